@@ -1,0 +1,35 @@
+/**
+ * Reads a process's configuration once, at start, through a zod schema, and rejects it with all faults at once.
+ *
+ * Each service names its variables in its own `config.ts`; nothing else reads `process.env`.
+ */
+import { z } from 'zod';
+import { LongshoreError } from '#shared/errors.ts';
+
+/**
+ * Parses `env` with `schema`. Empty strings count as absent, because container platforms cannot unset a variable.
+ *
+ * @throws LongshoreError `CONFIG_INVALID`, its message listing every fault as `NAME: what is wrong`.
+ */
+export function loadConfig<Schema extends z.ZodType>(
+  schema: Schema,
+  env: Readonly<Record<string, string | undefined>>,
+): z.output<Schema> {
+  const present = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const parsed = schema.safeParse(present);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || '(all)'}: ${issue.message}`);
+  throw new LongshoreError('CONFIG_INVALID', `The configuration is invalid:\n  ${faults.join('\n  ')}`, {
+    details: { faults },
+  });
+}
+
+/** A whole number in a variable, e.g. `DATABASE_POOL_MAX=8`. */
+export function integerVariable(bounds: { min: number; max: number }): z.ZodPipe<z.ZodCoercedNumber, z.ZodNumber> {
+  return z.coerce.number<unknown>().pipe(z.number().int().min(bounds.min).max(bounds.max));
+}
+
+/** `true`/`1` or `false`/`0`. */
+export const booleanVariable = z
+  .enum(['true', 'false', '1', '0'])
+  .transform((value) => value === 'true' || value === '1');

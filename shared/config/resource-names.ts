@@ -1,0 +1,34 @@
+/** Names of queues, buckets and topics: one prefix from the configuration, so that several fleets share an account. */
+
+export type QueueId = 'landing' | 'ingest' | 'work' | 'partner-steps';
+export type BucketId = 'landing' | 'delivered' | 'archive' | 'outbound';
+export type TopicId = 'events' | 'success' | 'failure';
+
+export const QUEUE_IDS: readonly QueueId[] = ['landing', 'ingest', 'work', 'partner-steps'];
+export const BUCKET_IDS: readonly BucketId[] = ['landing', 'delivered', 'archive', 'outbound'];
+export const TOPIC_IDS: readonly TopicId[] = ['events', 'success', 'failure'];
+
+/** Receives before SQS moves a message to its DLQ; the same for every queue. */
+export const MAX_RECEIVE_COUNT = 3;
+
+export function isFifo(queue: QueueId): boolean {
+  return queue === 'ingest' || queue === 'work';
+}
+
+/** `longshore-ingest.fifo`; FIFO names must end in `.fifo` (Amazon SQS, CreateQueue). */
+export function queueName(prefix: string, queue: QueueId): string {
+  return `${prefix}-${queue}${isFifo(queue) ? '.fifo' : ''}`;
+}
+
+/** A FIFO queue's DLQ must be FIFO too, hence `longshore-ingest-dlq.fifo`. */
+export function deadLetterQueueName(prefix: string, queue: QueueId): string {
+  return `${prefix}-${queue}-dlq${isFifo(queue) ? '.fifo' : ''}`;
+}
+
+export function bucketName(prefix: string, bucket: BucketId): string {
+  return `${prefix}-${bucket}`;
+}
+
+export function topicName(prefix: string, topic: TopicId): string {
+  return `${prefix}-${topic}`;
+}
