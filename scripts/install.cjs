@@ -1,10 +1,10 @@
 'use strict';
 // Installs what `npm start` and `npm test` need, with whatever Node runs npm. Written in CommonJS and old syntax on
 // purpose: this is the one file that must run, or refuse clearly, on any Node.
-const { spawnSync } = require('child_process');
-const { createHash } = require('crypto');
-const { existsSync, readFileSync, writeFileSync } = require('fs');
-const { join } = require('path');
+const { spawnSync } = require('node:child_process');
+const { createHash } = require('node:crypto');
+const { existsSync, readFileSync, writeFileSync } = require('node:fs');
+const { join } = require('node:path');
 
 const root = join(__dirname, '..');
 const stampFile = join(root, 'node_modules', '.longshore-installed');
@@ -13,13 +13,19 @@ const bringsNode = process.platform === 'linux' && (process.arch === 'x64' || pr
 
 if (major < 20 || (major < 24 && !bringsNode)) {
   const wanted = bringsNode ? '20 or newer' : '24 or newer';
-  console.error('Longshore needs Node.js ' + wanted + ' here, and this is ' + process.version + ': install it and run the command again.');
+  console.error(
+    `Longshore needs Node.js ${wanted} here, and this is ${process.version}: install it and run the command again.`,
+  );
   process.exit(1);
 }
 
 const stamp = ['package.json', 'package-lock.json']
-  .map((file) => createHash('sha256').update(readFileSync(join(root, file))).digest('hex'))
-  .concat(process.platform + '-' + process.arch)
+  .map((file) =>
+    createHash('sha256')
+      .update(readFileSync(join(root, file)))
+      .digest('hex'),
+  )
+  .concat(`${process.platform}-${process.arch}`)
   .join('\n');
 const isInstalled = existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp;
 
