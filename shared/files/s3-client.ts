@@ -6,7 +6,6 @@
  * 3. Endpoint, region and credentials come from the SDK's own environment (`AWS_ENDPOINT_URL_S3`, `AWS_REGION`, ...).
  */
 import { S3Client } from '@aws-sdk/client-s3';
-import { z } from 'zod';
 import { booleanVariable } from '#shared/config/load-config.ts';
 
 /** Part of every process's configuration that reaches the object store: `z.object({ ...s3Variables, ... })`. */
