@@ -1,11 +1,12 @@
 /** Names of queues, buckets and topics: one prefix from the configuration, so that several fleets share an account. */
 
 export type QueueId = 'landing' | 'ingest' | 'work' | 'partner-steps';
-export type BucketId = 'landing' | 'delivered' | 'archive' | 'outbound';
+/** `staging` holds a job's intermediate objects; nothing in it outlives its job by more than the lifecycle rule's days. */
+export type BucketId = 'landing' | 'staging' | 'delivered' | 'archive' | 'outbound';
 export type TopicId = 'events' | 'success' | 'failure';
 
 export const QUEUE_IDS: readonly QueueId[] = ['landing', 'ingest', 'work', 'partner-steps'];
-export const BUCKET_IDS: readonly BucketId[] = ['landing', 'delivered', 'archive', 'outbound'];
+export const BUCKET_IDS: readonly BucketId[] = ['landing', 'staging', 'delivered', 'archive', 'outbound'];
 export const TOPIC_IDS: readonly TopicId[] = ['events', 'success', 'failure'];
 
 /** Receives before SQS moves a message to its DLQ; the same for every queue. */

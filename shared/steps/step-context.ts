@@ -1,0 +1,44 @@
+/** What a step is given. A step reads nothing else: no environment, no module state, no clock of its own. */
+import type { BucketId } from '#shared/config/resource-names.ts';
+import type { ObjectLocation } from '#shared/files/object-location.ts';
+import type { ObjectStore } from '#shared/files/object-store.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import type { StepOutcome } from './step-outcome.ts';
+
+/** `short` steps run in the partner-worker, `long` ones (many bytes, long times) in the large-file-worker. */
+export type StepClass = 'short' | 'long';
+
+export interface FileFacts {
+  readonly id: string;
+  readonly tenantId: string;
+  /** Key in the landing bucket, and its last path segment. */
+  readonly key: string;
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly receivedAt: Date;
+}
+
+export interface StepContext<Options> {
+  readonly options: Options;
+  readonly file: FileFacts;
+  readonly job: { readonly id: string; readonly generation: number; readonly routeName: string; readonly isLarge: boolean };
+  /** `attempt` counts from 1 within a generation; `isFirstTry` is false as soon as any earlier try may have had an effect. */
+  readonly step: { readonly seq: number; readonly kind: string; readonly attempt: number; readonly isFirstTry: boolean };
+  /** The job's bytes as they are now: the file itself, or what the last stage or transform step made. */
+  readonly object: ObjectLocation;
+  /** Outputs of the succeeded steps before this one, by step kind (the latest of a kind). */
+  readonly outputs: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** One per (tenant, job, step), the same over retries, redrives and generations. */
+  readonly idempotencyKey: string;
+  readonly store: ObjectStore;
+  readonly bucketNames: Readonly<Record<BucketId, string>>;
+  /** Aborted when the lease is given up or the process stops. */
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+}
+
+export interface StepKind<Options> {
+  readonly kind: string;
+  classOf(options: Options, isLarge: boolean): StepClass;
+  run(context: StepContext<Options>): Promise<StepOutcome>;
+}

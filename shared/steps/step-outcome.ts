@@ -1,0 +1,28 @@
+/** What one try of a step came to: a captioned union, never a flag or a thrown error. */
+import type { ObjectLocation } from '#shared/files/object-location.ts';
+
+export interface StepFailure {
+  /** Which step, whatever went wrong in it: `VALIDATION_ERROR`, `DELIVERY_ERROR` ... */
+  readonly code: string;
+  /** What went wrong: `CSV_HEADER_MISMATCH`, `OBJECT_STORE_UNAVAILABLE` ... */
+  readonly cause: string;
+  /** One sentence for a person: what happened, with field, line or byte, and what to do. No secrets, no file contents. */
+  readonly message: string;
+}
+
+export type StepOutcome =
+  | {
+      readonly type: 'succeeded';
+      /** Facts for later steps, the API and the audit; small JSON. */
+      readonly output?: Readonly<Record<string, unknown>>;
+      /** Where the job's bytes are from now on, when this step made a new object (stage, transform). */
+      readonly object?: ObjectLocation;
+    }
+  /** Counts an attempt; without `afterMs` the route's retry policy gives the delay. */
+  | ({ readonly type: 'retry'; readonly afterMs?: number } & StepFailure)
+  /** Waiting is not failing: counts no attempt and holds no slot. */
+  | { readonly type: 'wait'; readonly afterMs: number; readonly reason: string }
+  /** Final for this generation. */
+  | ({ readonly type: 'failed' } & StepFailure)
+  /** An effect whose result is unknown: never blindly repeated. */
+  | ({ readonly type: 'ambiguous' } & StepFailure);
