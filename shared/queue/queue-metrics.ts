@@ -1,0 +1,90 @@
+/** Prometheus metrics of every queue: one set per process, labelled by queue. */
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+
+export interface QueueMetrics {
+  readonly received: Counter<'queue'>;
+  readonly handled: Counter<'queue' | 'disposition'>;
+  readonly invalid: Counter<'queue'>;
+  readonly handleSeconds: Histogram<'queue'>;
+  readonly inFlight: Gauge<'queue'>;
+  readonly sqsRequests: Counter<'queue' | 'operation'>;
+  readonly pollErrors: Counter<'queue'>;
+  readonly acknowledgeFailures: Counter<'queue'>;
+  readonly leasesLost: Counter<'queue'>;
+  /** Shows `ageSeconds()` as `longshore_queue_last_poll_age_seconds` whenever metrics are read. */
+  watchLastPoll(queue: string, ageSeconds: () => number): void;
+}
+
+/** Call once per registry: prom-client refuses a second metric of the same name. */
+export function createQueueMetrics(registry: Registry): QueueMetrics {
+  const registers = [registry];
+  const queue = ['queue'] as const;
+  const lastPolls = new Map<string, () => number>();
+  new Gauge({
+    name: 'longshore_queue_last_poll_age_seconds',
+    help: 'Time since a poller of the queue last asked or was answered.',
+    labelNames: queue,
+    registers,
+    collect() {
+      for (const [name, ageSeconds] of lastPolls) this.set({ queue: name }, ageSeconds());
+    },
+  });
+  return {
+    received: new Counter({
+      name: 'longshore_queue_received_total',
+      help: 'Messages received.',
+      labelNames: queue,
+      registers,
+    }),
+    handled: new Counter({
+      name: 'longshore_queue_handled_total',
+      help: 'Messages done with, by what became of them.',
+      labelNames: ['queue', 'disposition'] as const,
+      registers,
+    }),
+    invalid: new Counter({
+      name: 'longshore_queue_invalid_total',
+      help: 'Receives of messages that no schema of the queue accepts.',
+      labelNames: queue,
+      registers,
+    }),
+    handleSeconds: new Histogram({
+      name: 'longshore_queue_handle_seconds',
+      help: 'Run time of handlers; a batch counts once.',
+      labelNames: queue,
+      buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300, 1800],
+      registers,
+    }),
+    inFlight: new Gauge({
+      name: 'longshore_queue_in_flight',
+      help: 'Messages whose handler runs now.',
+      labelNames: queue,
+      registers,
+    }),
+    sqsRequests: new Counter({
+      name: 'longshore_sqs_requests_total',
+      help: 'Requests sent to SQS, repeats included.',
+      labelNames: ['queue', 'operation'] as const,
+      registers,
+    }),
+    pollErrors: new Counter({
+      name: 'longshore_queue_poll_errors_total',
+      help: 'Polls that ended in an error.',
+      labelNames: queue,
+      registers,
+    }),
+    acknowledgeFailures: new Counter({
+      name: 'longshore_queue_acknowledge_failures_total',
+      help: 'Messages that could not be deleted after all tries; they come again.',
+      labelNames: queue,
+      registers,
+    }),
+    leasesLost: new Counter({
+      name: 'longshore_queue_leases_lost_total',
+      help: 'Messages whose visibility could not be extended while they were held.',
+      labelNames: queue,
+      registers,
+    }),
+    watchLastPoll: (name, ageSeconds) => void lastPolls.set(name, ageSeconds),
+  };
+}
