@@ -56,6 +56,32 @@ export const ERROR_CODES = {
     meaning: 'A process of the one-machine stack did not become ready in time.',
     remedy: 'Read its log in `logs/` of the home.',
   },
+  // SFTP gateway: what a client reads in a status message
+  NAME_REJECTED: {
+    meaning:
+      'A path or name holds something that Longshore does not take: `..` out of the root, control characters, too many bytes.',
+    remedy: 'Rename the file as the message says and send it again.',
+  },
+  PARTIAL_UPLOAD: {
+    meaning: 'A file did not arrive whole and from its first byte to its last; what came of it is never processed.',
+    remedy: 'Send the whole file again; uploads cannot be resumed.',
+  },
+  DENIED: {
+    meaning: 'The user may not do this, e.g. write under the read-only `/outbound`, or make a symbolic link.',
+    remedy: 'Work inside your own directory tree; fetch from `/outbound`, send to everywhere else.',
+  },
+  FILE_NOT_FOUND: {
+    meaning: 'There is no such file or directory; a file leaves the landing directory once it was processed.',
+    remedy: 'List the directory, or ask for the status of the file.',
+  },
+  NAME_TAKEN: {
+    meaning: 'A file or a non-empty directory of that name is in the way.',
+    remedy: 'Remove it first, or choose another name.',
+  },
+  NOT_SUPPORTED: {
+    meaning: 'The SFTP request is none that the gateway offers.',
+    remedy: 'Use put, get, ls, stat, mkdir, rename, rm or rmdir.',
+  },
 } as const satisfies Record<string, ErrorCodeEntry>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;
