@@ -1,0 +1,75 @@
+/** Every port of the one-machine stack, as one base and offsets, so that two homes stand side by side. */
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { LongshoreError } from '#shared/errors.ts';
+
+/** Offsets are stable: people keep them in bookmarks and client configurations. */
+export const PORT_OFFSETS = {
+  api: 0,
+  sftp: 1,
+  s3: 2,
+  queues: 3,
+  postgres: 4,
+  eventBridge: 5,
+  sftpMetrics: 6,
+  ingestor: 10,
+  router: 11,
+  partnerWorker: 12,
+  largeFileWorker: 13,
+  retrySweeper: 14,
+} as const;
+
+export type PortName = keyof typeof PORT_OFFSETS;
+export type Ports = Readonly<Record<PortName, number>>;
+
+const PORT_NAMES = Object.keys(PORT_OFFSETS) as PortName[];
+export const HIGHEST_OFFSET = Math.max(...Object.values(PORT_OFFSETS));
+
+export function portsFrom(base: number): Ports {
+  return Object.fromEntries(PORT_NAMES.map((name) => [name, base + PORT_OFFSETS[name]])) as Ports;
+}
+
+/** Free ports chosen by the system, for tests and benchmarks; all held until all are known, so none is given twice. */
+export async function freePorts(host = '127.0.0.1'): Promise<Ports> {
+  const held = await Promise.all(PORT_NAMES.map(() => listen(host, 0)));
+  const ports = held.map((server) => server.port);
+  await Promise.all(held.map((server) => server.close()));
+  return Object.fromEntries(PORT_NAMES.map((name, index) => [name, ports[index]])) as Ports;
+}
+
+export async function findFreePort(host = '127.0.0.1'): Promise<number> {
+  const held = await listen(host, 0);
+  await held.close();
+  return held.port;
+}
+
+/** @throws LongshoreError `PORT_IN_USE`, or `CONFIG_INVALID` when this user may not listen there. */
+export async function assertPortFree(options: { host: string; port: number; purpose: string }): Promise<void> {
+  try {
+    await (await listen(options.host, options.port)).close();
+  } catch (cause) {
+    const where = `port ${options.port} of ${options.host}, which ${options.purpose} needs,`;
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    if (code === 'EADDRINUSE') {
+      throw new LongshoreError('PORT_IN_USE', `Another process listens on ${where} so this instance cannot start.`, {
+        cause,
+      });
+    }
+    throw new LongshoreError('CONFIG_INVALID', `This user cannot listen on ${where} (${String(code)}).`, { cause });
+  }
+}
+
+async function listen(host: string, port: number): Promise<{ port: number; close(): Promise<void> }> {
+  const server = createServer();
+  server.listen({ host, port });
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('a listening socket has an address');
+  return {
+    port: address.port,
+    close: async () => {
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

@@ -1,0 +1,50 @@
+/**
+ * PostgreSQL's settings on one machine: small memory, no tuning needed, and a commit that was answered is kept.
+ *
+ * 1. `synchronous_commit` stays on, so a commit that a service saw survives `kill -9` of any process.
+ * 2. `fsync` stays on too: the promise is about files of partners, and it must not end at a power cut.
+ * 3. Statements and their parameters never reach the log: they carry partners' data.
+ */
+
+const SETTINGS: Readonly<Record<string, string>> = {
+  // Addresses: loopback only. No Unix socket, because a home's path may be longer than the 107 bytes it can have.
+  unix_socket_directories: '',
+  // Six services with a pool each, the command line and tests; a connection costs memory only when it is used.
+  max_connections: '120',
+  superuser_reserved_connections: '3',
+  // Memory for a laptop that runs everything at once.
+  shared_buffers: '64MB',
+  work_mem: '4MB',
+  maintenance_work_mem: '32MB',
+  huge_pages: 'off',
+  jit: 'off',
+  max_parallel_workers_per_gather: '0',
+  max_parallel_maintenance_workers: '0',
+  // Nothing replicates from here, so the log carries no more than recovery needs.
+  wal_level: 'minimal',
+  max_wal_senders: '0',
+  min_wal_size: '96MB',
+  max_wal_size: '512MB',
+  wal_buffers: '4MB',
+  // Short rows are updated many times each; without eager vacuuming the claim queries slow down under load.
+  autovacuum_naptime: '10s',
+  autovacuum_vacuum_scale_factor: '0.05',
+  autovacuum_analyze_scale_factor: '0.02',
+  autovacuum_vacuum_cost_delay: '1ms',
+  timezone: 'UTC',
+  log_timezone: 'UTC',
+  log_min_error_statement: 'panic',
+  log_parameter_max_length_on_error: '0',
+  log_checkpoints: 'off',
+  log_line_prefix: '',
+};
+
+/** Command-line arguments: kept here, not in the data directory, so that a newer version's settings reach old homes. */
+export function postgresArguments(options: { dataDirectory: string; host: string; port: number }): string[] {
+  const settings = { ...SETTINGS, listen_addresses: options.host, port: String(options.port) };
+  return [
+    '-D',
+    options.dataDirectory,
+    ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+  ];
+}

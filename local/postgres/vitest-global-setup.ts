@@ -1,0 +1,64 @@
+/** Starts, for a whole vitest run, the database server that `createTestDatabase` asks for: at the first question. */
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import type { RunningPostgres } from '#local/postgres/start-postgres.ts';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** URL that answers a POST with the server's address. */
+    testDatabaseBroker: string;
+  }
+}
+
+const TEMPLATE_NAME = 'longshore';
+
+interface TestServer {
+  readonly postgres: RunningPostgres;
+  readonly directory: string;
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  let starting: Promise<TestServer> | undefined;
+  const broker = createServer((_request, response) => {
+    starting ??= startTestServer();
+    starting.then(
+      ({ postgres }) =>
+        response.end(JSON.stringify({ serverUrl: maintenanceUrl(postgres), templateName: TEMPLATE_NAME })),
+      (error: unknown) => response.end(JSON.stringify({ error: String(error) })),
+    );
+  });
+  broker.listen(0, '127.0.0.1');
+  await once(broker, 'listening');
+  const address = broker.address();
+  if (address === null || typeof address === 'string') throw new Error('a listening socket has an address');
+  project.provide('testDatabaseBroker', `http://127.0.0.1:${address.port}/`);
+
+  return async () => {
+    broker.closeAllConnections();
+    broker.close();
+    const server = await starting?.catch(() => undefined);
+    await server?.postgres.stop();
+    if (server !== undefined) await rm(server.directory, { recursive: true, force: true });
+  };
+}
+
+async function startTestServer(): Promise<TestServer> {
+  // Loaded here, so that a run of pure tests does not pay for the database client either.
+  const { startPostgres } = await import('#local/postgres/start-postgres.ts');
+  const { migrate } = await import('#shared/db/migrate.ts');
+  const directory = await mkdtemp(join(tmpdir(), 'longshore-test-postgres-'));
+  const postgres = await startPostgres({ directory, port: 0, isDisposable: true });
+  await migrate(postgres.url);
+  return { postgres, directory };
+}
+
+/** Nobody may be connected to a template while it is copied, so statements go to the `postgres` database. */
+function maintenanceUrl(postgres: RunningPostgres): string {
+  const url = new URL(postgres.url);
+  url.pathname = '/postgres';
+  return url.href;
+}
