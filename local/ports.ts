@@ -5,18 +5,19 @@ import { LongshoreError } from '#shared/errors.ts';
 
 /** Offsets are stable: people keep them in bookmarks and client configurations. */
 export const PORT_OFFSETS = {
-  api: 0,
+  'control-api': 0,
   sftp: 1,
   s3: 2,
   queues: 3,
   postgres: 4,
-  eventBridge: 5,
-  sftpMetrics: 6,
+  /** Health and metrics of the front door, whose own port speaks SSH. */
+  'sftp-metrics': 5,
+  'event-bridge': 6,
   ingestor: 10,
   router: 11,
-  partnerWorker: 12,
-  largeFileWorker: 13,
-  retrySweeper: 14,
+  'partner-worker': 12,
+  'large-file-worker': 13,
+  'retry-sweeper': 14,
 } as const;
 
 export type PortName = keyof typeof PORT_OFFSETS;

@@ -12,6 +12,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import { type Guardian, startGuardian } from '#local/launcher/guardian.ts';
 import { assertPortFree, findFreePort } from '#local/ports.ts';
 import { findPostgresBinaries } from '#local/postgres/binaries.ts';
 import {
@@ -21,7 +22,7 @@ import {
   ensureCluster,
   POSTGRES_ENVIRONMENT,
 } from '#local/postgres/cluster.ts';
-import { startGuardian } from '#local/postgres/guardian.ts';
+
 import { postgresArguments } from '#local/postgres/settings.ts';
 import { chooseUnprivilegedRun, type UnprivilegedRun } from '#local/postgres/unprivileged.ts';
 import { LongshoreError } from '#shared/errors.ts';
@@ -37,6 +38,8 @@ export interface StartPostgresOptions {
   readonly logger?: Logger;
   /** For a database that is thrown away: answers commits before they are on disk. */
   readonly isDisposable?: boolean;
+  /** Stops the server when this process is gone; one of its own when absent. */
+  readonly guardian?: Guardian;
   /** Ways of running under root to be tried; all when absent. */
   readonly ways?: readonly UnprivilegedRun['name'][];
 }
@@ -117,9 +120,11 @@ function spawnServer({ options, cluster, run, program, host, port }: SpawnServer
   });
   const { promise: ended, resolve } = Promise.withResolvers<void>();
   const lastLines: string[] = [];
-  const guardian = child.pid === undefined ? undefined : startGuardian(child.pid);
+  const guardian = options.guardian ?? startGuardian();
+  if (child.pid !== undefined) guardian.guard(child.pid, 'INT');
   const finish = () => {
-    guardian?.release();
+    if (child.pid !== undefined) guardian.release(child.pid);
+    if (options.guardian === undefined) guardian.close();
     resolve();
   };
   child.once('exit', finish);

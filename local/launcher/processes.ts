@@ -1,0 +1,13 @@
+/** The processes of the one-machine stack, in the order of their start; they stop in the reverse order. */
+
+export const SERVICE_NAMES = [
+  'ingestor',
+  'router',
+  'partner-worker',
+  'large-file-worker',
+  'retry-sweeper',
+  'control-api',
+] as const;
+
+export type ServiceName = (typeof SERVICE_NAMES)[number];
+export type ProcessName = 'postgres' | 's3' | 'queues' | 'event-bridge' | 'sftp' | ServiceName;
