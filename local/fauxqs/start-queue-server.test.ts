@@ -1,0 +1,118 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { networkInterfaces, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  CreateTopicCommand,
+  ListSubscriptionsCommand,
+  PublishCommand,
+  SNSClient,
+  SubscribeCommand,
+} from '@aws-sdk/client-sns';
+import {
+  CreateQueueCommand,
+  DeleteMessageCommand,
+  GetQueueUrlCommand,
+  ReceiveMessageCommand,
+  SendMessageCommand,
+  SQSClient,
+} from '@aws-sdk/client-sqs';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { startQueueServer } from '#local/fauxqs/start-queue-server.ts';
+import { findFreePort } from '#local/ports.ts';
+
+const REGION = 'us-east-1';
+const credentials = { accessKeyId: 'any', secretAccessKey: 'any' };
+let directory: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'longshore-queues-'));
+});
+
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+function clients(endpoint: string): { sqs: SQSClient; sns: SNSClient } {
+  return {
+    sqs: new SQSClient({ endpoint, region: REGION, credentials }),
+    sns: new SNSClient({ endpoint, region: REGION, credentials }),
+  };
+}
+
+async function receive(sqs: SQSClient, queue: string): Promise<string[]> {
+  const { QueueUrl } = await sqs.send(new GetQueueUrlCommand({ QueueName: queue }));
+  const { Messages = [] } = await sqs.send(
+    new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 2 }),
+  );
+  for (const { ReceiptHandle } of Messages) await sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }));
+  return Messages.map(({ Body }) => Body ?? '');
+}
+
+test('queues, messages and topics survive a restart on another port, and queue URLs follow', async () => {
+  const before = await startQueueServer({ directory, host: '127.0.0.1', port: 0, region: REGION });
+  const { sqs, sns } = clients(before.url);
+  const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: 'kept' }));
+  await sqs.send(new CreateQueueCommand({ QueueName: 'kept.fifo', Attributes: { FifoQueue: 'true' } }));
+  await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: 'still here' }));
+  const { TopicArn } = await sns.send(new CreateTopicCommand({ Name: 'events' }));
+  await sns.send(
+    new SubscribeCommand({ TopicArn, Protocol: 'sqs', Endpoint: 'arn:aws:sqs:us-east-1:000000000000:kept' }),
+  );
+  await before.stop();
+
+  const port = await findFreePort();
+  const after = await startQueueServer({ directory, host: '127.0.0.1', port, region: REGION });
+  const again = clients(after.url);
+  try {
+    const found = await again.sqs.send(new GetQueueUrlCommand({ QueueName: 'kept' }));
+    expect(found.QueueUrl).toBe(`http://127.0.0.1:${port}/000000000000/kept`);
+    expect(await receive(again.sqs, 'kept')).toEqual(['still here']);
+    expect(await receive(again.sqs, 'kept')).toEqual([]);
+    const { Subscriptions } = await again.sns.send(new ListSubscriptionsCommand());
+    expect(Subscriptions).toHaveLength(1);
+    await again.sns.send(new PublishCommand({ TopicArn, Message: 'told' }));
+    const [notification] = await receive(again.sqs, 'kept');
+    expect(JSON.parse(notification ?? '{}')).toMatchObject({ Message: 'told' });
+  } finally {
+    await after.stop();
+  }
+});
+
+test('what was accepted is there after kill -9', async () => {
+  const port = await findFreePort();
+  const child = spawn(process.execPath, [fileURLToPath(new URL('main.ts', import.meta.url))], {
+    env: { LONGSHORE_QUEUES_DIRECTORY: directory, LONGSHORE_HTTP_PORT: String(port) },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(child.stdout, 'data');
+  const { sqs } = clients(`http://127.0.0.1:${port}`);
+  const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: 'kept' }));
+  await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: 'accepted' }));
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+
+  const after = await startQueueServer({ directory, host: '127.0.0.1', port, region: REGION });
+  try {
+    expect(await receive(clients(after.url).sqs, 'kept')).toEqual(['accepted']);
+  } finally {
+    await after.stop();
+  }
+});
+
+test('it serves neither objects nor other interfaces', async () => {
+  const server = await startQueueServer({ directory, host: '127.0.0.1', port: 0, region: REGION });
+  const port = new URL(server.url).port;
+  try {
+    expect((await fetch(`${server.url}/health`)).status).toBe(200);
+    expect((await fetch(`${server.url}/bucket`, { method: 'PUT' })).status).toBe(404);
+    expect((await fetch(`${server.url}/bucket/key`)).status).toBe(404);
+    const others = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+    for (const { address } of others.filter(({ internal, family }) => !internal && family === 'IPv4')) {
+      await expect(fetch(`http://${address}:${port}/health`)).rejects.toThrow();
+    }
+    expect(server.url).toContain('127.0.0.1');
+  } finally {
+    await server.stop();
+  }
+});
