@@ -1,0 +1,180 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import postgres from 'postgres';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { findPostgresBinaries } from '#local/postgres/binaries.ts';
+import { type RunningPostgres, type StartPostgresOptions, startPostgres } from '#local/postgres/start-postgres.ts';
+import { chooseUnprivilegedRun, type UnprivilegedRun } from '#local/postgres/unprivileged.ts';
+
+const isRoot = process.getuid?.() === 0;
+let directory: string;
+let running: RunningPostgres[];
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'longshore-postgres-'));
+  running = [];
+});
+
+afterEach(async () => {
+  await Promise.all(running.map((server) => server.stop()));
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function start(options: Partial<StartPostgresOptions> = {}): Promise<RunningPostgres> {
+  const server = await startPostgres({ directory: join(directory, 'postgres'), port: 0, ...options });
+  running.push(server);
+  return server;
+}
+
+async function query<Row extends object>(url: string, statement: string): Promise<Row[]> {
+  const sql = postgres(url, { max: 1, onnotice: () => {}, connect_timeout: 5 });
+  try {
+    return [...(await sql.unsafe<Row[]>(statement))];
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe('data', () => {
+  test('survive a stop and a start; UTF-8 sorts by code point and time is UTC', async () => {
+    const first = await start();
+    await query(first.url, `CREATE TABLE kept (name text); INSERT INTO kept VALUES ('é'), ('z'), ('Z')`);
+    await first.stop();
+    expect(isAlive(first.pid)).toBe(false);
+    const second = await start();
+    const rows = await query<{ name: string }>(second.url, 'SELECT name FROM kept ORDER BY name');
+    expect(rows.map(({ name }) => name)).toEqual(['Z', 'z', 'é']);
+    const [settings] = await query<{ zone: string; version: string }>(
+      second.url,
+      `SELECT current_setting('timezone') AS zone, current_setting('server_version') AS version`,
+    );
+    expect(settings).toEqual({ zone: 'UTC', version: expect.stringMatching(/^18\./) });
+  });
+
+  test('that were committed survive kill -9 of the server, whose pid file is left behind', async () => {
+    const first = await start();
+    await query(first.url, 'CREATE TABLE kept (id int)');
+    await query(first.url, 'INSERT INTO kept SELECT generate_series(1, 1000)');
+    first.kill('SIGKILL');
+    await first.ended;
+    expect(await readFile(join(directory, 'postgres', 'data', 'postmaster.pid'), 'utf8')).toContain(String(first.pid));
+    const second = await start();
+    expect(await query(second.url, 'SELECT count(*)::int AS n FROM kept')).toEqual([{ n: 1000 }]);
+  });
+
+  test('are not lost when making the database was cut off', async () => {
+    await mkdir(join(directory, 'postgres', 'data.partial', 'base'), { recursive: true });
+    const server = await start();
+    expect(await query(server.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect(await readdir(join(directory, 'postgres'))).not.toContain('data.partial');
+  });
+});
+
+describe('access', () => {
+  test('takes the password of the home, which only its owner reads, and no other', async () => {
+    const server = await start();
+    const url = new URL(server.url);
+    const file = join(directory, 'postgres', 'password');
+    expect((await readFile(file, 'utf8')).trim()).toBe(url.password);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    for (const password of ['wrong', '']) {
+      url.password = password;
+      await expect(query(url.href, 'SELECT 1')).rejects.toThrow(/password/);
+    }
+  });
+
+  test('a port in use is named, and nothing is started', async () => {
+    const first = await start();
+    await expect(startPostgres({ directory: join(directory, 'other'), port: first.port })).rejects.toMatchObject({
+      code: 'PORT_IN_USE',
+      message: expect.stringContaining(`port ${first.port} of 127.0.0.1, which PostgreSQL needs`),
+    });
+    expect(await readdir(join(directory, 'other'))).toEqual([]);
+  });
+
+  test('a directory in use by a living server is refused with what PostgreSQL says', async () => {
+    await start();
+    await expect(start()).rejects.toMatchObject({
+      code: 'POSTGRES_START_FAILED',
+      message: expect.stringContaining('postmaster.pid'),
+    });
+  });
+});
+
+test('the server ends within 5 seconds after kill -9 of the process that started it', async () => {
+  const program = `
+    import { startPostgres } from '${new URL('start-postgres.ts', import.meta.url).href}';
+    const server = await startPostgres({ directory: process.argv[1], port: 0 });
+    console.log(server.pid);
+    setInterval(() => {}, 1000);
+  `;
+  const path = join(directory, 'postgres');
+  const starter = spawn(process.execPath, ['--input-type=module', '-e', program, path], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [printed] = await once(starter.stdout, 'data');
+  const pid = Number(printed);
+  expect(isAlive(pid)).toBe(true);
+  starter.kill('SIGKILL');
+  await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 5_000, interval: 50 });
+  const server = await start();
+  expect(await query(server.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+});
+
+describe.runIf(isRoot)('as root', () => {
+  const ways: UnprivilegedRun['name'][] = ['user-namespace', 'nobody-with-access', 'nobody'];
+
+  /** What this machine allows, asked in a directory that anybody can reach. */
+  async function isAllowed(way: UnprivilegedRun['name']): Promise<boolean> {
+    const reachable = await mkdtemp('/tmp/longshore-reachable-');
+    const program = findPostgresBinaries().postgres;
+    try {
+      await chooseUnprivilegedRun({ program, directory: reachable, ways: [way] });
+      return true;
+    } catch {
+      return false;
+    } finally {
+      await rm(reachable, { recursive: true });
+    }
+  }
+
+  test.for(ways)('%s runs a server, and one after another on the same data', async (way, { skip }) => {
+    if (!(await isAllowed(way))) skip(`this machine does not allow ${way}`);
+    // Plain nobody passes no closed directory, and a temporary one is closed.
+    await chmod(directory, 0o711);
+    const before = await start();
+    await query(before.url, 'CREATE TABLE kept (id int)');
+    await before.stop();
+    const server = await start({ ways: [way] });
+    expect(server.way).toBe(way);
+    expect(await query(server.url, 'SELECT count(*)::int AS n FROM kept')).toEqual([{ n: 0 }]);
+  });
+
+  test('a home that only root can enter serves', async () => {
+    await chmod(directory, 0o700);
+    const server = await start();
+    expect(await query(server.url, 'SELECT current_user AS name')).toEqual([{ name: 'longshore' }]);
+    const status = await readFile(`/proc/${server.pid}/status`, 'utf8');
+    expect(status).toContain('postgres');
+  });
+
+  test('where no way works, one sentence says so', async () => {
+    await chmod(directory, 0o700);
+    await expect(start({ ways: ['nobody'] })).rejects.toMatchObject({
+      code: 'POSTGRES_ROOT_REFUSED',
+      message: expect.stringMatching(/^PostgreSQL does not run as root, .*\.$/),
+    });
+  });
+});
