@@ -1,0 +1,80 @@
+/**
+ * Connections to PostgreSQL: a postgres.js client for transitions, and Drizzle over a client of its own for reads.
+ *
+ * 1. The two never share a client: `drizzle(client)` changes a client's parsers (Dates throw, timestamps come as strings).
+ * 2. Every statement has a deadline, on the server (`statement_timeout`) and, for lost connections, in `withDeadline`.
+ */
+import { createRequire } from 'node:module';
+import postgres from 'postgres';
+import { z } from 'zod';
+import { booleanVariable, integerVariable } from '#shared/config/load-config.ts';
+import { LongshoreError } from '#shared/errors.ts';
+import * as schema from './schema.ts';
+
+const require = createRequire(import.meta.url);
+
+export type Sql = postgres.Sql;
+
+/** The variables of every process that talks to the database. */
+export const databaseVariables = {
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
+  DATABASE_POOL_MAX: integerVariable({ min: 1, max: 100 }).default(4),
+  /** Off behind a transaction pooler (PgBouncer, RDS Proxy), which cannot keep prepared statements. */
+  DATABASE_PREPARE: booleanVariable.default(true),
+  DATABASE_STATEMENT_TIMEOUT_MS: integerVariable({ min: 100, max: 600_000 }).default(30_000),
+};
+
+export interface DatabaseConfig {
+  readonly DATABASE_URL: string;
+  readonly DATABASE_POOL_MAX: number;
+  readonly DATABASE_PREPARE: boolean;
+  readonly DATABASE_STATEMENT_TIMEOUT_MS: number;
+}
+
+/** A pool for transitions. The caller ends it: `await sql.end({ timeout: 5 })`. */
+export function connectDatabase(config: DatabaseConfig, applicationName: string): Sql {
+  return postgres(config.DATABASE_URL, {
+    max: config.DATABASE_POOL_MAX,
+    prepare: config.DATABASE_PREPARE,
+    connect_timeout: 10,
+    idle_timeout: 60,
+    onnotice: () => {},
+    connection: {
+      application_name: applicationName,
+      statement_timeout: config.DATABASE_STATEMENT_TIMEOUT_MS,
+      TimeZone: 'UTC',
+    },
+  });
+}
+
+/** Drizzle for reads, on a pool of its own. The caller ends it with `reads.$client.end()`. */
+export function connectReads(config: DatabaseConfig, applicationName: string) {
+  const { drizzle } = require('drizzle-orm/postgres-js') as typeof import('drizzle-orm/postgres-js');
+  return drizzle(connectDatabase(config, applicationName), { schema });
+}
+
+export type Reads = ReturnType<typeof connectReads>;
+
+/**
+ * Resolves when the database answers a query within `timeoutMs`.
+ *
+ * A server that closes during start-up leaves postgres.js waiting for ever in spite of `connect_timeout`
+ * (porsager/postgres issue 1193), hence this outer deadline.
+ *
+ * @throws LongshoreError `DEPENDENCY_UNAVAILABLE`.
+ */
+export async function assertDatabaseAnswers(sql: Sql, timeoutMs: number): Promise<void> {
+  const { promise: timedOut, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => reject(new LongshoreError('DEPENDENCY_UNAVAILABLE', `PostgreSQL did not answer within ${timeoutMs} ms.`)),
+    timeoutMs,
+  );
+  try {
+    await Promise.race([sql`SELECT 1`, timedOut]);
+  } catch (error) {
+    if (error instanceof LongshoreError) throw error;
+    throw new LongshoreError('DEPENDENCY_UNAVAILABLE', 'PostgreSQL cannot be reached.', { cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,27 @@
+/** Brings the database to this version's schema. Any number of processes may do so at once: one works, the others wait. */
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import postgres from 'postgres';
+import { ensurePartitions } from './partitions.ts';
+
+const require = createRequire(import.meta.url);
+
+/** Any constant serves, as long as every version uses the same one. */
+const MIGRATION_LOCK = 7_206_514;
+
+export async function migrate(databaseUrl: string): Promise<void> {
+  const { drizzle } = require('drizzle-orm/postgres-js') as typeof import('drizzle-orm/postgres-js');
+  const migrator = require('drizzle-orm/postgres-js/migrator') as typeof import('drizzle-orm/postgres-js/migrator');
+  // One connection, never recycled: the session lock would be lost with it.
+  const client = postgres(databaseUrl, { max: 1, max_lifetime: null, idle_timeout: 0, onnotice: () => {} });
+  try {
+    // Drizzle's migrator is not safe to run twice at once on an empty database.
+    await client`SELECT pg_advisory_lock(${MIGRATION_LOCK})`;
+    await migrator.migrate(drizzle(client), {
+      migrationsFolder: fileURLToPath(new URL('migrations', import.meta.url)),
+    });
+    await ensurePartitions(client, new Date());
+  } finally {
+    await client.end({ timeout: 5 });
+  }
+}

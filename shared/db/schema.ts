@@ -1,0 +1,331 @@
+/**
+ * Longshore's state, as Drizzle sees it. Migrations in `shared/db/migrations/` are generated from here and then given what Drizzle
+ * cannot say (partitions, functions); a test compares the two.
+ *
+ * 1. Rows, not messages, are the truth: every open row has a lease, a standing wake-up or a `next_action_at`.
+ * 2. `woken_at`, `wakes` say that a wake-up for the row was sent and how often: the row is the outbox of its wake-ups.
+ * 3. `epoch` is raised by every claim; a later write carries it and a stale one changes nothing.
+ * 4. `attempts` and `audit_events` are partitioned by time and nothing refers to them: retention drops partitions.
+ */
+import { pg, sql } from './drizzle.ts';
+
+const {
+  bigint,
+  boolean,
+  check,
+  index,
+  integer,
+  jsonb,
+  pgSequence,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  unique,
+  uuid,
+} = pg;
+
+const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 6, mode: 'string' });
+const createdAt = () => instant('created_at').notNull().default(sql`now()`);
+const oneOf = (column: string, values: readonly string[]) =>
+  sql.raw(`${column} IN (${values.map((value) => `'${value}'`).join(', ')})`);
+
+export const FILE_STATUSES = ['UPLOADED', 'QUEUED', 'PROCESSING', 'COMPLETED', 'FAILED', 'QUARANTINED'] as const;
+export const JOB_STATES = ['PENDING', 'RUNNING', 'WAITING', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const;
+export const DEAD_LETTER_STATES = ['PARKED', 'REDRIVEN', 'DISCARDED'] as const;
+
+export type FileStatus = (typeof FILE_STATUSES)[number];
+export type JobState = (typeof JOB_STATES)[number];
+
+/** The tenant of objects that lie under no tenant's prefix; they are quarantined, not lost. */
+export const UNASSIGNED_TENANT = 'unassigned';
+
+export const tenants = pgTable('tenants', {
+  id: text('id').primaryKey(),
+  name: text('name').notNull(),
+  timeZone: text('time_zone').notNull().default('UTC'),
+  homeRegion: text('home_region'),
+  ignoreGlobs: text('ignore_globs').array().notNull(),
+  createdAt: createdAt(),
+  disabledAt: instant('disabled_at'),
+});
+
+export const sftpUsers = pgTable('sftp_users', {
+  username: text('username').primaryKey(),
+  tenantId: text('tenant_id')
+    .notNull()
+    .references(() => tenants.id),
+  publicKey: text('public_key').notNull(),
+  homePrefix: text('home_prefix').notNull(),
+  createdAt: createdAt(),
+  disabledAt: instant('disabled_at'),
+});
+
+export const apiKeys = pgTable('api_keys', {
+  id: uuid('id').primaryKey(),
+  /** Null for an operator's key, which sees every tenant. */
+  tenantId: text('tenant_id').references(() => tenants.id),
+  label: text('label').notNull(),
+  /** SHA-256 of the key, hex; keys carry 256 random bits, so a plain hash is enough. */
+  keyHash: text('key_hash').notNull().unique(),
+  createdAt: createdAt(),
+  revokedAt: instant('revoked_at'),
+});
+
+export const routes = pgTable(
+  'routes',
+  {
+    id: uuid('id').primaryKey(),
+    tenantId: text('tenant_id')
+      .notNull()
+      .references(() => tenants.id),
+    name: text('name').notNull(),
+    activeVersion: integer('active_version').notNull(),
+    createdAt: createdAt(),
+    disabledAt: instant('disabled_at'),
+  },
+  (table) => [unique('routes_tenant_name').on(table.tenantId, table.name)],
+);
+
+export const routeVersions = pgTable(
+  'route_versions',
+  {
+    id: uuid('id').primaryKey(),
+    routeId: uuid('route_id')
+      .notNull()
+      .references(() => routes.id),
+    version: integer('version').notNull(),
+    definition: jsonb('definition').notNull(),
+    definitionHash: text('definition_hash').notNull(),
+    createdBy: text('created_by').notNull(),
+    createdAt: createdAt(),
+  },
+  (table) => [unique('route_versions_route_version').on(table.routeId, table.version)],
+);
+
+/** Sequence numbers of `files.order_seq`, given when a file is settled. */
+export const fileOrder = pgSequence('file_order');
+
+export const files = pgTable(
+  'files',
+  {
+    id: uuid('id').primaryKey(),
+    tenantId: text('tenant_id')
+      .notNull()
+      .references(() => tenants.id),
+    bucket: text('bucket').notNull(),
+    key: text('key').notNull(),
+    versionId: text('version_id').notNull(),
+    name: text('name').notNull(),
+    sizeBytes: bigint('size_bytes', { mode: 'number' }).notNull(),
+    etag: text('etag').notNull(),
+    source: text('source').notNull(),
+    uploadedBy: text('uploaded_by'),
+    uploadedAt: instant('uploaded_at').notNull(),
+    parentFileId: uuid('parent_file_id'),
+    duplicateOf: uuid('duplicate_of'),
+    status: text('status').$type<FileStatus>().notNull(),
+    errorCode: text('error_code'),
+    errorCause: text('error_cause'),
+    errorMessage: text('error_message'),
+    orderKey: text('order_key').notNull(),
+    orderSeq: bigint('order_seq', { mode: 'number' }),
+    isLarge: boolean('is_large').notNull().default(false),
+    routedAt: instant('routed_at'),
+    jobCount: integer('job_count').notNull().default(0),
+    openJobs: integer('open_jobs').notNull().default(0),
+    failedJobs: integer('failed_jobs').notNull().default(0),
+    /** Where the bytes are once they left landing. */
+    archiveBucket: text('archive_bucket'),
+    archiveKey: text('archive_key'),
+    archiveVersionId: text('archive_version_id'),
+    archivedAt: instant('archived_at'),
+    archiveAttempts: integer('archive_attempts').notNull().default(0),
+    /** The queue that the next wake-up of this file belongs to. */
+    queue: text('queue').notNull().default('ingest'),
+    wokenAt: instant('woken_at'),
+    wakes: integer('wakes').notNull().default(0),
+    nextActionAt: instant('next_action_at'),
+    epoch: integer('epoch').notNull().default(0),
+    leaseUntil: instant('lease_until'),
+    claimToken: uuid('claim_token'),
+    createdAt: createdAt(),
+    updatedAt: instant('updated_at').notNull().default(sql`now()`),
+    finishedAt: instant('finished_at'),
+  },
+  (table) => [
+    unique('files_object').on(table.bucket, table.key, table.versionId),
+    check('files_status', oneOf('status', FILE_STATUSES)),
+    check('files_open_jobs', sql`open_jobs >= 0 AND failed_jobs >= 0`),
+    index('files_open')
+      .on(table.status, table.queue, table.nextActionAt)
+      .where(sql`status IN ('UPLOADED', 'QUEUED', 'PROCESSING')`),
+    index('files_archive_due').on(table.leaseUntil).where(sql`status = 'PROCESSING' AND open_jobs = 0`),
+    index('files_unrouted').on(table.orderKey, table.orderSeq).where(sql`routed_at IS NULL AND status = 'QUEUED'`),
+    index('files_tenant_created').on(table.tenantId, table.createdAt, table.id),
+    index('files_tenant_name').on(table.tenantId, table.name, table.createdAt),
+    index('files_content').on(table.tenantId, table.etag, table.sizeBytes),
+  ],
+);
+
+export const jobs = pgTable(
+  'jobs',
+  {
+    id: uuid('id').primaryKey(),
+    tenantId: text('tenant_id').notNull(),
+    fileId: uuid('file_id')
+      .notNull()
+      .references(() => files.id),
+    routeId: uuid('route_id').notNull(),
+    routeVersionId: uuid('route_version_id').notNull(),
+    state: text('state').$type<JobState>().notNull(),
+    generation: integer('generation').notNull().default(1),
+    isLarge: boolean('is_large').notNull().default(false),
+    stepSeq: integer('step_seq').notNull().default(0),
+    stepKind: text('step_kind').notNull(),
+    stepCount: integer('step_count').notNull(),
+    /** Attempts of the current step in this generation, a crash counted too. */
+    stepAttempts: integer('step_attempts').notNull().default(0),
+    /** Tries of the current step over all generations: above 1, an effect may already be there. */
+    stepTries: integer('step_tries').notNull().default(0),
+    maxAttempts: integer('max_attempts').notNull(),
+    retryCount: integer('retry_count').notNull().default(0),
+    /** The job's bytes after a stage or transform step; the file's own location when null. */
+    object: jsonb('object'),
+    queue: text('queue').notNull(),
+    wokenAt: instant('woken_at'),
+    wakes: integer('wakes').notNull().default(0),
+    nextActionAt: instant('next_action_at'),
+    epoch: integer('epoch').notNull().default(0),
+    leaseUntil: instant('lease_until'),
+    claimToken: uuid('claim_token'),
+    worker: text('worker'),
+    processedBy: text('processed_by'),
+    isOrdered: boolean('is_ordered').notNull().default(false),
+    headFailure: text('head_failure').notNull().default('block'),
+    orderKey: text('order_key'),
+    orderSeq: bigint('order_seq', { mode: 'number' }),
+    waitReason: text('wait_reason'),
+    errorCode: text('error_code'),
+    errorCause: text('error_cause'),
+    errorMessage: text('error_message'),
+    createdAt: createdAt(),
+    updatedAt: instant('updated_at').notNull().default(sql`now()`),
+    startedAt: instant('started_at'),
+    finishedAt: instant('finished_at'),
+  },
+  (table) => [
+    unique('jobs_file_route').on(table.fileId, table.routeId),
+    check('jobs_state', oneOf('state', JOB_STATES)),
+    check('jobs_head_failure', oneOf('head_failure', ['block', 'skip'])),
+    index('jobs_waiting_admission')
+      .on(table.queue, table.tenantId, table.createdAt)
+      .where(sql`state = 'PENDING' AND woken_at IS NULL`),
+    index('jobs_standing')
+      .on(table.queue, table.tenantId, table.wokenAt)
+      .where(sql`state = 'PENDING' AND woken_at IS NOT NULL`),
+    index('jobs_waiting').on(table.nextActionAt).where(sql`state = 'WAITING'`),
+    index('jobs_running').on(table.leaseUntil).where(sql`state = 'RUNNING'`),
+    index('jobs_order')
+      .on(table.routeId, table.orderKey, table.orderSeq)
+      .where(sql`is_ordered AND state IN ('PENDING', 'RUNNING', 'WAITING', 'FAILED')`),
+  ],
+);
+
+export const jobSteps = pgTable(
+  'job_steps',
+  {
+    jobId: uuid('job_id').notNull(),
+    seq: integer('seq').notNull(),
+    kind: text('kind').notNull(),
+    state: text('state').notNull(),
+    attempts: integer('attempts').notNull(),
+    output: jsonb('output'),
+    errorCode: text('error_code'),
+    errorCause: text('error_cause'),
+    errorMessage: text('error_message'),
+    startedAt: instant('started_at').notNull(),
+    finishedAt: instant('finished_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.jobId, table.seq] })],
+);
+
+/** Partitioned by `started_at`. */
+export const attempts = pgTable(
+  'attempts',
+  {
+    id: uuid('id').notNull().default(sql`uuid_v7()`),
+    tenantId: text('tenant_id').notNull(),
+    jobId: uuid('job_id').notNull(),
+    generation: integer('generation').notNull(),
+    stepSeq: integer('step_seq').notNull(),
+    stepKind: text('step_kind').notNull(),
+    attempt: integer('attempt').notNull(),
+    outcome: text('outcome').notNull(),
+    code: text('code'),
+    cause: text('cause'),
+    message: text('message'),
+    worker: text('worker').notNull(),
+    startedAt: instant('started_at').notNull(),
+    durationMs: integer('duration_ms').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.startedAt, table.id] }), index('attempts_job').on(table.jobId)],
+);
+
+/** Partitioned by `at`. */
+export const auditEvents = pgTable(
+  'audit_events',
+  {
+    id: uuid('id').notNull().default(sql`uuid_v7()`),
+    at: instant('at').notNull().default(sql`now()`),
+    type: text('type').notNull(),
+    tenantId: text('tenant_id').notNull(),
+    fileId: uuid('file_id'),
+    jobId: uuid('job_id'),
+    actor: text('actor').notNull(),
+    detail: jsonb('detail').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.at, table.id] }),
+    index('audit_events_file').on(table.fileId),
+    index('audit_events_job').on(table.jobId),
+  ],
+);
+
+/** Events on their way to the topics; a row is deleted once its topic took it. */
+export const outbox = pgTable(
+  'outbox',
+  {
+    eventId: uuid('event_id').notNull(),
+    topic: text('topic').notNull(),
+    body: jsonb('body').notNull(),
+    createdAt: createdAt(),
+    lockedUntil: instant('locked_until'),
+  },
+  (table) => [primaryKey({ columns: [table.eventId, table.topic] }), index('outbox_created').on(table.createdAt)],
+);
+
+export const deadLetters = pgTable(
+  'dead_letters',
+  {
+    id: uuid('id').primaryKey(),
+    queue: text('queue').notNull(),
+    messageId: text('message_id').notNull(),
+    body: text('body').notNull(),
+    attributes: jsonb('attributes').notNull(),
+    receiveCount: integer('receive_count').notNull(),
+    reason: text('reason').notNull(),
+    tenantId: text('tenant_id'),
+    fileId: uuid('file_id'),
+    jobId: uuid('job_id'),
+    state: text('state').notNull(),
+    note: text('note'),
+    createdAt: createdAt(),
+    updatedAt: instant('updated_at').notNull().default(sql`now()`),
+  },
+  (table) => [
+    unique('dead_letters_message').on(table.queue, table.messageId),
+    check('dead_letters_state', oneOf('state', DEAD_LETTER_STATES)),
+    index('dead_letters_state_created').on(table.state, table.createdAt),
+  ],
+);

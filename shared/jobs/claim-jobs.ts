@@ -1,0 +1,129 @@
+/**
+ * Claim: a worker takes jobs for the length of a lease.
+ *
+ * 1. A claim raises the epoch; every later write carries it, so whoever held the job before can change nothing any more.
+ * 2. A claim counts an attempt of the current step, so that a crash is counted too.
+ * 3. A repeated claim with the same token returns the same rows and counts nothing: its reply can have been lost.
+ * 4. Only kinds of steps that this version knows are claimed; others wait for a worker of the next version.
+ * 5. On an ordered route a job is claimed only when no predecessor is open (or, with `headFailure: block`, failed).
+ *
+ * In:  job ids from wake-ups. Out: the jobs claimed; absent ones have a live lease, are terminal, not due or not their turn.
+ * Events: `job.claimed`.
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+import type { ObjectLocation } from '#shared/files/object-location.ts';
+import { recordEvents } from './record-events.ts';
+import type { WorkQueue } from './route-files.ts';
+import { runSet } from './run-set.ts';
+
+export interface ClaimOptions {
+  readonly jobIds: readonly string[];
+  /** A UUID made anew for every claim, and kept when the same claim is tried again. */
+  readonly token: string;
+  /** Which process, e.g. `partner-worker/4711`. */
+  readonly worker: string;
+  /** Which service; becomes `processed_by`. */
+  readonly service: string;
+  readonly queue: WorkQueue;
+  readonly kinds: readonly string[];
+  readonly leaseMs: number;
+}
+
+export interface ClaimedJob {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly fileId: string;
+  readonly routeId: string;
+  readonly routeVersionId: string;
+  readonly generation: number;
+  readonly epoch: number;
+  readonly isLarge: boolean;
+  readonly stepSeq: number;
+  readonly stepKind: string;
+  /** This try included. Above `maxAttempts`, an earlier try ended without an outcome: the step is not run again. */
+  readonly stepAttempts: number;
+  readonly stepTries: number;
+  readonly maxAttempts: number;
+  readonly object: ObjectLocation | null;
+  /** Outputs of the steps done so far, by sequence number. */
+  readonly outputs: Readonly<
+    Record<string, { readonly kind: string; readonly output: Record<string, unknown> | null }>
+  >;
+  readonly file: {
+    readonly bucket: string;
+    readonly key: string;
+    readonly versionId: string;
+    readonly name: string;
+    readonly sizeBytes: number;
+    readonly etag: string;
+    readonly receivedAt: Date;
+    /** Set once the file's object has left landing. */
+    readonly archive: { readonly bucket: string; readonly key: string; readonly versionId: string } | null;
+  };
+}
+
+export async function claimJobs(sql: Sql, options: ClaimOptions): Promise<ClaimedJob[]> {
+  const { results, refused } = await runSet({
+    rows: options.jobIds,
+    keyOf: (id) => id,
+    run: (ids) => claimSet(sql, ids, options),
+  });
+  if (refused[0] !== undefined) throw refused[0].error;
+  return results.flat();
+}
+
+function claimSet(sql: Sql, ids: string[], options: ClaimOptions): Promise<ClaimedJob[]> {
+  return sql<ClaimedJob[]>`
+    WITH candidate AS (
+      SELECT j.id, j.claim_token IS NOT DISTINCT FROM ${options.token}::uuid AS is_repeat
+      FROM jobs j
+      WHERE j.id = ANY(${ids}::uuid[]) AND j.queue = ${options.queue} AND j.step_kind = ANY(${[...options.kinds]}::text[])
+        AND ((j.state = 'PENDING' AND coalesce(j.next_action_at <= now(), true))
+          OR (j.state = 'WAITING' AND j.next_action_at <= now())
+          OR (j.state = 'RUNNING' AND j.lease_until < now())
+          OR (j.state = 'RUNNING' AND j.claim_token = ${options.token}::uuid))
+        AND NOT ${isBlocked(sql)}
+      ORDER BY j.id FOR UPDATE OF j),
+    claimed AS (
+      UPDATE jobs j SET
+        state = 'RUNNING', updated_at = now(), woken_at = NULL, next_action_at = NULL, wait_reason = NULL,
+        started_at = coalesce(j.started_at, now()), worker = ${options.worker}, processed_by = ${options.service},
+        claim_token = ${options.token}::uuid, lease_until = now() + ${options.leaseMs}::int * interval '1 ms',
+        epoch = j.epoch + (NOT c.is_repeat)::int,
+        step_attempts = j.step_attempts + (NOT c.is_repeat)::int,
+        step_tries = j.step_tries + (NOT c.is_repeat)::int
+      FROM candidate c WHERE j.id = c.id
+      RETURNING j.*, c.is_repeat),
+    event AS (
+      SELECT 'job.claimed' AS type, tenant_id, file_id, id AS job_id,
+        jsonb_build_object('worker', worker, 'epoch', epoch, 'generation', generation, 'step', step_kind,
+          'attempt', step_attempts) AS detail,
+        '{}'::text[] AS topics
+      FROM claimed WHERE NOT is_repeat),
+    ${recordEvents(sql, options.service)}
+    SELECT c.id, c.tenant_id AS "tenantId", c.file_id AS "fileId", c.route_id AS "routeId",
+      c.route_version_id AS "routeVersionId", c.generation, c.epoch, c.is_large AS "isLarge", c.step_seq AS "stepSeq",
+      c.step_kind AS "stepKind", c.step_attempts AS "stepAttempts", c.step_tries AS "stepTries",
+      c.max_attempts AS "maxAttempts", c.object,
+      coalesce((SELECT jsonb_object_agg(s.seq, jsonb_build_object('kind', s.kind, 'output', s.output))
+        FROM job_steps s WHERE s.job_id = c.id AND s.state = 'SUCCEEDED' AND s.seq < c.step_seq), '{}') AS outputs,
+      jsonb_build_object('bucket', f.bucket, 'key', f.key, 'versionId', f.version_id, 'name', f.name,
+        'sizeBytes', f.size_bytes, 'etag', f.etag, 'receivedAt', f.uploaded_at,
+        'archive', CASE WHEN f.archived_at IS NOT NULL THEN jsonb_build_object(
+          'bucket', f.archive_bucket, 'key', f.archive_key, 'versionId', f.archive_version_id) END) AS file
+    FROM claimed c JOIN files f ON f.id = c.file_id ORDER BY c.id`.then((rows) =>
+    rows.map((row) => ({ ...row, file: { ...row.file, receivedAt: new Date(row.file.receivedAt) } })),
+  );
+}
+
+/** Whether job `j` must wait for another of its order key: an open job of its route, or a settled file not yet routed. */
+export function isBlocked(sql: Sql) {
+  return sql`(j.is_ordered AND (
+    EXISTS (
+      SELECT 1 FROM jobs p
+      WHERE p.is_ordered AND p.route_id = j.route_id AND p.order_key = j.order_key AND p.order_seq < j.order_seq
+        AND (p.state IN ('PENDING', 'RUNNING', 'WAITING') OR (p.state = 'FAILED' AND j.head_failure = 'block')))
+    OR EXISTS (
+      SELECT 1 FROM files f
+      WHERE f.order_key = j.order_key AND f.order_seq < j.order_seq AND f.routed_at IS NULL AND f.status = 'QUEUED')))`;
+}

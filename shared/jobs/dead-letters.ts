@@ -1,0 +1,109 @@
+/**
+ * Dead letters: every message that could not be handled is stored with its explanation before it leaves its DLQ.
+ *
+ * Rows are the truth, so a dead wake-up costs nothing: its row is woken again as long as it is open. What names no open row is
+ * parked for an operator. A job is failed only when it is unleased, at the epoch named, and its attempts are spent.
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+import { recordEvents } from './record-events.ts';
+import { toJsonb } from './to-jsonb.ts';
+
+export interface DeadLetter {
+  /** UUIDv7. */
+  readonly id: string;
+  /** The queue that gave it up, e.g. `partner-steps`. */
+  readonly queue: string;
+  readonly messageId: string;
+  readonly body: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly receiveCount: number;
+  /** One sentence: why it is here. */
+  readonly reason: string;
+  readonly tenantId?: string;
+  readonly fileId?: string;
+  readonly jobId?: string;
+  readonly state: 'PARKED' | 'REDRIVEN';
+}
+
+/** Stores letters once each (by queue and message id). Event per letter: `dead-letter.parked` or `dead-letter.redriven`. */
+export async function storeDeadLetters(sql: Sql, letters: readonly DeadLetter[], actor: string): Promise<void> {
+  await sql`
+    WITH input AS (
+      SELECT * FROM jsonb_to_recordset(${toJsonb(letters)}::text::jsonb) AS r(
+        id uuid, queue text, "messageId" text, body text, attributes jsonb, "receiveCount" int, reason text,
+        "tenantId" text, "fileId" uuid, "jobId" uuid, state text)),
+    stored AS (
+      INSERT INTO dead_letters (id, queue, message_id, body, attributes, receive_count, reason, tenant_id, file_id, job_id, state)
+      SELECT id, queue, "messageId", body, attributes, "receiveCount", reason, "tenantId", "fileId", "jobId", state FROM input
+      ORDER BY queue, "messageId"
+      ON CONFLICT (queue, message_id) DO NOTHING RETURNING *),
+    event AS (
+      SELECT 'dead-letter.' || lower(state) AS type, coalesce(tenant_id, 'unassigned') AS tenant_id, file_id, job_id,
+        jsonb_build_object('deadLetterId', id, 'queue', queue, 'reason', reason, 'receiveCount', receive_count) AS detail,
+        '{events}'::text[] AS topics
+      FROM stored),
+    ${recordEvents(sql, actor)}
+    SELECT 1`;
+}
+
+export type JobCondition = 'open' | 'leased' | 'spent' | 'terminal' | 'unknown';
+
+/** What the job named by a dead letter is doing now. `spent`: unleased, with no attempt left. */
+export async function jobConditions(sql: Sql, jobIds: readonly string[]): Promise<Map<string, JobCondition>> {
+  const rows = await sql<{ id: string; condition: JobCondition }[]>`
+    SELECT id, CASE
+      WHEN state NOT IN ('PENDING', 'RUNNING', 'WAITING') THEN 'terminal'
+      WHEN state = 'RUNNING' AND lease_until > now() THEN 'leased'
+      WHEN state <> 'WAITING' AND step_attempts >= max_attempts THEN 'spent'
+      ELSE 'open' END AS condition
+    FROM jobs WHERE id = ANY(${[...jobIds]}::uuid[])`;
+  return new Map(rows.map((row) => [row.id, row.condition]));
+}
+
+export interface DeadLetterFilter {
+  readonly ids?: readonly string[];
+  readonly queue?: string;
+  readonly tenantId?: string;
+  readonly limit: number;
+}
+
+export interface ParkedLetter {
+  readonly id: string;
+  readonly queue: string;
+  readonly body: string;
+  readonly reason: string;
+  readonly tenantId: string | null;
+  readonly jobId: string | null;
+  readonly fileId: string | null;
+  readonly createdAt: Date;
+}
+
+/** Parked letters, oldest first. */
+export async function findParkedLetters(sql: Sql, filter: DeadLetterFilter): Promise<ParkedLetter[]> {
+  return await sql<ParkedLetter[]>`
+    SELECT id, queue, body, reason, tenant_id AS "tenantId", job_id AS "jobId", file_id AS "fileId", created_at AS "createdAt"
+    FROM dead_letters
+    WHERE state = 'PARKED'
+      AND ${filter.ids === undefined ? sql`true` : sql`id = ANY(${[...filter.ids]}::uuid[])`}
+      AND ${filter.queue === undefined ? sql`true` : sql`queue = ${filter.queue}`}
+      AND ${filter.tenantId === undefined ? sql`true` : sql`tenant_id = ${filter.tenantId}`}
+    ORDER BY created_at, id LIMIT ${filter.limit}::int`;
+}
+
+/** An operator redrove or discarded parked letters. Out: the ids that were still parked. Event: `dead-letter.redriven|discarded`. */
+export async function settleParkedLetters(
+  sql: Sql,
+  settled: { ids: readonly string[]; state: 'REDRIVEN' | 'DISCARDED'; actor: string; reason: string },
+): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    WITH moved AS (
+      UPDATE dead_letters SET state = ${settled.state}, note = ${settled.reason}, updated_at = now()
+      WHERE id = ANY(${[...settled.ids]}::uuid[]) AND state = 'PARKED' RETURNING *),
+    event AS (
+      SELECT 'dead-letter.' || lower(state) AS type, coalesce(tenant_id, 'unassigned') AS tenant_id, file_id, job_id,
+        jsonb_build_object('deadLetterId', id, 'queue', queue, 'reason', note) AS detail, '{events}'::text[] AS topics
+      FROM moved),
+    ${recordEvents(sql, settled.actor)}
+    SELECT id FROM moved`;
+  return rows.map((row) => row.id);
+}

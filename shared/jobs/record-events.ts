@@ -1,0 +1,25 @@
+/**
+ * What happened, written in the very statement that made it happen: for the audit, and for the topics by way of the outbox.
+ *
+ * The statement provides a CTE `event(type, tenant_id, file_id, job_id, detail, topics)`; the fragment adds the CTEs that write
+ * it. A commit therefore emits its events exactly once, each with one stable id, and a rollback emits none.
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+
+/** Version of the event JSON; `docs/events.md` describes it. */
+const EVENT_VERSION = 1;
+
+/** To be placed after the CTE `event`; begins with a comma's worth of CTEs and ends without one. */
+export function recordEvents(sql: Sql, actor: string) {
+  return sql`
+    identified AS (SELECT uuid_v7() AS id, event.* FROM event),
+    audited AS (
+      INSERT INTO audit_events (id, type, tenant_id, file_id, job_id, actor, detail)
+      SELECT id, type, tenant_id, file_id, job_id, ${actor}::text, detail FROM identified),
+    sent AS (
+      INSERT INTO outbox (event_id, topic, body)
+      SELECT id, topic, jsonb_strip_nulls(jsonb_build_object(
+        'id', id, 'version', ${EVENT_VERSION}::int, 'type', type, 'time', to_jsonb(now()), 'tenantId', tenant_id,
+        'fileId', file_id, 'jobId', job_id, 'actor', ${actor}::text, 'data', detail))
+      FROM identified CROSS JOIN unnest(topics) AS topic)`;
+}

@@ -1,0 +1,126 @@
+/**
+ * Arrival: an object version becomes a file, once.
+ *
+ * In:  object versions, each `QUEUED` (its upload is whole), `UPLOADED` (wait until it is known to be) or `QUARANTINED`.
+ * Out: the files that this call made or moved on, with the wake-up to send for those now `QUEUED`. What was registered before
+ *      and has nothing new to say is absent.
+ * Events: `file.uploaded`, `file.queued`, `file.quarantined`.
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+import type { FileStatus } from '#shared/db/schema.ts';
+import { recordEvents } from './record-events.ts';
+import { runSet } from './run-set.ts';
+import { toJsonb } from './to-jsonb.ts';
+
+export interface ArrivedObject {
+  /** UUIDv7, given by the caller; ignored when the object is registered already. */
+  readonly id: string;
+  readonly tenantId: string;
+  readonly bucket: string;
+  readonly key: string;
+  readonly versionId: string;
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly etag: string;
+  readonly source: 'sftp' | 's3' | 'reconciliation';
+  readonly uploadedBy?: string;
+  /** When the upload ended, RFC 3339. */
+  readonly uploadedAt: string;
+  /** Files of one key keep their order on ordered routes: a hash of tenant and directory. */
+  readonly orderKey: string;
+  readonly status: Extract<FileStatus, 'UPLOADED' | 'QUEUED' | 'QUARANTINED'>;
+  /** For `UPLOADED`: after how long without further word the upload counts as whole. */
+  readonly quietMs?: number;
+  readonly error?: { readonly code: string; readonly cause: string; readonly message: string };
+}
+
+export interface RegisteredFile {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly key: string;
+  readonly status: FileStatus;
+  readonly orderKey: string;
+  readonly wake: number;
+  readonly duplicateOf: string | null;
+}
+
+const PRECEDENCE = { UPLOADED: 0, QUARANTINED: 1, QUEUED: 2 } as const;
+
+export async function registerFiles(
+  sql: Sql,
+  objects: readonly ArrivedObject[],
+  actor: string,
+): Promise<RegisteredFile[]> {
+  const { results, refused } = await runSet({
+    rows: mergeRepeated(objects),
+    keyOf: objectKey,
+    run: (rows) => registerSet(sql, rows, actor),
+  });
+  if (refused[0] !== undefined) throw refused[0].error;
+  return results.flat();
+}
+
+/** Two events of one object in one batch: the one that says more counts. */
+function mergeRepeated(objects: readonly ArrivedObject[]): ArrivedObject[] {
+  const merged = new Map<string, ArrivedObject>();
+  for (const object of objects) {
+    const known = merged.get(objectKey(object));
+    if (known === undefined || PRECEDENCE[object.status] > PRECEDENCE[known.status])
+      merged.set(objectKey(object), object);
+  }
+  return [...merged.values()];
+}
+
+function objectKey(object: ArrivedObject): string {
+  return `${object.bucket}\n${object.key}\n${object.versionId}`;
+}
+
+function registerSet(sql: Sql, objects: ArrivedObject[], actor: string): Promise<RegisteredFile[]> {
+  const rows = objects.map(({ error, ...object }) => ({
+    ...object,
+    errorCode: error?.code,
+    errorCause: error?.cause,
+    errorMessage: error?.message,
+  }));
+  return sql<RegisteredFile[]>`
+    WITH input AS (
+      SELECT * FROM jsonb_to_recordset(${toJsonb(rows)}::text::jsonb) AS r(
+        id uuid, "tenantId" text, bucket text, key text, "versionId" text, name text, "sizeBytes" bigint, etag text,
+        source text, "uploadedBy" text, "uploadedAt" timestamptz, "orderKey" text, status text, "quietMs" int,
+        "errorCode" text, "errorCause" text, "errorMessage" text)),
+    registered AS (
+      INSERT INTO files AS f (
+        id, tenant_id, bucket, key, version_id, name, size_bytes, etag, source, uploaded_by, uploaded_at, order_key,
+        order_seq, status, error_code, error_cause, error_message, queue, wakes, woken_at, next_action_at, finished_at,
+        duplicate_of)
+      SELECT
+        id, "tenantId", bucket, key, "versionId", name, "sizeBytes", etag, source, "uploadedBy", "uploadedAt", "orderKey",
+        CASE WHEN status = 'QUEUED' THEN nextval('file_order') END,
+        status, "errorCode", "errorCause", "errorMessage", 'ingest',
+        CASE WHEN status = 'QUEUED' THEN 1 ELSE 0 END,
+        CASE WHEN status = 'QUEUED' THEN now() END,
+        CASE WHEN status = 'UPLOADED' THEN now() + "quietMs" * interval '1 ms' END,
+        CASE WHEN status = 'QUARANTINED' THEN now() END,
+        (SELECT d.id FROM files d
+         WHERE d.tenant_id = "tenantId" AND d.etag = input.etag AND d.size_bytes = "sizeBytes" AND "sizeBytes" > 0
+           AND (d.bucket, d.key) <> (input.bucket, input.key)
+         ORDER BY d.created_at LIMIT 1)
+      FROM input ORDER BY bucket, key, "versionId"
+      ON CONFLICT (bucket, key, version_id) DO UPDATE SET
+        status = excluded.status, order_seq = excluded.order_seq, uploaded_by = coalesce(excluded.uploaded_by, f.uploaded_by),
+        source = excluded.source, error_code = excluded.error_code, error_cause = excluded.error_cause,
+        error_message = excluded.error_message, wakes = f.wakes + excluded.wakes, woken_at = excluded.woken_at,
+        next_action_at = excluded.next_action_at, finished_at = excluded.finished_at, updated_at = now()
+      WHERE f.status = 'UPLOADED' AND excluded.status <> 'UPLOADED'
+      RETURNING f.*),
+    event AS (
+      SELECT 'file.' || lower(status) AS type, tenant_id, id AS file_id, NULL::uuid AS job_id,
+        jsonb_strip_nulls(jsonb_build_object(
+          'key', key, 'sizeBytes', size_bytes, 'source', source, 'uploadedBy', uploaded_by, 'duplicateOf', duplicate_of,
+          'code', error_code, 'cause', error_cause, 'message', error_message)) AS detail,
+        CASE WHEN status = 'QUARANTINED' THEN '{events,failure}'::text[] ELSE '{events}'::text[] END AS topics
+      FROM registered),
+    ${recordEvents(sql, actor)}
+    SELECT id, tenant_id AS "tenantId", key, status, order_key AS "orderKey", wakes AS wake, duplicate_of AS "duplicateOf"
+    FROM registered ORDER BY order_seq`;
+}

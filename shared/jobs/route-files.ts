@@ -1,0 +1,124 @@
+/**
+ * Routing: what becomes of a file is decided once. A second delivery, or a new route version in between, changes nothing.
+ *
+ * In:  per file the jobs to create (one per route that takes it), or why none does.
+ * Out: the jobs let into their queues now, each with the wake-up to send. Jobs beyond the tenant's admission window wait as
+ *      `PENDING` without one; the sweeper lets them in as others finish.
+ * Events: `file.routed`, `file.quarantined`.
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+import { recordEvents } from './record-events.ts';
+import { runSet } from './run-set.ts';
+import { toJsonb } from './to-jsonb.ts';
+
+/** Wake-ups of one tenant that may stand in one queue: a flood then waits in the table, not before everyone else's messages. */
+export const ADMISSION_WINDOW = 1_000;
+
+export type WorkQueue = 'partner-steps' | 'work';
+
+export interface NewJob {
+  /** UUIDv7. */
+  readonly id: string;
+  readonly routeId: string;
+  readonly routeVersionId: string;
+  readonly queue: WorkQueue;
+  readonly stepKind: string;
+  readonly stepCount: number;
+  readonly maxAttempts: number;
+  readonly isOrdered: boolean;
+  readonly headFailure: 'block' | 'skip';
+}
+
+export interface RoutingDecision {
+  readonly fileId: string;
+  readonly isLarge: boolean;
+  /** Empty: the file is quarantined with `error`. */
+  readonly jobs: readonly NewJob[];
+  readonly error?: { readonly code: string; readonly cause: string; readonly message: string };
+}
+
+export interface WokenJob {
+  readonly id: string;
+  readonly fileId: string;
+  readonly tenantId: string;
+  readonly queue: WorkQueue;
+  readonly wake: number;
+}
+
+export async function routeFiles(
+  sql: Sql,
+  decisions: readonly RoutingDecision[],
+  actor: string,
+  window = ADMISSION_WINDOW,
+): Promise<WokenJob[]> {
+  const { results, refused } = await runSet({
+    rows: decisions,
+    keyOf: (decision) => decision.fileId,
+    run: (rows) => routeSet(sql, rows, actor, window),
+  });
+  if (refused[0] !== undefined) throw refused[0].error;
+  return results.flat();
+}
+
+function routeSet(sql: Sql, decisions: RoutingDecision[], actor: string, window: number): Promise<WokenJob[]> {
+  const files = decisions.map(({ fileId, isLarge, jobs, error }) => ({
+    fileId,
+    isLarge,
+    jobCount: jobs.length,
+    errorCode: error?.code,
+    errorCause: error?.cause,
+    errorMessage: error?.message,
+  }));
+  const jobs = decisions.flatMap(({ fileId, isLarge, jobs }) => jobs.map((job) => ({ ...job, fileId, isLarge })));
+  return sql<WokenJob[]>`
+    WITH input AS (
+      SELECT * FROM jsonb_to_recordset(${toJsonb(files)}::text::jsonb) AS r(
+        "fileId" uuid, "isLarge" boolean, "jobCount" int, "errorCode" text, "errorCause" text, "errorMessage" text)),
+    job_input AS (
+      SELECT * FROM jsonb_to_recordset(${toJsonb(jobs)}::text::jsonb) AS r(
+        id uuid, "fileId" uuid, "isLarge" boolean, "routeId" uuid, "routeVersionId" uuid, queue text, "stepKind" text,
+        "stepCount" int, "maxAttempts" int, "isOrdered" boolean, "headFailure" text)),
+    locked AS (
+      SELECT id FROM files
+      WHERE id IN (SELECT "fileId" FROM input) AND routed_at IS NULL AND status = 'QUEUED'
+      ORDER BY id FOR UPDATE),
+    routed AS (
+      UPDATE files f SET
+        routed_at = now(), updated_at = now(), woken_at = NULL, next_action_at = NULL, is_large = i."isLarge",
+        job_count = i."jobCount", open_jobs = i."jobCount",
+        status = CASE WHEN i."jobCount" > 0 THEN 'PROCESSING' ELSE 'QUARANTINED' END,
+        finished_at = CASE WHEN i."jobCount" > 0 THEN NULL ELSE now() END,
+        error_code = i."errorCode", error_cause = i."errorCause", error_message = i."errorMessage"
+      FROM input i WHERE f.id = i."fileId" AND f.id IN (SELECT id FROM locked)
+      RETURNING f.*),
+    candidate AS (
+      SELECT j.*, r.tenant_id, r.order_key, r.order_seq,
+        row_number() OVER (PARTITION BY r.tenant_id, j.queue ORDER BY r.order_seq, j.id) AS place
+      FROM job_input j JOIN routed r ON r.id = j."fileId"),
+    standing AS (
+      SELECT tenant_id, queue, (
+        SELECT count(*) FROM (
+          SELECT 1 FROM jobs s
+          WHERE s.state = 'PENDING' AND s.woken_at IS NOT NULL AND s.queue = c.queue AND s.tenant_id = c.tenant_id
+          LIMIT ${window}::int) AS bounded) AS jobs
+      FROM (SELECT DISTINCT tenant_id, queue FROM candidate) AS c),
+    created AS (
+      INSERT INTO jobs (
+        id, tenant_id, file_id, route_id, route_version_id, state, is_large, step_kind, step_count, max_attempts, queue,
+        is_ordered, head_failure, order_key, order_seq, woken_at, wakes)
+      SELECT c.id, c.tenant_id, c."fileId", c."routeId", c."routeVersionId", 'PENDING', c."isLarge", c."stepKind",
+        c."stepCount", c."maxAttempts", c.queue, c."isOrdered", c."headFailure", c.order_key, c.order_seq,
+        CASE WHEN s.jobs + c.place <= ${window}::int THEN now() END,
+        CASE WHEN s.jobs + c.place <= ${window}::int THEN 1 ELSE 0 END
+      FROM candidate c JOIN standing s USING (tenant_id, queue)
+      RETURNING id, tenant_id, file_id, queue, wakes, woken_at),
+    event AS (
+      SELECT CASE WHEN status = 'QUARANTINED' THEN 'file.quarantined' ELSE 'file.routed' END AS type,
+        tenant_id, id AS file_id, NULL::uuid AS job_id,
+        jsonb_strip_nulls(jsonb_build_object('key', key, 'jobs', job_count, 'isLarge', is_large,
+          'code', error_code, 'cause', error_cause, 'message', error_message)) AS detail,
+        CASE WHEN status = 'QUARANTINED' THEN '{events,failure}'::text[] ELSE '{events}'::text[] END AS topics
+      FROM routed),
+    ${recordEvents(sql, actor)}
+    SELECT id, file_id AS "fileId", tenant_id AS "tenantId", queue, wakes AS wake FROM created WHERE woken_at IS NOT NULL`;
+}

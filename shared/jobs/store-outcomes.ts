@@ -1,0 +1,261 @@
+/**
+ * Outcome: what one try of a step came to, and where the job goes from there, for many jobs in one statement.
+ *
+ * 1. A row counts only at its epoch, step and `RUNNING`: a stale outcome changes nothing and is absent from the answer.
+ * 2. The last job of a file is found by `open_jobs`, a counter on the parent: statements side by side do not see each other's rows.
+ * 3. Whoever ends the last job holds the file's archive lease from the same statement on, unless the copy is long work.
+ * 4. The end of an ordered job wakes its successor.
+ *
+ * Out: the jobs moved (with their wake-ups), the files whose last job ended.
+ * Events: `step.succeeded`, `step.retrying`, `step.waiting`, `job.succeeded`, `job.failed`, and `file.completed` or
+ *         `file.failed` when the file was archived before (a later generation).
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+import type { FileStatus, JobState } from '#shared/db/schema.ts';
+import type { ObjectLocation } from '#shared/files/object-location.ts';
+import { recordEvents } from './record-events.ts';
+import type { WokenJob, WorkQueue } from './route-files.ts';
+import { type RefusedRow, runSet } from './run-set.ts';
+import { toJsonb } from './to-jsonb.ts';
+
+/** Where a job goes after an outcome. */
+export type NextMove =
+  /** On with the next step in the same worker, under the same lease. */
+  | { readonly type: 'walk-on'; readonly stepSeq: number; readonly stepKind: string }
+  /** The next step is of the other class: to its queue. */
+  | { readonly type: 'hand-over'; readonly stepSeq: number; readonly stepKind: string; readonly queue: WorkQueue }
+  | { readonly type: 'succeeded' }
+  | { readonly type: 'failed' }
+  /** The same step again after `delayMs`; `countsAttempt` is false for waiting. */
+  | { readonly type: 'later'; readonly delayMs: number; readonly countsAttempt: boolean; readonly reason: string };
+
+export interface StoredOutcome {
+  readonly jobId: string;
+  readonly epoch: number;
+  readonly stepSeq: number;
+  readonly stepKind: string;
+  readonly attempt: number;
+  readonly generation: number;
+  readonly outcome: 'succeeded' | 'retry' | 'wait' | 'failed' | 'ambiguous';
+  readonly error?: { readonly code: string; readonly cause: string; readonly message: string };
+  readonly output?: Readonly<Record<string, unknown>>;
+  readonly object?: ObjectLocation;
+  readonly startedAt: Date;
+  readonly durationMs: number;
+  readonly next: NextMove;
+}
+
+export interface StoreOptions {
+  readonly worker: string;
+  readonly service: string;
+  readonly leaseMs: number;
+  /** Token for the archive leases that this statement may take. */
+  readonly token: string;
+  /** Whether this worker may archive large files itself. */
+  readonly archivesLarge: boolean;
+}
+
+export interface MovedJob {
+  readonly id: string;
+  readonly fileId: string;
+  readonly tenantId: string;
+  readonly state: JobState;
+  readonly epoch: number;
+  readonly wake: WokenJob | null;
+}
+
+export interface ClosedFile {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly name: string;
+  readonly key: string;
+  readonly bucket: string;
+  readonly versionId: string;
+  readonly sizeBytes: number;
+  readonly etag: string;
+  readonly uploadedAt: string;
+  readonly status: FileStatus;
+  readonly epoch: number;
+  /** `held`: archive it now under `epoch`; `woken`: send `wake` to `work`; `done`: already archived. */
+  readonly archive: 'held' | 'woken' | 'done';
+  readonly wake: number;
+}
+
+export interface StoreResult {
+  readonly jobs: MovedJob[];
+  readonly files: ClosedFile[];
+  /** Successors of ordered jobs that ended, to be woken. */
+  readonly successors: WokenJob[];
+}
+
+/** Rows that the database refuses (class 22/23) come back in `refused`; the others are stored. */
+export async function storeOutcomes(
+  sql: Sql,
+  outcomes: readonly StoredOutcome[],
+  options: StoreOptions,
+): Promise<StoreResult & { readonly refused: RefusedRow<StoredOutcome>[] }> {
+  const { results, refused } = await runSet({
+    rows: outcomes,
+    keyOf: (outcome) => outcome.jobId,
+    run: (rows) => storeSet(sql, rows, options),
+  });
+  return {
+    jobs: results.flatMap((result) => result.jobs),
+    files: results.flatMap((result) => result.files),
+    successors: results.flatMap((result) => result.successors),
+    refused,
+  };
+}
+
+function toRow({ next, error, ...outcome }: StoredOutcome) {
+  return {
+    ...outcome,
+    code: error?.code,
+    cause: error?.cause,
+    message: error?.message,
+    move: next.type,
+    nextSeq: 'stepSeq' in next ? next.stepSeq : undefined,
+    nextKind: 'stepKind' in next ? next.stepKind : undefined,
+    nextQueue: 'queue' in next ? next.queue : undefined,
+    delayMs: next.type === 'later' ? Math.ceil(next.delayMs) : undefined,
+    countsAttempt: next.type === 'later' ? next.countsAttempt : undefined,
+    reason: next.type === 'later' ? next.reason : undefined,
+  };
+}
+
+async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptions): Promise<StoreResult> {
+  const [row] = await sql<StoreResult[]>`
+    WITH input AS (
+      SELECT * FROM jsonb_to_recordset(${toJsonb(outcomes.map(toRow))}::text::jsonb) AS r(
+        "jobId" uuid, epoch int, "stepSeq" int, "stepKind" text, attempt int, generation int, outcome text,
+        code text, cause text, message text, output jsonb, object jsonb, "startedAt" timestamptz, "durationMs" int,
+        move text, "nextSeq" int, "nextKind" text, "nextQueue" text, "delayMs" int, "countsAttempt" boolean, reason text)),
+    locked AS (
+      SELECT j.id FROM jobs j JOIN input i ON j.id = i."jobId"
+      WHERE j.epoch = i.epoch AND j.state = 'RUNNING' AND j.step_seq = i."stepSeq"
+      ORDER BY j.id FOR UPDATE OF j),
+    moved AS (
+      UPDATE jobs j SET
+        updated_at = now(),
+        state = CASE i.move WHEN 'walk-on' THEN 'RUNNING' WHEN 'hand-over' THEN 'PENDING' WHEN 'later' THEN 'WAITING'
+          WHEN 'succeeded' THEN 'SUCCEEDED' ELSE 'FAILED' END,
+        step_seq = coalesce(i."nextSeq", j.step_seq),
+        step_kind = coalesce(i."nextKind", j.step_kind),
+        step_attempts = CASE WHEN i.move = 'walk-on' THEN 1 WHEN i.move = 'hand-over' THEN 0
+          WHEN i.move = 'later' AND NOT i."countsAttempt" THEN greatest(j.step_attempts - 1, 0) ELSE j.step_attempts END,
+        step_tries = CASE WHEN i.move = 'walk-on' THEN 1 WHEN i.move = 'hand-over' THEN 0 ELSE j.step_tries END,
+        retry_count = j.retry_count + (i.outcome = 'retry')::int,
+        object = coalesce(i.object, j.object),
+        queue = coalesce(i."nextQueue", j.queue),
+        lease_until = CASE WHEN i.move = 'walk-on' THEN now() + ${options.leaseMs}::int * interval '1 ms' END,
+        claim_token = CASE WHEN i.move = 'walk-on' THEN j.claim_token END,
+        woken_at = CASE WHEN i.move = 'hand-over' THEN now() END,
+        wakes = j.wakes + (i.move = 'hand-over')::int,
+        next_action_at = CASE WHEN i.move = 'later' THEN now() + i."delayMs" * interval '1 ms' END,
+        wait_reason = i.reason,
+        error_code = CASE WHEN i.outcome = 'succeeded' THEN NULL WHEN i.outcome = 'wait' THEN j.error_code ELSE i.code END,
+        error_cause = CASE WHEN i.outcome = 'succeeded' THEN NULL WHEN i.outcome = 'wait' THEN j.error_cause ELSE i.cause END,
+        error_message = CASE WHEN i.outcome = 'succeeded' THEN NULL WHEN i.outcome = 'wait' THEN j.error_message ELSE i.message END,
+        finished_at = CASE WHEN i.move IN ('succeeded', 'failed') THEN now() END
+      FROM input i WHERE j.id = i."jobId" AND j.id IN (SELECT id FROM locked)
+      RETURNING j.*, i.move, i.outcome, i."stepSeq" AS done_seq, i."stepKind" AS done_kind, i.attempt, i.output,
+        i.code, i.cause, i.message, i."startedAt" AS try_started_at, i."durationMs" AS duration_ms),
+    steps AS (
+      INSERT INTO job_steps AS s (job_id, seq, kind, state, attempts, output, error_code, error_cause, error_message,
+        started_at, finished_at)
+      SELECT id, done_seq, done_kind,
+        CASE outcome WHEN 'succeeded' THEN 'SUCCEEDED' WHEN 'retry' THEN CASE WHEN move = 'failed' THEN 'FAILED' ELSE 'RETRYING' END
+          WHEN 'wait' THEN 'WAITING' ELSE 'FAILED' END,
+        attempt, output, code, cause, message, try_started_at, now()
+      FROM moved ORDER BY id
+      ON CONFLICT (job_id, seq) DO UPDATE SET kind = excluded.kind, state = excluded.state, attempts = excluded.attempts,
+        output = excluded.output, error_code = excluded.error_code, error_cause = excluded.error_cause,
+        error_message = excluded.error_message, finished_at = excluded.finished_at),
+    tries AS (
+      INSERT INTO attempts (tenant_id, job_id, generation, step_seq, step_kind, attempt, outcome, code, cause, message, worker,
+        started_at, duration_ms)
+      SELECT tenant_id, id, generation, done_seq, done_kind, attempt, outcome, code, cause, message, ${options.worker},
+        try_started_at, duration_ms
+      FROM moved),
+    ended AS (
+      SELECT file_id, count(*)::int AS jobs, count(*) FILTER (WHERE state <> 'SUCCEEDED')::int AS failed
+      FROM moved WHERE state IN ('SUCCEEDED', 'FAILED') GROUP BY file_id),
+    ${closeFiles(sql, options)},
+    successor AS (
+      SELECT DISTINCT n.id FROM moved m CROSS JOIN LATERAL (
+        SELECT s.id FROM jobs s
+        WHERE s.is_ordered AND s.route_id = m.route_id AND s.order_key = m.order_key AND s.order_seq > m.order_seq
+          AND s.state = 'PENDING'
+        ORDER BY s.order_seq LIMIT 1) AS n
+      WHERE m.is_ordered AND m.state IN ('SUCCEEDED', 'FAILED')),
+    woken AS (
+      UPDATE jobs j SET woken_at = now(), wakes = j.wakes + 1 FROM successor n WHERE j.id = n.id AND j.state = 'PENDING'
+      RETURNING j.id, j.file_id, j.tenant_id, j.queue, j.wakes),
+    event AS (
+      SELECT CASE WHEN state = 'SUCCEEDED' THEN 'job.succeeded' WHEN state = 'FAILED' THEN 'job.failed'
+          WHEN outcome = 'succeeded' THEN 'step.succeeded' WHEN outcome = 'wait' THEN 'step.waiting'
+          ELSE 'step.retrying' END AS type,
+        tenant_id, file_id, id AS job_id,
+        jsonb_strip_nulls(jsonb_build_object('step', done_kind, 'seq', done_seq, 'attempt', attempt, 'generation', generation,
+          'durationMs', duration_ms, 'code', code, 'cause', cause, 'message', message, 'nextActionAt', next_action_at)) AS detail,
+        '{events}'::text[] AS topics
+      FROM moved
+      UNION ALL ${closedFileEvents(sql)}),
+    ${recordEvents(sql, options.service)}
+    SELECT
+      coalesce((SELECT jsonb_agg(jsonb_build_object('id', id, 'fileId', file_id, 'tenantId', tenant_id, 'state', state,
+        'epoch', epoch, 'wake', CASE WHEN move = 'hand-over' THEN jsonb_build_object('id', id, 'fileId', file_id,
+          'tenantId', tenant_id, 'queue', queue, 'wake', wakes) END)) FROM moved), '[]') AS jobs,
+      ${closedFilesJson(sql)} AS files,
+      coalesce((SELECT jsonb_agg(jsonb_build_object('id', id, 'fileId', file_id, 'tenantId', tenant_id, 'queue', queue,
+        'wake', wakes)) FROM woken), '[]') AS successors`;
+  return row ?? { jobs: [], files: [], successors: [] };
+}
+
+/**
+ * CTEs that count ended jobs off their files and close the files whose last one it was. Reads a CTE
+ * `ended(file_id, jobs, failed)`; provides `closed`.
+ */
+export function closeFiles(sql: Sql, options: Pick<StoreOptions, 'token' | 'leaseMs' | 'archivesLarge'>) {
+  return sql`
+    file_locked AS (SELECT id FROM files WHERE id IN (SELECT file_id FROM ended) ORDER BY id FOR UPDATE),
+    counted AS (
+      UPDATE files f SET
+        updated_at = now(), open_jobs = f.open_jobs - e.jobs, failed_jobs = f.failed_jobs + e.failed,
+        status = CASE WHEN f.open_jobs > e.jobs OR f.archived_at IS NULL THEN f.status
+          WHEN f.failed_jobs + e.failed > 0 THEN 'FAILED' ELSE 'COMPLETED' END,
+        finished_at = CASE WHEN f.open_jobs = e.jobs AND f.archived_at IS NOT NULL THEN now() END,
+        epoch = f.epoch + (f.open_jobs = e.jobs)::int,
+        queue = CASE WHEN f.is_large THEN 'work' ELSE 'partner-steps' END,
+        claim_token = CASE WHEN f.open_jobs = e.jobs AND f.archived_at IS NULL AND (NOT f.is_large OR ${options.archivesLarge}::boolean)
+          THEN ${options.token}::uuid END,
+        lease_until = CASE WHEN f.open_jobs = e.jobs AND f.archived_at IS NULL AND (NOT f.is_large OR ${options.archivesLarge}::boolean)
+          THEN now() + ${options.leaseMs}::int * interval '1 ms' END,
+        archive_attempts = f.archive_attempts + (f.open_jobs = e.jobs AND f.archived_at IS NULL
+          AND (NOT f.is_large OR ${options.archivesLarge}::boolean))::int,
+        woken_at = CASE WHEN f.open_jobs = e.jobs AND f.archived_at IS NULL AND f.is_large AND NOT ${options.archivesLarge}::boolean
+          THEN now() END,
+        wakes = f.wakes + (f.open_jobs = e.jobs AND f.archived_at IS NULL AND f.is_large AND NOT ${options.archivesLarge}::boolean)::int
+      FROM ended e WHERE f.id = e.file_id AND f.id IN (SELECT id FROM file_locked)
+      RETURNING f.*),
+    closed AS (SELECT * FROM counted WHERE open_jobs = 0)`;
+}
+
+/** Events of closed files that were archived in an earlier generation; the others get theirs when they are archived. */
+export function closedFileEvents(sql: Sql) {
+  return sql`
+    SELECT 'file.' || lower(status), tenant_id, id, NULL::uuid, jsonb_build_object('key', key, 'jobs', job_count,
+      'failedJobs', failed_jobs),
+      CASE WHEN status = 'COMPLETED' THEN '{events,success}'::text[] ELSE '{events,failure}'::text[] END
+    FROM closed WHERE status IN ('COMPLETED', 'FAILED')`;
+}
+
+/** `closed` as a JSON array of `ClosedFile`. */
+export function closedFilesJson(sql: Sql) {
+  return sql`
+    coalesce((SELECT jsonb_agg(jsonb_build_object('id', id, 'tenantId', tenant_id, 'name', name, 'key', key, 'bucket', bucket,
+      'versionId', version_id, 'sizeBytes', size_bytes, 'etag', etag, 'uploadedAt', uploaded_at, 'status', status,
+      'epoch', epoch, 'wake', wakes,
+      'archive', CASE WHEN archived_at IS NOT NULL THEN 'done' WHEN lease_until IS NOT NULL THEN 'held' ELSE 'woken' END
+    )) FROM closed), '[]')`;
+}

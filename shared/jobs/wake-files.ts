@@ -1,0 +1,75 @@
+/**
+ * The clocks of files, as `wakeJobs` for jobs: uploads that stayed quiet long enough, files that wait for their routes, and
+ * ended files whose archive copy is due, orphaned or was never begun.
+ *
+ * Out: the files to wake, each with the queue its wake-up belongs to. Events: `file.queued` (an upload settled by its quiet
+ * period), `file.woken` (audit only).
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+import { recordEvents } from './record-events.ts';
+import type { WorkQueue } from './route-files.ts';
+
+export interface WokenFile {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly orderKey: string;
+  readonly queue: 'ingest' | WorkQueue;
+  readonly wake: number;
+}
+
+export interface WakeFilesOptions {
+  readonly limit: number;
+  /** How many more files wait in `ingest` than the queue itself counts messages. */
+  readonly missing: number;
+  readonly graceMs: number;
+  readonly boundMs: number;
+  readonly actor: string;
+}
+
+export async function wakeFiles(sql: Sql, options: WakeFilesOptions): Promise<WokenFile[]> {
+  const { limit, missing, graceMs, boundMs } = options;
+  return await sql<WokenFile[]>`
+    WITH settled AS (
+      SELECT id, 'quiet' AS why FROM files WHERE status = 'UPLOADED' AND coalesce(next_action_at <= now(), true)
+      ORDER BY next_action_at LIMIT ${limit}::int FOR UPDATE SKIP LOCKED),
+    unrouted AS (
+      SELECT id, 'unrouted' AS why FROM files
+      WHERE status = 'QUEUED' AND (woken_at IS NULL
+        OR woken_at < now() - ${boundMs}::int * interval '1 ms' * least(power(2, greatest(wakes, 1) - 1), 64))
+      ORDER BY woken_at NULLS FIRST LIMIT ${limit}::int FOR UPDATE SKIP LOCKED),
+    missing AS (
+      SELECT id, 'missing' AS why FROM files
+      WHERE status = 'QUEUED' AND woken_at < now() - ${graceMs}::int * interval '1 ms'
+      ORDER BY woken_at LIMIT least(${missing}::int, ${limit}::int) FOR UPDATE SKIP LOCKED),
+    unarchived AS (
+      SELECT id, 'archive' AS why FROM files
+      WHERE status = 'PROCESSING' AND open_jobs = 0 AND routed_at IS NOT NULL AND coalesce(next_action_at <= now(), true)
+        AND (lease_until IS NULL OR lease_until < now())
+        AND (woken_at IS NULL OR woken_at < now() - ${boundMs}::int * interval '1 ms' * least(power(2, greatest(wakes - 1, 0)), 64))
+      ORDER BY updated_at LIMIT ${limit}::int FOR UPDATE SKIP LOCKED),
+    chosen AS (
+      SELECT DISTINCT ON (id) id, why
+      FROM (SELECT * FROM settled UNION ALL SELECT * FROM unrouted UNION ALL SELECT * FROM missing
+        UNION ALL SELECT * FROM unarchived) AS any_of),
+    woken AS (
+      UPDATE files f SET woken_at = now(), wakes = f.wakes + 1, updated_at = now(), next_action_at = NULL,
+        status = CASE WHEN f.status = 'UPLOADED' THEN 'QUEUED' ELSE f.status END,
+        order_seq = CASE WHEN f.status = 'UPLOADED' THEN nextval('file_order') ELSE f.order_seq END,
+        queue = CASE WHEN c.why <> 'archive' THEN 'ingest' WHEN f.is_large THEN 'work' ELSE 'partner-steps' END
+      FROM chosen c WHERE f.id = c.id
+      RETURNING f.id, f.tenant_id, f.key, f.size_bytes, f.order_key, f.queue, f.wakes, c.why),
+    event AS (
+      SELECT CASE WHEN why = 'quiet' THEN 'file.queued' ELSE 'file.woken' END AS type, tenant_id, id AS file_id,
+        NULL::uuid AS job_id, jsonb_build_object('key', key, 'sizeBytes', size_bytes, 'why', why, 'wake', wakes) AS detail,
+        CASE WHEN why = 'quiet' THEN '{events}'::text[] ELSE '{}'::text[] END AS topics
+      FROM woken),
+    ${recordEvents(sql, options.actor)}
+    SELECT id, tenant_id AS "tenantId", order_key AS "orderKey", queue, wakes AS wake FROM woken`;
+}
+
+/** How many files have a wake-up that should still stand in `ingest`. */
+export async function countStandingFiles(sql: Sql): Promise<number> {
+  const [row] = await sql<{ standing: number }[]>`
+    SELECT count(*)::int AS standing FROM files WHERE status = 'QUEUED' AND woken_at IS NOT NULL`;
+  return row?.standing ?? 0;
+}

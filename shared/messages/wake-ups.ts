@@ -1,0 +1,30 @@
+/**
+ * The messages between services. Each says only "look at this row"; what is to be done is in the row.
+ *
+ * `wake` makes the deduplication id: a FIFO queue swallows the second message with the same id for 5 minutes.
+ */
+import { z } from 'zod';
+import { defineMessage } from '#shared/queue/define-message.ts';
+
+const wake = z.number().int().positive();
+
+/** On `ingest.fifo`: a settled file waits for its routes. */
+export const fileSettled = defineMessage({
+  name: 'file.settled',
+  version: 1,
+  schema: z.object({ fileId: z.uuid(), wake }),
+});
+
+/** On `partner-steps` and `work.fifo`: a job has something to do. */
+export const jobDue = defineMessage({
+  name: 'job.due',
+  version: 1,
+  schema: z.object({ jobId: z.uuid(), tenantId: z.string().min(1).max(128), wake }),
+});
+
+/** On `partner-steps` and `work.fifo`: all jobs of a file ended, and its object is still in landing. */
+export const fileArchiveDue = defineMessage({
+  name: 'file.archive-due',
+  version: 1,
+  schema: z.object({ fileId: z.uuid(), tenantId: z.string().min(1).max(128), wake }),
+});
