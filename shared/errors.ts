@@ -27,6 +27,14 @@ export const ERROR_CODES = {
     meaning: 'A queue message is not JSON or does not fit any known message schema.',
     remedy: 'Look at the parked dead letter: find the sender, then discard it or send a corrected message.',
   },
+  HANDLER_DEADLINE_EXCEEDED: {
+    meaning: 'The handling of a queue message took longer than its deadline and was told to stop.',
+    remedy: 'Look for the slow dependency in the log lines of that time; the message comes again by itself.',
+  },
+  WORKER_STOPPING: {
+    meaning: 'A service was stopped and did not wait any longer for the message it was handling.',
+    remedy: 'Nothing; the message comes again and another worker handles it.',
+  },
   INTERNAL: {
     meaning: 'Longshore met a condition it was not written for.',
     remedy: 'Report it with the job id and the log lines of that time.',

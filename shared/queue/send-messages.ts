@@ -1,16 +1,29 @@
-import type { SQSClient } from '@aws-sdk/client-sqs';
+/**
+ * Sends typed messages to one queue.
+ *
+ * 1. `send` calls that run side by side share requests: up to 10 entries or 1 MiB, after 5 ms at the latest.
+ * 2. Every entry has its own result. One that is not `ok` may still have been sent (a reply can be lost): the row that caused it
+ *    stays due, and the receiver bears a second message.
+ * 3. FIFO queues have one request under way at a time, or two of one group could overtake each other.
+ */
+import { SendMessageBatchCommand, type SendMessageBatchRequestEntry, type SQSClient } from '@aws-sdk/client-sqs';
+import { sendBatchRequest } from '#shared/queue/batch-request.ts';
+import { Coalescer } from '#shared/queue/coalescer.ts';
 import type { MessageDefinition, MessageOf } from '#shared/queue/define-message.ts';
+
+/** Amazon SQS: the limit of a message and of a whole batch, attributes included (SendMessageBatch). */
+const MAX_BATCH_BYTES = 1_048_576;
 
 export interface SendEntry<Message> {
   readonly message: Message;
-  /** Required on FIFO queues, at most 128 characters; on standard queues SQS uses it for fair sharing. */
-  readonly groupId?: string;
+  /** FIFO queues: required, see `messageGroupId`. Standard queues: a fair-queue tenant on AWS, refused by some other servers. */
+  readonly groupId?: string | undefined;
   /** Required on FIFO queues. The same id within 5 minutes is accepted and never delivered. */
-  readonly deduplicationId?: string;
-  /** Standard queues only, at most 900. */
-  readonly delaySeconds?: number;
+  readonly deduplicationId?: string | undefined;
+  /** Standard queues only, 0 to 900. */
+  readonly delaySeconds?: number | undefined;
   /** String attributes, e.g. trace context. */
-  readonly attributes?: Readonly<Record<string, string>>;
+  readonly attributes?: Readonly<Record<string, string>> | undefined;
 }
 
 export type SendResult =
@@ -29,8 +42,92 @@ export interface SenderOptions<Definitions extends readonly MessageDefinition[]>
   readonly queueUrl: string;
   readonly fifo: boolean;
   readonly messages: Definitions;
+  /** Default 5. */
+  readonly lingerMs?: number;
 }
 
-export declare function createSender<const Definitions extends readonly MessageDefinition[]>(
-  options: SenderOptions<Definitions>,
-): Sender<MessageOf<Definitions[number]>>;
+type WireEntry = Omit<SendMessageBatchRequestEntry, 'Id'>;
+
+export function createSender<const Definitions extends readonly MessageDefinition[]>({
+  client,
+  queueUrl,
+  fifo,
+  messages,
+  lingerMs = 5,
+}: SenderOptions<Definitions>): Sender<MessageOf<Definitions[number]>> {
+  const definitions = new Map<string, MessageDefinition>(messages.map((definition) => [definition.name, definition]));
+  const coalescer = new Coalescer<WireEntry, SendResult>({
+    lingerMs,
+    concurrency: fifo ? 1 : 4,
+    maxBytes: MAX_BATCH_BYTES,
+    sizeOf: sizeInBytes,
+    run: async (entries) => {
+      const outcomes = await sendBatchRequest({
+        entries,
+        request: (batch, abortSignal) =>
+          client.send(
+            new SendMessageBatchCommand({
+              QueueUrl: queueUrl,
+              Entries: batch.map(({ id, entry }) => ({ ...entry, Id: id })),
+            }),
+            { abortSignal },
+          ),
+      });
+      return outcomes.map((outcome) => (outcome.ok ? { ok: true, messageId: outcome.messageId ?? '' } : outcome));
+    },
+  });
+
+  function sendOne(entry: SendEntry<MessageOf<Definitions[number]>>): Promise<SendResult> | SendResult {
+    const wire = toWire(entry, definitions, fifo);
+    return 'reason' in wire ? wire : coalescer.add(wire);
+  }
+
+  return {
+    send: (entries) => Promise.all(entries.map(sendOne)),
+    flush: () => coalescer.flush(),
+  };
+}
+
+function toWire(
+  { message, groupId, deduplicationId, delaySeconds, attributes }: SendEntry<{ readonly type: string }>,
+  definitions: ReadonlyMap<string, MessageDefinition>,
+  fifo: boolean,
+): WireEntry | Extract<SendResult, { ok: false }> {
+  const definition = definitions.get(message.type);
+  if (definition === undefined) return refused(`${message.type} is not a message of this queue`);
+  if (fifo && (groupId === undefined || deduplicationId === undefined)) {
+    return refused('a FIFO queue needs groupId and deduplicationId');
+  }
+  let body: string;
+  try {
+    body = definition.encode(message);
+  } catch (error) {
+    return refused(`${message.type} does not fit its schema: ${String(error)}`);
+  }
+  const wire: WireEntry = {
+    MessageBody: body,
+    MessageGroupId: groupId,
+    MessageDeduplicationId: fifo ? deduplicationId : undefined,
+    DelaySeconds: fifo ? undefined : delaySeconds,
+    MessageAttributes: attributes && toWireAttributes(attributes),
+  };
+  return sizeInBytes(wire) > MAX_BATCH_BYTES ? refused(`${message.type} is over ${MAX_BATCH_BYTES} bytes`) : wire;
+}
+
+function refused(reason: string): { ok: false; retryable: boolean; reason: string } {
+  return { ok: false, retryable: false, reason };
+}
+
+function toWireAttributes(attributes: Readonly<Record<string, string>>): WireEntry['MessageAttributes'] {
+  return Object.fromEntries(
+    Object.entries(attributes).map(([name, value]) => [name, { DataType: 'String', StringValue: value }]),
+  );
+}
+
+function sizeInBytes({ MessageBody = '', MessageAttributes = {} }: WireEntry): number {
+  let sizeBytes = Buffer.byteLength(MessageBody);
+  for (const [name, { DataType = '', StringValue = '' }] of Object.entries(MessageAttributes)) {
+    sizeBytes += Buffer.byteLength(name) + Buffer.byteLength(DataType) + Buffer.byteLength(StringValue);
+  }
+  return sizeBytes;
+}

@@ -1,10 +1,38 @@
-import type { SQSClient } from '@aws-sdk/client-sqs';
+/**
+ * Handles the messages of one queue: typed, in slots, with leases, order within FIFO groups, and a stop that is bounded.
+ *
+ * 1. A message is acknowledged only after its handler returned `acknowledge`, i.e. after what it caused is committed.
+ * 2. Slots, not batches: polling goes on while any slot is free, however slow the other messages are.
+ * 3. A message that no schema accepts is never deleted and never run. It is left, visible again after 1 s, and so reaches the DLQ
+ *    after 3 receives. It holds no place in its FIFO group: no retry would make it valid, and its group must not end in the DLQ with
+ *    it.
+ * 4. `stop` ends within its bound: no more polls, handlers get time, then their signal; what did not start, and what arrives late,
+ *    is visible again at once. A handler that does not end keeps its message until the visibility timeout.
+ * 5. The parts: `poller.ts` receives, `waiting-line.ts` says what is next, `dispatcher.ts` runs it, `leases.ts` keeps messages hidden,
+ *    `acknowledgements.ts` deletes them.
+ */
+import type { Message, SQSClient } from '@aws-sdk/client-sqs';
 import type { QueueId } from '#shared/config/resource-names.ts';
-import type { MessageDefinition, MessageOf } from '#shared/queue/define-message.ts';
-import type { Disposition } from '#shared/queue/disposition.ts';
+import { LongshoreError } from '#shared/errors.ts';
+import { Acknowledgements } from '#shared/queue/acknowledgements.ts';
+import { Capacity } from '#shared/queue/capacity.ts';
+import {
+  type DecodeResult,
+  decodeMessage,
+  type MessageDefinition,
+  type MessageOf,
+} from '#shared/queue/define-message.ts';
+import { Dispatcher, type Handle, type HandleBatch, type Item } from '#shared/queue/dispatcher.ts';
+import { Leases } from '#shared/queue/leases.ts';
+import { Poller } from '#shared/queue/poller.ts';
 import type { QueueMetrics } from '#shared/queue/queue-metrics.ts';
-import type { Received } from '#shared/queue/received.ts';
+import { describeReceived } from '#shared/queue/received.ts';
+import { WaitingLine } from '#shared/queue/waiting-line.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+
+const INVALID_VISIBLE_AGAIN_MS = 1_000;
+/** Longer without a poll is no back-off and no slow request any more. */
+const POLL_SLACK_MS = 45_000;
 
 /** The types a queue carries, or `'raw'`: bodies stay strings and none is invalid, for reading a DLQ. */
 export type WorkerMessages = readonly MessageDefinition[] | 'raw';
@@ -13,16 +41,8 @@ export type WorkerMessage<Messages extends WorkerMessages> = Messages extends re
   ? MessageOf<Messages[number]>
   : string;
 
-export interface HandlerContext {
-  /** Aborted at the deadline, or when the worker stops and its bound is over. */
-  readonly signal: AbortSignal;
-  readonly queue: string;
-  /** Makes the messages of this call invisible for `durationMs` from now; heartbeats do so by themselves while the handler runs. */
-  extendVisibility(durationMs: number): Promise<void>;
-}
-
 export interface WorkerOptions<Messages extends WorkerMessages> {
-  /** Name for logs and metrics: the queue's id, or e.g. `work-dlq`. */
+  /** For logs and metrics. */
   readonly queue: QueueId | `${QueueId}-dlq`;
   readonly queueUrl: string;
   readonly client: SQSClient;
@@ -30,37 +50,36 @@ export interface WorkerOptions<Messages extends WorkerMessages> {
   /** Messages handled side by side. */
   readonly slots: number;
   /** Exactly one of `handle` and `handleBatch`. */
-  readonly handle?: (received: Received<WorkerMessage<Messages>>, context: HandlerContext) => Promise<Disposition>;
-  /** One disposition per message, in the same order. Of a FIFO group at most one message is in a batch. */
-  readonly handleBatch?: (
-    received: readonly Received<WorkerMessage<Messages>>[],
-    context: HandlerContext,
-  ) => Promise<readonly Disposition[]>;
-  /** For `handleBatch`: defaults 100 messages, 10 ms, 2 batches side by side. */
+  readonly handle?: Handle<WorkerMessage<Messages>>;
+  /** One disposition per message, in the same order. A batch has at most one message of a FIFO group. */
+  readonly handleBatch?: HandleBatch<WorkerMessage<Messages>>;
+  /** For `handleBatch`; defaults: 100 messages, 10 ms, 2 batches side by side. */
   readonly batch?: { readonly maxMessages?: number; readonly lingerMs?: number; readonly maxConcurrent?: number };
   readonly visibilityTimeoutMs: number;
-  /** After this long the handler's signal is aborted and its message's visibility is no longer extended. */
+  /** After this long the handler's signal is aborted, and its message is no longer kept hidden. */
   readonly deadlineMs: number;
   /** Default: a third of the visibility timeout. */
   readonly heartbeatIntervalMs?: number;
   /** The message's tenant, for `maxTenantShare`. */
   readonly tenantOf?: (message: WorkerMessage<Messages>) => string | undefined;
-  /** Share of the slots (0 to 1) that one tenant takes while others wait. */
+  /** Share of the slots (over 0, at most 1) that one tenant takes while there is room to look for others; see `waiting-line.ts`. */
   readonly maxTenantShare?: number;
   /** sqs-consumer pollers side by side; default 1. */
   readonly pollers?: number;
-  /** Long-poll wait, 1 to 5; it is also how long an idle stop can take. Default 5. */
+  /** Long-poll wait, 1 to 5; so long may a stop take when idle. Default 5. */
   readonly waitTimeSeconds?: number;
   readonly logger: Logger;
   readonly metrics: QueueMetrics;
+  /** Monotonic milliseconds. */
   readonly now?: () => number;
   readonly random?: () => number;
 }
 
 export interface Worker {
   start(): void;
-  /** Resolves within about `timeoutMs`, to whether every handler ended and every acknowledgement was sent. */
+  /** Resolves within about `timeoutMs`, to whether every handler and every request had ended. Idempotent. */
   stop(options: { readonly timeoutMs: number }): Promise<boolean>;
+  /** No further receives; what was received is still handled. */
   pause(): void;
   resume(): void;
   isLive(): { readonly ok: boolean; readonly lastPollAgeMs: number };
@@ -68,4 +87,226 @@ export interface Worker {
   inFlight(): number;
 }
 
-export declare function createWorker<const Messages extends WorkerMessages>(options: WorkerOptions<Messages>): Worker;
+/** @throws LongshoreError `CONFIG_INVALID` when the options contradict each other. */
+export function createWorker<const Messages extends WorkerMessages>(options: WorkerOptions<Messages>): Worker {
+  return new QueueWorker(options);
+}
+
+class QueueWorker<Messages extends WorkerMessages> implements Worker {
+  readonly #options: WorkerOptions<Messages>;
+  readonly #now: () => number;
+  readonly #isFifo: boolean;
+  readonly #leases: Leases;
+  readonly #acknowledgements: Acknowledgements;
+  readonly #capacity: Capacity;
+  readonly #dispatcher: Dispatcher<WorkerMessage<Messages>>;
+  readonly #pollers: Poller[];
+  #gate = Promise.withResolvers<void>();
+  #isPaused = false;
+  #isStarted = false;
+  #stopped: Promise<boolean> | undefined;
+
+  constructor(options: WorkerOptions<Messages>) {
+    checkOptions(options);
+    const { queue, queueUrl, client, slots, visibilityTimeoutMs, deadlineMs, metrics, maxTenantShare } = options;
+    const { now = () => performance.now(), random = Math.random, waitTimeSeconds = 5 } = options;
+    const logger = options.logger.child({ queue });
+    this.#options = { ...options, logger };
+    this.#now = now;
+    this.#isFifo = queueUrl.endsWith('.fifo');
+    this.#gate.resolve();
+    this.#leases = new Leases({
+      client,
+      queueUrl,
+      visibilityTimeoutMs,
+      heartbeatIntervalMs: options.heartbeatIntervalMs ?? visibilityTimeoutMs / 3,
+      holdMs: deadlineMs,
+      now,
+      logger,
+      onLost: () => metrics.leasesLost.inc({ queue }),
+    });
+    this.#acknowledgements = new Acknowledgements({
+      client,
+      queueUrl,
+      logger,
+      maxPending: Math.max(100, 2 * slots),
+      onFailure: () => metrics.acknowledgeFailures.inc({ queue }),
+    });
+    const holdLimit = maxTenantShare === undefined ? 0 : slots;
+    this.#capacity = new Capacity(slots + holdLimit);
+    this.#dispatcher = new Dispatcher({
+      queue,
+      slots,
+      handleBatch: toHandleBatch(options),
+      batch: options.handleBatch && { maxMessages: 100, lingerMs: 10, maxConcurrent: 2, ...options.batch },
+      deadlineMs,
+      line: new WaitingLine<Item<WorkerMessage<Messages>>>({
+        tenantLimit: maxTenantShare === undefined ? undefined : Math.max(1, Math.floor(slots * maxTenantShare)),
+        holdLimit,
+      }),
+      leases: this.#leases,
+      acknowledgements: this.#acknowledgements,
+      capacity: this.#capacity,
+      metrics,
+      logger,
+      now,
+      random,
+    });
+    this.#pollers = Array.from(
+      { length: options.pollers ?? 1 },
+      () =>
+        new Poller({
+          client,
+          queueUrl,
+          waitTimeSeconds,
+          visibilityTimeoutMs,
+          capacity: this.#capacity,
+          backpressure: () => this.#acknowledgements.belowLimit(),
+          gate: () => this.#gate.promise,
+          onMessages: (messages) => this.#receive(messages),
+          onError: () => metrics.pollErrors.inc({ queue }),
+          logger,
+          now,
+          random,
+        }),
+    );
+  }
+
+  start(): void {
+    if (this.#isStarted) return;
+    this.#isStarted = true;
+    this.#options.metrics.watchLastPoll(this.#options.queue, () => this.#lastPollAgeMs() / 1_000);
+    this.#leases.start();
+    for (const poller of this.#pollers) void poller.start();
+  }
+
+  stop({ timeoutMs }: { readonly timeoutMs: number }): Promise<boolean> {
+    this.#stopped ??= this.#stop(timeoutMs);
+    return this.#stopped;
+  }
+
+  pause(): void {
+    if (this.#isPaused || this.#stopped !== undefined) return;
+    this.#isPaused = true;
+    this.#gate = Promise.withResolvers();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#gate.resolve();
+  }
+
+  isLive(): { ok: boolean; lastPollAgeMs: number } {
+    const { deadlineMs, visibilityTimeoutMs } = this.#options;
+    const ok = this.#pollers.every(({ idleMs, isWaitingForRoom }) => {
+      // Full slots are no silence, unless handlers have outlived their deadline by far.
+      return idleMs <= POLL_SLACK_MS + (isWaitingForRoom ? deadlineMs + visibilityTimeoutMs : 0);
+    });
+    return { ok: ok || this.#isPaused || this.#stopped !== undefined, lastPollAgeMs: this.#lastPollAgeMs() };
+  }
+
+  inFlight(): number {
+    return this.#dispatcher.running;
+  }
+
+  #lastPollAgeMs(): number {
+    return Math.max(...this.#pollers.map(({ idleMs }) => idleMs));
+  }
+
+  #receive(messages: readonly Message[]): void {
+    const { queue, metrics } = this.#options;
+    metrics.received.inc({ queue }, messages.length);
+    const items = messages.map((message) => this.#toItem(message)).filter((item) => item !== undefined);
+    this.#capacity.give(messages.length - items.length);
+    this.#dispatcher.add(items);
+  }
+
+  #toItem(raw: Message): Item<WorkerMessage<Messages>> | undefined {
+    const { queue, metrics, logger, tenantOf } = this.#options;
+    const lease = this.#leases.hold(raw.MessageId ?? '', raw.ReceiptHandle ?? '');
+    const facts = describeReceived(raw);
+    const decoded = this.#decode(raw.Body);
+    if (!decoded.ok) {
+      const { messageId, receiveCount } = facts;
+      metrics.invalid.inc({ queue });
+      logger.warn({ code: decoded.code, reason: decoded.reason, messageId, receiveCount }, 'message invalid');
+      void this.#leases.release(lease, INVALID_VISIBLE_AGAIN_MS);
+      return undefined;
+    }
+    return {
+      received: { ...facts, message: decoded.message },
+      lease,
+      // A standard queue's group id only marks the tenant for SQS itself.
+      groupId: this.#isFifo ? facts.groupId : undefined,
+      tenant: tenantOf?.(decoded.message),
+    };
+  }
+
+  #decode(body: string | undefined): DecodeResult<WorkerMessage<Messages>> {
+    const { messages } = this.#options;
+    return (messages === 'raw' ? { ok: true, message: body ?? '' } : decodeMessage(messages, body)) as DecodeResult<
+      WorkerMessage<Messages>
+    >;
+  }
+
+  /** Most of the bound is the handlers'; the rest is for what they do when told to stop, and for the last requests. */
+  async #stop(timeoutMs: number): Promise<boolean> {
+    const endMs = this.#now() + timeoutMs;
+    const reserveMs = Math.min(3_000, timeoutMs / 3);
+    const untilMs = (atMs: number) => Math.max(0, atMs - this.#now());
+
+    this.#capacity.close();
+    this.#gate.resolve();
+    const polled = Promise.all(this.#pollers.map((poller) => poller.stop(untilMs(endMs - reserveMs / 2))));
+    this.#dispatcher.stop();
+    const drained = this.#dispatcher.drained();
+    let isDrained = await within(drained, untilMs(endMs - reserveMs));
+    if (!isDrained) {
+      this.#dispatcher.abort();
+      isDrained = await within(drained, untilMs(endMs - reserveMs / 2));
+    }
+    const arePollersIdle = (await polled).every(Boolean);
+    const flushed = Promise.all([this.#acknowledgements.flush(), this.#leases.flush()]);
+    const isFlushed = await within(flushed, untilMs(endMs));
+    this.#leases.close();
+    if (!isDrained) this.#options.logger.error({ running: this.inFlight() }, 'handlers did not stop in time');
+    return isDrained && arePollersIdle && isFlushed;
+  }
+}
+
+function toHandleBatch<Messages extends WorkerMessages>({
+  handle,
+  handleBatch,
+}: WorkerOptions<Messages>): HandleBatch<WorkerMessage<Messages>> {
+  if (handleBatch !== undefined) return handleBatch;
+  return (received, context) =>
+    Promise.all(received.map((one) => (handle as Handle<WorkerMessage<Messages>>)(one, context)));
+}
+
+function checkOptions<Messages extends WorkerMessages>(options: WorkerOptions<Messages>): void {
+  const { queue, visibilityTimeoutMs, deadlineMs, waitTimeSeconds = 5, slots, maxTenantShare = 1 } = options;
+  const { heartbeatIntervalMs = visibilityTimeoutMs / 3 } = options;
+  const faults = [
+    (options.handle === undefined) === (options.handleBatch === undefined) && 'give exactly one of handle, handleBatch',
+    slots < 1 && 'slots must be at least 1',
+    visibilityTimeoutMs < 1_000 && 'visibilityTimeoutMs must be at least 1000',
+    heartbeatIntervalMs >= visibilityTimeoutMs && 'heartbeatIntervalMs must be below visibilityTimeoutMs',
+    // SQS hides a message for 12 hours from its receive at most, whatever the heartbeats ask for.
+    deadlineMs > 11 * 3_600_000 && 'deadlineMs must be at most 11 hours',
+    (waitTimeSeconds < 1 || waitTimeSeconds > 5) && 'waitTimeSeconds must be 1 to 5',
+    (maxTenantShare <= 0 || maxTenantShare > 1) && 'maxTenantShare must be over 0 and at most 1',
+  ].filter((fault) => fault !== false);
+  if (faults.length > 0) {
+    throw new LongshoreError('CONFIG_INVALID', `The worker of queue ${queue} is set up wrongly: ${faults.join('; ')}.`);
+  }
+}
+
+async function within(done: Promise<unknown>, timeoutMs: number): Promise<boolean> {
+  const { promise: timedOut, resolve } = Promise.withResolvers<false>();
+  const timer = setTimeout(() => resolve(false), timeoutMs);
+  try {
+    return await Promise.race([done.then(() => true), timedOut]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
