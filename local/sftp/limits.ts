@@ -1,0 +1,34 @@
+/** Every bound of the gateway in one place, each with what breaks without it. */
+export interface GatewayLimits {
+  /** Sockets at once, logged in or not: each costs some 100 KB. */
+  readonly maxConnections: number;
+  /** Sockets that have not logged in: ssh2 keeps silent ones for ever, and they cost an attacker nothing. */
+  readonly maxUnauthenticated: number;
+  readonly loginTimeoutMs: number;
+  /** Refused attempts on one connection; a key agent offers one key after the other, OpenSSH's server allows 6. */
+  readonly maxAuthAttempts: number;
+  readonly maxSessionsPerUser: number;
+  /** A connection without a request for so long is ended. */
+  readonly idleTimeoutMs: number;
+  /** SFTP channels of one connection. */
+  readonly maxChannels: number;
+  /** Open files and directories of one channel: each upload may hold two parts in memory. */
+  readonly maxHandles: number;
+  /** Requests of one channel without a reply; beyond, the client floods and is cut off. */
+  readonly maxPendingRequests: number;
+  /** Bytes of one channel received and not yet taken over; beyond, its socket is not read. */
+  readonly maxUnstoredBytes: number;
+}
+
+export const DEFAULT_LIMITS: GatewayLimits = {
+  maxConnections: 200,
+  maxUnauthenticated: 50,
+  loginTimeoutMs: 20_000,
+  maxAuthAttempts: 6,
+  maxSessionsPerUser: 50,
+  idleTimeoutMs: 600_000,
+  maxChannels: 4,
+  maxHandles: 64,
+  maxPendingRequests: 4_096,
+  maxUnstoredBytes: 4 * 1_024 * 1_024,
+};

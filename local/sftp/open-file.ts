@@ -1,0 +1,49 @@
+/** Opens a file for an upload or a download, by the flags of an SFTP version 3 OPEN request. */
+import { createDownload } from './download.ts';
+import { headObject, probePrefix } from './object-store.ts';
+import { createObjectWriter } from './object-writer.ts';
+import type { OpenHandle } from './open-handles.ts';
+import type { SessionContext } from './session-context.ts';
+import { conflict, noSuchFile, partialUpload, unsupported } from './sftp-fault.ts';
+import { createUpload } from './upload.ts';
+
+const FLAG = { write: 0x02, create: 0x08, truncate: 0x10, exclusive: 0x20 } as const;
+
+export async function openFile(context: SessionContext, rawPath: string, flags: number): Promise<OpenHandle> {
+  return (flags & FLAG.write) === 0 ? openForReading(context, rawPath) : openForWriting(context, rawPath, flags);
+}
+
+async function openForReading({ store, root, tree }: SessionContext, rawPath: string): Promise<OpenHandle> {
+  const node = await tree.look(root.locate(rawPath));
+  if (node.kind === 'nothing') throw noSuchFile();
+  if (node.kind === 'directory') throw unsupported('this is a directory');
+  const { location, head } = node;
+  return { kind: 'download', location, head, download: createDownload(store, location, head), startedAt: new Date() };
+}
+
+/** A file opened for reading and writing is taken for an upload: that is how some libraries create files. */
+async function openForWriting(context: SessionContext, rawPath: string, flags: number): Promise<OpenHandle> {
+  const { store, root, metadata, partSizeBytes, journal } = context;
+  const has = (flag: number): boolean => (flags & flag) !== 0;
+  const location = root.locateForWriting(rawPath);
+  if ((await probePrefix(store, location)) !== 'nothing') throw conflict('a directory of that name exists');
+
+  const replacesAnything = has(FLAG.create) && has(FLAG.truncate) && !has(FLAG.exclusive);
+  if (!replacesAnything) {
+    const existing = await headObject(store, location);
+    if (existing === undefined && !has(FLAG.create)) throw noSuchFile();
+    if (existing !== undefined && has(FLAG.exclusive)) throw conflict('a file of that name exists');
+    if (existing !== undefined && existing.sizeBytes > 0 && !has(FLAG.truncate)) {
+      throw partialUpload('uploads cannot be resumed or appended to; send the whole file again');
+    }
+  }
+  const target = { bucket: location.bucket, key: location.key };
+  const writer = createObjectWriter({
+    client: store,
+    target,
+    metadata,
+    partSizeBytes,
+    openUploads: journal.openUploads,
+  });
+  return { kind: 'upload', location, upload: createUpload(writer), startedAt: new Date(), announcedBytes: 0 };
+}

@@ -1,0 +1,161 @@
+/**
+ * One connection from its first byte to its last: handshake, login, channels, end.
+ *
+ * 1. A connection whose logins are refused too often is cut; the deadline for logging in is the gateway's.
+ * 2. Every object of ssh2 that can emit `error` has a listener; an error ends this connection only.
+ * 3. `ended` resolves when the socket is closed and every upload of the connection is settled.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { S3Client } from '@aws-sdk/client-s3';
+import type { AuthContext, Connection, Session } from 'ssh2';
+import type { Logger } from '#shared/runtime/logger.ts';
+import { authenticate, type FindUser } from './authenticate.ts';
+import { createConnectionFlow } from './connection-flow.ts';
+import type { AdmittedSocket } from './connection-limits.ts';
+import { createFileTree } from './file-tree.ts';
+import type { GatewayLimits } from './limits.ts';
+import type { SftpMetrics } from './metrics.ts';
+import type { SessionContext } from './session-context.ts';
+import { type SftpChannel, serveSftpChannel } from './sftp-channel.ts';
+import type { ServerIdentity } from './transfer-event.ts';
+import type { TransferJournal } from './transfer-journal.ts';
+import { createUserRoot, type SftpUser } from './user-root.ts';
+
+export interface GatewayParts {
+  readonly findUser: FindUser;
+  readonly store: S3Client;
+  readonly landingBucket: string;
+  readonly outboundBucket: string;
+  readonly journal: TransferJournal;
+  readonly server: ServerIdentity;
+  readonly partSizeBytes: number;
+  readonly limits: GatewayLimits;
+  readonly metrics: SftpMetrics;
+  readonly logger: Logger;
+}
+
+export interface ServedConnection {
+  readonly ended: Promise<void>;
+  /** Lets transfers end until `deadline` aborts, settles what is open then, and ends the connection. */
+  stop(deadline: AbortSignal): Promise<void>;
+}
+
+/** For the peer to close its half; a peer that is gone never does. */
+const CLOSE_GRACE_MS = 2_000;
+const IDLE_LOOK_INTERVAL_MS = 50;
+
+export function serveConnection(
+  parts: GatewayParts,
+  { client, socket, place }: { client: Connection; socket: Socket; place: AdmittedSocket },
+): ServedConnection {
+  const { limits, metrics } = parts;
+  const sessionId = randomBytes(12).toString('hex');
+  const clientIp = socket.remoteAddress ?? '';
+  const startedAt = Date.now();
+  const channels = new Set<SftpChannel>();
+  const { promise: ended, resolve: markEnded } = Promise.withResolvers<void>();
+  let logger = parts.logger.child({ session: sessionId, clientIp });
+  let refusals = 0;
+  let login: { readonly user: SftpUser; readonly username: string } | undefined;
+
+  function disconnect(): void {
+    client.end();
+    setTimeout(() => socket.destroy(), CLOSE_GRACE_MS).unref();
+  }
+
+  const idleTimer = setTimeout(() => {
+    metrics.refusedConnections.inc({ reason: 'idle' });
+    logger.info('session idle');
+    disconnect();
+  }, limits.idleTimeoutMs);
+  socket.on('data', () => idleTimer.refresh());
+
+  async function onAuthentication(context: AuthContext): Promise<void> {
+    const result = await authenticate(context, parts.findUser);
+    if (result.kind === 'key-known') return context.accept();
+    if (result.kind === 'accepted') {
+      if (place.logIn(context.username)) {
+        login = { user: result.user, username: context.username };
+        return context.accept();
+      }
+      metrics.refusedConnections.inc({ reason: 'sessions-of-user' });
+    }
+    const reason = result.kind === 'accepted' ? 'sessions-of-user' : result.reason;
+    // The first request of every client is `none`, to learn the methods: that is no failure.
+    if (context.method !== 'none') {
+      metrics.authFailures.inc({ reason });
+      logger.warn({ username: context.username, method: context.method, reason }, 'login refused');
+    }
+    refusals += 1;
+    if (refusals > limits.maxAuthAttempts) return disconnect();
+    context.reject(['publickey']);
+  }
+
+  function onSession(session: Session, context: SessionContext): void {
+    session.on('error', (error: Error) => logger.warn({ reason: error.message }, 'channel failed'));
+    session.on('sftp', (accept, reject) => {
+      if (channels.size >= limits.maxChannels) return reject();
+      const sftp = accept();
+      const channel = serveSftpChannel(sftp, context);
+      channels.add(channel);
+      sftp.once('close', () => void channel.end().then(() => channels.delete(channel)));
+    });
+  }
+
+  client.on('authentication', (context) => {
+    onAuthentication(context).catch((error: unknown) => {
+      logger.error({ err: error }, 'login failed');
+      disconnect();
+    });
+  });
+  client.on('ready', () => {
+    // `accept` was called with a user, and nothing else leads here.
+    const context = createSessionContext(login!);
+    logger = context.logger;
+    logger.info('session opened');
+    client.on('session', (accept) => onSession(accept(), context));
+  });
+  client.on('error', (error: Error) => {
+    logger.warn({ reason: error.message }, 'connection failed');
+    setTimeout(() => socket.destroy(), CLOSE_GRACE_MS).unref();
+  });
+  socket.once('close', () => void onClose());
+
+  function createSessionContext({ user, username }: NonNullable<typeof login>): SessionContext {
+    const { server } = parts;
+    const session = { sessionId, username, clientIp };
+    const root = createUserRoot({ user, ...parts });
+    const metadata = { 'user-agent': 'AWSTransfer', 'user-agent-id': `${username}@${server.serverId}` };
+    return {
+      ...parts,
+      root,
+      tree: createFileTree({ client: parts.store, root, metadata }),
+      metadata,
+      session,
+      logger: logger.child({ tenant: user.tenantId, username }),
+      flow: createConnectionFlow(socket, limits.maxUnstoredBytes),
+      disconnect,
+    };
+  }
+
+  async function onClose(): Promise<void> {
+    clearTimeout(idleTimer);
+    place.leave();
+    await Promise.all([...channels].map((channel) => channel.end()));
+    if (login !== undefined) logger.info({ durationMs: Date.now() - startedAt }, 'session closed');
+    markEnded();
+  }
+
+  return {
+    ended,
+    async stop(deadline) {
+      const isBusy = (): boolean => [...channels].some((channel) => !channel.isIdle);
+      while (isBusy() && !deadline.aborted) await delay(IDLE_LOOK_INTERVAL_MS);
+      await Promise.all([...channels].map((channel) => channel.end()));
+      disconnect();
+      await ended;
+    },
+  };
+}

@@ -1,0 +1,128 @@
+/**
+ * The events of AWS Transfer Family's SFTP servers, field for field as its user guide has them ("SFTP, FTPS, and FTP server
+ * events"). They name the object by path and entity tag, not by version.
+ */
+
+export type TransferDetailType =
+  | 'SFTP Server File Upload Completed'
+  | 'SFTP Server File Upload Failed'
+  | 'SFTP Server File Rename Completed';
+
+export interface TransferEvent {
+  readonly version: '0';
+  readonly id: string;
+  readonly 'detail-type': TransferDetailType;
+  readonly source: 'aws.transfer';
+  readonly account: string;
+  readonly time: string;
+  readonly region: string;
+  readonly resources: readonly string[];
+  readonly detail: Readonly<Record<string, string | number>>;
+}
+
+/** Which server speaks: fixed for a process. */
+export interface ServerIdentity {
+  /** Like `s-1234567890abcdef0`. */
+  readonly serverId: string;
+  readonly region: string;
+  readonly account: string;
+}
+
+/** Who acts: fixed for a session. */
+export interface SessionIdentity {
+  readonly sessionId: string;
+  readonly username: string;
+  readonly clientIp: string;
+}
+
+export interface TransferEventContext {
+  readonly server: ServerIdentity;
+  readonly session: SessionIdentity;
+  readonly startedAt: Date;
+  readonly endedAt: Date;
+}
+
+interface Uploaded {
+  readonly bucket: string;
+  readonly key: string;
+  readonly bytes: number;
+}
+
+export function uploadCompleted(
+  context: TransferEventContext,
+  { bucket, key, bytes, etag }: Uploaded & { etag: string },
+): TransferEvent {
+  return envelope(context, 'SFTP Server File Upload Completed', {
+    'status-code': 'COMPLETED',
+    ...common(context),
+    bytes,
+    etag,
+    'file-path': `/${bucket}/${key}`,
+  });
+}
+
+/** `etag` is there when what arrived was stored: a partial object. */
+export function uploadFailed(
+  context: TransferEventContext,
+  {
+    bucket,
+    key,
+    bytes,
+    etag,
+    failureCode,
+  }: Uploaded & { etag?: string; failureCode: 'PARTIAL_UPLOAD' | 'UNKNOWN_ERROR' },
+): TransferEvent {
+  return envelope(context, 'SFTP Server File Upload Failed', {
+    'failure-code': failureCode,
+    'status-code': 'FAILED',
+    ...common(context),
+    bytes,
+    'failure-message':
+      failureCode === 'PARTIAL_UPLOAD' ? 'File was partially uploaded.' : 'The file could not be stored.',
+    ...(etag !== undefined && { etag }),
+    'file-path': `/${bucket}/${key}`,
+  });
+}
+
+export function renameCompleted(
+  context: TransferEventContext,
+  { bucket, fromKey, toKey }: { bucket: string; fromKey: string; toKey: string },
+): TransferEvent {
+  return envelope(context, 'SFTP Server File Rename Completed', {
+    'status-code': 'COMPLETED',
+    ...common(context),
+    'original-file-path': `/${bucket}/${fromKey}`,
+    'renamed-file-path': `/${bucket}/${toKey}`,
+  });
+}
+
+function common({ server, session, startedAt, endedAt }: TransferEventContext): Record<string, string> {
+  return {
+    protocol: 'SFTP',
+    'client-ip': session.clientIp,
+    'start-timestamp': startedAt.toISOString(),
+    'end-timestamp': endedAt.toISOString(),
+    'server-id': server.serverId,
+    username: session.username,
+    'session-id': session.sessionId,
+  };
+}
+
+function envelope(
+  { server, endedAt }: TransferEventContext,
+  detailType: TransferDetailType,
+  detail: TransferEvent['detail'],
+): TransferEvent {
+  return {
+    version: '0',
+    id: crypto.randomUUID(),
+    'detail-type': detailType,
+    source: 'aws.transfer',
+    account: server.account,
+    // EventBridge's `time` has whole seconds.
+    time: endedAt.toISOString().replace(/\.\d+Z$/, 'Z'),
+    region: server.region,
+    resources: [`arn:aws:transfer:${server.region}:${server.account}:server/${server.serverId}`],
+    detail,
+  };
+}
