@@ -90,6 +90,159 @@ export const ERROR_CODES = {
     meaning: 'The SFTP request is none that the gateway offers.',
     remedy: 'Use put, get, ls, stat, mkdir, rename, rm or rmdir.',
   },
+  // Routes
+  YAML_SYNTAX: {
+    meaning:
+      'A route file is no well-formed YAML, or uses what Longshore refuses: duplicate keys, too many aliases, over 1 MiB.',
+    remedy: 'Correct the file at the line named and apply it again.',
+  },
+  ROUTE_INVALID: {
+    meaning: 'A tenant or route definition does not fit the schema.',
+    remedy: 'Correct every fault listed, at its line, and apply the file again.',
+  },
+  // Steps: the code of a failure says which step, the cause says what
+  VALIDATION_ERROR: {
+    meaning: 'A file is not what its route asks for.',
+    remedy: 'Look at the cause; usually the sender has to correct the file and send it again.',
+  },
+  STAGING_ERROR: {
+    meaning: 'The copy that a job works on could not be made.',
+    remedy: 'Look at the cause, remove it, and retry the job.',
+  },
+  TRANSFORM_ERROR: {
+    meaning: 'A file could not be transformed as its route says.',
+    remedy: 'Look at the cause; correct the file or the route, then send again or retry the job.',
+  },
+  DELIVERY_ERROR: {
+    meaning: 'A file could not be delivered.',
+    remedy: 'Look at the cause, remove it, and retry the job: it goes on from this step.',
+  },
+  CONFIRMATION_ERROR: {
+    meaning: 'What stands at the destination is not what was delivered.',
+    remedy: 'Find out who else writes there, then retry the job.',
+  },
+  // Causes: the object store
+  OBJECT_STORE_UNAVAILABLE: {
+    meaning: 'The object store did not answer, was throttling, or failed by itself.',
+    remedy: 'Nothing at first, it is tried again; when it lasts, look at the store and at its limits.',
+  },
+  OBJECT_STORE_DENIED: {
+    meaning: 'The object store refused the access.',
+    remedy: 'Correct the permissions of the bucket or the credentials of the service, then retry the job.',
+  },
+  OBJECT_STORE_REJECTED: {
+    meaning: 'The object store cannot take the request as it is, e.g. because the bucket does not exist.',
+    remedy: 'Correct the bucket or the key that the message names, then retry the job.',
+  },
+  SOURCE_GONE: {
+    meaning: 'The object to be read is no longer there.',
+    remedy: 'Find out who removed it, e.g. a lifecycle rule, and have the file sent again.',
+  },
+  SOURCE_CHANGED: {
+    meaning: 'The object to be read is no longer the one that was registered.',
+    remedy: 'Find out who overwrote it; the newer version is a file of its own.',
+  },
+  SOURCE_TRUNCATED: {
+    meaning: 'The source ended before or after as many bytes as it should have.',
+    remedy: 'Nothing at first, it is tried again; when it lasts, have the file sent again.',
+  },
+  STEP_ABORTED: {
+    meaning: 'A step was told to stop, because the service stops or another worker has taken over.',
+    remedy: 'Nothing; the step is tried again.',
+  },
+  STEP_INPUT_MISSING: {
+    meaning: 'A step needs the result of another step that the route does not have before it.',
+    remedy: 'Correct the order of the steps in the route, e.g. deliver before confirm.',
+  },
+  CHECKSUM_MISMATCH: {
+    meaning: 'The contents of a file differ from the checksum that was given or recorded for them.',
+    remedy: 'Have the file sent again, or retry the job when the copy was at fault.',
+  },
+  SIZE_MISMATCH: {
+    meaning: 'A copy has another size than its source.',
+    remedy: 'Retry the job; when it happens again, find out who else writes at the destination.',
+  },
+  DESTINATION_GONE: {
+    meaning: 'The delivered object is no longer at its destination.',
+    remedy: 'Find out who removed it, then retry the job.',
+  },
+  KEY_REJECTED: {
+    meaning:
+      'The key or name that a template gave may not be used: it leaves the tenant, is too long, or holds forbidden characters.',
+    remedy: 'Correct the template in the route, or have the file renamed.',
+  },
+  // Causes: validation of a file
+  FILE_EMPTY: {
+    meaning: 'The file has no bytes, and its route does not take empty files.',
+    remedy: 'Have the file sent again, or set `allowEmpty` in the route.',
+  },
+  FILE_TOO_SMALL: {
+    meaning: 'The file is smaller than its route allows.',
+    remedy: 'Have the whole file sent again, or correct `minSize`.',
+  },
+  FILE_TOO_LARGE: {
+    meaning: 'The file is larger than its route allows.',
+    remedy: 'Have the file split, or correct `maxSize`.',
+  },
+  NAME_MISMATCH: {
+    meaning: 'The name of the file does not fit the pattern in its route.',
+    remedy: 'Have the file renamed and sent again, or correct `namePattern`.',
+  },
+  MARKER_MISSING: {
+    meaning: 'The marker file that says that a file is complete did not come in time.',
+    remedy: 'Have the marker sent and retry the job, or correct `waitUpTo`.',
+  },
+  CHECKSUM_SIDECAR_MISSING: {
+    meaning: 'The file with the checksum did not come in time.',
+    remedy: 'Have it sent and retry the job, or correct `waitUpTo`.',
+  },
+  CHECKSUM_SIDECAR_INVALID: {
+    meaning: 'The file with the checksum does not begin with 64 hexadecimal digits.',
+    remedy: 'Have it made with `sha256sum` and sent again, then retry the job.',
+  },
+  // Causes: CSV
+  CSV_ENCODING: {
+    meaning: 'A CSV file holds bytes that its encoding does not know.',
+    remedy: 'Correct `encoding` in the route or have the file written anew.',
+  },
+  CSV_NUL: {
+    meaning: 'A CSV file holds a NUL character.',
+    remedy: 'Have the file written anew; UTF-16 needs `encoding` or a byte order mark.',
+  },
+  CSV_QUOTE: {
+    meaning: 'A quote in a CSV file is not closed, or stands where none may.',
+    remedy: 'Have the line named corrected: quotes inside a field are doubled.',
+  },
+  CSV_RECORD_TOO_LONG: {
+    meaning: 'A record of a CSV file is longer than `maxRecordBytes`.',
+    remedy: 'Look for a missing quote or line break at the line named, or raise `maxRecordBytes`.',
+  },
+  CSV_HEADER_MISSING: { meaning: 'A CSV file has no header row.', remedy: 'Have the file sent again with its header.' },
+  CSV_HEADER_MISMATCH: {
+    meaning: 'The header of a CSV file has other names than its route asks for.',
+    remedy: 'Have the header corrected, or correct `header` in the route.',
+  },
+  CSV_HEADER_DUPLICATE: {
+    meaning: 'The header of a CSV file has a name twice.',
+    remedy: 'Have the header corrected: every column needs a name of its own.',
+  },
+  CSV_COLUMN_COUNT: {
+    meaning: 'A row of a CSV file has more or fewer columns than it should.',
+    remedy: 'Have the line named corrected.',
+  },
+  CSV_TOO_MANY_REJECTED: {
+    meaning: 'More rows of a CSV file were rejected than `maxRejected` allows.',
+    remedy: 'Look at the first rejected lines; have the file corrected or raise `maxRejected`.',
+  },
+  // Causes: archives
+  ARCHIVE_BOMB: {
+    meaning: 'A compressed file expands to more than its route allows.',
+    remedy: 'When the file is genuine, raise `maxRatio` or `maxBytes` of gunzip.',
+  },
+  ARCHIVE_CORRUPT: {
+    meaning: 'A compressed file cannot be expanded: it is damaged, cut off, or of another format.',
+    remedy: 'Have the file sent again.',
+  },
 } as const satisfies Record<string, ErrorCodeEntry>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

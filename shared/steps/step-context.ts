@@ -21,9 +21,19 @@ export interface FileFacts {
 export interface StepContext<Options> {
   readonly options: Options;
   readonly file: FileFacts;
-  readonly job: { readonly id: string; readonly generation: number; readonly routeName: string; readonly isLarge: boolean };
+  readonly job: {
+    readonly id: string;
+    readonly generation: number;
+    readonly routeName: string;
+    readonly isLarge: boolean;
+  };
   /** `attempt` counts from 1 within a generation; `isFirstTry` is false as soon as any earlier try may have had an effect. */
-  readonly step: { readonly seq: number; readonly kind: string; readonly attempt: number; readonly isFirstTry: boolean };
+  readonly step: {
+    readonly seq: number;
+    readonly kind: string;
+    readonly attempt: number;
+    readonly isFirstTry: boolean;
+  };
   /** The job's bytes as they are now: the file itself, or what the last stage or transform step made. */
   readonly object: ObjectLocation;
   /** Outputs of the succeeded steps before this one, by step kind (the latest of a kind). */

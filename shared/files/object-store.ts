@@ -1,0 +1,175 @@
+/**
+ * What Longshore asks of an object store. The S3 SDK and lib-storage are used in this folder and nowhere else.
+ *
+ * 1. Every operation takes an AbortSignal, ends within a bound, and leaves no open body, socket or multipart upload behind.
+ * 2. An absent object of `head` is a value; every other refusal is thrown as `ObjectStoreError` with its `fault`.
+ * 3. A write that the store answered ambiguously (200 with an error inside, a lost reply) is settled by a HEAD before it is reported.
+ */
+import type { S3Client } from '@aws-sdk/client-s3';
+import type { Counter } from 'prom-client';
+import type { ChecksumAlgorithm, ObjectChecksum } from './object-checksum.ts';
+
+export interface ObjectAddress {
+  readonly bucket: string;
+  readonly key: string;
+  /** The newest version when absent. */
+  readonly versionId?: string | undefined;
+}
+
+export interface ObjectHead {
+  readonly sizeBytes: number;
+  readonly etag: string;
+  readonly versionId?: string;
+  readonly contentType?: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly checksums: readonly ObjectChecksum[];
+  readonly lastModified?: Date;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ReadOptions extends CallOptions {
+  /** First and last byte, both included. */
+  readonly range?: { readonly first: number; readonly last: number };
+  /** The read fails with `precondition-failed` when the object's ETag is another. */
+  readonly ifMatch?: string | undefined;
+}
+
+export interface CopyRequest extends CallOptions {
+  /** With `etag`, the copy fails with `precondition-failed` when the source is no longer that. */
+  readonly source: ObjectAddress & { readonly etag?: string | undefined };
+  readonly target: { readonly bucket: string; readonly key: string };
+  /** The target's metadata and content type; those of the source when absent. */
+  readonly replace?: { readonly metadata: Readonly<Record<string, string>>; readonly contentType?: string | undefined };
+  /** Full-object checksum to keep with the target; the store's own choice when absent. */
+  readonly checksumAlgorithm?: ChecksumAlgorithm | undefined;
+}
+
+export interface MultipartCopyRequest extends CopyRequest {
+  readonly sizeBytes: number;
+  readonly jobId: string;
+}
+
+/** A new object version. */
+export interface WrittenObject {
+  readonly versionId?: string;
+  readonly etag: string;
+  /** As the store replied; empty when it named none. */
+  readonly checksums: readonly ObjectChecksum[];
+}
+
+export interface UploadRequest extends CallOptions {
+  readonly target: { readonly bucket: string; readonly key: string };
+  readonly body: AsyncIterable<Uint8Array>;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly contentType?: string;
+  /** A source that ends before or after this many bytes is refused, and nothing is written. */
+  readonly expectedBytes?: number;
+}
+
+export interface UploadedObject extends WrittenObject {
+  readonly sizeBytes: number;
+  /** Hex, of the bytes as they went by. */
+  readonly sha256: string;
+}
+
+export interface PutRequest extends CallOptions {
+  readonly target: { readonly bucket: string; readonly key: string };
+  readonly body: Uint8Array | string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly contentType?: string;
+  /** True: refused with `precondition-failed` when the key already has an object. */
+  readonly onlyIfAbsent?: boolean;
+}
+
+export interface ListedVersion {
+  readonly key: string;
+  readonly versionId: string;
+  readonly isLatest: boolean;
+  readonly isDeleteMarker: boolean;
+  /** 0 for delete markers. */
+  readonly sizeBytes: number;
+  readonly etag?: string;
+  readonly lastModified: Date;
+}
+
+export interface ListedUpload {
+  readonly key: string;
+  readonly uploadId: string;
+  readonly initiated: Date;
+}
+
+/** One page; `next` is what the following call is given as `after`, absent on the last page. */
+export interface Page<Item, Cursor> {
+  readonly items: readonly Item[];
+  readonly next?: Cursor;
+}
+
+export interface VersionCursor {
+  readonly key: string;
+  readonly versionId?: string;
+}
+
+export interface UploadCursor {
+  readonly key: string;
+  readonly uploadId?: string;
+}
+
+export interface ListRequest<Cursor> extends CallOptions {
+  readonly bucket: string;
+  readonly prefix?: string;
+  readonly after?: Cursor;
+  /** At most 1,000, which is also the default. */
+  readonly limit?: number;
+}
+
+export interface ObjectStore {
+  head(address: ObjectAddress, options?: CallOptions): Promise<ObjectHead | 'not-found'>;
+  /** A small piece as a whole; the range's bytes that exist. @throws `invalid` when the range is over 16 MiB. */
+  readRange(
+    address: ObjectAddress,
+    range: { readonly first: number; readonly last: number },
+    options?: CallOptions & { readonly ifMatch?: string | undefined },
+  ): Promise<Buffer>;
+  /** Pieces as they come; leaving the loop early closes the connection, a body that stands still fails as `unavailable`. */
+  readStream(address: ObjectAddress, options?: ReadOptions): AsyncIterable<Uint8Array>;
+  /** Server-side, in one request; for sources up to 5 GiB. */
+  copy(request: CopyRequest): Promise<WrittenObject>;
+  /** Server-side, in parts side by side; the upload is aborted when it fails. */
+  copyMultipart(request: MultipartCopyRequest): Promise<WrittenObject>;
+  /** A stream of unknown length, in parts; flat memory. */
+  upload(request: UploadRequest): Promise<UploadedObject>;
+  put(request: PutRequest): Promise<WrittenObject>;
+  /** Removes for good when a version is named, else leaves a delete marker. An absent version is no error. */
+  deleteVersion(address: ObjectAddress, options?: CallOptions): Promise<void>;
+  /** Up to 1,000 in one request. Returns those that the store refused to delete. */
+  deleteVersions(
+    bucket: string,
+    versions: readonly { readonly key: string; readonly versionId?: string }[],
+    options?: CallOptions,
+  ): Promise<readonly { readonly key: string; readonly versionId?: string; readonly message: string }[]>;
+  /** Versions and delete markers, by key and newest first. */
+  listVersions(request: ListRequest<VersionCursor>): Promise<Page<ListedVersion, VersionCursor>>;
+  listMultipartUploads(request: ListRequest<UploadCursor>): Promise<Page<ListedUpload, UploadCursor>>;
+  /** An upload that is already gone is no error. */
+  abortMultipartUpload(upload: { bucket: string; key: string; uploadId: string }, options?: CallOptions): Promise<void>;
+}
+
+export interface ObjectStoreOptions {
+  /** Made by `createS3Client`; closed by whoever made it. */
+  readonly client: S3Client;
+  /** Parts of one copy or upload in flight; 4 when absent. */
+  readonly partConcurrency?: number;
+  /** Size of a copied part; 64 MiB when absent, more when an object would need over 10,000. */
+  readonly copyPartBytes?: number;
+  /** Size of an uploaded part, `partConcurrency` of which stand in memory; 8 MiB when absent. */
+  readonly uploadPartBytes?: number;
+  /** A body from which nothing comes for so long is given up; 30 s when absent. */
+  readonly idleTimeoutMs?: number;
+  readonly metrics?: { readonly requests: Counter<'operation'> };
+}
+
+/** The largest source that CopyObject takes (Amazon S3, CopyObject). */
+export const SINGLE_COPY_LIMIT_BYTES = 5 * 1024 ** 3;

@@ -1,0 +1,112 @@
+/**
+ * Templates for keys and names, e.g. `{{ tenant }}/{{ year }}/{{ stem | downcase }}.csv`, in a small, safe part of Liquid.
+ *
+ * 1. The same file gives the same text on every try: no clock, no randomness; dates are those of the file's arrival, in UTC.
+ * 2. A template reads nothing but the values below, includes no file, and is bounded in length, time and result.
+ */
+import { Liquid } from 'liquidjs';
+
+export interface TemplateFacts {
+  readonly tenantId: string;
+  /** The file's key, which begins with the tenant's id. */
+  readonly key: string;
+  /** The name as it is now; a transform may have changed it. */
+  readonly name: string;
+  readonly fileId: string;
+  readonly jobId: string;
+  readonly routeName: string;
+  readonly receivedAt: Date;
+}
+
+export type NameTemplate =
+  | { readonly ok: true; readonly render: (facts: TemplateFacts) => string }
+  | { readonly ok: false; readonly message: string };
+
+const LONGEST_TEMPLATE = 512;
+/** A filter chain such as repeated `replace` would otherwise multiply without end. S3's longest key is 1,024 bytes. */
+const LONGEST_VALUE = 4_096;
+const TAGS = new Set(['if', 'unless', 'case']);
+const FILTERS = new Set(
+  'append capitalize default downcase first last lstrip prepend remove remove_first replace replace_first rstrip slice split strip truncate upcase'.split(
+    ' ',
+  ),
+);
+
+const engine = createEngine();
+
+/** Checks the template against made-up facts, so that an unknown value or filter is a fault of the route and not of a file. */
+export function compileNameTemplate(source: string): NameTemplate {
+  if (source.length > LONGEST_TEMPLATE) {
+    return { ok: false, message: `the template is longer than ${LONGEST_TEMPLATE} characters` };
+  }
+  try {
+    const parsed = engine.parse(source);
+    const render = (facts: TemplateFacts): string => String(engine.renderSync(parsed, templateValues(facts)));
+    render(SAMPLE_FACTS);
+    return { ok: true, render };
+  } catch (error) {
+    const [firstLine = 'it cannot be parsed'] = String(error instanceof Error ? error.message : error).split('\n');
+    return { ok: false, message: `the template cannot be used: ${firstLine}` };
+  }
+}
+
+export const SAMPLE_FACTS: TemplateFacts = {
+  tenantId: 'tenant',
+  key: 'tenant/inbound/orders/sample.csv',
+  name: 'sample.csv',
+  fileId: '0198c0de-0000-7000-8000-000000000001',
+  jobId: '0198c0de-0000-7000-8000-000000000002',
+  routeName: 'route',
+  receivedAt: new Date('2026-01-02T03:04:05Z'),
+};
+
+function templateValues(facts: TemplateFacts): Record<string, string> {
+  const path = facts.key.startsWith(`${facts.tenantId}/`) ? facts.key.slice(facts.tenantId.length + 1) : facts.key;
+  const iso = facts.receivedAt.toISOString();
+  const dot = facts.name.lastIndexOf('.');
+  return {
+    tenant: facts.tenantId,
+    route: facts.routeName,
+    file: facts.fileId,
+    job: facts.jobId,
+    key: facts.key,
+    path,
+    directory: path.slice(0, Math.max(0, path.lastIndexOf('/'))),
+    name: facts.name,
+    stem: dot > 0 ? facts.name.slice(0, dot) : facts.name,
+    extension: dot > 0 ? facts.name.slice(dot + 1) : '',
+    date: iso.slice(0, 10),
+    year: iso.slice(0, 4),
+    month: iso.slice(5, 7),
+    day: iso.slice(8, 10),
+    hour: iso.slice(11, 13),
+    minute: iso.slice(14, 16),
+    second: iso.slice(17, 19),
+  };
+}
+
+function createEngine(): Liquid {
+  const liquid = new Liquid({
+    strictVariables: true,
+    strictFilters: true,
+    ownPropertyOnly: true,
+    parseLimit: LONGEST_TEMPLATE,
+    renderLimit: 50,
+    memoryLimit: 100_000,
+    templates: {},
+  });
+  for (const tag of Object.keys(liquid.tags)) if (!TAGS.has(tag)) delete liquid.tags[tag];
+  for (const [name, filter] of Object.entries(liquid.filters)) {
+    if (!FILTERS.has(name)) delete liquid.filters[name];
+    else if (typeof filter === 'function') liquid.registerFilter(name, bounded(filter));
+  }
+  return liquid;
+}
+
+function bounded<Filter extends (...args: never[]) => unknown>(filter: Filter): Filter {
+  return function (this: unknown, ...args: never[]): unknown {
+    const result = filter.apply(this, args);
+    if (typeof result === 'string' && result.length > LONGEST_VALUE) throw new Error('the result is too long');
+    return result;
+  } as Filter;
+}

@@ -1,0 +1,139 @@
+/**
+ * What a route file may say: tenants and their routes, one YAML document each.
+ *
+ * 1. Unknown keys are faults: a misspelt option must not be passed over in silence.
+ * 2. Parsing a parsed definition changes nothing. Stored versions hold the defaults of their day, and are parsed again on use.
+ */
+import { z } from 'zod';
+import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
+import { durationSchema } from './duration.ts';
+import { compileGlob } from './match-glob.ts';
+import { sizeSchema } from './size.ts';
+
+/** Part of keys, metrics and MessageGroupIds. */
+const idSchema = z
+  .string()
+  .regex(
+    /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
+    'must be 1 to 63 lower-case letters, digits and "-", beginning and ending with a letter or digit',
+  );
+
+const globSchema = z.string().superRefine((source, context) => {
+  const glob = compileGlob(source);
+  if (!glob.ok) context.addIssue({ code: 'custom', message: glob.message });
+});
+
+const globsSchema = z.union([globSchema.transform((glob) => [glob]), z.array(globSchema).min(1).max(50)]);
+
+const timeZoneSchema = z.string().refine(
+  (zone) => {
+    try {
+      new Intl.DateTimeFormat('en', { timeZone: zone });
+      return true;
+    } catch {
+      return false;
+    }
+  },
+  { error: 'is no IANA time zone such as UTC or Europe/Berlin' },
+);
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+
+const retrySchema = z
+  .strictObject({
+    maxAttempts: z.int().min(1).max(100).default(3),
+    firstDelay: durationSchema({ minMs: 0, maxMs: DAY_MS }).default(2_000),
+    factor: z.number().min(1).max(10).default(2),
+    maxDelay: durationSchema({ minMs: 0, maxMs: 7 * DAY_MS }).default(15 * MINUTE_MS),
+    jitter: z.enum(['full', 'none']).default('full'),
+  })
+  .refine(({ firstDelay, maxDelay }) => firstDelay <= maxDelay, {
+    error: 'firstDelay is greater than maxDelay',
+    path: ['firstDelay'],
+  });
+
+const stepKinds = STEP_OPTIONS.map(({ kind }) => kind);
+
+/** One key, the kind, with its options; `confirm:` alone, which YAML reads as null, has none. */
+const stepSchema = z
+  .strictObject(
+    Object.fromEntries(
+      STEP_OPTIONS.map(({ kind, schema }) => [
+        kind,
+        z.preprocess((value) => (value === null ? {} : value), schema).optional(),
+      ]),
+    ),
+    {
+      error: (issue) =>
+        issue.code === 'unrecognized_keys'
+          ? `unknown step kind ${issue.keys.map((key) => `"${key}"`).join(', ')}; known are ${stepKinds.join(', ')}`
+          : undefined,
+    },
+  )
+  .refine((step) => Object.keys(step).length === 1, {
+    error: `a step has exactly one key, its kind: ${stepKinds.join(', ')}`,
+  });
+
+export const tenantDocumentSchema = z.strictObject({
+  kind: z.literal('tenant'),
+  id: idSchema,
+  name: z.string().min(1).max(200),
+  timeZone: timeZoneSchema.default('UTC'),
+  homeRegion: z
+    .string()
+    .regex(/^[a-z0-9-]{1,32}$/, 'must be a region such as us-east-1')
+    .default('us-east-1'),
+  /** Globs of names (without a directory) that wait for their rename. */
+  ignore: z.array(globSchema).max(50).default(['*.part', '*.tmp', '*.filepart', '.*']),
+  sftpUsers: z
+    .array(
+      z.strictObject({
+        username: z
+          .string()
+          .regex(/^[A-Za-z0-9_][A-Za-z0-9_@.-]{2,99}$/, 'must be 3 to 100 letters, digits, "_", "-", "@" and "."'),
+        /** OpenSSH form; on one machine a pair of keys is made when absent. */
+        publicKey: z
+          .string()
+          .regex(
+            /^(?:ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)|ssh-rsa) [A-Za-z0-9+/=]+(?: .*)?$/,
+            'must be an OpenSSH public key',
+          )
+          .optional(),
+      }),
+    )
+    .max(100)
+    .default([]),
+});
+export type TenantDocument = z.infer<typeof tenantDocumentSchema>;
+
+export const routeDocumentSchema = z.strictObject({
+  kind: z.literal('route'),
+  tenant: idSchema,
+  name: idSchema,
+  description: z.string().max(500).optional(),
+  match: z
+    .strictObject({
+      /** Globs relative to the tenant's home; one of them has to match. */
+      path: globsSchema,
+      exclude: globsSchema.default([]),
+      minSize: sizeSchema.optional(),
+      maxSize: sizeSchema.optional(),
+    })
+    .refine(({ minSize, maxSize }) => minSize === undefined || maxSize === undefined || minSize <= maxSize, {
+      error: 'minSize is greater than maxSize',
+      path: ['minSize'],
+    }),
+  acceptEmpty: z.boolean().default(true),
+  ordered: z.boolean().default(false),
+  /** On an ordered route: whether a failed file holds back those after it. */
+  onHeadFailure: z.enum(['block', 'skip']).default('block'),
+  retry: retrySchema.default(() => retrySchema.parse({})),
+  steps: z.array(stepSchema).min(1).max(50),
+});
+export type RouteDocument = z.infer<typeof routeDocumentSchema>;
+
+export const routeFileDocumentSchema = z.discriminatedUnion('kind', [tenantDocumentSchema, routeDocumentSchema], {
+  error: (issue) => (issue.code === 'invalid_union' ? 'kind must be tenant or route' : undefined),
+});
+export type RouteFileDocument = TenantDocument | RouteDocument;

@@ -1,0 +1,44 @@
+/** `deliver`: where the job's object goes, and under which key. */
+import { z } from 'zod';
+import { canonicalKey } from '#shared/routes/canonical-key.ts';
+import { compileNameTemplate, SAMPLE_FACTS } from '#shared/routes/name-template.ts';
+import type { StepOptionsKind } from '../step-options.ts';
+
+export const deliverOptionsSchema = z
+  .strictObject({
+    /** One of the fleet's own buckets, in which a tenant writes under its own prefix only. */
+    bucket: z.enum(['delivered', 'outbound']).optional(),
+    /** A bucket of somebody else, by its full name; replaces `bucket`. */
+    externalBucket: z
+      .string()
+      .regex(
+        /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
+        'must be a bucket name: 3 to 63 lower-case letters, digits, "-" and "."',
+      )
+      .optional(),
+    /** Template of the whole key; the file's own key when absent. */
+    key: z.string().min(1).optional(),
+  })
+  .superRefine((options, context) => {
+    if (options.bucket !== undefined && options.externalBucket !== undefined) {
+      context.addIssue({ code: 'custom', path: ['externalBucket'], message: 'give either bucket or externalBucket' });
+    }
+    if (options.key === undefined) return;
+    const fault = keyFault(options.key, options.externalBucket === undefined);
+    if (fault !== undefined) context.addIssue({ code: 'custom', path: ['key'], message: fault });
+  });
+export type DeliverOptions = z.infer<typeof deliverOptionsSchema>;
+
+export const deliverOptions: StepOptionsKind<DeliverOptions> = {
+  kind: 'deliver',
+  schema: deliverOptionsSchema,
+  classOf: (_options, isLarge) => (isLarge ? 'long' : 'short'),
+};
+
+function keyFault(template: string, isOwnBucket: boolean): string | undefined {
+  const compiled = compileNameTemplate(template);
+  if (!compiled.ok) return compiled.message;
+  const key = canonicalKey(compiled.render(SAMPLE_FACTS), isOwnBucket ? `${SAMPLE_FACTS.tenantId}/` : undefined);
+  if (key.ok) return undefined;
+  return isOwnBucket ? `${key.message}; begin it with "{{ tenant }}/"` : key.message;
+}

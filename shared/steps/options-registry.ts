@@ -1,0 +1,15 @@
+/** Every step kind's options. A new kind is a new folder, one line here and one in `registry.ts`. */
+import { confirmOptions } from './confirm/options.ts';
+import { deliverOptions } from './deliver/options.ts';
+import { stageOptions } from './stage/options.ts';
+import type { StepOptionsKind } from './step-options.ts';
+import { transformOptions } from './transform/options.ts';
+import { validateOptions } from './validate/options.ts';
+
+export const STEP_OPTIONS: readonly StepOptionsKind<unknown>[] = [
+  validateOptions,
+  stageOptions,
+  transformOptions,
+  deliverOptions,
+  confirmOptions,
+];
