@@ -1,6 +1,4 @@
 /** A fauxqs (SQS and SNS over real HTTP) on a free port, in this process, with clients for it. For tests. */
-import type { SNSClient } from '@aws-sdk/client-sns';
-import type { SQSClient } from '@aws-sdk/client-sqs';
 import { type FauxqsServer, startFauxqs as startServer } from 'fauxqs';
 import type { QueueMetrics } from '#shared/queue/queue-metrics.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
@@ -14,8 +12,8 @@ export interface Fauxqs {
   readonly endpoint: string;
   /** What the SDK of a child process needs to find this server. */
   readonly env: Readonly<Record<string, string>>;
-  readonly sqs: SQSClient;
-  readonly sns: SNSClient;
+  readonly sqs: ReturnType<typeof createSqsClient>;
+  readonly sns: ReturnType<typeof createSnsClient>;
   /** Looks into queues without receiving. */
   readonly server: FauxqsServer;
   stop(): Promise<void>;

@@ -1,0 +1,480 @@
+import { SendMessageCommand } from '@aws-sdk/client-sqs';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import type { QueueId } from '#shared/config/resource-names.ts';
+import { type CreatedQueue, createQueues } from '#shared/queue/create-queues.ts';
+import { defineMessage } from '#shared/queue/define-message.ts';
+import { acknowledge, release } from '#shared/queue/disposition.ts';
+import { readQueueDepth } from '#shared/queue/queue-depth.ts';
+import { createQueueMetrics } from '#shared/queue/queue-metrics.ts';
+import { createSender } from '#shared/queue/send-messages.ts';
+import { createWorker, type Worker, type WorkerOptions } from '#shared/queue/worker.ts';
+import { type Fauxqs, startFauxqs } from '#shared/testing/start-fauxqs.ts';
+
+const counted = defineMessage({ name: 'test.counted', version: 1, schema: z.object({ n: z.number() }) });
+const messages = [counted] as const;
+type Options = WorkerOptions<typeof messages>;
+
+let fauxqs: Fauxqs;
+let queues: Record<QueueId, CreatedQueue>;
+let workers: Worker[] = [];
+let prefixes = 0;
+const logger = pino({ level: 'silent' });
+const registry = new Registry();
+const metrics = createQueueMetrics(registry);
+
+beforeAll(async () => {
+  fauxqs = await startFauxqs();
+});
+afterAll(() => fauxqs.stop());
+
+beforeEach(async () => {
+  registry.resetMetrics();
+  prefixes += 1;
+  queues = await createQueues({ client: fauxqs.sqs, prefix: `t${prefixes}` });
+});
+afterEach(async () => {
+  await Promise.all(workers.map((worker) => worker.stop({ timeoutMs: 3_000 })));
+  workers = [];
+});
+
+function startWorker(options: Partial<Options> & { queue?: QueueId }): Worker {
+  const { queue = 'landing' } = options;
+  const worker = createWorker({
+    queue,
+    queueUrl: queues[queue].url,
+    client: fauxqs.sqs,
+    messages,
+    slots: 10,
+    visibilityTimeoutMs: 30_000,
+    deadlineMs: 60_000,
+    waitTimeSeconds: 1,
+    logger,
+    metrics,
+    ...options,
+  });
+  workers.push(worker);
+  worker.start();
+  return worker;
+}
+
+async function send(queue: QueueId, ns: readonly number[], groupOf: (n: number) => string = () => 'g'): Promise<void> {
+  const fifo = queues[queue].url.endsWith('.fifo');
+  const sender = createSender({ client: fauxqs.sqs, queueUrl: queues[queue].url, fifo, messages });
+  const results = await sender.send(
+    ns.map((n) => ({
+      message: { type: 'test.counted', n },
+      ...(fifo ? { groupId: groupOf(n), deduplicationId: String(n) } : {}),
+    })),
+  );
+  expect(results.filter(({ ok }) => !ok)).toEqual([]);
+}
+
+function sendRaw(queue: QueueId, body: string): Promise<unknown> {
+  return fauxqs.sqs.send(new SendMessageCommand({ QueueUrl: queues[queue].url, MessageBody: body }));
+}
+
+function depth(queueUrl: string) {
+  return readQueueDepth({ client: fauxqs.sqs, queueUrl });
+}
+
+async function expectEmpty(queue: QueueId): Promise<void> {
+  await vi.waitFor(
+    async () => expect(await depth(queues[queue].url)).toEqual({ visible: 0, inFlight: 0, delayed: 0 }),
+    { timeout: 5_000 },
+  );
+}
+
+function range(length: number): number[] {
+  return Array.from({ length }, (_, index) => index);
+}
+
+describe('acknowledging', () => {
+  it('deletes a message only after its handler said so', async () => {
+    const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
+    const started = vi.fn();
+    startWorker({
+      handle: async () => {
+        started();
+        await allowed;
+        return acknowledge;
+      },
+    });
+    await send('landing', [1]);
+    await vi.waitFor(() => expect(started).toHaveBeenCalledTimes(1), { timeout: 3_000 });
+    expect((await depth(queues.landing.url)).inFlight).toBe(1);
+    allow();
+    await expectEmpty('landing');
+  });
+
+  it('handles every message once and empties the queue', async () => {
+    const handled: number[] = [];
+    startWorker({
+      pollers: 2,
+      handle: async ({ message }) => {
+        handled.push(message.n);
+        return acknowledge;
+      },
+    });
+    await send('landing', range(200));
+    await vi.waitFor(() => expect(handled.toSorted((a, b) => a - b)).toEqual(range(200)), { timeout: 10_000 });
+    await expectEmpty('landing');
+  });
+
+  it('hands a message over again after a handler threw, with its receive count', async () => {
+    const receiveCounts: number[] = [];
+    startWorker({
+      random: () => 0,
+      handle: async ({ receiveCount }) => {
+        receiveCounts.push(receiveCount);
+        if (receiveCount === 1) throw new Error('first time');
+        return acknowledge;
+      },
+    });
+    await send('landing', [1]);
+    await vi.waitFor(() => expect(receiveCounts).toEqual([1, 2]), { timeout: 5_000 });
+    await expectEmpty('landing');
+  });
+
+  it('hands a released message over again after its delay', async () => {
+    const at: number[] = [];
+    startWorker({
+      handle: async ({ receiveCount }) => {
+        at.push(performance.now());
+        return receiveCount === 1 ? release(1_000) : acknowledge;
+      },
+    });
+    await send('landing', [1]);
+    await vi.waitFor(() => expect(at).toHaveLength(2), { timeout: 5_000 });
+    expect((at[1] ?? 0) - (at[0] ?? 0)).toBeGreaterThan(900);
+  });
+});
+
+describe('bad messages', () => {
+  it('sets garbage aside in the DLQ after 3 receives, while good messages go through', async () => {
+    const handled: number[] = [];
+    startWorker({
+      handle: async ({ message }) => {
+        handled.push(message.n);
+        return acknowledge;
+      },
+    });
+    const garbage = [
+      'not json',
+      '[]',
+      '"text"',
+      '{"type":"other"}',
+      '{"type":"test.counted","v":1,"n":"x"}',
+      '{"v":1}',
+    ];
+    for (const body of garbage) await sendRaw('landing', body);
+    await send('landing', range(50));
+    await vi.waitFor(() => expect(handled).toHaveLength(50), { timeout: 5_000 });
+    await vi.waitFor(async () => expect((await depth(queues.landing.deadLetterUrl)).visible).toBe(garbage.length), {
+      timeout: 15_000,
+    });
+    await expectEmpty('landing');
+    const { values } = await metrics.invalid.get();
+    expect(values).toMatchObject([{ labels: { queue: 'landing' }, value: 3 * garbage.length }]);
+  }, 25_000);
+
+  it('hands any body over as it stands to a raw worker', async () => {
+    const bodies: string[] = [];
+    await sendRaw('landing', 'not json');
+    const worker = createWorker({
+      queue: 'landing-dlq',
+      queueUrl: queues.landing.url,
+      client: fauxqs.sqs,
+      messages: 'raw',
+      slots: 1,
+      visibilityTimeoutMs: 30_000,
+      deadlineMs: 60_000,
+      waitTimeSeconds: 1,
+      logger,
+      metrics,
+      handle: async ({ message }) => {
+        bodies.push(message);
+        return acknowledge;
+      },
+    });
+    workers.push(worker);
+    worker.start();
+    await vi.waitFor(() => expect(bodies).toEqual(['not json']), { timeout: 3_000 });
+  });
+});
+
+describe('slots', () => {
+  it('goes on polling and handling while one message is slow', async () => {
+    const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
+    let fast = 0;
+    startWorker({
+      slots: 4,
+      handle: async ({ message }) => {
+        if (message.n === 0) await allowed;
+        else fast += 1;
+        return acknowledge;
+      },
+    });
+    await send('landing', range(60));
+    await vi.waitFor(() => expect(fast).toBe(59), { timeout: 10_000 });
+    allow();
+    await expectEmpty('landing');
+  });
+
+  it('never runs more handlers than slots', async () => {
+    let most = 0;
+    let handled = 0;
+    const worker = startWorker({
+      slots: 3,
+      pollers: 2,
+      handle: async () => {
+        most = Math.max(most, worker.inFlight());
+        await new Promise((resolve) => setImmediate(resolve));
+        handled += 1;
+        return acknowledge;
+      },
+    });
+    await send('landing', range(60));
+    await vi.waitFor(() => expect(handled).toBe(60), { timeout: 10_000 });
+    expect(most).toBeLessThanOrEqual(3);
+  });
+
+  it('gives a set-based handler what arrived together, and carries out each disposition', async () => {
+    const sizes: number[] = [];
+    const again: number[] = [];
+    startWorker({
+      slots: 50,
+      batch: { maxMessages: 20, lingerMs: 100, maxConcurrent: 1 },
+      handleBatch: async (received) => {
+        sizes.push(received.length);
+        return received.map(({ message, receiveCount }) => {
+          if (receiveCount > 1) again.push(message.n);
+          return message.n === 7 && receiveCount === 1 ? release(0) : acknowledge;
+        });
+      },
+    });
+    await send('landing', range(60));
+    await vi.waitFor(() => expect(again).toEqual([7]), { timeout: 10_000 });
+    await expectEmpty('landing');
+    expect(Math.max(...sizes)).toBeGreaterThan(10);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(20);
+  });
+
+  it('leaves a whole batch when the handler forgets a disposition', async () => {
+    const receiveCounts: number[] = [];
+    startWorker({
+      random: () => 0,
+      handleBatch: async (received) => {
+        receiveCounts.push(...received.map(({ receiveCount }) => receiveCount));
+        return receiveCounts.length <= 2 ? [] : received.map(() => acknowledge);
+      },
+    });
+    await send('landing', [1, 2]);
+    await vi.waitFor(() => expect(receiveCounts).toEqual([1, 1, 2, 2]), { timeout: 6_000 });
+    await expectEmpty('landing');
+  });
+});
+
+describe('FIFO', () => {
+  it('runs each group in order, one at a time, and groups side by side', async () => {
+    const seen = new Map<string, number[]>();
+    const running = new Set<string>();
+    let most = 0;
+    startWorker({
+      queue: 'ingest',
+      handle: async ({ message, groupId = '' }) => {
+        expect(running.has(groupId)).toBe(false);
+        running.add(groupId);
+        most = Math.max(most, running.size);
+        await new Promise((resolve) => setImmediate(resolve));
+        running.delete(groupId);
+        seen.set(groupId, [...(seen.get(groupId) ?? []), message.n]);
+        return acknowledge;
+      },
+    });
+    await send('ingest', range(60), (n) => `group-${n % 6}`);
+    await vi.waitFor(() => expect([...seen.values()].flat()).toHaveLength(60), { timeout: 15_000 });
+    for (const ns of seen.values()) expect(ns).toEqual(ns.toSorted((a, b) => a - b));
+    expect(most).toBeGreaterThan(1);
+  }, 20_000);
+});
+
+describe('leases', () => {
+  it('keeps the message of a long handler hidden beyond the visibility timeout', async () => {
+    const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
+    let calls = 0;
+    startWorker({
+      visibilityTimeoutMs: 1_000,
+      handle: async () => {
+        calls += 1;
+        await allowed;
+        return acknowledge;
+      },
+    });
+    const startedAtMs = performance.now();
+    await send('landing', [1]);
+    await vi.waitFor(() => expect(performance.now() - startedAtMs).toBeGreaterThan(3_500), { timeout: 6_000 });
+    expect(calls).toBe(1);
+    allow();
+    await expectEmpty('landing');
+    const { values } = await metrics.leasesLost.get();
+    expect(values.every(({ value }) => value === 0)).toBe(true);
+  });
+
+  it('aborts the signal at the deadline and lets the message reappear', async () => {
+    const reasons: unknown[] = [];
+    startWorker({
+      visibilityTimeoutMs: 1_000,
+      deadlineMs: 300,
+      random: () => 0,
+      handle: async ({ receiveCount }, { signal }) => {
+        if (receiveCount > 1) return acknowledge;
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        reasons.push(signal.reason);
+        throw signal.reason;
+      },
+    });
+    await send('landing', [1]);
+    await expectEmpty('landing');
+    expect(reasons).toMatchObject([{ code: 'HANDLER_DEADLINE_EXCEEDED' }]);
+  });
+});
+
+describe('stopping', () => {
+  it('waits for handlers, acknowledges what they did, and gives back what had not started', async () => {
+    const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
+    let started = 0;
+    const worker = startWorker({
+      slots: 10,
+      // One tenant for all: 5 run, 5 or more wait unstarted.
+      tenantOf: () => 'one',
+      maxTenantShare: 0.5,
+      handle: async () => {
+        started += 1;
+        await allowed;
+        return acknowledge;
+      },
+    });
+    await send('landing', range(10));
+    await vi.waitFor(() => expect(metricTotal('received')).resolves.toBe(10), { timeout: 5_000 });
+    expect(started).toBe(5);
+    const stopped = worker.stop({ timeoutMs: 10_000 });
+    await vi.waitFor(async () => expect((await depth(queues.landing.url)).visible).toBe(5), { timeout: 3_000 });
+    allow();
+    expect(await stopped).toBe(true);
+    expect(started).toBe(5);
+    expect(await depth(queues.landing.url)).toEqual({ visible: 5, inFlight: 0, delayed: 0 });
+  });
+
+  it('stops within its bound when a handler listens to nothing', async () => {
+    let isAborted = false;
+    const { promise: never, resolve: end } = Promise.withResolvers<void>();
+    const worker = startWorker({
+      handle: async (_received, { signal }) => {
+        signal.addEventListener('abort', () => {
+          isAborted = true;
+        });
+        await never;
+        return acknowledge;
+      },
+    });
+    await send('landing', [1]);
+    await vi.waitFor(() => expect(worker.inFlight()).toBe(1), { timeout: 3_000 });
+    const startedAtMs = performance.now();
+    expect(await worker.stop({ timeoutMs: 1_500 })).toBe(false);
+    expect(performance.now() - startedAtMs).toBeLessThan(2_000);
+    expect(isAborted).toBe(true);
+    end();
+  });
+
+  it('makes the message of an aborted handler visible at once', async () => {
+    const worker = startWorker({
+      handle: async (_received, { signal }) => {
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        throw signal.reason;
+      },
+    });
+    await send('landing', [1]);
+    await vi.waitFor(() => expect(worker.inFlight()).toBe(1), { timeout: 3_000 });
+    expect(await worker.stop({ timeoutMs: 3_000 })).toBe(true);
+    expect((await depth(queues.landing.url)).visible).toBe(1);
+  });
+
+  it('gives back what arrives after the stop', async () => {
+    const handle = vi.fn(async () => acknowledge);
+    const worker = startWorker({ waitTimeSeconds: 5, handle });
+    await vi.waitFor(() => expect(worker.isLive().lastPollAgeMs).toBeGreaterThan(50), { timeout: 3_000 });
+    const stopped = worker.stop({ timeoutMs: 10_000 });
+    await send('landing', [1]);
+    expect(await stopped).toBe(true);
+    expect(handle).not.toHaveBeenCalled();
+    expect((await depth(queues.landing.url)).visible).toBe(1);
+  });
+});
+
+describe('pausing', () => {
+  it('receives nothing while paused and goes on when resumed', async () => {
+    const handled: number[] = [];
+    const worker = startWorker({
+      handle: async ({ message }) => {
+        handled.push(message.n);
+        return acknowledge;
+      },
+    });
+    worker.pause();
+    // The poll under way may still bring one.
+    await vi.waitFor(() => expect(worker.isLive().lastPollAgeMs).toBeGreaterThan(1_200), { timeout: 5_000 });
+    await send('landing', [1, 2]);
+    await vi.waitFor(async () => expect((await depth(queues.landing.url)).visible).toBe(2));
+    expect(worker.isLive().ok).toBe(true);
+    worker.resume();
+    await vi.waitFor(() => expect(handled).toHaveLength(2), { timeout: 3_000 });
+  });
+});
+
+describe('tenants', () => {
+  it('leaves slots to others while one tenant floods', async () => {
+    const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
+    const handled: number[] = [];
+    startWorker({
+      slots: 10,
+      maxTenantShare: 0.5,
+      // 0 to 7 are the flood, 8 and 9 another tenant's.
+      tenantOf: ({ n }) => (n < 8 ? 'flood' : 'other'),
+      handle: async ({ message }) => {
+        if (message.n < 8) await allowed;
+        handled.push(message.n);
+        return acknowledge;
+      },
+    });
+    await send('landing', range(10));
+    await vi.waitFor(() => expect(handled.toSorted()).toEqual([8, 9]), { timeout: 5_000 });
+    allow();
+    await vi.waitFor(() => expect(handled).toHaveLength(10), { timeout: 5_000 });
+    await expectEmpty('landing');
+  });
+
+  it('uses every slot when all that can be held is one tenant’s', async () => {
+    const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
+    const worker = startWorker({
+      slots: 4,
+      maxTenantShare: 0.5,
+      tenantOf: () => 'flood',
+      handle: async () => {
+        await allowed;
+        return acknowledge;
+      },
+    });
+    await send('landing', range(20));
+    await vi.waitFor(() => expect(worker.inFlight()).toBe(4), { timeout: 5_000 });
+    allow();
+    await expectEmpty('landing');
+  });
+});
+
+async function metricTotal(name: 'received' | 'handled'): Promise<number> {
+  const { values } = await metrics[name].get();
+  return values.reduce((total, { value }) => total + value, 0);
+}
