@@ -1,0 +1,111 @@
+/**
+ * Applies tenants and routes. A route whose definition did not change keeps its version, so applying a file twice is harmless;
+ * a changed one becomes the next version, and files routed before stay on the version they were given.
+ *
+ * Events: `tenant.applied`, `route.applied` (for new versions only).
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+import { recordEvents } from './record-events.ts';
+import { toJsonb } from './to-jsonb.ts';
+
+export interface TenantDefinition {
+  readonly id: string;
+  readonly name: string;
+  readonly timeZone: string;
+  readonly homeRegion: string | null;
+  readonly ignoreGlobs: readonly string[];
+}
+
+export interface RouteDefinitionRow {
+  readonly tenantId: string;
+  readonly name: string;
+  readonly definition: unknown;
+  readonly definitionHash: string;
+}
+
+export interface AppliedRoute {
+  readonly routeId: string;
+  readonly tenantId: string;
+  readonly name: string;
+  readonly version: number;
+  readonly isNew: boolean;
+}
+
+export async function applyTenants(sql: Sql, tenants: readonly TenantDefinition[], actor: string): Promise<void> {
+  await sql`
+    WITH input AS (
+      SELECT * FROM jsonb_to_recordset(${toJsonb(tenants)}::text::jsonb) AS r(
+        id text, name text, "timeZone" text, "homeRegion" text, "ignoreGlobs" jsonb)),
+    applied AS (
+      INSERT INTO tenants AS t (id, name, time_zone, home_region, ignore_globs)
+      SELECT id, name, "timeZone", "homeRegion", ARRAY(SELECT jsonb_array_elements_text("ignoreGlobs")) FROM input ORDER BY id
+      ON CONFLICT (id) DO UPDATE SET name = excluded.name, time_zone = excluded.time_zone,
+        home_region = excluded.home_region, ignore_globs = excluded.ignore_globs, disabled_at = NULL
+      RETURNING *),
+    event AS (
+      SELECT 'tenant.applied' AS type, id AS tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
+        jsonb_build_object('name', name) AS detail, '{events}'::text[] AS topics
+      FROM applied),
+    ${recordEvents(sql, actor)}
+    SELECT 1`;
+}
+
+/**
+ * One statement for each route: the row of `routes` is locked by its upsert, so versions applied side by side are numbered in turn.
+ *
+ * @throws the database's 23503 when the tenant is unknown.
+ */
+export async function applyRoute(sql: Sql, route: RouteDefinitionRow, actor: string): Promise<AppliedRoute> {
+  await sql`
+    INSERT INTO routes (id, tenant_id, name, active_version) VALUES (uuid_v7(), ${route.tenantId}, ${route.name}, 0)
+    ON CONFLICT (tenant_id, name) DO NOTHING`;
+  const [row] = await sql<AppliedRoute[]>`
+    WITH locked AS (
+      SELECT * FROM routes WHERE tenant_id = ${route.tenantId} AND name = ${route.name} FOR UPDATE),
+    active AS (
+      SELECT v.definition_hash FROM route_versions v JOIN locked r ON v.route_id = r.id AND v.version = r.active_version),
+    changed AS (
+      UPDATE routes r SET
+        active_version = l.active_version + (NOT EXISTS (SELECT 1 FROM active WHERE definition_hash = ${route.definitionHash}))::int,
+        disabled_at = NULL
+      FROM locked l WHERE r.id = l.id
+      RETURNING r.*, r.active_version > l.active_version AS is_new),
+    inserted AS (
+      INSERT INTO route_versions (id, route_id, version, definition, definition_hash, created_by)
+      SELECT uuid_v7(), id, active_version, ${toJsonb(route.definition)}::text::jsonb, ${route.definitionHash}, ${actor}
+      FROM changed WHERE is_new),
+    event AS (
+      SELECT 'route.applied' AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
+        jsonb_build_object('route', name, 'version', active_version) AS detail, '{events}'::text[] AS topics
+      FROM changed WHERE is_new),
+    ${recordEvents(sql, actor)}
+    SELECT id AS "routeId", tenant_id AS "tenantId", name, active_version AS version, is_new AS "isNew" FROM changed`;
+  if (row === undefined) throw new Error('the route vanished while it was applied');
+  return row;
+}
+
+export interface SftpUser {
+  readonly username: string;
+  readonly tenantId: string;
+  /** OpenSSH form, `ssh-ed25519 AAAA...`. */
+  readonly publicKey: string;
+  /** Prefix in the landing bucket, ending in `/`. */
+  readonly homePrefix: string;
+}
+
+/** Event: `sftp-user.applied`. */
+export async function applySftpUser(sql: Sql, user: SftpUser, actor: string): Promise<void> {
+  await sql`
+    WITH applied AS (
+      INSERT INTO sftp_users (username, tenant_id, public_key, home_prefix)
+      VALUES (${user.username}, ${user.tenantId}, ${user.publicKey}, ${user.homePrefix})
+      ON CONFLICT (username) DO UPDATE SET public_key = excluded.public_key, home_prefix = excluded.home_prefix, disabled_at = NULL
+      WHERE sftp_users.tenant_id = excluded.tenant_id
+      RETURNING *),
+    event AS (
+      SELECT 'sftp-user.applied' AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
+        jsonb_build_object('username', username) AS detail, '{events}'::text[] AS topics
+      FROM applied),
+    ${recordEvents(sql, actor)}
+    SELECT 1`;
+}

@@ -1,0 +1,78 @@
+/**
+ * Ends open jobs from outside their worker. Raising the epoch stops whoever runs one: its outcome will be stale.
+ *
+ * `cancelJobs`:    an operator's word; the job ends as `CANCELLED`.
+ * `failSpentJobs`: the sweeper's, for a dead letter's job that nobody holds and that has no attempt left; it ends as `FAILED`.
+ *
+ * Out: the jobs ended, and the files whose last open job that was; the sweeper wakes their archive copy.
+ * Events: `job.cancelled`, `job.failed`, and `file.failed` for a file archived before.
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+import type { JobState } from '#shared/db/schema.ts';
+import { recordEvents } from './record-events.ts';
+import type { OperatorWord } from './reopen-jobs.ts';
+import { type ClosedFile, closedFileEvents, closedFilesJson, closeFiles } from './store-outcomes.ts';
+
+export interface EndResult {
+  readonly jobIds: string[];
+  readonly files: ClosedFile[];
+}
+
+/** No claim carries this token, and the lease it is given with has ended already: the next sweep wakes the archive copy. */
+const NOBODY = { token: '00000000-0000-0000-0000-000000000000', leaseMs: 0, archivesLarge: true };
+
+export function cancelJobs(sql: Sql, { jobIds, actor, reason }: OperatorWord): Promise<EndResult> {
+  return endJobs(sql, {
+    jobIds,
+    actor,
+    state: 'CANCELLED',
+    error: { code: 'CANCELLED', cause: 'OPERATOR', message: reason },
+    condition: sql`state IN ('PENDING', 'RUNNING', 'WAITING')`,
+  });
+}
+
+export function failSpentJobs(sql: Sql, { jobIds, actor }: Omit<OperatorWord, 'reason'>): Promise<EndResult> {
+  return endJobs(sql, {
+    jobIds,
+    actor,
+    state: 'FAILED',
+    error: {
+      code: 'DEAD_LETTER',
+      cause: 'ATTEMPTS_SPENT',
+      message:
+        'The job’s message could not be handled and no attempt of its step is left; look at the dead letter, then retry the job.',
+    },
+    condition: sql`(state = 'PENDING' OR (state = 'RUNNING' AND lease_until < now())) AND step_attempts >= max_attempts`,
+  });
+}
+
+interface Ending {
+  readonly jobIds: readonly string[];
+  readonly actor: string;
+  readonly state: Extract<JobState, 'CANCELLED' | 'FAILED'>;
+  readonly error: { readonly code: string; readonly cause: string; readonly message: string };
+  readonly condition: ReturnType<Sql>;
+}
+
+async function endJobs(sql: Sql, { jobIds, actor, state, error, condition }: Ending): Promise<EndResult> {
+  const [row] = await sql<EndResult[]>`
+    WITH locked AS (
+      SELECT id FROM jobs WHERE id = ANY(${[...jobIds]}::uuid[]) AND ${condition} ORDER BY id FOR UPDATE),
+    moved AS (
+      UPDATE jobs SET state = ${state}, epoch = epoch + 1, lease_until = NULL, claim_token = NULL, woken_at = NULL,
+        next_action_at = NULL, updated_at = now(), finished_at = now(), error_code = ${error.code},
+        error_cause = ${error.cause}, error_message = ${error.message}
+      WHERE id IN (SELECT id FROM locked) RETURNING *),
+    ended AS (SELECT file_id, count(*)::int AS jobs, count(*)::int AS failed FROM moved GROUP BY file_id),
+    ${closeFiles(sql, NOBODY)},
+    event AS (
+      SELECT 'job.' || lower(state) AS type, tenant_id, file_id, id AS job_id,
+        jsonb_build_object('generation', generation, 'step', step_kind, 'code', error_code, 'cause', error_cause,
+          'message', error_message) AS detail,
+        '{events}'::text[] AS topics
+      FROM moved
+      UNION ALL ${closedFileEvents(sql)}),
+    ${recordEvents(sql, actor)}
+    SELECT coalesce((SELECT jsonb_agg(id) FROM moved), '[]') AS "jobIds", ${closedFilesJson(sql)} AS files`;
+  return row ?? { jobIds: [], files: [] };
+}

@@ -1,0 +1,432 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
+import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { findRowViolations } from '#shared/testing/find-row-violations.ts';
+import { arrivedObject, seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
+import { claimArchives, storeArchives } from './archive-files.ts';
+import { type ClaimedJob, claimJobs } from './claim-jobs.ts';
+import { cancelJobs, failSpentJobs } from './end-jobs.ts';
+import { loadRoutingInput } from './load-routing-input.ts';
+import { deleteFromOutbox, leaseOutbox } from './outbox.ts';
+import { registerFiles } from './register-files.ts';
+import { renewLeases } from './renew-leases.ts';
+import { reopenJobs } from './reopen-jobs.ts';
+import { routeFiles } from './route-files.ts';
+import { type NextMove, type StoredOutcome, storeOutcomes } from './store-outcomes.ts';
+import { wakeFiles } from './wake-files.ts';
+import { wakeJobs } from './wake-jobs.ts';
+
+let database: TestDatabase;
+let sql: Sql;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  sql = connectDatabase(
+    { DATABASE_URL: database.url, DATABASE_POOL_MAX: 4, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 10_000 },
+    'transitions-test',
+  );
+});
+
+afterAll(async () => {
+  await sql.end({ timeout: 5 });
+  await database.drop();
+});
+
+beforeEach(async () => {
+  await sql`TRUNCATE tenants, sftp_users, api_keys, routes, route_versions, files, jobs, job_steps, attempts, audit_events,
+    outbox, dead_letters CASCADE`;
+  await sql`INSERT INTO tenants (id, name, ignore_globs) VALUES ('unassigned', 'unassigned', '{}')`;
+  await seedTenant(sql);
+});
+
+const store = { worker: 'test/1', service: 'partner-worker', leaseMs: 60_000, archivesLarge: false };
+
+function claim(ids: readonly string[], token = randomUUID(), leaseMs = 60_000): Promise<ClaimedJob[]> {
+  return claimJobs(sql, {
+    jobIds: ids,
+    token,
+    worker: 'test/1',
+    service: 'partner-worker',
+    queue: 'partner-steps',
+    kinds: ['deliver', 'confirm'],
+    leaseMs,
+  });
+}
+
+function outcomeOf(job: ClaimedJob, outcome: StoredOutcome['outcome'], next: NextMove): StoredOutcome {
+  const error = { code: 'DELIVERY_ERROR', cause: 'OBJECT_STORE_UNAVAILABLE', message: 'The store did not answer.' };
+  return {
+    jobId: job.id,
+    epoch: job.epoch,
+    stepSeq: job.stepSeq,
+    stepKind: job.stepKind,
+    attempt: job.stepAttempts,
+    generation: job.generation,
+    outcome,
+    startedAt: new Date(),
+    durationMs: 5,
+    next,
+    ...(outcome === 'succeeded' ? {} : { error }),
+  };
+}
+
+function storeOne(job: ClaimedJob, outcome: StoredOutcome['outcome'], next: NextMove) {
+  return storeOutcomes(sql, [outcomeOf(job, outcome, next)], { ...store, token: randomUUID() });
+}
+
+const succeeded: NextMove = { type: 'succeeded' };
+const failed: NextMove = { type: 'failed' };
+
+async function claimOne(leaseMs?: number): Promise<ClaimedJob> {
+  const [woken] = await seedJobs(sql);
+  const [job] = await claim([woken?.id ?? ''], undefined, leaseMs);
+  if (job === undefined) throw new Error('nothing was claimed');
+  return job;
+}
+
+async function archiveAll(): Promise<void> {
+  const rows = await sql<{ id: string }[]>`SELECT id FROM files WHERE status = 'PROCESSING' AND open_jobs = 0`;
+  await sql`UPDATE files SET lease_until = NULL WHERE status = 'PROCESSING' AND open_jobs = 0`;
+  const held = await claimArchives(sql, {
+    fileIds: rows.map((row) => row.id),
+    token: randomUUID(),
+    service: 'partner-worker',
+    leaseMs: 60_000,
+  });
+  await storeArchives(
+    sql,
+    held.map((file) => ({
+      type: 'archived',
+      fileId: file.id,
+      epoch: file.epoch,
+      bucket: 'archive',
+      key: file.key,
+      versionId: 'v',
+    })),
+    'partner-worker',
+  );
+}
+
+async function expectSound(isAtRest = false): Promise<void> {
+  expect(await findRowViolations(sql, { isAtRest })).toEqual([]);
+}
+
+function wakeOptions(overrides: Partial<Parameters<typeof wakeJobs>[1]> = {}): Parameters<typeof wakeJobs>[1] {
+  return {
+    queue: 'partner-steps',
+    window: 1_000,
+    limit: 100,
+    missing: 0,
+    graceMs: 5_000,
+    boundMs: 90_000,
+    actor: 'retry-sweeper',
+    ...overrides,
+  };
+}
+
+describe('arrival', () => {
+  test('registers an object version once, however often and in whatever order its events come', async () => {
+    const object = arrivedObject();
+    const first = await registerFiles(sql, [object, { ...object, id: randomUUID() }], 'ingestor');
+    const second = await registerFiles(sql, [{ ...object, id: randomUUID() }], 'ingestor');
+    expect(first.map((file) => [file.id, file.status, file.wake])).toEqual([[object.id, 'QUEUED', 1]]);
+    expect(second).toEqual([]);
+    const events = await sql`SELECT type FROM audit_events WHERE file_id = ${object.id}`;
+    expect(events.map((event) => event.type)).toEqual(['file.queued']);
+    await expectSound();
+  });
+
+  test('lets an unfinished upload settle later, and never back again', async () => {
+    const object = arrivedObject({ status: 'UPLOADED', quietMs: 60_000 });
+    const [uploaded] = await registerFiles(sql, [object], 'ingestor');
+    const [settled] = await registerFiles(sql, [{ ...object, status: 'QUEUED' }], 'ingestor');
+    const again = await registerFiles(sql, [object], 'ingestor');
+    expect([uploaded?.status, uploaded?.wake, settled?.status, settled?.wake]).toEqual(['UPLOADED', 0, 'QUEUED', 1]);
+    expect(again).toEqual([]);
+  });
+
+  test('an upload that stays quiet is settled by the sweeper', async () => {
+    await registerFiles(sql, [arrivedObject({ status: 'UPLOADED', quietMs: 0 })], 'ingestor');
+    const woken = await wakeFiles(sql, {
+      limit: 10,
+      missing: 0,
+      graceMs: 5_000,
+      boundMs: 90_000,
+      actor: 'retry-sweeper',
+    });
+    expect(woken.map((file) => file.queue)).toEqual(['ingest']);
+    expect((await sql`SELECT status, order_seq FROM files`)[0]).toMatchObject({ status: 'QUEUED' });
+  });
+
+  test('names with NUL and lone surrogates are stored, and spoil no other row', async () => {
+    const bad = arrivedObject({ name: 'a\0b\ud800', key: 'acme/a\0b\ud800' });
+    const registered = await registerFiles(sql, [bad, arrivedObject()], 'ingestor');
+    expect(registered).toHaveLength(2);
+    expect((await sql`SELECT name FROM files WHERE id = ${bad.id}`)[0]?.name).toBe('a\ufffdb\ufffd');
+  });
+
+  test('flags content that came before under another name', async () => {
+    const [first] = await registerFiles(sql, [arrivedObject({ etag: '"same"' })], 'ingestor');
+    const [second] = await registerFiles(sql, [arrivedObject({ etag: '"same"' })], 'ingestor');
+    expect(second?.duplicateOf).toBe(first?.id);
+  });
+});
+
+describe('routing', () => {
+  test('is decided once: a second decision changes nothing', async () => {
+    const [object] = await registerFiles(sql, [arrivedObject()], 'ingestor');
+    const [input] = await loadRoutingInput(sql, [object?.id ?? '']);
+    const job = {
+      routeId: input?.routes[0]?.routeId ?? '',
+      routeVersionId: input?.routes[0]?.routeVersionId ?? '',
+      queue: 'partner-steps' as const,
+      stepKind: 'deliver',
+      stepCount: 1,
+      maxAttempts: 3,
+      isOrdered: false,
+      headFailure: 'block' as const,
+    };
+    const fileId = object?.id ?? '';
+    const first = await routeFiles(sql, [{ fileId, isLarge: false, jobs: [{ ...job, id: randomUUID() }] }], 'router');
+    const second = await routeFiles(sql, [{ fileId, isLarge: true, jobs: [{ ...job, id: randomUUID() }] }], 'router');
+    expect([first.length, second.length]).toEqual([1, 0]);
+    expect(await loadRoutingInput(sql, [fileId])).toEqual([]);
+    await expectSound();
+  });
+
+  test('a file that no route takes is quarantined with the reason', async () => {
+    const [file] = await registerFiles(sql, [arrivedObject()], 'ingestor');
+    const error = { code: 'NO_ROUTE', cause: 'NO_MATCH', message: 'No route of acme takes it.' };
+    await routeFiles(sql, [{ fileId: file?.id ?? '', isLarge: false, jobs: [], error }], 'router');
+    await expectSound();
+    expect((await sql`SELECT status, error_code FROM files`)[0]).toEqual({
+      status: 'QUARANTINED',
+      error_code: 'NO_ROUTE',
+    });
+    expect((await sql`SELECT topic FROM outbox WHERE topic = 'failure'`).length).toBe(1);
+  });
+
+  test('lets at most a window of one tenant into a queue, and others in as those finish', async () => {
+    const woken = await seedJobs(sql, { count: 5, window: 2 });
+    expect(woken).toHaveLength(2);
+    expect(await wakeJobs(sql, wakeOptions({ window: 2 }))).toEqual([]);
+    const claimed = await claim(woken.map((job) => job.id));
+    expect(claimed).toHaveLength(2);
+    expect(await wakeJobs(sql, wakeOptions({ window: 2 }))).toHaveLength(2);
+    await seedTenant(sql, { tenantId: 'globex' });
+    expect(await seedJobs(sql, { tenantId: 'globex', window: 2 })).toHaveLength(1);
+  });
+});
+
+describe('claim and outcome', () => {
+  test('a claim counts an attempt; the same token again returns the same job and counts nothing', async () => {
+    const [woken] = await seedJobs(sql);
+    const token = randomUUID();
+    const [first] = await claim([woken?.id ?? ''], token);
+    const [repeat] = await claim([woken?.id ?? ''], token);
+    const [other] = await claim([woken?.id ?? '']);
+    expect([first?.epoch, first?.stepAttempts]).toEqual([1, 1]);
+    expect(repeat).toEqual(first);
+    expect(other).toBeUndefined();
+    await expectSound();
+  });
+
+  test('a stale epoch changes nothing', async () => {
+    const stale = await claimOne(0);
+    const [taken] = await claim([stale.id]);
+    expect(taken?.epoch).toBe(2);
+    expect((await storeOne(stale, 'succeeded', succeeded)).jobs).toEqual([]);
+    expect((await sql`SELECT state FROM jobs`)[0]?.state).toBe('RUNNING');
+    expect(await sql`SELECT 1 FROM attempts`).toHaveLength(0);
+    await expectSound();
+  });
+
+  test('kinds that this version does not know are left for the next', async () => {
+    const [woken] = await seedJobs(sql);
+    await sql`UPDATE jobs SET step_kind = 'teleport'`;
+    expect(await claim([woken?.id ?? ''])).toEqual([]);
+  });
+
+  test('the last job of a file takes the archive lease in the same statement', async () => {
+    await seedTenant(sql, { routes: 2 });
+    const woken = await seedJobs(sql);
+    const [a, b] = await claim(woken.map((job) => job.id));
+    const first = await storeOne(a as ClaimedJob, 'succeeded', succeeded);
+    const second = await storeOne(b as ClaimedJob, 'succeeded', succeeded);
+    expect(first.files).toEqual([]);
+    expect(second.files.map((file) => file.archive)).toEqual(['held']);
+    await archiveAll();
+    expect((await sql`SELECT status FROM files`)[0]?.status).toBe('COMPLETED');
+    expect(await sql`SELECT 1 FROM outbox WHERE topic = 'success'`).toHaveLength(1);
+    await expectSound();
+  });
+
+  test('both jobs of a file ended in one statement close it once', async () => {
+    await seedTenant(sql, { routes: 2 });
+    const claimed = await claim((await seedJobs(sql)).map((job) => job.id));
+    const result = await storeOutcomes(
+      sql,
+      claimed.map((job) => outcomeOf(job, 'succeeded', succeeded)),
+      { ...store, token: randomUUID() },
+    );
+    expect(result.files).toHaveLength(1);
+    await expectSound();
+  });
+
+  test('a row that the database refuses is named, and the others are stored', async () => {
+    const claimed = await claim((await seedJobs(sql, { count: 5 })).map((job) => job.id));
+    const outcomes = claimed.map((job, index) => ({
+      ...outcomeOf(job, 'succeeded', succeeded),
+      ...(index === 2 ? { durationMs: 2 ** 40 } : {}),
+    }));
+    const result = await storeOutcomes(sql, outcomes, { ...store, token: randomUUID() });
+    expect(result.refused.map((refused) => refused.row.jobId)).toEqual([claimed[2]?.id]);
+    expect(result.jobs).toHaveLength(4);
+    await expectSound();
+  });
+
+  test('walking on keeps the lease and begins the next step’s attempts', async () => {
+    const job = await claimOne();
+    await storeOne(job, 'succeeded', { type: 'walk-on', stepSeq: 1, stepKind: 'confirm' });
+    const [row] = await sql`SELECT state, step_seq, step_kind, step_attempts, epoch FROM jobs`;
+    expect(row).toEqual({ state: 'RUNNING', step_seq: 1, step_kind: 'confirm', step_attempts: 1, epoch: 1 });
+  });
+
+  test('a hand-over gives the wake-up for the other queue', async () => {
+    const job = await claimOne();
+    const next: NextMove = { type: 'hand-over', stepSeq: 1, stepKind: 'confirm', queue: 'work' };
+    const result = await storeOne(job, 'succeeded', next);
+    expect(result.jobs[0]?.wake).toMatchObject({ id: job.id, queue: 'work', wake: 2 });
+    await expectSound();
+  });
+
+  test('a retry waits its time, then is woken and keeps its count; waiting gives the attempt back', async () => {
+    const job = await claimOne();
+    await storeOne(job, 'retry', { type: 'later', delayMs: 60_000, countsAttempt: true, reason: 'retry' });
+    expect(await wakeJobs(sql, wakeOptions())).toEqual([]);
+    await sql`UPDATE jobs SET next_action_at = now()`;
+    expect(await wakeJobs(sql, wakeOptions())).toHaveLength(1);
+    const [second] = await claim([job.id]);
+    expect([second?.stepAttempts, second?.stepTries]).toEqual([2, 2]);
+    await storeOne(second as ClaimedJob, 'wait', {
+      type: 'later',
+      delayMs: 0,
+      countsAttempt: false,
+      reason: 'breaker open',
+    });
+    const [third] = await claim([job.id]);
+    expect([third?.stepAttempts, third?.stepTries]).toEqual([2, 3]);
+    await expectSound();
+  });
+
+  test('an orphaned job is woken and taken over', async () => {
+    const job = await claimOne(0);
+    expect((await wakeJobs(sql, wakeOptions())).map((woken) => woken.id)).toEqual([job.id]);
+    expect(await wakeJobs(sql, wakeOptions())).toEqual([]);
+    expect((await claim([job.id]))[0]?.epoch).toBe(2);
+  });
+
+  test('a lost wake-up is sent again once the queue counts fewer messages than rows wait', async () => {
+    await seedJobs(sql, { count: 3 });
+    expect(await wakeJobs(sql, wakeOptions({ missing: 2, graceMs: 60_000 }))).toEqual([]);
+    expect(await wakeJobs(sql, wakeOptions({ missing: 2, graceMs: 0 }))).toHaveLength(2);
+  });
+
+  test('a row put in by hand in an open state is woken', async () => {
+    await seedJobs(sql);
+    await sql`UPDATE jobs SET woken_at = NULL, wakes = 0`;
+    expect((await wakeJobs(sql, wakeOptions())).map((job) => job.wake)).toEqual([1]);
+  });
+
+  test('leases are renewed for holders only', async () => {
+    const job = await claimOne();
+    const stale = { id: job.id, epoch: job.epoch - 1 };
+    expect(await renewLeases(sql, { jobs: [stale], files: [], leaseMs: 60_000 })).toEqual({ jobIds: [], fileIds: [] });
+    expect(await renewLeases(sql, { jobs: [job], files: [], leaseMs: 60_000 })).toEqual({
+      jobIds: [job.id],
+      fileIds: [],
+    });
+  });
+});
+
+describe('operators', () => {
+  test('a failed job goes on as the next generation, also after its file was archived', async () => {
+    const job = await claimOne();
+    await storeOne(job, 'failed', failed);
+    await archiveAll();
+    expect((await sql`SELECT status FROM files`)[0]?.status).toBe('FAILED');
+    const [woken] = await reopenJobs(sql, { jobIds: [job.id], actor: 'operator:test', reason: 'partner fixed it' });
+    expect(woken?.id).toBe(job.id);
+    const [again] = await claim([job.id]);
+    expect([again?.generation, again?.stepAttempts, again?.stepTries, again?.file.archive]).toEqual([
+      2,
+      1,
+      2,
+      { bucket: 'archive', key: job.file.key, versionId: 'v' },
+    ]);
+    const result = await storeOne(again as ClaimedJob, 'succeeded', succeeded);
+    expect(result.files.map((file) => [file.archive, file.status])).toEqual([['done', 'COMPLETED']]);
+    await expectSound();
+  });
+
+  test('reopening and cancelling tell what they did not touch', async () => {
+    const job = await claimOne();
+    expect(await reopenJobs(sql, { jobIds: [job.id], actor: 'operator:test', reason: '-' })).toEqual([]);
+    const cancelled = await cancelJobs(sql, { jobIds: [job.id], actor: 'operator:test', reason: 'wrong file' });
+    expect(cancelled.jobIds).toEqual([job.id]);
+    expect((await storeOne(job, 'succeeded', succeeded)).jobs).toEqual([]);
+    expect((await cancelJobs(sql, { jobIds: [job.id], actor: 'operator:test', reason: '-' })).jobIds).toEqual([]);
+    const woken = await wakeFiles(sql, {
+      limit: 10,
+      missing: 0,
+      graceMs: 5_000,
+      boundMs: 90_000,
+      actor: 'retry-sweeper',
+    });
+    expect(woken.map((file) => file.queue)).toEqual(['partner-steps']);
+    await archiveAll();
+    await expectSound();
+  });
+
+  test('a dead letter fails only a job that nobody holds and that has no attempt left', async () => {
+    const held = await claimOne();
+    await sql`UPDATE jobs SET step_attempts = max_attempts`;
+    expect((await failSpentJobs(sql, { jobIds: [held.id], actor: 'retry-sweeper' })).jobIds).toEqual([]);
+    await sql`UPDATE jobs SET lease_until = now() - interval '1 second'`;
+    expect((await failSpentJobs(sql, { jobIds: [held.id], actor: 'retry-sweeper' })).jobIds).toEqual([held.id]);
+    await expectSound();
+  });
+});
+
+describe('ordered routes', () => {
+  test('a job waits for its predecessor, whose end wakes it', async () => {
+    const [first, second] = await seedJobs(sql, { count: 2, isOrdered: true });
+    expect((await claim([second?.id ?? ''])).length).toBe(0);
+    const [head] = await claim([first?.id ?? '']);
+    const result = await storeOne(head as ClaimedJob, 'succeeded', succeeded);
+    expect(result.successors.map((job) => job.id)).toEqual([second?.id]);
+    expect((await claim([second?.id ?? ''])).length).toBe(1);
+  });
+
+  test('a failed head blocks, or is passed where the route says skip', async () => {
+    for (const headFailure of ['block', 'skip'] as const) {
+      const [first, second] = await seedJobs(sql, { count: 2, isOrdered: true, headFailure });
+      await sql`UPDATE jobs SET order_key = ${headFailure} WHERE id IN (${first?.id ?? ''}, ${second?.id ?? ''})`;
+      const [head] = await claim([first?.id ?? '']);
+      await storeOne(head as ClaimedJob, 'failed', failed);
+      expect((await claim([second?.id ?? ''])).length).toBe(headFailure === 'skip' ? 1 : 0);
+    }
+  });
+});
+
+describe('outbox', () => {
+  test('rows are leased once, and leave when their topic took them', async () => {
+    await seedJobs(sql);
+    const rows = await leaseOutbox(sql, { limit: 100, leaseMs: 60_000 });
+    expect(rows.length).toBeGreaterThan(1);
+    expect(await leaseOutbox(sql, { limit: 100, leaseMs: 60_000 })).toEqual([]);
+    await deleteFromOutbox(sql, rows);
+    expect(await sql`SELECT 1 FROM outbox`).toHaveLength(0);
+  });
+});

@@ -1,0 +1,86 @@
+/**
+ * Longshore's guarantees as queries over its tables. Each returns the rows that break it; an empty answer is the proof.
+ *
+ * `always` holds at every moment between two statements; `atRest` holds once nothing is in progress.
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+
+export interface Violation {
+  readonly rule: string;
+  readonly rows: readonly Record<string, unknown>[];
+}
+
+const ALWAYS: Readonly<Record<string, string>> = {
+  'open_jobs counts the open jobs of a routed file': `
+    SELECT f.id, f.open_jobs, count(j.id) FILTER (WHERE j.state IN ('PENDING', 'RUNNING', 'WAITING')) AS counted
+    FROM files f LEFT JOIN jobs j ON j.file_id = f.id GROUP BY f.id
+    HAVING f.open_jobs <> count(j.id) FILTER (WHERE j.state IN ('PENDING', 'RUNNING', 'WAITING'))`,
+  'failed_jobs counts the failed and cancelled jobs of a file': `
+    SELECT f.id, f.failed_jobs, count(j.id) FILTER (WHERE j.state IN ('FAILED', 'CANCELLED')) AS counted
+    FROM files f LEFT JOIN jobs j ON j.file_id = f.id GROUP BY f.id
+    HAVING f.failed_jobs <> count(j.id) FILTER (WHERE j.state IN ('FAILED', 'CANCELLED'))`,
+  'one job per file and route': `
+    SELECT file_id, route_id, count(*) FROM jobs GROUP BY file_id, route_id HAVING count(*) > 1`,
+  'one file per object version': `
+    SELECT bucket, key, version_id, count(*) FROM files GROUP BY bucket, key, version_id HAVING count(*) > 1`,
+  'a completed file was archived and all its jobs succeeded': `
+    SELECT id FROM files WHERE status = 'COMPLETED' AND (archived_at IS NULL OR open_jobs > 0 OR failed_jobs > 0)`,
+  'a failed file was archived and has a failed job': `
+    SELECT id FROM files WHERE status = 'FAILED' AND (archived_at IS NULL OR open_jobs > 0 OR failed_jobs = 0)`,
+  'a quarantined file says why': `
+    SELECT id FROM files WHERE status = 'QUARANTINED' AND (error_code IS NULL OR error_message IS NULL OR open_jobs > 0)`,
+  'a failed job says why': `
+    SELECT id FROM jobs WHERE state = 'FAILED' AND (error_code IS NULL OR error_cause IS NULL OR error_message IS NULL)`,
+  'a running job has a lease and a token': `
+    SELECT id FROM jobs WHERE state = 'RUNNING' AND (lease_until IS NULL OR claim_token IS NULL)`,
+  'a waiting job has a time to go on': `
+    SELECT id FROM jobs WHERE state = 'WAITING' AND next_action_at IS NULL`,
+  'a job is terminal exactly when it is finished': `
+    SELECT id FROM jobs WHERE (finished_at IS NOT NULL) <> (state IN ('SUCCEEDED', 'FAILED', 'CANCELLED'))`,
+  'no step is tried more often than allowed in one generation': `
+    SELECT a.job_id, a.generation, a.step_seq, count(*) FROM attempts a JOIN jobs j ON j.id = a.job_id
+    WHERE a.outcome IN ('succeeded', 'retry', 'failed', 'ambiguous') AND coalesce(a.cause, '') <> 'ATTEMPTS_SPENT'
+    GROUP BY a.job_id, a.generation, a.step_seq, j.max_attempts HAVING count(*) > j.max_attempts`,
+  'an attempt number has one outcome that counts': `
+    SELECT job_id, generation, step_seq, attempt, count(*) FROM attempts WHERE outcome <> 'wait'
+    GROUP BY job_id, generation, step_seq, attempt HAVING count(*) > 1`,
+  'a step succeeds once in a job': `
+    SELECT job_id, step_seq, count(*) FROM attempts WHERE outcome = 'succeeded'
+    GROUP BY job_id, step_seq HAVING count(*) > 1`,
+  'every terminal file has one terminal event for each time it ended': `
+    SELECT f.id, f.status FROM files f WHERE f.status IN ('COMPLETED', 'FAILED', 'QUARANTINED')
+      AND NOT EXISTS (SELECT 1 FROM audit_events e WHERE e.file_id = f.id AND e.type = 'file.' || lower(f.status))`,
+  'a file completes once for each generation of its jobs': `
+    SELECT f.id, count(*) FROM files f JOIN audit_events e ON e.file_id = f.id AND e.type IN ('file.completed', 'file.failed')
+    GROUP BY f.id
+    HAVING count(*) > 1 + (SELECT count(*) FROM audit_events r WHERE r.file_id = f.id AND r.type = 'job.reopened')`,
+  'events have one id each': `
+    SELECT id, count(*) FROM audit_events GROUP BY id HAVING count(*) > 1`,
+  'nothing open is silent for more than two minutes': `
+    SELECT 'job' AS kind, id FROM jobs WHERE
+      (state = 'PENDING' AND woken_at IS NULL AND NOT is_ordered AND updated_at < now() - interval '2 minutes')
+      OR (state = 'RUNNING' AND lease_until < now() - interval '2 minutes')
+      OR (state = 'WAITING' AND next_action_at < now() - interval '2 minutes')
+    UNION ALL
+    SELECT 'file', id FROM files WHERE
+      (status = 'UPLOADED' AND coalesce(next_action_at, created_at) < now() - interval '2 minutes')
+      OR (status = 'QUEUED' AND woken_at IS NULL AND updated_at < now() - interval '2 minutes')
+      OR (status = 'PROCESSING' AND open_jobs = 0 AND coalesce(lease_until, next_action_at, woken_at, updated_at) < now() - interval '2 minutes')`,
+};
+
+const AT_REST: Readonly<Record<string, string>> = {
+  'no file is in progress': `SELECT id, status FROM files WHERE status NOT IN ('COMPLETED', 'FAILED', 'QUARANTINED')`,
+  'no job is in progress': `SELECT id, state FROM jobs WHERE state IN ('PENDING', 'RUNNING', 'WAITING')`,
+  'every event left the outbox': `SELECT event_id, topic FROM outbox`,
+};
+
+/** Runs every rule, those for rest only when `isAtRest`. Resolves to the rules that are broken. */
+export async function findRowViolations(sql: Sql, options: { readonly isAtRest: boolean }): Promise<Violation[]> {
+  const rules = { ...ALWAYS, ...(options.isAtRest ? AT_REST : {}) };
+  const violations: Violation[] = [];
+  for (const [rule, query] of Object.entries(rules)) {
+    const rows = await sql.unsafe(`${query} LIMIT 5`);
+    if (rows.length > 0) violations.push({ rule, rows });
+  }
+  return violations;
+}
