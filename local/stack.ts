@@ -1,13 +1,27 @@
 /**
  * The whole fleet on one machine, as a library: what `npm start` runs, and what end-to-end tests and benchmarks start.
  *
- * 1. Everything starts in the order of `PROCESS_NAMES`, each part only when the one before it is healthy; the services,
- *    which know nothing of each other, start side by side. Stopping goes the other way round.
+ * 1. Each part starts only when the one before it is healthy; parts that know nothing of each other start side by side.
+ *    Stopping goes the other way round.
  * 2. A start that fails stops what it had started before it throws.
  * 3. All state is in the home; a second start of the same home finds it as it was.
  */
-import type { Endpoints } from '#local/launcher/endpoints.ts';
-import type { ProcessName, ServiceName } from '#local/launcher/processes.ts';
+import { join } from 'node:path';
+import { type Home, openHome } from '#local/home.ts';
+import { type Children, type ChildToStart, createChildren, logDestination } from '#local/launcher/children.ts';
+import { waitForLeftovers } from '#local/launcher/children-file.ts';
+import { createBuckets, createQueuesAndTopics } from '#local/launcher/create-resources.ts';
+import { describeEndpoints, type Endpoints, type TenantAccess, writeEndpoints } from '#local/launcher/endpoints.ts';
+import { ensureAwsCredentials } from '#local/launcher/keys.ts';
+import { startNodeChild } from '#local/launcher/node-child.ts';
+import { fleetEnvironment, type NodeProcessName, planProcess, REGION } from '#local/launcher/process-plan.ts';
+import { type ProcessName, SERVICE_NAMES, type ServiceName } from '#local/launcher/processes.ts';
+import { ensureOperator, ensureTenants, type TenantToRegister } from '#local/launcher/tenant-access.ts';
+import { assertPortFree, freePorts, type Ports, portsFrom } from '#local/ports.ts';
+import { startPostgres } from '#local/postgres/start-postgres.ts';
+import { connectDatabase } from '#shared/db/connect-database.ts';
+import { migrate } from '#shared/db/migrate.ts';
+import { createLogger } from '#shared/runtime/logger.ts';
 
 export interface StartStackOptions {
   /** Holds all data, keys and logs; made when absent. Two homes run side by side. */
@@ -18,12 +32,12 @@ export interface StartStackOptions {
   readonly services?: readonly ServiceName[];
   /** Variables for one process, or for `all`, over those that the stack gives. */
   readonly env?: Readonly<Partial<Record<ProcessName | 'all', Readonly<Record<string, string>>>>>;
-  /** Loads `examples/` and sends its sample files through the front door, when the home is new. */
-  readonly withExamples?: boolean;
+  /** Made unless they are there, each with an SFTP key and an API key; a home's earlier tenants stay. */
+  readonly tenants?: readonly TenantToRegister[];
+  /** Runs when everything is ready, before the stack is announced in `endpoints.json`. */
+  readonly beforeReady?: (stack: Stack) => Promise<void>;
   /** For data that are thrown away: commits are answered before they are on disk. Processes may still be killed. */
   readonly isDisposable?: boolean;
-  /** Receives the lines that `npm start` prints. */
-  readonly print?: (line: string) => void;
 }
 
 export interface StackProcess {
@@ -43,7 +57,119 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
+const HOST = '127.0.0.1';
+
 /** @throws LongshoreError `HOME_IN_USE`, `PORT_IN_USE`, `POSTGRES_*` or `CHILD_NOT_READY` */
-export async function startStack(_options: StartStackOptions): Promise<Stack> {
-  throw new Error('not there yet');
+export async function startStack(options: StartStackOptions): Promise<Stack> {
+  const home = await openHome(options.home);
+  let children: Children | undefined;
+  const stop = async () => {
+    await children?.stop();
+    home.release();
+  };
+  try {
+    await waitForLeftovers(home.childrenFile);
+    const ports = await choosePorts(options.portBase);
+    children = createChildren(home);
+    const env = await startParts({ options, home, ports, children });
+    const tenants = await registerAccess({ options, home, env });
+    await startServices({ options, home, ports, children, env });
+    const endpoints = describeEndpoints({ home, host: HOST, ports, databaseUrl: env.DATABASE_URL ?? '', tenants });
+    const stack: Stack = { endpoints, env, processes: Object.fromEntries(children.supervised), stop };
+    await options.beforeReady?.(stack);
+    await writeEndpoints(home.endpointsFile, endpoints);
+    children.logger.info({ ports }, 'stack is ready');
+    return stack;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function choosePorts(portBase: number | 'free'): Promise<Ports> {
+  if (portBase === 'free') return freePorts(HOST);
+  const ports = portsFrom(portBase);
+  for (const [purpose, port] of Object.entries(ports)) await assertPortFree({ host: HOST, port, purpose });
+  return ports;
+}
+
+interface StartContext {
+  readonly options: StartStackOptions;
+  readonly home: Home;
+  readonly ports: Ports;
+  readonly children: Children;
+}
+
+/** Everything that services stand on, in order; resolves to the fleet's environment. */
+async function startParts({ options, home, ports, children }: StartContext): Promise<Record<string, string>> {
+  let databaseUrl = '';
+  const database: ChildToStart = {
+    name: 'postgres',
+    start: async ({ guardian, log }) => {
+      const server = await startPostgres({
+        directory: home.data('postgres'),
+        host: HOST,
+        port: ports.postgres,
+        guardian,
+        logger: createLogger({ service: 'postgres', destination: logDestination(log) }),
+        isDisposable: options.isDisposable ?? false,
+      });
+      databaseUrl = server.url;
+      return server;
+    },
+  };
+  await children.startGroup([database]);
+  await migrate(databaseUrl);
+
+  const credentials = await ensureAwsCredentials(join(home.keys, 'aws-credentials'));
+  const env = { ...fleetEnvironment({ host: HOST, ports, databaseUrl, credentials }), ...options.env?.all };
+  const server = { region: REGION, credentials, prefix: env.LONGSHORE_PREFIX ?? '' };
+  const start = (names: readonly NodeProcessName[]) =>
+    children.startGroup(names.map((name) => nodeChild(name, { options, home, ports, env })));
+  await start(['s3']);
+  await createBuckets({ ...server, endpoint: env.AWS_ENDPOINT_URL_S3 ?? '' });
+  await start(['queues']);
+  await createQueuesAndTopics({ ...server, endpoint: env.AWS_ENDPOINT_URL_SQS ?? '' });
+  await start(['event-bridge', 'sftp']);
+  return env;
+}
+
+async function startServices(context: StartContext & { env: Record<string, string> }): Promise<void> {
+  const names = context.options.services ?? SERVICE_NAMES;
+  await context.children.startGroup(names.map((name) => nodeChild(name, context)));
+}
+
+function nodeChild(
+  name: NodeProcessName,
+  context: Omit<StartContext, 'children'> & { env: Record<string, string> },
+): ChildToStart {
+  const { home, ports, env, options } = context;
+  const planned = planProcess(name, { home, host: HOST, ports, fleet: env });
+  return {
+    name,
+    start: ({ guardian, log, signal }) =>
+      startNodeChild({ name, ...planned, env: { ...planned.env, ...options.env?.[name] }, guardian, log }, signal),
+  };
+}
+
+async function registerAccess(context: {
+  options: StartStackOptions;
+  home: Home;
+  env: Readonly<Record<string, string>>;
+}): Promise<Record<string, TenantAccess>> {
+  const sql = connectDatabase(
+    {
+      DATABASE_URL: context.env.DATABASE_URL ?? '',
+      DATABASE_POOL_MAX: 1,
+      DATABASE_PREPARE: true,
+      DATABASE_STATEMENT_TIMEOUT_MS: 10_000,
+    },
+    'longshore-launcher',
+  );
+  try {
+    await ensureOperator(sql, context.home.keys);
+    return await ensureTenants(sql, context.home.keys, context.options.tenants ?? []);
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
 }

@@ -4,7 +4,10 @@
  * It carries the database's password, so only its owner reads it.
  */
 import { chmod, rename, writeFile } from 'node:fs/promises';
-import type { ServiceName } from '#local/launcher/processes.ts';
+import { join } from 'node:path';
+import type { Home } from '#local/home.ts';
+import { SERVICE_NAMES, type ServiceName } from '#local/launcher/processes.ts';
+import type { Ports } from '#local/ports.ts';
 
 export interface TenantAccess {
   readonly sftpUser: string;
@@ -24,6 +27,35 @@ export interface Endpoints {
   /** In the SDK's own format: `AWS_SHARED_CREDENTIALS_FILE` takes it. */
   readonly awsCredentialsFile: string;
   readonly tenants: Readonly<Record<string, TenantAccess>>;
+}
+
+export interface DescribeEndpointsOptions {
+  readonly home: Home;
+  readonly host: string;
+  readonly ports: Ports;
+  readonly databaseUrl: string;
+  readonly tenants: Readonly<Record<string, TenantAccess>>;
+}
+
+export function describeEndpoints({ home, host, ports, databaseUrl, tenants }: DescribeEndpointsOptions): Endpoints {
+  const at = (port: number) => `http://${host}:${port}`;
+  const metrics = SERVICE_NAMES.map((name) => [name, `${at(ports[name])}/metrics`] as const);
+  return {
+    api: at(ports['control-api']),
+    sftp: { host, port: ports.sftp },
+    s3: at(ports.s3),
+    sqs: at(ports.queues),
+    sns: at(ports.queues),
+    postgres: databaseUrl,
+    metrics: {
+      ...Object.fromEntries(metrics),
+      sftp: `${at(ports['sftp-metrics'])}/metrics`,
+      'event-bridge': `${at(ports['event-bridge'])}/metrics`,
+    },
+    operatorKeyFile: join(home.keys, 'operator.key'),
+    awsCredentialsFile: join(home.keys, 'aws-credentials'),
+    tenants,
+  };
 }
 
 /** Whole or not at all: a reader that waits for the file never sees half of it. */

@@ -1,0 +1,93 @@
+/**
+ * The children of one stack: started in groups, watched, listed on disk, stopped group by group in the reverse order.
+ *
+ * 1. Every child has a log of its own and is known to the guardian from its first moment.
+ * 2. A group is up when all its members are ready; when one of them fails, the others are still stopped by `stop`.
+ * 3. `stop` is bounded by the members' own bounds, and idempotent.
+ */
+import { join } from 'node:path';
+import type { Home } from '#local/home.ts';
+import { createChildrenFile } from '#local/launcher/children-file.ts';
+import { type Guardian, startGuardian } from '#local/launcher/guardian.ts';
+import { type LogFile, openLogFile } from '#local/launcher/log-file.ts';
+import { type RunningChild, type Supervised, supervise } from '#local/launcher/supervisor.ts';
+import { createLogger, type Logger } from '#shared/runtime/logger.ts';
+
+/** What a child needs from the stack, whatever program it is. */
+export interface ChildContext {
+  readonly guardian: Guardian;
+  readonly log: LogFile;
+  /** Gives up starting. */
+  readonly signal: AbortSignal;
+}
+
+export interface ChildToStart {
+  readonly name: string;
+  start(context: ChildContext): Promise<RunningChild>;
+}
+
+export interface Children {
+  /** The launcher's own log. */
+  readonly logger: Logger;
+  readonly supervised: ReadonlyMap<string, Supervised>;
+  /** Starts the members side by side. @throws what the first of them threw that failed */
+  startGroup(members: readonly ChildToStart[]): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export function createChildren(home: Home): Children {
+  const guardian = startGuardian();
+  const listed = createChildrenFile(home.childrenFile);
+  const logs: LogFile[] = [];
+  const openLog = (service: string): LogFile => {
+    const log = openLogFile({ path: join(home.logs, `${service}.log`), service });
+    logs.push(log);
+    return log;
+  };
+  const logger = createLogger({ service: 'launcher', destination: logDestination(openLog('launcher')) });
+  const supervised = new Map<string, Supervised>();
+  const groups: Supervised[][] = [];
+  let stopping: Promise<void> | undefined;
+
+  /** The list is for the next instance; a disk that cannot take it must not stop this one. */
+  const list = (writing: Promise<void>) => void writing.catch((err) => logger.error({ err }, 'children not listed'));
+
+  async function startMember(member: ChildToStart): Promise<Supervised> {
+    const log = openLog(member.name);
+    const child = await supervise({
+      name: member.name,
+      logger,
+      start: (signal) => member.start({ guardian, log, signal }),
+      onUp: (pid) => list(listed.add(member.name, pid)),
+      onDown: (pid) => list(listed.remove(pid)),
+    });
+    supervised.set(member.name, child);
+    return child;
+  }
+
+  async function stopGroups(): Promise<void> {
+    for (const group of groups.toReversed()) await Promise.all(group.map((child) => child.stop()));
+    guardian.close();
+    for (const log of logs) log.close();
+  }
+
+  return {
+    logger,
+    supervised,
+    startGroup: async (members) => {
+      const results = await Promise.allSettled(members.map(startMember));
+      groups.push(results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : [])));
+      const failed = results.find((result) => result.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
+    },
+    stop: () => {
+      stopping ??= stopGroups();
+      return stopping;
+    },
+  };
+}
+
+/** pino writes one line at a time, with its end. */
+export function logDestination(log: LogFile): { write(line: string): void } {
+  return { write: (line) => log.writeLine(line.trimEnd()) };
+}

@@ -1,0 +1,35 @@
+/** The launcher's variables, and what of its own environment its children get. */
+import { z } from 'zod';
+import { HIGHEST_OFFSET } from '#local/ports.ts';
+import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
+
+const schema = z.object({
+  /** Relative to where the command is run, which `npm start` makes the checkout. */
+  LONGSHORE_HOME: z.string().default('.longshore'),
+  LONGSHORE_PORT_BASE: integerVariable({ min: 1, max: 65_535 - HIGHEST_OFFSET }).default(8080),
+});
+
+export type LauncherConfig = z.output<typeof schema>;
+
+export function loadLauncherConfig(env: Readonly<Record<string, string | undefined>> = process.env): LauncherConfig {
+  return loadConfig(schema, env);
+}
+
+/** The stack decides these itself, for each process. */
+const OWN_VARIABLES = new Set(['LONGSHORE_HOME', 'LONGSHORE_PORT_BASE', 'LONGSHORE_HTTP_PORT', 'LONGSHORE_HTTP_HOST']);
+const FOREIGN_VARIABLES = new Set(['PATH', 'TMPDIR', 'LANG', 'LOG_LEVEL', 'NODE_EXTRA_CA_CERTS']);
+
+/**
+ * Settings of Longshore that a person exports reach every process. Nothing else does: somebody's AWS profile or
+ * DATABASE_URL must never make the local fleet work on real buckets.
+ */
+export function inheritedEnvironment(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Record<string, string> {
+  const isInherited = (name: string) =>
+    FOREIGN_VARIABLES.has(name) || (name.startsWith('LONGSHORE_') && !OWN_VARIABLES.has(name));
+  const entries = Object.entries(env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && isInherited(entry[0]),
+  );
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,53 @@
+/**
+ * The secrets of a home: made at random when first asked for, kept in files that only their owner reads.
+ *
+ * A file is written whole or not at all, so that a kill in the middle never leaves a key that fits nothing.
+ */
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import ssh2 from 'ssh2';
+
+export interface AwsCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+/** 256 random bits, with a prefix by which a leaked key is recognised. */
+export function ensureApiKey(path: string): Promise<string> {
+  return ensureSecret(path, () => `lsk_${randomBytes(32).toString('base64url')}`);
+}
+
+/** An ed25519 key pair; the private half in `path`, as OpenSSH's clients want it, the public one in `path.pub`. */
+export async function ensureSshKey(path: string, comment: string): Promise<{ publicKey: string }> {
+  const privateKey = await ensureSecret(path, () => ssh2.utils.generateKeyPairSync('ed25519', { comment }).private);
+  const parsed = ssh2.utils.parseKey(`${privateKey}\n`);
+  if (parsed instanceof Error) throw parsed;
+  const publicKey = `${parsed.type} ${parsed.getPublicSSH().toString('base64')} ${comment}`;
+  await writeFile(`${path}.pub`, `${publicKey}\n`, { mode: 0o600 });
+  return { publicKey };
+}
+
+/** What the S3 server of this home checks signatures with, in the SDK's own file format. */
+export async function ensureAwsCredentials(path: string): Promise<AwsCredentials> {
+  const content = await ensureSecret(path, () =>
+    [
+      '[default]',
+      `aws_access_key_id = LONGSHORE${randomBytes(8).toString('hex').toUpperCase()}`,
+      `aws_secret_access_key = ${randomBytes(30).toString('base64url')}`,
+    ].join('\n'),
+  );
+  const value = (name: string) => new RegExp(`^${name} = (.+)$`, 'm').exec(content)?.[1] ?? '';
+  return { accessKeyId: value('aws_access_key_id'), secretAccessKey: value('aws_secret_access_key') };
+}
+
+async function ensureSecret(path: string, make: () => string): Promise<string> {
+  const kept = await readFile(path, 'utf8').catch(() => undefined);
+  if (kept !== undefined) return kept.trim();
+  const secret = make().trim();
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await writeFile(`${path}.partial`, `${secret}\n`, { mode: 0o600 });
+  await chmod(`${path}.partial`, 0o600);
+  await rename(`${path}.partial`, path);
+  return secret;
+}

@@ -1,0 +1,84 @@
+/**
+ * One readable line in the terminal for each file that came to its end.
+ *
+ * 1. It reads the table of files, which is the truth, and writes nothing.
+ * 2. A transaction may become visible after a later one: each look goes back over some seconds and skips what it told.
+ * 3. Names are partners' text: what a terminal would obey is shown, not sent.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Sql } from '#shared/db/connect-database.ts';
+import type { FileStatus } from '#shared/db/schema.ts';
+
+interface FinishedFile {
+  readonly id: string;
+  readonly tenant: string;
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly status: FileStatus;
+  readonly errorCode: string | null;
+  readonly errorMessage: string | null;
+  readonly isArchived: boolean;
+  readonly tookMs: number;
+}
+
+export interface ReportFilesOptions {
+  readonly sql: Sql;
+  readonly print: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+const POLL_INTERVAL_MS = 500;
+const OVERLAP_MS = 5_000;
+/** Of one look; what a flood leaves over is told as a count. */
+const MAX_LINES = 50;
+
+/** Runs until the signal aborts. A database that is away is waited for. */
+export async function reportFiles({ sql, print, signal }: ReportFilesOptions): Promise<void> {
+  let since = new Date();
+  let told = new Set<string>();
+  while (!signal.aborted) {
+    const lookedAt = new Date();
+    const files = await findFinishedFiles(sql, new Date(since.getTime() - OVERLAP_MS)).catch(() => undefined);
+    if (files !== undefined) {
+      const news = files.filter(({ id }) => !told.has(id));
+      for (const file of news.slice(0, MAX_LINES)) print(describeFile(file));
+      if (news.length > MAX_LINES) print(`... and ${news.length - MAX_LINES} more files`);
+      told = new Set(files.map(({ id }) => id));
+      since = lookedAt;
+    }
+    await delay(POLL_INTERVAL_MS, undefined, { signal }).catch(() => {});
+  }
+}
+
+async function findFinishedFiles(sql: Sql, since: Date): Promise<FinishedFile[]> {
+  return await sql<FinishedFile[]>`
+    SELECT id, tenant_id AS tenant, name, size_bytes::float8 AS "sizeBytes", status, error_code AS "errorCode",
+           error_message AS "errorMessage", archived_at IS NOT NULL AS "isArchived",
+           extract(epoch FROM finished_at - uploaded_at)::float8 * 1000 AS "tookMs"
+    FROM files WHERE finished_at > ${since} ORDER BY finished_at, id LIMIT 2000`;
+}
+
+export function describeFile(file: FinishedFile): string {
+  const name = printable(file.name);
+  const subject = `${file.tenant}  ${name}  ${formatSize(file.sizeBytes)}`;
+  const took = `${(Math.max(file.tookMs, 0) / 1_000).toFixed(1)} s`;
+  if (file.status === 'COMPLETED') {
+    return `${subject}  received → delivered${file.isArchived ? ' → archived' : ''}  ${took}`;
+  }
+  const reason = [file.errorCode, file.errorMessage].filter((part) => part !== null).join(': ');
+  return `${subject}  received → ${file.status.toLowerCase()}  ${took}  ${printable(reason)}`;
+}
+
+function formatSize(bytes: number): string {
+  const units = ['B', 'KB', 'MB', 'GB', 'TB'];
+  const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), units.length - 1);
+  return power === 0 ? `${bytes} B` : `${(bytes / 1_000 ** power).toFixed(1)} ${units[power]}`;
+}
+
+/** Control, line-breaking and direction-changing characters as their code points. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    return `\\u{${code.toString(16)}}`;
+  });
+}
