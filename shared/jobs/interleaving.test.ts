@@ -1,0 +1,266 @@
+/**
+ * Every pair of transitions, in both orders, with the first one held uncommitted while the second one starts on another
+ * connection; then the first is committed, rolled back, or its connection is cut. Whatever happened, the tables hold the guarantees.
+ *
+ * The schedule is decided by locks, not by time: the second statement is watched until it either ended or waits for a lock.
+ */
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
+import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { findRowViolations } from '#shared/testing/find-row-violations.ts';
+import { arrivedObject, seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
+import { claimArchives, storeArchives } from './archive-files.ts';
+import { type ClaimedJob, claimJobs } from './claim-jobs.ts';
+import { cancelJobs, failSpentJobs } from './end-jobs.ts';
+import { loadRoutingInput } from './load-routing-input.ts';
+import { registerFiles } from './register-files.ts';
+import { renewLeases } from './renew-leases.ts';
+import { reopenJobs } from './reopen-jobs.ts';
+import { routeFiles } from './route-files.ts';
+import { type NextMove, type StoredOutcome, storeOutcomes } from './store-outcomes.ts';
+import { wakeFiles } from './wake-files.ts';
+import { wakeJobs } from './wake-jobs.ts';
+
+let database: TestDatabase;
+let observer: Sql;
+let first: Sql;
+let second: Sql;
+
+const connect = (name: string, max: number) =>
+  connectDatabase(
+    {
+      DATABASE_URL: database.url,
+      DATABASE_POOL_MAX: max,
+      DATABASE_PREPARE: true,
+      DATABASE_STATEMENT_TIMEOUT_MS: 20_000,
+    },
+    name,
+  );
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  observer = connect('observer', 2);
+});
+
+afterAll(async () => {
+  await observer.end({ timeout: 5 });
+  await database.drop();
+});
+
+beforeEach(async () => {
+  first = connect('first', 1);
+  second = connect('second', 1);
+  await observer`TRUNCATE tenants, routes, route_versions, files, jobs, job_steps, attempts, audit_events, outbox, dead_letters,
+    sftp_users, api_keys CASCADE`;
+  await seedTenant(observer, { routes: 2 });
+});
+
+afterEach(async () => {
+  await Promise.all([first.end({ timeout: 1 }), second.end({ timeout: 1 })]);
+});
+
+/** Two jobs of one file: one claimed by a live worker, one by a worker whose lease ran out, and what else transitions need. */
+interface Scene {
+  readonly live: ClaimedJob;
+  readonly orphaned: ClaimedJob;
+  readonly fileId: string;
+}
+
+const claimOptions = {
+  worker: 'test/1',
+  service: 'partner-worker',
+  queue: 'partner-steps' as const,
+  kinds: ['deliver'],
+};
+const storeOptions = { worker: 'test/1', service: 'partner-worker', leaseMs: 60_000, archivesLarge: false };
+
+async function setScene(): Promise<Scene> {
+  const [a, b] = await seedJobs(observer);
+  if (a === undefined || b === undefined) throw new Error('two jobs were expected');
+  const [live] = await claimJobs(observer, { ...claimOptions, jobIds: [a.id], token: randomUUID(), leaseMs: 60_000 });
+  const [orphaned] = await claimJobs(observer, { ...claimOptions, jobIds: [b.id], token: randomUUID(), leaseMs: 0 });
+  if (live === undefined || orphaned === undefined) throw new Error('both jobs were to be claimed');
+  return { live, orphaned, fileId: a.fileId };
+}
+
+function storeOne(sql: Sql, job: ClaimedJob, outcome: StoredOutcome['outcome'], next: NextMove) {
+  const error = { code: 'DELIVERY_ERROR', cause: 'OBJECT_STORE_UNAVAILABLE', message: 'The store did not answer.' };
+  const row: StoredOutcome = {
+    jobId: job.id,
+    epoch: job.epoch,
+    stepSeq: job.stepSeq,
+    stepKind: job.stepKind,
+    attempt: job.stepAttempts,
+    generation: job.generation,
+    outcome,
+    startedAt: new Date(),
+    durationMs: 1,
+    next,
+    ...(outcome === 'succeeded' ? {} : { error }),
+  };
+  return storeOutcomes(sql, [row], { ...storeOptions, token: randomUUID() });
+}
+
+/** Two of these act on one job or on two of one file: last-of, takeover, stale outcome, cancel against claim, and so on. */
+const TRANSITIONS: Record<string, (sql: Sql, scene: Scene) => Promise<unknown>> = {
+  'the holder stores success': (sql, { live }) => storeOne(sql, live, 'succeeded', { type: 'succeeded' }),
+  'the holder stores a failure': (sql, { live }) => storeOne(sql, live, 'failed', { type: 'failed' }),
+  'the holder stores a retry': (sql, { live }) =>
+    storeOne(sql, live, 'retry', { type: 'later', delayMs: 0, countsAttempt: true, reason: 'retry' }),
+  'a late worker stores success': (sql, { orphaned }) => storeOne(sql, orphaned, 'succeeded', { type: 'succeeded' }),
+  'another worker takes over and succeeds': async (sql, { orphaned }) => {
+    const [job] = await claimJobs(sql, {
+      ...claimOptions,
+      jobIds: [orphaned.id],
+      token: randomUUID(),
+      leaseMs: 60_000,
+    });
+    if (job !== undefined) await storeOne(sql, job, 'succeeded', { type: 'succeeded' });
+  },
+  'another worker takes over': (sql, { orphaned, live }) =>
+    claimJobs(sql, { ...claimOptions, jobIds: [orphaned.id, live.id], token: randomUUID(), leaseMs: 60_000 }),
+  'an operator cancels both': (sql, { live, orphaned }) =>
+    cancelJobs(sql, { jobIds: [live.id, orphaned.id], actor: 'operator:test', reason: 'test' }),
+  'an operator retries both': (sql, { live, orphaned }) =>
+    reopenJobs(sql, { jobIds: [live.id, orphaned.id], actor: 'operator:test', reason: 'test' }),
+  'a dead letter fails a spent job': (sql, { live, orphaned }) =>
+    failSpentJobs(sql, { jobIds: [live.id, orphaned.id], actor: 'retry-sweeper' }),
+  'leases are renewed': (sql, { live, orphaned, fileId }) =>
+    renewLeases(sql, { jobs: [live, orphaned], files: [{ id: fileId, epoch: 1 }], leaseMs: 60_000 }),
+  'the sweeper wakes jobs': (sql) =>
+    wakeJobs(sql, {
+      queue: 'partner-steps',
+      window: 10,
+      limit: 10,
+      missing: 10,
+      graceMs: 0,
+      boundMs: 0,
+      actor: 'retry-sweeper',
+    }),
+  'the sweeper wakes files': (sql) =>
+    wakeFiles(sql, { limit: 10, missing: 10, graceMs: 0, boundMs: 0, actor: 'retry-sweeper' }),
+  'a worker archives the file': async (sql, { fileId }) => {
+    const [held] = await claimArchives(sql, { fileIds: [fileId], token: randomUUID(), service: 'w', leaseMs: 60_000 });
+    if (held === undefined) return;
+    const place = { bucket: 'archive', key: held.key, versionId: 'v' };
+    await storeArchives(sql, [{ type: 'archived', fileId, epoch: held.epoch, ...place }], 'w');
+  },
+};
+
+type Ending = 'commit' | 'rollback' | 'cut';
+
+/** Runs `a` in a transaction held open on the first connection, `b` beside it, then ends the transaction. */
+async function interleave(scene: Scene, a: string, b: string, ending: Ending): Promise<void> {
+  const held = await first.reserve();
+  const [{ pid } = { pid: 0 }] = await held<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`;
+  await held`BEGIN`;
+  await TRANSITIONS[a]?.(held, scene);
+  const [{ other } = { other: 0 }] = await second<{ other: number }[]>`SELECT pg_backend_pid() AS other`;
+  let isDone = false;
+  const running = Promise.resolve(TRANSITIONS[b]?.(second, scene)).finally(() => {
+    isDone = true;
+  });
+  running.catch(() => {});
+  while (!isDone && !(await isWaitingForLock(other))) await new Promise((resolve) => setImmediate(resolve));
+  if (ending === 'commit') await held`COMMIT`;
+  else if (ending === 'rollback') await held`ROLLBACK`;
+  else await observer`SELECT pg_terminate_backend(${pid})`;
+  await running;
+  if (ending !== 'cut') held.release();
+}
+
+async function isWaitingForLock(pid: number): Promise<boolean> {
+  const rows = await observer`SELECT 1 FROM pg_stat_activity WHERE pid = ${pid} AND wait_event_type = 'Lock'`;
+  return rows.length > 0;
+}
+
+/** After any interleaving the work must still be able to end: by sweeps, claims, successes and the archive, bounded. */
+async function finishEverything(): Promise<void> {
+  for (let round = 0; round < 5; round += 1) {
+    await observer`UPDATE jobs SET lease_until = now() - interval '1 s' WHERE state = 'RUNNING'`;
+    await observer`UPDATE files SET lease_until = NULL WHERE lease_until IS NOT NULL`;
+    const jobs = await observer<{ id: string }[]>`SELECT id FROM jobs WHERE state IN ('PENDING', 'RUNNING', 'WAITING')`;
+    const claimed = await claimJobs(observer, {
+      ...claimOptions,
+      jobIds: jobs.map((job) => job.id),
+      token: randomUUID(),
+      leaseMs: 60_000,
+    });
+    for (const job of claimed) await storeOne(observer, job, 'succeeded', { type: 'succeeded' });
+    const files = await observer<{ id: string }[]>`SELECT id FROM files WHERE status = 'PROCESSING' AND open_jobs = 0`;
+    await observer`UPDATE files SET lease_until = NULL`;
+    for (const { id } of files) {
+      const [held] = await claimArchives(observer, {
+        fileIds: [id],
+        token: randomUUID(),
+        service: 'w',
+        leaseMs: 60_000,
+      });
+      if (held === undefined) continue;
+      const place = { bucket: 'archive', key: held.key, versionId: 'v' };
+      await storeArchives(observer, [{ type: 'archived', fileId: id, epoch: held.epoch, ...place }], 'w');
+    }
+  }
+  await observer`DELETE FROM outbox`;
+}
+
+describe.each(['commit', 'rollback', 'cut'] as const)('when the first one ends with a %s', (ending) => {
+  for (const a of Object.keys(TRANSITIONS)) {
+    test(`${a}, beside each other transition`, { timeout: 60_000 }, async () => {
+      for (const b of Object.keys(TRANSITIONS)) {
+        if (ending === 'cut') {
+          await first.end({ timeout: 1 });
+          first = connect('first', 1);
+        }
+        await observer`TRUNCATE files, jobs, job_steps, attempts, audit_events, outbox CASCADE`;
+        const scene = await setScene();
+        await interleave(scene, a, b, ending);
+        expect(await findRowViolations(observer, { isAtRest: false }), `${a} | ${b}`).toEqual([]);
+        await finishEverything();
+        expect(await findRowViolations(observer, { isAtRest: true }), `${a} | ${b}, then everything ends`).toEqual([]);
+      }
+    });
+  }
+});
+
+test('an object registered twice side by side is one file', async () => {
+  const object = arrivedObject();
+  const held = await first.reserve();
+  await held`BEGIN`;
+  const one = await registerFiles(held, [object], 'ingestor');
+  const other = registerFiles(second, [{ ...object, id: randomUUID() }], 'ingestor');
+  await held`COMMIT`;
+  held.release();
+  expect([one.length, (await other).length]).toEqual([1, 0]);
+  expect(await observer`SELECT 1 FROM files`).toHaveLength(1);
+});
+
+test('a file routed twice side by side is routed once', async () => {
+  const [file] = await registerFiles(observer, [arrivedObject()], 'ingestor');
+  const fileId = file?.id ?? '';
+  const [input] = await loadRoutingInput(observer, [fileId]);
+  const decide = () => ({
+    fileId,
+    isLarge: false,
+    jobs: (input?.routes ?? []).map(({ routeId, routeVersionId }) => ({
+      id: randomUUID(),
+      routeId,
+      routeVersionId,
+      queue: 'partner-steps' as const,
+      stepKind: 'deliver',
+      stepCount: 1,
+      maxAttempts: 3,
+      isOrdered: false,
+      headFailure: 'block' as const,
+    })),
+  });
+  const held = await first.reserve();
+  await held`BEGIN`;
+  const one = await routeFiles(held, [decide()], 'router');
+  const other = routeFiles(second, [decide()], 'router');
+  await held`COMMIT`;
+  held.release();
+  expect([one.length, (await other).length]).toEqual([2, 0]);
+  expect(await findRowViolations(observer, { isAtRest: false })).toEqual([]);
+});
