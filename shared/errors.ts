@@ -243,6 +243,56 @@ export const ERROR_CODES = {
     meaning: 'A compressed file cannot be expanded: it is damaged, cut off, or of another format.',
     remedy: 'Have the file sent again.',
   },
+  // Control API
+  REQUEST_INVALID: {
+    meaning: 'A request to the API is malformed: a wrong type, an unknown field, a broken encoding, a header too large.',
+    remedy: 'Correct every fault listed in `details`; `/docs` shows what each request takes.',
+  },
+  UNAUTHENTICATED: {
+    meaning: 'A request carries no API key, or one that is unknown or revoked.',
+    remedy: 'Send a valid key in the header `x-api-key`.',
+  },
+  FORBIDDEN: {
+    meaning: 'The API key may not do this; it takes an operator key.',
+    remedy: 'Ask an operator, or use an operator key.',
+  },
+  NOT_FOUND: {
+    meaning: 'There is no such thing, or the API key may not see it.',
+    remedy: 'Check the id and that the key belongs to the tenant that owns it.',
+  },
+  JOB_NOT_RETRYABLE: {
+    meaning: 'Only a job that failed or was cancelled can be retried.',
+    remedy: 'Look at the state of the job; an open one goes on by itself.',
+  },
+  JOB_NOT_OPEN: {
+    meaning: 'Only a job that has not ended can be cancelled.',
+    remedy: 'Nothing; the job has ended already.',
+  },
+  PAYLOAD_TOO_LARGE: {
+    meaning: 'The body of a request is over 1 MiB.',
+    remedy: 'Send less at once, e.g. one route file per request.',
+  },
+  UNSUPPORTED_MEDIA_TYPE: {
+    meaning: 'The body of a request is compressed, or of a type that the endpoint does not take.',
+    remedy: 'Send it uncompressed, with the content type that `/docs` names.',
+  },
+  RATE_LIMITED: {
+    meaning: 'Too many requests came with one API key, or too many without a valid one from one address.',
+    remedy: 'Wait as many seconds as `Retry-After` says and go on more slowly.',
+  },
+  REQUEST_TIMEOUT: {
+    meaning: 'A request did not arrive whole, or could not be answered, in time.',
+    remedy: 'Send it again; when it lasts, look at the database and at the network.',
+  },
+  // Command line
+  USAGE: {
+    meaning: 'The command line is not one that `longshore` understands, or lacks the address or the key of the API.',
+    remedy: 'Run the command with `--help`.',
+  },
+  API_UNREACHABLE: {
+    meaning: 'The API did not answer, or its answer is none.',
+    remedy: 'Check that `npm start` runs, or the address given with --api or LONGSHORE_API.',
+  },
 } as const satisfies Record<string, ErrorCodeEntry>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;
