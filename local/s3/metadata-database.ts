@@ -17,12 +17,12 @@ const BUSY_TIMEOUT_MS = 10_000;
 const CHECKPOINT_PAGES = 8_000;
 
 /** Opens `<directory>/metadata.sqlite`, creating both when absent. The caller closes it. */
-export function openMetadataDatabase(directory: string): DatabaseSync {
+export function openMetadataDatabase(directory: string, { syncToDisk = false } = {}): DatabaseSync {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const database = new DatabaseSync(join(directory, FILE_NAME), { timeout: BUSY_TIMEOUT_MS });
   database.exec(`
     PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = NORMAL;
+    PRAGMA synchronous = ${syncToDisk ? 'FULL' : 'NORMAL'};
     PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
     PRAGMA journal_size_limit = 67108864;
     PRAGMA cache_size = -16384;
