@@ -27,7 +27,7 @@ test('a home in use is refused in one sentence that names the process, until it 
   const home = await openHome(directory);
   await expect(openHome(directory)).rejects.toMatchObject({
     code: 'HOME_IN_USE',
-    message: `The home ${directory} is in use by a running instance (process ${process.pid}).`,
+    message: `The home ${directory} is in use by a running instance (process ${process.pid}): stop that one, or choose another directory with LONGSHORE_HOME.`,
   });
   home.release();
   const again = await openHome(directory);

@@ -57,7 +57,7 @@ async function takeLock(directory: string, ownerFile: string): Promise<DatabaseS
     const owner = (await readFile(ownerFile, 'utf8').catch(() => '')).trim();
     throw new LongshoreError(
       'HOME_IN_USE',
-      `The home ${directory} is in use by a running instance${owner === '' ? '' : ` (process ${owner})`}.`,
+      `The home ${directory} is in use by a running instance${owner === '' ? '' : ` (process ${owner})`}: stop that one, or choose another directory with LONGSHORE_HOME.`,
       { cause },
     );
   }

@@ -22,7 +22,7 @@ test('a port in use is refused in one sentence that names it', async () => {
   try {
     await expect(assertPortFree({ host: '127.0.0.1', port, purpose: 'PostgreSQL' })).rejects.toMatchObject({
       code: 'PORT_IN_USE',
-      message: `Another process listens on port ${port} of 127.0.0.1, which PostgreSQL needs, so this instance cannot start.`,
+      message: `Another process listens on port ${port} of 127.0.0.1, which PostgreSQL needs: stop it, or choose other ports with LONGSHORE_PORT_BASE.`,
     });
   } finally {
     server.close();

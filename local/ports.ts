@@ -49,14 +49,20 @@ export async function assertPortFree(options: { host: string; port: number; purp
   try {
     await (await listen(options.host, options.port)).close();
   } catch (cause) {
-    const where = `port ${options.port} of ${options.host}, which ${options.purpose} needs,`;
+    const where = `port ${options.port} of ${options.host}, which ${options.purpose} needs`;
     const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
     if (code === 'EADDRINUSE') {
-      throw new LongshoreError('PORT_IN_USE', `Another process listens on ${where} so this instance cannot start.`, {
-        cause,
-      });
+      throw new LongshoreError(
+        'PORT_IN_USE',
+        `Another process listens on ${where}: stop it, or choose other ports with LONGSHORE_PORT_BASE.`,
+        { cause },
+      );
     }
-    throw new LongshoreError('CONFIG_INVALID', `This user cannot listen on ${where} (${String(code)}).`, { cause });
+    throw new LongshoreError(
+      'CONFIG_INVALID',
+      `This user cannot listen on ${where} (${String(code)}): choose other ports with LONGSHORE_PORT_BASE.`,
+      { cause },
+    );
   }
 }
 
