@@ -23,7 +23,8 @@ const globSchema = z.string().superRefine((source, context) => {
   if (!glob.ok) context.addIssue({ code: 'custom', message: glob.message });
 });
 
-const globsSchema = z.union([globSchema.transform((glob) => [glob]), z.array(globSchema).min(1).max(50)]);
+/** One glob or a list of them; always a list afterwards. */
+const globsSchema = z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(globSchema).max(50));
 
 const timeZoneSchema = z.string().refine(
   (zone) => {
@@ -115,7 +116,7 @@ export const routeDocumentSchema = z.strictObject({
   match: z
     .strictObject({
       /** Globs relative to the tenant's home; one of them has to match. */
-      path: globsSchema,
+      path: globsSchema.refine((globs) => globs.length > 0, { error: 'needs at least one glob' }),
       exclude: globsSchema.default([]),
       minSize: sizeSchema.optional(),
       maxSize: sizeSchema.optional(),
@@ -129,7 +130,17 @@ export const routeDocumentSchema = z.strictObject({
   /** On an ordered route: whether a failed file holds back those after it. */
   onHeadFailure: z.enum(['block', 'skip']).default('block'),
   retry: retrySchema.default(() => retrySchema.parse({})),
-  steps: z.array(stepSchema).min(1).max(50),
+  steps: z
+    .array(stepSchema)
+    .min(1)
+    .max(50)
+    .superRefine((steps, context) => {
+      const kinds = steps.map((step) => Object.keys(step)[0]);
+      const first = kinds.indexOf('confirm');
+      if (first >= 0 && !kinds.slice(0, first).includes('deliver')) {
+        context.addIssue({ code: 'custom', path: [first], message: 'confirm needs a deliver before it' });
+      }
+    }),
 });
 export type RouteDocument = z.infer<typeof routeDocumentSchema>;
 

@@ -29,14 +29,18 @@ function orNull<Schema extends z.ZodType>(schema: Schema) {
   return z.preprocess((value) => (value === null ? {} : value), schema);
 }
 
-const operationSchema = z.union(
-  [
-    z.strictObject({ gunzip: orNull(gunzipSchema) }),
-    z.strictObject({ 'csv-to-ndjson': orNull(csvToNdjsonSchema) }),
-    z.strictObject({ rename: renameSchema }),
-  ],
-  { error: (issue) => (issue.code === 'invalid_union' ? describeOperationFault(issue.input) : undefined) },
-);
+const NO_SINGLE_OPERATION = 'expected one operation: gunzip, csv-to-ndjson or rename';
+
+const operationSchema = z
+  .strictObject(
+    {
+      gunzip: orNull(gunzipSchema).optional(),
+      'csv-to-ndjson': orNull(csvToNdjsonSchema).optional(),
+      rename: renameSchema.optional(),
+    },
+    { error: (issue) => (issue.code === 'unrecognized_keys' ? NO_SINGLE_OPERATION : undefined) },
+  )
+  .refine((operation) => Object.keys(operation).length === 1, { error: NO_SINGLE_OPERATION });
 
 export const transformOptionsSchema = z.strictObject({ ops: z.array(operationSchema).min(1).max(10) });
 export type TransformOptions = z.infer<typeof transformOptionsSchema>;
@@ -47,7 +51,3 @@ export const transformOptions: StepOptionsKind<TransformOptions> = {
   schema: transformOptionsSchema,
   classOf: (_options, isLarge) => (isLarge ? 'long' : 'short'),
 };
-
-function describeOperationFault(_input: unknown): string {
-  return 'expected one operation: gunzip, csv-to-ndjson or rename';
-}
