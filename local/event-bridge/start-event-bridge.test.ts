@@ -1,0 +1,251 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import {
+  CreateQueueCommand,
+  DeleteMessageBatchCommand,
+  ReceiveMessageCommand,
+  type SQSClient,
+} from '@aws-sdk/client-sqs';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type QueueServer, startQueueServer } from '#local/fauxqs/start-queue-server.ts';
+import { type EventJournal, type ObjectCreated, openEventJournal } from '#local/s3/event-journal.ts';
+import { uploadCompleted } from '#local/sftp/transfer-event.ts';
+import { openTransferJournal, type TransferJournal } from '#local/sftp/transfer-journal.ts';
+import { createSqsClient } from '#shared/queue/sqs-client.ts';
+import { createLogger } from '#shared/runtime/logger.ts';
+import { landingRule } from './event-rule.ts';
+import { objectSource, transferSource } from './event-source.ts';
+import { type EventBridge, startEventBridge } from './start-event-bridge.ts';
+
+const IDENTITY = { account: '000000000000', region: 'us-east-1' };
+const QUEUE = 'longshore-landing';
+const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+
+let directory: string;
+let queues: QueueServer;
+let port: number;
+let client: SQSClient;
+let queueUrl: string;
+let objects: EventJournal;
+let transfers: TransferJournal;
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'longshore-bridge-'));
+  queues = await startQueues(0);
+  port = Number(new URL(queues.url).port);
+  client = createSqsClient({
+    region: 'us-east-1',
+    endpoint: queues.url,
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+    requestTimeoutMs: 5_000,
+  });
+  queueUrl = (await client.send(new CreateQueueCommand({ QueueName: QUEUE }))).QueueUrl!;
+  objects = openEventJournal(join(directory, 's3'));
+  transfers = openTransferJournal(join(directory, 'sftp'));
+});
+
+afterEach(async () => {
+  objects.close();
+  transfers.close();
+  client.destroy();
+  await queues.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+function startQueues(onPort: number): Promise<QueueServer> {
+  return startQueueServer({
+    directory: join(directory, 'queues'),
+    host: '127.0.0.1',
+    port: onPort,
+    region: 'us-east-1',
+  });
+}
+
+function startBridge(): EventBridge {
+  return startEventBridge({
+    sources: [objectSource(objects, IDENTITY), transferSource(transfers)],
+    rule: landingRule('longshore-landing'),
+    client,
+    queueName: QUEUE,
+    logger: createLogger({ service: 'event-bridge', level: 'silent' }),
+  });
+}
+
+function objectCreated(key: string, bucket = 'longshore-landing'): ObjectCreated {
+  return {
+    id: crypto.randomUUID(),
+    time: new Date().toISOString(),
+    bucket,
+    key,
+    size: 3,
+    etag: '900150983cd24fb0d6963f7d28e17f72',
+    versionId: 'version-1',
+    sequencer: '00000000000000000001',
+    reason: 'PutObject',
+    requester: 'longshore',
+  };
+}
+
+interface Received {
+  readonly 'detail-type': string;
+  readonly detail: { readonly object?: { readonly key: string } };
+}
+
+/** Receives until the events satisfy `isEnough`, or 10 s have passed. */
+async function receive(isEnough: (events: Received[]) => boolean): Promise<Received[]> {
+  const events: Received[] = [];
+  const deadline = AbortSignal.timeout(10_000);
+  while (!isEnough(events) && !deadline.aborted) {
+    const { Messages: messages = [] } = await client.send(
+      new ReceiveMessageCommand({ QueueUrl: queueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 1 }),
+    );
+    events.push(...messages.map(({ Body: body }) => JSON.parse(body!) as Received));
+    if (messages.length > 0) {
+      const entries = messages.map(({ ReceiptHandle }, index) => ({ Id: String(index), ReceiptHandle }));
+      await client.send(new DeleteMessageBatchCommand({ QueueUrl: queueUrl, Entries: entries }));
+    }
+  }
+  return events;
+}
+
+const keysOf = (events: Received[]): string[] => events.map((event) => event.detail.object?.key ?? '');
+
+describe('the event bridge', () => {
+  it('sends an object-created event as EventBridge words it, with the key as it is', async () => {
+    const bridge = startBridge();
+    const entry = objectCreated('acme/in/Müller & Söhne +1.csv');
+    objects.append(entry);
+    const [event] = await receive((events) => events.length === 1);
+    expect(event).toEqual({
+      version: '0',
+      id: entry.id,
+      'detail-type': 'Object Created',
+      source: 'aws.s3',
+      account: '000000000000',
+      time: entry.time.replace(/\.\d+Z/, 'Z'),
+      region: 'us-east-1',
+      resources: ['arn:aws:s3:::longshore-landing'],
+      detail: {
+        version: '0',
+        bucket: { name: 'longshore-landing' },
+        object: {
+          key: 'acme/in/Müller & Söhne +1.csv',
+          size: 3,
+          etag: '900150983cd24fb0d6963f7d28e17f72',
+          'version-id': 'version-1',
+          sequencer: '00000000000000000001',
+        },
+        'request-id': expect.stringMatching(/^[0-9A-F]{16}$/),
+        requester: 'longshore',
+        'source-ip-address': '127.0.0.1',
+        reason: 'PutObject',
+      },
+    });
+    await bridge.stop();
+  });
+
+  it('takes the events that its rule names and forgets the others', async () => {
+    const bridge = startBridge();
+    objects.append(objectCreated('elsewhere.csv', 'longshore-archive'));
+    objects.append(objectCreated('sibling.csv', 'longshore-landing-2'));
+    objects.append(objectCreated('wanted.csv'));
+    expect(keysOf(await receive((events) => events.length === 1))).toEqual(['wanted.csv']);
+    await vi.waitFor(() => expect(objects.read(10)).toEqual([]), { timeout: 5_000 });
+    await bridge.stop();
+  });
+
+  it('sends the events of the SFTP gateway unchanged', async () => {
+    const bridge = startBridge();
+    const event = uploadCompleted(
+      {
+        server: { serverId: 's-0123456789abcdef0', ...IDENTITY },
+        session: { sessionId: 'a1', username: 'acme-user', clientIp: '127.0.0.1' },
+        startedAt: new Date(),
+        endedAt: new Date(),
+      },
+      { bucket: 'longshore-landing', key: 'acme/a.csv', bytes: 3, etag: 'e' },
+    );
+    transfers.append(event);
+    expect(await receive((events) => events.length === 1)).toEqual([event]);
+    await bridge.stop();
+  });
+
+  it('puts an event into the queue within moments of its writing', async () => {
+    const bridge = startBridge();
+    await bridge.whatIsMissing();
+    const delaysMs: number[] = [];
+    for (let round = 0; round < 5; round += 1) {
+      objects.append(objectCreated(`latency-${round}`));
+      const start = performance.now();
+      // The journal forgets an entry once the queue has it.
+      while (objects.read(1).length > 0 && performance.now() - start < 5_000) await delay(1);
+      delaysMs.push(performance.now() - start);
+    }
+    const median = delaysMs.sort((a, b) => a - b)[2];
+    expect(median).toBeLessThan(150);
+    await bridge.stop();
+  });
+
+  it('keeps events on disk while the queue is down and sends each once it is back', async () => {
+    const bridge = startBridge();
+    objects.append(objectCreated('before'));
+    await vi.waitFor(() => expect(objects.read(1)).toEqual([]), { timeout: 5_000 });
+    await queues.stop();
+    const keys = Array.from({ length: 25 }, (_, index) => `while-down-${index}`);
+    for (const key of keys) objects.append(objectCreated(key));
+    await vi.waitFor(async () => expect(await failuresOf(bridge)).toBeGreaterThan(0), { timeout: 10_000 });
+    expect(objects.read(100)).toHaveLength(25);
+    queues = await startQueues(port);
+    const events = await receive((all) => new Set(keysOf(all)).size === 26);
+    expect(new Set(keysOf(events))).toEqual(new Set(['before', ...keys]));
+    await bridge.stop();
+    expect(objects.read(100)).toEqual([]);
+  });
+
+  it('loses nothing when its process is killed again and again', async () => {
+    const keys = Array.from({ length: 300 }, (_, index) => `killed-${index}`);
+    let bridge = spawnBridge();
+    for (const [index, key] of keys.entries()) {
+      objects.append(objectCreated(key));
+      if (index % 20 === 0) await delay(5);
+      if (index % 100 === 50) {
+        await vi.waitFor(() => expect(objects.read(1, 0)[0]?.key).not.toBe(keys[0]), { timeout: 10_000 });
+        bridge.kill('SIGKILL');
+        await once(bridge, 'exit');
+        bridge = spawnBridge();
+      }
+    }
+    const received = await receive((events) => new Set(keysOf(events)).size === keys.length);
+    expect(new Set(keysOf(received))).toEqual(new Set(keys));
+    await vi.waitFor(() => expect(objects.read(1)).toEqual([]), { timeout: 5_000 });
+    bridge.kill('SIGTERM');
+    expect(await once(bridge, 'exit')).toEqual([0, null]);
+  });
+});
+
+async function failuresOf(bridge: EventBridge): Promise<number> {
+  const { values } = await bridge.metrics.failures.get();
+  return values.reduce((sum, { value }) => sum + value, 0);
+}
+
+function spawnBridge(): ChildProcess {
+  return spawn(process.execPath, [MAIN], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: {
+      PATH: process.env.PATH,
+      AWS_REGION: 'us-east-1',
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: 'test',
+      AWS_ENDPOINT_URL_SQS: queues.url,
+      LONGSHORE_S3_DIRECTORY: join(directory, 's3'),
+      LONGSHORE_SFTP_DIRECTORY: join(directory, 'sftp'),
+      LONGSHORE_HTTP_HOST: '127.0.0.1',
+      LONGSHORE_HTTP_PORT: '0',
+    },
+  });
+}

@@ -1,0 +1,58 @@
+/**
+ * SFTP users from the database, remembered for a few seconds so that a client that opens many connections costs one query.
+ *
+ * Fails closed: when the database does not answer in time the look-up rejects, and the login is refused. A disabled user is
+ * out within `REMEMBER_MS`.
+ */
+import type { FindUser } from './authenticate.ts';
+import type { SftpUser } from './user-root.ts';
+
+export interface UserRow {
+  readonly tenant_id: string;
+  /** Lines as in `authorized_keys`. */
+  readonly public_key: string;
+  readonly home_prefix: string;
+}
+
+export interface UserDirectoryOptions {
+  /** The row of an enabled user. */
+  readonly queryUser: (username: string) => Promise<UserRow | undefined>;
+  readonly now?: () => number;
+}
+
+const REMEMBER_MS = 3_000;
+const QUERY_DEADLINE_MS = 5_000;
+/** Names that nobody has come from anybody; without a bound they would fill the memory. */
+const MAX_REMEMBERED = 1_000;
+
+export function createUserDirectory({ queryUser, now = Date.now }: UserDirectoryOptions): FindUser {
+  const remembered = new Map<string, { readonly until: number; readonly user: Promise<SftpUser | undefined> }>();
+
+  return (username) => {
+    const known = remembered.get(username);
+    if (known !== undefined && known.until > now()) return known.user;
+    const user = withDeadline(queryUser(username)).then((row) => row && toUser(row));
+    remembered.delete(username);
+    for (const oldest of remembered.keys()) {
+      if (remembered.size < MAX_REMEMBERED) break;
+      remembered.delete(oldest);
+    }
+    remembered.set(username, { until: now() + REMEMBER_MS, user });
+    user.catch(() => remembered.delete(username));
+    return user;
+  };
+}
+
+function toUser(row: UserRow): SftpUser {
+  return { tenantId: row.tenant_id, publicKeys: row.public_key.split('\n'), homePrefix: row.home_prefix };
+}
+
+async function withDeadline<T>(query: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error('the database did not answer in time')), QUERY_DEADLINE_MS);
+  try {
+    return await Promise.race([query, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
