@@ -60,7 +60,7 @@ afterEach(async () => {
   await Promise.all([first.end({ timeout: 1 }), second.end({ timeout: 1 })]);
 });
 
-/** Two jobs of one file: one claimed by a live worker, one by a worker whose lease ran out, and what else transitions need. */
+/** Two jobs of one file, and who holds them. */
 interface Scene {
   readonly live: ClaimedJob;
   readonly orphaned: ClaimedJob;
@@ -75,13 +75,23 @@ const claimOptions = {
 };
 const storeOptions = { worker: 'test/1', service: 'partner-worker', leaseMs: 60_000, archivesLarge: false };
 
-async function setScene(): Promise<Scene> {
+/** One job is held by a live worker, the other by one whose lease ran out. */
+async function running(): Promise<Scene> {
   const [a, b] = await seedJobs(observer);
   if (a === undefined || b === undefined) throw new Error('two jobs were expected');
   const [live] = await claimJobs(observer, { ...claimOptions, jobIds: [a.id], token: randomUUID(), leaseMs: 60_000 });
   const [orphaned] = await claimJobs(observer, { ...claimOptions, jobIds: [b.id], token: randomUUID(), leaseMs: 0 });
   if (live === undefined || orphaned === undefined) throw new Error('both jobs were to be claimed');
   return { live, orphaned, fileId: a.fileId };
+}
+
+/** One job failed and one succeeded; the file waits for its archive copy, which nobody holds. */
+async function ended(): Promise<Scene> {
+  const scene = await running();
+  await storeOne(observer, scene.live, 'failed', { type: 'failed' });
+  await storeOne(observer, scene.orphaned, 'succeeded', { type: 'succeeded' });
+  await observer`UPDATE files SET lease_until = NULL, claim_token = NULL`;
+  return scene;
 }
 
 function storeOne(sql: Sql, job: ClaimedJob, outcome: StoredOutcome['outcome'], next: NextMove) {
@@ -158,15 +168,15 @@ async function interleave(scene: Scene, a: string, b: string, ending: Ending): P
   await TRANSITIONS[a]?.(held, scene);
   const [{ other } = { other: 0 }] = await second<{ other: number }[]>`SELECT pg_backend_pid() AS other`;
   let isDone = false;
-  const running = Promise.resolve(TRANSITIONS[b]?.(second, scene)).finally(() => {
+  const beside = Promise.resolve(TRANSITIONS[b]?.(second, scene)).finally(() => {
     isDone = true;
   });
-  running.catch(() => {});
+  beside.catch(() => {});
   while (!isDone && !(await isWaitingForLock(other))) await new Promise((resolve) => setImmediate(resolve));
   if (ending === 'commit') await held`COMMIT`;
   else if (ending === 'rollback') await held`ROLLBACK`;
   else await observer`SELECT pg_terminate_backend(${pid})`;
-  await running;
+  await beside;
   if (ending !== 'cut') held.release();
 }
 
@@ -205,23 +215,67 @@ async function finishEverything(): Promise<void> {
   await observer`DELETE FROM outbox`;
 }
 
-describe.each(['commit', 'rollback', 'cut'] as const)('when the first one ends with a %s', (ending) => {
-  for (const a of Object.keys(TRANSITIONS)) {
-    test(`${a}, beside each other transition`, { timeout: 60_000 }, async () => {
-      for (const b of Object.keys(TRANSITIONS)) {
-        if (ending === 'cut') {
-          await first.end({ timeout: 1 });
-          first = connect('first', 1);
+const SCHEDULES = [
+  { scene: running, ending: 'commit' },
+  { scene: running, ending: 'rollback' },
+  { scene: running, ending: 'cut' },
+  { scene: ended, ending: 'commit' },
+  { scene: ended, ending: 'cut' },
+] as const;
+
+describe.each(SCHEDULES)(
+  'with jobs $scene.name, when the first one ends with a $ending',
+  ({ scene: setScene, ending }) => {
+    for (const a of Object.keys(TRANSITIONS)) {
+      test(`${a}, beside each other transition`, { timeout: 60_000 }, async () => {
+        for (const b of Object.keys(TRANSITIONS)) {
+          if (ending === 'cut') {
+            await first.end({ timeout: 1 });
+            first = connect('first', 1);
+          }
+          await observer`TRUNCATE files, jobs, job_steps, attempts, audit_events, outbox CASCADE`;
+          const scene = await setScene();
+          await interleave(scene, a, b, ending);
+          expect(await findRowViolations(observer, { isAtRest: false }), `${a} | ${b}`).toEqual([]);
+          await finishEverything();
+          expect(await findRowViolations(observer, { isAtRest: true }), `${a} | ${b}, then everything ends`).toEqual(
+            [],
+          );
         }
-        await observer`TRUNCATE files, jobs, job_steps, attempts, audit_events, outbox CASCADE`;
-        const scene = await setScene();
-        await interleave(scene, a, b, ending);
-        expect(await findRowViolations(observer, { isAtRest: false }), `${a} | ${b}`).toEqual([]);
-        await finishEverything();
-        expect(await findRowViolations(observer, { isAtRest: true }), `${a} | ${b}, then everything ends`).toEqual([]);
-      }
-    });
-  }
+      });
+    }
+  },
+);
+
+test('a late outcome that waited for the takeover to commit changes nothing', async () => {
+  const { orphaned } = await running();
+  const held = await first.reserve();
+  await held`BEGIN`;
+  const [taken] = await claimJobs(held, {
+    ...claimOptions,
+    jobIds: [orphaned.id],
+    token: randomUUID(),
+    leaseMs: 60_000,
+  });
+  const late = storeOne(second, orphaned, 'succeeded', { type: 'succeeded' });
+  await held`COMMIT`;
+  held.release();
+  expect([taken?.epoch, (await late).jobs]).toEqual([2, []]);
+  expect((await observer`SELECT state FROM jobs WHERE id = ${orphaned.id}`)[0]?.state).toBe('RUNNING');
+});
+
+test('two archivers of one file: the one that lost its lease changes nothing', async () => {
+  const { fileId } = await ended();
+  const claimArchive = () =>
+    claimArchives(observer, { fileIds: [fileId], token: randomUUID(), service: 'w', leaseMs: 0 });
+  const [early] = await claimArchive();
+  const [late] = await claimArchive();
+  const store = (epoch: number, key: string) =>
+    storeArchives(observer, [{ type: 'archived', fileId, epoch, bucket: 'archive', key, versionId: 'v' }], 'w');
+  expect(await store(early?.epoch ?? 0, 'early')).toEqual([]);
+  expect(await store(late?.epoch ?? 0, 'late')).toHaveLength(1);
+  expect(await store(late?.epoch ?? 0, 'again')).toEqual([]);
+  expect((await observer`SELECT archive_key FROM files`)[0]?.archive_key).toBe('late');
 });
 
 test('an object registered twice side by side is one file', async () => {
