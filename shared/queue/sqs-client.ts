@@ -32,8 +32,9 @@ export function createSqsClient({
   const client = new SQSClient({
     region,
     useQueueUrlAsEndpoint: false,
-    retryMode: 'adaptive',
-    // Batch requests and polls repeat on their own; more tries here would multiply with theirs.
+    // Not `adaptive`: its one limiter per client lets throttled polls hold back the deletes of what was handled already.
+    retryMode: 'standard',
+    // Batch requests and polls repeat and back off on their own; more tries here would multiply with theirs.
     maxAttempts: 2,
     requestHandler: {
       connectionTimeout: 3_000,
