@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { type Home, openHome } from '#local/home.ts';
 import { type Children, type ChildToStart, createChildren, logDestination } from '#local/launcher/children.ts';
 import { waitForLeftovers } from '#local/launcher/children-file.ts';
+import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import { createBuckets, createQueuesAndTopics } from '#local/launcher/create-resources.ts';
 import { describeEndpoints, type Endpoints, type TenantAccess, writeEndpoints } from '#local/launcher/endpoints.ts';
 import { ensureAwsCredentials } from '#local/launcher/keys.ts';
@@ -19,7 +20,6 @@ import { type ProcessName, SERVICE_NAMES, type ServiceName } from '#local/launch
 import { ensureOperator, ensureTenants, type TenantToRegister } from '#local/launcher/tenant-access.ts';
 import { assertPortFree, freePorts, type Ports, portsFrom } from '#local/ports.ts';
 import { startPostgres } from '#local/postgres/start-postgres.ts';
-import { connectDatabase } from '#shared/db/connect-database.ts';
 import { migrate } from '#shared/db/migrate.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 
@@ -157,15 +157,7 @@ async function registerAccess(context: {
   home: Home;
   env: Readonly<Record<string, string>>;
 }): Promise<Record<string, TenantAccess>> {
-  const sql = connectDatabase(
-    {
-      DATABASE_URL: context.env.DATABASE_URL ?? '',
-      DATABASE_POOL_MAX: 1,
-      DATABASE_PREPARE: true,
-      DATABASE_STATEMENT_TIMEOUT_MS: 10_000,
-    },
-    'longshore-launcher',
-  );
+  const sql = connectLauncher(context.env.DATABASE_URL ?? '');
   try {
     await ensureOperator(sql, context.home.keys);
     return await ensureTenants(sql, context.home.keys, context.options.tenants ?? []);

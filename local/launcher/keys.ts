@@ -4,18 +4,12 @@
  * A file is written whole or not at all, so that a kill in the middle never leaves a key that fits nothing.
  */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { chmod, readFile, rename, writeFile } from 'node:fs/promises';
 import ssh2 from 'ssh2';
 
 export interface AwsCredentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
-}
-
-/** 256 random bits, with a prefix by which a leaked key is recognised. */
-export function ensureApiKey(path: string): Promise<string> {
-  return ensureSecret(path, () => `lsk_${randomBytes(32).toString('base64url')}`);
 }
 
 /** An ed25519 key pair; the private half in `path`, as OpenSSH's clients want it, the public one in `path.pub`. */
@@ -45,9 +39,12 @@ async function ensureSecret(path: string, make: () => string): Promise<string> {
   const kept = await readFile(path, 'utf8').catch(() => undefined);
   if (kept !== undefined) return kept.trim();
   const secret = make().trim();
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await writeSecret(path, secret);
+  return secret;
+}
+
+export async function writeSecret(path: string, secret: string): Promise<void> {
   await writeFile(`${path}.partial`, `${secret}\n`, { mode: 0o600 });
   await chmod(`${path}.partial`, 0o600);
   await rename(`${path}.partial`, path);
-  return secret;
 }

@@ -1,27 +1,28 @@
 /**
- * Access of a home's tenants and of its operator: keys in files, what checks them in the database.
+ * Access of a home's tenants and of its operator: the keys in files, what checks them in the database.
  *
- * Runs at every start: a home whose database was thrown away, or whose keys were, is whole again afterwards.
+ * Runs at every start and changes nothing that still fits. A key file that opens nothing any more (the database is another, the
+ * key was revoked) is replaced, so that what `endpoints.json` names always works.
  */
-import { createHash } from 'node:crypto';
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TenantAccess } from '#local/launcher/endpoints.ts';
-import { ensureApiKey, ensureSshKey } from '#local/launcher/keys.ts';
+import { ensureSshKey, writeSecret } from '#local/launcher/keys.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { createApiKey, findApiKey } from '#shared/jobs/api-keys.ts';
+import { applySftpUser, applyTenants } from '#shared/jobs/apply-definitions.ts';
+import { type TenantDocument, tenantDocumentSchema } from '#shared/routes/route-schema.ts';
 
-export interface TenantToRegister {
-  readonly id: string;
-  readonly name?: string;
-}
+/** A tenant as a route file describes it; whatever is absent takes that schema's default. */
+export type TenantToRegister = Partial<TenantDocument> & { readonly id: string };
 
-const DEFAULT_IGNORE_GLOBS = ['*.part', '*.tmp', '*.filepart', '.*'];
-const OPERATOR_LABEL = 'operator of this machine';
-const TENANT_LABEL = 'key of this machine';
+/** Who did it, in the audit. */
+const ACTOR = 'launcher';
+/** The gateway takes no shorter user names. */
+const MIN_USERNAME_LENGTH = 3;
 
 export async function ensureOperator(sql: Sql, keys: string): Promise<void> {
-  const key = await ensureApiKey(join(keys, 'operator.key'));
-  await registerApiKey(sql, { tenantId: null, label: OPERATOR_LABEL, key });
+  await ensureApiKey(sql, { path: join(keys, 'operator.key'), tenantId: null });
 }
 
 /** Registers `tenants` and those whose keys the home already holds; resolves to the access of them all, by id. */
@@ -36,32 +37,44 @@ export async function ensureTenants(
   for (const tenant of tenants) wanted.set(tenant.id, tenant);
   const access: Record<string, TenantAccess> = {};
   for (const tenant of [...wanted.values()].sort((a, b) => a.id.localeCompare(b.id))) {
+    await mkdir(join(directory, tenant.id), { recursive: true, mode: 0o700 });
     access[tenant.id] = await ensureTenant(sql, join(directory, tenant.id), tenant);
   }
   return access;
 }
 
-async function ensureTenant(sql: Sql, directory: string, { id, name = id }: TenantToRegister): Promise<TenantAccess> {
-  const access = {
-    sftpUser: id,
-    privateKeyFile: join(directory, 'sftp_ed25519'),
-    apiKeyFile: join(directory, 'api.key'),
-  };
-  const { publicKey } = await ensureSshKey(access.privateKeyFile, `${id}@longshore`);
-  await sql`
-    INSERT INTO tenants (id, name, ignore_globs) VALUES (${id}, ${name}, ${DEFAULT_IGNORE_GLOBS})
-    ON CONFLICT (id) DO NOTHING`;
-  await sql`
-    INSERT INTO sftp_users (username, tenant_id, public_key, home_prefix) VALUES (${id}, ${id}, ${publicKey}, ${`${id}/`})
-    ON CONFLICT (username) DO UPDATE SET public_key = excluded.public_key`;
-  await registerApiKey(sql, { tenantId: id, label: TENANT_LABEL, key: await ensureApiKey(access.apiKeyFile) });
-  return access;
+async function ensureTenant(sql: Sql, directory: string, tenant: TenantToRegister): Promise<TenantAccess> {
+  const definition = tenantDocumentSchema.parse({ kind: 'tenant', name: tenant.id, ...tenant });
+  const { id } = definition;
+  const [known] = await sql`SELECT id FROM tenants WHERE id = ${id}`;
+  if (known === undefined) await applyTenants(sql, [{ ...definition, ignoreGlobs: definition.ignore }], ACTOR);
+
+  const privateKeyFile = join(directory, 'sftp_ed25519');
+  const { publicKey } = await ensureSshKey(privateKeyFile, `${id}@longshore`);
+  const [user] = await sql<{ username: string }[]>`
+    SELECT username FROM sftp_users WHERE tenant_id = ${id} AND public_key = ${publicKey} AND disabled_at IS NULL`;
+  const sftpUser = user?.username ?? definition.sftpUsers[0]?.username ?? defaultUsername(id);
+  if (user === undefined) {
+    await applySftpUser(sql, { username: sftpUser, tenantId: id, publicKey, homePrefix: `${id}/` }, ACTOR);
+  }
+
+  const apiKeyFile = join(directory, 'api.key');
+  await ensureApiKey(sql, { path: apiKeyFile, tenantId: id });
+  return { sftpUser, privateKeyFile, apiKeyFile };
 }
 
-async function registerApiKey(sql: Sql, row: { tenantId: string | null; label: string; key: string }): Promise<void> {
-  const hash = createHash('sha256').update(row.key).digest('hex');
-  // A key that was revoked stays revoked: only its absence is made good.
-  await sql`
-    INSERT INTO api_keys (id, tenant_id, label, key_hash) VALUES (uuidv7(), ${row.tenantId}, ${row.label}, ${hash})
-    ON CONFLICT (key_hash) DO NOTHING`;
+function defaultUsername(tenantId: string): string {
+  return tenantId.length < MIN_USERNAME_LENGTH ? `${tenantId}-sftp` : tenantId;
+}
+
+async function ensureApiKey(sql: Sql, { path, tenantId }: { path: string; tenantId: string | null }): Promise<void> {
+  const kept = (await readFile(path, 'utf8').catch(() => '')).trim();
+  const owner = kept === '' ? undefined : await findApiKey(sql, kept);
+  if (owner?.tenantId === tenantId) return;
+  const { key } = await createApiKey(sql, {
+    tenantId,
+    label: `${tenantId ?? 'operator'} on this machine`,
+    actor: ACTOR,
+  });
+  await writeSecret(path, key);
 }

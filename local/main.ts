@@ -1,0 +1,68 @@
+/**
+ * `npm start`: the whole fleet on this machine, until Ctrl-C.
+ *
+ * 1. What makes a start impossible is one sentence and exit code 1, never a stack trace.
+ * 2. A second Ctrl-C, or one while starting, ends this process at once; the guardian then ends the children.
+ */
+import { resolve } from 'node:path';
+import { inheritedEnvironment, type LauncherConfig, loadLauncherConfig } from '#local/launcher/config.ts';
+import { connectLauncher } from '#local/launcher/connect-launcher.ts';
+import { describeStack } from '#local/launcher/describe-stack.ts';
+import { type Examples, prepareExamples } from '#local/launcher/load-examples.ts';
+import { reportFiles } from '#local/launcher/report-files.ts';
+import { type Stack, startStack } from '#local/stack.ts';
+import { LongshoreError } from '#shared/errors.ts';
+import { stopSignal } from '#shared/runtime/shutdown.ts';
+
+const INTERRUPTED = 130;
+/** Their message names the way out, so the code's general remedy would only repeat it. */
+const SELF_EXPLAINING = new Set<string>(['HOME_IN_USE', 'PORT_IN_USE']);
+
+const print = (line: string) => void process.stdout.write(`${line}\n`);
+
+async function start(config: LauncherConfig, examples: Examples | undefined): Promise<Stack> {
+  const startedAt = performance.now();
+  const stack = await startStack({
+    home: config.LONGSHORE_HOME,
+    portBase: config.LONGSHORE_PORT_BASE,
+    env: { all: inheritedEnvironment() },
+    ...(examples === undefined
+      ? {}
+      : { tenants: examples.tenants, beforeReady: ({ endpoints }) => examples.applyRoutes(endpoints.postgres) }),
+  });
+  const home = resolve(config.LONGSHORE_HOME);
+  for (const line of describeStack(stack.endpoints, home, performance.now() - startedAt)) print(line);
+  return stack;
+}
+
+async function run(): Promise<number> {
+  const stopRequested = stopSignal();
+  const config = loadLauncherConfig();
+  const examples = await prepareExamples(config.LONGSHORE_HOME);
+  const stack = await Promise.race([start(config, examples), stopRequested.then(() => undefined)]);
+  if (stack === undefined) return INTERRUPTED;
+
+  const reporting = new AbortController();
+  const sql = connectLauncher(stack.endpoints.postgres);
+  const reported = reportFiles({ sql, print, signal: reporting.signal });
+  // Samples that cannot be sent take nothing from a stack that runs.
+  examples?.send(stack.endpoints).catch((error: unknown) => print(`The sample files could not be sent: ${error}`));
+
+  await stopRequested;
+  print('Longshore stops ...');
+  reporting.abort();
+  await reported;
+  await sql.end({ timeout: 1 });
+  await stack.stop();
+  print('Longshore has stopped');
+  return 0;
+}
+
+try {
+  process.exitCode = await run();
+} catch (error) {
+  if (!(error instanceof LongshoreError)) throw error;
+  process.stderr.write(`${error.message}${SELF_EXPLAINING.has(error.code) ? '' : ` ${error.hint}`}\n`);
+  process.exitCode = 1;
+}
+process.exit();
