@@ -18,6 +18,7 @@ export interface ScriptedRequest {
       readonly Id: string;
       readonly ReceiptHandle?: string;
       readonly VisibilityTimeout?: number;
+      readonly MessageBody?: string;
     }[];
   };
 }
@@ -72,7 +73,7 @@ export function scriptedMessage(
     MessageId: id,
     ReceiptHandle: `${id}/${receiveCount}`,
     Body: body,
-    MD5OfBody: createHash('md5').update(body).digest('hex'),
+    MD5OfBody: md5(body),
     Attributes: {
       ApproximateReceiveCount: String(receiveCount),
       SentTimestamp: '1700000000000',
@@ -81,9 +82,21 @@ export function scriptedMessage(
   };
 }
 
-/** The answer that does every entry of a batch request. */
-export function allDone({ input }: ScriptedRequest): ScriptedAnswer {
-  return { body: { Successful: (input.Entries ?? []).map(({ Id }) => ({ Id })), Failed: [] } };
+/** The answer that does every entry of a batch request, or those given. */
+export function allDone(
+  { input }: ScriptedRequest,
+  entries: ScriptedRequest['input']['Entries'] = input.Entries,
+): { body: { Successful: object[]; Failed: object[] } } {
+  const Successful = (entries ?? []).map(({ Id, MessageBody }) => ({
+    Id,
+    // The SDK takes an answer to a send without the body's digest for a corrupted one.
+    ...(MessageBody === undefined ? {} : { MessageId: `m${Id}`, MD5OfMessageBody: md5(MessageBody) }),
+  }));
+  return { body: { Successful, Failed: [] } };
+}
+
+function md5(text: string): string {
+  return createHash('md5').update(text).digest('hex');
 }
 
 async function readRequest(request: IncomingMessage): Promise<ScriptedRequest> {
