@@ -1,0 +1,63 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
+import { connectDatabase, type Sql } from './connect-database.ts';
+import { pg } from './drizzle.ts';
+import { migrate } from './migrate.ts';
+import { dropExpiredPartitions, ensurePartitions } from './partitions.ts';
+import * as schema from './schema.ts';
+
+let database: TestDatabase;
+let sql: Sql;
+
+beforeAll(async () => {
+  database = await createTestDatabase({ isEmpty: true });
+  sql = connectDatabase(
+    { DATABASE_URL: database.url, DATABASE_POOL_MAX: 2, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 30_000 },
+    'schema-test',
+  );
+  await Promise.all([migrate(database.url), migrate(database.url), migrate(database.url)]);
+});
+
+afterAll(async () => {
+  await sql.end({ timeout: 5 });
+  await database.drop();
+});
+
+test('migrations that run side by side on an empty database apply once', async () => {
+  const [row] =
+    await sql`SELECT count(*)::int AS migrations, count(DISTINCT hash)::int AS distinct FROM drizzle.__drizzle_migrations`;
+  expect(row?.migrations).toBeGreaterThan(0);
+  expect(row?.migrations).toBe(row?.distinct);
+});
+
+test('the migrated tables have the columns that the schema declares', async () => {
+  const declared = Object.values(schema)
+    .filter((value) => value instanceof pg.PgTable)
+    .map((table) => pg.getTableConfig(table))
+    .flatMap(({ name, columns }) =>
+      columns.map((column) => `${name}.${column.name} ${column.getSQLType()}${column.notNull ? ' not null' : ''}`),
+    );
+  const rows = await sql<{ line: string }[]>`
+    SELECT c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
+      || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END AS line
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+      AND a.attnum > 0 AND NOT a.attisdropped`;
+  const spelledAlike = (line: string) => line.replace('timestamp (6) with time zone', 'timestamp(6) with time zone');
+  expect(declared.map(spelledAlike).sort()).toEqual(rows.map((row) => row.line).sort());
+});
+
+test('rows of this month go to its partition, and whole months are dropped when they expire', async () => {
+  await ensurePartitions(sql, new Date('2020-03-05T00:00:00Z'), 1);
+  await sql`INSERT INTO audit_events (at, type, tenant_id, actor, detail) VALUES ('2020-03-31T23:59:59Z', 'x', 't', 'a', '{}')`;
+  const [row] = await sql`SELECT tableoid::regclass::text AS partition FROM audit_events WHERE type = 'x'`;
+  expect(row?.partition).toBe('audit_events_2020_03');
+  const dropped = await dropExpiredPartitions(sql, new Date('2020-04-30T00:00:00Z'));
+  expect(dropped.sort()).toEqual(['attempts_2020_03', 'audit_events_2020_03']);
+  expect(await sql`SELECT 1 FROM audit_events WHERE type = 'x'`).toHaveLength(0);
+});
+
+test('ids are UUIDs of version 7', async () => {
+  const rows = await sql<{ id: string }[]>`SELECT uuid_v7() AS id FROM generate_series(1, 100)`;
+  expect(rows.every(({ id }) => /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-/.test(id))).toBe(true);
+});

@@ -1,0 +1,134 @@
+/** The rules of the tree, executable: who may import whom, and where each vendor library and the environment are read. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const SOURCE_FOLDERS = ['shared', 'services', 'cli', 'local', 'bench', 'test', 'scripts'];
+
+interface SourceFile {
+  /** From the root, with forward slashes. */
+  readonly path: string;
+  readonly text: string;
+  /** As written, except that relative and `#` imports are paths from the root. */
+  readonly imports: readonly string[];
+}
+
+const sources = SOURCE_FOLDERS.flatMap((folder) => readSources(join(ROOT, folder)));
+const shipped = sources.filter((file) => !isTest(file.path));
+
+function readSources(folder: string): SourceFile[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts') && !entry.parentPath.includes('node_modules'))
+    .map((entry) => {
+      const path = relative(ROOT, join(entry.parentPath, entry.name));
+      const text = readFileSync(join(ROOT, path), 'utf8');
+      return { path, text, imports: importsOf(path, text) };
+    });
+}
+
+function importsOf(path: string, text: string): string[] {
+  const specifiers = [...text.matchAll(/(?:from|import|require)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '');
+  return specifiers.map((specifier) => {
+    if (specifier.startsWith('#')) return specifier.slice(1);
+    return specifier.startsWith('.') ? relative(ROOT, join(ROOT, path, '..', specifier)) : specifier;
+  });
+}
+
+function isTest(path: string): boolean {
+  return path.endsWith('.test.ts') || path.startsWith('test/') || path.startsWith('shared/testing/');
+}
+
+function offenders(files: readonly SourceFile[], isWrong: (imported: string, file: SourceFile) => boolean): string[] {
+  return files.flatMap((file) =>
+    file.imports.filter((imported) => isWrong(imported, file)).map((imported) => `${file.path} imports ${imported}`),
+  );
+}
+
+const inFolder = (path: string, folder: string) => path.startsWith(`${folder}/`);
+
+describe('imports', () => {
+  test('shared imports nothing of ours but shared', () => {
+    const files = shipped.filter((file) => inFolder(file.path, 'shared'));
+    expect(offenders(files, (imported) => /^(services|cli|local|bench|test)\//.test(imported))).toEqual([]);
+  });
+
+  test('services and the command line import only themselves and shared', () => {
+    const files = shipped.filter((file) => inFolder(file.path, 'services') || inFolder(file.path, 'cli'));
+    const isForeign = (imported: string, file: SourceFile) => {
+      const own = file.path
+        .split('/')
+        .slice(0, file.path.startsWith('services/') ? 2 : 1)
+        .join('/');
+      return /^(services|cli|local|bench|test)\//.test(imported) && !inFolder(imported, own);
+    };
+    expect(offenders(files, isForeign)).toEqual([]);
+  });
+
+  test('only tests, benchmarks and local itself import local', () => {
+    const files = shipped.filter((file) => !/^(local|bench)\//.test(file.path));
+    expect(offenders(files, (imported) => inFolder(imported, 'local'))).toEqual([]);
+  });
+
+  test('what ships does not import what is for tests', () => {
+    const files = shipped.filter((file) => !inFolder(file.path, 'bench') && !/test-|vitest/.test(file.path));
+    expect(offenders(files, (imported) => inFolder(imported, 'shared/testing') || imported === 'vitest')).toEqual([]);
+  });
+
+  test('pure folders import no I/O', () => {
+    const isPure = (path: string) =>
+      /^shared\/(messages|routes|formats)\//.test(path) || /^shared\/steps\/[^/]+\/options\.ts$/.test(path);
+    const isIo = (imported: string) =>
+      /^node:(fs|net|http|https|child_process|dns|tls)/.test(imported) ||
+      /^shared\/(db|http|files|secrets|runtime)\/(?!object-location)/.test(imported) ||
+      /^(postgres|got|sqs-consumer|@aws-sdk\/)/.test(imported);
+    expect(
+      offenders(
+        shipped.filter((file) => isPure(file.path)),
+        isIo,
+      ),
+    ).toEqual([]);
+  });
+});
+
+describe('vendor libraries have one home each', () => {
+  const homes: readonly [string, RegExp, RegExp][] = [
+    ['queue', /^(sqs-consumer|@aws-sdk\/client-sqs|@aws-sdk\/client-sns)$/, /^(shared\/queue|bench|local)\//],
+    ['files', /^(@aws-sdk\/client-s3|@aws-sdk\/lib-storage)$/, /^(shared\/files|bench|local)\//],
+    ['db', /^(drizzle-orm.*|postgres)$/, /^(shared\/db|bench|local)\//],
+    ['http', /^got$/, /^shared\/http\//],
+  ];
+  test.each(homes)('%s', (_home, library, folders) => {
+    expect(offenders(shipped, (imported, file) => library.test(imported) && !folders.test(file.path))).toEqual([]);
+  });
+});
+
+test('the environment is read in configuration files only', () => {
+  const isAllowed = (path: string) => /config[^/]*\.ts$/.test(path) || inFolder(path, 'bench');
+  const readers = shipped.filter((file) => file.text.includes('process.env') && !isAllowed(file.path));
+  expect(readers.map((file) => file.path)).toEqual([]);
+});
+
+test('no import goes in a circle', () => {
+  const graph = new Map(
+    sources.map((file) => [file.path, file.imports.filter((imported) => imported.endsWith('.ts'))]),
+  );
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const visit = (path: string, trail: readonly string[]): void => {
+    if (trail.includes(path)) circles.push([...trail.slice(trail.indexOf(path)), path].join(' > '));
+    if (done.has(path) || trail.includes(path)) return;
+    for (const imported of graph.get(path) ?? []) visit(imported, [...trail, path]);
+    done.add(path);
+  };
+  for (const path of graph.keys()) visit(path, []);
+  expect(circles).toEqual([]);
+});
+
+test('files say what they are: no catch-all names', () => {
+  const vague = sources.filter((file) =>
+    /(^|\/)(utils?|helpers?|common|misc|manager|types|index)\.ts$/.test(file.path),
+  );
+  expect(vague.map((file) => file.path)).toEqual([]);
+});
