@@ -1,5 +1,5 @@
 /**
- * Deletes handled messages, up to 10 in a request, after 20 ms at the latest.
+ * Deletes handled messages, up to 10 in a request.
  *
  * What cannot be deleted after 3 tries is logged, counted and comes again: its handler then finds nothing to do.
  */
@@ -13,6 +13,7 @@ export interface AcknowledgementsOptions {
   readonly client: SQSClient;
   readonly queueUrl: string;
   readonly logger: Logger;
+  readonly lingerMs: number;
   /** As many waiting deletes stop further receives. */
   readonly maxPending: number;
   readonly onFailure: () => void;
@@ -24,7 +25,11 @@ export class Acknowledgements {
 
   constructor(options: AcknowledgementsOptions) {
     this.#options = options;
-    this.#deletes = new Coalescer({ lingerMs: 20, concurrency: 8, run: (leases) => this.#delete(leases) });
+    this.#deletes = new Coalescer({
+      lingerMs: options.lingerMs,
+      concurrency: 8,
+      run: (leases) => this.#delete(leases),
+    });
   }
 
   /** Resolves once fewer than `maxPending` messages wait to be deleted: otherwise a slow queue would fill the memory. */

@@ -28,7 +28,6 @@ export interface Lease {
   readonly receiptHandle: string;
   heldUntilMs: number;
   endsAtMs: number;
-  extendedAtMs: number;
   extending: Promise<unknown> | undefined;
 }
 
@@ -67,7 +66,6 @@ export class Leases {
       receiptHandle,
       heldUntilMs: nowMs + this.#options.holdMs,
       endsAtMs: nowMs + this.#options.visibilityTimeoutMs,
-      extendedAtMs: nowMs,
       extending: undefined,
     };
     this.#held.add(lease);
@@ -103,7 +101,6 @@ export class Leases {
       .then((outcome) => {
         lease.extending = undefined;
         if (outcome.ok) {
-          lease.extendedAtMs = startedAtMs;
           lease.endsAtMs = startedAtMs + durationMs;
         } else if (this.#held.has(lease) && !outcome.retryable) {
           this.drop(lease);
@@ -138,7 +135,8 @@ export class Leases {
     const nowMs = now();
     for (const lease of this.#held) {
       if (nowMs >= lease.heldUntilMs) this.#held.delete(lease);
-      else if (lease.extending === undefined && nowMs - lease.extendedAtMs >= heartbeatIntervalMs) {
+      else if (lease.extending === undefined && lease.endsAtMs - nowMs <= visibilityTimeoutMs - heartbeatIntervalMs) {
+        // One that the handler extended for longer is not due: a heartbeat would shorten it.
         void this.extend(lease, visibilityTimeoutMs);
       }
     }

@@ -37,25 +37,32 @@ export interface Sender<Message> {
   flush(): Promise<void>;
 }
 
-export interface SenderOptions<Definitions extends readonly MessageDefinition[]> {
+/** The types a queue carries, or `'raw'`: bodies are sent as they stand, e.g. from a DLQ back to its queue. */
+type SenderMessages = readonly MessageDefinition[] | 'raw';
+
+type SenderMessage<Messages extends SenderMessages> = Messages extends readonly MessageDefinition[]
+  ? MessageOf<Messages[number]>
+  : string;
+
+export interface SenderOptions<Messages extends SenderMessages> {
   readonly client: SQSClient;
   readonly queueUrl: string;
   readonly fifo: boolean;
-  readonly messages: Definitions;
+  readonly messages: Messages;
   /** Default 5. */
   readonly lingerMs?: number;
 }
 
 type WireEntry = Omit<SendMessageBatchRequestEntry, 'Id'>;
 
-export function createSender<const Definitions extends readonly MessageDefinition[]>({
+export function createSender<const Messages extends SenderMessages>({
   client,
   queueUrl,
   fifo,
   messages,
   lingerMs = 5,
-}: SenderOptions<Definitions>): Sender<MessageOf<Definitions[number]>> {
-  const definitions = new Map<string, MessageDefinition>(messages.map((definition) => [definition.name, definition]));
+}: SenderOptions<Messages>): Sender<SenderMessage<Messages>> {
+  const encode = messages === 'raw' ? sendAsIs : encoderOf(messages);
   const coalescer = new Coalescer<WireEntry, SendResult>({
     lingerMs,
     concurrency: fifo ? 1 : 4,
@@ -77,8 +84,8 @@ export function createSender<const Definitions extends readonly MessageDefinitio
     },
   });
 
-  function sendOne(entry: SendEntry<MessageOf<Definitions[number]>>): Promise<SendResult> | SendResult {
-    const wire = toWire(entry, definitions, fifo);
+  function sendOne(entry: SendEntry<SenderMessage<Messages>>): Promise<SendResult> | SendResult {
+    const wire = toWire(entry, encode, fifo);
     return 'reason' in wire ? wire : coalescer.add(wire);
   }
 
@@ -88,22 +95,34 @@ export function createSender<const Definitions extends readonly MessageDefinitio
   };
 }
 
+type Encode = (message: string | { readonly type: string }) => string | Extract<SendResult, { ok: false }>;
+
+const sendAsIs: Encode = (message) => message as string;
+
+function encoderOf(messages: readonly MessageDefinition[]): Encode {
+  const definitions = new Map(messages.map((definition) => [definition.name, definition]));
+  return (message) => {
+    const { type } = message as { readonly type: string };
+    const definition = definitions.get(type);
+    if (definition === undefined) return refused(`${type} is not a message of this queue`);
+    try {
+      return definition.encode({ ...(message as object), type });
+    } catch (error) {
+      return refused(`${type} does not fit its schema: ${String(error)}`);
+    }
+  };
+}
+
 function toWire(
-  { message, groupId, deduplicationId, delaySeconds, attributes }: SendEntry<{ readonly type: string }>,
-  definitions: ReadonlyMap<string, MessageDefinition>,
+  { message, groupId, deduplicationId, delaySeconds, attributes }: SendEntry<string | { readonly type: string }>,
+  encode: Encode,
   fifo: boolean,
 ): WireEntry | Extract<SendResult, { ok: false }> {
-  const definition = definitions.get(message.type);
-  if (definition === undefined) return refused(`${message.type} is not a message of this queue`);
   if (fifo && (groupId === undefined || deduplicationId === undefined)) {
     return refused('a FIFO queue needs groupId and deduplicationId');
   }
-  let body: string;
-  try {
-    body = definition.encode(message);
-  } catch (error) {
-    return refused(`${message.type} does not fit its schema: ${String(error)}`);
-  }
+  const body = encode(message);
+  if (typeof body !== 'string') return body;
   const wire: WireEntry = {
     MessageBody: body,
     MessageGroupId: groupId,
@@ -111,7 +130,7 @@ function toWire(
     DelaySeconds: fifo ? undefined : delaySeconds,
     MessageAttributes: attributes && toWireAttributes(attributes),
   };
-  return sizeInBytes(wire) > MAX_BATCH_BYTES ? refused(`${message.type} is over ${MAX_BATCH_BYTES} bytes`) : wire;
+  return sizeInBytes(wire) > MAX_BATCH_BYTES ? refused(`the message is over ${MAX_BATCH_BYTES} bytes`) : wire;
 }
 
 function refused(reason: string): { ok: false; retryable: boolean; reason: string } {

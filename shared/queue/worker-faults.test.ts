@@ -7,7 +7,8 @@ import { defineMessage } from '#shared/queue/define-message.ts';
 import { acknowledge, release } from '#shared/queue/disposition.ts';
 import { createQueueMetrics } from '#shared/queue/queue-metrics.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
-import { createWorker, type Worker, type WorkerOptions } from '#shared/queue/worker.ts';
+import { createWorker, type Worker } from '#shared/queue/worker.ts';
+import type { WorkerOptions } from '#shared/queue/worker-options.ts';
 import { FAUXQS_CREDENTIALS, FAUXQS_REGION } from '#shared/testing/start-fauxqs.ts';
 import {
   allDone,

@@ -6,11 +6,12 @@ import { z } from 'zod';
 import type { QueueId } from '#shared/config/resource-names.ts';
 import { type CreatedQueue, createQueues } from '#shared/queue/create-queues.ts';
 import { defineMessage } from '#shared/queue/define-message.ts';
-import { acknowledge, release } from '#shared/queue/disposition.ts';
+import { acknowledge, leave, release } from '#shared/queue/disposition.ts';
 import { readQueueDepth } from '#shared/queue/queue-depth.ts';
 import { createQueueMetrics } from '#shared/queue/queue-metrics.ts';
 import { createSender } from '#shared/queue/send-messages.ts';
-import { createWorker, type Worker, type WorkerOptions } from '#shared/queue/worker.ts';
+import { createWorker, type Worker } from '#shared/queue/worker.ts';
+import type { WorkerOptions } from '#shared/queue/worker-options.ts';
 import { type Fauxqs, startFauxqs } from '#shared/testing/start-fauxqs.ts';
 
 const counted = defineMessage({ name: 'test.counted', version: 1, schema: z.object({ n: z.number() }) });
@@ -205,6 +206,53 @@ describe('bad messages', () => {
   });
 });
 
+describe('driving again', () => {
+  it('moves a dead letter back to its queue, body and group unchanged', async () => {
+    const body = counted.encode({ type: 'test.counted', n: 5 });
+    await fauxqs.sqs.send(
+      new SendMessageCommand({
+        QueueUrl: queues.ingest.deadLetterUrl,
+        MessageBody: body,
+        MessageGroupId: 'g',
+        MessageDeduplicationId: 'once',
+      }),
+    );
+    const sender = createSender({ client: fauxqs.sqs, queueUrl: queues.ingest.url, fifo: true, messages: 'raw' });
+    const deadLetters = createWorker({
+      queue: 'ingest-dlq',
+      queueUrl: queues.ingest.deadLetterUrl,
+      client: fauxqs.sqs,
+      messages: 'raw',
+      slots: 5,
+      visibilityTimeoutMs: 30_000,
+      deadlineMs: 60_000,
+      waitTimeSeconds: 1,
+      logger,
+      metrics,
+      handle: async ({ message, groupId, deduplicationId, receiveCount }) => {
+        const [result] = await sender.send([
+          { message, groupId, deduplicationId: `${deduplicationId}/redrive/${receiveCount}` },
+        ]);
+        return result?.ok ? acknowledge : leave;
+      },
+    });
+    workers.push(deadLetters);
+    deadLetters.start();
+    const handled: unknown[] = [];
+    startWorker({
+      queue: 'ingest',
+      handle: async (received) => {
+        handled.push({ body: received.body, groupId: received.groupId });
+        return acknowledge;
+      },
+    });
+    await vi.waitFor(() => expect(handled).toEqual([{ body, groupId: 'g' }]), { timeout: 5_000 });
+    await vi.waitFor(async () =>
+      expect(await depth(queues.ingest.deadLetterUrl)).toEqual({ visible: 0, inFlight: 0, delayed: 0 }),
+    );
+  });
+});
+
 describe('slots', () => {
   it('goes on polling and handling while one message is slow', async () => {
     const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
@@ -321,6 +369,28 @@ describe('leases', () => {
     await expectEmpty('landing');
     const { values } = await metrics.leasesLost.get();
     expect(values.every(({ value }) => value === 0)).toBe(true);
+  });
+
+  it('does not shorten what a handler extended for longer', async () => {
+    const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
+    let isExtended = false;
+    startWorker({
+      visibilityTimeoutMs: 1_000,
+      heartbeatIntervalMs: 100,
+      handle: async (_received, { extendVisibility }) => {
+        await extendVisibility(600_000);
+        isExtended = true;
+        await allowed;
+        return leave;
+      },
+    });
+    await send('landing', [1]);
+    await vi.waitFor(() => expect(isExtended).toBe(true), { timeout: 3_000 });
+    const extendedAtMs = performance.now();
+    await vi.waitFor(() => expect(performance.now() - extendedAtMs).toBeGreaterThan(500), { timeout: 2_000 });
+    const [held] = fauxqs.server.inspectQueue(`t${prefixes}-landing`)?.messages.inflight ?? [];
+    expect((held?.visibilityDeadline ?? 0) - Date.now()).toBeGreaterThan(500_000);
+    allow();
   });
 
   it('aborts the signal at the deadline and lets the message reappear', async () => {
@@ -471,6 +541,25 @@ describe('tenants', () => {
     await vi.waitFor(() => expect(worker.inFlight()).toBe(4), { timeout: 5_000 });
     allow();
     await expectEmpty('landing');
+  });
+});
+
+describe('options', () => {
+  it('are refused with every fault at once', () => {
+    expect(() =>
+      createWorker({
+        queue: 'landing',
+        queueUrl: 'http://nowhere/1/q',
+        client: fauxqs.sqs,
+        messages,
+        slots: 0,
+        visibilityTimeoutMs: 500,
+        deadlineMs: 60_000,
+        waitTimeSeconds: 20,
+        logger,
+        metrics,
+      }),
+    ).toThrow(/exactly one of handle.*slots.*visibilityTimeoutMs.*waitTimeSeconds/);
   });
 });
 

@@ -11,69 +11,25 @@
  * 5. The parts: `poller.ts` receives, `waiting-line.ts` says what is next, `dispatcher.ts` runs it, `leases.ts` keeps messages hidden,
  *    `acknowledgements.ts` deletes them.
  */
-import type { Message, SQSClient } from '@aws-sdk/client-sqs';
-import type { QueueId } from '#shared/config/resource-names.ts';
-import { LongshoreError } from '#shared/errors.ts';
+import type { Message } from '@aws-sdk/client-sqs';
 import { Acknowledgements } from '#shared/queue/acknowledgements.ts';
 import { Capacity } from '#shared/queue/capacity.ts';
-import {
-  type DecodeResult,
-  decodeMessage,
-  type MessageDefinition,
-  type MessageOf,
-} from '#shared/queue/define-message.ts';
+import { type DecodeResult, decodeMessage } from '#shared/queue/define-message.ts';
 import { Dispatcher, type Handle, type HandleBatch, type Item } from '#shared/queue/dispatcher.ts';
 import { Leases } from '#shared/queue/leases.ts';
 import { Poller } from '#shared/queue/poller.ts';
-import type { QueueMetrics } from '#shared/queue/queue-metrics.ts';
 import { describeReceived } from '#shared/queue/received.ts';
 import { WaitingLine } from '#shared/queue/waiting-line.ts';
-import type { Logger } from '#shared/runtime/logger.ts';
+import {
+  checkWorkerOptions,
+  type WorkerMessage,
+  type WorkerMessages,
+  type WorkerOptions,
+} from '#shared/queue/worker-options.ts';
 
 const INVALID_VISIBLE_AGAIN_MS = 1_000;
 /** Longer without a poll is no back-off and no slow request any more. */
 const POLL_SLACK_MS = 45_000;
-
-/** The types a queue carries, or `'raw'`: bodies stay strings and none is invalid, for reading a DLQ. */
-export type WorkerMessages = readonly MessageDefinition[] | 'raw';
-
-export type WorkerMessage<Messages extends WorkerMessages> = Messages extends readonly MessageDefinition[]
-  ? MessageOf<Messages[number]>
-  : string;
-
-export interface WorkerOptions<Messages extends WorkerMessages> {
-  /** For logs and metrics. */
-  readonly queue: QueueId | `${QueueId}-dlq`;
-  readonly queueUrl: string;
-  readonly client: SQSClient;
-  readonly messages: Messages;
-  /** Messages handled side by side. */
-  readonly slots: number;
-  /** Exactly one of `handle` and `handleBatch`. */
-  readonly handle?: Handle<WorkerMessage<Messages>>;
-  /** One disposition per message, in the same order. A batch has at most one message of a FIFO group. */
-  readonly handleBatch?: HandleBatch<WorkerMessage<Messages>>;
-  /** For `handleBatch`; defaults: 100 messages, 10 ms, 2 batches side by side. */
-  readonly batch?: { readonly maxMessages?: number; readonly lingerMs?: number; readonly maxConcurrent?: number };
-  readonly visibilityTimeoutMs: number;
-  /** After this long the handler's signal is aborted, and its message is no longer kept hidden. */
-  readonly deadlineMs: number;
-  /** Default: a third of the visibility timeout. */
-  readonly heartbeatIntervalMs?: number;
-  /** The message's tenant, for `maxTenantShare`. */
-  readonly tenantOf?: (message: WorkerMessage<Messages>) => string | undefined;
-  /** Share of the slots (over 0, at most 1) that one tenant takes while there is room to look for others; see `waiting-line.ts`. */
-  readonly maxTenantShare?: number;
-  /** sqs-consumer pollers side by side; default 1. */
-  readonly pollers?: number;
-  /** Long-poll wait, 1 to 5; so long may a stop take when idle. Default 5. */
-  readonly waitTimeSeconds?: number;
-  readonly logger: Logger;
-  readonly metrics: QueueMetrics;
-  /** Monotonic milliseconds. */
-  readonly now?: () => number;
-  readonly random?: () => number;
-}
 
 export interface Worker {
   start(): void;
@@ -107,14 +63,13 @@ class QueueWorker<Messages extends WorkerMessages> implements Worker {
   #stopped: Promise<boolean> | undefined;
 
   constructor(options: WorkerOptions<Messages>) {
-    checkOptions(options);
+    checkWorkerOptions(options);
     const { queue, queueUrl, client, slots, visibilityTimeoutMs, deadlineMs, metrics, maxTenantShare } = options;
     const { now = () => performance.now(), random = Math.random, waitTimeSeconds = 5 } = options;
     const logger = options.logger.child({ queue });
     this.#options = { ...options, logger };
     this.#now = now;
     this.#isFifo = queueUrl.endsWith('.fifo');
-    this.#gate.resolve();
     this.#leases = new Leases({
       client,
       queueUrl,
@@ -129,6 +84,8 @@ class QueueWorker<Messages extends WorkerMessages> implements Worker {
       client,
       queueUrl,
       logger,
+      // Within a FIFO group the next message waits for the delete.
+      lingerMs: this.#isFifo ? 5 : 20,
       maxPending: Math.max(100, 2 * slots),
       onFailure: () => metrics.acknowledgeFailures.inc({ queue }),
     });
@@ -162,7 +119,7 @@ class QueueWorker<Messages extends WorkerMessages> implements Worker {
           visibilityTimeoutMs,
           capacity: this.#capacity,
           backpressure: () => this.#acknowledgements.belowLimit(),
-          gate: () => this.#gate.promise,
+          gate: () => this.#resumed(),
           onMessages: (messages) => this.#receive(messages),
           onError: () => metrics.pollErrors.inc({ queue }),
           logger,
@@ -173,7 +130,7 @@ class QueueWorker<Messages extends WorkerMessages> implements Worker {
   }
 
   start(): void {
-    if (this.#isStarted) return;
+    if (this.#isStarted || this.#stopped !== undefined) return;
     this.#isStarted = true;
     this.#options.metrics.watchLastPoll(this.#options.queue, () => this.#lastPollAgeMs() / 1_000);
     this.#leases.start();
@@ -194,6 +151,10 @@ class QueueWorker<Messages extends WorkerMessages> implements Worker {
   resume(): void {
     this.#isPaused = false;
     this.#gate.resolve();
+  }
+
+  async #resumed(): Promise<void> {
+    while (this.#isPaused) await this.#gate.promise;
   }
 
   isLive(): { ok: boolean; lastPollAgeMs: number } {
@@ -256,7 +217,7 @@ class QueueWorker<Messages extends WorkerMessages> implements Worker {
     const untilMs = (atMs: number) => Math.max(0, atMs - this.#now());
 
     this.#capacity.close();
-    this.#gate.resolve();
+    this.resume();
     const polled = Promise.all(this.#pollers.map((poller) => poller.stop(untilMs(endMs - reserveMs / 2))));
     this.#dispatcher.stop();
     const drained = this.#dispatcher.drained();
@@ -281,24 +242,6 @@ function toHandleBatch<Messages extends WorkerMessages>({
   if (handleBatch !== undefined) return handleBatch;
   return (received, context) =>
     Promise.all(received.map((one) => (handle as Handle<WorkerMessage<Messages>>)(one, context)));
-}
-
-function checkOptions<Messages extends WorkerMessages>(options: WorkerOptions<Messages>): void {
-  const { queue, visibilityTimeoutMs, deadlineMs, waitTimeSeconds = 5, slots, maxTenantShare = 1 } = options;
-  const { heartbeatIntervalMs = visibilityTimeoutMs / 3 } = options;
-  const faults = [
-    (options.handle === undefined) === (options.handleBatch === undefined) && 'give exactly one of handle, handleBatch',
-    slots < 1 && 'slots must be at least 1',
-    visibilityTimeoutMs < 1_000 && 'visibilityTimeoutMs must be at least 1000',
-    heartbeatIntervalMs >= visibilityTimeoutMs && 'heartbeatIntervalMs must be below visibilityTimeoutMs',
-    // SQS hides a message for 12 hours from its receive at most, whatever the heartbeats ask for.
-    deadlineMs > 11 * 3_600_000 && 'deadlineMs must be at most 11 hours',
-    (waitTimeSeconds < 1 || waitTimeSeconds > 5) && 'waitTimeSeconds must be 1 to 5',
-    (maxTenantShare <= 0 || maxTenantShare > 1) && 'maxTenantShare must be over 0 and at most 1',
-  ].filter((fault) => fault !== false);
-  if (faults.length > 0) {
-    throw new LongshoreError('CONFIG_INVALID', `The worker of queue ${queue} is set up wrongly: ${faults.join('; ')}.`);
-  }
 }
 
 async function within(done: Promise<unknown>, timeoutMs: number): Promise<boolean> {
