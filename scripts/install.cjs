@@ -33,11 +33,19 @@ if (!isInstalled) {
   // `npm ci` fails on registries that lack builds for other platforms; `--no-save` leaves the lockfile untouched.
   const npm = process.env.npm_execpath;
   const args = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
+  // NODE_ENV=production, or a person's npm settings, would leave out the embedded stack or the right Node.
+  args.push('--include=dev', '--include=optional');
   const result = npm
     ? spawnSync(process.execPath, [npm].concat(args), { cwd: root, stdio: 'inherit' })
     : spawnSync('npm', args, { cwd: root, stdio: 'inherit' });
   if (result.status !== 0) {
     console.error('npm install failed: see the lines above; check that the package registry can be reached.');
+    process.exit(1);
+  }
+  if (major < 24 && !existsSync(join(root, 'node_modules', '.bin', 'node'))) {
+    console.error(
+      'npm did not install the Node.js that Longshore brings: install Node.js 24 and run the command again.',
+    );
     process.exit(1);
   }
   writeFileSync(stampFile, stamp);

@@ -7,7 +7,7 @@ import postgres from 'postgres';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { findPostgresBinaries } from '#local/postgres/binaries.ts';
 import { type RunningPostgres, type StartPostgresOptions, startPostgres } from '#local/postgres/start-postgres.ts';
-import { chooseUnprivilegedRun, type UnprivilegedRun } from '#local/postgres/unprivileged.ts';
+import { chooseUnprivilegedRun, type WayName } from '#local/postgres/unprivileged.ts';
 
 const isRoot = process.getuid?.() === 0;
 let directory: string;
@@ -134,14 +134,14 @@ test('the server ends within 5 seconds after kill -9 of the process that started
 });
 
 describe.runIf(isRoot)('as root', () => {
-  const ways: UnprivilegedRun['name'][] = ['user-namespace', 'nobody-with-access', 'nobody'];
+  const ways: WayName[] = ['user-namespace', 'nobody-with-access', 'nobody'];
 
   /** What this machine allows, asked in a directory that anybody can reach. */
-  async function isAllowed(way: UnprivilegedRun['name']): Promise<boolean> {
+  async function isAllowed(way: WayName): Promise<boolean> {
     const reachable = await mkdtemp('/tmp/longshore-reachable-');
-    const program = findPostgresBinaries().postgres;
+    const binaries = findPostgresBinaries();
     try {
-      await chooseUnprivilegedRun({ program, directory: reachable, ways: [way] });
+      await chooseUnprivilegedRun({ binaries, directory: reachable, ways: [way] });
       return true;
     } catch {
       return false;

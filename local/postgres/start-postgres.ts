@@ -24,7 +24,7 @@ import {
 } from '#local/postgres/cluster.ts';
 
 import { postgresArguments } from '#local/postgres/settings.ts';
-import { chooseUnprivilegedRun, type UnprivilegedRun } from '#local/postgres/unprivileged.ts';
+import { chooseUnprivilegedRun, type UnprivilegedRun, type WayName } from '#local/postgres/unprivileged.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
@@ -41,7 +41,7 @@ export interface StartPostgresOptions {
   /** Stops the server when this process is gone; one of its own when absent. */
   readonly guardian?: Guardian;
   /** Ways of running under root to be tried; all when absent. */
-  readonly ways?: readonly UnprivilegedRun['name'][];
+  readonly ways?: readonly WayName[];
 }
 
 export interface RunningPostgres {
@@ -49,7 +49,7 @@ export interface RunningPostgres {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
-  readonly way: UnprivilegedRun['name'];
+  readonly way: WayName;
   /** Settles when the server has ended, for whatever reason. */
   readonly ended: Promise<void>;
   /** Sessions are cut, what is committed is kept. Idempotent, bounded. */
@@ -74,7 +74,7 @@ export async function startPostgres(options: StartPostgresOptions): Promise<Runn
   const binaries = findPostgresBinaries();
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const run = await chooseUnprivilegedRun({
-    program: binaries.postgres,
+    binaries,
     directory,
     ...(options.ways === undefined ? {} : { ways: options.ways }),
   });
