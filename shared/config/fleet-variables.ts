@@ -13,6 +13,8 @@ export const fleetVariables = {
     .default('longshore'),
   /** S3 servers without a wildcard DNS name want the bucket in the path. */
   LONGSHORE_S3_PATH_STYLE: booleanVariable.default(false),
+  /** Tells SQS each message's tenant on standard queues too (fair queues); false for servers that refuse a group there. */
+  LONGSHORE_FAIR_QUEUES: booleanVariable.default(true),
   /** Health and metrics. */
   LONGSHORE_HTTP_HOST: z.string().default('0.0.0.0'),
   LONGSHORE_HTTP_PORT: integerVariable({ min: 0, max: 65_535 }).default(9464),

@@ -1,0 +1,87 @@
+/**
+ * What EventBridge puts into `landing`, as far as it is read: Amazon S3's "Object Created" ("EventBridge event message structure")
+ * and AWS Transfer Family's SFTP events ("SFTP, FTPS, and FTP server events").
+ *
+ * Any other event of EventBridge's form is one too: a rule may send more than is asked for, and that is no reason for a dead letter.
+ */
+import { z } from 'zod';
+import { defineExternalMessage, type MessageOf } from '#shared/queue/define-message.ts';
+
+const envelope = { id: z.string().max(200).optional(), time: z.iso.datetime({ offset: true }) };
+const etag = z.string().min(1).max(200);
+const key = z.string().min(1).max(1_024);
+const sizeBytes = z.number().int().nonnegative();
+
+export const objectCreated = defineExternalMessage({
+  name: 'Object Created',
+  accepts: (body) => body.source === 'aws.s3' && body['detail-type'] === 'Object Created',
+  schema: z.object({
+    ...envelope,
+    detail: z.object({
+      bucket: z.object({ name: z.string().min(1) }),
+      object: z.object({
+        key,
+        size: sizeBytes.default(0),
+        etag,
+        'version-id': z.string().min(1).max(1_024).optional(),
+      }),
+    }),
+  }),
+});
+
+const transferred = {
+  'start-timestamp': z.iso.datetime({ offset: true }).optional(),
+  'end-timestamp': z.iso.datetime({ offset: true }).optional(),
+  username: z.string().max(200).optional(),
+};
+
+/** `/bucket/key`. */
+const filePath = z.string().regex(/^\/[^/]+\/.+$/s, 'must be /bucket/key');
+
+export const uploadCompleted = defineExternalMessage({
+  name: 'SFTP Server File Upload Completed',
+  accepts: (body) => body.source === 'aws.transfer' && body['detail-type'] === 'SFTP Server File Upload Completed',
+  schema: z.object({
+    ...envelope,
+    detail: z.object({
+      ...transferred,
+      bytes: sizeBytes.optional(),
+      etag: etag.optional(),
+      'file-path': filePath,
+    }),
+  }),
+});
+
+export const uploadFailed = defineExternalMessage({
+  name: 'SFTP Server File Upload Failed',
+  accepts: (body) => body.source === 'aws.transfer' && body['detail-type'] === 'SFTP Server File Upload Failed',
+  schema: z.object({
+    ...envelope,
+    detail: z.object({
+      ...transferred,
+      bytes: sizeBytes.optional(),
+      etag: etag.optional(),
+      'failure-message': z.string().max(2_000).optional(),
+      'file-path': filePath,
+    }),
+  }),
+});
+
+export const renameCompleted = defineExternalMessage({
+  name: 'SFTP Server File Rename Completed',
+  accepts: (body) => body.source === 'aws.transfer' && body['detail-type'] === 'SFTP Server File Rename Completed',
+  schema: z.object({
+    ...envelope,
+    detail: z.object({ ...transferred, 'renamed-file-path': filePath }),
+  }),
+});
+
+/** Last in the list: what the others do not take. */
+export const otherEvent = defineExternalMessage({
+  name: 'other',
+  accepts: (body) => typeof body.source === 'string' && typeof body['detail-type'] === 'string',
+  schema: z.object({ source: z.string(), 'detail-type': z.string() }),
+});
+
+export const LANDING_EVENTS = [objectCreated, uploadCompleted, uploadFailed, renameCompleted, otherEvent] as const;
+export type LandingEvent = MessageOf<(typeof LANDING_EVENTS)[number]>;
