@@ -243,9 +243,36 @@ export const ERROR_CODES = {
     meaning: 'A compressed file cannot be expanded: it is damaged, cut off, or of another format.',
     remedy: 'Have the file sent again.',
   },
+  // Causes: the engine that runs jobs
+  ATTEMPTS_SPENT: {
+    meaning: 'The worker died or lost the job in the last attempt that a step had, before that came to an outcome.',
+    remedy: 'Look for what killed the worker (memory, a crash loop in its log), then retry the job.',
+  },
+  STEP_DEADLINE_EXCEEDED: {
+    meaning: 'A step or an archive copy took longer than its deadline and was told to stop.',
+    remedy: 'Nothing at first, it is tried again; when it lasts, look at the store or partner that it waited for.',
+  },
+  OUTCOME_REFUSED: {
+    meaning: 'What a step came to cannot be stored, e.g. because its output is no JSON or too large.',
+    remedy: 'Report it with the job id; it is a fault of that step kind.',
+  },
+  LEASE_LOST: {
+    meaning: 'A worker could not renew its hold on a job or file in time, or another one took over.',
+    remedy:
+      'Nothing, the work goes on elsewhere; when it is frequent, look at the database and the load of the workers.',
+  },
+  ROUTE_VERSION_UNKNOWN: {
+    meaning: 'The route version that a job was made for is not in the database.',
+    remedy: 'Apply the route again and send the file again; find out who removed the version.',
+  },
+  ROUTE_STEP_MISMATCH: {
+    meaning: 'A job stands at a step that its route version does not have at that place.',
+    remedy: 'Report it with the job id; the row was changed by hand, or by a faulty version.',
+  },
   // Control API
   REQUEST_INVALID: {
-    meaning: 'A request to the API is malformed: a wrong type, an unknown field, a broken encoding, a header too large.',
+    meaning:
+      'A request to the API is malformed: a wrong type, an unknown field, a broken encoding, a header too large.',
     remedy: 'Correct every fault listed in `details`; `/docs` shows what each request takes.',
   },
   UNAUTHENTICATED: {

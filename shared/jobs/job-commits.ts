@@ -1,0 +1,188 @@
+/**
+ * Claims and outcomes of the jobs that run side by side, each kind gathered into few statements.
+ *
+ * 1. Two messages about one job in one group: the first gets the claim, the other nothing.
+ * 2. `askedAtMs` is the monotonic time before the statement was sent: a lease that it gave ends no earlier than that plus its length.
+ * 3. An outcome absent from the answer is stale. After a lost reply that may be our own that was committed: it is treated as
+ *    stale too, the lease runs out, and the row says what is next.
+ * 4. Wake-ups are sent after the commit, beside the next group, and never fail an outcome.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Sql } from '#shared/db/connect-database.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import { type ArchiveOutcome, claimArchives, storeArchives } from './archive-files.ts';
+import { type ClaimedJob, claimJobs } from './claim-jobs.ts';
+import { GroupCommit } from './group-commit.ts';
+import type { JobMetrics } from './job-metrics.ts';
+import { repeatOnLostDatabase } from './repeat-on-lost-database.ts';
+import type { WorkQueue } from './route-files.ts';
+import { sendWakeUps, type WakeUpOptions } from './send-wake-ups.ts';
+import {
+  type ClosedFile,
+  type MovedJob,
+  type StoredOutcome,
+  type StoreResult,
+  storeOutcomes,
+} from './store-outcomes.ts';
+
+export interface JobCommitsOptions {
+  readonly sql: Sql;
+  readonly queue: WorkQueue;
+  readonly kinds: readonly string[];
+  readonly worker: string;
+  readonly service: string;
+  readonly leaseMs: number;
+  readonly senders: WakeUpOptions['senders'];
+  readonly metrics: JobMetrics;
+  readonly logger: Logger;
+  readonly now: () => number;
+  readonly random: () => number;
+}
+
+export type Claim<Row> = { readonly row: Row; readonly askedAtMs: number } | undefined;
+
+export type OutcomeStored =
+  | {
+      readonly type: 'stored';
+      readonly job: MovedJob;
+      /** The file, when this outcome ended its last job. */
+      readonly closed: ClosedFile | undefined;
+      readonly askedAtMs: number;
+    }
+  | { readonly type: 'stale' }
+  | { readonly type: 'refused'; readonly error: unknown };
+
+/** How long claims are repeated over a database that is away; a message that waited longer is better given back. */
+const CLAIM_FOR_MS = 10_000;
+
+export class JobCommits {
+  readonly #options: JobCommitsOptions;
+  readonly #jobClaims: GroupCommit<string, Claim<ClaimedJob>>;
+  readonly #fileClaims: GroupCommit<string, Claim<ClosedFile>>;
+  readonly #outcomes: GroupCommit<StoredOutcome, OutcomeStored>;
+  readonly #archives: GroupCommit<ArchiveOutcome, undefined>;
+  readonly #sending = new Set<Promise<void>>();
+
+  constructor(options: JobCommitsOptions) {
+    this.#options = options;
+    const grouped = <Item, Result>(name: string, run: (items: readonly Item[]) => Promise<readonly Result[]>) =>
+      new GroupCommit<Item, Result>({
+        name,
+        run,
+        onCommit: (items) => options.metrics.groupSize.observe({ statement: name }, items),
+      });
+    this.#jobClaims = grouped('claim-jobs', (ids) => this.#claimJobs(ids));
+    this.#fileClaims = grouped('claim-archives', (ids) => this.#claimArchives(ids));
+    this.#outcomes = grouped('store-outcomes', (outcomes) => this.#storeOutcomes(outcomes));
+    this.#archives = grouped('store-archives', (outcomes) => this.#storeArchives(outcomes));
+  }
+
+  /** Undefined: a live lease, a terminal job, not due, not its turn, or a kind unknown here. */
+  claimJob(jobId: string): Promise<Claim<ClaimedJob>> {
+    return this.#jobClaims.add(jobId);
+  }
+
+  claimArchive(fileId: string): Promise<Claim<ClosedFile>> {
+    return this.#fileClaims.add(fileId);
+  }
+
+  storeOutcome(outcome: StoredOutcome): Promise<OutcomeStored> {
+    return this.#outcomes.add(outcome);
+  }
+
+  /** A stale outcome changes nothing. */
+  async storeArchive(outcome: ArchiveOutcome): Promise<void> {
+    await this.#archives.add(outcome);
+  }
+
+  /** Resolves when everything added so far is written or refused, and its wake-ups are sent. */
+  async flush(): Promise<void> {
+    await Promise.all(
+      [this.#jobClaims, this.#fileClaims, this.#outcomes, this.#archives].map((group) => group.flush()),
+    );
+    await Promise.all(this.#sending);
+  }
+
+  async #claimJobs(ids: readonly string[]): Promise<Claim<ClaimedJob>[]> {
+    const { sql, queue, kinds, worker, service, leaseMs } = this.#options;
+    const token = randomUUID();
+    return givenOnce(
+      ids,
+      await this.#ask(CLAIM_FOR_MS, () =>
+        claimJobs(sql, { jobIds: [...new Set(ids)], token, worker, service, queue, kinds, leaseMs }),
+      ),
+    );
+  }
+
+  async #claimArchives(ids: readonly string[]): Promise<Claim<ClosedFile>[]> {
+    const { sql, service, leaseMs } = this.#options;
+    const token = randomUUID();
+    return givenOnce(
+      ids,
+      await this.#ask(CLAIM_FOR_MS, () => claimArchives(sql, { fileIds: [...new Set(ids)], token, service, leaseMs })),
+    );
+  }
+
+  async #storeOutcomes(outcomes: readonly StoredOutcome[]): Promise<OutcomeStored[]> {
+    const { sql, queue, worker, service, leaseMs } = this.#options;
+    const { answer, askedAtMs } = await this.#ask(leaseMs, () =>
+      storeOutcomes(sql, outcomes, { worker, service, leaseMs, token: randomUUID(), archivesLarge: queue === 'work' }),
+    );
+    this.#sendWakeUps(answer);
+    const moved = new Map(answer.jobs.map((job) => [job.id, job]));
+    const closed = new Map(answer.files.map((file) => [file.id, file]));
+    const refused = new Map(answer.refused.map(({ row, error }) => [row.jobId, error]));
+    return outcomes.map(({ jobId }) => {
+      const job = moved.get(jobId);
+      if (job === undefined)
+        return refused.has(jobId) ? { type: 'refused', error: refused.get(jobId) } : { type: 'stale' };
+      const file = closed.get(job.fileId);
+      // Two jobs of one file can end in one statement: one of them archives it.
+      closed.delete(job.fileId);
+      return { type: 'stored', job, closed: file, askedAtMs };
+    });
+  }
+
+  async #storeArchives(outcomes: readonly ArchiveOutcome[]): Promise<undefined[]> {
+    const { sql, service, leaseMs } = this.#options;
+    await this.#ask(leaseMs, () => storeArchives(sql, outcomes, service));
+    return outcomes.map(() => undefined);
+  }
+
+  async #ask<Answer>(forMs: number, statement: () => Promise<Answer>): Promise<{ answer: Answer; askedAtMs: number }> {
+    const { now, random, leaseMs } = this.#options;
+    let askedAtMs = now();
+    const answer = await repeatOnLostDatabase(
+      () => {
+        askedAtMs = now();
+        return statement();
+      },
+      { deadlineMs: leaseMs, forMs, now, random },
+    );
+    return { answer, askedAtMs };
+  }
+
+  #sendWakeUps({ jobs, files, successors }: StoreResult): void {
+    const { senders, metrics, logger } = this.#options;
+    const handedOver = jobs.map((job) => job.wake).filter((wake) => wake !== null);
+    const woken = files.filter((file) => file.archive === 'woken');
+    if (handedOver.length + successors.length + woken.length === 0) return;
+    const sending = sendWakeUps(
+      { jobs: [...handedOver, ...successors], files: woken },
+      { senders, logger, onUnsent: (queue, count) => metrics.wakeUpsUnsent.inc({ queue }, count) },
+    ).finally(() => this.#sending.delete(sending));
+    this.#sending.add(sending);
+  }
+}
+
+function givenOnce<Row extends { readonly id: string }>(
+  ids: readonly string[],
+  { answer, askedAtMs }: { readonly answer: readonly Row[]; readonly askedAtMs: number },
+): Claim<Row>[] {
+  const rows = new Map(answer.map((row) => [row.id, row]));
+  return ids.map((id) => {
+    const row = rows.get(id);
+    rows.delete(id);
+    return row && { row, askedAtMs };
+  });
+}

@@ -1,0 +1,174 @@
+/**
+ * The engine of a worker: wake-ups in, outcomes stored. What it does with one wake-up is `handle`; the queue's worker brings them.
+ *
+ * 1. A message is acknowledged once the job left this worker's hands with its outcome stored, or when there is nothing to do: a
+ *    live lease, a terminal job, one that is not due. Waiting and retrying hold no message.
+ * 2. A lost lease leaves the message as it is: whoever gets it next finds the row as it is then.
+ * 3. Whoever ends the last job of a file archives it before the message is acknowledged.
+ * 4. The parts: `job-commits.ts` talks to the database, `lease-keeper.ts` says how long work may go on, `walk-job.ts` runs the
+ *    steps, `next-move.ts` decides where a job goes, `archive-held-file.ts` moves the object out of landing.
+ */
+import type { BucketId } from '#shared/config/resource-names.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
+import type { ObjectStore } from '#shared/files/object-store.ts';
+import { acknowledge, type Disposition, leave } from '#shared/queue/disposition.ts';
+import type { Sender } from '#shared/queue/send-messages.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import type { StepKind } from '#shared/steps/step-context.ts';
+import { type ArchiveFile, archiveHeldFile } from './archive-held-file.ts';
+import type { ClaimedJob } from './claim-jobs.ts';
+import { JobCommits } from './job-commits.ts';
+import type { JobMetrics } from './job-metrics.ts';
+import { LeaseKeeper } from './lease-keeper.ts';
+import { loadRouteDefinitions } from './load-routing-input.ts';
+import { renewLeases } from './renew-leases.ts';
+import { repeatOnLostDatabase } from './repeat-on-lost-database.ts';
+import { RouteCache } from './route-cache.ts';
+import type { WorkQueue } from './route-files.ts';
+import type { WorkWakeUp } from './wake-up-groups.ts';
+import { type WalkEnd, walkJob } from './walk-job.ts';
+
+export interface JobRunnerOptions {
+  readonly sql: Sql;
+  /** The step kinds that this version knows. */
+  readonly kinds: readonly StepKind<unknown>[];
+  /** `partner-steps` makes a worker of short steps, `work` one of long steps, which archives large files too. */
+  readonly queue: WorkQueue;
+  /** Which process, e.g. `partner-worker/4711`. */
+  readonly worker: string;
+  readonly service: string;
+  readonly leaseMs: number;
+  /** For one try of a step, and for an archive copy. */
+  readonly stepDeadlineMs: number;
+  readonly store: ObjectStore;
+  readonly bucketNames: Readonly<Record<BucketId, string>>;
+  readonly archive: ArchiveFile;
+  readonly senders: Readonly<Record<WorkQueue, Sender<WorkWakeUp>>>;
+  readonly metrics: JobMetrics;
+  readonly logger: Logger;
+  /** Monotonic milliseconds. */
+  readonly now?: () => number;
+  readonly random?: () => number;
+}
+
+export interface JobRunner {
+  start(): void;
+  /** `stop` is aborted when the worker stops and waits no longer. Throws when the database is away for longer than a while. */
+  handle(wakeUp: WorkWakeUp, stop: AbortSignal): Promise<Disposition>;
+  /** After the last `handle` has ended; bounded by the statements' deadlines. */
+  stop(): Promise<void>;
+}
+
+export function createJobRunner(options: JobRunnerOptions): JobRunner {
+  const { sql, queue, worker, service, leaseMs, stepDeadlineMs, metrics, logger } = options;
+  const { now = () => performance.now(), random = Math.random } = options;
+  const registry = new Map(options.kinds.map((kind) => [kind.kind, kind]));
+  const commits = new JobCommits({
+    sql,
+    queue,
+    kinds: [...registry.keys()],
+    worker,
+    service,
+    leaseMs,
+    senders: options.senders,
+    metrics,
+    logger,
+    now,
+    random,
+  });
+  const keeper = new LeaseKeeper({
+    leaseMs,
+    renew: (held) =>
+      repeatOnLostDatabase(() => renewLeases(sql, { ...held, leaseMs }), { deadlineMs: leaseMs / 4, forMs: 0, now }),
+    onLost: (kind) => metrics.leasesLost.inc({ kind }),
+    logger,
+    now,
+  });
+  const routes = new RouteCache({
+    load: (id) =>
+      repeatOnLostDatabase(async () => (await loadRouteDefinitions(sql, [id])).get(id)?.definition, {
+        deadlineMs: leaseMs / 3,
+        forMs: leaseMs / 3,
+        now,
+      }),
+  });
+  const archiving = { archive: options.archive, keeper, commits, deadlineMs: stepDeadlineMs, metrics, logger, now };
+  const walking = {
+    registry,
+    routes,
+    commits,
+    workerClass: queue === 'work' ? ('long' as const) : ('short' as const),
+    stepDeadlineMs,
+    store: options.store,
+    bucketNames: options.bucketNames,
+    metrics,
+    now,
+    random,
+  };
+
+  async function handleJob(jobId: string, stop: AbortSignal): Promise<Disposition> {
+    const startedMs = now();
+    const claim = await commits.claimJob(jobId);
+    if (claim === undefined) {
+      logger.debug({ jobId }, 'nothing to do for job');
+      return acknowledge;
+    }
+    const job = claim.row;
+    const facts = { tenant: job.tenantId, fileId: job.fileId, jobId: job.id };
+    const lease = keeper.hold('job', job, claim.askedAtMs);
+    let end: WalkEnd;
+    try {
+      end = await walkJob(walking, { job, lease, stop, logger: logger.child(facts) });
+    } finally {
+      lease.release();
+    }
+    countJob(metrics, job, end);
+    const archive = await archiveClosed(end, stop);
+    logger.info({ ...facts, ...summary(end), archive, durationMs: Math.round(now() - startedMs) }, 'job handled');
+    return end.type === 'lost' ? leave : acknowledge;
+  }
+
+  async function archiveClosed(end: WalkEnd, stop: AbortSignal) {
+    if (end.type === 'lost' || end.closed?.file.archive !== 'held') return undefined;
+    return await archiveHeldFile(archiving, { ...end.closed, stop });
+  }
+
+  async function handleArchive(fileId: string, stop: AbortSignal): Promise<Disposition> {
+    const startedMs = now();
+    const claim = await commits.claimArchive(fileId);
+    if (claim === undefined) {
+      logger.debug({ fileId }, 'nothing to archive');
+      return acknowledge;
+    }
+    const archive = await archiveHeldFile(archiving, { file: claim.row, askedAtMs: claim.askedAtMs, stop });
+    const facts = { tenant: claim.row.tenantId, fileId, attempt: claim.row.epoch };
+    logger.info({ ...facts, archive, durationMs: Math.round(now() - startedMs) }, 'archive handled');
+    return archive === 'lost' ? leave : acknowledge;
+  }
+
+  return {
+    start: () => keeper.start(),
+    handle: (wakeUp, stop) =>
+      wakeUp.type === 'job.due' ? handleJob(wakeUp.jobId, stop) : handleArchive(wakeUp.fileId, stop),
+    async stop() {
+      await commits.flush();
+      keeper.stop();
+    },
+  };
+}
+
+function summary(end: WalkEnd): Record<string, unknown> {
+  const { stepSeq, stepKind, attempt, tries } = end.position;
+  const reached = { step: stepKind, stepSeq, attempt, tries };
+  if (end.type === 'lost') return { ...reached, state: 'lost' };
+  return { ...reached, state: end.move, route: end.routeName, cause: end.cause };
+}
+
+function countJob(metrics: JobMetrics, { tenantId, file }: ClaimedJob, end: WalkEnd): void {
+  const outcome = end.type === 'lost' ? 'lost' : end.move;
+  metrics.jobs.inc({ outcome });
+  if (end.type === 'lost' || (end.move !== 'succeeded' && end.move !== 'failed')) return;
+  const labels = { tenant: tenantId, route: end.routeName ?? 'unknown', outcome };
+  metrics.files.inc(labels);
+  metrics.fileBytes.inc(labels, file.sizeBytes);
+}

@@ -1,0 +1,97 @@
+/**
+ * Tries the step at which a job stands, or says why it cannot be tried.
+ *
+ * 1. A step without an attempt left is not run: earlier tries of it ended without an outcome.
+ * 2. A route version that cannot be used fails the job with a clear code: no other try would find another version.
+ */
+import type { BucketId } from '#shared/config/resource-names.ts';
+import type { ObjectStore } from '#shared/files/object-store.ts';
+import type { CompiledRoute, CompiledStep } from '#shared/routes/compile-route.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import type { StepContext, StepKind } from '#shared/steps/step-context.ts';
+import type { StepOutcome } from '#shared/steps/step-outcome.ts';
+import type { ClaimedJob } from './claim-jobs.ts';
+import type { JobMetrics } from './job-metrics.ts';
+import { idempotencyKey, type JobPosition } from './job-position.ts';
+import type { FoundRoute } from './route-cache.ts';
+import { runStep } from './run-step.ts';
+import { stepErrorCode } from './step-error-code.ts';
+
+export interface TryParts {
+  readonly registry: ReadonlyMap<string, StepKind<unknown>>;
+  readonly stepDeadlineMs: number;
+  readonly store: ObjectStore;
+  readonly bucketNames: Readonly<Record<BucketId, string>>;
+  readonly metrics: JobMetrics;
+  readonly now: () => number;
+}
+
+export interface TryRequest {
+  readonly job: ClaimedJob;
+  readonly found: FoundRoute;
+  readonly position: JobPosition;
+  readonly lease: AbortSignal;
+  readonly stop: AbortSignal;
+  readonly logger: Logger;
+}
+
+export interface TriedStep {
+  readonly outcome: StepOutcome;
+  readonly startedAt: Date;
+  readonly durationMs: number;
+}
+
+export async function tryStep(parts: TryParts, request: TryRequest): Promise<TriedStep | 'lease-lost'> {
+  const startedAt = new Date();
+  const startedMs = parts.now();
+  const outcome = await outcomeOf(parts, request);
+  const durationMs = parts.now() - startedMs;
+  const labels = { kind: request.position.stepKind, outcome: outcome === 'lease-lost' ? outcome : outcome.type };
+  parts.metrics.stepSeconds.observe(labels, durationMs / 1_000);
+  return outcome === 'lease-lost' ? outcome : { outcome, startedAt, durationMs: Math.round(durationMs) };
+}
+
+async function outcomeOf(parts: TryParts, request: TryRequest): Promise<StepOutcome | 'lease-lost'> {
+  const { job, found, position, lease, stop } = request;
+  const { stepSeq, stepKind, attempt } = position;
+  if (!found.ok) return { type: 'failed', code: 'ROUTE_INVALID', cause: found.cause, message: found.message };
+  const kind = parts.registry.get(stepKind);
+  const step = found.route.steps[stepSeq];
+  if (kind === undefined || step?.kind !== stepKind) {
+    const message = `Step ${stepSeq + 1} of the job is "${stepKind}", which its route version does not have there.`;
+    return { type: 'failed', code: 'ROUTE_INVALID', cause: 'ROUTE_STEP_MISMATCH', message };
+  }
+  if (attempt > job.maxAttempts) {
+    return {
+      type: 'failed',
+      code: stepErrorCode(stepKind),
+      cause: 'ATTEMPTS_SPENT',
+      message: `No attempt of ${job.maxAttempts} is left: the worker died, or lost the job, before the last one came to an outcome.`,
+    };
+  }
+  const context = contextOf(parts, request, found.route, step);
+  return await runStep({ kind, context, lease, stop, deadlineMs: parts.stepDeadlineMs });
+}
+
+function contextOf(
+  { store, bucketNames }: TryParts,
+  { job, position, logger }: TryRequest,
+  route: CompiledRoute,
+  step: CompiledStep,
+): Omit<StepContext<unknown>, 'signal'> {
+  const { id, tenantId, fileId, generation, isLarge } = job;
+  const { key, name, sizeBytes, receivedAt } = job.file;
+  const { stepSeq, stepKind, attempt, tries, object, outputs } = position;
+  return {
+    options: step.options,
+    file: { id: fileId, tenantId, key, name, sizeBytes, receivedAt },
+    job: { id, generation, routeName: route.name, isLarge },
+    step: { seq: stepSeq, kind: stepKind, attempt, isFirstTry: tries === 1 && generation === 1 },
+    object,
+    outputs,
+    idempotencyKey: idempotencyKey(tenantId, id, stepSeq),
+    store,
+    bucketNames,
+    logger: logger.child({ step: stepKind, attempt }),
+  };
+}

@@ -1,0 +1,33 @@
+/**
+ * Wake-ups as queue entries: everyone who sends one makes its group and its deduplication id here.
+ *
+ * 1. In `work.fifo` each job and each file is a group of its own: they run side by side, one never twice at once.
+ * 2. The deduplication id is row and wake number: with the row alone FIFO would swallow the second wake-up within 5 minutes.
+ */
+import { isFifo } from '#shared/config/resource-names.ts';
+import type { fileArchiveDue, jobDue } from '#shared/messages/wake-ups.ts';
+import type { MessageOf } from '#shared/queue/define-message.ts';
+import { messageGroupId } from '#shared/queue/message-group.ts';
+import type { SendEntry } from '#shared/queue/send-messages.ts';
+import type { WorkQueue } from './route-files.ts';
+
+export type WorkWakeUp = MessageOf<typeof jobDue> | MessageOf<typeof fileArchiveDue>;
+
+interface Woken {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly wake: number;
+}
+
+export function jobDueEntry({ id, tenantId, wake }: Woken, queue: WorkQueue): SendEntry<WorkWakeUp> {
+  return { message: { type: 'job.due', jobId: id, tenantId, wake }, ...fifoIds(queue, id, wake) };
+}
+
+export function fileArchiveDueEntry({ id, tenantId, wake }: Woken, queue: WorkQueue): SendEntry<WorkWakeUp> {
+  return { message: { type: 'file.archive-due', fileId: id, tenantId, wake }, ...fifoIds(queue, id, wake) };
+}
+
+/** A standard queue gets no group id: servers other than Amazon's refuse it there. */
+function fifoIds(queue: WorkQueue, id: string, wake: number) {
+  return isFifo(queue) ? { groupId: messageGroupId(id), deduplicationId: `${id}:${wake}` } : {};
+}
