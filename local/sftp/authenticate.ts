@@ -41,7 +41,7 @@ export async function authenticate(context: AuthContext, findUser: FindUser): Pr
     return { kind: 'refused', reason: 'look-up' };
   }
   const key = matchingKey(context, user === undefined ? NOBODYS_KEY : parseKeys(user.publicKeys));
-  if (user === undefined || key === undefined) return { kind: 'refused', reason: 'key' };
+  if (user === undefined || key === undefined || isSha1(context)) return { kind: 'refused', reason: 'key' };
   if (context.signature === undefined) return { kind: 'key-known' };
   return isSignedBy(key, context) ? { kind: 'accepted', user } : { kind: 'refused', reason: 'signature' };
 }
@@ -61,9 +61,12 @@ function matchingKey(context: PublicKeyAuthContext, keys: readonly ParsedKey[]):
 
 function isSignedBy(key: ParsedKey, context: PublicKeyAuthContext): boolean {
   if (context.blob === undefined || context.signature === undefined) return false;
-  const isSha1 = key.type === 'ssh-rsa' && context.hashAlgo !== 'sha256' && context.hashAlgo !== 'sha512';
-  if (isSha1) return false;
   return key.verify(context.blob, context.signature, context.hashAlgo) === true;
+}
+
+/** `ssh-rsa` as the name of a signature, not of a key, means SHA-1; ssh2 tells the others by their hash. */
+function isSha1({ key, hashAlgo }: PublicKeyAuthContext): boolean {
+  return key.algo === 'ssh-rsa' && hashAlgo !== 'sha256' && hashAlgo !== 'sha512';
 }
 
 function parseKeys(lines: readonly string[]): ParsedKey[] {

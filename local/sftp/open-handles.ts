@@ -28,9 +28,8 @@ export type UploadHandle = Extract<OpenHandle, { kind: 'upload' }>;
 
 export interface OpenHandles {
   readonly isEmpty: boolean;
-  /** @throws SftpFault when too many are open; asked before anything is begun. */
-  assertRoom(): void;
-  add(handle: OpenHandle): Buffer;
+  /** Resolves to the new handle's id. @throws SftpFault when too many are open, those on their way counted. */
+  open(work: () => Promise<OpenHandle>): Promise<Buffer>;
   get(id: Buffer): OpenHandle;
   getOf<Kind extends OpenHandle['kind']>(id: Buffer, kind: Kind): Extract<OpenHandle, { kind: Kind }>;
   /** After this the handle is its caller's to end. */
@@ -41,6 +40,7 @@ export interface OpenHandles {
 export function createOpenHandles(maxHandles: number): OpenHandles {
   const handles = new Map<number, OpenHandle>();
   let lastId = 0;
+  let opening = 0;
 
   function get(id: Buffer): OpenHandle {
     const handle = id.length === 4 ? handles.get(id.readUInt32BE()) : undefined;
@@ -52,16 +52,21 @@ export function createOpenHandles(maxHandles: number): OpenHandles {
     get isEmpty() {
       return handles.size === 0;
     },
-    assertRoom() {
-      if (handles.size < maxHandles) return;
-      throw new SftpFault(SFTP_STATUS.failure, 'DENIED', `at most ${maxHandles} files can be open at once`);
-    },
-    add(handle) {
-      lastId = (lastId + 1) >>> 0;
-      handles.set(lastId, handle);
-      const id = Buffer.alloc(4);
-      id.writeUInt32BE(lastId);
-      return id;
+    async open(work) {
+      if (handles.size + opening >= maxHandles) {
+        throw new SftpFault(SFTP_STATUS.failure, 'DENIED', `at most ${maxHandles} files can be open at once`);
+      }
+      opening += 1;
+      try {
+        const handle = await work();
+        lastId = (lastId + 1) >>> 0;
+        handles.set(lastId, handle);
+        const id = Buffer.alloc(4);
+        id.writeUInt32BE(lastId);
+        return id;
+      } finally {
+        opening -= 1;
+      }
     },
     get,
     getOf<Kind extends OpenHandle['kind']>(id: Buffer, kind: Kind) {

@@ -40,8 +40,7 @@ export function createOperations(context: SessionContext, handles: OpenHandles) 
 
   return {
     async open(path: string, flags: number): Promise<Reply> {
-      handles.assertRoom();
-      return { kind: 'handle', id: handles.add(await openFile(context, path, flags)) };
+      return { kind: 'handle', id: await handles.open(() => openFile(context, path, flags)) };
     },
     async read(id: Buffer, offset: number, length: number): Promise<Reply> {
       const bytes = await handles.getOf(id, 'download').download.read(offset, length);
@@ -65,9 +64,11 @@ export function createOperations(context: SessionContext, handles: OpenHandles) 
       return OK;
     },
     async openDirectory(path: string): Promise<Reply> {
-      handles.assertRoom();
-      const listing = await tree.list(path);
-      return { kind: 'handle', id: handles.add({ kind: 'directory', location: root.locate(path), listing }) };
+      const id = await handles.open(async () => {
+        const listing = await tree.list(path);
+        return { kind: 'directory', location: root.locate(path), listing };
+      });
+      return { kind: 'handle', id };
     },
     async readDirectory(id: Buffer): Promise<Reply> {
       const entries = await handles.getOf(id, 'directory').listing.next();
