@@ -1,0 +1,128 @@
+/**
+ * The HTTP server of the control API: limits, guard, error form, pages and routes.
+ *
+ * 1. Whatever is sent, the answer is JSON of ours: also to what never becomes a request (`refuse-malformed.ts`).
+ * 2. Every stage has a bound: headers and body must arrive, and an answer must leave, in time; bodies have at most 1 MiB.
+ */
+import { randomUUID } from 'node:crypto';
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import Fastify, { type FastifyReply } from 'fastify';
+import {
+  jsonSchemaTransform,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod';
+import type { Registry } from 'prom-client';
+import { LongshoreError } from '#shared/errors.ts';
+import type { ApiParts, ApiServer } from './api-server.ts';
+import type { Authenticate } from './authenticate.ts';
+import { toErrorReply } from './error-reply.ts';
+import { handleFiles } from './handle-files.ts';
+import { handleJobs } from './handle-jobs.ts';
+import { handleKeys } from './handle-keys.ts';
+import { handleDeadLetters, handleQueues } from './handle-operations.ts';
+import { handleRoutes } from './handle-routes.ts';
+import { handleStatus } from './handle-status.ts';
+import { observeRequests } from './observe-requests.ts';
+import { refuseMalformed } from './refuse-malformed.ts';
+import { guardRequests } from './request-guard.ts';
+
+export interface AppOptions extends ApiParts {
+  readonly authenticate: Authenticate;
+  readonly registry: Registry;
+  readonly ratePerSecond: number;
+  readonly strangerRatePerMinute: number;
+  readonly trustedProxies: readonly string[];
+}
+
+const BODY_LIMIT_BYTES = 1_048_576;
+/** For headers and body to arrive; slow senders hold a socket no longer. */
+const ARRIVAL_MS = 15_000;
+/** Longer than any redrive call; shorter than `statement_timeout`, so that it is we who answer. */
+const ANSWER_MS = 20_000;
+/** Longer than what load balancers keep idle connections for, so that it is they who close. */
+const KEEP_ALIVE_MS = 75_000;
+const LONGEST_PARAMETER = 128;
+
+export async function buildApp(options: AppOptions): Promise<ApiServer> {
+  const app: ApiServer = Fastify({
+    logger: false,
+    genReqId: () => randomUUID(),
+    bodyLimit: BODY_LIMIT_BYTES,
+    requestTimeout: ARRIVAL_MS,
+    handlerTimeout: ANSWER_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    http: { headersTimeout: ARRIVAL_MS },
+    forceCloseConnections: 'idle',
+    trustProxy: options.trustedProxies.length === 0 ? false : [...options.trustedProxies],
+    routerOptions: { maxParamLength: LONGEST_PARAMETER, ignoreTrailingSlash: true },
+    frameworkErrors: (error, request, reply) => {
+      const { status, body } = toErrorReply(error);
+      options.logger.info({ requestId: request.id, status, code: body.code }, 'request refused');
+      void (reply as FastifyReply)
+        .code(status)
+        .header('x-request-id', request.id)
+        .type('application/json')
+        .send(JSON.stringify(body));
+    },
+    clientErrorHandler: refuseMalformed,
+  }).withTypeProvider<ZodTypeProvider>();
+
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.setErrorHandler((error, _request, reply) => {
+    const { status, body } = toErrorReply(error);
+    return reply.code(status).send(body);
+  });
+  takeJsonOnly(app);
+  observeRequests(app, options);
+  await guardRequests(app, options);
+  app.setNotFoundHandler(() => {
+    throw new LongshoreError('NOT_FOUND', 'There is no such endpoint.', { hint: 'Look at `/docs`; mind the method.' });
+  });
+
+  await describeApi(app);
+  handleStatus(app, options);
+  handleFiles(app, options);
+  handleJobs(app, options);
+  await handleRoutes(app, options);
+  handleDeadLetters(app, options);
+  handleQueues(app, options);
+  handleKeys(app, options);
+  return app;
+}
+
+/** JSON only, and an empty body is none: some clients name a type for a body they do not send. */
+function takeJsonOnly(app: ApiServer): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, text, done) => {
+    if (text === '') done(null, undefined);
+    else parse(request, text, done);
+  });
+}
+
+async function describeApi(app: ApiServer): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Longshore control API',
+        description: 'Where files are, what became of them, and the routes they take.',
+        version: '1',
+      },
+      components: { securitySchemes: { apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' } } },
+      security: [{ apiKey: [] }],
+    },
+    transform: jsonSchemaTransform,
+  });
+  app.addHook('onRoute', (route) => {
+    if (/^\/docs(?:\/|$)/.test(route.url)) route.config = { ...route.config, isPublic: true };
+  });
+  await app.register(swaggerUi, { routePrefix: '/docs' });
+  app.get('/openapi.json', { schema: { hide: true }, config: { isPublic: true } }, (_request, reply) =>
+    reply.type('application/json').send(JSON.stringify(app.swagger())),
+  );
+}

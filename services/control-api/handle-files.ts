@@ -1,0 +1,65 @@
+/** `GET /api/v1/files` and `/api/v1/files/{id}`. */
+import { z } from 'zod';
+import { FILE_STATUSES, type FileStatus } from '#shared/db/schema.ts';
+import { LongshoreError } from '#shared/errors.ts';
+import { type ApiParts, type ApiServer, errorReplies } from './api-server.ts';
+import { fileDetailSchema, filePageSchema, findFileDetail, findFiles } from './find-files.ts';
+import { cursorField } from './page-cursor.ts';
+import { idParams, instantField, limitField, tenantField, textField } from './request-fields.ts';
+import { callerOf } from './request-guard.ts';
+
+const lowerCaseStatuses = FILE_STATUSES.map((status) => status.toLowerCase() as Lowercase<FileStatus>);
+
+const filtersSchema = z.strictObject({
+  tenant: tenantField.optional().describe('Operators only; a tenant’s key sees its own files whatever this says.'),
+  status: z.enum(lowerCaseStatuses).optional(),
+  name: textField(1_024).optional().describe('Exact, or with * for any run of characters.'),
+  type: textField(64).toLowerCase().optional().describe('Extension of the name, without the dot.'),
+  from: instantField.optional().describe('Registered at this instant or later, RFC 3339.'),
+  to: instantField.optional().describe('Registered before this instant.'),
+  cursor: cursorField.optional().describe('next_cursor of the page before.'),
+  limit: limitField,
+});
+
+export function handleFiles(app: ApiServer, { reads }: ApiParts): void {
+  app.get(
+    '/api/v1/files',
+    {
+      schema: {
+        summary: 'Files, newest first',
+        tags: ['files'],
+        querystring: filtersSchema,
+        response: { 200: filePageSchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const caller = callerOf(request);
+      const { tenant, status, cursor, ...filters } = request.query;
+      if (caller.tenantId !== null && tenant !== undefined && tenant !== caller.tenantId)
+        return { files: [], next_cursor: null };
+      return await findFiles(reads, {
+        ...filters,
+        tenantId: caller.tenantId ?? tenant ?? null,
+        statuses: status && [status.toUpperCase() as FileStatus],
+        after: cursor,
+      });
+    },
+  );
+
+  app.get(
+    '/api/v1/files/:id',
+    {
+      schema: {
+        summary: 'One file, its jobs, and where its bytes are',
+        tags: ['files'],
+        params: idParams,
+        response: { 200: fileDetailSchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const file = await findFileDetail(reads, callerOf(request).tenantId, request.params.id);
+      if (file === undefined) throw new LongshoreError('NOT_FOUND', 'File not found');
+      return file;
+    },
+  );
+}

@@ -1,0 +1,91 @@
+/** API keys, for operators: made (and shown once), listed without what is secret, revoked. */
+import { z } from 'zod';
+import { asc, eq } from '#shared/db/drizzle.ts';
+import { apiKeys, tenants } from '#shared/db/schema.ts';
+import { LongshoreError } from '#shared/errors.ts';
+import { createApiKey, revokeApiKey } from '#shared/jobs/api-keys.ts';
+import { type ApiParts, type ApiServer, errorReplies } from './api-server.ts';
+import { instantOf, instantOrNullOf } from './read-columns.ts';
+import { idParams, tenantField, textField } from './request-fields.ts';
+import { actorOf, operatorOf } from './request-guard.ts';
+
+const keySchema = z.object({
+  key_id: z.string(),
+  tenant: z.string().nullable().describe('Null: an operator’s key, which sees every tenant.'),
+  label: z.string(),
+  created_at: z.string(),
+  revoked_at: z.string().nullable(),
+});
+
+const MOST_KEYS = 10_000;
+
+export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
+  app.get(
+    '/api/v1/keys',
+    {
+      schema: {
+        summary: 'API keys',
+        tags: ['operations'],
+        response: { 200: z.object({ keys: z.array(keySchema) }), ...errorReplies },
+      },
+    },
+    async (request) => {
+      operatorOf(request);
+      const keys = await reads
+        .select({
+          key_id: apiKeys.id,
+          tenant: apiKeys.tenantId,
+          label: apiKeys.label,
+          created_at: instantOf(apiKeys.createdAt),
+          revoked_at: instantOrNullOf(apiKeys.revokedAt),
+        })
+        .from(apiKeys)
+        .orderBy(asc(apiKeys.createdAt), asc(apiKeys.id))
+        .limit(MOST_KEYS);
+      return { keys };
+    },
+  );
+
+  app.post(
+    '/api/v1/keys',
+    {
+      schema: {
+        summary: 'Make an API key; it is shown this once',
+        tags: ['operations'],
+        body: z.strictObject({
+          tenant: tenantField.nullable().describe('Null makes an operator’s key.'),
+          label: textField(100),
+        }),
+        response: { 201: z.object({ key_id: z.string(), key: z.string() }), ...errorReplies },
+      },
+    },
+    async (request, reply) => {
+      const operator = operatorOf(request);
+      const { tenant, label } = request.body;
+      if (tenant !== null) {
+        const [known] = await reads.select({ id: tenants.id }).from(tenants).where(eq(tenants.id, tenant));
+        if (known === undefined) throw new LongshoreError('NOT_FOUND', 'Tenant not found');
+      }
+      const { keyId, key } = await createApiKey(sql, { tenantId: tenant, label, actor: actorOf(operator) });
+      return reply.code(201).send({ key_id: keyId, key });
+    },
+  );
+
+  app.post(
+    '/api/v1/keys/:id/revoke',
+    {
+      schema: {
+        summary: 'Revoke an API key; it stops working within a minute',
+        tags: ['operations'],
+        params: idParams,
+        response: { 200: z.object({ key_id: z.string(), revoked: z.literal(true) }), ...errorReplies },
+      },
+    },
+    async (request) => {
+      const operator = operatorOf(request);
+      const wasRevoked = await revokeApiKey(sql, { keyId: request.params.id, actor: actorOf(operator) });
+      if (!wasRevoked) throw new LongshoreError('NOT_FOUND', 'There is no such key, or it was revoked before.');
+      return { key_id: request.params.id, revoked: true as const };
+    },
+  );
+}

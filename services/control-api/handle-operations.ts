@@ -1,0 +1,133 @@
+/** What operators work with: dead letters, queues, API keys. */
+import { z } from 'zod';
+import { isFifo, QUEUE_IDS } from '#shared/config/resource-names.ts';
+import { DEAD_LETTER_STATES } from '#shared/db/schema.ts';
+import { type ApiParts, type ApiServer, errorReplies } from './api-server.ts';
+import { countParkedLetters, deadLetterPageSchema, findDeadLetters } from './find-dead-letters.ts';
+import { cursorField } from './page-cursor.ts';
+import { redriveDeadLetters } from './redrive-dead-letters.ts';
+import { idField, limitField, reasonField, tenantField } from './request-fields.ts';
+import { actorOf, callerOf, operatorOf } from './request-guard.ts';
+
+const lowerCaseStates = DEAD_LETTER_STATES.map((state) => state.toLowerCase() as Lowercase<typeof state>);
+
+const redriveSchema = z.strictObject({
+  queue: z.enum(QUEUE_IDS).optional(),
+  tenant: tenantField.optional(),
+  ids: z.array(idField).min(1).max(1_000).optional(),
+  reason: reasonField.optional().describe('Kept in the audit; required unless dry_run.'),
+  rate_per_second: z.number().min(0.2).max(1_000).default(50),
+  dry_run: z.boolean().default(false).describe('Only count what would be redriven.'),
+  force: z.boolean().default(false).describe('Also what no service can read: it will be given up again.'),
+  cursor: cursorField.optional().describe('next_cursor of the call before, to go on from there.'),
+});
+
+const redriveReplySchema = z.object({
+  dry_run: z.boolean(),
+  parked: z.array(z.object({ queue: z.string(), letters: z.number() })).describe('Before this call, by queue.'),
+  redriven: z.number(),
+  refused: z.array(z.object({ dead_letter_id: z.string(), queue: z.string(), reason: z.string() })),
+  next_cursor: z.string().nullable().describe('Null when all were seen; otherwise call again with it.'),
+});
+
+const depthSchema = z.object({ visible: z.number(), in_flight: z.number(), delayed: z.number() });
+
+export function handleDeadLetters(app: ApiServer, { sql, reads, senders }: ApiParts): void {
+  app.get(
+    '/api/v1/dead-letters',
+    {
+      schema: {
+        summary: 'Messages that could not be handled, newest first',
+        tags: ['operations'],
+        querystring: z.strictObject({
+          queue: z.enum(QUEUE_IDS).optional(),
+          tenant: tenantField.optional(),
+          state: z.enum(lowerCaseStates).optional(),
+          cursor: cursorField.optional(),
+          limit: limitField,
+        }),
+        response: { 200: deadLetterPageSchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const caller = callerOf(request);
+      const { tenant, state, cursor, ...filters } = request.query;
+      if (caller.tenantId !== null && tenant !== undefined && tenant !== caller.tenantId)
+        return { dead_letters: [], next_cursor: null };
+      return await findDeadLetters(reads, {
+        ...filters,
+        tenantId: caller.tenantId ?? tenant ?? null,
+        state: state && (state.toUpperCase() as (typeof DEAD_LETTER_STATES)[number]),
+        after: cursor,
+      });
+    },
+  );
+
+  app.post(
+    '/api/v1/dead-letters/redrive',
+    {
+      schema: {
+        summary: 'Send parked letters back to their queues',
+        tags: ['operations'],
+        body: redriveSchema.refine(({ dry_run, reason }) => dry_run || reason !== undefined, {
+          error: 'is required unless dry_run',
+          path: ['reason'],
+        }),
+        response: { 200: redriveReplySchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const operator = operatorOf(request);
+      const { queue, tenant, ids, reason, rate_per_second, dry_run, force, cursor } = request.body;
+      const filters = { tenantId: tenant ?? null, queue, ids };
+      const parked = await countParkedLetters(reads, filters);
+      if (dry_run || reason === undefined)
+        return { dry_run: true, parked, redriven: 0, refused: [], next_cursor: null };
+      const result = await redriveDeadLetters(
+        { sql, reads, senders },
+        {
+          filters,
+          after: cursor,
+          ratePerSecond: rate_per_second,
+          force,
+          reason,
+          actor: actorOf(operator),
+          signal: request.signal,
+        },
+      );
+      return { dry_run: false, parked, ...result, refused: [...result.refused] };
+    },
+  );
+}
+
+export function handleQueues(app: ApiServer, { readDepths }: ApiParts): void {
+  app.get(
+    '/api/v1/queues',
+    {
+      schema: {
+        summary: 'How much stands in the queues, approximately',
+        tags: ['operations'],
+        response: {
+          200: z.object({
+            queues: z.array(
+              z.object({ queue: z.string(), is_fifo: z.boolean(), messages: depthSchema, dead_letters: depthSchema }),
+            ),
+          }),
+          ...errorReplies,
+        },
+      },
+    },
+    async (request) => {
+      operatorOf(request);
+      const depths = await readDepths(QUEUE_IDS);
+      return {
+        queues: depths.map(({ queue, main, dead }) => ({
+          queue,
+          is_fifo: isFifo(queue),
+          messages: { visible: main.visible, in_flight: main.inFlight, delayed: main.delayed },
+          dead_letters: { visible: dead.visible, in_flight: dead.inFlight, delayed: dead.delayed },
+        })),
+      };
+    },
+  );
+}

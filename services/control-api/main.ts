@@ -1,0 +1,5 @@
+import { runService } from '#shared/runtime/run-service.ts';
+import { readConfig } from './config.ts';
+import { createService } from './service.ts';
+
+await runService({ name: 'control-api', loadConfig: readConfig, create: createService });

@@ -1,0 +1,32 @@
+/** The fields that requests share: each bounded, and free of what PostgreSQL's text cannot hold. */
+import { z } from 'zod';
+
+/** NUL and lone surrogates; either would make the database refuse the statement. */
+const UNSTORABLE = /[\0\ud800-\udfff]/u;
+
+export function textField(maxLength: number) {
+  return z
+    .string()
+    .min(1)
+    .max(maxLength)
+    .refine((text) => !UNSTORABLE.test(text), { error: 'holds a NUL character or a lone surrogate' });
+}
+
+export const idField = z.guid().toLowerCase();
+/** Looked up only, so any text serves: one that names no tenant finds nothing. */
+export const tenantField = textField(128);
+export const idParams = z.object({ id: idField });
+
+/** Kept in the audit. */
+export const reasonField = textField(500).describe('Why; kept in the audit.');
+
+export const limitField = z.coerce.number().int().min(1).max(200).default(50);
+
+const EARLIEST_MS = Date.UTC(1970, 0, 1);
+/** RFC 3339; given on in UTC, since PostgreSQL refuses offsets that the format allows. */
+export const instantField = z.iso.datetime({ offset: true }).transform((text, context) => {
+  const instant = new Date(text);
+  if (instant.getTime() >= EARLIEST_MS) return instant.toISOString();
+  context.addIssue({ code: 'custom', message: 'is out of range' });
+  return z.NEVER;
+});

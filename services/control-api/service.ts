@@ -1,0 +1,88 @@
+/** The control API as a service: its connections, its server, started and stopped together. */
+import { QUEUE_IDS } from '#shared/config/resource-names.ts';
+import { assertDatabaseAnswers, connectDatabase, connectReads } from '#shared/db/connect-database.ts';
+import { LongshoreError } from '#shared/errors.ts';
+import { findApiKey } from '#shared/jobs/api-keys.ts';
+import { createSqsClient } from '#shared/queue/sqs-client.ts';
+import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
+import type { ApiServer } from './api-server.ts';
+import { createAuthenticator } from './authenticate.ts';
+import { buildApp } from './build-app.ts';
+import type { ControlApiConfig } from './config.ts';
+import { readQueueDepths, resolveQueues } from './read-queue-depths.ts';
+import { createWakeUpSenders } from './wake-up-senders.ts';
+
+const NAME = 'control-api';
+const DATABASE_ANSWER_MS = 10_000;
+const READINESS_MS = 1_500;
+
+export interface ControlApi extends Service {
+  /** E.g. `http://127.0.0.1:8080`; undefined before it has started. */
+  address(): string | undefined;
+}
+
+export function createService({ config, logger, registry }: ServiceContext<ControlApiConfig>): ControlApi {
+  const sql = connectDatabase(config, NAME);
+  const reads = connectReads(config, `${NAME}-reads`);
+  const client = createSqsClient({ region: config.AWS_REGION });
+  let app: ApiServer | undefined;
+  let address: string | undefined;
+  let stopping: Promise<void> | undefined;
+
+  async function start(): Promise<void> {
+    const [addresses] = await Promise.all([
+      resolveQueues(client, config.LONGSHORE_PREFIX),
+      assertDatabaseAnswers(sql, DATABASE_ANSWER_MS),
+    ]);
+    app = await buildApp({
+      sql,
+      reads,
+      senders: createWakeUpSenders({ client, queueUrls: addresses.main, logger }),
+      readDepths: (queues = QUEUE_IDS) => readQueueDepths(client, addresses, queues),
+      authenticate: createAuthenticator({
+        findKey: (key) => findApiKey(sql, key),
+        cacheMs: config.LONGSHORE_API_KEY_CACHE_MS,
+      }),
+      logger,
+      registry,
+      ratePerSecond: config.LONGSHORE_API_RATE_PER_SECOND,
+      strangerRatePerMinute: config.LONGSHORE_API_STRANGER_RATE_PER_MINUTE,
+      trustedProxies: config.LONGSHORE_API_TRUSTED_PROXIES,
+    });
+    const { LONGSHORE_API_HOST: host, LONGSHORE_API_PORT: port } = config;
+    address = await app.listen({ host, port }).catch((cause: unknown) => {
+      throw new LongshoreError('CONFIG_INVALID', `The API cannot listen on ${host}:${port}.`, { cause });
+    });
+    logger.info({ address }, 'API listens');
+  }
+
+  /** Answers what is under way, then closes; `close` itself has no bound, so idle and stuck sockets are cut. */
+  async function close(): Promise<void> {
+    const cut = setTimeout(() => app?.server.closeAllConnections(), config.LONGSHORE_DRAIN_MS);
+    try {
+      await app?.close();
+    } finally {
+      clearTimeout(cut);
+    }
+    await Promise.all([sql.end({ timeout: 5 }), reads.$client.end({ timeout: 5 })]);
+    client.destroy();
+  }
+
+  return {
+    start,
+    stop: () => {
+      stopping ??= close();
+      return stopping;
+    },
+    address: () => address,
+    liveness: () => ({ ok: true, detail: 'alive' }),
+    readiness: async () => {
+      try {
+        await assertDatabaseAnswers(sql, READINESS_MS);
+        return { ok: true, detail: 'ready' };
+      } catch {
+        return { ok: false, detail: 'the database does not answer' };
+      }
+    },
+  };
+}
