@@ -349,6 +349,30 @@ describe('FIFO', () => {
   }, 20_000);
 });
 
+describe('FIFO in batches', () => {
+  it('gives a set-based handler at most one message of a group, and keeps each group’s order', async () => {
+    const seen = new Map<string, number[]>();
+    let largest = 0;
+    startWorker({
+      queue: 'ingest',
+      slots: 50,
+      batch: { maxMessages: 50, lingerMs: 20 },
+      handleBatch: async (received) => {
+        largest = Math.max(largest, received.length);
+        const groups = received.map(({ groupId = '' }) => groupId);
+        expect(new Set(groups).size).toBe(groups.length);
+        for (const { message, groupId = '' } of received) seen.set(groupId, [...(seen.get(groupId) ?? []), message.n]);
+        return received.map(() => acknowledge);
+      },
+    });
+    await send('ingest', range(100), (n) => `group-${n % 20}`);
+    await vi.waitFor(() => expect([...seen.values()].flat()).toHaveLength(100), { timeout: 15_000 });
+    for (const ns of seen.values()) expect(ns).toEqual(ns.toSorted((a, b) => a - b));
+    expect(largest).toBeGreaterThan(5);
+    await expectEmpty('ingest');
+  }, 20_000);
+});
+
 describe('leases', () => {
   it('keeps the message of a long handler hidden beyond the visibility timeout', async () => {
     const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
@@ -437,6 +461,24 @@ describe('stopping', () => {
     expect(started).toBe(5);
     expect(await depth(queues.landing.url)).toEqual({ visible: 5, inFlight: 0, delayed: 0 });
   });
+
+  it('leaves no message hidden and none lost when stopped in the middle of a flow', async () => {
+    const handled: number[] = [];
+    const handle: Options['handle'] = async ({ message }) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      handled.push(message.n);
+      return acknowledge;
+    };
+    await send('landing', range(1_000));
+    const first = startWorker({ pollers: 3, handle });
+    await vi.waitFor(() => expect(handled.length).toBeGreaterThan(100), { timeout: 5_000, interval: 1 });
+    expect(await first.stop({ timeoutMs: 5_000 })).toBe(true);
+    expect(handled.length).toBeLessThan(1_000);
+    expect(await depth(queues.landing.url)).toEqual({ visible: 1_000 - handled.length, inFlight: 0, delayed: 0 });
+    startWorker({ handle });
+    await vi.waitFor(() => expect(handled).toHaveLength(1_000), { timeout: 10_000 });
+    expect(new Set(handled).size).toBe(1_000);
+  }, 20_000);
 
   it('stops within its bound when a handler listens to nothing', async () => {
     let isAborted = false;
