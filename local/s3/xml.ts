@@ -46,7 +46,13 @@ export interface XmlElement {
 const MAX_DEPTH = 16;
 const TOKEN =
   /<!--[\s\S]*?-->|<\?[\s\S]*?\?>|<!\[CDATA\[([\s\S]*?)\]\]>|<(\/?)([A-Za-z_][\w.:-]*)([^<>]*?)(\/?)>|([^<]+)/y;
-const KNOWN_ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
+const KNOWN_ENTITIES = new Map([
+  ['amp', '&'],
+  ['lt', '<'],
+  ['gt', '>'],
+  ['quot', '"'],
+  ['apos', "'"],
+]);
 
 /** @throws S3Error `MalformedXML`. */
 export function parseXml(document: string, root: string): XmlElement {
@@ -95,7 +101,7 @@ function localName(name: string): string {
 function decodeEntities(text: string): string {
   if (!text.includes('&')) return text;
   return text.replace(/&([^;&]{0,10});?/g, (_match, entity: string) => {
-    const known = KNOWN_ENTITIES[entity];
+    const known = KNOWN_ENTITIES.get(entity);
     if (known !== undefined) return known;
     const reference = /^#(?:x([0-9a-fA-F]+)|(\d+))$/.exec(entity);
     const point = reference?.[1] ? Number.parseInt(reference[1], 16) : Number(reference?.[2] ?? Number.NaN);

@@ -1,0 +1,55 @@
+/** Environment of the S3 server as a process of its own. */
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import type { S3Credential } from '#local/s3/signature.ts';
+import { booleanVariable, integerVariable, loadConfig } from '#shared/config/load-config.ts';
+import { LongshoreError } from '#shared/errors.ts';
+
+const credentialsSchema = z
+  .array(z.object({ accessKeyId: z.string().min(1), secretAccessKey: z.string().min(8), name: z.string().min(1) }))
+  .min(1);
+
+const bucketList = z
+  .string()
+  .default('')
+  .transform((list) => list.split(',').filter((name) => name !== ''));
+
+const schema = z.object({
+  /** Objects, metadata and the journal of events. */
+  LONGSHORE_S3_DIRECTORY: z.string(),
+  LONGSHORE_S3_HOST: z.string().default('127.0.0.1'),
+  LONGSHORE_S3_PORT: integerVariable({ min: 0, max: 65_535 }),
+  LONGSHORE_S3_REGION: z.string().optional(),
+  /** A JSON file: `[{"accessKeyId", "secretAccessKey", "name"}]`. */
+  LONGSHORE_S3_CREDENTIALS_FILE: z.string(),
+  /** Created with versioning where they are not there, separated by commas. */
+  LONGSHORE_S3_BUCKETS: bucketList,
+  /** As above, and with "Object Created" events in the journal. */
+  LONGSHORE_S3_EVENT_BUCKETS: bucketList,
+  LONGSHORE_S3_SYNC_TO_DISK: booleanVariable.default(false),
+  LOG_LEVEL: z.string().default('info'),
+});
+
+export type S3Config = z.output<typeof schema> & { readonly credentials: readonly S3Credential[] };
+
+/** @throws LongshoreError `CONFIG_INVALID`. */
+export function loadS3Config(env: Readonly<Record<string, string | undefined>> = process.env): S3Config {
+  const config = loadConfig(schema, env);
+  return { ...config, credentials: readCredentials(config.LONGSHORE_S3_CREDENTIALS_FILE) };
+}
+
+/** The file's contents never reach the message: they are secrets. */
+function readCredentials(path: string): S3Credential[] {
+  let content: unknown;
+  try {
+    content = JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    content = undefined;
+  }
+  const parsed = credentialsSchema.safeParse(content);
+  if (parsed.success) return parsed.data;
+  throw new LongshoreError(
+    'CONFIG_INVALID',
+    `LONGSHORE_S3_CREDENTIALS_FILE: ${path} must be a readable JSON list of {accessKeyId, secretAccessKey (8 or more), name}.`,
+  );
+}

@@ -1,0 +1,99 @@
+/** DeleteObject and DeleteObjects: a version for good, or a delete marker over the current one. */
+import type { Bucket } from '#local/s3/bucket-store.ts';
+import { checkWriteConditions } from '#local/s3/conditions.ts';
+import { checkVersionId } from '#local/s3/find-version.ts';
+import { type S3Call, type S3Reply, xmlReply } from '#local/s3/handler.ts';
+import type { ObjectStore } from '#local/s3/object-store.ts';
+import { receiveText } from '#local/s3/receive-body.ts';
+import { S3Error } from '#local/s3/s3-error.ts';
+import { NULL_VERSION } from '#local/s3/version-store.ts';
+import { buildXml, childText, malformedXml, parseXml, type XmlNode } from '#local/s3/xml.ts';
+
+/** A thousand keys of 1,024 bytes, each byte escaped, and their version ids. */
+const MAX_DOCUMENT_BYTES = 8 * 1024 * 1024;
+const MAX_KEYS = 1000;
+
+interface Deleted {
+  /** The version that is gone, or that of the new marker. */
+  readonly versionId?: string;
+  readonly isDeleteMarker: boolean;
+}
+
+export function handleDeleteObject({ store, request }: S3Call): S3Reply {
+  const bucket = store.buckets.get(request.bucket);
+  const { versionId, isDeleteMarker } = store.transact(() => {
+    if (request.message.headers['if-match'] !== undefined)
+      checkWriteConditions(request.message.headers, store.versions.findLatest(bucket.id, request.key));
+    return deleteVersion(store, bucket, { key: request.key, versionId: request.query.get('versionId') });
+  });
+  return {
+    status: 204,
+    headers: {
+      ...(versionId === undefined ? {} : { 'x-amz-version-id': versionId }),
+      ...(isDeleteMarker ? { 'x-amz-delete-marker': 'true' } : {}),
+    },
+  };
+}
+
+export async function handleDeleteObjects(call: S3Call): Promise<S3Reply> {
+  const { store, request } = call;
+  const bucket = store.buckets.get(request.bucket);
+  const document = parseXml(await receiveText(call, MAX_DOCUMENT_BYTES), 'Delete');
+  const targets = document.children.filter(({ name }) => name === 'Object');
+  if (targets.length === 0 || targets.length > MAX_KEYS) throw malformedXml();
+  const isQuiet = childText(document, 'Quiet') === 'true';
+  const nodes = store.transact(() =>
+    targets.flatMap((target): XmlNode[] => {
+      const key = childText(target, 'Key');
+      if (key === undefined || key === '') throw malformedXml();
+      return deleteOne(store, bucket, { key, versionId: childText(target, 'VersionId'), isQuiet });
+    }),
+  );
+  return xmlReply(buildXml('DeleteResult', nodes));
+}
+
+/** One key's failure is its own entry; the others go on. */
+function deleteOne(
+  store: ObjectStore,
+  bucket: Bucket,
+  { key, versionId, isQuiet }: { key: string; versionId: string | undefined; isQuiet: boolean },
+): XmlNode[] {
+  const named: XmlNode[] = [
+    ['Key', key],
+    ['VersionId', versionId],
+  ];
+  try {
+    const deleted = deleteVersion(store, bucket, { key, versionId });
+    if (isQuiet) return [];
+    const marker: XmlNode[] = deleted.isDeleteMarker
+      ? [
+          ['DeleteMarker', true],
+          ['DeleteMarkerVersionId', deleted.versionId],
+        ]
+      : [];
+    return [['Deleted', [...named, ...marker]]];
+  } catch (error) {
+    if (!(error instanceof S3Error)) throw error;
+    return [['Error', [...named, ['Code', error.code], ['Message', error.message]]]];
+  }
+}
+
+/** Inside a transaction. What is not there counts as deleted. */
+function deleteVersion(
+  store: ObjectStore,
+  bucket: Bucket,
+  { key, versionId }: { key: string; versionId: string | undefined },
+): Deleted {
+  if (versionId !== undefined) {
+    checkVersionId(versionId);
+    const version = store.versions.find(bucket.id, key, versionId);
+    if (version !== undefined) store.removeVersion(version);
+    return { versionId, isDeleteMarker: version?.isDeleteMarker === true };
+  }
+  if (bucket.versioning === 'Off') {
+    const version = store.versions.find(bucket.id, key, NULL_VERSION);
+    if (version !== undefined) store.removeVersion(version);
+    return { isDeleteMarker: false };
+  }
+  return { versionId: store.addDeleteMarker(bucket, key).versionId, isDeleteMarker: true };
+}
