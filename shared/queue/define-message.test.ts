@@ -98,6 +98,20 @@ describe('an unreadable body', () => {
     expect(decode(body)).toMatchObject({ ok: false, code: 'MESSAGE_INVALID', reason: expect.stringContaining(reason) });
   });
 
+  it('is a value even when a definition trips over it', () => {
+    const fragile = defineExternalMessage({
+      name: 'test.fragile',
+      accepts: (body) => (body.detail as { kind: string }).kind === 'x',
+      schema: z.object({}),
+    });
+    expect(decodeMessage([fragile], '{}')).toMatchObject({ ok: false, code: 'MESSAGE_INVALID' });
+  });
+
+  it('is a value even when it is nested 100 000 deep', () => {
+    const body = `{"type":"step.wake-up","v":1,"jobId":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
+    expect(decode(body)).toMatchObject({ ok: false, code: 'MESSAGE_INVALID' });
+  });
+
   it('leaves prototypes alone', () => {
     const decoded = decode('{"type":"step.wake-up","v":1,"jobId":"j","__proto__":{"polluted":true}}');
     expect(decoded).toEqual({ ok: true, message: { type: 'step.wake-up', jobId: 'j' } });

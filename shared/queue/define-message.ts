@@ -106,9 +106,14 @@ export function decodeMessage<Message>(
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return invalid('the body is not a JSON object');
   const payload = json as Payload;
-  const definition = definitions.find((candidate) => candidate.accepts(payload));
-  if (definition === undefined) return invalid('the body is none of the message types of this queue');
-  return definition.decode(payload);
+  try {
+    const definition = definitions.find((candidate) => candidate.accepts(payload));
+    if (definition === undefined) return invalid('the body is none of the message types of this queue');
+    return definition.decode(payload);
+  } catch (error) {
+    // An `accepts` or `upgrade` that did not expect this body.
+    return invalid(`the body cannot be read: ${String(error)}`);
+  }
 }
 
 /** Amazon SQS takes only XML 1.0 characters, and not every compatible server takes those beyond the BMP: escaped, all pass. */

@@ -10,9 +10,10 @@ import { acknowledge, leave, release } from '#shared/queue/disposition.ts';
 import { readQueueDepth } from '#shared/queue/queue-depth.ts';
 import { createQueueMetrics } from '#shared/queue/queue-metrics.ts';
 import { createSender } from '#shared/queue/send-messages.ts';
+import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createWorker, type Worker } from '#shared/queue/worker.ts';
 import type { WorkerOptions } from '#shared/queue/worker-options.ts';
-import { type Fauxqs, startFauxqs } from '#shared/testing/start-fauxqs.ts';
+import { FAUXQS_CREDENTIALS, FAUXQS_REGION, type Fauxqs, startFauxqs } from '#shared/testing/start-fauxqs.ts';
 
 const counted = defineMessage({ name: 'test.counted', version: 1, schema: z.object({ n: z.number() }) });
 const messages = [counted] as const;
@@ -21,6 +22,7 @@ type Options = WorkerOptions<typeof messages>;
 let fauxqs: Fauxqs;
 let queues: Record<QueueId, CreatedQueue>;
 let workers: Worker[] = [];
+let clients: { destroy(): void }[] = [];
 let prefixes = 0;
 const logger = pino({ level: 'silent' });
 const registry = new Registry();
@@ -38,7 +40,9 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await Promise.all(workers.map((worker) => worker.stop({ timeoutMs: 3_000 })));
+  for (const client of clients) client.destroy();
   workers = [];
+  clients = [];
 });
 
 function startWorker(options: Partial<Options> & { queue?: QueueId }): Worker {
@@ -583,6 +587,40 @@ describe('tenants', () => {
     await vi.waitFor(() => expect(worker.inFlight()).toBe(4), { timeout: 5_000 });
     allow();
     await expectEmpty('landing');
+  });
+});
+
+describe('metrics', () => {
+  it('count every message by what became of it, and every request', async () => {
+    const ownRegistry = new Registry();
+    const ownMetrics = createQueueMetrics(ownRegistry);
+    const client = createSqsClient({
+      region: FAUXQS_REGION,
+      endpoint: fauxqs.endpoint,
+      credentials: FAUXQS_CREDENTIALS,
+      metrics: ownMetrics,
+    });
+    clients.push(client);
+    startWorker({
+      client,
+      metrics: ownMetrics,
+      random: () => 0,
+      handle: async ({ message, receiveCount }) => {
+        if (message.n === 1 && receiveCount === 1) throw new Error('once');
+        return message.n === 2 && receiveCount === 1 ? release(0) : acknowledge;
+      },
+    });
+    await send('landing', [0, 1, 2]);
+    await expectEmpty('landing');
+    const text = await ownRegistry.metrics();
+    expect(text).toContain('longshore_queue_received_total{queue="landing"} 5');
+    expect(text).toContain('longshore_queue_handled_total{queue="landing",disposition="acknowledge"} 3');
+    expect(text).toContain('longshore_queue_handled_total{queue="landing",disposition="release"} 1');
+    expect(text).toContain('longshore_queue_handled_total{queue="landing",disposition="failed"} 1');
+    expect(text).toContain('longshore_queue_in_flight{queue="landing"} 0');
+    expect(text).toMatch(/longshore_queue_last_poll_age_seconds\{queue="landing"\} [\d.]+/);
+    expect(text).toMatch(/longshore_sqs_requests_total\{queue="t\d+-landing",operation="ReceiveMessage"\} \d+/);
+    expect(text).toMatch(/longshore_sqs_requests_total\{queue="t\d+-landing",operation="DeleteMessageBatch"\} \d+/);
   });
 });
 

@@ -183,7 +183,7 @@ class QueueWorker<Messages extends WorkerMessages> implements Worker {
   }
 
   #toItem(raw: Message): Item<WorkerMessage<Messages>> | undefined {
-    const { queue, metrics, logger, tenantOf } = this.#options;
+    const { queue, metrics, logger } = this.#options;
     const lease = this.#leases.hold(raw.MessageId ?? '', raw.ReceiptHandle ?? '');
     const facts = describeReceived(raw);
     const decoded = this.#decode(raw.Body);
@@ -199,8 +199,17 @@ class QueueWorker<Messages extends WorkerMessages> implements Worker {
       lease,
       // A standard queue's group id only marks the tenant for SQS itself.
       groupId: this.#isFifo ? facts.groupId : undefined,
-      tenant: tenantOf?.(decoded.message),
+      tenant: this.#tenantOf(decoded.message),
     };
+  }
+
+  #tenantOf(message: WorkerMessage<Messages>): string | undefined {
+    try {
+      return this.#options.tenantOf?.(message);
+    } catch (error) {
+      this.#options.logger.error({ err: error }, 'tenant of a message cannot be told; it counts for none');
+      return undefined;
+    }
   }
 
   #decode(body: string | undefined): DecodeResult<WorkerMessage<Messages>> {
