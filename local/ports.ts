@@ -5,7 +5,7 @@ import { LongshoreError } from '#shared/errors.ts';
 
 /** Offsets are stable: people keep them in bookmarks and client configurations. */
 export const PORT_OFFSETS = {
-  'control-api': 0,
+  api: 0,
   sftp: 1,
   s3: 2,
   queues: 3,
@@ -18,6 +18,8 @@ export const PORT_OFFSETS = {
   'partner-worker': 12,
   'large-file-worker': 13,
   'retry-sweeper': 14,
+  /** Health and metrics; the API itself listens on `api`. */
+  'control-api': 15,
 } as const;
 
 export type PortName = keyof typeof PORT_OFFSETS;

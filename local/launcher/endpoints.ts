@@ -6,6 +6,7 @@
 import { chmod, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Home } from '#local/home.ts';
+import { awsCredentialsFile } from '#local/launcher/keys.ts';
 import { SERVICE_NAMES, type ServiceName } from '#local/launcher/processes.ts';
 import type { Ports } from '#local/ports.ts';
 
@@ -41,7 +42,7 @@ export function describeEndpoints({ home, host, ports, databaseUrl, tenants }: D
   const at = (port: number) => `http://${host}:${port}`;
   const metrics = SERVICE_NAMES.map((name) => [name, `${at(ports[name])}/metrics`] as const);
   return {
-    api: at(ports['control-api']),
+    api: at(ports.api),
     sftp: { host, port: ports.sftp },
     s3: at(ports.s3),
     sqs: at(ports.queues),
@@ -53,7 +54,7 @@ export function describeEndpoints({ home, host, ports, databaseUrl, tenants }: D
       'event-bridge': `${at(ports['event-bridge'])}/metrics`,
     },
     operatorKeyFile: join(home.keys, 'operator.key'),
-    awsCredentialsFile: join(home.keys, 'aws-credentials'),
+    awsCredentialsFile: awsCredentialsFile(home),
     tenants,
   };
 }

@@ -6,12 +6,13 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Home } from '#local/home.ts';
-import type { AwsCredentials } from '#local/launcher/keys.ts';
+import { type AwsCredentials, s3CredentialsFile } from '#local/launcher/keys.ts';
 import { type ProcessName, SERVICE_NAMES } from '#local/launcher/processes.ts';
 import type { Ports } from '#local/ports.ts';
+import { BUCKET_IDS, bucketName } from '#shared/config/resource-names.ts';
 
 export const REGION = 'us-east-1';
-export const DEFAULT_PREFIX = 'longshore';
+const DEFAULT_PREFIX = 'longshore';
 
 export type NodeProcessName = Exclude<ProcessName, 'postgres'>;
 
@@ -57,19 +58,26 @@ export function fleetEnvironment(options: FleetEnvironmentOptions): Record<strin
 const SERVICE_STOP_TIMEOUT_MS = 22_000;
 const PART_STOP_TIMEOUT_MS = 4_000;
 
-/** @param fleet what `fleetEnvironment` gave, with what was overridden for all processes. */
-export function planProcess(
-  name: NodeProcessName,
-  options: { home: Home; host: string; ports: Ports; fleet: Readonly<Record<string, string>> },
-): PlannedProcess {
-  const { home, host, ports, fleet } = options;
+/** The servers in place of AWS have health checks of their own. */
+const READY_PATHS: Readonly<Partial<Record<NodeProcessName, string>>> = { s3: '/_health', queues: '/health' };
+
+export interface PlanProcessOptions {
+  readonly home: Home;
+  readonly host: string;
+  readonly ports: Ports;
+  /** What `fleetEnvironment` gave, with what was overridden for all processes. */
+  readonly fleet: Readonly<Record<string, string>>;
+}
+
+export function planProcess(name: NodeProcessName, options: PlanProcessOptions): PlannedProcess {
+  const { host, ports, fleet } = options;
   const isService = (SERVICE_NAMES as readonly string[]).includes(name);
   const httpPort = name === 'sftp' ? ports['sftp-metrics'] : ports[name];
   const origin = `http://${host}:${httpPort}`;
   return {
     main: fileURLToPath(new URL(programOf(name, isService), import.meta.url)),
-    env: { ...fleet, LONGSHORE_HTTP_PORT: String(httpPort), ...ownVariables(name, home, ports) },
-    readyUrl: `${origin}${name === 'queues' ? '/health' : '/readyz'}`,
+    env: { ...fleet, LONGSHORE_HTTP_PORT: String(httpPort), ...ownVariables(name, options) },
+    readyUrl: `${origin}${READY_PATHS[name] ?? '/readyz'}`,
     stopTimeoutMs: isService ? SERVICE_STOP_TIMEOUT_MS : PART_STOP_TIMEOUT_MS,
   };
 }
@@ -79,22 +87,39 @@ function programOf(name: NodeProcessName, isService: boolean): string {
   return `../${name === 'queues' ? 'fauxqs' : name}/main.ts`;
 }
 
-function ownVariables(name: NodeProcessName, home: Home, ports: Ports): Record<string, string> {
-  const objects = { LONGSHORE_S3_DIRECTORY: home.data('s3') };
+function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanProcessOptions): Record<string, string> {
   switch (name) {
     case 's3':
-      return objects;
+      return {
+        LONGSHORE_S3_DIRECTORY: home.data('s3'),
+        LONGSHORE_S3_HOST: host,
+        LONGSHORE_S3_PORT: String(ports.s3),
+        LONGSHORE_S3_CREDENTIALS_FILE: s3CredentialsFile(home),
+        ...bucketVariables(fleet.LONGSHORE_PREFIX ?? DEFAULT_PREFIX),
+      };
     case 'event-bridge':
-      return { ...objects, LONGSHORE_SFTP_DIRECTORY: home.data('sftp') };
+      return { LONGSHORE_S3_DIRECTORY: home.data('s3'), LONGSHORE_SFTP_DIRECTORY: home.data('sftp') };
     case 'queues':
       return { LONGSHORE_QUEUES_DIRECTORY: home.data('queues') };
     case 'sftp':
       return {
+        LONGSHORE_SFTP_HOST: host,
         LONGSHORE_SFTP_PORT: String(ports.sftp),
         LONGSHORE_SFTP_DIRECTORY: home.data('sftp'),
         LONGSHORE_SFTP_HOST_KEY_FILE: join(home.keys, 'sftp_host_ed25519'),
       };
+    case 'control-api':
+      return { LONGSHORE_API_PORT: String(ports.api) };
     default:
       return {};
   }
+}
+
+/** The S3 server makes its buckets itself; only what happens in landing is an event. */
+function bucketVariables(prefix: string): Record<string, string> {
+  const others = BUCKET_IDS.filter((bucket) => bucket !== 'landing');
+  return {
+    LONGSHORE_S3_BUCKETS: others.map((bucket) => bucketName(prefix, bucket)).join(','),
+    LONGSHORE_S3_EVENT_BUCKETS: bucketName(prefix, 'landing'),
+  };
 }

@@ -5,8 +5,8 @@ import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
 
 export const configSchema = z.object({
   ...fleetVariables,
-  /** Where the API itself listens; health and metrics have an address of their own. */
-  LONGSHORE_API_HOST: z.string().default('0.0.0.0'),
+  /** Where the API itself listens; health and metrics have a port of their own. `LONGSHORE_HTTP_HOST` when absent. */
+  LONGSHORE_API_HOST: z.string().optional(),
   LONGSHORE_API_PORT: integerVariable({ min: 0, max: 65_535 }).default(8080),
   /** Requests of one API key, averaged over 10 s; each process counts its own. */
   LONGSHORE_API_RATE_PER_SECOND: integerVariable({ min: 1, max: 100_000 }).default(100),

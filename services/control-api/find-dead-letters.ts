@@ -100,9 +100,8 @@ export function findDeadLetterBodies(reads: Reads, filters: Omit<DeadLetterFilte
       id: deadLetters.id,
       queue: deadLetters.queue,
       body: deadLetters.body,
-      group: sql<
-        string | null
-      >`coalesce(${deadLetters.attributes} ->> 'MessageGroupId', (SELECT ${files.orderKey} FROM ${files} WHERE ${files.id} = ${deadLetters.fileId}))`,
+      group: sql<string | null>`coalesce(${deadLetters.attributes} ->> 'MessageGroupId', ${orderKey})`,
+      subjectId: sql<string | null>`coalesce(${deadLetters.jobId}, ${deadLetters.fileId})::text`,
       at: exactInstantOf(deadLetters.createdAt),
     })
     .from(deadLetters)
@@ -115,6 +114,10 @@ export function findDeadLetterBodies(reads: Reads, filters: Omit<DeadLetterFilte
     .orderBy(asc(deadLetters.createdAt), asc(deadLetters.id))
     .limit(filters.limit);
 }
+
+/** Files stand in `ingest` by their order key; jobs and archive copies in groups of their own. */
+const orderKey = sql`CASE WHEN ${deadLetters.queue} = 'ingest' THEN (
+  SELECT ${files.orderKey} FROM ${files} WHERE ${files.id} = ${deadLetters.fileId}) END`;
 
 const position = sql`(${deadLetters.createdAt}, ${deadLetters.id})`;
 

@@ -6,7 +6,6 @@
  * 3. One call ends in time whatever the pace: it gives a cursor, and the caller goes on from there.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { QueueId } from '#shared/config/resource-names.ts';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
 import { settleParkedLetters } from '#shared/jobs/dead-letters.ts';
 import { type DeadLetterFilters, findDeadLetterBodies } from './find-dead-letters.ts';
@@ -78,14 +77,14 @@ export async function redriveDeadLetters(parts: RedriveParts, options: RedriveOp
 
 async function redriveSome(
   { sql, senders }: RedriveParts,
-  letters: readonly (Omit<ReturnedLetter, 'queue'> & { readonly queue: string })[],
+  letters: readonly ReturnedLetter[],
   { force, actor, reason }: RedriveOptions,
 ): Promise<{ redriven: number; refused: RefusedLetter[] }> {
   const results = await Promise.all(
     letters.map(async (letter) => {
-      const fault = force ? undefined : faultOfLetter(letter.queue, letter.body);
+      const fault = force ? undefined : faultOfLetter(letter);
       if (fault !== undefined) return { letter, fault };
-      const sent = await senders.sendAgain({ ...letter, queue: letter.queue as QueueId });
+      const sent = await senders.sendAgain(letter);
       return { letter, fault: sent.ok ? undefined : sent.reason };
     }),
   );

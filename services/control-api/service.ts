@@ -49,7 +49,7 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
       strangerRatePerMinute: config.LONGSHORE_API_STRANGER_RATE_PER_MINUTE,
       trustedProxies: config.LONGSHORE_API_TRUSTED_PROXIES,
     });
-    const { LONGSHORE_API_HOST: host, LONGSHORE_API_PORT: port } = config;
+    const { LONGSHORE_API_HOST: host = config.LONGSHORE_HTTP_HOST, LONGSHORE_API_PORT: port } = config;
     address = await app.listen({ host, port }).catch((cause: unknown) => {
       throw new LongshoreError('CONFIG_INVALID', `The API cannot listen on ${host}:${port}.`, { cause });
     });
