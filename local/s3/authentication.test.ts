@@ -10,7 +10,7 @@ let s3: S3TestServer;
 let clockShiftMs = 0;
 
 beforeAll(async () => {
-  s3 = await startTestServer({ now: () => Date.now() + clockShiftMs });
+  s3 = await startTestServer({ idleTimeoutMs: 500, now: () => Date.now() + clockShiftMs });
   s3.server.createBucket('bucket');
   await s3.client.send(new PutObjectCommand({ Bucket: 'bucket', Key: 'k', Body: 'content' }));
 });
@@ -209,5 +209,26 @@ describe('authentication', () => {
     );
     await new Promise((resolve) => socket.once('close', resolve));
     expect(await send(sign({ ...presigned, path: '/bucket/cut' }))).toMatchObject({ status: 404 });
+  });
+
+  it('cuts off a client that stops sending, and keeps nothing of it', async () => {
+    const signed = sign({
+      method: 'PUT',
+      path: '/bucket/stalled',
+      payloadHash: 'UNSIGNED-PAYLOAD',
+      headers: { 'content-length': '1000' },
+    });
+    const socket = connect(s3.server.port, '127.0.0.1');
+    const lines = Object.entries(signed.headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.write(`PUT ${signed.target} HTTP/1.1\r\n${lines.join('')}\r\nabc`);
+    socket.on('error', () => undefined);
+    await new Promise((resolve) => socket.once('close', resolve));
+    expect(await send(sign({ ...presigned, path: '/bucket/stalled' }))).toMatchObject({ status: 404 });
+  });
+
+  it('answers by virtual host too', async () => {
+    const host = `bucket.localhost:${s3.server.port}`;
+    const signed = sign({ ...presigned, path: '/k', headers: { host } });
+    expect(await send(signed)).toMatchObject({ status: 200, text: 'content' });
   });
 });

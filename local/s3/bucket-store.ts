@@ -2,7 +2,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { S3Error } from '#local/s3/s3-error.ts';
 
-export type Versioning = 'Off' | 'Enabled' | 'Suspended';
+type Versioning = 'Off' | 'Enabled' | 'Suspended';
 
 export interface Bucket {
   readonly id: number;
@@ -15,8 +15,6 @@ export interface Bucket {
 
 /** Amazon S3, "Bucket naming rules". */
 const BUCKET_NAME = /^(?!xn--)(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
-
-export type BucketStore = ReturnType<typeof createBucketStore>;
 
 export function createBucketStore(database: DatabaseSync, now: () => number) {
   database.exec(`

@@ -81,6 +81,8 @@ export function chooseHandler({ method, bucket, key, query, message }: S3Request
     throw notAllowed();
   }
   const subresources = [...query.keys()].filter((name) => !PARAMETERS.test(name.toLowerCase()));
+  // Taken for a plain request, `PUT ?partNumber` would overwrite the object, and `GET` answer more than was asked for.
+  if (query.has('partNumber') && !query.has('uploadId')) throw notImplemented('partNumber');
   if (subresources.length > 1) throw notImplemented(subresources.join(', '));
   const isCopy = method === 'PUT' && key !== '' && message.headers['x-amz-copy-source'] !== undefined;
   const subresource = [...subresources, ...(isCopy ? ['copy'] : [])].join(' ');

@@ -118,7 +118,7 @@ describe('a server process', () => {
     const { UploadId } = await before.client.send(new CreateMultipartUploadCommand({ Bucket, Key }));
     const bodies = [randomBytes(5 * 1024 * 1024), randomBytes(100)];
     const part = (client: S3Client, PartNumber: number) =>
-      client.send(new UploadPartCommand({ Bucket, Key, UploadId, PartNumber, Body: bodies[PartNumber - 1] }));
+      client.send(new UploadPartCommand({ Bucket, Key, UploadId, PartNumber, Body: bodies[PartNumber - 1]! }));
     const first = await part(before.client, 1);
     await end(before.process, 'SIGKILL');
     before.client.destroy();

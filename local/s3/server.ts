@@ -27,6 +27,8 @@ export interface S3ServerOptions {
   readonly logger: Logger;
   /** Also survive a power cut; a killed process loses nothing either way. */
   readonly syncToDisk?: boolean;
+  /** How long a client may neither send nor read; 30 s when absent. */
+  readonly idleTimeoutMs?: number;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }
@@ -70,20 +72,27 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
     }
     const { socket } = message;
     working.add(socket);
+    let isAnswered = false;
     const receive = () => {
       working.delete(socket);
-      message.once('end', () => working.add(socket));
+      message.once('end', () => {
+        if (!isAnswered) working.add(socket);
+      });
       acceptBody();
+    };
+    const endWork = () => {
+      isAnswered = true;
+      working.delete(socket);
     };
     try {
       const request = parseS3Request(message);
       const auth = authenticate(request);
       const handler = chooseHandler(request);
       const reply = await handler({ request, auth, store, region: region ?? DEFAULT_REGION, acceptBody: receive });
-      working.delete(socket);
+      endWork();
       await sendReply(message, response, reply);
     } catch (error) {
-      working.delete(socket);
+      endWork();
       if (!(error instanceof S3Error) && !message.destroyed && !message.errored)
         logger.error({ err: error, requestId, method: message.method }, 'request failed');
       sendError(message, response, { error, requestId });
@@ -106,7 +115,7 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
   // Bodies may take as long as they go on coming; idleness is what is bounded.
   server.requestTimeout = 0;
   server.headersTimeout = HEADERS_TIMEOUT_MS;
-  server.setTimeout(IDLE_TIMEOUT_MS, (socket: Socket) => {
+  server.setTimeout(options.idleTimeoutMs ?? IDLE_TIMEOUT_MS, (socket: Socket) => {
     if (!working.has(socket)) socket.destroy();
   });
 

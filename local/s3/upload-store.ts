@@ -27,8 +27,6 @@ export interface UploadPart {
   readonly checksum: string;
 }
 
-export type UploadStore = ReturnType<typeof createUploadStore>;
-
 export function createUploadStore(database: DatabaseSync) {
   database.exec(`
     CREATE TABLE IF NOT EXISTS uploads (

@@ -72,7 +72,7 @@ export function commonPrefix(key: string, prefix: string, delimiter: string): st
 }
 
 /** In the order of UTF-8 bytes, which is not that of JavaScript's UTF-16 units. */
-export function isBefore(a: string, b: string): boolean {
+function isBefore(a: string, b: string): boolean {
   return Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0;
 }
 
