@@ -1,11 +1,9 @@
 /** How a CSV file is written: what routes declare, and what the reader goes by. */
 import { z } from 'zod';
 
-const oneCharacter = z
-  .string()
-  .refine((value) => value.length === 1 && !/[\r\n\0\ufeff]/.test(value), {
-    error: 'must be one character, not a line break',
-  });
+const oneCharacter = z.string().refine((value) => value.length === 1 && !/[\r\n\0\ufeff]/.test(value), {
+  error: 'must be one character, not a line break',
+});
 
 export const csvDialectSchema = {
   delimiter: oneCharacter.default(','),

@@ -150,9 +150,7 @@ function checkDocument(document: Document, placeOf: (offset: number) => Place): 
 /** "Exactly one key" is no news beside "unknown key" at the same place. */
 function isEchoOfUnknownKey(issue: z.core.$ZodIssue, all: readonly z.core.$ZodIssue[]): boolean {
   if (issue.code !== 'custom') return false;
-  return all.some(
-    (other) => other.code === 'unrecognized_keys' && other.path.join('\0') === issue.path.join('\0') && other !== issue,
-  );
+  return all.some((other) => other.code === 'unrecognized_keys' && other.path.join('\0') === issue.path.join('\0'));
 }
 
 /** Where the value at `path` stands, or its key; the nearest enclosing one when it is absent. */

@@ -44,6 +44,8 @@ export interface StepContext<Options> {
   readonly bucketNames: Readonly<Record<BucketId, string>>;
   /** Aborted when the lease is given up or the process stops. */
   readonly signal: AbortSignal;
+  /** Database time of the claim; deadlines such as a marker's are measured by it. */
+  readonly now: Date;
   readonly logger: Logger;
 }
 

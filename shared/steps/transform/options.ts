@@ -15,7 +15,7 @@ const csvToNdjsonSchema = z
   .strictObject({
     ...csvDialectSchema,
     /** More rejected rows than this fail the step. */
-    maxRejected: z.int().min(0).max(1_000_000).default(1_000),
+    maxRejected: z.int().min(0).max(100_000).default(1_000),
   })
   .refine(differingDelimiters, { error: 'delimiter and quote must differ', path: ['quote'] });
 

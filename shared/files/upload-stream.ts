@@ -1,0 +1,122 @@
+/**
+ * Writes bytes whose number is not known beforehand.
+ *
+ * 1. The bytes are counted and hashed as they go by, and a source that ended early fails before anything is completed:
+ *    lib-storage's `Upload` would complete what it got.
+ * 2. To stop, the body is broken off and not the `Upload` aborted: so its own clean-up is awaited, and no upload stays open.
+ */
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { type CompleteMultipartUploadCommandOutput, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { Upload } from '@aws-sdk/lib-storage';
+import { classifyStoreError, storeCall } from './classify-store-error.ts';
+import type { PutRequest, UploadedObject, UploadRequest, WrittenObject } from './object-store.ts';
+import { abortable, nameOf } from './read-object.ts';
+import { checksumsOf } from './store-checksums.ts';
+import { ObjectStoreError } from './store-error.ts';
+
+export interface UploadOptions {
+  readonly partBytes: number;
+  readonly concurrency: number;
+}
+
+export async function uploadStream(
+  client: S3Client,
+  options: UploadOptions,
+  request: UploadRequest,
+): Promise<UploadedObject> {
+  const { target, signal, metadata, contentType } = request;
+  const doing = `upload to ${nameOf(target)}`;
+  const measured = measure(request);
+  // Byte mode: an empty piece in object mode would end nothing, but be counted as one.
+  const body = Readable.from(measured.pieces(), { objectMode: false });
+  const stop = (): void => void body.destroy(new ObjectStoreError('aborted', `${doing}: told to stop`));
+  signal?.addEventListener('abort', stop, { once: true });
+  if (signal?.aborted === true) stop();
+  try {
+    const upload = new Upload({
+      client,
+      partSize: options.partBytes,
+      queueSize: options.concurrency,
+      params: {
+        Bucket: target.bucket,
+        Key: target.key,
+        Body: body,
+        Metadata: { ...metadata },
+        ContentType: contentType,
+        ChecksumAlgorithm: 'CRC64NVME',
+        ...({ ChecksumType: 'FULL_OBJECT' } as object),
+      },
+    });
+    const reply = (await upload.done()) as CompleteMultipartUploadCommandOutput;
+    return {
+      etag: reply.ETag ?? '',
+      ...(reply.VersionId !== undefined && { versionId: reply.VersionId }),
+      checksums: checksumsOf(reply),
+      sizeBytes: measured.sizeBytes(),
+      sha256: measured.sha256(),
+    };
+  } catch (error) {
+    // What broke the source is the cause, whatever became of the upload because of it.
+    throw measured.failure() ?? classifyStoreError(error, doing, signal);
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    body.destroy();
+  }
+}
+
+export async function putObject(client: S3Client, request: PutRequest): Promise<WrittenObject> {
+  const { target, body, metadata, contentType, onlyIfAbsent = false, signal } = request;
+  const reply = await storeCall(`write ${nameOf(target)}`, signal, () =>
+    client.send(
+      new PutObjectCommand({
+        Bucket: target.bucket,
+        Key: target.key,
+        Body: body,
+        Metadata: { ...metadata },
+        ContentType: contentType,
+        ChecksumAlgorithm: 'CRC64NVME',
+        ...(onlyIfAbsent && { IfNoneMatch: '*' }),
+      }),
+      abortable(signal),
+    ),
+  );
+  return {
+    etag: reply.ETag ?? '',
+    ...(reply.VersionId !== undefined && { versionId: reply.VersionId }),
+    checksums: checksumsOf(reply),
+  };
+}
+
+function measure({ body, expectedBytes, target }: UploadRequest) {
+  const hash = createHash('sha256');
+  let count = 0;
+  let failure: unknown;
+  let digest: string | undefined;
+  return {
+    async *pieces(): AsyncGenerator<Uint8Array> {
+      try {
+        for await (const piece of body) {
+          count += piece.length;
+          hash.update(piece);
+          yield piece;
+        }
+        if (expectedBytes !== undefined && count !== expectedBytes) {
+          throw new ObjectStoreError(
+            'truncated',
+            `the source of ${nameOf(target)} has ${count} of ${expectedBytes} bytes`,
+          );
+        }
+      } catch (error) {
+        failure = error;
+        throw error;
+      }
+    },
+    sizeBytes: () => count,
+    sha256: () => {
+      digest ??= hash.digest('hex');
+      return digest;
+    },
+    failure: () => failure,
+  };
+}

@@ -1,0 +1,43 @@
+/** Whether a copy is true to its source: from what the copy's reply said, else from HEADs, else from the bytes of both. */
+import { createHash } from 'node:crypto';
+import { type ContentFacts, compareContents } from './object-checksum.ts';
+import type { ObjectAddress, ObjectStore } from './object-store.ts';
+import { ObjectStoreError } from './store-error.ts';
+
+export type CopyVerdict =
+  | { readonly type: 'same'; readonly by: 'checksum' | 'etag' | 'bytes' }
+  | { readonly type: 'different'; readonly what: 'size' | 'checksum' };
+
+export interface CopyToVerify {
+  readonly store: ObjectStore;
+  readonly source: ObjectAddress & ContentFacts;
+  /** The version written, with what the reply said of it. */
+  readonly target: ObjectAddress & ContentFacts;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** @throws ObjectStoreError `not-found` when source or target vanished meanwhile. */
+export async function verifyCopy({ store, source, target, signal }: CopyToVerify): Promise<CopyVerdict> {
+  const fromReply = compareContents(source, target);
+  if (fromReply.type !== 'unknown') return fromReply;
+  const targetHead = await headExisting(store, target, signal);
+  const fromTarget = compareContents(source, targetHead);
+  if (fromTarget.type !== 'unknown') return fromTarget;
+  const fromBoth = compareContents(await headExisting(store, source, signal), targetHead);
+  if (fromBoth.type !== 'unknown') return fromBoth;
+  const [sourceHash, targetHash] = [await hashObject(store, source, signal), await hashObject(store, target, signal)];
+  return sourceHash === targetHash ? { type: 'same', by: 'bytes' } : { type: 'different', what: 'checksum' };
+}
+
+/** SHA-256 in hex, of the bytes read through. */
+export async function hashObject(store: ObjectStore, address: ObjectAddress, signal?: AbortSignal): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const piece of store.readStream(address, { signal })) hash.update(piece);
+  return hash.digest('hex');
+}
+
+async function headExisting(store: ObjectStore, address: ObjectAddress, signal: AbortSignal | undefined) {
+  const head = await store.head(address, { signal });
+  if (head === 'not-found') throw new ObjectStoreError('not-found', `${address.bucket}/${address.key} is not there`);
+  return head;
+}

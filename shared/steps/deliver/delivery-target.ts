@@ -1,0 +1,34 @@
+/** Bucket and key of a delivery. */
+import { canonicalKey } from '#shared/routes/canonical-key.ts';
+import { compileNameTemplate } from '#shared/routes/name-template.ts';
+import { currentName } from '../staging-key.ts';
+import type { StepContext } from '../step-context.ts';
+import type { DeliverOptions } from './options.ts';
+
+export type DeliveryTarget =
+  | { readonly ok: true; readonly bucket: string; readonly key: string }
+  | { readonly ok: false; readonly message: string };
+
+/** Without a template: the file's own directory, and the name as it is now. Own buckets keep each tenant under its prefix. */
+export function deliveryTarget(context: StepContext<DeliverOptions>): DeliveryTarget {
+  const { options, file, job, bucketNames } = context;
+  const bucket = options.externalBucket ?? bucketNames[options.bucket ?? 'delivered'];
+  const name = currentName(context);
+  if (options.key === undefined) {
+    return { ok: true, bucket, key: `${file.key.slice(0, file.key.lastIndexOf('/') + 1)}${name}` };
+  }
+  const template = compileNameTemplate(options.key);
+  if (!template.ok) return template;
+  const rendered = template.render({
+    tenantId: file.tenantId,
+    key: file.key,
+    name,
+    fileId: file.id,
+    jobId: job.id,
+    routeName: job.routeName,
+    receivedAt: file.receivedAt,
+  });
+  const within = options.externalBucket === undefined ? `${file.tenantId}/` : undefined;
+  const canonical = canonicalKey(rendered, within);
+  return canonical.ok ? { ok: true, bucket, key: canonical.key } : canonical;
+}

@@ -1,0 +1,21 @@
+/** What `deliver` records and `confirm` checks. */
+import { z } from 'zod';
+import { CHECKSUM_ALGORITHMS } from '#shared/files/object-checksum.ts';
+
+export const deliverySchema = z.object({
+  bucket: z.string(),
+  key: z.string(),
+  versionId: z.string().optional(),
+  etag: z.string(),
+  sizeBytes: z.number(),
+  checksum: z
+    .object({ algorithm: z.enum(CHECKSUM_ALGORITHMS), value: z.string(), type: z.enum(['FULL_OBJECT', 'COMPOSITE']) })
+    .optional(),
+  /** How the copy was found true to its source before it was called delivered. */
+  verifiedBy: z.enum(['checksum', 'etag', 'bytes']),
+  /** True when an earlier try had delivered it already. */
+  wasThere: z.boolean(),
+  /** The job whose object of the same key was the newest until now, where that was looked at. */
+  replacedJob: z.string().optional(),
+});
+export type Delivery = z.infer<typeof deliverySchema>;

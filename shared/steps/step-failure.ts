@@ -1,0 +1,26 @@
+/** Turns what the object store refused into a step's outcome: retry what may pass, fail what will not. */
+
+import type { ErrorCode } from '#shared/errors.ts';
+import { hasFault, ObjectStoreError } from '#shared/files/store-error.ts';
+import type { StepOutcome } from './step-outcome.ts';
+
+export function failed(code: ErrorCode, cause: ErrorCode, message: string): StepOutcome {
+  return { type: 'failed', code, cause, message };
+}
+
+export function retry(code: ErrorCode, cause: ErrorCode, message: string): StepOutcome {
+  return { type: 'retry', code, cause, message };
+}
+
+/** Runs a step's work; refusals of the store become outcomes of `code`, anything else is a bug and goes on as thrown. */
+export async function withStoreFailures(code: ErrorCode, work: () => Promise<StepOutcome>): Promise<StepOutcome> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof ObjectStoreError)) throw error;
+    const mayPass = hasFault(error, 'unavailable') || hasFault(error, 'truncated') || hasFault(error, 'aborted');
+    return mayPass
+      ? retry(code, error.code, error.message)
+      : failed(code, error.code, `${error.message}. ${error.hint}`);
+  }
+}

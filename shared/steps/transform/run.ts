@@ -1,0 +1,114 @@
+/**
+ * `transform`: streams the job's object through its operations into the staging bucket, memory flat whatever the size.
+ *
+ * 1. Nothing stands under the new name unless all of it went through.
+ * 2. Rejected rows are written beside the result, each with its line and reason.
+ */
+import { csvToNdjson, type NdjsonCounts } from '#shared/formats/csv-to-ndjson.ts';
+import { FormatFault } from '#shared/formats/format-fault.ts';
+import { gunzip } from '#shared/formats/gunzip.ts';
+import { canonicalKey } from '#shared/routes/canonical-key.ts';
+import { compileNameTemplate } from '#shared/routes/name-template.ts';
+import { copyJobObject, JOB_METADATA, KEY_METADATA } from '../copy-job-object.ts';
+import { currentName, stagingTarget } from '../staging-key.ts';
+import type { StepContext, StepKind } from '../step-context.ts';
+import { failed, retry, withStoreFailures } from '../step-failure.ts';
+import type { StepOutcome } from '../step-outcome.ts';
+import { type TransformOperation, type TransformOptions, transformOptions } from './options.ts';
+
+export const transformStep: StepKind<TransformOptions> = {
+  kind: transformOptions.kind,
+  classOf: transformOptions.classOf,
+  run: (context) =>
+    withStoreFailures('TRANSFORM_ERROR', async () => {
+      const name = nameAfter(context);
+      if (!name.ok) return failed('TRANSFORM_ERROR', 'KEY_REJECTED', `The new name may not be used: ${name.message}.`);
+      const isRenameOnly = context.options.ops.every((operation) => operation.rename !== undefined);
+      if (isRenameOnly) return await rename(context, name.key);
+      try {
+        return await stream(context, name.key);
+      } catch (error) {
+        if (!(error instanceof FormatFault)) throw error;
+        return failed('TRANSFORM_ERROR', error.code, `${error.message} ${error.hint}`);
+      }
+    }),
+};
+
+/** Rejected rows that the step's output tells itself; all of them are in the object it names. */
+const MOST_TOLD = 20;
+
+async function stream(context: StepContext<TransformOptions>, name: string): Promise<StepOutcome> {
+  const { store, object, options, signal, job, idempotencyKey } = context;
+  const counts: NdjsonCounts = { recordsIn: 0, recordsOut: 0, rejected: [] };
+  const source = store.readStream(object, { ifMatch: object.etag, signal });
+  const body = options.ops.reduce<AsyncIterable<Uint8Array>>(
+    (bytes, operation) => apply(bytes, operation, counts),
+    source,
+  );
+  const metadata = { [JOB_METADATA]: job.id, [KEY_METADATA]: idempotencyKey };
+  const target = stagingTarget(context, name);
+  const written = await store.upload({ target, body, metadata, signal });
+  const made = { ...target, versionId: written.versionId, etag: written.etag, sizeBytes: written.sizeBytes };
+  const hasRows = options.ops.some((operation) => operation['csv-to-ndjson'] !== undefined);
+  const records = hasRows ? await recordRejected(context, target, counts) : {};
+  return { type: 'succeeded', object: made, output: { ...made, sha256: written.sha256, ...records } };
+}
+
+function apply(
+  bytes: AsyncIterable<Uint8Array>,
+  operation: TransformOperation,
+  counts: NdjsonCounts,
+): AsyncIterable<Uint8Array> {
+  if (operation.gunzip !== undefined) return gunzip(bytes, operation.gunzip);
+  if (operation['csv-to-ndjson'] !== undefined) return csvToNdjson(bytes, operation['csv-to-ndjson'], counts);
+  return bytes;
+}
+
+async function recordRejected(
+  { store, signal }: StepContext<TransformOptions>,
+  made: { readonly bucket: string; readonly key: string },
+  { recordsIn, recordsOut, rejected }: NdjsonCounts,
+): Promise<Record<string, unknown>> {
+  const counted = { recordsIn, recordsOut, recordsRejected: rejected.length };
+  if (rejected.length === 0) return counted;
+  const target = { bucket: made.bucket, key: `${made.key}.rejected.ndjson` };
+  await store.put({ target, body: rejected.map((row) => `${JSON.stringify(row)}\n`).join(''), signal });
+  return { ...counted, rejectedRows: target, firstRejected: rejected.slice(0, MOST_TOLD) };
+}
+
+async function rename(context: StepContext<TransformOptions>, name: string): Promise<StepOutcome> {
+  const target = stagingTarget(context, name);
+  const copy = await copyJobObject(context, target);
+  if (copy.type === 'different') {
+    return retry('TRANSFORM_ERROR', 'CHECKSUM_MISMATCH', 'The renamed copy differs from its source; it was removed.');
+  }
+  const { written, sizeBytes } = copy;
+  const object = { ...target, versionId: written.versionId, etag: written.etag, sizeBytes };
+  return { type: 'succeeded', object, output: { ...object, verifiedBy: copy.verifiedBy } };
+}
+
+/** Each operation on the bytes has its usual extension; `rename` says more. */
+function nameAfter(context: StepContext<TransformOptions>): ReturnType<typeof canonicalKey> {
+  let name = currentName(context);
+  for (const operation of context.options.ops) {
+    if (operation.gunzip !== undefined) name = name.replace(/(?<=.)\.gz(?:ip)?$/i, '');
+    else if (operation['csv-to-ndjson'] !== undefined) name = `${name.replace(/(?<=.)\.(?:csv|txt|tsv)$/i, '')}.ndjson`;
+    else {
+      const renamed = render(context, operation.rename ?? '', name);
+      if (!renamed.ok) return renamed;
+      name = renamed.key;
+    }
+  }
+  return { ok: true, key: name };
+}
+
+function render(context: StepContext<TransformOptions>, source: string, name: string): ReturnType<typeof canonicalKey> {
+  const template = compileNameTemplate(source);
+  if (!template.ok) return template;
+  const { file, job } = context;
+  const facts = { tenantId: file.tenantId, key: file.key, fileId: file.id, receivedAt: file.receivedAt };
+  const rendered = canonicalKey(template.render({ ...facts, name, jobId: job.id, routeName: job.routeName }));
+  if (rendered.ok && rendered.key.includes('/'))
+    return { ok: false, message: 'a name has no "/"; directories belong in the key of deliver' };
+  return rendered;
+}
