@@ -3,15 +3,8 @@ import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import type { ClientChannel } from 'ssh2';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import {
-  call,
-  codeOf,
-  LANDING,
-  PART_BYTES,
-  startTestGateway,
-  type TestConnection,
-  type TestGateway,
-} from './test-gateway.ts';
+import { call, codeOf, PART_BYTES, startTestGateway, type TestConnection, type TestGateway } from './test-gateway.ts';
+import { LANDING } from './test-store.ts';
 
 let test: TestGateway;
 let connection: TestConnection;

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { LANDING, OUTBOUND, PART_BYTES, startTestGateway, type TestGateway } from './test-gateway.ts';
+import { PART_BYTES, startTestGateway, type TestGateway } from './test-gateway.ts';
+import { LANDING, OUTBOUND } from './test-store.ts';
 
 let test: TestGateway;
 let work: string;

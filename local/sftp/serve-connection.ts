@@ -43,7 +43,7 @@ export interface ServedConnection {
 }
 
 /** For the peer to close its half; a peer that is gone never does. */
-const CLOSE_GRACE_MS = 2_000;
+const CLOSE_GRACE_MS = 1_000;
 const IDLE_LOOK_INTERVAL_MS = 50;
 
 export function serveConnection(

@@ -3,26 +3,21 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
-  CreateBucketCommand,
   GetObjectCommand,
   ListMultipartUploadsCommand,
   ListObjectVersionsCommand,
-  PutBucketVersioningCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { startFauxqs } from 'fauxqs';
 import ssh2, { type ConnectConfig, type SFTPWrapper } from 'ssh2';
-import { createS3Client } from '#shared/files/s3-client.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { loadOrCreateHostKey } from './host-key.ts';
 import type { GatewayLimits } from './limits.ts';
 import { type SftpGateway, startSftpGateway } from './start-sftp-gateway.ts';
+import { LANDING, OUTBOUND, startTestStore } from './test-store.ts';
 import type { TransferEvent } from './transfer-event.ts';
 import { openTransferJournal, type TransferJournal } from './transfer-journal.ts';
 import type { SftpUser } from './user-root.ts';
 
-export const LANDING = 'test-landing';
-export const OUTBOUND = 'test-outbound';
 export const PART_BYTES = 5 * 1_024 * 1_024;
 
 export interface TestGateway {
@@ -51,18 +46,7 @@ export interface TestConnection {
 
 export async function startTestGateway(limits: Partial<GatewayLimits> = {}): Promise<TestGateway> {
   const directory = mkdtempSync(join(tmpdir(), 'longshore-sftp-'));
-  const storeServer = await startFauxqs({ port: 0, logger: false });
-  const store = createS3Client({
-    LONGSHORE_S3_PATH_STYLE: true,
-    endpoint: storeServer.address,
-    region: 'us-east-1',
-    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
-  });
-  for (const bucket of [LANDING, OUTBOUND]) {
-    await store.send(new CreateBucketCommand({ Bucket: bucket }));
-    const VersioningConfiguration = { Status: 'Enabled' } as const;
-    await store.send(new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration }));
-  }
+  const { client: store, stop: stopStore } = await startTestStore(join(directory, 's3'));
   const journal = openTransferJournal(join(directory, 'journal'));
   const keys = ssh2.utils.generateKeyPairSync('ed25519');
   const privateKeyFile = join(directory, 'id_ed25519');
@@ -96,7 +80,13 @@ export async function startTestGateway(limits: Partial<GatewayLimits> = {}): Pro
     privateKeyFile,
     users,
     connect: (options) =>
-      connect({ host: '127.0.0.1', port: gateway.port, username: 'acme-user', privateKey: keys.private, ...options }),
+      connectSftp({
+        host: '127.0.0.1',
+        port: gateway.port,
+        username: 'acme-user',
+        privateKey: keys.private,
+        ...options,
+      }),
     events: () => journal.read(1_000).map(({ event }) => event),
     async versions(prefix = '') {
       const page = await store.send(new ListObjectVersionsCommand({ Bucket: LANDING, Prefix: prefix }));
@@ -124,14 +114,13 @@ export async function startTestGateway(limits: Partial<GatewayLimits> = {}): Pro
     async stop() {
       await gateway.stop(0);
       journal.close();
-      store.destroy();
-      await storeServer.stop();
+      await stopStore();
       rmSync(directory, { recursive: true, force: true });
     },
   };
 }
 
-async function connect(config: ConnectConfig): Promise<TestConnection> {
+export async function connectSftp(config: ConnectConfig): Promise<TestConnection> {
   const client = new ssh2.Client();
   const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
   client.on('ready', resolve);
