@@ -6,12 +6,11 @@
  * 2. A start that fails stops what it had started before it throws.
  * 3. All state is in the home; a second start of the same home finds it as it was.
  */
-import { join } from 'node:path';
 import { type Home, openHome } from '#local/home.ts';
 import { type Children, type ChildToStart, createChildren, logDestination } from '#local/launcher/children.ts';
 import { waitForLeftovers } from '#local/launcher/children-file.ts';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
-import { createBuckets, createQueuesAndTopics } from '#local/launcher/create-resources.ts';
+import { createQueuesAndTopics } from '#local/launcher/create-queues-and-topics.ts';
 import { describeEndpoints, type Endpoints, type TenantAccess, writeEndpoints } from '#local/launcher/endpoints.ts';
 import { ensureAwsCredentials } from '#local/launcher/keys.ts';
 import { startNodeChild } from '#local/launcher/node-child.ts';
@@ -121,15 +120,18 @@ async function startParts({ options, home, ports, children }: StartContext): Pro
   await children.startGroup([database]);
   await migrate(databaseUrl);
 
-  const credentials = await ensureAwsCredentials(join(home.keys, 'aws-credentials'));
+  const credentials = await ensureAwsCredentials(home);
   const env = { ...fleetEnvironment({ host: HOST, ports, databaseUrl, credentials }), ...options.env?.all };
-  const server = { region: REGION, credentials, prefix: env.LONGSHORE_PREFIX ?? '' };
   const start = (names: readonly NodeProcessName[]) =>
     children.startGroup(names.map((name) => nodeChild(name, { options, home, ports, env })));
   await start(['s3']);
-  await createBuckets({ ...server, endpoint: env.AWS_ENDPOINT_URL_S3 ?? '' });
   await start(['queues']);
-  await createQueuesAndTopics({ ...server, endpoint: env.AWS_ENDPOINT_URL_SQS ?? '' });
+  await createQueuesAndTopics({
+    region: REGION,
+    credentials,
+    prefix: env.LONGSHORE_PREFIX ?? '',
+    endpoint: env.AWS_ENDPOINT_URL_SQS ?? '',
+  });
   await start(['event-bridge', 'sftp']);
   return env;
 }

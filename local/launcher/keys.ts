@@ -5,7 +5,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { chmod, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import ssh2 from 'ssh2';
+import type { Home } from '#local/home.ts';
 
 export interface AwsCredentials {
   readonly accessKeyId: string;
@@ -22,9 +24,17 @@ export async function ensureSshKey(path: string, comment: string): Promise<{ pub
   return { publicKey };
 }
 
-/** What the S3 server of this home checks signatures with, in the SDK's own file format. */
-export async function ensureAwsCredentials(path: string): Promise<AwsCredentials> {
-  const content = await ensureSecret(path, () =>
+export function awsCredentialsFile(home: Home): string {
+  return join(home.keys, 'aws-credentials');
+}
+
+export function s3CredentialsFile(home: Home): string {
+  return join(home.keys, 's3-credentials.json');
+}
+
+/** What the S3 server checks signatures with: once as its list, once in the SDK's own file format, for clients. */
+export async function ensureAwsCredentials(home: Home): Promise<AwsCredentials> {
+  const content = await ensureSecret(awsCredentialsFile(home), () =>
     [
       '[default]',
       `aws_access_key_id = LONGSHORE${randomBytes(8).toString('hex').toUpperCase()}`,
@@ -32,7 +42,9 @@ export async function ensureAwsCredentials(path: string): Promise<AwsCredentials
     ].join('\n'),
   );
   const value = (name: string) => new RegExp(`^${name} = (.+)$`, 'm').exec(content)?.[1] ?? '';
-  return { accessKeyId: value('aws_access_key_id'), secretAccessKey: value('aws_secret_access_key') };
+  const credentials = { accessKeyId: value('aws_access_key_id'), secretAccessKey: value('aws_secret_access_key') };
+  await writeSecret(s3CredentialsFile(home), JSON.stringify([{ ...credentials, name: 'fleet' }]));
+  return credentials;
 }
 
 async function ensureSecret(path: string, make: () => string): Promise<string> {

@@ -18,7 +18,7 @@ export interface RunningChild {
   kill(signal: NodeJS.Signals): void;
 }
 
-export interface Backoff {
+interface Backoff {
   readonly firstDelayMs: number;
   readonly maxDelayMs: number;
   readonly stableMs: number;
