@@ -1,7 +1,8 @@
-/** An object store for one test file, with the gateway's two buckets, both versioned. */
-import { CreateBucketCommand, PutBucketVersioningCommand, type S3Client } from '@aws-sdk/client-s3';
-import { startFauxqs } from 'fauxqs';
+/** The S3 server for one test file, with the gateway's two buckets, and a journal of the objects made in landing. */
+import type { S3Client } from '@aws-sdk/client-s3';
+import { startS3Server } from '#local/s3/server.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
+import { createLogger } from '#shared/runtime/logger.ts';
 
 export const LANDING = 'test-landing';
 export const OUTBOUND = 'test-outbound';
@@ -13,16 +14,14 @@ export interface TestStore {
   stop(): Promise<void>;
 }
 
-export async function startTestStore(_directory: string): Promise<TestStore> {
-  const server = await startFauxqs({ port: 0, logger: false });
-  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
-  const endpoint = server.address;
+export async function startTestStore(directory: string): Promise<TestStore> {
+  const credentials = { accessKeyId: 'LOCALTEST', secretAccessKey: 'a-secret-for-tests', name: 'tester' };
+  const logger = createLogger({ service: 's3', level: 'error' });
+  const server = await startS3Server({ directory, port: 0, credentials: [credentials], logger });
+  server.createBucket(LANDING, { hasEvents: true });
+  server.createBucket(OUTBOUND);
+  const endpoint = server.url;
   const client = createS3Client({ LONGSHORE_S3_PATH_STYLE: true, endpoint, region: 'us-east-1', credentials });
-  for (const bucket of [LANDING, OUTBOUND]) {
-    await client.send(new CreateBucketCommand({ Bucket: bucket }));
-    const VersioningConfiguration = { Status: 'Enabled' } as const;
-    await client.send(new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration }));
-  }
   return {
     endpoint,
     credentials,
