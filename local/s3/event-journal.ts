@@ -5,11 +5,12 @@
  * 1. An entry is written in the very transaction that makes its object visible: both are there or neither, also after
  *    `kill -9`. Hence the journal is a table in the server's metadata file, and its directory is the server's.
  * 2. An entry stays until it is removed; a reader that dies before `remove` reads it again (at least once).
- * 3. Positions grow in the order of commits, so `read(limit, after)` never skips an entry.
+ * 3. The reader never writes where the server does: it lists what it is done with in a file of its own, and the server forgets
+ *    those entries in its own time.
+ * 4. Positions grow in the order of commits, so `read(limit, after)` never skips an entry.
  */
-import type { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
-import { openMetadataDatabase } from '#local/s3/metadata-database.ts';
+import { attachRemovedEntries, openMetadataDatabase } from '#local/s3/metadata-database.ts';
 
 export type ObjectCreatedReason = 'PutObject' | 'CompleteMultipartUpload' | 'CopyObject';
 
@@ -39,7 +40,7 @@ export interface JournalEntry extends ObjectCreated {
 }
 
 export interface EventJournal {
-  /** Takes part in the caller's open transaction; its own otherwise. */
+  /** For events that are not the server's own doing; rare, because it waits for the server and the server for it. */
   append(event: ObjectCreated): void;
   /** The oldest entries, at most `limit`, of those after the position `after`. */
   read(limit: number, after?: number): JournalEntry[];
@@ -55,24 +56,20 @@ const LOOK_INTERVAL_MS = 20;
 
 /** Opens the journal of the S3 server whose data are in `directory`; the server need not run. The caller closes it. */
 export function openEventJournal(directory: string): EventJournal {
-  return createEventJournal(openMetadataDatabase(directory));
-}
-
-/** The journal inside an open metadata file. */
-export function createEventJournal(database: DatabaseSync): EventJournal {
-  // AUTOINCREMENT: positions are never used again, also when the table was emptied in between (invariant 3).
-  database.exec('CREATE TABLE IF NOT EXISTS events (position INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL)');
+  const database = openMetadataDatabase(directory);
+  attachRemovedEntries(database, directory);
+  const open = 'FROM events WHERE position > ? AND position NOT IN (SELECT position FROM removed.entries)';
   const insert = database.prepare('INSERT INTO events (event) VALUES (?)');
-  const select = database.prepare('SELECT position, event FROM events WHERE position > ? ORDER BY position LIMIT ?');
-  const erase = database.prepare('DELETE FROM events WHERE position IN (SELECT value FROM json_each(?))');
-  const peek = database.prepare('SELECT 1 FROM events WHERE position > ? LIMIT 1');
+  const select = database.prepare(`SELECT position, event ${open} ORDER BY position LIMIT ?`);
+  const peek = database.prepare(`SELECT 1 ${open} LIMIT 1`);
+  const remove = database.prepare('INSERT OR IGNORE INTO removed.entries SELECT value FROM json_each(?)');
 
   return {
     append: (event) => void insert.run(JSON.stringify(event)),
     read: (limit, after = 0) =>
       select.all(after, limit).map((row) => ({ position: Number(row.position), ...JSON.parse(String(row.event)) })),
     remove(positions) {
-      if (positions.length > 0) erase.run(JSON.stringify(positions));
+      if (positions.length > 0) remove.run(JSON.stringify(positions));
     },
     async waitForEntries(signal, after = 0) {
       while (!signal.aborted) {

@@ -8,7 +8,8 @@ import { randomUUID } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { BodyStore } from '#local/s3/body-store.ts';
 import { type Bucket, createBucketStore } from '#local/s3/bucket-store.ts';
-import { createEventJournal, type EventJournal, type ObjectCreatedReason } from '#local/s3/event-journal.ts';
+import type { ObjectCreatedReason } from '#local/s3/event-journal.ts';
+import { createJournalWriter, type JournalWriter } from '#local/s3/journal-writer.ts';
 import { openMetadataDatabase } from '#local/s3/metadata-database.ts';
 import { createUploadStore } from '#local/s3/upload-store.ts';
 import {
@@ -47,7 +48,7 @@ export class ObjectStore {
   readonly bodies: BodyStore;
   readonly now: () => number;
   readonly #database: DatabaseSync;
-  readonly #journal: EventJournal;
+  readonly #journal: JournalWriter;
   readonly #begin: { run(): unknown };
   readonly #commit: { run(): unknown };
   #lastNumber = 0;
@@ -58,7 +59,7 @@ export class ObjectStore {
     this.buckets = createBucketStore(this.#database, now);
     this.versions = createVersionStore(this.#database);
     this.uploads = createUploadStore(this.#database);
-    this.#journal = createEventJournal(this.#database);
+    this.#journal = createJournalWriter({ database: this.#database, directory, logger });
     const nextNumber = () => this.nextNumber();
     this.bodies = new BodyStore({ database: this.#database, directory, nextNumber, logger, syncToDisk });
     this.#lastNumber = Number(this.#database.prepare('SELECT max(id) AS last FROM bodies').get()?.last ?? 0);
@@ -119,6 +120,7 @@ export class ObjectStore {
   }
 
   close(): void {
+    this.#journal.close();
     this.#database.close();
   }
 

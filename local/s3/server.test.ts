@@ -34,6 +34,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDigest } from '#local/s3/checksum.ts';
 import { openEventJournal } from '#local/s3/event-journal.ts';
+import { openMetadataDatabase } from '#local/s3/metadata-database.ts';
 import { type S3TestServer, startTestServer } from '#local/s3/s3-test-server.ts';
 
 const Bucket = 'landing';
@@ -467,9 +468,10 @@ describe('keys', () => {
       }),
       { numRuns: 150, examples: [['../../escape'], ['/lead'], ['a//b'], ['k'.repeat(1024)], ['ü'.repeat(512)]] },
     );
-    expect(readdirSync(s3.directory).sort()).toEqual(
-      ['bodies', 'metadata.sqlite', 'metadata.sqlite-shm', 'metadata.sqlite-wal'].sort(),
+    const outside = readdirSync(s3.directory).filter(
+      (name) => !/^(metadata|journal-removed)\.sqlite(-shm|-wal)?$/.test(name),
     );
+    expect(outside).toEqual(['bodies']);
     expect(existsSync(join(dirname(s3.directory), 'escape'))).toBe(false);
   });
 });
@@ -501,5 +503,19 @@ describe('events', () => {
       { key: 'k', size: 0, reason: 'CopyObject' },
     ]);
     expect(events[0]!.sequencer < events[1]!.sequencer).toBe(true);
+  });
+
+  it('leave the journal for good once the reader removed them', async () => {
+    await put('removed');
+    const journal = openEventJournal(s3.directory);
+    const positions = journal.read(10_000).map(({ position }) => position);
+    expect(positions.length).toBeGreaterThan(0);
+    journal.remove(positions);
+    expect(journal.read(10_000)).toEqual([]);
+    journal.close();
+    const database = openMetadataDatabase(s3.directory);
+    const count = database.prepare('SELECT count(*) AS count FROM events');
+    await expect.poll(() => count.get()?.count, { timeout: 5_000 }).toBe(0);
+    database.close();
   });
 });
