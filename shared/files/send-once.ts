@@ -4,26 +4,38 @@
  * 1. The SDK would repeat a copy whose reply was lost, and so make a second version. Here that ends as `AmbiguousWriteError`; the
  *    caller looks with a HEAD. What surely had no effect (refused connection, 503) is still repeated by the SDK.
  */
-import { httpStatusOf } from './classify-store-error.ts';
 import { AmbiguousWriteError } from './store-error.ts';
 
-interface Repeatable {
-  readonly middlewareStack: {
-    add(
-      middleware: (next: (args: never) => Promise<never>) => (args: never) => Promise<never>,
-      options: { name: string; step: 'finalizeRequest'; priority: 'low' },
-    ): void;
-  };
+interface Stack {
+  add(
+    middleware: (next: (args: never) => Promise<Answer>) => (args: never) => Promise<Answer>,
+    options: { name: string; step: 'finalizeRequest' | 'deserialize'; priority: 'low' },
+  ): void;
+}
+
+interface Answer {
+  readonly response: unknown;
 }
 
 /** Call it on a command before it is sent. */
 export function stopOnAmbiguity<Command>(command: Command): Command {
-  (command as Repeatable).middlewareStack.add(
+  const stack = (command as { middlewareStack: Stack }).middlewareStack;
+  let status: number | undefined;
+  stack.add(
+    (next) => async (args) => {
+      status = undefined;
+      const answer = await next(args);
+      status = (answer.response as { statusCode?: number }).statusCode;
+      return answer;
+    },
+    { name: 'noteStatus', step: 'deserialize', priority: 'low' },
+  );
+  stack.add(
     (next) => async (args) => {
       try {
         return await next(args);
       } catch (error) {
-        throw isAmbiguous(error) ? new AmbiguousWriteError(error) : error;
+        throw isAmbiguous(error, status) ? new AmbiguousWriteError(error) : error;
       }
     },
     { name: 'stopOnAmbiguity', step: 'finalizeRequest', priority: 'low' },
@@ -31,11 +43,12 @@ export function stopOnAmbiguity<Command>(command: Command): Command {
   return command;
 }
 
-/** CopyObject and CompleteMultipartUpload may answer 200 and then an error, which the SDK shows as a 500. */
-function isAmbiguous(error: unknown): boolean {
+/**
+ * `status`: as it came. CopyObject and CompleteMultipartUpload may answer 200 and then an error, which the SDK shows as a 503.
+ */
+function isAmbiguous(error: unknown, status: number | undefined): boolean {
   const { name, code } = error as NodeJS.ErrnoException;
   if (name === 'AbortError') return false;
   if (code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EAI_AGAIN') return false;
-  const status = httpStatusOf(error);
   return status === undefined || status < 300 || (status >= 500 && status !== 503);
 }

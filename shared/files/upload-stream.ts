@@ -72,7 +72,8 @@ export async function putObject(client: S3Client, request: PutRequest): Promise<
       new PutObjectCommand({
         Bucket: target.bucket,
         Key: target.key,
-        Body: body,
+        // The SDK takes an empty text for a stream and warns.
+        Body: typeof body === 'string' ? Buffer.from(body) : body,
         Metadata: { ...metadata },
         ContentType: contentType,
         ChecksumAlgorithm: 'CRC64NVME',

@@ -92,6 +92,7 @@ function contextOf(
     idempotencyKey: idempotencyKey(tenantId, id, stepSeq),
     store,
     bucketNames,
+    now: new Date(),
     logger: logger.child({ step: stepKind, attempt }),
   };
 }

@@ -7,7 +7,7 @@ import type { RetryPolicy } from './retry-delay.ts';
 import { routeDocumentSchema } from './route-schema.ts';
 
 export interface CompiledStep {
-  /** From 1. */
+  /** From 0, as in `job_steps`. */
   readonly seq: number;
   readonly kind: string;
   readonly options: unknown;
@@ -65,7 +65,7 @@ function compileStep(
   const known = STEP_OPTIONS.find((candidate) => candidate.kind === kind);
   if (known === undefined) throw new LongshoreError('ROUTE_INVALID', `The step kind "${kind}" is unknown.`);
   return {
-    seq: index + 1,
+    seq: index,
     kind,
     options,
     classOf: (isLarge) => known.classOf(options, isLarge),
