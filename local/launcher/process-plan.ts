@@ -51,11 +51,13 @@ export function fleetEnvironment(options: FleetEnvironmentOptions): Record<strin
     LONGSHORE_PREFIX: DEFAULT_PREFIX,
     LONGSHORE_S3_PATH_STYLE: 'true',
     LONGSHORE_HTTP_HOST: host,
+    // Everything together stops within 30 s, so a service may not take the 20 s that a platform would give it.
+    LONGSHORE_DRAIN_MS: '15000',
   };
 }
 
-/** Shorter than the launcher's own bound of 30 s together; a service drains for at most 20 s. */
-const SERVICE_STOP_TIMEOUT_MS = 22_000;
+/** The drain, and time to close what it held. */
+const SERVICE_STOP_TIMEOUT_MS = 18_000;
 const PART_STOP_TIMEOUT_MS = 4_000;
 
 /** The servers in place of AWS have health checks of their own. */

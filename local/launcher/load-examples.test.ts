@@ -1,0 +1,44 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { connectLauncher } from '#local/launcher/connect-launcher.ts';
+import { prepareExamples } from '#local/launcher/load-examples.ts';
+import { ensureTenants } from '#local/launcher/tenant-access.ts';
+import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
+
+let home: string;
+let database: TestDatabase;
+
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'longshore-examples-'));
+  database = await createTestDatabase();
+});
+
+afterEach(async () => {
+  await database.drop();
+  await rm(home, { recursive: true, force: true });
+});
+
+test('the examples have at least two tenants, each with a route, and applying them twice makes no second version', async () => {
+  const examples = await prepareExamples(home);
+  const sql = connectLauncher(database.url);
+  try {
+    await ensureTenants(sql, home, examples!.tenants);
+    await examples!.applyRoutes(database.url);
+    await examples!.applyRoutes(database.url);
+    const routes = await sql<{ tenant: string; versions: number }[]>`
+      SELECT tenant_id AS tenant, max(v.version) AS versions FROM routes r
+      JOIN route_versions v ON v.route_id = r.id GROUP BY tenant_id ORDER BY tenant_id`;
+    expect(routes.length).toBeGreaterThanOrEqual(2);
+    expect(routes.map(({ tenant }) => tenant)).toEqual(examples!.tenants.map(({ id }) => id).sort());
+    expect(routes.every(({ versions }) => versions === 1)).toBe(true);
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+});
+
+test('a home that has had the examples gets none', async () => {
+  await writeFile(join(home, 'examples-sent'), '');
+  expect(await prepareExamples(home)).toBeUndefined();
+});
