@@ -19,10 +19,10 @@ program
   .description('files per second from put to terminal state, against the ceiling of the parts')
   .option('--files <count>', 'files to send', positiveInteger, 5_000)
   .option('--size <bytes>', 'size of each, e.g. 4KB', '4KB')
+  .option('--finished <count>', 'finished jobs to put into the tables first', wholeNumber, 0)
   .option('--json', 'print one JSON object', false)
-  .action(async (options: { files: number; size: string; json: boolean }) => {
-    const module = new URL('./pipeline.ts', import.meta.url).href;
-    const { runPipelineBench } = (await import(module)) as { runPipelineBench(given: typeof options): Promise<void> };
+  .action(async (options: { files: number; size: string; finished: number; json: boolean }) => {
+    const { runPipelineBench } = await import('./pipeline.ts');
     await runPipelineBench(options);
   });
 
@@ -32,4 +32,8 @@ function positiveInteger(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('Give a whole number of 1 or more.');
   return value;
+}
+
+function wholeNumber(text: string): number {
+  return text === '0' ? 0 : positiveInteger(text);
 }

@@ -1,0 +1,293 @@
+/**
+ * `npm run bench -- pipeline`: files per second through the whole fleet, from put to terminal state, against its parts' ceilings.
+ *
+ * 1. The fleet is the one that `npm start` runs, in a home of its own that is thrown away. Commits are durable as they are there.
+ * 2. Files are put straight into landing, over 50 directories (so 50 FIFO groups), and walk validate, deliver and confirm.
+ * 3. Throughput is measured while files arrive as fast as the store takes them; latency once more at half that rate, because
+ *    in a flood it only says how long the flood was.
+ * 4. `ratio` is the measured rate over the rate that the scarcest part allows by itself: a file needs one round of put, copy and
+ *    delete and as much again of reads and copies, three queue hops, and the statements that were counted.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { SERVICE_NAMES } from '#local/launcher/processes.ts';
+import { type Stack, startStack } from '#local/stack.ts';
+import { bucketName } from '#shared/config/resource-names.ts';
+import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { applyRoute, applyTenants } from '#shared/jobs/apply-definitions.ts';
+import { parseRouteFiles } from '#shared/routes/parse-route-files.ts';
+import { parseSizeBytes } from '#shared/routes/size.ts';
+import { type Ceilings, measureQueueHops, measureS3Rounds, measureStatements } from './part-ceilings.ts';
+import { peakRssMb, sumCounter } from './read-metrics.ts';
+
+const TENANT = 'bench';
+const GROUPS = 50;
+const PUTS_SIDE_BY_SIDE = 16;
+/** Files of the latency phase: enough for a 99th percentile. */
+const LATENCY_FILES = 1_000;
+const TERMINAL_TIMEOUT_MS = 600_000;
+
+const ROUTE = `
+kind: route
+tenant: ${TENANT}
+name: all
+match: { path: "inbound/**" }
+steps:
+  - validate: { size: { max: 100MB }, name: "[a-z0-9-]+\\\\.csv" }
+  - deliver: {}
+  - confirm: {}
+`;
+
+export interface PipelineBenchOptions {
+  readonly files: number;
+  readonly size: string;
+  /** Rows of finished files and jobs to put into the tables first. */
+  readonly finished: number;
+  readonly json: boolean;
+}
+
+interface Latency {
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+}
+
+export interface PipelineResult {
+  readonly files: number;
+  readonly sizeBytes: number;
+  readonly finishedBefore: number;
+  readonly filesPerSecond: number;
+  /** From put to terminal state, at half of the measured rate. */
+  readonly latencyMs: Latency;
+  /** The same in the flood. */
+  readonly floodLatencyMs: Latency;
+  readonly perFile: { readonly sqs: number; readonly s3: number; readonly sql: number };
+  readonly peakRssMb: Readonly<Record<string, number>>;
+  readonly ceilings: Ceilings;
+  readonly ratio: number;
+}
+
+export async function runPipelineBench(options: PipelineBenchOptions): Promise<void> {
+  const home = await mkdtemp(join(tmpdir(), 'longshore-bench-'));
+  try {
+    const stack = await startStack({ home, portBase: 'free', env: { all: { LOG_LEVEL: 'info' } } });
+    try {
+      const result = await measurePipeline(stack, options);
+      console.log(options.json ? JSON.stringify(result) : describe(result));
+    } finally {
+      await stack.stop();
+    }
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
+}
+
+async function measurePipeline(stack: Stack, options: PipelineBenchOptions): Promise<PipelineResult> {
+  const { env } = stack;
+  const sizeBytes = parseSizeBytes(options.size);
+  if (sizeBytes === undefined) throw new Error(`not a size: ${options.size}`);
+  for (const [name, value] of Object.entries(env)) if (name.startsWith('AWS_')) process.env[name] = value;
+  const sql = connectDatabase(
+    {
+      DATABASE_URL: env.DATABASE_URL ?? '',
+      DATABASE_POOL_MAX: 8,
+      DATABASE_PREPARE: true,
+      DATABASE_STATEMENT_TIMEOUT_MS: 120_000,
+    },
+    'bench',
+  );
+  const s3 = new S3Client({ region: env.AWS_REGION ?? '', forcePathStyle: true });
+  try {
+    await applyBenchRoute(sql);
+    await insertFinishedFiles(sql, options.finished);
+    const body = randomBytes(sizeBytes);
+    const bench: Bench = { sql, s3, body, bucket: bucketName(env.LONGSHORE_PREFIX ?? '', 'landing') };
+
+    await sendFiles(bench, { files: 200, directory: 'warm-up' });
+    const before = await countRequests(stack, sql);
+    const flood = await sendFiles(bench, { files: options.files, directory: 'flood' });
+    const after = await countRequests(stack, sql);
+    const calm = await sendFiles(bench, {
+      files: Math.min(LATENCY_FILES, options.files),
+      directory: 'calm',
+      perSecond: flood.filesPerSecond / 2,
+    });
+
+    const ceilings: Ceilings = {
+      s3PutCopyDeletePerSecond: round(
+        await measureS3Rounds(s3, { bucket: bucketName(env.LONGSHORE_PREFIX ?? '', 'staging'), body, rounds: 1_000 }),
+      ),
+      queueHopsPerSecond: round(await measureQueueHops(env.AWS_REGION ?? '', 5_000)),
+      statementsPerSecond: round(await measureStatements(sql, 5_000)),
+    };
+    const perFile = {
+      sqs: round((after.sqs - before.sqs) / options.files),
+      s3: round((after.s3 - before.s3) / options.files),
+      sql: round((after.sql - before.sql) / options.files),
+    };
+    const scarcest = Math.min(
+      ceilings.s3PutCopyDeletePerSecond / 2,
+      ceilings.queueHopsPerSecond / 3,
+      ceilings.statementsPerSecond / perFile.sql,
+    );
+    return {
+      files: options.files,
+      sizeBytes,
+      finishedBefore: options.finished,
+      filesPerSecond: round(flood.filesPerSecond),
+      latencyMs: calm.latencyMs,
+      floodLatencyMs: flood.latencyMs,
+      perFile,
+      peakRssMb: await peakMemory(stack),
+      ceilings,
+      ratio: round(flood.filesPerSecond / scarcest),
+    };
+  } finally {
+    s3.destroy();
+    await sql.end({ timeout: 5 });
+  }
+}
+
+async function applyBenchRoute(sql: Sql): Promise<void> {
+  const tenant = { id: TENANT, name: TENANT, timeZone: 'UTC', homeRegion: null, ignoreGlobs: [] };
+  await applyTenants(sql, [tenant], 'bench');
+  const parsed = parseRouteFiles([{ text: ROUTE }]);
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.faults));
+  for (const { document, definitionHash } of parsed.documents) {
+    await applyRoute(sql, { tenantId: TENANT, name: document.name, definition: document, definitionHash }, 'bench');
+  }
+}
+
+/** Files that ended long ago, with their jobs, steps and attempts, so that the tables have the size of a fleet in use. */
+async function insertFinishedFiles(sql: Sql, count: number): Promise<void> {
+  if (count === 0) return;
+  await sql`
+    WITH route AS (SELECT r.id, v.id AS version FROM routes r JOIN route_versions v ON v.route_id = r.id WHERE r.tenant_id = ${TENANT}),
+    old AS (
+      INSERT INTO files (id, tenant_id, bucket, key, version_id, name, size_bytes, etag, source, uploaded_at, status, order_key,
+        order_seq, routed_at, job_count, archived_at, archive_bucket, archive_key, archive_version_id, finished_at, wakes)
+      SELECT uuid_v7(), ${TENANT}, 'old', ${TENANT} || '/old/' || n, n::text, n::text, 4096, md5(n::text), 's3', now() - interval '1 day',
+        'COMPLETED', 'old', nextval('file_order'), now(), 1, now(), 'old', n::text, 'v', now(), 1
+      FROM generate_series(1, ${count}::int) AS n RETURNING id),
+    done AS (
+      INSERT INTO jobs (id, tenant_id, file_id, route_id, route_version_id, state, step_kind, step_seq, step_count, max_attempts,
+        queue, wakes, finished_at)
+      SELECT uuid_v7(), ${TENANT}, old.id, route.id, route.version, 'SUCCEEDED', 'confirm', 2, 3, 3, 'partner-steps', 1, now()
+      FROM old, route RETURNING id),
+    steps AS (
+      INSERT INTO job_steps (job_id, seq, kind, state, attempts, started_at, finished_at)
+      SELECT done.id, s, 'deliver', 'SUCCEEDED', 1, now(), now() FROM done, generate_series(0, 2) AS s)
+    INSERT INTO attempts (tenant_id, job_id, generation, step_seq, step_kind, attempt, outcome, worker, started_at, duration_ms)
+    SELECT ${TENANT}, done.id, 1, s, 'deliver', 1, 'succeeded', 'bench', now(), 1 FROM done, generate_series(0, 2) AS s`;
+  await sql`ANALYZE`;
+}
+
+interface Bench {
+  readonly sql: Sql;
+  readonly s3: S3Client;
+  readonly body: Buffer;
+  readonly bucket: string;
+}
+
+interface Flow {
+  readonly filesPerSecond: number;
+  readonly latencyMs: Latency;
+}
+
+/** Puts files, at most `perSecond` where given, and waits until each has reached its terminal state. */
+async function sendFiles(
+  bench: Bench,
+  { files, directory, perSecond }: { files: number; directory: string; perSecond?: number },
+): Promise<Flow> {
+  const prefix = `${TENANT}/inbound/${directory}-`;
+  const startedMs = performance.now();
+  let next = 0;
+  await Promise.all(
+    Array.from({ length: PUTS_SIDE_BY_SIDE }, async () => {
+      while (next < files) {
+        const index = next;
+        next += 1;
+        if (perSecond !== undefined) await sleep(startedMs + (index * 1_000) / perSecond - performance.now());
+        const key = `${prefix}${index % GROUPS}/${randomUUID()}.csv`;
+        await bench.s3.send(new PutObjectCommand({ Bucket: bench.bucket, Key: key, Body: bench.body }));
+      }
+    }),
+  );
+  await untilTerminal(bench.sql, prefix, files);
+  const [row] = await bench.sql<(Latency & { seconds: number })[]>`
+    WITH sent AS (
+      SELECT extract(epoch FROM finished_at - uploaded_at)::float8 * 1000 AS ms, uploaded_at, finished_at FROM files
+      WHERE tenant_id = ${TENANT} AND starts_with(key, ${prefix}) AND status = 'COMPLETED')
+    SELECT extract(epoch FROM max(finished_at) - min(uploaded_at))::float8 AS seconds,
+      round(percentile_cont(0.5) WITHIN GROUP (ORDER BY ms))::float8 AS p50,
+      round(percentile_cont(0.95) WITHIN GROUP (ORDER BY ms))::float8 AS p95,
+      round(percentile_cont(0.99) WITHIN GROUP (ORDER BY ms))::float8 AS p99
+    FROM sent`;
+  if (row === undefined) throw new Error('no file was sent');
+  const { seconds, ...latencyMs } = row;
+  return { filesPerSecond: files / seconds, latencyMs };
+}
+
+async function untilTerminal(sql: Sql, prefix: string, files: number): Promise<void> {
+  const deadline = performance.now() + TERMINAL_TIMEOUT_MS;
+  for (;;) {
+    const [row] = await sql<{ completed: number; bad: number }[]>`
+      SELECT count(*) FILTER (WHERE status = 'COMPLETED')::int AS completed,
+        count(*) FILTER (WHERE status IN ('FAILED', 'QUARANTINED'))::int AS bad
+      FROM files WHERE tenant_id = ${TENANT} AND starts_with(key, ${prefix})`;
+    if (row?.completed === files) return;
+    if ((row?.bad ?? 0) > 0) throw new Error(`${row?.bad} files did not complete`);
+    if (performance.now() > deadline) throw new Error(`only ${row?.completed} of ${files} files completed in time`);
+    await sleep(200);
+  }
+}
+
+interface Requests {
+  readonly sqs: number;
+  readonly s3: number;
+  readonly sql: number;
+}
+
+async function countRequests(stack: Stack, sql: Sql): Promise<Requests> {
+  const pages = SERVICE_NAMES.map((service) => stack.endpoints.metrics[service]).filter((url) => url !== undefined);
+  // Each transition is one statement in a transaction of its own. Backends report theirs at most a second late.
+  await sleep(2_000);
+  const [row] = await sql<{ sql: number }[]>`
+    SELECT (xact_commit + xact_rollback)::float8 AS sql FROM pg_stat_database WHERE datname = current_database()`;
+  return {
+    sqs: await sumCounter(pages, 'longshore_sqs_requests_total'),
+    s3: await sumCounter(pages, 'longshore_s3_requests_total'),
+    sql: row?.sql ?? 0,
+  };
+}
+
+async function peakMemory(stack: Stack): Promise<Record<string, number>> {
+  const peaks: Record<string, number> = {};
+  for (const [name, { pid }] of Object.entries(stack.processes)) {
+    if (pid !== undefined) peaks[name] = await peakRssMb(pid);
+  }
+  return peaks;
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
+function describe(result: PipelineResult): string {
+  const { latencyMs, perFile, ceilings } = result;
+  return [
+    `${result.files} files of ${result.sizeBytes} bytes, ${result.finishedBefore} finished jobs in the tables`,
+    `files per second      ${result.filesPerSecond}`,
+    `latency (half load)   p50 ${latencyMs.p50} ms, p95 ${latencyMs.p95} ms, p99 ${latencyMs.p99} ms`,
+    `requests per file     SQS ${perFile.sqs}, S3 ${perFile.s3}, SQL ${perFile.sql}`,
+    `ceilings per second   S3 rounds ${ceilings.s3PutCopyDeletePerSecond}, queue hops ${ceilings.queueHopsPerSecond}, statements ${ceilings.statementsPerSecond}`,
+    `ratio to the scarcest ${result.ratio}`,
+    `peak RSS (MB)         ${Object.entries(result.peakRssMb)
+      .map(([name, mb]) => `${name} ${mb}`)
+      .join(', ')}`,
+  ].join('\n');
+}
