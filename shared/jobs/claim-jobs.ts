@@ -37,6 +37,8 @@ export interface ClaimedJob {
   readonly routeVersionId: string;
   readonly generation: number;
   readonly epoch: number;
+  /** Database time. */
+  readonly claimedAt: Date;
   readonly isLarge: boolean;
   readonly stepSeq: number;
   readonly stepKind: string;
@@ -102,7 +104,7 @@ function claimSet(sql: Sql, ids: string[], options: ClaimOptions): Promise<Claim
       FROM claimed WHERE NOT is_repeat),
     ${recordEvents(sql, options.service)}
     SELECT c.id, c.tenant_id AS "tenantId", c.file_id AS "fileId", c.route_id AS "routeId",
-      c.route_version_id AS "routeVersionId", c.generation, c.epoch, c.is_large AS "isLarge", c.step_seq AS "stepSeq",
+      c.route_version_id AS "routeVersionId", c.generation, c.epoch, now() AS "claimedAt", c.is_large AS "isLarge", c.step_seq AS "stepSeq",
       c.step_kind AS "stepKind", c.step_attempts AS "stepAttempts", c.step_tries AS "stepTries",
       c.max_attempts AS "maxAttempts", c.object,
       coalesce((SELECT jsonb_object_agg(s.seq, jsonb_build_object('kind', s.kind, 'output', s.output))

@@ -16,7 +16,6 @@ import { GroupCommit } from './group-commit.ts';
 import type { JobMetrics } from './job-metrics.ts';
 import { repeatOnLostDatabase } from './repeat-on-lost-database.ts';
 import type { WorkQueue } from './route-files.ts';
-import { sendWakeUps, type WakeUpOptions } from './send-wake-ups.ts';
 import {
   type ClosedFile,
   type MovedJob,
@@ -24,6 +23,7 @@ import {
   type StoreResult,
   storeOutcomes,
 } from './store-outcomes.ts';
+import type { WakeUpSenders } from './wake-up-senders.ts';
 
 export interface JobCommitsOptions {
   readonly sql: Sql;
@@ -32,7 +32,7 @@ export interface JobCommitsOptions {
   readonly worker: string;
   readonly service: string;
   readonly leaseMs: number;
-  readonly senders: WakeUpOptions['senders'];
+  readonly wakeUps: Pick<WakeUpSenders, 'sendJobs' | 'sendArchives'>;
   readonly metrics: JobMetrics;
   readonly logger: Logger;
   readonly now: () => number;
@@ -163,14 +163,16 @@ export class JobCommits {
   }
 
   #sendWakeUps({ jobs, files, successors }: StoreResult): void {
-    const { senders, metrics, logger } = this.#options;
-    const handedOver = jobs.map((job) => job.wake).filter((wake) => wake !== null);
-    const woken = files.filter((file) => file.archive === 'woken');
-    if (handedOver.length + successors.length + woken.length === 0) return;
-    const sending = sendWakeUps(
-      { jobs: [...handedOver, ...successors], files: woken },
-      { senders, logger, onUnsent: (queue, count) => metrics.wakeUpsUnsent.inc({ queue }, count) },
-    ).finally(() => this.#sending.delete(sending));
+    const { wakeUps, metrics, logger } = this.#options;
+    const due = [...jobs.map((job) => job.wake).filter((wake) => wake !== null), ...successors];
+    const copies = files
+      .filter((file) => file.archive === 'woken')
+      .map((file) => ({ ...file, queue: 'work' as const }));
+    if (due.length + copies.length === 0) return;
+    const sending = Promise.all([wakeUps.sendJobs(due), wakeUps.sendArchives(copies)])
+      .then(([jobsSent, copiesSent]) => metrics.wakeUpsUnsent.inc(due.length + copies.length - jobsSent - copiesSent))
+      .catch((error: unknown) => logger.error({ err: error }, 'wake-ups not sent'))
+      .finally(() => this.#sending.delete(sending));
     this.#sending.add(sending);
   }
 }

@@ -10,7 +10,7 @@ export interface JobMetrics {
   readonly archives: Counter<'outcome'>;
   readonly archiveSeconds: Histogram;
   readonly groupSize: Histogram<'statement'>;
-  readonly wakeUpsUnsent: Counter<'queue'>;
+  readonly wakeUpsUnsent: Counter;
 }
 
 /** Call once per registry: prom-client refuses a second metric of the same name. */
@@ -71,7 +71,6 @@ export function createJobMetrics(registry: Registry): JobMetrics {
     wakeUpsUnsent: new Counter({
       name: 'longshore_wake_ups_unsent_total',
       help: 'Wake-ups that could not be sent; the sweeper sends them later.',
-      labelNames: ['queue'] as const,
       registers,
     }),
   };

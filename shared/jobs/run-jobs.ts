@@ -12,7 +12,6 @@ import type { BucketId } from '#shared/config/resource-names.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import { acknowledge, type Disposition, leave } from '#shared/queue/disposition.ts';
-import type { Sender } from '#shared/queue/send-messages.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { StepKind } from '#shared/steps/step-context.ts';
 import { type ArchiveFile, archiveHeldFile } from './archive-held-file.ts';
@@ -26,12 +25,13 @@ import { repeatOnLostDatabase } from './repeat-on-lost-database.ts';
 import { RouteCache } from './route-cache.ts';
 import type { WorkQueue } from './route-files.ts';
 import type { WorkWakeUp } from './wake-up-groups.ts';
+import type { WakeUpSenders } from './wake-up-senders.ts';
 import { type WalkEnd, walkJob } from './walk-job.ts';
 
 export interface JobRunnerOptions {
   readonly sql: Sql;
-  /** The step kinds that this version knows. */
-  readonly kinds: readonly StepKind<unknown>[];
+  /** The step kinds that this version knows, by name. */
+  readonly kinds: ReadonlyMap<string, StepKind<unknown>>;
   /** `partner-steps` makes a worker of short steps, `work` one of long steps, which archives large files too. */
   readonly queue: WorkQueue;
   /** Which process, e.g. `partner-worker/4711`. */
@@ -43,7 +43,7 @@ export interface JobRunnerOptions {
   readonly store: ObjectStore;
   readonly bucketNames: Readonly<Record<BucketId, string>>;
   readonly archive: ArchiveFile;
-  readonly senders: Readonly<Record<WorkQueue, Sender<WorkWakeUp>>>;
+  readonly wakeUps: Pick<WakeUpSenders, 'sendJobs' | 'sendArchives'>;
   readonly metrics: JobMetrics;
   readonly logger: Logger;
   /** Monotonic milliseconds. */
@@ -62,15 +62,14 @@ export interface JobRunner {
 export function createJobRunner(options: JobRunnerOptions): JobRunner {
   const { sql, queue, worker, service, leaseMs, stepDeadlineMs, metrics, logger } = options;
   const { now = () => performance.now(), random = Math.random } = options;
-  const registry = new Map(options.kinds.map((kind) => [kind.kind, kind]));
   const commits = new JobCommits({
     sql,
     queue,
-    kinds: [...registry.keys()],
+    kinds: [...options.kinds.keys()],
     worker,
     service,
     leaseMs,
-    senders: options.senders,
+    wakeUps: options.wakeUps,
     metrics,
     logger,
     now,
@@ -94,7 +93,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
   });
   const archiving = { archive: options.archive, keeper, commits, deadlineMs: stepDeadlineMs, metrics, logger, now };
   const walking = {
-    registry,
+    kinds: options.kinds,
     routes,
     commits,
     workerClass: queue === 'work' ? ('long' as const) : ('short' as const),

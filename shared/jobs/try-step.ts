@@ -18,7 +18,7 @@ import { runStep } from './run-step.ts';
 import { stepErrorCode } from './step-error-code.ts';
 
 export interface TryParts {
-  readonly registry: ReadonlyMap<string, StepKind<unknown>>;
+  readonly kinds: ReadonlyMap<string, StepKind<unknown>>;
   readonly stepDeadlineMs: number;
   readonly store: ObjectStore;
   readonly bucketNames: Readonly<Record<BucketId, string>>;
@@ -55,7 +55,7 @@ async function outcomeOf(parts: TryParts, request: TryRequest): Promise<StepOutc
   const { job, found, position, lease, stop } = request;
   const { stepSeq, stepKind, attempt } = position;
   if (!found.ok) return { type: 'failed', code: 'ROUTE_INVALID', cause: found.cause, message: found.message };
-  const kind = parts.registry.get(stepKind);
+  const kind = parts.kinds.get(stepKind);
   const step = found.route.steps[stepSeq];
   if (kind === undefined || step?.kind !== stepKind) {
     const message = `Step ${stepSeq + 1} of the job is "${stepKind}", which its route version does not have there.`;
@@ -92,7 +92,7 @@ function contextOf(
     idempotencyKey: idempotencyKey(tenantId, id, stepSeq),
     store,
     bucketNames,
-    now: new Date(),
+    now: job.claimedAt,
     logger: logger.child({ step: stepKind, attempt }),
   };
 }
