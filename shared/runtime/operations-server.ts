@@ -46,7 +46,9 @@ export async function startOperationsServer(options: OperationsServerOptions): P
     if (path === '/healthz') return describeHealth(liveness());
     if (path === '/readyz') {
       const late: Health = { ok: false, detail: 'a dependency does not answer' };
-      return describeHealth(await within(READINESS_DEADLINE_MS, Promise.resolve(readiness()), late));
+      const failed: Health = { ok: false, detail: 'a dependency failed' };
+      const asked = (async () => readiness())().catch(() => failed);
+      return describeHealth(await within(READINESS_DEADLINE_MS, asked, late));
     }
     if (path === '/metrics') {
       const text = await within(METRICS_DEADLINE_MS, registry.metrics(), undefined);

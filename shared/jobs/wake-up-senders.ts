@@ -1,23 +1,22 @@
 /**
- * Sends wake-ups of files and jobs to the queues they belong to.
+ * Sends the wake-ups of files and jobs to whichever queue each belongs to: for services that wake rows of every kind.
  *
  * 1. A wake-up that is not sent costs time only: its row is marked as woken, and the sweeper finds it missing. Nothing rejects.
- * 2. The deduplication id is row and wake number: a FIFO queue swallows the same one for 5 minutes.
- * 3. On `work.fifo` every job is a group of its own, so that copies run side by side; the claim keeps the order of ordered routes.
- *    A caller that knows a job's line may name it, which spares claims that come before their turn.
  */
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import { isFifo, type QueueId } from '#shared/config/resource-names.ts';
 import { LongshoreError } from '#shared/errors.ts';
-import { fileArchiveDue, fileSettled, jobDue } from '#shared/messages/wake-ups.ts';
+import { WORK_MESSAGES } from '#shared/messages/queue-messages.ts';
+import { fileSettled } from '#shared/messages/wake-ups.ts';
+import type { MessageOf } from '#shared/queue/define-message.ts';
+import { messageGroupId } from '#shared/queue/message-group.ts';
+import { createSender, type SendEntry, type Sender } from '#shared/queue/send-messages.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
-import type { MessageOf } from './define-message.ts';
-import { messageGroupId } from './message-group.ts';
-import { createSender, type SendEntry, type Sender } from './send-messages.ts';
+import type { WorkQueue } from './route-files.ts';
+import { fileArchiveDueEntry, jobDueEntry } from './wake-up-groups.ts';
 
-const WAKE_UPS = [fileSettled, jobDue, fileArchiveDue] as const;
+const WAKE_UPS = [fileSettled, ...WORK_MESSAGES] as const;
 type WakeUp = MessageOf<(typeof WAKE_UPS)[number]>;
-type WorkQueue = 'partner-steps' | 'work';
 
 export interface SettledFile {
   readonly id: string;
@@ -25,16 +24,8 @@ export interface SettledFile {
   readonly wake: number;
 }
 
-export interface DueJob {
-  readonly id: string;
-  readonly tenantId: string;
-  readonly queue: WorkQueue;
-  readonly wake: number;
-  /** Of an ordered route: names the line that the job stands in. */
-  readonly line?: string | undefined;
-}
-
-export interface DueArchive {
+/** A job, or a file whose archive copy is due. */
+export interface DueRow {
   readonly id: string;
   readonly tenantId: string;
   readonly queue: WorkQueue;
@@ -44,8 +35,8 @@ export interface DueArchive {
 /** Each resolves to the number of wake-ups that their queue took. */
 export interface WakeUpSenders {
   sendFiles(files: readonly SettledFile[]): Promise<number>;
-  sendJobs(jobs: readonly DueJob[]): Promise<number>;
-  sendArchives(files: readonly DueArchive[]): Promise<number>;
+  sendJobs(jobs: readonly DueRow[]): Promise<number>;
+  sendArchives(files: readonly DueRow[]): Promise<number>;
 }
 
 export interface WakeUpSendersOptions {
@@ -74,21 +65,20 @@ export function createWakeUpSenders({ client, queueUrls, fairQueues, logger }: W
     return entries.length - refused.length;
   }
 
-  async function sendWork<Row extends { readonly queue: WorkQueue }>(
-    rows: readonly Row[],
-    toEntry: (row: Row) => SendEntry<WakeUp>,
+  async function sendWork(
+    rows: readonly DueRow[],
+    toEntry: (row: DueRow, queue: WorkQueue) => SendEntry<WakeUp>,
   ): Promise<number> {
-    const [short, long] = await Promise.all(
+    const withTenant = (row: DueRow): SendEntry<WakeUp> => {
+      const entry = toEntry(row, row.queue);
+      return isFifo(row.queue) || !fairQueues ? entry : { ...entry, groupId: messageGroupId(row.tenantId) };
+    };
+    const [short = 0, long = 0] = await Promise.all(
       (['partner-steps', 'work'] as const).map((queue) =>
-        send(queue, rows.filter((row) => row.queue === queue).map(toEntry)),
+        send(queue, rows.filter((row) => row.queue === queue).map(withTenant)),
       ),
     );
-    return (short ?? 0) + (long ?? 0);
-  }
-
-  function groupOf(queue: WorkQueue, tenantId: string, line: string): string | undefined {
-    if (queue === 'work') return messageGroupId(line);
-    return fairQueues ? messageGroupId(tenantId) : undefined;
+    return short + long;
   }
 
   return {
@@ -101,17 +91,7 @@ export function createWakeUpSenders({ client, queueUrls, fairQueues, logger }: W
           deduplicationId: `${id}:${wake}`,
         })),
       ),
-    sendJobs: (jobs) =>
-      sendWork(jobs, ({ id, tenantId, queue, wake, line }) => ({
-        message: { type: 'job.due', jobId: id, tenantId, wake },
-        groupId: groupOf(queue, tenantId, line ?? id),
-        deduplicationId: `${id}:${wake}`,
-      })),
-    sendArchives: (files) =>
-      sendWork(files, ({ id, tenantId, queue, wake }) => ({
-        message: { type: 'file.archive-due', fileId: id, tenantId, wake },
-        groupId: groupOf(queue, tenantId, id),
-        deduplicationId: `${id}:${wake}`,
-      })),
+    sendJobs: (jobs) => sendWork(jobs, jobDueEntry),
+    sendArchives: (files) => sendWork(files, fileArchiveDueEntry),
   };
 }

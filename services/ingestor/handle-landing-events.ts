@@ -1,0 +1,67 @@
+/**
+ * Handles a batch of landing events.
+ *
+ * 1. An event is acknowledged after what it caused is committed, or when it causes nothing.
+ * 2. An event that cannot be decided for want of the object store comes again after a few seconds, and from the DLQ as long as that lasts.
+ */
+import { type ArrivalWord, toArrivalWord } from '#shared/arrival/arrival-word.ts';
+import type { ArrivalResult, TakeArrivals } from '#shared/arrival/take-arrivals.ts';
+import type { LandingEvent } from '#shared/messages/landing-events.ts';
+import { acknowledge, type Disposition, leave, release } from '#shared/queue/disposition.ts';
+import type { Received } from '#shared/queue/received.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import type { IngestorMetrics } from './metrics.ts';
+
+export interface HandleLandingEventsOptions {
+  readonly takeArrivals: TakeArrivals;
+  readonly metrics: Pick<IngestorMetrics, 'events'>;
+  readonly logger: Logger;
+}
+
+const UNDECIDED_AGAIN_MS = 3_000;
+
+export function createHandleLandingEvents({ takeArrivals, metrics, logger }: HandleLandingEventsOptions) {
+  return async (received: readonly Received<LandingEvent>[], signal: AbortSignal): Promise<Disposition[]> => {
+    const words = received.map(({ message }) => toArrivalWord(message));
+    const results = await takeArrivals(
+      words.filter((word) => word !== undefined),
+      signal,
+    );
+    const remaining = results.values();
+    return received.map(({ message, messageId }, index) => {
+      const word = words[index];
+      const result = word === undefined ? undefined : remaining.next().value;
+      const outcome = outcomeOf(result);
+      metrics.events.inc({ event: message.type, outcome });
+      const level = result?.type === 'later' || result?.type === 'refused' ? 'warn' : 'info';
+      logger[level](
+        { event: message.type, messageId, outcome, ...describe(message, word, result) },
+        'landing event handled',
+      );
+      return dispositionOf(result);
+    });
+  };
+}
+
+function outcomeOf(result: ArrivalResult | undefined): string {
+  if (result === undefined) return 'other';
+  return result.type === 'done' ? result.outcome : result.type;
+}
+
+function dispositionOf(result: ArrivalResult | undefined): Disposition {
+  if (result === undefined || result.type === 'done') return acknowledge;
+  return result.type === 'later' ? release(UNDECIDED_AGAIN_MS) : leave;
+}
+
+function describe(
+  message: LandingEvent,
+  word: ArrivalWord | undefined,
+  result: ArrivalResult | undefined,
+): Record<string, unknown> {
+  if (word === undefined || result === undefined) {
+    return message.type === 'other' ? { source: message.source, detailType: message['detail-type'] } : {};
+  }
+  const { key, sizeBytes } = word;
+  if (result.type !== 'done') return { key, sizeBytes, reason: result.reason };
+  return { key, sizeBytes, tenant: result.tenantId, fileId: result.fileId, name: result.name };
+}

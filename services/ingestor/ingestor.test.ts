@@ -1,0 +1,368 @@
+import { randomUUID } from 'node:crypto';
+import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { GetQueueAttributesCommand, ReceiveMessageCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
+import { Registry } from 'prom-client';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
+import { type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
+import {
+  renameCompleted,
+  type TransferEventContext,
+  uploadCompleted,
+  uploadFailed,
+} from '#local/sftp/transfer-event.ts';
+import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { applySftpUser, applyTenants } from '#shared/jobs/apply-definitions.ts';
+import { type CreatedQueue, createQueues } from '#shared/queue/create-queues.ts';
+import { createLogger } from '#shared/runtime/logger.ts';
+import type { Service } from '#shared/runtime/run-service.ts';
+import { findRowViolations } from '#shared/testing/find-row-violations.ts';
+import { type Fauxqs, startFauxqs } from '#shared/testing/start-fauxqs.ts';
+import { loadIngestorConfig } from './config.ts';
+import { createIngestor } from './service.ts';
+
+const QUIET_MS = 3_600_000;
+const AS_SFTP = { 'user-agent': 'AWSTransfer', 'user-agent-id': 'acme-user@s-1' };
+
+let database: TestDatabase;
+let sql: Sql;
+let fauxqs: Fauxqs;
+let s3: S3TestServer;
+let queues: Record<'landing' | 'ingest', CreatedQueue>;
+let prefix: string;
+let bucket: string;
+let registry: Registry;
+let ingestor: Service;
+let tests = 0;
+
+beforeAll(async () => {
+  [database, fauxqs, s3] = await Promise.all([createTestDatabase(), startFauxqs(), startTestServer()]);
+  sql = connectDatabase({ ...databaseConfig(), DATABASE_POOL_MAX: 2 }, 'ingestor-test');
+  await applyTenants(sql, ['acme', 'plain'].map(tenant), 'test');
+  await applySftpUser(sql, { username: 'acme-user', tenantId: 'acme', publicKey: 'k', homePrefix: 'acme/' }, 'test');
+});
+
+afterAll(async () => {
+  await sql.end({ timeout: 5 });
+  await Promise.all([database.drop(), fauxqs.stop(), s3.stop()]);
+});
+
+beforeEach(() => begin());
+
+afterEach(async () => {
+  await ingestor.stop();
+  await sql`TRUNCATE files, jobs, audit_events, outbox CASCADE`;
+  vi.unstubAllEnvs();
+});
+
+/** An ingestor with queues and a bucket of its own: messages could still go to the polls of one that was stopped. */
+async function begin(s3Url = s3.server.url): Promise<void> {
+  tests += 1;
+  prefix = `i${tests}`;
+  bucket = `${prefix}-landing`;
+  s3.server.createBucket(bucket);
+  queues = await createQueues({ client: fauxqs.sqs, prefix });
+  registry = new Registry();
+  ingestor = createIngestorFor(s3Url);
+  await ingestor.start();
+}
+
+function databaseConfig() {
+  return {
+    DATABASE_URL: database.url,
+    DATABASE_POOL_MAX: 2,
+    DATABASE_PREPARE: true,
+    DATABASE_STATEMENT_TIMEOUT_MS: 10_000,
+  };
+}
+
+function tenant(id: string) {
+  return { id, name: id, timeZone: 'UTC', homeRegion: null, ignoreGlobs: ['*.tmp', '.*'] };
+}
+
+function createIngestorFor(s3Url: string): Service {
+  // The SDK reads endpoint and credentials from the environment when a client is made.
+  for (const [name, value] of Object.entries({
+    AWS_REGION: 'us-east-1',
+    AWS_ENDPOINT_URL_SQS: fauxqs.endpoint,
+    AWS_ENDPOINT_URL_S3: s3Url,
+    AWS_ACCESS_KEY_ID: TEST_CREDENTIAL.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: TEST_CREDENTIAL.secretAccessKey,
+  })) {
+    vi.stubEnv(name, value);
+  }
+  const config = loadIngestorConfig({
+    AWS_REGION: 'us-east-1',
+    DATABASE_URL: database.url,
+    LONGSHORE_PREFIX: prefix,
+    LONGSHORE_S3_PATH_STYLE: 'true',
+    LONGSHORE_DRAIN_MS: '1000',
+    LONGSHORE_SFTP_QUIET_MS: String(QUIET_MS),
+  });
+  return createIngestor({ config, registry, logger: createLogger({ service: 'ingestor', level: 'fatal' }) });
+}
+
+interface Stored {
+  readonly key: string;
+  readonly versionId: string;
+  readonly etag: string;
+  readonly size: number;
+}
+
+async function put(key: string, body: string, metadata: Record<string, string> = {}): Promise<Stored> {
+  const reply = await s3.client.send(
+    new PutObjectCommand({ Bucket: bucket, Key: key, Body: body, Metadata: metadata }),
+  );
+  return { key, versionId: reply.VersionId!, etag: reply.ETag!.replaceAll('"', ''), size: Buffer.byteLength(body) };
+}
+
+function created({ key, versionId, etag, size }: Stored, inBucket = bucket) {
+  return {
+    version: '0',
+    id: randomUUID(),
+    'detail-type': 'Object Created',
+    source: 'aws.s3',
+    time: new Date().toISOString(),
+    detail: { bucket: { name: inBucket }, object: { key, size, etag, 'version-id': versionId, sequencer: '1' } },
+  };
+}
+
+function session(): TransferEventContext {
+  return {
+    server: { serverId: 's-1', region: 'us-east-1', account: '000000000000' },
+    session: { sessionId: 'x', username: 'acme-user', clientIp: '127.0.0.1' },
+    startedAt: new Date(Date.now() - 1_000),
+    endedAt: new Date(),
+  };
+}
+
+function completed({ key, etag, size }: Stored) {
+  return uploadCompleted(session(), { bucket, key, etag, bytes: size });
+}
+
+function cutOff({ key, etag, size }: Stored) {
+  return uploadFailed(session(), { bucket, key, etag, bytes: size, failureCode: 'PARTIAL_UPLOAD' });
+}
+
+async function send(...events: unknown[]): Promise<void> {
+  await Promise.all(
+    events.map((event) =>
+      fauxqs.sqs.send(
+        new SendMessageCommand({
+          QueueUrl: queues.landing.url,
+          MessageBody: typeof event === 'string' ? event : JSON.stringify(event),
+        }),
+      ),
+    ),
+  );
+}
+
+/** Waits until every event sent so far has left the queue, handled or dead. */
+async function settled(): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      const { Attributes } = await fauxqs.sqs.send(
+        new GetQueueAttributesCommand({ QueueUrl: queues.landing.url, AttributeNames: ['All'] }),
+      );
+      const { ApproximateNumberOfMessages: visible, ApproximateNumberOfMessagesNotVisible: held } = Attributes ?? {};
+      expect([visible, held]).toEqual(['0', '0']);
+    },
+    { timeout: 20_000, interval: 50 },
+  );
+}
+
+interface FileRow {
+  readonly key: string;
+  readonly status: string;
+  readonly source: string;
+  readonly versionId: string;
+  readonly errorCode: string | null;
+  readonly tenantId: string;
+  readonly uploadedBy: string | null;
+}
+
+function files(): Promise<FileRow[]> {
+  return sql<FileRow[]>`
+    SELECT key, status, source, version_id AS "versionId", error_code AS "errorCode", tenant_id AS "tenantId",
+      uploaded_by AS "uploadedBy"
+    FROM files ORDER BY created_at, key`.then((rows) => [...rows]);
+}
+
+async function wakeUps(): Promise<{ fileId: string; wake: number; type: string }[]> {
+  const { Messages = [] } = await fauxqs.sqs.send(
+    new ReceiveMessageCommand({ QueueUrl: queues.ingest.url, MaxNumberOfMessages: 10, WaitTimeSeconds: 0 }),
+  );
+  return Messages.map(({ Body }) => JSON.parse(Body ?? ''));
+}
+
+async function countOf(event: string, outcome: string): Promise<number> {
+  const metric = await registry.getSingleMetric('longshore_landing_events_total')!.get();
+  return metric.values.find(({ labels }) => labels.event === event && labels.outcome === outcome)?.value ?? 0;
+}
+
+async function s3Requests(): Promise<number> {
+  const metric = await registry.getSingleMetric('longshore_s3_requests_total')!.get();
+  return metric.values.reduce((sum, { value }) => sum + value, 0);
+}
+
+describe('objects of other writers', () => {
+  test('are queued once, without any request, however often and side by side their event comes', async () => {
+    const object = await put('plain/in/a.csv', 'a,b');
+    await send(...Array.from({ length: 5 }, () => created(object)));
+    await settled();
+    expect(await files()).toMatchObject([
+      { key: 'plain/in/a.csv', status: 'QUEUED', source: 's3', versionId: object.versionId, tenantId: 'plain' },
+    ]);
+    const [file] = await sql`SELECT id, etag FROM files`;
+    expect(file?.etag).toBe(`"${object.etag}"`);
+    expect(await wakeUps()).toEqual([{ type: 'file.settled', v: 1, fileId: file?.id, wake: 1 }]);
+    expect(await s3Requests()).toBe(0);
+    expect(await findRowViolations(sql, { isAtRest: false })).toEqual([]);
+  });
+
+  test('are two files when the key is overwritten', async () => {
+    const first = await put('plain/a.csv', '1');
+    const second = await put('plain/a.csv', '2');
+    await send(created(second), created(first));
+    await settled();
+    expect((await files()).map(({ versionId }) => versionId).sort()).toEqual(
+      [first.versionId, second.versionId].sort(),
+    );
+  });
+
+  test('are queued at once in the directory of a tenant that has SFTP users too, after one look', async () => {
+    await send(created(await put('acme/in/presigned.csv', 'x')));
+    await settled();
+    expect(await files()).toMatchObject([{ status: 'QUEUED', source: 's3' }]);
+    expect(await s3Requests()).toBe(1);
+  });
+});
+
+describe('what is no file', () => {
+  test('is acknowledged and not registered: markers, ignored names, other buckets, other events', async () => {
+    const object = await put('plain/a.tmp', 'x');
+    await send(
+      created(object),
+      created({ ...object, key: 'plain/.hidden' }),
+      created({ ...object, key: 'plain/dir/' }),
+      created({ ...object, key: 'plain/b.csv' }, 'another-bucket'),
+      { source: 'aws.s3', 'detail-type': 'Object Deleted', detail: {} },
+    );
+    await settled();
+    expect(await files()).toEqual([]);
+    expect(await countOf('Object Created', 'ignored')).toBe(3);
+    expect(await countOf('Object Created', 'foreign')).toBe(1);
+    expect(await countOf('other', 'other')).toBe(1);
+  });
+
+  test('goes to the dead letters when it is no event, and holds up none of the good ones', async () => {
+    const object = await put('plain/a.csv', 'x');
+    await send('garbage', '{"source":"aws.s3","detail-type":"Object Created","detail":{}}', created(object));
+    await settled();
+    expect(await files()).toHaveLength(1);
+    const { Attributes } = await fauxqs.sqs.send(
+      new GetQueueAttributesCommand({ QueueUrl: queues.landing.deadLetterUrl, AttributeNames: ['All'] }),
+    );
+    expect(Attributes?.ApproximateNumberOfMessages).toBe('2');
+  });
+
+  test('is quarantined when no tenant has its prefix, also beside a tenant of which it begins with the name', async () => {
+    const object = await put('plainest/a.csv', 'x');
+    await send(
+      created(object),
+      created({ ...object, key: 'top.csv' }),
+      created({ ...object, key: 'unassigned/a.csv' }),
+    );
+    await settled();
+    expect((await files()).map(({ status, errorCode, tenantId }) => [status, errorCode, tenantId])).toEqual(
+      Array.from({ length: 3 }, () => ['QUARANTINED', 'TENANT_UNKNOWN', 'unassigned']),
+    );
+    expect(await wakeUps()).toEqual([]);
+  });
+});
+
+describe('objects that SFTP wrote', () => {
+  test('wait for the word that they are whole', async () => {
+    const object = await put('acme/a.csv', 'x', AS_SFTP);
+    await send(created(object));
+    await settled();
+    expect(await files()).toMatchObject([{ status: 'UPLOADED', source: 'sftp', uploadedBy: 'acme-user' }]);
+    const [row] = await sql`SELECT extract(epoch FROM next_action_at - now())::float8 * 1000 AS "leftMs" FROM files`;
+    expect(row?.leftMs).toBeGreaterThan(QUIET_MS - 60_000);
+    await send(completed(object));
+    await settled();
+    expect(await files()).toMatchObject([{ status: 'QUEUED', source: 'sftp' }]);
+    expect(await wakeUps()).toHaveLength(1);
+    // The object's own event cost a look; its completion was matched with the row.
+    expect(await s3Requests()).toBe(1);
+  });
+
+  test('are queued by their completion alone, and once when the events are repeated and shuffled', async () => {
+    const object = await put('acme/a.csv', 'x', AS_SFTP);
+    await send(completed(object));
+    await settled();
+    expect(await files()).toMatchObject([{ status: 'QUEUED', versionId: object.versionId, uploadedBy: 'acme-user' }]);
+    await send(...[completed, created, completed, created, created].map((event) => event(object)));
+    await settled();
+    expect(await files()).toHaveLength(1);
+    expect(await wakeUps()).toHaveLength(1);
+  });
+
+  test('become no job when the upload was cut off, whichever event comes first', async () => {
+    const [first, second] = [await put('acme/1.csv', 'par', AS_SFTP), await put('acme/2.csv', 'part', AS_SFTP)];
+    await send(cutOff(first), created(second));
+    await settled();
+    await send(created(first), cutOff(second));
+    await settled();
+    expect((await files()).map(({ key, status, errorCode }) => [key, status, errorCode]).sort()).toEqual([
+      ['acme/1.csv', 'QUARANTINED', 'PARTIAL_UPLOAD'],
+      ['acme/2.csv', 'QUARANTINED', 'PARTIAL_UPLOAD'],
+    ]);
+    expect(await wakeUps()).toEqual([]);
+  });
+
+  test('tell a cut-off upload from the whole one that followed under the same name', async () => {
+    const partial = await put('acme/a.csv', 'par', AS_SFTP);
+    const whole = await put('acme/a.csv', 'partial no more', AS_SFTP);
+    await send(cutOff(partial), completed(whole));
+    await settled();
+    await send(created(whole), created(partial));
+    await settled();
+    const byVersion = Object.fromEntries((await files()).map(({ versionId, status }) => [versionId, status]));
+    expect(byVersion).toEqual({ [partial.versionId]: 'QUARANTINED', [whole.versionId]: 'QUEUED' });
+  });
+
+  test('are whole under the name that a rename gave them', async () => {
+    const object = await put('acme/a.csv', 'x', AS_SFTP);
+    await send(renameCompleted(session(), { bucket, fromKey: 'acme/a.tmp', toKey: 'acme/a.csv' }), created(object));
+    await settled();
+    expect(await files()).toMatchObject([{ key: 'acme/a.csv', status: 'QUEUED', versionId: object.versionId }]);
+  });
+
+  test('are let go when they are gone before anybody looked', async () => {
+    const object = await put('acme/a.csv', 'x', AS_SFTP);
+    await s3.client.send(new DeleteObjectCommand({ Bucket: bucket, Key: object.key, VersionId: object.versionId }));
+    await send(created(object), completed({ ...object, key: 'acme/never.csv' }));
+    await settled();
+    expect(await files()).toEqual([]);
+    expect(await countOf('SFTP Server File Upload Completed', 'gone')).toBe(1);
+  });
+});
+
+describe('while the object store is away', () => {
+  test('an object of a tenant with SFTP users waits as unfinished, and an unmatched completion comes again', async () => {
+    await ingestor.stop();
+    await begin('http://127.0.0.1:9');
+    const object = await put('acme/a.csv', 'x', AS_SFTP);
+    await send(created(object), completed({ ...object, key: 'acme/b.csv' }));
+    await vi.waitFor(async () => expect(await files()).toMatchObject([{ key: 'acme/a.csv', status: 'UPLOADED' }]), {
+      timeout: 10_000,
+    });
+    await vi.waitFor(
+      async () => expect(await countOf('SFTP Server File Upload Completed', 'later')).toBeGreaterThan(0),
+      {
+        timeout: 10_000,
+      },
+    );
+  });
+});

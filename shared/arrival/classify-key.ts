@@ -1,0 +1,65 @@
+/** What an object's key says about it: whose it is, and whether it is a file at all. Pure. */
+import { UNASSIGNED_TENANT } from '#shared/db/schema.ts';
+import { messageGroupId } from '#shared/queue/message-group.ts';
+import type { ArrivalTenant } from './tenant-directory.ts';
+
+export interface ArrivalError {
+  readonly code: string;
+  readonly cause: string;
+  readonly message: string;
+}
+
+export type KeyClass =
+  | { readonly type: 'ignored'; readonly why: 'directory marker' | 'ignored name' }
+  | {
+      readonly type: 'file';
+      readonly tenantId: string;
+      readonly name: string;
+      /** Files of one directory keep their order on ordered routes. */
+      readonly orderKey: string;
+      readonly mayBeSftp: boolean;
+      /** Present: the file is set aside. */
+      readonly error?: ArrivalError;
+    };
+
+/** The first segment, when the key has another one after it: `tenant/` compares with its separator. */
+export function tenantOfKey(key: string): string | undefined {
+  const end = key.indexOf('/');
+  return end > 0 ? key.slice(0, end) : undefined;
+}
+
+export function classifyKey(key: string, tenants: ReadonlyMap<string, ArrivalTenant>): KeyClass {
+  if (key.endsWith('/')) return { type: 'ignored', why: 'directory marker' };
+  const lastSlash = key.lastIndexOf('/');
+  const name = key.slice(lastSlash + 1);
+  const tenant = tenants.get(tenantOfKey(key) ?? '');
+  const tenantId = tenant?.id ?? UNASSIGNED_TENANT;
+  const file = {
+    type: 'file',
+    tenantId,
+    name,
+    orderKey: messageGroupId(tenantId, key.slice(0, lastSlash + 1)),
+  } as const;
+  if (tenant === undefined) return { ...file, mayBeSftp: false, error: unknownTenant(key) };
+  if (tenant.ignores(name)) return { type: 'ignored', why: 'ignored name' };
+  if (tenant.isDisabled) return { ...file, mayBeSftp: false, error: disabledTenant(tenant.id) };
+  return { ...file, mayBeSftp: tenant.hasSftpUsers };
+}
+
+function unknownTenant(key: string): ArrivalError {
+  const prefix = tenantOfKey(key);
+  const where = prefix === undefined ? 'at the top of the landing bucket' : `under "${prefix}/"`;
+  return {
+    code: 'TENANT_UNKNOWN',
+    cause: 'NO_SUCH_TENANT',
+    message: `The object lies ${where}, and no tenant has that prefix. Create the tenant, or put the object under a tenant's prefix; then copy it onto itself.`,
+  };
+}
+
+function disabledTenant(tenantId: string): ArrivalError {
+  return {
+    code: 'TENANT_DISABLED',
+    cause: 'TENANT_DISABLED',
+    message: `The tenant ${tenantId} is disabled. Apply its definition again to enable it, then have the file sent again.`,
+  };
+}

@@ -1,0 +1,41 @@
+/**
+ * Finds the object version that a finished transfer is about: transfer events name no version. Pure.
+ *
+ * Size and ETag must fit where the event names them, and the version must be of the transfer's time. An equal version that nothing
+ * was said about yet goes before one already settled, so that two events of equal contents settle two versions.
+ */
+import type { TransferWord } from './arrival-word.ts';
+
+export interface CandidateVersion {
+  readonly versionId: string;
+  readonly sizeBytes: number;
+  readonly etag: string;
+  readonly at: Date;
+  readonly isSettled: boolean;
+}
+
+/** Events and Last-Modified have whole seconds, and clocks of different services differ a little. */
+const CLOCK_SLACK_MS = 5_000;
+
+export function matchVersion<Candidate extends CandidateVersion>(
+  word: TransferWord,
+  candidates: readonly Candidate[],
+): Candidate | undefined {
+  return candidates
+    .filter((candidate) => fits(word, candidate))
+    .sort((a, b) => Number(a.isSettled) - Number(b.isSettled) || distanceMs(word, a) - distanceMs(word, b))[0];
+}
+
+function fits({ sizeBytes, etag, startedAt, endedAt }: TransferWord, candidate: CandidateVersion): boolean {
+  if (sizeBytes !== undefined && sizeBytes !== candidate.sizeBytes) return false;
+  if (etag !== undefined && etag !== candidate.etag) return false;
+  // S3 gives an object written in parts the time at which its upload began.
+  return (
+    candidate.at.getTime() >= startedAt.getTime() - CLOCK_SLACK_MS &&
+    candidate.at.getTime() <= endedAt.getTime() + CLOCK_SLACK_MS
+  );
+}
+
+function distanceMs({ endedAt }: TransferWord, { at }: CandidateVersion): number {
+  return Math.abs(endedAt.getTime() - at.getTime());
+}

@@ -1,0 +1,96 @@
+/**
+ * Takes in what was heard of objects in landing: resolves it, registers the files, wakes the router. The ingestor does so for events,
+ * the sweeper for what a listing shows and for dead letters.
+ *
+ * 1. The same words again, in any order and side by side, make no second file.
+ * 2. A word is `done` only after what it caused is committed. A wake-up that cannot be sent is left to the sweeper.
+ * 3. A row that the database refuses keeps no other row out.
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+import { type ArrivedObject, type RegisteredFile, registerFiles } from '#shared/jobs/register-files.ts';
+import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import type { ArrivalWord } from './arrival-word.ts';
+import { type ResolveArrivalsOptions, resolveArrivals } from './resolve-arrivals.ts';
+
+export const ARRIVAL_OUTCOMES = ['uploaded', 'queued', 'quarantined', 'known', 'ignored', 'gone', 'foreign'] as const;
+export type ArrivalOutcome = (typeof ARRIVAL_OUTCOMES)[number];
+
+export type ArrivalResult =
+  | {
+      readonly type: 'done';
+      readonly outcome: ArrivalOutcome;
+      readonly tenantId?: string;
+      readonly fileId?: string;
+      readonly name?: string;
+    }
+  | { readonly type: 'later'; readonly reason: string }
+  | { readonly type: 'refused'; readonly reason: string };
+
+/** One result per word, in the same order. @throws the database's errors, when it is away. */
+export type TakeArrivals = (words: readonly ArrivalWord[], signal: AbortSignal) => Promise<ArrivalResult[]>;
+
+export interface TakeArrivalsOptions extends Omit<ResolveArrivalsOptions, 'signal'> {
+  readonly senders: Pick<WakeUpSenders, 'sendFiles'>;
+  /** The service, for the audit. */
+  readonly actor: string;
+  readonly logger: Logger;
+}
+
+export function createTakeArrivals(options: TakeArrivalsOptions): TakeArrivals {
+  const { sql, senders, actor, logger } = options;
+  return async (words, signal) => {
+    const resolutions = await resolveArrivals(words, { ...options, signal });
+    const objects = resolutions.flatMap((resolution) => (resolution.type === 'register' ? [resolution.object] : []));
+    const { files, refused } = await registerEach(sql, objects, actor);
+    await senders.sendFiles(files.filter(({ status }) => status === 'QUEUED'));
+    if (refused.size > 0) logger.error({ count: refused.size }, 'objects refused by the database');
+
+    const byKey = new Map(files.map((file) => [file.key, file]));
+    return resolutions.map((resolution): ArrivalResult => {
+      if (resolution.type === 'later') return resolution;
+      if (resolution.type === 'nothing') return { type: 'done', outcome: resolution.why };
+      const { object } = resolution;
+      const reason = refused.get(object.id);
+      if (reason !== undefined) return { type: 'refused', reason };
+      const { tenantId, name } = object;
+      const file = byKey.get(object.key);
+      if (file === undefined) return { type: 'done', outcome: 'known', tenantId, name };
+      const outcome = file.status.toLowerCase() as ArrivalOutcome;
+      return { type: 'done', outcome, tenantId, name, fileId: file.id };
+    });
+  };
+}
+
+interface Registered {
+  readonly files: RegisteredFile[];
+  /** Why, by the id given to the object. */
+  readonly refused: ReadonlyMap<string, string>;
+}
+
+/**
+ * All at once; one by one when a row among them was refused, which the error does not name. Those stored by then are `known` the second
+ * time, and the sweeper wakes them.
+ */
+async function registerEach(sql: Sql, objects: readonly ArrivedObject[], actor: string): Promise<Registered> {
+  if (objects.length === 0) return { files: [], refused: new Map() };
+  try {
+    return { files: await registerFiles(sql, objects, actor), refused: new Map() };
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    if (objects.length === 1) return { files: [], refused: new Map([[objects[0]!.id, String(error)]]) };
+  }
+  const files: RegisteredFile[] = [];
+  const refused = new Map<string, string>();
+  for (const object of objects) {
+    const one = await registerEach(sql, [object], actor);
+    files.push(...one.files);
+    for (const [id, reason] of one.refused) refused.set(id, reason);
+  }
+  return { files, refused };
+}
+
+/** SQLSTATE classes 22 (data exception) and 23 (integrity constraint). */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && /^2[23]/.test(error.code);
+}
