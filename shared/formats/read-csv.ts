@@ -29,6 +29,8 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
 
 /** @throws FormatFault when the file cannot be read on; whatever `source` throws comes through unchanged. */
 export async function* readCsv(source: AsyncIterable<Uint8Array>, dialect: CsvDialect): AsyncGenerator<CsvItem> {
+  // Noted by the parser as it goes: when it fails, the rows that nobody has fetched yet are gone.
+  let parsedLines = 0;
   const parser = parse({
     delimiter: dialect.delimiter,
     quote: dialect.quote,
@@ -38,6 +40,10 @@ export async function* readCsv(source: AsyncIterable<Uint8Array>, dialect: CsvDi
     record_delimiter: ['\r\n', '\n', '\r'],
     relax_column_count: true,
     info: true,
+    on_record: (record, context) => {
+      parsedLines = context.lines;
+      return record;
+    },
   });
   // The loop below gets the error of either side; the callback keeps it from being thrown a second time.
   pipeline(Readable.from(decodeText(source, dialect.encoding)), parser, () => {});
@@ -59,7 +65,7 @@ export async function* readCsv(source: AsyncIterable<Uint8Array>, dialect: CsvDi
       }
     }
   } catch (error) {
-    throw faultOf(error, lastLine + 1);
+    throw faultOf(error, parsedLines + 1);
   }
 }
 

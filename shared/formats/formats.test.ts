@@ -1,0 +1,211 @@
+import { randomBytes } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { checkCsvHeader } from './check-csv-header.ts';
+import { csvToNdjson, type NdjsonCounts } from './csv-to-ndjson.ts';
+import { gunzip } from './gunzip.ts';
+import { type CsvItem, readCsv } from './read-csv.ts';
+
+const DIALECT = { delimiter: ',', quote: '"', encoding: 'utf-8', maxRecordBytes: 1_048_576 } as const;
+
+async function* pieces(bytes: Uint8Array, size = 7): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+async function read(bytes: Uint8Array | string, dialect = {}): Promise<CsvItem[]> {
+  const items: CsvItem[] = [];
+  for await (const item of readCsv(pieces(Buffer.from(bytes as Uint8Array)), { ...DIALECT, ...dialect }))
+    items.push(item);
+  return items;
+}
+
+async function toNdjson(csv: Uint8Array | string, maxRejected = 10) {
+  const counts: NdjsonCounts = { recordsIn: 0, recordsOut: 0, rejected: [] };
+  const out: Uint8Array[] = [];
+  for await (const piece of csvToNdjson(pieces(Buffer.from(csv as Uint8Array)), { ...DIALECT, maxRejected }, counts))
+    out.push(piece);
+  return { text: Buffer.concat(out).toString(), counts };
+}
+
+function writeCsv(rows: readonly (readonly string[])[], lineBreak = '\n'): string {
+  return rows.map((row) => `${row.map((value) => `"${value.replaceAll('"', '""')}"`).join(',')}${lineBreak}`).join('');
+}
+
+describe('CSV', () => {
+  it('numbers rows by the line where they begin, past quoted line breaks and blank lines', async () => {
+    const items = await read('a,b\r\n1,"x\ny"\r\n\r\n3,4\r\n5\r\n6,7');
+    expect(items.map((item) => (item.type === 'header' ? 'header' : `${item.type} ${item.line}`))).toEqual([
+      'header',
+      'row 2',
+      'row 5',
+      'rejected 6',
+      'row 7',
+    ]);
+  });
+
+  it('takes a byte order mark as the encoding, and not as part of the first name', async () => {
+    const header = { type: 'header', names: ['ä', 'b'] };
+    const text = '\ufeffä,b\n';
+    expect(await read(text)).toEqual([header]);
+    expect(await read(Buffer.from(text, 'utf16le'))).toEqual([header]);
+    expect(await read(Buffer.from(text, 'utf16le').swap16())).toEqual([header]);
+    expect(await read(Buffer.from('ä,b\n', 'latin1'), { encoding: 'latin-1' })).toEqual([header]);
+    expect(await read(Buffer.from('ä,b\n', 'utf16le'), { encoding: 'utf-16le' })).toEqual([header]);
+  });
+
+  it.each([
+    ['a NUL', 'a,b\n1,2\n3,\0\n', 'CSV_NUL', 3],
+    ['bytes of another encoding', Buffer.from('a,b\n1,2\nä,3\n', 'latin1'), 'CSV_ENCODING', 3],
+    ['a character cut off at the end', Buffer.from([0x61, 0x0a, 0xc3]), 'CSV_ENCODING', 2],
+    ['UTF-16 that nobody declared', Buffer.from('a,b\n', 'utf16le'), 'CSV_NUL', 1],
+    ['a quote that is not closed', 'a,b\n1,"2\n3,4\n', 'CSV_QUOTE', 2],
+    ['text after a closing quote', 'a,b\n1,"2"x\n', 'CSV_QUOTE', 2],
+    ['a quote inside a bare field', 'a,b\n1,2\n1,2"3\n', 'CSV_QUOTE', 3],
+  ])('names the line of %s', async (_what, bytes, code, line) => {
+    await expect(read(bytes)).rejects.toMatchObject({ code, line });
+  });
+
+  it('never shows contents of the file in a fault', async () => {
+    const error: Error = await read('a,b\nsecret,"4111111111111111"x\n').then(
+      () => new Error('no fault'),
+      (fault) => fault,
+    );
+    expect(error.message).not.toMatch(/secret|4111/);
+    expect(error).toMatchObject({ code: 'CSV_QUOTE' });
+  });
+
+  it('refuses a record without end after a bounded number of bytes', async () => {
+    let given = 0;
+    const endless = (async function* () {
+      yield Buffer.from('a,b\n');
+      for (given = 0; given < 1024 ** 3; given += 65_536) yield Buffer.alloc(65_536, 'x');
+    })();
+    const reading = (async () => {
+      for await (const _item of readCsv(endless, DIALECT));
+    })();
+    await expect(reading).rejects.toMatchObject({ code: 'CSV_RECORD_TOO_LONG', line: 2 });
+    expect(given).toBeLessThan(8 * 1024 ** 2);
+  });
+
+  it('passes on what broke the source', async () => {
+    const broken = (async function* () {
+      yield Buffer.from('a,b\n1,2\n');
+      throw new RangeError('cut');
+    })();
+    const reading = (async () => {
+      for await (const _item of readCsv(broken, DIALECT));
+    })();
+    await expect(reading).rejects.toThrow(RangeError);
+  });
+
+  it('checks a header by names, order and number', () => {
+    expect(checkCsvHeader(['a', 'b'], { header: ['a', 'b'] })).toBeUndefined();
+    expect(checkCsvHeader(['b', 'a'], { header: ['a', 'b'] })?.code).toBe('CSV_HEADER_MISMATCH');
+    expect(checkCsvHeader(['a'], { header: ['a', 'b'] })?.code).toBe('CSV_COLUMN_COUNT');
+    expect(checkCsvHeader(['a', 'b'], { columns: 3 })?.code).toBe('CSV_COLUMN_COUNT');
+    expect(checkCsvHeader(['a', 'b', 'a'], {})).toMatchObject({ code: 'CSV_HEADER_DUPLICATE', line: 1 });
+  });
+});
+
+describe('CSV to NDJSON', () => {
+  it('keeps every value as it was written, whatever the pieces it comes in', async () => {
+    const value = fc
+      .string({ unit: 'grapheme', maxLength: 12 })
+      .filter((text) => !text.includes('\0') && text.isWellFormed());
+    const names = fc.uniqueArray(
+      value.filter((text) => text !== '' && !text.startsWith('\ufeff')),
+      { minLength: 2, maxLength: 5 },
+    );
+    const table = names.chain((header) =>
+      fc.tuple(
+        fc.constant(header),
+        fc.array(fc.array(value, { minLength: header.length, maxLength: header.length }), { maxLength: 8 }),
+      ),
+    );
+    await fc.assert(
+      fc.asyncProperty(table, fc.constantFrom('\n', '\r\n'), async ([header, rows], lineBreak) => {
+        const { text, counts } = await toNdjson(writeCsv([header, ...rows], lineBreak));
+        const parsed = text
+          .split('\n')
+          .filter(Boolean)
+          .map((line) => JSON.parse(line) as Record<string, string>);
+        expect(parsed.map((record) => header.map((name) => record[name]))).toEqual(rows);
+        expect(counts).toMatchObject({ recordsIn: rows.length, recordsOut: rows.length, rejected: [] });
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('counts in = out + rejected, with the line of each rejected row', async () => {
+    const { text, counts } = await toNdjson('a,b\n1,2\n3\n4,5,6\n007,1e400\n');
+    expect(text).toBe('{"a":"1","b":"2"}\n{"a":"007","b":"1e400"}\n');
+    expect(counts).toMatchObject({
+      recordsIn: 4,
+      recordsOut: 2,
+      rejected: [{ line: 3, code: 'CSV_COLUMN_COUNT' }, { line: 4 }],
+    });
+  });
+
+  it('stops when too many rows are rejected', async () => {
+    await expect(toNdjson(`a,b\n${'1\n'.repeat(12)}`)).rejects.toMatchObject({
+      code: 'CSV_TOO_MANY_REJECTED',
+      line: 2,
+    });
+  });
+
+  it('treats __proto__ and constructor as names like any other', async () => {
+    const { text } = await toNdjson('__proto__,constructor\n"{""polluted"":1}",x\n');
+    expect(text).toBe('{"__proto__":"{\\"polluted\\":1}","constructor":"x"}\n');
+    expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
+  });
+
+  it('refuses a header with a name twice, and takes no bytes for no records', async () => {
+    await expect(toNdjson('a,a\n1,2\n')).rejects.toMatchObject({ code: 'CSV_HEADER_DUPLICATE' });
+    expect(await toNdjson('')).toMatchObject({ text: '', counts: { recordsIn: 0 } });
+  });
+});
+
+describe('gunzip', () => {
+  const BOUNDS = { maxRatio: 200, maxBytes: 100_000_000 };
+
+  async function expand(bytes: Uint8Array, bounds = BOUNDS): Promise<number> {
+    let count = 0;
+    for await (const piece of gunzip(pieces(bytes, 4_096), bounds)) count += piece.length;
+    return count;
+  }
+
+  it('expands what gzip made, several members too', async () => {
+    const bytes = randomBytes(300_000);
+    expect(await expand(gzipSync(bytes))).toBe(300_000);
+    expect(await expand(Buffer.concat([gzipSync(bytes), gzipSync(bytes)]))).toBe(600_000);
+    expect(await expand(gzipSync(''))).toBe(0);
+  });
+
+  it('refuses a bomb by ratio and by size', async () => {
+    const bomb = gzipSync(Buffer.alloc(50_000_000));
+    await expect(expand(bomb)).rejects.toMatchObject({ code: 'ARCHIVE_BOMB' });
+    await expect(expand(bomb, { maxRatio: 10_000, maxBytes: 20_000_000 })).rejects.toMatchObject({
+      code: 'ARCHIVE_BOMB',
+    });
+    expect(await expand(bomb, { maxRatio: 10_000, maxBytes: 50_000_000 })).toBe(50_000_000);
+  });
+
+  it.each([
+    ['a file of another format', Buffer.from('not gzip at all')],
+    ['a file that was cut off', gzipSync(randomBytes(100_000)).subarray(0, 60_000)],
+    [
+      'a damaged file',
+      (() => {
+        const bytes = gzipSync(randomBytes(100_000));
+        return bytes.fill(0xff, 50_000, 50_050);
+      })(),
+    ],
+  ])('calls %s corrupt', async (_what, bytes) => {
+    await expect(expand(bytes)).rejects.toMatchObject({ code: 'ARCHIVE_CORRUPT' });
+  });
+
+  it('calls an empty file corrupt: it has not even a header', async () => {
+    await expect(expand(Buffer.alloc(0))).rejects.toMatchObject({ code: 'ARCHIVE_CORRUPT' });
+  });
+});
