@@ -100,6 +100,23 @@ export const ERROR_CODES = {
     meaning: 'A tenant or route definition does not fit the schema.',
     remedy: 'Correct every fault listed, at its line, and apply the file again.',
   },
+  // Arrival and routing: why a file is quarantined
+  TENANT_UNKNOWN: {
+    meaning: 'An object lies under no tenant’s prefix in the landing bucket.',
+    remedy: 'Create the tenant, or put the object under a tenant’s prefix; then have it sent again.',
+  },
+  TENANT_DISABLED: {
+    meaning: 'An object arrived for a tenant that is disabled.',
+    remedy: 'Apply the definition of the tenant again to enable it, then have the file sent again.',
+  },
+  NO_ROUTE: {
+    meaning: 'No route of the tenant takes the file.',
+    remedy: 'Correct the `match` of the route that should take it, as the message says, and have the file sent again.',
+  },
+  COMPANION_FILE: {
+    meaning: 'The file accompanies another one, as its marker or checksum, and is not carried by itself.',
+    remedy: 'Nothing; the job of the file it belongs to reads it.',
+  },
   // Steps: the code of a failure says which step, the cause says what
   VALIDATION_ERROR: {
     meaning: 'A file is not what its route asks for.',

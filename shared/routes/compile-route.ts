@@ -19,6 +19,8 @@ export interface CompiledRoute {
   readonly name: string;
   /** `relativePath`: in the tenant's home, without the tenant's prefix. */
   matches(relativePath: string, sizeBytes: number): boolean;
+  /** The path alone: tells apart why a file does not match. */
+  takesPath(relativePath: string): boolean;
   /** True for a marker or a checksum sidecar of a file that this route takes: it is no file to be carried by itself. */
   isCompanion(relativePath: string): boolean;
   readonly ordered: boolean;
@@ -48,6 +50,7 @@ export function compileRoute(definition: unknown): CompiledRoute {
       sizeBytes >= (match.minSize ?? 0) &&
       sizeBytes <= (match.maxSize ?? Number.POSITIVE_INFINITY) &&
       takesPath(relativePath),
+    takesPath,
     isCompanion: (relativePath) =>
       [...suffixes].some((suffix) => relativePath.endsWith(suffix) && takesPath(relativePath.slice(0, -suffix.length))),
     ordered,
