@@ -63,7 +63,8 @@ function asLongshoreError(error: unknown): LongshoreError {
     return new LongshoreError('PAYLOAD_TOO_LARGE', 'The body is over 1 MiB.');
   if (statusCode === 415)
     return new LongshoreError('UNSUPPORTED_MEDIA_TYPE', 'The content type of the body is not taken here.');
-  if (isOfTheRequest(error)) return new LongshoreError('REQUEST_INVALID', describeFastifyError(code));
+  if (isOfTheRequest(error))
+    return new LongshoreError('REQUEST_INVALID', describeFastifyError(error as Partial<FastifyError>));
   const lostConnection = connectionErrorOf(error);
   if (lostConnection !== undefined)
     return new LongshoreError('DEPENDENCY_UNAVAILABLE', 'The database did not answer.', { cause: error });
@@ -98,10 +99,13 @@ function isOfTheRequest(error: unknown): boolean {
 }
 
 /** Fixed sentences: the original ones quote what was sent. */
-function describeFastifyError(code: string): string {
+function describeFastifyError({ code = '' }: Partial<FastifyError>): string {
   if (code === 'FST_ERR_BAD_URL') return 'The path is not a well-formed URL path: check its percent-encoding.';
+  if (code === 'FST_ERR_MAX_PARAM_LENGTH') return 'A part of the path is too long.';
   if (code === 'FST_ERR_CTP_INVALID_CONTENT_LENGTH') return 'The body is not as long as Content-Length says.';
-  return 'The body is not well-formed JSON, or uses a forbidden key such as `__proto__`.';
+  if (code === '' || code.includes('JSON'))
+    return 'The body is not well-formed JSON, or uses a forbidden key such as `__proto__`.';
+  return 'The request is malformed.';
 }
 
 /** Drizzle wraps the driver's error. */

@@ -10,9 +10,10 @@ import { idParams, reasonField } from './request-fields.ts';
 import { actorOf, callerOf } from './request-guard.ts';
 
 /** A body is optional, for those who only have `curl -X POST`. */
-const wordSchema = z
-  .strictObject({ reason: reasonField.default('no reason given') })
-  .default({ reason: 'no reason given' });
+const wordSchema = z.preprocess(
+  (body) => body ?? {},
+  z.strictObject({ reason: reasonField.default('no reason given') }),
+);
 
 export function handleJobs(app: ApiServer, { sql, reads, senders }: ApiParts): void {
   async function findOrRefuse(tenantId: string | null, id: string) {
