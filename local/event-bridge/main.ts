@@ -5,10 +5,10 @@ import { objectSource, transferSource } from '#local/event-bridge/event-source.t
 import { startEventBridge } from '#local/event-bridge/start-event-bridge.ts';
 import { openEventJournal } from '#local/s3/event-journal.ts';
 import { openTransferJournal } from '#local/sftp/transfer-journal.ts';
-import { startStatusServer } from '#local/status-server.ts';
 import { bucketName, queueName } from '#shared/config/resource-names.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
+import { startOperationsServer } from '#shared/runtime/operations-server.ts';
 import { stopAll, stopSignal } from '#shared/runtime/shutdown.ts';
 
 const STOP_TIMEOUT_MS = 1_500;
@@ -27,11 +27,12 @@ const bridge = startEventBridge({
   queueName: queueName(config.LONGSHORE_PREFIX, 'landing'),
   logger,
 });
-const status = await startStatusServer({
+const status = await startOperationsServer({
   host: config.LONGSHORE_HTTP_HOST,
   port: config.LONGSHORE_HTTP_PORT,
   registry: bridge.metrics.registry,
-  whatIsMissing: bridge.whatIsMissing,
+  liveness: () => ({ ok: true, detail: 'alive' }),
+  readiness: bridge.readiness,
 });
 logger.info({ port: status.port }, 'event bridge runs');
 const signal = await stopSignal();

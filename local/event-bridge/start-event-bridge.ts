@@ -7,6 +7,7 @@
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import type { Health } from '#shared/runtime/operations-server.ts';
 import type { EventRule } from './event-rule.ts';
 import type { EventSource } from './event-source.ts';
 import { forwardEvents } from './forward-events.ts';
@@ -25,8 +26,8 @@ export interface EventBridgeOptions {
 
 export interface EventBridge {
   readonly metrics: BridgeMetrics;
-  /** A sentence while the queue cannot be reached. */
-  whatIsMissing(): Promise<string | undefined>;
+  /** Whether the queue can be reached. */
+  readiness(): Promise<Health>;
   /** Idempotent; resolves when no send is under way any more. */
   stop(): Promise<void>;
 }
@@ -55,10 +56,10 @@ export function startEventBridge(options: EventBridgeOptions): EventBridge {
   );
   return {
     metrics,
-    whatIsMissing: () =>
+    readiness: () =>
       queueUrl().then(
-        () => undefined,
-        () => `the queue ${queueName} cannot be reached`,
+        () => ({ ok: true, detail: 'ready' }),
+        () => ({ ok: false, detail: `the queue ${queueName} cannot be reached` }),
       ),
     async stop() {
       controller.abort();

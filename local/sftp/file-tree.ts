@@ -7,16 +7,15 @@
  */
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { Attributes } from 'ssh2';
+import { createObjectStore } from '#shared/files/create-object-store.ts';
+import { SINGLE_COPY_LIMIT_BYTES } from '#shared/files/object-store.ts';
 import { createDirectoryListing, type DirectoryListing } from './directory-listing.ts';
 import { directoryAttributes, fileAttributes } from './file-attributes.ts';
-import { copyObject, deleteObject, headObject, type ObjectHead, probePrefix, putObject } from './object-store.ts';
-import { conflict, denied, noSuchFile, unsupported } from './sftp-fault.ts';
+import { deleteObject, headObject, type ObjectHead, probePrefix, putObject, storeFault } from './object-store.ts';
+import { conflict, noSuchFile, unsupported } from './sftp-fault.ts';
 import type { Location, UserRoot } from './user-root.ts';
 
-/** Amazon S3's limit for CopyObject. */
-const MAX_RENAME_BYTES = 5 * 1_024 ** 3;
-
-export type Node =
+type Node =
   | { readonly kind: 'file'; readonly location: Location; readonly head: ObjectHead }
   | { readonly kind: 'directory'; readonly location: Location }
   | { readonly kind: 'nothing'; readonly location: Location };
@@ -40,12 +39,25 @@ export interface FileTreeOptions {
 }
 
 export function createFileTree({ client, root, metadata }: FileTreeOptions): FileTree {
+  const objects = createObjectStore({ client });
   async function look(location: Location): Promise<Node> {
     if (location.isRoot) return { kind: 'directory', location };
     const head = await headObject(client, location);
     if (head !== undefined) return { kind: 'file', location, head };
     const below = await probePrefix(client, location);
     return { kind: below === 'nothing' ? 'nothing' : 'directory', location };
+  }
+
+  async function copy({ location, head }: Extract<Node, { kind: 'file' }>, to: Location): Promise<void> {
+    const { bucket, key } = location;
+    const request = { source: { bucket, key, versionId: head.versionId }, target: { bucket: to.bucket, key: to.key } };
+    try {
+      if (head.sizeBytes <= SINGLE_COPY_LIMIT_BYTES) await objects.copy(request);
+      else
+        await objects.copyMultipart({ ...request, sizeBytes: head.sizeBytes, jobId: `rename-${crypto.randomUUID()}` });
+    } catch (error) {
+      throw storeFault(error);
+    }
   }
 
   return {
@@ -92,8 +104,7 @@ export function createFileTree({ client, root, metadata }: FileTreeOptions): Fil
       if (from.key === to.key) return { from, to };
       if (target.kind === 'directory') throw conflict('a directory of the new name exists');
       if (target.kind === 'file' && !mayReplace) throw conflict('a file of the new name exists');
-      if (source.head.sizeBytes > MAX_RENAME_BYTES) throw denied('files over 5 GiB cannot be renamed');
-      await copyObject(client, { ...from, ...source.head }, to);
+      await copy(source, to);
       await deleteObject(client, from, source.head.versionId);
       return { from, to };
     },

@@ -2,10 +2,11 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
+import ssh2 from 'ssh2';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { PART_BYTES, startTestGateway, type TestGateway } from './test-gateway.ts';
 import { LANDING, OUTBOUND } from './test-store.ts';
@@ -23,6 +24,7 @@ beforeEach(() => {
 });
 
 const isInstalled = (command: string): boolean => spawnSync('which', [command]).status === 0;
+const OPENSSH_SFTP = 'sftp';
 const SSH_OPTIONS = ['StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'BatchMode=yes', 'IdentitiesOnly=yes'];
 
 interface Finished {
@@ -47,7 +49,7 @@ function sshArguments(keyFile = test.privateKeyFile): string[] {
 /** A batch of OpenSSH's `sftp`. A line that begins with `-` may fail. */
 function sftp(...lines: string[]): Promise<Finished> {
   writeFileSync(join(work, 'batch'), `${lines.join('\n')}\n`);
-  return run('sftp', ['-P', String(test.gateway.port), ...sshArguments(), '-b', 'batch', 'acme-user@127.0.0.1']);
+  return run(OPENSSH_SFTP, ['-P', String(test.gateway.port), ...sshArguments(), '-b', 'batch', 'acme-user@127.0.0.1']);
 }
 
 function makeTree(): Map<string, Buffer> {
@@ -76,7 +78,7 @@ function expectFetched(directory: string, files: Map<string, Buffer>): void {
   }
 }
 
-describe.skipIf(!isInstalled('sftp'))('OpenSSH sftp', () => {
+describe.skipIf(!isInstalled(OPENSSH_SFTP))('OpenSSH sftp', () => {
   it('puts and gets a tree, lists, renames and removes', async () => {
     const files = makeTree();
     const { code, output } = await sftp(
@@ -117,22 +119,23 @@ describe.skipIf(!isInstalled('sftp'))('OpenSSH sftp', () => {
 
   it('logs in with an RSA key', async () => {
     const keyFile = join(work, 'id_rsa');
-    spawnSync('ssh-keygen', ['-q', '-t', 'rsa', '-b', '3072', '-N', '', '-f', keyFile]);
-    chmodSync(keyFile, 0o600);
-    const publicKeys = [readFileSync(`${keyFile}.pub`, 'utf8')];
+    const rsa = ssh2.utils.generateKeyPairSync('rsa', { bits: 3_072 });
+    writeFileSync(keyFile, rsa.private, { mode: 0o600 });
+    const publicKeys = [rsa.public];
     test.users.set('rsa-user', { tenantId: 'acme', publicKeys, homePrefix: 'acme' });
     writeFileSync(join(work, 'batch'), 'ls\n');
     const args = ['-P', String(test.gateway.port), ...sshArguments(keyFile), '-b', 'batch', 'rsa-user@127.0.0.1'];
-    const { code, output } = await run('sftp', args);
+    const { code, output } = await run(OPENSSH_SFTP, args);
     expect(code, output).toBe(0);
   });
 
   it('that is killed in mid-upload leaves a failed event and no completed one', async () => {
     const size = 300 * 1_024 * 1_024;
-    spawnSync('truncate', ['-s', String(size), join(work, 'killed.bin')]);
+    writeFileSync(join(work, 'killed.bin'), '');
+    truncateSync(join(work, 'killed.bin'), size);
     writeFileSync(join(work, 'batch'), 'put killed.bin\n');
     const args = ['-P', String(test.gateway.port), ...sshArguments(), '-b', 'batch', 'acme-user@127.0.0.1'];
-    const child = spawn('sftp', args, { cwd: work, stdio: 'ignore' });
+    const child = spawn(OPENSSH_SFTP, args, { cwd: work, stdio: 'ignore' });
     const exited = once(child, 'exit');
     const received = async () => (await test.gateway.metrics.receivedBytes.get()).values[0]?.value ?? 0;
     const before = await received();

@@ -5,11 +5,11 @@ import { DEFAULT_LIMITS } from '#local/sftp/limits.ts';
 import { startSftpGateway } from '#local/sftp/start-sftp-gateway.ts';
 import { openTransferJournal } from '#local/sftp/transfer-journal.ts';
 import { createUserDirectory, type UserRow } from '#local/sftp/user-directory.ts';
-import { startStatusServer } from '#local/status-server.ts';
 import { bucketName } from '#shared/config/resource-names.ts';
 import { connectDatabase } from '#shared/db/connect-database.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
+import { startOperationsServer } from '#shared/runtime/operations-server.ts';
 import { stopAll, stopSignal } from '#shared/runtime/shutdown.ts';
 
 const DRAIN_TIMEOUT_MS = 1_500;
@@ -48,14 +48,15 @@ const gateway = await startSftpGateway({
     idleTimeoutMs: config.LONGSHORE_SFTP_IDLE_TIMEOUT_MS,
   },
 });
-const status = await startStatusServer({
+const status = await startOperationsServer({
   host: config.LONGSHORE_HTTP_HOST,
   port: config.LONGSHORE_HTTP_PORT,
   registry: gateway.metrics.registry,
-  whatIsMissing: () =>
+  liveness: () => ({ ok: true, detail: 'alive' }),
+  readiness: () =>
     queryUser('').then(
-      () => undefined,
-      () => 'the database does not answer',
+      () => ({ ok: true, detail: 'ready' }),
+      () => ({ ok: false, detail: 'the database does not answer' }),
     ),
 });
 logger.info({ port: gateway.port, statusPort: status.port }, 'SFTP gateway listens');

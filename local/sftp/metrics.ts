@@ -1,8 +1,6 @@
 /** The gateway's metrics. Labels are bounded: never a user, a path or an address. */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 
-export type UploadOutcome = 'completed' | 'partial' | 'failed';
-
 export function createSftpMetrics() {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });

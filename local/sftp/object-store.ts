@@ -1,11 +1,10 @@
 /**
- * The few requests that the gateway makes of the object store, besides writing and listing.
+ * The few requests that the gateway makes of the object store, besides writing, listing and copying.
  *
  * A 404 is a value, anything else unexpected is thrown as `DEPENDENCY_UNAVAILABLE`, so that a client reads one sentence and
  * the log keeps the cause.
  */
 import {
-  CopyObjectCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
@@ -97,21 +96,6 @@ export async function readRange(
     const bytes = Buffer.from((await reply.Body?.transformToByteArray()) ?? []);
     if (bytes.length !== range.end - range.start) throw new Error(`${bytes.length} bytes came instead of the range`);
     return bytes;
-  } catch (error) {
-    throw storeFault(error);
-  }
-}
-
-/** Copies one version within the store, user metadata included. Up to 5 GiB, Amazon S3's limit for CopyObject. */
-export async function copyObject(
-  client: S3Client,
-  from: ObjectId & { readonly versionId?: string },
-  to: ObjectId,
-): Promise<void> {
-  const version = from.versionId === undefined ? '' : `?versionId=${encodeURIComponent(from.versionId)}`;
-  const source = `${from.bucket}/${from.key.split('/').map(encodeURIComponent).join('/')}${version}`;
-  try {
-    await client.send(new CopyObjectCommand({ Bucket: to.bucket, Key: to.key, CopySource: source }));
   } catch (error) {
     throw storeFault(error);
   }

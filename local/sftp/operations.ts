@@ -22,8 +22,6 @@ export type Reply =
 const OK: Reply = { kind: 'ok' };
 const END_OF_FILE: Reply = { kind: 'end-of-file' };
 
-export type Operations = ReturnType<typeof createOperations>;
-
 export function createOperations(context: SessionContext, handles: OpenHandles) {
   const { tree, root, flow, metrics, logger, journal } = context;
 

@@ -70,7 +70,6 @@ export function serveConnection(
     logger.info('session idle');
     disconnect();
   }, limits.idleTimeoutMs);
-  socket.on('data', () => idleTimer.refresh());
 
   async function onAuthentication(context: AuthContext): Promise<void> {
     const result = await authenticate(context, parts.findUser);
@@ -136,6 +135,7 @@ export function serveConnection(
       session,
       logger: logger.child({ tenant: user.tenantId, username }),
       flow: createConnectionFlow(socket, limits.maxUnstoredBytes),
+      touch: () => void idleTimer.refresh(),
       disconnect,
     };
   }

@@ -23,6 +23,8 @@ export interface SessionContext {
   readonly logger: Logger;
   readonly limits: GatewayLimits;
   readonly flow: ConnectionFlow;
+  /** Tells that the client did something: a connection without requests is ended. */
+  touch(): void;
   /** Ends the whole connection. */
   disconnect(): void;
 }

@@ -33,6 +33,7 @@ export function serveSftpChannel(sftp: SFTPWrapper, context: SessionContext): Sf
 
   function serve(operation: string, requestId: number, work: () => Promise<Reply>): void {
     if (ended !== undefined) return;
+    context.touch();
     if (underWay.size >= limits.maxPendingRequests) {
       metrics.refusedConnections.inc({ reason: 'pending-requests' });
       context.disconnect();

@@ -35,6 +35,8 @@ export interface TestGateway {
   versions(prefix?: string): Promise<{ key: string; versionId: string; size: number; isMarker: boolean }[]>;
   openUploadCount(): Promise<number>;
   content(key: string, versionId?: string): Promise<{ body: Buffer; metadata: Record<string, string> }>;
+  /** The object store answers no more. */
+  stopStore(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -111,6 +113,7 @@ export async function startTestGateway(limits: Partial<GatewayLimits> = {}): Pro
       );
       return { body: Buffer.from((await reply.Body?.transformToByteArray()) ?? []), metadata: reply.Metadata ?? {} };
     },
+    stopStore,
     async stop() {
       await gateway.stop(0);
       journal.close();

@@ -3,7 +3,7 @@
  * events"). They name the object by path and entity tag, not by version.
  */
 
-export type TransferDetailType =
+type TransferDetailType =
   | 'SFTP Server File Upload Completed'
   | 'SFTP Server File Upload Failed'
   | 'SFTP Server File Rename Completed';

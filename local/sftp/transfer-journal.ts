@@ -11,7 +11,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TransferEvent } from './transfer-event.ts';
 
-export interface OpenUpload {
+interface OpenUpload {
   readonly bucket: string;
   readonly key: string;
   readonly uploadId: string;

@@ -6,15 +6,9 @@
  * 3. Endpoint, region and credentials come from the SDK's own environment (`AWS_ENDPOINT_URL_S3`, `AWS_REGION`, ...).
  */
 import { S3Client } from '@aws-sdk/client-s3';
-import { booleanVariable } from '#shared/config/load-config.ts';
-
-/** Part of every process's configuration that reaches the object store: `z.object({ ...s3Variables, ... })`. */
-export const s3Variables = {
-  /** True for servers that know no bucket host names, e.g. on one machine. */
-  LONGSHORE_S3_PATH_STYLE: booleanVariable.default(false),
-};
 
 export interface S3ClientConfig {
+  /** True for servers that know no bucket host names, e.g. on one machine. */
   readonly LONGSHORE_S3_PATH_STYLE: boolean;
   /** Sockets to the store at once; 50 when absent. Unread bodies hold one each. */
   readonly maxSockets?: number;

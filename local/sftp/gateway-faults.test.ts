@@ -1,0 +1,82 @@
+/** What the gateway does when the object store fails, and when a client does nothing or too much. */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { ClientChannel } from 'ssh2';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { call, codeOf, PART_BYTES, startTestGateway, type TestGateway } from './test-gateway.ts';
+import { LANDING } from './test-store.ts';
+
+let test: TestGateway;
+afterEach(() => test.stop());
+
+describe('while the object store is down', () => {
+  it('an upload is refused by one sentence and reported as failed without an object', async () => {
+    test = await startTestGateway();
+    const { sftp, close } = await test.connect();
+    const small = await call<Buffer>((done) => sftp.open('/small.bin', 'w', done));
+    await call((done) => sftp.write(small, Buffer.from('abc'), 0, 3, 0, done));
+    await test.stopStore();
+    expect(await codeOf(call((done) => sftp.close(small, done)))).toBe('DEPENDENCY_UNAVAILABLE');
+    expect(await codeOf(call((done) => sftp.stat('/small.bin', done)))).toBe('DEPENDENCY_UNAVAILABLE');
+    expect(test.events()).toMatchObject([
+      {
+        'detail-type': 'SFTP Server File Upload Failed',
+        detail: { 'failure-code': 'UNKNOWN_ERROR', 'file-path': `/${LANDING}/acme/small.bin` },
+      },
+    ]);
+    expect(test.events()[0]!.detail).not.toHaveProperty('etag');
+    expect(test.logLines.join('')).toContain('ECONNREFUSED');
+    await close();
+  });
+
+  it('a multipart upload that cannot be aborted stays noted for the next start', async () => {
+    test = await startTestGateway();
+    const { sftp, close } = await test.connect();
+    const handle = await call<Buffer>((done) => sftp.open('/large.bin', 'w', done));
+    const piece = randomBytes(32_768);
+    for (let offset = 0; offset < 2 * PART_BYTES; offset += piece.length) {
+      await call((done) => sftp.write(handle, piece, 0, piece.length, offset, done));
+    }
+    await vi.waitFor(() => expect(test.journal.openUploads.list()).toHaveLength(1), { timeout: 5_000 });
+    await test.stopStore();
+    expect(await codeOf(call((done) => sftp.close(handle, done)))).toBe('DEPENDENCY_UNAVAILABLE');
+    expect(test.journal.openUploads.list()).toMatchObject([{ bucket: LANDING, key: 'acme/large.bin' }]);
+    await close();
+  });
+});
+
+describe('a client', () => {
+  it('that asks for nothing is sent away, and one that asks stays', async () => {
+    test = await startTestGateway({ idleTimeoutMs: 400 });
+    const idle = await test.connect();
+    const busy = await test.connect();
+    const gone = once(idle.client, 'close');
+    let isGone = false;
+    void gone.then(() => {
+      isGone = true;
+    });
+    while (!isGone) {
+      await call((done) => busy.sftp.realpath('/', done as never));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await call((done) => busy.sftp.realpath('/', done as never))).toBe('/');
+    await busy.close();
+  });
+
+  it('that floods the session with requests is cut off', async () => {
+    test = await startTestGateway({ maxPendingRequests: 50 });
+    const { client } = await test.connect();
+    client.on('error', () => undefined);
+    const channel = await call<ClientChannel>((done) => client.subsys('sftp', done as never));
+    channel.on('error', () => undefined);
+    channel.resume();
+    const stat = Buffer.from([0, 0, 0, 10, 17, 0, 0, 0, 1, 0, 0, 0, 1, 0x78]);
+    const closed = once(client, 'close');
+    channel.write(
+      Buffer.concat([Buffer.from([0, 0, 0, 5, 1, 0, 0, 0, 3]), ...Array.from({ length: 500 }, () => stat)]),
+    );
+    await closed;
+    const { values } = await test.gateway.metrics.refusedConnections.get();
+    expect(values.find(({ labels }) => labels.reason === 'pending-requests')?.value).toBeGreaterThan(0);
+  });
+});
