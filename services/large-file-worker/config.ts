@@ -1,0 +1,24 @@
+/** The variables of the large-file-worker. */
+import { z } from 'zod';
+import { fleetVariables } from '#shared/config/fleet-variables.ts';
+import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
+
+const schema = z.object({
+  ...fleetVariables,
+  /** Jobs side by side. */
+  LONGSHORE_SLOTS: integerVariable({ min: 1, max: 100 }).default(4),
+  /** Receives side by side. */
+  LONGSHORE_POLLERS: integerVariable({ min: 1, max: 10 }).default(1),
+  /** For one try of a step: a copy of terabytes takes hours. A queue keeps a message hidden for 12 h at most. */
+  LONGSHORE_STEP_DEADLINE_MS: integerVariable({ min: 1_000, max: 36_000_000 }).default(36_000_000),
+  /** Share of the slots that one tenant takes while others may be waiting behind it. */
+  LONGSHORE_TENANT_SHARE_PERCENT: integerVariable({ min: 1, max: 100 }).default(50),
+});
+
+export type LargeFileWorkerConfig = z.output<typeof schema>;
+
+export function loadLargeFileWorkerConfig(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): LargeFileWorkerConfig {
+  return loadConfig(schema, env);
+}

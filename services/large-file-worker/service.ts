@@ -1,0 +1,18 @@
+/**
+ * The large-file-worker: steps that move many bytes or take long, and the archive copy of large files. What it does with a job
+ * is in `shared/jobs/run-jobs.ts`.
+ */
+import { createJobService } from '#shared/jobs/job-service.ts';
+import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
+import { STEP_KINDS } from '#shared/steps/registry.ts';
+import type { LargeFileWorkerConfig } from './config.ts';
+
+/** SQS hides a message for 12 h from its receive at most; the queue's worker takes no more than 11. */
+const MESSAGE_DEADLINE_MS = 11 * 3_600_000;
+
+export function createLargeFileWorker(context: ServiceContext<LargeFileWorkerConfig>): Service {
+  return createJobService(
+    { name: 'large-file-worker', queue: 'work', kinds: STEP_KINDS, messageDeadlineMs: MESSAGE_DEADLINE_MS },
+    context,
+  );
+}

@@ -1,0 +1,29 @@
+/** The archive copy as the engine calls it: where a file's object goes, and how. */
+import { archiveKey, archiveObject } from '#shared/files/archive-object.ts';
+import { type ObjectStore, SINGLE_COPY_LIMIT_BYTES } from '#shared/files/object-store.ts';
+import type { ArchiveFile } from './archive-held-file.ts';
+
+export interface ArchiveFileOptions {
+  readonly store: ObjectStore;
+  readonly archiveBucket: string;
+  /** Larger objects are copied in parts. */
+  readonly largeFileBytes: number;
+}
+
+export function createArchiveFile({ store, archiveBucket, largeFileBytes }: ArchiveFileOptions): ArchiveFile {
+  return async (file, { signal }) => {
+    const { id, tenantId, name, bucket, key, versionId, sizeBytes, etag } = file;
+    const receivedAt = new Date(file.uploadedAt);
+    const archived = await archiveObject({
+      store,
+      source: { bucket, key, versionId, sizeBytes, etag },
+      target: { bucket: archiveBucket, key: archiveKey({ id, tenantId, name, receivedAt }) },
+      fileId: id,
+      // Each try to archive raises the file's epoch.
+      isFirstTry: file.epoch === 1,
+      multipartAboveBytes: Math.min(largeFileBytes, SINGLE_COPY_LIMIT_BYTES),
+      signal,
+    });
+    return { bucket: archived.bucket, key: archived.key, versionId: archived.versionId ?? '' };
+  };
+}

@@ -1,0 +1,146 @@
+/**
+ * A service that runs jobs of one queue: the engine, its queue's worker and their connections, started and stopped together.
+ *
+ * 1. Stopping: no more receives, running steps get the drain time, then their signal; what they came to is stored, and only then
+ *    do the connections close.
+ * 2. While the database is away nothing is received: each receive would count towards the DLQ for nothing.
+ */
+import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Counter } from 'prom-client';
+import type { z } from 'zod';
+import type { fleetVariables } from '#shared/config/fleet-variables.ts';
+import { BUCKET_IDS, type BucketId, bucketName, queueName } from '#shared/config/resource-names.ts';
+import { assertDatabaseAnswers, connectDatabase } from '#shared/db/connect-database.ts';
+import { createObjectStore } from '#shared/files/create-object-store.ts';
+import { createS3Client } from '#shared/files/s3-client.ts';
+import { WORK_MESSAGES } from '#shared/messages/queue-messages.ts';
+import { createQueueMetrics } from '#shared/queue/queue-metrics.ts';
+import { QUEUE_SETTINGS } from '#shared/queue/queue-settings.ts';
+import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
+import { createSqsClient } from '#shared/queue/sqs-client.ts';
+import { createWorker, type Worker } from '#shared/queue/worker.ts';
+import { createOutageGuard } from '#shared/runtime/pause-on-outage.ts';
+import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
+import type { StepKind } from '#shared/steps/step-context.ts';
+import { createArchiveFile } from './create-archive-file.ts';
+import { createJobMetrics } from './job-metrics.ts';
+import type { WorkQueue } from './route-files.ts';
+import { createJobRunner, type JobRunner } from './run-jobs.ts';
+import { createWakeUpSenders } from './wake-up-senders.ts';
+
+export interface JobServiceConfig extends z.output<z.ZodObject<typeof fleetVariables>> {
+  /** Jobs side by side. */
+  readonly LONGSHORE_SLOTS: number;
+  /** Receives side by side. */
+  readonly LONGSHORE_POLLERS: number;
+  /** For one try of a step, and for an archive copy. */
+  readonly LONGSHORE_STEP_DEADLINE_MS: number;
+  /** Share of the slots that one tenant takes while others may be waiting behind it. */
+  readonly LONGSHORE_TENANT_SHARE_PERCENT: number;
+}
+
+export interface JobServiceOptions {
+  readonly name: string;
+  readonly queue: WorkQueue;
+  readonly kinds: ReadonlyMap<string, StepKind<unknown>>;
+  /** For one message, i.e. all the steps that a job walks here. After it the job changes hands. */
+  readonly messageDeadlineMs: number;
+}
+
+const DATABASE_TIMEOUT_MS = 5_000;
+/** For the last statements, when handlers did not end in time. */
+const FLUSH_MS = 1_000;
+
+export function createJobService(
+  { name, queue, kinds, messageDeadlineMs }: JobServiceOptions,
+  { config, logger, registry }: ServiceContext<JobServiceConfig>,
+): Service {
+  const { LONGSHORE_PREFIX: prefix, LONGSHORE_LEASE_MS: leaseMs } = config;
+  const queueMetrics = createQueueMetrics(registry);
+  const metrics = createJobMetrics(registry);
+  const s3Requests = new Counter({
+    name: 'longshore_s3_requests_total',
+    help: 'Requests sent to the object store.',
+    labelNames: ['operation'] as const,
+    registers: [registry],
+  });
+  const sql = connectDatabase(config, `longshore-${name}`);
+  const sqs = createSqsClient({ region: config.AWS_REGION, metrics: queueMetrics });
+  const s3 = createS3Client(config);
+  const probe = () => assertDatabaseAnswers(sql, DATABASE_TIMEOUT_MS);
+  const guard = createOutageGuard({ workers: () => (worker === undefined ? [] : [worker]), probe, logger });
+  let worker: Worker | undefined;
+  let runner: JobRunner | undefined;
+
+  function createRunner(queueUrls: Readonly<Record<WorkQueue, string>>): JobRunner {
+    const store = createObjectStore({ client: s3, metrics: { requests: s3Requests } });
+    const bucketNames = Object.fromEntries(BUCKET_IDS.map((id) => [id, bucketName(prefix, id)])) as Record<
+      BucketId,
+      string
+    >;
+    return createJobRunner({
+      sql,
+      kinds,
+      queue,
+      worker: `${name}/${hostname()}/${process.pid}`,
+      service: name,
+      leaseMs,
+      stepDeadlineMs: config.LONGSHORE_STEP_DEADLINE_MS,
+      store,
+      bucketNames,
+      archive: createArchiveFile({
+        store,
+        archiveBucket: bucketNames.archive,
+        largeFileBytes: config.LONGSHORE_LARGE_FILE_THRESHOLD_BYTES,
+      }),
+      wakeUps: createWakeUpSenders({ client: sqs, queueUrls, fairQueues: config.LONGSHORE_FAIR_QUEUES, logger }),
+      metrics,
+      logger,
+    });
+  }
+
+  return {
+    async start() {
+      const names = { 'partner-steps': queueName(prefix, 'partner-steps'), work: queueName(prefix, 'work') };
+      const [urls] = await Promise.all([resolveQueueUrls({ client: sqs, names: Object.values(names) }), probe()]);
+      const queueUrls = { 'partner-steps': urls[names['partner-steps']] ?? '', work: urls[names.work] ?? '' };
+      const running = createRunner(queueUrls);
+      runner = running;
+      worker = createWorker({
+        queue,
+        queueUrl: queueUrls[queue],
+        client: sqs,
+        messages: WORK_MESSAGES,
+        slots: config.LONGSHORE_SLOTS,
+        pollers: config.LONGSHORE_POLLERS,
+        handle: ({ message }, { signal }) => guard.watch(() => running.handle(message, signal)),
+        tenantOf: (message) => message.tenantId,
+        maxTenantShare: config.LONGSHORE_TENANT_SHARE_PERCENT / 100,
+        visibilityTimeoutMs: QUEUE_SETTINGS[queue].visibilityTimeoutSeconds * 1_000,
+        deadlineMs: messageDeadlineMs,
+        logger,
+        metrics: queueMetrics,
+      });
+      runner.start();
+      worker.start();
+    },
+    async stop() {
+      guard.stop();
+      await worker?.stop({ timeoutMs: config.LONGSHORE_DRAIN_MS });
+      await Promise.race([runner?.stop(), delay(FLUSH_MS, undefined, { ref: false })]);
+      await sql.end({ timeout: 1 });
+      sqs.destroy();
+      s3.destroy();
+    },
+    liveness() {
+      const { ok = true, lastPollAgeMs = 0 } = worker?.isLive() ?? {};
+      return { ok, detail: ok ? 'alive' : `no receive for ${Math.round(lastPollAgeMs / 1_000)} s` };
+    },
+    async readiness() {
+      if (guard.isPaused()) return { ok: false, detail: 'the database is away' };
+      await probe();
+      return { ok: true, detail: 'ready' };
+    },
+  };
+}
