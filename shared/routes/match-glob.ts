@@ -7,6 +7,8 @@
 import { compileLinearPattern, type PatternFault } from './linear-pattern.ts';
 
 const LONGEST_GLOB = 256;
+/** `*` alone becomes five characters of a pattern. */
+const LONGEST_TRANSLATION = LONGEST_GLOB * 5;
 
 export type Glob = { readonly ok: true; readonly matches: (path: string) => boolean } | PatternFault;
 
@@ -16,7 +18,7 @@ export function compileGlob(glob: string): Glob {
   if (glob.split('/').some((segment) => segment === '.' || segment === '..'))
     return fault('a glob has no "." or ".." segment');
   const translated = translate(glob);
-  return translated.ok ? compileLinearPattern(translated.pattern) : translated;
+  return translated.ok ? compileLinearPattern(translated.pattern, LONGEST_TRANSLATION) : translated;
 }
 
 /** True when any glob matches; a fault in one of them is the caller's, who has checked them. */
