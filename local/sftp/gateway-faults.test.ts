@@ -46,6 +46,47 @@ describe('while the object store is down', () => {
 });
 
 describe('a client', () => {
+  it('that asks for a file and does not read it makes the gateway hold little of it', async () => {
+    test = await startTestGateway();
+    const { sftp, client, close } = await test.connect();
+    await call((done) => sftp.writeFile('/large.bin', randomBytes(24 * 1_024 * 1_024), done));
+    const channel = await call<ClientChannel>((done) => client.subsys('sftp', done as never));
+    const request = (type: number, ...fields: (number | bigint | string)[]): Buffer => {
+      const body = fields.map((field) => {
+        const bytes = Buffer.alloc(typeof field === 'bigint' ? 8 : 4);
+        if (typeof field === 'bigint') bytes.writeBigUInt64BE(field);
+        else bytes.writeUInt32BE(typeof field === 'number' ? field : field.length);
+        return typeof field === 'string' ? Buffer.concat([bytes, Buffer.from(field, 'latin1')]) : bytes;
+      });
+      const packet = Buffer.concat([Buffer.from([0, 0, 0, 0, type]), ...body]);
+      packet.writeUInt32BE(packet.length - 4);
+      return packet;
+    };
+    channel.write(Buffer.concat([request(1, 3), request(3, 1, '/large.bin', 1, 0)]));
+    let received = 0;
+    const { promise: opened, resolve: markOpened } = Promise.withResolvers<void>();
+    channel.on('data', (data: Buffer) => {
+      received += data.length;
+      // VERSION has 9 bytes, HANDLE 17.
+      if (received >= 26) markOpened();
+    });
+    await opened;
+    channel.pause();
+    const reads = Array.from({ length: 96 }, (_, index) =>
+      request(5, 2 + index, '\0\0\0\x01', BigInt(index * 255 * 1_024), 255 * 1_024),
+    );
+    channel.write(Buffer.concat(reads));
+    const sentMegabytes = async (): Promise<number> =>
+      ((await test.gateway.metrics.sentBytes.get()).values[0]?.value ?? 0) / 1_024 / 1_024;
+    await vi.waitFor(async () => expect(await sentMegabytes()).toBeGreaterThan(1), { timeout: 5_000 });
+    // As many requests of another channel as would have been served long since, had they not waited.
+    for (let round = 0; round < 300; round += 1) await call((done) => sftp.stat('/large.bin', done as never));
+    expect(await sentMegabytes()).toBeLessThan(12);
+    channel.resume();
+    await vi.waitFor(async () => expect(await sentMegabytes()).toBeGreaterThan(23), { timeout: 10_000 });
+    await close();
+  });
+
   it('that asks for nothing is sent away, and one that asks stays', async () => {
     test = await startTestGateway({ idleTimeoutMs: 400 });
     const idle = await test.connect();

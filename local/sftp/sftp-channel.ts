@@ -50,7 +50,7 @@ export function serveSftpChannel(sftp: SFTPWrapper, context: SessionContext): Sf
     void served.finally(() => underWay.delete(served));
   }
 
-  /** For what goes to the object store. Writes do not: they are in order already, and bounded by the connection's flow. */
+  /** For what goes to the object store, and for replies that wait for room. Writes do not: they are in order already, and bounded by the connection's flow. */
   function serveLimited(operation: string, requestId: number, work: () => Promise<Reply>): void {
     serve(operation, requestId, () => limit(work));
   }
@@ -104,18 +104,18 @@ export function serveSftpChannel(sftp: SFTPWrapper, context: SessionContext): Sf
   const { open, read, write, close, stat } = operations;
   sftp.on('OPEN', (id, path, flags) => serveLimited('open', id, () => open(path, flags)));
   sftp.on('READ', (id, handle, offset, length) =>
-    serve('read', id, async () => {
+    serveLimited('read', id, async () => {
       await flow.roomToSend(sftp);
-      return limit(() => read(handle, offset, length));
+      return read(handle, offset, length);
     }),
   );
   sftp.on('WRITE', (id, handle, offset, data) => serve('write', id, () => write(handle, offset, data)));
   sftp.on('CLOSE', (id, handle) => serve('close', id, () => close(handle)));
   sftp.on('OPENDIR', (id, path) => serveLimited('opendir', id, () => operations.openDirectory(path)));
   sftp.on('READDIR', (id, handle) =>
-    serve('readdir', id, async () => {
+    serveLimited('readdir', id, async () => {
       await flow.roomToSend(sftp);
-      return limit(() => operations.readDirectory(handle));
+      return operations.readDirectory(handle);
     }),
   );
   sftp.on('STAT', (id, path) => serveLimited('stat', id, () => stat(path)));

@@ -38,7 +38,7 @@ export interface SftpGateway {
 const DEFAULT_PART_BYTES = 8 * 1_024 * 1_024;
 const DEFAULT_DRAIN_TIMEOUT_MS = 5_000;
 /** For uploads that did not end in time to be settled before their sockets are cut. */
-const SETTLE_GRACE_MS = 5_000;
+const SETTLE_GRACE_MS = 1_500;
 const KEEPALIVE_INTERVAL_MS = 30_000;
 /** While the object store is slow the socket is not read, so replies to keep-alives may stay away for a while. */
 const KEEPALIVE_MISSES = 4;
