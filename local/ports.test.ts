@@ -1,17 +1,17 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
-import { assertPortFree, findFreePort, freePorts, PORT_OFFSETS, portsFrom } from '#local/ports.ts';
+import { assertPortFree, findFreeBase, findFreePort, PORT_OFFSETS, portsFrom } from '#local/ports.ts';
 
 test('every port is the base and an offset of its own', () => {
-  expect(portsFrom(8080)['control-api']).toBe(8080);
+  expect(portsFrom(8080).api).toBe(8080);
   const offsets = Object.values(PORT_OFFSETS);
   expect(new Set(offsets).size).toBe(offsets.length);
 });
 
-test('free ports are all different', async () => {
-  const ports = Object.values(await freePorts());
-  expect(new Set(ports).size).toBe(Object.keys(PORT_OFFSETS).length);
+test('every port of a free base is free', async () => {
+  const ports = Object.values(portsFrom(await findFreeBase()));
+  await Promise.all(ports.map((port) => assertPortFree({ host: '127.0.0.1', port, purpose: 'a test' })));
 });
 
 test('a port in use is refused in one sentence that names it', async () => {

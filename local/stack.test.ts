@@ -9,14 +9,13 @@ import { GetBucketVersioningCommand, GetObjectCommand, PutObjectCommand } from '
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import { sendFiles } from '#local/launcher/send-files.ts';
-import { assertPortFree, HIGHEST_OFFSET } from '#local/ports.ts';
+import { findFreeBase } from '#local/ports.ts';
 import { type Stack, type StartStackOptions, startStack } from '#local/stack.ts';
 import { BUCKET_IDS, bucketName, QUEUE_IDS, queueName } from '#shared/config/resource-names.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
 import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 
-const HOST = '127.0.0.1';
 let parent: string;
 let home: string;
 let stacks: Stack[];
@@ -199,14 +198,3 @@ describe('npm start', () => {
     expect(pidsOf(join(parent, 'other'))).toEqual([]);
   });
 });
-
-/** A base whose ports are all free; below the range from which the system gives ports to clients. */
-async function findFreeBase(): Promise<number> {
-  for (let tries = 0; tries < 50; tries += 1) {
-    const base = 10_000 + Math.floor(Math.random() * 1_000) * 20;
-    const ports = Array.from({ length: HIGHEST_OFFSET + 1 }, (_, offset) => base + offset);
-    const checks = ports.map((port) => assertPortFree({ host: HOST, port, purpose: 'a test' }));
-    if ((await Promise.allSettled(checks)).every(({ status }) => status === 'fulfilled')) return base;
-  }
-  throw new Error('no base with free ports was found');
-}

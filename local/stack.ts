@@ -17,7 +17,7 @@ import { startNodeChild } from '#local/launcher/node-child.ts';
 import { fleetEnvironment, type NodeProcessName, planProcess, REGION } from '#local/launcher/process-plan.ts';
 import { type ProcessName, SERVICE_NAMES, type ServiceName } from '#local/launcher/processes.ts';
 import { ensureOperator, ensureTenants, type TenantToRegister } from '#local/launcher/tenant-access.ts';
-import { assertPortFree, freePorts, type Ports, portsFrom } from '#local/ports.ts';
+import { assertPortFree, findFreeBase, type Ports, portsFrom } from '#local/ports.ts';
 import { startPostgres } from '#local/postgres/start-postgres.ts';
 import { migrate } from '#shared/db/migrate.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
@@ -86,7 +86,7 @@ export async function startStack(options: StartStackOptions): Promise<Stack> {
 }
 
 async function choosePorts(portBase: number | 'free'): Promise<Ports> {
-  if (portBase === 'free') return freePorts(HOST);
+  if (portBase === 'free') return portsFrom(await findFreeBase(HOST));
   const ports = portsFrom(portBase);
   for (const [purpose, port] of Object.entries(ports)) await assertPortFree({ host: HOST, port, purpose });
   return ports;

@@ -1,12 +1,12 @@
 /**
  * The list of children on disk, so that the instance after a killed one can wait for them to be gone.
  *
- * A process number alone says little, because numbers are given again; with the time of its start it names one process.
+ * 1. A child is in the list before it does anything: writing is synchronous, and takes part of a millisecond.
+ * 2. A process number alone says little, because numbers are given again; with the time of its start it names one process.
  */
-import { execFile } from 'node:child_process';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 
 interface ListedChild {
   readonly name: string;
@@ -19,54 +19,47 @@ const LEFTOVER_TIMEOUT_MS = 5_000;
 const POLL_INTERVAL_MS = 50;
 
 export interface ChildrenFile {
-  add(name: string, pid: number): Promise<void>;
-  remove(pid: number): Promise<void>;
+  add(name: string, pid: number): void;
+  remove(pid: number): void;
 }
 
 export function createChildrenFile(path: string): ChildrenFile {
   const children = new Map<number, ListedChild>();
-  let writing = Promise.resolve();
 
-  function write(): Promise<void> {
-    const content = `${JSON.stringify([...children.values()], null, 2)}\n`;
-    writing = writing.then(async () => {
-      await writeFile(`${path}.partial`, content);
-      await rename(`${path}.partial`, path);
-    });
-    return writing;
+  function write(): void {
+    writeFileSync(`${path}.partial`, `${JSON.stringify([...children.values()], null, 2)}\n`);
+    renameSync(`${path}.partial`, path);
   }
 
   return {
-    add: async (name, pid) => {
-      const startedAt = await startOf(pid);
+    add: (name, pid) => {
+      const startedAt = startOf(pid);
       if (startedAt === undefined) return;
       children.set(pid, { name, pid, startedAt });
-      await write();
+      write();
     },
-    remove: async (pid) => {
-      if (children.delete(pid)) await write();
+    remove: (pid) => {
+      if (children.delete(pid)) write();
     },
   };
 }
 
 /** Resolves when no child of an earlier instance lives any more; one that outlives its guardian is killed. */
 export async function waitForLeftovers(path: string): Promise<void> {
-  const content = await readFile(path, 'utf8').catch(() => '[]');
-  const children = parseChildren(content);
   const deadline = performance.now() + LEFTOVER_TIMEOUT_MS;
-  for (const child of children) {
-    while ((await startOf(child.pid)) === child.startedAt) {
+  for (const child of readChildren(path)) {
+    while (startOf(child.pid) === child.startedAt) {
       if (performance.now() > deadline) killQuietly(child.pid);
       await delay(POLL_INTERVAL_MS);
     }
   }
 }
 
-function parseChildren(content: string): ListedChild[] {
+function readChildren(path: string): ListedChild[] {
   try {
-    return JSON.parse(content) as ListedChild[];
+    return JSON.parse(readFileSync(path, 'utf8')) as ListedChild[];
   } catch {
-    // The file is replaced whole; anything else in it was not written by us, and names nobody to wait for.
+    // There is none in a new home. It is replaced whole, so anything else was not written by us and names nobody.
     return [];
   }
 }
@@ -80,14 +73,16 @@ function killQuietly(pid: number): void {
 }
 
 /** When the process started, in whatever unit the system gives; undefined when there is none (or only its remains). */
-async function startOf(pid: number): Promise<string | undefined> {
-  if (process.platform !== 'linux') {
-    const listed = await promisify(execFile)('ps', ['-o', 'lstart=', '-p', String(pid)]).catch(() => undefined);
-    return listed?.stdout.trim() || undefined;
+function startOf(pid: number): string | undefined {
+  try {
+    if (process.platform !== 'linux') {
+      return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim() || undefined;
+    }
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The second field is the command in brackets, which may hold spaces; what follows it is fixed (proc_pid_stat(5)).
+    const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return state === 'Z' || state === 'X' ? undefined : rest[18];
+  } catch {
+    return undefined;
   }
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-  if (stat === undefined) return undefined;
-  // The second field is the command in brackets, which may hold spaces; what follows it is fixed (proc_pid_stat(5)).
-  const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return state === 'Z' || state === 'X' ? undefined : rest[18];
 }

@@ -9,7 +9,7 @@ import { openHome } from '#local/home.ts';
 import { type Children, createChildren } from '#local/launcher/children.ts';
 import { waitForLeftovers } from '#local/launcher/children-file.ts';
 import { startNodeChild } from '#local/launcher/node-child.ts';
-import { freePorts } from '#local/ports.ts';
+import { findFreeBase, portsFrom } from '#local/ports.ts';
 
 /** A service as the launcher sees one; its variable says how it takes the end. */
 const SERVICE = `
@@ -50,7 +50,7 @@ function isAlive(pid: number): boolean {
 }
 
 async function startGroup(group: Children, members: Record<string, string>, stopTimeoutMs = 500): Promise<void> {
-  const ports = Object.values(await freePorts());
+  const ports = Object.values(portsFrom(await findFreeBase()));
   await group.startGroup(
     Object.entries(members).map(([name, manners], index) => ({
       name,
@@ -82,12 +82,14 @@ describe('a child', () => {
     home.release();
   });
 
-  test('that cannot start is named with the last line it said, and the others are stopped', async () => {
+  test('that cannot start is named with its last words, and the others are stopped', async () => {
     const home = await openHome(join(parent, 'home'));
     children = createChildren(home);
     await expect(startGroup(children, { good: 'good', bad: 'crash' })).rejects.toMatchObject({
       code: 'CHILD_NOT_READY',
-      message: expect.stringMatching(/^bad ended before it was ready; the last line of .*bad\.log: /),
+      message: expect.stringMatching(
+        /^bad ended before it was ready; its last words in .*bad\.log: Error: a part is missing$/,
+      ),
     });
     const pid = children.supervised.get('good')!.pid!;
     await children.stop();
@@ -104,6 +106,7 @@ describe('a child', () => {
     await children.stop();
     expect(isAlive(pid)).toBe(false);
     expect(performance.now() - startedAt).toBeLessThan(3_000);
+    expect(JSON.parse(await readFile(home.childrenFile, 'utf8'))).toEqual([]);
     home.release();
   });
 });
@@ -113,11 +116,11 @@ describe('after kill -9 of the launcher', () => {
     import { openHome } from '${new URL('../home.ts', import.meta.url).href}';
     import { createChildren } from '${new URL('children.ts', import.meta.url).href}';
     import { startNodeChild } from '${new URL('node-child.ts', import.meta.url).href}';
-    import { freePorts } from '${new URL('../ports.ts', import.meta.url).href}';
+    import { findFreeBase, portsFrom } from '${new URL('../ports.ts', import.meta.url).href}';
     const [homeDirectory, main] = process.argv.slice(1);
     const home = await openHome(homeDirectory);
     const children = createChildren(home);
-    const ports = Object.values(await freePorts());
+    const ports = Object.values(portsFrom(await findFreeBase()));
     await children.startGroup(['good', 'deaf', 'hangs'].map((name, index) => ({
       name,
       start: ({ guardian, log, signal }) => {

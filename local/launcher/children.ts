@@ -1,21 +1,21 @@
 /**
  * The children of one stack: started in groups, watched, listed on disk, stopped group by group in the reverse order.
  *
- * 1. Every child has a log of its own and is known to the guardian from its first moment.
+ * 1. Every child has a log of its own, and is known to the guardian and listed from its first moment.
  * 2. A group is up when all its members are ready; when one of them fails, the others are still stopped by `stop`.
  * 3. `stop` is bounded by the members' own bounds, and idempotent.
  */
 import { join } from 'node:path';
 import type { Home } from '#local/home.ts';
 import { createChildrenFile } from '#local/launcher/children-file.ts';
-import { type Guardian, startGuardian } from '#local/launcher/guardian.ts';
+import { type ChildGuardian, startGuardian } from '#local/launcher/guardian.ts';
 import { type LogFile, openLogFile } from '#local/launcher/log-file.ts';
 import { type RunningChild, type Supervised, supervise } from '#local/launcher/supervisor.ts';
 import { createLogger, type Logger } from '#shared/runtime/logger.ts';
 
 /** What a child needs from the stack, whatever program it is. */
 export interface ChildContext {
-  readonly guardian: Guardian;
+  readonly guardian: ChildGuardian;
   readonly log: LogFile;
   /** Gives up starting. */
   readonly signal: AbortSignal;
@@ -49,17 +49,33 @@ export function createChildren(home: Home): Children {
   const groups: Supervised[][] = [];
   let stopping: Promise<void> | undefined;
 
-  /** The list is for the next instance; a disk that cannot take it must not stop this one. */
-  const list = (writing: Promise<void>) => void writing.catch((err) => logger.error({ err }, 'children not listed'));
+  /** What is guarded is also listed for the next instance; a disk that cannot take the list must not stop this one. */
+  function guardianOf(name: string): ChildGuardian {
+    const list = (change: () => void) => {
+      try {
+        change();
+      } catch (err) {
+        logger.error({ err }, 'children could not be listed');
+      }
+    };
+    return {
+      guard: (pid, signal) => {
+        guardian.guard(pid, signal);
+        list(() => listed.add(name, pid));
+      },
+      release: (pid) => {
+        guardian.release(pid);
+        list(() => listed.remove(pid));
+      },
+    };
+  }
 
   async function startMember(member: ChildToStart): Promise<Supervised> {
     const log = openLog(member.name);
     const child = await supervise({
       name: member.name,
       logger,
-      start: (signal) => member.start({ guardian, log, signal }),
-      onUp: (pid) => list(listed.add(member.name, pid)),
-      onDown: (pid) => list(listed.remove(pid)),
+      start: (signal) => member.start({ guardian: guardianOf(member.name), log, signal }),
     });
     supervised.set(member.name, child);
     return child;

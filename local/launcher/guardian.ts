@@ -30,11 +30,14 @@ done
 for each in $left; do kill -s KILL "\${each#*:}" 2>/dev/null; done
 `;
 
-export interface Guardian {
+export interface ChildGuardian {
   /** `signal` without `SIG`: how this child is asked to stop. */
   guard(pid: number, signal: 'TERM' | 'INT'): void;
   /** The child has ended by itself: its number may soon be another's, so nothing may be sent to it. */
   release(pid: number): void;
+}
+
+export interface Guardian extends ChildGuardian {
   /** Ends the guardian; children that are still guarded are left alone. */
   close(): void;
 }

@@ -8,7 +8,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Guardian } from '#local/launcher/guardian.ts';
+import type { ChildGuardian } from '#local/launcher/guardian.ts';
 import type { LogFile } from '#local/launcher/log-file.ts';
 import type { RunningChild } from '#local/launcher/supervisor.ts';
 import { LongshoreError } from '#shared/errors.ts';
@@ -21,7 +21,7 @@ export interface NodeChildOptions {
   /** Answers 200 when the child is ready. */
   readonly readyUrl: string;
   readonly log: LogFile;
-  readonly guardian: Guardian;
+  readonly guardian: ChildGuardian;
   /** From SIGTERM to SIGKILL. */
   readonly stopTimeoutMs: number;
   readonly startTimeoutMs?: number;
@@ -42,7 +42,7 @@ export async function startNodeChild(options: NodeChildOptions, signal: AbortSig
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-  let lastLine = '';
+  let lastWords = '';
   let hasEnded = false;
   const finish = (reason: string) => {
     if (hasEnded) return;
@@ -54,7 +54,8 @@ export async function startNodeChild(options: NodeChildOptions, signal: AbortSig
   if (child.pid !== undefined) guardian.guard(child.pid, 'TERM');
   for (const output of [child.stdout, child.stderr]) {
     createInterface({ input: output }).on('line', (line) => {
-      if (line.trim() !== '') lastLine = line;
+      // A crash ends with its stack and the runtime's version, which say less than the line before them.
+      if (line.trim() !== '' && !/^(?:\s+at |Node\.js v|\})/.test(line)) lastWords = line;
       log.writeLine(line);
     });
   }
@@ -79,7 +80,7 @@ export async function startNodeChild(options: NodeChildOptions, signal: AbortSig
     await stop();
     throw new LongshoreError(
       'CHILD_NOT_READY',
-      `${name} ${what}; the last line of ${log.path}: ${lastLine || '(none)'}`,
+      `${name} ${what}; its last words in ${log.path}: ${lastWords || '(none)'}`,
     );
   }
   return { pid: child.pid!, ended, stop, kill: (killSignal) => void child.kill(killSignal) };

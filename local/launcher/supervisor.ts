@@ -27,53 +27,41 @@ interface Backoff {
 /** A crash is mended before anyone looks; a crash loop costs little of two cores. */
 const DEFAULT_BACKOFF: Backoff = { firstDelayMs: 200, maxDelayMs: 10_000, stableMs: 30_000 };
 
-export interface SuperviseOptions<Child extends RunningChild> {
+export interface SuperviseOptions {
   readonly name: string;
   /** Resolves when the child is ready; gives up when the signal aborts. */
-  readonly start: (signal: AbortSignal) => Promise<Child>;
+  readonly start: (signal: AbortSignal) => Promise<RunningChild>;
   readonly logger: Logger;
   readonly backoff?: Backoff;
-  readonly onUp?: (pid: number) => void;
-  readonly onDown?: (pid: number) => void;
 }
 
-export interface Supervised<Child extends RunningChild = RunningChild> {
+export interface Supervised {
   readonly name: string;
   /** Undefined while it is being started again. */
   readonly pid: number | undefined;
   readonly restarts: number;
-  /** The child as it first started. */
-  readonly first: Child;
   kill(signal: NodeJS.Signals): void;
   stop(): Promise<void>;
 }
 
-export async function supervise<Child extends RunningChild>(
-  options: SuperviseOptions<Child>,
-): Promise<Supervised<Child>> {
+export async function supervise(options: SuperviseOptions): Promise<Supervised> {
   const { name, logger, backoff = DEFAULT_BACKOFF } = options;
   const stopping = new AbortController();
   let restarts = 0;
-  let current: Child | undefined;
+  let current: RunningChild | undefined;
 
   const first = await options.start(stopping.signal);
-  up(first);
+  current = first;
   const watching = watch(first);
 
-  function up(child: Child): void {
-    current = child;
-    options.onUp?.(child.pid);
-  }
-
-  async function watch(child: Child): Promise<void> {
+  async function watch(child: RunningChild): Promise<void> {
     let upSince = performance.now();
     let delayMs = backoff.firstDelayMs;
-    let running: Child | undefined = child;
+    let running: RunningChild | undefined = child;
     while (!stopping.signal.aborted) {
       if (running !== undefined) {
         await running.ended;
         current = undefined;
-        options.onDown?.(running.pid);
         if (stopping.signal.aborted) return;
         if (performance.now() - upSince >= backoff.stableMs) delayMs = backoff.firstDelayMs;
         logger.warn({ child: name, pid: running.pid, restarts, delayMs }, 'child ended, starting it again');
@@ -88,14 +76,13 @@ export async function supervise<Child extends RunningChild>(
       });
       if (running === undefined) continue;
       upSince = performance.now();
-      up(running);
+      current = running;
     }
     await running?.stop();
   }
 
   return {
     name,
-    first,
     get pid() {
       return current?.pid;
     },

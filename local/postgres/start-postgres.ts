@@ -12,7 +12,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Guardian, startGuardian } from '#local/launcher/guardian.ts';
+import { type ChildGuardian, startGuardian } from '#local/launcher/guardian.ts';
 import { assertPortFree, findFreePort } from '#local/ports.ts';
 import { findPostgresBinaries } from '#local/postgres/binaries.ts';
 import {
@@ -39,7 +39,7 @@ export interface StartPostgresOptions {
   /** For a database that is thrown away: answers commits before they are on disk. */
   readonly isDisposable?: boolean;
   /** Stops the server when this process is gone; one of its own when absent. */
-  readonly guardian?: Guardian;
+  readonly guardian?: ChildGuardian;
   /** Ways of running under root to be tried; all when absent. */
   readonly ways?: readonly WayName[];
 }
@@ -120,11 +120,12 @@ function spawnServer({ options, cluster, run, program, host, port }: SpawnServer
   });
   const { promise: ended, resolve } = Promise.withResolvers<void>();
   const lastLines: string[] = [];
-  const guardian = options.guardian ?? startGuardian();
+  const ownGuardian = options.guardian === undefined ? startGuardian() : undefined;
+  const guardian = options.guardian ?? ownGuardian!;
   if (child.pid !== undefined) guardian.guard(child.pid, 'INT');
   const finish = () => {
     if (child.pid !== undefined) guardian.release(child.pid);
-    if (options.guardian === undefined) guardian.close();
+    ownGuardian?.close();
     resolve();
   };
   child.once('exit', finish);
