@@ -6,6 +6,7 @@ import { checkCsvHeader } from './check-csv-header.ts';
 import { csvToNdjson, type NdjsonCounts } from './csv-to-ndjson.ts';
 import { gunzip } from './gunzip.ts';
 import { type CsvItem, readCsv } from './read-csv.ts';
+import { readCsvHeader } from './read-csv-header.ts';
 
 const DIALECT = { delimiter: ',', quote: '"', encoding: 'utf-8', maxRecordBytes: 1_048_576 } as const;
 
@@ -105,6 +106,28 @@ describe('CSV', () => {
     expect(checkCsvHeader(['a'], { header: ['a', 'b'] })?.code).toBe('CSV_COLUMN_COUNT');
     expect(checkCsvHeader(['a', 'b'], { columns: 3 })?.code).toBe('CSV_COLUMN_COUNT');
     expect(checkCsvHeader(['a', 'b', 'a'], {})).toMatchObject({ code: 'CSV_HEADER_DUPLICATE', line: 1 });
+  });
+});
+
+describe('the header alone', () => {
+  const header = (bytes: Uint8Array | string, size: number, dialect = {}) =>
+    readCsvHeader(pieces(Buffer.from(bytes as Uint8Array), size), { ...DIALECT, ...dialect });
+  const garbage = Buffer.concat([Buffer.from([0xff, 0xfe, 0x00, 0x0a, 0x22]), randomBytes(5_000)]);
+
+  it.each([1, 3, 7, 65_536])('does not depend on what comes after it, in pieces of %i bytes', async (size) => {
+    expect(await header(Buffer.concat([Buffer.from('id,"a\nb"\n'), garbage]), size)).toEqual(['id', 'a\nb']);
+    expect(await header(Buffer.from('\ufeffid,ਁ\n1,2\n', 'utf16le'), size)).toEqual(['id', 'ਁ']);
+    expect(await header('\n\nid,b', size)).toEqual(['id', 'b']);
+    expect(await header('id,b\r1,2\r', size)).toEqual(['id', 'b']);
+    expect(await header('\r\n\n', size)).toBeUndefined();
+    await expect(header('"id,b\n1,2\n', size)).rejects.toMatchObject({ code: 'CSV_QUOTE', line: 1 });
+    await expect(header('i\0d,b\n1,2\n', size)).rejects.toMatchObject({ code: 'CSV_NUL', line: 1 });
+  });
+
+  it('gives up soon when a quote is never closed', async () => {
+    const started = performance.now();
+    await expect(header(`"${'x\n'.repeat(400_000)}`, 65_536)).rejects.toMatchObject({ code: 'CSV_RECORD_TOO_LONG' });
+    expect(performance.now() - started).toBeLessThan(1_000);
   });
 });
 

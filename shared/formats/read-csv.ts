@@ -7,25 +7,17 @@
  * 3. Values stay the text that they are. Blank lines are no rows.
  */
 import { pipeline, Readable } from 'node:stream';
-import { type CsvError, type Info, parse } from 'csv-parse';
+import { type Info, parse } from 'csv-parse';
 import type { ErrorCode } from '#shared/errors.ts';
 import type { CsvDialect } from './csv-dialect.ts';
+import { csvFaultOf } from './csv-fault.ts';
 import { decodeText } from './decode-text.ts';
-import { FormatFault } from './format-fault.ts';
 
 export type CsvItem =
   | { readonly type: 'header'; readonly names: readonly string[] }
   /** `line`: where the row begins, from 1. */
   | { readonly type: 'row'; readonly line: number; readonly values: readonly string[] }
   | { readonly type: 'rejected'; readonly line: number; readonly code: ErrorCode; readonly message: string };
-
-const CODES: Readonly<Record<string, ErrorCode>> = {
-  CSV_QUOTE_NOT_CLOSED: 'CSV_QUOTE',
-  CSV_INVALID_CLOSING_QUOTE: 'CSV_QUOTE',
-  INVALID_OPENING_QUOTE: 'CSV_QUOTE',
-  CSV_NON_TRIMABLE_CHAR_AFTER_CLOSING_QUOTE: 'CSV_QUOTE',
-  CSV_MAX_RECORD_SIZE: 'CSV_RECORD_TOO_LONG',
-};
 
 /** @throws FormatFault when the file cannot be read on; whatever `source` throws comes through unchanged. */
 export async function* readCsv(source: AsyncIterable<Uint8Array>, dialect: CsvDialect): AsyncGenerator<CsvItem> {
@@ -65,15 +57,6 @@ export async function* readCsv(source: AsyncIterable<Uint8Array>, dialect: CsvDi
       }
     }
   } catch (error) {
-    throw faultOf(error, parsedLines + 1);
+    throw csvFaultOf(error, parsedLines + 1);
   }
-}
-
-/** The parser's own messages quote the file's contents, and so are not passed on. */
-function faultOf(error: unknown, line: number): unknown {
-  const code = CODES[(error as CsvError).code];
-  if (code === undefined || error instanceof FormatFault) return error;
-  const what =
-    code === 'CSV_QUOTE' ? 'has a quote that is not closed or stands out of place' : 'is longer than allowed';
-  return new FormatFault(code, `The record that begins at line ${line} ${what}.`, line);
 }

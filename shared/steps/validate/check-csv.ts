@@ -2,6 +2,7 @@
 import { checkCsvHeader } from '#shared/formats/check-csv-header.ts';
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import { readCsv } from '#shared/formats/read-csv.ts';
+import { LONGEST_HEADER_BYTES, readCsvHeader } from '#shared/formats/read-csv-header.ts';
 import type { StepContext } from '../step-context.ts';
 import { failed } from '../step-failure.ts';
 import type { StepOutcome } from '../step-outcome.ts';
@@ -9,8 +10,6 @@ import type { ValidateOptions } from './options.ts';
 
 type CsvRule = NonNullable<ValidateOptions['csv']>;
 
-/** Up to here the bytes come whole, which keeps the connection; a stream that is left early costs it. */
-const WHOLE_UP_TO_BYTES = 262_144;
 /** A byte order mark and the line break of the longest header. */
 const BESIDES_HEADER_BYTES = 8;
 
@@ -26,31 +25,39 @@ export async function checkCsv(context: StepContext<ValidateOptions>): Promise<S
 }
 
 async function check(context: StepContext<ValidateOptions>, csv: CsvRule): Promise<StepOutcome | undefined> {
+  if (csv.everyRow) return await checkRows(context, csv);
+  const names = await readCsvHeader(beginningOf(context), csv);
+  throwFault(names === undefined ? noHeader() : checkCsvHeader(names, csv));
+  return undefined;
+}
+
+async function checkRows({ store, object, signal }: StepContext<ValidateOptions>, csv: CsvRule): Promise<StepOutcome> {
   let columns: number | undefined;
   let rows = 0;
-  for await (const item of readCsv(bytesToRead(context, csv), csv)) {
+  for await (const item of readCsv(store.readStream(object, { ifMatch: object.etag, signal }), csv)) {
     if (item.type === 'header') {
-      const fault = checkCsvHeader(item.names, csv);
-      if (fault !== undefined) throw fault;
+      throwFault(checkCsvHeader(item.names, csv));
       columns = item.names.length;
-      if (!csv.everyRow) return undefined;
     } else if (item.type === 'rejected') {
-      throw new FormatFault(item.code as 'CSV_COLUMN_COUNT', item.message, item.line);
+      throw new FormatFault(item.code, item.message, item.line);
     } else {
       rows += 1;
     }
   }
-  if (columns === undefined)
-    throw new FormatFault('CSV_HEADER_MISSING', 'The file has no row that could be its header.', 1);
+  throwFault(columns === undefined ? noHeader() : undefined);
   return { type: 'succeeded', output: { columns, rows } };
 }
 
-function bytesToRead({ store, object, signal }: StepContext<ValidateOptions>, csv: CsvRule): AsyncIterable<Uint8Array> {
-  const options = { ifMatch: object.etag, signal };
-  if (csv.everyRow) return store.readStream(object, options);
-  const last = Math.min(object.sizeBytes, csv.maxRecordBytes * 2 + BESIDES_HEADER_BYTES) - 1;
-  if (last >= WHOLE_UP_TO_BYTES) return store.readStream(object, { ...options, range: { first: 0, last } });
-  return (async function* () {
-    yield await store.readRange(object, { first: 0, last }, options);
-  })();
+function noHeader(): FormatFault {
+  return new FormatFault('CSV_HEADER_MISSING', 'The file has no row that could be its header.', 1);
+}
+
+function throwFault(fault: FormatFault | undefined): void {
+  if (fault !== undefined) throw fault;
+}
+
+/** As a piece and not as a stream: a stream that is left early costs its connection. */
+async function* beginningOf({ store, object, signal }: StepContext<ValidateOptions>): AsyncGenerator<Uint8Array> {
+  const last = Math.min(object.sizeBytes, LONGEST_HEADER_BYTES + BESIDES_HEADER_BYTES) - 1;
+  yield await store.readRange(object, { first: 0, last }, { ifMatch: object.etag, signal });
 }
