@@ -1,0 +1,94 @@
+/** Calls of the API: a JSON reply, or an error with the API's own code and hint. */
+import { z } from 'zod';
+import { LongshoreError } from '#shared/errors.ts';
+import { createHttpClient, type HttpOutcome } from '#shared/http/create-http-client.ts';
+import type { Connection } from './find-connection.ts';
+
+export interface ApiCall {
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  readonly body?: unknown;
+}
+
+export interface ApiClient {
+  /** @throws ApiRefusal, or LongshoreError `API_UNREACHABLE` */
+  get<Schema extends z.ZodType>(path: string, schema: Schema, call?: ApiCall): Promise<z.output<Schema>>;
+  post<Schema extends z.ZodType>(path: string, schema: Schema, call?: ApiCall): Promise<z.output<Schema>>;
+}
+
+/** What the API answered instead of a result. */
+export class ApiRefusal extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly hint: string;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(status: number, body: z.infer<typeof refusalSchema>) {
+    super(body.message);
+    this.name = 'ApiRefusal';
+    this.status = status;
+    this.code = body.code;
+    this.hint = body.hint;
+    this.details = body.details;
+  }
+}
+
+const refusalSchema = z.object({
+  code: z.string().default('NOT_FOUND'),
+  message: z.string(),
+  hint: z.string().default(''),
+  details: z.record(z.string(), z.unknown()).default({}),
+});
+
+/** Longer than the API's own bound, so that it is the API that says what was late. */
+const TIMEOUT_MS = 30_000;
+const MAX_BODY_BYTES = 64 * 1_048_576;
+
+export function createApiClient({ api, key }: Connection): ApiClient {
+  const http = createHttpClient({ timeoutMs: TIMEOUT_MS, maxBodyBytes: MAX_BODY_BYTES });
+
+  async function call<Schema extends z.ZodType>(
+    method: 'GET' | 'POST',
+    path: string,
+    schema: Schema,
+    { query = {}, body }: ApiCall = {},
+  ): Promise<z.output<Schema>> {
+    const url = new URL(path.replace(/^\//, ''), api.href.endsWith('/') ? api : `${api.href}/`);
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    const outcome = await http.send({
+      method,
+      url,
+      headers: {
+        'x-api-key': key,
+        accept: 'application/json',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const json = parseReply(outcome, api);
+    const parsed = schema.safeParse(json);
+    if (parsed.success) return parsed.data;
+    throw new LongshoreError('API_UNREACHABLE', `What answers at ${api.origin} is not this version of Longshore.`);
+  }
+
+  return {
+    get: (path, schema, options) => call('GET', path, schema, options),
+    post: (path, schema, options) => call('POST', path, schema, options),
+  };
+}
+
+function parseReply(outcome: HttpOutcome, api: URL): unknown {
+  if (outcome.type !== 'replied')
+    throw new LongshoreError('API_UNREACHABLE', `${api.origin} does not answer: ${outcome.message}`);
+  let json: unknown;
+  try {
+    json = JSON.parse(outcome.body.toString());
+  } catch {
+    throw new LongshoreError('API_UNREACHABLE', `${api.origin} answered ${outcome.status} without JSON.`);
+  }
+  if (outcome.status >= 200 && outcome.status < 300) return json;
+  const refusal = refusalSchema.safeParse(json);
+  if (refusal.success) throw new ApiRefusal(outcome.status, refusal.data);
+  throw new LongshoreError('API_UNREACHABLE', `${api.origin} answered ${outcome.status}, and not as Longshore does.`);
+}

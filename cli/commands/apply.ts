@@ -1,0 +1,68 @@
+/** `longshore apply`: tenants and routes from files, all of them or none. */
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { text as readText } from 'node:stream/consumers';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { addCommand } from '#cli/command-context.ts';
+import type { CliConfig } from '#cli/config.ts';
+import { placesOf } from '#cli/find-connection.ts';
+import { formatTable } from '#cli/terminal.ts';
+import { LongshoreError } from '#shared/errors.ts';
+
+const appliedSchema = z.object({
+  dry_run: z.boolean(),
+  tenants: z.array(z.object({ tenant: z.string(), change: z.string() })),
+  sftp_users: z.array(z.object({ username: z.string(), tenant: z.string(), change: z.string() })),
+  routes: z.array(z.object({ tenant: z.string(), name: z.string(), version: z.number(), change: z.string() })),
+});
+
+export function addApply(program: Command, config: CliConfig): void {
+  addCommand<{ file: string[]; dryRun?: boolean }>(program, config, {
+    usage: 'apply',
+    description: 'apply tenants and routes from YAML or JSON files',
+    define: (command) =>
+      command
+        .requiredOption(
+          '-f, --file <path...>',
+          'file, directory (searched for .yaml, .yml, .json) or - for standard input',
+        )
+        .option('--dry-run', 'only check, and say what would change'),
+    run: async ({ api, isJson, terminal }, { file, dryRun }) => {
+      const files = (await Promise.all(file.map((path) => readFiles(path, config)))).flat();
+      const query = { dry_run: dryRun === true };
+      const applied = await api.post('/api/v1/routes', appliedSchema, { query, body: { files } });
+      if (isJson) return terminal.json(applied);
+      const rows = [
+        ...applied.tenants.map(({ tenant, change }) => ['tenant', tenant, '', change]),
+        ...applied.sftp_users.map(({ username, tenant, change }) => ['sftp user', `${tenant}/${username}`, '', change]),
+        ...applied.routes.map(({ tenant, name, version, change }) => ['route', `${tenant}/${name}`, version, change]),
+      ];
+      for (const line of formatTable(['KIND', 'NAME', 'VERSION', applied.dry_run ? 'WOULD BE' : 'CHANGE'], rows))
+        terminal.line(line);
+      if (applied.dry_run) terminal.note('Nothing was applied: this was a dry run.');
+    },
+  });
+}
+
+async function readFiles(path: string, config: CliConfig): Promise<{ name: string; text: string }[]> {
+  if (path === '-') return [{ name: '(stdin)', text: await readText(process.stdin) }];
+  for (const place of placesOf(path, config)) {
+    const found = await stat(place).catch(() => undefined);
+    if (found?.isFile()) return [{ name: path, text: await readFile(place, 'utf8') }];
+    if (found?.isDirectory()) return await readDirectory(path, place);
+  }
+  throw new LongshoreError('USAGE', `${path} cannot be read.`, { hint: 'Check the path given with -f.' });
+}
+
+async function readDirectory(shown: string, place: string): Promise<{ name: string; text: string }[]> {
+  const entries = await readdir(place, { recursive: true, withFileTypes: true });
+  const paths = entries
+    .filter((entry) => entry.isFile() && /\.(?:ya?ml|json)$/i.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name).slice(place.length + 1))
+    .sort();
+  if (paths.length === 0) throw new LongshoreError('USAGE', `${shown} holds no .yaml, .yml or .json file.`);
+  return await Promise.all(
+    paths.map(async (path) => ({ name: join(shown, path), text: await readFile(join(place, path), 'utf8') })),
+  );
+}

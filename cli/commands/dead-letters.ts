@@ -1,0 +1,141 @@
+/** `longshore dead-letters` and `redrive`. */
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { collectPages } from '#cli/collect-pages.ts';
+import { addCommand, type CommandContext } from '#cli/command-context.ts';
+import type { CliConfig } from '#cli/config.ts';
+import { EXIT } from '#cli/exit-codes.ts';
+import { parseCount, parseRate } from '#cli/parse-option.ts';
+import { formatTable } from '#cli/terminal.ts';
+import { LongshoreError } from '#shared/errors.ts';
+
+const letterPageSchema = z.object({
+  dead_letters: z.array(
+    z.looseObject({
+      dead_letter_id: z.string(),
+      queue: z.string(),
+      state: z.string(),
+      reason: z.string(),
+      customer_id: z.string().nullable(),
+      job_id: z.string().nullable(),
+      created_at: z.string(),
+    }),
+  ),
+  next_cursor: z.string().nullable(),
+});
+
+const redriveSchema = z.object({
+  parked: z.array(z.object({ queue: z.string(), letters: z.number() })),
+  redriven: z.number(),
+  refused: z.array(z.object({ dead_letter_id: z.string(), queue: z.string(), reason: z.string() })),
+  next_cursor: z.string().nullable(),
+});
+
+interface FilterOptions {
+  readonly queue?: string;
+  readonly tenant?: string;
+}
+
+interface RedriveOptions extends FilterOptions {
+  readonly id?: string[];
+  readonly rate: number;
+  readonly reason?: string;
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+  readonly force?: boolean;
+}
+
+const QUEUE_HELP = 'landing, ingest, work or partner-steps';
+
+export function addDeadLetterCommands(program: Command, config: CliConfig): void {
+  addCommand<FilterOptions & { state?: string; limit: number }>(program, config, {
+    usage: 'dead-letters',
+    description: 'list messages that could not be handled, newest first',
+    define: (command) =>
+      command
+        .option('--queue <queue>', QUEUE_HELP)
+        .option('--tenant <tenant>')
+        .option('--state <state>', 'parked, redriven or discarded')
+        .option('--limit <count>', 'how many at most', parseCount, 50),
+    run: async ({ api, isJson, terminal }, { queue, tenant, state, limit: most }) => {
+      const { entries, hasMore } = await collectPages(most, async (page) => {
+        const query = { queue, tenant, state, ...page };
+        const { dead_letters, next_cursor } = await api.get('/api/v1/dead-letters', letterPageSchema, { query });
+        return { entries: dead_letters, next: next_cursor };
+      });
+      if (isJson) return terminal.json(entries);
+      const rows = entries.map((letter) => [
+        letter.dead_letter_id,
+        letter.queue,
+        letter.state,
+        letter.customer_id,
+        letter.job_id,
+        letter.created_at,
+        letter.reason,
+      ]);
+      for (const line of formatTable(['ID', 'QUEUE', 'STATE', 'TENANT', 'JOB', 'SINCE', 'REASON'], rows))
+        terminal.line(line);
+      if (hasMore) terminal.note('There are more; narrow the filters or raise --limit.');
+    },
+  });
+
+  addCommand<RedriveOptions>(program, config, {
+    usage: 'redrive',
+    description: 'send parked dead letters back to their queues; without --yes it only counts them',
+    define: (command) =>
+      command
+        .option('--queue <queue>', QUEUE_HELP)
+        .option('--tenant <tenant>')
+        .option('--id <id...>', 'only these dead letters')
+        .option('--rate <rate>', 'letters per second, e.g. 20/s', parseRate, 50)
+        .option('--reason <text>', 'why; kept in the audit')
+        .option('--dry-run', 'only count')
+        .option('--yes', 'do it')
+        .option('--force', 'also letters that no service can read'),
+    run: async (context, options) => {
+      if (options.yes !== true || options.dryRun === true) return await preview(context, options);
+      if (options.reason === undefined)
+        throw new LongshoreError('USAGE', 'A redrive needs a reason.', { hint: 'Give --reason TEXT.' });
+      await redrive(context, options);
+    },
+  });
+}
+
+function bodyOf({ queue, tenant, id, reason, rate, force }: RedriveOptions) {
+  return { queue, tenant, ids: id, reason, rate_per_second: rate, force };
+}
+
+async function preview({ api, isJson, terminal }: CommandContext, options: RedriveOptions): Promise<void> {
+  const body = { ...bodyOf(options), dry_run: true };
+  const { parked } = await api.post('/api/v1/dead-letters/redrive', redriveSchema, { body });
+  if (isJson) return terminal.json({ dry_run: true, parked });
+  for (const line of formatTable(
+    ['QUEUE', 'PARKED'],
+    parked.map(({ queue, letters }) => [queue, letters]),
+  ))
+    terminal.line(line);
+  terminal.note('Nothing was sent; repeat it with --yes and --reason to send them.');
+}
+
+/** The API takes a bounded number per call; this goes on until it says that all were seen. */
+async function redrive({ api, isJson, terminal, exitWith }: CommandContext, options: RedriveOptions): Promise<void> {
+  let redriven = 0;
+  const refused: z.infer<typeof redriveSchema>['refused'] = [];
+  let cursor: string | undefined;
+  do {
+    const body = { ...bodyOf(options), cursor };
+    const reply = await api.post('/api/v1/dead-letters/redrive', redriveSchema, { body });
+    redriven += reply.redriven;
+    refused.push(...reply.refused);
+    cursor = reply.next_cursor ?? undefined;
+    if (cursor !== undefined) terminal.note(`${redriven} sent so far`);
+  } while (cursor !== undefined);
+  if (isJson) terminal.json({ redriven, refused });
+  else terminal.line(`${redriven} sent, ${refused.length} refused`);
+  if (refused.length === 0) return;
+  if (!isJson) {
+    for (const { dead_letter_id, queue, reason } of refused) terminal.note(`${dead_letter_id} ${queue}: ${reason}`);
+    terminal.note('These stay parked; --force sends them as they are.');
+  }
+  exitWith(EXIT.refused);
+}

@@ -1,0 +1,71 @@
+/** `longshore files`: files by filters, newest first. */
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { collectPages } from '#cli/collect-pages.ts';
+import { addCommand } from '#cli/command-context.ts';
+import type { CliConfig } from '#cli/config.ts';
+import { parseCount } from '#cli/parse-option.ts';
+import { formatTable } from '#cli/terminal.ts';
+
+const filePageSchema = z.object({
+  files: z.array(
+    z.looseObject({
+      file_id: z.string(),
+      customer_id: z.string(),
+      file_name: z.string(),
+      file_size: z.number(),
+      status: z.string(),
+      registered_at: z.string(),
+      error: z.object({ code: z.string() }).nullable(),
+    }),
+  ),
+  next_cursor: z.string().nullable(),
+});
+
+interface FilesOptions {
+  readonly tenant?: string;
+  readonly status?: string;
+  readonly name?: string;
+  readonly type?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly limit: number;
+}
+
+export function addFiles(program: Command, config: CliConfig): void {
+  addCommand<FilesOptions>(program, config, {
+    usage: 'files',
+    description: 'list files, newest first',
+    define: (command) =>
+      command
+        .option('--tenant <tenant>')
+        .option('--status <status>', 'uploaded, queued, processing, completed, failed or quarantined')
+        .option('--name <name>', 'exact, or with * for any run of characters')
+        .option('--type <extension>')
+        .option('--from <time>', 'registered at this time or later, e.g. 2026-01-31T08:00:00Z')
+        .option('--to <time>', 'registered before this time')
+        .option('--limit <count>', 'how many at most', parseCount, 50),
+    run: async ({ api, isJson, terminal }, { tenant, status, name, type, from, to, limit: most }) => {
+      const filters = { tenant, status, name, type, from, to };
+      const { entries, hasMore } = await collectPages(most, async (page) => {
+        const { files, next_cursor } = await api.get('/api/v1/files', filePageSchema, {
+          query: { ...filters, ...page },
+        });
+        return { entries: files, next: next_cursor };
+      });
+      if (isJson) return terminal.json(entries);
+      const rows = entries.map((file) => [
+        file.file_id,
+        file.customer_id,
+        file.status,
+        file.file_size,
+        file.registered_at,
+        file.file_name,
+        file.error?.code,
+      ]);
+      for (const line of formatTable(['FILE', 'TENANT', 'STATUS', 'BYTES', 'REGISTERED', 'NAME', 'ERROR'], rows))
+        terminal.line(line);
+      if (hasMore) terminal.note('There are more; narrow the filters or raise --limit.');
+    },
+  });
+}

@@ -1,0 +1,82 @@
+/**
+ * What the commands print: tables for people, JSON for machines, errors on standard error.
+ *
+ * Names come from partners: control characters in them are shown, not obeyed by the terminal.
+ */
+import { LongshoreError } from '#shared/errors.ts';
+import { ApiRefusal } from './api-client.ts';
+import { EXIT } from './exit-codes.ts';
+
+export interface Terminal {
+  /** One result, for machines. */
+  json(value: unknown): void;
+  line(text: string): void;
+  /** Progress and advice; standard error, so that results can be piped. */
+  note(text: string): void;
+}
+
+export const terminal: Terminal = {
+  json: (value) => void process.stdout.write(`${JSON.stringify(value, null, 2)}\n`),
+  line: (text) => void process.stdout.write(`${visible(text)}\n`),
+  note: (text) => void process.stderr.write(`${visible(text)}\n`),
+};
+
+type Cell = string | number | boolean | null | undefined;
+
+/** Columns padded to their widest cell; `-` for what is not there. */
+export function formatTable(headings: readonly string[], rows: readonly (readonly Cell[])[]): string[] {
+  const texts = [headings, ...rows].map((row) => row.map((cell) => visible(String(cell ?? '-'))));
+  const widths = headings.map((_, column) => Math.max(...texts.map((row) => row[column]?.length ?? 0)));
+  return texts.map((row) =>
+    row
+      .map((text, column) => text.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+/** `name  value`, one per line. */
+export function formatFields(fields: Readonly<Record<string, Cell>>): string[] {
+  const width = Math.max(...Object.keys(fields).map((name) => name.length));
+  return Object.entries(fields).map(([name, value]) => `${name.padEnd(width)}  ${visible(String(value ?? '-'))}`);
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is made visible
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+function visible(text: string): string {
+  return text.replace(UNPRINTABLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** Prints what went wrong; resolves to the exit code. */
+export function reportFailure(error: unknown, isJson: boolean): number {
+  if (!(error instanceof ApiRefusal || error instanceof LongshoreError)) {
+    terminal.note(`INTERNAL ${error instanceof Error ? error.message : String(error)}`);
+    return EXIT.refused;
+  }
+  const { code, message, hint, details } = error;
+  if (isJson) process.stderr.write(`${JSON.stringify({ code, message, hint, details })}\n`);
+  else for (const line of [...faultLines(details), `${code} ${message}`, hint]) if (line !== '') terminal.note(line);
+  if (code === 'USAGE' || code === 'CONFIG_INVALID') return EXIT.usage;
+  if (code === 'API_UNREACHABLE') return EXIT.unreachable;
+  return code === 'ROUTE_INVALID' || code === 'YAML_SYNTAX' ? EXIT.faultyFiles : EXIT.refused;
+}
+
+interface Fault {
+  readonly file?: unknown;
+  readonly line?: unknown;
+  readonly column?: unknown;
+  readonly path?: unknown;
+  readonly code?: unknown;
+  readonly message?: unknown;
+}
+
+/** `file:line:column CODE message`, which editors and terminals know how to jump to. */
+function faultLines(details: Readonly<Record<string, unknown>>): string[] {
+  const faults = Array.isArray(details.faults) ? (details.faults as Fault[]) : [];
+  return faults.flatMap(({ file, line, column, path, code, message }) => {
+    if (line === undefined) return [];
+    const at = path === '' || path === undefined ? '' : `${String(path)}: `;
+    return [`${String(file ?? '(input)')}:${String(line)}:${String(column)} ${String(code)} ${at}${String(message)}`];
+  });
+}

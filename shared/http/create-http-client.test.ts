@@ -1,0 +1,87 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import { gzipSync } from 'node:zlib';
+import { afterEach, expect, test } from 'vitest';
+import { createHttpClient } from './create-http-client.ts';
+
+const closers: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+async function serve(listener: RequestListener): Promise<URL> {
+  const server = createServer(listener);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closers.push(() => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(resolve));
+  });
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('a listening socket has an address');
+  return new URL(`http://127.0.0.1:${address.port}/`);
+}
+
+const client = createHttpClient({ timeoutMs: 500, maxBodyBytes: 10_000 });
+
+test('gives whatever status came, and asks once', async () => {
+  let asked = 0;
+  const url = await serve((_request, response) => {
+    asked += 1;
+    response.writeHead(503, { 'retry-after': '5' }).end('busy');
+  });
+  for (const method of ['GET', 'PUT', 'POST'] as const) {
+    expect(await client.send({ method, url, ...(method === 'GET' ? {} : { body: 'a' }) })).toMatchObject({
+      type: 'replied',
+      status: 503,
+      headers: { 'retry-after': '5' },
+      body: Buffer.from('busy'),
+    });
+  }
+  expect(asked).toBe(3);
+});
+
+test('follows no redirect, so a key stays with its host', async () => {
+  let wasFollowed = false;
+  const other = await serve((_request, response) => {
+    wasFollowed = true;
+    response.end();
+  });
+  const url = await serve((_request, response) => response.writeHead(302, { location: other.href }).end());
+  expect(await client.send({ method: 'GET', url, headers: { 'x-api-key': 'k' } })).toMatchObject({ status: 302 });
+  expect(wasFollowed).toBe(false);
+});
+
+test('ends a reply that trickles', async () => {
+  const url = await serve((_request, response) => {
+    const timer = setInterval(() => response.write('.'), 50);
+    response.on('close', () => clearInterval(timer));
+  });
+  const begun = performance.now();
+  expect(await client.send({ method: 'GET', url })).toMatchObject({ type: 'no-reply', cause: 'timeout' });
+  expect(performance.now() - begun).toBeLessThan(2_000);
+});
+
+test('stops reading at the cap, counted after decompression', async () => {
+  const bomb = gzipSync(Buffer.alloc(50_000_000));
+  const url = await serve((_request, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb));
+  expect(await client.send({ method: 'GET', url })).toMatchObject({ type: 'too-large', status: 200 });
+});
+
+test('tells a refused connection from one that was cut', async () => {
+  const cut = await serve((request) => request.socket.destroy());
+  expect(await client.send({ method: 'GET', url: cut })).toMatchObject({ type: 'no-reply', cause: 'reset' });
+  const half = await serve((request, response) => {
+    response.writeHead(200, { 'content-length': '100' }).write('half', () => request.socket.destroy());
+  });
+  expect(await client.send({ method: 'GET', url: half })).toMatchObject({ type: 'no-reply' });
+  const gone = await serve(() => {});
+  for (const close of closers.splice(0)) await close();
+  expect(await client.send({ method: 'GET', url: gone })).toMatchObject({ type: 'no-reply', cause: 'refused' });
+});
+
+test('ends when its caller gives up', async () => {
+  const url = await serve(() => {});
+  const signal = AbortSignal.timeout(50);
+  expect(await client.send({ method: 'GET', url, signal })).toMatchObject({ type: 'no-reply', cause: 'aborted' });
+});
