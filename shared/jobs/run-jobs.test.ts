@@ -9,6 +9,7 @@ import { acknowledge, leave } from '#shared/queue/disposition.ts';
 import type { StepContext } from '#shared/steps/step-context.ts';
 import type { StepOutcome } from '#shared/steps/step-outcome.ts';
 import { findRowViolations } from '#shared/testing/find-row-violations.ts';
+import { seedFiles, seedRoutes } from '#shared/testing/seed-routed-files.ts';
 import { cancelJobs } from './end-jobs.ts';
 import { reopenJobs } from './reopen-jobs.ts';
 import type { WokenJob } from './route-files.ts';
@@ -18,8 +19,6 @@ import {
   type FakeStep,
   jobDue,
   neverStops,
-  seedFiles,
-  seedRoutes,
   type TestRunner,
   type TestRunnerOptions,
   until,

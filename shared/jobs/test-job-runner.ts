@@ -1,22 +1,15 @@
-/** For tests of the engine: a database, a route, and a runner whose steps and archive the test provides. */
-import { randomUUID } from 'node:crypto';
+/** For tests of the engine: a runner whose steps and archive the test provides. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { BUCKET_IDS, type BucketId, bucketName } from '#shared/config/resource-names.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
-import { compileRoute } from '#shared/routes/compile-route.ts';
 import type { StepContext, StepKind } from '#shared/steps/step-context.ts';
 import type { StepOutcome } from '#shared/steps/step-outcome.ts';
-import { arrivedObject } from '#shared/testing/seed-jobs.ts';
-import { applyRoute, applyTenants } from './apply-definitions.ts';
 import type { ArchiveFile } from './archive-held-file.ts';
 import { createJobMetrics } from './job-metrics.ts';
-import { loadRoutingInput } from './load-routing-input.ts';
-import { queueOfClass } from './next-move.ts';
-import { registerFiles } from './register-files.ts';
-import { routeFiles, type WokenJob, type WorkQueue } from './route-files.ts';
+import type { WokenJob, WorkQueue } from './route-files.ts';
 import { createJobRunner, type JobRunner } from './run-jobs.ts';
 import { fileArchiveDueEntry, jobDueEntry, type WorkWakeUp } from './wake-up-groups.ts';
 import type { DueRow } from './wake-up-senders.ts';
@@ -79,76 +72,6 @@ export function createTestRunner(options: TestRunnerOptions): TestRunner {
     logger: pino({ level: 'silent' }),
   });
   return { ...runner, sent, registry };
-}
-
-export interface SeedRouteOptions {
-  /** Step kinds of each route; default one route of validate, deliver, confirm. */
-  readonly routes?: readonly (readonly string[])[];
-  readonly retry?: Readonly<Record<string, unknown>>;
-  readonly isOrdered?: boolean;
-}
-
-const STEP_OPTIONS: Readonly<Record<string, unknown>> = {
-  deliver: { bucket: 'delivered' },
-  transform: { ops: [{ gunzip: {} }] },
-};
-
-/** Tenant `acme` with routes that take everything. */
-export async function seedRoutes(sql: Sql, options: SeedRouteOptions = {}): Promise<void> {
-  const { routes = [['validate', 'deliver', 'confirm']], retry = {}, isOrdered = false } = options;
-  const acme = { id: 'acme', name: 'Acme', timeZone: 'UTC', homeRegion: null, ignoreGlobs: [] };
-  await applyTenants(sql, [acme], 'test');
-  for (const [index, kinds] of routes.entries()) {
-    const name = `route-${index}`;
-    const steps = kinds.map((kind) => ({ [kind]: STEP_OPTIONS[kind] ?? {} }));
-    const definition = {
-      kind: 'route',
-      tenant: 'acme',
-      name,
-      match: { path: ['**'] },
-      ordered: isOrdered,
-      retry,
-      steps,
-    };
-    await applyRoute(sql, { tenantId: 'acme', name, definition, definitionHash: randomUUID() }, 'test');
-  }
-}
-
-/** Files of tenant `acme` on all of its routes. Resolves to their jobs. */
-export async function seedFiles(sql: Sql, options: { count?: number; isLarge?: boolean } = {}): Promise<WokenJob[]> {
-  const { count = 1, isLarge = false } = options;
-  const files = await registerFiles(
-    sql,
-    Array.from({ length: count }, () => arrivedObject()),
-    'test',
-  );
-  const inputs = await loadRoutingInput(
-    sql,
-    files.map(({ id }) => id),
-  );
-  const versions = await sql<{ id: string; definition: unknown }[]>`SELECT id, definition FROM route_versions`;
-  const compiled = new Map(versions.map(({ id, definition }) => [id, compileRoute(definition)]));
-  const decisions = inputs.map(({ fileId, routes }) => ({
-    fileId,
-    isLarge,
-    jobs: routes.map(({ routeId, routeVersionId }) => {
-      const route = compiled.get(routeVersionId);
-      const first = route?.steps[0];
-      if (route === undefined || first === undefined) throw new Error('the route was not seeded');
-      return {
-        id: randomUUID(),
-        routeId,
-        routeVersionId,
-        queue: queueOfClass(first.classOf(isLarge)),
-        stepKind: first.kind,
-        stepCount: route.steps.length,
-        maxAttempts: route.retry.maxAttempts,
-        isOrdered: route.ordered,
-        headFailure: route.onHeadFailure,
-      };
-    }),
-  }));
-  return await routeFiles(sql, decisions, 'test');
 }
 
 export function jobDue({ id, tenantId, wake }: WokenJob): WorkWakeUp {

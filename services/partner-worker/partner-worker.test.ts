@@ -1,0 +1,165 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { archiveKey } from '#shared/files/archive-object.ts';
+import { findRowViolations } from '#shared/testing/find-row-violations.ts';
+import { seedRoutes } from '#shared/testing/seed-routed-files.ts';
+import { startWorkBed, type WorkBed, type WorkerProcess } from '#shared/testing/start-work-bed.ts';
+import { loadPartnerWorkerConfig } from './config.ts';
+
+const MAIN = new URL('main.ts', import.meta.url);
+
+let bed: WorkBed;
+let worker: WorkerProcess | undefined;
+
+beforeAll(async () => {
+  bed = await startWorkBed();
+});
+
+afterAll(() => bed.stop());
+
+beforeEach(async () => {
+  await bed.sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_steps, attempts, audit_events, outbox CASCADE`;
+  await bed.sql`INSERT INTO tenants (id, name, ignore_globs) VALUES ('unassigned', 'unassigned', '{}')`;
+  await seedRoutes(bed.sql);
+});
+
+afterEach(async () => {
+  await worker?.end('SIGKILL');
+  worker = undefined;
+});
+
+/** Sweeps meanwhile, as the fleet does. */
+async function untilCompleted(count: number, timeoutMs = 40_000): Promise<void> {
+  const endMs = performance.now() + timeoutMs;
+  for (;;) {
+    const [row] = await bed.sql<{ done: number }[]>`SELECT count(*)::int AS done FROM files WHERE status = 'COMPLETED'`;
+    if (row?.done === count) return;
+    if (performance.now() > endMs) {
+      const rows = await bed.sql`SELECT state, step_kind, error_cause, count(*)::int FROM jobs GROUP BY 1, 2, 3`;
+      throw new Error(`${row?.done} of ${count} files completed; jobs: ${JSON.stringify(rows)}`);
+    }
+    await bed.sweep();
+    await delay(200);
+  }
+}
+
+async function expectSound(): Promise<void> {
+  const violations = await findRowViolations(bed.sql, { isAtRest: true });
+  // Nothing publishes here.
+  expect(violations.filter(({ rule }) => rule !== 'every event left the outbox')).toEqual([]);
+}
+
+function sumOf(metrics: string, name: string, labels = ''): number {
+  const pattern = new RegExp(`^${name}\\{[^}]*${labels}[^}]*\\} (\\d+)$`, 'gm');
+  return [...metrics.matchAll(pattern)].reduce((sum, [, value]) => sum + Number(value), 0);
+}
+
+const bodyOf = (index: number) => Buffer.from(`id,name\n${index},${'x'.repeat(index * 7)}\n`);
+
+test('200 files are delivered byte by byte, archived and gone from landing, at few statements and requests each', async () => {
+  const jobs = await bed.putFiles({ count: 200, bodyOf });
+  worker = await bed.startWorker(MAIN, { LONGSHORE_LEASE_MS: '30000' });
+  await bed.wakeUps.sendJobs(jobs);
+  await untilCompleted(200);
+  await expectSound();
+
+  const files = await bed.sql<{ id: string; key: string; name: string; archiveKey: string }[]>`
+    SELECT id, key, name, archive_key AS "archiveKey" FROM files ORDER BY created_at, id`;
+  expect(await bed.countVersions('landing')).toBe(0);
+  const bodies = new Set(Array.from({ length: 200 }, (_, index) => bodyOf(index).toString()));
+  for (const file of files) {
+    const delivered = await bed.readObject('delivered', file.key);
+    expect(bodies.delete(delivered.toString())).toBe(true);
+    expect(file.archiveKey).toBe(
+      archiveKey({ ...file, tenantId: 'acme', receivedAt: new Date('2026-01-02T03:04:05Z') }),
+    );
+    expect(await bed.readObject('archive', file.archiveKey)).toEqual(delivered);
+  }
+
+  const metrics = await worker.metrics();
+  const statements = sumOf(metrics, 'longshore_group_commit_rows_count');
+  expect(statements / 200).toBeLessThan(2);
+  expect(sumOf(metrics, 'longshore_s3_requests_total') / 200).toBeLessThanOrEqual(5);
+  const rssMb = Number(/^process_resident_memory_bytes (\d+)$/m.exec(metrics)?.[1]) / 1e6;
+  expect(rssMb).toBeLessThan(200);
+  expect(worker.lines.filter(({ msg }) => msg === 'job handled')).toHaveLength(200);
+  expect(worker.lines.find(({ msg }) => msg === 'job handled')).toMatchObject({
+    tenant: 'acme',
+    state: 'succeeded',
+    step: 'confirm',
+    attempt: 1,
+    archive: 'archived',
+  });
+});
+
+test('killed again and again under load, it delivers every file exactly once', async () => {
+  const before = await bed.countVersions('delivered');
+  const jobs = await bed.putFiles({ count: 120, bodyOf });
+  await bed.wakeUps.sendJobs(jobs);
+  for (let kill = 0; kill < 4; kill += 1) {
+    worker = await bed.startWorker(MAIN);
+    const target = 10 * (kill + 1);
+    await expect
+      .poll(() => worker?.lines.filter(({ msg }) => msg === 'job handled').length, { timeout: 20_000, interval: 5 })
+      .toBeGreaterThan(Math.min(target, 3));
+    await worker.end('SIGKILL');
+    await bed.sweep();
+  }
+  worker = await bed.startWorker(MAIN);
+  await untilCompleted(120);
+  await expectSound();
+  expect((await bed.countVersions('delivered')) - before).toBe(120);
+  expect(await bed.countVersions('landing')).toBe(0);
+});
+
+test('on SIGTERM under load it exits in time, and what it left is done by the next one without an attempt counted', async () => {
+  const jobs = await bed.putFiles({ count: 120, bodyOf });
+  worker = await bed.startWorker(MAIN);
+  await bed.wakeUps.sendJobs(jobs);
+  await expect.poll(() => worker?.lines.some(({ msg }) => msg === 'job handled'), { timeout: 20_000 }).toBe(true);
+  const startedMs = performance.now();
+  expect(await worker.end('SIGTERM')).toBe(0);
+  expect(performance.now() - startedMs).toBeLessThan(8_000);
+  const [running] = await bed.sql`SELECT count(*)::int AS jobs FROM jobs WHERE state = 'RUNNING'`;
+  expect(running?.jobs).toBe(0);
+  worker = await bed.startWorker(MAIN);
+  await untilCompleted(120);
+  await expectSound();
+  const [retried] = await bed.sql`SELECT count(*)::int AS tries FROM attempts WHERE attempt > 1`;
+  expect(retried?.tries).toBe(0);
+});
+
+test('a worker killed between archive copy and delete is followed by one that only deletes', async () => {
+  const [job] = await bed.putFiles({ count: 1, bodyOf: () => randomBytes(5_000) });
+  if (job === undefined) throw new Error('no job was made');
+  const [file] = await bed.sql<{ id: string; key: string; name: string; bucket: string; versionId: string }[]>`
+    SELECT id, key, name, bucket, version_id AS "versionId" FROM files`;
+  if (file === undefined) throw new Error('no file was made');
+  // As the killed worker left it: the job done, the copy made, the lease run out.
+  const target = archiveKey({ ...file, tenantId: 'acme', receivedAt: new Date('2026-01-02T03:04:05Z') });
+  await bed.copyObject(file, { bucket: bed.bucket('archive'), key: target });
+  await bed.sql`UPDATE jobs SET state = 'SUCCEEDED', finished_at = now()`;
+  await bed.sql`UPDATE files SET open_jobs = 0, epoch = 1, lease_until = now() - interval '1 second'`;
+  const archivedBefore = await bed.countVersions('archive');
+
+  worker = await bed.startWorker(MAIN);
+  await untilCompleted(1);
+  expect(await bed.countVersions('landing')).toBe(0);
+  expect(await bed.countVersions('archive')).toBe(archivedBefore);
+});
+
+test('garbage in its queue disturbs no job', async () => {
+  const jobs = await bed.putFiles({ count: 20, bodyOf });
+  worker = await bed.startWorker(MAIN);
+  await bed.sendRaw('partner-steps', ['not json', '{"type":"job.due","v":1,"jobId":"x"}', '{"type":"job.due","v":99}']);
+  await bed.wakeUps.sendJobs([...jobs, ...jobs]);
+  await bed.wakeUps.sendJobs([{ ...(jobs[0] as (typeof jobs)[number]), id: crypto.randomUUID() }]);
+  await untilCompleted(20);
+  await expectSound();
+});
+
+test('a faulty configuration names every fault', () => {
+  const load = () => loadPartnerWorkerConfig({ DATABASE_URL: 'mysql://x', LONGSHORE_SLOTS: '0' });
+  expect(load).toThrow(/AWS_REGION(.|\n)*LONGSHORE_SLOTS|LONGSHORE_SLOTS(.|\n)*AWS_REGION/);
+});
