@@ -1,0 +1,86 @@
+import { expect, test } from 'vitest';
+import type { RoutingInput } from '#shared/jobs/load-routing-input.ts';
+import { compileRoute } from '#shared/routes/compile-route.ts';
+import { type ActiveRoute, decideRouting } from './decide-routing.ts';
+
+const THRESHOLD = 524_288_000;
+
+function file(path: string, sizeBytes = 100): RoutingInput {
+  const key = `acme/${path}`;
+  return {
+    fileId: 'f',
+    tenantId: 'acme',
+    bucket: 'b',
+    key,
+    name: path,
+    sizeBytes,
+    orderKey: 'o',
+    orderSeq: 1,
+    routes: [],
+  };
+}
+
+function route(name: string, more: Record<string, unknown> = {}): ActiveRoute {
+  const route = compileRoute({
+    kind: 'route',
+    tenant: 'acme',
+    name,
+    match: { path: 'in/**' },
+    steps: [{ deliver: {} }],
+    ...more,
+  });
+  return { routeId: `id-${name}`, routeVersionId: `version-${name}`, route };
+}
+
+function decide(given: RoutingInput, ...routes: ActiveRoute[]) {
+  return decideRouting(given, routes, { largeFileThresholdBytes: THRESHOLD });
+}
+
+test('makes one job for each route that takes the file', () => {
+  const { jobs, error } = decide(
+    file('in/a.csv'),
+    route('one'),
+    route('other', { match: { path: 'out/*' } }),
+    route('two'),
+  );
+  expect(jobs.map(({ routeId }) => routeId)).toEqual(['id-one', 'id-two']);
+  expect(jobs[0]).toMatchObject({ queue: 'partner-steps', stepKind: 'deliver', stepCount: 1, maxAttempts: 3 });
+  expect(error).toBeUndefined();
+});
+
+test('sends a file above the threshold to the long queue when its first step moves bytes, and one of exactly that size not', () => {
+  expect(decide(file('in/a', THRESHOLD), route('r'))).toMatchObject({
+    isLarge: false,
+    jobs: [{ queue: 'partner-steps' }],
+  });
+  expect(decide(file('in/a', THRESHOLD + 1), route('r'))).toMatchObject({ isLarge: true, jobs: [{ queue: 'work' }] });
+});
+
+test('takes empty files unless the route does not', () => {
+  expect(decide(file('in/a', 0), route('r')).jobs).toHaveLength(1);
+  expect(decide(file('in/a', 0), route('r', { acceptEmpty: false })).error).toMatchObject({
+    code: 'NO_ROUTE',
+    cause: 'FILE_EMPTY',
+    message: expect.stringContaining('r of acme'),
+  });
+});
+
+test('says why no route takes a file', () => {
+  expect(decide(file('a')).error).toMatchObject({ code: 'NO_ROUTE', cause: 'TENANT_HAS_NO_ROUTE' });
+  expect(decide(file('elsewhere/a'), route('r1'), route('r2')).error).toMatchObject({
+    cause: 'PATH_MISMATCH',
+    message: expect.stringContaining('"elsewhere/a"; tried were r1, r2'),
+  });
+  const bounded = route('r', { match: { path: 'in/**', maxSize: '10B' } });
+  expect(decide(file('in/a'), bounded).error).toMatchObject({ cause: 'SIZE_MISMATCH' });
+  const many = Array.from({ length: 9 }, (_, index) => route(`r${index}`));
+  expect(decide(file('b'), ...many).error?.message).toContain('r0, r1, r2, r3, r4 and 4 more');
+});
+
+test('carries no checksum or marker by itself for the route that reads it, but for another route that takes it', () => {
+  const reading = route('reading', {
+    steps: [{ validate: { checksumSidecar: { suffix: '.sha256' } } }, { deliver: {} }],
+  });
+  expect(decide(file('in/a.csv.sha256'), reading).error).toMatchObject({ code: 'COMPANION_FILE' });
+  expect(decide(file('in/a.csv.sha256'), reading, route('all')).jobs).toMatchObject([{ routeId: 'id-all' }]);
+});

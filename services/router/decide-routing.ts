@@ -1,0 +1,101 @@
+/**
+ * Decides which routes take a file, and what their jobs begin with. Pure, but for the ids it gives.
+ *
+ * 1. A marker or checksum of another file is no file for the route that asks for it, even where the route's globs take it.
+ * 2. Whatever is decided names a reason that the sender or the tenant's operator can act on.
+ */
+import { randomUUIDv7 } from 'node:crypto';
+import type { RoutingInput } from '#shared/jobs/load-routing-input.ts';
+import type { NewJob, RoutingDecision } from '#shared/jobs/route-files.ts';
+import type { CompiledRoute } from '#shared/routes/compile-route.ts';
+
+export interface ActiveRoute {
+  readonly routeId: string;
+  readonly routeVersionId: string;
+  readonly route: CompiledRoute;
+}
+
+export interface DecideRoutingOptions {
+  readonly largeFileThresholdBytes: number;
+}
+
+/** More are counted, not named. */
+const ROUTES_NAMED = 5;
+
+export function decideRouting(
+  file: RoutingInput,
+  routes: readonly ActiveRoute[],
+  { largeFileThresholdBytes }: DecideRoutingOptions,
+): RoutingDecision {
+  const path = file.key.slice(file.tenantId.length + 1);
+  const isLarge = file.sizeBytes > largeFileThresholdBytes;
+  const jobs = routes
+    .filter(({ route }) => route.matches(path, file.sizeBytes) && !route.isCompanion(path))
+    .map((active) => newJob(active, isLarge));
+  if (jobs.length > 0) return { fileId: file.fileId, isLarge, jobs };
+  const companion = routes.find(({ route }) => route.isCompanion(path));
+  return {
+    fileId: file.fileId,
+    isLarge,
+    jobs: [],
+    error:
+      companion === undefined
+        ? { code: 'NO_ROUTE', ...refusal(path, file, routes) }
+        : {
+            code: 'COMPANION_FILE',
+            cause: 'COMPANION_FILE',
+            message: `The file is a marker or checksum for the route ${companion.route.name}, which reads it; it is not carried by itself.`,
+          },
+  };
+}
+
+function newJob({ routeId, routeVersionId, route }: ActiveRoute, isLarge: boolean): NewJob {
+  const [first] = route.steps;
+  return {
+    id: randomUUIDv7(),
+    routeId,
+    routeVersionId,
+    queue: first?.classOf(isLarge) === 'long' ? 'work' : 'partner-steps',
+    stepKind: first?.kind ?? '',
+    stepCount: route.steps.length,
+    maxAttempts: route.retry.maxAttempts,
+    isOrdered: route.ordered,
+    headFailure: route.onHeadFailure,
+  };
+}
+
+function refusal(
+  path: string,
+  { tenantId, sizeBytes }: RoutingInput,
+  routes: readonly ActiveRoute[],
+): { cause: string; message: string } {
+  if (routes.length === 0) {
+    return {
+      cause: 'TENANT_HAS_NO_ROUTE',
+      message: `The tenant ${tenantId} has no active route. Apply one that takes "${path}", then have the file sent again.`,
+    };
+  }
+  const byPath = routes.filter(({ route }) => route.takesPath(path));
+  if (byPath.length === 0) {
+    return {
+      cause: 'PATH_MISMATCH',
+      message: `No route of ${tenantId} takes the path "${path}"; tried were ${namesOf(routes)}. Correct \`match.path\` of one of them, or send the file to where a route looks.`,
+    };
+  }
+  if (sizeBytes === 0) {
+    return {
+      cause: 'FILE_EMPTY',
+      message: `The file is empty, and ${namesOf(byPath)} of ${tenantId} would take its path but no empty file. Send it again with its contents, or set \`acceptEmpty\`.`,
+    };
+  }
+  return {
+    cause: 'SIZE_MISMATCH',
+    message: `The file has ${sizeBytes} bytes; ${namesOf(byPath)} of ${tenantId} would take its path but not its size. Correct \`minSize\` or \`maxSize\`.`,
+  };
+}
+
+function namesOf(routes: readonly ActiveRoute[]): string {
+  const names = routes.slice(0, ROUTES_NAMED).map(({ route }) => route.name);
+  const more = routes.length - names.length;
+  return more > 0 ? `${names.join(', ')} and ${more} more` : names.join(', ');
+}

@@ -1,0 +1,104 @@
+/**
+ * Routes a batch of settled files: reads them with their tenants' routes, decides, creates the jobs and wakes them.
+ *
+ * 1. Two statements for a batch; definitions of routes are read once each, as versions never change.
+ * 2. A file that was routed before has nothing to decide: its wake-up is acknowledged.
+ * 3. A file with a route that this version cannot read is not decided, as it would never get that route's job. It stays, comes again, and
+ *    waits for a version that can, or for the route to be corrected.
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+import { loadRoutingInput, type RoutingInput } from '#shared/jobs/load-routing-input.ts';
+import type { FoundRoute, RouteCache } from '#shared/jobs/route-cache.ts';
+import { type RoutingDecision, routeFiles, type WokenJob } from '#shared/jobs/route-files.ts';
+import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
+import type { fileSettled } from '#shared/messages/wake-ups.ts';
+import type { MessageOf } from '#shared/queue/define-message.ts';
+import { acknowledge, type Disposition, release } from '#shared/queue/disposition.ts';
+import type { Received } from '#shared/queue/received.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import { type ActiveRoute, decideRouting } from './decide-routing.ts';
+import type { RouterMetrics } from './metrics.ts';
+
+export interface HandleSettledFilesOptions {
+  readonly sql: Sql;
+  readonly routes: Pick<RouteCache, 'find'>;
+  readonly senders: Pick<WakeUpSenders, 'sendJobs'>;
+  readonly largeFileThresholdBytes: number;
+  readonly metrics: RouterMetrics;
+  readonly logger: Logger;
+}
+
+const ACTOR = 'router';
+const UNREADABLE_AGAIN_MS = 30_000;
+
+type FileSettled = Received<MessageOf<typeof fileSettled>>;
+
+interface Decided {
+  readonly file: RoutingInput;
+  /** Absent: one of its routes cannot be read, for this reason. */
+  readonly decision?: RoutingDecision;
+  readonly reason?: string;
+}
+
+export function createHandleSettledFiles(options: HandleSettledFilesOptions) {
+  const { sql, senders, metrics, logger } = options;
+
+  async function decide(file: RoutingInput): Promise<Decided> {
+    const found = await Promise.all(
+      file.routes.map(async (route) => ({ ...route, found: await options.routes.find(route.routeVersionId) })),
+    );
+    const unreadable = found.find((route) => !route.found.ok);
+    if (unreadable !== undefined) return { file, reason: `route ${unreadable.name}: ${messageOf(unreadable.found)}` };
+    const active = found.flatMap(({ routeId, routeVersionId, found }): ActiveRoute[] =>
+      found.ok ? [{ routeId, routeVersionId, route: found.route }] : [],
+    );
+    return { file, decision: decideRouting(file, active, options) };
+  }
+
+  function report(received: FileSettled, decided: Decided | undefined, woken: ReadonlySet<string>): Disposition {
+    const { messageId, message } = received;
+    if (decided === undefined) {
+      metrics.files.inc({ outcome: 'known' });
+      logger.info({ fileId: message.fileId, messageId, outcome: 'known' }, 'file handled');
+      return acknowledge;
+    }
+    const { file, decision, reason } = decided;
+    const facts = { tenant: file.tenantId, fileId: file.fileId, name: file.name, sizeBytes: file.sizeBytes, messageId };
+    if (decision === undefined) {
+      metrics.files.inc({ outcome: 'undecided' });
+      logger.error({ ...facts, outcome: 'undecided', reason }, 'file handled');
+      return release(UNREADABLE_AGAIN_MS);
+    }
+    const outcome = decision.jobs.length > 0 ? 'routed' : 'quarantined';
+    metrics.files.inc({ outcome });
+    for (const { id, queue } of decision.jobs) {
+      metrics.jobs.inc({ queue, admission: woken.has(id) ? 'let in' : 'waiting' });
+    }
+    logger.info({ ...facts, outcome, jobs: decision.jobs.length, code: decision.error?.code }, 'file handled');
+    return acknowledge;
+  }
+
+  return async (received: readonly FileSettled[]): Promise<Disposition[]> => {
+    const files = await loadRoutingInput(
+      sql,
+      received.map(({ message }) => message.fileId),
+    );
+    const decided = await Promise.all(files.map(decide));
+    const woken = await storeDecisions(
+      sql,
+      decided.flatMap(({ decision }) => decision ?? []),
+    );
+    await senders.sendJobs(woken);
+    const byFile = new Map(decided.map((one) => [one.file.fileId, one]));
+    const wokenIds = new Set(woken.map(({ id }) => id));
+    return received.map((one) => report(one, byFile.get(one.message.fileId), wokenIds));
+  };
+}
+
+async function storeDecisions(sql: Sql, decisions: readonly RoutingDecision[]): Promise<WokenJob[]> {
+  return decisions.length === 0 ? [] : await routeFiles(sql, decisions, ACTOR);
+}
+
+function messageOf(found: FoundRoute): string {
+  return found.ok ? '' : found.message;
+}

@@ -1,0 +1,230 @@
+import { GetQueueAttributesCommand, ReceiveMessageCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
+import { Registry } from 'prom-client';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
+import type { QueueId } from '#shared/config/resource-names.ts';
+import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { applyRoute, applyTenants } from '#shared/jobs/apply-definitions.ts';
+import { type ArrivedObject, type RegisteredFile, registerFiles } from '#shared/jobs/register-files.ts';
+import { createWakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
+import { type CreatedQueue, createQueues } from '#shared/queue/create-queues.ts';
+import { createLogger } from '#shared/runtime/logger.ts';
+import type { Service } from '#shared/runtime/run-service.ts';
+import { findRowViolations } from '#shared/testing/find-row-violations.ts';
+import { arrivedObject } from '#shared/testing/seed-jobs.ts';
+import { type Fauxqs, startFauxqs } from '#shared/testing/start-fauxqs.ts';
+import { loadRouterConfig } from './config.ts';
+import { createRouter } from './service.ts';
+
+const logger = createLogger({ service: 'router', level: 'fatal' });
+
+let database: TestDatabase;
+let sql: Sql;
+let fauxqs: Fauxqs;
+let queues: Record<QueueId, CreatedQueue>;
+let registry: Registry;
+let router: Service;
+let tests = 0;
+
+beforeAll(async () => {
+  [database, fauxqs] = await Promise.all([createTestDatabase(), startFauxqs()]);
+  sql = connectDatabase(
+    { DATABASE_URL: database.url, DATABASE_POOL_MAX: 2, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 10_000 },
+    'router-test',
+  );
+});
+
+afterAll(async () => {
+  await sql.end({ timeout: 5 });
+  await Promise.all([database.drop(), fauxqs.stop()]);
+});
+
+beforeEach(async () => {
+  tests += 1;
+  for (const [name, value] of Object.entries(fauxqs.env)) vi.stubEnv(name, value);
+  const prefix = `r${tests}`;
+  queues = await createQueues({ client: fauxqs.sqs, prefix });
+  registry = new Registry();
+  const config = loadRouterConfig({
+    ...fauxqs.env,
+    DATABASE_URL: database.url,
+    LONGSHORE_PREFIX: prefix,
+    LONGSHORE_DRAIN_MS: '1000',
+    LONGSHORE_LARGE_FILE_THRESHOLD_BYTES: '1000',
+  });
+  router = createRouter({ config, logger, registry });
+  await applyTenants(sql, [{ id: 'acme', name: 'acme', timeZone: 'UTC', homeRegion: null, ignoreGlobs: [] }], 'test');
+  await applyDelivery('deliver');
+});
+
+afterEach(async () => {
+  await router.stop();
+  await sql`TRUNCATE files, jobs, routes, route_versions, audit_events, outbox CASCADE`;
+  vi.unstubAllEnvs();
+});
+
+function applyDelivery(name: string, path = 'inbound/**'): Promise<unknown> {
+  const definition = { kind: 'route', tenant: 'acme', name, match: { path }, steps: [{ deliver: {} }] };
+  return applyRoute(sql, { tenantId: 'acme', name, definition, definitionHash: path }, 'test');
+}
+
+async function register(...objects: Partial<ArrivedObject>[]): Promise<RegisteredFile[]> {
+  return await registerFiles(sql, objects.map(arrivedObject), 'test');
+}
+
+async function wake(files: readonly RegisteredFile[]): Promise<void> {
+  const senders = createWakeUpSenders({
+    client: fauxqs.sqs,
+    queueUrls: { ingest: queues.ingest.url },
+    fairQueues: false,
+    logger,
+  });
+  expect(await senders.sendFiles(files)).toBe(files.length);
+}
+
+async function countIn(queueUrl: string): Promise<number> {
+  const { Attributes } = await fauxqs.sqs.send(
+    new GetQueueAttributesCommand({ QueueUrl: queueUrl, AttributeNames: ['All'] }),
+  );
+  return Number(Attributes?.ApproximateNumberOfMessages) + Number(Attributes?.ApproximateNumberOfMessagesNotVisible);
+}
+
+function handled(): Promise<void> {
+  return vi.waitFor(async () => expect(await countIn(queues.ingest.url)).toBe(0), { timeout: 15_000, interval: 50 });
+}
+
+async function bodies(queue: QueueId): Promise<Record<string, unknown>[]> {
+  const { Messages = [] } = await fauxqs.sqs.send(
+    new ReceiveMessageCommand({ QueueUrl: queues[queue].url, MaxNumberOfMessages: 10 }),
+  );
+  return Messages.map(({ Body }) => JSON.parse(Body ?? ''));
+}
+
+test('gives each route that takes a file one job and one wake-up, however often the file is told of', async () => {
+  await applyDelivery('second');
+  const files = await register({});
+  await wake(files);
+  await wake(files.map((file) => ({ ...file, wake: 2 })));
+  await router.start();
+  await handled();
+  const jobs = await sql`SELECT id, state, queue, step_kind AS kind, wakes FROM jobs ORDER BY id`;
+  expect(jobs.map(({ state, queue, kind, wakes }) => [state, queue, kind, wakes])).toEqual([
+    ['PENDING', 'partner-steps', 'deliver', 1],
+    ['PENDING', 'partner-steps', 'deliver', 1],
+  ]);
+  const sent = await bodies('partner-steps');
+  expect(sent.map(({ type, jobId, tenantId, wake }) => [type, jobId, tenantId, wake]).sort()).toEqual(
+    jobs.map(({ id }) => ['job.due', id, 'acme', 1]),
+  );
+  expect(await findRowViolations(sql, { isAtRest: false })).toEqual([]);
+});
+
+test('sends long work to work.fifo and short work to partner-steps', async () => {
+  await wake(await register({ sizeBytes: 1_000, orderKey: 'a' }, { sizeBytes: 1_001, orderKey: 'b' }));
+  await router.start();
+  await handled();
+  expect(await bodies('work')).toHaveLength(1);
+  expect(await bodies('partner-steps')).toHaveLength(1);
+  const rows = await sql`SELECT f.size_bytes::int AS size, j.queue, f.is_large AS "isLarge" FROM files f
+    JOIN jobs j ON j.file_id = f.id ORDER BY size`;
+  expect([...rows]).toEqual([
+    { size: 1_000, queue: 'partner-steps', isLarge: false },
+    { size: 1_001, queue: 'work', isLarge: true },
+  ]);
+});
+
+test('quarantines what no route takes, and says which were tried', async () => {
+  await wake(await register({ key: 'acme/elsewhere/a.csv' }));
+  await router.start();
+  await handled();
+  const [file] = await sql`SELECT status, error_code AS code, error_message AS message FROM files`;
+  expect(file).toMatchObject({ status: 'QUARANTINED', code: 'NO_ROUTE', message: expect.stringContaining('deliver') });
+  expect(await findRowViolations(sql, { isAtRest: false })).toEqual([]);
+});
+
+test('decides a file once: a route applied later changes nothing', async () => {
+  const files = await register({});
+  await wake(files);
+  await router.start();
+  await handled();
+  await applyDelivery('later');
+  await wake(files.map((file) => ({ ...file, wake: 2 })));
+  await handled();
+  expect(await sql`SELECT id FROM jobs`).toHaveLength(1);
+});
+
+test('uses a new version of a route for the files after it', async () => {
+  await router.start();
+  await wake(await register({ orderKey: 'a' }));
+  await handled();
+  await applyDelivery('deliver', 'elsewhere/**');
+  await wake(await register({ orderKey: 'b' }));
+  await handled();
+  expect((await sql`SELECT status FROM files ORDER BY created_at`).map(({ status }) => status)).toEqual([
+    'PROCESSING',
+    'QUARANTINED',
+  ]);
+});
+
+test('leaves a file undecided whose route it cannot read, and routes the others', async () => {
+  const tenantId = 'broken';
+  await applyTenants(sql, [{ id: tenantId, name: 'b', timeZone: 'UTC', homeRegion: null, ignoreGlobs: [] }], 'test');
+  const definition = { kind: 'route', steps: [{ teleport: {} }] };
+  await applyRoute(sql, { tenantId, name: 'r', definition, definitionHash: 'x' }, 'test');
+  const files = await register({ tenantId, orderKey: 'a' }, { orderKey: 'b' });
+  await wake(files);
+  await router.start();
+  await vi.waitFor(async () => expect(await countIn(queues.ingest.url)).toBe(1), { timeout: 10_000 });
+  await vi.waitFor(async () => {
+    const metric = await registry.getSingleMetric('longshore_routed_files_total')!.get();
+    expect(metric.values.find(({ labels }) => labels.outcome === 'undecided')?.value).toBeGreaterThan(0);
+  });
+  const rows = await sql`SELECT tenant_id AS tenant, status FROM files ORDER BY tenant_id`;
+  expect([...rows]).toEqual([
+    { tenant: 'acme', status: 'PROCESSING' },
+    { tenant: 'broken', status: 'QUEUED' },
+  ]);
+});
+
+test('routes a flood in few statements and requests, and lets in as much as the window holds', async () => {
+  const count = 1_200;
+  const files = await register(...Array.from({ length: count }, (_, index) => ({ orderKey: `g${index % 50}` })));
+  const [before] =
+    await sql`SELECT pg_stat_get_db_xact_commit(oid)::int AS commits FROM pg_database WHERE datname = current_database()`;
+  await wake(files);
+  await router.start();
+  await handled();
+  const [rows] = await sql`SELECT count(*)::int AS jobs, count(woken_at)::int AS woken FROM jobs`;
+  expect(rows).toEqual({ jobs: count, woken: 1_000 });
+  const [after] =
+    await sql`SELECT pg_stat_get_db_xact_commit(oid)::int AS commits FROM pg_database WHERE datname = current_database()`;
+  expect((after?.commits - before?.commits) / count).toBeLessThan(0.4);
+  const metric = await registry.getSingleMetric('longshore_sqs_requests_total')!.get();
+  const requests = metric.values.reduce((sum, { value }) => sum + value, 0);
+  expect(requests / count).toBeLessThan(0.5);
+});
+
+test('goes on after the database has cut its connections', async () => {
+  await router.start();
+  expect(await router.readiness()).toMatchObject({ ok: true });
+  await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'longshore-router'`;
+  await wake(await register({}));
+  await handled();
+  expect(await sql`SELECT id FROM jobs`).toHaveLength(1);
+});
+
+test('lets a message that is none reach the dead letters, and routes the files around it', async () => {
+  await router.start();
+  await fauxqs.sqs.send(
+    new SendMessageCommand({
+      QueueUrl: queues.ingest.url,
+      MessageBody: '{"type":"file.settled","v":1,"fileId":"1 OR 1=1","wake":1}',
+      MessageGroupId: 'x',
+      MessageDeduplicationId: 'x',
+    }),
+  );
+  await wake(await register({}));
+  await handled();
+  expect(await sql`SELECT id FROM jobs`).toHaveLength(1);
+  expect(await countIn(queues.ingest.deadLetterUrl)).toBe(1);
+});

@@ -1,0 +1,47 @@
+import { expect, test, vi } from 'vitest';
+import { createLogger } from './logger.ts';
+import { createOutageGuard } from './pause-on-outage.ts';
+
+const logger = createLogger({ service: 'test', level: 'silent' });
+
+function setUp(probeFails: number) {
+  const calls: string[] = [];
+  let failsLeft = probeFails;
+  const guard = createOutageGuard({
+    workers: () => [{ pause: () => void calls.push('pause'), resume: () => void calls.push('resume') }],
+    probe: async () => {
+      calls.push('probe');
+      failsLeft -= 1;
+      if (failsLeft >= 0) throw new Error('away');
+    },
+    logger,
+    random: () => 0,
+  });
+  return { guard, calls };
+}
+
+const fail = () => Promise.reject(new Error('lost'));
+
+test('pauses while the dependency is away and resumes once it answers', async () => {
+  const { guard, calls } = setUp(2);
+  await expect(guard.watch(fail)).rejects.toThrow('lost');
+  expect(guard.isPaused()).toBe(true);
+  await expect(guard.watch(fail)).rejects.toThrow('lost');
+  await vi.waitFor(() => expect(guard.isPaused()).toBe(false));
+  expect(calls).toEqual(['probe', 'pause', 'probe', 'probe', 'resume']);
+});
+
+test('pauses nobody for a failure that is not the dependency’s', async () => {
+  const { guard, calls } = setUp(0);
+  expect(await guard.watch(async () => 'done')).toBe('done');
+  await expect(guard.watch(fail)).rejects.toThrow('lost');
+  await vi.waitFor(() => expect(guard.isPaused()).toBe(false));
+  expect(calls).not.toContain('pause');
+});
+
+test('lets go of an outage when it is stopped', async () => {
+  const { guard } = setUp(1_000);
+  await expect(guard.watch(fail)).rejects.toThrow('lost');
+  guard.stop();
+  await vi.waitFor(() => expect(guard.isPaused()).toBe(false));
+});
