@@ -16,8 +16,8 @@ export interface StepBench {
   readonly s3: S3TestServer;
   readonly store: ObjectStore;
   readonly bucketNames: Readonly<Record<BucketId, string>>;
-  /** Puts a file into landing under the tenant `acme`. */
-  land(path: string, body: Uint8Array | string): Promise<ObjectLocation>;
+  /** Puts a file into landing, under the tenant `acme` when none is named. */
+  land(path: string, body: Uint8Array | string, tenantId?: string): Promise<ObjectLocation>;
   read(place: {
     readonly bucket: string;
     readonly key: string;
@@ -53,8 +53,8 @@ export async function startStepBench(): Promise<StepBench> {
     s3,
     store,
     bucketNames,
-    async land(path, body) {
-      const target = { bucket: bucketNames.landing, key: `acme/${path}` };
+    async land(path, body, tenantId = 'acme') {
+      const target = { bucket: bucketNames.landing, key: `${tenantId}/${path}` };
       const written = await store.put({ target, body, contentType: 'text/plain' });
       return { ...target, versionId: written.versionId, etag: written.etag, sizeBytes: Buffer.byteLength(body) };
     },
@@ -108,11 +108,12 @@ export async function runStep<Options>(bench: StepBench, request: StepToRun<Opti
   } = request;
   const key = request.key ?? object.key;
   const receivedAt = request.receivedAt ?? new Date('2026-01-02T03:04:05Z');
+  const tenantId = key.slice(0, key.indexOf('/'));
   return await step.run({
     options: kind.schema.parse(options),
     file: {
       id: 'file-1',
-      tenantId: 'acme',
+      tenantId,
       key,
       name: key.slice(key.lastIndexOf('/') + 1),
       sizeBytes: object.sizeBytes,
@@ -122,7 +123,7 @@ export async function runStep<Options>(bench: StepBench, request: StepToRun<Opti
     step: { seq: 1, kind: step.kind, attempt: isFirstTry ? 1 : 2, isFirstTry },
     object,
     outputs,
-    idempotencyKey: `acme/${jobId}/1`,
+    idempotencyKey: `${tenantId}/${jobId}/1`,
     store: bench.store,
     bucketNames: bench.bucketNames,
     signal: request.signal ?? new AbortController().signal,
