@@ -2,6 +2,7 @@
 import { SendMessageBatchCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import pLimit from 'p-limit';
 import { sendBatchRequest } from '#shared/queue/batch-request.ts';
+import { toMessageBody } from '#shared/queue/message-body.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { SendEvents } from './forward-events.ts';
 
@@ -33,7 +34,7 @@ export function sendToQueue({ client, queueUrl, logger }: SendToQueueOptions): S
               client.send(
                 new SendMessageBatchCommand({
                   QueueUrl: await queueUrl(),
-                  Entries: batch.map(({ id, entry }) => ({ Id: id, MessageBody: JSON.stringify(entry) })),
+                  Entries: batch.map(({ id, entry }) => ({ Id: id, MessageBody: toMessageBody(entry) })),
                 }),
                 { abortSignal: AbortSignal.any([abortSignal, signal]) },
               ),

@@ -149,6 +149,14 @@ describe('the event bridge', () => {
     await bridge.stop();
   });
 
+  it('sends events of keys with every character that a key may have', async () => {
+    const bridge = startBridge();
+    const keys = ['acme/🚢.csv', 'acme/\ufffe\uffff.csv', 'acme/\u0001\u007f.csv', 'acme/𝒜.csv'];
+    for (const key of keys) objects.append(objectCreated(key));
+    expect(keysOf(await receive((events) => events.length === keys.length)).sort()).toEqual([...keys].sort());
+    await bridge.stop();
+  });
+
   it('takes the events that its rule names and forgets the others', async () => {
     const bridge = startBridge();
     objects.append(objectCreated('elsewhere.csv', 'longshore-archive'));

@@ -7,6 +7,7 @@
  * 3. Bodies of older versions are upgraded step by step, so that version N reads what N-1 wrote.
  */
 import type { z } from 'zod';
+import { toMessageBody } from './message-body.ts';
 
 type Payload = Record<string, unknown>;
 type AnyMessage = { readonly type: string };
@@ -67,7 +68,7 @@ export function defineMessage<const Name extends string, Schema extends z.ZodTyp
       return parse<Message>(schema, upgraded, name);
     },
     encode({ type: _type, ...payload }) {
-      return toBody({ type: name, v: version, ...schema.parse(payload) });
+      return toMessageBody({ type: name, v: version, ...schema.parse(payload) });
     },
   };
 }
@@ -89,7 +90,7 @@ export function defineExternalMessage<const Name extends string, Schema extends 
     name,
     accepts,
     decode: (body) => parse(schema, body, name),
-    encode: ({ type: _type, ...body }) => toBody(body),
+    encode: ({ type: _type, ...body }) => toMessageBody(body),
   };
 }
 
@@ -114,14 +115,6 @@ export function decodeMessage<Message>(
     // An `accepts` or `upgrade` that did not expect this body.
     return invalid(`the body cannot be read: ${String(error)}`);
   }
-}
-
-/** Amazon SQS takes only XML 1.0 characters, and not every compatible server takes those beyond the BMP: escaped, all pass. */
-function toBody(value: Payload): string {
-  return JSON.stringify(value).replace(
-    /[\u007f-\u009f\ud800-\udfff\ufffe\uffff]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 function parse<Message>(schema: z.ZodType<Payload>, payload: Payload, name: string): DecodeResult<Message> {
