@@ -24,7 +24,7 @@ import { stopOnAmbiguity } from './send-once.ts';
 import { checksumsOf } from './store-checksums.ts';
 import { AmbiguousWriteError, hasFault, ObjectStoreError } from './store-error.ts';
 
-export interface CopyPart {
+interface CopyPart {
   readonly number: number;
   readonly first: number;
   readonly last: number;

@@ -9,7 +9,7 @@ import type { CsvDialect } from './csv-dialect.ts';
 import { FormatFault } from './format-fault.ts';
 import { readCsv } from './read-csv.ts';
 
-export interface RejectedRow {
+interface RejectedRow {
   readonly line: number;
   readonly code: string;
   readonly message: string;

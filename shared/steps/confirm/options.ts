@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { StepOptionsKind } from '../step-options.ts';
 
-export const confirmOptionsSchema = z.strictObject({});
+const confirmOptionsSchema = z.strictObject({});
 export type ConfirmOptions = z.infer<typeof confirmOptionsSchema>;
 
 export const confirmOptions: StepOptionsKind<ConfirmOptions> = {

@@ -1,4 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import {
+  type CompletedPart,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { archiveKey, archiveObject } from '#shared/files/archive-object.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
@@ -59,9 +65,34 @@ describe('deliver and confirm', () => {
     },
   );
 
-  it('deliver an empty file, and one of a multipart upload without a checksum that compares', async () => {
+  it('deliver an empty file', async () => {
     const empty = await bench.land('empty', '');
     await expect(confirm(empty, await outputOf(deliver(empty)))).resolves.toMatchObject({ type: 'succeeded' });
+  });
+
+  it('read the bytes of both when source and copy have no checksum that compares', async () => {
+    const { client } = bench.s3;
+    const place = { Bucket: bench.bucketNames.landing, Key: 'acme/composite.bin' };
+    const parts = [randomBytes(5 * MIB), randomBytes(10)];
+    const begun = await client.send(new CreateMultipartUploadCommand({ ...place, ChecksumAlgorithm: 'SHA256' }));
+    const upload = { ...place, UploadId: begun.UploadId };
+    const Parts: CompletedPart[] = [];
+    for (const [index, Body] of parts.entries()) {
+      const PartNumber = index + 1;
+      const sent = await client.send(
+        new UploadPartCommand({ ...upload, PartNumber, Body, ChecksumAlgorithm: 'SHA256' }),
+      );
+      Parts.push({ PartNumber, ETag: sent.ETag, ChecksumSHA256: sent.ChecksumSHA256 });
+    }
+    const { VersionId, ETag } = await client.send(
+      new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } }),
+    );
+    const bytes = Buffer.concat(parts);
+    const object = { bucket: place.Bucket, key: place.Key, versionId: VersionId, etag: ETag, sizeBytes: bytes.length };
+    const output = await outputOf(deliver(object));
+    expect(output).toMatchObject({ verifiedBy: 'bytes' });
+    expect((await bench.read({ bucket: 'test-delivered', key: object.key })).equals(bytes)).toBe(true);
+    await expect(confirm(object, output)).resolves.toMatchObject({ type: 'succeeded' });
   });
 
   it('take two requests to deliver, one to confirm and two to archive a small file', async () => {

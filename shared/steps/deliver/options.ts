@@ -4,7 +4,7 @@ import { canonicalKey } from '#shared/routes/canonical-key.ts';
 import { compileNameTemplate, SAMPLE_FACTS } from '#shared/routes/name-template.ts';
 import type { StepOptionsKind } from '../step-options.ts';
 
-export const deliverOptionsSchema = z
+const deliverOptionsSchema = z
   .strictObject({
     /** One of the fleet's own buckets, in which a tenant writes under its own prefix only. */
     bucket: z.enum(['delivered', 'outbound']).optional(),

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { StepOptionsKind } from '../step-options.ts';
 
-export const stageOptionsSchema = z.strictObject({});
+const stageOptionsSchema = z.strictObject({});
 export type StageOptions = z.infer<typeof stageOptionsSchema>;
 
 export const stageOptions: StepOptionsKind<StageOptions> = {

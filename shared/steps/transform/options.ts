@@ -42,7 +42,7 @@ const operationSchema = z
   )
   .refine((operation) => Object.keys(operation).length === 1, { error: NO_SINGLE_OPERATION });
 
-export const transformOptionsSchema = z.strictObject({ ops: z.array(operationSchema).min(1).max(10) });
+const transformOptionsSchema = z.strictObject({ ops: z.array(operationSchema).min(1).max(10) });
 export type TransformOptions = z.infer<typeof transformOptionsSchema>;
 export type TransformOperation = TransformOptions['ops'][number];
 

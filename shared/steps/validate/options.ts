@@ -37,7 +37,7 @@ function companion(suffix: string, waitUpToMs: number) {
   );
 }
 
-export const validateOptionsSchema = z
+const validateOptionsSchema = z
   .strictObject({
     minSize: sizeSchema.optional(),
     maxSize: sizeSchema.optional(),
