@@ -6,6 +6,7 @@
  * 2. Children of an instance that was killed are listed with the time of their start; the next instance waits until
  *    they are gone before it touches what they may still write.
  */
+import { rmSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -42,7 +43,9 @@ export async function openHome(path: string): Promise<Home> {
     childrenFile: join(directory, 'children.json'),
     data: (part) => join(directory, 'data', part),
     release: () => {
-      if (lock.isOpen) lock.close();
+      if (!lock.isOpen) return;
+      rmSync(ownerFile, { force: true });
+      lock.close();
     },
   };
 }

@@ -2,7 +2,7 @@
  * Stops the children when this process is gone, however it went.
  *
  * 1. A shell of a few hundred kilobytes reads a pipe whose other end only we hold. The kernel closes it when we die,
- *    `kill -9` included; the shell then asks every child to stop and kills what is left after 2.4 seconds. Children need
+ *    `kill -9` included; the shell then asks every child to stop and kills what is left after 1.6 seconds. Children need
  *    to know nothing of this, so it holds for PostgreSQL and for one that hangs.
  * 2. It stands in a session of its own: what is sent to our process group does not take it along.
  * 3. Killed by itself, it is started again and told of every child anew.
@@ -22,7 +22,7 @@ while read -r verb child; do
   esac
 done
 for each in $guarded; do kill -s "\${each%%:*}" "\${each#*:}" 2>/dev/null; done
-for wait in 1 2 3 4 5 6 7 8 9 10 11 12; do
+for wait in 1 2 3 4 5 6 7 8; do
   left=; for each in $guarded; do kill -0 "\${each#*:}" 2>/dev/null && left="$left $each"; done
   [ -z "$left" ] && exit 0
   sleep 0.2

@@ -54,8 +54,8 @@ export async function startNodeChild(options: NodeChildOptions, signal: AbortSig
   if (child.pid !== undefined) guardian.guard(child.pid, 'TERM');
   for (const output of [child.stdout, child.stderr]) {
     createInterface({ input: output }).on('line', (line) => {
-      // A crash ends with its stack and the runtime's version, which say less than the line before them.
-      if (line.trim() !== '' && !/^(?:\s+at |Node\.js v|\})/.test(line)) lastWords = line;
+      // After a crash's message come its stack, its fields and the runtime's version, which say less.
+      if (/^\w*Error\b/.test(line) || !/^\w*Error\b/.test(lastWords)) lastWords = line;
       log.writeLine(line);
     });
   }

@@ -52,10 +52,14 @@ export async function reportFiles({ sql, print, signal }: ReportFilesOptions): P
 
 async function findFinishedFiles(sql: Sql, since: Date): Promise<FinishedFile[]> {
   return await sql<FinishedFile[]>`
-    SELECT id, tenant_id AS tenant, name, size_bytes::float8 AS "sizeBytes", status, error_code AS "errorCode",
-           error_message AS "errorMessage", archived_at IS NOT NULL AS "isArchived",
-           extract(epoch FROM finished_at - uploaded_at)::float8 * 1000 AS "tookMs"
-    FROM files WHERE finished_at > ${since} ORDER BY finished_at, id LIMIT 2000`;
+    SELECT f.id, f.tenant_id AS tenant, f.name, f.size_bytes::float8 AS "sizeBytes", f.status,
+           coalesce(f.error_code, j.error_code) AS "errorCode", coalesce(f.error_message, j.error_message) AS "errorMessage",
+           f.archived_at IS NOT NULL AS "isArchived",
+           extract(epoch FROM f.finished_at - f.uploaded_at)::float8 * 1000 AS "tookMs"
+    FROM files f LEFT JOIN LATERAL (
+      SELECT error_code, error_message FROM jobs
+      WHERE file_id = f.id AND f.status = 'FAILED' AND state = 'FAILED' ORDER BY id LIMIT 1) j ON true
+    WHERE f.finished_at > ${since} ORDER BY f.finished_at, f.id LIMIT 2000`;
 }
 
 export function describeFile(file: FinishedFile): string {
