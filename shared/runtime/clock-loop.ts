@@ -25,7 +25,7 @@ export interface ClockLoop {
   start(): void;
   /** Resolves within `timeoutMs`, to whether the running tick had ended. Idempotent. */
   stop(options: { readonly timeoutMs: number }): Promise<boolean>;
-  /** Since a tick last ended well, or the loop began. */
+  /** Since a tick last ended, well or not, or the loop began: beyond all reason when a tick hangs. */
   idleMs(): number;
 }
 
@@ -46,12 +46,12 @@ export function createClockLoop(options: ClockLoopOptions): ClockLoop {
       try {
         if ((await tick(aborting.signal)) === 'again') pauseMs = 0;
         failures = 0;
-        lastEndMs = now();
       } catch (error) {
         failures += 1;
         logger.error({ err: error, clock: name, failures }, 'clock tick failed');
         pauseMs = backoffMs(failures, { firstMs: Math.max(intervalMs, 100), maxMs: MAX_BACKOFF_MS, random });
       }
+      lastEndMs = now();
       await delay(pauseMs, undefined, { signal: stopping.signal }).catch(() => undefined);
     }
   }

@@ -120,7 +120,7 @@ test('ends at once at the second signal', async () => {
   );
   await program.port();
   program.kill('SIGTERM');
-  await vi.waitFor(() => expect(program.lines().map(({ msg }) => msg)).toContain('service stops'));
+  await vi.waitFor(() => expect(program.lines().map(({ msg }) => msg)).toContain('service stops'), { timeout: 10_000 });
   program.kill('SIGINT');
   expect(await program.exit).toBe(1);
   expect(program.lines().map(({ msg }) => msg)).toContain('second signal, the process ends at once');

@@ -1,0 +1,176 @@
+import { randomUUID } from 'node:crypto';
+import { SubscribeCommand } from '@aws-sdk/client-sns';
+import { PurgeQueueCommand } from '@aws-sdk/client-sqs';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { registerFiles } from '#shared/jobs/register-files.ts';
+import { createWakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
+import { createLogger } from '#shared/runtime/logger.ts';
+import type { Service } from '#shared/runtime/run-service.ts';
+import { arrivedObject, seedJobs, seedTenant, TEST_TENANT } from '#shared/testing/seed-jobs.ts';
+import { type SweeperTestBed, startSweeperTestBed } from './sweeper-test-bed.ts';
+
+let bed: SweeperTestBed;
+let place: Awaited<ReturnType<SweeperTestBed['begin']>>;
+let sweepers: Service[];
+
+beforeAll(async () => {
+  bed = await startSweeperTestBed();
+});
+afterAll(() => bed.stop());
+
+beforeEach(async () => {
+  for (const [name, value] of Object.entries(bed.env)) vi.stubEnv(name, value);
+  place = await bed.begin();
+  sweepers = [];
+  await seedTenant(bed.sql);
+});
+
+afterEach(async () => {
+  await Promise.all(sweepers.map((sweeper) => sweeper.stop()));
+  await bed.sql`TRUNCATE files, jobs, routes, route_versions, attempts, audit_events, outbox, dead_letters CASCADE`;
+  vi.unstubAllEnvs();
+});
+
+async function startSweeper(variables: Record<string, string> = {}) {
+  const { sweeper, registry } = bed.createSweeper(place.prefix, variables);
+  sweepers.push(sweeper);
+  await sweeper.start();
+  return { sweeper, registry };
+}
+
+function until(condition: () => Promise<void>): Promise<void> {
+  return vi.waitFor(condition, { timeout: 15_000, interval: 50 });
+}
+
+const senders = () =>
+  createWakeUpSenders({
+    client: bed.fauxqs.sqs,
+    queueUrls: { ingest: place.queues.ingest.url, 'partner-steps': place.queues['partner-steps'].url },
+    fairQueues: true,
+    logger: createLogger({ service: 'test', level: 'fatal' }),
+  });
+
+test('wakes what a purged queue lost, and nothing that still stands in it', async () => {
+  const files = await registerFiles(
+    bed.sql,
+    Array.from({ length: 30 }, () => arrivedObject()),
+    'test',
+  );
+  const jobs = await seedJobs(bed.sql, { count: 30 });
+  await senders().sendJobs(jobs);
+  await startSweeper({ LONGSHORE_SWEEP_GRACE_MS: '300' });
+  await until(async () => expect(await bed.count(place.queues.ingest.url)).toBe(files.length));
+  const [standing] = await bed.sql`SELECT max(wakes) AS most FROM jobs`;
+  expect(standing?.most).toBe(1);
+  await bed.fauxqs.sqs.send(new PurgeQueueCommand({ QueueUrl: place.queues['partner-steps'].url }));
+  await until(async () => expect(await bed.count(place.queues['partner-steps'].url)).toBe(jobs.length));
+});
+
+test('wakes a row that was put in by hand, a due retry and an orphan', async () => {
+  const jobs = await seedJobs(bed.sql, { count: 3 });
+  const [byHand, due, orphan] = jobs.map(({ id }) => id) as [string, string, string];
+  await bed.sql`UPDATE jobs SET woken_at = NULL, wakes = 0 WHERE id = ${byHand}`;
+  await bed.sql`UPDATE jobs SET state = 'WAITING', woken_at = NULL, next_action_at = now() + interval '300 ms' WHERE id = ${due}`;
+  await bed.sql`
+    UPDATE jobs SET state = 'RUNNING', woken_at = NULL, claim_token = ${randomUUID()}, lease_until = now() + interval '300 ms'
+    WHERE id = ${orphan}`;
+  await startSweeper();
+  await until(async () => expect(await bed.count(place.queues['partner-steps'].url)).toBe(3));
+  const woken = await bed.bodies(place.queues['partner-steps'].url);
+  expect(woken.map(({ jobId }) => jobId).sort()).toEqual([...jobs.map(({ id }) => id)].sort());
+});
+
+test('settles an upload that stayed quiet', async () => {
+  const quiet = arrivedObject({ status: 'UPLOADED', source: 'sftp', quietMs: 300 });
+  await registerFiles(bed.sql, [quiet], 'test');
+  await startSweeper();
+  await until(async () => expect(await bed.bodies(place.queues.ingest.url)).toMatchObject([{ fileId: quiet.id }]));
+  expect(await bed.sql`SELECT status FROM files`).toMatchObject([{ status: 'QUEUED' }]);
+});
+
+test('lets waiting jobs in beside another sweeper, each of them once', async () => {
+  const count = 1_200;
+  await seedJobs(bed.sql, { count, window: 0 });
+  await Promise.all([
+    startSweeper({ LONGSHORE_SWEEP_GRACE_MS: '60000' }),
+    startSweeper({ LONGSHORE_SWEEP_GRACE_MS: '60000' }),
+  ]);
+  await until(async () => expect(await bed.count(place.queues['partner-steps'].url)).toBeGreaterThanOrEqual(1_000));
+  const [rows] =
+    await bed.sql`SELECT max(wakes) AS most, count(*) FILTER (WHERE woken_at IS NULL)::int AS outside FROM jobs`;
+  expect(rows?.most).toBe(1);
+  // Two statements side by side can let in one statement's worth too many, never all.
+  expect(rows?.outside).toBeLessThanOrEqual(count - 1_000);
+});
+
+test('sends no more wake-ups in a minute than it may', async () => {
+  await seedJobs(bed.sql, { count: 200, window: 0 });
+  await startSweeper({ LONGSHORE_SWEEP_WAKES_PER_MINUTE: '40', LONGSHORE_SWEEP_GRACE_MS: '60000' });
+  await until(async () => expect(await bed.count(place.queues['partner-steps'].url)).toBeGreaterThanOrEqual(10));
+  // A quarter of a minute's worth at once, then one each 1.5 s.
+  expect(await bed.count(place.queues['partner-steps'].url)).toBeLessThan(30);
+});
+
+test('publishes events with their type and tenant, and empties the outbox', async () => {
+  const listener = place.queues.landing.arn;
+  await bed.fauxqs.sns.send(
+    new SubscribeCommand({
+      TopicArn: place.topics.events,
+      Protocol: 'sqs',
+      Endpoint: listener,
+      Attributes: {
+        RawMessageDelivery: 'true',
+        FilterPolicy: JSON.stringify({ type: ['file.queued'], tenantId: [TEST_TENANT] }),
+      },
+    }),
+  );
+  const files = await registerFiles(
+    bed.sql,
+    Array.from({ length: 3 }, () => arrivedObject()),
+    'test',
+  );
+  await startSweeper();
+  await until(async () => expect(await bed.count(place.queues.landing.url)).toBe(3));
+  const events = await bed.bodies(place.queues.landing.url);
+  expect(events.map(({ fileId, type }) => [fileId, type]).sort()).toEqual(
+    files.map(({ id }) => [id, 'file.queued']).sort(),
+  );
+  expect(new Set(events.map(({ id }) => id)).size).toBe(3);
+  await until(async () => expect(await bed.sql`SELECT 1 FROM outbox`).toHaveLength(0));
+});
+
+test('shows what is open, due and parked', async () => {
+  await seedJobs(bed.sql, { count: 2 });
+  await bed.sql`UPDATE jobs SET woken_at = now() - interval '90 s'`;
+  await bed.sql`
+    INSERT INTO dead_letters (id, queue, message_id, body, attributes, receive_count, reason, state)
+    VALUES (${randomUUID()}, 'work', 'm', 'b', '{}', 3, 'r', 'PARKED')`;
+  const { registry, sweeper } = await startSweeper({
+    LONGSHORE_SWEEP_GRACE_MS: '600000',
+    LONGSHORE_SWEEP_BOUND_MS: '600000',
+  });
+  await until(async () => {
+    const text = await registry.metrics();
+    expect(text).toContain('longshore_open_rows{queue="partner-steps",state="standing"} 2');
+    expect(
+      Number(/longshore_oldest_due_seconds\{queue="partner-steps"\} (\d+)/.exec(text)?.[1]),
+    ).toBeGreaterThanOrEqual(89);
+    expect(text).toContain('longshore_parked_dead_letters 1');
+    expect(text).toContain('longshore_queue_messages{queue="work-dlq",state="visible"} 0');
+  });
+  expect(sweeper.liveness().ok).toBe(true);
+  expect(await sweeper.readiness()).toMatchObject({ ok: true });
+});
+
+test('makes partitions ahead and drops those past retention', async () => {
+  await bed.sql`CREATE TABLE audit_events_2001_01 PARTITION OF audit_events FOR VALUES FROM ('2001-01-01') TO ('2001-02-01')`;
+  const inTwoMonths = new Date(Date.UTC(new Date().getUTCFullYear(), new Date().getUTCMonth() + 2, 1));
+  const ahead = `attempts_${inTwoMonths.toISOString().slice(0, 7).replace('-', '_')}`;
+  await bed.sql.unsafe(`DROP TABLE ${ahead}`);
+  await startSweeper();
+  await until(async () => {
+    const [row] = await bed.sql`
+      SELECT to_regclass('audit_events_2001_01') IS NULL AS "isDropped", to_regclass(${ahead}) IS NOT NULL AS "isMade"`;
+    expect(row).toEqual({ isDropped: true, isMade: true });
+  });
+});

@@ -1,0 +1,34 @@
+/** The variables of the retry-sweeper. */
+import { z } from 'zod';
+import { fleetVariables } from '#shared/config/fleet-variables.ts';
+import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
+
+const DAY_MS = 86_400_000;
+
+const schema = z.object({
+  ...fleetVariables,
+  /** As for the ingestor: how long an object of an SFTP upload waits for the word that it is whole. */
+  LONGSHORE_SFTP_QUIET_MS: integerVariable({ min: 0, max: DAY_MS }).default(60_000),
+  /** How often due rows are woken and events published. */
+  LONGSHORE_SWEEP_TICK_MS: integerVariable({ min: 10, max: 60_000 }).default(500),
+  /** How often the queues' own counts are compared with the rows that should stand in them. */
+  LONGSHORE_SWEEP_COUNT_MS: integerVariable({ min: 100, max: 600_000 }).default(3_000),
+  /** A wake-up younger than this is not taken for lost: a queue's counts are approximate. */
+  LONGSHORE_SWEEP_GRACE_MS: integerVariable({ min: 0, max: 600_000 }).default(5_000),
+  /** A wake-up older than this, doubled with each one sent, is sent again whatever the queue counts. */
+  LONGSHORE_SWEEP_BOUND_MS: integerVariable({ min: 1_000, max: DAY_MS }).default(90_000),
+  /** Most wake-ups that one sweeper sends in a minute. */
+  LONGSHORE_SWEEP_WAKES_PER_MINUTE: integerVariable({ min: 1, max: 1_000_000 }).default(30_000),
+  /** How often the landing bucket is compared with the table. */
+  LONGSHORE_RECONCILE_MS: integerVariable({ min: 1_000, max: DAY_MS }).default(300_000),
+  /** How long attempts and audit events are kept; whole months are dropped. */
+  LONGSHORE_RETENTION_DAYS: integerVariable({ min: 31, max: 36_500 }).default(400),
+});
+
+export type RetrySweeperConfig = z.output<typeof schema>;
+
+export function loadRetrySweeperConfig(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): RetrySweeperConfig {
+  return loadConfig(schema, env);
+}

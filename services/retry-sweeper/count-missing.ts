@@ -1,0 +1,51 @@
+/**
+ * How many wake-ups were lost: rows that should have a message standing in a queue, less the messages that stand there.
+ *
+ * 1. The answer is a proof only as good as the queue's approximate counts: it is asked for every few seconds, used once, and whoever uses
+ *    it leaves young wake-ups alone.
+ * 2. A queue that does not answer proves nothing: 0.
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+import type { WorkQueue } from '#shared/jobs/route-files.ts';
+import { countStandingFiles } from '#shared/jobs/wake-files.ts';
+import { countStandingJobs } from '#shared/jobs/wake-jobs.ts';
+import type { QueueDepth } from '#shared/queue/queue-depth.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+
+/** Fresh every `intervalMs`, 0 in between. */
+export type CountMissing = (queue: 'ingest' | WorkQueue) => Promise<number>;
+
+export interface CountMissingOptions {
+  readonly sql: Sql;
+  readonly readDepth: (queue: 'ingest' | WorkQueue) => Promise<QueueDepth>;
+  readonly intervalMs: number;
+  readonly logger: Logger;
+  /** Monotonic milliseconds. */
+  readonly now?: () => number;
+}
+
+export function createCountMissing(options: CountMissingOptions): CountMissing {
+  const { sql, readDepth, intervalMs, logger, now = () => performance.now() } = options;
+  const countedAtMs = new Map<string, number>();
+
+  /** Messages are counted first: one sent in between then makes too few missing, not too many. */
+  async function count(queue: 'ingest' | WorkQueue): Promise<number> {
+    const { visible, delayed, inFlight } = await readDepth(queue);
+    const messages = visible + delayed + inFlight;
+    if (queue === 'ingest') return (await countStandingFiles(sql)) - messages;
+    const { standing, running } = await countStandingJobs(sql, queue);
+    // The message of a running job is in flight and is nobody else's wake-up.
+    return standing - Math.max(0, messages - running);
+  }
+
+  return async (queue) => {
+    if (now() - (countedAtMs.get(queue) ?? Number.NEGATIVE_INFINITY) < intervalMs) return 0;
+    countedAtMs.set(queue, now());
+    try {
+      return Math.max(0, await count(queue));
+    } catch (error) {
+      logger.warn({ err: error, queue }, 'queue cannot be counted');
+      return 0;
+    }
+  };
+}

@@ -1,0 +1,190 @@
+/**
+ * Explains dead letters, stores them, and settles them by policy.
+ *
+ * 1. A letter leaves its DLQ only after it is stored; stored twice it is one row.
+ * 2. Rows are the truth: a dead wake-up of an open row is `REDRIVEN`, as the clocks wake the row again. A landing event is handled here and
+ *    now, by the ingestor's own rules. Everything else is `PARKED` for an operator.
+ * 3. A job is failed only when nobody holds it and its attempts are spent.
+ */
+import { randomUUIDv7 } from 'node:crypto';
+import { type ArrivalWord, toArrivalWord } from '#shared/arrival/arrival-word.ts';
+import type { ArrivalResult, TakeArrivals } from '#shared/arrival/take-arrivals.ts';
+import { MAX_RECEIVE_COUNT, type QueueId } from '#shared/config/resource-names.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
+import { type DeadLetter, type JobCondition, jobConditions, storeDeadLetters } from '#shared/jobs/dead-letters.ts';
+import { failSpentJobs } from '#shared/jobs/end-jobs.ts';
+import { type FileCondition, fileConditions } from '#shared/jobs/file-conditions.ts';
+import type { LandingEvent } from '#shared/messages/landing-events.ts';
+import { QUEUE_MESSAGES } from '#shared/messages/queue-messages.ts';
+import type { fileArchiveDue, fileSettled, jobDue } from '#shared/messages/wake-ups.ts';
+import {
+  type DecodeResult,
+  decodeMessage,
+  type MessageDefinition,
+  type MessageOf,
+} from '#shared/queue/define-message.ts';
+import { acknowledge, type Disposition, release } from '#shared/queue/disposition.ts';
+import type { Received } from '#shared/queue/received.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import type { RetrySweeperMetrics } from './metrics.ts';
+
+export interface HandleDeadLettersOptions {
+  readonly sql: Sql;
+  /** The queue that gave the letters up. */
+  readonly queue: QueueId;
+  readonly takeArrivals: TakeArrivals;
+  readonly metrics: Pick<RetrySweeperMetrics, 'deadLetters'>;
+  readonly logger: Logger;
+}
+
+type WakeUp = MessageOf<typeof fileSettled | typeof jobDue | typeof fileArchiveDue>;
+type Verdict = Pick<DeadLetter, 'state' | 'reason' | 'tenantId' | 'fileId' | 'jobId'>;
+/** `later`: cannot be settled now; the letter stays in its DLQ. */
+type Settled = { readonly letter: DeadLetter } | { readonly later: string };
+
+const ACTOR = 'retry-sweeper';
+const LATER_MS = 30_000;
+const GIVEN_UP = `not handled in ${MAX_RECEIVE_COUNT} receives`;
+
+export function createHandleDeadLetters(options: HandleDeadLettersOptions) {
+  const { sql, queue, metrics, logger } = options;
+  return async (received: readonly Received<string>[], signal: AbortSignal): Promise<Disposition[]> => {
+    const judge = await createJudge(received, options, signal);
+    const settled = received.map((one): Settled => {
+      const verdict = judge(one);
+      return 'later' in verdict ? verdict : { letter: toLetter(queue, one, verdict) };
+    });
+    const letters = settled.flatMap((one) => ('letter' in one ? [one.letter] : []));
+    if (letters.length > 0) await storeDeadLetters(sql, letters, ACTOR);
+    return settled.map((one, index) => {
+      const messageId = received[index]?.messageId;
+      if ('later' in one) {
+        logger.warn({ queue, messageId, reason: one.later }, 'dead letter cannot be settled yet');
+        return release(LATER_MS);
+      }
+      const { state, reason, tenantId, fileId, jobId } = one.letter;
+      metrics.deadLetters.inc({ queue, state });
+      logger.warn({ queue, messageId, state, reason, tenant: tenantId, fileId, jobId }, 'dead letter handled');
+      return acknowledge;
+    });
+  };
+}
+
+/** Asks everything that the verdicts on these letters need, set by set, and returns the judge. */
+async function createJudge(
+  received: readonly Received<string>[],
+  options: HandleDeadLettersOptions,
+  signal: AbortSignal,
+): Promise<(one: Received<string>) => Verdict | { later: string }> {
+  const definitions: readonly MessageDefinition<LandingEvent | WakeUp>[] = QUEUE_MESSAGES[options.queue];
+  const decoded = new Map(received.map((one) => [one, decodeMessage(definitions, one.body)]));
+  const messages = [...decoded.values()].flatMap((result) => (result.ok ? [result.message] : []));
+  const [arrivals, jobs, files] = await Promise.all([
+    judgeEvents(messages, options, signal),
+    judgeJobs(messages, options.sql),
+    fileConditions(
+      options.sql,
+      messages.flatMap((message) => ('fileId' in message ? [message.fileId] : [])),
+    ),
+  ]);
+  return (one) => {
+    const result = decoded.get(one) as DecodeResult<LandingEvent | WakeUp>;
+    if (!result.ok) return { state: 'PARKED', reason: `${GIVEN_UP}: ${result.code}, ${result.reason}` };
+    const { message } = result;
+    if ('jobId' in message) return jobVerdict(message, jobs);
+    if ('fileId' in message) return fileVerdict(message.fileId, files.get(message.fileId));
+    return arrivals.get(message) ?? { state: 'PARKED', reason: `${GIVEN_UP}: no event of an arrival` };
+  };
+}
+
+async function judgeEvents(
+  messages: readonly (LandingEvent | WakeUp)[],
+  { takeArrivals }: HandleDeadLettersOptions,
+  signal: AbortSignal,
+): Promise<Map<LandingEvent | WakeUp, Verdict | { later: string }>> {
+  const words: [LandingEvent, ArrivalWord][] = [];
+  for (const message of messages) {
+    if ('fileId' in message || 'jobId' in message) continue;
+    const word = toArrivalWord(message);
+    if (word !== undefined) words.push([message, word]);
+  }
+  if (words.length === 0) return new Map();
+  const results = await takeArrivals(
+    words.map(([, word]) => word),
+    signal,
+  );
+  return new Map(words.map(([message], index) => [message, eventVerdict(results[index] as ArrivalResult)]));
+}
+
+function eventVerdict(result: ArrivalResult): Verdict | { later: string } {
+  if (result.type === 'later') return { later: result.reason };
+  if (result.type === 'refused') return { state: 'PARKED', reason: `${GIVEN_UP}: ${result.reason}` };
+  const { outcome, tenantId, fileId } = result;
+  return {
+    state: 'REDRIVEN',
+    reason: `${GIVEN_UP}; handled again, now with the outcome ${outcome}`,
+    ...(tenantId !== undefined && { tenantId }),
+    ...(fileId !== undefined && { fileId }),
+  };
+}
+
+async function judgeJobs(
+  messages: readonly (LandingEvent | WakeUp)[],
+  sql: Sql,
+): Promise<Map<string, JobCondition | 'failed now'>> {
+  const ids = messages.flatMap((message) => ('jobId' in message ? [message.jobId] : []));
+  if (ids.length === 0) return new Map();
+  const conditions: Map<string, JobCondition | 'failed now'> = await jobConditions(sql, ids);
+  const spent = [...conditions].flatMap(([id, condition]) => (condition === 'spent' ? [id] : []));
+  if (spent.length === 0) return conditions;
+  const { jobIds } = await failSpentJobs(sql, { jobIds: spent, actor: ACTOR });
+  for (const id of jobIds) conditions.set(id, 'failed now');
+  return conditions;
+}
+
+function jobVerdict(
+  { jobId, tenantId }: { jobId: string; tenantId: string },
+  conditions: ReadonlyMap<string, JobCondition | 'failed now'>,
+): Verdict {
+  const names = { jobId, tenantId };
+  switch (conditions.get(jobId)) {
+    case 'open':
+    case 'spent':
+      return { ...names, state: 'REDRIVEN', reason: `${GIVEN_UP}; its job is open and is woken again` };
+    case 'leased':
+      return { ...names, state: 'REDRIVEN', reason: `${GIVEN_UP}; its job is being run` };
+    case 'failed now':
+      return { ...names, state: 'PARKED', reason: `${GIVEN_UP}; its job had no attempt left and was failed` };
+    case 'terminal':
+      return { ...names, state: 'PARKED', reason: `${GIVEN_UP}; its job has ended, nothing is to be done` };
+    default:
+      return { ...names, state: 'PARKED', reason: `${GIVEN_UP}; there is no such job` };
+  }
+}
+
+function fileVerdict(fileId: string, file: FileCondition | undefined): Verdict {
+  if (file === undefined) return { fileId, state: 'PARKED', reason: `${GIVEN_UP}; there is no such file` };
+  const names = { fileId, tenantId: file.tenantId };
+  return file.condition === 'open'
+    ? { ...names, state: 'REDRIVEN', reason: `${GIVEN_UP}; its file is open and is woken again` }
+    : { ...names, state: 'PARKED', reason: `${GIVEN_UP}; its file has ended, nothing is to be done` };
+}
+
+function toLetter(queue: QueueId, received: Received<string>, verdict: Verdict): DeadLetter {
+  const { messageId, body, receiveCount, sentAt, groupId, deduplicationId, attributes } = received;
+  return {
+    id: randomUUIDv7(),
+    queue,
+    messageId,
+    body,
+    attributes: {
+      ...attributes,
+      sentAt: sentAt.toISOString(),
+      ...(groupId !== undefined && { groupId }),
+      ...(deduplicationId !== undefined && { deduplicationId }),
+    },
+    // Servers differ in whether the count goes on in the DLQ.
+    receiveCount: Math.max(receiveCount, MAX_RECEIVE_COUNT),
+    ...verdict,
+  };
+}

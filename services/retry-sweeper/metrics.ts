@@ -1,0 +1,75 @@
+/** What the retry-sweeper counts, and the state of the fleet as it sees it. Every sweeper shows the same fleet: take the maximum. */
+import { Counter, Gauge, type Registry } from 'prom-client';
+
+export function createRetrySweeperMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    deadLetters: new Counter({
+      name: 'longshore_dead_letters_total',
+      help: 'Dead letters taken out of the DLQs, by what became of them.',
+      labelNames: ['queue', 'state'] as const,
+      registers,
+    }),
+    wakes: new Counter({
+      name: 'longshore_sweeper_wakes_total',
+      help: 'Wake-ups sent by the clocks.',
+      labelNames: ['queue', 'row'] as const,
+      registers,
+    }),
+    missing: new Counter({
+      name: 'longshore_sweeper_missing_wakes_total',
+      help: 'Wake-ups that a queue’s own count proved lost.',
+      labelNames: ['queue'] as const,
+      registers,
+    }),
+    published: new Counter({
+      name: 'longshore_outbox_published_total',
+      help: 'Events that left the outbox, or that their topic refused for now.',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+    reconciled: new Counter({
+      name: 'longshore_reconciled_objects_total',
+      help: 'Objects in landing that no event had told of, by what became of them.',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+    s3Requests: new Counter({
+      name: 'longshore_s3_requests_total',
+      help: 'Requests sent to the object store.',
+      labelNames: ['operation'] as const,
+      registers,
+    }),
+    rows: new Gauge({
+      name: 'longshore_open_rows',
+      help: 'Open rows by queue: let in, waiting for admission, waiting for their time, running.',
+      labelNames: ['queue', 'state'] as const,
+      registers,
+    }),
+    oldestDueSeconds: new Gauge({
+      name: 'longshore_oldest_due_seconds',
+      help: 'For how long the oldest row of a queue has had something to do that nobody does.',
+      labelNames: ['queue'] as const,
+      registers,
+    }),
+    queueMessages: new Gauge({
+      name: 'longshore_queue_messages',
+      help: 'A queue’s own approximate counts.',
+      labelNames: ['queue', 'state'] as const,
+      registers,
+    }),
+    outboxRows: new Gauge({ name: 'longshore_outbox_rows', help: 'Events that wait for their topic.', registers }),
+    outboxOldestSeconds: new Gauge({
+      name: 'longshore_outbox_oldest_seconds',
+      help: 'Age of the oldest event that waits for its topic.',
+      registers,
+    }),
+    parkedLetters: new Gauge({
+      name: 'longshore_parked_dead_letters',
+      help: 'Dead letters that wait for an operator.',
+      registers,
+    }),
+  };
+}
+
+export type RetrySweeperMetrics = ReturnType<typeof createRetrySweeperMetrics>;

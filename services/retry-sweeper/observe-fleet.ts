@@ -1,0 +1,81 @@
+/** Reads the state of the fleet into gauges: what is open and due, what waits to leave, what is parked, what the queues count. */
+import { QUEUE_IDS, type QueueId } from '#shared/config/resource-names.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
+import { outboxLag } from '#shared/jobs/outbox.ts';
+import type { QueueDepth } from '#shared/queue/queue-depth.ts';
+import type { RetrySweeperMetrics } from './metrics.ts';
+
+export interface ObserveFleetOptions {
+  readonly sql: Sql;
+  readonly readDepth: (queue: QueueId | `${QueueId}-dlq`) => Promise<QueueDepth>;
+  readonly metrics: RetrySweeperMetrics;
+}
+
+interface QueueRows {
+  readonly queue: string;
+  readonly state: string;
+  readonly rows: number;
+  /** 0 when none of them is due. */
+  readonly oldestDueSeconds: number;
+}
+
+export async function observeFleet({ sql, readDepth, metrics }: ObserveFleetOptions): Promise<void> {
+  const [rows, lag, parked] = await Promise.all([readQueueRows(sql), outboxLag(sql), countParked(sql)]);
+  metrics.outboxRows.set(lag.rows);
+  metrics.outboxOldestSeconds.set(lag.oldestSeconds);
+  metrics.parkedLetters.set(parked);
+  // A state that no row is in any more must not keep its last value.
+  metrics.rows.reset();
+  metrics.oldestDueSeconds.reset();
+  for (const queue of QUEUE_IDS) {
+    const ofQueue = rows.filter((row) => row.queue === queue);
+    for (const { state, rows: count } of ofQueue) metrics.rows.set({ queue, state }, count);
+    if (queue === 'landing') continue;
+    metrics.oldestDueSeconds.set({ queue }, Math.max(0, ...ofQueue.map(({ oldestDueSeconds }) => oldestDueSeconds)));
+  }
+  const queues = QUEUE_IDS.flatMap((queue) => [queue, `${queue}-dlq`] as const);
+  await Promise.all(
+    queues.map(async (queue) => {
+      const { visible, inFlight, delayed } = await readDepth(queue);
+      metrics.queueMessages.set({ queue, state: 'visible' }, visible);
+      metrics.queueMessages.set({ queue, state: 'in flight' }, inFlight);
+      metrics.queueMessages.set({ queue, state: 'delayed' }, delayed);
+    }),
+  );
+}
+
+/** One SELECT per partial index: open rows are read, ended ones never, however many there are. */
+async function readQueueRows(sql: Sql): Promise<QueueRows[]> {
+  return await sql<QueueRows[]>`
+    SELECT queue, state, sum(rows)::int AS rows, coalesce(max(extract(epoch FROM now() - due_since)), 0)::float8 AS "oldestDueSeconds"
+    FROM (
+      SELECT queue, 'standing' AS state, count(*) AS rows, min(woken_at) AS due_since
+        FROM jobs WHERE state = 'PENDING' AND woken_at IS NOT NULL GROUP BY queue
+      UNION ALL
+      SELECT queue, 'waiting for admission', count(*), min(created_at) FILTER (WHERE NOT is_ordered)
+        FROM jobs WHERE state = 'PENDING' AND woken_at IS NULL GROUP BY queue
+      UNION ALL
+      SELECT queue, 'waiting for their time', count(*), min(next_action_at) FILTER (WHERE next_action_at <= now())
+        FROM jobs WHERE state = 'WAITING' GROUP BY queue
+      UNION ALL
+      SELECT queue, 'running', count(*), min(lease_until) FILTER (WHERE lease_until < now())
+        FROM jobs WHERE state = 'RUNNING' GROUP BY queue
+      UNION ALL
+      SELECT 'ingest', CASE status WHEN 'UPLOADED' THEN 'waiting for their time' ELSE 'standing' END, count(*),
+          min(CASE status WHEN 'UPLOADED' THEN next_action_at ELSE coalesce(woken_at, created_at) END)
+            FILTER (WHERE status = 'QUEUED' OR next_action_at <= now())
+        FROM files WHERE status IN ('UPLOADED', 'QUEUED') GROUP BY 1, 2
+      UNION ALL
+      SELECT queue, 'waiting for the archive', count(*),
+          min(greatest(coalesce(lease_until, updated_at), coalesce(next_action_at, updated_at)))
+            FILTER (WHERE coalesce(lease_until, updated_at) <= now() AND coalesce(next_action_at, updated_at) <= now())
+        FROM files WHERE status = 'PROCESSING' AND open_jobs = 0 GROUP BY queue
+    ) AS open GROUP BY queue, state`;
+}
+
+async function countParked(sql: Sql): Promise<number> {
+  const [row] = await sql<
+    { parked: number }[]
+  >`SELECT count(*)::int AS parked FROM dead_letters WHERE state = 'PARKED'`;
+  return row?.parked ?? 0;
+}

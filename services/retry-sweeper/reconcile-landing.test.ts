@@ -1,0 +1,124 @@
+import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { Registry } from 'prom-client';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createTakeArrivals } from '#shared/arrival/take-arrivals.ts';
+import { createTenantDirectory } from '#shared/arrival/tenant-directory.ts';
+import { createObjectStore } from '#shared/files/create-object-store.ts';
+import { applySftpUser, applyTenants } from '#shared/jobs/apply-definitions.ts';
+import { createLogger } from '#shared/runtime/logger.ts';
+import { createRetrySweeperMetrics } from './metrics.ts';
+import { reconcileLanding } from './reconcile-landing.ts';
+import { type SweeperTestBed, startSweeperTestBed } from './sweeper-test-bed.ts';
+
+const MINUTE_MS = 60_000;
+
+let bed: SweeperTestBed;
+let bucket: string;
+let woken: string[];
+
+beforeAll(async () => {
+  bed = await startSweeperTestBed();
+  const tenant = (id: string) => ({ id, name: id, timeZone: 'UTC', homeRegion: null, ignoreGlobs: ['*.tmp'] });
+  await applyTenants(bed.sql, [tenant('acme'), tenant('plain')], 'test');
+  await applySftpUser(bed.sql, { username: 'u', tenantId: 'acme', publicKey: 'k', homePrefix: 'acme/' }, 'test');
+});
+afterAll(() => bed.stop());
+
+beforeEach(async () => {
+  ({ bucket } = await bed.begin());
+  woken = [];
+});
+afterEach(async () => {
+  await bed.sql`TRUNCATE files, jobs, audit_events, outbox CASCADE`;
+});
+
+/** A comparison as it would be made `later` ms from now. */
+function reconcile(laterMs = 10 * MINUTE_MS): Promise<number> {
+  const logger = createLogger({ service: 'test', level: 'fatal' });
+  const store = createObjectStore({ client: bed.s3.client });
+  const takeArrivals = createTakeArrivals({
+    sql: bed.sql,
+    store,
+    directory: createTenantDirectory({ sql: bed.sql }),
+    landingBucket: bucket,
+    quietMs: MINUTE_MS,
+    senders: {
+      sendFiles: async (files) => {
+        woken.push(...files.map(({ id }) => id));
+        return files.length;
+      },
+    },
+    actor: 'retry-sweeper',
+    logger,
+  });
+  return reconcileLanding({
+    sql: bed.sql,
+    store,
+    takeArrivals,
+    landingBucket: bucket,
+    metrics: createRetrySweeperMetrics(new Registry()),
+    logger,
+    signal: AbortSignal.timeout(20_000),
+    now: () => Date.now() + laterMs,
+  });
+}
+
+async function put(key: string, body = 'x', metadata: Record<string, string> = {}): Promise<string> {
+  const { VersionId } = await bed.s3.client.send(
+    new PutObjectCommand({ Bucket: bucket, Key: key, Body: body, Metadata: metadata }),
+  );
+  return VersionId!;
+}
+
+function files() {
+  return bed.sql`SELECT key, version_id AS version, status, source FROM files ORDER BY key, version_id`.then((rows) => [
+    ...rows,
+  ]);
+}
+
+test('takes in what no event told of, overwritten versions too, once', async () => {
+  const versions = [await put('plain/a.csv', '1'), await put('plain/a.csv', '2')];
+  expect(await reconcile()).toBe(2);
+  expect((await files()).map(({ version, status, source }) => [version, status, source]).sort()).toEqual(
+    versions.map((version) => [version, 'QUEUED', 'reconciliation']).sort(),
+  );
+  expect(woken).toHaveLength(2);
+  expect(await reconcile()).toBe(0);
+  expect(await files()).toHaveLength(2);
+});
+
+test('leaves young objects to their events, and old ones where they are', async () => {
+  await put('plain/a.csv');
+  expect(await reconcile(0)).toBe(0);
+  expect(await reconcile(8 * 24 * 60 * MINUTE_MS)).toBe(0);
+  expect(await files()).toEqual([]);
+});
+
+test('leaves what its sender took back, what is ignored and what is no file', async () => {
+  await put('plain/withdrawn.csv');
+  await bed.s3.client.send(new DeleteObjectCommand({ Bucket: bucket, Key: 'plain/withdrawn.csv' }));
+  await put('plain/a.tmp');
+  await put('plain/directory/');
+  const again = await put('plain/withdrawn.csv', 'sent again');
+  expect(await reconcile()).toBe(1);
+  expect(await files()).toMatchObject([{ version: again }]);
+});
+
+test('lets an object that SFTP wrote keep its quiet period, and quarantines one that is nobody’s', async () => {
+  await put('acme/a.csv', 'x', { 'user-agent': 'AWSTransfer' });
+  await put('stranger/a.csv');
+  expect(await reconcile()).toBe(2);
+  expect((await files()).map(({ key, status }) => [key, status])).toEqual([
+    ['acme/a.csv', 'UPLOADED'],
+    ['stranger/a.csv', 'QUARANTINED'],
+  ]);
+  expect(woken).toEqual([]);
+});
+
+test('goes through all pages', async () => {
+  const count = 1_050;
+  for (let from = 0; from < count; from += 50) {
+    await Promise.all(Array.from({ length: 50 }, (_, index) => put(`plain/${from + index}.csv`, String(from + index))));
+  }
+  expect(await reconcile()).toBe(count);
+});

@@ -1,0 +1,86 @@
+/**
+ * Compares the landing bucket with the table, and takes in what no event told of.
+ *
+ * 1. Versions are compared, not keys: an overwrite is a file of its own. One below a delete marker was withdrawn by its sender.
+ * 2. Objects of the last two minutes are left to their events; older than a week are those that somebody wanted to stay.
+ * 3. What is found goes through the ingestor's rules: an object that SFTP wrote still gets its quiet period.
+ */
+import type { ObjectWord } from '#shared/arrival/arrival-word.ts';
+import { quoted } from '#shared/arrival/arrival-word.ts';
+import { findRegistered } from '#shared/arrival/find-registered.ts';
+import type { TakeArrivals } from '#shared/arrival/take-arrivals.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
+import type { ListedVersion, ObjectStore, VersionCursor } from '#shared/files/object-store.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import type { RetrySweeperMetrics } from './metrics.ts';
+
+export interface ReconcileLandingOptions {
+  readonly sql: Sql;
+  readonly store: Pick<ObjectStore, 'listVersions'>;
+  readonly takeArrivals: TakeArrivals;
+  readonly landingBucket: string;
+  readonly metrics: Pick<RetrySweeperMetrics, 'reconciled'>;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  /** Milliseconds since 1970, of the object store's clock as nearly as possible. */
+  readonly now: () => number;
+}
+
+const YOUNGEST_MS = 120_000;
+const OLDEST_MS = 7 * 86_400_000;
+/** A million versions; a landing bucket that holds more has another problem. */
+const MOST_PAGES = 1_000;
+
+/** Resolves to the number of objects taken in. */
+export async function reconcileLanding(options: ReconcileLandingOptions): Promise<number> {
+  const { store, landingBucket, signal, logger } = options;
+  let after: VersionCursor | undefined;
+  let withdrawnKey: string | undefined;
+  let found = 0;
+  for (let page = 0; page < MOST_PAGES; page += 1) {
+    const listed = await store.listVersions({ bucket: landingBucket, signal, ...(after !== undefined && { after }) });
+    const present: ListedVersion[] = [];
+    for (const version of listed.items) {
+      if (version.isDeleteMarker) withdrawnKey = version.key;
+      else if (version.key !== withdrawnKey) present.push(version);
+    }
+    found += await takeInPage(present, options);
+    after = listed.next;
+    if (after === undefined) return found;
+  }
+  logger.error({ pages: MOST_PAGES }, 'landing bucket too large to be compared as a whole');
+  return found;
+}
+
+async function takeInPage(versions: readonly ListedVersion[], options: ReconcileLandingOptions): Promise<number> {
+  const { sql, takeArrivals, landingBucket, metrics, logger, signal, now } = options;
+  const of = versions.filter(({ lastModified }) => {
+    const ageMs = now() - lastModified.getTime();
+    return ageMs >= YOUNGEST_MS && ageMs <= OLDEST_MS;
+  });
+  if (of.length === 0) return 0;
+  const registered = await findRegistered(
+    sql,
+    of.map(({ key, versionId }) => ({ bucket: landingBucket, key, versionId })),
+  );
+  const known = new Set(registered.map(({ key, versionId }) => `${versionId} ${key}`));
+  const words = of
+    .filter(({ key, versionId }) => !known.has(`${versionId} ${key}`))
+    .map((one) => toWord(landingBucket, one));
+  if (words.length === 0) return 0;
+  let taken = 0;
+  for (const [index, result] of (await takeArrivals(words, signal)).entries()) {
+    const outcome = result.type === 'done' ? result.outcome : result.type;
+    metrics.reconciled.inc({ outcome });
+    if (result.type !== 'done' || result.fileId === undefined) continue;
+    taken += 1;
+    const { tenantId: tenant, fileId } = result;
+    logger.warn({ tenant, fileId, key: words[index]?.key, outcome }, 'object found that no event told of');
+  }
+  return taken;
+}
+
+function toWord(bucket: string, { key, versionId, sizeBytes, etag = '', lastModified }: ListedVersion): ObjectWord {
+  const at = lastModified.toISOString();
+  return { kind: 'object', bucket, key, versionId, sizeBytes, etag: quoted(etag), at, heardFrom: 'reconciliation' };
+}

@@ -1,0 +1,173 @@
+/**
+ * The retry-sweeper: empties the DLQs and runs the clocks. Any number of them run side by side; there is no leader.
+ * Composition only: each clock's work is a file of its own.
+ */
+import type { SQSClient } from '@aws-sdk/client-sqs';
+import type { Registry } from 'prom-client';
+import { createTakeArrivals } from '#shared/arrival/take-arrivals.ts';
+import { createTenantDirectory } from '#shared/arrival/tenant-directory.ts';
+import { bucketName, deadLetterQueueName, QUEUE_IDS, type QueueId, queueName } from '#shared/config/resource-names.ts';
+import { assertDatabaseAnswers, connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { dropExpiredPartitions, ensurePartitions } from '#shared/db/partitions.ts';
+import { createObjectStore } from '#shared/files/create-object-store.ts';
+import { createS3Client } from '#shared/files/s3-client.ts';
+import { createWakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
+import { type QueueDepth, readQueueDepth } from '#shared/queue/queue-depth.ts';
+import { createQueueMetrics } from '#shared/queue/queue-metrics.ts';
+import { DEAD_LETTER_SETTINGS } from '#shared/queue/queue-settings.ts';
+import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
+import { createSqsClient } from '#shared/queue/sqs-client.ts';
+import { createSnsClient, createTopicPublisher, createTopics } from '#shared/queue/topics.ts';
+import { createWorker, type Worker } from '#shared/queue/worker.ts';
+import { type ClockLoop, createClockLoop } from '#shared/runtime/clock-loop.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import { createOutageGuard } from '#shared/runtime/pause-on-outage.ts';
+import type { Service } from '#shared/runtime/run-service.ts';
+import type { RetrySweeperConfig } from './config.ts';
+import { createCountMissing } from './count-missing.ts';
+import { createHandleDeadLetters } from './handle-dead-letters.ts';
+import { createRetrySweeperMetrics } from './metrics.ts';
+import { observeFleet } from './observe-fleet.ts';
+import { publishOutbox } from './publish-outbox.ts';
+import { reconcileLanding } from './reconcile-landing.ts';
+import { createWakeBudget } from './wake-budget.ts';
+import { wakeDueRows } from './wake-due-rows.ts';
+
+const NAME = 'retry-sweeper';
+const DATABASE_TIMEOUT_MS = 5_000;
+const DEADLINE_MS = 60_000;
+const OBSERVE_MS = 10_000;
+const RETENTION_MS = 3_600_000;
+const DAY_MS = 86_400_000;
+/** A tick of the fast clocks that takes longer hangs. */
+const HANGING_MS = 180_000;
+
+export interface ServiceDependencies {
+  readonly config: RetrySweeperConfig;
+  readonly logger: Logger;
+  readonly registry: Registry;
+}
+
+type AnyQueue = QueueId | `${QueueId}-dlq`;
+
+export function createRetrySweeper({ config, logger, registry }: ServiceDependencies): Service {
+  const metrics = createRetrySweeperMetrics(registry);
+  const queueMetrics = createQueueMetrics(registry);
+  const sql = connectDatabase(config, `longshore-${NAME}`);
+  const sqs = createSqsClient({ region: config.AWS_REGION, metrics: queueMetrics });
+  const sns = createSnsClient({ region: config.AWS_REGION });
+  const s3 = createS3Client({ ...config, requestTimeoutMs: 10_000 });
+  const landingBucket = bucketName(config.LONGSHORE_PREFIX, 'landing');
+  const probe = () => assertDatabaseAnswers(sql, DATABASE_TIMEOUT_MS);
+  let workers: readonly Worker[] = [];
+  let fastClocks: readonly ClockLoop[] = [];
+  let slowClocks: readonly ClockLoop[] = [];
+  const guard = createOutageGuard({ workers: () => workers, probe, logger });
+
+  return {
+    async start() {
+      const [urls, topicArns] = await Promise.all([
+        findQueueUrls(sqs, config.LONGSHORE_PREFIX),
+        createTopics({ client: sns, prefix: config.LONGSHORE_PREFIX }),
+        probe(),
+      ]);
+      const readDepth = (queue: AnyQueue): Promise<QueueDepth> =>
+        readQueueDepth({ client: sqs, queueUrl: urls[queue] });
+      const senders = createWakeUpSenders({
+        client: sqs,
+        queueUrls: { ingest: urls.ingest, work: urls.work, 'partner-steps': urls['partner-steps'] },
+        fairQueues: config.LONGSHORE_FAIR_QUEUES,
+        logger,
+      });
+      const store = createObjectStore({ client: s3, metrics: { requests: metrics.s3Requests } });
+      const takeArrivals = createTakeArrivals({
+        sql,
+        store,
+        directory: createTenantDirectory({ sql }),
+        landingBucket,
+        quietMs: config.LONGSHORE_SFTP_QUIET_MS,
+        senders,
+        actor: NAME,
+        logger,
+      });
+      const due = {
+        sql,
+        senders,
+        countMissing: createCountMissing({ sql, readDepth, intervalMs: config.LONGSHORE_SWEEP_COUNT_MS, logger }),
+        budget: createWakeBudget(config.LONGSHORE_SWEEP_WAKES_PER_MINUTE),
+        graceMs: config.LONGSHORE_SWEEP_GRACE_MS,
+        boundMs: config.LONGSHORE_SWEEP_BOUND_MS,
+        metrics,
+        logger,
+      };
+      const publisher = createTopicPublisher({ client: sns, topicArns });
+      const tickMs = config.LONGSHORE_SWEEP_TICK_MS;
+      const clock = (name: string, intervalMs: number, tick: (signal: AbortSignal) => Promise<'again' | 'done'>) =>
+        createClockLoop({ name, intervalMs, tick, logger });
+      fastClocks = [
+        clock('wake', tickMs, () => wakeDueRows(due)),
+        clock('outbox', tickMs, () => publishOutbox({ sql, publisher, metrics, logger })),
+      ];
+      slowClocks = [
+        clock('reconcile', config.LONGSHORE_RECONCILE_MS, async (signal) => {
+          await reconcileLanding({ sql, store, takeArrivals, landingBucket, metrics, logger, signal, now: Date.now });
+          return 'done';
+        }),
+        clock('retention', RETENTION_MS, () => keepPartitions(sql, config.LONGSHORE_RETENTION_DAYS, logger)),
+        clock('observe', OBSERVE_MS, async () => {
+          await observeFleet({ sql, readDepth, metrics });
+          return 'done';
+        }),
+      ];
+      workers = QUEUE_IDS.map((queue) => {
+        const handle = createHandleDeadLetters({ sql, queue, takeArrivals, metrics, logger });
+        return createWorker({
+          queue: `${queue}-dlq`,
+          queueUrl: urls[`${queue}-dlq`],
+          client: sqs,
+          messages: 'raw',
+          slots: 50,
+          handleBatch: (received, { signal }) => guard.watch(() => handle(received, signal)),
+          visibilityTimeoutMs: DEAD_LETTER_SETTINGS.visibilityTimeoutSeconds * 1_000,
+          deadlineMs: DEADLINE_MS,
+          logger,
+          metrics: queueMetrics,
+        });
+      });
+      for (const part of [...fastClocks, ...slowClocks, ...workers]) part.start();
+    },
+    async stop() {
+      guard.stop();
+      const timeoutMs = config.LONGSHORE_DRAIN_MS;
+      await Promise.all([...fastClocks, ...slowClocks, ...workers].map((part) => part.stop({ timeoutMs })));
+      await sql.end({ timeout: 1 });
+      for (const client of [sqs, sns, s3]) client.destroy();
+    },
+    liveness() {
+      if (fastClocks.some((clock) => clock.idleMs() > HANGING_MS)) return { ok: false, detail: 'a clock hangs' };
+      const ok = workers.every((worker) => worker.isLive().ok);
+      return { ok, detail: ok ? 'alive' : 'a dead-letter queue is not received from' };
+    },
+    async readiness() {
+      await probe();
+      return { ok: true, detail: 'ready' };
+    },
+  };
+}
+
+async function findQueueUrls(client: SQSClient, prefix: string): Promise<Record<AnyQueue, string>> {
+  const names = QUEUE_IDS.flatMap((queue) => [
+    [queue, queueName(prefix, queue)] as const,
+    [`${queue}-dlq`, deadLetterQueueName(prefix, queue)] as const,
+  ]);
+  const urls = await resolveQueueUrls({ client, names: names.map(([, name]) => name) });
+  return Object.fromEntries(names.map(([queue, name]) => [queue, urls[name]])) as Record<AnyQueue, string>;
+}
+
+async function keepPartitions(sql: Sql, retentionDays: number, logger: Logger): Promise<'done'> {
+  const now = Date.now();
+  await ensurePartitions(sql, new Date(now));
+  const dropped = await dropExpiredPartitions(sql, new Date(now - retentionDays * DAY_MS));
+  if (dropped.length > 0) logger.info({ dropped }, 'partitions dropped');
+  return 'done';
+}

@@ -1,0 +1,76 @@
+/**
+ * One tick of the clocks: wakes the jobs and files that are due, orphaned, let in or lost. Statements mark what they wake, so several
+ * sweepers share the work and none wakes a row twice.
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+import { ADMISSION_WINDOW, type WorkQueue } from '#shared/jobs/route-files.ts';
+import { wakeFiles } from '#shared/jobs/wake-files.ts';
+import { wakeJobs } from '#shared/jobs/wake-jobs.ts';
+import type { DueRow, WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import type { CountMissing } from './count-missing.ts';
+import type { RetrySweeperMetrics } from './metrics.ts';
+import type { WakeBudget } from './wake-budget.ts';
+
+export interface WakeDueRowsOptions {
+  readonly sql: Sql;
+  readonly senders: WakeUpSenders;
+  readonly countMissing: CountMissing;
+  readonly budget: WakeBudget;
+  readonly graceMs: number;
+  readonly boundMs: number;
+  readonly metrics: Pick<RetrySweeperMetrics, 'wakes' | 'missing'>;
+  readonly logger: Logger;
+}
+
+const ACTOR = 'retry-sweeper';
+/** Rows of one kind in one statement. */
+const MOST_ROWS = 500;
+
+/** `again`: there was more than one statement takes. */
+export async function wakeDueRows(options: WakeDueRowsOptions): Promise<'again' | 'done'> {
+  const counts = [
+    await wakeDueJobs('partner-steps', options),
+    await wakeDueJobs('work', options),
+    await wakeDueFiles(options),
+  ];
+  return counts.some((count) => count >= MOST_ROWS) && options.budget.left() > 0 ? 'again' : 'done';
+}
+
+async function wakeDueJobs(queue: WorkQueue, options: WakeDueRowsOptions): Promise<number> {
+  const limit = Math.min(MOST_ROWS, options.budget.left());
+  if (limit === 0) return 0;
+  const missing = await countMissing(queue, options);
+  const { sql, senders, budget, graceMs, boundMs, metrics, logger } = options;
+  const jobs = await wakeJobs(sql, { queue, window: ADMISSION_WINDOW, limit, missing, graceMs, boundMs, actor: ACTOR });
+  if (jobs.length === 0) return 0;
+  budget.spend(jobs.length);
+  await senders.sendJobs(jobs);
+  metrics.wakes.inc({ queue, row: 'job' }, jobs.length);
+  logger.info({ queue, jobs: jobs.length, missing }, 'jobs woken');
+  return jobs.length;
+}
+
+async function wakeDueFiles(options: WakeDueRowsOptions): Promise<number> {
+  const limit = Math.min(MOST_ROWS, options.budget.left());
+  if (limit === 0) return 0;
+  const missing = await countMissing('ingest', options);
+  const { sql, senders, budget, graceMs, boundMs, metrics, logger } = options;
+  const files = await wakeFiles(sql, { limit, missing, graceMs, boundMs, actor: ACTOR });
+  if (files.length === 0) return 0;
+  budget.spend(files.length);
+  const archives = files.flatMap(({ queue, ...file }): DueRow[] => (queue === 'ingest' ? [] : [{ ...file, queue }]));
+  await Promise.all([
+    senders.sendFiles(files.filter(({ queue }) => queue === 'ingest')),
+    senders.sendArchives(archives),
+  ]);
+  for (const { queue } of files) metrics.wakes.inc({ queue, row: 'file' });
+  logger.info({ files: files.length, archives: archives.length, missing }, 'files woken');
+  return files.length;
+}
+
+async function countMissing(queue: 'ingest' | WorkQueue, options: WakeDueRowsOptions): Promise<number> {
+  const missing = await options.countMissing(queue);
+  if (missing > 0) options.metrics.missing.inc({ queue }, missing);
+  return missing;
+}
