@@ -164,6 +164,7 @@ export const files = pgTable(
     index('files_unrouted').on(table.orderKey, table.orderSeq).where(sql`routed_at IS NULL AND status = 'QUEUED'`),
     index('files_tenant_created').on(table.tenantId, table.createdAt, table.id),
     index('files_tenant_name').on(table.tenantId, table.name, table.createdAt),
+    index('files_finished').on(table.finishedAt),
     index('files_content').on(table.tenantId, table.etag, table.sizeBytes),
   ],
 );

@@ -1,0 +1,1 @@
+CREATE INDEX "files_finished" ON "files" USING btree ("finished_at");
