@@ -1,6 +1,6 @@
 /** Calls of the API: a JSON reply, or an error with the API's own code and hint. */
 import { z } from 'zod';
-import { LongshoreError } from '#shared/errors.ts';
+import { ERROR_CODES, type ErrorCode, LongshoreError } from '#shared/errors.ts';
 import { createHttpClient, type HttpOutcome } from '#shared/http/create-http-client.ts';
 import type { Connection } from './find-connection.ts';
 
@@ -32,10 +32,11 @@ export class ApiRefusal extends Error {
   }
 }
 
+/** `/status` answers an unknown file with a message alone. */
 const refusalSchema = z.object({
-  code: z.string().default('NOT_FOUND'),
+  code: z.string().default('NOT_FOUND' satisfies ErrorCode),
   message: z.string(),
-  hint: z.string().default(''),
+  hint: z.string().default(ERROR_CODES.NOT_FOUND.remedy),
   details: z.record(z.string(), z.unknown()).default({}),
 });
 

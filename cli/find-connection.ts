@@ -67,8 +67,9 @@ async function readEndpoints(config: CliConfig): Promise<z.infer<typeof endpoint
   for (const place of placesOf(config.LONGSHORE_HOME, config)) {
     const text = await readFile(join(place, 'endpoints.json'), 'utf8').catch(() => undefined);
     if (text === undefined) continue;
-    const parsed = endpointsSchema.safeParse(JSON.parse(text));
+    const parsed = endpointsSchema.safeParse(parseJson(text));
     if (parsed.success) return parsed.data;
+    throw new LongshoreError('USAGE', `${join(place, 'endpoints.json')} is not what npm start writes.`);
   }
   throw new LongshoreError(
     'USAGE',
@@ -77,4 +78,12 @@ async function readEndpoints(config: CliConfig): Promise<z.infer<typeof endpoint
       hint: 'Run `npm start` first, or give --api URL and --key-file FILE.',
     },
   );
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

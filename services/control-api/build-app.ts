@@ -18,6 +18,7 @@ import type { Registry } from 'prom-client';
 import { LongshoreError } from '#shared/errors.ts';
 import type { ApiParts, ApiServer } from './api-server.ts';
 import type { Authenticate } from './authenticate.ts';
+import { boundAnswers } from './bound-answers.ts';
 import { toErrorReply } from './error-reply.ts';
 import { handleFiles } from './handle-files.ts';
 import { handleJobs } from './handle-jobs.ts';
@@ -35,6 +36,8 @@ export interface AppOptions extends ApiParts {
   readonly ratePerSecond: number;
   readonly strangerRatePerMinute: number;
   readonly trustedProxies: readonly string[];
+  /** For a whole answer; 20 s when absent. */
+  readonly answerMs?: number;
 }
 
 const BODY_LIMIT_BYTES = 1_048_576;
@@ -52,7 +55,6 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
     genReqId: () => randomUUID(),
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: ARRIVAL_MS,
-    handlerTimeout: ANSWER_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     http: { headersTimeout: ARRIVAL_MS },
     forceCloseConnections: 'idle',
@@ -77,6 +79,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
     return reply.code(status).send(body);
   });
   takeJsonOnly(app);
+  boundAnswers(app, options.answerMs ?? ANSWER_MS);
   observeRequests(app, options);
   await guardRequests(app, options);
   app.setNotFoundHandler(() => {

@@ -57,7 +57,7 @@ function asLongshoreError(error: unknown): LongshoreError {
   if (error instanceof LongshoreError) return error.code in STATUSES ? error : internal(error);
   if (hasZodFastifySchemaValidationErrors(error)) return requestInvalid(error);
   const { code = '', statusCode } = error as Partial<FastifyError>;
-  if (code === 'FST_ERR_HANDLER_TIMEOUT' || code === STATEMENT_CANCELLED)
+  if (code === STATEMENT_CANCELLED)
     return new LongshoreError('REQUEST_TIMEOUT', 'The request could not be answered in time.');
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE' || statusCode === 413)
     return new LongshoreError('PAYLOAD_TOO_LARGE', 'The body is over 1 MiB.');

@@ -92,7 +92,7 @@ export function handleDeadLetters(app: ApiServer, { sql, reads, senders }: ApiPa
           force,
           reason,
           actor: actorOf(operator),
-          signal: request.signal,
+          signal: request.ended,
         },
       );
       return { dry_run: false, parked, ...result, refused: [...result.refused] };

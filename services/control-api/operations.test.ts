@@ -6,7 +6,7 @@ import { claimJobs } from '#shared/jobs/claim-jobs.ts';
 import { storeDeadLetters } from '#shared/jobs/dead-letters.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
-import { arrivedObject, seedJobs } from '#shared/testing/seed-jobs.ts';
+import { arrivedObject, seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
 import { startTestApi, type TestApi } from './start-test-api.ts';
 
 let api: TestApi;
@@ -234,6 +234,33 @@ describe('jobs', () => {
     const answers = await Promise.all([1, 2, 3].map(() => ask('POST', `/api/v1/jobs/${job.id}/retry`)));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409, 409]);
   });
+});
+
+test('a statement that waits too long is a 503 in time, also after a body, and its late end harms nothing', async () => {
+  const slow = await startTestApi({ answerMs: 300 });
+  try {
+    await seedTenant(slow.sql);
+    const job = (await seedJobs(slow.sql))[0]!;
+    const address = await slow.app.listen({ host: '127.0.0.1', port: 0 });
+    const cancel = () =>
+      fetch(`${address}/api/v1/jobs/${job.id}/cancel`, {
+        method: 'POST',
+        headers: { 'x-api-key': slow.keys.operator, 'content-type': 'application/json' },
+        body: '{"reason":"r"}',
+      });
+    const lock = await slow.sql.reserve();
+    await lock`BEGIN`;
+    await lock`SELECT 1 FROM jobs WHERE id = ${job.id} FOR UPDATE`;
+    const late = await cancel();
+    expect([late.status, ((await late.json()) as { code: string }).code]).toEqual([503, 'REQUEST_TIMEOUT']);
+    await lock`ROLLBACK`;
+    lock.release();
+    const stateOf = async () => (await slow.sql`SELECT state FROM jobs WHERE id = ${job.id}`)[0]?.state;
+    await expect.poll(stateOf).toBe('CANCELLED');
+    expect((await cancel()).status).toBe(409);
+  } finally {
+    await slow.stop();
+  }
 });
 
 describe('dead letters', () => {

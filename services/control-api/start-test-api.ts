@@ -29,7 +29,7 @@ export interface TestApi {
 }
 
 export async function startTestApi(
-  overrides: Partial<Pick<AppOptions, 'ratePerSecond' | 'strangerRatePerMinute' | 'authenticate'>> = {},
+  overrides: Partial<Pick<AppOptions, 'ratePerSecond' | 'strangerRatePerMinute' | 'authenticate' | 'answerMs'>> = {},
 ): Promise<TestApi> {
   const [database, fauxqs] = await Promise.all([createTestDatabase(), startFauxqs()]);
   const config = {

@@ -41,6 +41,21 @@ test('gives whatever status came, and asks once', async () => {
   expect(asked).toBe(3);
 });
 
+test('sends a body as it is, or none', async () => {
+  const url = await serve(async (request, response) => {
+    const chunks: Buffer[] = await request.toArray();
+    response.end(`${request.method} ${Buffer.concat(chunks).toString()}`);
+  });
+  const bodyOf = async (request: Partial<Parameters<typeof client.send>[0]>) => {
+    const outcome = await client.send({ method: 'POST', url, ...request });
+    return outcome.type === 'replied' ? outcome.body.toString() : outcome.message;
+  };
+  expect(await bodyOf({ body: 'some text' })).toBe('POST some text');
+  expect(await bodyOf({ method: 'PUT', body: Buffer.from('bytes') })).toBe('PUT bytes');
+  expect(await bodyOf({})).toBe('POST ');
+  expect(await bodyOf({ method: 'DELETE' })).toBe('DELETE ');
+});
+
 test('follows no redirect, so a key stays with its host', async () => {
   let wasFollowed = false;
   const other = await serve((_request, response) => {

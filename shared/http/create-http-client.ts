@@ -58,6 +58,8 @@ export function createHttpClient({ timeoutMs, maxBodyBytes }: HttpClientOptions)
         ...(body === undefined ? {} : { body }),
         ...(signal === undefined ? {} : { signal }),
       });
+      // A got stream that may have a body waits for one.
+      if (body === undefined && method !== 'GET') stream.end();
       let reply: { statusCode: number; headers: Record<string, string | string[] | undefined> } | undefined;
       stream.once('response', (response: NonNullable<typeof reply>) => {
         reply = response;

@@ -1,0 +1,209 @@
+import { spawn } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text as readText } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startTestApi, type TestApi } from '#services/control-api/start-test-api.ts';
+import { storeDeadLetters } from '#shared/jobs/dead-letters.ts';
+import { registerFiles } from '#shared/jobs/register-files.ts';
+import { arrivedObject, seedJobs } from '#shared/testing/seed-jobs.ts';
+
+const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+
+let api: TestApi;
+let address: string;
+let directory: string;
+
+beforeAll(async () => {
+  api = await startTestApi();
+  address = await api.app.listen({ host: '127.0.0.1', port: 0 });
+  directory = await mkdtemp(join(tmpdir(), 'longshore-cli-'));
+  await mkdir(join(directory, 'home'));
+  const operatorKeyFile = join(directory, 'operator.key');
+  await writeFile(operatorKeyFile, `${api.keys.operator}\n`, { mode: 0o600 });
+  await writeFile(join(directory, 'home', 'endpoints.json'), JSON.stringify({ api: address, operatorKeyFile }));
+});
+afterAll(async () => {
+  await api?.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** A real process in a directory of its own, which knows the instance by LONGSHORE_HOME alone. */
+async function longshore(
+  args: string[],
+  options: { env?: Record<string, string>; input?: string } = {},
+): Promise<Ended> {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    cwd: directory,
+    env: { PATH: process.env.PATH, LONGSHORE_HOME: 'home', ...options.env },
+    timeout: 20_000,
+  });
+  child.stdin.end(options.input ?? '');
+  const [out, err, code] = await Promise.all([
+    readText(child.stdout),
+    readText(child.stderr),
+    new Promise<number | null>((resolve) => child.on('close', resolve)),
+  ]);
+  return { code, out, err };
+}
+
+const ROUTE = `kind: route
+tenant: acme
+name: orders
+match: { path: 'inbound/*.csv' }
+steps:
+  - deliver:
+`;
+
+test('applies the files of a directory, says what changed, and lists it', async () => {
+  await mkdir(join(directory, 'good', 'deep'), { recursive: true });
+  await writeFile(join(directory, 'good', 'deep', 'route.yaml'), ROUTE);
+  await writeFile(join(directory, 'good', 'z-tenant.yml'), 'kind: tenant\nid: initech\nname: Initech\n');
+  await writeFile(join(directory, 'good', 'readme.txt'), 'not for us');
+
+  const dry = await longshore(['apply', '-f', 'good', '--dry-run']);
+  expect(dry).toMatchObject({ code: 0, err: 'Nothing was applied: this was a dry run.\n' });
+  expect(dry.out).toContain('WOULD BE');
+  const applied = await longshore(['apply', '-f', 'good', '--json']);
+  expect(JSON.parse(applied.out)).toMatchObject({
+    tenants: [{ tenant: 'initech', change: 'created' }],
+    routes: [{ tenant: 'acme', name: 'orders', version: 1, change: 'created' }],
+  });
+  const again = await longshore(['apply', '-f', '-'], { input: ROUTE });
+  expect(again.out).toMatch(/route {2}acme\/orders +1 +unchanged/);
+  expect((await longshore(['routes'])).out).toMatch(/acme +orders +1/);
+  expect((await longshore(['tenants'])).out).toMatch(/initech +Initech/);
+});
+
+test('prints every fault of every file as file:line:column and ends with 3', async () => {
+  await mkdir(join(directory, 'bad'), { recursive: true });
+  await writeFile(join(directory, 'bad', 'one.yaml'), ROUTE.replace('name: orders', 'name: BAD NAME'));
+  await writeFile(join(directory, 'bad', 'two.yaml'), 'kind: tenant\nid: x\nname: [unclosed\n');
+  const { code, out, err } = await longshore(['apply', '-f', 'bad']);
+  expect([code, out]).toEqual([3, '']);
+  expect(err).toMatch(/^bad\/one\.yaml:3:7 ROUTE_INVALID name: /m);
+  expect(err).toMatch(/^bad\/two\.yaml:\d+:\d+ YAML_SYNTAX /m);
+  expect(err).toMatch(/^ROUTE_INVALID There are \d+ faults/m);
+});
+
+test('shows where a file is by its name, for people and for machines, and shows control characters', async () => {
+  const name = 'odd \u001b[31mname\u202e.csv';
+  await registerFiles(api.sql, [arrivedObject({ name, key: `acme/inbound/${name}` })], 'test');
+  const shown = await longshore(['status', name]);
+  expect(shown.code).toBe(0);
+  expect(shown.out).toMatch(/^status +queued$/m);
+  expect(shown.out).toContain('odd \\u001b[31mname\\u202e.csv');
+  expect(shown.out).not.toContain('\u001b');
+  expect(JSON.parse((await longshore(['status', name, '--json'])).out)).toMatchObject({
+    file_name: name,
+    status: 'queued',
+  });
+});
+
+test('watches a file until it has ended, and ends with 5 when it failed', async () => {
+  const [file] = await registerFiles(api.sql, [arrivedObject({ name: 'watched.csv' })], 'test');
+  const watching = longshore(['status', 'watched.csv', '--watch']);
+  await expect.poll(() => api.logged.filter((line) => line.includes('"/status"')).length).toBeGreaterThan(0);
+  await api.sql`UPDATE files SET status = 'FAILED', error_message = 'it broke', finished_at = now() WHERE id = ${file!.id}`;
+  const { code, out, err } = await watching;
+  expect(code).toBe(5);
+  expect(err).toContain('watched.csv: failed');
+  expect(out).toMatch(/^error +it broke$/m);
+});
+
+test('lists files by filters and says when there are more', async () => {
+  const objects = Array.from({ length: 3 }, (_, index) =>
+    arrivedObject({ tenantId: 'globex', name: `list-${index}.xml`, key: `globex/list-${index}.xml` }),
+  );
+  await registerFiles(api.sql, objects, 'test');
+  const { out, err } = await longshore(['files', '--tenant', 'globex', '--name', 'list-*', '--limit', '2']);
+  expect(out.trim().split('\n')).toHaveLength(3);
+  expect(err).toContain('There are more');
+  const all = JSON.parse((await longshore(['files', '--type', 'xml', '--json'])).out);
+  expect(all).toHaveLength(3);
+});
+
+test('cancels, retries and shows a job, each with its reason in the audit', async () => {
+  const job = (await seedJobs(api.sql))[0]!;
+  const cancelled = await longshore(['cancel', job.id, '--reason', 'wrong file']);
+  expect(cancelled.out).toMatch(/^state +CANCELLED$/m);
+  const retried = await longshore(['retry', job.id, '--reason', 'right after all', '--json']);
+  expect(JSON.parse(retried.out)).toMatchObject({ state: 'PENDING', generation: 2 });
+  const refused = await longshore(['retry', job.id, '--reason', 'again']);
+  expect(refused.code).toBe(1);
+  expect(refused.err).toMatch(/^JOB_NOT_RETRYABLE .*\n.+/);
+  const shown = await longshore(['job', job.id]);
+  expect(shown.out).toMatch(/deliver +PENDING/);
+  expect(shown.out).toMatch(/job\.reopened +operator:operator/);
+});
+
+test('counts dead letters first, redrives them only with --yes and a reason, and tells which were refused', async () => {
+  const letter = { queue: 'partner-steps', attributes: {}, receiveCount: 3, reason: 'r', state: 'PARKED' as const };
+  const body = JSON.stringify({ type: 'job.due', v: 1, jobId: crypto.randomUUID(), tenantId: 'acme', wake: 1 });
+  await storeDeadLetters(
+    api.sql,
+    [
+      { ...letter, id: crypto.randomUUID(), messageId: 'good', body },
+      { ...letter, id: crypto.randomUUID(), messageId: 'garbage', body: 'garbage' },
+    ],
+    'test',
+  );
+  expect((await longshore(['dead-letters', '--state', 'parked'])).out.trim().split('\n')).toHaveLength(3);
+  const preview = await longshore(['redrive']);
+  expect(preview.out).toMatch(/partner-steps +2/);
+  expect((await longshore(['redrive', '--yes'])).code).toBe(2);
+  const done = await longshore(['redrive', '--yes', '--reason', 'fixed', '--rate', '100/s']);
+  expect(done).toMatchObject({ code: 1, out: '1 sent, 1 refused\n' });
+  expect(done.err).toContain('the body is not JSON');
+  const forced = await longshore(['redrive', '--yes', '--reason', 'fixed', '--force', '--json']);
+  expect(JSON.parse(forced.out)).toEqual({ redriven: 1, refused: [] });
+  expect((await longshore(['queues'])).out).toMatch(/partner-steps +[1-9]/);
+});
+
+test('makes a key, prints it alone, uses it, and revokes it', async () => {
+  const made = await longshore(['keys', 'create', '--tenant', 'globex', '--label', 'ci']);
+  expect(made.out).toMatch(/^ls_[\w-]{43}\n$/);
+  const env = { LONGSHORE_API: address, LONGSHORE_API_KEY: made.out.trim() };
+  const seen = JSON.parse((await longshore(['tenants', '--json'], { env })).out);
+  expect(seen.map(({ tenant }: { tenant: string }) => tenant)).toEqual(['globex']);
+  expect((await longshore(['queues'], { env })).err).toMatch(/^FORBIDDEN /);
+  const keyId = /[0-9a-f-]{36}/.exec(made.err)?.[0] ?? '';
+  expect((await longshore(['keys', 'revoke', keyId])).out).toBe(`${keyId} revoked\n`);
+  expect((await longshore(['keys', 'list'])).out).not.toContain(made.out.trim());
+});
+
+test('ends with a code of its own for each way to fail, with code and hint on standard error', async () => {
+  await writeFile(join(directory, 'wrong.key'), 'ls_wrong_key_wrong_key');
+  const cases: [string[], number, RegExp, Record<string, string>?][] = [
+    [['status', 'nothing-of-this-name'], 1, /^NOT_FOUND File not found/],
+    [['job', 'no-id'], 1, /^REQUEST_INVALID .*id/],
+    [['tenants', '--api', address, '--key-file', 'wrong.key'], 1, /^UNAUTHENTICATED /],
+    [['files', '--status', 'done'], 1, /^REQUEST_INVALID .*status/],
+    [['files', '--limit', 'many'], 2, /Give 1 to 100000/],
+    [['files', '--colour', 'red'], 2, /unknown option/],
+    [['nothing'], 2, /unknown command/],
+    [['retry', crypto.randomUUID()], 2, /--reason/],
+    [['apply', '-f', 'not-there.yaml'], 2, /^USAGE not-there\.yaml cannot be read/],
+    [['tenants', '--api', 'ftp://a', '--key-file', 'wrong.key'], 2, /^USAGE /],
+    [['tenants', '--api', address], 2, /^USAGE There is no API key/],
+    [['tenants'], 2, /^USAGE There is no instance/, { LONGSHORE_HOME: 'elsewhere' }],
+    [['tenants', '--api', 'http://127.0.0.1:1', '--key-file', 'wrong.key'], 4, /^API_UNREACHABLE /],
+  ];
+  for (const [args, code, message, env] of cases) {
+    const ended = await longshore(args, env === undefined ? {} : { env });
+    expect([args, ended.code, ended.out]).toEqual([args, code, '']);
+    expect(ended.err).toMatch(message);
+    expect(ended.err).not.toMatch(/at .+:\d+:\d+\)/);
+    expect(ended.err.trim().split('\n').length).toBeGreaterThan(1);
+  }
+  const json = await longshore(['status', 'nothing-of-this-name', '--json']);
+  expect(JSON.parse(json.err)).toMatchObject({ code: 'NOT_FOUND', hint: expect.any(String) });
+});

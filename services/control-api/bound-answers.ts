@@ -1,0 +1,33 @@
+/**
+ * A deadline for every answer, and a signal for handlers that can stop early.
+ *
+ * Fastify's own `handlerTimeout` and `request.signal` end with the request stream: as soon as a body is read, the timer is cleared
+ * and the signal fires, so that requests with a body would have no deadline (fastify 5.12, `lib/route.js`).
+ */
+import type { FastifyInstance } from 'fastify';
+import { LongshoreError } from '#shared/errors.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Fires when the answer is late, or when nobody waits for it any more. */
+    ended: AbortSignal;
+  }
+}
+
+export function boundAnswers(app: FastifyInstance, deadlineMs: number): void {
+  app.decorateRequest('ended');
+  app.addHook('onRequest', (request, reply, done) => {
+    const controller = new AbortController();
+    request.ended = controller.signal;
+    const timer = setTimeout(() => {
+      controller.abort();
+      // The handler may still be at it; what it gives later is dropped.
+      if (!reply.sent) reply.send(new LongshoreError('REQUEST_TIMEOUT', 'The request could not be answered in time.'));
+    }, deadlineMs);
+    reply.raw.once('close', () => {
+      clearTimeout(timer);
+      controller.abort();
+    });
+    done();
+  });
+}
