@@ -43,7 +43,12 @@ async function longshore(
 ): Promise<Ended> {
   const child = spawn(process.execPath, [MAIN, ...args], {
     cwd: directory,
-    env: { PATH: process.env.PATH, LONGSHORE_HOME: 'home', ...options.env },
+    env: {
+      PATH: process.env.PATH,
+      LONGSHORE_HOME: 'home',
+      NODE_COMPILE_CACHE: join(directory, 'compile-cache'),
+      ...options.env,
+    },
     timeout: 20_000,
   });
   child.stdin.end(options.input ?? '');
@@ -197,13 +202,15 @@ test('ends with a code of its own for each way to fail, with code and hint on st
     [['tenants'], 2, /^USAGE There is no instance/, { LONGSHORE_HOME: 'elsewhere' }],
     [['tenants', '--api', 'http://127.0.0.1:1', '--key-file', 'wrong.key'], 4, /^API_UNREACHABLE /],
   ];
-  for (const [args, code, message, env] of cases) {
-    const ended = await longshore(args, env === undefined ? {} : { env });
-    expect([args, ended.code, ended.out]).toEqual([args, code, '']);
-    expect(ended.err).toMatch(message);
-    expect(ended.err).not.toMatch(/at .+:\d+:\d+\)/);
-    expect(ended.err.trim().split('\n').length).toBeGreaterThan(1);
-  }
+  await Promise.all(
+    cases.map(async ([args, code, message, env]) => {
+      const ended = await longshore(args, env === undefined ? {} : { env });
+      expect([args, ended.code, ended.out]).toEqual([args, code, '']);
+      expect(ended.err).toMatch(message);
+      expect(ended.err).not.toMatch(/at .+:\d+:\d+\)/);
+      expect(ended.err.trim().split('\n').length).toBeGreaterThan(1);
+    }),
+  );
   const json = await longshore(['status', 'nothing-of-this-name', '--json']);
   expect(JSON.parse(json.err)).toMatchObject({ code: 'NOT_FOUND', hint: expect.any(String) });
 });

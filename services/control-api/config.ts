@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { fleetVariables } from '#shared/config/fleet-variables.ts';
 import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
 
-export const configSchema = z.object({
+const configSchema = z.object({
   ...fleetVariables,
   /** Where the API itself listens; health and metrics have a port of their own. `LONGSHORE_HTTP_HOST` when absent. */
   LONGSHORE_API_HOST: z.string().optional(),

@@ -6,7 +6,7 @@ import { type DEAD_LETTER_STATES, deadLetters, files } from '#shared/db/schema.t
 import { encodeCursor, type PagePosition } from './page-cursor.ts';
 import { exactInstantOf, instantOf } from './read-columns.ts';
 
-export const deadLetterSchema = z.object({
+const deadLetterSchema = z.object({
   dead_letter_id: z.string(),
   queue: z.string(),
   state: z.string().describe('PARKED waits for an operator.'),

@@ -8,7 +8,7 @@ import { encodeCursor, type PagePosition } from './page-cursor.ts';
 import { exactInstantOf, instantOf, instantOrNullOf } from './read-columns.ts';
 import { ofTenant } from './tenant-scope.ts';
 
-export const fileSummarySchema = z.object({
+const fileSummarySchema = z.object({
   file_id: z.string(),
   customer_id: z.string(),
   file_name: z.string(),

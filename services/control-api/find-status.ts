@@ -32,7 +32,7 @@ export const fileStatusSchema = z.object({
 export type FileStatusReply = z.infer<typeof fileStatusSchema>;
 
 /** A set-aside file failed, for its sender: it will not be delivered as it is. */
-export const PUBLIC_STATUSES: Readonly<Record<FileStatus, FileStatusReply['status']>> = {
+const PUBLIC_STATUSES: Readonly<Record<FileStatus, FileStatusReply['status']>> = {
   UPLOADED: 'uploaded',
   QUEUED: 'queued',
   PROCESSING: 'processing',

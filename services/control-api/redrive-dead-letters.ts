@@ -29,7 +29,7 @@ export interface RedriveResult {
   readonly next_cursor: string | null;
 }
 
-export interface RefusedLetter {
+interface RefusedLetter {
   readonly dead_letter_id: string;
   readonly queue: string;
   readonly reason: string;
