@@ -21,6 +21,8 @@ const schema = z.object({
   LONGSHORE_SWEEP_WAKES_PER_MINUTE: integerVariable({ min: 1, max: 1_000_000 }).default(30_000),
   /** How often the landing bucket is compared with the table. */
   LONGSHORE_RECONCILE_MS: integerVariable({ min: 1_000, max: DAY_MS }).default(300_000),
+  /** Younger objects are left to their events. */
+  LONGSHORE_RECONCILE_MIN_AGE_MS: integerVariable({ min: 0, max: DAY_MS }).default(120_000),
   /** How long attempts and audit events are kept; whole months are dropped. */
   LONGSHORE_RETENTION_DAYS: integerVariable({ min: 31, max: 36_500 }).default(400),
 });

@@ -2,7 +2,7 @@
  * Compares the landing bucket with the table, and takes in what no event told of.
  *
  * 1. Versions are compared, not keys: an overwrite is a file of its own. One below a delete marker was withdrawn by its sender.
- * 2. Objects of the last two minutes are left to their events; older than a week are those that somebody wanted to stay.
+ * 2. Objects of the last minutes are left to their events; older than a week are those that somebody wanted to stay.
  * 3. What is found goes through the ingestor's rules: an object that SFTP wrote still gets its quiet period.
  */
 import type { ObjectWord } from '#shared/arrival/arrival-word.ts';
@@ -24,6 +24,8 @@ export interface ReconcileLandingOptions {
   readonly signal: AbortSignal;
   /** Milliseconds since 1970, of the object store's clock as nearly as possible. */
   readonly now: () => number;
+  /** Younger objects are left to their events; 2 minutes when absent. */
+  readonly youngestMs?: number;
 }
 
 const YOUNGEST_MS = 120_000;
@@ -53,10 +55,10 @@ export async function reconcileLanding(options: ReconcileLandingOptions): Promis
 }
 
 async function takeInPage(versions: readonly ListedVersion[], options: ReconcileLandingOptions): Promise<number> {
-  const { sql, takeArrivals, landingBucket, metrics, logger, signal, now } = options;
+  const { sql, takeArrivals, landingBucket, metrics, logger, signal, now, youngestMs = YOUNGEST_MS } = options;
   const of = versions.filter(({ lastModified }) => {
     const ageMs = now() - lastModified.getTime();
-    return ageMs >= YOUNGEST_MS && ageMs <= OLDEST_MS;
+    return ageMs >= youngestMs && ageMs <= OLDEST_MS;
   });
   if (of.length === 0) return 0;
   const registered = await findRegistered(

@@ -110,7 +110,9 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
       ];
       slowClocks = [
         clock('reconcile', config.LONGSHORE_RECONCILE_MS, async (signal) => {
-          await reconcileLanding({ sql, store, takeArrivals, landingBucket, metrics, logger, signal, now: Date.now });
+          const youngestMs = config.LONGSHORE_RECONCILE_MIN_AGE_MS;
+          const parts = { sql, store, takeArrivals, landingBucket, metrics, logger };
+          await reconcileLanding({ ...parts, signal, now: Date.now, youngestMs });
           return 'done';
         }),
         clock('retention', RETENTION_MS, () => keepPartitions(sql, config.LONGSHORE_RETENTION_DAYS, logger)),
