@@ -2,7 +2,6 @@
  * The retry-sweeper: empties the DLQs and runs the clocks. Any number of them run side by side; there is no leader.
  * Composition only: each clock's work is a file of its own.
  */
-import type { SQSClient } from '@aws-sdk/client-sqs';
 import type { Registry } from 'prom-client';
 import { createTakeArrivals } from '#shared/arrival/take-arrivals.ts';
 import { createTenantDirectory } from '#shared/arrival/tenant-directory.ts';
@@ -157,7 +156,10 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
   };
 }
 
-async function findQueueUrls(client: SQSClient, prefix: string): Promise<Record<AnyQueue, string>> {
+async function findQueueUrls(
+  client: ReturnType<typeof createSqsClient>,
+  prefix: string,
+): Promise<Record<AnyQueue, string>> {
   const names = QUEUE_IDS.flatMap((queue) => [
     [queue, queueName(prefix, queue)] as const,
     [`${queue}-dlq`, deadLetterQueueName(prefix, queue)] as const,

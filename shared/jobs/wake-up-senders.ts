@@ -3,14 +3,13 @@
  *
  * 1. A wake-up that is not sent costs time only: its row is marked as woken, and the sweeper finds it missing. Nothing rejects.
  */
-import type { SQSClient } from '@aws-sdk/client-sqs';
 import { isFifo, type QueueId } from '#shared/config/resource-names.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { WORK_MESSAGES } from '#shared/messages/queue-messages.ts';
 import { fileSettled } from '#shared/messages/wake-ups.ts';
 import type { MessageOf } from '#shared/queue/define-message.ts';
 import { messageGroupId } from '#shared/queue/message-group.ts';
-import { createSender, type SendEntry, type Sender } from '#shared/queue/send-messages.ts';
+import { createSender, type SendEntry, type Sender, type SenderOptions } from '#shared/queue/send-messages.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { WorkQueue } from './route-files.ts';
 import { fileArchiveDueEntry, jobDueEntry } from './wake-up-groups.ts';
@@ -40,7 +39,7 @@ export interface WakeUpSenders {
 }
 
 export interface WakeUpSendersOptions {
-  readonly client: SQSClient;
+  readonly client: SenderOptions<typeof WAKE_UPS>['client'];
   /** Of the queues that the caller sends to. */
   readonly queueUrls: Readonly<Partial<Record<QueueId, string>>>;
   /** Marks each message of a standard queue with its tenant, for SQS fair queues; not every compatible server takes that. */
