@@ -1,0 +1,52 @@
+import { describe, expect, test } from 'vitest';
+import { compileGlobs } from '#shared/routes/match-glob.ts';
+import { classifyKey, tenantOfKey } from './classify-key.ts';
+
+const tenant = (id: string, more: { isDisabled?: boolean; hasSftpUsers?: boolean } = {}) =>
+  [id, { id, isDisabled: false, hasSftpUsers: false, ignores: compileGlobs(['*.part', '.*']), ...more }] as const;
+const tenants = new Map([
+  tenant('acme', { hasSftpUsers: true }),
+  tenant('plain'),
+  tenant('gone', { isDisabled: true }),
+]);
+
+describe('the tenant of a key', () => {
+  test.each([
+    ['acme/in/a.csv', 'acme'],
+    ['acmeX/a.csv', 'acmeX'],
+    ['a.csv', undefined],
+    ['/acme/a.csv', undefined],
+    ['acme', undefined],
+  ])('%j: %j', (key, expected) => {
+    expect(tenantOfKey(key)).toBe(expected);
+  });
+});
+
+describe('a key', () => {
+  test.each(['acme/', 'acme/in/', 'stranger/'])('%j is a directory marker', (key) => {
+    expect(classifyKey(key, tenants)).toEqual({ type: 'ignored', why: 'directory marker' });
+  });
+
+  test.each(['acme/a.part', 'plain/deep/down/.hidden'])('%j waits for its rename', (key) => {
+    expect(classifyKey(key, tenants)).toEqual({ type: 'ignored', why: 'ignored name' });
+  });
+
+  test.each(['acmeX/a.csv', 'a.csv', '/acme/a.csv', '__proto__/a.csv', 'ACME/a.csv'])('%j is nobody’s', (key) => {
+    expect(classifyKey(key, tenants)).toMatchObject({ tenantId: 'unassigned', error: { code: 'TENANT_UNKNOWN' } });
+  });
+
+  test('of a disabled tenant is set aside under that tenant', () => {
+    expect(classifyKey('gone/a.csv', tenants)).toMatchObject({ tenantId: 'gone', error: { code: 'TENANT_DISABLED' } });
+  });
+
+  test('names its file, and its directory orders it', () => {
+    const [one, two, other] = ['acme/in/1.csv', 'acme/in/2.csv', 'acme/out/1.csv'].map((key) =>
+      classifyKey(key, tenants),
+    );
+    expect(one).toMatchObject({ type: 'file', tenantId: 'acme', name: '1.csv', mayBeSftp: true });
+    const orderOf = (given: typeof one) => (given?.type === 'file' ? given.orderKey : undefined);
+    expect(orderOf(one)).toBe(orderOf(two));
+    expect(orderOf(one)).not.toBe(orderOf(other));
+    expect(classifyKey('plain/a', tenants)).toMatchObject({ mayBeSftp: false });
+  });
+});
