@@ -37,7 +37,7 @@ tenant: ${TENANT}
 name: all
 match: { path: "inbound/**" }
 steps:
-  - validate: { size: { max: 100MB }, name: "[a-z0-9-]+\\\\.csv" }
+  - validate: { maxSize: 100MB, namePattern: "[a-z0-9-]+\\\\.csv" }
   - deliver: {}
   - confirm: {}
 `;
@@ -211,7 +211,8 @@ async function sendFiles(
       while (next < files) {
         const index = next;
         next += 1;
-        if (perSecond !== undefined) await sleep(startedMs + (index * 1_000) / perSecond - performance.now());
+        if (perSecond !== undefined)
+          await sleep(Math.max(0, startedMs + (index * 1_000) / perSecond - performance.now()));
         const key = `${prefix}${index % GROUPS}/${randomUUID()}.csv`;
         await bench.s3.send(new PutObjectCommand({ Bucket: bench.bucket, Key: key, Body: bench.body }));
       }
