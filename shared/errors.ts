@@ -117,6 +117,15 @@ export const ERROR_CODES = {
     meaning: 'The file accompanies another one, as its marker or checksum, and is not carried by itself.',
     remedy: 'Nothing; the job of the file it belongs to reads it.',
   },
+  // Jobs ended from outside their worker
+  DEAD_LETTER: {
+    meaning: 'The message of a job could not be handled, and no attempt of its step was left.',
+    remedy: 'Look at the dead letter and at the log of its worker, then retry the job.',
+  },
+  CANCELLED: {
+    meaning: 'An operator cancelled the job.',
+    remedy: 'Nothing; the job can be retried.',
+  },
   // Steps: the code of a failure says which step, the cause says what
   VALIDATION_ERROR: {
     meaning: 'A file is not what its route asks for.',
