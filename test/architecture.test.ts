@@ -37,7 +37,7 @@ function importsOf(path: string, text: string): string[] {
 }
 
 function isTest(path: string): boolean {
-  return path.endsWith('.test.ts') || path.startsWith('test/') || path.startsWith('shared/testing/');
+  return /\.test\.ts$|-test-bed\.ts$|\/start-test-[^/]*\.ts$/.test(path) || /^(test|shared\/testing)\//.test(path);
 }
 
 function offenders(files: readonly SourceFile[], isWrong: (imported: string, file: SourceFile) => boolean): string[] {

@@ -1,8 +1,9 @@
 /** The counts of every queue and of its dead-letter queue, asked side by side. */
-import type { SQSClient } from '@aws-sdk/client-sqs';
+
 import { deadLetterQueueName, QUEUE_IDS, type QueueId, queueName } from '#shared/config/resource-names.ts';
 import { type QueueDepth, readQueueDepth } from '#shared/queue/queue-depth.ts';
 import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
+import type { SQSClient } from '#shared/queue/sqs-client.ts';
 
 export type QueueDepths = readonly { readonly queue: QueueId; readonly main: QueueDepth; readonly dead: QueueDepth }[];
 

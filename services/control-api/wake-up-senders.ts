@@ -1,5 +1,5 @@
 /** What the API sends: wake-ups of jobs that a person set going again, and dead letters back to their queues as they were. */
-import type { SQSClient } from '@aws-sdk/client-sqs';
+
 import { isFifo, QUEUE_IDS, type QueueId } from '#shared/config/resource-names.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
 import { sendWakeUps } from '#shared/jobs/send-wake-ups.ts';
@@ -7,6 +7,7 @@ import { QUEUE_MESSAGES, WORK_MESSAGES } from '#shared/messages/queue-messages.t
 import { decodeMessage, type MessageDefinition } from '#shared/queue/define-message.ts';
 import { messageGroupId } from '#shared/queue/message-group.ts';
 import { createSender, type SendResult } from '#shared/queue/send-messages.ts';
+import type { SQSClient } from '#shared/queue/sqs-client.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
 export interface WakeUpSenders {

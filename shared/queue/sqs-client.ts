@@ -9,6 +9,8 @@
 import { SQSClient, type SQSClientConfig } from '@aws-sdk/client-sqs';
 import type { QueueMetrics } from '#shared/queue/queue-metrics.ts';
 
+export type { SQSClient };
+
 export interface SqsClientOptions {
   readonly region: string;
   /** For one try; must exceed the long-poll wait. Default 10 s. */

@@ -35,7 +35,7 @@ export async function startStepBench(): Promise<StepBench> {
     BucketId,
     string
   >;
-  for (const name of Object.values(bucketNames)) s3.server.createBucket(name);
+  for (const name of [...Object.values(bucketNames), 'partners-own']) s3.server.createBucket(name);
   const labels = {
     name: 'longshore_s3_requests_total',
     help: 'test',

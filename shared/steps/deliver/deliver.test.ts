@@ -156,11 +156,17 @@ describe('deliver and confirm', () => {
       bucket: 'test-outbound',
       key: 'acme/sent/2026/A-job-1.csv',
     });
-    const free = { externalBucket: 'test-archive', key: 'anywhere/{{ name }}' };
+    const free = { externalBucket: 'partners-own', key: 'anywhere/{{ name }}' };
     expect(await outputOf(deliver(object, { options: free }))).toMatchObject({
-      bucket: 'test-archive',
+      bucket: 'partners-own',
       key: 'anywhere/a.csv',
     });
+  });
+
+  it('refuse one of our own buckets given as an external one', async () => {
+    const object = await bench.land('inbound/own.csv', 'x');
+    const options = { externalBucket: 'test-archive', key: 'globex/own.csv' };
+    expect(await deliver(object, { options })).toMatchObject({ type: 'failed', cause: 'KEY_REJECTED' });
   });
 
   it('refuse a key that a name would turn into another place', async () => {
