@@ -27,8 +27,6 @@ export interface NodeChildOptions {
   readonly startTimeoutMs?: number;
 }
 
-/** Small young generations: under load V8 else lets each process's garbage grow by 100 MB and more before it looks at it. */
-const NODE_OPTIONS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=4'];
 const START_TIMEOUT_MS = 30_000;
 const POLL_INTERVAL_MS = 40;
 const POLL_TIMEOUT_MS = 2_000;
@@ -37,7 +35,7 @@ const KILL_TIMEOUT_MS = 2_000;
 /** @throws LongshoreError `CHILD_NOT_READY` */
 export async function startNodeChild(options: NodeChildOptions, signal: AbortSignal): Promise<RunningChild> {
   const { name, log, guardian } = options;
-  const child = spawn(process.execPath, [...NODE_OPTIONS, options.main], {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', options.main], {
     cwd: '/',
     env: options.env,
     detached: true,
