@@ -13,7 +13,7 @@ import type { LeaseKeeper } from './lease-keeper.ts';
 import { type AbortableEnd, runAbortable } from './run-abortable.ts';
 import type { ClosedFile } from './store-outcomes.ts';
 
-export interface ArchivedObject {
+interface ArchivedObject {
   readonly bucket: string;
   readonly key: string;
   readonly versionId: string;
@@ -81,7 +81,7 @@ function outcomeOf(file: ClosedFile, end: AbortableEnd<ArchivedObject>): Archive
 }
 
 /** The epoch counts the tries: each claim of the file raises it. */
-export function archiveDelayMs(epoch: number): number {
+function archiveDelayMs(epoch: number): number {
   return Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.max(0, Math.min(epoch, 30) - 1));
 }
 

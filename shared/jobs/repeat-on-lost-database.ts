@@ -52,7 +52,7 @@ const LOST = new Set([
   '53300',
 ]);
 
-export function isLostDatabase(error: unknown): boolean {
+function isLostDatabase(error: unknown): boolean {
   if (error instanceof LongshoreError) return error.code === 'DEPENDENCY_UNAVAILABLE';
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return false;
   return LOST.has(error.code) || /^08\w{3}$/.test(error.code);

@@ -7,7 +7,7 @@
  */
 import { LongshoreError } from '#shared/errors.ts';
 
-export type AbortCause = 'lease-lost' | 'stopping' | 'deadline';
+type AbortCause = 'lease-lost' | 'stopping' | 'deadline';
 
 export type AbortableEnd<Result> =
   | { readonly type: 'returned'; readonly result: Result; readonly aborted: AbortCause | undefined }

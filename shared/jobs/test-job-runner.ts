@@ -40,7 +40,7 @@ export function connectTestDatabase(url: string): Sql {
   );
 }
 
-export const archiveInto: ArchiveFile = async ({ key }) => ({ bucket: 'test-archive', key, versionId: 'archived' });
+const archiveInto: ArchiveFile = async ({ key }) => ({ bucket: 'test-archive', key, versionId: 'archived' });
 
 export function createTestRunner(options: TestRunnerOptions): TestRunner {
   const { sql, steps, queue = 'partner-steps', leaseMs = 30_000, isSendingBroken = false } = options;
