@@ -12,6 +12,7 @@ import {
   SubscribeCommand,
 } from '@aws-sdk/client-sns';
 import {
+  ChangeMessageVisibilityCommand,
   CreateQueueCommand,
   DeleteMessageCommand,
   GetQueueUrlCommand,
@@ -99,6 +100,40 @@ test('what was accepted is there after kill -9', async () => {
     await after.stop();
   }
 });
+
+test.each(['plain', 'ordered.fifo'])(
+  'a message of %s that a receiver gives back comes again at once, and its count stays',
+  async (name) => {
+    const server = await startQueueServer({ directory, host: '127.0.0.1', port: 0, region: REGION });
+    try {
+      const { sqs } = clients(server.url);
+      const isFifo = name.endsWith('.fifo');
+      const { QueueUrl } = await sqs.send(
+        new CreateQueueCommand({ QueueName: name, ...(isFifo && { Attributes: { FifoQueue: 'true' } }) }),
+      );
+      for (const MessageBody of ['first', 'second']) {
+        const fifo = { MessageGroupId: 'group', MessageDeduplicationId: MessageBody };
+        await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody, ...(isFifo && fifo) }));
+      }
+      const receiveOne = async () => {
+        const AttributeNames = ['ApproximateReceiveCount'] as const;
+        const { Messages = [] } = await sqs.send(
+          new ReceiveMessageCommand({ QueueUrl, AttributeNames: [...AttributeNames], WaitTimeSeconds: 2 }),
+        );
+        return Messages[0];
+      };
+      const first = await receiveOne();
+      await sqs.send(
+        new ChangeMessageVisibilityCommand({ QueueUrl, ReceiptHandle: first?.ReceiptHandle, VisibilityTimeout: 0 }),
+      );
+      const again = [await receiveOne(), isFifo ? undefined : await receiveOne()];
+      const same = again.find((message) => message?.Body === 'first');
+      expect(same).toMatchObject({ Body: 'first', Attributes: { ApproximateReceiveCount: '2' } });
+    } finally {
+      await server.stop();
+    }
+  },
+);
 
 test('it serves neither objects nor other interfaces', async () => {
   const server = await startQueueServer({ directory, host: '127.0.0.1', port: 0, region: REGION });

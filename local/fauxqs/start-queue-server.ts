@@ -4,7 +4,9 @@
  * 1. A message that was accepted survives `kill -9` of this process: every change is in SQLite's log before the answer. It is not
  *    synced to the disk each time, because a message is only a wake-up: after a power cut the database tells what is due.
  * 2. Queue URLs name this server as its clients reach it, also after the home moved to other ports.
- * 3. Only SQS, SNS and the health check answer.
+ * 3. A message that its receiver gives back is there again at once. fauxqs alone loses it, and blocks its group for ever: it stores the
+ *    change as a NULL receive count, which its own table refuses, after it forgot the message.
+ * 4. Only SQS, SNS and the health check answer.
  */
 import { buildApp } from 'fauxqs';
 import { loadFauxqsParts } from '#local/fauxqs/fauxqs-parts.ts';
@@ -32,6 +34,10 @@ export async function startQueueServer(options: StartQueueServerOptions): Promis
   const [sqsStore, snsStore, s3Store] = [new SqsStore(), new SnsStore(), new S3Store()];
   const persistence = new PersistenceManager(options.directory);
   persistence.db.exec('PRAGMA synchronous = NORMAL');
+  const giveBack = persistence.db.prepare(
+    'UPDATE sqs_messages SET receipt_handle = NULL, visibility_deadline = NULL WHERE message_id = ?',
+  );
+  Object.assign(persistence, { updateMessageReady: (messageId: string) => void giveBack.run(messageId) });
   if (options.port !== 0) {
     persistence.db
       .prepare('UPDATE sqs_queues SET url = ? || name')
