@@ -3,7 +3,7 @@ import { UNASSIGNED_TENANT } from '#shared/db/schema.ts';
 import { messageGroupId } from '#shared/queue/message-group.ts';
 import type { ArrivalTenant } from './tenant-directory.ts';
 
-export interface ArrivalError {
+interface ArrivalError {
   readonly code: string;
   readonly cause: string;
   readonly message: string;

@@ -13,8 +13,8 @@ import type { Logger } from '#shared/runtime/logger.ts';
 import type { ArrivalWord } from './arrival-word.ts';
 import { type ResolveArrivalsOptions, resolveArrivals } from './resolve-arrivals.ts';
 
-export const ARRIVAL_OUTCOMES = ['uploaded', 'queued', 'quarantined', 'known', 'ignored', 'gone', 'foreign'] as const;
-export type ArrivalOutcome = (typeof ARRIVAL_OUTCOMES)[number];
+/** What a file is now, or why there is none to speak of. */
+type ArrivalOutcome = 'uploaded' | 'queued' | 'quarantined' | 'known' | 'ignored' | 'gone' | 'foreign';
 
 export type ArrivalResult =
   | {

@@ -17,7 +17,7 @@ import { fileArchiveDueEntry, jobDueEntry } from './wake-up-groups.ts';
 const WAKE_UPS = [fileSettled, ...WORK_MESSAGES] as const;
 type WakeUp = MessageOf<(typeof WAKE_UPS)[number]>;
 
-export interface SettledFile {
+interface SettledFile {
   readonly id: string;
   readonly orderKey: string;
   readonly wake: number;

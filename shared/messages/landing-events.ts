@@ -12,7 +12,7 @@ const etag = z.string().min(1).max(200);
 const key = z.string().min(1).max(1_024);
 const sizeBytes = z.number().int().nonnegative();
 
-export const objectCreated = defineExternalMessage({
+const objectCreated = defineExternalMessage({
   name: 'Object Created',
   accepts: (body) => body.source === 'aws.s3' && body['detail-type'] === 'Object Created',
   schema: z.object({
@@ -38,7 +38,7 @@ const transferred = {
 /** `/bucket/key`. */
 const filePath = z.string().regex(/^\/[^/]+\/.+$/s, 'must be /bucket/key');
 
-export const uploadCompleted = defineExternalMessage({
+const uploadCompleted = defineExternalMessage({
   name: 'SFTP Server File Upload Completed',
   accepts: (body) => body.source === 'aws.transfer' && body['detail-type'] === 'SFTP Server File Upload Completed',
   schema: z.object({
@@ -52,7 +52,7 @@ export const uploadCompleted = defineExternalMessage({
   }),
 });
 
-export const uploadFailed = defineExternalMessage({
+const uploadFailed = defineExternalMessage({
   name: 'SFTP Server File Upload Failed',
   accepts: (body) => body.source === 'aws.transfer' && body['detail-type'] === 'SFTP Server File Upload Failed',
   schema: z.object({
@@ -67,7 +67,7 @@ export const uploadFailed = defineExternalMessage({
   }),
 });
 
-export const renameCompleted = defineExternalMessage({
+const renameCompleted = defineExternalMessage({
   name: 'SFTP Server File Rename Completed',
   accepts: (body) => body.source === 'aws.transfer' && body['detail-type'] === 'SFTP Server File Rename Completed',
   schema: z.object({
@@ -77,7 +77,7 @@ export const renameCompleted = defineExternalMessage({
 });
 
 /** Last in the list: what the others do not take. */
-export const otherEvent = defineExternalMessage({
+const otherEvent = defineExternalMessage({
   name: 'other',
   accepts: (body) => typeof body.source === 'string' && typeof body['detail-type'] === 'string',
   schema: z.object({ source: z.string(), 'detail-type': z.string() }),
