@@ -109,7 +109,7 @@ test.each(['plain', 'ordered.fifo'])(
       const { sqs } = clients(server.url);
       const isFifo = name.endsWith('.fifo');
       const { QueueUrl } = await sqs.send(
-        new CreateQueueCommand({ QueueName: name, ...(isFifo && { Attributes: { FifoQueue: 'true' } }) }),
+        new CreateQueueCommand({ QueueName: name, Attributes: isFifo ? { FifoQueue: 'true' } : {} }),
       );
       for (const MessageBody of ['first', 'second']) {
         const fifo = { MessageGroupId: 'group', MessageDeduplicationId: MessageBody };
