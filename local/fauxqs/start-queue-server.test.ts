@@ -116,9 +116,12 @@ test.each(['plain', 'ordered.fifo'])(
         await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody, ...(isFifo && fifo) }));
       }
       const receiveOne = async () => {
-        const AttributeNames = ['ApproximateReceiveCount'] as const;
         const { Messages = [] } = await sqs.send(
-          new ReceiveMessageCommand({ QueueUrl, AttributeNames: [...AttributeNames], WaitTimeSeconds: 2 }),
+          new ReceiveMessageCommand({
+            QueueUrl,
+            MessageSystemAttributeNames: ['ApproximateReceiveCount'],
+            WaitTimeSeconds: 2,
+          }),
         );
         return Messages[0];
       };

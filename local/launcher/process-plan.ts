@@ -34,7 +34,7 @@ export interface FleetEnvironmentOptions {
  * Eleven processes share one machine. Left alone, V8 lets its young generation grow to 130 MB in each under load, and glibc
  * keeps an arena for every thread of the pool; what either saves is little processor time.
  */
-const SMALL_MEMORY = { NODE_OPTIONS: '--max-semi-space-size=4', MALLOC_ARENA_MAX: '2' };
+const SMALL_MEMORY = { NODE_OPTIONS: '--max-semi-space-size=2 --max-old-space-size=256', MALLOC_ARENA_MAX: '2' };
 
 /** The variables that tell a service where it is; the same names serve on AWS. */
 export function fleetEnvironment(options: FleetEnvironmentOptions): Record<string, string> {

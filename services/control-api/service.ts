@@ -37,7 +37,12 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
     app = await buildApp({
       sql,
       reads,
-      senders: createWakeUpSenders({ client, queueUrls: addresses.main, logger }),
+      senders: createWakeUpSenders({
+        client,
+        queueUrls: addresses.main,
+        fairQueues: config.LONGSHORE_FAIR_QUEUES,
+        logger,
+      }),
       readDepths: (queues = QUEUE_IDS) => readQueueDepths(client, addresses, queues),
       authenticate: createAuthenticator({
         findKey: (key) => findApiKey(sql, key),

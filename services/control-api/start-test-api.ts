@@ -62,7 +62,7 @@ export async function startTestApi(
   const app = await buildApp({
     sql,
     reads,
-    senders: createWakeUpSenders({ client: fauxqs.sqs, queueUrls, logger }),
+    senders: createWakeUpSenders({ client: fauxqs.sqs, queueUrls, fairQueues: true, logger }),
     readDepths: (ids) => readQueueDepths(fauxqs.sqs, { main: queueUrls, dead: urlsOf('deadLetterUrl') }, ids),
     authenticate: createAuthenticator({ findKey: (key) => findApiKey(sql, key), cacheMs: 15_000 }),
     logger,

@@ -2,8 +2,8 @@
 
 import { isFifo, QUEUE_IDS, type QueueId } from '#shared/config/resource-names.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
-import { sendWakeUps } from '#shared/jobs/send-wake-ups.ts';
-import { QUEUE_MESSAGES, WORK_MESSAGES } from '#shared/messages/queue-messages.ts';
+import { createWakeUpSenders as createRowSenders } from '#shared/jobs/wake-up-senders.ts';
+import { QUEUE_MESSAGES } from '#shared/messages/queue-messages.ts';
 import { decodeMessage, type MessageDefinition } from '#shared/queue/define-message.ts';
 import { messageGroupId } from '#shared/queue/message-group.ts';
 import { createSender, type SendResult } from '#shared/queue/send-messages.ts';
@@ -38,12 +38,11 @@ const asItWas: MessageDefinition<{ readonly type: 'as-it-was'; readonly body: st
 export function createWakeUpSenders(options: {
   readonly client: SQSClient;
   readonly queueUrls: Readonly<Record<QueueId, string>>;
+  readonly fairQueues: boolean;
   readonly logger: Logger;
 }): WakeUpSenders {
-  const { client, queueUrls, logger } = options;
-  const workSender = (queue: 'work' | 'partner-steps') =>
-    createSender({ client, queueUrl: queueUrls[queue], fifo: isFifo(queue), messages: WORK_MESSAGES });
-  const senders = { work: workSender('work'), 'partner-steps': workSender('partner-steps') };
+  const { client, queueUrls } = options;
+  const rows = createRowSenders(options);
   const letterSenders = new Map<string, ReturnType<typeof createSender<[typeof asItWas]>>>(
     QUEUE_IDS.map((queue) => [
       queue,
@@ -52,7 +51,7 @@ export function createWakeUpSenders(options: {
   );
 
   return {
-    wakeJobs: (jobs) => sendWakeUps({ jobs, files: [] }, { senders, onUnsent: () => {}, logger }),
+    wakeJobs: async (jobs) => void (await rows.sendJobs(jobs)),
     async sendAgain({ id, queue, body, group, subjectId }) {
       const [result] =
         (await letterSenders.get(queue)?.send([

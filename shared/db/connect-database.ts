@@ -5,11 +5,12 @@
  * 2. Every statement has a deadline, on the server (`statement_timeout`) and, for lost connections, in `withDeadline`.
  */
 import { createRequire } from 'node:module';
+import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import { z } from 'zod';
 import { booleanVariable, integerVariable } from '#shared/config/load-config.ts';
 import { LongshoreError } from '#shared/errors.ts';
-import * as schema from './schema.ts';
+import type * as schema from './schema.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -47,13 +48,17 @@ export function connectDatabase(config: DatabaseConfig, applicationName: string)
   });
 }
 
-/** Drizzle for reads, on a pool of its own. The caller ends it with `reads.$client.end()`. */
-export function connectReads(config: DatabaseConfig, applicationName: string) {
+/**
+ * Drizzle for reads, on a pool of its own. The caller ends it with `reads.$client.end()`. Drizzle is loaded here and not before:
+ * most services do without it.
+ */
+export function connectReads(config: DatabaseConfig, applicationName: string): Reads {
   const { drizzle } = require('drizzle-orm/postgres-js') as typeof import('drizzle-orm/postgres-js');
-  return drizzle(connectDatabase(config, applicationName), { schema });
+  const tables = require('./schema.ts') as typeof schema;
+  return drizzle(connectDatabase(config, applicationName), { schema: tables });
 }
 
-export type Reads = ReturnType<typeof connectReads>;
+export type Reads = PostgresJsDatabase<typeof schema> & { readonly $client: Sql };
 
 /**
  * Resolves when the database answers a query within `timeoutMs`.

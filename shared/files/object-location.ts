@@ -1,13 +1,9 @@
 /** Where an object's bytes are. Every read, copy and delete of a file carries the version id. */
-import { z } from 'zod';
-
-export const objectLocationSchema = z.object({
-  bucket: z.string().min(1),
-  key: z.string().min(1),
+export interface ObjectLocation {
+  readonly bucket: string;
+  readonly key: string;
   /** Absent only for stores without versioning. */
-  versionId: z.string().optional(),
-  sizeBytes: z.number().int().nonnegative(),
-  etag: z.string().optional(),
-});
-
-export type ObjectLocation = z.infer<typeof objectLocationSchema>;
+  readonly versionId?: string | undefined;
+  readonly sizeBytes: number;
+  readonly etag?: string | undefined;
+}

@@ -9,7 +9,7 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { FileStatus } from '#shared/db/schema.ts';
 import { recordEvents } from './record-events.ts';
-import { runSet } from './run-set.ts';
+import { type RefusedRow, runSet } from './run-set.ts';
 import type { ClosedFile } from './store-outcomes.ts';
 import { toJsonb } from './to-jsonb.ts';
 
@@ -69,19 +69,18 @@ export interface FinishedFile {
   readonly status: FileStatus;
 }
 
-/** Resolves to the files that are terminal now. */
+/** Resolves to the files that are terminal now, and to the rows that the database refuses (class 22/23); the others are stored. */
 export async function storeArchives(
   sql: Sql,
   outcomes: readonly ArchiveOutcome[],
   service: string,
-): Promise<FinishedFile[]> {
+): Promise<{ readonly finished: FinishedFile[]; readonly refused: RefusedRow<ArchiveOutcome>[] }> {
   const { results, refused } = await runSet({
     rows: outcomes,
     keyOf: (outcome) => outcome.fileId,
     run: (rows) => storeSet(sql, rows, service),
   });
-  if (refused[0] !== undefined) throw refused[0].error;
-  return results.flat();
+  return { finished: results.flat(), refused };
 }
 
 function storeSet(sql: Sql, outcomes: ArchiveOutcome[], service: string): Promise<FinishedFile[]> {

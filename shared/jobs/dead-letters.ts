@@ -60,36 +60,6 @@ export async function jobConditions(sql: Sql, jobIds: readonly string[]): Promis
   return new Map(rows.map((row) => [row.id, row.condition]));
 }
 
-export interface DeadLetterFilter {
-  readonly ids?: readonly string[];
-  readonly queue?: string;
-  readonly tenantId?: string;
-  readonly limit: number;
-}
-
-export interface ParkedLetter {
-  readonly id: string;
-  readonly queue: string;
-  readonly body: string;
-  readonly reason: string;
-  readonly tenantId: string | null;
-  readonly jobId: string | null;
-  readonly fileId: string | null;
-  readonly createdAt: Date;
-}
-
-/** Parked letters, oldest first. */
-export async function findParkedLetters(sql: Sql, filter: DeadLetterFilter): Promise<ParkedLetter[]> {
-  return await sql<ParkedLetter[]>`
-    SELECT id, queue, body, reason, tenant_id AS "tenantId", job_id AS "jobId", file_id AS "fileId", created_at AS "createdAt"
-    FROM dead_letters
-    WHERE state = 'PARKED'
-      AND ${filter.ids === undefined ? sql`true` : sql`id = ANY(${[...filter.ids]}::uuid[])`}
-      AND ${filter.queue === undefined ? sql`true` : sql`queue = ${filter.queue}`}
-      AND ${filter.tenantId === undefined ? sql`true` : sql`tenant_id = ${filter.tenantId}`}
-    ORDER BY created_at, id LIMIT ${filter.limit}::int`;
-}
-
 /** An operator redrove or discarded parked letters. Out: the ids that were still parked. Event: `dead-letter.redriven|discarded`. */
 export async function settleParkedLetters(
   sql: Sql,

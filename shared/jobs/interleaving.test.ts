@@ -272,9 +272,9 @@ test('two archivers of one file: the one that lost its lease changes nothing', a
   const [late] = await claimArchive();
   const store = (epoch: number, key: string) =>
     storeArchives(observer, [{ type: 'archived', fileId, epoch, bucket: 'archive', key, versionId: 'v' }], 'w');
-  expect(await store(early?.epoch ?? 0, 'early')).toEqual([]);
-  expect(await store(late?.epoch ?? 0, 'late')).toHaveLength(1);
-  expect(await store(late?.epoch ?? 0, 'again')).toEqual([]);
+  expect((await store(early?.epoch ?? 0, 'early')).finished).toEqual([]);
+  expect((await store(late?.epoch ?? 0, 'late')).finished).toHaveLength(1);
+  expect((await store(late?.epoch ?? 0, 'again')).finished).toEqual([]);
   expect((await observer`SELECT archive_key FROM files`)[0]?.archive_key).toBe('late');
 });
 

@@ -60,7 +60,7 @@ export class JobCommits {
   readonly #jobClaims: GroupCommit<string, Claim<ClaimedJob>>;
   readonly #fileClaims: GroupCommit<string, Claim<ClosedFile>>;
   readonly #outcomes: GroupCommit<StoredOutcome, OutcomeStored>;
-  readonly #archives: GroupCommit<ArchiveOutcome, undefined>;
+  readonly #archives: GroupCommit<ArchiveOutcome, { readonly refusal: unknown }>;
   readonly #sending = new Set<Promise<void>>();
 
   constructor(options: JobCommitsOptions) {
@@ -90,9 +90,10 @@ export class JobCommits {
     return this.#outcomes.add(outcome);
   }
 
-  /** A stale outcome changes nothing. */
+  /** A stale outcome changes nothing. @throws what the database said when it refuses the row; its lease then runs out. */
   async storeArchive(outcome: ArchiveOutcome): Promise<void> {
-    await this.#archives.add(outcome);
+    const { refusal } = await this.#archives.add(outcome);
+    if (refusal !== undefined) throw refusal;
   }
 
   /** Resolves when everything added so far is written or refused, and its wake-ups are sent. */
@@ -143,10 +144,11 @@ export class JobCommits {
     });
   }
 
-  async #storeArchives(outcomes: readonly ArchiveOutcome[]): Promise<undefined[]> {
+  async #storeArchives(outcomes: readonly ArchiveOutcome[]): Promise<{ readonly refusal: unknown }[]> {
     const { sql, service, leaseMs } = this.#options;
-    await this.#ask(leaseMs, () => storeArchives(sql, outcomes, service));
-    return outcomes.map(() => undefined);
+    const { answer } = await this.#ask(leaseMs, () => storeArchives(sql, outcomes, service));
+    const refusals = new Map(answer.refused.map(({ row, error }) => [row.fileId, error]));
+    return outcomes.map(({ fileId }) => ({ refusal: refusals.get(fileId) }));
   }
 
   async #ask<Answer>(forMs: number, statement: () => Promise<Answer>): Promise<{ answer: Answer; askedAtMs: number }> {
