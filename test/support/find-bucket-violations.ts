@@ -133,8 +133,8 @@ function isSame(one: Digest, other: Digest): boolean {
 async function compareMarks(fleet: TestFleet, deliveries: readonly DeliveryRow[]): Promise<Found[]> {
   const limit = pLimit(READS_AT_ONCE);
   const marked = new Map<string, string[]>();
-  for (const id of DESTINATIONS) {
-    const bucket = fleet.bucket(id);
+  const buckets = new Set([...DESTINATIONS.map(fleet.bucket), ...deliveries.map(({ bucket }) => bucket)]);
+  for (const bucket of buckets) {
     const versions = (await listVersions(fleet, bucket)).filter(({ isDeleteMarker }) => !isDeleteMarker);
     const marks = versions.map(async ({ key, versionId }) => {
       const head = await limit(() => fleet.store.head({ bucket, key, versionId }));
