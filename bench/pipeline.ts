@@ -22,7 +22,7 @@ import { applyRoute, applyTenants } from '#shared/jobs/apply-definitions.ts';
 import { parseRouteFiles } from '#shared/routes/parse-route-files.ts';
 import { parseSizeBytes } from '#shared/routes/size.ts';
 import { type Ceilings, measureQueueHops, measureS3Rounds, measureStatements } from './part-ceilings.ts';
-import { peakRssMb, sumCounter } from './read-metrics.ts';
+import { cpuMs, peakRssMb, sumCounter } from './read-metrics.ts';
 
 const TENANT = 'bench';
 const GROUPS = 50;
@@ -67,6 +67,8 @@ export interface PipelineResult {
   readonly floodLatencyMs: Latency;
   readonly perFile: { readonly sqs: number; readonly s3: number; readonly sql: number };
   readonly peakRssMb: Readonly<Record<string, number>>;
+  /** Processor time of each process for one file; what is missing to 1,000 ms × cores ÷ rate went to the sender and PostgreSQL. */
+  readonly cpuMsPerFile: Readonly<Record<string, number>>;
   readonly ceilings: Ceilings;
   readonly ratio: number;
 }
@@ -109,7 +111,9 @@ async function measurePipeline(stack: Stack, options: PipelineBenchOptions): Pro
 
     await sendFiles(bench, { files: 200, directory: 'warm-up' });
     const before = await countRequests(stack, sql);
+    const cpuBefore = await eachProcess(stack, cpuMs);
     const flood = await sendFiles(bench, { files: options.files, directory: 'flood' });
+    const cpuAfter = await eachProcess(stack, cpuMs);
     const after = await countRequests(stack, sql);
     const calm = await sendFiles(bench, {
       files: Math.min(LATENCY_FILES, options.files),
@@ -142,7 +146,10 @@ async function measurePipeline(stack: Stack, options: PipelineBenchOptions): Pro
       latencyMs: calm.latencyMs,
       floodLatencyMs: flood.latencyMs,
       perFile,
-      peakRssMb: await peakMemory(stack),
+      peakRssMb: await eachProcess(stack, peakRssMb),
+      cpuMsPerFile: Object.fromEntries(
+        Object.entries(cpuAfter).map(([name, ms]) => [name, round((ms - (cpuBefore[name] ?? 0)) / options.files)]),
+      ),
       ceilings,
       ratio: round(flood.filesPerSecond / scarcest),
     };
@@ -198,39 +205,45 @@ interface Flow {
   readonly latencyMs: Latency;
 }
 
-/** Puts files, at most `perSecond` where given, and waits until each has reached its terminal state. */
+/**
+ * Puts files, at most `perSecond` where given, and waits until each has reached its terminal state. Times are from the begin of
+ * each put by this process's clock: the store's events tell whole seconds.
+ */
 async function sendFiles(
   bench: Bench,
   { files, directory, perSecond }: { files: number; directory: string; perSecond?: number },
 ): Promise<Flow> {
   const prefix = `${TENANT}/inbound/${directory}-`;
   const startedMs = performance.now();
+  const putAtMs = new Map<string, number>();
   let next = 0;
   await Promise.all(
     Array.from({ length: PUTS_SIDE_BY_SIDE }, async () => {
       while (next < files) {
         const index = next;
         next += 1;
-        if (perSecond !== undefined)
+        if (perSecond !== undefined) {
           await sleep(Math.max(0, startedMs + (index * 1_000) / perSecond - performance.now()));
+        }
         const key = `${prefix}${index % GROUPS}/${randomUUID()}.csv`;
+        putAtMs.set(key, Date.now());
         await bench.s3.send(new PutObjectCommand({ Bucket: bench.bucket, Key: key, Body: bench.body }));
       }
     }),
   );
   await untilTerminal(bench.sql, prefix, files);
-  const [row] = await bench.sql<(Latency & { seconds: number })[]>`
-    WITH sent AS (
-      SELECT extract(epoch FROM finished_at - uploaded_at)::float8 * 1000 AS ms, uploaded_at, finished_at FROM files
-      WHERE tenant_id = ${TENANT} AND starts_with(key, ${prefix}) AND status = 'COMPLETED')
-    SELECT extract(epoch FROM max(finished_at) - min(uploaded_at))::float8 AS seconds,
-      round(percentile_cont(0.5) WITHIN GROUP (ORDER BY ms))::float8 AS p50,
-      round(percentile_cont(0.95) WITHIN GROUP (ORDER BY ms))::float8 AS p95,
-      round(percentile_cont(0.99) WITHIN GROUP (ORDER BY ms))::float8 AS p99
-    FROM sent`;
-  if (row === undefined) throw new Error('no file was sent');
-  const { seconds, ...latencyMs } = row;
-  return { filesPerSecond: files / seconds, latencyMs };
+  const rows = await bench.sql<{ key: string; finishedAt: Date }[]>`
+    SELECT key, finished_at AS "finishedAt" FROM files WHERE tenant_id = ${TENANT} AND starts_with(key, ${prefix})`;
+  const latencies = rows.map((row) => row.finishedAt.getTime() - (putAtMs.get(row.key) ?? Number.NaN));
+  const firstPutMs = Math.min(...putAtMs.values());
+  const lastFinishMs = Math.max(...rows.map((row) => row.finishedAt.getTime()));
+  return { filesPerSecond: (files * 1_000) / (lastFinishMs - firstPutMs), latencyMs: percentiles(latencies) };
+}
+
+function percentiles(values: readonly number[]): Latency {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+  return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
 }
 
 async function untilTerminal(sql: Sql, prefix: string, files: number): Promise<void> {
@@ -266,12 +279,12 @@ async function countRequests(stack: Stack, sql: Sql): Promise<Requests> {
   };
 }
 
-async function peakMemory(stack: Stack): Promise<Record<string, number>> {
-  const peaks: Record<string, number> = {};
+async function eachProcess(stack: Stack, read: (pid: number) => Promise<number>): Promise<Record<string, number>> {
+  const values: Record<string, number> = {};
   for (const [name, { pid }] of Object.entries(stack.processes)) {
-    if (pid !== undefined) peaks[name] = await peakRssMb(pid);
+    if (pid !== undefined) values[name] = await read(pid);
   }
-  return peaks;
+  return values;
 }
 
 function round(value: number): number {
@@ -280,6 +293,10 @@ function round(value: number): number {
 
 function describe(result: PipelineResult): string {
   const { latencyMs, perFile, ceilings } = result;
+  const each = (values: Readonly<Record<string, number>>) =>
+    Object.entries(values)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(', ');
   return [
     `${result.files} files of ${result.sizeBytes} bytes, ${result.finishedBefore} finished jobs in the tables`,
     `files per second      ${result.filesPerSecond}`,
@@ -287,8 +304,7 @@ function describe(result: PipelineResult): string {
     `requests per file     SQS ${perFile.sqs}, S3 ${perFile.s3}, SQL ${perFile.sql}`,
     `ceilings per second   S3 rounds ${ceilings.s3PutCopyDeletePerSecond}, queue hops ${ceilings.queueHopsPerSecond}, statements ${ceilings.statementsPerSecond}`,
     `ratio to the scarcest ${result.ratio}`,
-    `peak RSS (MB)         ${Object.entries(result.peakRssMb)
-      .map(([name, mb]) => `${name} ${mb}`)
-      .join(', ')}`,
+    `peak RSS (MB)         ${each(result.peakRssMb)}`,
+    `CPU per file (ms)     ${each(result.cpuMsPerFile)}`,
   ].join('\n');
 }

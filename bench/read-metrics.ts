@@ -1,4 +1,4 @@
-/** Reads what the services say of themselves: one counter summed over its labels, and the memory of their processes. */
+/** Reads what the services say of themselves, and what Linux says of their processes. */
 import { readFile } from 'node:fs/promises';
 
 const DEADLINE_MS = 5_000;
@@ -27,4 +27,16 @@ export async function peakRssMb(pid: number): Promise<number> {
   const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1];
   if (kilobytes === undefined) throw new Error(`/proc/${pid}/status names no VmHWM`);
   return Math.round((Number(kilobytes) * 1_024) / 1e6);
+}
+
+/** Ticks per second in which Linux counts processor time (`getconf CLK_TCK`; 100 on every platform that Node runs on). */
+const TICKS_PER_SECOND = 100;
+
+/** Processor time that a process has used, in ms; for PostgreSQL, with that of its children which ended. */
+export async function cpuMs(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  // The second field, the program's name, may hold spaces; counted from behind it, fields 12 to 15 are times.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+  return (ticks * 1_000) / TICKS_PER_SECOND;
 }
