@@ -1,0 +1,119 @@
+/** `npm start` as a newcomer meets it: the examples arrive, move and are delivered; after a kill the same home goes on. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { connectLauncher } from '#local/launcher/connect-launcher.ts';
+import type { Endpoints } from '#local/launcher/endpoints.ts';
+import { findFreeBase } from '#local/ports.ts';
+import { connectSftp } from '../support/sftp-client.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+const MAIN = fileURLToPath(new URL('../../local/main.ts', import.meta.url));
+/** What `examples/README.md` says of its files; the two checksums stay beside their statements. */
+const EXAMPLES = [
+  ['acme/inbound/documents/delivery terms.txt', 'COMPLETED'],
+  ['acme/inbound/orders/orders-from-the-old-shop.csv', 'FAILED'],
+  ['acme/inbound/orders/orders-week-01.csv', 'COMPLETED'],
+  ['acme/inbound/orders/orders-week-02.csv', 'COMPLETED'],
+  ['acme/misc/note-to-self.txt', 'QUARANTINED'],
+  ['globex-bank/payments/payment-0001.xml', 'COMPLETED'],
+  ['globex-bank/payments/payment-0002.xml', 'COMPLETED'],
+  ['globex-bank/payments/payment-0003.xml', 'COMPLETED'],
+  ['globex-bank/statements/statement-2026-01-31.csv.gz', 'COMPLETED'],
+  ['globex-bank/statements/statement-2026-01-31.csv.gz.sha256', 'QUARANTINED'],
+  ['globex-bank/statements/statement-2026-02-28.csv.gz', 'FAILED'],
+  ['globex-bank/statements/statement-2026-02-28.csv.gz.sha256', 'QUARANTINED'],
+];
+
+let home: string;
+let portBase: number;
+let launcher: ChildProcess | undefined;
+let printed: string[];
+
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'longshore-first-start-'));
+  portBase = await findFreeBase();
+});
+afterAll(async () => {
+  if (launcher?.exitCode === null && launcher.signalCode === null) {
+    launcher.kill('SIGTERM');
+    await once(launcher, 'exit');
+  }
+  await rm(home, { recursive: true, force: true });
+}, 60_000);
+
+/** Resolves when it prints that it is ready. */
+async function start(): Promise<Endpoints> {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN], {
+    env: { PATH: process.env.PATH, LONGSHORE_HOME: home, LONGSHORE_PORT_BASE: String(portBase) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  launcher = child;
+  printed = [];
+  for (const output of [child.stdout, child.stderr]) {
+    createInterface({ input: output }).on('line', (line) => printed.push(line));
+  }
+  const isReady = () => {
+    if (child.exitCode !== null) throw new Error(`it ended: ${printed.join('\n')}`);
+    return printed.includes('Longshore is ready');
+  };
+  await waitUntil('Longshore is ready', isReady, { timeoutMs: 60_000, explain: async () => printed.join('\n') });
+  return JSON.parse(await readFile(join(home, 'endpoints.json'), 'utf8')) as Endpoints;
+}
+
+async function untilFiles(endpoints: Endpoints, expected: readonly (readonly string[])[]): Promise<void> {
+  const sql = connectLauncher(endpoints.postgres);
+  let seen: unknown;
+  try {
+    await waitUntil(
+      'every file is where it should be',
+      async () => {
+        const rows = await sql<
+          { key: string; status: string }[]
+        >`SELECT key, status FROM files ORDER BY key COLLATE "C"`;
+        seen = rows.map(({ key, status }) => [key, status]);
+        return JSON.stringify(seen) === JSON.stringify(expected);
+      },
+      { timeoutMs: 30_000, explain: async () => JSON.stringify(seen) },
+    );
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}
+
+test('the first start carries the examples through the front door, and tells of each in the terminal', async () => {
+  const endpoints = await start();
+  expect(Object.keys(endpoints.tenants)).toEqual(['acme', 'globex-bank']);
+  await untilFiles(endpoints, EXAMPLES);
+  const key = (await readFile(endpoints.operatorKeyFile, 'utf8')).trim();
+  const reply = await fetch(`${endpoints.api}/status?file_id=orders-week-01.csv`, { headers: { 'x-api-key': key } });
+  expect(await reply.json()).toMatchObject({ status: 'completed', customer_id: 'acme' });
+  const isTold = () => EXAMPLES.every(([path]) => printed.some((line) => line.includes(path!.split('/').at(-1)!)));
+  await waitUntil('the terminal tells of every file', isTold, { timeoutMs: 5_000 });
+}, 120_000);
+
+test('killed with -9, the next start of the same home has everything as it was and carries on', async () => {
+  launcher?.kill('SIGKILL');
+  const endpoints = await start();
+  const partner = await connectSftp(endpoints.sftp, endpoints.tenants.acme!);
+  await partner.put('/inbound/documents/after the kill.txt', Buffer.from('still here'));
+  partner.close();
+  const expected = [...EXAMPLES, ['acme/inbound/documents/after the kill.txt', 'COMPLETED']];
+  await untilFiles(
+    endpoints,
+    expected.toSorted(([one], [other]) => Buffer.compare(Buffer.from(one!), Buffer.from(other!))),
+  );
+}, 120_000);
+
+test('asked to stop, it ends everything within 15 seconds', async () => {
+  const startedAt = performance.now();
+  launcher?.kill('SIGTERM');
+  expect(await once(launcher!, 'exit')).toEqual([0, null]);
+  expect(performance.now() - startedAt).toBeLessThan(15_000);
+  expect(printed).toContain('Longshore has stopped');
+}, 40_000);
