@@ -109,7 +109,10 @@ function storeSet(sql: Sql, outcomes: ArchiveOutcome[], service: string): Promis
         jsonb_strip_nulls(jsonb_build_object('key', key, 'sizeBytes', size_bytes, 'jobs', job_count, 'failedJobs', failed_jobs,
           'archive', CASE WHEN outcome = 'archived' THEN jsonb_build_object('bucket', archive_bucket, 'key', archive_key,
             'versionId', archive_version_id) END,
-          'cause', cause, 'message', message, 'nextActionAt', next_action_at)) AS detail,
+          'code', CASE WHEN status = 'FAILED' THEN error_code END,
+          'cause', CASE WHEN status = 'FAILED' THEN error_cause ELSE cause END,
+          'message', CASE WHEN status = 'FAILED' THEN error_message ELSE message END,
+          'nextActionAt', next_action_at)) AS detail,
         CASE WHEN status = 'PROCESSING' THEN '{events}'::text[] WHEN status = 'COMPLETED' THEN '{events,success}'::text[]
           ELSE '{events,failure}'::text[] END AS topics
       FROM moved),

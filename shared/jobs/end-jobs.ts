@@ -11,7 +11,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import type { JobState } from '#shared/db/schema.ts';
 import { recordEvents } from './record-events.ts';
 import type { OperatorWord } from './reopen-jobs.ts';
-import { type ClosedFile, closedFileEvents, closedFilesJson, closeFiles } from './store-outcomes.ts';
+import { type ClosedFile, closedFileEvents, closedFilesJson, closeFiles, whyFailed } from './store-outcomes.ts';
 
 export interface EndResult {
   readonly jobIds: string[];
@@ -63,7 +63,7 @@ async function endJobs(sql: Sql, { jobIds, actor, state, error, condition }: End
         next_action_at = NULL, updated_at = now(), finished_at = now(), error_code = ${error.code},
         error_cause = ${error.cause}, error_message = ${error.message}
       WHERE id IN (SELECT id FROM locked) RETURNING *),
-    ended AS (SELECT file_id, count(*)::int AS jobs, count(*)::int AS failed FROM moved GROUP BY file_id),
+    ended AS (SELECT file_id, count(*)::int AS jobs, count(*)::int AS failed, ${whyFailed(sql)} FROM moved GROUP BY file_id),
     ${closeFiles(sql, NOBODY)},
     event AS (
       SELECT 'job.' || lower(state) AS type, tenant_id, file_id, id AS job_id,

@@ -30,7 +30,10 @@ export async function reopenJobs(sql: Sql, { jobIds, actor, reason }: OperatorWo
     file_locked AS (SELECT id FROM files WHERE id IN (SELECT file_id FROM opened) ORDER BY id FOR UPDATE),
     file_opened AS (
       UPDATE files f SET status = 'PROCESSING', open_jobs = f.open_jobs + o.jobs, failed_jobs = f.failed_jobs - o.jobs,
-        next_action_at = NULL, finished_at = NULL, updated_at = now()
+        next_action_at = NULL, finished_at = NULL, updated_at = now(),
+        error_code = CASE WHEN f.failed_jobs > o.jobs THEN f.error_code END,
+        error_cause = CASE WHEN f.failed_jobs > o.jobs THEN f.error_cause END,
+        error_message = CASE WHEN f.failed_jobs > o.jobs THEN f.error_message END
       FROM opened o WHERE f.id = o.file_id AND f.id IN (SELECT id FROM file_locked)),
     event AS (
       SELECT 'job.reopened' AS type, tenant_id, file_id, id AS job_id,

@@ -12,7 +12,7 @@ import { runSet } from './run-set.ts';
 import { toJsonb } from './to-jsonb.ts';
 
 /** Wake-ups of one tenant that may stand in one queue: a flood then waits in the table, not before everyone else's messages. */
-export const ADMISSION_WINDOW = 1_000;
+const ADMISSION_WINDOW = 1_000;
 
 export type WorkQueue = 'partner-steps' | 'work';
 

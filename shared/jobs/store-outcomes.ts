@@ -178,7 +178,7 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
         try_started_at, duration_ms
       FROM moved),
     ended AS (
-      SELECT file_id, count(*)::int AS jobs, count(*) FILTER (WHERE state <> 'SUCCEEDED')::int AS failed
+      SELECT file_id, count(*)::int AS jobs, count(*) FILTER (WHERE state <> 'SUCCEEDED')::int AS failed, ${whyFailed(sql)}
       FROM moved WHERE state IN ('SUCCEEDED', 'FAILED') GROUP BY file_id),
     ${closeFiles(sql, options)},
     successor AS (
@@ -214,7 +214,7 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
 
 /**
  * CTEs that count ended jobs off their files and close the files whose last one it was. Reads a CTE
- * `ended(file_id, jobs, failed)`; provides `closed`.
+ * `ended(file_id, jobs, failed, code, cause, message)`; provides `closed`. A file says why one of its jobs failed.
  */
 export function closeFiles(sql: Sql, options: Pick<StoreOptions, 'token' | 'leaseMs' | 'archivesLarge'>) {
   return sql`
@@ -222,6 +222,8 @@ export function closeFiles(sql: Sql, options: Pick<StoreOptions, 'token' | 'leas
     counted AS (
       UPDATE files f SET
         updated_at = now(), open_jobs = f.open_jobs - e.jobs, failed_jobs = f.failed_jobs + e.failed,
+        error_code = coalesce(e.code, f.error_code), error_cause = coalesce(e.cause, f.error_cause),
+        error_message = coalesce(e.message, f.error_message),
         status = CASE WHEN f.open_jobs > e.jobs OR f.archived_at IS NULL THEN f.status
           WHEN f.failed_jobs + e.failed > 0 THEN 'FAILED' ELSE 'COMPLETED' END,
         finished_at = CASE WHEN f.open_jobs = e.jobs AND f.archived_at IS NOT NULL THEN now() END,
@@ -241,11 +243,19 @@ export function closeFiles(sql: Sql, options: Pick<StoreOptions, 'token' | 'leas
     closed AS (SELECT * FROM counted WHERE open_jobs = 0)`;
 }
 
+/** Of jobs grouped by file: what the file says of them when it fails. */
+export function whyFailed(sql: Sql) {
+  return sql`
+    (array_agg(error_code ORDER BY id) FILTER (WHERE state <> 'SUCCEEDED'))[1] AS code,
+    (array_agg(error_cause ORDER BY id) FILTER (WHERE state <> 'SUCCEEDED'))[1] AS cause,
+    (array_agg(error_message ORDER BY id) FILTER (WHERE state <> 'SUCCEEDED'))[1] AS message`;
+}
+
 /** Events of closed files that were archived in an earlier generation; the others get theirs when they are archived. */
 export function closedFileEvents(sql: Sql) {
   return sql`
-    SELECT 'file.' || lower(status), tenant_id, id, NULL::uuid, jsonb_build_object('key', key, 'jobs', job_count,
-      'failedJobs', failed_jobs),
+    SELECT 'file.' || lower(status), tenant_id, id, NULL::uuid, jsonb_strip_nulls(jsonb_build_object('key', key, 'jobs', job_count,
+      'failedJobs', failed_jobs, 'code', error_code, 'cause', error_cause, 'message', error_message)),
       CASE WHEN status = 'COMPLETED' THEN '{events,success}'::text[] ELSE '{events,failure}'::text[] END
     FROM closed WHERE status IN ('COMPLETED', 'FAILED')`;
 }

@@ -27,6 +27,8 @@ const ALWAYS: Readonly<Record<string, string>> = {
     SELECT id FROM files WHERE status = 'COMPLETED' AND (archived_at IS NULL OR open_jobs > 0 OR failed_jobs > 0)`,
   'a failed file was archived and has a failed job': `
     SELECT id FROM files WHERE status = 'FAILED' AND (archived_at IS NULL OR open_jobs > 0 OR failed_jobs = 0)`,
+  'a file says why it failed exactly while a job of it has failed': `
+    SELECT id FROM files WHERE status <> 'QUARANTINED' AND (error_code IS NOT NULL) <> (failed_jobs > 0)`,
   'a quarantined file says why': `
     SELECT id FROM files WHERE status = 'QUARANTINED' AND (error_code IS NULL OR error_message IS NULL OR open_jobs > 0)`,
   'a failed job says why': `
