@@ -1,11 +1,11 @@
-/** `longshore status`: where one file is, once or until it has ended. */
+/** `longshore status`: where one file is, once or until it has ended, and the jobs on it with what was delivered. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand } from '#cli/command-context.ts';
 import type { CliConfig } from '#cli/config.ts';
 import { EXIT } from '#cli/exit-codes.ts';
-import { formatFields } from '#cli/terminal.ts';
+import { formatFields, formatTable } from '#cli/terminal.ts';
 
 const statusSchema = z.looseObject({
   file_id: z.string(),
@@ -25,6 +25,21 @@ const statusSchema = z.looseObject({
 });
 type Status = z.infer<typeof statusSchema>;
 
+const detailSchema = z.looseObject({
+  jobs: z.array(
+    z.looseObject({
+      job_id: z.string(),
+      route: z.string(),
+      state: z.string(),
+      step: z.string(),
+      step_attempts: z.number(),
+      error: z.looseObject({ code: z.string(), cause: z.string().nullable() }).nullable(),
+    }),
+  ),
+  deliveries: z.array(z.looseObject({ job_id: z.string(), bucket: z.string(), key: z.string() })),
+});
+type Detail = z.infer<typeof detailSchema>;
+
 const POLL_INTERVAL_MS = 1_000;
 
 export function addStatus(program: Command, config: CliConfig): void {
@@ -34,12 +49,13 @@ export function addStatus(program: Command, config: CliConfig): void {
     define: (command) => command.option('-w, --watch', 'go on until it is completed or failed'),
     run: async ({ api, isJson, terminal, exitWith }, { watch }, [file = '']) => {
       const ask = (reference: string) => api.get('/status', statusSchema, { query: { file_id: reference } });
-      const print = (status: Status) => {
-        if (isJson) terminal.json(status);
-        else for (const line of formatFields(describe(status))) terminal.line(line);
+      const print = async (status: Status) => {
+        if (isJson) return terminal.json(status);
+        const detail = await api.get(`/api/v1/files/${status.file_id}`, detailSchema);
+        for (const line of [...formatFields(describe(status)), ...describeJobs(detail)]) terminal.line(line);
       };
       let status = await ask(file);
-      if (watch !== true) return print(status);
+      if (watch !== true) return await print(status);
       // By its id from here on: a newer file of the same name is not the one that is watched.
       for (let shown = ''; ; status = await ask(status.file_id)) {
         const isTerminal = status.status === 'completed' || status.status === 'failed';
@@ -48,7 +64,7 @@ export function addStatus(program: Command, config: CliConfig): void {
         if (isTerminal) break;
         await sleep(POLL_INTERVAL_MS);
       }
-      print(status);
+      await print(status);
       if (status.status === 'failed') exitWith(EXIT.fileFailed);
     },
   });
@@ -62,7 +78,6 @@ function describe(status: Status): Record<string, string | number | null> {
     status: status.status,
     size: `${status.file_size} bytes`,
     source: `${status.source_bucket}/${status.key}`,
-    destination: status.destination_bucket,
     uploaded: status.upload_timestamp,
     delivered: status.transfer_timestamp,
     'processed by': status.processed_by,
@@ -70,4 +85,22 @@ function describe(status: Status): Record<string, string | number | null> {
     retries: status.retry_count,
     error: status.error_message,
   };
+}
+
+function describeJobs({ jobs, deliveries }: Detail): string[] {
+  if (jobs.length === 0) return [];
+  const placeOf = (jobId: string) => deliveries.find((delivery) => delivery.job_id === jobId);
+  const rows = jobs.map((job) => {
+    const place = placeOf(job.job_id);
+    return [
+      job.job_id,
+      job.route,
+      job.state,
+      job.step,
+      job.step_attempts,
+      place && `${place.bucket}/${place.key}`,
+      job.error && `${job.error.code} ${job.error.cause ?? ''}`.trim(),
+    ];
+  });
+  return ['', ...formatTable(['JOB', 'ROUTE', 'STATE', 'STEP', 'ATTEMPTS', 'DELIVERED TO', 'ERROR'], rows)];
 }

@@ -14,7 +14,11 @@ export function checkCsvHeader(names: readonly string[], { header, columns }: He
   }
   const wanted = header?.length ?? columns;
   if (wanted !== undefined && names.length !== wanted) {
-    return new FormatFault('CSV_COLUMN_COUNT', `The header has ${names.length} columns and not ${wanted}.`, 1);
+    return new FormatFault(
+      'CSV_COLUMN_COUNT',
+      `The header has ${names.length} ${names.length === 1 ? 'column' : 'columns'} and not ${wanted}.`,
+      1,
+    );
   }
   const other = header?.findIndex((name, index) => names[index] !== name) ?? -1;
   if (other < 0) return undefined;

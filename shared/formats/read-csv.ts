@@ -50,7 +50,7 @@ export async function* readCsv(source: AsyncIterable<Uint8Array>, dialect: CsvDi
         header = record;
         yield { type: 'header', names: header };
       } else if (record.length !== header.length) {
-        const message = `Line ${line} has ${record.length} columns and not ${header.length}.`;
+        const message = `Line ${line} has ${record.length} ${record.length === 1 ? 'column' : 'columns'} and not ${header.length}.`;
         yield { type: 'rejected', line, code: 'CSV_COLUMN_COUNT', message };
       } else {
         yield { type: 'row', line, values: record };
