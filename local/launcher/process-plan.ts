@@ -58,6 +58,8 @@ export function fleetEnvironment(options: FleetEnvironmentOptions): Record<strin
     LONGSHORE_PREFIX: DEFAULT_PREFIX,
     LONGSHORE_S3_PATH_STYLE: 'true',
     LONGSHORE_HTTP_HOST: host,
+    // fauxqs serves in plain order: what one tenant may put before the others is what passes in about two seconds.
+    LONGSHORE_ADMISSION_WINDOW: '150',
     // Everything together stops within 30 s, so a service may not take the 20 s that a platform would give it.
     LONGSHORE_DRAIN_MS: '15000',
   };

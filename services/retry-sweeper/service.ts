@@ -94,6 +94,7 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
         senders,
         countMissing: createCountMissing({ sql, readDepth, intervalMs: config.LONGSHORE_SWEEP_COUNT_MS, logger }),
         budget: createWakeBudget(config.LONGSHORE_SWEEP_WAKES_PER_MINUTE),
+        admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
         graceMs: config.LONGSHORE_SWEEP_GRACE_MS,
         boundMs: config.LONGSHORE_SWEEP_BOUND_MS,
         metrics,

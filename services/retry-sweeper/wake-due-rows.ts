@@ -3,7 +3,7 @@
  * sweepers share the work and none wakes a row twice.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { ADMISSION_WINDOW, type WorkQueue } from '#shared/jobs/route-files.ts';
+import type { WorkQueue } from '#shared/jobs/route-files.ts';
 import { wakeFiles } from '#shared/jobs/wake-files.ts';
 import { wakeJobs } from '#shared/jobs/wake-jobs.ts';
 import type { DueRow, WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
@@ -17,6 +17,8 @@ export interface WakeDueRowsOptions {
   readonly senders: WakeUpSenders;
   readonly countMissing: CountMissing;
   readonly budget: WakeBudget;
+  /** Wake-ups of one tenant that may stand in one queue. */
+  readonly admissionWindow: number;
   readonly graceMs: number;
   readonly boundMs: number;
   readonly metrics: Pick<RetrySweeperMetrics, 'wakes' | 'missing'>;
@@ -41,8 +43,8 @@ async function wakeDueJobs(queue: WorkQueue, options: WakeDueRowsOptions): Promi
   const limit = Math.min(MOST_ROWS, options.budget.left());
   if (limit === 0) return 0;
   const missing = await countMissing(queue, options);
-  const { sql, senders, budget, graceMs, boundMs, metrics, logger } = options;
-  const jobs = await wakeJobs(sql, { queue, window: ADMISSION_WINDOW, limit, missing, graceMs, boundMs, actor: ACTOR });
+  const { sql, senders, budget, admissionWindow: window, graceMs, boundMs, metrics, logger } = options;
+  const jobs = await wakeJobs(sql, { queue, window, limit, missing, graceMs, boundMs, actor: ACTOR });
   if (jobs.length === 0) return 0;
   budget.spend(jobs.length);
   await senders.sendJobs(jobs);

@@ -24,6 +24,8 @@ export interface HandleSettledFilesOptions {
   readonly routes: Pick<RouteCache, 'find'>;
   readonly senders: Pick<WakeUpSenders, 'sendJobs'>;
   readonly largeFileThresholdBytes: number;
+  /** Wake-ups of one tenant that may stand in one queue. */
+  readonly admissionWindow: number;
   readonly metrics: RouterMetrics;
   readonly logger: Logger;
 }
@@ -85,7 +87,7 @@ export function createHandleSettledFiles(options: HandleSettledFilesOptions) {
     );
     const decided = await Promise.all(files.map(decide));
     const woken = await storeDecisions(
-      sql,
+      options,
       decided.flatMap(({ decision }) => decision ?? []),
     );
     await senders.sendJobs(woken);
@@ -95,8 +97,11 @@ export function createHandleSettledFiles(options: HandleSettledFilesOptions) {
   };
 }
 
-async function storeDecisions(sql: Sql, decisions: readonly RoutingDecision[]): Promise<WokenJob[]> {
-  return decisions.length === 0 ? [] : await routeFiles(sql, decisions, ACTOR);
+async function storeDecisions(
+  { sql, admissionWindow }: HandleSettledFilesOptions,
+  decisions: readonly RoutingDecision[],
+): Promise<WokenJob[]> {
+  return decisions.length === 0 ? [] : await routeFiles(sql, decisions, ACTOR, admissionWindow);
 }
 
 function messageOf(found: FoundRoute): string {

@@ -55,6 +55,7 @@ export function createRouter({ config, logger, registry }: ServiceDependencies):
           logger,
         }),
         largeFileThresholdBytes: config.LONGSHORE_LARGE_FILE_THRESHOLD_BYTES,
+        admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
         metrics,
         logger,
       });

@@ -24,5 +24,10 @@ export const fleetVariables = {
   LONGSHORE_DRAIN_MS: integerVariable({ min: 100, max: 110_000 }).default(20_000),
   /** A file of exactly this size is small. */
   LONGSHORE_LARGE_FILE_THRESHOLD_BYTES: integerVariable({ min: 0, max: Number.MAX_SAFE_INTEGER }).default(524_288_000),
+  /**
+   * How many wake-ups of one tenant stand in a queue of work at once: so many stand before another tenant's next. Small where the queues
+   * are served in plain order (fauxqs); with fair queues (Amazon SQS) it only bounds what is lost with a queue.
+   */
+  LONGSHORE_ADMISSION_WINDOW: integerVariable({ min: 1, max: 100_000 }).default(1_000),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 };

@@ -91,7 +91,6 @@ test("a flood of 2,000 files of one tenant does not hold up another tenant's 20"
   const after = await floodOf('ended');
   await flood;
   await fleet.untilAllEnded(sentCount, 120_000);
-  console.log({ before, after, waitedMs });
   // Order and not speed: when the 20 were done, most of what stood before them was not.
   expect(
     after - before,
