@@ -20,8 +20,12 @@ import { createS3Client } from '#shared/files/s3-client.ts';
 import { createQueues } from '#shared/queue/create-queues.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createSnsClient } from '#shared/queue/topics.ts';
+import { landingEvent } from './landing-event.ts';
 import { type NoticeInbox, openNoticeInbox } from './notice-inbox.ts';
+import { findOutsideServers } from './outside-servers.ts';
+import { sendBodies } from './send-bodies.ts';
 import { connectSftp, type SftpClient } from './sftp-client.ts';
+import { startOutsideStack } from './start-outside-stack.ts';
 import { waitUntil } from './wait-until.ts';
 
 export interface StartTestFleetOptions {
@@ -84,9 +88,12 @@ const LOG_LINES_SHOWN = 8;
 export async function startTestFleet(options: StartTestFleetOptions): Promise<TestFleet> {
   const directory = await mkdtemp(join(tmpdir(), 'longshore-e2e-'));
   const home = join(directory, 'home');
+  const outside = findOutsideServers();
+  const start = (parts: StartStackOptions) =>
+    outside === undefined ? startStack(parts) : startOutsideStack(parts, outside);
   let stack: Stack;
   try {
-    stack = await startStack({
+    stack = await start({
       home,
       portBase: 'free',
       isDisposable: true,
@@ -99,7 +106,8 @@ export async function startTestFleet(options: StartTestFleetOptions): Promise<Te
     await rm(directory, { recursive: true, force: true });
     throw new Error(`the fleet did not start\n${logs}`, { cause: error });
   }
-  const fleet = await connectFleet({ home, stack, removeHome: () => rm(directory, { recursive: true, force: true }) });
+  const removeHome = () => rm(directory, { recursive: true, force: true });
+  const fleet = await connectFleet({ home, stack, isOutside: outside !== undefined, removeHome });
   try {
     await fleet.applyRoutes(options.routes);
   } catch (error) {
@@ -112,6 +120,8 @@ export async function startTestFleet(options: StartTestFleetOptions): Promise<Te
 async function connectFleet(parts: {
   home: string;
   stack: Stack;
+  /** On servers that send no event of what is put into landing. */
+  isOutside: boolean;
   removeHome: () => Promise<void>;
 }): Promise<TestFleet> {
   const { home, stack } = parts;
@@ -123,7 +133,9 @@ async function connectFleet(parts: {
   const s3 = createS3Client({ LONGSHORE_S3_PATH_STYLE: true, endpoint: endpoints.s3, ...aws });
   const sqs = createSqsClient({ endpoint: endpoints.sqs, ...aws });
   const sns = createSnsClient({ endpoint: endpoints.sns, ...aws });
-  const notices = await openNoticeInbox({ sqs, sns, prefix });
+  // Topics reach queues of their own server only, which an outside SQS server is not.
+  const noticesSqs = createSqsClient({ endpoint: endpoints.sns, ...aws });
+  const notices = await openNoticeInbox({ sqs: noticesSqs, sns, prefix });
   const queues = await createQueues({ client: sqs, prefix });
   const bucket = (id: BucketId) => bucketName(prefix, id);
   const clients = new Set<SftpClient>();
@@ -167,8 +179,14 @@ async function connectFleet(parts: {
       return client;
     },
     async put(key, body) {
-      const written = await s3.send(new PutObjectCommand({ Bucket: bucket('landing'), Key: key, Body: body }));
-      return written.VersionId ?? '';
+      const { VersionId = '' } = await s3.send(
+        new PutObjectCommand({ Bucket: bucket('landing'), Key: key, Body: body }),
+      );
+      if (parts.isOutside) {
+        const event = landingEvent({ bucket: bucket('landing'), key, versionId: VersionId, body: Buffer.from(body) });
+        await sendBodies(sqs, queues.landing.url, [JSON.stringify(event)]);
+      }
+      return VersionId;
     },
     async killAndAwaitRestart(name) {
       const child = stack.processes[name];
@@ -196,7 +214,7 @@ async function connectFleet(parts: {
     async stop() {
       for (const client of clients) client.close();
       await sql.end({ timeout: 1 });
-      for (const client of [s3, sqs, sns]) client.destroy();
+      for (const client of [s3, sqs, sns, noticesSqs]) client.destroy();
       await stack.stop();
       await parts.removeHome();
     },
