@@ -72,7 +72,11 @@ async function start(
     .withExposedPorts(port)
     .withWaitStrategy(Wait.forListeningPorts())
     .withStartupTimeout(START_TIMEOUT_MS);
-  return await (command.length === 0 ? container : container.withCommand(command)).start();
+  try {
+    return await (command.length === 0 ? container : container.withCommand(command)).start();
+  } catch (cause) {
+    throw new Error(`the container of ${image} did not start; DEBUG=testcontainers* shows its log`, { cause });
+  }
 }
 
 function at(container: StartedTestContainer, port: number): string {
