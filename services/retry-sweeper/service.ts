@@ -5,7 +5,14 @@
 import type { Registry } from 'prom-client';
 import { createTakeArrivals } from '#shared/arrival/take-arrivals.ts';
 import { createTenantDirectory } from '#shared/arrival/tenant-directory.ts';
-import { bucketName, deadLetterQueueName, QUEUE_IDS, type QueueId, queueName } from '#shared/config/resource-names.ts';
+import {
+  BUCKET_IDS,
+  bucketName,
+  deadLetterQueueName,
+  QUEUE_IDS,
+  type QueueId,
+  queueName,
+} from '#shared/config/resource-names.ts';
 import { assertDatabaseAnswers, connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { dropExpiredPartitions, ensurePartitions } from '#shared/db/partitions.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
@@ -22,6 +29,7 @@ import { type ClockLoop, createClockLoop } from '#shared/runtime/clock-loop.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { createOutageGuard } from '#shared/runtime/pause-on-outage.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
+import { abortAbandonedUploads } from './abort-abandoned-uploads.ts';
 import type { RetrySweeperConfig } from './config.ts';
 import { createCountMissing } from './count-missing.ts';
 import { createHandleDeadLetters } from './handle-dead-letters.ts';
@@ -57,6 +65,7 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
   const sns = createSnsClient({ region: config.AWS_REGION });
   const s3 = createS3Client({ ...config, requestTimeoutMs: 10_000 });
   const landingBucket = bucketName(config.LONGSHORE_PREFIX, 'landing');
+  const ownBuckets = BUCKET_IDS.filter((id) => id !== 'landing').map((id) => bucketName(config.LONGSHORE_PREFIX, id));
   const probe = () => assertDatabaseAnswers(sql, DATABASE_TIMEOUT_MS);
   let workers: readonly Worker[] = [];
   let fastClocks: readonly ClockLoop[] = [];
@@ -113,6 +122,11 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
           const youngestMs = config.LONGSHORE_RECONCILE_MIN_AGE_MS;
           const parts = { sql, store, takeArrivals, landingBucket, metrics, logger };
           await reconcileLanding({ ...parts, signal, now: Date.now, youngestMs });
+          return 'done';
+        }),
+        clock('uploads', config.LONGSHORE_RECONCILE_MS, async (signal) => {
+          const youngestMs = config.LONGSHORE_ABANDONED_UPLOAD_MS;
+          await abortAbandonedUploads({ sql, store, buckets: ownBuckets, youngestMs, logger, signal, now: Date.now });
           return 'done';
         }),
         clock('retention', RETENTION_MS, () => keepPartitions(sql, config.LONGSHORE_RETENTION_DAYS, logger)),

@@ -44,6 +44,7 @@ beforeAll(async () => {
         LONGSHORE_LARGE_FILE_THRESHOLD_BYTES: String(LARGE_BYTES),
         LONGSHORE_RECONCILE_MS: '5000',
         LONGSHORE_RECONCILE_MIN_AGE_MS: '5000',
+        LONGSHORE_ABANDONED_UPLOAD_MS: '5000',
         LONGSHORE_SFTP_QUIET_MS: '3000',
       },
       ...Object.fromEntries(S3_CLIENTS.map((name) => [name, throughProxy])),
