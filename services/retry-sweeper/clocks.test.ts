@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { SubscribeCommand } from '@aws-sdk/client-sns';
 import { PurgeQueueCommand } from '@aws-sdk/client-sqs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { connectDatabase } from '#shared/db/connect-database.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';
 import { createWakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
@@ -160,6 +161,25 @@ test('shows what is open, due and parked', async () => {
   });
   expect(sweeper.liveness().ok).toBe(true);
   expect(await sweeper.readiness()).toMatchObject({ ok: true });
+});
+
+test('shows who is connected to the database, strangers under one name', async () => {
+  const stranger = connectDatabase(bed.database, `tool-${randomUUID()}`);
+  try {
+    await stranger`SELECT 1`;
+    const { registry } = await startSweeper();
+    await until(async () => {
+      const text = await registry.metrics();
+      expect(text).toMatch(
+        /^longshore_database_connections\{application="longshore-retry-sweeper",state="active"\} [1-9]/m,
+      );
+      expect(text).toMatch(/^longshore_database_connections\{application="other",state="idle"\} [1-9]/m);
+      expect(text).toMatch(/^longshore_database_connections_max \d{2,}$/m);
+      expect(text).not.toContain('tool-');
+    });
+  } finally {
+    await stranger.end({ timeout: 1 });
+  }
 });
 
 test('makes partitions ahead and drops those past retention', async () => {

@@ -69,6 +69,17 @@ export function createRetrySweeperMetrics(registry: Registry) {
       help: 'Dead letters that wait for an operator.',
       registers,
     }),
+    databaseConnections: new Gauge({
+      name: 'longshore_database_connections',
+      help: 'Connections to the database server, by program and by what they do.',
+      labelNames: ['application', 'state'] as const,
+      registers,
+    }),
+    databaseConnectionsMax: new Gauge({
+      name: 'longshore_database_connections_max',
+      help: 'Connections that the database server takes at most.',
+      registers,
+    }),
   };
 }
 

@@ -1,8 +1,12 @@
-/** Reads the state of the fleet into gauges: what is open and due, what waits to leave, what is parked, what the queues count. */
+/**
+ * Reads the state of the fleet into gauges: what is open and due, what waits to leave, what is parked, what the queues count, who is
+ * connected to the database.
+ */
 import { QUEUE_IDS, type QueueId } from '#shared/config/resource-names.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { outboxLag } from '#shared/jobs/outbox.ts';
 import type { QueueDepth } from '#shared/queue/queue-depth.ts';
+import { countConnections } from './count-connections.ts';
 import type { RetrySweeperMetrics } from './metrics.ts';
 
 export interface ObserveFleetOptions {
@@ -20,12 +24,22 @@ interface QueueRows {
 }
 
 export async function observeFleet({ sql, readDepth, metrics }: ObserveFleetOptions): Promise<void> {
-  const [rows, lag, parked] = await Promise.all([readQueueRows(sql), outboxLag(sql), countParked(sql)]);
+  const [rows, lag, parked, connections] = await Promise.all([
+    readQueueRows(sql),
+    outboxLag(sql),
+    countParked(sql),
+    countConnections(sql),
+  ]);
+  metrics.databaseConnectionsMax.set(connections.max);
   metrics.outboxRows.set(lag.rows);
   metrics.outboxOldestSeconds.set(lag.oldestSeconds);
   metrics.parkedLetters.set(parked);
   // A state that no row is in any more must not keep its last value.
   metrics.rows.reset();
+  metrics.databaseConnections.reset();
+  for (const { application, state, connections: count } of connections.groups) {
+    metrics.databaseConnections.set({ application, state }, count);
+  }
   metrics.oldestDueSeconds.reset();
   for (const queue of QUEUE_IDS) {
     const ofQueue = rows.filter((row) => row.queue === queue);

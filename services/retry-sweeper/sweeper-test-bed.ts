@@ -19,12 +19,17 @@ export type SweeperTestBed = Awaited<ReturnType<typeof startSweeperTestBed>>;
 
 export async function startSweeperTestBed() {
   const [database, fauxqs, s3] = await Promise.all([createTestDatabase(), startFauxqs(), startTestServer()]);
-  const sql = connectDatabase(
-    { DATABASE_URL: database.url, DATABASE_POOL_MAX: 2, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 10_000 },
-    'sweeper-test',
-  );
+  const connection = {
+    DATABASE_URL: database.url,
+    DATABASE_POOL_MAX: 2,
+    DATABASE_PREPARE: true,
+    DATABASE_STATEMENT_TIMEOUT_MS: 10_000,
+  };
+  const sql = connectDatabase(connection, 'sweeper-test');
   return {
     sql,
+    /** For connections of a test's own. */
+    database: connection,
     fauxqs,
     s3,
     /** The SDK reads these when a client is made. */
