@@ -313,6 +313,10 @@ export const ERROR_CODES = {
     meaning: 'There is no such thing, or the API key may not see it.',
     remedy: 'Check the id and that the key belongs to the tenant that owns it.',
   },
+  FILE_NOT_QUARANTINED: {
+    meaning: 'The file was not set aside by the router, so there is nothing to route again.',
+    remedy: 'Look at its status: a failed job is retried, a cut-off upload is sent again.',
+  },
   JOB_NOT_RETRYABLE: {
     meaning: 'Only a job that failed or was cancelled can be retried.',
     remedy: 'Look at the state of the job; an open one goes on by itself.',

@@ -1,4 +1,4 @@
-/** Pages that repeat what the code says are made from the code; `vitest -u` writes them anew. */
+/** Pages that repeat what the code says are made from the code; `vitest run test/docs.test.ts -u` writes them anew. */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { z } from 'zod';

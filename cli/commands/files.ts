@@ -1,11 +1,11 @@
-/** `longshore files`: files by filters, newest first. */
+/** `longshore files`: files by filters, newest first; `longshore reroute`: a quarantined file to the router again. */
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { collectPages } from '#cli/collect-pages.ts';
 import { addCommand } from '#cli/command-context.ts';
 import type { CliConfig } from '#cli/config.ts';
 import { parseCount } from '#cli/parse-option.ts';
-import { formatTable } from '#cli/terminal.ts';
+import { formatFields, formatTable } from '#cli/terminal.ts';
 
 const filePageSchema = z.object({
   files: z.array(
@@ -20,6 +20,15 @@ const filePageSchema = z.object({
     }),
   ),
   next_cursor: z.string().nullable(),
+});
+
+const foundSchema = z.looseObject({ file_id: z.uuid() });
+
+const reroutedSchema = z.looseObject({
+  file_id: z.string(),
+  file_name: z.string(),
+  customer_id: z.string(),
+  status: z.string(),
 });
 
 interface FilesOptions {
@@ -66,6 +75,20 @@ export function addFiles(program: Command, config: CliConfig): void {
       for (const line of formatTable(['FILE', 'TENANT', 'STATUS', 'BYTES', 'REGISTERED', 'NAME', 'ERROR'], rows))
         terminal.line(line);
       if (hasMore) terminal.note('There are more; narrow the filters or raise --limit.');
+    },
+  });
+
+  addCommand<{ reason: string }>(program, config, {
+    usage: 'reroute <file>',
+    description: 'route a quarantined file again, by the routes as they are now; by id, name or path',
+    define: (command) => command.requiredOption('--reason <text>', 'why; kept in the audit'),
+    run: async ({ api, isJson, terminal }, { reason }, [reference = '']) => {
+      const { file_id: id } = await api.get('/status', foundSchema, { query: { file_id: reference } });
+      const file = await api.post(`/api/v1/files/${id}/reroute`, reroutedSchema, { body: { reason } });
+      if (isJson) return terminal.json(file);
+      const { file_id, file_name, customer_id, status } = file;
+      for (const line of formatFields({ file: file_id, name: file_name, tenant: customer_id, status }))
+        terminal.line(line);
     },
   });
 }

@@ -173,6 +173,7 @@ describe('a tenant', () => {
       ['GET', `/api/v1/jobs/${job!.id}`],
       ['GET', `/status?file_id=${job!.fileId}`],
       ['POST', `/api/v1/jobs/${job!.id}/retry`],
+      ['POST', `/api/v1/files/${job!.fileId}/reroute`],
       ['POST', `/api/v1/jobs/${job!.id}/cancel`],
     ];
     for (const [method, url] of byId) {

@@ -1,12 +1,13 @@
-/** `GET /api/v1/files` and `/api/v1/files/{id}`. */
+/** `GET /api/v1/files` and `/api/v1/files/{id}`, and a person's word about a quarantined file: route it again. */
 import { z } from 'zod';
 import { FILE_STATUSES, type FileStatus } from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
+import { requeueFiles } from '#shared/jobs/requeue-files.ts';
 import { type ApiParts, type ApiServer, errorReplies } from './api-server.ts';
 import { fileDetailSchema, filePageSchema, findFileDetail, findFiles } from './find-files.ts';
 import { cursorField } from './page-cursor.ts';
-import { idParams, instantField, limitField, tenantField, textField } from './request-fields.ts';
-import { callerOf } from './request-guard.ts';
+import { idParams, instantField, limitField, tenantField, textField, wordSchema } from './request-fields.ts';
+import { actorOf, callerOf } from './request-guard.ts';
 
 const lowerCaseStatuses = FILE_STATUSES.map((status) => status.toLowerCase() as Lowercase<FileStatus>);
 
@@ -21,7 +22,13 @@ const filtersSchema = z.strictObject({
   limit: limitField,
 });
 
-export function handleFiles(app: ApiServer, { reads }: ApiParts): void {
+export function handleFiles(app: ApiServer, { sql, reads, senders }: ApiParts): void {
+  async function findOrRefuse(tenantId: string | null, id: string) {
+    const file = await findFileDetail(reads, tenantId, id);
+    if (file === undefined) throw new LongshoreError('NOT_FOUND', 'File not found');
+    return file;
+  }
+
   app.get(
     '/api/v1/files',
     {
@@ -56,10 +63,33 @@ export function handleFiles(app: ApiServer, { reads }: ApiParts): void {
         response: { 200: fileDetailSchema, ...errorReplies },
       },
     },
+    (request) => findOrRefuse(callerOf(request).tenantId, request.params.id),
+  );
+
+  app.post(
+    '/api/v1/files/:id/reroute',
+    {
+      schema: {
+        summary: 'Route a quarantined file again, by the routes as they are now',
+        tags: ['files'],
+        params: idParams,
+        body: wordSchema,
+        response: { 200: fileDetailSchema, ...errorReplies },
+      },
+    },
     async (request) => {
-      const file = await findFileDetail(reads, callerOf(request).tenantId, request.params.id);
-      if (file === undefined) throw new LongshoreError('NOT_FOUND', 'File not found');
-      return file;
+      const caller = callerOf(request);
+      const file = await findOrRefuse(caller.tenantId, request.params.id);
+      const word = { fileIds: [file.file_id], actor: actorOf(caller), reason: request.body.reason };
+      const requeued = await requeueFiles(sql, word);
+      if (requeued.length === 0) {
+        throw new LongshoreError(
+          'FILE_NOT_QUARANTINED',
+          `The file is ${file.status}, and the router did not set it aside.`,
+        );
+      }
+      await senders.wakeFiles(requeued);
+      return await findOrRefuse(caller.tenantId, file.file_id);
     },
   );
 }

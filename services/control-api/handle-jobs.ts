@@ -1,19 +1,12 @@
 /** `GET /api/v1/jobs/{id}`, and a person's word about a job: retry it, cancel it. */
-import { z } from 'zod';
 import { LongshoreError } from '#shared/errors.ts';
 import { cancelJobs } from '#shared/jobs/end-jobs.ts';
 import { reopenJobs } from '#shared/jobs/reopen-jobs.ts';
 import { type ApiParts, type ApiServer, errorReplies } from './api-server.ts';
 import { findJobDetail, findJobSummary, jobDetailSchema } from './find-job.ts';
 import { jobSummarySchema } from './job-summary.ts';
-import { idParams, reasonField } from './request-fields.ts';
+import { idParams, wordSchema } from './request-fields.ts';
 import { actorOf, callerOf } from './request-guard.ts';
-
-/** A body is optional, for those who only have `curl -X POST`. */
-const wordSchema = z.preprocess(
-  (body) => body ?? {},
-  z.strictObject({ reason: reasonField.default('no reason given') }),
-);
 
 export function handleJobs(app: ApiServer, { sql, reads, senders }: ApiParts): void {
   async function findOrRefuse(tenantId: string | null, id: string) {

@@ -5,7 +5,7 @@ import type { QueueId } from '#shared/config/resource-names.ts';
 import { claimJobs } from '#shared/jobs/claim-jobs.ts';
 import { storeDeadLetters } from '#shared/jobs/dead-letters.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';
-import type { WokenJob } from '#shared/jobs/route-files.ts';
+import { routeFiles, type WokenJob } from '#shared/jobs/route-files.ts';
 import { arrivedObject, seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
 import { startTestApi, type TestApi } from './start-test-api.ts';
 
@@ -234,6 +234,19 @@ describe('jobs', () => {
     const answers = await Promise.all([1, 2, 3].map(() => ask('POST', `/api/v1/jobs/${job.id}/retry`)));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409, 409]);
   });
+});
+
+test('a quarantined file is routed again by a person’s word, and no other', async () => {
+  const [file] = await registerFiles(api.sql, [arrivedObject()], 'test');
+  const error = { code: 'NO_ROUTE', cause: 'PATH_MISMATCH', message: 'No route takes it.' };
+  const reroute = () => ask('POST', `/api/v1/files/${file!.id}/reroute`, { reason: 'the route is there now' });
+  expect(await reroute()).toMatchObject({ status: 409, body: { code: 'FILE_NOT_QUARANTINED' } });
+  await routeFiles(api.sql, [{ fileId: file!.id, isLarge: false, jobs: [], error }], 'router');
+  await receiveBodies('ingest');
+  expect(await reroute()).toMatchObject({ status: 200, body: { status: 'queued', error: null } });
+  expect((await receiveBodies('ingest')).map((body) => JSON.parse(body))).toEqual([
+    { type: 'file.settled', v: 1, fileId: file!.id, wake: 2 },
+  ]);
 });
 
 test('a statement that waits too long is a 503 in time, also after a body, and its late end harms nothing', async () => {

@@ -30,3 +30,9 @@ export const instantField = z.iso.datetime({ offset: true }).transform((text, co
   context.addIssue({ code: 'custom', message: 'is out of range' });
   return z.NEVER;
 });
+
+/** A person's word and why. A body is optional, for those who only have `curl -X POST`. */
+export const wordSchema = z.preprocess(
+  (body) => body ?? {},
+  z.strictObject({ reason: reasonField.default('no reason given') }),
+);

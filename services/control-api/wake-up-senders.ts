@@ -1,6 +1,7 @@
 /** What the API sends: wake-ups of jobs that a person set going again, and dead letters back to their queues as they were. */
 
 import { isFifo, QUEUE_IDS, type QueueId } from '#shared/config/resource-names.ts';
+import type { RequeuedFile } from '#shared/jobs/requeue-files.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
 import { createWakeUpSenders as createRowSenders } from '#shared/jobs/wake-up-senders.ts';
 import { QUEUE_MESSAGES } from '#shared/messages/queue-messages.ts';
@@ -13,6 +14,7 @@ import type { Logger } from '#shared/runtime/logger.ts';
 export interface WakeUpSenders {
   /** Never rejects: a wake-up that is not sent costs time, until the sweeper sends it. */
   wakeJobs(jobs: readonly WokenJob[]): Promise<void>;
+  wakeFiles(files: readonly RequeuedFile[]): Promise<void>;
   /** The result tells whether the queue took it; never rejects. */
   sendAgain(letter: ReturnedLetter): Promise<SendResult>;
 }
@@ -52,6 +54,7 @@ export function createWakeUpSenders(options: {
 
   return {
     wakeJobs: async (jobs) => void (await rows.sendJobs(jobs)),
+    wakeFiles: async (files) => void (await rows.sendFiles(files)),
     async sendAgain({ id, queue, body, group, subjectId }) {
       const [result] =
         (await letterSenders.get(queue)?.send([

@@ -12,6 +12,7 @@ import { deleteFromOutbox, leaseOutbox } from './outbox.ts';
 import { registerFiles } from './register-files.ts';
 import { renewLeases } from './renew-leases.ts';
 import { reopenJobs } from './reopen-jobs.ts';
+import { requeueFiles } from './requeue-files.ts';
 import { routeFiles } from './route-files.ts';
 import { type NextMove, type StoredOutcome, storeOutcomes } from './store-outcomes.ts';
 import { wakeFiles } from './wake-files.ts';
@@ -205,6 +206,19 @@ describe('routing', () => {
       error_code: 'NO_ROUTE',
     });
     expect((await sql`SELECT topic FROM outbox WHERE topic = 'failure'`).length).toBe(1);
+  });
+
+  test('a quarantined file is routed again by an operator’s word, and a cut-off upload never', async () => {
+    const error = { code: 'NO_ROUTE', cause: 'NO_MATCH', message: 'No route of acme takes it.' };
+    const [file] = await registerFiles(sql, [arrivedObject()], 'ingestor');
+    const [partial] = await registerFiles(sql, [arrivedObject({ status: 'QUARANTINED', error })], 'ingestor');
+    const fileIds = [file?.id ?? '', partial?.id ?? ''];
+    await routeFiles(sql, [{ fileId: fileIds[0] ?? '', isLarge: false, jobs: [], error }], 'router');
+    const word = { fileIds, actor: 'operator:test', reason: 'the route is there now' };
+    expect((await requeueFiles(sql, word)).map(({ id, wake }) => [id, wake])).toEqual([[file?.id, 2]]);
+    expect(await requeueFiles(sql, word)).toEqual([]);
+    expect((await loadRoutingInput(sql, fileIds)).map((input) => input.fileId)).toEqual([file?.id]);
+    await expectSound();
   });
 
   test('lets at most a window of one tenant into a queue, and others in as those finish', async () => {

@@ -1,0 +1,39 @@
+/**
+ * An operator's word: files that the router set aside are routed again, by the routes as they are now.
+ *
+ * In:  files, who asked and why. Out: the files requeued, with their wake-ups; others were not quarantined by the router. An
+ *      upload that was cut off, or an object under no tenant, stays where it is.
+ * Events: `file.queued`, with the reason.
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+import { recordEvents } from './record-events.ts';
+
+export interface RequeueFilesOptions {
+  readonly fileIds: readonly string[];
+  readonly actor: string;
+  readonly reason: string;
+}
+
+export interface RequeuedFile {
+  readonly id: string;
+  readonly orderKey: string;
+  readonly wake: number;
+}
+
+export async function requeueFiles(sql: Sql, { fileIds, actor, reason }: RequeueFilesOptions): Promise<RequeuedFile[]> {
+  return await sql<RequeuedFile[]>`
+    WITH locked AS (
+      SELECT id FROM files WHERE id = ANY(${[...fileIds]}::uuid[]) AND status = 'QUARANTINED' AND routed_at IS NOT NULL
+      ORDER BY id FOR UPDATE),
+    requeued AS (
+      UPDATE files f SET status = 'QUEUED', routed_at = NULL, finished_at = NULL, updated_at = now(), error_code = NULL,
+        error_cause = NULL, error_message = NULL, order_seq = nextval('file_order'), queue = 'ingest', woken_at = now(),
+        wakes = f.wakes + 1
+      WHERE f.id IN (SELECT id FROM locked) RETURNING f.*),
+    event AS (
+      SELECT 'file.queued' AS type, tenant_id, id AS file_id, NULL::uuid AS job_id,
+        jsonb_build_object('key', key, 'sizeBytes', size_bytes, 'reason', ${reason}::text) AS detail, '{events}'::text[] AS topics
+      FROM requeued),
+    ${recordEvents(sql, actor)}
+    SELECT id, order_key AS "orderKey", wakes AS wake FROM requeued ORDER BY order_seq`;
+}
