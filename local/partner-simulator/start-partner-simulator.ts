@@ -122,6 +122,8 @@ export async function startPartnerSimulator(options: PartnerSimulatorOptions): P
     request.on('error', () => response.destroy());
     answer(request, response).catch(() => response.destroy());
   });
+  // Longer than clients keep idle connections, so that none is closed while a request is on its way.
+  server.keepAliveTimeout = 65_000;
   server.listen({ host: options.host, port: options.port });
   await once(server, 'listening');
   return {
