@@ -76,7 +76,7 @@ export interface AskedFault {
   readonly times: number | undefined;
 }
 
-export const API_LETTERS: Readonly<Record<string, ApiName>> = {
+const API_LETTERS: Readonly<Record<string, ApiName>> = {
   V: 'validation',
   A: 'assignments',
   C: 'coupon-verification',

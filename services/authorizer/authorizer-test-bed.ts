@@ -7,7 +7,7 @@ import { createLogger } from '#shared/runtime/logger.ts';
 import { loadAuthorizerConfig } from './config.ts';
 import { createAuthorizer } from './create-authorizer.ts';
 
-export const ISSUER = 'https://issuer.example';
+const ISSUER = 'https://issuer.example';
 export const AUDIENCE = 'rfi-apis';
 export const METHOD_ARN = 'arn:aws:execute-api:us-east-1:123456789012:abc123/prod/POST/validation';
 
