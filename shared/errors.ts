@@ -295,6 +295,68 @@ export const ERROR_CODES = {
     meaning: 'A job stands at a step that its route version does not have at that place.',
     remedy: 'Report it with the job id; the row was changed by hand, or by a faulty version.',
   },
+  // Causes: calls of partners
+  BUSINESS_REJECTION: {
+    meaning: 'The partner read the record and said no to it.',
+    remedy:
+      'Look at the partner’s own code and words; correct the record and send it again, or retry it when the partner has changed.',
+  },
+  HTTP_NNN: {
+    meaning:
+      'The partner answered with that HTTP status (`HTTP_503`, `HTTP_429` ...), and no rule of its definition says more.',
+    remedy:
+      'Nothing at first for 408, 429 and 5xx, they are tried again; otherwise correct the request or the credentials.',
+  },
+  PARTNER_TIMEOUT: {
+    meaning: 'The partner did not answer in the time that its definition gives it.',
+    remedy: 'Nothing at first; when it lasts, ask the partner, or raise `timeout`.',
+  },
+  PARTNER_CONNECTION_LOST: {
+    meaning: 'The connection to the partner was lost before its reply was whole.',
+    remedy: 'Nothing at first; when it lasts, ask the partner.',
+  },
+  PARTNER_UNREACHABLE: {
+    meaning: 'No connection to the partner could be made; nothing was sent.',
+    remedy: 'Check `baseUrl` and the network between; calls go on by themselves once the partner can be reached.',
+  },
+  PARTNER_UNTRUSTED: {
+    meaning: 'The certificate of the partner is not to be trusted; nothing was sent.',
+    remedy: 'Ask the partner to renew it, or name its authority in `tls.authority`.',
+  },
+  PARTNER_ADDRESS_REFUSED: {
+    meaning: 'The partner’s address is private, local or otherwise none that may be called.',
+    remedy: 'Correct `baseUrl`, or have an operator put the address on the allow-list.',
+  },
+  PARTNER_REPLY_TOO_LARGE: {
+    meaning: 'The partner’s reply is longer than `maxReply`, counted after decompression.',
+    remedy: 'Ask the partner; raise `maxReply` when such replies are genuine.',
+  },
+  PARTNER_REPLY_INVALID: {
+    meaning: 'The partner’s reply is not HTTP as it should be, or no JSON where JSON was expected.',
+    remedy: 'Nothing at first; when it lasts, ask the partner.',
+  },
+  PARTNER_REPLY_UNEXPECTED: {
+    meaning: 'The partner’s reply fits none of the rules in its definition.',
+    remedy: 'Add a rule under `judge` for such replies, then retry the records.',
+  },
+  PARTNER_REDIRECT: {
+    meaning:
+      'The partner sent the call elsewhere; redirects are not followed, so that credentials stay with their host.',
+    remedy: 'Put the address that it now has into `baseUrl`.',
+  },
+  PARTNER_TOKEN_UNAVAILABLE: {
+    meaning: 'The partner’s issuer gave no access token; the call was not made.',
+    remedy: 'Nothing at first; when it lasts, check the client id, its secret and scope with the partner.',
+  },
+  PARTNER_REQUEST_INVALID: {
+    meaning:
+      'No request could be made from the record: its templates name a value that is not there, or one that may not be sent.',
+    remedy: 'Correct the templates of the operation, or the record, then retry it.',
+  },
+  SECRET_UNAVAILABLE: {
+    meaning: 'A secret that a definition names cannot be read: it is not there, or its file can be read by others.',
+    remedy: 'Put the secret under that name into the store (a file of mode 0600), then retry.',
+  },
   // Control API
   REQUEST_INVALID: {
     meaning:

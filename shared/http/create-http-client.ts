@@ -4,13 +4,25 @@
  * 1. It never repeats a request and never follows a redirect: whoever calls decides, and a key never goes to another host.
  * 2. `timeoutMs` is for everything from the first look-up to the last byte, so a reply that trickles ends too.
  * 3. At most `maxBodyBytes` of a reply are held, counted after decompression.
+ * 4. With an `addressGuard` no connection is opened, or used again, that the guard has not seen.
  */
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { isIP } from 'node:net';
 import got, { RequestError, TimeoutError } from 'got';
+import { ADDRESS_REFUSED, type AddressGuard } from './address-guard.ts';
 
 export interface HttpClientOptions {
   /** For a whole request. */
   readonly timeoutMs: number;
   readonly maxBodyBytes: number;
+  readonly addressGuard?: AddressGuard;
+  /** To one host; as many as there are requests when absent. */
+  readonly maxSockets?: number;
+  /** Mutual TLS, PEM. */
+  readonly clientCertificate?: { readonly key: string; readonly certificate: string };
+  /** Whom to believe instead of the system's authorities, PEM. */
+  readonly authority?: string;
 }
 
 export interface HttpRequest {
@@ -30,8 +42,8 @@ export type HttpOutcome =
     }
   | {
       readonly type: 'no-reply';
-      /** `refused`, `unresolved`: certainly nothing was done. `timeout`, `reset`, `other`: it may have been. */
-      readonly cause: 'refused' | 'unresolved' | 'timeout' | 'reset' | 'aborted' | 'other';
+      /** `refused`, `unresolved`, `forbidden`, `untrusted`: certainly nothing was done. The others: it may have been. */
+      readonly cause: 'refused' | 'unresolved' | 'forbidden' | 'untrusted' | 'timeout' | 'reset' | 'aborted' | 'other';
       readonly message: string;
     }
   | { readonly type: 'too-large'; readonly status: number; readonly message: string };
@@ -39,10 +51,15 @@ export type HttpOutcome =
 export interface HttpClient {
   /** Never rejects. */
   send(request: HttpRequest): Promise<HttpOutcome>;
+  /** Closes the idle connections that are its own. */
+  close(): void;
 }
 
-export function createHttpClient({ timeoutMs, maxBodyBytes }: HttpClientOptions): HttpClient {
+export function createHttpClient(options: HttpClientOptions): HttpClient {
+  const { timeoutMs, maxBodyBytes, addressGuard } = options;
+  const agents = createAgents(options);
   const client = got.extend({
+    ...(agents !== undefined && { agent: agents }),
     retry: { limit: 0 },
     timeout: { request: timeoutMs },
     followRedirect: false,
@@ -51,7 +68,16 @@ export function createHttpClient({ timeoutMs, maxBodyBytes }: HttpClientOptions)
   });
 
   return {
+    close() {
+      agents?.http.destroy();
+      agents?.https.destroy();
+    },
     async send({ method, url, headers = {}, body, signal }) {
+      // Node looks up names only: an address in the URL would pass by the guard.
+      const host = url.hostname.replace(/^\[|\]$/g, '');
+      if (addressGuard !== undefined && isIP(host) !== 0 && !addressGuard.isAllowed(host)) {
+        return { type: 'no-reply', cause: 'forbidden', message: `The address ${host} may not be called.` };
+      }
       const stream = client.stream(url, {
         method,
         headers: { ...headers },
@@ -89,12 +115,36 @@ export function createHttpClient({ timeoutMs, maxBodyBytes }: HttpClientOptions)
   };
 }
 
+/** Undefined for the connections that all clients share. */
+function createAgents(options: HttpClientOptions): { http: HttpAgent; https: HttpsAgent } | undefined {
+  const { addressGuard, maxSockets, clientCertificate, authority } = options;
+  if ([addressGuard, maxSockets, clientCertificate, authority].every((option) => option === undefined))
+    return undefined;
+  const settings = {
+    keepAlive: true,
+    ...(maxSockets !== undefined && { maxSockets }),
+    ...(addressGuard !== undefined && { lookup: addressGuard.lookup }),
+  };
+  const tls = {
+    ...(clientCertificate !== undefined && { key: clientCertificate.key, cert: clientCertificate.certificate }),
+    ...(authority !== undefined && { ca: authority }),
+  };
+  return { http: new HttpAgent(settings), https: new HttpsAgent({ ...settings, ...tls }) };
+}
+
 const CAUSES = {
   ECONNREFUSED: 'refused',
   EHOSTUNREACH: 'refused',
   ENETUNREACH: 'refused',
   ENOTFOUND: 'unresolved',
   EAI_AGAIN: 'unresolved',
+  [ADDRESS_REFUSED]: 'forbidden',
+  CERT_HAS_EXPIRED: 'untrusted',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'untrusted',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'untrusted',
+  SELF_SIGNED_CERT_IN_CHAIN: 'untrusted',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'untrusted',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'untrusted',
   ETIMEDOUT: 'timeout',
   ECONNRESET: 'reset',
   EPIPE: 'reset',

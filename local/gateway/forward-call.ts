@@ -1,0 +1,94 @@
+/**
+ * Passes an authorized request on, and the reply back.
+ *
+ * 1. The token stays here; the backend gets what the authorizer said of it, and nothing that a caller wrote under those names.
+ * 2. Replies are passed on as they come, faults included. (API Gateway holds a reply until it is whole.)
+ * 3. Bytes of the request and time for the whole are bounded.
+ */
+import { type Agent, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import type { AuthorizerAnswer } from './evaluate-policy.ts';
+import { giveAnswer } from './gateway-answer.ts';
+
+export interface ForwardCallOptions {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  readonly backend: URL;
+  readonly agent: Agent;
+  readonly requestId: string;
+  readonly context: AuthorizerAnswer['context'];
+  readonly deadlineMs: number;
+  readonly largestBodyBytes: number;
+}
+
+const CONTEXT_PREFIX = 'x-authorizer-';
+const NOT_PASSED_ON = new Set([
+  'authorization',
+  'connection',
+  'expect',
+  'host',
+  'keep-alive',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'x-request-id',
+]);
+
+export function forwardCall(options: ForwardCallOptions): void {
+  const { incoming, outgoing, backend, agent, requestId, largestBodyBytes } = options;
+  if (Number(incoming.headers['content-length'] ?? 0) > largestBodyBytes) {
+    giveAnswer(outgoing, 'too-large');
+    return;
+  }
+  const onwards = request({
+    agent,
+    host: backend.hostname,
+    port: backend.port,
+    method: incoming.method,
+    path: incoming.url,
+    headers: { ...passedHeaders(incoming.headers), ...contextHeaders(options.context), 'x-request-id': requestId },
+  });
+  const timer = setTimeout(() => {
+    giveAnswer(outgoing, 'backend-late');
+    onwards.destroy();
+  }, options.deadlineMs);
+  outgoing.once('close', () => {
+    clearTimeout(timer);
+    onwards.destroy();
+  });
+  onwards.on('error', () => {
+    if (!outgoing.writableEnded) giveAnswer(outgoing, 'backend-failed');
+  });
+  onwards.on('response', (reply) => {
+    outgoing.writeHead(reply.statusCode ?? 502, passedHeaders(reply.headers));
+    reply.on('error', () => outgoing.destroy());
+    reply.pipe(outgoing);
+  });
+  incoming.on('error', () => onwards.destroy());
+  let sizeBytes = 0;
+  incoming.on('data', (chunk: Buffer) => {
+    sizeBytes += chunk.length;
+    if (sizeBytes <= largestBodyBytes) return;
+    incoming.unpipe(onwards);
+    incoming.pause();
+    if (!outgoing.writableEnded) giveAnswer(outgoing, 'too-large');
+    onwards.destroy();
+  });
+  incoming.pipe(onwards);
+}
+
+function passedHeaders(headers: IncomingMessage['headers']): Record<string, string | string[]> {
+  return Object.fromEntries(
+    Object.entries(headers).filter(
+      (entry): entry is [string, string | string[]] =>
+        entry[1] !== undefined && !NOT_PASSED_ON.has(entry[0]) && !entry[0].startsWith(CONTEXT_PREFIX),
+    ),
+  );
+}
+
+function contextHeaders(context: AuthorizerAnswer['context']): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(context).map(([name, value]) => [`${CONTEXT_PREFIX}${name.toLowerCase()}`, String(value)]),
+  );
+}

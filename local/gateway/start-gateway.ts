@@ -1,0 +1,122 @@
+/**
+ * API Gateway on one machine: asks the authorizer function about each request, and passes on what it allows.
+ *
+ * 1. Nothing reaches the backend before the policy said Allow for that very method and path.
+ * 2. A path that could be read in two ways is refused, so that what was authorized is what is called.
+ * 3. An authorizer that throws, is late or answers nonsense lets nobody in.
+ */
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { Agent, createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Logger } from '#shared/runtime/logger.ts';
+import { type AuthorizerAnswer, authorizerAnswerSchema, evaluatePolicy } from './evaluate-policy.ts';
+import { forwardCall } from './forward-call.ts';
+import { type GatewayAnswer, giveAnswer } from './gateway-answer.ts';
+
+export interface GatewayOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly backend: URL;
+  /** The Lambda function: its answer is checked as API Gateway would. */
+  readonly authorize: (event: unknown) => Promise<unknown>;
+  readonly logger: Logger;
+  /** For the backend; API Gateway's is 29 s. */
+  readonly deadlineMs?: number;
+  readonly authorizerDeadlineMs?: number;
+  /** API Gateway's is 10 MB. */
+  readonly largestBodyBytes?: number;
+}
+
+export interface Gateway {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+const STAGE_ARN = 'arn:aws:execute-api:us-east-1:000000000000:local/main';
+const DEFAULT_DEADLINE_MS = 29_000;
+const DEFAULT_AUTHORIZER_DEADLINE_MS = 10_000;
+const DEFAULT_BODY_BYTES = 10_485_760;
+
+const PLAIN_PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)+$/;
+
+type Verdict = { readonly answer: AuthorizerAnswer } | { readonly refusal: GatewayAnswer };
+
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { backend, logger, deadlineMs = DEFAULT_DEADLINE_MS } = options;
+  const agent = new Agent({ keepAlive: true });
+
+  async function answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const requestId = randomUUID();
+    outgoing.setHeader('x-amzn-requestid', requestId);
+    const path = (incoming.url ?? '').split('?', 1)[0] ?? '';
+    if (path === '/_health') {
+      outgoing.end('ok');
+      return;
+    }
+    const verdict = PLAIN_PATH.test(path)
+      ? await judge(incoming, `${STAGE_ARN}/${incoming.method}${path}`)
+      : { refusal: 'bad-request' as const };
+    const status = 'refusal' in verdict ? verdict.refusal : 'allowed';
+    logger.info({ requestId, method: incoming.method, path: path.slice(0, 200), verdict: status }, 'request');
+    if (outgoing.closed) return;
+    if ('refusal' in verdict) return giveAnswer(outgoing, verdict.refusal);
+    const { context } = verdict.answer;
+    const largestBodyBytes = options.largestBodyBytes ?? DEFAULT_BODY_BYTES;
+    forwardCall({ incoming, outgoing, backend, agent, requestId, context, deadlineMs, largestBodyBytes });
+  }
+
+  async function judge(incoming: IncomingMessage, methodArn: string): Promise<Verdict> {
+    const tokens = incoming.headersDistinct.authorization ?? [];
+    // API Gateway does not ask the function when the header is missing.
+    if (tokens.length !== 1 || tokens[0] === '') return { refusal: 'unauthorized' };
+    try {
+      const event = { type: 'TOKEN', authorizationToken: tokens[0], methodArn };
+      const given = await within(
+        options.authorize(event),
+        options.authorizerDeadlineMs ?? DEFAULT_AUTHORIZER_DEADLINE_MS,
+      );
+      const parsed = authorizerAnswerSchema.safeParse(given);
+      if (!parsed.success) return { refusal: 'authorizer-failed' };
+      const decision = evaluatePolicy(parsed.data, methodArn);
+      return decision === 'allowed' ? { answer: parsed.data } : { refusal: decision };
+    } catch (error) {
+      const isUnauthorized = error instanceof Error && error.message === 'Unauthorized';
+      return { refusal: isUnauthorized ? 'unauthorized' : 'authorizer-failed' };
+    }
+  }
+
+  const server = createServer((incoming, outgoing) => {
+    incoming.on('error', () => outgoing.destroy());
+    answer(incoming, outgoing).catch((error: unknown) => {
+      logger.error({ err: error }, 'request failed');
+      outgoing.destroy();
+    });
+  });
+  // Longer than clients keep idle connections, so that none is closed while a request is on its way.
+  server.keepAliveTimeout = 65_000;
+  server.listen({ host: options.host, port: options.port });
+  await once(server, 'listening');
+  return {
+    url: `http://${options.host}:${(server.address() as AddressInfo).port}`,
+    async stop() {
+      if (!server.listening) return;
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+      agent.destroy();
+    },
+  };
+}
+
+async function within<Value>(promise: Promise<Value>, ms: number): Promise<Value> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error('The authorizer did not answer in time.')), ms);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

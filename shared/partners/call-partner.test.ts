@@ -1,0 +1,313 @@
+import { createHash, createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { startGateway } from '#local/gateway/start-gateway.ts';
+import { AUDIENCE, CLIENT, ISSUER, startTestPartner } from '#local/partner-simulator/partner-simulator-test-bed.ts';
+import { loadAuthorizerConfig } from '#services/authorizer/config.ts';
+import { createAuthorizer } from '#services/authorizer/create-authorizer.ts';
+import { createAddressGuard } from '#shared/http/address-guard.ts';
+import { createLogger } from '#shared/runtime/logger.ts';
+import { createFileSecretStore } from '#shared/secrets/file-secret-store.ts';
+import { createPartnerCaller, type PartnerCallerOptions } from './call-partner.ts';
+import { examplePartner } from './partner-test-bed.ts';
+
+let directory: string;
+const closers: (() => unknown)[] = [];
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'longshore-calls-'));
+  closers.push(() => rm(directory, { recursive: true, force: true }));
+});
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+const putSecret = (name: string, text: string) => writeFile(join(directory, name), text, { mode: 0o600 });
+
+function openCaller(baseUrl: string, changes: Record<string, unknown> = {}, more: Partial<PartnerCallerOptions> = {}) {
+  const caller = createPartnerCaller({
+    definition: examplePartner({ baseUrl, timeout: '400ms', maxReply: '100KB', ...changes }),
+    secrets: createFileSecretStore(directory),
+    addressGuard: createAddressGuard({ allow: ['127.0.0.0/8'] }),
+    ...more,
+  });
+  closers.push(caller.close);
+  const call = (operation: string, record: Record<string, unknown> = {}, idempotencyKey?: string) =>
+    caller.call({
+      operation,
+      values: {
+        record: { key: 'r1', amount: 12.5, name: ' ann ', magic: '', ...record },
+        replies: { validate: { reference: 'V-1' } },
+        meta: {},
+      },
+      requestId: 'q-1',
+      ...(idempotencyKey !== undefined && { idempotencyKey }),
+    });
+  return { caller, call };
+}
+
+async function openPartner() {
+  const { simulator, stop } = await startTestPartner();
+  closers.push(stop);
+  return simulator;
+}
+
+async function serve(listener: RequestListener) {
+  const server = createServer(listener);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closers.push(
+    () => server.close(),
+    () => server.closeAllConnections(),
+  );
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+describe('one call is one request, and one outcome', () => {
+  test('of a good record, with values of the record and of earlier replies', async () => {
+    const partner = await openPartner();
+    const { call } = openCaller(partner.url);
+    expect(await call('validate')).toEqual({ type: 'success', output: { reference: 'VAL-1' }, reference: 'VAL-1' });
+    expect(await call('assignments')).toEqual({ type: 'success', output: { assignment: 'A-2', active: true } });
+    expect(partner.ledger.calls).toMatchObject([{ record: 'r1', requestId: 'q-1' }, { record: 'r1' }]);
+  });
+
+  test.each([
+    ['500', 'retryable', 'HTTP_500'],
+    ['429-5', 'retryable', 'HTTP_429'],
+    ['reset', 'retryable', 'PARTNER_CONNECTION_LOST'],
+    ['timeout', 'retryable', 'PARTNER_TIMEOUT'],
+    ['timeout-after', 'retryable', 'PARTNER_TIMEOUT'],
+    ['drip', 'retryable', 'PARTNER_TIMEOUT'],
+    ['bomb', 'retryable', 'PARTNER_REPLY_TOO_LARGE'],
+    ['redirect', 'failed', 'PARTNER_REDIRECT'],
+    ['not-json', 'retryable', 'PARTNER_REPLY_INVALID'],
+    ['empty', 'retryable', 'PARTNER_REPLY_INVALID'],
+    ['short', 'retryable', ''],
+    ['headers', 'retryable', 'PARTNER_REPLY_INVALID'],
+    ['reject', 'failed', 'BUSINESS_REJECTION'],
+    ['final', 'failed', 'BUSINESS_REJECTION'],
+  ])('when a check meets %s', async (fault, type, cause) => {
+    const partner = await openPartner();
+    const { call } = openCaller(partner.url, {
+      operations: {
+        check: {
+          ...examplePartner().operations.validate,
+          body: { recordKey: '{{ record.key }}', m: '{{ record.magic }}' },
+        },
+      },
+    });
+    const outcome = await call('check', { magic: `SIM:V:${fault}` });
+    expect(outcome).toMatchObject({ type, cause: expect.stringContaining(cause) });
+    expect(partner.ledger.calls).toHaveLength(1);
+    expect(partner.followedRedirects).toBe(0);
+  });
+
+  test.each(['timeout-after', 'reset-after', 'timeout', 'bomb', '500-after'])(
+    'and ambiguous, not sent again, when an effect without keys meets %s',
+    async (fault) => {
+      const partner = await openPartner();
+      const { call } = openCaller(partner.url);
+      expect(await call('redeem-unkeyed', { magic: `SIM:U:${fault}` }, 'k1')).toMatchObject({ type: 'ambiguous' });
+      expect(partner.ledger.calls).toHaveLength(1);
+    },
+  );
+
+  test('with one effect per idempotency key, however often it is called', async () => {
+    const partner = await openPartner();
+    const { call } = openCaller(partner.url);
+    const outcomes = [await call('redeem', {}, 'k1'), await call('redeem', {}, 'k1')];
+    expect(outcomes[0]).toEqual(outcomes[1]);
+    expect(partner.ledger.calls.map(({ effect }) => effect)).toEqual(['made', 'replayed']);
+  });
+
+  test('and none when no request can be made, or the address may not be called', async () => {
+    const partner = await openPartner();
+    const { call } = openCaller(partner.url);
+    expect(await call('validate', { amount: undefined })).toMatchObject({
+      type: 'failed',
+      isFinal: true,
+      cause: 'PARTNER_REQUEST_INVALID',
+    });
+    const guarded = openCaller(partner.url, {}, { addressGuard: createAddressGuard({ allow: [] }) });
+    expect(await guarded.call('validate')).toMatchObject({ type: 'failed', cause: 'PARTNER_ADDRESS_REFUSED' });
+    expect(partner.ledger.calls).toHaveLength(0);
+  });
+});
+
+describe('who we are', () => {
+  test('is a secret in a header, which a rotation changes at once; a missing one sends nothing', async () => {
+    const seen: unknown[] = [];
+    const url = await serve((request, response) => {
+      seen.push(request.headers['x-api-key']);
+      response.end('{"status":"VALID"}');
+    });
+    const { call } = openCaller(url, {
+      auth: { type: 'static', header: 'X-Api-Key', prefix: 'k ', secret: 'api-key' },
+    });
+    const missing = await call('validate');
+    expect(missing).toMatchObject({ type: 'retryable', cause: 'SECRET_UNAVAILABLE' });
+    await putSecret('api-key', 'first');
+    await call('validate');
+    await putSecret('api-key', 'second-hush');
+    expect(JSON.stringify(await call('validate'))).not.toContain('hush');
+    await putSecret('api-key', 'with\nline ends');
+    expect(await call('validate')).toMatchObject({ type: 'retryable', cause: 'PARTNER_TOKEN_UNAVAILABLE' });
+    expect(seen).toEqual(['k first', 'k second-hush']);
+  });
+
+  test('is a signature over time, method, path, query and body', async () => {
+    const seen: { request: IncomingMessage; body: string }[] = [];
+    const url = await serve(async (request, response) => {
+      seen.push({ request, body: Buffer.concat(await request.toArray()).toString() });
+      response.end('{}');
+    });
+    await putSecret('hmac', 'shared');
+    const { call } = openCaller(url, { auth: { type: 'hmac', secret: 'hmac' } });
+    await call('validate');
+    await call('assignments');
+    expect(seen).toHaveLength(2);
+    for (const { request, body } of seen) {
+      const hash = createHash('sha256').update(body).digest('hex');
+      const signed = `${request.headers['x-timestamp']}.${request.method}.${request.url}.${hash}`;
+      expect(request.headers['x-signature']).toBe(createHmac('sha256', 'shared').update(signed).digest('hex'));
+    }
+  });
+
+  describe('is an access token at a gateway', () => {
+    async function openGuarded(changes: Record<string, unknown> = {}) {
+      const partner = await openPartner();
+      const lines: string[] = [];
+      const logger = createLogger({ service: 'gateway', destination: { write: (line: string) => lines.push(line) } });
+      const config = loadAuthorizerConfig({
+        LONGSHORE_AUTHORIZER_ISSUER: ISSUER,
+        LONGSHORE_AUTHORIZER_AUDIENCE: AUDIENCE,
+        LONGSHORE_AUTHORIZER_JWKS_URL: `${partner.url}/.well-known/jwks.json`,
+        // So that a rotated key is known to be gone at once.
+        LONGSHORE_AUTHORIZER_KEYS_COOLDOWN_MS: '0',
+        LONGSHORE_AUTHORIZER_KEYS_REFRESH_MS: '0',
+        LONGSHORE_AUTHORIZER_RULES: '[{"method":"POST","path":"/validation","scopes":["rfi.validate"]}]',
+      });
+      const gateway = await startGateway({
+        host: '127.0.0.1',
+        port: 0,
+        backend: new URL(partner.url),
+        authorize: createAuthorizer(config, { logger }),
+        logger,
+      });
+      closers.push(gateway.stop);
+      await putSecret('client-secret', CLIENT.secret);
+      const auth = {
+        type: 'oauth2-client-credentials',
+        tokenUrl: `${partner.url}/oauth/token`,
+        clientId: CLIENT.id,
+        clientSecret: 'client-secret',
+        ...changes,
+      };
+      return { partner, ...openCaller(gateway.url, { auth }) };
+    }
+
+    test.each(['basic', 'body'])('fetched once for many calls, credentials in %s', async (credentials) => {
+      const { partner, call } = await openGuarded({ credentials });
+      const outcomes = await Promise.all(
+        Array.from({ length: 10 }, (_, index) => call('validate', { key: `r${index}` })),
+      );
+      expect(outcomes.every(({ type }) => type === 'success')).toBe(true);
+      expect(partner.identity.issued).toBe(1);
+    });
+
+    test('replaced once when it is refused in the middle, and the call goes on', async () => {
+      const { partner, call } = await openGuarded();
+      await call('validate');
+      await partner.identity.rotateKey();
+      expect(await call('validate')).toMatchObject({ type: 'success' });
+      expect(partner.identity.issued).toBe(2);
+      expect(partner.ledger.calls).toHaveLength(2);
+    });
+
+    test('not fetched again and again when fresh ones are refused too, nor when its scope does not suffice', async () => {
+      const { partner, call } = await openGuarded({ scope: 'rfi.coupons' });
+      expect(await call('validate')).toMatchObject({ type: 'failed', cause: 'HTTP_403' });
+      expect(partner.identity.issued).toBe(1);
+      let asked = 0;
+      const url = await serve((request, response) => {
+        request.resume();
+        asked += 1;
+        response.writeHead(401).end();
+      });
+      const tokenUrl = `${partner.url}/oauth/token`;
+      const auth = { type: 'oauth2-client-credentials', tokenUrl, clientId: CLIENT.id, clientSecret: 'client-secret' };
+      expect(await openCaller(url, { auth }).call('validate')).toMatchObject({ type: 'retryable', cause: 'HTTP_401' });
+      expect([asked, partner.identity.issued]).toEqual([2, 3]);
+      expect(partner.ledger.calls).toHaveLength(0);
+    });
+
+    test('not to be had with a wrong secret, until that is put right; nobody reads it meanwhile', async () => {
+      const { partner, call } = await openGuarded();
+      await putSecret('client-secret', 'wrong-and-hush');
+      const outcome = await call('validate');
+      expect(outcome).toMatchObject({ type: 'retryable', cause: 'PARTNER_TOKEN_UNAVAILABLE' });
+      expect(JSON.stringify(outcome)).not.toContain('hush');
+      await putSecret('client-secret', CLIENT.secret);
+      expect(await call('validate')).toMatchObject({ type: 'success' });
+      expect(partner.ledger.calls).toHaveLength(1);
+    });
+  });
+});
+
+describe('what has to be waited for is no failure, and sends nothing', () => {
+  test('a breaker that is open, until one call finds the partner back', async () => {
+    const partner = await openPartner();
+    partner.setBehaviour({ faults: [{ api: '*', fault: '503' }] });
+    const { call } = openCaller(partner.url, { breaker: { failures: 3, openFor: '300ms' } });
+    for (let tries = 0; tries < 3; tries += 1) expect(await call('validate')).toMatchObject({ type: 'retryable' });
+    const waiting = await call('validate');
+    expect(waiting).toMatchObject({ type: 'wait', reason: 'breaker-open' });
+    expect(partner.ledger.calls).toHaveLength(3);
+    partner.setBehaviour({});
+    await expect.poll(() => call('validate'), { timeout: 5_000 }).toMatchObject({ type: 'success' });
+  });
+
+  test('business failures and 429 leave the breaker closed', async () => {
+    const partner = await openPartner();
+    partner.setBehaviour({
+      faults: [
+        { api: '*', fault: '429', share: 0.5 },
+        { api: '*', fault: 'reject' },
+      ],
+    });
+    const { call } = openCaller(partner.url, { breaker: { failures: 2 } });
+    for (let tries = 0; tries < 10; tries += 1) expect((await call('validate')).type).not.toBe('wait');
+  });
+
+  test('a slot, while others are being called', async () => {
+    const partner = await openPartner();
+    partner.setBehaviour({ latencies: [{ api: '*', fromMs: 150, toMs: 150 }] });
+    const { call } = openCaller(partner.url, { limits: { concurrency: 2 } });
+    const outcomes = await Promise.all([1, 2, 3, 4].map(() => call('validate')));
+    expect(outcomes.map(({ type }) => type).sort()).toEqual(['success', 'success', 'wait', 'wait']);
+    expect(await call('validate')).toMatchObject({ type: 'success' });
+    expect(partner.ledger.calls).toHaveLength(3);
+  });
+
+  test('the rate', async () => {
+    const partner = await openPartner();
+    let clock = 1_000;
+    const { call } = openCaller(partner.url, { limits: { ratePerSecond: 3 } }, { now: () => clock });
+    const types = async () => {
+      const outcomes = [];
+      for (let index = 0; index < 5; index += 1) outcomes.push((await call('validate')).type);
+      return outcomes;
+    };
+    expect(await types()).toEqual(['success', 'success', 'success', 'wait', 'wait']);
+    clock += 999;
+    expect(await call('validate')).toEqual({ type: 'wait', afterMs: 1, reason: 'rate' });
+    clock += 1;
+    expect(await types()).toEqual(['success', 'success', 'success', 'wait', 'wait']);
+    expect(partner.ledger.calls).toHaveLength(6);
+  });
+});

@@ -1,0 +1,54 @@
+/** A partner's breaker in one task: after so many calls in a row without a usable reply none is made for a while, then one to try. */
+import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhenResult, isBrokenCircuitError } from 'cockatiel';
+import type { HttpOutcome } from '#shared/http/create-http-client.ts';
+
+export type BrokenOr<Result> =
+  | { readonly type: 'called'; readonly result: Result }
+  | { readonly type: 'open'; readonly afterMs: number };
+
+export interface PartnerBreaker {
+  readonly isOpen: boolean;
+  run<Result extends { readonly reply: HttpOutcome | undefined }>(
+    call: () => Promise<Result>,
+  ): Promise<BrokenOr<Result>>;
+}
+
+export interface PartnerBreakerOptions {
+  readonly failures: number;
+  readonly openForMs: number;
+  readonly now: () => number;
+}
+
+/** While one call tries whether the partner is back, the others look again after this. */
+const TRIAL_MS = 250;
+
+export function createPartnerBreaker({ failures, openForMs, now }: PartnerBreakerOptions): PartnerBreaker {
+  let openedAt = 0;
+  const policy = circuitBreaker(
+    handleWhenResult((result) => isOutage((result as { reply: HttpOutcome | undefined }).reply)),
+    { breaker: new ConsecutiveBreaker(failures), halfOpenAfter: openForMs },
+  );
+  policy.onBreak(() => {
+    openedAt = now();
+  });
+  return {
+    get isOpen() {
+      return policy.state === CircuitState.Open;
+    },
+    async run(call) {
+      try {
+        return { type: 'called', result: await policy.execute(call) };
+      } catch (error) {
+        if (!isBrokenCircuitError(error)) throw error;
+        return { type: 'open', afterMs: Math.max(TRIAL_MS, openedAt + openForMs - now()) };
+      }
+    },
+  };
+}
+
+/** The partner is not there, or not itself. A no to a record, or to our pace, is not that. */
+function isOutage(reply: HttpOutcome | undefined): boolean {
+  if (reply === undefined) return false;
+  if (reply.type === 'replied') return reply.status >= 500;
+  return reply.type === 'no-reply' && !['aborted', 'forbidden'].includes(reply.cause);
+}
