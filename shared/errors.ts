@@ -362,6 +362,10 @@ export const ERROR_CODES = {
   },
   JSON_NOT_OBJECT: { meaning: 'A line is no JSON object.', remedy: 'Have the file written with one object per line.' },
   JSON_DEPTH: { meaning: 'JSON values are nested too deep.', remedy: 'Have the line named corrected.' },
+  JSON_TOO_MANY_KEYS: {
+    meaning: 'A JSON object has more keys than any record needs.',
+    remedy: 'Have the line named corrected; a list belongs into an array.',
+  },
   JSON_DUPLICATE_KEY: {
     meaning: 'An object has the same key twice, and readers disagree on which one counts.',
     remedy: 'Have the line named corrected.',

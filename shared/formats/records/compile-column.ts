@@ -32,7 +32,7 @@ export interface CompiledColumn {
   readonly length: number;
   readonly readText: (text: string) => Read;
   /** Packed and binary: from the bytes of a record that begins at `from`. */
-  readonly readBytes: ((bytes: Uint8Array, from: number) => Read) | undefined;
+  readonly readBytes: ((bytes: Buffer, from: number) => Read) | undefined;
   readonly encodingFault: ColumnFault;
   readonly missingFault: ColumnFault;
 }
@@ -51,7 +51,7 @@ function compileColumn(column: RecordColumn, format: RecordsLayout['format'], is
   const missing = new ColumnFault('COLUMN_REQUIRED', named('has no value'));
   const noValue = column.required ? missing : null;
   const rules = compileRules(column, named);
-  const parse = parserOf(column, format, isEbcdic, named);
+  const parse = parserOf(column, format, named);
   const trim = column.type === 'text' ? trimmer(column.trim ?? (format === 'fixed' ? 'right' : 'none')) : trimBoth;
   const nullValues = new Set(column.nullValues ?? []);
   const nul = new ColumnFault(`${prefix}_NUL`, named('holds a NUL character'));
@@ -121,7 +121,6 @@ function bytesReader(
 function parserOf(
   column: RecordColumn,
   format: RecordsLayout['format'],
-  isEbcdic: boolean,
   named: (what: string) => string,
 ): (text: string) => Read {
   const wrong = (what: string) => new ColumnFault('COLUMN_TYPE', named(`is no ${what}`));
@@ -139,7 +138,7 @@ function parserOf(
       const fault = new ColumnFault(format === 'fixed' ? 'FIXED_ZONED' : 'COLUMN_TYPE', named('is no zoned number'));
       return (text) => {
         if (text.length > MOST_DIGITS + 1) return fault;
-        return readZoned(text, column.sign ?? 'trailing', column.decimals ?? 0, isEbcdic) ?? fault;
+        return readZoned(text, column.sign ?? 'trailing', column.decimals ?? 0) ?? fault;
       };
     }
     case 'boolean': {

@@ -6,11 +6,9 @@ export type SignPlace = 'trailing' | 'leading' | 'trailing-separate' | 'leading-
 /** Zone C and D over 0 to 9, as characters; they are the same in all our code pages and in ASCII files. */
 const POSITIVE = '{ABCDEFGHI';
 const NEGATIVE = '}JKLMNOPQR';
-/** What Micro Focus and GnuCOBOL write for negative digits in ASCII files. */
-const NEGATIVE_ASCII = 'pqrstuvwxy';
 
 /** Undefined when it is no zoned number. */
-export function readZoned(text: string, sign: SignPlace, decimals: number, isEbcdic: boolean): string | undefined {
+export function readZoned(text: string, sign: SignPlace, decimals: number): string | undefined {
   const last = text.length - 1;
   const at = sign === 'leading' || sign === 'leading-separate' ? 0 : last;
   const signed = text[at] ?? '';
@@ -23,7 +21,6 @@ export function readZoned(text: string, sign: SignPlace, decimals: number, isEbc
   let digit = POSITIVE.indexOf(signed);
   const isNegative = digit < 0;
   if (isNegative) digit = NEGATIVE.indexOf(signed);
-  if (digit < 0 && !isEbcdic) digit = NEGATIVE_ASCII.indexOf(signed);
   if (digit < 0 || signed === '') return undefined;
   const others = at === 0 ? text.slice(1) : text.slice(0, last);
   if (others !== '' && !isDigits(others)) return undefined;
@@ -78,14 +75,14 @@ export interface BinaryForm {
   readonly isLittle: boolean;
 }
 
+const MOST_BYTES_OF_A_DOUBLE = 6;
+
 /** Up to 8 bytes, two's complement when signed. */
-export function readBinary(
-  bytes: Uint8Array,
-  from: number,
-  length: number,
-  decimals: number,
-  form: BinaryForm,
-): string {
+export function readBinary(bytes: Buffer, from: number, length: number, decimals: number, form: BinaryForm): string {
+  if (length <= MOST_BYTES_OF_A_DOUBLE) {
+    const small = readSmall(bytes, from, length, form);
+    return decimalText(small < 0, String(Math.abs(small)), decimals);
+  }
   let value = 0n;
   for (let index = 0; index < length; index++) {
     const at = form.isLittle ? from + length - 1 - index : from + index;
@@ -93,6 +90,11 @@ export function readBinary(
   }
   if (form.isSigned) value = BigInt.asIntN(length * 8, value);
   return decimalText(value < 0n, String(value < 0n ? -value : value), decimals);
+}
+
+function readSmall(bytes: Buffer, from: number, length: number, { isSigned, isLittle }: BinaryForm): number {
+  if (isSigned) return isLittle ? bytes.readIntLE(from, length) : bytes.readIntBE(from, length);
+  return isLittle ? bytes.readUIntLE(from, length) : bytes.readUIntBE(from, length);
 }
 
 export function writeBinary(value: bigint, length: number, form: BinaryForm): Buffer {

@@ -14,7 +14,6 @@ import { LineSplitter } from './split-lines.ts';
 
 const BLANKS = /^[ \t]*$/;
 const ABSENT: JsonMember = { kind: 'null', text: '' };
-const PLAIN_NUMBER = new RegExp(`^-?(?=[\\d.]{1,${MOST_DIGITS + 1}}$)\\d+(?:\\.\\d+)?$`);
 const NUMBER_TYPES: ReadonlySet<string> = new Set(['integer', 'decimal']);
 
 export function ndjsonRecords(
@@ -64,6 +63,7 @@ export function ndjsonRecords(
         faults ??= [];
         const message = 'The object has a key that the layout does not name.';
         faults.push({ code: 'JSON_UNKNOWN_KEY', message, value: shownValue(key, undefined) });
+        break;
       }
     }
     collector.row(line, values, faults, raw);
@@ -91,12 +91,16 @@ function read(compiled: CompiledColumn, member: JsonMember): Read {
       break;
     case 'number':
       if (!NUMBER_TYPES.has(type)) break;
-      if (PLAIN_NUMBER.test(member.text)) return compiled.readText(member.text);
+      if (isPlainNumber(member.text)) return compiled.readText(member.text);
       return new ColumnFault('JSON_NUMBER', `The column ${name} has an exponent or over ${MOST_DIGITS} digits.`);
     case 'nested':
       break;
   }
   return new ColumnFault('COLUMN_TYPE', `The column ${name} is a ${type} and its value a JSON ${jsonName(member)}.`);
+}
+
+function isPlainNumber(text: string): boolean {
+  return !/[eE]/.test(text) && text.replace(/[-.]/g, '').length <= MOST_DIGITS;
 }
 
 function jsonName({ kind }: JsonMember): string {

@@ -2,7 +2,7 @@
  * One line of NDJSON: an object whose members are texts, numbers, booleans or null; deeper values are checked and not kept.
  *
  * 1. Numbers keep their digits: nothing goes through floating point.
- * 2. Depth is bounded, so that no nesting can exhaust the stack; `__proto__` and repeated keys are refused, since readers disagree on what they mean.
+ * 2. Depth and number of keys are bounded, so that no line can exhaust stack or memory; `__proto__` and repeated keys are refused, since readers disagree on what they mean.
  * 3. Names go into a Map and never into an object.
  */
 import type { ErrorCode } from '#shared/errors.ts';
@@ -18,6 +18,7 @@ export type JsonRecord =
   | { readonly ok: false; readonly code: ErrorCode; readonly message: string; readonly position: number };
 
 const DEEPEST = 64;
+const MOST_KEYS = 10_000;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const LITERAL = /true|false|null/y;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
@@ -99,6 +100,9 @@ class JsonReader {
       const key = this.#readString();
       if (key === '__proto__') throw new JsonFault('JSON_KEY_REFUSED', 'The key "__proto__" is not taken.', start);
       if (members.has(key)) throw new JsonFault('JSON_DUPLICATE_KEY', 'An object has the same key twice.', start);
+      if (members.size === MOST_KEYS) {
+        throw new JsonFault('JSON_TOO_MANY_KEYS', `An object has more than ${MOST_KEYS} keys.`, start);
+      }
       this.#skipBlanks();
       if (!this.#take(':')) throw this.#wrong('A key is not followed by ":".');
       this.#skipBlanks();

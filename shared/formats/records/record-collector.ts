@@ -9,6 +9,9 @@ import type { ColumnFault, CompiledColumn } from './compile-column.ts';
 import { type RecordFault, type RecordItem, type RecordValues, shownValue } from './record-item.ts';
 import { UniqueValues } from './unique-values.ts';
 
+/** Told of one record; a layout of hundreds of columns shifted by a byte has one in each. */
+const MOST_FAULTS = 20;
+
 export class RecordCollector {
   accepted = 0;
   rejected = 0;
@@ -51,7 +54,14 @@ export class RecordCollector {
     const [first, ...moreFaults] = faults;
     if (first === undefined) return;
     this.rejected += 1;
-    this.#items.push({ type: 'rejected', line, ...first, moreFaults, raw, isCut });
+    this.#items.push({
+      type: 'rejected',
+      line,
+      ...first,
+      moreFaults: moreFaults.slice(0, MOST_FAULTS - 1),
+      raw,
+      isCut,
+    });
   }
 
   #repetitions(line: number, values: RecordValues): RecordFault[] | undefined {

@@ -93,15 +93,16 @@ const NOT_AN_OBJECT: ReadonlySet<string> = new Set([
   'JSON_SURROGATE',
   'JSON_LINE_TOO_LONG',
   'JSON_DUPLICATE_KEY',
+  'JSON_TOO_MANY_KEYS',
   'JSON_KEY_REFUSED',
 ]);
 
 /** As the last member, where it stands after an earlier rejection; a mail program or a JSON writer may have added blanks. */
-const EARLIER_REASON = /,\s*"reject_reason"\s*:\s*"(?:[^"\\]|\\.)*"(?=\s*\}\s*$)/;
+const EARLIER_REASON = /([{,])\s*"reject_reason"\s*:\s*"(?:[^"\\]|\\.){0,20000}"(?=\s*\}\s*$)/;
 
 function withReason(item: RejectedRecord, reason: string, codec: EncodingCodec): Buffer {
   const member = `${JSON.stringify(REASON_COLUMN)}:${JSON.stringify(reason)}`;
-  const units = codec.toUnits(item.raw).replace(EARLIER_REASON, '');
+  const units = codec.toUnits(item.raw).replace(EARLIER_REASON, (_all, before) => (before === '{' ? '{' : ''));
   if (NOT_AN_OBJECT.has(item.code) || units.includes(REASON_COLUMN)) {
     const raw = codec.decodeValue(codec.toUnits(item.raw)) ?? item.raw.toString('latin1');
     return codec.encodeText(`{${member},"reject_raw":${JSON.stringify(raw)}}`);
