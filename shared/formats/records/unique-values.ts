@@ -7,7 +7,7 @@
 import { FormatFault } from '../format-fault.ts';
 
 /** Over all unique columns of a file; the table then takes 48 MiB. */
-export const MOST_UNIQUE_VALUES = 3_000_000;
+const MOST_UNIQUE_VALUES = 3_000_000;
 const FIRST_SLOTS = 1_024;
 const WORDS = 3;
 

@@ -56,7 +56,7 @@ export async function* writeRejectReasons(items: Items): AsyncGenerator<Buffer> 
 }
 
 /** One line of ASCII, without a value. */
-export function rejectReason({ code, message, line, moreFaults }: RejectedRecord): string {
+function rejectReason({ code, message, line, moreFaults }: RejectedRecord): string {
   const faults = [{ code, message }, ...moreFaults].map((fault) => `${fault.code}: ${fault.message}`);
   return `Line ${line}: ${faults.join(' ')}`;
 }
