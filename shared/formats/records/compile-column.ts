@@ -6,7 +6,8 @@
  */
 import type { ErrorCode } from '#shared/errors.ts';
 import { compileLinearPattern } from '#shared/routes/linear-pattern.ts';
-import type { RecordColumn, RecordsLayout } from '#shared/routes/records-schema.ts';
+import type { RecordColumn } from '#shared/routes/record-column-schema.ts';
+import type { RecordsLayout } from '#shared/routes/records-schema.ts';
 import { compileDateFormat } from './date-format.ts';
 import { compareDecimals, MOST_DIGITS, parseDecimal } from './decimal-text.ts';
 import { readBinary, readPacked, readZoned } from './host-numbers.ts';

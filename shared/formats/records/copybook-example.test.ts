@@ -2,14 +2,15 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
-import { type FixedRecords, type RecordColumn, recordsSchema } from '#shared/routes/records-schema.ts';
+import type { RecordColumn } from '#shared/routes/record-column-schema.ts';
+import { type FixedRecords, recordsSchema } from '#shared/routes/records-schema.ts';
 import { encodeColumn } from './encode-column.ts';
 import { readRecords } from './read-records.ts';
 import { encodingCodec } from './record-encoding.ts';
 import type { RecordItem, RecordValues } from './record-item.ts';
 
 const page = readFileSync(new URL('../../../docs/record-layouts.md', import.meta.url), 'utf8');
-const yaml = /```yaml\n([^]*?)```/.exec(page)?.[1] ?? '';
+const yaml = /```yaml\n(.*?)```/s.exec(page)?.[1] ?? '';
 const layout = recordsSchema.parse(parseYaml(yaml).records) as FixedRecords;
 const codec = encodingCodec('cp037');
 

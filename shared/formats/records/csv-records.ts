@@ -6,7 +6,8 @@
  * 2. Last columns named `reject_reason` are no part of the record, so that a corrected rejects file is taken as it is.
  * 3. Blank lines are no records.
  */
-import { type CsvRecords, REASON_COLUMN } from '#shared/routes/records-schema.ts';
+import { REASON_COLUMN } from '#shared/routes/record-column-schema.ts';
+import type { CsvRecords } from '#shared/routes/records-schema.ts';
 import { FormatFault } from '../format-fault.ts';
 import { ColumnFault, type CompiledColumn } from './compile-column.ts';
 import { CsvRecordScanner, countLineEnds } from './csv-record-scanner.ts';

@@ -6,38 +6,20 @@
  *    any byte in it may look like a line end.
  * 2. The trailer's count is compared with all records but header and trailer, rejected ones included; totals with all whose value reads.
  */
-import type { FixedRecords, RecordColumn } from '#shared/routes/records-schema.ts';
+import type { RecordColumn } from '#shared/routes/record-column-schema.ts';
+import type { FixedRecords } from '#shared/routes/records-schema.ts';
 import { FormatFault } from '../format-fault.ts';
 import { ColumnFault, type CompiledColumn, compileColumns } from './compile-column.ts';
 import { ControlTotals } from './control-totals.ts';
+import { type FixedRecord, framed, hasLineEnds } from './fixed-framing.ts';
 import { columnFault, type RecordCollector, recordFault } from './record-collector.ts';
 import type { EncodingCodec } from './record-encoding.ts';
 import type { RecordFault, RecordsSummary, RecordValue, RecordValues } from './record-item.ts';
 import type { RecordParser } from './record-parser.ts';
-import { LineSplitter } from './split-lines.ts';
-
-/** One record in units; `bytes` and `at` are where its bytes are, for packed and binary columns. */
-interface FixedRecord {
-  readonly units: string;
-  readonly line: number;
-  readonly bytes: Buffer;
-  readonly at: number;
-}
 
 interface Reading {
   readonly values: RecordValues;
   readonly faults: RecordFault[] | undefined;
-}
-
-const NO_BYTES = Buffer.alloc(0);
-
-export function hasLineEnds(layout: FixedRecords, codec: EncodingCodec): boolean {
-  return layout.lineEnds ?? !codec.isEbcdic;
-}
-
-export function hasBinaryColumns(layout: FixedRecords): boolean {
-  const groups = [layout.columns, layout.header?.columns ?? [], layout.trailer?.columns ?? []];
-  return groups.flat().some(({ type }) => type === 'packed' || type === 'binary');
 }
 
 export function fixedRecords(
@@ -64,22 +46,33 @@ export function fixedRecords(
   let declaredCount: RecordValue = null;
   let trailerLine = 0;
 
-  function record(given: FixedRecord): void {
+  /** Whether it is the first. */
+  function begin(line: number): boolean {
+    if (trailerLine > 0) {
+      const message = `Line ${line} stands after the trailer of line ${trailerLine}.`;
+      throw new FormatFault('FIXED_AFTER_TRAILER', message, line);
+    }
     const isFirst = lines === 0;
-    lines = given.line;
+    lines = line;
+    return isFirst;
+  }
+
+  /** A record of which nothing can be read, not even its type. */
+  function damaged(line: number, fault: RecordFault, raw: Buffer, isCut = false): void {
+    if (begin(line) && types.header !== undefined) throw new FormatFault(fault.code, fault.message, line);
+    totals.unreadable();
+    collector.broken(line, fault, raw, isCut);
+  }
+
+  function record(given: FixedRecord): void {
     const record = isOfCharacters ? decoded(given) : given;
     if (record === undefined) {
-      undecodable(given, isFirst);
+      const fault = recordFault('FIXED_ENCODING', 'The record holds bytes that are not UTF-8.');
+      damaged(given.line, fault, codec.toBytes(given.units));
       return;
     }
     const { units, line } = record;
-    if (trailerLine > 0) {
-      throw new FormatFault(
-        'FIXED_AFTER_TRAILER',
-        `Line ${line} stands after the trailer of line ${trailerLine}.`,
-        line,
-      );
-    }
+    const isFirst = begin(line);
     const type = typeField === undefined ? types.detail : typeAt(units, typeField.from - 1, typeField.length);
     const isHeader = type !== undefined && type === types.header;
     if (isFirst && types.header !== undefined && !isHeader) {
@@ -119,14 +112,6 @@ export function fixedRecords(
   function decoded(given: FixedRecord): FixedRecord | undefined {
     const units = codec.decodeValue(given.units);
     return units === undefined ? undefined : { ...given, units };
-  }
-
-  /** UTF-8 by characters: without them no position in the record is known. */
-  function undecodable({ line, units }: FixedRecord, isFirst: boolean): void {
-    const message = 'The record holds bytes that are not UTF-8.';
-    if (isFirst && types.header !== undefined) throw new FormatFault('FIXED_ENCODING', message, line);
-    totals.unreadable();
-    collector.broken(line, recordFault('FIXED_ENCODING', message), codec.toBytes(units));
   }
 
   function typeAt(units: string, from: number, length: number): string {
@@ -225,61 +210,8 @@ export function fixedRecords(
     };
   }
 
-  if (!hasLineEnds(layout, codec)) return { push: pushByLength(false), finish };
-  if (hasBinaryColumns(layout)) return { push: pushByLength(true), finish };
-  return { push: pushByLine(), finish };
-
-  function pushByLine(): RecordParser['push'] {
-    const splitter = new LineSplitter(Math.floor(layout.maxRecordBytes / codec.unitBytes), codec.isEbcdic);
-    // Blank lines are no records, and yet are counted as lines.
-    return (piece, isLast) => {
-      for (const { text, line, isCut } of splitter.push(codec.toUnits(piece), isLast)) {
-        if (isCut) {
-          lines = line;
-          totals.unreadable();
-          const message = `The record is longer than ${layout.maxRecordBytes} bytes.`;
-          collector.broken(line, recordFault('FIXED_LONG', message, recordLength + 1), codec.toBytes(text), true);
-        } else if (text !== '') record({ units: text, line, bytes: NO_BYTES, at: 0 });
-      }
-    };
-  }
-
-  /** By position, and with `isEnded` a line end after each record, which is checked and never searched for. */
-  function pushByLength(isEnded: boolean): RecordParser['push'] {
-    let rest: Buffer = NO_BYTES;
-    let line = 0;
-    const { unitBytes } = codec;
-    return (piece, isLast) => {
-      const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
-      const text = codec.toUnits(bytes);
-      let at = 0;
-      while (at < text.length) {
-        const end = at + recordLength;
-        if (end > text.length && !isLast) break;
-        const isAtEnd = isLast && end >= text.length;
-        // One more unit, or two, tell CR from CR LF.
-        if (isEnded && end + 2 > text.length && !isLast) break;
-        if (isEnded && end > text.length && /^[\r\n\u0085]*$/.test(text.slice(at))) break;
-        line += 1;
-        const isShort = end > text.length;
-        if (isShort && hasBinaryColumns(layout)) {
-          lines = line;
-          totals.unreadable();
-          const fault = faultOfLength(text.slice(at)) ?? recordFault('FIXED_SHORT', 'The record is too short.');
-          collector.broken(line, fault, codec.toBytes(text.slice(at)));
-        } else record({ units: text.slice(at, end), line, bytes, at: at * unitBytes });
-        at = isEnded && !isAtEnd ? end + lineEndAt(text, end, line) : end;
-      }
-      rest = bytes.subarray(Math.min(at * unitBytes, bytes.length));
-    };
-  }
-
-  function lineEndAt(text: string, at: number, line: number): number {
-    if (text[at] === '\r') return text[at + 1] === '\n' ? 2 : 1;
-    if (text[at] === '\n' || (codec.isEbcdic && text[at] === '\u0085')) return 1;
-    const message = `The record in line ${line} is not followed by a line end after ${recordLength} positions.`;
-    throw new FormatFault('FIXED_LINE_END', message, line);
-  }
+  const push = framed(layout, codec, { record, damaged });
+  return { push, finish };
 }
 
 const NO_SURROGATE = /^[^\ud800-\udfff]*$/;

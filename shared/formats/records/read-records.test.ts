@@ -336,6 +336,12 @@ describe('fixed-width records', () => {
     });
   });
 
+  it('passes over the line end that a transfer put behind the last record', async () => {
+    const layout = { ...FIXED, encoding: 'latin-1', lineEnds: false };
+    expect(summary(await read(layout, 'abc12def34\r\n'))).toMatchObject({ records: 2, rejected: 0 });
+    expect(summary(await read(layout, 'abc12def34\r\n\n'))).toMatchObject({ records: 3, rejected: 1 });
+  });
+
   it('takes NEL, LF and CR LF as line ends in EBCDIC', async () => {
     const { fromLatin1 } = ebcdicTable('cp037');
     const ebcdic = (text: string) => translate(Buffer.from(text, 'latin1'), fromLatin1);
@@ -369,6 +375,9 @@ describe('fixed-width records', () => {
     ['another count', 'H20260131   \nDABC00001005\nT00200001005\n', 'FIXED_TRAILER_COUNT', 3],
     ['another total', 'H20260131   \nDABC00001005\nT00100001006\n', 'FIXED_TRAILER_TOTAL', 3],
     ['something after the trailer', 'H20260131   \nT00000000000\nDABC00001005\n', 'FIXED_AFTER_TRAILER', 3],
+    ['too much after the trailer', `H20260131   \nT00000000000\n${'x'.repeat(1_100_000)}`, 'FIXED_AFTER_TRAILER', 3],
+    ['a first line that never ends', 'x'.repeat(1_100_000), 'FIXED_LONG', 1],
+    ['a first line that is not UTF-8', Buffer.from('Hä', 'latin1'), 'FIXED_ENCODING', 1],
   ])('refuses the file for %s', async (_what, text, code, line) => {
     expect(await faultOf(DAY_FILE, text)).toMatchObject({ code, line });
   });

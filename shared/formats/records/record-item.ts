@@ -1,6 +1,7 @@
 /** What reading a record file gives, item by item. */
 import type { ErrorCode } from '#shared/errors.ts';
-import type { RecordColumn, RecordEncoding } from '#shared/routes/records-schema.ts';
+import type { RecordColumn } from '#shared/routes/record-column-schema.ts';
+import type { RecordEncoding } from '#shared/routes/records-schema.ts';
 
 /** Numbers are exact decimal texts (`-12.30`), dates ISO 8601; null is "no value". */
 export type RecordValue = string | boolean | null;

@@ -3,12 +3,8 @@
 import { parse as csvParse } from 'csv-parse/sync';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  type RecordColumn,
-  type RecordEncoding,
-  type RecordsLayout,
-  recordsSchema,
-} from '#shared/routes/records-schema.ts';
+import type { RecordColumn } from '#shared/routes/record-column-schema.ts';
+import { type RecordEncoding, type RecordsLayout, recordsSchema } from '#shared/routes/records-schema.ts';
 import { FormatFault } from '../format-fault.ts';
 import { compileColumns } from './compile-column.ts';
 import { csvRecords } from './csv-records.ts';
