@@ -175,17 +175,19 @@ describe.each(ENCODINGS)('fixed width in %s', (encoding) => {
       row.map((value, index) => (cases[index]?.column.decimals === 4 && value === '0' ? '0.0000' : value)),
     );
 
-  it.runIf(encoding !== 'utf-8')('gives back what was written, without line ends', () => {
-    const layout = fixedLayout(cases, { encoding, lineEnds: false });
-    fc.assert(
-      fc.property(storable.map(padded), cuts, (given, where) => {
-        const items = parseInPieces(layout, writeFixed(layout, given, ''), where);
-        expect(valuesOf(items)).toEqual(named(given));
-        expect(items.at(-1)).toMatchObject({ records: given.length, rejected: 0 });
-      }),
-      RUNS,
-    );
-  });
+  // Without line ends UTF-8 has records of bytes, which may cut a character.
+  if (encoding !== 'utf-8')
+    it('gives back what was written, without line ends', () => {
+      const layout = fixedLayout(cases, { encoding, lineEnds: false });
+      fc.assert(
+        fc.property(storable.map(padded), cuts, (given, where) => {
+          const items = parseInPieces(layout, writeFixed(layout, given, ''), where);
+          expect(valuesOf(items)).toEqual(named(given));
+          expect(items.at(-1)).toMatchObject({ records: given.length, rejected: 0 });
+        }),
+        RUNS,
+      );
+    });
 
   it('gives back what was written, with each kind of line end', () => {
     const layout = fixedLayout(cases, { encoding, lineEnds: true });
