@@ -260,6 +260,144 @@ export const ERROR_CODES = {
     meaning: 'More rows of a CSV file were rejected than `maxRejected` allows.',
     remedy: 'Look at the first rejected lines; have the file corrected or raise `maxRejected`.',
   },
+  // Causes: columns of record files, whatever the format
+  COLUMN_REQUIRED: {
+    meaning: 'A record has no value in a column that needs one.',
+    remedy: 'Correct the record in the rejects file and send that again.',
+  },
+  COLUMN_TYPE: {
+    meaning: 'A value is not of the type of its column.',
+    remedy: 'Correct the record in the rejects file and send that again, or correct `type` in the layout.',
+  },
+  COLUMN_LENGTH: {
+    meaning: 'A value is shorter than `minLength` or longer than `maxLength`.',
+    remedy: 'Correct the record in the rejects file and send that again.',
+  },
+  COLUMN_PATTERN: {
+    meaning: 'A value does not fit the `pattern` of its column.',
+    remedy: 'Correct the record in the rejects file and send that again.',
+  },
+  COLUMN_ENUM: {
+    meaning: 'A value is none of those that `enum` allows.',
+    remedy: 'Correct the record in the rejects file and send that again, or add the value to the layout.',
+  },
+  COLUMN_RANGE: {
+    meaning: 'A value is below `min` or above `max`, or negative where `signed` is false.',
+    remedy: 'Correct the record in the rejects file and send that again.',
+  },
+  COLUMN_DATE: {
+    meaning: 'A value is no date in the `format` of its column, or a day that no calendar has.',
+    remedy: 'Correct the record in the rejects file and send that again, or correct `format` in the layout.',
+  },
+  COLUMN_DUPLICATE: {
+    meaning: 'A value that has to be unique within the file occurs a second time.',
+    remedy: 'Find out which of the two lines is right; the first one was taken.',
+  },
+  COLUMN_UNIQUE_LIMIT: {
+    meaning: 'A file has more values that have to be unique than can be kept in mind.',
+    remedy: 'Have the file split, or leave out `unique`: the business key keeps records apart as well.',
+  },
+  // Causes: fixed width
+  FIXED_SHORT: {
+    meaning: 'A record of a fixed-width file is shorter than `recordLength`.',
+    remedy: 'Correct the record; when trailing blanks were cut off on the way, set `shortLines: pad`.',
+  },
+  FIXED_LONG: {
+    meaning: 'A record of a fixed-width file is longer than `recordLength`.',
+    remedy: 'Correct the record or `recordLength`; characters of several bytes need the right `encoding`.',
+  },
+  FIXED_RECORD_TYPE: {
+    meaning: 'The type field of a record says none of the types in the layout.',
+    remedy: 'Correct the record, or the types in the layout.',
+  },
+  FIXED_ENCODING: {
+    meaning: 'A fixed-width record holds bytes that its encoding does not know, or a column cuts a character in two.',
+    remedy: 'Correct `encoding` or `positions` in the layout, or have the file written anew.',
+  },
+  FIXED_NUL: {
+    meaning: 'A text of a fixed-width record holds a NUL character among others.',
+    remedy: 'Correct the record; a packed or binary column needs that type in the layout.',
+  },
+  FIXED_PACKED: {
+    meaning: 'A packed decimal (COMP-3) has a digit over 9 or no sign.',
+    remedy: 'Compare the layout with the copybook: often a column begins one byte too early or too late.',
+  },
+  FIXED_ZONED: {
+    meaning: 'A zoned number has characters that are no digits, or a sign where none is.',
+    remedy: 'Correct the record, or compare `sign` and `from` in the layout with the copybook.',
+  },
+  FIXED_LINE_END: {
+    meaning: 'A record with packed or binary columns is not followed by a line end where it should be.',
+    remedy: 'Correct `recordLength` or `lineEnds`, or have the file sent again in binary mode.',
+  },
+  FIXED_HEADER_MISSING: {
+    meaning: 'The first record of a fixed-width file is not its header.',
+    remedy: 'Have the whole file sent again.',
+  },
+  FIXED_HEADER_MISPLACED: {
+    meaning: 'A fixed-width file has a second header.',
+    remedy: 'Have files that were joined sent one by one.',
+  },
+  FIXED_TRAILER_MISSING: {
+    meaning: 'A fixed-width file ends without its trailer.',
+    remedy: 'Have the whole file sent again: its end is missing.',
+  },
+  FIXED_TRAILER_COUNT: {
+    meaning: 'The trailer of a file counts another number of records than the file has.',
+    remedy: 'Have the whole file sent again; else correct `count` or `countOf` in the layout.',
+  },
+  FIXED_TRAILER_TOTAL: {
+    meaning: 'A control total in the trailer is not the sum over the records.',
+    remedy: 'Have the file corrected and sent again; else compare `decimals` of both columns.',
+  },
+  FIXED_AFTER_TRAILER: {
+    meaning: 'Something stands after the trailer of a fixed-width file.',
+    remedy: 'Have files that were joined sent one by one.',
+  },
+  // Causes: NDJSON
+  JSON_SYNTAX: { meaning: 'A line is no well-formed JSON.', remedy: 'Have the line named corrected.' },
+  JSON_TRUNCATED: {
+    meaning: 'A line ends before its JSON does.',
+    remedy: 'Have the whole file sent again; line breaks within a record are not allowed.',
+  },
+  JSON_NOT_OBJECT: { meaning: 'A line is no JSON object.', remedy: 'Have the file written with one object per line.' },
+  JSON_DEPTH: { meaning: 'JSON values are nested too deep.', remedy: 'Have the line named corrected.' },
+  JSON_TOO_MANY_KEYS: {
+    meaning: 'A JSON object has more keys than any record needs.',
+    remedy: 'Have the line named corrected; a list belongs into an array.',
+  },
+  JSON_DUPLICATE_KEY: {
+    meaning: 'An object has the same key twice, and readers disagree on which one counts.',
+    remedy: 'Have the line named corrected.',
+  },
+  JSON_KEY_REFUSED: {
+    meaning: 'An object has the key `__proto__`.',
+    remedy: 'Have the key named otherwise.',
+  },
+  JSON_UNKNOWN_KEY: {
+    meaning: 'An object has a key that the layout does not name.',
+    remedy: 'Correct the key, add the column to the layout, or set `unknown: ignore`.',
+  },
+  JSON_NUMBER: {
+    meaning: 'A number has an exponent or more digits than can be kept exactly.',
+    remedy: 'Have it written in plain digits, or as a text where it is an identifier.',
+  },
+  JSON_SURROGATE: {
+    meaning: 'A text holds half of a surrogate pair, which is no character.',
+    remedy: 'Have the text corrected where it was cut in two.',
+  },
+  JSON_NUL: {
+    meaning: 'A text holds a NUL character, which no database takes.',
+    remedy: 'Have the line named corrected.',
+  },
+  JSON_ENCODING: {
+    meaning: 'A line holds bytes that its encoding does not know.',
+    remedy: 'Correct `encoding` in the layout or have the file written anew.',
+  },
+  JSON_LINE_TOO_LONG: {
+    meaning: 'A line is longer than `maxRecordBytes`.',
+    remedy: 'Look for a missing line break at the line named, or raise `maxRecordBytes`.',
+  },
   // Causes: archives
   ARCHIVE_BOMB: {
     meaning: 'A compressed file expands to more than its route allows.',

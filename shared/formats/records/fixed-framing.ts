@@ -1,0 +1,94 @@
+/**
+ * Bytes of a fixed-width file to its records: by length, by line, or by length with a line end behind each.
+ *
+ * 1. With packed or binary columns a line end is checked where it has to be and never searched for: any of their bytes may look like one.
+ * 2. How the bytes were cut into pieces makes no difference.
+ */
+import type { FixedRecords } from '#shared/routes/records-schema.ts';
+import { FormatFault } from '../format-fault.ts';
+import { recordFault } from './record-collector.ts';
+import type { EncodingCodec } from './record-encoding.ts';
+import type { RecordFault } from './record-item.ts';
+import type { RecordParser } from './record-parser.ts';
+import { LineSplitter } from './split-lines.ts';
+
+/** One record in units; `bytes` and `at` are where its bytes are, for packed and binary columns. */
+export interface FixedRecord {
+  readonly units: string;
+  readonly line: number;
+  readonly bytes: Buffer;
+  readonly at: number;
+}
+
+interface RecordSink {
+  readonly record: (record: FixedRecord) => void;
+  /** A record of which nothing can be read, not even its type. */
+  readonly damaged: (line: number, fault: RecordFault, raw: Buffer, isCut: boolean) => void;
+}
+
+/** What transfers add at the end, with or without line ends elsewhere. */
+const LAST_LINE_END = /^[\r\n\u0085]{1,2}$/;
+const NO_BYTES = Buffer.alloc(0);
+
+export function hasLineEnds(layout: FixedRecords, codec: EncodingCodec): boolean {
+  return layout.lineEnds ?? !codec.isEbcdic;
+}
+
+export function hasBinaryColumns(layout: FixedRecords): boolean {
+  const groups = [layout.columns, layout.header?.columns ?? [], layout.trailer?.columns ?? []];
+  return groups.flat().some(({ type }) => type === 'packed' || type === 'binary');
+}
+
+export function framed(layout: FixedRecords, codec: EncodingCodec, sink: RecordSink): RecordParser['push'] {
+  if (!hasLineEnds(layout, codec)) return byLength(layout, codec, sink, false);
+  return hasBinaryColumns(layout) ? byLength(layout, codec, sink, true) : byLine(layout, codec, sink);
+}
+
+/** Blank lines are no records, and yet are counted as lines. */
+function byLine({ maxRecordBytes, recordLength }: FixedRecords, codec: EncodingCodec, sink: RecordSink) {
+  const splitter = new LineSplitter(Math.floor(maxRecordBytes / codec.unitBytes), codec.isEbcdic);
+  return (piece: Buffer, isLast: boolean): void => {
+    for (const { text, line, isCut } of splitter.push(codec.toUnits(piece), isLast)) {
+      if (isCut) {
+        const message = `The record is longer than ${maxRecordBytes} bytes.`;
+        sink.damaged(line, recordFault('FIXED_LONG', message, recordLength + 1), codec.toBytes(text), true);
+      } else if (text !== '') sink.record({ units: text, line, bytes: NO_BYTES, at: 0 });
+    }
+  };
+}
+
+function byLength(layout: FixedRecords, codec: EncodingCodec, sink: RecordSink, isEnded: boolean) {
+  const { recordLength } = layout;
+  const { unitBytes } = codec;
+  const isBinary = hasBinaryColumns(layout);
+  let rest: Buffer = NO_BYTES;
+  let line = 0;
+
+  return (piece: Buffer, isLast: boolean): void => {
+    const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
+    const text = codec.toUnits(bytes);
+    // Behind the record, one unit or two tell CR from CR LF.
+    const ahead = isEnded ? 2 : 0;
+    let at = 0;
+    while (at < text.length) {
+      const end = at + recordLength;
+      if (end + ahead > text.length && !isLast) break;
+      if (end > text.length && LAST_LINE_END.test(text.slice(at))) break;
+      line += 1;
+      if (end > text.length && isBinary) {
+        const message = `The record has ${text.length - at} positions and not ${recordLength}.`;
+        const fault = recordFault('FIXED_SHORT', message, text.length - at + 1);
+        sink.damaged(line, fault, codec.toBytes(text.slice(at)), false);
+      } else sink.record({ units: text.slice(at, end), line, bytes, at: at * unitBytes });
+      at = isEnded && end < text.length ? end + lineEndAt(text, end) : end;
+    }
+    rest = bytes.subarray(Math.min(at * unitBytes, bytes.length));
+  };
+
+  function lineEndAt(text: string, at: number): number {
+    if (text[at] === '\r') return text[at + 1] === '\n' ? 2 : 1;
+    if (text[at] === '\n' || (codec.isEbcdic && text[at] === '\u0085')) return 1;
+    const message = `The record in line ${line} is not followed by a line end after ${recordLength} positions.`;
+    throw new FormatFault('FIXED_LINE_END', message, line);
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * Gathers what a parser finds, and counts it.
+ *
+ * 1. Every record is either accepted or rejected: records = accepted + rejected.
+ * 2. Only accepted records occupy unique values, so that a rejected one can come again, corrected.
+ */
+import type { ErrorCode } from '#shared/errors.ts';
+import type { ColumnFault, CompiledColumn } from './compile-column.ts';
+import { type RecordFault, type RecordItem, type RecordValues, shownValue } from './record-item.ts';
+import { UniqueValues } from './unique-values.ts';
+
+/** Told of one record; a layout of hundreds of columns shifted by a byte has one in each. */
+const MOST_FAULTS = 20;
+
+export class RecordCollector {
+  accepted = 0;
+  rejected = 0;
+  #items: RecordItem[] = [];
+  readonly #unique: readonly CompiledColumn[];
+  readonly #seen = new UniqueValues();
+
+  constructor(columns: readonly CompiledColumn[]) {
+    this.#unique = columns.filter(({ column }) => column.unique);
+  }
+
+  /** What came since the last call. */
+  take(): RecordItem[] {
+    const items = this.#items;
+    this.#items = [];
+    return items;
+  }
+
+  add(item: RecordItem): void {
+    this.#items.push(item);
+  }
+
+  /** A record whose columns were read; `faults` holds what is wrong with them. */
+  row(line: number, values: RecordValues, faults: readonly RecordFault[] | undefined, raw: () => Buffer): void {
+    const all = faults ?? (this.#unique.length > 0 ? this.#repetitions(line, values) : undefined);
+    if (all !== undefined) {
+      this.#reject(line, all, raw(), false);
+      return;
+    }
+    this.accepted += 1;
+    this.#items.push({ type: 'row', line, values });
+  }
+
+  /** A record that could not be taken apart. */
+  broken(line: number, fault: RecordFault, raw: Buffer, isCut = false): void {
+    this.#reject(line, [fault], raw, isCut);
+  }
+
+  #reject(line: number, faults: readonly RecordFault[], raw: Buffer, isCut: boolean): void {
+    const [first, ...moreFaults] = faults;
+    if (first === undefined) return;
+    this.rejected += 1;
+    this.#items.push({
+      type: 'rejected',
+      line,
+      ...first,
+      moreFaults: moreFaults.slice(0, MOST_FAULTS - 1),
+      raw,
+      isCut,
+    });
+  }
+
+  #repetitions(line: number, values: RecordValues): RecordFault[] | undefined {
+    let faults: RecordFault[] | undefined;
+    this.#unique.forEach(({ name, column }, index) => {
+      const value = values[name];
+      if (value === null || value === undefined) return;
+      const before = this.#seen.add(index, String(value), line);
+      if (before === 0) return;
+      const message = `The column ${name} has the same value as in line ${before}.`;
+      faults = [
+        ...(faults ?? []),
+        { code: 'COLUMN_DUPLICATE', column: name, message, value: shownValue(String(value), column) },
+      ];
+    });
+    return faults;
+  }
+}
+
+export function columnFault(compiled: CompiledColumn, fault: ColumnFault, text: string): RecordFault {
+  const { column, name } = compiled;
+  return {
+    code: fault.code,
+    message: fault.message,
+    column: name,
+    ...(column.from === undefined ? {} : { position: column.from }),
+    value: shownValue(text, column),
+  };
+}
+
+export function recordFault(code: ErrorCode, message: string, position?: number, column?: string): RecordFault {
+  return {
+    code,
+    message,
+    ...(position === undefined ? {} : { position }),
+    ...(column === undefined ? {} : { column }),
+  };
+}

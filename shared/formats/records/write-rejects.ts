@@ -1,0 +1,130 @@
+/**
+ * The rejected records of a file as a file of the same format and encoding, for the sender to correct and send again.
+ *
+ * 1. What the sender wrote stays as it is, byte for byte; only what is longer than `maxRecordBytes` is cut.
+ * 2. CSV gets a last column `reject_reason`, NDJSON a last key of that name; reading passes both over. A line that is no JSON object becomes one with
+ *    `reject_reason` and, as text, `reject_raw`.
+ * 3. Fixed width has no room for a column: the records stand alone, between their header and a trailer whose count is made anew, and
+ *    `writeRejectReasons` gives the reasons beside them. Totals in the trailer stay: the right values are the sender's to give.
+ */
+import { REASON_COLUMN } from '#shared/routes/record-column-schema.ts';
+import type { FixedRecords, RecordsLayout } from '#shared/routes/records-schema.ts';
+import { encodeColumn } from './encode-column.ts';
+import { escapeFormula } from './escape-formula.ts';
+import { hasLineEnds } from './fixed-framing.ts';
+import { type EncodingCodec, encodingCodec } from './record-encoding.ts';
+import type { RecordItem, RejectedRecord } from './record-item.ts';
+
+const MARK = '\ufeff';
+
+type Items = AsyncIterable<RecordItem> | Iterable<RecordItem>;
+
+/** Takes all items of a file, from `start` on, or those of them that are not rows. Nothing comes out when nothing was rejected. */
+export async function* writeRejects(items: Items, layout: RecordsLayout): AsyncGenerator<Buffer> {
+  let codec = encodingCodec(layout.encoding);
+  let beginning: Buffer = Buffer.alloc(0);
+  let rejected = 0;
+  for await (const item of items) {
+    if (item.type === 'start') {
+      codec = encodingCodec(item.encoding);
+      beginning = item.hasMark ? codec.encodeText(MARK) : beginning;
+    } else if (item.type === 'header') {
+      const reason = layout.format === 'csv' ? codec.encodeText(layout.delimiter + REASON_COLUMN) : Buffer.alloc(0);
+      beginning = Buffer.concat([beginning, item.raw, reason, lineEnd(layout, codec)]);
+    } else if (item.type === 'rejected') {
+      if (rejected === 0 && beginning.length > 0) yield beginning;
+      rejected += 1;
+      yield Buffer.concat([rejectedRow(item, layout, codec), lineEnd(layout, codec)]);
+    } else if (item.type === 'trailer' && rejected > 0 && layout.format === 'fixed') {
+      yield Buffer.concat([trailerFor(rejected, item.raw, layout, codec), lineEnd(layout, codec)]);
+    }
+  }
+}
+
+/** The reasons as a CSV in UTF-8, one row per rejected record in the order of the rejects file; safe to open in a spreadsheet. */
+export async function* writeRejectReasons(items: Items): AsyncGenerator<Buffer> {
+  const row = (cells: readonly (string | number | undefined)[]) =>
+    Buffer.from(`${cells.map((cell) => quoted(escapeFormula(String(cell ?? '')), '"')).join(',')}\r\n`);
+  let rejected = 0;
+  for await (const item of items) {
+    if (item.type !== 'rejected') continue;
+    if (rejected === 0) yield row(['record', 'line', 'column', 'position', 'code', 'message', 'value']);
+    rejected += 1;
+    for (const fault of [item, ...item.moreFaults]) {
+      yield row([rejected, item.line, fault.column, fault.position, fault.code, fault.message, fault.value]);
+    }
+  }
+}
+
+/** One line of ASCII, without a value. */
+function rejectReason({ code, message, line, moreFaults }: RejectedRecord): string {
+  const faults = [{ code, message }, ...moreFaults].map((fault) => `${fault.code}: ${fault.message}`);
+  return `Line ${line}: ${faults.join(' ')}`;
+}
+
+function rejectedRow(item: RejectedRecord, layout: RecordsLayout, codec: EncodingCodec): Buffer {
+  const reason = rejectReason(item);
+  switch (layout.format) {
+    case 'fixed':
+      return hasLineEnds(layout, codec) ? item.raw : filledUp(item.raw, layout, codec);
+    case 'csv':
+      return Buffer.concat([item.raw, codec.encodeText(layout.delimiter + quoted(reason, layout.quote))]);
+    case 'ndjson':
+      return withReason(item, reason, codec);
+  }
+}
+
+/** Without line ends, a short record would shift all after it. */
+function filledUp(raw: Buffer, { recordLength }: FixedRecords, codec: EncodingCodec): Buffer {
+  const missing = recordLength - Math.floor(raw.length / codec.unitBytes);
+  return missing > 0 ? Buffer.concat([raw, codec.encodeText(' '.repeat(missing))]) : raw;
+}
+
+function quoted(text: string, quote: string): string {
+  return quote + text.replaceAll(quote, quote + quote) + quote;
+}
+
+/** Faults that a JSON object has as a whole; a record with any other fault is an object that members can be added to. */
+const NOT_AN_OBJECT: ReadonlySet<string> = new Set([
+  'JSON_SYNTAX',
+  'JSON_TRUNCATED',
+  'JSON_NOT_OBJECT',
+  'JSON_DEPTH',
+  'JSON_ENCODING',
+  'JSON_SURROGATE',
+  'JSON_LINE_TOO_LONG',
+  'JSON_DUPLICATE_KEY',
+  'JSON_TOO_MANY_KEYS',
+  'JSON_KEY_REFUSED',
+]);
+
+/** As the last member, where it stands after an earlier rejection; a mail program or a JSON writer may have added blanks. */
+const EARLIER_REASON = /([{,])\s*"reject_reason"\s*:\s*"(?:[^"\\]|\\.){0,20000}"(?=\s*\}\s*$)/;
+
+function withReason(item: RejectedRecord, reason: string, codec: EncodingCodec): Buffer {
+  const member = `${JSON.stringify(REASON_COLUMN)}:${JSON.stringify(reason)}`;
+  const units = codec.toUnits(item.raw).replace(EARLIER_REASON, (_all, before) => (before === '{' ? '{' : ''));
+  if (NOT_AN_OBJECT.has(item.code) || units.includes(REASON_COLUMN)) {
+    const raw = codec.decodeValue(codec.toUnits(item.raw)) ?? item.raw.toString('latin1');
+    return codec.encodeText(`{${member},"reject_raw":${JSON.stringify(raw)}}`);
+  }
+  const last = units.lastIndexOf('}');
+  const before = units.slice(0, last);
+  const comma = before.trimEnd().endsWith('{') ? '' : ',';
+  return codec.toBytes(before + comma + member + units.slice(last));
+}
+
+function trailerFor(rejected: number, raw: Buffer, layout: FixedRecords, codec: EncodingCodec): Buffer {
+  const { trailer, header } = layout;
+  const column = trailer?.columns.find(({ name }) => name === trailer.count);
+  if (trailer === undefined || column === undefined) return raw;
+  const others = trailer.countOf === 'all-records' ? (header === undefined ? 1 : 2) : 0;
+  const out = Buffer.from(raw);
+  encodeColumn(column, String(rejected + others), codec).copy(out, ((column.from ?? 1) - 1) * codec.unitBytes);
+  return out;
+}
+
+function lineEnd(layout: RecordsLayout, codec: EncodingCodec): Buffer {
+  if (layout.format === 'fixed' && !hasLineEnds(layout, codec)) return Buffer.alloc(0);
+  return codec.toBytes(codec.isEbcdic ? '\u0085' : '\n');
+}
