@@ -4,7 +4,7 @@
  * 1. What makes a start impossible is one sentence and exit code 1, never a stack trace.
  * 2. A second Ctrl-C, or one while starting, ends this process at once; the guardian then ends the children.
  */
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { inheritedEnvironment, type LauncherConfig, loadLauncherConfig } from '#local/launcher/config.ts';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import { describeStack } from '#local/launcher/describe-stack.ts';
@@ -26,8 +26,7 @@ async function start(config: LauncherConfig, examples: Examples | undefined): Pr
   const stack = await startStack({
     home,
     portBase: config.LONGSHORE_PORT_BASE,
-    // Compiled code is kept between starts, which saves each child a part of its start.
-    env: { all: { ...inheritedEnvironment(), NODE_COMPILE_CACHE: join(home, 'cache') } },
+    env: { all: inheritedEnvironment() },
     ...(examples === undefined
       ? {}
       : { tenants: examples.tenants, beforeReady: ({ endpoints }) => examples.applyRoutes(endpoints.postgres) }),

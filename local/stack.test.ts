@@ -126,8 +126,9 @@ describe('a launcher', () => {
   const program = `
     import { startStack } from '${new URL('stack.ts', import.meta.url).href}';
     const stack = await startStack({ home: process.argv[1], portBase: Number(process.argv[2]), services: [] });
+    const asked = new Promise((resolve) => process.once('SIGTERM', resolve));
     console.log('ready');
-    await new Promise((resolve) => process.once('SIGTERM', resolve));
+    await asked;
     await stack.stop();
     process.exit(0);
   `;
