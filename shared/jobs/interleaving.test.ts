@@ -17,6 +17,7 @@ import { loadRoutingInput } from './load-routing-input.ts';
 import { registerFiles } from './register-files.ts';
 import { renewLeases } from './renew-leases.ts';
 import { reopenJobs } from './reopen-jobs.ts';
+import { requeueFiles } from './requeue-files.ts';
 import { routeFiles } from './route-files.ts';
 import { type NextMove, type StoredOutcome, storeOutcomes } from './store-outcomes.ts';
 import { wakeFiles } from './wake-files.ts';
@@ -318,3 +319,23 @@ test('a file routed twice side by side is routed once', async () => {
   expect([one.length, (await other).length]).toEqual([2, 0]);
   expect(await findRowViolations(observer, { isAtRest: false })).toEqual([]);
 });
+
+test.each(['COMMIT', 'ROLLBACK'])(
+  'a quarantined file rerouted twice side by side is queued once, after a %s',
+  async (ending) => {
+    const [file] = await registerFiles(observer, [arrivedObject()], 'ingestor');
+    const fileId = file?.id ?? '';
+    const error = { code: 'NO_ROUTE', cause: 'PATH_MISMATCH', message: 'No route takes it.' };
+    await routeFiles(observer, [{ fileId, isLarge: false, jobs: [], error }], 'router');
+    const word = { fileIds: [fileId], actor: 'operator:test', reason: 'test' };
+    const held = await first.reserve();
+    await held`BEGIN`;
+    const one = await requeueFiles(held, word);
+    const other = requeueFiles(second, word);
+    await held.unsafe(ending);
+    held.release();
+    expect([one.length, (await other).length]).toEqual([1, ending === 'COMMIT' ? 0 : 1]);
+    expect((await observer`SELECT wakes FROM files`)[0]?.wakes).toBe(2);
+    expect(await findRowViolations(observer, { isAtRest: false })).toEqual([]);
+  },
+);
