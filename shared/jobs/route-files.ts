@@ -4,7 +4,7 @@
  * In:  per file the jobs to create (one per route that takes it), or why none does.
  * Out: the jobs let into their queues now, each with the wake-up to send. Jobs beyond the tenant's admission window wait as
  *      `PENDING` without one; the sweeper lets them in as others finish.
- * Events: `file.routed`, `file.quarantined`.
+ * Events: `file.routed`, `file.quarantined`; the latter is no failure notice for a marker or checksum that came for another file.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { recordEvents } from './record-events.ts';
@@ -117,7 +117,8 @@ function routeSet(sql: Sql, decisions: RoutingDecision[], actor: string, window:
         tenant_id, id AS file_id, NULL::uuid AS job_id,
         jsonb_strip_nulls(jsonb_build_object('key', key, 'jobs', job_count, 'isLarge', is_large,
           'code', error_code, 'cause', error_cause, 'message', error_message)) AS detail,
-        CASE WHEN status = 'QUARANTINED' THEN '{events,failure}'::text[] ELSE '{events}'::text[] END AS topics
+        CASE WHEN status = 'QUARANTINED' AND error_code <> 'COMPANION_FILE' THEN '{events,failure}'::text[]
+          ELSE '{events}'::text[] END AS topics
       FROM routed),
     ${recordEvents(sql, actor)}
     SELECT id, file_id AS "fileId", tenant_id AS "tenantId", queue, wakes AS wake FROM created WHERE woken_at IS NOT NULL`;

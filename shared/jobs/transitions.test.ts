@@ -208,6 +208,14 @@ describe('routing', () => {
     expect((await sql`SELECT topic FROM outbox WHERE topic = 'failure'`).length).toBe(1);
   });
 
+  test('a checksum that came for another file is set aside without a failure notice', async () => {
+    const [file] = await registerFiles(sql, [arrivedObject()], 'ingestor');
+    const error = { code: 'COMPANION_FILE', cause: 'COMPANION_FILE', message: 'It is read by the route of its file.' };
+    await routeFiles(sql, [{ fileId: file?.id ?? '', isLarge: false, jobs: [], error }], 'router');
+    expect((await sql`SELECT status FROM files`)[0]?.status).toBe('QUARANTINED');
+    expect(await sql`SELECT 1 FROM outbox WHERE topic = 'failure'`).toHaveLength(0);
+  });
+
   test('a quarantined file is routed again by an operator’s word, and a cut-off upload never', async () => {
     const error = { code: 'NO_ROUTE', cause: 'NO_MATCH', message: 'No route of acme takes it.' };
     const [file] = await registerFiles(sql, [arrivedObject()], 'ingestor');

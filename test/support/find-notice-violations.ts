@@ -1,6 +1,6 @@
 /**
  * Subscribers of `success` and `failure` heard of every ending exactly once: one event id for each time that a file ended, the same
- * that the audit has, and none that the audit does not have.
+ * that the audit has, and none that the audit does not have. Of markers and checksums that came for another file they hear nothing.
  */
 import type { Violation } from '#shared/testing/find-row-violations.ts';
 import type { TestFleet } from './start-test-fleet.ts';
@@ -11,7 +11,8 @@ export async function findNoticeViolations({ notices, sql }: TestFleet): Promise
   const received = await notices.read();
   const ended = await sql<{ id: string; fileId: string; type: string }[]>`
     SELECT id, file_id AS "fileId", type FROM audit_events
-    WHERE type IN ('file.completed', 'file.failed', 'file.quarantined')`;
+    WHERE type IN ('file.completed', 'file.failed', 'file.quarantined')
+      AND detail ->> 'code' IS DISTINCT FROM 'COMPANION_FILE'`;
   const audited = new Map(ended.map((event) => [event.id, event]));
   const unheard = ended.filter(({ id }) => !received.has(id));
   const invented = [...received.values()].filter(({ id }) => !audited.has(id));
