@@ -12,7 +12,7 @@ import { defineMessage } from '#shared/queue/define-message.ts';
 import { acknowledge } from '#shared/queue/disposition.ts';
 import { createQueueMetrics } from '#shared/queue/queue-metrics.ts';
 import { createSender } from '#shared/queue/send-messages.ts';
-import { createSqsClient } from '#shared/queue/sqs-client.ts';
+import { createSqsClient, type SqsClientOptions } from '#shared/queue/sqs-client.ts';
 import { createWorker } from '#shared/queue/worker.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 
@@ -53,9 +53,9 @@ export async function measureStatements(sql: Sql, statements: number): Promise<n
 
 const hop = defineMessage({ name: 'bench.hop', version: 1, schema: z.object({ n: z.number() }) });
 
-export async function measureQueueHops(region: string, messages: number): Promise<number> {
+export async function measureQueueHops(server: Omit<SqsClientOptions, 'metrics'>, messages: number): Promise<number> {
   const metrics = createQueueMetrics(new Registry());
-  const client = createSqsClient({ region, metrics });
+  const client = createSqsClient({ ...server, metrics });
   const { 'partner-steps': queue } = await createQueues({ client, prefix: 'bench' });
   const sender = createSender({ client, queueUrl: queue.url, fifo: false, messages: [hop] });
   const { promise: allHandled, resolve, reject } = Promise.withResolvers<void>();

@@ -92,7 +92,7 @@ async function measurePipeline(stack: Stack, options: PipelineBenchOptions): Pro
   const { env } = stack;
   const sizeBytes = parseSizeBytes(options.size);
   if (sizeBytes === undefined) throw new Error(`not a size: ${options.size}`);
-  for (const [name, value] of Object.entries(env)) if (name.startsWith('AWS_')) process.env[name] = value;
+  const credentials = { accessKeyId: env.AWS_ACCESS_KEY_ID ?? '', secretAccessKey: env.AWS_SECRET_ACCESS_KEY ?? '' };
   const sql = connectDatabase(
     {
       DATABASE_URL: env.DATABASE_URL ?? '',
@@ -102,7 +102,12 @@ async function measurePipeline(stack: Stack, options: PipelineBenchOptions): Pro
     },
     'bench',
   );
-  const s3 = new S3Client({ region: env.AWS_REGION ?? '', forcePathStyle: true });
+  const s3 = new S3Client({
+    region: env.AWS_REGION ?? '',
+    endpoint: env.AWS_ENDPOINT_URL_S3 ?? '',
+    credentials,
+    forcePathStyle: true,
+  });
   try {
     await applyBenchRoute(sql);
     await insertFinishedFiles(sql, options.finished);
@@ -125,7 +130,12 @@ async function measurePipeline(stack: Stack, options: PipelineBenchOptions): Pro
       s3PutCopyDeletePerSecond: round(
         await measureS3Rounds(s3, { bucket: bucketName(env.LONGSHORE_PREFIX ?? '', 'staging'), body, rounds: 1_000 }),
       ),
-      queueHopsPerSecond: round(await measureQueueHops(env.AWS_REGION ?? '', 5_000)),
+      queueHopsPerSecond: round(
+        await measureQueueHops(
+          { region: env.AWS_REGION ?? '', endpoint: env.AWS_ENDPOINT_URL_SQS ?? '', credentials },
+          5_000,
+        ),
+      ),
       statementsPerSecond: round(await measureStatements(sql, 5_000)),
     };
     const perFile = {

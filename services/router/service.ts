@@ -13,6 +13,7 @@ import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createWorker, type Worker } from '#shared/queue/worker.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { createOutageGuard } from '#shared/runtime/pause-on-outage.ts';
+import { queueServiceHealth } from '#shared/runtime/queue-service-health.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
 import type { RouterConfig } from './config.ts';
 import { createHandleSettledFiles } from './handle-settled-files.ts';
@@ -82,14 +83,6 @@ export function createRouter({ config, logger, registry }: ServiceDependencies):
       await sql.end({ timeout: 1 });
       sqs.destroy();
     },
-    liveness() {
-      const { ok = true, lastPollAgeMs = 0 } = worker?.isLive() ?? {};
-      return { ok, detail: ok ? 'alive' : `no receive for ${Math.round(lastPollAgeMs / 1_000)} s` };
-    },
-    async readiness() {
-      if (guard.isPaused()) return { ok: false, detail: 'the database is away' };
-      await probe();
-      return { ok: true, detail: 'ready' };
-    },
+    ...queueServiceHealth({ worker: () => worker, guard, probe }),
   };
 }

@@ -21,6 +21,7 @@ import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createWorker, type Worker } from '#shared/queue/worker.ts';
 import { createOutageGuard } from '#shared/runtime/pause-on-outage.ts';
+import { queueServiceHealth } from '#shared/runtime/queue-service-health.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
 import type { StepKind } from '#shared/steps/step-context.ts';
 import { createArchiveFile } from './create-archive-file.ts';
@@ -133,14 +134,6 @@ export function createJobService(
       sqs.destroy();
       s3.destroy();
     },
-    liveness() {
-      const { ok = true, lastPollAgeMs = 0 } = worker?.isLive() ?? {};
-      return { ok, detail: ok ? 'alive' : `no receive for ${Math.round(lastPollAgeMs / 1_000)} s` };
-    },
-    async readiness() {
-      if (guard.isPaused()) return { ok: false, detail: 'the database is away' };
-      await probe();
-      return { ok: true, detail: 'ready' };
-    },
+    ...queueServiceHealth({ worker: () => worker, guard, probe }),
   };
 }
