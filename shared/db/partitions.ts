@@ -4,7 +4,7 @@
  */
 import type { Sql } from './connect-database.ts';
 
-const PARTITIONED_TABLES = ['attempts', 'audit_events'] as const;
+const PARTITIONED_TABLES = ['attempts', 'audit_events', 'records', 'record_attempts'] as const;
 
 /** Makes the partitions of this month and the next `monthsAhead`; repeating it changes nothing. */
 export async function ensurePartitions(sql: Sql, now: Date, monthsAhead = 2): Promise<void> {

@@ -5,7 +5,10 @@
  * 1. Rows, not messages, are the truth: every open row has a lease, a standing wake-up or a `next_action_at`.
  * 2. `woken_at`, `wakes` say that a wake-up for the row was sent and how often: the row is the outbox of its wake-ups.
  * 3. `epoch` is raised by every claim; a later write carries it and a stale one changes nothing.
- * 4. `attempts` and `audit_events` are partitioned by time and nothing refers to them: retention drops partitions.
+ * 4. `attempts`, `audit_events`, `records` and `record_attempts` are partitioned by time and nothing refers to them: retention drops
+ *    partitions.
+ * 5. A record belongs to one chunk, or has a `next_attempt_at`, or its job's operator decides. No index names `records.state`: its
+ *    updates then stay within their page.
  */
 import { pg, sql } from './drizzle.ts';
 
@@ -19,6 +22,7 @@ const {
   pgSequence,
   pgTable,
   primaryKey,
+  smallint,
   text,
   timestamp,
   unique,
@@ -32,10 +36,12 @@ const oneOf = (column: string, values: readonly string[]) =>
 
 export const FILE_STATUSES = ['UPLOADED', 'QUEUED', 'PROCESSING', 'COMPLETED', 'FAILED', 'QUARANTINED'] as const;
 export const JOB_STATES = ['PENDING', 'RUNNING', 'WAITING', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const;
+export const RECORD_STATES = ['PENDING', 'RUNNING', 'SUCCESS', 'FAILED', 'AMBIGUOUS', 'REJECTED'] as const;
 export const DEAD_LETTER_STATES = ['PARKED', 'REDRIVEN', 'DISCARDED'] as const;
 
 export type FileStatus = (typeof FILE_STATUSES)[number];
 export type JobState = (typeof JOB_STATES)[number];
+export type RecordState = (typeof RECORD_STATES)[number];
 
 /** The tenant of objects that lie under no tenant's prefix; they are quarantined, not lost. */
 export const UNASSIGNED_TENANT = 'unassigned';
@@ -193,6 +199,12 @@ export const jobs = pgTable(
     retryCount: integer('retry_count').notNull().default(0),
     /** The job's bytes after a stage or transform step; the file's own location when null. */
     object: jsonb('object'),
+    /** Of a record file: how many of its records are not yet counted as ended; null before its record steps begin. */
+    openRecords: integer('open_records'),
+    /** Of a record file: counts by state and code, once its record steps ended. */
+    recordSummary: jsonb('record_summary'),
+    /** When an operator let a held job go on. */
+    releasedAt: instant('released_at'),
     queue: text('queue').notNull(),
     wokenAt: instant('woken_at'),
     wakes: integer('wakes').notNull().default(0),
@@ -218,6 +230,7 @@ export const jobs = pgTable(
   (table) => [
     unique('jobs_file_route').on(table.fileId, table.routeId),
     check('jobs_state', oneOf('state', JOB_STATES)),
+    check('jobs_open_records', sql`open_records >= 0`),
     check('jobs_head_failure', oneOf('head_failure', ['block', 'skip'])),
     index('jobs_waiting_admission')
       .on(table.queue, table.tenantId, table.createdAt)
@@ -271,6 +284,135 @@ export const attempts = pgTable(
     durationMs: integer('duration_ms').notNull(),
   },
   (table) => [primaryKey({ columns: [table.startedAt, table.id] }), index('attempts_job').on(table.jobId)],
+);
+
+/**
+ * Rows of record files. Partitioned by `created_at`, which is the creation of their job: the same for all of a job, so that the key
+ * holds over a parse that began anew.
+ */
+export const records = pgTable(
+  'records',
+  {
+    jobId: uuid('job_id').notNull(),
+    /** In the file, from 1. */
+    line: bigint('line', { mode: 'number' }).notNull(),
+    createdAt: instant('created_at').notNull(),
+    tenantId: text('tenant_id').notNull(),
+    /** Who works on it: set at parsing and by each sweep, null while it waits for its `next_attempt_at`. */
+    chunkId: uuid('chunk_id'),
+    state: text('state').$type<RecordState>().notNull(),
+    /** Which of the route's `call` steps, from 0. */
+    step: smallint('step').notNull().default(0),
+    /** Tries of that step in this generation of the record, a crash counted too. */
+    tries: smallint('tries').notNull().default(0),
+    /** A call that must not be repeated blindly may be under way. */
+    hasIntent: boolean('has_intent').notNull().default(false),
+    /** Raised by an operator's "resend as new" alone: part of the idempotency key. */
+    keyGeneration: smallint('key_generation').notNull().default(0),
+    businessKey: text('business_key'),
+    /** Null for a rejected row. */
+    values: jsonb('values'),
+    /** Outputs of the calls done so far, by the step's name. */
+    replies: jsonb('replies'),
+    /** What the partner knows the record by. */
+    reference: text('reference'),
+    errorCode: text('error_code'),
+    errorCause: text('error_cause'),
+    errorMessage: text('error_message'),
+    nextAttemptAt: instant('next_attempt_at'),
+    updatedAt: instant('updated_at').notNull().default(sql`now()`),
+  },
+  (table) => [
+    primaryKey({ columns: [table.jobId, table.line, table.createdAt] }),
+    check('records_state', oneOf('state', RECORD_STATES)),
+    index('records_due').on(table.nextAttemptAt).where(sql`next_attempt_at IS NOT NULL`),
+    index('records_code').on(table.jobId, table.errorCode, table.line).where(sql`error_code IS NOT NULL`),
+  ],
+);
+
+/** Records that one wake-up carries; a chunk is deleted when each of its records has a stored outcome. */
+export const recordChunks = pgTable(
+  'record_chunks',
+  {
+    id: uuid('id').primaryKey(),
+    tenantId: text('tenant_id').notNull(),
+    jobId: uuid('job_id').notNull(),
+    lines: bigint('lines', { mode: 'number' }).array().notNull(),
+    wokenAt: instant('woken_at'),
+    wakes: integer('wakes').notNull().default(0),
+    nextActionAt: instant('next_action_at'),
+    epoch: integer('epoch').notNull().default(0),
+    leaseUntil: instant('lease_until'),
+    claimToken: uuid('claim_token'),
+    worker: text('worker'),
+    createdAt: createdAt(),
+  },
+  (table) => [
+    index('record_chunks_job').on(table.jobId, table.id),
+    index('record_chunks_standing').on(table.tenantId, table.wokenAt),
+  ],
+);
+
+/** Partitioned by `started_at`. */
+export const recordAttempts = pgTable(
+  'record_attempts',
+  {
+    jobId: uuid('job_id').notNull(),
+    line: bigint('line', { mode: 'number' }).notNull(),
+    startedAt: instant('started_at').notNull(),
+    tenantId: text('tenant_id').notNull(),
+    generation: integer('generation').notNull(),
+    step: smallint('step').notNull(),
+    stepName: text('step_name').notNull(),
+    attempt: smallint('attempt').notNull(),
+    outcome: text('outcome').notNull(),
+    httpStatus: smallint('http_status'),
+    code: text('code'),
+    cause: text('cause'),
+    message: text('message'),
+    requestId: uuid('request_id').notNull(),
+    worker: text('worker').notNull(),
+    durationMs: integer('duration_ms').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.jobId, table.line, table.startedAt, table.requestId] })],
+);
+
+/** Which record stands for a business key: a row that is sent again is carried once. */
+export const recordKeys = pgTable(
+  'record_keys',
+  {
+    tenantId: text('tenant_id').notNull(),
+    routeId: uuid('route_id').notNull(),
+    businessKey: text('business_key').notNull(),
+    jobId: uuid('job_id').notNull(),
+    line: bigint('line', { mode: 'number' }).notNull(),
+    /** The record's. */
+    createdAt: instant('created_at').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.tenantId, table.routeId, table.businessKey] }),
+    index('record_keys_created').on(table.createdAt),
+  ],
+);
+
+/** Remote systems that a tenant's routes call. */
+export const partners = pgTable(
+  'partners',
+  {
+    tenantId: text('tenant_id')
+      .notNull()
+      .references(() => tenants.id),
+    name: text('name').notNull(),
+    definition: jsonb('definition').notNull(),
+    definitionHash: text('definition_hash').notNull(),
+    version: integer('version').notNull(),
+    createdBy: text('created_by').notNull(),
+    createdAt: createdAt(),
+    updatedAt: instant('updated_at').notNull().default(sql`now()`),
+    /** Until when the calls that its rate allows are given away to tasks. */
+    rateGivenUntil: instant('rate_given_until'),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.name] })],
 );
 
 /** Partitioned by `at`. */
