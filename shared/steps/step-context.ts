@@ -2,7 +2,9 @@
 import type { BucketId } from '#shared/config/resource-names.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
+import type { RecordsLayout } from '#shared/routes/records-schema.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import type { RecordStore } from './record-store.ts';
 import type { StepOutcome } from './step-outcome.ts';
 
 /** `short` steps run in the partner-worker, `long` ones (many bytes, long times) in the large-file-worker. */
@@ -41,6 +43,10 @@ export interface StepContext<Options> {
   /** One per (tenant, job, step), the same over retries, redrives and generations. */
   readonly idempotencyKey: string;
   readonly store: ObjectStore;
+  /** Of a record route: how its records stand in the file, what becomes of the job by them, and where they are kept. */
+  readonly records?:
+    | { readonly layout: RecordsLayout; readonly failJobAt: number; readonly store: RecordStore }
+    | undefined;
   readonly bucketNames: Readonly<Record<BucketId, string>>;
   /** Aborted when the lease is given up or the process stops. */
   readonly signal: AbortSignal;
