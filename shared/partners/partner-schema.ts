@@ -8,6 +8,7 @@
  */
 import { z } from 'zod';
 import { durationSchema } from '#shared/routes/duration.ts';
+import { idSchema } from '#shared/routes/id-schema.ts';
 import { sizeSchema } from '#shared/routes/size.ts';
 import { compileJson, compilePath, compileText, type JsonTemplate } from './request-template.ts';
 import { isValuePath } from './value-path.ts';
@@ -15,9 +16,6 @@ import { isValuePath } from './value-path.ts';
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
 
-const nameSchema = z
-  .string()
-  .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'must be 1 to 63 lower-case letters, digits and "-"');
 const secretNameSchema = z
   .string()
   .regex(/^[A-Za-z0-9](?:[A-Za-z0-9/_.-]{0,254}[A-Za-z0-9])?$/, 'must be the name of a secret')
@@ -140,8 +138,8 @@ export type PartnerOperation = z.output<typeof operationSchema>;
 
 export const partnerDocumentSchema = z.strictObject({
   kind: z.literal('partner'),
-  tenant: nameSchema,
-  name: nameSchema,
+  tenant: idSchema,
+  name: idSchema,
   description: z.string().max(500).optional(),
   baseUrl: httpUrlSchema,
   auth: authSchema.default({ type: 'none' }),
@@ -174,7 +172,7 @@ export const partnerDocumentSchema = z.strictObject({
       openFor: durationSchema({ minMs: 100, maxMs: 60 * MINUTE_MS }).default(15 * SECOND_MS),
     })
     .prefault({}),
-  operations: z.record(nameSchema, operationSchema).refine((operations) => Object.keys(operations).length > 0, {
+  operations: z.record(idSchema, operationSchema).refine((operations) => Object.keys(operations).length > 0, {
     error: 'needs at least one operation',
   }),
 });

@@ -1,10 +1,12 @@
 /** A stored route definition, ready to be asked: does it take this file, and what is done with it? */
 import { LongshoreError } from '#shared/errors.ts';
+import type { CallOptions, CallStepOptions, CompiledCall } from '#shared/steps/call/options.ts';
 import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
 import type { StepClass } from '#shared/steps/step-context.ts';
 import { compileGlobs } from './match-glob.ts';
+import type { RecordsLayout } from './records-schema.ts';
 import type { RetryPolicy } from './retry-delay.ts';
-import { routeDocumentSchema } from './route-schema.ts';
+import { type RouteDocument, routeDocumentSchema } from './route-schema.ts';
 
 export interface CompiledStep {
   /** From 0, as in `job_steps`. */
@@ -26,6 +28,15 @@ export interface CompiledRoute {
   readonly ordered: boolean;
   readonly onHeadFailure: 'block' | 'skip';
   readonly retry: RetryPolicy;
+  /** How often a failed record is taken up again, at the call that failed. */
+  readonly maxSweeps: number;
+  /** Undefined when files are carried whole. */
+  readonly records: RecordsLayout | undefined;
+  /** Share of the accepted records, above 0: when as many did not succeed, the job fails. */
+  readonly failJobAt: number;
+  /** What every record walks through; empty without `records`. */
+  readonly calls: readonly CompiledCall[];
+  /** The job's: all calls are one of them. */
   readonly steps: readonly CompiledStep[];
 }
 
@@ -36,11 +47,13 @@ export function compileRoute(definition: unknown): CompiledRoute {
     const faults = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new LongshoreError('ROUTE_INVALID', `The stored route definition is invalid: ${faults.join('; ')}`);
   }
-  const { tenant, name, match, acceptEmpty, ordered, onHeadFailure, retry } = parsed.data;
+  const { tenant, name, match, acceptEmpty, ordered, onHeadFailure, records } = parsed.data;
+  const { maxSweeps, ...retry } = parsed.data.retry;
   const isTaken = compileGlobs(match.path);
   const isExcluded = compileGlobs(match.exclude);
   const takesPath = (path: string): boolean => isTaken(path) && !isExcluded(path);
-  const steps = parsed.data.steps.map(compileStep);
+  const calls = callsOf(parsed.data);
+  const steps = groupCalls(parsed.data.steps, calls).map(compileStep);
   const suffixes = new Set(steps.flatMap((step) => step.companionSuffixes));
   return {
     tenantId: tenant,
@@ -56,14 +69,30 @@ export function compileRoute(definition: unknown): CompiledRoute {
     ordered,
     onHeadFailure,
     retry,
+    maxSweeps,
+    records,
+    failJobAt: records?.failJobAt ?? 1,
+    calls,
     steps,
   };
 }
 
-function compileStep(
-  step: Readonly<Record<string, unknown>>,
-  index: number,
-): CompiledStep & { companionSuffixes: readonly string[] } {
+type Step = Readonly<Record<string, unknown>>;
+
+function callsOf({ steps }: RouteDocument): CompiledCall[] {
+  const calls = steps.flatMap((step) => (step.call === undefined ? [] : [step.call as CallOptions]));
+  return calls.map((call, seq) => ({ ...call, seq }));
+}
+
+/** Calls stand together, which the schema holds; the first makes room for all. */
+function groupCalls(steps: readonly Step[], calls: readonly CompiledCall[]): Step[] {
+  const first = steps.findIndex((step) => Object.hasOwn(step, 'call'));
+  if (first < 0) return [...steps];
+  const all: CallStepOptions = { calls };
+  return [...steps.slice(0, first), { call: all }, ...steps.slice(first + calls.length)];
+}
+
+function compileStep(step: Step, index: number): CompiledStep & { companionSuffixes: readonly string[] } {
   const [kind = '', options] = Object.entries(step)[0] ?? [];
   const known = STEP_OPTIONS.find((candidate) => candidate.kind === kind);
   if (known === undefined) throw new LongshoreError('ROUTE_INVALID', `The step kind "${kind}" is unknown.`);

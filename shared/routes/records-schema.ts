@@ -59,6 +59,8 @@ const commonFields = {
   /** Columns that together name a record for good, over resubmissions. */
   businessKey: z.array(columnNameSchema).min(1).max(10).optional(),
   onReject: onRejectSchema.default({ action: 'reject-file' }),
+  /** The job fails when at least this share of its accepted records did not succeed. */
+  failJobAt: shareSchema.refine((share) => share > 0, { error: 'must be more than 0%' }).default(1),
   columns: columnsSchema,
 };
 

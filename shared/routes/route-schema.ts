@@ -7,16 +7,11 @@
 import { z } from 'zod';
 import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
 import { durationSchema } from './duration.ts';
+import { idSchema } from './id-schema.ts';
 import { compileGlob } from './match-glob.ts';
+import { recordsSchema } from './records-schema.ts';
 import { sizeSchema } from './size.ts';
-
-/** Part of keys, metrics and MessageGroupIds. */
-const idSchema = z
-  .string()
-  .regex(
-    /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
-    'must be 1 to 63 lower-case letters, digits and "-", beginning and ending with a letter or digit',
-  );
+import { findOrderFaults } from './step-order.ts';
 
 const globSchema = z.string().superRefine((source, context) => {
   const glob = compileGlob(source);
@@ -43,7 +38,10 @@ const DAY_MS = 86_400_000;
 
 const retrySchema = z
   .strictObject({
+    /** Tries of one step. */
     maxAttempts: z.int().min(1).max(100).default(3),
+    /** Of a record that a call failed: how often it is taken up again, at that call. */
+    maxSweeps: z.int().min(0).max(100).default(3),
     firstDelay: durationSchema({ minMs: 0, maxMs: DAY_MS }).default(2_000),
     factor: z.number().min(1).max(10).default(2),
     maxDelay: durationSchema({ minMs: 0, maxMs: 7 * DAY_MS }).default(15 * MINUTE_MS),
@@ -108,40 +106,54 @@ export const tenantDocumentSchema = z.strictObject({
 });
 export type TenantDocument = z.infer<typeof tenantDocumentSchema>;
 
-export const routeDocumentSchema = z.strictObject({
-  kind: z.literal('route'),
-  tenant: idSchema,
-  name: idSchema,
-  description: z.string().max(500).optional(),
-  match: z
-    .strictObject({
-      /** Globs relative to the tenant's home; one of them has to match. */
-      path: globsSchema.refine((globs) => globs.length > 0, { error: 'needs at least one glob' }),
-      exclude: globsSchema.default([]),
-      minSize: sizeSchema.optional(),
-      maxSize: sizeSchema.optional(),
-    })
-    .refine(({ minSize, maxSize }) => minSize === undefined || maxSize === undefined || minSize <= maxSize, {
-      error: 'minSize is greater than maxSize',
-      path: ['minSize'],
-    }),
-  acceptEmpty: z.boolean().default(true),
-  ordered: z.boolean().default(false),
-  /** On an ordered route: whether a failed file holds back those after it. */
-  onHeadFailure: z.enum(['block', 'skip']).default('block'),
-  retry: retrySchema.default(() => retrySchema.parse({})),
-  steps: z
-    .array(stepSchema)
-    .min(1)
-    .max(50)
-    .superRefine((steps, context) => {
-      const kinds = steps.map((step) => Object.keys(step)[0]);
-      const first = kinds.indexOf('confirm');
-      if (first >= 0 && !kinds.slice(0, first).includes('deliver')) {
-        context.addIssue({ code: 'custom', path: [first], message: 'confirm needs a deliver before it' });
-      }
-    }),
-});
+export const routeDocumentSchema = z
+  .strictObject({
+    kind: z.literal('route'),
+    tenant: idSchema,
+    name: idSchema,
+    description: z.string().max(500).optional(),
+    match: z
+      .strictObject({
+        /** Globs relative to the tenant's home; one of them has to match. */
+        path: globsSchema.refine((globs) => globs.length > 0, { error: 'needs at least one glob' }),
+        exclude: globsSchema.default([]),
+        minSize: sizeSchema.optional(),
+        maxSize: sizeSchema.optional(),
+      })
+      .refine(({ minSize, maxSize }) => minSize === undefined || maxSize === undefined || minSize <= maxSize, {
+        error: 'minSize is greater than maxSize',
+        path: ['minSize'],
+      }),
+    acceptEmpty: z.boolean().default(true),
+    ordered: z.boolean().default(false),
+    /** On an ordered route: whether a failed file holds back those after it. */
+    onHeadFailure: z.enum(['block', 'skip']).default('block'),
+    retry: retrySchema.default(() => retrySchema.parse({})),
+    /** How records stand in the file, for `parse` and the calls after it. */
+    records: recordsSchema.optional(),
+    steps: z
+      .array(stepSchema)
+      .min(1)
+      .max(50)
+      .superRefine((steps, context) => {
+        for (const { path, message } of findOrderFaults(steps)) {
+          context.addIssue({ code: 'custom', path: [...path], message });
+        }
+      }),
+  })
+  .superRefine(({ records, steps }, context) => {
+    const parse = steps.findIndex((step) => Object.hasOwn(step, 'parse'));
+    if (parse >= 0 && records === undefined) {
+      context.addIssue({
+        code: 'custom',
+        path: ['steps', parse],
+        message: 'parse needs a section `records` in the route',
+      });
+    }
+    if (parse < 0 && records !== undefined) {
+      context.addIssue({ code: 'custom', path: ['records'], message: 'records need a step `parse` that reads them' });
+    }
+  });
 export type RouteDocument = z.infer<typeof routeDocumentSchema>;
 
 export const routeFileDocumentSchema = z.discriminatedUnion('kind', [tenantDocumentSchema, routeDocumentSchema], {

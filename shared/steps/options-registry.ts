@@ -1,6 +1,8 @@
 /** Every step kind's options. A new kind is a new folder, one line here and one in `registry.ts`. */
+import { callOptions } from './call/options.ts';
 import { confirmOptions } from './confirm/options.ts';
 import { deliverOptions } from './deliver/options.ts';
+import { parseOptions } from './parse/options.ts';
 import { stageOptions } from './stage/options.ts';
 import type { StepOptionsKind } from './step-options.ts';
 import { transformOptions } from './transform/options.ts';
@@ -10,6 +12,8 @@ export const STEP_OPTIONS: readonly StepOptionsKind<unknown>[] = [
   validateOptions,
   stageOptions,
   transformOptions,
+  parseOptions,
+  callOptions,
   deliverOptions,
   confirmOptions,
 ];

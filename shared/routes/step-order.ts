@@ -1,0 +1,56 @@
+/** Which steps may stand where in a route. Pure; steps as a parsed route has them, one key each. */
+
+export interface OrderFault {
+  /** From the list of steps. */
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+type Step = Readonly<Record<string, unknown>>;
+
+export function findOrderFaults(steps: readonly Step[]): OrderFault[] {
+  const kinds = steps.map((step) => Object.keys(step)[0] ?? '');
+  return [...confirmFaults(kinds), ...parseFaults(kinds), ...callFaults(kinds), ...callNameFaults(steps)];
+}
+
+function confirmFaults(kinds: readonly string[]): OrderFault[] {
+  const first = kinds.indexOf('confirm');
+  if (first < 0 || kinds.slice(0, first).includes('deliver')) return [];
+  return [{ path: [first], message: 'confirm needs a deliver before it' }];
+}
+
+function parseFaults(kinds: readonly string[]): OrderFault[] {
+  const [first, ...more] = placesOf(kinds, 'parse');
+  const repeated = more.map((index) => ({ path: [index], message: 'a route has one parse' }));
+  if (first === undefined || kinds.includes('call')) return repeated;
+  return [{ path: [first], message: 'parse needs a call after it: nothing else is done with records' }, ...repeated];
+}
+
+function callFaults(kinds: readonly string[]): OrderFault[] {
+  const calls = placesOf(kinds, 'call');
+  const [first] = calls;
+  if (first === undefined) return [];
+  const early: OrderFault[] = kinds.slice(0, first).includes('parse')
+    ? []
+    : [{ path: [first], message: 'call needs a parse before it' }];
+  const gap = calls.find((index, nth) => index !== first + nth);
+  if (gap === undefined) return early;
+  return [...early, { path: [gap], message: 'calls stand directly behind each other, with no other step between' }];
+}
+
+function callNameFaults(steps: readonly Step[]): OrderFault[] {
+  const names = new Set<unknown>();
+  return steps.flatMap(({ call }, index): OrderFault[] => {
+    if (call === undefined) return [];
+    const { name } = call as { readonly name: string };
+    if (names.has(name)) {
+      return [{ path: [index, 'call', 'name'], message: `two calls have the name ${name}; give one of them another` }];
+    }
+    names.add(name);
+    return [];
+  });
+}
+
+function placesOf(kinds: readonly string[], kind: string): number[] {
+  return kinds.flatMap((each, index) => (each === kind ? [index] : []));
+}
