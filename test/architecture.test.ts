@@ -98,6 +98,7 @@ describe('vendor libraries have one home each', () => {
     ['files', /^(@aws-sdk\/client-s3|@aws-sdk\/lib-storage)$/, /^(shared\/files|bench|local)\//],
     ['db', /^(drizzle-orm.*|postgres)$/, /^(shared\/db|bench|local)\//],
     ['http', /^got$/, /^shared\/http\//],
+    ['secrets', /^@aws-sdk\/client-secrets-manager$/, /^shared\/secrets\//],
   ];
   test.each(homes)('%s', (_home, library, folders) => {
     expect(offenders(shipped, (imported, file) => library.test(imported) && !folders.test(file.path))).toEqual([]);

@@ -10,10 +10,9 @@ import { constants } from 'node:fs';
 import { type FileHandle, lstat, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LongshoreError } from '#shared/errors.ts';
-import type { Secret, SecretStore } from './secret-store.ts';
+import { isSecretName, type Secret, type SecretStore, unavailableSecret } from './secret-store.ts';
 
 export const LARGEST_SECRET_BYTES = 65_536;
-const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9/_.-]{0,254}[A-Za-z0-9])?$/;
 const OTHERS = 0o077;
 
 export function createFileSecretStore(directory: string): SecretStore {
@@ -21,9 +20,7 @@ export function createFileSecretStore(directory: string): SecretStore {
 
   return {
     async read(name) {
-      if (!NAME.test(name) || name.split('/').some((part) => part === '' || part.startsWith('.'))) {
-        throw unavailable('A secret has a name that cannot be one.');
-      }
+      if (!isSecretName(name)) throw unavailableSecret('A secret has a name that cannot be one.');
       const path = join(directory, name);
       try {
         const known = held.get(name);
@@ -35,7 +32,7 @@ export function createFileSecretStore(directory: string): SecretStore {
         held.delete(name);
         if (error instanceof LongshoreError) throw error;
         const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-        throw unavailable(`The secret ${name} cannot be read (${code}).`);
+        throw unavailableSecret(`The secret ${name} cannot be read (${code}).`);
       }
     },
   };
@@ -45,12 +42,14 @@ async function readSecret(path: string, name: string): Promise<Secret> {
   const file: FileHandle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     const facts = await file.stat({ bigint: true });
-    if (!facts.isFile()) throw unavailable(`The secret ${name} is no file.`);
+    if (!facts.isFile()) throw unavailableSecret(`The secret ${name} is no file.`);
     if ((Number(facts.mode) & OTHERS) !== 0) {
-      throw unavailable(`The file of the secret ${name} can be read or written by others; it must have mode 0600.`);
+      throw unavailableSecret(
+        `The file of the secret ${name} can be read or written by others; it must have mode 0600.`,
+      );
     }
     if (facts.size === 0n || facts.size > LARGEST_SECRET_BYTES) {
-      throw unavailable(`The secret ${name} is empty or over ${LARGEST_SECRET_BYTES} bytes.`);
+      throw unavailableSecret(`The secret ${name} is empty or over ${LARGEST_SECRET_BYTES} bytes.`);
     }
     const text = (await file.readFile('utf8')).replace(/\r?\n$/, '');
     return { text, version: versionOf(facts) };
@@ -69,8 +68,4 @@ interface FileFacts {
 /** The time of the inode's change too, so that a secret of the same length in the same tick of the clock is seen. */
 function versionOf({ ino, size, mtimeNs, ctimeNs }: FileFacts): string {
   return `${ino}-${size}-${mtimeNs}-${ctimeNs}`;
-}
-
-function unavailable(message: string): LongshoreError {
-  return new LongshoreError('SECRET_UNAVAILABLE', message);
 }

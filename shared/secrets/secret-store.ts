@@ -1,4 +1,5 @@
 /** Where secrets are read from. Their values are handed to whoever calls a partner, and to nobody else. */
+import { LongshoreError } from '#shared/errors.ts';
 
 export interface Secret {
   /** UTF-8, without a line end at the end. */
@@ -14,4 +15,25 @@ export interface SecretStore {
    * @throws LongshoreError `SECRET_UNAVAILABLE`, which names the secret and never shows it.
    */
   read(name: string): Promise<Secret>;
+}
+
+const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9/_.-]{0,254}[A-Za-z0-9])?$/;
+
+/** No part of a name leads anywhere else: `..`, hidden files and ARNs are none. */
+export function isSecretName(name: string): boolean {
+  return NAME.test(name) && name.split('/').every((part) => part !== '' && !part.startsWith('.'));
+}
+
+export function unavailableSecret(message: string): LongshoreError {
+  return new LongshoreError('SECRET_UNAVAILABLE', message);
+}
+
+/** What a tenant's definitions name lies under the tenant's own name: no tenant can have another's secret sent to itself. */
+export function secretsOfTenant(store: SecretStore, tenantId: string): SecretStore {
+  return {
+    read: async (name) => {
+      if (!isSecretName(name)) throw unavailableSecret('A secret has a name that cannot be one.');
+      return await store.read(`${tenantId}/${name}`);
+    },
+  };
 }

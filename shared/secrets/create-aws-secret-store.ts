@@ -1,0 +1,120 @@
+/**
+ * Secrets of AWS Secrets Manager: the store of the fleet on AWS.
+ *
+ * 1. A value is believed for `freshMs`, so a rotation needs no restart, and calls of partners cost next to no request here.
+ * 2. One question per secret at a time, and none for a short time after a failure: a missing secret must not become a flood.
+ * 3. While the service does not answer, the value at hand serves on, up to `longestMs`; one that it says is gone or closed to us
+ *    counts no longer.
+ * 4. The SDK's errors are not passed on: one about a reply that cannot be read carries the reply.
+ */
+import {
+  GetSecretValueCommand,
+  type GetSecretValueCommandOutput,
+  SecretsManagerClient,
+} from '@aws-sdk/client-secrets-manager';
+import { LongshoreError } from '#shared/errors.ts';
+import { isSecretName, type Secret, type SecretStore, unavailableSecret } from './secret-store.ts';
+
+export interface AwsSecretStoreOptions {
+  /** Stands before every name, so that a definition reaches no other secret of the account. */
+  readonly prefix: string;
+  readonly freshMs?: number;
+  readonly longestMs?: number;
+  /** After a failure, before the service is asked again. */
+  readonly pauseMs?: number;
+  /** For one question with its repeats. */
+  readonly deadlineMs?: number;
+  /** Monotonic, in ms. */
+  readonly now?: () => number;
+}
+
+const DEFAULTS = { freshMs: 60_000, longestMs: 600_000, pauseMs: 2_000, deadlineMs: 5_000 };
+const CONNECT_TIMEOUT_MS = 2_000;
+const TRY_TIMEOUT_MS = 3_000;
+
+/** The service's own word that this secret is not for us; everything else may pass. */
+const REFUSALS = new Set([
+  'ResourceNotFoundException',
+  'AccessDeniedException',
+  'DecryptionFailure',
+  'InvalidParameterException',
+  'InvalidRequestException',
+]);
+
+interface HeldSecret {
+  readonly secret: Secret;
+  readonly readAt: number;
+}
+
+interface HeldFailure {
+  readonly error: LongshoreError;
+  readonly at: number;
+}
+
+/** Region, credentials and endpoint come from the SDK's own environment (`AWS_ENDPOINT_URL_SECRETS_MANAGER`). */
+export function createAwsSecretStore(options: AwsSecretStoreOptions): SecretStore {
+  const { prefix, freshMs, longestMs, pauseMs, deadlineMs } = { ...DEFAULTS, ...options };
+  const now = options.now ?? (() => performance.now());
+  const client = createClient();
+  const held = new Map<string, HeldSecret>();
+  const failures = new Map<string, HeldFailure>();
+  const asking = new Map<string, Promise<Secret>>();
+
+  async function ask(name: string): Promise<Secret> {
+    try {
+      const command = new GetSecretValueCommand({ SecretId: `${prefix}${name}` });
+      const reply = await client.send(command, { abortSignal: AbortSignal.timeout(deadlineMs) });
+      const secret = readReply(name, reply);
+      held.set(name, { secret, readAt: now() });
+      failures.delete(name);
+      return secret;
+    } catch (cause) {
+      const word = cause instanceof Error ? cause.name : 'unknown';
+      if (cause instanceof LongshoreError || REFUSALS.has(word)) held.delete(name);
+      const error =
+        cause instanceof LongshoreError ? cause : unavailableSecret(`The secret ${name} cannot be read (${word}).`);
+      failures.set(name, { error, at: now() });
+      return serveOn(name, error);
+    }
+  }
+
+  function serveOn(name: string, error: LongshoreError): Secret {
+    const known = held.get(name);
+    if (known !== undefined && now() - known.readAt < longestMs) return known.secret;
+    throw error;
+  }
+
+  return {
+    async read(name) {
+      if (!isSecretName(name)) throw unavailableSecret('A secret has a name that cannot be one.');
+      const known = held.get(name);
+      if (known !== undefined && now() - known.readAt < freshMs) return known.secret;
+      const failure = failures.get(name);
+      if (failure !== undefined && now() - failure.at < pauseMs) return serveOn(name, failure.error);
+      const running = asking.get(name) ?? ask(name).finally(() => asking.delete(name));
+      asking.set(name, running);
+      return await running;
+    },
+  };
+}
+
+function createClient(): SecretsManagerClient {
+  return new SecretsManagerClient({
+    maxAttempts: 2,
+    requestHandler: {
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      requestTimeout: TRY_TIMEOUT_MS,
+      // The SDK would only warn otherwise.
+      throwOnRequestTimeout: true,
+      socketTimeout: TRY_TIMEOUT_MS,
+    },
+  });
+}
+
+function readReply(name: string, reply: GetSecretValueCommandOutput): Secret {
+  const { SecretString, SecretBinary, VersionId } = reply;
+  const whole = SecretString ?? (SecretBinary === undefined ? '' : Buffer.from(SecretBinary).toString('utf8'));
+  const text = whole.replace(/\r?\n$/, '');
+  if (text === '' || VersionId === undefined) throw unavailableSecret(`The secret ${name} is empty.`);
+  return { text, version: VersionId };
+}

@@ -1,0 +1,26 @@
+/** The secret store that the environment asks for: a directory of files on one machine, AWS Secrets Manager else. */
+import { z } from 'zod';
+import { createAwsSecretStore } from './create-aws-secret-store.ts';
+import { createFileSecretStore } from './file-secret-store.ts';
+import type { SecretStore } from './secret-store.ts';
+
+/** The variables of every process that reads secrets. */
+export const secretVariables = {
+  /** A directory with one file of mode 0600 per secret. Without it secrets are those of AWS Secrets Manager. */
+  LONGSHORE_SECRETS_DIRECTORY: z.string().optional(),
+  /** Before every name in AWS Secrets Manager. */
+  LONGSHORE_SECRETS_PREFIX: z
+    .string()
+    .regex(/^[A-Za-z0-9/_+=.@-]{1,128}$/, 'must be the beginning of the name of a secret')
+    .default('longshore/'),
+};
+
+export interface SecretConfig {
+  readonly LONGSHORE_SECRETS_DIRECTORY?: string | undefined;
+  readonly LONGSHORE_SECRETS_PREFIX: string;
+}
+
+export function createSecretStore(config: SecretConfig): SecretStore {
+  const { LONGSHORE_SECRETS_DIRECTORY: directory, LONGSHORE_SECRETS_PREFIX: prefix } = config;
+  return directory === undefined ? createAwsSecretStore({ prefix }) : createFileSecretStore(directory);
+}
