@@ -147,6 +147,14 @@ export const ERROR_CODES = {
     meaning: 'What stands at the destination is not what was delivered.',
     remedy: 'Find out who else writes there, then retry the job.',
   },
+  PARSE_ERROR: {
+    meaning: 'A record file, or a row of it, could not be read as its layout says.',
+    remedy: 'Look at the cause, line and column; correct the file and send it again, or correct the layout.',
+  },
+  RECORDS_ERROR: {
+    meaning: 'The records of a file did not come through the calls of their route as they should.',
+    remedy: 'Look at the results file for what became of each record, then retry those that failed.',
+  },
   // Causes: the object store
   OBJECT_STORE_UNAVAILABLE: {
     meaning: 'The object store did not answer, was throttling, or failed by itself.',
@@ -296,6 +304,24 @@ export const ERROR_CODES = {
   COLUMN_UNIQUE_LIMIT: {
     meaning: 'A file has more values that have to be unique than can be kept in mind.',
     remedy: 'Have the file split, or leave out `unique`: the business key keeps records apart as well.',
+  },
+  // Causes: records of a file
+  RECORDS_REJECTED: {
+    meaning: 'So many rows of a file were rejected that its route refuses all of it; none was carried.',
+    remedy: 'Correct the rows in the rejects file and send the whole file again, or change `onReject` in the route.',
+  },
+  RECORDS_FAILED: {
+    meaning: 'As large a share of the records as `failJobAt` says, or a larger one, did not succeed.',
+    remedy: 'Look at the results file; remove what made them fail, then retry those records.',
+  },
+  RECORD_DUPLICATE: {
+    meaning: 'A record with the same business key was carried before, or is being carried; this row is not.',
+    remedy: 'Nothing when the row was sent twice; else look at the columns of `businessKey` in the layout.',
+  },
+  EFFECT_UNKNOWN: {
+    meaning:
+      'A call that must not be repeated was under way when its worker ended, and nobody knows whether it had an effect.',
+    remedy: 'Ask the partner about the record; then close it, or have it sent as new.',
   },
   // Causes: fixed width
   FIXED_SHORT: {

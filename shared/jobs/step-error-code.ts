@@ -5,6 +5,8 @@ const CODE_OF_KIND: Readonly<Record<string, ErrorCode>> = {
   validate: 'VALIDATION_ERROR',
   stage: 'STAGING_ERROR',
   transform: 'TRANSFORM_ERROR',
+  parse: 'PARSE_ERROR',
+  call: 'RECORDS_ERROR',
   deliver: 'DELIVERY_ERROR',
   confirm: 'CONFIRMATION_ERROR',
 };

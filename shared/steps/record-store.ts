@@ -48,8 +48,10 @@ export interface RecordStore {
   insert(records: readonly NewRecord[]): Promise<InsertedRecords>;
   /** Removes what was accepted of a file that is refused as a whole; the rejected rows stay. */
   discardAccepted(): Promise<void>;
+  /** Whether an operator let the job go on that was held. */
+  isReleased(): Promise<boolean>;
   /** Lets the records be carried, and says how many have not ended; repeating it changes nothing. */
-  open(): Promise<{ readonly openRecords: number; readonly isReleased: boolean }>;
+  open(): Promise<{ readonly openRecords: number }>;
   summarise(): Promise<RecordSummary>;
   /** Up to `limit` records after a line, in order. */
   results(afterLine: number, limit: number): Promise<readonly RecordResult[]>;
