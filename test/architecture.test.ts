@@ -78,7 +78,9 @@ describe('imports', () => {
 
   test('pure folders import no I/O', () => {
     const isPure = (path: string) =>
-      /^shared\/(messages|routes|formats)\//.test(path) || /^shared\/steps\/[^/]+\/options\.ts$/.test(path);
+      /^shared\/(messages|routes|formats)\//.test(path) ||
+      /^shared\/partners\/(partner-schema|request-template|value-path)\.ts$/.test(path) ||
+      /^shared\/steps\/[^/]+\/options\.ts$/.test(path);
     const isIo = (imported: string) =>
       /^node:(fs|net|http|https|child_process|dns|tls)/.test(imported) ||
       /^shared\/(db|http|files|secrets|runtime)\/(?!object-location)/.test(imported) ||

@@ -128,7 +128,7 @@ steps:
     ['a scalar', 'hello'],
     ['a list', '- 1\n- 2\n'],
     ['no kind', 'id: acme\n'],
-    ['another kind', 'kind: partner\nid: acme\n'],
+    ['another kind', 'kind: parcel\nid: acme\n'],
     ['no steps', 'kind: route\ntenant: acme\nname: a\nmatch: { path: "*" }\nsteps: []\n'],
     [
       'a step of two kinds',

@@ -4,9 +4,10 @@
  * 1. Either all documents are good, or none is given out.
  * 2. Hostile files end in a fault: duplicate keys, alias bombs, nesting without end, sizes over 1 MiB.
  */
-import { type Document, isMap, isNode, isScalar, LineCounter, type Node, parseAllDocuments } from 'yaml';
+import { type Document, isScalar, LineCounter, parseAllDocuments } from 'yaml';
 import type { z } from 'zod';
 import { definitionHash } from './definition-hash.ts';
+import { type FindPlace, type Place, placeAt, placesIn } from './find-place.ts';
 import { type RouteFileDocument, routeFileDocumentSchema } from './route-schema.ts';
 
 export interface RouteFile {
@@ -31,6 +32,8 @@ export interface ParsedDocument {
   readonly definitionHash: string;
   readonly file?: string;
   readonly line: number;
+  /** For faults that only show beside other definitions. */
+  readonly placeOf: FindPlace;
 }
 
 export type ParsedRouteFiles =
@@ -46,6 +49,13 @@ const MOST_SYNTAX_FAULTS = 20;
 /** References to one anchor's contents, nested ones multiplied, before a file counts as an alias bomb. */
 const MOST_ALIASES = 100;
 
+/** A fault of a document that is good in itself. `ROUTE_INVALID`, at its place. */
+export function faultAt({ file, placeOf }: ParsedDocument, path: readonly PropertyKey[], message: string) {
+  const shown = path.map(String).join('.');
+  const fault: RouteFileFault = { ...placeOf(path), path: shown, code: 'ROUTE_INVALID', message };
+  return file === undefined ? fault : { file, ...fault };
+}
+
 export function parseRouteFiles(files: readonly RouteFile[]): ParsedRouteFiles {
   const results = files.map(parseFile);
   const documents = results.flatMap((result) => result.documents);
@@ -58,7 +68,6 @@ interface FileResult {
   readonly faults: RouteFileFault[];
 }
 
-type Place = { readonly line: number; readonly column: number };
 const BEGINNING: Place = { line: 1, column: 1 };
 
 function parseFile({ name, text }: RouteFile): FileResult {
@@ -80,10 +89,6 @@ function parseFile({ name, text }: RouteFile): FileResult {
     };
   }
   const lines = new LineCounter();
-  const placeOf = (offset: number): Place => {
-    const { line, col } = lines.linePos(offset);
-    return { line: Math.max(1, line), column: Math.max(1, col) };
-  };
   const result: FileResult = { documents: [], faults: [] };
   try {
     const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
@@ -96,13 +101,14 @@ function parseFile({ name, text }: RouteFile): FileResult {
     }
     for (const document of documents) {
       const problems = [...document.errors, ...document.warnings].slice(0, MOST_SYNTAX_FAULTS);
-      result.faults.push(...problems.map((problem) => syntaxFault(placeOf(problem.pos[0]), problem.message)));
+      result.faults.push(...problems.map((problem) => syntaxFault(placeAt(lines, problem.pos[0]), problem.message)));
       if (problems.length > 0) continue;
+      const placeOf = placesIn(document, lines);
       const checked = checkDocument(document, placeOf);
-      const place = placeOf(document.contents?.range?.[0] ?? 0);
       if (checked.ok) {
         const hash = definitionHash(checked.document);
-        result.documents.push({ ...file, line: place.line, document: checked.document, definitionHash: hash });
+        const { line } = placeOf([]);
+        result.documents.push({ ...file, line, placeOf, document: checked.document, definitionHash: hash });
       } else {
         result.faults.push(...checked.faults.map((fault) => ({ ...file, ...fault })));
       }
@@ -126,7 +132,7 @@ type Checked =
   | { readonly ok: true; readonly document: RouteFileDocument }
   | { readonly ok: false; readonly faults: readonly RouteFileFault[] };
 
-function checkDocument(document: Document, placeOf: (offset: number) => Place): Checked {
+function checkDocument(document: Document, placeOf: FindPlace): Checked {
   const parsed = routeFileDocumentSchema.safeParse(document.toJS({ maxAliasCount: MOST_ALIASES }));
   if (parsed.success) return { ok: true, document: parsed.data };
   const { issues } = parsed.error;
@@ -137,7 +143,7 @@ function checkDocument(document: Document, placeOf: (offset: number) => Place): 
       return names.map((name) => {
         const path = name === undefined ? issue.path : [...issue.path, name];
         return {
-          ...placeOf(offsetOf(document, path, name !== undefined)),
+          ...placeOf(path, name !== undefined),
           path: path.map(String).join('.'),
           code: 'ROUTE_INVALID',
           message: issue.message,
@@ -153,38 +159,11 @@ function isEchoOfUnknownKey(issue: z.core.$ZodIssue, all: readonly z.core.$ZodIs
   return all.some((other) => other.code === 'unrecognized_keys' && other.path.join('\0') === issue.path.join('\0'));
 }
 
-/** Where the value at `path` stands, or its key; the nearest enclosing one when it is absent. */
-function offsetOf(document: Document, path: readonly PropertyKey[], ofKey: boolean): number {
-  let node: unknown = document.contents;
-  let offset = document.contents?.range?.[0] ?? 0;
-  for (const [depth, segment] of path.entries()) {
-    if (isMap(node)) {
-      const pair = node.items.find(
-        ({ key }) => isNode(key) && String((key as { value?: unknown }).value) === String(segment),
-      );
-      if (pair === undefined) return offset;
-      const isLast = depth === path.length - 1;
-      const shown = ofKey && isLast ? pair.key : pair.value;
-      offset = startOf(shown) ?? startOf(pair.key) ?? offset;
-      node = pair.value;
-    } else if (typeof node === 'object' && node !== null && 'items' in node) {
-      node = (node.items as readonly unknown[])[Number(segment)];
-      offset = startOf(node) ?? offset;
-    } else {
-      return offset;
-    }
-  }
-  return offset;
-}
-
-function startOf(node: unknown): number | undefined {
-  return isNode(node) ? ((node as Node).range?.[0] ?? undefined) : undefined;
-}
-
 function findRepeated(documents: readonly ParsedDocument[]): RouteFileFault[] {
   const seen = new Set<string>();
   return documents.flatMap(({ document, line, file }): RouteFileFault[] => {
-    const name = document.kind === 'tenant' ? `tenant ${document.id}` : `route ${document.tenant}/${document.name}`;
+    const name =
+      document.kind === 'tenant' ? `tenant ${document.id}` : `${document.kind} ${document.tenant}/${document.name}`;
     if (!seen.has(name)) {
       seen.add(name);
       return [];

@@ -1,10 +1,11 @@
 /**
- * What a route file may say: tenants and their routes, one YAML document each.
+ * What a route file may say: tenants, their partners and their routes, one YAML document each.
  *
  * 1. Unknown keys are faults: a misspelt option must not be passed over in silence.
  * 2. Parsing a parsed definition changes nothing. Stored versions hold the defaults of their day, and are parsed again on use.
  */
 import { z } from 'zod';
+import { type PartnerDocument, partnerDocumentSchema } from '#shared/partners/partner-schema.ts';
 import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
 import { durationSchema } from './duration.ts';
 import { idSchema } from './id-schema.ts';
@@ -156,7 +157,11 @@ export const routeDocumentSchema = z
   });
 export type RouteDocument = z.infer<typeof routeDocumentSchema>;
 
-export const routeFileDocumentSchema = z.discriminatedUnion('kind', [tenantDocumentSchema, routeDocumentSchema], {
-  error: (issue) => (issue.code === 'invalid_union' ? 'kind must be tenant or route' : undefined),
-});
-export type RouteFileDocument = TenantDocument | RouteDocument;
+export const routeFileDocumentSchema = z.discriminatedUnion(
+  'kind',
+  [tenantDocumentSchema, routeDocumentSchema, partnerDocumentSchema],
+  {
+    error: (issue) => (issue.code === 'invalid_union' ? 'kind must be tenant, route or partner' : undefined),
+  },
+);
+export type RouteFileDocument = TenantDocument | RouteDocument | PartnerDocument;
