@@ -38,6 +38,7 @@ export const FILE_STATUSES = ['UPLOADED', 'QUEUED', 'PROCESSING', 'COMPLETED', '
 export const JOB_STATES = ['PENDING', 'RUNNING', 'WAITING', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const;
 export const RECORD_STATES = ['PENDING', 'RUNNING', 'SUCCESS', 'FAILED', 'AMBIGUOUS', 'REJECTED'] as const;
 export const DEAD_LETTER_STATES = ['PARKED', 'REDRIVEN', 'DISCARDED'] as const;
+export const TRANSFER_STATES = ['COPYING', 'COMPLETING', 'ABORTING', 'DONE', 'ABORTED'] as const;
 
 export type FileStatus = (typeof FILE_STATUSES)[number];
 export type JobState = (typeof JOB_STATES)[number];
@@ -413,6 +414,65 @@ export const partners = pgTable(
     rateGivenUntil: instant('rate_given_until'),
   },
   (table) => [primaryKey({ columns: [table.tenantId, table.name] })],
+);
+
+/**
+ * Copies in parts, so that whoever takes one over goes on at the first missing part. The owner is a job, or a file for its archive copy;
+ * `epoch` is the owner's.
+ */
+export const transfers = pgTable(
+  'transfers',
+  {
+    ownerId: uuid('owner_id').notNull(),
+    /** The job's step; 0 for a file. */
+    seq: integer('seq').notNull(),
+    owner: text('owner').$type<'job' | 'file'>().notNull(),
+    /** The step's kind, or `archive`. */
+    purpose: text('purpose').notNull(),
+    tenantId: text('tenant_id').notNull(),
+    fileId: uuid('file_id').notNull(),
+    epoch: integer('epoch').notNull(),
+    state: text('state').$type<(typeof TRANSFER_STATES)[number]>().notNull(),
+    plan: text('plan').notNull(),
+    bucket: text('bucket').notNull(),
+    key: text('key').notNull(),
+    /** Null before the upload was begun. */
+    uploadId: text('upload_id'),
+    sourceEtag: text('source_etag').notNull(),
+    partBytes: bigint('part_bytes', { mode: 'number' }).notNull(),
+    bytesTotal: bigint('bytes_total', { mode: 'number' }).notNull(),
+    bytesDone: bigint('bytes_done', { mode: 'number' }).notNull().default(0),
+    bytesPerSecond: bigint('bytes_per_second', { mode: 'number' }).notNull().default(0),
+    /** How often somebody went on with the upload that was there. */
+    resumes: integer('resumes').notNull().default(0),
+    worker: text('worker').notNull(),
+    /** When its upload is aborted once more; set by the sweeper alone. */
+    nextActionAt: instant('next_action_at'),
+    startedAt: instant('started_at').notNull().default(sql`now()`),
+    updatedAt: instant('updated_at').notNull().default(sql`now()`),
+    finishedAt: instant('finished_at'),
+  },
+  (table) => [
+    primaryKey({ columns: [table.ownerId, table.seq] }),
+    check('transfers_owner', oneOf('owner', ['job', 'file'])),
+    check('transfers_state', oneOf('state', TRANSFER_STATES)),
+    check('transfers_plan', oneOf('plan', ['server-side', 'streamed'])),
+    index('transfers_open').on(table.updatedAt).where(sql`state IN ('COPYING', 'COMPLETING', 'ABORTING')`),
+  ],
+);
+
+/** Finished parts of open transfers. */
+export const transferParts = pgTable(
+  'transfer_parts',
+  {
+    ownerId: uuid('owner_id').notNull(),
+    seq: integer('seq').notNull(),
+    number: integer('number').notNull(),
+    etag: text('etag').notNull(),
+    checksum: text('checksum'),
+    sizeBytes: bigint('size_bytes', { mode: 'number' }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.ownerId, table.seq, table.number] })],
 );
 
 /** Partitioned by `at`. */
