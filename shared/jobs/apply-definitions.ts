@@ -1,8 +1,9 @@
 /**
- * Applies tenants and routes. A route whose definition did not change keeps its version, so applying a file twice is harmless;
- * a changed one becomes the next version, and files routed before stay on the version they were given.
+ * Applies tenants, partners and routes. A route whose definition did not change keeps its version, so applying a file twice is harmless;
+ * a changed one becomes the next version, and files routed before stay on the version they were given. Of a partner only the present
+ * definition is kept and counts, for work under way too: its version says that it changed.
  *
- * Events: `tenant.applied`, `route.applied` (for new versions only).
+ * Events: `tenant.applied`; `partner.applied`, `route.applied` (for new versions only).
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { recordEvents } from './record-events.ts';
@@ -82,6 +83,46 @@ export async function applyRoute(sql: Sql, route: RouteDefinitionRow, actor: str
     SELECT id AS "routeId", tenant_id AS "tenantId", name, active_version AS version, is_new AS "isNew" FROM changed`;
   if (row === undefined) throw new Error('the route vanished while it was applied');
   return row;
+}
+
+export interface PartnerDefinitionRow {
+  readonly tenantId: string;
+  readonly name: string;
+  readonly definition: unknown;
+  readonly definitionHash: string;
+}
+
+export interface AppliedPartner {
+  readonly version: number;
+  readonly isNew: boolean;
+}
+
+/**
+ * The row is locked by its upsert, so versions applied side by side are numbered in turn.
+ *
+ * @throws the database's 23503 when the tenant is unknown.
+ */
+export async function applyPartner(sql: Sql, partner: PartnerDefinitionRow, actor: string): Promise<AppliedPartner> {
+  const { tenantId, name, definition, definitionHash } = partner;
+  const [changed] = await sql<{ version: number }[]>`
+    WITH applied AS (
+      INSERT INTO partners AS p (tenant_id, name, definition, definition_hash, version, created_by)
+      VALUES (${tenantId}, ${name}, ${toJsonb(definition)}::text::jsonb, ${definitionHash}, 1, ${actor})
+      ON CONFLICT (tenant_id, name) DO UPDATE SET definition = excluded.definition,
+        definition_hash = excluded.definition_hash, version = p.version + 1, created_by = excluded.created_by, updated_at = now()
+      WHERE p.definition_hash <> excluded.definition_hash
+      RETURNING *),
+    event AS (
+      SELECT 'partner.applied' AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
+        jsonb_build_object('partner', name, 'version', version) AS detail, '{events}'::text[] AS topics
+      FROM applied),
+    ${recordEvents(sql, actor)}
+    SELECT version FROM applied`;
+  if (changed !== undefined) return { version: changed.version, isNew: true };
+  const [present] = await sql<{ version: number }[]>`
+    SELECT version FROM partners WHERE tenant_id = ${tenantId} AND name = ${name}`;
+  if (present === undefined) throw new Error('the partner vanished while it was applied');
+  return { version: present.version, isNew: false };
 }
 
 export interface SftpUser {

@@ -25,6 +25,7 @@ export const EVENT_TYPES = [
   'dead-letter.redriven',
   'dead-letter.discarded',
   'tenant.applied',
+  'partner.applied',
   'route.applied',
   'sftp-user.applied',
   'api-key.created',
