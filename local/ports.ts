@@ -14,6 +14,9 @@ export const PORT_OFFSETS = {
   /** Health and metrics of the front door, whose own port speaks SSH. */
   'sftp-metrics': 5,
   'event-bridge': 6,
+  /** The partner of the examples, and the API gateway before it. */
+  'partner-simulator': 7,
+  gateway: 8,
   ingestor: 10,
   router: 11,
   'partner-worker': 12,

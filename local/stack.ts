@@ -14,8 +14,9 @@ import { createQueuesAndTopics } from '#local/launcher/create-queues-and-topics.
 import { describeEndpoints, type Endpoints, type TenantAccess, writeEndpoints } from '#local/launcher/endpoints.ts';
 import { ensureAwsCredentials } from '#local/launcher/keys.ts';
 import { startNodeChild } from '#local/launcher/node-child.ts';
+import { ensurePartnerAccess } from '#local/launcher/partner-access.ts';
 import { fleetEnvironment, type NodeProcessName, planProcess, REGION } from '#local/launcher/process-plan.ts';
-import { type ProcessName, SERVICE_NAMES, type ServiceName } from '#local/launcher/processes.ts';
+import { PARTNER_PROCESSES, type ProcessName, SERVICE_NAMES, type ServiceName } from '#local/launcher/processes.ts';
 import { ensureOperator, ensureTenants, type TenantToRegister } from '#local/launcher/tenant-access.ts';
 import { assertPortFree, findFreeBase, type Ports, portsFrom } from '#local/ports.ts';
 import { startPostgres } from '#local/postgres/start-postgres.ts';
@@ -132,7 +133,8 @@ async function startParts({ options, home, ports, children }: StartContext): Pro
     prefix: env.LONGSHORE_PREFIX ?? '',
     endpoint: env.AWS_ENDPOINT_URL_SQS ?? '',
   });
-  await start(['event-bridge', 'sftp']);
+  await ensurePartnerAccess(home);
+  await start(['event-bridge', 'sftp', ...PARTNER_PROCESSES]);
   return env;
 }
 

@@ -2,10 +2,19 @@
 import { z } from 'zod';
 import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
 
+/** As an authorizer's rule names it, e.g. `POST /oauth/token`. */
+const OPEN_METHOD = /^(?:GET|POST|PUT|PATCH|DELETE) \/[A-Za-z0-9._~/-]*$/;
+
 const schema = z.object({
   LONGSHORE_HTTP_HOST: z.string().default('127.0.0.1'),
   LONGSHORE_HTTP_PORT: integerVariable({ min: 0, max: 65_535 }),
   LONGSHORE_GATEWAY_BACKEND_URL: z.url().transform((url) => new URL(url)),
+  /** Methods without an authorizer, separated by commas: a client that fetches its token has none to show. */
+  LONGSHORE_GATEWAY_OPEN: z
+    .string()
+    .transform((text) => text.split(',').map((part) => part.trim()))
+    .pipe(z.array(z.string().regex(OPEN_METHOD, 'must be such as "POST /oauth/token"')))
+    .default([]),
   LONGSHORE_GATEWAY_DEADLINE_MS: integerVariable({ min: 10, max: 300_000 }).default(29_000),
   LOG_LEVEL: z.string().default('info'),
 });

@@ -15,7 +15,8 @@ export interface ForwardCallOptions {
   readonly backend: URL;
   readonly agent: Agent;
   readonly requestId: string;
-  readonly context: AuthorizerAnswer['context'];
+  /** What the authorizer said; undefined for a method that has none, whose `Authorization` is the backend's to read. */
+  readonly context: AuthorizerAnswer['context'] | undefined;
   readonly deadlineMs: number;
   readonly largestBodyBytes: number;
 }
@@ -47,7 +48,7 @@ export function forwardCall(options: ForwardCallOptions): void {
     port: backend.port,
     method: incoming.method,
     path: incoming.url,
-    headers: { ...passedHeaders(incoming.headers), ...contextHeaders(options.context), 'x-request-id': requestId },
+    headers: { ...passedHeaders(incoming.headers), ...identityHeaders(options), 'x-request-id': requestId },
   });
   const timer = setTimeout(() => {
     giveAnswer(outgoing, 'backend-late');
@@ -87,7 +88,9 @@ function passedHeaders(headers: IncomingMessage['headers']): Record<string, stri
   );
 }
 
-function contextHeaders(context: AuthorizerAnswer['context']): Record<string, string> {
+function identityHeaders({ context, incoming }: ForwardCallOptions): Record<string, string> {
+  const { authorization } = incoming.headers;
+  if (context === undefined) return authorization === undefined ? {} : { authorization };
   return Object.fromEntries(
     Object.entries(context).map(([name, value]) => [`${CONTEXT_PREFIX}${name.toLowerCase()}`, String(value)]),
   );

@@ -133,6 +133,19 @@ test('a token that expires between two calls is 401, and a fresh one goes on', a
   expect((await call(await fetchToken())).status).toBe(200);
 });
 
+test('a method without an authorizer gets its request as it is, and opens no other', async () => {
+  const { call } = await openGateway({ open: ['POST /oauth/token'] });
+  const authorization = `Basic ${Buffer.from(`${CLIENT.id}:${CLIENT.secret}`).toString('base64')}`;
+  const form = { 'content-type': 'application/x-www-form-urlencoded', authorization };
+  const body = 'grant_type=client_credentials&scope=rfi.validate';
+  const issued = await call(undefined, { path: '/oauth/token', body, headers: form });
+  expect(issued).toMatchObject({ status: 200, body: { token_type: 'Bearer' } });
+  expect((await call(issued.body.access_token)).status).toBe(200);
+  expect((await call(undefined, { method: 'GET', path: '/oauth/token' })).status).toBe(401);
+  expect((await call(undefined, { path: '/oauth/token/x', body })).status).toBe(401);
+  expect((await call(undefined)).status).toBe(401);
+});
+
 describe('the path that is called is the one that was allowed', () => {
   test.each([
     '/baec/../_ledger',

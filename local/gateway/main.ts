@@ -14,6 +14,7 @@ const gateway = await startGateway({
   host: config.LONGSHORE_HTTP_HOST,
   port: config.LONGSHORE_HTTP_PORT,
   backend: config.LONGSHORE_GATEWAY_BACKEND_URL,
+  open: config.LONGSHORE_GATEWAY_OPEN,
   deadlineMs: config.LONGSHORE_GATEWAY_DEADLINE_MS,
   authorize: createAuthorizer(loadAuthorizerConfig(), { logger: logger.child({ part: 'authorizer' }) }),
   logger,

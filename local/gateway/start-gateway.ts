@@ -1,7 +1,7 @@
 /**
  * API Gateway on one machine: asks the authorizer function about each request, and passes on what it allows.
  *
- * 1. Nothing reaches the backend before the policy said Allow for that very method and path.
+ * 1. Nothing reaches the backend before the policy said Allow for that very method and path, but for methods that have no authorizer.
  * 2. A path that could be read in two ways is refused, so that what was authorized is what is called.
  * 3. An authorizer that throws, is late or answers nonsense lets nobody in.
  */
@@ -21,6 +21,8 @@ export interface GatewayOptions {
   readonly backend: URL;
   /** The Lambda function: its answer is checked as API Gateway would. */
   readonly authorize: (event: unknown) => Promise<unknown>;
+  /** Methods that have no authorizer, e.g. `POST /oauth/token`: their requests are passed on as they are. */
+  readonly open?: readonly string[];
   readonly logger: Logger;
   /** For the backend; API Gateway's is 29 s. */
   readonly deadlineMs?: number;
@@ -41,11 +43,13 @@ const DEFAULT_BODY_BYTES = 10_485_760;
 
 const PLAIN_PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)+$/;
 
-type Verdict = { readonly answer: AuthorizerAnswer } | { readonly refusal: GatewayAnswer };
+/** `context` of the authorizer; undefined where there is none. */
+type Verdict = { readonly context: AuthorizerAnswer['context'] | undefined } | { readonly refusal: GatewayAnswer };
 
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { backend, logger, deadlineMs = DEFAULT_DEADLINE_MS } = options;
   const agent = new Agent({ keepAlive: true });
+  const open = new Set(options.open);
 
   async function answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const requestId = randomUUID();
@@ -55,19 +59,19 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       outgoing.end('ok');
       return;
     }
-    const verdict = PLAIN_PATH.test(path)
-      ? await judge(incoming, `${STAGE_ARN}/${incoming.method}${path}`)
-      : { refusal: 'bad-request' as const };
+    const verdict = PLAIN_PATH.test(path) ? await judge(incoming, path) : { refusal: 'bad-request' as const };
     const status = 'refusal' in verdict ? verdict.refusal : 'allowed';
     logger.info({ requestId, method: incoming.method, path: path.slice(0, 200), verdict: status }, 'request');
     if (outgoing.closed) return;
     if ('refusal' in verdict) return giveAnswer(outgoing, verdict.refusal);
-    const { context } = verdict.answer;
+    const { context } = verdict;
     const largestBodyBytes = options.largestBodyBytes ?? DEFAULT_BODY_BYTES;
     forwardCall({ incoming, outgoing, backend, agent, requestId, context, deadlineMs, largestBodyBytes });
   }
 
-  async function judge(incoming: IncomingMessage, methodArn: string): Promise<Verdict> {
+  async function judge(incoming: IncomingMessage, path: string): Promise<Verdict> {
+    if (open.has(`${incoming.method} ${path}`)) return { context: undefined };
+    const methodArn = `${STAGE_ARN}/${incoming.method}${path}`;
     const tokens = incoming.headersDistinct.authorization ?? [];
     // API Gateway does not ask the function when the header is missing.
     if (tokens.length !== 1 || tokens[0] === '') return { refusal: 'unauthorized' };
@@ -80,7 +84,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       const parsed = authorizerAnswerSchema.safeParse(given);
       if (!parsed.success) return { refusal: 'authorizer-failed' };
       const decision = evaluatePolicy(parsed.data, methodArn);
-      return decision === 'allowed' ? { answer: parsed.data } : { refusal: decision };
+      return decision === 'allowed' ? { context: parsed.data.context } : { refusal: decision };
     } catch (error) {
       const isUnauthorized = error instanceof Error && error.message === 'Unauthorized';
       return { refusal: isUnauthorized ? 'unauthorized' : 'authorizer-failed' };

@@ -8,6 +8,7 @@ export function describeStack(endpoints: Endpoints, home: string, tookMs: number
     ['S3', endpoints.s3],
     ['SQS, SNS', endpoints.sqs],
     ['PostgreSQL', withoutPassword(endpoints.postgres)],
+    ['Partner', `${endpoints.gateway}  (simulated; what it saw: ${endpoints.partnerSimulator}/_ledger/summary)`],
     ...Object.entries(endpoints.metrics).map(([service, url]): [string, string] => [`  ${service}`, url]),
     ['Home', `${home}  (endpoints.json, logs/, keys/)`],
   ];

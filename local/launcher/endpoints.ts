@@ -23,6 +23,9 @@ export interface Endpoints {
   readonly sqs: string;
   readonly sns: string;
   readonly postgres: string;
+  /** The API gateway before the examples' partner, and that partner itself with its ledger. */
+  readonly gateway: string;
+  readonly partnerSimulator: string;
   readonly metrics: Readonly<Partial<Record<ServiceName | 'sftp' | 'event-bridge', string>>>;
   readonly operatorKeyFile: string;
   /** In the SDK's own format: `AWS_SHARED_CREDENTIALS_FILE` takes it. */
@@ -48,6 +51,8 @@ export function describeEndpoints({ home, host, ports, databaseUrl, tenants }: D
     sqs: at(ports.queues),
     sns: at(ports.queues),
     postgres: databaseUrl,
+    gateway: at(ports.gateway),
+    partnerSimulator: at(ports['partner-simulator']),
     metrics: {
       ...Object.fromEntries(metrics),
       sftp: `${at(ports['sftp-metrics'])}/metrics`,

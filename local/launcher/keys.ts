@@ -38,7 +38,7 @@ export async function ensureAwsCredentials(home: Home): Promise<AwsCredentials> 
     [
       '[default]',
       `aws_access_key_id = LONGSHORE${randomBytes(8).toString('hex').toUpperCase()}`,
-      `aws_secret_access_key = ${randomBytes(30).toString('base64url')}`,
+      `aws_secret_access_key = ${makeSecret()}`,
     ].join('\n'),
   );
   const value = (name: string) => new RegExp(`^${name} = (.+)$`, 'm').exec(content)?.[1] ?? '';
@@ -47,7 +47,11 @@ export async function ensureAwsCredentials(home: Home): Promise<AwsCredentials> 
   return credentials;
 }
 
-async function ensureSecret(path: string, make: () => string): Promise<string> {
+export function makeSecret(): string {
+  return randomBytes(30).toString('base64url');
+}
+
+export async function ensureSecret(path: string, make: () => string): Promise<string> {
   const kept = await readFile(path, 'utf8').catch(() => undefined);
   if (kept !== undefined) return kept.trim();
   const secret = make().trim();

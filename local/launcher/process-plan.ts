@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Home } from '#local/home.ts';
 import { type AwsCredentials, s3CredentialsFile } from '#local/launcher/keys.ts';
+import { gatewayVariables, partnerClientsFile, secretsDirectory } from '#local/launcher/partner-access.ts';
 import { type ProcessName, SERVICE_NAMES } from '#local/launcher/processes.ts';
 import type { Ports } from '#local/ports.ts';
 import { BUCKET_IDS, bucketName } from '#shared/config/resource-names.ts';
@@ -31,7 +32,7 @@ export interface FleetEnvironmentOptions {
 }
 
 /**
- * Eleven processes share one machine. Left alone, V8 lets its young generation grow to 130 MB in each under load, and glibc
+ * Thirteen processes share one machine. Left alone, V8 lets its young generation grow to 130 MB in each under load, and glibc
  * keeps an arena for every thread of the pool; what either saves is little processor time.
  */
 const SMALL_MEMORY = { NODE_OPTIONS: '--max-semi-space-size=2 --max-old-space-size=256', MALLOC_ARENA_MAX: '2' };
@@ -69,8 +70,13 @@ export function fleetEnvironment(options: FleetEnvironmentOptions): Record<strin
 const SERVICE_STOP_TIMEOUT_MS = 18_000;
 const PART_STOP_TIMEOUT_MS = 4_000;
 
-/** The servers in place of AWS have health checks of their own. */
-const READY_PATHS: Readonly<Partial<Record<NodeProcessName, string>>> = { s3: '/_health', queues: '/health' };
+/** The servers in place of AWS and of partners have health checks of their own. */
+const READY_PATHS: Readonly<Partial<Record<NodeProcessName, string>>> = {
+  s3: '/_health',
+  queues: '/health',
+  'partner-simulator': '/_health',
+  gateway: '/_health',
+};
 
 export interface PlanProcessOptions {
   readonly home: Home;
@@ -124,6 +130,23 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
         LONGSHORE_SFTP_PORT: String(ports.sftp),
         LONGSHORE_SFTP_DIRECTORY: home.data('sftp'),
         LONGSHORE_SFTP_HOST_KEY_FILE: join(home.keys, 'sftp_host_ed25519'),
+      };
+    case 'partner-simulator':
+      return {
+        LONGSHORE_SIMULATOR_DIRECTORY: home.data('partner-simulator'),
+        LONGSHORE_SIMULATOR_CLIENTS_FILE: partnerClientsFile(home),
+      };
+    case 'gateway':
+      return {
+        ...gatewayVariables(`http://${host}:${ports['partner-simulator']}`),
+        // Two lines for each call would bury everything else.
+        LOG_LEVEL: fleet.LOG_LEVEL ?? 'warn',
+      };
+    case 'partner-worker':
+      return {
+        LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home),
+        // Partners on this machine may be called; elsewhere what a tenant names must be a public address.
+        LONGSHORE_PARTNER_ADDRESSES: '127.0.0.0/8,::1',
       };
     case 'control-api':
       return { LONGSHORE_API_PORT: String(ports.api) };

@@ -10,4 +10,14 @@ export const SERVICE_NAMES = [
 ] as const;
 
 export type ServiceName = (typeof SERVICE_NAMES)[number];
-export type ProcessName = 'postgres' | 's3' | 'queues' | 'event-bridge' | 'sftp' | ServiceName;
+/** Of the partner that the examples call: it stands in for what no fleet has, and takes part in nothing else. */
+export const PARTNER_PROCESSES = ['partner-simulator', 'gateway'] as const;
+
+export type ProcessName =
+  | 'postgres'
+  | 's3'
+  | 'queues'
+  | 'event-bridge'
+  | 'sftp'
+  | (typeof PARTNER_PROCESSES)[number]
+  | ServiceName;

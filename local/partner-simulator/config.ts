@@ -3,6 +3,16 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
 import type { IdentityClient } from './identity-provider.ts';
+import { behaviourSchema } from './simulated-behaviour.ts';
+
+const jsonText = z.string().transform((text, context): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    context.addIssue({ code: 'custom', message: 'must be JSON' });
+    return z.NEVER;
+  }
+});
 
 const schema = z.object({
   LONGSHORE_HTTP_HOST: z.string().default('127.0.0.1'),
@@ -14,6 +24,8 @@ const schema = z.object({
   LONGSHORE_SIMULATOR_CLIENTS_FILE: z.string(),
   LONGSHORE_SIMULATOR_TOKEN_LIFETIME_S: integerVariable({ min: 1, max: 86_400 }).default(300),
   LONGSHORE_SIMULATOR_SEED: integerVariable({ min: 0, max: 4_294_967_295 }).default(1),
+  /** JSON: latencies and faults from the first call on, as `PUT /_behaviour` takes them. */
+  LONGSHORE_SIMULATOR_BEHAVIOUR: jsonText.pipe(behaviourSchema).optional(),
   LOG_LEVEL: z.string().default('info'),
 });
 

@@ -18,6 +18,7 @@ const simulator = await startPartnerSimulator({
   clients: readIdentityClients(config.LONGSHORE_SIMULATOR_CLIENTS_FILE),
   tokenLifetimeS: config.LONGSHORE_SIMULATOR_TOKEN_LIFETIME_S,
   seed: config.LONGSHORE_SIMULATOR_SEED,
+  ...(config.LONGSHORE_SIMULATOR_BEHAVIOUR !== undefined && { behaviour: config.LONGSHORE_SIMULATOR_BEHAVIOUR }),
 });
 logger.info({ url: simulator.url }, 'partner simulator listens');
 const signal = await stopSignal();

@@ -8,6 +8,7 @@ import { createLocalJWKSet, jwtVerify } from 'jose';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createHttpClient } from '#shared/http/create-http-client.ts';
 import { CallLedger } from './call-ledger.ts';
+import { loadPartnerSimulatorConfig } from './config.ts';
 import { findLedgerViolations } from './find-ledger-violations.ts';
 import { AUDIENCE, CLIENT, ISSUER, startTestPartner } from './partner-simulator-test-bed.ts';
 import { findAskedFaults, parseFault } from './simulated-fault.ts';
@@ -285,6 +286,26 @@ test('a line that a kill cut off is dropped, and the next is whole', async () =>
   ]);
   expect(third.countCalls('validation', 'r')).toBe(2);
   third.close();
+});
+
+test('its behaviour from the start is a variable, refused with the place of its fault', async () => {
+  const load = (behaviour: string) =>
+    loadPartnerSimulatorConfig({
+      LONGSHORE_HTTP_PORT: '1',
+      LONGSHORE_SIMULATOR_DIRECTORY: '/nowhere',
+      LONGSHORE_SIMULATOR_CLIENTS_FILE: '/nowhere/clients.json',
+      LONGSHORE_SIMULATOR_BEHAVIOUR: behaviour,
+    }).LONGSHORE_SIMULATOR_BEHAVIOUR;
+  expect(() => load('{')).toThrow(/LONGSHORE_SIMULATOR_BEHAVIOUR: must be JSON/);
+  expect(() => load('{"faults":[{"api":"*","fault":"boo"}]}')).toThrow(/faults.0.fault: is no fault/);
+  const behaviour = load('{"faults":[{"api":"validation","fault":"503"}]}');
+  const faulty = await startTestPartner(behaviour === undefined ? {} : { behaviour });
+  try {
+    const url = new URL('/validation', faulty.simulator.url);
+    expect(await client.send({ method: 'POST', url, body: '{}' })).toMatchObject({ status: 503 });
+  } finally {
+    await faulty.stop();
+  }
 });
 
 test('a simulator that was killed remembers every call, every effect, and how often it failed', async () => {

@@ -33,6 +33,8 @@ export interface PartnerSimulatorOptions {
   readonly tokenLifetimeS: number;
   /** For shares and latencies. */
   readonly seed?: number;
+  /** From the first call on; flawless and without delay when absent. */
+  readonly behaviour?: z.input<typeof behaviourSchema>;
 }
 
 export interface PartnerSimulator {
@@ -56,7 +58,7 @@ export async function startPartnerSimulator(options: PartnerSimulatorOptions): P
   const ledger = new CallLedger(options.ledgerFile);
   const identity = await createIdentityProvider({ ...options, lifetimeS: options.tokenLifetimeS });
   const random = seededRandom(options.seed ?? DEFAULT_SEED);
-  let behaviour: Behaviour = behaviourSchema.parse({});
+  let behaviour: Behaviour = behaviourSchema.parse(options.behaviour ?? {});
   let followedRedirects = 0;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
