@@ -2,7 +2,10 @@
  * Ends open jobs from outside their worker. Raising the epoch stops whoever runs one: its outcome will be stale.
  *
  * `cancelJobs`:    an operator's word; the job ends as `CANCELLED`.
+ * `rejectHeldJobs`: an operator's word on a held job; it ends as `FAILED`.
  * `failSpentJobs`: the sweeper's, for a dead letter's job that nobody holds and that has no attempt left; it ends as `FAILED`.
+ *
+ * Chunks of records go with their job; their records wait for it to be reopened.
  *
  * Out: the jobs ended, and the files whose last open job that was; the sweeper wakes their archive copy.
  * Events: `job.cancelled`, `job.failed`, and `file.failed` for a file archived before.
@@ -10,6 +13,7 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { JobState } from '#shared/db/schema.ts';
 import { recordEvents } from './record-events.ts';
+import { HELD } from './release-jobs.ts';
 import type { OperatorWord } from './reopen-jobs.ts';
 import { type ClosedFile, closedFileEvents, closedFilesJson, closeFiles, whyFailed } from './store-outcomes.ts';
 
@@ -28,6 +32,16 @@ export function cancelJobs(sql: Sql, { jobIds, actor, reason }: OperatorWord): P
     state: 'CANCELLED',
     error: { code: 'CANCELLED', cause: 'OPERATOR', message: reason },
     condition: sql`state IN ('PENDING', 'RUNNING', 'WAITING')`,
+  });
+}
+
+export function rejectHeldJobs(sql: Sql, { jobIds, actor, reason }: OperatorWord): Promise<EndResult> {
+  return endJobs(sql, {
+    jobIds,
+    actor,
+    state: 'FAILED',
+    error: { code: 'REJECTED', cause: 'OPERATOR', message: reason },
+    condition: sql`state = 'WAITING' AND wait_reason = ${HELD}`,
   });
 }
 
@@ -63,6 +77,7 @@ async function endJobs(sql: Sql, { jobIds, actor, state, error, condition }: End
         next_action_at = NULL, updated_at = now(), finished_at = now(), error_code = ${error.code},
         error_cause = ${error.cause}, error_message = ${error.message}
       WHERE id IN (SELECT id FROM locked) RETURNING *),
+    unchunked AS (DELETE FROM record_chunks WHERE job_id IN (SELECT id FROM locked)),
     ended AS (SELECT file_id, count(*)::int AS jobs, count(*)::int AS failed, ${whyFailed(sql)} FROM moved GROUP BY file_id),
     ${closeFiles(sql, NOBODY)},
     event AS (

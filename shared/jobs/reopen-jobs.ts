@@ -4,6 +4,7 @@
  * In:  jobs, who asked and why. Out: the jobs reopened, with their wake-ups; others were not failed or cancelled.
  * Events: `job.reopened`.
  *
+ * Records that were in the middle are counted anew when the job comes to them (`shared/records/open-records.ts`).
  * An archive copy under way goes on undisturbed: its lease stays, and the job reads wherever the object is when it is claimed.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -24,7 +25,7 @@ export async function reopenJobs(sql: Sql, { jobIds, actor, reason }: OperatorWo
     reopened AS (
       UPDATE jobs SET state = 'PENDING', generation = generation + 1, step_attempts = 0, epoch = epoch + 1,
         updated_at = now(), finished_at = NULL, next_action_at = NULL, woken_at = now(), wakes = wakes + 1,
-        error_code = NULL, error_cause = NULL, error_message = NULL, wait_reason = NULL
+        error_code = NULL, error_cause = NULL, error_message = NULL, wait_reason = NULL, open_records = NULL, record_summary = NULL
       WHERE id IN (SELECT id FROM locked) RETURNING *),
     opened AS (SELECT file_id, count(*)::int AS jobs FROM reopened GROUP BY file_id),
     file_locked AS (SELECT id FROM files WHERE id IN (SELECT file_id FROM opened) ORDER BY id FOR UPDATE),

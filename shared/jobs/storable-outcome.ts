@@ -23,7 +23,9 @@ export function storableOutcome(outcome: StepOutcome): StorableOutcome {
     }
     case 'wait':
       return { ok: true, outcome: { ...outcome, reason: outcome.reason.slice(0, MAX_NAME_LENGTH) } };
-    default:
+    default: {
+      const reason = 'output' in outcome ? outputFault(outcome.output) : undefined;
+      if (reason !== undefined) return { ok: false, reason };
       return {
         ok: true,
         outcome: {
@@ -33,6 +35,7 @@ export function storableOutcome(outcome: StepOutcome): StorableOutcome {
           message: outcome.message.slice(0, MAX_MESSAGE_LENGTH),
         },
       };
+    }
   }
 }
 

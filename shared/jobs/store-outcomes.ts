@@ -5,6 +5,7 @@
  * 2. The last job of a file is found by `open_jobs`, a counter on the parent: statements side by side do not see each other's rows.
  * 3. Whoever ends the last job holds the file's archive lease from the same statement on, unless the copy is long work.
  * 4. The end of an ordered job wakes its successor.
+ * 5. A job that would wait for its records does not when the last one ended meanwhile.
  *
  * Out: the jobs moved (with their wake-ups), the files whose last job ended.
  * Events: `step.succeeded`, `step.retrying`, `step.waiting`, `job.succeeded`, `job.failed`, and `file.completed` or
@@ -17,6 +18,9 @@ import { recordEvents } from './record-events.ts';
 import type { WokenJob, WorkQueue } from './route-files.ts';
 import { type RefusedRow, runSet } from './run-set.ts';
 import { toJsonb } from './to-jsonb.ts';
+
+/** The `wait_reason` of a job whose records are being carried. */
+export const RECORDS = 'RECORDS';
 
 /** Where a job goes after an outcome. */
 export type NextMove =
@@ -151,7 +155,9 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
         claim_token = CASE WHEN i.move = 'walk-on' THEN j.claim_token END,
         woken_at = CASE WHEN i.move = 'hand-over' THEN now() END,
         wakes = j.wakes + (i.move = 'hand-over')::int,
-        next_action_at = CASE WHEN i.move = 'later' THEN now() + i."delayMs" * interval '1 ms' END,
+        next_action_at = CASE WHEN i.move = 'later' THEN now()
+          + CASE WHEN i.reason = ${RECORDS} AND j.open_records = 0 THEN 0 ELSE i."delayMs" END * interval '1 ms' END,
+        record_summary = coalesce(i.output -> 'records', j.record_summary),
         wait_reason = i.reason,
         error_code = CASE WHEN i.outcome = 'succeeded' THEN NULL WHEN i.outcome = 'wait' THEN j.error_code ELSE i.code END,
         error_cause = CASE WHEN i.outcome = 'succeeded' THEN NULL WHEN i.outcome = 'wait' THEN j.error_cause ELSE i.cause END,
@@ -197,7 +203,8 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
           ELSE 'step.retrying' END AS type,
         tenant_id, file_id, id AS job_id,
         jsonb_strip_nulls(jsonb_build_object('step', done_kind, 'seq', done_seq, 'attempt', attempt, 'generation', generation,
-          'durationMs', duration_ms, 'code', code, 'cause', cause, 'message', message, 'nextActionAt', next_action_at)) AS detail,
+          'durationMs', duration_ms, 'code', code, 'cause', cause, 'message', message, 'nextActionAt', next_action_at,
+          'records', CASE WHEN state IN ('SUCCEEDED', 'FAILED') THEN record_summary END)) AS detail,
         '{events}'::text[] AS topics
       FROM moved
       UNION ALL ${closedFileEvents(sql)}),

@@ -124,7 +124,7 @@ async function storeOutcome(parts: WalkParts, { job, stop }: Walk, toStore: ToSt
     durationMs,
     next: move,
     ...('cause' in outcome ? { error: { code: outcome.code, cause: outcome.cause, message: outcome.message } } : {}),
-    ...(outcome.type === 'succeeded' && outcome.output !== undefined ? { output: outcome.output } : {}),
+    ...('output' in outcome && outcome.output !== undefined ? { output: outcome.output } : {}),
     ...(outcome.type === 'succeeded' && outcome.object !== undefined ? { object: outcome.object } : {}),
   });
   return { stored, outcome, move };

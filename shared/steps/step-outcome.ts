@@ -22,7 +22,7 @@ export type StepOutcome =
   | ({ readonly type: 'retry'; readonly afterMs?: number } & StepFailure)
   /** Waiting is not failing: counts no attempt and holds no slot. */
   | { readonly type: 'wait'; readonly afterMs: number; readonly reason: string }
-  /** Final for this generation. */
-  | ({ readonly type: 'failed' } & StepFailure)
+  /** Final for this generation. `output`: what was found on the way. */
+  | ({ readonly type: 'failed'; readonly output?: Readonly<Record<string, unknown>> } & StepFailure)
   /** An effect whose result is unknown: never blindly repeated. */
   | ({ readonly type: 'ambiguous' } & StepFailure);

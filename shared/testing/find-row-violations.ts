@@ -47,8 +47,9 @@ const ALWAYS: Readonly<Record<string, string>> = {
     SELECT job_id, generation, step_seq, attempt, count(*) FROM attempts WHERE outcome <> 'wait'
     GROUP BY job_id, generation, step_seq, attempt HAVING count(*) > 1`,
   'a step succeeds once in a job': `
-    SELECT job_id, step_seq, count(*) FROM attempts WHERE outcome = 'succeeded'
-    GROUP BY job_id, step_seq HAVING count(*) > 1`,
+    SELECT a.job_id, a.step_seq, count(*) FROM attempts a WHERE a.outcome = 'succeeded'
+    GROUP BY a.job_id, a.step_seq
+    HAVING count(*) > 1 + (SELECT count(*) FROM audit_events e WHERE e.job_id = a.job_id AND e.type = 'records.reopened')`,
   'every terminal file has one terminal event for each time it ended': `
     SELECT f.id, f.status FROM files f WHERE f.status IN ('COMPLETED', 'FAILED', 'QUARANTINED')
       AND NOT EXISTS (SELECT 1 FROM audit_events e WHERE e.file_id = f.id AND e.type = 'file.' || lower(f.status))`,
@@ -56,6 +57,36 @@ const ALWAYS: Readonly<Record<string, string>> = {
     SELECT f.id, count(*) FROM files f JOIN audit_events e ON e.file_id = f.id AND e.type IN ('file.completed', 'file.failed')
     GROUP BY f.id
     HAVING count(*) > 1 + (SELECT count(*) FROM audit_events r WHERE r.file_id = f.id AND r.type = 'job.reopened')`,
+  'open_records counts what has not ended, or ended in a chunk that is not settled': `
+    SELECT j.id, j.open_records, count(r.line) AS counted FROM jobs j LEFT JOIN records r ON r.job_id = j.id
+      AND (r.state IN ('PENDING', 'RUNNING') OR r.next_attempt_at IS NOT NULL
+        OR EXISTS (SELECT 1 FROM record_chunks c WHERE c.id = r.chunk_id AND r.state <> 'REJECTED'))
+    WHERE j.open_records IS NOT NULL AND j.state <> 'CANCELLED'
+    GROUP BY j.id HAVING j.open_records <> count(r.line)`,
+  'a job that succeeded has no record in the middle': `
+    SELECT j.id, r.line, r.state FROM jobs j JOIN records r ON r.job_id = j.id
+    WHERE j.state = 'SUCCEEDED' AND (r.state IN ('PENDING', 'RUNNING') OR r.next_attempt_at IS NOT NULL)`,
+  'a record that did not succeed says why': `
+    SELECT job_id, line FROM records WHERE state IN ('FAILED', 'AMBIGUOUS', 'REJECTED')
+      AND (error_code IS NULL OR error_cause IS NULL OR error_message IS NULL)`,
+  'a record stands in one chunk, or has a time, or has ended': `
+    SELECT r.job_id, r.line, r.state FROM records r JOIN jobs j ON j.id = r.job_id
+    WHERE r.state IN ('PENDING', 'RUNNING') AND r.next_attempt_at IS NULL AND j.open_records IS NOT NULL
+      AND j.state IN ('PENDING', 'RUNNING', 'WAITING') AND NOT EXISTS (
+        SELECT 1 FROM record_chunks c WHERE c.id = r.chunk_id AND r.line = ANY(c.lines))`,
+  'no chunk outlives its job': `
+    SELECT c.id FROM record_chunks c JOIN jobs j ON j.id = c.job_id WHERE j.state IN ('SUCCEEDED', 'FAILED', 'CANCELLED')`,
+  'a try of a record has one outcome': `
+    SELECT job_id, line, step, attempt, generation, count(*) FROM record_attempts
+    GROUP BY job_id, line, step, attempt, generation
+    HAVING count(*) > 1 + (SELECT count(*) FROM audit_events e WHERE e.job_id = record_attempts.job_id AND e.type = 'records.reopened')`,
+  'no record is called after a step that did not succeed': `
+    SELECT a.job_id, a.line, a.step FROM record_attempts a WHERE a.step > 0 AND NOT EXISTS (
+      SELECT 1 FROM record_attempts b
+      WHERE b.job_id = a.job_id AND b.line = a.line AND b.step = a.step - 1 AND b.outcome = 'succeeded')`,
+  'a business key stands for one record': `
+    SELECT k.tenant_id, k.business_key FROM record_keys k JOIN records r ON r.job_id = k.job_id AND r.line = k.line
+    WHERE r.business_key IS DISTINCT FROM k.business_key`,
   'events have one id each': `
     SELECT id, count(*) FROM audit_events GROUP BY id HAVING count(*) > 1`,
   'nothing open is silent for more than two minutes': `
@@ -63,6 +94,13 @@ const ALWAYS: Readonly<Record<string, string>> = {
       (state = 'PENDING' AND woken_at IS NULL AND NOT is_ordered AND updated_at < now() - interval '2 minutes')
       OR (state = 'RUNNING' AND lease_until < now() - interval '2 minutes')
       OR (state = 'WAITING' AND next_action_at < now() - interval '2 minutes')
+    UNION ALL
+    SELECT 'chunk', c.id FROM record_chunks c JOIN jobs j ON j.id = c.job_id
+    WHERE j.state IN ('PENDING', 'RUNNING', 'WAITING') AND j.step_kind = 'call' AND j.open_records IS NOT NULL
+      AND coalesce(c.lease_until, c.woken_at, c.next_action_at) < now() - interval '2 minutes'
+    UNION ALL
+    SELECT 'record', r.job_id FROM records r JOIN jobs j ON j.id = r.job_id
+    WHERE j.state IN ('PENDING', 'RUNNING', 'WAITING') AND r.next_attempt_at < now() - interval '2 minutes'
     UNION ALL
     SELECT 'file', id FROM files WHERE
       (status = 'UPLOADED' AND coalesce(next_action_at, created_at) < now() - interval '2 minutes')

@@ -88,6 +88,7 @@ export interface StepToRun<Options> {
   readonly isLarge?: boolean;
   readonly isFirstTry?: boolean;
   readonly outputs?: StepContext<Options>['outputs'];
+  readonly records?: StepContext<Options>['records'];
   readonly signal?: AbortSignal;
   readonly receivedAt?: Date;
   readonly now?: Date;
@@ -123,6 +124,7 @@ export async function runStep<Options>(bench: StepBench, request: StepToRun<Opti
     step: { seq: 1, kind: step.kind, attempt: isFirstTry ? 1 : 2, isFirstTry },
     object,
     outputs,
+    records: request.records,
     idempotencyKey: `${tenantId}/${jobId}/1`,
     store: bench.store,
     bucketNames: bench.bucketNames,

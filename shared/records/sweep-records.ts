@@ -1,0 +1,53 @@
+/**
+ * The clock of records: those whose time has come go back to the call at which they stand, in new chunks of one job each.
+ *
+ * 1. Only records of a job that stands at its record steps are gathered. When the job was ended meanwhile, the record loses its time and waits with its
+ *    job: whoever reopens the job takes it up.
+ * 2. Tries are kept: a sweep goes on counting where the last one ended.
+ *
+ * Out: the chunks made, marked as woken. Events: `records.swept` (audit only).
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+import { recordEvents } from '#shared/jobs/record-events.ts';
+import { isCarried } from './claim-chunks.ts';
+import type { WokenChunk } from './open-records.ts';
+
+export interface SweepRecords {
+  /** Records in one statement. */
+  readonly limit: number;
+  readonly actor: string;
+}
+
+const CHUNK_RECORDS = 100;
+
+export async function sweepRecords(sql: Sql, { limit, actor }: SweepRecords): Promise<WokenChunk[]> {
+  return await sql<WokenChunk[]>`
+    WITH due AS MATERIALIZED (
+      SELECT r.job_id, r.line, r.created_at, ${isCarried(sql)} AS is_carried
+      FROM records r JOIN jobs j ON j.id = r.job_id
+      WHERE r.next_attempt_at <= now()
+        AND NOT (j.state IN ('PENDING', 'RUNNING', 'WAITING') AND NOT ${isCarried(sql)})
+      ORDER BY r.next_attempt_at LIMIT ${limit}::int FOR UPDATE OF r SKIP LOCKED),
+    placed AS (
+      SELECT job_id, line, created_at,
+        (row_number() OVER (PARTITION BY job_id ORDER BY line) - 1) / ${CHUNK_RECORDS}::int AS part
+      FROM due WHERE is_carried),
+    chunk AS MATERIALIZED (
+      SELECT job_id, part, uuid_v7() AS id, array_agg(line ORDER BY line) AS lines FROM placed GROUP BY job_id, part),
+    made AS (
+      INSERT INTO record_chunks (id, tenant_id, job_id, lines, woken_at, wakes)
+      SELECT c.id, j.tenant_id, c.job_id, c.lines, now(), 1 FROM chunk c JOIN jobs j ON j.id = c.job_id
+      RETURNING id, tenant_id, job_id, wakes, cardinality(lines) AS records),
+    moved AS (
+      UPDATE records r SET state = 'PENDING', next_attempt_at = NULL, chunk_id = p.chunk_id
+      FROM (
+        SELECT d.job_id, d.line, d.created_at, c.id AS chunk_id
+        FROM due d LEFT JOIN placed p USING (job_id, line) LEFT JOIN chunk c ON c.job_id = p.job_id AND c.part = p.part) AS p
+      WHERE r.job_id = p.job_id AND r.line = p.line AND r.created_at = p.created_at),
+    event AS (
+      SELECT 'records.swept' AS type, m.tenant_id, j.file_id, m.job_id,
+        jsonb_build_object('records', sum(m.records)) AS detail, '{}'::text[] AS topics
+      FROM made m JOIN jobs j ON j.id = m.job_id GROUP BY m.tenant_id, j.file_id, m.job_id),
+    ${recordEvents(sql, actor)}
+    SELECT id, tenant_id AS "tenantId", job_id AS "jobId", wakes AS wake FROM made`;
+}

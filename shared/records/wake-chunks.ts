@@ -1,0 +1,71 @@
+/**
+ * The clocks of chunks, as `wakeJobs` for jobs: those that are due again, orphaned by a worker that died, to be let in, or whose wake-up was lost.
+ *
+ * In:  how many standing wake-ups the queue's own count proves lost. Out: the chunks to wake, marked as woken.
+ * Events: none; a wake-up changes nothing but its mark.
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+import { isCarried } from './claim-chunks.ts';
+import type { WokenChunk } from './open-records.ts';
+
+export interface WakeChunks {
+  /** Most wake-ups of one reason. */
+  readonly limit: number;
+  readonly missing: number;
+  /** Chunks of one job that may stand in the queue, or be carried, at once. */
+  readonly window: number;
+  /** A wake-up younger than this is never taken for lost. */
+  readonly graceMs: number;
+  /** A wake-up older than this, doubled with each, is sent again whatever the queue counts. */
+  readonly boundMs: number;
+}
+
+export async function wakeChunks(sql: Sql, options: WakeChunks): Promise<WokenChunk[]> {
+  const { limit, missing, window, graceMs, boundMs } = options;
+  return await sql<WokenChunk[]>`
+    WITH due AS (
+      SELECT c.id FROM record_chunks c JOIN jobs j ON j.id = c.job_id
+      WHERE c.next_action_at <= now() AND c.lease_until IS NULL AND c.woken_at IS NULL AND ${isCarried(sql)}
+      ORDER BY c.next_action_at LIMIT ${limit}::int FOR UPDATE OF c SKIP LOCKED),
+    orphaned AS (
+      SELECT c.id FROM record_chunks c JOIN jobs j ON j.id = c.job_id
+      WHERE c.lease_until < now() AND (c.woken_at IS NULL OR c.woken_at < now() - ${boundMs}::int * interval '1 ms')
+        AND ${isCarried(sql)}
+      ORDER BY c.lease_until LIMIT ${limit}::int FOR UPDATE OF c SKIP LOCKED),
+    room AS (
+      SELECT j.id, ${window}::int - (
+        SELECT count(*) FROM record_chunks s
+        WHERE s.job_id = j.id AND (s.woken_at IS NOT NULL OR s.lease_until IS NOT NULL OR s.next_action_at IS NOT NULL)) AS chunks
+      FROM jobs j WHERE ${isCarried(sql)} AND j.open_records > 0 AND j.state = 'WAITING' AND EXISTS (
+        SELECT 1 FROM record_chunks c
+        WHERE c.job_id = j.id AND c.woken_at IS NULL AND c.lease_until IS NULL AND c.next_action_at IS NULL)),
+    let_in AS (
+      SELECT l.id FROM room CROSS JOIN LATERAL (
+        SELECT c.id FROM record_chunks c
+        WHERE c.job_id = room.id AND c.woken_at IS NULL AND c.lease_until IS NULL AND c.next_action_at IS NULL
+        ORDER BY c.id LIMIT least(room.chunks, ${limit}::int) FOR UPDATE SKIP LOCKED) AS l
+      WHERE room.chunks > 0),
+    lost AS (
+      SELECT c.id FROM record_chunks c JOIN jobs j ON j.id = c.job_id
+      WHERE c.lease_until IS NULL AND ${isCarried(sql)}
+        AND c.woken_at < now() - ${boundMs}::int * interval '1 ms' * least(power(2, greatest(c.wakes, 1) - 1), 64)
+      ORDER BY c.woken_at LIMIT ${limit}::int FOR UPDATE OF c SKIP LOCKED),
+    missing AS (
+      SELECT c.id FROM record_chunks c JOIN jobs j ON j.id = c.job_id
+      WHERE c.lease_until IS NULL AND c.woken_at < now() - ${graceMs}::int * interval '1 ms' AND ${isCarried(sql)}
+      ORDER BY c.woken_at LIMIT least(${missing}::int, ${limit}::int) FOR UPDATE OF c SKIP LOCKED),
+    chosen AS (
+      SELECT id FROM due UNION SELECT id FROM orphaned UNION SELECT id FROM let_in UNION SELECT id FROM lost
+      UNION SELECT id FROM missing)
+    UPDATE record_chunks c SET woken_at = now(), wakes = c.wakes + 1 FROM chosen n WHERE c.id = n.id
+    RETURNING c.id, c.tenant_id AS "tenantId", c.job_id AS "jobId", c.wakes AS wake`;
+}
+
+/** How many chunks have a wake-up that should still stand in `partner-steps`, and how many are being carried. */
+export async function countStandingChunks(sql: Sql): Promise<{ standing: number; running: number }> {
+  const [row] = await sql<{ standing: number; running: number }[]>`
+    SELECT count(*) FILTER (WHERE c.woken_at IS NOT NULL AND c.lease_until IS NULL)::int AS standing,
+      count(*) FILTER (WHERE c.lease_until > now())::int AS running
+    FROM record_chunks c JOIN jobs j ON j.id = c.job_id WHERE ${isCarried(sql)}`;
+  return row ?? { standing: 0, running: 0 };
+}
