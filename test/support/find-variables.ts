@@ -9,9 +9,12 @@ import { fileURLToPath } from 'node:url';
 import { readConfig as loadCommandConfig } from '#cli/config.ts';
 import { loadEventBridgeConfig } from '#local/event-bridge/config.ts';
 import { loadQueueServerConfig } from '#local/fauxqs/config.ts';
+import { loadGatewayConfig } from '#local/gateway/config.ts';
 import { loadLauncherConfig } from '#local/launcher/config.ts';
+import { loadPartnerSimulatorConfig } from '#local/partner-simulator/config.ts';
 import { loadS3Config } from '#local/s3/config.ts';
 import { loadSftpGatewayConfig } from '#local/sftp/config.ts';
+import { loadAuthorizerConfig } from '#services/authorizer/config.ts';
 import { readConfig as loadControlApiConfig } from '#services/control-api/config.ts';
 import { loadIngestorConfig } from '#services/ingestor/config.ts';
 import { loadLargeFileWorkerConfig } from '#services/large-file-worker/config.ts';
@@ -21,6 +24,7 @@ import { loadRouterConfig } from '#services/router/config.ts';
 import { fleetVariables } from '#shared/config/fleet-variables.ts';
 import { databaseVariables } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
+import { secretVariables } from '#shared/secrets/create-secret-store.ts';
 
 type Load = (env: Record<string, string>) => object;
 
@@ -32,11 +36,14 @@ const PROCESSES: readonly (readonly [heading: string, config: string, load: Load
   ['large-file-worker', 'services/large-file-worker/config.ts', loadLargeFileWorkerConfig],
   ['retry-sweeper', 'services/retry-sweeper/config.ts', loadRetrySweeperConfig],
   ['control-api', 'services/control-api/config.ts', loadControlApiConfig],
+  ['authorizer', 'services/authorizer/config.ts', loadAuthorizerConfig],
   ['npm start', 'local/launcher/config.ts', loadLauncherConfig],
   ['SFTP gateway', 'local/sftp/config.ts', loadSftpGatewayConfig],
   ['S3 server', 'local/s3/config.ts', loadS3Config],
   ['event bridge', 'local/event-bridge/config.ts', loadEventBridgeConfig],
   ['queue server', 'local/fauxqs/config.ts', loadQueueServerConfig],
+  ['API gateway stand-in', 'local/gateway/config.ts', loadGatewayConfig],
+  ['partner simulator', 'local/partner-simulator/config.ts', loadPartnerSimulatorConfig],
   ['longshore command', 'cli/config.ts', loadCommandConfig],
 ];
 
@@ -51,7 +58,9 @@ export async function findVariables(): Promise<Record<string, string[]>> {
       const source = await readFile(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8');
       const own = [...source.matchAll(/^ {2}([A-Z][A-Z0-9_]+):/gm)].map(([, name]) => name!);
       // Services take all of the fleet's variables, which stand in a table of their own; other processes pick some.
-      const picked = source.includes('...databaseVariables') ? Object.keys(databaseVariables) : [];
+      const picked = Object.entries({ databaseVariables, secretVariables }).flatMap(([name, variables]) =>
+        source.includes(`...${name}`) ? Object.keys(variables) : [],
+      );
       found[heading] = withDefaults([...own, ...picked], load, values);
     }
     return found;
@@ -95,5 +104,12 @@ async function makeValues(directory: string): Promise<Record<string, string>> {
     LONGSHORE_S3_DIRECTORY: directory,
     LONGSHORE_S3_CREDENTIALS_FILE: credentials,
     LONGSHORE_QUEUES_DIRECTORY: directory,
+    LONGSHORE_AUTHORIZER_ISSUER: 'urn:test',
+    LONGSHORE_AUTHORIZER_AUDIENCE: 'test',
+    LONGSHORE_AUTHORIZER_JWKS_URL: 'http://127.0.0.1:1/jwks.json',
+    LONGSHORE_AUTHORIZER_RULES: '[{"method":"*","path":"/*","scopes":["all"]}]',
+    LONGSHORE_GATEWAY_BACKEND_URL: 'http://127.0.0.1:1',
+    LONGSHORE_SIMULATOR_DIRECTORY: directory,
+    LONGSHORE_SIMULATOR_CLIENTS_FILE: credentials,
   };
 }
