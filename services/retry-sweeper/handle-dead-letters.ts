@@ -16,7 +16,7 @@ import { failSpentJobs } from '#shared/jobs/end-jobs.ts';
 import { type FileCondition, fileConditions } from '#shared/jobs/file-conditions.ts';
 import type { LandingEvent } from '#shared/messages/landing-events.ts';
 import { QUEUE_MESSAGES } from '#shared/messages/queue-messages.ts';
-import type { fileArchiveDue, fileSettled, jobDue } from '#shared/messages/wake-ups.ts';
+import type { fileArchiveDue, fileSettled, jobDue, recordsDue } from '#shared/messages/wake-ups.ts';
 import {
   type DecodeResult,
   decodeMessage,
@@ -37,7 +37,7 @@ export interface HandleDeadLettersOptions {
   readonly logger: Logger;
 }
 
-type WakeUp = MessageOf<typeof fileSettled | typeof jobDue | typeof fileArchiveDue>;
+type WakeUp = MessageOf<typeof fileSettled | typeof jobDue | typeof fileArchiveDue | typeof recordsDue>;
 type Verdict = Pick<DeadLetter, 'state' | 'reason' | 'tenantId' | 'fileId' | 'jobId'>;
 /** `later`: cannot be settled now; the letter stays in its DLQ. */
 type Settled = { readonly letter: DeadLetter } | { readonly later: string };
@@ -92,6 +92,7 @@ async function createJudge(
     if (!result.ok) return { state: 'PARKED', reason: `${GIVEN_UP}: ${result.code}, ${result.reason}` };
     const { message } = result;
     if ('jobId' in message) return jobVerdict(message, jobs);
+    if ('chunkId' in message) return chunkVerdict(message.tenantId);
     if ('fileId' in message) return fileVerdict(message.fileId, files.get(message.fileId));
     return arrivals.get(message) ?? { state: 'PARKED', reason: `${GIVEN_UP}: no event of an arrival` };
   };
@@ -104,7 +105,7 @@ async function judgeEvents(
 ): Promise<Map<LandingEvent | WakeUp, Verdict | { later: string }>> {
   const words: [LandingEvent, ArrivalWord][] = [];
   for (const message of messages) {
-    if ('fileId' in message || 'jobId' in message) continue;
+    if ('fileId' in message || 'jobId' in message || 'chunkId' in message) continue;
     const word = toArrivalWord(message);
     if (word !== undefined) words.push([message, word]);
   }
@@ -114,6 +115,12 @@ async function judgeEvents(
     signal,
   );
   return new Map(words.map(([message], index) => [message, eventVerdict(results[index] as ArrivalResult)]));
+}
+
+/** Needs no look at the row: each try of a record is counted, so a chunk that kills its worker ends by itself. */
+function chunkVerdict(tenantId: string): Verdict {
+  const reason = `${GIVEN_UP}; the clocks wake the chunk again as long as it has records left`;
+  return { state: 'REDRIVEN', reason, tenantId };
 }
 
 function eventVerdict(result: ArrivalResult): Verdict | { later: string } {

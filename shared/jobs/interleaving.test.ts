@@ -138,7 +138,7 @@ const TRANSITIONS: Record<string, (sql: Sql, scene: Scene) => Promise<unknown>> 
   'a dead letter fails a spent job': (sql, { live, orphaned }) =>
     failSpentJobs(sql, { jobIds: [live.id, orphaned.id], actor: 'retry-sweeper' }),
   'leases are renewed': (sql, { live, orphaned, fileId }) =>
-    renewLeases(sql, { jobs: [live, orphaned], files: [{ id: fileId, epoch: 1 }], leaseMs: 60_000 }),
+    renewLeases(sql, { jobs: [live, orphaned], files: [{ id: fileId, epoch: 1 }], chunks: [], leaseMs: 60_000 }),
   'the sweeper wakes jobs': (sql) =>
     wakeJobs(sql, {
       queue: 'partner-steps',

@@ -3,15 +3,16 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { LeaseKeeper } from './lease-keeper.ts';
 import type { Holding, RenewedLeases } from './renew-leases.ts';
 
-type Renew = (held: { jobs: Holding[]; files: Holding[] }) => Promise<RenewedLeases>;
+type Renew = (held: { jobs: Holding[]; files: Holding[]; chunks: Holding[] }) => Promise<RenewedLeases>;
 
 const LEASE_MS = 30_000;
 /** Local work ends a tenth of the lease earlier. */
 const LOCAL_MS = 27_000;
 
-const renewEverything: Renew = async ({ jobs, files }) => ({
+const renewEverything: Renew = async ({ jobs, files, chunks }) => ({
   jobIds: jobs.map(({ id }) => id),
   fileIds: files.map(({ id }) => id),
+  chunkIds: chunks.map(({ id }) => id),
 });
 
 let keeper: LeaseKeeper;
@@ -39,6 +40,7 @@ function startKeeper(renew: Renew): void {
 
 const job = { id: 'job-1', epoch: 1 };
 const file = { id: 'file-1', epoch: 4 };
+const chunk = { id: 'chunk-1', epoch: 2 };
 
 test('everything held is renewed in one statement every third of the lease', async () => {
   const asked: unknown[] = [];
@@ -46,15 +48,19 @@ test('everything held is renewed in one statement every third of the lease', asy
     asked.push(held);
     return renewEverything(held);
   });
-  const leases = [keeper.hold('job', job, performance.now()), keeper.hold('file', file, performance.now())];
+  const leases = [
+    keeper.hold('job', job, performance.now()),
+    keeper.hold('file', file, performance.now()),
+    keeper.hold('chunk', chunk, performance.now()),
+  ];
   await vi.advanceTimersByTimeAsync(60_000);
   expect(asked).toHaveLength(6);
-  expect(asked[0]).toMatchObject({ jobs: [job], files: [file] });
-  expect(leases.map(({ signal }) => signal.aborted)).toEqual([false, false]);
+  expect(asked[0]).toMatchObject({ jobs: [job], files: [file], chunks: [chunk] });
+  expect(leases.map(({ signal }) => signal.aborted)).toEqual([false, false, false]);
 });
 
 test('what the answer leaves out is aborted at once, the rest goes on', async () => {
-  startKeeper(async () => ({ jobIds: ['job-1'], fileIds: [] }));
+  startKeeper(async () => ({ jobIds: ['job-1'], fileIds: [], chunkIds: [] }));
   const kept = keeper.hold('job', job, performance.now());
   const taken = keeper.hold('job', { id: 'job-2', epoch: 1 }, performance.now());
   await vi.advanceTimersByTimeAsync(LEASE_MS / 3);
@@ -104,7 +110,7 @@ test('a lease under settlement is neither renewed nor given up, and goes on once
   const asked: string[] = [];
   startKeeper(async ({ jobs }) => {
     asked.push(...jobs.map(({ id }) => id));
-    return { jobIds: [], fileIds: [] };
+    return { jobIds: [], fileIds: [], chunkIds: [] };
   });
   const lease = keeper.hold('job', job, performance.now());
   lease.settle();
@@ -126,7 +132,7 @@ test('an extension from too long ago ends the lease at once', () => {
 });
 
 test('a released lease is nobody’s loss', async () => {
-  startKeeper(async () => ({ jobIds: [], fileIds: [] }));
+  startKeeper(async () => ({ jobIds: [], fileIds: [], chunkIds: [] }));
   const lease = keeper.hold('job', job, performance.now());
   lease.release();
   lease.release();
@@ -141,7 +147,7 @@ test('an answer about the former holding of a job does not touch the next one', 
   await vi.advanceTimersByTimeAsync(LEASE_MS / 3);
   former.release();
   const next = keeper.hold('job', { ...job, epoch: 2 }, performance.now());
-  answer.resolve({ jobIds: [], fileIds: [] });
+  answer.resolve({ jobIds: [], fileIds: [], chunkIds: [] });
   await vi.advanceTimersByTimeAsync(1);
   expect(next.signal.aborted).toBe(false);
 });

@@ -11,12 +11,12 @@ import { LongshoreError } from '#shared/errors.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { Holding, RenewedLeases } from './renew-leases.ts';
 
-export type LeaseKind = 'job' | 'file';
+export type LeaseKind = 'job' | 'file' | 'chunk';
 
 export interface LeaseKeeperOptions {
   readonly leaseMs: number;
   /** Renews in the database; its deadline is the caller's. */
-  readonly renew: (held: { jobs: Holding[]; files: Holding[] }) => Promise<RenewedLeases>;
+  readonly renew: (held: { jobs: Holding[]; files: Holding[]; chunks: Holding[] }) => Promise<RenewedLeases>;
   readonly onLost: (kind: LeaseKind) => void;
   readonly logger: Logger;
   /** Monotonic milliseconds. */
@@ -102,12 +102,12 @@ export class LeaseKeeper {
       asked.filter((lease) => lease.kind === kind).map(({ id, epoch }) => ({ id, epoch }));
     let renewed: RenewedLeases;
     try {
-      renewed = await this.#options.renew({ jobs: of('job'), files: of('file') });
+      renewed = await this.#options.renew({ jobs: of('job'), files: of('file'), chunks: of('chunk') });
     } catch (error) {
       this.#options.logger.warn({ err: error, leases: asked.length }, 'leases could not be renewed');
       return false;
     }
-    const kept = { job: new Set(renewed.jobIds), file: new Set(renewed.fileIds) };
+    const kept = { job: new Set(renewed.jobIds), file: new Set(renewed.fileIds), chunk: new Set(renewed.chunkIds) };
     for (const lease of asked) {
       if (kept[lease.kind].has(lease.id)) lease.renewed(askedAtMs);
       else if (!lease.isSettling) lease.end('taken over');

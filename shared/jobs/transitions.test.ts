@@ -364,10 +364,15 @@ describe('claim and outcome', () => {
   test('leases are renewed for holders only', async () => {
     const job = await claimOne();
     const stale = { id: job.id, epoch: job.epoch - 1 };
-    expect(await renewLeases(sql, { jobs: [stale], files: [], leaseMs: 60_000 })).toEqual({ jobIds: [], fileIds: [] });
-    expect(await renewLeases(sql, { jobs: [job], files: [], leaseMs: 60_000 })).toEqual({
+    expect(await renewLeases(sql, { jobs: [stale], files: [], chunks: [], leaseMs: 60_000 })).toEqual({
+      jobIds: [],
+      fileIds: [],
+      chunkIds: [],
+    });
+    expect(await renewLeases(sql, { jobs: [job], files: [], chunks: [], leaseMs: 60_000 })).toEqual({
       jobIds: [job.id],
       fileIds: [],
+      chunkIds: [],
     });
   });
 });

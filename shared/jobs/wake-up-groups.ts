@@ -5,13 +5,14 @@
  * 2. The deduplication id is row and wake number: with the row alone FIFO would swallow the second wake-up within 5 minutes.
  */
 import { isFifo } from '#shared/config/resource-names.ts';
-import type { fileArchiveDue, jobDue } from '#shared/messages/wake-ups.ts';
+import type { fileArchiveDue, jobDue, recordsDue } from '#shared/messages/wake-ups.ts';
 import type { MessageOf } from '#shared/queue/define-message.ts';
 import { messageGroupId } from '#shared/queue/message-group.ts';
 import type { SendEntry } from '#shared/queue/send-messages.ts';
 import type { WorkQueue } from './route-files.ts';
 
 export type WorkWakeUp = MessageOf<typeof jobDue> | MessageOf<typeof fileArchiveDue>;
+export type ChunkWakeUp = MessageOf<typeof recordsDue>;
 
 interface Woken {
   readonly id: string;
@@ -25,6 +26,11 @@ export function jobDueEntry({ id, tenantId, wake }: Woken, queue: WorkQueue): Se
 
 export function fileArchiveDueEntry({ id, tenantId, wake }: Woken, queue: WorkQueue): SendEntry<WorkWakeUp> {
   return { message: { type: 'file.archive-due', fileId: id, tenantId, wake }, ...fifoIds(queue, id, wake) };
+}
+
+/** Chunks stand in `partner-steps` alone. */
+export function chunkDueEntry({ id, tenantId, wake }: Woken): SendEntry<ChunkWakeUp> {
+  return { message: { type: 'records.due', chunkId: id, tenantId, wake } };
 }
 
 /** A standard queue gets no group id: servers other than Amazon's refuse it there. */

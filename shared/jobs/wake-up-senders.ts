@@ -1,20 +1,20 @@
 /**
- * Sends the wake-ups of files and jobs to whichever queue each belongs to: for services that wake rows of every kind.
+ * Sends the wake-ups of files, jobs and chunks of records to whichever queue each belongs to: for services that wake rows of every kind.
  *
  * 1. A wake-up that is not sent costs time only: its row is marked as woken, and the sweeper finds it missing. Nothing rejects.
  */
 import { isFifo, type QueueId } from '#shared/config/resource-names.ts';
 import { LongshoreError } from '#shared/errors.ts';
-import { WORK_MESSAGES } from '#shared/messages/queue-messages.ts';
+import { PARTNER_STEPS_MESSAGES } from '#shared/messages/queue-messages.ts';
 import { fileSettled } from '#shared/messages/wake-ups.ts';
 import type { MessageOf } from '#shared/queue/define-message.ts';
 import { messageGroupId } from '#shared/queue/message-group.ts';
 import { createSender, type SendEntry, type Sender, type SenderOptions } from '#shared/queue/send-messages.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { WorkQueue } from './route-files.ts';
-import { fileArchiveDueEntry, jobDueEntry } from './wake-up-groups.ts';
+import { chunkDueEntry, fileArchiveDueEntry, jobDueEntry } from './wake-up-groups.ts';
 
-const WAKE_UPS = [fileSettled, ...WORK_MESSAGES] as const;
+const WAKE_UPS = [fileSettled, ...PARTNER_STEPS_MESSAGES] as const;
 type WakeUp = MessageOf<(typeof WAKE_UPS)[number]>;
 
 interface SettledFile {
@@ -31,11 +31,18 @@ export interface DueRow {
   readonly wake: number;
 }
 
+interface DueChunk {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly wake: number;
+}
+
 /** Each resolves to the number of wake-ups that their queue took. */
 export interface WakeUpSenders {
   sendFiles(files: readonly SettledFile[]): Promise<number>;
   sendJobs(jobs: readonly DueRow[]): Promise<number>;
   sendArchives(files: readonly DueRow[]): Promise<number>;
+  sendChunks(chunks: readonly DueChunk[]): Promise<number>;
 }
 
 export interface WakeUpSendersOptions {
@@ -64,17 +71,18 @@ export function createWakeUpSenders({ client, queueUrls, fairQueues, logger }: W
     return entries.length - refused.length;
   }
 
+  function withTenant(entry: SendEntry<WakeUp>, { tenantId, queue }: Pick<DueRow, 'tenantId' | 'queue'>) {
+    return isFifo(queue) || !fairQueues ? entry : { ...entry, groupId: messageGroupId(tenantId) };
+  }
+
   async function sendWork(
     rows: readonly DueRow[],
     toEntry: (row: DueRow, queue: WorkQueue) => SendEntry<WakeUp>,
   ): Promise<number> {
-    const withTenant = (row: DueRow): SendEntry<WakeUp> => {
-      const entry = toEntry(row, row.queue);
-      return isFifo(row.queue) || !fairQueues ? entry : { ...entry, groupId: messageGroupId(row.tenantId) };
-    };
+    const toFairEntry = (row: DueRow) => withTenant(toEntry(row, row.queue), row);
     const [short = 0, long = 0] = await Promise.all(
       (['partner-steps', 'work'] as const).map((queue) =>
-        send(queue, rows.filter((row) => row.queue === queue).map(withTenant)),
+        send(queue, rows.filter((row) => row.queue === queue).map(toFairEntry)),
       ),
     );
     return short + long;
@@ -92,5 +100,10 @@ export function createWakeUpSenders({ client, queueUrls, fairQueues, logger }: W
       ),
     sendJobs: (jobs) => sendWork(jobs, jobDueEntry),
     sendArchives: (files) => sendWork(files, fileArchiveDueEntry),
+    sendChunks: (chunks) =>
+      send(
+        'partner-steps',
+        chunks.map((chunk) => withTenant(chunkDueEntry(chunk), { ...chunk, queue: 'partner-steps' })),
+      ),
   };
 }

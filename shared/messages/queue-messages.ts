@@ -2,13 +2,14 @@
 import type { QueueId } from '#shared/config/resource-names.ts';
 import type { MessageDefinition } from '#shared/queue/define-message.ts';
 import { LANDING_EVENTS } from './landing-events.ts';
-import { fileArchiveDue, fileSettled, jobDue } from './wake-ups.ts';
+import { fileArchiveDue, fileSettled, jobDue, recordsDue } from './wake-ups.ts';
 
 export const WORK_MESSAGES = [jobDue, fileArchiveDue] as const;
+export const PARTNER_STEPS_MESSAGES = [...WORK_MESSAGES, recordsDue] as const;
 
 export const QUEUE_MESSAGES = {
   landing: LANDING_EVENTS,
   ingest: [fileSettled],
   work: WORK_MESSAGES,
-  'partner-steps': WORK_MESSAGES,
+  'partner-steps': PARTNER_STEPS_MESSAGES,
 } as const satisfies Record<QueueId, readonly MessageDefinition[]>;

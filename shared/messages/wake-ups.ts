@@ -22,6 +22,13 @@ export const jobDue = defineMessage({
   schema: z.object({ jobId: z.uuid(), tenantId: z.string().min(1).max(128), wake }),
 });
 
+/** On `partner-steps`: a chunk of a job's records has something to do. */
+export const recordsDue = defineMessage({
+  name: 'records.due',
+  version: 1,
+  schema: z.object({ chunkId: z.uuid(), tenantId: z.string().min(1).max(128), wake }),
+});
+
 /** On `partner-steps` and `work.fifo`: all jobs of a file ended, and its object is still in landing. */
 export const fileArchiveDue = defineMessage({
   name: 'file.archive-due',
