@@ -1,21 +1,32 @@
 /**
  * Applies route files: all faults of all files first, and nothing applied while there is one.
  *
- * 1. Tenants go before their routes, whatever the order of the files.
+ * 1. Tenants go before their partners and those before their routes, whatever the order of the files: a route in force finds what it calls.
  * 2. Applying the same files again changes nothing, so a call that was cut off is simply repeated.
  */
 import { z } from 'zod';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
-import { and, eq, inArray } from '#shared/db/drizzle.ts';
-import { routes, routeVersions, sftpUsers, tenants } from '#shared/db/schema.ts';
-import { applyRoute, applySftpUser, applyTenants } from '#shared/jobs/apply-definitions.ts';
+import { applyPartner, applyRoute, applySftpUser, applyTenants } from '#shared/jobs/apply-definitions.ts';
+import type { PartnerDocument } from '#shared/partners/partner-schema.ts';
+import { findCallFaults } from '#shared/routes/find-call-faults.ts';
 import {
+  faultAt,
   type ParsedDocument,
   parseRouteFiles,
   type RouteFile,
   type RouteFileFault,
 } from '#shared/routes/parse-route-files.ts';
 import type { RouteDocument, TenantDocument } from '#shared/routes/route-schema.ts';
+import { findKnownDefinitions, type KnownDefinitions } from './find-known-definitions.ts';
+
+/** Of a definition that is kept in versions. */
+const changeSchema = z.object({
+  tenant: z.string(),
+  name: z.string(),
+  version: z.number(),
+  change: z.enum(['created', 'changed', 'unchanged']),
+});
+type Change = z.infer<typeof changeSchema>;
 
 export const appliedSchema = z.object({
   dry_run: z.boolean(),
@@ -27,14 +38,8 @@ export const appliedSchema = z.object({
       change: z.enum(['applied', 'skipped']).describe('Skipped: the file names no public key.'),
     }),
   ),
-  routes: z.array(
-    z.object({
-      tenant: z.string(),
-      name: z.string(),
-      version: z.number(),
-      change: z.enum(['created', 'changed', 'unchanged']),
-    }),
-  ),
+  partners: z.array(changeSchema),
+  routes: z.array(changeSchema),
 });
 type Applied = z.infer<typeof appliedSchema>;
 
@@ -50,8 +55,12 @@ export interface ApplyOptions {
   readonly actor: string;
 }
 
-type RouteEntry = ParsedDocument & { readonly document: RouteDocument };
-type TenantEntry = ParsedDocument & { readonly document: TenantDocument };
+type Entry<Document> = ParsedDocument & { readonly document: Document };
+interface Entries {
+  readonly tenants: readonly Entry<TenantDocument>[];
+  readonly partners: readonly Entry<PartnerDocument>[];
+  readonly routes: readonly Entry<RouteDocument>[];
+}
 
 export async function applyRouteFiles(
   { sql, reads }: { readonly sql: Sql; readonly reads: Reads },
@@ -59,138 +68,114 @@ export async function applyRouteFiles(
 ): Promise<ApplyResult> {
   const parsed = parseRouteFiles(files);
   if (!parsed.ok) return { type: 'faulty', faults: parsed.faults };
-  const tenantEntries = parsed.documents.filter((entry): entry is TenantEntry => entry.document.kind === 'tenant');
-  const routeEntries = parsed.documents.filter((entry): entry is RouteEntry => entry.document.kind === 'route');
-
-  const known = await findKnown(reads, tenantEntries, routeEntries);
-  const faults = [
-    ...routeEntries.flatMap((entry) => faultsOfRoute(entry, tenantEntries, known.tenantIds, tenantId)),
-    ...tenantEntries.flatMap((entry) => faultsOfTenant(entry, known.userTenants, tenantId)),
-  ];
+  const entries = entriesOf(parsed.documents);
+  const known = await findKnownDefinitions(
+    reads,
+    parsed.documents.map(({ document }) => document),
+  );
+  const faults = findFaults(entries, known, tenantId);
   if (faults.length > 0) return { type: 'faulty', faults };
 
-  const applied = describeChanges(tenantEntries, routeEntries, known, isDryRun);
+  const applied = describeChanges(entries, known, isDryRun);
   if (isDryRun) return { type: 'applied', applied };
-  await storeTenants(sql, tenantEntries, actor);
-  const versions: number[] = [];
-  for (const { document, definitionHash } of routeEntries) {
-    const { tenant, name } = document;
-    const row = await applyRoute(sql, { tenantId: tenant, name, definition: document, definitionHash }, actor);
-    versions.push(row.version);
-  }
+  await storeTenants(sql, entries.tenants, actor);
+  const partners = await storeInTurn(entries.partners, applied.partners, (row) => applyPartner(sql, row, actor));
+  const routes = await storeInTurn(entries.routes, applied.routes, (row) => applyRoute(sql, row, actor));
+  return { type: 'applied', applied: { ...applied, partners, routes } };
+}
+
+function entriesOf(documents: readonly ParsedDocument[]): Entries {
   return {
-    type: 'applied',
-    applied: {
-      ...applied,
-      routes: applied.routes.map((route, index) => ({ ...route, version: versions[index] ?? route.version })),
-    },
+    tenants: documents.filter((entry): entry is Entry<TenantDocument> => entry.document.kind === 'tenant'),
+    partners: documents.filter((entry): entry is Entry<PartnerDocument> => entry.document.kind === 'partner'),
+    routes: documents.filter((entry): entry is Entry<RouteDocument> => entry.document.kind === 'route'),
   };
 }
 
-interface Known {
-  readonly tenantIds: ReadonlySet<string>;
-  readonly userTenants: ReadonlyMap<string, string>;
-  readonly routes: ReadonlyMap<string, { readonly version: number; readonly hash: string | null }>;
-}
-
-async function findKnown(
-  reads: Reads,
-  tenantEntries: readonly TenantEntry[],
-  routeEntries: readonly RouteEntry[],
-): Promise<Known> {
-  const ids = [
-    ...new Set([
-      ...tenantEntries.map(({ document }) => document.id),
-      ...routeEntries.map(({ document }) => document.tenant),
-    ]),
+/** Calls last: to say what another tenant's partner can do would be telling of it. */
+function findFaults(entries: Entries, known: KnownDefinitions, caller: string | null): RouteFileFault[] {
+  const owned = [...entries.partners, ...entries.routes];
+  const faults = [
+    ...owned.flatMap((entry) => faultsOfOwner(entry, entries.tenants, known.tenantIds, caller)),
+    ...entries.tenants.flatMap((entry) => faultsOfTenant(entry, known.userTenants, caller)),
   ];
-  const usernames = tenantEntries.flatMap(({ document }) => document.sftpUsers.map(({ username }) => username));
-  const [tenantRows, userRows, routeRows] = await Promise.all([
-    ids.length === 0 ? [] : reads.select({ id: tenants.id }).from(tenants).where(inArray(tenants.id, ids)),
-    usernames.length === 0 ? [] : reads.select().from(sftpUsers).where(inArray(sftpUsers.username, usernames)),
-    ids.length === 0
-      ? []
-      : reads
-          .select({
-            tenantId: routes.tenantId,
-            name: routes.name,
-            version: routes.activeVersion,
-            hash: routeVersions.definitionHash,
-          })
-          .from(routes)
-          .leftJoin(
-            routeVersions,
-            and(eq(routeVersions.routeId, routes.id), eq(routeVersions.version, routes.activeVersion)),
-          )
-          .where(inArray(routes.tenantId, ids)),
-  ]);
-  return {
-    tenantIds: new Set(tenantRows.map(({ id }) => id)),
-    userTenants: new Map(userRows.map((user) => [user.username, user.tenantId])),
-    routes: new Map(routeRows.map(({ tenantId, name, version, hash }) => [`${tenantId}/${name}`, { version, hash }])),
-  };
+  return faults.length > 0 ? faults : findCallFaults(owned, known.stored);
 }
 
 /** To a tenant's key other tenants are as unknown as those that do not exist. */
-function faultsOfRoute(
-  entry: RouteEntry,
-  tenantEntries: readonly TenantEntry[],
+function faultsOfOwner(
+  entry: Entry<PartnerDocument | RouteDocument>,
+  tenantEntries: Entries['tenants'],
   tenantIds: ReadonlySet<string>,
   caller: string | null,
 ): RouteFileFault[] {
   const { tenant } = entry.document;
   const isKnown = tenantIds.has(tenant) || tenantEntries.some(({ document }) => document.id === tenant);
   if (isKnown && (caller === null || caller === tenant)) return [];
-  return [faultAt(entry, 'tenant', `the tenant ${tenant} does not exist; define it with kind: tenant`)];
+  return [faultAt(entry, ['tenant'], `the tenant ${tenant} does not exist; define it with kind: tenant`)];
 }
 
 function faultsOfTenant(
-  entry: TenantEntry,
+  entry: Entry<TenantDocument>,
   userTenants: ReadonlyMap<string, string>,
   caller: string | null,
 ): RouteFileFault[] {
   const { id, sftpUsers: users } = entry.document;
-  if (caller !== null) return [faultAt(entry, 'kind', 'only an operator defines tenants')];
+  if (caller !== null) return [faultAt(entry, ['kind'], 'only an operator defines tenants')];
   return users.flatMap(({ username }, index) => {
     const owner = userTenants.get(username);
     if (owner === undefined || owner === id) return [];
-    return [faultAt(entry, `sftpUsers.${index}.username`, `the username ${username} belongs to another tenant`)];
+    return [faultAt(entry, ['sftpUsers', index, 'username'], `the username ${username} belongs to another tenant`)];
   });
 }
 
-function faultAt({ file, line }: ParsedDocument, path: string, message: string): RouteFileFault {
-  return { ...(file !== undefined && { file }), line, column: 1, path, code: 'ROUTE_INVALID', message };
-}
-
-function describeChanges(
-  tenantEntries: readonly TenantEntry[],
-  routeEntries: readonly RouteEntry[],
-  known: Known,
-  isDryRun: boolean,
-): Applied {
+function describeChanges(entries: Entries, known: KnownDefinitions, isDryRun: boolean): Applied {
   return {
     dry_run: isDryRun,
-    tenants: tenantEntries.map(({ document: { id } }) => ({
+    tenants: entries.tenants.map(({ document: { id } }) => ({
       tenant: id,
       change: known.tenantIds.has(id) ? 'applied' : 'created',
     })),
-    sftp_users: tenantEntries.flatMap(({ document: { id, sftpUsers: users } }) =>
+    sftp_users: entries.tenants.flatMap(({ document: { id, sftpUsers: users } }) =>
       users.map(({ username, publicKey }) => ({
         username,
         tenant: id,
         change: publicKey === undefined ? ('skipped' as const) : ('applied' as const),
       })),
     ),
-    routes: routeEntries.map(({ document: { tenant, name }, definitionHash }) => {
-      const present = known.routes.get(`${tenant}/${name}`);
-      if (present === undefined) return { tenant, name, version: 1, change: 'created' };
-      const isSame = present.hash === definitionHash;
-      return { tenant, name, version: present.version + (isSame ? 0 : 1), change: isSame ? 'unchanged' : 'changed' };
-    }),
+    partners: entries.partners.map((entry) => describeChange(entry, known.partners)),
+    routes: entries.routes.map((entry) => describeChange(entry, known.routes)),
   };
 }
 
-async function storeTenants(sql: Sql, entries: readonly TenantEntry[], actor: string): Promise<void> {
+function describeChange(
+  { document: { tenant, name }, definitionHash }: Entry<PartnerDocument | RouteDocument>,
+  known: KnownDefinitions['routes'],
+): Change {
+  const present = known.get(`${tenant}/${name}`);
+  if (present === undefined) return { tenant, name, version: 1, change: 'created' };
+  const isSame = present.hash === definitionHash;
+  return { tenant, name, version: present.version + (isSame ? 0 : 1), change: isSame ? 'unchanged' : 'changed' };
+}
+
+type DefinitionRow = Parameters<typeof applyRoute>[1];
+
+/** The changes with the versions that they were given in the end. */
+async function storeInTurn(
+  entries: readonly Entry<PartnerDocument | RouteDocument>[],
+  changes: readonly Change[],
+  store: (row: DefinitionRow) => Promise<{ readonly version: number }>,
+): Promise<Change[]> {
+  const stored: Change[] = [];
+  for (const [index, { document, definitionHash }] of entries.entries()) {
+    const { tenant: tenantId, name } = document;
+    const { version } = await store({ tenantId, name, definition: document, definitionHash });
+    stored.push({ ...(changes[index] as Change), version });
+  }
+  return stored;
+}
+
+async function storeTenants(sql: Sql, entries: Entries['tenants'], actor: string): Promise<void> {
   if (entries.length === 0) return;
   const rows = entries.map(({ document: { id, name, timeZone, homeRegion, ignore } }) => ({
     id,

@@ -370,6 +370,8 @@ describe('SQL metacharacters', () => {
           `/api/v1/files/${value}`,
           `/api/v1/jobs/${value}`,
           `/api/v1/routes?tenant=${value}`,
+          `/api/v1/partners?tenant=${value}`,
+          `/api/v1/partners?cursor=${value}`,
           `/api/v1/dead-letters?tenant=${value}`,
           `/api/v1/dead-letters?queue=${value}`,
         ]) {

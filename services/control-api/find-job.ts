@@ -133,7 +133,10 @@ const stepsSchema = z.object({ steps: z.array(z.record(z.string(), z.unknown()))
 
 function stepKindsOf(definition: unknown): string[] {
   const parsed = stepsSchema.safeParse(definition);
-  return parsed.success ? parsed.data.steps.map((step) => Object.keys(step)[0] ?? '') : [];
+  if (!parsed.success) return [];
+  const kinds = parsed.data.steps.map((step) => Object.keys(step)[0] ?? '');
+  // The calls of a route stand together, and are one step of the job.
+  return kinds.filter((kind, index) => kind !== 'call' || kinds[index - 1] !== 'call');
 }
 
 function asRecord(value: unknown): Record<string, unknown> {

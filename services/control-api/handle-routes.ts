@@ -69,7 +69,7 @@ export async function handleRoutes(server: ApiServer, parts: ApiParts): Promise<
       '/api/v1/routes',
       {
         schema: {
-          summary: 'Apply tenants and routes',
+          summary: 'Apply tenants, partners and routes',
           description:
             'The body is a route file: YAML with one or more documents, or the same as JSON, or `{"files": [{"name", "text"}]}`.' +
             ' With any fault nothing is applied, and all are listed.',

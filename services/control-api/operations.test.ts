@@ -47,6 +47,28 @@ steps:
   - confirm:
 `;
 
+const PARTNER = `kind: partner
+tenant: globex
+name: gw
+baseUrl: https://api.partner.example/v1
+auth: { type: static, secret: globex/gw-key }
+operations:
+  validate: { method: POST, path: /validation, idempotent: true }
+  verify: { method: POST, path: /verification, idempotent: true }
+`;
+
+const RECORD_ROUTE = `kind: route
+tenant: globex
+name: rfi
+match: { path: 'rfi/*.csv' }
+records: { format: csv, columns: [{ name: member, type: text }] }
+steps:
+  - parse:
+  - call: { partner: gw, operation: validate, code: VALIDATION_ERROR }
+  - call: { partner: gw, operation: verify, code: VERIFICATION_ERROR }
+  - deliver:
+`;
+
 describe('files', () => {
   test('come newest first in pages that hold each once, though more arrive meanwhile', async () => {
     const ids: string[] = [];
@@ -161,6 +183,107 @@ describe('routes', () => {
     expect(other.code).toBe('ROUTE_INVALID');
     expect(JSON.stringify(other).replaceAll('acme', 'nobody')).toBe(JSON.stringify(nobody));
   });
+});
+
+describe('partners', () => {
+  const apply = (files: readonly string[], query = '') =>
+    ask('POST', `/api/v1/routes${query}`, { files: files.map((text, index) => ({ name: `${index}.yaml`, text })) });
+
+  test('are applied before the routes that call them, and become the next version when they change', async () => {
+    const dry = await apply([RECORD_ROUTE, PARTNER], '?dry_run=true');
+    expect(dry.body).toMatchObject({
+      dry_run: true,
+      partners: [{ tenant: 'globex', name: 'gw', version: 1, change: 'created' }],
+      routes: [{ name: 'rfi', change: 'created' }],
+    });
+    expect((await ask('GET', '/api/v1/partners')).body).toEqual({ partners: [], next_cursor: null });
+
+    expect((await apply([RECORD_ROUTE, PARTNER])).body.partners).toMatchObject([{ version: 1, change: 'created' }]);
+    expect((await apply([PARTNER])).body.partners).toMatchObject([{ version: 1, change: 'unchanged' }]);
+    const changed = await apply([`${PARTNER}timeout: 3s\n`]);
+    expect(changed.body.partners).toEqual([{ tenant: 'globex', name: 'gw', version: 2, change: 'changed' }]);
+    expect((await ask('GET', '/api/v1/partners?tenant=globex')).body.partners).toMatchObject([
+      {
+        customer_id: 'globex',
+        name: 'gw',
+        version: 2,
+        applied_by: 'operator:operator',
+        applied_at: expect.any(String),
+        definition: { timeout: 3_000, auth: { secret: 'globex/gw-key' } },
+      },
+    ]);
+  });
+
+  test('and calls that do not fit are faults at their place, against what is stored too', async () => {
+    await apply([PARTNER, RECORD_ROUTE]);
+    const faultsOf = async (files: readonly string[]) => {
+      const { status, body } = await apply(files);
+      expect([status, body.code]).toEqual([422, 'ROUTE_INVALID']);
+      return body.details.faults;
+    };
+    const stray = RECORD_ROUTE.replace('operation: verify', 'operation: approve').replace(
+      'partner: gw',
+      'partner: gone',
+    );
+    expect(await faultsOf([stray.replace('rfi', 'stray')])).toMatchObject([
+      { file: '0.yaml', line: 8, column: 22, path: 'steps.1.call.partner' },
+      { file: '0.yaml', line: 9, column: 37, path: 'steps.2.call.operation' },
+    ]);
+    const less = PARTNER.replace(/ {2}verify: .*\n/, '');
+    expect(await faultsOf([less])).toMatchObject([{ line: 7, path: 'operations', message: /rfi calls.*verify/ }]);
+    const shorter = RECORD_ROUTE.replace(/.*verify.*\n/, '');
+    expect((await apply([shorter, less])).status).toBe(200);
+    expect(await faultsOf([PARTNER.replace('tenant: globex', 'tenant: nobody')])).toMatchObject([{ path: 'tenant' }]);
+  });
+
+  test('come in pages that hold each once', async () => {
+    await apply(['a', 'b', 'c'].map((name) => PARTNER.replace('globex', 'acme').replace('name: gw', `name: ${name}`)));
+    const names: string[] = [];
+    let cursor: string | null = null;
+    do {
+      const query = `?tenant=acme&limit=2${cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`}`;
+      const { body }: { body: { partners: { name: string }[]; next_cursor: string | null } } = await ask(
+        'GET',
+        `/api/v1/partners${query}`,
+      );
+      names.push(...body.partners.map(({ name }) => name));
+      cursor = body.next_cursor;
+    } while (cursor !== null && names.length < 9);
+    expect(names).toEqual(['a', 'b', 'c']);
+    expect((await ask('GET', '/api/v1/partners?cursor=abc')).status).toBe(400);
+  });
+
+  test('of its own are all that a tenant may check and see', async () => {
+    await apply([PARTNER]);
+    const headers = { 'x-api-key': api.keys.acme, 'content-type': 'application/yaml' };
+    const check = async (payload: string) =>
+      (await api.app.inject({ method: 'POST', url: '/api/v1/routes?dry_run=true', headers, payload })).json();
+    expect(await check(PARTNER.replace('globex', 'acme'))).toMatchObject({ dry_run: true });
+    for (const text of [PARTNER, RECORD_ROUTE, RECORD_ROUTE.replace('partner: gw', 'partner: gone')]) {
+      const [other, nobody] = [await check(text), await check(text.replace('globex', 'nobody'))];
+      expect(other.code).toBe('ROUTE_INVALID');
+      expect(JSON.stringify(other).replaceAll('globex', 'nobody')).toBe(JSON.stringify(nobody));
+    }
+  });
+});
+
+test('the calls of a route show as one step of its jobs', async () => {
+  await ask('POST', '/api/v1/routes', {
+    files: [
+      { name: 'p', text: PARTNER },
+      { name: 'r', text: RECORD_ROUTE },
+    ],
+  });
+  const [job] = await seedJobs(api.sql, { tenantId: 'globex', stepCount: 3 });
+  await api.sql`
+    UPDATE jobs SET route_version_id = v.id FROM route_versions v JOIN routes r ON r.id = v.route_id
+    WHERE jobs.id = ${job!.id} AND r.name = 'rfi' AND r.tenant_id = 'globex' AND v.version = r.active_version`;
+  const { body } = await ask('GET', `/api/v1/jobs/${job!.id}`);
+  expect(body.steps.map(({ seq, kind }: { seq: number; kind: string }) => [seq, kind])).toEqual([
+    [0, 'parse'],
+    [1, 'call'],
+    [2, 'deliver'],
+  ]);
 });
 
 describe('jobs', () => {
