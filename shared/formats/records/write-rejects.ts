@@ -10,10 +10,10 @@
 import { REASON_COLUMN } from '#shared/routes/record-column-schema.ts';
 import type { FixedRecords, RecordsLayout } from '#shared/routes/records-schema.ts';
 import { encodeColumn } from './encode-column.ts';
-import { escapeFormula } from './escape-formula.ts';
 import { hasLineEnds } from './fixed-framing.ts';
 import { type EncodingCodec, encodingCodec } from './record-encoding.ts';
 import type { RecordItem, RejectedRecord } from './record-item.ts';
+import { spreadsheetRow } from './spreadsheet-row.ts';
 
 const MARK = '\ufeff';
 
@@ -43,8 +43,7 @@ export async function* writeRejects(items: Items, layout: RecordsLayout): AsyncG
 
 /** The reasons as a CSV in UTF-8, one row per rejected record in the order of the rejects file; safe to open in a spreadsheet. */
 export async function* writeRejectReasons(items: Items): AsyncGenerator<Buffer> {
-  const row = (cells: readonly (string | number | undefined)[]) =>
-    Buffer.from(`${cells.map((cell) => quoted(escapeFormula(String(cell ?? '')), '"')).join(',')}\r\n`);
+  const row = (cells: Parameters<typeof spreadsheetRow>[0]) => Buffer.from(spreadsheetRow(cells));
   let rejected = 0;
   for await (const item of items) {
     if (item.type !== 'rejected') continue;
