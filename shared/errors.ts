@@ -306,10 +306,6 @@ export const ERROR_CODES = {
     remedy: 'Have the file split, or leave out `unique`: the business key keeps records apart as well.',
   },
   // Causes: records of a file
-  RECORDS_REJECTED: {
-    meaning: 'So many rows of a file were rejected that its route refuses all of it; none was carried.',
-    remedy: 'Correct the rows in the rejects file and send the whole file again, or change `onReject` in the route.',
-  },
   RECORDS_FAILED: {
     meaning: 'As large a share of the records as `failJobAt` says, or a larger one, did not succeed.',
     remedy: 'Look at the results file; remove what made them fail, then retry those records.',
@@ -511,6 +507,12 @@ export const ERROR_CODES = {
   PARTNER_TOKEN_UNAVAILABLE: {
     meaning: 'The partner’s issuer gave no access token; the call was not made.',
     remedy: 'Nothing at first; when it lasts, check the client id, its secret and scope with the partner.',
+  },
+  PARTNER_UNKNOWN: {
+    meaning:
+      'The tenant has no partner of that name, or the partner’s definition lacks the operation or cannot be used.',
+    remedy:
+      'Apply the definition of the partner; its records are taken up again by the sweeps that are left, or by a retry.',
   },
   PARTNER_REQUEST_INVALID: {
     meaning:

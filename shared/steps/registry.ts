@@ -1,11 +1,21 @@
 /** Every step kind, ready to run. A new kind is a new folder, one line here and one in `options-registry.ts`. */
+import { callStep } from './call/run.ts';
 import { confirmStep } from './confirm/run.ts';
 import { deliverStep } from './deliver/run.ts';
+import { parseStep } from './parse/run.ts';
 import { stageStep } from './stage/run.ts';
 import type { StepKind } from './step-context.ts';
 import { transformStep } from './transform/run.ts';
 import { validateStep } from './validate/run.ts';
 
-const STEPS: readonly StepKind<unknown>[] = [validateStep, stageStep, transformStep, deliverStep, confirmStep];
+const STEPS: readonly StepKind<unknown>[] = [
+  validateStep,
+  stageStep,
+  transformStep,
+  parseStep,
+  callStep,
+  deliverStep,
+  confirmStep,
+];
 
 export const STEP_KINDS: ReadonlyMap<string, StepKind<unknown>> = new Map(STEPS.map((step) => [step.kind, step]));

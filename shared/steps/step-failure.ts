@@ -4,7 +4,7 @@ import type { ErrorCode } from '#shared/errors.ts';
 import { hasFault, ObjectStoreError } from '#shared/files/store-error.ts';
 import type { StepOutcome } from './step-outcome.ts';
 
-export function failed(code: ErrorCode, cause: ErrorCode, message: string): StepOutcome {
+export function failed(code: ErrorCode, cause: ErrorCode, message: string): Extract<StepOutcome, { type: 'failed' }> {
   return { type: 'failed', code, cause, message };
 }
 

@@ -1,0 +1,67 @@
+/**
+ * `call`: lets the records of the file be carried, and tells in the end what became of them. The calls themselves are made by the
+ * chunks of records; this step waits for them and holds no slot meanwhile.
+ *
+ * 1. Records of a held file are not carried before an operator released it.
+ * 2. The results file has a row for every row of the file, and stands before the step ends.
+ */
+import { JOB_METADATA, KEY_METADATA } from '../copy-job-object.ts';
+import { outboundKey } from '../outbound-key.ts';
+import type { RecordSummary } from '../record-store.ts';
+import type { StepContext, StepKind } from '../step-context.ts';
+import { failed, withStoreFailures } from '../step-failure.ts';
+import { type CallStepOptions, callOptions } from './options.ts';
+import { writeResults } from './write-results.ts';
+
+/** Both are only nets: the release, and the end of the last record, wake the job. */
+const HELD_MS = 86_400_000;
+const CARRIED_MS = 300_000;
+
+export const callStep: StepKind<CallStepOptions> = {
+  kind: callOptions.kind,
+  classOf: () => 'short',
+  run: (context) =>
+    withStoreFailures('RECORDS_ERROR', async () => {
+      const { records, outputs, file } = context;
+      if (records === undefined) return failed('RECORDS_ERROR', 'STEP_INPUT_MISSING', 'The route has no `records`.');
+      const results = outboundKey(file, 'results');
+      if (!results.ok) {
+        return failed(
+          'RECORDS_ERROR',
+          'KEY_REJECTED',
+          `The results file may not be named like the file: ${results.message}.`,
+        );
+      }
+      const { store, failJobAt } = records;
+      const isHeld = outputs.parse?.held === true && !(await store.isReleased());
+      if (isHeld) return { type: 'wait', afterMs: HELD_MS, reason: 'HELD' };
+      const { openRecords } = await store.open();
+      if (openRecords > 0) return { type: 'wait', afterMs: CARRIED_MS, reason: 'RECORDS' };
+      const target = { bucket: context.bucketNames.outbound, key: results.key };
+      await upload(context, target, writeResults(store));
+      const summary = await store.summarise();
+      const output = { records: summary, results: target };
+      const failure = failureOf(summary, failJobAt, target.key);
+      return failure === undefined ? { type: 'succeeded', output } : { ...failure, output };
+    }),
+};
+
+async function upload(
+  { store, job, idempotencyKey, signal }: StepContext<CallStepOptions>,
+  target: { readonly bucket: string; readonly key: string },
+  body: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const metadata = { [JOB_METADATA]: job.id, [KEY_METADATA]: idempotencyKey };
+  await store.upload({ target, body, metadata, contentType: 'text/csv; charset=utf-8', signal });
+}
+
+/** Rejected rows were never carried, and do not count. */
+function failureOf({ byState }: RecordSummary, failJobAt: number, resultsKey: string) {
+  const { REJECTED = 0, SUCCESS = 0 } = byState;
+  const carried = Object.values(byState).reduce((sum, count) => sum + count, 0) - REJECTED;
+  const others = carried - SUCCESS;
+  // A share such as 1.1% has no exact double, and 11 of 1,000 are as many.
+  if (others === 0 || others < carried * failJobAt - 1e-6) return undefined;
+  const message = `${others} of ${carried} records did not succeed; ${resultsKey} tells what became of each.`;
+  return failed('RECORDS_ERROR', 'RECORDS_FAILED', message);
+}
