@@ -20,6 +20,7 @@ import { QUEUE_SETTINGS } from '#shared/queue/queue-settings.ts';
 import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createWorker, type Worker } from '#shared/queue/worker.ts';
+import { CHUNK_WINDOW, createRecordStore } from '#shared/records/create-record-store.ts';
 import { createOutageGuard } from '#shared/runtime/pause-on-outage.ts';
 import { queueServiceHealth } from '#shared/runtime/queue-service-health.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
@@ -80,6 +81,10 @@ export function createJobService(
       BucketId,
       string
     >;
+    const wakeUps = createWakeUpSenders({ client: sqs, queueUrls, fairQueues: config.LONGSHORE_FAIR_QUEUES, logger });
+    const sendChunks = (chunks: Parameters<typeof wakeUps.sendChunks>[0]): void => {
+      wakeUps.sendChunks(chunks).catch((error: unknown) => logger.error({ err: error }, 'wake-ups not sent'));
+    };
     return createJobRunner({
       sql,
       kinds,
@@ -90,12 +95,13 @@ export function createJobService(
       stepDeadlineMs: config.LONGSHORE_STEP_DEADLINE_MS,
       store,
       bucketNames,
+      recordStoreFor: (job) => createRecordStore({ sql, job, window: CHUNK_WINDOW, onWoken: sendChunks }),
       archive: createArchiveFile({
         store,
         archiveBucket: bucketNames.archive,
         largeFileBytes: config.LONGSHORE_LARGE_FILE_THRESHOLD_BYTES,
       }),
-      wakeUps: createWakeUpSenders({ client: sqs, queueUrls, fairQueues: config.LONGSHORE_FAIR_QUEUES, logger }),
+      wakeUps,
       metrics,
       logger,
     });

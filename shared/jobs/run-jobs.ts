@@ -13,6 +13,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import { acknowledge, type Disposition, leave } from '#shared/queue/disposition.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import type { RecordStore } from '#shared/steps/record-store.ts';
 import type { StepKind } from '#shared/steps/step-context.ts';
 import { type ArchiveFile, archiveHeldFile } from './archive-held-file.ts';
 import type { ClaimedJob } from './claim-jobs.ts';
@@ -42,6 +43,7 @@ export interface JobRunnerOptions {
   readonly stepDeadlineMs: number;
   readonly store: ObjectStore;
   readonly bucketNames: Readonly<Record<BucketId, string>>;
+  readonly recordStoreFor: (job: ClaimedJob) => RecordStore;
   readonly archive: ArchiveFile;
   readonly wakeUps: Pick<WakeUpSenders, 'sendJobs' | 'sendArchives'>;
   readonly metrics: JobMetrics;
@@ -100,6 +102,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     stepDeadlineMs,
     store: options.store,
     bucketNames: options.bucketNames,
+    recordStoreFor: options.recordStoreFor,
     metrics,
     now,
     random,

@@ -10,7 +10,7 @@ import type { StepOutcome } from '#shared/steps/step-outcome.ts';
 import type { ArchiveFile } from './archive-held-file.ts';
 import { createJobMetrics } from './job-metrics.ts';
 import type { WokenJob, WorkQueue } from './route-files.ts';
-import { createJobRunner, type JobRunner } from './run-jobs.ts';
+import { createJobRunner, type JobRunner, type JobRunnerOptions } from './run-jobs.ts';
 import { fileArchiveDueEntry, jobDueEntry, type WorkWakeUp } from './wake-up-groups.ts';
 import type { DueRow } from './wake-up-senders.ts';
 
@@ -29,6 +29,7 @@ export interface TestRunnerOptions {
   readonly leaseMs?: number;
   readonly stepDeadlineMs?: number;
   readonly archive?: ArchiveFile;
+  readonly recordStoreFor?: JobRunnerOptions['recordStoreFor'];
   readonly worker?: string;
   readonly isSendingBroken?: boolean;
 }
@@ -41,6 +42,10 @@ export function connectTestDatabase(url: string): Sql {
 }
 
 const archiveInto: ArchiveFile = async ({ key }) => ({ bucket: 'test-archive', key, versionId: 'archived' });
+
+const noRecords = (): never => {
+  throw new Error('this test has no store of records');
+};
 
 export function createTestRunner(options: TestRunnerOptions): TestRunner {
   const { sql, steps, queue = 'partner-steps', leaseMs = 30_000, isSendingBroken = false } = options;
@@ -66,6 +71,7 @@ export function createTestRunner(options: TestRunnerOptions): TestRunner {
     stepDeadlineMs: options.stepDeadlineMs ?? 20_000,
     store: {} as ObjectStore,
     bucketNames: Object.fromEntries(BUCKET_IDS.map((id) => [id, bucketName('test', id)])) as Record<BucketId, string>,
+    recordStoreFor: options.recordStoreFor ?? noRecords,
     archive: options.archive ?? archiveInto,
     wakeUps: { sendJobs: send(jobDueEntry), sendArchives: send(fileArchiveDueEntry) },
     metrics: createJobMetrics(registry),

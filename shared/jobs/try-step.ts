@@ -8,6 +8,7 @@ import type { BucketId } from '#shared/config/resource-names.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import type { CompiledRoute, CompiledStep } from '#shared/routes/compile-route.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import type { RecordStore } from '#shared/steps/record-store.ts';
 import type { StepContext, StepKind } from '#shared/steps/step-context.ts';
 import type { StepOutcome } from '#shared/steps/step-outcome.ts';
 import type { ClaimedJob } from './claim-jobs.ts';
@@ -22,6 +23,8 @@ export interface TryParts {
   readonly stepDeadlineMs: number;
   readonly store: ObjectStore;
   readonly bucketNames: Readonly<Record<BucketId, string>>;
+  /** Bound to the job and its epoch. */
+  readonly recordStoreFor: (job: ClaimedJob) => RecordStore;
   readonly metrics: JobMetrics;
   readonly now: () => number;
 }
@@ -74,7 +77,7 @@ async function outcomeOf(parts: TryParts, request: TryRequest): Promise<StepOutc
 }
 
 function contextOf(
-  { store, bucketNames }: TryParts,
+  { store, bucketNames, recordStoreFor }: TryParts,
   { job, position, logger }: TryRequest,
   route: CompiledRoute,
   step: CompiledStep,
@@ -91,6 +94,7 @@ function contextOf(
     outputs,
     idempotencyKey: idempotencyKey(tenantId, id, stepSeq),
     store,
+    records: route.records && { layout: route.records, failJobAt: route.failJobAt, store: recordStoreFor(job) },
     bucketNames,
     now: job.claimedAt,
     logger: logger.child({ step: stepKind, attempt }),

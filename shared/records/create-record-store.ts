@@ -7,6 +7,9 @@ import { countInserted, discardAccepted, findLastLine, insertRecords } from './i
 import { openRecords, type WokenChunk } from './open-records.ts';
 import { findResults, summariseRecords } from './summarise-records.ts';
 
+/** Chunks of one job that stand in the queue at once: enough to keep a few workers busy, few enough to leave room for other jobs. */
+export const CHUNK_WINDOW = 8;
+
 export interface RecordStoreOptions {
   readonly sql: Sql;
   readonly job: { readonly id: string; readonly epoch: number };
