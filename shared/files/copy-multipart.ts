@@ -1,214 +1,318 @@
 /**
- * Server-side copy in parts side by side, for what is too large for one request.
+ * A copy in parts, for what is too large for one request, or must be seen on its way.
  *
- * 1. The final name appears only when all parts are there; an upload that fails is aborted, after its last part has ended.
- * 2. The upload carries the job's id, so that a completed object whose reply was lost is recognised, and a left-over upload too.
- * 3. Parts are planned from the size alone: whoever takes an upload over plans the same ones, and copies those that are missing.
+ * 1. The final name appears only when all parts are there and, where the source's checksum is known, when they are its bytes: the
+ *    store is told it, and refuses any other.
+ * 2. With a log the copy goes on where an earlier try was, whatever worker that had: what the store lists counts, compared with what
+ *    was written down. A failure that may pass leaves the upload to the next try; any other aborts it, after writing that it does.
+ * 3. The upload carries the job's id, so that a completed object whose reply was lost is recognised.
+ * 4. Server-side, the store moves the bytes. Streamed, parts are read, held and sent (`part-buffers.ts`); content that ran through in
+ *    one go has its SHA-256.
  */
-import {
-  AbortMultipartUploadCommand,
-  type CompletedPart,
-  CompleteMultipartUploadCommand,
-  CreateMultipartUploadCommand,
-  type S3Client,
-  type ChecksumAlgorithm as SdkChecksumAlgorithm,
-  UploadPartCopyCommand,
-} from '@aws-sdk/client-s3';
+import { createHash } from 'node:crypto';
+import type { S3Client } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
-import { storeCall } from './classify-store-error.ts';
-import { copySourceOf, findWritten } from './copy-object.ts';
-import type { ChecksumAlgorithm } from './object-checksum.ts';
-import type { MultipartCopyRequest, WrittenObject } from './object-store.ts';
-import { abortable, headObject, nameOf } from './read-object.ts';
-import { stopOnAmbiguity } from './send-once.ts';
-import { checksumsOf } from './store-checksums.ts';
-import { AmbiguousWriteError, hasFault, ObjectStoreError } from './store-error.ts';
+import { findWritten } from './copy-object.ts';
+import { copyPart, fillPart, type PartRequest, pipePart, type ReadStream, sendPart } from './copy-part.ts';
+import {
+  abortUpload,
+  completeUpload,
+  createUpload,
+  type DescribedCopy,
+  listParts,
+  type UploadAddress,
+  uploadAlgorithm,
+} from './multipart-upload.ts';
+import { fullObjectChecksum, type ObjectChecksum } from './object-checksum.ts';
+import type { MultipartCopyRequest, MultipartObject, WrittenObject } from './object-store.ts';
+import type { PartBuffers } from './part-buffers.ts';
+import { bytesOf, choosePartBytes, type PlannedPart, planParts } from './plan-parts.ts';
+import { ProgressWriter } from './progress-writer.ts';
+import { headObject, nameOf } from './read-object.ts';
+import { hasFault, mayPass, ObjectStoreError } from './store-error.ts';
+import type { CopyPlan, FinishedPart, LeftTransfer, TransferFacts, TransferLog } from './transfer-log.ts';
 
-interface CopyPart {
-  readonly number: number;
-  readonly first: number;
-  readonly last: number;
+export interface CopyParts {
+  /** For what moves no bytes of ours. */
+  readonly client: S3Client;
+  /** For parts: without a bound on a whole request, since one on a slow line takes as long as it takes. */
+  readonly partClient: S3Client;
+  readonly read: ReadStream;
+  readonly serverSidePartBytes: number;
+  /** Of one copy. */
+  readonly serverSideConcurrency: number;
+  readonly buffers: PartBuffers;
+  readonly onPart?: ((plan: CopyPlan, bytes: number) => void) | undefined;
 }
 
-export interface MultipartOptions {
-  readonly partBytes: number;
-  readonly concurrency: number;
-}
-
-const MOST_PARTS = 10_000;
 /** The clean-up has a time of its own: the caller's signal may be what ended the copy. */
 const ABORT_TIMEOUT_MS = 10_000;
 
-export function planParts(sizeBytes: number, partBytes: number): CopyPart[] {
-  const bytes = Math.max(partBytes, Math.ceil(sizeBytes / MOST_PARTS));
-  return Array.from({ length: Math.ceil(sizeBytes / bytes) }, (_, index) => ({
-    number: index + 1,
-    first: index * bytes,
-    last: Math.min(sizeBytes, (index + 1) * bytes) - 1,
-  }));
-}
-
-export async function copyMultipart(
-  client: S3Client,
-  options: MultipartOptions,
-  request: MultipartCopyRequest,
-): Promise<WrittenObject> {
-  const replace = request.replace ?? (await sourceDescription(client, request));
-  const described = {
-    ...request,
-    replace: { ...replace, metadata: { ...replace.metadata, 'longshore-job': request.jobId } },
-  };
+export async function copyMultipart(parts: CopyParts, request: MultipartCopyRequest): Promise<MultipartObject> {
+  const described = await describe(parts.client, request);
+  const { plan = 'server-side', log, target, source, sizeBytes } = request;
   const startedAt = Date.now();
-  const upload = { ...request.target, uploadId: await createUpload(client, described) };
+  const preferred = plan === 'streamed' ? parts.buffers.bytes : parts.serverSidePartBytes;
+  const facts: TransferFacts = {
+    plan,
+    target,
+    sourceEtag: source.etag ?? '',
+    sizeBytes,
+    partBytes: choosePartBytes(sizeBytes, preferred),
+  };
+  const open = await openUpload(parts, described, facts);
+  if (open.type === 'completed') return { ...open.written, plan, parts: 0, resumedParts: 0 };
   try {
-    const parts = await copyParts(client, options, described, upload.uploadId);
-    return await completeUpload(client, described, upload.uploadId, parts, startedAt);
+    const copied = await copyMissing(parts, described, open);
+    await log?.completing();
+    const written = await completeUpload(parts.client, {
+      request: described,
+      upload: open.upload,
+      parts: copied.parts,
+      expected: expectedOf(request),
+      startedAt,
+    });
+    await log?.done();
+    const sha256 = copied.sha256 === undefined ? {} : { sha256: copied.sha256 };
+    return { ...written, plan, parts: copied.parts.length, resumedParts: open.done.length, ...sha256 };
   } catch (error) {
-    // A failed clean-up must not hide why the copy failed; the store's lifecycle rule and the sweeper remove what is left.
-    await abortUpload(client, upload, { signal: AbortSignal.timeout(ABORT_TIMEOUT_MS) }).catch(() => {});
+    await giveUp(parts.client, { upload: open.upload, log, error });
     throw error;
   }
 }
 
-export async function abortUpload(
-  client: S3Client,
-  upload: { readonly bucket: string; readonly key: string; readonly uploadId: string },
-  { signal }: { readonly signal?: AbortSignal | undefined } = {},
-): Promise<void> {
-  try {
-    await storeCall(`abort the upload to ${nameOf(upload)}`, signal, () =>
-      client.send(
-        new AbortMultipartUploadCommand({ Bucket: upload.bucket, Key: upload.key, UploadId: upload.uploadId }),
-        abortable(signal),
-      ),
-    );
-  } catch (error) {
-    if (!hasFault(error, 'not-found')) throw error;
-  }
+/** Of the whole source, when a store can compare it with a checksum over parts. */
+function expectedOf({ checksums, checksumAlgorithm }: MultipartCopyRequest): ObjectChecksum | undefined {
+  return fullObjectChecksum(checksums, uploadAlgorithm(checksumAlgorithm));
 }
 
-type Described = MultipartCopyRequest & { readonly replace: NonNullable<MultipartCopyRequest['replace']> };
+async function describe(client: S3Client, request: MultipartCopyRequest): Promise<DescribedCopy> {
+  const replace = request.replace ?? (await sourceDescription(client, request));
+  return {
+    ...request,
+    replace: { ...replace, metadata: { ...replace.metadata, 'longshore-job': request.jobId } },
+  };
+}
 
 async function sourceDescription(
   client: S3Client,
   { source, signal }: MultipartCopyRequest,
-): Promise<Described['replace']> {
+): Promise<DescribedCopy['replace']> {
   const head = await headObject(client, source, { signal });
   if (head === 'not-found') throw new ObjectStoreError('not-found', `${nameOf(source)} is not there`);
   return { metadata: head.metadata, contentType: head.contentType };
 }
 
-async function createUpload(
-  client: S3Client,
-  { target, replace, checksumAlgorithm, signal }: Described,
-): Promise<string> {
-  const reply = await storeCall(`begin the upload to ${nameOf(target)}`, signal, () =>
-    client.send(
-      new CreateMultipartUploadCommand({
-        Bucket: target.bucket,
-        Key: target.key,
-        Metadata: { ...replace.metadata },
-        ContentType: replace.contentType,
-        ChecksumAlgorithm: wholeObjectAlgorithm(checksumAlgorithm),
-        ChecksumType: 'FULL_OBJECT',
-      }),
-      abortable(signal),
-    ),
+type OpenUpload =
+  | { readonly type: 'completed'; readonly written: WrittenObject }
+  | {
+      readonly type: 'open';
+      readonly upload: UploadAddress;
+      readonly facts: TransferFacts;
+      /** Parts that need not be copied again. */
+      readonly done: readonly FinishedPart[];
+    };
+
+async function openUpload(parts: CopyParts, request: DescribedCopy, facts: TransferFacts): Promise<OpenUpload> {
+  const { log, signal } = request;
+  const left = await log?.begin(facts);
+  if (left !== undefined) {
+    const found = await goOn(parts, request, { facts, left });
+    if (found !== undefined) return found;
+  }
+  const upload = await createUpload(parts.client, request);
+  try {
+    await log?.created(facts, upload.uploadId);
+  } catch (error) {
+    // Known to nobody else, so nobody else can be at work on it.
+    await abortUpload(parts.client, upload, { signal }).catch(() => {});
+    throw error;
+  }
+  return { type: 'open', upload, facts, done: [] };
+}
+
+/** Undefined when there is nothing to go on with. */
+async function goOn(
+  { client }: CopyParts,
+  request: DescribedCopy,
+  { facts, left }: { readonly facts: TransferFacts; readonly left: LeftTransfer },
+): Promise<OpenUpload | undefined> {
+  const { log, signal } = request;
+  const upload = { ...left.target, uploadId: left.uploadId };
+  if (left.isAborting || !isSameCopy(left, facts)) {
+    await log?.aborting();
+    await abortUpload(client, upload, { signal });
+    return undefined;
+  }
+  const listed = await listParts(client, upload, { signal });
+  if (listed !== 'gone') {
+    const kept = { ...facts, partBytes: left.partBytes };
+    return { type: 'open', upload, facts: kept, done: usableParts(kept, left.parts, listed) };
+  }
+  try {
+    const written = await findWritten(client, { doing: 'go on with a copy', request, startedAt: 0, cause: undefined });
+    await log?.completing();
+    await log?.done();
+    return { type: 'completed', written };
+  } catch (error) {
+    if (hasFault(error, 'unavailable') && !signal?.aborted) return undefined;
+    throw error;
+  }
+}
+
+function isSameCopy(left: TransferFacts, facts: TransferFacts): boolean {
+  return (
+    left.target.bucket === facts.target.bucket &&
+    left.target.key === facts.target.key &&
+    left.sourceEtag === facts.sourceEtag &&
+    left.sizeBytes === facts.sizeBytes
   );
-  if (reply.UploadId === undefined)
-    throw new ObjectStoreError('unavailable', `the upload to ${nameOf(target)} got no id`);
-  return reply.UploadId;
 }
 
-/** Over parts only CRCs add up to a checksum of the whole (Amazon S3, "Checking object integrity for multipart uploads"). */
-function wholeObjectAlgorithm(wanted: ChecksumAlgorithm | undefined): SdkChecksumAlgorithm {
-  return wanted === 'CRC32' || wanted === 'CRC32C' ? wanted : 'CRC64NVME';
+/** What the store has, as it was planned, and not other than what was written down. */
+function usableParts(
+  { sizeBytes, partBytes }: TransferFacts,
+  written: readonly FinishedPart[],
+  listed: readonly FinishedPart[],
+): FinishedPart[] {
+  const planned = new Map(planParts(sizeBytes, partBytes).map((part) => [part.number, bytesOf(part)]));
+  const etags = new Map(written.map((part) => [part.number, part.etag]));
+  return listed.filter(
+    (part) => planned.get(part.number) === part.sizeBytes && (etags.get(part.number) ?? part.etag) === part.etag,
+  );
 }
 
-async function copyParts(
-  client: S3Client,
-  { partBytes, concurrency }: MultipartOptions,
-  request: Described,
-  uploadId: string,
-): Promise<CompletedPart[]> {
+interface CopiedParts {
+  /** By number. */
+  readonly parts: readonly FinishedPart[];
+  readonly sha256?: string | undefined;
+}
+
+async function copyMissing(
+  engine: CopyParts,
+  request: DescribedCopy,
+  { upload, facts, done }: Extract<OpenUpload, { type: 'open' }>,
+): Promise<CopiedParts> {
   const firstFailure = new AbortController();
-  const signal =
-    request.signal === undefined ? firstFailure.signal : AbortSignal.any([request.signal, firstFailure.signal]);
-  const limit = pLimit(concurrency);
-  const tasks = planParts(request.sizeBytes, partBytes).map((part) =>
-    limit(async () => {
-      signal.throwIfAborted();
-      return await copyPart(client, { ...request, signal }, uploadId, part);
-    }).catch((error: unknown) => {
-      firstFailure.abort(error);
-      throw error;
-    }),
-  );
-  const settled = await Promise.allSettled(tasks);
+  const { onPart } = engine;
+  const { log } = request;
+  const signal = request.signal ? AbortSignal.any([request.signal, firstFailure.signal]) : firstFailure.signal;
+  const have = new Set(done.map(({ number }) => number));
+  const missing = planParts(facts.sizeBytes, facts.partBytes).filter(({ number }) => !have.has(number));
+  const bytesBefore = done.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const progress = log && new ProgressWriter({ log, bytesBefore, onLost: (error) => firstFailure.abort(error) });
+  const made: FinishedPart[] = [];
+  const onFinished = (part: FinishedPart): void => {
+    made.push(part);
+    progress?.finished(part);
+    onPart?.(facts.plan, part.sizeBytes);
+  };
+  const work: PartsWork = {
+    engine,
+    request,
+    upload,
+    missing,
+    signal,
+    firstFailure,
+    onFinished,
+    isWhole: have.size === 0,
+  };
+  const sha256 = facts.plan === 'streamed' ? await streamParts(work, facts.partBytes) : await copyServerSide(work);
+  await progress?.flush();
   if (request.signal?.aborted === true)
     throw new ObjectStoreError('aborted', `the copy to ${nameOf(request.target)} was told to stop`);
   if (firstFailure.signal.aborted) throw firstFailure.signal.reason;
-  return settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  return { parts: [...done, ...made].sort((one, other) => one.number - other.number), sha256 };
 }
 
-async function copyPart(
-  client: S3Client,
-  request: Described,
-  uploadId: string,
-  part: CopyPart,
-): Promise<CompletedPart> {
-  const { source, target, signal } = request;
-  const doing = `copy part ${part.number} of ${nameOf(source)} to ${nameOf(target)}`;
-  const reply = await storeCall(doing, signal, () =>
-    client.send(
-      new UploadPartCopyCommand({
-        Bucket: target.bucket,
-        Key: target.key,
-        UploadId: uploadId,
-        PartNumber: part.number,
-        CopySource: copySourceOf(source),
-        CopySourceIfMatch: source.etag,
-        CopySourceRange: `bytes=${part.first}-${part.last}`,
-      }),
-      abortable(signal),
+interface PartsWork {
+  readonly engine: CopyParts;
+  readonly request: DescribedCopy;
+  readonly upload: UploadAddress;
+  readonly missing: readonly PlannedPart[];
+  readonly signal: AbortSignal;
+  /** Aborted by the first part that fails; the others then end too. */
+  readonly firstFailure: AbortController;
+  readonly onFinished: (part: FinishedPart) => void;
+  /** No part was there before. */
+  readonly isWhole: boolean;
+}
+
+/** Ends when the last part has ended, well or not. */
+async function copyServerSide(work: PartsWork): Promise<undefined> {
+  const limit = pLimit(work.engine.serverSideConcurrency);
+  await Promise.all(
+    work.missing.map((part) =>
+      limit(() => endingAll(work, async () => work.onFinished(await copyPart(of(work, part))))),
     ),
   );
-  const etag = reply.CopyPartResult?.ETag;
-  if (etag === undefined) throw new ObjectStoreError('unavailable', `${doing}: the reply names no ETag`);
-  return { PartNumber: part.number, ETag: etag };
 }
 
-async function completeUpload(
-  client: S3Client,
-  request: Described,
-  uploadId: string,
-  parts: CompletedPart[],
-  startedAt: number,
-): Promise<WrittenObject> {
-  const { target, signal } = request;
-  const doing = `complete the upload to ${nameOf(target)}`;
+/** The content's SHA-256, where it ran through here from beginning to end. */
+async function streamParts(work: PartsWork, partBytes: number): Promise<string | undefined> {
+  const { buffers, read } = work.engine;
+  const isHeld = partBytes <= buffers.bytes;
+  const hash = work.isWhole && isHeld ? createHash('sha256') : undefined;
+  const running = new Set<Promise<void>>();
+  let hashed = Promise.resolve();
+  await endingAll(work, async () => {
+    for (const part of work.missing) {
+      // A part that is not held takes a buffer too: so many requests are in flight, and no more.
+      const buffer = await buffers.take(work.signal);
+      const before = hashed;
+      const own = Promise.withResolvers<void>();
+      hashed = own.promise;
+      const task = endingAll(work, async () => {
+        const partRequest = of(work, part);
+        if (!isHeld) return work.onFinished(await pipePart(read, partRequest));
+        const bytes = await fillPart(read, partRequest, buffer);
+        const sending = sendPart(partRequest, bytes);
+        await Promise.allSettled([sending, before.then(() => void hash?.update(bytes)).finally(own.resolve)]);
+        work.onFinished(await sending);
+      }).finally(() => {
+        own.resolve();
+        buffers.give(buffer);
+        running.delete(task);
+      });
+      running.add(task);
+    }
+  });
+  await Promise.all(running);
+  return work.signal.aborted ? undefined : hash?.digest('hex');
+}
+
+/** Never rejects: the first failure ends all parts, and is thrown once they have ended. */
+async function endingAll({ signal, firstFailure }: PartsWork, run: () => Promise<void>): Promise<void> {
+  if (signal.aborted) return;
   try {
-    const reply = await storeCall(doing, signal, () =>
-      client.send(
-        stopOnAmbiguity(
-          new CompleteMultipartUploadCommand({
-            Bucket: target.bucket,
-            Key: target.key,
-            UploadId: uploadId,
-            MultipartUpload: { Parts: parts },
-            ChecksumType: 'FULL_OBJECT',
-          }),
-        ),
-        abortable(signal),
-      ),
-    );
-    return {
-      etag: reply.ETag ?? '',
-      ...(reply.VersionId !== undefined && { versionId: reply.VersionId }),
-      checksums: checksumsOf(reply),
-    };
+    await run();
   } catch (error) {
-    if (!(error instanceof AmbiguousWriteError)) throw error;
-    return await findWritten(client, { doing, request, startedAt, cause: error });
+    firstFailure.abort(error);
   }
+}
+
+function of({ engine, request, upload, signal }: PartsWork, part: PlannedPart): PartRequest {
+  return { client: engine.partClient, request, upload, part, signal };
+}
+
+interface Failed {
+  readonly upload: UploadAddress;
+  readonly log: TransferLog | undefined;
+  readonly error: unknown;
+}
+
+async function giveUp(client: S3Client, { upload, log, error }: Failed): Promise<void> {
+  // Whoever goes on with it finds the parts. Damaged ones are not gone on with.
+  if (log !== undefined && isWorthKeeping(error)) return;
+  // A failed clean-up must not hide why the copy failed; the sweeper aborts what is left.
+  try {
+    await log?.aborting();
+    await abortUpload(client, upload, { signal: AbortSignal.timeout(ABORT_TIMEOUT_MS) });
+    await log?.aborted();
+  } catch {}
+}
+
+/** Also what is no answer of the store, e.g. a lost database or lease. */
+function isWorthKeeping(error: unknown): boolean {
+  return !(error instanceof ObjectStoreError) || (mayPass(error) && !hasFault(error, 'corrupt'));
 }

@@ -1,10 +1,12 @@
 /** Puts the object store together from its operations. */
-import { abortUpload, copyMultipart } from './copy-multipart.ts';
+import { type CopyParts, copyMultipart } from './copy-multipart.ts';
 import { copyObject } from './copy-object.ts';
 import { countRequests } from './count-requests.ts';
 import { deleteVersion, deleteVersions } from './delete-objects.ts';
 import { listMultipartUploads, listVersions } from './list-objects.ts';
+import { abortUpload, listParts } from './multipart-upload.ts';
 import type { ObjectAddress, ObjectStore, ObjectStoreOptions, ReadOptions } from './object-store.ts';
+import { PartBuffers } from './part-buffers.ts';
 import { headObject, readRange, readStream } from './read-object.ts';
 import { putObject, uploadStream } from './upload-stream.ts';
 
@@ -13,30 +15,45 @@ const MIB = 1024 ** 2;
 export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
   const {
     client,
+    partClient = client,
     partConcurrency = 4,
+    copyConcurrency = 8,
+    partBuffers = new PartBuffers({ count: 4, bytes: 8 * MIB }),
     copyPartBytes = 64 * MIB,
     uploadPartBytes = 8 * MIB,
     idleTimeoutMs = 30_000,
   } = options;
-  if (options.metrics !== undefined) countRequests(client, options.metrics.requests);
+  if (options.metrics !== undefined) {
+    for (const counted of new Set([client, partClient])) countRequests(counted, options.metrics.requests);
+  }
   const stream = (address: ObjectAddress, readOptions?: ReadOptions): AsyncIterable<Uint8Array> =>
     readStream(client, idleTimeoutMs, address, readOptions);
+  const copyParts: CopyParts = {
+    client,
+    partClient,
+    read: (address, readOptions) => readStream(partClient, idleTimeoutMs, address, readOptions),
+    serverSidePartBytes: copyPartBytes,
+    serverSideConcurrency: copyConcurrency,
+    buffers: partBuffers,
+    onPart: (plan, bytes) => options.metrics?.copiedBytes?.inc({ plan }, bytes),
+  };
   return {
     head: (address, call) => headObject(client, address, call),
     readRange: (address, range, call) => readRange(stream, address, range, call),
     readStream: stream,
     copy: (request) => copyObject(client, request),
-    copyMultipart: (request) =>
+    async copyMultipart(request) {
+      if (request.sizeBytes > 0) return await copyMultipart(copyParts, request);
       // An upload needs at least one part, and a part at least one byte.
-      request.sizeBytes === 0
-        ? copyObject(client, request)
-        : copyMultipart(client, { partBytes: copyPartBytes, concurrency: partConcurrency }, request),
+      return { ...(await copyObject(client, request)), plan: 'server-side', parts: 0, resumedParts: 0 };
+    },
     upload: (request) => uploadStream(client, { partBytes: uploadPartBytes, concurrency: partConcurrency }, request),
     put: (request) => putObject(client, request),
     deleteVersion: (address, call) => deleteVersion(client, address, call),
     deleteVersions: (bucket, versions, call) => deleteVersions(client, bucket, versions, call),
     listVersions: (request) => listVersions(client, request),
     listMultipartUploads: (request) => listMultipartUploads(client, request),
+    hasMultipartUpload: async (upload, call) => (await listParts(client, upload, call)) !== 'gone',
     abortMultipartUpload: (upload, call) => abortUpload(client, upload, call),
   };
 }

@@ -8,6 +8,8 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { Counter } from 'prom-client';
 import type { ChecksumAlgorithm, ObjectChecksum } from './object-checksum.ts';
+import type { PartBuffers } from './part-buffers.ts';
+import type { CopyPlan, TransferLog } from './transfer-log.ts';
 
 export interface ObjectAddress {
   readonly bucket: string;
@@ -50,6 +52,12 @@ export interface CopyRequest extends CallOptions {
 export interface MultipartCopyRequest extends CopyRequest {
   readonly sizeBytes: number;
   readonly jobId: string;
+  /** `server-side` when absent. */
+  readonly plan?: CopyPlan | undefined;
+  /** Of the source; one of its whole content keeps a damaged copy from ever being made. */
+  readonly checksums?: readonly ObjectChecksum[] | undefined;
+  /** Without one, a copy that fails is begun anew. */
+  readonly log?: TransferLog | undefined;
 }
 
 /** A new object version. */
@@ -58,6 +66,16 @@ export interface WrittenObject {
   readonly etag: string;
   /** As the store replied; empty when it named none. */
   readonly checksums: readonly ObjectChecksum[];
+}
+
+export interface MultipartObject extends WrittenObject {
+  readonly plan: CopyPlan;
+  /** 0 when an earlier try had completed it. */
+  readonly parts: number;
+  /** How many of them an earlier try had copied. */
+  readonly resumedParts: number;
+  /** Hex, of content that was streamed in one go. */
+  readonly sha256?: string;
 }
 
 export interface UploadRequest extends CallOptions {
@@ -137,8 +155,8 @@ export interface ObjectStore {
   readStream(address: ObjectAddress, options?: ReadOptions): AsyncIterable<Uint8Array>;
   /** Server-side, in one request; for sources up to 5 GiB. */
   copy(request: CopyRequest): Promise<WrittenObject>;
-  /** Server-side, in parts side by side; the upload is aborted when it fails. */
-  copyMultipart(request: MultipartCopyRequest): Promise<WrittenObject>;
+  /** In parts side by side, server-side or streamed; resumable with a log. */
+  copyMultipart(request: MultipartCopyRequest): Promise<MultipartObject>;
   /** A stream of unknown length, in parts; flat memory. */
   upload(request: UploadRequest): Promise<UploadedObject>;
   put(request: PutRequest): Promise<WrittenObject>;
@@ -153,6 +171,11 @@ export interface ObjectStore {
   /** Versions and delete markers, by key and newest first. */
   listVersions(request: ListRequest<VersionCursor>): Promise<Page<ListedVersion, VersionCursor>>;
   listMultipartUploads(request: ListRequest<UploadCursor>): Promise<Page<ListedUpload, UploadCursor>>;
+  /** False once the upload was completed or aborted, and the store has no part of it. */
+  hasMultipartUpload(
+    upload: { bucket: string; key: string; uploadId: string },
+    options?: CallOptions,
+  ): Promise<boolean>;
   /** An upload that is already gone is no error. */
   abortMultipartUpload(upload: { bucket: string; key: string; uploadId: string }, options?: CallOptions): Promise<void>;
 }
@@ -160,15 +183,21 @@ export interface ObjectStore {
 export interface ObjectStoreOptions {
   /** Made by `createS3Client`; closed by whoever made it. */
   readonly client: S3Client;
-  /** Parts of one copy or upload in flight; 4 when absent. */
+  /** For parts of copies, of which one may take long; `client` when absent. */
+  readonly partClient?: S3Client;
+  /** Parts of one upload of unknown length in flight; 4 when absent. */
   readonly partConcurrency?: number;
+  /** Parts of one server-side copy in flight; 8 when absent. */
+  readonly copyConcurrency?: number;
+  /** What streamed copies hold, over all copies; 4 parts of 8 MiB when absent. */
+  readonly partBuffers?: PartBuffers;
   /** Size of a copied part; 64 MiB when absent, more when an object would need over 10,000. */
   readonly copyPartBytes?: number;
   /** Size of an uploaded part, `partConcurrency` of which stand in memory; 8 MiB when absent. */
   readonly uploadPartBytes?: number;
   /** A body from which nothing comes for so long is given up; 30 s when absent. */
   readonly idleTimeoutMs?: number;
-  readonly metrics?: { readonly requests: Counter<'operation'> };
+  readonly metrics?: { readonly requests: Counter<'operation'>; readonly copiedBytes?: Counter<'plan'> };
 }
 
 /** The largest source that CopyObject takes (Amazon S3, CopyObject). */

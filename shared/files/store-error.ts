@@ -2,7 +2,8 @@
 import { type ErrorCode, LongshoreError } from '#shared/errors.ts';
 
 /**
- * `not-found`: the object, version or upload is not there. `precondition-failed`: it is no longer the one that was meant.
+ * `not-found`: the object or version is not there. `precondition-failed`: it is no longer the one that was meant.
+ * `upload-gone`: the multipart upload was completed or aborted by somebody. `corrupt`: what arrived is not what was sent.
  * `unavailable`: throttled, timed out or broken for now, worth another try. `truncated`: a stream ended before or after its size.
  * `denied` and `invalid` stay so until somebody changes something. `aborted`: the caller's own signal.
  */
@@ -13,6 +14,8 @@ export type StoreFault =
   | 'unavailable'
   | 'invalid'
   | 'truncated'
+  | 'upload-gone'
+  | 'corrupt'
   | 'aborted';
 
 const CODES: Readonly<Record<StoreFault, ErrorCode>> = {
@@ -22,6 +25,8 @@ const CODES: Readonly<Record<StoreFault, ErrorCode>> = {
   unavailable: 'OBJECT_STORE_UNAVAILABLE',
   invalid: 'OBJECT_STORE_REJECTED',
   truncated: 'SOURCE_TRUNCATED',
+  'upload-gone': 'OBJECT_STORE_UNAVAILABLE',
+  corrupt: 'CHECKSUM_MISMATCH',
   aborted: 'STEP_ABORTED',
 };
 
@@ -37,6 +42,13 @@ export class ObjectStoreError extends LongshoreError {
 
 export function hasFault(error: unknown, fault: StoreFault): boolean {
   return error instanceof ObjectStoreError && error.fault === fault;
+}
+
+const PASSING: readonly StoreFault[] = ['unavailable', 'truncated', 'upload-gone', 'corrupt', 'aborted'];
+
+/** Another try may do. */
+export function mayPass(error: unknown): boolean {
+  return error instanceof ObjectStoreError && PASSING.includes(error.fault);
 }
 
 /** A write whose reply was lost or garbled; never leaves this folder. */

@@ -1,0 +1,149 @@
+/**
+ * One part of a copy: made by the store itself, or read, held and sent.
+ *
+ * 1. A part that failed for a passing reason is tried again by itself: the others go on.
+ * 2. What is read is the object that was meant (`ifMatch`), and so many bytes as the part has. A read that breaks goes on where it was.
+ * 3. A held part is sent from memory, as often as need be. Its request is signed over the SHA-256 of its bytes: the store takes no others.
+ * 4. A part too large to be held flows through, with its checksum at its end, and is read again when it has to be sent again.
+ */
+import { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type S3Client, UploadPartCommand, UploadPartCopyCommand } from '@aws-sdk/client-s3';
+import { storeCall } from './classify-store-error.ts';
+import { copySourceOf } from './copy-object.ts';
+import { type DescribedCopy, type UploadAddress, uploadAlgorithm } from './multipart-upload.ts';
+import type { ObjectAddress, ReadOptions } from './object-store.ts';
+import { bytesOf, type PlannedPart } from './plan-parts.ts';
+import { abortable, nameOf } from './read-object.ts';
+import { checksumsOf } from './store-checksums.ts';
+import { hasFault, ObjectStoreError } from './store-error.ts';
+import type { FinishedPart } from './transfer-log.ts';
+
+export interface PartRequest {
+  readonly client: S3Client;
+  readonly request: DescribedCopy;
+  readonly upload: UploadAddress;
+  readonly part: PlannedPart;
+  readonly signal: AbortSignal;
+}
+
+export type ReadStream = (address: ObjectAddress, options: ReadOptions) => AsyncIterable<Uint8Array>;
+
+const MOST_TRIES = 4;
+const FIRST_PAUSE_MS = 200;
+
+export async function copyPart({ client, request, upload, part, signal }: PartRequest): Promise<FinishedPart> {
+  const { source } = request;
+  const doing = `copy part ${part.number} of ${nameOf(source)} to ${nameOf(upload)}`;
+  return await repeatPart(signal, async () => {
+    const reply = await storeCall(doing, signal, () =>
+      client.send(
+        new UploadPartCopyCommand({
+          Bucket: upload.bucket,
+          Key: upload.key,
+          UploadId: upload.uploadId,
+          PartNumber: part.number,
+          CopySource: copySourceOf(source),
+          CopySourceIfMatch: source.etag,
+          CopySourceRange: `bytes=${part.first}-${part.last}`,
+        }),
+        abortable(signal),
+      ),
+    );
+    return finished(part, reply.CopyPartResult, doing);
+  });
+}
+
+/** Reads the part's bytes into the beginning of `buffer`. */
+export async function fillPart(
+  read: ReadStream,
+  { request: { source }, part, signal }: Omit<PartRequest, 'client' | 'upload'>,
+  buffer: Buffer,
+): Promise<Buffer> {
+  const bytes = buffer.subarray(0, bytesOf(part));
+  let count = 0;
+  await repeatPart(signal, async () => {
+    const range = { first: part.first + count, last: part.last };
+    for await (const piece of read(source, { range, ifMatch: source.etag, signal })) {
+      if (count + piece.length > bytes.length) throw wrongLength(part, source);
+      bytes.set(piece, count);
+      count += piece.length;
+    }
+    if (count !== bytes.length) throw wrongLength(part, source);
+  });
+  return bytes;
+}
+
+export async function sendPart(request: PartRequest, bytes: Buffer): Promise<FinishedPart> {
+  return await repeatPart(request.signal, () => send(request, { Body: bytes }));
+}
+
+export async function pipePart(read: ReadStream, partRequest: PartRequest): Promise<FinishedPart> {
+  const { request, part, signal } = partRequest;
+  const range = { first: part.first, last: part.last };
+  return await repeatPart(signal, async () => {
+    const body = Readable.from(read(request.source, { range, ifMatch: request.source.etag, signal }), {
+      objectMode: false,
+    });
+    let failure: unknown;
+    body.on('error', (error) => {
+      failure = error;
+    });
+    try {
+      const ChecksumAlgorithm = uploadAlgorithm(request.checksumAlgorithm);
+      return await send(partRequest, { Body: body, ContentLength: bytesOf(part), ChecksumAlgorithm });
+    } catch (error) {
+      // What broke the source is the cause, whatever became of the request because of it.
+      throw failure ?? error;
+    } finally {
+      body.destroy();
+    }
+  });
+}
+
+async function send(
+  { client, upload, part, signal }: PartRequest,
+  content: Pick<UploadPartCommand['input'], 'Body' | 'ContentLength' | 'ChecksumAlgorithm'>,
+): Promise<FinishedPart> {
+  const doing = `send part ${part.number} of ${nameOf(upload)}`;
+  const reply = await storeCall(doing, signal, () =>
+    client.send(
+      new UploadPartCommand({
+        Bucket: upload.bucket,
+        Key: upload.key,
+        UploadId: upload.uploadId,
+        PartNumber: part.number,
+        ...content,
+      }),
+      abortable(signal),
+    ),
+  );
+  return finished(part, reply, doing);
+}
+
+function finished(part: PlannedPart, reply: { ETag?: string | undefined } | undefined, doing: string): FinishedPart {
+  if (reply?.ETag === undefined) throw new ObjectStoreError('unavailable', `${doing}: the reply names no ETag`);
+  return {
+    number: part.number,
+    etag: reply.ETag,
+    checksum: checksumsOf(reply)[0]?.value,
+    sizeBytes: bytesOf(part),
+  };
+}
+
+async function repeatPart<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      signal.throwIfAborted();
+      return await work();
+    } catch (error) {
+      const isPassing = hasFault(error, 'unavailable') || hasFault(error, 'truncated');
+      if (!isPassing || tries === MOST_TRIES || signal.aborted) throw error;
+      await delay(FIRST_PAUSE_MS * 2 ** tries * (0.5 + Math.random() / 2), undefined, { signal });
+    }
+  }
+}
+
+function wrongLength(part: PlannedPart, source: ObjectAddress): ObjectStoreError {
+  return new ObjectStoreError('truncated', `part ${part.number} of ${nameOf(source)} came with another length`);
+}
