@@ -88,6 +88,24 @@ test('applies the files of a directory, says what changed, and lists it', async 
   expect((await longshore(['tenants'])).out).toMatch(/initech +Initech/);
 });
 
+test('applies a partner and lists it with its address and its version', async () => {
+  const partner = `kind: partner
+tenant: acme
+name: gw
+baseUrl: https://api.partner.example/v1
+auth: { type: static, secret: acme/gw-key }
+operations:
+  validate: { method: POST, path: /validation, idempotent: true }
+`;
+  const applied = await longshore(['apply', '-f', '-'], { input: partner });
+  expect(applied.out).toMatch(/partner {2}acme\/gw +1 +created/);
+  const changed = await longshore(['apply', '-f', '-'], { input: `${partner}timeout: 3s\n` });
+  expect(changed.out).toMatch(/partner {2}acme\/gw +2 +changed/);
+  expect((await longshore(['partners'])).out).toMatch(/acme +gw +2 +https:\/\/api\.partner\.example\/v1 +20/);
+  const listed = await longshore(['partners', '--tenant', 'acme', '--json']);
+  expect(JSON.parse(listed.out)).toMatchObject([{ name: 'gw', version: 2, definition: { timeout: 3_000 } }]);
+});
+
 test('prints every fault of every file as file:line:column and ends with 3', async () => {
   await mkdir(join(directory, 'bad'), { recursive: true });
   await writeFile(join(directory, 'bad', 'one.yaml'), ROUTE.replace('name: orders', 'name: BAD NAME'));

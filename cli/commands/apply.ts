@@ -1,4 +1,4 @@
-/** `longshore apply`: tenants and routes from files, all of them or none. */
+/** `longshore apply`: tenants, partners and routes from files, all of them or none. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text as readText } from 'node:stream/consumers';
@@ -10,17 +10,22 @@ import { placesOf } from '#cli/find-connection.ts';
 import { formatTable } from '#cli/terminal.ts';
 import { LongshoreError } from '#shared/errors.ts';
 
+const changesSchema = z.array(
+  z.object({ tenant: z.string(), name: z.string(), version: z.number(), change: z.string() }),
+);
+
 const appliedSchema = z.object({
   dry_run: z.boolean(),
   tenants: z.array(z.object({ tenant: z.string(), change: z.string() })),
   sftp_users: z.array(z.object({ username: z.string(), tenant: z.string(), change: z.string() })),
-  routes: z.array(z.object({ tenant: z.string(), name: z.string(), version: z.number(), change: z.string() })),
+  partners: changesSchema,
+  routes: changesSchema,
 });
 
 export function addApply(program: Command, config: CliConfig): void {
   addCommand<{ file: string[]; dryRun?: boolean }>(program, config, {
     usage: 'apply',
-    description: 'apply tenants and routes from YAML or JSON files',
+    description: 'apply tenants, partners and routes from YAML or JSON files',
     define: (command) =>
       command
         .requiredOption(
@@ -36,13 +41,18 @@ export function addApply(program: Command, config: CliConfig): void {
       const rows = [
         ...applied.tenants.map(({ tenant, change }) => ['tenant', tenant, '', change]),
         ...applied.sftp_users.map(({ username, tenant, change }) => ['sftp user', `${tenant}/${username}`, '', change]),
-        ...applied.routes.map(({ tenant, name, version, change }) => ['route', `${tenant}/${name}`, version, change]),
+        ...applied.partners.map((change) => rowOf('partner', change)),
+        ...applied.routes.map((change) => rowOf('route', change)),
       ];
       for (const line of formatTable(['KIND', 'NAME', 'VERSION', applied.dry_run ? 'WOULD BE' : 'CHANGE'], rows))
         terminal.line(line);
       if (applied.dry_run) terminal.note('Nothing was applied: this was a dry run.');
     },
   });
+}
+
+function rowOf(kind: string, { tenant, name, version, change }: z.infer<typeof changesSchema>[number]) {
+  return [kind, `${tenant}/${name}`, version, change];
 }
 
 async function readFiles(path: string, config: CliConfig): Promise<{ name: string; text: string }[]> {

@@ -1,4 +1,4 @@
-/** `longshore routes`, `tenants` and `queues`. */
+/** `longshore routes`, `partners`, `tenants` and `queues`. */
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { collectPages } from '#cli/collect-pages.ts';
@@ -20,6 +20,20 @@ const routePageSchema = z.object({
   next_cursor: z.string().nullable(),
 });
 
+const partnerPageSchema = z.object({
+  partners: z.array(
+    z.looseObject({
+      customer_id: z.string(),
+      name: z.string(),
+      version: z.number(),
+      applied_by: z.string(),
+      applied_at: z.string(),
+      definition: z.looseObject({ baseUrl: z.string().optional() }),
+    }),
+  ),
+  next_cursor: z.string().nullable(),
+});
+
 const tenantsSchema = z.object({
   tenants: z.array(
     z.looseObject({ tenant: z.string(), name: z.string(), time_zone: z.string(), created_at: z.string() }),
@@ -31,7 +45,7 @@ const queuesSchema = z.object({
   queues: z.array(z.looseObject({ queue: z.string(), messages: depthSchema, dead_letters: depthSchema })),
 });
 
-const MOST_ROUTES = 100_000;
+const MOST_ENTRIES = 100_000;
 
 export function addRouteCommands(program: Command, config: CliConfig): void {
   addCommand<{ tenant?: string }>(program, config, {
@@ -39,7 +53,7 @@ export function addRouteCommands(program: Command, config: CliConfig): void {
     description: 'list the routes in force',
     define: (command) => command.option('--tenant <tenant>'),
     run: async ({ api, isJson, terminal }, { tenant }) => {
-      const { entries } = await collectPages(MOST_ROUTES, async (page) => {
+      const { entries } = await collectPages(MOST_ENTRIES, async (page) => {
         const { routes, next_cursor } = await api.get('/api/v1/routes', routePageSchema, {
           query: { tenant, ...page },
         });
@@ -55,6 +69,31 @@ export function addRouteCommands(program: Command, config: CliConfig): void {
         route.disabled_at === null ? 'active' : 'disabled',
       ]);
       for (const line of formatTable(['TENANT', 'ROUTE', 'VERSION', 'APPLIED', 'BY', 'STATE'], rows))
+        terminal.line(line);
+    },
+  });
+
+  addCommand<{ tenant?: string }>(program, config, {
+    usage: 'partners',
+    description: 'list the partners that routes may call, as they are described now',
+    define: (command) => command.option('--tenant <tenant>'),
+    run: async ({ api, isJson, terminal }, { tenant }) => {
+      const { entries } = await collectPages(MOST_ENTRIES, async (page) => {
+        const { partners, next_cursor } = await api.get('/api/v1/partners', partnerPageSchema, {
+          query: { tenant, ...page },
+        });
+        return { entries: partners, next: next_cursor };
+      });
+      if (isJson) return terminal.json(entries);
+      const rows = entries.map((partner) => [
+        partner.customer_id,
+        partner.name,
+        partner.version,
+        partner.definition.baseUrl ?? '',
+        partner.applied_at,
+        partner.applied_by,
+      ]);
+      for (const line of formatTable(['TENANT', 'PARTNER', 'VERSION', 'URL', 'APPLIED', 'BY'], rows))
         terminal.line(line);
     },
   });
