@@ -126,6 +126,10 @@ export const ERROR_CODES = {
     meaning: 'An operator cancelled the job.',
     remedy: 'Nothing; the job can be retried.',
   },
+  REJECTED: {
+    meaning: 'An operator rejected a held file: none of its records is carried.',
+    remedy: 'Have the file corrected and sent again; `longshore retry` holds the same job once more.',
+  },
   // Steps: the code of a failure says which step, the cause says what
   VALIDATION_ERROR: {
     meaning: 'A file is not what its route asks for.',
@@ -552,6 +556,25 @@ export const ERROR_CODES = {
   JOB_NOT_OPEN: {
     meaning: 'Only a job that has not ended can be cancelled.',
     remedy: 'Nothing; the job has ended already.',
+  },
+  JOB_NOT_HELD: {
+    meaning: 'Only a job that is held for an operator can be released or rejected.',
+    remedy: 'Look at the state of the job and at what it waits for; held ones wait for `HELD`.',
+  },
+  JOB_HAS_NO_RECORDS: {
+    meaning: 'The route of the job reads no records, so there are none to show or to retry.',
+    remedy: 'Check the job id; `longshore job` shows the steps of a job.',
+  },
+  RECORDS_NOT_RETRYABLE: {
+    meaning:
+      'No record fits what was asked for: only failed ones are retried, not those that are due again by themselves, that a worker still holds, or whose business key a newer row has.',
+    remedy:
+      'List them with `longshore records`; those of a cancelled job, or of one that failed before its calls, are taken up by retrying the job.',
+  },
+  RECORDS_AMBIGUOUS: {
+    meaning: 'Of the records asked for only ambiguous ones could be retried, and their calls may have had an effect.',
+    remedy:
+      'Ask the partner about them; then name the state AMBIGUOUS, and `as_new` where the call is to be a new one.',
   },
   PAYLOAD_TOO_LARGE: {
     meaning: 'The body of a request is over 1 MiB.',
