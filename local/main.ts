@@ -10,7 +10,7 @@ import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import { describeStack } from '#local/launcher/describe-stack.ts';
 import { type Examples, prepareExamples } from '#local/launcher/load-examples.ts';
 import { reportFiles } from '#local/launcher/report-files.ts';
-import { type Stack, startStack } from '#local/stack.ts';
+import { gatewayUrl, type Stack, startStack } from '#local/stack.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { stopSignal } from '#shared/runtime/shutdown.ts';
 
@@ -29,7 +29,7 @@ async function start(config: LauncherConfig, examples: Examples | undefined): Pr
     env: { all: inheritedEnvironment() },
     ...(examples === undefined
       ? {}
-      : { tenants: examples.tenants, beforeReady: ({ endpoints }) => examples.applyRoutes(endpoints.postgres) }),
+      : { tenants: examples.tenants, beforeReady: ({ endpoints }) => examples.applyDefinitions(endpoints.postgres) }),
   });
   for (const line of describeStack(stack.endpoints, home, performance.now() - startedAt)) print(line);
   return stack;
@@ -38,7 +38,7 @@ async function start(config: LauncherConfig, examples: Examples | undefined): Pr
 async function run(): Promise<number> {
   const stopRequested = stopSignal();
   const config = loadLauncherConfig();
-  const examples = await prepareExamples(config.LONGSHORE_HOME);
+  const examples = await prepareExamples(config.LONGSHORE_HOME, gatewayUrl(config.LONGSHORE_PORT_BASE));
   const stack = await Promise.race([start(config, examples), stopRequested.then(() => undefined)]);
   if (stack === undefined) return INTERRUPTED;
 

@@ -25,14 +25,36 @@ test('the examples have at least two tenants, each with a route, and applying th
   const sql = connectLauncher(database.url);
   try {
     await ensureTenants(sql, home, examples!.tenants);
-    await examples!.applyRoutes(database.url);
-    await examples!.applyRoutes(database.url);
+    await examples!.applyDefinitions(database.url);
+    await examples!.applyDefinitions(database.url);
     const routes = await sql<{ tenant: string; versions: number }[]>`
       SELECT tenant_id AS tenant, max(v.version) AS versions FROM routes r
       JOIN route_versions v ON v.route_id = r.id GROUP BY tenant_id ORDER BY tenant_id`;
     expect(routes.length).toBeGreaterThanOrEqual(2);
     expect(routes.map(({ tenant }) => tenant)).toEqual(examples!.tenants.map(({ id }) => id).sort());
     expect(routes.every(({ versions }) => versions === 1)).toBe(true);
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+});
+
+test('partners are applied with the address at which the gateway of this home stands', async () => {
+  const examples = await prepareExamples(home, 'http://127.0.0.1:9188');
+  const sql = connectLauncher(database.url);
+  try {
+    await ensureTenants(sql, home, examples!.tenants);
+    await examples!.applyDefinitions(database.url);
+    const partners = await sql<{ tenant: string; baseUrl: string; tokenUrl: string; version: number }[]>`
+      SELECT tenant_id AS tenant, definition->>'baseUrl' AS "baseUrl", definition->'auth'->>'tokenUrl' AS "tokenUrl", version
+      FROM partners`;
+    expect([...partners]).toEqual([
+      {
+        tenant: 'globex-bank',
+        baseUrl: 'http://127.0.0.1:9188',
+        tokenUrl: 'http://127.0.0.1:9188/oauth/token',
+        version: 1,
+      },
+    ]);
   } finally {
     await sql.end({ timeout: 1 });
   }

@@ -1,10 +1,12 @@
 /**
- * The examples of a new home: their tenants and routes, and sample files sent through the front door.
+ * The examples of a new home: their tenants, partners and routes, and sample files sent through the front door.
  *
- * 1. `examples/<tenant>/routes.yaml` says what is done with the files; what lies under `examples/<tenant>/files/` is uploaded
- *    to the same path in the tenant's directory.
+ * 1. `examples/<tenant>/routes.yaml` says what is done with the files, `partners.yaml` beside it whom their records are shown to; what
+ *    lies under `examples/<tenant>/files/` is uploaded to the same path in the tenant's directory.
  * 2. A home takes them once. A marker is written when all were sent; a start that was cut off before sends them again, which
  *    is an overwrite, hence new files.
+ * 3. Partners are written with the gateway's address of the default ports, so that they can be applied by hand as they stand; with other
+ *    ports its own address takes that place.
  */
 import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
@@ -15,29 +17,35 @@ import type { Endpoints } from '#local/launcher/endpoints.ts';
 import { sendFiles } from '#local/launcher/send-files.ts';
 import type { TenantToRegister } from '#local/launcher/tenant-access.ts';
 import { LongshoreError } from '#shared/errors.ts';
-import { applyRoute } from '#shared/jobs/apply-definitions.ts';
+import { applyPartner, applyRoute } from '#shared/jobs/apply-definitions.ts';
 import { type ParsedDocument, parseRouteFiles } from '#shared/routes/parse-route-files.ts';
 
 export interface Examples {
   readonly tenants: readonly TenantToRegister[];
-  applyRoutes(databaseUrl: string): Promise<void>;
+  /** Partners first: routes name them. */
+  applyDefinitions(databaseUrl: string): Promise<void>;
   /** Uploads the sample files, each tenant's as that tenant. */
   send(endpoints: Endpoints): Promise<void>;
 }
 
 const EXAMPLES = fileURLToPath(new URL('../../examples', import.meta.url));
+const DEFINITIONS = ['routes.yaml', 'partners.yaml'];
+/** As the examples name it. */
+const EXAMPLE_GATEWAY = 'http://127.0.0.1:8088';
 const ACTOR = 'examples';
 
 /** Undefined when the home has had them. @throws LongshoreError `CONFIG_INVALID` naming each fault of an example. */
-export async function prepareExamples(home: string): Promise<Examples | undefined> {
+export async function prepareExamples(home: string, gatewayUrl = EXAMPLE_GATEWAY): Promise<Examples | undefined> {
   const marker = join(home, 'examples-sent');
   if (existsSync(marker)) return undefined;
   const directories = (await readdir(EXAMPLES, { withFileTypes: true })).filter((entry) => entry.isDirectory());
-  const names = directories.map(({ name }) => name).filter((name) => existsSync(join(EXAMPLES, name, 'routes.yaml')));
-  const documents = await readDocuments(names);
+  const paths = directories
+    .flatMap(({ name }) => DEFINITIONS.map((definition) => join(EXAMPLES, name, definition)))
+    .filter((path) => existsSync(path));
+  const documents = await readDocuments(paths, gatewayUrl);
   return {
     tenants: documents.flatMap(({ document }) => (document.kind === 'tenant' ? [document] : [])),
-    applyRoutes: (databaseUrl) => applyRoutes(databaseUrl, documents),
+    applyDefinitions: (databaseUrl) => applyDefinitions(databaseUrl, documents),
     send: async (endpoints) => {
       for (const [id, access] of Object.entries(endpoints.tenants)) {
         const directory = join(EXAMPLES, id, 'files');
@@ -48,10 +56,10 @@ export async function prepareExamples(home: string): Promise<Examples | undefine
   };
 }
 
-async function readDocuments(names: readonly string[]): Promise<readonly ParsedDocument[]> {
-  const files = names.map(async (name) => {
-    const path = join(EXAMPLES, name, 'routes.yaml');
-    return { name: path, text: await readFile(path, 'utf8') };
+async function readDocuments(paths: readonly string[], gatewayUrl: string): Promise<readonly ParsedDocument[]> {
+  const files = paths.map(async (path) => {
+    const text = await readFile(path, 'utf8');
+    return { name: path, text: text.replaceAll(EXAMPLE_GATEWAY, gatewayUrl) };
   });
   const parsed = parseRouteFiles(await Promise.all(files));
   if (parsed.ok) return parsed.documents;
@@ -59,9 +67,14 @@ async function readDocuments(names: readonly string[]): Promise<readonly ParsedD
   throw new LongshoreError('CONFIG_INVALID', `The examples have faults:\n  ${faults.join('\n  ')}`);
 }
 
-async function applyRoutes(databaseUrl: string, documents: readonly ParsedDocument[]): Promise<void> {
+async function applyDefinitions(databaseUrl: string, documents: readonly ParsedDocument[]): Promise<void> {
   const sql = connectLauncher(databaseUrl);
   try {
+    for (const { document, definitionHash } of documents) {
+      if (document.kind !== 'partner') continue;
+      const { tenant: tenantId, name } = document;
+      await applyPartner(sql, { tenantId, name, definition: document, definitionHash }, ACTOR);
+    }
     for (const { document, definitionHash } of documents) {
       if (document.kind !== 'route') continue;
       const { tenant: tenantId, name } = document;
