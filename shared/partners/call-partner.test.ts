@@ -71,8 +71,17 @@ describe('one call is one request, and one outcome', () => {
   test('of a good record, with values of the record and of earlier replies', async () => {
     const partner = await openPartner();
     const { call } = openCaller(partner.url);
-    expect(await call('validate')).toEqual({ type: 'success', output: { reference: 'VAL-1' }, reference: 'VAL-1' });
-    expect(await call('assignments')).toEqual({ type: 'success', output: { assignment: 'A-2', active: true } });
+    expect(await call('validate')).toEqual({
+      type: 'success',
+      output: { reference: 'VAL-1' },
+      reference: 'VAL-1',
+      httpStatus: 200,
+    });
+    expect(await call('assignments')).toEqual({
+      type: 'success',
+      output: { assignment: 'A-2', active: true },
+      httpStatus: 200,
+    });
     expect(partner.ledger.calls).toMatchObject([{ record: 'r1', requestId: 'q-1' }, { record: 'r1' }]);
   });
 
@@ -123,6 +132,18 @@ describe('one call is one request, and one outcome', () => {
     const outcomes = [await call('redeem', {}, 'k1'), await call('redeem', {}, 'k1')];
     expect(outcomes[0]).toEqual(outcomes[1]);
     expect(partner.ledger.calls.map(({ effect }) => effect)).toEqual(['made', 'replayed']);
+  });
+
+  test('which is not made when its caller has second thoughts right before it, or was told to stop', async () => {
+    const partner = await openPartner();
+    const { caller, call } = openCaller(partner.url);
+    const values = { record: { key: 'r1', magic: '' }, replies: {}, meta: {} };
+    const redeem = { operation: 'redeem-unkeyed', values, requestId: 'q-1' };
+    expect(await caller.call({ ...redeem, beforeSend: async () => false })).toEqual({ type: 'withdrawn' });
+    expect(await caller.call({ ...redeem, signal: AbortSignal.abort() })).toEqual({ type: 'withdrawn' });
+    await expect(caller.call({ ...redeem, beforeSend: () => Promise.reject(new Error('no')) })).rejects.toThrow('no');
+    expect(partner.ledger.calls).toHaveLength(0);
+    expect(await call('redeem-unkeyed')).toMatchObject({ type: 'success', httpStatus: 201 });
   });
 
   test('and none when no request can be made, or the address may not be called', async () => {

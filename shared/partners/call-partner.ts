@@ -4,6 +4,7 @@
  * 1. Whatever has to be waited for (breaker, concurrency, rate) is found out before anything is sent, and holds no slot.
  * 2. One request per call. The one exception: a 401 to a cached access token, where nothing was done, is sent again with a fresh one.
  * 3. No secret is in an outcome. What goes wrong before the request is out is never ambiguous.
+ * 4. What has to be known to the database before an effect is stored by `beforeSend`, after all waiting and right before the request.
  */
 import { createHash, createHmac } from 'node:crypto';
 import { LongshoreError } from '#shared/errors.ts';
@@ -23,10 +24,11 @@ import { createRateSlices, type LeaseSlice, localSlices } from './rate-slices.ts
 import { createRequestRenderer, HEADER_VALUE, type RenderedRequest } from './render-request.ts';
 import type { TemplateValues } from './request-template.ts';
 
-/** `wait` is not a failure and counts no attempt: nothing was sent. */
+/** `wait` is not a failure and counts no attempt: nothing was sent. `withdrawn`: nor was it any more wanted. */
 export type CallOutcome =
-  | PartnerOutcome
-  | { readonly type: 'wait'; readonly afterMs: number; readonly reason: 'breaker-open' | 'concurrency' | 'rate' };
+  | (PartnerOutcome & { readonly httpStatus?: number })
+  | { readonly type: 'wait'; readonly afterMs: number; readonly reason: 'breaker-open' | 'concurrency' | 'rate' }
+  | { readonly type: 'withdrawn' };
 
 export interface PartnerCall {
   readonly operation: string;
@@ -34,11 +36,15 @@ export interface PartnerCall {
   readonly requestId: string;
   readonly idempotencyKey?: string;
   readonly signal?: AbortSignal;
+  /** False withdraws the call. What it throws, the call throws. */
+  readonly beforeSend?: () => Promise<boolean>;
 }
 
 export interface PartnerCaller {
   /** @throws LongshoreError `INTERNAL` for an operation that the definition does not have. */
   call(call: PartnerCall): Promise<CallOutcome>;
+  /** For so long its breaker lets no call pass; 0 when one may be made. */
+  readonly breakerOpenForMs: number;
   close(): void;
 }
 
@@ -103,11 +109,7 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
     }
   }
 
-  async function send(
-    call: PartnerCall,
-    request: RenderedRequest,
-    client: HttpClient,
-  ): Promise<{ reply: HttpOutcome | undefined; fault?: string }> {
+  async function send(call: PartnerCall, request: RenderedRequest, client: HttpClient): Promise<Sent> {
     let refused: string | undefined;
     let reply: HttpOutcome | undefined;
     for (let tries = 0; tries < 2; tries += 1) {
@@ -121,6 +123,7 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
         ...(request.body !== undefined && { body: request.body }),
         ...(call.signal !== undefined && { signal: call.signal }),
       };
+      if (tries === 0 && (await isWithdrawn(call))) return { reply: undefined, isWithdrawn: true };
       reply = await client.send(wire);
       if (reply.type !== 'replied' || reply.status !== 401 || identity.token === undefined) break;
       refused = identity.token;
@@ -143,11 +146,13 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
     const client = await clients.forTimeout(operation.timeout ?? definition.timeout);
     const answer = await breaker.run(() => send(call, rendered.request, client));
     if (answer.type === 'open') return { type: 'wait', afterMs: answer.afterMs, reason: 'breaker-open' };
-    const { reply, fault } = answer.result;
+    const { reply, fault, isWithdrawn } = answer.result;
+    if (isWithdrawn) return { type: 'withdrawn' };
     if (reply === undefined)
       return { type: 'retryable', cause: 'PARTNER_TOKEN_UNAVAILABLE', message: fault ?? 'There is no token.' };
     const hasKey = call.idempotencyKey !== undefined;
-    return judgeReply({ reply, operation, hasKey, now: now() });
+    const judged = judgeReply({ reply, operation, hasKey, now: now() });
+    return 'status' in reply ? { ...judged, httpStatus: reply.status } : judged;
   }
 
   return {
@@ -163,8 +168,22 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
         inFlight -= 1;
       }
     },
+    get breakerOpenForMs() {
+      return breaker.openForMs;
+    },
     close: clients.close,
   };
+}
+
+interface Sent {
+  readonly reply: HttpOutcome | undefined;
+  readonly fault?: string;
+  readonly isWithdrawn?: boolean;
+}
+
+async function isWithdrawn({ signal, beforeSend }: PartnerCall): Promise<boolean> {
+  if (signal?.aborted) return true;
+  return beforeSend !== undefined && !(await beforeSend());
 }
 
 type HmacSettings = Extract<PartnerDocument['auth'], { type: 'hmac' }>;

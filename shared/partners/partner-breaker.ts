@@ -8,6 +8,8 @@ export type BrokenOr<Result> =
 
 export interface PartnerBreaker {
   readonly isOpen: boolean;
+  /** For so long no call passes; 0 when one may try. */
+  readonly openForMs: number;
   run<Result extends { readonly reply: HttpOutcome | undefined }>(
     call: () => Promise<Result>,
   ): Promise<BrokenOr<Result>>;
@@ -34,6 +36,9 @@ export function createPartnerBreaker({ failures, openForMs, now }: PartnerBreake
   return {
     get isOpen() {
       return policy.state === CircuitState.Open;
+    },
+    get openForMs() {
+      return policy.state === CircuitState.Open ? Math.max(0, openedAt + openForMs - now()) : 0;
     },
     async run(call) {
       try {
