@@ -10,6 +10,7 @@ import postgres from 'postgres';
 import { z } from 'zod';
 import { booleanVariable, integerVariable } from '#shared/config/load-config.ts';
 import { LongshoreError } from '#shared/errors.ts';
+import { createIamPassword } from './iam-password.ts';
 import type * as schema from './schema.ts';
 
 const require = createRequire(import.meta.url);
@@ -23,6 +24,8 @@ export const databaseVariables = {
   /** Off behind a transaction pooler (PgBouncer, RDS Proxy), which cannot keep prepared statements. */
   DATABASE_PREPARE: booleanVariable.default(true),
   DATABASE_STATEMENT_TIMEOUT_MS: integerVariable({ min: 100, max: 600_000 }).default(30_000),
+  /** Amazon RDS: a signed token in place of the URL's password. */
+  DATABASE_IAM_AUTH: booleanVariable.default(false),
 };
 
 export interface DatabaseConfig {
@@ -30,6 +33,7 @@ export interface DatabaseConfig {
   readonly DATABASE_POOL_MAX: number;
   readonly DATABASE_PREPARE: boolean;
   readonly DATABASE_STATEMENT_TIMEOUT_MS: number;
+  readonly DATABASE_IAM_AUTH?: boolean;
 }
 
 /** A pool for transitions. The caller ends it: `await sql.end({ timeout: 5 })`. */
@@ -40,6 +44,7 @@ export function connectDatabase(config: DatabaseConfig, applicationName: string)
     connect_timeout: 10,
     idle_timeout: 60,
     onnotice: () => {},
+    ...(config.DATABASE_IAM_AUTH === true && { password: createIamPassword(config.DATABASE_URL) }),
     connection: {
       application_name: applicationName,
       statement_timeout: config.DATABASE_STATEMENT_TIMEOUT_MS,
