@@ -134,7 +134,10 @@ async function takeItems(taking: Taking): Promise<RecordsSummary> {
     for (const item of items) {
       if (item.type === 'row' || item.type === 'rejected') {
         const full = item.line > lastLine ? inserts.add(newRecord(item, layout)) : undefined;
-        if (full !== undefined) await full;
+        if (full !== undefined) {
+          await full;
+          signal.throwIfAborted();
+        }
       }
       if (item.type === 'rejected' && firstRejected.length < MOST_TOLD) firstRejected.push(toldReject(item));
       if (item.type === 'summary') summary = item;
