@@ -1,0 +1,45 @@
+/** What the pages on routes and partners show can be applied as it stands, and they name every option that there is. */
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { partnerDocumentSchema } from '#shared/partners/partner-schema.ts';
+import { findCallFaults } from '#shared/routes/find-call-faults.ts';
+import { parseRouteFiles } from '#shared/routes/parse-route-files.ts';
+import { routeDocumentSchema, tenantDocumentSchema } from '#shared/routes/route-schema.ts';
+
+const PAGES = ['routes.md', 'partners.md', 'record-layouts.md'];
+const page = (name: string) => readFileSync(new URL(`../docs/${name}`, import.meta.url), 'utf8');
+
+/** Of the schema and all within it, as an author writes them. */
+function optionsOf(schema: z.ZodType): string[] {
+  const names = new Set<string>();
+  const visit = (node: unknown): void => {
+    if (typeof node !== 'object' || node === null) return;
+    for (const [key, value] of Object.entries(node)) {
+      if (key === 'properties') for (const name of Object.keys(value as object)) names.add(name);
+      visit(value);
+    }
+  };
+  visit(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }));
+  return [...names];
+}
+
+test('the documents on the pages can be applied together', () => {
+  const shown = PAGES.flatMap((name) =>
+    [...page(name).matchAll(/```yaml\n(kind: .*?)```/gs)].map(([, text = '']) => ({ name, text })),
+  );
+  expect(shown.map(({ name }) => name)).toEqual(['routes.md', 'partners.md']);
+  const parsed = parseRouteFiles(shown);
+  expect(parsed).toMatchObject({ ok: true });
+  expect(parsed.ok && findCallFaults(parsed.documents, { partners: [], routes: [] })).toEqual([]);
+});
+
+test.each([
+  ['tenants', tenantDocumentSchema, ['routes.md']],
+  ['routes', routeDocumentSchema, ['routes.md', 'record-layouts.md']],
+  ['partners', partnerDocumentSchema, ['partners.md']],
+])('every option of %s is described', (_kind, schema, pages) => {
+  const text = pages.map(page).join('\n');
+  const missing = optionsOf(schema).filter((name) => !new RegExp(`\\b${name}\\b`).test(text));
+  expect(missing).toEqual([]);
+});
