@@ -1,5 +1,5 @@
 /**
- * One readable line in the terminal for each file that came to its end.
+ * One readable line in the terminal for each file that came to its end, and below it what became of its records.
  *
  * 1. It reads the table of files, which is the truth, and writes nothing.
  * 2. A transaction may become visible after a later one: each look goes back over some seconds and skips what it told.
@@ -8,6 +8,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { FileStatus } from '#shared/db/schema.ts';
+import type { RecordSummary } from '#shared/steps/record-store.ts';
 
 interface FinishedFile {
   readonly id: string;
@@ -19,6 +20,8 @@ interface FinishedFile {
   readonly errorMessage: string | null;
   readonly isArchived: boolean;
   readonly tookMs: number;
+  /** One for each job that had records. */
+  readonly records: readonly RecordSummary[];
 }
 
 export interface ReportFilesOptions {
@@ -41,7 +44,9 @@ export async function reportFiles({ sql, print, signal }: ReportFilesOptions): P
     const files = await findFinishedFiles(sql, new Date(since.getTime() - OVERLAP_MS)).catch(() => undefined);
     if (files !== undefined) {
       const news = files.filter(({ id }) => !told.has(id));
-      for (const file of news.slice(0, MAX_LINES)) print(describeFile(file));
+      for (const file of news.slice(0, MAX_LINES)) {
+        for (const line of [describeFile(file), ...file.records.flatMap(describeRecords)]) print(line);
+      }
       if (news.length > MAX_LINES) print(`... and ${news.length - MAX_LINES} more files`);
       told = new Set(files.map(({ id }) => id));
       since = lookedAt;
@@ -55,7 +60,9 @@ async function findFinishedFiles(sql: Sql, since: Date): Promise<FinishedFile[]>
     SELECT f.id, f.tenant_id AS tenant, f.name, f.size_bytes::float8 AS "sizeBytes", f.status,
            coalesce(f.error_code, j.error_code) AS "errorCode", coalesce(f.error_message, j.error_message) AS "errorMessage",
            f.archived_at IS NOT NULL AS "isArchived",
-           extract(epoch FROM f.finished_at - f.uploaded_at)::float8 * 1000 AS "tookMs"
+           extract(epoch FROM f.finished_at - f.uploaded_at)::float8 * 1000 AS "tookMs",
+           (SELECT coalesce(jsonb_agg(record_summary ORDER BY id), '[]') FROM jobs
+            WHERE file_id = f.id AND record_summary IS NOT NULL) AS records
     FROM files f LEFT JOIN LATERAL (
       SELECT error_code, error_message FROM jobs
       WHERE file_id = f.id AND f.status = 'FAILED' AND state = 'FAILED' ORDER BY id LIMIT 1) j ON true
@@ -71,6 +78,30 @@ export function describeFile(file: FinishedFile): string {
   }
   const reason = [file.errorCode, file.errorMessage].filter((part) => part !== null).join(': ');
   return `${subject}  received → ${file.status.toLowerCase()}  ${took}  ${printable(reason)}`;
+}
+
+/** A line of states, and one for each code with its causes. */
+export function describeRecords({ byState, byCode }: RecordSummary): string[] {
+  const causes = new Map<string, [cause: string, count: number][]>();
+  for (const [name, count] of Object.entries(byCode)) {
+    const [code = '', cause = ''] = name.split(' ', 2);
+    causes.set(code, [...(causes.get(code) ?? []), [cause, count]]);
+  }
+  const codes = [...causes].sort(([a], [b]) => (a < b ? -1 : 1));
+  return [
+    `    ${sumOf(Object.values(byState))} records: ${listCounts(Object.entries(byState))}`,
+    ...codes.map(([code, counts]) => `    ${sumOf(counts.map(([, count]) => count))} ${code}: ${listCounts(counts)}`),
+  ].map(printable);
+}
+
+/** The most frequent first. */
+function listCounts(counts: readonly (readonly [name: string, count: number])[]): string {
+  const sorted = counts.toSorted(([a, left], [b, right]) => right - left || (a < b ? -1 : 1));
+  return sorted.map(([name, count]) => `${count} ${name}`).join(', ');
+}
+
+function sumOf(counts: readonly number[]): number {
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 function formatSize(bytes: number): string {
