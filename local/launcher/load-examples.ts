@@ -18,6 +18,7 @@ import { sendFiles } from '#local/launcher/send-files.ts';
 import type { TenantToRegister } from '#local/launcher/tenant-access.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { applyPartner, applyRoute } from '#shared/jobs/apply-definitions.ts';
+import { findCallFaults } from '#shared/routes/find-call-faults.ts';
 import { type ParsedDocument, parseRouteFiles } from '#shared/routes/parse-route-files.ts';
 
 export interface Examples {
@@ -62,8 +63,9 @@ async function readDocuments(paths: readonly string[], gatewayUrl: string): Prom
     return { name: path, text: text.replaceAll(EXAMPLE_GATEWAY, gatewayUrl) };
   });
   const parsed = parseRouteFiles(await Promise.all(files));
-  if (parsed.ok) return parsed.documents;
-  const faults = parsed.faults.map(({ file, line, path, message }) => `${file}:${line}: ${path} ${message}`);
+  const found = parsed.ok ? findCallFaults(parsed.documents, { partners: [], routes: [] }) : parsed.faults;
+  if (parsed.ok && found.length === 0) return parsed.documents;
+  const faults = found.map(({ file, line, path, message }) => `${file}:${line}: ${path} ${message}`);
   throw new LongshoreError('CONFIG_INVALID', `The examples have faults:\n  ${faults.join('\n  ')}`);
 }
 

@@ -22,6 +22,8 @@ describe('a definition is refused when', () => {
     ['its address holds a password', { baseUrl: 'https://u:p@partner.example' }, /no user/],
     ['a secret is written instead of named', { auth: { type: 'static', secret: 'a secret, with blanks' } }, /secret/],
     ['a secret leaves the store', { auth: { type: 'static', secret: '../../etc/shadow' } }, /secret/],
+    ['a secret is hidden', { auth: { type: 'static', secret: 'acme/.key' } }, /secret/],
+    ['a secret has an empty part', { auth: { type: 'static', secret: 'acme//key' } }, /secret/],
     ['a key has no certificate', { tls: { key: 'k' } }, /together/],
     ['there is no operation', { operations: {} }, /operation/],
     ['repeating is not spoken of', { operations: { a: { method: 'GET', path: '/' } } }, /idempotent/],

@@ -19,7 +19,10 @@ const MINUTE_MS = 60_000;
 const secretNameSchema = z
   .string()
   .regex(/^[A-Za-z0-9](?:[A-Za-z0-9/_.-]{0,254}[A-Za-z0-9])?$/, 'must be the name of a secret')
-  .refine((name) => !name.includes('..'), { error: 'must be the name of a secret' });
+  // As the secret store will ask: no part leads elsewhere or hides.
+  .refine((name) => name.split('/').every((part) => part !== '' && !part.startsWith('.')), {
+    error: 'must be the name of a secret',
+  });
 const headerNameSchema = z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'must be the name of a header');
 const pathSchema = z.string().refine(isValuePath, { error: 'must be a path such as assignments.0.id' });
 const causeSchema = z.string().regex(/^[A-Z][A-Z0-9_]{1,62}$/, 'must be upper-case letters, digits and "_"');
