@@ -90,7 +90,9 @@ export function handleAbortUpload(call: S3Call): S3Reply {
 export async function handleCompleteUpload(call: S3Call): Promise<S3Reply> {
   const { store, request } = call;
   getUpload(call);
-  const document = parseXml(await receiveText(call, MAX_DOCUMENT_BYTES), 'CompleteMultipartUpload');
+  // A checksum in the headers is the object's.
+  const text = await receiveText(call, MAX_DOCUMENT_BYTES, { hasClientChecksum: false });
+  const document = parseXml(text, 'CompleteMultipartUpload');
   const { version, checksum } = store.transact(() => completeUpload(call, document));
   const { bucket, key } = request;
   const result = buildXml('CompleteMultipartUploadResult', [

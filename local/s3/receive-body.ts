@@ -28,6 +28,8 @@ export interface ReceiveOptions {
   readonly maxBytes: number;
   readonly algorithms: readonly (ChecksumAlgorithm | 'MD5')[];
   readonly write: (chunk: Buffer) => Promise<void> | undefined;
+  /** False where the client's checksum header speaks of something else, as at the completion of an upload. */
+  readonly hasClientChecksum?: boolean;
 }
 
 /** The algorithm that the client gives a checksum of, in a header or a trailer. */
@@ -50,7 +52,7 @@ export async function receiveBody(call: S3Call, options: ReceiveOptions): Promis
   if (expectedBytes > options.maxBytes)
     throw new S3Error('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed size');
   const decoder = createDecoder(call);
-  const algorithm = clientAlgorithm(call);
+  const algorithm = options.hasClientChecksum === false ? undefined : clientAlgorithm(call);
   const payloadSha256 = /^[0-9a-f]{64}$/.test(call.auth.payloadHash) ? call.auth.payloadHash : undefined;
   const contentMd5 = header(call, 'content-md5');
   if (contentMd5 !== undefined && !isDigestOf('MD5', contentMd5))
@@ -90,11 +92,15 @@ export async function receiveBody(call: S3Call, options: ReceiveOptions): Promis
 }
 
 /** A request document, bounded. */
-export async function receiveText(call: S3Call, maxBytes: number): Promise<string> {
+export async function receiveText(
+  call: S3Call,
+  maxBytes: number,
+  options: Pick<ReceiveOptions, 'hasClientChecksum'> = {},
+): Promise<string> {
   const chunks: Buffer[] = [];
   const write = (chunk: Buffer) => void chunks.push(chunk);
   try {
-    await receiveBody(call, { maxBytes, algorithms: [], write: write as () => undefined });
+    await receiveBody(call, { ...options, maxBytes, algorithms: [], write: write as () => undefined });
   } catch (error) {
     if (error instanceof S3Error && error.code === 'EntityTooLarge')
       throw new S3Error('MaxMessageLengthExceeded', 'Your request was too big.');
