@@ -1,0 +1,168 @@
+/**
+ * What walks of records ask of the database, gathered into few statements, as `job-commits.ts` does for jobs.
+ *
+ * 1. Two wake-ups of one chunk in one group: the first gets the claim, the other nothing.
+ * 2. What is absent from an answer is stale. After a lost reply it may be our own that was committed: settling the chunk tells whether it
+ *    is still ours, and whoever claims it next goes by the rows.
+ * 3. Wake-ups are sent after the commit, beside the next group, and never fail it.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Sql } from '#shared/db/connect-database.ts';
+import { GroupCommit } from '#shared/jobs/group-commit.ts';
+import type { Claim } from '#shared/jobs/job-commits.ts';
+import type { JobMetrics } from '#shared/jobs/job-metrics.ts';
+import { repeatOnLostDatabase } from '#shared/jobs/repeat-on-lost-database.ts';
+import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import { type BeginRecord, beginRecords, type RecordId, recordKey } from './begin-records.ts';
+import { type ClaimedChunk, claimChunks } from './claim-chunks.ts';
+import { type SettleChunk, type SettledChunks, settleChunks } from './settle-chunks.ts';
+import { type RecordOutcome, storeRecordOutcomes } from './store-record-outcomes.ts';
+
+export interface RecordCommitsOptions {
+  readonly sql: Sql;
+  readonly worker: string;
+  readonly service: string;
+  readonly leaseMs: number;
+  readonly wakeUps: Pick<WakeUpSenders, 'sendJobs' | 'sendChunks'>;
+  readonly metrics: Pick<JobMetrics, 'groupSize' | 'wakeUpsUnsent'>;
+  readonly logger: Logger;
+  readonly now: () => number;
+  readonly random: () => number;
+}
+
+export type RecordStored =
+  | { readonly type: 'stored' }
+  | { readonly type: 'stale' }
+  | { readonly type: 'refused'; readonly error: unknown };
+
+/** `stale`: somebody else's, or settled before. */
+export type ChunkSettled = 'done' | 'given back' | 'stale';
+
+/** Claims are repeated for so long over a database that is away; a message that waited longer is better given back. */
+const CLAIM_FOR_MS = 10_000;
+/** Rows in one statement: an answer of claims holds all their records' values, an outcome is small. */
+const MOST_CLAIMS = 20;
+const MOST_RECORDS = 250;
+
+export class RecordCommits {
+  readonly #options: RecordCommitsOptions;
+  readonly #claims: GroupCommit<string, Claim<ClaimedChunk>>;
+  readonly #begins: GroupCommit<BeginRecord, boolean>;
+  readonly #outcomes: GroupCommit<RecordOutcome, RecordStored>;
+  readonly #settlements: GroupCommit<SettleChunk, ChunkSettled>;
+  readonly #sending = new Set<Promise<void>>();
+
+  constructor(options: RecordCommitsOptions) {
+    this.#options = options;
+    const grouped = <Item, Result>(
+      name: string,
+      maxItems: number,
+      run: (items: readonly Item[]) => Promise<readonly Result[]>,
+    ) =>
+      new GroupCommit<Item, Result>({
+        name,
+        run,
+        maxItems,
+        onCommit: (items) => options.metrics.groupSize.observe({ statement: name }, items),
+      });
+    this.#claims = grouped('claim-chunks', MOST_CLAIMS, (ids) => this.#claimChunks(ids));
+    this.#begins = grouped('begin-records', MOST_RECORDS, (begins) => this.#beginRecords(begins));
+    this.#outcomes = grouped('store-record-outcomes', MOST_RECORDS, (outcomes) => this.#storeOutcomes(outcomes));
+    this.#settlements = grouped('settle-chunks', MOST_CLAIMS, (chunks) => this.#settleChunks(chunks));
+  }
+
+  /** Undefined: a live lease, done, not due, or its job does not stand at its record steps. */
+  claimChunk(chunkId: string): Promise<Claim<ClaimedChunk>> {
+    return this.#claims.add(chunkId);
+  }
+
+  /** False: stale. */
+  beginRecord(begin: BeginRecord): Promise<boolean> {
+    return this.#begins.add(begin);
+  }
+
+  storeOutcome(outcome: RecordOutcome): Promise<RecordStored> {
+    return this.#outcomes.add(outcome);
+  }
+
+  settleChunk(chunk: SettleChunk): Promise<ChunkSettled> {
+    return this.#settlements.add(chunk);
+  }
+
+  /** Resolves when everything added so far is written or refused, and its wake-ups are sent. */
+  async flush(): Promise<void> {
+    const groups = [this.#claims, this.#begins, this.#outcomes, this.#settlements];
+    await Promise.all(groups.map((group) => group.flush()));
+    await Promise.all(this.#sending);
+  }
+
+  async #claimChunks(ids: readonly string[]): Promise<Claim<ClaimedChunk>[]> {
+    const { sql, worker, leaseMs, now } = this.#options;
+    const claim = { chunkIds: [...new Set(ids)], token: randomUUID(), worker, leaseMs };
+    let askedAtMs = now();
+    const answer = await this.#ask(CLAIM_FOR_MS, () => {
+      askedAtMs = now();
+      return claimChunks(sql, claim);
+    });
+    const chunks = new Map(answer.map((chunk) => [chunk.id, chunk]));
+    return ids.map((id) => {
+      const row = chunks.get(id);
+      chunks.delete(id);
+      return row && { row, askedAtMs };
+    });
+  }
+
+  async #beginRecords(begins: readonly BeginRecord[]): Promise<boolean[]> {
+    const { sql, leaseMs } = this.#options;
+    const begun = keysOf(await this.#ask(leaseMs, () => beginRecords(sql, begins)));
+    return begins.map((begin) => begun.has(recordKey(begin)));
+  }
+
+  async #storeOutcomes(outcomes: readonly RecordOutcome[]): Promise<RecordStored[]> {
+    const { sql, worker, leaseMs } = this.#options;
+    const answer = await this.#ask(leaseMs, () => storeRecordOutcomes(sql, outcomes, { worker }));
+    const stored = keysOf(answer.stored);
+    const refused = new Map(answer.refused.map(({ row, error }) => [recordKey(row), error]));
+    return outcomes.map((outcome) => {
+      const key = recordKey(outcome);
+      if (stored.has(key)) return STORED;
+      return refused.has(key) ? { type: 'refused', error: refused.get(key) } : STALE;
+    });
+  }
+
+  async #settleChunks(chunks: readonly SettleChunk[]): Promise<ChunkSettled[]> {
+    const { sql, service, leaseMs } = this.#options;
+    const answer = await this.#ask(leaseMs, () => settleChunks(sql, chunks, { actor: service }));
+    this.#sendWakeUps(answer);
+    const settled = new Map(answer.settled.map(({ chunkId, isDone }) => [chunkId, isDone]));
+    return chunks.map(({ chunkId }) => {
+      const isDone = settled.get(chunkId);
+      if (isDone === undefined) return 'stale';
+      return isDone ? 'done' : 'given back';
+    });
+  }
+
+  #ask<Answer>(forMs: number, statement: () => Promise<Answer>): Promise<Answer> {
+    const { now, random, leaseMs } = this.#options;
+    return repeatOnLostDatabase(statement, { deadlineMs: leaseMs, forMs, now, random });
+  }
+
+  #sendWakeUps({ chunks, jobs }: SettledChunks): void {
+    const { wakeUps, metrics, logger } = this.#options;
+    const count = chunks.length + jobs.length;
+    if (count === 0) return;
+    const sending = Promise.all([wakeUps.sendChunks(chunks), wakeUps.sendJobs(jobs)])
+      .then(([chunksSent, jobsSent]) => metrics.wakeUpsUnsent.inc(count - chunksSent - jobsSent))
+      .catch((error: unknown) => logger.error({ err: error }, 'wake-ups not sent'))
+      .finally(() => this.#sending.delete(sending));
+    this.#sending.add(sending);
+  }
+}
+
+const STORED: RecordStored = { type: 'stored' };
+const STALE: RecordStored = { type: 'stale' };
+
+function keysOf(records: readonly RecordId[]): Set<string> {
+  return new Set(records.map(recordKey));
+}
