@@ -1,13 +1,12 @@
-/** Partners as they are applied and read again, on a real database. */
+/** Partners as they are applied, on a real database. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
-import { applyPartner } from '#shared/jobs/apply-definitions.ts';
+import type { PartnerDocument } from '#shared/partners/partner-schema.ts';
+import { examplePartner } from '#shared/partners/partner-test-bed.ts';
 import { definitionHash } from '#shared/routes/definition-hash.ts';
 import { seedTenant } from '#shared/testing/seed-jobs.ts';
-import { loadPartners } from './load-partners.ts';
-import type { PartnerDocument } from './partner-schema.ts';
-import { examplePartner } from './partner-test-bed.ts';
+import { applyPartner } from './apply-definitions.ts';
 
 let database: TestDatabase;
 let sql: Sql;
@@ -56,20 +55,24 @@ test('changes applied side by side are numbered in turn', async () => {
   expect(applied.map(({ version }) => version).sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
 });
 
-test('partners are read as they are now, of the tenant asked for; unknown ones are absent', async () => {
-  const definition = examplePartner({ tenant: 'globex' });
-  await apply(definition);
-  const wanted = ['rfi', 'nobody', 'rfi'].map((name) => ({ tenantId: 'globex', name }));
-  expect(await loadPartners(sql, wanted)).toEqual([
-    { tenantId: 'globex', name: 'rfi', version: 1, ok: true, definition },
+test('partners of the same name are apart by their tenants, and none is applied to an unknown one', async () => {
+  expect(await apply(examplePartner({ tenant: 'globex' }))).toEqual({ version: 1, isNew: true });
+  const rows = await sql`SELECT tenant_id, version FROM partners WHERE name = 'rfi' ORDER BY tenant_id`;
+  expect(rows).toEqual([
+    { tenant_id: 'acme', version: 3 },
+    { tenant_id: 'globex', version: 1 },
   ]);
-  expect(await loadPartners(sql, [])).toEqual([]);
+  await expect(apply(examplePartner({ tenant: 'nobody' }))).rejects.toMatchObject({ code: '23503' });
 });
 
-test('a definition that cannot be read is a value with its faults', async () => {
-  await apply(examplePartner({ tenant: 'globex', name: 'odd' }));
-  await sql`UPDATE partners SET definition = definition - 'baseUrl' WHERE tenant_id = 'globex' AND name = 'odd'`;
-  expect(await loadPartners(sql, [{ tenantId: 'globex', name: 'odd' }])).toEqual([
-    { tenantId: 'globex', name: 'odd', version: 1, ok: false, message: expect.stringContaining('baseUrl') },
-  ]);
+test('a definition is stored as it was applied, and a change keeps how far its rate is given away', async () => {
+  const definition = examplePartner({ name: 'rated', limits: { ratePerSecond: 5 } });
+  await apply(definition);
+  await sql`UPDATE partners SET rate_given_until = '2026-01-02T03:04:05Z' WHERE name = 'rated'`;
+  await apply({ ...definition, timeout: 3_000 });
+  const [row] = await sql`SELECT definition, rate_given_until FROM partners WHERE name = 'rated'`;
+  expect(row).toEqual({
+    definition: { ...definition, timeout: 3_000 },
+    rate_given_until: new Date('2026-01-02T03:04:05Z'),
+  });
 });
