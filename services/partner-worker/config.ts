@@ -1,10 +1,12 @@
 /** The variables of the partner-worker. */
 import { z } from 'zod';
+import { copyVariables } from '#shared/config/copy-variables.ts';
 import { fleetVariables } from '#shared/config/fleet-variables.ts';
 import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
 
 const schema = z.object({
   ...fleetVariables,
+  ...copyVariables,
   /** Jobs side by side. */
   LONGSHORE_SLOTS: integerVariable({ min: 1, max: 1_000 }).default(32),
   /** Receives side by side. */

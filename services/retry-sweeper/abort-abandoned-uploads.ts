@@ -1,13 +1,15 @@
 /**
- * Aborts multipart uploads that nobody will complete: their worker was killed, or could not reach the store to abort them.
+ * Aborts multipart uploads that nobody will complete and that no transfer knows of: their worker was killed before it wrote them down.
  *
  * 1. Whatever holds a lease keeps its uploads: one is abandoned only when it began before the oldest row that is held now existed. Uploads
  *    are listed before the rows are looked at, so no upload of a row claimed meanwhile is among them.
- * 2. The landing bucket is left out: its uploads belong to senders.
+ * 2. An upload of an open transfer is somebody's, however old it is: a copy that waits for its next try goes on with it.
+ * 3. The landing bucket is left out: its uploads belong to senders.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { ListedUpload, ObjectStore, UploadCursor } from '#shared/files/object-store.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import { findOwnedUploads } from '#shared/transfers/orphaned-transfers.ts';
 
 export interface AbortAbandonedUploadsOptions {
   readonly sql: Sql;
@@ -33,8 +35,13 @@ export async function abortAbandonedUploads(options: AbortAbandonedUploadsOption
   const old = listed.flat().filter(({ initiated }) => initiated.getTime() <= youngest);
   if (old.length === 0) return 0;
   const heldSince = await findOldestHeld(sql);
+  const owned = await findOwnedUploads(
+    sql,
+    old.map(({ uploadId }) => uploadId),
+  );
   const abandoned = old.filter(
-    ({ initiated }) => heldSince === undefined || initiated.getTime() < heldSince.getTime() - CLOCK_SKEW_MS,
+    ({ uploadId, initiated }) =>
+      !owned.has(uploadId) && (heldSince === undefined || initiated.getTime() < heldSince.getTime() - CLOCK_SKEW_MS),
   );
   for (const { bucket, key, uploadId, initiated } of abandoned) {
     await store.abortMultipartUpload({ bucket, key, uploadId }, { signal });

@@ -23,8 +23,8 @@ const schema = z.object({
   LONGSHORE_RECONCILE_MS: integerVariable({ min: 1_000, max: DAY_MS }).default(300_000),
   /** Younger objects are left to their events. */
   LONGSHORE_RECONCILE_MIN_AGE_MS: integerVariable({ min: 0, max: DAY_MS }).default(120_000),
-  /** A multipart upload that is older, and older than all that runs, is taken for abandoned. Checked as often as landing is compared. */
-  LONGSHORE_ABANDONED_UPLOAD_MS: integerVariable({ min: 1_000, max: 30 * DAY_MS }).default(3_600_000),
+  /** An older multipart upload that is no open transfer's, and older than all that runs, is abandoned. Checked as often as landing is compared. */
+  LONGSHORE_ABANDONED_UPLOAD_MS: integerVariable({ min: 1_000, max: 30 * DAY_MS }).default(DAY_MS),
   /** How long attempts and audit events are kept; whole months are dropped. */
   LONGSHORE_RETENTION_DAYS: integerVariable({ min: 31, max: 36_500 }).default(400),
 });

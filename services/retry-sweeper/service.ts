@@ -32,6 +32,7 @@ import type { Service } from '#shared/runtime/run-service.ts';
 import { abortAbandonedUploads } from './abort-abandoned-uploads.ts';
 import type { RetrySweeperConfig } from './config.ts';
 import { createCountMissing } from './count-missing.ts';
+import { endOrphanedTransfers } from './end-orphaned-transfers.ts';
 import { createHandleDeadLetters } from './handle-dead-letters.ts';
 import { createRetrySweeperMetrics } from './metrics.ts';
 import { observeFleet } from './observe-fleet.ts';
@@ -44,6 +45,7 @@ const NAME = 'retry-sweeper';
 const DATABASE_TIMEOUT_MS = 5_000;
 const DEADLINE_MS = 60_000;
 const OBSERVE_MS = 10_000;
+const TRANSFERS_MS = 2_000;
 const RETENTION_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 /** A tick of the fast clocks that takes longer hangs. */
@@ -127,6 +129,10 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
         clock('uploads', config.LONGSHORE_RECONCILE_MS, async (signal) => {
           const youngestMs = config.LONGSHORE_ABANDONED_UPLOAD_MS;
           await abortAbandonedUploads({ sql, store, buckets: ownBuckets, youngestMs, logger, signal, now: Date.now });
+          return 'done';
+        }),
+        clock('transfers', TRANSFERS_MS, async (signal) => {
+          await endOrphanedTransfers({ sql, store, logger, signal });
           return 'done';
         }),
         clock('retention', RETENTION_MS, () => keepPartitions(sql, config.LONGSHORE_RETENTION_DAYS, logger)),

@@ -9,6 +9,7 @@ import type { ObjectChecksum } from './object-checksum.ts';
 import type { ObjectLocation } from './object-location.ts';
 import type { ObjectHead, ObjectStore, WrittenObject } from './object-store.ts';
 import { hasFault, ObjectStoreError } from './store-error.ts';
+import type { TransferLog } from './transfer-log.ts';
 import { verifyCopy } from './verify-copy.ts';
 
 export interface ArchiveRequest {
@@ -22,6 +23,8 @@ export interface ArchiveRequest {
   readonly isFirstTry: boolean;
   /** Larger objects are copied in parts. */
   readonly multipartAboveBytes: number;
+  /** Of a copy in parts. */
+  readonly log?: TransferLog | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -79,13 +82,13 @@ async function findArchived({
 }
 
 async function copyToArchive(request: ArchiveRequest): Promise<Archived> {
-  const { store, source, checksums, target, fileId, multipartAboveBytes, signal } = request;
+  const { store, source, checksums, target, fileId, multipartAboveBytes, log, signal } = request;
   const copy = { source, target, checksumAlgorithm: checksums?.[0]?.algorithm, signal };
   let written: WrittenObject;
   try {
     written =
       source.sizeBytes > multipartAboveBytes
-        ? await store.copyMultipart({ ...copy, sizeBytes: source.sizeBytes, jobId: fileId })
+        ? await store.copyMultipart({ ...copy, sizeBytes: source.sizeBytes, jobId: fileId, checksums, log })
         : await store.copy(copy);
   } catch (error) {
     if (!hasFault(error, 'not-found')) throw error;

@@ -64,6 +64,7 @@ export async function copyMultipart(parts: CopyParts, request: MultipartCopyRequ
   if (open.type === 'completed') return { ...open.written, plan, parts: 0, resumedParts: 0 };
   try {
     const copied = await copyMissing(parts, described, open);
+    assertSameSha256(request, copied.sha256);
     await log?.completing();
     const written = await completeUpload(parts.client, {
       request: described,
@@ -84,6 +85,14 @@ export async function copyMultipart(parts: CopyParts, request: MultipartCopyRequ
 /** Of the whole source, when a store can compare it with a checksum over parts. */
 function expectedOf({ checksums, checksumAlgorithm }: MultipartCopyRequest): ObjectChecksum | undefined {
   return fullObjectChecksum(checksums, uploadAlgorithm(checksumAlgorithm));
+}
+
+/** A store compares no SHA-256 over parts, so what ran through here is compared before it is completed. */
+function assertSameSha256({ checksums, source }: MultipartCopyRequest, sha256: string | undefined): void {
+  const wanted = fullObjectChecksum(checksums, 'SHA256');
+  if (wanted === undefined || sha256 === undefined) return;
+  if (Buffer.from(sha256, 'hex').toString('base64') !== wanted.value)
+    throw new ObjectStoreError('corrupt', `what was read of ${nameOf(source)} has another SHA-256`);
 }
 
 async function describe(client: S3Client, request: MultipartCopyRequest): Promise<DescribedCopy> {

@@ -21,7 +21,8 @@ export interface ContentFacts {
 
 /** `unknown`: nothing that both carry can be compared; the bytes have to be read. */
 export type ContentComparison =
-  | { readonly type: 'same'; readonly by: 'checksum' | 'etag' }
+  | { readonly type: 'same'; readonly by: 'checksum'; readonly algorithm: ChecksumAlgorithm }
+  | { readonly type: 'same'; readonly by: 'etag' }
   | { readonly type: 'different'; readonly what: 'size' | 'checksum' }
   | { readonly type: 'unknown' };
 
@@ -47,7 +48,9 @@ export function compareContents(one: ContentFacts, other: ContentFacts): Content
     const left = fullObjectChecksum(one.checksums, algorithm);
     const right = fullObjectChecksum(other.checksums, algorithm);
     if (left === undefined || right === undefined) continue;
-    return left.value === right.value ? { type: 'same', by: 'checksum' } : { type: 'different', what: 'checksum' };
+    return left.value === right.value
+      ? { type: 'same', by: 'checksum', algorithm }
+      : { type: 'different', what: 'checksum' };
   }
   const md5 = md5OfEtag(one.etag);
   if (md5 !== undefined && md5 === md5OfEtag(other.etag)) return { type: 'same', by: 'etag' };
@@ -58,3 +61,7 @@ export function compareContents(one: ContentFacts, other: ContentFacts): Content
 function md5OfEtag(etag: string | undefined): string | undefined {
   return etag === undefined ? undefined : /^"?([0-9a-f]{32})"?$/.exec(etag)?.[1];
 }
+
+/** What showed that two contents are the same, in a word: the checksum's algorithm, `ETAG` or `BYTES`. */
+export const PROOFS = [...CHECKSUM_ALGORITHMS, 'ETAG', 'BYTES'] as const;
+export type Proof = (typeof PROOFS)[number];

@@ -1,11 +1,11 @@
 /**
- * The one place where an S3 client is made, so that no caller can wait for ever on an object store that hangs.
+ * The one place where S3 clients are made, so that no caller can wait for ever on an object store that hangs.
  *
- * 1. Every request has a connect, an idle and an overall bound; the SDK's own `requestTimeout` would only warn.
+ * 1. Every request has a connect, an idle and, but for parts, an overall bound; the SDK's own `requestTimeout` would only warn.
  * 2. Retries are bounded and few: whoever asks decides about more.
  * 3. Endpoint, region and credentials come from the SDK's own environment (`AWS_ENDPOINT_URL_S3`, `AWS_REGION`, ...).
  */
-import { S3Client } from '@aws-sdk/client-s3';
+import { S3Client, type S3ClientConfig as S3ClientConfigOfSdk } from '@aws-sdk/client-s3';
 
 export interface S3ClientConfig {
   /** True for servers that know no bucket host names, e.g. on one machine. */
@@ -22,13 +22,35 @@ export interface S3ClientConfig {
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
 }
 
+export interface PartClientConfig extends S3ClientConfig {
+  /** A request over which no byte comes for so long has failed. */
+  readonly stallMs: number;
+}
+
 const CONNECT_TIMEOUT_MS = 3_000;
 /** Without it a body that stops flowing is waited for for hours. */
 const SOCKET_IDLE_TIMEOUT_MS = 30_000;
 
 export function createS3Client(config: S3ClientConfig): S3Client {
-  const { maxSockets = 50, requestTimeoutMs = 60_000, maxAttempts = 3 } = config;
+  return new S3Client(clientConfig(config));
+}
+
+/**
+ * For the parts of large copies: no bound on a whole request but one on standing still, since a part takes as long as its line is slow;
+ * and no checksums by the SDK, whose are computed in JavaScript: requests are signed over the SHA-256 of their bytes, and the store
+ * compares the whole.
+ */
+export function createPartClient({ stallMs, ...config }: PartClientConfig): S3Client {
   return new S3Client({
+    ...clientConfig({ ...config, requestTimeoutMs: 0 }, stallMs),
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+  });
+}
+
+function clientConfig(config: S3ClientConfig, socketTimeoutMs = SOCKET_IDLE_TIMEOUT_MS): S3ClientConfigOfSdk {
+  const { maxSockets = 50, requestTimeoutMs = 60_000, maxAttempts = 3 } = config;
+  return {
     forcePathStyle: config.LONGSHORE_S3_PATH_STYLE,
     maxAttempts,
     ...(config.endpoint !== undefined && { endpoint: config.endpoint }),
@@ -38,9 +60,9 @@ export function createS3Client(config: S3ClientConfig): S3Client {
       connectionTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: requestTimeoutMs,
       throwOnRequestTimeout: true,
-      socketTimeout: SOCKET_IDLE_TIMEOUT_MS,
+      socketTimeout: socketTimeoutMs,
       httpAgent: { keepAlive: true, maxSockets },
       httpsAgent: { keepAlive: true, maxSockets },
     },
-  });
+  };
 }

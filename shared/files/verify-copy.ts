@@ -1,11 +1,11 @@
 /** Whether a copy is true to its source: from what the copy's reply said, else from HEADs, else from the bytes of both. */
 import { createHash } from 'node:crypto';
-import { type ContentFacts, compareContents } from './object-checksum.ts';
+import { type ContentComparison, type ContentFacts, compareContents, type Proof } from './object-checksum.ts';
 import type { ObjectAddress, ObjectStore } from './object-store.ts';
 import { ObjectStoreError } from './store-error.ts';
 
 export type CopyVerdict =
-  | { readonly type: 'same'; readonly by: 'checksum' | 'etag' | 'bytes' }
+  | { readonly type: 'same'; readonly by: 'checksum' | 'etag' | 'bytes'; readonly proof: Proof }
   | { readonly type: 'different'; readonly what: 'size' | 'checksum' };
 
 export interface CopyToVerify {
@@ -19,14 +19,21 @@ export interface CopyToVerify {
 /** @throws ObjectStoreError `not-found` when source or target vanished meanwhile. */
 export async function verifyCopy({ store, source, target, signal }: CopyToVerify): Promise<CopyVerdict> {
   const fromReply = compareContents(source, target);
-  if (fromReply.type !== 'unknown') return fromReply;
+  if (fromReply.type !== 'unknown') return withProof(fromReply);
   const targetHead = await headExisting(store, target, signal);
   const fromTarget = compareContents(source, targetHead);
-  if (fromTarget.type !== 'unknown') return fromTarget;
+  if (fromTarget.type !== 'unknown') return withProof(fromTarget);
   const fromBoth = compareContents(await headExisting(store, source, signal), targetHead);
-  if (fromBoth.type !== 'unknown') return fromBoth;
+  if (fromBoth.type !== 'unknown') return withProof(fromBoth);
   const [sourceHash, targetHash] = [await hashObject(store, source, signal), await hashObject(store, target, signal)];
-  return sourceHash === targetHash ? { type: 'same', by: 'bytes' } : { type: 'different', what: 'checksum' };
+  return sourceHash === targetHash
+    ? { type: 'same', by: 'bytes', proof: 'BYTES' }
+    : { type: 'different', what: 'checksum' };
+}
+
+function withProof(known: Exclude<ContentComparison, { type: 'unknown' }>): CopyVerdict {
+  if (known.type === 'different') return known;
+  return { ...known, proof: known.by === 'checksum' ? known.algorithm : 'ETAG' };
 }
 
 /** SHA-256 in hex, of the bytes read through. */

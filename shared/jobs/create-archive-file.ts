@@ -1,16 +1,25 @@
 /** The archive copy as the engine calls it: where a file's object goes, and how. */
 import { archiveKey, archiveObject } from '#shared/files/archive-object.ts';
 import { type ObjectStore, SINGLE_COPY_LIMIT_BYTES } from '#shared/files/object-store.ts';
+import type { TransferLog } from '#shared/files/transfer-log.ts';
 import type { ArchiveFile } from './archive-held-file.ts';
+import type { ClosedFile } from './store-outcomes.ts';
 
 export interface ArchiveFileOptions {
   readonly store: ObjectStore;
   readonly archiveBucket: string;
   /** Larger objects are copied in parts. */
   readonly largeFileBytes: number;
+  /** Bound to the file and its epoch. */
+  readonly transferLogFor: (file: ClosedFile) => TransferLog;
 }
 
-export function createArchiveFile({ store, archiveBucket, largeFileBytes }: ArchiveFileOptions): ArchiveFile {
+export function createArchiveFile({
+  store,
+  archiveBucket,
+  largeFileBytes,
+  transferLogFor,
+}: ArchiveFileOptions): ArchiveFile {
   return async (file, { signal }) => {
     const { id, tenantId, name, bucket, key, versionId, sizeBytes, etag } = file;
     const receivedAt = new Date(file.uploadedAt);
@@ -22,6 +31,7 @@ export function createArchiveFile({ store, archiveBucket, largeFileBytes }: Arch
       // Each try to archive raises the file's epoch.
       isFirstTry: file.epoch === 1,
       multipartAboveBytes: Math.min(largeFileBytes, SINGLE_COPY_LIMIT_BYTES),
+      log: transferLogFor(file),
       signal,
     });
     return { bucket: archived.bucket, key: archived.key, versionId: archived.versionId ?? '' };

@@ -9,6 +9,7 @@ export interface JobMetrics {
   readonly leasesLost: Counter<'kind'>;
   readonly archives: Counter<'outcome'>;
   readonly archiveSeconds: Histogram;
+  readonly copiedBytes: Counter<'plan'>;
   readonly groupSize: Histogram<'statement'>;
   readonly wakeUpsUnsent: Counter;
 }
@@ -59,6 +60,12 @@ export function createJobMetrics(registry: Registry): JobMetrics {
       name: 'longshore_archive_seconds',
       help: 'Run time of one try to archive a file.',
       buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300, 1800, 7200],
+      registers,
+    }),
+    copiedBytes: new Counter({
+      name: 'longshore_copied_bytes_total',
+      help: 'Bytes of finished parts of large copies, by plan.',
+      labelNames: ['plan'] as const,
       registers,
     }),
     groupSize: new Histogram({

@@ -9,11 +9,13 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Counter } from 'prom-client';
 import type { z } from 'zod';
+import type { copyVariables } from '#shared/config/copy-variables.ts';
 import type { fleetVariables } from '#shared/config/fleet-variables.ts';
 import { BUCKET_IDS, type BucketId, bucketName, queueName } from '#shared/config/resource-names.ts';
 import { assertDatabaseAnswers, connectDatabase } from '#shared/db/connect-database.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
-import { createS3Client } from '#shared/files/s3-client.ts';
+import { PartBuffers } from '#shared/files/part-buffers.ts';
+import { createPartClient, createS3Client } from '#shared/files/s3-client.ts';
 import { WORK_MESSAGES } from '#shared/messages/queue-messages.ts';
 import { createQueueMetrics } from '#shared/queue/queue-metrics.ts';
 import { QUEUE_SETTINGS } from '#shared/queue/queue-settings.ts';
@@ -25,13 +27,14 @@ import { createOutageGuard } from '#shared/runtime/pause-on-outage.ts';
 import { queueServiceHealth } from '#shared/runtime/queue-service-health.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
 import type { StepKind } from '#shared/steps/step-context.ts';
+import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
 import { createArchiveFile } from './create-archive-file.ts';
 import { createJobMetrics } from './job-metrics.ts';
 import type { WorkQueue } from './route-files.ts';
 import { createJobRunner, type JobRunner } from './run-jobs.ts';
 import { createWakeUpSenders } from './wake-up-senders.ts';
 
-export interface JobServiceConfig extends z.output<z.ZodObject<typeof fleetVariables>> {
+export interface JobServiceConfig extends z.output<z.ZodObject<typeof fleetVariables & typeof copyVariables>> {
   /** Jobs side by side. */
   readonly LONGSHORE_SLOTS: number;
   /** Receives side by side. */
@@ -70,13 +73,21 @@ export function createJobService(
   const sql = connectDatabase(config, `longshore-${name}`);
   const sqs = createSqsClient({ region: config.AWS_REGION, metrics: queueMetrics });
   const s3 = createS3Client(config);
+  const partClient = createPartClient({ ...config, stallMs: config.LONGSHORE_COPY_STALL_MS });
   const probe = () => assertDatabaseAnswers(sql, DATABASE_TIMEOUT_MS);
   const guard = createOutageGuard({ workers: () => (worker === undefined ? [] : [worker]), probe, logger });
+  const workerName = `${name}/${hostname()}/${process.pid}`;
   let worker: Worker | undefined;
   let runner: JobRunner | undefined;
 
   function createRunner(queueUrls: Readonly<Record<WorkQueue, string>>): JobRunner {
-    const store = createObjectStore({ client: s3, metrics: { requests: s3Requests } });
+    const store = createObjectStore({
+      client: s3,
+      partClient,
+      partBuffers: new PartBuffers({ count: config.LONGSHORE_COPY_PARTS, bytes: config.LONGSHORE_COPY_PART_BYTES }),
+      idleTimeoutMs: config.LONGSHORE_COPY_STALL_MS,
+      metrics: { requests: s3Requests, copiedBytes: metrics.copiedBytes },
+    });
     const bucketNames = Object.fromEntries(BUCKET_IDS.map((id) => [id, bucketName(prefix, id)])) as Record<
       BucketId,
       string
@@ -89,7 +100,7 @@ export function createJobService(
       sql,
       kinds,
       queue,
-      worker: `${name}/${hostname()}/${process.pid}`,
+      worker: workerName,
       service: name,
       leaseMs,
       stepDeadlineMs: config.LONGSHORE_STEP_DEADLINE_MS,
@@ -100,6 +111,17 @@ export function createJobService(
         store,
         archiveBucket: bucketNames.archive,
         largeFileBytes: config.LONGSHORE_LARGE_FILE_THRESHOLD_BYTES,
+        transferLogFor: ({ id, epoch, tenantId }) =>
+          transferLogOf(sql, {
+            owner: 'file',
+            id,
+            epoch,
+            tenantId,
+            fileId: id,
+            seq: 0,
+            purpose: 'archive',
+            worker: workerName,
+          }),
       }),
       wakeUps,
       metrics,
@@ -139,6 +161,7 @@ export function createJobService(
       await sql.end({ timeout: 1 });
       sqs.destroy();
       s3.destroy();
+      partClient.destroy();
     },
     ...queueServiceHealth({ worker: () => worker, guard, probe }),
   };

@@ -15,10 +15,12 @@ import { acknowledge, type Disposition, leave } from '#shared/queue/disposition.
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { RecordStore } from '#shared/steps/record-store.ts';
 import type { StepKind } from '#shared/steps/step-context.ts';
+import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
 import { type ArchiveFile, archiveHeldFile } from './archive-held-file.ts';
 import type { ClaimedJob } from './claim-jobs.ts';
 import { JobCommits } from './job-commits.ts';
 import type { JobMetrics } from './job-metrics.ts';
+import type { JobPosition } from './job-position.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { loadRouteDefinitions } from './load-routing-input.ts';
 import { renewLeases } from './renew-leases.ts';
@@ -103,6 +105,8 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     store: options.store,
     bucketNames: options.bucketNames,
     recordStoreFor: options.recordStoreFor,
+    transferLogFor: ({ id, epoch, tenantId, fileId }: ClaimedJob, { stepSeq, stepKind }: JobPosition) =>
+      transferLogOf(sql, { owner: 'job', id, epoch, tenantId, fileId, seq: stepSeq, purpose: stepKind, worker }),
     metrics,
     now,
     random,

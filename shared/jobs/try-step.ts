@@ -6,6 +6,7 @@
  */
 import type { BucketId } from '#shared/config/resource-names.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
+import type { TransferLog } from '#shared/files/transfer-log.ts';
 import type { CompiledRoute, CompiledStep } from '#shared/routes/compile-route.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { RecordStore } from '#shared/steps/record-store.ts';
@@ -25,6 +26,8 @@ export interface TryParts {
   readonly bucketNames: Readonly<Record<BucketId, string>>;
   /** Bound to the job and its epoch. */
   readonly recordStoreFor: (job: ClaimedJob) => RecordStore;
+  /** Of one step, bound to the job and its epoch. */
+  readonly transferLogFor: (job: ClaimedJob, position: JobPosition) => TransferLog;
   readonly metrics: JobMetrics;
   readonly now: () => number;
 }
@@ -77,7 +80,7 @@ async function outcomeOf(parts: TryParts, request: TryRequest): Promise<StepOutc
 }
 
 function contextOf(
-  { store, bucketNames, recordStoreFor }: TryParts,
+  { store, bucketNames, recordStoreFor, transferLogFor }: TryParts,
   { job, position, logger }: TryRequest,
   route: CompiledRoute,
   step: CompiledStep,
@@ -95,6 +98,7 @@ function contextOf(
     idempotencyKey: idempotencyKey(tenantId, id, stepSeq),
     store,
     records: route.records && { layout: route.records, failJobAt: route.failJobAt, store: recordStoreFor(job) },
+    transferLog: transferLogFor(job, position),
     bucketNames,
     now: job.claimedAt,
     logger: logger.child({ step: stepKind, attempt }),

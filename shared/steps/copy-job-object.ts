@@ -1,11 +1,22 @@
 /**
- * The server-side copy that `stage` and `deliver` share: of the very version that the job is about, marked with the job and the
- * idempotency key, and verified before anybody hears of it.
+ * The copy that `stage` and `deliver` share: of the very version that the job is about, marked with the job and the idempotency key,
+ * and verified before anybody hears of it.
+ *
+ * Which plan: one request for what is small; parts made by the store for what is large; parts read and sent where the route says
+ * `copy: streamed`, whatever the size.
  */
-import { fullObjectChecksum, type ObjectChecksum } from '#shared/files/object-checksum.ts';
-import { type ObjectHead, SINGLE_COPY_LIMIT_BYTES, type WrittenObject } from '#shared/files/object-store.ts';
-import { ObjectStoreError } from '#shared/files/store-error.ts';
+import { fullObjectChecksum, type ObjectChecksum, type Proof } from '#shared/files/object-checksum.ts';
+import {
+  type CopyRequest,
+  type MultipartObject,
+  type ObjectHead,
+  SINGLE_COPY_LIMIT_BYTES,
+  type WrittenObject,
+} from '#shared/files/object-store.ts';
+import { hasFault, ObjectStoreError } from '#shared/files/store-error.ts';
+import type { CopyPlan } from '#shared/files/transfer-log.ts';
 import { verifyCopy } from '#shared/files/verify-copy.ts';
+import type { CopyWish } from './copy-wish.ts';
 import type { StepContext } from './step-context.ts';
 
 /** Metadata by which a repeated try recognises what an earlier one wrote. */
@@ -20,13 +31,26 @@ export type JobCopy =
       /** Of the source, and so of the copy, where the store keeps one. */
       readonly checksum: ObjectChecksum | undefined;
       readonly verifiedBy: 'checksum' | 'etag' | 'bytes';
+      readonly receipt: CopyReceipt;
     }
   | { readonly type: 'different'; readonly what: 'size' | 'checksum' };
+
+/** How it was copied, and what showed it to be true to its source. */
+export interface CopyReceipt {
+  readonly plan: CopyPlan | 'one-request';
+  readonly proof: Proof;
+  /** Of a copy in parts; those of an earlier try too. */
+  readonly parts?: number;
+  readonly resumedParts?: number;
+  /** Hex, of content that was streamed in one go. */
+  readonly sha256?: string;
+}
 
 /** @throws ObjectStoreError when the source is gone or changed, or the store refuses. */
 export async function copyJobObject(
   context: StepContext<unknown>,
   target: { readonly bucket: string; readonly key: string },
+  wanted: CopyWish = 'auto',
 ): Promise<JobCopy> {
   const { store, object, job, signal } = context;
   const head = await headSource(context);
@@ -41,10 +65,15 @@ export async function copyJobObject(
     checksumAlgorithm: checksum?.algorithm,
     signal,
   };
-  const written =
-    job.isLarge || head.sizeBytes > SINGLE_COPY_LIMIT_BYTES
-      ? await store.copyMultipart({ ...request, sizeBytes: head.sizeBytes, jobId: job.id })
-      : await store.copy(request);
+  const isInParts = wanted === 'streamed' || job.isLarge || head.sizeBytes > SINGLE_COPY_LIMIT_BYTES;
+  const plan = wanted === 'streamed' ? 'streamed' : 'server-side';
+  let written: WrittenObject | MultipartObject;
+  try {
+    written = isInParts ? await copyInParts(context, { request, head, plan }) : await store.copy(request);
+  } catch (error) {
+    if (hasFault(error, 'corrupt')) return { type: 'different', what: 'checksum' };
+    throw error;
+  }
   const verdict = await verifyCopy({
     store,
     source: { ...object, ...head },
@@ -53,10 +82,32 @@ export async function copyJobObject(
   });
   if (verdict.type === 'same') {
     const kept = checksum ?? fullObjectChecksum(written.checksums);
-    return { type: 'copied', written, sizeBytes: head.sizeBytes, checksum: kept, verifiedBy: verdict.by };
+    const receipt = { ...receiptOf(written), proof: verdict.proof };
+    return { type: 'copied', written, sizeBytes: head.sizeBytes, checksum: kept, verifiedBy: verdict.by, receipt };
   }
   await store.deleteVersion({ ...target, versionId: written.versionId }, { signal });
   return verdict;
+}
+
+function copyInParts(
+  { store, job, transferLog }: StepContext<unknown>,
+  copy: { readonly request: CopyRequest; readonly head: ObjectHead; readonly plan: CopyPlan },
+): Promise<MultipartObject> {
+  const { sizeBytes, checksums } = copy.head;
+  return store.copyMultipart({
+    ...copy.request,
+    sizeBytes,
+    checksums,
+    jobId: job.id,
+    plan: copy.plan,
+    log: transferLog,
+  });
+}
+
+function receiptOf(written: WrittenObject | MultipartObject): Omit<CopyReceipt, 'proof'> {
+  if (!('plan' in written)) return { plan: 'one-request' };
+  const { plan, parts, resumedParts, sha256 } = written;
+  return { plan, parts, resumedParts, ...(sha256 !== undefined && { sha256 }) };
 }
 
 async function headSource({ store, object, signal }: StepContext<unknown>): Promise<ObjectHead> {

@@ -2,6 +2,7 @@
 import type { BucketId } from '#shared/config/resource-names.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
+import type { TransferLog } from '#shared/files/transfer-log.ts';
 import type { RecordsLayout } from '#shared/routes/records-schema.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { RecordStore } from './record-store.ts';
@@ -47,6 +48,8 @@ export interface StepContext<Options> {
   readonly records?:
     | { readonly layout: RecordsLayout; readonly failJobAt: number; readonly store: RecordStore }
     | undefined;
+  /** Where a copy in parts writes down how far it is; without one it is begun anew. */
+  readonly transferLog?: TransferLog | undefined;
   readonly bucketNames: Readonly<Record<BucketId, string>>;
   /** Aborted when the lease is given up or the process stops. */
   readonly signal: AbortSignal;

@@ -1,7 +1,7 @@
 /** Turns what the object store refused into a step's outcome: retry what may pass, fail what will not. */
 
 import type { ErrorCode } from '#shared/errors.ts';
-import { hasFault, ObjectStoreError } from '#shared/files/store-error.ts';
+import { mayPass, ObjectStoreError } from '#shared/files/store-error.ts';
 import type { StepOutcome } from './step-outcome.ts';
 
 export function failed(code: ErrorCode, cause: ErrorCode, message: string): Extract<StepOutcome, { type: 'failed' }> {
@@ -18,8 +18,7 @@ export async function withStoreFailures(code: ErrorCode, work: () => Promise<Ste
     return await work();
   } catch (error) {
     if (!(error instanceof ObjectStoreError)) throw error;
-    const mayPass = hasFault(error, 'unavailable') || hasFault(error, 'truncated') || hasFault(error, 'aborted');
-    return mayPass
+    return mayPass(error)
       ? retry(code, error.code, error.message)
       : failed(code, error.code, `${error.message}. ${error.hint}`);
   }

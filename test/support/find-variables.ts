@@ -21,6 +21,7 @@ import { loadLargeFileWorkerConfig } from '#services/large-file-worker/config.ts
 import { loadPartnerWorkerConfig } from '#services/partner-worker/config.ts';
 import { loadRetrySweeperConfig } from '#services/retry-sweeper/config.ts';
 import { loadRouterConfig } from '#services/router/config.ts';
+import { copyVariables } from '#shared/config/copy-variables.ts';
 import { fleetVariables } from '#shared/config/fleet-variables.ts';
 import { databaseVariables } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
@@ -58,8 +59,8 @@ export async function findVariables(): Promise<Record<string, string[]>> {
       const source = await readFile(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8');
       const own = [...source.matchAll(/^ {2}([A-Z][A-Z0-9_]+):/gm)].map(([, name]) => name!);
       // Services take all of the fleet's variables, which stand in a table of their own; other processes pick some.
-      const picked = Object.entries({ databaseVariables, secretVariables }).flatMap(([name, variables]) =>
-        source.includes(`...${name}`) ? Object.keys(variables) : [],
+      const picked = Object.entries({ copyVariables, databaseVariables, secretVariables }).flatMap(
+        ([name, variables]) => (source.includes(`...${name}`) ? Object.keys(variables) : []),
       );
       found[heading] = withDefaults([...own, ...picked], load, values);
     }

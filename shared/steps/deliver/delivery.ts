@@ -1,6 +1,6 @@
 /** What `deliver` records and `confirm` checks. */
 import { z } from 'zod';
-import { CHECKSUM_ALGORITHMS } from '#shared/files/object-checksum.ts';
+import { CHECKSUM_ALGORITHMS, PROOFS } from '#shared/files/object-checksum.ts';
 
 export const deliverySchema = z.object({
   bucket: z.string(),
@@ -13,6 +13,16 @@ export const deliverySchema = z.object({
     .optional(),
   /** How the copy was found true to its source before it was called delivered. */
   verifiedBy: z.enum(['checksum', 'etag', 'bytes']),
+  /** The receipt of the copy; absent when an earlier try had delivered. */
+  copy: z
+    .object({
+      plan: z.enum(['one-request', 'server-side', 'streamed']),
+      proof: z.enum(PROOFS),
+      parts: z.number().optional(),
+      resumedParts: z.number().optional(),
+      sha256: z.string().optional(),
+    })
+    .optional(),
   /** True when an earlier try had delivered it already. */
   wasThere: z.boolean(),
   /** The job whose object of the same key was the newest until now, where that was looked at. */

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { canonicalKey } from '#shared/routes/canonical-key.ts';
 import { compileNameTemplate, SAMPLE_FACTS } from '#shared/routes/name-template.ts';
+import { copyWishSchema } from '../copy-wish.ts';
 import type { StepOptionsKind } from '../step-options.ts';
 
 const deliverOptionsSchema = z
@@ -18,6 +19,7 @@ const deliverOptionsSchema = z
       .optional(),
     /** Template of the whole key; the file's own key when absent. */
     key: z.string().min(1).optional(),
+    copy: copyWishSchema.optional(),
   })
   .superRefine((options, context) => {
     if (options.bucket !== undefined && options.externalBucket !== undefined) {

@@ -1,5 +1,5 @@
 /**
- * `deliver`: a server-side copy to where the file belongs.
+ * `deliver`: a copy to where the file belongs.
  *
  * 1. One effect per idempotency key: after an earlier try, the versions at the destination are looked through for its mark first.
  * 2. The destination name shows a whole object or none: the copy appears at once, or when its last part is there.
@@ -27,7 +27,7 @@ export const deliverStep: StepKind<DeliverOptions> = {
       const { bucket, key } = target;
       const earlier = context.step.isFirstTry ? NOTHING : await findEarlier(context, { bucket, key });
       if (earlier.delivery !== undefined) return { type: 'succeeded', output: { ...earlier.delivery } };
-      const copy = await copyJobObject(context, { bucket, key });
+      const copy = await copyJobObject(context, { bucket, key }, context.options.copy);
       if (copy.type === 'different') {
         const cause = copy.what === 'size' ? 'SIZE_MISMATCH' : 'CHECKSUM_MISMATCH';
         return retry(
@@ -44,6 +44,7 @@ export const deliverStep: StepKind<DeliverOptions> = {
         sizeBytes: copy.sizeBytes,
         checksum: copy.checksum,
         verifiedBy: copy.verifiedBy,
+        copy: copy.receipt,
         wasThere: false,
         replacedJob: earlier.replacedJob,
       };

@@ -1,8 +1,9 @@
-/** `stage`: the job goes on with a copy of its own. No options. */
+/** `stage`: the job goes on with a copy of its own. */
 import { z } from 'zod';
+import { copyWishSchema } from '../copy-wish.ts';
 import type { StepOptionsKind } from '../step-options.ts';
 
-const stageOptionsSchema = z.strictObject({});
+const stageOptionsSchema = z.strictObject({ copy: copyWishSchema.optional() });
 export type StageOptions = z.infer<typeof stageOptionsSchema>;
 
 export const stageOptions: StepOptionsKind<StageOptions> = {

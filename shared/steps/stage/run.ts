@@ -11,7 +11,7 @@ export const stageStep: StepKind<StageOptions> = {
   run: (context) =>
     withStoreFailures('STAGING_ERROR', async () => {
       const target = stagingTarget(context, currentName(context));
-      const copy = await copyJobObject(context, target);
+      const copy = await copyJobObject(context, target, context.options.copy);
       if (copy.type === 'different') {
         const cause = copy.what === 'size' ? 'SIZE_MISMATCH' : 'CHECKSUM_MISMATCH';
         return retry(
@@ -22,6 +22,6 @@ export const stageStep: StepKind<StageOptions> = {
       }
       const { written, sizeBytes } = copy;
       const object = { ...target, versionId: written.versionId, etag: written.etag, sizeBytes };
-      return { type: 'succeeded', object, output: { ...object, verifiedBy: copy.verifiedBy } };
+      return { type: 'succeeded', object, output: { ...object, verifiedBy: copy.verifiedBy, copy: copy.receipt } };
     }),
 };

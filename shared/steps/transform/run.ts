@@ -84,7 +84,7 @@ async function rename(context: StepContext<TransformOptions>, name: string): Pro
   }
   const { written, sizeBytes } = copy;
   const object = { ...target, versionId: written.versionId, etag: written.etag, sizeBytes };
-  return { type: 'succeeded', object, output: { ...object, verifiedBy: copy.verifiedBy } };
+  return { type: 'succeeded', object, output: { ...object, verifiedBy: copy.verifiedBy, copy: copy.receipt } };
 }
 
 /** Each operation on the bytes has its usual extension; `rename` says more. */

@@ -1,0 +1,55 @@
+/**
+ * Transfers that nobody goes on with: their job or file has ended, was cancelled, or was failed while its worker was away.
+ *
+ * `claimOrphans`: writes that their uploads are aborted, before they are. Whoever reopens the job then begins anew. A claim lasts for
+ *                 `claimMs`; rows locked by another sweeper are left to it.
+ * `endOrphan`:    once the store no longer knows the upload.
+ * `findOwnedUploads`: of the uploads named, those of a transfer that is still open.
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+
+export interface OrphanedTransfer {
+  readonly ownerId: string;
+  readonly seq: number;
+  readonly epoch: number;
+  readonly bucket: string;
+  readonly key: string;
+  /** Null when the upload was not begun. */
+  readonly uploadId: string | null;
+}
+
+export async function claimOrphans(
+  sql: Sql,
+  options: { readonly limit: number; readonly claimMs: number },
+): Promise<OrphanedTransfer[]> {
+  return await sql<OrphanedTransfer[]>`
+    WITH orphan AS (
+      SELECT t.owner_id, t.seq FROM transfers t
+      WHERE t.state IN ('COPYING', 'COMPLETING', 'ABORTING') AND coalesce(t.next_action_at <= now(), true)
+        -- Whoever has just taken it over is seen here, where the job's row may be older.
+        AND t.updated_at < now() - interval '1 second'
+        AND CASE t.owner
+          WHEN 'job' THEN NOT EXISTS (
+            SELECT 1 FROM jobs j WHERE j.id = t.owner_id AND j.state IN ('PENDING', 'RUNNING', 'WAITING') AND j.step_seq = t.seq)
+          ELSE NOT EXISTS (SELECT 1 FROM files f WHERE f.id = t.owner_id AND f.status = 'PROCESSING' AND f.archived_at IS NULL) END
+      ORDER BY t.owner_id, t.seq LIMIT ${options.limit} FOR UPDATE SKIP LOCKED)
+    UPDATE transfers t SET state = 'ABORTING', next_action_at = now() + ${options.claimMs}::int * interval '1 ms', updated_at = now()
+    FROM orphan o WHERE t.owner_id = o.owner_id AND t.seq = o.seq
+    RETURNING t.owner_id AS "ownerId", t.seq, t.epoch, t.bucket, t.key, t.upload_id AS "uploadId"`;
+}
+
+/** Nothing when a worker took the transfer over meanwhile. */
+export async function endOrphan(sql: Sql, { ownerId, seq, epoch }: OrphanedTransfer): Promise<void> {
+  await sql`
+    WITH ended AS (
+      UPDATE transfers SET state = 'ABORTED', next_action_at = NULL, finished_at = now(), updated_at = now()
+      WHERE owner_id = ${ownerId} AND seq = ${seq} AND epoch = ${epoch} AND state = 'ABORTING' RETURNING owner_id, seq)
+    DELETE FROM transfer_parts p USING ended e WHERE p.owner_id = e.owner_id AND p.seq = e.seq`;
+}
+
+export async function findOwnedUploads(sql: Sql, uploadIds: readonly string[]): Promise<Set<string>> {
+  const rows = await sql<{ uploadId: string }[]>`
+    SELECT upload_id AS "uploadId" FROM transfers
+    WHERE upload_id = ANY(${[...uploadIds]}::text[]) AND state IN ('COPYING', 'COMPLETING', 'ABORTING')`;
+  return new Set(rows.map(({ uploadId }) => uploadId));
+}
