@@ -56,6 +56,14 @@ test('sends a file above the threshold to the long queue when its first step mov
   expect(decide(file('in/a', THRESHOLD + 1), route('r'))).toMatchObject({ isLarge: true, jobs: [{ queue: 'work' }] });
 });
 
+test('counts all calls of a record route as one step, and has large files parsed from the long queue', () => {
+  const call = (operation: string) => ({ call: { partner: 'gw', operation, code: 'VALIDATION_ERROR' } });
+  const records = { format: 'csv', columns: [{ name: 'member' }] };
+  const rfi = route('r', { records, steps: [{ parse: null }, call('a'), call('b'), call('c'), { deliver: null }] });
+  expect(decide(file('in/a'), rfi).jobs).toMatchObject([{ queue: 'partner-steps', stepKind: 'parse', stepCount: 3 }]);
+  expect(decide(file('in/a', THRESHOLD + 1), rfi).jobs).toMatchObject([{ queue: 'work', stepKind: 'parse' }]);
+});
+
 test('takes empty files unless the route does not', () => {
   expect(decide(file('in/a', 0), route('r')).jobs).toHaveLength(1);
   expect(decide(file('in/a', 0), route('r', { acceptEmpty: false })).error).toMatchObject({
