@@ -73,7 +73,7 @@ describe('requests', () => {
     expect(urls.length).toBeGreaterThan(12);
     const remoteAddress = '192.0.2.1';
     const attempt = (url: string, headers: Record<string, string>, method: 'GET' | 'POST') =>
-      api.app.inject({ method, url: url.replace('{id}', randomUUID()), headers, remoteAddress });
+      api.app.inject({ method, url: url.replace('{id}', randomUUID()).replace('{line}', '1'), headers, remoteAddress });
     for (const [url, methods] of Object.entries((api.app.swagger() as { paths: Record<string, object> }).paths)) {
       for (const method of Object.keys(methods)) {
         const { statusCode } = await attempt(url, {}, method.toUpperCase() as 'GET');
@@ -176,6 +176,9 @@ describe('a tenant', () => {
       ['GET', `/status?file_id=${job!.fileId}`],
       ['POST', `/api/v1/jobs/${job!.id}/retry`],
       ['POST', `/api/v1/files/${job!.fileId}/reroute`],
+      ['GET', `/api/v1/jobs/${job!.id}/records`],
+      ['POST', `/api/v1/jobs/${job!.id}/release`],
+      ['POST', `/api/v1/jobs/${job!.id}/reject`],
       ['POST', `/api/v1/jobs/${job!.id}/cancel`],
     ];
     for (const [method, url] of byId) {

@@ -25,6 +25,7 @@ import { handleJobs } from './handle-jobs.ts';
 import { handleKeys } from './handle-keys.ts';
 import { handleDeadLetters, handleQueues } from './handle-operations.ts';
 import { handlePartners } from './handle-partners.ts';
+import { handleRecords } from './handle-records.ts';
 import { handleRoutes } from './handle-routes.ts';
 import { handleStatus } from './handle-status.ts';
 import { observeRequests } from './observe-requests.ts';
@@ -91,6 +92,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleStatus(app, options);
   handleFiles(app, options);
   handleJobs(app, options);
+  handleRecords(app, options);
   await handleRoutes(app, options);
   handlePartners(app, options);
   handleDeadLetters(app, options);

@@ -3,8 +3,11 @@ import { z } from 'zod';
 import type { Reads } from '#shared/db/connect-database.ts';
 import { and, asc, desc, eq } from '#shared/db/drizzle.ts';
 import { attempts, auditEvents, jobSteps, jobs, routes, routeVersions } from '#shared/db/schema.ts';
+import type { RecordSummary } from '#shared/steps/record-store.ts';
+import type { CountRecords } from './count-records.ts';
 import { failureOf, failureSchema, jobSummaryColumns, jobSummarySchema, toJobSummary } from './job-summary.ts';
 import { instantOf } from './read-columns.ts';
+import { readRecordRoute } from './read-record-route.ts';
 import { ofTenant } from './tenant-scope.ts';
 
 const jobStepSchema = z.object({
@@ -18,7 +21,17 @@ const jobStepSchema = z.object({
   finished_at: z.string().nullable(),
 });
 
+const recordSummarySchema = z.object({
+  by_state: z.record(z.string(), z.number()),
+  by_code: z.record(z.string(), z.number()).describe('By code and cause, of those that have one.'),
+  duration_ms: z.number().describe('Since the job was first taken; until its records ended.'),
+});
+
 export const jobDetailSchema = jobSummarySchema.extend({
+  open_records: z.number().nullable().describe('That have not ended; null before they are carried.'),
+  record_summary: recordSummarySchema
+    .nullable()
+    .describe('Of a record file; counted lately while its records are carried.'),
   steps: z.array(jobStepSchema),
   attempts: z.array(
     z.object({
@@ -60,22 +73,40 @@ export async function findJobSummary(reads: Reads, tenantId: string | null, id: 
   return job === undefined ? undefined : toJobSummary(job);
 }
 
-/** As `findJobSummary`, with all that is known of it. */
-export async function findJobDetail(reads: Reads, tenantId: string | null, id: string): Promise<JobDetail | undefined> {
+/** As `findJobSummary`, with all that is known of it; `countRecords` is asked while its records have no summary. */
+export async function findJobDetail(
+  { reads, countRecords }: { readonly reads: Reads; readonly countRecords: CountRecords },
+  tenantId: string | null,
+  id: string,
+): Promise<JobDetail | undefined> {
   const [job] = await reads
-    .select({ ...jobSummaryColumns, stepSeq: jobs.stepSeq, definition: routeVersions.definition })
+    .select({
+      ...jobSummaryColumns,
+      stepSeq: jobs.stepSeq,
+      openRecords: jobs.openRecords,
+      recordSummary: jobs.recordSummary,
+      definition: routeVersions.definition,
+    })
     .from(jobs)
     .innerJoin(routes, eq(routes.id, jobs.routeId))
     .innerJoin(routeVersions, eq(routeVersions.id, jobs.routeVersionId))
     .where(and(ofTenant(reads, jobs.tenantId, tenantId), eq(jobs.id, id)));
   if (job === undefined) return undefined;
-  const [done, tried, audit] = await Promise.all([
+  const hasRecords = readRecordRoute(job.definition) !== undefined;
+  const [done, tried, audit, summary] = await Promise.all([
     findSteps(reads, id),
     findAttempts(reads, id),
     findAuditOfJob(reads, id),
+    hasRecords ? ((job.recordSummary as RecordSummary | null) ?? countRecords(id)) : null,
   ]);
   return {
     ...toJobSummary(job),
+    open_records: job.openRecords,
+    record_summary: summary && {
+      by_state: summary.byState,
+      by_code: summary.byCode,
+      duration_ms: summary.durationMs,
+    },
     steps: mergeSteps(job, done),
     attempts: tried.reverse().map((row) => ({
       generation: row.generation,

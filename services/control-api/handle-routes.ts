@@ -11,7 +11,7 @@ import { type ApiParts, type ApiServer, errorReplies } from './api-server.ts';
 import { appliedSchema, applyRouteFiles } from './apply-route-files.ts';
 import { findRoutes, findTenants, routePageSchema, tenantListSchema } from './find-routes.ts';
 import { cursorField } from './page-cursor.ts';
-import { limitField, tenantField } from './request-fields.ts';
+import { flagField, limitField, tenantField } from './request-fields.ts';
 import { actorOf, callerOf, operatorOf } from './request-guard.ts';
 
 const YAML_TYPES = ['application/yaml', 'application/x-yaml', 'text/yaml', 'text/x-yaml'];
@@ -23,11 +23,6 @@ const filesSchema = z.strictObject({
     .min(1)
     .max(500),
 });
-
-const flagField = z
-  .enum(['true', 'false'])
-  .default('false')
-  .transform((flag) => flag === 'true');
 
 export async function handleRoutes(server: ApiServer, parts: ApiParts): Promise<void> {
   server.get(

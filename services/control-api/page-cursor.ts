@@ -12,6 +12,7 @@ export interface PagePosition {
   readonly id: string;
 }
 
+const NO_CURSOR = 'is no cursor that a page gave as next_cursor';
 const positionSchema = z.tuple([z.iso.datetime().startsWith('20'), idField]);
 
 export function encodeCursor({ at, id }: PagePosition): string {
@@ -25,7 +26,29 @@ export const cursorField = z
   .transform((text, context): PagePosition => {
     const parsed = positionSchema.safeParse(parseJson(Buffer.from(text, 'base64url').toString()));
     if (parsed.success) return { at: parsed.data[0], id: parsed.data[1] };
-    context.addIssue({ code: 'custom', message: 'is no cursor that a page gave as next_cursor' });
+    context.addIssue({ code: 'custom', message: NO_CURSOR });
+    return z.NEVER;
+  });
+
+/** A line of a file, from 1. */
+export const lineField = z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
+
+/** For pages in the order of a file. */
+export function encodeLineCursor(line: number): string {
+  return Buffer.from(JSON.stringify(line)).toString('base64url');
+}
+
+/** Text that `encodeLineCursor` made, as a line. */
+export const lineCursorField = z
+  .string()
+  .max(40)
+  .transform((text, context): number => {
+    const parsed = z
+      .int()
+      .min(1)
+      .safeParse(parseJson(Buffer.from(text, 'base64url').toString()));
+    if (parsed.success) return parsed.data;
+    context.addIssue({ code: 'custom', message: NO_CURSOR });
     return z.NEVER;
   });
 

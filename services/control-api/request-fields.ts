@@ -22,6 +22,12 @@ export const reasonField = textField(500).describe('Why; kept in the audit.');
 
 export const limitField = z.coerce.number().int().min(1).max(200).default(50);
 
+/** In a query; false when absent. */
+export const flagField = z
+  .enum(['true', 'false'])
+  .default('false')
+  .transform((flag) => flag === 'true');
+
 const EARLIEST_MS = Date.UTC(1970, 0, 1);
 /** RFC 3339; given on in UTC, since PostgreSQL refuses offsets that the format allows. */
 export const instantField = z.iso.datetime({ offset: true }).transform((text, context) => {
