@@ -1,11 +1,8 @@
 /** The secret store that the environment asks for: a directory of files on one machine, AWS Secrets Manager else. */
-import { createRequire } from 'node:module';
 import { z } from 'zod';
-import type * as aws from './create-aws-secret-store.ts';
+import { createAwsSecretStore } from './create-aws-secret-store.ts';
 import { createFileSecretStore } from './file-secret-store.ts';
 import type { SecretStore } from './secret-store.ts';
-
-const require = createRequire(import.meta.url);
 
 /** The variables of every process that reads secrets. */
 export const secretVariables = {
@@ -23,10 +20,7 @@ export interface SecretConfig {
   readonly LONGSHORE_SECRETS_PREFIX: string;
 }
 
-/** The SDK's client is loaded only where it is used: it takes 10 MB. */
 export function createSecretStore(config: SecretConfig): SecretStore {
   const { LONGSHORE_SECRETS_DIRECTORY: directory, LONGSHORE_SECRETS_PREFIX: prefix } = config;
-  if (directory !== undefined) return createFileSecretStore(directory);
-  const { createAwsSecretStore } = require('./create-aws-secret-store.ts') as typeof aws;
-  return createAwsSecretStore({ prefix });
+  return directory === undefined ? createAwsSecretStore({ prefix }) : createFileSecretStore(directory);
 }
