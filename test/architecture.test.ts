@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const SOURCE_FOLDERS = ['shared', 'services', 'cli', 'local', 'bench', 'test', 'scripts'];
+const SOURCE_FOLDERS = ['shared', 'services', 'cli', 'local', 'bench', 'simulate', 'test', 'scripts'];
 
 interface SourceFile {
   /** From the root, with forward slashes. */

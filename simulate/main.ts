@@ -1,0 +1,71 @@
+/** `npm run simulate -- --day bursty`: a day of files against the scaling policy, as a table and a picture. */
+import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { DAYS, type DayName } from './days.ts';
+import { describeDay } from './describe-day.ts';
+import { drawDay } from './draw-day.ts';
+import { FARGATE_TIMES, playDay } from './play-day.ts';
+import { productionFleet } from './production-fleet.ts';
+
+interface SimulateOptions {
+  readonly day: DayName;
+  readonly files: number;
+  readonly factor: number;
+  readonly workerRate?: number;
+  readonly taskStart: number;
+  readonly largeShare: number;
+  readonly databaseRate: number;
+  readonly warm: number;
+  readonly seed: number;
+  readonly svg?: string;
+}
+
+const command = new Command('simulate')
+  .description('Play a day of files against the scaling policy of the production fleet.')
+  .addOption(
+    new Option('--day <name>', 'what arrives when').choices(Object.keys(DAYS)).default('bursty' satisfies DayName),
+  )
+  .option('--files <count>', 'files of the day', positive, 1_000_000)
+  .option('--factor <number>', 'so many times the files', positive, 1)
+  .option('--worker-rate <files>', 'files a second of one partner-worker task; the benchmark’s when absent', positive)
+  .option(
+    '--task-start <seconds>',
+    'from asking for a task to its first file',
+    positive,
+    FARGATE_TIMES.taskStartSeconds,
+  )
+  .option('--large-share <share>', 'share of files over the large-file threshold', share, 0.001)
+  .option('--database-rate <files>', 'files a second that the database bears of each service', positive, 5_000)
+  .option('--warm <factor>', 'so many times the least tasks from ten minutes before each known burst', positive, 1)
+  .option('--seed <number>', 'another day of the same kind', positive, 1)
+  .option('--svg <file>', 'where to draw it')
+  .parse();
+
+const options = command.opts<SimulateOptions>();
+const played = playDay({
+  ...options,
+  files: options.files * options.factor,
+  fleet: productionFleet(options.workerRate),
+  databaseFilesPerSecond: options.databaseRate,
+  warmFactor: options.warm,
+  platform: { ...FARGATE_TIMES, taskStartSeconds: options.taskStart },
+});
+process.stdout.write(`${describeDay(played).join('\n')}\n`);
+if (options.svg !== undefined) {
+  const path = resolve(options.svg);
+  writeFileSync(path, drawDay(played));
+  process.stdout.write(`\nDrawn in ${path}\n`);
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError('Give a number above 0.');
+  return value;
+}
+
+function share(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0 && value < 1)) throw new InvalidArgumentError('Give a number from 0 to below 1.');
+  return value;
+}

@@ -1,0 +1,59 @@
+/** How long files took from their arrival to their end, from the two cumulative counts alone: the nth to arrive is the nth to end. */
+
+export interface Ages {
+  readonly p50Seconds: number;
+  readonly p95Seconds: number;
+  readonly maxSeconds: number;
+  readonly files: number;
+  /** Arrived in the window and never ended. */
+  readonly openFiles: number;
+}
+
+export interface ArrivalWindow {
+  readonly fromSecond: number;
+  readonly toSecond: number;
+}
+
+/** Of the files that arrived in one of `windows`. */
+export function measureAges(arrivals: Float64Array, departures: Float64Array, windows: readonly ArrivalWindow[]): Ages {
+  const byAge = new Float64Array(arrivals.length);
+  let ended = 0;
+  let arrived = 0;
+  let endSecond = 0;
+  let leftOfEnd = departures[0] ?? 0;
+
+  for (let second = 0; second < arrivals.length; second += 1) {
+    const isCounted = windows.some(({ fromSecond, toSecond }) => second >= fromSecond && second < toSecond);
+    let left = arrivals[second] ?? 0;
+    if (isCounted) arrived += left;
+    while (left > 0 && endSecond < departures.length) {
+      const now = Math.min(left, leftOfEnd);
+      left -= now;
+      leftOfEnd -= now;
+      if (isCounted && now > 0) {
+        byAge[endSecond - second] = (byAge[endSecond - second] ?? 0) + now;
+        ended += now;
+      }
+      if (leftOfEnd <= 0) {
+        endSecond += 1;
+        leftOfEnd = departures[endSecond] ?? 0;
+      }
+    }
+  }
+  const percentile = (share: number) => ageOfShare(byAge, ended * share);
+  return {
+    p50Seconds: percentile(0.5),
+    p95Seconds: percentile(0.95),
+    maxSeconds: byAge.findLastIndex((files) => files > 0.5),
+    files: Math.round(arrived),
+    openFiles: Math.round(arrived - ended),
+  };
+}
+
+function ageOfShare(byAge: Float64Array, files: number): number {
+  let seen = 0;
+  return byAge.findIndex((ofAge) => {
+    seen += ofAge;
+    return seen >= files;
+  });
+}

@@ -1,0 +1,121 @@
+/**
+ * One service and its queue, second by second: what arrives, what its tasks take, how old what waits is, and how many tasks the scaling
+ * policy asks for.
+ *
+ * 1. The policy sees what a platform would show it: readings at intervals, late, of running tasks only.
+ * 2. A task that is asked for costs from then on and works after its start; one that is let go works no more, and costs its drain.
+ * 3. However many tasks there are, together they do no more than the database behind them.
+ */
+import { createScalingLoop } from '#shared/scaling/scaling-loop.ts';
+import type { ScalingPolicy } from '#shared/scaling/scaling-policy.ts';
+import type { SeededRandom } from './seeded-random.ts';
+import { createWaitingLine } from './waiting-line.ts';
+
+/** How late and how often the platform looks, and how long it takes to act. */
+export interface PlatformTimes {
+  readonly readEverySeconds: number;
+  /** Age of what it reads. */
+  readonly readingLagSeconds: number;
+  readonly shrinkEverySeconds: number;
+  readonly taskStartSeconds: number;
+  readonly taskDrainSeconds: number;
+}
+
+export interface QueueOptions {
+  readonly policy: ScalingPolicy;
+  /** What one task does when it is always busy: the benchmark's figure, not what is planned for. */
+  readonly filesPerSecondPerTask: number;
+  /** What all of them do together at most. */
+  readonly databaseFilesPerSecond: number;
+  /** Least tasks at a second of the day, beside those of the policy: a scheduled action before a known hour. */
+  readonly scheduledTasks: (second: number) => number;
+  readonly platform: PlatformTimes;
+  readonly random: SeededRandom;
+}
+
+export interface QueueDay {
+  /** Per second, as are all of these. */
+  readonly departures: Float64Array;
+  readonly depth: Float64Array;
+  readonly oldestAgeSeconds: Float64Array;
+  readonly runningTasks: Float64Array;
+  /** Running, starting or draining. */
+  readonly paidTasks: Float64Array;
+}
+
+/** From one second to the next a task is this much faster or slower than on average. */
+const SPEED_SPREAD = 0.2;
+
+export function playQueue(arrivals: Float64Array, options: QueueOptions): QueueDay {
+  const { policy, platform, random } = options;
+  const seconds = arrivals.length;
+  const day: QueueDay = {
+    departures: new Float64Array(seconds),
+    depth: new Float64Array(seconds),
+    oldestAgeSeconds: new Float64Array(seconds),
+    runningTasks: new Float64Array(seconds),
+    paidTasks: new Float64Array(seconds),
+  };
+  const loop = createScalingLoop({ policy, shrinkEverySeconds: platform.shrinkEverySeconds });
+  const fleet = createFleet(policy.minTasks, platform);
+  const line = createWaitingLine(seconds);
+  let depth = 0;
+
+  for (let second = 0; second < seconds; second += 1) {
+    const arrived = arrivals[second] ?? 0;
+    const running = fleet.runningAt(second);
+    const speed = 1 + SPEED_SPREAD * (2 * random.uniform() - 1);
+    const together = Math.min(running * options.filesPerSecondPerTask * speed, options.databaseFilesPerSecond);
+    const taken = Math.min(depth + arrived, together);
+    depth += arrived - taken;
+    day.departures[second] = taken;
+    day.depth[second] = depth;
+    day.oldestAgeSeconds[second] = line.pass(arrived, taken);
+    day.runningTasks[second] = running;
+    day.paidTasks[second] = fleet.paidAt(second);
+    if (second % platform.readEverySeconds !== 0) continue;
+    const seen = Math.max(0, second - platform.readingLagSeconds);
+    const observation = {
+      visibleMessages: Math.round(day.depth[seen] ?? 0),
+      // Admission bounds what one tenant puts into the queue, not what the fleet has to do: all of it stands in `depth`.
+      waitingRows: 0,
+      oldestAgeSeconds: day.oldestAgeSeconds[seen] ?? 0,
+      runningTasks: running,
+    };
+    fleet.want(Math.max(loop.read(observation, second), options.scheduledTasks(second)), second);
+  }
+  return day;
+}
+
+interface Fleet {
+  want(tasks: number, second: number): void;
+  runningAt(second: number): number;
+  paidAt(second: number): number;
+}
+
+function createFleet(startTasks: number, { taskStartSeconds, taskDrainSeconds }: PlatformTimes): Fleet {
+  let running = startTasks;
+  let starting: { readonly readyAt: number; tasks: number }[] = [];
+  let draining: { readonly goneAt: number; readonly tasks: number }[] = [];
+  const count = (groups: readonly { readonly tasks: number }[]) => groups.reduce((sum, { tasks }) => sum + tasks, 0);
+
+  return {
+    want: (tasks, second) => {
+      const more = tasks - running - count(starting);
+      if (more > 0) starting.push({ readyAt: second + taskStartSeconds, tasks: more });
+      if (more >= 0) return;
+      // Nothing is let go while tasks are starting, or those that start are let go first.
+      running += more;
+      draining.push({ goneAt: second + taskDrainSeconds, tasks: -more });
+    },
+    runningAt: (second) => {
+      running += count(starting.filter(({ readyAt }) => readyAt <= second));
+      starting = starting.filter(({ readyAt }) => readyAt > second);
+      return running;
+    },
+    paidAt: (second) => {
+      draining = draining.filter(({ goneAt }) => goneAt > second);
+      return running + count(starting) + count(draining);
+    },
+  };
+}
