@@ -1,7 +1,13 @@
-/** The steps' record store over the transitions of this folder, bound to one claimed job. */
+/**
+ * The steps' record store over the transitions of this folder, bound to one claimed job.
+ *
+ * 1. A database that restarts costs time and no attempt: what is asked is asked again for as long as the lease can hold, and a second time
+ *    it changes nothing.
+ */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { isReleased } from '#shared/jobs/release-jobs.ts';
+import { repeatOnLostDatabase } from '#shared/jobs/repeat-on-lost-database.ts';
 import type { RecordStore } from '#shared/steps/record-store.ts';
 import { countInserted, discardAccepted, findLastLine, insertRecords } from './insert-records.ts';
 import { openRecords, type WokenChunk } from './open-records.ts';
@@ -15,30 +21,33 @@ export interface RecordStoreOptions {
   readonly job: { readonly id: string; readonly epoch: number };
   /** Chunks of one job that stand in the queue at once. */
   readonly window: number;
+  readonly leaseMs: number;
   /** After the commit; a wake-up that is not sent costs time only. */
   readonly onWoken: (chunks: readonly WokenChunk[]) => void;
 }
 
-export function createRecordStore({ sql, job, window, onWoken }: RecordStoreOptions): RecordStore {
+export function createRecordStore({ sql, job, window, leaseMs, onWoken }: RecordStoreOptions): RecordStore {
   const at = { jobId: job.id, epoch: job.epoch };
   const held = <Answer>(answer: Answer | undefined): Answer => {
     if (answer === undefined) throw new LongshoreError('LEASE_LOST', `The job ${job.id} is another worker's now.`);
     return answer;
   };
+  const ask = <Answer>(statement: () => Promise<Answer>) =>
+    repeatOnLostDatabase(statement, { deadlineMs: leaseMs, forMs: leaseMs });
   return {
-    findLastLine: () => findLastLine(sql, job.id),
-    count: () => countInserted(sql, job.id),
-    insert: async (records) => held(await insertRecords(sql, { ...at, records })),
+    findLastLine: () => ask(() => findLastLine(sql, job.id)),
+    count: () => ask(() => countInserted(sql, job.id)),
+    insert: async (records) => held(await ask(() => insertRecords(sql, { ...at, records }))),
     async discardAccepted() {
       held((await discardAccepted(sql, at)) || undefined);
     },
-    isReleased: () => isReleased(sql, job.id),
+    isReleased: () => ask(() => isReleased(sql, job.id)),
     async open() {
-      const opened = held(await openRecords(sql, { ...at, window }));
+      const opened = held(await ask(() => openRecords(sql, { ...at, window })));
       onWoken(opened.woken);
       return { openRecords: opened.openRecords };
     },
-    summarise: () => summariseRecords(sql, job.id),
-    results: (afterLine, limit) => findResults(sql, job.id, afterLine, limit),
+    summarise: () => ask(() => summariseRecords(sql, job.id)),
+    results: (afterLine, limit) => ask(() => findResults(sql, job.id, afterLine, limit)),
   };
 }
