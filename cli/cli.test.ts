@@ -8,7 +8,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestApi, type TestApi } from '#services/control-api/start-test-api.ts';
 import { storeDeadLetters } from '#shared/jobs/dead-letters.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';
+import { carryRecords } from '#shared/testing/carry-records.ts';
 import { arrivedObject, seedJobs } from '#shared/testing/seed-jobs.ts';
+import { claimForRecords, type SeededRecords, seedRecords, storeStep } from '#shared/testing/seed-records.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 
@@ -168,6 +170,72 @@ test('cancels, retries and shows a job, each with its reason in the audit', asyn
   expect(shown.out).toMatch(/job\.reopened +operator:operator/);
 });
 
+/** A file of four records on the one route there is. */
+async function seedRecordFile(): Promise<SeededRecords> {
+  const definition = {
+    records: { columns: [{ name: 'id' }, { name: 'pin', sensitive: true }], businessKey: ['id'] },
+    steps: [{ parse: {} }, { call: { partner: 'p', operation: 'validate' } }],
+  };
+  await api.sql`UPDATE route_versions SET definition = ${api.sql.json(definition)}`;
+  const seeded = await seedRecords(api.sql, { records: 4, keyOf: (line) => JSON.stringify([`k${line}`]) });
+  await api.sql`UPDATE records SET "values" = '{"id":"\u202e1","pin":"4711"}' WHERE job_id = ${seeded.job.id}`;
+  return seeded;
+}
+
+test('lists the records of a job, shows one with its attempts, and has the failed ones called again after a count', async () => {
+  const { job, chunks } = await seedRecordFile();
+  const evil = 'no\u001b[31m such\u202e coupon';
+  await carryRecords(api.sql, chunks, (line) =>
+    line === 1
+      ? { type: 'later', delayMs: 600_000 }
+      : { type: line === 2 ? 'failed' : line === 3 ? 'ambiguous' : 'success' },
+  );
+  await api.sql`UPDATE records SET error_message = ${evil} WHERE job_id = ${job.id} AND line = 2`;
+  const shown = await longshore(['job', job.id]);
+  expect(shown.out).toMatch(/^FAILED +2$/m);
+  expect(shown.out).toMatch(/^ +VALIDATION_ERROR HTTP_503 +3$/m);
+  expect(shown.out).toMatch(/^waits for +RECORDS$/m);
+
+  const failed = await longshore(['records', job.id, '--state', 'failed', '--code', 'VALIDATION_ERROR']);
+  expect(failed.out).toMatch(/^2 +FAILED +k2 +validate +1 .*no\\u001b\[31m such\\u202e coupon$/m);
+  expect(failed.out.trim().split('\n')).toHaveLength(3);
+  const more = await longshore(['records', job.id, '--limit', '2', '--values']);
+  expect(more.err).toContain('There are more');
+  expect(more.out).toContain('{"id":"\\u202e1","pin":"***"}');
+  const one = await longshore(['records', job.id, '--line', '2']);
+  expect(one.out).toMatch(/^state +FAILED$/m);
+  expect(one.out).toMatch(/step-0 +1 +failed +503/);
+  expect(one.out).not.toContain('\u001b');
+  expect(JSON.parse((await longshore(['records', job.id, '--json'])).out)).toHaveLength(4);
+
+  const counted = await longshore(['retry', job.id, '--records', '--code', 'VALIDATION_ERROR']);
+  expect(counted).toMatchObject({ code: 0, out: '1 records would be called again\n' });
+  expect(counted.err).toMatch(/1 ambiguous ones are left/);
+  expect((await longshore(['retry', job.id, '--records', '--yes'])).code).toBe(2);
+  const word = ['--yes', '--reason', 'the partner is back'];
+  const done = await longshore(['retry', job.id, '--records', '2-4', '--rate', '20/s', ...word]);
+  expect(done.out).toBe('1 records are called again\n');
+  const unnamed = await longshore(['retry', job.id, '--records', '3', ...word]);
+  expect([unnamed.code, unnamed.err]).toEqual([1, expect.stringMatching(/^RECORDS_AMBIGUOUS /)]);
+  const named = ['retry', job.id, '--records', '3', '--state', 'ambiguous', '--as-new', '--json'];
+  expect(JSON.parse((await longshore([...named, '--dry-run'])).out)).toMatchObject({ dry_run: true, records: 1 });
+  expect(JSON.parse((await longshore([...named, ...word])).out)).toMatchObject({ dry_run: false, records: 1 });
+});
+
+test('releases and rejects held jobs, and no others', async () => {
+  const [{ job }, { job: other }] = [await seedRecordFile(), await seedRecordFile()];
+  const refused = await longshore(['release', job.id, '--reason', 'r']);
+  expect([refused.code, refused.err]).toEqual([1, expect.stringMatching(/^JOB_NOT_HELD /)]);
+  for (const { id } of [job, other]) {
+    await api.sql`UPDATE jobs SET next_action_at = now() WHERE id = ${id}`;
+    const held = { type: 'later', delayMs: 86_400_000, countsAttempt: false, reason: 'HELD' } as const;
+    await storeStep(api.sql, await claimForRecords(api.sql, id), held);
+  }
+  expect((await longshore(['release', job.id, '--reason', 'looked at'])).out).toMatch(/^state +PENDING$/m);
+  const rejected = await longshore(['reject', other.id, '--reason', 'the wrong file']);
+  expect(rejected.out).toMatch(/^error +REJECTED OPERATOR the wrong file$/m);
+});
+
 test('counts dead letters first, redrives them only with --yes and a reason, and tells which were refused', async () => {
   const letter = { queue: 'partner-steps', attributes: {}, receiveCount: 3, reason: 'r', state: 'PARKED' as const };
   const body = JSON.stringify({ type: 'job.due', v: 1, jobId: crypto.randomUUID(), tenantId: 'acme', wake: 1 });
@@ -214,6 +282,13 @@ test('ends with a code of its own for each way to fail, with code and hint on st
     [['files', '--colour', 'red'], 2, /unknown option/],
     [['nothing'], 2, /unknown command/],
     [['retry', crypto.randomUUID()], 2, /--reason/],
+    [['retry', crypto.randomUUID(), '--code', 'A', '--reason', 'r'], 2, /^USAGE .*\n.*--records/],
+    [['retry', crypto.randomUUID(), '--records', '5-3'], 2, /e\.g\. 3,5-9/],
+    [['retry', crypto.randomUUID(), '--records', '1-20000'], 2, /at most 10000 lines/],
+    [['records', crypto.randomUUID(), '--line', '0'], 2, /from 1/],
+    [['records', crypto.randomUUID(), '--line', '1', '--state', 'FAILED'], 2, /^USAGE /],
+    [['records', crypto.randomUUID()], 1, /^NOT_FOUND Job/],
+    [['reject', crypto.randomUUID()], 2, /--reason/],
     [['apply', '-f', 'not-there.yaml'], 2, /^USAGE not-there\.yaml cannot be read/],
     [['tenants', '--api', 'ftp://a', '--key-file', 'wrong.key'], 2, /^USAGE /],
     [['tenants', '--api', address], 2, /^USAGE There is no API key/],

@@ -5,6 +5,8 @@ import { addDeadLetterCommands } from './commands/dead-letters.ts';
 import { addFiles } from './commands/files.ts';
 import { addJobCommands } from './commands/jobs.ts';
 import { addKeyCommands } from './commands/keys.ts';
+import { addRecords } from './commands/records.ts';
+import { addRetry } from './commands/retry.ts';
 import { addRouteCommands } from './commands/routes.ts';
 import { addStatus } from './commands/status.ts';
 import { readConfig } from './config.ts';
@@ -27,6 +29,8 @@ try {
     addStatus,
     addFiles,
     addJobCommands,
+    addRecords,
+    addRetry,
     addDeadLetterCommands,
     addRouteCommands,
     addKeyCommands,

@@ -13,3 +13,26 @@ export function parseRate(text: string): number {
   if (!(rate >= 0.2 && rate <= 1_000)) throw new InvalidArgumentError('Give 0.2/s to 1000/s.');
   return rate;
 }
+
+const MOST_LINES = 10_000;
+
+/** One line of a file. */
+export function parseLine(text: string): number {
+  const line = Number(text);
+  if (!Number.isSafeInteger(line) || line < 1) throw new InvalidArgumentError('Give a line of the file, from 1.');
+  return line;
+}
+
+/** `3,5-9`: lines and ranges of them. */
+export function parseLines(text: string): number[] {
+  const lines: number[] = [];
+  for (const part of text.split(',')) {
+    const [, from = '', to = from] = /^(\d+)(?:-(\d+))?$/.exec(part.trim()) ?? [];
+    const [first, last] = [Number(from), Number(to)];
+    if (!(Number.isSafeInteger(last) && first >= 1 && first <= last))
+      throw new InvalidArgumentError('Give lines of the file, e.g. 3,5-9.');
+    if (lines.length + last - first >= MOST_LINES) throw new InvalidArgumentError(`Give at most ${MOST_LINES} lines.`);
+    for (let line = first; line <= last; line += 1) lines.push(line);
+  }
+  return lines;
+}
