@@ -106,7 +106,7 @@ export function createJobService(
       stepDeadlineMs: config.LONGSHORE_STEP_DEADLINE_MS,
       store,
       bucketNames,
-      recordStoreFor: (job) => createRecordStore({ sql, job, window: CHUNK_WINDOW, onWoken: sendChunks }),
+      recordStoreFor: (job) => createRecordStore({ sql, job, window: CHUNK_WINDOW, leaseMs, onWoken: sendChunks }),
       archive: createArchiveFile({
         store,
         archiveBucket: bucketNames.archive,

@@ -109,7 +109,7 @@ const real =
     step.run({ ...context, store: bench.store, bucketNames: bench.bucketNames } as StepContext<Options>);
 
 const recordsOf = (job: Pick<ClaimedJob, 'id' | 'epoch'>): RecordStore =>
-  createRecordStore({ sql, job, window: 8, onWoken: (woken) => chunks.push(...woken) });
+  createRecordStore({ sql, job, window: 8, leaseMs: 30_000, onWoken: (woken) => chunks.push(...woken) });
 
 function startRunner(recordStoreFor: (job: ClaimedJob) => RecordStore = recordsOf): TestRunner {
   const runner = createTestRunner({ sql, steps: { parse: real(parseStep), call: real(callStep) }, recordStoreFor });
@@ -280,6 +280,19 @@ describe('a record file', () => {
     expect(carried).toEqual({ lines: 3_996 });
   });
 
+  it('is parsed in one attempt over a database that loses its connections', async () => {
+    await applyRecordRoute();
+    const job = await send('cut.csv', csvOf(4_000));
+    const runner = startRunner((claimed) => cutDuring(2, recordsOf(claimed)));
+    await runner.handle(jobDue(job), neverStops);
+    await runner.stop();
+    expect(await jobRow(job.id)).toMatchObject({ state: 'WAITING', wait_reason: 'RECORDS', open_records: 4_000 });
+    expect(await sql`SELECT step_kind, attempt, outcome FROM attempts ORDER BY step_seq`).toEqual([
+      { step_kind: 'parse', attempt: 1, outcome: 'succeeded' },
+      { step_kind: 'call', attempt: 1, outcome: 'wait' },
+    ]);
+  });
+
   it('is left alone by a worker that lost it', async () => {
     await applyRecordRoute();
     const job = await send('lost.csv', csvOf(3_000));
@@ -302,6 +315,23 @@ function stoppingAfter(batches: number, store: RecordStore, then: () => unknown)
       return result;
     },
   };
+}
+
+function cutDuring(batch: number, store: RecordStore): RecordStore {
+  let inserted = 0;
+  return {
+    ...store,
+    async insert(records) {
+      inserted += 1;
+      const [result] = await Promise.all([store.insert(records), inserted === batch ? cutConnections() : undefined]);
+      return result;
+    },
+  };
+}
+
+async function cutConnections(): Promise<void> {
+  await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'`;
 }
 
 async function takeOver(jobId: string): Promise<void> {
