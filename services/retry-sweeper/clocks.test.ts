@@ -8,6 +8,7 @@ import { createWakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
 import { arrivedObject, seedJobs, seedTenant, TEST_TENANT } from '#shared/testing/seed-jobs.ts';
+import { seedRecords } from '#shared/testing/seed-records.ts';
 import { type SweeperTestBed, startSweeperTestBed } from './sweeper-test-bed.ts';
 
 let bed: SweeperTestBed;
@@ -28,7 +29,8 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await Promise.all(sweepers.map((sweeper) => sweeper.stop()));
-  await bed.sql`TRUNCATE files, jobs, routes, route_versions, attempts, audit_events, outbox, dead_letters CASCADE`;
+  await bed.sql`TRUNCATE files, jobs, routes, route_versions, attempts, audit_events, outbox, dead_letters, records, record_chunks
+    CASCADE`;
   vi.unstubAllEnvs();
 });
 
@@ -65,6 +67,42 @@ test('wakes what a purged queue lost, and nothing that still stands in it', asyn
   expect(standing?.most).toBe(1);
   await bed.fauxqs.sqs.send(new PurgeQueueCommand({ QueueUrl: place.queues['partner-steps'].url }));
   await until(async () => expect(await bed.count(place.queues['partner-steps'].url)).toBe(jobs.length));
+});
+
+test('gathers due records into chunks, and wakes chunks that are due, orphaned or lost', async () => {
+  const { chunks } = await seedRecords(bed.sql, { records: 450 });
+  const [due, orphan, lost, ended] = chunks.map(({ id }) => id) as [string, string, string, string];
+  await bed.sql`UPDATE record_chunks SET woken_at = NULL, next_action_at = now() + interval '300 ms' WHERE id = ${due}`;
+  await bed.sql`
+    UPDATE record_chunks SET woken_at = NULL, claim_token = ${randomUUID()}, lease_until = now() + interval '300 ms'
+    WHERE id = ${orphan}`;
+  await bed.sql`UPDATE record_chunks SET woken_at = now() - interval '1 hour' WHERE id = ${lost}`;
+  // Records that failed in a chunk that is gone.
+  await bed.sql`
+    UPDATE records SET state = 'FAILED', tries = 1, chunk_id = NULL, next_attempt_at = now() + interval '300 ms'
+    WHERE chunk_id = ${ended}`;
+  await bed.sql`DELETE FROM record_chunks WHERE id = ${ended}`;
+  const { registry } = await startSweeper({ LONGSHORE_SWEEP_GRACE_MS: '60000' });
+  await until(async () => expect(await bed.count(place.queues['partner-steps'].url)).toBe(4));
+  const bodies = await bed.bodies(place.queues['partner-steps'].url);
+  expect(bodies.every(({ type, tenantId }) => type === 'records.due' && tenantId === TEST_TENANT)).toBe(true);
+  expect(bodies.map(({ chunkId }) => chunkId)).toEqual(expect.arrayContaining([due, orphan, lost]));
+  const [row] = await bed.sql<{ swept: number }[]>`
+    SELECT count(*)::int AS swept FROM records r JOIN record_chunks c ON c.id = r.chunk_id
+    WHERE r.state = 'PENDING' AND r.tries = 1 AND c.woken_at IS NOT NULL`;
+  expect(row?.swept).toBeGreaterThanOrEqual(50);
+  expect(await registry.metrics()).toMatch(/longshore_sweeper_wakes_total\{queue="partner-steps",row="chunk"\} 4/);
+});
+
+test('wakes chunks that a purged queue lost, and none that still stands in it', async () => {
+  const { chunks } = await seedRecords(bed.sql, { records: 450 });
+  await senders().sendChunks(chunks);
+  await startSweeper({ LONGSHORE_SWEEP_GRACE_MS: '300' });
+  await until(async () => expect(await bed.count(place.queues['partner-steps'].url)).toBe(chunks.length));
+  const [standing] = await bed.sql`SELECT max(wakes) AS most FROM record_chunks`;
+  expect(standing?.most).toBe(1);
+  await bed.fauxqs.sqs.send(new PurgeQueueCommand({ QueueUrl: place.queues['partner-steps'].url }));
+  await until(async () => expect(await bed.count(place.queues['partner-steps'].url)).toBe(chunks.length));
 });
 
 test('wakes a row that was put in by hand, a due retry and an orphan', async () => {

@@ -10,6 +10,7 @@ import type { WorkQueue } from '#shared/jobs/route-files.ts';
 import { countStandingFiles } from '#shared/jobs/wake-files.ts';
 import { countStandingJobs } from '#shared/jobs/wake-jobs.ts';
 import type { QueueDepth } from '#shared/queue/queue-depth.ts';
+import { countStandingChunks } from '#shared/records/wake-chunks.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
 /** Fresh every `intervalMs`, 0 in between. */
@@ -24,6 +25,9 @@ export interface CountMissingOptions {
   readonly now?: () => number;
 }
 
+/** Chunks of records stand in `partner-steps` alone. */
+const NO_CHUNKS = { standing: 0, running: 0 };
+
 export function createCountMissing(options: CountMissingOptions): CountMissing {
   const { sql, readDepth, intervalMs, logger, now = () => performance.now() } = options;
   const countedAtMs = new Map<string, number>();
@@ -33,9 +37,12 @@ export function createCountMissing(options: CountMissingOptions): CountMissing {
     const { visible, delayed, inFlight } = await readDepth(queue);
     const messages = visible + delayed + inFlight;
     if (queue === 'ingest') return (await countStandingFiles(sql)) - messages;
-    const { standing, running } = await countStandingJobs(sql, queue);
-    // The message of a running job is in flight and is nobody else's wake-up.
-    return standing - Math.max(0, messages - running);
+    const [jobs, chunks] = await Promise.all([
+      countStandingJobs(sql, queue),
+      queue === 'partner-steps' ? countStandingChunks(sql) : NO_CHUNKS,
+    ]);
+    // The message of what is running is in flight and is nobody else's wake-up.
+    return jobs.standing + chunks.standing - Math.max(0, messages - jobs.running - chunks.running);
   }
 
   return async (queue) => {

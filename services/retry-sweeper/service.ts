@@ -39,6 +39,7 @@ import { observeFleet } from './observe-fleet.ts';
 import { publishOutbox } from './publish-outbox.ts';
 import { reconcileLanding } from './reconcile-landing.ts';
 import { createWakeBudget } from './wake-budget.ts';
+import { wakeDueRecords } from './wake-due-records.ts';
 import { wakeDueRows } from './wake-due-rows.ts';
 
 const NAME = 'retry-sweeper';
@@ -100,10 +101,13 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
         actor: NAME,
         logger,
       });
+      // One for each clock that uses it: a proof serves once.
+      const countMissing = () =>
+        createCountMissing({ sql, readDepth, intervalMs: config.LONGSHORE_SWEEP_COUNT_MS, logger });
       const due = {
         sql,
         senders,
-        countMissing: createCountMissing({ sql, readDepth, intervalMs: config.LONGSHORE_SWEEP_COUNT_MS, logger }),
+        countMissing: countMissing(),
         budget: createWakeBudget(config.LONGSHORE_SWEEP_WAKES_PER_MINUTE),
         admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
         graceMs: config.LONGSHORE_SWEEP_GRACE_MS,
@@ -111,12 +115,14 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
         metrics,
         logger,
       };
+      const dueRecords = { ...due, countMissing: countMissing() };
       const publisher = createTopicPublisher({ client: sns, topicArns });
       const tickMs = config.LONGSHORE_SWEEP_TICK_MS;
       const clock = (name: string, intervalMs: number, tick: (signal: AbortSignal) => Promise<'again' | 'done'>) =>
         createClockLoop({ name, intervalMs, tick, logger });
       fastClocks = [
         clock('wake', tickMs, () => wakeDueRows(due)),
+        clock('records', tickMs, () => wakeDueRecords(dueRecords)),
         clock('outbox', tickMs, () => publishOutbox({ sql, publisher, metrics, logger })),
       ];
       slowClocks = [

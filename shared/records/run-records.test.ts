@@ -401,14 +401,15 @@ describe('a definition', () => {
     const { chunks } = await bed.seed({ records: 101, calls: ['validate'] });
     const runner = bed.startRunner();
     partner.plays(() => partner.hold());
-    const [first, second] = chunks;
-    const handled = runner.handle(first?.id ?? '', neverStops);
+    expect(chunks).toHaveLength(2);
+    const [first, second] = await sql`SELECT id FROM record_chunks ORDER BY cardinality(lines) DESC`;
+    const handled = runner.handle(first?.id, neverStops);
     await until(() => partner.calls.length === 20);
     const check = { method: 'POST', path: '/validate-anew', idempotent: true, body: { line: '{{ record.id }}' } };
     await bed.applyPartner({ operations: { validate: check } });
     runner.forget();
     partner.plays(() => undefined);
-    await runner.handle(second?.id ?? '', neverStops);
+    await runner.handle(second?.id, neverStops);
     partner.letGo();
     await handled;
     expect((await byState()).SUCCESS).toHaveLength(101);
