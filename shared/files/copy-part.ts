@@ -29,7 +29,8 @@ export interface PartRequest {
 
 export type ReadStream = (address: ObjectAddress, options: ReadOptions) => AsyncIterable<Uint8Array>;
 
-const MOST_TRIES = 4;
+/** Over about 10 s; what lasts longer is for the step's next try, which goes on here. */
+const MOST_TRIES = 6;
 const FIRST_PAUSE_MS = 200;
 
 export async function copyPart({ client, request, upload, part, signal }: PartRequest): Promise<FinishedPart> {
@@ -139,7 +140,7 @@ async function repeatPart<Result>(signal: AbortSignal, work: () => Promise<Resul
     } catch (error) {
       const isPassing = hasFault(error, 'unavailable') || hasFault(error, 'truncated');
       if (!isPassing || tries === MOST_TRIES || signal.aborted) throw error;
-      await delay(FIRST_PAUSE_MS * 2 ** tries * (0.5 + Math.random() / 2), undefined, { signal });
+      await delay(FIRST_PAUSE_MS * 2 ** (tries - 1) * (0.5 + Math.random() / 2), undefined, { signal });
     }
   }
 }

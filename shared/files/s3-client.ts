@@ -36,13 +36,16 @@ export function createS3Client(config: S3ClientConfig): S3Client {
 }
 
 /**
- * For the parts of large copies: no bound on a whole request but one on standing still, since a part takes as long as its line is slow;
- * and no checksums by the SDK, whose are computed in JavaScript: requests are signed over the SHA-256 of their bytes, and the store
- * compares the whole.
+ * For the parts of large copies.
+ *
+ * 1. No bound on a whole request but one on standing still: a part takes as long as its line is slow.
+ * 2. No repetition by the SDK: `copy-part.ts` repeats parts.
+ * 3. No checksums by the SDK, whose are computed in JavaScript: requests are signed over the SHA-256 of their bytes, and the store
+ *    compares the whole.
  */
 export function createPartClient({ stallMs, ...config }: PartClientConfig): S3Client {
   return new S3Client({
-    ...clientConfig({ ...config, requestTimeoutMs: 0 }, stallMs),
+    ...clientConfig({ ...config, requestTimeoutMs: 0, maxAttempts: 1 }, stallMs),
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
   });
