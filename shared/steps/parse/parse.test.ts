@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import { businessKeyOf } from '#shared/formats/records/business-key.ts';
 import { encodingCodec } from '#shared/formats/records/record-encoding.ts';
@@ -231,6 +231,32 @@ describe('a parse that ended in the middle', () => {
     expect(records.records.size).toBe(3);
     await expect(parse(object, layout)).resolves.toMatchObject({ output: { accepted: 3_997, rejected: 3 } });
     expect(records.records.size).toBe(4_000);
+  });
+
+  describe('with more rejects than one part of an upload', () => {
+    const rows = 100_000;
+    const manyRejects = `id,n\n${'abc,x\n'.repeat(rows)}`;
+
+    it('aborts the upload that it began', async () => {
+      const object = await bench.land('in/begun.csv', manyRejects);
+      const killed = new AbortController();
+      records.onInsert = async () => {
+        if (records.inserts.length < rows / 1_000 - 2) return;
+        await vi.waitFor(async () => expect(await bench.openUploads()).toBe(1));
+        killed.abort(new Error('killed'));
+      };
+      await expect(parse(object, layout, killed.signal)).rejects.toThrow('killed');
+      expect(await bench.openUploads()).toBe(0);
+      expect(await outboundKeys('acme/rejects/begun.csv')).toEqual([]);
+    });
+
+    it('fails with the upload', async () => {
+      const object = await bench.land('in/nowhere.csv', manyRejects);
+      const nowhere = { ...bench, bucketNames: { ...bench.bucketNames, outbound: 'no-such-bucket' } };
+      const section = { layout: recordsSchema.parse(layout), failJobAt: 1, store: records };
+      const outcome = await runStep(nowhere, { step: parseStep, kind: parseOptions, object, records: section });
+      expect(outcome).toMatchObject({ type: 'failed', code: 'PARSE_ERROR', cause: 'OBJECT_STORE_REJECTED' });
+    });
   });
 
   it('is thrown, with nothing left open, when the store does not take the rows', async () => {
