@@ -1,9 +1,14 @@
 /**
- * The partner-worker: every short step of every job, and the archive copy of small files. What it does with a job is in
- * `shared/jobs/run-jobs.ts`.
+ * The partner-worker: every short step of every job, the archive copy of small files, and the calls of records. What it does with a job
+ * is in `shared/jobs/run-jobs.ts`, with a chunk of records in `shared/records/run-records.ts`.
  */
-import { createJobService } from '#shared/jobs/job-service.ts';
+import { createAddressGuard } from '#shared/http/address-guard.ts';
+import { createJobService, type RecordRunnerParts } from '#shared/jobs/job-service.ts';
+import { createPartnerDirectory } from '#shared/partners/partner-directory.ts';
+import { createRecordMetrics } from '#shared/records/record-metrics.ts';
+import { createRecordRunner } from '#shared/records/run-records.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
+import { createSecretStore } from '#shared/secrets/create-secret-store.ts';
 import { STEP_KINDS } from '#shared/steps/registry.ts';
 import type { PartnerWorkerConfig } from './config.ts';
 
@@ -11,8 +16,22 @@ import type { PartnerWorkerConfig } from './config.ts';
 const MESSAGE_DEADLINE_MS = 3_600_000;
 
 export function createPartnerWorker(context: ServiceContext<PartnerWorkerConfig>): Service {
+  const { config, registry } = context;
+  const metrics = createRecordMetrics(registry);
+  const secrets = createSecretStore(config);
+  const addressGuard = createAddressGuard({ allow: config.LONGSHORE_PARTNER_ADDRESSES ?? [] });
   return createJobService(
-    { name: 'partner-worker', queue: 'partner-steps', kinds: STEP_KINDS, messageDeadlineMs: MESSAGE_DEADLINE_MS },
+    {
+      name: 'partner-worker',
+      queue: 'partner-steps',
+      kinds: STEP_KINDS,
+      messageDeadlineMs: MESSAGE_DEADLINE_MS,
+      createRecordRunner: (parts: RecordRunnerParts) => {
+        const { sql, logger } = parts;
+        const partners = createPartnerDirectory({ sql, secrets, addressGuard, logger });
+        return createRecordRunner({ ...parts, partners, metrics });
+      },
+    },
     context,
   );
 }

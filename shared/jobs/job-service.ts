@@ -1,7 +1,7 @@
 /**
  * A service that runs jobs of one queue: the engine, its queue's worker and their connections, started and stopped together.
  *
- * 1. Stopping: no more receives, running steps get the drain time, then their signal; what they came to is stored, and only then
+ * 1. Stopping: no more receives, no record begun; running steps and calls get the drain time, then their signal; what they came to is stored, and only then
  *    do the connections close.
  * 2. While the database is away nothing is received: each receive would count towards the DLQ for nothing.
  */
@@ -13,16 +13,19 @@ import type { copyVariables } from '#shared/config/copy-variables.ts';
 import type { fleetVariables } from '#shared/config/fleet-variables.ts';
 import { BUCKET_IDS, type BucketId, bucketName, queueName } from '#shared/config/resource-names.ts';
 import { assertDatabaseAnswers, connectDatabase } from '#shared/db/connect-database.ts';
+import { LongshoreError } from '#shared/errors.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { PartBuffers } from '#shared/files/part-buffers.ts';
 import { createPartClient, createS3Client } from '#shared/files/s3-client.ts';
-import { WORK_MESSAGES } from '#shared/messages/queue-messages.ts';
+import { PARTNER_STEPS_MESSAGES, WORK_MESSAGES } from '#shared/messages/queue-messages.ts';
+import type { MessageOf } from '#shared/queue/define-message.ts';
 import { createQueueMetrics } from '#shared/queue/queue-metrics.ts';
 import { QUEUE_SETTINGS } from '#shared/queue/queue-settings.ts';
 import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createWorker, type Worker } from '#shared/queue/worker.ts';
 import { CHUNK_WINDOW, createRecordStore } from '#shared/records/create-record-store.ts';
+import type { RecordRunner, RecordRunnerOptions } from '#shared/records/run-records.ts';
 import { createOutageGuard } from '#shared/runtime/pause-on-outage.ts';
 import { queueServiceHealth } from '#shared/runtime/queue-service-health.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
@@ -32,7 +35,7 @@ import { createArchiveFile } from './create-archive-file.ts';
 import { createJobMetrics } from './job-metrics.ts';
 import type { WorkQueue } from './route-files.ts';
 import { createJobRunner, type JobRunner } from './run-jobs.ts';
-import { createWakeUpSenders } from './wake-up-senders.ts';
+import { createWakeUpSenders, type WakeUpSenders } from './wake-up-senders.ts';
 
 export interface JobServiceConfig extends z.output<z.ZodObject<typeof fleetVariables & typeof copyVariables>> {
   /** Jobs side by side. */
@@ -51,14 +54,19 @@ export interface JobServiceOptions {
   readonly kinds: ReadonlyMap<string, StepKind<unknown>>;
   /** For one message, i.e. all the steps that a job walks here. After it the job changes hands. */
   readonly messageDeadlineMs: number;
+  /** Takes chunks of records too. */
+  readonly createRecordRunner?: (parts: RecordRunnerParts) => RecordRunner;
 }
+
+/** What records share with jobs. */
+export type RecordRunnerParts = Omit<RecordRunnerOptions, 'partners' | 'metrics'>;
 
 const DATABASE_TIMEOUT_MS = 5_000;
 /** For the last statements, when handlers did not end in time. */
 const FLUSH_MS = 1_000;
 
 export function createJobService(
-  { name, queue, kinds, messageDeadlineMs }: JobServiceOptions,
+  { name, queue, kinds, messageDeadlineMs, createRecordRunner }: JobServiceOptions,
   { config, logger, registry }: ServiceContext<JobServiceConfig>,
 ): Service {
   const { LONGSHORE_PREFIX: prefix, LONGSHORE_LEASE_MS: leaseMs } = config;
@@ -79,8 +87,9 @@ export function createJobService(
   const workerName = `${name}/${hostname()}/${process.pid}`;
   let worker: Worker | undefined;
   let runner: JobRunner | undefined;
+  let records: RecordRunner | undefined;
 
-  function createRunner(queueUrls: Readonly<Record<WorkQueue, string>>): JobRunner {
+  function createRunner(wakeUps: WakeUpSenders): JobRunner {
     const store = createObjectStore({
       client: s3,
       partClient,
@@ -92,7 +101,6 @@ export function createJobService(
       BucketId,
       string
     >;
-    const wakeUps = createWakeUpSenders({ client: sqs, queueUrls, fairQueues: config.LONGSHORE_FAIR_QUEUES, logger });
     const sendChunks = (chunks: Parameters<typeof wakeUps.sendChunks>[0]): void => {
       wakeUps.sendChunks(chunks).catch((error: unknown) => logger.error({ err: error }, 'wake-ups not sent'));
     };
@@ -134,16 +142,38 @@ export function createJobService(
       const names = { 'partner-steps': queueName(prefix, 'partner-steps'), work: queueName(prefix, 'work') };
       const [urls] = await Promise.all([resolveQueueUrls({ client: sqs, names: Object.values(names) }), probe()]);
       const queueUrls = { 'partner-steps': urls[names['partner-steps']] ?? '', work: urls[names.work] ?? '' };
-      const running = createRunner(queueUrls);
+      const wakeUps = createWakeUpSenders({
+        client: sqs,
+        queueUrls,
+        fairQueues: config.LONGSHORE_FAIR_QUEUES,
+        logger,
+      });
+      const running = createRunner(wakeUps);
+      const carrying = createRecordRunner?.({
+        sql,
+        slots: config.LONGSHORE_SLOTS,
+        worker: workerName,
+        service: name,
+        leaseMs,
+        wakeUps,
+        jobMetrics: metrics,
+        logger,
+      });
       runner = running;
+      records = carrying;
+      const handle = (message: MessageOf<(typeof PARTNER_STEPS_MESSAGES)[number]>, stop: AbortSignal) => {
+        if (message.type !== 'records.due') return running.handle(message, stop);
+        if (carrying === undefined) throw new LongshoreError('INTERNAL', `The ${name} takes no records.`);
+        return carrying.handle(message.chunkId, stop);
+      };
       worker = createWorker({
         queue,
         queueUrl: queueUrls[queue],
         client: sqs,
-        messages: WORK_MESSAGES,
+        messages: carrying === undefined ? WORK_MESSAGES : PARTNER_STEPS_MESSAGES,
         slots: config.LONGSHORE_SLOTS,
         pollers: config.LONGSHORE_POLLERS,
-        handle: ({ message }, { signal }) => guard.watch(() => running.handle(message, signal)),
+        handle: ({ message }, { signal }) => guard.watch(() => handle(message, signal)),
         tenantOf: (message) => message.tenantId,
         maxTenantShare: config.LONGSHORE_TENANT_SHARE_PERCENT / 100,
         visibilityTimeoutMs: QUEUE_SETTINGS[queue].visibilityTimeoutSeconds * 1_000,
@@ -152,12 +182,15 @@ export function createJobService(
         metrics: queueMetrics,
       });
       runner.start();
+      records?.start();
       worker.start();
     },
     async stop() {
       guard.stop();
+      records?.drain();
       await worker?.stop({ timeoutMs: config.LONGSHORE_DRAIN_MS });
-      await Promise.race([runner?.stop(), delay(FLUSH_MS, undefined, { ref: false })]);
+      const flushed = Promise.all([runner?.stop(), records?.stop()]);
+      await Promise.race([flushed, delay(FLUSH_MS, undefined, { ref: false })]);
       await sql.end({ timeout: 1 });
       sqs.destroy();
       s3.destroy();
