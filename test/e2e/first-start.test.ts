@@ -1,4 +1,4 @@
-/** `npm start` as a newcomer meets it: the examples arrive, move and are delivered; after a kill the same home goes on. */
+/** `npm start` as a newcomer meets it: the examples arrive, move and are delivered, record by record where they have records; after a kill the same home goes on. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -24,11 +24,31 @@ const EXAMPLES = [
   ['globex-bank/payments/payment-0001.xml', 'COMPLETED'],
   ['globex-bank/payments/payment-0002.xml', 'COMPLETED'],
   ['globex-bank/payments/payment-0003.xml', 'COMPLETED'],
+  ['globex-bank/rfi/rfi-2026-01-31.dat', 'COMPLETED'],
   ['globex-bank/statements/statement-2026-01-31.csv.gz', 'COMPLETED'],
   ['globex-bank/statements/statement-2026-01-31.csv.gz.sha256', 'QUARANTINED'],
   ['globex-bank/statements/statement-2026-02-28.csv.gz', 'FAILED'],
   ['globex-bank/statements/statement-2026-02-28.csv.gz.sha256', 'QUARANTINED'],
 ];
+
+/** And of its records. */
+const RECORDS = {
+  byState: { SUCCESS: 984, FAILED: 10, REJECTED: 6 },
+  byCode: {
+    'VALIDATION_ERROR BUSINESS_REJECTION': 3,
+    'VALIDATION_ERROR HTTP_500': 1,
+    'ASSIGNMENTS_ERROR BUSINESS_REJECTION': 2,
+    'ASSIGNMENTS_ERROR HTTP_429': 1,
+    'VERIFICATION_ERROR BUSINESS_REJECTION': 2,
+    'VERIFICATION_ERROR PARTNER_REPLY_INVALID': 1,
+    'PARSE_ERROR COLUMN_DATE': 1,
+    'PARSE_ERROR COLUMN_PATTERN': 1,
+    'PARSE_ERROR COLUMN_RANGE': 1,
+    'PARSE_ERROR COLUMN_REQUIRED': 1,
+    'PARSE_ERROR FIXED_ZONED': 1,
+    'PARSE_ERROR RECORD_DUPLICATE': 1,
+  },
+};
 
 let home: string;
 let portBase: number;
@@ -79,7 +99,7 @@ async function untilFiles(endpoints: Endpoints, expected: readonly (readonly str
         seen = rows.map(({ key, status }) => [key, status]);
         return JSON.stringify(seen) === JSON.stringify(expected);
       },
-      { timeoutMs: 30_000, explain: async () => JSON.stringify(seen) },
+      { timeoutMs: 90_000, explain: async () => JSON.stringify(seen) },
     );
   } finally {
     await sql.end({ timeout: 1 });
@@ -96,6 +116,32 @@ test('the first start carries the examples through the front door, and tells of 
   const isTold = () => EXAMPLES.every(([path]) => printed.some((line) => line.includes(path!.split('/').at(-1)!)));
   await waitUntil('the terminal tells of every file', isTold, { timeoutMs: 5_000 });
 }, 120_000);
+
+test('each record of the RFI file ended as the examples say, and the partner saw no step without the one before', async () => {
+  const endpoints = JSON.parse(await readFile(join(home, 'endpoints.json'), 'utf8')) as Endpoints;
+  const sql = connectLauncher(endpoints.postgres);
+  const jobs =
+    await sql`SELECT state, open_records, record_summary AS summary FROM jobs WHERE record_summary IS NOT NULL`;
+  await sql.end({ timeout: 1 });
+  expect([...jobs]).toMatchObject([{ state: 'SUCCEEDED', open_records: 0, summary: RECORDS }]);
+  const isTold = () => printed.includes('    1000 records: 984 SUCCESS, 10 FAILED, 6 REJECTED');
+  await waitUntil('the terminal tells of the records', isTold, { timeoutMs: 5_000 });
+
+  const ledger = await (await fetch(`${endpoints.partnerSimulator}/_ledger/summary`)).json();
+  // 994 rows were carried: what failed for good at one API was never shown to the next.
+  expect(ledger).toMatchObject({
+    accepted: { validation: 990, assignments: 987, 'coupon-verification': 984 },
+    violations: [],
+  });
+
+  const partner = await connectSftp(endpoints.sftp, endpoints.tenants['globex-bank']!);
+  const results = (await partner.get('/outbound/results/rfi-2026-01-31.dat')).toString().trimEnd().split('\n');
+  const rejects = await partner.get('/outbound/rejects/rfi-2026-01-31.dat');
+  partner.close();
+  expect(results).toHaveLength(1 + 1_000);
+  // Header and trailer around five records, as they were sent.
+  expect(rejects.length).toBe((1 + 5 + 1) * 100);
+});
 
 test('killed with -9, the next start of the same home has everything as it was and carries on', async () => {
   launcher?.kill('SIGKILL');

@@ -6,6 +6,7 @@ import type { Endpoints, TenantAccess } from '#local/launcher/endpoints.ts';
 export interface SftpClient {
   /** Absolute paths; the directory has to be there. */
   put(path: string, body: Uint8Array): Promise<void>;
+  get(path: string): Promise<Buffer>;
   /** A directory that is there already is as good. */
   makeDirectory(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
@@ -45,6 +46,7 @@ export async function connectSftp(server: Endpoints['sftp'], access: TenantAcces
 
   return {
     put: (path, body) => call<void>((done) => sftp.writeFile(path, Buffer.from(body), done)),
+    get: (path) => call<Buffer>((done) => sftp.readFile(path, done)),
     makeDirectory: (path) =>
       call<void>((done) => sftp.mkdir(path, done)).catch(async (error: unknown) => {
         const there = await call<ssh2.Stats>((done) => sftp.stat(path, done)).catch(() => undefined);
