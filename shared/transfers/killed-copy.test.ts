@@ -1,0 +1,201 @@
+/**
+ * A large copy whose worker is killed again and again, stolen or cancelled. Scaled to run in seconds; `LONGSHORE_TEST_KILLED_COPY_BYTES`
+ * (e.g. 2000000000) makes it as large as one likes.
+ */
+import { spawn } from 'node:child_process';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
+import { type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
+import { BUCKET_IDS, bucketName } from '#shared/config/resource-names.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
+import { createObjectStore } from '#shared/files/create-object-store.ts';
+import type { ObjectStore } from '#shared/files/object-store.ts';
+import type { CopyPlan } from '#shared/files/transfer-log.ts';
+import { cancelJobs } from '#shared/jobs/end-jobs.ts';
+import type { WokenJob } from '#shared/jobs/route-files.ts';
+import { connectTestDatabase, jobDue, neverStops } from '#shared/jobs/test-job-runner.ts';
+import { findRowViolations } from '#shared/testing/find-row-violations.ts';
+import { arrivedObject } from '#shared/testing/seed-jobs.ts';
+import { seedFiles, seedRoutes } from '#shared/testing/seed-routed-files.ts';
+import { type S3FaultProxy, startS3FaultProxy } from '#shared/testing/start-s3-fault-proxy.ts';
+import { findTransfers } from './find-transfers.ts';
+import { createCopyRunner, type TestCopy } from './test-copy-process.ts';
+
+const PROCESS = fileURLToPath(new URL('test-copy-process.ts', import.meta.url));
+const PART_BYTES = 5 * 1024 ** 2;
+const IN_FLIGHT = 3;
+const KILLS = 20;
+/** A life ends when one part has been answered, so it leaves at most that and those in flight. */
+const FEWEST_PARTS = KILLS * (IN_FLIGHT + 1) + 1;
+const SIZE = Math.max(FEWEST_PARTS * PART_BYTES + 1, Number(process.env.LONGSHORE_TEST_KILLED_COPY_BYTES ?? 0));
+const PIECE = 1024 ** 2;
+
+let database: TestDatabase;
+let sql: Sql;
+let s3: S3TestServer;
+let proxy: S3FaultProxy;
+let store: ObjectStore;
+let source: Source;
+/** For what needs no twenty lives. */
+let smaller: Source;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  sql = connectTestDatabase(database.url);
+  s3 = await startTestServer();
+  for (const id of BUCKET_IDS) s3.server.createBucket(bucketName('test', id));
+  proxy = await startS3FaultProxy(s3.server.url);
+  store = createObjectStore({ client: s3.client });
+  source = await landLarge('large.bin', SIZE);
+  smaller = await landLarge('smaller.bin', 10 * PART_BYTES);
+}, 300_000);
+
+afterAll(async () => {
+  await proxy.stop();
+  await s3.stop();
+  await sql.end({ timeout: 5 });
+  await database.drop();
+});
+
+beforeEach(async () => {
+  await sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_steps, attempts, audit_events, outbox, transfers, transfer_parts CASCADE`;
+  await sql`INSERT INTO tenants (id, name, ignore_globs) VALUES ('unassigned', 'unassigned', '{}')`;
+  proxy.spoil(() => undefined);
+});
+
+afterEach(async () => {
+  proxy.onAnswered(undefined);
+  expect(await findRowViolations(sql, { isAtRest: false })).toEqual([]);
+});
+
+type Source = Awaited<ReturnType<typeof landLarge>>;
+
+/** No two pieces are the same, so that parts in the wrong order would show. */
+async function landLarge(name: string, sizeBytes: number) {
+  const hash = createHash('sha256');
+  const target = { bucket: bucketName('test', 'landing'), key: `acme/inbound/${name}` };
+  const piece = randomBytes(PIECE);
+  async function* content(): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < sizeBytes; at += PIECE) {
+      const bytes = Buffer.from(piece.subarray(0, Math.min(PIECE, sizeBytes - at)));
+      if (bytes.length >= 8) bytes.writeDoubleBE(at, 0);
+      hash.update(bytes);
+      yield bytes;
+    }
+  }
+  const { versionId = '', etag } = await store.upload({ target, body: content(), expectedBytes: sizeBytes });
+  return { ...target, name, versionId, etag, sizeBytes, sha256: hash.digest('hex') };
+}
+
+async function seedCopy(plan: CopyPlan, object: Source): Promise<WokenJob> {
+  await seedRoutes(sql, { routes: [['deliver']], retry: { maxAttempts: 100 } });
+  await sql`UPDATE route_versions SET definition = jsonb_set(definition, '{steps}', ${JSON.stringify([{ deliver: { copy: plan, key: `{{ tenant }}/${plan}/${randomUUID()}` } }])}::text::jsonb)`;
+  const { sha256: _, ...arrived } = object;
+  const [job] = await seedFiles(sql, { objects: [arrivedObject(arrived)], isLarge: true });
+  if (job === undefined) throw new Error('no job was made');
+  return job;
+}
+
+function copyOf({ id }: WokenJob, leaseMs = 60_000): TestCopy {
+  const { accessKeyId, secretAccessKey } = TEST_CREDENTIAL;
+  return {
+    databaseUrl: database.url,
+    s3Url: proxy.url,
+    credentials: { accessKeyId, secretAccessKey },
+    jobId: id,
+    leaseMs,
+    partsInFlight: IN_FLIGHT,
+    partBytes: PART_BYTES,
+  };
+}
+
+/** As when the lease of a dead worker has run out. */
+async function endLease({ id }: WokenJob): Promise<void> {
+  await sql`UPDATE jobs SET lease_until = now() - interval '1 second' WHERE id = ${id} AND state = 'RUNNING'`;
+}
+
+/** Runs a worker process; resolves to the parts that it was told are done. */
+async function live(job: WokenJob, kill: boolean): Promise<number> {
+  const child = spawn(process.execPath, [PROCESS, JSON.stringify(copyOf(job))], { stdio: 'inherit' });
+  let parts = 0;
+  proxy.onAnswered(({ operation }) => {
+    if (!operation.startsWith('UploadPart')) return;
+    parts += 1;
+    if (kill) child.kill('SIGKILL');
+  });
+  const [code] = await once(child, 'exit');
+  expect(code).toBe(kill ? null : 0);
+  return parts;
+}
+
+async function findOutput({ id }: WokenJob): Promise<Record<string, unknown>> {
+  const [row] = await sql<{ output: Record<string, unknown> }[]>`SELECT output FROM job_steps WHERE job_id = ${id}`;
+  return row?.output ?? {};
+}
+
+async function expectDelivered(job: WokenJob, { sha256 }: Source): Promise<void> {
+  const { bucket, key } = (await findOutput(job)) as { bucket: string; key: string };
+  const hash = createHash('sha256');
+  for await (const piece of store.readStream({ bucket, key })) hash.update(piece);
+  expect(hash.digest('hex')).toBe(sha256);
+  expect((await store.listVersions({ bucket, prefix: key })).items).toHaveLength(1);
+  expect((await store.listMultipartUploads({ bucket, prefix: key })).items).toEqual([]);
+}
+
+describe.each(['server-side', 'streamed'] as const)('a %s copy', (plan) => {
+  test(`whose worker is killed ${KILLS} times is whole, with at most the parts in flight copied again each time`, async () => {
+    const job = await seedCopy(plan, source);
+    for (let kill = 1; kill <= KILLS; kill += 1) {
+      await live(job, true);
+      await endLease(job);
+    }
+    await live(job, false);
+    const sent = (proxy.counts.get('UploadPart') ?? 0) + (proxy.counts.get('UploadPartCopy') ?? 0);
+    const parts = Math.ceil(SIZE / PART_BYTES);
+    expect(sent).toBeGreaterThanOrEqual(parts);
+    expect(sent).toBeLessThanOrEqual(parts + KILLS * IN_FLIGHT);
+    await expectDelivered(job, source);
+    expect(await findTransfers(sql, job.id)).toMatchObject([{ state: 'DONE', plan, resumes: KILLS, bytesDone: SIZE }]);
+    expect(await findOutput(job)).toMatchObject({ verifiedBy: 'checksum', copy: { plan, proof: 'CRC64NVME', parts } });
+  }, 240_000);
+
+  test('whose job is stolen in the middle is completed once, by who holds the job', async () => {
+    const job = await seedCopy(plan, smaller);
+    const [slow, fast] = [createCopyRunner(copyOf(job)), createCopyRunner(copyOf(job))];
+    const stolen = Promise.withResolvers<void>();
+    proxy.onAnswered(({ operation }) => operation.startsWith('UploadPart') && stolen.resolve());
+    const first = slow.runner.handle(jobDue(job), neverStops);
+    await stolen.promise;
+    await endLease(job);
+    const second = fast.runner.handle(jobDue({ ...job, wake: 2 }), neverStops);
+    await Promise.all([first, second]);
+    await expectDelivered(job, smaller);
+    const [row] = await sql`SELECT state, epoch FROM jobs`;
+    expect(row).toEqual({ state: 'SUCCEEDED', epoch: 2 });
+    expect(proxy.counts.get('AbortMultipartUpload')).toBeUndefined();
+    await Promise.all([slow.close(), fast.close()]);
+  }, 120_000);
+
+  test('whose job is cancelled stops, and leaves its upload to the sweeper', async () => {
+    const job = await seedCopy(plan, smaller);
+    const { runner, close } = createCopyRunner(copyOf(job, 900));
+    runner.start();
+    const begun = Promise.withResolvers<void>();
+    proxy.onAnswered(({ operation }) => operation.startsWith('UploadPart') && begun.resolve());
+    proxy.spoil(({ operation, count }) =>
+      operation.startsWith('UploadPart') && count > 5 ? { type: 'stalled' } : undefined,
+    );
+    const handled = runner.handle(jobDue(job), neverStops);
+    await begun.promise;
+    await cancelJobs(sql, { jobIds: [job.id], actor: 'operator', reason: 'not wanted' });
+    await handled;
+    const [row] = await sql`SELECT state FROM jobs`;
+    expect(row?.state).toBe('CANCELLED');
+    expect(proxy.counts.get('AbortMultipartUpload')).toBeUndefined();
+    expect(await findTransfers(sql, job.id)).toMatchObject([{ state: 'COPYING' }]);
+    await close();
+  }, 60_000);
+});
