@@ -26,6 +26,31 @@ program
     await runPipelineBench(options);
   });
 
+program
+  .command('records')
+  .description(
+    'rows per second against \\copy, calls per second against a bare HTTP client, and beside a partner that hangs',
+  )
+  .option('--rows <count>', 'rows to parse', positiveInteger, 1_000_000)
+  .option('--records <count>', 'records to carry through three calls', positiveInteger, 10_000)
+  .option('--latency <ms>', 'how long the simulated partner takes for a call', wholeNumber, 0)
+  .option('--json', 'print one JSON object', false)
+  .action(async (options: { rows: number; records: number; latency: number; json: boolean }) => {
+    const { runRecordsBench } = await import('./records.ts');
+    await runRecordsBench(options);
+  });
+
+program
+  .command('large')
+  .description('MB/s and memory of a large copy, against rclone and the bare ceiling')
+  .option('--size <bytes>', 'size of the file, e.g. 2GB', '2GB')
+  .option('--rounds <count>', 'rounds, of which the median counts', positiveInteger, 3)
+  .option('--json', 'print one JSON object', false)
+  .action(async (options: { size: string; rounds: number; json: boolean }) => {
+    const { runLargeBench } = await import('./large.ts');
+    await runLargeBench(options);
+  });
+
 await program.parseAsync();
 
 function positiveInteger(text: string): number {

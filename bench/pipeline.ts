@@ -14,15 +14,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { SERVICE_NAMES } from '#local/launcher/processes.ts';
 import { type Stack, startStack } from '#local/stack.ts';
 import { bucketName } from '#shared/config/resource-names.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { applyRoute, applyTenants } from '#shared/jobs/apply-definitions.ts';
 import { parseRouteFiles } from '#shared/routes/parse-route-files.ts';
 import { parseSizeBytes } from '#shared/routes/size.ts';
+import { countRequests, eachProcess, round } from './fleet-requests.ts';
 import { type Ceilings, measureQueueHops, measureS3Rounds, measureStatements } from './part-ceilings.ts';
-import { cpuMs, peakRssMb, sumCounter } from './read-metrics.ts';
+import { cpuMs, peakRssMb } from './read-metrics.ts';
 
 const TENANT = 'bench';
 const GROUPS = 50;
@@ -268,37 +268,6 @@ async function untilTerminal(sql: Sql, prefix: string, files: number): Promise<v
     if (performance.now() > deadline) throw new Error(`only ${row?.completed} of ${files} files completed in time`);
     await sleep(200);
   }
-}
-
-interface Requests {
-  readonly sqs: number;
-  readonly s3: number;
-  readonly sql: number;
-}
-
-async function countRequests(stack: Stack, sql: Sql): Promise<Requests> {
-  const pages = SERVICE_NAMES.map((service) => stack.endpoints.metrics[service]).filter((url) => url !== undefined);
-  // Each transition is one statement in a transaction of its own. Backends report theirs at most a second late.
-  await sleep(2_000);
-  const [row] = await sql<{ sql: number }[]>`
-    SELECT (xact_commit + xact_rollback)::float8 AS sql FROM pg_stat_database WHERE datname = current_database()`;
-  return {
-    sqs: await sumCounter(pages, 'longshore_sqs_requests_total'),
-    s3: await sumCounter(pages, 'longshore_s3_requests_total'),
-    sql: row?.sql ?? 0,
-  };
-}
-
-async function eachProcess(stack: Stack, read: (pid: number) => Promise<number>): Promise<Record<string, number>> {
-  const values: Record<string, number> = {};
-  for (const [name, { pid }] of Object.entries(stack.processes)) {
-    if (pid !== undefined) values[name] = await read(pid);
-  }
-  return values;
-}
-
-function round(value: number): number {
-  return Math.round(value * 100) / 100;
 }
 
 function describe(result: PipelineResult): string {

@@ -1,0 +1,370 @@
+/**
+ * `npm run bench -- records`: rows per second from an object to PENDING records, and calls per second through three partner APIs.
+ *
+ * 1. The fleet is the one that `npm start` runs, in a home of its own that is thrown away. Commits are durable as they are there.
+ * 2. Rows are measured by the parse step's own time, against `psql \copy` of the very same rows into the very same table, in the same run.
+ * 3. Calls are measured from the first to the end of the last, against Node's HTTP client on the same simulator at the same concurrency,
+ *    which is measured before and after.
+ * 4. A neighbour is measured twice: alone, and while another tenant's partner answers nothing.
+ */
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { type Stack, startStack } from '#local/stack.ts';
+import { bucketName } from '#shared/config/resource-names.ts';
+import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { applyPartner, applyRoute, applyTenants } from '#shared/jobs/apply-definitions.ts';
+import { cancelJobs } from '#shared/jobs/end-jobs.ts';
+import { parseRouteFiles } from '#shared/routes/parse-route-files.ts';
+import { measureBareCalls } from './bare-calls.ts';
+import { countRequests, eachProcess, round } from './fleet-requests.ts';
+import { cpuMs, peakRssMb } from './read-metrics.ts';
+
+const CONCURRENCY = 32;
+const TIMEOUT_MS = 900_000;
+const POLL_MS = 250;
+
+export interface RecordsBenchOptions {
+  readonly rows: number;
+  readonly records: number;
+  /** Of each of the simulator's replies. */
+  readonly latency: number;
+  readonly json: boolean;
+}
+
+export interface RecordsResult {
+  readonly parse: {
+    readonly rows: number;
+    readonly bytes: number;
+    readonly rowsPerSecond: number;
+    /** Null where `psql` is not installed. */
+    readonly copyRowsPerSecond: number | null;
+    readonly ratio: number | null;
+    readonly peakRssMb: number;
+  };
+  readonly calls: {
+    readonly calls: number;
+    readonly concurrency: number;
+    readonly latencyMs: number;
+    readonly callsPerSecond: number;
+    readonly bareCallsPerSecond: number;
+    readonly ratio: number;
+    readonly perCall: { readonly sql: number; readonly sqs: number };
+    readonly cpuMsPerCall: Readonly<Record<string, number>>;
+  };
+  readonly neighbour: {
+    readonly callsPerSecond: number;
+    /** While another tenant's partner hangs. */
+    readonly besideHangingPartner: number;
+    readonly ratio: number;
+  };
+  readonly peakRssMb: Readonly<Record<string, number>>;
+}
+
+export async function runRecordsBench(options: RecordsBenchOptions): Promise<void> {
+  const home = await mkdtemp(join(tmpdir(), 'longshore-bench-'));
+  try {
+    const stack = await startStack({ home, portBase: 'free', env: { all: { LOG_LEVEL: 'info' } } });
+    try {
+      const result = await measureRecords(stack, options, home);
+      console.log(options.json ? JSON.stringify(result) : describe(result));
+    } finally {
+      await stack.stop();
+    }
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
+}
+
+interface Bench {
+  readonly stack: Stack;
+  readonly sql: Sql;
+  readonly s3: S3Client;
+  readonly landing: string;
+  readonly simulator: string;
+  readonly home: string;
+}
+
+async function measureRecords(stack: Stack, options: RecordsBenchOptions, home: string): Promise<RecordsResult> {
+  const { env } = stack;
+  const sql = connectDatabase(
+    {
+      DATABASE_URL: env.DATABASE_URL ?? '',
+      DATABASE_POOL_MAX: 4,
+      DATABASE_PREPARE: true,
+      DATABASE_STATEMENT_TIMEOUT_MS: 300_000,
+    },
+    'bench',
+  );
+  const s3 = new S3Client({
+    region: env.AWS_REGION ?? '',
+    endpoint: env.AWS_ENDPOINT_URL_S3 ?? '',
+    credentials: { accessKeyId: env.AWS_ACCESS_KEY_ID ?? '', secretAccessKey: env.AWS_SECRET_ACCESS_KEY ?? '' },
+    forcePathStyle: true,
+  });
+  const landing = bucketName(env.LONGSHORE_PREFIX ?? '', 'landing');
+  const bench: Bench = { stack, sql, s3, landing, simulator: stack.endpoints.partnerSimulator, home };
+  try {
+    await setLatency(bench, options.latency);
+    await applyTenant(bench, 'bench');
+    await applyTenant(bench, 'hanging');
+    const parse = await measureParse(bench, options.rows);
+    await carryRecords(bench, { tenant: 'bench', name: 'warm-up', records: 1_000 });
+    const calls = await measureCalls(bench, options);
+    const neighbour = await measureNeighbour(bench, options.records);
+    return { parse, calls, neighbour, peakRssMb: await eachProcess(stack, peakRssMb) };
+  } finally {
+    s3.destroy();
+    await sql.end({ timeout: 5 });
+  }
+}
+
+async function setLatency({ simulator }: Bench, latencyMs: number): Promise<void> {
+  const body = JSON.stringify({ latencies: latencyMs === 0 ? [] : [{ api: '*', fromMs: latencyMs, toMs: latencyMs }] });
+  const reply = await fetch(`${simulator}/_behaviour`, { method: 'PUT', body, signal: AbortSignal.timeout(5_000) });
+  if (!reply.ok) throw new Error(`the simulator answered HTTP ${reply.status}`);
+}
+
+const ROUTE_FILE = (tenant: string, origin: string) => `
+kind: partner
+tenant: ${tenant}
+name: desk
+baseUrl: ${origin}
+timeout: 5s
+limits: { concurrency: ${CONCURRENCY} }
+operations:
+  validate:
+    method: POST
+    path: /validation
+    idempotent: true
+    body: { recordKey: "{{ record.id }}", isin: "{{ record.isin }}", coupon: "{{ record.coupon }}", remark: "{{ record.remark }}" }
+    judge: [{ when: { status: 200, body: { status: VALID } }, is: success }]
+    output: { reference: reference }
+  assignments:
+    method: GET
+    path: /assignments
+    idempotent: true
+    query: { recordKey: "{{ record.id }}", isin: "{{ record.isin }}" }
+    judge: [{ when: { status: 200, body: { status: OK } }, is: success }]
+    output: { assignment: assignments.0.id }
+  verify:
+    method: POST
+    path: /baec/coupon-verifications
+    idempotent: true
+    body: { recordKey: "{{ record.id }}", isin: "{{ record.isin }}", coupon: "{{ record.coupon }}", validation: "{{ replies.validate.reference }}" }
+    judge: [{ when: { status: 200, body: { verified: true } }, is: success }]
+---
+kind: route
+tenant: ${tenant}
+name: rows
+match: { path: "inbound/**" }
+records:
+  format: csv
+  businessKey: [id]
+  columns:
+    - { name: id, required: true }
+    - { name: isin, required: true, pattern: "[A-Z]{2}[0-9]{10}" }
+    - { name: coupon, type: integer }
+    - { name: rate, type: decimal }
+    - { name: due, type: date }
+    - { name: holder }
+    - { name: remark }
+steps:
+  - parse: {}
+  - call: { partner: desk, operation: validate, code: VALIDATION_ERROR }
+  - call: { partner: desk, operation: assignments, code: ASSIGNMENTS_ERROR }
+  - call: { partner: desk, operation: verify, code: VERIFICATION_ERROR }
+`;
+
+async function applyTenant({ sql, simulator }: Bench, tenant: string): Promise<void> {
+  await applyTenants(sql, [{ id: tenant, name: tenant, timeZone: 'UTC', homeRegion: null, ignoreGlobs: [] }], 'bench');
+  const parsed = parseRouteFiles([{ text: ROUTE_FILE(tenant, simulator) }]);
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.faults));
+  for (const { document, definitionHash } of parsed.documents) {
+    if (document.kind === 'tenant') continue;
+    const row = { tenantId: tenant, name: document.name, definition: document, definitionHash };
+    await (document.kind === 'partner' ? applyPartner : applyRoute)(sql, row, 'bench');
+  }
+}
+
+function csvOf(name: string, rows: number, remark: string): Buffer {
+  const lines = ['id,isin,coupon,rate,due,holder,remark'];
+  for (let row = 1; row <= rows; row += 1) {
+    lines.push(
+      `${name}-${row},XS${String(row).padStart(10, '0')},${row % 40},${row % 7}.25,2026-03-31,Holder ${row % 5_000},${remark}`,
+    );
+  }
+  return Buffer.from(`${lines.join('\n')}\n`);
+}
+
+interface SentFile {
+  readonly tenant: string;
+  readonly name: string;
+  readonly records: number;
+  readonly remark?: string;
+}
+
+/** Resolves to the file's job once it was routed. */
+async function sendFile({ s3, sql, landing }: Bench, { tenant, name, records, remark = 'none' }: SentFile) {
+  const key = `${tenant}/inbound/${name}.csv`;
+  const body = csvOf(name, records, remark);
+  await s3.send(new PutObjectCommand({ Bucket: landing, Key: key, Body: body }));
+  const jobId = await until(async () => {
+    const [row] = await sql<{ id: string }[]>`
+      SELECT j.id FROM jobs j JOIN files f ON f.id = j.file_id WHERE f.key = ${key}`;
+    return row?.id;
+  }, `${key} was not routed`);
+  return { jobId, bytes: body.length };
+}
+
+async function until<Value>(look: () => Promise<Value | undefined>, otherwise: string): Promise<Value> {
+  const deadline = performance.now() + TIMEOUT_MS;
+  for (;;) {
+    const value = await look();
+    if (value !== undefined) return value;
+    if (performance.now() > deadline) throw new Error(`${otherwise} in time`);
+    await sleep(POLL_MS);
+  }
+}
+
+/** The job is cancelled once it is parsed: its calls are not what is measured here. */
+async function measureParse(bench: Bench, rows: number): Promise<RecordsResult['parse']> {
+  const { sql, stack } = bench;
+  const { jobId, bytes } = await sendFile(bench, { tenant: 'bench', name: 'rows', records: rows });
+  const durationMs = await until(async () => {
+    const [row] = await sql<{ durationMs: number }[]>`
+      SELECT duration_ms AS "durationMs" FROM attempts WHERE job_id = ${jobId} AND step_kind = 'parse' AND outcome = 'succeeded'`;
+    return row?.durationMs;
+  }, 'the rows were not parsed');
+  await cancelJobs(sql, { jobIds: [jobId], actor: 'bench', reason: 'parsed' });
+  const { 'partner-worker': peak = 0 } = await eachProcess(stack, peakRssMb);
+  const rowsPerSecond = (rows * 1_000) / durationMs;
+  const copyRowsPerSecond = await measureCopy(bench, jobId, rows);
+  // What follows is measured on tables of an ordinary size.
+  await sql`DELETE FROM records`;
+  await sql`DELETE FROM record_keys`;
+  await sql.unsafe('VACUUM ANALYZE records, record_keys');
+  return {
+    rows,
+    bytes,
+    rowsPerSecond: Math.round(rowsPerSecond),
+    copyRowsPerSecond,
+    ratio: copyRowsPerSecond === null ? null : round(rowsPerSecond / copyRowsPerSecond),
+    peakRssMb: peak,
+  };
+}
+
+const COPIED_JOB = '00000000-0000-7000-8000-000000000001';
+const COLUMNS =
+  `line, created_at, tenant_id, chunk_id, state, step, tries, has_intent, key_generation, business_key, "values", replies,
+  reference, error_code, error_cause, error_message, next_attempt_at, updated_at`.replace(/\s+/g, ' ');
+
+async function measureCopy({ sql, stack, home }: Bench, jobId: string, rows: number): Promise<number | null> {
+  const psql = promisify(execFile);
+  const run = (command: string) => psql('psql', [stack.env.DATABASE_URL ?? '', '-q', '-c', command]);
+  const file = join(home, 'rows.tsv');
+  try {
+    await run(
+      `\\copy (SELECT '${COPIED_JOB}'::uuid, ${COLUMNS} FROM records WHERE job_id = '${jobId}' ORDER BY line) TO '${file}'`,
+    );
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+  await sql`CHECKPOINT`;
+  const startedMs = performance.now();
+  await run(`\\copy records (job_id, ${COLUMNS}) FROM '${file}'`);
+  return Math.round((rows * 1_000) / (performance.now() - startedMs));
+}
+
+interface Carried {
+  readonly calls: number;
+  readonly callsPerSecond: number;
+}
+
+async function carryRecords(bench: Bench, file: SentFile): Promise<Carried> {
+  const { sql } = bench;
+  const { jobId } = await sendFile(bench, file);
+  await until(async () => {
+    const [row] = await sql<{ state: string }[]>`
+      SELECT state FROM jobs WHERE id = ${jobId} AND finished_at IS NOT NULL`;
+    return row;
+  }, `the records of ${file.name} did not end`);
+  const [row] = await sql<{ calls: number; succeeded: number; seconds: number }[]>`
+    SELECT count(*)::int AS calls, count(*) FILTER (WHERE outcome = 'succeeded')::int AS succeeded,
+      extract(epoch FROM max(started_at + duration_ms * interval '1 ms') - min(started_at))::float8 AS seconds
+    FROM record_attempts WHERE job_id = ${jobId}`;
+  if (row === undefined || row.succeeded !== file.records * 3) {
+    throw new Error(`${row?.succeeded} of ${file.records * 3} calls succeeded`);
+  }
+  return { calls: row.calls, callsPerSecond: row.calls / row.seconds };
+}
+
+async function measureCalls(bench: Bench, { records, latency }: RecordsBenchOptions): Promise<RecordsResult['calls']> {
+  const { stack, sql, simulator } = bench;
+  const bare = (run: string) => measureBareCalls({ origin: simulator, records, concurrency: CONCURRENCY, run });
+  const bareBefore = await bare('before');
+  const before = await countRequests(stack, sql);
+  const cpuBefore = await eachProcess(stack, cpuMs);
+  const carried = await carryRecords(bench, { tenant: 'bench', name: 'carried', records });
+  const cpuAfter = await eachProcess(stack, cpuMs);
+  const after = await countRequests(stack, sql);
+  const bareCallsPerSecond = (bareBefore + (await bare('after'))) / 2;
+  return {
+    calls: carried.calls,
+    concurrency: CONCURRENCY,
+    latencyMs: latency,
+    callsPerSecond: Math.round(carried.callsPerSecond),
+    bareCallsPerSecond: Math.round(bareCallsPerSecond),
+    ratio: round(carried.callsPerSecond / bareCallsPerSecond),
+    perCall: {
+      sql: round((after.sql - before.sql) / carried.calls),
+      sqs: round((after.sqs - before.sqs) / carried.calls),
+    },
+    cpuMsPerCall: Object.fromEntries(
+      Object.entries(cpuAfter).map(([name, ms]) => [name, round((ms - (cpuBefore[name] ?? 0)) / carried.calls)]),
+    ),
+  };
+}
+
+/** Both runs are the same but for the other tenant, whose every call waits for its timeout. */
+async function measureNeighbour(bench: Bench, records: number): Promise<RecordsResult['neighbour']> {
+  const alone = await carryRecords(bench, { tenant: 'bench', name: 'alone', records });
+  const { jobId } = await sendFile(bench, {
+    tenant: 'hanging',
+    name: 'hanging',
+    records: 10_000,
+    remark: 'SIM:V:timeout',
+  });
+  await until(async () => {
+    const [row] = await bench.sql`SELECT 1 FROM record_attempts WHERE job_id = ${jobId} LIMIT 1`;
+    return row;
+  }, 'the hanging partner was not called');
+  const beside = await carryRecords(bench, { tenant: 'bench', name: 'beside', records });
+  await cancelJobs(bench.sql, { jobIds: [jobId], actor: 'bench', reason: 'measured' });
+  return {
+    callsPerSecond: Math.round(alone.callsPerSecond),
+    besideHangingPartner: Math.round(beside.callsPerSecond),
+    ratio: round(beside.callsPerSecond / alone.callsPerSecond),
+  };
+}
+
+function describe({ parse, calls, neighbour, peakRssMb: peak }: RecordsResult): string {
+  const each = (values: Readonly<Record<string, number>>) =>
+    Object.entries(values)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(', ');
+  return [
+    `rows per second       ${parse.rowsPerSecond} (${parse.rows} rows, ${Math.round(parse.bytes / 1e6)} MB); \\copy ${parse.copyRowsPerSecond ?? 'not installed'}; ratio ${parse.ratio ?? '-'}`,
+    `RSS while parsing     ${parse.peakRssMb} MB`,
+    `calls per second      ${calls.callsPerSecond} of ${calls.calls}; bare client ${calls.bareCallsPerSecond}; ratio ${calls.ratio} (concurrency ${calls.concurrency}, latency ${calls.latencyMs} ms)`,
+    `requests per call     SQL ${calls.perCall.sql}, SQS ${calls.perCall.sqs}`,
+    `CPU per call (ms)     ${each(calls.cpuMsPerCall)}`,
+    `beside a hanging one  ${neighbour.besideHangingPartner} calls per second, alone ${neighbour.callsPerSecond}; ratio ${neighbour.ratio}`,
+    `peak RSS (MB)         ${each(peak)}`,
+  ].join('\n');
+}
