@@ -7,6 +7,8 @@ import type { FastifyInstance } from 'fastify';
 import { Histogram, type Registry } from 'prom-client';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { toErrorReply } from './error-reply.ts';
+// Says what `request.caller` is.
+import type {} from './request-guard.ts';
 
 export interface ObserveRequestsOptions {
   readonly logger: Logger;
