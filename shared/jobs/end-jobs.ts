@@ -89,5 +89,15 @@ async function endJobs(sql: Sql, { jobIds, actor, state, error, condition }: End
       UNION ALL ${closedFileEvents(sql)}),
     ${recordEvents(sql, actor)}
     SELECT coalesce((SELECT jsonb_agg(id) FROM moved), '[]') AS "jobIds", ${closedFilesJson(sql)} AS files`;
-  return row ?? { jobIds: [], files: [] };
+  if (row === undefined) return { jobIds: [], files: [] };
+  await removeLateChunks(sql, row.jobIds);
+  return row;
+}
+
+/** Those made while the statement above waited for its jobs, which it cannot see. One that is left over nobody takes. */
+async function removeLateChunks(sql: Sql, jobIds: readonly string[]): Promise<void> {
+  if (jobIds.length === 0) return;
+  await sql`
+    DELETE FROM record_chunks c USING jobs j
+    WHERE j.id = ANY(${[...jobIds]}::uuid[]) AND c.job_id = j.id AND j.finished_at IS NOT NULL`;
 }

@@ -7,6 +7,7 @@
  * 3. `AMBIGUOUS` records are taken only when the operator names that state: the call may have been made.
  * 4. The key of the calls stays, unless the operator says `asNew`.
  * 5. With a rate, the records become due one after the other.
+ * 6. A record is counted when it is taken, not when it is found: of two words at once the later one finds what the earlier one took.
  *
  * Out: how many records were taken. Events: `records.reopened`, and `job.reopened` for a job that had ended.
  */
@@ -48,12 +49,13 @@ export async function reopenRecords(sql: Sql, reopen: ReopenRecords): Promise<nu
     taken AS MATERIALIZED (
       SELECT r.job_id, r.line, r.created_at, row_number() OVER (ORDER BY r.line) - 1 AS place
       FROM job j JOIN records r ON r.job_id = j.id AND r.created_at = j.created_at WHERE ${isReopenable(sql, reopen)}),
-    counted AS (SELECT count(*)::int AS records FROM taken HAVING count(*) > 0),
     reopened AS (
       UPDATE records r SET state = 'PENDING', tries = 0, has_intent = false, chunk_id = NULL, updated_at = now(),
         key_generation = r.key_generation + ${asNew}::boolean::int, error_code = NULL, error_cause = NULL, error_message = NULL,
         next_attempt_at = now() + t.place * ${reopen.perSecond === undefined ? 0 : 1 / reopen.perSecond}::float8 * interval '1 s'
-      FROM taken t WHERE r.job_id = t.job_id AND r.line = t.line AND r.created_at = t.created_at),
+      FROM taken t WHERE r.job_id = t.job_id AND r.line = t.line AND r.created_at = t.created_at AND ${isFinal(sql, reopen)}
+      RETURNING r.line),
+    counted AS (SELECT count(*)::int AS records FROM reopened HAVING count(*) > 0),
     moved AS (
       UPDATE jobs j SET updated_at = now(), open_records = coalesce(j.open_records, 0) + c.records,
         state = CASE WHEN j.finished_at IS NULL THEN j.state ELSE 'WAITING' END,
@@ -90,7 +92,7 @@ function isReopenable(sql: Sql, { jobId, states, codes, lines }: RecordFilter) {
   return sql`j.id = ${jobId} AND (j.state IN ('SUCCEEDED', 'FAILED') OR (j.step_kind = 'call' AND j.open_records IS NOT NULL
       AND j.state = 'WAITING'))
     AND EXISTS (SELECT 1 FROM job_steps s WHERE s.job_id = j.id AND s.kind = 'call')
-    AND r.state = ANY(${[...(states ?? ['FAILED'])]}::text[]) AND r.next_attempt_at IS NULL
+    AND ${isFinal(sql, { states })}
     AND (${codes === undefined}::boolean OR r.error_code = ANY(${[...(codes ?? [])]}::text[]))
     AND (${lines === undefined}::boolean OR r.line = ANY(${[...(lines ?? [])]}::bigint[]))
     AND NOT EXISTS (SELECT 1 FROM record_chunks c WHERE c.id = r.chunk_id)
@@ -98,4 +100,8 @@ function isReopenable(sql: Sql, { jobId, states, codes, lines }: RecordFilter) {
       SELECT 1 FROM record_keys k
       WHERE k.tenant_id = j.tenant_id AND k.route_id = j.route_id AND k.business_key = r.business_key
         AND k.job_id = r.job_id AND k.line = r.line))`;
+}
+
+function isFinal(sql: Sql, { states = ['FAILED'] }: Pick<RecordFilter, 'states'>) {
+  return sql`(r.state = ANY(${[...states]}::text[]) AND r.next_attempt_at IS NULL)`;
 }

@@ -4,6 +4,8 @@
  * 1. Only records of a job that stands at its record steps are gathered. When the job was ended meanwhile, the record loses its time and waits with its
  *    job: whoever reopens the job takes it up.
  * 2. Tries are kept: a sweep goes on counting where the last one ended.
+ * 3. The job is held while its chunks are made, so that none is made for a job that is being ended; one that is held by another statement is
+ *    left to the next sweep.
  *
  * Out: the chunks made, marked as woken. Events: `records.swept` (audit only).
  */
@@ -27,7 +29,7 @@ export async function sweepRecords(sql: Sql, { limit, actor }: SweepRecords): Pr
       FROM records r JOIN jobs j ON j.id = r.job_id
       WHERE r.next_attempt_at <= now()
         AND NOT (j.state IN ('PENDING', 'RUNNING', 'WAITING') AND NOT ${isCarried(sql)})
-      ORDER BY r.next_attempt_at LIMIT ${limit}::int FOR UPDATE OF r SKIP LOCKED),
+      ORDER BY r.next_attempt_at LIMIT ${limit}::int FOR UPDATE OF r SKIP LOCKED FOR SHARE OF j SKIP LOCKED),
     placed AS (
       SELECT job_id, line, created_at,
         (row_number() OVER (PARTITION BY job_id ORDER BY line) - 1) / ${CHUNK_RECORDS}::int AS part

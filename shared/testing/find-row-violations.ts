@@ -117,10 +117,11 @@ const AT_REST: Readonly<Record<string, string>> = {
 /** Runs every rule, those for rest only when `isAtRest`. Resolves to the rules that are broken. */
 export async function findRowViolations(sql: Sql, options: { readonly isAtRest: boolean }): Promise<Violation[]> {
   const rules = { ...ALWAYS, ...(options.isAtRest ? AT_REST : {}) };
-  const violations: Violation[] = [];
-  for (const [rule, query] of Object.entries(rules)) {
-    const rows = await sql.unsafe(`${query} LIMIT 5`);
-    if (rows.length > 0) violations.push({ rule, rows });
-  }
-  return violations;
+  const violations = await Promise.all(
+    Object.entries(rules).map(async ([rule, query]): Promise<Violation> => {
+      // Prepared, since planning them costs more than running them.
+      return { rule, rows: await sql.unsafe(`${query} LIMIT 5`, [], { prepare: true }) };
+    }),
+  );
+  return violations.filter(({ rows }) => rows.length > 0);
 }
