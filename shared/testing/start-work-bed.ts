@@ -18,6 +18,8 @@ import { wakeFiles } from '#shared/jobs/wake-files.ts';
 import { wakeJobs } from '#shared/jobs/wake-jobs.ts';
 import { createWakeUpSenders, type WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import { createQueues } from '#shared/queue/create-queues.ts';
+import { sweepRecords } from '#shared/records/sweep-records.ts';
+import { wakeChunks } from '#shared/records/wake-chunks.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { seedFiles } from './seed-routed-files.ts';
 import { startFauxqs } from './start-fauxqs.ts';
@@ -118,6 +120,12 @@ export async function startWorkBed(): Promise<WorkBed> {
     await wakeUps.sendJobs(await wakeJobs(sql, { ...options, queue, actor: 'test' }));
   }
 
+  async function sweepChunks(): Promise<void> {
+    await wakeUps.sendChunks(await sweepRecords(sql, { limit: 1_000, actor: 'test' }));
+    const options = { window: 8, limit: 1_000, missing: 1_000, graceMs: LEASE_MS, boundMs: LEASE_MS };
+    await wakeUps.sendChunks(await wakeChunks(sql, options));
+  }
+
   return {
     sql,
     wakeUps,
@@ -152,6 +160,7 @@ export async function startWorkBed(): Promise<WorkBed> {
     async sweep() {
       await sweepQueue('partner-steps');
       await sweepQueue('work');
+      await sweepChunks();
       const options = { limit: 1_000, missing: 0, graceMs: LEASE_MS, boundMs: LEASE_MS, actor: 'test' };
       const files = await wakeFiles(sql, options);
       await wakeUps.sendArchives(
