@@ -100,3 +100,37 @@ test('ends when its caller gives up', async () => {
   const signal = AbortSignal.timeout(50);
   expect(await client.send({ method: 'GET', url, signal })).toMatchObject({ type: 'no-reply', cause: 'aborted' });
 });
+
+test('never rejects: what no header may hold is no reply, and nothing was asked', async () => {
+  let asked = 0;
+  const url = await serve((_request, response) => {
+    asked += 1;
+    response.end();
+  });
+  const outcome = await client.send({ method: 'GET', url, headers: { 'x-name': 'a\r\nb' } });
+  expect(outcome).toMatchObject({ type: 'no-reply', cause: 'other' });
+  expect(asked).toBe(0);
+});
+
+test('reads compressed replies, and tells one that was cut from one that is whole', async () => {
+  const whole = gzipSync(Buffer.from('{"status":"VALID"}'));
+  let isCut = false;
+  const url = await serve((_request, response) => {
+    response.writeHead(200, { 'content-encoding': 'gzip' }).end(isCut ? whole.subarray(0, 15) : whole);
+  });
+  expect(await client.send({ method: 'GET', url })).toMatchObject({ body: Buffer.from('{"status":"VALID"}') });
+  isCut = true;
+  expect(await client.send({ method: 'GET', url })).toMatchObject({ type: 'no-reply', cause: 'other' });
+});
+
+test('uses its connections again', async () => {
+  const sockets = new Set<unknown>();
+  const url = await serve((request, response) => {
+    sockets.add(request.socket);
+    response.end('x');
+  });
+  const own = createHttpClient({ timeoutMs: 5_000, maxBodyBytes: 100, maxSockets: 2 });
+  for (let call = 0; call < 10; call += 1) await own.send({ method: 'POST', url, body: 'a' });
+  own.close();
+  expect(sockets.size).toBe(1);
+});

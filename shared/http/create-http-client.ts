@@ -6,10 +6,11 @@
  * 3. At most `maxBodyBytes` of a reply are held, counted after decompression.
  * 4. With an `addressGuard` no connection is opened, or used again, that the guard has not seen.
  */
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http';
+import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { isIP } from 'node:net';
-import got, { RequestError, TimeoutError } from 'got';
+import type { Readable } from 'node:stream';
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { ADDRESS_REFUSED, type AddressGuard } from './address-guard.ts';
 
 export interface HttpClientOptions {
@@ -56,63 +57,115 @@ export interface HttpClient {
 }
 
 export function createHttpClient(options: HttpClientOptions): HttpClient {
-  const { timeoutMs, maxBodyBytes, addressGuard } = options;
+  const { addressGuard } = options;
   const agents = createAgents(options);
-  const client = got.extend({
-    ...(agents !== undefined && { agent: agents }),
-    retry: { limit: 0 },
-    timeout: { request: timeoutMs },
-    followRedirect: false,
-    throwHttpErrors: false,
-    decompress: true,
-  });
 
   return {
     close() {
       agents?.http.destroy();
       agents?.https.destroy();
     },
-    async send({ method, url, headers = {}, body, signal }) {
+    async send(request) {
       // Node looks up names only: an address in the URL would pass by the guard.
-      const host = url.hostname.replace(/^\[|\]$/g, '');
+      const host = request.url.hostname.replace(/^\[|\]$/g, '');
       if (addressGuard !== undefined && isIP(host) !== 0 && !addressGuard.isAllowed(host)) {
         return { type: 'no-reply', cause: 'forbidden', message: `The address ${host} may not be called.` };
       }
-      const stream = client.stream(url, {
-        method,
-        headers: { ...headers },
-        ...(body === undefined ? {} : { body }),
-        ...(signal === undefined ? {} : { signal }),
-      });
-      // A got stream that may have a body waits for one.
-      if (body === undefined && method !== 'GET') stream.end();
-      let reply: { statusCode: number; headers: Record<string, string | string[] | undefined> } | undefined;
-      stream.once('response', (response: NonNullable<typeof reply>) => {
-        reply = response;
-      });
-      const chunks: Buffer[] = [];
-      let sizeBytes = 0;
-      try {
-        for await (const chunk of stream as AsyncIterable<Buffer>) {
-          sizeBytes += chunk.length;
-          if (sizeBytes > maxBodyBytes) {
-            // Leaving the loop destroys the stream, and with it the socket.
-            return {
-              type: 'too-large',
-              status: reply?.statusCode ?? 0,
-              message: `The reply is over ${maxBodyBytes} bytes.`,
-            };
-          }
-          chunks.push(chunk);
-        }
-      } catch (error) {
-        return noReply(error, signal);
-      }
-      if (reply === undefined)
-        return { type: 'no-reply', cause: 'other', message: 'The connection ended without a reply.' };
-      return { type: 'replied', status: reply.statusCode, headers: reply.headers, body: Buffer.concat(chunks) };
+      return await exchange(request, options, agents);
     },
   };
+}
+
+type Agents = ReturnType<typeof createAgents>;
+
+/** One request and its reply. Whatever ends it first ends it: the reply, an error, the time, the caller. */
+function exchange(
+  { method, url, headers = {}, body, signal }: HttpRequest,
+  { timeoutMs, maxBodyBytes }: HttpClientOptions,
+  agents: Agents,
+): Promise<HttpOutcome> {
+  if (signal?.aborted) return Promise.resolve(ABORTED);
+  return new Promise((resolve) => {
+    let isOver = false;
+    let source: Readable | undefined;
+    const isSecure = url.protocol === 'https:';
+    let request: ClientRequest;
+    try {
+      request = (isSecure ? requestHttps : requestHttp)(url, {
+        method,
+        agent: isSecure ? agents?.https : agents?.http,
+        headers: {
+          'accept-encoding': 'gzip, deflate, br',
+          ...(method !== 'GET' && { 'content-length': String(Buffer.byteLength(body ?? '')) }),
+          ...headers,
+        },
+      });
+    } catch (error) {
+      // What no header may hold.
+      resolve(noReply(error));
+      return;
+    }
+    const end = (outcome: HttpOutcome): void => {
+      if (isOver) return;
+      isOver = true;
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      // A reply that was read to its end leaves its connection to the next request.
+      if (outcome.type !== 'replied') {
+        source?.destroy();
+        request.destroy();
+      }
+      resolve(outcome);
+    };
+    const onAbort = (): void => end(ABORTED);
+    const onError = (error: unknown): void => end(noReply(error));
+    const timer = setTimeout(
+      () => end({ type: 'no-reply', cause: 'timeout', message: 'There was no reply in time.' }),
+      timeoutMs,
+    );
+    request.on('error', onError);
+    request.once('response', (response) => {
+      const chunks: Buffer[] = [];
+      let sizeBytes = 0;
+      const status = response.statusCode ?? 0;
+      source = decompressed(response, onError);
+      source.on('error', onError);
+      source.on('data', (chunk: Buffer) => {
+        sizeBytes += chunk.length;
+        if (sizeBytes > maxBodyBytes) {
+          end({ type: 'too-large', status, message: `The reply is over ${maxBodyBytes} bytes.` });
+        } else chunks.push(chunk);
+      });
+      source.once('end', () => {
+        end({
+          type: 'replied',
+          status,
+          headers: response.headers,
+          body: chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks),
+        });
+      });
+      source.once('close', () => end({ type: 'no-reply', cause: 'reset', message: 'The reply ended too early.' }));
+    });
+    signal?.addEventListener('abort', onAbort, { once: true });
+    request.end(body);
+  });
+}
+
+const ABORTED: HttpOutcome = { type: 'no-reply', cause: 'aborted', message: 'The request was given up.' };
+
+const DECODERS = {
+  gzip: createGunzip,
+  'x-gzip': createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress,
+} as const;
+
+function decompressed(response: IncomingMessage, onError: (error: unknown) => void): Readable {
+  const encoding = response.headers['content-encoding']?.toLowerCase();
+  if (encoding === undefined || !Object.hasOwn(DECODERS, encoding)) return response;
+  // Each error is told by whoever has it: a pipe hands none on.
+  response.on('error', onError);
+  return response.pipe(DECODERS[encoding as keyof typeof DECODERS]());
 }
 
 /** Undefined for the connections that all clients share. */
@@ -150,10 +203,8 @@ const CAUSES = {
   EPIPE: 'reset',
 } as const;
 
-function noReply(error: unknown, signal: AbortSignal | undefined): Extract<HttpOutcome, { type: 'no-reply' }> {
+function noReply(error: unknown): Extract<HttpOutcome, { type: 'no-reply' }> {
   const message = error instanceof Error ? error.message : String(error);
-  if (signal?.aborted) return { type: 'no-reply', cause: 'aborted', message };
-  if (error instanceof TimeoutError) return { type: 'no-reply', cause: 'timeout', message };
-  const code = error instanceof RequestError ? error.code : '';
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return { type: 'no-reply', cause: CAUSES[code as keyof typeof CAUSES] ?? 'other', message };
 }
