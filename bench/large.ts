@@ -57,6 +57,8 @@ const BUCKETS = { source: 'bench-source', target: 'bench-target' };
 const KEY = 'large.bin';
 const READY_TIMEOUT_MS = 20_000;
 const PIECE_BYTES = 1024 ** 2;
+/** As the fleet's containers have them: without bounds V8 collects the buffers of read pieces late. */
+const FLEET_FLAGS = ['--max-semi-space-size=2', '--max-old-space-size=256'];
 const run = promisify(execFile);
 
 export async function runLargeBench({ size, rounds, json }: LargeBenchOptions): Promise<void> {
@@ -194,7 +196,8 @@ async function measureProcess(bench: Bench, what: LargeMeasurement['what'], copi
     targetBucket: BUCKETS.target,
     copies,
   };
-  const child = fork(fileURLToPath(new URL('large-copy-process.ts', import.meta.url)), [JSON.stringify(measurement)]);
+  const program = fileURLToPath(new URL('large-copy-process.ts', import.meta.url));
+  const child = fork(program, [JSON.stringify(measurement)], { execArgv: [...FLEET_FLAGS] });
   const ended = once(child, 'exit');
   const [measured] = (await Promise.race([
     once(child, 'message'),

@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto';
+import { CreateMultipartUploadCommand, UploadPartCommand } from '@aws-sdk/client-s3';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createObjectStore } from '#shared/files/create-object-store.ts';
+import type { ObjectStore } from '#shared/files/object-store.ts';
+import { claimJobs } from '#shared/jobs/claim-jobs.ts';
+import { cancelJobs } from '#shared/jobs/end-jobs.ts';
+import { until } from '#shared/jobs/test-job-runner.ts';
+import { createLogger } from '#shared/runtime/logger.ts';
+import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
+import { findTransfers } from '#shared/transfers/find-transfers.ts';
+import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
+import { abortAbandonedUploads } from './abort-abandoned-uploads.ts';
+import { endOrphanedTransfers } from './end-orphaned-transfers.ts';
+import { type SweeperTestBed, startSweeperTestBed } from './sweeper-test-bed.ts';
+
+let bed: SweeperTestBed;
+let bucket: string;
+let store: ObjectStore;
+let jobId: string;
+
+beforeAll(async () => {
+  bed = await startSweeperTestBed();
+  store = createObjectStore({ client: bed.s3.client });
+  await seedTenant(bed.sql);
+});
+afterAll(() => bed.stop());
+
+/** A job in the middle of a large copy, one part of which is there. */
+beforeEach(async () => {
+  ({ bucket } = await bed.begin());
+  await bed.sql`TRUNCATE files, jobs, audit_events, outbox, transfers, transfer_parts CASCADE`;
+  const [seeded] = await seedJobs(bed.sql);
+  jobId = seeded?.id ?? '';
+  const [job] = await claimJobs(bed.sql, {
+    jobIds: [jobId],
+    token: randomUUID(),
+    worker: 'test/1',
+    service: 'large-file-worker',
+    queue: 'partner-steps',
+    kinds: ['deliver'],
+    leaseMs: 60_000,
+  });
+  if (job === undefined) throw new Error('the job could not be claimed');
+  const place = { Bucket: bucket, Key: 'acme/half-copied.bin' };
+  const { UploadId = '' } = await bed.s3.client.send(new CreateMultipartUploadCommand(place));
+  await bed.s3.client.send(new UploadPartCommand({ ...place, UploadId, PartNumber: 1, Body: 'part' }));
+  const { tenantId, fileId, epoch } = job;
+  const log = transferLogOf(bed.sql, {
+    owner: 'job',
+    id: jobId,
+    epoch,
+    tenantId,
+    fileId,
+    seq: 0,
+    purpose: 'deliver',
+    worker: 'test/1',
+  });
+  const target = { bucket, key: place.Key };
+  const facts = { plan: 'server-side', target, sourceEtag: '"x"', sizeBytes: 100, partBytes: 10 } as const;
+  await log.begin(facts);
+  await log.created(facts, UploadId);
+});
+
+const sweep = () =>
+  endOrphanedTransfers({
+    sql: bed.sql,
+    store,
+    logger: createLogger({ service: 'test', level: 'fatal' }),
+    signal: AbortSignal.timeout(20_000),
+  });
+const countUploads = async () => (await store.listMultipartUploads({ bucket })).items.length;
+
+test('aborts the upload of a job that an operator cancelled', async () => {
+  expect([await sweep(), await countUploads()]).toEqual([0, 1]);
+  await cancelJobs(bed.sql, { jobIds: [jobId], actor: 'operator', reason: 'not wanted' });
+  await until(async () => (await sweep()) === 1);
+  expect(await countUploads()).toBe(0);
+  expect(await findTransfers(bed.sql, jobId)).toMatchObject([{ state: 'ABORTED' }]);
+});
+
+test('leaves the upload of a job that waits for its next try, however old, and so does the sweep of old uploads', async () => {
+  await bed.sql`UPDATE transfers SET updated_at = now() - interval '3 days'`;
+  await bed.sql`UPDATE jobs SET state = 'WAITING', lease_until = NULL, claim_token = NULL, next_action_at = now() + interval '1 hour'`;
+  expect([await sweep(), await countUploads()]).toEqual([0, 1]);
+  const old = {
+    sql: bed.sql,
+    store,
+    buckets: [bucket],
+    youngestMs: 86_400_000,
+    logger: createLogger({ service: 'test', level: 'fatal' }),
+    signal: AbortSignal.timeout(20_000),
+    now: () => Date.now() + 3 * 86_400_000,
+  };
+  expect([await abortAbandonedUploads(old), await countUploads()]).toEqual([0, 1]);
+  await bed.sql`UPDATE transfers SET state = 'DONE'`;
+  expect([await abortAbandonedUploads(old), await countUploads()]).toEqual([1, 0]);
+});
