@@ -40,6 +40,8 @@ export interface ClaimedJob {
   /** Database time. */
   readonly claimedAt: Date;
   readonly isLarge: boolean;
+  /** An operator let it go on. */
+  readonly isReleased: boolean;
   readonly stepSeq: number;
   readonly stepKind: string;
   /** This try included. Above `maxAttempts`, an earlier try ended without an outcome: the step is not run again. */
@@ -59,6 +61,8 @@ export interface ClaimedJob {
     readonly sizeBytes: number;
     readonly etag: string;
     readonly receivedAt: Date;
+    /** The same content came before under another name. */
+    readonly isDuplicate: boolean;
     /** Set once the file's object has left landing. */
     readonly archive: { readonly bucket: string; readonly key: string; readonly versionId: string } | null;
   };
@@ -104,13 +108,14 @@ function claimSet(sql: Sql, ids: string[], options: ClaimOptions): Promise<Claim
       FROM claimed WHERE NOT is_repeat),
     ${recordEvents(sql, options.service)}
     SELECT c.id, c.tenant_id AS "tenantId", c.file_id AS "fileId", c.route_id AS "routeId",
-      c.route_version_id AS "routeVersionId", c.generation, c.epoch, now() AS "claimedAt", c.is_large AS "isLarge", c.step_seq AS "stepSeq",
+      c.route_version_id AS "routeVersionId", c.generation, c.epoch, now() AS "claimedAt", c.is_large AS "isLarge",
+      c.released_at IS NOT NULL AS "isReleased", c.step_seq AS "stepSeq",
       c.step_kind AS "stepKind", c.step_attempts AS "stepAttempts", c.step_tries AS "stepTries",
       c.max_attempts AS "maxAttempts", c.object,
       coalesce((SELECT jsonb_object_agg(s.seq, jsonb_build_object('kind', s.kind, 'output', s.output))
         FROM job_steps s WHERE s.job_id = c.id AND s.state = 'SUCCEEDED' AND s.seq < c.step_seq), '{}') AS outputs,
       jsonb_build_object('bucket', f.bucket, 'key', f.key, 'versionId', f.version_id, 'name', f.name,
-        'sizeBytes', f.size_bytes, 'etag', f.etag, 'receivedAt', f.uploaded_at,
+        'sizeBytes', f.size_bytes, 'etag', f.etag, 'receivedAt', f.uploaded_at, 'isDuplicate', f.duplicate_of IS NOT NULL,
         'archive', CASE WHEN f.archived_at IS NOT NULL THEN jsonb_build_object(
           'bucket', f.archive_bucket, 'key', f.archive_key, 'versionId', f.archive_version_id) END) AS file
     FROM claimed c JOIN files f ON f.id = c.file_id ORDER BY c.id`.then((rows) =>

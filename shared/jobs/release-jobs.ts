@@ -32,8 +32,10 @@ export async function releaseJobs(sql: Sql, { jobIds, actor, reason }: OperatorW
     SELECT id, file_id AS "fileId", tenant_id AS "tenantId", queue, wakes AS wake FROM released ORDER BY id`;
 }
 
-/** Whether an operator let the job go on. */
+/** Whether an operator let the job go on with what was found in its file: a word from before that does not count. */
 export async function isReleased(sql: Sql, jobId: string): Promise<boolean> {
-  const rows = await sql`SELECT 1 FROM jobs WHERE id = ${jobId} AND released_at IS NOT NULL`;
+  const rows = await sql`
+    SELECT 1 FROM jobs j WHERE j.id = ${jobId} AND j.released_at IS NOT NULL AND NOT EXISTS (
+      SELECT 1 FROM job_steps s WHERE s.job_id = j.id AND s.kind = 'parse' AND s.finished_at > j.released_at)`;
   return rows.length > 0;
 }

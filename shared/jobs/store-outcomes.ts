@@ -8,13 +8,14 @@
  * 5. A job that would wait for its records does not when the last one ended meanwhile.
  *
  * Out: the jobs moved (with their wake-ups), the files whose last job ended.
- * Events: `step.succeeded`, `step.retrying`, `step.waiting`, `job.succeeded`, `job.failed`, and `file.completed` or
+ * Events: `step.succeeded`, `step.retrying`, `step.waiting`, `job.held`, `job.succeeded`, `job.failed`, and `file.completed` or
  *         `file.failed` when the file was archived before (a later generation).
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { FileStatus, JobState } from '#shared/db/schema.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import { recordEvents } from './record-events.ts';
+import { HELD } from './release-jobs.ts';
 import type { WokenJob, WorkQueue } from './route-files.ts';
 import { type RefusedRow, runSet } from './run-set.ts';
 import { toJsonb } from './to-jsonb.ts';
@@ -199,7 +200,8 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
       RETURNING j.id, j.file_id, j.tenant_id, j.queue, j.wakes),
     event AS (
       SELECT CASE WHEN state = 'SUCCEEDED' THEN 'job.succeeded' WHEN state = 'FAILED' THEN 'job.failed'
-          WHEN outcome = 'succeeded' THEN 'step.succeeded' WHEN outcome = 'wait' THEN 'step.waiting'
+          WHEN outcome = 'succeeded' THEN 'step.succeeded' WHEN outcome = 'wait' AND wait_reason = ${HELD} THEN 'job.held'
+          WHEN outcome = 'wait' THEN 'step.waiting'
           ELSE 'step.retrying' END AS type,
         tenant_id, file_id, id AS job_id,
         jsonb_strip_nulls(jsonb_build_object('step', done_kind, 'seq', done_seq, 'attempt', attempt, 'generation', generation,

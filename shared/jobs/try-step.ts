@@ -2,7 +2,8 @@
  * Tries the step at which a job stands, or says why it cannot be tried.
  *
  * 1. A step without an attempt left is not run: earlier tries of it ended without an outcome.
- * 2. A route version that cannot be used fails the job with a clear code: no other try would find another version.
+ * 2. A file that its route holds waits before its first step, until a person releases or rejects it.
+ * 3. A route version that cannot be used fails the job with a clear code: no other try would find another version.
  */
 import type { BucketId } from '#shared/config/resource-names.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
@@ -15,9 +16,13 @@ import type { StepOutcome } from '#shared/steps/step-outcome.ts';
 import type { ClaimedJob } from './claim-jobs.ts';
 import type { JobMetrics } from './job-metrics.ts';
 import { idempotencyKey, type JobPosition } from './job-position.ts';
+import { HELD } from './release-jobs.ts';
 import type { FoundRoute } from './route-cache.ts';
 import { runStep } from './run-step.ts';
 import { stepErrorCode } from './step-error-code.ts';
+
+/** The release wakes the job; once a day it is told again that it waits. */
+const HELD_MS = 86_400_000;
 
 export interface TryParts {
   readonly kinds: ReadonlyMap<string, StepKind<unknown>>;
@@ -66,6 +71,10 @@ async function outcomeOf(parts: TryParts, request: TryRequest): Promise<StepOutc
   if (kind === undefined || step?.kind !== stepKind) {
     const message = `Step ${stepSeq + 1} of the job is "${stepKind}", which its route version does not have there.`;
     return { type: 'failed', code: 'ROUTE_INVALID', cause: 'ROUTE_STEP_MISMATCH', message };
+  }
+  const isFlagged = job.file.isDuplicate;
+  if (stepSeq === 0 && !job.isReleased && found.route.holds({ isLarge: job.isLarge, isFlagged })) {
+    return { type: 'wait', afterMs: HELD_MS, reason: HELD };
   }
   if (attempt > job.maxAttempts) {
     return {

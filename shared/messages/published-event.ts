@@ -18,6 +18,7 @@ export const EVENT_TYPES = [
   'job.succeeded',
   'job.failed',
   'job.cancelled',
+  'job.held',
   'job.released',
   'step.succeeded',
   'step.retrying',

@@ -27,6 +27,8 @@ export interface CompiledRoute {
   isCompanion(relativePath: string): boolean;
   readonly ordered: boolean;
   readonly onHeadFailure: 'block' | 'skip';
+  /** Whether a file waits for a person before its first step. */
+  holds(file: { readonly isLarge: boolean; readonly isFlagged: boolean }): boolean;
   readonly retry: RetryPolicy;
   /** How often a failed record is taken up again, at the call that failed. */
   readonly maxSweeps: number;
@@ -47,7 +49,7 @@ export function compileRoute(definition: unknown): CompiledRoute {
     const faults = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new LongshoreError('ROUTE_INVALID', `The stored route definition is invalid: ${faults.join('; ')}`);
   }
-  const { tenant, name, match, acceptEmpty, ordered, onHeadFailure, records } = parsed.data;
+  const { tenant, name, match, acceptEmpty, ordered, onHeadFailure, hold, records } = parsed.data;
   const { maxSweeps, ...retry } = parsed.data.retry;
   const isTaken = compileGlobs(match.path);
   const isExcluded = compileGlobs(match.exclude);
@@ -68,6 +70,8 @@ export function compileRoute(definition: unknown): CompiledRoute {
       [...suffixes].some((suffix) => relativePath.endsWith(suffix) && takesPath(relativePath.slice(0, -suffix.length))),
     ordered,
     onHeadFailure,
+    holds: ({ isLarge, isFlagged }) =>
+      hold === 'always' || (isLarge && hold.includes('large')) || (isFlagged && hold.includes('flagged')),
     retry,
     maxSweeps,
     records,

@@ -53,6 +53,15 @@ const retrySchema = z
     path: ['firstDelay'],
   });
 
+/** `flagged`: the same content came before under another name. */
+const holdSchema = z.union([
+  z.enum(['never', 'large', 'flagged', 'always']),
+  z
+    .array(z.enum(['large', 'flagged']))
+    .min(1)
+    .max(2),
+]);
+
 const stepKinds = STEP_OPTIONS.map(({ kind }) => kind);
 
 /** One key, the kind, with its options; `confirm:` alone, which YAML reads as null, has none. */
@@ -129,6 +138,8 @@ export const routeDocumentSchema = z
     ordered: z.boolean().default(false),
     /** On an ordered route: whether a failed file holds back those after it. */
     onHeadFailure: z.enum(['block', 'skip']).default('block'),
+    /** Whose files wait for a person before their first step. */
+    hold: holdSchema.default('never'),
     retry: retrySchema.default(() => retrySchema.parse({})),
     /** How records stand in the file, for `parse` and the calls after it. */
     records: recordsSchema.optional(),
