@@ -1,5 +1,6 @@
 /**
- * Longshore's guarantees, checked on a whole fleet at rest: its tables, its buckets, its queues and what subscribers were told.
+ * Longshore's guarantees, checked on a whole fleet at rest: its tables, its buckets, its queues, what subscribers were told, and what the
+ * partner of records saw.
  *
  * An empty answer is the proof. What the queues still hold is waited for, because a message whose receiver was killed stays hidden
  * for its visibility timeout; everything else is as it stands.
@@ -8,6 +9,7 @@ import { findRowViolations, type Violation } from '#shared/testing/find-row-viol
 import { findBucketViolations, type KnownFile } from './find-bucket-violations.ts';
 import { findMessageViolations } from './find-message-violations.ts';
 import { findNoticeViolations } from './find-notice-violations.ts';
+import { findRecordViolations } from './find-record-violations.ts';
 import type { TestFleet } from './start-test-fleet.ts';
 
 export interface CheckGuaranteesOptions {
@@ -26,5 +28,6 @@ export async function checkGuarantees(fleet: TestFleet, options: CheckGuarantees
   const inRows = await findRowViolations(fleet.sql, { isAtRest: true });
   const inBuckets = await findBucketViolations(fleet, { known: new Map(), staying: new Set(), ...options });
   const inNotices = await findNoticeViolations(fleet);
-  return [...inQueues, ...inRows, ...inBuckets, ...inNotices];
+  const inRecords = await findRecordViolations(fleet);
+  return [...inQueues, ...inRows, ...inBuckets, ...inNotices, ...inRecords];
 }

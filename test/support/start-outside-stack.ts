@@ -14,8 +14,9 @@ import { createChildren } from '#local/launcher/children.ts';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import { describeEndpoints, writeEndpoints } from '#local/launcher/endpoints.ts';
 import { startNodeChild } from '#local/launcher/node-child.ts';
+import { ensurePartnerAccess } from '#local/launcher/partner-access.ts';
 import { fleetEnvironment, type NodeProcessName, planProcess, REGION } from '#local/launcher/process-plan.ts';
-import { SERVICE_NAMES } from '#local/launcher/processes.ts';
+import { PARTNER_PROCESSES, SERVICE_NAMES } from '#local/launcher/processes.ts';
 import { ensureOperator, ensureTenants } from '#local/launcher/tenant-access.ts';
 import { findFreeBase, portsFrom } from '#local/ports.ts';
 import type { Stack, StartStackOptions } from '#local/stack.ts';
@@ -69,7 +70,8 @@ export async function startOutsideStack(options: StartStackOptions, servers: Out
 
     await startGroup(['queues']);
     await createResources({ servers, prefix, snsEndpoint: env.AWS_ENDPOINT_URL_SNS ?? '' });
-    await startGroup(['event-bridge', 'sftp']);
+    await ensurePartnerAccess(home);
+    await startGroup(['event-bridge', 'sftp', ...PARTNER_PROCESSES]);
     const sql = connectLauncher(databaseUrl);
     await ensureOperator(sql, home.keys);
     const tenants = await ensureTenants(sql, home.keys, options.tenants ?? []);

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
-import type { ServiceName } from '#local/launcher/processes.ts';
+import { PARTNER_PROCESSES, type ServiceName } from '#local/launcher/processes.ts';
 import { type Stack, type StartStackOptions, startStack } from '#local/stack.ts';
 import { type BucketId, bucketName, QUEUE_IDS, type QueueId } from '#shared/config/resource-names.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -25,13 +25,16 @@ import { type NoticeInbox, openNoticeInbox } from './notice-inbox.ts';
 import { findOutsideServers } from './outside-servers.ts';
 import { sendBodies } from './send-bodies.ts';
 import { connectSftp, type SftpClient } from './sftp-client.ts';
+import { connectSimulatedPartner, type SimulatedPartner } from './simulated-partner.ts';
 import { startOutsideStack } from './start-outside-stack.ts';
 import { waitUntil } from './wait-until.ts';
 
 export interface StartTestFleetOptions {
   readonly tenants: readonly string[];
-  /** A route file, applied before the fleet is given out. */
-  readonly routes: string;
+  /** A route file, applied before the fleet is given out; made when it is up where it names the fleet's own partner. */
+  readonly routes: string | ((stack: Stack) => string);
+  /** All when absent. */
+  readonly services?: readonly ServiceName[];
   /** Over the variables that every test fleet has. */
   readonly env?: StartStackOptions['env'];
   /** Runs when S3 and the services are up. */
@@ -52,6 +55,7 @@ export interface TestFleet {
   readonly store: ObjectStore;
   readonly sqs: SQSClient;
   readonly notices: NoticeInbox;
+  readonly partner: SimulatedPartner;
   readonly queueUrls: Readonly<Record<QueueId, { readonly main: string; readonly deadLetters: string }>>;
   bucket(id: BucketId): string;
   /** As an operator, or as a tenant when one is named. */
@@ -98,6 +102,7 @@ export async function startTestFleet(options: StartTestFleetOptions): Promise<Te
       portBase: 'free',
       isDisposable: true,
       tenants: options.tenants.map((id) => ({ id })),
+      ...(options.services !== undefined && { services: options.services }),
       env: { ...options.env, all: { ...SHORT_CLOCKS, ...options.env?.all } },
       ...(options.beforeReady !== undefined && { beforeReady: options.beforeReady }),
     });
@@ -109,7 +114,8 @@ export async function startTestFleet(options: StartTestFleetOptions): Promise<Te
   const removeHome = () => rm(directory, { recursive: true, force: true });
   const fleet = await connectFleet({ home, stack, isOutside: outside !== undefined, removeHome });
   try {
-    await fleet.applyRoutes(options.routes);
+    const { routes } = options;
+    await fleet.applyRoutes(typeof routes === 'string' ? routes : routes(stack));
   } catch (error) {
     await fleet.stop();
     throw error;
@@ -164,6 +170,7 @@ async function connectFleet(parts: {
     store: createObjectStore({ client: s3 }),
     sqs,
     notices,
+    partner: connectSimulatedPartner(endpoints.partnerSimulator),
     queueUrls: Object.fromEntries(
       QUEUE_IDS.map((id) => [id, { main: queues[id].url, deadLetters: queues[id].deadLetterUrl }]),
     ) as TestFleet['queueUrls'],
@@ -223,18 +230,22 @@ async function connectFleet(parts: {
 }
 
 export function serviceNames(stack: Stack): ServiceName[] {
-  const parts = new Set(['postgres', 's3', 'queues', 'event-bridge', 'sftp']);
+  const parts = new Set(['postgres', 's3', 'queues', 'event-bridge', 'sftp', ...PARTNER_PROCESSES]);
   return Object.keys(stack.processes).filter((name) => !parts.has(name)) as ServiceName[];
 }
 
 async function describeState({ sql, stack }: TestFleet): Promise<string> {
-  const [files, jobs, letters, open] = await Promise.all([
+  const [files, jobs, letters, open, records, chunks] = await Promise.all([
     sql`SELECT status, error_cause, count(*)::int FROM files GROUP BY 1, 2`,
     sql`SELECT state, queue, step_kind, error_cause, wait_reason, woken_at IS NOT NULL AS woken, count(*)::int
       FROM jobs GROUP BY 1, 2, 3, 4, 5, 6`,
     sql`SELECT queue, state, left(reason, 100) AS reason, count(*)::int FROM dead_letters GROUP BY 1, 2, 3`,
     sql`SELECT id, key, status, open_jobs, woken_at, wakes, next_action_at, lease_until, now() FROM files
       WHERE status NOT IN ('COMPLETED', 'FAILED', 'QUARANTINED') ORDER BY created_at LIMIT 5`,
+    sql`SELECT state, step, error_cause, next_attempt_at IS NOT NULL AS later, count(*)::int, min(error_message) AS message
+      FROM records GROUP BY 1, 2, 3, 4`,
+    sql`SELECT woken_at IS NOT NULL AS woken, lease_until > now() AS leased, next_action_at > now() AS waits, count(*)::int
+      FROM record_chunks GROUP BY 1, 2, 3`,
   ]);
   const restarts = Object.entries(stack.processes).map(([name, child]) => [name, child.restarts]);
   return [
@@ -242,6 +253,8 @@ async function describeState({ sql, stack }: TestFleet): Promise<string> {
     ['jobs', jobs],
     ['dead letters', letters],
     ['open files', open],
+    ['records', records],
+    ['chunks', chunks],
     ['restarts', Object.fromEntries(restarts)],
   ]
     .map(([name, rows]) => `${name}: ${JSON.stringify(rows)}`)

@@ -1,0 +1,105 @@
+/**
+ * 5,000 records walk through three APIs while the workers that call them die by `kill -9` 50 times, and the sweeper a few times. Afterwards
+ * every guarantee holds, and the partner saw nothing that it should not have seen.
+ */
+import { randomInt } from 'node:crypto';
+import { PurgeQueueCommand } from '@aws-sdk/client-sqs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { seededRandom } from '#local/partner-simulator/simulated-behaviour.ts';
+import { checkGuarantees } from '../support/check-guarantees.ts';
+import { definitions, recordsCsv, THREE_CALLS, testPartner, testRoute } from '../support/record-definitions.ts';
+import { type PartnerWorkers, startPartnerWorkers } from '../support/start-partner-workers.ts';
+import { startTestFleet, type TestFleet } from '../support/start-test-fleet.ts';
+
+const TENANT = 'acme';
+const RECORDS = 5_000;
+const KILLS = 50;
+const WORKERS = 2;
+/** A sweeper dies with every so many workers: its supervisor waits longer each time. */
+const KILLS_PER_SWEEPER = 16;
+const MOST_TRIES = 4;
+/** At random, so that no kill falls into an idle worker. */
+const CALLS_BETWEEN = { from: 5, to: 250 };
+/** The partner is slow while the records are ahead of the kills: so the kills fall into all of the run, on any machine. */
+const FAST = { api: '*', fromMs: 1, toMs: 10 } as const;
+const SLOW = { api: '*', fromMs: 100, toMs: 200 } as const;
+
+let fleet: TestFleet;
+let workers: PartnerWorkers;
+
+beforeAll(async () => {
+  fleet = await startTestFleet({
+    tenants: [TENANT],
+    services: ['ingestor', 'router', 'large-file-worker', 'retry-sweeper', 'control-api'],
+    routes: ({ endpoints }) =>
+      definitions(
+        testPartner({ tenant: TENANT, name: 'desk', baseUrl: endpoints.partnerSimulator, limits: { concurrency: 8 } }),
+        testRoute({ tenant: TENANT, name: 'rfi', partner: 'desk', after: [{ deliver: {} }, { confirm: {} }] }),
+      ),
+    env: { all: { LONGSHORE_LEASE_MS: '2000', LONGSHORE_SWEEP_GRACE_MS: '1000' } },
+  });
+  workers = await startPartnerWorkers(fleet, WORKERS);
+}, 90_000);
+afterAll(async () => {
+  await workers?.stop();
+  await fleet?.stop();
+}, 60_000);
+
+/** Every hundredth never passes; some others fail once at each of the three, before or after the partner's work. */
+const REMARKS: Readonly<Record<number, string>> = {
+  7: 'SIM:V:500:1',
+  29: 'SIM:A:reset-after:1',
+  43: 'SIM:C:reject:1',
+  61: 'SIM:C:429-0:1',
+  99: 'SIM:A:final',
+};
+const rows = Array.from({ length: RECORDS }, (_, index) => [`r-${index + 1}`, REMARKS[index % 100] ?? ''] as const);
+
+interface RecordRow {
+  readonly id: string;
+  readonly state: string;
+  readonly cause: string | null;
+  readonly code: string | null;
+  readonly tries: number;
+}
+
+test('5,000 records end as they should although their workers are killed 50 times', async () => {
+  const seed = randomInt(1, 1_000_000);
+  const random = seededRandom(seed);
+  await fleet.put(`${TENANT}/rfi/large.csv`, recordsCsv(rows));
+  for (let kill = 1; kill <= KILLS; kill += 1) {
+    const seen = (await fleet.partner.calls()).length;
+    const isAhead = seen / (RECORDS * THREE_CALLS.length) > kill / (KILLS + 1);
+    await fleet.partner.setBehaviour({ latencies: [isAhead ? SLOW : FAST] });
+    const until = seen + CALLS_BETWEEN.from + Math.floor(random() * (CALLS_BETWEEN.to - CALLS_BETWEEN.from));
+    const hasCome = async () => (await fleet.partner.calls()).length >= until;
+    await fleet.waitUntil(`${until} calls before kill ${kill} (seed ${seed})`, hasCome, 30_000);
+    const sweeper = kill % KILLS_PER_SWEEPER === 0 ? fleet.stack.processes['retry-sweeper'] : undefined;
+    sweeper?.kill('SIGKILL');
+    await workers.kill(kill % WORKERS);
+  }
+  await fleet.partner.setBehaviour({ latencies: [FAST] });
+  const [unfinished] = await fleet.sql`SELECT count(*)::int FROM records WHERE state IN ('PENDING', 'RUNNING')`;
+  expect(unfinished?.count, 'the kills fell into the run').toBeGreaterThan(0);
+  await fleet.untilAllEnded(1, 60_000);
+
+  // Wake-ups whose receiver was killed stay hidden for a minute. There is nothing left that they could wake.
+  await fleet.sqs.send(new PurgeQueueCommand({ QueueUrl: fleet.queueUrls['partner-steps'].main }));
+  const violations = await checkGuarantees(fleet);
+  if (violations.length > 0) console.error(`seed ${seed}`, await fleet.describe());
+  expect(violations).toEqual([]);
+  const ended = await fleet.sql<RecordRow[]>`
+    SELECT business_key::jsonb ->> 0 AS id, state, error_cause AS cause, error_code AS code, tries FROM records ORDER BY line`;
+  expect(ended).toHaveLength(RECORDS);
+  const calls = Map.groupBy(await fleet.partner.calls(), ({ api, record }) => `${api} ${record}`);
+  expect([...calls.values()].filter((each) => each.length > MOST_TRIES)).toEqual([]);
+  const isFinal = new Map<string, boolean>(rows.map(([id, remark]) => [id, remark === 'SIM:A:final']));
+  const others = ended.filter(({ id, state, code, cause, tries }) => {
+    // Each of its tries was counted, and a worker died in the last one.
+    if (state === 'FAILED' && cause === 'ATTEMPTS_SPENT') return tries !== MOST_TRIES;
+    if (isFinal.get(id)) return state !== 'FAILED' || code !== 'ASSIGNMENTS_ERROR' || cause !== 'BUSINESS_REJECTION';
+    return state !== 'SUCCESS';
+  });
+  expect(others).toEqual([]);
+  expect(ended.filter(({ state }) => state === 'SUCCESS').length).toBeGreaterThan(RECORDS * 0.9);
+}, 180_000);

@@ -1,0 +1,84 @@
+/**
+ * Partner-workers of a fleet that a test kills often, each started again at once: the supervisor's growing delays are for programs that
+ * cannot run.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream, type WriteStream } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { TestFleet } from './start-test-fleet.ts';
+
+const MAIN = fileURLToPath(new URL('../../services/partner-worker/main.ts', import.meta.url));
+const READY = '"msg":"service started"';
+const STOP_TIMEOUT_MS = 20_000;
+
+export interface PartnerWorkers {
+  /** `kill -9`, once it is ready; resolves when it has ended. The one in its place starts meanwhile. */
+  kill(index: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startPartnerWorkers(
+  fleet: TestFleet,
+  count: number,
+  env: Readonly<Record<string, string>> = {},
+): Promise<PartnerWorkers> {
+  const logs = Array.from({ length: count }, (_, index) =>
+    createWriteStream(join(fleet.home, 'logs', `partner-worker-${index}.log`)),
+  );
+  const start = (log: WriteStream) =>
+    startWorker(log, {
+      ...fleet.stack.env,
+      LONGSHORE_HTTP_PORT: '0',
+      LONGSHORE_SECRETS_DIRECTORY: join(fleet.home, 'keys', 'secrets'),
+      LONGSHORE_PARTNER_ADDRESSES: '127.0.0.0/8',
+      NODE_COMPILE_CACHE: join(fleet.home, 'data', 'compiled'),
+      ...env,
+    });
+  const workers = logs.map(start);
+  await Promise.all(workers);
+
+  return {
+    async kill(index) {
+      const worker = await workers[index]!;
+      const ended = once(worker, 'exit');
+      worker.kill('SIGKILL');
+      await ended;
+      workers[index] = start(logs[index]!);
+    },
+    async stop() {
+      await Promise.allSettled(workers.map(async (worker) => stopWorker(await worker)));
+      for (const log of logs) log.end();
+    },
+  };
+}
+
+/** Resolves when it takes work. */
+async function startWorker(log: WriteStream, env: Record<string, string>): Promise<ChildProcess> {
+  const worker = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
+  let lastWords = '';
+  const hear = (line: string) => {
+    lastWords = line;
+    log.write(`${line}\n`);
+    if (line.includes(READY)) resolve();
+  };
+  for (const output of [worker.stdout, worker.stderr]) createInterface({ input: output }).on('line', hear);
+  worker.once('exit', () => reject(new Error(`the partner-worker ended before it was ready: ${lastWords}`)));
+  await ready;
+  return worker;
+}
+
+async function stopWorker(worker: ChildProcess): Promise<void> {
+  if (worker.exitCode !== null || worker.signalCode !== null) return;
+  const ended = once(worker, 'exit');
+  worker.kill('SIGTERM');
+  const late = setTimeout(() => worker.kill('SIGKILL'), STOP_TIMEOUT_MS);
+  await ended;
+  clearTimeout(late);
+}
