@@ -44,6 +44,8 @@ const CLAIM_FOR_MS = 10_000;
 /** Rows in one statement: an answer of claims holds all their records' values, an outcome is small. */
 const MOST_CLAIMS = 20;
 const MOST_RECORDS = 250;
+/** A record waits for the statement that has it, and not for the one before it as well; more would make groups small. */
+const STATEMENTS = 2;
 
 export class RecordCommits {
   readonly #options: RecordCommitsOptions;
@@ -64,6 +66,7 @@ export class RecordCommits {
         name,
         run,
         maxItems,
+        maxConcurrent: STATEMENTS,
         onCommit: (items) => options.metrics.groupSize.observe({ statement: name }, items),
       });
     this.#claims = grouped('claim-chunks', MOST_CLAIMS, (ids) => this.#claimChunks(ids));
