@@ -11,6 +11,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
+import type { Checksum } from '#local/s3/checksum.ts';
 import { StagedBody } from '#local/s3/staged-body.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
@@ -78,6 +79,27 @@ export class BodyStore {
   slice(body: number, start: number, end: number): number {
     this.retain(body);
     return this.#insertComposed(cut(this.#segmentsOf(body), start, end), [body]);
+  }
+
+  /** The body whose bytes these are, one after the other, all of them: then its checksum is theirs. */
+  wholeOf(bodies: readonly number[]): number | undefined {
+    const parents = new Set(bodies.map((body) => this.#parentOf(body)));
+    const [parent] = parents;
+    if (parents.size !== 1 || parent === undefined) return undefined;
+    const [all, wanted] = [bodies.flatMap((body) => this.#segmentsOf(body)), this.#segmentsOf(parent)].map(
+      joinSegments,
+    );
+    return JSON.stringify(all) === JSON.stringify(wanted) ? parent : undefined;
+  }
+
+  /** Of a body's bytes as a whole, for as long as the body lives. */
+  noteChecksum(body: number, checksum: Checksum): void {
+    this.#statements.noteChecksum.run(body, JSON.stringify(checksum));
+  }
+
+  findChecksum(body: number): Checksum | undefined {
+    const row = this.#statements.findChecksum.get(body);
+    return row === undefined ? undefined : JSON.parse(String(row.checksum));
   }
 
   retain(body: number): void {
@@ -151,8 +173,16 @@ export class BodyStore {
     if (this.#pins.has(body)) return;
     const row = this.#statements.removeUnused.get(body);
     if (row === undefined) return;
+    this.#statements.removeChecksum.run(body);
     if (row.parts !== null) for (const part of JSON.parse(String(row.parts)) as number[]) this.release(part);
     else if (this.#statements.removeData.run(body).changes === 0) this.#unlinkAfterCommit.push(body);
+  }
+
+  /** Of a slice, or of what was made of one body. */
+  #parentOf(body: number): number | undefined {
+    const parts = this.#statements.findParts.get(body)?.parts;
+    const parents: number[] = typeof parts === 'string' ? JSON.parse(parts) : [];
+    return parents.length === 1 ? parents[0] : undefined;
   }
 
   #unpin(body: number): void {
@@ -219,6 +249,18 @@ function cut(segments: readonly Segment[], start: number, end: number): Segment[
   return pieces;
 }
 
+/** What adjoins in one file is one segment. */
+function joinSegments(segments: readonly Segment[]): Segment[] {
+  const joined: Segment[] = [];
+  for (const segment of segments) {
+    const last = joined.at(-1);
+    if (last !== undefined && last.leaf === segment.leaf && last.offset + last.length === segment.offset)
+      joined[joined.length - 1] = { ...last, length: last.length + segment.length };
+    else joined.push(segment);
+  }
+  return joined;
+}
+
 function prepareStatements(database: DatabaseSync) {
   database.exec(`
     CREATE TABLE IF NOT EXISTS bodies (
@@ -226,12 +268,17 @@ function prepareStatements(database: DatabaseSync) {
     );
     CREATE INDEX IF NOT EXISTS unused_bodies ON bodies (id) WHERE refs = 0;
     CREATE TABLE IF NOT EXISTS body_data (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+    CREATE TABLE IF NOT EXISTS body_checksums (id INTEGER PRIMARY KEY, checksum TEXT NOT NULL);
   `);
   return {
     insert: database.prepare('INSERT INTO bodies (id, refs, size, segments, parts) VALUES (?, 1, ?, ?, ?)'),
     insertData: database.prepare('INSERT INTO body_data (id, data) VALUES (?, ?)'),
     find: database.prepare('SELECT size, segments FROM bodies WHERE id = ?'),
     findData: database.prepare('SELECT data FROM body_data WHERE id = ?'),
+    findParts: database.prepare('SELECT parts FROM bodies WHERE id = ?'),
+    noteChecksum: database.prepare('INSERT OR IGNORE INTO body_checksums VALUES (?, ?)'),
+    findChecksum: database.prepare('SELECT checksum FROM body_checksums WHERE id = ?'),
+    removeChecksum: database.prepare('DELETE FROM body_checksums WHERE id = ?'),
     findUnused: database.prepare('SELECT id FROM bodies WHERE refs = 0'),
     isUnused: database.prepare('SELECT 1 FROM bodies WHERE id = ? AND refs = 0'),
     retain: database.prepare('UPDATE bodies SET refs = refs + 1 WHERE id = ?'),

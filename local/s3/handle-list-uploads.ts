@@ -113,7 +113,7 @@ export function handleListParts(call: S3Call): S3Reply {
             ['LastModified', isoTime(modifiedMs)],
             ['ETag', `"${etag}"`],
             ['Size', sizeBytes],
-            [checksumElement(upload.checksumAlgorithm), checksum],
+            [checksumElement(upload.checksumAlgorithm), checksum === '' ? undefined : checksum],
           ],
         ],
       ),

@@ -5,8 +5,10 @@
  */
 import { createHash } from 'node:crypto';
 import {
+  type Checksum,
   checksumElement,
   checksumHeader,
+  createDigest,
   DEFAULT_ALGORITHM,
   multipartChecksum,
   multipartChecksumType,
@@ -93,6 +95,7 @@ export async function handleCompleteUpload(call: S3Call): Promise<S3Reply> {
   // A checksum in the headers is the object's.
   const text = await receiveText(call, MAX_DOCUMENT_BYTES, { hasClientChecksum: false });
   const document = parseXml(text, 'CompleteMultipartUpload');
+  await readUnread(call, document);
   const { version, checksum } = store.transact(() => completeUpload(call, document));
   const { bucket, key } = request;
   const result = buildXml('CompleteMultipartUploadResult', [
@@ -104,6 +107,31 @@ export async function handleCompleteUpload(call: S3Call): Promise<S3Reply> {
     ['ChecksumType', checksum.type],
   ]);
   return xmlReply(result, versionHeader(version));
+}
+
+/** Where copied parts come to be all of their source, its checksum. */
+function wholeChecksum({ store }: S3Call, parts: readonly UploadPart[]): Checksum | undefined {
+  if (parts.every(({ checksum }) => checksum !== '')) return undefined;
+  const whole = store.bodies.wholeOf(parts.map(({ bodyId }) => bodyId));
+  return whole === undefined ? undefined : store.bodies.findChecksum(whole);
+}
+
+/** Copied parts whose checksum nothing else gives. */
+async function readUnread(call: S3Call, document: XmlElement): Promise<void> {
+  const { store } = call;
+  const upload = getUpload(call);
+  const parts = chooseParts(document, upload, store.uploads.listParts(upload.id, 0, MAX_PARTS));
+  if (wholeChecksum(call, parts) !== undefined) return;
+  for (const part of parts.filter(({ checksum }) => checksum === '')) {
+    const body = store.bodies.open(part.bodyId);
+    try {
+      const digest = createDigest(upload.checksumAlgorithm);
+      for await (const chunk of body.read(0, part.sizeBytes)) digest.update(chunk);
+      store.uploads.setChecksum(part, digest.digest().toString('base64'));
+    } finally {
+      body.close();
+    }
+  }
 }
 
 /** Inside a transaction. */
@@ -119,11 +147,13 @@ function completeUpload(call: S3Call, document: XmlElement) {
   for (const { etag } of parts) md5.update(Buffer.from(etag, 'hex'));
   const etag = `${md5.digest('hex')}-${parts.length}`;
   const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
-  const checksum = multipartChecksum(
-    upload.checksumAlgorithm,
-    upload.checksumType,
-    parts.map((part) => ({ value: part.checksum, sizeBytes: part.sizeBytes })),
-  );
+  const checksum =
+    wholeChecksum(call, parts) ??
+    multipartChecksum(
+      upload.checksumAlgorithm,
+      upload.checksumType,
+      parts.map((part) => ({ value: part.checksum, sizeBytes: part.sizeBytes })),
+    );
   checkWholeObject(call, checksum.value, sizeBytes);
 
   const bodyId = store.bodies.compose(parts.map((part) => part.bodyId));

@@ -23,7 +23,7 @@ export interface UploadPart {
   readonly etag: string;
   readonly modifiedMs: number;
   readonly bodyId: number;
-  /** Base64, of the upload's algorithm. */
+  /** Base64, of the upload's algorithm; empty for a copied part that was not read. */
   readonly checksum: string;
 }
 
@@ -48,6 +48,7 @@ export function createUploadStore(database: DatabaseSync) {
   const putPart = database.prepare('INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?, ?)');
   const takePart = database.prepare('DELETE FROM parts WHERE upload = ? AND number = ? RETURNING *');
   const listParts = database.prepare('SELECT * FROM parts WHERE upload = ? AND number > ? ORDER BY number LIMIT ?');
+  const setChecksum = database.prepare('UPDATE parts SET checksum = ? WHERE upload = ? AND number = ? AND body = ?');
   const removeParts = database.prepare('DELETE FROM parts WHERE upload = ?');
 
   return {
@@ -73,6 +74,9 @@ export function createUploadStore(database: DatabaseSync) {
       putPart.run(uploadId, number, sizeBytes, etag, modifiedMs, bodyId, checksum);
       return replaced === undefined ? undefined : toPart(replaced);
     },
+    /** Nothing when the part was replaced meanwhile. */
+    setChecksum: ({ uploadId, number, bodyId }: UploadPart, checksum: string) =>
+      void setChecksum.run(checksum, uploadId, number, bodyId),
     listParts: (uploadId: string, afterNumber: number, limit: number) =>
       listParts.all(uploadId, afterNumber, limit).map(toPart),
   };
