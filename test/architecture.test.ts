@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const SOURCE_FOLDERS = ['shared', 'services', 'cli', 'local', 'bench', 'simulate', 'test', 'scripts'];
+const SOURCE_FOLDERS = ['shared', 'services', 'cli', 'deploy', 'local', 'bench', 'simulate', 'test', 'scripts'];
 
 interface SourceFile {
   /** From the root, with forward slashes. */
@@ -69,6 +69,15 @@ describe('imports', () => {
   test('only tests, benchmarks and local itself import local', () => {
     const files = shipped.filter((file) => !/^(local|bench)\//.test(file.path));
     expect(offenders(files, (imported) => inFolder(imported, 'local'))).toEqual([]);
+  });
+
+  test('deploy imports of services their configuration alone, and of shared what does no I/O', () => {
+    const files = shipped.filter((file) => inFolder(file.path, 'deploy'));
+    const isForeign = (imported: string) =>
+      /^(cli|local|bench|test)\//.test(imported) ||
+      (inFolder(imported, 'services') && !imported.endsWith('/config.ts')) ||
+      /^shared\/(db|files|http|jobs|runtime|secrets)\//.test(imported);
+    expect(offenders(files, isForeign)).toEqual([]);
   });
 
   test('what ships does not import what is for tests', () => {

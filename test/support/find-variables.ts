@@ -18,6 +18,7 @@ import { loadAuthorizerConfig } from '#services/authorizer/config.ts';
 import { readConfig as loadControlApiConfig } from '#services/control-api/config.ts';
 import { loadIngestorConfig } from '#services/ingestor/config.ts';
 import { loadLargeFileWorkerConfig } from '#services/large-file-worker/config.ts';
+import { loadMigrationConfig } from '#services/migration/config.ts';
 import { loadPartnerWorkerConfig } from '#services/partner-worker/config.ts';
 import { loadRetrySweeperConfig } from '#services/retry-sweeper/config.ts';
 import { loadRouterConfig } from '#services/router/config.ts';
@@ -38,6 +39,7 @@ const PROCESSES: readonly (readonly [heading: string, config: string, load: Load
   ['retry-sweeper', 'services/retry-sweeper/config.ts', loadRetrySweeperConfig],
   ['control-api', 'services/control-api/config.ts', loadControlApiConfig],
   ['authorizer', 'services/authorizer/config.ts', loadAuthorizerConfig],
+  ['migration', 'services/migration/config.ts', loadMigrationConfig],
   ['npm start', 'local/launcher/config.ts', loadLauncherConfig],
   ['SFTP gateway', 'local/sftp/config.ts', loadSftpGatewayConfig],
   ['S3 server', 'local/s3/config.ts', loadS3Config],

@@ -1,0 +1,28 @@
+/** Gauges about the whole fleet, which the retry-sweepers show and CloudWatch is given as well: `docs/metrics.md` says what they mean. */
+import { Duration } from 'aws-cdk-lib';
+import { Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch';
+
+interface FleetGauge {
+  readonly name: string;
+  readonly labels: readonly string[];
+}
+
+export const FLEET_GAUGES: readonly FleetGauge[] = [
+  { name: 'longshore_open_rows', labels: ['queue', 'state'] },
+  { name: 'longshore_oldest_due_seconds', labels: ['queue'] },
+  { name: 'longshore_parked_dead_letters', labels: [] },
+  { name: 'longshore_outbox_oldest_seconds', labels: [] },
+  { name: 'longshore_database_connections_max', labels: [] },
+];
+
+export const fleetNamespace = (prefix: string): string => `Longshore/${prefix}`;
+
+export function fleetGauge(prefix: string, name: string, labels: Readonly<Record<string, string>> = {}): Metric {
+  return new Metric({
+    namespace: fleetNamespace(prefix),
+    metricName: name,
+    dimensionsMap: { service: 'retry-sweeper', ...labels },
+    statistic: Stats.MAXIMUM,
+    period: Duration.minutes(1),
+  });
+}

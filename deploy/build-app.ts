@@ -1,0 +1,71 @@
+/** All stacks of all fleets of one settings file, in the order in which they build on each other. */
+import { App, type AppProps, Validations } from 'aws-cdk-lib';
+import { AwsSolutionsChecks } from 'cdk-nag';
+import type { DeploySettings } from './settings.ts';
+import { AlarmsStack } from './stacks/alarms-stack.ts';
+import { ApiStack } from './stacks/api-stack.ts';
+import { AuditStack } from './stacks/audit-stack.ts';
+import { DataStack } from './stacks/data-stack.ts';
+import { type Fleet, standbyPrefix } from './stacks/fleet-stack.ts';
+import { MessagingStack } from './stacks/messaging-stack.ts';
+import { NetworkStack } from './stacks/network-stack.ts';
+import { PartnerApisStack } from './stacks/partner-apis-stack.ts';
+import { ServicesStack } from './stacks/services-stack.ts';
+import { SftpStack } from './stacks/sftp-stack.ts';
+import { StorageStack } from './stacks/storage-stack.ts';
+import { TelemetryStack } from './stacks/telemetry-stack.ts';
+
+/** Behaviours of the CDK that newer applications have by default. */
+const CONTEXT = {
+  '@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy': true,
+  '@aws-cdk/aws-ec2:restrictDefaultSecurityGroup': false,
+  '@aws-cdk/aws-iam:minimizePolicies': false,
+  '@aws-cdk/core:enablePartitionLiterals': true,
+  '@aws-cdk/aws-apigateway:disableCloudWatchRole': true,
+  '@aws-cdk/aws-rds:preventRenderingDeprecatedCredentials': true,
+  '@aws-cdk/aws-ecs:removeDefaultDeploymentAlarm': true,
+  '@aws-cdk/aws-ecs:enableImdsBlockingDeprecatedFeature': false,
+  '@aws-cdk/aws-events:eventsTargetQueueSameAccount': true,
+};
+
+export function buildApp(settings: DeploySettings, { context, ...props }: AppProps = {}): App {
+  const app = new App({ analyticsReporting: false, context: { ...CONTEXT, ...context }, ...props });
+  // Every finding is an error, and a synthesis with errors gives nothing.
+  Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+  for (const home of settings.homes) {
+    const fleet: Fleet = { settings, home, region: home.region, role: 'home', prefix: home.prefix };
+    buildFleet(app, fleet);
+    const other = settings.homes.find(({ region }) => region !== home.region);
+    if (other === undefined) continue;
+    const role = settings.failedOver === home.region ? 'activated' : 'standby';
+    buildFleet(app, { ...fleet, region: other.region, role, prefix: standbyPrefix(home.prefix) });
+  }
+  return app;
+}
+
+function buildFleet(app: App, fleet: Fleet): void {
+  const { settings, role } = fleet;
+  const network = new NetworkStack(app, fleet);
+  const data = new DataStack(app, fleet, network);
+  const messaging = new MessagingStack(app, fleet, network);
+  const storage = new StorageStack(app, fleet, { network, messaging });
+  const telemetry = new TelemetryStack(app, fleet, network);
+  const common = { network, data, messaging, telemetry };
+  if (role === 'standby') {
+    new ServicesStack(app, fleet, common);
+    return;
+  }
+  const api = new ApiStack(app, fleet, network);
+  const services = new ServicesStack(app, fleet, { ...common, api });
+  // An activated standby is reached by the SFTP server of the region where it stands, which knows its users.
+  const sftp = role === 'home' ? new SftpStack(app, fleet, network) : undefined;
+  const partnerApis =
+    settings.partnerApis === undefined
+      ? undefined
+      : new PartnerApisStack(app, fleet, { network, api, settings: settings.partnerApis });
+  new AlarmsStack(app, fleet, { data, messaging, storage, services, telemetry, api, sftp, partnerApis });
+  const { audit } = settings;
+  if (role === 'home' && (audit.cloudTrailDataEvents || audit.config || audit.guardDuty)) {
+    new AuditStack(app, fleet, { network, storage });
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * What each service may touch, in the words of its code: queues it takes from and sends to, calls of the object store by bucket. The
+ * task roles are made from this; `service-access.test.ts` compares it with the sources.
+ */
+import { BUCKET_IDS, type BucketId, QUEUE_IDS, type QueueId } from '#shared/config/resource-names.ts';
+import type { ServiceName } from './service-catalogue.ts';
+
+/** As in `shared/files/object-store.ts`, grouped by what S3 calls them. */
+export type ObjectUse = 'read' | 'write' | 'delete-version' | 'list-versions' | 'list-uploads' | 'abort-upload';
+
+export interface ServiceAccess {
+  readonly takes: readonly QueueId[];
+  readonly takesDeadLetters: boolean;
+  readonly sends: readonly QueueId[];
+  /** Asks all queues and DLQs for their counts. */
+  readonly counts: boolean;
+  readonly publishes: boolean;
+  readonly objects: Readonly<Partial<Record<BucketId, readonly ObjectUse[]>>>;
+  /** Those of tenants, below the prefix of `LONGSHORE_SECRETS_PREFIX`. */
+  readonly readsSecrets: boolean;
+  /** Asks ECS not to end its task while it is busy. */
+  readonly protectsItself: boolean;
+  /** `owner` makes and drops partitions; the others read and write rows. */
+  readonly databaseUser: 'longshore_owner' | 'longshore_app';
+}
+
+const WORKER_OBJECTS: ServiceAccess['objects'] = {
+  landing: ['read', 'delete-version'],
+  staging: ['read', 'write', 'delete-version', 'list-versions'],
+  delivered: ['read', 'write', 'delete-version', 'list-versions'],
+  archive: ['read', 'write', 'delete-version', 'list-versions'],
+  outbound: ['read', 'write', 'delete-version', 'list-versions'],
+};
+
+const NOTHING: ServiceAccess = {
+  takes: [],
+  takesDeadLetters: false,
+  sends: [],
+  counts: false,
+  publishes: false,
+  objects: {},
+  readsSecrets: false,
+  protectsItself: false,
+  databaseUser: 'longshore_app',
+};
+
+export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
+  ingestor: {
+    ...NOTHING,
+    takes: ['landing'],
+    sends: ['ingest'],
+    objects: { landing: ['read', 'list-versions'] },
+  },
+  router: { ...NOTHING, takes: ['ingest'], sends: ['work', 'partner-steps'] },
+  'partner-worker': {
+    ...NOTHING,
+    takes: ['partner-steps'],
+    sends: ['work', 'partner-steps'],
+    objects: WORKER_OBJECTS,
+    readsSecrets: true,
+  },
+  'large-file-worker': {
+    ...NOTHING,
+    takes: ['work'],
+    sends: ['work', 'partner-steps'],
+    objects: WORKER_OBJECTS,
+    protectsItself: true,
+  },
+  'retry-sweeper': {
+    ...NOTHING,
+    takesDeadLetters: true,
+    sends: ['ingest', 'work', 'partner-steps'],
+    counts: true,
+    publishes: true,
+    objects: Object.fromEntries(
+      BUCKET_IDS.map((bucket): [BucketId, ObjectUse[]] => [
+        bucket,
+        bucket === 'landing' ? ['read', 'list-versions'] : ['list-uploads', 'abort-upload'],
+      ]),
+    ),
+    databaseUser: 'longshore_owner',
+  },
+  'control-api': { ...NOTHING, sends: [...QUEUE_IDS], counts: true },
+};

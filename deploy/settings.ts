@@ -1,0 +1,130 @@
+/**
+ * What a fleet is to be, from a YAML file: size, regions, domain, partners' access. Unknown keys are faults, and all faults come at once.
+ *
+ * 1. A file names one fleet for each region. In a pair, each is the home of its own tenants, and the other holds a standby of it.
+ * 2. Prefixes differ by region: they begin the names of buckets, which all accounts of AWS share.
+ */
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { LongshoreError } from '#shared/errors.ts';
+import { parseRouteFiles } from '#shared/routes/parse-route-files.ts';
+
+const cidr = z.string().regex(/^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/, 'must be an IPv4 network such as 10.0.0.0/16');
+
+const homeSchema = z.strictObject({
+  region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be a region such as us-east-1'),
+  prefix: z.string().regex(/^[a-z0-9][a-z0-9-]{0,22}$/, 'lower case letters, digits and hyphens, at most 23'),
+  cidr,
+  availabilityZones: z.array(z.string()).min(2).max(3),
+  /** Tenants whose home this is: route files, from where the settings stand. */
+  tenantFiles: z.array(z.string()).min(1),
+});
+
+const settingsSchema = z
+  .strictObject({
+    size: z.enum(['dev', 'prod']),
+    homes: z.array(homeSchema).min(1).max(2),
+    /** The hosted zone under which `sftp.`, `api.` and `partners.` stand. */
+    domain: z.strictObject({ zoneId: z.string(), zoneName: z.string() }),
+    sftp: z.strictObject({ allowedCidrs: z.array(cidr).min(1) }),
+    /** Who reaches the control API; the WAF and its keys stand behind. */
+    api: z.strictObject({ allowedCidrs: z.array(cidr).min(1) }),
+    /** API Gateway with the authorizer before partners' APIs; none when absent. */
+    partnerApis: z
+      .strictObject({
+        backendUrl: z.url({ protocol: /^https$/ }),
+        issuer: z.string(),
+        audience: z.string(),
+        jwksUrl: z.url({ protocol: /^https$/ }),
+        rules: z.array(z.strictObject({ method: z.string(), path: z.string(), scopes: z.array(z.string()) })).min(1),
+      })
+      .optional(),
+    /** Buckets of others that routes deliver to. */
+    externalBuckets: z.array(z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/)).default([]),
+    alarms: z.strictObject({
+      emails: z.array(z.email()).default([]),
+      /** A pager's or a chat's incoming webhook. */
+      urls: z.array(z.url({ protocol: /^https$/ })).default([]),
+    }),
+    images: z.strictObject({ node: z.string(), collector: z.string() }).default({
+      node: 'public.ecr.aws/docker/library/node:24-bookworm-slim',
+      collector: 'public.ecr.aws/aws-observability/aws-otel-collector:v0.43.3',
+    }),
+    audit: z
+      .strictObject({
+        cloudTrailDataEvents: z.boolean().default(false),
+        config: z.boolean().default(false),
+        guardDuty: z.boolean().default(false),
+      })
+      .default({ cloudTrailDataEvents: false, config: false, guardDuty: false }),
+    /** The region that failed: its standby in the other one is brought to work. */
+    failedOver: z.string().optional(),
+  })
+  .superRefine(({ homes, failedOver }, context) => {
+    for (const key of ['region', 'prefix', 'cidr'] as const) {
+      if (new Set(homes.map((home) => home[key])).size < homes.length) {
+        context.addIssue({ code: 'custom', path: ['homes'], message: `two homes have the same ${key}` });
+      }
+    }
+    if (failedOver !== undefined && !(homes.length === 2 && homes.some(({ region }) => region === failedOver))) {
+      context.addIssue({ code: 'custom', path: ['failedOver'], message: 'must be the region of one of two homes' });
+    }
+  });
+
+export type DeploySettings = z.output<typeof settingsSchema>;
+export type HomeSettings = DeploySettings['homes'][number];
+
+export interface SftpUser {
+  readonly tenantId: string;
+  readonly username: string;
+  readonly publicKey: string;
+  /** First directories of the tenant's routes: where uploads may go. */
+  readonly directories: readonly string[];
+}
+
+/** @throws LongshoreError `CONFIG_INVALID` with every fault. */
+export function readSettings(path: string): DeploySettings {
+  const parsed = settingsSchema.safeParse(parse(readFileSync(path, 'utf8')));
+  if (parsed.success) {
+    const homes = parsed.data.homes.map((home) => ({
+      ...home,
+      tenantFiles: home.tenantFiles.map((file) => join(dirname(path), file)),
+    }));
+    return { ...parsed.data, homes };
+  }
+  const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || '(all)'}: ${issue.message}`);
+  throw new LongshoreError('CONFIG_INVALID', `${path} is invalid:\n  ${faults.join('\n  ')}`, { details: { faults } });
+}
+
+/** @throws LongshoreError `CONFIG_INVALID` for a route file that is none. */
+export function readSftpUsers(home: HomeSettings): SftpUser[] {
+  const parsed = parseRouteFiles(home.tenantFiles.map((name) => ({ name, text: readFileSync(name, 'utf8') })));
+  if (!parsed.ok) {
+    const faults = parsed.faults.map(({ file, line, message }) => `${file}:${line}: ${message}`);
+    throw new LongshoreError('CONFIG_INVALID', `The tenants' files are invalid:\n  ${faults.join('\n  ')}`);
+  }
+  const documents = parsed.documents.map(({ document }) => document);
+  const routes = documents.filter((document) => document.kind === 'route');
+  return documents
+    .filter((document) => document.kind === 'tenant')
+    .flatMap(({ id, sftpUsers }) => {
+      const paths = routes.filter(({ tenant }) => tenant === id).flatMap(({ match }) => match.path);
+      return sftpUsers.map(({ username, publicKey }) => {
+        if (publicKey === undefined) {
+          throw new LongshoreError('CONFIG_INVALID', `The SFTP user ${username} of ${id} has no public key.`);
+        }
+        return { tenantId: id, username, publicKey, directories: firstDirectories(paths) };
+      });
+    });
+}
+
+/** Transfer Family takes no mapping of `/` beside others, so each first directory is mapped by itself. */
+function firstDirectories(globs: readonly string[]): string[] {
+  const first = globs
+    .map((glob) => glob.split('/'))
+    .flatMap(([head, ...rest]) => (rest.length === 0 ? [] : [head ?? '']));
+  const plain = first.filter((name) => /^[A-Za-z0-9._-]+$/.test(name) && name !== 'outbound');
+  return [...new Set(plain.length === 0 ? ['inbound'] : plain)].sort();
+}

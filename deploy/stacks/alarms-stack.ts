@@ -1,0 +1,434 @@
+/**
+ * What wakes a person, and the dashboard that is looked at then.
+ *
+ * 1. Every alarm has a reason, calls the topic of alarms, and names its entry in docs/runbook.md.
+ * 2. Limits follow from what the services were measured to do, and from the constants of the code.
+ */
+import { readFileSync } from 'node:fs';
+import { Duration } from 'aws-cdk-lib';
+import { CfnRuleGroupsNamespace } from 'aws-cdk-lib/aws-aps';
+import * as cw from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import { HttpCodeElb, HttpCodeTarget } from 'aws-cdk-lib/aws-elasticloadbalancingv2';
+import { FilterPattern, MetricFilter } from 'aws-cdk-lib/aws-logs';
+import type { Construct } from 'constructs';
+import { BUCKET_IDS, QUEUE_IDS, type QueueId, TOPIC_IDS } from '#shared/config/resource-names.ts';
+import type { ScaledService } from '#shared/scaling/service-capacities.ts';
+import { type AlarmFacts, describeAlarm } from '../alarms/alarm.ts';
+import { fleetGauge } from '../alarms/fleet-gauges.ts';
+import { oldestAge } from '../services/scaling.ts';
+import { SERVICES } from '../services/service-catalogue.ts';
+import { databaseConnections } from '../sizes.ts';
+import type { ApiStack } from './api-stack.ts';
+import type { DataStack } from './data-stack.ts';
+import { type Fleet, FleetStack } from './fleet-stack.ts';
+import type { MessagingStack } from './messaging-stack.ts';
+import type { PartnerApisStack } from './partner-apis-stack.ts';
+import type { ServicesStack } from './services-stack.ts';
+import type { SftpStack } from './sftp-stack.ts';
+import type { StorageStack } from './storage-stack.ts';
+import type { TelemetryStack } from './telemetry-stack.ts';
+
+export interface AlarmedParts {
+  readonly data: DataStack;
+  readonly messaging: MessagingStack;
+  readonly storage: StorageStack;
+  readonly services: ServicesStack;
+  readonly telemetry: TelemetryStack;
+  /** A standby that was brought to work is reached by the other region's server. */
+  readonly sftp?: SftpStack;
+  readonly api: ApiStack;
+  readonly partnerApis?: PartnerApisStack;
+}
+
+interface AlarmOptions extends AlarmFacts {
+  readonly metric: cw.IMetric;
+  /** The alarm is raised above it. */
+  readonly limit: number;
+  readonly minutes?: number;
+  /** What silence means; nothing wrong unless said. */
+  readonly silence?: cw.TreatMissingData;
+}
+
+const RULES = new URL('../prometheus/rules.yaml', import.meta.url);
+const MINUTE = Duration.minutes(1);
+const OLDEST_SECONDS = 30;
+const CLEARED_WITHIN_SECONDS = 300;
+
+export class AlarmsStack extends FleetStack {
+  readonly #parts: AlarmedParts;
+  readonly #alarms: cw.Alarm[] = [];
+  readonly #action: SnsAction;
+
+  constructor(scope: Construct, fleet: Fleet, parts: AlarmedParts) {
+    super(scope, 'alarms', fleet);
+    this.#parts = parts;
+    this.#action = new SnsAction(parts.telemetry.alarmTopic);
+    this.#watchQueues();
+    this.#watchDeadLetters();
+    this.#watchEvents();
+    this.#watchTasks();
+    this.#watchDatabase();
+    this.#watchStores();
+    this.#watchApis();
+    if (parts.sftp !== undefined) this.#watchSftp(parts.sftp);
+    this.#addPrometheusRules();
+    this.#createDashboard();
+  }
+
+  #raise({ metric, limit, minutes = 3, silence, ...facts }: AlarmOptions, suffix = ''): void {
+    const { id } = facts;
+    const alarm = new cw.Alarm(this, id + suffix, {
+      alarmName: `${this.fleet.prefix}-${id}${suffix}`,
+      alarmDescription: describeAlarm(facts),
+      metric,
+      threshold: limit,
+      evaluationPeriods: minutes,
+      comparisonOperator: cw.ComparisonOperator.GREATER_THAN_THRESHOLD,
+      treatMissingData: silence ?? cw.TreatMissingData.NOT_BREACHING,
+    });
+    alarm.addAlarmAction(this.#action);
+    alarm.addOkAction(this.#action);
+    this.#alarms.push(alarm);
+  }
+
+  #metric(namespace: string, metricName: string, dimensionsMap: Record<string, string>, statistic: string): cw.Metric {
+    return new cw.Metric({ namespace, metricName, dimensionsMap, statistic, period: MINUTE });
+  }
+
+  #depth(queue: QueueId): cw.IMetric {
+    return this.#parts.messaging.queues[queue].main.metricApproximateNumberOfMessagesVisible({
+      statistic: cw.Stats.MAXIMUM,
+      period: MINUTE,
+    });
+  }
+
+  #watchQueues(): void {
+    for (const queue of QUEUE_IDS) {
+      this.#raise({
+        id: `${queue}-oldest`,
+        runbook: 'work-stands',
+        reason: `What came to ${queue} waits for more than ${OLDEST_SECONDS} s.`,
+        metric: oldestAge(this.fleet.prefix, queue),
+        limit: OLDEST_SECONDS,
+      });
+      const service = SERVICES.find((entry) => entry.queue === queue);
+      if (service === undefined) continue;
+      this.#raise({
+        id: `${queue}-depth`,
+        runbook: 'backlog-too-deep',
+        reason: `More stands in ${queue} than all tasks of ${service.name} together clear in five minutes.`,
+        metric: this.#depth(queue),
+        limit: Math.floor(
+          this.#parts.services.clearedPerSecond(service.name as ScaledService) * CLEARED_WITHIN_SECONDS,
+        ),
+      });
+    }
+  }
+
+  #watchDeadLetters(): void {
+    for (const queue of QUEUE_IDS) {
+      this.#raise(
+        {
+          id: 'dead-letters-waiting',
+          runbook: 'dead-letters-arrive',
+          reason: `Dead letters of ${queue} stand in their queue: the retry-sweeper takes none.`,
+          metric: this.#parts.messaging.queues[queue].dead.metricApproximateNumberOfMessagesVisible({
+            statistic: cw.Stats.MAXIMUM,
+            period: MINUTE,
+          }),
+          limit: 0,
+        },
+        `-${queue}`,
+      );
+    }
+    this.#raise({
+      id: 'parked-dead-letters',
+      runbook: 'dead-letters-parked',
+      reason: 'Messages that nobody could handle wait for a person.',
+      metric: fleetGauge(this.fleet.prefix, 'longshore_parked_dead_letters'),
+      limit: 0,
+    });
+    this.#raise({
+      id: 'sweeper-silent',
+      runbook: 'sweeper-silent',
+      reason: 'No retry-sweeper has shown its clocks for five minutes: nothing due is woken, no event leaves.',
+      metric: fleetGauge(this.fleet.prefix, 'longshore_outbox_oldest_seconds').with({
+        statistic: cw.Stats.SAMPLE_COUNT,
+      }),
+      // Above every count: only silence raises it.
+      limit: 1_000_000,
+      minutes: 5,
+      silence: cw.TreatMissingData.BREACHING,
+    });
+    this.#raise({
+      id: 'outbox-lag',
+      runbook: 'outbox-held-back',
+      reason: 'Events have waited for their topic for more than a minute.',
+      metric: fleetGauge(this.fleet.prefix, 'longshore_outbox_oldest_seconds'),
+      limit: 60,
+    });
+  }
+
+  #watchEvents(): void {
+    const { rule, undeliveredEvents } = this.#parts.storage;
+    const failed = (name: string) => this.#metric('AWS/Events', name, { RuleName: rule.ruleName }, cw.Stats.SUM);
+    this.#raise({
+      id: 'events-undelivered',
+      runbook: 'events-undelivered',
+      reason: 'EventBridge could not put an event into the queue landing.',
+      metric: new cw.MathExpression({
+        expression: 'FILL(failed, 0) + FILL(set_aside, 0) + FILL(kept, 0)',
+        usingMetrics: {
+          failed: failed('FailedInvocations'),
+          set_aside: failed('InvocationsSentToDlq'),
+          kept: undeliveredEvents.metricApproximateNumberOfMessagesVisible({ period: MINUTE }),
+        },
+        period: MINUTE,
+      }),
+      limit: 0,
+      minutes: 1,
+    });
+    for (const topic of TOPIC_IDS) {
+      this.#raise(
+        {
+          id: 'notices-undelivered',
+          runbook: 'notices-undelivered',
+          reason: `A subscriber of the topic ${topic} did not take a notice.`,
+          metric: this.#parts.messaging.topics[topic].metricNumberOfNotificationsFailed({ period: MINUTE }),
+          limit: 0,
+        },
+        `-${topic}`,
+      );
+    }
+  }
+
+  #watchTasks(): void {
+    for (const { name } of SERVICES) {
+      const service = this.#parts.services.services[name];
+      const reason = (what: string) => `Tasks of ${name} use more than 80 % of their ${what}.`;
+      this.#raise(
+        {
+          id: 'task-processor',
+          runbook: 'processor-busy',
+          reason: reason('processor'),
+          metric: service.metricCpuUtilization({ period: MINUTE }),
+          limit: 80,
+          minutes: 10,
+        },
+        `-${name}`,
+      );
+      this.#raise(
+        {
+          id: 'task-memory',
+          runbook: 'memory-high',
+          reason: reason('memory'),
+          metric: service.metricMemoryUtilization({ period: MINUTE }),
+          limit: 80,
+          minutes: 5,
+        },
+        `-${name}`,
+      );
+    }
+  }
+
+  #watchDatabase(): void {
+    const { cluster } = this.#parts.data;
+    this.#raise({
+      id: 'database-connections',
+      runbook: 'database-connections-high',
+      reason: 'Four fifths of the database’s connections are taken.',
+      metric: cluster.metricDatabaseConnections({ statistic: cw.Stats.MAXIMUM, period: MINUTE }),
+      limit: Math.floor(databaseConnections(this.size) * 0.8),
+    });
+    this.#raise({
+      id: 'database-capacity',
+      runbook: 'database-at-its-largest',
+      reason: 'The database has grown to nine tenths of its largest size.',
+      metric: cluster.metricACUUtilization({ period: MINUTE }),
+      limit: 90,
+      minutes: 10,
+    });
+    if (this.fleet.settings.homes.length === 2) {
+      this.#raise({
+        id: 'standby-behind',
+        runbook: 'standby-behind',
+        reason: 'The standby’s database is more than a minute behind: so much would be lost.',
+        metric: cluster.metric('AuroraGlobalDBProgressLag', { statistic: cw.Stats.MAXIMUM, period: MINUTE }),
+        limit: 60_000,
+        minutes: 5,
+      });
+    }
+  }
+
+  #watchStores(): void {
+    for (const bucket of BUCKET_IDS) {
+      const { bucketName } = this.#parts.storage.buckets[bucket];
+      this.#raise(
+        {
+          id: 'store-errors',
+          runbook: 'store-errors',
+          reason: `Requests to the bucket ${bucket} are throttled or fail.`,
+          metric: this.#metric(
+            'AWS/S3',
+            '5xxErrors',
+            { BucketName: bucketName, FilterId: 'EntireBucket' },
+            cw.Stats.SUM,
+          ),
+          limit: 0,
+          minutes: 5,
+        },
+        `-${bucket}`,
+      );
+    }
+  }
+
+  #watchApis(): void {
+    const { targets, loadBalancer } = this.#parts.api;
+    this.#raise({
+      id: 'api-errors',
+      runbook: 'api-errors',
+      reason: 'The control API answers with 5xx, or not at all.',
+      metric: new cw.MathExpression({
+        expression: 'FILL(target, 0) + FILL(balancer, 0)',
+        usingMetrics: {
+          target: targets.metrics.httpCodeTarget(HttpCodeTarget.TARGET_5XX_COUNT, { period: MINUTE }),
+          balancer: loadBalancer.metrics.httpCodeElb(HttpCodeElb.ELB_5XX_COUNT, { period: MINUTE }),
+        },
+        period: MINUTE,
+      }),
+      limit: 5,
+    });
+    this.#raise({
+      id: 'api-latency',
+      runbook: 'api-slow',
+      reason: 'One of twenty requests to the control API takes more than a second.',
+      metric: targets.metrics.targetResponseTime({ statistic: 'p95', period: MINUTE }),
+      limit: 1,
+      minutes: 5,
+    });
+    if (this.#parts.partnerApis !== undefined) this.#watchPartnerApis(this.#parts.partnerApis);
+  }
+
+  #watchPartnerApis({ gateway, authorizer }: PartnerApisStack): void {
+    this.#raise({
+      id: 'partner-api-errors',
+      runbook: 'gateway-errors',
+      reason: 'Partners’ APIs answer with 5xx behind the gateway.',
+      metric: gateway.metricServerError({ statistic: cw.Stats.SUM, period: MINUTE }),
+      limit: 5,
+    });
+    this.#raise({
+      id: 'partner-api-latency',
+      runbook: 'gateway-slow',
+      reason: 'One of twenty requests to partners’ APIs takes more than five seconds.',
+      metric: gateway.metricLatency({ statistic: 'p95', period: MINUTE }),
+      limit: 5_000,
+      minutes: 5,
+    });
+    this.#raise({
+      id: 'authorizer-throttled',
+      runbook: 'authorizer-failing',
+      reason: 'The authorizer is throttled: calls of partners’ APIs are refused.',
+      metric: authorizer.metricThrottles({ period: MINUTE }),
+      limit: 0,
+    });
+    this.#raise({
+      id: 'authorizer-slow',
+      runbook: 'authorizer-failing',
+      reason: 'The authorizer takes more than three seconds: the issuer’s keys cannot be read.',
+      // A refused token is an error of the function too, so errors say nothing.
+      metric: authorizer.metricDuration({ statistic: cw.Stats.MAXIMUM, period: MINUTE }),
+      limit: 3_000,
+    });
+  }
+
+  #watchSftp({ logs }: SftpStack): void {
+    const count = (id: string, pattern: string) =>
+      new MetricFilter(this, `sftp-${id}-filter`, {
+        logGroup: logs,
+        metricNamespace: `Longshore/${this.fleet.prefix}`,
+        metricName: `sftp_${id}`,
+        metricValue: '1',
+        filterPattern: FilterPattern.literal(pattern),
+      }).metric({ statistic: cw.Stats.SUM, period: MINUTE });
+    this.#raise({
+      id: 'sftp-logins-refused',
+      runbook: 'logins-refused',
+      reason: 'More than five SFTP logins a minute are refused: somebody guesses, or a partner’s key changed.',
+      metric: count('auth_failures', '{ $.activity-type = "AUTH_FAILURE" }'),
+      limit: 5,
+    });
+    this.#raise({
+      id: 'sftp-session-errors',
+      runbook: 'uploads-fail',
+      reason: 'More than five SFTP sessions a minute end in an error.',
+      metric: count('session_errors', '{ ($.activity-type = "ERROR") || ($.activity-type = "PARTIAL_CLOSE") }'),
+      limit: 5,
+    });
+  }
+
+  #addPrometheusRules(): void {
+    new CfnRuleGroupsNamespace(this, 'Rules', {
+      name: 'longshore',
+      workspace: this.#parts.telemetry.workspace.attrArn,
+      // The same rules that a Prometheus of one's own takes.
+      data: readFileSync(RULES, 'utf8'),
+    });
+  }
+
+  #createDashboard(): void {
+    const { prefix } = this.fleet;
+    const { services, data, api } = this.#parts;
+    const graph = (title: string, left: cw.IMetric[], right: cw.IMetric[] = []) =>
+      new cw.GraphWidget({ title, left, right, width: 12, height: 6 });
+    const cpu = SERVICES.map(({ name }) =>
+      services.services[name].metricCpuUtilization({ label: name, period: MINUTE }),
+    );
+    const memory = SERVICES.map(({ name }) =>
+      services.services[name].metricMemoryUtilization({ label: name, period: MINUTE }),
+    );
+    const tasks = SERVICES.map(({ name }) =>
+      this.#metric(
+        'ECS/ContainerInsights',
+        'RunningTaskCount',
+        { ClusterName: prefix, ServiceName: name },
+        cw.Stats.AVERAGE,
+      ).with({ label: name }),
+    );
+    const waiting = (['work', 'partner-steps'] as const).map((queue) =>
+      fleetGauge(prefix, 'longshore_open_rows', { queue, state: 'waiting for admission' }),
+    );
+    new cw.Dashboard(this, 'Dashboard', {
+      dashboardName: prefix,
+      defaultInterval: Duration.hours(3),
+      widgets: [
+        [new cw.AlarmStatusWidget({ title: 'Alarms', alarms: this.#alarms, width: 24, height: 5 })],
+        [
+          graph(
+            'Messages in queues',
+            QUEUE_IDS.map((queue) => this.#depth(queue)),
+            waiting,
+          ),
+          graph(
+            'Oldest (s)',
+            QUEUE_IDS.map((queue) => oldestAge(prefix, queue).with({ label: queue })),
+          ),
+        ],
+        [graph('Tasks', tasks), graph('Processor and memory (%)', cpu, memory)],
+        [
+          graph(
+            'Database',
+            [data.cluster.metricDatabaseConnections({ period: MINUTE })],
+            [data.cluster.metricACUUtilization({ period: MINUTE })],
+          ),
+          graph(
+            'Control API',
+            [api.loadBalancer.metrics.requestCount({ period: MINUTE })],
+            [api.targets.metrics.targetResponseTime({ statistic: 'p95', period: MINUTE })],
+          ),
+        ],
+      ],
+    });
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * The database: Aurora PostgreSQL Serverless v2.
+ *
+ * 1. Services have no password: they sign in with their task's role, over TLS that checks the server's name.
+ * 2. The master's secret is rotated, and used by the migration alone.
+ * 3. In a pair of regions a home's cluster leads a global database, which its standby follows.
+ */
+import { ArnFormat, Duration } from 'aws-cdk-lib';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import { LogGroup } from 'aws-cdk-lib/aws-logs';
+import * as rds from 'aws-cdk-lib/aws-rds';
+import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import type { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
+import { type Fleet, FleetStack } from './fleet-stack.ts';
+import type { NetworkStack } from './network-stack.ts';
+
+export const DATABASE_NAME = 'longshore';
+const PORT = 5432;
+const MASTER = 'longshore_master';
+
+const masterSecretName = (prefix: string) => `${prefix}/database-master`;
+
+export class DataStack extends FleetStack {
+  readonly cluster: rds.DatabaseCluster;
+  readonly masterSecret: ISecret;
+  /** Services that may connect have this group. */
+  readonly clientGroup: ec2.SecurityGroup;
+
+  constructor(scope: Construct, fleet: Fleet, network: NetworkStack) {
+    super(scope, 'data', fleet);
+    const { vpc, key } = network;
+    this.clientGroup = new ec2.SecurityGroup(this, 'Clients', { vpc, description: 'May connect to the database' });
+    const { min, max } = this.size.databaseCapacity;
+    const engine = rds.DatabaseClusterEngine.auroraPostgres({ version: rds.AuroraPostgresEngineVersion.VER_18_4 });
+    this.cluster = new rds.DatabaseCluster(this, 'Database', {
+      engine,
+      clusterIdentifier: `${fleet.prefix}-database`,
+      defaultDatabaseName: DATABASE_NAME,
+      port: PORT,
+      credentials: this.#credentials(key),
+      iamAuthentication: true,
+      parameterGroup: new rds.ParameterGroup(this, 'Parameters', {
+        engine,
+        parameters: {
+          'rds.force_ssl': '1',
+          log_min_duration_statement: '1000',
+          idle_in_transaction_session_timeout: '60000',
+        },
+      }),
+      serverlessV2MinCapacity: min,
+      serverlessV2MaxCapacity: max,
+      writer: rds.ClusterInstance.serverlessV2('Writer', { enablePerformanceInsights: true }),
+      readers: Array.from({ length: this.size.databaseReaders }, (_, index) =>
+        // Takes over in seconds: it scales with the writer.
+        rds.ClusterInstance.serverlessV2(`Reader${index + 1}`, {
+          scaleWithWriter: true,
+          enablePerformanceInsights: true,
+        }),
+      ),
+      vpc,
+      vpcSubnets: { subnetGroupName: 'data' },
+      storageEncrypted: true,
+      storageEncryptionKey: key,
+      backup: { retention: Duration.days(this.size.backupDays) },
+      copyTagsToSnapshot: true,
+      deletionProtection: this.size.isKept,
+      cloudwatchLogsExports: ['postgresql'],
+      removalPolicy: this.removalPolicy,
+    });
+    this.cluster.node.addDependency(this.#createLogs(key));
+    if (!this.size.isKept) acknowledge(this.cluster, { RDS10: 'A fleet for development is deleted as a whole.' });
+    this.cluster.connections.allowDefaultPortFrom(this.clientGroup, 'services of the fleet');
+    this.masterSecret = this.cluster.secret ?? this.#followedSecret();
+    if (fleet.role === 'home') this.cluster.addRotationSingleUser({ automaticallyAfter: Duration.days(30) });
+    if (fleet.settings.homes.length === 2) this.#join();
+  }
+
+  /** Made before the database makes it itself, for its end and its key. */
+  #createLogs(encryptionKey: IKey): LogGroup {
+    return new LogGroup(this, 'Logs', {
+      logGroupName: `/aws/rds/cluster/${this.fleet.prefix}-database/postgresql`,
+      retention: this.size.logRetentionDays,
+      encryptionKey,
+      removalPolicy: this.removalPolicy,
+    });
+  }
+
+  #credentials(encryptionKey: IKey): rds.Credentials {
+    if (this.fleet.role !== 'home') return rds.Credentials.fromSecret(this.#followedSecret());
+    const others = this.fleet.settings.homes.filter(({ region }) => region !== this.fleet.region);
+    return rds.Credentials.fromGeneratedSecret(MASTER, {
+      secretName: masterSecretName(this.fleet.home.prefix),
+      encryptionKey,
+      replicaRegions: others.map(({ region }) => ({ region })),
+    });
+  }
+
+  /** A follower has its leader's users, and so its secret, of which there is a replica here. */
+  #followedSecret(): ISecret {
+    return Secret.fromSecretNameV2(this, 'FollowedSecret', masterSecretName(this.fleet.home.prefix));
+  }
+
+  /** A global database of both clusters, known by its name in both regions. */
+  #join(): void {
+    const { role, home } = this.fleet;
+    const name = `${home.prefix}-global`;
+    const cluster = this.cluster.node.defaultChild as rds.CfnDBCluster;
+    cluster.globalClusterIdentifier = name;
+    if (role === 'home') {
+      const global = new rds.CfnGlobalCluster(this, 'Global', {
+        globalClusterIdentifier: name,
+        engine: 'aurora-postgresql',
+        engineVersion: '18.4',
+        storageEncrypted: true,
+        deletionProtection: this.size.isKept,
+      });
+      cluster.addResourceDependency(global);
+      return;
+    }
+    // A follower takes these from its leader.
+    cluster.masterUsername = undefined;
+    cluster.masterUserPassword = undefined;
+    cluster.databaseName = undefined;
+  }
+
+  /** Without a password: `DATABASE_IAM_AUTH` signs one. */
+  databaseUrl(user: string): string {
+    return `postgres://${user}@${this.cluster.clusterEndpoint.hostname}:${PORT}/${DATABASE_NAME}?sslmode=verify-full`;
+  }
+
+  connectArn(user: string): string {
+    return this.formatArn({
+      service: 'rds-db',
+      resource: 'dbuser',
+      resourceName: `${this.cluster.clusterResourceIdentifier}/${user}`,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    });
+  }
+}

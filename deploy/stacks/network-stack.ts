@@ -1,0 +1,112 @@
+/**
+ * The network of a fleet, and the key of what it keeps.
+ *
+ * 1. Services stand in subnets without a way out: what they need of AWS they reach by endpoints. Only `egress`, for those that call
+ *    partners, leads through a NAT gateway.
+ * 2. One key, rotated each year, encrypts everything; services of AWS that write with it are named.
+ */
+import { Tags } from 'aws-cdk-lib';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { LogGroup } from 'aws-cdk-lib/aws-logs';
+import type { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
+import { type Fleet, FleetStack } from './fleet-stack.ts';
+
+/** What the fleet, ECS and the collector ask. */
+const INTERFACE_ENDPOINTS = {
+  Sqs: ec2.InterfaceVpcEndpointAwsService.SQS,
+  Sns: ec2.InterfaceVpcEndpointAwsService.SNS,
+  Secrets: ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
+  Ecr: ec2.InterfaceVpcEndpointAwsService.ECR,
+  EcrDocker: ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
+  Logs: ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
+  Sts: ec2.InterfaceVpcEndpointAwsService.STS,
+  Prometheus: ec2.InterfaceVpcEndpointAwsService.PROMETHEUS_WORKSPACES,
+};
+
+export class NetworkStack extends FleetStack {
+  readonly vpc: ec2.Vpc;
+  readonly key: Key;
+
+  constructor(scope: Construct, fleet: Fleet) {
+    super(scope, 'network', fleet);
+    this.key = this.#createKey();
+    this.vpc = this.#createVpc();
+    this.#addEndpoints();
+  }
+
+  #createKey(): Key {
+    const key = new Key(this, 'Key', {
+      alias: `alias/${this.fleet.prefix}`,
+      description: 'Objects, queues, topics, database, secrets and logs of the fleet',
+      enableKeyRotation: true,
+      removalPolicy: this.removalPolicy,
+    });
+    const services = ['events', 'sns', 'cloudwatch', 'aps', `logs.${this.region}`, 'delivery.logs', 'cloudtrail'];
+    key.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'ServicesOfThisAccount',
+        principals: services.map((name) => new ServicePrincipal(`${name}.amazonaws.com`)),
+        actions: ['kms:Decrypt', 'kms:Encrypt', 'kms:ReEncrypt*', 'kms:GenerateDataKey*', 'kms:DescribeKey'],
+        // In a key's policy this is the key itself.
+        resources: ['*'],
+      }),
+    );
+    return key;
+  }
+
+  #createVpc(): ec2.Vpc {
+    const { home, region } = this.fleet;
+    const vpc = new ec2.Vpc(this, 'Vpc', {
+      // A standby stands in another region than its home: the same addresses serve, as the two are never joined.
+      ipAddresses: ec2.IpAddresses.cidr(home.cidr),
+      availabilityZones: home.availabilityZones.map((zone) => region + zone.slice(-1)),
+      natGateways: this.isActive ? this.size.natGateways : 0,
+      restrictDefaultSecurityGroup: false,
+      subnetConfiguration: [
+        { name: 'public', subnetType: ec2.SubnetType.PUBLIC, cidrMask: 24, mapPublicIpOnLaunch: false },
+        {
+          name: 'egress',
+          subnetType: this.isActive ? ec2.SubnetType.PRIVATE_WITH_EGRESS : ec2.SubnetType.PRIVATE_ISOLATED,
+          cidrMask: 20,
+        },
+        { name: 'fleet', subnetType: ec2.SubnetType.PRIVATE_ISOLATED, cidrMask: 20 },
+        { name: 'data', subnetType: ec2.SubnetType.PRIVATE_ISOLATED, cidrMask: 24 },
+      ],
+    });
+    const flowLogs = new LogGroup(this, 'FlowLogs', {
+      retention: this.size.logRetentionDays,
+      encryptionKey: this.key,
+      removalPolicy: this.removalPolicy,
+    });
+    vpc.addFlowLog('Rejected', {
+      destination: ec2.FlowLogDestination.toCloudWatchLogs(flowLogs),
+      trafficType: ec2.FlowLogTrafficType.REJECT,
+    });
+    return vpc;
+  }
+
+  #addEndpoints(): void {
+    this.vpc.addGatewayEndpoint('S3', { service: ec2.GatewayVpcEndpointAwsService.S3 });
+    const securityGroup = new ec2.SecurityGroup(this, 'Endpoints', {
+      vpc: this.vpc,
+      description: 'HTTPS from the network to services of AWS',
+      allowAllOutbound: false,
+    });
+    securityGroup.addIngressRule(ec2.Peer.ipv4(this.vpc.vpcCidrBlock), ec2.Port.tcp(443));
+    acknowledge(securityGroup, {
+      EC23: 'The only source is this network itself, whose range is known when the stack is created.',
+    });
+    for (const [name, service] of Object.entries(INTERFACE_ENDPOINTS)) {
+      const endpoint = this.vpc.addInterfaceEndpoint(name, {
+        service,
+        subnets: { subnetGroupName: 'fleet' },
+        securityGroups: [securityGroup],
+        open: false,
+      });
+      Tags.of(endpoint).add('Name', `${this.fleet.prefix} ${name}`);
+    }
+  }
+}

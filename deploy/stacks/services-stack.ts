@@ -1,0 +1,449 @@
+/**
+ * The services as Fargate tasks on Graviton, one image for all.
+ *
+ * 1. The database is migrated by a task of its own before any service is updated; when it fails, nothing is.
+ * 2. A deployment that does not come up goes back by itself. Old tasks end after their drain.
+ * 3. Tasks run as a numeric user on a read-only root, with a role that names their own queues, buckets and secrets only.
+ */
+
+import { fileURLToPath } from 'node:url';
+import { CustomResource, Duration, IgnoreMode } from 'aws-cdk-lib';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import { DockerImageAsset, Platform } from 'aws-cdk-lib/aws-ecr-assets';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+import { LogGroup } from 'aws-cdk-lib/aws-logs';
+import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import type { Construct } from 'constructs';
+import { loadMigrationConfig } from '#services/migration/config.ts';
+import { deadLetterQueueName, type QueueId, queueName } from '#shared/config/resource-names.ts';
+import { messagesPerSecondPerTask } from '#shared/scaling/scaling-policy.ts';
+import { type ScaledService, SERVICE_OBJECTIVES } from '#shared/scaling/service-capacities.ts';
+import { taskCeilings } from '#shared/scaling/task-ceiling.ts';
+import { fleetNamespace } from '../alarms/fleet-gauges.ts';
+import { collectorConfiguration } from '../services/collector-configuration.ts';
+import { addScaling } from '../services/scaling.ts';
+import { SERVICE_ACCESS } from '../services/service-access.ts';
+import { type CatalogueEntry, SERVICES, type ServiceName, stopTimeoutSeconds } from '../services/service-catalogue.ts';
+import { taskPolicy } from '../services/task-policy.ts';
+import { databaseConnections } from '../sizes.ts';
+import { acknowledge, allowWithWildcards } from './acknowledge.ts';
+import { API_PORT, type ApiStack, HEALTH_PORT } from './api-stack.ts';
+import { DATABASE_NAME, type DataStack } from './data-stack.ts';
+import { type Fleet, FleetStack } from './fleet-stack.ts';
+import type { MessagingStack } from './messaging-stack.ts';
+import type { NetworkStack } from './network-stack.ts';
+import type { TelemetryStack } from './telemetry-stack.ts';
+
+export interface ServicesParts {
+  readonly network: NetworkStack;
+  readonly data: DataStack;
+  readonly messaging: MessagingStack;
+  readonly telemetry: TelemetryStack;
+  /** A standby has none until it is brought to work. */
+  readonly api?: ApiStack;
+}
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+/** As in the image, see `deploy/Dockerfile`. */
+export const USER = '10001';
+export const CA_BUNDLE = '/etc/longshore/rds-ca.pem';
+
+/**
+ * Left alone, V8 lets its young generation grow to 130 MB under load, and glibc keeps an arena for every thread of the pool. The heap of
+ * old objects stays small whatever the task: bytes of files are never in it.
+ */
+export const PLATFORM_VARIABLES = {
+  NODE_ENV: 'production',
+  NODE_OPTIONS: '--max-semi-space-size=2 --max-old-space-size=256',
+  MALLOC_ARENA_MAX: '2',
+  NODE_EXTRA_CA_CERTS: CA_BUNDLE,
+};
+
+const COLLECTOR_MEMORY_MIB = 128;
+
+export class ServicesStack extends FleetStack {
+  readonly cluster: ecs.Cluster;
+  readonly services: Readonly<Record<ServiceName, ecs.FargateService>>;
+  readonly maxTasks: Readonly<Record<string, number>>;
+  readonly #parts: ServicesParts;
+  readonly #image: ecs.ContainerImage;
+  readonly #collectorImage: ecs.ContainerImage;
+  readonly #executionRole: iam.Role;
+
+  constructor(scope: Construct, fleet: Fleet, parts: ServicesParts) {
+    super(scope, 'services', fleet);
+    this.#parts = parts;
+    this.maxTasks = this.#shareConnections();
+    this.cluster = new ecs.Cluster(this, 'Cluster', {
+      clusterName: fleet.prefix,
+      vpc: parts.network.vpc,
+      containerInsightsV2: ecs.ContainerInsights.ENABLED,
+      enableFargateCapacityProviders: true,
+    });
+    this.#image = this.#buildImage('Image', 'deploy/Dockerfile', { NODE_IMAGE: fleet.settings.images.node });
+    this.#collectorImage = this.#buildImage('CollectorImage', 'deploy/collector.Dockerfile', {
+      COLLECTOR_IMAGE: fleet.settings.images.collector,
+    });
+    this.#executionRole = new iam.Role(this, 'Execution', {
+      description: 'Pulls the image, writes the logs, hands the migration its secret',
+      assumedBy: new iam.ServicePrincipal('ecs-tasks.amazonaws.com'),
+    });
+    const migration = this.isActive ? this.#createMigration() : undefined;
+    this.services = Object.fromEntries(
+      SERVICES.map((entry) => {
+        const service = this.#createService(entry);
+        if (migration !== undefined) service.node.addDependency(migration);
+        return [entry.name, service];
+      }),
+    ) as Record<ServiceName, ecs.FargateService>;
+    acknowledge(this.#executionRole, { 'IAM5[Resource::*]': 'ecr:GetAuthorizationToken knows no resources.' });
+  }
+
+  /** Tasks of each service at most: what the database's connections allow. */
+  #shareConnections(): Record<string, number> {
+    const users = SERVICES.map((entry) => ({
+      name: entry.name,
+      connections: entry.loadConfig(this.environmentOf(entry)).DATABASE_POOL_MAX * entry.pools,
+      minTasks: this.size.tasks[entry.name].minTasks,
+      weight: entry.connectionWeight,
+    }));
+    return taskCeilings(users, databaseConnections(this.size));
+  }
+
+  #buildImage(id: string, file: string, buildArgs: Record<string, string>): ecs.ContainerImage {
+    const asset = new DockerImageAsset(this, id, {
+      directory: ROOT,
+      file,
+      buildArgs,
+      platform: Platform.LINUX_ARM64,
+      ignoreMode: IgnoreMode.DOCKER,
+    });
+    return ecs.ContainerImage.fromDockerImageAsset(asset);
+  }
+
+  /** What a service is given; every value passes through its own schema before it gets here. */
+  environmentOf({ name, variables }: CatalogueEntry): Record<string, string> {
+    const { home, prefix, role } = this.fleet;
+    const { databaseUser } = SERVICE_ACCESS[name];
+    const secrets: Record<string, string> = SERVICE_ACCESS[name].readsSecrets
+      ? { LONGSHORE_SECRETS_PREFIX: `${home.prefix}/tenants/` }
+      : {};
+    const proxies: Record<string, string> = name === 'control-api' ? { LONGSHORE_API_TRUSTED_PROXIES: home.cidr } : {};
+    return {
+      // Its address is known when the database is made: until then the user is what the schema can check.
+      DATABASE_URL: `postgres://${databaseUser}@${role}.invalid:5432/${DATABASE_NAME}?sslmode=verify-full`,
+      DATABASE_IAM_AUTH: 'true',
+      AWS_REGION: this.region,
+      LONGSHORE_PREFIX: prefix,
+      ...variables,
+      ...secrets,
+      ...proxies,
+    };
+  }
+
+  #taskDefinition(name: string, task: { cpu: number; memoryMiB: number }): ecs.FargateTaskDefinition {
+    return new ecs.FargateTaskDefinition(this, `${name}-task`, {
+      family: `${this.fleet.prefix}-${name}`,
+      cpu: task.cpu,
+      memoryLimitMiB: task.memoryMiB,
+      executionRole: this.#executionRole,
+      runtimePlatform: {
+        cpuArchitecture: ecs.CpuArchitecture.ARM64,
+        operatingSystemFamily: ecs.OperatingSystemFamily.LINUX,
+      },
+    });
+  }
+
+  #logsOf(name: string): LogGroup {
+    return new LogGroup(this, `${name}-logs`, {
+      logGroupName: `/longshore/${this.fleet.prefix}/${name}`,
+      retention: this.size.logRetentionDays,
+      encryptionKey: this.#parts.network.key,
+      removalPolicy: this.removalPolicy,
+    });
+  }
+
+  #createService(entry: CatalogueEntry): ecs.FargateService {
+    const { name } = entry;
+    const { network, data } = this.#parts;
+    const size = this.size.tasks[name];
+    const logs = this.#logsOf(name);
+    const definition = this.#taskDefinition(name, size);
+    const environment = this.environmentOf(entry);
+    const config = entry.loadConfig(environment);
+    definition.addContainer(name, {
+      image: this.#image,
+      command: ['node', `services/${name}/main.ts`],
+      environment: {
+        ...PLATFORM_VARIABLES,
+        ...environment,
+        DATABASE_URL: data.databaseUrl(SERVICE_ACCESS[name].databaseUser),
+      },
+      memoryReservationMiB: size.memoryMiB - COLLECTOR_MEMORY_MIB,
+      stopTimeout: Duration.seconds(stopTimeoutSeconds(config)),
+      healthCheck: {
+        command: ['CMD', 'node', 'deploy/check-health.mjs', String(config.LONGSHORE_HTTP_PORT)],
+        interval: Duration.seconds(10),
+        timeout: Duration.seconds(5),
+        retries: 3,
+        startPeriod: Duration.seconds(60),
+      },
+      logging: ecs.LogDrivers.awsLogs({ logGroup: logs, streamPrefix: name, mode: ecs.AwsLogDriverMode.NON_BLOCKING }),
+      portMappings: [
+        { containerPort: config.LONGSHORE_HTTP_PORT },
+        ...(name === 'control-api' ? [{ containerPort: API_PORT }] : []),
+      ],
+      ...this.#containment(),
+    });
+    this.#addCollector(definition, { name, port: config.LONGSHORE_HTTP_PORT, logs });
+    allowWithWildcards(
+      definition.taskRole,
+      this.#policyOf(name),
+      'All objects of the named buckets, all secrets under the prefix of tenants, all tasks of this cluster.',
+    );
+    acknowledge(definition, {
+      ECS2: 'The variables hold names, addresses and limits; the database is reached by a signed token.',
+    });
+    const service = new ecs.FargateService(this, name, {
+      serviceName: name,
+      cluster: this.cluster,
+      taskDefinition: definition,
+      platformVersion: ecs.FargatePlatformVersion.VERSION1_4,
+      // While it scales, a deployment must not set the number back.
+      ...(entry.queue === undefined || !this.isActive ? { desiredCount: this.isActive ? size.minTasks : 0 } : {}),
+      minHealthyPercent: 100,
+      maxHealthyPercent: 200,
+      circuitBreaker: { enable: true, rollback: true },
+      capacityProviderStrategies: [{ capacityProvider: this.size.useSpot ? 'FARGATE_SPOT' : 'FARGATE', weight: 1 }],
+      vpcSubnets: { subnetGroupName: entry.subnets },
+      securityGroups: [data.clientGroup, this.#outbound(name, network.vpc)],
+      assignPublicIp: false,
+      enableExecuteCommand: false,
+      propagateTags: ecs.PropagatedTagSource.SERVICE,
+    });
+    if (name === 'control-api' && this.#parts.api !== undefined) this.#register(service, this.#parts.api);
+    if (entry.queue !== undefined && this.isActive) this.#scale(name as ScaledService, entry.queue, service);
+    return service;
+  }
+
+  /** Out by HTTPS, and to the database, which `clientGroup` allows; in, only what the load balancer adds. */
+  #outbound(name: string, vpc: ec2.IVpc): ec2.SecurityGroup {
+    const group = new ec2.SecurityGroup(this, `${name}-group`, {
+      vpc,
+      description: `Tasks of ${name}`,
+      allowAllOutbound: false,
+    });
+    group.addEgressRule(
+      ec2.Peer.anyIpv4(),
+      ec2.Port.tcp(443),
+      'services of AWS, and partners where the subnet leads out',
+    );
+    return group;
+  }
+
+  #containment(): Partial<ecs.ContainerDefinitionOptions> {
+    const linuxParameters = new ecs.LinuxParameters(this, `linux-${this.node.children.length}`, {
+      // Reaps what a child leaves; signals go to node, which handles them itself.
+      initProcessEnabled: true,
+    });
+    linuxParameters.dropCapabilities(ecs.Capability.ALL);
+    return { user: USER, readonlyRootFilesystem: true, linuxParameters };
+  }
+
+  #addCollector(
+    definition: ecs.FargateTaskDefinition,
+    { name, port, logs }: { name: string; port: number; logs: LogGroup },
+  ): void {
+    const { workspace } = this.#parts.telemetry;
+    const configuration = collectorConfiguration({
+      service: name,
+      port,
+      region: this.region,
+      remoteWriteUrl: `${workspace.attrPrometheusEndpoint}api/v1/remote_write`,
+      namespace: fleetNamespace(this.fleet.prefix),
+      logGroupName: logs.logGroupName,
+    });
+    definition.addContainer('collector', {
+      image: this.#collectorImage,
+      essential: false,
+      environment: { AOT_CONFIG_CONTENT: this.toJsonString(configuration) },
+      memoryLimitMiB: COLLECTOR_MEMORY_MIB,
+      logging: ecs.LogDrivers.awsLogs({ logGroup: logs, streamPrefix: 'collector' }),
+      readonlyRootFilesystem: true,
+      user: USER,
+    });
+    definition.addToTaskRolePolicy(
+      new iam.PolicyStatement({ sid: 'Metrics', actions: ['aps:RemoteWrite'], resources: [workspace.attrArn] }),
+    );
+    if (name === 'retry-sweeper') {
+      definition.addToTaskRolePolicy(
+        new iam.PolicyStatement({
+          sid: 'FleetGauges',
+          actions: ['logs:CreateLogStream', 'logs:PutLogEvents', 'logs:DescribeLogStreams'],
+          resources: [logs.logGroupArn],
+        }),
+      );
+    }
+  }
+
+  #policyOf(name: ServiceName): iam.PolicyStatement[] {
+    const { data, network } = this.#parts;
+    const { prefix, home, settings } = this.fleet;
+    return taskPolicy(SERVICE_ACCESS[name], {
+      prefix,
+      partition: this.partition,
+      queueArn: (queue, isDeadLetter) =>
+        this.queueArn((isDeadLetter ? deadLetterQueueName : queueName)(prefix, queue as QueueId)),
+      topicArn: (topic) => this.formatArn({ service: 'sns', resource: topic }),
+      secretsArn: this.formatArn({
+        service: 'secretsmanager',
+        resource: `secret:${home.prefix}/tenants/*`,
+      }),
+      keyArn: network.key.keyArn,
+      connectArn: (user) => data.connectArn(user),
+      tasksArn: this.formatArn({ service: 'ecs', resource: 'task', resourceName: `${prefix}/*` }),
+      externalBuckets: settings.externalBuckets,
+    });
+  }
+
+  #scale(name: ScaledService, queue: QueueId, service: ecs.FargateService): void {
+    const { cpu, minTasks } = this.size.tasks[name];
+    addScaling(this, {
+      name,
+      service,
+      clusterName: this.cluster.clusterName,
+      prefix: this.fleet.prefix,
+      queue,
+      vcpu: cpu / 1_024,
+      minTasks,
+      maxTasks: this.maxTasks[name] ?? minTasks,
+    });
+  }
+
+  /** What all tasks together clear: by this an alarm knows what a queue may hold. */
+  clearedPerSecond(name: ScaledService): number {
+    const perTask = messagesPerSecondPerTask(SERVICE_OBJECTIVES[name].capacity, this.size.tasks[name].cpu / 1_024);
+    return perTask * (this.maxTasks[name] ?? 1);
+  }
+
+  #createMigration(): CustomResource {
+    const { data, network } = this.#parts;
+    const definition = this.#taskDefinition('migration', { cpu: 256, memoryMiB: 512 });
+    const operatorKey = new Secret(this, 'OperatorKey', {
+      secretName: `${this.fleet.prefix}/operator-key`,
+      description: 'The first key of an operator, put here by the first migration',
+      encryptionKey: network.key,
+      removalPolicy: this.removalPolicy,
+    });
+    acknowledge(operatorKey, {
+      SMG4: 'A key of the API: it is replaced by `longshore keys create` and `keys revoke`.',
+    });
+    const variables = {
+      DATABASE_URL: `postgres://longshore_master@database.invalid/${DATABASE_NAME}?sslmode=verify-full`,
+      AWS_REGION: this.region,
+      LONGSHORE_OPERATOR_KEY_SECRET: `${this.fleet.prefix}/operator-key`,
+    };
+    loadMigrationConfig(variables);
+    definition.addContainer('migration', {
+      image: this.#image,
+      command: ['node', 'services/migration/main.ts'],
+      environment: { ...PLATFORM_VARIABLES, ...variables, DATABASE_URL: data.databaseUrl('longshore_master') },
+      secrets: { DATABASE_PASSWORD: ecs.Secret.fromSecretsManager(this.#masterSecret(), 'password') },
+      logging: ecs.LogDrivers.awsLogs({ logGroup: this.#logsOf('migration'), streamPrefix: 'migration' }),
+      ...this.#containment(),
+    });
+    definition.addToTaskRolePolicy(
+      new iam.PolicyStatement({
+        sid: 'OperatorKey',
+        actions: ['secretsmanager:GetSecretValue', 'secretsmanager:PutSecretValue'],
+        resources: [operatorKey.secretArn],
+      }),
+    );
+    definition.addToTaskRolePolicy(
+      new iam.PolicyStatement({
+        sid: 'Key',
+        actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+        resources: [network.key.keyArn],
+      }),
+    );
+    acknowledge(definition, { ECS2: 'Names and addresses; the password comes from the secret.' });
+    return this.#runBeforeServices(definition);
+  }
+
+  /** By its ARN: a grant on the secret itself would write this stack's role into the policy of the network's key. */
+  #masterSecret(): ISecret {
+    const { data, network } = this.#parts;
+    this.#executionRole.addToPolicy(
+      new iam.PolicyStatement({ actions: ['kms:Decrypt'], resources: [network.key.keyArn] }),
+    );
+    return this.fleet.role === 'home'
+      ? Secret.fromSecretCompleteArn(this, 'Master', data.masterSecret.secretArn)
+      : data.masterSecret;
+  }
+
+  /** A new task definition, so a new image, is a new run; the deployment waits for its end. */
+  #runBeforeServices(definition: ecs.FargateTaskDefinition): CustomResource {
+    const { data, network } = this.#parts;
+    const role = new iam.Role(this, 'RunMigrationRole', {
+      assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
+    });
+    const logGroup = this.#logsOf('run-migration');
+    const run = new lambda.Function(this, 'RunMigration', {
+      description: 'Runs the migration as a task and waits for its end',
+      code: lambda.Code.fromAsset(fileURLToPath(new URL('../functions/run-migration', import.meta.url))),
+      handler: 'index.handler',
+      runtime: lambda.Runtime.NODEJS_24_X,
+      architecture: lambda.Architecture.ARM_64,
+      timeout: Duration.minutes(14),
+      reservedConcurrentExecutions: 1,
+      role,
+      logGroup,
+    });
+    logGroup.grantWrite(role);
+    const reason = 'Tasks of this cluster: the one it started has no name before.';
+    const allow = (actions: string[], resources: string[]) =>
+      allowWithWildcards(role, [new iam.PolicyStatement({ actions, resources })], reason);
+    allow(['ecs:RunTask'], [definition.taskDefinitionArn]);
+    const tasks = this.formatArn({ service: 'ecs', resource: 'task', resourceName: `${this.fleet.prefix}/*` });
+    allow(['ecs:DescribeTasks'], [tasks]);
+    allow(['iam:PassRole'], [definition.taskRole.roleArn, this.#executionRole.roleArn]);
+    const group = this.#outbound('migration', network.vpc);
+    const result = new CustomResource(this, 'Migration', {
+      serviceToken: run.functionArn,
+      properties: {
+        cluster: this.cluster.clusterArn,
+        taskDefinition: definition.taskDefinitionArn,
+        subnets: network.vpc.selectSubnets({ subnetGroupName: 'fleet' }).subnetIds,
+        securityGroups: [data.clientGroup.securityGroupId, group.securityGroupId],
+      },
+    });
+    result.node.addDependency(role);
+    return result;
+  }
+
+  /**
+   * With the load balancer, which is made before: CDK's own way would have the load balancer's stack refer to this one, and this one
+   * wait for it.
+   */
+  #register(service: ecs.FargateService, { targets, group, listener }: ApiStack): void {
+    const cfn = service.node.defaultChild as ecs.CfnService;
+    cfn.loadBalancers = [
+      { containerName: 'control-api', containerPort: API_PORT, targetGroupArn: targets.targetGroupArn },
+    ];
+    cfn.healthCheckGracePeriodSeconds = 60;
+    service.node.addDependency(listener);
+    for (const port of [API_PORT, HEALTH_PORT]) {
+      new ec2.CfnSecurityGroupIngress(this, `from-load-balancer-${port}`, {
+        groupId: service.connections.securityGroups.at(-1)?.securityGroupId,
+        sourceSecurityGroupId: group.securityGroupId,
+        ipProtocol: 'tcp',
+        fromPort: port,
+        toPort: port,
+        description: 'requests and health checks of the load balancer',
+      });
+    }
+  }
+}

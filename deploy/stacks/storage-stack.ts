@@ -1,0 +1,203 @@
+/**
+ * Buckets, and the way of their events to the queue `landing`.
+ *
+ * 1. All versioned, encrypted, TLS only, closed to the public, with access logs; uploads that nobody ends are aborted after a week.
+ * 2. What happened in landing goes to the queue, whole; what cannot be delivered there is kept in a queue of its own, and an archive
+ *    of the events can be replayed.
+ * 3. A home's buckets are copied to its standby, whose rules stay silent until it is brought to work: a replica's events are nobody's.
+ */
+import { Duration } from 'aws-cdk-lib';
+import * as events from 'aws-cdk-lib/aws-events';
+import { SqsQueue } from 'aws-cdk-lib/aws-events-targets';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as s3 from 'aws-cdk-lib/aws-s3';
+import * as sqs from 'aws-cdk-lib/aws-sqs';
+import type { Construct } from 'constructs';
+import { BUCKET_IDS, type BucketId, bucketName } from '#shared/config/resource-names.ts';
+import { LANDING_EVENTS } from '#shared/messages/landing-events.ts';
+import { acknowledge, allowWithWildcards } from './acknowledge.ts';
+import { type Fleet, FleetStack, standbyPrefix } from './fleet-stack.ts';
+import type { MessagingStack } from './messaging-stack.ts';
+import type { NetworkStack } from './network-stack.ts';
+
+const UNFINISHED_UPLOAD_DAYS = 7;
+/** Intermediate objects: nothing outlives its job by more. */
+const STAGING_DAYS = 7;
+/** Of objects that were overwritten or deleted: time to notice, and for the other region to follow. */
+const NONCURRENT_DAYS = 30;
+const TRANSFER_EVENTS = [
+  'SFTP Server File Upload Completed',
+  'SFTP Server File Upload Failed',
+  'SFTP Server File Rename Completed',
+];
+
+export class StorageStack extends FleetStack {
+  readonly buckets: Readonly<Record<BucketId, s3.Bucket>>;
+  /** Events that EventBridge could not put into `landing`. */
+  readonly undeliveredEvents: sqs.Queue;
+  readonly rule: events.Rule;
+  readonly #network: NetworkStack;
+
+  constructor(scope: Construct, fleet: Fleet, parts: { network: NetworkStack; messaging: MessagingStack }) {
+    super(scope, 'storage', fleet);
+    this.#network = parts.network;
+    const accessLogs = this.#createAccessLogs();
+    this.buckets = Object.fromEntries(BUCKET_IDS.map((id) => [id, this.#createBucket(id, accessLogs)])) as Record<
+      BucketId,
+      s3.Bucket
+    >;
+    if (fleet.role === 'home' && fleet.settings.homes.length === 2) this.#replicate();
+    this.undeliveredEvents = new sqs.Queue(this, 'UndeliveredEvents', {
+      queueName: `${fleet.prefix}-undelivered-events`,
+      retentionPeriod: Duration.days(14),
+      encryption: sqs.QueueEncryption.KMS,
+      encryptionMasterKey: this.#network.key,
+      enforceSSL: true,
+    });
+    acknowledge(this.undeliveredEvents, { SQS3: 'It is a dead-letter queue itself: the one of the rules’ targets.' });
+    this.rule = this.#sendEventsTo(parts.messaging.queues.landing.main);
+  }
+
+  #createAccessLogs(): s3.Bucket {
+    const bucket = new s3.Bucket(this, 'AccessLogs', {
+      bucketName: `${this.fleet.prefix}-access-logs`,
+      // The service that writes access logs knows no key of ours.
+      encryption: s3.BucketEncryption.S3_MANAGED,
+      enforceSSL: true,
+      blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
+      objectOwnership: s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+      lifecycleRules: [{ expiration: Duration.days(this.size.logRetentionDays) }],
+      removalPolicy: this.removalPolicy,
+    });
+    acknowledge(bucket, { S1: 'It is where access logs go; its own would be written to itself, without end.' });
+    return bucket;
+  }
+
+  #createBucket(id: BucketId, accessLogs: s3.Bucket): s3.Bucket {
+    const bucket = new s3.Bucket(this, id, {
+      bucketName: bucketName(this.fleet.prefix, id),
+      versioned: true,
+      encryption: s3.BucketEncryption.KMS,
+      encryptionKey: this.#network.key,
+      // One data key for the bucket: without it each object is a call of KMS.
+      bucketKeyEnabled: true,
+      enforceSSL: true,
+      minimumTLSVersion: 1.2,
+      blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
+      objectOwnership: s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+      serverAccessLogsBucket: accessLogs,
+      serverAccessLogsPrefix: `${id}/`,
+      metrics: [{ id: 'EntireBucket' }],
+      lifecycleRules: this.#lifecycleOf(id),
+      removalPolicy: this.removalPolicy,
+    });
+    if (id === 'landing') {
+      // The plain property: CDK's own way brings a function that needs rights on every bucket.
+      (bucket.node.defaultChild as s3.CfnBucket).notificationConfiguration = {
+        eventBridgeConfiguration: { eventBridgeEnabled: true },
+      };
+    }
+    return bucket;
+  }
+
+  #lifecycleOf(id: BucketId): s3.LifecycleRule[] {
+    const always: s3.LifecycleRule = {
+      id: 'unfinished uploads and old versions',
+      abortIncompleteMultipartUploadAfter: Duration.days(UNFINISHED_UPLOAD_DAYS),
+      noncurrentVersionExpiration: Duration.days(NONCURRENT_DAYS),
+    };
+    if (id === 'staging') return [always, { id: 'staging', expiration: Duration.days(STAGING_DAYS) }];
+    if (id !== 'archive') return [always];
+    const infrequent = { storageClass: s3.StorageClass.INTELLIGENT_TIERING, transitionAfter: Duration.days(0) };
+    return [always, { id: 'archive', expiration: Duration.days(this.size.archiveDays), transitions: [infrequent] }];
+  }
+
+  #sendEventsTo(landing: sqs.Queue): events.Rule {
+    const bucket = bucketName(this.fleet.prefix, 'landing');
+    const pattern: events.EventPattern = {
+      source: ['aws.s3'],
+      detailType: ['Object Created'],
+      detail: { bucket: { name: [bucket] } },
+    };
+    const target = new SqsQueue(landing, {
+      deadLetterQueue: this.undeliveredEvents,
+      maxEventAge: Duration.hours(2),
+      retryAttempts: 185,
+    });
+    const rule = new events.Rule(this, 'Landed', {
+      ruleName: `${this.fleet.prefix}-landed`,
+      description: 'Objects created in landing',
+      enabled: this.isActive,
+      eventPattern: pattern,
+      targets: [target],
+    });
+    // The path begins with the bucket's name: another fleet's server may be of the same account.
+    const transferred = { source: ['aws.transfer'], detailType: TRANSFER_EVENTS };
+    const paths = events.Match.anyOf(events.Match.prefix(`/${bucket}/`));
+    new events.Rule(this, 'Transferred', {
+      ruleName: `${this.fleet.prefix}-transferred`,
+      description: 'SFTP uploads that ended, failed or were renamed',
+      enabled: this.isActive,
+      eventPattern: { ...transferred, detail: { $or: [{ 'file-path': paths }, { 'renamed-file-path': paths }] } },
+      targets: [target],
+    });
+    new events.CfnArchive(this, 'Archive', {
+      archiveName: `${this.fleet.prefix}-landed`,
+      sourceArn: this.formatArn({ service: 'events', resource: 'event-bus', resourceName: 'default' }),
+      eventPattern: { source: pattern.source, 'detail-type': pattern.detailType, detail: pattern.detail },
+      retentionDays: 14,
+    });
+    return rule;
+  }
+
+  /** To buckets and with a key that are known by name: the stacks of two regions cannot refer to each other. */
+  #replicate(): void {
+    const other = this.fleet.settings.homes.find(({ region }) => region !== this.fleet.region)?.region ?? '';
+    const prefix = standbyPrefix(this.fleet.prefix);
+    const keyAlias = this.formatArn({ service: 'kms', region: other, resource: 'alias', resourceName: prefix });
+    const role = new iam.Role(this, 'Replication', { assumedBy: new iam.ServicePrincipal('s3.amazonaws.com') });
+    const ids = BUCKET_IDS.filter((id) => id !== 'staging');
+    const own = ids.map((id) => this.buckets[id].bucketArn);
+    const copies = ids.map((id) => `arn:${this.partition}:s3:::${bucketName(prefix, id)}/*`);
+    const reason = 'Every object of the named buckets is copied; the key abroad is named by its alias.';
+    const allow = (actions: string[], resources: string[], conditions?: Record<string, unknown>) =>
+      allowWithWildcards(role, [new iam.PolicyStatement({ actions, resources, conditions })], reason);
+    allow(['s3:GetReplicationConfiguration', 's3:ListBucket'], own);
+    allow(
+      ['s3:GetObjectVersionForReplication', 's3:GetObjectVersionAcl', 's3:GetObjectVersionTagging'],
+      own.map((arn) => `${arn}/*`),
+    );
+    allow(['s3:ReplicateObject', 's3:ReplicateDelete', 's3:ReplicateTags'], copies);
+    allow(['kms:Decrypt'], [this.#network.key.keyArn]);
+    allow(['kms:Encrypt'], [this.formatArn({ service: 'kms', region: other, resource: 'key', resourceName: '*' })], {
+      'ForAnyValue:StringEquals': { 'kms:ResourceAliases': `alias/${prefix}` },
+    });
+    for (const id of ids) {
+      const cfn = this.buckets[id].node.defaultChild as s3.CfnBucket;
+      cfn.replicationConfiguration = {
+        role: role.roleArn,
+        rules: [
+          {
+            id: 'standby',
+            priority: 1,
+            status: 'Enabled',
+            filter: { prefix: '' },
+            deleteMarkerReplication: { status: 'Enabled' },
+            sourceSelectionCriteria: { sseKmsEncryptedObjects: { status: 'Enabled' } },
+            destination: {
+              bucket: `arn:${this.partition}:s3:::${bucketName(prefix, id)}`,
+              encryptionConfiguration: { replicaKmsKeyId: keyAlias },
+              // Within 15 minutes, with metrics that say so: the recovery point.
+              replicationTime: { status: 'Enabled', time: { minutes: 15 } },
+              metrics: { status: 'Enabled', eventThreshold: { minutes: 15 } },
+            },
+          },
+        ],
+      };
+    }
+  }
+}
+
+/** Those that the rule sends are those that the ingestor reads. */
+export const SENT_EVENTS = ['Object Created', ...TRANSFER_EVENTS];
+export const READ_EVENTS: readonly string[] = LANDING_EVENTS.map(({ name }) => name).filter((name) => name !== 'other');
