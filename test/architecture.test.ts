@@ -93,7 +93,7 @@ describe('imports', () => {
     const isIo = (imported: string) =>
       /^node:(fs|net|http|https|child_process|dns|tls)/.test(imported) ||
       /^shared\/(db|http|files|secrets|runtime)\/(?!object-location)/.test(imported) ||
-      /^(postgres|got|sqs-consumer|@aws-sdk\/)/.test(imported);
+      /^(postgres|sqs-consumer|@aws-sdk\/)/.test(imported);
     expect(
       offenders(
         shipped.filter((file) => isPure(file.path)),
@@ -108,7 +108,6 @@ describe('vendor libraries have one home each', () => {
     ['queue', /^(sqs-consumer|@aws-sdk\/client-sqs|@aws-sdk\/client-sns)$/, /^(shared\/queue|bench|local)\//],
     ['files', /^(@aws-sdk\/client-s3|@aws-sdk\/lib-storage)$/, /^(shared\/files|bench|local)\//],
     ['db', /^(drizzle-orm.*|postgres)$/, /^(shared\/db|bench|local)\//],
-    ['http', /^got$/, /^shared\/http\//],
     ['secrets', /^@aws-sdk\/client-secrets-manager$/, /^shared\/secrets\//],
   ];
   test.each(homes)('%s', (_home, library, folders) => {
