@@ -40,6 +40,8 @@ export const RECORD_STATES = ['PENDING', 'RUNNING', 'SUCCESS', 'FAILED', 'AMBIGU
 export const DEAD_LETTER_STATES = ['PARKED', 'REDRIVEN', 'DISCARDED'] as const;
 export const TRANSFER_STATES = ['COPYING', 'COMPLETING', 'ABORTING', 'DONE', 'ABORTED'] as const;
 
+const NOTICE_STATES = ['PENDING', 'PARKED'] as const;
+
 export type FileStatus = (typeof FILE_STATUSES)[number];
 export type JobState = (typeof JOB_STATES)[number];
 export type RecordState = (typeof RECORD_STATES)[number];
@@ -506,6 +508,58 @@ export const outbox = pgTable(
     lockedUntil: instant('locked_until'),
   },
   (table) => [primaryKey({ columns: [table.eventId, table.topic] }), index('outbox_created').on(table.createdAt)],
+);
+
+/** Whom a tenant wants told of what: of all its files, or of those of one route. Written with the definition that says so. */
+export const noticeChannels = pgTable(
+  'notice_channels',
+  {
+    tenantId: text('tenant_id')
+      .notNull()
+      .references(() => tenants.id),
+    /** Empty: of all of the tenant's files. */
+    route: text('route').notNull(),
+    name: text('name').notNull(),
+    notices: text('notices').array().notNull(),
+    /** For so long notices are gathered into one; 0 sends each by itself. */
+    digestMs: integer('digest_ms').notNull(),
+    definition: jsonb('definition').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.route, table.name] })],
+);
+
+/**
+ * What is to be told to one channel. Rows that are sent as one carry the event id of the first of them, whose row stands for all: it
+ * has the lease, the attempts and the time of the next one. Rows are deleted when the channel took them.
+ */
+export const notices = pgTable(
+  'notices',
+  {
+    eventId: uuid('event_id').notNull(),
+    tenantId: text('tenant_id').notNull(),
+    route: text('route').notNull(),
+    channel: text('channel').notNull(),
+    notice: text('notice').notNull(),
+    body: jsonb('body').notNull(),
+    createdAt: createdAt(),
+    /** Null while a digest is gathered. */
+    deliveryId: uuid('delivery_id'),
+    state: text('state').$type<(typeof NOTICE_STATES)[number]>().notNull().default('PENDING'),
+    attempts: integer('attempts').notNull().default(0),
+    nextActionAt: instant('next_action_at').notNull(),
+    lockedUntil: instant('locked_until'),
+    errorCause: text('error_cause'),
+    errorMessage: text('error_message'),
+  },
+  (table) => [
+    primaryKey({ columns: [table.eventId, table.tenantId, table.route, table.channel] }),
+    check('notices_state', oneOf('state', NOTICE_STATES)),
+    index('notices_due').on(table.nextActionAt).where(sql`delivery_id = event_id AND state = 'PENDING'`),
+    index('notices_gathering')
+      .on(table.tenantId, table.route, table.channel, table.createdAt)
+      .where(sql`delivery_id IS NULL`),
+    index('notices_delivery').on(table.deliveryId),
+  ],
 );
 
 export const deadLetters = pgTable(
