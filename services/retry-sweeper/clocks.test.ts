@@ -29,8 +29,8 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await Promise.all(sweepers.map((sweeper) => sweeper.stop()));
-  await bed.sql`TRUNCATE files, jobs, routes, route_versions, attempts, audit_events, outbox, dead_letters, records, record_chunks
-    CASCADE`;
+  await bed.sql`TRUNCATE files, jobs, routes, route_versions, attempts, audit_events, outbox, dead_letters, records, record_chunks,
+    record_keys CASCADE`;
   vi.unstubAllEnvs();
 });
 
@@ -220,15 +220,20 @@ test('shows who is connected to the database, strangers under one name', async (
   }
 });
 
-test('makes partitions ahead and drops those past retention', async () => {
+test('makes partitions ahead and drops those past retention, with the business keys of that time', async () => {
   await bed.sql`CREATE TABLE audit_events_2001_01 PARTITION OF audit_events FOR VALUES FROM ('2001-01-01') TO ('2001-02-01')`;
   const inTwoMonths = new Date(Date.UTC(new Date().getUTCFullYear(), new Date().getUTCMonth() + 2, 1));
   const ahead = `attempts_${inTwoMonths.toISOString().slice(0, 7).replace('-', '_')}`;
   await bed.sql.unsafe(`DROP TABLE ${ahead}`);
+  await bed.sql`
+    INSERT INTO record_keys (tenant_id, route_id, business_key, job_id, line, created_at)
+    SELECT ${TEST_TENANT}, ${randomUUID()}, key, ${randomUUID()}, 1, at
+    FROM (VALUES ('old', '2001-01-15'::timestamptz), ('new', now())) AS k(key, at)`;
   await startSweeper();
   await until(async () => {
     const [row] = await bed.sql`
       SELECT to_regclass('audit_events_2001_01') IS NULL AS "isDropped", to_regclass(${ahead}) IS NOT NULL AS "isMade"`;
     expect(row).toEqual({ isDropped: true, isMade: true });
+    expect(await bed.sql`SELECT business_key FROM record_keys`).toEqual([{ business_key: 'new' }]);
   });
 });

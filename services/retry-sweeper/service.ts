@@ -25,6 +25,7 @@ import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createSnsClient, createTopicPublisher, createTopics } from '#shared/queue/topics.ts';
 import { createWorker, type Worker } from '#shared/queue/worker.ts';
+import { forgetExpiredKeys } from '#shared/records/forget-expired-keys.ts';
 import { type ClockLoop, createClockLoop } from '#shared/runtime/clock-loop.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { createOutageGuard } from '#shared/runtime/pause-on-outage.ts';
@@ -141,7 +142,9 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
           await endOrphanedTransfers({ sql, store, logger, signal });
           return 'done';
         }),
-        clock('retention', RETENTION_MS, () => keepPartitions(sql, config.LONGSHORE_RETENTION_DAYS, logger)),
+        clock('retention', RETENTION_MS, (signal) =>
+          keepPartitions(sql, config.LONGSHORE_RETENTION_DAYS, logger, signal),
+        ),
         clock('observe', OBSERVE_MS, async () => {
           await observeFleet({ sql, readDepth, metrics });
           return 'done';
@@ -195,10 +198,13 @@ async function findQueueUrls(
   return Object.fromEntries(names.map(([queue, name]) => [queue, urls[name]])) as Record<AnyQueue, string>;
 }
 
-async function keepPartitions(sql: Sql, retentionDays: number, logger: Logger): Promise<'done'> {
+async function keepPartitions(sql: Sql, retentionDays: number, logger: Logger, signal: AbortSignal): Promise<'done'> {
   const now = Date.now();
   await ensurePartitions(sql, new Date(now));
-  const dropped = await dropExpiredPartitions(sql, new Date(now - retentionDays * DAY_MS));
+  const before = new Date(now - retentionDays * DAY_MS);
+  const dropped = await dropExpiredPartitions(sql, before);
   if (dropped.length > 0) logger.info({ dropped }, 'partitions dropped');
+  const forgotten = await forgetExpiredKeys(sql, before, signal);
+  if (forgotten > 0) logger.info({ forgotten }, 'business keys past retention forgotten');
   return 'done';
 }

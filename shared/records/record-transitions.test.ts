@@ -10,6 +10,7 @@ import { seedTenant } from '#shared/testing/seed-jobs.ts';
 import { claimForRecords, newRecord, seedParsingJob, seedRecords, storeStep } from '#shared/testing/seed-records.ts';
 import { beginRecords, type RecordAt } from './begin-records.ts';
 import { type ClaimedChunk, type ClaimedRecord, claimChunks } from './claim-chunks.ts';
+import { forgetExpiredKeys } from './forget-expired-keys.ts';
 import { countInserted, discardAccepted, findLastLine, insertRecords } from './insert-records.ts';
 import { openRecords } from './open-records.ts';
 import { countReopenable, reopenRecords } from './reopen-records.ts';
@@ -467,4 +468,17 @@ describe('an operator’s word', () => {
     expect(await rejectHeldJobs(sql, { jobIds: [job.id], ...word })).toMatchObject({ jobIds: [job.id] });
     expect(await jobRow(job.id)).toMatchObject({ state: 'FAILED' });
   });
+});
+
+test('business keys past retention go in batches, and those after it stay', async () => {
+  const job = await seedParsingJob(sql);
+  const records = Array.from({ length: 7 }, (_, index) => newRecord(index + 1, `key-${index}`));
+  await insertRecords(sql, { jobId: job.id, epoch: job.epoch, records });
+  await sql`UPDATE record_keys SET created_at = now() - interval '500 days' WHERE line <= 5`;
+  const before = new Date(Date.now() - 400 * 86_400_000);
+  const signal = new AbortController().signal;
+  expect(await forgetExpiredKeys(sql, before, AbortSignal.abort())).toBe(0);
+  expect(await forgetExpiredKeys(sql, before, signal, 2)).toBe(5);
+  expect(await forgetExpiredKeys(sql, before, signal, 2)).toBe(0);
+  expect(await sql`SELECT line::int FROM record_keys ORDER BY line`).toEqual([{ line: 6 }, { line: 7 }]);
 });
