@@ -10,6 +10,7 @@ import { registerFiles } from '#shared/jobs/register-files.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
 import { findRowViolations } from '#shared/testing/find-row-violations.ts';
 import { arrivedObject, seedJobs, seedTenant, TEST_TENANT } from '#shared/testing/seed-jobs.ts';
+import { seedRecords } from '#shared/testing/seed-records.ts';
 import { type SweeperTestBed, startSweeperTestBed } from './sweeper-test-bed.ts';
 
 let bed: SweeperTestBed;
@@ -30,7 +31,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await sweeper.stop();
-  await bed.sql`TRUNCATE files, jobs, routes, route_versions, sftp_users, attempts, audit_events, outbox, dead_letters CASCADE`;
+  await bed.sql`TRUNCATE files, jobs, routes, route_versions, sftp_users, attempts, audit_events, outbox, dead_letters, records, record_chunks CASCADE`;
   vi.unstubAllEnvs();
 });
 
@@ -91,6 +92,21 @@ test('lets the clocks wake the open row that a dead wake-up names', async () => 
   await until(async () =>
     expect(await bed.bodies(place.queues['partner-steps'].url)).toMatchObject([
       { type: 'job.due', jobId: job!.id, wake: 2 },
+    ]),
+  );
+});
+
+test('lets the clocks wake the chunk of records that a dead wake-up names', async () => {
+  const { chunks } = await seedRecords(bed.sql, { records: 3 });
+  const [chunk] = chunks;
+  const { id: chunkId, tenantId, wake } = chunk!;
+  const body = JSON.stringify({ type: 'records.due', v: 1, chunkId, tenantId, wake });
+  await bed.send(place.queues['partner-steps'].deadLetterUrl, body, 'partner-steps');
+  await sweeper.start();
+  expect(await letters(1)).toMatchObject([{ state: 'REDRIVEN', tenantId: TEST_TENANT }]);
+  await until(async () =>
+    expect(await bed.bodies(place.queues['partner-steps'].url)).toMatchObject([
+      { type: 'records.due', chunkId, wake: 2 },
     ]),
   );
 });
