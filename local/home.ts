@@ -17,6 +17,8 @@ export interface Home {
   readonly logs: string;
   readonly keys: string;
   readonly endpointsFile: string;
+  /** Where Prometheus finds everything that shows metrics now, in the form of its `file_sd_configs`. */
+  readonly prometheusTargetsFile: string;
   /** Lists the children that run now. */
   readonly childrenFile: string;
   /** The data directory of one part of the stack. */
@@ -40,6 +42,7 @@ export async function openHome(path: string): Promise<Home> {
     logs,
     keys,
     endpointsFile: join(directory, 'endpoints.json'),
+    prometheusTargetsFile: join(directory, 'prometheus-targets.json'),
     childrenFile: join(directory, 'children.json'),
     data: (part) => join(directory, 'data', part),
     release: () => {

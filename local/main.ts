@@ -1,5 +1,5 @@
 /**
- * `npm start`: the whole fleet on this machine, until Ctrl-C.
+ * `npm start`: the whole fleet on this machine, until Ctrl-C. `-- --scale auto` lets services grow with what waits for them.
  *
  * 1. What makes a start impossible is one sentence and exit code 1, never a stack trace.
  * 2. A second Ctrl-C, or one while starting, ends this process at once; the guardian then ends the children.
@@ -10,6 +10,7 @@ import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import { describeStack } from '#local/launcher/describe-stack.ts';
 import { type Examples, prepareExamples } from '#local/launcher/load-examples.ts';
 import { reportFiles } from '#local/launcher/report-files.ts';
+import { parseScale, type Scale } from '#local/launcher/scale-option.ts';
 import { gatewayUrl, type Stack, startStack } from '#local/stack.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { stopSignal } from '#shared/runtime/shutdown.ts';
@@ -20,13 +21,20 @@ const SELF_EXPLAINING = new Set<string>(['HOME_IN_USE', 'PORT_IN_USE']);
 
 const print = (line: string) => void process.stdout.write(`${line}\n`);
 
-async function start(config: LauncherConfig, examples: Examples | undefined): Promise<Stack> {
+interface StartOptions {
+  readonly config: LauncherConfig;
+  readonly scale: Scale;
+  readonly examples: Examples | undefined;
+}
+
+async function start({ config, scale, examples }: StartOptions): Promise<Stack> {
   const startedAt = performance.now();
   const home = resolve(config.LONGSHORE_HOME);
   const stack = await startStack({
     home,
     portBase: config.LONGSHORE_PORT_BASE,
     env: { all: inheritedEnvironment() },
+    scale,
     ...(examples === undefined
       ? {}
       : { tenants: examples.tenants, beforeReady: ({ endpoints }) => examples.applyDefinitions(endpoints.postgres) }),
@@ -38,8 +46,9 @@ async function start(config: LauncherConfig, examples: Examples | undefined): Pr
 async function run(): Promise<number> {
   const stopRequested = stopSignal();
   const config = loadLauncherConfig();
+  const scale = parseScale(process.argv.slice(2));
   const examples = await prepareExamples(config.LONGSHORE_HOME, gatewayUrl(config.LONGSHORE_PORT_BASE));
-  const stack = await Promise.race([start(config, examples), stopRequested.then(() => undefined)]);
+  const stack = await Promise.race([start({ config, scale, examples }), stopRequested.then(() => undefined)]);
   if (stack === undefined) return INTERRUPTED;
 
   const reporting = new AbortController();

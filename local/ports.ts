@@ -26,6 +26,9 @@ export const PORT_OFFSETS = {
   'control-api': 15,
 } as const;
 
+/** The second partner-worker has the offset 22, the third 32: further instances of a service stand in rows of their own. */
+export const PORTS_PER_INSTANCE = 10;
+
 export type PortName = keyof typeof PORT_OFFSETS;
 export type Ports = Readonly<Record<PortName, number>>;
 

@@ -6,6 +6,7 @@
  * 2. A start that fails stops what it had started before it throws.
  * 3. All state is in the home; a second start of the same home finds it as it was.
  */
+import { availableParallelism } from 'node:os';
 import { type Home, openHome } from '#local/home.ts';
 import { type Children, type ChildToStart, createChildren, logDestination } from '#local/launcher/children.ts';
 import { waitForLeftovers } from '#local/launcher/children-file.ts';
@@ -17,6 +18,10 @@ import { startNodeChild } from '#local/launcher/node-child.ts';
 import { ensurePartnerAccess } from '#local/launcher/partner-access.ts';
 import { fleetEnvironment, type NodeProcessName, planProcess, REGION } from '#local/launcher/process-plan.ts';
 import { PARTNER_PROCESSES, type ProcessName, SERVICE_NAMES, type ServiceName } from '#local/launcher/processes.ts';
+import { readFleetLoad } from '#local/launcher/read-fleet-load.ts';
+import type { Scale } from '#local/launcher/scale-option.ts';
+import { createServiceScaler, type ServiceScaler } from '#local/launcher/scale-services.ts';
+import { createServiceInstances, instanceName } from '#local/launcher/service-instances.ts';
 import { ensureOperator, ensureTenants, type TenantToRegister } from '#local/launcher/tenant-access.ts';
 import { assertPortFree, findFreeBase, type Ports, portsFrom } from '#local/ports.ts';
 import { startPostgres } from '#local/postgres/start-postgres.ts';
@@ -30,6 +35,8 @@ export interface StartStackOptions {
   readonly portBase: number | 'free';
   /** Services to start; all when absent. */
   readonly services?: readonly ServiceName[];
+  /** Further instances of services, by number or by the scaling policy; one of each when absent. */
+  readonly scale?: Scale;
   /** Variables for one process, or for `all`, over those that the stack gives. */
   readonly env?: Readonly<Partial<Record<ProcessName | 'all', Readonly<Record<string, string>>>>>;
   /** Made unless they are there, each with an SFTP key and an API key; a home's earlier tenants stay. */
@@ -52,6 +59,7 @@ export interface Stack {
   readonly endpoints: Endpoints;
   /** What every service is given (database, AWS endpoints and credentials, prefix), for clients of one's own. */
   readonly env: Readonly<Record<string, string>>;
+  /** Those of now: instances of services come and go. */
   readonly processes: Readonly<Record<string, StackProcess>>;
   /** In reverse order, bounded, idempotent. */
   stop(): Promise<void>;
@@ -68,7 +76,9 @@ export function gatewayUrl(portBase: number): string {
 export async function startStack(options: StartStackOptions): Promise<Stack> {
   const home = await openHome(options.home);
   let children: Children | undefined;
+  let scaler: ServiceScaler | undefined;
   const stop = async () => {
+    await scaler?.stop();
     await children?.stop();
     home.release();
   };
@@ -79,8 +89,18 @@ export async function startStack(options: StartStackOptions): Promise<Stack> {
     const env = await startParts({ options, home, ports, children });
     const tenants = await registerAccess({ options, home, env });
     await startServices({ options, home, ports, children, env });
+    scaler = scaleServices({ options, home, ports, children, env });
+    await scaler.start();
     const endpoints = describeEndpoints({ home, host: HOST, ports, databaseUrl: env.DATABASE_URL ?? '', tenants });
-    const stack: Stack = { endpoints, env, processes: Object.fromEntries(children.supervised), stop };
+    const { supervised } = children;
+    const stack: Stack = {
+      endpoints,
+      env,
+      get processes() {
+        return Object.fromEntries(supervised);
+      },
+      stop,
+    };
     await options.beforeReady?.(stack);
     await writeEndpoints(home.endpointsFile, endpoints);
     children.logger.info({ ports }, 'stack is ready');
@@ -148,12 +168,35 @@ async function startServices(context: StartContext & { env: Record<string, strin
   await context.children.startGroup(names.map((name) => nodeChild(name, context)));
 }
 
+function scaleServices(context: StartContext & { env: Record<string, string> }): ServiceScaler {
+  const { options, home, ports, children } = context;
+  const instances = createServiceInstances({
+    services: options.services ?? SERVICE_NAMES,
+    children,
+    host: HOST,
+    ports,
+    targetsFile: home.prometheusTargetsFile,
+    childOf: (service, instance) => ({
+      ...nodeChild(service, context, instance),
+      name: instanceName(service, instance),
+    }),
+  });
+  return createServiceScaler({
+    scale: options.scale ?? {},
+    instances,
+    readLoad: () => readFleetLoad(`http://${HOST}:${ports['retry-sweeper']}/metrics`),
+    cores: availableParallelism(),
+    logger: children.logger,
+  });
+}
+
 function nodeChild(
   name: NodeProcessName,
   context: Omit<StartContext, 'children'> & { env: Record<string, string> },
+  instance = 1,
 ): ChildToStart {
   const { home, ports, env, options } = context;
-  const planned = planProcess(name, { home, host: HOST, ports, fleet: env });
+  const planned = planProcess(name, { home, host: HOST, ports, fleet: env, instance });
   return {
     name,
     start: ({ guardian, log, signal }) =>

@@ -104,9 +104,14 @@ function createFleet(startTasks: number, { taskStartSeconds, taskDrainSeconds }:
       const more = tasks - running - count(starting);
       if (more > 0) starting.push({ readyAt: second + taskStartSeconds, tasks: more });
       if (more >= 0) return;
-      // Nothing is let go while tasks are starting, or those that start are let go first.
-      running += more;
-      draining.push({ goneAt: second + taskDrainSeconds, tasks: -more });
+      let surplus = -more;
+      for (const group of starting.toReversed()) {
+        const given = Math.min(group.tasks, surplus);
+        group.tasks -= given;
+        surplus -= given;
+      }
+      running -= surplus;
+      draining.push({ goneAt: second + taskDrainSeconds, tasks: surplus });
     },
     runningAt: (second) => {
       running += count(starting.filter(({ readyAt }) => readyAt <= second));

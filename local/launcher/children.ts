@@ -4,6 +4,8 @@
  * 1. Every child has a log of its own, and is known to the guardian and listed from its first moment.
  * 2. A group is up when all its members are ready; when one of them fails, the others are still stopped by `stop`.
  * 3. `stop` is bounded by the members' own bounds, and idempotent.
+ * 4. A child that joins later belongs to the last group, and may leave before the others. One that is still joining when all stop is
+ *    stopped with them.
  */
 import { join } from 'node:path';
 import type { Home } from '#local/home.ts';
@@ -32,6 +34,10 @@ export interface Children {
   readonly supervised: ReadonlyMap<string, Supervised>;
   /** Starts the members side by side. @throws what the first of them threw that failed */
   startGroup(members: readonly ChildToStart[]): Promise<void>;
+  /** @throws what `member.start` throws */
+  join(member: ChildToStart): Promise<void>;
+  /** Resolves when it has ended: it drains first. A name that is not there is no fault. */
+  leave(name: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -47,6 +53,7 @@ export function createChildren(home: Home): Children {
   const logger = createLogger({ service: 'launcher', destination: logDestination(openLog('launcher')) });
   const supervised = new Map<string, Supervised>();
   const groups: Supervised[][] = [];
+  const joining = new Set<Promise<Supervised>>();
   let stopping: Promise<void> | undefined;
 
   /** What is guarded is also listed for the next instance; a disk that cannot take the list must not stop this one. */
@@ -81,7 +88,28 @@ export function createChildren(home: Home): Children {
     return child;
   }
 
+  async function joinLast(member: ChildToStart): Promise<void> {
+    if (stopping !== undefined) return;
+    const started = startMember(member);
+    joining.add(started);
+    try {
+      const child = await started;
+      groups.at(-1)?.push(child);
+    } finally {
+      joining.delete(started);
+    }
+  }
+
+  async function leave(name: string): Promise<void> {
+    const child = supervised.get(name);
+    supervised.delete(name);
+    await child?.stop();
+    for (const group of groups) if (child !== undefined && group.includes(child)) group.splice(group.indexOf(child), 1);
+  }
+
   async function stopGroups(): Promise<void> {
+    const late = await Promise.allSettled(joining);
+    await Promise.all(late.map((one) => (one.status === 'fulfilled' ? one.value.stop() : undefined)));
     for (const group of groups.toReversed()) await Promise.all(group.map((child) => child.stop()));
     guardian.close();
     for (const log of logs) log.close();
@@ -96,6 +124,8 @@ export function createChildren(home: Home): Children {
       const failed = results.find((result) => result.status === 'rejected');
       if (failed !== undefined) throw failed.reason;
     },
+    join: joinLast,
+    leave,
     stop: () => {
       stopping ??= stopGroups();
       return stopping;

@@ -9,7 +9,7 @@ import type { Home } from '#local/home.ts';
 import { type AwsCredentials, s3CredentialsFile } from '#local/launcher/keys.ts';
 import { gatewayVariables, partnerClientsFile, secretsDirectory } from '#local/launcher/partner-access.ts';
 import { type ProcessName, SERVICE_NAMES } from '#local/launcher/processes.ts';
-import type { Ports } from '#local/ports.ts';
+import { PORTS_PER_INSTANCE, type Ports } from '#local/ports.ts';
 import { BUCKET_IDS, bucketName } from '#shared/config/resource-names.ts';
 
 export const REGION = 'us-east-1';
@@ -84,12 +84,14 @@ export interface PlanProcessOptions {
   readonly ports: Ports;
   /** What `fleetEnvironment` gave, with what was overridden for all processes. */
   readonly fleet: Readonly<Record<string, string>>;
+  /** Of a service, from 1; the first has the ports that people know. */
+  readonly instance?: number;
 }
 
 export function planProcess(name: NodeProcessName, options: PlanProcessOptions): PlannedProcess {
-  const { host, ports, fleet } = options;
+  const { host, ports, fleet, instance = 1 } = options;
   const isService = (SERVICE_NAMES as readonly string[]).includes(name);
-  const httpPort = name === 'sftp' ? ports['sftp-metrics'] : ports[name];
+  const httpPort = (name === 'sftp' ? ports['sftp-metrics'] : ports[name]) + (instance - 1) * PORTS_PER_INSTANCE;
   const origin = `http://${host}:${httpPort}`;
   return {
     main: fileURLToPath(new URL(programOf(name, isService), import.meta.url)),

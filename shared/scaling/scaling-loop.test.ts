@@ -26,9 +26,9 @@ test('shrinks only after a rest, and each step begins a new rest', () => {
   expect(loop.read(seen(0, 4), 120)).toBe(2);
 });
 
-test('takes nothing away while tasks are starting', () => {
+test('gives up tasks that could not be started', () => {
   const loop = createScalingLoop({ policy, shrinkEverySeconds: 60 });
   loop.read(seen(800, 1), 0);
-  expect(loop.read(seen(0, 1), 300)).toBe(8);
-  expect(loop.read(seen(0, 8), 301)).toBe(4);
+  expect(loop.read(seen(0, 2), 59)).toBe(8);
+  expect(loop.read(seen(0, 2), 60)).toBe(1);
 });

@@ -2,8 +2,9 @@
  * The scaling policy over time: what it asks for now, held against what was asked for before. The launcher of one machine and the
  * simulation of a day run this loop; on AWS, Application Auto Scaling does.
  *
- * 1. Growing is at once. While tasks are still starting nothing shrinks, and the same backlog asks for no more of them.
- * 2. Shrinking waits `shrinkEverySeconds` after every change, so that a burst's tail does not stop tasks that its next wave needs.
+ * 1. Growing is at once, and while tasks are still starting the same backlog asks for no more of them.
+ * 2. Shrinking waits `shrinkEverySeconds` after every change, longer than a task takes to start: a burst's tail does not stop tasks that
+ *    its next wave needs, and what could not be started by then is not waited for.
  * 3. Nothing but the readings moves it: the same readings give the same tasks.
  */
 import { desiredTasks, type ScalingObservation, type ScalingPolicy } from './scaling-policy.ts';
@@ -35,9 +36,8 @@ export function createScalingLoop({ policy, shrinkEverySeconds }: ScalingLoopOpt
     },
     read: (observation, nowSeconds) => {
       const tasks = desiredTasks(policy, observation);
-      const haveAllStarted = observation.runningTasks >= wantedTasks;
       const hasRested = nowSeconds - changedAtSeconds >= shrinkEverySeconds;
-      if (tasks > wantedTasks || (tasks < wantedTasks && haveAllStarted && hasRested)) change(tasks, nowSeconds);
+      if (tasks > wantedTasks || (tasks < wantedTasks && hasRested)) change(tasks, nowSeconds);
       return wantedTasks;
     },
   };
