@@ -4,7 +4,8 @@
  * 1. A record is unique by job and line: rows that are there already change nothing, so a parse that begins anew doubles nothing.
  * 2. A record and its chunk come in one statement. No chunk is claimed before the job's records are opened.
  * 3. A business key stands for one record of a tenant's route. A row whose key another record holds, which was carried or still may be, is
- *    a duplicate; a key whose record failed for good, or never began before its job ended, passes on to the newer row.
+ *    a duplicate; a key whose record failed for good, or was not done when its job ended, passes on to the newer row, unless a call of it is
+ *    in doubt.
  * 4. Only the holder of the job's epoch changes anything.
  *
  * Events: none; the outcome of the step tells how many there are.
@@ -90,7 +91,7 @@ function holdKeys(sql: Sql) {
         WHERE (k.job_id = excluded.job_id AND k.line = excluded.line) OR NOT EXISTS (
           SELECT 1 FROM records r JOIN jobs o ON o.id = r.job_id
           WHERE r.job_id = k.job_id AND r.line = k.line AND r.created_at = k.created_at
-            AND (r.state IN ('SUCCESS', 'AMBIGUOUS') OR (o.state IN ('PENDING', 'RUNNING', 'WAITING')
+            AND (r.state IN ('SUCCESS', 'AMBIGUOUS') OR r.has_intent OR (o.state IN ('PENDING', 'RUNNING', 'WAITING')
               AND (r.state IN ('PENDING', 'RUNNING') OR r.next_attempt_at IS NOT NULL))))
       RETURNING line),
     keyed AS (SELECT line FROM held UNION ALL SELECT line FROM input WHERE business_key IS NULL)`;

@@ -4,7 +4,8 @@
  * 1. `open_records` counts those that have not ended; it is counted anew only while it is null: before the first time, and after an
  *    operator reopened a job that was ended with records in the middle. Whoever settles a chunk counts it down.
  * 2. Records that no chunk carries, because their chunks went with a cancelled job, get new ones first.
- * 3. A few chunks of one job stand in the queue at once; each that is done lets in the next.
+ * 3. A row whose business key went to a newer row, while its job was ended, is a duplicate of that one and is not carried any more.
+ * 4. A few chunks of one job stand in the queue at once; each that is done lets in the next.
  *
  * In:  a claimed job at its record steps. Out: how many records are open, and the chunks to be woken.
  * Events: none; the outcome of the step follows.
@@ -38,7 +39,10 @@ export async function openRecords(sql: Sql, open: OpenRecords): Promise<OpenedRe
   const [job] = await sql<{ openRecords: number | null }[]>`
     SELECT open_records AS "openRecords" FROM jobs WHERE id = ${open.jobId} AND epoch = ${open.epoch} AND state = 'RUNNING'`;
   if (job === undefined) return undefined;
-  if (job.openRecords === null) await adoptOrphans(sql, open);
+  if (job.openRecords === null) {
+    await rejectSuperseded(sql, open);
+    await adoptOrphans(sql, open);
+  }
   const [row] = await sql<OpenedRecords[]>`
     WITH job AS (
       SELECT id, created_at, open_records FROM jobs
@@ -61,6 +65,24 @@ export async function openRecords(sql: Sql, open: OpenRecords): Promise<OpenedRe
         '[]') AS woken
     FROM job`;
   return row;
+}
+
+/** In the first generation no key was free to go. */
+async function rejectSuperseded(sql: Sql, { jobId, epoch }: OpenRecords): Promise<void> {
+  await sql`
+    WITH job AS (
+      SELECT id, tenant_id, route_id, created_at FROM jobs
+      WHERE id = ${jobId} AND epoch = ${epoch} AND state = 'RUNNING' AND generation > 1 FOR UPDATE)
+    UPDATE records r SET state = 'REJECTED', chunk_id = NULL, next_attempt_at = NULL, has_intent = false, updated_at = now(),
+      error_code = 'PARSE_ERROR', error_cause = 'RECORD_DUPLICATE',
+      error_message = 'A newer row with this business key was sent while the job was ended; this one is not carried any more.'
+    FROM job
+    WHERE r.job_id = job.id AND r.created_at = job.created_at AND r.business_key IS NOT NULL
+      AND (r.state IN ('PENDING', 'RUNNING') OR r.next_attempt_at IS NOT NULL)
+      AND EXISTS (
+        SELECT 1 FROM record_keys k
+        WHERE k.tenant_id = job.tenant_id AND k.route_id = job.route_id AND k.business_key = r.business_key
+          AND NOT (k.job_id = r.job_id AND k.line = r.line))`;
 }
 
 /** Ends: each statement places what it finds. */

@@ -458,6 +458,46 @@ describe('an operator’s word', () => {
     ]);
   });
 
+  test('a reopened job leaves out the rows that were sent again meanwhile', async () => {
+    const keyOf = (line: number) => (line === 3 ? null : `key-${line}`);
+    const { job, chunks } = await seedRecords(sql, { records: 4, keyOf });
+    const chunk = await claimOne(chunks[0]?.id);
+    const [one, two] = chunk.records;
+    if (one === undefined || two === undefined) throw new Error('two records were expected');
+    await begin(chunk, one);
+    await store(outcome(chunk, { ...one, tries: 1 }, SUCCESS));
+    await begin(chunk, two);
+    await store(outcome(chunk, { ...two, tries: 1 }, LATER));
+    await cancelJobs(sql, { jobIds: [job.id], ...word });
+    const { job: newer } = await seedRecords(sql, { records: 2, keyOf });
+    expect(await statesOf(newer.id)).toEqual(['REJECTED', 'PENDING']);
+    await reopenJobs(sql, { jobIds: [job.id], ...word });
+    const claimed = await claimForRecords(sql, job.id);
+    const opened = await openRecords(sql, { jobId: job.id, epoch: claimed.epoch, window: 8 });
+    expect(opened).toMatchObject({ openRecords: 2, woken: [{}] });
+    expect((await claimOne(opened?.woken[0]?.id)).records).toMatchObject([{ line: 3 }, { line: 4 }]);
+    const rows = await sql`
+      SELECT state, error_cause, next_attempt_at FROM records WHERE job_id = ${job.id} AND line = 2`;
+    expect(rows).toEqual([{ state: 'REJECTED', error_cause: 'RECORD_DUPLICATE', next_attempt_at: null }]);
+  });
+
+  test('a row whose call was under way when its job was cancelled keeps its key', async () => {
+    const keyOf = (line: number) => `key-${line}`;
+    const { job, chunks } = await seedRecords(sql, { records: 1, keyOf });
+    const chunk = await claimOne(chunks[0]?.id);
+    const [record] = chunk.records;
+    if (record === undefined) throw new Error('a record was expected');
+    await begin(chunk, record, true);
+    await cancelJobs(sql, { jobIds: [job.id], ...word });
+    const newer = await seedParsingJob(sql);
+    const inserted = await insertRecords(sql, {
+      jobId: newer.id,
+      epoch: newer.epoch,
+      records: [newRecord(1, keyOf(1))],
+    });
+    expect(inserted).toEqual({ accepted: 0, rejected: 0, duplicates: 1 });
+  });
+
   test('a held job is released or rejected, and no other job is', async () => {
     const { job } = await seedRecords(sql, { records: 1 });
     expect(await releaseJobs(sql, { jobIds: [job.id], ...word })).toEqual([]);
