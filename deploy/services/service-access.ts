@@ -6,7 +6,14 @@ import { BUCKET_IDS, type BucketId, QUEUE_IDS, type QueueId } from '#shared/conf
 import type { ServiceName } from './service-catalogue.ts';
 
 /** As in `shared/files/object-store.ts`, grouped by what S3 calls them. */
-export type ObjectUse = 'read' | 'write' | 'delete-version' | 'list-versions' | 'list-uploads' | 'abort-upload';
+export type ObjectUse =
+  | 'read'
+  | 'write'
+  | 'delete-version'
+  | 'list-versions'
+  | 'list-uploads'
+  | 'abort-upload'
+  | 'list-parts';
 
 export interface ServiceAccess {
   readonly takes: readonly QueueId[];
@@ -75,7 +82,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     objects: Object.fromEntries(
       BUCKET_IDS.map((bucket): [BucketId, ObjectUse[]] => [
         bucket,
-        bucket === 'landing' ? ['read', 'list-versions'] : ['list-uploads', 'abort-upload'],
+        bucket === 'landing' ? ['read', 'list-versions'] : ['list-uploads', 'abort-upload', 'list-parts'],
       ]),
     ),
     databaseUser: 'longshore_owner',

@@ -34,6 +34,7 @@ const OBJECT_ACTIONS: Readonly<Record<ObjectUse, ObjectActions>> = {
   'delete-version': { objects: ['s3:DeleteObjectVersion'], bucket: [] },
   'list-versions': { objects: [], bucket: ['s3:ListBucketVersions'] },
   'list-uploads': { objects: [], bucket: ['s3:ListBucketMultipartUploads'] },
+  'list-parts': { objects: ['s3:ListMultipartUploadParts'], bucket: [] },
   'abort-upload': { objects: ['s3:AbortMultipartUpload'], bucket: [] },
 };
 

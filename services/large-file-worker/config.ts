@@ -15,6 +15,8 @@ const schema = z.object({
   LONGSHORE_STEP_DEADLINE_MS: integerVariable({ min: 1_000, max: 36_000_000 }).default(36_000_000),
   /** Share of the slots that one tenant takes while others may be waiting behind it. */
   LONGSHORE_TENANT_SHARE_PERCENT: integerVariable({ min: 1, max: 100 }).default(50),
+  /** Given by Amazon ECS: its agent is asked not to end the task while it works. */
+  ECS_AGENT_URI: z.url({ protocol: /^http$/ }).optional(),
 });
 
 export type LargeFileWorkerConfig = z.output<typeof schema>;

@@ -2,7 +2,9 @@
  * The large-file-worker: steps that move many bytes or take long, and the archive copy of large files. What it does with a job
  * is in `shared/jobs/run-jobs.ts`.
  */
+import type { Registry } from 'prom-client';
 import { createJobService } from '#shared/jobs/job-service.ts';
+import { protectWhileBusy } from '#shared/runtime/protect-while-busy.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
 import { STEP_KINDS } from '#shared/steps/registry.ts';
 import type { LargeFileWorkerConfig } from './config.ts';
@@ -11,8 +13,19 @@ import type { LargeFileWorkerConfig } from './config.ts';
 const MESSAGE_DEADLINE_MS = 11 * 3_600_000;
 
 export function createLargeFileWorker(context: ServiceContext<LargeFileWorkerConfig>): Service {
-  return createJobService(
+  const service = createJobService(
     { name: 'large-file-worker', queue: 'work', kinds: STEP_KINDS, messageDeadlineMs: MESSAGE_DEADLINE_MS },
     context,
   );
+  return protectWhileBusy(service, {
+    agentUri: context.config.ECS_AGENT_URI,
+    countBusy: () => countInFlight(context.registry),
+    logger: context.logger,
+  });
+}
+
+/** By the metric that everybody sees. */
+async function countInFlight(registry: Registry): Promise<number> {
+  const metric = await registry.getSingleMetric('longshore_queue_in_flight')?.get();
+  return metric?.values.reduce((sum, { value }) => sum + Number(value), 0) ?? 0;
 }

@@ -1,0 +1,169 @@
+/**
+ * Code and infrastructure say the same: what a service's sources use, its task is given, and nothing more. The sources are followed from
+ * each service's `main.ts` by their imports.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Template } from 'aws-cdk-lib/assertions';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { BUCKET_IDS, QUEUE_IDS } from '#shared/config/resource-names.ts';
+import { readSettings } from '../settings.ts';
+import { PLATFORM_VARIABLES } from '../stacks/services-stack.ts';
+import { type Resource, resourcesOf, synthesise } from '../synthesise-test-bed.ts';
+import { SERVICE_ACCESS } from './service-access.ts';
+import { SERVICES } from './service-catalogue.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const PREFIX = 'example-ls-dev';
+let services: Template;
+
+beforeAll(() => {
+  const settings = readSettings(join(ROOT, 'deploy/settings/dev.yaml'));
+  services = synthesise(settings).get(`${PREFIX}-services`)!;
+});
+
+/** Every source that a service loads, by its path from the root. */
+function sourcesOf(service: string): Map<string, string> {
+  const found = new Map<string, string>();
+  const visit = (path: string): void => {
+    if (found.has(path) || !existsSync(join(ROOT, path))) return;
+    const text = readFileSync(join(ROOT, path), 'utf8');
+    found.set(path, text);
+    for (const [, isType, specifier = ''] of text.matchAll(/(?:import|export)( type)?[^;]*?from '([^']+\.ts)'/g)) {
+      if (isType !== undefined) continue;
+      visit(specifier.startsWith('#') ? specifier.slice(1) : join(dirname(path), specifier));
+    }
+  };
+  visit(`services/${service}/main.ts`);
+  return found;
+}
+
+const STORE_USES: Record<string, readonly string[]> = {
+  head: ['read'],
+  readRange: ['read'],
+  readStream: ['read'],
+  copy: ['read', 'write'],
+  copyMultipart: ['read', 'write'],
+  upload: ['write'],
+  put: ['write'],
+  deleteVersion: ['delete-version'],
+  deleteVersions: ['delete-version'],
+  listVersions: ['list-versions'],
+  listMultipartUploads: ['list-uploads'],
+  abortMultipartUpload: ['abort-upload'],
+  hasMultipartUpload: ['list-parts'],
+};
+
+function usesOfStore(sources: Map<string, string>): string[] {
+  const calls = [...sources.values()].flatMap((text) =>
+    [...text.matchAll(/\bstore\.(\w+)\(/g)].map(([, call]) => call!),
+  );
+  return [...new Set(calls.flatMap((call) => STORE_USES[call] ?? []))].sort();
+}
+
+/** The queues of a service's own composition: what it takes from, and what its senders are given. */
+function queuesNamedBy(sources: Map<string, string>): string[] {
+  const composition = [...sources].filter(([path]) =>
+    /services\/[^/]+\/service\.ts$|shared\/jobs\/job-service\.ts$/.test(path),
+  );
+  const text = composition.map(([, each]) => each).join('\n');
+  const named = QUEUE_IDS.filter((id) => new RegExp(`['"]${id}['"]|\\b${id}: (?:urls|queueName)`).test(text));
+  return /QUEUE_IDS|resolveQueues/.test(text) ? [...QUEUE_IDS] : named;
+}
+
+function statementsOf(service: string): { sid: string; actions: string[]; resources: string[] }[] {
+  const policies = Object.entries(services.findResources('AWS::IAM::Policy')) as [string, Resource][];
+  const [, policy] = policies.find(([id]) => id.startsWith(`${service.replaceAll('-', '')}taskTaskRole`))!;
+  const many = <Value>(value: Value | Value[]): Value[] => (Array.isArray(value) ? value : [value]);
+  return (policy.Properties.PolicyDocument.Statement as Record<string, unknown>[]).map(({ Sid, Action, Resource }) => ({
+    sid: String(Sid ?? ''),
+    actions: many(Action as string),
+    resources: many(Resource).map((each) => JSON.stringify(each)),
+  }));
+}
+
+function variablesOf(service: string): Record<string, unknown> {
+  const definition = resourcesOf(services, 'AWS::ECS::TaskDefinition').find(
+    ({ Properties }) => Properties.Family === `${PREFIX}-${service}`,
+  );
+  const container = definition!.Properties.ContainerDefinitions.find(({ Name }: { Name: string }) => Name === service);
+  return Object.fromEntries(
+    container.Environment.map(({ Name, Value }: { Name: string; Value: unknown }) => [Name, Value]),
+  );
+}
+
+describe.each(SERVICES)('$name', ({ name, loadConfig }) => {
+  const access = SERVICE_ACCESS[name];
+  const sources = sourcesOf(name);
+  const loads = (path: string) => sources.has(path);
+
+  test('is given the variables that its configuration needs, and none that it does not read', () => {
+    const given = variablesOf(name);
+    const texts = Object.entries(given)
+      .filter(([variable]) => !(variable in PLATFORM_VARIABLES))
+      .map(([variable, value]): [string, string] => [
+        variable,
+        // The database's address is known at the deployment.
+        typeof value === 'string' ? value : 'postgres://user@database.invalid:5432/longshore',
+      ]);
+    expect(Object.keys(PLATFORM_VARIABLES).filter((variable) => !(variable in given))).toEqual([]);
+    const config = loadConfig(Object.fromEntries(texts));
+    expect(texts.map(([variable]) => variable).filter((variable) => !(variable in config))).toEqual([]);
+  });
+
+  test('touches objects in the ways that its sources do', () => {
+    const uses = new Set(BUCKET_IDS.flatMap((bucket) => access.objects[bucket] ?? []));
+    expect([...uses].sort()).toEqual(usesOfStore(sources));
+  });
+
+  test('reaches the queues that its composition names', () => {
+    const reached = access.takesDeadLetters || access.counts ? QUEUE_IDS : [...access.takes, ...access.sends];
+    expect(QUEUE_IDS.filter((id) => reached.includes(id))).toEqual(queuesNamedBy(sources));
+  });
+
+  test('publishes, counts and reads secrets when its sources do, and only then', () => {
+    expect({
+      publishes: access.publishes,
+      counts: access.counts,
+      readsSecrets: access.readsSecrets,
+      protectsItself: access.protectsItself,
+    }).toEqual({
+      publishes: loads('shared/queue/topics.ts'),
+      counts: loads('shared/queue/queue-depth.ts'),
+      readsSecrets: loads('shared/secrets/create-secret-store.ts'),
+      protectsItself: loads('shared/runtime/protect-while-busy.ts'),
+    });
+  });
+
+  test('has a role that names its own resources and no wildcard of actions', () => {
+    const statements = statementsOf(name);
+    expect(statements.flatMap(({ actions }) => actions).filter((action) => action.includes('*'))).toEqual([]);
+    expect(statements.flatMap(({ resources }) => resources).filter((resource) => resource === '"*"')).toEqual([]);
+    const queues = (sid: string) =>
+      statements
+        .filter((statement) => statement.sid === sid)
+        .flatMap(({ resources }) => resources.map((arn) => /:([a-z-]+(?:\.fifo)?)"/.exec(arn)?.[1]));
+    const named = (id: string, isDead: boolean) =>
+      `${PREFIX}-${id}${isDead ? '-dlq' : ''}${id === 'ingest' || id === 'work' ? '.fifo' : ''}`;
+    expect(queues('Take')).toEqual([
+      ...access.takes.map((id) => named(id, false)),
+      ...(access.takesDeadLetters ? QUEUE_IDS.map((id) => named(id, true)) : []),
+    ]);
+    expect(queues('Send')).toEqual(access.sends.map((id) => named(id, false)));
+    const buckets = statements.flatMap(({ resources }) =>
+      resources.flatMap((arn) => /s3:::([a-z-]+)/.exec(arn)?.[1] ?? []),
+    );
+    expect([...new Set(buckets)].sort()).toEqual(
+      Object.keys(access.objects)
+        .map((bucket) => `${PREFIX}-${bucket}`)
+        .sort(),
+    );
+  });
+});
+
+test('every queue is taken from, and every one that is sent to is taken from by somebody', () => {
+  const all = Object.values(SERVICE_ACCESS);
+  expect(QUEUE_IDS.filter((id) => !all.some(({ takes }) => takes.includes(id)))).toEqual([]);
+  expect(all.some(({ takesDeadLetters }) => takesDeadLetters)).toBe(true);
+});

@@ -1,0 +1,31 @@
+/** Templates of a settings file, by the name of their stack without the fleet's prefix: what tests look at. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Template } from 'aws-cdk-lib/assertions';
+import { buildApp } from './build-app.ts';
+import type { DeploySettings } from './settings.ts';
+
+export type Templates = ReadonlyMap<string, Template>;
+
+/** @throws when cdk-nag or CloudFormation's own rules find anything. */
+export function synthesise(settings: DeploySettings): Templates {
+  const outdir = mkdtempSync(join(tmpdir(), 'longshore-synth-'));
+  try {
+    const app = buildApp(settings, { outdir, context: { 'aws:cdk:disable-asset-staging': true } });
+    return new Map(app.synth().stacks.map(({ stackName, template }) => [stackName, Template.fromJSON(template)]));
+  } finally {
+    rmSync(outdir, { recursive: true });
+  }
+}
+
+export interface Resource {
+  readonly Type: string;
+  // biome-ignore lint/suspicious/noExplicitAny: a template is JSON of whatever shape its resource has
+  readonly Properties: any;
+  readonly DependsOn?: readonly string[];
+}
+
+export function resourcesOf(template: Template, type: string): Resource[] {
+  return Object.values(template.findResources(type)) as Resource[];
+}
