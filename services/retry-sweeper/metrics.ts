@@ -42,7 +42,7 @@ export function createRetrySweeperMetrics(registry: Registry) {
     }),
     rows: new Gauge({
       name: 'longshore_open_rows',
-      help: 'Open rows by queue: let in, waiting for admission, waiting for their time, running.',
+      help: 'Open rows by queue: let in, waiting for admission, waiting for their time, running; chunks of records likewise, and records that are due.',
       labelNames: ['queue', 'state'] as const,
       registers,
     }),
