@@ -87,6 +87,13 @@ const ALWAYS: Readonly<Record<string, string>> = {
   'a business key stands for one record': `
     SELECT k.tenant_id, k.business_key FROM record_keys k JOIN records r ON r.job_id = k.job_id AND r.line = k.line
     WHERE r.business_key IS DISTINCT FROM k.business_key`,
+  'a job that succeeded has no open transfer, and one that ended otherwise not for long': `
+    SELECT t.owner_id, t.seq, t.state FROM transfers t JOIN jobs j ON j.id = t.owner_id
+    WHERE t.state IN ('COPYING', 'COMPLETING', 'ABORTING') AND (j.state = 'SUCCEEDED'
+      OR (j.state IN ('FAILED', 'CANCELLED') AND j.finished_at < now() - interval '2 minutes'))`,
+  'parts are kept of open transfers alone': `
+    SELECT p.owner_id, p.seq, p.number FROM transfer_parts p JOIN transfers t ON t.owner_id = p.owner_id AND t.seq = p.seq
+    WHERE t.state IN ('DONE', 'ABORTED')`,
   'events have one id each': `
     SELECT id, count(*) FROM audit_events GROUP BY id HAVING count(*) > 1`,
   'nothing open is silent for more than two minutes': `
