@@ -36,7 +36,7 @@ beforeAll(async () => {
         testPartner({ tenant: TENANT, name: 'desk', baseUrl: endpoints.partnerSimulator, limits: { concurrency: 8 } }),
         testRoute({ tenant: TENANT, name: 'rfi', partner: 'desk', after: [{ deliver: {} }, { confirm: {} }] }),
       ),
-    env: { all: { LONGSHORE_LEASE_MS: '2000', LONGSHORE_SWEEP_GRACE_MS: '1000' } },
+    env: { all: { LONGSHORE_LEASE_MS: '2000', LONGSHORE_SWEEP_GRACE_MS: '1000', LONGSHORE_SWEEP_BOUND_MS: '3000' } },
   });
   workers = await startPartnerWorkers(fleet, WORKERS);
 }, 90_000);
