@@ -17,6 +17,7 @@ import { TelemetryStack } from './stacks/telemetry-stack.ts';
 
 /** Behaviours of the CDK that newer applications have by default. */
 const CONTEXT = {
+  '@aws-cdk/core:strictCfnValidateErrors': true,
   '@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy': true,
   '@aws-cdk/aws-ec2:restrictDefaultSecurityGroup': false,
   '@aws-cdk/aws-iam:minimizePolicies': false,

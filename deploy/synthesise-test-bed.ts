@@ -8,11 +8,19 @@ import type { DeploySettings } from './settings.ts';
 
 export type Templates = ReadonlyMap<string, Template>;
 
-/** @throws when cdk-nag or CloudFormation's own rules find anything. */
-export function synthesise(settings: DeploySettings): Templates {
+/**
+ * CloudFormation's own rules take most of the time, so that one test alone asks for them, and `npm run synth`.
+ *
+ * @throws when cdk-nag finds anything.
+ */
+export function synthesise(settings: DeploySettings, options: { readonly isValidated?: boolean } = {}): Templates {
   const outdir = mkdtempSync(join(tmpdir(), 'longshore-synth-'));
   try {
-    const app = buildApp(settings, { outdir, context: { 'aws:cdk:disable-asset-staging': true } });
+    const app = buildApp(settings, {
+      outdir,
+      builtinCloudFormationValidation: options.isValidated === true,
+      context: { 'aws:cdk:disable-asset-staging': true },
+    });
     return new Map(app.synth().stacks.map(({ stackName, template }) => [stackName, Template.fromJSON(template)]));
   } finally {
     rmSync(outdir, { recursive: true });

@@ -9,10 +9,17 @@ import { buildSync } from 'esbuild';
 
 const SOURCE = fileURLToPath(new URL('../../services/authorizer/lambda.ts', import.meta.url));
 const FOLDER = fileURLToPath(new URL('../../node_modules/.cache/longshore/authorizer', import.meta.url));
+/** Once in a process is enough. */
+let folder: string | undefined;
 /** What CommonJS packages in the bundle call; ES modules have none. */
 const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
 
 export function bundleAuthorizer(): string {
+  folder ??= bundle();
+  return folder;
+}
+
+function bundle(): string {
   const built = buildSync({
     entryPoints: [SOURCE],
     write: false,

@@ -85,6 +85,8 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
         bucket === 'landing' ? ['read', 'list-versions'] : ['list-uploads', 'abort-upload', 'list-parts'],
       ]),
     ),
+    // What tenants want to be told goes to addresses of theirs.
+    readsSecrets: true,
     databaseUser: 'longshore_owner',
   },
   'control-api': { ...NOTHING, sends: [...QUEUE_IDS], counts: true },

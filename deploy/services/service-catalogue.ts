@@ -26,7 +26,7 @@ export interface CatalogueEntry {
   readonly loadConfig: (env: Record<string, string>) => TaskConfig;
   /** Beside those of the fleet. */
   readonly variables: Readonly<Record<string, string>>;
-  /** Only what calls partners may leave the network. */
+  /** Only what calls partners, or tells them something, may leave the network. */
   readonly subnets: 'fleet' | 'egress';
   /** The queue it scales on. */
   readonly queue?: QueueId;
@@ -78,7 +78,7 @@ export const SERVICES: readonly CatalogueEntry[] = [
     name: 'retry-sweeper',
     loadConfig: loadRetrySweeperConfig,
     variables: {},
-    subnets: 'fleet',
+    subnets: 'egress',
     pools: 1,
     connectionWeight: 0,
   },

@@ -1,0 +1,154 @@
+/**
+ * What a load costs in a month, by service of AWS: with this fleet, and with Step Functions, Lambda and DynamoDB in its place. What both
+ * need (SFTP, objects, the API's door) is in both, so that the totals can be compared.
+ */
+import { messagesPerSecondPerTask } from '#shared/scaling/scaling-policy.ts';
+import { type ScaledService, SERVICE_OBJECTIVES } from '#shared/scaling/service-capacities.ts';
+import { SERVICES } from '../services/service-catalogue.ts';
+import { FLEET_SIZES } from '../sizes.ts';
+import { ASSUMPTIONS, type Load } from './load.ts';
+import { PRICES } from './prices.ts';
+
+export interface CostLine {
+  readonly service: string;
+  readonly dollars: number;
+  /** How it comes about. */
+  readonly from: string;
+}
+
+const A = ASSUMPTIONS;
+const GIB = 1024 ** 3;
+const HOURS = A.daysPerMonth * 24;
+const { prod } = FLEET_SIZES;
+
+export const total = (lines: readonly CostLine[]): number => lines.reduce((sum, { dollars }) => sum + dollars, 0);
+
+/** By name, on average over the day: the least of each, and in the busy hours what the load needs. */
+export function averageTasks({ filesPerDay }: Load): Record<string, number> {
+  const perSecond = filesPerDay / (A.busyHours * 3_600);
+  return Object.fromEntries(
+    SERVICES.map(({ name, queue }) => {
+      const { minTasks, cpu } = prod.tasks[name];
+      if (queue === undefined || name === 'large-file-worker') return [name, minTasks];
+      const each = messagesPerSecondPerTask(SERVICE_OBJECTIVES[name as ScaledService].capacity, cpu / 1_024);
+      const busy = Math.max(minTasks, Math.ceil(perSecond / each));
+      return [name, (busy * A.busyHours + minTasks * (24 - A.busyHours)) / 24];
+    }),
+  );
+}
+
+export function fleetCost(load: Load): CostLine[] {
+  const files = load.filesPerDay * A.daysPerMonth;
+  const tasks = averageTasks(load);
+  const taskCount = Object.values(tasks).reduce((sum, count) => sum + count, 0);
+  const perQueue = (files * A.requestsPerMessage) / A.messagesPerBatch;
+  const polls = A.pollsPerTaskPerDay * A.daysPerMonth * taskCount;
+  return [
+    line('Fargate', fargate(tasks), `${taskCount.toFixed(1)} tasks on average`),
+    line('Aurora', aurora(load), `${averageCapacity(load).toFixed(1)} capacity units, writer and reader`),
+    line(
+      'SQS',
+      ((2 * perQueue + polls) / 1e6) * PRICES.sqs.millionStandard + (perQueue / 1e6) * PRICES.sqs.millionFifo,
+      `${A.messagesPerFile} messages a file, ${A.messagesPerBatch} in a request`,
+    ),
+    line('SNS', ((files * A.noticesPerFile) / 1e6) * PRICES.sns.millionPublishes, `${A.noticesPerFile} notices a file`),
+    line('Endpoints', 8 * 3 * PRICES.endpoint.hour * HOURS, '8 of them in 3 zones'),
+    line(
+      'NAT',
+      prod.natGateways * PRICES.nat.hour * HOURS,
+      `${prod.natGateways}, for calls of partners; their bytes not counted`,
+    ),
+    line('Metrics', metrics(taskCount), `${A.seriesPerTask} series of each task, 50 alarms`),
+    ...commonCost(load),
+  ];
+}
+
+/** The same files through a state machine each, with functions for its steps and items for its state. */
+export function serverlessCost(load: Load): CostLine[] {
+  const files = load.filesPerDay * A.daysPerMonth;
+  const { lambda, dynamodb, stepFunctions } = PRICES;
+  const runs = files * A.lambdasPerFile;
+  return [
+    line(
+      'Step Functions',
+      ((files * A.transitionsPerFile) / 1e3) * stepFunctions.thousandTransitions,
+      `${A.transitionsPerFile} transitions a file, standard workflows`,
+    ),
+    line(
+      'Lambda',
+      runs * A.lambdaSeconds * A.lambdaGib * lambda.gibSecondArm + (runs / 1e6) * lambda.millionRequests,
+      `${A.lambdasPerFile} functions a file, ${A.lambdaSeconds} s of ${A.lambdaGib} GiB each`,
+    ),
+    line(
+      'DynamoDB',
+      ((files * A.dynamoWritesPerFile) / 1e6) * dynamodb.millionWrites +
+        ((files * A.dynamoReadsPerFile) / 1e6) * dynamodb.millionReads +
+        ((files * A.dynamoBytesPerFile) / GIB) * dynamodb.gibMonth,
+      `${A.dynamoWritesPerFile} writes and ${A.dynamoReadsPerFile} reads a file, on demand`,
+    ),
+    ...commonCost(load),
+  ];
+}
+
+function commonCost(load: Load): CostLine[] {
+  const files = load.filesPerDay * A.daysPerMonth;
+  const gib = (files * load.averageBytes) / GIB;
+  const stored = (gib * A.storedCopies * A.storedDays) / A.daysPerMonth;
+  const { s3, transfer, logs, loadBalancer, waf } = PRICES;
+  const logGib = (files * A.logBytesPerFile) / GIB;
+  return [
+    line('S3 storage', stored * s3.gibMonth, `${A.storedCopies} copies for ${A.storedDays} days`),
+    line(
+      'S3 requests',
+      ((files * A.s3WritesPerFile) / 1e3) * s3.thousandWrites + ((files * A.s3ReadsPerFile) / 1e3) * s3.thousandReads,
+      `${A.s3WritesPerFile} writes and ${A.s3ReadsPerFile} reads a file`,
+    ),
+    line('Transfer Family', transfer.endpointHour * HOURS + gib * transfer.gib, 'one SFTP server, every byte over it'),
+    line(
+      'Logs',
+      logGib * logs.gib + (logGib * logs.gibMonth * A.logDays) / A.daysPerMonth,
+      `${A.logBytesPerFile} bytes a file`,
+    ),
+    line(
+      'API door',
+      (loadBalancer.hour + loadBalancer.capacityUnitHour) * HOURS + waf.aclMonth + 4 * waf.ruleMonth,
+      'load balancer and WAF',
+    ),
+    line('Keys and secrets', PRICES.kms.keyMonth + 20 * PRICES.secrets.secretMonth, 'one key, 20 secrets'),
+  ];
+}
+
+const line = (service: string, dollars: number, from: string): CostLine => ({ service, dollars, from });
+
+function fargate(tasks: Readonly<Record<string, number>>): number {
+  return SERVICES.reduce((sum, { name }) => {
+    const { cpu, memoryMiB } = prod.tasks[name];
+    const hour = (cpu / 1_024) * PRICES.fargate.vcpuHour + (memoryMiB / 1_024) * PRICES.fargate.gibHour;
+    return sum + (tasks[name] ?? 0) * hour * HOURS;
+  }, 0);
+}
+
+/** In the busy hours one unit for each 40 requests a second, and never under the least. */
+function averageCapacity({ filesPerDay }: Load): number {
+  const perSecond = (filesPerDay * A.databaseRequestsPerFile) / (A.busyHours * 3_600);
+  const { min, max } = prod.databaseCapacity;
+  const busy = Math.min(max, Math.max(min, perSecond / 40));
+  return (busy * A.busyHours + min * (24 - A.busyHours)) / 24;
+}
+
+function aurora(load: Load): number {
+  const files = load.filesPerDay * A.daysPerMonth;
+  const { capacityUnitHour, gibMonth, millionRequests } = PRICES.aurora;
+  const instances = 1 + prod.databaseReaders;
+  return (
+    averageCapacity(load) * instances * capacityUnitHour * HOURS +
+    ((files * A.databaseBytesPerFile) / GIB) * gibMonth +
+    ((files * A.databaseRequestsPerFile) / 1e6) * millionRequests
+  );
+}
+
+function metrics(taskCount: number): number {
+  const samples = taskCount * A.seriesPerTask * A.samplesPerSeriesPerDay * A.daysPerMonth;
+  const { tenMillionSamples, alarmMonth } = PRICES.metrics;
+  return (samples / 1e7) * tenMillionSamples + 50 * alarmMonth;
+}

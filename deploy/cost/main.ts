@@ -1,0 +1,47 @@
+/** `npm run cost -- --files-per-day 1000000 --avg-size 2MB`: the month's bill of a load, by service, with what was assumed. */
+import { parseArgs } from 'node:util';
+import { type CostLine, fleetCost, serverlessCost, total } from './estimate.ts';
+import { ASSUMPTIONS, type Load, parseBytes } from './load.ts';
+import { PRICES_AS_OF } from './prices.ts';
+
+const { values } = parseArgs({
+  options: {
+    'files-per-day': { type: 'string', default: '1000000' },
+    'avg-size': { type: 'string', default: '2MB' },
+  },
+});
+const load = readLoad(values['files-per-day'], values['avg-size']);
+process.stdout.write(describe(load));
+
+function readLoad(files: string, size: string): Load {
+  const filesPerDay = Number(files);
+  if (!Number.isInteger(filesPerDay) || filesPerDay < 1) throw new RangeError(`${files} is no number of files`);
+  return { filesPerDay, averageBytes: parseBytes(size) };
+}
+
+function describe(load: Load): string {
+  const assumed = Object.entries(ASSUMPTIONS).map(([name, value]) => `  ${name.padEnd(26)} ${value}`);
+  return [
+    `${load.filesPerDay.toLocaleString('en')} files a day of ${(load.averageBytes / 1e6).toLocaleString('en')} MB, us-east-1, size prod`,
+    `List prices in US dollars a month, as of ${PRICES_AS_OF}, without discounts, free tiers and the second region`,
+    '',
+    ...table('Longshore', fleetCost(load), load),
+    '',
+    ...table('Step Functions + Lambda + DynamoDB', serverlessCost(load), load),
+    '',
+    'Assumed',
+    ...assumed,
+    '',
+  ].join('\n');
+}
+
+function table(title: string, lines: readonly CostLine[], { filesPerDay }: Load): string[] {
+  const money = (dollars: number) => dollars.toFixed(2).padStart(12);
+  const sum = total(lines);
+  const perMillion = (sum / (filesPerDay * ASSUMPTIONS.daysPerMonth)) * 1e6;
+  return [
+    title,
+    ...lines.map(({ service, dollars, from }) => `  ${service.padEnd(18)}${money(dollars)}   ${from}`),
+    `  ${'total'.padEnd(18)}${money(sum)}   ${perMillion.toFixed(2)} for a million files`,
+  ];
+}

@@ -1,0 +1,395 @@
+/** The stacks of production in two regions, synthesised once. That cdk-nag found nothing is said by there being templates at all. */
+import { fileURLToPath } from 'node:url';
+import { Match, type Template } from 'aws-cdk-lib/assertions';
+import { beforeAll, describe, expect, test } from 'vitest';
+import {
+  BUCKET_IDS,
+  bucketName,
+  deadLetterQueueName,
+  isFifo,
+  MAX_RECEIVE_COUNT,
+  QUEUE_IDS,
+  queueName,
+  TOPIC_IDS,
+  topicName,
+} from '#shared/config/resource-names.ts';
+import { DEAD_LETTER_SETTINGS, QUEUE_SETTINGS } from '#shared/queue/queue-settings.ts';
+import { SERVICES, stopTimeoutSeconds } from '../services/service-catalogue.ts';
+import { readSettings } from '../settings.ts';
+import { type Resource, resourcesOf, synthesise, type Templates } from '../synthesise-test-bed.ts';
+import { READ_EVENTS, SENT_EVENTS } from './storage-stack.ts';
+
+const EAST = 'example-ls-east';
+const WEST = 'example-ls-west';
+const settings = readSettings(fileURLToPath(new URL('../settings/prod.yaml', import.meta.url)));
+let templates: Templates;
+/** Seconds on a machine that does nothing else. */
+const SYNTHESIS_MS = 300_000;
+
+const stack = (name: string, prefix = EAST): Template => {
+  const template = templates.get(`${prefix}-${name}`);
+  if (template === undefined) throw new Error(`no stack ${prefix}-${name} among ${[...templates.keys()].join(', ')}`);
+  return template;
+};
+
+beforeAll(() => {
+  templates = synthesise(settings);
+}, SYNTHESIS_MS);
+
+describe('queues and topics', () => {
+  test.each(QUEUE_IDS)('%s and its DLQ have the names and settings of the code', (id) => {
+    const fifo = isFifo(id)
+      ? { FifoQueue: true, DeduplicationScope: 'messageGroup', FifoThroughputLimit: 'perMessageGroupId' }
+      : { FifoQueue: Match.absent() };
+    stack('messaging').hasResourceProperties('AWS::SQS::Queue', {
+      QueueName: queueName(EAST, id),
+      VisibilityTimeout: QUEUE_SETTINGS[id].visibilityTimeoutSeconds,
+      MessageRetentionPeriod: QUEUE_SETTINGS[id].retentionSeconds,
+      KmsMasterKeyId: Match.anyValue(),
+      RedrivePolicy: { maxReceiveCount: MAX_RECEIVE_COUNT, deadLetterTargetArn: Match.anyValue() },
+      ...fifo,
+    });
+    stack('messaging').hasResourceProperties('AWS::SQS::Queue', {
+      QueueName: deadLetterQueueName(EAST, id),
+      VisibilityTimeout: DEAD_LETTER_SETTINGS.visibilityTimeoutSeconds,
+      MessageRetentionPeriod: DEAD_LETTER_SETTINGS.retentionSeconds,
+      KmsMasterKeyId: Match.anyValue(),
+      RedrivePolicy: Match.absent(),
+      RedriveAllowPolicy: { redrivePermission: 'byQueue', sourceQueueArns: [Match.anyValue()] },
+      ...fifo,
+    });
+  });
+
+  test('there are no others, and topics are those of the code', () => {
+    const names = resourcesOf(stack('messaging'), 'AWS::SQS::Queue').map(({ Properties }) => Properties.QueueName);
+    expect(names.sort()).toEqual(
+      QUEUE_IDS.flatMap((id) => [queueName(EAST, id), deadLetterQueueName(EAST, id)]).sort(),
+    );
+    const topics = resourcesOf(stack('messaging'), 'AWS::SNS::Topic');
+    expect(topics.map(({ Properties }) => Properties.TopicName)).toEqual(TOPIC_IDS.map((id) => topicName(EAST, id)));
+    expect(topics.every(({ Properties }) => Properties.KmsMasterKeyId !== undefined)).toBe(true);
+  });
+
+  test('nothing is sent without TLS', () => {
+    for (const type of ['AWS::SQS::QueuePolicy', 'AWS::SNS::TopicPolicy']) {
+      const policies = resourcesOf(stack('messaging'), type);
+      expect(policies.length).toBeGreaterThanOrEqual(3);
+      for (const { Properties } of policies) {
+        expect(JSON.stringify(Properties.PolicyDocument)).toContain('"aws:SecureTransport":"false"');
+      }
+    }
+  });
+});
+
+describe('buckets and events', () => {
+  const bucketOf = (id: (typeof BUCKET_IDS)[number]): Resource =>
+    resourcesOf(stack('storage'), 'AWS::S3::Bucket').find(
+      ({ Properties }) => Properties.BucketName === bucketName(EAST, id),
+    )!;
+
+  test.each(BUCKET_IDS)('%s is versioned, closed, encrypted, logged, and ends forgotten uploads', (id) => {
+    const { Properties: bucket } = bucketOf(id);
+    expect(bucket.VersioningConfiguration).toEqual({ Status: 'Enabled' });
+    expect(Object.values(bucket.PublicAccessBlockConfiguration)).toEqual([true, true, true, true]);
+    expect(bucket.BucketEncryption.ServerSideEncryptionConfiguration[0]).toMatchObject({
+      BucketKeyEnabled: true,
+      ServerSideEncryptionByDefault: { SSEAlgorithm: 'aws:kms' },
+    });
+    expect(bucket.LoggingConfiguration.LogFilePrefix).toBe(`${id}/`);
+    expect(bucket.LifecycleConfiguration.Rules[0].AbortIncompleteMultipartUpload).toEqual({ DaysAfterInitiation: 7 });
+    const policies = JSON.stringify(resourcesOf(stack('storage'), 'AWS::S3::BucketPolicy'));
+    expect(policies).toContain('"aws:SecureTransport":"false"');
+  });
+
+  test('events of landing go to its queue, with a DLQ for what cannot be delivered and an archive to replay', () => {
+    expect(SENT_EVENTS.toSorted()).toEqual(READ_EVENTS.toSorted());
+    expect(bucketOf('landing').Properties.NotificationConfiguration).toEqual({
+      EventBridgeConfiguration: { EventBridgeEnabled: true },
+    });
+    const rules = resourcesOf(stack('storage'), 'AWS::Events::Rule');
+    expect(rules.flatMap(({ Properties }) => Properties.EventPattern['detail-type']).sort()).toEqual(
+      SENT_EVENTS.toSorted(),
+    );
+    for (const { Properties } of rules) {
+      expect(Properties.State).toBe('ENABLED');
+      expect(Properties.Targets).toHaveLength(1);
+      expect(Properties.Targets[0].DeadLetterConfig.Arn).toBeDefined();
+      expect(Properties.Targets[0].InputPath ?? Properties.Targets[0].InputTransformer).toBeUndefined();
+      expect(JSON.stringify(Properties.EventPattern)).toContain(bucketName(EAST, 'landing'));
+    }
+    stack('storage').hasResourceProperties('AWS::Events::Archive', { RetentionDays: 14 });
+  });
+});
+
+test('the network leads out for partners alone, and to AWS by endpoints', () => {
+  stack('network').resourceCountIs('AWS::EC2::NatGateway', 3);
+  const endpoints = resourcesOf(stack('network'), 'AWS::EC2::VPCEndpoint');
+  expect(
+    endpoints
+      .map(({ Properties }) => JSON.stringify(Properties.ServiceName).match(/(?:us-east-1\.|"\.)([a-z0-9.-]+)"/)?.[1])
+      .sort(),
+  ).toEqual(['aps-workspaces', 'ecr.api', 'ecr.dkr', 'logs', 's3', 'secretsmanager', 'sns', 'sqs', 'sts']);
+  expect(endpoints.filter(({ Properties }) => Properties.VpcEndpointType === 'Interface')).toHaveLength(8);
+  stack('network').hasResourceProperties('AWS::KMS::Key', { EnableKeyRotation: true });
+  stack('network').hasResourceProperties('AWS::EC2::FlowLog', { TrafficType: 'REJECT' });
+});
+
+test('the database is encrypted, in several zones, backed up, protected, signed in to by IAM', () => {
+  stack('data').hasResourceProperties('AWS::RDS::DBCluster', {
+    Engine: 'aurora-postgresql',
+    EnableIAMDatabaseAuthentication: true,
+    StorageEncrypted: true,
+    DeletionProtection: true,
+    BackupRetentionPeriod: 14,
+    ServerlessV2ScalingConfiguration: { MinCapacity: 2, MaxCapacity: 32 },
+    GlobalClusterIdentifier: `${EAST}-global`,
+  });
+  stack('data').resourceCountIs('AWS::RDS::DBInstance', 2);
+  stack('data').hasResourceProperties('AWS::SecretsManager::RotationSchedule', {
+    RotationRules: { ScheduleExpression: 'rate(30 days)' },
+  });
+});
+
+describe('services', () => {
+  const definitions = () =>
+    resourcesOf(stack('services'), 'AWS::ECS::TaskDefinition').map(({ Properties }) => Properties);
+  const definitionOf = (name: string) => definitions().find(({ Family }) => Family === `${EAST}-${name}`);
+
+  test.each(SERVICES)(
+    '$name runs on Graviton, as a numeric user, on a read-only root, with time to drain',
+    ({ name, loadConfig, variables }) => {
+      const definition = definitionOf(name);
+      expect(definition.RuntimePlatform).toEqual({ CpuArchitecture: 'ARM64', OperatingSystemFamily: 'LINUX' });
+      for (const container of definition.ContainerDefinitions) {
+        expect(container.User).toMatch(/^\d+$/);
+        expect(container.ReadonlyRootFilesystem).toBe(true);
+      }
+      const [container] = definition.ContainerDefinitions;
+      expect(container.Command).toEqual(['node', `services/${name}/main.ts`]);
+      expect(container.LinuxParameters).toMatchObject({ InitProcessEnabled: true, Capabilities: { Drop: ['ALL'] } });
+      expect(container.HealthCheck.Command).toEqual(['CMD', 'node', 'deploy/check-health.mjs', '9464']);
+      const config = loadConfig({ DATABASE_URL: 'postgres://u@h/d', AWS_REGION: 'us-east-1', ...variables });
+      expect(container.StopTimeout).toBe(stopTimeoutSeconds(config));
+      expect(container.StopTimeout * 1_000).toBeGreaterThan(config.LONGSHORE_DRAIN_MS);
+      // Fargate takes no more.
+      expect(container.StopTimeout).toBeLessThanOrEqual(120);
+      const environment = Object.fromEntries(
+        container.Environment.map(({ Name, Value }: { Name: string; Value: unknown }) => [Name, Value]),
+      );
+      expect(environment).toMatchObject({
+        NODE_OPTIONS: '--max-semi-space-size=2 --max-old-space-size=256',
+        MALLOC_ARENA_MAX: '2',
+      });
+      expect(JSON.stringify(environment.DATABASE_URL)).toContain('sslmode=verify-full');
+    },
+  );
+
+  test('a deployment goes back by itself, waits for the migration, and takes no task away first', () => {
+    const services = resourcesOf(stack('services'), 'AWS::ECS::Service');
+    expect(services.map(({ Properties }) => Properties.ServiceName).sort()).toEqual(
+      SERVICES.map(({ name }) => name).sort(),
+    );
+    for (const { Properties, DependsOn } of services) {
+      expect(Properties.DeploymentConfiguration).toMatchObject({
+        DeploymentCircuitBreaker: { Enable: true, Rollback: true },
+        MinimumHealthyPercent: 100,
+      });
+      expect(DependsOn).toContain('Migration');
+      expect(Properties.NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp).toBe('DISABLED');
+    }
+    expect(definitionOf('migration').ContainerDefinitions[0].Command).toEqual(['node', 'services/migration/main.ts']);
+  });
+
+  test('large copies keep their task; nobody else asks for that', () => {
+    const protecting = Object.entries(stack('services').findResources('AWS::IAM::Policy')).filter(([, policy]) =>
+      JSON.stringify(policy).includes('ecs:UpdateTaskProtection'),
+    );
+    expect(protecting.map(([id]) => id)).toEqual([expect.stringMatching(/^largefileworker/)]);
+  });
+
+  const scaled = SERVICES.filter(({ queue }) => queue !== undefined);
+
+  test.each(scaled)(
+    '$name scales on its backlog per task, guarded where no task runs, and on age',
+    ({ name, queue }) => {
+      const policies = resourcesOf(stack('services'), 'AWS::ApplicationAutoScaling::ScalingPolicy').map(
+        ({ Properties }) => Properties,
+      );
+      const policy = policies.find(({ PolicyName }) => PolicyName === `${EAST}-${name}-backlog-per-task`);
+      const { CustomizedMetricSpecification: metric, TargetValue } = policy.TargetTrackingScalingPolicyConfiguration;
+      expect(TargetValue).toBeGreaterThanOrEqual(1);
+      const byId = Object.fromEntries(metric.Metrics.map((each: { Id: string }) => [each.Id, each]));
+      expect(byId.visible.MetricStat.Metric.Dimensions).toEqual([
+        { Name: 'QueueName', Value: queueName(EAST, queue!) },
+      ]);
+      expect(byId.per_task).toMatchObject({
+        ReturnData: true,
+        Expression: 'IF(FILL(tasks, 0) > 0, backlog / FILL(tasks, 1), backlog)',
+      });
+      expect(metric.Metrics.filter(({ ReturnData }: { ReturnData: boolean }) => ReturnData)).toHaveLength(1);
+      expect('waiting' in byId).toBe(queue === 'work' || queue === 'partner-steps');
+      stack('services').hasResourceProperties('AWS::CloudWatch::Alarm', { AlarmName: `${EAST}-scale-${name}-late` });
+    },
+  );
+
+  test('all tasks together leave a fifth of the database’s connections', () => {
+    const targets = resourcesOf(stack('services'), 'AWS::ApplicationAutoScaling::ScalableTarget').map(
+      ({ Properties }) => Properties,
+    );
+    expect(targets).toHaveLength(scaled.length);
+    const pool = 4;
+    const fixed = 2 * pool + 2 * 2 * pool;
+    const most = targets.reduce((sum, { MaxCapacity }) => sum + MaxCapacity * pool, fixed);
+    expect(most).toBeLessThanOrEqual(5_000 * 0.8);
+    expect(targets.every(({ MaxCapacity, MinCapacity }) => MaxCapacity > MinCapacity)).toBe(true);
+  });
+});
+
+describe('doors', () => {
+  test('SFTP takes keys only, without SHA-1, and a user sees its tenant’s directories', () => {
+    stack('sftp').hasResourceProperties('AWS::Transfer::Server', {
+      EndpointType: 'VPC',
+      IdentityProviderType: 'SERVICE_MANAGED',
+      Protocols: ['SFTP'],
+      SecurityPolicyName: 'TransferSecurityPolicy-2025-03',
+      StructuredLogDestinations: [Match.anyValue()],
+    });
+    stack('sftp').hasResourceProperties('AWS::Transfer::User', {
+      UserName: 'acme',
+      HomeDirectoryType: 'LOGICAL',
+      HomeDirectoryMappings: [
+        { Entry: '/inbound', Target: `/${EAST}-landing/acme/inbound` },
+        { Entry: '/outbound', Target: `/${EAST}-outbound/acme` },
+      ],
+    });
+    const roles = JSON.stringify(stack('sftp').findResources('AWS::IAM::Policy'));
+    expect(roles).toContain(`${EAST}-landing/acme/inbound/*`);
+    expect(roles).not.toContain(`${EAST}-landing/*`);
+  });
+
+  test('the control API stands behind TLS and a firewall, and is asked for its readiness', () => {
+    stack('api').hasResourceProperties('AWS::ElasticLoadBalancingV2::Listener', { Port: 443, Protocol: 'HTTPS' });
+    stack('api').resourceCountIs('AWS::ElasticLoadBalancingV2::Listener', 1);
+    stack('api').hasResourceProperties('AWS::ElasticLoadBalancingV2::TargetGroup', {
+      HealthCheckPath: '/readyz',
+      HealthCheckPort: '9464',
+    });
+    stack('api').resourceCountIs('AWS::WAFv2::WebACL', 1);
+    stack('api').resourceCountIs('AWS::WAFv2::WebACLAssociation', 1);
+    const ingress = resourcesOf(stack('api'), 'AWS::EC2::SecurityGroup').flatMap(
+      ({ Properties }) => Properties.SecurityGroupIngress ?? [],
+    );
+    expect(ingress.map(({ CidrIp }) => CidrIp)).toEqual(settings.api.allowedCidrs);
+  });
+
+  test('partners’ APIs have the methods of the authorizer’s rules, each behind it', () => {
+    const methods = resourcesOf(stack('partner-apis'), 'AWS::ApiGateway::Method').map(({ Properties }) => Properties);
+    expect(methods.map(({ HttpMethod }) => HttpMethod).sort()).toEqual(
+      settings.partnerApis!.rules.map(({ method }) => method).sort(),
+    );
+    expect(methods.every(({ AuthorizationType }) => AuthorizationType === 'CUSTOM')).toBe(true);
+    stack('partner-apis').hasResourceProperties('AWS::Lambda::Function', {
+      Handler: 'lambda.handler',
+      Architectures: ['arm64'],
+    });
+    stack('partner-apis').resourceCountIs('AWS::WAFv2::WebACLAssociation', 1);
+  });
+});
+
+test('audit is there by choice', () => {
+  stack('audit').hasResourceProperties('AWS::CloudTrail::Trail', { EnableLogFileValidation: true });
+  stack('audit').resourceCountIs('AWS::Config::ConfigurationRecorder', 1);
+  stack('audit').resourceCountIs('AWS::GuardDuty::Detector', 1);
+});
+
+describe('two regions', () => {
+  test('each home has a standby in the other region, silent and at zero', () => {
+    for (const [home, region] of [
+      [EAST, 'us-west-2'],
+      [WEST, 'us-east-1'],
+    ] as const) {
+      const prefix = `${home}-standby`;
+      expect(templates.has(`${prefix}-services`), region).toBe(true);
+      expect(templates.has(`${prefix}-sftp`)).toBe(false);
+      const counts = resourcesOf(stack('services', prefix), 'AWS::ECS::Service').map(
+        ({ Properties }) => Properties.DesiredCount,
+      );
+      expect(new Set(counts)).toEqual(new Set([0]));
+      stack('services', prefix).resourceCountIs('AWS::ApplicationAutoScaling::ScalingPolicy', 0);
+      for (const { Properties } of resourcesOf(stack('storage', prefix), 'AWS::Events::Rule')) {
+        expect(Properties.State).toBe('DISABLED');
+      }
+      stack('network', prefix).resourceCountIs('AWS::EC2::NatGateway', 0);
+      expect(resourcesOf(stack('messaging', prefix), 'AWS::SQS::Queue')).toHaveLength(2 * QUEUE_IDS.length);
+    }
+  });
+
+  test('objects and rows follow, within minutes, to where the standby looks for them', () => {
+    const buckets = resourcesOf(stack('storage'), 'AWS::S3::Bucket').map(({ Properties }) => Properties);
+    const replicated = buckets.filter(({ ReplicationConfiguration }) => ReplicationConfiguration !== undefined);
+    expect(replicated.map(({ BucketName }) => BucketName).sort()).toEqual(
+      ['landing', 'delivered', 'archive', 'outbound'].map((id) => `${EAST}-${id}`).sort(),
+    );
+    const standby = resourcesOf(stack('storage', `${EAST}-standby`), 'AWS::S3::Bucket').map(
+      ({ Properties }) => Properties.BucketName,
+    );
+    for (const { BucketName, ReplicationConfiguration } of replicated) {
+      const [rule] = ReplicationConfiguration.Rules;
+      expect(rule.Destination.ReplicationTime).toEqual({ Status: 'Enabled', Time: { Minutes: 15 } });
+      expect(standby).toContain(BucketName.replace(EAST, `${EAST}-standby`));
+    }
+    stack('data', `${EAST}-standby`).hasResourceProperties('AWS::RDS::DBCluster', {
+      GlobalClusterIdentifier: `${EAST}-global`,
+      MasterUsername: Match.absent(),
+      MasterUserPassword: Match.absent(),
+      DatabaseName: Match.absent(),
+    });
+  });
+
+  test('both servers show one host key, and know the users of both homes', () => {
+    const secrets = [EAST, WEST].map((prefix) => {
+      const found = resourcesOf(stack('sftp', prefix), 'AWS::CloudFormation::CustomResource');
+      expect(found).toHaveLength(1);
+      return found[0]!.Properties.secretName;
+    });
+    expect(new Set(secrets).size).toBe(1);
+    const users = resourcesOf(stack('sftp', WEST), 'AWS::Transfer::User').map(({ Properties }) => Properties);
+    const acme = users.find(({ UserName }) => UserName === 'acme');
+    expect(users.map(({ UserName }) => UserName).sort()).toEqual(['acme', 'globex-bank']);
+    expect(acme.HomeDirectoryMappings[0].Target).toBe(`/${EAST}-standby-landing/acme/inbound`);
+  });
+
+  test('names lead to the home while it answers, else to its standby', () => {
+    const records = (name: string) =>
+      resourcesOf(stack(name), 'AWS::Route53::RecordSet').map(({ Properties }) => Properties);
+    const of = (name: string, failover: string) => records(name).find(({ Failover }) => Failover === failover);
+    const zone = settings.domain.zoneName;
+    for (const name of ['sftp', 'api', 'partner-apis']) {
+      expect(of(name, 'PRIMARY').HealthCheckId).toBeDefined();
+      stack(name).resourceCountIs('AWS::Route53::HealthCheck', 1);
+    }
+    expect(of('sftp', 'SECONDARY').ResourceRecords).toEqual([`sftp-direct.${WEST}.${zone}`]);
+    expect(of('api', 'SECONDARY').ResourceRecords).toEqual([`api-direct.${EAST}-standby.${zone}`]);
+  });
+
+  test(
+    'a standby that is brought to work has services, rules, doors under its home’s names, and no second SFTP server',
+    () => {
+      const failedOver = synthesise({ ...settings, failedOver: 'us-east-1' });
+      const prefix = `${EAST}-standby`;
+      const template = (name: string) => failedOver.get(`${prefix}-${name}`)!;
+      template('services').resourceCountIs('AWS::ApplicationAutoScaling::ScalingPolicy', 8);
+      for (const { Properties } of resourcesOf(template('storage'), 'AWS::Events::Rule')) {
+        expect(Properties.State).toBe('ENABLED');
+      }
+      template('api').hasResourceProperties('AWS::CertificateManager::Certificate', {
+        DomainName: `api.${EAST}.${settings.domain.zoneName}`,
+      });
+      const names = resourcesOf(template('api'), 'AWS::Route53::RecordSet').map(({ Properties }) => Properties.Name);
+      expect(names).toEqual([`api-direct.${prefix}.${settings.domain.zoneName}`]);
+      expect(failedOver.has(`${prefix}-sftp`)).toBe(false);
+      expect(failedOver.has(`${WEST}-standby-api`)).toBe(false);
+    },
+    SYNTHESIS_MS,
+  );
+});
