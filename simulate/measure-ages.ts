@@ -46,7 +46,7 @@ export function measureAges(arrivals: Float64Array, departures: Float64Array, wi
     p95Seconds: percentile(0.95),
     maxSeconds: byAge.findLastIndex((files) => files > 0.5),
     files: Math.round(arrived),
-    openFiles: Math.round(arrived - ended),
+    openFiles: Math.max(0, Math.round(arrived - ended)),
   };
 }
 

@@ -45,11 +45,14 @@ export interface PlayedDay {
   readonly costUsd: number;
 }
 
-/** Metrics of queues come each minute and for the minute before; a task of the fleet's image is pulled and ready within one. */
+/**
+ * Target tracking acts on three readings of a minute each, and lets go after fifteen (Application Auto Scaling, "How target tracking
+ * works"); a task of the fleet's image is pulled and ready within a minute.
+ */
 export const FARGATE_TIMES: PlatformTimes = {
   readEverySeconds: 60,
-  readingLagSeconds: 60,
-  shrinkEverySeconds: 300,
+  readingLagSeconds: 180,
+  shrinkEverySeconds: 900,
   taskStartSeconds: 60,
   taskDrainSeconds: 25,
 };

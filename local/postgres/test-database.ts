@@ -7,6 +7,8 @@
 import { randomBytes } from 'node:crypto';
 import postgres from 'postgres';
 import { inject } from 'vitest';
+// Says what vitest provides.
+import type {} from './vitest-global-setup.ts';
 
 export interface TestDatabase {
   readonly url: string;

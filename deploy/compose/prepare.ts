@@ -1,0 +1,49 @@
+/**
+ * What a fleet of containers needs before its services start: the schema, buckets, queues with their DLQs, topics, and a first operator key.
+ *
+ * 1. Everything is made where it is not there yet, so it runs before every start and every upgrade.
+ * 2. What does not answer yet ends it with an error; compose starts it again.
+ * 3. The key is shown once, on the first run: it is stored hashed.
+ */
+import { BucketAlreadyOwnedByYou, CreateBucketCommand, PutBucketVersioningCommand } from '@aws-sdk/client-s3';
+import { z } from 'zod';
+import { fleetVariables } from '#shared/config/fleet-variables.ts';
+import { loadConfig } from '#shared/config/load-config.ts';
+import { BUCKET_IDS, bucketName } from '#shared/config/resource-names.ts';
+import { connectDatabase } from '#shared/db/connect-database.ts';
+import { migrate } from '#shared/db/migrate.ts';
+import { createS3Client } from '#shared/files/s3-client.ts';
+import { createApiKey } from '#shared/jobs/api-keys.ts';
+import { createQueues } from '#shared/queue/create-queues.ts';
+import { createSqsClient } from '#shared/queue/sqs-client.ts';
+import { createSnsClient, createTopics } from '#shared/queue/topics.ts';
+
+const print = (line: string) => void process.stdout.write(`${line}\n`);
+
+const config = loadConfig(z.object(fleetVariables), process.env);
+const { AWS_REGION: region, LONGSHORE_PREFIX: prefix } = config;
+
+await migrate(config.DATABASE_URL);
+print('schema: as this version wants it');
+
+const s3 = createS3Client(config);
+for (const Bucket of BUCKET_IDS.map((id) => bucketName(prefix, id))) {
+  await s3.send(new CreateBucketCommand({ Bucket })).catch((error: unknown) => {
+    if (!(error instanceof BucketAlreadyOwnedByYou)) throw error;
+  });
+  await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } }));
+}
+await createQueues({ client: createSqsClient({ region }), prefix });
+await createTopics({ client: createSnsClient({ region }), prefix });
+print('buckets, queues and topics: there');
+
+const sql = connectDatabase(config, 'longshore-prepare');
+try {
+  const [operator] = await sql`SELECT 1 FROM api_keys WHERE tenant_id IS NULL AND revoked_at IS NULL LIMIT 1`;
+  if (operator === undefined) {
+    const { key } = await createApiKey(sql, { tenantId: null, label: 'first operator', actor: 'prepare' });
+    print(`operator key, shown this once: ${key}`);
+  }
+} finally {
+  await sql.end({ timeout: 5 });
+}
