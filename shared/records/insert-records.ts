@@ -88,13 +88,23 @@ function holdKeys(sql: Sql) {
       FROM input i CROSS JOIN job j WHERE i.business_key IS NOT NULL AND i.cause IS NULL ORDER BY i.business_key, i.line
       ON CONFLICT (tenant_id, route_id, business_key) DO UPDATE
         SET job_id = excluded.job_id, line = excluded.line, created_at = excluded.created_at
-        WHERE (k.job_id = excluded.job_id AND k.line = excluded.line) OR NOT EXISTS (
+        WHERE (k.job_id = excluded.job_id AND k.line = excluded.line) OR (${isUnchanged(sql)} AND NOT EXISTS (
           SELECT 1 FROM records r JOIN jobs o ON o.id = r.job_id
           WHERE r.job_id = k.job_id AND r.line = k.line AND r.created_at = k.created_at
             AND (r.state IN ('SUCCESS', 'AMBIGUOUS') OR r.has_intent OR (o.state IN ('PENDING', 'RUNNING', 'WAITING')
-              AND (r.state IN ('PENDING', 'RUNNING') OR r.next_attempt_at IS NOT NULL))))
+              AND (r.state IN ('PENDING', 'RUNNING') OR r.next_attempt_at IS NOT NULL)))))
       RETURNING line),
     keyed AS (SELECT line FROM held UNION ALL SELECT line FROM input WHERE business_key IS NULL)`;
+}
+
+/**
+ * Whether the key `k`, which is seen as it is now, is the one that this statement's snapshot has: only then does the snapshot tell the truth
+ * of its record. Whoever takes a key or keeps it writes it anew.
+ */
+function isUnchanged(sql: Sql) {
+  return sql`k.xmin = (
+    SELECT s.xmin FROM record_keys s
+    WHERE s.tenant_id = excluded.tenant_id AND s.route_id = excluded.route_id AND s.business_key = excluded.business_key)`;
 }
 
 /** Postgres text holds no NUL, and no half of a surrogate pair. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { cancelJobs, rejectHeldJobs } from '#shared/jobs/end-jobs.ts';
@@ -125,6 +125,14 @@ async function jobRow(id: string) {
 async function statesOf(jobId: string): Promise<string[]> {
   const rows = await sql<{ state: string }[]>`SELECT state FROM records WHERE job_id = ${jobId} ORDER BY line`;
   return rows.map((row) => row.state);
+}
+
+async function untilBlocked(): Promise<void> {
+  await vi.waitFor(async () => {
+    const rows = await sql`
+      SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    expect(rows).toHaveLength(1);
+  });
 }
 
 const SUCCESS = { type: 'success' } as const;
@@ -433,6 +441,33 @@ describe('an operator’s word', () => {
     const rows = await sql`SELECT type FROM audit_events WHERE type LIKE '%.reopened' ORDER BY type`;
     expect(rows).toEqual([{ type: 'job.reopened' }, { type: 'records.reopened' }]);
   });
+
+  test.each(['the operator first', 'the file first'])(
+    'a record and its newer row are not both carried: %s',
+    async (who) => {
+      const { job, chunks } = await seedRecords(sql, { records: 2, keyOf: (line) => (line === 1 ? 'key' : null) });
+      const chunk = await claimOne(chunks[0]?.id);
+      await carry(chunk, (line) => (line === 1 ? FAILED : { type: 'later', delayMs: 60_000 }));
+      await settle(chunk);
+      const newer = await seedParsingJob(sql);
+      const reopen = (on: Sql) => reopenRecords(on, { jobId: job.id, ...word });
+      const insert = async (on: Sql) =>
+        (await insertRecords(on, { jobId: newer.id, epoch: newer.epoch, records: [newRecord(1, 'key')] }))?.accepted;
+      const [first, second] = who === 'the operator first' ? [reopen, insert] : [insert, reopen];
+      const held = await sql.reserve();
+      try {
+        await held`BEGIN`;
+        expect(await first(held)).toBe(1);
+        const waiting = second(sql);
+        await untilBlocked();
+        await held`COMMIT`;
+        expect(await waiting).toBe(0);
+      } finally {
+        await held`ROLLBACK`;
+        held.release();
+      }
+    },
+  );
 
   test('a cancelled job’s chunks go, and come anew when it is reopened', async () => {
     const { job, chunks } = await seedRecords(sql, { records: 3 });

@@ -3,7 +3,8 @@
  *
  * 1. A job that has ended goes back to its record steps as the next generation; one that is still at them takes the records up as it is. Steps
  *    after the records run again: what they do carries the same idempotency keys.
- * 2. Records in a chunk are left alone: a worker is at them. So are those whose business key a newer row holds.
+ * 2. Records in a chunk are left alone: a worker is at them. So are those whose business key a newer row holds. A key that stays is
+ *    written anew, so that a parse beside this statement sees that it was kept (`insert-records.ts`).
  * 3. `AMBIGUOUS` records are taken only when the operator names that state: the call may have been made.
  * 4. The key of the calls stays, unless the operator says `asNew`.
  * 5. With a rate, the records become due one after the other.
@@ -13,6 +14,7 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
+import { runSet } from '#shared/jobs/run-set.ts';
 
 export interface RecordFilter {
   readonly jobId: string;
@@ -41,14 +43,33 @@ export async function countReopenable(sql: Sql, filter: RecordFilter): Promise<n
 }
 
 export async function reopenRecords(sql: Sql, reopen: ReopenRecords): Promise<number> {
+  const { results, refused } = await runSet({
+    rows: [reopen],
+    keyOf: ({ jobId }) => jobId,
+    run: () => reopenSet(sql, reopen),
+  });
+  if (refused[0] !== undefined) throw refused[0].error;
+  return results[0] ?? 0;
+}
+
+async function reopenSet(sql: Sql, reopen: ReopenRecords): Promise<number> {
   const { actor, reason, asNew = false } = reopen;
   const [row] = await sql<{ records: number }[]>`
     WITH job AS MATERIALIZED (
       SELECT j.*, (SELECT max(s.seq) FROM job_steps s WHERE s.job_id = j.id AND s.kind = 'call') AS call_seq
       FROM jobs j WHERE id = ${reopen.jobId} FOR UPDATE),
-    taken AS MATERIALIZED (
-      SELECT r.job_id, r.line, r.created_at, row_number() OVER (ORDER BY r.line) - 1 AS place
+    candidate AS MATERIALIZED (
+      SELECT r.job_id, r.line, r.created_at, r.business_key, j.tenant_id, j.route_id
       FROM job j JOIN records r ON r.job_id = j.id AND r.created_at = j.created_at WHERE ${isReopenable(sql, reopen)}),
+    key_locked AS MATERIALIZED (
+      SELECT k.tenant_id, k.route_id, k.business_key, k.line FROM candidate c JOIN record_keys k USING (tenant_id, route_id, business_key)
+      WHERE k.job_id = c.job_id AND k.line = c.line ORDER BY k.business_key FOR UPDATE OF k),
+    key_kept AS (
+      UPDATE record_keys k SET created_at = k.created_at FROM key_locked l
+      WHERE k.tenant_id = l.tenant_id AND k.route_id = l.route_id AND k.business_key = l.business_key RETURNING k.line),
+    taken AS MATERIALIZED (
+      SELECT job_id, line, created_at, row_number() OVER (ORDER BY line) - 1 AS place FROM candidate
+      WHERE business_key IS NULL OR line IN (SELECT line FROM key_kept)),
     reopened AS (
       UPDATE records r SET state = 'PENDING', tries = 0, has_intent = false, chunk_id = NULL, updated_at = now(),
         key_generation = r.key_generation + ${asNew}::boolean::int, error_code = NULL, error_cause = NULL, error_message = NULL,
