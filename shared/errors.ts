@@ -592,6 +592,23 @@ export const ERROR_CODES = {
     meaning: 'A request did not arrive whole, or could not be answered, in time.',
     remedy: 'Send it again; when it lasts, look at the database and at the network.',
   },
+  // Notices
+  NOTICE_REFUSED: {
+    meaning: 'The receiver of a notice answered, but did not take it.',
+    remedy: 'Look at the status in the message, and at the receiver: is the webhook still there, the recipient known?',
+  },
+  NOTICE_UNREACHABLE: {
+    meaning: 'The receiver of a notice did not answer in time; the notice may have arrived all the same.',
+    remedy: 'Nothing at first, it is sent again with the same id; when it lasts, look at the receiver and at the network.',
+  },
+  NOTICE_ADDRESS_REFUSED: {
+    meaning: 'The receiver of a notice has an address that may not be called: private, local, or of the cloud’s own services.',
+    remedy: 'Correct the URL in the secret, or have the operator name the network in LONGSHORE_NOTICE_ADDRESSES.',
+  },
+  NOTICE_CHANNEL_INVALID: {
+    meaning: 'A channel cannot be used as it is: its secret is no URL, or the fleet has no mail server.',
+    remedy: 'Correct the secret, or set LONGSHORE_SMTP_HOST and LONGSHORE_SMTP_FROM.',
+  },
   // Command line
   USAGE: {
     meaning: 'The command line is not one that `longshore` understands, or lacks the address or the key of the API.',

@@ -80,7 +80,8 @@ async function applyDefinitions(databaseUrl: string, documents: readonly ParsedD
     for (const { document, definitionHash } of documents) {
       if (document.kind !== 'route') continue;
       const { tenant: tenantId, name } = document;
-      await applyRoute(sql, { tenantId, name, definition: document, definitionHash }, ACTOR);
+      const route = { tenantId, name, definition: document, definitionHash, notify: document.notify };
+      await applyRoute(sql, route, ACTOR);
     }
   } finally {
     await sql.end({ timeout: 5 });

@@ -169,7 +169,8 @@ async function storeInTurn(
   const stored: Change[] = [];
   for (const [index, { document, definitionHash }] of entries.entries()) {
     const { tenant: tenantId, name } = document;
-    const { version } = await store({ tenantId, name, definition: document, definitionHash });
+    const notify = document.kind === 'route' ? document.notify : [];
+    const { version } = await store({ tenantId, name, definition: document, definitionHash, notify });
     stored.push({ ...(changes[index] as Change), version });
   }
   return stored;
@@ -177,12 +178,13 @@ async function storeInTurn(
 
 async function storeTenants(sql: Sql, entries: Entries['tenants'], actor: string): Promise<void> {
   if (entries.length === 0) return;
-  const rows = entries.map(({ document: { id, name, timeZone, homeRegion, ignore } }) => ({
+  const rows = entries.map(({ document: { id, name, timeZone, homeRegion, ignore, notify } }) => ({
     id,
     name,
     timeZone,
     homeRegion,
     ignoreGlobs: ignore,
+    notify,
   }));
   await applyTenants(sql, rows, actor);
   for (const { document } of entries) {

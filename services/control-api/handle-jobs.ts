@@ -98,7 +98,7 @@ export function handleJobs(app: ApiServer, { sql, reads, senders }: ApiParts): v
     '/api/v1/jobs/:id/release',
     {
       schema: {
-        summary: 'Let a held job go on: the accepted rows of its file are carried',
+        summary: 'Let a held job go on',
         tags: ['jobs'],
         params: idParams,
         body: wordSchema,
@@ -120,7 +120,7 @@ export function handleJobs(app: ApiServer, { sql, reads, senders }: ApiParts): v
     '/api/v1/jobs/:id/reject',
     {
       schema: {
-        summary: 'End a held job: none of its records is carried',
+        summary: 'End a held job: it fails, and nothing of its file is carried',
         tags: ['jobs'],
         params: idParams,
         body: wordSchema,

@@ -3,23 +3,8 @@ import { z } from 'zod';
 import { copyVariables } from '#shared/config/copy-variables.ts';
 import { fleetVariables } from '#shared/config/fleet-variables.ts';
 import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
-import { createAddressGuard } from '#shared/http/address-guard.ts';
+import { networksVariable } from '#shared/config/networks-variable.ts';
 import { secretVariables } from '#shared/secrets/create-secret-store.ts';
-
-const networksVariable = z
-  .string()
-  .transform((text) => text.split(',').map((network) => network.trim()))
-  .refine(
-    (networks) => {
-      try {
-        createAddressGuard({ allow: networks });
-        return true;
-      } catch {
-        return false;
-      }
-    },
-    { error: 'must be addresses and networks with commas between, e.g. 10.1.0.0/16,::1' },
-  );
 
 const schema = z.object({
   ...fleetVariables,

@@ -2,10 +2,13 @@
 import { z } from 'zod';
 import { fleetVariables } from '#shared/config/fleet-variables.ts';
 import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
+import { networksVariable } from '#shared/config/networks-variable.ts';
+import { secretNameSchema } from '#shared/routes/secret-name-schema.ts';
+import { secretVariables } from '#shared/secrets/create-secret-store.ts';
 
 const DAY_MS = 86_400_000;
 
-const schema = z.object({
+const variables = z.object({
   ...fleetVariables,
   /** As for the ingestor: how long an object of an SFTP upload waits for the word that it is whole. */
   LONGSHORE_SFTP_QUIET_MS: integerVariable({ min: 0, max: DAY_MS }).default(60_000),
@@ -27,6 +30,34 @@ const schema = z.object({
   LONGSHORE_ABANDONED_UPLOAD_MS: integerVariable({ min: 1_000, max: 30 * DAY_MS }).default(DAY_MS),
   /** How long attempts and audit events are kept; whole months are dropped. */
   LONGSHORE_RETENTION_DAYS: integerVariable({ min: 31, max: 36_500 }).default(400),
+  ...secretVariables,
+  /** Addresses of webhooks that are not public and may be called all the same; without it none. */
+  LONGSHORE_NOTICE_ADDRESSES: networksVariable.optional(),
+  /** Tries of one notice; the default spreads them over some five hours. */
+  LONGSHORE_NOTICE_ATTEMPTS: integerVariable({ min: 1, max: 100 }).default(15),
+  /** The fleet's mail server; without it channels of mail cannot be used. */
+  LONGSHORE_SMTP_HOST: z.string().max(253).optional(),
+  LONGSHORE_SMTP_PORT: integerVariable({ min: 1, max: 65_535 }).default(587),
+  /** `none` sends in the clear. */
+  LONGSHORE_SMTP_TLS: z.enum(['starttls', 'implicit', 'none']).default('starttls'),
+  LONGSHORE_SMTP_USER: z.string().max(254).optional(),
+  /** Name in the secret store. */
+  LONGSHORE_SMTP_PASSWORD_SECRET: secretNameSchema.optional(),
+  /** E.g. `Longshore <longshore@example.com>`. */
+  LONGSHORE_SMTP_FROM: z
+    .string()
+    .regex(/^[^\r\n]{3,300}$/, 'must be a mail address')
+    .optional(),
+});
+
+const schema = variables.superRefine((read, context) => {
+  const { LONGSHORE_SMTP_HOST: host, LONGSHORE_SMTP_FROM: from, LONGSHORE_SMTP_TLS: tls } = read;
+  const { LONGSHORE_SMTP_USER: user, LONGSHORE_SMTP_PASSWORD_SECRET: password } = read;
+  const fault = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
+  if (host !== undefined && from === undefined) fault('LONGSHORE_SMTP_FROM', 'is needed with LONGSHORE_SMTP_HOST');
+  if ((user === undefined) !== (password === undefined))
+    fault('LONGSHORE_SMTP_USER', 'belongs together with LONGSHORE_SMTP_PASSWORD_SECRET');
+  if (tls === 'none' && user !== undefined) fault('LONGSHORE_SMTP_TLS', 'cannot be none where a password is sent');
 });
 
 export type RetrySweeperConfig = z.output<typeof schema>;

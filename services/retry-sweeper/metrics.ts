@@ -64,6 +64,23 @@ export function createRetrySweeperMetrics(registry: Registry) {
       help: 'Age of the oldest event that waits for its topic.',
       registers,
     }),
+    notices: new Counter({
+      name: 'longshore_notices_total',
+      help: 'Tries to tell a channel, by its kind and what came of it.',
+      labelNames: ['channel', 'outcome'] as const,
+      registers,
+    }),
+    openNotices: new Gauge({
+      name: 'longshore_open_notices',
+      help: 'Notices and digests that wait for their channel, and those that wait for an operator.',
+      labelNames: ['state'] as const,
+      registers,
+    }),
+    noticesOldestSeconds: new Gauge({
+      name: 'longshore_notices_oldest_due_seconds',
+      help: 'For how long the oldest notice has been due.',
+      registers,
+    }),
     parkedLetters: new Gauge({
       name: 'longshore_parked_dead_letters',
       help: 'Dead letters that wait for an operator.',

@@ -4,6 +4,7 @@
  */
 import { QUEUE_IDS, type QueueId } from '#shared/config/resource-names.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { noticeLag } from '#shared/jobs/notices.ts';
 import { outboxLag } from '#shared/jobs/outbox.ts';
 import type { QueueDepth } from '#shared/queue/queue-depth.ts';
 import { isCarried } from '#shared/records/claim-chunks.ts';
@@ -25,15 +26,19 @@ interface QueueRows {
 }
 
 export async function observeFleet({ sql, readDepth, metrics }: ObserveFleetOptions): Promise<void> {
-  const [rows, lag, parked, connections] = await Promise.all([
+  const [rows, lag, notices, parked, connections] = await Promise.all([
     readQueueRows(sql),
     outboxLag(sql),
+    noticeLag(sql),
     countParked(sql),
     countConnections(sql),
   ]);
   metrics.databaseConnectionsMax.set(connections.max);
   metrics.outboxRows.set(lag.rows);
   metrics.outboxOldestSeconds.set(lag.oldestSeconds);
+  metrics.openNotices.set({ state: 'pending' }, notices.pending);
+  metrics.openNotices.set({ state: 'parked' }, notices.parked);
+  metrics.noticesOldestSeconds.set(notices.oldestDueSeconds);
   metrics.parkedLetters.set(parked);
   // A state that no row is in any more must not keep its last value.
   metrics.rows.reset();

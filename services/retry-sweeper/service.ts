@@ -17,7 +17,10 @@ import { assertDatabaseAnswers, connectDatabase, type Sql } from '#shared/db/con
 import { dropExpiredPartitions, ensurePartitions } from '#shared/db/partitions.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
+import { createAddressGuard } from '#shared/http/address-guard.ts';
 import { createWakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
+import type { MailServer } from '#shared/notices/send-mail.ts';
+import { createNoticeSender, type NoticeSender } from '#shared/notices/send-notice.ts';
 import { type QueueDepth, readQueueDepth } from '#shared/queue/queue-depth.ts';
 import { createQueueMetrics } from '#shared/queue/queue-metrics.ts';
 import { DEAD_LETTER_SETTINGS } from '#shared/queue/queue-settings.ts';
@@ -30,6 +33,7 @@ import { type ClockLoop, createClockLoop } from '#shared/runtime/clock-loop.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { createOutageGuard } from '#shared/runtime/pause-on-outage.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
+import { createSecretStore } from '#shared/secrets/create-secret-store.ts';
 import { abortAbandonedUploads } from './abort-abandoned-uploads.ts';
 import type { RetrySweeperConfig } from './config.ts';
 import { createCountMissing } from './count-missing.ts';
@@ -39,6 +43,7 @@ import { createRetrySweeperMetrics } from './metrics.ts';
 import { observeFleet } from './observe-fleet.ts';
 import { publishOutbox } from './publish-outbox.ts';
 import { reconcileLanding } from './reconcile-landing.ts';
+import { sendNotices } from './send-notices.ts';
 import { createWakeBudget } from './wake-budget.ts';
 import { wakeDueRecords } from './wake-due-records.ts';
 import { wakeDueRows } from './wake-due-rows.ts';
@@ -74,6 +79,7 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
   let workers: readonly Worker[] = [];
   let fastClocks: readonly ClockLoop[] = [];
   let slowClocks: readonly ClockLoop[] = [];
+  let sender: NoticeSender | undefined;
   const guard = createOutageGuard({ workers: () => workers, probe, logger });
 
   return {
@@ -118,6 +124,13 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
       };
       const dueRecords = { ...due, countMissing: countMissing() };
       const publisher = createTopicPublisher({ client: sns, topicArns });
+      sender = createNoticeSender({
+        secrets: createSecretStore(config),
+        addressGuard: createAddressGuard({ allow: config.LONGSHORE_NOTICE_ADDRESSES ?? [] }),
+        publisher,
+        mailServer: mailServerOf(config),
+      });
+      const telling = { sql, sender, mostAttempts: config.LONGSHORE_NOTICE_ATTEMPTS, metrics, logger };
       const tickMs = config.LONGSHORE_SWEEP_TICK_MS;
       const clock = (name: string, intervalMs: number, tick: (signal: AbortSignal) => Promise<'again' | 'done'>) =>
         createClockLoop({ name, intervalMs, tick, logger });
@@ -127,6 +140,7 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
         clock('outbox', tickMs, () => publishOutbox({ sql, publisher, metrics, logger })),
       ];
       slowClocks = [
+        clock('notices', tickMs, () => sendNotices(telling)),
         clock('reconcile', config.LONGSHORE_RECONCILE_MS, async (signal) => {
           const youngestMs = config.LONGSHORE_RECONCILE_MIN_AGE_MS;
           const parts = { sql, store, takeArrivals, landingBucket, metrics, logger };
@@ -171,6 +185,7 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
       guard.stop();
       const timeoutMs = config.LONGSHORE_DRAIN_MS;
       await Promise.all([...fastClocks, ...slowClocks, ...workers].map((part) => part.stop({ timeoutMs })));
+      sender?.close();
       await sql.end({ timeout: 1 });
       for (const client of [sqs, sns, s3]) client.destroy();
     },
@@ -196,6 +211,19 @@ async function findQueueUrls(
   ]);
   const urls = await resolveQueueUrls({ client, names: names.map(([, name]) => name) });
   return Object.fromEntries(names.map(([queue, name]) => [queue, urls[name]])) as Record<AnyQueue, string>;
+}
+
+function mailServerOf(config: RetrySweeperConfig): MailServer | undefined {
+  const { LONGSHORE_SMTP_HOST: host, LONGSHORE_SMTP_FROM: from } = config;
+  if (host === undefined || from === undefined) return undefined;
+  return {
+    host,
+    from,
+    port: config.LONGSHORE_SMTP_PORT,
+    tls: config.LONGSHORE_SMTP_TLS,
+    user: config.LONGSHORE_SMTP_USER,
+    passwordSecret: config.LONGSHORE_SMTP_PASSWORD_SECRET,
+  };
 }
 
 async function keepPartitions(sql: Sql, retentionDays: number, logger: Logger, signal: AbortSignal): Promise<'done'> {

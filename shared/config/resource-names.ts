@@ -3,11 +3,12 @@
 export type QueueId = 'landing' | 'ingest' | 'work' | 'partner-steps';
 /** `staging` holds a job's intermediate objects; nothing in it outlives its job by more than the lifecycle rule's days. */
 export type BucketId = 'landing' | 'staging' | 'delivered' | 'archive' | 'outbound';
-export type TopicId = 'events' | 'success' | 'failure';
+/** `notices` carries what tenants have told to their `sns` channels. */
+export type TopicId = 'events' | 'success' | 'failure' | 'notices';
 
 export const QUEUE_IDS: readonly QueueId[] = ['landing', 'ingest', 'work', 'partner-steps'];
 export const BUCKET_IDS: readonly BucketId[] = ['landing', 'staging', 'delivered', 'archive', 'outbound'];
-export const TOPIC_IDS: readonly TopicId[] = ['events', 'success', 'failure'];
+export const TOPIC_IDS: readonly TopicId[] = ['events', 'success', 'failure', 'notices'];
 
 /** Receives before SQS moves a message to its DLQ; the same for every queue. */
 export const MAX_RECEIVE_COUNT = 3;

@@ -3,9 +3,13 @@
  * a changed one becomes the next version, and files routed before stay on the version they were given. Of a partner only the present
  * definition is kept and counts, for work under way too: its version says that it changed.
  *
+ * Channels that a definition tells of (`notify`) are written with it; those that it no longer has go, with what they were to be told.
+ *
  * Events: `tenant.applied`; `partner.applied`, `route.applied` (for new versions only).
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import type { ChannelDefinition } from '#shared/notices/notify-schema.ts';
+import { applyChannels } from './apply-channels.ts';
 import { recordEvents } from './record-events.ts';
 import { toJsonb } from './to-jsonb.ts';
 
@@ -15,6 +19,8 @@ export interface TenantDefinition {
   readonly timeZone: string;
   readonly homeRegion: string | null;
   readonly ignoreGlobs: readonly string[];
+  /** Whom to tell of what; nobody when absent. */
+  readonly notify?: readonly ChannelDefinition[];
 }
 
 export interface RouteDefinitionRow {
@@ -22,6 +28,8 @@ export interface RouteDefinitionRow {
   readonly name: string;
   readonly definition: unknown;
   readonly definitionHash: string;
+  /** Of a route: whom to tell of its files. */
+  readonly notify?: readonly ChannelDefinition[];
 }
 
 export interface AppliedRoute {
@@ -33,6 +41,9 @@ export interface AppliedRoute {
 }
 
 export async function applyTenants(sql: Sql, tenants: readonly TenantDefinition[], actor: string): Promise<void> {
+  const channels = tenants.flatMap(({ id, notify = [] }) =>
+    notify.map((channel) => ({ tenantId: id, route: '', channel })),
+  );
   await sql`
     WITH input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(tenants)}::text::jsonb) AS r(
@@ -43,6 +54,8 @@ export async function applyTenants(sql: Sql, tenants: readonly TenantDefinition[
       ON CONFLICT (id) DO UPDATE SET name = excluded.name, time_zone = excluded.time_zone,
         home_region = excluded.home_region, ignore_globs = excluded.ignore_globs, disabled_at = NULL
       RETURNING *),
+    channel_owner AS (SELECT id AS tenant_id, '' AS route FROM applied),
+    ${applyChannels(sql, channels)},
     event AS (
       SELECT 'tenant.applied' AS type, id AS tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
         jsonb_build_object('name', name) AS detail, '{events}'::text[] AS topics
@@ -57,6 +70,8 @@ export async function applyTenants(sql: Sql, tenants: readonly TenantDefinition[
  * @throws the database's 23503 when the tenant is unknown.
  */
 export async function applyRoute(sql: Sql, route: RouteDefinitionRow, actor: string): Promise<AppliedRoute> {
+  const { tenantId, name, notify = [] } = route;
+  const channels = notify.map((channel) => ({ tenantId, route: name, channel }));
   await sql`
     INSERT INTO routes (id, tenant_id, name, active_version) VALUES (uuid_v7(), ${route.tenantId}, ${route.name}, 0)
     ON CONFLICT (tenant_id, name) DO NOTHING`;
@@ -75,6 +90,8 @@ export async function applyRoute(sql: Sql, route: RouteDefinitionRow, actor: str
       INSERT INTO route_versions (id, route_id, version, definition, definition_hash, created_by)
       SELECT uuid_v7(), id, active_version, ${toJsonb(route.definition)}::text::jsonb, ${route.definitionHash}, ${actor}
       FROM changed WHERE is_new),
+    channel_owner AS (SELECT tenant_id, name AS route FROM changed),
+    ${applyChannels(sql, channels)},
     event AS (
       SELECT 'route.applied' AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
         jsonb_build_object('route', name, 'version', active_version) AS detail, '{events}'::text[] AS topics

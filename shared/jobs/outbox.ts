@@ -1,10 +1,12 @@
 /**
  * The way out for events: rows are leased, published, and deleted once the topic took them. A publisher that dies in between
- * publishes them again with the same ids: subscribers see an event at least once and tell repeats by `id`.
+ * publishes them again with the same ids: subscribers see an event at least once and tell repeats by `id`. Rows for tenants' channels
+ * go another way (`notices.ts`).
  */
 
 import type { TopicId } from '#shared/config/resource-names.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { CHANNELS } from './notices.ts';
 
 export interface OutboxRow {
   readonly eventId: string;
@@ -16,7 +18,7 @@ export interface OutboxRow {
 export async function leaseOutbox(sql: Sql, options: { limit: number; leaseMs: number }): Promise<OutboxRow[]> {
   return await sql<OutboxRow[]>`
     WITH free AS (
-      SELECT event_id, topic FROM outbox WHERE locked_until IS NULL OR locked_until < now()
+      SELECT event_id, topic FROM outbox WHERE topic <> ${CHANNELS} AND (locked_until IS NULL OR locked_until < now())
       ORDER BY created_at LIMIT ${options.limit}::int FOR UPDATE SKIP LOCKED)
     UPDATE outbox o SET locked_until = now() + ${options.leaseMs}::int * interval '1 ms'
     FROM free WHERE o.event_id = free.event_id AND o.topic = free.topic

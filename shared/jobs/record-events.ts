@@ -1,10 +1,12 @@
 /**
- * What happened, written in the very statement that made it happen: for the audit, and for the topics by way of the outbox.
+ * What happened, written in the very statement that made it happen: for the audit, and for the topics by way of the outbox; for the
+ * tenant's channels too, when one of them wants to know (`notices.ts` brings it to them).
  *
  * The statement provides a CTE `event(type, tenant_id, file_id, job_id, detail, topics)`; the fragment adds the CTEs that write
  * it. A commit therefore emits its events exactly once, each with one stable id, and a rollback emits none.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { noticeOf } from './notice-of.ts';
 
 /** Version of the event JSON; `docs/events.md` describes it. */
 const EVENT_VERSION = 1;
@@ -21,5 +23,7 @@ export function recordEvents(sql: Sql, actor: string) {
       SELECT id, topic, jsonb_strip_nulls(jsonb_build_object(
         'id', id, 'version', ${EVENT_VERSION}::int, 'type', type, 'time', to_jsonb(now()), 'tenantId', tenant_id,
         'fileId', file_id, 'jobId', job_id, 'actor', ${actor}::text, 'data', detail))
-      FROM identified CROSS JOIN unnest(topics) AS topic)`;
+      FROM identified CROSS JOIN unnest(topics || CASE WHEN ${noticeOf(sql)} IS NOT NULL AND EXISTS (
+        SELECT 1 FROM notice_channels c WHERE c.tenant_id = identified.tenant_id AND ${noticeOf(sql)} = ANY(c.notices))
+        THEN '{channels}'::text[] ELSE '{}'::text[] END) AS topic)`;
 }

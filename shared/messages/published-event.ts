@@ -26,6 +26,8 @@ export const EVENT_TYPES = [
   'dead-letter.parked',
   'dead-letter.redriven',
   'dead-letter.discarded',
+  'notice.parked',
+  'notice.retried',
   'tenant.applied',
   'partner.applied',
   'route.applied',

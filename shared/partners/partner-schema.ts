@@ -9,6 +9,7 @@
 import { z } from 'zod';
 import { durationSchema } from '#shared/routes/duration.ts';
 import { idSchema } from '#shared/routes/id-schema.ts';
+import { secretNameSchema } from '#shared/routes/secret-name-schema.ts';
 import { sizeSchema } from '#shared/routes/size.ts';
 import { compileJson, compilePath, compileText, type JsonTemplate } from './request-template.ts';
 import { isValuePath } from './value-path.ts';
@@ -16,13 +17,6 @@ import { isValuePath } from './value-path.ts';
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
 
-const secretNameSchema = z
-  .string()
-  .regex(/^[A-Za-z0-9](?:[A-Za-z0-9/_.-]{0,254}[A-Za-z0-9])?$/, 'must be the name of a secret')
-  // As the secret store will ask: no part leads elsewhere or hides.
-  .refine((name) => name.split('/').every((part) => part !== '' && !part.startsWith('.')), {
-    error: 'must be the name of a secret',
-  });
 const headerNameSchema = z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'must be the name of a header');
 const pathSchema = z.string().refine(isValuePath, { error: 'must be a path such as assignments.0.id' });
 const causeSchema = z.string().regex(/^[A-Z][A-Z0-9_]{1,62}$/, 'must be upper-case letters, digits and "_"');

@@ -5,6 +5,7 @@
  * 2. Parsing a parsed definition changes nothing. Stored versions hold the defaults of their day, and are parsed again on use.
  */
 import { z } from 'zod';
+import { notifySchema } from '#shared/notices/notify-schema.ts';
 import { type PartnerDocument, partnerDocumentSchema } from '#shared/partners/partner-schema.ts';
 import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
 import { durationSchema } from './duration.ts';
@@ -113,6 +114,8 @@ export const tenantDocumentSchema = z.strictObject({
     )
     .max(100)
     .default([]),
+  /** Whom to tell of what, of all of the tenant's files. */
+  notify: notifySchema.default([]),
 });
 export type TenantDocument = z.infer<typeof tenantDocumentSchema>;
 
@@ -141,6 +144,8 @@ export const routeDocumentSchema = z
     /** Whose files wait for a person before their first step. */
     hold: holdSchema.default('never'),
     retry: retrySchema.default(() => retrySchema.parse({})),
+    /** Whom to tell of what, of this route's files. */
+    notify: notifySchema.default([]),
     /** How records stand in the file, for `parse` and the calls after it. */
     records: recordsSchema.optional(),
     steps: z

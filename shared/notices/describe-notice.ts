@@ -1,0 +1,76 @@
+/** A notice in words for a person: one line, with what to do next where something is to be done. Pure. */
+import { plainText } from './plain-text.ts';
+
+export interface StoredNotice {
+  readonly notice: string;
+  /** As published, see `docs/events.md`. */
+  readonly event: {
+    readonly id: string;
+    readonly type: string;
+    readonly time: string;
+    readonly actor: string;
+    readonly jobId?: string;
+    readonly data: Readonly<Record<string, unknown>>;
+  };
+  /** Null when the event is of no file. */
+  readonly file: {
+    readonly id: string;
+    readonly name: string;
+    readonly key: string;
+    readonly sizeBytes: number;
+  } | null;
+  /** The file's, or the one that the event is of. */
+  readonly jobs: readonly { readonly id: string; readonly route: string; readonly state: string }[];
+}
+
+const NAME_LENGTH = 200;
+const WORDS_LENGTH = 500;
+const UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB'] as const;
+
+export function describeNotice(stored: StoredNotice): string {
+  const { notice, event, file } = stored;
+  const name = file === null ? 'A file' : plainText(file.name, NAME_LENGTH);
+  const size = file === null ? '' : ` (${formatSize(file.sizeBytes)})`;
+  const words = (key: string) => plainText(String(event.data[key] ?? ''), WORDS_LENGTH);
+  switch (notice) {
+    case 'large-file':
+      return `${name}${size} is large; it was taken by ${routesOf(stored)}.`;
+    case 'held': {
+      const job = event.jobId ?? '';
+      return `${name}${size} waits for a person: longshore release ${job} --reason "...", or reject.`;
+    }
+    case 'released':
+      return `${name} goes on: ${plainText(event.actor, NAME_LENGTH)} released it: ${words('reason')}`;
+    case 'failed':
+      return `${name} ${event.type === 'file.quarantined' ? 'was set aside' : 'failed'}: ${words('code')} ${words('cause')}. ${words('message')}`;
+    case 'completed':
+      return `${name}${size} was carried by ${routesOf(stored)}.`;
+    case 'records-done':
+      return `The records of ${name} ended: ${countsOf(event.data.records)}.`;
+    default:
+      return `${name}: ${plainText(event.type, NAME_LENGTH)}.`;
+  }
+}
+
+function routesOf({ jobs }: StoredNotice): string {
+  const names = [...new Set(jobs.map(({ route }) => route))];
+  return names.length === 0 ? 'its routes' : names.join(', ');
+}
+
+/** `998 SUCCESS, 2 FAILED (VALIDATION_ERROR BUSINESS_REJECTION 2)` */
+function countsOf(records: unknown): string {
+  const { byState = {}, byCode = {} } = (records ?? {}) as Record<string, Record<string, number> | undefined>;
+  const list = (counts: Readonly<Record<string, number>>, write: (name: string, count: number) => string) =>
+    Object.entries(counts)
+      .map(([name, count]) => write(plainText(name, NAME_LENGTH), count))
+      .join(', ');
+  const states = list(byState, (name, count) => `${count} ${name}`);
+  const codes = list(byCode, (name, count) => `${name} ${count}`);
+  return codes === '' ? states : `${states} (${codes})`;
+}
+
+function formatSize(bytes: number): string {
+  const power = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
+  const value = bytes / 1_000 ** power;
+  return `${power === 0 ? value : value.toFixed(1)} ${UNITS[power]}`;
+}

@@ -1,0 +1,110 @@
+/**
+ * Mail by the fleet's own SMTP server.
+ *
+ * 1. One connection per message, cut at the deadline whatever the server does.
+ * 2. Without TLS nothing is sent, unless the operator says so; a password never goes over an open line.
+ * 3. The Message-ID is the notice's id: a mail that is sent again is known by it.
+ */
+import { connect, type Socket } from 'node:net';
+import type { SecretStore } from '#shared/secrets/secret-store.ts';
+
+export interface MailServer {
+  readonly host: string;
+  readonly port: number;
+  /** `none` sends in the clear, for a relay on the same host. */
+  readonly tls: 'starttls' | 'implicit' | 'none';
+  readonly user?: string | undefined;
+  /** Name in the secret store, outside every tenant. */
+  readonly passwordSecret?: string | undefined;
+  readonly from: string;
+}
+
+export interface Mail {
+  readonly to: readonly string[];
+  readonly subject: string;
+  readonly text: string;
+  /** Without angle brackets. */
+  readonly messageId: string;
+}
+
+export type MailOutcome =
+  | { readonly type: 'sent'; readonly rejected: number }
+  | { readonly type: 'refused'; readonly status: number }
+  | { readonly type: 'unreachable'; readonly reason: string };
+
+const CONNECT_MS = 5_000;
+
+/** @throws LongshoreError `SECRET_UNAVAILABLE`; everything else is an outcome. */
+export async function sendMail(
+  mail: Mail,
+  {
+    server,
+    secrets,
+    deadlineMs,
+  }: { readonly server: MailServer; readonly secrets: SecretStore; readonly deadlineMs: number },
+): Promise<MailOutcome> {
+  const password = server.passwordSecret === undefined ? '' : (await secrets.read(server.passwordSecret)).text;
+  // Loaded at first use: most fleets send no mail.
+  const { createTransport } = await import('nodemailer');
+  const sockets: Socket[] = [];
+  const deadline = AbortSignal.timeout(deadlineMs);
+  const cut = () => {
+    for (const socket of sockets) socket.destroy(new Error('no end within the deadline'));
+  };
+  deadline.addEventListener('abort', cut, { once: true });
+  const transport = createTransport({
+    host: server.host,
+    port: server.port,
+    secure: server.tls === 'implicit',
+    requireTLS: server.tls === 'starttls',
+    ignoreTLS: server.tls === 'none',
+    tls: { minVersion: 'TLSv1.2', servername: server.host },
+    ...(server.user !== undefined && { auth: { user: server.user, pass: password } }),
+    greetingTimeout: CONNECT_MS,
+    socketTimeout: deadlineMs,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+    getSocket(_options, callback) {
+      const socket = connect({ host: server.host, port: server.port, timeout: CONNECT_MS });
+      sockets.push(socket);
+      // One that is cut has nobody else who listens.
+      socket.on('error', () => undefined);
+      const failed = (error: Error) => callback(error, false);
+      socket.once('error', failed);
+      socket.once('timeout', () => socket.destroy(new Error('the server cannot be reached')));
+      socket.once('connect', () => {
+        socket.removeListener('error', failed);
+        socket.setTimeout(0);
+        callback(null, { connection: socket });
+      });
+    },
+  });
+  try {
+    const { to, subject, text, messageId } = mail;
+    const sent = await transport.sendMail({
+      from: server.from,
+      to: [...to],
+      subject,
+      text,
+      messageId: `<${messageId}>`,
+    });
+    return { type: 'sent', rejected: sent.rejected.length };
+  } catch (error) {
+    return outcomeOf(error, deadline.aborted);
+  } finally {
+    deadline.removeEventListener('abort', cut);
+    cut();
+    transport.close();
+  }
+}
+
+/** The server's own words can repeat what was sent to it, so only its number is kept. */
+function outcomeOf(error: unknown, isLate: boolean): MailOutcome {
+  const { code, responseCode } = (error ?? {}) as { readonly code?: unknown; readonly responseCode?: unknown };
+  if (typeof responseCode === 'number') return { type: 'refused', status: responseCode };
+  if (isLate) return { type: 'unreachable', reason: 'no end within the deadline' };
+  return {
+    type: 'unreachable',
+    reason: typeof code === 'string' && /^[A-Z_]{2,30}$/.test(code) ? code : 'no connection',
+  };
+}

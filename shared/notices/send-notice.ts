@@ -1,0 +1,143 @@
+/**
+ * Sends one notice, or one digest, to its channel: once, within a deadline. Who calls repeats.
+ *
+ * 1. An outcome never shows a URL, an answer's body or a key: it is stored, logged and shown to the tenant.
+ * 2. URLs are the tenant's, so they reach public addresses alone, beside those that the operator allows; no redirect is followed.
+ * 3. A tenant's channels reach the tenant's own secrets alone; the mail server is the fleet's.
+ */
+import { LongshoreError } from '#shared/errors.ts';
+import type { AddressGuard } from '#shared/http/address-guard.ts';
+import { createHttpClient, type HttpOutcome } from '#shared/http/create-http-client.ts';
+import { parseRetryAfterMs } from '#shared/partners/retry-after.ts';
+import type { TopicPublisher } from '#shared/queue/topics.ts';
+import { type SecretStore, secretsOfTenant } from '#shared/secrets/secret-store.ts';
+import { type ChannelDefinition, kindOf } from './notify-schema.ts';
+import { type MailServer, sendMail } from './send-mail.ts';
+import { NOTICE_ID_HEADER, signWebhook } from './sign-webhook.ts';
+import { type NoticeDelivery, writeMail, writeSlackBody, writeTeamsBody, writeWebhookBody } from './write-messages.ts';
+
+export type NoticeOutcome =
+  | {
+      readonly type: 'sent';
+      /** Recipients of a mail that the server did not take. */
+      readonly missed?: number;
+    }
+  | {
+      readonly type: 'failed';
+      readonly cause:
+        | 'NOTICE_REFUSED'
+        | 'NOTICE_UNREACHABLE'
+        | 'NOTICE_ADDRESS_REFUSED'
+        | 'NOTICE_CHANNEL_INVALID'
+        | 'SECRET_UNAVAILABLE';
+      readonly message: string;
+      /** What the receiver asked for. */
+      readonly afterMs?: number;
+    };
+
+export interface NoticeSenderOptions {
+  readonly secrets: SecretStore;
+  readonly addressGuard: AddressGuard;
+  readonly publisher: TopicPublisher;
+  /** Undefined: the fleet sends no mail. */
+  readonly mailServer?: MailServer | undefined;
+  /** For one try. */
+  readonly deadlineMs?: number;
+  readonly now?: () => Date;
+}
+
+export interface NoticeSender {
+  /** Never rejects. */
+  send(delivery: NoticeDelivery, channel: ChannelDefinition): Promise<NoticeOutcome>;
+  close(): void;
+}
+
+const DEADLINE_MS = 15_000;
+const MAX_REPLY_BYTES = 65_536;
+
+export function createNoticeSender(options: NoticeSenderOptions): NoticeSender {
+  const { secrets, addressGuard, publisher, mailServer, deadlineMs = DEADLINE_MS, now = () => new Date() } = options;
+  const http = createHttpClient({ timeoutMs: deadlineMs, maxBodyBytes: MAX_REPLY_BYTES, addressGuard });
+
+  async function post(secretName: string, own: SecretStore, body: string, headers: Record<string, string>) {
+    const text = (await own.read(secretName)).text.trim();
+    const url = URL.canParse(text) ? new URL(text) : undefined;
+    if (url === undefined || !/^https?:$/.test(url.protocol)) {
+      return failed('NOTICE_CHANNEL_INVALID', `The secret ${secretName} is no URL.`);
+    }
+    const outcome = await http.send({
+      method: 'POST',
+      url,
+      headers: { 'content-type': 'application/json', 'user-agent': 'longshore', ...headers },
+      body,
+    });
+    return judge(outcome, now());
+  }
+
+  async function sendTo(delivery: NoticeDelivery, channel: ChannelDefinition): Promise<NoticeOutcome> {
+    const own = secretsOfTenant(secrets, delivery.tenantId);
+    const idHeader = { [NOTICE_ID_HEADER]: delivery.id };
+    if (channel.slack !== undefined)
+      return await post(channel.slack.urlSecret, own, writeSlackBody(delivery), idHeader);
+    if (channel.teams !== undefined)
+      return await post(channel.teams.urlSecret, own, writeTeamsBody(delivery), idHeader);
+    if (channel.email !== undefined) return await mail(delivery, channel.email.to);
+    if (channel.sns !== undefined) return await publish(delivery);
+    if (channel.webhook === undefined) return failed('NOTICE_CHANNEL_INVALID', 'The channel is of no kind.');
+    const { urlSecret, signingSecret } = channel.webhook;
+    const body = writeWebhookBody(delivery);
+    const secret = (await own.read(signingSecret)).text;
+    return await post(urlSecret, own, body, signWebhook({ id: delivery.id, body, secret, now: now() }));
+  }
+
+  async function mail(delivery: NoticeDelivery, to: readonly string[]): Promise<NoticeOutcome> {
+    if (mailServer === undefined) return failed('NOTICE_CHANNEL_INVALID', 'The fleet has no mail server.');
+    const messageId = `${delivery.id}.${delivery.channel}.${delivery.route || 'tenant'}@longshore`;
+    const outcome = await sendMail(
+      { to, ...writeMail(delivery), messageId },
+      { server: mailServer, secrets, deadlineMs },
+    );
+    if (outcome.type === 'refused') return failed('NOTICE_REFUSED', `The mail server answered ${outcome.status}.`);
+    if (outcome.type === 'unreachable') return failed('NOTICE_UNREACHABLE', `The mail server: ${outcome.reason}.`);
+    // To send it again would tell the others twice.
+    return outcome.rejected === 0 ? { type: 'sent' } : { type: 'sent', missed: outcome.rejected };
+  }
+
+  async function publish(delivery: NoticeDelivery): Promise<NoticeOutcome> {
+    const { tenantId, channel } = delivery;
+    const message = writeWebhookBody(delivery);
+    const [result] = await publisher.publish([{ topic: 'notices', message, attributes: { tenantId, channel } }]);
+    return result?.ok === true ? { type: 'sent' } : failed('NOTICE_REFUSED', 'The topic did not take the message.');
+  }
+
+  return {
+    close: () => http.close(),
+    async send(delivery, channel) {
+      try {
+        return await sendTo(delivery, channel);
+      } catch (error) {
+        if (error instanceof LongshoreError && error.code === 'SECRET_UNAVAILABLE')
+          return failed(error.code, error.message);
+        return failed('NOTICE_UNREACHABLE', `The ${kindOf(channel)} channel met an error that it was not written for.`);
+      }
+    },
+  };
+}
+
+type Failed = Extract<NoticeOutcome, { type: 'failed' }>;
+
+function failed(cause: Failed['cause'], message: string, afterMs?: number): Failed {
+  return { type: 'failed', cause, message, ...(afterMs !== undefined && { afterMs }) };
+}
+
+function judge(outcome: HttpOutcome, now: Date): NoticeOutcome {
+  if (outcome.type === 'no-reply') {
+    if (outcome.cause === 'forbidden') return failed('NOTICE_ADDRESS_REFUSED', 'The address may not be called.');
+    return failed('NOTICE_UNREACHABLE', `The receiver gave no answer (${outcome.cause}).`);
+  }
+  // An answer that is too long is one all the same.
+  if (outcome.status >= 200 && outcome.status < 300) return { type: 'sent' };
+  const afterMs =
+    outcome.type === 'replied' ? parseRetryAfterMs(outcome.headers['retry-after'], now.getTime()) : undefined;
+  return failed('NOTICE_REFUSED', `The receiver answered ${outcome.status}.`, afterMs);
+}

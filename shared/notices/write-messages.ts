@@ -1,0 +1,93 @@
+/**
+ * What is sent to each kind of channel. Pure.
+ *
+ * 1. People's channels get text blocks of the kind that knows no mark-up, so that nothing in a name becomes a mention or a link.
+ * 2. A digest has one line for each notice; what does not fit is counted, and told in full by the API.
+ */
+import { describeNotice, type StoredNotice } from './describe-notice.ts';
+
+export interface NoticeDelivery {
+  /** Stable over all tries: the event's id, of a digest that of its first event. */
+  readonly id: string;
+  readonly tenantId: string;
+  /** Empty for a channel of the tenant. */
+  readonly route: string;
+  readonly channel: string;
+  readonly notices: readonly StoredNotice[];
+}
+
+/** Slack takes 3,000 characters in a block and 50 blocks, Teams 28 KB in all. */
+const MOST_LINES = 20;
+const MOST_SUBJECT = 150;
+
+export function titleOf({ tenantId, notices }: NoticeDelivery): string {
+  if (notices.length !== 1) return `${tenantId}: ${notices.length} notices`;
+  return `${tenantId}: ${notices[0]?.notice}`;
+}
+
+export function linesOf({ notices }: NoticeDelivery): string[] {
+  const lines = notices.slice(0, MOST_LINES).map(describeNotice);
+  const more = notices.length - lines.length;
+  return more > 0 ? [...lines, `and ${more} more`] : lines;
+}
+
+/** For programs: all of it. */
+export function writeWebhookBody(delivery: NoticeDelivery): string {
+  const { id, tenantId, route, channel, notices } = delivery;
+  const told = notices.map((stored) => ({ ...stored, text: describeNotice(stored) }));
+  return JSON.stringify({ id, version: 1, tenantId, channel, ...(route !== '' && { route }), notices: told });
+}
+
+/** https://api.slack.com/messaging/webhooks; `text` is what a notification on a telephone shows. */
+export function writeSlackBody(delivery: NoticeDelivery): string {
+  const title = titleOf(delivery);
+  const plain = (text: string) => ({
+    type: 'section',
+    text: { type: 'plain_text', text: escapeSlack(text), emoji: false },
+  });
+  return JSON.stringify({
+    text: escapeSlack(title),
+    mrkdwn: false,
+    link_names: false,
+    unfurl_links: false,
+    unfurl_media: false,
+    blocks: [title, ...linesOf(delivery)].map(plain),
+  });
+}
+
+/** An adaptive card, which Teams' workflows and its older connectors take. Text runs, unlike text blocks, know no Markdown. */
+export function writeTeamsBody(delivery: NoticeDelivery): string {
+  const run = (text: string, weight: 'Bolder' | 'Default') => ({
+    type: 'RichTextBlock',
+    inlines: [{ type: 'TextRun', text: withoutTags(text), weight }],
+  });
+  const content = {
+    $schema: 'http://adaptivecards.io/schemas/adaptive-card.json',
+    type: 'AdaptiveCard',
+    version: '1.4',
+    body: [run(titleOf(delivery), 'Bolder'), ...linesOf(delivery).map((line) => run(line, 'Default'))],
+  };
+  return JSON.stringify({
+    type: 'message',
+    attachments: [{ contentType: 'application/vnd.microsoft.card.adaptive', content }],
+  });
+}
+
+export function writeMail(delivery: NoticeDelivery): { readonly subject: string; readonly text: string } {
+  const [first = ''] = linesOf(delivery);
+  const subject = delivery.notices.length === 1 ? `${delivery.tenantId}: ${first}` : titleOf(delivery);
+  return {
+    subject: `[Longshore] ${subject}`.slice(0, MOST_SUBJECT).toWellFormed(),
+    text: `${linesOf(delivery).join('\n')}\n`,
+  };
+}
+
+/** The three characters that Slack reads (https://api.slack.com/reference/surfaces/formatting#escaping). */
+function escapeSlack(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
+/** `<at>` is how Teams writes a mention. */
+function withoutTags(text: string): string {
+  return text.replaceAll('<', '‹').replaceAll('>', '›');
+}

@@ -1,0 +1,45 @@
+/** A receiver of webhooks that keeps what it got and answers as a test says. */
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+
+export interface ReceivedRequest {
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+/** `hang` never answers. */
+export type ReceiverAnswer = 'hang' | { readonly status: number; readonly headers?: Readonly<Record<string, string>> };
+
+export interface Receiver {
+  readonly url: string;
+  readonly received: ReceivedRequest[];
+  /** Asked for each request, after it was kept; 200 by default. */
+  answer: (request: ReceivedRequest) => ReceiverAnswer;
+  stop(): Promise<void>;
+}
+
+export async function startReceiver(): Promise<Receiver> {
+  const received: ReceivedRequest[] = [];
+  const server = createServer(async (request, reply) => {
+    const kept = { path: request.url ?? '', headers: request.headers, body: await text(request).catch(() => '') };
+    received.push(kept);
+    const answer = receiver.answer(kept);
+    if (answer !== 'hang') reply.writeHead(answer.status, answer.headers).end('{"secret":"of the receiver"}');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const receiver: Receiver = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    received,
+    answer: () => ({ status: 200 }),
+    async stop() {
+      server.close();
+      server.closeAllConnections();
+      await once(server, 'close');
+    },
+  };
+  return receiver;
+}
