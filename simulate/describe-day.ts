@@ -29,7 +29,7 @@ function describeAssumptions({ options, services }: PlayedDay): string[] {
     `${whole.format(options.files)} files, ${options.day}: ${DAYS[options.day].description}.`,
     `A partner-worker task does ${fleet['partner-worker'].filesPerSecondPerTask.toFixed(0)} files/s. Estimated, not measured: ${estimated.join(', ')}.`,
     `Metrics every ${platform.readEverySeconds} s and ${platform.readingLagSeconds} s old, a task works ${platform.taskStartSeconds} s after it is asked for,`,
-    `tasks shrink every ${platform.shrinkEverySeconds} s at most; the database is assumed to bear ${whole.format(options.databaseFilesPerSecond)} files/s of each service.`,
+    `tasks shrink at most every ${platform.shrinkEverySeconds} s; the database is assumed to bear ${whole.format(options.databaseFilesPerSecond)} files/s of each service.`,
     options.warmFactor === 1
       ? 'No scheduled action.'
       : `A scheduled action makes the least tasks ${options.warmFactor} times as many from 10 min before each known burst to its end.`,
