@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => bed.stop());
 
 beforeEach(async () => {
-  await bed.sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_steps, attempts, audit_events, outbox CASCADE`;
+  await bed.sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_steps, attempts, audit_events, outbox, transfers, transfer_parts CASCADE`;
   await bed.sql`INSERT INTO tenants (id, name, ignore_globs) VALUES ('unassigned', 'unassigned', '{}')`;
   await seedRoutes(bed.sql);
 });

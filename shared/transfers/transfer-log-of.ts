@@ -36,8 +36,7 @@ export function transferLogOf(sql: Sql, transfer: TransferOwner): TransferLog {
   const held =
     owner === 'job'
       ? () => sql`SELECT id FROM jobs WHERE id = ${id} AND epoch = ${epoch} AND state = 'RUNNING' FOR SHARE`
-      : () =>
-          sql`SELECT id FROM files WHERE id = ${id} AND epoch = ${epoch} AND status = 'PROCESSING' AND open_jobs = 0 FOR SHARE`;
+      : () => sql`SELECT id FROM files WHERE id = ${id} AND epoch = ${epoch} AND status = 'PROCESSING' FOR SHARE`;
 
   async function ask<Row>(statement: () => Promise<Row[]>): Promise<Row> {
     const [row] = await repeatOnLostDatabase(statement, { deadlineMs: DEADLINE_MS, forMs: REPEAT_FOR_MS });
