@@ -327,9 +327,8 @@ describe('two regions', () => {
   test('objects and rows follow, within minutes, to where the standby looks for them', () => {
     const buckets = resourcesOf(stack('storage'), 'AWS::S3::Bucket').map(({ Properties }) => Properties);
     const replicated = buckets.filter(({ ReplicationConfiguration }) => ReplicationConfiguration !== undefined);
-    expect(replicated.map(({ BucketName }) => BucketName).sort()).toEqual(
-      ['landing', 'delivered', 'archive', 'outbound'].map((id) => `${EAST}-${id}`).sort(),
-    );
+    const names = replicated.map(({ BucketName }) => BucketName);
+    expect(names.sort()).toEqual(BUCKET_IDS.map((id) => bucketName(EAST, id)).sort());
     const standby = resourcesOf(stack('storage', `${EAST}-standby`), 'AWS::S3::Bucket').map(
       ({ Properties }) => Properties.BucketName,
     );
@@ -382,6 +381,15 @@ describe('two regions', () => {
       for (const { Properties } of resourcesOf(template('storage'), 'AWS::Events::Rule')) {
         expect(Properties.State).toBe('ENABLED');
       }
+      const migration = resourcesOf(template('services'), 'AWS::ECS::TaskDefinition').find(
+        ({ Properties }) => Properties.Family === `${prefix}-migration`,
+      );
+      expect(migration!.Properties.ContainerDefinitions[0].Environment).toEqual(
+        expect.arrayContaining([
+          { Name: 'LONGSHORE_MOVE_FROM_PREFIX', Value: EAST },
+          { Name: 'LONGSHORE_PREFIX', Value: prefix },
+        ]),
+      );
       template('api').hasResourceProperties('AWS::CertificateManager::Certificate', {
         DomainName: `api.${EAST}.${settings.domain.zoneName}`,
       });

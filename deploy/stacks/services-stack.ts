@@ -31,7 +31,7 @@ import { databaseConnections } from '../sizes.ts';
 import { acknowledge, allowWithWildcards } from './acknowledge.ts';
 import { API_PORT, type ApiStack, HEALTH_PORT } from './api-stack.ts';
 import { DATABASE_NAME, type DataStack } from './data-stack.ts';
-import { type Fleet, FleetStack } from './fleet-stack.ts';
+import { type Fleet, FleetStack, standbyPrefix } from './fleet-stack.ts';
 import type { MessagingStack } from './messaging-stack.ts';
 import type { NetworkStack } from './network-stack.ts';
 import type { TelemetryStack } from './telemetry-stack.ts';
@@ -345,6 +345,8 @@ export class ServicesStack extends FleetStack {
       DATABASE_URL: `postgres://longshore_master@database.invalid/${DATABASE_NAME}?sslmode=verify-full`,
       AWS_REGION: this.region,
       LONGSHORE_OPERATOR_KEY_SECRET: `${this.fleet.prefix}/operator-key`,
+      LONGSHORE_PREFIX: this.fleet.prefix,
+      ...this.#moveVariables(),
     };
     loadMigrationConfig(variables);
     definition.addContainer('migration', {
@@ -371,6 +373,13 @@ export class ServicesStack extends FleetStack {
     );
     acknowledge(definition, { ECS2: 'Names and addresses; the password comes from the secret.' });
     return this.#runBeforeServices(definition);
+  }
+
+  /** In a pair rows may come from the other side, by a failover or by the way back; where none do, it is a glance. */
+  #moveVariables(): Record<string, string> {
+    const { settings, home, role } = this.fleet;
+    if (settings.homes.length < 2) return {};
+    return { LONGSHORE_MOVE_FROM_PREFIX: role === 'home' ? standbyPrefix(home.prefix) : home.prefix };
   }
 
   /** By its ARN: a grant on the secret itself would write this stack's role into the policy of the network's key. */

@@ -156,9 +156,8 @@ export class StorageStack extends FleetStack {
     const prefix = standbyPrefix(this.fleet.prefix);
     const keyAlias = this.formatArn({ service: 'kms', region: other, resource: 'alias', resourceName: prefix });
     const role = new iam.Role(this, 'Replication', { assumedBy: new iam.ServicePrincipal('s3.amazonaws.com') });
-    const ids = BUCKET_IDS.filter((id) => id !== 'staging');
-    const own = ids.map((id) => this.buckets[id].bucketArn);
-    const copies = ids.map((id) => `arn:${this.partition}:s3:::${bucketName(prefix, id)}/*`);
+    const own = BUCKET_IDS.map((id) => this.buckets[id].bucketArn);
+    const copies = BUCKET_IDS.map((id) => `arn:${this.partition}:s3:::${bucketName(prefix, id)}/*`);
     const reason = 'Every object of the named buckets is copied; the key abroad is named by its alias.';
     const allow = (actions: string[], resources: string[], conditions?: Record<string, unknown>) =>
       allowWithWildcards(role, [new iam.PolicyStatement({ actions, resources, conditions })], reason);
@@ -172,7 +171,7 @@ export class StorageStack extends FleetStack {
     allow(['kms:Encrypt'], [this.formatArn({ service: 'kms', region: other, resource: 'key', resourceName: '*' })], {
       'ForAnyValue:StringEquals': { 'kms:ResourceAliases': `alias/${prefix}` },
     });
-    for (const id of ids) {
+    for (const id of BUCKET_IDS) {
       const cfn = this.buckets[id].node.defaultChild as s3.CfnBucket;
       cfn.replicationConfiguration = {
         role: role.roleArn,

@@ -9,6 +9,10 @@ const schema = z.object({
   DATABASE_PASSWORD: z.string().optional(),
   /** Name in AWS Secrets Manager under which the first operator's key is put. Without it none is made. */
   LONGSHORE_OPERATOR_KEY_SECRET: z.string().optional(),
+  /** As of every service; needed for a move only. */
+  LONGSHORE_PREFIX: z.string().default('longshore'),
+  /** After a failover: the prefix of the buckets of which the rows still speak. */
+  LONGSHORE_MOVE_FROM_PREFIX: z.string().optional(),
   /** Of that secret. */
   AWS_REGION: z.string().optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),

@@ -4,12 +4,15 @@ import { putAwsSecret } from '#shared/secrets/put-aws-secret.ts';
 import { loadMigrationConfig } from './config.ts';
 import { migrateFleet } from './migrate-fleet.ts';
 
-const { DATABASE_URL, DATABASE_PASSWORD, LONGSHORE_OPERATOR_KEY_SECRET: secretName, LOG_LEVEL } = loadMigrationConfig();
-const url = new URL(DATABASE_URL);
-if (DATABASE_PASSWORD !== undefined) url.password = encodeURIComponent(DATABASE_PASSWORD);
+const config = loadMigrationConfig();
+const { DATABASE_PASSWORD: password, LONGSHORE_OPERATOR_KEY_SECRET: secretName, LONGSHORE_PREFIX: toPrefix } = config;
+const { LONGSHORE_MOVE_FROM_PREFIX: fromPrefix } = config;
+const url = new URL(config.DATABASE_URL);
+if (password !== undefined) url.password = encodeURIComponent(password);
 
 await migrateFleet({
   databaseUrl: url.href,
-  logger: createLogger({ service: 'migration', level: LOG_LEVEL }),
+  logger: createLogger({ service: 'migration', level: config.LOG_LEVEL }),
+  ...(fromPrefix !== undefined && { move: { fromPrefix, toPrefix } }),
   ...(secretName !== undefined && { storeKey: (key) => putAwsSecret(secretName, key) }),
 });
