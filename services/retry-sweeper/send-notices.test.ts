@@ -142,6 +142,7 @@ describe('a channel is told', () => {
     await apply('unused');
     await bed.sql`UPDATE routes SET disabled_at = now() WHERE name = 'unused'`;
     await sendFile('not-told.csv');
+    await tick();
     await apply('route-0');
     await sendFile('told.csv');
     while ((await tick()) === 'again');
