@@ -79,5 +79,5 @@ test('every metric of ours is on a dashboard, or it says nothing to anybody', ()
     const family = name.replace(/_(sum|count)$/, '');
     return ![...shown].some((one) => one === family || one.startsWith(`${family}_`));
   });
-  expect(unshown).toEqual([]);
+  expect(unshown, 'add a panel in deploy/grafana/boards, then run vitest with -u').toEqual([]);
 });

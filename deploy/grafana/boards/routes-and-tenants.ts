@@ -118,5 +118,29 @@ export const routesAndTenants: Board = {
         },
       ],
     },
+    {
+      title: 'Notices, all tenants',
+      panels: [
+        {
+          title: 'Tries',
+          why: 'Webhooks, chats and mails that tell of files, by what came of them.',
+          unit: 'ops',
+          queries: [query('{{channel}} {{outcome}}', `sum by (channel, outcome) (${rate('longshore_notices_total')})`)],
+        },
+        {
+          title: 'Open',
+          why: 'Notices and digests that wait for their channel, or for an operator.',
+          unit: 'short',
+          queries: [query('{{state}}', 'max by (state) (longshore_open_notices)')],
+        },
+        {
+          title: 'Oldest due',
+          why: 'The retry-sweeper does not get them out, or a receiver is slow.',
+          unit: 's',
+          bound: 60,
+          queries: [query('notices', 'max(longshore_notices_oldest_due_seconds)')],
+        },
+      ],
+    },
   ],
 };
