@@ -3,6 +3,7 @@ import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { checkGuarantees } from './check-guarantees.ts';
 import { knownFiles, makeFiles, type TestFile } from './known-files.ts';
+import { definitions, recordsCsv, testPartner, testRoute } from './record-definitions.ts';
 import { sendBodies } from './send-bodies.ts';
 import { startTestFleet, type TestFleet } from './start-test-fleet.ts';
 
@@ -11,17 +12,25 @@ const ROUTES = `
 kind: route
 tenant: ${TENANT}
 name: copies
-match: { path: "**" }
+match: { path: "in/*" }
 steps: [{ deliver: {} }]
 `;
+const RECORDS = `${TENANT}/records/three.csv`;
 
 let fleet: TestFleet;
 let files: TestFile[];
 beforeAll(async () => {
-  fleet = await startTestFleet({ tenants: [TENANT], routes: ROUTES });
+  fleet = await startTestFleet({
+    tenants: [TENANT],
+    routes: ({ endpoints }) => {
+      const partner = testPartner({ tenant: TENANT, name: 'desk', baseUrl: endpoints.partnerSimulator });
+      return `${ROUTES}---\n${definitions(partner, testRoute({ tenant: TENANT, name: 'records', partner: 'desk' }))}`;
+    },
+  });
   files = makeFiles(4, 'in', 'file');
   for (const { path, body } of files) await fleet.put(`${TENANT}/${path}`, body);
-  await fleet.untilAllEnded(files.length, 30_000);
+  await fleet.put(RECORDS, recordsCsv([['r-1'], ['r-2', 'SIM:A:final'], ['r-3']]));
+  await fleet.untilAllEnded(files.length + 1, 30_000);
 }, 90_000);
 afterAll(() => fleet?.stop(), 60_000);
 
@@ -35,7 +44,7 @@ test('it says nothing about a sound fleet', async () => {
 test('it sees a delivery that is gone, one that was made twice, and other bytes than were sent', async () => {
   const [gone, twice] = await fleet.sql<{ jobId: string; bucket: string; key: string; versionId: string }[]>`
     SELECT job_id AS "jobId", output ->> 'bucket' AS bucket, output ->> 'key' AS key, output ->> 'versionId' AS "versionId"
-    FROM job_steps ORDER BY job_id LIMIT 2`;
+    FROM job_steps WHERE kind = 'deliver' ORDER BY job_id LIMIT 2`;
   await fleet.s3.send(new DeleteObjectCommand({ Bucket: gone!.bucket, Key: gone!.key, VersionId: gone!.versionId }));
   await fleet.s3.send(
     new PutObjectCommand({
@@ -55,6 +64,32 @@ test('it sees a delivery that is gone, one that was made twice, and other bytes 
     ]),
   );
   expect(broken).toHaveLength(3);
+});
+
+test('it sees a partner that was called out of turn or twice for one effect, and records that are told otherwise than they are', async () => {
+  const call = (path: string, body: object) =>
+    fetch(new URL(path, fleet.partner.url), { method: 'POST', body: JSON.stringify(body) });
+  await call('/baec/coupon-verifications', { recordKey: 'out-of-turn' });
+  for (const _ of [1, 2]) await call('/unkeyed-redemptions', { recordKey: 'twice' });
+  await fleet.sql`UPDATE records SET error_cause = 'HTTP_500' WHERE state = 'FAILED'`;
+  await fleet.sql`UPDATE jobs SET record_summary = '{"byState": {"SUCCESS": 3}}' WHERE record_summary IS NOT NULL`;
+  await fleet.sql`UPDATE records SET business_key = '["nobody"]' WHERE business_key = '["r-3"]'`;
+  const violations = await checkGuarantees(fleet, {
+    known: knownFiles(TENANT, files.slice(1, 3)),
+    queuesTimeoutMs: 3_000,
+  });
+  const rows = new Map(violations.map((violation) => [violation.rule, violation.rows]));
+  expect(rows.get('a partner does nothing twice, and no step before its turn')).toEqual([
+    { fault: expect.stringContaining('coupon-verification of record out-of-turn without a success of assignments') },
+    { fault: expect.stringContaining('of record twice had its effect a second time') },
+  ]);
+  expect(rows.get('a success of a record was the partner’s')).toEqual([{ key: 'nobody', successes: 3 }]);
+  expect(rows.get('the results file says of each row what became of it')).toMatchObject([
+    { row: { line: '3', cause: 'HTTP_500' }, said: { line: '3', cause: 'BUSINESS_REJECTION' } },
+  ]);
+  expect(rows.get('the counts of a job are those of its records')).toMatchObject([
+    { told: { SUCCESS: 3 }, counted: { SUCCESS: 2, FAILED: 1 } },
+  ]);
 });
 
 test('it sees rows that contradict each other, an unknown object in landing, and an ending nobody was told of', async () => {
