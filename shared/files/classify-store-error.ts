@@ -25,6 +25,8 @@ const BY_NAME: Readonly<Record<string, StoreFault>> = {
   ServiceUnavailable: 'unavailable',
   TimeoutError: 'unavailable',
   CredentialsProviderError: 'unavailable',
+  // Of S3-compatible servers without the operation: no other try would find it.
+  NotImplemented: 'invalid',
   AbortError: 'aborted',
 };
 

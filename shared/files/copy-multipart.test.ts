@@ -235,7 +235,6 @@ describe('a store with faults', () => {
     ['breaks what is read', 'streamed', every('GetObject', 3, { type: 'lost-reply' })],
     ['stands still while it is read', 'streamed', every('GetObject', 3, { type: 'stalled' })],
     ['damages a part on its way', 'streamed', every('UploadPart', 3, { type: 'flipped-request' })],
-    ['is slow', 'streamed', once('GetObject', { type: 'slow', bytesPerSecond: 5_000_000 })],
   ];
 
   it.each(cases)('that %s gets a true copy (%s)', async (_what, plan, choose) => {
@@ -245,6 +244,23 @@ describe('a store with faults', () => {
     await store.copyMultipart(request);
     expect((await readTarget(request)).equals(bytes)).toBe(true);
     expect([await openUploads(request), await versions(request)]).toEqual([0, 1]);
+  });
+
+  it('that gives 1 KB/s is slow and does not stand still: nothing is asked for twice', async () => {
+    const bytes = randomBytes(2_500);
+    const request = { ...(await land(bytes)), plan: 'streamed' as const, log: memoryLog() };
+    proxy.spoil(every('GetObject', 1, { type: 'slow', bytesPerSecond: 1_000 }));
+    await store.copyMultipart(request);
+    expect(proxy.counts.get('GetObject')).toBe(1);
+    expect((await readTarget(request)).equals(bytes)).toBe(true);
+  });
+
+  it('that cannot copy parts fails the copy for good, and keeps no upload', async () => {
+    const request = { ...(await land(randomBytes(2 * PART))), log: memoryLog() };
+    proxy.spoil(every('UploadPartCopy', 1, { type: 'status', status: 501 }));
+    await expect(store.copyMultipart(request)).rejects.toMatchObject({ fault: 'invalid' });
+    expect(request.log.states).toEqual(['COPYING', 'ABORTING', 'ABORTED']);
+    expect([await openUploads(request), await versions(request)]).toEqual([0, 0]);
   });
 
   it('that gives a flipped byte gets no object at all, and the copy is begun anew', async () => {

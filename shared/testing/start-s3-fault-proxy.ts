@@ -9,7 +9,7 @@ import { pipeline, Transform } from 'node:stream';
 
 export type S3Fault =
   /** Refused, without reaching the server. */
-  | { readonly type: 'status'; readonly status: 500 | 503 }
+  | { readonly type: 'status'; readonly status: 500 | 501 | 503 }
   /** Done by the server, and answered by 200 with an error inside. */
   | { readonly type: 'error-in-200' }
   /** Done by the server, and the connection reset in place of an answer. */
@@ -98,8 +98,10 @@ function operationOf(method: string, query: URLSearchParams, isCopy: boolean): s
   return 'Other';
 }
 
-function refuse(incoming: IncomingMessage, outgoing: ServerResponse, status: number): void {
-  const code = status === 503 ? 'SlowDown' : 'InternalError';
+const CODES = { 500: 'InternalError', 501: 'NotImplemented', 503: 'SlowDown' } as const;
+
+function refuse(incoming: IncomingMessage, outgoing: ServerResponse, status: keyof typeof CODES): void {
+  const code = CODES[status];
   const body = `<?xml version="1.0"?><Error><Code>${code}</Code><Message>as the test says</Message></Error>`;
   incoming.on('end', () => {
     outgoing.writeHead(status, { 'content-type': 'application/xml', 'content-length': Buffer.byteLength(body) });
