@@ -1,7 +1,7 @@
 /**
  * List prices of AWS in us-east-1, in US dollars, without taxes, discounts, savings plans or free tiers.
  *
- * From public price pages as they stood in mid-2025 and as far as they were remembered: compare before you decide by them.
+ * Written down by hand, of the year's middle: compare them with the price pages before you decide by them.
  */
 export const PRICES_AS_OF = '2025-06-30';
 
@@ -18,19 +18,14 @@ export const PRICES = {
   },
   sqs: { millionStandard: 0.4, millionFifo: 0.5 },
   sns: { millionPublishes: 0.5 },
-  eventBridge: {
-    /** Events of AWS itself are free; delivery and the archive are not. */
-    millionDelivered: 0,
-    archiveGib: 0.1,
-  },
   transfer: { endpointHour: 0.3, gib: 0.04 },
-  nat: { hour: 0.045, gib: 0.045 },
-  endpoint: { hour: 0.01, gib: 0.01 },
+  nat: { hour: 0.045 },
+  endpoint: { hour: 0.01 },
   loadBalancer: { hour: 0.0225, capacityUnitHour: 0.008 },
-  waf: { aclMonth: 5, ruleMonth: 1, millionRequests: 0.6 },
+  waf: { aclMonth: 5, ruleMonth: 1 },
   logs: { gib: 0.5, gibMonth: 0.03 },
-  metrics: { tenMillionSamples: 0.9, alarmMonth: 0.1, metricMonth: 0.3 },
-  kms: { keyMonth: 1, tenThousandRequests: 0.03 },
+  metrics: { tenMillionSamples: 0.9, alarmMonth: 0.1 },
+  kms: { keyMonth: 1 },
   secrets: { secretMonth: 0.4 },
   stepFunctions: {
     /** Standard workflows. */

@@ -26,6 +26,8 @@ const INTERFACE_ENDPOINTS = {
   Prometheus: ec2.InterfaceVpcEndpointAwsService.PROMETHEUS_WORKSPACES,
 };
 
+const USES = ['kms:Decrypt', 'kms:Encrypt', 'kms:ReEncrypt*', 'kms:GenerateDataKey*', 'kms:DescribeKey'];
+
 export class NetworkStack extends FleetStack {
   readonly vpc: ec2.Vpc;
   readonly key: Key;
@@ -44,14 +46,25 @@ export class NetworkStack extends FleetStack {
       enableKeyRotation: true,
       removalPolicy: this.removalPolicy,
     });
-    const services = ['events', 'sns', 'cloudwatch', 'aps', `logs.${this.region}`, 'delivery.logs', 'cloudtrail'];
+    const services = ['events', 'sns', 'cloudwatch', 'aps', 'delivery.logs', 'cloudtrail'];
     key.addToResourcePolicy(
       new PolicyStatement({
         sid: 'ServicesOfThisAccount',
         principals: services.map((name) => new ServicePrincipal(`${name}.amazonaws.com`)),
-        actions: ['kms:Decrypt', 'kms:Encrypt', 'kms:ReEncrypt*', 'kms:GenerateDataKey*', 'kms:DescribeKey'],
+        actions: USES,
         // In a key's policy this is the key itself.
         resources: ['*'],
+      }),
+    );
+    key.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'LogsOfThisAccount',
+        principals: [new ServicePrincipal(`logs.${this.region}.amazonaws.com`)],
+        actions: USES,
+        resources: ['*'],
+        conditions: {
+          ArnLike: { 'kms:EncryptionContext:aws:logs:arn': this.formatArn({ service: 'logs', resource: '*' }) },
+        },
       }),
     );
     return key;

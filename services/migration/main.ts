@@ -1,10 +1,10 @@
 /** Runs once, before the services of a new version: exit code 0, or nothing may be updated. */
 import { createLogger } from '#shared/runtime/logger.ts';
 import { putAwsSecret } from '#shared/secrets/put-aws-secret.ts';
-import { loadMigrationConfig } from './config.ts';
+import { loadMigrationConfig, type MigrationConfig } from './config.ts';
 import { migrateFleet } from './migrate-fleet.ts';
 
-const config = loadMigrationConfig();
+const config = loadOrExit();
 const { DATABASE_PASSWORD: password, LONGSHORE_OPERATOR_KEY_SECRET: secretName, LONGSHORE_PREFIX: toPrefix } = config;
 const { LONGSHORE_MOVE_FROM_PREFIX: fromPrefix } = config;
 const url = new URL(config.DATABASE_URL);
@@ -16,3 +16,13 @@ await migrateFleet({
   ...(fromPrefix !== undefined && { move: { fromPrefix, toPrefix } }),
   ...(secretName !== undefined && { storeKey: (key) => putAwsSecret(secretName, key) }),
 });
+
+/** A wrong configuration is one message, without a stack. */
+function loadOrExit(): MigrationConfig {
+  try {
+    return loadMigrationConfig();
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+    process.exit(1);
+  }
+}
