@@ -6,9 +6,6 @@
  * 3. The key is shown once, on the first run: it is stored hashed.
  */
 import { BucketAlreadyOwnedByYou, CreateBucketCommand, PutBucketVersioningCommand } from '@aws-sdk/client-s3';
-import { z } from 'zod';
-import { fleetVariables } from '#shared/config/fleet-variables.ts';
-import { loadConfig } from '#shared/config/load-config.ts';
 import { BUCKET_IDS, bucketName } from '#shared/config/resource-names.ts';
 import { connectDatabase } from '#shared/db/connect-database.ts';
 import { migrate } from '#shared/db/migrate.ts';
@@ -17,10 +14,11 @@ import { createApiKey } from '#shared/jobs/api-keys.ts';
 import { createQueues } from '#shared/queue/create-queues.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createSnsClient, createTopics } from '#shared/queue/topics.ts';
+import { loadPrepareConfig } from './config.ts';
 
 const print = (line: string) => void process.stdout.write(`${line}\n`);
 
-const config = loadConfig(z.object(fleetVariables), process.env);
+const config = loadPrepareConfig();
 const { AWS_REGION: region, LONGSHORE_PREFIX: prefix } = config;
 
 await migrate(config.DATABASE_URL);

@@ -1,0 +1,11 @@
+/** The variables of the program that prepares the servers of the compose file: those of every service. */
+import { z } from 'zod';
+import { fleetVariables } from '#shared/config/fleet-variables.ts';
+import { loadConfig } from '#shared/config/load-config.ts';
+
+const schema = z.object(fleetVariables);
+
+/** @throws LongshoreError `CONFIG_INVALID` */
+export function loadPrepareConfig(env: Readonly<Record<string, string | undefined>> = process.env) {
+  return loadConfig(schema, env);
+}
