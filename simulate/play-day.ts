@@ -3,6 +3,7 @@
  * ones to the large-file-workers, and what it all costs is counted.
  */
 import type { ScaledService } from '#shared/scaling/service-capacities.ts';
+import { PRICES } from '../deploy/cost/prices.ts';
 import { arrivalsOf, DAY_SECONDS, DAYS, type Day, type DayName } from './days.ts';
 import { type Ages, measureAges } from './measure-ages.ts';
 import { type PlatformTimes, playQueue, type QueueDay } from './play-queue.ts';
@@ -59,10 +60,6 @@ export const FARGATE_TIMES: PlatformTimes = {
 
 const WARM_BEFORE_SECONDS = 600;
 
-/** Fargate on ARM in us-east-1, per hour (AWS price list, 2026-11). */
-const USD_PER_VCPU_HOUR = 0.03238;
-const USD_PER_GIB_HOUR = 0.00356;
-
 export function playDay(options: PlayDayOptions): PlayedDay {
   const { fleet, platform, largeShare, databaseFilesPerSecond } = options;
   const day = DAYS[options.day];
@@ -74,7 +71,7 @@ export function playDay(options: PlayDayOptions): PlayedDay {
     const scheduledTasks = (second: number) => (isWarm(day, second) ? service.policy.minTasks * options.warmFactor : 0);
     const queue = playQueue(arriving, { ...service, platform, random, databaseFilesPerSecond, scheduledTasks });
     const taskHours = queue.paidTasks.reduce((sum, tasks) => sum + tasks, 0) / 3_600;
-    const usdPerHour = service.vcpu * USD_PER_VCPU_HOUR + service.memoryGib * USD_PER_GIB_HOUR;
+    const usdPerHour = service.vcpu * PRICES.fargate.vcpuHour + service.memoryGib * PRICES.fargate.gibHour;
     return { ...service, arrivals: arriving, queue, taskHours, costUsd: taskHours * usdPerHour };
   };
   const ingestor = play('ingestor', arrivals);
