@@ -67,10 +67,12 @@ test('it sees a delivery that is gone, one that was made twice, and other bytes 
 });
 
 test('it sees a partner that was called out of turn or twice for one effect, and records that are told otherwise than they are', async () => {
-  const call = (path: string, body: object) =>
-    fetch(new URL(path, fleet.partner.url), { method: 'POST', body: JSON.stringify(body) });
+  const call = (path: string, body: object, headers: Record<string, string> = {}) =>
+    fetch(new URL(path, fleet.partner.url), { method: 'POST', headers, body: JSON.stringify(body) });
   await call('/baec/coupon-verifications', { recordKey: 'out-of-turn' });
   for (const _ of [1, 2]) await call('/unkeyed-redemptions', { recordKey: 'twice' });
+  for (const key of ['one', 'other'])
+    await call('/coupon-redemptions', { recordKey: 'r-1' }, { 'idempotency-key': key });
   await fleet.sql`UPDATE records SET error_cause = 'HTTP_500' WHERE state = 'FAILED'`;
   await fleet.sql`UPDATE jobs SET record_summary = '{"byState": {"SUCCESS": 3}}' WHERE record_summary IS NOT NULL`;
   await fleet.sql`UPDATE records SET business_key = '["nobody"]' WHERE business_key = '["r-3"]'`;
@@ -82,6 +84,9 @@ test('it sees a partner that was called out of turn or twice for one effect, and
   expect(rows.get('a partner does nothing twice, and no step before its turn')).toEqual([
     { fault: expect.stringContaining('coupon-verification of record out-of-turn without a success of assignments') },
     { fault: expect.stringContaining('of record twice had its effect a second time') },
+  ]);
+  expect(rows.get('a call of a record keeps its idempotency key')).toEqual([
+    { api: 'coupon-redemption', record: 'r-1', keys: 2 },
   ]);
   expect(rows.get('a success of a record was the partner’s')).toEqual([{ key: 'nobody', successes: 3 }]);
   expect(rows.get('the results file says of each row what became of it')).toMatchObject([

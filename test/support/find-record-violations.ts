@@ -2,9 +2,11 @@
  * What the partner saw and what went back to the sender, against the records' rows.
  *
  * 1. No effect twice for one idempotency key, no call of a step without a success at the step before.
- * 2. A success that is kept was the partner's: so many calls of that record were accepted. Records are matched by their business key.
- * 3. The results file of a job that ended has a row for each row of its file, in order, and says of it what the table says.
- * 4. The job's counts are those of its records.
+ * 2. A call of a record carries one idempotency key over all tries, kills and generations; another only for a row that was sent anew, or on an
+ *    operator's word.
+ * 3. A success that is kept was the partner's: so many calls of that record were accepted. Records are matched by their business key.
+ * 4. The results file of a job that ended has a row for each row of its file, in order, and says of it what the table says.
+ * 5. The job's counts are those of its records.
  */
 import { parse } from 'csv-parse/sync';
 import { findLedgerViolations } from '#local/partner-simulator/find-ledger-violations.ts';
@@ -16,6 +18,7 @@ const MOST_SHOWN = 5;
 export async function findRecordViolations(fleet: TestFleet): Promise<Violation[]> {
   const found = {
     'a partner does nothing twice, and no step before its turn': await findLedgerFaults(fleet),
+    'a call of a record keeps its idempotency key': await findChangedKeys(fleet),
     'a success of a record was the partner’s': await findInventedSuccesses(fleet),
     'the results file says of each row what became of it': await findWrongResults(fleet),
     'the counts of a job are those of its records': await findWrongSummaries(fleet),
@@ -29,6 +32,23 @@ type Rows = Record<string, unknown>[];
 
 async function findLedgerFaults({ partner }: TestFleet): Promise<Rows> {
   return findLedgerViolations(await partner.calls()).map((fault) => ({ fault }));
+}
+
+async function findChangedKeys({ sql, partner }: TestFleet): Promise<Rows> {
+  const keys = new Map<string, Set<string>>();
+  for (const { api, record, idempotencyKey } of await partner.calls()) {
+    if (idempotencyKey === undefined) continue;
+    const name = JSON.stringify([api, record]);
+    keys.set(name, (keys.get(name) ?? new Set()).add(idempotencyKey));
+  }
+  const rows = await sql<{ key: string; allowed: number }[]>`
+    SELECT business_key::jsonb ->> 0 AS key, sum(1 + key_generation)::int AS allowed
+    FROM records WHERE business_key IS NOT NULL AND state <> 'REJECTED' GROUP BY 1`;
+  const allowed = new Map(rows.map(({ key, allowed }) => [key, allowed]));
+  return [...keys].flatMap(([name, used]) => {
+    const [api, record] = JSON.parse(name) as [string, string];
+    return used.size > (allowed.get(record) ?? 0) ? [{ api, record, keys: used.size }] : [];
+  });
 }
 
 async function findInventedSuccesses({ sql, partner }: TestFleet): Promise<Rows> {
