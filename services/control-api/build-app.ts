@@ -21,6 +21,7 @@ import type { Authenticate } from './authenticate.ts';
 import { boundAnswers } from './bound-answers.ts';
 import { toErrorReply } from './error-reply.ts';
 import { handleFiles } from './handle-files.ts';
+import { handleJobEvents } from './handle-job-events.ts';
 import { handleJobs } from './handle-jobs.ts';
 import { handleKeys } from './handle-keys.ts';
 import { handleDeadLetters, handleQueues } from './handle-operations.ts';
@@ -40,6 +41,12 @@ export interface AppOptions extends ApiParts {
   readonly trustedProxies: readonly string[];
   /** For a whole answer; 20 s when absent. */
   readonly answerMs?: number;
+  readonly streamsPerKey: number;
+  readonly streams: number;
+  /** 15 s when absent. */
+  readonly heartbeatMs?: number;
+  /** For a whole stream; an hour when absent. */
+  readonly streamMs?: number;
 }
 
 const BODY_LIMIT_BYTES = 1_048_576;
@@ -92,6 +99,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleStatus(app, options);
   handleFiles(app, options);
   handleJobs(app, options);
+  handleJobEvents(app, options);
   handleRecords(app, options);
   await handleRoutes(app, options);
   handlePartners(app, options);

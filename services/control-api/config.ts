@@ -14,6 +14,9 @@ const configSchema = z.object({
   LONGSHORE_API_STRANGER_RATE_PER_MINUTE: integerVariable({ min: 1, max: 100_000 }).default(60),
   /** For how long an accepted key is not looked up again; revoking takes effect after at most this. */
   LONGSHORE_API_KEY_CACHE_MS: integerVariable({ min: 0, max: 30_000 }).default(15_000),
+  /** Streams of events that one key, and that all of them, may hold open at this process. */
+  LONGSHORE_API_STREAMS_PER_KEY: integerVariable({ min: 1, max: 10_000 }).default(20),
+  LONGSHORE_API_STREAMS: integerVariable({ min: 1, max: 100_000 }).default(500),
   /** Addresses or networks of the load balancer whose `X-Forwarded-For` is believed, comma-separated; none by default. */
   LONGSHORE_API_TRUSTED_PROXIES: z
     .string()

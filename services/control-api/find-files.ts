@@ -1,12 +1,14 @@
 /** Reads of files: a page of them by filters, and one with its jobs and where its bytes are. */
 import { z } from 'zod';
-import type { Reads } from '#shared/db/connect-database.ts';
+import type { Reads, Sql } from '#shared/db/connect-database.ts';
 import { and, asc, desc, eq, sql } from '#shared/db/drizzle.ts';
 import { type FileStatus, files, jobSteps, jobs, routes, routeVersions, tenants } from '#shared/db/schema.ts';
+import { findTransfersOf } from '#shared/transfers/find-transfers.ts';
 import { failureOf, failureSchema, jobSummaryColumns, jobSummarySchema, toJobSummary } from './job-summary.ts';
 import { encodeCursor, type PagePosition } from './page-cursor.ts';
 import { exactInstantOf, instantOf, instantOrNullOf } from './read-columns.ts';
 import { ofTenant } from './tenant-scope.ts';
+import { toTransferSummary, transferSummarySchema } from './transfer-summary.ts';
 
 const fileSummarySchema = z.object({
   file_id: z.string(),
@@ -38,6 +40,7 @@ export const fileDetailSchema = fileSummarySchema.extend({
   location: placeSchema.extend({ place: z.enum(['landing', 'archive']) }).describe('Where its bytes are now.'),
   deliveries: z.array(placeSchema.extend({ job_id: z.string(), delivered_at: z.string() })),
   jobs: z.array(jobSummarySchema),
+  transfers: z.array(transferSummarySchema).describe('Copies in parts, of its jobs and to the archive.'),
 });
 
 export interface FileFilters {
@@ -141,7 +144,7 @@ function toSummary(row: SummaryRow): FileSummary {
 
 /** Resolves to undefined when there is no such file in the tenant's sight. */
 export async function findFileDetail(
-  reads: Reads,
+  { sql: plain, reads }: { readonly sql: Sql; readonly reads: Reads },
   tenantId: string | null,
   id: string,
 ): Promise<z.infer<typeof fileDetailSchema> | undefined> {
@@ -162,6 +165,7 @@ export async function findFileDetail(
     .where(and(ofTenant(reads, files.tenantId, tenantId), eq(files.id, id)));
   if (file === undefined) return undefined;
   const [jobRows, deliveries] = await Promise.all([findJobsOfFile(reads, id), findDeliveries(reads, id)]);
+  const transfers = await findTransfersOf(plain, [id, ...jobRows.map((job) => job.id)]);
   const { archiveBucket, archiveKey } = file;
   return {
     ...toSummary(file),
@@ -181,6 +185,7 @@ export async function findFileDetail(
         : [{ job_id: jobId, bucket, key, version_id: versionId, delivered_at: deliveredAt }],
     ),
     jobs: jobRows.map(toJobSummary),
+    transfers: transfers.map(toTransferSummary),
   };
 }
 

@@ -1,14 +1,16 @@
 /** One job: its steps as its route version defines them, with what became of each, its attempts and its audit. */
 import { z } from 'zod';
-import type { Reads } from '#shared/db/connect-database.ts';
+import type { Reads, Sql } from '#shared/db/connect-database.ts';
 import { and, asc, desc, eq } from '#shared/db/drizzle.ts';
 import { attempts, auditEvents, jobSteps, jobs, routes, routeVersions } from '#shared/db/schema.ts';
 import type { RecordSummary } from '#shared/steps/record-store.ts';
+import { findTransfersOf } from '#shared/transfers/find-transfers.ts';
 import type { CountRecords } from './count-records.ts';
 import { failureOf, failureSchema, jobSummaryColumns, jobSummarySchema, toJobSummary } from './job-summary.ts';
 import { instantOf } from './read-columns.ts';
 import { readRecordRoute } from './read-record-route.ts';
 import { ofTenant } from './tenant-scope.ts';
+import { toTransferSummary, transferSummarySchema } from './transfer-summary.ts';
 
 const jobStepSchema = z.object({
   seq: z.number().describe('From 0, in the order of the route.'),
@@ -33,6 +35,7 @@ export const jobDetailSchema = jobSummarySchema.extend({
     .nullable()
     .describe('Of a record file; counted lately while its records are carried.'),
   steps: z.array(jobStepSchema),
+  transfers: z.array(transferSummarySchema).describe('Its copies in parts, and that of its file to the archive.'),
   attempts: z.array(
     z.object({
       generation: z.number(),
@@ -75,7 +78,7 @@ export async function findJobSummary(reads: Reads, tenantId: string | null, id: 
 
 /** As `findJobSummary`, with all that is known of it; `countRecords` is asked while its records have no summary. */
 export async function findJobDetail(
-  { reads, countRecords }: { readonly reads: Reads; readonly countRecords: CountRecords },
+  { sql, reads, countRecords }: { readonly sql: Sql; readonly reads: Reads; readonly countRecords: CountRecords },
   tenantId: string | null,
   id: string,
 ): Promise<JobDetail | undefined> {
@@ -93,7 +96,8 @@ export async function findJobDetail(
     .where(and(ofTenant(reads, jobs.tenantId, tenantId), eq(jobs.id, id)));
   if (job === undefined) return undefined;
   const hasRecords = readRecordRoute(job.definition) !== undefined;
-  const [done, tried, audit, summary] = await Promise.all([
+  const [transfers, done, tried, audit, summary] = await Promise.all([
+    findTransfersOf(sql, [id, job.fileId]),
     findSteps(reads, id),
     findAttempts(reads, id),
     findAuditOfJob(reads, id),
@@ -108,6 +112,7 @@ export async function findJobDetail(
       duration_ms: summary.durationMs,
     },
     steps: mergeSteps(job, done),
+    transfers: transfers.map(toTransferSummary),
     attempts: tried.reverse().map((row) => ({
       generation: row.generation,
       seq: row.seq,

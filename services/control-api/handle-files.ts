@@ -24,7 +24,7 @@ const filtersSchema = z.strictObject({
 
 export function handleFiles(app: ApiServer, { sql, reads, senders }: ApiParts): void {
   async function findOrRefuse(tenantId: string | null, id: string) {
-    const file = await findFileDetail(reads, tenantId, id);
+    const file = await findFileDetail({ sql, reads }, tenantId, id);
     if (file === undefined) throw new LongshoreError('NOT_FOUND', 'File not found');
     return file;
   }

@@ -36,7 +36,7 @@ export function handleJobs(app: ApiServer, { sql, reads, senders }: ApiParts): v
       },
     },
     async (request) => {
-      const job = await findJobDetail({ reads, countRecords }, callerOf(request).tenantId, request.params.id);
+      const job = await findJobDetail({ sql, reads, countRecords }, callerOf(request).tenantId, request.params.id);
       if (job === undefined) throw new LongshoreError('NOT_FOUND', 'Job not found');
       return job;
     },

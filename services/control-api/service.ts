@@ -52,6 +52,8 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
       registry,
       ratePerSecond: config.LONGSHORE_API_RATE_PER_SECOND,
       strangerRatePerMinute: config.LONGSHORE_API_STRANGER_RATE_PER_MINUTE,
+      streamsPerKey: config.LONGSHORE_API_STREAMS_PER_KEY,
+      streams: config.LONGSHORE_API_STREAMS,
       trustedProxies: config.LONGSHORE_API_TRUSTED_PROXIES,
     });
     const { LONGSHORE_API_HOST: host = config.LONGSHORE_HTTP_HOST, LONGSHORE_API_PORT: port } = config;

@@ -29,7 +29,12 @@ export interface TestApi {
 }
 
 export async function startTestApi(
-  overrides: Partial<Pick<AppOptions, 'ratePerSecond' | 'strangerRatePerMinute' | 'authenticate' | 'answerMs'>> = {},
+  overrides: Partial<
+    Pick<
+      AppOptions,
+      'ratePerSecond' | 'strangerRatePerMinute' | 'authenticate' | 'answerMs' | 'heartbeatMs' | 'streamMs'
+    >
+  > = {},
 ): Promise<TestApi> {
   const [database, fauxqs] = await Promise.all([createTestDatabase(), startFauxqs()]);
   const config = {
@@ -69,6 +74,8 @@ export async function startTestApi(
     registry,
     ratePerSecond: 10_000,
     strangerRatePerMinute: 10_000,
+    streamsPerKey: 3,
+    streams: 5,
     trustedProxies: [],
     ...overrides,
   });

@@ -1,8 +1,10 @@
-/** How far the copies of a job are, its file's archive copy included: for the API and whoever watches. */
+/** How far copies in parts are, archive copies included: for the API and whoever watches. */
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { CopyPlan } from '#shared/files/transfer-log.ts';
 
 export interface TransferView {
+  /** The job; the file for its archive copy. */
+  readonly ownerId: string;
   /** `deliver`, `stage` ..., or `archive`. */
   readonly purpose: string;
   /** The job's step, from 0; null for the archive copy. */
@@ -17,21 +19,31 @@ export interface TransferView {
   readonly secondsLeft: number | null;
   readonly partBytes: number;
   readonly resumes: number;
+  /** How the copy was found true to its source; null before, and for the archive copy. */
+  readonly proof: string | null;
   readonly startedAt: Date;
   readonly updatedAt: Date;
   readonly finishedAt: Date | null;
 }
 
-/** In the order in which they began; none for a job whose copies are small. */
+/** Of a job and its file, in the order in which they began; none for a job whose copies are small. */
 export async function findTransfers(sql: Sql, jobId: string): Promise<TransferView[]> {
+  const [job] = await sql<{ fileId: string }[]>`SELECT file_id AS "fileId" FROM jobs WHERE id = ${jobId}`;
+  return job === undefined ? [] : await findTransfersOf(sql, [jobId, job.fileId]);
+}
+
+/** Of jobs and files, in the order in which they began. */
+export async function findTransfersOf(sql: Sql, ownerIds: readonly string[]): Promise<TransferView[]> {
+  if (ownerIds.length === 0) return [];
   return await sql<TransferView[]>`
-    SELECT purpose, CASE WHEN owner = 'job' THEN seq END AS "stepSeq", plan, state, bytes_done::float8 AS "bytesDone",
-      bytes_total::float8 AS "bytesTotal", bytes_per_second::float8 AS "bytesPerSecond",
-      CASE WHEN state = 'COPYING' AND bytes_per_second > 0
-        THEN ceil((bytes_total - bytes_done)::float8 / bytes_per_second)::float8 END AS "secondsLeft",
-      part_bytes::float8 AS "partBytes", resumes, started_at AS "startedAt", updated_at AS "updatedAt",
-      finished_at AS "finishedAt"
-    FROM transfers
-    WHERE owner_id = ${jobId} OR owner_id = (SELECT file_id FROM jobs WHERE id = ${jobId})
-    ORDER BY started_at`;
+    SELECT t.owner_id AS "ownerId", t.purpose, CASE WHEN t.owner = 'job' THEN t.seq END AS "stepSeq", t.plan, t.state,
+      t.bytes_done::float8 AS "bytesDone", t.bytes_total::float8 AS "bytesTotal", t.bytes_per_second::float8 AS "bytesPerSecond",
+      CASE WHEN t.state = 'COPYING' AND t.bytes_per_second > 0
+        THEN ceil((t.bytes_total - t.bytes_done)::float8 / t.bytes_per_second)::float8 END AS "secondsLeft",
+      t.part_bytes::float8 AS "partBytes", t.resumes, s.output #>> '{copy,proof}' AS proof, t.started_at AS "startedAt",
+      t.updated_at AS "updatedAt", t.finished_at AS "finishedAt"
+    FROM transfers t
+    LEFT JOIN job_steps s ON t.owner = 'job' AND s.job_id = t.owner_id AND s.seq = t.seq AND s.state = 'SUCCEEDED'
+    WHERE t.owner_id = ANY(${[...ownerIds]}::uuid[])
+    ORDER BY t.started_at, t.owner_id, t.seq`;
 }

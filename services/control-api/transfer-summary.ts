@@ -1,0 +1,40 @@
+/** A copy in parts, as details and streams show it. */
+import { z } from 'zod';
+import type { TransferView } from '#shared/transfers/find-transfers.ts';
+
+export const transferSummarySchema = z.object({
+  job_id: z.string().nullable().describe('Null for the copy to the archive, which is the file’s.'),
+  purpose: z.string().describe('The step’s kind, or archive.'),
+  step_seq: z.number().nullable(),
+  plan: z.string().describe('server-side: by the store; streamed: through the worker.'),
+  state: z.string().describe('COPYING, COMPLETING, ABORTING, DONE or ABORTED.'),
+  bytes_done: z.number(),
+  bytes_total: z.number(),
+  bytes_per_second: z.number().describe('Of late.'),
+  seconds_left: z.number().nullable().describe('At that rate.'),
+  resumes: z.number().describe('How often somebody went on with it after its worker was gone.'),
+  proof: z.string().nullable().describe('How the copy was found true to its source, once it was.'),
+  started_at: z.string(),
+  updated_at: z.string(),
+  finished_at: z.string().nullable(),
+});
+export type TransferSummary = z.infer<typeof transferSummarySchema>;
+
+export function toTransferSummary(view: TransferView): TransferSummary {
+  return {
+    job_id: view.purpose === 'archive' ? null : view.ownerId,
+    purpose: view.purpose,
+    step_seq: view.stepSeq,
+    plan: view.plan,
+    state: view.state,
+    bytes_done: view.bytesDone,
+    bytes_total: view.bytesTotal,
+    bytes_per_second: view.bytesPerSecond,
+    seconds_left: view.secondsLeft,
+    resumes: view.resumes,
+    proof: view.proof,
+    started_at: view.startedAt.toISOString(),
+    updated_at: view.updatedAt.toISOString(),
+    finished_at: view.finishedAt?.toISOString() ?? null,
+  };
+}
