@@ -307,3 +307,24 @@ test('ends with a code of its own for each way to fail, with code and hint on st
   const json = await longshore(['status', 'nothing-of-this-name', '--json']);
   expect(JSON.parse(json.err)).toMatchObject({ code: 'NOT_FOUND', hint: expect.any(String) });
 });
+
+test('watching shows how far a copy is, as plain lines where there is no terminal', async () => {
+  const [job] = await seedJobs(api.sql, { isLarge: true });
+  if (job === undefined) throw new Error('no job was made');
+  await api.sql`
+    INSERT INTO transfers (owner_id, seq, owner, purpose, tenant_id, file_id, epoch, state, plan, bucket, key, source_etag, part_bytes,
+      bytes_total, worker, bytes_done, bytes_per_second)
+    VALUES (${job.id}, 0, 'job', 'deliver', 'acme', ${job.fileId}, 1, 'COPYING', 'streamed', 'b', 'k', 'e', 100, 2000000, 'w', 500000, 100000)`;
+  const lookedAt = () => api.logged.some((line) => line.includes('"route":"/api/v1/files/:id"'));
+  api.logged.length = 0;
+  const watching = longshore(['status', job.fileId, '--watch']);
+  await expect.poll(lookedAt, { timeout: 15_000 }).toBe(true);
+  await api.sql`UPDATE files SET status = 'COMPLETED', finished_at = now() WHERE id = ${job.fileId}`;
+  const { code, err } = await watching;
+  expect(code).toBe(0);
+  expect(err.split('\n').slice(0, 3)).toEqual([
+    expect.stringMatching(/: processing$/),
+    'deliver:  25%  500.0 kB of 2.0 MB  100.0 kB/s  15 s left',
+    expect.stringMatching(/: completed$/),
+  ]);
+}, 30_000);

@@ -6,6 +6,7 @@
 import { LongshoreError } from '#shared/errors.ts';
 import { ApiRefusal } from './api-client.ts';
 import { EXIT } from './exit-codes.ts';
+import type { ProgressOutput } from './progress-view.ts';
 
 export interface Terminal {
   /** One result, for machines. */
@@ -19,6 +20,15 @@ export const terminal: Terminal = {
   json: (value) => void process.stdout.write(`${JSON.stringify(value, null, 2)}\n`),
   line: (text) => void process.stdout.write(`${visible(text)}\n`),
   note: (text) => void process.stderr.write(`${visible(text)}\n`),
+};
+
+/** For bars, which are drawn over: standard error too. */
+export const progressOutput: ProgressOutput = {
+  isTerminal: process.stderr.isTTY === true,
+  get columns() {
+    return process.stderr.columns ?? 80;
+  },
+  write: (text) => void process.stderr.write(text),
 };
 
 type Cell = string | number | boolean | null | undefined;

@@ -5,7 +5,8 @@ import { z } from 'zod';
 import { addCommand } from '#cli/command-context.ts';
 import type { CliConfig } from '#cli/config.ts';
 import { EXIT } from '#cli/exit-codes.ts';
-import { formatFields, formatTable } from '#cli/terminal.ts';
+import { createProgressView, transferSchema } from '#cli/progress-view.ts';
+import { formatFields, formatTable, progressOutput } from '#cli/terminal.ts';
 
 const statusSchema = z.looseObject({
   file_id: z.string(),
@@ -37,6 +38,7 @@ const detailSchema = z.looseObject({
     }),
   ),
   deliveries: z.array(z.looseObject({ job_id: z.string(), bucket: z.string(), key: z.string() })),
+  transfers: z.array(transferSchema).default([]),
 });
 type Detail = z.infer<typeof detailSchema>;
 
@@ -46,7 +48,8 @@ export function addStatus(program: Command, config: CliConfig): void {
   addCommand<{ watch?: boolean }>(program, config, {
     usage: 'status <file>',
     description: 'show where a file is: by id, name or path (then the newest)',
-    define: (command) => command.option('-w, --watch', 'go on until it is completed or failed'),
+    define: (command) =>
+      command.option('-w, --watch', 'go on until it is completed or failed, with a bar for each copy that moves'),
     run: async ({ api, isJson, terminal, exitWith }, { watch }, [file = '']) => {
       const ask = (reference: string) => api.get('/status', statusSchema, { query: { file_id: reference } });
       const print = async (status: Status) => {
@@ -56,12 +59,18 @@ export function addStatus(program: Command, config: CliConfig): void {
       };
       let status = await ask(file);
       if (watch !== true) return await print(status);
+      const progress = createProgressView(progressOutput);
       // By its id from here on: a newer file of the same name is not the one that is watched.
       for (let shown = ''; ; status = await ask(status.file_id)) {
         const isTerminal = status.status === 'completed' || status.status === 'failed';
-        if (!isJson && status.status !== shown) terminal.note(`${status.file_name}: ${status.status}`);
+        if (!isJson && status.status !== shown) {
+          progress.clear();
+          terminal.note(`${status.file_name}: ${status.status}`);
+        }
         shown = status.status;
         if (isTerminal) break;
+        if (!isJson && status.status === 'processing')
+          progress.show((await api.get(`/api/v1/files/${status.file_id}`, detailSchema)).transfers);
         await sleep(POLL_INTERVAL_MS);
       }
       await print(status);
