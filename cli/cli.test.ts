@@ -328,3 +328,18 @@ test('watching shows how far a copy is, as plain lines where there is no termina
     expect.stringMatching(/: completed$/),
   ]);
 }, 30_000);
+
+test('lists notices that were not taken, and has parked ones sent again', async () => {
+  const event = '019aa4c2-7d1e-7b62-9a51-0f3f1f6f0a11';
+  await api.sql`
+    INSERT INTO notices (event_id, tenant_id, route, channel, notice, body, delivery_id, state, attempts, next_action_at, error_cause, error_message)
+    VALUES (${event}, 'acme', '', 'desk', 'failed', '{}', ${event}, 'PARKED', 15, now(), 'NOTICE_REFUSED', 'The receiver answered 410.')`;
+  const listed = await longshore(['notices', '--parked']);
+  expect(listed.out).toMatch(/acme +- +desk +failed +parked +15 .*NOTICE_REFUSED +The receiver answered 410\./);
+  expect(await longshore(['notices', '--retry'])).toMatchObject({ code: 2 });
+  expect(await longshore(['notices', '--retry', '--reason', 'it is back'])).toMatchObject({
+    code: 0,
+    out: '1 sent again\n',
+  });
+  expect(await longshore(['notices', '--parked', '--json'])).toMatchObject({ out: '[]\n' });
+});

@@ -5,6 +5,7 @@ import { addDeadLetterCommands } from './commands/dead-letters.ts';
 import { addFiles } from './commands/files.ts';
 import { addJobCommands } from './commands/jobs.ts';
 import { addKeyCommands } from './commands/keys.ts';
+import { addNotices } from './commands/notices.ts';
 import { addRecords } from './commands/records.ts';
 import { addRetry } from './commands/retry.ts';
 import { addRouteCommands } from './commands/routes.ts';
@@ -32,6 +33,7 @@ try {
     addRecords,
     addRetry,
     addDeadLetterCommands,
+    addNotices,
     addRouteCommands,
     addKeyCommands,
   ])

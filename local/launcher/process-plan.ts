@@ -150,6 +150,11 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
         // Partners on this machine may be called; elsewhere what a tenant names must be a public address.
         LONGSHORE_PARTNER_ADDRESSES: '127.0.0.0/8,::1',
       };
+    case 'retry-sweeper':
+      return {
+        LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home),
+        LONGSHORE_NOTICE_ADDRESSES: '127.0.0.0/8,::1',
+      };
     case 'control-api':
       return { LONGSHORE_API_PORT: String(ports.api) };
     default:

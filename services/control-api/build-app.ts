@@ -24,6 +24,7 @@ import { handleFiles } from './handle-files.ts';
 import { handleJobEvents } from './handle-job-events.ts';
 import { handleJobs } from './handle-jobs.ts';
 import { handleKeys } from './handle-keys.ts';
+import { handleNotices } from './handle-notices.ts';
 import { handleDeadLetters, handleQueues } from './handle-operations.ts';
 import { handlePartners } from './handle-partners.ts';
 import { handleRecords } from './handle-records.ts';
@@ -104,6 +105,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   await handleRoutes(app, options);
   handlePartners(app, options);
   handleDeadLetters(app, options);
+  handleNotices(app, options);
   handleQueues(app, options);
   handleKeys(app, options);
   return app;
