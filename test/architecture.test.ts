@@ -110,6 +110,7 @@ describe('vendor libraries have one home each', () => {
     ['files', /^(@aws-sdk\/client-s3|@aws-sdk\/lib-storage)$/, /^(shared\/files|bench|local|deploy\/compose)\//],
     ['db', /^(drizzle-orm.*|postgres)$/, /^(shared\/db|bench|local)\//],
     ['secrets', /^@aws-sdk\/client-secrets-manager$/, /^shared\/secrets\//],
+    ['mail', /^nodemailer$/, /^shared\/notices\//],
   ];
   test.each(homes)('%s', (_home, library, folders) => {
     expect(offenders(shipped, (imported, file) => library.test(imported) && !folders.test(file.path))).toEqual([]);

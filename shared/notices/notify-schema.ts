@@ -11,7 +11,6 @@ import { secretNameSchema } from '#shared/routes/secret-name-schema.ts';
 
 /** What a channel can be told of. */
 export const NOTICES = ['large-file', 'held', 'released', 'failed', 'completed', 'records-done'] as const;
-export type Notice = (typeof NOTICES)[number];
 
 export const CHANNEL_KINDS = ['webhook', 'slack', 'teams', 'email', 'sns'] as const;
 export type ChannelKind = (typeof CHANNEL_KINDS)[number];

@@ -2,8 +2,8 @@
 import { createHmac } from 'node:crypto';
 
 export const NOTICE_ID_HEADER = 'longshore-notice-id';
-export const TIMESTAMP_HEADER = 'longshore-timestamp';
-export const SIGNATURE_HEADER = 'longshore-signature';
+const TIMESTAMP_HEADER = 'longshore-timestamp';
+const SIGNATURE_HEADER = 'longshore-signature';
 
 export interface WebhookSignature {
   readonly id: string;
