@@ -109,6 +109,10 @@ const ALWAYS: Readonly<Record<string, string>> = {
     SELECT 'record', r.job_id FROM records r JOIN jobs j ON j.id = r.job_id
     WHERE j.state IN ('PENDING', 'RUNNING', 'WAITING') AND r.next_attempt_at < now() - interval '2 minutes'
     UNION ALL
+    SELECT 'notice', event_id FROM notices
+    WHERE state = 'PENDING' AND (delivery_id IS NULL OR delivery_id = event_id)
+      AND greatest(next_action_at, coalesce(locked_until, next_action_at)) < now() - interval '2 minutes'
+    UNION ALL
     SELECT 'file', id FROM files WHERE
       (status = 'UPLOADED' AND coalesce(next_action_at, created_at) < now() - interval '2 minutes')
       OR (status = 'QUEUED' AND woken_at IS NULL AND updated_at < now() - interval '2 minutes')
