@@ -237,12 +237,16 @@ describe('a receiver', () => {
     expect(new Set(idsOf()).size).toBe(1);
   });
 
-  test('that says when to come again is obeyed', async () => {
-    receiver.answer = () => ({ status: 429, headers: { 'retry-after': '120' } });
+  test.each([
+    ['120', 120],
+    ['0', 5],
+    ['soon', 5],
+  ])('that says to come again after %s is obeyed, within reason', async (after, inSeconds) => {
+    receiver.answer = () => ({ status: 429, headers: { 'retry-after': after } });
     await seed([channel('desk', ['large-file'])]);
     await sendFile();
     await tick();
-    expect(await rows()).toMatchObject([{ cause: 'NOTICE_REFUSED', inSeconds: 120 }]);
+    expect(await rows()).toMatchObject([{ cause: 'NOTICE_REFUSED', inSeconds }]);
   });
 
   test('that hangs holds up no other channel', async () => {

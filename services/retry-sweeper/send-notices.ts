@@ -2,7 +2,7 @@
  * Tells tenants' channels what they want to know.
  *
  * 1. A delivery is deleted after its channel took it; a sweeper that dies in between has it sent again, with the same id.
- * 2. What is not taken has its next try later, as the receiver asks or 5 s doubling to an hour, and is parked after `mostAttempts`: it
+ * 2. What is not taken has its next try later, 5 s doubling to an hour and no sooner than the receiver asks, and is parked after `mostAttempts`: it
  *    then waits for an operator, and the metric and an event say so.
  * 3. Of one channel few are sent at once: a receiver that hangs costs the others a deadline, not their notices.
  */
@@ -69,7 +69,8 @@ async function sendOne(options: SendNoticesOptions, leased: LeasedNotice): Promi
   const { cause, message } = outcome;
   const end = attempt >= options.mostAttempts ? 'parked' : 'later';
   const afterMs = 'afterMs' in outcome ? outcome.afterMs : undefined;
-  const delayMs = afterMs ?? delayOf(attempt, options.random ?? Math.random);
+  // `Retry-After: 0` would spend all tries at once.
+  const delayMs = Math.max(afterMs ?? 0, delayOf(attempt, options.random ?? Math.random));
   options.metrics.notices.inc({ channel: kind, outcome: end });
   options.logger.warn({ ...facts, outcome: end, cause, reason: message, delayMs }, 'notice not sent');
   return { ...at, end, delayMs, cause, message };
