@@ -8,6 +8,7 @@ import { chmod, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ssh2 from 'ssh2';
 import type { Home } from '#local/home.ts';
+import { makeSshKey } from '#local/sftp/make-ssh-key.ts';
 
 export interface AwsCredentials {
   readonly accessKeyId: string;
@@ -16,7 +17,7 @@ export interface AwsCredentials {
 
 /** An ed25519 key pair; the private half in `path`, as OpenSSH's clients want it, the public one in `path.pub`. */
 export async function ensureSshKey(path: string, comment: string): Promise<{ publicKey: string }> {
-  const privateKey = await ensureSecret(path, () => ssh2.utils.generateKeyPairSync('ed25519', { comment }).private);
+  const privateKey = await ensureSecret(path, () => makeSshKey(comment).private);
   const parsed = ssh2.utils.parseKey(`${privateKey}\n`);
   if (parsed instanceof Error) throw parsed;
   const publicKey = `${parsed.type} ${parsed.getPublicSSH().toString('base64')} ${comment}`;

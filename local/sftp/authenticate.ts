@@ -7,6 +7,7 @@
  */
 import { createPublicKey, timingSafeEqual } from 'node:crypto';
 import ssh2, { type AuthContext, type ParsedKey, type PublicKeyAuthContext } from 'ssh2';
+import { makeSshKey } from './make-ssh-key.ts';
 import type { SftpUser } from './user-root.ts';
 
 export type FindUser = (username: string) => Promise<SftpUser | undefined>;
@@ -29,7 +30,7 @@ const KEY_TYPES = new Set([
 const MIN_RSA_BITS = 2_048;
 
 /** Compared against when there is no user, so that there is always a comparison. */
-const NOBODYS_KEY = parseKeys([ssh2.utils.generateKeyPairSync('ed25519').public]);
+const NOBODYS_KEY = parseKeys([makeSshKey().public]);
 
 export async function authenticate(context: AuthContext, findUser: FindUser): Promise<AuthenticationResult> {
   if (context.method !== 'publickey') return { kind: 'refused', reason: 'method' };

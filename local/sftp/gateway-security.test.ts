@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
 import ssh2, { type ConnectConfig } from 'ssh2';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { makeSshKey } from './make-ssh-key.ts';
 import { call, codeOf, startTestGateway, type TestGateway } from './test-gateway.ts';
 
 let test: TestGateway;
@@ -51,7 +52,7 @@ describe('a login', () => {
   });
 
   it('is refused for another key and for an unknown user in the same words', async () => {
-    const stranger = ssh2.utils.generateKeyPairSync('ed25519').private;
+    const stranger = makeSshKey().private;
     const wrongKey = await failure({ privateKey: stranger });
     expect(wrongKey).toMatch(/authentication/i);
     expect(await failure({ username: 'nobody-here' })).toBe(wrongKey);

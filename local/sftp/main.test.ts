@@ -9,15 +9,15 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import postgres from 'postgres';
-import ssh2 from 'ssh2';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
+import { makeSshKey } from './make-ssh-key.ts';
 import { call, connectSftp, PART_BYTES, type TestConnection } from './test-gateway.ts';
 import { LANDING, startTestStore, type TestStore } from './test-store.ts';
 import { openTransferJournal } from './transfer-journal.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
-const keys = ssh2.utils.generateKeyPairSync('ed25519');
+const keys = makeSshKey();
 
 let directory: string;
 let store: TestStore;

@@ -12,6 +12,7 @@ import ssh2, { type ConnectConfig, type SFTPWrapper } from 'ssh2';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { loadOrCreateHostKey } from './host-key.ts';
 import type { GatewayLimits } from './limits.ts';
+import { makeSshKey } from './make-ssh-key.ts';
 import { type SftpGateway, startSftpGateway } from './start-sftp-gateway.ts';
 import { LANDING, OUTBOUND, startTestStore } from './test-store.ts';
 import type { TransferEvent } from './transfer-event.ts';
@@ -50,7 +51,7 @@ export async function startTestGateway(limits: Partial<GatewayLimits> = {}): Pro
   const directory = mkdtempSync(join(tmpdir(), 'longshore-sftp-'));
   const { client: store, stop: stopStore } = await startTestStore(join(directory, 's3'));
   const journal = openTransferJournal(join(directory, 'journal'));
-  const keys = ssh2.utils.generateKeyPairSync('ed25519');
+  const keys = makeSshKey();
   const privateKeyFile = join(directory, 'id_ed25519');
   writeFileSync(privateKeyFile, keys.private, { mode: 0o600 });
   const users = new Map<string, SftpUser>([
