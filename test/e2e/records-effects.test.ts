@@ -107,7 +107,7 @@ test('a reply that is lost after an effect without a key leaves the record AMBIG
 });
 
 test('where the partner knows keys, the call is repeated with the same one, and has one effect', async () => {
-  const key = `${TENANT}/keyed/lost.csv`;
+  const key = `${TENANT}/keyed/lost-too.csv`;
   const faults = ['reset', 'reset-after', 'timeout-after', 'short', '500-after', 'not-json', '429-0'];
   await fleet.put(key, recordsCsv(faults.map((fault) => [`keyed-${fault}`, `SIM:R:${fault}:2`])));
   await untilFileEnded(fleet, key, 20_000);
@@ -119,7 +119,7 @@ test('where the partner knows keys, the call is repeated with the same one, and 
 });
 
 test('a worker that is killed between sending and storing leaves the record AMBIGUOUS, or repeats it with its key', async () => {
-  const [unkeyed, keyed] = [`${TENANT}/unkeyed-slow/killed.csv`, `${TENANT}/keyed-slow/killed.csv`];
+  const [unkeyed, keyed] = [`${TENANT}/unkeyed-slow/killed.csv`, `${TENANT}/keyed-slow/killed-too.csv`];
   await fleet.put(
     unkeyed,
     recordsCsv([

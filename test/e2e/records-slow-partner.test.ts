@@ -7,9 +7,9 @@ import { recordJobOf, recordsOf, untilFileEnded } from '../support/record-files.
 import { startTestFleet, type TestFleet } from '../support/start-test-fleet.ts';
 
 const [HELD_UP, OTHER] = ['acme', 'globex'];
-const HANGING = `${HELD_UP}/hanging/large.csv`;
-const DOWN = `${HELD_UP}/down/large.csv`;
-const GOOD = `${OTHER}/good/large.csv`;
+const HANGING = `${HELD_UP}/hanging/hanging.csv`;
+const DOWN = `${HELD_UP}/down/down.csv`;
+const GOOD = `${OTHER}/good/good.csv`;
 const SLOTS = 8;
 /** Of the slots, for the chunks of one partner. */
 const SHARE_OF_ONE = 2;

@@ -69,14 +69,19 @@ interface EndedJob {
   readonly key: string;
 }
 
-/** Of files with one name the last one's results stand. */
+/** Of files with one name one's results stand. */
 async function findWrongResults(fleet: TestFleet): Promise<Rows> {
   const jobs = await fleet.sql<EndedJob[]>`
-    SELECT DISTINCT ON (s.output #>> '{results,key}') j.id, s.output #>> '{results,bucket}' AS bucket,
-      s.output #>> '{results,key}' AS key
+    SELECT j.id, s.output #>> '{results,bucket}' AS bucket, s.output #>> '{results,key}' AS key
     FROM jobs j JOIN job_steps s ON s.job_id = j.id AND s.kind = 'call' AND s.output ? 'results'
-    WHERE j.finished_at IS NOT NULL ORDER BY s.output #>> '{results,key}', j.finished_at DESC`;
-  return (await Promise.all(jobs.map((job) => compareResults(fleet, job)))).flat();
+    WHERE j.finished_at IS NOT NULL ORDER BY j.finished_at`;
+  const found = await Promise.all(
+    [...Map.groupBy(jobs, ({ key }) => key).values()].map(async (ofOneKey) => {
+      const faults = await Promise.all(ofOneKey.map((job) => compareResults(fleet, job)));
+      return faults.some((each) => each.length === 0) ? [] : (faults.at(-1) ?? []);
+    }),
+  );
+  return found.flat();
 }
 
 async function compareResults({ sql, store }: TestFleet, { id, bucket, key }: EndedJob): Promise<Rows> {
