@@ -8,6 +8,7 @@
  * 3. Browsers come again by themselves after a stream that broke; after `end` they are told to stay away (204).
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Gauge, type Registry } from 'prom-client';
 import { z } from 'zod';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
@@ -24,6 +25,7 @@ export interface JobEventsOptions {
   readonly reads: Reads;
   readonly authenticate: Authenticate;
   readonly logger: Logger;
+  readonly registry: Registry;
   readonly streamsPerKey: number;
   readonly streams: number;
   readonly heartbeatMs?: number;
@@ -39,6 +41,7 @@ const ENDED: readonly string[] = ['SUCCEEDED', 'FAILED', 'CANCELLED'];
 export function handleJobEvents(app: ApiServer, options: JobEventsOptions): void {
   const watch = createJobWatch(options);
   const open = new Set<JobStream>();
+  observeStreams(options.registry, () => open.size);
   app.addHook('preClose', async () => {
     for (const stream of [...open]) stream.end();
     watch.close();
@@ -77,6 +80,17 @@ export function handleJobEvents(app: ApiServer, options: JobEventsOptions): void
       return reply;
     },
   );
+}
+
+export function observeStreams(registry: Registry, count: () => number): void {
+  new Gauge({
+    name: 'longshore_api_streams',
+    help: 'Streams of events that clients hold open.',
+    registers: [registry],
+    collect() {
+      this.set(count());
+    },
+  });
 }
 
 interface StreamParts {

@@ -141,6 +141,7 @@ describe('streams are bounded', () => {
     await open({ key: api.keys.operator });
     await open({ key: api.keys.operator });
     expect((await open({ key: api.keys.operator })).status).toBe(429);
+    expect(await api.registry.metrics()).toContain('longshore_api_streams 5');
     own[0]?.request.destroy();
     await expect.poll(async () => (await open()).status, { timeout: 5_000 }).toBe(200);
   });

@@ -3,6 +3,7 @@ import Fastify from 'fastify';
 import { Registry } from 'prom-client';
 import { createBridgeMetrics } from '#local/event-bridge/metrics.ts';
 import { createSftpMetrics } from '#local/sftp/metrics.ts';
+import { observeStreams } from '#services/control-api/handle-job-events.ts';
 import { observeRequests } from '#services/control-api/observe-requests.ts';
 import { loadIngestorConfig } from '#services/ingestor/config.ts';
 import { createIngestor } from '#services/ingestor/service.ts';
@@ -52,7 +53,13 @@ export async function registeredMetrics(): Promise<RegisteredMetric[]> {
       filled((registry) => createRetrySweeper({ config: loadRetrySweeperConfig(ENV), logger, registry })),
     ],
     // Made with its server, which a start makes.
-    ['control-api', filled((registry) => observeRequests(Fastify(), { logger, registry }))],
+    [
+      'control-api',
+      filled((registry) => {
+        observeRequests(Fastify(), { logger, registry });
+        observeStreams(registry, () => 0);
+      }),
+    ],
     ['SFTP gateway', createSftpMetrics().registry],
     ['event bridge', createBridgeMetrics().registry],
   ];
