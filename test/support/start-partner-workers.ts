@@ -8,6 +8,7 @@ import { createWriteStream, type WriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { type ChildGuardian, startGuardian } from '#local/launcher/guardian.ts';
 import type { TestFleet } from './start-test-fleet.ts';
 
 const MAIN = fileURLToPath(new URL('../../services/partner-worker/main.ts', import.meta.url));
@@ -28,8 +29,10 @@ export async function startPartnerWorkers(
   const logs = Array.from({ length: count }, (_, index) =>
     createWriteStream(join(fleet.home, 'logs', `partner-worker-${index}.log`)),
   );
+  // They end with this process, however it ends.
+  const guardian = startGuardian();
   const start = (log: WriteStream) =>
-    startWorker(log, {
+    startWorker(log, guardian, {
       ...fleet.stack.env,
       LONGSHORE_HTTP_PORT: '0',
       LONGSHORE_SECRETS_DIRECTORY: join(fleet.home, 'keys', 'secrets'),
@@ -50,17 +53,27 @@ export async function startPartnerWorkers(
     },
     async stop() {
       await Promise.allSettled(workers.map(async (worker) => stopWorker(await worker)));
+      guardian.close();
       for (const log of logs) log.end();
     },
   };
 }
 
 /** Resolves when it takes work. */
-async function startWorker(log: WriteStream, env: Record<string, string>): Promise<ChildProcess> {
+async function startWorker(
+  log: WriteStream,
+  guardian: Pick<ChildGuardian, 'guard' | 'release'>,
+  env: Record<string, string>,
+): Promise<ChildProcess> {
   const worker = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN], {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  const { pid } = worker;
+  if (pid !== undefined) {
+    guardian.guard(pid, 'TERM');
+    worker.once('exit', () => guardian.release(pid));
+  }
   const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
   let lastWords = '';
   const hear = (line: string) => {
