@@ -45,6 +45,8 @@ export interface RecordsResult {
     readonly copyRowsPerSecond: number | null;
     readonly ratio: number | null;
     readonly peakRssMb: number;
+    /** Of the partner-worker. */
+    readonly cpuMsPerThousandRows: number;
   };
   readonly calls: {
     readonly calls: number;
@@ -234,6 +236,8 @@ async function until<Value>(look: () => Promise<Value | undefined>, otherwise: s
 /** The job is cancelled once it is parsed: its calls are not what is measured here. */
 async function measureParse(bench: Bench, rows: number): Promise<RecordsResult['parse']> {
   const { sql, stack } = bench;
+  const workerCpuMs = async () => (await eachProcess(stack, cpuMs))['partner-worker'] ?? 0;
+  const cpuBefore = await workerCpuMs();
   const { jobId, bytes } = await sendFile(bench, { tenant: 'bench', name: 'rows', records: rows });
   const durationMs = await until(async () => {
     const [row] = await sql<{ durationMs: number }[]>`
@@ -241,6 +245,7 @@ async function measureParse(bench: Bench, rows: number): Promise<RecordsResult['
     return row?.durationMs;
   }, 'the rows were not parsed');
   await cancelJobs(sql, { jobIds: [jobId], actor: 'bench', reason: 'parsed' });
+  const cpuMsPerThousandRows = round(((await workerCpuMs()) - cpuBefore) / (rows / 1_000));
   const { 'partner-worker': peak = 0 } = await eachProcess(stack, peakRssMb);
   const rowsPerSecond = (rows * 1_000) / durationMs;
   const copyRowsPerSecond = await measureCopy(bench, jobId, rows);
@@ -255,6 +260,7 @@ async function measureParse(bench: Bench, rows: number): Promise<RecordsResult['
     copyRowsPerSecond,
     ratio: copyRowsPerSecond === null ? null : round(rowsPerSecond / copyRowsPerSecond),
     peakRssMb: peak,
+    cpuMsPerThousandRows,
   };
 }
 
@@ -360,7 +366,7 @@ function describe({ parse, calls, neighbour, peakRssMb: peak }: RecordsResult): 
       .join(', ');
   return [
     `rows per second       ${parse.rowsPerSecond} (${parse.rows} rows, ${Math.round(parse.bytes / 1e6)} MB); \\copy ${parse.copyRowsPerSecond ?? 'not installed'}; ratio ${parse.ratio ?? '-'}`,
-    `RSS while parsing     ${parse.peakRssMb} MB`,
+    `while parsing         RSS ${parse.peakRssMb} MB, CPU ${parse.cpuMsPerThousandRows} ms per 1,000 rows`,
     `calls per second      ${calls.callsPerSecond} of ${calls.calls}; bare client ${calls.bareCallsPerSecond}; ratio ${calls.ratio} (concurrency ${calls.concurrency}, latency ${calls.latencyMs} ms)`,
     `requests per call     SQL ${calls.perCall.sql}, SQS ${calls.perCall.sqs}`,
     `CPU per call (ms)     ${each(calls.cpuMsPerCall)}`,
