@@ -33,7 +33,7 @@ program
   )
   .option('--rows <count>', 'rows to parse', positiveInteger, 1_000_000)
   .option('--records <count>', 'records to carry through three calls', positiveInteger, 10_000)
-  .option('--latency <ms>', 'how long the simulated partner takes for a call', wholeNumber, 0)
+  .option('--latency <ms>', 'how long the simulated partner takes for a call', wholeNumber, 10)
   .option('--json', 'print one JSON object', false)
   .action(async (options: { rows: number; records: number; latency: number; json: boolean }) => {
     const { runRecordsBench } = await import('./records.ts');

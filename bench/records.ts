@@ -4,7 +4,8 @@
  * 1. The fleet is the one that `npm start` runs, in a home of its own that is thrown away. Commits are durable as they are there.
  * 2. Rows are measured by the parse step's own time, against `psql \copy` of the very same rows into the very same table, in the same run.
  * 3. Calls are measured from the first to the end of the last, against Node's HTTP client on the same simulator at the same concurrency,
- *    which is measured before and after.
+ *    which is measured before and after: once with a partner that takes its time, as partners do, and once with one that takes none,
+ *    where both are one thread's processor time and nothing else.
  * 4. A neighbour is measured twice: alone, and while another tenant's partner answers nothing.
  */
 import { execFile } from 'node:child_process';
@@ -36,6 +37,17 @@ export interface RecordsBenchOptions {
   readonly json: boolean;
 }
 
+export interface MeasuredCalls {
+  readonly calls: number;
+  readonly concurrency: number;
+  readonly latencyMs: number;
+  readonly callsPerSecond: number;
+  readonly bareCallsPerSecond: number;
+  readonly ratio: number;
+  readonly perCall: { readonly sql: number; readonly sqs: number };
+  readonly cpuMsPerCall: Readonly<Record<string, number>>;
+}
+
 export interface RecordsResult {
   readonly parse: {
     readonly rows: number;
@@ -48,16 +60,8 @@ export interface RecordsResult {
     /** Of the partner-worker. */
     readonly cpuMsPerThousandRows: number;
   };
-  readonly calls: {
-    readonly calls: number;
-    readonly concurrency: number;
-    readonly latencyMs: number;
-    readonly callsPerSecond: number;
-    readonly bareCallsPerSecond: number;
-    readonly ratio: number;
-    readonly perCall: { readonly sql: number; readonly sqs: number };
-    readonly cpuMsPerCall: Readonly<Record<string, number>>;
-  };
+  readonly calls: MeasuredCalls;
+  readonly callsWithoutLatency: MeasuredCalls;
   readonly neighbour: {
     readonly callsPerSecond: number;
     /** While another tenant's partner hangs. */
@@ -111,14 +115,14 @@ async function measureRecords(stack: Stack, options: RecordsBenchOptions, home: 
   const landing = bucketName(env.LONGSHORE_PREFIX ?? '', 'landing');
   const bench: Bench = { stack, sql, s3, landing, simulator: stack.endpoints.partnerSimulator, home };
   try {
-    await setLatency(bench, options.latency);
     await applyTenant(bench, 'bench');
     await applyTenant(bench, 'hanging');
     const parse = await measureParse(bench, options.rows);
-    await carryRecords(bench, { tenant: 'bench', name: 'warm-up', records: 1_000 });
-    const calls = await measureCalls(bench, options);
+    await carryRecords(bench, { tenant: 'bench', name: 'warm-up', records: 5_000 });
+    const callsWithoutLatency = await measureCalls(bench, 'at once', options.records, 0);
+    const calls = await measureCalls(bench, 'in time', options.records, options.latency);
     const neighbour = await measureNeighbour(bench, options.records);
-    return { parse, calls, neighbour, peakRssMb: await eachProcess(stack, peakRssMb) };
+    return { parse, calls, callsWithoutLatency, neighbour, peakRssMb: await eachProcess(stack, peakRssMb) };
   } finally {
     s3.destroy();
     await sql.end({ timeout: 5 });
@@ -166,7 +170,6 @@ name: rows
 match: { path: "inbound/**" }
 records:
   format: csv
-  businessKey: [id]
   columns:
     - { name: id, required: true }
     - { name: isin, required: true, pattern: "[A-Z]{2}[0-9]{10}" }
@@ -310,20 +313,27 @@ async function carryRecords(bench: Bench, file: SentFile): Promise<Carried> {
   return { calls: row.calls, callsPerSecond: row.calls / row.seconds };
 }
 
-async function measureCalls(bench: Bench, { records, latency }: RecordsBenchOptions): Promise<RecordsResult['calls']> {
+async function measureCalls(bench: Bench, name: string, records: number, latencyMs: number): Promise<MeasuredCalls> {
   const { stack, sql, simulator } = bench;
-  const bare = (run: string) => measureBareCalls({ origin: simulator, records, concurrency: CONCURRENCY, run });
+  await setLatency(bench, latencyMs);
+  const bare = (run: string) =>
+    measureBareCalls({
+      origin: simulator,
+      records,
+      concurrency: CONCURRENCY,
+      run: `${name} ${run}`.replaceAll(' ', '-'),
+    });
   const bareBefore = await bare('before');
   const before = await countRequests(stack, sql);
   const cpuBefore = await eachProcess(stack, cpuMs);
-  const carried = await carryRecords(bench, { tenant: 'bench', name: 'carried', records });
+  const carried = await carryRecords(bench, { tenant: 'bench', name: name.replaceAll(' ', '-'), records });
   const cpuAfter = await eachProcess(stack, cpuMs);
   const after = await countRequests(stack, sql);
   const bareCallsPerSecond = (bareBefore + (await bare('after'))) / 2;
   return {
     calls: carried.calls,
     concurrency: CONCURRENCY,
-    latencyMs: latency,
+    latencyMs,
     callsPerSecond: Math.round(carried.callsPerSecond),
     bareCallsPerSecond: Math.round(bareCallsPerSecond),
     ratio: round(carried.callsPerSecond / bareCallsPerSecond),
@@ -359,17 +369,20 @@ async function measureNeighbour(bench: Bench, records: number): Promise<RecordsR
   };
 }
 
-function describe({ parse, calls, neighbour, peakRssMb: peak }: RecordsResult): string {
+function describe({ parse, calls, callsWithoutLatency, neighbour, peakRssMb: peak }: RecordsResult): string {
   const each = (values: Readonly<Record<string, number>>) =>
     Object.entries(values)
       .map(([name, value]) => `${name} ${value}`)
       .join(', ');
+  const carried = (measured: MeasuredCalls) =>
+    `${measured.callsPerSecond} of ${measured.calls}; bare client ${measured.bareCallsPerSecond}; ratio ${measured.ratio} ` +
+    `(concurrency ${measured.concurrency}, latency ${measured.latencyMs} ms; SQL ${measured.perCall.sql}, SQS ${measured.perCall.sqs} per call)`;
   return [
     `rows per second       ${parse.rowsPerSecond} (${parse.rows} rows, ${Math.round(parse.bytes / 1e6)} MB); \\copy ${parse.copyRowsPerSecond ?? 'not installed'}; ratio ${parse.ratio ?? '-'}`,
     `while parsing         RSS ${parse.peakRssMb} MB, CPU ${parse.cpuMsPerThousandRows} ms per 1,000 rows`,
-    `calls per second      ${calls.callsPerSecond} of ${calls.calls}; bare client ${calls.bareCallsPerSecond}; ratio ${calls.ratio} (concurrency ${calls.concurrency}, latency ${calls.latencyMs} ms)`,
-    `requests per call     SQL ${calls.perCall.sql}, SQS ${calls.perCall.sqs}`,
-    `CPU per call (ms)     ${each(calls.cpuMsPerCall)}`,
+    `calls per second      ${carried(calls)}`,
+    `without latency       ${carried(callsWithoutLatency)}`,
+    `CPU per call (ms)     ${each(callsWithoutLatency.cpuMsPerCall)}`,
     `beside a hanging one  ${neighbour.besideHangingPartner} calls per second, alone ${neighbour.callsPerSecond}; ratio ${neighbour.ratio}`,
     `peak RSS (MB)         ${each(peak)}`,
   ].join('\n');

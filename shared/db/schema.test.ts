@@ -62,6 +62,10 @@ test('rows of this month go to its partition, and whole months are dropped when 
   expect(await sql`SELECT 1 FROM audit_events WHERE type = 'x'`).toHaveLength(0);
 });
 
+test('connections prune no partitions while a statement runs', async () => {
+  expect(await sql`SHOW enable_partition_pruning`).toEqual([{ enable_partition_pruning: 'off' }]);
+});
+
 test('ids are UUIDs of version 7', async () => {
   const rows = await sql<{ id: string }[]>`SELECT uuid_v7() AS id FROM generate_series(1, 100)`;
   expect(rows.every(({ id }) => /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-/.test(id))).toBe(true);

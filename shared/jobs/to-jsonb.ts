@@ -5,6 +5,9 @@
  * can put either into a name or a reply, so both become U+FFFD here.
  */
 export function toJsonb(value: unknown): string {
+  const text = JSON.stringify(value);
+  // Both are escaped in JSON, so nearly every set is done after one look.
+  if (!text.includes('\\u')) return text;
   return JSON.stringify(value, (_key, item: unknown) =>
     typeof item === 'string' && /[\0\ud800-\udfff]/.test(item) ? item.replaceAll('\0', '\ufffd').toWellFormed() : item,
   );
