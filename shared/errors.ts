@@ -599,10 +599,12 @@ export const ERROR_CODES = {
   },
   NOTICE_UNREACHABLE: {
     meaning: 'The receiver of a notice did not answer in time; the notice may have arrived all the same.',
-    remedy: 'Nothing at first, it is sent again with the same id; when it lasts, look at the receiver and at the network.',
+    remedy:
+      'Nothing at first, it is sent again with the same id; when it lasts, look at the receiver and at the network.',
   },
   NOTICE_ADDRESS_REFUSED: {
-    meaning: 'The receiver of a notice has an address that may not be called: private, local, or of the cloud’s own services.',
+    meaning:
+      'The receiver of a notice has an address that may not be called: private, local, or of the cloud’s own services.',
     remedy: 'Correct the URL in the secret, or have the operator name the network in LONGSHORE_NOTICE_ADDRESSES.',
   },
   NOTICE_CHANNEL_INVALID: {
