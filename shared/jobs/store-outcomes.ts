@@ -158,7 +158,8 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
         wakes = j.wakes + (i.move = 'hand-over')::int,
         next_action_at = CASE WHEN i.move = 'later' THEN now()
           + CASE WHEN i.reason = ${RECORDS} AND j.open_records = 0 THEN 0 ELSE i."delayMs" END * interval '1 ms' END,
-        record_summary = coalesce(i.output -> 'records', j.record_summary),
+        record_summary = CASE WHEN i."stepKind" = 'call' THEN coalesce(i.output -> 'records', j.record_summary)
+          ELSE j.record_summary END,
         wait_reason = i.reason,
         error_code = CASE WHEN i.outcome = 'succeeded' THEN NULL WHEN i.outcome = 'wait' THEN j.error_code ELSE i.code END,
         error_cause = CASE WHEN i.outcome = 'succeeded' THEN NULL WHEN i.outcome = 'wait' THEN j.error_cause ELSE i.cause END,
