@@ -108,7 +108,7 @@ async function settledAgain(path: string): Promise<string> {
 
 /** One fault each, and what has to be told of it. */
 const FAULTS: readonly (readonly [yaml: string, told: RegExp])[] = [
-  ['kind: ship\nid: x', /kind must be tenant or route/],
+  ['kind: ship\nid: x', /kind must be tenant, route/],
   ['kind: tenant\nid: Not An Id\nname: X', /lower-case/],
   ['kind: tenant\nid: zoned\nname: X\ntimeZone: Mars/Base', /IANA time zone/],
   ['kind: route\ntenant: acme\nname: no-steps\nmatch: { path: "*" }\nsteps: []', /steps/],
