@@ -172,7 +172,7 @@ test('the command line tells the place of every kind of fault, all at once, and 
   const refused = await longshore(['apply', '-f', '-'], orphan);
   expect(refused).toMatchObject({
     code: 3,
-    err: expect.stringMatching(/^\(stdin\):\d+:1 .*tenant nobody does not exist/m),
+    err: expect.stringMatching(/^\(stdin\):\d+:9 .*tenant nobody does not exist/m),
   });
   expect([...(await fleet.sql`SELECT count(*)::int FROM routes`)]).toEqual([...before]);
 });
