@@ -149,6 +149,12 @@ export const fleetOverview: Board = {
           isStacked: true,
           queries: [query('{{status}}', `sum by (status) (${rate('longshore_api_request_seconds_count')})`)],
         },
+        {
+          title: 'API streams',
+          why: 'Who watches jobs as they move; new ones are refused past LONGSHORE_API_STREAMS.',
+          unit: 'short',
+          queries: [query('streams', 'sum(longshore_api_streams)')],
+        },
       ],
     },
   ],
