@@ -108,6 +108,24 @@ operations:
   expect(JSON.parse(listed.out)).toMatchObject([{ name: 'gw', version: 2, definition: { timeout: 3_000 } }]);
 });
 
+test('applies a store elsewhere and lists it with where it is, and the name of its secret alone', async () => {
+  const store = `kind: store
+tenant: acme
+name: head-office
+region: eu-central-1
+credentials: head-office-s3
+buckets: [branch-inbox]
+`;
+  const applied = await longshore(['apply', '-f', '-'], { input: store });
+  expect(applied.out).toMatch(/store +acme\/head-office +1 +created/);
+  expect((await longshore(['apply', '-f', '-'], { input: store })).out).toMatch(/acme\/head-office +1 +unchanged/);
+  expect((await longshore(['stores'])).out).toMatch(/acme +head-office +1 +Amazon S3, eu-central-1 +20/);
+  const listed = await longshore(['stores', '--tenant', 'acme', '--json']);
+  expect(JSON.parse(listed.out)).toMatchObject([
+    { name: 'head-office', definition: { credentials: 'head-office-s3' } },
+  ]);
+});
+
 test('prints every fault of every file as file:line:column and ends with 3', async () => {
   await mkdir(join(directory, 'bad'), { recursive: true });
   await writeFile(join(directory, 'bad', 'one.yaml'), ROUTE.replace('name: orders', 'name: BAD NAME'));

@@ -48,6 +48,16 @@ const settingsSchema = z
       /** A pager's or a chat's incoming webhook. */
       urls: z.array(z.url({ protocol: /^https$/ })).default([]),
     }),
+    /** Traces; none when absent. The endpoint is an OTLP receiver over HTTP that all subnets of the fleet reach, by HTTPS at its own port. */
+    traces: z
+      .strictObject({
+        endpoint: z
+          .url({ protocol: /^https$/ })
+          .refine((url) => new URL(url).port === '', { error: 'must be on port 443: tasks may go to no other' }),
+        /** Of the files. */
+        share: z.number().min(0).max(1).default(1),
+      })
+      .optional(),
     images: z.strictObject({ node: z.string(), collector: z.string() }).default({
       node: 'public.ecr.aws/docker/library/node:24-bookworm-slim',
       collector: 'public.ecr.aws/aws-observability/aws-otel-collector:v0.43.3',

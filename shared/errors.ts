@@ -172,6 +172,18 @@ export const ERROR_CODES = {
     meaning: 'The object store cannot take the request as it is, e.g. because the bucket does not exist.',
     remedy: 'Correct the bucket or the key that the message names, then retry the job.',
   },
+  STORE_ADDRESS_REFUSED: {
+    meaning: 'A store elsewhere has an address that may not be called: private, local, or of the cloud’s own services.',
+    remedy: 'Correct its endpoint, or have the operator name the network in LONGSHORE_STORE_ADDRESSES.',
+  },
+  STORE_UNKNOWN: {
+    meaning: 'The tenant has no store of that name, or its definition cannot be used.',
+    remedy: 'Apply the definition of the store, then retry the job.',
+  },
+  STORE_PLACE_REFUSED: {
+    meaning: 'A delivery goes to a bucket or key that the definition of the store elsewhere does not allow.',
+    remedy: 'Name the bucket, with the prefix if need be, under `buckets` of the store, or correct the route.',
+  },
   SOURCE_GONE: {
     meaning: 'The object to be read is no longer there.',
     remedy: 'Find out who removed it, e.g. a lifecycle rule, and have the file sent again.',

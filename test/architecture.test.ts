@@ -90,6 +90,7 @@ describe('imports', () => {
     const isPure = (path: string) =>
       /^shared\/(messages|routes|formats)\//.test(path) ||
       /^shared\/partners\/(partner-schema|request-template|value-path)\.ts$/.test(path) ||
+      /^shared\/stores\/store-schema\.ts$/.test(path) ||
       /^shared\/steps\/[^/]+\/options\.ts$/.test(path);
     const isIo = (imported: string) =>
       /^node:(fs|net|http|https|child_process|dns|tls)/.test(imported) ||
@@ -109,6 +110,7 @@ describe('vendor libraries have one home each', () => {
     ['queue', /^(sqs-consumer|@aws-sdk\/client-sqs|@aws-sdk\/client-sns)$/, /^(shared\/queue|bench|local)\//],
     ['files', /^(@aws-sdk\/client-s3|@aws-sdk\/lib-storage)$/, /^(shared\/files|bench|local|deploy\/compose)\//],
     ['db', /^(drizzle-orm.*|postgres)$/, /^(shared\/db|bench|local)\//],
+    ['tracing', /^@opentelemetry\//, /^shared\/tracing\//],
     ['secrets', /^@aws-sdk\/client-secrets-manager$/, /^shared\/secrets\//],
     ['mail', /^nodemailer$/, /^shared\/notices\//],
   ];

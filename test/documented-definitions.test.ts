@@ -4,8 +4,10 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { partnerDocumentSchema } from '#shared/partners/partner-schema.ts';
 import { findCallFaults } from '#shared/routes/find-call-faults.ts';
+import { findStoreFaults } from '#shared/routes/find-store-faults.ts';
 import { parseRouteFiles } from '#shared/routes/parse-route-files.ts';
 import { routeDocumentSchema, tenantDocumentSchema } from '#shared/routes/route-schema.ts';
+import { storeDocumentSchema } from '#shared/stores/store-schema.ts';
 
 const PAGES = ['routes.md', 'partners.md', 'record-layouts.md'];
 const page = (name: string) => readFileSync(new URL(`../docs/${name}`, import.meta.url), 'utf8');
@@ -28,16 +30,18 @@ test('the documents on the pages can be applied together', () => {
   const shown = PAGES.flatMap((name) =>
     [...page(name).matchAll(/```yaml\n(kind: .*?)```/gs)].map(([, text = '']) => ({ name, text })),
   );
-  expect(shown.map(({ name }) => name)).toEqual(['routes.md', 'partners.md']);
+  expect(shown.map(({ name }) => name)).toEqual(['routes.md', 'routes.md', 'routes.md', 'partners.md']);
   const parsed = parseRouteFiles(shown);
   expect(parsed).toMatchObject({ ok: true });
   expect(parsed.ok && findCallFaults(parsed.documents, { partners: [], routes: [] })).toEqual([]);
+  expect(parsed.ok && findStoreFaults(parsed.documents, { stores: [], routes: [] })).toEqual([]);
 });
 
 test.each([
   ['tenants', tenantDocumentSchema, ['routes.md']],
   ['routes', routeDocumentSchema, ['routes.md', 'record-layouts.md']],
   ['partners', partnerDocumentSchema, ['partners.md']],
+  ['stores', storeDocumentSchema, ['routes.md']],
 ])('every option of %s is described', (_kind, schema, pages) => {
   const text = pages.flatMap((name) => page(name).match(/```.*?```|`[^`\n]+`/gs) ?? []).join('\n');
   const missing = optionsOf(schema).filter((name) => !new RegExp(`\\b${name}\\b`).test(text));

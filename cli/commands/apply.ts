@@ -1,4 +1,4 @@
-/** `longshore apply`: tenants, partners and routes from files, all of them or none. */
+/** `longshore apply`: tenants, partners, stores and routes from files, all of them or none. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text as readText } from 'node:stream/consumers';
@@ -19,13 +19,14 @@ const appliedSchema = z.object({
   tenants: z.array(z.object({ tenant: z.string(), change: z.string() })),
   sftp_users: z.array(z.object({ username: z.string(), tenant: z.string(), change: z.string() })),
   partners: changesSchema,
+  stores: changesSchema,
   routes: changesSchema,
 });
 
 export function addApply(program: Command, config: CliConfig): void {
   addCommand<{ file: string[]; dryRun?: boolean }>(program, config, {
     usage: 'apply',
-    description: 'apply tenants, partners and routes from YAML or JSON files',
+    description: 'apply tenants, partners, stores and routes from YAML or JSON files',
     define: (command) =>
       command
         .requiredOption(
@@ -42,6 +43,7 @@ export function addApply(program: Command, config: CliConfig): void {
         ...applied.tenants.map(({ tenant, change }) => ['tenant', tenant, '', change]),
         ...applied.sftp_users.map(({ username, tenant, change }) => ['sftp user', `${tenant}/${username}`, '', change]),
         ...applied.partners.map((change) => rowOf('partner', change)),
+        ...applied.stores.map((change) => rowOf('store', change)),
         ...applied.routes.map((change) => rowOf('route', change)),
       ];
       for (const line of formatTable(['KIND', 'NAME', 'VERSION', applied.dry_run ? 'WOULD BE' : 'CHANGE'], rows))

@@ -1,4 +1,4 @@
-/** `longshore routes`, `partners`, `tenants` and `queues`. */
+/** `longshore routes`, `partners`, `stores`, `tenants` and `queues`. */
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { collectPages } from '#cli/collect-pages.ts';
@@ -29,6 +29,20 @@ const partnerPageSchema = z.object({
       applied_by: z.string(),
       applied_at: z.string(),
       definition: z.looseObject({ baseUrl: z.string().optional() }),
+    }),
+  ),
+  next_cursor: z.string().nullable(),
+});
+
+const storePageSchema = z.object({
+  stores: z.array(
+    z.looseObject({
+      customer_id: z.string(),
+      name: z.string(),
+      version: z.number(),
+      applied_by: z.string(),
+      applied_at: z.string(),
+      definition: z.looseObject({ endpoint: z.string().optional(), region: z.string().optional() }),
     }),
   ),
   next_cursor: z.string().nullable(),
@@ -94,6 +108,31 @@ export function addRouteCommands(program: Command, config: CliConfig): void {
         partner.applied_by,
       ]);
       for (const line of formatTable(['TENANT', 'PARTNER', 'VERSION', 'URL', 'APPLIED', 'BY'], rows))
+        terminal.line(line);
+    },
+  });
+
+  addCommand<{ tenant?: string }>(program, config, {
+    usage: 'stores',
+    description: 'list the stores elsewhere that routes may deliver to, as they are described now',
+    define: (command) => command.option('--tenant <tenant>'),
+    run: async ({ api, isJson, terminal }, { tenant }) => {
+      const { entries } = await collectPages(MOST_ENTRIES, async (page) => {
+        const { stores, next_cursor } = await api.get('/api/v1/stores', storePageSchema, {
+          query: { tenant, ...page },
+        });
+        return { entries: stores, next: next_cursor };
+      });
+      if (isJson) return terminal.json(entries);
+      const rows = entries.map((store) => [
+        store.customer_id,
+        store.name,
+        store.version,
+        store.definition.endpoint ?? `Amazon S3, ${store.definition.region}`,
+        store.applied_at,
+        store.applied_by,
+      ]);
+      for (const line of formatTable(['TENANT', 'STORE', 'VERSION', 'WHERE', 'APPLIED', 'BY'], rows))
         terminal.line(line);
     },
   });

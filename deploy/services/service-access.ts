@@ -71,6 +71,8 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     takes: ['work'],
     sends: ['work', 'partner-steps'],
     objects: WORKER_OBJECTS,
+    // The credentials of stores elsewhere.
+    readsSecrets: true,
     protectsItself: true,
   },
   'retry-sweeper': {

@@ -179,6 +179,9 @@ describe('services', () => {
       expect(environment).toMatchObject({
         NODE_OPTIONS: '--max-semi-space-size=2 --max-old-space-size=256',
         MALLOC_ARENA_MAX: '2',
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'https://traces.internal.example',
+        OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
+        OTEL_TRACES_SAMPLER_ARG: '0.05',
       });
       expect(JSON.stringify(environment.DATABASE_URL)).toContain('sslmode=verify-full');
     },

@@ -126,7 +126,7 @@ export class ServicesStack extends FleetStack {
 
   /** What a service is given; every value passes through its own schema before it gets here. */
   environmentOf({ name, variables }: CatalogueEntry): Record<string, string> {
-    const { home, prefix, role } = this.fleet;
+    const { home, prefix, role, settings } = this.fleet;
     const { databaseUser } = SERVICE_ACCESS[name];
     const secrets: Record<string, string> = SERVICE_ACCESS[name].readsSecrets
       ? { LONGSHORE_SECRETS_PREFIX: `${home.prefix}/tenants/` }
@@ -141,6 +141,7 @@ export class ServicesStack extends FleetStack {
       ...variables,
       ...secrets,
       ...proxies,
+      ...tracing(settings.traces),
     };
   }
 
@@ -455,4 +456,14 @@ export class ServicesStack extends FleetStack {
       });
     }
   }
+}
+
+/** By the trace id, so that every service takes the same files. */
+function tracing(traces: Fleet['settings']['traces']): Record<string, string> {
+  if (traces === undefined) return {};
+  return {
+    OTEL_EXPORTER_OTLP_ENDPOINT: traces.endpoint,
+    OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
+    OTEL_TRACES_SAMPLER_ARG: String(traces.share),
+  };
 }

@@ -16,18 +16,25 @@ export function loadLauncherConfig(env: Readonly<Record<string, string | undefin
 }
 
 /** The stack decides these itself, for each process. */
-const OWN_VARIABLES = new Set(['LONGSHORE_HOME', 'LONGSHORE_PORT_BASE', 'LONGSHORE_HTTP_PORT', 'LONGSHORE_HTTP_HOST']);
+const OWN_VARIABLES = new Set([
+  'LONGSHORE_HOME',
+  'LONGSHORE_PORT_BASE',
+  'LONGSHORE_HTTP_PORT',
+  'LONGSHORE_HTTP_HOST',
+  // One name for all would hide who did what.
+  'OTEL_SERVICE_NAME',
+]);
 const FOREIGN_VARIABLES = new Set(['PATH', 'TMPDIR', 'LANG', 'LOG_LEVEL', 'NODE_EXTRA_CA_CERTS']);
 
 /**
- * Settings of Longshore that a person exports reach every process. Nothing else does: somebody's AWS profile or
+ * Settings of Longshore and of traces that a person exports reach every process. Nothing else does: somebody's AWS profile or
  * DATABASE_URL must never make the local fleet work on real buckets.
  */
 export function inheritedEnvironment(
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): Record<string, string> {
   const isInherited = (name: string) =>
-    FOREIGN_VARIABLES.has(name) || (name.startsWith('LONGSHORE_') && !OWN_VARIABLES.has(name));
+    FOREIGN_VARIABLES.has(name) || (/^(LONGSHORE|OTEL)_/.test(name) && !OWN_VARIABLES.has(name));
   const entries = Object.entries(env).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && isInherited(entry[0]),
   );

@@ -17,13 +17,13 @@ import type { Endpoints } from '#local/launcher/endpoints.ts';
 import { sendFiles } from '#local/launcher/send-files.ts';
 import type { TenantToRegister } from '#local/launcher/tenant-access.ts';
 import { LongshoreError } from '#shared/errors.ts';
-import { applyPartner, applyRoute } from '#shared/jobs/apply-definitions.ts';
+import { applyPartner, applyRoute, applyStore } from '#shared/jobs/apply-definitions.ts';
 import { findCallFaults } from '#shared/routes/find-call-faults.ts';
 import { type ParsedDocument, parseRouteFiles } from '#shared/routes/parse-route-files.ts';
 
 export interface Examples {
   readonly tenants: readonly TenantToRegister[];
-  /** Partners first: routes name them. */
+  /** Partners and stores first: routes name them. */
   applyDefinitions(databaseUrl: string): Promise<void>;
   /** Uploads the sample files, each tenant's as that tenant. */
   send(endpoints: Endpoints): Promise<void>;
@@ -73,9 +73,10 @@ async function applyDefinitions(databaseUrl: string, documents: readonly ParsedD
   const sql = connectLauncher(databaseUrl);
   try {
     for (const { document, definitionHash } of documents) {
-      if (document.kind !== 'partner') continue;
+      if (document.kind !== 'partner' && document.kind !== 'store') continue;
       const { tenant: tenantId, name } = document;
-      await applyPartner(sql, { tenantId, name, definition: document, definitionHash }, ACTOR);
+      const apply = document.kind === 'partner' ? applyPartner : applyStore;
+      await apply(sql, { tenantId, name, definition: document, definitionHash }, ACTOR);
     }
     for (const { document, definitionHash } of documents) {
       if (document.kind !== 'route') continue;

@@ -69,6 +69,8 @@ export function fleetEnvironment(options: FleetEnvironmentOptions): Record<strin
 }
 
 /** The drain, and time to close what it held. */
+/** What is on this machine may be called; elsewhere what a tenant names must be a public address. */
+const LOOPBACK = '127.0.0.0/8,::1';
 const SERVICE_STOP_TIMEOUT_MS = 18_000;
 const PART_STOP_TIMEOUT_MS = 4_000;
 
@@ -146,17 +148,20 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
         // Two lines for each call would bury everything else.
         LOG_LEVEL: fleet.LOG_LEVEL ?? 'warn',
       };
+    case 'large-file-worker':
+      return { LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home), LONGSHORE_STORE_ADDRESSES: LOOPBACK };
     case 'partner-worker':
       return {
         NODE_OPTIONS: RECORDS_MEMORY,
         LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home),
-        // Partners on this machine may be called; elsewhere what a tenant names must be a public address.
-        LONGSHORE_PARTNER_ADDRESSES: '127.0.0.0/8,::1',
+        LONGSHORE_STORE_ADDRESSES: LOOPBACK,
+        LONGSHORE_PARTNER_ADDRESSES: LOOPBACK,
       };
     case 'retry-sweeper':
       return {
         LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home),
-        LONGSHORE_NOTICE_ADDRESSES: '127.0.0.0/8,::1',
+        LONGSHORE_STORE_ADDRESSES: LOOPBACK,
+        LONGSHORE_NOTICE_ADDRESSES: LOOPBACK,
       };
     case 'control-api':
       return { LONGSHORE_API_PORT: String(ports.api) };

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ApiKeyOwner, createApiKey, findApiKey, revokeApiKey } from '#shared/jobs/api-keys.ts';
-import { applyPartner } from '#shared/jobs/apply-definitions.ts';
+import { applyPartner, applyStore } from '#shared/jobs/apply-definitions.ts';
 import { storeDeadLetters } from '#shared/jobs/dead-letters.ts';
 import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
 import { createAuthenticator } from './authenticate.ts';
@@ -151,6 +151,7 @@ describe('a tenant', () => {
     await seedTenant(api.sql, { tenantId: 'acme' });
     const [job] = await seedJobs(api.sql, { tenantId: 'acme' });
     await applyPartner(api.sql, { tenantId: 'acme', name: 'gw', definition: {}, definitionHash: 'x' }, 'test');
+    await applyStore(api.sql, { tenantId: 'acme', name: 'office', definition: {}, definitionHash: 'x' }, 'test');
     await storeDeadLetters(
       api.sql,
       [
@@ -185,7 +186,7 @@ describe('a tenant', () => {
       expect([url, (await ask(api.keys.globex, method, url)).statusCode]).toEqual([url, 404]);
       expect([url, (await ask(api.keys.acme, method, url)).statusCode]).not.toEqual([url, 404]);
     }
-    for (const list of ['files', 'routes', 'partners', 'dead-letters']) {
+    for (const list of ['files', 'routes', 'partners', 'stores', 'dead-letters']) {
       const entries = async (key: string, query = '') =>
         Object.values((await ask(key, 'GET', `/api/v1/${list}${query}`)).json()).find(Array.isArray);
       expect([list, await entries(api.keys.globex)]).toEqual([list, []]);

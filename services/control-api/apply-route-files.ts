@@ -1,14 +1,15 @@
 /**
  * Applies route files: all faults of all files first, and nothing applied while there is one.
  *
- * 1. Tenants go before their partners and those before their routes, whatever the order of the files: a route in force finds what it calls.
+ * 1. Tenants go before their partners and stores, and those before their routes, whatever the order of the files: a route in force finds what it calls.
  * 2. Applying the same files again changes nothing, so a call that was cut off is simply repeated.
  */
 import { z } from 'zod';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
-import { applyPartner, applyRoute, applySftpUser, applyTenants } from '#shared/jobs/apply-definitions.ts';
+import { applyPartner, applyRoute, applySftpUser, applyStore, applyTenants } from '#shared/jobs/apply-definitions.ts';
 import type { PartnerDocument } from '#shared/partners/partner-schema.ts';
 import { findCallFaults } from '#shared/routes/find-call-faults.ts';
+import { findStoreFaults } from '#shared/routes/find-store-faults.ts';
 import {
   faultAt,
   type ParsedDocument,
@@ -17,6 +18,7 @@ import {
   type RouteFileFault,
 } from '#shared/routes/parse-route-files.ts';
 import type { RouteDocument, TenantDocument } from '#shared/routes/route-schema.ts';
+import type { StoreDocument } from '#shared/stores/store-schema.ts';
 import { findKnownDefinitions, type KnownDefinitions } from './find-known-definitions.ts';
 
 /** Of a definition that is kept in versions. */
@@ -39,6 +41,7 @@ export const appliedSchema = z.object({
     }),
   ),
   partners: z.array(changeSchema),
+  stores: z.array(changeSchema),
   routes: z.array(changeSchema),
 });
 type Applied = z.infer<typeof appliedSchema>;
@@ -59,6 +62,7 @@ type Entry<Document> = ParsedDocument & { readonly document: Document };
 interface Entries {
   readonly tenants: readonly Entry<TenantDocument>[];
   readonly partners: readonly Entry<PartnerDocument>[];
+  readonly stores: readonly Entry<StoreDocument>[];
   readonly routes: readonly Entry<RouteDocument>[];
 }
 
@@ -80,31 +84,34 @@ export async function applyRouteFiles(
   if (isDryRun) return { type: 'applied', applied };
   await storeTenants(sql, entries.tenants, actor);
   const partners = await storeInTurn(entries.partners, applied.partners, (row) => applyPartner(sql, row, actor));
+  const stores = await storeInTurn(entries.stores, applied.stores, (row) => applyStore(sql, row, actor));
   const routes = await storeInTurn(entries.routes, applied.routes, (row) => applyRoute(sql, row, actor));
-  return { type: 'applied', applied: { ...applied, partners, routes } };
+  return { type: 'applied', applied: { ...applied, partners, stores, routes } };
 }
 
 function entriesOf(documents: readonly ParsedDocument[]): Entries {
   return {
     tenants: documents.filter((entry): entry is Entry<TenantDocument> => entry.document.kind === 'tenant'),
     partners: documents.filter((entry): entry is Entry<PartnerDocument> => entry.document.kind === 'partner'),
+    stores: documents.filter((entry): entry is Entry<StoreDocument> => entry.document.kind === 'store'),
     routes: documents.filter((entry): entry is Entry<RouteDocument> => entry.document.kind === 'route'),
   };
 }
 
-/** Calls last: to say what another tenant's partner can do would be telling of it. */
+/** Calls and stores last: to say what another tenant's partner can do would be telling of it. */
 function findFaults(entries: Entries, known: KnownDefinitions, caller: string | null): RouteFileFault[] {
-  const owned = [...entries.partners, ...entries.routes];
+  const owned = [...entries.partners, ...entries.stores, ...entries.routes];
   const faults = [
     ...owned.flatMap((entry) => faultsOfOwner(entry, entries.tenants, known.tenantIds, caller)),
     ...entries.tenants.flatMap((entry) => faultsOfTenant(entry, known.userTenants, caller)),
   ];
-  return faults.length > 0 ? faults : findCallFaults(owned, known.stored);
+  if (faults.length > 0) return faults;
+  return [...findCallFaults(owned, known.stored), ...findStoreFaults(owned, known.stored)];
 }
 
 /** To a tenant's key other tenants are as unknown as those that do not exist. */
 function faultsOfOwner(
-  entry: Entry<PartnerDocument | RouteDocument>,
+  entry: Entry<PartnerDocument | StoreDocument | RouteDocument>,
   tenantEntries: Entries['tenants'],
   tenantIds: ReadonlySet<string>,
   caller: string | null,
@@ -144,12 +151,13 @@ function describeChanges(entries: Entries, known: KnownDefinitions, isDryRun: bo
       })),
     ),
     partners: entries.partners.map((entry) => describeChange(entry, known.partners)),
+    stores: entries.stores.map((entry) => describeChange(entry, known.stores)),
     routes: entries.routes.map((entry) => describeChange(entry, known.routes)),
   };
 }
 
 function describeChange(
-  { document: { tenant, name }, definitionHash }: Entry<PartnerDocument | RouteDocument>,
+  { document: { tenant, name }, definitionHash }: Entry<PartnerDocument | StoreDocument | RouteDocument>,
   known: KnownDefinitions['routes'],
 ): Change {
   const present = known.get(`${tenant}/${name}`);
@@ -162,7 +170,7 @@ type DefinitionRow = Parameters<typeof applyRoute>[1];
 
 /** The changes with the versions that they were given in the end. */
 async function storeInTurn(
-  entries: readonly Entry<PartnerDocument | RouteDocument>[],
+  entries: readonly Entry<PartnerDocument | StoreDocument | RouteDocument>[],
   changes: readonly Change[],
   store: (row: DefinitionRow) => Promise<{ readonly version: number }>,
 ): Promise<Change[]> {

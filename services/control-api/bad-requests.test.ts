@@ -376,6 +376,8 @@ describe('SQL metacharacters', () => {
           `/api/v1/routes?tenant=${value}`,
           `/api/v1/partners?tenant=${value}`,
           `/api/v1/partners?cursor=${value}`,
+          `/api/v1/stores?tenant=${value}`,
+          `/api/v1/stores?cursor=${value}`,
           `/api/v1/dead-letters?tenant=${value}`,
           `/api/v1/dead-letters?queue=${value}`,
         ]) {

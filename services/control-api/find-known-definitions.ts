@@ -1,9 +1,10 @@
-/** What is in force already of that which route files speak of: tenants, their SFTP users, partners and routes. */
+/** What is in force already of that which route files speak of: tenants, their SFTP users, partners, stores and routes. */
 import { z } from 'zod';
 import type { Reads } from '#shared/db/connect-database.ts';
 import { and, eq, inArray } from '#shared/db/drizzle.ts';
-import { partners, routes, routeVersions, sftpUsers, tenants } from '#shared/db/schema.ts';
+import { partners, routes, routeVersions, sftpUsers, stores, tenants } from '#shared/db/schema.ts';
 import { callsIn, type StoredDefinitions } from '#shared/routes/find-call-faults.ts';
+import { deliveriesIn, type StoredStores } from '#shared/routes/find-store-faults.ts';
 import type { RouteFileDocument } from '#shared/routes/route-schema.ts';
 
 interface KnownVersion {
@@ -15,10 +16,11 @@ export interface KnownDefinitions {
   readonly tenantIds: ReadonlySet<string>;
   /** By username. */
   readonly userTenants: ReadonlyMap<string, string>;
-  /** Both by `<tenant>/<name>`. */
+  /** All by `<tenant>/<name>`. */
   readonly partners: ReadonlyMap<string, KnownVersion>;
+  readonly stores: ReadonlyMap<string, KnownVersion>;
   readonly routes: ReadonlyMap<string, KnownVersion>;
-  readonly stored: StoredDefinitions;
+  readonly stored: StoredDefinitions & StoredStores;
 }
 
 export async function findKnownDefinitions(
@@ -29,10 +31,11 @@ export async function findKnownDefinitions(
   const usernames = documents.flatMap((document) =>
     document.kind === 'tenant' ? document.sftpUsers.map(({ username }) => username) : [],
   );
-  const [tenantRows, userRows, partnerRows, routeRows] = await Promise.all([
+  const [tenantRows, userRows, partnerRows, storeRows, routeRows] = await Promise.all([
     ids.length === 0 ? [] : reads.select({ id: tenants.id }).from(tenants).where(inArray(tenants.id, ids)),
     usernames.length === 0 ? [] : reads.select().from(sftpUsers).where(inArray(sftpUsers.username, usernames)),
-    ids.length === 0 ? [] : findPartners(reads, ids),
+    ids.length === 0 ? [] : findDefinitions(reads, partners, ids),
+    ids.length === 0 ? [] : findDefinitions(reads, stores, ids),
     ids.length === 0 ? [] : findRoutes(reads, ids),
   ]);
   const versionOf = <Row extends KnownVersion & { tenantId: string; name: string }>(row: Row) =>
@@ -41,6 +44,7 @@ export async function findKnownDefinitions(
     tenantIds: new Set(tenantRows.map(({ id }) => id)),
     userTenants: new Map(userRows.map((user) => [user.username, user.tenantId])),
     partners: new Map(partnerRows.map(versionOf)),
+    stores: new Map(storeRows.map(versionOf)),
     routes: new Map(routeRows.map(versionOf)),
     stored: {
       partners: partnerRows.map(({ tenantId, name, definition }) => ({
@@ -48,24 +52,25 @@ export async function findKnownDefinitions(
         name,
         operations: operationsIn(definition),
       })),
+      stores: storeRows.map(({ tenantId, name, definition }) => ({ tenantId, name, buckets: bucketsIn(definition) })),
       routes: routeRows
         .filter(({ disabledAt }) => disabledAt === null)
-        .map(({ tenantId, name, definition }) => ({ tenantId, name, calls: callsOf(definition) })),
+        .map(({ tenantId, name, definition }) => ({ tenantId, name, ...usesIn(tenantId, name, definition) })),
     },
   };
 }
 
-function findPartners(reads: Reads, tenantIds: readonly string[]) {
+function findDefinitions(reads: Reads, table: typeof partners | typeof stores, tenantIds: readonly string[]) {
   return reads
     .select({
-      tenantId: partners.tenantId,
-      name: partners.name,
-      version: partners.version,
-      hash: partners.definitionHash,
-      definition: partners.definition,
+      tenantId: table.tenantId,
+      name: table.name,
+      version: table.version,
+      hash: table.definitionHash,
+      definition: table.definition,
     })
-    .from(partners)
-    .where(inArray(partners.tenantId, [...tenantIds]));
+    .from(table)
+    .where(inArray(table.tenantId, [...tenantIds]));
 }
 
 function findRoutes(reads: Reads, tenantIds: readonly string[]) {
@@ -85,6 +90,7 @@ function findRoutes(reads: Reads, tenantIds: readonly string[]) {
 
 /** Stored definitions can be those of another version: only what is needed is read. */
 const operationsSchema = z.object({ operations: z.record(z.string(), z.unknown()) });
+const bucketsSchema = z.object({ buckets: z.array(z.string()) });
 const stepsSchema = z.object({ steps: z.array(z.record(z.string(), z.unknown())) });
 
 function operationsIn(definition: unknown): string[] {
@@ -92,7 +98,13 @@ function operationsIn(definition: unknown): string[] {
   return parsed.success ? Object.keys(parsed.data.operations) : [];
 }
 
-function callsOf(definition: unknown) {
+function bucketsIn(definition: unknown): string[] {
+  const parsed = bucketsSchema.safeParse(definition);
+  return parsed.success ? parsed.data.buckets : [];
+}
+
+function usesIn(tenantId: string, name: string, definition: unknown) {
   const parsed = stepsSchema.safeParse(definition);
-  return parsed.success ? callsIn(parsed.data.steps).map(({ call }) => call) : [];
+  const steps = parsed.success ? parsed.data.steps : [];
+  return { calls: callsIn(steps).map(({ call }) => call), deliveries: deliveriesIn({ tenantId, name, steps }) };
 }

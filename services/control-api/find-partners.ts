@@ -1,12 +1,12 @@
-/** Reads of partners: as they are described now. Definitions name secrets and hold none. */
+/** Reads of partners and of stores elsewhere: as they are described now. Definitions name secrets and hold none. */
 import { z } from 'zod';
 import type { Reads } from '#shared/db/connect-database.ts';
 import { and, asc, eq, sql } from '#shared/db/drizzle.ts';
-import { partners } from '#shared/db/schema.ts';
+import { partners, stores } from '#shared/db/schema.ts';
 import { instantOf } from './read-columns.ts';
 import { textField } from './request-fields.ts';
 
-const partnerSchema = z.object({
+const definitionSchema = z.object({
   customer_id: z.string(),
   name: z.string(),
   version: z.number().describe('Rises with each change; work under way goes by the newest.'),
@@ -14,17 +14,18 @@ const partnerSchema = z.object({
   applied_by: z.string(),
   applied_at: z.string(),
 });
-export const partnerPageSchema = z.object({ partners: z.array(partnerSchema), next_cursor: z.string().nullable() });
+export const partnerPageSchema = z.object({ partners: z.array(definitionSchema), next_cursor: z.string().nullable() });
+export const storePageSchema = z.object({ stores: z.array(definitionSchema), next_cursor: z.string().nullable() });
 
-interface PartnerPosition {
+interface DefinitionPosition {
   readonly tenantId: string;
   readonly name: string;
 }
 
-/** The `next_cursor` of a page: `<tenant>/<name>` of its last partner. */
-export const partnerCursorField = textField(200)
+/** The `next_cursor` of a page: `<tenant>/<name>` of its last entry. */
+export const definitionCursorField = textField(200)
   .regex(/^[^/]+\/[^/]+$/, 'is no cursor that a page gave as next_cursor')
-  .transform((text): PartnerPosition => {
+  .transform((text): DefinitionPosition => {
     const [tenantId = '', name = ''] = text.split('/');
     return { tenantId, name };
   });
@@ -32,34 +33,45 @@ export const partnerCursorField = textField(200)
 interface PageOptions {
   /** Null sees every tenant. */
   readonly tenantId: string | null;
-  readonly after?: PartnerPosition | undefined;
+  readonly after?: DefinitionPosition | undefined;
   readonly limit: number;
 }
 
+export async function findPartners(reads: Reads, page: PageOptions): Promise<z.infer<typeof partnerPageSchema>> {
+  const { entries, next_cursor } = await findPage(reads, partners, page);
+  return { partners: entries, next_cursor };
+}
+
+export async function findStores(reads: Reads, page: PageOptions): Promise<z.infer<typeof storePageSchema>> {
+  const { entries, next_cursor } = await findPage(reads, stores, page);
+  return { stores: entries, next_cursor };
+}
+
 /** By tenant and name. */
-export async function findPartners(
+async function findPage(
   reads: Reads,
+  table: typeof partners | typeof stores,
   { tenantId, after, limit }: PageOptions,
-): Promise<z.infer<typeof partnerPageSchema>> {
+): Promise<{ readonly entries: z.infer<typeof definitionSchema>[]; readonly next_cursor: string | null }> {
   const rows = await reads
     .select({
-      customer_id: partners.tenantId,
-      name: partners.name,
-      version: partners.version,
-      definition: partners.definition,
-      applied_by: partners.createdBy,
-      applied_at: instantOf(partners.updatedAt),
+      customer_id: table.tenantId,
+      name: table.name,
+      version: table.version,
+      definition: table.definition,
+      applied_by: table.createdBy,
+      applied_at: instantOf(table.updatedAt),
     })
-    .from(partners)
+    .from(table)
     .where(
       and(
-        tenantId === null ? undefined : eq(partners.tenantId, tenantId),
-        after && sql`(${partners.tenantId}, ${partners.name}) > (${after.tenantId}::text, ${after.name}::text)`,
+        tenantId === null ? undefined : eq(table.tenantId, tenantId),
+        after && sql`(${table.tenantId}, ${table.name}) > (${after.tenantId}::text, ${after.name}::text)`,
       ),
     )
-    .orderBy(asc(partners.tenantId), asc(partners.name))
+    .orderBy(asc(table.tenantId), asc(table.name))
     .limit(limit + 1);
-  const page = rows.slice(0, limit);
-  const last = rows.length > limit ? page.at(-1) : undefined;
-  return { partners: page, next_cursor: last === undefined ? null : `${last.customer_id}/${last.name}` };
+  const entries = rows.slice(0, limit);
+  const last = rows.length > limit ? entries.at(-1) : undefined;
+  return { entries, next_cursor: last === undefined ? null : `${last.customer_id}/${last.name}` };
 }

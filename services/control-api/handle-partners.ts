@@ -1,9 +1,21 @@
-/** `GET /api/v1/partners`. They are applied with the routes that call them, see `handle-routes.ts`. */
+/** `GET /api/v1/partners` and `/api/v1/stores`. They are applied with the routes that name them, see `handle-routes.ts`. */
 import { z } from 'zod';
 import { type ApiParts, type ApiServer, errorReplies } from './api-server.ts';
-import { findPartners, partnerCursorField, partnerPageSchema } from './find-partners.ts';
+import {
+  definitionCursorField,
+  findPartners,
+  findStores,
+  partnerPageSchema,
+  storePageSchema,
+} from './find-partners.ts';
 import { limitField, tenantField } from './request-fields.ts';
 import { callerOf } from './request-guard.ts';
+
+const querystring = z.strictObject({
+  tenant: tenantField.optional(),
+  cursor: definitionCursorField.optional(),
+  limit: limitField,
+});
 
 export function handlePartners(server: ApiServer, parts: ApiParts): void {
   server.get(
@@ -12,20 +24,37 @@ export function handlePartners(server: ApiServer, parts: ApiParts): void {
       schema: {
         summary: 'Partners as they are described now',
         tags: ['routes'],
-        querystring: z.strictObject({
-          tenant: tenantField.optional(),
-          cursor: partnerCursorField.optional(),
-          limit: limitField,
-        }),
+        querystring,
         response: { 200: partnerPageSchema, ...errorReplies },
       },
     },
     async (request) => {
-      const caller = callerOf(request);
+      const { tenantId } = callerOf(request);
       const { tenant, cursor, limit } = request.query;
-      if (caller.tenantId !== null && tenant !== undefined && tenant !== caller.tenantId)
-        return { partners: [], next_cursor: null };
-      return await findPartners(parts.reads, { tenantId: caller.tenantId ?? tenant ?? null, after: cursor, limit });
+      if (isAnothers(tenantId, tenant)) return { partners: [], next_cursor: null };
+      return await findPartners(parts.reads, { tenantId: tenantId ?? tenant ?? null, after: cursor, limit });
     },
   );
+  server.get(
+    '/api/v1/stores',
+    {
+      schema: {
+        summary: 'Stores elsewhere as they are described now',
+        tags: ['routes'],
+        querystring,
+        response: { 200: storePageSchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const { tenantId } = callerOf(request);
+      const { tenant, cursor, limit } = request.query;
+      if (isAnothers(tenantId, tenant)) return { stores: [], next_cursor: null };
+      return await findStores(parts.reads, { tenantId: tenantId ?? tenant ?? null, after: cursor, limit });
+    },
+  );
+}
+
+/** To a tenant's key there are no others. */
+function isAnothers(caller: string | null, tenant: string | undefined): boolean {
+  return caller !== null && tenant !== undefined && tenant !== caller;
 }

@@ -20,6 +20,8 @@ import type { Logger } from '#shared/runtime/logger.ts';
 import { createOutageGuard } from '#shared/runtime/pause-on-outage.ts';
 import { queueServiceHealth } from '#shared/runtime/queue-service-health.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
+import { startTracing } from '#shared/tracing/start-tracing.ts';
+import { NO_TRACING, type Tracing } from '#shared/tracing/tracing.ts';
 import type { IngestorConfig } from './config.ts';
 import { createHandleLandingEvents } from './handle-landing-events.ts';
 import { createIngestorMetrics } from './metrics.ts';
@@ -43,9 +45,11 @@ export function createIngestor({ config, logger, registry }: ServiceDependencies
   const probe = () => assertDatabaseAnswers(sql, DATABASE_TIMEOUT_MS);
   const guard = createOutageGuard({ workers: () => (worker === undefined ? [] : [worker]), probe, logger });
   let worker: Worker | undefined;
+  let tracing: Tracing = NO_TRACING;
 
   return {
     async start() {
+      tracing = await startTracing({ config, service: NAME, logger });
       const names = {
         landing: queueName(config.LONGSHORE_PREFIX, 'landing'),
         ingest: queueName(config.LONGSHORE_PREFIX, 'ingest'),
@@ -64,6 +68,7 @@ export function createIngestor({ config, logger, registry }: ServiceDependencies
           logger,
         }),
         actor: NAME,
+        tracing,
         logger,
       });
       const handle = createHandleLandingEvents({ takeArrivals, metrics, logger });
@@ -85,7 +90,7 @@ export function createIngestor({ config, logger, registry }: ServiceDependencies
     async stop() {
       guard.stop();
       await worker?.stop({ timeoutMs: config.LONGSHORE_DRAIN_MS });
-      await sql.end({ timeout: 1 });
+      await Promise.all([tracing.stop(), sql.end({ timeout: 1 })]);
       sqs.destroy();
       s3.destroy();
     },

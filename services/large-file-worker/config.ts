@@ -3,10 +3,12 @@ import { z } from 'zod';
 import { copyVariables } from '#shared/config/copy-variables.ts';
 import { fleetVariables } from '#shared/config/fleet-variables.ts';
 import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
+import { secretVariables } from '#shared/secrets/create-secret-store.ts';
 
 const schema = z.object({
   ...fleetVariables,
   ...copyVariables,
+  ...secretVariables,
   /** Jobs side by side. */
   LONGSHORE_SLOTS: integerVariable({ min: 1, max: 100 }).default(4),
   /** Receives side by side. */

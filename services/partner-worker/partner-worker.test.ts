@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { archiveKey } from '#shared/files/archive-object.ts';
 import { findRowViolations } from '#shared/testing/find-row-violations.ts';
 import { seedRoutes } from '#shared/testing/seed-routed-files.ts';
+import { startSpanReceiver } from '#shared/testing/start-span-receiver.ts';
 import { startWorkBed, type WorkBed, type WorkerProcess } from '#shared/testing/start-work-bed.ts';
 import { loadPartnerWorkerConfig } from './config.ts';
 
@@ -163,6 +164,26 @@ test('garbage in its queue disturbs no job', async () => {
   await untilCompleted(20);
   await expectSound();
 });
+
+test.each(['hang', 'refuse'] as const)(
+  'a trace collector that does %s disturbs no job, and no stop',
+  async (answer) => {
+    const receiver = await startSpanReceiver();
+    receiver.answer = answer;
+    try {
+      const jobs = await bed.putFiles({ count: 20, bodyOf });
+      worker = await bed.startWorker(MAIN, { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
+      await bed.wakeUps.sendJobs(jobs);
+      await untilCompleted(20);
+      await expectSound();
+      expect(await worker.end('SIGTERM')).toBe(0);
+      expect(receiver.requests.length).toBeGreaterThan(0);
+      expect(worker.lines.find(({ msg }) => msg === 'service stopped')).toMatchObject({ isClean: true });
+    } finally {
+      await receiver.stop();
+    }
+  },
+);
 
 test('a faulty configuration names every fault', () => {
   const load = () => loadPartnerWorkerConfig({ DATABASE_URL: 'mysql://x', LONGSHORE_SLOTS: '0' });

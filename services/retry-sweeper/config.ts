@@ -31,6 +31,8 @@ const variables = z.object({
   /** How long attempts and audit events are kept; whole months are dropped. */
   LONGSHORE_RETENTION_DAYS: integerVariable({ min: 31, max: 36_500 }).default(400),
   ...secretVariables,
+  /** As for the workers: uploads that nobody goes on with are aborted there too. */
+  LONGSHORE_STORE_ADDRESSES: networksVariable.optional(),
   /** Addresses of webhooks that are not public and may be called all the same; without it none. */
   LONGSHORE_NOTICE_ADDRESSES: networksVariable.optional(),
   /** Tries of one notice; the default spreads them over some five hours. */

@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { CreateMultipartUploadCommand, UploadPartCommand } from '@aws-sdk/client-s3';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import { claimJobs } from '#shared/jobs/claim-jobs.ts';
 import { cancelJobs } from '#shared/jobs/end-jobs.ts';
 import { until } from '#shared/jobs/test-job-runner.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
+import type { StoreDirectory } from '#shared/stores/store-directory.ts';
+import { FAR_BUCKET, type StoreTestBed, startStoreTestBed } from '#shared/stores/store-test-bed.ts';
 import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
 import { findTransfers } from '#shared/transfers/find-transfers.ts';
 import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
@@ -18,13 +21,22 @@ let bed: SweeperTestBed;
 let bucket: string;
 let store: ObjectStore;
 let jobId: string;
+let far: StoreTestBed;
+let elsewhere: StoreDirectory;
 
 beforeAll(async () => {
   bed = await startSweeperTestBed();
+  far = await startStoreTestBed({ url: bed.s3.server.url, credentials: TEST_CREDENTIAL });
+  elsewhere = far.openDirectory();
   store = createObjectStore({ client: bed.s3.client });
   await seedTenant(bed.sql);
 });
-afterAll(() => bed.stop());
+afterAll(async () => {
+  elsewhere.close();
+  await far.stop();
+  await bed.stop();
+});
+afterEach(() => far.proxy.spoil(() => undefined));
 
 /** A job in the middle of a large copy, one part of which is there. */
 beforeEach(async () => {
@@ -66,6 +78,7 @@ const sweep = () =>
   endOrphanedTransfers({
     sql: bed.sql,
     store,
+    stores: elsewhere,
     logger: createLogger({ service: 'test', level: 'fatal' }),
     signal: AbortSignal.timeout(20_000),
   });
@@ -95,4 +108,21 @@ test('leaves the upload of a job that waits for its next try, however old, and s
   expect([await abortAbandonedUploads(old), await countUploads()]).toEqual([0, 1]);
   await bed.sql`UPDATE transfers SET state = 'DONE'`;
   expect([await abortAbandonedUploads(old), await countUploads()]).toEqual([1, 0]);
+});
+
+test('aborts the upload at the store elsewhere where it is, and comes back to one that is away', async () => {
+  const place = { bucket: FAR_BUCKET, key: 'acme/half-copied.bin' };
+  await bed.sql`UPDATE transfers SET store = 'globex', bucket = ${place.bucket}, upload_id = ${await far.beginUpload(place.key)}`;
+  await cancelJobs(bed.sql, { jobIds: [jobId], actor: 'operator', reason: 'not wanted' });
+  far.proxy.spoil(() => ({ type: 'status', status: 501 }));
+  await until(async () => {
+    expect(await sweep()).toBe(0);
+    return (await bed.sql`SELECT 1 FROM transfers WHERE state = 'ABORTING' AND next_action_at > now()`).length === 1;
+  });
+  expect(await far.farUploads()).toHaveLength(1);
+  far.proxy.spoil(() => undefined);
+  await bed.sql`UPDATE transfers SET next_action_at = now() - interval '1 second', updated_at = now() - interval '1 minute'`;
+  await until(async () => (await sweep()) === 1);
+  expect(await far.farUploads()).toEqual([]);
+  expect(await findTransfers(bed.sql, jobId)).toMatchObject([{ state: 'ABORTED' }]);
 });

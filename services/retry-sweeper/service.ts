@@ -34,6 +34,9 @@ import type { Logger } from '#shared/runtime/logger.ts';
 import { createOutageGuard } from '#shared/runtime/pause-on-outage.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
 import { createSecretStore } from '#shared/secrets/create-secret-store.ts';
+import { createStoreDirectory, type StoreDirectory } from '#shared/stores/store-directory.ts';
+import { startTracing } from '#shared/tracing/start-tracing.ts';
+import { NO_TRACING, type Tracing } from '#shared/tracing/tracing.ts';
 import { abortAbandonedUploads } from './abort-abandoned-uploads.ts';
 import type { RetrySweeperConfig } from './config.ts';
 import { createCountMissing } from './count-missing.ts';
@@ -53,6 +56,7 @@ const DATABASE_TIMEOUT_MS = 5_000;
 const DEADLINE_MS = 60_000;
 const OBSERVE_MS = 10_000;
 const TRANSFERS_MS = 2_000;
+const STORE_STALL_MS = 10_000;
 const RETENTION_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 /** A tick of the fast clocks that takes longer hangs. */
@@ -80,10 +84,13 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
   let fastClocks: readonly ClockLoop[] = [];
   let slowClocks: readonly ClockLoop[] = [];
   let sender: NoticeSender | undefined;
+  let tracing: Tracing = NO_TRACING;
+  let stores: StoreDirectory | undefined;
   const guard = createOutageGuard({ workers: () => workers, probe, logger });
 
   return {
     async start() {
+      tracing = await startTracing({ config, service: NAME, logger });
       const [urls, topicArns] = await Promise.all([
         findQueueUrls(sqs, config.LONGSHORE_PREFIX),
         createTopics({ client: sns, prefix: config.LONGSHORE_PREFIX }),
@@ -106,6 +113,7 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
         quietMs: config.LONGSHORE_SFTP_QUIET_MS,
         senders,
         actor: NAME,
+        tracing,
         logger,
       });
       // One for each clock that uses it: a proof serves once.
@@ -124,8 +132,18 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
       };
       const dueRecords = { ...due, countMissing: countMissing() };
       const publisher = createTopicPublisher({ client: sns, topicArns });
+      const secrets = createSecretStore(config);
+      const elsewhere = createStoreDirectory({
+        sql,
+        secrets,
+        sourceClient: s3,
+        stallMs: STORE_STALL_MS,
+        addressGuard: createAddressGuard({ allow: config.LONGSHORE_STORE_ADDRESSES ?? [] }),
+        logger,
+      });
+      stores = elsewhere;
       sender = createNoticeSender({
-        secrets: createSecretStore(config),
+        secrets,
         addressGuard: createAddressGuard({ allow: config.LONGSHORE_NOTICE_ADDRESSES ?? [] }),
         publisher,
         mailServer: mailServerOf(config),
@@ -153,7 +171,7 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
           return 'done';
         }),
         clock('transfers', TRANSFERS_MS, async (signal) => {
-          await endOrphanedTransfers({ sql, store, logger, signal });
+          await endOrphanedTransfers({ sql, store, stores: elsewhere, logger, signal });
           return 'done';
         }),
         clock('retention', RETENTION_MS, (signal) =>
@@ -186,7 +204,8 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
       const timeoutMs = config.LONGSHORE_DRAIN_MS;
       await Promise.all([...fastClocks, ...slowClocks, ...workers].map((part) => part.stop({ timeoutMs })));
       sender?.close();
-      await sql.end({ timeout: 1 });
+      stores?.close();
+      await Promise.all([tracing.stop(), sql.end({ timeout: 1 })]);
       for (const client of [sqs, sns, s3]) client.destroy();
     },
     liveness() {

@@ -16,6 +16,7 @@ import type { MessageOf } from '#shared/queue/define-message.ts';
 import { acknowledge, type Disposition, release } from '#shared/queue/disposition.ts';
 import type { Received } from '#shared/queue/received.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import { codeOf, type Span, TRACEPARENT, type Tracing } from '#shared/tracing/tracing.ts';
 import { type ActiveRoute, decideRouting } from './decide-routing.ts';
 import type { RouterMetrics } from './metrics.ts';
 
@@ -27,6 +28,7 @@ export interface HandleSettledFilesOptions {
   /** Wake-ups of one tenant that may stand in one queue. */
   readonly admissionWindow: number;
   readonly metrics: RouterMetrics;
+  readonly tracing: Tracing;
   readonly logger: Logger;
 }
 
@@ -43,7 +45,7 @@ interface Decided {
 }
 
 export function createHandleSettledFiles(options: HandleSettledFilesOptions) {
-  const { sql, senders, metrics, logger } = options;
+  const { sql, senders, metrics, tracing, logger } = options;
 
   async function decide(file: RoutingInput): Promise<Decided> {
     const found = await Promise.all(
@@ -80,7 +82,16 @@ export function createHandleSettledFiles(options: HandleSettledFilesOptions) {
     return acknowledge;
   }
 
-  return async (received: readonly FileSettled[]): Promise<Disposition[]> => {
+  function openSpan({ message, attributes }: FileSettled): Span {
+    const { fileId } = message;
+    return tracing.join(fileId, 'route file', {
+      queue: 'ingest',
+      traceparent: attributes[TRACEPARENT],
+      facts: { fileId },
+    });
+  }
+
+  async function handle(received: readonly FileSettled[], spans: readonly Span[]): Promise<Disposition[]> {
     const files = await loadRoutingInput(
       sql,
       received.map(({ message }) => message.fileId),
@@ -90,11 +101,39 @@ export function createHandleSettledFiles(options: HandleSettledFilesOptions) {
       options,
       decided.flatMap(({ decision }) => decision ?? []),
     );
-    await senders.sendJobs(woken);
+    const spanOf = new Map(received.map(({ message }, index) => [message.fileId, spans[index]]));
+    await senders.sendJobs(woken.map((job) => ({ ...job, traceparent: spanOf.get(job.fileId)?.traceparent })));
     const byFile = new Map(decided.map((one) => [one.file.fileId, one]));
     const wokenIds = new Set(woken.map(({ id }) => id));
-    return received.map((one) => report(one, byFile.get(one.message.fileId), wokenIds));
+    return received.map((one, index) => {
+      const found = byFile.get(one.message.fileId);
+      endSpan(spans[index], found);
+      return report(one, found, wokenIds);
+    });
+  }
+
+  return async (received: readonly FileSettled[]): Promise<Disposition[]> => {
+    const spans = received.map(openSpan);
+    try {
+      return await handle(received, spans);
+    } catch (error) {
+      for (const span of spans) span.end({}, codeOf(error));
+      throw error;
+    }
   };
+}
+
+function endSpan(span: Span | undefined, decided: Decided | undefined): void {
+  const tenant = decided?.file.tenantId;
+  if (decided === undefined) span?.end({ outcome: 'known' });
+  else if (decided.decision === undefined) span?.end({ tenant, outcome: 'undecided' }, 'ROUTE_INVALID');
+  else {
+    const { jobs, error } = decided.decision;
+    const outcome = error === undefined ? 'routed' : 'quarantined';
+    // A marker or a checksum that came for another file is no fault.
+    const fault = error?.code === 'COMPANION_FILE' ? undefined : error?.cause;
+    span?.end({ tenant, outcome, jobs: jobs.length, code: error?.code }, fault);
+  }
 }
 
 async function storeDecisions(

@@ -15,6 +15,8 @@ import type { Logger } from '#shared/runtime/logger.ts';
 import { createOutageGuard } from '#shared/runtime/pause-on-outage.ts';
 import { queueServiceHealth } from '#shared/runtime/queue-service-health.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
+import { startTracing } from '#shared/tracing/start-tracing.ts';
+import { NO_TRACING, type Tracing } from '#shared/tracing/tracing.ts';
 import type { RouterConfig } from './config.ts';
 import { createHandleSettledFiles } from './handle-settled-files.ts';
 import { createRouterMetrics } from './metrics.ts';
@@ -39,9 +41,11 @@ export function createRouter({ config, logger, registry }: ServiceDependencies):
   const probe = () => assertDatabaseAnswers(sql, DATABASE_TIMEOUT_MS);
   const guard = createOutageGuard({ workers: () => (worker === undefined ? [] : [worker]), probe, logger });
   let worker: Worker | undefined;
+  let tracing: Tracing = NO_TRACING;
 
   return {
     async start() {
+      tracing = await startTracing({ config, service: 'router', logger });
       const [ingest, work, short] = (['ingest', 'work', 'partner-steps'] as const).map((queue) =>
         queueName(config.LONGSHORE_PREFIX, queue),
       ) as [string, string, string];
@@ -58,6 +62,7 @@ export function createRouter({ config, logger, registry }: ServiceDependencies):
         largeFileThresholdBytes: config.LONGSHORE_LARGE_FILE_THRESHOLD_BYTES,
         admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
         metrics,
+        tracing,
         logger,
       });
       worker = createWorker({
@@ -80,7 +85,7 @@ export function createRouter({ config, logger, registry }: ServiceDependencies):
     async stop() {
       guard.stop();
       await worker?.stop({ timeoutMs: config.LONGSHORE_DRAIN_MS });
-      await sql.end({ timeout: 1 });
+      await Promise.all([tracing.stop(), sql.end({ timeout: 1 })]);
       sqs.destroy();
     },
     ...queueServiceHealth({ worker: () => worker, guard, probe }),

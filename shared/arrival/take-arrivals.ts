@@ -10,6 +10,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { type ArrivedObject, type RegisteredFile, registerFiles } from '#shared/jobs/register-files.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import { NO_TRACING, type Span, type Tracing } from '#shared/tracing/tracing.ts';
 import type { ArrivalWord } from './arrival-word.ts';
 import { type ResolveArrivalsOptions, resolveArrivals } from './resolve-arrivals.ts';
 
@@ -34,16 +35,35 @@ export interface TakeArrivalsOptions extends Omit<ResolveArrivalsOptions, 'signa
   readonly senders: Pick<WakeUpSenders, 'sendFiles'>;
   /** The service, for the audit. */
   readonly actor: string;
+  readonly tracing?: Tracing;
   readonly logger: Logger;
 }
 
 export function createTakeArrivals(options: TakeArrivalsOptions): TakeArrivals {
-  const { sql, senders, actor, logger } = options;
+  const { sql, senders, actor, tracing = NO_TRACING, logger } = options;
+
+  /** A file's trace begins where its row does; what settles it later joins in. */
+  function openSpan(
+    { id, tenantId, status }: RegisteredFile,
+    /** Absent when the row was there before. */
+    made: ArrivedObject | undefined,
+    startedAt: Date,
+  ): Span {
+    const facts = { tenant: tenantId, fileId: id, name: made?.name, sizeBytes: made?.sizeBytes, status, actor };
+    if (made !== undefined) return tracing.begin(id, 'register file', { startedAt, facts });
+    return tracing.join(id, 'settle file', { startedAt, facts });
+  }
+
   return async (words, signal) => {
+    const startedAt = new Date();
     const resolutions = await resolveArrivals(words, { ...options, signal });
     const objects = resolutions.flatMap((resolution) => (resolution.type === 'register' ? [resolution.object] : []));
     const { files, refused } = await registerEach(sql, objects, actor);
-    await senders.sendFiles(files.filter(({ status }) => status === 'QUEUED'));
+    const made = new Map(objects.map((object) => [object.id, object]));
+    const spans = new Map(files.map((file) => [file.id, openSpan(file, made.get(file.id), startedAt)]));
+    const settled = files.filter(({ status }) => status === 'QUEUED');
+    await senders.sendFiles(settled.map((file) => ({ ...file, traceparent: spans.get(file.id)?.traceparent })));
+    for (const span of spans.values()) span.end();
     if (refused.size > 0) logger.error({ count: refused.size }, 'objects refused by the database');
 
     const byKey = new Map(files.map((file) => [file.key, file]));

@@ -1,5 +1,9 @@
-/** The variables of services that copy large objects: what a process holds in memory for it, and when a copy is taken for stalled. */
+/**
+ * The variables of services that copy objects: what a process holds in memory for it, when a copy is taken for stalled, and which stores
+ * elsewhere it may reach.
+ */
 import { integerVariable } from './load-config.ts';
+import { networksVariable } from './networks-variable.ts';
 
 const MIB = 1024 ** 2;
 
@@ -10,4 +14,6 @@ export const copyVariables = {
   LONGSHORE_COPY_PART_BYTES: integerVariable({ min: 5 * MIB, max: 1_024 * MIB }).default(5 * MIB),
   /** A request of a copy over which no byte comes for so long is given up and sent again. */
   LONGSHORE_COPY_STALL_MS: integerVariable({ min: 100, max: 600_000 }).default(60_000),
+  /** Addresses of stores elsewhere that are not public and may be written to all the same; without it none. */
+  LONGSHORE_STORE_ADDRESSES: networksVariable.optional(),
 };

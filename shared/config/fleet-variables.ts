@@ -1,10 +1,12 @@
 /** The variables that every service of the fleet understands; each service's `config.ts` adds its own. */
 import { z } from 'zod';
 import { databaseVariables } from '#shared/db/connect-database.ts';
+import { tracingVariables } from '#shared/tracing/tracing-variables.ts';
 import { booleanVariable, integerVariable } from './load-config.ts';
 
 export const fleetVariables = {
   ...databaseVariables,
+  ...tracingVariables,
   AWS_REGION: z.string().min(1),
   /** One prefix names queues, buckets and topics: see `resource-names.ts`. */
   LONGSHORE_PREFIX: z

@@ -418,6 +418,24 @@ export const partners = pgTable(
   (table) => [primaryKey({ columns: [table.tenantId, table.name] })],
 );
 
+/** Object stores elsewhere, as they are described now; a definition names secrets and holds none. */
+export const stores = pgTable(
+  'stores',
+  {
+    tenantId: text('tenant_id')
+      .notNull()
+      .references(() => tenants.id),
+    name: text('name').notNull(),
+    definition: jsonb('definition').notNull(),
+    definitionHash: text('definition_hash').notNull(),
+    version: integer('version').notNull(),
+    createdBy: text('created_by').notNull(),
+    createdAt: createdAt(),
+    updatedAt: instant('updated_at').notNull().default(sql`now()`),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.name] })],
+);
+
 /**
  * Copies in parts, so that whoever takes one over goes on at the first missing part. The owner is a job, or a file for its archive copy;
  * `epoch` is the owner's.
@@ -436,6 +454,8 @@ export const transfers = pgTable(
     epoch: integer('epoch').notNull(),
     state: text('state').$type<(typeof TRANSFER_STATES)[number]>().notNull(),
     plan: text('plan').notNull(),
+    /** Of a copy to a store elsewhere, its name. */
+    store: text('store'),
     bucket: text('bucket').notNull(),
     key: text('key').notNull(),
     /** Null before the upload was begun. */

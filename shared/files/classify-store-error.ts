@@ -1,7 +1,8 @@
 /** The one place that reads the SDK's errors. Codes: Amazon S3 API reference, "Error responses". */
+import { ADDRESS_REFUSED } from '#shared/http/address-guard.ts';
 import { AmbiguousWriteError, ObjectStoreError, type StoreFault } from './store-error.ts';
 
-const BY_NAME: Readonly<Record<string, StoreFault>> = {
+export const FAULTS_BY_NAME: Readonly<Record<string, StoreFault>> = {
   // A missing bucket is a fault of the configuration, not a file that went away.
   NoSuchBucket: 'invalid',
   NoSuchKey: 'not-found',
@@ -28,6 +29,8 @@ const BY_NAME: Readonly<Record<string, StoreFault>> = {
   // Of S3-compatible servers without the operation: no other try would find it.
   NotImplemented: 'invalid',
   AbortError: 'aborted',
+  // What `hide-replies.ts` calls a reply that no object store gives.
+  UnexpectedReply: 'invalid',
 };
 
 /** The same error when it is already classified, or when it is none of the store's (a bug): that is not to be hidden. */
@@ -57,7 +60,8 @@ function httpStatusOf(error: unknown): number | undefined {
 }
 
 function faultOf(error: Error): StoreFault | undefined {
-  const byName = BY_NAME[error.name];
+  if ((error as NodeJS.ErrnoException).code === ADDRESS_REFUSED) return 'forbidden';
+  const byName = FAULTS_BY_NAME[error.name];
   if (byName !== undefined) return byName;
   const status = httpStatusOf(error);
   if (status === undefined) return isOfTheNetwork(error) ? 'unavailable' : undefined;

@@ -6,7 +6,7 @@
  * 2. With a log the copy goes on where an earlier try was, whatever worker that had: what the store lists counts, compared with what
  *    was written down. A failure that may pass leaves the upload to the next try; any other aborts it, after writing that it does.
  * 3. The upload carries the job's id, so that a completed object whose reply was lost is recognised.
- * 4. Server-side, the store moves the bytes. Streamed, parts are read, held and sent (`part-buffers.ts`); content that ran through in
+ * 4. Server-side, the store moves the bytes; to a store elsewhere all is streamed. Streamed, parts are read, held and sent (`part-buffers.ts`); content that ran through in
  *    one go has its SHA-256.
  */
 import { createHash } from 'node:crypto';
@@ -24,7 +24,7 @@ import {
   uploadAlgorithm,
 } from './multipart-upload.ts';
 import { fullObjectChecksum, type ObjectChecksum } from './object-checksum.ts';
-import type { MultipartCopyRequest, MultipartObject, WrittenObject } from './object-store.ts';
+import type { MultipartCopyRequest, MultipartObject, StoreElsewhere, WrittenObject } from './object-store.ts';
 import type { PartBuffers } from './part-buffers.ts';
 import { bytesOf, choosePartBytes, type PlannedPart, planParts } from './plan-parts.ts';
 import { ProgressWriter } from './progress-writer.ts';
@@ -37,7 +37,10 @@ export interface CopyParts {
   readonly client: S3Client;
   /** For parts: without a bound on a whole request, since one on a slow line takes as long as it takes. */
   readonly partClient: S3Client;
+  /** For what is copied. */
+  readonly sourceClient: S3Client;
   readonly read: ReadStream;
+  readonly elsewhere: StoreElsewhere | undefined;
   readonly serverSidePartBytes: number;
   /** Of one copy. */
   readonly serverSideConcurrency: number;
@@ -49,12 +52,14 @@ export interface CopyParts {
 const ABORT_TIMEOUT_MS = 10_000;
 
 export async function copyMultipart(parts: CopyParts, request: MultipartCopyRequest): Promise<MultipartObject> {
-  const described = await describe(parts.client, request);
-  const { plan = 'server-side', log, target, source, sizeBytes } = request;
+  const described = await describeCopy(parts, request);
+  const { log, target, source, sizeBytes } = request;
+  const plan = parts.elsewhere === undefined ? (request.plan ?? 'server-side') : 'streamed';
   const startedAt = Date.now();
   const preferred = plan === 'streamed' ? parts.buffers.bytes : parts.serverSidePartBytes;
   const facts: TransferFacts = {
     plan,
+    store: parts.elsewhere?.name,
     target,
     sourceEtag: source.etag ?? '',
     sizeBytes,
@@ -70,14 +75,14 @@ export async function copyMultipart(parts: CopyParts, request: MultipartCopyRequ
       request: described,
       upload: open.upload,
       parts: copied.parts,
-      expected: expectedOf(request),
+      expected: described.hasChecksums ? expectedOf(request) : undefined,
       startedAt,
     });
     await log?.done();
     const sha256 = copied.sha256 === undefined ? {} : { sha256: copied.sha256 };
     return { ...written, plan, parts: copied.parts.length, resumedParts: open.done.length, ...sha256 };
   } catch (error) {
-    await giveUp(parts.client, { upload: open.upload, log, error });
+    await giveUp(parts, { upload: open.upload, log, error });
     throw error;
   }
 }
@@ -88,17 +93,21 @@ function expectedOf({ checksums, checksumAlgorithm }: MultipartCopyRequest): Obj
 }
 
 /** A store compares no SHA-256 over parts, so what ran through here is compared before it is completed. */
-function assertSameSha256({ checksums, source }: MultipartCopyRequest, sha256: string | undefined): void {
+export function assertSameSha256({ checksums, source }: MultipartCopyRequest, sha256: string | undefined): void {
   const wanted = fullObjectChecksum(checksums, 'SHA256');
   if (wanted === undefined || sha256 === undefined) return;
   if (Buffer.from(sha256, 'hex').toString('base64') !== wanted.value)
     throw new ObjectStoreError('corrupt', `what was read of ${nameOf(source)} has another SHA-256`);
 }
 
-async function describe(client: S3Client, request: MultipartCopyRequest): Promise<DescribedCopy> {
-  const replace = request.replace ?? (await sourceDescription(client, request));
+export async function describeCopy(
+  { sourceClient, elsewhere }: CopyParts,
+  request: MultipartCopyRequest,
+): Promise<DescribedCopy> {
+  const replace = request.replace ?? (await sourceDescription(sourceClient, request));
   return {
     ...request,
+    hasChecksums: elsewhere?.hasChecksums ?? true,
     replace: { ...replace, metadata: { ...replace.metadata, 'longshore-job': request.jobId } },
   };
 }
@@ -150,7 +159,8 @@ async function goOn(
   const upload = { ...left.target, uploadId: left.uploadId };
   if (left.isAborting || !isSameCopy(left, facts)) {
     await log?.aborting();
-    await abortUpload(client, upload, { signal });
+    // Of an upload that another store has, this one knows nothing.
+    if (left.store === facts.store) await abortUpload(client, upload, { signal });
     return undefined;
   }
   const listed = await listParts(client, upload, { signal });
@@ -171,6 +181,7 @@ async function goOn(
 
 function isSameCopy(left: TransferFacts, facts: TransferFacts): boolean {
   return (
+    left.store === facts.store &&
     left.target.bucket === facts.target.bucket &&
     left.target.key === facts.target.key &&
     left.sourceEtag === facts.sourceEtag &&
@@ -310,15 +321,21 @@ interface Failed {
   readonly error: unknown;
 }
 
-async function giveUp(client: S3Client, { upload, log, error }: Failed): Promise<void> {
+async function giveUp({ client, elsewhere }: CopyParts, { upload, log, error }: Failed): Promise<void> {
   // Whoever goes on with it finds the parts. Damaged ones are not gone on with.
   if (log !== undefined && isWorthKeeping(error)) return;
+  // A store elsewhere that refuses is tried again, and does so to an abort as well.
+  if (log !== undefined && elsewhere !== undefined && isRefusal(error)) return;
   // A failed clean-up must not hide why the copy failed; the sweeper aborts what is left.
   try {
     await log?.aborting();
     await abortUpload(client, upload, { signal: AbortSignal.timeout(ABORT_TIMEOUT_MS) });
     await log?.aborted();
   } catch {}
+}
+
+function isRefusal(error: unknown): boolean {
+  return hasFault(error, 'denied') || hasFault(error, 'invalid') || hasFault(error, 'forbidden');
 }
 
 /** Also what is no answer of the store, e.g. a lost database or lease. */

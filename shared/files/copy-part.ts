@@ -91,7 +91,7 @@ export async function pipePart(read: ReadStream, partRequest: PartRequest): Prom
       failure = error;
     });
     try {
-      const ChecksumAlgorithm = uploadAlgorithm(request.checksumAlgorithm);
+      const ChecksumAlgorithm = request.hasChecksums ? uploadAlgorithm(request.checksumAlgorithm) : undefined;
       return await send(partRequest, { Body: body, ContentLength: bytesOf(part), ChecksumAlgorithm });
     } catch (error) {
       // What broke the source is the cause, whatever became of the request because of it.
@@ -132,7 +132,7 @@ function finished(part: PlannedPart, reply: { ETag?: string | undefined } | unde
   };
 }
 
-async function repeatPart<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
+export async function repeatPart<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
   for (let tries = 1; ; tries += 1) {
     try {
       signal.throwIfAborted();

@@ -1,4 +1,5 @@
 /** Puts the object store together from its operations. */
+import { copyInOnePut } from './copy-in-one-put.ts';
 import { type CopyParts, copyMultipart } from './copy-multipart.ts';
 import { copyObject } from './copy-object.ts';
 import { countRequests } from './count-requests.ts';
@@ -22,16 +23,20 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
     copyPartBytes = 64 * MIB,
     uploadPartBytes = 8 * MIB,
     idleTimeoutMs = 30_000,
+    elsewhere,
   } = options;
   if (options.metrics !== undefined) {
     for (const counted of new Set([client, partClient])) countRequests(counted, options.metrics.requests);
   }
   const stream = (address: ObjectAddress, readOptions?: ReadOptions): AsyncIterable<Uint8Array> =>
     readStream(client, idleTimeoutMs, address, readOptions);
+  const sourceClient = elsewhere?.sourceClient ?? partClient;
   const copyParts: CopyParts = {
     client,
     partClient,
-    read: (address, readOptions) => readStream(partClient, idleTimeoutMs, address, readOptions),
+    sourceClient,
+    read: (address, readOptions) => readStream(sourceClient, idleTimeoutMs, address, readOptions),
+    elsewhere,
     serverSidePartBytes: copyPartBytes,
     serverSideConcurrency: copyConcurrency,
     buffers: partBuffers,
@@ -43,6 +48,8 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
     readStream: stream,
     copy: (request) => copyObject(client, request),
     async copyMultipart(request) {
+      if (elsewhere !== undefined && request.sizeBytes <= partBuffers.bytes)
+        return await copyInOnePut(copyParts, request);
       if (request.sizeBytes > 0) return await copyMultipart(copyParts, request);
       // An upload needs at least one part, and a part at least one byte.
       return { ...(await copyObject(client, request)), plan: 'server-side', parts: 0, resumedParts: 0 };

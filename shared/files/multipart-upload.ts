@@ -24,11 +24,15 @@ export interface UploadAddress {
 }
 
 /** A request whose metadata is settled: by it a completed object is recognised. */
-export type DescribedCopy = MultipartCopyRequest & { readonly replace: NonNullable<MultipartCopyRequest['replace']> };
+export type DescribedCopy = MultipartCopyRequest & {
+  readonly replace: NonNullable<MultipartCopyRequest['replace']>;
+  /** The target's store keeps checksums of whole objects. */
+  readonly hasChecksums: boolean;
+};
 
 export async function createUpload(
   client: S3Client,
-  { target, replace, checksumAlgorithm, signal }: DescribedCopy,
+  { target, replace, checksumAlgorithm, hasChecksums, signal }: DescribedCopy,
 ): Promise<UploadAddress> {
   const reply = await storeCall(`begin the upload to ${nameOf(target)}`, signal, () =>
     client.send(
@@ -37,8 +41,7 @@ export async function createUpload(
         Key: target.key,
         Metadata: { ...replace.metadata },
         ContentType: replace.contentType,
-        ChecksumAlgorithm: uploadAlgorithm(checksumAlgorithm),
-        ChecksumType: 'FULL_OBJECT',
+        ...(hasChecksums && { ChecksumAlgorithm: uploadAlgorithm(checksumAlgorithm), ChecksumType: 'FULL_OBJECT' }),
       }),
       abortable(signal),
     ),
@@ -107,7 +110,7 @@ export async function completeUpload(client: S3Client, toComplete: UploadToCompl
             Key: upload.key,
             UploadId: upload.uploadId,
             MultipartUpload: { Parts: parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag })) },
-            ChecksumType: 'FULL_OBJECT',
+            ...(request.hasChecksums && { ChecksumType: 'FULL_OBJECT' as const }),
             MpuObjectSize: sizeBytes,
             ...(expected !== undefined && { [`Checksum${expected.algorithm}`]: expected.value }),
           }),
@@ -121,7 +124,7 @@ export async function completeUpload(client: S3Client, toComplete: UploadToCompl
       checksums: checksumsOf(reply),
     };
   } catch (error) {
-    if (namedAs(error, 'BadDigest')) {
+    if (isNamed(error, 'BadDigest')) {
       throw new ObjectStoreError(
         'corrupt',
         `${doing}: the parts are not the bytes of ${nameOf(request.source)}`,
@@ -150,6 +153,6 @@ export async function abortUpload(
   }
 }
 
-function namedAs(error: unknown, name: string): boolean {
+export function isNamed(error: unknown, name: string): boolean {
   return error instanceof ObjectStoreError && (error.cause as Error | undefined)?.name === name;
 }

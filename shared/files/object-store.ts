@@ -155,7 +155,7 @@ export interface ObjectStore {
   readStream(address: ObjectAddress, options?: ReadOptions): AsyncIterable<Uint8Array>;
   /** Server-side, in one request; for sources up to 5 GiB. */
   copy(request: CopyRequest): Promise<WrittenObject>;
-  /** In parts side by side, server-side or streamed; resumable with a log. */
+  /** In parts side by side, server-side or streamed; resumable with a log. From another store: streamed, in one request when a part holds it. */
   copyMultipart(request: MultipartCopyRequest): Promise<MultipartObject>;
   /** A stream of unknown length, in parts; flat memory. */
   upload(request: UploadRequest): Promise<UploadedObject>;
@@ -185,6 +185,8 @@ export interface ObjectStoreOptions {
   readonly client: S3Client;
   /** For parts of copies, of which one may take long; `client` when absent. */
   readonly partClient?: S3Client;
+  /** Makes this a store elsewhere: what is copied to it comes from the fleet's own. */
+  readonly elsewhere?: StoreElsewhere;
   /** Parts of one upload of unknown length in flight; 4 when absent. */
   readonly partConcurrency?: number;
   /** Parts of one server-side copy in flight; 8 when absent. */
@@ -198,6 +200,15 @@ export interface ObjectStoreOptions {
   /** A body from which nothing comes for so long is given up; 30 s when absent. */
   readonly idleTimeoutMs?: number;
   readonly metrics?: { readonly requests: Counter<'operation'>; readonly copiedBytes?: Counter<'plan'> };
+}
+
+export interface StoreElsewhere {
+  /** As definitions name it; written down with its transfers. */
+  readonly name: string;
+  /** Reads what is copied. */
+  readonly sourceClient: S3Client;
+  /** False for servers that refuse checksums of whole objects. */
+  readonly hasChecksums: boolean;
 }
 
 /** The largest source that CopyObject takes (Amazon S3, CopyObject). */

@@ -5,6 +5,7 @@
  * 2. Retries are bounded and few: whoever asks decides about more.
  * 3. Endpoint, region and credentials come from the SDK's own environment (`AWS_ENDPOINT_URL_S3`, `AWS_REGION`, ...).
  */
+import type { LookupFunction } from 'node:net';
 import { S3Client, type S3ClientConfig as S3ClientConfigOfSdk } from '@aws-sdk/client-s3';
 
 export interface S3ClientConfig {
@@ -16,10 +17,12 @@ export interface S3ClientConfig {
   readonly requestTimeoutMs?: number;
   /** Tries of one request, the first included; 3 when absent. */
   readonly maxAttempts?: number;
-  /** For tests: an endpoint other than the environment's. */
+  /** Of a store elsewhere, and for tests: others than the environment's. */
   readonly endpoint?: string;
   readonly region?: string;
-  readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  readonly credentials?: NonNullable<S3ClientConfigOfSdk['credentials']>;
+  /** Of names; the system's when absent. */
+  readonly lookup?: LookupFunction;
 }
 
 export interface PartClientConfig extends S3ClientConfig {
@@ -52,7 +55,8 @@ export function createPartClient({ stallMs, ...config }: PartClientConfig): S3Cl
 }
 
 function clientConfig(config: S3ClientConfig, socketTimeoutMs = SOCKET_IDLE_TIMEOUT_MS): S3ClientConfigOfSdk {
-  const { maxSockets = 50, requestTimeoutMs = 60_000, maxAttempts = 3 } = config;
+  const { maxSockets = 50, requestTimeoutMs = 60_000, maxAttempts = 3, lookup } = config;
+  const agent = { keepAlive: true, maxSockets, ...(lookup !== undefined && { lookup }) };
   return {
     forcePathStyle: config.LONGSHORE_S3_PATH_STYLE,
     maxAttempts,
@@ -64,8 +68,8 @@ function clientConfig(config: S3ClientConfig, socketTimeoutMs = SOCKET_IDLE_TIME
       requestTimeout: requestTimeoutMs,
       throwOnRequestTimeout: true,
       socketTimeout: socketTimeoutMs,
-      httpAgent: { keepAlive: true, maxSockets },
-      httpsAgent: { keepAlive: true, maxSockets },
+      httpAgent: agent,
+      httpsAgent: agent,
     },
   };
 }

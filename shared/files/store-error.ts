@@ -5,7 +5,8 @@ import { type ErrorCode, LongshoreError } from '#shared/errors.ts';
  * `not-found`: the object or version is not there. `precondition-failed`: it is no longer the one that was meant.
  * `upload-gone`: the multipart upload was completed or aborted by somebody. `corrupt`: what arrived is not what was sent.
  * `unavailable`: throttled, timed out or broken for now, worth another try. `truncated`: a stream ended before or after its size.
- * `denied` and `invalid` stay so until somebody changes something. `aborted`: the caller's own signal.
+ * `denied` and `invalid` stay so until somebody changes something, and so does `forbidden`: an address that may not be called.
+ * `aborted`: the caller's own signal.
  */
 export type StoreFault =
   | 'not-found'
@@ -13,6 +14,7 @@ export type StoreFault =
   | 'denied'
   | 'unavailable'
   | 'invalid'
+  | 'forbidden'
   | 'truncated'
   | 'upload-gone'
   | 'corrupt'
@@ -24,6 +26,7 @@ const CODES: Readonly<Record<StoreFault, ErrorCode>> = {
   denied: 'OBJECT_STORE_DENIED',
   unavailable: 'OBJECT_STORE_UNAVAILABLE',
   invalid: 'OBJECT_STORE_REJECTED',
+  forbidden: 'STORE_ADDRESS_REFUSED',
   truncated: 'SOURCE_TRUNCATED',
   'upload-gone': 'OBJECT_STORE_UNAVAILABLE',
   corrupt: 'CHECKSUM_MISMATCH',

@@ -9,6 +9,8 @@ export type CopyPlan = 'server-side' | 'streamed';
 
 export interface TransferFacts {
   readonly plan: CopyPlan;
+  /** Of a copy to a store elsewhere, its name. */
+  readonly store?: string | undefined;
   readonly target: { readonly bucket: string; readonly key: string };
   readonly sourceEtag: string;
   readonly sizeBytes: number;

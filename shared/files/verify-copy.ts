@@ -10,22 +10,28 @@ export type CopyVerdict =
 
 export interface CopyToVerify {
   readonly store: ObjectStore;
+  /** Where the copy is, when that is another. */
+  readonly targetStore?: ObjectStore | undefined;
   readonly source: ObjectAddress & ContentFacts;
+  /** Of the source's bytes as they went by, hex; spares reading them again. */
+  readonly sourceSha256?: string | undefined;
   /** The version written, with what the reply said of it. */
   readonly target: ObjectAddress & ContentFacts;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** @throws ObjectStoreError `not-found` when source or target vanished meanwhile. */
-export async function verifyCopy({ store, source, target, signal }: CopyToVerify): Promise<CopyVerdict> {
+export async function verifyCopy(copy: CopyToVerify): Promise<CopyVerdict> {
+  const { store, targetStore = store, source, target, signal } = copy;
   const fromReply = compareContents(source, target);
   if (fromReply.type !== 'unknown') return withProof(fromReply);
-  const targetHead = await headExisting(store, target, signal);
+  const targetHead = await headExisting(targetStore, target, signal);
   const fromTarget = compareContents(source, targetHead);
   if (fromTarget.type !== 'unknown') return withProof(fromTarget);
   const fromBoth = compareContents(await headExisting(store, source, signal), targetHead);
   if (fromBoth.type !== 'unknown') return withProof(fromBoth);
-  const [sourceHash, targetHash] = [await hashObject(store, source, signal), await hashObject(store, target, signal)];
+  const sourceHash = copy.sourceSha256 ?? (await hashObject(store, source, signal));
+  const targetHash = await hashObject(targetStore, target, signal);
   return sourceHash === targetHash
     ? { type: 'same', by: 'bytes', proof: 'BYTES' }
     : { type: 'different', what: 'checksum' };

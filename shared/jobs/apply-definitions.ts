@@ -1,11 +1,11 @@
 /**
- * Applies tenants, partners and routes. A route whose definition did not change keeps its version, so applying a file twice is harmless;
- * a changed one becomes the next version, and files routed before stay on the version they were given. Of a partner only the present
- * definition is kept and counts, for work under way too: its version says that it changed.
+ * Applies tenants, partners, stores elsewhere and routes. A route whose definition did not change keeps its version, so applying a file twice is harmless;
+ * a changed one becomes the next version, and files routed before stay on the version they were given. Of a partner or
+ * a store only the present definition is kept and counts, for work under way too: its version says that it changed.
  *
  * Channels that a definition tells of (`notify`) are written with it; those that it no longer has go, with what they were to be told.
  *
- * Events: `tenant.applied`; `partner.applied`, `route.applied` (for new versions only).
+ * Events: `tenant.applied`; `partner.applied`, `store.applied`, `route.applied` (for new versions only).
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { ChannelDefinition } from '#shared/notices/notify-schema.ts';
@@ -102,14 +102,14 @@ export async function applyRoute(sql: Sql, route: RouteDefinitionRow, actor: str
   return row;
 }
 
-export interface PartnerDefinitionRow {
+export interface DefinitionRow {
   readonly tenantId: string;
   readonly name: string;
   readonly definition: unknown;
   readonly definitionHash: string;
 }
 
-export interface AppliedPartner {
+export interface AppliedDefinition {
   readonly version: number;
   readonly isNew: boolean;
 }
@@ -119,26 +119,43 @@ export interface AppliedPartner {
  *
  * @throws the database's 23503 when the tenant is unknown.
  */
-export async function applyPartner(sql: Sql, partner: PartnerDefinitionRow, actor: string): Promise<AppliedPartner> {
-  const { tenantId, name, definition, definitionHash } = partner;
+export const applyPartner = (sql: Sql, row: DefinitionRow, actor: string): Promise<AppliedDefinition> =>
+  applyDefinition(sql, { table: 'partners', word: 'partner', row }, actor);
+
+/** As `applyPartner`. */
+export const applyStore = (sql: Sql, row: DefinitionRow, actor: string): Promise<AppliedDefinition> =>
+  applyDefinition(sql, { table: 'stores', word: 'store', row }, actor);
+
+interface DefinitionToApply {
+  readonly table: 'partners' | 'stores';
+  readonly word: 'partner' | 'store';
+  readonly row: DefinitionRow;
+}
+
+async function applyDefinition(
+  sql: Sql,
+  { table, word, row }: DefinitionToApply,
+  actor: string,
+): Promise<AppliedDefinition> {
+  const { tenantId, name, definition, definitionHash } = row;
   const [changed] = await sql<{ version: number }[]>`
     WITH applied AS (
-      INSERT INTO partners AS p (tenant_id, name, definition, definition_hash, version, created_by)
+      INSERT INTO ${sql(table)} AS p (tenant_id, name, definition, definition_hash, version, created_by)
       VALUES (${tenantId}, ${name}, ${toJsonb(definition)}::text::jsonb, ${definitionHash}, 1, ${actor})
       ON CONFLICT (tenant_id, name) DO UPDATE SET definition = excluded.definition,
         definition_hash = excluded.definition_hash, version = p.version + 1, created_by = excluded.created_by, updated_at = now()
       WHERE p.definition_hash <> excluded.definition_hash
       RETURNING *),
     event AS (
-      SELECT 'partner.applied' AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
-        jsonb_build_object('partner', name, 'version', version) AS detail, '{events}'::text[] AS topics
+      SELECT ${`${word}.applied`}::text AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
+        jsonb_build_object(${word}::text, name, 'version', version) AS detail, '{events}'::text[] AS topics
       FROM applied),
     ${recordEvents(sql, actor)}
     SELECT version FROM applied`;
   if (changed !== undefined) return { version: changed.version, isNew: true };
   const [present] = await sql<{ version: number }[]>`
-    SELECT version FROM partners WHERE tenant_id = ${tenantId} AND name = ${name}`;
-  if (present === undefined) throw new Error('the partner vanished while it was applied');
+    SELECT version FROM ${sql(table)} WHERE tenant_id = ${tenantId} AND name = ${name}`;
+  if (present === undefined) throw new Error(`the ${word} vanished while it was applied`);
   return { version: present.version, isNew: false };
 }
 

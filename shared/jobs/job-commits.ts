@@ -129,7 +129,7 @@ export class JobCommits {
     const { answer, askedAtMs } = await this.#ask(leaseMs, () =>
       storeOutcomes(sql, outcomes, { worker, service, leaseMs, token: randomUUID(), archivesLarge: queue === 'work' }),
     );
-    this.#sendWakeUps(answer);
+    this.#sendWakeUps(answer, outcomes);
     const moved = new Map(answer.jobs.map((job) => [job.id, job]));
     const closed = new Map(answer.files.map((file) => [file.id, file]));
     const refused = new Map(answer.refused.map(({ row, error }) => [row.jobId, error]));
@@ -164,12 +164,16 @@ export class JobCommits {
     return { answer, askedAtMs };
   }
 
-  #sendWakeUps({ jobs, files, successors }: StoreResult): void {
+  #sendWakeUps({ jobs, files, successors }: StoreResult, outcomes: readonly StoredOutcome[]): void {
     const { wakeUps, metrics, logger } = this.#options;
-    const due = [...jobs.map((job) => job.wake).filter((wake) => wake !== null), ...successors];
+    const byJob = new Map(outcomes.map(({ jobId, traceparent }) => [jobId, traceparent]));
+    const byFile = new Map(jobs.map(({ id, fileId }) => [fileId, byJob.get(id)]));
+    const own = jobs.flatMap(({ id, wake }) => (wake === null ? [] : [{ ...wake, traceparent: byJob.get(id) }]));
+    // A successor is another file's, with a trace of its own.
+    const due = [...own, ...successors];
     const copies = files
       .filter((file) => file.archive === 'woken')
-      .map((file) => ({ ...file, queue: 'work' as const }));
+      .map((file) => ({ ...file, queue: 'work' as const, traceparent: byFile.get(file.id) }));
     if (due.length + copies.length === 0) return;
     const sending = Promise.all([wakeUps.sendJobs(due), wakeUps.sendArchives(copies)])
       .then(([jobsSent, copiesSent]) => metrics.wakeUpsUnsent.inc(due.length + copies.length - jobsSent - copiesSent))

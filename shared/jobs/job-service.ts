@@ -17,19 +17,26 @@ import { LongshoreError } from '#shared/errors.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { PartBuffers } from '#shared/files/part-buffers.ts';
 import { createPartClient, createS3Client } from '#shared/files/s3-client.ts';
+import { createAddressGuard } from '#shared/http/address-guard.ts';
 import { PARTNER_STEPS_MESSAGES, WORK_MESSAGES } from '#shared/messages/queue-messages.ts';
 import type { MessageOf } from '#shared/queue/define-message.ts';
 import { createQueueMetrics } from '#shared/queue/queue-metrics.ts';
 import { QUEUE_SETTINGS } from '#shared/queue/queue-settings.ts';
 import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
+import type { Received } from '#shared/queue/received.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createWorker, type Worker } from '#shared/queue/worker.ts';
 import { CHUNK_WINDOW, createRecordStore } from '#shared/records/create-record-store.ts';
+import type { WokenChunk } from '#shared/records/open-records.ts';
 import type { RecordRunner, RecordRunnerOptions } from '#shared/records/run-records.ts';
 import { createOutageGuard } from '#shared/runtime/pause-on-outage.ts';
 import { queueServiceHealth } from '#shared/runtime/queue-service-health.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
+import { createSecretStore, type SecretConfig } from '#shared/secrets/create-secret-store.ts';
 import type { StepKind } from '#shared/steps/step-context.ts';
+import { createStoreDirectory, type StoreDirectory } from '#shared/stores/store-directory.ts';
+import { startTracing } from '#shared/tracing/start-tracing.ts';
+import { NO_TRACING, TRACEPARENT, type Tracing } from '#shared/tracing/tracing.ts';
 import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
 import { createArchiveFile } from './create-archive-file.ts';
 import { createJobMetrics } from './job-metrics.ts';
@@ -37,7 +44,9 @@ import type { WorkQueue } from './route-files.ts';
 import { createJobRunner, type JobRunner } from './run-jobs.ts';
 import { createWakeUpSenders, type WakeUpSenders } from './wake-up-senders.ts';
 
-export interface JobServiceConfig extends z.output<z.ZodObject<typeof fleetVariables & typeof copyVariables>> {
+export interface JobServiceConfig
+  extends z.output<z.ZodObject<typeof fleetVariables & typeof copyVariables>>,
+    SecretConfig {
   /** Jobs side by side. */
   readonly LONGSHORE_SLOTS: number;
   /** Receives side by side. */
@@ -60,6 +69,8 @@ export interface JobServiceOptions {
 
 /** What records share with jobs. */
 export type RecordRunnerParts = Omit<RecordRunnerOptions, 'partners' | 'metrics'>;
+
+type WorkMessage = MessageOf<(typeof PARTNER_STEPS_MESSAGES)[number]>;
 
 const DATABASE_TIMEOUT_MS = 5_000;
 /** For the last statements, when handlers did not end in time. */
@@ -88,21 +99,32 @@ export function createJobService(
   let worker: Worker | undefined;
   let runner: JobRunner | undefined;
   let records: RecordRunner | undefined;
+  let tracing: Tracing = NO_TRACING;
+  let stores: StoreDirectory | undefined;
 
   function createRunner(wakeUps: WakeUpSenders): JobRunner {
-    const store = createObjectStore({
-      client: s3,
-      partClient,
+    const copying = {
       partBuffers: new PartBuffers({ count: config.LONGSHORE_COPY_PARTS, bytes: config.LONGSHORE_COPY_PART_BYTES }),
-      idleTimeoutMs: config.LONGSHORE_COPY_STALL_MS,
       metrics: { requests: s3Requests, copiedBytes: metrics.copiedBytes },
+    };
+    const stallMs = config.LONGSHORE_COPY_STALL_MS;
+    const store = createObjectStore({ ...copying, client: s3, partClient, idleTimeoutMs: stallMs });
+    stores = createStoreDirectory({
+      ...copying,
+      sql,
+      sourceClient: partClient,
+      stallMs,
+      secrets: createSecretStore(config),
+      addressGuard: createAddressGuard({ allow: config.LONGSHORE_STORE_ADDRESSES ?? [] }),
+      logger,
     });
     const bucketNames = Object.fromEntries(BUCKET_IDS.map((id) => [id, bucketName(prefix, id)])) as Record<
       BucketId,
       string
     >;
-    const sendChunks = (chunks: Parameters<typeof wakeUps.sendChunks>[0]): void => {
-      wakeUps.sendChunks(chunks).catch((error: unknown) => logger.error({ err: error }, 'wake-ups not sent'));
+    const sendChunks = (chunks: readonly WokenChunk[], traceparent: string | undefined): void => {
+      const traced = chunks.map((chunk) => ({ ...chunk, traceparent }));
+      wakeUps.sendChunks(traced).catch((error: unknown) => logger.error({ err: error }, 'wake-ups not sent'));
     };
     return createJobRunner({
       sql,
@@ -113,8 +135,12 @@ export function createJobService(
       leaseMs,
       stepDeadlineMs: config.LONGSHORE_STEP_DEADLINE_MS,
       store,
+      stores,
       bucketNames,
-      recordStoreFor: (job) => createRecordStore({ sql, job, window: CHUNK_WINDOW, leaseMs, onWoken: sendChunks }),
+      recordStoreFor: (job, { traceparent }) => {
+        const onWoken = (chunks: readonly WokenChunk[]) => sendChunks(chunks, traceparent);
+        return createRecordStore({ sql, job, window: CHUNK_WINDOW, leaseMs, onWoken });
+      },
       archive: createArchiveFile({
         store,
         archiveBucket: bucketNames.archive,
@@ -133,12 +159,14 @@ export function createJobService(
       }),
       wakeUps,
       metrics,
+      tracing,
       logger,
     });
   }
 
   return {
     async start() {
+      tracing = await startTracing({ config, service: name, logger });
       const names = { 'partner-steps': queueName(prefix, 'partner-steps'), work: queueName(prefix, 'work') };
       const [urls] = await Promise.all([resolveQueueUrls({ client: sqs, names: Object.values(names) }), probe()]);
       const queueUrls = { 'partner-steps': urls[names['partner-steps']] ?? '', work: urls[names.work] ?? '' };
@@ -157,14 +185,16 @@ export function createJobService(
         leaseMs,
         wakeUps,
         jobMetrics: metrics,
+        tracing,
         logger,
       });
       runner = running;
       records = carrying;
-      const handle = (message: MessageOf<(typeof PARTNER_STEPS_MESSAGES)[number]>, stop: AbortSignal) => {
-        if (message.type !== 'records.due') return running.handle(message, stop);
+      const handle = ({ message, attributes }: Received<WorkMessage>, stop: AbortSignal) => {
+        const traceparent = attributes[TRACEPARENT];
+        if (message.type !== 'records.due') return running.handle(message, stop, traceparent);
         if (carrying === undefined) throw new LongshoreError('INTERNAL', `The ${name} takes no records.`);
-        return carrying.handle(message.chunkId, stop);
+        return carrying.handle(message.chunkId, stop, traceparent);
       };
       worker = createWorker({
         queue,
@@ -173,7 +203,7 @@ export function createJobService(
         messages: carrying === undefined ? WORK_MESSAGES : PARTNER_STEPS_MESSAGES,
         slots: config.LONGSHORE_SLOTS,
         pollers: config.LONGSHORE_POLLERS,
-        handle: ({ message }, { signal }) => guard.watch(() => handle(message, signal)),
+        handle: (received, { signal }) => guard.watch(() => handle(received, signal)),
         tenantOf: (message) => message.tenantId,
         maxTenantShare: config.LONGSHORE_TENANT_SHARE_PERCENT / 100,
         visibilityTimeoutMs: QUEUE_SETTINGS[queue].visibilityTimeoutSeconds * 1_000,
@@ -191,7 +221,8 @@ export function createJobService(
       await worker?.stop({ timeoutMs: config.LONGSHORE_DRAIN_MS });
       const flushed = Promise.all([runner?.stop(), records?.stop()]);
       await Promise.race([flushed, delay(FLUSH_MS, undefined, { ref: false })]);
-      await sql.end({ timeout: 1 });
+      stores?.close();
+      await Promise.all([tracing.stop(), sql.end({ timeout: 1 })]);
       sqs.destroy();
       s3.destroy();
       partClient.destroy();

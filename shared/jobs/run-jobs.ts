@@ -15,8 +15,10 @@ import { acknowledge, type Disposition, leave } from '#shared/queue/disposition.
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { RecordStore } from '#shared/steps/record-store.ts';
 import type { StepKind } from '#shared/steps/step-context.ts';
+import type { StoreDirectory } from '#shared/stores/store-directory.ts';
+import { endedBy, NO_TRACING, type Span, type Tracing } from '#shared/tracing/tracing.ts';
 import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
-import { type ArchiveFile, archiveHeldFile } from './archive-held-file.ts';
+import { type ArchiveEnd, type ArchiveFile, archiveHeldFile, type HeldFile } from './archive-held-file.ts';
 import type { ClaimedJob } from './claim-jobs.ts';
 import { JobCommits } from './job-commits.ts';
 import type { JobMetrics } from './job-metrics.ts';
@@ -44,11 +46,14 @@ export interface JobRunnerOptions {
   /** For one try of a step, and for an archive copy. */
   readonly stepDeadlineMs: number;
   readonly store: ObjectStore;
+  /** Stores elsewhere. */
+  readonly stores?: StoreDirectory | undefined;
   readonly bucketNames: Readonly<Record<BucketId, string>>;
-  readonly recordStoreFor: (job: ClaimedJob) => RecordStore;
+  readonly recordStoreFor: (job: ClaimedJob, span: Span) => RecordStore;
   readonly archive: ArchiveFile;
   readonly wakeUps: Pick<WakeUpSenders, 'sendJobs' | 'sendArchives'>;
   readonly metrics: JobMetrics;
+  readonly tracing?: Tracing;
   readonly logger: Logger;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
@@ -57,15 +62,18 @@ export interface JobRunnerOptions {
 
 export interface JobRunner {
   start(): void;
-  /** `stop` is aborted when the worker stops and waits no longer. Throws when the database is away for longer than a while. */
-  handle(wakeUp: WorkWakeUp, stop: AbortSignal): Promise<Disposition>;
+  /**
+   * `stop` is aborted when the worker stops and waits no longer; `traceparent` is the message's. Throws when the database is away for longer
+   * than a while.
+   */
+  handle(wakeUp: WorkWakeUp, stop: AbortSignal, traceparent?: string): Promise<Disposition>;
   /** After the last `handle` has ended; bounded by the statements' deadlines. */
   stop(): Promise<void>;
 }
 
 export function createJobRunner(options: JobRunnerOptions): JobRunner {
   const { sql, queue, worker, service, leaseMs, stepDeadlineMs, metrics, logger } = options;
-  const { now = () => performance.now(), random = Math.random } = options;
+  const { now = () => performance.now(), random = Math.random, tracing = NO_TRACING } = options;
   const commits = new JobCommits({
     sql,
     queue,
@@ -103,6 +111,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     workerClass: queue === 'work' ? ('long' as const) : ('short' as const),
     stepDeadlineMs,
     store: options.store,
+    stores: options.stores,
     bucketNames: options.bucketNames,
     recordStoreFor: options.recordStoreFor,
     transferLogFor: ({ id, epoch, tenantId, fileId }: ClaimedJob, { stepSeq, stepKind }: JobPosition) =>
@@ -112,7 +121,8 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     random,
   };
 
-  async function handleJob(jobId: string, stop: AbortSignal): Promise<Disposition> {
+  async function handleJob(jobId: string, stop: AbortSignal, traceparent?: string): Promise<Disposition> {
+    const startedAt = new Date();
     const startedMs = now();
     const claim = await commits.claimJob(jobId);
     if (claim === undefined) {
@@ -121,41 +131,58 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     }
     const job = claim.row;
     const facts = { tenant: job.tenantId, fileId: job.fileId, jobId: job.id };
-    const lease = keeper.hold('job', job, claim.askedAtMs);
-    let end: WalkEnd;
-    try {
-      end = await walkJob(walking, { job, lease, stop, logger: logger.child(facts) });
-    } finally {
-      lease.release();
-    }
-    countJob(metrics, job, end);
-    const archive = await archiveClosed(end, stop);
-    logger.info({ ...facts, ...summary(end), archive, durationMs: Math.round(now() - startedMs) }, 'job handled');
-    return end.type === 'lost' ? leave : acknowledge;
+    const span = tracing.join(job.fileId, 'run job', { queue, startedAt, traceparent, facts });
+    return await endedBy(span, async () => {
+      const lease = keeper.hold('job', job, claim.askedAtMs);
+      let end: WalkEnd;
+      try {
+        end = await walkJob(walking, { job, lease, stop, span, logger: logger.child(facts) });
+      } finally {
+        lease.release();
+      }
+      countJob(metrics, job, end);
+      const archive = await archiveClosed(end, stop, span);
+      const came = { ...summary(end), archive };
+      span.end(came, faultOf(end));
+      logger.info({ ...facts, ...came, durationMs: Math.round(now() - startedMs) }, 'job handled');
+      return end.type === 'lost' ? leave : acknowledge;
+    });
   }
 
-  async function archiveClosed(end: WalkEnd, stop: AbortSignal) {
+  async function archiveClosed(end: WalkEnd, stop: AbortSignal, span: Span): Promise<ArchiveEnd | undefined> {
     if (end.type === 'lost' || end.closed?.file.archive !== 'held') return undefined;
-    return await archiveHeldFile(archiving, { ...end.closed, stop });
+    return await archiveTraced({ ...end.closed, stop }, span.child('archive file', { fileId: end.closed.file.id }));
   }
 
-  async function handleArchive(fileId: string, stop: AbortSignal): Promise<Disposition> {
+  function archiveTraced(held: HeldFile, span: Span): Promise<ArchiveEnd> {
+    return endedBy(span, async () => {
+      const archive = await archiveHeldFile(archiving, held);
+      span.end({ outcome: archive }, archive === 'archived' ? undefined : archive);
+      return archive;
+    });
+  }
+
+  async function handleArchive(fileId: string, stop: AbortSignal, traceparent?: string): Promise<Disposition> {
+    const startedAt = new Date();
     const startedMs = now();
     const claim = await commits.claimArchive(fileId);
     if (claim === undefined) {
       logger.debug({ fileId }, 'nothing to archive');
       return acknowledge;
     }
-    const archive = await archiveHeldFile(archiving, { file: claim.row, askedAtMs: claim.askedAtMs, stop });
     const facts = { tenant: claim.row.tenantId, fileId, attempt: claim.row.epoch };
+    const span = tracing.join(fileId, 'archive file', { queue, startedAt, traceparent, facts });
+    const archive = await archiveTraced({ file: claim.row, askedAtMs: claim.askedAtMs, stop }, span);
     logger.info({ ...facts, archive, durationMs: Math.round(now() - startedMs) }, 'archive handled');
     return archive === 'lost' ? leave : acknowledge;
   }
 
   return {
     start: () => keeper.start(),
-    handle: (wakeUp, stop) =>
-      wakeUp.type === 'job.due' ? handleJob(wakeUp.jobId, stop) : handleArchive(wakeUp.fileId, stop),
+    handle: (wakeUp, stop, traceparent) =>
+      wakeUp.type === 'job.due'
+        ? handleJob(wakeUp.jobId, stop, traceparent)
+        : handleArchive(wakeUp.fileId, stop, traceparent),
     async stop() {
       await commits.flush();
       keeper.stop();
@@ -168,6 +195,11 @@ function summary(end: WalkEnd): Record<string, unknown> {
   const reached = { step: stepKind, stepSeq, attempt, tries };
   if (end.type === 'lost') return { ...reached, state: 'lost' };
   return { ...reached, state: end.move, route: end.routeName, cause: end.cause };
+}
+
+function faultOf(end: WalkEnd): string | undefined {
+  if (end.type === 'lost') return 'LEASE_LOST';
+  return end.move === 'failed' ? (end.cause ?? 'FAILED') : undefined;
 }
 
 function countJob(metrics: JobMetrics, { tenantId, file }: ClaimedJob, end: WalkEnd): void {

@@ -48,6 +48,8 @@ export interface StoredOutcome {
   readonly startedAt: Date;
   readonly durationMs: number;
   readonly next: NextMove;
+  /** Not stored: the wake-ups that follow carry it. */
+  readonly traceparent?: string | undefined;
 }
 
 export interface StoreOptions {
@@ -112,7 +114,7 @@ export async function storeOutcomes(
   };
 }
 
-function toRow({ next, error, ...outcome }: StoredOutcome) {
+function toRow({ traceparent: _traceparent, next, error, ...outcome }: StoredOutcome) {
   return {
     ...outcome,
     code: error?.code,

@@ -13,6 +13,8 @@ import type { Logger } from '#shared/runtime/logger.ts';
 import type { RecordStore } from '#shared/steps/record-store.ts';
 import type { StepContext, StepKind } from '#shared/steps/step-context.ts';
 import type { StepOutcome } from '#shared/steps/step-outcome.ts';
+import type { StoreDirectory } from '#shared/stores/store-directory.ts';
+import type { Span } from '#shared/tracing/tracing.ts';
 import type { ClaimedJob } from './claim-jobs.ts';
 import type { JobMetrics } from './job-metrics.ts';
 import { idempotencyKey, type JobPosition } from './job-position.ts';
@@ -28,9 +30,11 @@ export interface TryParts {
   readonly kinds: ReadonlyMap<string, StepKind<unknown>>;
   readonly stepDeadlineMs: number;
   readonly store: ObjectStore;
+  /** Stores elsewhere. */
+  readonly stores?: StoreDirectory | undefined;
   readonly bucketNames: Readonly<Record<BucketId, string>>;
-  /** Bound to the job and its epoch. */
-  readonly recordStoreFor: (job: ClaimedJob) => RecordStore;
+  /** Bound to the job and its epoch; chunks that it wakes are traced below `span`. */
+  readonly recordStoreFor: (job: ClaimedJob, span: Span) => RecordStore;
   /** Of one step, bound to the job and its epoch. */
   readonly transferLogFor: (job: ClaimedJob, position: JobPosition) => TransferLog;
   readonly metrics: JobMetrics;
@@ -43,6 +47,7 @@ export interface TryRequest {
   readonly position: JobPosition;
   readonly lease: AbortSignal;
   readonly stop: AbortSignal;
+  readonly span: Span;
   readonly logger: Logger;
 }
 
@@ -89,8 +94,8 @@ async function outcomeOf(parts: TryParts, request: TryRequest): Promise<StepOutc
 }
 
 function contextOf(
-  { store, bucketNames, recordStoreFor, transferLogFor }: TryParts,
-  { job, position, logger }: TryRequest,
+  { store, stores, bucketNames, recordStoreFor, transferLogFor }: TryParts,
+  { job, position, span, logger }: TryRequest,
   route: CompiledRoute,
   step: CompiledStep,
 ): Omit<StepContext<unknown>, 'signal'> {
@@ -106,7 +111,8 @@ function contextOf(
     outputs,
     idempotencyKey: idempotencyKey(tenantId, id, stepSeq),
     store,
-    records: route.records && { layout: route.records, failJobAt: route.failJobAt, store: recordStoreFor(job) },
+    useStore: stores && ((name, work) => stores.use({ tenantId, name }, work)),
+    records: route.records && { layout: route.records, failJobAt: route.failJobAt, store: recordStoreFor(job, span) },
     transferLog: transferLogFor(job, position),
     bucketNames,
     now: job.claimedAt,

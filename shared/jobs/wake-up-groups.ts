@@ -9,6 +9,7 @@ import type { fileArchiveDue, jobDue, recordsDue } from '#shared/messages/wake-u
 import type { MessageOf } from '#shared/queue/define-message.ts';
 import { messageGroupId } from '#shared/queue/message-group.ts';
 import type { SendEntry } from '#shared/queue/send-messages.ts';
+import { traceAttributes } from '#shared/tracing/tracing.ts';
 import type { WorkQueue } from './route-files.ts';
 
 export type WorkWakeUp = MessageOf<typeof jobDue> | MessageOf<typeof fileArchiveDue>;
@@ -18,22 +19,32 @@ interface Woken {
   readonly id: string;
   readonly tenantId: string;
   readonly wake: number;
+  readonly traceparent?: string | undefined;
 }
 
-export function jobDueEntry({ id, tenantId, wake }: Woken, queue: WorkQueue): SendEntry<WorkWakeUp> {
-  return { message: { type: 'job.due', jobId: id, tenantId, wake }, ...fifoIds(queue, id, wake) };
+export function jobDueEntry({ id, tenantId, wake, traceparent }: Woken, queue: WorkQueue): SendEntry<WorkWakeUp> {
+  return { message: { type: 'job.due', jobId: id, tenantId, wake }, ...sentAs(queue, { id, wake, traceparent }) };
 }
 
-export function fileArchiveDueEntry({ id, tenantId, wake }: Woken, queue: WorkQueue): SendEntry<WorkWakeUp> {
-  return { message: { type: 'file.archive-due', fileId: id, tenantId, wake }, ...fifoIds(queue, id, wake) };
+export function fileArchiveDueEntry(
+  { id, tenantId, wake, traceparent }: Woken,
+  queue: WorkQueue,
+): SendEntry<WorkWakeUp> {
+  const message = { type: 'file.archive-due', fileId: id, tenantId, wake } as const;
+  return { message, ...sentAs(queue, { id, wake, traceparent }) };
 }
 
 /** Chunks stand in `partner-steps` alone. */
-export function chunkDueEntry({ id, tenantId, wake }: Woken): SendEntry<ChunkWakeUp> {
-  return { message: { type: 'records.due', chunkId: id, tenantId, wake } };
+export function chunkDueEntry({ id, tenantId, wake, traceparent }: Woken): SendEntry<ChunkWakeUp> {
+  const message = { type: 'records.due', chunkId: id, tenantId, wake } as const;
+  return { message, ...sentAs('partner-steps', { id, wake, traceparent }) };
 }
 
 /** A standard queue gets no group id: servers other than Amazon's refuse it there. */
-function fifoIds(queue: WorkQueue, id: string, wake: number) {
-  return isFifo(queue) ? { groupId: messageGroupId(id), deduplicationId: `${id}:${wake}` } : {};
+function sentAs(queue: WorkQueue, { id, wake, traceparent }: Omit<Woken, 'tenantId'>) {
+  const attributes = traceAttributes(traceparent);
+  return {
+    ...(isFifo(queue) && { groupId: messageGroupId(id), deduplicationId: `${id}:${wake}` }),
+    ...(attributes !== undefined && { attributes }),
+  };
 }

@@ -11,6 +11,7 @@ import type { MessageOf } from '#shared/queue/define-message.ts';
 import { messageGroupId } from '#shared/queue/message-group.ts';
 import { createSender, type SendEntry, type Sender, type SenderOptions } from '#shared/queue/send-messages.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import { traceAttributes } from '#shared/tracing/tracing.ts';
 import type { WorkQueue } from './route-files.ts';
 import { chunkDueEntry, fileArchiveDueEntry, jobDueEntry } from './wake-up-groups.ts';
 
@@ -21,6 +22,7 @@ interface SettledFile {
   readonly id: string;
   readonly orderKey: string;
   readonly wake: number;
+  readonly traceparent?: string | undefined;
 }
 
 /** A job, or a file whose archive copy is due. */
@@ -29,12 +31,15 @@ export interface DueRow {
   readonly tenantId: string;
   readonly queue: WorkQueue;
   readonly wake: number;
+  /** Of the span that caused the wake-up, when it is traced. */
+  readonly traceparent?: string | undefined;
 }
 
 interface DueChunk {
   readonly id: string;
   readonly tenantId: string;
   readonly wake: number;
+  readonly traceparent?: string | undefined;
 }
 
 /** Each resolves to the number of wake-ups that their queue took. */
@@ -92,10 +97,11 @@ export function createWakeUpSenders({ client, queueUrls, fairQueues, logger }: W
     sendFiles: (files) =>
       send(
         'ingest',
-        files.map(({ id, orderKey, wake }) => ({
+        files.map(({ id, orderKey, wake, traceparent }) => ({
           message: { type: 'file.settled', fileId: id, wake },
           groupId: messageGroupId(orderKey),
           deduplicationId: `${id}:${wake}`,
+          attributes: traceAttributes(traceparent),
         })),
       ),
     sendJobs: (jobs) => sendWork(jobs, jobDueEntry),

@@ -8,6 +8,7 @@
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { StepClass } from '#shared/steps/step-context.ts';
 import type { StepOutcome } from '#shared/steps/step-outcome.ts';
+import { endedBy, type Span } from '#shared/tracing/tracing.ts';
 import type { ClaimedJob } from './claim-jobs.ts';
 import type { JobCommits, OutcomeStored } from './job-commits.ts';
 import { claimedPosition, type JobPosition, nextPosition } from './job-position.ts';
@@ -31,6 +32,7 @@ export interface Walk {
   readonly lease: Lease;
   /** Aborted when the worker stops and waits no longer. */
   readonly stop: AbortSignal;
+  readonly span: Span;
   readonly logger: Logger;
 }
 
@@ -49,14 +51,14 @@ export type WalkEnd =
   | { readonly type: 'lost'; readonly position: JobPosition };
 
 export async function walkJob(parts: WalkParts, walk: Walk): Promise<WalkEnd> {
-  const { job, lease, stop, logger } = walk;
+  const { job } = walk;
   const found = await parts.routes.find(job.routeVersionId);
   let position = claimedPosition(job);
   // Ends: the sequence number grows with every round, and a route has at most 50 steps.
   for (;;) {
-    const tried = await tryStep(parts, { job, found, position, lease: lease.signal, stop, logger });
+    const tried = await tryTraced(parts, walk, found, position);
     if (tried === 'lease-lost') return { type: 'lost', position };
-    lease.settle();
+    walk.lease.settle();
     const { stored, outcome, move } = await storeTried(parts, walk, { found, position, tried });
     if (stored.type !== 'stored') return { type: 'lost', position };
     if (move.type !== 'walk-on' || outcome.type !== 'succeeded') {
@@ -69,9 +71,30 @@ export async function walkJob(parts: WalkParts, walk: Walk): Promise<WalkEnd> {
         closed: stored.closed && { file: stored.closed, askedAtMs: stored.askedAtMs },
       };
     }
-    lease.extend(stored.askedAtMs);
+    walk.lease.extend(stored.askedAtMs);
     position = nextPosition(position, outcome, move);
   }
+}
+
+async function tryTraced(
+  parts: WalkParts,
+  { job, lease, stop, span, logger }: Walk,
+  found: FoundRoute,
+  position: JobPosition,
+): Promise<TriedStep | 'lease-lost'> {
+  const { stepKind, stepSeq, attempt } = position;
+  const facts = { step: stepKind, stepSeq, attempt, tenant: job.tenantId, jobId: job.id };
+  const step = span.child(`step ${stepKind}`, facts);
+  return await endedBy(step, async () => {
+    const tried = await tryStep(parts, { job, found, position, lease: lease.signal, stop, span: step, logger });
+    if (tried === 'lease-lost') step.end({ outcome: 'lost' }, 'LEASE_LOST');
+    else {
+      const { outcome } = tried;
+      const cause = causeOf(outcome);
+      step.end({ outcome: outcome.type, cause }, outcome.type === 'wait' ? undefined : cause);
+    }
+    return tried;
+  });
 }
 
 interface ToStore {
@@ -99,7 +122,7 @@ async function storeTried(parts: WalkParts, walk: Walk, { found, position, tried
   return await storeOutcome(parts, walk, { found, position, tried: { ...tried, outcome } });
 }
 
-async function storeOutcome(parts: WalkParts, { job, stop }: Walk, toStore: ToStore): Promise<Stored> {
+async function storeOutcome(parts: WalkParts, { job, stop, span }: Walk, toStore: ToStore): Promise<Stored> {
   const { found, position, tried } = toStore;
   const { outcome, startedAt, durationMs } = tried;
   const move = nextMove({
@@ -123,6 +146,7 @@ async function storeOutcome(parts: WalkParts, { job, stop }: Walk, toStore: ToSt
     startedAt,
     durationMs,
     next: move,
+    traceparent: span.traceparent,
     ...('cause' in outcome ? { error: { code: outcome.code, cause: outcome.cause, message: outcome.message } } : {}),
     ...('output' in outcome && outcome.output !== undefined ? { output: outcome.output } : {}),
     ...(outcome.type === 'succeeded' && outcome.object !== undefined ? { object: outcome.object } : {}),

@@ -30,6 +30,7 @@ export const EVENT_TYPES = [
   'notice.retried',
   'tenant.applied',
   'partner.applied',
+  'store.applied',
   'route.applied',
   'sftp-user.applied',
   'api-key.created',

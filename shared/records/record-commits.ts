@@ -36,6 +36,12 @@ export type RecordStored =
   | { readonly type: 'stale' }
   | { readonly type: 'refused'; readonly error: unknown };
 
+export interface SettleTraced extends SettleChunk {
+  readonly jobId: string;
+  /** As the chunk's own wake-up carried it: those of the job's further chunks, and of the job, carry it on, so that they stand side by side. */
+  readonly traceparent: string | undefined;
+}
+
 /** `stale`: somebody else's, or settled before. */
 export type ChunkSettled = 'done' | 'given back' | 'stale';
 
@@ -52,7 +58,7 @@ export class RecordCommits {
   readonly #claims: GroupCommit<string, Claim<ClaimedChunk>>;
   readonly #begins: GroupCommit<BeginRecord, boolean>;
   readonly #outcomes: GroupCommit<RecordOutcome, RecordStored>;
-  readonly #settlements: GroupCommit<SettleChunk, ChunkSettled>;
+  readonly #settlements: GroupCommit<SettleTraced, ChunkSettled>;
   readonly #sending = new Set<Promise<void>>();
 
   constructor(options: RecordCommitsOptions) {
@@ -89,7 +95,7 @@ export class RecordCommits {
     return this.#outcomes.add(outcome);
   }
 
-  settleChunk(chunk: SettleChunk): Promise<ChunkSettled> {
+  settleChunk(chunk: SettleTraced): Promise<ChunkSettled> {
     return this.#settlements.add(chunk);
   }
 
@@ -134,10 +140,10 @@ export class RecordCommits {
     });
   }
 
-  async #settleChunks(chunks: readonly SettleChunk[]): Promise<ChunkSettled[]> {
+  async #settleChunks(chunks: readonly SettleTraced[]): Promise<ChunkSettled[]> {
     const { sql, service, leaseMs } = this.#options;
     const answer = await this.#ask(leaseMs, () => settleChunks(sql, chunks, { actor: service }));
-    this.#sendWakeUps(answer);
+    this.#sendWakeUps(answer, chunks);
     const settled = new Map(answer.settled.map(({ chunkId, isDone }) => [chunkId, isDone]));
     return chunks.map(({ chunkId }) => {
       const isDone = settled.get(chunkId);
@@ -151,11 +157,15 @@ export class RecordCommits {
     return repeatOnLostDatabase(statement, { deadlineMs: leaseMs, forMs, now, random });
   }
 
-  #sendWakeUps({ chunks, jobs }: SettledChunks): void {
+  #sendWakeUps({ chunks, jobs }: SettledChunks, settled: readonly SettleTraced[]): void {
     const { wakeUps, metrics, logger } = this.#options;
     const count = chunks.length + jobs.length;
     if (count === 0) return;
-    const sending = Promise.all([wakeUps.sendChunks(chunks), wakeUps.sendJobs(jobs)])
+    const byJob = new Map(settled.map(({ jobId, traceparent }) => [jobId, traceparent]));
+    const sending = Promise.all([
+      wakeUps.sendChunks(chunks.map((chunk) => ({ ...chunk, traceparent: byJob.get(chunk.jobId) }))),
+      wakeUps.sendJobs(jobs.map((job) => ({ ...job, traceparent: byJob.get(job.id) }))),
+    ])
       .then(([chunksSent, jobsSent]) => metrics.wakeUpsUnsent.inc(count - chunksSent - jobsSent))
       .catch((error: unknown) => logger.error({ err: error }, 'wake-ups not sent'))
       .finally(() => this.#sending.delete(sending));

@@ -16,6 +16,7 @@ import { createPartnerDirectory } from '#shared/partners/partner-directory.ts';
 import type { SecretStore } from '#shared/secrets/secret-store.ts';
 import { seedTenant } from '#shared/testing/seed-jobs.ts';
 import { type SeededRecords, seedRecords } from '#shared/testing/seed-records.ts';
+import { NO_TRACING, type Tracing } from '#shared/tracing/tracing.ts';
 import type { WokenChunk } from './open-records.ts';
 import { createRecordMetrics } from './record-metrics.ts';
 import { createRecordRunner, type RecordRunner } from './run-records.ts';
@@ -43,6 +44,7 @@ export interface TestRecordRunner extends RecordRunner {
 export interface RunnerOptions {
   readonly slots?: number;
   readonly leaseMs?: number;
+  readonly tracing?: Tracing;
 }
 
 export async function startRecordBed() {
@@ -106,7 +108,10 @@ export async function startRecordBed() {
 
 const noSecrets: SecretStore = { read: () => Promise.reject(new Error('no secret is named here')) };
 
-function createTestRecordRunner(sql: Sql, { slots = 32, leaseMs = 30_000 }: RunnerOptions): TestRecordRunner {
+function createTestRecordRunner(
+  sql: Sql,
+  { slots = 32, leaseMs = 30_000, tracing = NO_TRACING }: RunnerOptions,
+): TestRecordRunner {
   const sent: TestRecordRunner['sent'] = { chunks: [], jobs: [] };
   const registry = new Registry();
   const logger = pino({ level: 'silent' });
@@ -131,6 +136,7 @@ function createTestRecordRunner(sql: Sql, { slots = 32, leaseMs = 30_000 }: Runn
     },
     metrics: createRecordMetrics(registry),
     jobMetrics: createJobMetrics(registry),
+    tracing,
     logger,
   });
   runner.start();

@@ -11,6 +11,7 @@ import type { FoundRoute } from '#shared/jobs/route-cache.ts';
 import type { ChunkBulkhead } from './chunk-bulkhead.ts';
 import type { ClaimedChunk } from './claim-chunks.ts';
 import type { ChunkSettled, RecordCommits } from './record-commits.ts';
+import type { CallTrace } from './trace-calls.ts';
 import { type RecordWalkParts, walkRecord } from './walk-record.ts';
 
 export interface RunChunkParts extends RecordWalkParts {
@@ -22,6 +23,9 @@ export interface ChunkRun {
   readonly chunk: ClaimedChunk;
   readonly found: FoundRoute;
   readonly lease: Lease;
+  readonly calls: CallTrace;
+  /** Of the message. */
+  readonly traceparent: string | undefined;
   /** Aborted when the worker stops and waits no longer. */
   readonly stop: AbortSignal;
   /** True from the moment the worker begins to stop. */
@@ -57,7 +61,7 @@ export async function runChunk(parts: RunChunkParts, run: ChunkRun): Promise<Chu
 }
 
 async function walkRecords(parts: RunChunkParts, run: ChunkRun): Promise<ChunkEnd> {
-  const { chunk, found, lease, stop, isDraining } = run;
+  const { chunk, found, lease, calls, stop, isDraining } = run;
   const startedMs = parts.now();
   let waitMs: number | undefined;
   let hasFailed = false;
@@ -67,6 +71,7 @@ async function walkRecords(parts: RunChunkParts, run: ChunkRun): Promise<ChunkEn
     chunk,
     found,
     lease: lease.signal,
+    calls,
     signal: AbortSignal.any([lease.signal, stop]),
     isStopping,
     mayBegin: () => waitMs === undefined && !hasFailed && !lease.signal.aborted && !isStopping() && !isTimeOver(),
@@ -93,12 +98,13 @@ async function walkRecords(parts: RunChunkParts, run: ChunkRun): Promise<ChunkEn
 /** `why` it may come again; a chunk without records left is done whatever ended it. */
 async function settle(
   { commits }: RunChunkParts,
-  { chunk, lease }: ChunkRun,
+  { chunk, lease, traceparent }: ChunkRun,
   why: ChunkEnd['outcome'],
   delayMs: number,
 ): Promise<ChunkEnd> {
   lease.settle();
-  const settled: ChunkSettled = await commits.settleChunk({ chunkId: chunk.id, epoch: chunk.epoch, delayMs });
+  const { id: chunkId, epoch, jobId } = chunk;
+  const settled: ChunkSettled = await commits.settleChunk({ chunkId, epoch, delayMs, jobId, traceparent });
   if (settled === 'stale') return { outcome: 'lost', delayMs: 0 };
   return settled === 'done' ? { outcome: 'done', delayMs: 0 } : { outcome: why, delayMs };
 }

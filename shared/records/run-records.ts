@@ -20,10 +20,12 @@ import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import type { PartnerDirectory } from '#shared/partners/partner-directory.ts';
 import { acknowledge, type Disposition, leave, release } from '#shared/queue/disposition.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import { endedBy, NO_TRACING, type Tracing } from '#shared/tracing/tracing.ts';
 import { createChunkBulkhead } from './chunk-bulkhead.ts';
 import { RecordCommits } from './record-commits.ts';
 import type { RecordMetrics } from './record-metrics.ts';
 import { type ChunkEnd, runChunk } from './run-chunk.ts';
+import { createCallTrace } from './trace-calls.ts';
 
 export interface RecordRunnerOptions {
   readonly sql: Sql;
@@ -37,6 +39,7 @@ export interface RecordRunnerOptions {
   readonly wakeUps: Pick<WakeUpSenders, 'sendJobs' | 'sendChunks'>;
   readonly metrics: RecordMetrics;
   readonly jobMetrics: Pick<JobMetrics, 'groupSize' | 'leasesLost' | 'wakeUpsUnsent'>;
+  readonly tracing?: Tracing;
   readonly logger: Logger;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
@@ -45,8 +48,11 @@ export interface RecordRunnerOptions {
 
 export interface RecordRunner {
   start(): void;
-  /** `stop` is aborted when the worker stops and waits no longer. Throws when the database is away for longer than a while. */
-  handle(chunkId: string, stop: AbortSignal): Promise<Disposition>;
+  /**
+   * `stop` is aborted when the worker stops and waits no longer; `traceparent` is the message's. Throws when the database is away for longer
+   * than a while.
+   */
+  handle(chunkId: string, stop: AbortSignal, traceparent?: string): Promise<Disposition>;
   /** Nothing is begun any more. */
   drain(): void;
   /** After the last `handle` has ended; bounded by the statements' deadlines. */
@@ -55,7 +61,7 @@ export interface RecordRunner {
 
 export function createRecordRunner(options: RecordRunnerOptions): RecordRunner {
   const { sql, partners, leaseMs, metrics, jobMetrics, logger } = options;
-  const { now = () => performance.now(), random = Math.random } = options;
+  const { now = () => performance.now(), random = Math.random, tracing = NO_TRACING } = options;
   const commits = new RecordCommits({ ...options, metrics: jobMetrics, now, random });
   const keeper = new LeaseKeeper({
     leaseMs,
@@ -77,8 +83,9 @@ export function createRecordRunner(options: RecordRunnerOptions): RecordRunner {
   let isDraining = false;
   metrics.watchBreakers(() => partners.states());
 
-  async function handle(chunkId: string, stop: AbortSignal): Promise<Disposition> {
+  async function handle(chunkId: string, stop: AbortSignal, traceparent?: string): Promise<Disposition> {
     if (isDraining) return release();
+    const startedAt = new Date();
     const startedMs = now();
     const claim = await commits.claimChunk(chunkId);
     if (claim === undefined) {
@@ -86,19 +93,24 @@ export function createRecordRunner(options: RecordRunnerOptions): RecordRunner {
       return acknowledge;
     }
     const chunk = claim.row;
-    const lease = keeper.hold('chunk', chunk, claim.askedAtMs);
-    let end: ChunkEnd;
-    try {
-      const found = await routes.find(chunk.routeVersionId);
-      end = await runChunk(parts, { chunk, found, lease, stop, isDraining: () => isDraining });
-    } finally {
-      lease.release();
-    }
-    metrics.chunks.inc({ outcome: end.outcome });
     const facts = { tenant: chunk.tenantId, fileId: chunk.fileId, jobId: chunk.jobId, chunkId };
-    const durationMs = Math.round(now() - startedMs);
-    logger.info({ ...facts, ...end, records: chunk.records.length, epoch: chunk.epoch, durationMs }, 'chunk handled');
-    return end.outcome === 'lost' ? leave : acknowledge;
+    const span = tracing.join(chunk.fileId, 'carry records', { queue: 'partner-steps', startedAt, traceparent, facts });
+    return await endedBy(span, async () => {
+      const lease = keeper.hold('chunk', chunk, claim.askedAtMs);
+      const calls = createCallTrace(span);
+      let end: ChunkEnd;
+      try {
+        const found = await routes.find(chunk.routeVersionId);
+        end = await runChunk(parts, { chunk, found, lease, calls, traceparent, stop, isDraining: () => isDraining });
+      } finally {
+        lease.release();
+      }
+      metrics.chunks.inc({ outcome: end.outcome });
+      const came = { ...end, records: chunk.records.length, epoch: chunk.epoch };
+      span.end({ ...came, ...calls.counts() }, end.outcome === 'lost' ? 'LEASE_LOST' : undefined);
+      logger.info({ ...facts, ...came, durationMs: Math.round(now() - startedMs) }, 'chunk handled');
+      return end.outcome === 'lost' ? leave : acknowledge;
+    });
   }
 
   return {

@@ -23,6 +23,7 @@ import { type CallResult, nextRecordMove } from './next-record-move.ts';
 import type { RecordCommits } from './record-commits.ts';
 import type { RecordMetrics } from './record-metrics.ts';
 import type { RecordMove, RecordOutcome } from './store-record-outcomes.ts';
+import type { CallTrace, TracedCall } from './trace-calls.ts';
 
 export interface RecordWalkParts {
   readonly commits: Pick<RecordCommits, 'beginRecord' | 'storeOutcome'>;
@@ -41,6 +42,7 @@ export interface ChunkWalk {
   readonly lease: AbortSignal;
   /** Aborted when the lease is lost, or the worker stops and waits no longer: calls under way are given up. */
   readonly signal: AbortSignal;
+  readonly calls: CallTrace;
   readonly isStopping: () => boolean;
   readonly mayBegin: () => boolean;
   /** Nothing more is begun in this chunk, which comes again after so long. */
@@ -172,6 +174,7 @@ class RecordWalker {
     );
     const durationMs = parts.now() - startedMs;
     this.#count(call, outcome, durationMs);
+    if (outcome.type !== 'withdrawn') this.#traceCall(position, call, { outcome, requestId, startedAt, durationMs });
     // What came too late for the lease is the next holder's to find out.
     if (walk.lease.aborted) return undefined;
     if (outcome.type === 'wait') walk.defer(outcome.afterMs);
@@ -327,6 +330,17 @@ class RecordWalker {
     const { tenantId, jobId } = this.#walk.chunk;
     const named = [tenantId, jobId, name, this.#record.line, this.#record.keyGeneration];
     return createHash('sha256').update(JSON.stringify(named)).digest('hex');
+  }
+
+  #traceCall(
+    { step: seq, tries }: Position,
+    { step }: Call,
+    made: Pick<TracedCall, 'outcome' | 'startedAt' | 'durationMs'> & { readonly requestId: string },
+  ): void {
+    const { partner, operation, name } = step;
+    const { requestId, ...rest } = made;
+    const facts = { line: this.#record.line, step: name, stepSeq: seq, tries, partner, operation, requestId };
+    this.#walk.calls.add({ ...rest, facts });
   }
 
   #count({ step }: Call, { type: outcome }: CallOutcome, durationMs: number): void {

@@ -1,5 +1,5 @@
 /**
- * What a route file may say: tenants, their partners and their routes, one YAML document each.
+ * What a route file may say: tenants, their partners, stores elsewhere and routes, one YAML document each.
  *
  * 1. Unknown keys are faults: a misspelt option must not be passed over in silence.
  * 2. Parsing a parsed definition changes nothing. Stored versions hold the defaults of their day, and are parsed again on use.
@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { notifySchema } from '#shared/notices/notify-schema.ts';
 import { type PartnerDocument, partnerDocumentSchema } from '#shared/partners/partner-schema.ts';
 import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
+import { type StoreDocument, storeDocumentSchema } from '#shared/stores/store-schema.ts';
 import { durationSchema } from './duration.ts';
 import { idSchema } from './id-schema.ts';
 import { compileGlob } from './match-glob.ts';
@@ -175,9 +176,9 @@ export type RouteDocument = z.infer<typeof routeDocumentSchema>;
 
 export const routeFileDocumentSchema = z.discriminatedUnion(
   'kind',
-  [tenantDocumentSchema, routeDocumentSchema, partnerDocumentSchema],
+  [tenantDocumentSchema, routeDocumentSchema, partnerDocumentSchema, storeDocumentSchema],
   {
-    error: (issue) => (issue.code === 'invalid_union' ? 'kind must be tenant, route or partner' : undefined),
+    error: (issue) => (issue.code === 'invalid_union' ? 'kind must be tenant, route, partner or store' : undefined),
   },
 );
-export type RouteFileDocument = TenantDocument | RouteDocument | PartnerDocument;
+export type RouteFileDocument = TenantDocument | RouteDocument | PartnerDocument | StoreDocument;

@@ -6,12 +6,9 @@
  * 3. While the service does not answer, the value at hand serves on, up to `longestMs`; one that it says is gone or closed to us
  *    counts no longer.
  * 4. The SDK's errors are not passed on: one about a reply that cannot be read carries the reply.
+ * 5. The SDK is loaded with the first question: a worker that copies large files and asks none has that memory for them.
  */
-import {
-  GetSecretValueCommand,
-  type GetSecretValueCommandOutput,
-  SecretsManagerClient,
-} from '@aws-sdk/client-secrets-manager';
+import type { GetSecretValueCommandOutput, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { LongshoreError } from '#shared/errors.ts';
 import { isSecretName, type Secret, type SecretStore, unavailableSecret } from './secret-store.ts';
 
@@ -55,14 +52,16 @@ interface HeldFailure {
 export function createAwsSecretStore(options: AwsSecretStoreOptions): SecretStore {
   const { prefix, freshMs, longestMs, pauseMs, deadlineMs } = { ...DEFAULTS, ...options };
   const now = options.now ?? (() => performance.now());
-  const client = createClient();
   const held = new Map<string, HeldSecret>();
   const failures = new Map<string, HeldFailure>();
   const asking = new Map<string, Promise<Secret>>();
+  let client: SecretsManagerClient | undefined;
 
   async function ask(name: string): Promise<Secret> {
     try {
-      const command = new GetSecretValueCommand({ SecretId: `${prefix}${name}` });
+      const sdk = await import('@aws-sdk/client-secrets-manager');
+      client ??= createClient(sdk);
+      const command = new sdk.GetSecretValueCommand({ SecretId: `${prefix}${name}` });
       const reply = await client.send(command, { abortSignal: AbortSignal.timeout(deadlineMs) });
       const secret = readReply(name, reply);
       held.set(name, { secret, readAt: now() });
@@ -98,8 +97,10 @@ export function createAwsSecretStore(options: AwsSecretStoreOptions): SecretStor
   };
 }
 
-function createClient(): SecretsManagerClient {
-  return new SecretsManagerClient({
+type Sdk = typeof import('@aws-sdk/client-secrets-manager');
+
+function createClient(sdk: Sdk): SecretsManagerClient {
+  return new sdk.SecretsManagerClient({
     maxAttempts: 2,
     requestHandler: {
       connectionTimeout: CONNECT_TIMEOUT_MS,

@@ -3,13 +3,14 @@
  * and verified before anybody hears of it.
  *
  * Which plan: one request for what is small; parts made by the store for what is large; parts read and sent where the route says
- * `copy: streamed`, whatever the size.
+ * `copy: streamed`, whatever the size; and all that goes to a store elsewhere is read and sent, what one part holds by one request.
  */
 import { fullObjectChecksum, type ObjectChecksum, type Proof } from '#shared/files/object-checksum.ts';
 import {
   type CopyRequest,
   type MultipartObject,
   type ObjectHead,
+  type ObjectStore,
   SINGLE_COPY_LIMIT_BYTES,
   type WrittenObject,
 } from '#shared/files/object-store.ts';
@@ -46,10 +47,17 @@ export interface CopyReceipt {
   readonly sha256?: string;
 }
 
+export interface CopyTarget {
+  readonly bucket: string;
+  readonly key: string;
+  /** Where the bucket is, when not with the source. */
+  readonly elsewhere?: ObjectStore | undefined;
+}
+
 /** @throws ObjectStoreError when the source is gone or changed, or the store refuses. */
 export async function copyJobObject(
   context: StepContext<unknown>,
-  target: { readonly bucket: string; readonly key: string },
+  { elsewhere, ...target }: CopyTarget,
   wanted: CopyWish = 'auto',
 ): Promise<JobCopy> {
   const { store, object, job, signal } = context;
@@ -65,18 +73,24 @@ export async function copyJobObject(
     checksumAlgorithm: checksum?.algorithm,
     signal,
   };
-  const isInParts = wanted === 'streamed' || job.isLarge || head.sizeBytes > SINGLE_COPY_LIMIT_BYTES;
+  const targetStore = elsewhere ?? store;
+  const isInParts =
+    elsewhere !== undefined || wanted === 'streamed' || job.isLarge || head.sizeBytes > SINGLE_COPY_LIMIT_BYTES;
   const plan = wanted === 'streamed' ? 'streamed' : 'server-side';
   let written: WrittenObject | MultipartObject;
   try {
-    written = isInParts ? await copyInParts(context, { request, head, plan }) : await store.copy(request);
+    written = isInParts
+      ? await copyInParts(context, targetStore, { request, head, plan })
+      : await targetStore.copy(request);
   } catch (error) {
     if (hasFault(error, 'corrupt')) return { type: 'different', what: 'checksum' };
     throw error;
   }
   const verdict = await verifyCopy({
     store,
+    targetStore,
     source: { ...object, ...head },
+    sourceSha256: (written as Partial<MultipartObject>).sha256,
     target: { ...target, ...written },
     signal,
   });
@@ -85,12 +99,13 @@ export async function copyJobObject(
     const receipt = { ...receiptOf(written), proof: verdict.proof };
     return { type: 'copied', written, sizeBytes: head.sizeBytes, checksum: kept, verifiedBy: verdict.by, receipt };
   }
-  await store.deleteVersion({ ...target, versionId: written.versionId }, { signal });
+  await targetStore.deleteVersion({ ...target, versionId: written.versionId }, { signal });
   return verdict;
 }
 
 function copyInParts(
-  { store, job, transferLog }: StepContext<unknown>,
+  { job, transferLog }: StepContext<unknown>,
+  store: ObjectStore,
   copy: { readonly request: CopyRequest; readonly head: ObjectHead; readonly plan: CopyPlan },
 ): Promise<MultipartObject> {
   const { sizeBytes, checksums } = copy.head;

@@ -5,6 +5,8 @@ import type { ObjectStore } from '#shared/files/object-store.ts';
 import type { TransferLog } from '#shared/files/transfer-log.ts';
 import type { RecordsLayout } from '#shared/routes/records-schema.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import type { OpenStore } from '#shared/stores/open-store.ts';
+import type { UsedStore } from '#shared/stores/store-directory.ts';
 import type { RecordStore } from './record-store.ts';
 import type { StepOutcome } from './step-outcome.ts';
 
@@ -20,6 +22,11 @@ export interface FileFacts {
   readonly sizeBytes: number;
   readonly receivedAt: Date;
 }
+
+export type UseStore = <Result>(
+  name: string,
+  work: (open: Pick<OpenStore, 'definition' | 'store'>) => Promise<Result>,
+) => Promise<UsedStore<Result>>;
 
 export interface StepContext<Options> {
   readonly options: Options;
@@ -44,6 +51,8 @@ export interface StepContext<Options> {
   /** One per (tenant, job, step), the same over retries, redrives and generations. */
   readonly idempotencyKey: string;
   readonly store: ObjectStore;
+  /** Runs `work` with one of the tenant's stores elsewhere; none are known without it. */
+  readonly useStore?: UseStore | undefined;
   /** Of a record route: how its records stand in the file, what becomes of the job by them, and where they are kept. */
   readonly records?:
     | { readonly layout: RecordsLayout; readonly failJobAt: number; readonly store: RecordStore }

@@ -21,6 +21,8 @@ export type S3Fault =
   /** One byte of the body is another. */
   | { readonly type: 'flipped-reply' }
   | { readonly type: 'flipped-request' }
+  /** As of a server that keeps no checksums. */
+  | { readonly type: 'no-checksums' }
   /** The reply begins and stands still. */
   | { readonly type: 'stalled' }
   /** The reply comes slowly. */
@@ -153,6 +155,10 @@ function answer(reply: IncomingMessage, outgoing: ServerResponse, fault: Forward
     });
     return;
   }
+  if (fault?.type === 'no-checksums') {
+    withoutChecksums(reply, outgoing);
+    return;
+  }
   outgoing.writeHead(reply.statusCode ?? 502, reply.rawHeaders);
   if (fault?.type === 'truncated') {
     let left = fault.bytes;
@@ -166,6 +172,27 @@ function answer(reply: IncomingMessage, outgoing: ServerResponse, fault: Forward
   else if (fault?.type === 'stalled') reply.once('data', (piece: Buffer) => outgoing.write(piece.subarray(0, 10)));
   else if (fault?.type === 'slow') pipeline(reply, slow(fault.bytesPerSecond), outgoing, () => {});
   else reply.pipe(outgoing);
+}
+
+function withoutChecksums(reply: IncomingMessage, outgoing: ServerResponse): void {
+  const kept = Object.entries(reply.headers).filter(([name]) => !/^x-amz-checksum-|^content-length$/.test(name));
+  const isXml = reply.headers['content-type'] === 'application/xml';
+  const length = reply.headers['content-length'];
+  const headers = Object.fromEntries(kept) as Record<string, string | string[]>;
+  outgoing.writeHead(
+    reply.statusCode ?? 502,
+    isXml || length === undefined ? headers : { ...headers, 'content-length': length },
+  );
+  if (!isXml) return void reply.pipe(outgoing);
+  const pieces: Buffer[] = [];
+  reply.on('data', (piece: Buffer) => pieces.push(piece));
+  reply.on('end', () =>
+    outgoing.end(
+      Buffer.concat(pieces)
+        .toString()
+        .replaceAll(/<(Checksum\w+)>.*?<\/\1>/g, ''),
+    ),
+  );
 }
 
 function flip(): Transform {

@@ -89,6 +89,7 @@ export interface StepToRun<Options> {
   readonly isFirstTry?: boolean;
   readonly outputs?: StepContext<Options>['outputs'];
   readonly records?: StepContext<Options>['records'];
+  readonly useStore?: StepContext<Options>['useStore'];
   readonly signal?: AbortSignal;
   readonly receivedAt?: Date;
   readonly now?: Date;
@@ -127,6 +128,7 @@ export async function runStep<Options>(bench: StepBench, request: StepToRun<Opti
     records: request.records,
     idempotencyKey: `${tenantId}/${jobId}/1`,
     store: bench.store,
+    useStore: request.useStore,
     bucketNames: bench.bucketNames,
     signal: request.signal ?? new AbortController().signal,
     now: request.now ?? receivedAt,

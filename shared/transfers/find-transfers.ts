@@ -10,6 +10,8 @@ export interface TransferView {
   /** The job's step, from 0; null for the archive copy. */
   readonly stepSeq: number | null;
   readonly plan: CopyPlan;
+  /** Elsewhere, where it goes, by the name of its definition; null for the fleet's own. */
+  readonly store: string | null;
   readonly state: 'COPYING' | 'COMPLETING' | 'ABORTING' | 'DONE' | 'ABORTED';
   readonly bytesDone: number;
   readonly bytesTotal: number;
@@ -36,7 +38,7 @@ export async function findTransfers(sql: Sql, jobId: string): Promise<TransferVi
 export async function findTransfersOf(sql: Sql, ownerIds: readonly string[]): Promise<TransferView[]> {
   if (ownerIds.length === 0) return [];
   return await sql<TransferView[]>`
-    SELECT t.owner_id AS "ownerId", t.purpose, CASE WHEN t.owner = 'job' THEN t.seq END AS "stepSeq", t.plan, t.state,
+    SELECT t.owner_id AS "ownerId", t.purpose, CASE WHEN t.owner = 'job' THEN t.seq END AS "stepSeq", t.plan, t.store, t.state,
       t.bytes_done::float8 AS "bytesDone", t.bytes_total::float8 AS "bytesTotal", t.bytes_per_second::float8 AS "bytesPerSecond",
       CASE WHEN t.state = 'COPYING' AND t.bytes_per_second > 0
         THEN ceil((t.bytes_total - t.bytes_done)::float8 / t.bytes_per_second)::float8 END AS "secondsLeft",

@@ -2,7 +2,8 @@
  * Transfers that nobody goes on with: their job or file has ended, was cancelled, or was failed while its worker was away.
  *
  * `claimOrphans`: writes that their uploads are aborted, before they are. Whoever reopens the job then begins anew. A claim lasts for
- *                 `claimMs`; rows locked by another sweeper are left to it.
+ *                 `claimMs`, at a store elsewhere longer the longer it is not reached, up to an hour; rows locked by another
+ *                 sweeper are left to it.
  * `endOrphan`:    once the store no longer knows the upload.
  * `findOwnedUploads`: of the uploads named, those of a transfer that is still open.
  */
@@ -12,6 +13,9 @@ export interface OrphanedTransfer {
   readonly ownerId: string;
   readonly seq: number;
   readonly epoch: number;
+  readonly tenantId: string;
+  /** Of an upload to a store elsewhere, its name. */
+  readonly store: string | null;
   readonly bucket: string;
   readonly key: string;
   /** Null when the upload was not begun. */
@@ -33,9 +37,12 @@ export async function claimOrphans(
             SELECT 1 FROM jobs j WHERE j.id = t.owner_id AND j.state IN ('PENDING', 'RUNNING', 'WAITING') AND j.step_seq = t.seq)
           ELSE NOT EXISTS (SELECT 1 FROM files f WHERE f.id = t.owner_id AND f.status = 'PROCESSING' AND f.archived_at IS NULL) END
       ORDER BY t.owner_id, t.seq LIMIT ${options.limit} FOR UPDATE SKIP LOCKED)
-    UPDATE transfers t SET state = 'ABORTING', next_action_at = now() + ${options.claimMs}::int * interval '1 ms', updated_at = now()
+    UPDATE transfers t SET state = 'ABORTING', updated_at = now(),
+      next_action_at = now() + CASE WHEN t.store IS NULL THEN ${options.claimMs}::int * interval '1 ms'
+        ELSE greatest(${options.claimMs}::int * interval '1 ms', least(interval '1 hour', (now() - t.started_at) / 10)) END
     FROM orphan o WHERE t.owner_id = o.owner_id AND t.seq = o.seq
-    RETURNING t.owner_id AS "ownerId", t.seq, t.epoch, t.bucket, t.key, t.upload_id AS "uploadId"`;
+    RETURNING t.owner_id AS "ownerId", t.seq, t.epoch, t.tenant_id AS "tenantId", t.store, t.bucket, t.key,
+      t.upload_id AS "uploadId"`;
 }
 
 /** Nothing when a worker took the transfer over meanwhile. */

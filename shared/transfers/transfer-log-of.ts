@@ -74,18 +74,18 @@ export function transferLogOf(sql: Sql, transfer: TransferOwner): TransferLog {
         () => sql`
           WITH holder AS (${held()}),
           taken AS (
-            INSERT INTO transfers AS t (owner_id, seq, owner, purpose, tenant_id, file_id, epoch, state, plan, bucket, key,
+            INSERT INTO transfers AS t (owner_id, seq, owner, purpose, tenant_id, file_id, epoch, state, plan, store, bucket, key,
               source_etag, part_bytes, bytes_total, worker)
             SELECT h.id, ${seq}, ${owner}, ${transfer.purpose}, ${transfer.tenantId}, ${transfer.fileId}, ${epoch}, 'COPYING',
-              ${facts.plan}, ${facts.target.bucket}, ${facts.target.key}, ${facts.sourceEtag}, ${facts.partBytes}, ${facts.sizeBytes},
-              ${transfer.worker}
+              ${facts.plan}, ${facts.store ?? null}, ${facts.target.bucket}, ${facts.target.key}, ${facts.sourceEtag},
+              ${facts.partBytes}, ${facts.sizeBytes}, ${transfer.worker}
             FROM holder h
             ON CONFLICT (owner_id, seq) DO UPDATE SET epoch = EXCLUDED.epoch, worker = EXCLUDED.worker, plan = EXCLUDED.plan,
               state = CASE WHEN t.state = 'ABORTING' THEN t.state ELSE 'COPYING' END,
               resumes = t.resumes + (t.upload_id IS NOT NULL AND t.epoch < EXCLUDED.epoch)::int, next_action_at = NULL,
               finished_at = NULL, updated_at = now()
             RETURNING *)
-          SELECT t.plan, t.bucket, t.key, t.source_etag AS "sourceEtag", t.bytes_total::float8 AS "sizeBytes",
+          SELECT t.plan, t.store, t.bucket, t.key, t.source_etag AS "sourceEtag", t.bytes_total::float8 AS "sizeBytes",
             t.part_bytes::float8 AS "partBytes", t.upload_id AS "uploadId", t.state = 'ABORTING' AS "isAborting",
             coalesce((SELECT jsonb_agg(jsonb_build_object('number', p.number, 'etag', p.etag, 'checksum', p.checksum,
               'sizeBytes', p.size_bytes)) FROM transfer_parts p WHERE p.owner_id = t.owner_id AND p.seq = t.seq), '[]') AS parts
@@ -98,8 +98,8 @@ export function transferLogOf(sql: Sql, transfer: TransferOwner): TransferLog {
         () => sql`
           WITH holder AS (${held()}),
           begun AS (
-            UPDATE transfers t SET state = 'COPYING', upload_id = ${uploadId}, plan = ${facts.plan}, bucket = ${facts.target.bucket},
-              key = ${facts.target.key}, source_etag = ${facts.sourceEtag}, part_bytes = ${facts.partBytes},
+            UPDATE transfers t SET state = 'COPYING', upload_id = ${uploadId}, plan = ${facts.plan}, store = ${facts.store ?? null},
+              bucket = ${facts.target.bucket}, key = ${facts.target.key}, source_etag = ${facts.sourceEtag}, part_bytes = ${facts.partBytes},
               bytes_total = ${facts.sizeBytes}, bytes_done = 0, bytes_per_second = 0, updated_at = now(), started_at = now()
             FROM holder h WHERE t.owner_id = h.id AND t.seq = ${seq} AND t.epoch = ${epoch} RETURNING t.owner_id, t.seq),
           forgotten AS (DELETE FROM transfer_parts p USING begun b WHERE p.owner_id = b.owner_id AND p.seq = b.seq)
@@ -129,12 +129,13 @@ export function transferLogOf(sql: Sql, transfer: TransferOwner): TransferLog {
 
 interface LeftRow
   extends Omit<LeftTransfer, 'target' | 'uploadId' | keyof TransferFacts>,
-    Omit<TransferFacts, 'target'> {
+    Omit<TransferFacts, 'target' | 'store'> {
+  readonly store: string | null;
   readonly bucket: string;
   readonly key: string;
   readonly uploadId: string | null;
 }
 
-function leftTransfer({ bucket, key, uploadId, ...facts }: LeftRow): LeftTransfer | undefined {
-  return uploadId === null ? undefined : { ...facts, target: { bucket, key }, uploadId };
+function leftTransfer({ store, bucket, key, uploadId, ...facts }: LeftRow): LeftTransfer | undefined {
+  return uploadId === null ? undefined : { ...facts, store: store ?? undefined, target: { bucket, key }, uploadId };
 }

@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { CHECKSUM_ALGORITHMS, PROOFS } from '#shared/files/object-checksum.ts';
 
 export const deliverySchema = z.object({
+  /** Elsewhere, by the name of its definition. */
+  store: z.string().optional(),
   bucket: z.string(),
   key: z.string(),
   versionId: z.string().optional(),

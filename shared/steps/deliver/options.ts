@@ -1,6 +1,7 @@
 /** `deliver`: where the job's object goes, and under which key. */
 import { z } from 'zod';
 import { canonicalKey } from '#shared/routes/canonical-key.ts';
+import { idSchema } from '#shared/routes/id-schema.ts';
 import { compileNameTemplate, SAMPLE_FACTS } from '#shared/routes/name-template.ts';
 import { copyWishSchema } from '../copy-wish.ts';
 import type { StepOptionsKind } from '../step-options.ts';
@@ -17,6 +18,8 @@ const deliverOptionsSchema = z
         'must be a bucket name: 3 to 63 lower-case letters, digits, "-" and "."',
       )
       .optional(),
+    /** A store elsewhere, by the name of its definition; `externalBucket` is a bucket there. */
+    store: idSchema.optional(),
     /** Template of the whole key; the file's own key when absent. */
     key: z.string().min(1).optional(),
     copy: copyWishSchema.optional(),
@@ -24,6 +27,13 @@ const deliverOptionsSchema = z
   .superRefine((options, context) => {
     if (options.bucket !== undefined && options.externalBucket !== undefined) {
       context.addIssue({ code: 'custom', path: ['externalBucket'], message: 'give either bucket or externalBucket' });
+    }
+    if (options.store !== undefined && options.externalBucket === undefined) {
+      context.addIssue({ code: 'custom', path: ['store'], message: 'name the bucket at the store by externalBucket' });
+    }
+    if (options.store !== undefined && options.copy === 'server-side') {
+      const message = 'no store copies from another one by itself; leave copy out';
+      context.addIssue({ code: 'custom', path: ['copy'], message });
     }
     if (options.key === undefined) return;
     const fault = keyFault(options.key, options.externalBucket === undefined);

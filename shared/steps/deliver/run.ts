@@ -3,15 +3,20 @@
  *
  * 1. One effect per idempotency key: after an earlier try, the versions at the destination are looked through for its mark first.
  * 2. The destination name shows a whole object or none: the copy appears at once, or when its last part is there.
- * 3. The copy is verified before it is reported.
+ * 3. The copy is verified before it is reported, at the store where it is.
+ * 4. To a store elsewhere it writes only where the definition of the store allows.
  */
 
 import { fullObjectChecksum } from '#shared/files/object-checksum.ts';
 import type { ObjectHead, ObjectStore } from '#shared/files/object-store.ts';
+import { hasFault } from '#shared/files/store-error.ts';
 import { verifyCopy } from '#shared/files/verify-copy.ts';
+import { isPlaceAllowed } from '#shared/stores/store-schema.ts';
 import { copyJobObject, JOB_METADATA, KEY_METADATA } from '../copy-job-object.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, retry, withStoreFailures } from '../step-failure.ts';
+import type { StepOutcome } from '../step-outcome.ts';
+import { useStoreElsewhere } from '../use-store-elsewhere.ts';
 import type { Delivery } from './delivery.ts';
 import { deliveryTarget } from './delivery-target.ts';
 import { type DeliverOptions, deliverOptions } from './options.ts';
@@ -25,32 +30,68 @@ export const deliverStep: StepKind<DeliverOptions> = {
       if (!target.ok)
         return failed('DELIVERY_ERROR', 'KEY_REJECTED', `The key of the delivery may not be used: ${target.message}.`);
       const { bucket, key } = target;
-      const earlier = context.step.isFirstTry ? NOTHING : await findEarlier(context, { bucket, key });
-      if (earlier.delivery !== undefined) return { type: 'succeeded', output: { ...earlier.delivery } };
-      const copy = await copyJobObject(context, { bucket, key }, context.options.copy);
-      if (copy.type === 'different') {
-        const cause = copy.what === 'size' ? 'SIZE_MISMATCH' : 'CHECKSUM_MISMATCH';
-        return retry(
-          'DELIVERY_ERROR',
-          cause,
-          `The delivered copy differs from its source in ${copy.what}; it was removed.`,
-        );
-      }
-      const delivery: Delivery = {
-        bucket,
-        key,
-        versionId: copy.written.versionId,
-        etag: copy.written.etag,
-        sizeBytes: copy.sizeBytes,
-        checksum: copy.checksum,
-        verifiedBy: copy.verifiedBy,
-        copy: copy.receipt,
-        wasThere: false,
-        replacedJob: earlier.replacedJob,
-      };
-      return { type: 'succeeded', output: { ...delivery } };
+      const { store } = context.options;
+      return store === undefined
+        ? await deliver(context, { bucket, key })
+        : await deliverElsewhere(context, store, { bucket, key });
     }),
 };
+
+interface Place {
+  readonly bucket: string;
+  readonly key: string;
+}
+
+interface Elsewhere {
+  readonly name: string;
+  readonly store: ObjectStore;
+}
+
+async function deliverElsewhere(
+  context: StepContext<DeliverOptions>,
+  name: string,
+  { bucket, key }: Place,
+): Promise<StepOutcome> {
+  return await useStoreElsewhere(context, { name, code: 'DELIVERY_ERROR' }, async ({ definition, store }) =>
+    isPlaceAllowed(definition.buckets, { bucket, key })
+      ? await deliver(context, { bucket, key }, { name, store })
+      : failed('DELIVERY_ERROR', 'STORE_PLACE_REFUSED', `The store ${name} does not allow ${bucket}/${key}.`),
+  );
+}
+
+async function deliver(
+  context: StepContext<DeliverOptions>,
+  { bucket, key }: Place,
+  elsewhere?: Elsewhere,
+): Promise<StepOutcome> {
+  const targetStore = elsewhere?.store ?? context.store;
+  const earlier = context.step.isFirstTry ? NOTHING : await findEarlier(context, targetStore, { bucket, key });
+  const at = elsewhere === undefined ? {} : { store: elsewhere.name };
+  if (earlier.delivery !== undefined) return { type: 'succeeded', output: { ...at, ...earlier.delivery } };
+  const copy = await copyJobObject(context, { bucket, key, elsewhere: elsewhere?.store }, context.options.copy);
+  if (copy.type === 'different') {
+    const cause = copy.what === 'size' ? 'SIZE_MISMATCH' : 'CHECKSUM_MISMATCH';
+    return retry(
+      'DELIVERY_ERROR',
+      cause,
+      `The delivered copy differs from its source in ${copy.what}; it was removed.`,
+    );
+  }
+  const delivery: Delivery = {
+    ...at,
+    bucket,
+    key,
+    versionId: copy.written.versionId,
+    etag: copy.written.etag,
+    sizeBytes: copy.sizeBytes,
+    checksum: copy.checksum,
+    verifiedBy: copy.verifiedBy,
+    copy: copy.receipt,
+    wasThere: false,
+    replacedJob: earlier.replacedJob,
+  };
+  return { type: 'succeeded', output: { ...delivery } };
+}
 
 interface Earlier {
   readonly delivery?: Delivery | undefined;
@@ -60,18 +101,16 @@ const NOTHING: Earlier = {};
 /** Newer versions of other jobs that may lie over this job's own; looking further back would cost a request each. */
 const MOST_VERSIONS = 20;
 
-async function findEarlier(
-  context: StepContext<unknown>,
-  target: { readonly bucket: string; readonly key: string },
-): Promise<Earlier> {
-  const { store, idempotencyKey, signal } = context;
+async function findEarlier(context: StepContext<unknown>, store: ObjectStore, target: Place): Promise<Earlier> {
+  const { idempotencyKey, signal } = context;
   const newest = await store.head(target, { signal });
   if (newest === 'not-found') return NOTHING;
-  if (newest.metadata[KEY_METADATA] === idempotencyKey) return { delivery: await verified(context, target, newest) };
+  if (newest.metadata[KEY_METADATA] === idempotencyKey)
+    return { delivery: await verified(context, { store, target, head: newest }) };
   for (const versionId of await olderVersions(store, target, signal)) {
     const head = await store.head({ ...target, versionId }, { signal });
     if (head !== 'not-found' && head.metadata[KEY_METADATA] === idempotencyKey) {
-      return { delivery: await verified(context, target, { ...head, versionId }) };
+      return { delivery: await verified(context, { store, target, head: { ...head, versionId } }) };
     }
   }
   return { replacedJob: newest.metadata[JOB_METADATA] };
@@ -82,21 +121,37 @@ async function olderVersions(
   { bucket, key }: { bucket: string; key: string },
   signal: AbortSignal,
 ) {
-  const page = await store.listVersions({ bucket, prefix: key, limit: MOST_VERSIONS, signal });
+  const page = await pageOfVersions(store, { bucket, prefix: key, limit: MOST_VERSIONS, signal });
   return page.items
     .filter((version) => version.key === key && !version.isDeleteMarker && !version.isLatest)
     .map(({ versionId }) => versionId);
 }
 
+/** A server without versions has none that lie beneath. */
+async function pageOfVersions(store: ObjectStore, request: Parameters<ObjectStore['listVersions']>[0]) {
+  try {
+    return await store.listVersions(request);
+  } catch (error) {
+    if (hasFault(error, 'invalid')) return { items: [] };
+    throw error;
+  }
+}
+
+interface Found {
+  readonly store: ObjectStore;
+  readonly target: Place;
+  readonly head: ObjectHead;
+}
+
 /** An earlier try may have been killed between its copy and the check of it. */
 async function verified(
-  { store, object, signal }: StepContext<unknown>,
-  target: { readonly bucket: string; readonly key: string },
-  head: ObjectHead,
+  { store: sourceStore, object, signal }: StepContext<unknown>,
+  { store, target, head }: Found,
 ): Promise<Delivery | undefined> {
   const written = { ...target, versionId: head.versionId, etag: head.etag, sizeBytes: head.sizeBytes };
   const verdict = await verifyCopy({
-    store,
+    store: sourceStore,
+    targetStore: store,
     source: object,
     target: { ...written, checksums: head.checksums },
     signal,
