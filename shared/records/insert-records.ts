@@ -14,6 +14,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { runSet } from '#shared/jobs/run-set.ts';
 import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 import type { InsertedRecords, NewRecord } from '#shared/steps/record-store.ts';
+import { CHUNK_RECORDS } from './chunk-size.ts';
 
 export interface InsertRecords {
   readonly jobId: string;
@@ -21,8 +22,6 @@ export interface InsertRecords {
   readonly records: readonly NewRecord[];
 }
 
-/** Records that one wake-up carries: few enough to be done soon, many enough that messages cost nothing beside calls. */
-const CHUNK_RECORDS = 100;
 /** Rows removed in one statement. */
 const DISCARD_ROWS = 10_000;
 

@@ -11,6 +11,7 @@
  * Events: none; the outcome of the step follows.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { CHUNK_RECORDS } from './chunk-size.ts';
 
 export interface OpenRecords {
   readonly jobId: string;
@@ -31,7 +32,6 @@ export interface OpenedRecords {
   readonly woken: WokenChunk[];
 }
 
-const CHUNK_RECORDS = 100;
 const ADOPTED_ROWS = 10_000;
 
 /** Undefined: the epoch is stale. */

@@ -15,6 +15,7 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import { runSet } from '#shared/jobs/run-set.ts';
+import { RECORDS } from '#shared/jobs/store-outcomes.ts';
 
 export interface RecordFilter {
   readonly jobId: string;
@@ -80,7 +81,7 @@ async function reopenSet(sql: Sql, reopen: ReopenRecords): Promise<number> {
     moved AS (
       UPDATE jobs j SET updated_at = now(), open_records = coalesce(j.open_records, 0) + c.records,
         state = CASE WHEN j.finished_at IS NULL THEN j.state ELSE 'WAITING' END,
-        wait_reason = CASE WHEN j.finished_at IS NULL THEN j.wait_reason ELSE 'RECORDS' END,
+        wait_reason = CASE WHEN j.finished_at IS NULL THEN j.wait_reason ELSE ${RECORDS} END,
         next_action_at = CASE WHEN j.finished_at IS NULL THEN j.next_action_at ELSE now() + interval '5 minutes' END,
         generation = j.generation + (j.finished_at IS NOT NULL)::int, epoch = j.epoch + (j.finished_at IS NOT NULL)::int,
         step_seq = job.call_seq, step_kind = 'call', queue = 'partner-steps',

@@ -11,6 +11,7 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
+import { CHUNK_RECORDS } from './chunk-size.ts';
 import { isCarried } from './claim-chunks.ts';
 import type { WokenChunk } from './open-records.ts';
 
@@ -19,8 +20,6 @@ export interface SweepRecords {
   readonly limit: number;
   readonly actor: string;
 }
-
-const CHUNK_RECORDS = 100;
 
 export async function sweepRecords(sql: Sql, { limit, actor }: SweepRecords): Promise<WokenChunk[]> {
   return await sql<WokenChunk[]>`
