@@ -12,8 +12,8 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { JobState } from '#shared/db/schema.ts';
+import { HELD } from '#shared/steps/wait-reasons.ts';
 import { recordEvents } from './record-events.ts';
-import { HELD } from './release-jobs.ts';
 import type { OperatorWord } from './reopen-jobs.ts';
 import { type ClosedFile, closedFileEvents, closedFilesJson, closeFiles, whyFailed } from './store-outcomes.ts';
 

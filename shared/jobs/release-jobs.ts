@@ -7,12 +7,10 @@
  * Out: the jobs released, with their wake-ups; others were not held. Events: `job.released`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { HELD } from '#shared/steps/wait-reasons.ts';
 import { recordEvents } from './record-events.ts';
 import type { OperatorWord } from './reopen-jobs.ts';
 import type { WokenJob } from './route-files.ts';
-
-/** The `wait_reason` of a held job. */
-export const HELD = 'HELD';
 
 export async function releaseJobs(sql: Sql, { jobIds, actor, reason }: OperatorWord): Promise<WokenJob[]> {
   return await sql<WokenJob[]>`

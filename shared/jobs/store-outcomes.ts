@@ -14,14 +14,11 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { FileStatus, JobState } from '#shared/db/schema.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
+import { HELD, RECORDS } from '#shared/steps/wait-reasons.ts';
 import { recordEvents } from './record-events.ts';
-import { HELD } from './release-jobs.ts';
 import type { WokenJob, WorkQueue } from './route-files.ts';
 import { type RefusedRow, runSet } from './run-set.ts';
 import { toJsonb } from './to-jsonb.ts';
-
-/** The `wait_reason` of a job whose records are being carried. */
-export const RECORDS = 'RECORDS';
 
 /** Where a job goes after an outcome. */
 export type NextMove =

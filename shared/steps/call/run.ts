@@ -10,6 +10,7 @@ import { outboundKey } from '../outbound-key.ts';
 import type { RecordSummary } from '../record-store.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, withStoreFailures } from '../step-failure.ts';
+import { HELD, RECORDS } from '../wait-reasons.ts';
 import { type CallStepOptions, callOptions } from './options.ts';
 import { writeResults } from './write-results.ts';
 
@@ -34,9 +35,9 @@ export const callStep: StepKind<CallStepOptions> = {
       }
       const { store, failJobAt } = records;
       const isHeld = outputs.parse?.held === true && !(await store.isReleased());
-      if (isHeld) return { type: 'wait', afterMs: HELD_MS, reason: 'HELD' };
+      if (isHeld) return { type: 'wait', afterMs: HELD_MS, reason: HELD };
       const { openRecords } = await store.open();
-      if (openRecords > 0) return { type: 'wait', afterMs: CARRIED_MS, reason: 'RECORDS' };
+      if (openRecords > 0) return { type: 'wait', afterMs: CARRIED_MS, reason: RECORDS };
       const target = { bucket: context.bucketNames.outbound, key: results.key };
       await upload(context, target, writeResults(store));
       const summary = await store.summarise();

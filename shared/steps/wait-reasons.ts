@@ -1,0 +1,6 @@
+/** Reasons of a wait that somebody else ends: the transitions that end it look for them in `jobs.wait_reason`. */
+
+/** Until an operator releases or rejects the job. */
+export const HELD = 'HELD';
+/** Until the last of the job's records has ended. */
+export const RECORDS = 'RECORDS';
