@@ -194,7 +194,7 @@ export const jobs = pgTable(
     stepSeq: integer('step_seq').notNull().default(0),
     stepKind: text('step_kind').notNull(),
     stepCount: integer('step_count').notNull(),
-    /** Attempts of the current step in this generation, a crash counted too. */
+    /** Attempts of the current step in this generation; a crash is counted too, unless what was done under that claim stays. */
     stepAttempts: integer('step_attempts').notNull().default(0),
     /** Tries of the current step over all generations: above 1, an effect may already be there. */
     stepTries: integer('step_tries').notNull().default(0),
@@ -213,6 +213,8 @@ export const jobs = pgTable(
     wakes: integer('wakes').notNull().default(0),
     nextActionAt: instant('next_action_at'),
     epoch: integer('epoch').notNull().default(0),
+    /** The epoch under which something of the current step was finished that a takeover finds. */
+    progressEpoch: integer('progress_epoch'),
     leaseUntil: instant('lease_until'),
     claimToken: uuid('claim_token'),
     worker: text('worker'),
@@ -462,7 +464,8 @@ export const transfers = pgTable(
     uploadId: text('upload_id'),
     sourceEtag: text('source_etag').notNull(),
     partBytes: bigint('part_bytes', { mode: 'number' }).notNull(),
-    bytesTotal: bigint('bytes_total', { mode: 'number' }).notNull(),
+    /** Null of a stream whose length is not known. */
+    bytesTotal: bigint('bytes_total', { mode: 'number' }),
     bytesDone: bigint('bytes_done', { mode: 'number' }).notNull().default(0),
     bytesPerSecond: bigint('bytes_per_second', { mode: 'number' }).notNull().default(0),
     /** How often somebody went on with the upload that was there. */
@@ -478,7 +481,7 @@ export const transfers = pgTable(
     primaryKey({ columns: [table.ownerId, table.seq] }),
     check('transfers_owner', oneOf('owner', ['job', 'file'])),
     check('transfers_state', oneOf('state', TRANSFER_STATES)),
-    check('transfers_plan', oneOf('plan', ['server-side', 'streamed'])),
+    check('transfers_plan', oneOf('plan', ['server-side', 'streamed', 'unknown-length'])),
     index('transfers_open').on(table.updatedAt).where(sql`state IN ('COPYING', 'COMPLETING', 'ABORTING')`),
   ],
 );
