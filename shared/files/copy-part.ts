@@ -3,16 +3,23 @@
  *
  * 1. A part that failed for a passing reason is tried again by itself: the others go on.
  * 2. What is read is the object that was meant (`ifMatch`), and so many bytes as the part has. A read that breaks goes on where it was.
- * 3. A held part is sent from memory, as often as need be. Its request is signed over the SHA-256 of its bytes: the store takes no others.
+ * 3. A held part is sent from memory, as often as need be. Its request carries the checksum of its bytes, or is signed over them where the
+ *    store keeps no checksums: the store takes no others.
  * 4. A part too large to be held flows through, with its checksum at its end, and is read again when it has to be sent again.
  */
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type S3Client, UploadPartCommand, UploadPartCopyCommand } from '@aws-sdk/client-s3';
+import {
+  type S3Client,
+  UploadPartCommand,
+  type UploadPartCommandInput,
+  UploadPartCopyCommand,
+} from '@aws-sdk/client-s3';
 import { storeCall } from './classify-store-error.ts';
 import { copySourceOf } from './copy-object.ts';
 import { type DescribedCopy, type UploadAddress, uploadAlgorithm } from './multipart-upload.ts';
 import type { ObjectAddress, ReadOptions } from './object-store.ts';
+import { partChecksum } from './part-checksum.ts';
 import { bytesOf, type PlannedPart } from './plan-parts.ts';
 import { abortable, nameOf } from './read-object.ts';
 import { checksumsOf } from './store-checksums.ts';
@@ -69,14 +76,27 @@ export async function fillPart(
       if (count + piece.length > bytes.length) throw wrongLength(part, source);
       bytes.set(piece, count);
       count += piece.length;
+      freeMemory(piece);
     }
     if (count !== bytes.length) throw wrongLength(part, source);
   });
   return bytes;
 }
 
-export async function sendPart(request: PartRequest, bytes: Buffer): Promise<FinishedPart> {
-  return await repeatPart(request.signal, () => send(request, { Body: bytes }));
+/**
+ * Gives back at once what garbage collection would find tens of megabytes later (measured: half of the processor's time for a read
+ * goes with it). `piece` is nobody else's, and is empty from then on; small ones may lie in memory that others share.
+ */
+function freeMemory({ buffer, byteLength }: Uint8Array): void {
+  if (byteLength === buffer.byteLength && byteLength > Buffer.poolSize && buffer instanceof ArrayBuffer)
+    buffer.transfer(0);
+}
+
+export async function sendPart(partRequest: PartRequest, bytes: Buffer): Promise<FinishedPart> {
+  const { request, signal } = partRequest;
+  const algorithm = uploadAlgorithm(request.checksumAlgorithm);
+  const checksum = request.hasChecksums && { [`Checksum${algorithm}`]: await partChecksum(algorithm, bytes) };
+  return await repeatPart(signal, () => send(partRequest, { Body: bytes, ...checksum }));
 }
 
 export async function pipePart(read: ReadStream, partRequest: PartRequest): Promise<FinishedPart> {
@@ -104,7 +124,7 @@ export async function pipePart(read: ReadStream, partRequest: PartRequest): Prom
 
 async function send(
   { client, upload, part, signal }: PartRequest,
-  content: Pick<UploadPartCommand['input'], 'Body' | 'ContentLength' | 'ChecksumAlgorithm'>,
+  content: Partial<UploadPartCommandInput>,
 ): Promise<FinishedPart> {
   const doing = `send part ${part.number} of ${nameOf(upload)}`;
   const reply = await storeCall(doing, signal, () =>

@@ -5,7 +5,6 @@ import {
   CreateMultipartUploadCommand,
   ListPartsCommand,
   type S3Client,
-  type ChecksumAlgorithm as SdkChecksumAlgorithm,
 } from '@aws-sdk/client-s3';
 import { storeCall } from './classify-store-error.ts';
 import { findWritten } from './copy-object.ts';
@@ -52,7 +51,9 @@ export async function createUpload(
 }
 
 /** Over parts only CRCs add up to a checksum of the whole (Amazon S3, "Checking object integrity for multipart uploads"). */
-export function uploadAlgorithm(wanted: ChecksumAlgorithm | undefined): SdkChecksumAlgorithm & ChecksumAlgorithm {
+export type UploadAlgorithm = 'CRC64NVME' | 'CRC32' | 'CRC32C';
+
+export function uploadAlgorithm(wanted: ChecksumAlgorithm | undefined): UploadAlgorithm {
   return wanted === 'CRC32' || wanted === 'CRC32C' ? wanted : 'CRC64NVME';
 }
 

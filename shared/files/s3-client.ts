@@ -7,6 +7,7 @@
  */
 import type { LookupFunction } from 'node:net';
 import { S3Client, type S3ClientConfig as S3ClientConfigOfSdk } from '@aws-sdk/client-s3';
+import { leavePartsUnsigned } from './leave-parts-unsigned.ts';
 
 export interface S3ClientConfig {
   /** True for servers that know no bucket host names, e.g. on one machine. */
@@ -43,15 +44,16 @@ export function createS3Client(config: S3ClientConfig): S3Client {
  *
  * 1. No bound on a whole request but one on standing still: a part takes as long as its line is slow.
  * 2. No repetition by the SDK: `copy-part.ts` repeats parts.
- * 3. No checksums by the SDK, whose are computed in JavaScript: requests are signed over the SHA-256 of their bytes, and the store
- *    compares the whole.
+ * 3. No checksums by the SDK, whose are computed in JavaScript: parts come with their own (`part-checksum.ts`), and need no other.
  */
 export function createPartClient({ stallMs, ...config }: PartClientConfig): S3Client {
-  return new S3Client({
+  const client = new S3Client({
     ...clientConfig({ ...config, requestTimeoutMs: 0, maxAttempts: 1 }, stallMs),
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
   });
+  leavePartsUnsigned(client);
+  return client;
 }
 
 function clientConfig(config: S3ClientConfig, socketTimeoutMs = SOCKET_IDLE_TIMEOUT_MS): S3ClientConfigOfSdk {
