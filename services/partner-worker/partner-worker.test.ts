@@ -87,6 +87,7 @@ test('200 files are delivered byte by byte, archived and gone from landing, at f
   const statements = sumOf(metrics, 'longshore_group_commit_rows_count');
   expect(statements / 200).toBeLessThan(2);
   expect(sumOf(metrics, 'longshore_s3_requests_total') / 200).toBeLessThanOrEqual(5);
+  expect(sumOf(metrics, 'longshore_file_seconds_count', 'class="small",outcome="completed"')).toBe(200);
   const rssMb = Number(/^process_resident_memory_bytes (\d+)$/m.exec(metrics)?.[1]) / 1e6;
   expect(rssMb).toBeLessThan(200);
   expect(worker.lines.filter(({ msg }) => msg === 'job handled')).toHaveLength(200);

@@ -63,10 +63,19 @@ export type ArchiveOutcome =
       readonly message: string;
     };
 
+/**
+ * What a file's time may be compared with: `records` go at their partners' pace, and `attended` by an operator (held, reopened, cancelled)
+ * at a person's.
+ */
+export type FileClass = 'small' | 'large' | 'records' | 'attended';
+
 export interface FinishedFile {
   readonly id: string;
   readonly tenantId: string;
   readonly status: FileStatus;
+  readonly class: FileClass;
+  /** Since the end of its upload, by the database's clock. */
+  readonly seconds: number;
 }
 
 /** Resolves to the files that are terminal now, and to the rows that the database refuses (class 22/23); the others are stored. */
@@ -117,5 +126,11 @@ function storeSet(sql: Sql, outcomes: ArchiveOutcome[], service: string): Promis
           ELSE '{events,failure}'::text[] END AS topics
       FROM moved),
     ${recordEvents(sql, service)}
-    SELECT id, tenant_id AS "tenantId", status FROM moved WHERE status IN ('COMPLETED', 'FAILED') ORDER BY id`;
+    SELECT id, tenant_id AS "tenantId", status, greatest(0, extract(epoch FROM now() - uploaded_at))::float8 AS seconds,
+      CASE WHEN j.is_attended THEN 'attended' WHEN j.has_records THEN 'records' WHEN is_large THEN 'large' ELSE 'small' END AS class
+    FROM moved CROSS JOIN LATERAL (
+      SELECT bool_or(generation > 1 OR released_at IS NOT NULL OR error_cause IS NOT DISTINCT FROM 'OPERATOR') AS is_attended,
+        bool_or(open_records IS NOT NULL) AS has_records
+      FROM jobs WHERE file_id = moved.id) AS j
+    WHERE status IN ('COMPLETED', 'FAILED') ORDER BY id`;
 }

@@ -10,10 +10,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
-import { type ArchiveOutcome, claimArchives, storeArchives } from './archive-files.ts';
+import { type ArchiveOutcome, claimArchives, type FinishedFile, storeArchives } from './archive-files.ts';
 import { type ClaimedJob, claimJobs } from './claim-jobs.ts';
 import { GroupCommit } from './group-commit.ts';
-import type { JobMetrics } from './job-metrics.ts';
+import { type JobMetrics, SMALL_FILE_SECONDS } from './job-metrics.ts';
 import { repeatOnLostDatabase } from './repeat-on-lost-database.ts';
 import type { WorkQueue } from './route-files.ts';
 import {
@@ -145,8 +145,9 @@ export class JobCommits {
   }
 
   async #storeArchives(outcomes: readonly ArchiveOutcome[]): Promise<{ readonly refusal: unknown }[]> {
-    const { sql, service, leaseMs } = this.#options;
+    const { sql, service, leaseMs, metrics } = this.#options;
     const { answer } = await this.#ask(leaseMs, () => storeArchives(sql, outcomes, service));
+    for (const file of answer.finished) countFinished(metrics, file);
     const refusals = new Map(answer.refused.map(({ row, error }) => [row.fileId, error]));
     return outcomes.map(({ fileId }) => ({ refusal: refusals.get(fileId) }));
   }
@@ -181,6 +182,12 @@ export class JobCommits {
       .finally(() => this.#sending.delete(sending));
     this.#sending.add(sending);
   }
+}
+
+/** Of those that this statement ended: a repeat ends none, and a file that was reopened and ends again is archived already. */
+function countFinished({ fileSeconds, smallFiles }: JobMetrics, { status, seconds, class: of }: FinishedFile): void {
+  fileSeconds.observe({ class: of, outcome: status.toLowerCase() }, seconds);
+  if (of === 'small') smallFiles.inc({ pace: seconds > SMALL_FILE_SECONDS ? 'late' : 'in time' });
 }
 
 function givenOnce<Row extends { readonly id: string }>(

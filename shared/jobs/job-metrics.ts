@@ -6,6 +6,8 @@ export interface JobMetrics {
   readonly jobs: Counter<'outcome'>;
   readonly files: Counter<'tenant' | 'route' | 'outcome'>;
   readonly fileBytes: Counter<'tenant' | 'route' | 'outcome'>;
+  readonly fileSeconds: Histogram<'class' | 'outcome'>;
+  readonly smallFiles: Counter<'pace'>;
   readonly leasesLost: Counter<'kind'>;
   readonly archives: Counter<'outcome'>;
   readonly archiveSeconds: Histogram;
@@ -14,11 +16,30 @@ export interface JobMetrics {
   readonly wakeUpsUnsent: Counter;
 }
 
+/** Of a small file, from its arrival to its end: what is promised (docs/observability.md). */
+export const SMALL_FILE_SECONDS = 30;
+
 /** Call once per registry: prom-client refuses a second metric of the same name. */
 export function createJobMetrics(registry: Registry): JobMetrics {
   const registers = [registry];
   const byRoute = ['tenant', 'route', 'outcome'] as const;
+  const smallFiles = new Counter({
+    name: 'longshore_small_files_total',
+    help: `Small files that ended, by whether within ${SMALL_FILE_SECONDS} s of their arrival: for CloudWatch, which is given no histograms.`,
+    labelNames: ['pace'] as const,
+    registers,
+  });
+  // A counter that begins at 1 has no increase.
+  for (const pace of ['in time', 'late']) smallFiles.inc({ pace }, 0);
   return {
+    smallFiles,
+    fileSeconds: new Histogram({
+      name: 'longshore_file_seconds',
+      help: 'From a file’s arrival, i.e. the end of its upload, to its end, archived: small, large, with records, or attended by a person.',
+      labelNames: ['class', 'outcome'] as const,
+      buckets: [0.5, 1, 2, 5, 10, 15, 20, 30, 45, 60, 120, 300, 900, 3600, 14400],
+      registers,
+    }),
     stepSeconds: new Histogram({
       name: 'longshore_job_step_seconds',
       help: 'Run time of one try of a step, by what it came to.',

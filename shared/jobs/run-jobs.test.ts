@@ -680,6 +680,76 @@ describe('the archive', () => {
   });
 });
 
+describe('the time of a file', () => {
+  const at = async ({ registry }: TestRunner, name: string, labels: Readonly<Record<string, string>>) => {
+    const { values } = await registry.getSingleMetric(name)!.get();
+    const same = (one: Readonly<Record<string, unknown>>) =>
+      Object.entries(labels).every(([label, value]) => one[label] === value);
+    return values.filter((entry) => same(entry.labels)).map(({ value }) => value);
+  };
+  const endedBy = (runner: TestRunner, le: number | '+Inf', fileClass: string, outcome: string) =>
+    at(runner, 'longshore_file_seconds', { le, class: fileClass, outcome } as Record<string, string>);
+  const small = (runner: TestRunner, pace: string) => at(runner, 'longshore_small_files_total', { pace });
+
+  async function arriveEarlier({ fileId }: WokenJob, seconds: number): Promise<void> {
+    await sql`UPDATE files SET uploaded_at = now() - ${seconds}::int * interval '1 s' WHERE id = ${fileId}`;
+  }
+
+  test('runs from the end of its upload to its archive, and is counted once whatever comes again', async () => {
+    await seedRoutes(sql);
+    const [prompt, late] = await seedFiles(sql, { count: 2 });
+    if (prompt === undefined || late === undefined) throw new Error('two jobs were to be made');
+    await arriveEarlier(prompt, 12);
+    await arriveEarlier(late, 50);
+    const runner = startRunner();
+    expect(await small(runner, 'late')).toEqual([0]);
+    for (const job of [prompt, late, prompt, late]) {
+      await runner.handle(jobDue(job), neverStops);
+      const archiveDue = { type: 'file.archive-due', fileId: job.fileId, tenantId: 'acme', wake: 9 } as const;
+      await runner.handle(archiveDue, neverStops);
+    }
+    expect(await endedBy(runner, 10, 'small', 'completed')).toEqual([0]);
+    expect(await endedBy(runner, 45, 'small', 'completed')).toEqual([1]);
+    expect(await endedBy(runner, '+Inf', 'small', 'completed')).toEqual([2]);
+    expect(await small(runner, 'in time')).toEqual([1]);
+    expect(await small(runner, 'late')).toEqual([1]);
+  });
+
+  test('is not counted again when a person reopens what had failed', async () => {
+    await seedRoutes(sql, { retry: { maxAttempts: 1 } });
+    const job = await seedOne();
+    let isAway = true;
+    const runner = startRunner({
+      steps: { deliver: async () => (isAway ? { type: 'failed', ...failure } : { type: 'succeeded' }) },
+    });
+    await runner.handle(jobDue(job), neverStops);
+    expect(await endedBy(runner, '+Inf', 'small', 'failed')).toEqual([1]);
+    isAway = false;
+    const [reopened] = await reopenJobs(sql, { jobIds: [job.id], actor: 'operator:test', reason: 'back' });
+    if (reopened !== undefined) await runner.handle(jobDue(reopened), neverStops);
+    expect(await readJob(job)).toMatchObject({ fileStatus: 'COMPLETED' });
+    expect(await at(runner, 'longshore_file_seconds', { le: '+Inf' } as Record<string, string>)).toEqual([1]);
+    expect(await small(runner, 'late')).toEqual([1]);
+  });
+
+  test('of what is large, has records or waited for a person is told apart', async () => {
+    await seedRoutes(sql, { routes: [['deliver']] });
+    const [records, released] = await seedFiles(sql, { count: 2 });
+    const [large] = await seedFiles(sql, { isLarge: true });
+    if (records === undefined || released === undefined || large === undefined) throw new Error('jobs were to be made');
+    await sql`UPDATE jobs SET open_records = 0 WHERE id = ${records.id}`;
+    await sql`UPDATE jobs SET released_at = now() WHERE id = ${released.id}`;
+    const runner = startRunner();
+    const long = startRunner({ queue: 'work' });
+    for (const job of [records, released]) await runner.handle(jobDue(job), neverStops);
+    await long.handle(jobDue(large), neverStops);
+    expect(await endedBy(runner, '+Inf', 'records', 'completed')).toEqual([1]);
+    expect(await endedBy(runner, '+Inf', 'attended', 'completed')).toEqual([1]);
+    expect(await endedBy(long, '+Inf', 'large', 'completed')).toEqual([1]);
+    expect(await small(runner, 'in time')).toEqual([0]);
+  });
+});
+
 describe('stopping', () => {
   test('a step that is told to stop waits with no delay and counts no attempt', async () => {
     await seedRoutes(sql);

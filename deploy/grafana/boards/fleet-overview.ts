@@ -1,4 +1,4 @@
-import { type Board, query, rate } from '../board.ts';
+import { type Board, quantile, query, rate } from '../board.ts';
 
 export const fleetOverview: Board = {
   uid: 'longshore-fleet',
@@ -78,6 +78,16 @@ export const fleetOverview: Board = {
           unit: 'Bps',
           isStacked: true,
           queries: [query('{{outcome}}', `sum by (outcome) (${rate('longshore_file_bytes_total')})`)],
+        },
+        {
+          title: 'Time of small files',
+          why: 'From the end of the upload to the archive: the half and 95 % of them.',
+          unit: 's',
+          bound: 30,
+          queries: [
+            query('half', quantile(0.5, 'longshore_file_seconds', { where: '{class="small"}' })),
+            query('95 %', quantile(0.95, 'longshore_file_seconds', { where: '{class="small"}' })),
+          ],
         },
         {
           title: 'Arrivals',

@@ -1,4 +1,4 @@
-import { type Board, query } from '../board.ts';
+import { type Board, quantile, query } from '../board.ts';
 
 const burn = (slo: string) =>
   [query('1 h', `longshore:${slo}:burn_rate1h`), query('6 h', `longshore:${slo}:burn_rate6h`)] as const;
@@ -27,6 +27,18 @@ export const slos: Board = {
             query(
               '',
               '1 - (sum(increase(longshore_files_total{outcome="failed"}[30d])) or vector(0)) / sum(increase(longshore_files_total[30d]))',
+            ),
+          ],
+        },
+        {
+          title: 'Small files in 30 s',
+          why: 'Share that was archived within 30 s of its arrival, failed ones too. Promised: 95 %.',
+          unit: 'percentunit',
+          shows: 'now',
+          queries: [
+            query(
+              '',
+              'sum(increase(longshore_small_files_total{pace="in time"}[30d])) / sum(increase(longshore_small_files_total[30d]))',
             ),
           ],
         },
@@ -98,6 +110,13 @@ export const slos: Board = {
           unit: 'percentunit',
           bound: 0.05,
           queries: [query('failed', 'longshore:files_failed:ratio_rate5m')],
+        },
+        {
+          title: 'Time of a file, p95',
+          why: 'From the end of its upload to its archive. What has records goes at its partners’ pace, what was attended at a person’s.',
+          unit: 's',
+          bound: 30,
+          queries: [query('{{class}}', quantile(0.95, 'longshore_file_seconds', { by: ['class'] }))],
         },
         {
           title: 'API time, p95',
