@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { MEMORY_VARIABLES, memoryFlags } from '#shared/config/memory.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
 import { parseSizeBytes } from '#shared/routes/size.ts';
@@ -57,8 +58,6 @@ const BUCKETS = { source: 'bench-source', target: 'bench-target' };
 const KEY = 'large.bin';
 const READY_TIMEOUT_MS = 20_000;
 const PIECE_BYTES = 1024 ** 2;
-/** As the fleet's containers have them: without bounds V8 collects the buffers of read pieces late. */
-const FLEET_FLAGS = ['--max-semi-space-size=2', '--max-old-space-size=256'];
 const run = promisify(execFile);
 
 export async function runLargeBench({ size, rounds, json }: LargeBenchOptions): Promise<void> {
@@ -197,7 +196,10 @@ async function measureProcess(bench: Bench, what: LargeMeasurement['what'], copi
     copies,
   };
   const program = fileURLToPath(new URL('large-copy-process.ts', import.meta.url));
-  const child = fork(program, [JSON.stringify(measurement)], { execArgv: [...FLEET_FLAGS] });
+  const child = fork(program, [JSON.stringify(measurement)], {
+    env: { ...process.env, ...MEMORY_VARIABLES },
+    execArgv: [...memoryFlags('large-file-worker')],
+  });
   const ended = once(child, 'exit');
   const [measured] = (await Promise.race([
     once(child, 'message'),

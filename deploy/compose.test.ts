@@ -10,6 +10,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { createTestDatabase } from '#local/postgres/test-database.ts';
 import { startStack } from '#local/stack.ts';
+import { memoryFlags } from '#shared/config/memory.ts';
 import { findVariables } from '../test/support/find-variables.ts';
 import { SERVICES, stopTimeoutSeconds } from './services/service-catalogue.ts';
 
@@ -86,7 +87,7 @@ test('refuses to start without passwords, and takes every image from a variable'
 
 test.each(SERVICES)('$name is given what its own schema takes, and time to drain', async ({ name, loadConfig }) => {
   const service = services[name];
-  expect(service?.command).toEqual(['node', `services/${name}/main.ts`]);
+  expect(service?.command).toEqual(['node', ...memoryFlags(name), `services/${name}/main.ts`]);
   const config = loadConfig(service?.environment ?? {});
   expect(Number.parseInt(service?.stop_grace_period ?? '0', 10)).toBeGreaterThanOrEqual(stopTimeoutSeconds(config));
   const variables = await findVariables();

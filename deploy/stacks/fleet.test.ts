@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { Match, type Template } from 'aws-cdk-lib/assertions';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { MEMORY_VARIABLES, memoryFlags } from '#shared/config/memory.ts';
 import {
   BUCKET_IDS,
   bucketName,
@@ -165,7 +166,7 @@ describe('services', () => {
         expect(container.ReadonlyRootFilesystem).toBe(true);
       }
       const [container] = definition.ContainerDefinitions;
-      expect(container.Command).toEqual(['node', `services/${name}/main.ts`]);
+      expect(container.Command).toEqual(['node', ...memoryFlags(name), `services/${name}/main.ts`]);
       expect(container.LinuxParameters).toMatchObject({ InitProcessEnabled: true, Capabilities: { Drop: ['ALL'] } });
       expect(container.HealthCheck.Command).toEqual(['CMD', 'node', 'deploy/check-health.mjs', '9464']);
       const config = loadConfig({ DATABASE_URL: 'postgres://u@h/d', AWS_REGION: 'us-east-1', ...variables });
@@ -177,8 +178,7 @@ describe('services', () => {
         container.Environment.map(({ Name, Value }: { Name: string; Value: unknown }) => [Name, Value]),
       );
       expect(environment).toMatchObject({
-        NODE_OPTIONS: '--max-semi-space-size=2 --max-old-space-size=256',
-        MALLOC_ARENA_MAX: '2',
+        ...MEMORY_VARIABLES,
         OTEL_EXPORTER_OTLP_ENDPOINT: 'https://traces.internal.example',
         OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
         OTEL_TRACES_SAMPLER_ARG: '0.05',

@@ -17,6 +17,7 @@ import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import { loadMigrationConfig } from '#services/migration/config.ts';
+import { MEMORY_VARIABLES, memoryFlags } from '#shared/config/memory.ts';
 import { deadLetterQueueName, type QueueId, queueName } from '#shared/config/resource-names.ts';
 import { messagesPerSecondPerTask } from '#shared/scaling/scaling-policy.ts';
 import { type ScaledService, SERVICE_OBJECTIVES } from '#shared/scaling/service-capacities.ts';
@@ -51,14 +52,9 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const USER = '10001';
 export const CA_BUNDLE = '/etc/longshore/rds-ca.pem';
 
-/**
- * Left alone, V8 lets its young generation grow to 130 MB under load, and glibc keeps an arena for every thread of the pool. The heap of
- * old objects stays small whatever the task: bytes of files are never in it.
- */
 export const PLATFORM_VARIABLES = {
   NODE_ENV: 'production',
-  NODE_OPTIONS: '--max-semi-space-size=2 --max-old-space-size=256',
-  MALLOC_ARENA_MAX: '2',
+  ...MEMORY_VARIABLES,
   NODE_EXTRA_CA_CERTS: CA_BUNDLE,
 };
 
@@ -177,7 +173,7 @@ export class ServicesStack extends FleetStack {
     const config = entry.loadConfig(environment);
     definition.addContainer(name, {
       image: this.#image,
-      command: ['node', `services/${name}/main.ts`],
+      command: ['node', ...memoryFlags(name), `services/${name}/main.ts`],
       environment: {
         ...PLATFORM_VARIABLES,
         ...environment,

@@ -17,6 +17,8 @@ export interface NodeChildOptions {
   readonly name: string;
   /** Path of the program. */
   readonly main: string;
+  /** Of Node itself. */
+  readonly nodeFlags?: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   /** Answers 200 when the child is ready. */
   readonly readyUrl: string;
@@ -34,8 +36,8 @@ const KILL_TIMEOUT_MS = 2_000;
 
 /** @throws LongshoreError `CHILD_NOT_READY` */
 export async function startNodeChild(options: NodeChildOptions, signal: AbortSignal): Promise<RunningChild> {
-  const { name, log, guardian } = options;
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', options.main], {
+  const { name, log, guardian, nodeFlags = [] } = options;
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...nodeFlags, options.main], {
     cwd: '/',
     env: options.env,
     detached: true,

@@ -10,6 +10,7 @@ import { type AwsCredentials, s3CredentialsFile } from '#local/launcher/keys.ts'
 import { gatewayVariables, partnerClientsFile, secretsDirectory } from '#local/launcher/partner-access.ts';
 import { type ProcessName, SERVICE_NAMES } from '#local/launcher/processes.ts';
 import { PORTS_PER_INSTANCE, type Ports } from '#local/ports.ts';
+import { MEMORY_VARIABLES, memoryFlags } from '#shared/config/memory.ts';
 import { BUCKET_IDS, bucketName } from '#shared/config/resource-names.ts';
 
 export const REGION = 'us-east-1';
@@ -19,6 +20,8 @@ export type NodeProcessName = Exclude<ProcessName, 'postgres'>;
 
 export interface PlannedProcess {
   readonly main: string;
+  /** Of Node itself. */
+  readonly nodeFlags: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly readyUrl: string;
   readonly stopTimeoutMs: number;
@@ -31,14 +34,6 @@ export interface FleetEnvironmentOptions {
   readonly credentials: AwsCredentials;
 }
 
-/**
- * Thirteen processes share one machine. Left alone, V8 lets its young generation grow to 130 MB in each under load, and glibc
- * keeps an arena for every thread of the pool; what either saves is little processor time.
- */
-const SMALL_MEMORY = { NODE_OPTIONS: '--max-semi-space-size=2 --max-old-space-size=256', MALLOC_ARENA_MAX: '2' };
-/** Rows of a file and replies of partners outlive a small young generation, and moving them costs more than reading them. */
-const RECORDS_MEMORY = '--max-semi-space-size=8 --max-old-space-size=256';
-
 /** The variables that tell a service where it is; the same names serve on AWS. */
 export function fleetEnvironment(options: FleetEnvironmentOptions): Record<string, string> {
   const { host, ports, databaseUrl, credentials } = options;
@@ -46,7 +41,7 @@ export function fleetEnvironment(options: FleetEnvironmentOptions): Record<strin
   return {
     TZ: 'UTC',
     NODE_ENV: 'production',
-    ...SMALL_MEMORY,
+    ...MEMORY_VARIABLES,
     DATABASE_URL: databaseUrl,
     AWS_REGION: REGION,
     AWS_ACCESS_KEY_ID: credentials.accessKeyId,
@@ -99,6 +94,7 @@ export function planProcess(name: NodeProcessName, options: PlanProcessOptions):
   const origin = `http://${host}:${httpPort}`;
   return {
     main: fileURLToPath(new URL(programOf(name, isService), import.meta.url)),
+    nodeFlags: memoryFlags(name),
     env: {
       ...fleet,
       // Compiled code is kept between starts: a faster start, and 25 MB less in each process.
@@ -152,7 +148,6 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
       return { LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home), LONGSHORE_STORE_ADDRESSES: LOOPBACK };
     case 'partner-worker':
       return {
-        NODE_OPTIONS: RECORDS_MEMORY,
         LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home),
         LONGSHORE_STORE_ADDRESSES: LOOPBACK,
         LONGSHORE_PARTNER_ADDRESSES: LOOPBACK,

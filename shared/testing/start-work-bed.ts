@@ -11,6 +11,7 @@ import { CopyObjectCommand, GetObjectCommand, ListObjectVersionsCommand, PutObje
 import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import { createTestDatabase } from '#local/postgres/test-database.ts';
 import { startTestServer, TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
+import { MEMORY_VARIABLES, memoryFlags } from '#shared/config/memory.ts';
 import { BUCKET_IDS, type BucketId, bucketName } from '#shared/config/resource-names.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import type { WokenJob, WorkQueue } from '#shared/jobs/route-files.ts';
@@ -81,8 +82,7 @@ export async function startWorkBed(): Promise<WorkBed> {
     AWS_ENDPOINT_URL_S3: s3.server.url,
     AWS_ACCESS_KEY_ID: TEST_CREDENTIAL.accessKeyId,
     AWS_SECRET_ACCESS_KEY: TEST_CREDENTIAL.secretAccessKey,
-    // Without bounds V8 lets a heap of 40 MB in use grow to 200 before it collects.
-    NODE_OPTIONS: '--max-semi-space-size=2 --max-old-space-size=192',
+    ...MEMORY_VARIABLES,
     LONGSHORE_PREFIX: PREFIX,
     LONGSHORE_S3_PATH_STYLE: 'true',
     LONGSHORE_HTTP_HOST: '127.0.0.1',
@@ -175,8 +175,16 @@ export async function startWorkBed(): Promise<WorkBed> {
   };
 }
 
+/** Of the folder that its program lies in. */
+function serviceOf(main: URL): string {
+  return main.pathname.split('/').at(-2) ?? '';
+}
+
 async function startWorkerProcess(main: URL, env: Readonly<Record<string, string>>): Promise<WorkerProcess> {
-  const child = spawn(process.execPath, [main.pathname], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [...memoryFlags(serviceOf(main)), main.pathname], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const exited = once(child, 'exit');
   const lines: Record<string, unknown>[] = [];
   const started = Promise.withResolvers<number>();
