@@ -10,6 +10,8 @@ import { pipeline, Transform } from 'node:stream';
 export type S3Fault =
   /** Refused, without reaching the server. */
   | { readonly type: 'status'; readonly status: 500 | 501 | 503 }
+  /** By the test in place of the server: a 200 with this XML. */
+  | { readonly type: 'answered'; readonly answer: () => Promise<string> }
   /** Done by the server, and answered by 200 with an error inside. */
   | { readonly type: 'error-in-200' }
   /** Done by the server, and the connection reset in place of an answer. */
@@ -29,8 +31,10 @@ export type S3Fault =
   | { readonly type: 'slow'; readonly bytesPerSecond: number };
 
 export interface S3Request {
-  /** `GetObject`, `UploadPart`, `UploadPartCopy`, `CompleteMultipartUpload`, `AbortMultipartUpload`, `HeadObject`, `Other`. */
+  /** `GetObject`, `CopyObject`, `UploadPart`, `UploadPartCopy`, `CompleteMultipartUpload`, `AbortMultipartUpload`, `HeadObject`, `Other`. */
   readonly operation: string;
+  /** Path and query. */
+  readonly url: string;
   readonly partNumber: number;
   /** Of this operation, from 1. */
   readonly count: number;
@@ -59,6 +63,7 @@ export async function startS3FaultProxy(target: string): Promise<S3FaultProxy> {
     const fault = choose(asked);
     if (fault?.type === 'reset') incoming.socket.resetAndDestroy();
     else if (fault?.type === 'status') refuse(incoming, outgoing, fault.status);
+    else if (fault?.type === 'answered') answerInPlace(incoming, outgoing, fault.answer);
     else forward({ incoming, outgoing, target: new URL(target), agent, fault, onReply: () => listener?.(asked) });
   });
   server.listen(0, '127.0.0.1');
@@ -86,7 +91,7 @@ function describe({ method, url = '', headers }: IncomingMessage, counts: Map<st
   const operation = operationOf(method ?? '', query, 'x-amz-copy-source' in headers);
   const count = (counts.get(operation) ?? 0) + 1;
   counts.set(operation, count);
-  return { operation, partNumber: Number(query.get('partNumber')), count };
+  return { operation, url, partNumber: Number(query.get('partNumber')), count };
 }
 
 function operationOf(method: string, query: URLSearchParams, isCopy: boolean): string {
@@ -96,6 +101,7 @@ function operationOf(method: string, query: URLSearchParams, isCopy: boolean): s
     return method === 'DELETE' ? 'AbortMultipartUpload' : 'ListParts';
   }
   if (method === 'HEAD') return 'HeadObject';
+  if (isCopy) return 'CopyObject';
   if (method === 'GET' && query.get('x-id') === 'GetObject') return 'GetObject';
   return 'Other';
 }
@@ -112,12 +118,21 @@ function refuse(incoming: IncomingMessage, outgoing: ServerResponse, status: key
   incoming.resume();
 }
 
+function answerInPlace(incoming: IncomingMessage, outgoing: ServerResponse, answer: () => Promise<string>): void {
+  incoming.on('end', async () => {
+    const body = await answer();
+    outgoing.writeHead(200, { 'content-type': 'application/xml', 'content-length': Buffer.byteLength(body) });
+    outgoing.end(body);
+  });
+  incoming.resume();
+}
+
 interface Forwarded {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
   readonly target: URL;
   readonly agent: Agent;
-  readonly fault: Exclude<S3Fault, { type: 'reset' | 'status' }> | undefined;
+  readonly fault: Exclude<S3Fault, { type: 'reset' | 'status' | 'answered' }> | undefined;
   readonly onReply: () => void;
 }
 
