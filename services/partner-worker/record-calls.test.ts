@@ -118,7 +118,7 @@ test('a file walks through, record by record, one recovers at its third API, and
   expect(callsOf('R7')).toEqual(['validation', assignments, coupon, coupon, coupon]);
   expect(callsOf('R8')).toEqual(['validation', ...Array.from({ length: 3 }, () => assignments)]);
   const [file] = await bed.sql<{ name: string }[]>`SELECT name FROM files`;
-  const results = (await bed.readObject('outbound', `acme/results/${file?.name}`)).toString();
+  const results = (await bed.readObject('outbound', `acme/results/inbound/${file?.name}`)).toString();
   expect(results.split('\n').filter((line) => line.includes('ASSIGN_ERROR'))).toHaveLength(1);
   expect(results.trimEnd().split('\n')).toHaveLength(501);
   await expectSound();

@@ -185,14 +185,14 @@ describe('a record file', () => {
       state: 'SUCCEEDED',
       record_summary: { byState: { SUCCESS: 249, REJECTED: 1 }, byCode: { 'PARSE_ERROR COLUMN_TYPE': 1 } },
     });
-    const results = (await outbound('acme/results/whole.csv')).split('\r\n');
+    const results = (await outbound('acme/results/in/whole.csv')).split('\r\n');
     expect(results).toHaveLength(252);
     expect(results.slice(1, 4)).toEqual([
       '"2","k1","SUCCESS","","","",""',
       '"3","k2","SUCCESS","","","",""',
       expect.stringMatching(/^"4","","REJECTED","PARSE_ERROR","COLUMN_TYPE","The column n .*It is ""x"".",""$/),
     ]);
-    expect(await outbound('acme/rejects/whole.csv')).toMatch(
+    expect(await outbound('acme/rejects/in/whole.csv')).toMatch(
       /^id,n,reject_reason\nk3,x,"Line 4: COLUMN_TYPE: [^"]*"\n$/,
     );
   });
@@ -216,7 +216,7 @@ describe('a record file', () => {
     const first = await send('first.csv', csvOf(4, [2]));
     await run(first);
     await endRecords(first.id, 'SUCCESS');
-    const corrected = (await outbound('acme/rejects/first.csv')).replace('k2,x', 'k2,2');
+    const corrected = (await outbound('acme/rejects/in/first.csv')).replace('k2,x', 'k2,2');
     const again = await send('again.csv', `${corrected}k1,1,\n`);
     await run(again);
     expect(await states(again.id)).toEqual([
@@ -276,7 +276,7 @@ describe('a record file', () => {
       Array.from({ length: 4_000 }, (_, index) => index + 2),
     );
     expect(await jobRow(job.id)).toMatchObject({ state: 'WAITING', wait_reason: 'RECORDS', open_records: 3_996 });
-    expect((await outbound('acme/rejects/stopped.csv')).match(/^k\d+/gm)).toEqual(bad.map((index) => `k${index}`));
+    expect((await outbound('acme/rejects/in/stopped.csv')).match(/^k\d+/gm)).toEqual(bad.map((index) => `k${index}`));
     const [carried] = await sql`SELECT count(*)::int AS lines FROM (SELECT unnest(lines) FROM record_chunks) AS l`;
     expect(carried).toEqual({ lines: 3_996 });
   });

@@ -135,8 +135,8 @@ test('each record of the RFI file ended as the examples say, and the partner saw
   });
 
   const partner = await connectSftp(endpoints.sftp, endpoints.tenants['globex-bank']!);
-  const results = (await partner.get('/outbound/results/rfi-2026-01-31.dat')).toString().trimEnd().split('\n');
-  const rejects = await partner.get('/outbound/rejects/rfi-2026-01-31.dat');
+  const results = (await partner.get('/outbound/results/rfi/rfi-2026-01-31.dat')).toString().trimEnd().split('\n');
+  const rejects = await partner.get('/outbound/rejects/rfi/rfi-2026-01-31.dat');
   partner.close();
   expect(results).toHaveLength(1 + 1_000);
   // Header and trailer around five records, as they were sent.

@@ -101,7 +101,7 @@ test('three records fail for good, one per API, and one that fails twice at the 
   ]);
   const calls = await Promise.all(['x-1', 'x-2', 'x-3', 'x-4', 'x-5'].map(callsOf));
   expect(calls).toEqual(['4/0/0', '1/4/0', '1/1/4', '1/1/3', '1/1/1']);
-  expect(await readOutboundRows(fleet, `${TENANT}/results/exact.csv`)).toMatchObject([
+  expect(await readOutboundRows(fleet, `${TENANT}/results/three/exact.csv`)).toMatchObject([
     { line: '2', key: 'x-1', state: 'FAILED', code: 'VALIDATION_ERROR', cause: 'BUSINESS_REJECTION' },
     { line: '3', key: 'x-2', state: 'FAILED', code: 'ASSIGNMENTS_ERROR' },
     { line: '4', key: 'x-3', state: 'FAILED', code: 'VERIFICATION_ERROR' },
@@ -139,7 +139,7 @@ test('after the partner was repaired an operator takes up what failed by its cod
     SELECT actor, detail ->> 'reason' AS reason, (detail ->> 'records')::int AS records FROM audit_events
     WHERE type = 'records.reopened'`;
   expect(word).toMatchObject({ actor: expect.stringMatching(/^operator/), reason: 'the partner is back', records: 2 });
-  const told = await readOutboundRows(fleet, `${TENANT}/results/down.csv`);
+  const told = await readOutboundRows(fleet, `${TENANT}/results/repaired/down.csv`);
   expect(told.map(({ state }) => state)).toEqual(['SUCCESS', 'SUCCESS', 'FAILED']);
 });
 
@@ -154,11 +154,11 @@ test('rejected rows come back with their reasons; corrected they are carried, an
     [4, 'SUCCESS', null],
     [5, 'REJECTED', 'PARSE_ERROR'],
   ]);
-  const rejects = await readOutbound(fleet, `${TENANT}/rejects/mixed.csv`);
-  const reasons = await readOutboundRows(fleet, `${TENANT}/rejects/mixed.csv`);
+  const rejects = await readOutbound(fleet, `${TENANT}/rejects/rows/mixed.csv`);
+  const reasons = await readOutboundRows(fleet, `${TENANT}/rejects/rows/mixed.csv`);
   expect(reasons.map(({ id }) => id)).toEqual(['m-2', 'this-key-is-far-too-long']);
   expect(reasons[0]?.reject_reason).toMatch(/amount/);
-  const told = await readOutboundRows(fleet, `${TENANT}/results/mixed.csv`);
+  const told = await readOutboundRows(fleet, `${TENANT}/results/rows/mixed.csv`);
   expect(told.map(({ state }) => state)).toEqual(['SUCCESS', 'REJECTED', 'SUCCESS', 'REJECTED']);
 
   const corrected = `${TENANT}/rows/corrected.csv`;

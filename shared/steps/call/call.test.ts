@@ -41,7 +41,7 @@ function call({ failJobAt = 1, parsed = {}, key = object.key, signal = new Abort
   });
 }
 
-const RESULTS = { bucket: 'test-outbound', key: 'acme/results/rfi.csv' };
+const RESULTS = { bucket: 'test-outbound', key: 'acme/results/in/rfi.csv' };
 
 function ended(line: number, state: string, more: Partial<RecordResult> = {}): RecordResult {
   const failure =

@@ -94,14 +94,14 @@ describe('parse', () => {
       isDuplicate: false,
     });
     expect(records.mostUnderWay).toBe(1);
-    expect(await outboundKeys('acme/rejects/rows.csv')).toEqual([]);
+    expect(await outboundKeys('acme/rejects/in/rows.csv')).toEqual([]);
   });
 
   it('reads gzip, and names its rejects without .gz', async () => {
     const object = await bench.land('in/rows.csv.gz', gzipSync(csvOf(3, [2])));
     await expect(parse(object, CSV)).resolves.toMatchObject({
       type: 'succeeded',
-      output: { accepted: 2, rejected: 1, rejects: { key: 'acme/rejects/rows.csv' } },
+      output: { accepted: 2, rejected: 1, rejects: { key: 'acme/rejects/in/rows.csv' } },
     });
   });
 
@@ -119,13 +119,13 @@ describe('parse', () => {
         rejected: 1,
         declaredCount: '2',
         totals: [{ column: 'total', declared: '1.50' }],
-        rejects: { bucket: 'test-outbound', key: 'acme/rejects/DAY', reasonsKey: 'acme/rejects/DAY.reasons.csv' },
+        rejects: { bucket: 'test-outbound', key: 'acme/rejects/in/DAY', reasonsKey: 'acme/rejects/in/DAY.reasons.csv' },
       },
     });
-    expect(codec.decodeValue(codec.toUnits(await outbound('acme/rejects/DAY')))).toBe(
+    expect(codec.decodeValue(codec.toUnits(await outbound('acme/rejects/in/DAY')))).toBe(
       `${'H'.padEnd(12)}Dk02000x0150T00A00000150`,
     );
-    expect((await outbound('acme/rejects/DAY.reasons.csv')).toString()).toMatch(
+    expect((await outbound('acme/rejects/in/DAY.reasons.csv')).toString()).toMatch(
       /^"record","line".*\r\n"1","3","amount","5"/,
     );
   });
@@ -152,7 +152,7 @@ describe('parse', () => {
       message: /"\*\*\*".*Faults besides: 1/,
     });
     expect(JSON.stringify([outcome, ...records.records.values()])).not.toContain('secret');
-    expect((await outbound('acme/rejects/masked.csv')).toString()).toMatch(/^id,n,reject_reason\nsecret,x,"Line 2: /);
+    expect((await outbound('acme/rejects/in/masked.csv')).toString()).toMatch(/^id,n,reject_reason\nsecret,x,"Line 2: /);
   });
 
   it('rejects no row for a business key that another record stands for, and gives it back to nobody', async () => {
@@ -168,7 +168,7 @@ describe('parse', () => {
       type: 'succeeded',
       output: { accepted: 2, rejected: 0, duplicates: 1, records: 3 },
     });
-    expect(await outboundKeys('acme/rejects/again.csv')).toEqual([]);
+    expect(await outboundKeys('acme/rejects/in/again.csv')).toEqual([]);
   });
 
   it.each([
@@ -180,11 +180,11 @@ describe('parse', () => {
   ])('does as its route says with two rejects of ten: %j', async (onReject, verdict) => {
     const name = `verdict-${JSON.stringify(onReject).replace(/\W/g, '')}.csv`;
     const outcome = await parse(await bench.land(`in/${name}`, csvOf(10, [3, 7])), { ...CSV, onReject });
-    const text = (await outbound(`acme/rejects/${name}`)).toString();
+    const text = (await outbound(`acme/rejects/in/${name}`)).toString();
     expect(text.split('\n').map((line) => line.slice(0, 4))).toEqual(['id,n', 'k3,x', 'k7,x', '']);
     if (verdict === 'refused') {
       expect(outcome).toMatchObject({ type: 'failed', code: 'PARSE_ERROR', cause: 'COLUMN_TYPE' });
-      expect(outcome).toHaveProperty('message', expect.stringMatching(/^2 of 10 .*Line 4: .*acme\/rejects\/verdict/));
+      expect(outcome).toHaveProperty('message', expect.stringMatching(/^2 of 10 .*Line 4: .*acme\/rejects\/in\/verdict/));
       expect(lines()).toEqual([4, 8]);
       return;
     }
@@ -210,7 +210,7 @@ describe('a parse that ended in the middle', () => {
       };
       await expect(parse(object, layout, killed.signal)).rejects.toThrow('killed');
       expect(records.records.size).toBe(batches * 1_000);
-      expect(await outboundKeys(`acme/rejects/${name}`)).toEqual([]);
+      expect(await outboundKeys(`acme/rejects/in/${name}`)).toEqual([]);
       expect(await bench.openUploads()).toBe(0);
       records.onInsert = undefined;
       records.inserts.length = 0;
@@ -220,7 +220,7 @@ describe('a parse that ended in the middle', () => {
       });
       expect(lines()).toEqual(Array.from({ length: 4_000 }, (_, index) => index + 2));
       expect(records.inserts[0]?.[0]).toBe(batches * 1_000 + 2);
-      const text = (await outbound(`acme/rejects/${name}`)).toString();
+      const text = (await outbound(`acme/rejects/in/${name}`)).toString();
       expect(text.match(/^k\d+/gm)).toEqual(['k10', 'k1500', 'k3900']);
     },
   );
@@ -247,7 +247,7 @@ describe('a parse that ended in the middle', () => {
       };
       await expect(parse(object, layout, killed.signal)).rejects.toThrow('killed');
       expect(await bench.openUploads()).toBe(0);
-      expect(await outboundKeys('acme/rejects/begun.csv')).toEqual([]);
+      expect(await outboundKeys('acme/rejects/in/begun.csv')).toEqual([]);
     });
 
     it('fails with the upload', async () => {
@@ -266,7 +266,7 @@ describe('a parse that ended in the middle', () => {
     };
     await expect(parse(object, layout)).rejects.toThrow('the database is away');
     expect(await bench.openUploads()).toBe(0);
-    expect(await outboundKeys('acme/rejects/refused.csv')).toEqual([]);
+    expect(await outboundKeys('acme/rejects/in/refused.csv')).toEqual([]);
   });
 
   it('is tried again when the rejects cannot be written for now, and fails when its object is gone', async () => {
@@ -367,7 +367,7 @@ describe('a file that cannot be read', () => {
     });
     expect(records.inserts.length).toBeGreaterThan(1);
     expect([...records.records.values()].filter((record) => record.rejected === undefined)).toEqual([]);
-    expect(await outboundKeys('acme/rejects/late')).toEqual([]);
+    expect(await outboundKeys('acme/rejects/in/late')).toEqual([]);
     expect(await bench.openUploads()).toBe(0);
   });
 
