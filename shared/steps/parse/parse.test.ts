@@ -152,7 +152,9 @@ describe('parse', () => {
       message: /"\*\*\*".*Faults besides: 1/,
     });
     expect(JSON.stringify([outcome, ...records.records.values()])).not.toContain('secret');
-    expect((await outbound('acme/rejects/in/masked.csv')).toString()).toMatch(/^id,n,reject_reason\nsecret,x,"Line 2: /);
+    expect((await outbound('acme/rejects/in/masked.csv')).toString()).toMatch(
+      /^id,n,reject_reason\nsecret,x,"Line 2: /,
+    );
   });
 
   it('rejects no row for a business key that another record stands for, and gives it back to nobody', async () => {
@@ -184,7 +186,10 @@ describe('parse', () => {
     expect(text.split('\n').map((line) => line.slice(0, 4))).toEqual(['id,n', 'k3,x', 'k7,x', '']);
     if (verdict === 'refused') {
       expect(outcome).toMatchObject({ type: 'failed', code: 'PARSE_ERROR', cause: 'COLUMN_TYPE' });
-      expect(outcome).toHaveProperty('message', expect.stringMatching(/^2 of 10 .*Line 4: .*acme\/rejects\/in\/verdict/));
+      expect(outcome).toHaveProperty(
+        'message',
+        expect.stringMatching(/^2 of 10 .*Line 4: .*acme\/rejects\/in\/verdict/),
+      );
       expect(lines()).toEqual([4, 8]);
       return;
     }
