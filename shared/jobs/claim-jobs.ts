@@ -2,7 +2,8 @@
  * Claim: a worker takes jobs for the length of a lease.
  *
  * 1. A claim raises the epoch; every later write carries it, so whoever held the job before can change nothing any more.
- * 2. A claim counts an attempt of the current step, so that a crash is counted too.
+ * 2. A claim counts an attempt of the current step, so that a crash is counted too; not after one that left something finished
+ *    (`note-progress.ts`).
  * 3. A repeated claim with the same token returns the same rows and counts nothing: its reply can have been lost.
  * 4. Only kinds of steps that this version knows are claimed; others wait for a worker of the next version.
  * 5. On an ordered route a job is claimed only when no predecessor is open (or, with `headFailure: block`, failed).
@@ -12,6 +13,7 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
+import { keepsAttempt } from './note-progress.ts';
 import { recordEvents } from './record-events.ts';
 import type { WorkQueue } from './route-files.ts';
 import { runSet } from './run-set.ts';
@@ -81,7 +83,7 @@ export async function claimJobs(sql: Sql, options: ClaimOptions): Promise<Claime
 function claimSet(sql: Sql, ids: string[], options: ClaimOptions): Promise<ClaimedJob[]> {
   return sql<ClaimedJob[]>`
     WITH candidate AS (
-      SELECT j.id, j.claim_token IS NOT DISTINCT FROM ${options.token}::uuid AS is_repeat
+      SELECT j.id, j.claim_token IS NOT DISTINCT FROM ${options.token}::uuid AS is_repeat, ${keepsAttempt(sql)} AS keeps_attempt
       FROM jobs j
       WHERE j.id = ANY(${ids}::uuid[]) AND j.queue = ${options.queue} AND j.step_kind = ANY(${[...options.kinds]}::text[])
         AND ((j.state = 'PENDING' AND coalesce(j.next_action_at <= now(), true))
@@ -96,7 +98,7 @@ function claimSet(sql: Sql, ids: string[], options: ClaimOptions): Promise<Claim
         started_at = coalesce(j.started_at, now()), worker = ${options.worker}, processed_by = ${options.service},
         claim_token = ${options.token}::uuid, lease_until = now() + ${options.leaseMs}::int * interval '1 ms',
         epoch = j.epoch + (NOT c.is_repeat)::int,
-        step_attempts = j.step_attempts + (NOT c.is_repeat)::int,
+        step_attempts = j.step_attempts + (NOT c.is_repeat AND NOT c.keeps_attempt)::int,
         step_tries = j.step_tries + (NOT c.is_repeat)::int
       FROM candidate c WHERE j.id = c.id
       RETURNING j.*, c.is_repeat),

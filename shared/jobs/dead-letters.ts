@@ -5,6 +5,7 @@
  * parked for an operator. A job is failed only when it is unleased, at the epoch named, and its attempts are spent.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { keepsAttempt } from './note-progress.ts';
 import { recordEvents } from './record-events.ts';
 import { toJsonb } from './to-jsonb.ts';
 
@@ -54,9 +55,9 @@ export async function jobConditions(sql: Sql, jobIds: readonly string[]): Promis
     SELECT id, CASE
       WHEN state NOT IN ('PENDING', 'RUNNING', 'WAITING') THEN 'terminal'
       WHEN state = 'RUNNING' AND lease_until > now() THEN 'leased'
-      WHEN state <> 'WAITING' AND step_attempts >= max_attempts THEN 'spent'
+      WHEN state <> 'WAITING' AND step_attempts >= max_attempts AND NOT ${keepsAttempt(sql)} THEN 'spent'
       ELSE 'open' END AS condition
-    FROM jobs WHERE id = ANY(${[...jobIds]}::uuid[])`;
+    FROM jobs j WHERE id = ANY(${[...jobIds]}::uuid[])`;
   return new Map(rows.map((row) => [row.id, row.condition]));
 }
 

@@ -13,6 +13,7 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { JobState } from '#shared/db/schema.ts';
 import { HELD } from '#shared/steps/wait-reasons.ts';
+import { keepsAttempt } from './note-progress.ts';
 import { recordEvents } from './record-events.ts';
 import type { OperatorWord } from './reopen-jobs.ts';
 import { type ClosedFile, closedFileEvents, closedFilesJson, closeFiles, whyFailed } from './store-outcomes.ts';
@@ -56,7 +57,8 @@ export function failSpentJobs(sql: Sql, { jobIds, actor }: Omit<OperatorWord, 'r
       message:
         'The job’s message could not be handled and no attempt of its step is left; look at the dead letter, then retry the job.',
     },
-    condition: sql`(state = 'PENDING' OR (state = 'RUNNING' AND lease_until < now())) AND step_attempts >= max_attempts`,
+    condition: sql`(state = 'PENDING' OR (state = 'RUNNING' AND lease_until < now())) AND step_attempts >= max_attempts
+      AND NOT ${keepsAttempt(sql)}`,
   });
 }
 
@@ -71,7 +73,7 @@ interface Ending {
 async function endJobs(sql: Sql, { jobIds, actor, state, error, condition }: Ending): Promise<EndResult> {
   const [row] = await sql<EndResult[]>`
     WITH locked AS (
-      SELECT id FROM jobs WHERE id = ANY(${[...jobIds]}::uuid[]) AND ${condition} ORDER BY id FOR UPDATE),
+      SELECT id FROM jobs j WHERE id = ANY(${[...jobIds]}::uuid[]) AND ${condition} ORDER BY id FOR UPDATE),
     moved AS (
       UPDATE jobs SET state = ${state}, epoch = epoch + 1, lease_until = NULL, claim_token = NULL, woken_at = NULL,
         next_action_at = NULL, updated_at = now(), finished_at = now(), error_code = ${error.code},

@@ -148,6 +148,7 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
         step_attempts = CASE WHEN i.move = 'walk-on' THEN 1 WHEN i.move = 'hand-over' THEN 0
           WHEN i.move = 'later' AND NOT i."countsAttempt" THEN greatest(j.step_attempts - 1, 0) ELSE j.step_attempts END,
         step_tries = CASE WHEN i.move = 'walk-on' THEN 1 WHEN i.move = 'hand-over' THEN 0 ELSE j.step_tries END,
+        progress_epoch = NULL,
         retry_count = j.retry_count + (i.outcome = 'retry')::int,
         object = coalesce(i.object, j.object),
         queue = coalesce(i."nextQueue", j.queue),

@@ -6,8 +6,10 @@ import { findRowViolations } from '#shared/testing/find-row-violations.ts';
 import { arrivedObject, seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
 import { claimArchives, storeArchives } from './archive-files.ts';
 import { type ClaimedJob, claimJobs } from './claim-jobs.ts';
+import { jobConditions } from './dead-letters.ts';
 import { cancelJobs, failSpentJobs } from './end-jobs.ts';
 import { loadRoutingInput } from './load-routing-input.ts';
+import { dropProgress, noteProgress } from './note-progress.ts';
 import { deleteFromOutbox, leaseOutbox } from './outbox.ts';
 import { registerFiles } from './register-files.ts';
 import { renewLeases } from './renew-leases.ts';
@@ -254,6 +256,42 @@ describe('claim and outcome', () => {
     await expectSound();
   });
 
+  test('a takeover after progress goes on with the same attempt, one without progress counts the next', async () => {
+    let held = await claimOne(0);
+    const takeOver = async (hasProgress: boolean) => {
+      if (hasProgress) await noteProgress(sql, held);
+      const [next] = await claim([held.id], undefined, 0);
+      if (next === undefined) throw new Error('the job was not taken over');
+      held = next;
+      return [held.epoch, held.stepAttempts, held.stepTries];
+    };
+    expect(await takeOver(true)).toEqual([2, 1, 2]);
+    expect(await takeOver(true)).toEqual([3, 1, 3]);
+    expect(await takeOver(false)).toEqual([4, 2, 4]);
+    const stale = { ...held, epoch: held.epoch - 1 };
+    await noteProgress(sql, stale);
+    expect(await takeOver(false)).toEqual([5, 3, 5]);
+    await noteProgress(sql, held);
+    await dropProgress(sql, held);
+    expect(await takeOver(false)).toEqual([6, 4, 6]);
+    await expectSound();
+  });
+
+  test('progress is that of one step: neither the next one nor another try of it is given anything for it', async () => {
+    const job = await claimOne(0);
+    await noteProgress(sql, job);
+    await storeOutcomes(sql, [outcomeOf(job, 'succeeded', { type: 'walk-on', stepSeq: 1, stepKind: 'deliver' })], {
+      ...store,
+      leaseMs: 0,
+      token: randomUUID(),
+    });
+    const [next] = await claim([job.id], undefined, 0);
+    expect([next?.stepSeq, next?.stepAttempts]).toEqual([1, 2]);
+    await noteProgress(sql, next as ClaimedJob);
+    await storeOne(next as ClaimedJob, 'retry', { type: 'later', delayMs: 0, countsAttempt: true, reason: 'retry' });
+    expect((await claim([job.id]))[0]?.stepAttempts).toBe(3);
+  });
+
   test('a stale epoch changes nothing', async () => {
     const stale = await claimOne(0);
     const [taken] = await claim([stale.id]);
@@ -418,9 +456,16 @@ describe('operators', () => {
 
   test('a dead letter fails only a job that nobody holds and that has no attempt left', async () => {
     const held = await claimOne();
+    const condition = async () => (await jobConditions(sql, [held.id])).get(held.id);
     await sql`UPDATE jobs SET step_attempts = max_attempts`;
+    expect(await condition()).toBe('leased');
     expect((await failSpentJobs(sql, { jobIds: [held.id], actor: 'retry-sweeper' })).jobIds).toEqual([]);
     await sql`UPDATE jobs SET lease_until = now() - interval '1 second'`;
+    await noteProgress(sql, held);
+    expect(await condition()).toBe('open');
+    expect((await failSpentJobs(sql, { jobIds: [held.id], actor: 'retry-sweeper' })).jobIds).toEqual([]);
+    await dropProgress(sql, held);
+    expect(await condition()).toBe('spent');
     expect((await failSpentJobs(sql, { jobIds: [held.id], actor: 'retry-sweeper' })).jobIds).toEqual([held.id]);
     await expectSound();
   });

@@ -6,6 +6,7 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
+import { dropProgress, noteProgress } from '#shared/jobs/note-progress.ts';
 import { isReleased } from '#shared/jobs/release-jobs.ts';
 import { repeatOnLostDatabase } from '#shared/jobs/repeat-on-lost-database.ts';
 import type { RecordStore } from '#shared/steps/record-store.ts';
@@ -32,13 +33,22 @@ export function createRecordStore({ sql, job, window, leaseMs, onWoken }: Record
     if (answer === undefined) throw new LongshoreError('LEASE_LOST', `The job ${job.id} is another worker's now.`);
     return answer;
   };
+  let hasProgress = false;
   const ask = <Answer>(statement: () => Promise<Answer>) =>
     repeatOnLostDatabase(statement, { deadlineMs: leaseMs, forMs: leaseMs });
   return {
     findLastLine: () => ask(() => findLastLine(sql, job.id)),
     count: () => ask(() => countInserted(sql, job.id)),
-    insert: async (records) => held(await ask(() => insertRecords(sql, { ...at, records }))),
+    async insert(records) {
+      const inserted = held(await ask(() => insertRecords(sql, { ...at, records })));
+      if (!hasProgress && inserted.accepted + inserted.rejected > 0) {
+        hasProgress = true;
+        await ask(() => noteProgress(sql, job));
+      }
+      return inserted;
+    },
     async discardAccepted() {
+      await ask(() => dropProgress(sql, job));
       held((await discardAccepted(sql, at)) || undefined);
     },
     isReleased: () => ask(() => isReleased(sql, job.id)),
