@@ -5,6 +5,14 @@ export function createSftpMetrics() {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
+  const uploads = new Counter({
+    name: 'longshore_sftp_uploads_total',
+    help: 'Uploads by what came of them.',
+    labelNames: ['outcome'],
+    registers,
+  });
+  // A counter that begins at 1 has no increase.
+  for (const outcome of ['completed', 'partial', 'failed']) uploads.inc({ outcome }, 0);
   return {
     registry,
     sockets: new Gauge({
@@ -31,12 +39,7 @@ export function createSftpMetrics() {
       registers,
     }),
     sentBytes: new Counter({ name: 'longshore_sftp_sent_bytes_total', help: 'File bytes sent to clients.', registers }),
-    uploads: new Counter({
-      name: 'longshore_sftp_uploads_total',
-      help: 'Uploads by what came of them.',
-      labelNames: ['outcome'],
-      registers,
-    }),
+    uploads,
     requests: new Counter({
       name: 'longshore_sftp_requests_total',
       help: 'SFTP requests by operation and by the code of the refusal, `ok` when there was none.',

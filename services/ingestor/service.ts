@@ -20,6 +20,7 @@ import type { Logger } from '#shared/runtime/logger.ts';
 import { createOutageGuard } from '#shared/runtime/pause-on-outage.ts';
 import { queueServiceHealth } from '#shared/runtime/queue-service-health.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
+import { watchDependencies } from '#shared/runtime/watch-dependencies.ts';
 import { startTracing } from '#shared/tracing/start-tracing.ts';
 import { NO_TRACING, type Tracing } from '#shared/tracing/tracing.ts';
 import type { IngestorConfig } from './config.ts';
@@ -42,6 +43,7 @@ export function createIngestor({ config, logger, registry }: ServiceDependencies
   const sql = connectDatabase(config, `longshore-${NAME}`);
   const sqs = createSqsClient({ region: config.AWS_REGION, metrics: queueMetrics });
   const s3 = createS3Client({ ...config, requestTimeoutMs: 10_000 });
+  watchDependencies(registry, { sql, sqs, s3: [s3] });
   const probe = () => assertDatabaseAnswers(sql, DATABASE_TIMEOUT_MS);
   const guard = createOutageGuard({ workers: () => (worker === undefined ? [] : [worker]), probe, logger });
   let worker: Worker | undefined;

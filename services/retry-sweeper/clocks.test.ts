@@ -195,6 +195,7 @@ test('shows what is open, due and parked', async () => {
       Number(/longshore_oldest_due_seconds\{queue="partner-steps"\} (\d+)/.exec(text)?.[1]),
     ).toBeGreaterThanOrEqual(89);
     expect(text).toContain('longshore_parked_dead_letters 1');
+    expect(text).toContain('longshore_copy_still_seconds 0');
     expect(text).toContain('longshore_queue_messages{queue="work-dlq",state="visible"} 0');
   });
   expect(sweeper.liveness().ok).toBe(true);

@@ -1,15 +1,27 @@
 /** What the retry-sweeper counts, and the state of the fleet as it sees it. Every sweeper shows the same fleet: take the maximum. */
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { QUEUE_IDS } from '#shared/config/resource-names.ts';
 
 export function createRetrySweeperMetrics(registry: Registry) {
   const registers = [registry];
+  const deadLetters = new Counter({
+    name: 'longshore_dead_letters_total',
+    help: 'Dead letters taken out of the DLQs, by what became of them.',
+    labelNames: ['queue', 'state'] as const,
+    registers,
+  });
+  const reconciled = new Counter({
+    name: 'longshore_reconciled_objects_total',
+    help: 'Objects in landing that no event had told of, by what became of them.',
+    labelNames: ['outcome'] as const,
+    registers,
+  });
+  // A counter that begins at 1 has no increase.
+  for (const queue of QUEUE_IDS) for (const state of ['PARKED', 'REDRIVEN']) deadLetters.inc({ queue, state }, 0);
+  for (const outcome of ['uploaded', 'queued', 'quarantined']) reconciled.inc({ outcome }, 0);
   return {
-    deadLetters: new Counter({
-      name: 'longshore_dead_letters_total',
-      help: 'Dead letters taken out of the DLQs, by what became of them.',
-      labelNames: ['queue', 'state'] as const,
-      registers,
-    }),
+    deadLetters,
+    reconciled,
     wakes: new Counter({
       name: 'longshore_sweeper_wakes_total',
       help: 'Wake-ups sent by the clocks.',
@@ -25,12 +37,6 @@ export function createRetrySweeperMetrics(registry: Registry) {
     published: new Counter({
       name: 'longshore_outbox_published_total',
       help: 'Events that left the outbox, or that their topic refused for now.',
-      labelNames: ['outcome'] as const,
-      registers,
-    }),
-    reconciled: new Counter({
-      name: 'longshore_reconciled_objects_total',
-      help: 'Objects in landing that no event had told of, by what became of them.',
       labelNames: ['outcome'] as const,
       registers,
     }),
@@ -84,6 +90,11 @@ export function createRetrySweeperMetrics(registry: Registry) {
     parkedLetters: new Gauge({
       name: 'longshore_parked_dead_letters',
       help: 'Dead letters that wait for an operator.',
+      registers,
+    }),
+    copyStillSeconds: new Gauge({
+      name: 'longshore_copy_still_seconds',
+      help: 'For how long the stillest open copy in parts has moved no byte, as this sweeper saw it.',
       registers,
     }),
     databaseConnections: new Gauge({

@@ -1,5 +1,5 @@
 /**
- * Reads the state of the fleet into gauges: what is open and due, what waits to leave, what is parked, what the queues count, who is
+ * Reads the state of the fleet into gauges: what is open and due, what waits to leave, what is parked, whether copies move, what the queues count, who is
  * connected to the database.
  */
 import { QUEUE_IDS, type QueueId } from '#shared/config/resource-names.ts';
@@ -14,6 +14,7 @@ import type { RetrySweeperMetrics } from './metrics.ts';
 export interface ObserveFleetOptions {
   readonly sql: Sql;
   readonly readDepth: (queue: QueueId | `${QueueId}-dlq`) => Promise<QueueDepth>;
+  readonly watchCopies: () => Promise<number>;
   readonly metrics: RetrySweeperMetrics;
 }
 
@@ -25,12 +26,13 @@ interface QueueRows {
   readonly oldestDueSeconds: number;
 }
 
-export async function observeFleet({ sql, readDepth, metrics }: ObserveFleetOptions): Promise<void> {
-  const [rows, lag, notices, parked, connections] = await Promise.all([
+export async function observeFleet({ sql, readDepth, watchCopies, metrics }: ObserveFleetOptions): Promise<void> {
+  const [rows, lag, notices, parked, copyStillSeconds, connections] = await Promise.all([
     readQueueRows(sql),
     outboxLag(sql),
     noticeLag(sql),
     countParked(sql),
+    watchCopies(),
     countConnections(sql),
   ]);
   metrics.databaseConnectionsMax.set(connections.max);
@@ -40,6 +42,7 @@ export async function observeFleet({ sql, readDepth, metrics }: ObserveFleetOpti
   metrics.openNotices.set({ state: 'parked' }, notices.parked);
   metrics.noticesOldestSeconds.set(notices.oldestDueSeconds);
   metrics.parkedLetters.set(parked);
+  metrics.copyStillSeconds.set(copyStillSeconds);
   // A state that no row is in any more must not keep its last value.
   metrics.rows.reset();
   metrics.databaseConnections.reset();
@@ -49,6 +52,8 @@ export async function observeFleet({ sql, readDepth, metrics }: ObserveFleetOpti
   metrics.oldestDueSeconds.reset();
   for (const queue of QUEUE_IDS) {
     const ofQueue = rows.filter((row) => row.queue === queue);
+    // Tasks are scaled by this one: what is not shown is not known, and 0 is.
+    if (queue === 'work' || queue === 'partner-steps') metrics.rows.set({ queue, state: 'waiting for admission' }, 0);
     for (const { state, rows: count } of ofQueue) metrics.rows.set({ queue, state }, count);
     if (queue === 'landing') continue;
     metrics.oldestDueSeconds.set({ queue }, Math.max(0, ...ofQueue.map(({ oldestDueSeconds }) => oldestDueSeconds)));

@@ -33,6 +33,7 @@ import { type ClockLoop, createClockLoop } from '#shared/runtime/clock-loop.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { createOutageGuard } from '#shared/runtime/pause-on-outage.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
+import { watchDependencies } from '#shared/runtime/watch-dependencies.ts';
 import { createSecretStore } from '#shared/secrets/create-secret-store.ts';
 import { createStoreDirectory, type StoreDirectory } from '#shared/stores/store-directory.ts';
 import { startTracing } from '#shared/tracing/start-tracing.ts';
@@ -50,6 +51,7 @@ import { sendNotices } from './send-notices.ts';
 import { createWakeBudget } from './wake-budget.ts';
 import { wakeDueRecords } from './wake-due-records.ts';
 import { wakeDueRows } from './wake-due-rows.ts';
+import { createWatchCopies } from './watch-copies.ts';
 
 const NAME = 'retry-sweeper';
 const DATABASE_TIMEOUT_MS = 5_000;
@@ -77,6 +79,7 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
   const sqs = createSqsClient({ region: config.AWS_REGION, metrics: queueMetrics });
   const sns = createSnsClient({ region: config.AWS_REGION });
   const s3 = createS3Client({ ...config, requestTimeoutMs: 10_000 });
+  watchDependencies(registry, { sql, sqs, s3: [s3] });
   const landingBucket = bucketName(config.LONGSHORE_PREFIX, 'landing');
   const ownBuckets = BUCKET_IDS.filter((id) => id !== 'landing').map((id) => bucketName(config.LONGSHORE_PREFIX, id));
   const probe = () => assertDatabaseAnswers(sql, DATABASE_TIMEOUT_MS);
@@ -148,6 +151,7 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
         publisher,
         mailServer: mailServerOf(config),
       });
+      const watchCopies = createWatchCopies({ sql });
       const telling = { sql, sender, mostAttempts: config.LONGSHORE_NOTICE_ATTEMPTS, metrics, logger };
       const tickMs = config.LONGSHORE_SWEEP_TICK_MS;
       const clock = (name: string, intervalMs: number, tick: (signal: AbortSignal) => Promise<'again' | 'done'>) =>
@@ -178,7 +182,7 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
           keepPartitions(sql, config.LONGSHORE_RETENTION_DAYS, logger, signal),
         ),
         clock('observe', OBSERVE_MS, async () => {
-          await observeFleet({ sql, readDepth, metrics });
+          await observeFleet({ sql, readDepth, watchCopies, metrics });
           return 'done';
         }),
       ];

@@ -15,6 +15,7 @@ import type { Logger } from '#shared/runtime/logger.ts';
 import { createOutageGuard } from '#shared/runtime/pause-on-outage.ts';
 import { queueServiceHealth } from '#shared/runtime/queue-service-health.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
+import { watchDependencies } from '#shared/runtime/watch-dependencies.ts';
 import { startTracing } from '#shared/tracing/start-tracing.ts';
 import { NO_TRACING, type Tracing } from '#shared/tracing/tracing.ts';
 import type { RouterConfig } from './config.ts';
@@ -38,6 +39,7 @@ export function createRouter({ config, logger, registry }: ServiceDependencies):
   const routes = new RouteCache({
     load: async (id) => (await loadRouteDefinitions(sql, [id])).get(id)?.definition,
   });
+  watchDependencies(registry, { sql, sqs });
   const probe = () => assertDatabaseAnswers(sql, DATABASE_TIMEOUT_MS);
   const guard = createOutageGuard({ workers: () => (worker === undefined ? [] : [worker]), probe, logger });
   let worker: Worker | undefined;

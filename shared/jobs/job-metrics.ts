@@ -31,8 +31,16 @@ export function createJobMetrics(registry: Registry): JobMetrics {
   });
   // A counter that begins at 1 has no increase.
   for (const pace of ['in time', 'late']) smallFiles.inc({ pace }, 0);
+  const leasesLost = new Counter({
+    name: 'longshore_leases_lost_total',
+    help: 'Leases on jobs and files that ended while this worker was at work on them.',
+    labelNames: ['kind'] as const,
+    registers,
+  });
+  for (const kind of ['job', 'file', 'chunk']) leasesLost.inc({ kind }, 0);
   return {
     smallFiles,
+    leasesLost,
     fileSeconds: new Histogram({
       name: 'longshore_file_seconds',
       help: 'From a file’s arrival, i.e. the end of its upload, to its end, archived: small, large, with records, or attended by a person.',
@@ -63,12 +71,6 @@ export function createJobMetrics(registry: Registry): JobMetrics {
       name: 'longshore_file_bytes_total',
       help: 'Bytes of files that ended on a route, by outcome.',
       labelNames: byRoute,
-      registers,
-    }),
-    leasesLost: new Counter({
-      name: 'longshore_leases_lost_total',
-      help: 'Leases on jobs and files that ended while this worker was at work on them.',
-      labelNames: ['kind'] as const,
       registers,
     }),
     archives: new Counter({

@@ -32,6 +32,7 @@ import type { RecordRunner, RecordRunnerOptions } from '#shared/records/run-reco
 import { createOutageGuard } from '#shared/runtime/pause-on-outage.ts';
 import { queueServiceHealth } from '#shared/runtime/queue-service-health.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
+import { watchDependencies } from '#shared/runtime/watch-dependencies.ts';
 import { createSecretStore, type SecretConfig } from '#shared/secrets/create-secret-store.ts';
 import type { StepKind } from '#shared/steps/step-context.ts';
 import { createStoreDirectory, type StoreDirectory } from '#shared/stores/store-directory.ts';
@@ -93,6 +94,7 @@ export function createJobService(
   const sqs = createSqsClient({ region: config.AWS_REGION, metrics: queueMetrics });
   const s3 = createS3Client(config);
   const partClient = createPartClient({ ...config, stallMs: config.LONGSHORE_COPY_STALL_MS });
+  watchDependencies(registry, { sql, sqs, s3: [s3, partClient] });
   const probe = () => assertDatabaseAnswers(sql, DATABASE_TIMEOUT_MS);
   const guard = createOutageGuard({ workers: () => (worker === undefined ? [] : [worker]), probe, logger });
   const workerName = `${name}/${hostname()}/${process.pid}`;

@@ -11,7 +11,7 @@ export interface QueueMetrics {
   readonly pollErrors: Counter<'queue'>;
   readonly acknowledgeFailures: Counter<'queue'>;
   readonly leasesLost: Counter<'queue'>;
-  /** Shows `ageSeconds()` as `longshore_queue_last_poll_age_seconds` whenever metrics are read. */
+  /** Of a queue that is received from: shows `ageSeconds()` as `longshore_queue_last_poll_age_seconds` whenever metrics are read. */
   watchLastPoll(queue: string, ageSeconds: () => number): void;
 }
 
@@ -20,6 +20,20 @@ export function createQueueMetrics(registry: Registry): QueueMetrics {
   const registers = [registry];
   const queue = ['queue'] as const;
   const lastPolls = new Map<string, () => number>();
+  const counter = (name: string, help: string) => new Counter({ name, help, labelNames: queue, registers });
+  // What goes wrong with a queue's messages; each begins at 0 with its worker, since a counter that begins at 1 has no increase.
+  const faults = {
+    invalid: counter('longshore_queue_invalid_total', 'Receives of messages that no schema of the queue accepts.'),
+    pollErrors: counter('longshore_queue_poll_errors_total', 'Polls that ended in an error.'),
+    acknowledgeFailures: counter(
+      'longshore_queue_acknowledge_failures_total',
+      'Messages that could not be deleted after all tries; they come again.',
+    ),
+    leasesLost: counter(
+      'longshore_queue_leases_lost_total',
+      'Messages whose visibility could not be extended while they were held.',
+    ),
+  };
   new Gauge({
     name: 'longshore_queue_last_poll_age_seconds',
     help: 'Time since a poller of the queue last asked or was answered.',
@@ -30,6 +44,7 @@ export function createQueueMetrics(registry: Registry): QueueMetrics {
     },
   });
   return {
+    ...faults,
     received: new Counter({
       name: 'longshore_queue_received_total',
       help: 'Messages received.',
@@ -40,12 +55,6 @@ export function createQueueMetrics(registry: Registry): QueueMetrics {
       name: 'longshore_queue_handled_total',
       help: 'Messages done with, by what became of them.',
       labelNames: ['queue', 'disposition'] as const,
-      registers,
-    }),
-    invalid: new Counter({
-      name: 'longshore_queue_invalid_total',
-      help: 'Receives of messages that no schema of the queue accepts.',
-      labelNames: queue,
       registers,
     }),
     handleSeconds: new Histogram({
@@ -67,24 +76,9 @@ export function createQueueMetrics(registry: Registry): QueueMetrics {
       labelNames: ['queue', 'operation'] as const,
       registers,
     }),
-    pollErrors: new Counter({
-      name: 'longshore_queue_poll_errors_total',
-      help: 'Polls that ended in an error.',
-      labelNames: queue,
-      registers,
-    }),
-    acknowledgeFailures: new Counter({
-      name: 'longshore_queue_acknowledge_failures_total',
-      help: 'Messages that could not be deleted after all tries; they come again.',
-      labelNames: queue,
-      registers,
-    }),
-    leasesLost: new Counter({
-      name: 'longshore_queue_leases_lost_total',
-      help: 'Messages whose visibility could not be extended while they were held.',
-      labelNames: queue,
-      registers,
-    }),
-    watchLastPoll: (name, ageSeconds) => void lastPolls.set(name, ageSeconds),
+    watchLastPoll(name, ageSeconds) {
+      lastPolls.set(name, ageSeconds);
+      for (const fault of Object.values(faults)) fault.inc({ queue: name }, 0);
+    },
   };
 }

@@ -45,6 +45,18 @@ export const database: Board = {
       ],
     },
     {
+      title: 'Answers',
+      panels: [
+        {
+          title: 'A statement that does nothing',
+          why: 'With its wait for a connection. High in one service: its own connections are all taken. High in all: the database is slow.',
+          unit: 's',
+          bound: 1,
+          queries: [query('{{job}}', 'max by (job) (longshore_database_answer_seconds)')],
+        },
+      ],
+    },
+    {
       title: 'Group commit',
       panels: [
         {

@@ -43,6 +43,13 @@ export const largeCopies: Board = {
           queries: [query('{{plan}}', `sum by (plan) (${rate('longshore_copied_bytes_total')})`)],
         },
         {
+          title: 'Standing still',
+          why: 'For how long the stillest open copy has moved no byte, whoever has it. Over 15 minutes somebody is woken.',
+          unit: 's',
+          bound: 900,
+          queries: [query('stillest', 'max(longshore_copy_still_seconds)')],
+        },
+        {
           title: 'Requests to the object store',
           why: 'What the bill counts.',
           unit: 'ops',

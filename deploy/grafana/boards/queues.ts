@@ -112,6 +112,17 @@ export const queues: Board = {
           ],
         },
         {
+          title: 'Throttles and timeouts',
+          why: 'Requests to SQS and the object store, repeats included. Some are normal; a minute after minute is not.',
+          unit: 'ops',
+          queries: [
+            query(
+              '{{dependency}} {{fault}}',
+              `sum by (dependency, fault) (${rate('longshore_dependency_faults_total')})`,
+            ),
+          ],
+        },
+        {
           title: 'SQS requests',
           why: 'What the bill counts.',
           unit: 'ops',
