@@ -56,6 +56,11 @@ interface Latency {
   readonly p99: number;
 }
 
+interface StageRates {
+  readonly ingestor: number;
+  readonly router: number;
+}
+
 export interface PipelineResult {
   readonly files: number;
   readonly sizeBytes: number;
@@ -65,6 +70,8 @@ export interface PipelineResult {
   readonly latencyMs: Latency;
   /** The same in the flood. */
   readonly floodLatencyMs: Latency;
+  /** What the first two services reached in the flood, each from its first file to its last; the sender bounds them too. */
+  readonly stagesPerSecond: StageRates;
   readonly perFile: { readonly sqs: number; readonly s3: number; readonly sql: number };
   readonly peakRssMb: Readonly<Record<string, number>>;
   /** Processor time of each process for one file; what is missing to 1,000 ms × cores ÷ rate went to the sender and PostgreSQL. */
@@ -155,6 +162,7 @@ async function measurePipeline(stack: Stack, options: PipelineBenchOptions): Pro
       filesPerSecond: round(flood.filesPerSecond),
       latencyMs: calm.latencyMs,
       floodLatencyMs: flood.latencyMs,
+      stagesPerSecond: flood.stagesPerSecond,
       perFile,
       peakRssMb: await eachProcess(stack, peakRssMb),
       cpuMsPerFile: Object.fromEntries(
@@ -212,6 +220,7 @@ interface Bench {
 
 interface Flow {
   readonly filesPerSecond: number;
+  readonly stagesPerSecond: StageRates;
   readonly latencyMs: Latency;
 }
 
@@ -242,12 +251,24 @@ async function sendFiles(
     }),
   );
   await untilTerminal(bench.sql, prefix, files);
-  const rows = await bench.sql<{ key: string; finishedAt: Date }[]>`
-    SELECT key, finished_at AS "finishedAt" FROM files WHERE tenant_id = ${TENANT} AND starts_with(key, ${prefix})`;
+  const rows = await bench.sql<{ key: string; registeredAt: Date; routedAt: Date; finishedAt: Date }[]>`
+    SELECT key, uuid_extract_timestamp(id) AS "registeredAt", routed_at AS "routedAt", finished_at AS "finishedAt"
+    FROM files WHERE tenant_id = ${TENANT} AND starts_with(key, ${prefix})`;
   const latencies = rows.map((row) => row.finishedAt.getTime() - (putAtMs.get(row.key) ?? Number.NaN));
   const firstPutMs = Math.min(...putAtMs.values());
   const lastFinishMs = Math.max(...rows.map((row) => row.finishedAt.getTime()));
-  return { filesPerSecond: (files * 1_000) / (lastFinishMs - firstPutMs), latencyMs: percentiles(latencies) };
+  const rateOf = (times: readonly Date[]) => {
+    const ms = times.map((time) => time.getTime());
+    return round((files * 1_000) / (Math.max(...ms) - Math.min(...ms)));
+  };
+  return {
+    filesPerSecond: (files * 1_000) / (lastFinishMs - firstPutMs),
+    stagesPerSecond: {
+      ingestor: rateOf(rows.map(({ registeredAt }) => registeredAt)),
+      router: rateOf(rows.map(({ routedAt }) => routedAt)),
+    },
+    latencyMs: percentiles(latencies),
+  };
 }
 
 function percentiles(values: readonly number[]): Latency {
@@ -279,6 +300,7 @@ function describe(result: PipelineResult): string {
   return [
     `${result.files} files of ${result.sizeBytes} bytes, ${result.finishedBefore} finished jobs in the tables`,
     `files per second      ${result.filesPerSecond}`,
+    `first stages          ingestor ${result.stagesPerSecond.ingestor}, router ${result.stagesPerSecond.router} files per second`,
     `latency (half load)   p50 ${latencyMs.p50} ms, p95 ${latencyMs.p95} ms, p99 ${latencyMs.p99} ms`,
     `requests per file     SQS ${perFile.sqs}, S3 ${perFile.s3}, SQL ${perFile.sql}`,
     `ceilings per second   S3 rounds ${ceilings.s3PutCopyDeletePerSecond}, queue hops ${ceilings.queueHopsPerSecond}, statements ${ceilings.statementsPerSecond}`,

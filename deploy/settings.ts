@@ -10,6 +10,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { LongshoreError } from '#shared/errors.ts';
 import { parseRouteFiles } from '#shared/routes/parse-route-files.ts';
+import { scheduledMinimumsSchema } from './scheduled-minimums.ts';
 
 const cidr = z.string().regex(/^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/, 'must be an IPv4 network such as 10.0.0.0/16');
 
@@ -20,6 +21,8 @@ const homeSchema = z.strictObject({
   availabilityZones: z.array(z.string()).min(2).max(3),
   /** Tenants whose home this is: route files, from where the settings stand. */
   tenantFiles: z.array(z.string()).min(1),
+  /** Tasks that stand ready for the bursts that come at known hours. */
+  scheduledMinimums: scheduledMinimumsSchema,
 });
 
 const settingsSchema = z

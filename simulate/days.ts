@@ -7,6 +7,8 @@
 import type { SeededRandom } from './seeded-random.ts';
 
 export const DAY_SECONDS = 86_400;
+/** A Monday, by the clocks of the place whose hours these are. */
+export const DAY_PLACE = { day: Date.UTC(2026, 2, 2), timeZone: 'America/New_York' };
 
 export interface Burst {
   readonly name: string;
@@ -14,8 +16,6 @@ export interface Burst {
   readonly lengthSeconds: number;
   /** Of the day's files. */
   readonly share: number;
-  /** Comes at the same hour every day, so that tasks can stand ready for it. */
-  readonly isKnown: boolean;
 }
 
 export interface Day {
@@ -35,14 +35,13 @@ export const DAYS: Readonly<Record<DayName, Day>> = {
     description: 'office hours, the banks at 06:00, the retail partners at 07:30, a batch at every full hour',
     peakToTrough: 6,
     bursts: [
-      { name: 'banks', startSeconds: at(6), lengthSeconds: at(0, 5), share: 0.2, isKnown: true },
-      { name: 'retail', startSeconds: at(7, 30), lengthSeconds: at(0, 15), share: 0.18, isKnown: true },
+      { name: 'banks', startSeconds: at(6), lengthSeconds: at(0, 5), share: 0.2 },
+      { name: 'retail', startSeconds: at(7, 30), lengthSeconds: at(0, 15), share: 0.18 },
       ...Array.from({ length: 12 }, (_, hour) => ({
         name: `hourly ${hour + 9}:00`,
         startSeconds: at(hour + 9),
         lengthSeconds: 60,
         share: 0.005,
-        isKnown: false,
       })),
     ],
   },

@@ -4,6 +4,8 @@ import type { Ages } from './measure-ages.ts';
 import type { PlayedDay, PlayedService } from './play-day.ts';
 
 const HOUR_SECONDS = 3_600;
+/** Two digits are enough of what is slow. */
+const rate = (perSecond: number) => perSecond.toFixed(perSecond < 10 ? 2 : 0);
 const whole = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 
 export function describeDay(played: PlayedDay): string[] {
@@ -13,7 +15,7 @@ export function describeDay(played: PlayedDay): string[] {
     ...describeAges(played),
     '',
     ...asTable(
-      ['service', 'files/s per task', 'tasks', 'most waiting', 'oldest', 'task hours', 'USD'],
+      ['service', 'tasks', 'most waiting', 'oldest', 'task hours', 'USD'],
       played.services.map(describeService),
     ),
     `Tasks of the day cost ${played.costUsd.toFixed(2)} USD.`,
@@ -23,17 +25,26 @@ export function describeDay(played: PlayedDay): string[] {
 }
 
 function describeAssumptions({ options, services }: PlayedDay): string[] {
-  const { platform, fleet } = options;
-  const estimated = services.filter(({ isMeasured }) => !isMeasured).map(({ name }) => name);
+  const { platform } = options;
   return [
     `${whole.format(options.files)} files, ${options.day}: ${DAYS[options.day].description}.`,
-    `A partner-worker task does ${fleet['partner-worker'].filesPerSecondPerTask.toFixed(0)} files/s. Estimated, not measured: ${estimated.join(', ')}.`,
-    `Metrics every ${platform.readEverySeconds} s and ${platform.readingLagSeconds} s old, a task works ${platform.taskStartSeconds} s after it is asked for,`,
-    `tasks shrink at most every ${platform.shrinkEverySeconds} s; the database is assumed to bear ${whole.format(options.databaseFilesPerSecond)} files/s of each service.`,
-    options.warmFactor === 1
-      ? 'No scheduled action.'
-      : `A scheduled action makes the least tasks ${options.warmFactor} times as many from 10 min before each known burst to its end.`,
+    `Readings of ${platform.readingSeconds} s, ${platform.readingDelaySeconds} s late; growing after ${platform.growReadings} of them, when late after ${platform.lateReadings}; a task works ${platform.taskStartSeconds} s after it is asked for;`,
+    `one in ten may go each ${platform.shrinkCooldownSeconds} s after ${platform.quietReadings} quiet readings; the database is assumed to bear ${whole.format(options.databaseFilesPerSecond)} files/s of each service.`,
+    ...describeSchedule(options),
+    '',
+    ...asTable(
+      ['what a busy task does', 'files/s', 'measured by'],
+      services.map(({ name, filesPerSecondPerTask, source }) => [name, rate(filesPerSecondPerTask), source]),
+    ),
   ];
+}
+
+function describeSchedule({ scheduledMinimums, scheduleFactor }: PlayedDay['options']): string[] {
+  if (scheduledMinimums.length === 0 || scheduleFactor === 0) return ['No scheduled minimum.'];
+  return scheduledMinimums.map(({ name, days, from, until, timeZone, tasks }) => {
+    const least = Object.entries(tasks).map(([service, count]) => `${service} ${(count ?? 0) * scheduleFactor}`);
+    return `Scheduled, ${name}: ${from} to ${until} in ${timeZone}, ${days.join(' ')}: at least ${least.join(', ')}.`;
+  });
 }
 
 function describeAges({ ages, burstAges, oldestAgeP95Seconds }: PlayedDay): string[] {
@@ -42,17 +53,16 @@ function describeAges({ ages, burstAges, oldestAgeP95Seconds }: PlayedDay): stri
     whole.format(files),
     ...[p50Seconds, p95Seconds, maxSeconds].map((seconds) => `${seconds} s`),
   ];
-  const rows = [row('all small files', ages), ...(burstAges === undefined ? [] : [row('of bursts', burstAges)])];
+  const rows = [row('all files', ages), ...(burstAges === undefined ? [] : [row('of bursts', burstAges)])];
   return [
     ...asTable(['from arrival to end', 'files', 'p50', 'p95', 'most'], rows),
-    `In 95 % of the day’s seconds no file in the fleet is older than ${oldestAgeP95Seconds} s.`,
+    `In 95 % of the day’s seconds no small file in the fleet is older than ${oldestAgeP95Seconds} s.`,
   ];
 }
 
-function describeService({ name, filesPerSecondPerTask, queue, taskHours, costUsd }: PlayedService): string[] {
+function describeService({ name, queue, taskHours, costUsd }: PlayedService): string[] {
   return [
     name,
-    filesPerSecondPerTask.toFixed(1),
     `${highest(queue.runningTasks, 0, DAY_SECONDS, Math.min)} to ${highest(queue.runningTasks)}`,
     whole.format(highest(queue.depth)),
     `${highest(queue.oldestAgeSeconds)} s`,

@@ -28,8 +28,9 @@ const COLOURS = ['#0072b2', '#e69f00', '#009e73', '#cc79a7'];
 export function drawDay(played: PlayedDay): string {
   const panels = panelsOf(played);
   const height = MARGIN.top + panels.length * (PANEL_HEIGHT + MARGIN.between);
-  const { files, day, warmFactor } = played.options;
-  const title = `${files.toLocaleString('en-US')} files, ${day}${warmFactor === 1 ? '' : `, least tasks × ${warmFactor} before known bursts`}`;
+  const { files, day, scheduledMinimums, scheduleFactor } = played.options;
+  const isScheduled = scheduledMinimums.length > 0 && scheduleFactor > 0;
+  const title = `${files.toLocaleString('en-US')} files, ${day}${isScheduled ? `, scheduled minimums${scheduleFactor === 1 ? '' : ` × ${scheduleFactor}`}` : ''}`;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12">`,
     `<title>${title}</title>`,

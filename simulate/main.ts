@@ -1,11 +1,14 @@
 /** `npm run simulate -- --day bursty`: a day of files against the scaling policy, as a table and a picture. */
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { FARGATE_SCALING } from '#shared/scaling/fargate-scaling.ts';
+import { readSettings } from '../deploy/settings.ts';
 import { DAYS, type DayName } from './days.ts';
 import { describeDay } from './describe-day.ts';
 import { drawDay } from './draw-day.ts';
-import { FARGATE_TIMES, playDay } from './play-day.ts';
+import { playDay } from './play-day.ts';
 import { productionFleet } from './production-fleet.ts';
 
 interface SimulateOptions {
@@ -16,10 +19,13 @@ interface SimulateOptions {
   readonly taskStart: number;
   readonly largeShare: number;
   readonly databaseRate: number;
-  readonly warm: number;
+  readonly settings: string;
+  readonly schedule: number;
   readonly seed: number;
   readonly svg?: string;
 }
+
+const PRODUCTION_SETTINGS = fileURLToPath(new URL('../deploy/settings/prod.yaml', import.meta.url));
 
 const command = new Command('simulate')
   .description('Play a day of files against the scaling policy of the production fleet.')
@@ -33,11 +39,12 @@ const command = new Command('simulate')
     '--task-start <seconds>',
     'from asking for a task to its first file',
     positive,
-    FARGATE_TIMES.taskStartSeconds,
+    FARGATE_SCALING.taskStartSeconds,
   )
   .option('--large-share <share>', 'share of files over the large-file threshold', share, 0.001)
   .option('--database-rate <files>', 'files a second that the database bears of each service', positive, 5_000)
-  .option('--warm <factor>', 'so many times the least tasks from ten minutes before each known burst', positive, 1)
+  .option('--settings <file>', 'whose first home is played', PRODUCTION_SETTINGS)
+  .option('--schedule <factor>', 'so many times its scheduled minimums; 0 for none', atLeastZero, 1)
   .option('--seed <number>', 'another day of the same kind', positive, 1)
   .option('--svg <file>', 'where to draw it')
   .parse();
@@ -48,8 +55,9 @@ const played = playDay({
   files: options.files * options.factor,
   fleet: productionFleet(options.workerRate),
   databaseFilesPerSecond: options.databaseRate,
-  warmFactor: options.warm,
-  platform: { ...FARGATE_TIMES, taskStartSeconds: options.taskStart },
+  scheduledMinimums: readSettings(options.settings).homes[0]?.scheduledMinimums ?? [],
+  scheduleFactor: options.schedule,
+  platform: { ...FARGATE_SCALING, taskStartSeconds: options.taskStart },
 });
 process.stdout.write(`${describeDay(played).join('\n')}\n`);
 if (options.svg !== undefined) {
@@ -62,6 +70,10 @@ function positive(text: string): number {
   const value = Number(text);
   if (!(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError('Give a number above 0.');
   return value;
+}
+
+function atLeastZero(text: string): number {
+  return text === '0' ? 0 : positive(text);
 }
 
 function share(text: string): number {

@@ -7,7 +7,7 @@ import { createWaitingLine } from './waiting-line.ts';
 test('ages are those of files that are served in their order', () => {
   const arrivals = Float64Array.of(10, 0, 0, 0, 0);
   const departures = Float64Array.of(2, 0, 6, 1, 0);
-  expect(measureAges(arrivals, departures, [{ fromSecond: 0, toSecond: 5 }])).toEqual({
+  expect(measureAges([{ arrivals, departures }], [{ fromSecond: 0, toSecond: 5 }])).toEqual({
     p50Seconds: 2,
     p95Seconds: 3,
     maxSeconds: 3,
@@ -19,8 +19,20 @@ test('ages are those of files that are served in their order', () => {
 test('only files that arrived in a window count', () => {
   const arrivals = Float64Array.of(4, 4, 0, 0);
   const departures = Float64Array.of(0, 0, 4, 4);
-  const { files, maxSeconds, p50Seconds } = measureAges(arrivals, departures, [{ fromSecond: 1, toSecond: 2 }]);
+  const { files, maxSeconds, p50Seconds } = measureAges([{ arrivals, departures }], [{ fromSecond: 1, toSecond: 2 }]);
   expect({ files, maxSeconds, p50Seconds }).toEqual({ files: 4, maxSeconds: 2, p50Seconds: 2 });
+});
+
+test('files of two flows count together', () => {
+  const fast = { arrivals: Float64Array.of(19, 0, 0, 0), departures: Float64Array.of(19, 0, 0, 0) };
+  const slow = { arrivals: Float64Array.of(2, 0, 0, 0), departures: Float64Array.of(0, 0, 0, 1) };
+  expect(measureAges([fast, slow], [{ fromSecond: 0, toSecond: 4 }])).toEqual({
+    p50Seconds: 0,
+    p95Seconds: 0,
+    maxSeconds: 3,
+    files: 21,
+    openFiles: 1,
+  });
 });
 
 test('a line knows the age of its oldest, as a list of all who wait would', () => {

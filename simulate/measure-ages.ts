@@ -14,9 +14,34 @@ export interface ArrivalWindow {
   readonly toSecond: number;
 }
 
-/** Of the files that arrived in one of `windows`. */
-export function measureAges(arrivals: Float64Array, departures: Float64Array, windows: readonly ArrivalWindow[]): Ages {
-  const byAge = new Float64Array(arrivals.length);
+/** Files that go one way through the fleet. */
+export interface FlowOfFiles {
+  readonly arrivals: Float64Array;
+  readonly departures: Float64Array;
+}
+
+/** Of the files of all flows that arrived in one of `windows`. */
+export function measureAges(flows: readonly FlowOfFiles[], windows: readonly ArrivalWindow[]): Ages {
+  const byAge = new Float64Array(flows[0]?.arrivals.length ?? 0);
+  const counts = flows.map((flow) => countByAge(flow, windows, byAge));
+  const arrived = counts.reduce((sum, count) => sum + count.arrived, 0);
+  const ended = counts.reduce((sum, count) => sum + count.ended, 0);
+  const percentile = (share: number) => ageOfShare(byAge, ended * share);
+  return {
+    p50Seconds: percentile(0.5),
+    p95Seconds: percentile(0.95),
+    maxSeconds: byAge.findLastIndex((files) => files > 0.5),
+    files: Math.round(arrived),
+    openFiles: Math.max(0, Math.round(arrived - ended)),
+  };
+}
+
+/** Adds one flow to the counts by age. */
+function countByAge(
+  { arrivals, departures }: FlowOfFiles,
+  windows: readonly ArrivalWindow[],
+  byAge: Float64Array,
+): { arrived: number; ended: number } {
   let ended = 0;
   let arrived = 0;
   let endSecond = 0;
@@ -40,14 +65,7 @@ export function measureAges(arrivals: Float64Array, departures: Float64Array, wi
       }
     }
   }
-  const percentile = (share: number) => ageOfShare(byAge, ended * share);
-  return {
-    p50Seconds: percentile(0.5),
-    p95Seconds: percentile(0.95),
-    maxSeconds: byAge.findLastIndex((files) => files > 0.5),
-    files: Math.round(arrived),
-    openFiles: Math.max(0, Math.round(arrived - ended)),
-  };
+  return { arrived, ended };
 }
 
 function ageOfShare(byAge: Float64Array, files: number): number {

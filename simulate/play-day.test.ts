@@ -1,53 +1,70 @@
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { FARGATE_SCALING } from '#shared/scaling/fargate-scaling.ts';
+import { readSettings } from '../deploy/settings.ts';
 import { describeDay } from './describe-day.ts';
 import { drawDay } from './draw-day.ts';
-import { FARGATE_TIMES, type PlayDayOptions, playDay } from './play-day.ts';
+import { type PlayDayOptions, playDay } from './play-day.ts';
 import { productionFleet } from './production-fleet.ts';
 
+const production = readSettings(fileURLToPath(new URL('../deploy/settings/prod.yaml', import.meta.url)));
+
+/** As production's settings have it. */
 const million: PlayDayOptions = {
   day: 'bursty',
   files: 1_000_000,
   fleet: productionFleet(),
-  platform: FARGATE_TIMES,
+  platform: FARGATE_SCALING,
   largeShare: 0.001,
   databaseFilesPerSecond: 5_000,
-  warmFactor: 1,
+  scheduledMinimums: production.homes[0]!.scheduledMinimums,
+  scheduleFactor: 1,
   seed: 1,
 };
 
 const sum = (values: Float64Array) => values.reduce((total, value) => total + value, 0);
 
 test.each([1, 2, 3])(
-  'a bursty day: age under 30 s for 95 % of it, under 5 min for 95 % of a burst (seed %i)',
+  'a bursty day of a million: of all files 95 % take under 30 s, of those in bursts 95 % under 5 min (seed %i)',
   (seed) => {
-    const { oldestAgeP95Seconds, burstAges } = playDay({ ...million, seed });
-    expect(oldestAgeP95Seconds).toBeLessThan(30);
+    const { ages, burstAges } = playDay({ ...million, seed });
+    expect(ages.p95Seconds).toBeLessThan(30);
     expect(burstAges?.p95Seconds).toBeLessThan(300);
     expect(burstAges?.openFiles).toBe(0);
   },
 );
 
-test('where tasks stand ready for the known bursts, 95 % of all files take under 30 s', () => {
-  const { ages, burstAges } = playDay({ ...million, warmFactor: 3 });
-  expect(ages.p95Seconds).toBeLessThan(30);
-  expect(burstAges?.maxSeconds).toBeLessThan(30);
+test('a burst that nobody knew of ends within 5 min as well', () => {
+  const { burstAges, oldestAgeP95Seconds } = playDay({ ...million, scheduleFactor: 0 });
+  expect(burstAges?.p95Seconds).toBeLessThan(300);
+  expect(oldestAgeP95Seconds).toBeLessThan(30);
 });
 
-test('ten times the files: a burst still ends within 5 min where tasks stand ready', () => {
-  const { oldestAgeP95Seconds, burstAges } = playDay({ ...million, files: 10_000_000, warmFactor: 10 });
+test('ten times the files: a burst still ends within 5 min with ten times the scheduled minimums', () => {
+  const { oldestAgeP95Seconds, burstAges } = playDay({ ...million, files: 10_000_000, scheduleFactor: 10 });
   expect(oldestAgeP95Seconds).toBeLessThan(30);
   expect(burstAges?.p95Seconds).toBeLessThan(300);
 });
 
+test('scheduled minimums stand when their window begins, and go when it has ended', () => {
+  const { services } = playDay(million);
+  const tasksAt = (name: string, hour: number, minute: number) =>
+    services.find((service) => service.name === name)?.queue.runningTasks[(hour * 60 + minute) * 60];
+  expect(tasksAt('partner-worker', 5, 49)).toBe(2);
+  expect(tasksAt('partner-worker', 5, 52)).toBe(7);
+  expect(tasksAt('partner-worker', 6, 9)).toBe(7);
+  expect(tasksAt('partner-worker', 7, 15)).toBe(2);
+});
+
 test('a steady day needs the least tasks and no more', () => {
-  const { services, ages, burstAges } = playDay({ ...million, day: 'steady' });
+  const { services, ages, burstAges } = playDay({ ...million, day: 'steady', scheduleFactor: 0 });
   for (const { queue, policy } of services) expect(Math.max(...new Set(queue.runningTasks))).toBe(policy.minTasks);
   expect(ages.p95Seconds).toBeLessThan(30);
   expect(burstAges).toBeUndefined();
 });
 
 test('no file is lost between the queues, and no task too many runs', () => {
-  const { services, ages } = playDay({ ...million, warmFactor: 3 });
+  const { services, ages } = playDay(million);
   for (const { arrivals, queue, policy } of services) {
     expect(sum(arrivals) - sum(queue.departures)).toBeCloseTo(queue.depth.at(-1) ?? Number.NaN, 3);
     expect(queue.runningTasks.every((tasks) => tasks >= policy.minTasks && tasks <= policy.maxTasks)).toBe(true);
@@ -57,8 +74,9 @@ test('no file is lost between the queues, and no task too many runs', () => {
 });
 
 test('a task that starts later lets files wait longer', () => {
-  const slow = playDay({ ...million, platform: { ...FARGATE_TIMES, taskStartSeconds: 180 } });
-  expect(slow.burstAges?.maxSeconds).toBeGreaterThan(playDay(million).burstAges?.maxSeconds ?? 0);
+  const unscheduled = { ...million, scheduleFactor: 0 };
+  const slow = playDay({ ...unscheduled, platform: { ...FARGATE_SCALING, taskStartSeconds: 180 } });
+  expect(slow.burstAges?.maxSeconds).toBeGreaterThan(playDay(unscheduled).burstAges?.maxSeconds ?? 0);
 });
 
 test('the same seed gives the same table and the same picture', () => {

@@ -4,9 +4,11 @@
  */
 import type { ScaledService } from '#shared/scaling/service-capacities.ts';
 import { PRICES } from '../deploy/cost/prices.ts';
-import { arrivalsOf, DAY_SECONDS, DAYS, type Day, type DayName } from './days.ts';
+import { clockOf, type ScheduledMinimum, windowsBetween } from '../deploy/scheduled-minimums.ts';
+import type { PlatformTimes } from './application-auto-scaling.ts';
+import { arrivalsOf, DAY_PLACE, DAY_SECONDS, DAYS, type DayName } from './days.ts';
 import { type Ages, measureAges } from './measure-ages.ts';
-import { type PlatformTimes, playQueue, type QueueDay } from './play-queue.ts';
+import { playQueue, type QueueDay } from './play-queue.ts';
 import type { SimulatedService } from './production-fleet.ts';
 import { createSeededRandom } from './seeded-random.ts';
 import { createWaitingLine } from './waiting-line.ts';
@@ -20,8 +22,10 @@ export interface PlayDayOptions {
   readonly largeShare: number;
   /** What the database bears of each service's files, however many tasks there are. */
   readonly databaseFilesPerSecond: number;
-  /** So many times the least tasks stand ready, from ten minutes before each known burst to its end; 1 is none. */
-  readonly warmFactor: number;
+  /** As the settings have them. */
+  readonly scheduledMinimums: readonly ScheduledMinimum[];
+  /** So many times those, up to the ceilings; 0 is none. */
+  readonly scheduleFactor: number;
   readonly seed: number;
 }
 
@@ -35,7 +39,7 @@ export interface PlayedService extends SimulatedService {
 export interface PlayedDay {
   readonly options: PlayDayOptions;
   readonly services: readonly PlayedService[];
-  /** Of small files, from their arrival to their end. */
+  /** Of all files, small and large, from their arrival to their end. */
   readonly ages: Ages;
   /** Of the oldest small file that is in the fleet, per second. */
   readonly oldestAgeSeconds: Float64Array;
@@ -46,20 +50,6 @@ export interface PlayedDay {
   readonly costUsd: number;
 }
 
-/**
- * Target tracking acts on three readings of a minute each, and lets go after fifteen (Application Auto Scaling, "How target tracking
- * works"); a task of the fleet's image is pulled and ready within a minute.
- */
-export const FARGATE_TIMES: PlatformTimes = {
-  readEverySeconds: 60,
-  readingLagSeconds: 180,
-  shrinkEverySeconds: 900,
-  taskStartSeconds: 60,
-  taskDrainSeconds: 25,
-};
-
-const WARM_BEFORE_SECONDS = 600;
-
 export function playDay(options: PlayDayOptions): PlayedDay {
   const { fleet, platform, largeShare, databaseFilesPerSecond } = options;
   const day = DAYS[options.day];
@@ -68,7 +58,7 @@ export function playDay(options: PlayDayOptions): PlayedDay {
 
   const play = (name: ScaledService, arriving: Float64Array): PlayedService => {
     const service = fleet[name];
-    const scheduledTasks = (second: number) => (isWarm(day, second) ? service.policy.minTasks * options.warmFactor : 0);
+    const scheduledTasks = readSchedule(options, name);
     const queue = playQueue(arriving, { ...service, platform, random, databaseFilesPerSecond, scheduledTasks });
     const taskHours = queue.paidTasks.reduce((sum, tasks) => sum + tasks, 0) / 3_600;
     const usdPerHour = service.vcpu * PRICES.fargate.vcpuHour + service.memoryGib * PRICES.fargate.gibHour;
@@ -81,8 +71,9 @@ export function playDay(options: PlayDayOptions): PlayedDay {
   const long = play('large-file-worker', shareOf(routed, largeShare));
   const services = [ingestor, router, short, long];
 
-  const small = shareOf(arrivals, 1 - largeShare);
-  const oldestAgeSeconds = oldestAges(small, short.queue.departures);
+  const small = { arrivals: shareOf(arrivals, 1 - largeShare), departures: short.queue.departures };
+  const flows = [small, { arrivals: shareOf(arrivals, largeShare), departures: long.queue.departures }];
+  const oldestAgeSeconds = oldestAges(small.arrivals, small.departures);
   const wholeDay = { fromSecond: 0, toSecond: DAY_SECONDS };
   const bursts = day.bursts.map(({ startSeconds, lengthSeconds }) => ({
     fromSecond: startSeconds,
@@ -91,19 +82,32 @@ export function playDay(options: PlayDayOptions): PlayedDay {
   return {
     options,
     services,
-    ages: measureAges(small, short.queue.departures, [wholeDay]),
+    ages: measureAges(flows, [wholeDay]),
     oldestAgeSeconds,
     oldestAgeP95Seconds: oldestAgeSeconds.toSorted()[Math.floor(DAY_SECONDS * 0.95)] ?? 0,
-    ...(bursts.length > 0 && { burstAges: measureAges(small, short.queue.departures, bursts) }),
+    ...(bursts.length > 0 && { burstAges: measureAges(flows, bursts) }),
     costUsd: services.reduce((sum, { costUsd }) => sum + costUsd, 0),
   };
 }
 
-function isWarm({ bursts }: Day, second: number): boolean {
-  return bursts.some(
-    ({ isKnown, startSeconds, lengthSeconds }) =>
-      isKnown && second >= startSeconds - WARM_BEFORE_SECONDS && second < startSeconds + lengthSeconds,
-  );
+/** Least tasks of a service at each second of the day, by the windows that are open then. */
+function readSchedule(
+  { fleet, scheduledMinimums, scheduleFactor }: PlayDayOptions,
+  service: ScaledService,
+): (second: number) => number {
+  const start = clockOf(DAY_PLACE.timeZone)(DAY_PLACE.day, '00:00');
+  const end = start + DAY_SECONDS * 1_000;
+  const windows = scheduledMinimums.flatMap((minimum) => {
+    const tasks = Math.min(fleet[service].policy.maxTasks, (minimum.tasks[service] ?? 0) * scheduleFactor);
+    return windowsBetween(minimum, start - DAY_SECONDS * 1_000, end).map(([from, until]) => ({ from, until, tasks }));
+  });
+  return (second) => {
+    const now = start + second * 1_000;
+    return windows.reduce(
+      (most, { from, until, tasks }) => (now >= from && now < until ? Math.max(most, tasks) : most),
+      0,
+    );
+  };
 }
 
 function oldestAges(arrivals: Float64Array, departures: Float64Array): Float64Array {

@@ -6,20 +6,10 @@
  * 2. A task that is asked for costs from then on and works after its start; one that is let go works no more, and costs its drain.
  * 3. However many tasks there are, together they do no more than the database behind them.
  */
-import { createScalingLoop } from '#shared/scaling/scaling-loop.ts';
-import type { ScalingPolicy } from '#shared/scaling/scaling-policy.ts';
+import type { ScalingObservation, ScalingPolicy } from '#shared/scaling/scaling-policy.ts';
+import { createAutoScaling, type PlatformTimes } from './application-auto-scaling.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import { createWaitingLine } from './waiting-line.ts';
-
-/** How late and how often the platform looks, and how long it takes to act. */
-export interface PlatformTimes {
-  readonly readEverySeconds: number;
-  /** Age of what it reads. */
-  readonly readingLagSeconds: number;
-  readonly shrinkEverySeconds: number;
-  readonly taskStartSeconds: number;
-  readonly taskDrainSeconds: number;
-}
 
 export interface QueueOptions {
   readonly policy: ScalingPolicy;
@@ -27,9 +17,11 @@ export interface QueueOptions {
   readonly filesPerSecondPerTask: number;
   /** What all of them do together at most. */
   readonly databaseFilesPerSecond: number;
-  /** Least tasks at a second of the day, beside those of the policy: a scheduled action before a known hour. */
+  /** Least tasks that the schedule asks for at a second of the day; 0 for those of the policy. */
   readonly scheduledTasks: (second: number) => number;
   readonly platform: PlatformTimes;
+  /** A task that is let go is paid for so long. */
+  readonly taskDrainSeconds: number;
   readonly random: SeededRandom;
 }
 
@@ -56,8 +48,8 @@ export function playQueue(arrivals: Float64Array, options: QueueOptions): QueueD
     runningTasks: new Float64Array(seconds),
     paidTasks: new Float64Array(seconds),
   };
-  const loop = createScalingLoop({ policy, shrinkEverySeconds: platform.shrinkEverySeconds });
-  const fleet = createFleet(policy.minTasks, platform);
+  const scaling = createAutoScaling(policy, platform);
+  const fleet = createFleet(policy.minTasks, platform.taskStartSeconds, options.taskDrainSeconds);
   const line = createWaitingLine(seconds);
   let depth = 0;
 
@@ -73,18 +65,26 @@ export function playQueue(arrivals: Float64Array, options: QueueOptions): QueueD
     day.oldestAgeSeconds[second] = line.pass(arrived, taken);
     day.runningTasks[second] = running;
     day.paidTasks[second] = fleet.paidAt(second);
-    if (second % platform.readEverySeconds !== 0) continue;
-    const seen = Math.max(0, second - platform.readingLagSeconds);
-    const observation = {
-      visibleMessages: Math.round(day.depth[seen] ?? 0),
-      // Admission bounds what one tenant puts into the queue, not what the fleet has to do: all of it stands in `depth`.
-      waitingRows: 0,
-      oldestAgeSeconds: day.oldestAgeSeconds[seen] ?? 0,
-      runningTasks: running,
-    };
-    fleet.want(Math.max(loop.read(observation, second), options.scheduledTasks(second)), second);
+    if (second % platform.readingSeconds !== 0) continue;
+    fleet.want(scaling.schedule(options.scheduledTasks(second)), second);
+    const seen = second - platform.readingDelaySeconds;
+    if (seen < platform.readingSeconds) continue;
+    fleet.want(scaling.read(readingOf(day, arrivals, seen, platform.readingSeconds), second), second);
   }
   return day;
+}
+
+/** Of the minute that ended with a second: what stood at its end, what came in it. */
+function readingOf(day: QueueDay, arrivals: Float64Array, end: number, seconds: number): ScalingObservation {
+  const arrived = arrivals.subarray(end - seconds + 1, end + 1).reduce((sum, count) => sum + count, 0);
+  return {
+    visibleMessages: Math.round(day.depth[end] ?? 0),
+    // Admission bounds what one tenant puts into the queue, not what the fleet has to do: all of it stands in `depth`.
+    waitingRows: 0,
+    arrivalsPerSecond: arrived / seconds,
+    oldestAgeSeconds: day.oldestAgeSeconds[end] ?? 0,
+    runningTasks: day.runningTasks[end] ?? 0,
+  };
 }
 
 interface Fleet {
@@ -93,7 +93,7 @@ interface Fleet {
   paidAt(second: number): number;
 }
 
-function createFleet(startTasks: number, { taskStartSeconds, taskDrainSeconds }: PlatformTimes): Fleet {
+function createFleet(startTasks: number, taskStartSeconds: number, taskDrainSeconds: number): Fleet {
   let running = startTasks;
   let starting: { readonly readyAt: number; tasks: number }[] = [];
   let draining: { readonly goneAt: number; readonly tasks: number }[] = [];

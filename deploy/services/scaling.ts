@@ -1,20 +1,34 @@
 /**
- * `shared/scaling/scaling-policy.ts` in the words of Application Auto Scaling.
+ * `shared/scaling/scaling-policy.ts` in the words of Application Auto Scaling, with the readings and rests of `fargate-scaling.ts`.
  *
- * 1. Backlog per task: visible messages and waiting rows over running tasks, tracked at what one task clears in time. CDK's own
- *    `scaleToTrackCustomMetric` refuses metric math, hence the plain resource.
+ * 1. Backlog per task (visible messages and waiting rows over running tasks) is tracked at what one task clears in time, arrivals per task
+ *    at what it does. CDK's own `scaleToTrackCustomMetric` refuses metric math, hence the plain resource.
  * 2. Without tasks the backlog itself is the value: nothing is divided by zero, and one message is enough to start one.
  * 3. The oldest age adds half of the tasks at once, whatever the counts say.
+ * 4. Tracking only grows. Letting go is a step of its own, so that its pace is known: a tenth, after readings in which a tenth fewer would
+ *    have done. What is not reported lets nothing go.
+ * 5. Known hours raise the least number, and their end sets it back.
  */
-import { Duration, type Stack } from 'aws-cdk-lib';
+import { Duration, type Stack, TimeZone } from 'aws-cdk-lib';
 import * as scaling from 'aws-cdk-lib/aws-applicationautoscaling';
-import { Alarm, ComparisonOperator, Metric, Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import {
+  Alarm,
+  ComparisonOperator,
+  type IMetric,
+  MathExpression,
+  Metric,
+  Stats,
+  TreatMissingData,
+} from 'aws-cdk-lib/aws-cloudwatch';
 import { ApplicationScalingAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { FargateService } from 'aws-cdk-lib/aws-ecs';
 import { type QueueId, queueName } from '#shared/config/resource-names.ts';
-import { backlogPerTask, LATE_GROWTH } from '#shared/scaling/scaling-policy.ts';
-import { type ScaledService, SERVICE_OBJECTIVES } from '#shared/scaling/service-capacities.ts';
+import { LongshoreError } from '#shared/errors.ts';
+import { FARGATE_SCALING } from '#shared/scaling/fargate-scaling.ts';
+import { LATE_GROWTH, type ScalingPolicy } from '#shared/scaling/scaling-policy.ts';
+import { policyOf, type ScaledService } from '#shared/scaling/service-capacities.ts';
 import { fleetGauge } from '../alarms/fleet-gauges.ts';
+import { readClock, type ScheduledMinimum } from '../scheduled-minimums.ts';
 
 export interface ScalingOptions {
   readonly name: ScaledService;
@@ -25,96 +39,117 @@ export interface ScalingOptions {
   readonly vcpu: number;
   readonly minTasks: number;
   readonly maxTasks: number;
+  readonly scheduledMinimums: readonly ScheduledMinimum[];
 }
 
-const GROW_COOLDOWN_SECONDS = 30;
-const SHRINK_COOLDOWN_SECONDS = 180;
+const PERIOD = Duration.seconds(FARGATE_SCALING.readingSeconds);
+const WAITING_GAUGE = 'longshore_open_rows';
 
 /** Only `work` and `partner-steps` have an admission window, and so rows that wait before it. */
 const hasAdmission = (queue: QueueId): boolean => queue === 'work' || queue === 'partner-steps';
 
+/** @throws LongshoreError `CONFIG_INVALID` for a scheduled minimum beyond the bounds. */
 export function addScaling(stack: Stack, options: ScalingOptions): void {
-  const { name, service, clusterName, minTasks, maxTasks } = options;
+  const { name, service, clusterName, minTasks } = options;
+  const maxTasks = Math.max(minTasks, options.maxTasks);
+  const policy = policyOf(name, {
+    vcpu: options.vcpu,
+    minTasks,
+    maxTasks,
+    largestShrink: FARGATE_SCALING.largestShrink,
+  });
   const target = new scaling.ScalableTarget(stack, `${name}-target`, {
     serviceNamespace: scaling.ServiceNamespace.ECS,
     scalableDimension: 'ecs:service:DesiredCount',
     resourceId: `service/${clusterName}/${service.serviceName}`,
     minCapacity: minTasks,
-    maxCapacity: Math.max(minTasks, maxTasks),
+    maxCapacity: maxTasks,
   });
-  trackBacklog(stack, target, options);
-  growWhenLate(stack, target, options);
+  const signals = signalsOf(options);
+  const backlog = hasAdmission(options.queue) ? 'FILL(visible, 0) + FILL(waiting, 0)' : 'FILL(visible, 0)';
+  track(stack, target, options, {
+    name: 'backlog',
+    targetValue: policy.backlogPerTask,
+    signals: [signals.visible, ...(signals.waiting === undefined ? [] : [signals.waiting]), signals.tasks],
+    expression: backlog,
+  });
+  track(stack, target, options, {
+    name: 'arrivals',
+    targetValue: policy.arrivalsPerTask,
+    signals: [signals.sent, signals.tasks],
+    expression: `FILL(sent, 0) / ${FARGATE_SCALING.readingSeconds}`,
+  });
+  growWhenLate(stack, target, options, policy);
+  letGoWhenQuiet(stack, target, options, { policy, signals, backlog });
+  for (const minimum of options.scheduledMinimums) raiseLeast(target, minimum, { name, minTasks, maxTasks });
 }
 
-function trackBacklog(stack: Stack, target: scaling.ScalableTarget, options: ScalingOptions): void {
-  const { name, prefix, queue, clusterName, service, vcpu } = options;
-  const { capacity, wantedLatencySeconds } = SERVICE_OBJECTIVES[name];
-  const gaugeName = 'longshore_open_rows';
-  const gauge = fleetGauge(prefix, gaugeName, { queue, state: 'waiting for admission' });
-  const dimensionsOf = (dimensions: Record<string, unknown>) =>
-    Object.entries(dimensions).map(([key, value]) => ({ name: key, value: String(value) }));
-  new scaling.CfnScalingPolicy(stack, `${name}-backlog`, {
-    policyName: `${prefix}-${name}-backlog-per-task`,
+/** A metric under the name that expressions have for it. */
+interface Signal {
+  readonly id: string;
+  readonly metric: Metric;
+}
+
+type Signals = Readonly<Record<'visible' | 'sent' | 'tasks', Signal>> & { readonly waiting?: Signal };
+
+function signalsOf({ prefix, queue, clusterName, service }: ScalingOptions): Signals {
+  const ofQueue = (id: string, metricName: string, statistic: string): Signal => ({
+    id,
+    metric: new Metric({
+      namespace: 'AWS/SQS',
+      metricName,
+      dimensionsMap: { QueueName: queueName(prefix, queue) },
+      statistic,
+      period: PERIOD,
+    }),
+  });
+  const tasks = new Metric({
+    namespace: 'ECS/ContainerInsights',
+    metricName: 'RunningTaskCount',
+    dimensionsMap: { ClusterName: clusterName, ServiceName: service.serviceName },
+    statistic: Stats.AVERAGE,
+    period: PERIOD,
+  });
+  const waiting = fleetGauge(prefix, WAITING_GAUGE, { queue, state: 'waiting for admission' });
+  return {
+    visible: ofQueue('visible', 'ApproximateNumberOfMessagesVisible', Stats.MAXIMUM),
+    sent: ofQueue('sent', 'NumberOfMessagesSent', Stats.SUM),
+    tasks: { id: 'tasks', metric: tasks },
+    ...(hasAdmission(queue) && { waiting: { id: 'waiting', metric: waiting } }),
+  };
+}
+
+interface Tracked {
+  readonly name: 'backlog' | 'arrivals';
+  /** Of one task. */
+  readonly targetValue: number;
+  readonly signals: readonly Signal[];
+  /** Of all tasks. */
+  readonly expression: string;
+}
+
+function track(
+  stack: Stack,
+  target: scaling.ScalableTarget,
+  { name: service, prefix }: ScalingOptions,
+  { name, targetValue, signals, expression }: Tracked,
+): void {
+  new scaling.CfnScalingPolicy(stack, `${service}-${name}`, {
+    policyName: `${prefix}-${service}-${name}-per-task`,
     policyType: 'TargetTrackingScaling',
     scalingTargetId: target.scalableTargetId,
     targetTrackingScalingPolicyConfiguration: {
-      targetValue: backlogPerTask(capacity, vcpu, wantedLatencySeconds),
-      scaleOutCooldown: GROW_COOLDOWN_SECONDS,
-      scaleInCooldown: SHRINK_COOLDOWN_SECONDS,
+      targetValue,
+      scaleOutCooldown: FARGATE_SCALING.growCooldownSeconds,
+      disableScaleIn: true,
       customizedMetricSpecification: {
         metrics: [
-          {
-            id: 'visible',
-            returnData: false,
-            metricStat: {
-              stat: 'Maximum',
-              metric: {
-                namespace: 'AWS/SQS',
-                metricName: 'ApproximateNumberOfMessagesVisible',
-                dimensions: [{ name: 'QueueName', value: queueName(prefix, queue) }],
-              },
-            },
-          },
-          ...(hasAdmission(queue)
-            ? [
-                {
-                  id: 'waiting',
-                  returnData: false,
-                  metricStat: {
-                    stat: 'Maximum',
-                    metric: {
-                      namespace: gauge.namespace,
-                      metricName: gaugeName,
-                      dimensions: dimensionsOf(gauge.dimensions ?? {}),
-                    },
-                  },
-                },
-              ]
-            : []),
-          {
-            id: 'tasks',
-            returnData: false,
-            metricStat: {
-              stat: 'Average',
-              metric: {
-                namespace: 'ECS/ContainerInsights',
-                metricName: 'RunningTaskCount',
-                dimensions: [
-                  { name: 'ClusterName', value: clusterName },
-                  { name: 'ServiceName', value: service.serviceName },
-                ],
-              },
-            },
-          },
-          {
-            id: 'backlog',
-            expression: hasAdmission(queue) ? 'FILL(visible, 0) + FILL(waiting, 0)' : 'FILL(visible, 0)',
-            returnData: false,
-          },
+          ...signals.map(({ id, metric }) => ({ id, returnData: false, metricStat: statOf(stack, metric) })),
+          { id: name, expression, returnData: false },
           {
             id: 'per_task',
-            label: 'backlog per task',
-            expression: 'IF(FILL(tasks, 0) > 0, backlog / FILL(tasks, 1), backlog)',
+            label: `${name} per task`,
+            expression: `IF(FILL(tasks, 0) > 0, ${name} / FILL(tasks, 1), ${name})`,
             returnData: true,
           },
         ],
@@ -123,13 +158,30 @@ function trackBacklog(stack: Stack, target: scaling.ScalableTarget, options: Sca
   });
 }
 
-function growWhenLate(stack: Stack, target: scaling.ScalableTarget, { name, prefix, queue }: ScalingOptions): void {
-  const { oldestAgeSeconds } = SERVICE_OBJECTIVES[name];
+/** As Application Auto Scaling has it: the statistic under its long name, the period always a minute. */
+function statOf(stack: Stack, metric: Metric): scaling.CfnScalingPolicy.TargetTrackingMetricStatProperty {
+  const { namespace, metricName, statistic, dimensions = {} } = metric;
+  return {
+    stat: statistic,
+    metric: {
+      namespace,
+      metricName,
+      dimensions: Object.entries(dimensions).map(([name, value]) => ({ name, value: stack.resolve(value) })),
+    },
+  };
+}
+
+function growWhenLate(
+  stack: Stack,
+  target: scaling.ScalableTarget,
+  { name, prefix, queue }: ScalingOptions,
+  { oldestAgeSeconds }: ScalingPolicy,
+): void {
   const grow = new scaling.StepScalingAction(stack, `${name}-late`, {
     scalingTarget: target,
     adjustmentType: scaling.AdjustmentType.PERCENT_CHANGE_IN_CAPACITY,
     minAdjustmentMagnitude: 1,
-    cooldown: Duration.seconds(GROW_COOLDOWN_SECONDS * 2),
+    cooldown: Duration.seconds(FARGATE_SCALING.lateCooldownSeconds),
   });
   grow.addAdjustment({ adjustment: LATE_GROWTH * 100, lowerBound: 0 });
   const alarm = new Alarm(stack, `${name}-age`, {
@@ -137,11 +189,77 @@ function growWhenLate(stack: Stack, target: scaling.ScalableTarget, { name, pref
     alarmDescription: `Adds tasks to ${name}: something has waited for more than ${oldestAgeSeconds} s. Calls nobody.`,
     metric: oldestAge(prefix, queue),
     threshold: oldestAgeSeconds,
-    evaluationPeriods: 1,
+    evaluationPeriods: FARGATE_SCALING.lateReadings,
     comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
     treatMissingData: TreatMissingData.NOT_BREACHING,
   });
   alarm.addAlarmAction(new ApplicationScalingAction(grow));
+}
+
+function letGoWhenQuiet(
+  stack: Stack,
+  target: scaling.ScalableTarget,
+  { name, prefix, queue }: ScalingOptions,
+  { policy, signals, backlog }: { policy: ScalingPolicy; signals: Signals; backlog: string },
+): void {
+  const { readingSeconds, largestShrink, quietReadings, shrinkCooldownSeconds } = FARGATE_SCALING;
+  const math = (expression: string, usingMetrics: Record<string, IMetric>) =>
+    new MathExpression({ expression, usingMetrics, period: PERIOD });
+  const { visible, waiting, sent, tasks } = signals;
+  // A gauge that was never set is not reported; all others are, or nobody knows.
+  const waits = math(`(${backlog.replace('FILL(visible, 0)', 'visible')}) / ${policy.backlogPerTask}`, {
+    visible: visible.metric,
+    ...(waiting !== undefined && { waiting: waiting.metric }),
+  });
+  const comes = math(`sent / ${readingSeconds * policy.arrivalsPerTask}`, { sent: sent.metric });
+  const step = math(`IF(tasks * ${largestShrink} > 1, tasks * ${largestShrink}, 1)`, { tasks: tasks.metric });
+  const isLate = `FILL(age, 0) > ${policy.oldestAgeSeconds}`;
+  const spare = math(`IF(${isLate}, -1, tasks - step - IF(waits > comes, waits, comes))`, {
+    age: oldestAge(prefix, queue),
+    tasks: tasks.metric,
+    step,
+    waits,
+    comes,
+  });
+  const letGo = new scaling.StepScalingAction(stack, `${name}-spare`, {
+    scalingTarget: target,
+    adjustmentType: scaling.AdjustmentType.PERCENT_CHANGE_IN_CAPACITY,
+    minAdjustmentMagnitude: 1,
+    cooldown: Duration.seconds(shrinkCooldownSeconds),
+  });
+  letGo.addAdjustment({ adjustment: -largestShrink * 100, lowerBound: 0 });
+  const alarm = new Alarm(stack, `${name}-quiet`, {
+    alarmName: `${prefix}-scale-${name}-quiet`,
+    alarmDescription: `Takes tasks from ${name}: fewer would do for what waits and what comes. Calls nobody.`,
+    metric: spare,
+    threshold: 0,
+    evaluationPeriods: quietReadings,
+    comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+    treatMissingData: TreatMissingData.NOT_BREACHING,
+  });
+  alarm.addAlarmAction(new ApplicationScalingAction(letGo));
+}
+
+function raiseLeast(
+  target: scaling.ScalableTarget,
+  { name: window, days, from, until, timeZone, tasks }: ScheduledMinimum,
+  { name, minTasks, maxTasks }: { name: ScaledService; minTasks: number; maxTasks: number },
+): void {
+  const least = tasks[name];
+  if (least === undefined) return;
+  if (least < minTasks || least > maxTasks) {
+    throw new LongshoreError(
+      'CONFIG_INVALID',
+      `The scheduled minimum ${window} wants ${least} tasks of ${name}, which has ${minTasks} to ${maxTasks}.`,
+    );
+  }
+  const at = (time: string) => {
+    const { hour, minute } = readClock(time);
+    return scaling.Schedule.cron({ hour: String(hour), minute: String(minute), weekDay: days.join(',') });
+  };
+  const zone = TimeZone.of(timeZone);
+  target.scaleOnSchedule(`${window}-from`, { schedule: at(from), timeZone: zone, minCapacity: least });
+  target.scaleOnSchedule(`${window}-until`, { schedule: at(until), timeZone: zone, minCapacity: minTasks });
 }
 
 /**
@@ -155,6 +273,6 @@ export function oldestAge(prefix: string, queue: QueueId): Metric {
     metricName: 'ApproximateAgeOfOldestMessage',
     dimensionsMap: { QueueName: queueName(prefix, queue) },
     statistic: Stats.MAXIMUM,
-    period: Duration.minutes(1),
+    period: PERIOD,
   });
 }

@@ -15,8 +15,13 @@ import {
   topicName,
 } from '#shared/config/resource-names.ts';
 import { DEAD_LETTER_SETTINGS, QUEUE_SETTINGS } from '#shared/queue/queue-settings.ts';
+import { FARGATE_SCALING } from '#shared/scaling/fargate-scaling.ts';
+import { messagesPerSecondPerTask } from '#shared/scaling/scaling-policy.ts';
+import { type ScaledService, SERVICE_OBJECTIVES } from '#shared/scaling/service-capacities.ts';
+import { buildApp } from '../build-app.ts';
 import { SERVICES, stopTimeoutSeconds } from '../services/service-catalogue.ts';
 import { readSettings } from '../settings.ts';
+import { FLEET_SIZES } from '../sizes.ts';
 import { type Resource, resourcesOf, synthesise, type Templates } from '../synthesise-test-bed.ts';
 import { READ_EVENTS, SENT_EVENTS } from './storage-stack.ts';
 
@@ -231,9 +236,92 @@ describe('services', () => {
       });
       expect(metric.Metrics.filter(({ ReturnData }: { ReturnData: boolean }) => ReturnData)).toHaveLength(1);
       expect('waiting' in byId).toBe(queue === 'work' || queue === 'partner-steps');
+      // It only grows: letting go has a pace of its own.
+      expect(policy.TargetTrackingScalingPolicyConfiguration.DisableScaleIn).toBe(true);
+      const arrivals = policies.find(({ PolicyName }) => PolicyName === `${EAST}-${name}-arrivals-per-task`);
+      expect(arrivals.TargetTrackingScalingPolicyConfiguration).toMatchObject({
+        DisableScaleIn: true,
+        ScaleOutCooldown: FARGATE_SCALING.growCooldownSeconds,
+        TargetValue: messagesPerSecondPerTask(
+          SERVICE_OBJECTIVES[name as ScaledService].capacity,
+          FLEET_SIZES.prod.tasks[name].cpu / 1_024,
+        ),
+      });
       stack('services').hasResourceProperties('AWS::CloudWatch::Alarm', { AlarmName: `${EAST}-scale-${name}-late` });
     },
   );
+
+  test.each(scaled)(
+    '$name lets a tenth go at the pace that is simulated, and only where everything is reported',
+    ({ name }) => {
+      const policies = stack('services').findResources('AWS::ApplicationAutoScaling::ScalingPolicy', {
+        Properties: { StepScalingPolicyConfiguration: { StepAdjustments: [{ ScalingAdjustment: -10 }] } },
+      }) as Record<string, Resource>;
+      const alarm = resourcesOf(stack('services'), 'AWS::CloudWatch::Alarm')
+        .map(({ Properties }) => Properties)
+        .find(({ AlarmName }) => AlarmName === `${EAST}-scale-${name}-quiet`);
+      const policy = policies[alarm.AlarmActions[0].Ref];
+      expect(policy!.Properties.StepScalingPolicyConfiguration).toMatchObject({
+        AdjustmentType: 'PercentChangeInCapacity',
+        Cooldown: FARGATE_SCALING.shrinkCooldownSeconds,
+        MinAdjustmentMagnitude: 1,
+        StepAdjustments: [{ MetricIntervalLowerBound: 0, ScalingAdjustment: -100 * FARGATE_SCALING.largestShrink }],
+      });
+      expect(alarm).toMatchObject({
+        EvaluationPeriods: FARGATE_SCALING.quietReadings,
+        ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+        Threshold: 0,
+        TreatMissingData: 'notBreaching',
+      });
+      // CloudWatch takes ten at most.
+      expect(alarm.Metrics.length).toBeLessThanOrEqual(10);
+      const shown = alarm.Metrics.filter(({ ReturnData }: { ReturnData?: boolean }) => ReturnData !== false);
+      expect(shown).toEqual([
+        expect.objectContaining({
+          Expression: `IF(FILL(age, 0) > ${SERVICE_OBJECTIVES[name as ScaledService].oldestAgeSeconds}, -1, tasks - step - IF(waits > comes, waits, comes))`,
+        }),
+      ]);
+    },
+  );
+
+  test('known hours raise the least number of tasks and set it back, by the clocks of their place', () => {
+    const actionsOf = (prefix: string) =>
+      resourcesOf(stack('services', prefix), 'AWS::ApplicationAutoScaling::ScalableTarget').flatMap(({ Properties }) =>
+        (Properties.ScheduledActions ?? []).map((action: Record<string, unknown>) => ({
+          ...action,
+          min: (action.ScalableTargetAction as { MinCapacity: number }).MinCapacity,
+        })),
+      );
+    const east = settings.homes[0]!;
+    const planned = east.scheduledMinimums.flatMap(({ tasks }) => Object.keys(tasks));
+    expect(actionsOf(EAST)).toHaveLength(2 * planned.length);
+    const banks = actionsOf(EAST).filter(({ ScheduledActionName }) => /^banks-/.test(String(ScheduledActionName)));
+    expect(banks).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({
+          ScheduledActionName: 'banks-from',
+          Schedule: 'cron(50 5 ? * MON,TUE,WED,THU,FRI,SAT,SUN *)',
+          Timezone: 'America/New_York',
+          min: east.scheduledMinimums[0]!.tasks['partner-worker'],
+        }),
+        expect.objectContaining({
+          ScheduledActionName: 'banks-until',
+          Schedule: 'cron(10 6 ? * MON,TUE,WED,THU,FRI,SAT,SUN *)',
+          Timezone: 'America/New_York',
+          min: FLEET_SIZES.prod.tasks['partner-worker'].minTasks,
+        }),
+      ]),
+    );
+    expect(actionsOf(WEST)).toEqual([]);
+  });
+
+  test('a scheduled minimum beyond what the database’s connections allow is refused', () => {
+    const [east, west] = settings.homes;
+    const scheduledMinimums = [{ ...east!.scheduledMinimums[0]!, tasks: { router: 1_000 } }];
+    expect(() => buildApp({ ...settings, homes: [{ ...east!, scheduledMinimums }, west!] })).toThrow(
+      /scheduled minimum banks wants 1000 tasks of router/,
+    );
+  });
 
   test('all tasks together leave a fifth of the database’s connections', () => {
     const targets = resourcesOf(stack('services'), 'AWS::ApplicationAutoScaling::ScalableTarget').map(
@@ -380,7 +468,7 @@ describe('two regions', () => {
       const failedOver = synthesise({ ...settings, failedOver: 'us-east-1' });
       const prefix = `${EAST}-standby`;
       const template = (name: string) => failedOver.get(`${prefix}-${name}`)!;
-      template('services').resourceCountIs('AWS::ApplicationAutoScaling::ScalingPolicy', 8);
+      template('services').resourceCountIs('AWS::ApplicationAutoScaling::ScalingPolicy', 16);
       for (const { Properties } of resourcesOf(template('storage'), 'AWS::Events::Rule')) {
         expect(Properties.State).toBe('ENABLED');
       }

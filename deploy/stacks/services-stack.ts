@@ -317,6 +317,7 @@ export class ServicesStack extends FleetStack {
       vcpu: cpu / 1_024,
       minTasks,
       maxTasks: this.maxTasks[name] ?? minTasks,
+      scheduledMinimums: this.fleet.home.scheduledMinimums,
     });
   }
 

@@ -12,8 +12,7 @@ import type { ServiceInstances } from '#local/launcher/service-instances.ts';
 import { type ClockLoop, createClockLoop } from '#shared/runtime/clock-loop.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { createScalingLoop } from '#shared/scaling/scaling-loop.ts';
-import { backlogPerTask } from '#shared/scaling/scaling-policy.ts';
-import { type ScaledService, SERVICE_OBJECTIVES } from '#shared/scaling/service-capacities.ts';
+import { policyOf, type ScaledService } from '#shared/scaling/service-capacities.ts';
 
 export interface ScaleServicesOptions {
   readonly scale: Scale;
@@ -53,14 +52,7 @@ export function createServiceScaler(options: ScaleServicesOptions): ServiceScale
   }
 
   function scaleByPolicy(service: ScaledService): ClockLoop {
-    const { capacity, wantedLatencySeconds, oldestAgeSeconds } = SERVICE_OBJECTIVES[service];
-    const policy = {
-      minTasks: 1,
-      maxTasks: MOST_INSTANCES,
-      backlogPerTask: backlogPerTask(capacity, 1, wantedLatencySeconds),
-      oldestAgeSeconds,
-      largestShrink: LARGEST_SHRINK,
-    };
+    const policy = policyOf(service, { vcpu: 1, minTasks: 1, maxTasks: MOST_INSTANCES, largestShrink: LARGEST_SHRINK });
     const { shrinkEverySeconds = SHRINK_EVERY_SECONDS, readEveryMs = READ_EVERY_MS } = options;
     const loop = createScalingLoop({ policy, shrinkEverySeconds });
     return createClockLoop({
@@ -69,7 +61,9 @@ export function createServiceScaler(options: ScaleServicesOptions): ServiceScale
       logger,
       tick: async () => {
         const load = (await options.readLoad())(service);
-        const wanted = loop.read({ ...load, runningTasks: instances.count(service) }, performance.now() / 1_000);
+        // The gauges tell what stands, not what came; it is read every few seconds.
+        const seen = { ...load, arrivalsPerSecond: 0, runningTasks: instances.count(service) };
+        const wanted = loop.read(seen, performance.now() / 1_000);
         await approach(service, wanted);
         return 'done';
       },

@@ -1,11 +1,19 @@
 import { expect, test } from 'vitest';
 import { createScalingLoop } from './scaling-loop.ts';
 
-const policy = { minTasks: 1, maxTasks: 10, backlogPerTask: 100, oldestAgeSeconds: 20, largestShrink: 0.5 };
+const policy = {
+  minTasks: 1,
+  maxTasks: 10,
+  backlogPerTask: 100,
+  arrivalsPerTask: 10,
+  oldestAgeSeconds: 20,
+  largestShrink: 0.5,
+};
 const seen = (visibleMessages: number, runningTasks: number) => ({
   visibleMessages,
   runningTasks,
   waitingRows: 0,
+  arrivalsPerSecond: 0,
   oldestAgeSeconds: 0,
 });
 

@@ -1,6 +1,6 @@
 /**
- * The scaling policy over time: what it asks for now, held against what was asked for before. The launcher of one machine and the
- * simulation of a day run this loop; on AWS, Application Auto Scaling does.
+ * The scaling policy over time: what it asks for now, held against what was asked for before. The launcher of one machine runs this
+ * loop; on AWS, Application Auto Scaling does (`fargate-scaling.ts`).
  *
  * 1. Growing is at once, and while tasks are still starting the same backlog asks for no more of them.
  * 2. Shrinking waits `shrinkEverySeconds` after every change, longer than a task takes to start: a burst's tail does not stop tasks that

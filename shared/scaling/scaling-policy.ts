@@ -4,10 +4,12 @@
  *
  * 1. First signal: the backlog of one task (what stands in the queue, and the rows that wait for admission to it, over the running
  *    tasks) against what one task clears within the wanted latency.
- * 2. Second signal: the age of the oldest thing that is due. Counts can lie (one slow tenant, approximate queues), an age cannot: over
+ * 2. Second signal: what arrives for one task against what it does in the same time. Without it a fleet that keeps up has no backlog, lets
+ *    tasks go for that, and falls behind.
+ * 3. Third signal: the age of the oldest thing that is due. Counts can lie (one slow tenant, approximate queues), an age cannot: over
  *    the bound the tasks grow by half, whatever the counts say.
- * 3. Growing is at once, shrinking in small steps and only while nothing is old: a task too many costs cents, one too few minutes.
- * 4. Without tasks the backlog itself is the signal: one message starts a task.
+ * 4. Growing is at once, shrinking in small steps and only while nothing is old: a task too many costs cents, one too few minutes.
+ * 5. Without tasks the backlog itself is the signal: one message starts a task.
  */
 
 /** What a service was measured to do. */
@@ -16,8 +18,8 @@ export interface ServiceCapacity {
   readonly cpuMsPerMessage: number;
   /** What one task reached, whatever its cores: waiting for the database, S3 and partners bounds it too. */
   readonly mostPerSecond: number;
-  /** False: an estimate that stands until a benchmark replaces it. */
-  readonly isMeasured: boolean;
+  /** The measurement that the numbers come from. */
+  readonly source: string;
 }
 
 export interface ScalingPolicy {
@@ -26,6 +28,8 @@ export interface ScalingPolicy {
   readonly maxTasks: number;
   /** Messages that one task may have before it. */
   readonly backlogPerTask: number;
+  /** Messages that may arrive for one task each second. */
+  readonly arrivalsPerTask: number;
   /** Older than this counts as late. */
   readonly oldestAgeSeconds: number;
   /** Share of the tasks that may go in one decision. */
@@ -36,6 +40,8 @@ export interface ScalingObservation {
   readonly visibleMessages: number;
   /** Rows that wait for the admission window: they are not in the queue yet. */
   readonly waitingRows: number;
+  /** 0 where the platform does not count them. */
+  readonly arrivalsPerSecond: number;
   readonly oldestAgeSeconds: number;
   readonly runningTasks: number;
 }
@@ -55,12 +61,29 @@ export function backlogPerTask(capacity: ServiceCapacity, vcpu: number, wantedLa
   return Math.max(1, Math.floor(messagesPerSecondPerTask(capacity, vcpu) * wantedLatencySeconds));
 }
 
+/** Tasks, in fractions, that what waits and what arrives each ask for. */
+export function askedBy(policy: ScalingPolicy, observation: ScalingObservation): { backlog: number; arrivals: number } {
+  return {
+    backlog: (observation.visibleMessages + observation.waitingRows) / policy.backlogPerTask,
+    arrivals: observation.arrivalsPerSecond / policy.arrivalsPerTask,
+  };
+}
+
+export function isLate(policy: ScalingPolicy, { oldestAgeSeconds }: ScalingObservation): boolean {
+  return oldestAgeSeconds > policy.oldestAgeSeconds;
+}
+
+/** Tasks that may go at once, of so many. */
+export function shrinkStep({ largestShrink }: ScalingPolicy, tasks: number): number {
+  return Math.max(1, Math.floor(tasks * largestShrink));
+}
+
 export function desiredTasks(policy: ScalingPolicy, observation: ScalingObservation): number {
-  const { minTasks, maxTasks, oldestAgeSeconds, largestShrink } = policy;
-  const { visibleMessages, waitingRows, runningTasks } = observation;
-  const wanted = Math.ceil((visibleMessages + waitingRows) / policy.backlogPerTask);
-  const isLate = observation.oldestAgeSeconds > oldestAgeSeconds;
-  const grown = isLate ? Math.ceil(runningTasks * (1 + LATE_GROWTH)) : 0;
-  const floor = isLate ? runningTasks : runningTasks - Math.max(1, Math.floor(runningTasks * largestShrink));
-  return Math.min(maxTasks, Math.max(minTasks, wanted, grown, floor));
+  const { minTasks, maxTasks } = policy;
+  const { runningTasks } = observation;
+  const { backlog, arrivals } = askedBy(policy, observation);
+  const late = isLate(policy, observation);
+  const grown = late ? Math.ceil(runningTasks * (1 + LATE_GROWTH)) : 0;
+  const floor = late ? runningTasks : runningTasks - shrinkStep(policy, runningTasks);
+  return Math.min(maxTasks, Math.max(minTasks, Math.ceil(backlog), Math.ceil(arrivals), grown, floor));
 }

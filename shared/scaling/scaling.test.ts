@@ -1,30 +1,50 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { backlogPerTask, desiredTasks, messagesPerSecondPerTask, type ScalingPolicy } from './scaling-policy.ts';
-import { SERVICE_OBJECTIVES } from './service-capacities.ts';
+import { policyOf, SERVICE_OBJECTIVES } from './service-capacities.ts';
 import { maxConnections, taskCeilings } from './task-ceiling.ts';
 
 const policy: ScalingPolicy = {
   minTasks: 1,
   maxTasks: 20,
   backlogPerTask: 1_000,
+  arrivalsPerTask: 100,
   oldestAgeSeconds: 20,
   largestShrink: 0.1,
 };
-const quiet = { visibleMessages: 0, waitingRows: 0, oldestAgeSeconds: 0, runningTasks: 4 };
+const quiet = { visibleMessages: 0, waitingRows: 0, arrivalsPerSecond: 0, oldestAgeSeconds: 0, runningTasks: 4 };
 
 test('a task is planned for what it was measured to do, and for three quarters of it', () => {
   const { capacity, wantedLatencySeconds } = SERVICE_OBJECTIVES['partner-worker'];
-  expect(messagesPerSecondPerTask(capacity, 1)).toBeCloseTo(135 * 0.75);
-  // Half a processor: 500 ms of 4.8 ms each, and not the 135/s that a whole one reached.
+  expect(messagesPerSecondPerTask(capacity, 1)).toBeCloseTo(138 * 0.75);
+  // Half a processor: 500 ms of 4.8 ms each, and not the 138/s that a whole one reached.
   expect(messagesPerSecondPerTask(capacity, 0.5)).toBeCloseTo((500 / 4.8) * 0.75);
-  expect(backlogPerTask(capacity, 1, wantedLatencySeconds)).toBe(1_012);
+  expect(backlogPerTask(capacity, 1, wantedLatencySeconds)).toBe(1_035);
   expect(backlogPerTask(SERVICE_OBJECTIVES['large-file-worker'].capacity, 1, 1)).toBe(1);
+  expect(policyOf('partner-worker', { vcpu: 1, minTasks: 2, maxTasks: 9, largestShrink: 0.1 })).toEqual({
+    minTasks: 2,
+    maxTasks: 9,
+    backlogPerTask: 1_035,
+    arrivalsPerTask: 138 * 0.75,
+    oldestAgeSeconds: 20,
+    largestShrink: 0.1,
+  });
+});
+
+test('every number of the capacities says which measurement it comes from', () => {
+  for (const { capacity } of Object.values(SERVICE_OBJECTIVES))
+    expect(capacity.source).toMatch(/npm run bench -- [a-z]+/);
 });
 
 test('what stands in the queue and what waits for admission count together', () => {
   expect(desiredTasks(policy, { ...quiet, visibleMessages: 6_001 })).toBe(7);
   expect(desiredTasks(policy, { ...quiet, visibleMessages: 1_000, waitingRows: 9_000 })).toBe(10);
+});
+
+test('what arrives asks for tasks as well: a fleet that keeps up has no backlog, and lets none go for that', () => {
+  expect(desiredTasks(policy, { ...quiet, arrivalsPerSecond: 401 })).toBe(5);
+  expect(desiredTasks(policy, { ...quiet, arrivalsPerSecond: 400 })).toBe(4);
+  expect(desiredTasks(policy, { ...quiet, arrivalsPerSecond: 300 })).toBe(3);
 });
 
 test('one message starts a task where none runs', () => {
@@ -47,6 +67,7 @@ test('stays between its bounds, and more work never means fewer tasks', () => {
   const observation = fc.record({
     visibleMessages: fc.nat(1_000_000),
     waitingRows: fc.nat(1_000_000),
+    arrivalsPerSecond: fc.nat(10_000),
     oldestAgeSeconds: fc.nat(1_000),
     runningTasks: fc.nat(40),
   });
