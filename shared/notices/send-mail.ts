@@ -5,7 +5,7 @@
  * 2. Without TLS nothing is sent, unless the operator says so; a password never goes over an open line.
  * 3. The Message-ID is the notice's id: a mail that is sent again is known by it.
  */
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
 import type { SecretStore } from '#shared/secrets/secret-store.ts';
 
 export interface MailServer {
@@ -58,7 +58,8 @@ export async function sendMail(
     secure: server.tls === 'implicit',
     requireTLS: server.tls === 'starttls',
     ignoreTLS: server.tls === 'none',
-    tls: { minVersion: 'TLSv1.2', servername: server.host },
+    // An address is no name to ask for (RFC 6066, section 3); the certificate is compared with it all the same.
+    tls: { minVersion: 'TLSv1.2', host: server.host, ...(isIP(server.host) === 0 && { servername: server.host }) },
     ...(server.user !== undefined && { auth: { user: server.user, pass: password } }),
     greetingTimeout: CONNECT_MS,
     socketTimeout: deadlineMs,
