@@ -347,6 +347,40 @@ test('watching shows how far a copy is, as plain lines where there is no termina
   ]);
 }, 30_000);
 
+test('a file that waits for a person, or for a partner, says so and who ends it', async () => {
+  const [job] = await seedJobs(api.sql, { isLarge: true });
+  if (job === undefined) throw new Error('no job was made');
+  const due = '2030-01-02T03:04:05Z';
+  await api.sql`UPDATE jobs SET state = 'WAITING', wait_reason = 'HELD', next_action_at = now() + interval '1 day' WHERE id = ${job.id}`;
+  const held = await longshore(['status', job.fileId]);
+  expect(held.out).toMatch(/^status +held$/m);
+  expect(held.out).toContain(
+    `held for a person: an operator, or who has a key of acme, decides by longshore release ${job.id} --reason "..." or longshore reject ${job.id}`,
+  );
+  const watching = longshore(['status', job.fileId, '--watch']);
+  const lookedAt = () => api.logged.filter((line) => line.includes('"route":"/api/v1/files/:id"')).length;
+  api.logged.length = 0;
+  await expect.poll(lookedAt, { timeout: 15_000 }).toBeGreaterThan(0);
+  expect(await longshore(['release', job.id, '--reason', 'looked at it'])).toMatchObject({ code: 0 });
+  await api.sql`UPDATE jobs SET state = 'WAITING', wait_reason = 'BREAKER_OPEN', step_attempts = 1, next_action_at = ${due} WHERE id = ${job.id}`;
+  const waiting = await longshore(['status', job.fileId]);
+  expect(waiting.out).toMatch(/^status +waiting$/m);
+  expect(waiting.out).toMatch(/waiting: deliver, for BREAKER_OPEN, until 2030-01-02T03:04:05.*; 1 of 3 attempts used/);
+  api.logged.length = 0;
+  await expect.poll(lookedAt, { timeout: 15_000 }).toBeGreaterThan(1);
+  await api.sql`UPDATE files SET status = 'COMPLETED', finished_at = now() WHERE id = ${job.fileId}`;
+  const { err } = await watching;
+  const told = err.split('\n').filter((line) => !/: processing$/.test(line));
+  expect(told).toEqual([
+    expect.stringMatching(/: held$/),
+    expect.stringContaining('held for a person'),
+    expect.stringMatching(/: waiting$/),
+    expect.stringContaining('for BREAKER_OPEN'),
+    expect.stringMatching(/: completed$/),
+    '',
+  ]);
+}, 40_000);
+
 test('lists notices that were not taken, and has parked ones sent again', async () => {
   const event = '019aa4c2-7d1e-7b62-9a51-0f3f1f6f0a11';
   await api.sql`

@@ -37,6 +37,7 @@ test.each([
     { bytes_done: 500_000_000, seconds_left: null, state: 'COMPLETING' },
     '100%  500.0 MB of 500.0 MB  85.3 MB/s  completing',
   ],
+  [{ bytes_total: null, seconds_left: null }, '210.0 MB  85.3 MB/s'],
   [{ bytes_done: 0, bytes_total: 0, bytes_per_second: 0, seconds_left: null }, '100%  0 B of 0 B'],
 ])('says how far %j is', (overrides, line) => {
   expect(describeProgress(transfer(overrides))).toBe(line);
@@ -54,6 +55,16 @@ test('in a terminal a bar for each copy that moves is drawn over the one before,
   const before = written();
   clear();
   expect(written()).toBe(before);
+});
+
+test('what has no known length has a bar that says so, and elsewhere a line whenever it has doubled', () => {
+  const unknown = (bytesDone: number) => transfer({ bytes_total: null, seconds_left: null, bytes_done: bytesDone });
+  const inTerminal = view(true);
+  inTerminal.show([unknown(210_000_000)]);
+  expect(inTerminal.written()).toBe(`deliver   ${'▒'.repeat(24)} 210.0 MB  85.3 MB/s\n`);
+  const elsewhere = view(false);
+  for (const megabytes of [10, 11, 20, 21, 70]) elsewhere.show([unknown(megabytes * 1_000_000)]);
+  expect(elsewhere.written().match(/[\d.]+ MB(?= )/g)).toEqual(['10.0 MB', '20.0 MB', '70.0 MB']);
 });
 
 test('a bar is never wider than the terminal', () => {

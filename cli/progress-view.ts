@@ -1,5 +1,6 @@
 /**
- * Copies while they move: a bar for each in a terminal, drawn over and over; elsewhere a line whenever a tenth more is done.
+ * Copies while they move: a bar for each in a terminal, drawn over and over; elsewhere a line whenever a tenth more is done, or
+ * twice as much of what has no known length.
  *
  * On standard error, as all progress is, so that results can be piped.
  */
@@ -10,7 +11,8 @@ export const transferSchema = z.looseObject({
   purpose: z.string(),
   state: z.string(),
   bytes_done: z.number(),
-  bytes_total: z.number(),
+  /** Null while the length is not known. */
+  bytes_total: z.number().nullable(),
   bytes_per_second: z.number(),
   seconds_left: z.number().nullable(),
   started_at: z.string(),
@@ -46,9 +48,9 @@ export function createProgressView(output: ProgressOutput): ProgressView {
 
   function tellTenths(transfer: Transfer): void {
     const key = `${transfer.job_id ?? ''} ${transfer.purpose} ${transfer.started_at}`;
-    const tenth = Math.floor(shareOf(transfer) * 10);
-    if (told.get(key) === tenth) return;
-    told.set(key, tenth);
+    const step = transfer.bytes_total === null ? magnitudeOf(transfer.bytes_done) : Math.floor(shareOf(transfer) * 10);
+    if (told.get(key) === step) return;
+    told.set(key, step);
     output.write(`${transfer.purpose}: ${describeProgress(transfer)}\n`);
   }
 
@@ -69,15 +71,17 @@ export function createProgressView(output: ProgressOutput): ProgressView {
 
 function drawBar(transfer: Transfer): string {
   const full = Math.floor(shareOf(transfer) * BAR_CELLS);
-  return `${transfer.purpose.padEnd(9)} ${'█'.repeat(full)}${'░'.repeat(BAR_CELLS - full)} ${describeProgress(transfer)}`;
+  const bar = transfer.bytes_total === null ? '▒'.repeat(BAR_CELLS) : '█'.repeat(full) + '░'.repeat(BAR_CELLS - full);
+  return `${transfer.purpose.padEnd(9)} ${bar} ${describeProgress(transfer)}`;
 }
 
-/** `42%  210.0 MB of 500.0 MB  85.3 MB/s  4 s left` */
+/** `42%  210.0 MB of 500.0 MB  85.3 MB/s  4 s left`; `210.0 MB  85.3 MB/s` of what has no known length. */
 export function describeProgress(transfer: Transfer): string {
   const { state, bytes_done: done, bytes_total: total, bytes_per_second: rate, seconds_left: left } = transfer;
   const parts = [
-    `${Math.floor(shareOf(transfer) * 100)}%`.padStart(4),
-    `${formatBytes(done)} of ${formatBytes(total)}`,
+    ...(total === null
+      ? [formatBytes(done)]
+      : [`${Math.floor(shareOf(transfer) * 100)}%`.padStart(4), `${formatBytes(done)} of ${formatBytes(total)}`]),
     ...(rate > 0 ? [`${formatBytes(rate)}/s`] : []),
     ...(left === null ? [] : [`${formatSeconds(left)} left`]),
     ...(state === 'COMPLETING' ? ['completing'] : []),
@@ -85,7 +89,14 @@ export function describeProgress(transfer: Transfer): string {
   return parts.join('  ');
 }
 
+/** Of what has no known length a line is told whenever it has doubled. */
+function magnitudeOf(bytes: number): number {
+  return Math.floor(Math.log2(Math.max(1, bytes)));
+}
+
+/** 0 of what has no known length. */
 function shareOf({ bytes_done: done, bytes_total: total }: Transfer): number {
+  if (total === null) return 0;
   return total === 0 ? 1 : Math.min(1, Math.max(0, done / total));
 }
 

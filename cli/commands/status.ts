@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand } from '#cli/command-context.ts';
 import type { CliConfig } from '#cli/config.ts';
+import { describeWaits, statusWithWaits, waitingJobSchema } from '#cli/describe-waits.ts';
 import { EXIT } from '#cli/exit-codes.ts';
 import { createProgressView, transferSchema } from '#cli/progress-view.ts';
 import { formatFields, formatTable, progressOutput } from '#cli/terminal.ts';
@@ -28,12 +29,8 @@ type Status = z.infer<typeof statusSchema>;
 
 const detailSchema = z.looseObject({
   jobs: z.array(
-    z.looseObject({
-      job_id: z.string(),
+    waitingJobSchema.extend({
       route: z.string(),
-      state: z.string(),
-      step: z.string(),
-      step_attempts: z.number(),
       error: z.looseObject({ code: z.string(), cause: z.string().nullable() }).nullable(),
     }),
   ),
@@ -52,10 +49,13 @@ export function addStatus(program: Command, config: CliConfig): void {
       command.option('-w, --watch', 'go on until it is completed or failed, with a bar for each copy that moves'),
     run: async ({ api, isJson, terminal, exitWith }, { watch }, [file = '']) => {
       const ask = (reference: string) => api.get('/status', statusSchema, { query: { file_id: reference } });
+      const findDetail = ({ file_id: id }: Status) => api.get(`/api/v1/files/${id}`, detailSchema);
       const print = async (status: Status) => {
         if (isJson) return terminal.json(status);
-        const detail = await api.get(`/api/v1/files/${status.file_id}`, detailSchema);
-        for (const line of [...formatFields(describe(status)), ...describeJobs(detail)]) terminal.line(line);
+        const detail = await findDetail(status);
+        const shown = statusWithWaits(status.status, detail.jobs);
+        const fields = formatFields({ ...describe(status), status: shown });
+        for (const line of [...fields, ...describeJobs(detail), ...linesOfWaits(status, detail)]) terminal.line(line);
       };
       let status = await ask(file);
       if (watch !== true) return await print(status);
@@ -63,14 +63,20 @@ export function addStatus(program: Command, config: CliConfig): void {
       // By its id from here on: a newer file of the same name is not the one that is watched.
       for (let shown = ''; ; status = await ask(status.file_id)) {
         const isTerminal = status.status === 'completed' || status.status === 'failed';
-        if (!isJson && status.status !== shown) {
-          progress.clear();
-          terminal.note(`${status.file_name}: ${status.status}`);
+        if (!isJson) {
+          const detail = status.status === 'processing' ? await findDetail(status) : undefined;
+          const now = [
+            `${status.file_name}: ${statusWithWaits(status.status, detail?.jobs ?? [])}`,
+            ...(detail === undefined ? [] : describeWaits(status.customer_id, detail.jobs)),
+          ];
+          if (now.join() !== shown) {
+            progress.clear();
+            for (const line of now) terminal.note(line);
+          }
+          shown = now.join();
+          if (detail !== undefined) progress.show(detail.transfers);
         }
-        shown = status.status;
         if (isTerminal) break;
-        if (!isJson && status.status === 'processing')
-          progress.show((await api.get(`/api/v1/files/${status.file_id}`, detailSchema)).transfers);
         await sleep(POLL_INTERVAL_MS);
       }
       await print(status);
@@ -94,6 +100,11 @@ function describe(status: Status): Record<string, string | number | null> {
     retries: status.retry_count,
     error: status.error_message,
   };
+}
+
+function linesOfWaits({ customer_id: tenant }: Status, { jobs }: Detail): string[] {
+  const waits = describeWaits(tenant, jobs);
+  return waits.length === 0 ? [] : ['', ...waits];
 }
 
 function describeJobs({ jobs, deliveries }: Detail): string[] {

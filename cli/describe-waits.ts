@@ -1,0 +1,56 @@
+/**
+ * What a file's jobs wait for, and who ends it.
+ *
+ * A file with a job that waits for a person is `held`; one whose open jobs all wait for a time, a partner or another file is `waiting`: the
+ * API calls both `processing`.
+ */
+import { z } from 'zod';
+
+export const waitingJobSchema = z.looseObject({
+  job_id: z.string(),
+  state: z.string(),
+  step: z.string(),
+  step_attempts: z.number(),
+  max_attempts: z.number(),
+  wait_reason: z.string().nullable(),
+  next_action_at: z.string().nullable(),
+});
+type WaitingJob = z.output<typeof waitingJobSchema>;
+
+const OPEN: readonly string[] = ['PENDING', 'RUNNING', 'WAITING'];
+const HELD = 'HELD';
+/** They are carried meanwhile. */
+const RECORDS = 'RECORDS';
+
+export function statusWithWaits(status: string, jobs: readonly WaitingJob[]): string {
+  if (status !== 'processing') return status;
+  if (jobs.some(isHeld)) return 'held';
+  const open = jobs.filter(({ state }) => OPEN.includes(state));
+  return open.length > 0 && open.every(isWaiting) ? 'waiting' : status;
+}
+
+/** A line for each job that waits. */
+export function describeWaits(tenant: string, jobs: readonly WaitingJob[]): string[] {
+  return jobs.flatMap((job) => {
+    if (isHeld(job)) return [describeHeld(tenant, job)];
+    return isWaiting(job) ? [describeWaiting(job)] : [];
+  });
+}
+
+function isHeld({ state, wait_reason: reason }: WaitingJob): boolean {
+  return state === 'WAITING' && reason === HELD;
+}
+
+function isWaiting({ state, wait_reason: reason }: WaitingJob): boolean {
+  return state === 'WAITING' && reason !== HELD && reason !== RECORDS;
+}
+
+function describeHeld(tenant: string, { job_id: id }: WaitingJob): string {
+  const word = (name: string) => `longshore ${name} ${id} --reason "..."`;
+  return `held for a person: an operator, or who has a key of ${tenant}, decides by ${word('release')} or ${word('reject')}`;
+}
+
+function describeWaiting({ step, step_attempts: attempt, max_attempts: most, ...job }: WaitingJob): string {
+  const until = job.next_action_at === null ? '' : `, until ${job.next_action_at}`;
+  return `waiting: ${step}, for ${job.wait_reason ?? 'its time'}${until}; ${attempt} of ${most} attempts used`;
+}
