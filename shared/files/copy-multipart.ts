@@ -14,6 +14,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
 import { findWritten } from './copy-object.ts';
 import { copyPart, fillPart, type PartRequest, pipePart, type ReadStream, sendPart } from './copy-part.ts';
+import { countRead, countSent } from './count-part-bytes.ts';
 import {
   abortUpload,
   completeUpload,
@@ -30,7 +31,7 @@ import { bytesOf, choosePartBytes, type PlannedPart, planParts } from './plan-pa
 import { ProgressWriter } from './progress-writer.ts';
 import { headObject, nameOf } from './read-object.ts';
 import { hasFault, mayPass, ObjectStoreError } from './store-error.ts';
-import type { CopyPlan, FinishedPart, LeftTransfer, TransferFacts, TransferLog } from './transfer-log.ts';
+import type { CopyFacts, CopyPlan, FinishedPart, LeftTransfer, TransferFacts, TransferLog } from './transfer-log.ts';
 
 export interface CopyParts {
   /** For what moves no bytes of ours. */
@@ -57,7 +58,7 @@ export async function copyMultipart(parts: CopyParts, request: MultipartCopyRequ
   const plan = parts.elsewhere === undefined ? (request.plan ?? 'server-side') : 'streamed';
   const startedAt = Date.now();
   const preferred = plan === 'streamed' ? parts.buffers.bytes : parts.serverSidePartBytes;
-  const facts: TransferFacts = {
+  const facts: CopyFacts = {
     plan,
     store: parts.elsewhere?.name,
     target,
@@ -126,12 +127,14 @@ type OpenUpload =
   | {
       readonly type: 'open';
       readonly upload: UploadAddress;
-      readonly facts: TransferFacts;
+      readonly facts: CopyFacts;
       /** Parts that need not be copied again. */
       readonly done: readonly FinishedPart[];
+      /** Those of them that the earlier try did not write down any more. */
+      readonly found: readonly FinishedPart[];
     };
 
-async function openUpload(parts: CopyParts, request: DescribedCopy, facts: TransferFacts): Promise<OpenUpload> {
+async function openUpload(parts: CopyParts, request: DescribedCopy, facts: CopyFacts): Promise<OpenUpload> {
   const { log, signal } = request;
   const left = await log?.begin(facts);
   if (left !== undefined) {
@@ -146,14 +149,14 @@ async function openUpload(parts: CopyParts, request: DescribedCopy, facts: Trans
     await abortUpload(parts.client, upload, { signal }).catch(() => {});
     throw error;
   }
-  return { type: 'open', upload, facts, done: [] };
+  return { type: 'open', upload, facts, done: [], found: [] };
 }
 
 /** Undefined when there is nothing to go on with. */
 async function goOn(
   { client }: CopyParts,
   request: DescribedCopy,
-  { facts, left }: { readonly facts: TransferFacts; readonly left: LeftTransfer },
+  { facts, left }: { readonly facts: CopyFacts; readonly left: LeftTransfer },
 ): Promise<OpenUpload | undefined> {
   const { log, signal } = request;
   const upload = { ...left.target, uploadId: left.uploadId };
@@ -166,7 +169,9 @@ async function goOn(
   const listed = await listParts(client, upload, { signal });
   if (listed !== 'gone') {
     const kept = { ...facts, partBytes: left.partBytes };
-    return { type: 'open', upload, facts: kept, done: usableParts(kept, left.parts, listed) };
+    const done = usableParts(kept, left.parts, listed);
+    const written = new Set(left.parts.map(({ number }) => number));
+    return { type: 'open', upload, facts: kept, done, found: done.filter(({ number }) => !written.has(number)) };
   }
   try {
     const written = await findWritten(client, { doing: 'go on with a copy', request, startedAt: 0, cause: undefined });
@@ -191,7 +196,7 @@ function isSameCopy(left: TransferFacts, facts: TransferFacts): boolean {
 
 /** What the store has, as it was planned, and not other than what was written down. */
 function usableParts(
-  { sizeBytes, partBytes }: TransferFacts,
+  { sizeBytes, partBytes }: CopyFacts,
   written: readonly FinishedPart[],
   listed: readonly FinishedPart[],
 ): FinishedPart[] {
@@ -211,7 +216,7 @@ interface CopiedParts {
 async function copyMissing(
   engine: CopyParts,
   request: DescribedCopy,
-  { upload, facts, done }: Extract<OpenUpload, { type: 'open' }>,
+  { upload, facts, done, found }: Extract<OpenUpload, { type: 'open' }>,
 ): Promise<CopiedParts> {
   const firstFailure = new AbortController();
   const { onPart } = engine;
@@ -235,10 +240,12 @@ async function copyMissing(
     signal,
     firstFailure,
     onFinished,
+    onMoved: (part, bytes) => progress?.moved(part.number, bytes),
     isWhole: have.size === 0,
   };
+  await progress?.found(found);
   const sha256 = facts.plan === 'streamed' ? await streamParts(work, facts.partBytes) : await copyServerSide(work);
-  await progress?.flush();
+  await progress?.end();
   if (request.signal?.aborted === true)
     throw new ObjectStoreError('aborted', `the copy to ${nameOf(request.target)} was told to stop`);
   if (firstFailure.signal.aborted) throw firstFailure.signal.reason;
@@ -254,6 +261,8 @@ interface PartsWork {
   /** Aborted by the first part that fails; the others then end too. */
   readonly firstFailure: AbortController;
   readonly onFinished: (part: FinishedPart) => void;
+  /** So many bytes of a part have been moved so far. */
+  readonly onMoved: (part: PlannedPart, bytes: number) => void;
   /** No part was there before. */
   readonly isWhole: boolean;
 }
@@ -284,9 +293,16 @@ async function streamParts(work: PartsWork, partBytes: number): Promise<string |
       hashed = own.promise;
       const task = endingAll(work, async () => {
         const partRequest = of(work, part);
-        if (!isHeld) return work.onFinished(await pipePart(read, partRequest));
-        const bytes = await fillPart(read, partRequest, buffer);
-        const sending = sendPart(partRequest, bytes);
+        const onMoved = (bytes: number) => work.onMoved(part, bytes);
+        if (!isHeld) return work.onFinished(await pipePart(countRead(read, part, onMoved), partRequest));
+        // A byte that is held has gone half of its way.
+        const bytes = await fillPart(
+          countRead(read, part, (count) => onMoved(count / 2)),
+          partRequest,
+          buffer,
+        );
+        const client = countSent(partRequest.client, (count) => onMoved((bytes.length + count) / 2));
+        const sending = sendPart({ ...partRequest, client }, bytes);
         await Promise.allSettled([sending, before.then(() => void hash?.update(bytes)).finally(own.resolve)]);
         work.onFinished(await sending);
       }).finally(() => {

@@ -9,6 +9,7 @@ import { abortUpload, listParts } from './multipart-upload.ts';
 import type { ObjectAddress, ObjectStore, ObjectStoreOptions, ReadOptions } from './object-store.ts';
 import { PartBuffers } from './part-buffers.ts';
 import { headObject, readRange, readStream } from './read-object.ts';
+import type { TransferPlan } from './transfer-log.ts';
 import { putObject, uploadStream } from './upload-stream.ts';
 
 const MIB = 1024 ** 2;
@@ -17,11 +18,11 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
   const {
     client,
     partClient = client,
-    partConcurrency = 4,
+    partConcurrency = 2,
     copyConcurrency = 8,
     partBuffers = new PartBuffers({ count: 4, bytes: 8 * MIB }),
     copyPartBytes = 64 * MIB,
-    uploadPartBytes = 8 * MIB,
+    uploadPartBytes = 5 * MIB,
     idleTimeoutMs = 30_000,
     elsewhere,
   } = options;
@@ -31,6 +32,7 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
   const stream = (address: ObjectAddress, readOptions?: ReadOptions): AsyncIterable<Uint8Array> =>
     readStream(client, idleTimeoutMs, address, readOptions);
   const sourceClient = elsewhere?.sourceClient ?? partClient;
+  const onPart = (plan: TransferPlan, bytes: number) => options.metrics?.copiedBytes?.inc({ plan }, bytes);
   const copyParts: CopyParts = {
     client,
     partClient,
@@ -40,7 +42,7 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
     serverSidePartBytes: copyPartBytes,
     serverSideConcurrency: copyConcurrency,
     buffers: partBuffers,
-    onPart: (plan, bytes) => options.metrics?.copiedBytes?.inc({ plan }, bytes),
+    onPart,
   };
   return {
     head: (address, call) => headObject(client, address, call),
@@ -54,7 +56,16 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
       // An upload needs at least one part, and a part at least one byte.
       return { ...(await copyObject(client, request)), plan: 'server-side', parts: 0, resumedParts: 0 };
     },
-    upload: (request) => uploadStream(client, { partBytes: uploadPartBytes, concurrency: partConcurrency }, request),
+    upload: (request) =>
+      uploadStream(
+        client,
+        {
+          partBytes: uploadPartBytes,
+          concurrency: partConcurrency,
+          onPart: (bytes) => onPart('unknown-length', bytes),
+        },
+        request,
+      ),
     put: (request) => putObject(client, request),
     deleteVersion: (address, call) => deleteVersion(client, address, call),
     deleteVersions: (bucket, versions, call) => deleteVersions(client, bucket, versions, call),

@@ -85,6 +85,10 @@ export interface UploadRequest extends CallOptions {
   readonly contentType?: string;
   /** A source that ends before or after this many bytes is refused, and nothing is written. */
   readonly expectedBytes?: number;
+  /** Where an upload in parts is written down, to be watched; it is never gone on with. */
+  readonly log?: TransferLog | undefined;
+  /** Of what is read, for the log. */
+  readonly sourceEtag?: string | undefined;
 }
 
 export interface UploadedObject extends WrittenObject {
@@ -187,7 +191,7 @@ export interface ObjectStoreOptions {
   readonly partClient?: S3Client;
   /** Makes this a store elsewhere: what is copied to it comes from the fleet's own. */
   readonly elsewhere?: StoreElsewhere;
-  /** Parts of one upload of unknown length in flight; 4 when absent. */
+  /** Parts of one upload of unknown length in flight; 2 when absent. */
   readonly partConcurrency?: number;
   /** Parts of one server-side copy in flight; 8 when absent. */
   readonly copyConcurrency?: number;
@@ -195,7 +199,7 @@ export interface ObjectStoreOptions {
   readonly partBuffers?: PartBuffers;
   /** Size of a copied part; 64 MiB when absent, more when an object would need over 10,000. */
   readonly copyPartBytes?: number;
-  /** Size of an uploaded part, `partConcurrency` of which stand in memory; 8 MiB when absent. */
+  /** Size of an uploaded part, of which `partConcurrency` and two more stand in memory; 5 MiB when absent, the least that S3 takes. */
   readonly uploadPartBytes?: number;
   /** A body from which nothing comes for so long is given up; 30 s when absent. */
   readonly idleTimeoutMs?: number;

@@ -4,17 +4,26 @@
  *
  * 1. Every call of a worker that is no longer the owner's throws `LEASE_LOST` and changes nothing: only the holder completes or aborts.
  * 2. What is about to be done to an upload (complete, abort) is written before it is done.
+ * 3. A stream of unknown length is written down to be watched, and so that a leftover is aborted: it is never gone on with.
  */
 export type CopyPlan = 'server-side' | 'streamed';
+export type TransferPlan = CopyPlan | 'unknown-length';
 
 export interface TransferFacts {
-  readonly plan: CopyPlan;
+  readonly plan: TransferPlan;
   /** Of a copy to a store elsewhere, its name. */
   readonly store?: string | undefined;
   readonly target: { readonly bucket: string; readonly key: string };
   readonly sourceEtag: string;
-  readonly sizeBytes: number;
+  /** Null of a stream of unknown length. */
+  readonly sizeBytes: number | null;
   readonly partBytes: number;
+}
+
+/** Of a copy, whose length is known. */
+export interface CopyFacts extends TransferFacts {
+  readonly plan: CopyPlan;
+  readonly sizeBytes: number;
 }
 
 export interface FinishedPart {
@@ -34,8 +43,9 @@ export interface LeftTransfer extends TransferFacts {
 }
 
 export interface TransferProgress {
-  /** Finished since the last call. */
+  /** Finished since the last call, to be gone on with; none of a stream of unknown length. */
   readonly parts: readonly FinishedPart[];
+  /** With what has been moved of parts in flight. */
   readonly bytesDone: number;
   readonly bytesPerSecond: number;
 }

@@ -3,13 +3,17 @@
  *
  * 1. The bytes are counted and hashed as they go by, and a source that ended early fails before anything is completed:
  *    lib-storage's `Upload` would complete what it got.
- * 2. To stop, the body is broken off and not the `Upload` aborted: so its own clean-up is awaited, and no upload stays open.
+ * 2. To stop, the body is broken off and not the `Upload` aborted: so its own clean-up is awaited, and no upload stays open. A part that
+ *    fails breaks it off too: `Upload` would first read the source to its end.
+ * 3. With a log an upload in parts is watched, and what a lost worker left of it is aborted by whoever writes the object next.
  */
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { type CompleteMultipartUploadCommandOutput, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
+import { LongshoreError } from '#shared/errors.ts';
 import { classifyStoreError, storeCall } from './classify-store-error.ts';
+import { logUpload } from './logged-upload.ts';
 import type { PutRequest, UploadedObject, UploadRequest, WrittenObject } from './object-store.ts';
 import { abortable, nameOf } from './read-object.ts';
 import { checksumsOf } from './store-checksums.ts';
@@ -18,6 +22,7 @@ import { ObjectStoreError } from './store-error.ts';
 export interface UploadOptions {
   readonly partBytes: number;
   readonly concurrency: number;
+  readonly onPart?: ((bytes: number) => void) | undefined;
 }
 
 export async function uploadStream(
@@ -25,17 +30,28 @@ export async function uploadStream(
   options: UploadOptions,
   request: UploadRequest,
 ): Promise<UploadedObject> {
-  const { target, signal, metadata, contentType } = request;
+  const { target, signal, metadata, contentType, log, sourceEtag = '' } = request;
   const doing = `upload to ${nameOf(target)}`;
   const measured = measure(request);
   // Byte mode: an empty piece in object mode would end nothing, but be counted as one.
   const body = Readable.from(measured.pieces(), { objectMode: false });
+  let failure: { readonly error: unknown } | undefined;
+  const logged = logUpload(client, {
+    log,
+    facts: { plan: 'unknown-length', target, sourceEtag, sizeBytes: null, partBytes: options.partBytes },
+    onFailure: (error) => {
+      failure ??= { error };
+      body.destroy();
+    },
+    onPart: options.onPart,
+    signal,
+  });
   const stop = (): void => void body.destroy(new ObjectStoreError('aborted', `${doing}: told to stop`));
   signal?.addEventListener('abort', stop, { once: true });
   if (signal?.aborted === true) stop();
   try {
     const upload = new Upload({
-      client,
+      client: logged.client,
       partSize: options.partBytes,
       queueSize: options.concurrency,
       params: {
@@ -49,6 +65,7 @@ export async function uploadStream(
       },
     });
     const reply = (await upload.done()) as CompleteMultipartUploadCommandOutput;
+    await logged.done();
     return {
       etag: reply.ETag ?? '',
       ...(reply.VersionId !== undefined && { versionId: reply.VersionId }),
@@ -58,11 +75,18 @@ export async function uploadStream(
     };
   } catch (error) {
     // What broke the source is the cause, whatever became of the upload because of it.
-    throw measured.failure() ?? classifyStoreError(error, doing, signal);
+    const cause = failure?.error ?? error;
+    throw measured.failure() ?? (isLeaseLost(cause) ? cause : classifyStoreError(cause, doing, signal));
   } finally {
     signal?.removeEventListener('abort', stop);
     body.destroy();
+    await logged.end();
   }
+}
+
+/** The log's, and no fault of the store's. */
+function isLeaseLost(error: unknown): boolean {
+  return error instanceof LongshoreError && error.code === 'LEASE_LOST';
 }
 
 export async function putObject(client: S3Client, request: PutRequest): Promise<WrittenObject> {

@@ -92,7 +92,8 @@ async function landLarge(name: string, sizeBytes: number) {
 }
 
 async function seedCopy(plan: CopyPlan, object: Source): Promise<WokenJob> {
-  await seedRoutes(sql, { routes: [['deliver']], retry: { maxAttempts: 100 } });
+  // With the attempts that a route has by default.
+  await seedRoutes(sql, { routes: [['deliver']] });
   await sql`UPDATE route_versions SET definition = jsonb_set(definition, '{steps}', ${JSON.stringify([{ deliver: { copy: plan, key: `{{ tenant }}/${plan}/${randomUUID()}` } }])}::text::jsonb)`;
   const { sha256: _, ...arrived } = object;
   const [job] = await seedFiles(sql, { objects: [arrivedObject(arrived)], isLarge: true });
@@ -118,18 +119,19 @@ async function endLease({ id }: WokenJob): Promise<void> {
   await sql`UPDATE jobs SET lease_until = now() - interval '1 second' WHERE id = ${id} AND state = 'RUNNING'`;
 }
 
-/** Runs a worker process; resolves to the parts that it was told are done. */
-async function live(job: WokenJob, kill: boolean): Promise<number> {
+/** Runs a worker process, and kills it when the store has answered a request of that kind. */
+async function live(job: WokenJob, killAt?: 'UploadPart' | 'HeadObject'): Promise<void> {
   const child = spawn(process.execPath, [PROCESS, JSON.stringify(copyOf(job))], { stdio: 'inherit' });
-  let parts = 0;
   proxy.onAnswered(({ operation }) => {
-    if (!operation.startsWith('UploadPart')) return;
-    parts += 1;
-    if (kill) child.kill('SIGKILL');
+    if (killAt !== undefined && operation.startsWith(killAt)) child.kill('SIGKILL');
   });
   const [code] = await once(child, 'exit');
-  expect(code).toBe(kill ? null : 0);
-  return parts;
+  expect({ code, ...(await readJob(job)) }).toMatchObject({ code: killAt === undefined ? 0 : null });
+}
+
+async function readJob({ id }: WokenJob): Promise<Record<string, unknown>> {
+  const [row] = await sql`SELECT state, step_attempts, step_tries, error_cause, error_message FROM jobs WHERE id = ${id}`;
+  return row ?? {};
 }
 
 async function findOutput({ id }: WokenJob): Promise<Record<string, unknown>> {
@@ -152,10 +154,12 @@ describe.each(['server-side', 'streamed'] as const)('a %s copy', (plan) => {
     async () => {
       const job = await seedCopy(plan, source);
       for (let kill = 1; kill <= KILLS; kill += 1) {
-        await live(job, true);
+        await live(job, 'UploadPart');
         await endLease(job);
       }
-      await live(job, false);
+      await live(job);
+      // The first life's parts were seen by the second alone; every other takeover is after progress.
+      expect(await readJob(job)).toMatchObject({ state: 'SUCCEEDED', step_attempts: 2, step_tries: KILLS + 1 });
       const sent = (proxy.counts.get('UploadPart') ?? 0) + (proxy.counts.get('UploadPartCopy') ?? 0);
       const parts = Math.ceil(SIZE / PART_BYTES);
       expect(sent).toBeGreaterThanOrEqual(parts);
@@ -171,6 +175,27 @@ describe.each(['server-side', 'streamed'] as const)('a %s copy', (plan) => {
     },
     PATIENCE_MS,
   );
+
+  test('that kills its worker where it stands fails once its attempts are spent, whatever it had done before', async () => {
+    const job = await seedCopy(plan, smaller);
+    for (const killAt of ['UploadPart', 'UploadPart', 'HeadObject', 'HeadObject'] as const) {
+      await live(job, killAt);
+      await endLease(job);
+    }
+    await live(job);
+    expect(await readJob(job)).toMatchObject({ state: 'FAILED', error_cause: 'ATTEMPTS_SPENT', step_tries: 5 });
+  }, 120_000);
+
+  test('that kills its worker before anything is done fails after its attempts', async () => {
+    const job = await seedCopy(plan, smaller);
+    for (let attempt = 1; attempt <= 3; attempt += 1) {
+      await live(job, 'HeadObject');
+      await endLease(job);
+    }
+    await live(job);
+    expect(await readJob(job)).toMatchObject({ state: 'FAILED', error_cause: 'ATTEMPTS_SPENT', step_tries: 4 });
+    expect(await findTransfers(sql, job.id)).toEqual([]);
+  }, 120_000);
 
   test('whose job is stolen in the middle is completed once, by who holds the job', async () => {
     const job = await seedCopy(plan, smaller);

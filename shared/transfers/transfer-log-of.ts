@@ -4,10 +4,12 @@
  * 1. One statement per call. Each locks the owner's row at its epoch, and is nothing when the epoch is another: who holds the owner
  *    then has the upload. `progress`, once a second, compares with the epoch that `begin` wrote.
  * 2. Each may be repeated after a lost reply.
+ * 3. The first parts that are written under an epoch are progress of its job: should the lease be lost, no attempt is.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import type { LeftTransfer, TransferFacts, TransferLog } from '#shared/files/transfer-log.ts';
+import { noteProgress } from '#shared/jobs/note-progress.ts';
 import { repeatOnLostDatabase } from '#shared/jobs/repeat-on-lost-database.ts';
 import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 
@@ -38,8 +40,13 @@ export function transferLogOf(sql: Sql, transfer: TransferOwner): TransferLog {
       ? () => sql`SELECT id FROM jobs WHERE id = ${id} AND epoch = ${epoch} AND state = 'RUNNING' FOR SHARE`
       : () => sql`SELECT id FROM files WHERE id = ${id} AND epoch = ${epoch} AND status = 'PROCESSING' FOR SHARE`;
 
+  let hasProgress = owner === 'file';
+
+  const repeat = <Answer>(statement: () => Promise<Answer>) =>
+    repeatOnLostDatabase(statement, { deadlineMs: DEADLINE_MS, forMs: REPEAT_FOR_MS });
+
   async function ask<Row>(statement: () => Promise<Row[]>): Promise<Row> {
-    const [row] = await repeatOnLostDatabase(statement, { deadlineMs: DEADLINE_MS, forMs: REPEAT_FOR_MS });
+    const [row] = await repeat(statement);
     if (row === undefined)
       throw new LongshoreError('LEASE_LOST', `The copy of ${owner} ${id} was taken over or ended by somebody else.`);
     return row;
@@ -61,7 +68,7 @@ export function transferLogOf(sql: Sql, transfer: TransferOwner): TransferLog {
         WITH holder AS (${held()}),
         ended AS (
           UPDATE transfers t SET state = ${state}, updated_at = now(), finished_at = now(),
-            bytes_done = CASE WHEN ${state} = 'DONE' THEN t.bytes_total ELSE t.bytes_done END
+            bytes_done = CASE WHEN ${state} = 'DONE' THEN coalesce(t.bytes_total, t.bytes_done) ELSE t.bytes_done END
           FROM holder h WHERE t.owner_id = h.id AND t.seq = ${seq} AND t.epoch = ${epoch} RETURNING t.owner_id, t.seq),
         forgotten AS (DELETE FROM transfer_parts p USING ended e WHERE p.owner_id = e.owner_id AND p.seq = e.seq)
         SELECT seq FROM ended`,
@@ -82,7 +89,8 @@ export function transferLogOf(sql: Sql, transfer: TransferOwner): TransferLog {
             FROM holder h
             ON CONFLICT (owner_id, seq) DO UPDATE SET epoch = EXCLUDED.epoch, worker = EXCLUDED.worker, plan = EXCLUDED.plan,
               state = CASE WHEN t.state = 'ABORTING' THEN t.state ELSE 'COPYING' END,
-              resumes = t.resumes + (t.upload_id IS NOT NULL AND t.epoch < EXCLUDED.epoch)::int, next_action_at = NULL,
+              resumes = t.resumes + (t.upload_id IS NOT NULL AND t.epoch < EXCLUDED.epoch AND EXCLUDED.bytes_total IS NOT NULL)::int,
+              next_action_at = NULL,
               finished_at = NULL, updated_at = now()
             RETURNING *)
           SELECT t.plan, t.store, t.bucket, t.key, t.source_etag AS "sourceEtag", t.bytes_total::float8 AS "sizeBytes",
@@ -119,6 +127,9 @@ export function transferLogOf(sql: Sql, transfer: TransferOwner): TransferLog {
             ON CONFLICT (owner_id, seq, number) DO UPDATE SET etag = EXCLUDED.etag, checksum = EXCLUDED.checksum)
           SELECT seq FROM moved`,
       );
+      if (hasProgress || parts.length === 0) return;
+      await repeat(() => noteProgress(sql, transfer));
+      hasProgress = true;
     },
     completing: () => moveTo('COMPLETING'),
     aborting: () => moveTo('ABORTING'),

@@ -47,7 +47,8 @@ async function stream(context: StepContext<TransformOptions>, name: string): Pro
   );
   const metadata = { [JOB_METADATA]: job.id, [KEY_METADATA]: idempotencyKey };
   const target = stagingTarget(context, name);
-  const written = await store.upload({ target, body, metadata, signal });
+  const log = context.transferLog;
+  const written = await store.upload({ target, body, metadata, log, sourceEtag: object.etag, signal });
   const made = { ...target, versionId: written.versionId, etag: written.etag, sizeBytes: written.sizeBytes };
   const hasRows = options.ops.some((operation) => operation['csv-to-ndjson'] !== undefined);
   const records = hasRows ? await recordRejected(context, target, counts) : {};
