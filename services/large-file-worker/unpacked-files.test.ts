@@ -1,0 +1,54 @@
+/** Content of unknown length, four files side by side: whole, and no more in memory than a worker may hold. */
+import { createHash, randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { until } from '#shared/jobs/test-job-runner.ts';
+import { findRowViolations } from '#shared/testing/find-row-violations.ts';
+import { seedRoutes } from '#shared/testing/seed-routed-files.ts';
+import { startWorkBed, type WorkBed } from '#shared/testing/start-work-bed.ts';
+
+const MAIN = new URL('main.ts', import.meta.url);
+/** What a worker may hold, of which Linux tells. */
+const MOST_MEMORY_BYTES = 256_000_000;
+
+let bed: WorkBed;
+
+beforeAll(async () => {
+  bed = await startWorkBed();
+  await seedRoutes(bed.sql, { routes: [['deliver']] });
+  await bed.sql`UPDATE route_versions SET definition = jsonb_set(definition, '{steps}',
+    '[{"transform": {"ops": [{"gunzip": {}}]}}, {"deliver": {}}]')`;
+});
+
+afterAll(() => bed.stop());
+
+test('four files that are unpacked side by side come whole, and hold no more memory than a worker may', async () => {
+  const content = randomBytes(100_000_000);
+  const body = gzipSync(content, { level: 0 });
+  const jobs = await bed.putFiles({ count: 4, bodyOf: () => body, isLarge: true });
+  const worker = await bed.startWorker(MAIN, {
+    LONGSHORE_LARGE_FILE_THRESHOLD_BYTES: '6000000',
+    LONGSHORE_TENANT_SHARE_PERCENT: '100',
+    // A machine that is busy with other tests must not cost it its jobs.
+    LONGSHORE_LEASE_MS: '30000',
+  });
+  await bed.wakeUps.sendJobs(jobs);
+  await until(async () => {
+    await bed.sweep();
+    return (await bed.sql`SELECT 1 FROM files WHERE status = 'COMPLETED'`).length === 4;
+  }, 90_000);
+
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  const delivered = await bed.sql<{ key: string }[]>`
+    SELECT output ->> 'key' AS key FROM job_steps WHERE kind = 'deliver'`;
+  expect(delivered).toHaveLength(4);
+  for (const { key } of delivered) {
+    const read = await bed.readObject('delivered', key);
+    expect(createHash('sha256').update(read).digest('hex')).toBe(sha256);
+  }
+  const violations = await findRowViolations(bed.sql, { isAtRest: true });
+  expect(violations.filter(({ rule }) => rule !== 'every event left the outbox')).toEqual([]);
+  const status = await readFile(`/proc/${worker.child.pid}/status`, 'utf8').catch(() => '');
+  expect(Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1_024).toBeLessThanOrEqual(MOST_MEMORY_BYTES);
+}, 120_000);
