@@ -71,7 +71,7 @@ async function becomes(tenant: string): Promise<Record<string, string[]>> {
   return Object.fromEntries(await Promise.all(ends));
 }
 
-it('acme: orders go two ways, a wrong header fails, and one file finds no route', async () => {
+it('acme: orders go two ways, a wrong header fails, a released contract goes on, and one file finds no route', async () => {
   expect(await becomes('acme')).toEqual({
     'inbound/orders/orders-week-01.csv': [
       'acme/orders/2026-01-02/orders-week-01.ndjson',
@@ -83,6 +83,7 @@ it('acme: orders go two ways, a wrong header fails, and one file finds no route'
     ],
     'inbound/orders/orders-from-the-old-shop.csv': ['VALIDATION_ERROR CSV_COLUMN_COUNT'],
     'inbound/documents/delivery terms.txt': ['acme/inbound/documents/delivery terms.txt'],
+    'inbound/contracts/framework agreement.txt': ['acme/inbound/contracts/framework agreement.txt'],
     'misc/note-to-self.txt': [],
   });
 });

@@ -10,12 +10,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import type { Endpoints } from '#local/launcher/endpoints.ts';
 import { findFreeBase } from '#local/ports.ts';
+import { runLongshore } from '../support/run-longshore.ts';
 import { connectSftp } from '../support/sftp-client.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const MAIN = fileURLToPath(new URL('../../local/main.ts', import.meta.url));
 /** What `examples/README.md` says of its files; the two checksums stay beside their statements. */
 const EXAMPLES = [
+  ['acme/inbound/contracts/framework agreement.txt', 'PROCESSING'],
   ['acme/inbound/documents/delivery terms.txt', 'COMPLETED'],
   ['acme/inbound/orders/orders-from-the-old-shop.csv', 'FAILED'],
   ['acme/inbound/orders/orders-week-01.csv', 'COMPLETED'],
@@ -30,6 +32,9 @@ const EXAMPLES = [
   ['globex-bank/statements/statement-2026-02-28.csv.gz', 'FAILED'],
   ['globex-bank/statements/statement-2026-02-28.csv.gz.sha256', 'QUARANTINED'],
 ];
+
+/** Waits for a person, so that the terminal tells nothing of it yet. */
+const HELD = 'framework agreement.txt';
 
 /** And of its records. */
 const RECORDS = {
@@ -113,7 +118,8 @@ test('the first start carries the examples through the front door, and tells of 
   const key = (await readFile(endpoints.operatorKeyFile, 'utf8')).trim();
   const reply = await fetch(`${endpoints.api}/status?file_id=orders-week-01.csv`, { headers: { 'x-api-key': key } });
   expect(await reply.json()).toMatchObject({ status: 'completed', customer_id: 'acme' });
-  const isTold = () => EXAMPLES.every(([path]) => printed.some((line) => line.includes(path!.split('/').at(-1)!)));
+  const names = EXAMPLES.map(([path]) => path!.split('/').at(-1)!).filter((name) => name !== HELD);
+  const isTold = () => names.every((name) => printed.some((line) => line.includes(name)));
   await waitUntil('the terminal tells of every file', isTold, { timeoutMs: 5_000 });
 }, 120_000);
 
@@ -143,13 +149,31 @@ test('each record of the RFI file ended as the examples say, and the partner saw
   expect(rejects.length).toBe((1 + 5 + 1) * 100);
 });
 
+test('the contract waits for a person, of which customer service is told, and goes on when it is released', async () => {
+  const endpoints = JSON.parse(await readFile(join(home, 'endpoints.json'), 'utf8')) as Endpoints;
+  const sent = async () => {
+    const metrics = await (await fetch(endpoints.metrics['retry-sweeper']!)).text();
+    return Number(/^longshore_notices_total\{channel="sns",outcome="sent"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
+  };
+  // Held, and a failed file.
+  await waitUntil('customer service is told', async () => (await sent()) >= 2, { timeoutMs: 10_000 });
+  const sql = connectLauncher(endpoints.postgres);
+  const [held] = await sql<{ id: string }[]>`SELECT id FROM jobs WHERE wait_reason = 'HELD'`;
+  await sql.end({ timeout: 1 });
+  const released = await runLongshore(home, ['release', held?.id ?? '', '--reason', 'read and signed']);
+  expect(released.code).toBe(0);
+  const isTold = () => printed.some((line) => line.includes(HELD) && line.includes('delivered'));
+  await waitUntil('the terminal tells of it', isTold, { timeoutMs: 20_000 });
+}, 60_000);
+
 test('killed with -9, the next start of the same home has everything as it was and carries on', async () => {
   launcher?.kill('SIGKILL');
   const endpoints = await start();
   const partner = await connectSftp(endpoints.sftp, endpoints.tenants.acme!);
   await partner.put('/inbound/documents/after the kill.txt', Buffer.from('still here'));
   partner.close();
-  const expected = [...EXAMPLES, ['acme/inbound/documents/after the kill.txt', 'COMPLETED']];
+  const released = EXAMPLES.map(([path, status]) => [path!, status === 'PROCESSING' ? 'COMPLETED' : status!]);
+  const expected = [...released, ['acme/inbound/documents/after the kill.txt', 'COMPLETED']];
   await untilFiles(
     endpoints,
     expected.toSorted(([one], [other]) => Buffer.compare(Buffer.from(one!), Buffer.from(other!))),
