@@ -12,7 +12,13 @@ import { LongshoreError } from '#shared/errors.ts';
 import { parseRouteFiles } from '#shared/routes/parse-route-files.ts';
 import { scheduledMinimumsSchema } from './scheduled-minimums.ts';
 
+const port = z.number().int().min(1).max(65_535);
 const cidr = z.string().regex(/^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/, 'must be an IPv4 network such as 10.0.0.0/16');
+
+/** Addresses that may be called although they are private, and at which ports; public ones may be named for their ports. */
+const networksSchema = z
+  .strictObject({ networks: z.array(cidr).min(1), ports: z.array(port).min(1).default([443]) })
+  .optional();
 
 const homeSchema = z.strictObject({
   region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be a region such as us-east-1'),
@@ -46,6 +52,22 @@ const settingsSchema = z
       .optional(),
     /** Buckets of others that routes deliver to. */
     externalBuckets: z.array(z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/)).default([]),
+    /** Where services may go beside public addresses at port 443; nowhere when absent. */
+    reach: z.strictObject({ partners: networksSchema, stores: networksSchema, notices: networksSchema }).default({}),
+    /** The mail server for notices; none when absent. */
+    mail: z
+      .strictObject({
+        host: z.string().min(1).max(253),
+        port: port.default(587),
+        tls: z.enum(['starttls', 'implicit', 'none']).default('starttls'),
+        from: z.string(),
+        user: z.string().optional(),
+        /** Below `<prefix>/tenants/` in Secrets Manager. */
+        passwordSecret: z.string().optional(),
+        /** Of the server, whose addresses may change. */
+        networks: z.array(cidr).min(1).default(['0.0.0.0/0']),
+      })
+      .optional(),
     alarms: z.strictObject({
       emails: z.array(z.email()).default([]),
       /** A pager's or a chat's incoming webhook. */
@@ -59,6 +81,11 @@ const settingsSchema = z
           .refine((url) => new URL(url).port === '', { error: 'must be on port 443: tasks may go to no other' }),
         /** Of the files. */
         share: z.number().min(0).max(1).default(1),
+        /** A secret of each region with headers for the receiver, such as `authorization=Bearer%20...`; none when absent. */
+        headersSecret: z
+          .string()
+          .regex(/^[A-Za-z0-9/_+=.@-]{1,500}$/, 'must be the name of a secret')
+          .optional(),
       })
       .optional(),
     images: z.strictObject({ node: z.string(), collector: z.string() }).default({

@@ -2,10 +2,10 @@
  * The collector beside each task: reads `/metrics` of its service every 15 s.
  *
  * 1. Everything goes to the Prometheus workspace.
- * 2. The few gauges about the whole fleet, by which tasks are scaled and CloudWatch alarms are raised, go there too, by way of the logs.
- *    Every sweeper shows them: they are read as their maximum.
+ * 2. The few by which tasks are scaled and CloudWatch alarms are raised go there too, by way of the logs. What is about the whole fleet every
+ *    sweeper shows: it is read as its maximum.
  */
-import { FLEET_GAUGES } from '../alarms/fleet-gauges.ts';
+import { cloudWatchMetricsOf } from '../alarms/task-metrics.ts';
 
 export interface CollectorOptions {
   readonly service: string;
@@ -18,7 +18,8 @@ export interface CollectorOptions {
 
 export function collectorConfiguration(options: CollectorOptions): object {
   const { service, port, region, remoteWriteUrl, namespace, logGroupName } = options;
-  const showsFleet = service === 'retry-sweeper';
+  const given = cloudWatchMetricsOf(service);
+  const hasAlarms = given.length > 0;
   return {
     extensions: { sigv4auth: { region, service: 'aps' }, health_check: { endpoint: '127.0.0.1:13133' } },
     receivers: {
@@ -38,9 +39,9 @@ export function collectorConfiguration(options: CollectorOptions): object {
     processors: {
       resourcedetection: { detectors: ['env', 'ecs'] },
       batch: { timeout: '15s' },
-      ...(showsFleet && {
-        'filter/fleet': {
-          metrics: { include: { match_type: 'strict', metric_names: FLEET_GAUGES.map(({ name }) => name) } },
+      ...(hasAlarms && {
+        'filter/cloudwatch': {
+          metrics: { include: { match_type: 'strict', metric_names: given.map(({ name }) => name) } },
         },
       }),
     },
@@ -50,16 +51,19 @@ export function collectorConfiguration(options: CollectorOptions): object {
         auth: { authenticator: 'sigv4auth' },
         resource_to_telemetry_conversion: { enabled: true },
       },
-      ...(showsFleet && {
+      ...(hasAlarms && {
         awsemf: {
           region,
           namespace,
           log_group_name: logGroupName,
           log_stream_name: '{TaskId}',
           dimension_rollup_option: 'NoDimensionRollup',
-          metric_declarations: FLEET_GAUGES.map(({ name, labels }) => ({
+          // Else the first fault that a counter with labels of its own shows would be taken for what was there before.
+          retain_initial_value_of_delta_metric: true,
+          metric_declarations: given.map(({ name, labels, only }) => ({
             dimensions: [['service', ...labels]],
             metric_name_selectors: [`^${name}$`],
+            ...(only && { label_matchers: [{ label_names: [only.label], regex: `^(${only.values.join('|')})$` }] }),
           })),
         },
       }),
@@ -72,8 +76,12 @@ export function collectorConfiguration(options: CollectorOptions): object {
           processors: ['resourcedetection', 'batch'],
           exporters: ['prometheusremotewrite'],
         },
-        ...(showsFleet && {
-          'metrics/fleet': { receivers: ['prometheus'], processors: ['filter/fleet', 'batch'], exporters: ['awsemf'] },
+        ...(hasAlarms && {
+          'metrics/cloudwatch': {
+            receivers: ['prometheus'],
+            processors: ['filter/cloudwatch', 'batch'],
+            exporters: ['awsemf'],
+          },
         }),
       },
     },

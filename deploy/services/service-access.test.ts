@@ -11,6 +11,7 @@ import { BUCKET_IDS, QUEUE_IDS } from '#shared/config/resource-names.ts';
 import { readSettings } from '../settings.ts';
 import { PLATFORM_VARIABLES } from '../stacks/services-stack.ts';
 import { type Resource, resourcesOf, synthesise } from '../synthesise-test-bed.ts';
+import { REACH_VARIABLES } from './outward.ts';
 import { SERVICE_ACCESS } from './service-access.ts';
 import { SERVICES } from './service-catalogue.ts';
 
@@ -134,6 +135,15 @@ describe.each(SERVICES)('$name', ({ name, loadConfig }) => {
       readsSecrets: loads('shared/secrets/create-secret-store.ts'),
       protectsItself: loads('shared/runtime/protect-while-busy.ts'),
     });
+  });
+
+  test('reaches beyond AWS what its sources call, and only that', () => {
+    const text = [...sources.values()].join('\n');
+    const called = Object.entries(REACH_VARIABLES).flatMap(([kind, variable]) =>
+      text.includes(`createAddressGuard({ allow: config.${variable}`) ? [kind] : [],
+    );
+    const mails = loads('shared/notices/send-mail.ts') ? ['mail'] : [];
+    expect([...access.reaches].sort()).toEqual([...called, ...mails].sort());
   });
 
   test('has a role that names its own resources and no wildcard of actions', () => {

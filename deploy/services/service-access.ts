@@ -3,6 +3,7 @@
  * task roles are made from this; `service-access.test.ts` compares it with the sources.
  */
 import { BUCKET_IDS, type BucketId, QUEUE_IDS, type QueueId } from '#shared/config/resource-names.ts';
+import type { Reach } from './outward.ts';
 import type { ServiceName } from './service-catalogue.ts';
 
 /** As in `shared/files/object-store.ts`, grouped by what S3 calls them. */
@@ -25,6 +26,8 @@ export interface ServiceAccess {
   readonly objects: Readonly<Partial<Record<BucketId, readonly ObjectUse[]>>>;
   /** Those of tenants, below the prefix of `LONGSHORE_SECRETS_PREFIX`. */
   readonly readsSecrets: boolean;
+  /** What it calls beyond AWS. */
+  readonly reaches: readonly Reach[];
   /** Asks ECS not to end its task while it is busy. */
   readonly protectsItself: boolean;
   /** `owner` makes and drops partitions; the others read and write rows. */
@@ -47,6 +50,7 @@ const NOTHING: ServiceAccess = {
   publishes: false,
   objects: {},
   readsSecrets: false,
+  reaches: [],
   protectsItself: false,
   databaseUser: 'longshore_app',
 };
@@ -65,6 +69,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     sends: ['work', 'partner-steps'],
     objects: WORKER_OBJECTS,
     readsSecrets: true,
+    reaches: ['partners', 'stores'],
   },
   'large-file-worker': {
     ...NOTHING,
@@ -73,6 +78,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     objects: WORKER_OBJECTS,
     // The credentials of stores elsewhere.
     readsSecrets: true,
+    reaches: ['stores'],
     protectsItself: true,
   },
   'retry-sweeper': {
@@ -89,6 +95,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     ),
     // What tenants want to be told goes to addresses of theirs.
     readsSecrets: true,
+    reaches: ['stores', 'notices', 'mail'],
     databaseUser: 'longshore_owner',
   },
   'control-api': { ...NOTHING, sends: [...QUEUE_IDS], counts: true },

@@ -23,7 +23,9 @@ import { messagesPerSecondPerTask } from '#shared/scaling/scaling-policy.ts';
 import { type ScaledService, SERVICE_OBJECTIVES } from '#shared/scaling/service-capacities.ts';
 import { taskCeilings } from '#shared/scaling/task-ceiling.ts';
 import { fleetNamespace } from '../alarms/fleet-gauges.ts';
+import { cloudWatchMetricsOf } from '../alarms/task-metrics.ts';
 import { collectorConfiguration } from '../services/collector-configuration.ts';
+import { type OutwardRule, outwardRules, outwardVariables } from '../services/outward.ts';
 import { addScaling } from '../services/scaling.ts';
 import { SERVICE_ACCESS } from '../services/service-access.ts';
 import { type CatalogueEntry, SERVICES, type ServiceName, stopTimeoutSeconds } from '../services/service-catalogue.ts';
@@ -68,6 +70,7 @@ export class ServicesStack extends FleetStack {
   readonly #image: ecs.ContainerImage;
   readonly #collectorImage: ecs.ContainerImage;
   readonly #executionRole: iam.Role;
+  readonly #traceHeaders: ecs.Secret | undefined;
 
   constructor(scope: Construct, fleet: Fleet, parts: ServicesParts) {
     super(scope, 'services', fleet);
@@ -87,6 +90,7 @@ export class ServicesStack extends FleetStack {
       description: 'Pulls the image, writes the logs, hands the migration its secret',
       assumedBy: new iam.ServicePrincipal('ecs-tasks.amazonaws.com'),
     });
+    this.#traceHeaders = this.#findTraceHeaders();
     const migration = this.isActive ? this.#createMigration() : undefined;
     this.services = Object.fromEntries(
       SERVICES.map((entry) => {
@@ -96,6 +100,13 @@ export class ServicesStack extends FleetStack {
       }),
     ) as Record<ServiceName, ecs.FargateService>;
     acknowledge(this.#executionRole, { 'IAM5[Resource::*]': 'ecr:GetAuthorizationToken knows no resources.' });
+  }
+
+  /** They may hold a token, so they are no variable that a task definition shows. */
+  #findTraceHeaders(): ecs.Secret | undefined {
+    const name = this.fleet.settings.traces?.headersSecret;
+    if (name === undefined) return undefined;
+    return ecs.Secret.fromSecretsManager(Secret.fromSecretNameV2(this, 'TraceHeaders', name));
   }
 
   /** Tasks of each service at most: what the database's connections allow. */
@@ -137,6 +148,7 @@ export class ServicesStack extends FleetStack {
       ...variables,
       ...secrets,
       ...proxies,
+      ...outwardVariables(settings, SERVICE_ACCESS[name]),
       ...tracing(settings.traces),
     };
   }
@@ -179,6 +191,7 @@ export class ServicesStack extends FleetStack {
         ...environment,
         DATABASE_URL: data.databaseUrl(SERVICE_ACCESS[name].databaseUser),
       },
+      ...(this.#traceHeaders !== undefined && { secrets: { OTEL_EXPORTER_OTLP_HEADERS: this.#traceHeaders } }),
       memoryReservationMiB: size.memoryMiB - COLLECTOR_MEMORY_MIB,
       stopTimeout: Duration.seconds(stopTimeoutSeconds(config)),
       healthCheck: {
@@ -216,7 +229,10 @@ export class ServicesStack extends FleetStack {
       circuitBreaker: { enable: true, rollback: true },
       capacityProviderStrategies: [{ capacityProvider: this.size.useSpot ? 'FARGATE_SPOT' : 'FARGATE', weight: 1 }],
       vpcSubnets: { subnetGroupName: entry.subnets },
-      securityGroups: [data.clientGroup, this.#outbound(name, network.vpc)],
+      securityGroups: [
+        data.clientGroup,
+        this.#outbound(name, network.vpc, outwardRules(this.fleet.settings, SERVICE_ACCESS[name])),
+      ],
       assignPublicIp: false,
       enableExecuteCommand: false,
       propagateTags: ecs.PropagatedTagSource.SERVICE,
@@ -226,8 +242,11 @@ export class ServicesStack extends FleetStack {
     return service;
   }
 
-  /** Out by HTTPS, and to the database, which `clientGroup` allows; in, only what the load balancer adds. */
-  #outbound(name: string, vpc: ec2.IVpc): ec2.SecurityGroup {
+  /**
+   * Out by HTTPS, to what the settings name beside it, and to the database, which `clientGroup` allows; in, only what the load balancer
+   * adds.
+   */
+  #outbound(name: string, vpc: ec2.IVpc, rules: readonly OutwardRule[] = []): ec2.SecurityGroup {
     const group = new ec2.SecurityGroup(this, `${name}-group`, {
       vpc,
       description: `Tasks of ${name}`,
@@ -238,6 +257,9 @@ export class ServicesStack extends FleetStack {
       ec2.Port.tcp(443),
       'services of AWS, and partners where the subnet leads out',
     );
+    for (const { network, port, description } of rules) {
+      group.addEgressRule(ec2.Peer.ipv4(network), ec2.Port.tcp(port), description);
+    }
     return group;
   }
 
@@ -275,10 +297,10 @@ export class ServicesStack extends FleetStack {
     definition.addToTaskRolePolicy(
       new iam.PolicyStatement({ sid: 'Metrics', actions: ['aps:RemoteWrite'], resources: [workspace.attrArn] }),
     );
-    if (name === 'retry-sweeper') {
+    if (cloudWatchMetricsOf(name).length > 0) {
       definition.addToTaskRolePolicy(
         new iam.PolicyStatement({
-          sid: 'FleetGauges',
+          sid: 'CloudWatchMetrics',
           actions: ['logs:CreateLogStream', 'logs:PutLogEvents', 'logs:DescribeLogStreams'],
           resources: [logs.logGroupArn],
         }),
