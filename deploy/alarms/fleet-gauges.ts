@@ -12,6 +12,9 @@ export const FLEET_GAUGES: readonly FleetGauge[] = [
   { name: 'longshore_oldest_due_seconds', labels: ['queue'] },
   { name: 'longshore_parked_dead_letters', labels: [] },
   { name: 'longshore_outbox_oldest_seconds', labels: [] },
+  { name: 'longshore_open_notices', labels: ['state'] },
+  { name: 'longshore_notices_oldest_due_seconds', labels: [] },
+  { name: 'longshore_copy_still_seconds', labels: [] },
   { name: 'longshore_database_connections_max', labels: [] },
 ];
 

@@ -13,9 +13,11 @@ import { HttpCodeElb, HttpCodeTarget } from 'aws-cdk-lib/aws-elasticloadbalancin
 import { FilterPattern, MetricFilter } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import { BUCKET_IDS, QUEUE_IDS, type QueueId, TOPIC_IDS } from '#shared/config/resource-names.ts';
+import { SMALL_FILE_SECONDS } from '#shared/jobs/job-metrics.ts';
 import type { ScaledService } from '#shared/scaling/service-capacities.ts';
 import { type AlarmFacts, describeAlarm } from '../alarms/alarm.ts';
 import { fleetGauge } from '../alarms/fleet-gauges.ts';
+import { QUEUE_SERVICES, TASK_METRICS, taskMetric, WORKERS } from '../alarms/task-metrics.ts';
 import { oldestAge } from '../services/scaling.ts';
 import { SERVICES } from '../services/service-catalogue.ts';
 import { databaseConnections } from '../sizes.ts';
@@ -45,7 +47,10 @@ interface AlarmOptions extends AlarmFacts {
   readonly metric: cw.IMetric;
   /** The alarm is raised above it. */
   readonly limit: number;
+  /** For how long. */
   readonly minutes?: number;
+  /** Of the metric. */
+  readonly periodMinutes?: number;
   /** What silence means; nothing wrong unless said. */
   readonly silence?: cw.TreatMissingData;
 }
@@ -54,6 +59,8 @@ const RULES = new URL('../prometheus/rules.yaml', import.meta.url);
 const MINUTE = Duration.minutes(1);
 const OLDEST_SECONDS = 30;
 const CLEARED_WITHIN_SECONDS = 300;
+/** In five minutes: one bad file of these is no share. */
+const FEW_FILES = 20;
 
 export class AlarmsStack extends FleetStack {
   readonly #parts: AlarmedParts;
@@ -67,6 +74,10 @@ export class AlarmsStack extends FleetStack {
     this.#watchQueues();
     this.#watchDeadLetters();
     this.#watchEvents();
+    this.#watchNotices();
+    this.#watchFiles();
+    this.#watchLeases();
+    this.#watchDependencies();
     this.#watchTasks();
     this.#watchDatabase();
     this.#watchStores();
@@ -76,14 +87,14 @@ export class AlarmsStack extends FleetStack {
     this.#createDashboard();
   }
 
-  #raise({ metric, limit, minutes = 3, silence, ...facts }: AlarmOptions, suffix = ''): void {
+  #raise({ metric, limit, minutes = 3, periodMinutes = 1, silence, ...facts }: AlarmOptions, suffix = ''): void {
     const { id } = facts;
     const alarm = new cw.Alarm(this, id + suffix, {
       alarmName: `${this.fleet.prefix}-${id}${suffix}`,
       alarmDescription: describeAlarm(facts),
       metric,
       threshold: limit,
-      evaluationPeriods: minutes,
+      evaluationPeriods: minutes / periodMinutes,
       comparisonOperator: cw.ComparisonOperator.GREATER_THAN_THRESHOLD,
       treatMissingData: silence ?? cw.TreatMissingData.NOT_BREACHING,
     });
@@ -199,6 +210,148 @@ export class AlarmsStack extends FleetStack {
           limit: 0,
         },
         `-${topic}`,
+      );
+    }
+  }
+
+  #watchNotices(): void {
+    this.#raise({
+      id: 'notices-late',
+      runbook: 'notices-held-back',
+      reason: 'Notices to tenants’ channels have been due for more than two minutes.',
+      metric: fleetGauge(this.fleet.prefix, 'longshore_notices_oldest_due_seconds'),
+      limit: 120,
+      minutes: 5,
+    });
+    this.#raise({
+      id: 'notices-parked',
+      runbook: 'notices-parked',
+      reason: 'Notices were given up after all their tries and wait for an operator.',
+      metric: fleetGauge(this.fleet.prefix, 'longshore_open_notices', { state: 'parked' }),
+      limit: 0,
+    });
+  }
+
+  #watchFiles(): void {
+    this.#raise({
+      id: 'small-files-slow',
+      runbook: 'small-files-slow',
+      reason: `One of twenty small files takes more than ${SMALL_FILE_SECONDS} s from its arrival to its archive.`,
+      metric: this.#share('longshore_small_files_total', 'pace', { counted: 'late', other: 'in time' }),
+      limit: 5,
+      minutes: 15,
+      periodMinutes: 5,
+    });
+    this.#raise({
+      id: 'files-fail',
+      runbook: 'files-fail',
+      reason: 'More than 5 % of the jobs fail that end.',
+      metric: this.#share('longshore_jobs_total', 'outcome', { counted: 'failed', other: 'succeeded' }),
+      limit: 5,
+      minutes: 15,
+      periodMinutes: 5,
+    });
+    this.#raise({
+      id: 'copies-stalled',
+      runbook: 'copies-stalled',
+      reason: 'A copy in parts has moved no byte for a quarter of an hour.',
+      metric: fleetGauge(this.fleet.prefix, 'longshore_copy_still_seconds'),
+      limit: 900,
+      minutes: 1,
+    });
+    this.#raise({
+      id: 'breaker-open',
+      runbook: 'breaker-open',
+      reason: 'A partner is let alone since its calls failed.',
+      metric: taskMetric(this.fleet.prefix, 'longshore_record_partner_breaker_open', {
+        service: 'partner-worker',
+        statistic: cw.Stats.MAXIMUM,
+        // It lets a call pass now and then to try: that moment is no recovery.
+        periodMinutes: 5,
+      }),
+      limit: 0,
+      minutes: 10,
+      periodMinutes: 5,
+    });
+  }
+
+  /** In percent, over all workers, in five minutes; of a handful it says nothing. */
+  #share(name: string, label: string, { counted, other }: { counted: string; other: string }): cw.IMetric {
+    const sums = WORKERS.flatMap((service, index) =>
+      Object.entries({ counted, other }).map(([id, value]) => {
+        const options = { service, labels: { [label]: value }, statistic: cw.Stats.SUM, periodMinutes: 5 };
+        return [`${id}_${index}`, taskMetric(this.fleet.prefix, name, options)] as const;
+      }),
+    );
+    const sumOf = (ids: readonly string[]) => ids.map((id) => `FILL(${id}, 0)`).join(' + ');
+    const all = sums.map(([id]) => id);
+    const those = all.filter((id) => id.startsWith('counted'));
+    return new cw.MathExpression({
+      expression: `IF(${sumOf(all)} > ${FEW_FILES}, 100 * (${sumOf(those)}) / (${sumOf(all)}), 0)`,
+      usingMetrics: Object.fromEntries(sums),
+      period: Duration.minutes(5),
+    });
+  }
+
+  #watchLeases(): void {
+    for (const service of QUEUE_SERVICES) {
+      const names = TASK_METRICS.filter(
+        ({ name, services }) => name.endsWith('leases_lost_total') && services.includes(service),
+      ).map(({ name }) => name);
+      this.#raise(
+        {
+          id: 'leases-lost',
+          runbook: 'leases-lost',
+          reason: `Tasks of ${service} lose more than one lease a minute: they are too slow to keep what they hold.`,
+          metric: new cw.MathExpression({
+            expression: names.map((_, index) => `FILL(lost_${index}, 0)`).join(' + '),
+            usingMetrics: Object.fromEntries(
+              names.map((name, index) => [
+                `lost_${index}`,
+                taskMetric(this.fleet.prefix, name, { service, statistic: cw.Stats.SUM }),
+              ]),
+            ),
+            period: MINUTE,
+          }),
+          limit: 1,
+          minutes: 10,
+        },
+        `-${service}`,
+      );
+    }
+  }
+
+  #watchDependencies(): void {
+    for (const service of QUEUE_SERVICES) {
+      this.#raise(
+        {
+          id: 'dependency-faults',
+          runbook: 'dependency-faults',
+          reason: `Requests of ${service} to S3 or SQS are throttled or time out, all the time.`,
+          metric: taskMetric(this.fleet.prefix, 'longshore_dependency_faults_total', {
+            service,
+            statistic: cw.Stats.SUM,
+            periodMinutes: 2,
+          }),
+          limit: 0,
+          minutes: 10,
+          periodMinutes: 2,
+        },
+        `-${service}`,
+      );
+      this.#raise(
+        {
+          id: 'database-late',
+          runbook: 'database-answers-late',
+          reason: `Statements of ${service} wait for the database: its connections are taken, or it is slow.`,
+          metric: taskMetric(this.fleet.prefix, 'longshore_database_answer_seconds', {
+            service,
+            statistic: cw.Stats.MAXIMUM,
+          }),
+          limit: 1,
+          minutes: 5,
+        },
+        `-${service}`,
       );
     }
   }

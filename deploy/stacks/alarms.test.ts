@@ -2,14 +2,18 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Template } from 'aws-cdk-lib/assertions';
 import { beforeAll, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { BUCKET_IDS, QUEUE_IDS, TOPIC_IDS } from '#shared/config/resource-names.ts';
 import { registeredMetrics } from '../../test/support/registered-metrics.ts';
 import { FLEET_GAUGES } from '../alarms/fleet-gauges.ts';
+import { QUEUE_SERVICES, TASK_METRICS } from '../alarms/task-metrics.ts';
+import { collectorConfiguration } from '../services/collector-configuration.ts';
 import { SERVICES } from '../services/service-catalogue.ts';
 import { readSettings } from '../settings.ts';
 import { resourcesOf, synthesise } from '../synthesise-test-bed.ts';
 
 const PREFIX = 'example-ls-dev';
+const NO_FILES = { counted_0: undefined, other_0: undefined, counted_1: undefined, other_1: undefined };
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8');
 const settings = readSettings(fileURLToPath(new URL('../settings/dev.yaml', import.meta.url)));
 let template: Template;
@@ -54,6 +58,17 @@ test('whatever can go wrong is watched', () => {
       ...SERVICES.flatMap(({ name }) => [`task-processor-${name}`, `task-memory-${name}`]),
       ...BUCKET_IDS.map((id) => `store-errors-${id}`),
       ...TOPIC_IDS.map((id) => `notices-undelivered-${id}`),
+      ...QUEUE_SERVICES.flatMap((name) => [
+        `leases-lost-${name}`,
+        `dependency-faults-${name}`,
+        `database-late-${name}`,
+      ]),
+      'small-files-slow',
+      'files-fail',
+      'copies-stalled',
+      'breaker-open',
+      'notices-late',
+      'notices-parked',
       'parked-dead-letters',
       'sweeper-silent',
       'outbox-lag',
@@ -96,6 +111,92 @@ test('gauges that CloudWatch is given are shown by the sweeper, with these label
   for (const { name, labels } of FLEET_GAUGES) {
     expect(known.get(name), name).toMatchObject({ labels, processes: expect.arrayContaining(['retry-sweeper']) });
   }
+});
+
+test('what CloudWatch is given of tasks is shown by them, with these labels', async () => {
+  const known = new Map((await registeredMetrics()).map((metric) => [metric.name, metric]));
+  for (const { name, labels, services, only } of TASK_METRICS) {
+    const metric = known.get(name);
+    expect(metric?.processes, name).toEqual(expect.arrayContaining([...services]));
+    expect(metric?.labels, name).toEqual(
+      expect.arrayContaining([...labels, ...(only === undefined ? [] : [only.label])]),
+    );
+    expect(metric?.type, name).not.toBe('histogram');
+  }
+});
+
+test('every alarm on a metric of ours asks for one that a collector gives CloudWatch, by those dimensions', () => {
+  const asked = alarms.flatMap(({ AlarmName, Metrics = [], ...alarm }) =>
+    [alarm, ...Metrics.map(({ MetricStat }: { MetricStat?: { Metric: unknown } }) => MetricStat?.Metric ?? {})]
+      .filter(({ Namespace }) => Namespace === `Longshore/${PREFIX}`)
+      .filter(({ MetricName }) => !MetricName.startsWith('sftp_'))
+      .map(({ MetricName, Dimensions }) => ({ AlarmName, MetricName, Dimensions })),
+  );
+  expect(asked.length).toBeGreaterThan(25);
+  for (const { AlarmName, MetricName, Dimensions } of asked) {
+    const dimensions = new Map<string, string>(
+      Dimensions.map(({ Name, Value }: { Name: string; Value: string }) => [Name, Value]),
+    );
+    const options = { port: 1, region: 'r', remoteWriteUrl: 'u', namespace: 'n', logGroupName: 'l' };
+    const { exporters } = collectorConfiguration({ ...options, service: dimensions.get('service') ?? '' }) as {
+      readonly exporters: {
+        readonly awsemf?: {
+          readonly metric_declarations: readonly {
+            readonly dimensions: readonly (readonly string[])[];
+            readonly metric_name_selectors: readonly string[];
+            readonly label_matchers?: readonly { readonly label_names: readonly string[]; readonly regex: string }[];
+          }[];
+        };
+      };
+    };
+    const given = exporters.awsemf?.metric_declarations.find(({ metric_name_selectors: [selector = ''] }) =>
+      new RegExp(selector).test(MetricName),
+    );
+    expect(
+      given?.dimensions.map((one) => [...one].sort()),
+      AlarmName,
+    ).toEqual([[...dimensions.keys()].sort()]);
+    for (const { label_names, regex } of given?.label_matchers ?? []) {
+      expect(dimensions.get(label_names[0] ?? ''), AlarmName).toMatch(new RegExp(regex));
+    }
+  }
+});
+
+test('over a twentieth of the small files late calls, in percent and not of a handful', () => {
+  const slow = alarms.find(({ AlarmName }) => AlarmName === `${PREFIX}-small-files-slow`);
+  expect(slow).toMatchObject({ Threshold: 5, EvaluationPeriods: 3, TreatMissingData: 'notBreaching' });
+  const expression = slow.Metrics.find(
+    ({ Expression }: { Expression?: string }) => Expression !== undefined,
+  ).Expression;
+  // As CloudWatch computes it: FILL and IF are arithmetic here.
+  const percent = (values: Readonly<Record<string, number | undefined>>): number =>
+    Function(
+      ...Object.keys(NO_FILES),
+      'FILL',
+      'IF',
+      `return ${expression}`,
+    )(
+      ...Object.keys(NO_FILES).map((id) => values[id]),
+      (value: number | undefined, instead: number) => value ?? instead,
+      (condition: boolean, yes: number, no: number) => (condition ? yes : no),
+    );
+  expect(percent(NO_FILES)).toBe(0);
+  expect(percent({ counted_0: 6, other_0: 94 })).toBe(6);
+  expect(percent({ counted_0: 1, other_0: 49, counted_1: 4, other_1: 46 })).toBe(5);
+  expect(percent({ counted_0: 2, other_0: 3 })).toBe(0);
+});
+
+test('people are told what happened and where to read what to do', () => {
+  const [workspace] = resourcesOf(telemetry, 'AWS::APS::Workspace');
+  const text = JSON.stringify(workspace?.Properties.AlertManagerDefinition);
+  const { groups } = parse(read('../prometheus/rules.yaml')) as {
+    readonly groups: readonly { readonly rules: readonly { readonly annotations?: Record<string, string> }[] }[];
+  };
+  const annotations = new Set(
+    groups.flatMap(({ rules }) => rules.flatMap((rule) => Object.keys(rule.annotations ?? {}))),
+  );
+  const named = [...text.matchAll(/\.Annotations\.(\w+)/g)].map(([, name]) => name);
+  expect(named.sort()).toEqual([...annotations].sort());
 });
 
 test('the rules of Prometheus are those of the repository, and the dashboard shows every alarm', () => {

@@ -58,7 +58,7 @@ export class TelemetryStack extends FleetStack {
       '          sigv4:',
       `            region: ${this.region}`,
       '          subject: "{{ .CommonLabels.alertname }}"',
-      '          message: "{{ range .Alerts }}{{ .Annotations.summary }} {{ .Annotations.runbook_url }}{{ end }}"',
+      '          message: "{{ range .Alerts }}{{ .Annotations.summary }}. What to do: {{ .Annotations.runbook }}\\n{{ end }}"',
       '',
     ].join('\n');
   }
