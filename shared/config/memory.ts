@@ -8,6 +8,9 @@
 export const MEMORY_VARIABLES = {
   NODE_OPTIONS: '--max-semi-space-size=2 --max-old-space-size=256',
   MALLOC_ARENA_MAX: '2',
+  // From there on memory goes back to the system once it is free; glibc would raise the bound to the largest piece that it saw, and
+  // keep parts of files.
+  MALLOC_MMAP_THRESHOLD_: '1048576',
 } as const;
 
 const LARGE_FROM_THE_START = '--initial-old-space-size=64';
