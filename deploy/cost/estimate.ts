@@ -52,13 +52,17 @@ export function fleetCost(load: Load): CostLine[] {
       `${A.messagesPerFile} messages a file, ${A.messagesPerBatch} in a request`,
     ),
     line('SNS', ((files * A.noticesPerFile) / 1e6) * PRICES.sns.millionPublishes, `${A.noticesPerFile} notices a file`),
-    line('Endpoints', 8 * 3 * PRICES.endpoint.hour * HOURS, '8 of them in 3 zones'),
+    line(
+      'Endpoints',
+      A.interfaceEndpoints * A.zones * PRICES.endpoint.hour * HOURS,
+      `${A.interfaceEndpoints} of them in ${A.zones} zones`,
+    ),
     line(
       'NAT',
       prod.natGateways * PRICES.nat.hour * HOURS,
       `${prod.natGateways}, for calls of partners; their bytes not counted`,
     ),
-    line('Metrics', metrics(taskCount), `${A.seriesPerTask} series of each task, 50 alarms`),
+    line('Metrics', metrics(taskCount), `${A.seriesPerTask} series of each task; alarms and metrics of CloudWatch`),
     ...commonCost(load),
   ];
 }
@@ -94,7 +98,7 @@ function commonCost(load: Load): CostLine[] {
   const files = load.filesPerDay * A.daysPerMonth;
   const gib = (files * load.averageBytes) / GIB;
   const stored = (gib * A.storedCopies * A.storedDays) / A.daysPerMonth;
-  const { s3, transfer, logs, loadBalancer, waf } = PRICES;
+  const { s3, transfer, events, logs, loadBalancer, waf } = PRICES;
   const logGib = (files * A.logBytesPerFile) / GIB;
   return [
     line('S3 storage', stored * s3.gibMonth, `${A.storedCopies} copies for ${A.storedDays} days`),
@@ -105,6 +109,12 @@ function commonCost(load: Load): CostLine[] {
     ),
     line('Transfer Family', transfer.endpointHour * HOURS + gib * transfer.gib, 'one SFTP server, every byte over it'),
     line(
+      'EventBridge',
+      ((files * A.eventsPerFile) / 1e6) * events.millionOptIn +
+        ((files * A.eventsPerFile * A.eventBytes) / GIB) * events.archiveGib,
+      `${A.eventsPerFile} events of landing a file, and their archive`,
+    ),
+    line(
       'Logs',
       logGib * logs.gib + (logGib * logs.gibMonth * A.logDays) / A.daysPerMonth,
       `${A.logBytesPerFile} bytes a file`,
@@ -114,7 +124,11 @@ function commonCost(load: Load): CostLine[] {
       (loadBalancer.hour + loadBalancer.capacityUnitHour) * HOURS + waf.aclMonth + 4 * waf.ruleMonth,
       'load balancer and WAF',
     ),
-    line('Keys and secrets', PRICES.kms.keyMonth + 20 * PRICES.secrets.secretMonth, 'one key, 20 secrets'),
+    line(
+      'Keys and secrets',
+      PRICES.kms.keyMonth + A.secrets * PRICES.secrets.secretMonth,
+      `one key, ${A.secrets} secrets`,
+    ),
   ];
 }
 
@@ -128,11 +142,11 @@ function fargate(tasks: Readonly<Record<string, number>>): number {
   }, 0);
 }
 
-/** In the busy hours one unit for each 40 requests a second, and never under the least. */
+/** In the busy hours as many units as bear the requests, and never under the least. */
 function averageCapacity({ filesPerDay }: Load): number {
   const perSecond = (filesPerDay * A.databaseRequestsPerFile) / (A.busyHours * 3_600);
   const { min, max } = prod.databaseCapacity;
-  const busy = Math.min(max, Math.max(min, perSecond / 40));
+  const busy = Math.min(max, Math.max(min, perSecond / A.databaseRequestsPerUnit));
   return (busy * A.busyHours + min * (24 - A.busyHours)) / 24;
 }
 
@@ -149,6 +163,6 @@ function aurora(load: Load): number {
 
 function metrics(taskCount: number): number {
   const samples = taskCount * A.seriesPerTask * A.samplesPerSeriesPerDay * A.daysPerMonth;
-  const { tenMillionSamples, alarmMonth } = PRICES.metrics;
-  return (samples / 1e7) * tenMillionSamples + 50 * alarmMonth;
+  const { tenMillionSamples, alarmMetricMonth, metricMonth } = PRICES.metrics;
+  return (samples / 1e7) * tenMillionSamples + A.alarmMetrics * alarmMetricMonth + A.customMetrics * metricMonth;
 }

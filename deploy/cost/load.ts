@@ -5,7 +5,7 @@ export interface Load {
   readonly averageBytes: number;
 }
 
-/** What each file asks of the fleet, counted by `npm run bench -- pipeline` where it says so. */
+/** What each file asks of the fleet. `npm run bench -- pipeline` counts requests and statements of a file, in a flood, for comparison. */
 export const ASSUMPTIONS = {
   /** A 30-day month. */
   daysPerMonth: 30,
@@ -24,7 +24,13 @@ export const ASSUMPTIONS = {
   noticesPerFile: 3,
   /** Rows and their indexes. */
   databaseBytesPerFile: 6_000,
+  /** Requests of storage, as they are billed. */
   databaseRequestsPerFile: 12,
+  /** One capacity unit bears so many of them a second. */
+  databaseRequestsPerUnit: 40,
+  /** Those of landing: created and deleted; an archive keeps them. */
+  eventsPerFile: 2,
+  eventBytes: 1_200,
   /** Lines of the log. */
   logBytesPerFile: 2_500,
   logDays: 90,
@@ -34,6 +40,12 @@ export const ASSUMPTIONS = {
   /** Fleet gauges, histograms: series of one task, each 15 s. */
   seriesPerTask: 400,
   samplesPerSeriesPerDay: 5_760,
+  /** In CloudWatch: those that alarms and scaling read, and those of Container Insights, buckets and fleet gauges. */
+  alarmMetrics: 100,
+  customMetrics: 170,
+  interfaceEndpoints: 8,
+  zones: 3,
+  secrets: 20,
   /** The day's files are assumed to come within so many hours. */
   busyHours: 12,
   /** A step of a state machine for each of: start, validate, stage, deliver, confirm, archive, notify, end; with choices and retries. */
@@ -47,6 +59,15 @@ export const ASSUMPTIONS = {
   dynamoReadsPerFile: 10,
   dynamoBytesPerFile: 6_000,
 } as const;
+
+/** What a bill has as well. */
+export const NOT_COUNTED = [
+  'bytes through NAT and endpoints, and between zones and regions',
+  'the second region, CloudTrail data events, Config, GuardDuty',
+  'calls of keys, health checks, requests that WAF looks at, backups of the database beyond its size',
+  'tasks for bursts (npm run simulate), and large files',
+  'support, taxes; discounts, savings plans and free tiers the other way round',
+];
 
 const UNITS: Readonly<Record<string, number>> = {
   B: 1,

@@ -1,7 +1,7 @@
 /** `npm run cost -- --files-per-day 1000000 --avg-size 2MB`: the month's bill of a load, by service, with what was assumed. */
 import { parseArgs } from 'node:util';
 import { type CostLine, fleetCost, serverlessCost, total } from './estimate.ts';
-import { ASSUMPTIONS, type Load, parseBytes } from './load.ts';
+import { ASSUMPTIONS, type Load, NOT_COUNTED, parseBytes } from './load.ts';
 import { PRICES_AS_OF } from './prices.ts';
 
 const { values } = parseArgs({
@@ -23,7 +23,7 @@ function describe(load: Load): string {
   const assumed = Object.entries(ASSUMPTIONS).map(([name, value]) => `  ${name.padEnd(26)} ${value}`);
   return [
     `${load.filesPerDay.toLocaleString('en')} files a day of ${(load.averageBytes / 1e6).toLocaleString('en')} MB, us-east-1, size prod`,
-    `List prices in US dollars a month, as of ${PRICES_AS_OF}, without discounts, free tiers and the second region`,
+    `List prices in US dollars a month, written down by hand from AWS’s public price pages as of ${PRICES_AS_OF} (deploy/cost/prices.ts)`,
     '',
     ...table('Longshore', fleetCost(load), load),
     '',
@@ -31,6 +31,9 @@ function describe(load: Load): string {
     '',
     'Assumed',
     ...assumed,
+    '',
+    'Not counted',
+    ...NOT_COUNTED.map((each) => `  ${each}`),
     '',
   ].join('\n');
 }

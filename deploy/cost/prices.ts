@@ -1,36 +1,51 @@
 /**
- * List prices of AWS in us-east-1, in US dollars, without taxes, discounts, savings plans or free tiers.
+ * List prices of AWS in us-east-1, in US dollars, without taxes, discounts, savings plans or free tiers; of prices in tiers the first.
  *
- * Written down by hand, of the year's middle: compare them with the price pages before you decide by them.
+ * Written down by hand from the public price pages, of the year's middle: compare them with those pages before you decide by them.
  */
 export const PRICES_AS_OF = '2025-06-30';
 
+/** Each with its page below aws.amazon.com. */
 export const PRICES = {
-  /** One capacity of Fargate on Graviton, Linux. */
+  /** fargate/pricing: Graviton, Linux. */
   fargate: { vcpuHour: 0.03238, gibHour: 0.00356 },
-  /** Aurora Serverless v2, standard storage. */
+  /** rds/aurora/pricing: Serverless v2, standard storage. */
   aurora: { capacityUnitHour: 0.12, gibMonth: 0.1, millionRequests: 0.2 },
+  /** s3/pricing */
   s3: {
     gibMonth: 0.023,
     /** PUT, COPY, POST and LIST. */
     thousandWrites: 0.005,
     thousandReads: 0.0004,
   },
+  /** sqs/pricing */
   sqs: { millionStandard: 0.4, millionFifo: 0.5 },
+  /** sns/pricing */
   sns: { millionPublishes: 0.5 },
+  /** eventbridge/pricing: events that a service sends when asked to, as S3 does. */
+  events: { millionOptIn: 1, archiveGib: 0.1 },
+  /** aws-transfer-family/pricing */
   transfer: { endpointHour: 0.3, gib: 0.04 },
+  /** vpc/pricing */
   nat: { hour: 0.045 },
+  /** privatelink/pricing */
   endpoint: { hour: 0.01 },
+  /** elasticloadbalancing/pricing */
   loadBalancer: { hour: 0.0225, capacityUnitHour: 0.008 },
+  /** waf/pricing */
   waf: { aclMonth: 5, ruleMonth: 1 },
+  /** cloudwatch/pricing */
   logs: { gib: 0.5, gibMonth: 0.03 },
-  metrics: { tenMillionSamples: 0.9, alarmMonth: 0.1 },
+  /** prometheus/pricing, cloudwatch/pricing: an alarm is paid for by the metrics it reads. */
+  metrics: { tenMillionSamples: 0.9, alarmMetricMonth: 0.1, metricMonth: 0.3 },
+  /** kms/pricing */
   kms: { keyMonth: 1 },
+  /** secrets-manager/pricing */
   secrets: { secretMonth: 0.4 },
-  stepFunctions: {
-    /** Standard workflows. */
-    thousandTransitions: 0.025,
-  },
+  /** step-functions/pricing: standard workflows. */
+  stepFunctions: { thousandTransitions: 0.025 },
+  /** lambda/pricing: Arm. */
   lambda: { gibSecondArm: 0.0000133334, millionRequests: 0.2 },
+  /** dynamodb/pricing/on-demand */
   dynamodb: { millionWrites: 0.625, millionReads: 0.125, gibMonth: 0.25 },
 } as const;
