@@ -16,6 +16,8 @@ export type S3Fault =
   | { readonly type: 'error-in-200' }
   /** Done by the server, and the connection reset in place of an answer. */
   | { readonly type: 'lost-reply' }
+  /** Taken, and never answered. */
+  | { readonly type: 'silent' }
   /** Reset before it reaches the server. */
   | { readonly type: 'reset' }
   /** The reply ends after so many bytes. */
@@ -28,7 +30,9 @@ export type S3Fault =
   /** The reply begins and stands still. */
   | { readonly type: 'stalled' }
   /** The reply comes slowly. */
-  | { readonly type: 'slow'; readonly bytesPerSecond: number };
+  | { readonly type: 'slow'; readonly bytesPerSecond: number }
+  /** The request is taken slowly. */
+  | { readonly type: 'slow-request'; readonly bytesPerSecond: number };
 
 export interface S3Request {
   /** `GetObject`, `CopyObject`, `UploadPart`, `UploadPartCopy`, `CompleteMultipartUpload`, `AbortMultipartUpload`, `HeadObject`, `Other`. */
@@ -62,6 +66,7 @@ export async function startS3FaultProxy(target: string): Promise<S3FaultProxy> {
     const asked = describe(incoming, counts);
     const fault = choose(asked);
     if (fault?.type === 'reset') incoming.socket.resetAndDestroy();
+    else if (fault?.type === 'silent') incoming.resume();
     else if (fault?.type === 'status') refuse(incoming, outgoing, fault.status);
     else if (fault?.type === 'answered') answerInPlace(incoming, outgoing, fault.answer);
     else forward({ incoming, outgoing, target: new URL(target), agent, fault, onReply: () => listener?.(asked) });
@@ -132,7 +137,7 @@ interface Forwarded {
   readonly outgoing: ServerResponse;
   readonly target: URL;
   readonly agent: Agent;
-  readonly fault: Exclude<S3Fault, { type: 'reset' | 'status' | 'answered' }> | undefined;
+  readonly fault: Exclude<S3Fault, { type: 'reset' | 'silent' | 'status' | 'answered' }> | undefined;
   readonly onReply: () => void;
 }
 
@@ -154,6 +159,7 @@ function forward({ incoming, outgoing, target, agent, fault, onReply }: Forwarde
   onwards.on('error', () => outgoing.destroy());
   outgoing.on('close', () => onwards.destroy());
   if (fault?.type === 'flipped-request') pipeline(incoming, flip(), onwards, () => {});
+  else if (fault?.type === 'slow-request') pipeline(incoming, slow(fault.bytesPerSecond), onwards, () => {});
   else incoming.pipe(onwards);
 }
 
