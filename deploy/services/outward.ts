@@ -3,16 +3,7 @@
  * server. All of it is off until the settings name it; the variables let the code call an address, the rules let the task.
  */
 import type { DeploySettings } from '../settings.ts';
-import type { ServiceAccess } from './service-access.ts';
-
-/** What an address is called for; the variable takes networks that may be private. */
-export const REACH_VARIABLES = {
-  partners: 'LONGSHORE_PARTNER_ADDRESSES',
-  stores: 'LONGSHORE_STORE_ADDRESSES',
-  notices: 'LONGSHORE_NOTICE_ADDRESSES',
-} as const;
-
-export type Reach = keyof typeof REACH_VARIABLES | 'mail';
+import { REACH_VARIABLES, type ServiceAccess } from './service-access.ts';
 
 export interface OutwardRule {
   readonly network: string;

@@ -11,8 +11,7 @@ import { BUCKET_IDS, QUEUE_IDS } from '#shared/config/resource-names.ts';
 import { readSettings } from '../settings.ts';
 import { PLATFORM_VARIABLES } from '../stacks/services-stack.ts';
 import { type Resource, resourcesOf, synthesise } from '../synthesise-test-bed.ts';
-import { REACH_VARIABLES } from './outward.ts';
-import { SERVICE_ACCESS } from './service-access.ts';
+import { REACH_VARIABLES, SERVICE_ACCESS } from './service-access.ts';
 import { SERVICES } from './service-catalogue.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));

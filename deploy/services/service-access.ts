@@ -3,7 +3,6 @@
  * task roles are made from this; `service-access.test.ts` compares it with the sources.
  */
 import { BUCKET_IDS, type BucketId, QUEUE_IDS, type QueueId } from '#shared/config/resource-names.ts';
-import type { Reach } from './outward.ts';
 import type { ServiceName } from './service-catalogue.ts';
 
 /** As in `shared/files/object-store.ts`, grouped by what S3 calls them. */
@@ -15,6 +14,15 @@ export type ObjectUse =
   | 'list-uploads'
   | 'abort-upload'
   | 'list-parts';
+
+/** What an address is called for; the variable takes networks that may be private. */
+export const REACH_VARIABLES = {
+  partners: 'LONGSHORE_PARTNER_ADDRESSES',
+  stores: 'LONGSHORE_STORE_ADDRESSES',
+  notices: 'LONGSHORE_NOTICE_ADDRESSES',
+} as const;
+
+export type Reach = keyof typeof REACH_VARIABLES | 'mail';
 
 export interface ServiceAccess {
   readonly takes: readonly QueueId[];
