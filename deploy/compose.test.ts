@@ -22,7 +22,12 @@ const environment = z.record(z.string(), z.string());
 const serviceSchema = z.strictObject({
   image: z.string(),
   build: z
-    .strictObject({ context: z.string(), dockerfile: z.string(), args: z.record(z.string(), z.string()) })
+    .strictObject({
+      context: z.string(),
+      dockerfile: z.string(),
+      args: z.record(z.string(), z.string()),
+      secrets: z.array(z.string()),
+    })
     .optional(),
   command: z.array(z.string()).optional(),
   environment: environment.default({}),
@@ -37,7 +42,7 @@ const serviceSchema = z.strictObject({
   healthcheck: z
     .strictObject({ test: z.array(z.string()), interval: z.string(), timeout: z.string(), retries: z.number() })
     .optional(),
-  restart: z.enum(['unless-stopped', 'on-failure:20']),
+  restart: z.enum(['unless-stopped', 'on-failure:10']),
   init: z.boolean().optional(),
   read_only: z.boolean().optional(),
   user: z.string().optional(),
@@ -55,6 +60,7 @@ const composeSchema = z
     name: z.string(),
     services: z.record(z.string(), serviceSchema),
     volumes: z.record(z.string(), z.strictObject({})),
+    secrets: z.strictObject({ npmrc: z.strictObject({ file: z.string() }) }),
     'x-fleet': z.unknown(),
     'x-environment': z.unknown(),
   })
@@ -157,10 +163,10 @@ test('prepare makes what is not there, shows the operator key once, and can be r
   };
   try {
     const first = await prepare();
-    expect(first).toContain('buckets, queues and topics: there');
+    expect(first).toMatch(/schema: there\nbuckets: there\nqueues: there\ntopics: there\n/);
     expect(first).toMatch(/operator key, shown this once: ls_[\w-]{43}\n/);
     const second = await prepare();
-    expect(second).toContain('buckets, queues and topics: there');
+    expect(second).toMatch(/schema: there\nbuckets: there\nqueues: there\ntopics: there\n/);
     expect(second).not.toContain('ls_');
   } finally {
     await stack.stop();

@@ -2,7 +2,7 @@
  * What a fleet of containers needs before its services start: the schema, buckets, queues with their DLQs, topics, and a first operator key.
  *
  * 1. Everything is made where it is not there yet, so it runs before every start and every upgrade.
- * 2. What does not answer yet ends it with an error; compose starts it again.
+ * 2. What does not answer yet ends it with one line that names it; compose starts it again.
  * 3. The key is shown once, on the first run: it is stored hashed.
  */
 import { BucketAlreadyOwnedByYou, CreateBucketCommand, PutBucketVersioningCommand } from '@aws-sdk/client-s3';
@@ -21,27 +21,40 @@ const print = (line: string) => void process.stdout.write(`${line}\n`);
 const config = loadPrepareConfig();
 const { AWS_REGION: region, LONGSHORE_PREFIX: prefix } = config;
 
-await migrate(config.DATABASE_URL);
-print('schema: as this version wants it');
+await doing('schema', () => migrate(config.DATABASE_URL));
+await doing('buckets', makeBuckets);
+await doing('queues', () => createQueues({ client: createSqsClient({ region }), prefix }));
+await doing('topics', () => createTopics({ client: createSnsClient({ region }), prefix }));
+await doing('operator key', makeOperatorKey);
 
-const s3 = createS3Client(config);
-for (const Bucket of BUCKET_IDS.map((id) => bucketName(prefix, id))) {
-  await s3.send(new CreateBucketCommand({ Bucket })).catch((error: unknown) => {
-    if (!(error instanceof BucketAlreadyOwnedByYou)) throw error;
-  });
-  await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } }));
+async function doing(what: string, run: () => Promise<unknown>): Promise<void> {
+  try {
+    await run();
+    print(`${what}: there`);
+  } catch (error) {
+    process.stderr.write(`${what}: ${error instanceof Error ? error.message || error.name : error}\n`);
+    process.exit(1);
+  }
 }
-await createQueues({ client: createSqsClient({ region }), prefix });
-await createTopics({ client: createSnsClient({ region }), prefix });
-print('buckets, queues and topics: there');
 
-const sql = connectDatabase(config, 'longshore-prepare');
-try {
-  const [operator] = await sql`SELECT 1 FROM api_keys WHERE tenant_id IS NULL AND revoked_at IS NULL LIMIT 1`;
-  if (operator === undefined) {
+async function makeBuckets(): Promise<void> {
+  const s3 = createS3Client(config);
+  for (const Bucket of BUCKET_IDS.map((id) => bucketName(prefix, id))) {
+    await s3.send(new CreateBucketCommand({ Bucket })).catch((error: unknown) => {
+      if (!(error instanceof BucketAlreadyOwnedByYou)) throw error;
+    });
+    await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } }));
+  }
+}
+
+async function makeOperatorKey(): Promise<void> {
+  const sql = connectDatabase(config, 'longshore-prepare');
+  try {
+    const [operator] = await sql`SELECT 1 FROM api_keys WHERE tenant_id IS NULL AND revoked_at IS NULL LIMIT 1`;
+    if (operator !== undefined) return;
     const { key } = await createApiKey(sql, { tenantId: null, label: 'first operator', actor: 'prepare' });
     print(`operator key, shown this once: ${key}`);
+  } finally {
+    await sql.end({ timeout: 5 });
   }
-} finally {
-  await sql.end({ timeout: 5 });
 }
