@@ -16,7 +16,7 @@ import {
 } from '#shared/config/resource-names.ts';
 import { DEAD_LETTER_SETTINGS, QUEUE_SETTINGS } from '#shared/queue/queue-settings.ts';
 import { FARGATE_SCALING } from '#shared/scaling/fargate-scaling.ts';
-import { messagesPerSecondPerTask } from '#shared/scaling/scaling-policy.ts';
+import { backlogPerTask, messagesPerSecondPerTask } from '#shared/scaling/scaling-policy.ts';
 import { type ScaledService, SERVICE_OBJECTIVES } from '#shared/scaling/service-capacities.ts';
 import { buildApp } from '../build-app.ts';
 import { SERVICES, stopTimeoutSeconds } from '../services/service-catalogue.ts';
@@ -283,6 +283,22 @@ describe('services', () => {
       ]);
     },
   );
+
+  test('letting go weighs what waits and what arrives as the policy does', () => {
+    const { capacity, wantedLatencySeconds } = SERVICE_OBJECTIVES['partner-worker'];
+    const alarm = resourcesOf(stack('services'), 'AWS::CloudWatch::Alarm')
+      .map(({ Properties }) => Properties)
+      .find(({ AlarmName }) => AlarmName === `${EAST}-scale-partner-worker-quiet`);
+    const expressions = Object.fromEntries(
+      alarm.Metrics.map(({ Id, Expression }: Record<string, string>) => [Id, Expression]),
+    );
+    const perMinute = FARGATE_SCALING.readingSeconds * messagesPerSecondPerTask(capacity, 1);
+    expect(expressions).toMatchObject({
+      waits: `(visible + FILL(waiting, 0)) / ${backlogPerTask(capacity, 1, wantedLatencySeconds)}`,
+      comes: `sent / ${perMinute}`,
+      step: 'IF(tasks * 0.1 > 1, tasks * 0.1, 1)',
+    });
+  });
 
   test('known hours raise the least number of tasks and set it back, by the clocks of their place', () => {
     const actionsOf = (prefix: string) =>
