@@ -186,6 +186,17 @@ test('over a twentieth of the small files late calls, in percent and not of a ha
   expect(percent({ counted_0: 2, other_0: 3 })).toBe(0);
 });
 
+test('docs/observability.md names every alarm and every rule beside each other', () => {
+  const page = read('../../docs/observability.md');
+  const [, table = ''] = page.split('### On AWS');
+  const named = [...table.matchAll(/`([\w<>-]+)`/g)].map(
+    ([, name = '']) => new RegExp(`^${name.replaceAll(/<\w+>/g, '[a-z-]+')}$`),
+  );
+  const rules = [...read('../prometheus/rules.yaml').matchAll(/alert: (\w+)/g)].map(([, name = '']) => name);
+  expect(rules.length).toBeGreaterThan(30);
+  expect([...names(), ...rules].filter((name) => !named.some((pattern) => pattern.test(name)))).toEqual([]);
+});
+
 test('people are told what happened and where to read what to do', () => {
   const [workspace] = resourcesOf(telemetry, 'AWS::APS::Workspace');
   const text = JSON.stringify(workspace?.Properties.AlertManagerDefinition);
