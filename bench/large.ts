@@ -197,7 +197,7 @@ async function measureProcess(bench: Bench, what: LargeMeasurement['what'], copi
   };
   const program = fileURLToPath(new URL('large-copy-process.ts', import.meta.url));
   const child = fork(program, [JSON.stringify(measurement)], {
-    env: { ...process.env, ...MEMORY_VARIABLES },
+    env: MEMORY_VARIABLES,
     execArgv: [...memoryFlags('large-file-worker')],
   });
   const ended = once(child, 'exit');
