@@ -61,6 +61,8 @@ const OLDEST_SECONDS = 30;
 const CLEARED_WITHIN_SECONDS = 300;
 /** In five minutes: one bad file of these is no share. */
 const FEW_FILES = 20;
+/** Queues with an admission window. */
+const ADMITTED = ['work', 'partner-steps'] as const satisfies readonly QueueId[];
 
 export class AlarmsStack extends FleetStack {
   readonly #parts: AlarmedParts;
@@ -114,6 +116,20 @@ export class AlarmsStack extends FleetStack {
     });
   }
 
+  /** Of a flood, only a tenant's window stands in the queue; the rest waits as rows. */
+  #waiting(queue: QueueId): cw.IMetric {
+    if (!ADMITTED.some((id) => id === queue)) return this.#depth(queue);
+    return new cw.MathExpression({
+      expression: 'FILL(visible, 0) + FILL(waiting, 0)',
+      usingMetrics: { visible: this.#depth(queue), waiting: this.#waitingRows(queue) },
+      period: MINUTE,
+    });
+  }
+
+  #waitingRows(queue: QueueId): cw.IMetric {
+    return fleetGauge(this.fleet.prefix, 'longshore_open_rows', { queue, state: 'waiting for admission' });
+  }
+
   #watchQueues(): void {
     for (const queue of QUEUE_IDS) {
       this.#raise({
@@ -128,8 +144,8 @@ export class AlarmsStack extends FleetStack {
       this.#raise({
         id: `${queue}-depth`,
         runbook: 'backlog-too-deep',
-        reason: `More stands in ${queue} than all tasks of ${service.name} together clear in five minutes.`,
-        metric: this.#depth(queue),
+        reason: `More waits for ${queue} than all tasks of ${service.name} together clear in five minutes.`,
+        metric: this.#waiting(queue),
         limit: Math.floor(
           this.#parts.services.clearedPerSecond(service.name as ScaledService) * CLEARED_WITHIN_SECONDS,
         ),
@@ -153,6 +169,19 @@ export class AlarmsStack extends FleetStack {
         `-${queue}`,
       );
     }
+    this.#raise({
+      id: 'dead-letters-arrive',
+      runbook: 'dead-letters-arrive',
+      reason: 'Messages could not be handled and came to a dead-letter queue.',
+      metric: taskMetric(this.fleet.prefix, 'longshore_dead_letters_total', {
+        service: 'retry-sweeper',
+        statistic: cw.Stats.SUM,
+        periodMinutes: 5,
+      }),
+      limit: 0,
+      minutes: 5,
+      periodMinutes: 5,
+    });
     this.#raise({
       id: 'parked-dead-letters',
       runbook: 'dead-letters-parked',
@@ -182,17 +211,23 @@ export class AlarmsStack extends FleetStack {
   }
 
   #watchEvents(): void {
-    const { rule, undeliveredEvents } = this.#parts.storage;
-    const failed = (name: string) => this.#metric('AWS/Events', name, { RuleName: rule.ruleName }, cw.Stats.SUM);
+    const { rules, undeliveredEvents } = this.#parts.storage;
+    const failed = Object.fromEntries(
+      rules.flatMap(({ ruleName: RuleName }, index) =>
+        Object.entries({ failed: 'FailedInvocations', aside: 'InvocationsSentToDlq' }).map(([id, name]) => [
+          `${id}_${index}`,
+          this.#metric('AWS/Events', name, { RuleName }, cw.Stats.SUM),
+        ]),
+      ),
+    );
     this.#raise({
       id: 'events-undelivered',
       runbook: 'events-undelivered',
       reason: 'EventBridge could not put an event into the queue landing.',
       metric: new cw.MathExpression({
-        expression: 'FILL(failed, 0) + FILL(set_aside, 0) + FILL(kept, 0)',
+        expression: [...Object.keys(failed), 'kept'].map((id) => `FILL(${id}, 0)`).join(' + '),
         usingMetrics: {
-          failed: failed('FailedInvocations'),
-          set_aside: failed('InvocationsSentToDlq'),
+          ...failed,
           kept: undeliveredEvents.metricApproximateNumberOfMessagesVisible({ period: MINUTE }),
         },
         period: MINUTE,
@@ -549,9 +584,7 @@ export class AlarmsStack extends FleetStack {
         cw.Stats.AVERAGE,
       ).with({ label: name }),
     );
-    const waiting = (['work', 'partner-steps'] as const).map((queue) =>
-      fleetGauge(prefix, 'longshore_open_rows', { queue, state: 'waiting for admission' }),
-    );
+    const waiting = ADMITTED.map((queue) => this.#waitingRows(queue));
     new cw.Dashboard(this, 'Dashboard', {
       dashboardName: prefix,
       defaultInterval: Duration.hours(3),

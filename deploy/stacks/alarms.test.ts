@@ -69,6 +69,7 @@ test('whatever can go wrong is watched', () => {
       'breaker-open',
       'notices-late',
       'notices-parked',
+      'dead-letters-arrive',
       'parked-dead-letters',
       'sweeper-silent',
       'outbox-lag',
@@ -99,6 +100,41 @@ test('waiting over 30 s calls, by the age of messages where nothing is long, by 
     MetricName: 'longshore_oldest_due_seconds',
     Threshold: 30,
   });
+});
+
+test('a backlog is what stands in the queue and, where there is a window before it, what waits outside', () => {
+  const asked = (id: string) => {
+    const { MetricName, Metrics = [] } = alarms.find(({ AlarmName }) => AlarmName === `${PREFIX}-${id}-depth`);
+    return [
+      MetricName,
+      ...Metrics.map(
+        ({ MetricStat }: { MetricStat?: { Metric: { MetricName: string } } }) => MetricStat?.Metric.MetricName,
+      ),
+    ]
+      .filter((name) => name !== undefined)
+      .sort();
+  };
+  const visible = 'ApproximateNumberOfMessagesVisible';
+  expect(asked('landing')).toEqual([visible]);
+  expect(asked('ingest')).toEqual([visible]);
+  expect(asked('work')).toEqual([visible, 'longshore_open_rows']);
+  expect(asked('partner-steps')).toEqual([visible, 'longshore_open_rows']);
+});
+
+test('an event of either rule that the queue did not take calls', () => {
+  const { Metrics } = alarms.find(({ AlarmName }) => AlarmName === `${PREFIX}-events-undelivered`);
+  const read = Metrics.flatMap(({ Id, MetricStat }: { Id: string; MetricStat?: { Metric: { MetricName: string } } }) =>
+    MetricStat === undefined ? [] : [{ id: Id, name: MetricStat.Metric.MetricName }],
+  );
+  expect(read.map(({ name }: { name: string }) => name).sort()).toEqual([
+    'ApproximateNumberOfMessagesVisible',
+    'FailedInvocations',
+    'FailedInvocations',
+    'InvocationsSentToDlq',
+    'InvocationsSentToDlq',
+  ]);
+  const { Expression } = Metrics.find(({ Expression: found }: { Expression?: string }) => found !== undefined);
+  for (const { id } of read) expect(Expression).toContain(`FILL(${id}, 0)`);
 });
 
 test('a silent sweeper is an alarm, although it reports nothing', () => {

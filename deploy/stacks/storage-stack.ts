@@ -35,7 +35,8 @@ export class StorageStack extends FleetStack {
   readonly buckets: Readonly<Record<BucketId, s3.Bucket>>;
   /** Events that EventBridge could not put into `landing`. */
   readonly undeliveredEvents: sqs.Queue;
-  readonly rule: events.Rule;
+  /** From landing and from the SFTP server. */
+  readonly rules: readonly events.Rule[];
   readonly #network: NetworkStack;
 
   constructor(scope: Construct, fleet: Fleet, parts: { network: NetworkStack; messaging: MessagingStack }) {
@@ -55,7 +56,7 @@ export class StorageStack extends FleetStack {
       enforceSSL: true,
     });
     acknowledge(this.undeliveredEvents, { SQS3: 'It is a dead-letter queue itself: the one of the rules’ targets.' });
-    this.rule = this.#sendEventsTo(parts.messaging.queues.landing.main);
+    this.rules = this.#sendEventsTo(parts.messaging.queues.landing.main);
   }
 
   #createAccessLogs(): s3.Bucket {
@@ -112,7 +113,7 @@ export class StorageStack extends FleetStack {
     return [always, { id: 'archive', expiration: Duration.days(this.size.archiveDays), transitions: [infrequent] }];
   }
 
-  #sendEventsTo(landing: sqs.Queue): events.Rule {
+  #sendEventsTo(landing: sqs.Queue): events.Rule[] {
     const bucket = bucketName(this.fleet.prefix, 'landing');
     const pattern: events.EventPattern = {
       source: ['aws.s3'],
@@ -124,7 +125,7 @@ export class StorageStack extends FleetStack {
       maxEventAge: Duration.hours(2),
       retryAttempts: 185,
     });
-    const rule = new events.Rule(this, 'Landed', {
+    const landed = new events.Rule(this, 'Landed', {
       ruleName: `${this.fleet.prefix}-landed`,
       description: 'Objects created in landing',
       enabled: this.isActive,
@@ -132,13 +133,13 @@ export class StorageStack extends FleetStack {
       targets: [target],
     });
     // The path begins with the bucket's name: another fleet's server may be of the same account.
-    const transferred = { source: ['aws.transfer'], detailType: TRANSFER_EVENTS };
+    const ended = { source: ['aws.transfer'], detailType: TRANSFER_EVENTS };
     const paths = events.Match.anyOf(events.Match.prefix(`/${bucket}/`));
-    new events.Rule(this, 'Transferred', {
+    const transferred = new events.Rule(this, 'Transferred', {
       ruleName: `${this.fleet.prefix}-transferred`,
       description: 'SFTP uploads that ended, failed or were renamed',
       enabled: this.isActive,
-      eventPattern: { ...transferred, detail: { $or: [{ 'file-path': paths }, { 'renamed-file-path': paths }] } },
+      eventPattern: { ...ended, detail: { $or: [{ 'file-path': paths }, { 'renamed-file-path': paths }] } },
       targets: [target],
     });
     new events.CfnArchive(this, 'Archive', {
@@ -147,7 +148,7 @@ export class StorageStack extends FleetStack {
       eventPattern: { source: pattern.source, 'detail-type': pattern.detailType, detail: pattern.detail },
       retentionDays: 14,
     });
-    return rule;
+    return [landed, transferred];
   }
 
   /** To buckets and with a key that are known by name: the stacks of two regions cannot refer to each other. */
