@@ -13,7 +13,7 @@ import { HttpCodeElb, HttpCodeTarget } from 'aws-cdk-lib/aws-elasticloadbalancin
 import { FilterPattern, MetricFilter } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import { BUCKET_IDS, QUEUE_IDS, type QueueId, TOPIC_IDS } from '#shared/config/resource-names.ts';
-import { SMALL_FILE_SECONDS } from '#shared/jobs/job-metrics.ts';
+import { SMALL_FILE_SECONDS } from '#shared/config/small-file-seconds.ts';
 import type { ScaledService } from '#shared/scaling/service-capacities.ts';
 import { type AlarmFacts, describeAlarm } from '../alarms/alarm.ts';
 import { fleetGauge } from '../alarms/fleet-gauges.ts';

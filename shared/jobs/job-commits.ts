@@ -8,12 +8,13 @@
  * 4. Wake-ups are sent after the commit, beside the next group, and never fail an outcome.
  */
 import { randomUUID } from 'node:crypto';
+import { SMALL_FILE_SECONDS } from '#shared/config/small-file-seconds.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { type ArchiveOutcome, claimArchives, type FinishedFile, storeArchives } from './archive-files.ts';
 import { type ClaimedJob, claimJobs } from './claim-jobs.ts';
 import { GroupCommit } from './group-commit.ts';
-import { type JobMetrics, SMALL_FILE_SECONDS } from './job-metrics.ts';
+import type { JobMetrics } from './job-metrics.ts';
 import { repeatOnLostDatabase } from './repeat-on-lost-database.ts';
 import type { WorkQueue } from './route-files.ts';
 import {

@@ -1,5 +1,6 @@
 /** What a worker of jobs shows. Label sets are bounded by the configuration: tenants, routes and kinds, never files or ids. */
 import { Counter, Histogram, type Registry } from 'prom-client';
+import { SMALL_FILE_SECONDS } from '#shared/config/small-file-seconds.ts';
 
 export interface JobMetrics {
   readonly stepSeconds: Histogram<'kind' | 'outcome'>;
@@ -15,9 +16,6 @@ export interface JobMetrics {
   readonly groupSize: Histogram<'statement'>;
   readonly wakeUpsUnsent: Counter;
 }
-
-/** Of a small file, from its arrival to its end: what is promised (docs/observability.md). */
-export const SMALL_FILE_SECONDS = 30;
 
 /** Call once per registry: prom-client refuses a second metric of the same name. */
 export function createJobMetrics(registry: Registry): JobMetrics {
