@@ -7,9 +7,9 @@ import { expect, test } from 'vitest';
 
 const PROGRAM = fileURLToPath(new URL('check-health.mjs', import.meta.url));
 
-function check(port: number): Promise<number> {
+function check(args: readonly string[], env: Record<string, string> = {}): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>();
-  execFile(process.execPath, [PROGRAM, String(port)], (error) => resolve(error === null ? 0 : Number(error.code)));
+  execFile(process.execPath, [PROGRAM, ...args], { env }, (error) => resolve(error === null ? 0 : Number(error.code)));
   return promise;
 }
 
@@ -21,10 +21,11 @@ test('the health check of a container says what the service says, and that it is
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  expect(await check(port)).toBe(0);
+  expect(await check([String(port)])).toBe(0);
+  expect(await check([], { LONGSHORE_HTTP_PORT: String(port) })).toBe(0);
   status = 503;
-  expect(await check(port)).toBe(1);
+  expect(await check([String(port)])).toBe(1);
   server.close();
   await once(server, 'close');
-  expect(await check(port)).toBe(1);
+  expect(await check([String(port)])).toBe(1);
 });
