@@ -12,7 +12,7 @@ import { createObjectStore } from './create-object-store.ts';
 import type { MultipartCopyRequest, ObjectStore } from './object-store.ts';
 import { PartBuffers } from './part-buffers.ts';
 import { choosePartBytes, planParts } from './plan-parts.ts';
-import { createPartClient, createS3Client } from './s3-client.ts';
+import { createPartClient, createS3Client, type S3ClientConfig } from './s3-client.ts';
 import type { CopyPlan, FinishedPart, LeftTransfer, TransferLog } from './transfer-log.ts';
 
 const MIB = 1024 ** 2;
@@ -21,6 +21,7 @@ const PART = 5 * MIB;
 const PLANS: readonly CopyPlan[] = ['server-side', 'streamed'];
 let s3: S3TestServer;
 let proxy: S3FaultProxy;
+let connection: S3ClientConfig;
 let clients: S3Client[];
 let direct: ObjectStore;
 let store: ObjectStore;
@@ -30,13 +31,13 @@ beforeAll(async () => {
   s3 = await startTestServer();
   for (const bucket of ['here', 'there']) s3.server.createBucket(bucket);
   proxy = await startS3FaultProxy(s3.server.url);
-  const config = {
+  connection = {
     LONGSHORE_S3_PATH_STYLE: true,
     endpoint: proxy.url,
     region: 'us-east-1',
     credentials: { accessKeyId: TEST_CREDENTIAL.accessKeyId, secretAccessKey: TEST_CREDENTIAL.secretAccessKey },
   };
-  clients = [createS3Client(config), createPartClient({ ...config, stallMs: 400 })];
+  clients = [createS3Client(connection), createPartClient({ ...connection, stallMs: 400 })];
   const [client, partClient] = clients as [S3Client, S3Client];
   direct = createObjectStore({ client: s3.client });
   store = createObjectStore({
@@ -105,6 +106,7 @@ function memoryLog(): TransferLog & { readonly states: string[]; readonly writte
       states.push('COPYING');
     },
     progress: async ({ parts }) => void written.push(...parts),
+    found: async () => void states.push('DONE'),
     completing: async () => void states.push('COMPLETING'),
     aborting: async () => {
       left = left && { ...left, isAborting: true };
@@ -254,6 +256,56 @@ describe('a store with faults', () => {
     expect(proxy.counts.get('GetObject')).toBe(1);
     expect((await readTarget(request)).equals(bytes)).toBe(true);
   });
+
+  it.each([
+    ['server-side', 'UploadPartCopy'],
+    ['streamed', 'GetObject'],
+    ['streamed', 'UploadPart'],
+  ] as const)(
+    'over which nothing moves any more has the %s copy given up, its upload kept, when %s stands still',
+    async (plan, operation) => {
+      const bytes = randomBytes(8 * PART);
+      const request = { ...(await land(bytes)), plan, log: memoryLog() };
+      proxy.spoil((asked) => (asked.operation === operation && asked.count > 2 ? { type: 'silent' } : undefined));
+      await expect(store.copyMultipart(request)).rejects.toMatchObject({ fault: 'unavailable' });
+      // Six tries of each part in flight would be twice as many.
+      expect(proxy.counts.get(operation)).toBeLessThanOrEqual(2 + 3 * 3);
+      expect([await openUploads(request), await versions(request)]).toEqual([1, 0]);
+      proxy.spoil(() => undefined);
+      expect((await store.copyMultipart(request)).resumedParts).toBeGreaterThan(0);
+      expect((await readTarget(request)).equals(bytes)).toBe(true);
+    },
+  );
+
+  it.each([
+    ['held, and read slowly', 'GetObject', PART, { type: 'slow', bytesPerSecond: 2 * MIB }, 0, 0.5],
+    ['held, and sent slowly', 'UploadPart', 12 * MIB, { type: 'slow-request', bytesPerSecond: 4 * MIB }, 0.5, 1],
+    ['piped, and read slowly', 'GetObject', 0, { type: 'slow', bytesPerSecond: 2 * MIB }, 0, 1],
+  ] as const)(
+    'with a part that is %s tells of its bytes before it is finished',
+    async (_way, operation, heldBytes, fault, from, to) => {
+      const bytes = randomBytes(Math.max(heldBytes, PART) - 1);
+      const log = memoryLog();
+      const request = { ...(await land(bytes)), plan: 'streamed' as const, log };
+      const told: number[] = [];
+      const progress: TransferLog['progress'] = (made) => {
+        if (log.written.length === 0 && made.parts.length === 0) told.push(made.bytesDone / bytes.length);
+        return log.progress(made);
+      };
+      const [client] = clients as [S3Client, S3Client];
+      const partClient = createPartClient({ ...connection, stallMs: 60_000 });
+      const partBuffers = new PartBuffers({ count: 1, bytes: Math.max(1, heldBytes) });
+      proxy.spoil(every(operation, 1, fault));
+      await createObjectStore({ client, partClient, partBuffers }).copyMultipart({
+        ...request,
+        log: { ...log, progress },
+      });
+      partClient.destroy();
+      expect(told.filter((share) => share > from && share < to).length).toBeGreaterThan(0);
+      expect(told).toEqual(told.toSorted((one, other) => one - other));
+      expect((await readTarget(request)).equals(bytes)).toBe(true);
+    },
+  );
 
   it('that cannot copy parts fails the copy for good, and keeps no upload', async () => {
     const request = { ...(await land(randomBytes(2 * PART))), log: memoryLog() };

@@ -30,6 +30,7 @@ import type { PartBuffers } from './part-buffers.ts';
 import { bytesOf, choosePartBytes, type PlannedPart, planParts } from './plan-parts.ts';
 import { ProgressWriter } from './progress-writer.ts';
 import { headObject, nameOf } from './read-object.ts';
+import { StallWatch, unwatchedStallMs, watchedStallMs } from './stall-watch.ts';
 import { hasFault, mayPass, ObjectStoreError } from './store-error.ts';
 import type { CopyFacts, CopyPlan, FinishedPart, LeftTransfer, TransferFacts, TransferLog } from './transfer-log.ts';
 
@@ -46,6 +47,8 @@ export interface CopyParts {
   /** Of one copy. */
   readonly serverSideConcurrency: number;
   readonly buffers: PartBuffers;
+  /** What a request is given to move a byte. */
+  readonly stallMs: number;
   readonly onPart?: ((plan: CopyPlan, bytes: number) => void) | undefined;
 }
 
@@ -226,6 +229,11 @@ async function copyMissing(
   const missing = planParts(facts.sizeBytes, facts.partBytes).filter(({ number }) => !have.has(number));
   const bytesBefore = done.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const progress = log && new ProgressWriter({ log, bytesBefore, onLost: (error) => firstFailure.abort(error) });
+  const watch = new StallWatch({
+    afterMs: facts.plan === 'streamed' ? watchedStallMs(engine.stallMs) : unwatchedStallMs(engine.stallMs),
+    doing: `copy to ${nameOf(request.target)}`,
+    onStall: (error) => firstFailure.abort(error),
+  });
   const made: FinishedPart[] = [];
   const onFinished = (part: FinishedPart): void => {
     made.push(part);
@@ -240,11 +248,16 @@ async function copyMissing(
     signal,
     firstFailure,
     onFinished,
-    onMoved: (part, bytes) => progress?.moved(part.number, bytes),
+    onMoved: (part, bytes) => {
+      watch.moved(part.number, bytes);
+      progress?.moved(part.number, bytes);
+    },
+    watch,
     isWhole: have.size === 0,
   };
   await progress?.found(found);
   const sha256 = facts.plan === 'streamed' ? await streamParts(work, facts.partBytes) : await copyServerSide(work);
+  watch.stop();
   await progress?.end();
   if (request.signal?.aborted === true)
     throw new ObjectStoreError('aborted', `the copy to ${nameOf(request.target)} was told to stop`);
@@ -263,6 +276,7 @@ interface PartsWork {
   readonly onFinished: (part: FinishedPart) => void;
   /** So many bytes of a part have been moved so far. */
   readonly onMoved: (part: PlannedPart, bytes: number) => void;
+  readonly watch: StallWatch;
   /** No part was there before. */
   readonly isWhole: boolean;
 }
@@ -272,7 +286,11 @@ async function copyServerSide(work: PartsWork): Promise<undefined> {
   const limit = pLimit(work.engine.serverSideConcurrency);
   await Promise.all(
     work.missing.map((part) =>
-      limit(() => endingAll(work, async () => work.onFinished(await copyPart(of(work, part))))),
+      limit(() =>
+        endingAll(work, async () =>
+          work.onFinished(await work.watch.during(part.number, () => copyPart(of(work, part)))),
+        ),
+      ),
     ),
   );
 }
@@ -291,21 +309,23 @@ async function streamParts(work: PartsWork, partBytes: number): Promise<string |
       const before = hashed;
       const own = Promise.withResolvers<void>();
       hashed = own.promise;
-      const task = endingAll(work, async () => {
-        const partRequest = of(work, part);
-        const onMoved = (bytes: number) => work.onMoved(part, bytes);
-        if (!isHeld) return work.onFinished(await pipePart(countRead(read, part, onMoved), partRequest));
-        // A byte that is held has gone half of its way.
-        const bytes = await fillPart(
-          countRead(read, part, (count) => onMoved(count / 2)),
-          partRequest,
-          buffer,
-        );
-        const client = countSent(partRequest.client, (count) => onMoved((bytes.length + count) / 2));
-        const sending = sendPart({ ...partRequest, client }, bytes);
-        await Promise.allSettled([sending, before.then(() => void hash?.update(bytes)).finally(own.resolve)]);
-        work.onFinished(await sending);
-      }).finally(() => {
+      const task = endingAll(work, () =>
+        work.watch.during(part.number, async () => {
+          const partRequest = of(work, part);
+          const onMoved = (bytes: number) => work.onMoved(part, bytes);
+          if (!isHeld) return work.onFinished(await pipePart(countRead(read, part, onMoved), partRequest));
+          // A byte that is held has gone half of its way.
+          const bytes = await fillPart(
+            countRead(read, part, (count) => onMoved(count / 2)),
+            partRequest,
+            buffer,
+          );
+          const client = countSent(partRequest.client, (count) => onMoved((bytes.length + count) / 2));
+          const sending = sendPart({ ...partRequest, client }, bytes);
+          await Promise.allSettled([sending, before.then(() => void hash?.update(bytes)).finally(own.resolve)]);
+          work.onFinished(await sending);
+        }),
+      ).finally(() => {
         own.resolve();
         buffers.give(buffer);
         running.delete(task);

@@ -42,6 +42,7 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
     serverSidePartBytes: copyPartBytes,
     serverSideConcurrency: copyConcurrency,
     buffers: partBuffers,
+    stallMs: idleTimeoutMs,
     onPart,
   };
   return {
@@ -60,6 +61,8 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
       uploadStream(
         client,
         {
+          partClient,
+          stallMs: idleTimeoutMs,
           partBytes: uploadPartBytes,
           concurrency: partConcurrency,
           onPart: (bytes) => onPart('unknown-length', bytes),

@@ -4,7 +4,8 @@
  * 1. An upload is known to the log before its first part is sent; one that an earlier try left is aborted first.
  * 2. Completing and aborting are written before they are done; without the log's word neither is done. An abort that fails does not hide
  *    why the upload did: the sweeper aborts what is left.
- * 3. What fits in one request makes no multipart upload, and nothing is written of it.
+ * 3. A part is sent as those of copies are: as slowly as its line, and again by itself when it failed for a passing reason.
+ * 4. What fits in one request makes no multipart upload, and nothing is written of it.
  */
 import {
   AbortMultipartUploadCommand,
@@ -14,12 +15,20 @@ import {
   type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import { storeCall } from './classify-store-error.ts';
+import { repeatPart } from './copy-part.ts';
 import { countSent } from './count-part-bytes.ts';
 import { abortUpload } from './multipart-upload.ts';
+import { partChecksum } from './part-checksum.ts';
 import { ProgressWriter } from './progress-writer.ts';
+import { abortable, nameOf } from './read-object.ts';
+import { StallWatch, watchedStallMs } from './stall-watch.ts';
 import type { TransferFacts, TransferLog } from './transfer-log.ts';
 
 export interface LoggedUploadOptions {
+  /** For parts. */
+  readonly partClient: S3Client;
+  readonly stallMs: number;
   readonly log: TransferLog | undefined;
   readonly facts: TransferFacts;
   /** The log says no, or cannot be asked: the upload has to end. */
@@ -37,7 +46,15 @@ export interface LoggedUpload {
 }
 
 export function logUpload(client: S3Client, options: LoggedUploadOptions): LoggedUpload {
-  const { log, facts, onFailure, onPart, signal } = options;
+  const { partClient, stallMs, log, facts, onPart } = options;
+  const ended = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, ended.signal]) : ended.signal;
+  const onFailure = (error: unknown): void => {
+    ended.abort(error);
+    options.onFailure(error);
+  };
+  const doing = `upload to ${nameOf(facts.target)}`;
+  const watch = new StallWatch({ afterMs: watchedStallMs(stallMs), doing, onStall: onFailure });
   let progress: ProgressWriter | undefined;
 
   async function create(command: CreateMultipartUploadCommand): Promise<CreateMultipartUploadCommandOutput> {
@@ -60,13 +77,23 @@ export function logUpload(client: S3Client, options: LoggedUploadOptions): Logge
     return reply;
   }
 
-  async function sendPart(command: UploadPartCommand): Promise<unknown> {
-    const { PartNumber: number = 0, Body: body } = command.input;
-    const counting = progress && countSent(client, (bytes) => progress?.moved(number, bytes));
-    const reply = await (counting ?? client).send(command);
-    const sizeBytes = (body as Uint8Array).byteLength;
-    progress?.passed(number, sizeBytes);
-    onPart?.(sizeBytes);
+  async function sendPart({ input }: UploadPartCommand): Promise<unknown> {
+    const { PartNumber: number = 0 } = input;
+    const body = input.Body as Uint8Array;
+    const counting = countSent(partClient, (bytes) => {
+      watch.moved(number, bytes);
+      progress?.moved(number, bytes);
+    });
+    const checked = { ...input, ChecksumCRC64NVME: await partChecksum('CRC64NVME', body) };
+    const reply = await watch.during(number, () =>
+      repeatPart(signal, () =>
+        storeCall(`${doing}, part ${number}`, signal, () =>
+          counting.send(new UploadPartCommand(checked), abortable(signal)),
+        ),
+      ),
+    );
+    progress?.passed(number, body.byteLength);
+    onPart?.(body.byteLength);
     return reply;
   }
 
@@ -102,6 +129,7 @@ export function logUpload(client: S3Client, options: LoggedUploadOptions): Logge
       if (progress !== undefined) await log?.done();
     },
     async end() {
+      watch.stop();
       await progress?.end();
     },
   };

@@ -16,6 +16,7 @@ const OTHER = 'there';
 let s3: S3TestServer;
 let store: ObjectStore;
 let requests: Counter<'operation'>;
+let copiedBytes: Counter<'plan'>;
 
 beforeAll(async () => {
   s3 = await startTestServer();
@@ -27,11 +28,17 @@ beforeAll(async () => {
     labelNames: ['operation'],
     registers: [new Registry()],
   });
+  copiedBytes = new Counter({
+    name: 'longshore_copied_bytes_total',
+    help: 'test',
+    labelNames: ['plan'],
+    registers: [new Registry()],
+  });
   store = createObjectStore({
     client: s3.client,
     copyPartBytes: 5 * MIB,
     uploadPartBytes: 5 * MIB,
-    metrics: { requests },
+    metrics: { requests, copiedBytes },
   });
 });
 
@@ -198,10 +205,14 @@ describe('the object store', () => {
   it.each([0, 1, 5 * MIB, 12 * MIB + 3])('uploads a stream of %i bytes, counted and hashed', async (size) => {
     const bytes = randomBytes(size);
     const target = { bucket: BUCKET, key: `stream-${size}` };
+    copiedBytes.reset();
     const uploaded = await store.upload({ target, body: pieces(bytes), expectedBytes: size });
     expect(uploaded).toMatchObject({ sizeBytes: size, sha256: createHash('sha256').update(bytes).digest('hex') });
     expect((await read(BUCKET, target.key)).equals(bytes)).toBe(true);
     expect(await store.head(target)).toMatchObject({ checksums: [{ algorithm: 'CRC64NVME', type: 'FULL_OBJECT' }] });
+    // What fits in one part is one request, and no copy in parts.
+    const inParts = size > 5 * MIB ? [{ labels: { plan: 'unknown-length' }, value: size }] : [];
+    expect((await copiedBytes.get()).values).toEqual(inParts);
   });
 
   it.each([

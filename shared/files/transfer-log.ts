@@ -60,4 +60,6 @@ export interface TransferLog {
   aborting(): Promise<void>;
   done(): Promise<void>;
   aborted(): Promise<void>;
+  /** The object is there, made by a worker that could not say so any more. Nothing when there is no open transfer. */
+  found(): Promise<void>;
 }

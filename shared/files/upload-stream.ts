@@ -20,6 +20,10 @@ import { checksumsOf } from './store-checksums.ts';
 import { ObjectStoreError } from './store-error.ts';
 
 export interface UploadOptions {
+  /** For parts. */
+  readonly partClient: S3Client;
+  /** What a request is given to move a byte. */
+  readonly stallMs: number;
   readonly partBytes: number;
   readonly concurrency: number;
   readonly onPart?: ((bytes: number) => void) | undefined;
@@ -43,6 +47,8 @@ export async function uploadStream(
       failure ??= { error };
       body.destroy();
     },
+    partClient: options.partClient,
+    stallMs: options.stallMs,
     onPart: options.onPart,
     signal,
   });

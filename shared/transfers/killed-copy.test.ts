@@ -17,6 +17,7 @@ import type { CopyPlan } from '#shared/files/transfer-log.ts';
 import { cancelJobs } from '#shared/jobs/end-jobs.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
 import { connectTestDatabase, jobDue, neverStops } from '#shared/jobs/test-job-runner.ts';
+import { acknowledge } from '#shared/queue/disposition.ts';
 import { findRowViolations } from '#shared/testing/find-row-violations.ts';
 import { arrivedObject } from '#shared/testing/seed-jobs.ts';
 import { seedFiles, seedRoutes } from '#shared/testing/seed-routed-files.ts';
@@ -130,7 +131,8 @@ async function live(job: WokenJob, killAt?: 'UploadPart' | 'HeadObject'): Promis
 }
 
 async function readJob({ id }: WokenJob): Promise<Record<string, unknown>> {
-  const [row] = await sql`SELECT state, step_attempts, step_tries, error_cause, error_message FROM jobs WHERE id = ${id}`;
+  const [row] =
+    await sql`SELECT state, step_attempts, step_tries, error_cause, error_message FROM jobs WHERE id = ${id}`;
   return row ?? {};
 }
 
@@ -213,6 +215,60 @@ describe.each(['server-side', 'streamed'] as const)('a %s copy', (plan) => {
     expect(proxy.counts.get('AbortMultipartUpload')).toBeUndefined();
     await Promise.all([slow.close(), fast.close()]);
   }, 120_000);
+
+  test('over which nothing moves gives its slot up, and goes on where it was when it is tried again', async () => {
+    const job = await seedCopy(plan, smaller);
+    const [impatient, next] = [createCopyRunner({ ...copyOf(job), stallMs: 500 }), createCopyRunner(copyOf(job))];
+    proxy.spoil(({ operation, count }) =>
+      operation.startsWith('UploadPart') && count > 4 ? { type: 'silent' } : undefined,
+    );
+    expect(await impatient.runner.handle(jobDue(job), neverStops)).toEqual(acknowledge);
+    const [waiting] =
+      await sql`SELECT state, wait_reason, lease_until, next_action_at IS NOT NULL AS has_time FROM jobs`;
+    expect(waiting).toEqual({
+      state: 'WAITING',
+      wait_reason: 'OBJECT_STORE_UNAVAILABLE',
+      lease_until: null,
+      has_time: true,
+    });
+    proxy.spoil(() => undefined);
+    await sql`UPDATE jobs SET next_action_at = now()`;
+    await next.runner.handle(jobDue({ ...job, wake: 2 }), neverStops);
+    await expectDelivered(job, smaller);
+    const { copy } = (await findOutput(job)) as { copy: { resumedParts: number } };
+    expect(copy.resumedParts).toBeGreaterThan(0);
+    await Promise.all([impatient.close(), next.close()]);
+  }, 60_000);
+
+  test('that takes longer than its lease keeps its job, because the lease is renewed while bytes move', async () => {
+    const job = await seedCopy(plan, smaller);
+    const { runner, close } = createCopyRunner(copyOf(job, 4_000));
+    const other = createCopyRunner(copyOf(job, 4_000));
+    runner.start();
+    // The reply of the store that copies has a few hundred bytes.
+    const [operation, bytesPerSecond] = plan === 'streamed' ? ['GetObject', 800_000] : ['UploadPartCopy', 40];
+    proxy.spoil((asked) =>
+      asked.operation === operation && asked.count <= IN_FLIGHT ? { type: 'slow', bytesPerSecond } : undefined,
+    );
+    let renewals = 0;
+    let lease = 0;
+    const handled = runner.handle(jobDue(job), neverStops).then(() => 'ended' as const);
+    const pause = () => new Promise<'paused'>((resolve) => setTimeout(() => resolve('paused'), 100));
+    while ((await Promise.race([handled, pause()])) !== 'ended') {
+      // Whoever else is woken finds a live lease.
+      await other.runner.handle(jobDue({ ...job, wake: 2 }), neverStops);
+      const [row] = await sql<
+        { lease: number }[]
+      >`SELECT extract(epoch FROM lease_until)::float8 AS lease FROM jobs WHERE state = 'RUNNING'`;
+      if (row !== undefined && row.lease > lease) renewals += 1;
+      lease = row?.lease ?? lease;
+    }
+    // More than one lease long.
+    expect(renewals).toBeGreaterThan(3);
+    const [row] = await sql`SELECT state, epoch FROM jobs`;
+    expect(row).toEqual({ state: 'SUCCEEDED', epoch: 1 });
+    await Promise.all([close(), other.close()]);
+  }, 60_000);
 
   test('whose job is cancelled stops, and leaves its upload to the sweeper', async () => {
     const job = await seedCopy(plan, smaller);

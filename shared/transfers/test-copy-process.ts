@@ -9,6 +9,8 @@ import { createPartClient, createS3Client } from '#shared/files/s3-client.ts';
 import { connectTestDatabase, createTestRunner, neverStops } from '#shared/jobs/test-job-runner.ts';
 import { deliverOptions } from '#shared/steps/deliver/options.ts';
 import { deliverStep } from '#shared/steps/deliver/run.ts';
+import { transformOptions } from '#shared/steps/transform/options.ts';
+import { transformStep } from '#shared/steps/transform/run.ts';
 
 export interface TestCopy {
   readonly databaseUrl: string;
@@ -18,16 +20,21 @@ export interface TestCopy {
   readonly leaseMs: number;
   readonly partsInFlight: number;
   readonly partBytes: number;
+  /** What a request is given to move a byte; 60 s when absent. */
+  readonly stallMs?: number;
 }
 
 export function createCopyRunner(copy: TestCopy) {
-  const { s3Url, credentials, partsInFlight, partBytes } = copy;
+  const { s3Url, credentials, partsInFlight, partBytes, stallMs = 60_000 } = copy;
   const config = { LONGSHORE_S3_PATH_STYLE: true, endpoint: s3Url, region: 'us-east-1', credentials };
-  const clients = [createS3Client(config), createPartClient({ ...config, stallMs: 60_000 })] as const;
+  const clients = [createS3Client(config), createPartClient({ ...config, stallMs })] as const;
   const store = createObjectStore({
     client: clients[0],
     partClient: clients[1],
     copyPartBytes: partBytes,
+    uploadPartBytes: partBytes,
+    partConcurrency: partsInFlight,
+    idleTimeoutMs: stallMs,
     copyConcurrency: partsInFlight,
     partBuffers: new PartBuffers({ count: partsInFlight, bytes: partBytes }),
   });
@@ -37,6 +44,8 @@ export function createCopyRunner(copy: TestCopy) {
     steps: {
       deliver: (context) =>
         deliverStep.run({ ...context, store, options: deliverOptions.schema.parse(context.options) }),
+      transform: (context) =>
+        transformStep.run({ ...context, store, options: transformOptions.schema.parse(context.options) }),
     },
     queue: 'work',
     leaseMs: copy.leaseMs,

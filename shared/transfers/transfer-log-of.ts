@@ -135,6 +135,18 @@ export function transferLogOf(sql: Sql, transfer: TransferOwner): TransferLog {
     aborting: () => moveTo('ABORTING'),
     done: () => end('DONE'),
     aborted: () => end('ABORTED'),
+    async found() {
+      await repeat(
+        () => sql`
+          WITH holder AS (${held()}),
+          ended AS (
+            UPDATE transfers t SET state = 'DONE', bytes_done = coalesce(t.bytes_total, t.bytes_done), updated_at = now(),
+              finished_at = now()
+            FROM holder h WHERE t.owner_id = h.id AND t.seq = ${seq} AND t.state IN ('COPYING', 'COMPLETING')
+            RETURNING t.owner_id, t.seq)
+          DELETE FROM transfer_parts p USING ended e WHERE p.owner_id = e.owner_id AND p.seq = e.seq`,
+      );
+    },
   };
 }
 

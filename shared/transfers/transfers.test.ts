@@ -140,6 +140,51 @@ describe('a transfer', () => {
     expect(await sql`SELECT 1 FROM transfer_parts`).toHaveLength(0);
   });
 
+  test('whose object a lost worker had completed is done, and is nothing to who does not hold the job', async () => {
+    await log.found();
+    expect(await findTransfers(sql, job.id)).toEqual([]);
+    await begun();
+    await log.completing();
+    const next = logOf(await takeOver());
+    await log.found();
+    expect(await findTransfers(sql, job.id)).toMatchObject([{ state: 'COMPLETING' }]);
+    await next.found();
+    expect(await findTransfers(sql, job.id)).toMatchObject([{ state: 'DONE', bytesDone: 100, bytesPerSecond: 5 }]);
+    expect(await sql`SELECT 1 FROM transfer_parts`).toHaveLength(0);
+  });
+
+  test('of unknown length is shown without a total, and is never gone on with', async () => {
+    const stream: TransferFacts = { ...FACTS, plan: 'unknown-length', sizeBytes: null };
+    expect(await log.begin(stream)).toBeUndefined();
+    await log.created(stream, 'upload-1');
+    await log.progress({ parts: [], bytesDone: 30, bytesPerSecond: 7 });
+    const view = { plan: 'unknown-length', bytesDone: 30, bytesTotal: null, bytesPerSecond: 7, secondsLeft: null };
+    expect(await findTransfers(sql, job.id)).toMatchObject([view]);
+    // It is no progress: its takeover is an attempt.
+    const taken = await takeOver();
+    expect(taken.stepAttempts).toBe(2);
+    expect(await logOf(taken).begin(stream)).toMatchObject({
+      sizeBytes: null,
+      uploadId: 'upload-1',
+      isAborting: false,
+    });
+    await logOf(taken).done();
+    expect(await findTransfers(sql, job.id)).toMatchObject([{ ...view, state: 'DONE', resumes: 0 }]);
+  });
+
+  test('that says which parts are finished is progress of its job', async () => {
+    await begun();
+    const taken = await takeOver();
+    expect([taken.epoch, taken.stepAttempts]).toEqual([2, 1]);
+    expect((await takeOver()).stepAttempts).toBe(2);
+  });
+
+  test('of which nothing was heard for long has no rate', async () => {
+    await begun();
+    await sql`UPDATE transfers SET updated_at = now() - interval '20 seconds'`;
+    expect(await findTransfers(sql, job.id)).toMatchObject([{ bytesDone: 10, bytesPerSecond: 0, secondsLeft: null }]);
+  });
+
   test('of an archive copy is bound to the epoch of its file', async () => {
     await sql`UPDATE files SET open_jobs = 0, epoch = 4, lease_until = now() + interval '1 minute'`;
     const archive = (epoch: number) =>

@@ -67,7 +67,10 @@ async function deliver(
   const targetStore = elsewhere?.store ?? context.store;
   const earlier = context.step.isFirstTry ? NOTHING : await findEarlier(context, targetStore, { bucket, key });
   const at = elsewhere === undefined ? {} : { store: elsewhere.name };
-  if (earlier.delivery !== undefined) return { type: 'succeeded', output: { ...at, ...earlier.delivery } };
+  if (earlier.delivery !== undefined) {
+    await context.transferLog?.found();
+    return { type: 'succeeded', output: { ...at, ...earlier.delivery } };
+  }
   const copy = await copyJobObject(context, { bucket, key, elsewhere: elsewhere?.store }, context.options.copy);
   if (copy.type === 'different') {
     const cause = copy.what === 'size' ? 'SIZE_MISMATCH' : 'CHECKSUM_MISMATCH';
