@@ -123,6 +123,24 @@ test('the job and its file show the same copies, with the proof once there is on
   expect((await ask(`/api/v1/files/${job.fileId}`)).transfers).toEqual(ofJob.transfers);
 });
 
+test('what has no known length is shown with its bytes and rate, and neither a total nor the time left', async () => {
+  await move(400);
+  await api.sql`UPDATE transfers SET plan = 'unknown-length', purpose = 'transform', bytes_total = NULL`;
+  const shown = {
+    plan: 'unknown-length',
+    bytes_done: 400,
+    bytes_total: null,
+    bytes_per_second: 50,
+    seconds_left: null,
+  };
+  const stream = await open();
+  await expect.poll(() => kindsOf(stream), { timeout: 5_000 }).toEqual(['state', 'progress']);
+  expect(stream.events()[1]?.data.transfers).toMatchObject([shown]);
+  const url = `/api/v1/jobs/${job.id}`;
+  const reply = await api.app.inject({ url, headers: { 'x-api-key': api.keys.acme } });
+  expect(reply.json()).toMatchObject({ transfers: [shown] });
+});
+
 describe('nobody but the tenant', () => {
   test('sees a job: to others there is none', async () => {
     expect((await open({ key: api.keys.globex })).status).toBe(404);

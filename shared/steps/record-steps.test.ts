@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { applyRoute, applyTenants } from '#shared/jobs/apply-definitions.ts';
-import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
+import { type ClaimedJob, claimJobs } from '#shared/jobs/claim-jobs.ts';
 import { loadRoutingInput } from '#shared/jobs/load-routing-input.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';
 import { releaseJobs } from '#shared/jobs/release-jobs.ts';
@@ -195,6 +195,36 @@ describe('a record file', () => {
     expect(await outbound('acme/rejects/in/whole.csv')).toMatch(
       /^id,n,reject_reason\nk3,x,"Line 4: COLUMN_TYPE: [^"]*"\n$/,
     );
+  });
+
+  it('whose rows are stored is progress: its parsing is taken over without a further attempt, until what was stored is discarded', async () => {
+    await applyRecordRoute();
+    const job = await send('halfway.csv', csvOf(10));
+    const takeOver = async () => {
+      await sql`UPDATE jobs SET lease_until = now() - interval '1 second' WHERE state = 'RUNNING'`;
+      const options = {
+        worker: 'test/1',
+        service: 'partner-worker',
+        queue: 'partner-steps',
+        kinds: ['parse'],
+      } as const;
+      const [claimed] = await claimJobs(sql, { ...options, jobIds: [job.id], token: randomUUID(), leaseMs: 60_000 });
+      if (claimed === undefined) throw new Error('the job was not taken over');
+      return claimed;
+    };
+    const first = await takeOver();
+    const row = { line: 2, businessKey: null, values: { id: 'k1' } };
+    const store = recordsOf(first);
+    expect((await store.insert([row])).accepted).toBe(1);
+    const second = await takeOver();
+    expect([second.epoch, second.stepAttempts]).toEqual([2, 1]);
+    // Stored already, so nothing new.
+    expect((await recordsOf(second).insert([row])).accepted).toBe(0);
+    const third = await takeOver();
+    expect(third.stepAttempts).toBe(2);
+    await recordsOf(third).insert([{ ...row, line: 3 }]);
+    await recordsOf(third).discardAccepted();
+    expect((await takeOver()).stepAttempts).toBe(3);
   });
 
   it('fails when as many of its records failed as the route says, and is summed up all the same', async () => {
