@@ -5,6 +5,7 @@ export interface QueueMetrics {
   readonly received: Counter<'queue'>;
   readonly handled: Counter<'queue' | 'disposition'>;
   readonly invalid: Counter<'queue'>;
+  readonly waitSeconds: Histogram<'queue'>;
   readonly handleSeconds: Histogram<'queue'>;
   readonly inFlight: Gauge<'queue'>;
   readonly sqsRequests: Counter<'queue' | 'operation'>;
@@ -55,6 +56,13 @@ export function createQueueMetrics(registry: Registry): QueueMetrics {
       name: 'longshore_queue_handled_total',
       help: 'Messages done with, by what became of them.',
       labelNames: ['queue', 'disposition'] as const,
+      registers,
+    }),
+    waitSeconds: new Histogram({
+      name: 'longshore_queue_wait_seconds',
+      help: 'From a message’s sending to its first receive, a delay that it was sent with included.',
+      labelNames: queue,
+      buckets: [0.1, 0.5, 1, 2, 5, 10, 20, 30, 45, 60, 120, 300, 900],
       registers,
     }),
     handleSeconds: new Histogram({

@@ -617,6 +617,9 @@ describe('metrics', () => {
     expect(text).toContain('longshore_queue_handled_total{queue="landing",disposition="acknowledge"} 3');
     expect(text).toContain('longshore_queue_handled_total{queue="landing",disposition="release"} 1');
     expect(text).toContain('longshore_queue_handled_total{queue="landing",disposition="failed"} 1');
+    // Of each message once, whatever comes again.
+    expect(text).toContain('longshore_queue_wait_seconds_count{queue="landing"} 3');
+    expect(text).toContain('longshore_queue_wait_seconds_bucket{le="60",queue="landing"} 3');
     expect(text).toContain('longshore_queue_in_flight{queue="landing"} 0');
     expect(text).toMatch(/longshore_queue_last_poll_age_seconds\{queue="landing"\} [\d.]+/);
     expect(text).toMatch(/longshore_sqs_requests_total\{queue="t\d+-landing",operation="ReceiveMessage"\} \d+/);

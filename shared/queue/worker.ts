@@ -186,6 +186,7 @@ class QueueWorker<Messages extends WorkerMessages> implements Worker {
     const { queue, metrics, logger } = this.#options;
     const lease = this.#leases.hold(raw.MessageId ?? '', raw.ReceiptHandle ?? '');
     const facts = describeReceived(raw);
+    if (facts.receiveCount === 1) metrics.waitSeconds.observe({ queue }, secondsSince(facts.sentAt));
     const decoded = this.#decode(raw.Body);
     if (!decoded.ok) {
       const { messageId, receiveCount } = facts;
@@ -261,4 +262,9 @@ async function within(done: Promise<unknown>, timeoutMs: number): Promise<boolea
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** By the queue's clock and ours: never less than none. */
+function secondsSince(at: Date): number {
+  return Math.max(0, Date.now() - at.getTime()) / 1_000;
 }

@@ -68,6 +68,13 @@ export const queues: Board = {
       title: 'Trouble',
       panels: [
         {
+          title: 'Wait of messages, p95',
+          why: 'From sending to the first receive: too few workers, or none. Wake-ups wait in it only when all slots are taken.',
+          unit: 's',
+          bound: 30,
+          queries: [query('{{queue}}', quantile(0.95, 'longshore_queue_wait_seconds', { by: ['queue'] }))],
+        },
+        {
           title: 'Messages in DLQs',
           why: 'Should be none: the retry-sweeper takes them out within seconds.',
           unit: 'short',
