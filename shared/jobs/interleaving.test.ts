@@ -14,6 +14,7 @@ import { claimArchives, storeArchives } from './archive-files.ts';
 import { type ClaimedJob, claimJobs } from './claim-jobs.ts';
 import { cancelJobs, failSpentJobs } from './end-jobs.ts';
 import { loadRoutingInput } from './load-routing-input.ts';
+import { noteProgress } from './note-progress.ts';
 import { registerFiles } from './register-files.ts';
 import { renewLeases } from './renew-leases.ts';
 import { reopenJobs } from './reopen-jobs.ts';
@@ -131,6 +132,7 @@ const TRANSITIONS: Record<string, (sql: Sql, scene: Scene) => Promise<unknown>> 
   },
   'another worker takes over': (sql, { orphaned, live }) =>
     claimJobs(sql, { ...claimOptions, jobIds: [orphaned.id, live.id], token: randomUUID(), leaseMs: 60_000 }),
+  'a late worker notes progress': (sql, { orphaned }) => noteProgress(sql, orphaned),
   'an operator cancels both': (sql, { live, orphaned }) =>
     cancelJobs(sql, { jobIds: [live.id, orphaned.id], actor: 'operator:test', reason: 'test' }),
   'an operator retries both': (sql, { live, orphaned }) =>
