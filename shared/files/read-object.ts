@@ -3,7 +3,8 @@
  *
  * 1. A body is read to its end or destroyed: an unread one would hold one of the client's few sockets.
  * 2. Only time spent waiting for the store counts as idle; a slow consumer is not the store's fault.
- * 3. Fewer bytes than announced are a fault, not an end.
+ * 3. Fewer bytes than announced are a fault, not an end. So are others than those of the checksum that the store keeps of the whole, which
+ *    shows at the end of a whole read.
  */
 import type { Readable } from 'node:stream';
 import { GetObjectCommand, HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
@@ -101,7 +102,8 @@ export async function* readStream(
       yield piece.value;
     }
   } catch (error) {
-    // Whatever breaks a body on its way, the SDK's own check of its checksum included, may be well another time.
+    if (isDamaged(error)) throw new ObjectStoreError('corrupt', `${doing}: what came is not what the store has`, error);
+    // Whatever else breaks a body on its way may be well another time.
     const known = classifyStoreError(error, doing, signal);
     throw known instanceof ObjectStoreError
       ? known
@@ -123,6 +125,11 @@ export function nameOf({ bucket, key, versionId }: ObjectAddress): string {
 
 export function abortable(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
   return signal === undefined ? {} : { abortSignal: signal };
+}
+
+/** The SDK compares a whole body with its checksum, and has no other name for what it finds. */
+function isDamaged(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('Checksum mismatch');
 }
 
 function isBeyondTheEnd(error: unknown): boolean {

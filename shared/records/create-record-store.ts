@@ -10,7 +10,7 @@ import { dropProgress, noteProgress } from '#shared/jobs/note-progress.ts';
 import { isReleased } from '#shared/jobs/release-jobs.ts';
 import { repeatOnLostDatabase } from '#shared/jobs/repeat-on-lost-database.ts';
 import type { RecordStore } from '#shared/steps/record-store.ts';
-import { countInserted, discardAccepted, findLastLine, insertRecords } from './insert-records.ts';
+import { countInserted, discardAccepted, discardAll, findLastLine, insertRecords } from './insert-records.ts';
 import { openRecords, type WokenChunk } from './open-records.ts';
 import { findResults, summariseRecords } from './summarise-records.ts';
 
@@ -50,6 +50,10 @@ export function createRecordStore({ sql, job, window, leaseMs, onWoken }: Record
     async discardAccepted() {
       await ask(() => dropProgress(sql, job));
       held((await discardAccepted(sql, at)) || undefined);
+    },
+    async discardAll() {
+      await ask(() => dropProgress(sql, job));
+      held((await discardAll(sql, at)) || undefined);
     },
     isReleased: () => ask(() => isReleased(sql, job.id)),
     async open() {

@@ -138,13 +138,26 @@ export async function countInserted(sql: Sql, jobId: string): Promise<InsertedRe
  * A file that is refused as a whole: what was accepted of it is removed, with chunks and keys; rejected rows stay. Ends, as each
  * statement removes what it finds. Resolves to false when the epoch is stale.
  */
-export async function discardAccepted(sql: Sql, { jobId, epoch }: Omit<InsertRecords, 'records'>): Promise<boolean> {
+export async function discardAccepted(sql: Sql, job: Omit<InsertRecords, 'records'>): Promise<boolean> {
+  return await discard(sql, job, ['PENDING']);
+}
+
+/** As `discardAccepted`, and the rejected rows go too. */
+export async function discardAll(sql: Sql, job: Omit<InsertRecords, 'records'>): Promise<boolean> {
+  return await discard(sql, job, ['PENDING', 'REJECTED']);
+}
+
+async function discard(
+  sql: Sql,
+  { jobId, epoch }: Omit<InsertRecords, 'records'>,
+  states: readonly string[],
+): Promise<boolean> {
   for (;;) {
     const [row] = await sql<{ isHeld: boolean; removed: number }[]>`
       WITH job AS (SELECT id, created_at FROM jobs WHERE id = ${jobId} AND epoch = ${epoch} AND state = 'RUNNING' FOR SHARE),
       picked AS (
         SELECT r.job_id, r.line, r.created_at FROM records r JOIN job j ON r.job_id = j.id AND r.created_at = j.created_at
-        WHERE r.state = 'PENDING' ORDER BY r.line LIMIT ${DISCARD_ROWS}),
+        WHERE r.state = ANY(${[...states]}::text[]) ORDER BY r.line LIMIT ${DISCARD_ROWS}),
       chunked AS (DELETE FROM record_chunks WHERE job_id IN (SELECT id FROM job)),
       removed AS (
         DELETE FROM records r USING picked p

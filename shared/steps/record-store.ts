@@ -48,6 +48,8 @@ export interface RecordStore {
   insert(records: readonly NewRecord[]): Promise<InsertedRecords>;
   /** Removes what was accepted of a file that is refused as a whole; the rejected rows stay. */
   discardAccepted(): Promise<void>;
+  /** Removes all rows of a file that was read wrong, before the records are carried. */
+  discardAll(): Promise<void>;
   /** Whether an operator let the job go on that was held. */
   isReleased(): Promise<boolean>;
   /** Lets the records be carried, and says how many have not ended; repeating it changes nothing. */

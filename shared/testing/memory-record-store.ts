@@ -17,8 +17,8 @@ export interface MemoryRecordStore extends RecordStore {
 }
 
 /** `keys`: business keys of records that other jobs carried. */
-export function createMemoryRecordStore(keys: Iterable<string> = []): MemoryRecordStore {
-  const held = new Map<string, number>([...keys].map((key) => [key, 0]));
+export function createMemoryRecordStore(keys: readonly string[] = []): MemoryRecordStore {
+  const held = new Map<string, number>(keys.map((key) => [key, 0]));
   let underWay = 0;
 
   function counts(of: Iterable<NewRecord & { isDuplicate: boolean }>): InsertedRecords {
@@ -70,6 +70,11 @@ export function createMemoryRecordStore(keys: Iterable<string> = []): MemoryReco
     },
     async discardAccepted() {
       for (const [line, record] of store.records) if (record.rejected === undefined) store.records.delete(line);
+    },
+    async discardAll() {
+      store.records.clear();
+      held.clear();
+      for (const key of keys) held.set(key, 0);
     },
     isReleased: async () => store.released,
     async open() {

@@ -4,9 +4,12 @@
  * 1. Every row of the file is a record, accepted or rejected: what is stored is counted against what was read.
  * 2. A parse that begins anew doubles nothing: it passes over the lines that are there, and the rejects file is made whole again.
  * 3. Of a file that is refused, or that cannot be read to its end, no accepted row stays.
- * 4. Memory is flat, whatever the size of the file or of a line.
+ * 4. Of a read that was damaged on its way no row stays: the next try would pass over what is there.
+ * 5. Memory is flat, whatever the size of the file or of a line.
  */
 import { LongshoreError } from '#shared/errors.ts';
+import { hasFault, ObjectStoreError } from '#shared/files/store-error.ts';
+import { witnessRead } from '#shared/files/witness-read.ts';
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import { businessKeyOf } from '#shared/formats/records/business-key.ts';
 import { judgeRejects } from '#shared/formats/records/judge-rejects.ts';
@@ -41,6 +44,7 @@ export const parseStep: StepKind<ParseOptions> = {
       try {
         return await parseAndJudge(parse);
       } catch (error) {
+        if (hasFault(error, 'corrupt')) await records.store.discardAll();
         if (!(error instanceof FormatFault)) throw error;
         await records.store.discardAccepted();
         return failed('PARSE_ERROR', error.code, faultMessage(error));
@@ -125,11 +129,9 @@ interface Taking {
 
 async function takeItems(taking: Taking): Promise<RecordsSummary> {
   const { context, layout, lastLine, inserts, upload, firstRejected } = taking;
-  const { store, object, signal } = context;
+  const { signal } = context;
   let summary: RecordsSummary | undefined;
-  for await (const items of readRecordBatches(store.readStream(object, { ifMatch: object.etag, signal }), layout, {
-    signal,
-  })) {
+  for await (const items of readBatches(taking)) {
     const others: RecordItem[] = [];
     for (const item of items) {
       if (item.type === 'row' || item.type === 'rejected') {
@@ -147,6 +149,17 @@ async function takeItems(taking: Taking): Promise<RecordsSummary> {
   }
   if (summary === undefined) throw new Error('a file was read to its end without a summary');
   return summary;
+}
+
+/** @throws FormatFault of the file itself; one that came of damage on the way is the store's `corrupt`. */
+async function* readBatches({ context: { store, object, signal }, layout }: Taking) {
+  const source = witnessRead(store, object, { signal });
+  try {
+    yield* readRecordBatches(source.pieces, layout, { signal });
+  } catch (error) {
+    if (!(error instanceof FormatFault) || (await source.wasTrue())) throw error;
+    throw new ObjectStoreError('corrupt', 'The file was damaged on its way from the store', error);
+  }
 }
 
 function newRecord(item: Extract<RecordItem, { type: 'row' | 'rejected' }>, layout: RecordsLayout): NewRecord {

@@ -4,6 +4,8 @@
  * 1. Nothing stands under the new name unless all of it went through.
  * 2. Rejected rows are written beside the result, each with its line and reason.
  */
+
+import { witnessRead } from '#shared/files/witness-read.ts';
 import { csvToNdjson, type NdjsonCounts } from '#shared/formats/csv-to-ndjson.ts';
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import { gunzip } from '#shared/formats/gunzip.ts';
@@ -25,10 +27,13 @@ export const transformStep: StepKind<TransformOptions> = {
       if (!name.ok) return failed('TRANSFORM_ERROR', 'KEY_REJECTED', `The new name may not be used: ${name.message}.`);
       const isRenameOnly = context.options.ops.every((operation) => operation.rename !== undefined);
       if (isRenameOnly) return await rename(context, name.key);
+      const source = witnessRead(context.store, context.object, context);
       try {
-        return await stream(context, name.key);
+        return await stream(context, name.key, source.pieces);
       } catch (error) {
         if (!(error instanceof FormatFault)) throw error;
+        if (!(await source.wasTrue()))
+          return retry('TRANSFORM_ERROR', 'CHECKSUM_MISMATCH', 'The file was damaged on its way from the store.');
         return failed('TRANSFORM_ERROR', error.code, `${error.message} ${error.hint}`);
       }
     }),
@@ -37,10 +42,13 @@ export const transformStep: StepKind<TransformOptions> = {
 /** Rejected rows that the step's output tells itself; all of them are in the object it names. */
 const MOST_TOLD = 20;
 
-async function stream(context: StepContext<TransformOptions>, name: string): Promise<StepOutcome> {
+async function stream(
+  context: StepContext<TransformOptions>,
+  name: string,
+  source: AsyncIterable<Uint8Array>,
+): Promise<StepOutcome> {
   const { store, object, options, signal, job, idempotencyKey } = context;
   const counts: NdjsonCounts = { recordsIn: 0, recordsOut: 0, rejected: [] };
-  const source = store.readStream(object, { ifMatch: object.etag, signal });
   const body = options.ops.reduce<AsyncIterable<Uint8Array>>(
     (bytes, operation) => apply(bytes, operation, counts),
     source,
