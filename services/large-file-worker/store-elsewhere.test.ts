@@ -60,6 +60,7 @@ async function start(main: URL): Promise<WorkerProcess> {
     LONGSHORE_SECRETS_DIRECTORY: far.secretsDirectory,
     LONGSHORE_STORE_ADDRESSES: '127.0.0.0/8',
     LONGSHORE_COPY_PARTS: '2',
+    LONGSHORE_COPY_PART_BYTES: String(PART_BYTES),
   });
   workers.push(worker);
   return worker;
