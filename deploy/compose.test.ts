@@ -27,6 +27,7 @@ const serviceSchema = z.strictObject({
       dockerfile: z.string(),
       args: z.record(z.string(), z.string()),
       secrets: z.array(z.string()),
+      target: z.string().optional(),
     })
     .optional(),
   command: z.array(z.string()).optional(),
@@ -85,7 +86,9 @@ test('refuses to start without passwords, and takes every image from a variable'
   for (const name of Object.keys(PASSWORDS)) {
     expect(() => readCompose({ ...PASSWORDS, [name]: undefined as unknown as string })).toThrow(`${name}: set it`);
   }
-  const images = ['LONGSHORE', 'POSTGRES', 'S3', 'SQS', 'SNS', 'PROMETHEUS', 'GRAFANA'].map((of) => `${of}_IMAGE`);
+  const images = ['LONGSHORE', 'LONGSHORE_SFTP', 'POSTGRES', 'S3', 'SQS', 'SNS', 'PROMETHEUS', 'GRAFANA'].map(
+    (of) => `${of}_IMAGE`,
+  );
   const own = readCompose({ ...PASSWORDS, ...Object.fromEntries(images.map((name) => [name, `mine/${name}`])) });
   expect(Object.values(own.services).filter(({ image }) => !image.startsWith('mine/'))).toEqual([]);
   expect(images.filter((name) => !read('compose/.env.example').includes(`${name}=`))).toEqual([]);
@@ -104,7 +107,7 @@ test.each(SERVICES)('$name is given what its own schema takes, and time to drain
 });
 
 test('containers of the fleet run without rights: no root, nothing to write to, no capabilities', () => {
-  for (const name of ['prepare', ...SERVICES.map((service) => service.name)]) {
+  for (const name of ['prepare', 'sftp', 'event-bridge', ...SERVICES.map((service) => service.name)]) {
     expect(services[name]).toMatchObject({ read_only: true, user: '10001:10001', cap_drop: ['ALL'] });
   }
 });
@@ -124,11 +127,12 @@ test('what is mounted, waited for and asked is there', () => {
   }
 });
 
-test('Prometheus reads every service, and Grafana asks that Prometheus', () => {
+test('Prometheus reads every process of ours, and Grafana asks that Prometheus', () => {
   const { scrape_configs: scraped } = parse(read('compose/prometheus.yaml')) as {
     readonly scrape_configs: readonly { readonly job_name: string; readonly dns_sd_configs: readonly object[] }[];
   };
-  expect(scraped.map(({ job_name: job }) => job).sort()).toEqual(SERVICES.map(({ name }) => name).sort());
+  const own = ['sftp', 'event-bridge', ...SERVICES.map(({ name }) => name)];
+  expect(scraped.map(({ job_name: job }) => job).sort()).toEqual(own.sort());
   for (const { job_name: job, dns_sd_configs: found } of scraped) {
     expect(found).toEqual([expect.objectContaining({ names: [job], port: 9464 })]);
   }

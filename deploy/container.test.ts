@@ -14,8 +14,10 @@ import { promisify } from 'node:util';
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
+import { makeSshKey } from '#local/sftp/make-ssh-key.ts';
 import { type Stack, startStack } from '#local/stack.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
+import { connectSftp } from '../test/support/sftp-client.ts';
 import { waitUntil } from '../test/support/wait-until.ts';
 import { SERVICES, stopTimeoutSeconds } from './services/service-catalogue.ts';
 
@@ -225,11 +227,16 @@ describe.skipIf(composeHindrance !== undefined)(`the compose file${composeSuffix
 
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'longshore-compose-up-'));
-    const ports = await freePorts(4);
-    for (const [index, name] of ['API_PORT', 'S3_PORT', 'PROMETHEUS_PORT', 'GRAFANA_PORT'].entries()) {
+    const ports = await freePorts(5);
+    for (const [index, name] of ['API_PORT', 'S3_PORT', 'PROMETHEUS_PORT', 'GRAFANA_PORT', 'SFTP_PORT'].entries()) {
       variables[name] = String(ports[index]);
     }
-    Object.assign(variables, { LONGSHORE_IMAGE: `${IMAGE}-compose`, NODE_IMAGE: baseImage, RDS_CA_BUNDLE });
+    Object.assign(variables, {
+      LONGSHORE_IMAGE: `${IMAGE}-compose`,
+      LONGSHORE_SFTP_IMAGE: `${IMAGE}-sftp`,
+      NODE_IMAGE: baseImage,
+      RDS_CA_BUNDLE,
+    });
     if (npmrc !== undefined) variables.NPMRC = npmrc;
     await compose('up', '--build', '--wait');
   }, BUILD_TIMEOUT_MS);
@@ -239,62 +246,89 @@ describe.skipIf(composeHindrance !== undefined)(`the compose file${composeSuffix
       ['compose', '--project-name', project, ...files, 'down', '--volumes', '--timeout', '30'],
       variables,
     );
-    await tryDocker(['image', 'rm', '--force', `${IMAGE}-compose`]);
+    await tryDocker(['image', 'rm', '--force', `${IMAGE}-compose`, `${IMAGE}-sftp`]);
     rmSync(directory, { recursive: true, force: true });
   }, RUN_TIMEOUT_MS);
 
   test(
-    'a file put into the bucket is delivered, and Prometheus reads every service',
+    'files put by SFTP and into the bucket are delivered, an upload that was cut off is not, and Prometheus reads every process',
     async () => {
-      const key = /ls_[\w-]{43}/.exec(await compose('logs', 'prepare'))?.[0] ?? '';
-      const keyFile = join(directory, 'operator.key');
-      writeFileSync(keyFile, key, { mode: 0o600 });
-      const api = ['--api', `http://127.0.0.1:${variables.API_PORT}`, '--key-file', keyFile];
+      const access = { sftpUser: 'acme-sftp', privateKeyFile: join(directory, 'key'), apiKeyFile: '' };
+      const pair = makeSshKey();
+      writeFileSync(access.privateKeyFile, pair.private, { mode: 0o600 });
+      const operatorKeyFile = join(directory, 'operator.key');
+      const [operatorKey = ''] = /ls_[\w-]{43}/.exec(await compose('logs', 'prepare')) ?? [];
+      writeFileSync(operatorKeyFile, operatorKey, { mode: 0o600 });
       const longshore = async (...args: string[]) => {
-        const command = ['cli/main.ts', ...args, ...api];
-        return (await promisify(execFile)(process.execPath, command, { cwd: ROOT })).stdout;
+        const api = ['--api', `http://127.0.0.1:${variables.API_PORT}`, '--key-file', operatorKeyFile];
+        return (await promisify(execFile)(process.execPath, ['cli/main.ts', ...args, ...api], { cwd: ROOT })).stdout;
       };
-      await longshore('apply', '-f', 'examples/acme/routes.yaml');
+      const definitions = join(directory, 'acme.yaml');
+      const documents = definitionsOf(access.sftpUser, pair.public).map((one) => JSON.stringify(one));
+      writeFileSync(definitions, documents.join('\n---\n'));
+      await longshore('apply', '-f', definitions);
 
-      const settings = await docker(['compose', ...files, 'config', '--format', 'json'], variables);
-      const { services } = JSON.parse(settings) as { services: { ingestor: { environment: Record<string, string> } } };
-      const { AWS_ACCESS_KEY_ID: accessKeyId = '', AWS_SECRET_ACCESS_KEY: secretAccessKey = '' } =
-        services.ingestor.environment;
-      const s3 = createS3Client({
-        LONGSHORE_S3_PATH_STYLE: true,
-        endpoint: `http://127.0.0.1:${variables.S3_PORT}`,
-        region: 'us-east-1',
-        credentials: { accessKeyId, secretAccessKey },
-      });
-      const Body = 'Terms of delivery.\n';
-      const object = 'acme/inbound/documents/terms.txt';
-      await s3.send(new PutObjectCommand({ Bucket: 'longshore-landing', Key: object, Body }));
-      await waitUntil(
-        'the file is completed',
-        async () => (await longshore('files', '--name', 'terms.txt', '--status', 'completed')).includes('terms.txt'),
-        { timeoutMs: 60_000, intervalMs: 1_000, explain: () => compose('logs', '--tail', '20') },
-      );
+      const s3 = await connectS3();
+      const bodies = { 'by-s3.txt': 'put into the bucket\n', 'by-sftp.txt': 'put by SFTP\n' };
+      const ofBucket = { Bucket: 'longshore-landing', Key: 'acme/inbound/by-s3.txt', Body: bodies['by-s3.txt'] };
+      await s3.send(new PutObjectCommand(ofBucket));
+      const server = { host: '127.0.0.1', port: Number(variables.SFTP_PORT) };
+      const sftp = await connectSftp(server, access);
+      await sftp.put('/inbound/by-sftp.txt', Buffer.from(bodies['by-sftp.txt']));
+      await sftp.cutOff('/inbound/cut-off.txt', Buffer.from('the beginning'));
+      const ended = async (name: string, status: string) =>
+        (await longshore('files', '--name', name, '--status', status)).includes(name);
+      for (const [name, status] of [
+        ['by-s3.txt', 'completed'],
+        ['by-sftp.txt', 'completed'],
+        ['cut-off.txt', 'quarantined'],
+      ] as const) {
+        const explain = () => compose('logs', '--tail', '20');
+        await waitUntil(`${name} is ${status}`, () => ended(name, status), { timeoutMs: 45_000, explain });
+      }
       const delivered = await s3.send(new ListObjectsV2Command({ Bucket: 'longshore-delivered' }));
-      const [{ Key } = {}] = delivered.Contents ?? [];
-      const copy = await s3.send(new GetObjectCommand({ Bucket: 'longshore-delivered', Key }));
-      expect(await copy.Body?.transformToString()).toBe(Body);
+      const copies = await Promise.all(
+        (delivered.Contents ?? []).map(async ({ Key = '' }) => {
+          const { Body } = await s3.send(new GetObjectCommand({ Bucket: 'longshore-delivered', Key }));
+          return [Key.split('/').at(-1), await Body?.transformToString()];
+        }),
+      );
+      expect(Object.fromEntries(copies)).toEqual(bodies);
       s3.destroy();
 
-      const names = SERVICES.map(({ name }) => name).sort();
-      await waitUntil(
-        'Prometheus has read every service',
-        async () => {
-          const reply = await fetch(`http://127.0.0.1:${variables.PROMETHEUS_PORT}/api/v1/query?query=up==1`);
-          const { data } = (await reply.json()) as { data: { result: { metric: { job: string } }[] } };
-          const up = data.result.map(({ metric }) => metric.job).sort();
-          return up.join() === names.join();
-        },
-        { timeoutMs: 90_000, intervalMs: 1_000 },
-      );
+      const names = ['event-bridge', 'sftp', ...SERVICES.map(({ name }) => name)].sort();
+      const readByPrometheus = async () => {
+        const reply = await fetch(`http://127.0.0.1:${variables.PROMETHEUS_PORT}/api/v1/query?query=up==1`);
+        const { data } = (await reply.json()) as { data: { result: { metric: { job: string } }[] } };
+        return data.result.map(({ metric }) => metric.job).sort();
+      };
+      const isRead = async () => (await readByPrometheus()).join() === names.join();
+      await waitUntil('Prometheus has read every process', isRead, { timeoutMs: 90_000, intervalMs: 1_000 });
     },
     BUILD_TIMEOUT_MS,
   );
+
+  async function connectS3() {
+    const { services } = JSON.parse(await compose('config', '--format', 'json')) as {
+      services: { ingestor: { environment: { AWS_ACCESS_KEY_ID: string; AWS_SECRET_ACCESS_KEY: string } } };
+    };
+    const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = services.ingestor.environment;
+    return createS3Client({
+      LONGSHORE_S3_PATH_STYLE: true,
+      endpoint: `http://127.0.0.1:${variables.S3_PORT}`,
+      region: 'us-east-1',
+      credentials: { accessKeyId, secretAccessKey },
+    });
+  }
 });
+
+/** A tenant with a user, and one route that delivers what comes. */
+function definitionsOf(username: string, publicKey: string) {
+  return [
+    { kind: 'tenant', id: 'acme', name: 'Acme', timeZone: 'UTC', sftpUsers: [{ username, publicKey }] },
+    { kind: 'route', tenant: 'acme', name: 'all', match: { path: 'inbound/**' }, steps: [{ deliver: {} }] },
+  ];
+}
 
 interface ImageConfig {
   readonly User: string;

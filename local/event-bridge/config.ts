@@ -9,8 +9,8 @@ const schema = z.object({
   LONGSHORE_HTTP_HOST: fleetVariables.LONGSHORE_HTTP_HOST,
   LONGSHORE_HTTP_PORT: fleetVariables.LONGSHORE_HTTP_PORT,
   LOG_LEVEL: fleetVariables.LOG_LEVEL,
-  /** The S3 server's data directory, which holds its journal. */
-  LONGSHORE_S3_DIRECTORY: z.string(),
+  /** The S3 server's data directory, which holds its journal. Absent with a server that keeps none: reconciliation finds its objects. */
+  LONGSHORE_S3_DIRECTORY: z.string().optional(),
   /** The SFTP gateway's data directory, which holds its journal. */
   LONGSHORE_SFTP_DIRECTORY: z.string(),
 });

@@ -17,11 +17,15 @@ const ACCOUNT = '000000000000';
 
 const config = loadEventBridgeConfig();
 const logger = createLogger({ service: 'event-bridge', level: config.LOG_LEVEL });
-const objects = openEventJournal(config.LONGSHORE_S3_DIRECTORY);
+const { LONGSHORE_S3_DIRECTORY: objectsDirectory } = config;
+const objects = objectsDirectory === undefined ? undefined : openEventJournal(objectsDirectory);
 const transfers = openTransferJournal(config.LONGSHORE_SFTP_DIRECTORY);
 const client = createSqsClient({ region: config.AWS_REGION, requestTimeoutMs: 5_000 });
 const bridge = startEventBridge({
-  sources: [objectSource(objects, { account: ACCOUNT, region: config.AWS_REGION }), transferSource(transfers)],
+  sources: [
+    ...(objects === undefined ? [] : [objectSource(objects, { account: ACCOUNT, region: config.AWS_REGION })]),
+    transferSource(transfers),
+  ],
   rule: landingRule(bucketName(config.LONGSHORE_PREFIX, 'landing')),
   client,
   queueName: queueName(config.LONGSHORE_PREFIX, 'landing'),
@@ -45,7 +49,7 @@ const isClean = await stopAll({
   timeoutMs: STOP_TIMEOUT_MS,
   logger,
 });
-objects.close();
+objects?.close();
 transfers.close();
 client.destroy();
 process.exit(isClean ? 0 : 1);
