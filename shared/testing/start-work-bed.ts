@@ -41,6 +41,8 @@ export interface WorkerProcess {
 
 export interface WorkBed {
   readonly sql: Sql;
+  /** For a proxy before it. */
+  readonly s3Url: string;
   readonly wakeUps: WakeUpSenders;
   bucket(id: BucketId): string;
   /** Puts objects into landing, and makes their files and jobs. Resolves to the jobs; nothing is woken yet. */
@@ -128,6 +130,7 @@ export async function startWorkBed(): Promise<WorkBed> {
 
   return {
     sql,
+    s3Url: s3.server.url,
     wakeUps,
     bucket,
     async putFiles({ count, bodyOf, isLarge = false }) {
