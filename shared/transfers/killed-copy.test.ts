@@ -1,6 +1,6 @@
 /**
- * A large copy whose worker is killed again and again, stolen or cancelled. Scaled to run in seconds; `LONGSHORE_TEST_KILLED_COPY_BYTES`
- * (e.g. 2000000000) makes it as large as one likes.
+ * A large copy whose worker is killed again and again, stolen or cancelled. It has 2 GB; `LONGSHORE_TEST_KILLED_COPY_BYTES` makes it as
+ * large, or small, as one likes.
  */
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
@@ -31,7 +31,7 @@ const IN_FLIGHT = 3;
 const KILLS = 20;
 /** A life ends when one part has been answered, so it leaves at most that and those in flight. */
 const FEWEST_PARTS = KILLS * (IN_FLIGHT + 1) + 1;
-const SIZE = Math.max(FEWEST_PARTS * PART_BYTES + 1, Number(process.env.LONGSHORE_TEST_KILLED_COPY_BYTES ?? 0));
+const SIZE = Math.max(FEWEST_PARTS * PART_BYTES + 1, Number(process.env.LONGSHORE_TEST_KILLED_COPY_BYTES ?? 2_000_000_000));
 const PIECE = 1024 ** 2;
 const PATIENCE_MS = 240_000 + SIZE / 5_000;
 
@@ -123,8 +123,11 @@ async function endLease({ id }: WokenJob): Promise<void> {
 /** Runs a worker process, and kills it when the store has answered a request of that kind. */
 async function live(job: WokenJob, killAt?: 'UploadPart' | 'HeadObject'): Promise<void> {
   const child = spawn(process.execPath, [PROCESS, JSON.stringify(copyOf(job))], { stdio: 'inherit' });
-  proxy.onAnswered(({ operation }) => {
-    if (killAt !== undefined && operation.startsWith(killAt)) child.kill('SIGKILL');
+  const before = new Map(proxy.counts);
+  proxy.onAnswered(({ operation, count }) => {
+    // What the life before had in flight may be answered late.
+    const isOwn = count > (before.get(operation) ?? 0);
+    if (killAt !== undefined && isOwn && operation.startsWith(killAt)) child.kill('SIGKILL');
   });
   const [code] = await once(child, 'exit');
   expect({ code, ...(await readJob(job)) }).toMatchObject({ code: killAt === undefined ? 0 : null });
