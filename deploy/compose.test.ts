@@ -107,7 +107,7 @@ test.each(SERVICES)('$name is given what its own schema takes, and time to drain
 });
 
 test('containers of the fleet run without rights: no root, nothing to write to, no capabilities', () => {
-  for (const name of ['prepare', 'sftp', 'event-bridge', ...SERVICES.map((service) => service.name)]) {
+  for (const name of ['prepare', 'keeper', 'sftp', 'event-bridge', ...SERVICES.map((service) => service.name)]) {
     expect(services[name]).toMatchObject({ read_only: true, user: '10001:10001', cap_drop: ['ALL'] });
   }
 });

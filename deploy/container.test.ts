@@ -269,7 +269,11 @@ describe.skipIf(composeHindrance !== undefined)(`the compose file${composeSuffix
       await longshore('apply', '-f', definitions);
 
       const s3 = await connectS3();
-      const bodies = { 'by-s3.txt': 'put into the bucket\n', 'by-sftp.txt': 'put by SFTP\n' };
+      const bodies = {
+        'by-s3.txt': 'put into the bucket\n',
+        'by-sftp.txt': 'put by SFTP\n',
+        'later.txt': 'put later\n',
+      };
       const ofBucket = { Bucket: 'longshore-landing', Key: 'acme/inbound/by-s3.txt', Body: bodies['by-s3.txt'] };
       await s3.send(new PutObjectCommand(ofBucket));
       const server = { host: '127.0.0.1', port: Number(variables.SFTP_PORT) };
@@ -286,6 +290,14 @@ describe.skipIf(composeHindrance !== undefined)(`the compose file${composeSuffix
         const explain = () => compose('logs', '--tail', '20');
         await waitUntil(`${name} is ${status}`, () => ended(name, status), { timeoutMs: 45_000, explain });
       }
+
+      // A server that holds them in memory comes back without its queues.
+      await compose('up', '--detach', '--force-recreate', '--no-deps', 'queues');
+      await s3.send(new PutObjectCommand({ ...ofBucket, Key: 'acme/inbound/later.txt', Body: bodies['later.txt'] }));
+      await waitUntil('the fleet goes on after its queues were lost', () => ended('later.txt', 'completed'), {
+        timeoutMs: 120_000,
+        explain: () => compose('logs', '--tail', '20'),
+      });
       const delivered = await s3.send(new ListObjectsV2Command({ Bucket: 'longshore-delivered' }));
       const copies = await Promise.all(
         (delivered.Contents ?? []).map(async ({ Key = '' }) => {

@@ -4,7 +4,11 @@
  * 1. Everything is made where it is not there yet, so it runs before every start and every upgrade.
  * 2. What does not answer yet ends it with one line that names it; compose starts it again.
  * 3. The key is shown once, on the first run: it is stored hashed.
+ * 4. With `--keep` it makes queues and topics alone, every few seconds until SIGTERM: their servers hold them in memory, and come back
+ *    from a restart without them. What the messages said stands in the database. While all are there, so is the file `/tmp/kept`.
  */
+import { rmSync, writeFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { BucketAlreadyOwnedByYou, CreateBucketCommand, PutBucketVersioningCommand } from '@aws-sdk/client-s3';
 import { BUCKET_IDS, bucketName } from '#shared/config/resource-names.ts';
 import { connectDatabase } from '#shared/db/connect-database.ts';
@@ -16,25 +20,60 @@ import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createSnsClient, createTopics } from '#shared/queue/topics.ts';
 import { loadPrepareConfig } from './config.ts';
 
+const KEEP_INTERVAL_MS = 5_000;
+/** For the health check of the container. */
+const KEPT_FILE = '/tmp/kept';
+
 const print = (line: string) => void process.stdout.write(`${line}\n`);
 
 const config = loadPrepareConfig();
 const { AWS_REGION: region, LONGSHORE_PREFIX: prefix } = config;
 
-await doing('schema', () => migrate(config.DATABASE_URL));
-await doing('buckets', makeBuckets);
-await doing('queues', () => createQueues({ client: createSqsClient({ region }), prefix }));
-await doing('topics', () => createTopics({ client: createSnsClient({ region }), prefix }));
-await doing('operator key', makeOperatorKey);
+const sqs = createSqsClient({ region });
+const sns = createSnsClient({ region });
+const makeQueues = () => createQueues({ client: sqs, prefix });
+const makeTopics = () => createTopics({ client: sns, prefix });
+
+if (process.argv.includes('--keep')) {
+  await keep();
+} else {
+  await doing('schema', () => migrate(config.DATABASE_URL));
+  await doing('buckets', makeBuckets);
+  await doing('queues', makeQueues);
+  await doing('topics', makeTopics);
+  await doing('operator key', makeOperatorKey);
+}
+
+async function keep(): Promise<never> {
+  process.once('SIGTERM', () => process.exit(0));
+  const told = new Map<string, string>();
+  for (;;) {
+    for (const [what, make] of Object.entries({ queues: makeQueues, topics: makeTopics })) {
+      const state = await make().then(
+        () => 'there',
+        (error: unknown) => `not there: ${textOf(error)}`,
+      );
+      if (told.get(what) !== state) print(`${what}: ${state}`);
+      told.set(what, state);
+    }
+    if ([...told.values()].every((state) => state === 'there')) writeFileSync(KEPT_FILE, '');
+    else rmSync(KEPT_FILE, { force: true });
+    await delay(KEEP_INTERVAL_MS);
+  }
+}
 
 async function doing(what: string, run: () => Promise<unknown>): Promise<void> {
   try {
     await run();
     print(`${what}: there`);
   } catch (error) {
-    process.stderr.write(`${what}: ${error instanceof Error ? error.message || error.name : error}\n`);
+    process.stderr.write(`${what}: ${textOf(error)}\n`);
     process.exit(1);
   }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message || error.name : String(error);
 }
 
 async function makeBuckets(): Promise<void> {
