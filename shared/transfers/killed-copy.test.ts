@@ -31,7 +31,10 @@ const IN_FLIGHT = 3;
 const KILLS = 20;
 /** A life ends when one part has been answered, so it leaves at most that and those in flight. */
 const FEWEST_PARTS = KILLS * (IN_FLIGHT + 1) + 1;
-const SIZE = Math.max(FEWEST_PARTS * PART_BYTES + 1, Number(process.env.LONGSHORE_TEST_KILLED_COPY_BYTES ?? 2_000_000_000));
+const SIZE = Math.max(
+  FEWEST_PARTS * PART_BYTES + 1,
+  Number(process.env.LONGSHORE_TEST_KILLED_COPY_BYTES ?? 2_000_000_000),
+);
 const PIECE = 1024 ** 2;
 const PATIENCE_MS = 240_000 + SIZE / 5_000;
 
