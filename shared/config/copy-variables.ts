@@ -12,7 +12,7 @@ export const copyVariables = {
   LONGSHORE_COPY_PARTS: integerVariable({ min: 1, max: 1_000 }).default(6),
   /** S3 takes no parts under 5 MiB. A file of over 10,000 such parts gets larger ones, which are not held. */
   LONGSHORE_COPY_PART_BYTES: integerVariable({ min: 5 * MIB, max: 1_024 * MIB }).default(8 * MIB),
-  /** A request of a copy over which no byte comes for so long is aborted and sent again; a copy of which nothing moves then gives its slot up. */
+  /** A copy of which no byte moves for so long gives its slot up; its request is aborted and sent again at two thirds of that. */
   LONGSHORE_COPY_STALL_MS: integerVariable({ min: 100, max: 600_000 }).default(60_000),
   /** Addresses of stores elsewhere that are not public and may be written to all the same; without it none. */
   LONGSHORE_STORE_ADDRESSES: networksVariable.optional(),

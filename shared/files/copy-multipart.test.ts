@@ -37,7 +37,7 @@ beforeAll(async () => {
     region: 'us-east-1',
     credentials: { accessKeyId: TEST_CREDENTIAL.accessKeyId, secretAccessKey: TEST_CREDENTIAL.secretAccessKey },
   };
-  clients = [createS3Client(connection), createPartClient({ ...connection, stallMs: 400 })];
+  clients = [createS3Client(connection), createPartClient({ ...connection, stallMs: 1_000 })];
   const [client, partClient] = clients as [S3Client, S3Client];
   direct = createObjectStore({ client: s3.client });
   store = createObjectStore({
@@ -46,7 +46,7 @@ beforeAll(async () => {
     copyPartBytes: PART,
     copyConcurrency: 2,
     partBuffers: new PartBuffers({ count: 3, bytes: PART }),
-    idleTimeoutMs: 400,
+    idleTimeoutMs: 1_000,
   });
 });
 

@@ -87,7 +87,7 @@ export async function fillPart(
  * Gives back at once what garbage collection would find tens of megabytes later (measured: half of the processor's time for a read
  * goes with it). `piece` is nobody else's, and is empty from then on; small ones may lie in memory that others share.
  */
-function freeMemory({ buffer, byteLength }: Uint8Array): void {
+export function freeMemory({ buffer, byteLength }: Uint8Array): void {
   if (byteLength === buffer.byteLength && byteLength > Buffer.poolSize && buffer instanceof ArrayBuffer)
     buffer.transfer(0);
 }

@@ -39,7 +39,7 @@ beforeAll(async () => {
     region: 'us-east-1',
     credentials: { accessKeyId: TEST_CREDENTIAL.accessKeyId, secretAccessKey: TEST_CREDENTIAL.secretAccessKey },
   };
-  const [client, partClient] = [createS3Client(config), createPartClient({ ...config, stallMs: 400 })];
+  const [client, partClient] = [createS3Client(config), createPartClient({ ...config, stallMs: 1_000 })];
   clients = [client, partClient];
   direct = createObjectStore({ client: s3.client });
   store = createObjectStore({
@@ -49,7 +49,7 @@ beforeAll(async () => {
     copyConcurrency: 2,
     uploadPartBytes: PART,
     partBuffers: new PartBuffers({ count: 3, bytes: PART }),
-    idleTimeoutMs: 400,
+    idleTimeoutMs: 1_000,
   });
 });
 

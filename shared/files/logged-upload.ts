@@ -16,7 +16,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { storeCall } from './classify-store-error.ts';
-import { repeatPart } from './copy-part.ts';
+import { freeMemory, repeatPart } from './copy-part.ts';
 import { countSent } from './count-part-bytes.ts';
 import { abortUpload } from './multipart-upload.ts';
 import { partChecksum } from './part-checksum.ts';
@@ -94,6 +94,8 @@ export function logUpload(client: S3Client, options: LoggedUploadOptions): Logge
     );
     progress?.passed(number, body.byteLength);
     onPart?.(body.byteLength);
+    // `Upload` does not look at a part again that was sent.
+    freeMemory(body);
     return reply;
   }
 

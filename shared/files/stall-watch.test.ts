@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { StallWatch, unwatchedStallMs, watchedStallMs } from './stall-watch.ts';
+import { requestStallMs, StallWatch, unwatchedStallMs, watchedStallMs } from './stall-watch.ts';
 
 let watch: StallWatch;
 let stalls: string[];
@@ -61,6 +61,7 @@ test('a copy that waits for its turn, with no part in flight, does not stand sti
 });
 
 test('a request that stood still has a second try before the copy is given up', () => {
-  expect([60_000, 400].map(watchedStallMs)).toEqual([75_000, 800]);
-  expect(unwatchedStallMs(60_000)).toBe(120_000);
+  expect([60_000, 600].map(requestStallMs)).toEqual([40_000, 400]);
+  expect([60_000, 600].map((ofCopy) => watchedStallMs(requestStallMs(ofCopy)))).toEqual([60_000, 600]);
+  expect(unwatchedStallMs(requestStallMs(60_000))).toBe(120_000);
 });

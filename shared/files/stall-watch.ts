@@ -15,18 +15,21 @@ export interface StallWatchOptions {
   readonly now?: () => number;
 }
 
-const LOOKS = 8;
-/** What the second try of a request has to move a byte. */
-const SECOND_TRY_MS = 15_000;
+const LOOKS = 20;
+
+/** What one request is given to move a byte, of what its copy is given: so is time for a second one. */
+export function requestStallMs(copyStallMs: number): number {
+  return Math.ceil((copyStallMs * 2) / 3);
+}
 
 /** Of a copy whose bytes are seen. `stallMs`: what a request is given to move one. */
 export function watchedStallMs(stallMs: number): number {
-  return stallMs + Math.min(stallMs, SECOND_TRY_MS);
+  return (stallMs * 3) / 2;
 }
 
 /** Of one that the store makes by itself, of which nothing is seen but finished parts. */
 export function unwatchedStallMs(stallMs: number): number {
-  return 2 * stallMs;
+  return 3 * stallMs;
 }
 
 export class StallWatch {

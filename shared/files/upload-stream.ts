@@ -44,7 +44,8 @@ export async function uploadStream(
     log,
     facts: { plan: 'unknown-length', target, sourceEtag, sizeBytes: null, partBytes: options.partBytes },
     onFailure: (error) => {
-      failure ??= { error };
+      // Only what came first is the cause: each breaks off the other.
+      if (measured.failure() === undefined) failure ??= { error };
       body.destroy();
     },
     partClient: options.partClient,
@@ -80,9 +81,8 @@ export async function uploadStream(
       sha256: measured.sha256(),
     };
   } catch (error) {
-    // What broke the source is the cause, whatever became of the upload because of it.
-    const cause = failure?.error ?? error;
-    throw measured.failure() ?? (isLeaseLost(cause) ? cause : classifyStoreError(cause, doing, signal));
+    const cause = failure?.error ?? measured.failure() ?? error;
+    throw isLeaseLost(cause) || cause === measured.failure() ? cause : classifyStoreError(cause, doing, signal);
   } finally {
     signal?.removeEventListener('abort', stop);
     body.destroy();

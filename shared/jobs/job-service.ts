@@ -17,6 +17,7 @@ import { LongshoreError } from '#shared/errors.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { PartBuffers } from '#shared/files/part-buffers.ts';
 import { createPartClient, createS3Client } from '#shared/files/s3-client.ts';
+import { requestStallMs } from '#shared/files/stall-watch.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import { PARTNER_STEPS_MESSAGES, WORK_MESSAGES } from '#shared/messages/queue-messages.ts';
 import type { MessageOf } from '#shared/queue/define-message.ts';
@@ -93,7 +94,8 @@ export function createJobService(
   const sql = connectDatabase(config, `longshore-${name}`);
   const sqs = createSqsClient({ region: config.AWS_REGION, metrics: queueMetrics });
   const s3 = createS3Client(config);
-  const partClient = createPartClient({ ...config, stallMs: config.LONGSHORE_COPY_STALL_MS });
+  const stallMs = requestStallMs(config.LONGSHORE_COPY_STALL_MS);
+  const partClient = createPartClient({ ...config, stallMs });
   watchDependencies(registry, { sql, sqs, s3: [s3, partClient] });
   const probe = () => assertDatabaseAnswers(sql, DATABASE_TIMEOUT_MS);
   const guard = createOutageGuard({ workers: () => (worker === undefined ? [] : [worker]), probe, logger });
@@ -109,7 +111,6 @@ export function createJobService(
       partBuffers: new PartBuffers({ count: config.LONGSHORE_COPY_PARTS, bytes: config.LONGSHORE_COPY_PART_BYTES }),
       metrics: { requests: s3Requests, copiedBytes: metrics.copiedBytes },
     };
-    const stallMs = config.LONGSHORE_COPY_STALL_MS;
     const store = createObjectStore({ ...copying, client: s3, partClient, idleTimeoutMs: stallMs });
     stores = createStoreDirectory({
       ...copying,

@@ -209,6 +209,10 @@ describe.each(['server-side', 'streamed'] as const)('a %s copy', (plan) => {
     const job = await seedCopy(plan, smaller);
     const [slow, fast] = [createCopyRunner(copyOf(job)), createCopyRunner(copyOf(job))];
     const stolen = Promise.withResolvers<void>();
+    // All that the first has in flight stands still once one part is done, so that it cannot be done before it is robbed.
+    proxy.spoil(({ operation, count }) =>
+      operation.startsWith('UploadPart') && count > 1 && count <= 1 + IN_FLIGHT ? { type: 'silent' } : undefined,
+    );
     proxy.onAnswered(({ operation }) => operation.startsWith('UploadPart') && stolen.resolve());
     const first = slow.runner.handle(jobDue(job), neverStops);
     await stolen.promise;

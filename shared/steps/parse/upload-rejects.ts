@@ -92,7 +92,7 @@ export function uploadRejects(context: StepContext<unknown>, layout: RecordsLayo
 
 async function hand({ feed, done }: Upload, items: readonly RecordItem[]): Promise<void> {
   for (const item of items) {
-    // An upload that failed takes nothing more, and makes no room either.
-    if (!feed.write(item)) await Promise.race([once(feed, 'drain'), done]);
+    // An upload that failed takes nothing more, makes no room either, and breaks its feed off: it knows why.
+    if (!feed.write(item)) await Promise.race([once(feed, 'drain').catch(() => done), done]);
   }
 }
