@@ -10,12 +10,19 @@ const { LONGSHORE_MOVE_FROM_PREFIX: fromPrefix } = config;
 const url = new URL(config.DATABASE_URL);
 if (password !== undefined) url.password = encodeURIComponent(password);
 
-await migrateFleet({
-  databaseUrl: url.href,
-  logger: createLogger({ service: 'migration', level: config.LOG_LEVEL }),
-  ...(fromPrefix !== undefined && { move: { fromPrefix, toPrefix } }),
-  ...(secretName !== undefined && { storeKey: (key) => putAwsSecret(secretName, key) }),
-});
+const logger = createLogger({ service: 'migration', level: config.LOG_LEVEL });
+
+try {
+  await migrateFleet({
+    databaseUrl: url.href,
+    logger,
+    ...(fromPrefix !== undefined && { move: { fromPrefix, toPrefix } }),
+    ...(secretName !== undefined && { storeKey: (key) => putAwsSecret(secretName, key) }),
+  });
+} catch (error) {
+  logger.fatal({ err: error }, 'the migration failed; nothing may be updated');
+  process.exitCode = 1;
+}
 
 /** A wrong configuration is one message, without a stack. */
 function loadOrExit(): MigrationConfig {

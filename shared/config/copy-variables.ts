@@ -9,7 +9,7 @@ const MIB = 1024 ** 2;
 
 export const copyVariables = {
   /** Times the next: the memory of streamed copies, over all of the process. */
-  LONGSHORE_COPY_PARTS: integerVariable({ min: 1, max: 1_000 }).default(6),
+  LONGSHORE_COPY_PARTS: integerVariable({ min: 1, max: 1_000 }).default(4),
   /** S3 takes no parts under 5 MiB. A file of over 10,000 such parts gets larger ones, which are not held. */
   LONGSHORE_COPY_PART_BYTES: integerVariable({ min: 5 * MIB, max: 1_024 * MIB }).default(8 * MIB),
   /** A copy of which no byte moves for so long gives its slot up; its request is aborted and sent again at two thirds of that. */

@@ -1,53 +1,27 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { S3Client } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
-import {
-  type S3Fault,
-  type S3FaultProxy,
-  type S3Request,
-  startS3FaultProxy,
-} from '#shared/testing/start-s3-fault-proxy.ts';
+import type { S3Fault, S3FaultProxy, S3Request } from '#shared/testing/start-s3-fault-proxy.ts';
 import { createObjectStore } from './create-object-store.ts';
+import { every, type FaultyStore, once, readWhole, startFaultyStore } from './faulty-store-test-bed.ts';
 import type { MultipartCopyRequest, ObjectStore } from './object-store.ts';
 import { PartBuffers } from './part-buffers.ts';
 import { choosePartBytes, planParts } from './plan-parts.ts';
-import { createPartClient, createS3Client, type S3ClientConfig } from './s3-client.ts';
+import { createPartClient } from './s3-client.ts';
 import type { CopyPlan, FinishedPart, LeftTransfer, TransferLog } from './transfer-log.ts';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 const PART = 5 * MIB;
 const PLANS: readonly CopyPlan[] = ['server-side', 'streamed'];
-let s3: S3TestServer;
+let bed: FaultyStore;
 let proxy: S3FaultProxy;
-let connection: S3ClientConfig;
-let clients: S3Client[];
 let direct: ObjectStore;
 let store: ObjectStore;
 let names = 0;
 
 beforeAll(async () => {
-  s3 = await startTestServer();
-  for (const bucket of ['here', 'there']) s3.server.createBucket(bucket);
-  proxy = await startS3FaultProxy(s3.server.url);
-  connection = {
-    LONGSHORE_S3_PATH_STYLE: true,
-    endpoint: proxy.url,
-    region: 'us-east-1',
-    credentials: { accessKeyId: TEST_CREDENTIAL.accessKeyId, secretAccessKey: TEST_CREDENTIAL.secretAccessKey },
-  };
-  clients = [createS3Client(connection), createPartClient({ ...connection, stallMs: 1_000 })];
-  const [client, partClient] = clients as [S3Client, S3Client];
-  direct = createObjectStore({ client: s3.client });
-  store = createObjectStore({
-    client,
-    partClient,
-    copyPartBytes: PART,
-    copyConcurrency: 2,
-    partBuffers: new PartBuffers({ count: 3, bytes: PART }),
-    idleTimeoutMs: 1_000,
-  });
+  bed = await startFaultyStore({ partBytes: PART });
+  ({ proxy, direct, store } = bed);
 });
 
 afterEach(() => {
@@ -55,11 +29,7 @@ afterEach(() => {
   proxy.onAnswered(undefined);
 });
 
-afterAll(async () => {
-  for (const client of clients) client.destroy();
-  await proxy.stop();
-  await s3.stop();
-});
+afterAll(() => bed.stop());
 
 async function land(bytes: Buffer): Promise<MultipartCopyRequest> {
   names += 1;
@@ -77,9 +47,7 @@ async function land(bytes: Buffer): Promise<MultipartCopyRequest> {
 }
 
 async function readTarget({ target }: MultipartCopyRequest): Promise<Buffer> {
-  const pieces: Uint8Array[] = [];
-  for await (const piece of direct.readStream(target)) pieces.push(piece);
-  return Buffer.concat(pieces);
+  return await readWhole(direct, target);
 }
 
 async function openUploads({ target }: MultipartCopyRequest): Promise<number> {
@@ -292,8 +260,8 @@ describe('a store with faults', () => {
         if (log.written.length === 0 && made.parts.length === 0) told.push(made.bytesDone / bytes.length);
         return log.progress(made);
       };
-      const [client] = clients as [S3Client, S3Client];
-      const partClient = createPartClient({ ...connection, stallMs: 60_000 });
+      const { client } = bed;
+      const partClient = createPartClient({ ...bed.connection, stallMs: 60_000 });
       const partBuffers = new PartBuffers({ count: 1, bytes: Math.max(1, heldBytes) });
       proxy.spoil(every(operation, 1, fault));
       await createObjectStore({ client, partClient, partBuffers }).copyMultipart({
@@ -341,7 +309,7 @@ describe('a store with faults', () => {
 });
 
 it('a part too large to be held flows through, and is read again when it has to be sent again', async () => {
-  const [client, partClient] = clients as [S3Client, S3Client];
+  const { client, partClient } = bed;
   const tight = createObjectStore({ client, partClient, partBuffers: new PartBuffers({ count: 2, bytes: MIB }) });
   const bytes = randomBytes(3 * PART + 5);
   const request = { ...(await land(bytes)), plan: 'streamed' as const, log: memoryLog() };
@@ -364,11 +332,3 @@ it('a source of which only the SHA-256 is known is compared by it before anythin
   await store.copyMultipart(request);
   expect((await readTarget(request)).equals(bytes)).toBe(true);
 });
-
-function every(operation: string, nth: number, fault: S3Fault): (request: S3Request) => S3Fault | undefined {
-  return (asked) => (asked.operation === operation && asked.count % nth === 0 ? fault : undefined);
-}
-
-function once(operation: string, fault: S3Fault): (request: S3Request) => S3Fault | undefined {
-  return (asked) => (asked.operation === operation && asked.count === 1 ? fault : undefined);
-}

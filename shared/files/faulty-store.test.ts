@@ -3,85 +3,38 @@
  * upload stays open. What of it is told in `copy-multipart.test.ts` already is not told again.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { type S3Client, UploadPartCommand } from '@aws-sdk/client-s3';
+import { UploadPartCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
-import {
-  type S3Fault,
-  type S3FaultProxy,
-  type S3Request,
-  startS3FaultProxy,
-} from '#shared/testing/start-s3-fault-proxy.ts';
-import { createObjectStore } from './create-object-store.ts';
+import type { S3Fault, S3FaultProxy, S3Request } from '#shared/testing/start-s3-fault-proxy.ts';
+import { every, type FaultyStore, once, readWhole, startFaultyStore } from './faulty-store-test-bed.ts';
 import type { MultipartCopyRequest, ObjectAddress, ObjectStore, UploadedObject } from './object-store.ts';
-import { PartBuffers } from './part-buffers.ts';
-import { createPartClient, createS3Client } from './s3-client.ts';
 import { mayPass } from './store-error.ts';
 import { verifyCopy } from './verify-copy.ts';
 
 const MIB = 1024 ** 2;
 const PART = 5 * MIB;
-let s3: S3TestServer;
+let bed: FaultyStore;
 let proxy: S3FaultProxy;
-let clients: S3Client[];
-/** Past the proxy. */
 let direct: ObjectStore;
 let store: ObjectStore;
 let names = 0;
 
 beforeAll(async () => {
-  s3 = await startTestServer();
-  for (const bucket of ['here', 'there']) s3.server.createBucket(bucket);
-  proxy = await startS3FaultProxy(s3.server.url);
-  const config = {
-    LONGSHORE_S3_PATH_STYLE: true,
-    endpoint: proxy.url,
-    region: 'us-east-1',
-    credentials: { accessKeyId: TEST_CREDENTIAL.accessKeyId, secretAccessKey: TEST_CREDENTIAL.secretAccessKey },
-  };
-  const [client, partClient] = [createS3Client(config), createPartClient({ ...config, stallMs: 1_000 })];
-  clients = [client, partClient];
-  direct = createObjectStore({ client: s3.client });
-  store = createObjectStore({
-    client,
-    partClient,
-    copyPartBytes: PART,
-    copyConcurrency: 2,
-    uploadPartBytes: PART,
-    partBuffers: new PartBuffers({ count: 3, bytes: PART }),
-    idleTimeoutMs: 1_000,
-  });
+  bed = await startFaultyStore({ partBytes: PART });
+  ({ proxy, direct, store } = bed);
 });
 
 afterEach(() => proxy.spoil(() => undefined));
 
-afterAll(async () => {
-  for (const client of clients) client.destroy();
-  await proxy.stop();
-  await s3.stop();
-});
+afterAll(() => bed.stop());
 
 type Choose = (request: S3Request) => S3Fault | undefined;
-
-function every(operation: string, nth: number, fault: S3Fault): Choose {
-  return (asked) => (asked.operation === operation && asked.count % nth === 0 ? fault : undefined);
-}
-
-function once(operation: string, fault: S3Fault): Choose {
-  return (asked) => (asked.operation === operation && asked.count === 1 ? fault : undefined);
-}
 
 async function land(bytes: Buffer) {
   names += 1;
   const source = { bucket: 'here', key: `file-${names}` };
   const { versionId, etag, checksums } = await direct.put({ target: source, body: bytes });
   return { source: { ...source, versionId, etag }, target: { bucket: 'there', key: source.key }, checksums };
-}
-
-async function readAll(address: ObjectAddress): Promise<Buffer> {
-  const pieces: Uint8Array[] = [];
-  for await (const piece of direct.readStream(address)) pieces.push(piece);
-  return Buffer.concat(pieces);
 }
 
 /** Open uploads and versions at the target. */
@@ -138,11 +91,11 @@ describe('content of unknown length', () => {
       const written = await untilDone(landed.target, () => pass(landed));
       expect(written.sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
       const { versionId } = written;
-      expect((await readAll({ ...landed.target, versionId })).equals(bytes)).toBe(true);
+      expect((await readWhole(direct, { ...landed.target, versionId })).equals(bytes)).toBe(true);
       const { items } = await direct.listVersions({ bucket: landed.target.bucket, prefix: landed.target.key });
       // A reply that was lost may leave another version, never another content.
       for (const version of items)
-        expect((await readAll({ ...landed.target, versionId: version.versionId })).equals(bytes)).toBe(true);
+        expect((await readWhole(direct, { ...landed.target, versionId: version.versionId })).equals(bytes)).toBe(true);
       expect((await leftAt(landed.target)).uploads).toBe(0);
     },
     60_000,
@@ -157,7 +110,7 @@ describe('content of unknown length', () => {
     const landed = await land(bytes);
     proxy.spoil(once('Other', fault));
     const { versionId } = await untilDone(landed.target, () => pass(landed));
-    expect((await readAll({ ...landed.target, versionId })).equals(bytes)).toBe(true);
+    expect((await readWhole(direct, { ...landed.target, versionId })).equals(bytes)).toBe(true);
   });
 
   it('that comes at 1 KB/s is slow and does not stand still', async () => {
@@ -166,7 +119,7 @@ describe('content of unknown length', () => {
     proxy.spoil(every('GetObject', 1, { type: 'slow', bytesPerSecond: 1_000 }));
     const { versionId } = await pass(landed);
     expect(proxy.counts.get('GetObject')).toBe(1);
-    expect((await readAll({ ...landed.target, versionId })).equals(bytes)).toBe(true);
+    expect((await readWhole(direct, { ...landed.target, versionId })).equals(bytes)).toBe(true);
   });
 });
 
@@ -193,7 +146,7 @@ describe('a server-side copy', () => {
     const landed = await land(bytes);
     proxy.spoil(choose);
     await untilDone(landed.target, () => store.copyMultipart(requestOf(landed, bytes.length)));
-    expect((await readAll(landed.target)).equals(bytes)).toBe(true);
+    expect((await readWhole(direct, landed.target)).equals(bytes)).toBe(true);
     expect(await leftAt(landed.target)).toEqual({ uploads: 0, versions: 1 });
   });
 
@@ -208,7 +161,7 @@ describe('a server-side copy', () => {
         Body[1_000] = (Body[1_000] ?? 0) ^ 1;
         const UploadId = asked.searchParams.get('uploadId') ?? '';
         const part = new UploadPartCommand({ Bucket, Key, UploadId, PartNumber: 2, Body });
-        const { ETag = '' } = await s3.client.send(part);
+        const { ETag = '' } = await bed.s3.client.send(part);
         return `<?xml version="1.0"?><CopyPartResult><ETag>${ETag}</ETag></CopyPartResult>`;
       };
       return { type: 'answered', answer };
@@ -252,7 +205,7 @@ describe('a server-side copy', () => {
     proxy.spoil(once('CopyObject', fault));
     const replace = { metadata: { 'longshore-key': target.key } };
     await untilDone(target, () => store.copy({ source, target, replace }));
-    expect((await readAll(target)).equals(bytes)).toBe(true);
+    expect((await readWhole(direct, target)).equals(bytes)).toBe(true);
     expect(await leftAt(target)).toEqual({ uploads: 0, versions: 1 });
   });
 });
@@ -279,7 +232,7 @@ describe('a streamed copy', () => {
       plan: 'streamed',
     } as const;
     await untilDone(target, () => store.copyMultipart(request));
-    expect((await readAll(target)).equals(bytes)).toBe(true);
+    expect((await readWhole(direct, target)).equals(bytes)).toBe(true);
     expect(await leftAt(target)).toEqual({ uploads: 0, versions: 1 });
   });
 });

@@ -7,26 +7,23 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
-import { type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
-import { BUCKET_IDS, bucketName } from '#shared/config/resource-names.ts';
+import { bucketName } from '#shared/config/resource-names.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import type { CopyPlan } from '#shared/files/transfer-log.ts';
 import { cancelJobs } from '#shared/jobs/end-jobs.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
-import { connectTestDatabase, jobDue, neverStops } from '#shared/jobs/test-job-runner.ts';
+import { jobDue, neverStops } from '#shared/jobs/test-job-runner.ts';
 import { acknowledge } from '#shared/queue/disposition.ts';
 import { findRowViolations } from '#shared/testing/find-row-violations.ts';
 import { arrivedObject } from '#shared/testing/seed-jobs.ts';
 import { seedFiles, seedRoutes } from '#shared/testing/seed-routed-files.ts';
-import { type S3FaultProxy, startS3FaultProxy } from '#shared/testing/start-s3-fault-proxy.ts';
+import type { S3FaultProxy } from '#shared/testing/start-s3-fault-proxy.ts';
+import { type CopyBed, PART_BYTES, startCopyBed } from './copy-test-bed.ts';
 import { findTransfers } from './find-transfers.ts';
-import { createCopyRunner, type TestCopy } from './test-copy-process.ts';
+import { createCopyRunner } from './test-copy-process.ts';
 
 const PROCESS = fileURLToPath(new URL('test-copy-process.ts', import.meta.url));
-const PART_BYTES = 5 * 1024 ** 2;
 const IN_FLIGHT = 3;
 const KILLS = 20;
 /** A life ends when one part has been answered, so it leaves at most that and those in flight. */
@@ -38,9 +35,8 @@ const SIZE = Math.max(
 const PIECE = 1024 ** 2;
 const PATIENCE_MS = 240_000 + SIZE / 5_000;
 
-let database: TestDatabase;
+let bed: CopyBed;
 let sql: Sql;
-let s3: S3TestServer;
 let proxy: S3FaultProxy;
 let store: ObjectStore;
 let source: Source;
@@ -48,33 +44,17 @@ let source: Source;
 let smaller: Source;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  sql = connectTestDatabase(database.url);
-  s3 = await startTestServer();
-  for (const id of BUCKET_IDS) s3.server.createBucket(bucketName('test', id));
-  proxy = await startS3FaultProxy(s3.server.url);
-  store = createObjectStore({ client: s3.client });
+  bed = await startCopyBed({ partsInFlight: IN_FLIGHT });
+  ({ sql, proxy, store } = bed);
   source = await landLarge('large.bin', SIZE);
   smaller = await landLarge('smaller.bin', 10 * PART_BYTES);
 }, PATIENCE_MS);
 
-afterAll(async () => {
-  await proxy.stop();
-  await s3.stop();
-  await sql.end({ timeout: 5 });
-  await database.drop();
-});
+afterAll(() => bed.stop());
 
-beforeEach(async () => {
-  await sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_steps, attempts, audit_events, outbox, transfers, transfer_parts CASCADE`;
-  await sql`INSERT INTO tenants (id, name, ignore_globs) VALUES ('unassigned', 'unassigned', '{}')`;
-  proxy.spoil(() => undefined);
-});
+beforeEach(() => bed.clear());
 
-afterEach(async () => {
-  proxy.onAnswered(undefined);
-  expect(await findRowViolations(sql, { isAtRest: false })).toEqual([]);
-});
+afterEach(async () => expect(await findRowViolations(sql, { isAtRest: false })).toEqual([]));
 
 type Source = Awaited<ReturnType<typeof landLarge>>;
 
@@ -105,27 +85,9 @@ async function seedCopy(plan: CopyPlan, object: Source): Promise<WokenJob> {
   return job;
 }
 
-function copyOf({ id }: WokenJob, leaseMs = 60_000): TestCopy {
-  const { accessKeyId, secretAccessKey } = TEST_CREDENTIAL;
-  return {
-    databaseUrl: database.url,
-    s3Url: proxy.url,
-    credentials: { accessKeyId, secretAccessKey },
-    jobId: id,
-    leaseMs,
-    partsInFlight: IN_FLIGHT,
-    partBytes: PART_BYTES,
-  };
-}
-
-/** As when the lease of a dead worker has run out. */
-async function endLease({ id }: WokenJob): Promise<void> {
-  await sql`UPDATE jobs SET lease_until = now() - interval '1 second' WHERE id = ${id} AND state = 'RUNNING'`;
-}
-
 /** Runs a worker process, and kills it when the store has answered a request of that kind. */
 async function live(job: WokenJob, killAt?: 'UploadPart' | 'HeadObject'): Promise<void> {
-  const child = spawn(process.execPath, [PROCESS, JSON.stringify(copyOf(job))], { stdio: 'inherit' });
+  const child = spawn(process.execPath, [PROCESS, JSON.stringify(bed.copyOf(job))], { stdio: 'inherit' });
   const before = new Map(proxy.counts);
   proxy.onAnswered(({ operation, count }) => {
     // What the life before had in flight may be answered late.
@@ -163,7 +125,7 @@ describe.each(['server-side', 'streamed'] as const)('a %s copy', (plan) => {
       const job = await seedCopy(plan, source);
       for (let kill = 1; kill <= KILLS; kill += 1) {
         await live(job, 'UploadPart');
-        await endLease(job);
+        await bed.endLease(job);
       }
       await live(job);
       // The first life's parts were seen by the second alone; every other takeover is after progress.
@@ -188,7 +150,7 @@ describe.each(['server-side', 'streamed'] as const)('a %s copy', (plan) => {
     const job = await seedCopy(plan, smaller);
     for (const killAt of ['UploadPart', 'UploadPart', 'HeadObject', 'HeadObject'] as const) {
       await live(job, killAt);
-      await endLease(job);
+      await bed.endLease(job);
     }
     await live(job);
     expect(await readJob(job)).toMatchObject({ state: 'FAILED', error_cause: 'ATTEMPTS_SPENT', step_tries: 5 });
@@ -198,7 +160,7 @@ describe.each(['server-side', 'streamed'] as const)('a %s copy', (plan) => {
     const job = await seedCopy(plan, smaller);
     for (let attempt = 1; attempt <= 3; attempt += 1) {
       await live(job, 'HeadObject');
-      await endLease(job);
+      await bed.endLease(job);
     }
     await live(job);
     expect(await readJob(job)).toMatchObject({ state: 'FAILED', error_cause: 'ATTEMPTS_SPENT', step_tries: 4 });
@@ -207,7 +169,7 @@ describe.each(['server-side', 'streamed'] as const)('a %s copy', (plan) => {
 
   test('whose job is stolen in the middle is completed once, by who holds the job', async () => {
     const job = await seedCopy(plan, smaller);
-    const [slow, fast] = [createCopyRunner(copyOf(job)), createCopyRunner(copyOf(job))];
+    const [slow, fast] = [createCopyRunner(bed.copyOf(job)), createCopyRunner(bed.copyOf(job))];
     const stolen = Promise.withResolvers<void>();
     // All that the first has in flight stands still once one part is done, so that it cannot be done before it is robbed.
     proxy.spoil(({ operation, count }) =>
@@ -216,7 +178,7 @@ describe.each(['server-side', 'streamed'] as const)('a %s copy', (plan) => {
     proxy.onAnswered(({ operation }) => operation.startsWith('UploadPart') && stolen.resolve());
     const first = slow.runner.handle(jobDue(job), neverStops);
     await stolen.promise;
-    await endLease(job);
+    await bed.endLease(job);
     const second = fast.runner.handle(jobDue({ ...job, wake: 2 }), neverStops);
     await Promise.all([first, second]);
     await expectDelivered(job, smaller);
@@ -228,7 +190,10 @@ describe.each(['server-side', 'streamed'] as const)('a %s copy', (plan) => {
 
   test('over which nothing moves gives its slot up, and goes on where it was when it is tried again', async () => {
     const job = await seedCopy(plan, smaller);
-    const [impatient, next] = [createCopyRunner({ ...copyOf(job), stallMs: 500 }), createCopyRunner(copyOf(job))];
+    const [impatient, next] = [
+      createCopyRunner({ ...bed.copyOf(job), stallMs: 500 }),
+      createCopyRunner(bed.copyOf(job)),
+    ];
     proxy.spoil(({ operation, count }) =>
       operation.startsWith('UploadPart') && count > 4 ? { type: 'silent' } : undefined,
     );
@@ -252,8 +217,8 @@ describe.each(['server-side', 'streamed'] as const)('a %s copy', (plan) => {
 
   test('that takes longer than its lease keeps its job, because the lease is renewed while bytes move', async () => {
     const job = await seedCopy(plan, smaller);
-    const { runner, close } = createCopyRunner(copyOf(job, 4_000));
-    const other = createCopyRunner(copyOf(job, 4_000));
+    const { runner, close } = createCopyRunner(bed.copyOf(job, 4_000));
+    const other = createCopyRunner(bed.copyOf(job, 4_000));
     runner.start();
     // The reply of the store that copies has a few hundred bytes.
     const [operation, bytesPerSecond] = plan === 'streamed' ? ['GetObject', 800_000] : ['UploadPartCopy', 40];
@@ -282,7 +247,7 @@ describe.each(['server-side', 'streamed'] as const)('a %s copy', (plan) => {
 
   test('whose job is cancelled stops, and leaves its upload to the sweeper', async () => {
     const job = await seedCopy(plan, smaller);
-    const { runner, close } = createCopyRunner(copyOf(job, 900));
+    const { runner, close } = createCopyRunner(bed.copyOf(job, 900));
     runner.start();
     const begun = Promise.withResolvers<void>();
     proxy.onAnswered(({ operation }) => operation.startsWith('UploadPart') && begun.resolve());

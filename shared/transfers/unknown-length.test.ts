@@ -5,41 +5,33 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
-import { type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
-import { BUCKET_IDS, bucketName } from '#shared/config/resource-names.ts';
+import { bucketName } from '#shared/config/resource-names.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
-import { connectTestDatabase, jobDue, neverStops, until } from '#shared/jobs/test-job-runner.ts';
+import { jobDue, neverStops, until } from '#shared/jobs/test-job-runner.ts';
 import { findRowViolations } from '#shared/testing/find-row-violations.ts';
 import { arrivedObject } from '#shared/testing/seed-jobs.ts';
 import { seedFiles, seedRoutes } from '#shared/testing/seed-routed-files.ts';
-import { type S3FaultProxy, startS3FaultProxy } from '#shared/testing/start-s3-fault-proxy.ts';
+import type { S3FaultProxy } from '#shared/testing/start-s3-fault-proxy.ts';
+import { type CopyBed, PART_BYTES, startCopyBed } from './copy-test-bed.ts';
 import { findTransfers } from './find-transfers.ts';
-import { createCopyRunner, type TestCopy } from './test-copy-process.ts';
+import { createCopyRunner } from './test-copy-process.ts';
 
 const PROCESS = fileURLToPath(new URL('test-copy-process.ts', import.meta.url));
-const PART_BYTES = 5 * 1024 ** 2;
 const SIZE = 6 * PART_BYTES + 1;
 const IN_FLIGHT = 2;
 
-let database: TestDatabase;
+let bed: CopyBed;
 let sql: Sql;
-let s3: S3TestServer;
 let proxy: S3FaultProxy;
 let store: ObjectStore;
 let source: Parameters<typeof arrivedObject>[0];
 let sha256: string;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  sql = connectTestDatabase(database.url);
-  s3 = await startTestServer();
-  for (const id of BUCKET_IDS) s3.server.createBucket(bucketName('test', id));
-  proxy = await startS3FaultProxy(s3.server.url);
-  store = createObjectStore({ client: s3.client });
+  bed = await startCopyBed({ partsInFlight: IN_FLIGHT });
+  ({ sql, proxy, store } = bed);
   const content = randomBytes(SIZE);
   sha256 = createHash('sha256').update(content).digest('hex');
   const packed = gzipSync(content, { level: 0 });
@@ -48,23 +40,11 @@ beforeAll(async () => {
   source = { ...target, name: 'large.bin.gz', versionId, etag, sizeBytes: packed.length };
 }, 60_000);
 
-afterAll(async () => {
-  await proxy.stop();
-  await s3.stop();
-  await sql.end({ timeout: 5 });
-  await database.drop();
-});
+afterAll(() => bed.stop());
 
-beforeEach(async () => {
-  await sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_steps, attempts, audit_events, outbox, transfers, transfer_parts CASCADE`;
-  await sql`INSERT INTO tenants (id, name, ignore_globs) VALUES ('unassigned', 'unassigned', '{}')`;
-  proxy.spoil(() => undefined);
-});
+beforeEach(() => bed.clear());
 
-afterEach(async () => {
-  proxy.onAnswered(undefined);
-  expect(await findRowViolations(sql, { isAtRest: false })).toEqual([]);
-});
+afterEach(async () => expect(await findRowViolations(sql, { isAtRest: false })).toEqual([]));
 
 async function seedTransform(): Promise<WokenJob> {
   await seedRoutes(sql, { routes: [['transform']] });
@@ -73,23 +53,8 @@ async function seedTransform(): Promise<WokenJob> {
   return job;
 }
 
-function copyOf({ id }: WokenJob): TestCopy {
-  const { accessKeyId, secretAccessKey } = TEST_CREDENTIAL;
-  return {
-    databaseUrl: database.url,
-    s3Url: proxy.url,
-    credentials: { accessKeyId, secretAccessKey },
-    jobId: id,
-    leaseMs: 60_000,
-    partsInFlight: IN_FLIGHT,
-    partBytes: PART_BYTES,
-  };
-}
-
-const endLease = () => sql`UPDATE jobs SET lease_until = now() - interval '1 second' WHERE state = 'RUNNING'`;
-
 async function killInTheMiddle(job: WokenJob): Promise<void> {
-  const child = spawn(process.execPath, [PROCESS, JSON.stringify(copyOf(job))], { stdio: 'inherit' });
+  const child = spawn(process.execPath, [PROCESS, JSON.stringify(bed.copyOf(job))], { stdio: 'inherit' });
   proxy.onAnswered(({ operation, count }) => {
     if (operation === 'UploadPart' && count === IN_FLIGHT) child.kill('SIGKILL');
   });
@@ -128,8 +93,8 @@ test('a killed worker leaves an upload that is known, and whoever begins anew ab
   expect(await findTransfers(sql, job.id)).toMatchObject([
     { plan: 'unknown-length', state: 'COPYING', purpose: 'transform', bytesTotal: null, secondsLeft: null },
   ]);
-  await endLease();
-  const { runner, close } = createCopyRunner(copyOf(job));
+  await bed.endLease(job);
+  const { runner, close } = createCopyRunner(bed.copyOf(job));
   const asked: string[] = [];
   proxy.spoil(({ operation }) => {
     asked.push(operation);
@@ -148,7 +113,7 @@ test('a killed worker leaves an upload that is known, and whoever begins anew ab
 
 test('its bytes and their rate are written while they move, and nothing of the time left', async () => {
   const job = await seedTransform();
-  const { runner, close } = createCopyRunner(copyOf(job));
+  const { runner, close } = createCopyRunner(bed.copyOf(job));
   // So that one part takes some seconds: what is told then is within it.
   proxy.spoil(({ operation, count }) =>
     operation === 'UploadPart' && count === 4 ? { type: 'slow-request', bytesPerSecond: 1_000_000 } : undefined,
@@ -165,7 +130,7 @@ test('its bytes and their rate are written while they move, and nothing of the t
 
 test('a worker whose job was stolen neither completes nor aborts: the holder does', async () => {
   const job = await seedTransform();
-  const [slow, fast] = [createCopyRunner(copyOf(job)), createCopyRunner(copyOf(job))];
+  const [slow, fast] = [createCopyRunner(bed.copyOf(job)), createCopyRunner(bed.copyOf(job))];
   const reached = Promise.withResolvers<void>();
   // The first worker hangs in its last part, until it hears that its job is another's.
   proxy.spoil(({ operation, partNumber, count }) => {
@@ -176,7 +141,7 @@ test('a worker whose job was stolen neither completes nor aborts: the holder doe
   const first = slow.runner.handle(jobDue(job), neverStops);
   await reached.promise;
   const stale = await readUploadId();
-  await endLease();
+  await bed.endLease(job);
   await fast.runner.handle(jobDue({ ...job, wake: 2 }), neverStops);
   await first;
   await expectMade();
@@ -192,7 +157,7 @@ test('a worker whose job was stolen neither completes nor aborts: the holder doe
 
 test('a worker that is told to stop writes that it aborts, and leaves no upload', async () => {
   const job = await seedTransform();
-  const { runner, close } = createCopyRunner(copyOf(job));
+  const { runner, close } = createCopyRunner(bed.copyOf(job));
   const stop = new AbortController();
   proxy.onAnswered(({ operation }) => operation === 'UploadPart' && stop.abort());
   await runner.handle(jobDue(job), stop.signal);
@@ -209,7 +174,7 @@ test('a worker that is told to stop writes that it aborts, and leaves no upload'
 
 test('a part that fails for a passing reason is sent again by itself', async () => {
   const job = await seedTransform();
-  const { runner, close } = createCopyRunner(copyOf(job));
+  const { runner, close } = createCopyRunner(bed.copyOf(job));
   proxy.spoil(({ operation, count }) =>
     operation === 'UploadPart' && count % 3 === 0 ? { type: 'status', status: 503 } : undefined,
   );
