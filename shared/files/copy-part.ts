@@ -21,7 +21,7 @@ import { type DescribedCopy, type UploadAddress, uploadAlgorithm } from './multi
 import type { ObjectAddress, ReadOptions } from './object-store.ts';
 import { partChecksum } from './part-checksum.ts';
 import { bytesOf, type PlannedPart } from './plan-parts.ts';
-import { abortable, nameOf } from './read-object.ts';
+import { abortable, freeMemory, nameOf } from './read-object.ts';
 import { checksumsOf } from './store-checksums.ts';
 import { hasFault, ObjectStoreError } from './store-error.ts';
 import type { FinishedPart } from './transfer-log.ts';
@@ -81,15 +81,6 @@ export async function fillPart(
     if (count !== bytes.length) throw wrongLength(part, source);
   });
   return bytes;
-}
-
-/**
- * Gives back at once what garbage collection would find tens of megabytes later (measured: half of the processor's time for a read
- * goes with it). `piece` is nobody else's, and is empty from then on; small ones may lie in memory that others share.
- */
-export function freeMemory({ buffer, byteLength }: Uint8Array): void {
-  if (byteLength === buffer.byteLength && byteLength > Buffer.poolSize && buffer instanceof ArrayBuffer)
-    buffer.transfer(0);
 }
 
 export async function sendPart(partRequest: PartRequest, bytes: Buffer): Promise<FinishedPart> {

@@ -16,12 +16,12 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { storeCall } from './classify-store-error.ts';
-import { freeMemory, repeatPart } from './copy-part.ts';
+import { repeatPart } from './copy-part.ts';
 import { countSent } from './count-part-bytes.ts';
 import { abortUpload } from './multipart-upload.ts';
 import { partChecksum } from './part-checksum.ts';
 import { ProgressWriter } from './progress-writer.ts';
-import { abortable, nameOf } from './read-object.ts';
+import { abortable, freeMemory, nameOf } from './read-object.ts';
 import { StallWatch, watchedStallMs } from './stall-watch.ts';
 import type { TransferFacts, TransferLog } from './transfer-log.ts';
 

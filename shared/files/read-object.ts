@@ -119,6 +119,15 @@ export async function* readStream(
   }
 }
 
+/**
+ * Gives back at once what garbage collection would find tens of megabytes later (measured: half of the processor's time for a read
+ * goes with it). `piece` is nobody else's, and is empty from then on. One that does not fill its memory shares it: a piece out of
+ * Node's pool is never longer than half of that.
+ */
+export function freeMemory({ buffer, byteLength }: Uint8Array): void {
+  if (byteLength === buffer.byteLength && buffer instanceof ArrayBuffer) buffer.transfer(0);
+}
+
 export function nameOf({ bucket, key, versionId }: ObjectAddress): string {
   return versionId === undefined ? `${bucket}/${key}` : `${bucket}/${key} (version ${versionId})`;
 }

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type ContentComparison, type ContentFacts, compareContents, type Proof } from './object-checksum.ts';
 import type { ObjectAddress, ObjectStore } from './object-store.ts';
+import { freeMemory } from './read-object.ts';
 import { ObjectStoreError } from './store-error.ts';
 
 export type CopyVerdict =
@@ -45,7 +46,10 @@ function withProof(known: Exclude<ContentComparison, { type: 'unknown' }>): Copy
 /** SHA-256 in hex, of the bytes read through. */
 export async function hashObject(store: ObjectStore, address: ObjectAddress, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
-  for await (const piece of store.readStream(address, { signal })) hash.update(piece);
+  for await (const piece of store.readStream(address, { signal })) {
+    hash.update(piece);
+    freeMemory(piece);
+  }
   return hash.digest('hex');
 }
 

@@ -4,6 +4,7 @@
  */
 import { crc32 } from 'node:zlib';
 import type { CallOptions, ObjectAddress, ObjectStore } from './object-store.ts';
+import { freeMemory } from './read-object.ts';
 
 export interface WitnessedRead {
   readonly pieces: AsyncIterable<Uint8Array>;
@@ -31,8 +32,10 @@ export function witnessRead(
       const [seen, last] = [crc, count - 1];
       if (last < 0) return true;
       let again = 0;
-      for await (const piece of store.readStream(address, { range: { first: 0, last }, ifMatch: etag, signal }))
+      for await (const piece of store.readStream(address, { range: { first: 0, last }, ifMatch: etag, signal })) {
         again = crc32(piece, again);
+        freeMemory(piece);
+      }
       return again === seen;
     },
   };
