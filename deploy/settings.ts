@@ -5,7 +5,7 @@
  * 2. Prefixes differ by region: they begin the names of buckets, which all accounts of AWS share.
  */
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { LongshoreError } from '#shared/errors.ts';
@@ -88,10 +88,20 @@ const settingsSchema = z
           .optional(),
       })
       .optional(),
-    images: z.strictObject({ node: z.string(), collector: z.string() }).default({
-      node: 'public.ecr.aws/docker/library/node:24-bookworm-slim',
-      collector: 'public.ecr.aws/aws-observability/aws-otel-collector:v0.43.3',
-    }),
+    /** What the images are built from, see `deploy/Dockerfile`. */
+    images: z
+      .strictObject({
+        node: z.string().default('public.ecr.aws/docker/library/node:24-bookworm-slim'),
+        collector: z.string().default('public.ecr.aws/aws-observability/aws-otel-collector:v0.43.3'),
+        /** The authorities of Amazon RDS; those that it publishes when absent. */
+        rdsCaBundle: z
+          .string()
+          .regex(/^(https:\/\/|deploy\/certificates\/)/, 'must be an https address, or a file in deploy/certificates/')
+          .optional(),
+        /** A file with an npm registry of one's own and its token, from where the settings stand. It gets into no layer. */
+        npmrc: z.string().min(1).optional(),
+      })
+      .prefault({}),
     audit: z
       .strictObject({
         cloudTrailDataEvents: z.boolean().default(false),
@@ -132,7 +142,8 @@ export function readSettings(path: string): DeploySettings {
       ...home,
       tenantFiles: home.tenantFiles.map((file) => join(dirname(path), file)),
     }));
-    return { ...parsed.data, homes };
+    const { npmrc, ...images } = parsed.data.images;
+    return { ...parsed.data, homes, images: { ...images, ...(npmrc && { npmrc: resolve(dirname(path), npmrc) }) } };
   }
   const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || '(all)'}: ${issue.message}`);
   throw new LongshoreError('CONFIG_INVALID', `${path} is invalid:\n  ${faults.join('\n  ')}`, { details: { faults } });

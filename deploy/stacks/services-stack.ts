@@ -7,9 +7,8 @@
  */
 
 import { fileURLToPath } from 'node:url';
-import { CustomResource, Duration, IgnoreMode } from 'aws-cdk-lib';
+import { CustomResource, Duration } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
-import { DockerImageAsset, Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
@@ -33,6 +32,7 @@ import { taskPolicy } from '../services/task-policy.ts';
 import { databaseConnections } from '../sizes.ts';
 import { acknowledge, allowWithWildcards } from './acknowledge.ts';
 import { API_PORT, type ApiStack, HEALTH_PORT } from './api-stack.ts';
+import { buildImages, type FleetImages } from './build-images.ts';
 import { DATABASE_NAME, type DataStack } from './data-stack.ts';
 import { type Fleet, FleetStack, standbyPrefix } from './fleet-stack.ts';
 import type { MessagingStack } from './messaging-stack.ts';
@@ -47,8 +47,6 @@ export interface ServicesParts {
   /** A standby has none until it is brought to work. */
   readonly api?: ApiStack;
 }
-
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 /** As in the image, see `deploy/Dockerfile`. */
 export const USER = '10001';
@@ -67,8 +65,7 @@ export class ServicesStack extends FleetStack {
   readonly services: Readonly<Record<ServiceName, ecs.FargateService>>;
   readonly maxTasks: Readonly<Record<string, number>>;
   readonly #parts: ServicesParts;
-  readonly #image: ecs.ContainerImage;
-  readonly #collectorImage: ecs.ContainerImage;
+  readonly #images: FleetImages;
   readonly #executionRole: iam.Role;
   readonly #traceHeaders: ecs.Secret | undefined;
 
@@ -82,10 +79,7 @@ export class ServicesStack extends FleetStack {
       containerInsightsV2: ecs.ContainerInsights.ENABLED,
       enableFargateCapacityProviders: true,
     });
-    this.#image = this.#buildImage('Image', 'deploy/Dockerfile', { NODE_IMAGE: fleet.settings.images.node });
-    this.#collectorImage = this.#buildImage('CollectorImage', 'deploy/collector.Dockerfile', {
-      COLLECTOR_IMAGE: fleet.settings.images.collector,
-    });
+    this.#images = buildImages(this, fleet.settings.images);
     this.#executionRole = new iam.Role(this, 'Execution', {
       description: 'Pulls the image, writes the logs, hands the migration its secret',
       assumedBy: new iam.ServicePrincipal('ecs-tasks.amazonaws.com'),
@@ -118,17 +112,6 @@ export class ServicesStack extends FleetStack {
       weight: entry.connectionWeight,
     }));
     return taskCeilings(users, databaseConnections(this.size));
-  }
-
-  #buildImage(id: string, file: string, buildArgs: Record<string, string>): ecs.ContainerImage {
-    const asset = new DockerImageAsset(this, id, {
-      directory: ROOT,
-      file,
-      buildArgs,
-      platform: Platform.LINUX_ARM64,
-      ignoreMode: IgnoreMode.DOCKER,
-    });
-    return ecs.ContainerImage.fromDockerImageAsset(asset);
   }
 
   /** What a service is given; every value passes through its own schema before it gets here. */
@@ -184,7 +167,7 @@ export class ServicesStack extends FleetStack {
     const environment = this.environmentOf(entry);
     const config = entry.loadConfig(environment);
     definition.addContainer(name, {
-      image: this.#image,
+      image: this.#images.fleet,
       command: ['node', ...memoryFlags(name), `services/${name}/main.ts`],
       environment: {
         ...PLATFORM_VARIABLES,
@@ -286,7 +269,7 @@ export class ServicesStack extends FleetStack {
       logGroupName: logs.logGroupName,
     });
     definition.addContainer('collector', {
-      image: this.#collectorImage,
+      image: this.#images.collector,
       essential: false,
       environment: { AOT_CONFIG_CONTENT: this.toJsonString(configuration) },
       memoryLimitMiB: COLLECTOR_MEMORY_MIB,
@@ -370,7 +353,7 @@ export class ServicesStack extends FleetStack {
     };
     loadMigrationConfig(variables);
     definition.addContainer('migration', {
-      image: this.#image,
+      image: this.#images.fleet,
       command: ['node', 'services/migration/main.ts'],
       environment: { ...PLATFORM_VARIABLES, ...variables, DATABASE_URL: data.databaseUrl('longshore_master') },
       secrets: { DATABASE_PASSWORD: ecs.Secret.fromSecretsManager(this.#masterSecret(), 'password') },
