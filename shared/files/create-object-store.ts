@@ -8,6 +8,7 @@ import { listMultipartUploads, listVersions } from './list-objects.ts';
 import { abortUpload, listParts } from './multipart-upload.ts';
 import type { ObjectAddress, ObjectStore, ObjectStoreOptions, ReadOptions } from './object-store.ts';
 import { PartBuffers } from './part-buffers.ts';
+import { MOST_PARTS } from './plan-parts.ts';
 import { headObject, readRange, readStream } from './read-object.ts';
 import type { TransferPlan } from './transfer-log.ts';
 import { putObject, uploadStream } from './upload-stream.ts';
@@ -23,6 +24,7 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
     partBuffers = new PartBuffers({ count: 4, bytes: 8 * MIB }),
     copyPartBytes = 64 * MIB,
     uploadPartBytes = 5 * MIB,
+    mostUploadParts = MOST_PARTS,
     idleTimeoutMs = 30_000,
     elsewhere,
   } = options;
@@ -65,6 +67,7 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
           stallMs: idleTimeoutMs,
           partBytes: uploadPartBytes,
           concurrency: partConcurrency,
+          mostParts: mostUploadParts,
           onPart: (bytes) => onPart('unknown-length', bytes),
         },
         request,

@@ -226,6 +226,20 @@ describe('the object store', () => {
     expect(await openUploads()).toBe(0);
   });
 
+  it('refuses a source that outgrows its parts, and leaves nothing open', async () => {
+    const small = createObjectStore({ client: s3.client, uploadPartBytes: 5 * MIB, mostUploadParts: 2 });
+    const [fits, outgrows] = ['fits', 'outgrows'].map((key) => ({ bucket: BUCKET, key }));
+    await small.upload({ target: fits!, body: pieces(randomBytes(10 * MIB)) });
+    await expect(store.head(fits!)).resolves.toMatchObject({ sizeBytes: 10 * MIB });
+    await expect(small.upload({ target: outgrows!, body: pieces(randomBytes(10 * MIB + 1)) })).rejects.toMatchObject({
+      fault: 'invalid',
+      code: 'OBJECT_STORE_REJECTED',
+      message: expect.stringContaining('larger than 10485760 bytes'),
+    });
+    await expect(store.head(outgrows!)).resolves.toBe('not-found');
+    expect(await openUploads()).toBe(0);
+  });
+
   it('passes on what broke the source, and stops when told to, with nothing left open', async () => {
     const target = { bucket: BUCKET, key: 'broken-stream' };
     const broken = (async function* () {

@@ -14,7 +14,7 @@ export interface PlannedPart {
 }
 
 const MIB = 1024 ** 2;
-const MOST_PARTS = 10_000;
+export const MOST_PARTS = 10_000;
 const SMALLEST_PART_BYTES = 5 * MIB;
 const LARGEST_OBJECT_BYTES = 5 * 1024 ** 4;
 

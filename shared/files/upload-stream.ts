@@ -26,6 +26,8 @@ export interface UploadOptions {
   readonly stallMs: number;
   readonly partBytes: number;
   readonly concurrency: number;
+  /** Of one object. */
+  readonly mostParts: number;
   readonly onPart?: ((bytes: number) => void) | undefined;
 }
 
@@ -36,7 +38,7 @@ export async function uploadStream(
 ): Promise<UploadedObject> {
   const { target, signal, metadata, contentType, log, sourceEtag = '' } = request;
   const doing = `upload to ${nameOf(target)}`;
-  const measured = measure(request);
+  const measured = measure(request, options.partBytes * options.mostParts);
   // Byte mode: an empty piece in object mode would end nothing, but be counted as one.
   const body = Readable.from(measured.pieces(), { objectMode: false });
   let failure: { readonly error: unknown } | undefined;
@@ -119,7 +121,7 @@ export async function putObject(client: S3Client, request: PutRequest): Promise<
   };
 }
 
-function measure({ body, expectedBytes, target }: UploadRequest) {
+function measure({ body, expectedBytes, target }: UploadRequest, mostBytes: number) {
   const hash = createHash('sha256');
   let count = 0;
   let failure: unknown;
@@ -129,6 +131,12 @@ function measure({ body, expectedBytes, target }: UploadRequest) {
       try {
         for await (const piece of body) {
           count += piece.length;
+          if (count > mostBytes) {
+            throw new ObjectStoreError(
+              'invalid',
+              `what is written to ${nameOf(target)} is larger than ${mostBytes} bytes, the most that is sent of unknown length`,
+            );
+          }
           hash.update(piece);
           yield piece;
         }
