@@ -2,7 +2,9 @@
  * The users of the fleet's database: `longshore_owner` owns the schema and makes partitions, `longshore_app` reads and writes rows.
  * Repeating it changes nothing. On Amazon RDS both sign in with IAM; elsewhere an operator gives them passwords.
  */
+import type { TransactionSql } from 'postgres';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { MIGRATION_LOCK } from '#shared/db/migrate.ts';
 
 export const OWNER = 'longshore_owner';
 export const APPLICATION = 'longshore_app';
@@ -18,19 +20,31 @@ export async function prepareRoles(sql: Sql): Promise<void> {
   }
   const [names] = await sql<{ database: string; hasIam: boolean }[]>`
     SELECT current_database() AS database, EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_iam') AS "hasIam"`;
-  await sql`GRANT ${sql(OWNER)} TO CURRENT_USER`;
-  await sql`GRANT CREATE, CONNECT ON DATABASE ${sql(names?.database ?? '')} TO ${sql(OWNER)}`;
-  await sql`GRANT ALL ON SCHEMA public TO ${sql(OWNER)}`;
-  if (names?.hasIam === true) await sql`GRANT rds_iam TO ${sql(OWNER)}, ${sql(APPLICATION)}`;
+  await oneAfterTheOther(sql, async (tx) => {
+    await tx`GRANT ${tx(OWNER)} TO CURRENT_USER`;
+    await tx`GRANT CREATE, CONNECT ON DATABASE ${tx(names?.database ?? '')} TO ${tx(OWNER)}`;
+    await tx`GRANT ALL ON SCHEMA public TO ${tx(OWNER)}`;
+    if (names?.hasIam === true) await tx`GRANT rds_iam TO ${tx(OWNER)}, ${tx(APPLICATION)}`;
+  });
 }
 
 /** After the schema, as its owner. */
 export async function grantRows(sql: Sql): Promise<void> {
-  await sql`GRANT USAGE ON SCHEMA public TO ${sql(APPLICATION)}`;
-  await sql`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${sql(APPLICATION)}`;
-  await sql`GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO ${sql(APPLICATION)}`;
-  await sql`
-    ALTER DEFAULT PRIVILEGES IN SCHEMA public
-    GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${sql(APPLICATION)}`;
-  await sql`ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO ${sql(APPLICATION)}`;
+  await oneAfterTheOther(sql, async (tx) => {
+    await tx`GRANT USAGE ON SCHEMA public TO ${tx(APPLICATION)}`;
+    await tx`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${tx(APPLICATION)}`;
+    await tx`GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO ${tx(APPLICATION)}`;
+    await tx`
+      ALTER DEFAULT PRIVILEGES IN SCHEMA public
+      GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${tx(APPLICATION)}`;
+    await tx`ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO ${tx(APPLICATION)}`;
+  });
+}
+
+/** PostgreSQL refuses a grant that meets another one of the same object ("tuple concurrently updated"). */
+async function oneAfterTheOther(sql: Sql, work: (tx: TransactionSql) => Promise<void>): Promise<void> {
+  await sql.begin(async (tx) => {
+    await tx`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`;
+    await work(tx);
+  });
 }

@@ -6,8 +6,8 @@ import { ensurePartitions } from './partitions.ts';
 
 const require = createRequire(import.meta.url);
 
-/** Any constant serves, as long as every version uses the same one. */
-const MIGRATION_LOCK = 7_206_514;
+/** For whoever changes schema or rights. Any constant serves, as long as every version uses the same one. */
+export const MIGRATION_LOCK = 7_206_514;
 
 export async function migrate(databaseUrl: string): Promise<void> {
   const { drizzle } = require('drizzle-orm/postgres-js') as typeof import('drizzle-orm/postgres-js');
