@@ -1,10 +1,12 @@
 /**
  * The users of the fleet's database: `longshore_owner` owns the schema and makes partitions, `longshore_app` reads and writes rows.
- * Repeating it changes nothing. On Amazon RDS both sign in with IAM; elsewhere an operator gives them passwords.
+ * On Amazon RDS both sign in with IAM; elsewhere an operator gives them passwords.
+ *
+ * 1. Repeating it changes nothing.
+ * 2. Side by side, one waits for the other: PostgreSQL refuses grants that meet ("tuple concurrently updated").
  */
-import type { TransactionSql } from 'postgres';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { MIGRATION_LOCK } from '#shared/db/migrate.ts';
+import { withMigrationLock } from '#shared/db/migrate.ts';
 
 export const OWNER = 'longshore_owner';
 export const APPLICATION = 'longshore_app';
@@ -20,7 +22,7 @@ export async function prepareRoles(sql: Sql): Promise<void> {
   }
   const [names] = await sql<{ database: string; hasIam: boolean }[]>`
     SELECT current_database() AS database, EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_iam') AS "hasIam"`;
-  await oneAfterTheOther(sql, async (tx) => {
+  await withMigrationLock(sql, async (tx) => {
     await tx`GRANT ${tx(OWNER)} TO CURRENT_USER`;
     await tx`GRANT CREATE, CONNECT ON DATABASE ${tx(names?.database ?? '')} TO ${tx(OWNER)}`;
     await tx`GRANT ALL ON SCHEMA public TO ${tx(OWNER)}`;
@@ -30,7 +32,7 @@ export async function prepareRoles(sql: Sql): Promise<void> {
 
 /** After the schema, as its owner. */
 export async function grantRows(sql: Sql): Promise<void> {
-  await oneAfterTheOther(sql, async (tx) => {
+  await withMigrationLock(sql, async (tx) => {
     await tx`GRANT USAGE ON SCHEMA public TO ${tx(APPLICATION)}`;
     await tx`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${tx(APPLICATION)}`;
     await tx`GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO ${tx(APPLICATION)}`;
@@ -38,13 +40,5 @@ export async function grantRows(sql: Sql): Promise<void> {
       ALTER DEFAULT PRIVILEGES IN SCHEMA public
       GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${tx(APPLICATION)}`;
     await tx`ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO ${tx(APPLICATION)}`;
-  });
-}
-
-/** PostgreSQL refuses a grant that meets another one of the same object ("tuple concurrently updated"). */
-async function oneAfterTheOther(sql: Sql, work: (tx: TransactionSql) => Promise<void>): Promise<void> {
-  await sql.begin(async (tx) => {
-    await tx`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`;
-    await work(tx);
   });
 }

@@ -2,12 +2,13 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import postgres from 'postgres';
+import type { Sql } from './connect-database.ts';
 import { ensurePartitions } from './partitions.ts';
 
 const require = createRequire(import.meta.url);
 
 /** For whoever changes schema or rights. Any constant serves, as long as every version uses the same one. */
-export const MIGRATION_LOCK = 7_206_514;
+const MIGRATION_LOCK = 7_206_514;
 
 export async function migrate(databaseUrl: string): Promise<void> {
   const { drizzle } = require('drizzle-orm/postgres-js') as typeof import('drizzle-orm/postgres-js');
@@ -24,4 +25,12 @@ export async function migrate(databaseUrl: string): Promise<void> {
   } finally {
     await client.end({ timeout: 5 });
   }
+}
+
+/** One transaction that no migration runs beside. */
+export async function withMigrationLock(sql: Sql, work: (tx: postgres.TransactionSql) => Promise<void>): Promise<void> {
+  await sql.begin(async (tx) => {
+    await tx`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`;
+    await work(tx);
+  });
 }
