@@ -21,7 +21,7 @@ import { countSent } from './count-part-bytes.ts';
 import { abortUpload } from './multipart-upload.ts';
 import { partChecksum } from './part-checksum.ts';
 import { ProgressWriter } from './progress-writer.ts';
-import { abortable, freeMemory, nameOf } from './read-object.ts';
+import { abortable, nameOf } from './read-object.ts';
 import { StallWatch, watchedStallMs } from './stall-watch.ts';
 import type { TransferFacts, TransferLog } from './transfer-log.ts';
 
@@ -94,8 +94,6 @@ export function logUpload(client: S3Client, options: LoggedUploadOptions): Logge
     );
     progress?.passed(number, body.byteLength);
     onPart?.(body.byteLength);
-    // `Upload` does not look at a part again that was sent.
-    freeMemory(body);
     return reply;
   }
 
