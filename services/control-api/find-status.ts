@@ -24,7 +24,7 @@ export const fileStatusSchema = z.object({
   status: z.enum(['uploaded', 'queued', 'processing', 'completed', 'failed']),
   upload_timestamp: z.string(),
   transfer_timestamp: z.string().nullable().describe('When the last delivery ended.'),
-  processed_by: z.string().nullable().describe('The service that last worked on it.'),
+  processed_by: z.string().nullable().describe('The service that carried it: the large-file-worker when it is large.'),
   processing_time_ms: z.number().nullable().describe('From the first claim to the end; null before the end.'),
   retry_count: z.number(),
   error_message: z.string().nullable(),

@@ -7,6 +7,7 @@
  * 3. A repeated claim with the same token returns the same rows and counts nothing: its reply can have been lost.
  * 4. Only kinds of steps that this version knows are claimed; others wait for a worker of the next version.
  * 5. On an ordered route a job is claimed only when no predecessor is open (or, with `headFailure: block`, failed).
+ * 6. `processed_by` tells who carried the bytes: a service of long steps stays named when another one does the short ones after them.
  *
  * In:  job ids from wake-ups. Out: the jobs claimed; absent ones have a live lease, are terminal, not due or not their turn.
  * Events: `job.claimed`.
@@ -24,7 +25,7 @@ export interface ClaimOptions {
   readonly token: string;
   /** Which process, e.g. `partner-worker/4711`. */
   readonly worker: string;
-  /** Which service; becomes `processed_by`. */
+  /** Which service; becomes `processed_by`, as far as (6) goes. */
   readonly service: string;
   readonly queue: WorkQueue;
   readonly kinds: readonly string[];
@@ -95,7 +96,8 @@ function claimSet(sql: Sql, ids: string[], options: ClaimOptions): Promise<Claim
     claimed AS (
       UPDATE jobs j SET
         state = 'RUNNING', updated_at = now(), woken_at = NULL, next_action_at = NULL, wait_reason = NULL,
-        started_at = coalesce(j.started_at, now()), worker = ${options.worker}, processed_by = ${options.service},
+        started_at = coalesce(j.started_at, now()), worker = ${options.worker},
+        processed_by = CASE WHEN j.queue = 'work' THEN ${options.service} ELSE coalesce(j.processed_by, ${options.service}) END,
         claim_token = ${options.token}::uuid, lease_until = now() + ${options.leaseMs}::int * interval '1 ms',
         epoch = j.epoch + (NOT c.is_repeat)::int,
         step_attempts = j.step_attempts + (NOT c.is_repeat AND NOT c.keeps_attempt)::int,

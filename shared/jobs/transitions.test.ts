@@ -302,6 +302,22 @@ describe('claim and outcome', () => {
     await expectSound();
   });
 
+  test('who did the long step stays named as who processed it, whatever short ones come before and after', async () => {
+    const [woken] = await seedJobs(sql, { stepCount: 3 });
+    const id = woken?.id ?? '';
+    const turns = [
+      { service: 'partner-worker', queue: 'partner-steps', named: 'partner-worker' },
+      { service: 'large-file-worker', queue: 'work', named: 'large-file-worker' },
+      { service: 'partner-worker', queue: 'partner-steps', named: 'large-file-worker' },
+    ] as const;
+    for (const [stepSeq, { service, queue, named }] of turns.entries()) {
+      if (stepSeq > 0) await sql`UPDATE jobs SET state = 'PENDING', queue = ${queue}, next_action_at = now()`;
+      const options = { token: randomUUID(), worker: `${service}/1`, kinds: ['deliver'], leaseMs: 60_000 };
+      expect(await claimJobs(sql, { jobIds: [id], service, queue, ...options })).toHaveLength(1);
+      expect([...(await sql`SELECT processed_by AS named FROM jobs`)]).toEqual([{ named }]);
+    }
+  });
+
   test('kinds that this version does not know are left for the next', async () => {
     const [woken] = await seedJobs(sql);
     await sql`UPDATE jobs SET step_kind = 'teleport'`;

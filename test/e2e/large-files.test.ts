@@ -32,7 +32,7 @@ kind: route
 tenant: ${TENANT}
 name: plain
 match: { path: "{plain,both}/**" }
-steps: [{ deliver: {} }]
+steps: [{ deliver: {} }, { confirm: }]
 ---
 kind: route
 tenant: ${TENANT}
