@@ -10,6 +10,7 @@ import { copyVariables } from '#shared/config/copy-variables.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { PartBuffers } from '#shared/files/part-buffers.ts';
 import { planParts } from '#shared/files/plan-parts.ts';
+import { freeMemory } from '#shared/files/read-object.ts';
 import { createPartClient, createS3Client } from '#shared/files/s3-client.ts';
 import { verifyCopy } from '#shared/files/verify-copy.ts';
 
@@ -67,7 +68,7 @@ async function copyOnce(plan: 'server-side' | 'streamed', index: number): Promis
 async function getAll(): Promise<void> {
   const bare = createObjectStore({ client: partClient });
   await sideBySide(planParts(source.sizeBytes, PART_BYTES), async (range) => {
-    for await (const _piece of bare.readStream(source, { range }));
+    for await (const piece of bare.readStream(source, { range })) freeMemory(piece);
   });
 }
 

@@ -19,7 +19,7 @@ const LARGE_FROM_THE_START = '--initial-old-space-size=48';
  * Options of Node itself that count more than `NODE_OPTIONS`, which does not take all of them.
  *
  * 1. Bytes that stream through lie outside of the heap, and V8 collects the whole heap for every 20 MB of them until it is told that
- *    48 MB are nothing to collect for: measured, a third of the processor's time of a streamed copy and a sixth of that of a parsed row.
+ *    48 MB are nothing to collect for: measured, a quarter of the processor's time of a streamed copy and a sixth of that of a parsed row.
  *    What lies about between two collections of the young generation is less the smaller that is.
  * 2. Rows of a file and replies of partners outlive a small young generation, and moving them costs more than reading them.
  */
