@@ -1,5 +1,6 @@
 /** Reads what the services say of themselves, and what Linux says of their processes. */
 import { readFile } from 'node:fs/promises';
+import { peakRssBytes } from '#shared/testing/peak-rss.ts';
 
 const DEADLINE_MS = 5_000;
 
@@ -23,10 +24,7 @@ function sumSamples(page: string, counter: string): number {
 
 /** The most resident memory a process ever had, in MB (10^6 bytes); from Linux's `/proc`. */
 export async function peakRssMb(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1];
-  if (kilobytes === undefined) throw new Error(`/proc/${pid}/status names no VmHWM`);
-  return Math.round((Number(kilobytes) * 1_024) / 1e6);
+  return Math.round((await peakRssBytes(pid)) / 1e6);
 }
 
 /** Ticks per second in which Linux counts processor time (`getconf CLK_TCK`; 100 on every platform that Node runs on). */

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { S3Fault, S3FaultProxy, S3Request } from '#shared/testing/start-s3-fault-proxy.ts';
+import type { S3Fault, S3FaultProxy } from '#shared/testing/start-s3-fault-proxy.ts';
 import { createObjectStore } from './create-object-store.ts';
-import { every, type FaultyStore, once, readWhole, startFaultyStore } from './faulty-store-test-bed.ts';
+import { type Choose, every, type FaultyStore, once, readWhole, startFaultyStore } from './faulty-store-test-bed.ts';
 import type { MultipartCopyRequest, ObjectStore } from './object-store.ts';
 import { PartBuffers } from './part-buffers.ts';
 import { choosePartBytes, planParts } from './plan-parts.ts';
@@ -189,8 +189,8 @@ describe.each(PLANS)('a %s copy', (plan) => {
 describe('a store with faults', () => {
   const inPart = (plan: CopyPlan, nth: number, fault: S3Fault) =>
     every(plan === 'streamed' ? 'UploadPart' : 'UploadPartCopy', nth, fault);
-  const cases: readonly [what: string, plan: CopyPlan, choose: (request: S3Request) => S3Fault | undefined][] = [
-    ...PLANS.flatMap((plan): [string, CopyPlan, (request: S3Request) => S3Fault | undefined][] => [
+  const cases: readonly [what: string, plan: CopyPlan, choose: Choose][] = [
+    ...PLANS.flatMap((plan): [string, CopyPlan, Choose][] => [
       ['503 on every third part', plan, inPart(plan, 3, { type: 'status', status: 503 })],
       ['500 on every third part', plan, inPart(plan, 3, { type: 'status', status: 500 })],
       ['resets every third part', plan, inPart(plan, 3, { type: 'reset' })],

@@ -67,7 +67,7 @@ export async function startFaultyStore({ partBytes }: { readonly partBytes: numb
   };
 }
 
-type Choose = (request: S3Request) => S3Fault | undefined;
+export type Choose = (request: S3Request) => S3Fault | undefined;
 
 export function every(operation: string, nth: number, fault: S3Fault): Choose {
   return (asked) => (asked.operation === operation && asked.count % nth === 0 ? fault : undefined);

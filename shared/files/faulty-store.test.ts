@@ -5,8 +5,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { UploadPartCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { S3Fault, S3FaultProxy, S3Request } from '#shared/testing/start-s3-fault-proxy.ts';
-import { every, type FaultyStore, once, readWhole, startFaultyStore } from './faulty-store-test-bed.ts';
+import type { S3Fault, S3FaultProxy } from '#shared/testing/start-s3-fault-proxy.ts';
+import { type Choose, every, type FaultyStore, once, readWhole, startFaultyStore } from './faulty-store-test-bed.ts';
 import type { MultipartCopyRequest, ObjectAddress, ObjectStore, UploadedObject } from './object-store.ts';
 import { mayPass } from './store-error.ts';
 import { verifyCopy } from './verify-copy.ts';
@@ -27,8 +27,6 @@ beforeAll(async () => {
 afterEach(() => proxy.spoil(() => undefined));
 
 afterAll(() => bed.stop());
-
-type Choose = (request: S3Request) => S3Fault | undefined;
 
 async function land(bytes: Buffer) {
   names += 1;
