@@ -7,6 +7,7 @@
  * 3. What could mean another path to somebody who reads it later (encoded separators, backslash, bidi marks, control
  *    characters, a leading `-`) is refused, not repaired.
  */
+import { UNSAFE_IN_NAMES } from '#shared/routes/canonical-key.ts';
 import { SFTP_STATUS, SftpFault } from './sftp-fault.ts';
 
 /** POSIX NAME_MAX: a longer name could not be stored at most partners' ends. */
@@ -14,11 +15,6 @@ const MAX_NAME_BYTES = 255;
 /** Longer than any key; keeps the work below bounded. */
 const MAX_PATH_BYTES = 4_096;
 
-/** C0, DEL, C1, and the line and paragraph separators: they forge lines in logs and listings. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/u;
-/** Characters that make a name read otherwise than it is written. */
-const BIDI = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/u;
 /** `%2f`, `%5c`, a control character, and the same encoded over again. */
 const ENCODED_SEPARATOR = /%(?:25)*(?:2f|5c|[01][0-9a-f]|7f)/i;
 /** A name that decodes to `.` or `..`. */
@@ -31,9 +27,11 @@ export function canonicalPath(raw: string): CanonicalPath {
   if (Buffer.byteLength(raw) > MAX_PATH_BYTES) throw rejected(`a path has at most ${MAX_PATH_BYTES} bytes`);
   // ssh2 decodes with replacement characters, so this is the trace of bytes that are not UTF-8.
   if (raw.includes('\ufffd')) throw rejected('a name must be valid UTF-8');
-  if (CONTROL.test(raw)) throw rejected('a name must not contain control characters or line breaks');
+  if (UNSAFE_IN_NAMES.test(raw))
+    throw rejected(
+      'a name must not contain control characters, line breaks or marks that change the direction of text',
+    );
   if (raw.includes('\\')) throw rejected('a name must not contain a backslash');
-  if (BIDI.test(raw)) throw rejected('a name must not contain marks that change the direction of text');
 
   const names: string[] = [];
   for (const name of raw.normalize('NFC').split('/')) {

@@ -30,7 +30,7 @@ export interface TransferWord {
 export type ArrivalWord = ObjectWord | TransferWord;
 
 /** S3's id of the only version in a bucket that keeps none. */
-const UNVERSIONED = 'null';
+export const UNVERSIONED = 'null';
 
 /** Undefined for events that say nothing about arrivals. */
 export function toArrivalWord(event: LandingEvent): ArrivalWord | undefined {

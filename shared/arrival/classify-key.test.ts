@@ -2,13 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { compileGlobs } from '#shared/routes/match-glob.ts';
 import { classifyKey, tenantOfKey } from './classify-key.ts';
 
-const tenant = (id: string, more: { isDisabled?: boolean; hasSftpUsers?: boolean } = {}) =>
-  [id, { id, isDisabled: false, hasSftpUsers: false, ignores: compileGlobs(['*.part', '.*']), ...more }] as const;
-const tenants = new Map([
-  tenant('acme', { hasSftpUsers: true }),
-  tenant('plain'),
-  tenant('gone', { isDisabled: true }),
-]);
+const tenant = (id: string, more: { isDisabled?: boolean } = {}) =>
+  [id, { id, isDisabled: false, ignores: compileGlobs(['*.part', '.*']), ...more }] as const;
+const tenants = new Map([tenant('acme'), tenant('plain'), tenant('gone', { isDisabled: true })]);
 
 describe('the tenant of a key', () => {
   test.each([
@@ -39,14 +35,42 @@ describe('a key', () => {
     expect(classifyKey('gone/a.csv', tenants)).toMatchObject({ tenantId: 'gone', error: { code: 'TENANT_DISABLED' } });
   });
 
+  test.each([
+    'acme/in/../../other/x.csv',
+    'acme/./x.csv',
+    'acme/in\\x.csv',
+    'acme/in/a\r\nother  forged.txt',
+    'acme/in/\u001b[2Jx',
+    'acme/in/\u0085x',
+    'acme/in/\u202egnp.exe',
+    'acme/in/\u061cx',
+    'acme/in/\u2028x',
+    'acme/in/\ufeffx',
+    'acme/in/\ud800x',
+    `acme/${'x'.repeat(1_020)}`,
+  ])('%j is set aside as its tenant’s', (key) => {
+    expect(classifyKey(key, tenants)).toMatchObject({ tenantId: 'acme', error: { code: 'NAME_REJECTED' } });
+  });
+
+  test.each([
+    'acme/in/a..b.csv',
+    'acme/in/ leading and trailing ',
+    'acme/in//x.csv',
+    'acme/in/%2e%2e/x',
+    'acme/in/👩‍👧.csv',
+  ])('%j is a file like any other', (key) => {
+    const found = classifyKey(key, tenants);
+    expect(found).toMatchObject({ type: 'file' });
+    expect(found).not.toHaveProperty('error');
+  });
+
   test('names its file, and its directory orders it', () => {
     const [one, two, other] = ['acme/in/1.csv', 'acme/in/2.csv', 'acme/out/1.csv'].map((key) =>
       classifyKey(key, tenants),
     );
-    expect(one).toMatchObject({ type: 'file', tenantId: 'acme', name: '1.csv', mayBeSftp: true });
+    expect(one).toMatchObject({ type: 'file', tenantId: 'acme', name: '1.csv' });
     const orderOf = (given: typeof one) => (given?.type === 'file' ? given.orderKey : undefined);
     expect(orderOf(one)).toBe(orderOf(two));
     expect(orderOf(one)).not.toBe(orderOf(other));
-    expect(classifyKey('plain/a', tenants)).toMatchObject({ mayBeSftp: false });
   });
 });

@@ -1,6 +1,7 @@
 /** What an object's key says about it: whose it is, and whether it is a file at all. Pure. */
 import { UNASSIGNED_TENANT } from '#shared/db/schema.ts';
 import { messageGroupId } from '#shared/queue/message-group.ts';
+import { canonicalKey } from '#shared/routes/canonical-key.ts';
 import type { ArrivalTenant } from './tenant-directory.ts';
 
 interface ArrivalError {
@@ -17,7 +18,6 @@ export type KeyClass =
       readonly name: string;
       /** Files of one directory keep their order on ordered routes. */
       readonly orderKey: string;
-      readonly mayBeSftp: boolean;
       /** Present: the file is set aside. */
       readonly error?: ArrivalError;
     };
@@ -40,10 +40,12 @@ export function classifyKey(key: string, tenants: ReadonlyMap<string, ArrivalTen
     name,
     orderKey: messageGroupId(tenantId, key.slice(0, lastSlash + 1)),
   } as const;
-  if (tenant === undefined) return { ...file, mayBeSftp: false, error: unknownTenant(key) };
+  if (tenant === undefined) return { ...file, error: unknownTenant(key) };
   if (tenant.ignores(name)) return { type: 'ignored', why: 'ignored name' };
-  if (tenant.isDisabled) return { ...file, mayBeSftp: false, error: disabledTenant(tenant.id) };
-  return { ...file, mayBeSftp: tenant.hasSftpUsers };
+  if (tenant.isDisabled) return { ...file, error: disabledTenant(tenant.id) };
+  const canonical = canonicalKey(key);
+  if (!canonical.ok) return { ...file, error: rejectedKey(canonical.message) };
+  return file;
 }
 
 function unknownTenant(key: string): ArrivalError {
@@ -53,6 +55,14 @@ function unknownTenant(key: string): ArrivalError {
     code: 'TENANT_UNKNOWN',
     cause: 'NO_SUCH_TENANT',
     message: `The object lies ${where}, and no tenant has that prefix. Create the tenant, or put the object under a tenant's prefix; then copy it onto itself.`,
+  };
+}
+
+function rejectedKey(fault: string): ArrivalError {
+  return {
+    code: 'NAME_REJECTED',
+    cause: 'KEY_REJECTED',
+    message: `The object cannot be processed under its key: ${fault}. Have it sent again under another name.`,
   };
 }
 

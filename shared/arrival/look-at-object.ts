@@ -1,24 +1,52 @@
-/** What the object store says of an arrival, as far as events leave it open. */
+/** What the object store says about an arrival: an event is believed only as far as the store confirms it. */
 import type { CallOptions, ObjectStore } from '#shared/files/object-store.ts';
 import type { ObjectWord, TransferWord } from './arrival-word.ts';
-import { quoted } from './arrival-word.ts';
-import { type CandidateVersion, matchVersion } from './match-version.ts';
+import { quoted, UNVERSIONED } from './arrival-word.ts';
+import { type CandidateVersion, CLOCK_SLACK_MS, matchVersion } from './match-version.ts';
 
-export type Writer =
-  | { readonly type: 'gone' }
-  | { readonly type: 'other' }
-  | { readonly type: 'sftp'; readonly username?: string };
+/** An object version as the store describes it. */
+export interface StoredObject {
+  readonly versionId: string;
+  readonly sizeBytes: number;
+  readonly etag: string;
+  readonly at: Date;
+  readonly writer: { readonly type: 'other' } | { readonly type: 'sftp'; readonly username?: string };
+}
 
 /** More versions of one key than this within one upload are not looked through. */
 const VERSIONS_LOOKED_AT = 200;
 
-/** Who wrote the object: Transfer Family marks its objects (user guide, "Amazon S3 object metadata"). */
-export async function findWriter(store: ObjectStore, word: ObjectWord, options: CallOptions): Promise<Writer> {
-  const head = await store.head(word, options);
-  if (head === 'not-found') return { type: 'gone' };
-  if (head.metadata['user-agent']?.startsWith('AWSTransfer') !== true) return { type: 'other' };
+/**
+ * What the store has under the version that an event names; its newest where the event names none. The writer is known by its mark:
+ * Transfer Family's objects carry one (user guide, "Amazon S3 object metadata").
+ */
+export async function findStored(
+  store: ObjectStore,
+  word: ObjectWord,
+  options: CallOptions,
+): Promise<StoredObject | 'not-found'> {
+  const { bucket, key, versionId, at } = word;
+  const head = await store.head(versionId === UNVERSIONED ? { bucket, key } : { bucket, key, versionId }, options);
+  if (head === 'not-found') return head;
   const username = head.metadata['user-agent-id']?.split('@')[0];
-  return username === undefined ? { type: 'sftp' } : { type: 'sftp', username };
+  const isSftp = head.metadata['user-agent']?.startsWith('AWSTransfer') === true;
+  return {
+    versionId: head.versionId ?? versionId,
+    sizeBytes: head.sizeBytes,
+    etag: quoted(head.etag),
+    at: plausibleTime(new Date(at), head.lastModified),
+    writer: isSftp ? { type: 'sftp', ...(username !== undefined && { username }) } : { type: 'other' },
+  };
+}
+
+/** The longest that an upload may take: S3 gives an object the time at which its upload began. */
+const LONGEST_UPLOAD_MS = 7 * 24 * 3_600_000;
+
+/** The time that an event names, where the store's own time allows it. */
+export function plausibleTime(claimed: Date, stored: Date | undefined): Date {
+  if (stored === undefined) return claimed;
+  const afterMs = claimed.getTime() - stored.getTime();
+  return afterMs >= -CLOCK_SLACK_MS && afterMs <= LONGEST_UPLOAD_MS ? claimed : stored;
 }
 
 /** The version that a transfer's end is about: the newest in most cases, which costs one request, else one of the key's others. */

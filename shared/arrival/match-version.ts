@@ -15,7 +15,7 @@ export interface CandidateVersion {
 }
 
 /** Events and Last-Modified have whole seconds, and clocks of different services differ a little. */
-const CLOCK_SLACK_MS = 5_000;
+export const CLOCK_SLACK_MS = 5_000;
 
 export function matchVersion<Candidate extends CandidateVersion>(
   word: TransferWord,

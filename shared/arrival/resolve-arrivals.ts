@@ -3,8 +3,9 @@
  *
  * 1. An object that SFTP wrote counts as whole only by the word of its transfer; until then it is `UPLOADED`, with a quiet period
  *    as fallback. An upload that was cut off is `QUARANTINED`, in whatever order the two words come.
- * 2. Objects of other writers are whole when they are there, and cost no request.
- * 3. The object store is asked last: what the same batch or the table knows is not asked for.
+ * 2. Objects of other writers are whole when they are there.
+ * 3. Size, ETag, version and time are the store's: one HEAD for each version that the table does not have yet. An event about an object
+ *    that the store does not have registers nothing.
  */
 import { randomUUIDv7 } from 'node:crypto';
 import pLimit from 'p-limit';
@@ -15,7 +16,7 @@ import type { ArrivedObject } from '#shared/jobs/register-files.ts';
 import type { ArrivalWord, ObjectWord, TransferWord } from './arrival-word.ts';
 import { classifyKey, type KeyClass, tenantOfKey } from './classify-key.ts';
 import { findRegistered, type RegisteredVersion } from './find-registered.ts';
-import { findTransferred, findWriter, type Writer } from './look-at-object.ts';
+import { findStored, findTransferred, plausibleTime, type StoredObject } from './look-at-object.ts';
 import { type CandidateVersion, matchVersion } from './match-version.ts';
 import type { TenantDirectory } from './tenant-directory.ts';
 
@@ -23,8 +24,10 @@ export type Resolution =
   | { readonly type: 'register'; readonly object: ArrivedObject }
   /** `known`: another word or row says it already. `gone`: no such object any more; should it come back, a listing finds it. */
   | { readonly type: 'nothing'; readonly why: 'foreign' | 'ignored' | 'known' | 'gone' }
-  /** The object store did not answer, and without it nothing can be said. */
-  | { readonly type: 'later'; readonly reason: string };
+  /** The object store did not answer, and without it nothing can be decided. */
+  | { readonly type: 'later'; readonly reason: string }
+  /** The object store says that there can be no such object. */
+  | { readonly type: 'refused'; readonly reason: string };
 
 export interface ResolveArrivalsOptions {
   readonly sql: Sql;
@@ -60,11 +63,10 @@ export async function resolveArrivals(
     if (word.bucket !== options.landingBucket) continue;
     const file = classifyKey(word.key, tenants);
     if (file.type === 'ignored') resolutions[index] = { type: 'nothing', why: 'ignored' };
-    else if (word.kind !== 'object') transfers.push({ index, word, file });
-    else if (file.mayBeSftp) objects.push({ index, word, file });
-    else resolutions[index] = registerObject({ word, file }, { status: 'QUEUED', source: 's3' });
+    else if (word.kind === 'object') objects.push({ index, word, file });
+    else transfers.push({ index, word, file });
   }
-  if (objects.length + transfers.length > 0) await resolveTransferred({ objects, transfers, resolutions }, options);
+  if (objects.length + transfers.length > 0) await resolveFiles({ objects, transfers, resolutions }, options);
   return resolutions;
 }
 
@@ -74,14 +76,17 @@ interface Open {
   readonly resolutions: Resolution[];
 }
 
-async function resolveTransferred(open: Open, options: ResolveArrivalsOptions): Promise<void> {
+async function resolveFiles(open: Open, options: ResolveArrivalsOptions): Promise<void> {
   const { objects, transfers, resolutions } = open;
   const registered = await findRegistered(options.sql, [
     ...objects.map(({ word }) => ({ bucket: word.bucket, key: word.key, versionId: word.versionId })),
     ...transfers.map(({ word }) => ({ bucket: word.bucket, key: word.key, since: earliest(word) })),
   ]);
-  const versions = candidatesByKey(objects, registered);
   const limit = pLimit(REQUESTS_SIDE_BY_SIDE);
+  const stored = await findAllStored(objects, registered, (word) =>
+    asked(limit, () => findStored(options.store, word, options)),
+  );
+  const versions = candidatesByKey(stored, registered);
 
   await Promise.all(
     transfers.map(async ({ index, word, file }) => {
@@ -92,33 +97,51 @@ async function resolveTransferred(open: Open, options: ResolveArrivalsOptions): 
       const known = matchVersion(word, versions.get(word.key) ?? []);
       if (known !== undefined) known.isSettled = true;
       const found = known ?? (await asked(limit, () => findTransferred(options.store, word, options)));
-      resolutions[index] = found instanceof ObjectStoreError ? later(found) : settle({ word, file }, found);
+      resolutions[index] = found instanceof ObjectStoreError ? unanswered(found) : settle({ word, file }, found);
     }),
   );
 
-  // One question, however often the event was delivered.
-  const writers = new Map<string, Promise<Writer | ObjectStoreError>>();
-  await Promise.all(
-    objects.map(async ({ index, word, file }) => {
-      const isKnown = versions
-        .get(word.key)
-        ?.some((one) => one.versionId === word.versionId && (one.isRegistered || one.isSettled));
-      if (isKnown === true) {
-        resolutions[index] = { type: 'nothing', why: 'known' };
-        return;
-      }
-      const id = `${word.versionId} ${word.key}`;
-      const asking = writers.get(id) ?? asked(limit, () => findWriter(options.store, word, options));
-      writers.set(id, asking);
-      const writer = await asking;
-      // Unknown means unfinished: waiting is harmless, half a file is not.
-      if (writer instanceof ObjectStoreError) resolutions[index] = waitQuiet({ word, file }, options.quietMs, 's3');
-      else if (writer.type === 'gone') resolutions[index] = { type: 'nothing', why: 'gone' };
-      else if (writer.type === 'other')
-        resolutions[index] = registerObject({ word, file }, { status: 'QUEUED', source: 's3' });
-      else resolutions[index] = waitQuiet({ word, file }, options.quietMs, 'sftp', writer.username);
-    }),
+  for (const { index, word, file } of objects) {
+    const object = stored.get(wordId(word));
+    const isSettled = (versionId: string) =>
+      versions.get(word.key)?.some((one) => one.versionId === versionId && (one.isRegistered || one.isSettled)) ===
+      true;
+    if (object instanceof ObjectStoreError) resolutions[index] = unanswered(object);
+    else if (object === 'not-found') resolutions[index] = { type: 'nothing', why: 'gone' };
+    else if (object === undefined || isSettled(object.versionId))
+      resolutions[index] = { type: 'nothing', why: 'known' };
+    else if (object.writer.type === 'other')
+      resolutions[index] = registerObject({ word, file, object }, { status: 'QUEUED', source: 's3' });
+    else
+      resolutions[index] = registerObject(
+        { word, file, object },
+        {
+          status: 'UPLOADED',
+          source: 'sftp',
+          quietMs: options.quietMs,
+          ...(object.writer.username !== undefined && { uploadedBy: object.writer.username }),
+        },
+      );
+  }
+}
+
+type Answer = StoredObject | 'not-found' | ObjectStoreError;
+
+/** By `wordId`; absent is what the table has already. One question for each version, however often its event was delivered. */
+async function findAllStored(
+  objects: readonly OpenWord<ObjectWord>[],
+  registered: readonly RegisteredVersion[],
+  ask: (word: ObjectWord) => Promise<Answer>,
+): Promise<ReadonlyMap<string, Answer>> {
+  const known = new Set(registered.map(wordId));
+  const unknown = new Map(
+    objects.flatMap(({ word }) => (known.has(wordId(word)) ? [] : [[wordId(word), word] as const])),
   );
+  return new Map(await Promise.all([...unknown].map(async ([id, word]) => [id, await ask(word)] as const)));
+}
+
+function wordId({ key, versionId }: { readonly key: string; readonly versionId: string }): string {
+  return `${versionId} ${key}`;
 }
 
 interface KnownVersion extends CandidateVersion {
@@ -127,7 +150,7 @@ interface KnownVersion extends CandidateVersion {
 }
 
 function candidatesByKey(
-  objects: readonly OpenWord<ObjectWord>[],
+  stored: ReadonlyMap<string, Answer>,
   registered: readonly RegisteredVersion[],
 ): Map<string, KnownVersion[]> {
   const byKey = new Map<string, Map<string, KnownVersion>>();
@@ -139,9 +162,10 @@ function candidatesByKey(
   for (const { key, versionId, sizeBytes, etag, uploadedAt, status } of registered) {
     add(key, { versionId, sizeBytes, etag, at: uploadedAt, isRegistered: true, isSettled: status !== 'UPLOADED' });
   }
-  for (const { word } of objects) {
-    const { key, versionId, sizeBytes, etag } = word;
-    add(key, { versionId, sizeBytes, etag, at: new Date(word.at), isRegistered: false, isSettled: false });
+  for (const [id, object] of stored) {
+    if (object === 'not-found' || object instanceof ObjectStoreError) continue;
+    const { versionId, sizeBytes, etag, at } = object;
+    add(id.slice(id.indexOf(' ') + 1), { versionId, sizeBytes, etag, at, isRegistered: false, isSettled: false });
   }
   return new Map([...byKey].map(([key, versions]) => [key, [...versions.values()]]));
 }
@@ -163,8 +187,8 @@ async function asked<Answer>(
   }
 }
 
-function later(error: ObjectStoreError): Resolution {
-  return { type: 'later', reason: error.message };
+function unanswered(error: ObjectStoreError): Resolution {
+  return { type: error.fault === 'invalid' ? 'refused' : 'later', reason: error.message };
 }
 
 function settle(
@@ -172,7 +196,7 @@ function settle(
   version: CandidateVersion | undefined,
 ): Resolution {
   if (version === undefined) return { type: 'nothing', why: 'gone' };
-  const { versionId, sizeBytes, etag } = version;
+  const { versionId, sizeBytes, etag, at } = version;
   const { bucket, key, username, kind, failure = 'The upload failed.' } = word;
   const object = {
     ...identityOf(file),
@@ -182,7 +206,7 @@ function settle(
     sizeBytes,
     etag,
     source: 'sftp',
-    uploadedAt: word.endedAt.toISOString(),
+    uploadedAt: plausibleTime(word.endedAt, at).toISOString(),
     ...(username !== undefined && { uploadedBy: username }),
   } as const;
   if (kind === 'completed') return { type: 'register', object: { ...object, status: 'QUEUED' } };
@@ -193,25 +217,12 @@ function settle(
   };
 }
 
-function waitQuiet(
-  open: { word: ObjectWord; file: FileClass },
-  quietMs: number,
-  source: 'sftp' | 's3',
-  uploadedBy?: string,
-): Resolution {
-  return registerObject(open, {
-    status: 'UPLOADED',
-    source,
-    quietMs,
-    ...(uploadedBy !== undefined && { uploadedBy }),
-  });
-}
-
 function registerObject(
-  { word, file }: { word: ObjectWord; file: FileClass },
+  { word, file, object }: { word: ObjectWord; file: FileClass; object: StoredObject },
   state: Pick<ArrivedObject, 'status' | 'source' | 'quietMs' | 'uploadedBy'>,
 ): Resolution {
-  const { bucket, key, versionId, sizeBytes, etag, at } = word;
+  const { bucket, key } = word;
+  const { versionId, sizeBytes, etag, at } = object;
   return {
     type: 'register',
     object: {
@@ -221,7 +232,7 @@ function registerObject(
       versionId,
       sizeBytes,
       etag,
-      uploadedAt: at,
+      uploadedAt: at.toISOString(),
       ...state,
       ...(word.heardFrom === 'reconciliation' && { source: 'reconciliation' }),
       ...(file.error !== undefined && { status: 'QUARANTINED', error: file.error }),

@@ -68,7 +68,7 @@ export function createTakeArrivals(options: TakeArrivalsOptions): TakeArrivals {
 
     const byKey = new Map(files.map((file) => [file.key, file]));
     return resolutions.map((resolution): ArrivalResult => {
-      if (resolution.type === 'later') return resolution;
+      if (resolution.type === 'later' || resolution.type === 'refused') return resolution;
       if (resolution.type === 'nothing') return { type: 'done', outcome: resolution.why };
       const { object } = resolution;
       const reason = refused.get(object.id);

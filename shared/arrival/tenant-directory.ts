@@ -1,8 +1,4 @@
-/**
- * The tenants, as arrivals need them: kept for two seconds, and read anew at once for a name that is not among them.
- *
- * Whether a tenant has SFTP users decides whether its objects are looked at before they count as whole, so this must not be old.
- */
+/** The tenants, as arrivals need them: cached for two seconds, and read again at once for a name that is not among them. */
 
 import type { Sql } from '#shared/db/connect-database.ts';
 import { UNASSIGNED_TENANT } from '#shared/db/schema.ts';
@@ -11,7 +7,6 @@ import { compileGlobs } from '#shared/routes/match-glob.ts';
 export interface ArrivalTenant {
   readonly id: string;
   readonly isDisabled: boolean;
-  readonly hasSftpUsers: boolean;
   /** By name, without the directory. */
   readonly ignores: (name: string) => boolean;
 }
@@ -32,7 +27,6 @@ interface TenantRow {
   readonly id: string;
   readonly ignoreGlobs: string[];
   readonly isDisabled: boolean;
-  readonly hasSftpUsers: boolean;
 }
 
 export function createTenantDirectory(options: TenantDirectoryOptions): TenantDirectory {
@@ -43,8 +37,7 @@ export function createTenantDirectory(options: TenantDirectoryOptions): TenantDi
   async function read(): Promise<void> {
     const startedAtMs = now();
     const rows = await sql<TenantRow[]>`
-      SELECT id, ignore_globs AS "ignoreGlobs", disabled_at IS NOT NULL AS "isDisabled",
-        EXISTS (SELECT 1 FROM sftp_users u WHERE u.tenant_id = t.id) AS "hasSftpUsers"
+      SELECT id, ignore_globs AS "ignoreGlobs", disabled_at IS NOT NULL AS "isDisabled"
       FROM tenants t WHERE id <> ${UNASSIGNED_TENANT}`;
     tenants = new Map(
       rows.map(({ ignoreGlobs, ...row }) => [row.id, { ...row, ignores: compileGlobs(ignoreGlobs) }] as const),

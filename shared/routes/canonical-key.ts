@@ -1,25 +1,31 @@
-/** The one form of a key that a template gave, or the reason why it may not be used. */
+/**
+ * The one form of an object key that may be read, written and shown: at every edge where a key comes in, and for every target.
+ *
+ * A key that could mean another place to a file system, or read as something else to a person, is refused and not repaired.
+ */
 
 const LONGEST_KEY_BYTES = 1_024;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-const FORBIDDEN = /[\u0000-\u001f\u007f\\\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
+/**
+ * C0, DEL and C1 controls, the line and paragraph separators and lone surrogates forge lines in logs and listings; marks of text
+ * direction and the byte order mark make a name read as another one.
+ */
+export const UNSAFE_IN_NAMES = /[\p{Cc}\p{Cs}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/u;
 
 export type CanonicalKey =
   | { readonly ok: true; readonly key: string }
   | { readonly ok: false; readonly message: string };
 
-/** `within`: a prefix that ends in `/` and that the key may not leave; any key when absent. */
-export function canonicalKey(rendered: string, within?: string): CanonicalKey {
-  const key = rendered
-    .trim()
-    .replace(/\/{2,}/g, '/')
-    .replace(/^\//, '');
+/** Empty segments are dropped. `within`: a prefix that ends in `/` and that the key may not leave; any key when absent. */
+export function canonicalKey(given: string, within?: string): CanonicalKey {
+  const key = given.replace(/\/{2,}/g, '/').replace(/^\//, '');
   if (key === '' || key.endsWith('/')) return refuse('the key is empty or ends in "/"');
-  if (FORBIDDEN.test(key)) return refuse('the key holds a control character, a backslash or a text-direction mark');
+  if (UNSAFE_IN_NAMES.test(key))
+    return refuse('the key has a control character or a mark that changes the text direction');
+  if (key.includes('\\')) return refuse('the key has a backslash');
   if (key.split('/').some((segment) => segment === '.' || segment === '..'))
-    return refuse('the key holds a "." or ".." segment');
+    return refuse('the key has a "." or ".." segment');
   if (Buffer.byteLength(key) > LONGEST_KEY_BYTES) return refuse(`the key is longer than ${LONGEST_KEY_BYTES} bytes`);
-  if (within !== undefined && !key.startsWith(within)) return refuse(`the key has to begin with "${within}"`);
+  if (within !== undefined && !key.startsWith(within)) return refuse(`the key does not begin with "${within}"`);
   return { ok: true, key };
 }
 

@@ -40,7 +40,8 @@ export function compileNameTemplate(source: string): NameTemplate {
     return { ok: false, message: `the template is longer than ${LONGEST_TEMPLATE} characters` };
   }
   try {
-    const parsed = engine.parse(source);
+    // A block scalar of YAML ends in a line break, which belongs to no key.
+    const parsed = engine.parse(source.trim());
     const render = (facts: TemplateFacts): string => String(engine.renderSync(parsed, templateValues(facts)));
     render(SAMPLE_FACTS);
     return { ok: true, render };

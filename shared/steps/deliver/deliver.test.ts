@@ -175,6 +175,17 @@ describe('deliver and confirm', () => {
     expect(outcome).toMatchObject({ type: 'failed', code: 'DELIVERY_ERROR', cause: 'KEY_REJECTED' });
   });
 
+  it.each(['in/../../globex/x', 'in/\u001b[2Jx', 'in/\u202egnp.exe', 'in/./x'])(
+    'refuse %j as the file’s own key, without a template too',
+    async (path) => {
+      const object = await bench.land(path, 'x');
+      for (const options of [{}, { externalBucket: 'partners-own' }]) {
+        const outcome = await deliver(object, { options });
+        expect(outcome).toMatchObject({ type: 'failed', code: 'DELIVERY_ERROR', cause: 'KEY_REJECTED' });
+      }
+    },
+  );
+
   it('fail with a cause when the source is gone or another, and retry when the store is away', async () => {
     const object = await bench.land('gone.csv', 'x');
     await expect(deliver({ ...object, etag: '"0123"' })).resolves.toMatchObject({

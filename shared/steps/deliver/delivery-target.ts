@@ -18,8 +18,11 @@ export function deliveryTarget(context: StepContext<DeliverOptions>): DeliveryTa
   }
   const bucket = options.externalBucket ?? bucketNames[options.bucket ?? 'delivered'];
   const name = currentName(context);
+  const within = options.externalBucket === undefined ? `${file.tenantId}/` : undefined;
   if (options.key === undefined) {
-    return { ok: true, bucket, key: `${file.key.slice(0, file.key.lastIndexOf('/') + 1)}${name}` };
+    const key = `${file.key.slice(0, file.key.lastIndexOf('/') + 1)}${name}`;
+    const canonical = canonicalKey(key, within);
+    return canonical.ok ? { ok: true, bucket, key } : canonical;
   }
   const template = compileNameTemplate(options.key);
   if (!template.ok) return template;
@@ -32,7 +35,6 @@ export function deliveryTarget(context: StepContext<DeliverOptions>): DeliveryTa
     routeName: job.routeName,
     receivedAt: file.receivedAt,
   });
-  const within = options.externalBucket === undefined ? `${file.tenantId}/` : undefined;
   const canonical = canonicalKey(rendered, within);
   return canonical.ok ? { ok: true, bucket, key: canonical.key } : canonical;
 }
