@@ -139,6 +139,11 @@ export const ERROR_CODES = {
     meaning: 'The copy that a job works on could not be made.',
     remedy: 'Look at the cause, remove it, and retry the job.',
   },
+  ARCHIVE_ERROR: {
+    meaning: 'The original of a file could not be archived; what its jobs delivered is not affected.',
+    remedy:
+      'Find out who removed it from landing, e.g. a rename over SFTP or a lifecycle rule; have it sent again if it must be kept.',
+  },
   TRANSFORM_ERROR: {
     meaning: 'A file could not be transformed as its route says.',
     remedy: 'Look at the cause; correct the file or the route, then send again or retry the job.',

@@ -3,8 +3,8 @@
  *
  * `claimArchives`. In: file ids from wake-ups. Out: the files claimed. Event: `file.archive-claimed`.
  * `storeArchives`. In: where each object is now, or why it could not be moved yet. A stale epoch changes nothing.
- *                  Events: `file.completed`, `file.failed`, `file.archive-retrying`, and `file.archived` when a job was
- *                  reopened meanwhile.
+ *                  Events: `file.completed`, `file.failed`, `file.archive-retrying`, and `file.archived` or
+ *                  `file.archive-lost` when a job was reopened meanwhile.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { FileStatus } from '#shared/db/schema.ts';
@@ -61,7 +61,9 @@ export type ArchiveOutcome =
       readonly delayMs: number;
       readonly cause: string;
       readonly message: string;
-    };
+    }
+  /** The object is neither in landing nor in the archive, and will not come back: a version id is never given twice. */
+  | { readonly type: 'gone'; readonly fileId: string; readonly epoch: number; readonly message: string };
 
 /**
  * What a file's time may be compared with: `records` go at their partners' pace, and `attended` by an operator (held, reopened, cancelled)
@@ -93,6 +95,8 @@ export async function storeArchives(
 }
 
 function storeSet(sql: Sql, outcomes: ArchiveOutcome[], service: string): Promise<FinishedFile[]> {
+  /** A failed job says more about its file than that the original went after it. */
+  const isLost = sql`i.type = 'gone' AND f.open_jobs = 0 AND f.failed_jobs = 0`;
   return sql<FinishedFile[]>`
     WITH input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(outcomes)}::text::jsonb) AS r(
@@ -107,13 +111,18 @@ function storeSet(sql: Sql, outcomes: ArchiveOutcome[], service: string): Promis
         updated_at = now(), lease_until = NULL, claim_token = NULL,
         archive_bucket = i.bucket, archive_key = i.key, archive_version_id = i."versionId",
         archived_at = CASE WHEN i.type = 'archived' THEN now() END,
-        finished_at = CASE WHEN i.type = 'archived' AND f.open_jobs = 0 THEN now() END,
+        finished_at = CASE WHEN i.type <> 'later' AND f.open_jobs = 0 THEN now() END,
         next_action_at = CASE WHEN i.type = 'later' THEN now() + i."delayMs" * interval '1 ms' END,
-        status = CASE WHEN i.type = 'later' OR f.open_jobs > 0 THEN f.status WHEN f.failed_jobs > 0 THEN 'FAILED' ELSE 'COMPLETED' END
+        status = CASE WHEN i.type = 'later' OR f.open_jobs > 0 THEN f.status
+          WHEN i.type = 'gone' OR f.failed_jobs > 0 THEN 'FAILED' ELSE 'COMPLETED' END,
+        error_code = CASE WHEN ${isLost} THEN 'ARCHIVE_ERROR' ELSE f.error_code END,
+        error_cause = CASE WHEN ${isLost} THEN 'SOURCE_GONE' ELSE f.error_cause END,
+        error_message = CASE WHEN ${isLost} THEN i.message ELSE f.error_message END
       FROM input i WHERE f.id = i."fileId" AND f.id IN (SELECT id FROM locked)
       RETURNING f.*, i.type AS outcome, i.cause, i.message),
     event AS (
-      SELECT CASE WHEN outcome = 'later' THEN 'file.archive-retrying' WHEN open_jobs > 0 THEN 'file.archived' ELSE 'file.' || lower(status) END AS type,
+      SELECT CASE WHEN outcome = 'later' THEN 'file.archive-retrying' WHEN open_jobs = 0 THEN 'file.' || lower(status)
+          WHEN outcome = 'archived' THEN 'file.archived' ELSE 'file.archive-lost' END AS type,
         tenant_id, id AS file_id, NULL::uuid AS job_id,
         jsonb_strip_nulls(jsonb_build_object('key', key, 'sizeBytes', size_bytes, 'jobs', job_count, 'failedJobs', failed_jobs,
           'archive', CASE WHEN outcome = 'archived' THEN jsonb_build_object('bucket', archive_bucket, 'key', archive_key,

@@ -1,10 +1,12 @@
 /**
  * Archives a file whose lease this worker holds: the file's own last step, after all its jobs.
  *
- * 1. A failure is no failure of the file: it is tried again, 5 s doubling to 5 minutes, until the object has left landing.
+ * 1. A failed try does not fail the file: it is repeated, after 5 s doubling to 5 minutes, until the object has left landing. Only an object
+ *    that is in neither place fails it.
  * 2. `archive` bears a repeat after a kill at any point: the copy is made and verified again or found, then the source removed.
  */
 import { LongshoreError } from '#shared/errors.ts';
+import { hasFault } from '#shared/files/store-error.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { ArchiveOutcome } from './archive-files.ts';
 import type { JobCommits } from './job-commits.ts';
@@ -39,7 +41,7 @@ export interface HeldFile {
   readonly stop: AbortSignal;
 }
 
-export type ArchiveEnd = 'archived' | 'later' | 'lost';
+export type ArchiveEnd = ArchiveOutcome['type'] | 'lost';
 
 const FIRST_DELAY_MS = 5_000;
 const MAX_DELAY_MS = 300_000;
@@ -76,6 +78,10 @@ function outcomeOf(file: ClosedFile, end: AbortableEnd<ArchivedObject>): Archive
   const later = { type: 'later', fileId, epoch } as const;
   if (end.aborted === 'stopping') {
     return { ...later, delayMs: 0, cause: 'WORKER_STOPPING', message: 'The worker stopped before the copy had ended.' };
+  }
+  if (end.type === 'threw' && hasFault(end.error, 'not-found')) {
+    const message = `The original ${file.bucket}/${file.key} was removed before it was archived; what its jobs delivered is not affected.`;
+    return { type: 'gone', fileId, epoch, message };
   }
   return { ...later, delayMs: archiveDelayMs(epoch), ...describe(end) };
 }

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { ObjectStoreError } from '#shared/files/store-error.ts';
 import { acknowledge, leave } from '#shared/queue/disposition.ts';
 import type { StepContext } from '#shared/steps/step-context.ts';
 import type { StepOutcome } from '#shared/steps/step-outcome.ts';
@@ -677,6 +678,39 @@ describe('the archive', () => {
     }
     expect(delays).toEqual([5, 10]);
     expect(await readJob(job)).toMatchObject({ fileStatus: 'COMPLETED' });
+  });
+});
+
+describe('an original that was removed before it was archived', () => {
+  const gone = async () => {
+    throw new ObjectStoreError('not-found', 'landing/x is no longer there');
+  };
+
+  test('fails its file once, with a code, and is not looked for again', async () => {
+    await seedRoutes(sql);
+    const job = await seedOne();
+    const runner = startRunner({ archive: gone });
+    await runner.handle(jobDue(job), neverStops);
+    expect(await readJob(job)).toMatchObject({ state: 'SUCCEEDED', fileStatus: 'FAILED', archiveKey: null });
+    const [file] = await sql`SELECT error_code, error_cause, finished_at, next_action_at, lease_until FROM files`;
+    expect(file).toMatchObject({
+      error_code: 'ARCHIVE_ERROR',
+      error_cause: 'SOURCE_GONE',
+      next_action_at: null,
+      lease_until: null,
+    });
+    expect(file?.finished_at).toBeInstanceOf(Date);
+    expect(await countOf('file.failed')).toBe(1);
+  });
+
+  test('leaves the reason of a failed job with its file', async () => {
+    await seedRoutes(sql);
+    const job = await seedOne();
+    const lost = { code: 'VALIDATION_ERROR', cause: 'SOURCE_GONE', message: 'The object is no longer there.' };
+    const runner = startRunner({ archive: gone, steps: { validate: async () => ({ type: 'failed', ...lost }) } });
+    await runner.handle(jobDue(job), neverStops);
+    const [file] = await sql`SELECT status, error_code, error_cause FROM files`;
+    expect(file).toEqual({ status: 'FAILED', error_code: 'VALIDATION_ERROR', error_cause: 'SOURCE_GONE' });
   });
 });
 

@@ -12,6 +12,7 @@ export const EVENT_TYPES = [
   'file.quarantined',
   'file.archived',
   'file.archive-retrying',
+  'file.archive-lost',
   'file.completed',
   'file.failed',
   'job.reopened',

@@ -25,10 +25,14 @@ const ALWAYS: Readonly<Record<string, string>> = {
     SELECT bucket, key, version_id, count(*) FROM files GROUP BY bucket, key, version_id HAVING count(*) > 1`,
   'a completed file was archived and all its jobs succeeded': `
     SELECT id FROM files WHERE status = 'COMPLETED' AND (archived_at IS NULL OR open_jobs > 0 OR failed_jobs > 0)`,
-  'a failed file was archived and has a failed job': `
-    SELECT id FROM files WHERE status = 'FAILED' AND (archived_at IS NULL OR open_jobs > 0 OR failed_jobs = 0)`,
-  'a file says why it failed exactly while a job of it has failed': `
-    SELECT id FROM files WHERE status <> 'QUARANTINED' AND (error_code IS NOT NULL) <> (failed_jobs > 0)`,
+  'a failed file was archived and has a failed job, unless its original was lost': `
+    SELECT f.id FROM files f WHERE f.status = 'FAILED' AND (f.open_jobs > 0
+      OR (f.failed_jobs = 0 AND f.error_code IS DISTINCT FROM 'ARCHIVE_ERROR')
+      OR (f.archived_at IS NULL AND f.error_cause IS DISTINCT FROM 'SOURCE_GONE' AND NOT EXISTS (
+        SELECT 1 FROM jobs j WHERE j.file_id = f.id AND j.error_cause = 'SOURCE_GONE')))`,
+  'a file says why it failed exactly while a job of it has failed, or its original was lost': `
+    SELECT id FROM files WHERE status <> 'QUARANTINED' AND error_code IS DISTINCT FROM 'ARCHIVE_ERROR'
+      AND (error_code IS NOT NULL) <> (failed_jobs > 0)`,
   'a quarantined file says why': `
     SELECT id FROM files WHERE status = 'QUARANTINED' AND (error_code IS NULL OR error_message IS NULL OR open_jobs > 0)`,
   'a failed job says why': `
