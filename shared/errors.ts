@@ -111,7 +111,8 @@ export const ERROR_CODES = {
   },
   NO_ROUTE: {
     meaning: 'No route of the tenant takes the file.',
-    remedy: 'Correct the `match` of the route that should take it, as the message says, and have the file sent again.',
+    remedy:
+      'Correct the `match` of the route that should take it, as the message says, then run `longshore reroute FILE`.',
   },
   COMPANION_FILE: {
     meaning: 'The file accompanies another one, as its marker or checksum, and is not carried by itself.',

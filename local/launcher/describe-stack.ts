@@ -9,6 +9,7 @@ export function describeStack(endpoints: Endpoints, home: string, tookMs: number
     ['SQS, SNS', endpoints.sqs],
     ['PostgreSQL', withoutPassword(endpoints.postgres)],
     ['Partner', `${endpoints.gateway}  (simulated; what it saw: ${endpoints.partnerSimulator}/_ledger/summary)`],
+    ['Metrics', ''],
     ...Object.entries(endpoints.metrics).map(([service, url]): [string, string] => [`  ${service}`, url]),
     ['Home', `${home}  (endpoints.json, logs/, keys/)`],
   ];
@@ -16,7 +17,7 @@ export function describeStack(endpoints: Endpoints, home: string, tookMs: number
   const [tenant] = Object.entries(endpoints.tenants);
   return [
     'Longshore is ready',
-    ...rows.map(([label, value]) => `  ${label.padEnd(width)}  ${value}`),
+    ...rows.map(([label, value]) => `  ${label.padEnd(width)}  ${value}`.trimEnd()),
     ...(tenant === undefined ? [] : [`  Try it: ${tryCommand(endpoints, tenant[1])}`]),
     `  Started in ${(tookMs / 1_000).toFixed(1)} s; Ctrl-C stops everything.`,
   ];

@@ -63,9 +63,9 @@ export function fleetEnvironment(options: FleetEnvironmentOptions): Record<strin
   };
 }
 
-/** The drain, and time to close what it held. */
 /** What is on this machine may be called; elsewhere what a tenant names must be a public address. */
 const LOOPBACK = '127.0.0.0/8,::1';
+/** The drain, and time to close what it held. */
 const SERVICE_STOP_TIMEOUT_MS = 18_000;
 const PART_STOP_TIMEOUT_MS = 4_000;
 
