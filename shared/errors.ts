@@ -100,6 +100,10 @@ export const ERROR_CODES = {
     meaning: 'A tenant or route definition does not fit the schema.',
     remedy: 'Correct every fault listed, at its line, and apply the file again.',
   },
+  ROUTE_TOO_COMPLEX: {
+    meaning: 'Definitions sent to the API could not be checked within their limit of time and memory.',
+    remedy: 'Apply them in several smaller files, with fewer keys, anchors and levels of nesting.',
+  },
   // Arrival and routing: why a file is quarantined
   TENANT_UNKNOWN: {
     meaning: 'An object lies under no tenant’s prefix in the landing bucket.',
@@ -603,8 +607,13 @@ export const ERROR_CODES = {
     remedy: 'Send it uncompressed, with the content type that `/docs` names.',
   },
   RATE_LIMITED: {
-    meaning: 'Too many requests came with one API key, or too many without a valid one from one address.',
+    meaning:
+      'Too many requests came from one tenant or operator key, or too many without a valid key from one address.',
     remedy: 'Wait as many seconds as `Retry-After` says and go on more slowly.',
+  },
+  OVERLOADED: {
+    meaning: 'The API has more requests to answer than it can hold.',
+    remedy: 'Send the request again in a few seconds.',
   },
   REQUEST_TIMEOUT: {
     meaning: 'A request did not arrive whole, or could not be answered, in time.',

@@ -1,5 +1,5 @@
 /**
- * Applies route files: all faults of all files first, and nothing applied while there is one.
+ * Applies the documents of route files: all faults first, and nothing applied while there is one.
  *
  * 1. Tenants go before their partners and stores, and those before their routes, whatever the order of the files: a route in force finds what it calls.
  * 2. Applying the same files again changes nothing, so a call that was cut off is simply repeated.
@@ -10,13 +10,7 @@ import { applyPartner, applyRoute, applySftpUser, applyStore, applyTenants } fro
 import type { PartnerDocument } from '#shared/partners/partner-schema.ts';
 import { findCallFaults } from '#shared/routes/find-call-faults.ts';
 import { findStoreFaults } from '#shared/routes/find-store-faults.ts';
-import {
-  faultAt,
-  type ParsedDocument,
-  parseRouteFiles,
-  type RouteFile,
-  type RouteFileFault,
-} from '#shared/routes/parse-route-files.ts';
+import { faultAt, type ParsedDocument, type RouteFileFault } from '#shared/routes/parse-route-files.ts';
 import type { RouteDocument, TenantDocument } from '#shared/routes/route-schema.ts';
 import type { StoreDocument } from '#shared/stores/store-schema.ts';
 import { findKnownDefinitions, type KnownDefinitions } from './find-known-definitions.ts';
@@ -51,7 +45,7 @@ export type ApplyResult =
   | { readonly type: 'faulty'; readonly faults: readonly RouteFileFault[] };
 
 export interface ApplyOptions {
-  readonly files: readonly RouteFile[];
+  readonly documents: readonly ParsedDocument[];
   /** Null: an operator. A tenant's own routes are all that its key may check. */
   readonly tenantId: string | null;
   readonly isDryRun: boolean;
@@ -68,14 +62,12 @@ interface Entries {
 
 export async function applyRouteFiles(
   { sql, reads }: { readonly sql: Sql; readonly reads: Reads },
-  { files, tenantId, isDryRun, actor }: ApplyOptions,
+  { documents, tenantId, isDryRun, actor }: ApplyOptions,
 ): Promise<ApplyResult> {
-  const parsed = parseRouteFiles(files);
-  if (!parsed.ok) return { type: 'faulty', faults: parsed.faults };
-  const entries = entriesOf(parsed.documents);
+  const entries = entriesOf(documents);
   const known = await findKnownDefinitions(
     reads,
-    parsed.documents.map(({ document }) => document),
+    documents.map(({ document }) => document),
   );
   const faults = findFaults(entries, known, tenantId);
   if (faults.length > 0) return { type: 'faulty', faults };
@@ -101,8 +93,9 @@ function entriesOf(documents: readonly ParsedDocument[]): Entries {
 /** Calls and stores last: to say what another tenant's partner can do would be telling of it. */
 function findFaults(entries: Entries, known: KnownDefinitions, caller: string | null): RouteFileFault[] {
   const owned = [...entries.partners, ...entries.stores, ...entries.routes];
+  const tenantIds = new Set([...known.tenantIds, ...entries.tenants.map(({ document }) => document.id)]);
   const faults = [
-    ...owned.flatMap((entry) => faultsOfOwner(entry, entries.tenants, known.tenantIds, caller)),
+    ...owned.flatMap((entry) => faultsOfOwner(entry, tenantIds, caller)),
     ...entries.tenants.flatMap((entry) => faultsOfTenant(entry, known.userTenants, caller)),
   ];
   if (faults.length > 0) return faults;
@@ -112,13 +105,11 @@ function findFaults(entries: Entries, known: KnownDefinitions, caller: string | 
 /** To a tenant's key other tenants are as unknown as those that do not exist. */
 function faultsOfOwner(
   entry: Entry<PartnerDocument | StoreDocument | RouteDocument>,
-  tenantEntries: Entries['tenants'],
   tenantIds: ReadonlySet<string>,
   caller: string | null,
 ): RouteFileFault[] {
   const { tenant } = entry.document;
-  const isKnown = tenantIds.has(tenant) || tenantEntries.some(({ document }) => document.id === tenant);
-  if (isKnown && (caller === null || caller === tenant)) return [];
+  if (tenantIds.has(tenant) && (caller === null || caller === tenant)) return [];
   return [faultAt(entry, ['tenant'], `the tenant ${tenant} does not exist; define it with kind: tenant`)];
 }
 

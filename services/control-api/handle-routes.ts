@@ -6,25 +6,32 @@
  */
 import { z } from 'zod';
 import { LongshoreError } from '#shared/errors.ts';
-import type { RouteFile } from '#shared/routes/parse-route-files.ts';
+import type { RouteFileFault } from '#shared/routes/parse-route-files.ts';
 import { type ApiParts, type ApiServer, errorReplies } from './api-server.ts';
 import { appliedSchema, applyRouteFiles } from './apply-route-files.ts';
 import { findRoutes, findTenants, routePageSchema, tenantListSchema } from './find-routes.ts';
 import { cursorField } from './page-cursor.ts';
+import { createDefinitionParser } from './parse-definitions.ts';
+import { MOST_FAULTS } from './read-definitions.ts';
 import { flagField, limitField, tenantField } from './request-fields.ts';
-import { actorOf, callerOf, operatorOf } from './request-guard.ts';
+import { actorOf, callerOf, customerOf, operatorOf, spend } from './request-guard.ts';
 
 const YAML_TYPES = ['application/yaml', 'application/x-yaml', 'text/yaml', 'text/x-yaml'];
 
-/** Several files at once, each with the name that its faults are listed under. */
-const filesSchema = z.strictObject({
-  files: z
-    .array(z.strictObject({ name: z.string().min(1).max(1_024), text: z.string() }))
-    .min(1)
-    .max(500),
-});
+/** Each costs a thread for a while. */
+const DRY_RUNS_PER_WINDOW = 20;
+const DRY_RUN_WINDOW_MS = 10_000;
+/** Of a tenant's key, which checks a file or two and not a fleet's. */
+const LARGEST_DRY_RUN_BYTES = 262_144;
 
 export async function handleRoutes(server: ApiServer, parts: ApiParts): Promise<void> {
+  const parser = createDefinitionParser();
+  const dryRunLimit = server.createRateLimit({
+    max: DRY_RUNS_PER_WINDOW,
+    timeWindow: DRY_RUN_WINDOW_MS,
+    keyGenerator: (request) => customerOf(callerOf(request)),
+  });
+
   server.get(
     '/api/v1/routes',
     {
@@ -74,42 +81,35 @@ export async function handleRoutes(server: ApiServer, parts: ApiParts): Promise<
           response: { 200: appliedSchema, ...errorReplies },
         },
       },
-      async (request) => {
+      async (request, reply) => {
         const isDryRun = request.query.dry_run;
         const caller = isDryRun ? callerOf(request) : operatorOf(request);
+        if (caller.tenantId !== null) await spend(dryRunLimit, request, reply);
+        const text = typeof request.body === 'string' ? request.body : '';
+        if (caller.tenantId !== null && Buffer.byteLength(text) > LARGEST_DRY_RUN_BYTES)
+          throw new LongshoreError('PAYLOAD_TOO_LARGE', 'With the key of a tenant a dry run takes 256 KiB at most.', {
+            hint: 'Check the files in parts.',
+          });
+        const definitions = await parser.parse(
+          { text, contentType: request.headers['content-type'] ?? '' },
+          { customer: customerOf(caller), signal: request.ended },
+        );
+        if (!definitions.ok) throw faulty(definitions.faults, definitions.faultCount);
         const result = await applyRouteFiles(parts, {
-          files: toFiles(typeof request.body === 'string' ? request.body : '', request.headers['content-type']),
+          documents: definitions.documents,
           tenantId: caller.tenantId,
           isDryRun,
           actor: actorOf(caller),
         });
         if (result.type === 'applied') return result.applied;
-        throw new LongshoreError('ROUTE_INVALID', describeFaults(result.faults.length), {
-          details: { faults: result.faults.slice(0, 500) },
-        });
+        throw faulty(result.faults);
       },
     );
   });
 }
 
-function describeFaults(count: number): string {
-  return count === 1 ? 'There is 1 fault; nothing was applied.' : `There are ${count} faults; nothing was applied.`;
-}
-
-function toFiles(text: string, contentType = ''): readonly RouteFile[] {
-  if (!contentType.startsWith('application/json')) return [{ text }];
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    // As YAML it gives a fault with its place.
-    return [{ text }];
-  }
-  if (typeof json !== 'object' || json === null || !Object.hasOwn(json, 'files')) return [{ text }];
-  const parsed = filesSchema.safeParse(json);
-  if (parsed.success) return parsed.data.files;
-  const faults = parsed.error.issues.map((issue) => ({ field: issue.path.join('.'), message: issue.message }));
-  throw new LongshoreError('REQUEST_INVALID', 'The list of files is not as it should be.', {
-    details: { in: 'body', faults: faults.slice(0, 50) },
-  });
+function faulty(faults: readonly RouteFileFault[], count = faults.length): LongshoreError {
+  const message =
+    count === 1 ? 'There is 1 fault; nothing was applied.' : `There are ${count} faults; nothing was applied.`;
+  return new LongshoreError('ROUTE_INVALID', message, { details: { faults: faults.slice(0, MOST_FAULTS) } });
 }

@@ -37,7 +37,7 @@ export async function guardRequests(app: FastifyInstance, options: RequestGuardO
   const keyLimit = app.createRateLimit({
     max: options.ratePerSecond * (WINDOW_MS / 1_000),
     timeWindow: WINDOW_MS,
-    keyGenerator: (request) => request.caller?.keyId ?? request.ip,
+    keyGenerator: (request) => (request.caller === null ? request.ip : customerOf(request.caller)),
   });
   const strangerLimit = app.createRateLimit({
     max: options.strangerRatePerMinute,
@@ -80,14 +80,20 @@ export function operatorOf(request: FastifyRequest): ApiKeyOwner {
   return caller;
 }
 
-/** As it stands in the audit. */
+/** Whose share of the API a request takes: a tenant's, whatever number of keys it has; an operator's own. */
+export function customerOf({ tenantId, keyId }: ApiKeyOwner): string {
+  return tenantId === null ? `key:${keyId}` : `tenant:${tenantId}`;
+}
+
+/** As it is in the audit. */
 export function actorOf(caller: ApiKeyOwner): string {
   return caller.tenantId === null ? `operator:${caller.label}` : `tenant:${caller.tenantId}:${caller.label}`;
 }
 
 type Limit = ReturnType<FastifyInstance['createRateLimit']>;
 
-async function spend(limit: Limit, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+/** @throws LongshoreError `RATE_LIMITED` */
+export async function spend(limit: Limit, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   const state = await limit(request);
   if (state.isAllowed || !state.isExceeded) return;
   const seconds = Math.max(1, state.ttlInSeconds);

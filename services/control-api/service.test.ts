@@ -1,79 +1,25 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { findFreePort } from '#local/ports.ts';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
-import { connectDatabase } from '#shared/db/connect-database.ts';
-import { createApiKey } from '#shared/jobs/api-keys.ts';
-import { createQueues } from '#shared/queue/create-queues.ts';
-import { type Fauxqs, startFauxqs } from '#shared/testing/start-fauxqs.ts';
+import { startApiProcess } from './start-test-api-process.ts';
 
-let database: TestDatabase;
-let fauxqs: Fauxqs;
-let key: string;
-let compileCache: string;
-
+/** As README.md says: without them the TypeScript stripper (25 MB) and a lazy young generation (40 MB) stay resident. */
+let env: { NODE_COMPILE_CACHE: string; NODE_OPTIONS: string };
 beforeAll(async () => {
-  compileCache = await mkdtemp(join(tmpdir(), 'longshore-compile-cache-'));
-  [database, fauxqs] = await Promise.all([createTestDatabase(), startFauxqs()]);
-  await createQueues({ client: fauxqs.sqs, prefix: 'test' });
-  const sql = connectDatabase(
-    {
-      DATABASE_URL: database.url,
-      DATABASE_POOL_MAX: 1,
-      DATABASE_PREPARE: true,
-      DATABASE_STATEMENT_TIMEOUT_MS: 5_000,
-    },
-    'test',
-  );
-  ({ key } = await createApiKey(sql, { tenantId: null, label: 'test', actor: 'test' }));
-  await sql.end();
+  const compileCache = await mkdtemp(join(tmpdir(), 'longshore-compile-cache-'));
+  env = { NODE_COMPILE_CACHE: compileCache, NODE_OPTIONS: '--max-semi-space-size=4' };
 });
-afterAll(async () => {
-  await fauxqs?.stop();
-  await database?.drop();
-  await rm(compileCache, { recursive: true, force: true });
-});
-
-async function startProcess(): Promise<{ child: ChildProcess; api: string; operations: string; output: () => string }> {
-  const [apiPort, operationsPort] = [await findFreePort(), await findFreePort()];
-  const child = spawn(process.execPath, [fileURLToPath(new URL('main.ts', import.meta.url))], {
-    env: {
-      ...fauxqs.env,
-      // As README.md says: without them the TypeScript stripper (25 MB) and a lazy young generation (40 MB) stay resident.
-      NODE_COMPILE_CACHE: compileCache,
-      NODE_OPTIONS: '--max-semi-space-size=4',
-      DATABASE_URL: database.url,
-      LONGSHORE_PREFIX: 'test',
-      LONGSHORE_HTTP_HOST: '127.0.0.1',
-      LONGSHORE_HTTP_PORT: String(operationsPort),
-      LONGSHORE_API_PORT: String(apiPort),
-    },
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (chunk) => {
-      output += String(chunk);
-    });
-  const operations = `http://127.0.0.1:${operationsPort}`;
-  const isReady = () =>
-    fetch(`${operations}/readyz`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  await expect.poll(isReady, { timeout: 15_000, interval: 50 }).toBe(true);
-  return { child, api: `http://127.0.0.1:${apiPort}`, operations, output: () => output };
-}
+afterAll(async () => await rm(env.NODE_COMPILE_CACHE, { recursive: true, force: true }));
 
 test('runs as a process: ready, measured, described, and gone on SIGTERM', async () => {
-  const { child, api, operations, output } = await startProcess();
+  const { child, url: api, operationsUrl: operations, output, keys, stop } = await startApiProcess(env);
   const exited = once(child, 'exit');
   try {
-    const headers = { 'x-api-key': key };
+    const headers = { 'x-api-key': keys.operator };
     for (let round = 0; round < 50; round += 1) await (await fetch(`${api}/api/v1/files`, { headers })).arrayBuffer();
     expect((await fetch(`${api}/status?file_id=a`, { headers })).status).toBe(404);
     const document = (await (await fetch(`${api}/openapi.json`)).json()) as { openapi: string; paths: object };
@@ -87,22 +33,22 @@ test('runs as a process: ready, measured, described, and gone on SIGTERM', async
       'longshore_api_request_seconds_count{method="GET",route="/api/v1/files",status="200"} 50',
     );
   } finally {
-    child.kill('SIGTERM');
+    await stop();
   }
   expect(await exited).toEqual([0, null]);
-  expect(output()).not.toContain(key);
+  expect(output()).not.toContain(keys.operator);
 });
 
 test('stays under 150 MB under load, run as README.md says', async () => {
-  const { child, api } = await startProcess();
+  const { child, url: api, keys, residentMb, stop } = await startApiProcess(env);
   const exited = once(child, 'exit');
   try {
-    const ask = async () => (await fetch(`${api}/api/v1/files`, { headers: { 'x-api-key': key } })).arrayBuffer();
+    const ask = async () =>
+      (await fetch(`${api}/api/v1/files`, { headers: { 'x-api-key': keys.operator } })).arrayBuffer();
     for (let round = 0; round < 100; round += 1) await Promise.all([ask(), ask(), ask(), ask(), ask()]);
-    const residentKb = Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${child.pid}/status`, 'utf8'))?.[1]);
-    expect(residentKb / 1_024).toBeLessThan(150);
+    expect(await residentMb()).toBeLessThan(150);
   } finally {
-    child.kill('SIGTERM');
+    await stop();
   }
   expect(await exited).toEqual([0, null]);
 });
