@@ -409,6 +409,19 @@ describe('claim and outcome', () => {
     expect(await wakeJobs(sql, wakeOptions({ missing: 2, graceMs: 0 }))).toHaveLength(2);
   });
 
+  test('a row that was woken for months costs no other row its wake-up', async () => {
+    await seedJobs(sql, { count: 2 });
+    await registerFiles(sql, [arrivedObject(), arrivedObject()], 'ingestor');
+    await sql`UPDATE jobs SET woken_at = now() - interval '2 days', wakes = CASE WHEN id = (SELECT min(id::text)::uuid FROM jobs) THEN 2000 ELSE 1 END`;
+    await sql`UPDATE files SET woken_at = now() - interval '2 days', wakes = 2000 WHERE status = 'QUEUED'`;
+    expect(await wakeJobs(sql, wakeOptions())).toHaveLength(2);
+    const files = { limit: 10, missing: 0, graceMs: 5_000, boundMs: 90_000, actor: 'retry-sweeper' };
+    expect(await wakeFiles(sql, files)).toHaveLength(2);
+    await sql`UPDATE jobs SET state = 'SUCCEEDED', woken_at = NULL, finished_at = now()`;
+    await sql`UPDATE files SET open_jobs = 0, wakes = 2000, woken_at = now() - interval '2 days' WHERE status = 'PROCESSING'`;
+    expect(await wakeFiles(sql, files)).toHaveLength(2);
+  });
+
   test('a row put in by hand in an open state is woken', async () => {
     await seedJobs(sql);
     await sql`UPDATE jobs SET woken_at = NULL, wakes = 0`;

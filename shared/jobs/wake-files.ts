@@ -8,6 +8,7 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import { recordEvents } from './record-events.ts';
 import type { WorkQueue } from './route-files.ts';
+import { wakeBound } from './wake-bound.ts';
 
 export interface WokenFile {
   readonly id: string;
@@ -35,7 +36,7 @@ export async function wakeFiles(sql: Sql, options: WakeFilesOptions): Promise<Wo
     unrouted AS (
       SELECT id, 'unrouted' AS why FROM files
       WHERE status = 'QUEUED' AND (woken_at IS NULL
-        OR woken_at < now() - ${boundMs}::int * interval '1 ms' * least(power(2, greatest(wakes, 1) - 1), 64))
+        OR woken_at < now() - ${wakeBound(sql, boundMs, sql`wakes`)})
       ORDER BY woken_at NULLS FIRST LIMIT ${limit}::int FOR UPDATE SKIP LOCKED),
     missing AS (
       SELECT id, 'missing' AS why FROM files
@@ -45,7 +46,7 @@ export async function wakeFiles(sql: Sql, options: WakeFilesOptions): Promise<Wo
       SELECT id, 'archive' AS why FROM files
       WHERE status = 'PROCESSING' AND open_jobs = 0 AND routed_at IS NOT NULL AND coalesce(next_action_at <= now(), true)
         AND (lease_until IS NULL OR lease_until < now())
-        AND (woken_at IS NULL OR woken_at < now() - ${boundMs}::int * interval '1 ms' * least(power(2, greatest(wakes - 1, 0)), 64))
+        AND (woken_at IS NULL OR woken_at < now() - ${wakeBound(sql, boundMs, sql`wakes - 1`)})
       ORDER BY updated_at LIMIT ${limit}::int FOR UPDATE SKIP LOCKED),
     chosen AS (
       SELECT DISTINCT ON (id) id, why

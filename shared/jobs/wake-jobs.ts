@@ -14,6 +14,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { isBlocked } from './claim-jobs.ts';
 import { recordEvents } from './record-events.ts';
 import type { WokenJob, WorkQueue } from './route-files.ts';
+import { wakeBound } from './wake-bound.ts';
 
 export interface WakeJobsOptions {
   readonly queue: WorkQueue;
@@ -59,7 +60,7 @@ export async function wakeJobs(sql: Sql, options: WakeJobsOptions): Promise<Woke
     overdue AS (
       SELECT id, 'overdue' AS why FROM jobs
       WHERE state = 'PENDING' AND queue = ${queue}
-        AND woken_at < now() - ${boundMs}::int * interval '1 ms' * least(power(2, greatest(wakes, 1) - 1), 64)
+        AND woken_at < now() - ${wakeBound(sql, boundMs, sql`wakes`)}
       ORDER BY woken_at LIMIT ${limit}::int FOR UPDATE SKIP LOCKED),
     missing AS (
       SELECT id, 'missing' AS why FROM jobs

@@ -299,6 +299,12 @@ describe('carrying', () => {
     expect(await claim([chunk.id])).toMatchObject([{ epoch: 2, records: [{ line: 1, tries: 0 }] }]);
   });
 
+  test('a chunk that was woken for months costs no other chunk its wake-up', async () => {
+    const { chunks } = await seedRecords(sql, { records: 150 });
+    await sql`UPDATE record_chunks SET woken_at = now() - interval '2 days', wakes = CASE WHEN id = ${chunks[0]?.id ?? ''} THEN 2000 ELSE 1 END`;
+    expect(await wakeChunks(sql, sweep)).toHaveLength(2);
+  });
+
   test('a chunk that is not due is not claimed', async () => {
     const { chunks } = await seedRecords(sql, { records: 1 });
     const chunk = await claimOne(chunks[0]?.id);

@@ -5,6 +5,7 @@
  * Events: none; a wake-up changes nothing but its mark.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { wakeBound } from '#shared/jobs/wake-bound.ts';
 import { isCarried } from './claim-chunks.ts';
 import type { WokenChunk } from './open-records.ts';
 
@@ -48,7 +49,7 @@ export async function wakeChunks(sql: Sql, options: WakeChunks): Promise<WokenCh
     lost AS (
       SELECT c.id FROM record_chunks c JOIN jobs j ON j.id = c.job_id
       WHERE c.lease_until IS NULL AND ${isCarried(sql)}
-        AND c.woken_at < now() - ${boundMs}::int * interval '1 ms' * least(power(2, greatest(c.wakes, 1) - 1), 64)
+        AND c.woken_at < now() - ${wakeBound(sql, boundMs, sql`c.wakes`)}
       ORDER BY c.woken_at LIMIT ${limit}::int FOR UPDATE OF c SKIP LOCKED),
     missing AS (
       SELECT c.id FROM record_chunks c JOIN jobs j ON j.id = c.job_id
