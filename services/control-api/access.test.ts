@@ -15,18 +15,18 @@ describe('a key', () => {
     let owner: ApiKeyOwner | undefined = OWNER;
     let now = 0;
     const authenticate = createAuthenticator({ findKey: async () => owner, cacheMs: 15_000, now: () => now });
-    expect(await authenticate(KEY)).toEqual(OWNER);
+    expect(await authenticate(KEY, allow)).toEqual({ type: 'known', owner: OWNER });
     owner = undefined;
     now = 14_999;
-    expect(await authenticate(KEY)).toEqual(OWNER);
+    expect(await authenticate(KEY, allow)).toEqual({ type: 'known', owner: OWNER });
     now = 15_001;
-    expect(await authenticate(KEY)).toBeUndefined();
+    expect(await authenticate(KEY, allow)).toEqual({ type: 'unknown' });
   });
 
   test('is not believed when the database does not answer', async () => {
     const lost = new Error('lost');
     const authenticate = createAuthenticator({ findKey: () => Promise.reject(lost), cacheMs: 15_000 });
-    await expect(authenticate(KEY)).rejects.toBe(lost);
+    await expect(authenticate(KEY, allow)).rejects.toBe(lost);
   });
 
   test('of a form that no key has costs no look-up', async () => {
@@ -37,29 +37,58 @@ describe('a key', () => {
     };
     const authenticate = createAuthenticator({ findKey, cacheMs: 15_000 });
     for (const key of [undefined, '', 'short', 'with space in it, long', 'x'.repeat(201), `ls_${'\u00e9'.repeat(43)}`])
-      expect(await authenticate(key)).toBeUndefined();
+      expect(await authenticate(key, allow)).toEqual({ type: 'unknown' });
     expect(lookups).toBe(0);
   });
 
   test('that many guess at once takes two look-ups at a time, and the rest is refused before it piles up', async () => {
-    let running = 0;
-    let most = 0;
-    const findKey = async () => {
-      running += 1;
-      most = Math.max(most, running);
-      await new Promise((resolve) => setImmediate(resolve));
-      running -= 1;
-      return undefined;
-    };
+    const { findKey, most } = countedLookups();
     const authenticate = createAuthenticator({ findKey, cacheMs: 15_000 });
-    const answers = await Promise.allSettled(
-      Array.from({ length: 500 }, (_, index) => authenticate(`guess-number-${String(index).padStart(20, '0')}`)),
-    );
-    expect(most).toBe(2);
-    expect(answers.filter(({ status }) => status === 'rejected').length).toBeGreaterThan(200);
-    expect(answers.every((answer) => answer.status === 'rejected' || answer.value === undefined)).toBe(true);
+    const answers = await Promise.all(guesses(500).map((guess) => authenticate(guess, allow)));
+    expect(most()).toBe(2);
+    expect(answers.filter(({ type }) => type === 'limited').length).toBeGreaterThan(200);
+    expect(answers.some(({ type }) => type === 'known')).toBe(false);
+  });
+
+  test('that was guessed beyond the allowance of its address costs next to no look-up, while a known key keeps its own', async () => {
+    const { findKey, most, total } = countedLookups();
+    let now = 0;
+    const authenticate = createAuthenticator({ findKey, cacheMs: 15_000, now: () => now });
+    expect(await authenticate(KEY, allow)).toMatchObject({ type: 'known' });
+    now = 60_000;
+    const before = total();
+    const flood = guesses(500).map((guess) => authenticate(guess, async () => false));
+    expect(await authenticate(KEY, async () => false)).toMatchObject({ type: 'known' });
+    expect(new Set((await Promise.all(flood)).map(({ type }) => type))).toEqual(new Set(['limited']));
+    expect(total() - before).toBeLessThan(30);
+    expect(most()).toBeLessThanOrEqual(2);
+  });
+
+  test('that is new comes through although strangers spent the allowance of its address', async () => {
+    const authenticate = createAuthenticator({ findKey: async () => OWNER, cacheMs: 15_000 });
+    expect(await authenticate(KEY, async () => false)).toMatchObject({ type: 'known' });
   });
 });
+
+const allow = async () => true;
+
+function guesses(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `guess-number-${String(index).padStart(20, '0')}`);
+}
+
+/** Knows `KEY` alone. */
+function countedLookups() {
+  let [running, most, total] = [0, 0, 0];
+  const findKey = async (key: string) => {
+    running += 1;
+    total += 1;
+    most = Math.max(most, running);
+    await new Promise((resolve) => setImmediate(resolve));
+    running -= 1;
+    return key === KEY ? OWNER : undefined;
+  };
+  return { findKey, most: () => most, total: () => total };
+}
 
 describe('requests', () => {
   let api: TestApi;

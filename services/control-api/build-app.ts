@@ -2,7 +2,8 @@
  * The HTTP server of the control API: limits, guard, error form, pages and routes.
  *
  * 1. Whatever is sent, the answer is JSON of ours: also to what never becomes a request (`refuse-malformed.ts`).
- * 2. Every stage has a bound: headers and body must arrive, and an answer must leave, in time; bodies have at most 1 MiB.
+ * 2. Every stage has a bound: headers and body must arrive, and an answer must leave, in time; bodies have at most 1 MiB; a socket has a few
+ *    requests under way at most.
  */
 import { randomUUID } from 'node:crypto';
 import swagger from '@fastify/swagger';
@@ -19,6 +20,7 @@ import { LongshoreError } from '#shared/errors.ts';
 import type { ApiParts, ApiServer } from './api-server.ts';
 import type { Authenticate } from './authenticate.ts';
 import { boundAnswers } from './bound-answers.ts';
+import { createBoundedServer } from './bound-sockets.ts';
 import { toErrorReply } from './error-reply.ts';
 import { handleFiles } from './handle-files.ts';
 import { handleJobEvents } from './handle-job-events.ts';
@@ -64,9 +66,12 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
     logger: false,
     genReqId: () => randomUUID(),
     bodyLimit: BODY_LIMIT_BYTES,
-    requestTimeout: ARRIVAL_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    http: { headersTimeout: ARRIVAL_MS },
+    serverFactory: (handle) =>
+      createBoundedServer(
+        handle,
+        { requestTimeout: ARRIVAL_MS, headersTimeout: ARRIVAL_MS, keepAliveTimeout: KEEP_ALIVE_MS },
+        options.logger,
+      ),
     forceCloseConnections: 'idle',
     trustProxy: options.trustedProxies.length === 0 ? false : [...options.trustedProxies],
     routerOptions: { maxParamLength: LONGEST_PARAMETER, ignoreTrailingSlash: true },

@@ -174,7 +174,8 @@ class JobStream {
     if (!reply.raw.writableNeedDrain) reply.raw.write(': alive\n\n');
     const key = request.headers['x-api-key'];
     try {
-      if ((await options.authenticate(typeof key === 'string' ? key : undefined)) === undefined) this.end();
+      const { type } = await options.authenticate(typeof key === 'string' ? key : undefined, async () => true);
+      if (type !== 'known') this.end();
     } catch {
       // The database is away: as for every request, what cannot be checked is not served.
       this.end();

@@ -176,7 +176,10 @@ describe('streams are bounded', () => {
     await api.stop();
     let isRevoked = false;
     const owner = { keyId: 'k', tenantId: 'acme', label: 'short' };
-    await start({ heartbeatMs: 50, authenticate: async () => (isRevoked ? undefined : owner) });
+    await start({
+      heartbeatMs: 50,
+      authenticate: async () => (isRevoked ? { type: 'unknown' } : { type: 'known', owner }),
+    });
     const stream = await open();
     await expect.poll(() => stream.text()).toContain(': alive\n\n');
     isRevoked = true;

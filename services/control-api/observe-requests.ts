@@ -7,8 +7,12 @@ import type { FastifyInstance } from 'fastify';
 import { Histogram, type Registry } from 'prom-client';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { toErrorReply } from './error-reply.ts';
+import { createQuietLog } from './quiet-log.ts';
 // Says what `request.caller` is.
 import type {} from './request-guard.ts';
+
+/** Refusals that anybody can cause as fast as he can send: they must not fill the log. */
+const STRANGERS_STATUSES: ReadonlySet<number> = new Set([401, 429]);
 
 export interface ObserveRequestsOptions {
   readonly logger: Logger;
@@ -24,6 +28,8 @@ export function observeRequests(app: FastifyInstance, { logger, registry }: Obse
     registers: [registry],
   });
 
+  const refuseStranger = createQuietLog((fields) => logger.info(fields, 'requests without a valid key refused'));
+
   app.addHook('onError', async (request, _reply, error) => {
     if (toErrorReply(error).status >= 500) logger.error({ err: error, requestId: request.id }, 'request failed');
   });
@@ -31,6 +37,10 @@ export function observeRequests(app: FastifyInstance, { logger, registry }: Obse
     const route = request.is404 ? '(unknown)' : (request.routeOptions.url ?? '(unknown)');
     const method = request.is404 ? 'ANY' : request.method;
     seconds.observe({ method, route, status: reply.statusCode }, reply.elapsedTime / 1_000);
+    if (request.caller === null && STRANGERS_STATUSES.has(reply.statusCode)) {
+      refuseStranger({ requestId: request.id, status: reply.statusCode, ip: request.ip });
+      return;
+    }
     logger.info(
       {
         requestId: request.id,

@@ -2,7 +2,7 @@
  * What stands before every handler: who asks, how often, and in what form.
  *
  * 1. Every route needs a key unless it says `isPublic`; a route added without a thought is closed.
- * 2. A valid key spends its own allowance only; whoever has none spends that of his address, and cannot take a key holder's.
+ * 2. A tenant's keys spend the tenant's allowance only; what has no valid key spends that of its address, before the key is looked up.
  */
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -50,6 +50,20 @@ export async function guardRequests(app: FastifyInstance, options: RequestGuardO
     keyGenerator: (request) => request.ip,
   });
 
+  async function identify(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    let secondsLeft = 1;
+    const result = await options.authenticate(headerText(request, 'x-api-key'), async () => {
+      const state = await strangerLimit(request);
+      if (state.isAllowed || !state.isExceeded) return true;
+      secondsLeft = state.ttlInSeconds;
+      return false;
+    });
+    if (result.type === 'limited') throw rateLimited(secondsLeft, reply);
+    if (result.type === 'unknown')
+      throw new LongshoreError('UNAUTHENTICATED', 'The request carries no valid API key in x-api-key.');
+    request.caller = result.owner;
+  }
+
   app.decorateRequest('caller', null);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
@@ -58,10 +72,8 @@ export async function guardRequests(app: FastifyInstance, options: RequestGuardO
       await spend(publicLimit, request, reply);
     } else {
       reply.header('cache-control', 'no-store');
-      request.caller = (await options.authenticate(headerText(request, 'x-api-key'))) ?? null;
-      await spend(request.caller === null ? strangerLimit : keyLimit, request, reply);
-      if (request.caller === null)
-        throw new LongshoreError('UNAUTHENTICATED', 'The request carries no valid API key in x-api-key.');
+      await identify(request, reply);
+      await spend(keyLimit, request, reply);
     }
     refuseOddForms(request, reply);
   });
@@ -96,9 +108,13 @@ type Limit = ReturnType<FastifyInstance['createRateLimit']>;
 export async function spend(limit: Limit, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   const state = await limit(request);
   if (state.isAllowed || !state.isExceeded) return;
-  const seconds = Math.max(1, state.ttlInSeconds);
+  throw rateLimited(state.ttlInSeconds, reply);
+}
+
+function rateLimited(secondsLeft: number, reply: FastifyReply): LongshoreError {
+  const seconds = Math.max(1, secondsLeft);
   reply.header('retry-after', seconds);
-  throw new LongshoreError('RATE_LIMITED', `Too many requests; wait ${seconds} s.`, {
+  return new LongshoreError('RATE_LIMITED', `Too many requests; wait ${seconds} s.`, {
     details: { retry_after_seconds: seconds },
   });
 }
