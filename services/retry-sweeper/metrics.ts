@@ -34,6 +34,12 @@ export function createRetrySweeperMetrics(registry: Registry) {
       labelNames: ['queue'] as const,
       registers,
     }),
+    refusedRows: new Counter({
+      name: 'longshore_sweeper_refused_rows_total',
+      help: 'Rows that a clock could not wake because the database refuses to change them; the log names each.',
+      labelNames: ['row'] as const,
+      registers,
+    }),
     published: new Counter({
       name: 'longshore_outbox_published_total',
       help: 'Events that left the outbox, or that their topic refused for now.',

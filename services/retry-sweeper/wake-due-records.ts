@@ -6,7 +6,7 @@ import { CHUNK_WINDOW } from '#shared/records/create-record-store.ts';
 import type { WokenChunk } from '#shared/records/open-records.ts';
 import { sweepRecords } from '#shared/records/sweep-records.ts';
 import { wakeChunks } from '#shared/records/wake-chunks.ts';
-import type { WakeDueRowsOptions } from './wake-due-rows.ts';
+import { reportRefused, type WakeDueRowsOptions } from './wake-due-rows.ts';
 
 export type WakeDueRecordsOptions = Omit<WakeDueRowsOptions, 'admissionWindow'>;
 
@@ -27,7 +27,11 @@ export async function wakeDueRecords(options: WakeDueRecordsOptions): Promise<'a
 async function sweep(options: WakeDueRecordsOptions): Promise<WokenChunk[]> {
   const limit = Math.min(MOST_RECORDS, options.budget.left());
   if (limit === 0) return [];
-  const chunks = await sweepRecords(options.sql, { limit, actor: ACTOR });
+  const chunks = await sweepRecords(options.sql, {
+    limit,
+    actor: ACTOR,
+    onRefused: reportRefused('records of a job', options),
+  });
   await send(chunks, options);
   if (chunks.length > 0) options.logger.info({ chunks: chunks.length }, 'records swept');
   return chunks;
@@ -39,7 +43,14 @@ async function wake(options: WakeDueRecordsOptions): Promise<WokenChunk[]> {
   // What is missing may be wake-ups of jobs: their clock counts for itself, and a wake-up too many costs a claim.
   const missing = await options.countMissing('partner-steps');
   const { graceMs, boundMs } = options;
-  const chunks = await wakeChunks(options.sql, { limit, missing, window: CHUNK_WINDOW, graceMs, boundMs });
+  const chunks = await wakeChunks(options.sql, {
+    limit,
+    missing,
+    window: CHUNK_WINDOW,
+    graceMs,
+    boundMs,
+    onRefused: reportRefused('chunk', options),
+  });
   await send(chunks, options);
   if (chunks.length > 0) options.logger.info({ chunks: chunks.length, missing }, 'chunks woken');
   return chunks;

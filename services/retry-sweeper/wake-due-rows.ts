@@ -4,6 +4,7 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { WorkQueue } from '#shared/jobs/route-files.ts';
+import type { OnRefused } from '#shared/jobs/wake-chosen.ts';
 import { wakeFiles } from '#shared/jobs/wake-files.ts';
 import { wakeJobs } from '#shared/jobs/wake-jobs.ts';
 import type { DueRow, WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
@@ -21,7 +22,7 @@ export interface WakeDueRowsOptions {
   readonly admissionWindow: number;
   readonly graceMs: number;
   readonly boundMs: number;
-  readonly metrics: Pick<RetrySweeperMetrics, 'wakes' | 'missing'>;
+  readonly metrics: Pick<RetrySweeperMetrics, 'wakes' | 'missing' | 'refusedRows'>;
   readonly logger: Logger;
 }
 
@@ -44,7 +45,16 @@ async function wakeDueJobs(queue: WorkQueue, options: WakeDueRowsOptions): Promi
   if (limit === 0) return 0;
   const missing = await countMissing(queue, options);
   const { sql, senders, budget, admissionWindow: window, graceMs, boundMs, metrics, logger } = options;
-  const jobs = await wakeJobs(sql, { queue, window, limit, missing, graceMs, boundMs, actor: ACTOR });
+  const jobs = await wakeJobs(sql, {
+    queue,
+    window,
+    limit,
+    missing,
+    graceMs,
+    boundMs,
+    actor: ACTOR,
+    onRefused: reportRefused('job', options),
+  });
   if (jobs.length === 0) return 0;
   budget.spend(jobs.length);
   await senders.sendJobs(jobs);
@@ -58,7 +68,14 @@ async function wakeDueFiles(options: WakeDueRowsOptions): Promise<number> {
   if (limit === 0) return 0;
   const missing = await countMissing('ingest', options);
   const { sql, senders, budget, graceMs, boundMs, metrics, logger } = options;
-  const files = await wakeFiles(sql, { limit, missing, graceMs, boundMs, actor: ACTOR });
+  const files = await wakeFiles(sql, {
+    limit,
+    missing,
+    graceMs,
+    boundMs,
+    actor: ACTOR,
+    onRefused: reportRefused('file', options),
+  });
   if (files.length === 0) return 0;
   budget.spend(files.length);
   const archives = files.flatMap(({ queue, ...file }): DueRow[] => (queue === 'ingest' ? [] : [{ ...file, queue }]));
@@ -69,6 +86,17 @@ async function wakeDueFiles(options: WakeDueRowsOptions): Promise<number> {
   for (const { queue } of files) metrics.wakes.inc({ queue, row: 'file' });
   logger.info({ files: files.length, archives: archives.length, missing }, 'files woken');
   return files.length;
+}
+
+/** A refused row is the operator's: the clock puts it off and goes on with the others. */
+export function reportRefused(
+  row: 'job' | 'file' | 'chunk' | 'records of a job',
+  { metrics, logger }: Pick<WakeDueRowsOptions, 'metrics' | 'logger'>,
+): OnRefused {
+  return (id, error) => {
+    metrics.refusedRows.inc({ row });
+    logger.error({ err: error, row, id }, 'row refused by the database, the others are woken');
+  };
 }
 
 async function countMissing(queue: 'ingest' | WorkQueue, options: WakeDueRowsOptions): Promise<number> {

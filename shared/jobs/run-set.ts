@@ -67,7 +67,8 @@ async function runRepeating<Row, Result>(rows: Row[], run: (rows: Row[]) => Prom
   }
 }
 
-function isRefusal(error: unknown): boolean {
+/** Whether a row is at fault, and not the database. */
+export function isRefusal(error: unknown): boolean {
   const state = sqlState(error);
   return state?.startsWith('22') === true || state?.startsWith('23') === true;
 }

@@ -11,6 +11,8 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
+import { isRefusal, runSet } from '#shared/jobs/run-set.ts';
+import type { OnRefused } from '#shared/jobs/wake-chosen.ts';
 import { CHUNK_RECORDS } from './chunk-size.ts';
 import { isCarried } from './claim-chunks.ts';
 import type { WokenChunk } from './open-records.ts';
@@ -19,14 +21,50 @@ export interface SweepRecords {
   /** Records in one statement. */
   readonly limit: number;
   readonly actor: string;
+  readonly onRefused?: OnRefused;
 }
 
-export async function sweepRecords(sql: Sql, { limit, actor }: SweepRecords): Promise<WokenChunk[]> {
+/** For how long the records of a job are put off when the database refuses to sweep them. */
+const PUT_OFF_MS = 60_000;
+
+export async function sweepRecords(sql: Sql, options: SweepRecords): Promise<WokenChunk[]> {
+  try {
+    return await sweepDue(sql, options);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    return await sweepEachJob(sql, options);
+  }
+}
+
+/** The same by halves of the jobs that are due: a refused record keeps only its own job back. */
+async function sweepEachJob(sql: Sql, options: SweepRecords): Promise<WokenChunk[]> {
+  const jobs = await sql<{ id: string }[]>`
+    SELECT DISTINCT job_id AS id FROM (
+      SELECT job_id FROM records WHERE next_attempt_at <= now() ORDER BY next_attempt_at LIMIT ${options.limit}::int) AS due`;
+  const { results, refused } = await runSet({
+    rows: jobs.map(({ id }) => id),
+    keyOf: (id) => id,
+    run: (jobIds) => sweepDue(sql, { ...options, jobIds }),
+  });
+  for (const { row: jobId, error } of refused) {
+    options.onRefused?.(jobId, error);
+    await sql`
+      UPDATE records SET next_attempt_at = now() + ${PUT_OFF_MS}::int * interval '1 ms'
+      WHERE job_id = ${jobId} AND next_attempt_at <= now()`.catch(() => undefined);
+  }
+  return results.flat();
+}
+
+async function sweepDue(
+  sql: Sql,
+  { limit, actor, jobIds }: SweepRecords & { readonly jobIds?: readonly string[] },
+): Promise<WokenChunk[]> {
+  const ofJobs = jobIds === undefined ? sql`` : sql`AND r.job_id = ANY(${[...jobIds]}::uuid[])`;
   return await sql<WokenChunk[]>`
     WITH due AS MATERIALIZED (
       SELECT r.job_id, r.line, r.created_at, ${isCarried(sql)} AS is_carried
       FROM records r JOIN jobs j ON j.id = r.job_id
-      WHERE r.next_attempt_at <= now()
+      WHERE r.next_attempt_at <= now() ${ofJobs}
         AND NOT (j.state IN ('PENDING', 'RUNNING', 'WAITING') AND NOT ${isCarried(sql)})
       ORDER BY r.next_attempt_at LIMIT ${limit}::int FOR UPDATE OF r SKIP LOCKED FOR SHARE OF j SKIP LOCKED),
     placed AS (

@@ -5,7 +5,9 @@
  * Events: none; a wake-up changes nothing but its mark.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 import { wakeBound } from '#shared/jobs/wake-bound.ts';
+import { type ChosenRow, type OnRefused, wakeChosen } from '#shared/jobs/wake-chosen.ts';
 import { isCarried } from './claim-chunks.ts';
 import type { WokenChunk } from './open-records.ts';
 
@@ -19,20 +21,30 @@ export interface WakeChunks {
   readonly graceMs: number;
   /** A wake-up older than this, doubled with each, is sent again whatever the queue counts. */
   readonly boundMs: number;
+  readonly onRefused?: OnRefused;
 }
 
 export async function wakeChunks(sql: Sql, options: WakeChunks): Promise<WokenChunk[]> {
+  return await wakeChosen({
+    chosen: await chooseChunks(sql, options),
+    wake: (rows) => wakeSet(sql, rows),
+    putOff: (id) => sql`UPDATE record_chunks SET woken_at = now() WHERE id = ${id}`,
+    onRefused: options.onRefused,
+  });
+}
+
+async function chooseChunks(sql: Sql, options: WakeChunks): Promise<ChosenRow[]> {
   const { limit, missing, window, graceMs, boundMs } = options;
-  return await sql<WokenChunk[]>`
+  return await sql<ChosenRow[]>`
     WITH due AS (
       SELECT c.id FROM record_chunks c JOIN jobs j ON j.id = c.job_id
       WHERE c.next_action_at <= now() AND c.lease_until IS NULL AND c.woken_at IS NULL AND ${isCarried(sql)}
-      ORDER BY c.next_action_at LIMIT ${limit}::int FOR UPDATE OF c SKIP LOCKED),
+      ORDER BY c.next_action_at LIMIT ${limit}::int),
     orphaned AS (
       SELECT c.id FROM record_chunks c JOIN jobs j ON j.id = c.job_id
       WHERE c.lease_until < now() AND (c.woken_at IS NULL OR c.woken_at < now() - ${boundMs}::int * interval '1 ms')
         AND ${isCarried(sql)}
-      ORDER BY c.lease_until LIMIT ${limit}::int FOR UPDATE OF c SKIP LOCKED),
+      ORDER BY c.lease_until LIMIT ${limit}::int),
     room AS (
       SELECT j.id, ${window}::int - (
         SELECT count(*) FROM record_chunks s
@@ -44,21 +56,34 @@ export async function wakeChunks(sql: Sql, options: WakeChunks): Promise<WokenCh
       SELECT l.id FROM room CROSS JOIN LATERAL (
         SELECT c.id FROM record_chunks c
         WHERE c.job_id = room.id AND c.woken_at IS NULL AND c.lease_until IS NULL AND c.next_action_at IS NULL
-        ORDER BY c.id LIMIT least(room.chunks, ${limit}::int) FOR UPDATE SKIP LOCKED) AS l
+        ORDER BY c.id LIMIT least(room.chunks, ${limit}::int)) AS l
       WHERE room.chunks > 0),
     lost AS (
       SELECT c.id FROM record_chunks c JOIN jobs j ON j.id = c.job_id
       WHERE c.lease_until IS NULL AND ${isCarried(sql)}
         AND c.woken_at < now() - ${wakeBound(sql, boundMs, sql`c.wakes`)}
-      ORDER BY c.woken_at LIMIT ${limit}::int FOR UPDATE OF c SKIP LOCKED),
+      ORDER BY c.woken_at LIMIT ${limit}::int),
     missing AS (
       SELECT c.id FROM record_chunks c JOIN jobs j ON j.id = c.job_id
       WHERE c.lease_until IS NULL AND c.woken_at < now() - ${graceMs}::int * interval '1 ms' AND ${isCarried(sql)}
-      ORDER BY c.woken_at LIMIT least(${missing}::int, ${limit}::int) FOR UPDATE OF c SKIP LOCKED),
+      ORDER BY c.woken_at LIMIT least(${missing}::int, ${limit}::int)),
     chosen AS (
-      SELECT id FROM due UNION SELECT id FROM orphaned UNION SELECT id FROM let_in UNION SELECT id FROM lost
-      UNION SELECT id FROM missing)
-    UPDATE record_chunks c SET woken_at = now(), wakes = c.wakes + 1 FROM chosen n WHERE c.id = n.id
+      SELECT DISTINCT ON (id) id, why
+      FROM (SELECT id, 'due' AS why FROM due UNION ALL SELECT id, 'orphaned' FROM orphaned UNION ALL SELECT id, 'let in' FROM let_in
+        UNION ALL SELECT id, 'lost' FROM lost UNION ALL SELECT id, 'missing' FROM missing) AS any_of)
+    SELECT n.id, n.why, c.epoch, c.wakes FROM chosen n JOIN record_chunks c USING (id)`;
+}
+
+async function wakeSet(sql: Sql, chosen: readonly ChosenRow[]): Promise<WokenChunk[]> {
+  return await sql<WokenChunk[]>`
+    WITH input AS (
+      SELECT * FROM jsonb_to_recordset(${toJsonb(chosen)}::text::jsonb) AS r(id uuid, epoch int, wakes int)),
+    locked AS (
+      SELECT c.id FROM record_chunks c JOIN input i USING (id)
+      WHERE c.epoch = i.epoch AND c.wakes = i.wakes AND (c.lease_until IS NULL OR c.lease_until < now())
+        AND (c.next_action_at IS NULL OR c.next_action_at <= now())
+      ORDER BY c.id FOR UPDATE OF c SKIP LOCKED)
+    UPDATE record_chunks c SET woken_at = now(), wakes = c.wakes + 1 FROM locked n WHERE c.id = n.id
     RETURNING c.id, c.tenant_id AS "tenantId", c.job_id AS "jobId", c.wakes AS wake`;
 }
 

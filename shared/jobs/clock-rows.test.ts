@@ -1,0 +1,141 @@
+/** What the clocks of jobs, files, chunks and records do with a row that was woken often, or that the database refuses to change. */
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
+import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { sweepRecords } from '#shared/records/sweep-records.ts';
+import { wakeChunks } from '#shared/records/wake-chunks.ts';
+import { arrivedObject, seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
+import { seedRecords } from '#shared/testing/seed-records.ts';
+import { registerFiles } from './register-files.ts';
+import type { OnRefused } from './wake-chosen.ts';
+import { wakeFiles } from './wake-files.ts';
+import { wakeJobs } from './wake-jobs.ts';
+
+let database: TestDatabase;
+let sql: Sql;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  sql = connectDatabase(
+    { DATABASE_URL: database.url, DATABASE_POOL_MAX: 2, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 10_000 },
+    'clock-rows-test',
+  );
+});
+
+afterAll(async () => {
+  await sql.end({ timeout: 5 });
+  await database.drop();
+});
+
+beforeEach(async () => {
+  await sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_steps, attempts, audit_events, outbox, records,
+    record_chunks, record_keys CASCADE`;
+  await seedTenant(sql);
+});
+
+/** Sent long ago: past every bound. */
+const LONG_AGO = () => sql`now() - interval '10 days'`;
+/** The next wake-up of such a row does not fit its column. */
+const POISONED = 2_147_483_647;
+
+interface Clock {
+  /** Rows whose wake-up was lost; resolves to their ids. */
+  seed(): Promise<string[]>;
+  setWakes(ids: readonly string[], wakes: number): Promise<unknown>;
+  /** Resolves to the ids woken. */
+  wake(onRefused?: OnRefused): Promise<string[]>;
+}
+
+const options = { limit: 100, missing: 0, window: 100, graceMs: 5_000, boundMs: 90_000 };
+const idsOf = (rows: readonly { readonly id: string }[]) => rows.map(({ id }) => id).sort();
+
+const CLOCKS: Record<string, Clock> = {
+  jobs: {
+    seed: async () => idsOf(await seedJobs(sql, { count: 5 })),
+    setWakes: (ids, wakes) =>
+      sql`UPDATE jobs SET wakes = ${wakes}, woken_at = ${LONG_AGO()} WHERE id = ANY(${[...ids]}::uuid[])`,
+    wake: async (onRefused) =>
+      idsOf(
+        await wakeJobs(sql, { ...options, queue: 'partner-steps', actor: 'test', ...(onRefused && { onRefused }) }),
+      ),
+  },
+  'settled files': {
+    seed: async () =>
+      idsOf(
+        await registerFiles(
+          sql,
+          Array.from({ length: 5 }, () => arrivedObject()),
+          'test',
+        ),
+      ),
+    setWakes: (ids, wakes) =>
+      sql`UPDATE files SET wakes = ${wakes}, woken_at = ${LONG_AGO()} WHERE id = ANY(${[...ids]}::uuid[])`,
+    wake: async (onRefused) =>
+      idsOf(await wakeFiles(sql, { ...options, actor: 'test', ...(onRefused && { onRefused }) })),
+  },
+  'files that wait for their archive': {
+    seed: async () => {
+      const jobs = await seedJobs(sql, { count: 5 });
+      await sql`UPDATE jobs SET state = 'SUCCEEDED', finished_at = now()`;
+      await sql`UPDATE files SET open_jobs = 0`;
+      return jobs.map(({ fileId }) => fileId).sort();
+    },
+    setWakes: (ids, wakes) =>
+      sql`UPDATE files SET wakes = ${wakes}, woken_at = ${LONG_AGO()} WHERE id = ANY(${[...ids]}::uuid[])`,
+    wake: async (onRefused) =>
+      idsOf(await wakeFiles(sql, { ...options, actor: 'test', ...(onRefused && { onRefused }) })),
+  },
+  'chunks of records': {
+    seed: async () => {
+      await seedRecords(sql, { records: 450, window: 5 });
+      return idsOf(await sql<{ id: string }[]>`SELECT id FROM record_chunks`);
+    },
+    setWakes: (ids, wakes) =>
+      sql`UPDATE record_chunks SET wakes = ${wakes}, woken_at = ${LONG_AGO()} WHERE id = ANY(${[...ids]}::uuid[])`,
+    wake: async (onRefused) => idsOf(await wakeChunks(sql, { ...options, ...(onRefused && { onRefused }) })),
+  },
+};
+
+describe.each(Object.entries(CLOCKS))('the clock of %s', (_name, clock) => {
+  test('wakes rows that were woken two thousand times before', async () => {
+    const ids = await clock.seed();
+    await clock.setWakes(ids, 2_000);
+    expect(await clock.wake()).toEqual(ids);
+  });
+
+  test('wakes the others when the database refuses one row, reports that one and does not meet it at once again', async () => {
+    const ids = await clock.seed();
+    await clock.setWakes(ids, 3);
+    const [poisoned = '', ...others] = ids;
+    await clock.setWakes([poisoned], POISONED);
+    const refused: string[] = [];
+    const onRefused = (id: string) => refused.push(id);
+    expect(await clock.wake(onRefused)).toEqual(others);
+    expect(await clock.wake(onRefused)).toEqual([]);
+    expect(refused).toEqual([poisoned]);
+  });
+});
+
+test('records that the database refuses to sweep keep only their own job back', async () => {
+  const { job: sound } = await seedRecords(sql, { records: 3 });
+  const { job: poisoned } = await seedRecords(sql, { records: 3 });
+  await sql`DELETE FROM record_chunks`;
+  await sql`UPDATE records SET state = 'FAILED', chunk_id = NULL, next_attempt_at = now() - interval '1 s', error_code = 'X',
+    error_cause = 'X', error_message = 'X'`;
+  const name = `refuse_${randomUUID().replaceAll('-', '')}`;
+  await sql.unsafe(`CREATE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '22003'; END $$`);
+  await sql.unsafe(`CREATE TRIGGER ${name} BEFORE INSERT ON record_chunks FOR EACH ROW
+    WHEN (NEW.job_id = '${poisoned.id}') EXECUTE FUNCTION ${name}()`);
+  try {
+    const refused: string[] = [];
+    const onRefused = (id: string) => refused.push(id);
+    const sweep = () => sweepRecords(sql, { limit: 100, actor: 'test', onRefused });
+    expect((await sweep()).map(({ jobId }) => jobId)).toEqual([sound.id]);
+    expect(await sweep()).toEqual([]);
+    expect(refused).toEqual([poisoned.id]);
+  } finally {
+    await sql.unsafe(`DROP TRIGGER ${name} ON record_chunks; DROP FUNCTION ${name}`);
+  }
+});
