@@ -27,7 +27,7 @@ export function decideRouting(
   routes: readonly ActiveRoute[],
   { largeFileThresholdBytes }: DecideRoutingOptions,
 ): RoutingDecision {
-  const path = file.key.slice(file.tenantId.length + 1);
+  const path = pathOf(file);
   const isLarge = file.sizeBytes > largeFileThresholdBytes;
   const jobs = routes
     .filter(({ route }) => route.matches(path, file.sizeBytes) && !route.isCompanion(path))
@@ -47,6 +47,11 @@ export function decideRouting(
             message: `The file is a marker or checksum for the route ${companion.route.name}, which reads it; it is not carried by itself.`,
           },
   };
+}
+
+/** In the tenant's home, as routes match it. */
+export function pathOf({ key, tenantId }: Pick<RoutingInput, 'key' | 'tenantId'>): string {
+  return key.slice(tenantId.length + 1);
 }
 
 function newJob({ routeId, routeVersionId, route }: ActiveRoute, isLarge: boolean): NewJob {

@@ -3,8 +3,8 @@
  *
  * 1. Two statements for a batch; definitions of routes are read once each, as versions never change.
  * 2. A file that was routed before has nothing to decide: its wake-up is acknowledged.
- * 3. A file with a route that this version cannot read is not decided, as it would never get that route's job. It stays, comes again, and
- *    waits for a version that can, or for the route to be corrected.
+ * 3. A file that a route which this version cannot read may take is not decided, as it would never get that route's job. It stays, comes
+ *    again, and waits for a version that can, or for the route to be corrected.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { loadRoutingInput, type RoutingInput } from '#shared/jobs/load-routing-input.ts';
@@ -17,7 +17,7 @@ import { acknowledge, type Disposition, release } from '#shared/queue/dispositio
 import type { Received } from '#shared/queue/received.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { codeOf, type Span, TRACEPARENT, type Tracing } from '#shared/tracing/tracing.ts';
-import { type ActiveRoute, decideRouting } from './decide-routing.ts';
+import { type ActiveRoute, decideRouting, pathOf } from './decide-routing.ts';
 import type { RouterMetrics } from './metrics.ts';
 
 export interface HandleSettledFilesOptions {
@@ -51,7 +51,8 @@ export function createHandleSettledFiles(options: HandleSettledFilesOptions) {
     const found = await Promise.all(
       file.routes.map(async (route) => ({ ...route, found: await options.routes.find(route.routeVersionId) })),
     );
-    const unreadable = found.find((route) => !route.found.ok);
+    const path = pathOf(file);
+    const unreadable = found.find(({ found }) => !found.ok && found.takesPath?.(path) !== false);
     if (unreadable !== undefined) return { file, reason: `route ${unreadable.name}: ${messageOf(unreadable.found)}` };
     const active = found.flatMap(({ routeId, routeVersionId, found }): ActiveRoute[] =>
       found.ok ? [{ routeId, routeVersionId, route: found.route }] : [],

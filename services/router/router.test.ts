@@ -189,6 +189,15 @@ test('leaves a file undecided whose route it cannot read, and routes the others'
   ]);
 });
 
+test('routes a file past a route that it cannot read and that does not take the file’s path', async () => {
+  const definition = { kind: 'route', match: { path: ['elsewhere/**'] }, steps: [{ teleport: {} }] };
+  await applyRoute(sql, { tenantId: 'acme', name: 'newer', definition, definitionHash: 'x' }, 'test');
+  await wake(await register({}));
+  await router.start();
+  await handled();
+  expect(await sql`SELECT status FROM files`).toEqual([{ status: 'PROCESSING' }]);
+});
+
 test('routes a flood in few statements and requests, and lets in as much as the window holds', async () => {
   const count = 1_200;
   const files = await register(...Array.from({ length: count }, (_, index) => ({ orderKey: `g${index % 50}` })));

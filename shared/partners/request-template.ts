@@ -3,7 +3,8 @@
  *
  * 1. A text that is one such name alone keeps the value's type; anything else is Liquid and gives text.
  * 2. Values never become structure: a body is built first and written as JSON then, a path takes values percent-encoded.
- * 3. A template reads the values it is given and nothing else, and is bounded in length, time and result.
+ * 3. A template reads the values it is given and nothing else, and is bounded in length, in what it allocates and in its result; there are no
+ *    loops, so that bounds its time too.
  */
 import { Liquid, type Template } from 'liquidjs';
 import { isScalar, isValuePath, readPath } from './value-path.ts';
@@ -97,7 +98,6 @@ function createEngine(encode: (value: string) => string): Liquid {
     strictFilters: true,
     ownPropertyOnly: true,
     parseLimit: LONGEST_TEMPLATE,
-    renderLimit: 50,
     memoryLimit: 100_000,
     templates: {},
     outputEscape: (value: unknown) => encode(value === null || value === undefined ? '' : String(value)),

@@ -1,4 +1,5 @@
 /** A stored route definition, ready to be asked: does it take this file, and what is done with it? */
+import { z } from 'zod';
 import { LongshoreError } from '#shared/errors.ts';
 import type { CallOptions, CallStepOptions, CompiledCall } from '#shared/steps/call/options.ts';
 import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
@@ -6,7 +7,7 @@ import type { StepClass } from '#shared/steps/step-context.ts';
 import { compileGlobs } from './match-glob.ts';
 import type { RecordsLayout } from './records-schema.ts';
 import type { RetryPolicy } from './retry-delay.ts';
-import { type RouteDocument, routeDocumentSchema } from './route-schema.ts';
+import { matchSchema, type RouteDocument, routeDocumentSchema } from './route-schema.ts';
 
 export interface CompiledStep {
   /** From 0, as in `job_steps`. */
@@ -51,9 +52,7 @@ export function compileRoute(definition: unknown): CompiledRoute {
   }
   const { tenant, name, match, acceptEmpty, ordered, onHeadFailure, hold, records } = parsed.data;
   const { maxSweeps, ...retry } = parsed.data.retry;
-  const isTaken = compileGlobs(match.path);
-  const isExcluded = compileGlobs(match.exclude);
-  const takesPath = (path: string): boolean => isTaken(path) && !isExcluded(path);
+  const takesPath = compilePaths(match);
   const calls = callsOf(parsed.data);
   const steps = groupCalls(parsed.data.steps, calls).map(compileStep);
   const suffixes = new Set(steps.flatMap((step) => step.companionSuffixes));
@@ -79,6 +78,18 @@ export function compileRoute(definition: unknown): CompiledRoute {
     calls,
     steps,
   };
+}
+
+/** Of a definition that cannot be compiled, e.g. one of a newer version: which paths it takes, where that much can be read. */
+export function pathsTakenBy(definition: unknown): CompiledRoute['takesPath'] | undefined {
+  const parsed = z.looseObject({ match: matchSchema }).safeParse(definition);
+  return parsed.success ? compilePaths(parsed.data.match) : undefined;
+}
+
+function compilePaths(match: { readonly path: readonly string[]; readonly exclude: readonly string[] }) {
+  const isTaken = compileGlobs(match.path);
+  const isExcluded = compileGlobs(match.exclude);
+  return (path: string): boolean => isTaken(path) && !isExcluded(path);
 }
 
 type Step = Readonly<Record<string, unknown>>;

@@ -2,7 +2,8 @@
  * Templates for keys and names, e.g. `{{ tenant }}/{{ year }}/{{ stem | downcase }}.csv`, in a small, safe part of Liquid.
  *
  * 1. The same file gives the same text on every try: no clock, no randomness; dates are those of the file's arrival, in UTC.
- * 2. A template reads nothing but the values below, includes no file, and is bounded in length, time and result.
+ * 2. A template reads nothing but the values below, includes no file, and is bounded in length, in what it allocates and in its result; there
+ *    are no loops, so that bounds its time too. LiquidJS's own limit of time is wall-clock time: a stalled process would fail a good template.
  */
 import { Liquid } from 'liquidjs';
 
@@ -92,7 +93,6 @@ function createEngine(): Liquid {
     strictFilters: true,
     ownPropertyOnly: true,
     parseLimit: LONGEST_TEMPLATE,
-    renderLimit: 50,
     memoryLimit: 100_000,
     templates: {},
   });

@@ -120,24 +120,26 @@ export const tenantDocumentSchema = z.strictObject({
 });
 export type TenantDocument = z.infer<typeof tenantDocumentSchema>;
 
+export const matchSchema = z
+  .strictObject({
+    /** Globs relative to the tenant's home; one of them has to match. */
+    path: globsSchema.refine((globs) => globs.length > 0, { error: 'needs at least one glob' }),
+    exclude: globsSchema.default([]),
+    minSize: sizeSchema.optional(),
+    maxSize: sizeSchema.optional(),
+  })
+  .refine(({ minSize, maxSize }) => minSize === undefined || maxSize === undefined || minSize <= maxSize, {
+    error: 'minSize is greater than maxSize',
+    path: ['minSize'],
+  });
+
 export const routeDocumentSchema = z
   .strictObject({
     kind: z.literal('route'),
     tenant: idSchema,
     name: idSchema,
     description: z.string().max(500).optional(),
-    match: z
-      .strictObject({
-        /** Globs relative to the tenant's home; one of them has to match. */
-        path: globsSchema.refine((globs) => globs.length > 0, { error: 'needs at least one glob' }),
-        exclude: globsSchema.default([]),
-        minSize: sizeSchema.optional(),
-        maxSize: sizeSchema.optional(),
-      })
-      .refine(({ minSize, maxSize }) => minSize === undefined || maxSize === undefined || minSize <= maxSize, {
-        error: 'minSize is greater than maxSize',
-        path: ['minSize'],
-      }),
+    match: matchSchema,
     acceptEmpty: z.boolean().default(true),
     ordered: z.boolean().default(false),
     /** On an ordered route: whether a failed file holds back those after it. */
