@@ -1,5 +1,6 @@
 /** `longshore`: the operators' command line. It talks to the API and to nothing else. */
 import { Command, CommanderError } from 'commander';
+import { addAccessCommands } from './commands/access.ts';
 import { addApply } from './commands/apply.ts';
 import { addDeadLetterCommands } from './commands/dead-letters.ts';
 import { addFiles } from './commands/files.ts';
@@ -36,6 +37,7 @@ try {
     addNotices,
     addRouteCommands,
     addKeyCommands,
+    addAccessCommands,
   ])
     add(program, config);
   await program.parseAsync();

@@ -10,6 +10,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { LongshoreError } from '#shared/errors.ts';
 import { parseRouteFiles } from '#shared/routes/parse-route-files.ts';
+import { publicKeysOf } from '#shared/routes/route-schema.ts';
 import { scheduledMinimumsSchema } from './scheduled-minimums.ts';
 
 const port = z.number().int().min(1).max(65_535);
@@ -129,7 +130,7 @@ export type HomeSettings = DeploySettings['homes'][number];
 export interface SftpUser {
   readonly tenantId: string;
   readonly username: string;
-  readonly publicKey: string;
+  readonly publicKeys: readonly string[];
   /** First directories of the tenant's routes: where uploads may go. */
   readonly directories: readonly string[];
 }
@@ -162,11 +163,13 @@ export function readSftpUsers(home: HomeSettings): SftpUser[] {
     .filter((document) => document.kind === 'tenant')
     .flatMap(({ id, sftpUsers }) => {
       const paths = routes.filter(({ tenant }) => tenant === id).flatMap(({ match }) => match.path);
-      return sftpUsers.map(({ username, publicKey }) => {
-        if (publicKey === undefined) {
+      return sftpUsers.map((user) => {
+        const { username } = user;
+        const publicKeys = publicKeysOf(user);
+        if (publicKeys.length === 0) {
           throw new LongshoreError('CONFIG_INVALID', `The SFTP user ${username} of ${id} has no public key.`);
         }
-        return { tenantId: id, username, publicKey, directories: firstDirectories(paths) };
+        return { tenantId: id, username, publicKeys, directories: firstDirectories(paths) };
       });
     });
 }

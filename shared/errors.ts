@@ -111,7 +111,7 @@ export const ERROR_CODES = {
   },
   TENANT_DISABLED: {
     meaning: 'An object arrived for a tenant that is disabled.',
-    remedy: 'Apply the definition of the tenant again to enable it, then have the file sent again.',
+    remedy: 'Enable the tenant with `longshore enable tenant`, then have the file sent again.',
   },
   NO_ROUTE: {
     meaning: 'No route of the tenant takes the file.',

@@ -11,12 +11,18 @@ import { formatTable } from '#cli/terminal.ts';
 import { LongshoreError } from '#shared/errors.ts';
 
 const changesSchema = z.array(
-  z.object({ tenant: z.string(), name: z.string(), version: z.number(), change: z.string() }),
+  z.object({
+    tenant: z.string(),
+    name: z.string(),
+    version: z.number(),
+    change: z.string(),
+    disabled: z.boolean().optional(),
+  }),
 );
 
 const appliedSchema = z.object({
   dry_run: z.boolean(),
-  tenants: z.array(z.object({ tenant: z.string(), change: z.string() })),
+  tenants: z.array(z.object({ tenant: z.string(), change: z.string(), disabled: z.boolean().optional() })),
   sftp_users: z.array(z.object({ username: z.string(), tenant: z.string(), change: z.string() })),
   partners: changesSchema,
   stores: changesSchema,
@@ -40,7 +46,7 @@ export function addApply(program: Command, config: CliConfig): void {
       const applied = await api.post('/api/v1/routes', appliedSchema, { query, body: { files } });
       if (isJson) return terminal.json(applied);
       const rows = [
-        ...applied.tenants.map(({ tenant, change }) => ['tenant', tenant, '', change]),
+        ...applied.tenants.map((change) => ['tenant', change.tenant, '', shownChange(change)]),
         ...applied.sftp_users.map(({ username, tenant, change }) => ['sftp user', `${tenant}/${username}`, '', change]),
         ...applied.partners.map((change) => rowOf('partner', change)),
         ...applied.stores.map((change) => rowOf('store', change)),
@@ -53,8 +59,12 @@ export function addApply(program: Command, config: CliConfig): void {
   });
 }
 
-function rowOf(kind: string, { tenant, name, version, change }: z.infer<typeof changesSchema>[number]) {
-  return [kind, `${tenant}/${name}`, version, change];
+function rowOf(kind: string, change: z.infer<typeof changesSchema>[number]) {
+  return [kind, `${change.tenant}/${change.name}`, change.version, shownChange(change)];
+}
+
+function shownChange({ change, disabled = false }: { change: string; disabled?: boolean | undefined }): string {
+  return disabled ? `${change}, still disabled` : change;
 }
 
 async function readFiles(path: string, config: CliConfig): Promise<{ name: string; text: string }[]> {

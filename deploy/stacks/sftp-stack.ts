@@ -122,7 +122,7 @@ export class SftpStack extends FleetStack {
         })),
         { entry: '/outbound', target: `/${bucketName(prefix, 'outbound')}/${user.tenantId}` },
       ],
-      sshPublicKeys: [user.publicKey],
+      sshPublicKeys: [...user.publicKeys],
       tags: [{ key: 'tenant', value: user.tenantId }],
     });
   }

@@ -52,10 +52,11 @@ async function ensureTenant(sql: Sql, directory: string, tenant: TenantToRegiste
   const privateKeyFile = join(directory, 'sftp_ed25519');
   const { publicKey } = await ensureSshKey(privateKeyFile, `${id}@longshore`);
   const [user] = await sql<{ username: string }[]>`
-    SELECT username FROM sftp_users WHERE tenant_id = ${id} AND public_key = ${publicKey} AND disabled_at IS NULL`;
+    SELECT username FROM sftp_users WHERE tenant_id = ${id} AND public_key = ${publicKey} AND removed_at IS NULL`;
   const sftpUser = user?.username ?? definition.sftpUsers[0]?.username ?? defaultUsername(id);
   if (user === undefined) {
-    await applySftpUser(sql, { username: sftpUser, tenantId: id, publicKey, homePrefix: `${id}/` }, ACTOR);
+    const isDeclared = definition.sftpUsers.some(({ username }) => username === sftpUser);
+    await applySftpUser(sql, { username: sftpUser, tenantId: id, publicKey, homePrefix: `${id}/`, isDeclared }, ACTOR);
   }
 
   const apiKeyFile = join(directory, 'api.key');

@@ -13,7 +13,7 @@ import type { SftpUser } from './user-root.ts';
 export type FindUser = (username: string) => Promise<SftpUser | undefined>;
 
 export type AuthenticationResult =
-  | { readonly kind: 'accepted'; readonly user: SftpUser }
+  | { readonly kind: 'accepted'; readonly user: SftpUser; readonly key: Buffer }
   /** The key would do; the client now has to sign with it. */
   | { readonly kind: 'key-known' }
   | { readonly kind: 'refused'; readonly reason: 'method' | 'key' | 'signature' | 'look-up' };
@@ -41,20 +41,25 @@ export async function authenticate(context: AuthContext, findUser: FindUser): Pr
   } catch {
     return { kind: 'refused', reason: 'look-up' };
   }
-  const key = matchingKey(context, user === undefined ? NOBODYS_KEY : parseKeys(user.publicKeys));
+  const key = matchingKey(context.key, user === undefined ? NOBODYS_KEY : parseKeys(user.publicKeys));
   if (user === undefined || key === undefined || isSha1(context)) return { kind: 'refused', reason: 'key' };
   if (context.signature === undefined) return { kind: 'key-known' };
-  return isSignedBy(key, context) ? { kind: 'accepted', user } : { kind: 'refused', reason: 'signature' };
+  return isSignedBy(key, context)
+    ? { kind: 'accepted', user, key: key.getPublicSSH() }
+    : { kind: 'refused', reason: 'signature' };
 }
 
-function matchingKey(context: PublicKeyAuthContext, keys: readonly ParsedKey[]): ParsedKey | undefined {
+/** Whether the key that `user` logged in with is still one of the user's. */
+export function isKeyOf(user: SftpUser, key: Buffer): boolean {
+  return parseKeys(user.publicKeys).some((known) => known.getPublicSSH().equals(key));
+}
+
+function matchingKey(offered: PublicKeyAuthContext['key'], keys: readonly ParsedKey[]): ParsedKey | undefined {
   let match: ParsedKey | undefined;
   for (const key of keys) {
     const known = key.getPublicSSH();
     const isEqual =
-      context.key.algo === key.type &&
-      known.length === context.key.data.length &&
-      timingSafeEqual(known, context.key.data);
+      offered.algo === key.type && known.length === offered.data.length && timingSafeEqual(known, offered.data);
     if (isEqual) match = key;
   }
   return match;

@@ -10,6 +10,8 @@ export interface GatewayLimits {
   readonly maxSessionsPerUser: number;
   /** A connection without a request for so long is ended. */
   readonly idleTimeoutMs: number;
+  /** How often an open session asks whether its user may still be there; it ends within this and a few seconds. */
+  readonly accessCheckMs: number;
   /** SFTP channels of one connection. */
   readonly maxChannels: number;
   /** Open files and directories of one channel: each upload may hold two parts in memory. */
@@ -27,6 +29,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   maxAuthAttempts: 6,
   maxSessionsPerUser: 50,
   idleTimeoutMs: 600_000,
+  accessCheckMs: 15_000,
   maxChannels: 4,
   maxHandles: 64,
   maxPendingRequests: 4_096,

@@ -25,7 +25,8 @@ const journal = openTransferJournal(config.LONGSHORE_SFTP_DIRECTORY);
 
 async function queryUser(username: string): Promise<UserRow | undefined> {
   const [row] = await sql<UserRow[]>`
-    SELECT tenant_id, public_key, home_prefix FROM sftp_users WHERE username = ${username} AND disabled_at IS NULL`;
+    SELECT u.tenant_id, u.public_key, u.home_prefix FROM sftp_users u JOIN tenants t ON t.id = u.tenant_id
+    WHERE u.username = ${username} AND u.disabled_at IS NULL AND u.removed_at IS NULL AND t.disabled_at IS NULL`;
   return row;
 }
 

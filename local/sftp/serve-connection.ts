@@ -3,7 +3,9 @@
  *
  * 1. A connection whose logins are refused too often is cut; the deadline for logging in is the gateway's.
  * 2. Every object of ssh2 that can emit `error` has a listener; an error ends this connection only.
- * 3. `ended` resolves when the socket is closed and every upload of the connection is settled.
+ * 3. A session asks again and again whether its user, with the key that it logged in with, may still be there, and ends when not. An answer
+ *    that does not come ends nothing: while the database is away nobody is disabled.
+ * 4. `ended` resolves when the socket is closed and every upload of the connection is settled.
  */
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -11,7 +13,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { AuthContext, Connection, Session } from 'ssh2';
 import type { Logger } from '#shared/runtime/logger.ts';
-import { authenticate, type FindUser } from './authenticate.ts';
+import { authenticate, type FindUser, isKeyOf } from './authenticate.ts';
 import { createConnectionFlow } from './connection-flow.ts';
 import type { AdmittedSocket } from './connection-limits.ts';
 import { createFileTree } from './file-tree.ts';
@@ -58,7 +60,8 @@ export function serveConnection(
   const { promise: ended, resolve: markEnded } = Promise.withResolvers<void>();
   let logger = parts.logger.child({ session: sessionId, clientIp });
   let refusals = 0;
-  let login: { readonly user: SftpUser; readonly username: string } | undefined;
+  let login: { readonly user: SftpUser; readonly username: string; readonly key: Buffer } | undefined;
+  let accessTimer: NodeJS.Timeout | undefined;
 
   function disconnect(): void {
     client.end();
@@ -76,7 +79,7 @@ export function serveConnection(
     if (result.kind === 'key-known') return context.accept();
     if (result.kind === 'accepted') {
       if (place.logIn(context.username)) {
-        login = { user: result.user, username: context.username };
+        login = { user: result.user, username: context.username, key: result.key };
         return context.accept();
       }
       metrics.refusedConnections.inc({ reason: 'sessions-of-user' });
@@ -90,6 +93,19 @@ export function serveConnection(
     refusals += 1;
     if (refusals > limits.maxAuthAttempts) return disconnect();
     context.reject(['publickey']);
+  }
+
+  async function checkAccess({ user, username, key }: NonNullable<typeof login>): Promise<void> {
+    const found = await parts.findUser(username).catch((error: unknown) => {
+      logger.warn({ err: error }, 'access could not be checked');
+      return user;
+    });
+    const isSame = found?.tenantId === user.tenantId && found.homePrefix === user.homePrefix;
+    if (found !== undefined && isSame && isKeyOf(found, key)) return;
+    clearInterval(accessTimer);
+    metrics.refusedConnections.inc({ reason: 'access-ended' });
+    logger.info('access ended');
+    disconnect();
   }
 
   function onSession(session: Session, context: SessionContext): void {
@@ -114,6 +130,7 @@ export function serveConnection(
     const context = createSessionContext(login!);
     logger = context.logger;
     logger.info('session opened');
+    accessTimer = setInterval(() => void checkAccess(login!), limits.accessCheckMs);
     client.on('session', (accept) => onSession(accept(), context));
   });
   client.on('error', (error: Error) => {
@@ -142,6 +159,7 @@ export function serveConnection(
 
   async function onClose(): Promise<void> {
     clearTimeout(idleTimer);
+    clearInterval(accessTimer);
     place.leave();
     await Promise.all([...channels].map((channel) => channel.end()));
     if (login !== undefined) logger.info({ durationMs: Date.now() - startedAt }, 'session closed');

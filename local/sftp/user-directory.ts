@@ -1,8 +1,8 @@
 /**
  * SFTP users from the database, remembered for a few seconds so that a client that opens many connections costs one query.
  *
- * Fails closed: when the database does not answer in time the look-up rejects, and the login is refused. A disabled user is
- * out within `REMEMBER_MS`.
+ * Fails closed: when the database does not answer in time the look-up rejects, and the login is refused. A disabled user gets in no
+ * more after `REMEMBER_MS`; its open sessions ask again and end (`serve-connection.ts`).
  */
 import type { FindUser } from './authenticate.ts';
 import type { SftpUser } from './user-root.ts';

@@ -6,14 +6,23 @@
  */
 import { z } from 'zod';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
-import { applyPartner, applyRoute, applySftpUser, applyStore, applyTenants } from '#shared/jobs/apply-definitions.ts';
+import {
+  applyPartner,
+  applyRoute,
+  applySftpUser,
+  applyStore,
+  applyTenants,
+  removeOtherSftpUsers,
+} from '#shared/jobs/apply-definitions.ts';
 import type { PartnerDocument } from '#shared/partners/partner-schema.ts';
 import { findCallFaults } from '#shared/routes/find-call-faults.ts';
 import { findStoreFaults } from '#shared/routes/find-store-faults.ts';
 import { faultAt, type ParsedDocument, type RouteFileFault } from '#shared/routes/parse-route-files.ts';
-import type { RouteDocument, TenantDocument } from '#shared/routes/route-schema.ts';
+import { publicKeysOf, type RouteDocument, type TenantDocument } from '#shared/routes/route-schema.ts';
 import type { StoreDocument } from '#shared/stores/store-schema.ts';
 import { findKnownDefinitions, type KnownDefinitions } from './find-known-definitions.ts';
+
+const disabledField = z.literal(true).describe('An operator disabled it, and it stays so; absent when it is in use.');
 
 /** Of a definition that is kept in versions. */
 const changeSchema = z.object({
@@ -21,17 +30,22 @@ const changeSchema = z.object({
   name: z.string(),
   version: z.number(),
   change: z.enum(['created', 'changed', 'unchanged']),
+  disabled: disabledField.optional(),
 });
 type Change = z.infer<typeof changeSchema>;
 
 export const appliedSchema = z.object({
   dry_run: z.boolean(),
-  tenants: z.array(z.object({ tenant: z.string(), change: z.enum(['created', 'applied']) })),
+  tenants: z.array(
+    z.object({ tenant: z.string(), change: z.enum(['created', 'applied']), disabled: disabledField.optional() }),
+  ),
   sftp_users: z.array(
     z.object({
       username: z.string(),
       tenant: z.string(),
-      change: z.enum(['applied', 'skipped']).describe('Skipped: the file names no public key.'),
+      change: z
+        .enum(['applied', 'skipped', 'removed'])
+        .describe('Skipped: the file names no public key. Removed: the file no longer has the user.'),
     }),
   ),
   partners: z.array(changeSchema),
@@ -133,18 +147,31 @@ function describeChanges(entries: Entries, known: KnownDefinitions, isDryRun: bo
     tenants: entries.tenants.map(({ document: { id } }) => ({
       tenant: id,
       change: known.tenantIds.has(id) ? 'applied' : 'created',
+      ...(known.disabled.tenants.has(id) && { disabled: true as const }),
     })),
-    sftp_users: entries.tenants.flatMap(({ document: { id, sftpUsers: users } }) =>
-      users.map(({ username, publicKey }) => ({
-        username,
-        tenant: id,
-        change: publicKey === undefined ? ('skipped' as const) : ('applied' as const),
-      })),
-    ),
+    sftp_users: entries.tenants.flatMap(({ document }) => describeUsers(document, known)),
     partners: entries.partners.map((entry) => describeChange(entry, known.partners)),
     stores: entries.stores.map((entry) => describeChange(entry, known.stores)),
-    routes: entries.routes.map((entry) => describeChange(entry, known.routes)),
+    routes: entries.routes.map((entry) => {
+      const { tenant, name } = entry.document;
+      const isDisabled = known.disabled.routes.has(`${tenant}/${name}`);
+      return { ...describeChange(entry, known.routes), ...(isDisabled && { disabled: true as const }) };
+    }),
   };
+}
+
+/** The file is the truth: a user that it has no more is removed. */
+function describeUsers({ id, sftpUsers: users }: TenantDocument, known: KnownDefinitions): Applied['sftp_users'] {
+  const kept = new Set(users.map(({ username }) => username));
+  const removed = known.declaredUsers.filter(({ tenantId, username }) => tenantId === id && !kept.has(username));
+  return [
+    ...users.map((user) => ({
+      username: user.username,
+      tenant: id,
+      change: publicKeysOf(user).length === 0 ? ('skipped' as const) : ('applied' as const),
+    })),
+    ...removed.map(({ username }) => ({ username, tenant: id, change: 'removed' as const })),
+  ];
 }
 
 function describeChange(
@@ -187,10 +214,14 @@ async function storeTenants(sql: Sql, entries: Entries['tenants'], actor: string
   }));
   await applyTenants(sql, rows, actor);
   for (const { document } of entries) {
-    for (const { username, publicKey } of document.sftpUsers) {
-      if (publicKey === undefined) continue;
+    for (const declared of document.sftpUsers) {
+      const publicKey = publicKeysOf(declared).join('\n');
+      if (publicKey === '') continue;
+      const { username } = declared;
       const user = { username, tenantId: document.id, publicKey, homePrefix: `${document.id}/` };
       await applySftpUser(sql, user, actor);
     }
+    const kept = document.sftpUsers.map(({ username }) => username);
+    await removeOtherSftpUsers(sql, { tenantId: document.id, kept }, actor);
   }
 }

@@ -22,6 +22,7 @@ import type { Authenticate } from './authenticate.ts';
 import { boundAnswers } from './bound-answers.ts';
 import { createBoundedServer } from './bound-sockets.ts';
 import { toErrorReply } from './error-reply.ts';
+import { handleAccess } from './handle-access.ts';
 import { handleFiles } from './handle-files.ts';
 import { handleJobEvents } from './handle-job-events.ts';
 import { handleJobs } from './handle-jobs.ts';
@@ -113,6 +114,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleNotices(app, options);
   handleQueues(app, options);
   handleKeys(app, options);
+  handleAccess(app, options);
   return app;
 }
 

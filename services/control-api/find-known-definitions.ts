@@ -1,7 +1,7 @@
 /** What is in force already of that which route files speak of: tenants, their SFTP users, partners, stores and routes. */
 import { z } from 'zod';
 import type { Reads } from '#shared/db/connect-database.ts';
-import { and, eq, inArray } from '#shared/db/drizzle.ts';
+import { and, eq, inArray, or } from '#shared/db/drizzle.ts';
 import { partners, routes, routeVersions, sftpUsers, stores, tenants } from '#shared/db/schema.ts';
 import { callsIn, type StoredDefinitions } from '#shared/routes/find-call-faults.ts';
 import { deliveriesIn, type StoredStores } from '#shared/routes/find-store-faults.ts';
@@ -14,6 +14,10 @@ interface KnownVersion {
 
 export interface KnownDefinitions {
   readonly tenantIds: ReadonlySet<string>;
+  /** By id; of routes by `<tenant>/<name>`. */
+  readonly disabled: { readonly tenants: ReadonlySet<string>; readonly routes: ReadonlySet<string> };
+  /** That the tenants' files have so far. */
+  readonly declaredUsers: readonly { readonly tenantId: string; readonly username: string }[];
   /** By username. */
   readonly userTenants: ReadonlyMap<string, string>;
   /** All by `<tenant>/<name>`. */
@@ -32,8 +36,15 @@ export async function findKnownDefinitions(
     document.kind === 'tenant' ? document.sftpUsers.map(({ username }) => username) : [],
   );
   const [tenantRows, userRows, partnerRows, storeRows, routeRows] = await Promise.all([
-    ids.length === 0 ? [] : reads.select({ id: tenants.id }).from(tenants).where(inArray(tenants.id, ids)),
-    usernames.length === 0 ? [] : reads.select().from(sftpUsers).where(inArray(sftpUsers.username, usernames)),
+    ids.length === 0
+      ? []
+      : reads.select({ id: tenants.id, disabledAt: tenants.disabledAt }).from(tenants).where(inArray(tenants.id, ids)),
+    ids.length === 0
+      ? []
+      : reads
+          .select()
+          .from(sftpUsers)
+          .where(or(inArray(sftpUsers.username, usernames), inArray(sftpUsers.tenantId, ids))),
     ids.length === 0 ? [] : findDefinitions(reads, partners, ids),
     ids.length === 0 ? [] : findDefinitions(reads, stores, ids),
     ids.length === 0 ? [] : findRoutes(reads, ids),
@@ -42,6 +53,13 @@ export async function findKnownDefinitions(
     [`${row.tenantId}/${row.name}`, { version: row.version, hash: row.hash }] as const;
   return {
     tenantIds: new Set(tenantRows.map(({ id }) => id)),
+    disabled: {
+      tenants: new Set(tenantRows.filter(({ disabledAt }) => disabledAt !== null).map(({ id }) => id)),
+      routes: new Set(
+        routeRows.filter(({ disabledAt }) => disabledAt !== null).map(({ tenantId, name }) => `${tenantId}/${name}`),
+      ),
+    },
+    declaredUsers: userRows.filter(({ isDeclared, removedAt }) => isDeclared && removedAt === null),
     userTenants: new Map(userRows.map((user) => [user.username, user.tenantId])),
     partners: new Map(partnerRows.map(versionOf)),
     stores: new Map(storeRows.map(versionOf)),

@@ -1,9 +1,9 @@
 /** The condition that keeps a tenant among its own rows; every read of tenants' rows has it. */
 import type { Reads } from '#shared/db/connect-database.ts';
 import { eq, inArray } from '#shared/db/drizzle.ts';
-import { type files, type jobs, type routes, tenants } from '#shared/db/schema.ts';
+import { type files, type jobs, type routes, type sftpUsers, tenants } from '#shared/db/schema.ts';
 
-type TenantColumn = typeof files.tenantId | typeof jobs.tenantId | typeof routes.tenantId;
+type TenantColumn = typeof files.tenantId | typeof jobs.tenantId | typeof routes.tenantId | typeof sftpUsers.tenantId;
 
 /** Null, an operator's, is every tenant: still named one by one, so that indexes that begin with the tenant serve. */
 export function ofTenant(reads: Reads, column: TenantColumn, tenantId: string | null) {

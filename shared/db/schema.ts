@@ -64,10 +64,16 @@ export const sftpUsers = pgTable('sftp_users', {
   tenantId: text('tenant_id')
     .notNull()
     .references(() => tenants.id),
+  /** One or more, a line each. */
   publicKey: text('public_key').notNull(),
   homePrefix: text('home_prefix').notNull(),
+  /** In the tenant's file, which is the truth about it; not made by the launcher. */
+  isDeclared: boolean('is_declared').notNull().default(true),
   createdAt: createdAt(),
+  /** By an operator's word, which applying the file again does not take back. */
   disabledAt: instant('disabled_at'),
+  /** Since when the tenant's file no longer has it. */
+  removedAt: instant('removed_at'),
 });
 
 export const apiKeys = pgTable('api_keys', {
@@ -248,6 +254,12 @@ export const jobs = pgTable(
     index('jobs_order')
       .on(table.routeId, table.orderKey, table.orderSeq)
       .where(sql`is_ordered AND state IN ('PENDING', 'RUNNING', 'WAITING', 'FAILED')`),
+    // For lists, newest first: ids are in the order of time.
+    index('jobs_tenant').on(table.tenantId, table.id),
+    index('jobs_route').on(table.routeId, table.id),
+    index('jobs_wait_reason').on(table.waitReason, table.id).where(sql`state = 'WAITING'`),
+    index('jobs_failed').on(table.id).where(sql`state IN ('FAILED', 'CANCELLED')`),
+    index('jobs_tenant_failed').on(table.tenantId, table.id).where(sql`state IN ('FAILED', 'CANCELLED')`),
   ],
 );
 

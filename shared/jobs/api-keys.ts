@@ -34,11 +34,12 @@ export async function createApiKey(
   return { keyId: row.id, key };
 }
 
-/** Whose key this is; undefined when unknown or revoked. */
+/** Whose key this is; undefined when unknown, revoked, or of a disabled tenant. */
 export async function findApiKey(sql: Sql, key: string): Promise<ApiKeyOwner | undefined> {
   const [row] = await sql<ApiKeyOwner[]>`
-    SELECT id AS "keyId", tenant_id AS "tenantId", label FROM api_keys
-    WHERE key_hash = ${hashApiKey(key)} AND revoked_at IS NULL`;
+    SELECT k.id AS "keyId", k.tenant_id AS "tenantId", k.label
+    FROM api_keys k LEFT JOIN tenants t ON t.id = k.tenant_id
+    WHERE k.key_hash = ${hashApiKey(key)} AND k.revoked_at IS NULL AND t.disabled_at IS NULL`;
   return row;
 }
 

@@ -5,7 +5,9 @@
  *
  * Channels that a definition tells of (`notify`) are written with it; those that it no longer has go, with what they were to be told.
  *
- * Events: `tenant.applied`; `partner.applied`, `store.applied`, `route.applied` (for new versions only).
+ * What an operator disabled stays so: see `disable-access.ts`.
+ *
+ * Events: `tenant.applied`, `sftp-user.applied`, `sftp-user.removed`; `partner.applied`, `store.applied`, `route.applied` (for new versions only).
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { ChannelDefinition } from '#shared/notices/notify-schema.ts';
@@ -52,7 +54,7 @@ export async function applyTenants(sql: Sql, tenants: readonly TenantDefinition[
       INSERT INTO tenants AS t (id, name, time_zone, home_region, ignore_globs)
       SELECT id, name, "timeZone", "homeRegion", ARRAY(SELECT jsonb_array_elements_text("ignoreGlobs")) FROM input ORDER BY id
       ON CONFLICT (id) DO UPDATE SET name = excluded.name, time_zone = excluded.time_zone,
-        home_region = excluded.home_region, ignore_globs = excluded.ignore_globs, disabled_at = NULL
+        home_region = excluded.home_region, ignore_globs = excluded.ignore_globs
       RETURNING *),
     channel_owner AS (SELECT id AS tenant_id, '' AS route FROM applied),
     ${applyChannels(sql, channels)},
@@ -82,8 +84,7 @@ export async function applyRoute(sql: Sql, route: RouteDefinitionRow, actor: str
       SELECT v.definition_hash FROM route_versions v JOIN locked r ON v.route_id = r.id AND v.version = r.active_version),
     changed AS (
       UPDATE routes r SET
-        active_version = l.active_version + (NOT EXISTS (SELECT 1 FROM active WHERE definition_hash = ${route.definitionHash}))::int,
-        disabled_at = NULL
+        active_version = l.active_version + (NOT EXISTS (SELECT 1 FROM active WHERE definition_hash = ${route.definitionHash}))::int
       FROM locked l WHERE r.id = l.id
       RETURNING r.*, r.active_version > l.active_version AS is_new),
     inserted AS (
@@ -162,25 +163,47 @@ async function applyDefinition(
 export interface SftpUser {
   readonly username: string;
   readonly tenantId: string;
-  /** OpenSSH form, `ssh-ed25519 AAAA...`. */
+  /** OpenSSH form, `ssh-ed25519 AAAA...`; several have a line each. */
   readonly publicKey: string;
   /** Prefix in the landing bucket, ending in `/`. */
   readonly homePrefix: string;
+  /** Whether the tenant's file has it, so that it goes when the file no longer does; true when absent. */
+  readonly isDeclared?: boolean;
 }
 
-/** Event: `sftp-user.applied`. */
+/** A user that was removed is back; one that an operator disabled stays so. Event: `sftp-user.applied`. */
 export async function applySftpUser(sql: Sql, user: SftpUser, actor: string): Promise<void> {
   await sql`
     WITH applied AS (
-      INSERT INTO sftp_users (username, tenant_id, public_key, home_prefix)
-      VALUES (${user.username}, ${user.tenantId}, ${user.publicKey}, ${user.homePrefix})
-      ON CONFLICT (username) DO UPDATE SET public_key = excluded.public_key, home_prefix = excluded.home_prefix, disabled_at = NULL
+      INSERT INTO sftp_users (username, tenant_id, public_key, home_prefix, is_declared)
+      VALUES (${user.username}, ${user.tenantId}, ${user.publicKey}, ${user.homePrefix}, ${user.isDeclared ?? true})
+      ON CONFLICT (username) DO UPDATE SET public_key = excluded.public_key, home_prefix = excluded.home_prefix,
+        is_declared = excluded.is_declared, removed_at = NULL
       WHERE sftp_users.tenant_id = excluded.tenant_id
       RETURNING *),
     event AS (
       SELECT 'sftp-user.applied' AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
         jsonb_build_object('username', username) AS detail, '{events}'::text[] AS topics
       FROM applied),
+    ${recordEvents(sql, actor)}
+    SELECT 1`;
+}
+
+/** Removes the users that the tenant's file no longer has. Event: `sftp-user.removed`. */
+export async function removeOtherSftpUsers(
+  sql: Sql,
+  { tenantId, kept }: { readonly tenantId: string; readonly kept: readonly string[] },
+  actor: string,
+): Promise<void> {
+  await sql`
+    WITH removed AS (
+      UPDATE sftp_users SET removed_at = now()
+      WHERE tenant_id = ${tenantId} AND is_declared AND removed_at IS NULL AND username <> ALL(${[...kept]}::text[])
+      RETURNING *),
+    event AS (
+      SELECT 'sftp-user.removed' AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
+        jsonb_build_object('username', username) AS detail, '{events}'::text[] AS topics
+      FROM removed),
     ${recordEvents(sql, actor)}
     SELECT 1`;
 }

@@ -14,6 +14,7 @@ import { idSchema } from './id-schema.ts';
 import { compileGlob } from './match-glob.ts';
 import { recordsSchema } from './records-schema.ts';
 import { sizeSchema } from './size.ts';
+import { sshPublicKeySchema } from './ssh-public-key.ts';
 import { findOrderFaults } from './step-order.ts';
 
 const globSchema = z.string().superRefine((source, context) => {
@@ -99,21 +100,30 @@ export const tenantDocumentSchema = z.strictObject({
   ignore: z.array(globSchema).max(50).default(['*.part', '*.tmp', '*.filepart', '.*']),
   sftpUsers: z
     .array(
-      z.strictObject({
-        username: z
-          .string()
-          .regex(/^[A-Za-z0-9_][A-Za-z0-9_@.-]{2,99}$/, 'must be 3 to 100 letters, digits, "_", "-", "@" and "."'),
-        /** OpenSSH form; on one machine a pair of keys is made when absent. */
-        publicKey: z
-          .string()
-          .regex(
-            /^(?:ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)|ssh-rsa) [A-Za-z0-9+/=]+(?: .*)?$/,
-            'must be an OpenSSH public key',
-          )
-          .optional(),
-      }),
+      z
+        .strictObject({
+          username: z
+            .string()
+            .regex(/^[A-Za-z0-9_][A-Za-z0-9_@.-]{2,99}$/, 'must be 3 to 100 letters, digits, "_", "-", "@" and "."'),
+          /** OpenSSH form; on one machine a pair of keys is made when there is none. */
+          publicKey: sshPublicKeySchema.optional(),
+          /** Several, so that one can be replaced without a gap. */
+          publicKeys: z.array(sshPublicKeySchema).min(1).max(10).optional(),
+        })
+        .refine(({ publicKey, publicKeys }) => publicKey === undefined || publicKeys === undefined, {
+          error: 'has publicKey and publicKeys; give one of them',
+          path: ['publicKeys'],
+        }),
     )
     .max(100)
+    .superRefine((users, context) => {
+      const names = new Set<string>();
+      for (const [index, { username }] of users.entries()) {
+        if (names.has(username))
+          context.addIssue({ code: 'custom', path: [index, 'username'], message: `${username} is there twice` });
+        names.add(username);
+      }
+    })
     .default([]),
   /** Whom to tell of what, of all of the tenant's files. */
   notify: notifySchema.default([]),
@@ -132,6 +142,11 @@ export const matchSchema = z
     error: 'minSize is greater than maxSize',
     path: ['minSize'],
   });
+
+/** None when the file names no key. */
+export function publicKeysOf({ publicKey, publicKeys }: TenantDocument['sftpUsers'][number]): readonly string[] {
+  return publicKeys ?? (publicKey === undefined ? [] : [publicKey]);
+}
 
 export const routeDocumentSchema = z
   .strictObject({
