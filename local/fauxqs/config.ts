@@ -1,13 +1,13 @@
 /** The variables of the queue server's process. */
 import { z } from 'zod';
-import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
+import { integerVariable, loadConfig, logLevelVariable } from '#shared/config/load-config.ts';
 
 const schema = z.object({
   LONGSHORE_QUEUES_DIRECTORY: z.string(),
   LONGSHORE_HTTP_HOST: z.string().default('127.0.0.1'),
   LONGSHORE_HTTP_PORT: integerVariable({ min: 0, max: 65_535 }),
   AWS_REGION: z.string().default('us-east-1'),
-  LOG_LEVEL: z.string().default('info'),
+  LOG_LEVEL: logLevelVariable.default('info'),
 });
 
 export type QueueServerConfig = z.output<typeof schema>;

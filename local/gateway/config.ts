@@ -1,6 +1,6 @@
 /** The variables of the gateway's process; those of the authorizer, which runs in it, are its own. */
 import { z } from 'zod';
-import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
+import { integerVariable, loadConfig, logLevelVariable } from '#shared/config/load-config.ts';
 
 /** As an authorizer's rule names it, e.g. `POST /oauth/token`. */
 const OPEN_METHOD = /^(?:GET|POST|PUT|PATCH|DELETE) \/[A-Za-z0-9._~/-]*$/;
@@ -16,7 +16,7 @@ const schema = z.object({
     .pipe(z.array(z.string().regex(OPEN_METHOD, 'must be such as "POST /oauth/token"')))
     .default([]),
   LONGSHORE_GATEWAY_DEADLINE_MS: integerVariable({ min: 10, max: 300_000 }).default(29_000),
-  LOG_LEVEL: z.string().default('info'),
+  LOG_LEVEL: logLevelVariable.default('info'),
 });
 
 export type GatewayConfig = z.output<typeof schema>;

@@ -1,12 +1,14 @@
 /** The launcher's variables, and what of its own environment its children get. */
 import { z } from 'zod';
 import { HIGHEST_OFFSET } from '#local/ports.ts';
-import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
+import { integerVariable, loadConfig, logLevelVariable } from '#shared/config/load-config.ts';
 
 const schema = z.object({
   /** Relative to where the command is run, which `npm start` makes the checkout. */
   LONGSHORE_HOME: z.string().default('.longshore'),
   LONGSHORE_PORT_BASE: integerVariable({ min: 1, max: 65_535 - HIGHEST_OFFSET }).default(8080),
+  /** Of every process; checked here so that the start says what is wrong, and not the first process that reads it. */
+  LOG_LEVEL: logLevelVariable.optional(),
 });
 
 export type LauncherConfig = z.output<typeof schema>;

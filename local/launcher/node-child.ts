@@ -29,10 +29,18 @@ export interface NodeChildOptions {
   readonly startTimeoutMs?: number;
 }
 
-const START_TIMEOUT_MS = 30_000;
+/** For a machine that is busy elsewhere. A child that ends is seen at once. */
+const START_TIMEOUT_MS = 120_000;
 const POLL_INTERVAL_MS = 40;
 const POLL_TIMEOUT_MS = 2_000;
 const KILL_TIMEOUT_MS = 2_000;
+/** Children of a child may hold its output open. */
+const READ_TIMEOUT_MS = 1_000;
+const MOST_ERROR_LINES = 100;
+/** In a message. */
+const MOST_CRASH_LINES = 12;
+/** Of a health check's body, in a message. */
+const ANSWER_CHARACTERS = 500;
 
 /** @throws LongshoreError `CHILD_NOT_READY` */
 export async function startNodeChild(options: NodeChildOptions, signal: AbortSignal): Promise<RunningChild> {
@@ -54,15 +62,22 @@ export async function startNodeChild(options: NodeChildOptions, signal: AbortSig
     end();
   };
   if (child.pid !== undefined) guardian.guard(child.pid, 'TERM');
-  for (const output of [child.stdout, child.stderr]) {
-    createInterface({ input: output }).on('line', (line) => {
-      // After a crash's message come its stack, its fields and the runtime's version, which say less.
-      if (/^\w*Error\b/.test(line) || !/^\w*Error\b/.test(lastWords)) lastWords = line;
-      log.writeLine(line);
-    });
-  }
+  const errorLines: string[] = [];
+  const hear = (line: string) => {
+    lastWords = line;
+    log.writeLine(line);
+  };
+  createInterface({ input: child.stdout }).on('line', hear);
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    hear(line);
+    errorLines.push(line);
+    if (errorLines.length > MOST_ERROR_LINES) errorLines.shift();
+  });
   child.once('error', (error) => finish(error.message));
   child.once('exit', (code, deathSignal) => finish(deathSignal ?? `code ${code}`));
+  const { promise: isRead, resolve: endReading } = Promise.withResolvers<void>();
+  child.once('close', endReading);
+  child.once('error', () => endReading());
 
   async function stop(): Promise<void> {
     child.kill('SIGTERM');
@@ -72,30 +87,64 @@ export async function startNodeChild(options: NodeChildOptions, signal: AbortSig
     await endsWithin(ended, KILL_TIMEOUT_MS);
   }
 
-  const deadline = performance.now() + (options.startTimeoutMs ?? START_TIMEOUT_MS);
-  while (hasEnded || !(await answers(options.readyUrl))) {
+  const startTimeoutMs = options.startTimeoutMs ?? START_TIMEOUT_MS;
+  const deadline = performance.now() + startTimeoutMs;
+  let health = await askHealth(options.readyUrl);
+  while (hasEnded || !health.isReady) {
     if (!hasEnded && !signal.aborted && performance.now() < deadline) {
       await delay(POLL_INTERVAL_MS);
+      health = await askHealth(options.readyUrl);
       continue;
     }
-    const what = hasEnded ? 'ended before it was ready' : 'did not become ready in time';
+    // Its last words are those before it is asked to stop: what it says then is about that. After a crash they may still be in the pipe.
+    if (hasEnded) await endsWithin(isRead, READ_TIMEOUT_MS);
+    const words = (hasEnded && describeCrash(errorLines)) || lastWords.trimEnd() || 'none';
+    const what = describeFailure({ name, hasEnded, isGivenUp: signal.aborted, startTimeoutMs, health });
     await stop();
-    throw new LongshoreError(
-      'CHILD_NOT_READY',
-      `${name} ${what}; its last words in ${log.path}: ${lastWords || '(none)'}`,
-    );
+    throw new LongshoreError('CHILD_NOT_READY', `${what} Last output, in ${log.path}: ${words}`);
   }
   return { pid: child.pid!, ended, stop, kill: (killSignal) => void child.kill(killSignal) };
 }
 
-async function answers(url: string): Promise<boolean> {
+interface Health {
+  readonly isReady: boolean;
+  /** Status and body of its health check; undefined when it did not answer. */
+  readonly answer?: string;
+}
+
+async function askHealth(url: string): Promise<Health> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(POLL_TIMEOUT_MS) });
-    await response.arrayBuffer();
-    return response.ok;
+    const body = await response.text();
+    return { isReady: response.ok, answer: `${response.status} ${body.slice(0, ANSWER_CHARACTERS)}`.trimEnd() };
   } catch {
-    return false;
+    return { isReady: false };
   }
+}
+
+function describeFailure(failure: {
+  name: string;
+  hasEnded: boolean;
+  isGivenUp: boolean;
+  startTimeoutMs: number;
+  health: Health;
+}): string {
+  const { name, health } = failure;
+  if (failure.hasEnded) return `${name} ended before it was ready.`;
+  if (failure.isGivenUp) return `${name} was stopped before it was ready.`;
+  const check = health.answer === undefined ? 'did not answer' : `answered ${health.answer}`;
+  return `${name} was not ready after ${failure.startTimeoutMs / 1_000} s. Its health check ${check}.`;
+}
+
+/** What a program wrote when it ended: its error without the stack, fields and runtime's version behind it, else its last lines. */
+function describeCrash(lines: readonly string[]): string {
+  const error = lines.findLastIndex((line) => /^\w*Error\b/.test(line));
+  const words = lines.slice(error === -1 ? -MOST_CRASH_LINES : error);
+  const end = words.findIndex((line) => /^ +at |^Node\.js v/.test(line));
+  return words
+    .slice(0, end === -1 ? undefined : end)
+    .slice(0, MOST_CRASH_LINES)
+    .join('\n');
 }
 
 async function endsWithin(ended: Promise<void>, timeoutMs: number): Promise<boolean> {

@@ -28,5 +28,7 @@ test.each(['worker=2', 'router=0', 'router=9', 'router=1.5', 'router', 'control-
 );
 
 test('refuses options that it does not know', () => {
-  expect(() => parseScale(['--skale', 'auto'])).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
+  expect(() => parseScale(['--skale', 'auto'])).toThrow(
+    expect.objectContaining({ code: 'OPTION_INVALID', message: "Unknown option '--skale'." }),
+  );
 });

@@ -18,7 +18,7 @@ export const MOST_INSTANCES = 8;
 const SCALABLE = SERVICE_NAMES.filter((name) => name !== 'control-api');
 const SCALED = Object.keys(SERVICE_OBJECTIVES) as ScaledService[];
 
-/** @throws LongshoreError `CONFIG_INVALID` */
+/** @throws LongshoreError `CONFIG_INVALID` or `OPTION_INVALID` */
 export function parseScale(words: readonly string[]): Scale {
   const asked = readOptions(words).flatMap((option) => option.split(','));
   const isAuto = asked.includes('auto');
@@ -34,7 +34,8 @@ function readOptions(words: readonly string[]): string[] {
     const { values } = parseArgs({ args: [...words], options: { scale: { type: 'string', multiple: true } } });
     return values.scale ?? [];
   } catch (cause) {
-    throw new LongshoreError('CONFIG_INVALID', `npm start takes --scale alone: ${String(cause)}`, { cause });
+    const what = cause instanceof Error ? cause.message : String(cause);
+    throw new LongshoreError('OPTION_INVALID', `${what.replace(/\.?$/, '.')}`, { cause });
   }
 }
 

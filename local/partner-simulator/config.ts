@@ -1,7 +1,7 @@
 /** The variables of the partner simulator's process. */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
+import { integerVariable, loadConfig, logLevelVariable } from '#shared/config/load-config.ts';
 import type { IdentityClient } from './identity-provider.ts';
 import { behaviourSchema } from './simulated-behaviour.ts';
 
@@ -26,7 +26,7 @@ const schema = z.object({
   LONGSHORE_SIMULATOR_SEED: integerVariable({ min: 0, max: 4_294_967_295 }).default(1),
   /** JSON: latencies and faults from the first call on, as `PUT /_behaviour` takes them. */
   LONGSHORE_SIMULATOR_BEHAVIOUR: jsonText.pipe(behaviourSchema).optional(),
-  LOG_LEVEL: z.string().default('info'),
+  LOG_LEVEL: logLevelVariable.default('info'),
 });
 
 export type PartnerSimulatorConfig = z.output<typeof schema>;

@@ -57,7 +57,7 @@ export interface RunningPostgres {
   kill(signal: NodeJS.Signals): void;
 }
 
-const START_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 120_000;
 const POLL_INTERVAL_MS = 20;
 /** A fast shutdown writes a checkpoint; then the immediate one (recovery at the next start), then the kernel. */
 const STOP_STAGES: readonly { signal: NodeJS.Signals; timeoutMs: number }[] = [
@@ -84,10 +84,12 @@ export async function startPostgres(options: StartPostgresOptions): Promise<Runn
     const port = options.port === 0 ? await findFreePort(host) : options.port;
     const server = spawnServer({ options, cluster, run, program: binaries.postgres, host, port });
     if (await isReady(server, cluster.dataDirectory)) return describe(server, { cluster, run, host, port });
+    // Before it is asked to stop: what it says then is about that.
+    const lastLines = [...server.lastLines];
     await server.stop();
-    const isPortLost = server.lastLines.some((line) => line.includes('could not bind'));
+    const isPortLost = lastLines.some((line) => line.includes('could not bind'));
     if (isPortLost && options.port === 0 && tries < FREE_PORT_TRIES) continue;
-    throw new LongshoreError('POSTGRES_START_FAILED', `PostgreSQL did not start:\n${server.lastLines.join('\n')}`);
+    throw new LongshoreError('POSTGRES_START_FAILED', `PostgreSQL did not start:\n${lastLines.join('\n')}`);
   }
 }
 

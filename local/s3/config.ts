@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { S3Credential } from '#local/s3/signature.ts';
-import { booleanVariable, integerVariable, loadConfig } from '#shared/config/load-config.ts';
+import { booleanVariable, integerVariable, loadConfig, logLevelVariable } from '#shared/config/load-config.ts';
 import { LongshoreError } from '#shared/errors.ts';
 
 const credentialsSchema = z
@@ -27,7 +27,7 @@ const schema = z.object({
   /** As above, and with "Object Created" events in the journal. */
   LONGSHORE_S3_EVENT_BUCKETS: bucketList,
   LONGSHORE_S3_SYNC_TO_DISK: booleanVariable.default(false),
-  LOG_LEVEL: z.string().default('info'),
+  LOG_LEVEL: logLevelVariable.default('info'),
 });
 
 export type S3Config = z.output<typeof schema> & { readonly credentials: readonly S3Credential[] };

@@ -1,6 +1,6 @@
 /** The variables of the authorizer. Everything that decides whom to believe is required: there is no default issuer or audience. */
 import { z } from 'zod';
-import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
+import { integerVariable, loadConfig, logLevelVariable } from '#shared/config/load-config.ts';
 
 /** Signatures with a public half only: with HS256 in the list, whoever knows a public key could sign. */
 const ALGORITHMS = [
@@ -62,7 +62,7 @@ const schema = z.object({
   LONGSHORE_AUTHORIZER_KEYS_MAX_AGE_MS: integerVariable({ min: 1_000, max: 86_400_000 }).default(3_600_000),
   /** Made-up key ids must not become a flood of requests to the issuer. */
   LONGSHORE_AUTHORIZER_KEYS_COOLDOWN_MS: integerVariable({ min: 0, max: 600_000 }).default(10_000),
-  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  LOG_LEVEL: logLevelVariable.default('info'),
 });
 
 export type AuthorizerConfig = z.output<typeof schema>;

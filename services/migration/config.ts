@@ -1,6 +1,6 @@
 /** The variables of the migration. */
 import { z } from 'zod';
-import { loadConfig } from '#shared/config/load-config.ts';
+import { loadConfig, logLevelVariable } from '#shared/config/load-config.ts';
 
 const schema = z.object({
   /** Of a user that may make roles. */
@@ -15,7 +15,7 @@ const schema = z.object({
   LONGSHORE_MOVE_FROM_PREFIX: z.string().optional(),
   /** Of that secret. */
   AWS_REGION: z.string().optional(),
-  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  LOG_LEVEL: logLevelVariable.default('info'),
 });
 
 export type MigrationConfig = z.output<typeof schema>;

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { databaseVariables } from '#shared/db/connect-database.ts';
 import { tracingVariables } from '#shared/tracing/tracing-variables.ts';
-import { booleanVariable, integerVariable } from './load-config.ts';
+import { booleanVariable, integerVariable, logLevelVariable } from './load-config.ts';
 
 export const fleetVariables = {
   ...databaseVariables,
@@ -31,5 +31,5 @@ export const fleetVariables = {
    * are served in plain order (fauxqs); with fair queues (Amazon SQS) it only bounds what is lost with a queue.
    */
   LONGSHORE_ADMISSION_WINDOW: integerVariable({ min: 1, max: 100_000 }).default(1_000),
-  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  LOG_LEVEL: logLevelVariable.default('info'),
 };

@@ -25,9 +25,20 @@ export function loadConfig<Schema extends z.ZodType>(
 }
 
 /** A whole number in a variable, e.g. `DATABASE_POOL_MAX=8`. */
-export function integerVariable(bounds: { min: number; max: number }): z.ZodPipe<z.ZodCoercedNumber, z.ZodNumber> {
-  return z.coerce.number<unknown>().pipe(z.number().int().min(bounds.min).max(bounds.max));
+export function integerVariable({
+  min,
+  max,
+}: {
+  min: number;
+  max: number;
+}): z.ZodPipe<z.ZodCoercedNumber, z.ZodNumber> {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z.coerce
+    .number<unknown>({ error })
+    .pipe(z.number({ error }).int({ error }).min(min, { error }).max(max, { error }));
 }
+
+export const logLevelVariable = z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']);
 
 /** `true`/`1` or `false`/`0`. */
 export const booleanVariable = z

@@ -39,6 +39,8 @@ export interface StartTestFleetOptions {
   readonly env?: StartStackOptions['env'];
   /** Runs when S3 and the services are up. */
   readonly beforeReady?: (stack: Stack) => Promise<void>;
+  /** Whatever the test run was given when absent, of which only vitest knows. */
+  readonly servers?: 'embedded';
 }
 
 export interface ApiReply {
@@ -86,13 +88,13 @@ const SHORT_CLOCKS = {
   LONGSHORE_SWEEP_GRACE_MS: '2000',
   LONGSHORE_SWEEP_BOUND_MS: '10000',
 };
-const RESTART_TIMEOUT_MS = 30_000;
+const RESTART_TIMEOUT_MS = 120_000;
 const LOG_LINES_SHOWN = 8;
 
 export async function startTestFleet(options: StartTestFleetOptions): Promise<TestFleet> {
   const directory = await mkdtemp(join(tmpdir(), 'longshore-e2e-'));
   const home = join(directory, 'home');
-  const outside = findOutsideServers();
+  const outside = options.servers === 'embedded' ? undefined : findOutsideServers();
   const start = (parts: StartStackOptions) =>
     outside === undefined ? startStack(parts) : startOutsideStack(parts, outside);
   let stack: Stack;
