@@ -1,7 +1,8 @@
 /** Calls of the API: a JSON reply, or an error with the API's own code and hint. */
 import { z } from 'zod';
 import { ERROR_CODES, type ErrorCode, LongshoreError } from '#shared/errors.ts';
-import { createHttpClient, type HttpOutcome } from '#shared/http/create-http-client.ts';
+import { createGotClient } from '#shared/http/create-got-client.ts';
+import type { HttpOutcome } from '#shared/http/http-client.ts';
 import type { Connection } from './find-connection.ts';
 
 export interface ApiCall {
@@ -45,7 +46,7 @@ const TIMEOUT_MS = 30_000;
 const MAX_BODY_BYTES = 64 * 1_048_576;
 
 export function createApiClient({ api, key }: Connection): ApiClient {
-  const http = createHttpClient({ timeoutMs: TIMEOUT_MS, maxBodyBytes: MAX_BODY_BYTES });
+  const http = createGotClient({ timeoutMs: TIMEOUT_MS, maxBodyBytes: MAX_BODY_BYTES });
 
   async function call<Schema extends z.ZodType>(
     method: 'GET' | 'POST',
@@ -80,8 +81,9 @@ export function createApiClient({ api, key }: Connection): ApiClient {
 }
 
 function parseReply(outcome: HttpOutcome, api: URL): unknown {
-  if (outcome.type !== 'replied')
-    throw new LongshoreError('API_UNREACHABLE', `${api.origin} does not answer: ${outcome.message}`);
+  const fault = outcome.type === 'replied' ? outcome.bodyFault : outcome;
+  if (outcome.type !== 'replied' || fault !== undefined)
+    throw new LongshoreError('API_UNREACHABLE', `${api.origin} does not answer: ${fault?.message}`);
   let json: unknown;
   try {
     json = JSON.parse(outcome.body.toString());

@@ -113,6 +113,7 @@ describe('vendor libraries have one home each', () => {
     ['tracing', /^@opentelemetry\//, /^shared\/tracing\//],
     ['secrets', /^@aws-sdk\/client-secrets-manager$/, /^shared\/secrets\//],
     ['mail', /^nodemailer$/, /^shared\/notices\//],
+    ['http', /^(undici|got)$/, /^(shared\/http|bench)\//],
   ];
   test.each(homes)('%s', (_home, library, folders) => {
     expect(offenders(shipped, (imported, file) => library.test(imported) && !folders.test(file.path))).toEqual([]);

@@ -5,12 +5,12 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AUDIENCE, CLIENT, ISSUER, startTestPartner } from '#local/partner-simulator/partner-simulator-test-bed.ts';
 import { loadAuthorizerConfig } from '#services/authorizer/config.ts';
 import { createAuthorizer } from '#services/authorizer/create-authorizer.ts';
-import { createHttpClient } from '#shared/http/create-http-client.ts';
+import { createUndiciClient } from '#shared/http/create-undici-client.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { evaluatePolicy } from './evaluate-policy.ts';
 import { type GatewayOptions, startGateway } from './start-gateway.ts';
 
-const client = createHttpClient({ timeoutMs: 3_000, maxBodyBytes: 100_000 });
+const client = createUndiciClient({ timeoutMs: 3_000, maxBodyBytes: 100_000 });
 const lines: string[] = [];
 const logger = createLogger({ service: 'gateway', destination: { write: (line: string) => lines.push(line) } });
 
@@ -61,7 +61,11 @@ async function openGateway(options: Partial<GatewayOptions> = {}) {
       ...(method === 'POST' && { body: more.body ?? JSON.stringify({ recordKey: 'r1' }) }),
     });
     return outcome.type === 'replied'
-      ? { status: outcome.status, headers: outcome.headers, body: JSON.parse(outcome.body.toString() || 'null') }
+      ? {
+          status: outcome.status,
+          headers: outcome.headers,
+          body: outcome.bodyFault ?? JSON.parse(outcome.body.toString() || 'null'),
+        }
       : { status: 0, headers: {}, body: outcome };
   };
   return { gateway, call };
@@ -269,9 +273,9 @@ describe('the backend’s faults', () => {
   });
 
   test('in the middle of a reply cut it: a drip at the deadline, a body that is too short', async () => {
-    expect(await send('drip', { deadlineMs: 200 })).toMatchObject({ status: 0, body: { type: 'no-reply' } });
-    expect(await send('short')).toMatchObject({ status: 0, body: { type: 'no-reply' } });
-    expect(await send('bomb')).toMatchObject({ status: 0, body: { type: 'too-large' } });
+    expect(await send('drip', { deadlineMs: 200 })).toMatchObject({ body: { cause: 'cut-off' } });
+    expect(await send('short')).toMatchObject({ body: { cause: 'cut-off' } });
+    expect(await send('bomb')).toMatchObject({ body: { cause: 'too-large' } });
   });
 });
 

@@ -6,14 +6,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createHttpClient } from '#shared/http/create-http-client.ts';
+import { createUndiciClient } from '#shared/http/create-undici-client.ts';
 import { CallLedger } from './call-ledger.ts';
 import { loadPartnerSimulatorConfig } from './config.ts';
 import { findLedgerViolations } from './find-ledger-violations.ts';
 import { AUDIENCE, CLIENT, ISSUER, startTestPartner } from './partner-simulator-test-bed.ts';
 import { findAskedFaults, parseFault } from './simulated-fault.ts';
 
-const client = createHttpClient({ timeoutMs: 400, maxBodyBytes: 100_000 });
+const client = createUndiciClient({ timeoutMs: 400, maxBodyBytes: 100_000 });
 
 let partner: Awaited<ReturnType<typeof startTestPartner>>;
 beforeEach(async () => {
@@ -126,15 +126,15 @@ describe('a magic value', () => {
   });
 
   test.each([
-    ['reset', { type: 'no-reply', cause: 'reset' }],
+    ['reset', { type: 'no-reply', cause: 'lost' }],
     ['timeout', { type: 'no-reply', cause: 'timeout' }],
     ['timeout-after', { type: 'no-reply', cause: 'timeout' }],
-    ['drip', { type: 'no-reply', cause: 'timeout' }],
-    ['bomb', { type: 'too-large' }],
+    ['drip', { type: 'replied', bodyFault: { cause: 'late' } }],
+    ['bomb', { type: 'replied', bodyFault: { cause: 'too-large' } }],
     ['redirect', { type: 'replied', status: 302 }],
     ['not-json', { type: 'replied', status: 200, body: Buffer.from('<html>Welcome</html>') }],
     ['empty', { type: 'replied', status: 200, body: Buffer.alloc(0) }],
-    ['short', { type: 'no-reply' }],
+    ['short', { type: 'replied', bodyFault: { cause: 'cut-off' } }],
     ['headers', { type: 'no-reply' }],
   ])('%s goes wrong on the wire', async (word, expected) => {
     const { outcome } = await post('/validation', { recordKey: 'r', m: `SIM:V:${word}` });
@@ -325,7 +325,7 @@ test('a simulator that was killed remembers every call, every effect, and how of
     const [line] = await once(child.stdout, 'data');
     const { url } = JSON.parse(String(line));
     const send = async (path: string, body: object, headers: Record<string, string> = {}) =>
-      createHttpClient({ timeoutMs: 5_000, maxBodyBytes: 1_000_000 }).send({
+      createUndiciClient({ timeoutMs: 5_000, maxBodyBytes: 1_000_000 }).send({
         method: path.startsWith('/_') ? 'GET' : 'POST',
         url: new URL(path, url),
         headers,

@@ -16,7 +16,7 @@ import {
 } from 'jose';
 import { z } from 'zod';
 import { LongshoreError } from '#shared/errors.ts';
-import { createHttpClient } from '#shared/http/create-http-client.ts';
+import { createGotClient } from '#shared/http/create-got-client.ts';
 
 export interface KeyCacheOptions {
   readonly url: URL;
@@ -54,7 +54,7 @@ interface HeldKeys {
 
 export function createKeyCache(options: KeyCacheOptions): KeyCache {
   const { url, now } = options;
-  const client = createHttpClient({ timeoutMs: options.timeoutMs, maxBodyBytes: LARGEST_ANSWER_BYTES });
+  const client = createGotClient({ timeoutMs: options.timeoutMs, maxBodyBytes: LARGEST_ANSWER_BYTES });
   let held: HeldKeys | undefined;
   let lastTry: { readonly at: number; readonly fault?: string } | undefined;
   let asking: Promise<void> | undefined;

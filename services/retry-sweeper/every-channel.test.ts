@@ -79,7 +79,7 @@ beforeEach(async () => {
   mails = [];
   isTaking = true;
   receiver = await startReceiver();
-  receiver.answer = () => ({ status: isTaking ? 200 : 503 });
+  receiver.answer = () => ({ status: isTaking ? 200 : 503, body: 'ok' });
   await writeFile(join(directory, 'acme/url'), receiver.url, { mode: 0o600 });
   await writeFile(join(directory, 'acme/key'), 'signing-key', { mode: 0o600 });
   registry = new Registry();

@@ -202,7 +202,7 @@ describe('a digest', () => {
     await tick();
     await sendFile('c.csv');
     await tick();
-    receiver.answer = () => ({ status: 200 });
+    receiver.answer = () => ({ status: 200, body: 'ok' });
     await makeDue();
     await tick();
     expect(namesOf()).toEqual([['a.csv', 'b.csv'], ['a.csv', 'b.csv'], ['c.csv']]);
@@ -282,7 +282,7 @@ describe('a receiver', () => {
     await makeDue();
     await tick(2);
     expect(receiver.received).toHaveLength(2);
-    receiver.answer = () => ({ status: 200 });
+    receiver.answer = () => ({ status: 200, body: 'ok' });
     const word = { actor: 'operator:x', reason: 'it is back' };
     expect(await retryNotices(bed.sql, { tenantId: 'globex', ...word })).toBe(0);
     expect(await retryNotices(bed.sql, { tenantId: 'acme', ...word })).toBe(1);
@@ -331,13 +331,13 @@ test('a sweeper that is killed between sending and storing: the next one sends i
   const first = start();
   receiver.answer = () => {
     first.kill('SIGKILL');
-    return { status: 200 };
+    return { status: 200, body: 'ok' };
   };
   await sendFile('killed.csv');
   await once(first, 'exit');
   expect(receiver.received).toHaveLength(1);
   expect(await rows()).toMatchObject([{ state: 'PENDING', attempts: 1 }]);
-  receiver.answer = () => ({ status: 200 });
+  receiver.answer = () => ({ status: 200, body: 'ok' });
   await bed.sql`UPDATE notices SET locked_until = now() - interval '1 second'`;
   start();
   await expect.poll(rows, { timeout: 30_000 }).toEqual([]);

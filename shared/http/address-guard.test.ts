@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo, LookupFunction } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createAddressGuard } from './address-guard.ts';
-import { createHttpClient } from './create-http-client.ts';
+import { createUndiciClient } from './create-undici-client.ts';
 
 const closers: (() => unknown)[] = [];
 afterEach(() => {
@@ -78,7 +78,7 @@ describe('a client with a guard', () => {
 
   function open(allow: string[], lookup?: LookupFunction) {
     const addressGuard = createAddressGuard({ allow, ...(lookup !== undefined && { lookup }) });
-    const client = createHttpClient({ timeoutMs: 1_000, maxBodyBytes: 100, addressGuard });
+    const client = createUndiciClient({ timeoutMs: 1_000, maxBodyBytes: 100, addressGuard });
     closers.push(client.close);
     return client;
   }
@@ -121,7 +121,7 @@ describe('a client with a guard', () => {
         { address: '127.0.0.1', family: 4 },
       ]);
     const url = new URL(`http://partner.example:${port}/`);
-    expect(await open(['127.0.0.2'], rebinding).send({ method: 'GET', url })).toMatchObject({ cause: 'refused' });
+    expect(await open(['127.0.0.2'], rebinding).send({ method: 'GET', url })).toMatchObject({ cause: 'unreachable' });
     expect(await open([], mixed).send({ method: 'GET', url })).toMatchObject({ cause: 'forbidden' });
     expect(asked).toBe(1);
     expect(seen.requests).toBe(0);

@@ -126,11 +126,41 @@ describe('a webhook', () => {
       { status: 302, headers: { location: 'http://127.0.0.1:1/' } },
       { cause: 'NOTICE_REFUSED', message: 'The receiver answered 302.' },
     ],
+    [
+      { status: 200, body: 'invalid_token' },
+      { cause: 'NOTICE_REFUSED', message: 'Slack answered 200, and not `ok`.' },
+    ],
+    [{ status: 200, body: '<html>maintenance</html>' }, { cause: 'NOTICE_REFUSED' }],
     ['hang' as const, { cause: 'NOTICE_UNREACHABLE' }],
   ])('whose receiver answers %j failed', async (answer, outcome) => {
     receiver.answer = () => answer;
     expect(await sender().send(delivery, SLACK)).toMatchObject({ type: 'failed', ...outcome });
     expect(receiver.received).toHaveLength(1);
+  });
+
+  test.each([
+    [
+      'Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId x',
+      60_000,
+    ],
+    [
+      'Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 413 with ContextId x',
+      undefined,
+    ],
+    ['Webhook Message Delivery Failed', undefined],
+  ])('of teams that is answered 200 with %j failed', async (body, afterMs) => {
+    receiver.answer = () => ({ status: 200, body });
+    const outcome = await sender().send(delivery, channel({ teams: { urlSecret: 'url' } }));
+    expect(outcome).toMatchObject({
+      type: 'failed',
+      cause: 'NOTICE_REFUSED',
+      ...(afterMs !== undefined && { afterMs }),
+    });
+  });
+
+  test.each(['1', '', 'ok'])('of teams that is answered 200 with %j is sent', async (body) => {
+    receiver.answer = () => ({ status: 200, body });
+    expect(await sender().send(delivery, channel({ teams: { urlSecret: 'url' } }))).toEqual({ type: 'sent' });
   });
 
   test.each([

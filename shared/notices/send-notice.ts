@@ -7,7 +7,8 @@
  */
 import { LongshoreError } from '#shared/errors.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
-import { createHttpClient, type HttpOutcome } from '#shared/http/create-http-client.ts';
+import { createGotClient } from '#shared/http/create-got-client.ts';
+import type { HttpOutcome } from '#shared/http/http-client.ts';
 import { parseRetryAfterMs } from '#shared/partners/retry-after.ts';
 import type { TopicPublisher } from '#shared/queue/topics.ts';
 import { type SecretStore, secretsOfTenant } from '#shared/secrets/secret-store.ts';
@@ -57,9 +58,13 @@ const MAX_REPLY_BYTES = 65_536;
 
 export function createNoticeSender(options: NoticeSenderOptions): NoticeSender {
   const { secrets, addressGuard, publisher, mailServer, deadlineMs = DEADLINE_MS, now = () => new Date() } = options;
-  const http = createHttpClient({ timeoutMs: deadlineMs, maxBodyBytes: MAX_REPLY_BYTES, addressGuard });
+  const http = createGotClient({ timeoutMs: deadlineMs, maxBodyBytes: MAX_REPLY_BYTES, addressGuard });
 
-  async function post(secretName: string, own: SecretStore, body: string, headers: Record<string, string>) {
+  async function post(
+    secretName: string,
+    own: SecretStore,
+    { body, headers, judge }: { body: string; headers: Record<string, string>; judge: JudgeReply },
+  ) {
     const text = (await own.read(secretName)).text.trim();
     const url = URL.canParse(text) ? new URL(text) : undefined;
     if (url === undefined || !/^https?:$/.test(url.protocol)) {
@@ -78,16 +83,25 @@ export function createNoticeSender(options: NoticeSenderOptions): NoticeSender {
     const own = secretsOfTenant(secrets, delivery.tenantId);
     const idHeader = { [NOTICE_ID_HEADER]: delivery.id };
     if (channel.slack !== undefined)
-      return await post(channel.slack.urlSecret, own, writeSlackBody(delivery), idHeader);
+      return await post(channel.slack.urlSecret, own, {
+        body: writeSlackBody(delivery),
+        headers: idHeader,
+        judge: judgeSlack,
+      });
     if (channel.teams !== undefined)
-      return await post(channel.teams.urlSecret, own, writeTeamsBody(delivery), idHeader);
+      return await post(channel.teams.urlSecret, own, {
+        body: writeTeamsBody(delivery),
+        headers: idHeader,
+        judge: judgeTeams,
+      });
     if (channel.email !== undefined) return await mail(delivery, channel.email.to);
     if (channel.sns !== undefined) return await publish(delivery);
     if (channel.webhook === undefined) return failed('NOTICE_CHANNEL_INVALID', 'The channel is of no kind.');
     const { urlSecret, signingSecret } = channel.webhook;
     const body = writeWebhookBody(delivery);
     const secret = (await own.read(signingSecret)).text;
-    return await post(urlSecret, own, body, signWebhook({ id: delivery.id, body, secret, now: now() }));
+    const headers = signWebhook({ id: delivery.id, body, secret, now: now() });
+    return await post(urlSecret, own, { body, headers, judge });
   }
 
   async function mail(delivery: NoticeDelivery, to: readonly string[]): Promise<NoticeOutcome> {
@@ -130,14 +144,48 @@ function failed(cause: Failed['cause'], message: string, afterMs?: number): Fail
   return { type: 'failed', cause, message, ...(afterMs !== undefined && { afterMs }) };
 }
 
-function judge(outcome: HttpOutcome, now: Date): NoticeOutcome {
+type JudgeReply = (outcome: HttpOutcome, now: Date) => NoticeOutcome;
+
+const judge: JudgeReply = (outcome, now) => {
   if (outcome.type === 'no-reply') {
     if (outcome.cause === 'forbidden') return failed('NOTICE_ADDRESS_REFUSED', 'The address may not be called.');
-    return failed('NOTICE_UNREACHABLE', `The receiver gave no answer (${outcome.cause}).`);
+    return failed('NOTICE_UNREACHABLE', `The receiver did not answer (${outcome.cause}).`);
   }
-  // An answer that is too long is one all the same.
+  // A reply that is too long is a reply all the same.
   if (outcome.status >= 200 && outcome.status < 300) return { type: 'sent' };
-  const afterMs =
-    outcome.type === 'replied' ? parseRetryAfterMs(outcome.headers['retry-after'], now.getTime()) : undefined;
+  const afterMs = parseRetryAfterMs(outcome.headers['retry-after'], now.getTime());
   return failed('NOTICE_REFUSED', `The receiver answered ${outcome.status}.`, afterMs);
+};
+
+/** Slack's incoming webhooks answer `ok`; a proxy, or a webhook that was revoked, may answer 200 with something else. */
+const judgeSlack: JudgeReply = (outcome, now) => {
+  const judged = judge(outcome, now);
+  if (judged.type === 'failed' || wordsOf(outcome) === 'ok') return judged;
+  return failed('NOTICE_REFUSED', 'Slack answered 200, and not `ok`.');
+};
+
+/** Teams answers 200 where its own service refused the message, and names the status in the body (msteams-docs, issues 402 and 7425). */
+const TEAMS_REFUSAL = /webhook message delivery failed|returned HTTP error (\d{3})/i;
+const TEAMS_ERROR = /HTTP error (\d{3})/i;
+const TEAMS_PAUSE_MS = 60_000;
+
+const judgeTeams: JudgeReply = (outcome, now) => {
+  const judged = judge(outcome, now);
+  const words = wordsOf(outcome);
+  if (judged.type === 'failed' || !TEAMS_REFUSAL.test(words)) return judged;
+  const status = TEAMS_ERROR.exec(words)?.[1] ?? 'an error';
+  return failed(
+    'NOTICE_REFUSED',
+    `Teams answered 200 with ${status} in the body.`,
+    status === '429' ? TEAMS_PAUSE_MS : undefined,
+  );
+};
+
+function wordsOf(outcome: HttpOutcome): string {
+  return outcome.type === 'replied'
+    ? outcome.body
+        .toString('utf8')
+        .replace(/^\ufeff/, '')
+        .trim()
+    : '';
 }

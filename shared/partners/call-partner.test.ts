@@ -177,7 +177,7 @@ describe('who we are', () => {
     await putSecret('api-key', 'second-hush');
     expect(JSON.stringify(await call('validate'))).not.toContain('hush');
     await putSecret('api-key', 'with\nline ends');
-    expect(await call('validate')).toMatchObject({ type: 'retryable', cause: 'PARTNER_TOKEN_UNAVAILABLE' });
+    expect(await call('validate')).toMatchObject({ type: 'retryable', cause: 'SECRET_UNAVAILABLE' });
     expect(seen).toEqual(['k first', 'k second-hush']);
   });
 
@@ -277,6 +277,105 @@ describe('who we are', () => {
       expect(await call('validate')).toMatchObject({ type: 'success' });
       expect(partner.ledger.calls).toHaveLength(1);
     });
+  });
+});
+
+test('what is sent as a secret is in no word that is kept of the partner, however it was written', async () => {
+  const secret = 'SEED/static TOKEN+a1b2"c3';
+  const url = await serve((request, response) => {
+    const sent = String(request.headers.authorization);
+    const spellings = [sent, Buffer.from(secret).toString('base64'), encodeURIComponent(secret)];
+    response
+      .writeHead(422)
+      .end(JSON.stringify({ status: 'INVALID', code: spellings[0], message: spellings.join(' ') }));
+  });
+  await putSecret('api-key', secret);
+  const { call } = openCaller(url, {
+    auth: { type: 'static', header: 'Authorization', prefix: 'Bearer ', secret: 'api-key' },
+  });
+  const outcome = JSON.stringify(await call('validate'));
+  expect(outcome).toContain('Bearer [redacted]');
+  for (const part of ['SEED', 'a1b2', Buffer.from(secret).toString('base64').slice(0, 12)])
+    expect(outcome).not.toContain(part);
+});
+
+test('a client key that is none is a secret to be put right: nothing is sent, and no effect is in doubt', async () => {
+  const partner = await openPartner();
+  await putSecret('pem', 'this is no PEM');
+  const { call } = openCaller(partner.url.replace('http:', 'https:'), { tls: { key: 'pem', certificate: 'pem' } });
+  const outcome = await call('redeem-unkeyed');
+  expect(outcome).toMatchObject({ type: 'retryable', cause: 'SECRET_UNAVAILABLE' });
+  expect(JSON.stringify(outcome)).not.toContain('no PEM');
+  expect(partner.ledger.calls).toEqual([]);
+});
+
+describe('a token issuer', () => {
+  const settings = { type: 'oauth2-client-credentials', clientId: 'c', clientSecret: 'client-secret' };
+
+  async function openIssuer(answer: { status: number; body: string }) {
+    let asked = 0;
+    let nowMs = 1_000_000;
+    const tokenUrl = await serve((request, response) => {
+      request.resume();
+      asked += 1;
+      response.writeHead(answer.status).end(answer.body);
+    });
+    const url = await serve((request, response) => {
+      request.resume();
+      response.end('{"status":"VALID"}');
+    });
+    await putSecret('client-secret', 'hush-hush');
+    const { call } = openCaller(url, { auth: { ...settings, tokenUrl } }, { now: () => nowMs });
+    return { call, asked: () => asked, pass: (ms: number) => (nowMs += ms), answer };
+  }
+
+  test.each([
+    ['BearerToken', '{"access_token":"t","token_type":"BearerToken"}'],
+    ['no type', '{"access_token":"t"}'],
+    ['a mark', '\ufeff{"access_token":"t","token_type":"bearer"}'],
+    ['a lifetime as text', '{"access_token":"t","expires_in":"1799"}'],
+    ['no lifetime', '{"access_token":"t","expires_in":null}'],
+    ['a lifetime that is none', '{"access_token":"t","expires_in":"soon"}'],
+  ])('with %s in its reply is understood, whatever its 2xx', async (_name, body) => {
+    for (const status of [200, 201]) {
+      const { call } = await openIssuer({ status, body });
+      expect(await call('validate')).toMatchObject({ type: 'success' });
+    }
+  });
+
+  test.each([500, 502, 503, 429, 408])(
+    'that answers %i is waited for, ever longer, and asked once each time',
+    async (status) => {
+      const issuer = await openIssuer({ status, body: '' });
+      const waits: number[] = [];
+      for (let turn = 0; turn < 8; turn += 1) {
+        const [outcome, again] = [await issuer.call('redeem-unkeyed'), await issuer.call('validate')];
+        if (outcome.type !== 'wait' || again.type !== 'wait') throw new Error('a wait was expected');
+        expect(outcome).toMatchObject({ reason: 'token', cause: 'PARTNER_TOKEN_UNAVAILABLE' });
+        waits.push(outcome.afterMs);
+        expect(issuer.asked()).toBe(turn + 1);
+        issuer.pass(outcome.afterMs);
+      }
+      expect(waits).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+      Object.assign(issuer.answer, { status: 200, body: '{"access_token":"t"}' });
+      expect(await issuer.call('validate')).toMatchObject({ type: 'success' });
+    },
+  );
+
+  test.each([
+    [401, '{"error":"invalid_client"}'],
+    [400, ''],
+    [200, '<html>'],
+    [200, '{"access_token":"t","token_type":"mac"}'],
+  ])('that answers %i %s needs a person: the call fails, retryable', async (status, body) => {
+    const { call } = await openIssuer({ status, body });
+    expect(await call('redeem-unkeyed')).toMatchObject({ type: 'retryable', cause: 'PARTNER_TOKEN_UNAVAILABLE' });
+  });
+
+  test('that is not there is waited for', async () => {
+    await putSecret('client-secret', 'hush-hush');
+    const { call } = openCaller('http://127.0.0.1:1', { auth: { ...settings, tokenUrl: 'http://127.0.0.1:1/token' } });
+    expect(await call('validate')).toMatchObject({ type: 'wait', reason: 'token' });
   });
 });
 

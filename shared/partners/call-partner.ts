@@ -3,21 +3,19 @@
  *
  * 1. Whatever has to be waited for (breaker, concurrency, rate) is found out before anything is sent, and holds no slot.
  * 2. One request per call. The one exception: a 401 to a cached access token, where nothing was done, is sent again with a fresh one.
- * 3. No secret is in an outcome. What goes wrong before the request is out is never ambiguous.
+ * 3. No secret is in an outcome, also where the partner echoes one. What goes wrong before the request is out is never ambiguous.
  * 4. What has to be known to the database before an effect is stored by `beforeSend`, after all waiting and right before the request.
  */
 import { createHash, createHmac } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
 import { LongshoreError } from '#shared/errors.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
-import {
-  createHttpClient,
-  type HttpClient,
-  type HttpOutcome,
-  type HttpRequest,
-} from '#shared/http/create-http-client.ts';
-import type { SecretStore } from '#shared/secrets/secret-store.ts';
-import { judgeReply, type PartnerOutcome } from './judge-reply.ts';
-import { createOAuthTokens } from './oauth-tokens.ts';
+import { createGotClient } from '#shared/http/create-got-client.ts';
+import { createUndiciClient } from '#shared/http/create-undici-client.ts';
+import type { HttpClient, HttpOutcome, HttpRequest } from '#shared/http/http-client.ts';
+import { type Secret, SecretError, type SecretStore, unavailableSecret } from '#shared/secrets/secret-store.ts';
+import { isRepeatable, judgeReply, type PartnerOutcome } from './judge-reply.ts';
+import { createOAuthTokens, type TokenAnswer } from './oauth-tokens.ts';
 import { createPartnerBreaker } from './partner-breaker.ts';
 import type { PartnerDocument } from './partner-schema.ts';
 import { createRateSlices, type LeaseSlice, localSlices } from './rate-slices.ts';
@@ -28,6 +26,14 @@ import type { TemplateValues } from './request-template.ts';
 export type CallOutcome =
   | (PartnerOutcome & { readonly httpStatus?: number })
   | { readonly type: 'wait'; readonly afterMs: number; readonly reason: 'breaker-open' | 'concurrency' | 'rate' }
+  /** For what the call needs before it can be made, and who has it does not answer. */
+  | {
+      readonly type: 'wait';
+      readonly afterMs: number;
+      readonly reason: 'token' | 'secret';
+      readonly cause: 'PARTNER_TOKEN_UNAVAILABLE' | 'SECRET_UNAVAILABLE';
+      readonly message: string;
+    }
   | { readonly type: 'withdrawn' };
 
 export interface PartnerCall {
@@ -58,6 +64,8 @@ export interface PartnerCallerOptions {
 }
 
 const BUSY_WAIT_MS = 200;
+/** Before a secret store that did not answer is asked again; it has a pause of its own besides. */
+const SECRET_WAIT_MS = 5_000;
 
 export function createPartnerCaller(options: PartnerCallerOptions): PartnerCaller {
   const { definition, secrets, addressGuard, now = Date.now } = options;
@@ -80,55 +88,66 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
           settings: auth,
           secrets,
           now,
-          client: { send: async (request) => (await clients.forTimeout(definition.timeout)).send(request), close() {} },
+          client: { send: async (request) => (await clients.forTokens()).send(request), close() {} },
         })
       : undefined;
   let inFlight = 0;
 
-  /** The request with who we are; a text when that cannot be shown. */
-  async function authenticate(
-    request: RenderedRequest,
-    refused?: string,
-  ): Promise<{ headers: Record<string, string>; token?: string } | string> {
+  async function authenticate(request: RenderedRequest, refused?: string): Promise<Identity | NoIdentity> {
     switch (auth.type) {
       case 'none':
-        return { headers: {} };
+        return { headers: {}, secrets: [] };
       case 'static': {
-        const value = `${auth.prefix}${(await secrets.read(auth.secret)).text}`;
-        return HEADER_VALUE.test(value)
-          ? { headers: { [auth.header]: value } }
-          : 'The secret cannot stand in a header.';
+        const { text } = await secrets.read(auth.secret);
+        const value = `${auth.prefix}${text}`;
+        if (!HEADER_VALUE.test(value))
+          throw unavailableSecret(`The secret ${auth.secret} has characters that no header may have.`);
+        return { headers: { [auth.header]: value }, secrets: [text] };
       }
-      case 'hmac':
-        return { headers: signatureHeaders(auth, request, (await secrets.read(auth.secret)).text, now()) };
+      case 'hmac': {
+        const { text } = await secrets.read(auth.secret);
+        const headers = signatureHeaders(auth, request, text, now());
+        return { headers, secrets: [text, headers[auth.header] ?? text] };
+      }
       case 'oauth2-client-credentials': {
         const answer = await tokens?.get(refused);
-        if (answer?.type !== 'token') return answer?.message ?? 'There are no tokens.';
-        return { headers: { authorization: `Bearer ${answer.token}` }, token: answer.token };
+        if (answer?.type !== 'token') return answer ?? { type: 'refused', message: 'There are no tokens.' };
+        const { text } = await secrets.read(auth.clientSecret);
+        const { token } = answer;
+        return {
+          headers: { authorization: `Bearer ${token}` },
+          token,
+          secrets: [token, text, `${auth.clientId}:${text}`],
+        };
       }
     }
   }
 
-  async function send(call: PartnerCall, request: RenderedRequest, client: HttpClient): Promise<Sent> {
+  async function send(
+    call: PartnerCall,
+    { request, client, isUnrepeatable }: { request: RenderedRequest; client: HttpClient; isUnrepeatable: boolean },
+  ): Promise<Sent> {
     let refused: string | undefined;
-    let reply: HttpOutcome | undefined;
+    let sent: Sent | undefined;
     for (let tries = 0; tries < 2; tries += 1) {
       const identity = await authenticate(request, refused);
       // A second token that is not to be had leaves the 401 as it was.
-      if (typeof identity === 'string') return reply === undefined ? { reply, fault: identity } : { reply };
+      if ('type' in identity) return sent ?? { reply: undefined, noIdentity: identity };
       const wire: HttpRequest = {
         method: request.method,
         url: request.url,
         headers: { ...request.headers, 'x-request-id': call.requestId, ...identity.headers },
         ...(request.body !== undefined && { body: request.body }),
         ...(call.signal !== undefined && { signal: call.signal }),
+        ...(isUnrepeatable && { isUnrepeatable }),
       };
       if (tries === 0 && (await isWithdrawn(call))) return { reply: undefined, isWithdrawn: true };
-      reply = await client.send(wire);
+      const reply = await client.send(wire);
+      sent = { reply, secrets: identity.secrets };
       if (reply.type !== 'replied' || reply.status !== 401 || identity.token === undefined) break;
       refused = identity.token;
     }
-    return { reply };
+    return sent ?? { reply: undefined };
   }
 
   async function callOnce(call: PartnerCall): Promise<CallOutcome> {
@@ -144,14 +163,14 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
     const granted = breaker.isOpen ? undefined : await rate?.take();
     if (granted?.type === 'wait') return { type: 'wait', afterMs: granted.afterMs, reason: 'rate' };
     const client = await clients.forTimeout(operation.timeout ?? definition.timeout);
-    const answer = await breaker.run(() => send(call, rendered.request, client));
-    if (answer.type === 'open') return { type: 'wait', afterMs: answer.afterMs, reason: 'breaker-open' };
-    const { reply, fault, isWithdrawn } = answer.result;
-    if (isWithdrawn) return { type: 'withdrawn' };
-    if (reply === undefined)
-      return { type: 'retryable', cause: 'PARTNER_TOKEN_UNAVAILABLE', message: fault ?? 'There is no token.' };
     const hasKey = call.idempotencyKey !== undefined;
-    const judged = judgeReply({ reply, operation, hasKey, now: now() });
+    const isUnrepeatable = !isRepeatable(operation, hasKey);
+    const answer = await breaker.run(() => send(call, { request: rendered.request, client, isUnrepeatable }));
+    if (answer.type === 'open') return { type: 'wait', afterMs: answer.afterMs, reason: 'breaker-open' };
+    const { reply, noIdentity, isWithdrawn, secrets: sentSecrets = [] } = answer.result;
+    if (isWithdrawn) return { type: 'withdrawn' };
+    if (reply === undefined) return withoutIdentity(noIdentity);
+    const judged = judgeReply({ reply, operation, hasKey, now: now(), redact: redactorOf(sentSecrets) });
     return 'status' in reply ? { ...judged, httpStatus: reply.status } : judged;
   }
 
@@ -162,8 +181,11 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
       try {
         return await callOnce(call);
       } catch (error) {
-        if (!(error instanceof LongshoreError) || error.code !== 'SECRET_UNAVAILABLE') throw error;
-        return { type: 'retryable', cause: error.code, message: error.message };
+        if (!(error instanceof SecretError)) throw error;
+        const why = { cause: 'SECRET_UNAVAILABLE', message: error.message } as const;
+        return error.isPassing
+          ? { type: 'wait', afterMs: SECRET_WAIT_MS, reason: 'secret', ...why }
+          : { type: 'retryable', ...why };
       } finally {
         inFlight -= 1;
       }
@@ -175,10 +197,45 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
   };
 }
 
+interface Identity {
+  readonly headers: Record<string, string>;
+  readonly token?: string;
+  /** What no word of the partner may show. */
+  readonly secrets: readonly string[];
+}
+type NoIdentity = Exclude<TokenAnswer, { type: 'token' }>;
+
 interface Sent {
   readonly reply: HttpOutcome | undefined;
-  readonly fault?: string;
+  readonly secrets?: readonly string[];
+  readonly noIdentity?: NoIdentity;
   readonly isWithdrawn?: boolean;
+}
+
+function withoutIdentity(answer: NoIdentity | undefined): CallOutcome {
+  const cause = 'PARTNER_TOKEN_UNAVAILABLE';
+  const message = answer?.message ?? 'There is no token.';
+  return answer?.type === 'away'
+    ? { type: 'wait', afterMs: answer.afterMs, reason: 'token', cause, message }
+    : { type: 'retryable', cause, message };
+}
+
+/** Shorter ones would blot out words that are not secret. */
+const SHORTEST_REDACTED = 4;
+
+/** Each secret as it is, and as it was or may have been written on the way. */
+function redactorOf(secrets: readonly string[]): (text: string) => string {
+  const written = secrets
+    .filter((secret) => secret.length >= SHORTEST_REDACTED)
+    .flatMap((secret) => [
+      secret,
+      Buffer.from(secret).toString('base64'),
+      Buffer.from(secret).toString('base64url'),
+      encodeURIComponent(secret),
+      JSON.stringify(secret).slice(1, -1),
+    ]);
+  const longestFirst = [...new Set(written)].sort((a, b) => b.length - a.length);
+  return (text) => longestFirst.reduce((clean, secret) => clean.replaceAll(secret, '[redacted]'), text);
 }
 
 async function isWithdrawn({ signal, beforeSend }: PartnerCall): Promise<boolean> {
@@ -205,35 +262,55 @@ function signatureHeaders(
   };
 }
 
-/** Connections by timeout; made anew when a certificate was rotated. */
+/** Connections by timeout; opened again when a certificate was rotated. */
 function createClients(definition: PartnerDocument, secrets: SecretStore, addressGuard: AddressGuard) {
-  const held = new Map<number, { readonly client: HttpClient; readonly version: string }>();
+  const held = new Map<string, { readonly client: HttpClient; readonly version: string }>();
   const { tls } = definition;
+
+  async function find(name: string, timeoutMs: number, create: typeof createUndiciClient): Promise<HttpClient> {
+    const [key, certificate, authority] = await Promise.all(
+      [tls?.key, tls?.certificate, tls?.authority].map((secret) =>
+        secret === undefined ? undefined : secrets.read(secret),
+      ),
+    );
+    const version = [key, certificate, authority].map((secret) => secret?.version ?? '').join('|');
+    const known = held.get(name);
+    if (known?.version === version) return known.client;
+    assertUsable({ key, certificate, authority });
+    const client = create({
+      timeoutMs,
+      maxBodyBytes: definition.maxReply,
+      addressGuard,
+      maxSockets: definition.limits.concurrency,
+      ...(key !== undefined &&
+        certificate !== undefined && { clientCertificate: { key: key.text, certificate: certificate.text } }),
+      ...(authority !== undefined && { authority: authority.text }),
+    });
+    held.set(name, { client, version });
+    // Its calls under way end; what is idle has the old certificate.
+    known?.client.close();
+    return client;
+  }
+
   return {
-    async forTimeout(timeoutMs: number): Promise<HttpClient> {
-      const names = [tls?.key, tls?.certificate, tls?.authority];
-      const [key, certificate, authority] = await Promise.all(
-        names.map((name) => (name === undefined ? undefined : secrets.read(name))),
-      );
-      const version = [key, certificate, authority].map((secret) => secret?.version ?? '').join('|');
-      const known = held.get(timeoutMs);
-      if (known?.version === version) return known.client;
-      const client = createHttpClient({
-        timeoutMs,
-        maxBodyBytes: definition.maxReply,
-        addressGuard,
-        maxSockets: definition.limits.concurrency,
-        ...(key !== undefined &&
-          certificate !== undefined && { clientCertificate: { key: key.text, certificate: certificate.text } }),
-        ...(authority !== undefined && { authority: authority.text }),
-      });
-      held.set(timeoutMs, { client, version });
-      // The old one's calls under way end by themselves; it is not asked again.
-      return client;
-    },
+    forTimeout: (timeoutMs: number) => find(String(timeoutMs), timeoutMs, createUndiciClient),
+    forTokens: () => find('tokens', definition.timeout, createGotClient),
     close(): void {
       for (const { client } of held.values()) client.close();
       held.clear();
     },
   };
+}
+
+type TlsSecrets = Readonly<Record<'key' | 'certificate' | 'authority', Secret | undefined>>;
+
+/** Text that is not PEM, or a key of another certificate, would fail each call only once its connection is made. @throws SecretError */
+function assertUsable({ key, certificate, authority }: TlsSecrets): void {
+  if (key === undefined && authority === undefined) return;
+  try {
+    createSecureContext({ key: key?.text, cert: certificate?.text, ca: authority?.text });
+  } catch (error) {
+    const [words] = String(error instanceof Error ? error.message : error).split('\n');
+    throw unavailableSecret(`The key, certificate or authority under \`tls\` cannot be used: ${words}.`);
+  }
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { HttpOutcome } from '#shared/http/create-http-client.ts';
+import type { BodyFault, HttpOutcome, NoReply } from '#shared/http/http-client.ts';
 import { judgeReply } from './judge-reply.ts';
 import { examplePartner } from './partner-test-bed.ts';
 import { parseRetryAfterMs } from './retry-after.ts';
@@ -23,8 +23,19 @@ function judge(operationName: string, reply: HttpOutcome, hasKey = false) {
   return judgeReply({ reply, operation, hasKey, now: NOW });
 }
 
-const silence = (cause: Extract<HttpOutcome, { type: 'no-reply' }>['cause']): HttpOutcome => ({
+/** An operation that must not be repeated, with these changes. */
+function judgeOf(changes: Record<string, unknown>, reply: HttpOutcome, redact?: (text: string) => string) {
+  const { operations } = examplePartner({
+    operations: { one: { method: 'POST', path: '/one', idempotent: false, ...changes } },
+  });
+  const operation = operations.one;
+  if (operation === undefined) throw new Error('there is one');
+  return judgeReply({ reply, operation, hasKey: false, now: NOW, ...(redact !== undefined && { redact }) });
+}
+
+const silence = (cause: NoReply['cause'], wasSent = true): HttpOutcome => ({
   type: 'no-reply',
+  wasSent,
   cause,
   message: 'words of the system',
 });
@@ -76,10 +87,8 @@ describe('the partner’s rules', () => {
 /** operation, has key, what came, what it means for: a check | a keyed effect | an effect without keys. */
 const UNCERTAIN: readonly [HttpOutcome, string][] = [
   [silence('timeout'), 'PARTNER_TIMEOUT'],
-  [silence('reset'), 'PARTNER_CONNECTION_LOST'],
+  [silence('lost'), 'PARTNER_CONNECTION_LOST'],
   [silence('aborted'), 'STEP_ABORTED'],
-  [silence('other'), 'PARTNER_REPLY_INVALID'],
-  [{ type: 'too-large', status: 200, message: 'over' }, 'PARTNER_REPLY_TOO_LARGE'],
   [replied(408), 'HTTP_408'],
   [replied(500), 'HTTP_500'],
   [replied(503), 'HTTP_503'],
@@ -95,6 +104,29 @@ describe('where it is not certain that nothing was done', () => {
   });
 
   test.each([
+    ['too-large', 'PARTNER_REPLY_TOO_LARGE'],
+    ['late', 'PARTNER_TIMEOUT'],
+    ['cut-off', 'PARTNER_CONNECTION_LOST'],
+    ['undecodable', 'PARTNER_REPLY_INVALID'],
+  ] as const)(
+    'a 2xx whose body is %s and asked for is uncertain, and speaks for itself where nothing asks',
+    (cause, expected) => {
+      const reply: HttpOutcome = {
+        type: 'replied',
+        status: 200,
+        headers: {},
+        body: Buffer.from('{"red'),
+        bodyFault: { cause, message: 'why' } satisfies BodyFault,
+      };
+      expect(judge('redeem-unkeyed', reply)).toMatchObject({ type: 'ambiguous', cause: expected });
+      expect(judgeOf({ judge: [], output: {} }, reply)).toMatchObject({ type: 'success' });
+      expect(judgeOf({ judge: [{ when: { status: 409 }, is: 'business-failure' }], output: {} }, reply)).toMatchObject({
+        type: 'success',
+      });
+    },
+  );
+
+  test.each([
     ['not JSON', replied(200, '<html>'), 'PARTNER_REPLY_INVALID'],
     ['empty', replied(200, ''), 'PARTNER_REPLY_INVALID'],
     ['JSON that no rule fits', replied(200, { status: 'MAYBE' }), 'PARTNER_REPLY_UNEXPECTED'],
@@ -106,10 +138,12 @@ describe('where it is not certain that nothing was done', () => {
 });
 
 test.each([
-  [silence('refused'), { type: 'retryable', cause: 'PARTNER_UNREACHABLE' }],
-  [silence('unresolved'), { type: 'retryable', cause: 'PARTNER_UNREACHABLE' }],
-  [silence('untrusted'), { type: 'retryable', cause: 'PARTNER_UNTRUSTED' }],
-  [silence('forbidden'), { type: 'failed', isFinal: true, cause: 'PARTNER_ADDRESS_REFUSED' }],
+  [silence('unreachable', false), { type: 'retryable', cause: 'PARTNER_UNREACHABLE' }],
+  [silence('timeout', false), { type: 'retryable', cause: 'PARTNER_UNREACHABLE' }],
+  [silence('aborted', false), { type: 'retryable', cause: 'STEP_ABORTED' }],
+  [silence('untrusted', false), { type: 'retryable', cause: 'PARTNER_UNTRUSTED' }],
+  [silence('invalid', false), { type: 'failed', isFinal: true, cause: 'PARTNER_REQUEST_INVALID' }],
+  [silence('forbidden', false), { type: 'failed', isFinal: true, cause: 'PARTNER_ADDRESS_REFUSED' }],
   [replied(429, {}, { 'retry-after': '0' }), { type: 'retryable', cause: 'HTTP_429', afterMs: 0 }],
   [replied(429, {}, { 'retry-after': '3600' }), { type: 'retryable', cause: 'HTTP_429', afterMs: 3_600_000 }],
   [replied(401), { type: 'retryable', cause: 'HTTP_401' }],
@@ -169,4 +203,101 @@ test.each([
   [['5', '6'], undefined],
 ])('Retry-After %j is %j ms', (header, ms) => {
   expect(parseRetryAfterMs(header, NOW)).toBe(ms);
+});
+
+describe('successful replies in unlucky packing', () => {
+  const output = { id: 'id' };
+  const json = '{"id":"A-1"}';
+  const inBytes = (body: Buffer, headers: Record<string, string> = {}): HttpOutcome => ({
+    type: 'replied',
+    status: 200,
+    headers,
+    body,
+  });
+
+  test.each([
+    ['a byte order mark', inBytes(Buffer.from(`\ufeff${json}`))],
+    ['two of them', inBytes(Buffer.from(`\ufeff\ufeff${json}`))],
+    ['blanks and line breaks around it', inBytes(Buffer.from(` \r\n${json}\r\n `))],
+    ['NULs at its end', inBytes(Buffer.from(`${json}\0\0\0`))],
+    ['a guard against scripts', inBytes(Buffer.from(`)]}',\n${json}`))],
+    ['UTF-16 with a mark', inBytes(Buffer.from(`\ufeff${json}`, 'utf16le'))],
+    [
+      'UTF-16 by its header',
+      inBytes(Buffer.from(json, 'utf16le'), { 'content-type': 'application/json; charset=utf-16le' }),
+    ],
+    ['a charset that nobody knows', inBytes(Buffer.from(json), { 'content-type': 'application/json;charset=none' })],
+    ['another content type', inBytes(Buffer.from(json), { 'content-type': 'text/html' })],
+  ])('with %s', (_name, reply) => {
+    expect(judgeOf({ output }, reply)).toMatchObject({ type: 'success', output: { id: 'A-1' } });
+  });
+
+  test.each(['iso-8859-1', 'windows-1252', 'latin1'])('words in %s are read as such', (charset) => {
+    const reply: HttpOutcome = {
+      type: 'replied',
+      status: 422,
+      headers: { 'content-type': `application/json; charset="${charset}"` },
+      body: Buffer.from('{"m":"K\u00f6nig"}', 'latin1'),
+    };
+    const judged = judgeOf({ judge: [{ when: { status: 422 }, is: 'business-failure', messageFrom: 'm' }] }, reply);
+    expect(judged).toMatchObject({ message: 'The partner said: K\u00f6nig' });
+  });
+
+  test.each([204, 205])('%i without any body is a success where no rule or output asks for one', (status) => {
+    const empty: HttpOutcome = {
+      type: 'replied',
+      status,
+      headers: { 'content-type': 'application/json' },
+      body: Buffer.alloc(0),
+    };
+    expect(judgeOf({ judge: [{ when: { status: 409 }, is: 'business-failure' }] }, empty)).toMatchObject({
+      type: 'success',
+    });
+    expect(judgeOf({ judge: [{ when: { body: { ok: true } }, is: 'business-failure' }] }, empty)).toMatchObject({
+      type: 'ambiguous',
+    });
+  });
+});
+
+describe('numbers of replies', () => {
+  test.each(['9007199254740993', '1.10', '-0', '1e400', '123456789012345678901234567890.125'])(
+    '%s goes on as the partner wrote it',
+    (number) => {
+      const judged = judgeOf({ output: { n: 'n' }, referenceFrom: 'n' }, replied(200, `{"n":${number}}`));
+      if (judged.type !== 'success') throw new Error('a success was expected');
+      expect(JSON.stringify(judged.output)).toBe(`{"n":${number}}`);
+      expect(judged.reference).toBe(number);
+    },
+  );
+
+  test.each([
+    [0, '"0"'],
+    [0, '0.0'],
+    ['0', '0'],
+    [1.1, '1.10'],
+    ['9007199254740993', '9007199254740993'],
+  ])('a rule for %j fits %s', (wanted, stored) => {
+    const rules = [{ when: { body: { status: wanted } }, is: 'success' }];
+    expect(judgeOf({ judge: rules }, replied(200, `{"status":${stored}}`))).toMatchObject({ type: 'success' });
+  });
+
+  test.each([
+    [0, 'null'],
+    [0, '""'],
+    [0, 'false'],
+    ['', '0'],
+    [1, '"1 "'],
+  ])('a rule for %j does not fit %s', (wanted, stored) => {
+    const rules = [{ when: { body: { status: wanted } }, is: 'success' }];
+    expect(judgeOf({ judge: rules }, replied(200, `{"status":${stored}}`))).toMatchObject({ type: 'ambiguous' });
+  });
+});
+
+test('a partner’s words are printable, and without what was sent as a secret, also where they are cut', () => {
+  const rules = [{ when: { status: 422 }, is: 'business-failure', codeFrom: 'c', messageFrom: 'm' }];
+  const reply = replied(422, { c: '\u001b[31mA\r\nFORGED\u202e', m: `${'x'.repeat(190)}s3cret-token` });
+  const judged = judgeOf({ judge: rules }, reply, (text) => text.replaceAll('s3cret-token', '[redacted]'));
+  if (!('message' in judged)) throw new Error('a failure was expected');
+  for (const hidden of ['\u001b', '\u202e', '\r', '\n', 's3cr']) expect(judged.message).not.toContain(hidden);
+  expect(judged).toMatchObject({ partnerCode: ' [31mA FORGED ' });
 });

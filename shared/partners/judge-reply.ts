@@ -2,11 +2,14 @@
  * What an HTTP reply, or the lack of one, means for the record that was sent. Pure.
  *
  * 1. The partner's rules come first, in their order; for what they do not name, the status speaks.
- * 2. Where it is not certain that nothing was done, an operation that must not be repeated is ambiguous, never retryable.
- * 3. What of a reply gets into a message is short and printable. Replies are a partner's words, not ours.
+ * 2. Where it is not certain that nothing was done, an operation that must not be repeated is ambiguous, never retryable. What was not sent
+ *    was not done.
+ * 3. A body counts only where a rule or an output asks for it: one that cannot be read never outweighs a status that speaks.
+ * 4. What of a reply gets into a message is short, printable and without the secrets that were sent. Replies are a partner's words, not ours.
  */
-import type { HttpOutcome } from '#shared/http/create-http-client.ts';
+import type { HttpOutcome, HttpReply, NoReply } from '#shared/http/http-client.ts';
 import type { JudgingRule, PartnerOperation } from './partner-schema.ts';
+import { readReply } from './read-reply.ts';
 import { parseRetryAfterMs } from './retry-after.ts';
 import { isScalar, readPath, type Scalar } from './value-path.ts';
 
@@ -35,6 +38,8 @@ export interface JudgeReplyOptions {
   /** Whether this call carried an idempotency key. */
   readonly hasKey: boolean;
   readonly now: number;
+  /** Takes the secrets that were sent out of a partner's words. */
+  readonly redact?: (text: string) => string;
 }
 
 /** Repeating changes nothing: it is a check, or the partner knows the key that was sent. */
@@ -42,67 +47,66 @@ export function isRepeatable(operation: PartnerOperation, hasKey: boolean): bool
   return operation.idempotent || (operation.idempotencyHeader !== 'none' && hasKey);
 }
 
-export function judgeReply({ reply, operation, hasKey, now }: JudgeReplyOptions): PartnerOutcome {
+export function judgeReply({ reply, operation, hasKey, now, redact = String }: JudgeReplyOptions): PartnerOutcome {
   const uncertain = (cause: string, message: string): PartnerOutcome =>
     isRepeatable(operation, hasKey) ? { type: 'retryable', cause, message } : { type: 'ambiguous', cause, message };
-  switch (reply.type) {
-    case 'too-large':
-      return uncertain('PARTNER_REPLY_TOO_LARGE', `HTTP ${reply.status}: ${reply.message}`);
-    case 'no-reply':
-      return judgeSilence(reply, uncertain);
-    case 'replied':
-      return judgeStatus({ reply, operation, now, uncertain });
-  }
+  return reply.type === 'no-reply'
+    ? judgeSilence(reply, uncertain)
+    : judgeStatus({ reply, operation, now, uncertain, redact });
 }
 
 type Uncertain = (cause: string, message: string) => PartnerOutcome;
-type Silence = Extract<HttpOutcome, { type: 'no-reply' }>;
-type Reply = Extract<HttpOutcome, { type: 'replied' }>;
 
-function judgeSilence({ cause, message }: Silence, uncertain: Uncertain): PartnerOutcome {
+function judgeSilence({ cause, message, wasSent }: NoReply, uncertain: Uncertain): PartnerOutcome {
+  const unsent = (name: string, words: string): PartnerOutcome => ({ type: 'retryable', cause: name, message: words });
+  const judged = wasSent ? uncertain : unsent;
   switch (cause) {
-    case 'refused':
-    case 'unresolved':
-      return { type: 'retryable', cause: 'PARTNER_UNREACHABLE', message: printable(message) };
+    case 'unreachable':
+      return unsent('PARTNER_UNREACHABLE', printable(message));
     case 'untrusted':
-      return { type: 'retryable', cause: 'PARTNER_UNTRUSTED', message: printable(message) };
+      return unsent('PARTNER_UNTRUSTED', printable(message));
     case 'forbidden':
       return { type: 'failed', isFinal: true, cause: 'PARTNER_ADDRESS_REFUSED', message: printable(message) };
+    case 'invalid':
+      return { type: 'failed', isFinal: true, cause: 'PARTNER_REQUEST_INVALID', message: printable(message) };
     case 'timeout':
-      return uncertain('PARTNER_TIMEOUT', 'The partner did not answer in time.');
-    case 'reset':
-      return uncertain('PARTNER_CONNECTION_LOST', 'The connection was lost before the reply was whole.');
+      return wasSent
+        ? uncertain('PARTNER_TIMEOUT', 'The partner did not answer in time.')
+        : unsent('PARTNER_UNREACHABLE', 'There was no connection to the partner in time.');
+    case 'lost':
+      return judged('PARTNER_CONNECTION_LOST', 'The connection was lost before the reply was whole.');
+    case 'unreadable':
+      return judged('PARTNER_REPLY_INVALID', `The reply could not be read: ${printable(message)}`);
     case 'aborted':
-      return uncertain('STEP_ABORTED', 'The call was given up before the partner answered.');
-    case 'other':
-      return uncertain('PARTNER_REPLY_INVALID', `The reply could not be read: ${printable(message)}`);
+      return judged('STEP_ABORTED', 'The call was given up before the partner answered.');
   }
 }
 
 interface StatusOptions {
-  readonly reply: Reply;
+  readonly reply: HttpReply;
   readonly operation: PartnerOperation;
   readonly now: number;
   readonly uncertain: Uncertain;
+  readonly redact: (text: string) => string;
 }
 
-function judgeStatus({ reply, operation, now, uncertain }: StatusOptions): PartnerOutcome {
+function judgeStatus({ reply, operation, now, uncertain, redact }: StatusOptions): PartnerOutcome {
   const { status } = reply;
-  const body = parseBody(reply.body);
+  // Half a body may say something else than the whole one.
+  const body = reply.bodyFault === undefined ? readReply(reply) : undefined;
   const rule = operation.judge.find(({ when }) => isFitting(when, status, body));
   const afterMs = parseRetryAfterMs(reply.headers['retry-after'], now);
   const wish = afterMs === undefined ? {} : { afterMs };
-  if (rule !== undefined) return applyRule({ rule, reply, body, operation, wish });
+  if (rule !== undefined) return applyRule({ rule, reply, body, operation, wish, redact });
 
   const cause = `HTTP_${status}`;
   const message = `The partner answered HTTP ${status}.`;
   if (status >= 200 && status < 300) {
-    const asksForBody = operation.judge.length > 0 || Object.keys(operation.output).length > 0;
-    if (asksForBody && body === undefined) return uncertain('PARTNER_REPLY_INVALID', 'The reply is no JSON.');
+    if (asksForBody(operation) && body === undefined) return uncertain(...whyUnread(reply));
     if (operation.judge.some(({ is }) => is === 'success')) {
       return uncertain('PARTNER_REPLY_UNEXPECTED', `No rule fits the reply with HTTP ${status}.`);
     }
-    return succeed(operation, body);
+    return succeed(operation, body, redact);
   }
   if (status >= 300 && status < 400) {
     return {
@@ -124,16 +128,17 @@ function judgeStatus({ reply, operation, now, uncertain }: StatusOptions): Partn
 
 interface RuleOptions {
   readonly rule: JudgingRule;
-  readonly reply: Reply;
+  readonly reply: HttpReply;
   readonly body: unknown;
   readonly operation: PartnerOperation;
   readonly wish: { readonly afterMs?: number };
+  readonly redact: (text: string) => string;
 }
 
-function applyRule({ rule, reply, body, operation, wish }: RuleOptions): PartnerOutcome {
-  if (rule.is === 'success') return succeed(operation, body);
-  const code = rule.codeFrom === undefined ? undefined : scalarText(readPath(body, rule.codeFrom));
-  const words = rule.messageFrom === undefined ? undefined : scalarText(readPath(body, rule.messageFrom));
+function applyRule({ rule, reply, body, operation, wish, redact }: RuleOptions): PartnerOutcome {
+  if (rule.is === 'success') return succeed(operation, body, redact);
+  const code = rule.codeFrom === undefined ? undefined : scalarText(readPath(body, rule.codeFrom), redact);
+  const words = rule.messageFrom === undefined ? undefined : scalarText(readPath(body, rule.messageFrom), redact);
   const said = [code, words].filter((part) => part !== undefined && part !== '').join(': ');
   const message = said === '' ? `The partner answered HTTP ${reply.status}.` : `The partner said: ${said}`;
   const partnerCode = code === undefined ? {} : { partnerCode: code };
@@ -149,14 +154,32 @@ function applyRule({ rule, reply, body, operation, wish }: RuleOptions): Partner
   }
 }
 
-function succeed(operation: PartnerOperation, body: unknown): PartnerOutcome {
+function asksForBody({ judge, output }: PartnerOperation): boolean {
+  return Object.keys(output).length > 0 || judge.some(({ when }) => Object.keys(when.body).length > 0);
+}
+
+/** Why there is no JSON in a reply. */
+function whyUnread({ status, bodyFault }: HttpReply): [cause: string, message: string] {
+  switch (bodyFault?.cause) {
+    case 'too-large':
+      return ['PARTNER_REPLY_TOO_LARGE', `HTTP ${status}: ${bodyFault.message}`];
+    case 'late':
+      return ['PARTNER_TIMEOUT', `HTTP ${status}: ${bodyFault.message}`];
+    case 'cut-off':
+      return ['PARTNER_CONNECTION_LOST', `HTTP ${status}: ${bodyFault.message}`];
+    default:
+      return ['PARTNER_REPLY_INVALID', bodyFault?.message ?? 'The reply is not JSON.'];
+  }
+}
+
+function succeed(operation: PartnerOperation, body: unknown, redact: (text: string) => string): PartnerOutcome {
   const output = Object.entries(operation.output).flatMap(([name, path]) => {
     const value = readPath(body, path);
     if (!isScalar(value)) return [];
-    return [[name, typeof value === 'string' ? value.slice(0, LONGEST_OUTPUT) : value] as const];
+    return [[name, typeof value === 'string' ? redact(value).slice(0, LONGEST_OUTPUT) : value] as const];
   });
   const reference =
-    operation.referenceFrom === undefined ? undefined : scalarText(readPath(body, operation.referenceFrom));
+    operation.referenceFrom === undefined ? undefined : scalarText(readPath(body, operation.referenceFrom), redact);
   return { type: 'success', output: Object.fromEntries(output), ...(reference !== undefined && { reference }) };
 }
 
@@ -168,26 +191,33 @@ function isFitting(when: JudgingRule['when'], status: number, body: unknown): bo
     hasStatus &&
     Object.entries(when.body).every(([path, wanted]) => {
       const value = readPath(body, path);
-      return (Array.isArray(wanted) ? wanted : [wanted]).some((each) => each === value);
+      return (Array.isArray(wanted) ? wanted : [wanted]).some((each) => isSame(each, value));
     })
   );
 }
 
-function parseBody(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'));
-  } catch {
-    return undefined;
-  }
+/** Partners write one status as `0` and as `"0"`; numbers are compared as numbers. */
+function isSame(wanted: string | number | boolean | null, value: unknown): boolean {
+  if (wanted === value) return true;
+  if (typeof wanted === 'boolean' || wanted === null || !isScalar(value) || typeof value === 'boolean') return false;
+  if (typeof wanted === 'string' && typeof value === 'string') return false;
+  const text = value === null ? '' : String(value);
+  return (
+    text === String(wanted) || (NUMBER.test(text) && NUMBER.test(String(wanted)) && Number(text) === Number(wanted))
+  );
 }
 
+const NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 const LONGEST_OUTPUT = 1_024;
 const LONGEST_WORDS = 200;
 
-function scalarText(value: unknown): string | undefined {
-  return isScalar(value) && value !== null ? printable(String(value)) : undefined;
+function scalarText(value: unknown, redact: (text: string) => string): string | undefined {
+  return isScalar(value) && value !== null ? printable(redact(String(value))) : undefined;
 }
 
+/** Control and format characters, e.g. marks of text direction, and what is not assigned: they forge lines, colours and order. */
+const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]+/gu;
+
 function printable(text: string): string {
-  return text.replace(/[^\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd]+/g, ' ').slice(0, LONGEST_WORDS);
+  return text.replace(UNPRINTABLE, ' ').slice(0, LONGEST_WORDS).toWellFormed();
 }

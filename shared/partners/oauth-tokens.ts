@@ -1,21 +1,25 @@
 /**
  * Access tokens of one partner by OAuth2 client credentials (RFC 6749, 4.4).
  *
- * 1. One question to the issuer at a time, however many calls wait for a token; after a failure none for a second.
+ * 1. One question to the issuer at a time, however many calls wait for a token; after a failure none for a second, doubling up to a minute.
  * 2. A token that the partner refused is not handed out again; nor is one made with a secret that was rotated since, or one that
  *    would expire on its way.
  * 3. Neither token nor secret is in any message.
+ * 4. An issuer that is away is waited for. One that says no, or whose reply has no token, needs a person: its calls fail.
  */
 import { z } from 'zod';
-import type { HttpClient } from '#shared/http/create-http-client.ts';
+import type { HttpClient } from '#shared/http/http-client.ts';
 import type { Secret, SecretStore } from '#shared/secrets/secret-store.ts';
 import type { PartnerDocument } from './partner-schema.ts';
+import { readReply } from './read-reply.ts';
 
 export type OAuthSettings = Extract<PartnerDocument['auth'], { type: 'oauth2-client-credentials' }>;
 
 export type TokenAnswer =
   | { readonly type: 'token'; readonly token: string }
-  | { readonly type: 'unavailable'; readonly message: string };
+  /** To be asked again after `afterMs`. */
+  | { readonly type: 'away'; readonly message: string; readonly afterMs: number }
+  | { readonly type: 'refused'; readonly message: string };
 
 export interface OAuthTokens {
   /**
@@ -37,7 +41,8 @@ const DEFAULT_LIFETIME_S = 60;
 const LONGEST_LIFETIME_S = 86_400;
 /** Of a token's life that is not used: it has to be good when it arrives. */
 const UNUSED_SHARE = 0.1;
-const FAILURE_PAUSE_MS = 1_000;
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 60_000;
 
 const replySchema = z.object({
   // What may stand in a header, and no more.
@@ -46,8 +51,12 @@ const replySchema = z.object({
     .min(1)
     .max(16_384)
     .regex(/^[\x21-\x7e]+$/),
-  token_type: z.string().regex(/^bearer$/i),
-  expires_in: z.coerce.number().min(0).default(DEFAULT_LIFETIME_S),
+  // Required by RFC 6749, 5.1, and left out by some; Apigee says `BearerToken`.
+  token_type: z
+    .string()
+    .regex(/^bearer(?:token)?$/i)
+    .nullish(),
+  expires_in: z.coerce.number().min(0).nullish().catch(undefined),
 });
 
 interface HeldToken {
@@ -56,9 +65,27 @@ interface HeldToken {
   readonly secretVersion: string;
 }
 
+interface Failure {
+  readonly isAway: boolean;
+  readonly message: string;
+  readonly at: number;
+  readonly secretVersion: string;
+  /** In a row. */
+  readonly failures: number;
+}
+
+function pauseLeftMs({ at, failures }: Failure, now: number): number {
+  return at + Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 10)) - now;
+}
+
+function answerOf(failure: Failure, now: number): TokenAnswer {
+  const { isAway, message } = failure;
+  return isAway ? { type: 'away', message, afterMs: pauseLeftMs(failure, now) } : { type: 'refused', message };
+}
+
 export function createOAuthTokens({ settings, secrets, client, now }: OAuthTokensOptions): OAuthTokens {
   let held: HeldToken | undefined;
-  let failure: { readonly message: string; readonly at: number; readonly secretVersion: string } | undefined;
+  let failure: Failure | undefined;
   let asking: Promise<TokenAnswer> | undefined;
 
   async function ask(secret: Secret): Promise<TokenAnswer> {
@@ -67,15 +94,23 @@ export function createOAuthTokens({ settings, secrets, client, now }: OAuthToken
       url: new URL(settings.tokenUrl),
       ...tokenRequest(settings, secret),
     });
-    const fail = (message: string): TokenAnswer => {
-      failure = { message, at: now(), secretVersion: secret.version };
-      return { type: 'unavailable', message };
+    const fail = (isAway: boolean, message: string): TokenAnswer => {
+      const failures = failure?.secretVersion === secret.version ? failure.failures + 1 : 1;
+      failure = { isAway, message, at: now(), secretVersion: secret.version, failures };
+      return answerOf(failure, now());
     };
-    if (outcome.type !== 'replied') return fail('The issuer of tokens did not answer.');
-    if (outcome.status !== 200) return fail(`The issuer of tokens answered HTTP ${outcome.status}.`);
-    const parsed = replySchema.safeParse(parseJson(outcome.body));
-    if (!parsed.success) return fail('The answer of the issuer of tokens holds no bearer token.');
-    const lifetimeMs = Math.min(parsed.data.expires_in, LONGEST_LIFETIME_S) * 1_000 * (1 - UNUSED_SHARE);
+    if (outcome.type === 'no-reply') {
+      const words = outcome.cause === 'timeout' || outcome.cause === 'lost' ? '' : `: ${outcome.message}`;
+      return fail(outcome.cause !== 'forbidden', `The token issuer did not answer${words}`.replace(/\.?$/, '.'));
+    }
+    const { status } = outcome;
+    if (status < 200 || status >= 300) {
+      return fail(status >= 500 || status === 408 || status === 429, `The token issuer answered HTTP ${status}.`);
+    }
+    const parsed = replySchema.safeParse(readReply(outcome));
+    if (!parsed.success) return fail(false, 'The reply of the token issuer has no bearer token.');
+    const lifetimeS = Math.min(parsed.data.expires_in ?? DEFAULT_LIFETIME_S, LONGEST_LIFETIME_S);
+    const lifetimeMs = lifetimeS * 1_000 * (1 - UNUSED_SHARE);
     held = { token: parsed.data.access_token, usableUntil: now() + lifetimeMs, secretVersion: secret.version };
     failure = undefined;
     return { type: 'token', token: held.token };
@@ -88,9 +123,9 @@ export function createOAuthTokens({ settings, secrets, client, now }: OAuthToken
       if (held !== undefined && held.secretVersion === secret.version && now() < held.usableUntil) {
         return { type: 'token', token: held.token };
       }
-      const isPaused =
-        failure !== undefined && failure.secretVersion === secret.version && now() - failure.at < FAILURE_PAUSE_MS;
-      if (failure !== undefined && isPaused) return { type: 'unavailable', message: failure.message };
+      if (failure !== undefined && failure.secretVersion === secret.version && pauseLeftMs(failure, now()) > 0) {
+        return answerOf(failure, now());
+      }
       asking ??= ask(secret).finally(() => {
         asking = undefined;
       });
@@ -117,12 +152,4 @@ function tokenRequest(settings: OAuthSettings, secret: Secret) {
     headers.authorization = `Basic ${Buffer.from(pair).toString('base64')}`;
   }
   return { headers, body: form.toString() };
-}
-
-function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'));
-  } catch {
-    return undefined;
-  }
 }

@@ -1,6 +1,6 @@
 /** A partner's breaker in one task: after so many calls in a row without a usable reply none is made for a while, then one to try. */
 import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhenResult, isBrokenCircuitError } from 'cockatiel';
-import type { HttpOutcome } from '#shared/http/create-http-client.ts';
+import type { HttpOutcome } from '#shared/http/http-client.ts';
 
 export type BrokenOr<Result> =
   | { readonly type: 'called'; readonly result: Result }
@@ -55,5 +55,5 @@ export function createPartnerBreaker({ failures, openForMs, now }: PartnerBreake
 function isOutage(reply: HttpOutcome | undefined): boolean {
   if (reply === undefined) return false;
   if (reply.type === 'replied') return reply.status >= 500;
-  return reply.type === 'no-reply' && !['aborted', 'forbidden'].includes(reply.cause);
+  return !['aborted', 'forbidden', 'invalid'].includes(reply.cause);
 }

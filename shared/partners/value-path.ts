@@ -1,4 +1,5 @@
 /** Paths into JSON, such as `assignments.0.id`: own properties only, so that no reply reaches a prototype. */
+import { ExactNumber } from './exact-json.ts';
 
 const PATH = /^[A-Za-z0-9_$-]{1,64}(?:\.[A-Za-z0-9_$-]{1,64}){0,9}$/;
 
@@ -16,8 +17,8 @@ export function readPath(value: unknown, path: string): unknown {
   return at;
 }
 
-export type Scalar = string | number | boolean | null;
+export type Scalar = string | number | boolean | null | ExactNumber;
 
 export function isScalar(value: unknown): value is Scalar {
-  return value === null || ['string', 'number', 'boolean'].includes(typeof value);
+  return value === null || value instanceof ExactNumber || ['string', 'number', 'boolean'].includes(typeof value);
 }

@@ -11,6 +11,8 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { RecordValues } from '#shared/formats/records/record-item.ts';
 import { runSet } from '#shared/jobs/run-set.ts';
+import { parseExactJson } from '#shared/partners/exact-json.ts';
+import type { Scalar } from '#shared/partners/value-path.ts';
 
 export interface ClaimedRecord {
   readonly line: number;
@@ -22,7 +24,7 @@ export interface ClaimedRecord {
   readonly keyGeneration: number;
   readonly values: RecordValues;
   /** By the name of the step. */
-  readonly replies: Readonly<Record<string, Readonly<Record<string, string | number | boolean | null>>>> | null;
+  readonly replies: Readonly<Record<string, Readonly<Record<string, Scalar>>>> | null;
 }
 
 export interface ClaimedChunk {
@@ -57,8 +59,11 @@ export async function claimChunks(sql: Sql, options: ClaimChunks): Promise<Claim
   return results.flat();
 }
 
-function claimSet(sql: Sql, ids: string[], { token, worker, leaseMs }: ClaimChunks): Promise<ClaimedChunk[]> {
-  return sql<ClaimedChunk[]>`
+type StoredRecord = Omit<ClaimedRecord, 'replies'> & { readonly replies: string | null };
+type StoredChunk = Omit<ClaimedChunk, 'records'> & { readonly records: readonly StoredRecord[] };
+
+async function claimSet(sql: Sql, ids: string[], { token, worker, leaseMs }: ClaimChunks): Promise<ClaimedChunk[]> {
+  const chunks = await sql<StoredChunk[]>`
     WITH candidate AS (
       SELECT c.id, c.claim_token IS NOT DISTINCT FROM ${token}::uuid AS is_repeat
       FROM record_chunks c JOIN jobs j ON j.id = c.job_id
@@ -74,11 +79,20 @@ function claimSet(sql: Sql, ids: string[], { token, worker, leaseMs }: ClaimChun
       j.generation, c.epoch, j.created_at::text AS "recordsCreatedAt", jsonb_build_object('key', f.key, 'name', f.name) AS file,
       coalesce((
         SELECT jsonb_agg(jsonb_build_object('line', r.line, 'state', r.state, 'step', r.step, 'tries', r.tries,
-          'hasIntent', r.has_intent, 'keyGeneration', r.key_generation, 'values', r."values", 'replies', r.replies) ORDER BY r.line)
+          'hasIntent', r.has_intent, 'keyGeneration', r.key_generation, 'values', r."values", 'replies', r.replies::text) ORDER BY r.line)
         FROM records r
         WHERE r.job_id = c.job_id AND r.created_at = j.created_at AND r.line = ANY(c.lines) AND r.chunk_id = c.id
           AND r.state IN ('PENDING', 'RUNNING')), '[]') AS records
     FROM claimed c JOIN jobs j ON j.id = c.job_id JOIN files f ON f.id = j.file_id ORDER BY c.id`;
+  return chunks.map((chunk) => ({
+    ...chunk,
+    records: chunk.records.map(({ replies, ...record }) => ({ ...record, replies: readReplies(replies) })),
+  }));
+}
+
+/** The driver would read their numbers as floating point. */
+function readReplies(text: string | null): ClaimedRecord['replies'] {
+  return text === null ? null : (parseExactJson(text) as ClaimedRecord['replies']);
 }
 
 /** Whether the records of job `j` may be carried now. */

@@ -25,6 +25,8 @@ export interface SeenCall {
   /** `validate`, `assign`, `verify`, `redeem`. */
   readonly operation: string;
   readonly line: number;
+  /** As it came. */
+  readonly text: string;
   readonly body: Readonly<Record<string, unknown>>;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
@@ -45,6 +47,7 @@ export interface RunnerOptions {
   readonly slots?: number;
   readonly leaseMs?: number;
   readonly tracing?: Tracing;
+  readonly secrets?: SecretStore;
 }
 
 export async function startRecordBed() {
@@ -110,7 +113,7 @@ const noSecrets: SecretStore = { read: () => Promise.reject(new Error('no secret
 
 function createTestRecordRunner(
   sql: Sql,
-  { slots = 32, leaseMs = 30_000, tracing = NO_TRACING }: RunnerOptions,
+  { slots = 32, leaseMs = 30_000, tracing = NO_TRACING, secrets = noSecrets }: RunnerOptions,
 ): TestRecordRunner {
   const sent: TestRecordRunner['sent'] = { chunks: [], jobs: [] };
   const registry = new Registry();
@@ -118,7 +121,7 @@ function createTestRecordRunner(
   let later = 0;
   const partners = createPartnerDirectory({
     sql,
-    secrets: noSecrets,
+    secrets,
     addressGuard: createAddressGuard({ allow: ['127.0.0.0/8'] }),
     logger,
     now: () => performance.now() + later,
@@ -205,9 +208,10 @@ async function startPartner() {
     });
     const chunks: Buffer[] = [];
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
-    const body = JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>;
+    const text = Buffer.concat(chunks).toString();
+    const body = JSON.parse(text) as Record<string, unknown>;
     const operation = (request.url ?? '').slice(1);
-    const call = { operation, line: Number(body.line), body, headers: request.headers };
+    const call = { operation, line: Number(body.line), body, text, headers: request.headers };
     calls.push(call);
     await play(call, response);
     if (response.writableEnded || response.destroyed) return;

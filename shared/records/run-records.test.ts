@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { neverStops, until } from '#shared/jobs/test-job-runner.ts';
 import { acknowledge, leave, release } from '#shared/queue/disposition.ts';
+import { SecretError, type SecretStore } from '#shared/secrets/secret-store.ts';
 import { startRecordBed } from './record-test-bed.ts';
 import { sweepRecords } from './sweep-records.ts';
 
@@ -283,6 +284,81 @@ describe('a call that must not be repeated', () => {
     await running;
     expect((await byState()).SUCCESS).toHaveLength(3);
   });
+});
+
+describe('a first call that cannot be sent', () => {
+  const auth = { type: 'static', header: 'x-key', secret: 'key' };
+  const secretsThat = (isPassing: boolean): SecretStore => ({
+    read: () => Promise.reject(new SecretError('The secret acme/key cannot be read.', { isPassing })),
+  });
+
+  test.each(['redeem', 'validate'])(
+    'of %s fails its records, with the reason, where a person has to act',
+    async (operation) => {
+      const { chunks } = await bed.seed({ records: 2, calls: [operation], partner: { auth }, retry: { maxSweeps: 1 } });
+      const runner = bed.startRunner({ secrets: secretsThat(false) });
+      await runner.run(chunks);
+      const failed = { state: 'FAILED', cause: 'SECRET_UNAVAILABLE', message: 'The secret acme/key cannot be read.' };
+      expect(await records()).toMatchObject([1, 2].map((line) => ({ line, tries: 1, isDueLater: true, ...failed })));
+      await runner.run(await sweepNow());
+      expect(await records()).toMatchObject([1, 2].map((line) => ({ line, tries: 2, isDueLater: false, ...failed })));
+      expect(await openRecords()).toBe(0);
+    },
+  );
+
+  test.each(['redeem', 'validate'])(
+    'of %s waits, with the reason, where its secret store is away',
+    async (operation) => {
+      const { chunks } = await bed.seed({ records: 2, calls: [operation], partner: { auth }, retry: { maxSweeps: 1 } });
+      for (let turn = 0; turn < 4; turn += 1) {
+        const runner = bed.startRunner({ secrets: secretsThat(true) });
+        await runner.run(chunks);
+        expect(only(await heldChunks())).toMatchObject({ is_due: false, lease_until: null });
+        await sql`UPDATE record_chunks SET next_action_at = now()`;
+      }
+      const rows = await records();
+      expect(rows.map(({ state, tries }) => [state, tries])).toEqual([
+        ['PENDING', 0],
+        ['PENDING', 0],
+      ]);
+      expect(rows.some(({ cause }) => cause === 'SECRET_UNAVAILABLE')).toBe(true);
+      expect(partner.calls).toEqual([]);
+    },
+  );
+
+  test('for want of a value in its record fails at once', async () => {
+    const operations = {
+      redeem: { method: 'POST', path: '/redeem', idempotent: false, body: { k: '{{ record.nosuch }}' } },
+    };
+    const { chunks } = await bed.seed({ records: 1, calls: ['redeem'], partner: { operations } });
+    await bed.startRunner().run(chunks);
+    expect(await records()).toMatchObject([{ state: 'FAILED', cause: 'PARTNER_REQUEST_INVALID', isDueLater: false }]);
+    expect(await openRecords()).toBe(0);
+  });
+});
+
+test('a number of a reply goes to the next call as the partner wrote it, also after a worker took over', async () => {
+  const check = (path: string) => ({ method: 'POST', path, idempotent: true });
+  const operations = {
+    validate: { ...check('/validate'), body: { line: '{{ record.id }}' }, output: { id: 'id', amount: 'amount' } },
+    assign: {
+      ...check('/assign/{{ replies.validate.id }}'),
+      body: { line: '{{ record.id }}', id: '{{ replies.validate.id }}', amount: '{{ replies.validate.amount }}' },
+    },
+  };
+  const { chunks } = await bed.seed({ records: 1, calls: ['validate', 'assign'], partner: { operations } });
+  const paths: string[] = [];
+  partner.plays(({ operation, text }, response) => {
+    paths.push(`${operation} ${text}`);
+    if (operation.startsWith('assign') && paths.length < 3) response.destroy();
+    else response.writeHead(200).end('{"id":9007199254740993,"amount":1.10}');
+  });
+  const runner = bed.startRunner();
+  await runner.run(chunks);
+  await runner.run(await sweepNow());
+  const second = 'assign/9007199254740993 {"id":9007199254740993,"line":"1","amount":1.10}';
+  expect(paths.slice(1)).toEqual([second, second]);
+  expect(await records()).toMatchObject([{ state: 'SUCCESS' }]);
 });
 
 describe('a worker that ends', () => {

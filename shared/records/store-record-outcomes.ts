@@ -11,6 +11,7 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import { type RefusedRow, runSet } from '#shared/jobs/run-set.ts';
 import { toJsonb } from '#shared/jobs/to-jsonb.ts';
+import type { Scalar } from '#shared/partners/value-path.ts';
 import { type RecordAt, type RecordId, recordKey } from './begin-records.ts';
 
 export type RecordMove =
@@ -31,7 +32,7 @@ export interface RecordOutcome extends RecordAt {
   readonly move: RecordMove;
   readonly error?: { readonly code: string; readonly cause: string; readonly message: string };
   /** What later calls and the results may use. */
-  readonly reply?: Readonly<Record<string, string | number | boolean | null>>;
+  readonly reply?: Readonly<Record<string, Scalar>>;
   readonly reference?: string;
   /** Absent when no call was made. */
   readonly attempt?: {

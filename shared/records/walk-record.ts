@@ -179,8 +179,13 @@ class RecordWalker {
     if (walk.lease.aborted) return undefined;
     if (outcome.type === 'wait') walk.defer(outcome.afterMs);
     const isGivenUp = walk.signal.aborted && outcome.type === 'retryable' && outcome.cause === 'STEP_ABORTED';
-    if (outcome.type === 'wait' || outcome.type === 'withdrawn' || isGivenUp) {
-      if (position.isBegun) await this.#store(position, { type: 'wait' }, {});
+    const isOver = outcome.type === 'wait' || outcome.type === 'withdrawn' || isGivenUp;
+    const why = outcome.type === 'wait' && 'cause' in outcome ? outcome : undefined;
+    // An outcome that came before the intent has no row of a begun try to be stored on yet.
+    if (!position.isBegun && (!isOver || why !== undefined) && !(await begin(false))) return undefined;
+    if (isOver) {
+      const error = why && { code: step.code, cause: why.cause, message: why.message };
+      if (position.isBegun) await this.#store(position, { type: 'wait' }, error === undefined ? {} : { error });
       return undefined;
     }
     return await this.#storeResult(position, call, { result: outcome, requestId, startedAt, durationMs });

@@ -9,8 +9,7 @@
  * 5. The SDK is loaded with the first question: a worker that copies large files and asks none has that memory for them.
  */
 import type { GetSecretValueCommandOutput, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { LongshoreError } from '#shared/errors.ts';
-import { isSecretName, type Secret, type SecretStore, unavailableSecret } from './secret-store.ts';
+import { isSecretName, type Secret, SecretError, type SecretStore, unavailableSecret } from './secret-store.ts';
 
 export interface AwsSecretStoreOptions {
   /** Stands before every name, so that a definition reaches no other secret of the account. */
@@ -44,7 +43,7 @@ interface HeldSecret {
 }
 
 interface HeldFailure {
-  readonly error: LongshoreError;
+  readonly error: SecretError;
   readonly at: number;
 }
 
@@ -69,15 +68,17 @@ export function createAwsSecretStore(options: AwsSecretStoreOptions): SecretStor
       return secret;
     } catch (cause) {
       const word = cause instanceof Error ? cause.name : 'unknown';
-      if (cause instanceof LongshoreError || REFUSALS.has(word)) held.delete(name);
+      if (cause instanceof SecretError || REFUSALS.has(word)) held.delete(name);
       const error =
-        cause instanceof LongshoreError ? cause : unavailableSecret(`The secret ${name} cannot be read (${word}).`);
+        cause instanceof SecretError
+          ? cause
+          : new SecretError(`The secret ${name} cannot be read (${word}).`, { isPassing: !REFUSALS.has(word) });
       failures.set(name, { error, at: now() });
       return serveOn(name, error);
     }
   }
 
-  function serveOn(name: string, error: LongshoreError): Secret {
+  function serveOn(name: string, error: SecretError): Secret {
     const known = held.get(name);
     if (known !== undefined && now() - known.readAt < longestMs) return known.secret;
     throw error;

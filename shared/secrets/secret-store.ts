@@ -12,7 +12,7 @@ export interface SecretStore {
   /**
    * The secret as it is now: a rotation is seen without a restart.
    *
-   * @throws LongshoreError `SECRET_UNAVAILABLE`, which names the secret and never shows it.
+   * @throws SecretError `SECRET_UNAVAILABLE`, which names the secret and never shows it.
    */
   read(name: string): Promise<Secret>;
 }
@@ -24,8 +24,18 @@ export function isSecretName(name: string): boolean {
   return NAME.test(name) && name.split('/').every((part) => part !== '' && !part.startsWith('.'));
 }
 
-export function unavailableSecret(message: string): LongshoreError {
-  return new LongshoreError('SECRET_UNAVAILABLE', message);
+/** `isPassing`: the store did not answer, which may pass by itself; otherwise a person has to put the secret right. */
+export class SecretError extends LongshoreError {
+  readonly isPassing: boolean;
+
+  constructor(message: string, { isPassing }: { readonly isPassing: boolean }) {
+    super('SECRET_UNAVAILABLE', message);
+    this.isPassing = isPassing;
+  }
+}
+
+export function unavailableSecret(message: string): SecretError {
+  return new SecretError(message, { isPassing: false });
 }
 
 /** What a tenant's definitions name lies under the tenant's own name: no tenant can have another's secret sent to itself. */
