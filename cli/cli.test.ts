@@ -188,6 +188,15 @@ test('cancels, retries and shows a job, each with its reason in the audit', asyn
   expect(shown.out).toMatch(/job\.reopened +operator:operator/);
 });
 
+test('skips a job of an ordered route', async () => {
+  await seedJobs(api.sql, { isOrdered: true });
+  const [job] = await api.sql<{ id: string }[]>`SELECT id FROM jobs WHERE awaits_turn`;
+  const skipped = await longshore(['skip', job?.id ?? '', '--reason', 'not wanted']);
+  expect(skipped.out).toMatch(/^state +CANCELLED$/m);
+  const again = await longshore(['skip', job?.id ?? '', '--reason', 'again']);
+  expect([again.code, again.err]).toEqual([1, expect.stringMatching(/^JOB_NOT_IN_LINE .*\n.+/)]);
+});
+
 /** A file of four records on the one route there is. */
 async function seedRecordFile(): Promise<SeededRecords> {
   const definition = {

@@ -584,6 +584,11 @@ export const ERROR_CODES = {
     meaning: 'Only a job that has not ended can be cancelled.',
     remedy: 'Nothing; the job has ended already.',
   },
+  JOB_NOT_IN_LINE: {
+    meaning: 'Only a job that holds back the files behind it on an ordered route can be skipped.',
+    remedy:
+      'Look at the state of the job: a failed one holds its line where the route says `onHeadFailure: block`, an open one until it ends.',
+  },
   JOB_NOT_HELD: {
     meaning: 'Only a job that is held for an operator can be released or rejected.',
     remedy: 'Look at the state of the job and at what it waits for; held ones wait for `HELD`.',

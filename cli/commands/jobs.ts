@@ -1,4 +1,4 @@
-/** `longshore job`, `cancel`, `release` and `reject`. */
+/** `longshore job`, `cancel`, `skip`, `release` and `reject`. */
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand } from '#cli/command-context.ts';
@@ -52,6 +52,7 @@ export function addJobCommands(program: Command, config: CliConfig): void {
 
   const words = [
     { word: 'cancel', description: 'end an open job' },
+    { word: 'skip', description: 'let the files behind a failed or open job of an ordered route go on without it' },
     { word: 'release', description: 'let a held job go on: the accepted rows of its file are carried' },
     { word: 'reject', description: 'end a held job: none of its records is carried' },
   ];

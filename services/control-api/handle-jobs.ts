@@ -1,9 +1,10 @@
-/** `GET /api/v1/jobs/{id}`, and a person's word about a job: retry it, cancel it; release or reject it when it is held. */
+/** `GET /api/v1/jobs/{id}`, and an operator's commands: retry a job, cancel it, skip it; release or reject it when it is held. */
 import type { z } from 'zod';
 import { LongshoreError } from '#shared/errors.ts';
-import { cancelJobs, rejectHeldJobs } from '#shared/jobs/end-jobs.ts';
+import { cancelJobs, cancelOrderedJobs, rejectHeldJobs } from '#shared/jobs/end-jobs.ts';
 import { releaseJobs } from '#shared/jobs/release-jobs.ts';
 import { reopenJobs } from '#shared/jobs/reopen-jobs.ts';
+import { skipJobs } from '#shared/jobs/skip-jobs.ts';
 import { summariseRecords } from '#shared/records/summarise-records.ts';
 import { type ApiParts, type ApiServer, errorReplies } from './api-server.ts';
 import { createRecordCounter } from './count-records.ts';
@@ -67,7 +68,7 @@ export function handleJobs(app: ApiServer, { sql, reads, senders }: ApiParts): v
           'JOB_NOT_RETRYABLE',
           `The job is ${job.state}; only FAILED and CANCELLED ones are retried.`,
         );
-      await senders.wakeJobs(reopened);
+      await senders.wakeJobs(reopened.filter(({ isWoken }) => isWoken));
       return await findOrRefuse(caller.tenantId, job.job_id);
     },
   );
@@ -95,6 +96,28 @@ export function handleJobs(app: ApiServer, { sql, reads, senders }: ApiParts): v
   );
 
   app.post(
+    '/api/v1/jobs/:id/skip',
+    {
+      schema: {
+        summary: 'Let the files behind a job of an ordered route go on without it; an open job is cancelled',
+        tags: ['jobs'],
+        params: idParams,
+        body: wordSchema,
+        response: { 200: jobSummarySchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const caller = callerOf(request);
+      const job = await findOrRefuse(caller.tenantId, request.params.id);
+      const word = { jobIds: [job.job_id], actor: actorOf(caller), reason: request.body.reason };
+      const skipped = await skipJobs(sql, word);
+      if (skipped.length === 0 && (await cancelOrderedJobs(sql, word)).jobIds.length === 0)
+        throw new LongshoreError('JOB_NOT_IN_LINE', `The job is ${job.state} and holds back no other file.`);
+      return await findOrRefuse(caller.tenantId, job.job_id);
+    },
+  );
+
+  app.post(
     '/api/v1/jobs/:id/release',
     {
       schema: {
@@ -111,7 +134,7 @@ export function handleJobs(app: ApiServer, { sql, reads, senders }: ApiParts): v
       const word = { jobIds: [job.job_id], actor: actorOf(caller), reason: request.body.reason };
       const released = await releaseJobs(sql, word);
       if (released.length === 0) throw notHeld(job);
-      await senders.wakeJobs(released);
+      await senders.wakeJobs(released.filter(({ isWoken }) => isWoken));
       return await findOrRefuse(caller.tenantId, job.job_id);
     },
   );

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { QueueId } from '#shared/config/resource-names.ts';
 import { claimJobs } from '#shared/jobs/claim-jobs.ts';
 import { storeDeadLetters } from '#shared/jobs/dead-letters.ts';
+import { giveDueTurns } from '#shared/jobs/give-turns.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';
 import { routeFiles, type WokenJob } from '#shared/jobs/route-files.ts';
 import { arrivedObject, seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
@@ -350,6 +351,34 @@ describe('jobs', () => {
       actor: 'operator:operator',
       detail: { reason: 'it was right' },
     });
+  });
+
+  test('of an ordered route are skipped while they hold back others: a failed one stays failed, an open one is cancelled', async () => {
+    expect(await ask('POST', `/api/v1/jobs/${job.id}/skip`)).toMatchObject({
+      status: 409,
+      body: { code: 'JOB_NOT_IN_LINE' },
+    });
+    const directory = { orderKey: 'acme/line' };
+    await seedJobs(api.sql, { objects: [directory, directory, directory], isOrdered: true });
+    const give = async () =>
+      (await giveDueTurns(api.sql, { limit: 10, window: 10, actor: 'test' })).map(({ id }) => id);
+    const [head = ''] = await give();
+    await api.sql`UPDATE jobs SET state = 'FAILED', woken_at = NULL, finished_at = now(), error_code = 'X', error_cause = 'X',
+      error_message = 'X' WHERE id = ${head}`;
+    await api.sql`UPDATE job_lines SET look_at = now()`;
+    expect(await give()).toEqual([]);
+    const skipped = await ask('POST', `/api/v1/jobs/${head}/skip`, { reason: 'a new one comes' });
+    expect(skipped).toMatchObject({ status: 200, body: { state: 'FAILED' } });
+    expect((await ask('POST', `/api/v1/jobs/${head}/skip`)).body.code).toBe('JOB_NOT_IN_LINE');
+    const audit = (await ask('GET', `/api/v1/jobs/${head}`)).body.audit;
+    expect(audit.at(-1)).toMatchObject({
+      type: 'job.skipped',
+      actor: 'operator:operator',
+      detail: { reason: 'a new one comes' },
+    });
+    const [next = ''] = await give();
+    expect((await ask('POST', `/api/v1/jobs/${next}/skip`)).body).toMatchObject({ state: 'CANCELLED' });
+    expect(await give()).toHaveLength(1);
   });
 
   test('are retried once when two ask at the same time', async () => {

@@ -54,7 +54,7 @@ export function createRetrySweeperMetrics(registry: Registry) {
     }),
     rows: new Gauge({
       name: 'longshore_open_rows',
-      help: 'Open rows by queue: let in, waiting for admission, waiting for their time, running; chunks of records likewise, and records that are due.',
+      help: 'Open rows by queue: let in, waiting for admission, for their time or for their turn on an ordered route, running; chunks of records likewise, and records that are due.',
       labelNames: ['queue', 'state'] as const,
       registers,
     }),

@@ -77,8 +77,10 @@ async function readQueueRows(sql: Sql): Promise<QueueRows[]> {
       SELECT queue, 'standing' AS state, count(*) AS rows, min(woken_at) AS due_since
         FROM jobs WHERE state = 'PENDING' AND woken_at IS NOT NULL GROUP BY queue
       UNION ALL
-      SELECT queue, 'waiting for admission', count(*), min(created_at) FILTER (WHERE NOT is_ordered)
-        FROM jobs WHERE state = 'PENDING' AND woken_at IS NULL GROUP BY queue
+      SELECT queue, 'waiting for admission', count(*), min(created_at)
+        FROM jobs WHERE state = 'PENDING' AND woken_at IS NULL AND NOT awaits_turn GROUP BY queue
+      UNION ALL
+      SELECT queue, 'waiting for their turn', count(*), NULL FROM jobs WHERE awaits_turn AND state = 'PENDING' GROUP BY queue
       UNION ALL
       SELECT queue, 'waiting for their time', count(*), min(next_action_at) FILTER (WHERE next_action_at <= now())
         FROM jobs WHERE state = 'WAITING' GROUP BY queue

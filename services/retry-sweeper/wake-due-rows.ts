@@ -3,6 +3,7 @@
  * sweepers share the work and none wakes a row twice.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { giveDueTurns } from '#shared/jobs/give-turns.ts';
 import type { WorkQueue } from '#shared/jobs/route-files.ts';
 import type { OnRefused } from '#shared/jobs/wake-chosen.ts';
 import { wakeFiles } from '#shared/jobs/wake-files.ts';
@@ -33,11 +34,26 @@ const MOST_ROWS = 500;
 /** `again`: there was more than one statement takes. */
 export async function wakeDueRows(options: WakeDueRowsOptions): Promise<'again' | 'done'> {
   const counts = [
+    await giveTurns(options),
     await wakeDueJobs('partner-steps', options),
     await wakeDueJobs('work', options),
     await wakeDueFiles(options),
   ];
   return counts.some((count) => count >= MOST_ROWS) && options.budget.left() > 0 ? 'again' : 'done';
+}
+
+/** Lines of ordered routes whose next job can have the turn. */
+async function giveTurns(options: WakeDueRowsOptions): Promise<number> {
+  const limit = Math.min(MOST_ROWS, options.budget.left());
+  if (limit === 0) return 0;
+  const { sql, senders, budget, admissionWindow: window, metrics, logger } = options;
+  const jobs = await giveDueTurns(sql, { limit, window, actor: ACTOR, onRefused: reportRefused('line', options) });
+  if (jobs.length === 0) return 0;
+  budget.spend(jobs.length);
+  await senders.sendJobs(jobs);
+  for (const { queue } of jobs) metrics.wakes.inc({ queue, row: 'job' });
+  logger.info({ jobs: jobs.length }, 'turns given');
+  return jobs.length;
 }
 
 async function wakeDueJobs(queue: WorkQueue, options: WakeDueRowsOptions): Promise<number> {
@@ -90,7 +106,7 @@ async function wakeDueFiles(options: WakeDueRowsOptions): Promise<number> {
 
 /** A refused row is the operator's: the clock puts it off and goes on with the others. */
 export function reportRefused(
-  row: 'job' | 'file' | 'chunk' | 'records of a job',
+  row: 'job' | 'file' | 'line' | 'chunk' | 'records of a job',
   { metrics, logger }: Pick<WakeDueRowsOptions, 'metrics' | 'logger'>,
 ): OnRefused {
   return (id, error) => {

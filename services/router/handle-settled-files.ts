@@ -27,6 +27,8 @@ export interface HandleSettledFilesOptions {
   readonly largeFileThresholdBytes: number;
   /** Wake-ups of one tenant that may stand in one queue. */
   readonly admissionWindow: number;
+  /** For how long a file of an ordered route leaves room for earlier ones whose events come later. */
+  readonly orderSettleMs: number;
   readonly metrics: RouterMetrics;
   readonly tracing: Tracing;
   readonly logger: Logger;
@@ -138,10 +140,12 @@ function endSpan(span: Span | undefined, decided: Decided | undefined): void {
 }
 
 async function storeDecisions(
-  { sql, admissionWindow }: HandleSettledFilesOptions,
+  { sql, admissionWindow, orderSettleMs }: HandleSettledFilesOptions,
   decisions: readonly RoutingDecision[],
 ): Promise<WokenJob[]> {
-  return decisions.length === 0 ? [] : await routeFiles(sql, decisions, ACTOR, admissionWindow);
+  return decisions.length === 0
+    ? []
+    : await routeFiles(sql, decisions, ACTOR, { window: admissionWindow, settleMs: orderSettleMs });
 }
 
 function messageOf(found: FoundRoute): string {

@@ -63,6 +63,7 @@ export function createRouter({ config, logger, registry }: ServiceDependencies):
         }),
         largeFileThresholdBytes: config.LONGSHORE_LARGE_FILE_THRESHOLD_BYTES,
         admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
+        orderSettleMs: config.LONGSHORE_ORDER_SETTLE_MS,
         metrics,
         tracing,
         logger,

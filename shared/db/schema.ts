@@ -172,15 +172,22 @@ export const files = pgTable(
     unique('files_object').on(table.bucket, table.key, table.versionId),
     check('files_status', oneOf('status', FILE_STATUSES)),
     check('files_open_jobs', sql`open_jobs >= 0 AND failed_jobs >= 0`),
-    index('files_open')
-      .on(table.status, table.queue, table.nextActionAt)
-      .where(sql`status IN ('UPLOADED', 'QUEUED', 'PROCESSING')`),
-    index('files_archive_due').on(table.leaseUntil).where(sql`status = 'PROCESSING' AND open_jobs = 0`),
-    index('files_unrouted').on(table.orderKey, table.orderSeq).where(sql`routed_at IS NULL AND status = 'QUEUED'`),
+    index('files_open').on(table.createdAt, table.id).where(sql`status IN ('UPLOADED', 'QUEUED', 'PROCESSING')`),
+    index('files_settling').on(table.nextActionAt).where(sql`status = 'UPLOADED'`),
+    index('files_queued').on(table.wokenAt).where(sql`status = 'QUEUED'`),
+    index('files_archive_due').on(table.nextActionAt).where(sql`status = 'PROCESSING' AND open_jobs = 0`),
+    index('files_unrouted')
+      .on(table.orderKey, table.uploadedAt)
+      .where(sql`routed_at IS NULL AND status IN ('UPLOADED', 'QUEUED')`),
+    index('files_unsuccessful')
+      .on(table.status, table.createdAt, table.id)
+      .where(sql`status IN ('FAILED', 'QUARANTINED')`),
+    index('files_tenant_unsuccessful')
+      .on(table.tenantId, table.status, table.createdAt, table.id)
+      .where(sql`status IN ('FAILED', 'QUARANTINED')`),
     index('files_tenant_created').on(table.tenantId, table.createdAt, table.id),
-    index('files_tenant_name').on(table.tenantId, table.name, table.createdAt),
-    index('files_finished').on(table.finishedAt),
-    index('files_content').on(table.tenantId, table.etag, table.sizeBytes),
+    index('files_tenant_name').on(table.tenantId, table.name.op('text_pattern_ops'), table.createdAt),
+    index('files_content').on(table.tenantId, table.etag, table.sizeBytes, table.createdAt),
   ],
 );
 
@@ -228,7 +235,11 @@ export const jobs = pgTable(
     isOrdered: boolean('is_ordered').notNull().default(false),
     headFailure: text('head_failure').notNull().default('block'),
     orderKey: text('order_key'),
+    /** Place in its line: when the upload ended, then `order_seq`. */
+    orderAt: instant('order_at'),
     orderSeq: bigint('order_seq', { mode: 'number' }),
+    /** Of an ordered route: others are before it. It has no wake-up and is in no admission window (`shared/jobs/give-turns.ts`). */
+    awaitsTurn: boolean('awaits_turn').notNull().default(false),
     waitReason: text('wait_reason'),
     errorCode: text('error_code'),
     errorCause: text('error_cause'),
@@ -245,22 +256,42 @@ export const jobs = pgTable(
     check('jobs_head_failure', oneOf('head_failure', ['block', 'skip'])),
     index('jobs_waiting_admission')
       .on(table.queue, table.tenantId, table.createdAt)
-      .where(sql`state = 'PENDING' AND woken_at IS NULL`),
+      .where(sql`state = 'PENDING' AND woken_at IS NULL AND NOT awaits_turn`),
     index('jobs_standing')
       .on(table.queue, table.tenantId, table.wokenAt)
       .where(sql`state = 'PENDING' AND woken_at IS NOT NULL`),
-    index('jobs_waiting').on(table.nextActionAt).where(sql`state = 'WAITING'`),
+    index('jobs_waiting').on(table.queue, table.tenantId, table.nextActionAt).where(sql`state = 'WAITING'`),
     index('jobs_running').on(table.leaseUntil).where(sql`state = 'RUNNING'`),
-    index('jobs_order')
-      .on(table.routeId, table.orderKey, table.orderSeq)
-      .where(sql`is_ordered AND state IN ('PENDING', 'RUNNING', 'WAITING', 'FAILED')`),
     // For lists, newest first: ids are in the order of time.
     index('jobs_tenant').on(table.tenantId, table.id),
     index('jobs_route').on(table.routeId, table.id),
     index('jobs_wait_reason').on(table.waitReason, table.id).where(sql`state = 'WAITING'`),
     index('jobs_failed').on(table.id).where(sql`state IN ('FAILED', 'CANCELLED')`),
     index('jobs_tenant_failed').on(table.tenantId, table.id).where(sql`state IN ('FAILED', 'CANCELLED')`),
+    index('jobs_turn')
+      .on(table.orderKey, table.routeId, table.orderAt, table.orderSeq)
+      .where(sql`awaits_turn AND state = 'PENDING'`),
+    index('jobs_carrying').on(table.tenantId).where(sql`state = 'WAITING' AND open_records > 0`),
   ],
+);
+
+/**
+ * A line: the jobs of one directory on an ordered route. One of them has the turn; the others await it. A line without jobs has no row.
+ */
+export const jobLines = pgTable(
+  'job_lines',
+  {
+    orderKey: text('order_key').notNull(),
+    routeId: uuid('route_id').notNull(),
+    tenantId: text('tenant_id').notNull(),
+    /** The job that has the turn, until it leaves the line: a failed one keeps it where `head_failure` is `block`. */
+    holder: uuid('holder'),
+    /** Raised by each change of the line: a statement that read it before gives no turn. */
+    changes: integer('changes').notNull().default(1),
+    /** When the clock looks at it next. */
+    lookAt: instant('look_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.orderKey, table.routeId] }), index('job_lines_due').on(table.lookAt)],
 );
 
 export const jobSteps = pgTable(
@@ -366,7 +397,15 @@ export const recordChunks = pgTable(
   },
   (table) => [
     index('record_chunks_job').on(table.jobId, table.id),
-    index('record_chunks_standing').on(table.tenantId, table.wokenAt),
+    index('record_chunks_standing').on(table.wokenAt).where(sql`woken_at IS NOT NULL AND lease_until IS NULL`),
+    index('record_chunks_due').on(table.nextActionAt).where(sql`woken_at IS NULL AND lease_until IS NULL`),
+    index('record_chunks_waiting')
+      .on(table.jobId, table.id)
+      .where(sql`woken_at IS NULL AND lease_until IS NULL AND next_action_at IS NULL`),
+    index('record_chunks_occupying')
+      .on(table.jobId)
+      .where(sql`woken_at IS NOT NULL OR lease_until IS NOT NULL OR next_action_at IS NOT NULL`),
+    index('record_chunks_leased').on(table.leaseUntil).where(sql`lease_until IS NOT NULL`),
   ],
 );
 

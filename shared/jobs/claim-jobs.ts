@@ -6,7 +6,7 @@
  *    (`note-progress.ts`).
  * 3. A repeated claim with the same token returns the same rows and counts nothing: its reply can have been lost.
  * 4. Only kinds of steps that this version knows are claimed; others wait for a worker of the next version.
- * 5. On an ordered route a job is claimed only when no predecessor is open (or, with `headFailure: block`, failed).
+ * 5. A job of an ordered route is claimed only when it has the turn of its line (`give-turns.ts`).
  * 6. `processed_by` tells who carried the bytes: a service of long steps stays named when another one does the short ones after them.
  *
  * In:  job ids from wake-ups. Out: the jobs claimed; absent ones have a live lease, are terminal, not due or not their turn.
@@ -91,7 +91,7 @@ function claimSet(sql: Sql, ids: string[], options: ClaimOptions): Promise<Claim
           OR (j.state = 'WAITING' AND j.next_action_at <= now())
           OR (j.state = 'RUNNING' AND j.lease_until < now())
           OR (j.state = 'RUNNING' AND j.claim_token = ${options.token}::uuid))
-        AND NOT ${isBlocked(sql)}
+        AND NOT j.awaits_turn
       ORDER BY j.id FOR UPDATE OF j),
     claimed AS (
       UPDATE jobs j SET
@@ -125,16 +125,4 @@ function claimSet(sql: Sql, ids: string[], options: ClaimOptions): Promise<Claim
     FROM claimed c JOIN files f ON f.id = c.file_id ORDER BY c.id`.then((rows) =>
     rows.map((row) => ({ ...row, file: { ...row.file, receivedAt: new Date(row.file.receivedAt) } })),
   );
-}
-
-/** Whether job `j` must wait for another of its order key: an open job of its route, or a settled file not yet routed. */
-export function isBlocked(sql: Sql) {
-  return sql`(j.is_ordered AND (
-    EXISTS (
-      SELECT 1 FROM jobs p
-      WHERE p.is_ordered AND p.route_id = j.route_id AND p.order_key = j.order_key AND p.order_seq < j.order_seq
-        AND (p.state IN ('PENDING', 'RUNNING', 'WAITING') OR (p.state = 'FAILED' AND j.head_failure = 'block')))
-    OR EXISTS (
-      SELECT 1 FROM files f
-      WHERE f.order_key = j.order_key AND f.order_seq < j.order_seq AND f.routed_at IS NULL AND f.status = 'QUEUED')))`;
 }

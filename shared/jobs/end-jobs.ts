@@ -7,12 +7,16 @@
  *
  * Chunks of records go with their job; their records wait for it to be reopened.
  *
+ * A job of an ordered route that ends here frees its turn; the clock gives it to the next. One that fails keeps it where the route says
+ * `onHeadFailure: block` (`skip-jobs.ts`).
+ *
  * Out: the jobs ended, and the files whose last open job that was; the sweeper wakes their archive copy.
  * Events: `job.cancelled`, `job.failed`, and `file.failed` for a file archived before.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { JobState } from '#shared/db/schema.ts';
 import { HELD } from '#shared/steps/wait-reasons.ts';
+import { leaveLines } from './job-lines.ts';
 import { keepsAttempt } from './note-progress.ts';
 import { recordEvents } from './record-events.ts';
 import type { OperatorWord } from './reopen-jobs.ts';
@@ -26,14 +30,22 @@ export interface EndResult {
 /** No claim carries this token, and the lease it is given with has ended already: the next sweep wakes the archive copy. */
 const NOBODY = { token: '00000000-0000-0000-0000-000000000000', leaseMs: 0, archivesLarge: true };
 
-export function cancelJobs(sql: Sql, { jobIds, actor, reason }: OperatorWord): Promise<EndResult> {
-  return endJobs(sql, {
-    jobIds,
-    actor,
-    state: 'CANCELLED',
-    error: { code: 'CANCELLED', cause: 'OPERATOR', message: reason },
-    condition: sql`state IN ('PENDING', 'RUNNING', 'WAITING')`,
-  });
+export function cancelJobs(sql: Sql, word: OperatorWord): Promise<EndResult> {
+  return cancelWhere(sql, word, sql`state IN ('PENDING', 'RUNNING', 'WAITING')`);
+}
+
+/** As `cancelJobs`, of ordered routes only: for `skip`. */
+export function cancelOrderedJobs(sql: Sql, word: OperatorWord): Promise<EndResult> {
+  return cancelWhere(sql, word, sql`is_ordered AND state IN ('PENDING', 'RUNNING', 'WAITING')`);
+}
+
+function cancelWhere(
+  sql: Sql,
+  { jobIds, actor, reason }: OperatorWord,
+  condition: ReturnType<Sql>,
+): Promise<EndResult> {
+  const error = { code: 'CANCELLED', cause: 'OPERATOR', message: reason };
+  return endJobs(sql, { jobIds, actor, state: 'CANCELLED', error, condition });
 }
 
 export function rejectHeldJobs(sql: Sql, { jobIds, actor, reason }: OperatorWord): Promise<EndResult> {
@@ -76,12 +88,13 @@ async function endJobs(sql: Sql, { jobIds, actor, state, error, condition }: End
       SELECT id FROM jobs j WHERE id = ANY(${[...jobIds]}::uuid[]) AND ${condition} ORDER BY id FOR UPDATE),
     moved AS (
       UPDATE jobs SET state = ${state}, epoch = epoch + 1, lease_until = NULL, claim_token = NULL, woken_at = NULL,
-        next_action_at = NULL, updated_at = now(), finished_at = now(), error_code = ${error.code},
+        awaits_turn = false, next_action_at = NULL, updated_at = now(), finished_at = now(), error_code = ${error.code},
         error_cause = ${error.cause}, error_message = ${error.message}
       WHERE id IN (SELECT id FROM locked) RETURNING *),
     unchunked AS (DELETE FROM record_chunks WHERE job_id IN (SELECT id FROM locked)),
     ended AS (SELECT file_id, count(*)::int AS jobs, count(*)::int AS failed, ${whyFailed(sql)} FROM moved GROUP BY file_id),
     ${closeFiles(sql, NOBODY)},
+    ${leaveLines(sql)},
     event AS (
       SELECT 'job.' || lower(state) AS type, tenant_id, file_id, id AS job_id,
         jsonb_build_object('generation', generation, 'step', step_kind, 'code', error_code, 'cause', error_cause,

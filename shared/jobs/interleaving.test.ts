@@ -13,6 +13,7 @@ import { arrivedObject, seedJobs, seedTenant } from '#shared/testing/seed-jobs.t
 import { claimArchives, storeArchives } from './archive-files.ts';
 import { type ClaimedJob, claimJobs } from './claim-jobs.ts';
 import { cancelJobs, failSpentJobs } from './end-jobs.ts';
+import { giveDueTurns } from './give-turns.ts';
 import { loadRoutingInput } from './load-routing-input.ts';
 import { noteProgress } from './note-progress.ts';
 import { registerFiles } from './register-files.ts';
@@ -20,6 +21,7 @@ import { renewLeases } from './renew-leases.ts';
 import { reopenJobs } from './reopen-jobs.ts';
 import { requeueFiles } from './requeue-files.ts';
 import { routeFiles } from './route-files.ts';
+import { skipJobs } from './skip-jobs.ts';
 import { type NextMove, type StoredOutcome, storeOutcomes } from './store-outcomes.ts';
 import { wakeFiles } from './wake-files.ts';
 import { wakeJobs } from './wake-jobs.ts';
@@ -53,7 +55,7 @@ afterAll(async () => {
 beforeEach(async () => {
   first = connect('first', 1);
   second = connect('second', 1);
-  await observer`TRUNCATE tenants, routes, route_versions, files, jobs, job_steps, attempts, audit_events, outbox, dead_letters,
+  await observer`TRUNCATE tenants, routes, route_versions, files, jobs, job_lines, job_steps, attempts, audit_events, outbox, dead_letters,
     sftp_users, api_keys CASCADE`;
   await seedTenant(observer, { routes: 2 });
 });
@@ -164,14 +166,18 @@ const TRANSITIONS: Record<string, (sql: Sql, scene: Scene) => Promise<unknown>> 
 type Ending = 'commit' | 'rollback' | 'cut';
 
 /** Runs `a` in a transaction held open on the first connection, `b` beside it, then ends the transaction. */
-async function interleave(scene: Scene, a: string, b: string, ending: Ending): Promise<void> {
+async function interleave<S>(
+  transitions: Record<string, (sql: Sql, scene: S) => Promise<unknown>>,
+  scene: S,
+  { a, b, ending }: { readonly a: string; readonly b: string; readonly ending: Ending },
+): Promise<void> {
   const held = await first.reserve();
   const [{ pid } = { pid: 0 }] = await held<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`;
   await held`BEGIN`;
-  await TRANSITIONS[a]?.(held, scene);
+  await transitions[a]?.(held, scene);
   const [{ other } = { other: 0 }] = await second<{ other: number }[]>`SELECT pg_backend_pid() AS other`;
   let isDone = false;
-  const beside = Promise.resolve(TRANSITIONS[b]?.(second, scene)).finally(() => {
+  const beside = Promise.resolve(transitions[b]?.(second, scene)).finally(() => {
     isDone = true;
   });
   beside.catch(() => {});
@@ -236,9 +242,9 @@ describe.each(SCHEDULES)(
             await first.end({ timeout: 1 });
             first = connect('first', 1);
           }
-          await observer`TRUNCATE files, jobs, job_steps, attempts, audit_events, outbox CASCADE`;
+          await observer`TRUNCATE files, jobs, job_lines, job_steps, attempts, audit_events, outbox CASCADE`;
           const scene = await setScene();
-          await interleave(scene, a, b, ending);
+          await interleave(TRANSITIONS, scene, { a, b, ending });
           expect(await findRowViolations(observer, { isAtRest: false }), `${a} | ${b}`).toEqual([]);
           await finishEverything();
           expect(await findRowViolations(observer, { isAtRest: true }), `${a} | ${b}, then everything ends`).toEqual(
@@ -249,6 +255,116 @@ describe.each(SCHEDULES)(
     }
   },
 );
+
+/** A line of three: the first has the turn and runs, or has failed; a fourth file is registered and not routed. */
+interface LineScene {
+  readonly head: ClaimedJob;
+  readonly next: string;
+  readonly newFileId: string;
+}
+
+const ORDERED_AT = (second: number) => ({ uploadedAt: new Date(Date.UTC(2026, 0, 2, 3, 4, second)).toISOString() });
+
+async function lineWithHead(): Promise<LineScene> {
+  await seedJobs(observer, { objects: [1, 2, 3].map(ORDERED_AT), isOrdered: true });
+  await observer`DELETE FROM jobs WHERE route_id <> (SELECT id FROM routes ORDER BY name LIMIT 1)`;
+  await observer`UPDATE files SET job_count = 1, open_jobs = 1`;
+  await observer`DELETE FROM job_lines WHERE route_id <> (SELECT id FROM routes ORDER BY name LIMIT 1)`;
+  const [turn] = await giveDueTurns(observer, TURNS);
+  const [head] = await claimJobs(observer, {
+    ...claimOptions,
+    jobIds: [turn?.id ?? ''],
+    token: randomUUID(),
+    leaseMs: 60_000,
+  });
+  const [next] = await observer<{ id: string }[]>`SELECT id FROM jobs WHERE awaits_turn ORDER BY order_at LIMIT 1`;
+  const [file] = await registerFiles(observer, [arrivedObject(ORDERED_AT(4))], 'ingestor');
+  if (head === undefined || next === undefined || file === undefined) throw new Error('the line was not made');
+  return { head, next: next.id, newFileId: file.id };
+}
+
+async function lineWithFailedHead(): Promise<LineScene> {
+  const scene = await lineWithHead();
+  await storeOne(observer, scene.head, 'failed', { type: 'failed' });
+  return scene;
+}
+
+/** Its last job has the turn: whoever ends it empties the line. */
+async function lineWithOneJob(): Promise<LineScene> {
+  const scene = await lineWithHead();
+  await cancelJobs(observer, {
+    jobIds: (await observer<{ id: string }[]>`SELECT id FROM jobs WHERE awaits_turn`).map(({ id }) => id),
+    actor: 'operator:test',
+    reason: 'test',
+  });
+  return scene;
+}
+
+const TURNS = { limit: 10, window: 10, actor: 'retry-sweeper' };
+const WORD = { actor: 'operator:test', reason: 'test' };
+
+const LINE_TRANSITIONS: Record<string, (sql: Sql, scene: LineScene) => Promise<unknown>> = {
+  'the head succeeds': (sql, { head }) => storeOne(sql, head, 'succeeded', { type: 'succeeded' }),
+  'the head fails': (sql, { head }) => storeOne(sql, head, 'failed', { type: 'failed' }),
+  'the clock gives turns': (sql) => giveDueTurns(sql, TURNS),
+  'a file joins the line': async (sql, { newFileId }) => {
+    const [route] = await observer<{ routeId: string; routeVersionId: string }[]>`
+      SELECT r.id AS "routeId", v.id AS "routeVersionId" FROM routes r JOIN route_versions v ON v.route_id = r.id
+      ORDER BY r.name LIMIT 1`;
+    if (route === undefined) throw new Error('there is no route');
+    const job = { ...route, id: randomUUID(), queue: 'partner-steps', stepKind: 'deliver', stepCount: 1 } as const;
+    const jobs = [{ ...job, maxAttempts: 3, isOrdered: true, headFailure: 'block' as const }];
+    return await routeFiles(sql, [{ fileId: newFileId, isLarge: false, jobs }], 'router', { settleMs: 0 });
+  },
+  'an operator skips the head': (sql, { head }) => skipJobs(sql, { jobIds: [head.id], ...WORD }),
+  'an operator cancels the head': (sql, { head }) => cancelJobs(sql, { jobIds: [head.id], ...WORD }),
+  'an operator cancels the next': (sql, { next }) => cancelJobs(sql, { jobIds: [next], ...WORD }),
+  'an operator retries the head and the next': (sql, { head, next }) =>
+    reopenJobs(sql, { jobIds: [head.id, next], ...WORD }),
+  'a worker claims the next': (sql, { next }) =>
+    claimJobs(sql, { ...claimOptions, jobIds: [next], token: randomUUID(), leaseMs: 60_000 }),
+};
+
+/** By the clock, claims and successes alone: whatever waits for its turn gets it. A failed head is skipped. */
+async function finishLine(): Promise<void> {
+  const failed = await observer<{ id: string }[]>`SELECT id FROM jobs WHERE state = 'FAILED'`;
+  await skipJobs(observer, { jobIds: failed.map(({ id }) => id), ...WORD });
+  const files = await observer<{ id: string }[]>`SELECT id FROM files WHERE status = 'QUEUED'`;
+  const error = { code: 'NO_ROUTE', cause: 'PATH_MISMATCH', message: 'No route takes it.' };
+  await routeFiles(
+    observer,
+    files.map(({ id }) => ({ fileId: id, isLarge: false, jobs: [], error })),
+    'router',
+  );
+  for (let round = 0; round < 6; round += 1) {
+    await giveDueTurns(observer, TURNS);
+    await finishEverything();
+  }
+}
+
+describe.each(
+  [lineWithHead, lineWithFailedHead, lineWithOneJob].flatMap((scene) =>
+    (['commit', 'rollback', 'cut'] as const).map((ending) => ({ scene, ending })),
+  ),
+)('with a $scene.name, when the first one ends with a $ending', ({ scene: setScene, ending }) => {
+  for (const a of Object.keys(LINE_TRANSITIONS)) {
+    test(`${a}, beside each other transition of the line`, { timeout: 60_000 }, async () => {
+      for (const b of Object.keys(LINE_TRANSITIONS)) {
+        if (ending === 'cut') {
+          await first.end({ timeout: 1 });
+          first = connect('first', 1);
+        }
+        await observer`TRUNCATE files, jobs, job_lines, job_steps, attempts, audit_events, outbox CASCADE`;
+        await interleave(LINE_TRANSITIONS, await setScene(), { a, b, ending });
+        expect(await findRowViolations(observer, { isAtRest: false }), `${a} | ${b}`).toEqual([]);
+        await finishLine();
+        const rest = await findRowViolations(observer, { isAtRest: true });
+        expect(rest, `${a} | ${b}, then everything ends`).toEqual([]);
+        expect(await observer`SELECT 1 FROM jobs WHERE awaits_turn`, `${a} | ${b}`).toEqual([]);
+      }
+    });
+  }
+});
 
 test('a late outcome that waited for the takeover to commit changes nothing', async () => {
   const { orphaned } = await running();

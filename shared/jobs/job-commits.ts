@@ -33,6 +33,8 @@ export interface JobCommitsOptions {
   readonly worker: string;
   readonly service: string;
   readonly leaseMs: number;
+  /** Wake-ups of one tenant that may stand in one queue. */
+  readonly admissionWindow: number;
   readonly wakeUps: Pick<WakeUpSenders, 'sendJobs' | 'sendArchives'>;
   readonly metrics: JobMetrics;
   readonly logger: Logger;
@@ -126,9 +128,16 @@ export class JobCommits {
   }
 
   async #storeOutcomes(outcomes: readonly StoredOutcome[]): Promise<OutcomeStored[]> {
-    const { sql, queue, worker, service, leaseMs } = this.#options;
+    const { sql, queue, worker, service, leaseMs, admissionWindow: window } = this.#options;
     const { answer, askedAtMs } = await this.#ask(leaseMs, () =>
-      storeOutcomes(sql, outcomes, { worker, service, leaseMs, token: randomUUID(), archivesLarge: queue === 'work' }),
+      storeOutcomes(sql, outcomes, {
+        worker,
+        service,
+        leaseMs,
+        window,
+        token: randomUUID(),
+        archivesLarge: queue === 'work',
+      }),
     );
     this.#sendWakeUps(answer, outcomes);
     const moved = new Map(answer.jobs.map((job) => [job.id, job]));

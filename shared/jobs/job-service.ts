@@ -136,6 +136,7 @@ export function createJobService(
       worker: workerName,
       service: name,
       leaseMs,
+      admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
       stepDeadlineMs: config.LONGSHORE_STEP_DEADLINE_MS,
       store,
       stores,

@@ -52,7 +52,7 @@ export async function registerFiles(
   actor: string,
 ): Promise<RegisteredFile[]> {
   const { results, refused } = await runSet({
-    rows: mergeRepeated(objects),
+    rows: mergeRepeated(objects).map((object, place) => ({ ...object, place })),
     keyOf: objectKey,
     run: (rows) => registerSet(sql, rows, actor),
   });
@@ -75,7 +75,11 @@ function objectKey(object: ArrivedObject): string {
   return `${object.bucket}\n${object.key}\n${object.versionId}`;
 }
 
-function registerSet(sql: Sql, objects: ArrivedObject[], actor: string): Promise<RegisteredFile[]> {
+function registerSet(
+  sql: Sql,
+  objects: (ArrivedObject & { readonly place: number })[],
+  actor: string,
+): Promise<RegisteredFile[]> {
   const rows = objects.map(({ error, ...object }) => ({
     ...object,
     errorCode: error?.code,
@@ -87,7 +91,10 @@ function registerSet(sql: Sql, objects: ArrivedObject[], actor: string): Promise
       SELECT * FROM jsonb_to_recordset(${toJsonb(rows)}::text::jsonb) AS r(
         id uuid, "tenantId" text, bucket text, key text, "versionId" text, name text, "sizeBytes" bigint, etag text,
         source text, "uploadedBy" text, "uploadedAt" timestamptz, "orderKey" text, status text, "quietMs" int,
-        "errorCode" text, "errorCause" text, "errorMessage" text)),
+        "errorCode" text, "errorCause" text, "errorMessage" text, place int)),
+    numbered AS MATERIALIZED (
+      SELECT in_order.*, CASE WHEN status = 'QUEUED' THEN nextval('file_order') END AS seq
+      FROM (SELECT * FROM input ORDER BY "uploadedAt", place OFFSET 0) AS in_order),
     registered AS (
       INSERT INTO files AS f (
         id, tenant_id, bucket, key, version_id, name, size_bytes, etag, source, uploaded_by, uploaded_at, order_key,
@@ -95,17 +102,16 @@ function registerSet(sql: Sql, objects: ArrivedObject[], actor: string): Promise
         duplicate_of)
       SELECT
         id, "tenantId", bucket, key, "versionId", name, "sizeBytes", etag, source, "uploadedBy", "uploadedAt", "orderKey",
-        CASE WHEN status = 'QUEUED' THEN nextval('file_order') END,
-        status, "errorCode", "errorCause", "errorMessage", 'ingest',
+        seq, status, "errorCode", "errorCause", "errorMessage", 'ingest',
         CASE WHEN status = 'QUEUED' THEN 1 ELSE 0 END,
         CASE WHEN status = 'QUEUED' THEN now() END,
         CASE WHEN status = 'UPLOADED' THEN now() + "quietMs" * interval '1 ms' END,
         CASE WHEN status = 'QUARANTINED' THEN now() END,
         (SELECT d.id FROM files d
-         WHERE d.tenant_id = "tenantId" AND d.etag = input.etag AND d.size_bytes = "sizeBytes" AND "sizeBytes" > 0
-           AND (d.bucket, d.key) <> (input.bucket, input.key)
+         WHERE d.tenant_id = "tenantId" AND d.etag = numbered.etag AND d.size_bytes = "sizeBytes" AND "sizeBytes" > 0
+           AND (d.bucket, d.key) <> (numbered.bucket, numbered.key)
          ORDER BY d.created_at LIMIT 1)
-      FROM input ORDER BY bucket, key, "versionId"
+      FROM numbered ORDER BY bucket, key, "versionId"
       ON CONFLICT (bucket, key, version_id) DO UPDATE SET
         status = excluded.status, order_seq = excluded.order_seq, uploaded_by = coalesce(excluded.uploaded_by, f.uploaded_by),
         source = excluded.source, error_code = excluded.error_code, error_cause = excluded.error_cause,
@@ -122,5 +128,5 @@ function registerSet(sql: Sql, objects: ArrivedObject[], actor: string): Promise
       FROM registered),
     ${recordEvents(sql, actor)}
     SELECT id, tenant_id AS "tenantId", key, status, order_key AS "orderKey", wakes AS wake, duplicate_of AS "duplicateOf"
-    FROM registered ORDER BY order_seq`;
+    FROM registered ORDER BY uploaded_at, order_seq`;
 }

@@ -8,26 +8,33 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { HELD } from '#shared/steps/wait-reasons.ts';
+import { ADMISSION_WINDOW, admit } from './admission.ts';
 import { recordEvents } from './record-events.ts';
-import type { OperatorWord } from './reopen-jobs.ts';
-import type { WokenJob } from './route-files.ts';
+import type { OperatorWord, ReopenedJob } from './reopen-jobs.ts';
 
-export async function releaseJobs(sql: Sql, { jobIds, actor, reason }: OperatorWord): Promise<WokenJob[]> {
-  return await sql<WokenJob[]>`
+export async function releaseJobs(
+  sql: Sql,
+  { jobIds, actor, reason }: OperatorWord,
+  window = ADMISSION_WINDOW,
+): Promise<ReopenedJob[]> {
+  return await sql<ReopenedJob[]>`
     WITH locked AS (
-      SELECT id FROM jobs WHERE id = ANY(${[...jobIds]}::uuid[]) AND state = 'WAITING' AND wait_reason = ${HELD}
+      SELECT id, tenant_id, queue FROM jobs WHERE id = ANY(${[...jobIds]}::uuid[]) AND state = 'WAITING' AND wait_reason = ${HELD}
       ORDER BY id FOR UPDATE),
+    asking AS (SELECT id, tenant_id, queue, 0 AS place FROM locked),
+    ${admit(sql, window)},
     released AS (
-      UPDATE jobs SET state = 'PENDING', released_at = now(), next_action_at = NULL, wait_reason = NULL, updated_at = now(),
-        woken_at = now(), wakes = wakes + 1
-      WHERE id IN (SELECT id FROM locked) RETURNING *),
+      UPDATE jobs j SET state = 'PENDING', released_at = now(), next_action_at = NULL, wait_reason = NULL, updated_at = now(),
+        woken_at = CASE WHEN a.id IS NOT NULL THEN now() END, wakes = j.wakes + (a.id IS NOT NULL)::int
+      FROM locked l LEFT JOIN admitted a USING (id) WHERE j.id = l.id RETURNING j.*),
     event AS (
       SELECT 'job.released' AS type, tenant_id, file_id, id AS job_id,
         jsonb_build_object('generation', generation, 'step', step_kind, 'reason', ${reason}::text) AS detail,
         '{events}'::text[] AS topics
       FROM released),
     ${recordEvents(sql, actor)}
-    SELECT id, file_id AS "fileId", tenant_id AS "tenantId", queue, wakes AS wake FROM released ORDER BY id`;
+    SELECT id, file_id AS "fileId", tenant_id AS "tenantId", queue, wakes AS wake, woken_at IS NOT NULL AS "isWoken"
+    FROM released ORDER BY id`;
 }
 
 /** Whether an operator let the job go on with what was found in its file: a word from before that does not count. */

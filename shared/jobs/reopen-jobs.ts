@@ -4,10 +4,16 @@
  * In:  jobs, who asked and why. Out: the jobs reopened, with their wake-ups; others were not failed or cancelled.
  * Events: `job.reopened`.
  *
+ * On an ordered route a job that kept the turn of its line goes on at once; one that had left its line comes back to its old place and waits
+ * until the job that has the turn now has ended.
+ *
  * Records that were in the middle are counted anew when the job comes to them (`shared/records/open-records.ts`).
  * An archive copy under way goes on undisturbed: its lease stays, and the job reads wherever the object is when it is claimed.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { TURN } from '#shared/steps/wait-reasons.ts';
+import { ADMISSION_WINDOW, admit } from './admission.ts';
+import { joinLines, lockLines } from './job-lines.ts';
 import { recordEvents } from './record-events.ts';
 import type { WokenJob } from './route-files.ts';
 
@@ -18,15 +24,34 @@ export interface OperatorWord {
   readonly reason: string;
 }
 
-export async function reopenJobs(sql: Sql, { jobIds, actor, reason }: OperatorWord): Promise<WokenJob[]> {
-  return await sql<WokenJob[]>`
+export interface ReopenedJob extends WokenJob {
+  /** Otherwise the job waits for its turn, or for room in the tenant's admission window. */
+  readonly isWoken: boolean;
+}
+
+export async function reopenJobs(
+  sql: Sql,
+  { jobIds, actor, reason }: OperatorWord,
+  window = ADMISSION_WINDOW,
+): Promise<ReopenedJob[]> {
+  return await sql<ReopenedJob[]>`
     WITH locked AS (
-      SELECT id FROM jobs WHERE id = ANY(${[...jobIds]}::uuid[]) AND state IN ('FAILED', 'CANCELLED') ORDER BY id FOR UPDATE),
+      SELECT * FROM jobs WHERE id = ANY(${[...jobIds]}::uuid[]) AND state IN ('FAILED', 'CANCELLED') ORDER BY id FOR UPDATE),
+    ${lockLines(sql, sql`locked`)},
+    keeping AS (SELECT job_id AS id FROM line_locked WHERE holder = job_id),
+    placed AS (
+      SELECT j.*, j.is_ordered AND j.order_at IS NOT NULL AND k.id IS NULL AS must_wait FROM locked j LEFT JOIN keeping k USING (id)),
+    asking AS (SELECT id, tenant_id, queue, 0 AS place FROM placed WHERE NOT must_wait),
+    ${admit(sql, window)},
     reopened AS (
-      UPDATE jobs SET state = 'PENDING', generation = generation + 1, step_attempts = 0, epoch = epoch + 1,
-        updated_at = now(), finished_at = NULL, next_action_at = NULL, woken_at = now(), wakes = wakes + 1,
-        error_code = NULL, error_cause = NULL, error_message = NULL, wait_reason = NULL, open_records = NULL, record_summary = NULL
-      WHERE id IN (SELECT id FROM locked) RETURNING *),
+      UPDATE jobs j SET state = 'PENDING', generation = j.generation + 1, step_attempts = 0, epoch = j.epoch + 1,
+        updated_at = now(), finished_at = NULL, next_action_at = NULL, awaits_turn = p.must_wait,
+        woken_at = CASE WHEN a.id IS NOT NULL THEN now() END, wakes = j.wakes + (a.id IS NOT NULL)::int,
+        error_code = NULL, error_cause = NULL, error_message = NULL, wait_reason = CASE WHEN p.must_wait THEN ${TURN} END,
+        open_records = NULL, record_summary = NULL
+      FROM placed p LEFT JOIN admitted a USING (id) WHERE j.id = p.id RETURNING j.*),
+    joining AS (SELECT order_key, route_id, tenant_id FROM placed WHERE must_wait),
+    ${joinLines(sql)},
     opened AS (SELECT file_id, count(*)::int AS jobs FROM reopened GROUP BY file_id),
     file_locked AS (SELECT id FROM files WHERE id IN (SELECT file_id FROM opened) ORDER BY id FOR UPDATE),
     file_opened AS (
@@ -42,5 +67,6 @@ export async function reopenJobs(sql: Sql, { jobIds, actor, reason }: OperatorWo
         '{events}'::text[] AS topics
       FROM reopened),
     ${recordEvents(sql, actor)}
-    SELECT id, file_id AS "fileId", tenant_id AS "tenantId", queue, wakes AS wake FROM reopened ORDER BY id`;
+    SELECT id, file_id AS "fileId", tenant_id AS "tenantId", queue, wakes AS wake, woken_at IS NOT NULL AS "isWoken"
+    FROM reopened ORDER BY id`;
 }

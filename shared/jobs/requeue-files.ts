@@ -35,5 +35,5 @@ export async function requeueFiles(sql: Sql, { fileIds, actor, reason }: Requeue
         jsonb_build_object('key', key, 'sizeBytes', size_bytes, 'reason', ${reason}::text) AS detail, '{events}'::text[] AS topics
       FROM requeued),
     ${recordEvents(sql, actor)}
-    SELECT id, order_key AS "orderKey", wakes AS wake FROM requeued ORDER BY order_seq`;
+    SELECT id, order_key AS "orderKey", wakes AS wake FROM requeued ORDER BY uploaded_at, order_seq`;
 }

@@ -3,16 +3,19 @@
  *
  * In:  per file the jobs to create (one per route that takes it), or why none does.
  * Out: the jobs let into their queues now, each with the wake-up to send. Jobs beyond the tenant's admission window wait as
- *      `PENDING` without one; the sweeper lets them in as others finish.
+ *      `PENDING` without one; the sweeper lets them in as others finish. Jobs of ordered routes always wait, for their turn (`give-turns.ts`).
  * Events: `file.routed`, `file.quarantined`; the latter is no failure notice for a marker or checksum that came for another file.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { TURN } from '#shared/steps/wait-reasons.ts';
+import { ADMISSION_WINDOW, admit } from './admission.ts';
+import { joinLines } from './job-lines.ts';
 import { recordEvents } from './record-events.ts';
 import { runSet } from './run-set.ts';
 import { toJsonb } from './to-jsonb.ts';
 
-/** Wake-ups of one tenant that may stand in one queue: a flood then waits in the table, not before everyone else's messages. */
-const ADMISSION_WINDOW = 1_000;
+/** For how long a file of an ordered route leaves room for files whose uploads ended before its own and whose events come later. */
+export const ORDER_SETTLE_MS = 5_000;
 
 export type WorkQueue = 'partner-steps' | 'work';
 
@@ -45,22 +48,33 @@ export interface WokenJob {
   readonly wake: number;
 }
 
+export interface RouteFilesOptions {
+  /** Wake-ups of one tenant that may stand in one queue. */
+  readonly window?: number;
+  readonly settleMs?: number;
+}
+
 export async function routeFiles(
   sql: Sql,
   decisions: readonly RoutingDecision[],
   actor: string,
-  window = ADMISSION_WINDOW,
+  { window = ADMISSION_WINDOW, settleMs = ORDER_SETTLE_MS }: RouteFilesOptions = {},
 ): Promise<WokenJob[]> {
   const { results, refused } = await runSet({
     rows: decisions,
     keyOf: (decision) => decision.fileId,
-    run: (rows) => routeSet(sql, rows, actor, window),
+    run: (rows) => routeSet(sql, rows, actor, { window, settleMs }),
   });
   if (refused[0] !== undefined) throw refused[0].error;
   return results.flat();
 }
 
-function routeSet(sql: Sql, decisions: RoutingDecision[], actor: string, window: number): Promise<WokenJob[]> {
+function routeSet(
+  sql: Sql,
+  decisions: RoutingDecision[],
+  actor: string,
+  { window, settleMs }: Required<RouteFilesOptions>,
+): Promise<WokenJob[]> {
   const files = decisions.map(({ fileId, isLarge, jobs, error }) => ({
     fileId,
     isLarge,
@@ -92,26 +106,23 @@ function routeSet(sql: Sql, decisions: RoutingDecision[], actor: string, window:
       FROM input i WHERE f.id = i."fileId" AND f.id IN (SELECT id FROM locked)
       RETURNING f.*),
     candidate AS (
-      SELECT j.*, r.tenant_id, r.order_key, r.order_seq,
-        row_number() OVER (PARTITION BY r.tenant_id, j.queue ORDER BY r.order_seq, j.id) AS place
+      SELECT j.*, r.tenant_id, r.order_key, r.uploaded_at AS order_at, r.order_seq,
+        CASE WHEN j."isOrdered" THEN least(r.uploaded_at, r.created_at) + ${settleMs}::int * interval '1 ms' END AS settled_at
       FROM job_input j JOIN routed r ON r.id = j."fileId"),
-    standing AS (
-      SELECT tenant_id, queue, (
-        SELECT count(*) FROM (
-          SELECT 1 FROM jobs s
-          WHERE s.state = 'PENDING' AND s.woken_at IS NOT NULL AND s.queue = c.queue AND s.tenant_id = c.tenant_id
-          LIMIT ${window}::int) AS bounded) AS jobs
-      FROM (SELECT DISTINCT tenant_id, queue FROM candidate) AS c),
+    asking AS (SELECT id, tenant_id, queue, order_seq AS place FROM candidate WHERE NOT "isOrdered"),
+    ${admit(sql, window)},
     created AS (
       INSERT INTO jobs (
         id, tenant_id, file_id, route_id, route_version_id, state, is_large, step_kind, step_count, max_attempts, queue,
-        is_ordered, head_failure, order_key, order_seq, woken_at, wakes)
+        is_ordered, head_failure, order_key, order_at, order_seq, awaits_turn, wait_reason, next_action_at, woken_at, wakes)
       SELECT c.id, c.tenant_id, c."fileId", c."routeId", c."routeVersionId", 'PENDING', c."isLarge", c."stepKind",
-        c."stepCount", c."maxAttempts", c.queue, c."isOrdered", c."headFailure", c.order_key, c.order_seq,
-        CASE WHEN s.jobs + c.place <= ${window}::int THEN now() END,
-        CASE WHEN s.jobs + c.place <= ${window}::int THEN 1 ELSE 0 END
-      FROM candidate c JOIN standing s USING (tenant_id, queue)
+        c."stepCount", c."maxAttempts", c.queue, c."isOrdered", c."headFailure", c.order_key, c.order_at, c.order_seq,
+        c."isOrdered", CASE WHEN c."isOrdered" THEN ${TURN} END, c.settled_at,
+        CASE WHEN a.id IS NOT NULL THEN now() END, (a.id IS NOT NULL)::int
+      FROM candidate c LEFT JOIN admitted a USING (id)
       RETURNING id, tenant_id, file_id, queue, wakes, woken_at),
+    joining AS (SELECT order_key, "routeId" AS route_id, tenant_id FROM candidate WHERE "isOrdered"),
+    ${joinLines(sql)},
     event AS (
       SELECT CASE WHEN status = 'QUARANTINED' THEN 'file.quarantined' ELSE 'file.routed' END AS type,
         tenant_id, id AS file_id, NULL::uuid AS job_id,

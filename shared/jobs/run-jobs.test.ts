@@ -12,6 +12,7 @@ import type { StepOutcome } from '#shared/steps/step-outcome.ts';
 import { findRowViolations } from '#shared/testing/find-row-violations.ts';
 import { seedFiles, seedRoutes } from '#shared/testing/seed-routed-files.ts';
 import { cancelJobs } from './end-jobs.ts';
+import { giveDueTurns } from './give-turns.ts';
 import { reopenJobs } from './reopen-jobs.ts';
 import type { WokenJob } from './route-files.ts';
 import {
@@ -208,7 +209,10 @@ describe('walking on', () => {
 
   test('the end of an ordered job wakes its successor', async () => {
     await seedRoutes(sql, { isOrdered: true });
-    const [first, second] = await seedFiles(sql, { count: 2 });
+    expect(await seedFiles(sql, { count: 2 })).toEqual([]);
+    const [first] = await giveDueTurns(sql, { limit: 10, window: 10, actor: 'test' });
+    const [second] = await sql<WokenJob[]>`
+      SELECT id, file_id AS "fileId", tenant_id AS "tenantId", queue, 1 AS wake FROM jobs WHERE awaits_turn`;
     if (first === undefined || second === undefined) throw new Error('two jobs were to be made');
     const runner = startRunner();
     expect(await runner.handle(jobDue(second), neverStops)).toEqual(acknowledge);

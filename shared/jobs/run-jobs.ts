@@ -18,6 +18,7 @@ import type { StepKind } from '#shared/steps/step-context.ts';
 import type { StoreDirectory } from '#shared/stores/store-directory.ts';
 import { endedBy, NO_TRACING, type Span, type Tracing } from '#shared/tracing/tracing.ts';
 import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
+import { ADMISSION_WINDOW } from './admission.ts';
 import { type ArchiveEnd, type ArchiveFile, archiveHeldFile, type HeldFile } from './archive-held-file.ts';
 import type { ClaimedJob } from './claim-jobs.ts';
 import { JobCommits } from './job-commits.ts';
@@ -43,6 +44,8 @@ export interface JobRunnerOptions {
   readonly worker: string;
   readonly service: string;
   readonly leaseMs: number;
+  /** Wake-ups of one tenant that may stand in one queue; 1,000 when absent. */
+  readonly admissionWindow?: number;
   /** For one try of a step, and for an archive copy. */
   readonly stepDeadlineMs: number;
   readonly store: ObjectStore;
@@ -81,6 +84,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     worker,
     service,
     leaseMs,
+    admissionWindow: options.admissionWindow ?? ADMISSION_WINDOW,
     wakeUps: options.wakeUps,
     metrics,
     logger,

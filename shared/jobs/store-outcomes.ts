@@ -4,7 +4,7 @@
  * 1. A row counts only at its epoch, step and `RUNNING`: a stale outcome changes nothing and is absent from the answer.
  * 2. The last job of a file is found by `open_jobs`, a counter on the parent: statements side by side do not see each other's rows.
  * 3. Whoever ends the last job holds the file's archive lease from the same statement on, unless the copy is long work.
- * 4. The end of an ordered job wakes its successor.
+ * 4. The end of an ordered job frees its turn; the next in its line gets it in a statement of its own, or from the clock.
  * 5. A job that would wait for its records does not when the last one ended meanwhile.
  *
  * Out: the jobs moved (with their wake-ups), the files whose last job ended.
@@ -15,6 +15,9 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import type { FileStatus, JobState } from '#shared/db/schema.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import { HELD, RECORDS } from '#shared/steps/wait-reasons.ts';
+import { ADMISSION_WINDOW, admit } from './admission.ts';
+import { giveTurns } from './give-turns.ts';
+import { type JobLine, leaveLines } from './job-lines.ts';
 import { recordEvents } from './record-events.ts';
 import type { WokenJob, WorkQueue } from './route-files.ts';
 import { type RefusedRow, runSet } from './run-set.ts';
@@ -57,6 +60,8 @@ export interface StoreOptions {
   readonly token: string;
   /** Whether this worker may archive large files itself. */
   readonly archivesLarge: boolean;
+  /** Wake-ups of one tenant that may stand in one queue: for jobs that change queues, and for those that get the turn. */
+  readonly window?: number;
 }
 
 export interface MovedJob {
@@ -88,9 +93,11 @@ export interface ClosedFile {
 export interface StoreResult {
   readonly jobs: MovedJob[];
   readonly files: ClosedFile[];
-  /** Successors of ordered jobs that ended, to be woken. */
+  /** Of ordered jobs that ended: whose turn it is now, to be woken. */
   readonly successors: WokenJob[];
 }
+
+type StoredSet = Omit<StoreResult, 'successors'> & { readonly lines: JobLine[] };
 
 /** Rows that the database refuses (class 22/23) come back in `refused`; the others are stored. */
 export async function storeOutcomes(
@@ -103,12 +110,18 @@ export async function storeOutcomes(
     keyOf: (outcome) => outcome.jobId,
     run: (rows) => storeSet(sql, rows, options),
   });
+  const lines = results.flatMap((result) => result.lines);
   return {
     jobs: results.flatMap((result) => result.jobs),
     files: results.flatMap((result) => result.files),
-    successors: results.flatMap((result) => result.successors),
+    successors: lines.length === 0 ? [] : await passOn(sql, lines, options),
     refused,
   };
+}
+
+/** The outcomes are stored already: whatever prevents this, the clock gives the turns. */
+function passOn(sql: Sql, lines: JobLine[], { window = ADMISSION_WINDOW, service }: StoreOptions): Promise<WokenJob[]> {
+  return giveTurns(sql, lines, { window, actor: service }).catch(() => []);
 }
 
 function toRow({ traceparent: _traceparent, next, error, ...outcome }: StoredOutcome) {
@@ -127,17 +140,19 @@ function toRow({ traceparent: _traceparent, next, error, ...outcome }: StoredOut
   };
 }
 
-async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptions): Promise<StoreResult> {
-  const [row] = await sql<StoreResult[]>`
+async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptions): Promise<StoredSet> {
+  const [row] = await sql<StoredSet[]>`
     WITH input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(outcomes.map(toRow))}::text::jsonb) AS r(
         "jobId" uuid, epoch int, "stepSeq" int, "stepKind" text, attempt int, generation int, outcome text,
         code text, cause text, message text, output jsonb, object jsonb, "startedAt" timestamptz, "durationMs" int,
         move text, "nextSeq" int, "nextKind" text, "nextQueue" text, "delayMs" int, "countsAttempt" boolean, reason text)),
     locked AS (
-      SELECT j.id FROM jobs j JOIN input i ON j.id = i."jobId"
+      SELECT j.id, j.tenant_id, i.move, i."nextQueue" FROM jobs j JOIN input i ON j.id = i."jobId"
       WHERE j.epoch = i.epoch AND j.state = 'RUNNING' AND j.step_seq = i."stepSeq"
       ORDER BY j.id FOR UPDATE OF j),
+    asking AS (SELECT id, tenant_id, "nextQueue" AS queue, 0 AS place FROM locked WHERE move = 'hand-over'),
+    ${admit(sql, options.window ?? ADMISSION_WINDOW)},
     moved AS (
       UPDATE jobs j SET
         updated_at = now(),
@@ -154,8 +169,8 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
         queue = coalesce(i."nextQueue", j.queue),
         lease_until = CASE WHEN i.move = 'walk-on' THEN now() + ${options.leaseMs}::int * interval '1 ms' END,
         claim_token = CASE WHEN i.move = 'walk-on' THEN j.claim_token END,
-        woken_at = CASE WHEN i.move = 'hand-over' THEN now() END,
-        wakes = j.wakes + (i.move = 'hand-over')::int,
+        woken_at = CASE WHEN a.id IS NOT NULL THEN now() END,
+        wakes = j.wakes + (a.id IS NOT NULL)::int,
         next_action_at = CASE WHEN i.move = 'later' THEN now()
           + CASE WHEN i.reason = ${RECORDS} AND j.open_records = 0 THEN 0 ELSE i."delayMs" END * interval '1 ms' END,
         record_summary = CASE WHEN i."stepKind" = 'call' THEN coalesce(i.output -> 'records', j.record_summary)
@@ -165,7 +180,7 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
         error_cause = CASE WHEN i.outcome = 'succeeded' THEN NULL WHEN i.outcome = 'wait' THEN j.error_cause ELSE i.cause END,
         error_message = CASE WHEN i.outcome = 'succeeded' THEN NULL WHEN i.outcome = 'wait' THEN j.error_message ELSE i.message END,
         finished_at = CASE WHEN i.move IN ('succeeded', 'failed') THEN now() END
-      FROM input i WHERE j.id = i."jobId" AND j.id IN (SELECT id FROM locked)
+      FROM input i LEFT JOIN admitted a ON a.id = i."jobId" WHERE j.id = i."jobId" AND j.id IN (SELECT id FROM locked)
       RETURNING j.*, i.move, i.outcome, i."stepSeq" AS done_seq, i."stepKind" AS done_kind, i.attempt, i.output,
         i.code, i.cause, i.message, i."startedAt" AS try_started_at, i."durationMs" AS duration_ms),
     steps AS (
@@ -189,16 +204,7 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
       SELECT file_id, count(*)::int AS jobs, count(*) FILTER (WHERE state <> 'SUCCEEDED')::int AS failed, ${whyFailed(sql)}
       FROM moved WHERE state IN ('SUCCEEDED', 'FAILED') GROUP BY file_id),
     ${closeFiles(sql, options)},
-    successor AS (
-      SELECT DISTINCT n.id FROM moved m CROSS JOIN LATERAL (
-        SELECT s.id FROM jobs s
-        WHERE s.is_ordered AND s.route_id = m.route_id AND s.order_key = m.order_key AND s.order_seq > m.order_seq
-          AND s.state = 'PENDING'
-        ORDER BY s.order_seq LIMIT 1) AS n
-      WHERE m.is_ordered AND m.state IN ('SUCCEEDED', 'FAILED')),
-    woken AS (
-      UPDATE jobs j SET woken_at = now(), wakes = j.wakes + 1 FROM successor n WHERE j.id = n.id AND j.state = 'PENDING'
-      RETURNING j.id, j.file_id, j.tenant_id, j.queue, j.wakes),
+    ${leaveLines(sql)},
     event AS (
       SELECT CASE WHEN state = 'SUCCEEDED' THEN 'job.succeeded' WHEN state = 'FAILED' THEN 'job.failed'
           WHEN outcome = 'succeeded' THEN 'step.succeeded' WHEN outcome = 'wait' AND wait_reason = ${HELD} THEN 'job.held'
@@ -214,12 +220,11 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
     ${recordEvents(sql, options.service)}
     SELECT
       coalesce((SELECT jsonb_agg(jsonb_build_object('id', id, 'fileId', file_id, 'tenantId', tenant_id, 'state', state,
-        'epoch', epoch, 'wake', CASE WHEN move = 'hand-over' THEN jsonb_build_object('id', id, 'fileId', file_id,
+        'epoch', epoch, 'wake', CASE WHEN move = 'hand-over' AND woken_at IS NOT NULL THEN jsonb_build_object('id', id, 'fileId', file_id,
           'tenantId', tenant_id, 'queue', queue, 'wake', wakes) END)) FROM moved), '[]') AS jobs,
       ${closedFilesJson(sql)} AS files,
-      coalesce((SELECT jsonb_agg(jsonb_build_object('id', id, 'fileId', file_id, 'tenantId', tenant_id, 'queue', queue,
-        'wake', wakes)) FROM woken), '[]') AS successors`;
-  return row ?? { jobs: [], files: [], successors: [] };
+      coalesce((SELECT jsonb_agg(jsonb_build_object('orderKey', order_key, 'routeId', route_id)) FROM left_line), '[]') AS lines`;
+  return row ?? { jobs: [], files: [], lines: [] };
 }
 
 /**

@@ -500,27 +500,6 @@ describe('operators', () => {
   });
 });
 
-describe('ordered routes', () => {
-  test('a job waits for its predecessor, whose end wakes it', async () => {
-    const [first, second] = await seedJobs(sql, { count: 2, isOrdered: true });
-    expect((await claim([second?.id ?? ''])).length).toBe(0);
-    const [head] = await claim([first?.id ?? '']);
-    const result = await storeOne(head as ClaimedJob, 'succeeded', succeeded);
-    expect(result.successors.map((job) => job.id)).toEqual([second?.id]);
-    expect((await claim([second?.id ?? ''])).length).toBe(1);
-  });
-
-  test('a failed head blocks, or is passed where the route says skip', async () => {
-    for (const headFailure of ['block', 'skip'] as const) {
-      const [first, second] = await seedJobs(sql, { count: 2, isOrdered: true, headFailure });
-      await sql`UPDATE jobs SET order_key = ${headFailure} WHERE id IN (${first?.id ?? ''}, ${second?.id ?? ''})`;
-      const [head] = await claim([first?.id ?? '']);
-      await storeOne(head as ClaimedJob, 'failed', failed);
-      expect((await claim([second?.id ?? ''])).length).toBe(headFailure === 'skip' ? 1 : 0);
-    }
-  });
-});
-
 describe('outbox', () => {
   test('rows are leased once, and leave when their topic took them', async () => {
     await seedJobs(sql);

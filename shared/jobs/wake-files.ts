@@ -50,28 +50,40 @@ async function chooseFiles(sql: Sql, options: WakeFilesOptions): Promise<ChosenF
   const { limit, missing, graceMs, boundMs } = options;
   return await sql<ChosenFile[]>`
     WITH settled AS (
-      SELECT id, 'quiet' AS why FROM files WHERE status = 'UPLOADED' AND coalesce(next_action_at <= now(), true)
+      SELECT id, 'quiet' AS why FROM files WHERE status = 'UPLOADED' AND next_action_at <= now()
       ORDER BY next_action_at LIMIT ${limit}::int),
+    put_in_by_hand AS (
+      (SELECT id, 'quiet' AS why FROM files WHERE status = 'UPLOADED' AND next_action_at IS NULL LIMIT ${limit}::int)
+      UNION ALL
+      (SELECT id, 'unrouted' FROM files WHERE status = 'QUEUED' AND woken_at IS NULL LIMIT ${limit}::int)),
     unrouted AS (
       SELECT id, 'unrouted' AS why FROM files
-      WHERE status = 'QUEUED' AND (woken_at IS NULL
-        OR woken_at < now() - ${wakeBound(sql, boundMs, sql`wakes`)})
-      ORDER BY woken_at NULLS FIRST LIMIT ${limit}::int),
+      WHERE status = 'QUEUED' AND woken_at < now() - ${boundMs}::int * interval '1 ms'
+        AND woken_at < now() - ${wakeBound(sql, boundMs, sql`wakes`)}
+      ORDER BY woken_at LIMIT ${limit}::int),
     missing AS (
       SELECT id, 'missing' AS why FROM files
       WHERE status = 'QUEUED' AND woken_at < now() - ${graceMs}::int * interval '1 ms'
       ORDER BY woken_at LIMIT least(${missing}::int, ${limit}::int)),
     unarchived AS (
-      SELECT id, 'archive' AS why FROM files
-      WHERE status = 'PROCESSING' AND open_jobs = 0 AND routed_at IS NOT NULL AND coalesce(next_action_at <= now(), true)
-        AND (lease_until IS NULL OR lease_until < now())
-        AND (woken_at IS NULL OR woken_at < now() - ${wakeBound(sql, boundMs, sql`wakes`)})
-      ORDER BY updated_at LIMIT ${limit}::int),
+      ${archivesWhere(sql, sql`next_action_at IS NULL`, options)}
+      UNION ALL
+      ${archivesWhere(sql, sql`next_action_at <= now()`, options)}),
     chosen AS (
       SELECT DISTINCT ON (id) id, why
-      FROM (SELECT * FROM settled UNION ALL SELECT * FROM unrouted UNION ALL SELECT * FROM missing
+      FROM (SELECT * FROM settled UNION ALL SELECT * FROM put_in_by_hand UNION ALL SELECT * FROM unrouted UNION ALL SELECT * FROM missing
         UNION ALL SELECT * FROM unarchived) AS any_of)
     SELECT c.id, c.why, f.status, f.epoch, f.wakes FROM chosen c JOIN files f USING (id)`;
+}
+
+/** Two ranges of one index: a condition with OR would read it whole. */
+function archivesWhere(sql: Sql, isDue: ReturnType<Sql>, { limit, boundMs }: WakeFilesOptions) {
+  return sql`(
+      SELECT id, 'archive' AS why FROM files
+      WHERE status = 'PROCESSING' AND open_jobs = 0 AND routed_at IS NOT NULL AND ${isDue}
+        AND (lease_until IS NULL OR lease_until < now())
+        AND (woken_at IS NULL OR woken_at < now() - ${wakeBound(sql, boundMs, sql`wakes`)})
+      ORDER BY next_action_at LIMIT ${limit}::int)`;
 }
 
 async function wakeSet(sql: Sql, chosen: readonly ChosenFile[], actor: string): Promise<WokenFile[]> {

@@ -5,13 +5,13 @@
  * Out: the jobs to wake, marked as woken. Events: `job.woken` (audit only).
  *
  * Woken are jobs that are
- *   due:      `WAITING` and their `next_action_at` has come;
+ *   due:      `WAITING` and their `next_action_at` has come, while the tenant's admission window has room;
+ *   let in:   `PENDING` without a wake-up and not awaiting their turn (`give-turns.ts`), likewise;
  *   orphaned: `RUNNING` under a lease that ran out;
- *   let in:   `PENDING` without a wake-up, while the tenant's admission window has room and it is their turn;
  *   lost:     `PENDING` with a wake-up that no longer stands in the queue, or is older than a bound that doubles with each wake-up.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { isBlocked } from './claim-jobs.ts';
+import { roomOf } from './admission.ts';
 import { recordEvents } from './record-events.ts';
 import type { WokenJob, WorkQueue } from './route-files.ts';
 import { toJsonb } from './to-jsonb.ts';
@@ -33,6 +33,8 @@ export interface WakeJobsOptions {
   readonly onRefused?: OnRefused;
 }
 
+type Fragment = ReturnType<Sql>;
+
 interface ChosenJob extends ChosenRow {
   readonly state: string;
 }
@@ -49,47 +51,65 @@ export async function wakeJobs(sql: Sql, options: WakeJobsOptions): Promise<Woke
   });
 }
 
+/**
+ * A tenant's due jobs and those that wait to be let in share its window; each tenant gets its first place before anyone gets a second. Tenants
+ * are found by skipping through the index, so that a backlog of any length costs one probe.
+ */
 async function chooseJobs(sql: Sql, options: WakeJobsOptions): Promise<ChosenJob[]> {
   const { queue, window, limit, missing, graceMs, boundMs } = options;
+  const isOfQueue: Fragment = sql`j.queue = ${queue}`;
+  const isDue: Fragment = sql`j.state = 'WAITING' AND ${isOfQueue}`;
+  const isOutside: Fragment = sql`j.state = 'PENDING' AND j.woken_at IS NULL AND NOT j.awaits_turn AND ${isOfQueue}`;
+  const isStanding: Fragment = sql`j.state = 'PENDING' AND j.woken_at IS NOT NULL AND ${isOfQueue}`;
   return await sql<ChosenJob[]>`
-    WITH due AS (
-      SELECT id, 'due' AS why FROM jobs WHERE state = 'WAITING' AND queue = ${queue} AND next_action_at <= now()
-      ORDER BY next_action_at LIMIT ${limit}::int),
+    WITH RECURSIVE ${tenantsWhere(sql, sql`waiting_tenant`, isDue)}, ${tenantsWhere(sql, sql`outside_tenant`, isOutside)},
+    ${tenantsWhere(sql, sql`standing_tenant`, isStanding)},
+    room AS MATERIALIZED (
+      SELECT tenant_id, ${roomOf(sql, window, { tenant: sql`t.tenant_id`, queue: sql`${queue}` })} AS jobs
+      FROM (SELECT tenant_id FROM waiting_tenant UNION SELECT tenant_id FROM outside_tenant) AS t WHERE tenant_id IS NOT NULL),
+    entering AS (
+      SELECT e.id, e.why FROM room CROSS JOIN LATERAL (
+        SELECT id, why, row_number() OVER (ORDER BY rank, since) AS place FROM (
+          (SELECT j.id, 'due' AS why, 0 AS rank, j.next_action_at AS since FROM jobs j
+           WHERE ${isDue} AND j.tenant_id = room.tenant_id AND j.next_action_at <= now()
+           ORDER BY j.next_action_at LIMIT least(room.jobs, ${limit}::int))
+          UNION ALL
+          (SELECT j.id, 'let in', 1, j.created_at FROM jobs j
+           WHERE ${isOutside} AND j.tenant_id = room.tenant_id AND coalesce(j.next_action_at <= now(), true)
+           ORDER BY j.created_at LIMIT least(room.jobs, ${limit}::int))) AS either) AS e
+      WHERE room.jobs > 0 AND e.place <= room.jobs ORDER BY e.place LIMIT ${limit}::int),
     orphaned AS (
-      SELECT id, 'orphaned' AS why FROM jobs
-      WHERE state = 'RUNNING' AND queue = ${queue} AND lease_until < now()
-        AND (woken_at IS NULL OR woken_at < now() - ${boundMs}::int * interval '1 ms')
-      ORDER BY lease_until LIMIT ${limit}::int),
-    tenant AS (
-      SELECT DISTINCT tenant_id FROM jobs WHERE state = 'PENDING' AND woken_at IS NULL AND queue = ${queue}),
-    room AS (
-      SELECT tenant_id, ${window}::int - (
-        SELECT count(*) FROM (
-          SELECT 1 FROM jobs s
-          WHERE s.state = 'PENDING' AND s.woken_at IS NOT NULL AND s.queue = ${queue} AND s.tenant_id = tenant.tenant_id
-          LIMIT ${window}::int) AS bounded) AS jobs
-      FROM tenant),
-    let_in AS (
-      SELECT l.id, 'let in' AS why FROM room CROSS JOIN LATERAL (
-        SELECT j.id FROM jobs j
-        WHERE j.state = 'PENDING' AND j.woken_at IS NULL AND j.queue = ${queue} AND j.tenant_id = room.tenant_id
-          AND coalesce(j.next_action_at <= now(), true) AND NOT ${isBlocked(sql)}
-        ORDER BY j.created_at LIMIT least(room.jobs, ${limit}::int)) AS l
-      WHERE room.jobs > 0),
+      SELECT j.id, 'orphaned' AS why FROM jobs j
+      WHERE j.state = 'RUNNING' AND ${isOfQueue} AND j.lease_until < now()
+        AND (j.woken_at IS NULL OR j.woken_at < now() - ${boundMs}::int * interval '1 ms')
+      ORDER BY j.lease_until LIMIT ${limit}::int),
     overdue AS (
-      SELECT id, 'overdue' AS why FROM jobs
-      WHERE state = 'PENDING' AND queue = ${queue}
-        AND woken_at < now() - ${wakeBound(sql, boundMs, sql`wakes`)}
-      ORDER BY woken_at LIMIT ${limit}::int),
+      SELECT o.id, 'overdue' AS why FROM standing_tenant t CROSS JOIN LATERAL (
+        SELECT j.id, j.woken_at FROM jobs j
+        WHERE ${isStanding} AND j.tenant_id = t.tenant_id AND j.woken_at < now() - ${boundMs}::int * interval '1 ms'
+          AND j.woken_at < now() - ${wakeBound(sql, boundMs, sql`j.wakes`)}
+        ORDER BY j.woken_at LIMIT ${limit}::int) AS o
+      ORDER BY o.woken_at LIMIT ${limit}::int),
     missing AS (
-      SELECT id, 'missing' AS why FROM jobs
-      WHERE state = 'PENDING' AND queue = ${queue} AND woken_at < now() - ${graceMs}::int * interval '1 ms'
-      ORDER BY woken_at LIMIT least(${missing}::int, ${limit}::int)),
+      SELECT m.id, 'missing' AS why FROM standing_tenant t CROSS JOIN LATERAL (
+        SELECT j.id, j.woken_at FROM jobs j
+        WHERE ${isStanding} AND j.tenant_id = t.tenant_id AND j.woken_at < now() - ${graceMs}::int * interval '1 ms'
+        ORDER BY j.woken_at LIMIT least(${missing}::int, ${limit}::int)) AS m
+      ORDER BY m.woken_at LIMIT least(${missing}::int, ${limit}::int)),
     chosen AS (
       SELECT DISTINCT ON (id) id, why
-      FROM (SELECT * FROM due UNION ALL SELECT * FROM orphaned UNION ALL SELECT * FROM let_in UNION ALL SELECT * FROM overdue
-        UNION ALL SELECT * FROM missing) AS any_of)
+      FROM (SELECT * FROM entering UNION ALL SELECT * FROM orphaned UNION ALL SELECT * FROM overdue UNION ALL SELECT * FROM missing) AS any_of)
     SELECT c.id, c.why, j.state, j.epoch, j.wakes FROM chosen c JOIN jobs j USING (id)`;
+}
+
+/** A CTE of the tenants that have a job `j` for which the condition holds, and one null: a loose scan of an index that begins with the tenant. */
+function tenantsWhere(sql: Sql, name: Fragment, condition: Fragment) {
+  return sql`
+    ${name}(tenant_id) AS (
+      (SELECT j.tenant_id FROM jobs j WHERE ${condition} ORDER BY j.tenant_id LIMIT 1)
+      UNION ALL
+      SELECT (SELECT j.tenant_id FROM jobs j WHERE ${condition} AND j.tenant_id > t.tenant_id ORDER BY j.tenant_id LIMIT 1)
+      FROM ${name} t WHERE t.tenant_id IS NOT NULL)`;
 }
 
 async function wakeSet(sql: Sql, chosen: readonly ChosenJob[], actor: string): Promise<WokenJob[]> {

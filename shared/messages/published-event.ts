@@ -19,6 +19,7 @@ export const EVENT_TYPES = [
   'job.succeeded',
   'job.failed',
   'job.cancelled',
+  'job.skipped',
   'job.held',
   'job.released',
   'step.succeeded',

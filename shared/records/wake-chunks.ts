@@ -47,8 +47,10 @@ async function chooseChunks(sql: Sql, options: WakeChunks): Promise<ChosenRow[]>
       ORDER BY c.lease_until LIMIT ${limit}::int),
     room AS (
       SELECT j.id, ${window}::int - (
-        SELECT count(*) FROM record_chunks s
-        WHERE s.job_id = j.id AND (s.woken_at IS NOT NULL OR s.lease_until IS NOT NULL OR s.next_action_at IS NOT NULL)) AS chunks
+        SELECT count(*) FROM (
+          SELECT 1 FROM record_chunks s
+          WHERE s.job_id = j.id AND (s.woken_at IS NOT NULL OR s.lease_until IS NOT NULL OR s.next_action_at IS NOT NULL)
+          LIMIT ${window}::int) AS bounded) AS chunks
       FROM jobs j WHERE ${isCarried(sql)} AND j.open_records > 0 AND j.state = 'WAITING' AND EXISTS (
         SELECT 1 FROM record_chunks c
         WHERE c.job_id = j.id AND c.woken_at IS NULL AND c.lease_until IS NULL AND c.next_action_at IS NULL)),
@@ -61,7 +63,7 @@ async function chooseChunks(sql: Sql, options: WakeChunks): Promise<ChosenRow[]>
     lost AS (
       SELECT c.id FROM record_chunks c JOIN jobs j ON j.id = c.job_id
       WHERE c.lease_until IS NULL AND ${isCarried(sql)}
-        AND c.woken_at < now() - ${wakeBound(sql, boundMs, sql`c.wakes`)}
+        AND c.woken_at < now() - ${boundMs}::int * interval '1 ms' AND c.woken_at < now() - ${wakeBound(sql, boundMs, sql`c.wakes`)}
       ORDER BY c.woken_at LIMIT ${limit}::int),
     missing AS (
       SELECT c.id FROM record_chunks c JOIN jobs j ON j.id = c.job_id

@@ -4,3 +4,5 @@
 export const HELD = 'HELD';
 /** Until the last of the job's records has ended. */
 export const RECORDS = 'RECORDS';
+/** On an ordered route: until the files before it are done. */
+export const TURN = 'TURN';

@@ -39,6 +39,14 @@ const ALWAYS: Readonly<Record<string, string>> = {
     SELECT id FROM jobs WHERE state = 'FAILED' AND (error_code IS NULL OR error_cause IS NULL OR error_message IS NULL)`,
   'a running job has a lease and a token': `
     SELECT id FROM jobs WHERE state = 'RUNNING' AND (lease_until IS NULL OR claim_token IS NULL)`,
+  'a job that awaits its turn has no wake-up, and a line that somebody looks at': `
+    SELECT j.id FROM jobs j WHERE j.awaits_turn AND (j.state <> 'PENDING' OR j.woken_at IS NOT NULL OR NOT EXISTS (
+      SELECT 1 FROM job_lines l WHERE l.order_key = j.order_key AND l.route_id = j.route_id))`,
+  'one job of a line at a time has been claimed': `
+    SELECT order_key, route_id, count(*) FROM jobs
+    WHERE is_ordered AND state = 'RUNNING' GROUP BY order_key, route_id HAVING count(*) > 1`,
+  'a line looks at its holder again before long': `
+    SELECT order_key, route_id, look_at FROM job_lines WHERE look_at < now() - interval '2 minutes'`,
   'a waiting job has a time to go on': `
     SELECT id FROM jobs WHERE state = 'WAITING' AND next_action_at IS NULL`,
   'a job is terminal exactly when it is finished': `
@@ -102,7 +110,7 @@ const ALWAYS: Readonly<Record<string, string>> = {
     SELECT id, count(*) FROM audit_events GROUP BY id HAVING count(*) > 1`,
   'nothing open is silent for more than two minutes': `
     SELECT 'job' AS kind, id FROM jobs WHERE
-      (state = 'PENDING' AND woken_at IS NULL AND NOT is_ordered AND updated_at < now() - interval '2 minutes')
+      (state = 'PENDING' AND woken_at IS NULL AND NOT awaits_turn AND updated_at < now() - interval '2 minutes')
       OR (state = 'RUNNING' AND lease_until < now() - interval '2 minutes')
       OR (state = 'WAITING' AND next_action_at < now() - interval '2 minutes')
     UNION ALL

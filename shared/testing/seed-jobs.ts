@@ -48,12 +48,17 @@ export interface SeedJobsOptions {
   readonly isLarge?: boolean;
   readonly window?: number;
   readonly tenantId?: string;
+  /** What arrived, `count` of it invented when absent. */
+  readonly objects?: readonly Partial<ArrivedObject>[];
+  /** Of an ordered route. */
+  readonly settleMs?: number;
 }
 
 /** Registers and routes files on every route of the tenant. Resolves to the jobs let into their queue. */
 export async function seedJobs(sql: Sql, options: SeedJobsOptions = {}): Promise<WokenJob[]> {
   const tenant = options.tenantId === undefined ? {} : { tenantId: options.tenantId };
-  const objects = Array.from({ length: options.count ?? 1 }, () => arrivedObject(tenant));
+  const wanted = options.objects ?? Array.from({ length: options.count ?? 1 }, () => ({}));
+  const objects = wanted.map((object) => arrivedObject({ ...tenant, ...object }));
   const files = await registerFiles(sql, objects, 'test');
   const inputs = await loadRoutingInput(
     sql,
@@ -77,6 +82,6 @@ export async function seedJobs(sql: Sql, options: SeedJobsOptions = {}): Promise
       })),
     })),
     'test',
-    options.window,
+    { settleMs: options.settleMs ?? 0, ...(options.window !== undefined && { window: options.window }) },
   );
 }

@@ -80,5 +80,5 @@ export async function seedFiles(sql: Sql, options: SeedFilesOptions = {}): Promi
       };
     }),
   }));
-  return await routeFiles(sql, decisions, 'test');
+  return await routeFiles(sql, decisions, 'test', { settleMs: 0 });
 }

@@ -14,6 +14,7 @@ import { startTestServer, TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
 import { MEMORY_VARIABLES, memoryFlags } from '#shared/config/memory.ts';
 import { BUCKET_IDS, type BucketId, bucketName } from '#shared/config/resource-names.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { giveDueTurns } from '#shared/jobs/give-turns.ts';
 import type { WokenJob, WorkQueue } from '#shared/jobs/route-files.ts';
 import { wakeFiles } from '#shared/jobs/wake-files.ts';
 import { wakeJobs } from '#shared/jobs/wake-jobs.ts';
@@ -161,6 +162,7 @@ export async function startWorkBed(): Promise<WorkBed> {
       return worker;
     },
     async sweep() {
+      await wakeUps.sendJobs(await giveDueTurns(sql, { window: 1_000, limit: 1_000, actor: 'test' }));
       await sweepQueue('partner-steps');
       await sweepQueue('work');
       await sweepChunks();

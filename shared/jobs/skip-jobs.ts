@@ -1,0 +1,30 @@
+/**
+ * An operator's word: a failed job of an ordered route holds its line no longer, and the files behind it go on without it.
+ *
+ * In:  jobs, who asked and why. Out: the ids of those that held a line; others did not. The job stays `FAILED`, and can be retried: it then
+ *      takes its old place in the line again.
+ * Events: `job.skipped`.
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+import { lockLines } from './job-lines.ts';
+import { recordEvents } from './record-events.ts';
+import type { OperatorWord } from './reopen-jobs.ts';
+
+export async function skipJobs(sql: Sql, { jobIds, actor, reason }: OperatorWord): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    WITH locked AS (
+      SELECT * FROM jobs WHERE id = ANY(${[...jobIds]}::uuid[]) AND is_ordered AND state = 'FAILED' ORDER BY id FOR UPDATE),
+    ${lockLines(sql, sql`locked`)},
+    freed AS (
+      UPDATE job_lines l SET holder = NULL, changes = l.changes + 1, look_at = now()
+      FROM line_locked k WHERE k.order_key = l.order_key AND k.route_id = l.route_id AND k.holder = k.job_id RETURNING k.job_id AS id),
+    event AS (
+      SELECT 'job.skipped' AS type, j.tenant_id, j.file_id, j.id AS job_id,
+        jsonb_build_object('generation', j.generation, 'step', j.step_kind, 'code', j.error_code, 'cause', j.error_cause,
+          'reason', ${reason}::text) AS detail,
+        '{events}'::text[] AS topics
+      FROM freed f JOIN locked j USING (id)),
+    ${recordEvents(sql, actor)}
+    SELECT id FROM freed`;
+  return rows.map(({ id }) => id);
+}
