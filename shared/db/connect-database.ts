@@ -2,7 +2,8 @@
  * Connections to PostgreSQL: a postgres.js client for transitions, and Drizzle over a client of its own for reads.
  *
  * 1. The two never share a client: `drizzle(client)` changes a client's parsers (Dates throw, timestamps come as strings).
- * 2. Every statement has a deadline, on the server (`statement_timeout`) and, for lost connections, in `withDeadline`.
+ * 2. Every statement has a deadline, on the server (`statement_timeout`) and, for connections that died in silence, here: the pool is replaced
+ *    then, and when a session turns out to be read-only.
  * 3. Partitions are not pruned while a statement runs: PostgreSQL 18.4 reads freed memory, and its server dies, when a row that such a
  *    statement locks was changed by another meanwhile. Keys find their rows in the partitions at hand all the same.
  */
@@ -13,6 +14,7 @@ import { z } from 'zod';
 import { booleanVariable, integerVariable } from '#shared/config/load-config.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { createIamPassword } from './iam-password.ts';
+import { createReplaceablePool, replacePool } from './replaceable-pool.ts';
 import type * as schema from './schema.ts';
 
 const require = createRequire(import.meta.url);
@@ -40,6 +42,14 @@ export interface DatabaseConfig {
 
 /** A pool for transitions. The caller ends it: `await sql.end({ timeout: 5 })`. */
 export function connectDatabase(config: DatabaseConfig, applicationName: string): Sql {
+  const silenceMs = config.DATABASE_STATEMENT_TIMEOUT_MS + SERVER_SLACK_MS;
+  return createReplaceablePool({ open: () => openPool(config, applicationName), silenceMs });
+}
+
+/** The server's answer to a statement that ran into its limit is on its way for so long at most. */
+const SERVER_SLACK_MS = 5_000;
+
+function openPool(config: DatabaseConfig, applicationName: string): Sql {
   return postgres(config.DATABASE_URL, {
     max: config.DATABASE_POOL_MAX,
     prepare: config.DATABASE_PREPARE,
@@ -69,7 +79,7 @@ export function connectReads(config: DatabaseConfig, applicationName: string): R
 export type Reads = PostgresJsDatabase<typeof schema> & { readonly $client: Sql };
 
 /**
- * Resolves when the database answers a query within `timeoutMs`.
+ * Resolves when the database takes writes, asked within `timeoutMs`; otherwise the pool is replaced.
  *
  * A server that closes during start-up leaves postgres.js waiting for ever in spite of `connect_timeout`
  * (porsager/postgres issue 1193), hence this outer deadline.
@@ -83,8 +93,14 @@ export async function assertDatabaseAnswers(sql: Sql, timeoutMs: number): Promis
     timeoutMs,
   );
   try {
-    await Promise.race([sql`SELECT 1`, timedOut]);
+    const [state] = await Promise.race([
+      sql<{ isReadOnly: boolean }[]>`
+        SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean AS "isReadOnly"`,
+      timedOut,
+    ]);
+    if (state?.isReadOnly === true) throw new LongshoreError('DEPENDENCY_UNAVAILABLE', 'PostgreSQL is read-only.');
   } catch (error) {
+    replacePool(sql);
     if (error instanceof LongshoreError) throw error;
     throw new LongshoreError('DEPENDENCY_UNAVAILABLE', 'PostgreSQL cannot be reached.', { cause: error });
   } finally {

@@ -37,8 +37,17 @@ export async function repeatOnLostDatabase<Result>(
   }
 }
 
-/** Names of postgres.js and of the system for a connection that failed; SQLSTATE class 08, shutdown and too many clients. */
+/**
+ * Names of postgres.js and of the system for a connection that failed; SQLSTATE class 08, shutdown, too many clients, and a session that became
+ * read-only, whose pool is replaced.
+ */
 const LOST = new Set([
+  '25006',
+  'CONNECTION_ENDED',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
   'CONNECTION_CLOSED',
   'CONNECTION_DESTROYED',
   'CONNECT_TIMEOUT',
