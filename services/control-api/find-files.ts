@@ -85,10 +85,56 @@ type SummaryRow = {
         : string;
 };
 
-/** Newest first. Each tenant's newest come from its own stretch of the index, and are then merged. */
+/** Each of these has a stretch of a partial index of its own: a rare status costs no walk through everything else. */
+const UNSUCCESSFUL: readonly FileStatus[] = ['FAILED', 'QUARANTINED'];
+const OPEN: readonly FileStatus[] = ['UPLOADED', 'QUEUED', 'PROCESSING'];
+
+/** Newest first. */
 export async function findFiles(reads: Reads, filters: FileFilters): Promise<z.infer<typeof filePageSchema>> {
+  const rows = await findNewest(reads, filters);
+  const page = rows.slice(0, filters.limit);
+  const last = rows.length > filters.limit ? page.at(-1) : undefined;
+  return {
+    files: page.map(toSummary),
+    next_cursor: last === undefined ? null : encodeCursor({ at: last.position, id: last.id }),
+  };
+}
+
+/** One row more than the page has, when there are more. */
+async function findNewest(reads: Reads, filters: FileFilters): Promise<NewestRow[]> {
+  const { statuses, limit } = filters;
+  if (statuses?.every((status) => OPEN.includes(status))) return await findWithStatuses(reads, filters, statuses);
+  if (!statuses?.every((status) => UNSUCCESSFUL.includes(status))) return await findByTenant(reads, filters);
+  const found = await Promise.all(statuses.map((status) => findWithStatuses(reads, filters, [status])));
+  return found
+    .flat()
+    .sort(byNewest)
+    .slice(0, limit + 1);
+}
+
+function byNewest(a: NewestRow, b: NewestRow): number {
+  return Number(a.position < b.position) - Number(a.position > b.position) || Number(a.id < b.id) - Number(a.id > b.id);
+}
+
+const newestColumns = { ...summaryColumns, position: exactInstantOf(files.createdAt).as('position') };
+type NewestRow = SummaryRow & { readonly position: string };
+
+/** The statuses are spelled out in the statement: PostgreSQL then knows that their partial index holds all of them. */
+function findWithStatuses(reads: Reads, filters: FileFilters, statuses: readonly FileStatus[]): Promise<NewestRow[]> {
+  const isWanted = sql.raw(`status IN (${statuses.map((status) => `'${status}'`).join(', ')})`);
+  const isOfTenant = filters.tenantId === null ? undefined : eq(files.tenantId, filters.tenantId);
+  return reads
+    .select(newestColumns)
+    .from(files)
+    .where(and(isOfTenant, isWanted, ...conditionsOf({ ...filters, statuses: undefined })))
+    .orderBy(desc(files.createdAt), desc(files.id))
+    .limit(filters.limit + 1);
+}
+
+/** Each tenant's newest come from its own stretch of the index, and are then merged. */
+async function findByTenant(reads: Reads, filters: FileFilters): Promise<NewestRow[]> {
   const newestOfTenant = reads
-    .select({ ...summaryColumns, position: exactInstantOf(files.createdAt).as('position'), createdAt: files.createdAt })
+    .select({ ...newestColumns, createdAt: files.createdAt })
     .from(files)
     .where(and(eq(files.tenantId, tenants.id), ...conditionsOf(filters)))
     .orderBy(desc(files.createdAt), desc(files.id))
@@ -101,23 +147,28 @@ export async function findFiles(reads: Reads, filters: FileFilters): Promise<z.i
     .where(filters.tenantId === null ? undefined : eq(tenants.id, filters.tenantId))
     .orderBy(desc(newestOfTenant.createdAt), desc(newestOfTenant.id))
     .limit(filters.limit + 1);
-  const page = rows.slice(0, filters.limit).map((row) => row.newest);
-  const last = rows.length > filters.limit ? page.at(-1) : undefined;
-  return {
-    files: page.map(toSummary),
-    next_cursor: last === undefined ? null : encodeCursor({ at: last.position, id: last.id }),
-  };
+  return rows.map((row) => row.newest);
 }
 
 function conditionsOf({ statuses, name, type, from, to, after }: FileFilters) {
   return [
     statuses && sql`${files.status} = ANY(${sql.param([...statuses])}::text[])`,
-    name !== undefined && (name.includes('*') ? sql`${files.name} LIKE ${toLikePattern(name)}` : eq(files.name, name)),
+    name !== undefined && nameCondition(name),
     type !== undefined && sql`lower(substring(${files.name} FROM '.\\.([^.]+)$')) = ${type}`,
     from !== undefined && sql`${files.createdAt} >= ${from}::timestamptz`,
     to !== undefined && sql`${files.createdAt} < ${to}::timestamptz`,
     after && sql`(${files.createdAt}, ${files.id}) < (${after.at}::timestamptz, ${after.id}::uuid)`,
   ].filter((condition) => typeof condition === 'object');
+}
+
+/** The index of names serves what comes before the first `*`, when that is named as a range of its own. */
+function nameCondition(name: string) {
+  if (!name.includes('*')) return eq(files.name, name);
+  const isLike = sql`${files.name} LIKE ${toLikePattern(name)}`;
+  const prefix = name.slice(0, name.indexOf('*'));
+  return prefix === ''
+    ? isLike
+    : sql`${isLike} AND ${files.name} ~>=~ ${prefix} AND ${files.name} ~<=~ ${`${prefix}\u{10ffff}`}`;
 }
 
 /** `*` is the only wildcard; LIKE's own are escaped. */

@@ -37,11 +37,11 @@ async function chooseChunks(sql: Sql, options: WakeChunks): Promise<ChosenRow[]>
   const { limit, missing, window, graceMs, boundMs } = options;
   return await sql<ChosenRow[]>`
     WITH due AS (
-      SELECT c.id FROM record_chunks c JOIN jobs j ON j.id = c.job_id
+      SELECT c.id, c.epoch, c.wakes FROM record_chunks c JOIN jobs j ON j.id = c.job_id
       WHERE c.next_action_at <= now() AND c.lease_until IS NULL AND c.woken_at IS NULL AND ${isCarried(sql)}
       ORDER BY c.next_action_at LIMIT ${limit}::int),
     orphaned AS (
-      SELECT c.id FROM record_chunks c JOIN jobs j ON j.id = c.job_id
+      SELECT c.id, c.epoch, c.wakes FROM record_chunks c JOIN jobs j ON j.id = c.job_id
       WHERE c.lease_until < now() AND (c.woken_at IS NULL OR c.woken_at < now() - ${boundMs}::int * interval '1 ms')
         AND ${isCarried(sql)}
       ORDER BY c.lease_until LIMIT ${limit}::int),
@@ -51,29 +51,25 @@ async function chooseChunks(sql: Sql, options: WakeChunks): Promise<ChosenRow[]>
           SELECT 1 FROM record_chunks s
           WHERE s.job_id = j.id AND (s.woken_at IS NOT NULL OR s.lease_until IS NOT NULL OR s.next_action_at IS NOT NULL)
           LIMIT ${window}::int) AS bounded) AS chunks
-      FROM jobs j WHERE ${isCarried(sql)} AND j.open_records > 0 AND j.state = 'WAITING' AND EXISTS (
-        SELECT 1 FROM record_chunks c
-        WHERE c.job_id = j.id AND c.woken_at IS NULL AND c.lease_until IS NULL AND c.next_action_at IS NULL)),
+      FROM jobs j WHERE ${isCarried(sql)} AND j.open_records > 0 AND j.state = 'WAITING'),
     let_in AS (
-      SELECT l.id FROM room CROSS JOIN LATERAL (
-        SELECT c.id FROM record_chunks c
+      SELECT l.id, l.epoch, l.wakes FROM room CROSS JOIN LATERAL (
+        SELECT c.id, c.epoch, c.wakes FROM record_chunks c
         WHERE c.job_id = room.id AND c.woken_at IS NULL AND c.lease_until IS NULL AND c.next_action_at IS NULL
         ORDER BY c.id LIMIT least(room.chunks, ${limit}::int)) AS l
       WHERE room.chunks > 0),
     lost AS (
-      SELECT c.id FROM record_chunks c JOIN jobs j ON j.id = c.job_id
+      SELECT c.id, c.epoch, c.wakes FROM record_chunks c JOIN jobs j ON j.id = c.job_id
       WHERE c.lease_until IS NULL AND ${isCarried(sql)}
         AND c.woken_at < now() - ${boundMs}::int * interval '1 ms' AND c.woken_at < now() - ${wakeBound(sql, boundMs, sql`c.wakes`)}
       ORDER BY c.woken_at LIMIT ${limit}::int),
     missing AS (
-      SELECT c.id FROM record_chunks c JOIN jobs j ON j.id = c.job_id
+      SELECT c.id, c.epoch, c.wakes FROM record_chunks c JOIN jobs j ON j.id = c.job_id
       WHERE c.lease_until IS NULL AND c.woken_at < now() - ${graceMs}::int * interval '1 ms' AND ${isCarried(sql)}
-      ORDER BY c.woken_at LIMIT least(${missing}::int, ${limit}::int)),
-    chosen AS (
-      SELECT DISTINCT ON (id) id, why
-      FROM (SELECT id, 'due' AS why FROM due UNION ALL SELECT id, 'orphaned' FROM orphaned UNION ALL SELECT id, 'let in' FROM let_in
-        UNION ALL SELECT id, 'lost' FROM lost UNION ALL SELECT id, 'missing' FROM missing) AS any_of)
-    SELECT n.id, n.why, c.epoch, c.wakes FROM chosen n JOIN record_chunks c USING (id)`;
+      ORDER BY c.woken_at LIMIT least(${missing}::int, ${limit}::int))
+    SELECT DISTINCT ON (id) id, why, epoch, wakes
+    FROM (SELECT *, 'due' AS why FROM due UNION ALL SELECT *, 'orphaned' FROM orphaned UNION ALL SELECT *, 'let in' FROM let_in
+      UNION ALL SELECT *, 'lost' FROM lost UNION ALL SELECT *, 'missing' FROM missing) AS any_of`;
 }
 
 async function wakeSet(sql: Sql, chosen: readonly ChosenRow[]): Promise<WokenChunk[]> {

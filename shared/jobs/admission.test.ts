@@ -1,0 +1,97 @@
+/** The admission window: what a tenant sets going beyond it waits, however it was set going, and another tenant's work passes. */
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
+import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
+import { claimJobs } from './claim-jobs.ts';
+import { cancelJobs } from './end-jobs.ts';
+import { releaseJobs } from './release-jobs.ts';
+import { reopenJobs } from './reopen-jobs.ts';
+import { storeOutcomes } from './store-outcomes.ts';
+import { wakeJobs } from './wake-jobs.ts';
+
+let database: TestDatabase;
+let sql: Sql;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  sql = connectDatabase(
+    { DATABASE_URL: database.url, DATABASE_POOL_MAX: 2, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 30_000 },
+    'admission-test',
+  );
+});
+
+afterAll(async () => {
+  await sql.end({ timeout: 5 });
+  await database.drop();
+});
+
+beforeEach(async () => {
+  await sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_lines, job_steps, attempts, audit_events, outbox CASCADE`;
+  await seedTenant(sql);
+  await seedTenant(sql, { tenantId: 'globex' });
+});
+
+const word = (jobIds: readonly string[]) => ({ jobIds, actor: 'operator:test', reason: 'test' });
+
+const wake = (window: number, queue: 'partner-steps' | 'work' = 'partner-steps') =>
+  wakeJobs(sql, { queue, window, limit: 500, missing: 0, graceMs: 5_000, boundMs: 90_000, actor: 'test' });
+
+test('due retries of one tenant fill its window and no more, and another tenant’s are woken beside them', async () => {
+  await seedJobs(sql, { count: 2_000, window: 0 });
+  await seedJobs(sql, { count: 5, window: 0, tenantId: 'globex' });
+  await sql`UPDATE jobs SET state = 'WAITING', next_action_at = now() - CASE WHEN tenant_id = 'acme' THEN interval '1 hour' ELSE interval '1 s' END`;
+  const woken = await wake(300);
+  const of = (tenant: string) => woken.filter(({ tenantId }) => tenantId === tenant).length;
+  expect([of('acme'), of('globex')]).toEqual([300, 5]);
+  expect(await wake(300)).toEqual([]);
+});
+
+test('due retries and new files of one tenant share its window', async () => {
+  await seedJobs(sql, { count: 4, window: 0 });
+  await sql`UPDATE jobs SET state = 'WAITING', next_action_at = now() - interval '1 s'`;
+  await seedJobs(sql, { count: 4, window: 0 });
+  expect(await wake(6)).toHaveLength(6);
+  expect(await wake(6)).toEqual([]);
+});
+
+test('a job that changes queues while the window of the other one is full waits there without a wake-up', async () => {
+  const [standing] = await seedJobs(sql);
+  await sql`UPDATE jobs SET queue = 'work'`;
+  const [moving] = await seedJobs(sql, { stepCount: 2 });
+  const who = { worker: 'test/1', service: 'partner-worker', queue: 'partner-steps', kinds: ['deliver'] } as const;
+  const [job] = await claimJobs(sql, { ...who, jobIds: [moving?.id ?? ''], token: randomUUID(), leaseMs: 60_000 });
+  if (job === undefined || standing === undefined) throw new Error('two jobs were expected');
+  const outcome = {
+    jobId: job.id,
+    epoch: job.epoch,
+    stepSeq: 0,
+    stepKind: 'deliver',
+    attempt: 1,
+    generation: 1,
+    outcome: 'succeeded',
+    startedAt: new Date(),
+    durationMs: 1,
+    next: { type: 'hand-over', stepSeq: 1, stepKind: 'deliver', queue: 'work' },
+  } as const;
+  const options = { worker: 'test/1', service: 'partner-worker', leaseMs: 60_000, archivesLarge: false, window: 1 };
+  const { jobs } = await storeOutcomes(sql, [outcome], { ...options, token: randomUUID() });
+  expect(jobs).toMatchObject([{ state: 'PENDING', wake: null }]);
+  expect(await wake(1, 'work')).toEqual([]);
+  await cancelJobs(sql, word([standing.id]));
+  expect(await wake(1, 'work')).toMatchObject([{ id: job.id }]);
+});
+
+test('jobs that are retried or released at once are woken as far as there is room', async () => {
+  const jobs = await seedJobs(sql, { count: 6 });
+  const ids = jobs.map(({ id }) => id);
+  await cancelJobs(sql, word(ids.slice(0, 3)));
+  await sql`UPDATE jobs SET state = 'WAITING', wait_reason = 'HELD', woken_at = NULL, next_action_at = now() + interval '1 day'
+    WHERE id = ANY(${ids.slice(3)}::uuid[])`;
+  const isWoken = (rows: readonly { readonly isWoken: boolean }[]) => rows.map((row) => row.isWoken);
+  expect(isWoken(await reopenJobs(sql, word(ids.slice(0, 3)), 2)).sort()).toEqual([false, true, true]);
+  expect(isWoken(await releaseJobs(sql, word(ids.slice(3)), 3)).sort()).toEqual([false, false, true]);
+  expect(await wake(3)).toEqual([]);
+  expect(await wake(6)).toHaveLength(3);
+});

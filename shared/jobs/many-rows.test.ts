@@ -1,0 +1,188 @@
+/**
+ * What the statements of the hot path read from tables of 200,000 rows, as PostgreSQL counted it while they ran: no table is read whole, and
+ * the number of rows does not follow the length of a backlog or of history.
+ */
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
+import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { wakeChunks } from '#shared/records/wake-chunks.ts';
+import { arrivedObject, seedTenant } from '#shared/testing/seed-jobs.ts';
+import { claimJobs } from './claim-jobs.ts';
+import { jobConditions } from './dead-letters.ts';
+import { fileConditions } from './file-conditions.ts';
+import { giveDueTurns } from './give-turns.ts';
+import { registerFiles } from './register-files.ts';
+import { routeFiles } from './route-files.ts';
+import { storeOutcomes } from './store-outcomes.ts';
+import { wakeFiles } from './wake-files.ts';
+import { wakeJobs } from './wake-jobs.ts';
+
+let database: TestDatabase;
+let sql: Sql;
+
+const MANY = 200_000;
+/** A statement for 50 rows, or a tick of 500 wake-ups, with what it joins. */
+const MOST_ROWS = 3_000;
+const ROUTE = '00000000-0000-7000-8000-000000000001';
+const LARGE_TABLES = ['files', 'jobs', 'record_chunks'];
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  sql = connectDatabase(
+    { DATABASE_URL: database.url, DATABASE_POOL_MAX: 1, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 60_000 },
+    'many-rows-test',
+  );
+  await seedTenant(sql);
+  await seedTenant(sql, { tenantId: 'flood' });
+  // Jobs stand here without their files: what is counted is how they are found.
+  await sql`SET session_replication_role = replica`;
+  await sql`SET synchronous_commit = off`;
+  await sql`
+    INSERT INTO files (id, tenant_id, bucket, key, version_id, name, size_bytes, etag, source, uploaded_at, order_key, order_seq,
+      status, routed_at, woken_at, wakes, finished_at, archived_at, error_code, error_message, created_at)
+    SELECT gen_random_uuid(), 'acme', 'test-landing', 'acme/inbound/' || n, 'v', 'file-' || n, 100, '"same"', 's3', now(), 'acme/inbound', n,
+      CASE WHEN n % 1000 = 0 THEN 'FAILED' WHEN n % 4 = 0 THEN 'QUEUED' ELSE 'COMPLETED' END,
+      CASE WHEN n % 4 > 0 OR n % 1000 = 0 THEN now() END, now(), 1, now(), now(), 'X', 'X', now() - n * interval '1 second'
+    FROM generate_series(1, ${MANY}::int) AS n`;
+  await sql`
+    INSERT INTO jobs (id, tenant_id, file_id, route_id, route_version_id, state, step_kind, step_count, max_attempts, queue,
+      is_ordered, order_key, order_at, order_seq, awaits_turn, woken_at, wakes, next_action_at, finished_at)
+    SELECT gen_random_uuid(), CASE WHEN n % 2 = 0 THEN 'acme' ELSE 'flood' END, gen_random_uuid(), ${ROUTE}, ${ROUTE},
+      CASE WHEN n % 8 = 7 THEN 'WAITING' WHEN n % 8 = 5 THEN 'SUCCEEDED' ELSE 'PENDING' END, 'deliver', 1, 3, 'partner-steps',
+      n % 2 = 0, CASE WHEN n % 2 = 0 THEN 'line' END, now() + n * interval '1 ms', n, n % 2 = 0, NULL, 0,
+      CASE WHEN n % 8 = 7 THEN now() - interval '1 second' END, CASE WHEN n % 8 = 5 THEN now() END
+    FROM generate_series(1, ${MANY}::int) AS n`;
+  await sql`INSERT INTO job_lines (order_key, route_id, tenant_id, look_at) VALUES ('line', ${ROUTE}, 'acme', now())`;
+  await sql`
+    WITH job AS (
+      INSERT INTO jobs (id, tenant_id, file_id, route_id, route_version_id, state, step_kind, step_count, max_attempts, queue,
+        open_records, wait_reason, next_action_at)
+      VALUES (gen_random_uuid(), 'acme', gen_random_uuid(), ${ROUTE}, ${ROUTE}, 'WAITING', 'call', 1, 3, 'partner-steps', 9, 'RECORDS',
+        now() + interval '1 day')
+      RETURNING id)
+    INSERT INTO record_chunks (id, tenant_id, job_id, lines)
+    SELECT gen_random_uuid(), 'acme', job.id, '{1}' FROM job, generate_series(1, 50000)`;
+  await sql`SET session_replication_role = origin`;
+  await sql`ANALYZE`;
+}, 120_000);
+
+afterAll(async () => {
+  await sql.end({ timeout: 5 });
+  await database.drop();
+});
+
+interface Cost {
+  /** Large tables that were read whole. */
+  readonly readWhole: string[];
+  /** Rows of large tables. */
+  readonly rows: number;
+}
+
+/** What `run` reads; its changes are rolled back. */
+async function costOf(run: (tx: Sql) => Promise<unknown>, planMode: string): Promise<Cost> {
+  const tx = await sql.reserve();
+  try {
+    await tx`BEGIN`;
+    await tx.unsafe(`SET LOCAL plan_cache_mode = ${planMode}; SET LOCAL session_replication_role = replica`);
+    const before = await countersOf(tx);
+    await run(tx);
+    const after = await countersOf(tx);
+    const of = (table: string) => ({
+      scans: (after.get(table)?.scans ?? 0) - (before.get(table)?.scans ?? 0),
+      rows: (after.get(table)?.rows ?? 0) - (before.get(table)?.rows ?? 0),
+    });
+    return {
+      readWhole: LARGE_TABLES.filter((table) => of(table).scans > 0),
+      rows: LARGE_TABLES.reduce((sum, table) => sum + of(table).rows, 0),
+    };
+  } finally {
+    await tx`ROLLBACK`;
+    tx.release();
+  }
+}
+
+async function countersOf(tx: Sql): Promise<Map<string, { scans: number; rows: number }>> {
+  const rows = await tx<{ name: string; scans: number; rows: number }[]>`
+    SELECT relname AS name, seq_scan::int AS scans, (seq_tup_read + coalesce(idx_tup_fetch, 0))::int AS rows
+    FROM pg_stat_xact_user_tables WHERE relname = ANY(${LARGE_TABLES})`;
+  return new Map(rows.map(({ name, ...counters }) => [name, counters]));
+}
+
+const clock = { queue: 'partner-steps', limit: 500, missing: 500, graceMs: 0, boundMs: 90_000, actor: 'test' } as const;
+const store = { worker: 'test/1', service: 'partner-worker', leaseMs: 60_000, archivesLarge: false };
+
+const someJobs = async (tx: Sql, condition: string) =>
+  (await tx.unsafe<{ id: string }[]>(`SELECT id FROM jobs WHERE ${condition} LIMIT 50`)).map(({ id }) => id);
+const someFiles = (tx: Sql) =>
+  tx<{ id: string }[]>`SELECT id FROM files WHERE status = 'QUEUED' AND routed_at IS NULL LIMIT 50`;
+
+/** Each prepares what it needs, and gives the statement to be counted. */
+const STATEMENTS: Record<string, () => Promise<(tx: Sql) => Promise<unknown>>> = {
+  'claiming jobs': async () => {
+    const jobIds = await someJobs(sql, `state = 'PENDING' AND NOT awaits_turn`);
+    const who = { worker: 'test/1', service: 'partner-worker', queue: 'partner-steps', kinds: ['deliver'] } as const;
+    return (tx) => claimJobs(tx, { ...who, jobIds, token: randomUUID(), leaseMs: 60_000 });
+  },
+  'storing outcomes': async () => {
+    const ids = await someJobs(sql, `state = 'PENDING' AND NOT awaits_turn`);
+    const outcomes = ids.map((jobId) => ({
+      jobId,
+      epoch: 0,
+      stepSeq: 0,
+      stepKind: 'deliver',
+      attempt: 1,
+      generation: 1,
+      outcome: 'succeeded' as const,
+      startedAt: new Date(),
+      durationMs: 1,
+      next: { type: 'succeeded' as const },
+    }));
+    return async (tx) => {
+      await tx`UPDATE jobs SET state = 'RUNNING' WHERE id = ANY(${ids}::uuid[])`;
+      return await storeOutcomes(tx, outcomes, { ...store, token: randomUUID() });
+    };
+  },
+  'waking jobs with room in the window': async () => (tx) => wakeJobs(tx, { ...clock, window: 1_000 }),
+  'giving turns': async () => (tx) => giveDueTurns(tx, { limit: 500, window: 1_000, actor: 'test' }),
+  'waking files': async () => (tx) => wakeFiles(tx, clock),
+  'waking chunks': async () => (tx) => wakeChunks(tx, { ...clock, window: 8 }),
+  'registering files of one content': async () => {
+    const objects = Array.from({ length: 50 }, () => arrivedObject({ etag: '"same"', sizeBytes: 100 }));
+    return (tx) => registerFiles(tx, objects, 'test');
+  },
+  'routing files': async () => {
+    const files = await someFiles(sql);
+    const job = { routeId: ROUTE, routeVersionId: ROUTE, queue: 'partner-steps', stepKind: 'deliver' } as const;
+    const rest = { stepCount: 1, maxAttempts: 3, headFailure: 'block' } as const;
+    const decisions = files.map(({ id }, index) => ({
+      fileId: id,
+      isLarge: false,
+      jobs: [{ id: randomUUID(), ...job, ...rest, isOrdered: index % 2 === 0 }],
+    }));
+    return (tx) => routeFiles(tx, decisions, 'test');
+  },
+  'looking up dead letters': async () => {
+    const jobIds = await someJobs(sql, `state = 'SUCCEEDED'`);
+    const fileIds = (await someFiles(sql)).map(({ id }) => id);
+    return (tx) => Promise.all([jobConditions(tx, jobIds), fileConditions(tx, fileIds)]);
+  },
+};
+
+describe.each(['force_custom_plan', 'force_generic_plan'])('with %s', (planMode) => {
+  test.each(Object.entries(STATEMENTS))('%s reads no table whole, and few rows', async (_name, prepare) => {
+    const cost = await costOf(await prepare(), planMode);
+    expect(cost.readWhole).toEqual([]);
+    expect(cost.rows).toBeLessThan(MOST_ROWS);
+  });
+
+  test('the wake clock reads next to nothing of a backlog that cannot be let in', async () => {
+    const cost = await costOf(async (tx) => {
+      await tx`
+        UPDATE jobs SET woken_at = now(), state = 'PENDING' WHERE id IN (
+          SELECT id FROM jobs WHERE state = 'PENDING' AND NOT awaits_turn AND tenant_id = 'flood' LIMIT 10)`;
+      return await wakeJobs(tx, { ...clock, missing: 0, window: 10 });
+    }, planMode);
+    expect(cost.rows).toBeLessThan(200);
+  });
+});
