@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { findRowViolations } from '#shared/testing/find-row-violations.ts';
+import { createKeptScene, type KeptScene } from '#shared/testing/kept-scene.ts';
 import { arrivedObject, seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
 import { claimArchives, storeArchives } from './archive-files.ts';
 import { type ClaimedJob, claimJobs } from './claim-jobs.ts';
@@ -28,6 +29,7 @@ import { wakeJobs } from './wake-jobs.ts';
 
 let database: TestDatabase;
 let observer: Sql;
+let kept: KeptScene;
 let first: Sql;
 let second: Sql;
 
@@ -45,6 +47,8 @@ const connect = (name: string, max: number) =>
 beforeAll(async () => {
   database = await createTestDatabase();
   observer = connect('observer', 2);
+  await seedTenant(observer, { routes: 2 });
+  kept = await createKeptScene(observer, TABLES);
 });
 
 afterAll(async () => {
@@ -55,14 +59,15 @@ afterAll(async () => {
 beforeEach(async () => {
   first = connect('first', 1);
   second = connect('second', 1);
-  await observer`TRUNCATE tenants, routes, route_versions, files, jobs, job_lines, job_steps, attempts, audit_events, outbox, dead_letters,
-    sftp_users, api_keys CASCADE`;
-  await seedTenant(observer, { routes: 2 });
+  await kept.clear();
 });
 
 afterEach(async () => {
   await Promise.all([first.end({ timeout: 1 }), second.end({ timeout: 1 })]);
 });
+
+/** In the order in which rows may be inserted. */
+const TABLES = ['files', 'jobs', 'job_lines', 'job_steps', 'attempts', 'audit_events', 'outbox'] as const;
 
 /** Two jobs of one file, and who holds them. */
 interface Scene {
@@ -83,7 +88,7 @@ const storeOptions = { worker: 'test/1', service: 'partner-worker', leaseMs: 60_
 async function running(): Promise<Scene> {
   const [a, b] = await seedJobs(observer);
   if (a === undefined || b === undefined) throw new Error('two jobs were expected');
-  const [live] = await claimJobs(observer, { ...claimOptions, jobIds: [a.id], token: randomUUID(), leaseMs: 60_000 });
+  const [live] = await claimJobs(observer, { ...claimOptions, jobIds: [a.id], token: randomUUID(), leaseMs: 600_000 });
   const [orphaned] = await claimJobs(observer, { ...claimOptions, jobIds: [b.id], token: randomUUID(), leaseMs: 0 });
   if (live === undefined || orphaned === undefined) throw new Error('both jobs were to be claimed');
   return { live, orphaned, fileId: a.fileId };
@@ -190,7 +195,7 @@ async function interleave<S>(
 }
 
 async function isWaitingForLock(pid: number): Promise<boolean> {
-  const rows = await observer`SELECT 1 FROM pg_stat_activity WHERE pid = ${pid} AND wait_event_type = 'Lock'`;
+  const rows = await observer`SELECT 1 FROM pg_stat_get_activity(${pid}) WHERE wait_event_type = 'Lock'`;
   return rows.length > 0;
 }
 
@@ -208,6 +213,7 @@ async function finishEverything(): Promise<void> {
     });
     for (const job of claimed) await storeOne(observer, job, 'succeeded', { type: 'succeeded' });
     const files = await observer<{ id: string }[]>`SELECT id FROM files WHERE status = 'PROCESSING' AND open_jobs = 0`;
+    if (jobs.length === 0 && files.length === 0) break;
     await observer`UPDATE files SET lease_until = NULL`;
     for (const { id } of files) {
       const [held] = await claimArchives(observer, {
@@ -237,13 +243,14 @@ describe.each(SCHEDULES)(
   ({ scene: setScene, ending }) => {
     for (const a of Object.keys(TRANSITIONS)) {
       test(`${a}, beside each other transition`, { timeout: 60_000 }, async () => {
+        const scene = await setScene();
+        await kept.keep();
         for (const b of Object.keys(TRANSITIONS)) {
           if (ending === 'cut') {
             await first.end({ timeout: 1 });
             first = connect('first', 1);
           }
-          await observer`TRUNCATE files, jobs, job_lines, job_steps, attempts, audit_events, outbox CASCADE`;
-          const scene = await setScene();
+          await kept.restore();
           await interleave(TRANSITIONS, scene, { a, b, ending });
           expect(await findRowViolations(observer, { isAtRest: false }), `${a} | ${b}`).toEqual([]);
           await finishEverything();
@@ -275,7 +282,7 @@ async function lineWithHead(): Promise<LineScene> {
     ...claimOptions,
     jobIds: [turn?.id ?? ''],
     token: randomUUID(),
-    leaseMs: 60_000,
+    leaseMs: 600_000,
   });
   const [next] = await observer<{ id: string }[]>`SELECT id FROM jobs WHERE awaits_turn ORDER BY order_at LIMIT 1`;
   const [file] = await registerFiles(observer, [arrivedObject(ORDERED_AT(4))], 'ingestor');
@@ -349,13 +356,15 @@ describe.each(
 )('with a $scene.name, when the first one ends with a $ending', ({ scene: setScene, ending }) => {
   for (const a of Object.keys(LINE_TRANSITIONS)) {
     test(`${a}, beside each other transition of the line`, { timeout: 60_000 }, async () => {
+      const scene = await setScene();
+      await kept.keep();
       for (const b of Object.keys(LINE_TRANSITIONS)) {
         if (ending === 'cut') {
           await first.end({ timeout: 1 });
           first = connect('first', 1);
         }
-        await observer`TRUNCATE files, jobs, job_lines, job_steps, attempts, audit_events, outbox CASCADE`;
-        await interleave(LINE_TRANSITIONS, await setScene(), { a, b, ending });
+        await kept.restore();
+        await interleave(LINE_TRANSITIONS, scene, { a, b, ending });
         expect(await findRowViolations(observer, { isAtRest: false }), `${a} | ${b}`).toEqual([]);
         await finishLine();
         const rest = await findRowViolations(observer, { isAtRest: true });

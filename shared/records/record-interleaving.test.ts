@@ -16,6 +16,7 @@ import { reopenJobs } from '#shared/jobs/reopen-jobs.ts';
 import { type NextMove, storeOutcomes } from '#shared/jobs/store-outcomes.ts';
 import { claimOne, nextTry, outcomeOf } from '#shared/testing/carry-records.ts';
 import { findRowViolations } from '#shared/testing/find-row-violations.ts';
+import { createKeptScene, type KeptScene } from '#shared/testing/kept-scene.ts';
 import { seedTenant } from '#shared/testing/seed-jobs.ts';
 import { claimForRecords, newRecord, seedParsingJob, storeStep } from '#shared/testing/seed-records.ts';
 import { beginRecords } from './begin-records.ts';
@@ -35,6 +36,7 @@ const SUCCESS: RecordMove = { type: 'success' };
 
 let database: TestDatabase;
 let observer: Sql;
+let kept: KeptScene;
 let first: Sql;
 let second: Sql;
 
@@ -53,9 +55,7 @@ beforeAll(async () => {
   database = await createTestDatabase();
   observer = connect('observer', 2);
   await seedTenant(observer);
-  await observer.unsafe(
-    `CREATE SCHEMA scene; ${TABLES.map((table) => `CREATE TABLE scene.${table} AS TABLE ${table}`).join('; ')}`,
-  );
+  kept = await createKeptScene(observer, TABLES);
 });
 
 afterAll(async () => {
@@ -85,15 +85,6 @@ const TABLES = [
   'record_attempts',
   'record_keys',
 ] as const;
-
-const emptied = (schema: string) =>
-  TABLES.toReversed()
-    .map((table) => `DELETE FROM ${schema}.${table}`)
-    .join('; ');
-const copied = (from: string, to: string) =>
-  TABLES.map((table) => `INSERT INTO ${to}.${table} SELECT * FROM ${from}.${table}`).join('; ');
-const keepScene = () => observer.unsafe(`${emptied('scene')}; ${copied('public', 'scene')}`);
-const restoreScene = () => observer.unsafe(`${emptied('public')}; ${copied('scene', 'public')}`);
 
 /** A job whose records are carried by several chunks, and another one of its route that is being parsed. */
 interface Scene {
@@ -315,7 +306,7 @@ async function interleave(scene: Scene, a: Transition, b: Transition, ending: En
 }
 
 async function isWaitingForLock(pid: number): Promise<boolean> {
-  const rows = await observer`SELECT 1 FROM pg_stat_activity WHERE pid = ${pid} AND wait_event_type = 'Lock'`;
+  const rows = await observer`SELECT 1 FROM pg_stat_get_activity(${pid}) WHERE wait_event_type = 'Lock'`;
   return rows.length > 0;
 }
 
@@ -375,15 +366,15 @@ describe.each(SCHEDULES)(
   ({ scene: makeScene, ending, isFinished, transitions }) => {
     for (const [a, transition] of Object.entries(transitions)) {
       test(`${a}, beside each other transition`, { timeout: 60_000 }, async () => {
-        await observer.unsafe(emptied('public'));
+        await kept.clear();
         const scene = await makeScene();
-        await keepScene();
+        await kept.keep();
         for (const [b, other] of Object.entries(transitions)) {
           if (ending === 'cut') {
             void first.end({ timeout: 0 });
             first = connect('first', 1);
           }
-          await restoreScene();
+          await kept.restore();
           await interleave(scene, transition, other, ending);
           expect(await findRowViolations(observer, { isAtRest: false }), `${a} | ${b}`).toEqual([]);
           if (!isFinished) continue;

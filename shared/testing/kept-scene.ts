@@ -1,0 +1,33 @@
+/** Rows of a few tables, kept and put back: for tests that begin at the same scene again and again. */
+import type { Sql } from '#shared/db/connect-database.ts';
+
+export interface KeptScene {
+  /** No table of them has a row. */
+  clear(): Promise<unknown>;
+  /** What the tables hold now is the scene. */
+  keep(): Promise<unknown>;
+  restore(): Promise<unknown>;
+}
+
+/**
+ * Of one database, in a schema of its own. Rows are deleted and not truncated: truncating throws every plan away that reads the tables.
+ *
+ * @param tables in the order in which rows may be inserted
+ */
+export async function createKeptScene(sql: Sql, tables: readonly string[]): Promise<KeptScene> {
+  const emptied = (schema: string) =>
+    tables
+      .toReversed()
+      .map((table) => `DELETE FROM ${schema}.${table}`)
+      .join('; ');
+  const copied = (from: string, to: string) =>
+    tables.map((table) => `INSERT INTO ${to}.${table} SELECT * FROM ${from}.${table}`).join('; ');
+  await sql.unsafe(
+    `CREATE SCHEMA scene; ${tables.map((table) => `CREATE TABLE scene.${table} AS TABLE ${table}`).join('; ')}`,
+  );
+  return {
+    clear: () => sql.unsafe(emptied('public')),
+    keep: () => sql.unsafe(`${emptied('scene')}; ${copied('public', 'scene')}`),
+    restore: () => sql.unsafe(`${emptied('public')}; ${copied('scene', 'public')}`),
+  };
+}
