@@ -9,7 +9,7 @@ export default defineConfig({
     // Real processes, sockets and databases: a test belongs to a process of its own, two at a time.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 60_000,
+    hookTimeout: 180_000,
   },
 });

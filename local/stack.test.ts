@@ -15,6 +15,7 @@ import { BUCKET_IDS, bucketName, QUEUE_IDS, queueName } from '#shared/config/res
 import { createS3Client } from '#shared/files/s3-client.ts';
 import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
+import { readLogs } from '../test/support/read-logs.ts';
 
 let parent: string;
 let home: string;
@@ -31,7 +32,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await Promise.all(stacks.map((stack) => stack.stop()));
   for (const launcher of launchers) launcher.kill('SIGKILL');
-  await vi.waitFor(() => expect(pidsOf(parent)).toEqual([]), { timeout: 6_000, interval: 100 });
+  await vi.waitFor(() => expect(pidsOf(parent)).toEqual([]), { timeout: 20_000, interval: 100 });
   await rm(parent, { recursive: true, force: true });
 }, 40_000);
 
@@ -106,8 +107,8 @@ describe('a stack', () => {
     for (const [name, child] of Object.entries(stack.processes)) {
       const before = child.pid!;
       process.kill(before, 'SIGKILL');
-      await vi.waitFor(() => expect(child.restarts, name).toBe(1), { timeout: 10_000 });
-      await vi.waitFor(() => expect(child.pid, name).toBeTypeOf('number'), { timeout: 10_000 });
+      await vi.waitFor(() => expect(child.restarts, name).toBe(1), { timeout: 20_000 });
+      await vi.waitFor(() => expect(child.pid, name).toBeTypeOf('number'), { timeout: 20_000 });
       expect(child.pid).not.toBe(before);
     }
     const sql = connectLauncher(stack.endpoints.postgres);
@@ -151,16 +152,15 @@ describe('a launcher', () => {
     const second = await launch(base);
     expect(pidsOf(home).filter((pid) => children.includes(pid))).toEqual([]);
     second.kill('SIGKILL');
-    await vi.waitFor(() => expect(pidsOf(home)).toEqual([]), { timeout: 5_000, interval: 50 });
+    await vi.waitFor(() => expect(pidsOf(home)).toEqual([]), { timeout: 20_000, interval: 50 });
   }, 60_000);
 
-  test('asked to stop ends everything within 15 seconds', async () => {
+  test('asked to stop ends everything, and has to kill nothing', async () => {
     const launcher = await launch(await findFreeBase());
     const exited = once(launcher, 'exit');
-    const startedAt = performance.now();
     launcher.kill('SIGTERM');
     expect(await exited).toEqual([0, null]);
-    expect(performance.now() - startedAt).toBeLessThan(15_000);
+    expect(await readLogs(home)).not.toContain('did not stop within');
     expect(pidsOf(home)).toEqual([]);
   });
 });

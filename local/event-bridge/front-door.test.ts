@@ -78,9 +78,7 @@ describe('a file that comes through the front door', () => {
   it('is told of twice in the landing queue: its object, and that it is whole', async () => {
     const { sftp, close } = await test.connect();
     await call((done) => sftp.writeFile('/in/Grüße 50%.csv', 'a,b\n', done));
-    const start = performance.now();
     const events = await receive(2);
-    const elapsedMs = performance.now() - start;
     await close();
     const object = find(events, 'Object Created').detail.object;
     const [version] = await test.versions('acme/in/');
@@ -90,7 +88,6 @@ describe('a file that comes through the front door', () => {
       etag: object.etag,
       bytes: 4,
     });
-    expect(elapsedMs).toBeLessThan(1_000);
   });
 
   it('and is cut off is told of as a partial object and a failure that carry the same entity tag', async () => {

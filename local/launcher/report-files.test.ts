@@ -52,12 +52,12 @@ test('tells each file once, also one that becomes visible after a later one', as
   const print = (line: string) => void lines.push(line);
   const reported = reportFiles({ sql, print, signal: reporting.signal });
   await addFinished('first.csv');
-  await vi.waitFor(() => expect(lines).toHaveLength(1), { timeout: 5_000 });
+  await vi.waitFor(() => expect(lines).toHaveLength(1), { timeout: 20_000 });
   await addFinished('second.csv');
   await addFinished('late.csv', '2 s');
-  await vi.waitFor(() => expect(lines).toHaveLength(3), { timeout: 5_000 });
+  await vi.waitFor(() => expect(lines).toHaveLength(3), { timeout: 20_000 });
   await addFinished('third.csv');
-  await vi.waitFor(() => expect(lines).toHaveLength(4), { timeout: 5_000 });
+  await vi.waitFor(() => expect(lines).toHaveLength(4), { timeout: 20_000 });
   reporting.abort();
   await reported;
   expect(lines[0]).toBe('acme  first.csv  3.4 KB  received → delivered → archived  1.2 s');
@@ -110,7 +110,7 @@ test('tells of the records below their file', async () => {
     byCode: { 'VALIDATION_ERROR HTTP_500': 1 },
     durationMs: 5,
   });
-  await vi.waitFor(() => expect(lines).toHaveLength(3), { timeout: 5_000 });
+  await vi.waitFor(() => expect(lines).toHaveLength(3), { timeout: 20_000 });
   reporting.abort();
   await reported;
   expect(lines.slice(1)).toEqual(['    3 records: 2 SUCCESS, 1 FAILED', '    1 VALIDATION_ERROR: 1 HTTP_500']);

@@ -40,11 +40,13 @@ describe('an open session', () => {
     await call((done) => connection.sftp.write(handle, Buffer.from('abc'), 0, 3, 0, done));
     gateway.users.delete('acme-user');
     await closed;
-    await vi.waitFor(() =>
-      expect(gateway.events().at(-1)).toMatchObject({
-        'detail-type': 'SFTP Server File Upload Failed',
-        detail: { 'file-path': expect.stringContaining('under-way.csv') },
-      }),
+    await vi.waitFor(
+      () =>
+        expect(gateway.events().at(-1)).toMatchObject({
+          'detail-type': 'SFTP Server File Upload Failed',
+          detail: { 'file-path': expect.stringContaining('under-way.csv') },
+        }),
+      { timeout: 20_000 },
     );
   });
 
@@ -58,10 +60,10 @@ describe('an open session', () => {
         output += String(chunk);
       });
     client.stdin.write('pwd\n');
-    await vi.waitFor(() => expect(output).toContain('Remote working directory'), { timeout: 10_000 });
+    await vi.waitFor(() => expect(output).toContain('Remote working directory'), { timeout: 20_000 });
     gateway.users.delete('acme-user');
     try {
-      await vi.waitFor(() => expect(output).toContain('Received disconnect'), { timeout: 10_000 });
+      await vi.waitFor(() => expect(output).toContain('Received disconnect'), { timeout: 20_000 });
     } finally {
       client.kill('SIGKILL');
     }
@@ -79,7 +81,7 @@ describe('an open session', () => {
       },
     };
     gateway.users.set('acme-user', changed);
-    await vi.waitFor(() => expect(checks).toBeGreaterThan(3));
+    await vi.waitFor(() => expect(checks).toBeGreaterThan(3), { timeout: 20_000 });
     await call<unknown>((done) => connection.sftp.stat('/', done));
     gateway.users.set('acme-user', { ...user, publicKeys: [added.public] });
     await closed;

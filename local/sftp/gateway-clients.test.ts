@@ -146,7 +146,7 @@ describe.skipIf(!isInstalled(OPENSSH_SFTP))('OpenSSH sftp', () => {
     child.kill('SIGKILL');
     await exited;
     const eventsOf = () => test.events().filter(({ detail }) => detail['file-path'] === `/${LANDING}/acme/killed.bin`);
-    await vi.waitFor(() => expect(eventsOf()).toHaveLength(1), { timeout: 10_000 });
+    await vi.waitFor(() => expect(eventsOf()).toHaveLength(1), { timeout: 20_000 });
     expect(eventsOf()[0]!['detail-type']).toBe('SFTP Server File Upload Failed');
     expect(eventsOf()[0]!.detail.bytes).toBeLessThan(size);
     expect(await test.openUploadCount()).toBe(0);

@@ -126,8 +126,9 @@ describe('the handshake', () => {
     const received: Buffer[] = [];
     socket.on('data', (data) => received.push(data));
     socket.write('SSH-2.0-probe\r\n');
-    await vi.waitFor(() =>
-      expect(Buffer.concat(received).toString('latin1')).toContain('kex-strict-s-v00@openssh.com'),
+    await vi.waitFor(
+      () => expect(Buffer.concat(received).toString('latin1')).toContain('kex-strict-s-v00@openssh.com'),
+      { timeout: 20_000 },
     );
     socket.destroy();
   });
@@ -144,10 +145,14 @@ describe('sockets', () => {
 
   it('that have not logged in are few, and leave their places again', async () => {
     const silent = [await openTcp(), await openTcp(), await openTcp()];
-    await vi.waitFor(async () => expect((await test.gateway.metrics.sockets.get()).values[0]?.value).toBe(3));
+    await vi.waitFor(async () => expect((await test.gateway.metrics.sockets.get()).values[0]?.value).toBe(3), {
+      timeout: 20_000,
+    });
     expect(await failure({})).not.toBe('connected');
     await Promise.all(silent.map((socket) => once(socket, 'close')));
-    await vi.waitFor(async () => expect((await test.gateway.metrics.sockets.get()).values[0]?.value).toBe(0));
+    await vi.waitFor(async () => expect((await test.gateway.metrics.sockets.get()).values[0]?.value).toBe(0), {
+      timeout: 20_000,
+    });
     expect(await failure({})).toBe('connected');
   });
 
@@ -158,7 +163,9 @@ describe('sockets', () => {
     expect(await failure({ username: 'acmex-user' })).toBe('connected');
     await first.close();
     await second.close();
-    await vi.waitFor(async () => expect((await test.gateway.metrics.sessions.get()).values[0]?.value).toBe(0));
+    await vi.waitFor(async () => expect((await test.gateway.metrics.sessions.get()).values[0]?.value).toBe(0), {
+      timeout: 20_000,
+    });
     expect(await failure({})).toBe('connected');
   });
 });

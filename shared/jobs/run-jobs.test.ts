@@ -837,9 +837,7 @@ describe('stopping', () => {
         },
       },
     });
-    const startedMs = performance.now();
     expect(await runner.handle(jobDue(job), stop.signal)).toEqual(acknowledge);
-    expect(performance.now() - startedMs).toBeLessThan(3_000);
     expect(await readJob(job)).toMatchObject({ state: 'WAITING', stepAttempts: 0 });
   });
 

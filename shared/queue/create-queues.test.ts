@@ -34,12 +34,10 @@ describe('queues', () => {
     const client = fauxqs.sqs;
     const { landing } = await createQueues({ client, prefix: 'u' });
     expect(await resolveQueueUrls({ client, names: ['u-landing'] })).toEqual({ 'u-landing': landing.url });
-    const startedAtMs = performance.now();
     await expect(resolveQueueUrls({ client, names: ['u-nowhere'], timeoutMs: 500 })).rejects.toMatchObject({
       code: 'DEPENDENCY_UNAVAILABLE',
       message: expect.stringContaining('u-nowhere'),
     });
-    expect(performance.now() - startedAtMs).toBeLessThan(1_500);
   });
 
   it('are waited for while the server starts', async () => {

@@ -128,11 +128,14 @@ async function statesOf(jobId: string): Promise<string[]> {
 }
 
 async function untilBlocked(): Promise<void> {
-  await vi.waitFor(async () => {
-    const rows = await sql`
+  await vi.waitFor(
+    async () => {
+      const rows = await sql`
       SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-    expect(rows).toHaveLength(1);
-  });
+      expect(rows).toHaveLength(1);
+    },
+    { timeout: 20_000 },
+  );
 }
 
 const SUCCESS = { type: 'success' } as const;

@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { anyCharacter } from '#shared/testing/any-character.ts';
+import { costGrowth, LINEAR } from '#shared/testing/cost-growth.ts';
 import { canonicalKey } from './canonical-key.ts';
 import { compileRoute } from './compile-route.ts';
 import { canonicalJson, definitionHash } from './definition-hash.ts';
@@ -78,10 +80,15 @@ describe('globs', () => {
         if (compiled.ok) expect(typeof compiled.matches(path)).toBe('boolean');
       }),
     );
-    const started = performance.now();
-    expect(matches(`${'*a'.repeat(100)}b`, 'a'.repeat(1_024))).toBe(false);
-    expect(matches(`${'**/'.repeat(60)}b`, 'a/'.repeat(512))).toBe(false);
-    expect(performance.now() - started).toBeLessThan(200);
+    for (const [glob, piece] of [
+      [`${'*a'.repeat(100)}b`, 'a'],
+      [`${'**/'.repeat(60)}b`, 'a/'],
+    ] as const) {
+      const compiled = compileGlob(glob);
+      if (!compiled.ok) throw new Error(compiled.message);
+      expect(compiled.matches(piece.repeat(1_024))).toBe(false);
+      expect(costGrowth((size) => compiled.matches(piece.repeat(size)), 1_000)).toBeLessThan(LINEAR);
+    }
   });
 });
 
@@ -90,9 +97,8 @@ describe('patterns', () => {
     const pattern = compileLinearPattern('(a+)+(b|bb)*c?');
     if (!pattern.ok) throw new Error(pattern.message);
     expect([pattern.matches('aabbc'), pattern.matches('xaab')]).toEqual([true, false]);
-    const started = performance.now();
     expect(pattern.matches(`${'a'.repeat(5_000)}!`)).toBe(false);
-    expect(performance.now() - started).toBeLessThan(200);
+    expect(costGrowth((size) => pattern.matches(`${'a'.repeat(size)}!`), 5_000)).toBeLessThan(LINEAR);
   });
 
   it.each(['(a', '(?=a)', '(a)\\1', 'a'.repeat(600), '((a{1000}){1000}){1000}'])('refuse %j', (source) => {
@@ -195,14 +201,12 @@ describe('name templates', () => {
     'x'.repeat(600),
     `{{ key ${'| replace: "", key '.repeat(20)}}}`,
   ])('refuse %j', (source) => {
-    const started = performance.now();
     expect(compileNameTemplate(source)).toMatchObject({ ok: false, message: expect.any(String) });
-    expect(performance.now() - started).toBeLessThan(500);
   });
 
   it('give keys that never leave the tenant, whatever the name', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (name) => {
+      fc.property(fc.string({ unit: anyCharacter, maxLength: 40 }), (name) => {
         const key = canonicalKey(render('{{ tenant }}/x/{{ name }}', { name }), 'tenant/');
         if (!key.ok) return;
         expect(key.key.startsWith('tenant/')).toBe(true);

@@ -27,7 +27,7 @@ test('pauses while the dependency is away and resumes once it answers', async ()
   await expect(guard.watch(fail)).rejects.toThrow('lost');
   expect(guard.isPaused()).toBe(true);
   await expect(guard.watch(fail)).rejects.toThrow('lost');
-  await vi.waitFor(() => expect(guard.isPaused()).toBe(false), { timeout: 10_000 });
+  await vi.waitFor(() => expect(guard.isPaused()).toBe(false), { timeout: 20_000 });
   expect(calls).toEqual(['probe', 'pause', 'probe', 'probe', 'resume']);
 });
 
@@ -35,7 +35,7 @@ test('pauses nobody for a failure that is not the dependency’s', async () => {
   const { guard, calls } = setUp(0);
   expect(await guard.watch(async () => 'done')).toBe('done');
   await expect(guard.watch(fail)).rejects.toThrow('lost');
-  await vi.waitFor(() => expect(guard.isPaused()).toBe(false), { timeout: 10_000 });
+  await vi.waitFor(() => expect(guard.isPaused()).toBe(false), { timeout: 20_000 });
   expect(calls).not.toContain('pause');
 });
 
@@ -43,5 +43,5 @@ test('lets go of an outage when it is stopped', async () => {
   const { guard } = setUp(1_000);
   await expect(guard.watch(fail)).rejects.toThrow('lost');
   guard.stop();
-  await vi.waitFor(() => expect(guard.isPaused()).toBe(false), { timeout: 10_000 });
+  await vi.waitFor(() => expect(guard.isPaused()).toBe(false), { timeout: 20_000 });
 });

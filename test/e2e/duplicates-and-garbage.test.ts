@@ -34,7 +34,7 @@ const sent: TestFile[] = [];
 
 beforeAll(async () => {
   fleet = await startTestFleet({ tenants: [TENANT], routes: ROUTES });
-}, 90_000);
+}, 180_000);
 afterAll(() => fleet?.stop(), 60_000);
 
 function putAll(files: readonly TestFile[]): Promise<PlacedObject[]> {

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import type { Endpoints } from '#local/launcher/endpoints.ts';
 import { findFreeBase } from '#local/ports.ts';
+import { readLogs } from '../support/read-logs.ts';
 import { runLongshore } from '../support/run-longshore.ts';
 import { connectSftp } from '../support/sftp-client.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -180,10 +181,9 @@ test('killed with -9, the next start of the same home has everything as it was a
   );
 }, 120_000);
 
-test('asked to stop, it ends everything within 15 seconds', async () => {
-  const startedAt = performance.now();
+test('asked to stop, it ends everything, and has to kill nothing', async () => {
   launcher?.kill('SIGTERM');
   expect(await once(launcher!, 'exit')).toEqual([0, null]);
-  expect(performance.now() - startedAt).toBeLessThan(15_000);
+  expect(await readLogs(home)).not.toContain('did not stop within');
   expect(printed).toContain('Longshore has stopped');
-}, 40_000);
+}, 90_000);

@@ -32,7 +32,7 @@ beforeAll(async () => {
     routes: ROUTES,
   });
   partner = await fleet.sftp(TENANT);
-}, 90_000);
+}, 180_000);
 afterAll(() => fleet?.stop(), 60_000);
 
 const ODD_NAMES = [
@@ -127,7 +127,7 @@ test('an upload that is cut off never becomes a job, and what comes after it doe
   expect(failed).toMatchObject({ error_cause: 'PARTIAL_UPLOAD', job_count: 0 });
   await fleet.untilAllEnded(sent.length + 1, 30_000);
   expect(await checkGuarantees(fleet, { known: knownFiles(TENANT, sent) })).toEqual([]);
-}, 90_000);
+}, 180_000);
 
 test('a file sent as .tmp and then renamed is taken once, under its final name', async () => {
   const file = makeFile('daily/renamed.csv', 3_000);

@@ -98,7 +98,7 @@ test('a held file goes on when a person releases it, and each turn is told, sign
     const digest = createHmac('sha256', 'portal-signing-key').update(`${headers['longshore-timestamp']}.${body}`);
     expect(headers['longshore-signature']).toBe(`v1=${digest.digest('hex')}`);
   }
-}, 90_000);
+}, 180_000);
 
 test('a rejected file fails with the reason, and is not delivered', async () => {
   const job = await holdFile('reject.csv');
@@ -106,7 +106,7 @@ test('a rejected file fails with the reason, and is not delivered', async () => 
   await untilTold('reject.csv', ['large-file', 'held', 'failed']);
   const file = await runLongshore(fleet.home, ['job', job]);
   expect(file.out).toMatch(/REJECTED.*sent twice/);
-}, 90_000);
+}, 180_000);
 
 test('by default a large file goes on by itself; a small one is not told as large', async () => {
   await fleet.put('acme/open/large.csv', 'x'.repeat(THRESHOLD + 1));

@@ -55,7 +55,7 @@ beforeAll(async () => {
   baseline = await takeResourceBaseline(fleet);
   partner = await fleet.sftp(TENANT);
   await partner.makeDirectory('/sftp');
-}, 90_000);
+}, 180_000);
 afterAll(async () => {
   await fleet?.stop();
   await proxy?.stop();

@@ -61,7 +61,7 @@ beforeAll(async () => {
       'large-file-worker': { LONGSHORE_TENANT_SHARE_PERCENT: '100' },
     },
   });
-}, 90_000);
+}, 180_000);
 afterAll(() => fleet?.stop(), 60_000);
 
 async function land(path: string, sizeBytes: number): Promise<void> {

@@ -21,7 +21,7 @@ beforeAll(async () => {
       ),
     env: { all: { LONGSHORE_LARGE_FILE_THRESHOLD_BYTES: String(LARGE_BYTES) } },
   });
-}, 90_000);
+}, 180_000);
 afterAll(() => fleet?.stop(), 60_000);
 
 /** Rows until the file has exactly so many bytes. */

@@ -45,7 +45,7 @@ beforeAll(async () => {
       'partner-worker': { LONGSHORE_DRAIN_MS: '1000' },
     },
   });
-}, 90_000);
+}, 180_000);
 afterAll(() => fleet?.stop(), 60_000);
 
 /** Effects of one record at one API, and the keys with which it was called. */

@@ -42,7 +42,7 @@ beforeAll(async () => {
       );
     },
   });
-}, 90_000);
+}, 180_000);
 afterAll(() => fleet?.stop(), 60_000);
 
 const APIS = ['validation', 'assignments', 'coupon-verification'] as const;

@@ -48,7 +48,7 @@ beforeAll(async () => {
     env: { all: { LONGSHORE_LEASE_MS: '2000', LONGSHORE_SWEEP_GRACE_MS: '1000', LONGSHORE_SWEEP_BOUND_MS: '3000' } },
   });
   workers = await startPartnerWorkers(fleet, WORKERS);
-}, 90_000);
+}, 180_000);
 afterAll(async () => {
   await workers?.stop();
   await fleet?.stop();

@@ -46,7 +46,7 @@ beforeAll(async () => {
       gateway: { LONGSHORE_AUTHORIZER_KEYS_REFRESH_MS: '100', LONGSHORE_AUTHORIZER_KEYS_COOLDOWN_MS: '0' },
     },
   });
-}, 90_000);
+}, 180_000);
 afterAll(() => fleet?.stop(), 60_000);
 
 const GOOD = Array.from({ length: 100 }, (_, index) => [`good-${index + 1}`] as const);

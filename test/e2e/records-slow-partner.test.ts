@@ -53,7 +53,7 @@ beforeAll(async () => {
     env: { 'partner-worker': { LONGSHORE_SLOTS: String(SLOTS) } },
   });
   await fleet.partner.setBehaviour({ faults: [{ api: 'coupon-redemption', fault: 'timeout' }] });
-}, 90_000);
+}, 180_000);
 afterAll(() => fleet?.stop(), 60_000);
 
 const rows = (label: string) =>

@@ -51,7 +51,7 @@ beforeAll(async () => {
     routes: ROUTES,
     env: { all: { LONGSHORE_LARGE_FILE_THRESHOLD_BYTES: String(LARGE_BYTES) } },
   });
-}, 90_000);
+}, 180_000);
 afterAll(() => fleet?.stop(), 60_000);
 
 /** Puts a file and waits for its end. */
@@ -237,7 +237,7 @@ test('a parked letter is counted, refused as long as nobody can read it, and sen
   expect(first).toEqual({ state: 'REDRIVEN', note: 'I insist' });
   expect(again).toBeDefined();
   expect(await checkAll()).toEqual([]);
-}, 90_000);
+}, 180_000);
 
 test('a file of exactly the threshold is done by the partner-worker, one byte more by the large-file-worker', async () => {
   const [small, large] = [makeFile('large/exactly.bin', LARGE_BYTES), makeFile('large/more.bin', LARGE_BYTES + 1)];

@@ -46,7 +46,7 @@ beforeAll(async () => {
     routes: `kind: route\ntenant: ${TENANT}\nname: first\nmatch: { path: nothing }\nsteps: [{ deliver: }]\n`,
     env: { all: { LONGSHORE_LARGE_FILE_THRESHOLD_BYTES: String(LARGE_BYTES) } },
   });
-}, 90_000);
+}, 180_000);
 afterAll(async () => {
   await fleet?.stop();
   await far?.stop();

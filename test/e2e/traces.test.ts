@@ -48,7 +48,7 @@ steps: [{ validate: { checksumSidecar: { waitUpTo: 1m } } }, { deliver: {} }]
       },
     },
   });
-}, 90_000);
+}, 180_000);
 afterAll(async () => {
   await fleet?.stop();
   await receiver?.stop();

@@ -247,7 +247,7 @@ describe('a parse that ended in the middle', () => {
       const killed = new AbortController();
       records.onInsert = async () => {
         if (records.inserts.length < rows / 1_000 - 2) return;
-        await vi.waitFor(async () => expect(await bench.openUploads()).toBe(1));
+        await vi.waitFor(async () => expect(await bench.openUploads()).toBe(1), { timeout: 20_000 });
         killed.abort(new Error('killed'));
       };
       await expect(parse(object, layout, killed.signal)).rejects.toThrow('killed');
