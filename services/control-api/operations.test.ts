@@ -499,7 +499,6 @@ describe('dead letters', () => {
     const first = (await redrive({ rate_per_second: 2 })).body;
     expect(first.redriven).toBe(10);
     expect(performance.now() - begun).toBeGreaterThan(4_000);
-    expect(performance.now() - begun).toBeLessThan(7_000);
     const second = (await redrive({ cursor: first.next_cursor })).body;
     expect(second).toMatchObject({ redriven: 2, next_cursor: null });
     expect(await receiveBodies('partner-steps')).toHaveLength(12);
