@@ -199,7 +199,12 @@ describe('a tenant', () => {
       'test',
     );
     const ask = (key: string, method: 'GET' | 'POST', url: string) =>
-      api.app.inject({ method, url, headers: { 'x-api-key': key } });
+      api.app.inject({
+        method,
+        url,
+        headers: { 'x-api-key': key },
+        ...(method === 'POST' && { payload: { reason: 'x' } }),
+      });
     const byId: ['GET' | 'POST', string][] = [
       ['GET', `/api/v1/files/${job!.fileId}`],
       ['GET', `/api/v1/jobs/${job!.id}`],

@@ -17,10 +17,12 @@ import {
 } from 'fastify-type-provider-zod';
 import type { Registry } from 'prom-client';
 import { LongshoreError } from '#shared/errors.ts';
+import { summariseRecords } from '#shared/records/summarise-records.ts';
 import type { ApiParts, ApiServer } from './api-server.ts';
 import type { Authenticate } from './authenticate.ts';
 import { boundAnswers } from './bound-answers.ts';
 import { createBoundedServer } from './bound-sockets.ts';
+import { createRecordCounter } from './count-records.ts';
 import { toErrorReply } from './error-reply.ts';
 import { handleAccess } from './handle-access.ts';
 import { handleFiles } from './handle-files.ts';
@@ -103,9 +105,10 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   });
 
   await describeApi(app);
-  handleStatus(app, options);
+  const countRecords = createRecordCounter({ summarise: (jobId) => summariseRecords(options.sql, jobId) });
+  handleStatus(app, options, countRecords);
   handleFiles(app, options);
-  handleJobs(app, options);
+  handleJobs(app, options, countRecords);
   handleJobEvents(app, options);
   handleRecords(app, options);
   await handleRoutes(app, options);

@@ -3,8 +3,10 @@ import { z } from 'zod';
 import type { Reads } from '#shared/db/connect-database.ts';
 import { and, asc, count, desc, eq, sql } from '#shared/db/drizzle.ts';
 import { type DEAD_LETTER_STATES, deadLetters, files } from '#shared/db/schema.ts';
+import { LongshoreError } from '#shared/errors.ts';
 import { encodeCursor, type PagePosition } from './page-cursor.ts';
 import { exactInstantOf, instantOf } from './read-columns.ts';
+import { faultOfLetter } from './wake-up-senders.ts';
 
 const deadLetterSchema = z.object({
   dead_letter_id: z.string(),
@@ -23,6 +25,40 @@ export const deadLetterPageSchema = z.object({
   dead_letters: z.array(deadLetterSchema),
   next_cursor: z.string().nullable(),
 });
+
+export const deadLetterDetailSchema = deadLetterSchema.extend({
+  body: z.string().describe('As it came.'),
+  attributes: z.record(z.string(), z.unknown()).describe('Of the message, with when it was sent and its FIFO group.'),
+  message_id: z.string(),
+  updated_at: z.string().describe('When it was parked, redriven or discarded.'),
+  fault: z.string().nullable().describe('Why the queue’s services cannot read the body; null when they can.'),
+});
+
+/** @throws LongshoreError `NOT_FOUND` for what is not in the tenant's sight. */
+export async function findDeadLetter(
+  reads: Reads,
+  tenantId: string | null,
+  id: string,
+): Promise<z.infer<typeof deadLetterDetailSchema>> {
+  const [row] = await reads
+    .select({
+      ...letterColumns,
+      body: deadLetters.body,
+      attributes: deadLetters.attributes,
+      messageId: deadLetters.messageId,
+      updatedAt: instantOf(deadLetters.updatedAt),
+    })
+    .from(deadLetters)
+    .where(and(...conditionsOf({ tenantId, ids: [id] })));
+  if (row === undefined) throw new LongshoreError('NOT_FOUND', 'Dead letter not found');
+  return {
+    ...toLetter(row),
+    attributes: row.attributes as Record<string, unknown>,
+    message_id: row.messageId,
+    updated_at: row.updatedAt,
+    fault: faultOfLetter(row) ?? null,
+  };
+}
 
 export interface DeadLetterFilters {
   /** Null sees every tenant's, and those that name none. */
@@ -43,17 +79,8 @@ export async function findDeadLetters(
 ): Promise<z.infer<typeof deadLetterPageSchema>> {
   const rows = await reads
     .select({
-      id: deadLetters.id,
-      queue: deadLetters.queue,
-      state: deadLetters.state,
-      reason: deadLetters.reason,
-      receiveCount: deadLetters.receiveCount,
-      tenantId: deadLetters.tenantId,
-      fileId: deadLetters.fileId,
-      jobId: deadLetters.jobId,
+      ...letterColumns,
       body: sql<string>`left(${deadLetters.body}, ${SHOWN_BODY_CHARACTERS}::int)`,
-      note: deadLetters.note,
-      createdAt: instantOf(deadLetters.createdAt),
       at: exactInstantOf(deadLetters.createdAt),
     })
     .from(deadLetters)
@@ -63,20 +90,39 @@ export async function findDeadLetters(
   const page = rows.slice(0, filters.limit);
   const last = rows.length > filters.limit ? page.at(-1) : undefined;
   return {
-    dead_letters: page.map((row) => ({
-      dead_letter_id: row.id,
-      queue: row.queue,
-      state: row.state,
-      reason: row.reason,
-      receive_count: row.receiveCount,
-      customer_id: row.tenantId,
-      file_id: row.fileId,
-      job_id: row.jobId,
-      body: row.body,
-      note: row.note,
-      created_at: row.createdAt,
-    })),
+    dead_letters: page.map(toLetter),
     next_cursor: last === undefined ? null : encodeCursor(last),
+  };
+}
+
+const letterColumns = {
+  id: deadLetters.id,
+  queue: deadLetters.queue,
+  state: deadLetters.state,
+  reason: deadLetters.reason,
+  receiveCount: deadLetters.receiveCount,
+  tenantId: deadLetters.tenantId,
+  fileId: deadLetters.fileId,
+  jobId: deadLetters.jobId,
+  note: deadLetters.note,
+  createdAt: instantOf(deadLetters.createdAt),
+};
+
+type LetterRow = Omit<typeof deadLetters.$inferSelect, 'attributes' | 'messageId' | 'updatedAt'>;
+
+function toLetter(row: LetterRow): z.infer<typeof deadLetterSchema> {
+  return {
+    dead_letter_id: row.id,
+    queue: row.queue,
+    state: row.state,
+    reason: row.reason,
+    receive_count: row.receiveCount,
+    customer_id: row.tenantId,
+    file_id: row.fileId,
+    job_id: row.jobId,
+    body: row.body,
+    note: row.note,
+    created_at: row.createdAt,
   };
 }
 

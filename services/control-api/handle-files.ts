@@ -1,19 +1,25 @@
 /** `GET /api/v1/files` and `/api/v1/files/{id}`, and a person's word about a quarantined file: route it again. */
 import { z } from 'zod';
-import { FILE_STATUSES, type FileStatus } from '#shared/db/schema.ts';
+import { FILE_STATUSES } from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { requeueFiles } from '#shared/jobs/requeue-files.ts';
 import { type ApiParts, type ApiServer, errorReplies } from './api-server.ts';
 import { fileDetailSchema, filePageSchema, findFileDetail, findFiles } from './find-files.ts';
 import { cursorField } from './page-cursor.ts';
-import { idParams, instantField, limitField, tenantField, textField, wordSchema } from './request-fields.ts';
+import {
+  anyCaseField,
+  idParams,
+  instantField,
+  limitField,
+  tenantField,
+  textField,
+  wordSchema,
+} from './request-fields.ts';
 import { actorOf, callerOf } from './request-guard.ts';
-
-const lowerCaseStatuses = FILE_STATUSES.map((status) => status.toLowerCase() as Lowercase<FileStatus>);
 
 const filtersSchema = z.strictObject({
   tenant: tenantField.optional().describe('Operators only; a tenant’s key sees its own files whatever this says.'),
-  status: z.enum(lowerCaseStatuses).optional(),
+  status: anyCaseField(FILE_STATUSES).optional(),
   name: textField(1_024).optional().describe('Exact, or with * for any run of characters.'),
   type: textField(64).toLowerCase().optional().describe('Extension of the name, without the dot.'),
   from: instantField.optional().describe('Registered at this instant or later, RFC 3339.'),
@@ -47,7 +53,7 @@ export function handleFiles(app: ApiServer, { sql, reads, senders }: ApiParts): 
       return await findFiles(reads, {
         ...filters,
         tenantId: caller.tenantId ?? tenant ?? null,
-        statuses: status && [status.toUpperCase() as FileStatus],
+        statuses: status && [status],
         after: cursor,
       });
     },

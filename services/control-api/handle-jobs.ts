@@ -1,24 +1,68 @@
-/** `GET /api/v1/jobs/{id}`, and an operator's commands: retry a job, cancel it, skip it; release or reject it when it is held. */
-import type { z } from 'zod';
+/**
+ * `GET /api/v1/jobs` and `/api/v1/jobs/{id}`, and a person's word about a job: retry it, cancel it, skip it; release or reject it when it is held.
+ *
+ * A tenant's key may cancel: nothing is sent for that. A new generation, giving up an order, and letting go
+ * what was held back of the tenant's own files are an operator's word. Another tenant's job is a 404 first.
+ */
+import { z } from 'zod';
+import { JOB_STATES } from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { cancelJobs, cancelOrderedJobs, rejectHeldJobs } from '#shared/jobs/end-jobs.ts';
 import { releaseJobs } from '#shared/jobs/release-jobs.ts';
 import { reopenJobs } from '#shared/jobs/reopen-jobs.ts';
 import { skipJobs } from '#shared/jobs/skip-jobs.ts';
-import { summariseRecords } from '#shared/records/summarise-records.ts';
+import { HELD } from '#shared/steps/wait-reasons.ts';
 import { type ApiParts, type ApiServer, errorReplies } from './api-server.ts';
-import { createRecordCounter } from './count-records.ts';
+import type { CountRecords } from './count-records.ts';
 import { findJobDetail, findJobSummary, jobDetailSchema } from './find-job.ts';
+import { findJobs, jobPageSchema } from './find-jobs.ts';
 import { jobSummarySchema } from './job-summary.ts';
-import { idParams, wordSchema } from './request-fields.ts';
-import { actorOf, callerOf } from './request-guard.ts';
+import { idCursorField } from './page-cursor.ts';
+import { anyCaseField, flagField, idParams, limitField, tenantField, textField, wordSchema } from './request-fields.ts';
+import { actorOf, callerOf, operatorOf } from './request-guard.ts';
 import { retryRecords } from './retry-records.ts';
 
 /** Why a job failed whose steps all did what they should: to try its last one again would fail again. */
 const RECORDS_FAILED = 'RECORDS_FAILED';
 
-export function handleJobs(app: ApiServer, { sql, reads, senders }: ApiParts): void {
-  const countRecords = createRecordCounter({ summarise: (jobId) => summariseRecords(sql, jobId) });
+const filtersSchema = z.strictObject({
+  tenant: tenantField.optional().describe('Operators only; a tenant’s key sees its own jobs whatever this says.'),
+  state: anyCaseField(JOB_STATES).optional(),
+  wait_reason: textField(64).optional().describe('Of those that are WAITING, e.g. HELD, RECORDS or breaker-open.'),
+  held: flagField.describe('Those that wait for a person: the same as wait_reason=HELD.'),
+  route: textField(128).optional(),
+  code: textField(64).optional().describe('Which step failed, e.g. DELIVERY_ERROR.'),
+  cause: textField(64).optional().describe('What went wrong in it, e.g. HTTP_503.'),
+  cursor: idCursorField.optional().describe('next_cursor of the page before.'),
+  limit: limitField,
+});
+
+export function handleJobs(app: ApiServer, { sql, reads, senders }: ApiParts, countRecords: CountRecords): void {
+  app.get(
+    '/api/v1/jobs',
+    {
+      schema: {
+        summary: 'Jobs, newest first',
+        tags: ['jobs'],
+        querystring: filtersSchema.refine(
+          ({ held, wait_reason: reason }) => !held || reason === undefined || reason === HELD,
+          { error: 'is another than held=true means', path: ['wait_reason'] },
+        ),
+        response: { 200: jobPageSchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const { tenantId } = callerOf(request);
+      const { tenant, held, wait_reason: waitReason, cursor, ...filters } = request.query;
+      if (tenantId !== null && tenant !== undefined && tenant !== tenantId) return { jobs: [], next_cursor: null };
+      return await findJobs(reads, {
+        ...filters,
+        tenantId: tenantId ?? tenant ?? null,
+        waitReason: held ? HELD : waitReason,
+        after: cursor,
+      });
+    },
+  );
 
   async function findOrRefuse(tenantId: string | null, id: string) {
     const job = await findJobSummary(reads, tenantId, id);
@@ -57,6 +101,7 @@ export function handleJobs(app: ApiServer, { sql, reads, senders }: ApiParts): v
     async (request) => {
       const caller = callerOf(request);
       const job = await findOrRefuse(caller.tenantId, request.params.id);
+      operatorOf(request);
       const word = { jobIds: [job.job_id], actor: actorOf(caller), reason: request.body.reason };
       if (job.state === 'FAILED' && job.error?.cause === RECORDS_FAILED) {
         await retryRecords(sql, { ...word, jobId: job.job_id });
@@ -109,6 +154,7 @@ export function handleJobs(app: ApiServer, { sql, reads, senders }: ApiParts): v
     async (request) => {
       const caller = callerOf(request);
       const job = await findOrRefuse(caller.tenantId, request.params.id);
+      operatorOf(request);
       const word = { jobIds: [job.job_id], actor: actorOf(caller), reason: request.body.reason };
       const skipped = await skipJobs(sql, word);
       if (skipped.length === 0 && (await cancelOrderedJobs(sql, word)).jobIds.length === 0)
@@ -131,6 +177,7 @@ export function handleJobs(app: ApiServer, { sql, reads, senders }: ApiParts): v
     async (request) => {
       const caller = callerOf(request);
       const job = await findOrRefuse(caller.tenantId, request.params.id);
+      operatorOf(request);
       const word = { jobIds: [job.job_id], actor: actorOf(caller), reason: request.body.reason };
       const released = await releaseJobs(sql, word);
       if (released.length === 0) throw notHeld(job);
@@ -153,6 +200,7 @@ export function handleJobs(app: ApiServer, { sql, reads, senders }: ApiParts): v
     async (request) => {
       const caller = callerOf(request);
       const job = await findOrRefuse(caller.tenantId, request.params.id);
+      operatorOf(request);
       const word = { jobIds: [job.job_id], actor: actorOf(caller), reason: request.body.reason };
       const { jobIds } = await rejectHeldJobs(sql, word);
       if (jobIds.length === 0) throw notHeld(job);

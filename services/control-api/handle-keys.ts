@@ -1,12 +1,13 @@
 /** API keys, for operators: made (and shown once), listed without what is secret, revoked. */
 import { z } from 'zod';
-import { asc, eq } from '#shared/db/drizzle.ts';
+import { asc, eq, gt } from '#shared/db/drizzle.ts';
 import { apiKeys, tenants } from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { createApiKey, revokeApiKey } from '#shared/jobs/api-keys.ts';
 import { type ApiParts, type ApiServer, errorReplies } from './api-server.ts';
+import { encodeIdCursor, idCursorField } from './page-cursor.ts';
 import { instantOf, instantOrNullOf } from './read-columns.ts';
-import { idParams, tenantField, textField } from './request-fields.ts';
+import { idParams, limitField, plainTextField, tenantField } from './request-fields.ts';
 import { actorOf, operatorOf } from './request-guard.ts';
 
 const keySchema = z.object({
@@ -17,21 +18,24 @@ const keySchema = z.object({
   revoked_at: z.string().nullable(),
 });
 
-const MOST_KEYS = 10_000;
-
 export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
   app.get(
     '/api/v1/keys',
     {
       schema: {
-        summary: 'API keys',
+        summary: 'API keys, oldest first',
         tags: ['operations'],
-        response: { 200: z.object({ keys: z.array(keySchema) }), ...errorReplies },
+        querystring: z.strictObject({ cursor: idCursorField.optional(), limit: limitField }),
+        response: {
+          200: z.object({ keys: z.array(keySchema), next_cursor: z.string().nullable() }),
+          ...errorReplies,
+        },
       },
     },
     async (request) => {
       operatorOf(request);
-      const keys = await reads
+      const { cursor, limit } = request.query;
+      const rows = await reads
         .select({
           key_id: apiKeys.id,
           tenant: apiKeys.tenantId,
@@ -40,9 +44,12 @@ export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
           revoked_at: instantOrNullOf(apiKeys.revokedAt),
         })
         .from(apiKeys)
-        .orderBy(asc(apiKeys.createdAt), asc(apiKeys.id))
-        .limit(MOST_KEYS);
-      return { keys };
+        .where(cursor === undefined ? undefined : gt(apiKeys.id, cursor))
+        .orderBy(asc(apiKeys.id))
+        .limit(limit + 1);
+      const keys = rows.slice(0, limit);
+      const last = rows.length > limit ? keys.at(-1) : undefined;
+      return { keys, next_cursor: last === undefined ? null : encodeIdCursor(last.key_id) };
     },
   );
 
@@ -54,7 +61,7 @@ export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
         tags: ['operations'],
         body: z.strictObject({
           tenant: tenantField.nullable().describe('Null makes an operator’s key.'),
-          label: textField(100),
+          label: plainTextField(100),
         }),
         response: { 201: z.object({ key_id: z.string(), key: z.string() }), ...errorReplies },
       },

@@ -5,8 +5,9 @@ import { and, desc, eq, sql as expression } from '#shared/db/drizzle.ts';
 import { notices } from '#shared/db/schema.ts';
 import { retryNotices } from '#shared/jobs/notices.ts';
 import { type ApiParts, type ApiServer, errorReplies } from './api-server.ts';
-import { instantOf } from './read-columns.ts';
-import { limitField, reasonField, tenantField } from './request-fields.ts';
+import { cursorField, encodeCursor, type PagePosition } from './page-cursor.ts';
+import { exactInstantOf, instantOf } from './read-columns.ts';
+import { anyCaseField, limitField, reasonField, tenantField } from './request-fields.ts';
 import { actorOf, callerOf } from './request-guard.ts';
 
 const noticeSchema = z.object({
@@ -26,6 +27,7 @@ const noticeSchema = z.object({
 interface NoticeFilters {
   readonly tenantId: string | null;
   readonly isParked: boolean;
+  readonly after: PagePosition | undefined;
   readonly limit: number;
 }
 
@@ -38,18 +40,22 @@ export function handleNotices(app: ApiServer, { sql, reads }: ApiParts): void {
         tags: ['operations'],
         querystring: z.strictObject({
           tenant: tenantField.optional(),
-          state: z.literal('parked').optional(),
+          state: anyCaseField(['PARKED']).optional(),
+          cursor: cursorField.optional().describe('next_cursor of the page before.'),
           limit: limitField,
         }),
-        response: { 200: z.object({ notices: z.array(noticeSchema) }), ...errorReplies },
+        response: {
+          200: z.object({ notices: z.array(noticeSchema), next_cursor: z.string().nullable() }),
+          ...errorReplies,
+        },
       },
     },
     async (request) => {
       const { tenantId } = callerOf(request);
-      const { tenant, state, limit } = request.query;
-      if (tenantId !== null && tenant !== undefined && tenant !== tenantId) return { notices: [] };
-      const isParked = state === 'parked';
-      return { notices: await findNotices(reads, { tenantId: tenantId ?? tenant ?? null, isParked, limit }) };
+      const { tenant, state, cursor, limit } = request.query;
+      if (tenantId !== null && tenant !== undefined && tenant !== tenantId) return { notices: [], next_cursor: null };
+      const isParked = state === 'PARKED';
+      return await findNotices(reads, { tenantId: tenantId ?? tenant ?? null, isParked, after: cursor, limit });
     },
   );
 
@@ -77,9 +83,15 @@ export function handleNotices(app: ApiServer, { sql, reads }: ApiParts): void {
   );
 }
 
+/** An event can be of notice to several channels. */
+const within = expression<string>`${notices.route} || '/' || ${notices.channel}`;
+
 /** Rows that stand for others of their digest, and those that are still gathered. */
-async function findNotices(reads: Reads, filters: NoticeFilters): Promise<z.infer<typeof noticeSchema>[]> {
-  const { tenantId, isParked, limit } = filters;
+async function findNotices(
+  reads: Reads,
+  filters: NoticeFilters,
+): Promise<{ notices: z.infer<typeof noticeSchema>[]; next_cursor: string | null }> {
+  const { tenantId, isParked, after, limit } = filters;
   const rows = await reads
     .select({
       id: notices.eventId,
@@ -94,6 +106,8 @@ async function findNotices(reads: Reads, filters: NoticeFilters): Promise<z.infe
       message: notices.errorMessage,
       nextActionAt: instantOf(notices.nextActionAt),
       createdAt: instantOf(notices.createdAt),
+      at: exactInstantOf(notices.createdAt),
+      within,
     })
     .from(notices)
     .where(
@@ -101,21 +115,28 @@ async function findNotices(reads: Reads, filters: NoticeFilters): Promise<z.infe
         tenantId === null ? undefined : eq(notices.tenantId, tenantId),
         isParked ? eq(notices.state, 'PARKED') : undefined,
         expression`coalesce(${notices.deliveryId} = ${notices.eventId}, true)`,
+        after &&
+          expression`(${notices.createdAt}, ${notices.eventId}, ${within}) < (${after.at}::timestamptz, ${after.id}::uuid, ${after.within ?? ''}::text)`,
       ),
     )
-    .orderBy(desc(notices.createdAt), desc(notices.eventId))
-    .limit(limit);
-  return rows.map((row) => ({
-    notice_id: row.id,
-    customer_id: row.tenantId,
-    channel: row.channel,
-    route: row.route === '' ? null : row.route,
-    notice: row.notice,
-    state: row.state === 'PARKED' ? 'parked' : row.deliveryId === null ? 'gathering' : 'pending',
-    attempts: row.attempts,
-    cause: row.cause,
-    message: row.message,
-    next_action_at: row.nextActionAt,
-    created_at: row.createdAt,
-  }));
+    .orderBy(desc(notices.createdAt), desc(notices.eventId), desc(within))
+    .limit(limit + 1);
+  const page = rows.slice(0, limit);
+  const last = rows.length > limit ? page.at(-1) : undefined;
+  const shown = page.map(
+    (row): z.infer<typeof noticeSchema> => ({
+      notice_id: row.id,
+      customer_id: row.tenantId,
+      channel: row.channel,
+      route: row.route === '' ? null : row.route,
+      notice: row.notice,
+      state: row.state === 'PARKED' ? 'parked' : row.deliveryId === null ? 'gathering' : 'pending',
+      attempts: row.attempts,
+      cause: row.cause,
+      message: row.message,
+      next_action_at: row.nextActionAt,
+      created_at: row.createdAt,
+    }),
+  );
+  return { notices: shown, next_cursor: last === undefined ? null : encodeCursor(last) };
 }

@@ -2,14 +2,20 @@
 import { z } from 'zod';
 import { isFifo, QUEUE_IDS } from '#shared/config/resource-names.ts';
 import { DEAD_LETTER_STATES } from '#shared/db/schema.ts';
+import { LongshoreError } from '#shared/errors.ts';
+import { discardParkedLetters } from '#shared/jobs/dead-letters.ts';
 import { type ApiParts, type ApiServer, errorReplies } from './api-server.ts';
-import { countParkedLetters, deadLetterPageSchema, findDeadLetters } from './find-dead-letters.ts';
+import {
+  countParkedLetters,
+  deadLetterDetailSchema,
+  deadLetterPageSchema,
+  findDeadLetter,
+  findDeadLetters,
+} from './find-dead-letters.ts';
 import { cursorField } from './page-cursor.ts';
-import { redriveDeadLetters } from './redrive-dead-letters.ts';
-import { idField, limitField, reasonField, tenantField } from './request-fields.ts';
+import { redriveCorrected, redriveDeadLetters } from './redrive-dead-letters.ts';
+import { anyCaseField, idField, idParams, limitField, reasonField, tenantField } from './request-fields.ts';
 import { actorOf, callerOf, operatorOf } from './request-guard.ts';
-
-const lowerCaseStates = DEAD_LETTER_STATES.map((state) => state.toLowerCase() as Lowercase<typeof state>);
 
 const redriveSchema = z.strictObject({
   queue: z.enum(QUEUE_IDS).optional(),
@@ -30,9 +36,40 @@ const redriveReplySchema = z.object({
   next_cursor: z.string().nullable().describe('Null when all were seen; otherwise call again with it.'),
 });
 
+const discardSchema = z
+  .strictObject({
+    queue: z.enum(QUEUE_IDS).optional(),
+    tenant: tenantField.optional(),
+    ids: z.array(idField).min(1).max(1_000).optional(),
+    reason: reasonField.optional().describe('Kept in the audit; required unless dry_run.'),
+    dry_run: z.boolean().default(false).describe('Only count what would be discarded.'),
+  })
+  .refine(({ dry_run, reason }) => dry_run || reason !== undefined, {
+    error: 'is required unless dry_run',
+    path: ['reason'],
+  })
+  .refine(({ queue, tenant, ids }) => queue !== undefined || tenant !== undefined || ids !== undefined, {
+    error: 'name ids, a queue or a tenant: all letters are not discarded at once',
+    path: ['ids'],
+  });
+
+const discardReplySchema = z.object({
+  dry_run: z.boolean(),
+  parked: redriveReplySchema.shape.parked,
+  discarded: z.number(),
+  has_more: z.boolean().describe('Call again for the rest.'),
+});
+
+/** Of one call; each is a row that changes and an event. */
+const DISCARDED_AT_ONCE = 1_000;
+/** What SQS takes. */
+const LARGEST_MESSAGE = 262_144;
+
 const depthSchema = z.object({ visible: z.number(), in_flight: z.number(), delayed: z.number() });
 
-export function handleDeadLetters(app: ApiServer, { sql, reads, senders }: ApiParts): void {
+export function handleDeadLetters(app: ApiServer, parts: ApiParts): void {
+  const { sql, reads, senders } = parts;
+  handleOneDeadLetter(app, parts);
   app.get(
     '/api/v1/dead-letters',
     {
@@ -42,7 +79,7 @@ export function handleDeadLetters(app: ApiServer, { sql, reads, senders }: ApiPa
         querystring: z.strictObject({
           queue: z.enum(QUEUE_IDS).optional(),
           tenant: tenantField.optional(),
-          state: z.enum(lowerCaseStates).optional(),
+          state: anyCaseField(DEAD_LETTER_STATES).optional(),
           cursor: cursorField.optional(),
           limit: limitField,
         }),
@@ -57,7 +94,7 @@ export function handleDeadLetters(app: ApiServer, { sql, reads, senders }: ApiPa
       return await findDeadLetters(reads, {
         ...filters,
         tenantId: caller.tenantId ?? tenant ?? null,
-        state: state && (state.toUpperCase() as (typeof DEAD_LETTER_STATES)[number]),
+        state,
         after: cursor,
       });
     },
@@ -96,6 +133,75 @@ export function handleDeadLetters(app: ApiServer, { sql, reads, senders }: ApiPa
         },
       );
       return { dry_run: false, parked, ...result, refused: [...result.refused] };
+    },
+  );
+}
+
+function handleOneDeadLetter(app: ApiServer, parts: ApiParts): void {
+  app.get(
+    '/api/v1/dead-letters/:id',
+    {
+      schema: {
+        summary: 'One message that could not be handled, whole',
+        tags: ['operations'],
+        params: idParams,
+        response: { 200: deadLetterDetailSchema, ...errorReplies },
+      },
+    },
+    async (request) => await findDeadLetter(parts.reads, callerOf(request).tenantId, request.params.id),
+  );
+
+  app.post(
+    '/api/v1/dead-letters/:id/redrive',
+    {
+      schema: {
+        summary: 'Send a parked letter back to its queue with a corrected body',
+        tags: ['operations'],
+        params: idParams,
+        body: z.strictObject({
+          body: z
+            .string()
+            .min(1)
+            .max(LARGEST_MESSAGE)
+            .describe('As the queue’s services read it; checked before it is sent.'),
+          reason: reasonField,
+        }),
+        response: { 200: deadLetterDetailSchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const actor = actorOf(operatorOf(request));
+      await redriveCorrected(parts, { id: request.params.id, ...request.body, actor });
+      return await findDeadLetter(parts.reads, null, request.params.id);
+    },
+  );
+
+  app.post(
+    '/api/v1/dead-letters/discard',
+    {
+      schema: {
+        summary: 'Give parked letters up: they are kept, and nothing is done for them any more',
+        tags: ['operations'],
+        body: discardSchema,
+        response: { 200: discardReplySchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const actor = actorOf(operatorOf(request));
+      const { queue, tenant, ids, reason, dry_run } = request.body;
+      const parked = await countParkedLetters(parts.reads, { tenantId: tenant ?? null, queue, ids });
+      if (dry_run || reason === undefined) return { dry_run: true, parked, discarded: 0, has_more: false };
+      const discarded = await discardParkedLetters(parts.sql, {
+        tenantId: tenant,
+        queue,
+        ids,
+        limit: DISCARDED_AT_ONCE,
+        actor,
+        reason,
+      });
+      if (discarded === 0 && ids !== undefined)
+        throw new LongshoreError('NOT_FOUND', 'None of these letters is parked.');
+      return { dry_run: false, parked, discarded, has_more: discarded === DISCARDED_AT_ONCE };
     },
   );
 }

@@ -4,7 +4,7 @@ import { RECORD_STATES } from '#shared/db/schema.ts';
 import { type ApiParts, type ApiServer, errorReplies } from './api-server.ts';
 import { findRecordDetail, findRecordJob, findRecords, recordDetailSchema, recordPageSchema } from './find-records.ts';
 import { lineCursorField, lineField } from './page-cursor.ts';
-import { flagField, idField, idParams, limitField, reasonField, textField } from './request-fields.ts';
+import { anyCaseField, flagField, idField, idParams, limitField, reasonField, textField } from './request-fields.ts';
 import { actorOf, callerOf, operatorOf } from './request-guard.ts';
 import { previewRetry, retryRecords } from './retry-records.ts';
 
@@ -12,7 +12,7 @@ const codeField = textField(64);
 const valuesField = flagField.describe('With the values of the records; operators only.');
 
 const filtersSchema = z.strictObject({
-  state: z.enum(RECORD_STATES).optional(),
+  state: anyCaseField(RECORD_STATES).optional(),
   code: codeField.optional().describe('The call that failed, e.g. VALIDATION_ERROR.'),
   line: lineField.optional(),
   values: valuesField,
@@ -24,7 +24,7 @@ const retrySchema = z.strictObject({
   lines: z.array(z.int().min(1)).min(1).max(10_000).optional().describe('Any when absent.'),
   codes: z.array(codeField).min(1).max(100).optional().describe('Any when absent.'),
   states: z
-    .array(z.enum(['FAILED', 'AMBIGUOUS']))
+    .array(anyCaseField(['FAILED', 'AMBIGUOUS']))
     .min(1)
     .max(2)
     .optional()
@@ -99,6 +99,7 @@ export function handleRecords(app: ApiServer, { sql, reads }: ApiParts): void {
       const { id: jobId } = await findRecordJob(reads, caller.tenantId, request.params.id);
       const { lines, codes, states, reason, rate_per_second: perSecond, as_new: asNew, dry_run } = request.body;
       const filter = { jobId, lines, codes, states };
+      if (!dry_run) operatorOf(request);
       const preview = await previewRetry(sql, filter);
       if (dry_run || reason === undefined) return { dry_run: true, ...preview };
       const taken = await retryRecords(sql, { ...filter, perSecond, asNew, reason, actor: actorOf(caller) });

@@ -1,11 +1,17 @@
 /** `GET /status`: where one file is, for partners' programs. */
 import { z } from 'zod';
+import { LongshoreError } from '#shared/errors.ts';
 import { type ApiParts, type ApiServer, errorReplies } from './api-server.ts';
+import type { CountRecords } from './count-records.ts';
+import { errorBodySchema } from './error-reply.ts';
 import { fileStatusSchema, findStatus } from './find-status.ts';
 import { textField } from './request-fields.ts';
 import { callerOf } from './request-guard.ts';
 
-export function handleStatus(app: ApiServer, { reads }: ApiParts): void {
+/** The wording that partners' programs know. */
+const NOT_FOUND = 'File not found';
+
+export function handleStatus(app: ApiServer, { reads }: ApiParts, countRecords: CountRecords): void {
   app.get(
     '/status',
     {
@@ -19,14 +25,16 @@ export function handleStatus(app: ApiServer, { reads }: ApiParts): void {
         }),
         response: {
           200: fileStatusSchema,
-          404: z.object({ message: z.literal('File not found') }),
+          404: errorBodySchema.extend({ message: z.literal(NOT_FOUND) }),
           ...errorReplies,
         },
       },
     },
     async (request, reply) => {
-      const status = await findStatus(reads, callerOf(request).tenantId, request.query.file_id);
-      return status ?? reply.code(404).send({ message: 'File not found' });
+      const status = await findStatus({ reads, countRecords }, callerOf(request).tenantId, request.query.file_id);
+      if (status !== undefined) return status;
+      const { code, hint } = new LongshoreError('NOT_FOUND', NOT_FOUND);
+      return reply.code(404).send({ message: NOT_FOUND, code, hint });
     },
   );
 }

@@ -50,6 +50,26 @@ test('a tenant sees its own notices with why they were not taken, an operator al
   expect(await list('acme', '?tenant=globex')).toEqual([]);
 });
 
+test('pages give every notice once, also of one event to several channels', async () => {
+  const event = '019aa4c2-7d1e-7b62-9a51-000000000009';
+  for (const channel of ['a', 'b', 'c'])
+    await api.sql`
+      INSERT INTO notices (event_id, tenant_id, route, channel, notice, body, delivery_id, state, attempts, next_action_at, created_at)
+      VALUES (${event}, 'acme', '', ${channel}, 'failed', '{}', ${event}, 'PENDING', 0, now(), '2026-01-02T03:04:05Z')`;
+  const channels: unknown[] = [];
+  let cursor: string | null = '';
+  while (cursor !== null) {
+    const url: string = `/api/v1/notices?limit=2${cursor === '' ? '' : `&cursor=${cursor}`}`;
+    const page: { notices: { channel: string }[]; next_cursor: string | null } = (
+      await api.app.inject({ url, headers: { 'x-api-key': api.keys.acme } })
+    ).json();
+    channels.push(...page.notices.map(({ channel }) => channel));
+    cursor = page.next_cursor;
+  }
+  await api.sql`DELETE FROM notices WHERE event_id = ${event}`;
+  expect(channels).toEqual(['desk', 'desk', 'desk', 'c', 'b', 'a']);
+});
+
 test('parked ones are tried again by a word with a reason, each tenant its own', async () => {
   expect((await retry('acme', {})).statusCode).toBe(400);
   expect((await retry('acme', { tenant: 'globex', reason: 'x' })).json()).toEqual({ retried: 0 });

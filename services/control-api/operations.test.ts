@@ -336,7 +336,7 @@ describe('jobs', () => {
     );
     const cancelled = await ask('POST', `/api/v1/jobs/${job.id}/cancel`, { reason: 'wrong file' });
     expect(cancelled.body).toMatchObject({ state: 'CANCELLED', error: { message: 'wrong file' } });
-    expect(await ask('POST', `/api/v1/jobs/${job.id}/cancel`)).toMatchObject({
+    expect(await ask('POST', `/api/v1/jobs/${job.id}/cancel`, { reason: 'x' })).toMatchObject({
       status: 409,
       body: { code: 'JOB_NOT_OPEN' },
     });
@@ -354,7 +354,7 @@ describe('jobs', () => {
   });
 
   test('of an ordered route are skipped while they hold back others: a failed one stays failed, an open one is cancelled', async () => {
-    expect(await ask('POST', `/api/v1/jobs/${job.id}/skip`)).toMatchObject({
+    expect(await ask('POST', `/api/v1/jobs/${job.id}/skip`, { reason: 'x' })).toMatchObject({
       status: 409,
       body: { code: 'JOB_NOT_IN_LINE' },
     });
@@ -369,7 +369,7 @@ describe('jobs', () => {
     expect(await give()).toEqual([]);
     const skipped = await ask('POST', `/api/v1/jobs/${head}/skip`, { reason: 'a new one comes' });
     expect(skipped).toMatchObject({ status: 200, body: { state: 'FAILED' } });
-    expect((await ask('POST', `/api/v1/jobs/${head}/skip`)).body.code).toBe('JOB_NOT_IN_LINE');
+    expect((await ask('POST', `/api/v1/jobs/${head}/skip`, { reason: 'x' })).body.code).toBe('JOB_NOT_IN_LINE');
     const audit = (await ask('GET', `/api/v1/jobs/${head}`)).body.audit;
     expect(audit.at(-1)).toMatchObject({
       type: 'job.skipped',
@@ -377,13 +377,15 @@ describe('jobs', () => {
       detail: { reason: 'a new one comes' },
     });
     const [next = ''] = await give();
-    expect((await ask('POST', `/api/v1/jobs/${next}/skip`)).body).toMatchObject({ state: 'CANCELLED' });
+    expect((await ask('POST', `/api/v1/jobs/${next}/skip`, { reason: 'x' })).body).toMatchObject({ state: 'CANCELLED' });
     expect(await give()).toHaveLength(1);
   });
 
   test('are retried once when two ask at the same time', async () => {
-    await ask('POST', `/api/v1/jobs/${job.id}/cancel`);
-    const answers = await Promise.all([1, 2, 3].map(() => ask('POST', `/api/v1/jobs/${job.id}/retry`)));
+    await ask('POST', `/api/v1/jobs/${job.id}/cancel`, { reason: 'x' });
+    const answers = await Promise.all(
+      [1, 2, 3].map(() => ask('POST', `/api/v1/jobs/${job.id}/retry`, { reason: 'x' })),
+    );
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409, 409]);
   });
 });

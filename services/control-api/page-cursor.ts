@@ -4,28 +4,46 @@
  * A cursor is no secret and no authority: it only moves a position within what its caller may see anyway.
  */
 import { z } from 'zod';
-import { idField } from './request-fields.ts';
+import { idField, textField } from './request-fields.ts';
 
 export interface PagePosition {
   /** With microseconds, as PostgreSQL keeps it. */
   readonly at: string;
   readonly id: string;
+  /** Where several rows have the same id. */
+  readonly within?: string | undefined;
 }
 
-const NO_CURSOR = 'is no cursor that a page gave as next_cursor';
-const positionSchema = z.tuple([z.iso.datetime().startsWith('20'), idField]);
+const NO_CURSOR = 'is not a next_cursor of a page';
+const positionSchema = z.tuple([z.iso.datetime().startsWith('20'), idField, textField(400).optional()]);
 
-export function encodeCursor({ at, id }: PagePosition): string {
-  return Buffer.from(JSON.stringify([at, id])).toString('base64url');
+export function encodeCursor({ at, id, within }: PagePosition): string {
+  return Buffer.from(JSON.stringify(within === undefined ? [at, id] : [at, id, within])).toString('base64url');
 }
 
 /** Text that `encodeCursor` made, as a position. */
 export const cursorField = z
   .string()
-  .max(200)
+  .max(1_000)
   .transform((text, context): PagePosition => {
     const parsed = positionSchema.safeParse(parseJson(Buffer.from(text, 'base64url').toString()));
-    if (parsed.success) return { at: parsed.data[0], id: parsed.data[1] };
+    if (parsed.success) return { at: parsed.data[0], id: parsed.data[1], within: parsed.data[2] };
+    context.addIssue({ code: 'custom', message: NO_CURSOR });
+    return z.NEVER;
+  });
+
+/** For pages in the order of ids. */
+export function encodeIdCursor(id: string): string {
+  return Buffer.from(JSON.stringify(id)).toString('base64url');
+}
+
+/** Text that `encodeIdCursor` made, as an id. */
+export const idCursorField = z
+  .string()
+  .max(100)
+  .transform((text, context): string => {
+    const parsed = idField.safeParse(parseJson(Buffer.from(text, 'base64url').toString()));
+    if (parsed.success) return parsed.data;
     context.addIssue({ code: 'custom', message: NO_CURSOR });
     return z.NEVER;
   });

@@ -161,8 +161,8 @@ describe('records', () => {
       await ask('GET', `${jobId}/records`, undefined, api.keys.globex),
       await ask('GET', `${jobId}/records/1`, undefined, api.keys.globex),
       await ask('POST', `${jobId}/records/retry`, { dry_run: true }, api.keys.globex),
-      await ask('POST', `${jobId}/release`, undefined, api.keys.globex),
-      await ask('POST', `${jobId}/reject`, undefined, api.keys.globex),
+      await ask('POST', `${jobId}/release`, { reason: 'x' }, api.keys.globex),
+      await ask('POST', `${jobId}/reject`, { reason: 'x' }, api.keys.globex),
     ];
     expect(calls.map(({ status }) => status)).toEqual([404, 404, 404, 404, 404]);
     expect((await ask('GET', `${jobId}/records`, undefined, api.keys.acme)).status).toBe(200);
@@ -251,19 +251,22 @@ describe('a retry of a job', () => {
     expect(await api.sql`SELECT line::int FROM records WHERE job_id = ${jobId} AND state = 'PENDING'`).toEqual([
       { line: 4 },
     ]);
-    expect((await ask('POST', `${jobId}/retry`)).body.code).toBe('JOB_NOT_RETRYABLE');
+    expect((await ask('POST', `${jobId}/retry`, { reason: 'x' })).body.code).toBe('JOB_NOT_RETRYABLE');
   });
 
   test('that failed for ambiguous ones alone says so', async () => {
     await carryRecords(api.sql, seeded.chunks, () => ({ type: 'ambiguous' }));
     await failJob();
-    expect((await ask('POST', `${jobId}/retry`)).body.code).toBe('RECORDS_AMBIGUOUS');
+    expect((await ask('POST', `${jobId}/retry`, { reason: 'x' })).body.code).toBe('RECORDS_AMBIGUOUS');
   });
 
   test('that failed for another reason goes on as any other does', async () => {
     await carry();
     await failJob('OBJECT_STORE_UNAVAILABLE');
-    expect((await ask('POST', `${jobId}/retry`)).body).toMatchObject({ state: 'PENDING', generation: 2 });
+    expect((await ask('POST', `${jobId}/retry`, { reason: 'x' })).body).toMatchObject({
+      state: 'PENDING',
+      generation: 2,
+    });
   });
 });
 
@@ -279,7 +282,7 @@ describe('a held job', () => {
     expect((await ask('POST', `${jobId}/release`, { reason: 'looked at' })).body).toMatchObject({ state: 'PENDING' });
     const again = await ask('POST', `${jobId}/release`, { reason: 'again' });
     expect([again.status, again.body.code]).toEqual([409, 'JOB_NOT_HELD']);
-    expect((await ask('POST', `${jobId}/reject`)).body.code).toBe('JOB_NOT_HELD');
+    expect((await ask('POST', `${jobId}/reject`, { reason: 'x' })).body.code).toBe('JOB_NOT_HELD');
     const { audit } = (await ask('GET', jobId)).body;
     expect(audit.at(-1)).toMatchObject({ type: 'job.released', detail: { reason: 'looked at' } });
   });
@@ -290,7 +293,7 @@ describe('a held job', () => {
       state: 'FAILED',
       error: { code: 'REJECTED', cause: 'OPERATOR', message: 'the wrong file' },
     });
-    expect((await ask('POST', `${jobId}/release`)).body.code).toBe('JOB_NOT_HELD');
+    expect((await ask('POST', `${jobId}/release`, { reason: 'x' })).body.code).toBe('JOB_NOT_HELD');
   });
 });
 

@@ -7,6 +7,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
+import { LongshoreError } from '#shared/errors.ts';
 import { settleParkedLetters } from '#shared/jobs/dead-letters.ts';
 import { type DeadLetterFilters, findDeadLetterBodies } from './find-dead-letters.ts';
 import { encodeCursor, type PagePosition } from './page-cursor.ts';
@@ -97,4 +98,31 @@ async function redriveSome(
       fault === undefined ? [] : [{ dead_letter_id: letter.id, queue: letter.queue, reason: fault }],
     ),
   };
+}
+
+/**
+ * Sends one parked letter with a body that an operator corrected; the letter keeps what came, the audit what was sent.
+ *
+ * @throws LongshoreError `NOT_FOUND`, `REQUEST_INVALID` for a body that no service of the queue reads, `DEPENDENCY_UNAVAILABLE`
+ */
+export async function redriveCorrected(
+  { sql, reads, senders }: RedriveParts,
+  {
+    id,
+    body,
+    reason,
+    actor,
+  }: { readonly id: string; readonly body: string; readonly reason: string; readonly actor: string },
+): Promise<void> {
+  const [letter] = await findDeadLetterBodies(reads, { tenantId: null, ids: [id], limit: 1 });
+  if (letter === undefined) throw new LongshoreError('NOT_FOUND', 'There is no such letter, or it is not parked.');
+  const corrected = { ...letter, body };
+  const fault = faultOfLetter(corrected);
+  if (fault !== undefined)
+    throw new LongshoreError('REQUEST_INVALID', `The queue ${letter.queue} cannot read the body: ${fault}`, {
+      details: { in: 'body', faults: [{ field: 'body', message: fault }] },
+    });
+  const sent = await senders.sendAgain(corrected);
+  if (!sent.ok) throw new LongshoreError('DEPENDENCY_UNAVAILABLE', 'The queue did not take the message.');
+  await settleParkedLetters(sql, { ids: [id], state: 'REDRIVEN', actor, reason, sentBody: body });
 }

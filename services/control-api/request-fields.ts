@@ -12,6 +12,16 @@ export function textField(maxLength: number) {
     .refine((text) => !UNSTORABLE.test(text), { error: 'holds a NUL character or a lone surrogate' });
 }
 
+/** For what names somebody in the audit and in lists: control characters and bidi marks could pass for another. */
+export function plainTextField(maxLength: number) {
+  return textField(maxLength)
+    .trim()
+    .min(1)
+    .refine((text) => !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text), {
+      error: 'holds a control character or an invisible one',
+    });
+}
+
 export const idField = z.guid().toLowerCase();
 /** Looked up only, so any text serves: one that names no tenant finds nothing. */
 export const tenantField = textField(128);
@@ -37,8 +47,15 @@ export const instantField = z.iso.datetime({ offset: true }).transform((text, co
   return z.NEVER;
 });
 
-/** A person's word and why. A body is optional, for those who only have `curl -X POST`. */
-export const wordSchema = z.preprocess(
-  (body) => body ?? {},
-  z.strictObject({ reason: reasonField.default('no reason given') }),
-);
+/** A person's word and why. */
+export const wordSchema = z.strictObject({ reason: reasonField });
+
+/** One of `names`, which are upper case; taken in any case. */
+export function anyCaseField<const Names extends readonly [string, ...string[]]>(names: Names) {
+  return z
+    .string()
+    .max(64)
+    .toUpperCase()
+    .pipe(z.enum(names))
+    .describe(`${names.join(', ')}; in any case.`);
+}

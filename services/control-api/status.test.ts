@@ -50,6 +50,8 @@ test('a file that waits for its routes has exactly the fields promised', async (
       processing_time_ms: null,
       retry_count: 0,
       error_message: null,
+      held: false,
+      records: null,
     },
   });
 });
@@ -132,17 +134,64 @@ test('a file is in the sight of its tenant and of operators only, by whatever re
   const id = await arrive({ key: 'acme/inbound/mine.csv', name: 'mine.csv' });
   for (const reference of [id, 'mine.csv', 'acme/inbound/mine.csv', '/inbound/mine.csv']) {
     expect((await statusOf(reference, api.keys.acme)).body.file_id).toBe(id);
-    expect(await statusOf(reference, api.keys.globex)).toEqual({ code: 404, body: { message: 'File not found' } });
+    expect(await statusOf(reference, api.keys.globex)).toEqual({
+      code: 404,
+      body: { message: 'File not found', code: 'NOT_FOUND', hint: expect.any(String) },
+    });
   }
 });
 
 test('an unknown file is not found, and a missing or repeated reference is refused', async () => {
   expect(await statusOf('0198c0de-0000-7000-8000-000000000001')).toEqual({
     code: 404,
-    body: { message: 'File not found' },
+    body: { message: 'File not found', code: 'NOT_FOUND', hint: expect.any(String) },
   });
   for (const url of ['/status', '/status?file_id=', '/status?file_id=a&file_id=b', '/status?file_id=a%00b']) {
     const response = await api.app.inject({ url, headers: { 'x-api-key': api.keys.operator } });
     expect([url, response.statusCode, response.json().code]).toEqual([url, 400, 'REQUEST_INVALID']);
   }
+});
+
+test('the time of processing is that of the work: neither the wait for a person, nor for the next try', async () => {
+  const [job] = await seedJobs(api.sql);
+  const tried = (startedAt: string, durationMs: number) => api.sql`
+    INSERT INTO attempts (tenant_id, job_id, generation, step_seq, step_kind, attempt, outcome, worker, started_at, duration_ms)
+    VALUES ('acme', ${job!.id}, 1, 0, 'deliver', 1, 'retry', 'w', ${startedAt}, ${durationMs})`;
+  await tried('2026-11-02T03:05:00Z', 1_000);
+  await tried('2026-11-02T03:05:00.500Z', 1_000);
+  await tried('2026-11-02T06:00:00Z', 250);
+  await api.sql`
+    INSERT INTO record_attempts (job_id, line, generation, step, step_name, attempt, outcome, worker, started_at, duration_ms, request_id, tenant_id)
+    VALUES (${job!.id}, 1, 0, 0, 'c', 1, 'failed', 'w', '2026-11-02T07:00:00Z', 100, uuid_v7(), 'acme')`;
+  await api.sql`
+    UPDATE jobs SET state = 'SUCCEEDED', retry_count = 2, generation = 3, started_at = '2026-11-02T03:05:00Z', finished_at = '2026-11-02T07:00:01Z'
+    WHERE id = ${job!.id}`;
+  await api.sql`UPDATE files SET status = 'COMPLETED', open_jobs = 0, finished_at = now() WHERE id = ${job!.fileId}`;
+  expect((await statusOf(job!.fileId)).body).toMatchObject({ processing_time_ms: 1_850, retry_count: 4 });
+});
+
+test('a file that waits for a person says so, and a record file how its records stand', async () => {
+  const [job] = await seedJobs(api.sql);
+  await api.sql`UPDATE jobs SET state = 'WAITING', wait_reason = 'HELD', next_action_at = now() + interval '1 day' WHERE id = ${job!.id}`;
+  expect((await statusOf(job!.fileId)).body).toMatchObject({ status: 'processing', held: true, records: null });
+  const summary = { byState: { SUCCESS: 3, FAILED: 2, AMBIGUOUS: 1, REJECTED: 4 }, byCode: {}, durationMs: 7 };
+  await api.sql`UPDATE jobs SET state = 'SUCCEEDED', wait_reason = NULL, record_summary = ${api.sql.json(summary)} WHERE id = ${job!.id}`;
+  expect((await statusOf(job!.fileId, api.keys.acme)).body).toMatchObject({
+    held: false,
+    records: { total: 10, success: 3, failed: 2, ambiguous: 1, rejected: 4 },
+  });
+});
+
+test('a marker or checksum did not fail: it was used with the file that it belongs to', async () => {
+  const id = await arrive({
+    name: 'a.csv.sha256',
+    status: 'QUARANTINED',
+    error: { code: 'COMPANION_FILE', cause: 'COMPANION_FILE', message: 'It is a checksum.' },
+  });
+  expect((await statusOf(id, api.keys.acme)).body).toMatchObject({
+    status: 'completed',
+    processed_by: null,
+    destination_bucket: null,
+    error_message: null,
+  });
 });

@@ -61,20 +61,51 @@ export async function jobConditions(sql: Sql, jobIds: readonly string[]): Promis
   return new Map(rows.map((row) => [row.id, row.condition]));
 }
 
+export interface SettledLetters {
+  readonly ids: readonly string[];
+  readonly state: 'REDRIVEN' | 'DISCARDED';
+  readonly actor: string;
+  readonly reason: string;
+  /** What was sent in place of what came. */
+  readonly sentBody?: string;
+}
+
+const AUDITED_BODY_CHARACTERS = 2_000;
+
 /** An operator redrove or discarded parked letters. Out: the ids that were still parked. Event: `dead-letter.redriven|discarded`. */
-export async function settleParkedLetters(
-  sql: Sql,
-  settled: { ids: readonly string[]; state: 'REDRIVEN' | 'DISCARDED'; actor: string; reason: string },
-): Promise<string[]> {
+export async function settleParkedLetters(sql: Sql, settled: SettledLetters): Promise<string[]> {
   const rows = await sql<{ id: string }[]>`
     WITH moved AS (
       UPDATE dead_letters SET state = ${settled.state}, note = ${settled.reason}, updated_at = now()
       WHERE id = ANY(${[...settled.ids]}::uuid[]) AND state = 'PARKED' RETURNING *),
     event AS (
       SELECT 'dead-letter.' || lower(state) AS type, coalesce(tenant_id, 'unassigned') AS tenant_id, file_id, job_id,
-        jsonb_build_object('deadLetterId', id, 'queue', queue, 'reason', note) AS detail, '{events}'::text[] AS topics
+        jsonb_strip_nulls(jsonb_build_object('deadLetterId', id, 'queue', queue, 'reason', note,
+          'sentBody', left(${settled.sentBody ?? null}::text, ${AUDITED_BODY_CHARACTERS}::int))) AS detail, '{events}'::text[] AS topics
       FROM moved),
     ${recordEvents(sql, settled.actor)}
     SELECT id FROM moved`;
   return rows.map((row) => row.id);
+}
+
+export interface DiscardLetters {
+  readonly tenantId?: string | undefined;
+  readonly queue?: string | undefined;
+  readonly ids?: readonly string[] | undefined;
+  readonly limit: number;
+  readonly actor: string;
+  readonly reason: string;
+}
+
+/** Of the parked letters that fit, the oldest. Resolves to how many were discarded. Event: `dead-letter.discarded`. */
+export async function discardParkedLetters(sql: Sql, discard: DiscardLetters): Promise<number> {
+  const { tenantId = null, queue = null, ids = null, limit, actor, reason } = discard;
+  const fitting = await sql<{ id: string }[]>`
+    SELECT id FROM dead_letters
+    WHERE state = 'PARKED' AND (${tenantId}::text IS NULL OR tenant_id = ${tenantId}) AND (${queue}::text IS NULL OR queue = ${queue})
+      AND (${ids === null} OR id = ANY(${[...(ids ?? [])]}::uuid[]))
+    ORDER BY created_at, id LIMIT ${limit}`;
+  if (fitting.length === 0) return 0;
+  const settled = { ids: fitting.map(({ id }) => id), state: 'DISCARDED' as const, actor, reason };
+  return (await settleParkedLetters(sql, settled)).length;
 }
