@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { text as readText } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { makeSshKey } from '#local/sftp/make-ssh-key.ts';
 import { startTestApi, type TestApi } from '#services/control-api/start-test-api.ts';
 import { storeDeadLetters } from '#shared/jobs/dead-letters.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';
@@ -302,7 +303,11 @@ test('ends with a code of its own for each way to fail, with code and hint on st
   await writeFile(join(directory, 'wrong.key'), 'ls_wrong_key_wrong_key');
   const cases: [string[], number, RegExp, Record<string, string>?][] = [
     [['status', 'nothing-of-this-name'], 1, /^NOT_FOUND File not found/],
-    [['job', 'no-id'], 1, /^REQUEST_INVALID .*id/],
+    [['job', 'no-id'], 1, /^NOT_FOUND File not found/],
+    [['files', '--since', 'yesterday'], 2, /Give an age such as 30m/],
+    [['disable', 'tenant', 'acme/x', '--reason', 'x'], 2, /^USAGE /],
+    [['disable', 'tenant', 'acme'], 2, /--reason/],
+    [['dead-letters', 'discard', '--yes', '--reason', 'x'], 1, /^REQUEST_INVALID /],
     [['tenants', '--api', address, '--key-file', 'wrong.key'], 1, /^UNAUTHENTICATED /],
     [['files', '--status', 'done'], 1, /^REQUEST_INVALID .*status/],
     [['files', '--limit', 'many'], 2, /Give 1 to 100000/],
@@ -364,7 +369,7 @@ test('a file that waits for a person, or for a partner, says so and who ends it'
   const held = await longshore(['status', job.fileId]);
   expect(held.out).toMatch(/^status +held$/m);
   expect(held.out).toContain(
-    `held for a person: an operator, or who has a key of acme, decides by longshore release ${job.id} --reason "..." or longshore reject ${job.id}`,
+    `held for a person: an operator decides by longshore release ${job.id} --reason "..." or longshore reject ${job.id}`,
   );
   const watching = longshore(['status', job.fileId, '--watch']);
   const lookedAt = () => api.logged.filter((line) => line.includes('"route":"/api/v1/files/:id"')).length;
@@ -403,4 +408,102 @@ test('lists notices that were not taken, and has parked ones sent again', async 
     out: '1 sent again\n',
   });
   expect(await longshore(['notices', '--parked', '--json'])).toMatchObject({ out: '[]\n' });
+});
+
+test('a file named by its user is that user’s, also where the checkout has one of that name', async () => {
+  // As `npm run` does it: the process works in the checkout, the user called from elsewhere.
+  const user = join(directory, 'user');
+  await mkdir(join(directory, 'examples'), { recursive: true });
+  await mkdir(join(user, 'examples'), { recursive: true });
+  await writeFile(join(directory, 'examples', 'routes.yaml'), ROUTE.replace('orders', 'of-the-checkout'));
+  await writeFile(join(user, 'examples', 'routes.yaml'), ROUTE.replace('orders', 'of-the-user'));
+  const env = { INIT_CWD: user };
+  const dry = await longshore(['apply', '-f', 'examples/routes.yaml', '--dry-run'], { env });
+  expect(dry.out).toMatch(/acme\/of-the-user +1 +created/);
+  await writeFile(join(directory, 'only-here.yaml'), ROUTE);
+  const absent = await longshore(['apply', '-f', 'only-here.yaml', '--dry-run'], { env });
+  expect([absent.code, absent.err]).toEqual([2, expect.stringMatching(/^USAGE only-here.yaml cannot be read/)]);
+  const key = await longshore(['tenants', '--key-file', 'operator.key'], { env });
+  expect([key.code, key.err]).toEqual([
+    2,
+    expect.stringMatching(/^USAGE The key file .*user\/operator.key cannot be read/),
+  ]);
+});
+
+test('lists jobs that are held, and shows a job by the name of its file with why what happened', async () => {
+  const { job } = await seedRecordFile();
+  await api.sql`UPDATE files SET name = 'held-one.csv' WHERE id = ${job.fileId}`;
+  await api.sql`UPDATE jobs SET next_action_at = now() WHERE id = ${job.id}`;
+  const held = { type: 'later', delayMs: 86_400_000, countsAttempt: false, reason: 'HELD' } as const;
+  await storeStep(api.sql, await claimForRecords(api.sql, job.id), held);
+  const listed = (await longshore(['jobs', '--held'])).out;
+  expect(listed).toMatch(new RegExp(`^${job.id} .* WAITING +HELD .* held-one.csv`, 'm'));
+  expect((await longshore(['status', 'held-one.csv'])).out).toMatch(/^status +held$/m);
+  await longshore(['release', 'held-one.csv', '--reason', 'looked at it']);
+  expect((await longshore(['job', 'held-one.csv'])).out).toMatch(/job\.released +operator:operator +looked at it$/m);
+  expect((await longshore(['jobs', '--held'])).out).not.toContain(job.id);
+  expect(
+    JSON.parse((await longshore(['files', '--since', '2h', '--name', 'held-one.csv', '--json'])).out),
+  ).toHaveLength(1);
+  expect(JSON.parse((await longshore(['files', '--to', '2h', '--name', 'held-one.csv', '--json'])).out)).toEqual([]);
+});
+
+test('shows a dead letter whole, sends it with a corrected body, and discards others after a count', async () => {
+  const letter = (body: string) => ({
+    id: crypto.randomUUID(),
+    messageId: crypto.randomUUID(),
+    queue: 'work',
+    attributes: { sentAt: '2026-01-02T03:04:05Z' },
+    receiveCount: 3,
+    reason: 'r',
+    state: 'PARKED' as const,
+    body,
+  });
+  const [first, second] = [letter('nonsense'), letter('more nonsense')];
+  await storeDeadLetters(api.sql, [first, second], 'test');
+  expect((await longshore(['dead-letters', 'show', first.id])).out).toMatch(
+    /fault +.*\n[\s\S]*sentAt[\s\S]*\nnonsense\n$/,
+  );
+  await writeFile(
+    join(directory, 'corrected.json'),
+    JSON.stringify({ type: 'job.due', v: 1, jobId: crypto.randomUUID(), tenantId: 'acme', wake: 1 }),
+  );
+  const sent = await longshore([
+    'redrive',
+    '--id',
+    first.id,
+    '--body-file',
+    'corrected.json',
+    '--reason',
+    'the id was cut off',
+  ]);
+  expect(sent).toMatchObject({ code: 0, out: expect.stringContaining('sent with the body of corrected.json') });
+  const count = await longshore(['dead-letters', 'discard', '--queue', 'work']);
+  expect([count.out, count.err]).toEqual([
+    expect.stringMatching(/^work +1$/m),
+    expect.stringContaining('Nothing was discarded'),
+  ]);
+  const discarded = await longshore(['dead-letters', 'discard', '--id', second.id, '--yes', '--reason', 'no use']);
+  expect(discarded.out).toBe('1 discarded\n');
+  expect((await longshore(['dead-letters', '--queue', 'work', '--state', 'parked', '--json'])).out.trim()).toBe('[]');
+  expect((await longshore(['dead-letters', '--queue', 'work', '--state', 'DISCARDED'])).out).toContain(second.id);
+});
+
+test('takes a tenant, a route and an SFTP user out of use and back into it, and lists SFTP users', async () => {
+  const { public: key } = makeSshKey();
+  const tenant = `kind: tenant\nid: umbrella\nname: Umbrella\nsftpUsers:\n  - username: umbrella-up\n    publicKey: ${key}\n`;
+  await longshore(['apply', '-f', '-'], { input: `${tenant}---\n${ROUTE.replace('acme', 'umbrella')}` });
+  for (const [kind, name] of [
+    ['sftp-user', 'umbrella-up'],
+    ['route', 'umbrella/orders'],
+    ['tenant', 'umbrella'],
+  ] as const) {
+    expect((await longshore(['disable', kind, name, '--reason', 'x'])).out).toBe(`${kind} ${name} disabled\n`);
+    expect((await longshore(['disable', kind, name, '--reason', 'x'])).out).toContain('was disabled before');
+  }
+  expect((await longshore(['sftp-users'])).out).toMatch(/umbrella +umbrella-up +1 +disabled /);
+  const again = await longshore(['apply', '-f', '-'], { input: tenant.replace(/sftpUsers[\s\S]*/, '') });
+  expect(again.out).toMatch(/tenant +umbrella +applied, still disabled/);
+  expect(again.out).toMatch(/sftp user +umbrella\/umbrella-up +removed/);
+  expect((await longshore(['enable', 'tenant', 'umbrella', '--reason', 'x'])).out).toBe('tenant umbrella enabled\n');
 });

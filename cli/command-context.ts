@@ -18,7 +18,7 @@ interface SharedOptions extends ConnectionOptions {
   readonly json?: boolean;
 }
 
-/** Adds a command whose action talks to the API. */
+/** Adds a command whose action talks to the API, and gives it, for commands below it. */
 export function addCommand<Options>(
   program: Command,
   config: CliConfig,
@@ -28,7 +28,7 @@ export function addCommand<Options>(
     readonly define?: (command: Command) => void;
     readonly run: (context: CommandContext, options: Options, args: readonly string[]) => Promise<void>;
   },
-): void {
+): Command {
   const command = program
     .command(definition.usage)
     .description(definition.description)
@@ -51,4 +51,5 @@ export function addCommand<Options>(
     const args = given.slice(0, command.registeredArguments.length) as string[];
     await definition.run(context, options, args);
   });
+  return command;
 }

@@ -30,9 +30,9 @@ export function statusWithWaits(status: string, jobs: readonly WaitingJob[]): st
 }
 
 /** A line for each job that waits. */
-export function describeWaits(tenant: string, jobs: readonly WaitingJob[]): string[] {
+export function describeWaits(jobs: readonly WaitingJob[]): string[] {
   return jobs.flatMap((job) => {
-    if (isHeld(job)) return [describeHeld(tenant, job)];
+    if (isHeld(job)) return [describeHeld(job)];
     return isWaiting(job) ? [describeWaiting(job)] : [];
   });
 }
@@ -45,9 +45,9 @@ function isWaiting({ state, wait_reason: reason }: WaitingJob): boolean {
   return state === 'WAITING' && reason !== HELD && reason !== RECORDS;
 }
 
-function describeHeld(tenant: string, { job_id: id }: WaitingJob): string {
+function describeHeld({ job_id: id }: WaitingJob): string {
   const word = (name: string) => `longshore ${name} ${id} --reason "..."`;
-  return `held for a person: an operator, or who has a key of ${tenant}, decides by ${word('release')} or ${word('reject')}`;
+  return `held for a person: an operator decides by ${word('release')} or ${word('reject')}`;
 }
 
 function describeWaiting({ step, step_attempts: attempt, max_attempts: most, ...job }: WaitingJob): string {

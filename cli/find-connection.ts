@@ -24,7 +24,7 @@ const endpointsSchema = z.object({ api: z.string(), operatorKeyFile: z.string() 
 /** @throws LongshoreError `USAGE` */
 export async function findConnection(options: ConnectionOptions, config: CliConfig): Promise<Connection> {
   const given = options.api ?? config.LONGSHORE_API;
-  const key = options.keyFile === undefined ? config.LONGSHORE_API_KEY : await readKey(options.keyFile, config);
+  const key = options.keyFile === undefined ? config.LONGSHORE_API_KEY : await readKey(pathOf(options.keyFile, config));
   if (given !== undefined && key === undefined)
     throw new LongshoreError('USAGE', 'There is no API key.', {
       hint: 'Give --key-file FILE or set LONGSHORE_API_KEY.',
@@ -33,21 +33,18 @@ export async function findConnection(options: ConnectionOptions, config: CliConf
   const endpoints = await readEndpoints(config);
   return {
     api: parseAddress(endpoints.api),
-    key: checkKey(key ?? (await readKey(endpoints.operatorKeyFile, config))),
+    key: checkKey(key ?? (await readKey(resolve(endpoints.operatorKeyFile)))),
   };
 }
 
-/** A path as the user meant it: from where the command was called, which under `npm run` is not where it works. */
-export function* placesOf(path: string, config: CliConfig): Generator<string> {
-  yield resolve(path);
-  if (config.INIT_CWD !== undefined) yield resolve(config.INIT_CWD, path);
+/** A path that the user gave: from where the command was called, which under `npm run` is not where it works. */
+export function pathOf(path: string, config: CliConfig): string {
+  return resolve(config.INIT_CWD ?? '', path);
 }
 
-async function readKey(path: string, config: CliConfig): Promise<string> {
-  for (const place of placesOf(path, config)) {
-    const text = await readFile(place, 'utf8').catch(() => undefined);
-    if (text !== undefined) return text.trim();
-  }
+async function readKey(path: string): Promise<string> {
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  if (text !== undefined) return text.trim();
   throw new LongshoreError('USAGE', `The key file ${path} cannot be read.`);
 }
 
@@ -60,11 +57,12 @@ function checkKey(key: string): string {
 function parseAddress(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return url;
-  throw new LongshoreError('USAGE', `The address ${JSON.stringify(text)} is no http or https URL.`);
+  throw new LongshoreError('USAGE', `The address ${JSON.stringify(text)} is not an http or https URL.`);
 }
 
 async function readEndpoints(config: CliConfig): Promise<z.infer<typeof endpointsSchema>> {
-  for (const place of placesOf(config.LONGSHORE_HOME, config)) {
+  // The home is the checkout's, unless the command is called from beside another one.
+  for (const place of new Set([resolve(config.LONGSHORE_HOME), pathOf(config.LONGSHORE_HOME, config)])) {
     const text = await readFile(join(place, 'endpoints.json'), 'utf8').catch(() => undefined);
     if (text === undefined) continue;
     const parsed = endpointsSchema.safeParse(parseJson(text));

@@ -6,6 +6,7 @@ import { addDeadLetterCommands } from './commands/dead-letters.ts';
 import { addFiles } from './commands/files.ts';
 import { addJobCommands } from './commands/jobs.ts';
 import { addKeyCommands } from './commands/keys.ts';
+import { addListJobs } from './commands/list-jobs.ts';
 import { addNotices } from './commands/notices.ts';
 import { addRecords } from './commands/records.ts';
 import { addRetry } from './commands/retry.ts';
@@ -18,6 +19,8 @@ import { reportFailure } from './terminal.ts';
 const program = new Command('longshore')
   .description('Where files are, what became of them, and what to do about it.')
   .exitOverride()
+  // Options of a command below another are its own, also those that both take.
+  .enablePositionalOptions()
   .showHelpAfterError('Run it with --help to see what it takes.')
   .addHelpText('after', EXIT_CODES_HELP);
 
@@ -30,6 +33,7 @@ try {
     addApply,
     addStatus,
     addFiles,
+    addListJobs,
     addJobCommands,
     addRecords,
     addRetry,

@@ -3,6 +3,7 @@
  *
  * Names come from partners: control characters in them are shown, not obeyed by the terminal.
  */
+import stringWidth from 'string-width';
 import { LongshoreError } from '#shared/errors.ts';
 import { ApiRefusal } from './api-client.ts';
 import { EXIT } from './exit-codes.ts';
@@ -33,13 +34,16 @@ export const progressOutput: ProgressOutput = {
 
 type Cell = string | number | boolean | null | undefined;
 
-/** Columns padded to their widest cell; `-` for what is not there. */
+/** Columns padded to their widest cell, as wide as a terminal shows it; `-` for what is not there. */
 export function formatTable(headings: readonly string[], rows: readonly (readonly Cell[])[]): string[] {
   const texts = [headings, ...rows].map((row) => row.map((cell) => visible(String(cell ?? '-'))));
-  const widths = headings.map((_, column) => Math.max(...texts.map((row) => row[column]?.length ?? 0)));
+  const widths = headings.map(() => 0);
+  for (const row of texts) {
+    for (const [column, text] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, stringWidth(text));
+  }
   return texts.map((row) =>
     row
-      .map((text, column) => text.padEnd(widths[column] ?? 0))
+      .map((text, column) => text + ' '.repeat(Math.max(0, (widths[column] ?? 0) - stringWidth(text))))
       .join('  ')
       .trimEnd(),
   );
@@ -51,11 +55,14 @@ export function formatFields(fields: Readonly<Record<string, Cell>>): string[] {
   return Object.entries(fields).map(([name, value]) => `${name.padEnd(width)}  ${visible(String(value ?? '-'))}`);
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is made visible
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+/** Control characters, and those that show nothing or turn what follows round. */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 function visible(text: string): string {
-  return text.replace(UNPRINTABLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return text.replace(
+    UNPRINTABLE,
+    (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** Prints what went wrong; resolves to the exit code. */
@@ -69,7 +76,9 @@ export function reportFailure(error: unknown, isJson: boolean): number {
   else for (const line of [...faultLines(details), `${code} ${message}`, hint]) if (line !== '') terminal.note(line);
   if (code === 'USAGE' || code === 'CONFIG_INVALID') return EXIT.usage;
   if (code === 'API_UNREACHABLE') return EXIT.unreachable;
-  return code === 'ROUTE_INVALID' || code === 'YAML_SYNTAX' ? EXIT.faultyFiles : EXIT.refused;
+  return code === 'ROUTE_INVALID' || code === 'YAML_SYNTAX' || code === 'ROUTE_TOO_COMPLEX'
+    ? EXIT.faultyFiles
+    : EXIT.refused;
 }
 
 interface Fault {

@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand } from '#cli/command-context.ts';
 import type { CliConfig } from '#cli/config.ts';
-import { placesOf } from '#cli/find-connection.ts';
+import { pathOf } from '#cli/find-connection.ts';
 import { formatTable } from '#cli/terminal.ts';
 import { LongshoreError } from '#shared/errors.ts';
 
@@ -69,12 +69,13 @@ function shownChange({ change, disabled = false }: { change: string; disabled?: 
 
 async function readFiles(path: string, config: CliConfig): Promise<{ name: string; text: string }[]> {
   if (path === '-') return [{ name: '(stdin)', text: await readText(process.stdin) }];
-  for (const place of placesOf(path, config)) {
-    const found = await stat(place).catch(() => undefined);
-    if (found?.isFile()) return [{ name: path, text: await readFile(place, 'utf8') }];
-    if (found?.isDirectory()) return await readDirectory(path, place);
-  }
-  throw new LongshoreError('USAGE', `${path} cannot be read.`, { hint: 'Check the path given with -f.' });
+  const place = pathOf(path, config);
+  const found = await stat(place).catch(() => undefined);
+  if (found?.isFile()) return [{ name: path, text: await readFile(place, 'utf8') }];
+  if (found?.isDirectory()) return await readDirectory(path, place);
+  throw new LongshoreError('USAGE', `${path} cannot be read.`, {
+    hint: `There is no ${place}.`,
+  });
 }
 
 async function readDirectory(shown: string, place: string): Promise<{ name: string; text: string }[]> {

@@ -1,12 +1,14 @@
 /** `longshore dead-letters` and `redrive`. */
+import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { collectPages } from '#cli/collect-pages.ts';
 import { addCommand, type CommandContext } from '#cli/command-context.ts';
 import type { CliConfig } from '#cli/config.ts';
 import { EXIT } from '#cli/exit-codes.ts';
+import { pathOf } from '#cli/find-connection.ts';
 import { parseCount, parseRate } from '#cli/parse-option.ts';
-import { formatTable } from '#cli/terminal.ts';
+import { formatFields, formatTable } from '#cli/terminal.ts';
 import { LongshoreError } from '#shared/errors.ts';
 
 const letterPageSchema = z.object({
@@ -22,6 +24,19 @@ const letterPageSchema = z.object({
     }),
   ),
   next_cursor: z.string().nullable(),
+});
+
+const letterSchema = z.looseObject({
+  dead_letter_id: z.string(),
+  state: z.string(),
+  body: z.string(),
+  attributes: z.record(z.string(), z.unknown()),
+});
+
+const discardSchema = z.object({
+  parked: z.array(z.object({ queue: z.string(), letters: z.number() })),
+  discarded: z.number(),
+  has_more: z.boolean(),
 });
 
 const redriveSchema = z.object({
@@ -43,12 +58,19 @@ interface RedriveOptions extends FilterOptions {
   readonly dryRun?: boolean;
   readonly yes?: boolean;
   readonly force?: boolean;
+  readonly bodyFile?: string;
+}
+
+interface DiscardOptions extends FilterOptions {
+  readonly id?: string[];
+  readonly reason?: string;
+  readonly yes?: boolean;
 }
 
 const QUEUE_HELP = 'landing, ingest, work or partner-steps';
 
 export function addDeadLetterCommands(program: Command, config: CliConfig): void {
-  addCommand<FilterOptions & { state?: string; limit: number }>(program, config, {
+  const letters = addCommand<FilterOptions & { state?: string; limit: number }>(program, config, {
     usage: 'dead-letters',
     description: 'list messages that could not be handled, newest first',
     define: (command) =>
@@ -79,6 +101,34 @@ export function addDeadLetterCommands(program: Command, config: CliConfig): void
     },
   });
 
+  letters.enablePositionalOptions();
+  addCommand(letters, config, {
+    usage: 'show <letter>',
+    description: 'show one dead letter whole: body, attributes, and why it cannot be read',
+    run: async ({ api, isJson, terminal }, _options, [id = '']) => {
+      const letter = await api.get(`/api/v1/dead-letters/${encodeURIComponent(id)}`, letterSchema);
+      if (isJson) return terminal.json(letter);
+      const { attributes, body, ...fields } = letter;
+      const shown = { ...fields, ...attributes } as Record<string, string | number | null>;
+      for (const line of formatFields(shown)) terminal.line(line);
+      terminal.line('');
+      terminal.line(body);
+    },
+  });
+
+  addCommand<DiscardOptions>(letters, config, {
+    usage: 'discard',
+    description: 'give parked dead letters up; without --yes it only counts them',
+    define: (command) =>
+      command
+        .option('--queue <queue>', QUEUE_HELP)
+        .option('--tenant <tenant>')
+        .option('--id <id...>', 'only these dead letters')
+        .option('--reason <text>', 'why; kept in the audit')
+        .option('--yes', 'do it'),
+    run: discard,
+  });
+
   addCommand<RedriveOptions>(program, config, {
     usage: 'redrive',
     description: 'send parked dead letters back to their queues; without --yes it only counts them',
@@ -91,8 +141,10 @@ export function addDeadLetterCommands(program: Command, config: CliConfig): void
         .option('--reason <text>', 'why; kept in the audit')
         .option('--dry-run', 'only count')
         .option('--yes', 'do it')
-        .option('--force', 'also letters that no service can read'),
+        .option('--force', 'also letters that no service can read')
+        .option('--body-file <file>', 'with one --id: send this body in place of what came'),
     run: async (context, options) => {
+      if (options.bodyFile !== undefined) return await sendCorrected(context, options, options.bodyFile);
       if (options.yes !== true || options.dryRun === true) return await preview(context, options);
       if (options.reason === undefined)
         throw new LongshoreError('USAGE', 'A redrive needs a reason.', { hint: 'Give --reason TEXT.' });
@@ -138,4 +190,48 @@ async function redrive({ api, isJson, terminal, exitWith }: CommandContext, opti
     terminal.note('These stay parked; --force sends them as they are.');
   }
   exitWith(EXIT.refused);
+}
+
+async function sendCorrected(context: CommandContext, options: RedriveOptions, file: string): Promise<void> {
+  const { api, isJson, terminal, config } = context;
+  const [id, ...others] = options.id ?? [];
+  if (id === undefined || others.length > 0)
+    throw new LongshoreError('USAGE', 'A corrected body is of one letter.', { hint: 'Give one --id.' });
+  if (options.reason === undefined)
+    throw new LongshoreError('USAGE', 'A redrive needs a reason.', { hint: 'Give --reason TEXT.' });
+  const body = await readFile(pathOf(file, config), 'utf8').catch(() => {
+    throw new LongshoreError('USAGE', `${file} cannot be read.`);
+  });
+  const letter = await api.post(`/api/v1/dead-letters/${encodeURIComponent(id)}/redrive`, letterSchema, {
+    body: { body: body.trim(), reason: options.reason },
+  });
+  if (isJson) terminal.json(letter);
+  else terminal.line(`${letter.dead_letter_id} sent with the body of ${file}`);
+}
+
+async function discard({ api, isJson, terminal }: CommandContext, options: DiscardOptions): Promise<void> {
+  const { queue, tenant, id: ids, reason, yes } = options;
+  if (yes !== true) {
+    const body = { queue, tenant, ids, dry_run: true };
+    const { parked } = await api.post('/api/v1/dead-letters/discard', discardSchema, { body });
+    if (isJson) return terminal.json({ dry_run: true, parked });
+    for (const line of formatTable(
+      ['QUEUE', 'PARKED'],
+      parked.map(({ queue, letters }) => [queue, letters]),
+    ))
+      terminal.line(line);
+    terminal.note('Nothing was discarded; repeat it with --yes and --reason to discard them.');
+    return;
+  }
+  if (reason === undefined)
+    throw new LongshoreError('USAGE', 'To discard needs a reason.', { hint: 'Give --reason TEXT.' });
+  let discarded = 0;
+  for (let hasMore = true; hasMore; ) {
+    const body = { queue, tenant, ids, reason };
+    const reply = await api.post('/api/v1/dead-letters/discard', discardSchema, { body });
+    discarded += reply.discarded;
+    hasMore = reply.has_more;
+  }
+  if (isJson) terminal.json({ discarded });
+  else terminal.line(`${discarded} discarded`);
 }

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { collectPages } from '#cli/collect-pages.ts';
 import { addCommand } from '#cli/command-context.ts';
 import type { CliConfig } from '#cli/config.ts';
-import { parseCount } from '#cli/parse-option.ts';
+import { parseCount, parseTime } from '#cli/parse-option.ts';
 import { formatFields, formatTable } from '#cli/terminal.ts';
 
 const filePageSchema = z.object({
@@ -36,6 +36,7 @@ interface FilesOptions {
   readonly status?: string;
   readonly name?: string;
   readonly type?: string;
+  readonly since?: string;
   readonly from?: string;
   readonly to?: string;
   readonly limit: number;
@@ -51,10 +52,12 @@ export function addFiles(program: Command, config: CliConfig): void {
         .option('--status <status>', 'uploaded, queued, processing, completed, failed or quarantined')
         .option('--name <name>', 'exact, or with * for any run of characters')
         .option('--type <extension>')
-        .option('--from <time>', 'registered at this time or later, e.g. 2026-01-31T08:00:00Z')
-        .option('--to <time>', 'registered before this time')
+        .option('--since <age>', 'registered in the last 90s, 30m, 2h, 7d', parseTime)
+        .option('--from <time>', 'registered at this time or later, e.g. 2026-01-31T08:00:00Z, or 2h ago', parseTime)
+        .option('--to <time>', 'registered before this time', parseTime)
         .option('--limit <count>', 'how many at most', parseCount, 50),
-    run: async ({ api, isJson, terminal }, { tenant, status, name, type, from, to, limit: most }) => {
+    run: async ({ api, isJson, terminal }, { since, from = since, limit: most, ...options }) => {
+      const { tenant, status, name, type, to } = options;
       const filters = { tenant, status, name, type, from, to };
       const { entries, hasMore } = await collectPages(most, async (page) => {
         const { files, next_cursor } = await api.get('/api/v1/files', filePageSchema, {

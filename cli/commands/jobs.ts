@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { addCommand } from '#cli/command-context.ts';
 import type { CliConfig } from '#cli/config.ts';
 import { describeJob, failureSchema, jobSummarySchema } from '#cli/describe-job.ts';
+import { findJobId } from '#cli/find-job-id.ts';
 import { formatTable } from '#cli/terminal.ts';
 
 const detailSchema = jobSummarySchema.extend({
@@ -21,15 +22,18 @@ const detailSchema = jobSummarySchema.extend({
       error: failureSchema.nullable(),
     }),
   ),
-  audit: z.array(z.looseObject({ at: z.string(), type: z.string(), actor: z.string() })),
+  audit: z.array(
+    z.looseObject({ at: z.string(), type: z.string(), actor: z.string(), detail: z.record(z.string(), z.unknown()) }),
+  ),
 });
 
 export function addJobCommands(program: Command, config: CliConfig): void {
   addCommand(program, config, {
     usage: 'job <job>',
-    description: 'show a job with its steps and its audit',
+    description:
+      'show a job with its steps and its audit: by its id, or by the id, name or path of a file with one job',
     run: async ({ api, isJson, terminal }, _options, [id = '']) => {
-      const job = await api.get(`/api/v1/jobs/${encodeURIComponent(id)}`, detailSchema);
+      const job = await api.get(`/api/v1/jobs/${await findJobId(api, id)}`, detailSchema);
       if (isJson) return terminal.json(job);
       for (const line of describeJob(job)) terminal.line(line);
       const steps = job.steps.map((step) => [
@@ -45,8 +49,8 @@ export function addJobCommands(program: Command, config: CliConfig): void {
         terminal.line(line);
       for (const line of describeRecords(job)) terminal.line(line);
       terminal.line('');
-      const audit = job.audit.map(({ at, type, actor }) => [at, type, actor]);
-      for (const line of formatTable(['TIME', 'EVENT', 'BY'], audit)) terminal.line(line);
+      const audit = job.audit.map(({ at, type, actor, detail }) => [at, type, actor, describeDetail(detail)]);
+      for (const line of formatTable(['TIME', 'EVENT', 'BY', 'WHY'], audit)) terminal.line(line);
     },
   });
 
@@ -62,7 +66,7 @@ export function addJobCommands(program: Command, config: CliConfig): void {
       description,
       define: (command) => command.requiredOption('--reason <text>', 'why; kept in the audit'),
       run: async ({ api, isJson, terminal }, { reason }, [id = '']) => {
-        const job = await api.post(`/api/v1/jobs/${encodeURIComponent(id)}/${word}`, jobSummarySchema, {
+        const job = await api.post(`/api/v1/jobs/${await findJobId(api, id)}/${word}`, jobSummarySchema, {
           body: { reason },
         });
         if (isJson) return terminal.json(job);
@@ -70,6 +74,15 @@ export function addJobCommands(program: Command, config: CliConfig): void {
       },
     });
   }
+}
+
+/** The reason that a person gave, or what went wrong, or how many records it was about. */
+function describeDetail(detail: Readonly<Record<string, unknown>>): string | null {
+  const shown = [detail.reason, detail.code, detail.cause, detail.message].filter((part) => typeof part === 'string');
+  const counts = ['records', 'success', 'failed', 'ambiguous', 'open'].flatMap((name) =>
+    typeof detail[name] === 'number' ? [`${detail[name]} ${name}`] : [],
+  );
+  return [...shown, ...counts].join(' ') || null;
 }
 
 function describeRecords({ open_records: open, record_summary: summary }: z.infer<typeof detailSchema>): string[] {

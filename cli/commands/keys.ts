@@ -1,6 +1,7 @@
 /** `longshore keys`: API keys, for operators. */
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { collectPages } from '#cli/collect-pages.ts';
 import { addCommand } from '#cli/command-context.ts';
 import type { CliConfig } from '#cli/config.ts';
 import { formatTable } from '#cli/terminal.ts';
@@ -16,7 +17,10 @@ const keysSchema = z.object({
       revoked_at: z.string().nullable(),
     }),
   ),
+  next_cursor: z.string().nullable(),
 });
+
+const MOST_KEYS = 100_000;
 
 export function addKeyCommands(program: Command, config: CliConfig): void {
   const keys = program.command('keys').description('make, list and revoke API keys');
@@ -57,7 +61,10 @@ export function addKeyCommands(program: Command, config: CliConfig): void {
     usage: 'list',
     description: 'list keys, without what is secret',
     run: async ({ api, isJson, terminal }) => {
-      const list = (await api.get('/api/v1/keys', keysSchema)).keys;
+      const { entries: list } = await collectPages(MOST_KEYS, async (page) => {
+        const { keys, next_cursor } = await api.get('/api/v1/keys', keysSchema, { query: page });
+        return { entries: keys, next: next_cursor };
+      });
       if (isJson) return terminal.json(list);
       const rows = list.map((key) => [
         key.key_id,

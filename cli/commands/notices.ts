@@ -1,6 +1,7 @@
 /** `longshore notices`: what channels are still to be told, and parked notices again. */
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { collectPages } from '#cli/collect-pages.ts';
 import { addCommand } from '#cli/command-context.ts';
 import type { CliConfig } from '#cli/config.ts';
 import { parseCount } from '#cli/parse-option.ts';
@@ -21,6 +22,7 @@ const listSchema = z.object({
       next_action_at: z.string(),
     }),
   ),
+  next_cursor: z.string().nullable(),
 });
 
 interface NoticeOptions {
@@ -54,8 +56,11 @@ export function addNotices(program: Command, config: CliConfig): void {
         else terminal.line(`${retried} sent again`);
         return;
       }
-      const query = { tenant, state: parked === true ? 'parked' : undefined, limit };
-      const { notices } = await api.get('/api/v1/notices', listSchema, { query });
+      const { entries: notices, hasMore } = await collectPages(limit, async (page) => {
+        const query = { tenant, state: parked === true ? 'parked' : undefined, ...page };
+        const reply = await api.get('/api/v1/notices', listSchema, { query });
+        return { entries: reply.notices, next: reply.next_cursor };
+      });
       if (isJson) return terminal.json(notices);
       const rows = notices.map((notice) => [
         notice.customer_id,
@@ -70,6 +75,7 @@ export function addNotices(program: Command, config: CliConfig): void {
       ]);
       const headings = ['TENANT', 'ROUTE', 'CHANNEL', 'NOTICE', 'STATE', 'ATTEMPTS', 'NEXT', 'CAUSE', 'MESSAGE'];
       for (const line of formatTable(headings, rows)) terminal.line(line);
+      if (hasMore) terminal.note('There are more; narrow the filters or raise --limit.');
     },
   });
 }

@@ -5,6 +5,7 @@ import { collectPages } from '#cli/collect-pages.ts';
 import { addCommand, type CommandContext } from '#cli/command-context.ts';
 import type { CliConfig } from '#cli/config.ts';
 import { describeFailure, failureSchema } from '#cli/describe-job.ts';
+import { findJobId } from '#cli/find-job-id.ts';
 import { parseCount, parseLine } from '#cli/parse-option.ts';
 import { formatFields, formatTable } from '#cli/terminal.ts';
 import { LongshoreError } from '#shared/errors.ts';
@@ -57,7 +58,7 @@ export function addRecords(program: Command, config: CliConfig): void {
         .option('--values', 'with the values of the records; takes an operator key')
         .option('--limit <count>', 'how many at most', parseCount, 50),
     run: async (context, options, [id = '']) => {
-      const path = `/api/v1/jobs/${encodeURIComponent(id)}/records`;
+      const path = `/api/v1/jobs/${await findJobId(context.api, id)}/records`;
       if (options.line === undefined) return await list(context, path, options);
       if (options.state !== undefined || options.code !== undefined)
         throw new LongshoreError('USAGE', 'With --line there is nothing to filter.', {

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { addCommand, type CommandContext } from '#cli/command-context.ts';
 import type { CliConfig } from '#cli/config.ts';
 import { describeJob, jobSummarySchema } from '#cli/describe-job.ts';
+import { findJobId } from '#cli/find-job-id.ts';
 import { parseLines, parseRate } from '#cli/parse-option.ts';
 import { LongshoreError } from '#shared/errors.ts';
 
@@ -37,7 +38,7 @@ export function addRetry(program: Command, config: CliConfig): void {
         .option('--dry-run', 'of records: only count')
         .option('--yes', 'of records: do it; without it they are only counted'),
     run: async (context, options, [id = '']) => {
-      const path = `/api/v1/jobs/${encodeURIComponent(id)}`;
+      const path = `/api/v1/jobs/${await findJobId(context.api, id)}`;
       if (options.records === undefined) await retryJob(context, path, options);
       else if (options.yes !== true || options.dryRun === true) await preview(context, path, options);
       else await retryRecords(context, path, options);

@@ -24,6 +24,8 @@ const statusSchema = z.looseObject({
   processing_time_ms: z.number().nullable(),
   retry_count: z.number(),
   error_message: z.string().nullable(),
+  held: z.boolean().default(false),
+  records: z.record(z.string(), z.number()).nullable().default(null),
 });
 type Status = z.infer<typeof statusSchema>;
 
@@ -55,7 +57,7 @@ export function addStatus(program: Command, config: CliConfig): void {
         const detail = await findDetail(status);
         const shown = statusWithWaits(status.status, detail.jobs);
         const fields = formatFields({ ...describe(status), status: shown });
-        for (const line of [...fields, ...describeJobs(detail), ...linesOfWaits(status, detail)]) terminal.line(line);
+        for (const line of [...fields, ...describeJobs(detail), ...linesOfWaits(detail)]) terminal.line(line);
       };
       let status = await ask(file);
       if (watch !== true) return await print(status);
@@ -67,7 +69,7 @@ export function addStatus(program: Command, config: CliConfig): void {
           const detail = status.status === 'processing' ? await findDetail(status) : undefined;
           const now = [
             `${status.file_name}: ${statusWithWaits(status.status, detail?.jobs ?? [])}`,
-            ...(detail === undefined ? [] : describeWaits(status.customer_id, detail.jobs)),
+            ...(detail === undefined ? [] : describeWaits(detail.jobs)),
           ];
           if (now.join() !== shown) {
             progress.clear();
@@ -98,12 +100,21 @@ function describe(status: Status): Record<string, string | number | null> {
     'processed by': status.processed_by,
     'processing time': status.processing_time_ms === null ? null : `${status.processing_time_ms} ms`,
     retries: status.retry_count,
+    records: describeCounts(status.records),
     error: status.error_message,
   };
 }
 
-function linesOfWaits({ customer_id: tenant }: Status, { jobs }: Detail): string[] {
-  const waits = describeWaits(tenant, jobs);
+/** `1000: 990 success, 10 failed`. */
+function describeCounts(records: Status['records']): string | null {
+  if (records === null) return null;
+  const { total = 0, ...states } = records;
+  const counts = Object.entries(states).filter(([, count]) => count > 0);
+  return `${total}: ${counts.map(([state, count]) => `${count} ${state}`).join(', ')}`;
+}
+
+function linesOfWaits({ jobs }: Detail): string[] {
+  const waits = describeWaits(jobs);
   return waits.length === 0 ? [] : ['', ...waits];
 }
 

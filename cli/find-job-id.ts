@@ -1,0 +1,28 @@
+/** A job as people name it: by its id, or by the file that it carries. */
+import { z } from 'zod';
+import { LongshoreError } from '#shared/errors.ts';
+import type { ApiClient } from './api-client.ts';
+
+const foundSchema = z.looseObject({ file_id: z.uuid() });
+const jobsSchema = z.looseObject({
+  jobs: z.array(z.looseObject({ job_id: z.string(), route: z.string(), state: z.string() })),
+});
+
+/**
+ * Resolves to `reference` itself when it is a job, or names nothing else.
+ *
+ * @throws LongshoreError `USAGE` when the file has several jobs, or none.
+ */
+export async function findJobId(api: ApiClient, reference: string): Promise<string> {
+  if (z.guid().safeParse(reference).success) return reference;
+  const { file_id: id } = await api.get('/status', foundSchema, { query: { file_id: reference } });
+  const { jobs } = await api.get(`/api/v1/files/${id}`, jobsSchema);
+  const [job, ...others] = jobs;
+  if (job !== undefined && others.length === 0) return job.job_id;
+  throw new LongshoreError('USAGE', `The file ${reference} has ${jobs.length} jobs.`, {
+    hint:
+      job === undefined
+        ? 'No route took it: see `longshore status`.'
+        : `Name one of them: ${jobs.map(({ job_id, route, state }) => `${job_id} (${route}, ${state})`).join(', ')}.`,
+  });
+}
