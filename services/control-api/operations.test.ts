@@ -377,7 +377,9 @@ describe('jobs', () => {
       detail: { reason: 'a new one comes' },
     });
     const [next = ''] = await give();
-    expect((await ask('POST', `/api/v1/jobs/${next}/skip`, { reason: 'x' })).body).toMatchObject({ state: 'CANCELLED' });
+    expect((await ask('POST', `/api/v1/jobs/${next}/skip`, { reason: 'x' })).body).toMatchObject({
+      state: 'CANCELLED',
+    });
     expect(await give()).toHaveLength(1);
   });
 
