@@ -181,6 +181,15 @@ describe('the order', () => {
     },
   );
 
+  test('is by the end of the transfer, which says more than the object’s time in whole seconds', async () => {
+    const object = arrivedObject({ ...named('a.csv', 1), status: 'UPLOADED', quietMs: 60_000 });
+    await registerFiles(sql, [object], 'test');
+    const endedAt = '2026-01-02T03:00:01.750Z';
+    await registerFiles(sql, [{ ...object, id: randomUUID(), status: 'QUEUED', uploadedAt: endedAt }], 'test');
+    const [file] = await sql<{ uploadedAt: Date }[]>`SELECT uploaded_at AS "uploadedAt" FROM files`;
+    expect(file?.uploadedAt.toISOString()).toBe(endedAt);
+  });
+
   test('is not waited for by files that came before', async () => {
     await seed({ objects: [named('early.csv', 1)] });
     await registerFiles(sql, [arrivedObject(named('late.csv', 2))], 'test');

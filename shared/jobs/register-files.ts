@@ -113,7 +113,7 @@ function registerSet(
          ORDER BY d.created_at LIMIT 1)
       FROM numbered ORDER BY bucket, key, "versionId"
       ON CONFLICT (bucket, key, version_id) DO UPDATE SET
-        status = excluded.status, order_seq = excluded.order_seq, uploaded_by = coalesce(excluded.uploaded_by, f.uploaded_by),
+        status = excluded.status, uploaded_at = excluded.uploaded_at, order_seq = excluded.order_seq, uploaded_by = coalesce(excluded.uploaded_by, f.uploaded_by),
         source = excluded.source, error_code = excluded.error_code, error_cause = excluded.error_cause,
         error_message = excluded.error_message, wakes = f.wakes + excluded.wakes, woken_at = excluded.woken_at,
         next_action_at = excluded.next_action_at, finished_at = excluded.finished_at, updated_at = now()
