@@ -19,9 +19,10 @@ program
   .description('files per second from put to terminal state, against the ceiling of the parts')
   .option('--files <count>', 'files to send', positiveInteger, 5_000)
   .option('--size <bytes>', 'size of each, e.g. 4KB', '4KB')
+  .option('--directories <counts>', 'into so many directories, in turn, e.g. 1,50', counts, [1, 50])
   .option('--finished <count>', 'finished jobs to put into the tables first', wholeNumber, 0)
   .option('--json', 'print one JSON object', false)
-  .action(async (options: { files: number; size: string; finished: number; json: boolean }) => {
+  .action(async (options: { files: number; size: string; directories: number[]; finished: number; json: boolean }) => {
     const { runPipelineBench } = await import('./pipeline.ts');
     await runPipelineBench(options);
   });
@@ -57,6 +58,10 @@ function positiveInteger(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('Give a whole number of 1 or more.');
   return value;
+}
+
+function counts(text: string): number[] {
+  return text.split(',').map(positiveInteger);
 }
 
 function wholeNumber(text: string): number {

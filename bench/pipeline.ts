@@ -2,7 +2,8 @@
  * `npm run bench -- pipeline`: files per second through the whole fleet, from put to terminal state, against its parts' ceilings.
  *
  * 1. The fleet is the one that `npm start` runs, in a home of its own that is thrown away. Commits are durable as they are there.
- * 2. Files are put straight into landing, over 50 directories (so 50 FIFO groups), and walk validate, deliver and confirm.
+ * 2. Files are put straight into landing, into one directory and over fifty in turn, and walk validate, deliver and confirm. The figures are
+ *    those of all floods together; `filesPerSecondBy` compares one directory with fifty in the same run.
  * 3. Throughput is measured while files arrive as fast as the store takes them; latency once more at half that rate, because
  *    in a flood it only says how long the flood was.
  * 4. `ratio` is the measured rate over the rate that the scarcest part allows by itself: a file needs one round of put, copy and
@@ -25,7 +26,8 @@ import { type Ceilings, measureQueueHops, measureS3Rounds, measureStatements } f
 import { cpuMs, peakRssMb } from './read-metrics.ts';
 
 const TENANT = 'bench';
-const GROUPS = 50;
+/** Each so often: first and last differ by how warm everything is. */
+const FLOODS_OF_EACH = 2;
 const PUTS_SIDE_BY_SIDE = 16;
 /** Files of the latency phase: enough for a 99th percentile. */
 const LATENCY_FILES = 1_000;
@@ -45,6 +47,8 @@ steps:
 export interface PipelineBenchOptions {
   readonly files: number;
   readonly size: string;
+  /** In turn, e.g. `[1, 50]`. */
+  readonly directories: readonly number[];
   /** Rows of finished files and jobs to put into the tables first. */
   readonly finished: number;
   readonly json: boolean;
@@ -66,6 +70,10 @@ export interface PipelineResult {
   readonly sizeBytes: number;
   readonly finishedBefore: number;
   readonly filesPerSecond: number;
+  /** By the number of directories. */
+  readonly filesPerSecondBy: Readonly<Record<string, number>>;
+  /** The first over the last of `directories`. */
+  readonly directoryRatio: number;
   /** From put to terminal state, at half of the measured rate. */
   readonly latencyMs: Latency;
   /** The same in the flood. */
@@ -74,7 +82,7 @@ export interface PipelineResult {
   readonly stagesPerSecond: StageRates;
   readonly perFile: { readonly sqs: number; readonly s3: number; readonly sql: number };
   readonly peakRssMb: Readonly<Record<string, number>>;
-  /** Processor time of each process for one file; what is missing to 1,000 ms × cores ÷ rate went to the sender and PostgreSQL. */
+  /** Processor time of each process, and of all, for one file; the sender's is not in it. */
   readonly cpuMsPerFile: Readonly<Record<string, number>>;
   readonly ceilings: Ceilings;
   readonly ratio: number;
@@ -121,16 +129,28 @@ async function measurePipeline(stack: Stack, options: PipelineBenchOptions): Pro
     const body = randomBytes(sizeBytes);
     const bench: Bench = { sql, s3, body, bucket: bucketName(env.LONGSHORE_PREFIX ?? '', 'landing') };
 
-    await sendFiles(bench, { files: 200, directory: 'warm-up' });
+    await sendFiles(bench, { files: 200, directory: 'warm-up', directories: 50 });
     const before = await countRequests(stack, sql);
     const cpuBefore = await eachProcess(stack, cpuMs);
-    const flood = await sendFiles(bench, { files: options.files, directory: 'flood' });
+    const floods: (Flow & { readonly directories: number })[] = [];
+    const rounds = options.directories.length * FLOODS_OF_EACH;
+    for (let round = 0; round < rounds; round += 1) {
+      const directories = options.directories[round % options.directories.length] as number;
+      const files = Math.ceil(options.files / rounds);
+      floods.push({ directories, ...(await sendFiles(bench, { files, directory: `flood-${round}`, directories })) });
+    }
+    const sent = Math.ceil(options.files / rounds) * rounds;
+    const filesPerSecond = mean(floods.map((flood) => flood.filesPerSecond));
+    const rateBy = (directories: number) =>
+      round(mean(floods.filter((flood) => flood.directories === directories).map((flood) => flood.filesPerSecond)));
+    const flood = floods.at(-1) as Flow;
     const cpuAfter = await eachProcess(stack, cpuMs);
     const after = await countRequests(stack, sql);
     const calm = await sendFiles(bench, {
       files: Math.min(LATENCY_FILES, options.files),
       directory: 'calm',
-      perSecond: flood.filesPerSecond / 2,
+      perSecond: filesPerSecond / 2,
+      directories: 50,
     });
 
     const ceilings: Ceilings = {
@@ -146,30 +166,34 @@ async function measurePipeline(stack: Stack, options: PipelineBenchOptions): Pro
       statementsPerSecond: round(await measureStatements(sql, 5_000)),
     };
     const perFile = {
-      sqs: round((after.sqs - before.sqs) / options.files),
-      s3: round((after.s3 - before.s3) / options.files),
-      sql: round((after.sql - before.sql) / options.files),
+      sqs: round((after.sqs - before.sqs) / sent),
+      s3: round((after.s3 - before.s3) / sent),
+      sql: round((after.sql - before.sql) / sent),
     };
     const scarcest = Math.min(
       ceilings.s3PutCopyDeletePerSecond / 2,
       ceilings.queueHopsPerSecond / 3,
       ceilings.statementsPerSecond / perFile.sql,
     );
+    const cpu = Object.entries(cpuAfter).map(
+      ([name, ms]) => [name, round((ms - (cpuBefore[name] ?? 0)) / sent)] as const,
+    );
+    const [fewest = 1, most = fewest] = [options.directories[0], options.directories.at(-1)];
     return {
-      files: options.files,
+      files: sent,
       sizeBytes,
       finishedBefore: options.finished,
-      filesPerSecond: round(flood.filesPerSecond),
+      filesPerSecond: round(filesPerSecond),
+      filesPerSecondBy: Object.fromEntries(options.directories.map((count) => [count, rateBy(count)])),
+      directoryRatio: round(rateBy(fewest) / rateBy(most)),
       latencyMs: calm.latencyMs,
       floodLatencyMs: flood.latencyMs,
       stagesPerSecond: flood.stagesPerSecond,
       perFile,
       peakRssMb: await eachProcess(stack, peakRssMb),
-      cpuMsPerFile: Object.fromEntries(
-        Object.entries(cpuAfter).map(([name, ms]) => [name, round((ms - (cpuBefore[name] ?? 0)) / options.files)]),
-      ),
+      cpuMsPerFile: { ...Object.fromEntries(cpu), total: round(cpu.reduce((sum, [, ms]) => sum + ms, 0)) },
       ceilings,
-      ratio: round(flood.filesPerSecond / scarcest),
+      ratio: round(filesPerSecond / scarcest),
     };
   } finally {
     s3.destroy();
@@ -224,14 +248,23 @@ interface Flow {
   readonly latencyMs: Latency;
 }
 
+interface FilesToSend {
+  readonly files: number;
+  /** Beginning of the names of the directories. */
+  readonly directory: string;
+  readonly directories: number;
+  readonly perSecond?: number;
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
 /**
  * Puts files, at most `perSecond` where given, and waits until each has reached its terminal state. Times are from the begin of
  * each put by this process's clock: the store's events tell whole seconds.
  */
-async function sendFiles(
-  bench: Bench,
-  { files, directory, perSecond }: { files: number; directory: string; perSecond?: number },
-): Promise<Flow> {
+async function sendFiles(bench: Bench, { files, directory, directories, perSecond }: FilesToSend): Promise<Flow> {
   const prefix = `${TENANT}/inbound/${directory}-`;
   const startedMs = performance.now();
   const putAtMs = new Map<string, number>();
@@ -244,7 +277,7 @@ async function sendFiles(
         if (perSecond !== undefined) {
           await sleep(Math.max(0, startedMs + (index * 1_000) / perSecond - performance.now()));
         }
-        const key = `${prefix}${index % GROUPS}/${randomUUID()}.csv`;
+        const key = `${prefix}${index % directories}/${randomUUID()}.csv`;
         putAtMs.set(key, Date.now());
         await bench.s3.send(new PutObjectCommand({ Bucket: bench.bucket, Key: key, Body: bench.body }));
       }
@@ -300,6 +333,7 @@ function describe(result: PipelineResult): string {
   return [
     `${result.files} files of ${result.sizeBytes} bytes, ${result.finishedBefore} finished jobs in the tables`,
     `files per second      ${result.filesPerSecond}`,
+    `by directories        ${each(result.filesPerSecondBy)}; ratio ${result.directoryRatio}`,
     `first stages          ingestor ${result.stagesPerSecond.ingestor}, router ${result.stagesPerSecond.router} files per second`,
     `latency (half load)   p50 ${latencyMs.p50} ms, p95 ${latencyMs.p95} ms, p99 ${latencyMs.p99} ms`,
     `requests per file     SQS ${perFile.sqs}, S3 ${perFile.s3}, SQL ${perFile.sql}`,

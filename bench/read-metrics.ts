@@ -1,5 +1,5 @@
 /** Reads what the services say of themselves, and what Linux says of their processes. */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { peakRssBytes } from '#shared/testing/peak-rss.ts';
 
 const DEADLINE_MS = 5_000;
@@ -30,11 +30,36 @@ export async function peakRssMb(pid: number): Promise<number> {
 /** Ticks per second in which Linux counts processor time (`getconf CLK_TCK`; 100 on every platform that Node runs on). */
 const TICKS_PER_SECOND = 100;
 
-/** Processor time that a process has used, in ms; for PostgreSQL, with that of its children which ended. */
+interface ProcessStat {
+  readonly parentPid: number;
+  /** With that of children which ended. */
+  readonly ticks: number;
+}
+
+/** Processor time that a process and those below it have used, in ms: PostgreSQL works in its children. */
 export async function cpuMs(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  // The second field, the program's name, may hold spaces; counted from behind it, fields 12 to 15 are times.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
-  return (ticks * 1_000) / TICKS_PER_SECOND;
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const stats = new Map<number, ProcessStat>();
+  for (const each of pids) {
+    const stat = await readStat(each);
+    if (stat !== undefined) stats.set(each, stat);
+  }
+  const ticksOf = (parent: number): number =>
+    [...stats].reduce(
+      (sum, [child, { parentPid }]) => (parentPid === parent ? sum + ticksOf(child) : sum),
+      stats.get(parent)?.ticks ?? 0,
+    );
+  return (ticksOf(pid) * 1_000) / TICKS_PER_SECOND;
+}
+
+/** Undefined for a process that ended meanwhile. */
+async function readStat(pid: number): Promise<ProcessStat | undefined> {
+  try {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+    // The second field, the program's name, may hold spaces; counted from behind it, field 2 is the parent, 12 to 15 are times.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return { parentPid: Number(fields[1]), ticks: fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0) };
+  } catch {
+    return undefined;
+  }
 }

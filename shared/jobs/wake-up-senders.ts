@@ -20,7 +20,6 @@ type WakeUp = MessageOf<(typeof WAKE_UPS)[number]>;
 
 interface SettledFile {
   readonly id: string;
-  readonly orderKey: string;
   readonly wake: number;
   readonly traceparent?: string | undefined;
 }
@@ -97,9 +96,10 @@ export function createWakeUpSenders({ client, queueUrls, fairQueues, logger }: W
     sendFiles: (files) =>
       send(
         'ingest',
-        files.map(({ id, orderKey, wake, traceparent }) => ({
+        // Each file is a group of its own: routed side by side, and one never twice at once. Ordered routes keep their order in the database.
+        files.map(({ id, wake, traceparent }) => ({
           message: { type: 'file.settled', fileId: id, wake },
-          groupId: messageGroupId(orderKey),
+          groupId: messageGroupId(id),
           deduplicationId: `${id}:${wake}`,
           attributes: traceAttributes(traceparent),
         })),
