@@ -268,7 +268,8 @@ export const ERROR_CODES = {
   // Causes: CSV
   CSV_ENCODING: {
     meaning: 'A CSV file holds bytes that its encoding does not know.',
-    remedy: 'Correct `encoding` in the route or have the file written anew.',
+    remedy:
+      'Correct `encoding` in the route (files from Windows are `windows-1252` and not `latin-1`), or have the file written again.',
   },
   CSV_NUL: {
     meaning: 'A CSV file holds a NUL character.',
@@ -290,6 +291,10 @@ export const ERROR_CODES = {
   CSV_HEADER_DUPLICATE: {
     meaning: 'The header of a CSV file has a name twice.',
     remedy: 'Have the header corrected: every column needs a name of its own.',
+  },
+  CSV_DELIMITER: {
+    meaning: 'The columns of a CSV file are separated by another character than its route says.',
+    remedy: 'Set `delimiter` in the route to the character named, or have the file written with the one agreed on.',
   },
   CSV_COLUMN_COUNT: {
     meaning: 'A row of a CSV file has more or fewer columns than it should.',
@@ -453,7 +458,7 @@ export const ERROR_CODES = {
   },
   // Causes: archives
   ARCHIVE_BOMB: {
-    meaning: 'A compressed file expands to more than its route allows.',
+    meaning: 'A file becomes much larger when it is expanded or converted than its route allows.',
     remedy: 'When the file is genuine, raise `maxRatio` or `maxBytes` of gunzip.',
   },
   ARCHIVE_CORRUPT: {

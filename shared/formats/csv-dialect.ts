@@ -1,5 +1,6 @@
 /** How a CSV file is written: what routes declare, and what the reader goes by. */
 import { z } from 'zod';
+import { type Encoding, encodingSchema } from '#shared/routes/encoding-schema.ts';
 
 const oneCharacter = z.string().refine((value) => value.length === 1 && !/[\r\n\0\ufeff]/.test(value), {
   error: 'must be one character, not a line break',
@@ -10,7 +11,7 @@ export const csvDialectSchema = {
   /** Doubled inside a quoted field, as in RFC 4180. */
   quote: oneCharacter.default('"'),
   /** A byte order mark at the beginning wins over this. */
-  encoding: z.enum(['utf-8', 'latin-1', 'utf-16le', 'utf-16be']).default('utf-8'),
+  encoding: encodingSchema.default('utf-8'),
   /** A longer record is refused, so that a missing quote or line break cannot fill the memory. */
   maxRecordBytes: z.int().min(1).max(16_777_216).default(1_048_576),
 };
@@ -18,7 +19,7 @@ export const csvDialectSchema = {
 export interface CsvDialect {
   readonly delimiter: string;
   readonly quote: string;
-  readonly encoding: 'utf-8' | 'latin-1' | 'utf-16le' | 'utf-16be';
+  readonly encoding: Encoding;
   readonly maxRecordBytes: number;
 }
 

@@ -1,41 +1,47 @@
 /**
- * Bytes to text, piece by piece, for formats that go by lines.
+ * Bytes to text, piece by piece, for CSV that is not read as records.
  *
- * 1. A byte order mark at the beginning wins over the declared encoding, and is no part of the text.
- * 2. Bytes that the encoding does not know, and NUL, are faults with their line; nothing is replaced in silence.
+ * 1. A byte order mark at the beginning wins over the declared encoding, and is not part of the text; nor is a second one.
+ * 2. Bytes that the encoding does not have, and NUL, are faults with their line; nothing is replaced silently. End-of-file marks at the very end are passed over.
  */
+import { type Encoding, isEbcdic } from '#shared/routes/encoding-schema.ts';
+import { EndMarks } from './end-marks.ts';
 import { FormatFault } from './format-fault.ts';
+import { encodingByMark, encodingCodec } from './records/record-encoding.ts';
 
-export type TextEncoding = 'utf-8' | 'latin-1' | 'utf-16le' | 'utf-16be';
+const MARK = '\ufeff';
 
-const LONGEST_MARK_BYTES = 3;
-
-/** @throws FormatFault `CSV_ENCODING` or `CSV_NUL`. */
-export async function* decodeText(source: AsyncIterable<Uint8Array>, declared: TextEncoding): AsyncGenerator<string> {
-  let decode: ((bytes: Uint8Array | undefined) => string) | undefined;
+/** The first piece has the whole byte order mark. @throws FormatFault `CSV_ENCODING` or `CSV_NUL`. */
+export async function* decodeText(source: AsyncIterable<Uint8Array>, declared: Encoding): AsyncGenerator<string> {
   let encoding = declared;
-  let beginning = Buffer.alloc(0);
+  let decode: ((bytes: Uint8Array | undefined) => string) | undefined;
+  let isBeginning = true;
   let line = 1;
+  const marks = new EndMarks(isEbcdic(declared));
 
-  function* checked(bytes: Uint8Array | undefined): Generator<string> {
+  function checked(bytes: Uint8Array | undefined): string {
     let text: string;
     try {
       text = decode?.(bytes) ?? '';
     } catch {
-      const before = linesBefore(bytes);
-      throw new FormatFault('CSV_ENCODING', `The bytes at line ${before} or after it are not ${encoding}.`, before);
+      const at = badLine(bytes);
+      throw new FormatFault('CSV_ENCODING', `The bytes at line ${at} or after it are not ${encoding}.`, at);
     }
+    // The decoder itself takes the first mark.
+    if (isBeginning && text.startsWith(MARK)) text = text.slice(1);
+    isBeginning &&= text === '';
+    text = marks.without(text, bytes === undefined);
     const nul = text.indexOf('\0');
     if (nul >= 0) {
       const at = line + countLines(text.slice(0, nul));
       throw new FormatFault('CSV_NUL', `There is a NUL character at line ${at}.`, at);
     }
     line += countLines(text);
-    if (text !== '') yield text;
+    return text;
   }
 
   /** The line of the first bad byte in UTF-8; elsewhere the line where the piece began. */
-  function linesBefore(bytes: Uint8Array | undefined): number {
+  function badLine(bytes: Uint8Array | undefined): number {
     if (bytes === undefined || encoding !== 'utf-8') return line;
     const text = new TextDecoder('utf-8').decode(bytes);
     const bad = text.indexOf('\ufffd');
@@ -43,37 +49,29 @@ export async function* decodeText(source: AsyncIterable<Uint8Array>, declared: T
   }
 
   for await (const piece of source) {
-    if (decode !== undefined) {
-      yield* checked(piece);
-      continue;
+    if (decode === undefined) {
+      encoding = (isEbcdic(declared) ? undefined : encodingByMark(piece)?.encoding) ?? declared;
+      decode = decoderOf(encoding);
     }
-    beginning = Buffer.concat([beginning, piece]);
-    if (beginning.length < LONGEST_MARK_BYTES) continue;
-    encoding = encodingByMark(beginning) ?? declared;
-    decode = decoderOf(encoding);
-    yield* checked(beginning);
+    const text = checked(piece);
+    if (text !== '') yield text;
   }
-  if (decode === undefined) {
-    encoding = encodingByMark(beginning) ?? declared;
-    decode = decoderOf(encoding);
-    yield* checked(beginning);
-  }
-  yield* checked(undefined);
+  const rest = checked(undefined);
+  if (rest !== '') yield rest;
 }
 
-function encodingByMark(bytes: Buffer): TextEncoding | undefined {
-  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return 'utf-8';
-  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le';
-  if (bytes[0] === 0xfe && bytes[1] === 0xff) return 'utf-16be';
-  return undefined;
-}
-
-/** `undefined` in: the end, where an unfinished character is a fault. */
-function decoderOf(encoding: TextEncoding): (bytes: Uint8Array | undefined) => string {
-  // TextDecoder's "latin1" is Windows-1252.
-  if (encoding === 'latin-1') return (bytes) => (bytes === undefined ? '' : Buffer.from(bytes).toString('latin1'));
-  const decoder = new TextDecoder(encoding, { fatal: true });
-  return (bytes) => (bytes === undefined ? decoder.decode() : decoder.decode(bytes, { stream: true }));
+/** `undefined` in: the end, where an unfinished character is a fault. @throws when there are bytes that the encoding does not have. */
+function decoderOf(encoding: Encoding): (bytes: Uint8Array | undefined) => string {
+  if (encoding === 'utf-8' || encoding === 'utf-16le' || encoding === 'utf-16be') {
+    const decoder = new TextDecoder(encoding, { fatal: true });
+    return (bytes) => (bytes === undefined ? decoder.decode() : decoder.decode(bytes, { stream: true }));
+  }
+  const codec = encodingCodec(encoding);
+  return (bytes) => {
+    const text = bytes === undefined ? '' : codec.decodeValue(codec.toUnits(Buffer.from(bytes)));
+    if (text === undefined) throw new RangeError(`not ${encoding}`);
+    return text;
+  };
 }
 
 function countLines(text: string): number {

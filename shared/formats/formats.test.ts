@@ -5,8 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { checkCsvHeader } from './check-csv-header.ts';
 import { csvToNdjson, type NdjsonCounts } from './csv-to-ndjson.ts';
 import { gunzip } from './gunzip.ts';
-import { type CsvItem, readCsv } from './read-csv.ts';
-import { LONGEST_HEADER_BYTES, readCsvHeader } from './read-csv-header.ts';
+import { type CsvItem, LONGEST_HEADER_BYTES, readCsvHeader, readCsvRows } from './read-csv-rows.ts';
 
 const DIALECT = { delimiter: ',', quote: '"', encoding: 'utf-8', maxRecordBytes: 1_048_576 } as const;
 
@@ -16,8 +15,8 @@ async function* pieces(bytes: Uint8Array, size = 7): AsyncGenerator<Uint8Array> 
 
 async function read(bytes: Uint8Array | string, dialect = {}): Promise<CsvItem[]> {
   const items: CsvItem[] = [];
-  for await (const item of readCsv(pieces(Buffer.from(bytes as Uint8Array)), { ...DIALECT, ...dialect }))
-    items.push(item);
+  for await (const batch of readCsvRows(pieces(Buffer.from(bytes as Uint8Array)), { ...DIALECT, ...dialect }))
+    items.push(...batch);
   return items;
 }
 
@@ -61,14 +60,22 @@ describe('CSV', () => {
     ['a character cut off at the end', Buffer.from([0x61, 0x0a, 0xc3]), 'CSV_ENCODING', 2],
     ['UTF-16 that nobody declared', Buffer.from('a,b\n', 'utf16le'), 'CSV_NUL', 1],
     ['a quote that is not closed', 'a,b\n1,"2\n3,4\n', 'CSV_QUOTE', 2],
-    ['text after a closing quote', 'a,b\n1,"2"x\n', 'CSV_QUOTE', 2],
-    ['a quote inside a bare field', 'a,b\n1,2\n1,2"3\n', 'CSV_QUOTE', 3],
+    ['a quote that is closed lines later, out of place', 'a,b\n1,"2\n3"x\n', 'CSV_QUOTE', 2],
   ])('names the line of %s', async (_what, bytes, code, line) => {
     await expect(read(bytes)).rejects.toMatchObject({ code, line });
   });
 
+  it('rejects a row for a quote out of place, and reads on at the next line', async () => {
+    const items = await read('a,b\n1,"2"x\n1,2"3\n4,5\n');
+    expect(items.slice(1)).toMatchObject([
+      { type: 'rejected', line: 2, code: 'CSV_QUOTE' },
+      { type: 'rejected', line: 3, code: 'CSV_QUOTE' },
+      { type: 'row', line: 4, values: ['4', '5'] },
+    ]);
+  });
+
   it('never shows contents of the file in a fault', async () => {
-    const error: Error = await read('a,b\nsecret,"4111111111111111"x\n').then(
+    const error: Error = await read('a,b\nsecret,"4111111111111111\n"x\n').then(
       () => new Error('no fault'),
       (fault) => fault,
     );
@@ -76,17 +83,27 @@ describe('CSV', () => {
     expect(error).toMatchObject({ code: 'CSV_QUOTE' });
   });
 
-  it('refuses a record without end after a bounded number of bytes', async () => {
+  it('rejects a record without end after a bounded number of bytes', async () => {
     let given = 0;
     const endless = (async function* () {
       yield Buffer.from('a,b\n');
       for (given = 0; given < 1024 ** 3; given += 65_536) yield Buffer.alloc(65_536, 'x');
     })();
     const reading = (async () => {
-      for await (const _item of readCsv(endless, DIALECT));
+      for await (const [item] of readCsvRows(endless, DIALECT)) if (item?.type === 'rejected') return item;
+      return undefined;
     })();
-    await expect(reading).rejects.toMatchObject({ code: 'CSV_RECORD_TOO_LONG', line: 2 });
+    expect(await reading).toMatchObject({ code: 'CSV_RECORD_TOO_LONG', line: 2 });
     expect(given).toBeLessThan(8 * 1024 ** 2);
+  });
+
+  it('never says that a name is wrong without what it is, shown so that it can be seen', () => {
+    const rule = { header: ['id', 'name'], delimiter: ',' };
+    expect(checkCsvHeader(['id', 'name\u00a0'], rule)?.message).toContain('It is "name\\u{a0}".');
+    expect(checkCsvHeader(['id', 'name '], rule)?.message).toContain('It is "name ".');
+    expect(checkCsvHeader(['\ufeffid', 'name'], rule)?.message).toContain('It is "\\u{feff}id".');
+    expect(checkCsvHeader(['id', 'nàme'.normalize('NFD')], rule)?.message).toContain('It is "na\\u{300}me".');
+    expect(checkCsvHeader(['id;name'], rule)).toMatchObject({ code: 'CSV_DELIMITER' });
   });
 
   it('passes on what broke the source', async () => {
@@ -95,7 +112,7 @@ describe('CSV', () => {
       throw new RangeError('cut');
     })();
     const reading = (async () => {
-      for await (const _item of readCsv(broken, DIALECT));
+      for await (const _item of readCsvRows(broken, DIALECT));
     })();
     await expect(reading).rejects.toThrow(RangeError);
   });
@@ -106,6 +123,52 @@ describe('CSV', () => {
     expect(checkCsvHeader(['a'], { header: ['a', 'b'] })?.code).toBe('CSV_COLUMN_COUNT');
     expect(checkCsvHeader(['a', 'b'], { columns: 3 })?.code).toBe('CSV_COLUMN_COUNT');
     expect(checkCsvHeader(['a', 'b', 'a'], {})).toMatchObject({ code: 'CSV_HEADER_DUPLICATE', line: 1 });
+  });
+});
+
+describe('what programs leave in CSV', () => {
+  const rowsOf = async (text: string | Uint8Array, dialect = {}) =>
+    (await read(text, dialect)).flatMap((item) =>
+      item.type === 'row' ? [item.values.join('|')] : item.type === 'rejected' ? ['!'] : [],
+    );
+
+  it.each([
+    ['the mark of CP/M and DOS', 'a,b\n1,2\n\x1a'],
+    ['the mark behind the last field', 'a,b\n1,2\x1a'],
+    ['the mark behind a quoted field', 'a,b\n1,"2"\x1a'],
+    ['a mark and a line end', 'a,b\r\n1,2\r\n\x1a\r\n'],
+    ['a block filled with marks', `a,b\n1,2\n${'\x1a'.repeat(127)}`],
+    ['a block filled with NUL', `a,b\n1,2\n${'\0'.repeat(500)}`],
+    ['a mark and a block of NUL', `a,b\n1,2\n\x1a${'\0'.repeat(500)}`],
+    ['a block filled with blanks', `a,b\n1,2\n${' '.repeat(500)}`],
+    ['two byte order marks', '\ufeff\ufeffa,b\n1,2\n'],
+    ['rows of delimiters', 'a,b\n,,,\n1,2\n,\n,\n'],
+    ['the line of Excel that names the delimiter', 'sep=,\r\na,b\r\n1,2\r\n'],
+  ])('passes over %s', async (_what, text) => {
+    expect((await read(text))[0]).toEqual({ type: 'header', names: ['a', 'b'] });
+    expect(await rowsOf(text)).toEqual(['1|2']);
+  });
+
+  it('takes none of that for the end when anything follows', async () => {
+    await expect(read('a,b\n1,2\n\0\n3,4\n')).rejects.toMatchObject({ code: 'CSV_NUL', line: 3 });
+    expect(await rowsOf('a,b\n1,2\n\x1a\n3,4\n')).toEqual(['1|2', '!', '3|4']);
+    expect(await rowsOf('a,b\n"",""\n , \n')).toEqual(['|', ' | ']);
+  });
+
+  it('names the delimiter that the file declares', async () => {
+    await expect(read('sep=;\na;b\n')).rejects.toMatchObject({
+      code: 'CSV_DELIMITER',
+      message: expect.stringContaining('";"'),
+    });
+  });
+
+  it('reads the characters of Windows, and takes none of them for those of Latin-1', async () => {
+    const bytes = Buffer.from([...Buffer.from('a,b\n'), 0x80, 0x2c, 0x93, 0xe4, 0x0a]);
+    expect(await rowsOf(bytes, { encoding: 'windows-1252' })).toEqual(['€|“ä']);
+    await expect(read(bytes, { encoding: 'latin-1' })).rejects.toMatchObject({ code: 'CSV_ENCODING' });
+    const unknown = Buffer.from([...Buffer.from('a,b\n1,'), 0x81]);
+    await expect(read(unknown, { encoding: 'windows-1252' })).rejects.toMatchObject({ code: 'CSV_ENCODING' });
+    expect(await rowsOf(Buffer.from([0x81, 0x25, 0x9f, 0x25]), { encoding: 'cp1140' })).toEqual(['€']);
   });
 });
 
@@ -232,6 +295,30 @@ describe('gunzip', () => {
     ],
   ])('calls %s corrupt', async (_what, bytes) => {
     await expect(expand(bytes)).rejects.toMatchObject({ code: 'ARCHIVE_CORRUPT' });
+  });
+
+  it.each([1, 7, 20, 64, 4_096, 65_536])('expands members behind zero bytes, in pieces of %i bytes', async (size) => {
+    const texts = async (...parts: readonly Uint8Array[]) => {
+      const out: Uint8Array[] = [];
+      for await (const piece of gunzip(pieces(Buffer.concat(parts), size), BOUNDS)) out.push(piece);
+      return Buffer.concat(out).toString();
+    };
+    const zeros = (count: number) => Buffer.alloc(count);
+    const one = gzipSync('one\n');
+    const two = gzipSync('two\n');
+    expect(await texts(one, zeros(100), two)).toBe('one\ntwo\n');
+    expect(await texts(one, zeros(1), two, zeros(70_000), one, two, zeros(512))).toBe('one\ntwo\none\ntwo\n');
+    expect(await texts(one, zeros(3))).toBe('one\n');
+    const { length } = one;
+    for (const tail of [zeros(length), Buffer.alloc((size - (length % size)) % size)]) {
+      expect(await texts(one, tail, two)).toBe('one\ntwo\n');
+      await expect(texts(one, tail, zeros(1), Buffer.from('x'))).rejects.toMatchObject({ code: 'ARCHIVE_CORRUPT' });
+      await expect(texts(one, tail, zeros(1), two.subarray(0, -1))).rejects.toMatchObject({ code: 'ARCHIVE_CORRUPT' });
+      await expect(texts(one, tail, zeros(1), Buffer.of(0x1f))).rejects.toMatchObject({ code: 'ARCHIVE_CORRUPT' });
+    }
+    await expect(texts(one, Buffer.from('x'))).rejects.toMatchObject({ code: 'ARCHIVE_CORRUPT' });
+    await expect(texts(zeros(100), one)).rejects.toMatchObject({ code: 'ARCHIVE_CORRUPT' });
+    await expect(texts(one, two.subarray(0, -4))).rejects.toMatchObject({ code: 'ARCHIVE_CORRUPT' });
   });
 
   it('calls an empty file corrupt: it has not even a header', async () => {

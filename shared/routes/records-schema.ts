@@ -5,6 +5,7 @@
  * 2. Parsing a parsed section changes nothing, as for the route around it.
  */
 import { z } from 'zod';
+import { encodingSchema } from './encoding-schema.ts';
 import {
   columnNameSchema,
   columnsSchema,
@@ -13,14 +14,6 @@ import {
   type RecordColumn,
 } from './record-column-schema.ts';
 import { sizeSchema } from './size.ts';
-
-const EBCDIC_ENCODINGS = ['cp037', 'cp500', 'cp1047'] as const;
-const encodingSchema = z.enum(['utf-8', 'latin-1', 'utf-16le', 'utf-16be', ...EBCDIC_ENCODINGS]);
-export type RecordEncoding = z.infer<typeof encodingSchema>;
-
-export function isEbcdic(encoding: RecordEncoding): boolean {
-  return (EBCDIC_ENCODINGS as readonly string[]).includes(encoding);
-}
 
 const shareSchema = z
   .union([z.number(), z.string()], { error: 'expected a share such as 5% or 0.05' })

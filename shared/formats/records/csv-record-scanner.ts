@@ -4,8 +4,12 @@
  * 1. A quote out of place spoils its own record as long as that stands on one line. Past a line break nobody can say what belongs to
  *    what, and the scan tells so.
  * 2. A record over the bound is told after as many characters, whether or not its end was seen.
+ * 3. A record has at most `MOST_FIELDS` fields and one more, which stands for all others.
  */
-import { LineEnds } from './split-lines.ts';
+import { isHalfLineEnd, isLineEnd, LineEnds, lineEndLength } from './split-lines.ts';
+
+/** More than any layout has; a record of delimiters alone would fill the memory with fields. */
+export const MOST_FIELDS = 100_000;
 
 export type CsvScan =
   | { readonly type: 'record'; readonly fields: readonly string[]; readonly end: number; readonly isOneLine: boolean }
@@ -40,14 +44,18 @@ export class CsvRecordScanner {
     const end = lineEnd < 0 ? this.#text.length : lineEnd;
     if (this.#nextQuote >= 0 && this.#nextQuote < end) return this.#scanQuoted(from, isLast);
     if (end - from > this.#longest) return { type: 'too-long', isQuoted: false };
-    if (!isLast && (lineEnd < 0 || this.#isHalfEnd(lineEnd))) return { type: 'open' };
-    return { type: 'record', fields: this.#text.slice(from, end).split(this.#delimiter), end, isOneLine: true };
+    if (!isLast && (lineEnd < 0 || this.isHalfEnd(lineEnd))) return { type: 'open' };
+    return {
+      type: 'record',
+      fields: this.#text.slice(from, end).split(this.#delimiter, MOST_FIELDS + 1),
+      end,
+      isOneLine: true,
+    };
   }
 
   /** Past the line end that begins at `end`. */
   after(end: number): number {
-    if (end >= this.#text.length) return end;
-    return this.#text[end] === '\r' && this.#text[end + 1] === '\n' ? end + 2 : end + 1;
+    return end >= this.#text.length ? end : end + lineEndLength(this.#text, end, this.#hasNel);
   }
 
   /** The next line end, or -1. */
@@ -55,8 +63,9 @@ export class CsvRecordScanner {
     return this.#ends.next(from);
   }
 
-  #isHalfEnd(end: number): boolean {
-    return end === this.#text.length - 1 && this.#text[end] === '\r';
+  /** Whether the text was cut within a line end. */
+  isHalfEnd(end: number): boolean {
+    return isHalfLineEnd(this.#text, end, this.#hasNel);
   }
 
   #scanQuoted(from: number, isLast: boolean): CsvScan {
@@ -78,7 +87,7 @@ export class CsvRecordScanner {
         isOneLine &&= !hasLineEnd(inside, this.#hasNel);
         at = closing + 1;
         if (at > bound) return { type: 'too-long', isQuoted: false };
-        if (at < text.length && text[at] !== this.#delimiter && !this.#isLineEnd(at)) {
+        if (at < text.length && text[at] !== this.#delimiter && !isLineEnd(text, at, this.#hasNel)) {
           return { type: 'quote', at, isOneLine };
         }
       } else {
@@ -88,7 +97,7 @@ export class CsvRecordScanner {
           at <= bound &&
           text[at] !== this.#delimiter &&
           text[at] !== this.#quote &&
-          !this.#isLineEnd(at)
+          !isLineEnd(text, at, this.#hasNel)
         ) {
           at += 1;
         }
@@ -97,11 +106,11 @@ export class CsvRecordScanner {
         field = text.slice(start, at);
       }
       if (at >= text.length && !isLast) return { type: 'open' };
-      fields.push(field);
+      if (fields.length <= MOST_FIELDS) fields.push(field);
       if (at < text.length && text[at] === this.#delimiter) at += 1;
       else break;
     }
-    if (!isLast && this.#isHalfEnd(at)) return { type: 'open' };
+    if (!isLast && this.isHalfEnd(at)) return { type: 'open' };
     return { type: 'record', fields, end: at, isOneLine };
   }
 
@@ -119,11 +128,6 @@ export class CsvRecordScanner {
       at += 2;
     }
   }
-
-  #isLineEnd(at: number): boolean {
-    const code = this.#text.charCodeAt(at);
-    return code === 10 || code === 13 || (this.#hasNel && code === 0x85);
-  }
 }
 
 function hasLineEnd(text: string, hasNel: boolean): boolean {
@@ -135,7 +139,7 @@ export function countLineEnds(text: string, hasNel: boolean): number {
   let count = 0;
   for (let at = ends.next(0); at >= 0; ) {
     count += 1;
-    at = ends.next(at + (text[at] === '\r' && text[at + 1] === '\n' ? 2 : 1));
+    at = ends.next(at + lineEndLength(text, at, hasNel));
   }
   return count;
 }

@@ -5,12 +5,13 @@
  * 2. How the bytes were cut into pieces makes no difference.
  */
 import type { FixedRecords } from '#shared/routes/records-schema.ts';
+import { EndMarks } from '../end-marks.ts';
 import { FormatFault } from '../format-fault.ts';
 import { recordFault } from './record-collector.ts';
 import type { EncodingCodec } from './record-encoding.ts';
 import type { RecordFault } from './record-item.ts';
 import type { RecordParser } from './record-parser.ts';
-import { LineSplitter } from './split-lines.ts';
+import { isLineEnd, LineSplitter, lineEndLength } from './split-lines.ts';
 
 /** One record in units; `bytes` and `at` are where its bytes are, for packed and binary columns. */
 export interface FixedRecord {
@@ -24,10 +25,13 @@ interface RecordSink {
   readonly record: (record: FixedRecord) => void;
   /** A record of which nothing can be read, not even its type. */
   readonly damaged: (line: number, fault: RecordFault, raw: Buffer, isCut: boolean) => void;
+  /** Whether somebody should take what was found before there is more. */
+  readonly isFull: () => boolean;
 }
 
 /** What transfers add at the end, with or without line ends elsewhere. */
-const LAST_LINE_END = /^[\r\n\u0085]{1,2}$/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: end-of-file marks are such characters
+const NO_RECORD = /^[\r\n\u0085]{1,2}$|^[\r\n\u0085]{0,2}[\u001a\0 ]+[\r\n\u0085\u001a\0 ]*$/;
 const NO_BYTES = Buffer.alloc(0);
 
 export function hasLineEnds(layout: FixedRecords, codec: EncodingCodec): boolean {
@@ -47,12 +51,15 @@ export function framed(layout: FixedRecords, codec: EncodingCodec, sink: RecordS
 /** Blank lines are no records, and yet are counted as lines. */
 function byLine({ maxRecordBytes, recordLength }: FixedRecords, codec: EncodingCodec, sink: RecordSink) {
   const splitter = new LineSplitter(Math.floor(maxRecordBytes / codec.unitBytes), codec.isEbcdic);
-  return (piece: Buffer, isLast: boolean): void => {
-    for (const { text, line, isCut } of splitter.push(codec.toUnits(piece), isLast)) {
+  const marks = new EndMarks(codec.isEbcdic);
+  return function* (piece: Buffer, isLast: boolean): Generator<void> {
+    for (const { text, line, isCut, isEnded } of splitter.push(marks.without(codec.toUnits(piece), isLast), isLast)) {
       if (isCut) {
         const message = `The record is longer than ${maxRecordBytes} bytes.`;
         sink.damaged(line, recordFault('FIXED_LONG', message, recordLength + 1), codec.toBytes(text), true);
-      } else if (text !== '') sink.record({ units: text, line, bytes: NO_BYTES, at: 0 });
+      } else if (text !== '' && (isEnded || text.length >= recordLength || text.trimStart() !== ''))
+        sink.record({ units: text, line, bytes: NO_BYTES, at: 0 });
+      if (sink.isFull()) yield;
     }
   };
 }
@@ -64,7 +71,7 @@ function byLength(layout: FixedRecords, codec: EncodingCodec, sink: RecordSink, 
   let rest: Buffer = NO_BYTES;
   let line = 0;
 
-  return (piece: Buffer, isLast: boolean): void => {
+  return function* (piece: Buffer, isLast: boolean): Generator<void> {
     const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
     const text = codec.toUnits(bytes);
     // Behind the record, one unit or two tell CR from CR LF.
@@ -73,21 +80,25 @@ function byLength(layout: FixedRecords, codec: EncodingCodec, sink: RecordSink, 
     while (at < text.length) {
       const end = at + recordLength;
       if (end + ahead > text.length && !isLast) break;
-      if (end > text.length && LAST_LINE_END.test(text.slice(at))) break;
+      if (end > text.length && NO_RECORD.test(text.slice(at))) {
+        at = text.length;
+        break;
+      }
       line += 1;
       if (end > text.length && isBinary) {
         const message = `The record has ${text.length - at} positions and not ${recordLength}.`;
         const fault = recordFault('FIXED_SHORT', message, text.length - at + 1);
         sink.damaged(line, fault, codec.toBytes(text.slice(at)), false);
       } else sink.record({ units: text.slice(at, end), line, bytes, at: at * unitBytes });
-      at = isEnded && end < text.length ? end + lineEndAt(text, end) : end;
+      at = isEnded && end < text.length ? end + lineEndAt(text, end, isLast) : end;
+      if (sink.isFull()) yield;
     }
     rest = bytes.subarray(Math.min(at * unitBytes, bytes.length));
   };
 
-  function lineEndAt(text: string, at: number): number {
-    if (text[at] === '\r') return text[at + 1] === '\n' ? 2 : 1;
-    if (text[at] === '\n' || (codec.isEbcdic && text[at] === '\u0085')) return 1;
+  function lineEndAt(text: string, at: number, isLast: boolean): number {
+    if (isLineEnd(text, at, codec.isEbcdic)) return lineEndLength(text, at, codec.isEbcdic);
+    if (isLast && NO_RECORD.test(text.slice(at))) return text.length - at;
     const message = `The record in line ${line} is not followed by a line end after ${recordLength} positions.`;
     throw new FormatFault('FIXED_LINE_END', message, line);
   }

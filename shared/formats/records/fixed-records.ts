@@ -8,10 +8,11 @@
  */
 import type { RecordColumn } from '#shared/routes/record-column-schema.ts';
 import type { FixedRecords } from '#shared/routes/records-schema.ts';
+import { isBlankOrMarks } from '../end-marks.ts';
 import { FormatFault } from '../format-fault.ts';
 import { ColumnFault, type CompiledColumn, compileColumns } from './compile-column.ts';
 import { ControlTotals } from './control-totals.ts';
-import { type FixedRecord, framed, hasLineEnds } from './fixed-framing.ts';
+import { type FixedRecord, framed, hasBinaryColumns, hasLineEnds } from './fixed-framing.ts';
 import { columnFault, type RecordCollector, recordFault } from './record-collector.ts';
 import type { EncodingCodec } from './record-encoding.ts';
 import type { RecordFault, RecordsSummary, RecordValue, RecordValues } from './record-item.ts';
@@ -34,7 +35,7 @@ export function fixedRecords(
   const trailerColumns = compile(layout.trailer?.columns);
   const totals = new ControlTotals(layout.trailer?.totals ?? []);
   const isOfCharacters = codec.encoding === 'utf-8' && layout.positions !== 'bytes';
-  const needsDecoding = codec.encoding === 'utf-8' || codec.unitBytes === 2;
+  const { needsDecoding } = codec;
   const typeOf = (type: string | undefined) => type?.trimEnd();
   const types = {
     header: typeOf(layout.header?.type),
@@ -45,6 +46,8 @@ export function fixedRecords(
   let lines = 0;
   let declaredCount: RecordValue = null;
   let trailerLine = 0;
+  const hasBinary = hasBinaryColumns(layout);
+  const padding: FixedRecord[] = [];
 
   /** Whether it is the first. */
   function begin(line: number): boolean {
@@ -62,6 +65,38 @@ export function fixedRecords(
     if (begin(line) && types.header !== undefined) throw new FormatFault(fault.code, fault.message, line);
     totals.unreadable();
     collector.broken(line, fault, raw, isCut);
+  }
+
+  /** Whole records of blanks or marks may be the padding of the last block: known only by what comes after them. */
+  function withoutPadding(given: FixedRecord): void {
+    if (padding.length < MOST_PADDING && isPaddingStart(given.units) && isBlankOrMarks(given.units))
+      padding.push(given);
+    else {
+      flushPadding();
+      record(given);
+    }
+  }
+
+  function afterPadding(...damage: Parameters<typeof damaged>): void {
+    flushPadding();
+    damaged(...damage);
+  }
+
+  function flushPadding(): void {
+    for (const held of padding.splice(0)) record(held);
+  }
+
+  /**
+   * After the trailer all of it is padding. Without one it may be records: blanks and what a line end follows without values, zero bytes of
+   * binary zeros.
+   */
+  function dropPadding(): void {
+    if (trailerLine > 0) padding.length = 0;
+    const isAnyRecord = hasBinary || hasLineEnds(layout, codec);
+    const isRecord = ({ units }: FixedRecord) => isAnyRecord || (isUnmarked(units) && units.length === recordLength);
+    const last = padding.findLastIndex(isRecord);
+    padding.length = last + 1;
+    flushPadding();
   }
 
   function record(given: FixedRecord): void {
@@ -188,6 +223,7 @@ export function fixedRecords(
   }
 
   function finish(): RecordsSummary {
+    dropPadding();
     if (lines === 0 && types.header !== undefined) {
       throw new FormatFault('FIXED_HEADER_MISSING', 'The file has no record that could be its header.', 1);
     }
@@ -210,8 +246,21 @@ export function fixedRecords(
     };
   }
 
-  const push = framed(layout, codec, { record, damaged });
+  const push = framed(layout, codec, { record: withoutPadding, damaged: afterPadding, isFull: () => collector.isFull });
   return { push, finish };
+}
+
+/** More of them are no padding of a block: the longest has 32,760 bytes. */
+const MOST_PADDING = 32_760;
+
+/** What nearly every record is not, seen at its first character. */
+function isPaddingStart(units: string): boolean {
+  const code = units.charCodeAt(0);
+  return code === 32 || code === 0x1a || code === 0;
+}
+
+function isUnmarked(units: string): boolean {
+  return !units.includes('\u001a') && !units.includes('\0');
 }
 
 const NO_SURROGATE = /^[^\ud800-\udfff]*$/;

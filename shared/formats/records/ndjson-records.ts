@@ -4,6 +4,7 @@
  */
 import { REASON_COLUMN } from '#shared/routes/record-column-schema.ts';
 import type { NdjsonRecords } from '#shared/routes/records-schema.ts';
+import { EndMarks } from '../end-marks.ts';
 import { ColumnFault, type CompiledColumn, type Read } from './compile-column.ts';
 import { MOST_DIGITS } from './decimal-text.ts';
 import { type JsonMember, parseJsonRecord } from './parse-json-record.ts';
@@ -24,14 +25,16 @@ export function ndjsonRecords(
   collector: RecordCollector,
 ): RecordParser {
   const splitter = new LineSplitter(Math.floor(layout.maxRecordBytes / codec.unitBytes), codec.isEbcdic);
+  const marks = new EndMarks(codec.isEbcdic);
   const known = new Set([...columns.map(({ column, name }) => column.source ?? name), REASON_COLUMN]);
 
-  function push(piece: Buffer, isLast: boolean): void {
-    for (const { text, line, isCut } of splitter.push(codec.toUnits(piece), isLast)) {
+  function* push(piece: Buffer, isLast: boolean): Generator<void> {
+    for (const { text, line, isCut } of splitter.push(marks.without(codec.toUnits(piece), isLast), isLast)) {
       if (isCut) {
         const message = `The line is longer than ${layout.maxRecordBytes} bytes.`;
         collector.broken(line, recordFault('JSON_LINE_TOO_LONG', message), codec.toBytes(text), true);
       } else if (!BLANKS.test(text)) record(text, line);
+      if (collector.isFull) yield;
     }
   }
 

@@ -6,10 +6,12 @@
  * 2. How the source cuts its bytes makes no difference.
  * 3. A `summary` ends the items, and only those of a file that could be read to its end: until it has come, a trailer may still
  *    show that the file is not whole.
- * 4. The event loop gets its turn at least every 20 ms, however fast the source is.
+ * 4. The event loop gets its turn every few milliseconds, however fast the source is and whatever the file holds: items are given out when they are
+ *    worth a bounded number of fields.
  */
-import { setImmediate } from 'node:timers/promises';
-import { isEbcdic, type RecordsLayout } from '#shared/routes/records-schema.ts';
+import { isEbcdic } from '#shared/routes/encoding-schema.ts';
+import type { RecordsLayout } from '#shared/routes/records-schema.ts';
+import { eventLoopTurns } from '../event-loop-turns.ts';
 import { FormatFault } from '../format-fault.ts';
 import { gunzip } from '../gunzip.ts';
 import { CODE_PREFIX, compileColumns } from './compile-column.ts';
@@ -22,8 +24,6 @@ import { type EncodingCodec, encodingByMark, encodingCodec } from './record-enco
 import type { RecordItem } from './record-item.ts';
 import type { RecordParser } from './record-parser.ts';
 import { abortable, inPieces } from './source-pieces.ts';
-
-const LONGEST_TURN_MS = 15;
 
 export interface ReadRecordsOptions {
   readonly signal?: AbortSignal | undefined;
@@ -38,7 +38,7 @@ export async function* readRecords(
   for await (const items of readRecordBatches(source, layout, options)) for (const item of items) yield item;
 }
 
-/** The same items in arrays, one per piece of the file, none of them empty: for those who write many at once. */
+/** The same items in arrays, none of them empty: for those who write many at once. */
 export async function* readRecordBatches(
   source: AsyncIterable<Uint8Array>,
   layout: RecordsLayout,
@@ -46,20 +46,17 @@ export async function* readRecordBatches(
 ): AsyncGenerator<readonly RecordItem[]> {
   let opened: OpenedFile | undefined;
   let held: Buffer | undefined;
-  let turnBegan = performance.now();
+  const turn = eventLoopTurns();
   for await (const piece of expanded(inPieces(abortable(source, signal)), layout)) {
     opened ??= open(piece, layout);
-    if (held !== undefined) yield* taken(opened, held, false);
+    if (held !== undefined) yield* taken(opened, held, false, turn);
     held = piece;
-    if (performance.now() - turnBegan > LONGEST_TURN_MS) {
-      await setImmediate();
-      signal?.throwIfAborted();
-      turnBegan = performance.now();
-    }
+    signal?.throwIfAborted();
   }
   opened ??= open(Buffer.alloc(0), layout);
-  yield* taken(opened, held ?? Buffer.alloc(0), true);
-  yield [{ type: 'summary', ...opened.parser.finish() }];
+  yield* taken(opened, held ?? Buffer.alloc(0), true, turn);
+  const summary = opened.parser.finish();
+  yield [...opened.collector.take(), { type: 'summary', ...summary }];
 }
 
 interface OpenedFile {
@@ -84,9 +81,15 @@ function open(beginning: Buffer, layout: RecordsLayout): OpenedFile {
     parser: parserOf(layout, columns, codec, collector),
     collector,
     codePrefix: CODE_PREFIX[layout.format],
-    markBytes: isMarked ? mark.markBytes : 0,
+    markBytes: isMarked ? bytesOfMarks(beginning, mark) : 0,
     oddByte: Buffer.alloc(0),
   };
+}
+
+/** Programs that join or convert files leave a second one. */
+function bytesOfMarks(beginning: Buffer, { markBytes }: { readonly markBytes: number }): number {
+  const mark = beginning.subarray(0, markBytes);
+  return beginning.subarray(markBytes, markBytes * 2).equals(mark) ? markBytes * 2 : markBytes;
 }
 
 /** In EBCDIC, and before a binary column, 0xFF 0xFE may begin a record. */
@@ -111,17 +114,28 @@ function parserOf(
 }
 
 /** What came before a fault is given on before it is thrown. */
-function* taken(opened: OpenedFile, piece: Buffer, isLast: boolean): Generator<readonly RecordItem[]> {
+async function* taken(
+  opened: OpenedFile,
+  piece: Buffer,
+  isLast: boolean,
+  turn: () => Promise<void> | undefined,
+): AsyncGenerator<readonly RecordItem[]> {
+  const { parser, collector } = opened;
   let fault: unknown;
-  try {
-    opened.parser.push(wholeUnits(opened, piece.subarray(opened.markBytes)), isLast);
-    if (isLast && opened.oddByte.length > 0) throw oddByteFault(opened);
-  } catch (error) {
-    fault = error;
-  }
+  const parsing = parser.push(wholeUnits(opened, piece.subarray(opened.markBytes)), isLast);
   opened.markBytes = 0;
-  const items = opened.collector.take();
-  if (items.length > 0) yield items;
+  for (let isDone = false; !isDone; ) {
+    try {
+      isDone = parsing.next().done === true;
+      if (isDone && isLast && opened.oddByte.length > 0) throw oddByteFault(opened);
+    } catch (error) {
+      fault = error;
+      isDone = true;
+    }
+    const items = collector.take();
+    if (items.length > 0) yield items;
+    await turn();
+  }
   if (fault !== undefined) throw fault;
 }
 

@@ -2,7 +2,8 @@
  * Gathers what a parser finds, and counts it.
  *
  * 1. Every record is either accepted or rejected: records = accepted + rejected.
- * 2. Only accepted records occupy unique values, so that a rejected one can come again, corrected.
+ * 2. Its memory is bounded: parsers look at `isFull` after each record, and go on when what there is was taken.
+ * 3. Only accepted records occupy unique values, so that a rejected one can come again, corrected.
  */
 import type { ErrorCode } from '#shared/errors.ts';
 import type { ColumnFault, CompiledColumn } from './compile-column.ts';
@@ -12,14 +13,21 @@ import { UniqueValues } from './unique-values.ts';
 /** Told of one record; a layout of hundreds of columns shifted by a byte has one in each. */
 const MOST_FAULTS = 20;
 
+/** Fields, and pieces of rejected bytes, that are gathered before somebody has to take them. */
+const MOST_WORK = 16_384;
+const REJECTED_BYTES_OF_A_FIELD = 64;
+
 export class RecordCollector {
   accepted = 0;
   rejected = 0;
+  #work = 0;
+  readonly #fieldsOfRow: number;
   #items: RecordItem[] = [];
   readonly #unique: readonly CompiledColumn[];
   readonly #seen = new UniqueValues();
 
   constructor(columns: readonly CompiledColumn[]) {
+    this.#fieldsOfRow = columns.length + 1;
     this.#unique = columns.filter(({ column }) => column.unique);
   }
 
@@ -27,7 +35,12 @@ export class RecordCollector {
   take(): RecordItem[] {
     const items = this.#items;
     this.#items = [];
+    this.#work = 0;
     return items;
+  }
+
+  get isFull(): boolean {
+    return this.#work >= MOST_WORK;
   }
 
   add(item: RecordItem): void {
@@ -36,6 +49,7 @@ export class RecordCollector {
 
   /** A record whose columns were read; `faults` holds what is wrong with them. */
   row(line: number, values: RecordValues, faults: readonly RecordFault[] | undefined, raw: () => Buffer): void {
+    this.#work += this.#fieldsOfRow;
     const all = faults ?? (this.#unique.length > 0 ? this.#repetitions(line, values) : undefined);
     if (all !== undefined) {
       this.#reject(line, all, raw(), false);
@@ -54,6 +68,7 @@ export class RecordCollector {
     const [first, ...moreFaults] = faults;
     if (first === undefined) return;
     this.rejected += 1;
+    this.#work += 1 + raw.length / REJECTED_BYTES_OF_A_FIELD;
     this.#items.push({
       type: 'rejected',
       line,

@@ -1,7 +1,7 @@
 /** What reading a record file gives, item by item. */
 import type { ErrorCode } from '#shared/errors.ts';
+import type { Encoding } from '#shared/routes/encoding-schema.ts';
 import type { RecordColumn } from '#shared/routes/record-column-schema.ts';
-import type { RecordEncoding } from '#shared/routes/records-schema.ts';
 
 /** Numbers are exact decimal texts (`-12.30`), dates ISO 8601; null is "no value". */
 export type RecordValue = string | boolean | null;
@@ -52,7 +52,7 @@ export interface RecordsSummary {
 
 export type RecordItem =
   /** The first. `encoding` is the one that is used, after a look at the byte order mark. */
-  | { readonly type: 'start'; readonly encoding: RecordEncoding; readonly hasMark: boolean }
+  | { readonly type: 'start'; readonly encoding: Encoding; readonly hasMark: boolean }
   /** A CSV header has no values. */
   | { readonly type: 'header'; readonly line: number; readonly values: RecordValues; readonly raw: Buffer }
   | { readonly type: 'row'; readonly line: number; readonly values: RecordValues }

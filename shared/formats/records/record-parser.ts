@@ -2,8 +2,11 @@
 import type { RecordsSummary } from './record-item.ts';
 
 export interface RecordParser {
-  /** `isLast`: nothing comes after it. @throws FormatFault when the file cannot be read on. */
-  push(piece: Buffer, isLast: boolean): void;
+  /**
+   * `isLast`: nothing comes after it. Yields whenever the collector is full, to go on when that was emptied.
+   * @throws FormatFault when the file cannot be read on.
+   */
+  push(piece: Buffer, isLast: boolean): Generator<void>;
   /** After the last piece. @throws FormatFault when the file as a whole is wrong. */
   finish(): RecordsSummary;
 }

@@ -1,8 +1,9 @@
 /**
- * Text in pieces to lines, ended by LF, CR LF or CR, in EBCDIC also by NEL.
+ * Text in pieces to lines, ended by LF, CR LF or CR, in EBCDIC also by NEL, CR NEL or NEL LF.
  *
  * 1. A line over the bound is given as its beginning, marked, and the rest of it is passed over without being kept.
  * 2. How the text was cut into pieces makes no difference.
+ * 3. A long line is looked through once, in however many pieces it comes.
  */
 
 export interface SplitLine {
@@ -10,6 +11,8 @@ export interface SplitLine {
   /** From 1. */
   readonly line: number;
   readonly isCut: boolean;
+  /** False for the last line of a text that does not end with a line end, and for a beginning. */
+  readonly isEnded: boolean;
 }
 
 export class LineSplitter {
@@ -27,33 +30,67 @@ export class LineSplitter {
   }
 
   *push(piece: string, isLast: boolean): Generator<SplitLine> {
+    // The rest has a line end only as its last character, where that may be half of one.
+    const isOpen = this.#rest !== '' && !isHalfLineEnd(this.#rest, this.#rest.length - 1, this.#hasNel);
+    if (isOpen && !isLast && new LineEnds(piece, this.#hasNel).next(0) < 0) {
+      yield* this.#keep(this.#rest + piece, isLast);
+      return;
+    }
     const text = this.#rest + piece;
     const ends = new LineEnds(text, this.#hasNel);
     let from = 0;
     for (;;) {
       const end = ends.next(from);
-      // A CR at the end may be half of a CR LF.
-      if (end < 0 || (end === text.length - 1 && text[end] === '\r' && !isLast)) break;
-      if (!this.#isSkipping) yield this.#lineOf(text, from, end);
+      if (end < 0 || (!isLast && isHalfLineEnd(text, end, this.#hasNel))) break;
+      if (!this.#isSkipping) yield this.#lineOf(text, from, end, true);
       this.#isSkipping = false;
-      from = end + (text[end] === '\r' && text[end + 1] === '\n' ? 2 : 1);
+      from = end + lineEndLength(text, end, this.#hasNel);
     }
-    this.#rest = text.slice(from);
-    const overlong = this.#rest.length > this.#longest + 1;
-    if (this.#isSkipping) this.#rest = this.#rest.endsWith('\r') ? '\r' : '';
-    else if (overlong || (isLast && this.#rest !== '')) {
-      yield this.#lineOf(text, from, text.length);
+    yield* this.#keep(text.slice(from), isLast);
+  }
+
+  /** `rest`: what comes after the last line end. */
+  *#keep(rest: string, isLast: boolean): Generator<SplitLine> {
+    this.#rest = rest;
+    const half = isHalfLineEnd(rest, rest.length - 1, this.#hasNel) && !isLast ? rest.slice(-1) : '';
+    if (this.#isSkipping) this.#rest = half;
+    else if (rest.length > this.#longest + 1 || (isLast && rest !== '')) {
+      yield this.#lineOf(rest, 0, rest.length, false);
       this.#isSkipping = true;
-      this.#rest = this.#rest.endsWith('\r') && !isLast ? '\r' : '';
+      this.#rest = half;
     }
   }
 
-  #lineOf(text: string, from: number, end: number): SplitLine {
+  #lineOf(text: string, from: number, end: number, isEnded: boolean): SplitLine {
     this.lines += 1;
     const isCut = end - from > this.#longest;
-    return { text: text.slice(from, isCut ? from + this.#longest : end), line: this.lines, isCut };
+    return { text: text.slice(from, isCut ? from + this.#longest : end), line: this.lines, isCut, isEnded };
   }
 }
+
+/** Of the line end that begins at `at`. CR LF counts once, and so do CR NEL and NEL LF, which programs write that translate one of the two. */
+export function lineEndLength(text: string, at: number, hasNel: boolean): 1 | 2 {
+  const first = text.charCodeAt(at);
+  const second = text.charCodeAt(at + 1);
+  if (first === CR) return second === LF || (hasNel && second === NEL) ? 2 : 1;
+  return hasNel && first === NEL && second === LF ? 2 : 1;
+}
+
+export function isLineEnd(text: string, at: number, hasNel: boolean): boolean {
+  const code = text.charCodeAt(at);
+  return code === LF || code === CR || (hasNel && code === NEL);
+}
+
+/** Whether the text ends at `at` with what may be the first half of a line end. */
+export function isHalfLineEnd(text: string, at: number, hasNel: boolean): boolean {
+  if (at !== text.length - 1) return false;
+  const code = text.charCodeAt(at);
+  return code === CR || (hasNel && code === NEL);
+}
+
+const LF = 10;
+const CR = 13;
+const NEL = 0x85;
 
 /** The next line end of a text, each kind looked for once only. */
 export class LineEnds {

@@ -1,12 +1,11 @@
 /** The CSV checks of `validate`: by default only as much is read as the header takes. */
 import { checkCsvHeader } from '#shared/formats/check-csv-header.ts';
 import { FormatFault } from '#shared/formats/format-fault.ts';
-import { readCsv } from '#shared/formats/read-csv.ts';
-import { LONGEST_HEADER_BYTES, readCsvHeader } from '#shared/formats/read-csv-header.ts';
+import { LONGEST_HEADER_BYTES, readCsvHeader, readCsvRows } from '#shared/formats/read-csv-rows.ts';
 import type { StepContext } from '../step-context.ts';
 import { failed } from '../step-failure.ts';
 import type { StepOutcome } from '../step-outcome.ts';
-import type { ValidateOptions } from './options.ts';
+import { takesEmpty, type ValidateOptions } from './options.ts';
 
 type CsvRule = NonNullable<ValidateOptions['csv']>;
 
@@ -15,7 +14,7 @@ const BESIDES_HEADER_BYTES = 8;
 
 export async function checkCsv(context: StepContext<ValidateOptions>): Promise<StepOutcome | undefined> {
   const { csv } = context.options;
-  if (csv === undefined || context.object.sizeBytes === 0) return undefined;
+  if (csv === undefined || (context.object.sizeBytes === 0 && takesEmpty(context.options))) return undefined;
   try {
     return await check(context, csv);
   } catch (error) {
@@ -34,14 +33,13 @@ async function check(context: StepContext<ValidateOptions>, csv: CsvRule): Promi
 async function checkRows({ store, object, signal }: StepContext<ValidateOptions>, csv: CsvRule): Promise<StepOutcome> {
   let columns: number | undefined;
   let rows = 0;
-  for await (const item of readCsv(store.readStream(object, { ifMatch: object.etag, signal }), csv)) {
-    if (item.type === 'header') {
-      throwFault(checkCsvHeader(item.names, csv));
-      columns = item.names.length;
-    } else if (item.type === 'rejected') {
-      throw new FormatFault(item.code, item.message, item.line);
-    } else {
-      rows += 1;
+  for await (const items of readCsvRows(store.readStream(object, { ifMatch: object.etag, signal }), csv)) {
+    for (const item of items) {
+      if (item.type === 'header') {
+        throwFault(checkCsvHeader(item.names, csv));
+        columns = item.names.length;
+      } else if (item.type === 'rejected') throw new FormatFault(item.code, item.message, item.line);
+      else rows += 1;
     }
   }
   throwFault(columns === undefined ? noHeader() : undefined);
@@ -58,6 +56,7 @@ function throwFault(fault: FormatFault | undefined): void {
 
 /** As a piece and not as a stream: a stream that is left early costs its connection. */
 async function* beginningOf({ store, object, signal }: StepContext<ValidateOptions>): AsyncGenerator<Uint8Array> {
+  if (object.sizeBytes === 0) return;
   const last = Math.min(object.sizeBytes, LONGEST_HEADER_BYTES + BESIDES_HEADER_BYTES) - 1;
   yield await store.readRange(object, { first: 0, last }, { ifMatch: object.etag, signal });
 }

@@ -41,8 +41,8 @@ const validateOptionsSchema = z
   .strictObject({
     minSize: sizeSchema.optional(),
     maxSize: sizeSchema.optional(),
-    /** Zero bytes pass, whatever `minSize` and `csv` say. */
-    allowEmpty: z.boolean().default(true),
+    /** Zero bytes pass, whatever `minSize` and `csv` say. True by default, unless `csv` asks for a header. */
+    allowEmpty: z.boolean().optional(),
     /** Regular expression (RE2) for the whole name. */
     namePattern: z
       .string()
@@ -62,6 +62,11 @@ const validateOptionsSchema = z
     path: ['minSize'],
   });
 export type ValidateOptions = z.infer<typeof validateOptionsSchema>;
+
+/** When nobody says: a failed export must not look delivered where its header is asked for. */
+export function takesEmpty({ allowEmpty, csv }: ValidateOptions): boolean {
+  return allowEmpty ?? (csv?.header === undefined && csv?.columns === undefined);
+}
 
 export const validateOptions: StepOptionsKind<ValidateOptions> = {
   kind: 'validate',

@@ -26,7 +26,7 @@ function checkNameAndSize({ options, file, object }: StepContext<ValidateOptions
     }
   }
   const { sizeBytes } = object;
-  if (sizeBytes === 0 && !allowEmpty) {
+  if (sizeBytes === 0 && allowEmpty === false) {
     return failed(
       'VALIDATION_ERROR',
       'FILE_EMPTY',

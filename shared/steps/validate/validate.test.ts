@@ -39,6 +39,10 @@ describe('validate', () => {
     ['CSV_COLUMN_COUNT', 'id,amount\n1,2\n3\n', { csv: { everyRow: true } }],
     ['CSV_HEADER_DUPLICATE', 'id,id\n', { csv: null }],
     ['CSV_HEADER_MISSING', '\n\n', { csv: null }],
+    ['CSV_HEADER_MISSING', '', { csv: { header: ['id', 'amount'] } }],
+    ['CSV_HEADER_MISSING', '', { csv: { columns: 2, everyRow: true } }],
+    ['CSV_QUOTE', 'id,amount\n1,2"\n', { csv: { everyRow: true } }],
+    ['CSV_DELIMITER', 'id;amount\n', { csv: { header: ['id', 'amount'] } }],
     ['CSV_NUL', 'id,amount\n1,\0\n', { csv: { everyRow: true } }],
     ['CSV_ENCODING', Buffer.from('ä,b\n', 'latin1'), { csv: null }],
     ['CSV_QUOTE', 'id,"amount\n1,2\n', { csv: null }],
@@ -54,7 +58,8 @@ describe('validate', () => {
   });
 
   it.each([
-    ['an empty file by default', '', { csv: { header: ['id'] }, minSize: 10 }],
+    ['an empty file by default', '', { csv: null, minSize: 10 }],
+    ['an empty file where the route says so', '', { csv: { header: ['id'] }, allowEmpty: true }],
     ['bounds that are just met', 'abcd', { minSize: 4, maxSize: '4B' }],
     ['a name that fits', 'x', { namePattern: 'x\\.csv' }],
     ['a header, and nothing said of the rows', 'id,amount\n1\n', { csv: { header: ['id', 'amount'] } }],

@@ -1,0 +1,77 @@
+/** Whatever a file holds, it is read in slices of bounded work, so that its neighbours in the same process keep their turn. */
+import { describe, expect, it } from 'vitest';
+import { recordsSchema } from '#shared/routes/records-schema.ts';
+import { readCsvRows } from './read-csv-rows.ts';
+import { readRecordBatches } from './records/read-records.ts';
+
+const DIALECT = { delimiter: ',', quote: '"', encoding: 'utf-8', maxRecordBytes: 1_048_576 } as const;
+/** Fields of a slice: the bound of the readers, and one record of the longest. */
+const MOST_FIELDS = 16_384 + 100_001;
+
+async function* repeated(text: string, bytes: number, before = ''): AsyncGenerator<Uint8Array> {
+  if (before !== '') yield Buffer.from(before);
+  const piece = Buffer.from(text.repeat(Math.ceil(65_536 / text.length)));
+  for (let given = 0; given < bytes; given += piece.length) yield piece;
+}
+
+const columns = (count: number) => Array.from({ length: count }, (_none, index) => ({ name: `c${index}` }));
+const MB = 1_048_576;
+
+describe('a slice of CSV is bounded', () => {
+  it.each([
+    ['blank lines', '\n', 'id,val\n'],
+    ['blank lines of CR LF', '\r\n', 'id,val\n'],
+    ['rows of one column', 'a\n', 'id\n'],
+    ['rows that are rejected', 'a\n', 'id,val\n'],
+    ['quotes', '"', 'id,val\n'],
+    ['doubled quotes', '""\n', 'id\n'],
+    ['delimiters', ',', 'id,val\n'],
+    ['rows of delimiters', ',\n', 'id,val\n'],
+    ['a line without end', 'x', 'id,val\n'],
+    ['marks', '\x1a', 'id,val\n'],
+    ['marks on lines', '\x1a\n', 'id,val\n'],
+    ['100,000 columns', `${','.repeat(99_999)}1\n`, `${columns(100_000).map(({ name }) => name)}\n`],
+  ])('of %s', async (_what, text, header) => {
+    let most = 0;
+    try {
+      for await (const items of readCsvRows(repeated(text, MB, header), DIALECT)) {
+        most = Math.max(
+          most,
+          items.reduce((sum, item) => sum + (item.type === 'row' ? item.values.length : 1), 0),
+        );
+      }
+    } catch (error) {
+      expect(error).toMatchObject({ code: expect.stringMatching(/^CSV_(?:QUOTE|RECORD_TOO_LONG)$/) });
+    }
+    expect(most).toBeLessThanOrEqual(MOST_FIELDS);
+  });
+});
+
+describe('a slice of records is bounded', () => {
+  const csv = { format: 'csv', header: false, columns: columns(2) };
+  const ndjson = { format: 'ndjson', columns: columns(500) };
+  const fixed = {
+    format: 'fixed',
+    recordLength: 500,
+    shortLines: 'pad',
+    columns: columns(500).map((column, index) => ({ ...column, from: index + 1, length: 1 })),
+  };
+
+  it.each([
+    ['CSV of blank lines', csv, '\n'],
+    ['CSV of rejected rows', csv, 'a\n'],
+    ['JSON without any of 500 keys', ndjson, '{}\n'],
+    ['JSON that is none', ndjson, 'x\n'],
+    ['JSON that is nested deeply', ndjson, '['],
+    ['JSON of huge numbers', ndjson, `{"c0":${'9'.repeat(5_000)}}\n`],
+    ['short lines of 500 columns', fixed, 'x\n'],
+    ['EBCDIC of one letter', { ...fixed, encoding: 'cp037' }, '\xc1'],
+  ])('of %s', async (_what, layout, text) => {
+    const parsed = recordsSchema.parse(layout);
+    let most = 0;
+    for await (const items of readRecordBatches(repeated(text, MB / 8), parsed)) {
+      most = Math.max(most, items.length * (items.some((item) => item.type === 'row') ? parsed.columns.length : 1));
+    }
+    expect(most).toBeLessThanOrEqual(MOST_FIELDS);
+  });
+});
