@@ -26,10 +26,18 @@ export interface JobFilters {
 /** Literals, as in the partial indexes: a parameter would not be seen to fit them. */
 const ENDED_BADLY = sql`${jobs.state} IN ('FAILED', 'CANCELLED')`;
 const WAITING = sql`${jobs.state} = 'WAITING'`;
+const IN_STATE: Readonly<Record<JobState, ReturnType<typeof sql>>> = {
+  // Two indexes have them, each those with or without a wake-up.
+  PENDING: sql`((${jobs.state} = 'PENDING' AND ${jobs.wokenAt} IS NULL) OR (${jobs.state} = 'PENDING' AND ${jobs.wokenAt} IS NOT NULL))`,
+  RUNNING: sql`${jobs.state} = 'RUNNING'`,
+  WAITING,
+  SUCCEEDED: sql`${jobs.state} = 'SUCCEEDED'`,
+  FAILED: sql`${ENDED_BADLY} AND ${jobs.state} = 'FAILED'`,
+  CANCELLED: sql`${ENDED_BADLY} AND ${jobs.state} = 'CANCELLED'`,
+};
 
 export async function findJobs(reads: Reads, filters: JobFilters): Promise<z.infer<typeof jobPageSchema>> {
   const { tenantId, state, waitReason, route, code, cause, after, limit } = filters;
-  const isFailure = state === 'FAILED' || state === 'CANCELLED' || code !== undefined || cause !== undefined;
   const ofRoute = reads
     .select({ id: routes.id })
     .from(routes)
@@ -43,8 +51,8 @@ export async function findJobs(reads: Reads, filters: JobFilters): Promise<z.inf
     .where(
       and(
         tenantId === null ? undefined : eq(jobs.tenantId, tenantId),
-        state === undefined ? undefined : eq(jobs.state, state),
-        isFailure ? ENDED_BADLY : undefined,
+        state === undefined ? undefined : IN_STATE[state],
+        code === undefined && cause === undefined ? undefined : ENDED_BADLY,
         waitReason === undefined ? undefined : and(WAITING, eq(jobs.waitReason, waitReason)),
         route === undefined ? undefined : inArray(jobs.routeId, ofRoute),
         code === undefined ? undefined : eq(jobs.errorCode, code),
