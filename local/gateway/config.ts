@@ -8,7 +8,11 @@ const OPEN_METHOD = /^(?:GET|POST|PUT|PATCH|DELETE) \/[A-Za-z0-9._~/-]*$/;
 const schema = z.object({
   LONGSHORE_HTTP_HOST: z.string().default('127.0.0.1'),
   LONGSHORE_HTTP_PORT: integerVariable({ min: 0, max: 65_535 }),
-  LONGSHORE_GATEWAY_BACKEND_URL: z.url().transform((url) => new URL(url)),
+  /** Its path comes before the path of each call. */
+  LONGSHORE_GATEWAY_BACKEND_URL: z
+    .url({ protocol: /^https?$/ })
+    .transform((url) => new URL(url))
+    .refine(({ search, hash }) => search === '' && hash === '', 'must have no query and no fragment'),
   /** Methods without an authorizer, separated by commas: a client that fetches its token has none to show. */
   LONGSHORE_GATEWAY_OPEN: z
     .string()

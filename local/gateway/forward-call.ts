@@ -5,15 +5,23 @@
  * 2. Replies are passed on as they come, faults included. (API Gateway holds a reply until it is whole.)
  * 3. Bytes of the request and time for the whole are bounded.
  */
-import { type Agent, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import {
+  type ClientRequest,
+  Agent as HttpAgent,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestOptions,
+  type ServerResponse,
+} from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { urlToHttpOptions } from 'node:url';
 import type { AuthorizerAnswer } from './evaluate-policy.ts';
 import { giveAnswer } from './gateway-answer.ts';
 
 export interface ForwardCallOptions {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
-  readonly backend: URL;
-  readonly agent: Agent;
+  readonly backend: Backend;
   readonly requestId: string;
   /** What the authorizer said; undefined for a method that has none, whose `Authorization` is the backend's to read. */
   readonly context: AuthorizerAnswer['context'] | undefined;
@@ -36,16 +44,32 @@ const NOT_PASSED_ON = new Set([
   'x-request-id',
 ]);
 
+/** The server behind the gateway, and the connections to it. */
+export interface Backend {
+  request(call: RequestOptions): ClientRequest;
+  close(): void;
+}
+
+/** The path of `url` comes before the path of each call. Its certificate, where it has one, must be one that Node trusts. */
+export function openBackend(url: URL): Backend {
+  const { protocol, hostname, port, auth } = urlToHttpOptions(url);
+  const isTls = protocol === 'https:';
+  const agent = isTls ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true });
+  const prefix = url.pathname.replace(/\/$/, '');
+  const request = isTls ? httpsRequest : httpRequest;
+  return {
+    request: (call) => request({ ...call, agent, protocol, hostname, port, auth, path: `${prefix}${call.path}` }),
+    close: () => agent.destroy(),
+  };
+}
+
 export function forwardCall(options: ForwardCallOptions): void {
-  const { incoming, outgoing, backend, agent, requestId, largestBodyBytes } = options;
+  const { incoming, outgoing, backend, requestId, largestBodyBytes } = options;
   if (Number(incoming.headers['content-length'] ?? 0) > largestBodyBytes) {
     giveAnswer(outgoing, 'too-large');
     return;
   }
-  const onwards = request({
-    agent,
-    host: backend.hostname,
-    port: backend.port,
+  const onwards = backend.request({
     method: incoming.method,
     path: incoming.url,
     headers: { ...passedHeaders(incoming.headers), ...identityHeaders(options), 'x-request-id': requestId },

@@ -1,12 +1,17 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { createServer, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { type AddressInfo, connect } from 'node:net';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { generateKeyPair, SignJWT } from 'jose';
+import { generate } from 'selfsigned';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AUDIENCE, CLIENT, ISSUER, startTestPartner } from '#local/partner-simulator/partner-simulator-test-bed.ts';
 import { loadAuthorizerConfig } from '#services/authorizer/config.ts';
 import { createAuthorizer } from '#services/authorizer/create-authorizer.ts';
 import { createUndiciClient } from '#shared/http/create-undici-client.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
+import { loadGatewayConfig } from './config.ts';
 import { evaluatePolicy } from './evaluate-policy.ts';
 import { type GatewayOptions, startGateway } from './start-gateway.ts';
 
@@ -196,6 +201,68 @@ test('the backend sees the authorizer’s words, not the caller’s, and no toke
   expect(seen?.subject).toBe('longshore');
   expect(seen?.requestId).not.toBe('mine');
   expect(lines.join('')).not.toContain(token);
+});
+
+describe('a backend', () => {
+  async function startBackend(host: string, tls?: { readonly key: string; readonly cert: string }) {
+    const seen: (string | undefined)[] = [];
+    const onRequest: RequestListener = (request, response) => {
+      seen.push(`${request.headers.host} ${request.url} ${request.headers.authorization ?? '-'}`);
+      request.resume().once('end', () => response.end('{}'));
+    };
+    const server = tls === undefined ? createServer(onRequest) : createTlsServer(tls, onRequest);
+    server.listen(0, host);
+    await once(server, 'listening');
+    closers.push(async () => {
+      server.closeAllConnections();
+      server.close();
+    });
+    return { seen, port: (server.address() as AddressInfo).port };
+  }
+
+  const authorize = async () => allow('*');
+
+  test.each(['/prefix', '/prefix/', '/pre%20fix/v1'])('at the path %s gets each call below it', async (prefix) => {
+    const { seen, port } = await startBackend('127.0.0.1');
+    const { call } = await openGateway({ authorize, backend: new URL(`http://127.0.0.1:${port}${prefix}`) });
+    expect((await call('t', { path: '/validation?a=1' })).status).toBe(200);
+    expect(seen).toEqual([`127.0.0.1:${port} ${prefix.replace(/\/$/, '')}/validation?a=1 -`]);
+  });
+
+  test('at an IPv6 address, with credentials of its own, is called', async () => {
+    const { seen, port } = await startBackend('::1');
+    const { call, gateway } = await openGateway({
+      authorize,
+      host: '::1',
+      backend: new URL(`http://us%40er:pass@[::1]:${port}`),
+    });
+    expect(new URL(gateway.url).hostname).toBe('[::1]');
+    expect((await call('t')).status).toBe(200);
+    expect(seen).toEqual([`[::1]:${port} /validation Basic ${Buffer.from('us@er:pass').toString('base64')}`]);
+  });
+
+  test('of https is called over TLS, and not when its certificate is not trusted', async () => {
+    const { private: privateKey, cert } = await generate([{ name: 'commonName', value: 'localhost' }], {
+      extensions: [{ name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] }],
+    });
+    const { seen, port } = await startBackend('127.0.0.1', { key: privateKey, cert });
+    const backend = new URL(`https://localhost:${port}/prefix`);
+    const { call } = await openGateway({ authorize, backend });
+    expect((await call('t')).status).toBe(504);
+    const trusted = getCACertificates('default');
+    setDefaultCACertificates([...trusted, cert]);
+    try {
+      expect((await call('t')).status).toBe(200);
+    } finally {
+      setDefaultCACertificates(trusted);
+    }
+    expect(seen).toEqual([`localhost:${port} /prefix/validation -`]);
+  });
+
+  test.each(['ftp://x', 'http://x?a=1', 'http://x#a', 'x'])('of the URL %s is refused at the start', (url) => {
+    const env = { LONGSHORE_HTTP_PORT: '0', LONGSHORE_GATEWAY_BACKEND_URL: url };
+    expect(() => loadGatewayConfig(env)).toThrow('LONGSHORE_GATEWAY_BACKEND_URL');
+  });
 });
 
 describe('an authorizer that', () => {

@@ -7,11 +7,11 @@
  */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { Agent, createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type AddressInfo, isIPv6 } from 'node:net';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { type AuthorizerAnswer, authorizerAnswerSchema, evaluatePolicy } from './evaluate-policy.ts';
-import { forwardCall } from './forward-call.ts';
+import { forwardCall, openBackend } from './forward-call.ts';
 import { type GatewayAnswer, giveAnswer } from './gateway-answer.ts';
 
 export interface GatewayOptions {
@@ -47,8 +47,8 @@ const PLAIN_PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)+$/;
 type Verdict = { readonly context: AuthorizerAnswer['context'] | undefined } | { readonly refusal: GatewayAnswer };
 
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { backend, logger, deadlineMs = DEFAULT_DEADLINE_MS } = options;
-  const agent = new Agent({ keepAlive: true });
+  const { logger, deadlineMs = DEFAULT_DEADLINE_MS } = options;
+  const backend = openBackend(options.backend);
   const open = new Set(options.open);
 
   async function answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
@@ -66,7 +66,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     if ('refusal' in verdict) return giveAnswer(outgoing, verdict.refusal);
     const { context } = verdict;
     const largestBodyBytes = options.largestBodyBytes ?? DEFAULT_BODY_BYTES;
-    forwardCall({ incoming, outgoing, backend, agent, requestId, context, deadlineMs, largestBodyBytes });
+    forwardCall({ incoming, outgoing, backend, requestId, context, deadlineMs, largestBodyBytes });
   }
 
   async function judge(incoming: IncomingMessage, path: string): Promise<Verdict> {
@@ -103,14 +103,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   server.listen({ host: options.host, port: options.port });
   await once(server, 'listening');
   return {
-    url: `http://${options.host}:${(server.address() as AddressInfo).port}`,
+    url: `http://${isIPv6(options.host) ? `[${options.host}]` : options.host}:${(server.address() as AddressInfo).port}`,
     async stop() {
       if (!server.listening) return;
       const closed = once(server, 'close');
       server.close();
       server.closeAllConnections();
       await closed;
-      agent.destroy();
+      backend.close();
     },
   };
 }

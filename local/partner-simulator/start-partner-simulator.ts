@@ -13,7 +13,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, isIPv6 } from 'node:net';
 import { z } from 'zod';
 import { CallLedger } from './call-ledger.ts';
 import { findLedgerViolations } from './find-ledger-violations.ts';
@@ -129,7 +129,7 @@ export async function startPartnerSimulator(options: PartnerSimulatorOptions): P
   server.listen({ host: options.host, port: options.port });
   await once(server, 'listening');
   return {
-    url: `http://${options.host}:${(server.address() as AddressInfo).port}`,
+    url: `http://${isIPv6(options.host) ? `[${options.host}]` : options.host}:${(server.address() as AddressInfo).port}`,
     ledger,
     identity,
     setBehaviour: (wanted) => {
