@@ -291,6 +291,26 @@ describe('when the issuer', () => {
     expect(issuer.state.asked).toBe(2);
   });
 
+  test('is down while unknown keys and old ones are asked for, it is asked once per cool-down', async () => {
+    const { ask, clock } = startAuthorizer(issuer.url);
+    const good = await signToken(key, { expiresInS: 86_400 });
+    await ask(`Bearer ${good}`);
+    issuer.state.reply = (response) => void response.writeHead(503).end();
+    clock.aheadMs = 700_000;
+    for (let tries = 0; tries < 10; tries += 1) {
+      await ask(`Bearer ${good}`);
+      const unknown = await signToken({ ...key, kid: `made-up-${tries}` });
+      await expect(ask(`Bearer ${unknown}`)).rejects.toMatchObject({ code: 'DEPENDENCY_UNAVAILABLE' });
+    }
+    expect(issuer.state.asked).toBe(2);
+  });
+
+  test('answers with a byte order mark, its keys count', async () => {
+    issuer.state.reply = (response) => void response.end(`\uFEFF${JSON.stringify({ keys: [key.publicJwk] })}`);
+    const { ask } = startAuthorizer(issuer.url);
+    await expect(ask(`Bearer ${await signToken(key)}`)).resolves.toMatchObject({ principalId: 'longshore' });
+  });
+
   test('is asked about made-up key ids once per cool-down, and good tokens pass meanwhile', async () => {
     const { ask, clock } = startAuthorizer(issuer.url);
     const good = await signToken(key);
