@@ -3,6 +3,7 @@ import { SubscribeCommand } from '@aws-sdk/client-sns';
 import { PurgeQueueCommand } from '@aws-sdk/client-sqs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { connectDatabase } from '#shared/db/connect-database.ts';
+import { giveDueTurns } from '#shared/jobs/give-turns.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';
 import { createWakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
@@ -178,9 +179,14 @@ test('publishes events with their type and tenant, and empties the outbox', asyn
   await until(async () => expect(await bed.sql`SELECT 1 FROM outbox`).toHaveLength(0));
 });
 
-test('shows what is open, due and parked', async () => {
+test('shows what is open, due, parked and blocked', async () => {
   await seedJobs(bed.sql, { count: 2 });
   await bed.sql`UPDATE jobs SET woken_at = now() - interval '90 s'`;
+  const directory = { orderKey: 'acme/line' };
+  await seedJobs(bed.sql, { objects: [directory, directory], isOrdered: true });
+  const [head] = await giveDueTurns(bed.sql, { limit: 1, window: 10, actor: 'test' });
+  await bed.sql`
+    UPDATE jobs SET state = 'FAILED', woken_at = NULL, finished_at = now() WHERE id = ${head?.id ?? ''}`;
   await bed.sql`
     INSERT INTO dead_letters (id, queue, message_id, body, attributes, receive_count, reason, state)
     VALUES (${randomUUID()}, 'work', 'm', 'b', '{}', 3, 'r', 'PARKED')`;
@@ -195,6 +201,8 @@ test('shows what is open, due and parked', async () => {
       Number(/longshore_oldest_due_seconds\{queue="partner-steps"\} (\d+)/.exec(text)?.[1]),
     ).toBeGreaterThanOrEqual(89);
     expect(text).toContain('longshore_parked_dead_letters 1');
+    expect(text).toContain('longshore_blocked_lines 1');
+    expect(text).toContain('longshore_open_rows{queue="partner-steps",state="waiting for their turn"} 1');
     expect(text).toContain('longshore_copy_still_seconds 0');
     expect(text).toContain('longshore_queue_messages{queue="work-dlq",state="visible"} 0');
   });

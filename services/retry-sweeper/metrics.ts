@@ -98,6 +98,11 @@ export function createRetrySweeperMetrics(registry: Registry) {
       help: 'Dead letters that wait for an operator.',
       registers,
     }),
+    blockedLines: new Gauge({
+      name: 'longshore_blocked_lines',
+      help: 'Directories on ordered routes whose files wait behind a failed one.',
+      registers,
+    }),
     copyStillSeconds: new Gauge({
       name: 'longshore_copy_still_seconds',
       help: 'For how long the stillest open copy in parts has moved no byte, as this sweeper saw it.',

@@ -27,11 +27,12 @@ interface QueueRows {
 }
 
 export async function observeFleet({ sql, readDepth, watchCopies, metrics }: ObserveFleetOptions): Promise<void> {
-  const [rows, lag, notices, parked, copyStillSeconds, connections] = await Promise.all([
+  const [rows, lag, notices, parked, blockedLines, copyStillSeconds, connections] = await Promise.all([
     readQueueRows(sql),
     outboxLag(sql),
     noticeLag(sql),
     countParked(sql),
+    countBlockedLines(sql),
     watchCopies(),
     countConnections(sql),
   ]);
@@ -42,6 +43,7 @@ export async function observeFleet({ sql, readDepth, watchCopies, metrics }: Obs
   metrics.openNotices.set({ state: 'parked' }, notices.parked);
   metrics.noticesOldestSeconds.set(notices.oldestDueSeconds);
   metrics.parkedLetters.set(parked);
+  metrics.blockedLines.set(blockedLines);
   metrics.copyStillSeconds.set(copyStillSeconds);
   // A state that no row is in any more must not keep its last value.
   metrics.rows.reset();
@@ -115,4 +117,14 @@ async function countParked(sql: Sql): Promise<number> {
     { parked: number }[]
   >`SELECT count(*)::int AS parked FROM dead_letters WHERE state = 'PARKED'`;
   return row?.parked ?? 0;
+}
+
+/** A failed file without any behind it holds nobody back. */
+async function countBlockedLines(sql: Sql): Promise<number> {
+  const [row] = await sql<{ blocked: number }[]>`
+    SELECT count(*)::int AS blocked FROM job_lines l JOIN jobs h ON h.id = l.holder
+    WHERE h.state = 'FAILED' AND EXISTS (
+      SELECT 1 FROM jobs n
+      WHERE n.order_key = l.order_key AND n.route_id = l.route_id AND n.awaits_turn AND n.state = 'PENDING')`;
+  return row?.blocked ?? 0;
 }

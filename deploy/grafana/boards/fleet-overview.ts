@@ -45,6 +45,14 @@ export const fleetOverview: Board = {
           queries: [query('', 'max(longshore_parked_dead_letters)')],
         },
         {
+          title: 'Blocked lines',
+          why: 'Directories on ordered routes whose files wait behind a failed one.',
+          unit: 'short',
+          shows: 'now',
+          bound: 1,
+          queries: [query('', 'max(longshore_blocked_lines)')],
+        },
+        {
           title: 'Processes down',
           why: 'Targets that Prometheus cannot read.',
           unit: 'short',

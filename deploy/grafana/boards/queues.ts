@@ -110,11 +110,12 @@ export const queues: Board = {
         },
         {
           title: 'Wake-ups by the clocks',
-          why: 'Retries and what is due. `missing` are those that a queue had lost.',
+          why: 'Retries and what is due. `missing` are those that a queue had lost, `refused` rows that the database refuses to change.',
           unit: 'ops',
           queries: [
             query('{{queue}} {{row}}', `sum by (queue, row) (${rate('longshore_sweeper_wakes_total')})`),
             query('missing {{queue}}', `sum by (queue) (${rate('longshore_sweeper_missing_wakes_total')})`),
+            query('refused {{row}}', `sum by (row) (${rate('longshore_sweeper_refused_rows_total')})`),
             query('unsent', `sum(${rate('longshore_wake_ups_unsent_total')})`),
           ],
         },
