@@ -1,15 +1,29 @@
-/** Tests stand beside the code; the end-to-end suites are in `test/`. Sized for two cores. */
+/**
+ * Tests are beside the code; the end-to-end suites are in `test/`. Sized for two cores. What a file uses decides its project:
+ * `test/support/test-projects.ts`.
+ */
 import { defineConfig } from 'vitest/config';
+import { groupTestFiles, PROJECT_NAMES, type ProjectName } from './test/support/test-projects.ts';
+
+const files = groupTestFiles(import.meta.dirname);
+
+/** Pure code shares threads and loaded modules. Real processes, sockets and databases: a file has a process of its own. */
+function poolOf(name: ProjectName) {
+  return name === 'unit'
+    ? { pool: 'threads' as const, isolate: false, sequence: { groupOrder: 0 } }
+    : { pool: 'forks' as const, sequence: { groupOrder: 1 } };
+}
 
 export default defineConfig({
   test: {
-    include: ['**/*.test.ts'],
-    exclude: ['**/node_modules/**', '**/.longshore/**', 'test/containers/**'],
     globalSetup: ['local/postgres/vitest-global-setup.ts'],
-    // Real processes, sockets and databases: a test belongs to a process of its own, two at a time.
-    pool: 'forks',
+    reporters: ['default', './test/support/slowest-files.ts'],
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 180_000,
+    projects: PROJECT_NAMES.filter((name) => files[name].length > 0).map((name) => ({
+      extends: true,
+      test: { name, include: files[name], ...poolOf(name) },
+    })),
   },
 });

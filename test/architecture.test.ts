@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { groupTestFiles, PROJECT_NAMES } from './support/test-projects.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const SOURCE_FOLDERS = ['shared', 'services', 'cli', 'deploy', 'local', 'bench', 'simulate', 'test', 'scripts'];
@@ -147,4 +148,23 @@ test('files say what they are: no catch-all names', () => {
     /(^|\/)(utils?|helpers?|common|misc|manager|types|index)\.ts$/.test(file.path),
   );
   expect(vague.map((file) => file.path)).toEqual([]);
+});
+
+describe('the check of a clean clone', () => {
+  test('runs every project of tests', () => {
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>;
+    };
+    const commands = readFileSync(join(ROOT, '.ci/run'), 'utf8').matchAll(/^npm (?:run )?(\S+)$/gm);
+    const run = [...commands].map(([, name]) => scripts[name!] ?? '').join('\n');
+    const named = [...run.matchAll(/--project (\S+)/g)].map(([, name]) => name);
+    expect(named.sort()).toEqual([...PROJECT_NAMES].sort());
+  });
+
+  test('has every test file in one project', () => {
+    const grouped = Object.values(groupTestFiles(ROOT)).flat();
+    expect(new Set(grouped).size).toBe(grouped.length);
+    const tests = sources.map(({ path }) => path).filter((path) => path.endsWith('.test.ts'));
+    expect(tests.filter((path) => !grouped.includes(path) && !inFolder(path, 'test/containers'))).toEqual([]);
+  });
 });
