@@ -382,11 +382,18 @@ export const ERROR_CODES = {
   },
   FIXED_ZONED: {
     meaning: 'A zoned number has characters that are no digits, or a sign where none is.',
-    remedy: 'Correct the record, or compare `sign` and `from` in the layout with the copybook.',
+    remedy:
+      'Correct the record, or compare `sign` and `from` in the layout with the copybook; Micro Focus and GnuCOBOL need `overpunch: ascii`.',
   },
   FIXED_LINE_END: {
     meaning: 'A record with packed or binary columns is not followed by a line end where it should be.',
     remedy: 'Correct `recordLength` or `lineEnds`, or have the file sent again in binary mode.',
+  },
+  FIXED_DESCRIPTOR: {
+    meaning:
+      'A fixed-width file has record descriptor words (RDW, BDW) that are wrong, or that its layout does not name.',
+    remedy:
+      'Compare `recordFormat` in the layout with RECFM of the data set, and have the file sent in binary mode with its RDWs.',
   },
   FIXED_HEADER_MISSING: {
     meaning: 'The first record of a fixed-width file is not its header.',

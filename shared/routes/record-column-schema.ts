@@ -47,8 +47,16 @@ const columnFields = {
   nullValues: z.array(z.string().min(1).max(200)).max(20).optional(),
   /** `zoned`, `packed`, `binary`: implied decimal places. `decimal`: the most digits after the point. */
   decimals: z.int().min(0).max(18).optional(),
+  /** `decimal`: the character before the decimals. */
+  decimalMark: z.enum(['.', ',']).optional(),
+  /** What stands between groups of three digits, where it stands at all: a blank is also a no-break one. */
+  groupMark: z.enum([',', '.', ' ', "'"]).optional(),
+  /** How a negative number may be written besides `-5`: `5-` or `(5)`. */
+  negative: z.enum(['trailing', 'parentheses']).optional(),
   /** `zoned`: where the sign is: over a digit, or a `+` or `-` of its own. */
   sign: z.enum(['trailing', 'leading', 'trailing-separate', 'leading-separate']).optional(),
+  /** `zoned`, not EBCDIC: the characters of signed digits: `{ A-I } J-R`, or `p-y` for negative ones (Micro Focus, GnuCOBOL). */
+  overpunch: z.enum(['ibm', 'ascii']).optional(),
   /** False: negative values are refused, and a `binary` has no sign bit. */
   signed: z.boolean().optional(),
   byteOrder: z.enum(['big', 'little']).optional(),
@@ -77,7 +85,11 @@ const TYPES_OF_OPTION: Readonly<Record<string, readonly ColumnType[]>> = {
   trim: ['text'],
   nullValues: ['text', 'integer', 'decimal', 'date', 'zoned', 'boolean'],
   decimals: ['decimal', 'zoned', 'packed', 'binary'],
+  decimalMark: ['decimal'],
+  groupMark: ['integer', 'decimal'],
+  negative: ['integer', 'decimal'],
   sign: ['zoned'],
+  overpunch: ['zoned'],
   signed: ['integer', 'decimal', 'zoned', 'packed', 'binary'],
   byteOrder: ['binary'],
   format: ['date'],
@@ -104,6 +116,9 @@ const columnSchema = z.strictObject(columnFields).superRefine((column, context) 
   if (column.pattern !== undefined) {
     const pattern = compileLinearPattern(column.pattern);
     if (!pattern.ok) refuse('pattern', pattern.message);
+  }
+  if (column.groupMark !== undefined && column.groupMark === (column.decimalMark ?? '.')) {
+    refuse('groupMark', 'must not be the decimalMark');
   }
   if (column.type === 'date') {
     const format = compileDateFormat(column.format ?? 'yyyy-MM-dd');

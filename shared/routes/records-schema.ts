@@ -81,9 +81,11 @@ const fixedRecordsSchema = z.strictObject({
   recordLength: z.int().min(1).max(LONGEST_FIXED_RECORD),
   /** False: one record follows the other, as mainframes send them. By default false for EBCDIC, else true. */
   lineEnds: z.boolean().optional(),
+  /** `v`: records of different lengths, each behind its record descriptor word (RDW); `vb`: those in blocks with a word of their own (BDW). */
+  recordFormat: z.enum(['f', 'v', 'vb']).default('f'),
   /** UTF-8 only: what `from` and `length` count. UTF-16 counts units of two bytes, every other encoding bytes. */
   positions: z.enum(['characters', 'bytes']).optional(),
-  /** With line ends: `pad` takes lines whose trailing blanks were cut off. */
+  /** With line ends: `pad` takes lines whose trailing blanks were cut off. With `v` and `vb`: records that end before their last columns. */
   shortLines: z.enum(['reject', 'pad']).default('reject'),
   /** Where the type of a record stands; needed for header and trailer. */
   typeField: z
@@ -169,6 +171,10 @@ function checkFixed(records: FixedRecords, refuse: Refuse): void {
       refuse(['typeField'], 'two types are the same');
   }
   if (records.positions !== undefined && records.encoding !== 'utf-8') refuse(['positions'], 'is for utf-8 only');
+  if (records.recordFormat !== 'f') {
+    if (records.lineEnds === true) refuse(['lineEnds'], 'record descriptor words say where a record ends');
+    if (records.encoding.startsWith('utf-')) refuse(['recordFormat'], 'needs an encoding of single bytes');
+  }
   if (records.lineEnds === false && records.encoding === 'utf-8' && records.positions !== 'bytes') {
     refuse(['lineEnds'], 'without line ends, utf-8 needs `positions: bytes`: else no record has a known length');
   }

@@ -10,8 +10,10 @@ import type { RecordColumn } from '#shared/routes/record-column-schema.ts';
 import type { RecordsLayout } from '#shared/routes/records-schema.ts';
 import { compileDateFormat } from './date-format.ts';
 import { compareDecimals, MOST_DIGITS, parseDecimal } from './decimal-text.ts';
-import { readBinary, readPacked, readZoned } from './host-numbers.ts';
+import { readBinary, readPacked, readZoned, zonedSigns } from './host-numbers.ts';
+import type { EncodingCodec } from './record-encoding.ts';
 import type { RecordValue } from './record-item.ts';
+import { writtenNumber } from './written-number.ts';
 
 export class ColumnFault {
   readonly code: ErrorCode;
@@ -42,17 +44,21 @@ type Rule = (value: string) => ColumnFault | undefined;
 
 export const CODE_PREFIX = { csv: 'CSV', fixed: 'FIXED', ndjson: 'JSON' } as const;
 
-export function compileColumns(columns: readonly RecordColumn[], format: RecordsLayout['format'], isEbcdic: boolean) {
-  return columns.map((column) => compileColumn(column, format, isEbcdic));
+export function compileColumns(
+  columns: readonly RecordColumn[],
+  format: RecordsLayout['format'],
+  codec: EncodingCodec,
+) {
+  return columns.map((column) => compileColumn(column, format, codec));
 }
 
-function compileColumn(column: RecordColumn, format: RecordsLayout['format'], isEbcdic: boolean): CompiledColumn {
+function compileColumn(column: RecordColumn, format: RecordsLayout['format'], codec: EncodingCodec): CompiledColumn {
   const prefix = CODE_PREFIX[format];
   const named = (what: string) => `The column ${column.name} ${what}.`;
   const missing = new ColumnFault('COLUMN_REQUIRED', named('has no value'));
   const noValue = column.required ? missing : null;
   const rules = compileRules(column, named);
-  const parse = parserOf(column, format, named);
+  const parse = parserOf(column, format, named, codec);
   const trim = column.type === 'text' ? trimmer(column.trim ?? (format === 'fixed' ? 'right' : 'none')) : trimBoth;
   const nullValues = new Set(column.nullValues ?? []);
   const nul = new ColumnFault(`${prefix}_NUL`, named('holds a NUL character'));
@@ -84,7 +90,7 @@ function compileColumn(column: RecordColumn, format: RecordsLayout['format'], is
     start: (column.from ?? 1) - 1,
     length,
     readText,
-    readBytes: bytesReader(column, noValue, checked, named, isEbcdic),
+    readBytes: bytesReader(column, noValue, checked, named, codec.isEbcdic),
     encodingFault: new ColumnFault(`${prefix}_ENCODING`, named('holds bytes that the encoding does not know')),
     missingFault: missing,
   };
@@ -123,23 +129,25 @@ function parserOf(
   column: RecordColumn,
   format: RecordsLayout['format'],
   named: (what: string) => string,
+  codec: EncodingCodec,
 ): (text: string) => Read {
   const wrong = (what: string) => new ColumnFault('COLUMN_TYPE', named(`is no ${what}`));
   switch (column.type) {
     case 'integer': {
       const fault = wrong(`whole number of at most ${MOST_DIGITS} digits`);
-      return (text) => parseDecimal(text, 0) ?? fault;
+      return numberParser(column, 0, fault);
     }
     case 'decimal': {
       const decimals = column.decimals ?? 18;
       const fault = wrong(`number with at most ${decimals} digits after the point`);
-      return (text) => parseDecimal(text, decimals) ?? fault;
+      return numberParser(column, decimals, fault);
     }
     case 'zoned': {
       const fault = new ColumnFault(format === 'fixed' ? 'FIXED_ZONED' : 'COLUMN_TYPE', named('is no zoned number'));
+      const signs = zonedSigns(codec, column.overpunch ?? 'ibm');
       return (text) => {
         if (text.length > MOST_DIGITS + 1) return fault;
-        return readZoned(text, column.sign ?? 'trailing', column.decimals ?? 0) ?? fault;
+        return readZoned(text, column.sign ?? 'trailing', column.decimals ?? 0, signs) ?? fault;
       };
     }
     case 'boolean': {
@@ -154,6 +162,15 @@ function parserOf(
     default:
       return (text) => text;
   }
+}
+
+function numberParser(column: RecordColumn, decimals: number, fault: ColumnFault): (text: string) => Read {
+  const written = writtenNumber(column);
+  if (written === undefined) return (text) => parseDecimal(text, decimals) ?? fault;
+  return (text) => {
+    const plain = written(text);
+    return (plain === undefined ? undefined : parseDecimal(plain, decimals)) ?? fault;
+  };
 }
 
 const BOOLEANS: ReadonlyMap<string, boolean> = new Map([

@@ -23,9 +23,10 @@ export function encodeColumn(column: RecordColumn, value: RecordValue, codec: En
     const places = column.type === 'packed' ? length * 2 - 1 : length - (sign.endsWith('separate') ? 1 : 0);
     if (digits.length > places) throw tooLong(column);
     if (column.type === 'packed') return writePacked(isNegative, digits, length);
-    return codec.encodeText(writeZoned(isNegative, digits.padStart(places, '0'), sign));
+    return codec.encodeText(writeZoned(isNegative, digits.padStart(places, '0'), sign, codec));
   }
-  const text = column.type === 'date' ? dateText(column, String(value)) : String(value);
+  const plain = column.type === 'date' ? dateText(column, String(value)) : String(value);
+  const text = column.decimalMark === ',' ? plain.replace('.', ',') : plain;
   const isNumber = column.type === 'integer' || column.type === 'decimal';
   const padded = isNumber ? text.padStart(length) : text.padEnd(length);
   if (padded.length > length) throw tooLong(column);

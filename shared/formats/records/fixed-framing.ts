@@ -7,6 +7,7 @@
 import type { FixedRecords } from '#shared/routes/records-schema.ts';
 import { EndMarks } from '../end-marks.ts';
 import { FormatFault } from '../format-fault.ts';
+import { byDescriptor, descriptorFault } from './descriptor-words.ts';
 import { recordFault } from './record-collector.ts';
 import type { EncodingCodec } from './record-encoding.ts';
 import type { RecordFault } from './record-item.ts';
@@ -21,7 +22,7 @@ export interface FixedRecord {
   readonly at: number;
 }
 
-interface RecordSink {
+export interface RecordSink {
   readonly record: (record: FixedRecord) => void;
   /** A record of which nothing can be read, not even its type. */
   readonly damaged: (line: number, fault: RecordFault, raw: Buffer, isCut: boolean) => void;
@@ -35,7 +36,7 @@ const NO_RECORD = /^[\r\n\u0085]{1,2}$|^[\r\n\u0085]{0,2}[\u001a\0 ]+[\r\n\u0085
 const NO_BYTES = Buffer.alloc(0);
 
 export function hasLineEnds(layout: FixedRecords, codec: EncodingCodec): boolean {
-  return layout.lineEnds ?? !codec.isEbcdic;
+  return layout.recordFormat === 'f' && (layout.lineEnds ?? !codec.isEbcdic);
 }
 
 export function hasBinaryColumns(layout: FixedRecords): boolean {
@@ -44,6 +45,7 @@ export function hasBinaryColumns(layout: FixedRecords): boolean {
 }
 
 export function framed(layout: FixedRecords, codec: EncodingCodec, sink: RecordSink): RecordParser['push'] {
+  if (layout.recordFormat !== 'f') return byDescriptor(layout, codec, sink);
   if (!hasLineEnds(layout, codec)) return byLength(layout, codec, sink, false);
   return hasBinaryColumns(layout) ? byLength(layout, codec, sink, true) : byLine(layout, codec, sink);
 }
@@ -70,9 +72,15 @@ function byLength(layout: FixedRecords, codec: EncodingCodec, sink: RecordSink, 
   const isBinary = hasBinaryColumns(layout);
   let rest: Buffer = NO_BYTES;
   let line = 0;
+  let isBeginning = !isEnded;
 
   return function* (piece: Buffer, isLast: boolean): Generator<void> {
     const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
+    if (isBeginning) {
+      const fault = descriptorFault(bytes, recordLength);
+      if (fault !== undefined) throw fault;
+      isBeginning = false;
+    }
     const text = codec.toUnits(bytes);
     // Behind the record, one unit or two tell CR from CR LF.
     const ahead = isEnded ? 2 : 0;

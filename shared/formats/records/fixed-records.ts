@@ -30,7 +30,7 @@ export function fixedRecords(
   collector: RecordCollector,
 ): RecordParser {
   const { recordLength, typeField } = layout;
-  const compile = (group: readonly RecordColumn[] | undefined) => compileColumns(group ?? [], 'fixed', codec.isEbcdic);
+  const compile = (group: readonly RecordColumn[] | undefined) => compileColumns(group ?? [], 'fixed', codec);
   const headerColumns = compile(layout.header?.columns);
   const trailerColumns = compile(layout.trailer?.columns);
   const totals = new ControlTotals(layout.trailer?.totals ?? []);
@@ -164,7 +164,8 @@ export function fixedRecords(
       const message = `The record has ${length} positions and not ${recordLength}.`;
       return recordFault('FIXED_LONG', message, recordLength + 1);
     }
-    if (layout.shortLines === 'pad' && hasLineEnds(layout, codec)) return undefined;
+    const mayBeShort = hasLineEnds(layout, codec) || layout.recordFormat !== 'f';
+    if (layout.shortLines === 'pad' && mayBeShort) return undefined;
     const cut = columns.find(({ start, length: width }) => start + width > length);
     return recordFault(
       'FIXED_SHORT',
@@ -179,7 +180,8 @@ export function fixedRecords(
     let faults: RecordFault[] | undefined;
     for (const compiled of group) {
       let got: RecordValue | ColumnFault;
-      if (compiled.readBytes !== undefined) got = compiled.readBytes(bytes, at);
+      if (compiled.readBytes !== undefined)
+        got = endsBefore(compiled, units.length) ? beyondEnd(compiled, units.length) : compiled.readBytes(bytes, at);
       else {
         const field = slice(units, compiled.start, compiled.length);
         const text = needsDecoding && !isOfCharacters ? codec.decodeValue(field) : field;
@@ -191,6 +193,16 @@ export function fixedRecords(
       } else values[compiled.name] = got;
     }
     return { values, faults };
+  }
+
+  function endsBefore({ start, length }: CompiledColumn, recordUnits: number): boolean {
+    return start + length > recordUnits;
+  }
+
+  /** Of a column whose bytes would be those of the next record. */
+  function beyondEnd({ start, column, missingFault, name }: CompiledColumn, recordUnits: number): ColumnFault | null {
+    if (start < recordUnits) return new ColumnFault('FIXED_SHORT', `The record ends within the column ${name}.`);
+    return column.required ? missingFault : null;
   }
 
   function shown(compiled: CompiledColumn, units: string, bytes: Buffer, at: number): string {

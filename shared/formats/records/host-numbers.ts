@@ -1,14 +1,39 @@
 /** The numbers of COBOL: zoned (USAGE DISPLAY), packed (COMP-3) and binary (COMP), after IBM's "Enterprise COBOL for z/OS Language Reference". */
 import { decimalText } from './decimal-text.ts';
+import type { EncodingCodec } from './record-encoding.ts';
 
 export type SignPlace = 'trailing' | 'leading' | 'trailing-separate' | 'leading-separate';
 
-/** Zone C and D over 0 to 9, as characters; they are the same in all our code pages and in ASCII files. */
+/** Zone C and D over 0 to 9, as characters of ASCII files. */
 const POSITIVE = '{ABCDEFGHI';
 const NEGATIVE = '}JKLMNOPQR';
+/** Micro Focus and GnuCOBOL write negative digits of ASCII files so, and positive ones plainly. */
+const NEGATIVE_OF_ASCII = 'pqrstuvwxy';
+
+/** A last or first digit with its sign over it: the digit, and whether it is negative. */
+export type ZonedSigns = ReadonlyMap<string, readonly [digit: number, isNegative: boolean]>;
+
+/**
+ * In EBCDIC by the zone of the byte (C, A and E positive, D and B negative), whatever character that is in the code page: in Germany +0 is `ä`. Elsewhere
+ * the characters of cp037, or those of Micro Focus and GnuCOBOL.
+ */
+export function zonedSigns(codec: EncodingCodec, overpunch: 'ibm' | 'ascii'): ZonedSigns {
+  const signs = new Map<string, readonly [number, boolean]>();
+  for (let digit = 0; digit < 10; digit++) {
+    if (codec.isEbcdic) {
+      for (const zone of [0xa0, 0xb0, 0xc0, 0xd0, 0xe0]) {
+        signs.set(codec.toUnits(Buffer.of(zone | digit)), [digit, zone === 0xb0 || zone === 0xd0]);
+      }
+      continue;
+    }
+    if (overpunch === 'ibm') signs.set(POSITIVE[digit] as string, [digit, false]);
+    signs.set((overpunch === 'ibm' ? NEGATIVE : NEGATIVE_OF_ASCII)[digit] as string, [digit, true]);
+  }
+  return signs;
+}
 
 /** Undefined when it is no zoned number. */
-export function readZoned(text: string, sign: SignPlace, decimals: number): string | undefined {
+export function readZoned(text: string, sign: SignPlace, decimals: number, signs: ZonedSigns): string | undefined {
   const last = text.length - 1;
   const at = sign === 'leading' || sign === 'leading-separate' ? 0 : last;
   const signed = text[at] ?? '';
@@ -18,17 +43,18 @@ export function readZoned(text: string, sign: SignPlace, decimals: number): stri
     return isDigits(digits) ? decimalText(signed === '-', digits, decimals) : undefined;
   }
   if (isDigits(text)) return decimalText(false, text, decimals);
-  let digit = POSITIVE.indexOf(signed);
-  const isNegative = digit < 0;
-  if (isNegative) digit = NEGATIVE.indexOf(signed);
-  if (digit < 0 || signed === '') return undefined;
+  const [digit, isNegative] = signs.get(signed) ?? [];
+  if (digit === undefined || isNegative === undefined) return undefined;
   const others = at === 0 ? text.slice(1) : text.slice(0, last);
   if (others !== '' && !isDigits(others)) return undefined;
   return decimalText(isNegative, at === 0 ? digit + others : others + digit, decimals);
 }
 
-export function writeZoned(isNegative: boolean, digits: string, sign: SignPlace): string {
-  const overpunch = (digit: string) => (isNegative ? NEGATIVE : POSITIVE)[Number(digit)] as string;
+export function writeZoned(isNegative: boolean, digits: string, sign: SignPlace, codec: EncodingCodec): string {
+  const overpunch = (digit: string) =>
+    codec.isEbcdic
+      ? codec.toUnits(Buffer.of((isNegative ? 0xd0 : 0xc0) | Number(digit)))
+      : ((isNegative ? NEGATIVE : POSITIVE)[Number(digit)] as string);
   switch (sign) {
     case 'trailing-separate':
       return `${digits}${isNegative ? '-' : '+'}`;

@@ -95,12 +95,17 @@ function read(compiled: CompiledColumn, member: JsonMember): Read {
       break;
     case 'number':
       if (!NUMBER_TYPES.has(type)) break;
-      if (isPlainNumber(member.text)) return compiled.readText(member.text);
+      if (isPlainNumber(member.text)) return compiled.readText(asWritten(member.text, compiled));
       return new ColumnFault('JSON_NUMBER', `The column ${name} has an exponent or over ${MOST_DIGITS} digits.`);
     case 'nested':
       break;
   }
   return new ColumnFault('COLUMN_TYPE', `The column ${name} is a ${type} and its value a JSON ${jsonName(member)}.`);
+}
+
+/** JSON's own numbers have a point, whatever the texts of the column have. */
+function asWritten(number: string, { column }: CompiledColumn): string {
+  return column.decimalMark === ',' ? number.replace('.', ',') : number;
 }
 
 function isPlainNumber(text: string): boolean {

@@ -73,7 +73,7 @@ function open(beginning: Buffer, layout: RecordsLayout): OpenedFile {
   const mark = encodingByMark(beginning);
   const isMarked = mark !== undefined && mayHaveMark(layout);
   const codec = encodingCodec(isMarked ? mark.encoding : layout.encoding);
-  const columns = compileColumns(layout.columns, layout.format, codec.isEbcdic);
+  const columns = compileColumns(layout.columns, layout.format, codec);
   const collector = new RecordCollector(columns);
   collector.add({ type: 'start', encoding: codec.encoding, hasMark: isMarked });
   return {

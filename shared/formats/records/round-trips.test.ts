@@ -24,7 +24,7 @@ const RUNS = { numRuns: 60 };
 /** Below the gathering of pieces, so that every cut reaches the parser. */
 function parseInPieces(layout: RecordsLayout, bytes: Buffer, cuts: readonly number[]): unknown[] {
   const codec = encodingCodec(layout.encoding);
-  const columns = compileColumns(layout.columns, layout.format, codec.isEbcdic);
+  const columns = compileColumns(layout.columns, layout.format, codec);
   const collector = new RecordCollector(columns);
   const parser =
     layout.format === 'csv'
