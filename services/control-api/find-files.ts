@@ -35,7 +35,7 @@ export const fileDetailSchema = fileSummarySchema.extend({
   source: z.string().describe('How it arrived: sftp, s3 or reconciliation.'),
   uploaded_by: z.string().nullable(),
   is_large: z.boolean(),
-  duplicate_of: z.string().nullable().describe('An earlier file with the same content under another name.'),
+  duplicate_of: z.string().nullable().describe('An earlier file with the same content.'),
   parent_file_id: z.string().nullable(),
   location: placeSchema.extend({ place: z.enum(['landing', 'archive']) }).describe('Where its bytes are now.'),
   deliveries: z.array(placeSchema.extend({ job_id: z.string(), delivered_at: z.string() })),

@@ -1,5 +1,7 @@
 /** What the object store says about an arrival: an event is believed only as far as the store confirms it. */
-import type { CallOptions, ObjectStore } from '#shared/files/object-store.ts';
+import { onlyContentHeaders } from '#shared/files/content-headers.ts';
+import { fullObjectChecksum } from '#shared/files/object-checksum.ts';
+import type { CallOptions, ObjectHead, ObjectStore, StoredHead } from '#shared/files/object-store.ts';
 import type { ObjectWord, TransferWord } from './arrival-word.ts';
 import { quoted, UNVERSIONED } from './arrival-word.ts';
 import { type CandidateVersion, CLOCK_SLACK_MS, matchVersion } from './match-version.ts';
@@ -10,6 +12,9 @@ export interface StoredObject {
   readonly sizeBytes: number;
   readonly etag: string;
   readonly at: Date;
+  readonly head: StoredHead;
+  /** Equal for equal bytes; undefined where nothing that the store keeps says so. */
+  readonly contentHash?: string | undefined;
   readonly writer: { readonly type: 'other' } | { readonly type: 'sftp'; readonly username?: string };
 }
 
@@ -35,8 +40,21 @@ export async function findStored(
     sizeBytes: head.sizeBytes,
     etag: quoted(head.etag),
     at: plausibleTime(new Date(at), head.lastModified),
+    head: storedHead(head),
+    contentHash: contentHashOf(head),
     writer: isSftp ? { type: 'sftp', ...(username !== undefined && { username }) } : { type: 'other' },
   };
+}
+
+function storedHead(head: ObjectHead): StoredHead {
+  return { ...onlyContentHeaders(head), metadata: head.metadata, checksums: head.checksums };
+}
+
+/** S3 keeps a CRC64NVME of every object written since the end of 2024; the ETag of an older one is its MD5, unless a key service encrypts it. */
+function contentHashOf({ checksums, etag, hasDigestEtag }: ObjectHead): string | undefined {
+  const checksum = fullObjectChecksum(checksums);
+  if (checksum !== undefined) return `${checksum.algorithm}:${checksum.value}`;
+  return hasDigestEtag ? `MD5:${etag.replaceAll('"', '')}` : undefined;
 }
 
 /** The longest that an upload may take: S3 gives an object the time at which its upload began. */
@@ -59,7 +77,8 @@ export async function findTransferred(
   const head = await store.head({ bucket, key }, options);
   if (head !== 'not-found') {
     const { versionId = 'null', sizeBytes, etag, lastModified = word.endedAt } = head;
-    const newest = { versionId, sizeBytes, etag: quoted(etag), at: lastModified, isSettled: false };
+    const stored = { head: storedHead(head), contentHash: contentHashOf(head) };
+    const newest = { versionId, sizeBytes, etag: quoted(etag), at: lastModified, isSettled: false, stored };
     const match = matchVersion(word, [newest]);
     if (match !== undefined) return match;
   }

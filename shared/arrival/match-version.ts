@@ -4,6 +4,7 @@
  * Size and ETag must fit where the event names them, and the version must be of the transfer's time. An equal version that nothing
  * was said about yet goes before one already settled, so that two events of equal contents settle two versions.
  */
+import type { StoredHead } from '#shared/files/object-store.ts';
 import type { TransferWord } from './arrival-word.ts';
 
 export interface CandidateVersion {
@@ -12,6 +13,8 @@ export interface CandidateVersion {
   readonly etag: string;
   readonly at: Date;
   readonly isSettled: boolean;
+  /** Absent for a version that the table has already. */
+  readonly stored?: { readonly head: StoredHead; readonly contentHash?: string | undefined } | undefined;
 }
 
 /** Events and Last-Modified have whole seconds, and clocks of different services differ a little. */

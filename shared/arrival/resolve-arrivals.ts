@@ -165,7 +165,8 @@ function candidatesByKey(
   for (const [id, object] of stored) {
     if (object === 'not-found' || object instanceof ObjectStoreError) continue;
     const { versionId, sizeBytes, etag, at } = object;
-    add(id.slice(id.indexOf(' ') + 1), { versionId, sizeBytes, etag, at, isRegistered: false, isSettled: false });
+    const version = { versionId, sizeBytes, etag, at, isRegistered: false, isSettled: false, stored: object };
+    add(id.slice(id.indexOf(' ') + 1), version);
   }
   return new Map([...byKey].map(([key, versions]) => [key, [...versions.values()]]));
 }
@@ -196,7 +197,7 @@ function settle(
   version: CandidateVersion | undefined,
 ): Resolution {
   if (version === undefined) return { type: 'nothing', why: 'gone' };
-  const { versionId, sizeBytes, etag, at } = version;
+  const { versionId, sizeBytes, etag, at, stored } = version;
   const { bucket, key, username, kind, failure = 'The upload failed.' } = word;
   const object = {
     ...identityOf(file),
@@ -205,6 +206,7 @@ function settle(
     versionId,
     sizeBytes,
     etag,
+    ...factsOf(stored),
     source: 'sftp',
     uploadedAt: plausibleTime(word.endedAt, at).toISOString(),
     ...(username !== undefined && { uploadedBy: username }),
@@ -232,6 +234,7 @@ function registerObject(
       versionId,
       sizeBytes,
       etag,
+      ...factsOf(object),
       uploadedAt: at.toISOString(),
       ...state,
       ...(word.heardFrom === 'reconciliation' && { source: 'reconciliation' }),
@@ -242,4 +245,10 @@ function registerObject(
 
 function identityOf(file: FileClass): Pick<ArrivedObject, 'id' | 'tenantId' | 'name' | 'orderKey'> {
   return { id: randomUUIDv7(), tenantId: file.tenantId, name: file.name, orderKey: file.orderKey };
+}
+
+function factsOf(stored: CandidateVersion['stored']): Pick<ArrivedObject, 'head' | 'contentHash'> {
+  if (stored === undefined) return {};
+  const { head, contentHash } = stored;
+  return { head, ...(contentHash !== undefined && { contentHash }) };
 }

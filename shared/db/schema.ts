@@ -138,6 +138,10 @@ export const files = pgTable(
     uploadedBy: text('uploaded_by'),
     uploadedAt: instant('uploaded_at').notNull(),
     parentFileId: uuid('parent_file_id'),
+    /** The object's metadata, content headers and checksums when it arrived. */
+    head: jsonb('head'),
+    /** Equal for equal bytes, e.g. `CRC64NVME:...`; null where the store keeps nothing that says so. */
+    contentHash: text('content_hash'),
     duplicateOf: uuid('duplicate_of'),
     status: text('status').$type<FileStatus>().notNull(),
     errorCode: text('error_code'),
@@ -187,7 +191,7 @@ export const files = pgTable(
       .where(sql`status IN ('FAILED', 'QUARANTINED')`),
     index('files_tenant_created').on(table.tenantId, table.createdAt, table.id),
     index('files_tenant_name').on(table.tenantId, table.name.op('text_pattern_ops'), table.createdAt),
-    index('files_content').on(table.tenantId, table.etag, table.sizeBytes, table.createdAt),
+    index('files_content').on(table.tenantId, table.contentHash, table.sizeBytes, table.createdAt),
   ],
 );
 
@@ -230,6 +234,8 @@ export const jobs = pgTable(
     progressEpoch: integer('progress_epoch'),
     leaseUntil: instant('lease_until'),
     claimToken: uuid('claim_token'),
+    /** The tenant's, when the file was routed: dates in keys are those of that zone, on every try. */
+    timeZone: text('time_zone').notNull().default('UTC'),
     worker: text('worker'),
     processedBy: text('processed_by'),
     isOrdered: boolean('is_ordered').notNull().default(false),

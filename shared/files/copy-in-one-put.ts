@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { storeCall } from './classify-store-error.ts';
+import { contentFields } from './content-headers.ts';
 import { assertSameSha256, type CopyParts, describeCopy } from './copy-multipart.ts';
 import { findWritten } from './copy-object.ts';
 import { fillPart, repeatPart } from './copy-part.ts';
@@ -71,7 +72,7 @@ async function putOnce(
             Key: target.key,
             Body: bytes,
             Metadata: { ...replace.metadata },
-            ContentType: replace.contentType,
+            ...contentFields(replace),
             ...(checksum !== undefined && { [`Checksum${checksum.algorithm}`]: checksum.value }),
           }),
         ),

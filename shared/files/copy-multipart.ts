@@ -9,9 +9,11 @@
  * 4. Server-side, the store moves the bytes; to a store elsewhere all is streamed. Streamed, parts are read, held and sent (`part-buffers.ts`); content that ran through in
  *    one go has its SHA-256.
  */
+
 import { createHash } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
+import { onlyContentHeaders } from './content-headers.ts';
 import { findWritten } from './copy-object.ts';
 import { copyPart, fillPart, type PartRequest, pipePart, type ReadStream, sendPart } from './copy-part.ts';
 import { countRead, countSent } from './count-part-bytes.ts';
@@ -122,7 +124,7 @@ async function sourceDescription(
 ): Promise<DescribedCopy['replace']> {
   const head = await headObject(client, source, { signal });
   if (head === 'not-found') throw new ObjectStoreError('not-found', `${nameOf(source)} is not there`);
-  return { metadata: head.metadata, contentType: head.contentType };
+  return { ...onlyContentHeaders(head), metadata: head.metadata };
 }
 
 type OpenUpload =

@@ -6,6 +6,7 @@
  */
 import { CopyObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { storeCall } from './classify-store-error.ts';
+import { contentFields } from './content-headers.ts';
 import type { CopyRequest, ObjectAddress, ObjectHead, WrittenObject } from './object-store.ts';
 import { abortable, headObject, nameOf } from './read-object.ts';
 import { stopOnAmbiguity } from './send-once.ts';
@@ -29,7 +30,7 @@ export async function copyObject(client: S3Client, request: CopyRequest): Promis
             ...(replace !== undefined && {
               MetadataDirective: 'REPLACE',
               Metadata: { ...replace.metadata },
-              ContentType: replace.contentType,
+              ...contentFields(replace),
             }),
           }),
         ),

@@ -4,6 +4,7 @@ import { type CopyParts, copyMultipart } from './copy-multipart.ts';
 import { copyObject } from './copy-object.ts';
 import { countRequests } from './count-requests.ts';
 import { deleteVersion, deleteVersions } from './delete-objects.ts';
+import { gatherDeletions } from './gather-deletions.ts';
 import { listMultipartUploads, listVersions } from './list-objects.ts';
 import { abortUpload, listParts } from './multipart-upload.ts';
 import type { ObjectAddress, ObjectStore, ObjectStoreOptions, ReadOptions } from './object-store.ts';
@@ -47,6 +48,7 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
     stallMs: idleTimeoutMs,
     onPart,
   };
+  const deletions = gatherDeletions(client);
   return {
     head: (address, call) => headObject(client, address, call),
     readRange: (address, range, call) => readRange(stream, address, range, call),
@@ -73,7 +75,8 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
         request,
       ),
     put: (request) => putObject(client, request),
-    deleteVersion: (address, call) => deleteVersion(client, address, call),
+    deleteVersion: (address, call) =>
+      address.versionId === undefined ? deleteVersion(client, address, call) : deletions.add(address),
     deleteVersions: (bucket, versions, call) => deleteVersions(client, bucket, versions, call),
     listVersions: (request) => listVersions(client, request),
     listMultipartUploads: (request) => listMultipartUploads(client, request),

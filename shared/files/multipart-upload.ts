@@ -7,6 +7,7 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { storeCall } from './classify-store-error.ts';
+import { contentFields } from './content-headers.ts';
 import { findWritten } from './copy-object.ts';
 import type { ChecksumAlgorithm, ObjectChecksum } from './object-checksum.ts';
 import type { CallOptions, MultipartCopyRequest, WrittenObject } from './object-store.ts';
@@ -39,7 +40,7 @@ export async function createUpload(
         Bucket: target.bucket,
         Key: target.key,
         Metadata: { ...replace.metadata },
-        ContentType: replace.contentType,
+        ...contentFields(replace),
         ...(hasChecksums && { ChecksumAlgorithm: uploadAlgorithm(checksumAlgorithm), ChecksumType: 'FULL_OBJECT' }),
       }),
       abortable(signal),

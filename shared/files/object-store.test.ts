@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { PutObjectCommand } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { Counter, Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -145,6 +146,53 @@ describe('the object store', () => {
     expect(written.checksums).toEqual(first.checksums);
     expect((await read(OTHER, source.key, written.versionId)).toString()).toBe('first');
     expect(await store.head(target)).toMatchObject({ metadata: { 'longshore-job': 'j1' }, contentType: 'text/csv' });
+  });
+
+  it('keeps what the headers say of the content, in one request and in parts', async () => {
+    const source = { bucket: BUCKET, key: 'described.csv.gz' };
+    const headers = {
+      contentType: 'text/csv',
+      contentEncoding: 'gzip',
+      contentDisposition: 'attachment; filename="a.csv"',
+      contentLanguage: 'de',
+      cacheControl: 'no-store',
+    };
+    await s3.client.send(
+      new PutObjectCommand({
+        Bucket: source.bucket,
+        Key: source.key,
+        Body: 'bytes',
+        ContentType: headers.contentType,
+        ContentEncoding: headers.contentEncoding,
+        ContentDisposition: headers.contentDisposition,
+        ContentLanguage: headers.contentLanguage,
+        CacheControl: headers.cacheControl,
+      }),
+    );
+    const head = await store.head(source);
+    if (head === 'not-found') throw new Error('it was put');
+    expect(head).toMatchObject(headers);
+    const target = (key: string) => ({ bucket: OTHER, key });
+    const described = { source: { ...source, etag: head.etag }, sizeBytes: head.sizeBytes, jobId: 'j1' };
+    await store.copy({ source, target: target('one') });
+    await store.copy({ source, target: target('two'), replace: { ...headers, metadata: { a: 'b' } } });
+    await store.copyMultipart({ ...described, target: target('three') });
+    await store.copyMultipart({ ...described, target: target('four'), plan: 'streamed' });
+    for (const key of ['one', 'two', 'three', 'four'])
+      expect(await store.head(target(key)), key).toMatchObject(headers);
+  });
+
+  it('gathers deletions of versions that are asked for side by side, and fails only what is refused', async () => {
+    const keys = Array.from({ length: 30 }, (_, index) => ({ bucket: BUCKET, key: `gone/${index}` }));
+    const written = await Promise.all(keys.map((target) => store.put({ target, body: 'x' })));
+    await Promise.all(keys.map((key, index) => store.deleteVersion({ ...key, versionId: written[index]?.versionId })));
+    expect((await store.listVersions({ bucket: BUCKET, prefix: 'gone/' })).items).toEqual([]);
+    await Promise.all(keys.map((key, index) => store.deleteVersion({ ...key, versionId: written[index]?.versionId })));
+    const [kept, missing] = await Promise.allSettled([
+      store.deleteVersion({ bucket: 'no-such-bucket', key: 'x', versionId: written[0]?.versionId }),
+      store.deleteVersion({ ...(keys[0] as { bucket: string; key: string }), versionId: written[0]?.versionId }),
+    ]);
+    expect([kept.status, missing.status]).toEqual(['rejected', 'fulfilled']);
   });
 
   it('refuses to copy a source that is gone or another', async () => {

@@ -7,6 +7,7 @@
  */
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { Counter } from 'prom-client';
+import type { ContentHeaders } from './content-headers.ts';
 import type { ChecksumAlgorithm, ObjectChecksum } from './object-checksum.ts';
 import type { PartBuffers } from './part-buffers.ts';
 import type { CopyPlan, TransferLog } from './transfer-log.ts';
@@ -18,15 +19,19 @@ export interface ObjectAddress {
   readonly versionId?: string | undefined;
 }
 
-export interface ObjectHead {
+export interface ObjectHead extends ContentHeaders {
   readonly sizeBytes: number;
   readonly etag: string;
+  /** False where the ETag cannot be a digest of the bytes: with a key service, or written in parts. */
+  readonly hasDigestEtag: boolean;
   readonly versionId?: string;
-  readonly contentType?: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly checksums: readonly ObjectChecksum[];
   readonly lastModified?: Date;
 }
+
+/** What is kept of a version when it arrives, so that it need not be asked for again. */
+export type StoredHead = ContentHeaders & Pick<ObjectHead, 'metadata' | 'checksums'>;
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
@@ -43,8 +48,8 @@ export interface CopyRequest extends CallOptions {
   /** With `etag`, the copy fails with `precondition-failed` when the source is no longer that. */
   readonly source: ObjectAddress & { readonly etag?: string | undefined };
   readonly target: { readonly bucket: string; readonly key: string };
-  /** The target's metadata and content type; those of the source when absent. */
-  readonly replace?: { readonly metadata: Readonly<Record<string, string>>; readonly contentType?: string | undefined };
+  /** The target's metadata and content headers; those of the source when absent. */
+  readonly replace?: ContentHeaders & { readonly metadata: Readonly<Record<string, string>> };
   /** Full-object checksum to keep with the target; the store's own choice when absent. */
   readonly checksumAlgorithm?: ChecksumAlgorithm | undefined;
 }

@@ -9,6 +9,7 @@
 import type { Readable } from 'node:stream';
 import { GetObjectCommand, HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { classifyStoreError, storeCall } from './classify-store-error.ts';
+import { contentHeadersOf } from './content-headers.ts';
 import type { CallOptions, ObjectAddress, ObjectHead, ReadOptions } from './object-store.ts';
 import { checksumsOf } from './store-checksums.ts';
 import { hasFault, ObjectStoreError } from './store-error.ts';
@@ -36,7 +37,8 @@ export async function headObject(
       sizeBytes: reply.ContentLength ?? 0,
       etag: reply.ETag ?? '',
       ...(reply.VersionId !== undefined && { versionId: reply.VersionId }),
-      ...(reply.ContentType !== undefined && { contentType: reply.ContentType }),
+      ...contentHeadersOf(reply),
+      hasDigestEtag: !isKeyServices(reply.ServerSideEncryption) && !/-\d+"?$/.test(reply.ETag ?? ''),
       ...(reply.LastModified !== undefined && { lastModified: reply.LastModified }),
       metadata: reply.Metadata ?? {},
       checksums: checksumsOf(reply),
@@ -45,6 +47,10 @@ export async function headObject(
     if (hasFault(error, 'not-found')) return 'not-found';
     throw error;
   }
+}
+
+function isKeyServices(encryption: string | undefined): boolean {
+  return encryption?.startsWith('aws:kms') === true;
 }
 
 export async function readRange(

@@ -41,7 +41,7 @@ export async function claimArchives(sql: Sql, options: ClaimArchivesOptions): Pr
       FROM claimed WHERE NOT is_repeat),
     ${recordEvents(sql, options.service)}
     SELECT id, tenant_id AS "tenantId", name, key, bucket, version_id AS "versionId", size_bytes::float8 AS "sizeBytes", etag,
-      to_jsonb(uploaded_at) #>> '{}' AS "uploadedAt", status, epoch, wakes AS wake, 'held' AS archive
+      to_jsonb(uploaded_at) #>> '{}' AS "uploadedAt", head, status, epoch, wakes AS wake, 'held' AS archive
     FROM claimed ORDER BY id`;
 }
 

@@ -14,6 +14,7 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
+import type { StoredHead } from '#shared/files/object-store.ts';
 import { keepsAttempt } from './note-progress.ts';
 import { recordEvents } from './record-events.ts';
 import type { WorkQueue } from './route-files.ts';
@@ -52,6 +53,7 @@ export interface ClaimedJob {
   readonly stepTries: number;
   readonly maxAttempts: number;
   readonly object: ObjectLocation | null;
+  readonly timeZone: string;
   /** Outputs of the steps done so far, by sequence number. */
   readonly outputs: Readonly<
     Record<string, { readonly kind: string; readonly output: Record<string, unknown> | null }>
@@ -64,8 +66,12 @@ export interface ClaimedJob {
     readonly sizeBytes: number;
     readonly etag: string;
     readonly receivedAt: Date;
-    /** The same content came before under another name. */
+    /** The same content came before. */
     readonly isDuplicate: boolean;
+    /** It came before under another name. */
+    readonly isRenamed: boolean;
+    /** Null for a file that an earlier version of Longshore registered. */
+    readonly head: StoredHead | null;
     /** Set once the file's object has left landing. */
     readonly archive: { readonly bucket: string; readonly key: string; readonly versionId: string } | null;
   };
@@ -115,11 +121,14 @@ function claimSet(sql: Sql, ids: string[], options: ClaimOptions): Promise<Claim
       c.route_version_id AS "routeVersionId", c.generation, c.epoch, now() AS "claimedAt", c.is_large AS "isLarge",
       c.released_at IS NOT NULL AS "isReleased", c.step_seq AS "stepSeq",
       c.step_kind AS "stepKind", c.step_attempts AS "stepAttempts", c.step_tries AS "stepTries",
-      c.max_attempts AS "maxAttempts", c.object,
+      c.max_attempts AS "maxAttempts", c.object, c.time_zone AS "timeZone",
       coalesce((SELECT jsonb_object_agg(s.seq, jsonb_build_object('kind', s.kind, 'output', s.output))
         FROM job_steps s WHERE s.job_id = c.id AND s.state = 'SUCCEEDED' AND s.seq < c.step_seq), '{}') AS outputs,
       jsonb_build_object('bucket', f.bucket, 'key', f.key, 'versionId', f.version_id, 'name', f.name,
         'sizeBytes', f.size_bytes, 'etag', f.etag, 'receivedAt', f.uploaded_at, 'isDuplicate', f.duplicate_of IS NOT NULL,
+        'isRenamed', f.duplicate_of IS NOT NULL AND NOT EXISTS (
+          SELECT 1 FROM files d WHERE d.id = f.duplicate_of AND d.bucket = f.bucket AND d.key = f.key),
+        'head', f.head,
         'archive', CASE WHEN f.archived_at IS NOT NULL THEN jsonb_build_object(
           'bucket', f.archive_bucket, 'key', f.archive_key, 'versionId', f.archive_version_id) END) AS file
     FROM claimed c JOIN files f ON f.id = c.file_id ORDER BY c.id`.then((rows) =>

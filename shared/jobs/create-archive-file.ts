@@ -21,11 +21,12 @@ export function createArchiveFile({
   transferLogFor,
 }: ArchiveFileOptions): ArchiveFile {
   return async (file, { signal }) => {
-    const { id, tenantId, name, bucket, key, versionId, sizeBytes, etag } = file;
+    const { id, tenantId, name, bucket, key, versionId, sizeBytes, etag, head } = file;
     const receivedAt = new Date(file.uploadedAt);
     const archived = await archiveObject({
       store,
       source: { bucket, key, versionId, sizeBytes, etag },
+      ...(head !== null && { checksums: head.checksums }),
       target: { bucket: archiveBucket, key: archiveKey({ id, tenantId, name, receivedAt }) },
       fileId: id,
       // Each try to archive raises the file's epoch.

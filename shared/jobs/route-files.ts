@@ -106,18 +106,18 @@ function routeSet(
       FROM input i WHERE f.id = i."fileId" AND f.id IN (SELECT id FROM locked)
       RETURNING f.*),
     candidate AS (
-      SELECT j.*, r.tenant_id, r.order_key, r.uploaded_at AS order_at, r.order_seq,
+      SELECT j.*, r.tenant_id, t.time_zone, r.order_key, r.uploaded_at AS order_at, r.order_seq,
         CASE WHEN j."isOrdered" THEN least(r.uploaded_at, r.created_at) + ${settleMs}::int * interval '1 ms' END AS settled_at
-      FROM job_input j JOIN routed r ON r.id = j."fileId"),
+      FROM job_input j JOIN routed r ON r.id = j."fileId" JOIN tenants t ON t.id = r.tenant_id),
     asking AS (SELECT id, tenant_id, queue, order_seq AS place FROM candidate WHERE NOT "isOrdered"),
     ${admit(sql, window)},
     created AS (
       INSERT INTO jobs (
         id, tenant_id, file_id, route_id, route_version_id, state, is_large, step_kind, step_count, max_attempts, queue,
-        is_ordered, head_failure, order_key, order_at, order_seq, awaits_turn, wait_reason, next_action_at, woken_at, wakes)
+        is_ordered, head_failure, order_key, order_at, order_seq, awaits_turn, wait_reason, next_action_at, time_zone, woken_at, wakes)
       SELECT c.id, c.tenant_id, c."fileId", c."routeId", c."routeVersionId", 'PENDING', c."isLarge", c."stepKind",
         c."stepCount", c."maxAttempts", c.queue, c."isOrdered", c."headFailure", c.order_key, c.order_at, c.order_seq,
-        c."isOrdered", CASE WHEN c."isOrdered" THEN ${TURN} END, c.settled_at,
+        c."isOrdered", CASE WHEN c."isOrdered" THEN ${TURN} END, c.settled_at, c.time_zone,
         CASE WHEN a.id IS NOT NULL THEN now() END, (a.id IS NOT NULL)::int
       FROM candidate c LEFT JOIN admitted a USING (id)
       RETURNING id, tenant_id, file_id, queue, wakes, woken_at),

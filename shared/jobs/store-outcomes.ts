@@ -14,6 +14,7 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { FileStatus, JobState } from '#shared/db/schema.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
+import type { StoredHead } from '#shared/files/object-store.ts';
 import { HELD, RECORDS } from '#shared/steps/wait-reasons.ts';
 import { ADMISSION_WINDOW, admit } from './admission.ts';
 import { giveTurns } from './give-turns.ts';
@@ -83,6 +84,7 @@ export interface ClosedFile {
   readonly sizeBytes: number;
   readonly etag: string;
   readonly uploadedAt: string;
+  readonly head: StoredHead | null;
   readonly status: FileStatus;
   readonly epoch: number;
   /** `held`: archive it now under `epoch`; `woken`: send `wake` to `work`; `done`: already archived. */
@@ -279,7 +281,7 @@ export function closedFileEvents(sql: Sql) {
 export function closedFilesJson(sql: Sql) {
   return sql`
     coalesce((SELECT jsonb_agg(jsonb_build_object('id', id, 'tenantId', tenant_id, 'name', name, 'key', key, 'bucket', bucket,
-      'versionId', version_id, 'sizeBytes', size_bytes, 'etag', etag, 'uploadedAt', uploaded_at, 'status', status,
+      'versionId', version_id, 'sizeBytes', size_bytes, 'etag', etag, 'uploadedAt', uploaded_at, 'head', head, 'status', status,
       'epoch', epoch, 'wake', wakes,
       'archive', CASE WHEN archived_at IS NOT NULL THEN 'done' WHEN lease_until IS NOT NULL THEN 'held' ELSE 'woken' END
     )) FROM closed), '[]')`;

@@ -169,10 +169,25 @@ describe('arrival', () => {
     expect((await sql`SELECT name FROM files WHERE id = ${bad.id}`)[0]?.name).toBe('a\ufffdb\ufffd');
   });
 
-  test('flags content that came before under another name', async () => {
-    const [first] = await registerFiles(sql, [arrivedObject({ etag: '"same"' })], 'ingestor');
-    const [second] = await registerFiles(sql, [arrivedObject({ etag: '"same"' })], 'ingestor');
-    expect(second?.duplicateOf).toBe(first?.id);
+  test('flags content that came before, under another name and under the same', async () => {
+    const contentHash = 'CRC64NVME:same';
+    const [first] = await registerFiles(sql, [arrivedObject({ contentHash })], 'ingestor');
+    const [second] = await registerFiles(sql, [arrivedObject({ contentHash })], 'ingestor');
+    const [third] = await registerFiles(sql, [arrivedObject({ contentHash, key: 'acme/again.csv' })], 'ingestor');
+    const [fourth] = await registerFiles(sql, [arrivedObject({ contentHash, key: 'acme/again.csv' })], 'ingestor');
+    const [other] = await registerFiles(sql, [arrivedObject({ contentHash: 'CRC64NVME:other' })], 'ingestor');
+    expect([second, third, fourth, other].map((file) => file?.duplicateOf)).toEqual([
+      first?.id,
+      first?.id,
+      first?.id,
+      null,
+    ]);
+  });
+
+  test('takes no ETag for a digest: without a hash of the content nothing is flagged', async () => {
+    await registerFiles(sql, [arrivedObject({ etag: '"kms"' })], 'ingestor');
+    const [second] = await registerFiles(sql, [arrivedObject({ etag: '"kms"' })], 'ingestor');
+    expect(second?.duplicateOf).toBeNull();
   });
 });
 

@@ -77,8 +77,7 @@ async function outcomeOf(parts: TryParts, request: TryRequest): Promise<StepOutc
     const message = `Step ${stepSeq + 1} of the job is "${stepKind}", which its route version does not have there.`;
     return { type: 'failed', code: 'ROUTE_INVALID', cause: 'ROUTE_STEP_MISMATCH', message };
   }
-  const isFlagged = job.file.isDuplicate;
-  if (stepSeq === 0 && !job.isReleased && found.route.holds({ isLarge: job.isLarge, isFlagged })) {
+  if (stepSeq === 0 && !job.isReleased && found.route.holds({ isLarge: job.isLarge, ...job.file })) {
     return { type: 'wait', afterMs: HELD_MS, reason: HELD };
   }
   if (attempt > job.maxAttempts) {
@@ -100,14 +99,16 @@ function contextOf(
   step: CompiledStep,
 ): Omit<StepContext<unknown>, 'signal'> {
   const { id, tenantId, fileId, generation, isLarge } = job;
-  const { key, name, sizeBytes, receivedAt } = job.file;
+  const { key, name, sizeBytes, receivedAt, head } = job.file;
   const { stepSeq, stepKind, attempt, tries, object, outputs } = position;
+  const isOriginal = object.bucket === job.file.bucket && object.key === key && object.versionId === job.file.versionId;
   return {
     options: step.options,
-    file: { id: fileId, tenantId, key, name, sizeBytes, receivedAt },
+    file: { id: fileId, tenantId, key, name, sizeBytes, receivedAt, timeZone: job.timeZone },
     job: { id, generation, routeName: route.name, isLarge },
     step: { seq: stepSeq, kind: stepKind, attempt, isFirstTry: tries === 1 && generation === 1 },
     object,
+    ...(isOriginal && head !== null && { head }),
     outputs,
     idempotencyKey: idempotencyKey(tenantId, id, stepSeq),
     store,

@@ -29,7 +29,7 @@ export interface CompiledRoute {
   readonly ordered: boolean;
   readonly onHeadFailure: 'block' | 'skip';
   /** Whether a file waits for a person before its first step. */
-  holds(file: { readonly isLarge: boolean; readonly isFlagged: boolean }): boolean;
+  holds(file: { readonly isLarge: boolean; readonly isDuplicate: boolean; readonly isRenamed: boolean }): boolean;
   readonly retry: RetryPolicy;
   /** How often a failed record is taken up again, at the call that failed. */
   readonly maxSweeps: number;
@@ -50,7 +50,7 @@ export function compileRoute(definition: unknown): CompiledRoute {
     const faults = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new LongshoreError('ROUTE_INVALID', `The stored route definition is invalid: ${faults.join('; ')}`);
   }
-  const { tenant, name, match, acceptEmpty, ordered, onHeadFailure, hold, records } = parsed.data;
+  const { tenant, name, match, acceptEmpty, ordered, onHeadFailure, hold, duplicates, records } = parsed.data;
   const { maxSweeps, ...retry } = parsed.data.retry;
   const takesPath = compilePaths(match);
   const calls = callsOf(parsed.data);
@@ -69,8 +69,10 @@ export function compileRoute(definition: unknown): CompiledRoute {
       [...suffixes].some((suffix) => relativePath.endsWith(suffix) && takesPath(relativePath.slice(0, -suffix.length))),
     ordered,
     onHeadFailure,
-    holds: ({ isLarge, isFlagged }) =>
-      hold === 'always' || (isLarge && hold.includes('large')) || (isFlagged && hold.includes('flagged')),
+    holds: ({ isLarge, isDuplicate, isRenamed }) => {
+      const isFlagged = isDuplicate && (duplicates === 'any' || isRenamed);
+      return hold === 'always' || (isLarge && hold.includes('large')) || (isFlagged && hold.includes('flagged'));
+    },
     retry,
     maxSweeps,
     records,

@@ -1,7 +1,8 @@
 /**
  * Templates for keys and names, e.g. `{{ tenant }}/{{ year }}/{{ stem | downcase }}.csv`, in a small, safe part of Liquid.
  *
- * 1. The same file gives the same text on every try: no clock, no randomness; dates are those of the file's arrival, in UTC.
+ * 1. The same file gives the same text on every try: no clock, no randomness; dates are those of the file's arrival, in the zone that its
+ *    tenant had then.
  * 2. A template reads nothing but the values below, includes no file, and is bounded in length, in what it allocates and in its result; there
  *    are no loops, so that bounds its time too. LiquidJS's own limit of time is wall-clock time: a stalled process would fail a good template.
  */
@@ -17,6 +18,8 @@ export interface TemplateFacts {
   readonly jobId: string;
   readonly routeName: string;
   readonly receivedAt: Date;
+  /** IANA name. */
+  readonly timeZone: string;
 }
 
 export type NameTemplate =
@@ -60,11 +63,12 @@ export const SAMPLE_FACTS: TemplateFacts = {
   jobId: '0198c0de-0000-7000-8000-000000000002',
   routeName: 'route',
   receivedAt: new Date('2026-01-02T03:04:05Z'),
+  timeZone: 'UTC',
 };
 
 function templateValues(facts: TemplateFacts): Record<string, string> {
   const path = facts.key.startsWith(`${facts.tenantId}/`) ? facts.key.slice(facts.tenantId.length + 1) : facts.key;
-  const iso = facts.receivedAt.toISOString();
+  const at = localTime(facts.receivedAt, facts.timeZone);
   const dot = facts.name.lastIndexOf('.');
   return {
     tenant: facts.tenantId,
@@ -77,14 +81,26 @@ function templateValues(facts: TemplateFacts): Record<string, string> {
     name: facts.name,
     stem: dot > 0 ? facts.name.slice(0, dot) : facts.name,
     extension: dot > 0 ? facts.name.slice(dot + 1) : '',
-    date: iso.slice(0, 10),
-    year: iso.slice(0, 4),
-    month: iso.slice(5, 7),
-    day: iso.slice(8, 10),
-    hour: iso.slice(11, 13),
-    minute: iso.slice(14, 16),
-    second: iso.slice(17, 19),
+    date: `${at.year}-${at.month}-${at.day}`,
+    ...at,
   };
+}
+
+const clocks = new Map<string, Intl.DateTimeFormat>();
+
+function localTime(instant: Date, timeZone: string) {
+  let clock = clocks.get(timeZone);
+  if (clock === undefined) {
+    const two = '2-digit';
+    clock = new Intl.DateTimeFormat('en-US', {
+      ...{ timeZone, hourCycle: 'h23', calendar: 'gregory', numberingSystem: 'latn' },
+      ...{ year: 'numeric', month: two, day: two, hour: two, minute: two, second: two },
+    });
+    clocks.set(timeZone, clock);
+  }
+  const parts = Object.fromEntries(clock.formatToParts(instant).map(({ type, value }) => [type, value]));
+  const { year = '', month = '', day = '', hour = '', minute = '', second = '' } = parts;
+  return { year: year.padStart(4, '0'), month, day, hour, minute, second };
 }
 
 function createEngine(): Liquid {

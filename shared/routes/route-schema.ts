@@ -56,7 +56,7 @@ const retrySchema = z
     path: ['firstDelay'],
   });
 
-/** `flagged`: the same content came before under another name. */
+/** `flagged`: the same content came before, as far as `duplicates` counts it. */
 const holdSchema = z.union([
   z.enum(['never', 'large', 'flagged', 'always']),
   z
@@ -161,6 +161,8 @@ export const routeDocumentSchema = z
     onHeadFailure: z.enum(['block', 'skip']).default('block'),
     /** Whose files wait for a person before their first step. */
     hold: holdSchema.default('never'),
+    /** Which files are flagged for having the content of an earlier one: all, or only those under another name. */
+    duplicates: z.enum(['any', 'renamed']).default('any'),
     retry: retrySchema.default(() => retrySchema.parse({})),
     /** Whom to tell of what, of this route's files. */
     notify: notifySchema.default([]),

@@ -271,3 +271,14 @@ describe('a compiled route', () => {
     expect(() => compileRoute(null)).toThrowError(expect.objectContaining({ code: 'ROUTE_INVALID' }));
   });
 });
+
+it.each([
+  ['America/Los_Angeles', '2026-11-29T02:27:00Z', '2026-11-28 18'],
+  ['Asia/Kathmandu', '2026-11-29T18:20:00Z', '2026-11-30 00'],
+  ['Europe/Berlin', '2026-03-29T01:00:00Z', '2026-03-29 03'],
+  ['UTC', '2026-12-31T23:59:59Z', '2026-12-31 23'],
+])('dates of keys are those of %s at the arrival', (timeZone, at, expected) => {
+  const template = compileNameTemplate('{{ date }} {{ hour }}');
+  if (!template.ok) throw new Error(template.message);
+  expect(template.render({ ...SAMPLE_FACTS, timeZone, receivedAt: new Date(at) })).toBe(expected);
+});

@@ -5,6 +5,7 @@
  * Which plan: one request for what is small; parts made by the store for what is large; parts read and sent where the route says
  * `copy: streamed`, whatever the size; and all that goes to a store elsewhere is read and sent, what one part holds by one request.
  */
+import { onlyContentHeaders } from '#shared/files/content-headers.ts';
 import { fullObjectChecksum, type ObjectChecksum, type Proof } from '#shared/files/object-checksum.ts';
 import {
   type CopyRequest,
@@ -12,6 +13,7 @@ import {
   type ObjectHead,
   type ObjectStore,
   SINGLE_COPY_LIMIT_BYTES,
+  type StoredHead,
   type WrittenObject,
 } from '#shared/files/object-store.ts';
 import { hasFault, ObjectStoreError } from '#shared/files/store-error.ts';
@@ -67,8 +69,8 @@ export async function copyJobObject(
     source: { ...object, etag: head.etag },
     target,
     replace: {
+      ...onlyContentHeaders(head),
       metadata: { ...head.metadata, [JOB_METADATA]: job.id, [KEY_METADATA]: context.idempotencyKey },
-      contentType: head.contentType,
     },
     checksumAlgorithm: checksum?.algorithm,
     signal,
@@ -106,7 +108,7 @@ export async function copyJobObject(
 function copyInParts(
   { job, transferLog }: StepContext<unknown>,
   store: ObjectStore,
-  copy: { readonly request: CopyRequest; readonly head: ObjectHead; readonly plan: CopyPlan },
+  copy: { readonly request: CopyRequest; readonly head: SourceHead; readonly plan: CopyPlan },
 ): Promise<MultipartObject> {
   const { sizeBytes, checksums } = copy.head;
   return store.copyMultipart({
@@ -125,7 +127,12 @@ function receiptOf(written: WrittenObject | MultipartObject): Omit<CopyReceipt, 
   return { plan, parts, resumedParts, ...(sha256 !== undefined && { sha256 }) };
 }
 
-async function headSource({ store, object, signal }: StepContext<unknown>): Promise<ObjectHead> {
+type SourceHead = StoredHead & Pick<ObjectHead, 'etag' | 'sizeBytes'>;
+
+/** What was seen of an original when it arrived holds: a version never changes, and the copy asks for this very one. */
+async function headSource({ store, object, head: known, signal }: StepContext<unknown>): Promise<SourceHead> {
+  const { etag, sizeBytes } = object;
+  if (known !== undefined && etag !== undefined) return { ...known, etag, sizeBytes };
   const head = await store.head(object, { signal });
   const name = `${object.bucket}/${object.key}`;
   if (head === 'not-found') throw new ObjectStoreError('not-found', `${name} is no longer there`);

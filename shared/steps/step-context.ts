@@ -1,7 +1,7 @@
 /** What a step is given. A step reads nothing else: no environment, no module state, no clock of its own. */
 import type { BucketId } from '#shared/config/resource-names.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
-import type { ObjectStore } from '#shared/files/object-store.ts';
+import type { ObjectStore, StoredHead } from '#shared/files/object-store.ts';
 import type { TransferLog } from '#shared/files/transfer-log.ts';
 import type { RecordsLayout } from '#shared/routes/records-schema.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
@@ -21,6 +21,8 @@ export interface FileFacts {
   readonly name: string;
   readonly sizeBytes: number;
   readonly receivedAt: Date;
+  /** IANA name; dates in keys are those of this zone. */
+  readonly timeZone: string;
 }
 
 export type UseStore = <Result>(
@@ -46,6 +48,8 @@ export interface StepContext<Options> {
   };
   /** The job's bytes as they are now: the file itself, or what the last stage or transform step made. */
   readonly object: ObjectLocation;
+  /** Of `object`, where that is known without asking the store: metadata, content headers and checksums. */
+  readonly head?: StoredHead | undefined;
   /** Outputs of the succeeded steps before this one, by step kind (the latest of a kind). */
   readonly outputs: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** One per (tenant, job, step), the same over retries, redrives and generations. */

@@ -86,6 +86,7 @@ export interface StepToRun<Options> {
   readonly object: ObjectLocation;
   readonly jobId?: string;
   readonly isLarge?: boolean;
+  readonly timeZone?: string;
   readonly isFirstTry?: boolean;
   readonly outputs?: StepContext<Options>['outputs'];
   readonly records?: StepContext<Options>['records'];
@@ -120,6 +121,7 @@ export async function runStep<Options>(bench: StepBench, request: StepToRun<Opti
       name: key.slice(key.lastIndexOf('/') + 1),
       sizeBytes: object.sizeBytes,
       receivedAt,
+      timeZone: request.timeZone ?? 'UTC',
     },
     job: { id: jobId, generation: 1, routeName: 'orders', isLarge },
     step: { seq: 1, kind: step.kind, attempt: isFirstTry ? 1 : 2, isFirstTry },

@@ -34,6 +34,7 @@ export function deliveryTarget(context: StepContext<DeliverOptions>): DeliveryTa
     jobId: job.id,
     routeName: job.routeName,
     receivedAt: file.receivedAt,
+    timeZone: file.timeZone,
   });
   const canonical = canonicalKey(rendered, within);
   return canonical.ok ? { ok: true, bucket, key: canonical.key } : canonical;

@@ -115,7 +115,13 @@ function render(context: StepContext<TransformOptions>, source: string, name: st
   const template = compileNameTemplate(source);
   if (!template.ok) return template;
   const { file, job } = context;
-  const facts = { tenantId: file.tenantId, key: file.key, fileId: file.id, receivedAt: file.receivedAt };
+  const facts = {
+    tenantId: file.tenantId,
+    key: file.key,
+    fileId: file.id,
+    receivedAt: file.receivedAt,
+    timeZone: file.timeZone,
+  };
   const rendered = canonicalKey(template.render({ ...facts, name, jobId: job.id, routeName: job.routeName }));
   if (rendered.ok && rendered.key.includes('/'))
     return { ok: false, message: 'a name has no "/"; directories belong in the key of deliver' };
