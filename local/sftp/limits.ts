@@ -2,7 +2,10 @@
 export interface GatewayLimits {
   /** Sockets at once, logged in or not: each costs some 100 KB. */
   readonly maxConnections: number;
-  /** Sockets that have not logged in: ssh2 keeps silent ones for ever, and they cost an attacker nothing. */
+  /**
+   * Sockets that have not logged in, of which one address gets at most half: ssh2 keeps silent ones for ever, and they cost an
+   * attacker nothing. Beyond, a newcomer takes the place of one that has sent the least.
+   */
   readonly maxUnauthenticated: number;
   readonly loginTimeoutMs: number;
   /** Refused attempts on one connection; a key agent offers one key after the other, OpenSSH's server allows 6. */
@@ -14,8 +17,14 @@ export interface GatewayLimits {
   readonly accessCheckMs: number;
   /** SFTP channels of one connection. */
   readonly maxChannels: number;
-  /** Open files and directories of one channel: each upload may hold two parts in memory. */
+  /** Open files and directories of one channel; beyond, a request to open waits. */
   readonly maxHandles: number;
+  /** Uploads of one channel, until they are stored: each may hold two parts in memory. Beyond, a request to open waits. */
+  readonly maxUploads: number;
+  /** A request to open is refused when none of the open files was used for so long; their client keeps them for good. */
+  readonly openWaitMs: number;
+  /** Requests to the object store at once, over all connections; fewer than the store client's 50 sockets. */
+  readonly maxStoreRequests: number;
   /** Requests of one channel without a reply; beyond, the client floods and is cut off. */
   readonly maxPendingRequests: number;
   /** Bytes of one channel received and not yet taken over; beyond, its socket is not read. */
@@ -24,7 +33,7 @@ export interface GatewayLimits {
 
 export const DEFAULT_LIMITS: GatewayLimits = {
   maxConnections: 200,
-  maxUnauthenticated: 50,
+  maxUnauthenticated: 100,
   loginTimeoutMs: 20_000,
   maxAuthAttempts: 6,
   maxSessionsPerUser: 50,
@@ -32,6 +41,9 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   accessCheckMs: 15_000,
   maxChannels: 4,
   maxHandles: 64,
+  maxUploads: 8,
+  openWaitMs: 30_000,
+  maxStoreRequests: 32,
   maxPendingRequests: 4_096,
   maxUnstoredBytes: 4 * 1_024 * 1_024,
 };

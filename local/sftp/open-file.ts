@@ -4,13 +4,17 @@ import { headObject, probePrefix } from './object-store.ts';
 import { createObjectWriter } from './object-writer.ts';
 import type { OpenHandle } from './open-handles.ts';
 import type { SessionContext } from './session-context.ts';
-import { conflict, noSuchFile, partialUpload, unsupported } from './sftp-fault.ts';
+import { conflict, noSuchFile, notResumable, unsupported } from './sftp-fault.ts';
 import { createUpload } from './upload.ts';
 
-const FLAG = { write: 0x02, create: 0x08, truncate: 0x10, exclusive: 0x20 } as const;
+const FLAG = { write: 0x02, append: 0x04, create: 0x08, truncate: 0x10, exclusive: 0x20 } as const;
+
+export function isForWriting(flags: number): boolean {
+  return (flags & FLAG.write) !== 0;
+}
 
 export async function openFile(context: SessionContext, rawPath: string, flags: number): Promise<OpenHandle> {
-  return (flags & FLAG.write) === 0 ? openForReading(context, rawPath) : openForWriting(context, rawPath, flags);
+  return isForWriting(flags) ? openForWriting(context, rawPath, flags) : openForReading(context, rawPath);
 }
 
 async function openForReading({ store, root, tree }: SessionContext, rawPath: string): Promise<OpenHandle> {
@@ -29,13 +33,13 @@ async function openForWriting(context: SessionContext, rawPath: string, flags: n
   if ((await probePrefix(store, location)) !== 'nothing') throw conflict('a directory of that name exists');
 
   const replacesAnything = has(FLAG.create) && has(FLAG.truncate) && !has(FLAG.exclusive);
+  let replacedBytes = 0;
   if (!replacesAnything) {
     const existing = await headObject(store, location);
     if (existing === undefined && !has(FLAG.create)) throw noSuchFile();
     if (existing !== undefined && has(FLAG.exclusive)) throw conflict('a file of that name exists');
-    if (existing !== undefined && existing.sizeBytes > 0 && !has(FLAG.truncate)) {
-      throw partialUpload('uploads cannot be resumed or appended to; send the whole file again');
-    }
+    if (existing !== undefined && !has(FLAG.truncate)) replacedBytes = existing.sizeBytes;
+    if (replacedBytes > 0 && (has(FLAG.append) || !has(FLAG.create))) throw notResumable();
   }
   const target = { bucket: location.bucket, key: location.key };
   const writer = createObjectWriter({
@@ -45,5 +49,7 @@ async function openForWriting(context: SessionContext, rawPath: string, flags: n
     partSizeBytes,
     openUploads: journal.openUploads,
   });
-  return { kind: 'upload', location, upload: createUpload(writer), startedAt: new Date(), announcedBytes: 0 };
+  const upload = createUpload(writer, { isInPlace: replacedBytes > 0 });
+  // `scp` writes over an old file in place and sets the size at the end: until then the file is at least as long as the old one.
+  return { kind: 'upload', location, upload, startedAt: new Date(), announcedBytes: replacedBytes };
 }

@@ -1,11 +1,12 @@
 /** What each SFTP request does, as a reply or a thrown `SftpFault`; knows nothing of packets and channels. */
+import type { LimitFunction } from 'p-limit';
 import type { Attributes } from 'ssh2';
 import { canonicalPath } from './canonical-path.ts';
 import type { DirectoryEntry } from './directory-listing.ts';
 import { POSIX_RENAME, parsePosixRename } from './extended-request.ts';
 import { directoryAttributes, fileAttributes } from './file-attributes.ts';
-import { openFile } from './open-file.ts';
-import type { OpenHandles } from './open-handles.ts';
+import { isForWriting, openFile } from './open-file.ts';
+import type { OpenHandle, OpenHandles, UploadHandle } from './open-handles.ts';
 import type { SessionContext } from './session-context.ts';
 import { closeUpload } from './settle-upload.ts';
 import { denied, SFTP_STATUS, SftpFault, unsupported } from './sftp-fault.ts';
@@ -22,8 +23,12 @@ export type Reply =
 const OK: Reply = { kind: 'ok' };
 const END_OF_FILE: Reply = { kind: 'end-of-file' };
 
-export function createOperations(context: SessionContext, handles: OpenHandles) {
-  const { tree, root, flow, metrics, logger, journal } = context;
+/** Even an empty upload counts as so many bytes until it is stored, so that many small ones slow their client down too. */
+const MIN_UPLOAD_BYTES = 256 * 1_024;
+
+/** `limit` bounds the channel's requests to the object store. */
+export function createOperations(context: SessionContext, handles: OpenHandles, limit: LimitFunction) {
+  const { tree, root, flow, metrics, logger, journal, partSizeBytes } = context;
 
   async function rename(from: string, to: string, mayReplace: boolean): Promise<Reply> {
     const startedAt = new Date();
@@ -38,7 +43,8 @@ export function createOperations(context: SessionContext, handles: OpenHandles) 
 
   return {
     async open(path: string, flags: number): Promise<Reply> {
-      return { kind: 'handle', id: await handles.open(() => openFile(context, path, flags)) };
+      const kind = isForWriting(flags) ? 'upload' : 'download';
+      return { kind: 'handle', id: await handles.open(kind, () => limit(() => openFile(context, path, flags))) };
     },
     async read(id: Buffer, offset: number, length: number): Promise<Reply> {
       const bytes = await handles.getOf(id, 'download').download.read(offset, length);
@@ -52,20 +58,25 @@ export function createOperations(context: SessionContext, handles: OpenHandles) 
       return OK;
     },
     async close(id: Buffer): Promise<Reply> {
-      const handle = handles.take(id);
-      if (handle.kind === 'upload') await closeUpload(context, handle);
-      if (handle.kind === 'download') {
-        const { location, download, startedAt } = handle;
-        const durationMs = Date.now() - startedAt.getTime();
-        logger.info({ path: location.path, bytes: download.sentBytes, durationMs }, 'file downloaded');
-      }
+      await handles.close(id, async (handle) => {
+        if (handle.kind === 'upload') {
+          const unstoredBytes = Math.max(MIN_UPLOAD_BYTES, Math.min(handle.upload.receivedBytes, partSizeBytes));
+          await flow.holding(unstoredBytes, closeUpload(context, handle));
+        }
+        if (handle.kind === 'download') {
+          const { location, download, startedAt } = handle;
+          const durationMs = Date.now() - startedAt.getTime();
+          logger.info({ path: location.path, bytes: download.sentBytes, durationMs }, 'file downloaded');
+        }
+      });
       return OK;
     },
     async openDirectory(path: string): Promise<Reply> {
-      const id = await handles.open(async () => {
+      const list = async (): Promise<OpenHandle> => {
         const listing = await tree.list(path);
         return { kind: 'directory', location: root.locate(path), listing };
-      });
+      };
+      const id = await handles.open('directory', () => limit(list));
       return { kind: 'handle', id };
     },
     async readDirectory(id: Buffer): Promise<Reply> {
@@ -73,17 +84,16 @@ export function createOperations(context: SessionContext, handles: OpenHandles) 
       return entries === undefined ? END_OF_FILE : { kind: 'names', entries };
     },
     async stat(path: string): Promise<Reply> {
-      return { kind: 'attributes', attributes: await tree.attributes(path) };
+      // Of its own upload a client expects to see the size, as of a file that grows.
+      const upload = handles.findUpload(root.locate(path));
+      return { kind: 'attributes', attributes: upload === undefined ? await tree.attributes(path) : growing(upload) };
     },
     async statHandle(id: Buffer): Promise<Reply> {
       const handle = handles.get(id);
       const { isWritable } = handle.location;
       if (handle.kind === 'directory') return { kind: 'attributes', attributes: directoryAttributes({ isWritable }) };
-      const file =
-        handle.kind === 'download'
-          ? { ...handle.head, isWritable }
-          : { sizeBytes: handle.upload.receivedBytes, modifiedAt: handle.startedAt, isWritable };
-      return { kind: 'attributes', attributes: fileAttributes(file) };
+      if (handle.kind === 'upload') return { kind: 'attributes', attributes: growing(handle) };
+      return { kind: 'attributes', attributes: fileAttributes({ ...handle.head, isWritable }) };
     },
     /** Times and modes are taken without effect, as an object has neither; clients set them after each upload. */
     async setStat(path: string, attributes: Partial<Attributes>): Promise<Reply> {
@@ -98,7 +108,7 @@ export function createOperations(context: SessionContext, handles: OpenHandles) 
       return OK;
     },
     async realPath(path: string): Promise<Reply> {
-      const filename = canonicalPath(path);
+      const filename = canonicalPath(path, { endsAtRoot: true });
       const attrs = directoryAttributes({ isWritable: true });
       return { kind: 'names', entries: [{ filename, longname: filename, attrs }] };
     },
@@ -129,4 +139,8 @@ export function createOperations(context: SessionContext, handles: OpenHandles) 
       return rename(names.from, names.to, true);
     },
   };
+}
+
+function growing({ upload, startedAt, location: { isWritable } }: UploadHandle): Attributes {
+  return fileAttributes({ sizeBytes: upload.receivedBytes, modifiedAt: startedAt, isWritable });
 }

@@ -8,7 +8,7 @@
 import type { StoredObject } from './object-store.ts';
 import type { UploadHandle } from './open-handles.ts';
 import type { SessionContext } from './session-context.ts';
-import { partialUpload, type SftpFault } from './sftp-fault.ts';
+import type { SftpFault } from './sftp-fault.ts';
 import { uploadCompleted, uploadFailed } from './transfer-event.ts';
 
 /** For CLOSE. @throws SftpFault when the file is not whole; the event was written then too. */
@@ -16,7 +16,7 @@ export async function closeUpload(context: SessionContext, handle: UploadHandle)
   const { upload, location } = handle;
   let stored: StoredObject;
   try {
-    if (upload.receivedBytes < handle.announcedBytes) throw partialUpload('fewer bytes came than were announced');
+    if (upload.receivedBytes < handle.announcedBytes) throw upload.refuse('fewer bytes came than were announced');
     stored = await upload.complete();
   } catch (error) {
     await cutOffUpload(context, handle);
@@ -34,7 +34,7 @@ export async function cutOffUpload(context: SessionContext, handle: UploadHandle
   const { bucket, key } = handle.location;
   const cause = handle.upload.failure;
   const partial = await handle.upload.cutOff();
-  const isStoreFault = partial === undefined;
+  const isStoreFault = partial === undefined && cause?.code !== 'PARTIAL_UPLOAD';
   const event = uploadFailed(
     { ...context, ...timesOf(handle) },
     {

@@ -25,9 +25,9 @@ const MAX_CONCURRENT_OPERATIONS = 16;
 
 export function serveSftpChannel(sftp: SFTPWrapper, context: SessionContext): SftpChannel {
   const { limits, metrics, logger, flow } = context;
-  const handles = createOpenHandles(limits.maxHandles);
-  const operations = createOperations(context, handles);
   const limit = pLimit(MAX_CONCURRENT_OPERATIONS);
+  const handles = createOpenHandles(limits);
+  const operations = createOperations(context, handles, limit);
   const underWay = new Set<Promise<void>>();
   let ended: Promise<void> | undefined;
 
@@ -90,9 +90,11 @@ export function serveSftpChannel(sftp: SFTPWrapper, context: SessionContext): Sf
   }
 
   async function finish(): Promise<void> {
+    handles.refuseWaiting();
     await Promise.allSettled(underWay);
     const open = handles.takeAll().filter((handle) => handle.kind === 'upload');
     await Promise.all(open.map((handle) => cutOffUpload(context, handle)));
+    sendExitStatus(sftp, open.length === 0 ? 0 : 1);
     sftp.end();
   }
 
@@ -102,7 +104,8 @@ export function serveSftpChannel(sftp: SFTPWrapper, context: SessionContext): Sf
   }
 
   const { open, read, write, close, stat } = operations;
-  sftp.on('OPEN', (id, path, flags) => serveLimited('open', id, () => open(path, flags)));
+  // What waits for a free handle holds none of the requests that the handles in use need.
+  sftp.on('OPEN', (id, path, flags) => serve('open', id, () => open(path, flags)));
   sftp.on('READ', (id, handle, offset, length) =>
     serveLimited('read', id, async () => {
       await flow.roomToSend(sftp);
@@ -111,7 +114,7 @@ export function serveSftpChannel(sftp: SFTPWrapper, context: SessionContext): Sf
   );
   sftp.on('WRITE', (id, handle, offset, data) => serve('write', id, () => write(handle, offset, data)));
   sftp.on('CLOSE', (id, handle) => serve('close', id, () => close(handle)));
-  sftp.on('OPENDIR', (id, path) => serveLimited('opendir', id, () => operations.openDirectory(path)));
+  sftp.on('OPENDIR', (id, path) => serve('opendir', id, () => operations.openDirectory(path)));
   sftp.on('READDIR', (id, handle) =>
     serveLimited('readdir', id, async () => {
       await flow.roomToSend(sftp);
@@ -145,4 +148,13 @@ export function serveSftpChannel(sftp: SFTPWrapper, context: SessionContext): Sf
     },
     end,
   };
+}
+
+/** `scp` takes a channel that ends without one for a failure. ssh2 has it for commands alone, and not in its types. */
+function sendExitStatus(sftp: SFTPWrapper, status: number): void {
+  const { outgoing, _protocol: protocol } = sftp as unknown as {
+    readonly outgoing: { readonly id: number; readonly state: string };
+    readonly _protocol: { exitStatus(channel: number, status: number): void };
+  };
+  if (outgoing.state === 'open' || outgoing.state === 'eof') protocol.exitStatus(outgoing.id, status);
 }

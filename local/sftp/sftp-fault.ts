@@ -39,6 +39,10 @@ export function partialUpload(sentence: string): SftpFault {
   return new SftpFault(SFTP_STATUS.failure, 'PARTIAL_UPLOAD', sentence);
 }
 
+export function notResumable(): SftpFault {
+  return partialUpload('uploads cannot be resumed or appended to; send the whole file again');
+}
+
 export function unsupported(sentence: string): SftpFault {
   return new SftpFault(SFTP_STATUS.unsupported, 'NOT_SUPPORTED', sentence);
 }

@@ -11,6 +11,7 @@ import { AbortMultipartUploadCommand, type S3Client, S3ServiceException } from '
 import ssh2 from 'ssh2';
 import { SFTP_ALGORITHMS } from './algorithms.ts';
 import { type AdmittedSocket, createConnectionLimits } from './connection-limits.ts';
+import { limitRequests } from './limit-requests.ts';
 import { DEFAULT_LIMITS, type GatewayLimits } from './limits.ts';
 import { createSftpMetrics, type SftpMetrics } from './metrics.ts';
 import { type GatewayParts, type ServedConnection, serveConnection } from './serve-connection.ts';
@@ -52,6 +53,7 @@ export async function startSftpGateway(options: SftpGatewayOptions): Promise<Sft
     metrics,
     partSizeBytes: options.partSizeBytes ?? DEFAULT_PART_BYTES,
   };
+  limitRequests(options.store, limits.maxStoreRequests);
   await abortOpenUploads(options.store, options.journal);
 
   const connectionLimits = createConnectionLimits(limits, metrics);
@@ -77,7 +79,7 @@ export async function startSftpGateway(options: SftpGatewayOptions): Promise<Sft
 
   // Our own listener in front of ssh2's, because ssh2 tells of a connection only after the peer has spoken.
   const server = createServer((socket) => {
-    const place = connectionLimits.admit();
+    const place = connectionLimits.admit(socket);
     if (place === undefined) return void socket.destroy();
     const address = addressOf(socket.remoteAddress, socket.remotePort);
     const loginTimer = setTimeout(() => {

@@ -10,7 +10,7 @@
 
 import type { StoredObject } from './object-store.ts';
 import type { ObjectWriter } from './object-writer.ts';
-import { partialUpload, type SftpFault } from './sftp-fault.ts';
+import { notResumable, partialUpload, type SftpFault } from './sftp-fault.ts';
 
 /** OpenSSH keeps 64 writes under way, others over 100. */
 const MAX_WAITING_WRITES = 1_024;
@@ -20,6 +20,8 @@ export interface Upload {
   /** Bytes taken without a gap. */
   readonly receivedBytes: number;
   readonly failure: SftpFault | undefined;
+  /** Notes why the upload is not whole; the fault to throw. */
+  refuse(reason: string): SftpFault;
   /** Resolves when the bytes are taken over. Rejects with the upload's failure. */
   write(offset: number, data: Buffer): Promise<void>;
   /** @throws SftpFault when bytes are missing or the store failed; the caller then calls `cutOff`. */
@@ -28,7 +30,8 @@ export interface Upload {
   cutOff(): Promise<StoredObject | undefined>;
 }
 
-export function createUpload(writer: ObjectWriter): Upload {
+/** `isInPlace`: over an old file that was not truncated, which stays when the upload does not begin at its first byte. */
+export function createUpload(writer: ObjectWriter, { isInPlace = false } = {}): Upload {
   const waiting = new Map<number, Buffer>();
   let waitingBytes = 0;
   let receivedBytes = 0;
@@ -77,10 +80,12 @@ export function createUpload(writer: ObjectWriter): Upload {
     get failure() {
       return failure;
     },
+    refuse: (reason) => fail(partialUpload(reason)),
     async write(offset, data) {
       if (failure !== undefined) throw failure;
       if (data.length === 0) return;
       if (offset < receivedBytes) throw fail(partialUpload('bytes that were sent cannot be written again'));
+      if (offset > receivedBytes && receivedBytes === 0 && isInPlace) throw fail(notResumable());
       if (offset > receivedBytes) return park(offset, data);
       enqueue(data);
       await enqueueParked();
@@ -100,7 +105,7 @@ export function createUpload(writer: ObjectWriter): Upload {
       waiting.clear();
       fail(partialUpload('the upload was cut off'));
       await tail.catch(() => undefined);
-      if (isStoreBroken) {
+      if (isStoreBroken || (isInPlace && receivedBytes === 0)) {
         await writer.abandon();
         return undefined;
       }
