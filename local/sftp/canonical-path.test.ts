@@ -39,6 +39,16 @@ describe('a path is taken in its canonical form', () => {
   });
 });
 
+describe('a path that a client asks for by REALPATH', () => {
+  it.each(['..', '/..', '/../..', '/in/../..', '/../.'])('%j is the root', (raw) => {
+    expect(canonicalPath(raw, { endsAtRoot: true })).toBe('/');
+  });
+
+  it.each(['/../acmex', '/in/../../acmex/a.csv'])('%j is refused, as it goes on from above the root', (raw) => {
+    expect(() => canonicalPath(raw, { endsAtRoot: true })).toThrow('NAME_REJECTED');
+  });
+});
+
 describe('a path is refused with NAME_REJECTED', () => {
   it.each([
     ['.. out of the root', '/..'],

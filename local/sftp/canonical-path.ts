@@ -22,8 +22,11 @@ const ENCODED_DOTS = /^(?:\.|%(?:25)*2e){1,2}$/i;
 
 export type CanonicalPath = `/${string}`;
 
-/** @throws SftpFault `NAME_REJECTED`. */
-export function canonicalPath(raw: string): CanonicalPath {
+/**
+ * With `endsAtRoot`, a path that leads above the root and no further is the root, as of `cd ..` there.
+ * @throws SftpFault `NAME_REJECTED`.
+ */
+export function canonicalPath(raw: string, { endsAtRoot = false } = {}): CanonicalPath {
   if (Buffer.byteLength(raw) > MAX_PATH_BYTES) throw rejected(`a path has at most ${MAX_PATH_BYTES} bytes`);
   // ssh2 decodes with replacement characters, so this is the trace of bytes that are not UTF-8.
   if (raw.includes('\ufffd')) throw rejected('a name must be valid UTF-8');
@@ -34,11 +37,13 @@ export function canonicalPath(raw: string): CanonicalPath {
   if (raw.includes('\\')) throw rejected('a name must not contain a backslash');
 
   const names: string[] = [];
+  let isAboveRoot = false;
   for (const name of raw.normalize('NFC').split('/')) {
     if (name === '' || name === '.') continue;
     if (name !== '..') names.push(acceptedName(name));
-    else if (names.pop() === undefined) throw rejected('`..` leads out of the root');
+    else if (names.pop() === undefined) isAboveRoot = true;
   }
+  if (isAboveRoot && !(endsAtRoot && names.length === 0)) throw rejected('`..` leads out of the root');
   return `/${names.join('/')}`;
 }
 

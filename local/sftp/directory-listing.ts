@@ -23,11 +23,17 @@ export interface DirectoryListing {
 /** A hundred names of 255 bytes, twice each, stay far below the 256 KiB of a reply. */
 const ENTRIES_PER_REPLY = 100;
 
-export function createDirectoryListing(client: S3Client, directory: Location): DirectoryListing {
+/** `standing`: names of directories that are shown in any case. */
+export function createDirectoryListing(
+  client: S3Client,
+  directory: Location,
+  standing: readonly string[] = [],
+): DirectoryListing {
   const { isWritable } = directory;
   const showsOutbound = directory.path === '/';
   let ready: DirectoryEntry[] = ['.', '..'].map((name) => entry(name, directoryAttributes({ isWritable })));
   if (showsOutbound) ready.push(entry(OUTBOUND_NAME, directoryAttributes({ isWritable: false })));
+  const toShow = new Set(standing);
   let token: string | undefined;
   let isComplete = false;
   /** Clients may ask again before the reply came: one page after the other, or entries would come twice. */
@@ -51,13 +57,17 @@ export function createDirectoryListing(client: S3Client, directory: Location): D
     const nameOf = (key: string): string => key.slice(directory.prefix.length);
     const directories = (page.CommonPrefixes ?? []).map(({ Prefix: prefix }) => nameOf(prefix!).slice(0, -1));
     for (const name of directories) {
+      toShow.delete(name);
       if (isShown(name)) ready.push(entry(name, directoryAttributes({ isWritable })));
     }
     for (const object of page.Contents ?? []) {
       const name = nameOf(object.Key!);
       const file = { sizeBytes: object.Size ?? 0, modifiedAt: object.LastModified ?? new Date(0), isWritable };
+      toShow.delete(name);
       if (isShown(name)) ready.push(entry(name, fileAttributes(file)));
     }
+    if (!isComplete) return;
+    for (const name of toShow) if (isShown(name)) ready.push(entry(name, directoryAttributes({ isWritable })));
   }
 
   function isShown(name: string): boolean {

@@ -1,7 +1,8 @@
 /**
  * A user's tree as files and directories over the object store: everything but the bytes of open files.
  *
- * 1. A directory is there when its marker (`name/`, no bytes, as AWS Transfer Family makes it) or anything below it is.
+ * 1. A directory is there when its marker (`name/`, no bytes, as AWS Transfer Family makes it) or anything below it is, or when a
+ *    route of the tenant names it.
  * 2. `remove` leaves a delete marker, so that a job that already took the file still reads its version. `rename` takes away
  *    the very version that it copied, so that nothing written meanwhile is lost.
  */
@@ -12,7 +13,7 @@ import { SINGLE_COPY_LIMIT_BYTES } from '#shared/files/object-store.ts';
 import { createDirectoryListing, type DirectoryListing } from './directory-listing.ts';
 import { directoryAttributes, fileAttributes } from './file-attributes.ts';
 import { deleteObject, headObject, type ObjectHead, probePrefix, putObject, storeFault } from './object-store.ts';
-import { conflict, noSuchFile, unsupported } from './sftp-fault.ts';
+import { conflict, denied, noSuchFile, unsupported } from './sftp-fault.ts';
 import type { Location, UserRoot } from './user-root.ts';
 
 type Node =
@@ -40,12 +41,13 @@ export interface FileTreeOptions {
 
 export function createFileTree({ client, root, metadata }: FileTreeOptions): FileTree {
   const objects = createObjectStore({ client });
+
   async function look(location: Location): Promise<Node> {
     if (location.isRoot) return { kind: 'directory', location };
     const head = await headObject(client, location);
     if (head !== undefined) return { kind: 'file', location, head };
-    const below = await probePrefix(client, location);
-    return { kind: below === 'nothing' ? 'nothing' : 'directory', location };
+    const isDirectory = (await probePrefix(client, location)) !== 'nothing' || root.standingIn(location) !== undefined;
+    return { kind: isDirectory ? 'directory' : 'nothing', location };
   }
 
   async function copy({ location, head }: Extract<Node, { kind: 'file' }>, to: Location): Promise<void> {
@@ -72,16 +74,20 @@ export function createFileTree({ client, root, metadata }: FileTreeOptions): Fil
     async list(rawPath) {
       const node = await look(root.locate(rawPath));
       if (node.kind !== 'directory') throw noSuchFile();
-      return createDirectoryListing(client, node.location);
+      return createDirectoryListing(client, node.location, root.standingIn(node.location));
     },
     async makeDirectory(rawPath) {
-      const node = await look(root.locateForWriting(rawPath));
-      if (node.kind !== 'nothing') throw conflict(`a ${node.kind} of that name exists`);
-      await putObject(client, markerOf(node.location), Buffer.alloc(0), metadata);
+      const location = root.locateForWriting(rawPath);
+      const below = await probePrefix(client, location);
+      // A script that makes its directories goes on doing so where a route names them already.
+      if (below !== 'nothing') throw conflict('a directory of that name exists');
+      if ((await headObject(client, location)) !== undefined) throw conflict('a file of that name exists');
+      await putObject(client, markerOf(location), Buffer.alloc(0), metadata);
     },
     async removeDirectory(rawPath) {
       const location = root.locateForWriting(rawPath);
       const below = await probePrefix(client, location);
+      if (below === 'nothing' && root.standingIn(location) !== undefined) throw denied('a route needs this directory');
       if (below === 'nothing') throw noSuchFile();
       if (below === 'entries') throw conflict('the directory is not empty');
       const marker = await headObject(client, markerOf(location));

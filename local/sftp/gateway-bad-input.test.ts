@@ -123,6 +123,31 @@ describe('a request that an object store cannot serve', () => {
     expect(await codeOf(open('/resume.bin', 'wx'))).toBe('NAME_TAKEN');
   });
 
+  it('is refused as PARTIAL_UPLOAD for an upload in place that does not replace the whole file', async () => {
+    const write = 0x02;
+    const create = 0x08;
+    const openInPlace = (path: string): Promise<Buffer> =>
+      call<Buffer>((done) => sftp.open(path, (write | create) as never, done));
+    const stored = async () => String((await test.content('acme/in-place.bin')).body);
+    await call((done) => sftp.writeFile('/in-place.bin', 'abcdef', done));
+
+    const resumed = await openInPlace('/in-place.bin');
+    expect(await codeOf(writeAt(resumed, Buffer.from('ghi'), 6))).toBe('PARTIAL_UPLOAD');
+    expect(await codeOf(close(resumed))).toBe('PARTIAL_UPLOAD');
+    expect(await codeOf(close(await openInPlace('/in-place.bin')))).toBe('PARTIAL_UPLOAD');
+    expect(await stored()).toBe('abcdef');
+    expect(test.events().at(-1)!.detail['failure-code']).toBe('PARTIAL_UPLOAD');
+
+    const shorter = await openInPlace('/in-place.bin');
+    await writeAt(shorter, Buffer.from('xyz'), 0);
+    await call((done) => sftp.fsetstat(shorter, { size: 3 } as never, done));
+    await close(shorter);
+    expect(await stored()).toBe('xyz');
+    const tail = await openInPlace('/in-place.bin');
+    await writeAt(tail, Buffer.from('A'), 0);
+    expect(await codeOf(close(tail))).toBe('PARTIAL_UPLOAD');
+  });
+
   it('is refused for a handle that is not open', async () => {
     expect(await codeOf(close(Buffer.from('none')))).toBe('NOT_SUPPORTED');
     expect(await codeOf(writeAt(Buffer.alloc(256), Buffer.from('x'), 0))).toBe('NOT_SUPPORTED');

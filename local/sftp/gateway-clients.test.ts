@@ -102,6 +102,55 @@ describe.skipIf(!isInstalled(OPENSSH_SFTP))('OpenSSH sftp', () => {
     await expectStored('acme/openssh/tree/', files);
   });
 
+  it('goes into directories that a route names before there is a file in them, and never above the root', async () => {
+    test.users.set('new-user', {
+      ...test.users.get('acme-user')!,
+      tenantId: 'new',
+      homePrefix: 'new',
+      directories: ['inbound/orders'],
+    });
+    writeFileSync(join(work, 'a.csv'), 'a');
+    writeFileSync(
+      join(work, 'batch'),
+      [
+        'ls',
+        'cd inbound/orders',
+        'ls',
+        'put a.csv',
+        'cd ..',
+        'ls',
+        'cd ..',
+        'cd ..',
+        'cd ../..',
+        'pwd',
+        'mkdir inbound2',
+      ].join('\n'),
+    );
+    const args = ['-P', String(test.gateway.port), ...sshArguments(), '-b', 'batch', 'new-user@127.0.0.1'];
+    const { code, output } = await run(OPENSSH_SFTP, args);
+    expect(code, output).toBe(0);
+    expect(output).toMatch(/^inbound\s+outbound\s*$/m);
+    expect(output).toMatch(/^orders\s*$/m);
+    expect(output).toContain('Remote working directory: /\n');
+    expect(String((await test.content('new/inbound/orders/a.csv')).body)).toBe('a');
+  });
+
+  it.each(['rsa-sha2-512', 'rsa-sha2-256'])(
+    'logs in with an RSA key that may sign with %s alone',
+    async (algorithm) => {
+      const keyFile = join(work, 'id_rsa');
+      const rsa = ssh2.utils.generateKeyPairSync('rsa', { bits: 2_048 });
+      writeFileSync(keyFile, rsa.private, { mode: 0o600 });
+      test.users.set('rsa-user', { tenantId: 'acme', publicKeys: [rsa.public], homePrefix: 'acme' });
+      writeFileSync(join(work, 'batch'), 'ls\n');
+      const options = ['-v', '-o', `PubkeyAcceptedAlgorithms=${algorithm}`, ...sshArguments(keyFile)];
+      const args = ['-P', String(test.gateway.port), ...options, '-b', 'batch', 'rsa-user@127.0.0.1'];
+      const { code, output } = await run(OPENSSH_SFTP, args);
+      expect(code, output).toBe(0);
+      expect(output).toMatch(/server-sig-algs=<ssh-ed25519,[^>]*nistp521,rsa-sha2-512,rsa-sha2-256>/);
+    },
+  );
+
   it('gets a clear refusal when it resumes an upload, and leaves the file as it was', async () => {
     writeFileSync(join(work, 'part.csv'), 'abc');
     writeFileSync(join(work, 'whole.csv'), 'abcdef');
@@ -150,6 +199,36 @@ describe.skipIf(!isInstalled(OPENSSH_SFTP))('OpenSSH sftp', () => {
     expect(eventsOf()[0]!['detail-type']).toBe('SFTP Server File Upload Failed');
     expect(eventsOf()[0]!.detail.bytes).toBeLessThan(size);
     expect(await test.openUploadCount()).toBe(0);
+  });
+});
+
+describe.skipIf(!isInstalled('scp'))('OpenSSH scp', () => {
+  const scp = (...args: string[]): Promise<Finished> =>
+    run('scp', ['-P', String(test.gateway.port), ...sshArguments(), ...args]);
+
+  it.each([[], ['-p'], ['-s'], ['-r', '-p', '-q']])('says success for what it copied, with %j', async (...options) => {
+    writeFileSync(join(work, 'a.csv'), 'content');
+    const there = await scp(...options, 'a.csv', 'acme-user@127.0.0.1:/scp.csv');
+    expect(there, there.output).toMatchObject({ code: 0 });
+    const back = await scp(...options, 'acme-user@127.0.0.1:/scp.csv', 'b.csv');
+    expect(back, back.output).toMatchObject({ code: 0 });
+    expect(readFileSync(join(work, 'b.csv'), 'utf8')).toBe('content');
+  });
+
+  it('copies a tree there and back', async () => {
+    const files = makeTree();
+    const there = await scp('-r', 'tree', 'acme-user@127.0.0.1:/scp-tree');
+    expect(there, there.output).toMatchObject({ code: 0 });
+    await expectStored('acme/scp-tree/', files);
+    const back = await scp('-r', 'acme-user@127.0.0.1:/scp-tree', 'back');
+    expect(back, back.output).toMatchObject({ code: 0 });
+    expectFetched('back', files);
+  });
+
+  it('says failure for what was refused', async () => {
+    writeFileSync(join(work, 'a.csv'), 'content');
+    expect((await scp('a.csv', 'acme-user@127.0.0.1:/outbound/a.csv')).code).toBe(1);
+    expect((await scp('acme-user@127.0.0.1:/not-there.csv', 'b.csv')).code).toBe(1);
   });
 });
 

@@ -59,6 +59,17 @@ describe('an uploaded file', () => {
     expect(await test.openUploadCount()).toBe(0);
   });
 
+  it('shows its size by its name while it is being sent', async () => {
+    const handle = await call<Buffer>((done) => sftp.open('/growing.csv', 'w', done));
+    await call((done) => sftp.write(handle, Buffer.from('abc'), 0, 3, 0, done));
+    for (const path of ['/growing.csv', 'x/../growing.csv']) {
+      expect((await call<Stats>((done) => sftp.stat(path, done))).size).toBe(3);
+      expect((await call<Stats>((done) => sftp.lstat(path, done))).size).toBe(3);
+    }
+    await call((done) => sftp.close(handle, done));
+    expect((await call<Stats>((done) => sftp.stat('/growing.csv', done))).size).toBe(3);
+  });
+
   it('carries the metadata that AWS Transfer Family gives', async () => {
     await put('/metadata.csv', 'a');
     expect((await test.content('acme/metadata.csv')).metadata).toEqual({

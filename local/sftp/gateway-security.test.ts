@@ -14,6 +14,7 @@ beforeAll(async () => {
     maxSessionsPerUser: 2,
     maxAuthAttempts: 3,
     maxHandles: 4,
+    openWaitMs: 100,
   });
 });
 afterAll(() => test.stop());
@@ -143,16 +144,18 @@ describe('sockets', () => {
     expect(await counter('refusedConnections', 'login-timeout')).toBeGreaterThan(0);
   });
 
-  it('that have not logged in are few, and leave their places again', async () => {
-    const silent = [await openTcp(), await openTcp(), await openTcp()];
-    await vi.waitFor(async () => expect((await test.gateway.metrics.sockets.get()).values[0]?.value).toBe(3), {
-      timeout: 20_000,
-    });
-    expect(await failure({})).not.toBe('connected');
-    await Promise.all(silent.map((socket) => once(socket, 'close')));
-    await vi.waitFor(async () => expect((await test.gateway.metrics.sockets.get()).values[0]?.value).toBe(0), {
-      timeout: 20_000,
-    });
+  it('that have not logged in are few, displace each other, and do not keep a login out', async () => {
+    const places = async () => (await test.gateway.metrics.sockets.get()).values[0]?.value ?? 0;
+    const silent: Socket[] = [];
+    for (let count = 0; count < 60; count += 1) {
+      silent.push(await openTcp());
+      if (count % 2 === 0) silent.at(-1)!.write('SSH-2.0-probe\r\n');
+    }
+    expect(await places()).toBeLessThanOrEqual(2);
+    expect(await failure({})).toBe('connected');
+    await Promise.all(silent.filter(({ closed }) => !closed).map((socket) => once(socket, 'close')));
+    await vi.waitFor(async () => expect(await places()).toBe(0), { timeout: 20_000 });
+    expect(await counter('refusedConnections', 'unauthenticated')).toBeGreaterThan(50);
     expect(await failure({})).toBe('connected');
   });
 
@@ -190,12 +193,14 @@ describe('a session', () => {
     await close();
   });
 
-  it('can hold only so many files open', async () => {
+  it('can hold only so many files open: one more waits for a free handle, then is refused', async () => {
     const { sftp, close } = await test.connect();
-    const opened = await Promise.allSettled(
-      Array.from({ length: 6 }, (_, index) => call<Buffer>((done) => sftp.open(`/open-${index}`, 'w', done))),
-    );
-    expect(opened.filter(({ status }) => status === 'fulfilled').length).toBeLessThanOrEqual(4);
+    const openOne = (index: number): Promise<Buffer> => call<Buffer>((done) => sftp.open(`/open-${index}`, 'w', done));
+    const opened = await Promise.all(Array.from({ length: 4 }, (_, index) => openOne(index)));
+    expect(await codeOf(openOne(4))).toBe('DENIED');
+    const waiting = openOne(5);
+    await call((done) => sftp.close(opened[0]!, done));
+    expect(await codeOf(waiting)).toBe('ok');
     await close();
   });
 });

@@ -1,6 +1,6 @@
 /** The gateway as the process that the launcher starts, against a real database and object store. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -122,6 +122,19 @@ describe('the gateway process', () => {
       type: 'SFTP Server File Upload Completed',
       path: `/${LANDING}/acme/a.csv`,
     });
+  });
+
+  it('shows the directories that the routes of the tenant name', async () => {
+    const routeId = randomUUID();
+    const definition = sql.json({ match: { path: ['inbound/orders/*.csv'] } });
+    await sql`INSERT INTO routes (id, tenant_id, name, active_version) VALUES (${routeId}, 'acme', 'orders', 1)`;
+    await sql`
+      INSERT INTO route_versions (id, route_id, version, definition, definition_hash, created_by)
+      VALUES (${randomUUID()}, ${routeId}, 1, ${definition}, 'hash', 'test')`;
+    const { sftp, close } = await (await startGateway()).connect();
+    const names = await call<{ filename: string }[]>((done) => sftp.readdir('/inbound', done));
+    expect(names.map(({ filename }) => filename)).toEqual(['orders']);
+    await close();
   });
 
   it('keeps its host key, readable for its owner only', async () => {

@@ -25,7 +25,12 @@ const journal = openTransferJournal(config.LONGSHORE_SFTP_DIRECTORY);
 
 async function queryUser(username: string): Promise<UserRow | undefined> {
   const [row] = await sql<UserRow[]>`
-    SELECT u.tenant_id, u.public_key, u.home_prefix FROM sftp_users u JOIN tenants t ON t.id = u.tenant_id
+    SELECT u.tenant_id, u.public_key, u.home_prefix, (
+      SELECT jsonb_agg(v.definition #> '{match,path}')
+      FROM routes r JOIN route_versions v ON v.route_id = r.id AND v.version = r.active_version
+      WHERE r.tenant_id = u.tenant_id AND r.disabled_at IS NULL
+    ) AS route_globs
+    FROM sftp_users u JOIN tenants t ON t.id = u.tenant_id
     WHERE u.username = ${username} AND u.disabled_at IS NULL AND u.removed_at IS NULL AND t.disabled_at IS NULL`;
   return row;
 }

@@ -21,6 +21,7 @@ import type { GatewayLimits } from './limits.ts';
 import type { SftpMetrics } from './metrics.ts';
 import type { SessionContext } from './session-context.ts';
 import { type SftpChannel, serveSftpChannel } from './sftp-channel.ts';
+import { announceSignatureAlgorithms } from './signature-algorithms.ts';
 import type { ServerIdentity } from './transfer-event.ts';
 import type { TransferJournal } from './transfer-journal.ts';
 import { createUserRoot, type SftpUser } from './user-root.ts';
@@ -119,6 +120,7 @@ export function serveConnection(
     });
   }
 
+  announceSignatureAlgorithms(client);
   client.on('authentication', (context) => {
     onAuthentication(context).catch((error: unknown) => {
       logger.error({ err: error }, 'login failed');

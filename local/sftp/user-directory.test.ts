@@ -24,6 +24,12 @@ describe('the user directory', () => {
     expect(queries).toBe(2);
   });
 
+  it('knows the directories that the routes name', async () => {
+    const globs = ['inbound/orders/**/*.csv', ['raw/*', 'inbound/contracts/a.pdf'], '*.xml', '{a,b}/c', '**'];
+    const findUser = createUserDirectory({ queryUser: async () => ({ ...ROW, route_globs: globs }) });
+    expect((await findUser('acme-user'))?.directories).toEqual(['inbound/orders', 'raw', 'inbound/contracts']);
+  });
+
   it('remembers no failure', async () => {
     let isDown = true;
     const findUser = createUserDirectory({

@@ -5,6 +5,7 @@
  * more after `REMEMBER_MS`; its open sessions ask again and end (`serve-connection.ts`).
  */
 import type { FindUser } from './authenticate.ts';
+import { routeDirectories } from './route-directories.ts';
 import type { SftpUser } from './user-root.ts';
 
 export interface UserRow {
@@ -12,6 +13,8 @@ export interface UserRow {
   /** Lines as in `authorized_keys`. */
   readonly public_key: string;
   readonly home_prefix: string;
+  /** `match.path` of the tenant's routes. */
+  readonly route_globs?: readonly (string | readonly string[])[] | null;
 }
 
 export interface UserDirectoryOptions {
@@ -44,7 +47,9 @@ export function createUserDirectory({ queryUser, now = Date.now }: UserDirectory
 }
 
 function toUser(row: UserRow): SftpUser {
-  return { tenantId: row.tenant_id, publicKeys: row.public_key.split('\n'), homePrefix: row.home_prefix };
+  const { tenant_id: tenantId, public_key: publicKey, home_prefix: homePrefix, route_globs: globs } = row;
+  const user = { tenantId, publicKeys: publicKey.split('\n'), homePrefix };
+  return globs ? { ...user, directories: routeDirectories(globs.flat()) } : user;
 }
 
 async function withDeadline<T>(query: Promise<T>): Promise<T> {

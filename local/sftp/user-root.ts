@@ -18,6 +18,8 @@ export interface SftpUser {
   readonly publicKeys: readonly string[];
   /** In the landing bucket, e.g. `acme/`; the final separator may be missing. */
   readonly homePrefix: string;
+  /** In the tenant's home, shown also while they are empty; e.g. `inbound/orders`. */
+  readonly directories?: readonly string[];
 }
 
 export interface Location {
@@ -42,11 +44,14 @@ export interface UserRoot {
   locate(rawPath: string): Location;
   /** As `locate`, for what is going to be written. @throws SftpFault `DENIED` in a read-only tree or for a root. */
   locateForWriting(rawPath: string): Location;
+  /** Names of directories that are shown in this one in any case; `undefined` when this is not such a one itself. */
+  standingIn(directory: Location): readonly string[] | undefined;
 }
 
 export function createUserRoot({ user, landingBucket, outboundBucket }: UserRootOptions): UserRoot {
   const home = asPrefix(user.homePrefix);
   const outbound = asPrefix(user.tenantId);
+  const standing = (user.directories ?? []).map((directory) => asPrefix(`${user.tenantId}/${directory}`));
 
   function locate(rawPath: string): Location {
     const path = canonicalPath(rawPath);
@@ -75,6 +80,13 @@ export function createUserRoot({ user, landingBucket, outboundBucket }: UserRoot
       if (!location.isWritable) throw denied(`/${OUTBOUND_NAME} is read-only`);
       if (location.isRoot) throw denied('the root directory cannot be changed');
       return location;
+    },
+    standingIn({ prefix, isWritable }) {
+      if (!isWritable) return undefined;
+      const below = standing.filter((directory) => directory.startsWith(prefix));
+      if (below.length === 0) return undefined;
+      const names = below.map((directory) => directory.slice(prefix.length).split('/')[0]!);
+      return [...new Set(names)].filter((name) => name !== '');
     },
   };
 }
