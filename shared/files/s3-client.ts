@@ -7,6 +7,7 @@
  */
 import type { LookupFunction } from 'node:net';
 import { S3Client, type S3ClientConfig as S3ClientConfigOfSdk } from '@aws-sdk/client-s3';
+import { trimClient } from '#shared/runtime/trim-client.ts';
 import { leavePartsUnsigned } from './leave-parts-unsigned.ts';
 
 export interface S3ClientConfig {
@@ -36,7 +37,7 @@ const CONNECT_TIMEOUT_MS = 3_000;
 const SOCKET_IDLE_TIMEOUT_MS = 30_000;
 
 export function createS3Client(config: S3ClientConfig): S3Client {
-  return new S3Client(clientConfig(config));
+  return trimClient(new S3Client(clientConfig(config)));
 }
 
 /**
@@ -47,11 +48,13 @@ export function createS3Client(config: S3ClientConfig): S3Client {
  * 3. No checksums by the SDK, whose are computed in JavaScript: parts come with their own (`part-checksum.ts`), and need no other.
  */
 export function createPartClient({ stallMs, ...config }: PartClientConfig): S3Client {
-  const client = new S3Client({
-    ...clientConfig({ ...config, requestTimeoutMs: 0, maxAttempts: 1 }, stallMs),
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    responseChecksumValidation: 'WHEN_REQUIRED',
-  });
+  const client = trimClient(
+    new S3Client({
+      ...clientConfig({ ...config, requestTimeoutMs: 0, maxAttempts: 1 }, stallMs),
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+    }),
+  );
   leavePartsUnsigned(client);
   return client;
 }

@@ -8,6 +8,7 @@
  */
 import { SQSClient, type SQSClientConfig } from '@aws-sdk/client-sqs';
 import type { QueueMetrics } from '#shared/queue/queue-metrics.ts';
+import { trimClient } from '#shared/runtime/trim-client.ts';
 
 export type { SQSClient };
 
@@ -49,6 +50,7 @@ export function createSqsClient({
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(credentials === undefined ? {} : { credentials }),
   });
+  trimClient(client);
   if (metrics !== undefined) countRequests(client, metrics);
   return client;
 }

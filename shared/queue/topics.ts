@@ -16,6 +16,7 @@ import { TOPIC_IDS, type TopicId, topicName } from '#shared/config/resource-name
 import { LongshoreError } from '#shared/errors.ts';
 import { type EntryOutcome, sendBatchRequest } from '#shared/queue/batch-request.ts';
 import { Coalescer } from '#shared/queue/coalescer.ts';
+import { trimClient } from '#shared/runtime/trim-client.ts';
 
 /** Amazon SNS: the limit of a message and of a whole batch (PublishBatch). */
 const MAX_BATCH_BYTES = 262_144;
@@ -29,18 +30,20 @@ export interface SnsClientOptions {
 }
 
 export function createSnsClient({ region, endpoint, credentials }: SnsClientOptions): SNSClient {
-  return new SNSClient({
-    region,
-    maxAttempts: 2,
-    requestHandler: {
-      connectionTimeout: 3_000,
-      requestTimeout: DEADLINE_MS,
-      throwOnRequestTimeout: true,
-      socketTimeout: DEADLINE_MS,
-    },
-    ...(endpoint === undefined ? {} : { endpoint }),
-    ...(credentials === undefined ? {} : { credentials }),
-  });
+  return trimClient(
+    new SNSClient({
+      region,
+      maxAttempts: 2,
+      requestHandler: {
+        connectionTimeout: 3_000,
+        requestTimeout: DEADLINE_MS,
+        throwOnRequestTimeout: true,
+        socketTimeout: DEADLINE_MS,
+      },
+      ...(endpoint === undefined ? {} : { endpoint }),
+      ...(credentials === undefined ? {} : { credentials }),
+    }),
+  );
 }
 
 /** Resolves to the topics' ARNs. CreateTopic gives the ARN of an existing topic too, so this also looks topics up. */
