@@ -10,25 +10,9 @@ import { FormatFault } from '../format-fault.ts';
 import { byDescriptor, descriptorFault } from './descriptor-words.ts';
 import { recordFault } from './record-collector.ts';
 import type { EncodingCodec } from './record-encoding.ts';
-import type { RecordFault } from './record-item.ts';
 import type { RecordParser } from './record-parser.ts';
+import type { RecordSink } from './record-sink.ts';
 import { isLineEnd, LineSplitter, lineEndLength } from './split-lines.ts';
-
-/** One record in units; `bytes` and `at` are where its bytes are, for packed and binary columns. */
-export interface FixedRecord {
-  readonly units: string;
-  readonly line: number;
-  readonly bytes: Buffer;
-  readonly at: number;
-}
-
-export interface RecordSink {
-  readonly record: (record: FixedRecord) => void;
-  /** A record of which nothing can be read, not even its type. */
-  readonly damaged: (line: number, fault: RecordFault, raw: Buffer, isCut: boolean) => void;
-  /** Whether somebody should take what was found before there is more. */
-  readonly isFull: () => boolean;
-}
 
 /** What transfers add at the end, with or without line ends elsewhere. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: end-of-file marks are such characters
