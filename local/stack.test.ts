@@ -80,7 +80,10 @@ describe('a stack', () => {
     const sqs = createSqsClient({
       region: first.env.AWS_REGION ?? '',
       endpoint: first.endpoints.sqs,
-      credentials: { accessKeyId: 'any', secretAccessKey: 'any' },
+      credentials: {
+        accessKeyId: first.env.AWS_ACCESS_KEY_ID ?? '',
+        secretAccessKey: first.env.AWS_SECRET_ACCESS_KEY ?? '',
+      },
     });
     await resolveQueueUrls({ client: sqs, names: QUEUE_IDS.map((queue) => queueName('longshore', queue)) });
     await first.stop();

@@ -28,6 +28,7 @@ beforeAll(async () => {
     host: '127.0.0.1',
     port: 0,
     region: 'us-east-1',
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
   });
   client = createSqsClient({
     region: 'us-east-1',

@@ -63,6 +63,7 @@ function startQueues(onPort: number): Promise<QueueServer> {
     host: '127.0.0.1',
     port: onPort,
     region: 'us-east-1',
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
   });
 }
 

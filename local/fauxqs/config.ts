@@ -6,6 +6,9 @@ const schema = z.object({
   LONGSHORE_QUEUES_DIRECTORY: z.string(),
   LONGSHORE_HTTP_HOST: z.string().default('127.0.0.1'),
   LONGSHORE_HTTP_PORT: integerVariable({ min: 0, max: 65_535 }),
+  /** Whose signatures are taken. */
+  AWS_ACCESS_KEY_ID: z.string().min(1),
+  AWS_SECRET_ACCESS_KEY: z.string().min(1),
   AWS_REGION: z.string().default('us-east-1'),
   LOG_LEVEL: logLevelVariable.default('info'),
 });

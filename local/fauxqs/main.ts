@@ -13,6 +13,7 @@ const server = await startQueueServer({
   host: config.LONGSHORE_HTTP_HOST,
   port: config.LONGSHORE_HTTP_PORT,
   region: config.AWS_REGION,
+  credentials: { accessKeyId: config.AWS_ACCESS_KEY_ID, secretAccessKey: config.AWS_SECRET_ACCESS_KEY },
 });
 logger.info({ url: server.url, directory: config.LONGSHORE_QUEUES_DIRECTORY }, 'queue server listens');
 const signal = await stopSignal();

@@ -6,10 +6,11 @@
  * 2. Queue URLs name this server as its clients reach it, also after the home moved to other ports.
  * 3. A message that its receiver gives back is there again at once. fauxqs alone loses it, and blocks its group for ever: it stores the
  *    change as a NULL receive count, which its own table refuses, after it forgot the message.
- * 4. Only SQS, SNS and the health check answer.
+ * 4. Only SQS, SNS and the health check answer, and only requests that are signed with the server's credentials (`require-signature.ts`).
  */
 import { buildApp } from 'fauxqs';
 import { loadFauxqsParts } from '#local/fauxqs/fauxqs-parts.ts';
+import { requireSignature } from '#local/fauxqs/require-signature.ts';
 
 export interface StartQueueServerOptions {
   readonly directory: string;
@@ -17,6 +18,10 @@ export interface StartQueueServerOptions {
   /** 0 takes a free one. */
   readonly port: number;
   readonly region: string;
+  /** Those of its clients. */
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
 }
 
 export interface QueueServer {
@@ -58,6 +63,7 @@ export async function startQueueServer(options: StartQueueServerOptions): Promis
     if (!isQueueCall && path !== HEALTH_PATH)
       await reply.code(404).send({ message: 'only SQS and SNS are served here' });
   });
+  requireSignature(app, options);
   app.addHook('onClose', async () => persistence.close());
   const url = await app.listen({ host: options.host, port: options.port });
   return { url, stop: () => app.close() };

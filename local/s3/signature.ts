@@ -36,6 +36,8 @@ export interface SignatureCheckerOptions {
   readonly credentials: readonly S3Credential[];
   /** When absent, a signature for any region is right. */
   readonly region?: string;
+  /** Of the credential scope; S3 when absent. */
+  readonly services?: readonly string[];
   readonly now: () => number;
 }
 
@@ -60,8 +62,17 @@ const AUTHORIZATION =
   /^AWS4-HMAC-SHA256\s+Credential=([^,\s]+?)\s*,\s*SignedHeaders=([^,\s]+)\s*,\s*Signature=([0-9a-f]{64})\s*$/;
 const TIMESTAMP = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/;
 
-/** The returned function throws an S3Error where a request is not authentic. */
-export function createSignatureChecker(options: SignatureCheckerOptions): (request: S3Request) => Authenticated {
+/**
+ * Throws an S3Error where a request is not authentic. Services but S3 sign the SHA-256 of the body, which is given once the body is
+ * there, and know no presigned requests here.
+ */
+export type CheckSignature = (request: SignedRequest, bodySha256?: string) => Authenticated;
+
+export type SignedRequest = Pick<S3Request, 'method' | 'path' | 'query'> & {
+  readonly message: Pick<S3Request['message'], 'headers'>;
+};
+
+export function createSignatureChecker(options: SignatureCheckerOptions): CheckSignature {
   const credentials = new Map(options.credentials.map((credential) => [credential.accessKeyId, credential]));
   const signingKeys = new Map<string, Buffer>();
 
@@ -79,13 +90,13 @@ export function createSignatureChecker(options: SignatureCheckerOptions): (reque
     return key;
   }
 
-  return function authenticate(request) {
-    const isPresigned = request.query.has('X-Amz-Signature') || request.query.has('X-Amz-Algorithm');
-    const claim = isPresigned ? claimOfQuery(request) : claimOfHeader(request);
+  return function authenticate(request, bodySha256) {
+    const isPresigned = bodySha256 === undefined && isPresignedRequest(request);
+    const claim = isPresigned ? claimOfQuery(request) : claimOfHeader(request, bodySha256);
     const credential = credentials.get(claim.accessKeyId);
     if (credential === undefined)
       throw new S3Error('InvalidAccessKeyId', 'The AWS Access Key Id you provided does not exist in our records.');
-    checkScope(claim, options.region, isPresigned);
+    checkScope(claim, options, isPresigned);
     checkTime(claim, options.now());
     checkSignedHeaders(request, claim.signedHeaders);
 
@@ -105,13 +116,17 @@ export function createSignatureChecker(options: SignatureCheckerOptions): (reque
   };
 }
 
-function claimOfHeader({ message }: S3Request): SignedClaim {
+function isPresignedRequest({ query }: SignedRequest): boolean {
+  return query.has('X-Amz-Signature') || query.has('X-Amz-Algorithm');
+}
+
+function claimOfHeader({ message }: SignedRequest, bodySha256: string | undefined): SignedClaim {
   const { authorization } = message.headers;
-  if (authorization === undefined) throw new S3Error('AccessDenied', 'Access Denied');
+  if (authorization === undefined || authorization === '') throw new S3Error('AccessDenied', 'Access Denied');
   const match = AUTHORIZATION.exec(authorization);
   if (match === null)
     throw new S3Error('AuthorizationHeaderMalformed', 'The authorization header that you provided is not valid.');
-  const payloadHash = message.headers['x-amz-content-sha256'];
+  const payloadHash = bodySha256 ?? message.headers['x-amz-content-sha256'];
   if (typeof payloadHash !== 'string')
     throw new S3Error('InvalidRequest', 'Missing required header for this request: x-amz-content-sha256');
   return {
@@ -124,14 +139,15 @@ function claimOfHeader({ message }: S3Request): SignedClaim {
   };
 }
 
-function claimOfQuery({ message, query }: S3Request): SignedClaim {
+function claimOfQuery({ message, query }: SignedRequest): SignedClaim {
   const fail = (text: string) => new S3Error('AuthorizationQueryParametersError', text);
   const signature = query.get('X-Amz-Signature') ?? '';
   const expires = query.get('X-Amz-Expires') ?? '';
   if (query.get('X-Amz-Algorithm') !== ALGORITHM) throw fail(`X-Amz-Algorithm only supports "${ALGORITHM}"`);
   if (!/^[0-9a-f]{64}$/.test(signature)) throw fail('X-Amz-Signature must be 64 hexadecimal digits');
-  if (!/^\d{1,6}$/.test(expires) || Number(expires) < 1 || Number(expires) > MAX_EXPIRES_SECONDS)
-    throw fail('X-Amz-Expires must be between 1 and 604800 seconds');
+  if (!/^-?\d+$/.test(expires)) throw fail('X-Amz-Expires must be a number of seconds');
+  if (Number(expires) < 1 || Number(expires) > MAX_EXPIRES_SECONDS)
+    throw new S3Error('AccessDenied', 'X-Amz-Expires must be between 1 and 604800 seconds');
   const header = message.headers['x-amz-content-sha256'];
   return {
     ...parseCredential(query.get('X-Amz-Credential') ?? '', 'AuthorizationQueryParametersError'),
@@ -149,13 +165,18 @@ function parseCredential(
 ): Pick<SignedClaim, 'accessKeyId' | 'date' | 'region' | 'service'> {
   const [accessKeyId, date, region, service, terminator, ...rest] = text.split('/');
   if (!accessKeyId || !date || !region || !service || terminator !== 'aws4_request' || rest.length > 0)
-    throw new S3Error(code, 'The credential must be <access key>/<date>/<region>/s3/aws4_request.');
+    throw new S3Error(code, 'The credential must be <access key>/<date>/<region>/<service>/aws4_request.');
   return { accessKeyId, date, region, service };
 }
 
-function checkScope(claim: SignedClaim, region: string | undefined, isPresigned: boolean): void {
+function checkScope(
+  claim: SignedClaim,
+  { region, services = ['s3'] }: SignatureCheckerOptions,
+  isPresigned: boolean,
+): void {
   const code = isPresigned ? 'AuthorizationQueryParametersError' : 'AuthorizationHeaderMalformed';
-  if (claim.service !== 's3') throw new S3Error(code, 'The credential scope must name the service s3.');
+  if (!services.includes(claim.service))
+    throw new S3Error(code, `The credential scope must name the service ${services.join(' or ')}.`);
   if (region !== undefined && claim.region !== region)
     throw new S3Error(code, `The region '${claim.region}' is wrong; expecting '${region}'`);
   if (!claim.timestamp.startsWith(claim.date))
@@ -179,7 +200,7 @@ function checkTime(claim: SignedClaim, nowMs: number): void {
   else if (nowMs > signedMs + claim.expiresAfterMs) throw new S3Error('AccessDenied', 'Request has expired');
 }
 
-function checkSignedHeaders({ message }: S3Request, signedHeaders: readonly string[]): void {
+function checkSignedHeaders({ message }: SignedRequest, signedHeaders: readonly string[]): void {
   const signed = new Set(signedHeaders);
   const isCovered =
     signed.has('host') &&
@@ -188,7 +209,7 @@ function checkSignedHeaders({ message }: S3Request, signedHeaders: readonly stri
   if (!isCovered) throw new S3Error('AccessDenied', 'There were headers present in the request which were not signed');
 }
 
-function canonicalRequest({ message, method, path, query }: S3Request, claim: SignedClaim): string {
+function canonicalRequest({ message, method, path, query }: SignedRequest, claim: SignedClaim): string {
   const pairs: string[] = [];
   for (const [name, value] of query)
     if (name !== 'X-Amz-Signature') pairs.push(`${encodeComponent(name)}=${encodeComponent(value)}`);

@@ -20,6 +20,23 @@ export function buildErrorXml(nodes: readonly XmlNode[]): string {
   return `${DECLARATION}<Error>${nodes.map(buildNode).join('')}</Error>`;
 }
 
+/** The error document of the query protocol, which SNS speaks. */
+export function buildQueryErrorXml(code: string, message: string): string {
+  return `${DECLARATION}${buildNode([
+    'ErrorResponse',
+    [
+      [
+        'Error',
+        [
+          ['Type', 'Sender'],
+          ['Code', code],
+          ['Message', message],
+        ],
+      ],
+    ],
+  ])}`;
+}
+
 function buildNode([name, content]: XmlNode): string {
   if (content === undefined) return '';
   const inner = Array.isArray(content) ? content.map(buildNode).join('') : escapeXml(String(content));

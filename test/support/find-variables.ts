@@ -99,6 +99,8 @@ async function makeValues(directory: string): Promise<Record<string, string>> {
   return {
     DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none',
     AWS_REGION: 'us-east-1',
+    AWS_ACCESS_KEY_ID: 'id',
+    AWS_SECRET_ACCESS_KEY: 'secret',
     LONGSHORE_HTTP_PORT: '1',
     LONGSHORE_SFTP_PORT: '1',
     LONGSHORE_SFTP_DIRECTORY: directory,
