@@ -180,6 +180,27 @@ describe('authentication', () => {
       });
     const truncated = await put('hello world', (body) => body.slice(0, body.lastIndexOf('0;chunk')));
     expect(truncated).toMatchObject({ status: 400, text: expect.stringContaining('IncompleteBody') });
+    for (const more of ['extra', 'extra\r\n', '5\r\nextra\r\n']) {
+      const prolonged = await put('hello world', (body) => body + more);
+      expect(prolonged).toMatchObject({ status: 400, text: expect.stringContaining('InvalidRequest') });
+    }
+  });
+
+  it.each([0, -1, 604_801])('refuses a presigned URL of %i seconds as one that does not hold', async (expires) => {
+    const signed = sign({ method: 'GET', path: '/bucket/k', payloadHash: 'UNSIGNED-PAYLOAD', expires });
+    expect(await send(signed)).toMatchObject({ status: 403, text: expect.stringContaining('AccessDenied') });
+  });
+
+  it('takes an empty Authorization header for none, and ignores what is expected but 100-continue', async () => {
+    const anonymous = await send({ method: 'GET', target: '/bucket/k', headers: { authorization: '' } });
+    expect(anonymous).toMatchObject({ status: 403, text: expect.stringContaining('AccessDenied') });
+    const signed = sign({
+      method: 'PUT',
+      path: '/bucket/expected',
+      payloadHash: sha256('x'),
+      headers: { expect: '200', 'content-length': '1' },
+    });
+    expect(await send(signed, 'x')).toMatchObject({ status: 200 });
   });
 
   it('refuses XML with a DOCTYPE, broken XML, and subresources that are not there', async () => {

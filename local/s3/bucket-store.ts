@@ -14,7 +14,7 @@ export interface Bucket {
 }
 
 /** Amazon S3, "Bucket naming rules". */
-const BUCKET_NAME = /^(?!xn--)(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+const BUCKET_NAME = /^(?!xn--)(?!\d+\.\d+\.\d+\.\d+$)(?!.*(?:\.\.|\.-|-\.))[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 
 export function createBucketStore(database: DatabaseSync, now: () => number) {
   database.exec(`

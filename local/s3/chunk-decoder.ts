@@ -68,6 +68,7 @@ export class ChunkDecoder {
   finish(): void {
     // The end of the last chunk is an empty line, which some clients leave out when nothing follows.
     if (this.#state === 'trailer' && !this.#hasTrailer && this.#line === '') return;
+    if (this.#state === 'done' && this.#line !== '') throw malformed('bytes follow the last chunk');
     if (this.#state !== 'done') throw new S3Error('IncompleteBody', 'The request body terminated unexpectedly.');
   }
 

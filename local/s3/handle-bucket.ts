@@ -1,18 +1,30 @@
 /** Operations on buckets: create, delete, list, location, versioning and notifications. */
 import { isoTime, type S3Call, type S3Handler, type S3Reply, xmlReply } from '#local/s3/handler.ts';
+import { ownerNode, readMax } from '#local/s3/list-query.ts';
 import { receiveText } from '#local/s3/receive-body.ts';
 import { S3Error } from '#local/s3/s3-error.ts';
 import { buildXml, childText, malformedXml, parseXml } from '#local/s3/xml.ts';
 
 const MAX_DOCUMENT_BYTES = 64 * 1024;
+const MAX_LISTED_BUCKETS = 10_000;
 
-export const handleListBuckets: S3Handler = ({ store, auth }) =>
-  xmlReply(
+/** `continuation-token` is the last name of the page before. */
+export const handleListBuckets: S3Handler = (call) => {
+  const { query } = call.request;
+  const prefix = query.get('prefix') ?? '';
+  const after = query.get('continuation-token') ?? '';
+  const max = readMax(query.get('max-buckets'), 'max-buckets', MAX_LISTED_BUCKETS);
+  const wanted = call.store.buckets.list().filter(({ name }) => name.startsWith(prefix) && name > after);
+  const page = wanted.slice(0, max);
+  return xmlReply(
     buildXml('ListAllMyBucketsResult', [
-      ['Buckets', store.buckets.list().map((bucket) => ['Bucket', bucketNodes(bucket)] as const)],
-      ['Owner', [['ID', auth.requester]]],
+      ['Buckets', page.map((bucket) => ['Bucket', bucketNodes(bucket)] as const)],
+      ownerNode(call),
+      ['ContinuationToken', wanted.length > page.length ? page.at(-1)?.name : undefined],
+      ['Prefix', prefix === '' ? undefined : prefix],
     ]),
   );
+};
 
 function bucketNodes({ name, createdMs }: { name: string; createdMs: number }) {
   return [['Name', name] as const, ['CreationDate', isoTime(createdMs)] as const];
@@ -23,12 +35,13 @@ export async function handleCreateBucket(call: S3Call): Promise<S3Reply> {
   if (document !== '') parseXml(document, 'CreateBucketConfiguration');
   const { buckets } = call.store;
   const name = call.request.bucket;
-  if (buckets.find(name) !== undefined)
+  // As in the oldest region alone, a bucket that is there is left as it is.
+  if (buckets.find(name) !== undefined && call.region !== 'us-east-1')
     throw new S3Error(
       'BucketAlreadyOwnedByYou',
       'Your previous request to create the named bucket succeeded and you already own it.',
     );
-  buckets.create(name);
+  if (buckets.find(name) === undefined) buckets.create(name);
   return { status: 200, headers: { location: `/${name}` } };
 }
 
@@ -39,12 +52,16 @@ export const handleHeadBucket: S3Handler = ({ store, request, region }) => {
 
 export const handleDeleteBucket: S3Handler = ({ store, request }) => {
   const bucket = store.buckets.get(request.bucket);
-  if (!store.versions.isEmpty(bucket.id) || !store.uploads.isEmpty(bucket.id))
+  if (!store.versions.isEmpty(bucket.id))
     throw new S3Error(
       'BucketNotEmpty',
-      'The bucket you tried to delete is not empty. You must delete all versions and uploads in the bucket.',
+      'The bucket you tried to delete is not empty. You must delete all versions in the bucket.',
     );
-  store.buckets.remove(bucket);
+  // What is unfinished goes with its bucket.
+  store.transact(() => {
+    for (const upload of store.uploads.scan(bucket.id, '', '', Number.MAX_SAFE_INTEGER)) store.abortUpload(upload);
+    store.buckets.remove(bucket);
+  });
   return { status: 204 };
 };
 

@@ -2,7 +2,7 @@
 import { checksumElement } from '#local/s3/checksum.ts';
 import { getUpload } from '#local/s3/find-upload.ts';
 import { isoTime, type S3Call, type S3Reply, xmlReply } from '#local/s3/handler.ts';
-import { readListQuery, readMax } from '#local/s3/list-query.ts';
+import { ownerNode, readListQuery, readMax } from '#local/s3/list-query.ts';
 import type { Upload } from '#local/s3/upload-store.ts';
 import { commonPrefix } from '#local/s3/walk-versions.ts';
 import { buildXml, type XmlNode } from '#local/s3/xml.ts';
@@ -57,6 +57,7 @@ export function handleListUploads(call: S3Call): S3Reply {
         ['Key', list.encode(key)],
         ['UploadId', id],
         initiator,
+        ownerNode(call),
         ['StorageClass', 'STANDARD'],
         initiated,
         ['ChecksumAlgorithm', checksumAlgorithm],

@@ -1,7 +1,7 @@
 /** ListObjects (both versions) and ListObjectVersions. */
 import { checkVersionId } from '#local/s3/find-version.ts';
 import { isoTime, type S3Call, type S3Reply, xmlReply } from '#local/s3/handler.ts';
-import { type ListQuery, readListQuery } from '#local/s3/list-query.ts';
+import { type ListQuery, ownerNode, readListQuery } from '#local/s3/list-query.ts';
 import { S3Error } from '#local/s3/s3-error.ts';
 import type { ObjectVersion } from '#local/s3/version-store.ts';
 import { type WalkEntry, type WalkOptions, walkVersions } from '#local/s3/walk-versions.ts';
@@ -19,7 +19,7 @@ export async function handleListObjects(call: S3Call): Promise<S3Reply> {
       ['MaxKeys', list.max],
       ['Marker', list.encode(marker)],
       ['NextMarker', isTruncated && last !== undefined ? list.encode(last) : undefined],
-      ...entries.map((entry) => objectNode(list, entry)),
+      ...entries.map((entry) => objectNode(list, entry, ownerNode(call))),
     ]),
   );
 }
@@ -29,7 +29,9 @@ export async function handleListObjectsV2(call: S3Call): Promise<S3Reply> {
   const list = readListQuery(call, 'max-keys');
   const token = query.get('continuation-token');
   const startAfter = query.get('start-after');
-  const after = token === undefined ? (startAfter ?? '') : readToken(token);
+  const owner = query.get('fetch-owner') === 'true' ? ownerNode(call) : undefined;
+  // An empty token is that of a client's first page.
+  const after = token === undefined || token === '' ? (startAfter ?? '') : readToken(token);
   const { entries, isTruncated } = await take(call, list, { after, allVersions: false });
   const last = nameOf(entries.at(-1));
   return xmlReply(
@@ -40,7 +42,7 @@ export async function handleListObjectsV2(call: S3Call): Promise<S3Reply> {
       ['ContinuationToken', token],
       ['NextContinuationToken', isTruncated && last !== undefined ? writeToken(last) : undefined],
       ['StartAfter', startAfter === undefined ? undefined : list.encode(startAfter)],
-      ...entries.map((entry) => objectNode(list, entry)),
+      ...entries.map((entry) => objectNode(list, entry, owner)),
     ]),
   );
 }
@@ -64,7 +66,7 @@ export async function handleListVersions(call: S3Call): Promise<S3Reply> {
       ['VersionIdMarker', versionMarker ?? ''],
       ['NextKeyMarker', isTruncated && lastName !== undefined ? list.encode(lastName) : undefined],
       ['NextVersionIdMarker', isTruncated ? lastVersion : undefined],
-      ...entries.map((entry) => versionNode(list, entry)),
+      ...entries.map((entry) => versionNode(list, entry, ownerNode(call))),
     ]),
   );
 }
@@ -107,18 +109,20 @@ function nameOf(entry: WalkEntry | undefined): string | undefined {
   return entry?.kind === 'prefix' ? entry.prefix : entry?.version.key;
 }
 
-function objectNode(list: ListQuery, entry: WalkEntry): XmlNode {
+function objectNode(list: ListQuery, entry: WalkEntry, owner: XmlNode | undefined): XmlNode {
   if (entry.kind === 'prefix') return prefixNode(list, entry.prefix);
-  return ['Contents', [['Key', list.encode(entry.version.key)], ...contentNodes(entry.version)]];
+  const { version } = entry;
+  return ['Contents', [['Key', list.encode(version.key)], ...contentNodes(version), ...(owner ? [owner] : [])]];
 }
 
-function versionNode(list: ListQuery, entry: WalkEntry): XmlNode {
+function versionNode(list: ListQuery, entry: WalkEntry, owner: XmlNode): XmlNode {
   if (entry.kind === 'prefix') return prefixNode(list, entry.prefix);
   const { version, isLatest } = entry;
   const nodes: XmlNode[] = [
     ['Key', list.encode(version.key)],
     ['VersionId', version.versionId],
     ['IsLatest', isLatest],
+    owner,
   ];
   if (version.isDeleteMarker) return ['DeleteMarker', [...nodes, ['LastModified', isoTime(version.modifiedMs)]]];
   return ['Version', [...nodes, ...contentNodes(version)]];
@@ -145,7 +149,6 @@ function writeToken(name: string): string {
 
 function readToken(token: string): string {
   const name = Buffer.from(token, 'base64url').toString();
-  if (token === '' || writeToken(name) !== token)
-    throw new S3Error('InvalidArgument', 'The continuation token provided is incorrect');
+  if (writeToken(name) !== token) throw new S3Error('InvalidArgument', 'The continuation token provided is incorrect');
   return name;
 }

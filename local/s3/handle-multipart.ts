@@ -81,11 +81,7 @@ export async function handleUploadPart(call: S3Call): Promise<S3Reply> {
 
 export function handleAbortUpload(call: S3Call): S3Reply {
   const { store } = call;
-  store.transact(() => {
-    const upload = getUpload(call);
-    for (const { bodyId } of store.uploads.listParts(upload.id, 0, MAX_PARTS)) store.bodies.release(bodyId);
-    store.uploads.remove(upload);
-  });
+  store.transact(() => store.abortUpload(getUpload(call)));
   return { status: 204 };
 }
 

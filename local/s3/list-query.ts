@@ -2,6 +2,7 @@
 import type { S3Call } from '#local/s3/handler.ts';
 import { S3Error } from '#local/s3/s3-error.ts';
 import { encodeKey } from '#local/s3/s3-request.ts';
+import type { XmlNode } from '#local/s3/xml.ts';
 
 export interface ListQuery {
   readonly bucketId: number;
@@ -31,10 +32,21 @@ export function readListQuery({ store, request }: S3Call, maxName: string): List
   };
 }
 
-/** More than 1,000 is taken as 1,000. */
-export function readMax(text: string | undefined, name: string): number {
-  if (text === undefined || text === '') return MAX_ENTRIES;
+/** All credentials are of one account, which owns everything. */
+export function ownerNode({ auth }: S3Call): XmlNode {
+  return [
+    'Owner',
+    [
+      ['ID', auth.requester],
+      ['DisplayName', auth.requester],
+    ],
+  ];
+}
+
+/** More than the maximum, of objects 1,000, is taken as the maximum. */
+export function readMax(text: string | undefined, name: string, most = MAX_ENTRIES): number {
+  if (text === undefined || text === '') return most;
   if (!/^\d{1,10}$/.test(text))
     throw new S3Error('InvalidArgument', `Provided ${name} not an integer or within integer range`);
-  return Math.min(Number(text), MAX_ENTRIES);
+  return Math.min(Number(text), most);
 }

@@ -114,10 +114,9 @@ function headerText(text: string): string {
   return Buffer.from(text).toString('latin1');
 }
 
+/** As it was given, where nothing is left out. */
 function withoutAwsChunked(value: string | undefined): string | undefined {
-  const codings = value
-    ?.split(',')
-    .map((coding) => coding.trim())
-    .filter((coding) => coding !== '' && coding !== 'aws-chunked');
-  return codings === undefined || codings.length === 0 ? undefined : codings.join(',');
+  if (value?.includes('aws-chunked') !== true) return value;
+  const codings = value.split(',').map((coding) => coding.trim());
+  return codings.filter((coding) => coding !== '' && coding !== 'aws-chunked').join(', ') || undefined;
 }

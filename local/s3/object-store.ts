@@ -11,7 +11,7 @@ import { type Bucket, createBucketStore } from '#local/s3/bucket-store.ts';
 import type { ObjectCreatedReason } from '#local/s3/event-journal.ts';
 import { createJournalWriter, type JournalWriter } from '#local/s3/journal-writer.ts';
 import { openMetadataDatabase } from '#local/s3/metadata-database.ts';
-import { createUploadStore } from '#local/s3/upload-store.ts';
+import { createUploadStore, type Upload } from '#local/s3/upload-store.ts';
 import {
   createVersionId,
   createVersionStore,
@@ -20,6 +20,9 @@ import {
   type ObjectVersion,
 } from '#local/s3/version-store.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+
+/** Amazon S3: of one upload. */
+const MAX_PARTS = 10_000;
 
 export interface ObjectStoreOptions {
   readonly directory: string;
@@ -117,6 +120,12 @@ export class ObjectStore {
   removeVersion(version: ObjectVersion): void {
     this.versions.remove(version);
     if (version.bodyId !== undefined) this.bodies.release(version.bodyId);
+  }
+
+  /** Inside a transaction. */
+  abortUpload(upload: Upload): void {
+    for (const { bodyId } of this.uploads.listParts(upload.id, 0, MAX_PARTS)) this.bodies.release(bodyId);
+    this.uploads.remove(upload);
   }
 
   close(): void {

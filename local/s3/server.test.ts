@@ -8,6 +8,7 @@ import {
   CopyObjectCommand,
   CreateBucketCommand,
   CreateMultipartUploadCommand,
+  DeleteBucketCommand,
   DeleteObjectCommand,
   DeleteObjectsCommand,
   GetBucketLocationCommand,
@@ -120,6 +121,18 @@ describe('objects', () => {
     });
     await expect(put('checked-wrong', `${body}x`, { [field]: value })).rejects.toEqual(failure('BadDigest', 400));
     await expect(head('checked-wrong')).rejects.toEqual(failure('NotFound', 404));
+  });
+
+  it('keeps a content encoding as it was given, but for aws-chunked', async () => {
+    for (const [given, kept] of [
+      ['deflate, gzip', 'deflate, gzip'],
+      ['deflate,gzip', 'deflate,gzip'],
+      ['gzip, aws-chunked', 'gzip'],
+      ['aws-chunked', undefined],
+    ]) {
+      await put('encoded', 'x', { ContentEncoding: given });
+      expect((await head('encoded')).ContentEncoding).toBe(kept);
+    }
   });
 
   it('checks Content-MD5', async () => {
@@ -414,6 +427,17 @@ describe('listings', () => {
     expect(below.CommonPrefixes).toEqual([{ Prefix: 'dir/sub/' }]);
   });
 
+  it('name the owner: always the older kind and that of versions, the newer kind on request', async () => {
+    const owner = { ID: 'tester', DisplayName: 'tester' };
+    await put('owned/a');
+    const of = { Bucket, Prefix: 'owned/' };
+    expect((await s3.client.send(new ListObjectsCommand(of))).Contents?.[0]?.Owner).toEqual(owner);
+    expect((await s3.client.send(new ListObjectVersionsCommand(of))).Versions?.[0]?.Owner).toEqual(owner);
+    expect((await s3.client.send(new ListObjectsV2Command(of))).Contents?.[0]?.Owner).toBeUndefined();
+    const asked = await s3.client.send(new ListObjectsV2Command({ ...of, FetchOwner: true }));
+    expect(asked.Contents?.[0]?.Owner).toEqual(owner);
+  });
+
   it('page through the versions of one key', async () => {
     const put = () => s3.client.send(new PutObjectCommand({ Bucket: 'lists', Key: 'many', Body: EMPTY }));
     const written = [(await put()).VersionId, (await put()).VersionId, (await put()).VersionId];
@@ -437,6 +461,51 @@ describe('listings', () => {
     await expect(s3.client.send(new HeadBucketCommand({ Bucket: 'nowhere' }))).rejects.toEqual(
       failure('NotFound', 404),
     );
+  });
+});
+
+describe('buckets', () => {
+  it('go with the uploads that are unfinished in them, and leave no file', async () => {
+    const bucket = { Bucket: 'only-an-upload' };
+    await s3.client.send(new CreateBucketCommand(bucket));
+    const upload = { ...bucket, Key: 'unfinished' };
+    const { UploadId } = await s3.client.send(new CreateMultipartUploadCommand(upload));
+    await s3.client.send(new UploadPartCommand({ ...upload, UploadId, PartNumber: 1, Body: randomBytes(100_000) }));
+    await s3.client.send(new DeleteBucketCommand(bucket));
+    await expect(s3.client.send(new HeadBucketCommand(bucket))).rejects.toThrow();
+    await s3.client.send(new CreateBucketCommand(bucket));
+    const { Uploads = [] } = await s3.client.send(new ListMultipartUploadsCommand(bucket));
+    expect(Uploads).toEqual([]);
+    await s3.client.send(new PutObjectCommand({ ...bucket, Key: 'k', Body: '' }));
+    await expect(s3.client.send(new DeleteBucketCommand(bucket))).rejects.toEqual(failure('BucketNotEmpty', 409));
+  });
+
+  it('are left as they are when they are created again', async () => {
+    await put('kept', 'kept');
+    await s3.client.send(new CreateBucketCommand({ Bucket }));
+    expect(String(await get('kept'))).toBe('kept');
+    expect((await s3.client.send(new GetBucketVersioningCommand({ Bucket }))).Status).toBe('Enabled');
+  });
+
+  it.each(['foo.-bar', 'foo-.bar', 'foo..bar', '-foo', 'foo.', 'Foo', '192.0.2.1', 'ab'])(
+    'are not called %s',
+    async (name) => {
+      await expect(s3.client.send(new CreateBucketCommand({ Bucket: name }))).rejects.toEqual(
+        failure('InvalidBucketName', 400),
+      );
+    },
+  );
+
+  it('are listed in pages', async () => {
+    for (const name of ['page-a', 'page-b', 'page-c']) await s3.client.send(new CreateBucketCommand({ Bucket: name }));
+    const names: (string | undefined)[] = [];
+    let ContinuationToken: string | undefined;
+    do {
+      const page = await s3.client.send(new ListBucketsCommand({ Prefix: 'page-', MaxBuckets: 2, ContinuationToken }));
+      names.push(...page.Buckets!.map(({ Name }) => Name));
+      ({ ContinuationToken } = page);
+    } while (ContinuationToken !== undefined);
+    expect(names).toEqual(['page-a', 'page-b', 'page-c']);
   });
 });
 

@@ -112,6 +112,10 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
   server.on('checkContinue', (message: IncomingMessage, response: ServerResponse) =>
     onRequest(message, response, () => response.writeContinue()),
   );
+  // Other expectations are ignored, as Amazon S3 does.
+  server.on('checkExpectation', (message: IncomingMessage, response: ServerResponse) =>
+    onRequest(message, response, () => undefined),
+  );
   // Bodies may take as long as they go on coming; idleness is what is bounded.
   server.requestTimeout = 0;
   server.headersTimeout = HEADERS_TIMEOUT_MS;
