@@ -9,6 +9,7 @@ export interface ObjectWord {
   readonly versionId: string;
   readonly sizeBytes: number;
   readonly etag: string;
+  readonly sequencer?: string | undefined;
   /** RFC 3339. */
   readonly at: string;
   readonly heardFrom: 'event' | 'reconciliation';
@@ -32,6 +33,9 @@ export type ArrivalWord = ObjectWord | TransferWord;
 /** S3's id of the only version in a bucket that keeps none. */
 export const UNVERSIONED = 'null';
 
+/** The longest that is taken. */
+const SEQUENCER_LENGTH = 64;
+
 /** Undefined for events that say nothing about arrivals. */
 export function toArrivalWord(event: LandingEvent): ArrivalWord | undefined {
   switch (event.type) {
@@ -44,6 +48,7 @@ export function toArrivalWord(event: LandingEvent): ArrivalWord | undefined {
         versionId: object['version-id'] ?? UNVERSIONED,
         sizeBytes: object.size,
         etag: quoted(object.etag),
+        sequencer: object.sequencer?.toUpperCase().padEnd(SEQUENCER_LENGTH, '0'),
         at: event.time,
         heardFrom: 'event',
       };

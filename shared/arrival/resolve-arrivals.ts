@@ -223,7 +223,7 @@ function registerObject(
   { word, file, object }: { word: ObjectWord; file: FileClass; object: StoredObject },
   state: Pick<ArrivedObject, 'status' | 'source' | 'quietMs' | 'uploadedBy'>,
 ): Resolution {
-  const { bucket, key } = word;
+  const { bucket, key, sequencer } = word;
   const { versionId, sizeBytes, etag, at } = object;
   return {
     type: 'register',
@@ -235,6 +235,7 @@ function registerObject(
       sizeBytes,
       etag,
       ...factsOf(object),
+      ...(sequencer !== undefined && { sequencer }),
       uploadedAt: at.toISOString(),
       ...state,
       ...(word.heardFrom === 'reconciliation' && { source: 'reconciliation' }),

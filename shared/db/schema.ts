@@ -142,6 +142,8 @@ export const files = pgTable(
     head: jsonb('head'),
     /** Equal for equal bytes, e.g. `CRC64NVME:...`; null where the store keeps nothing that says so. */
     contentHash: text('content_hash'),
+    /** The store's, of one length: orders the versions of one key that came in the same instant. */
+    sequencer: text('sequencer'),
     duplicateOf: uuid('duplicate_of'),
     status: text('status').$type<FileStatus>().notNull(),
     errorCode: text('error_code'),
@@ -179,6 +181,7 @@ export const files = pgTable(
     index('files_open').on(table.createdAt, table.id).where(sql`status IN ('UPLOADED', 'QUEUED', 'PROCESSING')`),
     index('files_settling').on(table.nextActionAt).where(sql`status = 'UPLOADED'`),
     index('files_queued').on(table.wokenAt).where(sql`status = 'QUEUED'`),
+    index('files_open_key').on(table.bucket, table.key).where(sql`status = 'PROCESSING'`),
     index('files_archive_due').on(table.nextActionAt).where(sql`status = 'PROCESSING' AND open_jobs = 0`),
     index('files_unrouted')
       .on(table.orderKey, table.uploadedAt)
@@ -236,6 +239,8 @@ export const jobs = pgTable(
     claimToken: uuid('claim_token'),
     /** The tenant's, when the file was routed: dates in keys are those of that zone, on every try. */
     timeZone: text('time_zone').notNull().default('UTC'),
+    /** When it was last claimed, the key of its file had other versions (`delivery-places.ts`). */
+    sharesPlace: boolean('shares_place').notNull().default(false),
     worker: text('worker'),
     processedBy: text('processed_by'),
     isOrdered: boolean('is_ordered').notNull().default(false),
@@ -299,6 +304,18 @@ export const jobLines = pgTable(
   },
   (table) => [primaryKey({ columns: [table.orderKey, table.routeId] }), index('job_lines_due').on(table.lookAt)],
 );
+
+/** Destinations that several versions of one key are delivered to: who writes there, and which file is the newest there. */
+export const deliveryPlaces = pgTable('delivery_places', {
+  /** SHA-256 of store, bucket and key. */
+  id: text('id').primaryKey(),
+  fileId: uuid('file_id'),
+  uploadedAt: instant('uploaded_at'),
+  sequencer: text('sequencer'),
+  orderSeq: bigint('order_seq', { mode: 'number' }),
+  /** The job that writes, as long as it runs. */
+  holder: uuid('holder'),
+});
 
 export const jobSteps = pgTable(
   'job_steps',

@@ -54,6 +54,8 @@ export interface ClaimedJob {
   readonly maxAttempts: number;
   readonly object: ObjectLocation | null;
   readonly timeZone: string;
+  /** The key of its file has other versions. */
+  readonly sharesPlace: boolean;
   /** Outputs of the steps done so far, by sequence number. */
   readonly outputs: Readonly<
     Record<string, { readonly kind: string; readonly output: Record<string, unknown> | null }>
@@ -90,7 +92,10 @@ export async function claimJobs(sql: Sql, options: ClaimOptions): Promise<Claime
 function claimSet(sql: Sql, ids: string[], options: ClaimOptions): Promise<ClaimedJob[]> {
   return sql<ClaimedJob[]>`
     WITH candidate AS (
-      SELECT j.id, j.claim_token IS NOT DISTINCT FROM ${options.token}::uuid AS is_repeat, ${keepsAttempt(sql)} AS keeps_attempt
+      SELECT j.id, j.claim_token IS NOT DISTINCT FROM ${options.token}::uuid AS is_repeat, ${keepsAttempt(sql)} AS keeps_attempt,
+        EXISTS (
+          SELECT 1 FROM files f JOIN files o ON o.bucket = f.bucket AND o.key = f.key AND o.id <> f.id WHERE f.id = j.file_id
+        ) AS shares_place
       FROM jobs j
       WHERE j.id = ANY(${ids}::uuid[]) AND j.queue = ${options.queue} AND j.step_kind = ANY(${[...options.kinds]}::text[])
         AND ((j.state = 'PENDING' AND coalesce(j.next_action_at <= now(), true))
@@ -104,6 +109,7 @@ function claimSet(sql: Sql, ids: string[], options: ClaimOptions): Promise<Claim
         state = 'RUNNING', updated_at = now(), woken_at = NULL, next_action_at = NULL, wait_reason = NULL,
         started_at = coalesce(j.started_at, now()), worker = ${options.worker},
         processed_by = CASE WHEN j.queue = 'work' THEN ${options.service} ELSE coalesce(j.processed_by, ${options.service}) END,
+        shares_place = c.shares_place,
         claim_token = ${options.token}::uuid, lease_until = now() + ${options.leaseMs}::int * interval '1 ms',
         epoch = j.epoch + (NOT c.is_repeat)::int,
         step_attempts = j.step_attempts + (NOT c.is_repeat AND NOT c.keeps_attempt)::int,
@@ -121,7 +127,7 @@ function claimSet(sql: Sql, ids: string[], options: ClaimOptions): Promise<Claim
       c.route_version_id AS "routeVersionId", c.generation, c.epoch, now() AS "claimedAt", c.is_large AS "isLarge",
       c.released_at IS NOT NULL AS "isReleased", c.step_seq AS "stepSeq",
       c.step_kind AS "stepKind", c.step_attempts AS "stepAttempts", c.step_tries AS "stepTries",
-      c.max_attempts AS "maxAttempts", c.object, c.time_zone AS "timeZone",
+      c.max_attempts AS "maxAttempts", c.object, c.time_zone AS "timeZone", c.shares_place AS "sharesPlace",
       coalesce((SELECT jsonb_object_agg(s.seq, jsonb_build_object('kind', s.kind, 'output', s.output))
         FROM job_steps s WHERE s.job_id = c.id AND s.state = 'SUCCEEDED' AND s.seq < c.step_seq), '{}') AS outputs,
       jsonb_build_object('bucket', f.bucket, 'key', f.key, 'versionId', f.version_id, 'name', f.name,

@@ -25,6 +25,8 @@ export interface ArrivedObject {
   readonly etag: string;
   /** What steps need of the object besides, so that they need not ask again. */
   readonly head?: StoredHead;
+  /** Of the store: orders the versions of one key that came in the same instant. */
+  readonly sequencer?: string;
   /** Equal for equal bytes. */
   readonly contentHash?: string;
   readonly source: 'sftp' | 's3' | 'reconciliation';
@@ -96,7 +98,7 @@ function registerSet(
       SELECT * FROM jsonb_to_recordset(${toJsonb(rows)}::text::jsonb) AS r(
         id uuid, "tenantId" text, bucket text, key text, "versionId" text, name text, "sizeBytes" bigint, etag text,
         source text, "uploadedBy" text, "uploadedAt" timestamptz, "orderKey" text, status text, "quietMs" int,
-        "errorCode" text, "errorCause" text, "errorMessage" text, head jsonb, "contentHash" text, place int)),
+        "errorCode" text, "errorCause" text, "errorMessage" text, head jsonb, "contentHash" text, sequencer text, place int)),
     numbered AS MATERIALIZED (
       SELECT in_order.*, CASE WHEN status = 'QUEUED' THEN nextval('file_order') END AS seq
       FROM (SELECT * FROM input ORDER BY "uploadedAt", place OFFSET 0) AS in_order),
@@ -104,7 +106,7 @@ function registerSet(
       INSERT INTO files AS f (
         id, tenant_id, bucket, key, version_id, name, size_bytes, etag, source, uploaded_by, uploaded_at, order_key,
         order_seq, status, error_code, error_cause, error_message, queue, wakes, woken_at, next_action_at, finished_at,
-        head, content_hash, duplicate_of)
+        head, content_hash, sequencer, duplicate_of)
       SELECT
         id, "tenantId", bucket, key, "versionId", name, "sizeBytes", etag, source, "uploadedBy", "uploadedAt", "orderKey",
         seq, status, "errorCode", "errorCause", "errorMessage", 'ingest',
@@ -112,7 +114,7 @@ function registerSet(
         CASE WHEN status = 'QUEUED' THEN now() END,
         CASE WHEN status = 'UPLOADED' THEN now() + "quietMs" * interval '1 ms' END,
         CASE WHEN status = 'QUARANTINED' THEN now() END,
-        head, "contentHash",
+        head, "contentHash", sequencer,
         (SELECT d.id FROM files d
          WHERE d.tenant_id = "tenantId" AND d.content_hash = "contentHash" AND d.size_bytes = "sizeBytes" AND "sizeBytes" > 0
            AND (d.bucket, d.key, d.version_id) <> (numbered.bucket, numbered.key, numbered."versionId")
@@ -121,6 +123,7 @@ function registerSet(
       ON CONFLICT (bucket, key, version_id) DO UPDATE SET
         status = excluded.status, uploaded_at = excluded.uploaded_at, order_seq = excluded.order_seq,
         head = coalesce(excluded.head, f.head), content_hash = coalesce(excluded.content_hash, f.content_hash),
+        sequencer = coalesce(excluded.sequencer, f.sequencer),
         uploaded_by = coalesce(excluded.uploaded_by, f.uploaded_by),
         source = excluded.source, error_code = excluded.error_code, error_cause = excluded.error_cause,
         error_message = excluded.error_message, wakes = f.wakes + excluded.wakes, woken_at = excluded.woken_at,

@@ -14,13 +14,14 @@ import type { ObjectStore } from '#shared/files/object-store.ts';
 import { acknowledge, type Disposition, leave } from '#shared/queue/disposition.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { RecordStore } from '#shared/steps/record-store.ts';
-import type { StepKind } from '#shared/steps/step-context.ts';
+import type { PlaceName, StepKind } from '#shared/steps/step-context.ts';
 import type { StoreDirectory } from '#shared/stores/store-directory.ts';
 import { endedBy, NO_TRACING, type Span, type Tracing } from '#shared/tracing/tracing.ts';
 import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
 import { ADMISSION_WINDOW } from './admission.ts';
 import { type ArchiveEnd, type ArchiveFile, archiveHeldFile, type HeldFile } from './archive-held-file.ts';
 import type { ClaimedJob } from './claim-jobs.ts';
+import { leavePlace, takePlace } from './delivery-places.ts';
 import { JobCommits } from './job-commits.ts';
 import type { JobMetrics } from './job-metrics.ts';
 import type { JobPosition } from './job-position.ts';
@@ -120,6 +121,10 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     recordStoreFor: options.recordStoreFor,
     transferLogFor: ({ id, epoch, tenantId, fileId }: ClaimedJob, { stepSeq, stepKind }: JobPosition) =>
       transferLogOf(sql, { owner: 'job', id, epoch, tenantId, fileId, seq: stepSeq, purpose: stepKind, worker }),
+    placesFor: ({ id: jobId }: ClaimedJob) => ({
+      take: (place: PlaceName) => takePlace(sql, { ...place, jobId }),
+      leave: (place: PlaceName, isDelivered: boolean) => leavePlace(sql, { ...place, jobId }, isDelivered),
+    }),
     metrics,
     now,
     random,

@@ -11,7 +11,7 @@ import type { TransferLog } from '#shared/files/transfer-log.ts';
 import type { CompiledRoute, CompiledStep } from '#shared/routes/compile-route.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { RecordStore } from '#shared/steps/record-store.ts';
-import type { StepContext, StepKind } from '#shared/steps/step-context.ts';
+import type { DeliveryPlaces, StepContext, StepKind } from '#shared/steps/step-context.ts';
 import type { StepOutcome } from '#shared/steps/step-outcome.ts';
 import { HELD } from '#shared/steps/wait-reasons.ts';
 import type { StoreDirectory } from '#shared/stores/store-directory.ts';
@@ -37,6 +37,7 @@ export interface TryParts {
   readonly recordStoreFor: (job: ClaimedJob, span: Span) => RecordStore;
   /** Of one step, bound to the job and its epoch. */
   readonly transferLogFor: (job: ClaimedJob, position: JobPosition) => TransferLog;
+  readonly placesFor: (job: ClaimedJob) => DeliveryPlaces;
   readonly metrics: JobMetrics;
   readonly now: () => number;
 }
@@ -93,7 +94,7 @@ async function outcomeOf(parts: TryParts, request: TryRequest): Promise<StepOutc
 }
 
 function contextOf(
-  { store, stores, bucketNames, recordStoreFor, transferLogFor }: TryParts,
+  { store, stores, bucketNames, recordStoreFor, transferLogFor, placesFor }: TryParts,
   { job, position, span, logger }: TryRequest,
   route: CompiledRoute,
   step: CompiledStep,
@@ -114,6 +115,7 @@ function contextOf(
     store,
     useStore: stores && ((name, work) => stores.use({ tenantId, name }, work)),
     records: route.records && { layout: route.records, failJobAt: route.failJobAt, store: recordStoreFor(job, span) },
+    ...(job.sharesPlace && { places: placesFor(job) }),
     transferLog: transferLogFor(job, position),
     bucketNames,
     now: job.claimedAt,

@@ -24,6 +24,12 @@ const objectCreated = defineExternalMessage({
         size: sizeBytes.default(0),
         etag,
         'version-id': z.string().min(1).max(1_024).optional(),
+        /** Orders the events of one key; hexadecimal, compared as text after padding (Amazon S3, "Event message structure"). */
+        sequencer: z
+          .string()
+          .regex(/^[0-9a-f]{1,64}$/i)
+          .optional()
+          .catch(undefined),
       }),
     }),
   }),

@@ -30,6 +30,22 @@ export type UseStore = <Result>(
   work: (open: Pick<OpenStore, 'definition' | 'store'>) => Promise<Result>,
 ) => Promise<UsedStore<Result>>;
 
+/** A destination, held for the length of one delivery: of several versions the newest stays (`shared/jobs/delivery-places.ts`). */
+export interface DeliveryPlaces {
+  take(
+    place: PlaceName,
+  ): Promise<
+    { readonly type: 'taken' } | { readonly type: 'busy' } | { readonly type: 'superseded'; readonly fileId: string }
+  >;
+  leave(place: PlaceName, isDelivered: boolean): Promise<void>;
+}
+
+export interface PlaceName {
+  readonly store?: string | undefined;
+  readonly bucket: string;
+  readonly key: string;
+}
+
 export interface StepContext<Options> {
   readonly options: Options;
   readonly file: FileFacts;
@@ -61,6 +77,8 @@ export interface StepContext<Options> {
   readonly records?:
     | { readonly layout: RecordsLayout; readonly failJobAt: number; readonly store: RecordStore }
     | undefined;
+  /** Of a file whose key has other versions: the place that it is delivered to must be taken first. */
+  readonly places?: DeliveryPlaces | undefined;
   /** Where a copy in parts writes down how far it is; without one it is begun anew. */
   readonly transferLog?: TransferLog | undefined;
   readonly bucketNames: Readonly<Record<BucketId, string>>;

@@ -4,5 +4,7 @@
 export const HELD = 'HELD';
 /** Until the last of the job's records has ended. */
 export const RECORDS = 'RECORDS';
+/** Until another version of the same key has been delivered. */
+export const PLACE = 'PLACE';
 /** On an ordered route: until the files before it are done. */
 export const TURN = 'TURN';

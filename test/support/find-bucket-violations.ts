@@ -1,7 +1,7 @@
 /**
  * What stands in the buckets at rest, against what the tables say.
  *
- * 1. Every delivery of a succeeded job is there, byte for byte what was sent (or what the archive holds, for untransformed ones).
+ * 1. Every delivery of a succeeded job that no newer version superseded is there, byte for byte what was sent (or what the archive holds, for untransformed ones).
  * 2. A job delivered once: one version in all destinations carries its mark, and no version carries a mark of nobody.
  * 3. Every ended file is in the archive and gone from landing; a quarantined one is still in landing.
  * 4. No multipart upload is open.
@@ -77,6 +77,7 @@ async function findDeliveries({ sql }: TestFleet): Promise<DeliveryRow[]> {
       s.output ->> 'versionId' AS "versionId",
       EXISTS (SELECT 1 FROM job_steps t WHERE t.job_id = j.id AND t.kind = 'transform') AS "isTransformed"
     FROM jobs j JOIN job_steps s ON s.job_id = j.id AND s.kind = 'deliver' AND s.state = 'SUCCEEDED'
+      AND NOT s.output ? 'supersededBy'
     ORDER BY j.id`;
 }
 

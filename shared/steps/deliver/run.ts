@@ -4,7 +4,8 @@
  * 1. One effect per idempotency key: after an earlier try, the versions at the destination are looked through for its mark first.
  * 2. The destination name shows a whole object or none: the copy appears at once, or when its last part is there.
  * 3. The copy is verified before it is reported, at the store where it is.
- * 4. To a store elsewhere it writes only where the definition of the store allows.
+ * 4. Of several versions of one key the newest stays at the destination: an older one is not written over it.
+ * 5. To a store elsewhere it writes only where the definition of the store allows.
  */
 
 import { fullObjectChecksum } from '#shared/files/object-checksum.ts';
@@ -17,6 +18,7 @@ import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, retry, withStoreFailures } from '../step-failure.ts';
 import type { StepOutcome } from '../step-outcome.ts';
 import { useStoreElsewhere } from '../use-store-elsewhere.ts';
+import { PLACE } from '../wait-reasons.ts';
 import type { Delivery } from './delivery.ts';
 import { deliveryTarget } from './delivery-target.ts';
 import { type DeliverOptions, deliverOptions } from './options.ts';
@@ -32,7 +34,7 @@ export const deliverStep: StepKind<DeliverOptions> = {
       const { bucket, key } = target;
       const { store } = context.options;
       return store === undefined
-        ? await deliver(context, { bucket, key })
+        ? await deliverInPlace(context, { bucket, key })
         : await deliverElsewhere(context, store, { bucket, key });
     }),
 };
@@ -54,9 +56,33 @@ async function deliverElsewhere(
 ): Promise<StepOutcome> {
   return await useStoreElsewhere(context, { name, code: 'DELIVERY_ERROR' }, async ({ definition, store }) =>
     isPlaceAllowed(definition.buckets, { bucket, key })
-      ? await deliver(context, { bucket, key }, { name, store })
+      ? await deliverInPlace(context, { bucket, key }, { name, store })
       : failed('DELIVERY_ERROR', 'STORE_PLACE_REFUSED', `The store ${name} does not allow ${bucket}/${key}.`),
   );
+}
+
+/** Soon enough for a short copy, and no flood of claims for a long one. */
+const PLACE_WAIT_MS = 1_000;
+
+async function deliverInPlace(
+  context: StepContext<DeliverOptions>,
+  place: Place,
+  elsewhere?: Elsewhere,
+): Promise<StepOutcome> {
+  const { places } = context;
+  if (places === undefined) return await deliver(context, place, elsewhere);
+  const named = { ...place, ...(elsewhere !== undefined && { store: elsewhere.name }) };
+  const taken = await places.take(named);
+  if (taken.type === 'busy') return { type: 'wait', afterMs: PLACE_WAIT_MS, reason: PLACE };
+  if (taken.type === 'superseded') return { type: 'succeeded', output: { ...named, supersededBy: taken.fileId } };
+  let isDelivered = false;
+  try {
+    const outcome = await deliver(context, place, elsewhere);
+    isDelivered = outcome.type === 'succeeded';
+    return outcome;
+  } finally {
+    await places.leave(named, isDelivered);
+  }
 }
 
 async function deliver(
