@@ -10,6 +10,7 @@ import { rmSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { makePrivate } from '#local/private-file.ts';
 import { LongshoreError } from '#shared/errors.ts';
 
 export interface Home {
@@ -36,7 +37,7 @@ export async function openHome(path: string): Promise<Home> {
   const ownerFile = join(directory, 'pid');
   const lock = await takeLock(directory, ownerFile);
   await Promise.all([logs, keys].map((each) => mkdir(each, { recursive: true, mode: 0o700 })));
-  await writeFile(ownerFile, `${process.pid}\n`);
+  await writeFile(ownerFile, `${process.pid}\n`, { mode: 0o600 });
   return {
     directory,
     logs,
@@ -54,7 +55,7 @@ export async function openHome(path: string): Promise<Home> {
 }
 
 async function takeLock(directory: string, ownerFile: string): Promise<DatabaseSync> {
-  const lock = new DatabaseSync(join(directory, 'lock'), { timeout: 0 });
+  const lock = new DatabaseSync(makePrivate(join(directory, 'lock')), { timeout: 0 });
   try {
     lock.exec('BEGIN EXCLUSIVE');
     return lock;

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -54,6 +54,16 @@ function pidsOf(path: string): number[] {
     .filter((pid) => pid !== process.pid);
 }
 
+/** Files and directories below `path` that others than their owner may read, but for what PostgreSQL keeps itself. */
+async function findShared(path: string): Promise<string[]> {
+  const entries = await readdir(path, { recursive: true, withFileTypes: true });
+  const names = entries
+    .filter((entry) => entry.isFile() || entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name));
+  const modes = await Promise.all(names.map(async (name) => ({ name, mode: (await stat(name)).mode & 0o777 })));
+  return modes.filter(({ mode }) => (mode & 0o077) !== 0).map(({ name }) => name);
+}
+
 function s3Of({ env }: Stack) {
   return createS3Client({
     LONGSHORE_S3_PATH_STYLE: true,
@@ -86,6 +96,7 @@ describe('a stack', () => {
       },
     });
     await resolveQueueUrls({ client: sqs, names: QUEUE_IDS.map((queue) => queueName('longshore', queue)) });
+    expect(await findShared(parent)).toEqual([]);
     await first.stop();
     expect(pidsOf(parent)).toEqual([]);
 

@@ -8,9 +8,12 @@
  *    change as a NULL receive count, which its own table refuses, after it forgot the message.
  * 4. Only SQS, SNS and the health check answer, and only requests that are signed with the server's credentials (`require-signature.ts`).
  */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { buildApp } from 'fauxqs';
 import { loadFauxqsParts } from '#local/fauxqs/fauxqs-parts.ts';
 import { requireSignature } from '#local/fauxqs/require-signature.ts';
+import { makePrivate } from '#local/private-file.ts';
 
 export interface StartQueueServerOptions {
   readonly directory: string;
@@ -32,11 +35,15 @@ export interface QueueServer {
 
 /** All queues of fauxqs stand in this account. */
 const ACCOUNT = '000000000000';
+/** By that name fauxqs opens it. */
+const DATABASE_FILE = 'fauxqs.db';
 const HEALTH_PATH = '/health';
 
 export async function startQueueServer(options: StartQueueServerOptions): Promise<QueueServer> {
   const { PersistenceManager, SqsStore, SnsStore, S3Store } = await loadFauxqsParts();
   const [sqsStore, snsStore, s3Store] = [new SqsStore(), new SnsStore(), new S3Store()];
+  mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  makePrivate(join(options.directory, DATABASE_FILE));
   const persistence = new PersistenceManager(options.directory);
   persistence.db.exec('PRAGMA synchronous = NORMAL');
   const giveBack = persistence.db.prepare(

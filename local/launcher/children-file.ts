@@ -27,7 +27,7 @@ export function createChildrenFile(path: string): ChildrenFile {
   const children = new Map<number, ListedChild>();
 
   function write(): void {
-    writeFileSync(`${path}.partial`, `${JSON.stringify([...children.values()], null, 2)}\n`);
+    writeFileSync(`${path}.partial`, `${JSON.stringify([...children.values()], null, 2)}\n`, { mode: 0o600 });
     renameSync(`${path}.partial`, path);
   }
 

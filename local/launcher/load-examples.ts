@@ -52,7 +52,7 @@ export async function prepareExamples(home: string, gatewayUrl = EXAMPLE_GATEWAY
         const directory = join(EXAMPLES, id, 'files');
         if (existsSync(directory)) await sendFiles({ ...endpoints.sftp, access, directory });
       }
-      await writeFile(marker, '');
+      await writeFile(marker, '', { mode: 0o600 });
     },
   };
 }

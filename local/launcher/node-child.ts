@@ -29,6 +29,8 @@ export interface NodeChildOptions {
   readonly startTimeoutMs?: number;
 }
 
+/** What the child writes is its owner's. The shell becomes the program, so signals reach it, and leaves no variable of its own. */
+const PRIVATE_EXEC = 'umask 077; unset PWD OLDPWD SHLVL _; exec "$@"';
 /** For a machine that is busy elsewhere. A child that ends is seen at once. */
 const START_TIMEOUT_MS = 120_000;
 const POLL_INTERVAL_MS = 40;
@@ -45,7 +47,8 @@ const ANSWER_CHARACTERS = 500;
 /** @throws LongshoreError `CHILD_NOT_READY` */
 export async function startNodeChild(options: NodeChildOptions, signal: AbortSignal): Promise<RunningChild> {
   const { name, log, guardian, nodeFlags = [] } = options;
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...nodeFlags, options.main], {
+  const program = [process.execPath, '--disable-warning=ExperimentalWarning', ...nodeFlags, options.main];
+  const child = spawn('/bin/sh', ['-c', PRIVATE_EXEC, 'sh', ...program], {
     cwd: '/',
     env: options.env,
     detached: true,

@@ -48,7 +48,7 @@ export function createServiceInstances(options: ServiceInstancesOptions): Servic
       Array.from({ length: running }, (_, index) => of(service, ports[service] + index * PORTS_PER_INSTANCE)),
     );
     const targets = [...instances, of('sftp', ports['sftp-metrics']), of('event-bridge', ports['event-bridge'])];
-    writeFileSync(`${targetsFile}.partial`, `${JSON.stringify(targets, null, 2)}\n`);
+    writeFileSync(`${targetsFile}.partial`, `${JSON.stringify(targets, null, 2)}\n`, { mode: 0o600 });
     renameSync(`${targetsFile}.partial`, targetsFile);
   }
 

@@ -8,6 +8,7 @@
  */
 import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { makePrivate } from '#local/private-file.ts';
 import type { ApiName } from './partner-apis.ts';
 
 export interface LedgerCall {
@@ -49,8 +50,8 @@ export class CallLedger {
   readonly #effects = new Map<string, LedgerCall>();
 
   constructor(path: string) {
-    mkdirSync(dirname(path), { recursive: true });
-    this.#file = openSync(path, 'a+');
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    this.#file = openSync(makePrivate(path), 'a+');
     const bytes = readFileSync(path);
     const wholeBytes = bytes.lastIndexOf(0x0a) + 1;
     if (wholeBytes < bytes.length) ftruncateSync(this.#file, wholeBytes);

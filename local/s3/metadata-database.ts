@@ -9,6 +9,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { makePrivate } from '#local/private-file.ts';
 
 const REMOVED_FILE = 'journal-removed.sqlite';
 /** For what is not the server: opening while the server opens, and the server's short visits to the removed entries. */
@@ -19,7 +20,7 @@ const CHECKPOINT_PAGES = 8_000;
 /** Opens `<directory>/metadata.sqlite`, creating both when absent. The caller closes it. */
 export function openMetadataDatabase(directory: string, { syncToDisk = false } = {}): DatabaseSync {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const database = new DatabaseSync(join(directory, 'metadata.sqlite'), { timeout: BUSY_TIMEOUT_MS });
+  const database = new DatabaseSync(makePrivate(join(directory, 'metadata.sqlite')), { timeout: BUSY_TIMEOUT_MS });
   database.exec(`
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = ${syncToDisk ? 'FULL' : 'NORMAL'};
@@ -41,7 +42,7 @@ export function attachRemovedEntries(database: DatabaseSync, directory: string):
 
 /** With `busyTimeoutMs` 0 a write fails at once while another process writes. */
 export function openRemovedEntries(directory: string, busyTimeoutMs: number): DatabaseSync {
-  const database = new DatabaseSync(join(directory, REMOVED_FILE), { timeout: BUSY_TIMEOUT_MS });
+  const database = new DatabaseSync(makePrivate(join(directory, REMOVED_FILE)), { timeout: BUSY_TIMEOUT_MS });
   database.exec(`
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = NORMAL;

@@ -9,6 +9,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
+import { makePrivate } from '#local/private-file.ts';
 import type { TransferEvent } from './transfer-event.ts';
 
 interface OpenUpload {
@@ -41,7 +42,7 @@ const LOOK_INTERVAL_MS = 20;
 /** Opens `<directory>/transfers.sqlite`, creating both when absent. The caller closes it. */
 export function openTransferJournal(directory: string): TransferJournal {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const database = new DatabaseSync(join(directory, 'transfers.sqlite'), { timeout: BUSY_TIMEOUT_MS });
+  const database = new DatabaseSync(makePrivate(join(directory, 'transfers.sqlite')), { timeout: BUSY_TIMEOUT_MS });
   // AUTOINCREMENT: a position is never given twice, so `after` skips nothing when the table was emptied in between.
   database.exec(`
     PRAGMA journal_mode = WAL;
