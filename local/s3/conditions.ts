@@ -32,14 +32,31 @@ export function checkWriteConditions(headers: IncomingHttpHeaders, current: Obje
   const ifMatch = headers['if-match'];
   const ifNoneMatch = headers['if-none-match'];
   if (ifNoneMatch !== undefined) {
-    if (ifNoneMatch.trim() !== '*')
-      throw new S3Error('NotImplemented', 'A write takes If-None-Match with the value * only.');
-    if (existing !== undefined) throw preconditionFailed();
+    if (existing !== undefined && matches(ifNoneMatch, existing.etag)) throw preconditionFailed();
   }
   if (ifMatch !== undefined) {
     if (existing === undefined) throw new S3Error('NoSuchKey', 'The specified key does not exist.');
     if (!matches(ifMatch, existing.etag)) throw preconditionFailed();
   }
+}
+
+/** What a deletion may ask of its target: the version named, or the current one. */
+export interface DeleteConditions {
+  readonly etag: string | undefined;
+  readonly lastModified: string | undefined;
+  readonly sizeBytes: string | undefined;
+}
+
+/** Must run in the transaction of the deletion. What is not there is deleted already. @throws S3Error `PreconditionFailed`. */
+export function checkDeleteConditions(conditions: DeleteConditions, target: ObjectVersion | undefined): void {
+  if (target === undefined) return;
+  const { etag, lastModified, sizeBytes } = conditions;
+  const modifiedSeconds = Math.floor(target.modifiedMs / 1000);
+  const holds =
+    (etag === undefined || matches(etag, target.etag)) &&
+    (lastModified === undefined || secondsOf(lastModified, Number.NaN) === modifiedSeconds) &&
+    (sizeBytes === undefined || Number(sizeBytes) === target.sizeBytes);
+  if (!holds) throw preconditionFailed();
 }
 
 function matches(list: string, etag: string): boolean {

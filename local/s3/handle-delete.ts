@@ -1,8 +1,8 @@
 /** DeleteObject and DeleteObjects: a version for good, or a delete marker over the current one. */
 import type { Bucket } from '#local/s3/bucket-store.ts';
-import { checkWriteConditions } from '#local/s3/conditions.ts';
+import { checkDeleteConditions, type DeleteConditions } from '#local/s3/conditions.ts';
 import { checkVersionId } from '#local/s3/find-version.ts';
-import { type S3Call, type S3Reply, xmlReply } from '#local/s3/handler.ts';
+import { header, type S3Call, type S3Reply, xmlReply } from '#local/s3/handler.ts';
 import type { ObjectStore } from '#local/s3/object-store.ts';
 import { receiveText } from '#local/s3/receive-body.ts';
 import { S3Error } from '#local/s3/s3-error.ts';
@@ -13,18 +13,28 @@ import { buildXml, childText, malformedXml, parseXml, type XmlNode } from '#loca
 const MAX_DOCUMENT_BYTES = 8 * 1024 * 1024;
 const MAX_KEYS = 1000;
 
+interface DeleteTarget {
+  readonly key: string;
+  readonly versionId: string | undefined;
+  readonly conditions: DeleteConditions;
+}
+
 interface Deleted {
   /** The version that is gone, or that of the new marker. */
   readonly versionId?: string;
   readonly isDeleteMarker: boolean;
 }
 
-export function handleDeleteObject({ store, request }: S3Call): S3Reply {
+export function handleDeleteObject(call: S3Call): S3Reply {
+  const { store, request } = call;
   const bucket = store.buckets.get(request.bucket);
   const { versionId, isDeleteMarker } = store.transact(() => {
-    if (request.message.headers['if-match'] !== undefined)
-      checkWriteConditions(request.message.headers, store.versions.findLatest(bucket.id, request.key));
-    return deleteVersion(store, bucket, { key: request.key, versionId: request.query.get('versionId') });
+    const conditions = {
+      etag: header(call, 'if-match'),
+      lastModified: header(call, 'x-amz-if-match-last-modified-time'),
+      sizeBytes: header(call, 'x-amz-if-match-size'),
+    };
+    return deleteVersion(store, bucket, { key: request.key, versionId: request.query.get('versionId'), conditions });
   });
   return {
     status: 204,
@@ -46,24 +56,26 @@ export async function handleDeleteObjects(call: S3Call): Promise<S3Reply> {
     targets.flatMap((target): XmlNode[] => {
       const key = childText(target, 'Key');
       if (key === undefined || key === '') throw malformedXml();
-      return deleteOne(store, bucket, { key, versionId: childText(target, 'VersionId'), isQuiet });
+      const conditions = {
+        etag: childText(target, 'ETag'),
+        lastModified: childText(target, 'LastModifiedTime'),
+        sizeBytes: childText(target, 'Size'),
+      };
+      return deleteOne(store, bucket, { key, versionId: childText(target, 'VersionId'), conditions }, isQuiet);
     }),
   );
   return xmlReply(buildXml('DeleteResult', nodes));
 }
 
 /** One key's failure is its own entry; the others go on. */
-function deleteOne(
-  store: ObjectStore,
-  bucket: Bucket,
-  { key, versionId, isQuiet }: { key: string; versionId: string | undefined; isQuiet: boolean },
-): XmlNode[] {
+function deleteOne(store: ObjectStore, bucket: Bucket, target: DeleteTarget, isQuiet: boolean): XmlNode[] {
+  const { key, versionId } = target;
   const named: XmlNode[] = [
     ['Key', key],
     ['VersionId', versionId],
   ];
   try {
-    const deleted = deleteVersion(store, bucket, { key, versionId });
+    const deleted = deleteVersion(store, bucket, target);
     if (isQuiet) return [];
     const marker: XmlNode[] = deleted.isDeleteMarker
       ? [
@@ -79,17 +91,15 @@ function deleteOne(
 }
 
 /** Inside a transaction. What is not there counts as deleted. */
-function deleteVersion(
-  store: ObjectStore,
-  bucket: Bucket,
-  { key, versionId }: { key: string; versionId: string | undefined },
-): Deleted {
+function deleteVersion(store: ObjectStore, bucket: Bucket, { key, versionId, conditions }: DeleteTarget): Deleted {
   if (versionId !== undefined) {
     checkVersionId(versionId);
     const version = store.versions.find(bucket.id, key, versionId);
+    checkDeleteConditions(conditions, version);
     if (version !== undefined) store.removeVersion(version);
     return { versionId, isDeleteMarker: version?.isDeleteMarker === true };
   }
+  checkDeleteConditions(conditions, store.versions.findLatest(bucket.id, key));
   if (bucket.versioning === 'Off') {
     const version = store.versions.find(bucket.id, key, NULL_VERSION);
     if (version !== undefined) store.removeVersion(version);

@@ -50,7 +50,13 @@ export function handleListUploads(call: S3Call): S3Reply {
 
   function uploadNode({ key, id, createdMs, requester, checksumAlgorithm, checksumType }: Upload): XmlNode {
     const initiated: XmlNode = ['Initiated', isoTime(createdMs)];
-    const initiator: XmlNode = ['Initiator', [['ID', requester]]];
+    const initiator: XmlNode = [
+      'Initiator',
+      [
+        ['ID', requester],
+        ['DisplayName', requester],
+      ],
+    ];
     return [
       'Upload',
       [

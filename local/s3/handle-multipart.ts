@@ -22,6 +22,7 @@ import { algorithmHeader, receiveBody, receiveText } from '#local/s3/receive-bod
 import { S3Error } from '#local/s3/s3-error.ts';
 import { encodeKey } from '#local/s3/s3-request.ts';
 import { createUploadId, type Upload, type UploadPart } from '#local/s3/upload-store.ts';
+import type { ObjectVersion } from '#local/s3/version-store.ts';
 import { buildXml, childText, malformedXml, parseXml, type XmlElement } from '#local/s3/xml.ts';
 
 const MAX_PARTS = 10_000;
@@ -86,21 +87,40 @@ export function handleAbortUpload(call: S3Call): S3Reply {
 }
 
 export async function handleCompleteUpload(call: S3Call): Promise<S3Reply> {
-  const { store, request } = call;
-  getUpload(call);
+  const completed = findCompleted(call);
+  if (completed === undefined) getUpload(call);
   // A checksum in the headers is the object's.
   const text = await receiveText(call, MAX_DOCUMENT_BYTES, { hasClientChecksum: false });
   const document = parseXml(text, 'CompleteMultipartUpload');
+  if (completed !== undefined && completed.etag === multipartEtag(etagsIn(document)))
+    return completionReply(call, completed);
   await readUnread(call, document);
-  const { version, checksum } = store.transact(() => completeUpload(call, document));
+  return completionReply(
+    call,
+    call.store.transact(() => completeUpload(call, document)),
+  );
+}
+
+/** A client that did not get the reply asks again, and gets the same. */
+function findCompleted({ store, request }: S3Call): ObjectVersion | undefined {
+  const version = store.versions.findLatest(store.buckets.get(request.bucket).id, request.key);
+  return version?.details.uploadId === request.query.get('uploadId') ? version : undefined;
+}
+
+function completionReply({ request }: S3Call, version: ObjectVersion): S3Reply {
   const { bucket, key } = request;
+  const { checksum } = version.details;
   const result = buildXml('CompleteMultipartUploadResult', [
     ['Location', `http://${request.message.headers.host}/${bucket}/${encodeKey(key)}`],
     ['Bucket', bucket],
     ['Key', key],
     ['ETag', `"${version.etag}"`],
-    [checksumElement(checksum.algorithm), checksum.value],
-    ['ChecksumType', checksum.type],
+    ...(checksum === undefined
+      ? []
+      : ([
+          [checksumElement(checksum.algorithm), checksum.value],
+          ['ChecksumType', checksum.type],
+        ] as const)),
   ]);
   return xmlReply(result, versionHeader(version));
 }
@@ -131,7 +151,7 @@ async function readUnread(call: S3Call, document: XmlElement): Promise<void> {
 }
 
 /** Inside a transaction. */
-function completeUpload(call: S3Call, document: XmlElement) {
+function completeUpload(call: S3Call, document: XmlElement): ObjectVersion {
   const { store, request } = call;
   const upload = getUpload(call);
   const bucket = store.buckets.get(request.bucket);
@@ -139,9 +159,7 @@ function completeUpload(call: S3Call, document: XmlElement) {
   const stored = store.uploads.listParts(upload.id, 0, MAX_PARTS);
   const parts = chooseParts(document, upload, stored);
 
-  const md5 = createHash('md5');
-  for (const { etag } of parts) md5.update(Buffer.from(etag, 'hex'));
-  const etag = `${md5.digest('hex')}-${parts.length}`;
+  const etag = multipartEtag(parts.map((part) => part.etag));
   const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
   const checksum =
     wholeChecksum(call, parts) ??
@@ -156,10 +174,24 @@ function completeUpload(call: S3Call, document: XmlElement) {
   const chosen = new Set(parts);
   for (const part of stored) if (!chosen.has(part)) store.bodies.release(part.bodyId);
   store.uploads.remove(upload);
-  const details = { ...upload.details, checksum };
+  const details = { ...upload.details, checksum, uploadId: upload.id };
   const content = { key: upload.key, sizeBytes, etag, details, bodyId };
   const origin = { reason: 'CompleteMultipartUpload', requester: call.auth.requester } as const;
-  return { version: store.addObject({ bucket, ...content, ...origin }), checksum };
+  return store.addObject({ bucket, ...content, ...origin });
+}
+
+function multipartEtag(etags: readonly string[]): string {
+  const md5 = createHash('md5');
+  for (const etag of etags) md5.update(Buffer.from(etag, 'hex'));
+  return `${md5.digest('hex')}-${etags.length}`;
+}
+
+function etagsIn(document: XmlElement): string[] {
+  return document.children.flatMap((part) => (part.name === 'Part' ? (etagOf(part) ?? []) : []));
+}
+
+function etagOf(part: XmlElement): string | undefined {
+  return childText(part, 'ETag')?.replace(/^"|"$/g, '');
 }
 
 function chooseParts(document: XmlElement, upload: Upload, stored: readonly UploadPart[]): UploadPart[] {
@@ -177,7 +209,7 @@ function chooseParts(document: XmlElement, upload: Upload, stored: readonly Uplo
       );
     previous = number;
     const part = byNumber.get(number);
-    const etag = childText(element, 'ETag')?.replace(/^"|"$/g, '');
+    const etag = etagOf(element);
     const checksum = childText(element, checksumElement(upload.checksumAlgorithm));
     if (part === undefined || part.etag !== etag || (checksum !== undefined && checksum !== part.checksum))
       throw new S3Error(

@@ -78,7 +78,8 @@ export async function handlePutObject(call: S3Call): Promise<S3Reply> {
 
 export function handleGetObjectTagging(call: S3Call): S3Reply {
   const version = requestedVersion(call);
-  const tags = version.details.tags.map(
+  const byKey = version.details.tags.toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const tags = byKey.map(
     ([key, value]) =>
       [
         'Tag',

@@ -183,6 +183,44 @@ describe('objects', () => {
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
   });
 
+  it('honours conditions on deletions, of one object and of several, and deletes nothing where one does not hold', async () => {
+    const { ETag, VersionId } = await put('to-delete');
+    const of = { Bucket, Key: 'to-delete' };
+    const other = { IfMatch: '"other"' };
+    for (const condition of [
+      other,
+      { ...other, VersionId },
+      { IfMatchSize: 1 },
+      { IfMatchLastModifiedTime: new Date(0) },
+    ])
+      await expect(s3.client.send(new DeleteObjectCommand({ ...of, ...condition }))).rejects.toEqual(
+        failure('PreconditionFailed', 412),
+      );
+    const several = {
+      Bucket,
+      Delete: {
+        Objects: [
+          { Key: 'to-delete', ETag: '"other"' },
+          { Key: 'to-delete', Size: 1 },
+        ],
+      },
+    };
+    const { Errors, Deleted } = await s3.client.send(new DeleteObjectsCommand(several));
+    expect(Errors?.map(({ Code }) => Code)).toEqual(['PreconditionFailed', 'PreconditionFailed']);
+    expect(Deleted).toBeUndefined();
+    expect(String(await get('to-delete'))).toBe('content');
+    await s3.client.send(new DeleteObjectCommand({ ...of, IfMatch: ETag }));
+    await expect(head('to-delete')).rejects.toThrow();
+    await s3.client.send(new DeleteObjectCommand({ Bucket, Key: 'never-there', IfMatch: ETag }));
+  });
+
+  it('writes by If-None-Match unless the object is the one named', async () => {
+    const { ETag } = await put('none-match');
+    await expect(put('none-match', 'new', { IfNoneMatch: ETag })).rejects.toEqual(failure('PreconditionFailed', 412));
+    await put('none-match', 'new', { IfNoneMatch: '"other"' });
+    expect(String(await get('none-match'))).toBe('new');
+  });
+
   it('says what is missing', async () => {
     await expect(get('absent')).rejects.toEqual(failure('NoSuchKey', 404));
     const elsewhere = new GetObjectCommand({ Bucket: 'nowhere', Key: 'k' });
@@ -327,6 +365,24 @@ describe('multipart uploads', () => {
     const params = { Bucket, Key: 'uploaded', Body: Readable.from([body.subarray(0, 100), body.subarray(100)]) };
     await new Upload({ client: s3.client, params }).done();
     expect((await get('uploaded')).equals(body)).toBe(true);
+  });
+
+  it('answers a completion that is asked for again as the first time', async () => {
+    const of = { Bucket, Key: 'completed-twice' };
+    const { UploadId } = await s3.client.send(new CreateMultipartUploadCommand(of));
+    const { ETag } = await s3.client.send(
+      new UploadPartCommand({ ...of, UploadId, PartNumber: 1, Body: Buffer.from('x') }),
+    );
+    const complete = () =>
+      s3.client.send(
+        new CompleteMultipartUploadCommand({ ...of, UploadId, MultipartUpload: { Parts: [{ PartNumber: 1, ETag }] } }),
+      );
+    const first = await complete();
+    expect({ ...(await complete()), $metadata: undefined }).toEqual({ ...first, $metadata: undefined });
+    const versions = await s3.client.send(new ListObjectVersionsCommand({ Bucket, Prefix: of.Key }));
+    expect(versions.Versions).toHaveLength(1);
+    await put(of.Key, 'newer');
+    await expect(complete()).rejects.toEqual(failure('NoSuchUpload', 404));
   });
 
   it('refuses parts that are missing, out of order or too small', async () => {

@@ -15,6 +15,8 @@ export interface ObjectDetails {
   readonly metadata: readonly (readonly [string, string])[];
   readonly tags: readonly (readonly [string, string])[];
   readonly checksum?: Checksum;
+  /** Of the multipart upload that made the object. */
+  readonly uploadId?: string;
 }
 
 export interface ObjectVersion {
