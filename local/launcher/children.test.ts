@@ -89,7 +89,7 @@ describe('a child', () => {
     const parsed = lines.map((line) => JSON.parse(line) as { msg: string; names?: string[] });
     expect(parsed.filter(({ msg }) => msg === 'started')).toHaveLength(2);
     expect(parsed.map(({ msg }) => msg)).toContain('router ended: SIGKILL');
-    expect(parsed[0]?.names).toEqual(['FAKE_MANNERS', 'LONGSHORE_HTTP_PORT']);
+    expect(parsed[0]?.names?.toSorted()).toEqual(['FAKE_MANNERS', 'LONGSHORE_HTTP_PORT']);
     home.release();
   });
 
