@@ -28,7 +28,7 @@ export function memoryFlags(service: string): readonly string[] {
     case 'large-file-worker':
       return ['--max-semi-space-size=1', LARGE_FROM_THE_START];
     case 'partner-worker':
-      return ['--max-semi-space-size=8', LARGE_FROM_THE_START];
+      return ['--max-semi-space-size=16', LARGE_FROM_THE_START];
     default:
       return [];
   }

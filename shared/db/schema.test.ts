@@ -62,6 +62,19 @@ test('rows of this month go to its partition, and whole months are dropped when 
   expect(await sql`SELECT 1 FROM audit_events WHERE type = 'x'`).toHaveLength(0);
 });
 
+test('records that are updated together stay in their pages, so that no index has to know', async () => {
+  await ensurePartitions(sql, new Date('2020-05-05T00:00:00Z'), 0);
+  await sql`
+    INSERT INTO records (job_id, line, created_at, tenant_id, state, "values")
+    SELECT '00000000-0000-7000-8000-000000000001', line, '2020-05-10Z', 't', 'PENDING', jsonb_build_object('text', repeat('x', 300))
+    FROM generate_series(1, 500) line`;
+  const places = () => sql<{ page: number }[]>`
+    SELECT (ctid::text::point)[0]::int AS page FROM records WHERE created_at = '2020-05-10Z' ORDER BY line`;
+  const before = await places();
+  await sql`UPDATE records SET state = 'RUNNING' WHERE created_at = '2020-05-10Z'`;
+  expect(await places()).toEqual(before);
+});
+
 test('connections prune no partitions while a statement runs', async () => {
   expect(await sql`SHOW enable_partition_pruning`).toEqual([{ enable_partition_pruning: 'off' }]);
 });

@@ -91,6 +91,7 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
           client: { send: async (request) => (await clients.forTokens()).send(request), close() {} },
         })
       : undefined;
+  const redactorFor = createRedactors();
   let inFlight = 0;
 
   async function authenticate(request: RenderedRequest, refused?: string): Promise<Identity | NoIdentity> {
@@ -170,7 +171,7 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
     const { reply, noIdentity, isWithdrawn, secrets: sentSecrets = [] } = answer.result;
     if (isWithdrawn) return { type: 'withdrawn' };
     if (reply === undefined) return withoutIdentity(noIdentity);
-    const judged = judgeReply({ reply, operation, hasKey, now: now(), redact: redactorOf(sentSecrets) });
+    const judged = judgeReply({ reply, operation, hasKey, now: now(), redact: redactorFor(sentSecrets) });
     return 'status' in reply ? { ...judged, httpStatus: reply.status } : judged;
   }
 
@@ -222,6 +223,16 @@ function withoutIdentity(answer: NoIdentity | undefined): CallOutcome {
 
 /** Shorter ones would blot out words that are not secret. */
 const SHORTEST_REDACTED = 4;
+
+/** Made once for calls that send the same secrets, as nearly all do. */
+function createRedactors(): (secrets: readonly string[]) => (text: string) => string {
+  let last: { readonly key: string; readonly redact: (text: string) => string } | undefined;
+  return (secrets) => {
+    const key = secrets.join('\n');
+    if (last?.key !== key) last = { key, redact: redactorOf(secrets) };
+    return last.redact;
+  };
+}
 
 /** Each secret as it is, and as it was or may have been written on the way. */
 function redactorOf(secrets: readonly string[]): (text: string) => string {

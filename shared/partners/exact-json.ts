@@ -28,8 +28,8 @@ export class ExactNumber {
 
 type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
 
-/** Without any of these, all numbers are small integers. */
-const MAY_BE_INEXACT = /\d{16}|[.eE]|-0/;
+/** What begins like a number that is not a small integer; it may be in a text, which costs the slower way and no more. */
+const MAY_BE_INEXACT = /(?:^|[:[,])\s*(?:-0|-?\d+[.eE]|-?\d{16})/;
 
 /** @throws SyntaxError */
 export function parseExactJson(text: string): unknown {

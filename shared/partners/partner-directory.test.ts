@@ -115,3 +115,28 @@ test('keeps tenants apart, and reaches the secrets of each under its own name', 
   }
   expect(asked).toEqual(['acme/token', 'globex/token']);
 });
+
+test('further walks are begun while outcomes are being stored, up to a bound', async () => {
+  await apply({ limits: { concurrency: 2 } });
+  const partner = await find();
+  let begun = 0;
+  const { promise: end, resolve: endAll } = Promise.withResolvers<void>();
+  const { promise: stored, resolve: storeAll } = Promise.withResolvers<void>();
+  const walks = Array.from({ length: 40 }, () =>
+    partner.begun(async () => {
+      begun += 1;
+      await end;
+    }),
+  );
+  await expect.poll(() => begun).toBe(6);
+  const storing = [partner.whileStoring(() => stored)];
+  await expect.poll(() => begun).toBe(7);
+  storing.push(...Array.from({ length: 30 }, () => partner.whileStoring(() => stored)));
+  await expect.poll(() => begun).toBe(16);
+  storeAll();
+  await Promise.all(storing);
+  expect(partner.begun.concurrency).toBe(6);
+  endAll();
+  await Promise.all(walks);
+  expect(begun).toBe(40);
+});

@@ -21,6 +21,8 @@ export interface OpenPartner {
   readonly breakerOpenForMs: number;
   /** Runs a walk of a record once so few are begun at this partner that its calls will be made soon. */
   readonly begun: LimitFunction;
+  /** Runs the storing of an outcome, during which one more walk may be begun. */
+  whileStoring<Stored>(store: () => Promise<Stored>): Promise<Stored>;
   /** Waits for one of the calls that may be under way side by side. `isWanted` is asked when it is there. */
   call(call: PartnerCall, isWanted: () => boolean): Promise<CallOutcome>;
 }
@@ -47,8 +49,13 @@ export interface PartnerDirectoryOptions {
 }
 
 const LOOK_AGAIN_MS = 15_000;
-/** While one record's outcome is being stored, others keep the partner busy; more would only be begun and wait. */
-const BEGUN_PER_CALL = 3;
+/** Records that are begun and wait for one call slot, or are in it: a few, so that it is never free; more would only wait. */
+const WAITING_PER_CALL = 3;
+/**
+ * While outcomes are being stored, other records take their places at the partner: a commit takes several times as long as a call of a fast
+ * partner, and the more records share one, the less it costs. This bounds what a worker that is killed leaves begun.
+ */
+const BEGUN_PER_CALL = 8;
 
 interface Known {
   readonly tenantId: string;
@@ -144,7 +151,11 @@ function openPartner(definition: PartnerDocument, caller: PartnerCaller) {
   const { concurrency, ratePerSecond = Number.POSITIVE_INFINITY } = definition.limits;
   const calls = pLimit(concurrency);
   // More than a slice of the rate holds would be begun for nothing.
-  const mostBegun = Math.min(BEGUN_PER_CALL * concurrency, Math.ceil((ratePerSecond * SLICE_MS) / 1_000));
+  const sliceCalls = Math.ceil((ratePerSecond * SLICE_MS) / 1_000);
+  const begunAtOnce = (): number =>
+    Math.min(WAITING_PER_CALL * concurrency + storing, BEGUN_PER_CALL * concurrency, sliceCalls);
+  let storing = 0;
+  const begun = pLimit(begunAtOnce());
   let isRetired = false;
   let users = 0;
   const closeWhenIdle = (): void => {
@@ -152,7 +163,17 @@ function openPartner(definition: PartnerDocument, caller: PartnerCaller) {
   };
   const partner: OpenPartner = {
     definition,
-    begun: pLimit(mostBegun),
+    begun,
+    async whileStoring(store) {
+      storing += 1;
+      begun.concurrency = begunAtOnce();
+      try {
+        return await store();
+      } finally {
+        storing -= 1;
+        begun.concurrency = begunAtOnce();
+      }
+    },
     get breakerOpenForMs() {
       return caller.breakerOpenForMs;
     },

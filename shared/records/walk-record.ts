@@ -8,7 +8,7 @@
  * 4. Under a lost lease nothing is stored. A stopping worker begins nothing; a call that it gave up is a wait where it may be repeated.
  * 5. A failure ends this record's walk and no other's. What throws is the database's, and ends the chunk's.
  */
-import { createHash, randomUUID } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import type { FoundRoute } from '#shared/jobs/route-cache.ts';
 import { stepErrorCode } from '#shared/jobs/step-error-code.ts';
 import type { CallOutcome } from '#shared/partners/call-partner.ts';
@@ -193,7 +193,7 @@ class RecordWalker {
 
   async #storeResult(
     position: Position,
-    { step, route }: Call,
+    { step, route, partner }: Call,
     made: {
       readonly result: CallResult;
       readonly requestId: string;
@@ -212,10 +212,18 @@ class RecordWalker {
       random: this.#parts.random,
     });
     const { httpStatus } = result;
-    const isStored = await this.#store(position, move, {
-      ...rest,
-      attempt: { outcome: attempt, requestId, startedAt, durationMs, ...(httpStatus !== undefined && { httpStatus }) },
-    });
+    const isStored = await partner.whileStoring(() =>
+      this.#store(position, move, {
+        ...rest,
+        attempt: {
+          outcome: attempt,
+          requestId,
+          startedAt,
+          durationMs,
+          ...(httpStatus !== undefined && { httpStatus }),
+        },
+      }),
+    );
     if (!isStored || move.type !== 'walk-on') return undefined;
     const replies = rest.reply === undefined ? position.replies : { ...position.replies, [step.name]: rest.reply };
     return { step: position.step + 1, tries: 1, isBegun: true, replies };
@@ -334,7 +342,7 @@ class RecordWalker {
   #idempotencyKey({ name }: CompiledCall): string {
     const { tenantId, jobId } = this.#walk.chunk;
     const named = [tenantId, jobId, name, this.#record.line, this.#record.keyGeneration];
-    return createHash('sha256').update(JSON.stringify(named)).digest('hex');
+    return hash('sha256', JSON.stringify(named), 'hex');
   }
 
   #traceCall(
