@@ -14,7 +14,7 @@ import {
   queueName,
 } from '#shared/config/resource-names.ts';
 import { assertDatabaseAnswers, connectDatabase, type Sql } from '#shared/db/connect-database.ts';
-import { dropExpiredPartitions, ensurePartitions } from '#shared/db/partitions.ts';
+import { dropExpiredPartitions, ensurePartitions, isLockTimeout } from '#shared/db/partitions.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
@@ -251,11 +251,18 @@ function mailServerOf(config: RetrySweeperConfig): MailServer | undefined {
 
 async function keepPartitions(sql: Sql, retentionDays: number, logger: Logger, signal: AbortSignal): Promise<'done'> {
   const now = Date.now();
-  await ensurePartitions(sql, new Date(now));
+  const missing = await ensurePartitions(sql, new Date(now));
   const before = new Date(now - retentionDays * DAY_MS);
-  const dropped = await dropExpiredPartitions(sql, before);
+  const { dropped, faults } = await dropExpiredPartitions(sql, before);
   if (dropped.length > 0) logger.info({ dropped }, 'partitions dropped');
   const forgotten = await forgetExpiredKeys(sql, before, signal);
   if (forgotten > 0) logger.info({ forgotten }, 'business keys past retention forgotten');
+  const [late, failed] = [
+    [...missing, ...faults].filter(isLockTimeout),
+    [...missing, ...faults].filter((fault) => !isLockTimeout(fault)),
+  ];
+  if (late.length > 0)
+    logger.warn({ partitions: late.map(({ partition }) => partition) }, 'partitions are in use, left for later');
+  if (failed[0] !== undefined) throw failed[0].error;
   return 'done';
 }

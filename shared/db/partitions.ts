@@ -1,47 +1,100 @@
 /**
  * Monthly partitions of the tables that only grow: made ahead of time, dropped as a whole when retention ends.
  * Rows that find no partition go to the default one, so a sweeper that was away costs nothing but a larger default.
+ *
+ * 1. DDL waits a second for its locks and no longer: whatever is written meanwhile stands behind it. What a long reader keeps from
+ *    being done is left to the next call.
+ * 2. A partition is filled with its rows of the default one before it is attached: PostgreSQL refuses it otherwise.
+ * 3. What fails for one partition keeps no other from being made or dropped.
  */
 import type { Sql } from './connect-database.ts';
 
-const PARTITIONED_TABLES = ['attempts', 'audit_events', 'records', 'record_attempts'] as const;
+/** Each with the column by which it is partitioned. */
+const PARTITIONED_TABLES = {
+  attempts: 'started_at',
+  audit_events: 'at',
+  records: 'created_at',
+  record_attempts: 'started_at',
+} as const;
 /**
  * A record is updated for each of its calls, and its neighbours with it, in the same statement: without room for a second version of each
  * row in its page, updates move to other pages, each with new entries in the indexes.
  */
-const STORAGE: Readonly<Partial<Record<(typeof PARTITIONED_TABLES)[number], string>>> = {
+const STORAGE: Readonly<Partial<Record<string, string>>> = {
   records: ' WITH (fillfactor = 50)',
 };
+const LOCK_TIMEOUT = '1s';
 
-/** Makes the partitions of this month and the next `monthsAhead`; repeating it changes nothing. */
-export async function ensurePartitions(sql: Sql, now: Date, monthsAhead = 2): Promise<void> {
-  for (const table of PARTITIONED_TABLES) {
+export interface PartitionFault {
+  readonly partition: string;
+  readonly error: unknown;
+}
+
+/** Makes the partitions of this month and the next `monthsAhead`; repeating it changes nothing. Resolves to what could not be made. */
+export async function ensurePartitions(sql: Sql, now: Date, monthsAhead = 2): Promise<PartitionFault[]> {
+  const faults: PartitionFault[] = [];
+  for (const [table, column] of Object.entries(PARTITIONED_TABLES)) {
+    const present = new Set((await partitionsOf(sql, table)).map(({ name }) => name));
     for (let offset = 0; offset <= monthsAhead; offset += 1) {
-      const from = startOfMonth(now, offset);
-      const to = startOfMonth(now, offset + 1);
+      const [from, to] = [startOfMonth(now, offset), startOfMonth(now, offset + 1)];
       const name = `${table}_${from.slice(0, 4)}_${from.slice(5, 7)}`;
-      await sql.unsafe(
-        `CREATE TABLE IF NOT EXISTS ${name} PARTITION OF ${table} FOR VALUES FROM ('${from}') TO ('${to}')${STORAGE[table] ?? ''}`,
+      if (present.has(name)) continue;
+      const range = `${column} >= '${from}' AND ${column} < '${to}'`;
+      await attempt(faults, name, () =>
+        runDdl(sql, [
+          `CREATE TABLE IF NOT EXISTS ${name} (LIKE ${table} INCLUDING ALL)${STORAGE[table] ?? ''}`,
+          `WITH strays AS (DELETE FROM ${table}_default WHERE ${range} RETURNING *) INSERT INTO ${name} SELECT * FROM strays`,
+          `ALTER TABLE ${table} ATTACH PARTITION ${name} FOR VALUES FROM ('${from}') TO ('${to}')`,
+        ]),
       );
     }
   }
+  return faults;
 }
 
-/** Drops the partitions that end before `before`. Resolves to their names. */
-export async function dropExpiredPartitions(sql: Sql, before: Date): Promise<string[]> {
+/** Drops the partitions that end before `before`. Resolves to their names, and to what could not be dropped. */
+export async function dropExpiredPartitions(
+  sql: Sql,
+  before: Date,
+): Promise<{ readonly dropped: string[]; readonly faults: PartitionFault[] }> {
   const oldestKept = `${before.getUTCFullYear()}_${String(before.getUTCMonth() + 1).padStart(2, '0')}`;
   const dropped: string[] = [];
-  for (const table of PARTITIONED_TABLES) {
-    const partitions = await sql<{ name: string }[]>`
-      SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = ${table}::regclass`;
-    for (const { name } of partitions) {
+  const faults: PartitionFault[] = [];
+  for (const table of Object.keys(PARTITIONED_TABLES)) {
+    for (const { name } of await partitionsOf(sql, table)) {
       const month = /_(\d{4}_\d{2})$/.exec(name)?.[1];
       if (month === undefined || month >= oldestKept) continue;
-      await sql`DROP TABLE IF EXISTS ${sql(name)}`;
-      dropped.push(name);
+      await attempt(faults, name, async () => {
+        await runDdl(sql, [`DROP TABLE IF EXISTS ${name}`]);
+        dropped.push(name);
+      });
     }
   }
-  return dropped;
+  return { dropped, faults };
+}
+
+async function partitionsOf(sql: Sql, table: string): Promise<readonly { readonly name: string }[]> {
+  return await sql<{ name: string }[]>`
+    SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = ${table}::regclass`;
+}
+
+/** In one statement, so that it happens as a whole, and the bound on its locks with it. */
+async function runDdl(sql: Sql, statements: readonly string[]): Promise<void> {
+  const body = statements.map((statement) => `EXECUTE $ddl$${statement}$ddl$;`).join(' ');
+  await sql.unsafe(`DO $do$ BEGIN PERFORM set_config('lock_timeout', '${LOCK_TIMEOUT}', true); ${body} END $do$`);
+}
+
+async function attempt(faults: PartitionFault[], partition: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    faults.push({ partition, error });
+  }
+}
+
+/** A reader, or another sweeper, was there first: the next call may find the way free. */
+export function isLockTimeout({ error }: PartitionFault): boolean {
+  return error instanceof Error && 'code' in error && error.code === '55P03';
 }
 
 function startOfMonth(now: Date, offset: number): string {

@@ -3,7 +3,7 @@ import { createTestDatabase, type TestDatabase } from '#local/postgres/test-data
 import { connectDatabase, type Sql } from './connect-database.ts';
 import { pg } from './drizzle.ts';
 import { migrate } from './migrate.ts';
-import { dropExpiredPartitions, ensurePartitions } from './partitions.ts';
+import { dropExpiredPartitions, ensurePartitions, isLockTimeout } from './partitions.ts';
 import * as schema from './schema.ts';
 
 let database: TestDatabase;
@@ -52,7 +52,8 @@ test('rows of this month go to its partition, and whole months are dropped when 
   await sql`INSERT INTO audit_events (at, type, tenant_id, actor, detail) VALUES ('2020-03-31T23:59:59Z', 'x', 't', 'a', '{}')`;
   const [row] = await sql`SELECT tableoid::regclass::text AS partition FROM audit_events WHERE type = 'x'`;
   expect(row?.partition).toBe('audit_events_2020_03');
-  const dropped = await dropExpiredPartitions(sql, new Date('2020-04-30T00:00:00Z'));
+  const { dropped, faults } = await dropExpiredPartitions(sql, new Date('2020-04-30T00:00:00Z'));
+  expect(faults).toEqual([]);
   expect(dropped.sort()).toEqual([
     'attempts_2020_03',
     'audit_events_2020_03',
@@ -73,6 +74,54 @@ test('records that are updated together stay in their pages, so that no index ha
   const before = await places();
   await sql`UPDATE records SET state = 'RUNNING' WHERE created_at = '2020-05-10Z'`;
   expect(await places()).toEqual(before);
+});
+
+const ATTEMPT = {
+  tenant_id: 't',
+  generation: 1,
+  step_seq: 0,
+  step_kind: 'x',
+  attempt: 1,
+  outcome: 'x',
+  worker: 'w',
+  duration_ms: 1,
+};
+const insertAttempt = (at: string) =>
+  sql`INSERT INTO attempts ${sql({ ...ATTEMPT, job_id: '0198c0de-0000-7000-8000-000000000001', started_at: at })}`;
+
+test('a long reader at the turn of the month keeps no writer waiting: its partition is left for later', async () => {
+  const reader = await sql.reserve();
+  try {
+    await reader`BEGIN`;
+    await reader`SELECT count(*) FROM attempts`;
+    const making = ensurePartitions(sql, new Date('2031-05-05T00:00:00Z'), 0);
+    await insertAttempt('2026-01-01T00:00:00Z');
+    const faults = await making;
+    expect(faults.map(({ partition }) => partition)).toEqual(['attempts_2031_05']);
+    expect(faults.every(isLockTimeout)).toBe(true);
+    await insertAttempt('2026-01-01T00:00:01Z');
+  } finally {
+    await reader`ROLLBACK`;
+    reader.release();
+  }
+  expect(await ensurePartitions(sql, new Date('2031-05-05T00:00:00Z'), 0)).toEqual([]);
+});
+
+test('rows of a coming month that are in the default partition move to their own', async () => {
+  await insertAttempt('2032-07-04T00:00:00Z');
+  expect(await ensurePartitions(sql, new Date('2032-07-01T00:00:00Z'), 0)).toEqual([]);
+  const rows = await sql`SELECT tableoid::regclass::text AS partition FROM attempts WHERE started_at >= '2032-01-01'`;
+  expect([...rows]).toEqual([{ partition: 'attempts_2032_07' }]);
+});
+
+test('a partition that cannot be made keeps no other from being made', async () => {
+  await sql`CREATE TABLE records_2033_01 (unlike text)`;
+  const faults = await ensurePartitions(sql, new Date('2033-01-01T00:00:00Z'), 0);
+  expect(faults.map(({ partition }) => partition)).toEqual(['records_2033_01']);
+  expect(isLockTimeout(faults[0] as (typeof faults)[number])).toBe(false);
+  const made =
+    await sql`SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhrelid::regclass::text LIKE '%_2033_01'`;
+  expect(made).toHaveLength(3);
 });
 
 test('connections prune no partitions while a statement runs', async () => {

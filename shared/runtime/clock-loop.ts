@@ -29,7 +29,7 @@ export interface ClockLoop {
   idleMs(): number;
 }
 
-/** Longer waits would only make the recovery of a dependency late news. */
+/** Longer waits would only make the recovery of a dependency late news; a slow clock is not made a fast one by its failures. */
 const MAX_BACKOFF_MS = 30_000;
 
 export function createClockLoop(options: ClockLoopOptions): ClockLoop {
@@ -49,7 +49,11 @@ export function createClockLoop(options: ClockLoopOptions): ClockLoop {
       } catch (error) {
         failures += 1;
         logger.error({ err: error, clock: name, failures }, 'clock tick failed');
-        pauseMs = backoffMs(failures, { firstMs: Math.max(intervalMs, 100), maxMs: MAX_BACKOFF_MS, random });
+        pauseMs = backoffMs(failures, {
+          firstMs: Math.max(intervalMs, 100),
+          maxMs: Math.max(MAX_BACKOFF_MS, intervalMs),
+          random,
+        });
       }
       lastEndMs = now();
       await delay(pauseMs, undefined, { signal: stopping.signal }).catch(() => undefined);
