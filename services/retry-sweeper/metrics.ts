@@ -98,6 +98,12 @@ export function createRetrySweeperMetrics(registry: Registry) {
       help: 'Dead letters that wait for an operator.',
       registers,
     }),
+    clockFailures: new Gauge({
+      name: 'longshore_clock_failures',
+      help: 'Ticks of a clock that failed in a row, up to now.',
+      labelNames: ['clock'] as const,
+      registers,
+    }),
     blockedLines: new Gauge({
       name: 'longshore_blocked_lines',
       help: 'Directories on ordered routes whose files wait behind a failed one.',

@@ -61,6 +61,8 @@ const TRANSFERS_MS = 2_000;
 const STORE_STALL_MS = 10_000;
 const RETENTION_MS = 3_600_000;
 const DAY_MS = 86_400_000;
+/** In a row: fewer are a dependency that hiccuped. */
+const FAILING_TICKS = 5;
 /** A tick of the fast clocks that takes longer hangs. */
 const HANGING_MS = 180_000;
 
@@ -155,7 +157,13 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
       const telling = { sql, sender, mostAttempts: config.LONGSHORE_NOTICE_ATTEMPTS, metrics, logger };
       const tickMs = config.LONGSHORE_SWEEP_TICK_MS;
       const clock = (name: string, intervalMs: number, tick: (signal: AbortSignal) => Promise<'again' | 'done'>) =>
-        createClockLoop({ name, intervalMs, tick, logger });
+        createClockLoop({
+          name,
+          intervalMs,
+          tick,
+          onFailures: (failures) => metrics.clockFailures.set({ clock: name }, failures),
+          logger,
+        });
       fastClocks = [
         clock('wake', tickMs, () => wakeDueRows(due)),
         clock('records', tickMs, () => wakeDueRecords(dueRecords)),
@@ -219,7 +227,8 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
     },
     async readiness() {
       await probe();
-      return { ok: true, detail: 'ready' };
+      const isFailing = [...fastClocks, ...slowClocks].some((clock) => clock.failures() >= FAILING_TICKS);
+      return isFailing ? { ok: false, detail: 'a clock fails at every tick' } : { ok: true, detail: 'ready' };
     },
   };
 }

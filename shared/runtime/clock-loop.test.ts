@@ -62,3 +62,24 @@ test('stops during its wait at once, and a tick that hangs within the bound', as
   expect(await hanging.stop({ timeoutMs: 20 })).toBe(false);
   expect(signal?.aborted).toBe(true);
 });
+
+test('says how many ticks in a row have failed, and forgets them after one that did not', async () => {
+  const told: number[] = [];
+  let ticks = 0;
+  const loop = createClockLoop({
+    name: 'test',
+    intervalMs: 1,
+    tick: async () => {
+      ticks += 1;
+      if (ticks <= 2) throw new Error('no');
+      return 'done';
+    },
+    onFailures: (failures) => told.push(failures),
+    logger,
+    random: () => 0,
+  });
+  loops.push(loop);
+  loop.start();
+  await vi.waitFor(() => expect(told.slice(0, 3)).toEqual([1, 2, 0]), { timeout: 20_000 });
+  expect(loop.failures()).toBe(0);
+});

@@ -15,6 +15,8 @@ export interface ClockLoopOptions {
   readonly intervalMs: number;
   /** The signal is aborted when a stop does not wait any longer. */
   readonly tick: (signal: AbortSignal) => Promise<'again' | 'done'>;
+  /** Of ticks in a row, after each one. */
+  readonly onFailures?: (failures: number) => void;
   readonly logger: Logger;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
@@ -27,20 +29,22 @@ export interface ClockLoop {
   stop(options: { readonly timeoutMs: number }): Promise<boolean>;
   /** Since a tick last ended, well or not, or the loop began: beyond all reason when a tick hangs. */
   idleMs(): number;
+  /** Ticks in a row that failed, up to now. */
+  failures(): number;
 }
 
 /** Longer waits would only make the recovery of a dependency late news; a slow clock is not made a fast one by its failures. */
 const MAX_BACKOFF_MS = 30_000;
 
 export function createClockLoop(options: ClockLoopOptions): ClockLoop {
-  const { name, intervalMs, tick, logger, now = () => performance.now(), random = Math.random } = options;
+  const { name, intervalMs, tick, onFailures, logger, now = () => performance.now(), random = Math.random } = options;
   const stopping = new AbortController();
   const aborting = new AbortController();
   let ended: Promise<void> | undefined;
   let lastEndMs = now();
+  let failures = 0;
 
   async function run(): Promise<void> {
-    let failures = 0;
     while (!stopping.signal.aborted) {
       let pauseMs = intervalMs * (0.8 + 0.4 * random());
       try {
@@ -56,6 +60,7 @@ export function createClockLoop(options: ClockLoopOptions): ClockLoop {
         });
       }
       lastEndMs = now();
+      onFailures?.(failures);
       await delay(pauseMs, undefined, { signal: stopping.signal }).catch(() => undefined);
     }
   }
@@ -75,5 +80,6 @@ export function createClockLoop(options: ClockLoopOptions): ClockLoop {
       return isDone;
     },
     idleMs: () => now() - lastEndMs,
+    failures: () => failures,
   };
 }

@@ -53,6 +53,14 @@ export const fleetOverview: Board = {
           queries: [query('', 'max(longshore_blocked_lines)')],
         },
         {
+          title: 'Failing clock',
+          why: 'Ticks of a clock of the sweeper that failed in a row.',
+          unit: 'short',
+          shows: 'now',
+          bound: 5,
+          queries: [query('', 'max(longshore_clock_failures)')],
+        },
+        {
           title: 'Processes down',
           why: 'Targets that Prometheus cannot read.',
           unit: 'short',
