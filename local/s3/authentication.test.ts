@@ -136,6 +136,18 @@ describe('authentication', () => {
     expect(await send({ ...signed, headers })).toMatchObject({ status: 403 });
   });
 
+  it('takes a body in chunks of HTTP, of no declared length, when it is the signed one', async () => {
+    const put = (body: string) => {
+      const headers = { 'transfer-encoding': 'chunked' };
+      return send(sign({ method: 'PUT', path: '/bucket/of-chunks', payloadHash: sha256('content'), headers }), body);
+    };
+    expect(await put('content')).toMatchObject({ status: 200 });
+    expect(await put('c0ntent')).toMatchObject({
+      status: 400,
+      text: expect.stringContaining('XAmzContentSHA256Mismatch'),
+    });
+  });
+
   it('refuses a body that is not the signed one', async () => {
     const signed = sign({ method: 'PUT', path: '/bucket/tampered', payloadHash: sha256('honest') });
     const reply = await send(signed, 'forged');

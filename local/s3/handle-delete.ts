@@ -99,7 +99,11 @@ function deleteVersion(store: ObjectStore, bucket: Bucket, { key, versionId, con
     if (version !== undefined) store.removeVersion(version);
     return { versionId, isDeleteMarker: version?.isDeleteMarker === true };
   }
-  checkDeleteConditions(conditions, store.versions.findLatest(bucket.id, key));
+  const current = store.versions.findLatest(bucket.id, key);
+  // A condition on what never was there leaves no marker either.
+  if (current === undefined && Object.values(conditions).some((condition) => condition !== undefined))
+    return { isDeleteMarker: false };
+  checkDeleteConditions(conditions, current);
   if (bucket.versioning === 'Off') {
     const version = store.versions.find(bucket.id, key, NULL_VERSION);
     if (version !== undefined) store.removeVersion(version);

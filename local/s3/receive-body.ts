@@ -49,8 +49,8 @@ export function clientAlgorithm(call: S3Call): ChecksumAlgorithm | undefined {
 /** @throws S3Error where the body is not what the client declared. */
 export async function receiveBody(call: S3Call, options: ReceiveOptions): Promise<ReceivedBody> {
   const expectedBytes = declaredSize(call);
-  if (expectedBytes > options.maxBytes)
-    throw new S3Error('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed size');
+  const mostBytes = expectedBytes ?? options.maxBytes;
+  if (mostBytes > options.maxBytes) throw tooLarge();
   const decoder = createDecoder(call);
   const algorithm = options.hasClientChecksum === false ? undefined : clientAlgorithm(call);
   const payloadSha256 = /^[0-9a-f]{64}$/.test(call.auth.payloadHash) ? call.auth.payloadHash : undefined;
@@ -70,14 +70,14 @@ export async function receiveBody(call: S3Call, options: ReceiveOptions): Promis
   for await (const chunk of call.request.message as AsyncIterable<Buffer>) {
     for (const piece of decoder === undefined ? [chunk] : decoder.push(chunk)) {
       sizeBytes += piece.length;
-      if (sizeBytes > expectedBytes) throw incompleteBody();
+      if (sizeBytes > mostBytes) throw expectedBytes === undefined ? tooLarge() : incompleteBody();
       for (const digest of running) digest.update(piece);
       const written = options.write(piece);
       if (written !== undefined) await written;
     }
   }
   decoder?.finish();
-  if (sizeBytes !== expectedBytes) throw incompleteBody();
+  if (expectedBytes !== undefined && sizeBytes !== expectedBytes) throw incompleteBody();
 
   const results = new Map([...digests].map(([name, digest]) => [name, digest.digest()]));
   if (payloadSha256 !== undefined && results.get('SHA256')?.toString('hex') !== payloadSha256)
@@ -117,12 +117,13 @@ export function algorithmHeader(call: S3Call, name: string): ChecksumAlgorithm |
   return value;
 }
 
-function declaredSize(call: S3Call): number {
+/** `undefined` where HTTP's own chunks end the body. */
+function declaredSize(call: S3Call): number | undefined {
   const isStreaming = call.auth.payloadHash.startsWith('STREAMING-');
   const length = header(call, isStreaming ? 'x-amz-decoded-content-length' : 'content-length');
   if (length === undefined) {
     // No length and no chunks: there is no body, as with PUT Bucket.
-    if (!isStreaming && header(call, 'transfer-encoding') === undefined) return 0;
+    if (!isStreaming) return header(call, 'transfer-encoding') === undefined ? 0 : undefined;
     throw new S3Error('MissingContentLength', 'You must provide the Content-Length HTTP header.');
   }
   if (!/^\d{1,15}$/.test(length)) throw new S3Error('InvalidArgument', 'The content length is not a number.');
@@ -155,6 +156,10 @@ function checkChecksum(
   if (!isDigestOf(algorithm, given)) throw new S3Error('InvalidRequest', `Value for ${name} header is invalid.`);
   if (computed.toString('base64') !== given)
     throw new S3Error('BadDigest', `The ${algorithm} you specified did not match the calculated checksum.`);
+}
+
+function tooLarge(): S3Error {
+  return new S3Error('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed size');
 }
 
 function incompleteBody(): S3Error {

@@ -212,6 +212,8 @@ describe('objects', () => {
     await s3.client.send(new DeleteObjectCommand({ ...of, IfMatch: ETag }));
     await expect(head('to-delete')).rejects.toThrow();
     await s3.client.send(new DeleteObjectCommand({ Bucket, Key: 'never-there', IfMatch: ETag }));
+    const { DeleteMarkers } = await s3.client.send(new ListObjectVersionsCommand({ Bucket, Prefix: 'never-there' }));
+    expect(DeleteMarkers).toBeUndefined();
   });
 
   it('writes by If-None-Match unless the object is the one named', async () => {

@@ -5,7 +5,7 @@
  * 1. Nothing is anonymous: a request without a valid signature is refused.
  * 2. `host` and every `x-amz-*` header that is there must be signed, or a third party could add to a signed request.
  */
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, hash, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { S3Error } from '#local/s3/s3-error.ts';
 import { encodeComponent, encodeKey, type S3Request } from '#local/s3/s3-request.ts';
 
@@ -18,7 +18,7 @@ export interface S3Credential {
 
 /** What signed chunks of a body go on from. */
 export interface ChunkSigning {
-  readonly signingKey: Buffer;
+  readonly signingKey: KeyObject;
   readonly timestamp: string;
   readonly scope: string;
   readonly seedSignature: string;
@@ -74,17 +74,19 @@ export type SignedRequest = Pick<S3Request, 'method' | 'path' | 'query'> & {
 
 export function createSignatureChecker(options: SignatureCheckerOptions): CheckSignature {
   const credentials = new Map(options.credentials.map((credential) => [credential.accessKeyId, credential]));
-  const signingKeys = new Map<string, Buffer>();
+  const signingKeys = new Map<string, KeyObject>();
 
-  function signingKeyOf(credential: S3Credential, { date, region, service }: SignedClaim): Buffer {
+  function signingKeyOf(credential: S3Credential, { date, region, service }: SignedClaim): KeyObject {
     const name = `${credential.accessKeyId}/${date}/${region}/${service}`;
     let key = signingKeys.get(name);
     if (key === undefined) {
       if (signingKeys.size >= MAX_CACHED_KEYS) signingKeys.clear();
-      key = [date, region, service, 'aws4_request'].reduce<Buffer>(
+      const bytes = [date, region, service, 'aws4_request'].reduce<Buffer>(
         (secret, part) => createHmac('sha256', secret).update(part).digest(),
         Buffer.from(`AWS4${credential.secretAccessKey}`),
       );
+      // As an object: each use of bytes makes one, at four times the cost of the signature (10 µs instead of 2).
+      key = createSecretKey(bytes);
       signingKeys.set(name, key);
     }
     return key;
@@ -102,7 +104,7 @@ export function createSignatureChecker(options: SignatureCheckerOptions): CheckS
 
     const signingKey = signingKeyOf(credential, claim);
     const scope = `${claim.date}/${claim.region}/${claim.service}/aws4_request`;
-    const canonicalHash = createHash('sha256').update(canonicalRequest(request, claim), 'latin1').digest('hex');
+    const canonicalHash = hash('sha256', Buffer.from(canonicalRequest(request, claim), 'latin1'));
     const expected = createHmac('sha256', signingKey)
       .update(`${ALGORITHM}\n${claim.timestamp}\n${scope}\n${canonicalHash}`)
       .digest();
