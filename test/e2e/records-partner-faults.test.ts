@@ -200,7 +200,7 @@ describe.concurrent('a partner', () => {
       {
         code: 'VALIDATION_ERROR',
         cause: 'PARTNER_TOKEN_UNAVAILABLE',
-        message: 'The issuer of tokens answered HTTP 401.',
+        message: 'The token issuer answered HTTP 401.',
         http_status: null,
       },
     ]);

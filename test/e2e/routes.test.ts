@@ -146,7 +146,7 @@ const FAULTS: readonly (readonly [yaml: string, told: RegExp])[] = [
   ],
   [
     'kind: route\ntenant: acme\nname: twice\nname: twice\nmatch: { path: "*" }\nsteps: [{ deliver: }]',
-    /YAML_SYNTAX .*unique/i,
+    /YAML_SYNTAX the key name is there twice/,
   ],
   ['kind: route\nname: [unclosed', /YAML_SYNTAX/],
 ];
