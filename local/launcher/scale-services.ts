@@ -3,7 +3,8 @@
  *
  * 1. The policy is the one that AWS scales by; here it is bounded by the machine: over all services, as many further instances as it has
  *    cores, since one more would only take their time.
- * 2. A reading that fails changes nothing: whoever scales on what is not known stops what is needed.
+ * 2. Only the bottleneck grows: a further router takes time from the workers that a backlog waits for.
+ * 3. A reading that fails changes nothing: whoever scales on what is not known stops what is needed.
  */
 import type { ServiceName } from '#local/launcher/processes.ts';
 import type { QueueLoad } from '#local/launcher/read-fleet-load.ts';
@@ -11,6 +12,7 @@ import { MOST_INSTANCES, type Scale } from '#local/launcher/scale-option.ts';
 import type { ServiceInstances } from '#local/launcher/service-instances.ts';
 import { type ClockLoop, createClockLoop } from '#shared/runtime/clock-loop.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import { findBottleneck } from '#shared/scaling/find-bottleneck.ts';
 import { createScalingLoop } from '#shared/scaling/scaling-loop.ts';
 import { policyOf, type ScaledService } from '#shared/scaling/service-capacities.ts';
 
@@ -60,18 +62,29 @@ export function createServiceScaler(options: ScaleServicesOptions): ServiceScale
       intervalMs: readEveryMs,
       logger,
       tick: async () => {
-        const load = (await options.readLoad())(service);
+        const loadOf = await options.readLoad();
+        const load = loadOf(service);
         // The gauges tell what stands, not what came; it is read every few seconds.
         const seen = { ...load, arrivalsPerSecond: 0, runningTasks: instances.count(service) };
         const wanted = loop.read(seen, performance.now() / 1_000);
-        await approach(service, wanted);
+        await approach(service, wanted, bottleneck(loadOf) === service);
         return 'done';
       },
     });
   }
 
-  async function approach(service: ScaledService, wanted: number): Promise<void> {
-    while (!isStopping && instances.count(service) < wanted && instances.furtherCount() < options.cores) {
+  function bottleneck(loadOf: (service: ScaledService) => QueueLoad): ScaledService | undefined {
+    const stage = (service: ScaledService) => ({ ...loadOf(service), runningTasks: instances.count(service) });
+    return findBottleneck({
+      ingestor: stage('ingestor'),
+      router: stage('router'),
+      'partner-worker': stage('partner-worker'),
+      'large-file-worker': stage('large-file-worker'),
+    });
+  }
+
+  async function approach(service: ScaledService, wanted: number, mayGrow: boolean): Promise<void> {
+    while (mayGrow && !isStopping && instances.count(service) < wanted && instances.furtherCount() < options.cores) {
       await instances.grow(service);
     }
     while (!isStopping && instances.count(service) > wanted) await instances.shrink(service);
