@@ -18,11 +18,11 @@ import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { type Stack, startStack } from '#local/stack.ts';
 import { bucketName } from '#shared/config/resource-names.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
-import { applyRoute, applyTenants } from '#shared/jobs/apply-definitions.ts';
-import { parseRouteFiles } from '#shared/routes/parse-route-files.ts';
 import { parseSizeBytes } from '#shared/routes/size.ts';
+import { applyTenantRoute } from './apply-tenant-route.ts';
 import { countRequests, eachProcess, round } from './fleet-requests.ts';
 import { type Ceilings, measureQueueHops, measureS3Rounds, measureStatements } from './part-ceilings.ts';
+import { type Percentiles, percentiles } from './percentiles.ts';
 import { cpuMs, peakRssMb } from './read-metrics.ts';
 
 const TENANT = 'bench';
@@ -54,12 +54,6 @@ export interface PipelineBenchOptions {
   readonly json: boolean;
 }
 
-interface Latency {
-  readonly p50: number;
-  readonly p95: number;
-  readonly p99: number;
-}
-
 interface StageRates {
   readonly ingestor: number;
   readonly router: number;
@@ -75,9 +69,9 @@ export interface PipelineResult {
   /** The first over the last of `directories`. */
   readonly directoryRatio: number;
   /** From put to terminal state, at half of the measured rate. */
-  readonly latencyMs: Latency;
+  readonly latencyMs: Percentiles;
   /** The same in the flood. */
-  readonly floodLatencyMs: Latency;
+  readonly floodLatencyMs: Percentiles;
   /** What the first two services reached in the flood, each from its first file to its last; the sender bounds them too. */
   readonly stagesPerSecond: StageRates;
   readonly perFile: { readonly sqs: number; readonly s3: number; readonly sql: number };
@@ -124,7 +118,7 @@ async function measurePipeline(stack: Stack, options: PipelineBenchOptions): Pro
     forcePathStyle: true,
   });
   try {
-    await applyBenchRoute(sql);
+    await applyTenantRoute(sql, TENANT, ROUTE);
     await insertFinishedFiles(sql, options.finished);
     const body = randomBytes(sizeBytes);
     const bench: Bench = { sql, s3, body, bucket: bucketName(env.LONGSHORE_PREFIX ?? '', 'landing') };
@@ -201,16 +195,6 @@ async function measurePipeline(stack: Stack, options: PipelineBenchOptions): Pro
   }
 }
 
-async function applyBenchRoute(sql: Sql): Promise<void> {
-  const tenant = { id: TENANT, name: TENANT, timeZone: 'UTC', homeRegion: null, ignoreGlobs: [] };
-  await applyTenants(sql, [tenant], 'bench');
-  const parsed = parseRouteFiles([{ text: ROUTE }]);
-  if (!parsed.ok) throw new Error(JSON.stringify(parsed.faults));
-  for (const { document, definitionHash } of parsed.documents) {
-    await applyRoute(sql, { tenantId: TENANT, name: document.name, definition: document, definitionHash }, 'bench');
-  }
-}
-
 /** Files that ended long ago, with their jobs, steps and attempts, so that the tables have the size of a fleet in use. */
 async function insertFinishedFiles(sql: Sql, count: number): Promise<void> {
   if (count === 0) return;
@@ -245,7 +229,7 @@ interface Bench {
 interface Flow {
   readonly filesPerSecond: number;
   readonly stagesPerSecond: StageRates;
-  readonly latencyMs: Latency;
+  readonly latencyMs: Percentiles;
 }
 
 interface FilesToSend {
@@ -302,12 +286,6 @@ async function sendFiles(bench: Bench, { files, directory, directories, perSecon
     },
     latencyMs: percentiles(latencies),
   };
-}
-
-function percentiles(values: readonly number[]): Latency {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-  return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
 }
 
 async function untilTerminal(sql: Sql, prefix: string, files: number): Promise<void> {

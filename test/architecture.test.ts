@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { groupTestFiles, PROJECT_NAMES } from './support/test-projects.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const SOURCE_FOLDERS = ['shared', 'services', 'cli', 'deploy', 'local', 'bench', 'simulate', 'test', 'scripts'];
+const SOURCE_FOLDERS = ['shared', 'services', 'cli', 'deploy', 'load', 'local', 'bench', 'simulate', 'test', 'scripts'];
 
 interface SourceFile {
   /** From the root, with forward slashes. */
@@ -52,7 +52,7 @@ const inFolder = (path: string, folder: string) => path.startsWith(`${folder}/`)
 describe('imports', () => {
   test('shared imports nothing of ours but shared', () => {
     const files = shipped.filter((file) => inFolder(file.path, 'shared'));
-    expect(offenders(files, (imported) => /^(services|cli|local|bench|test)\//.test(imported))).toEqual([]);
+    expect(offenders(files, (imported) => /^(services|cli|local|bench|load|test)\//.test(imported))).toEqual([]);
   });
 
   test('services and the command line import only themselves and shared', () => {
@@ -62,13 +62,13 @@ describe('imports', () => {
         .split('/')
         .slice(0, file.path.startsWith('services/') ? 2 : 1)
         .join('/');
-      return /^(services|cli|local|bench|test)\//.test(imported) && !inFolder(imported, own);
+      return /^(services|cli|local|bench|load|test)\//.test(imported) && !inFolder(imported, own);
     };
     expect(offenders(files, isForeign)).toEqual([]);
   });
 
-  test('only tests, benchmarks and local itself import local', () => {
-    const files = shipped.filter((file) => !/^(local|bench)\//.test(file.path));
+  test('only tests, benchmarks, loads and local itself import local', () => {
+    const files = shipped.filter((file) => !/^(local|bench|load)\//.test(file.path));
     expect(offenders(files, (imported) => inFolder(imported, 'local'))).toEqual([]);
   });
 
@@ -76,7 +76,7 @@ describe('imports', () => {
     // The program that prepares the compose file's servers runs inside the image, as a service does.
     const files = shipped.filter((file) => inFolder(file.path, 'deploy') && !inFolder(file.path, 'deploy/compose'));
     const isForeign = (imported: string) =>
-      /^(cli|local|bench|test)\//.test(imported) ||
+      /^(cli|local|bench|load|test)\//.test(imported) ||
       (inFolder(imported, 'services') && !imported.endsWith('/config.ts')) ||
       /^shared\/(db|files|http|jobs|runtime|secrets)\//.test(imported);
     expect(offenders(files, isForeign)).toEqual([]);
@@ -109,7 +109,7 @@ describe('imports', () => {
 describe('vendor libraries have one home each', () => {
   const homes: readonly [string, RegExp, RegExp][] = [
     ['queue', /^(sqs-consumer|@aws-sdk\/client-sqs|@aws-sdk\/client-sns)$/, /^(shared\/queue|bench|local)\//],
-    ['files', /^(@aws-sdk\/client-s3|@aws-sdk\/lib-storage)$/, /^(shared\/files|bench|local|deploy\/compose)\//],
+    ['files', /^(@aws-sdk\/client-s3|@aws-sdk\/lib-storage)$/, /^(shared\/files|bench|load|local|deploy\/compose)\//],
     ['db', /^(drizzle-orm.*|postgres)$/, /^(shared\/db|bench|local)\//],
     ['tracing', /^@opentelemetry\//, /^shared\/tracing\//],
     ['secrets', /^@aws-sdk\/client-secrets-manager$/, /^shared\/secrets\//],

@@ -15,6 +15,7 @@ export async function runOpensshBatch(
   server: Endpoints['sftp'],
   access: TenantAccess,
   lines: readonly string[],
+  timeoutMs = TIMEOUT_MS,
 ): Promise<void> {
   const options = OPTIONS.flatMap((option) => ['-o', option]);
   const place = [
@@ -26,7 +27,7 @@ export async function runOpensshBatch(
     '-',
     `${access.sftpUser}@${server.host}`,
   ];
-  const client = spawn('sftp', [...options, ...place], { timeout: TIMEOUT_MS });
+  const client = spawn('sftp', [...options, ...place], { timeout: timeoutMs });
   const printed: Buffer[] = [];
   client.stdout.on('data', (data) => printed.push(data));
   client.stderr.on('data', (data) => printed.push(data));

@@ -18,7 +18,11 @@ export interface SftpClient {
 const CONNECT_TIMEOUT_MS = 15_000;
 const CALL_TIMEOUT_MS = 60_000;
 
-export async function connectSftp(server: Endpoints['sftp'], access: TenantAccess): Promise<SftpClient> {
+export async function connectSftp(
+  server: Endpoints['sftp'],
+  access: TenantAccess,
+  callTimeoutMs = CALL_TIMEOUT_MS,
+): Promise<SftpClient> {
   const client = new ssh2.Client();
   const { promise: failed, reject } = Promise.withResolvers<never>();
   failed.catch(() => undefined);
@@ -36,7 +40,7 @@ export async function connectSftp(server: Endpoints['sftp'], access: TenantAcces
 
   function call<Value>(start: (done: (error?: Error | null, value?: Value) => void) => void): Promise<Value> {
     const { promise, resolve, reject: fail } = Promise.withResolvers<Value>();
-    const timer = setTimeout(() => fail(new Error('the SFTP server did not answer in time')), CALL_TIMEOUT_MS);
+    const timer = setTimeout(() => fail(new Error('the SFTP server did not answer in time')), callTimeoutMs);
     start((error, value) => (error ? fail(error) : resolve(value as Value)));
     return Promise.race([promise, failed]).finally(() => clearTimeout(timer));
   }
