@@ -1,13 +1,15 @@
 /**
  * Rows of a file go to the store in batches, in their order.
  *
- * 1. One insert is under way while the next batch is filled: two batches are all that is held.
+ * 1. One insert is under way while the next batch is filled: two batches are all that is held, bounded by rows and by text.
  * 2. A batch is sent after the one before it is stored, so that after a crash no line is missing before the last one.
  */
 import type { NewRecord, RecordStore } from '../record-store.ts';
 
 /** One statement's rows: more do not go faster and hold their locks longer. */
 const BATCH_ROWS = 1_000;
+/** Of all its values, in characters: a batch of long rows is sent before it has its rows, with one row more at the most. */
+const BATCH_TEXT = 1_048_576;
 
 export interface OrderedInserts {
   /** A promise only when a batch is full, to be awaited before the next row. */
@@ -20,11 +22,13 @@ export interface OrderedInserts {
 
 export function insertInOrder(store: Pick<RecordStore, 'insert'>): OrderedInserts {
   let batch: NewRecord[] = [];
+  let text = 0;
   let inFlight: Promise<unknown> = Promise.resolve();
 
   async function send(): Promise<void> {
     const full = batch;
     batch = [];
+    text = 0;
     await inFlight;
     inFlight = store.insert(full);
     // Its failure is met by whoever waits for it next; until then nobody has asked.
@@ -34,7 +38,8 @@ export function insertInOrder(store: Pick<RecordStore, 'insert'>): OrderedInsert
   return {
     add(record) {
       batch.push(record);
-      return batch.length < BATCH_ROWS ? undefined : send();
+      text += textOf(record);
+      return batch.length < BATCH_ROWS && text < BATCH_TEXT ? undefined : send();
     },
     async finish() {
       if (batch.length > 0) await send();
@@ -44,4 +49,13 @@ export function insertInOrder(store: Pick<RecordStore, 'insert'>): OrderedInsert
       await inFlight.catch(() => {});
     },
   };
+}
+
+function textOf({ values, rejected }: NewRecord): number {
+  let length = rejected === undefined ? 0 : rejected.message.length;
+  for (const name in values) {
+    const value = values[name];
+    if (typeof value === 'string') length += value.length;
+  }
+  return length;
 }
