@@ -153,7 +153,9 @@ test('shows where a file is by its name, for people and for machines, and shows 
 });
 
 test('watches a file until it has ended, and ends with 5 when it failed', async () => {
-  const [file] = await registerFiles(api.sql, [arrivedObject({ name: 'watched.csv' })], 'test');
+  const {
+    files: [file],
+  } = await registerFiles(api.sql, [arrivedObject({ name: 'watched.csv' })], 'test');
   const watching = longshore(['status', 'watched.csv', '--watch']);
   await expect.poll(() => api.logged.filter((line) => line.includes('"/status"')).length).toBeGreaterThan(0);
   await api.sql`UPDATE files SET status = 'FAILED', error_message = 'it broke', finished_at = now() WHERE id = ${file!.id}`;

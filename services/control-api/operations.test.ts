@@ -75,7 +75,9 @@ describe('files', () => {
     const ids: string[] = [];
     for (let index = 0; index < 7; index += 1) {
       const tenantId = index % 2 === 0 ? 'acme' : 'globex';
-      const [file] = await registerFiles(api.sql, [arrivedObject({ tenantId })], 'test');
+      const {
+        files: [file],
+      } = await registerFiles(api.sql, [arrivedObject({ tenantId })], 'test');
       ids.unshift(file!.id);
     }
     const seen: string[] = [];
@@ -94,7 +96,9 @@ describe('files', () => {
 
   test('are filtered by tenant, status, name, type and time', async () => {
     const object = { key: 'globex/in/a_b%c.Json', name: 'a_b%c.Json', tenantId: 'globex' };
-    const [file] = await registerFiles(
+    const {
+      files: [file],
+    } = await registerFiles(
       api.sql,
       [
         arrivedObject({
@@ -393,7 +397,9 @@ describe('jobs', () => {
 });
 
 test('a quarantined file is routed again by a person’s word, and no other', async () => {
-  const [file] = await registerFiles(api.sql, [arrivedObject()], 'test');
+  const {
+    files: [file],
+  } = await registerFiles(api.sql, [arrivedObject()], 'test');
   const error = { code: 'NO_ROUTE', cause: 'PATH_MISMATCH', message: 'No route takes it.' };
   const reroute = () => ask('POST', `/api/v1/files/${file!.id}/reroute`, { reason: 'the route is there now' });
   expect(await reroute()).toMatchObject({ status: 409, body: { code: 'FILE_NOT_QUARANTINED' } });

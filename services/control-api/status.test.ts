@@ -26,7 +26,9 @@ async function statusOf(reference: string, key = api.keys.operator) {
 }
 
 async function arrive(overrides: Parameters<typeof arrivedObject>[0]): Promise<string> {
-  const [file] = await registerFiles(api.sql, [arrivedObject(overrides)], 'test');
+  const {
+    files: [file],
+  } = await registerFiles(api.sql, [arrivedObject(overrides)], 'test');
   return file!.id;
 }
 

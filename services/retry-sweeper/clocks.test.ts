@@ -55,7 +55,7 @@ const senders = () =>
   });
 
 test('wakes what a purged queue lost, and nothing that still stands in it', async () => {
-  const files = await registerFiles(
+  const { files } = await registerFiles(
     bed.sql,
     Array.from({ length: 30 }, () => arrivedObject()),
     'test',
@@ -164,7 +164,7 @@ test('publishes events with their type and tenant, and empties the outbox', asyn
       },
     }),
   );
-  const files = await registerFiles(
+  const { files } = await registerFiles(
     bed.sql,
     Array.from({ length: 3 }, () => arrivedObject()),
     'test',

@@ -112,7 +112,9 @@ test('lets the clocks wake the chunk of records that a dead wake-up names', asyn
 });
 
 test('wakes a file again whose wake-up died', async () => {
-  const [file] = await registerFiles(bed.sql, [arrivedObject()], 'test');
+  const {
+    files: [file],
+  } = await registerFiles(bed.sql, [arrivedObject()], 'test');
   const body = JSON.stringify({ type: 'file.settled', v: 1, fileId: file!.id, wake: 1 });
   await bed.send(place.queues.ingest.deadLetterUrl, body, 'ingest');
   await sweeper.start();

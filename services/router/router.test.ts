@@ -69,7 +69,7 @@ function applyDelivery(name: string, path = 'inbound/**'): Promise<unknown> {
 }
 
 async function register(...objects: Partial<ArrivedObject>[]): Promise<RegisteredFile[]> {
-  return await registerFiles(sql, objects.map(arrivedObject), 'test');
+  return (await registerFiles(sql, objects.map(arrivedObject), 'test')).files;
 }
 
 async function wake(files: readonly RegisteredFile[]): Promise<void> {

@@ -6,7 +6,6 @@
  * 2. A word is `done` only after what it caused is committed. A wake-up that cannot be sent is left to the sweeper.
  * 3. A row that the database refuses keeps no other row out.
  */
-import type { Sql } from '#shared/db/connect-database.ts';
 import { type ArrivedObject, type RegisteredFile, registerFiles } from '#shared/jobs/register-files.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
@@ -58,7 +57,7 @@ export function createTakeArrivals(options: TakeArrivalsOptions): TakeArrivals {
     const startedAt = new Date();
     const resolutions = await resolveArrivals(words, { ...options, signal });
     const objects = resolutions.flatMap((resolution) => (resolution.type === 'register' ? [resolution.object] : []));
-    const { files, refused } = await registerEach(sql, objects, actor);
+    const { files, refused } = await registerFiles(sql, objects, actor);
     const made = new Map(objects.map((object) => [object.id, object]));
     const spans = new Map(files.map((file) => [file.id, openSpan(file, made.get(file.id), startedAt)]));
     const settled = files.filter(({ status }) => status === 'QUEUED');
@@ -80,37 +79,4 @@ export function createTakeArrivals(options: TakeArrivalsOptions): TakeArrivals {
       return { type: 'done', outcome, tenantId, name, fileId: file.id };
     });
   };
-}
-
-interface Registered {
-  readonly files: RegisteredFile[];
-  /** Why, by the id given to the object. */
-  readonly refused: ReadonlyMap<string, string>;
-}
-
-/**
- * All at once; one by one when a row among them was refused, which the error does not name. Those stored by then are `known` the second
- * time, and the sweeper wakes them.
- */
-async function registerEach(sql: Sql, objects: readonly ArrivedObject[], actor: string): Promise<Registered> {
-  if (objects.length === 0) return { files: [], refused: new Map() };
-  try {
-    return { files: await registerFiles(sql, objects, actor), refused: new Map() };
-  } catch (error) {
-    if (!isRefusal(error)) throw error;
-    if (objects.length === 1) return { files: [], refused: new Map([[objects[0]!.id, String(error)]]) };
-  }
-  const files: RegisteredFile[] = [];
-  const refused = new Map<string, string>();
-  for (const object of objects) {
-    const one = await registerEach(sql, [object], actor);
-    files.push(...one.files);
-    for (const [id, reason] of one.refused) refused.set(id, reason);
-  }
-  return { files, refused };
-}
-
-/** SQLSTATE classes 22 (data exception) and 23 (integrity constraint). */
-function isRefusal(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && /^2[23]/.test(error.code);
 }

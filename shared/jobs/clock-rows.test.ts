@@ -61,14 +61,10 @@ const CLOCKS: Record<string, Clock> = {
       ),
   },
   'settled files': {
-    seed: async () =>
-      idsOf(
-        await registerFiles(
-          sql,
-          Array.from({ length: 5 }, () => arrivedObject()),
-          'test',
-        ),
-      ),
+    seed: async () => {
+      const objects = Array.from({ length: 5 }, () => arrivedObject());
+      return idsOf((await registerFiles(sql, objects, 'test')).files);
+    },
     setWakes: (ids, wakes) =>
       sql`UPDATE files SET wakes = ${wakes}, woken_at = ${LONG_AGO()} WHERE id = ANY(${[...ids]}::uuid[])`,
     wake: async (onRefused) =>

@@ -285,7 +285,9 @@ async function lineWithHead(): Promise<LineScene> {
     leaseMs: 600_000,
   });
   const [next] = await observer<{ id: string }[]>`SELECT id FROM jobs WHERE awaits_turn ORDER BY order_at LIMIT 1`;
-  const [file] = await registerFiles(observer, [arrivedObject(ORDERED_AT(4))], 'ingestor');
+  const {
+    files: [file],
+  } = await registerFiles(observer, [arrivedObject(ORDERED_AT(4))], 'ingestor');
   if (head === undefined || next === undefined || file === undefined) throw new Error('the line was not made');
   return { head, next: next.id, newFileId: file.id };
 }
@@ -410,16 +412,18 @@ test('an object registered twice side by side is one file', async () => {
   const object = arrivedObject();
   const held = await first.reserve();
   await held`BEGIN`;
-  const one = await registerFiles(held, [object], 'ingestor');
+  const { files: one } = await registerFiles(held, [object], 'ingestor');
   const other = registerFiles(second, [{ ...object, id: randomUUID() }], 'ingestor');
   await held`COMMIT`;
   held.release();
-  expect([one.length, (await other).length]).toEqual([1, 0]);
+  expect([one.length, (await other).files.length]).toEqual([1, 0]);
   expect(await observer`SELECT 1 FROM files`).toHaveLength(1);
 });
 
 test('a file routed twice side by side is routed once', async () => {
-  const [file] = await registerFiles(observer, [arrivedObject()], 'ingestor');
+  const {
+    files: [file],
+  } = await registerFiles(observer, [arrivedObject()], 'ingestor');
   const fileId = file?.id ?? '';
   const [input] = await loadRoutingInput(observer, [fileId]);
   const decide = () => ({
@@ -450,7 +454,9 @@ test('a file routed twice side by side is routed once', async () => {
 test.each(['COMMIT', 'ROLLBACK'])(
   'a quarantined file rerouted twice side by side is queued once, after a %s',
   async (ending) => {
-    const [file] = await registerFiles(observer, [arrivedObject()], 'ingestor');
+    const {
+      files: [file],
+    } = await registerFiles(observer, [arrivedObject()], 'ingestor');
     const fileId = file?.id ?? '';
     const error = { code: 'NO_ROUTE', cause: 'PATH_MISMATCH', message: 'No route takes it.' };
     await routeFiles(observer, [{ fileId, isLarge: false, jobs: [], error }], 'router');

@@ -2,8 +2,8 @@
  * Arrival: an object version becomes a file, once.
  *
  * In:  object versions, each `QUEUED` (its upload is whole), `UPLOADED` (wait until it is known to be) or `QUARANTINED`.
- * Out: the files that this call made or moved on, with the wake-up to send for those now `QUEUED`. What was registered before
- *      and has nothing new to say is absent.
+ * Out: the files that this call made or moved on, with the wake-up to send for those now `QUEUED`, and the objects that the database
+ *      refuses. What was registered before and has nothing new to say is absent.
  * Events: `file.uploaded`, `file.queued`, `file.quarantined`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -51,20 +51,30 @@ export interface RegisteredFile {
   readonly duplicateOf: string | null;
 }
 
+export interface RegisterResult {
+  readonly files: RegisteredFile[];
+  /** What the database says of each object that it refuses, by the id given to it. */
+  readonly refused: ReadonlyMap<string, string>;
+}
+
 const PRECEDENCE = { UPLOADED: 0, QUARANTINED: 1, QUEUED: 2 } as const;
 
 export async function registerFiles(
   sql: Sql,
   objects: readonly ArrivedObject[],
   actor: string,
-): Promise<RegisteredFile[]> {
+): Promise<RegisterResult> {
   const { results, refused } = await runSet({
     rows: mergeRepeated(objects).map((object, place) => ({ ...object, place })),
     keyOf: objectKey,
     run: (rows) => registerSet(sql, rows, actor),
   });
-  if (refused[0] !== undefined) throw refused[0].error;
-  return results.flat();
+  const errors = new Map(refused.map(({ row, error }) => [objectKey(row), String(error)]));
+  const reasons = objects.flatMap((object) => {
+    const reason = errors.get(objectKey(object));
+    return reason === undefined ? [] : [[object.id, reason] as const];
+  });
+  return { files: results.flat(), refused: new Map(reasons) };
 }
 
 /** Two events of one object in one batch: the one that says more counts. */

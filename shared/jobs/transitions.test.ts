@@ -131,8 +131,8 @@ function wakeOptions(overrides: Partial<Parameters<typeof wakeJobs>[1]> = {}): P
 describe('arrival', () => {
   test('registers an object version once, however often and in whatever order its events come', async () => {
     const object = arrivedObject();
-    const first = await registerFiles(sql, [object, { ...object, id: randomUUID() }], 'ingestor');
-    const second = await registerFiles(sql, [{ ...object, id: randomUUID() }], 'ingestor');
+    const { files: first } = await registerFiles(sql, [object, { ...object, id: randomUUID() }], 'ingestor');
+    const { files: second } = await registerFiles(sql, [{ ...object, id: randomUUID() }], 'ingestor');
     expect(first.map((file) => [file.id, file.status, file.wake])).toEqual([[object.id, 'QUEUED', 1]]);
     expect(second).toEqual([]);
     const events = await sql`SELECT type FROM audit_events WHERE file_id = ${object.id}`;
@@ -142,9 +142,13 @@ describe('arrival', () => {
 
   test('lets an unfinished upload settle later, and never back again', async () => {
     const object = arrivedObject({ status: 'UPLOADED', quietMs: 60_000 });
-    const [uploaded] = await registerFiles(sql, [object], 'ingestor');
-    const [settled] = await registerFiles(sql, [{ ...object, status: 'QUEUED' }], 'ingestor');
-    const again = await registerFiles(sql, [object], 'ingestor');
+    const {
+      files: [uploaded],
+    } = await registerFiles(sql, [object], 'ingestor');
+    const {
+      files: [settled],
+    } = await registerFiles(sql, [{ ...object, status: 'QUEUED' }], 'ingestor');
+    const { files: again } = await registerFiles(sql, [object], 'ingestor');
     expect([uploaded?.status, uploaded?.wake, settled?.status, settled?.wake]).toEqual(['UPLOADED', 0, 'QUEUED', 1]);
     expect(again).toEqual([]);
   });
@@ -162,20 +166,40 @@ describe('arrival', () => {
     expect((await sql`SELECT status, order_seq FROM files`)[0]).toMatchObject({ status: 'QUEUED' });
   });
 
+  test('an object that the database refuses is named, under each of its ids, and the others come back with their wake-ups', async () => {
+    const refusedOne = arrivedObject({ uploadedAt: 'no time' });
+    const again = { ...refusedOne, id: randomUUID() };
+    const others = Array.from({ length: 5 }, () => arrivedObject());
+    const { files, refused } = await registerFiles(sql, [...others, refusedOne, again], 'ingestor');
+    expect(files.map(({ key, wake }) => [key, wake]).sort()).toEqual(others.map(({ key }) => [key, 1]).sort());
+    expect([...refused.keys()].sort()).toEqual([refusedOne.id, again.id].sort());
+    expect([...refused.values()][0]).toContain('timestamp');
+  });
+
   test('names with NUL and lone surrogates are stored, and spoil no other row', async () => {
     const bad = arrivedObject({ name: 'a\0b\ud800', key: 'acme/a\0b\ud800' });
-    const registered = await registerFiles(sql, [bad, arrivedObject()], 'ingestor');
+    const { files: registered } = await registerFiles(sql, [bad, arrivedObject()], 'ingestor');
     expect(registered).toHaveLength(2);
     expect((await sql`SELECT name FROM files WHERE id = ${bad.id}`)[0]?.name).toBe('a\ufffdb\ufffd');
   });
 
   test('flags content that came before, under another name and under the same', async () => {
     const contentHash = 'CRC64NVME:same';
-    const [first] = await registerFiles(sql, [arrivedObject({ contentHash })], 'ingestor');
-    const [second] = await registerFiles(sql, [arrivedObject({ contentHash })], 'ingestor');
-    const [third] = await registerFiles(sql, [arrivedObject({ contentHash, key: 'acme/again.csv' })], 'ingestor');
-    const [fourth] = await registerFiles(sql, [arrivedObject({ contentHash, key: 'acme/again.csv' })], 'ingestor');
-    const [other] = await registerFiles(sql, [arrivedObject({ contentHash: 'CRC64NVME:other' })], 'ingestor');
+    const {
+      files: [first],
+    } = await registerFiles(sql, [arrivedObject({ contentHash })], 'ingestor');
+    const {
+      files: [second],
+    } = await registerFiles(sql, [arrivedObject({ contentHash })], 'ingestor');
+    const {
+      files: [third],
+    } = await registerFiles(sql, [arrivedObject({ contentHash, key: 'acme/again.csv' })], 'ingestor');
+    const {
+      files: [fourth],
+    } = await registerFiles(sql, [arrivedObject({ contentHash, key: 'acme/again.csv' })], 'ingestor');
+    const {
+      files: [other],
+    } = await registerFiles(sql, [arrivedObject({ contentHash: 'CRC64NVME:other' })], 'ingestor');
     expect([second, third, fourth, other].map((file) => file?.duplicateOf)).toEqual([
       first?.id,
       first?.id,
@@ -186,14 +210,18 @@ describe('arrival', () => {
 
   test('takes no ETag for a digest: without a hash of the content nothing is flagged', async () => {
     await registerFiles(sql, [arrivedObject({ etag: '"kms"' })], 'ingestor');
-    const [second] = await registerFiles(sql, [arrivedObject({ etag: '"kms"' })], 'ingestor');
+    const {
+      files: [second],
+    } = await registerFiles(sql, [arrivedObject({ etag: '"kms"' })], 'ingestor');
     expect(second?.duplicateOf).toBeNull();
   });
 });
 
 describe('routing', () => {
   test('is decided once: a second decision changes nothing', async () => {
-    const [object] = await registerFiles(sql, [arrivedObject()], 'ingestor');
+    const {
+      files: [object],
+    } = await registerFiles(sql, [arrivedObject()], 'ingestor');
     const [input] = await loadRoutingInput(sql, [object?.id ?? '']);
     const job = {
       routeId: input?.routes[0]?.routeId ?? '',
@@ -214,7 +242,9 @@ describe('routing', () => {
   });
 
   test('a file that no route takes is quarantined with the reason', async () => {
-    const [file] = await registerFiles(sql, [arrivedObject()], 'ingestor');
+    const {
+      files: [file],
+    } = await registerFiles(sql, [arrivedObject()], 'ingestor');
     const error = { code: 'NO_ROUTE', cause: 'NO_MATCH', message: 'No route of acme takes it.' };
     await routeFiles(sql, [{ fileId: file?.id ?? '', isLarge: false, jobs: [], error }], 'router');
     await expectSound();
@@ -226,7 +256,9 @@ describe('routing', () => {
   });
 
   test('a checksum that came for another file is set aside without a failure notice', async () => {
-    const [file] = await registerFiles(sql, [arrivedObject()], 'ingestor');
+    const {
+      files: [file],
+    } = await registerFiles(sql, [arrivedObject()], 'ingestor');
     const error = { code: 'COMPANION_FILE', cause: 'COMPANION_FILE', message: 'It is read by the route of its file.' };
     await routeFiles(sql, [{ fileId: file?.id ?? '', isLarge: false, jobs: [], error }], 'router');
     expect((await sql`SELECT status FROM files`)[0]?.status).toBe('QUARANTINED');
@@ -235,8 +267,12 @@ describe('routing', () => {
 
   test('a quarantined file is routed again by an operator’s word, and a cut-off upload never', async () => {
     const error = { code: 'NO_ROUTE', cause: 'NO_MATCH', message: 'No route of acme takes it.' };
-    const [file] = await registerFiles(sql, [arrivedObject()], 'ingestor');
-    const [partial] = await registerFiles(sql, [arrivedObject({ status: 'QUARANTINED', error })], 'ingestor');
+    const {
+      files: [file],
+    } = await registerFiles(sql, [arrivedObject()], 'ingestor');
+    const {
+      files: [partial],
+    } = await registerFiles(sql, [arrivedObject({ status: 'QUARANTINED', error })], 'ingestor');
     const fileIds = [file?.id ?? '', partial?.id ?? ''];
     await routeFiles(sql, [{ fileId: fileIds[0] ?? '', isLarge: false, jobs: [], error }], 'router');
     const word = { fileIds, actor: 'operator:test', reason: 'the route is there now' };

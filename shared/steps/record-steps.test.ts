@@ -86,7 +86,9 @@ async function applyRecordRoute(records: object = LAYOUT): Promise<void> {
 async function send(name: string, body: string): Promise<WokenJob> {
   const landed = await bench.land(`in/${name}`, body);
   const { bucket, key, sizeBytes, versionId = '', etag = '' } = landed;
-  const [file] = await registerFiles(sql, [arrivedObject({ bucket, key, name, sizeBytes, versionId, etag })], 'test');
+  const {
+    files: [file],
+  } = await registerFiles(sql, [arrivedObject({ bucket, key, name, sizeBytes, versionId, etag })], 'test');
   const [input] = await loadRoutingInput(sql, [file?.id ?? '']);
   const route = input?.routes[0];
   if (input === undefined || route === undefined) throw new Error('a routed file was expected');

@@ -59,7 +59,7 @@ export async function seedJobs(sql: Sql, options: SeedJobsOptions = {}): Promise
   const tenant = options.tenantId === undefined ? {} : { tenantId: options.tenantId };
   const wanted = options.objects ?? Array.from({ length: options.count ?? 1 }, () => ({}));
   const objects = wanted.map((object) => arrivedObject({ ...tenant, ...object }));
-  const files = await registerFiles(sql, objects, 'test');
+  const { files } = await registerFiles(sql, objects, 'test');
   const inputs = await loadRoutingInput(
     sql,
     files.map((file) => file.id),

@@ -53,7 +53,7 @@ export interface SeedFilesOptions {
 export async function seedFiles(sql: Sql, options: SeedFilesOptions = {}): Promise<WokenJob[]> {
   const { count = 1, isLarge = false } = options;
   const objects = options.objects ?? Array.from({ length: count }, () => arrivedObject());
-  const files = await registerFiles(sql, objects, 'test');
+  const { files } = await registerFiles(sql, objects, 'test');
   const inputs = await loadRoutingInput(
     sql,
     files.map(({ id }) => id),
