@@ -30,10 +30,8 @@ import { findMissedBounds, type PhaseResult, STAGES, type Stage, type StageTimes
 
 const TENANT = 'front-door';
 const DIRECTORY = 'inbound';
-const [LANDING, DELIVERED] = (['landing', 'delivered'] as const).map((bucket) => bucketName('longshore', bucket)) as [
-  string,
-  string,
-];
+const LANDING = bucketName('longshore', 'landing');
+const DELIVERED = bucketName('longshore', 'delivered');
 const STEADY_CONNECTIONS = 4;
 const BURST_CONNECTIONS = 20;
 const OPENSSH_EVERY = 12;

@@ -1,6 +1,7 @@
 /** `npm run load -- <name>`: load on a whole fleet as its users make it; exit code 1 when a bound is missed. */
 import { Command, InvalidArgumentError } from 'commander';
 import { parseSizeBytes } from '#shared/routes/size.ts';
+import type { FrontDoorOptions } from './front-door.ts';
 
 const program = new Command('load').description('Load a fleet from outside and check what it promises.');
 
@@ -13,21 +14,12 @@ program
   .option('--size <bytes>', 'size of each file, e.g. 4KB', size, 4_000)
   .option('--home <directory>', 'of a running fleet; a fleet is started in a temporary home when absent')
   .option('--json', 'print one JSON object', false)
-  .action(async (options: FrontDoorArguments) => {
+  .action(async (options: FrontDoorOptions) => {
     const { runFrontDoorLoad } = await import('./front-door.ts');
     process.exitCode = (await runFrontDoorLoad(options)) ? 0 : 1;
   });
 
 await program.parseAsync();
-
-interface FrontDoorArguments {
-  readonly minutes: number;
-  readonly rate: number;
-  readonly burst: number;
-  readonly size: number;
-  readonly home?: string;
-  readonly json: boolean;
-}
 
 function positive(text: string): number {
   const value = Number(text);

@@ -157,16 +157,24 @@ function bodyOf({ queue, tenant, id, reason, rate, force }: RedriveOptions) {
   return { queue, tenant, ids: id, reason, rate_per_second: rate, force };
 }
 
-async function preview({ api, isJson, terminal }: CommandContext, options: RedriveOptions): Promise<void> {
+async function preview(context: CommandContext, options: RedriveOptions): Promise<void> {
   const body = { ...bodyOf(options), dry_run: true };
-  const { parked } = await api.post('/api/v1/dead-letters/redrive', redriveSchema, { body });
-  if (isJson) return terminal.json({ dry_run: true, parked });
-  for (const line of formatTable(
-    ['QUEUE', 'PARKED'],
-    parked.map(({ queue, letters }) => [queue, letters]),
-  ))
-    terminal.line(line);
-  terminal.note('Nothing was sent; repeat it with --yes and --reason to send them.');
+  const { parked } = await context.api.post('/api/v1/dead-letters/redrive', redriveSchema, { body });
+  printParked(context, parked, 'Nothing was sent; repeat it with --yes and --reason to send them.');
+}
+
+function printParked(
+  { isJson, terminal }: CommandContext,
+  parked: z.infer<typeof redriveSchema>['parked'],
+  what: string,
+): void {
+  if (isJson) {
+    terminal.json({ dry_run: true, parked });
+    return;
+  }
+  const rows = parked.map(({ queue, letters }) => [queue, letters]);
+  for (const line of formatTable(['QUEUE', 'PARKED'], rows)) terminal.line(line);
+  terminal.note(what);
 }
 
 /** The API takes a bounded number per call; this goes on until it says that all were seen. */
@@ -209,19 +217,13 @@ async function sendCorrected(context: CommandContext, options: RedriveOptions, f
   else terminal.line(`${letter.dead_letter_id} sent with the body of ${file}`);
 }
 
-async function discard({ api, isJson, terminal }: CommandContext, options: DiscardOptions): Promise<void> {
+async function discard(context: CommandContext, options: DiscardOptions): Promise<void> {
+  const { api, isJson, terminal } = context;
   const { queue, tenant, id: ids, reason, yes } = options;
   if (yes !== true) {
     const body = { queue, tenant, ids, dry_run: true };
     const { parked } = await api.post('/api/v1/dead-letters/discard', discardSchema, { body });
-    if (isJson) return terminal.json({ dry_run: true, parked });
-    for (const line of formatTable(
-      ['QUEUE', 'PARKED'],
-      parked.map(({ queue, letters }) => [queue, letters]),
-    ))
-      terminal.line(line);
-    terminal.note('Nothing was discarded; repeat it with --yes and --reason to discard them.');
-    return;
+    return printParked(context, parked, 'Nothing was discarded; repeat it with --yes and --reason to discard them.');
   }
   if (reason === undefined)
     throw new LongshoreError('USAGE', 'To discard needs a reason.', { hint: 'Give --reason TEXT.' });

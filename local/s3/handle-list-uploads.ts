@@ -2,7 +2,7 @@
 import { checksumElement } from '#local/s3/checksum.ts';
 import { getUpload } from '#local/s3/find-upload.ts';
 import { isoTime, type S3Call, type S3Reply, xmlReply } from '#local/s3/handler.ts';
-import { ownerNode, readListQuery, readMax } from '#local/s3/list-query.ts';
+import { accountNode, ownerNode, readListQuery, readMax } from '#local/s3/list-query.ts';
 import type { Upload } from '#local/s3/upload-store.ts';
 import { commonPrefix } from '#local/s3/walk-versions.ts';
 import { buildXml, type XmlNode } from '#local/s3/xml.ts';
@@ -50,19 +50,12 @@ export function handleListUploads(call: S3Call): S3Reply {
 
   function uploadNode({ key, id, createdMs, requester, checksumAlgorithm, checksumType }: Upload): XmlNode {
     const initiated: XmlNode = ['Initiated', isoTime(createdMs)];
-    const initiator: XmlNode = [
-      'Initiator',
-      [
-        ['ID', requester],
-        ['DisplayName', requester],
-      ],
-    ];
     return [
       'Upload',
       [
         ['Key', list.encode(key)],
         ['UploadId', id],
-        initiator,
+        accountNode('Initiator', requester),
         ownerNode(call),
         ['StorageClass', 'STANDARD'],
         initiated,

@@ -34,11 +34,15 @@ export function readListQuery({ store, request }: S3Call, maxName: string): List
 
 /** All credentials are of one account, which owns everything. */
 export function ownerNode({ auth }: S3Call): XmlNode {
+  return accountNode('Owner', auth.requester);
+}
+
+export function accountNode(name: 'Owner' | 'Initiator', id: string): XmlNode {
   return [
-    'Owner',
+    name,
     [
-      ['ID', auth.requester],
-      ['DisplayName', auth.requester],
+      ['ID', id],
+      ['DisplayName', id],
     ],
   ];
 }

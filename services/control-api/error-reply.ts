@@ -8,6 +8,7 @@ import type { FastifyError } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { ERROR_CODES, type ErrorCode, LongshoreError } from '#shared/errors.ts';
+import { isLostDatabase } from '#shared/jobs/repeat-on-lost-database.ts';
 
 export const errorBodySchema = z.object({
   code: z.string().describe('Stable; match on this.'),
@@ -46,9 +47,6 @@ const STATUSES: Partial<Record<ErrorCode, number>> = {
   REQUEST_TIMEOUT: 503,
 };
 
-/** postgres.js and Node name a lost or refused connection so. */
-const LOST_CONNECTION =
-  /^(?:CONNECTION_(?:CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT|ECONN(?:REFUSED|RESET)|EPIPE|ENOTFOUND|EAI_AGAIN|57P0[123]|08\d{3}|53300)$/;
 /** `statement_timeout`. */
 const STATEMENT_CANCELLED = '57014';
 
@@ -73,8 +71,7 @@ function asLongshoreError(error: unknown): LongshoreError {
     return new LongshoreError('UNSUPPORTED_MEDIA_TYPE', 'The content type of the body is not taken here.');
   if (isOfTheRequest(error))
     return new LongshoreError('REQUEST_INVALID', describeFastifyError(error as Partial<FastifyError>));
-  const lostConnection = connectionErrorOf(error);
-  if (lostConnection !== undefined)
+  if (isOfLostDatabase(error))
     return new LongshoreError('DEPENDENCY_UNAVAILABLE', 'The database did not answer.', { cause: error });
   return internal(error);
 }
@@ -117,11 +114,10 @@ function describeFastifyError({ code = '' }: Partial<FastifyError>): string {
 }
 
 /** Drizzle wraps the driver's error. */
-function connectionErrorOf(error: unknown): unknown {
-  for (let current = error, depth = 0; depth < 5 && typeof current === 'object' && current !== null; depth += 1) {
-    const { code, cause } = current as { code?: unknown; cause?: unknown };
-    if (typeof code === 'string' && LOST_CONNECTION.test(code)) return current;
-    current = cause;
+function isOfLostDatabase(error: unknown): boolean {
+  for (let current = error, depth = 0; depth < 5 && current instanceof Error; depth += 1) {
+    if (isLostDatabase(current)) return true;
+    current = current.cause;
   }
-  return undefined;
+  return false;
 }

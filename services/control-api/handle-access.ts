@@ -62,18 +62,21 @@ export function handleAccess(app: ApiServer, parts: ApiParts): void {
     handleVerb(app, parts, {
       verb,
       path: '/api/v1/tenants/:tenant',
+      what: 'a tenant: its API keys and SFTP users, and files that arrive',
       params: tenantParams,
       toTarget: ({ tenant }) => ({ kind: 'tenant', tenant }),
     });
     handleVerb(app, parts, {
       verb,
       path: '/api/v1/routes/:tenant/:name',
+      what: 'a route: it takes no new files; jobs that exist go on',
       params: routeParams,
       toTarget: ({ tenant, name }) => ({ kind: 'route', tenant, name }),
     });
     handleVerb(app, parts, {
       verb,
       path: '/api/v1/sftp-users/:username',
+      what: 'an SFTP user; open sessions end within a minute',
       params: userParams,
       toTarget: ({ username }) => ({ kind: 'sftp-user', username }),
     });
@@ -83,26 +86,22 @@ export function handleAccess(app: ApiServer, parts: ApiParts): void {
 interface VerbOptions<Params extends z.ZodType> {
   readonly verb: 'disable' | 'enable';
   readonly path: string;
+  /** What it is that ends or comes back. */
+  readonly what: string;
   readonly params: Params;
   readonly toTarget: (params: z.output<Params>) => AccessTarget;
 }
 
-const SUMMARIES = {
-  '/api/v1/tenants/:tenant': 'a tenant: its API keys and SFTP users, and files that arrive',
-  '/api/v1/routes/:tenant/:name': 'a route: it takes no new files; jobs that exist go on',
-  '/api/v1/sftp-users/:username': 'an SFTP user; open sessions end within a minute',
-} as const satisfies Record<string, string>;
-
 function handleVerb<Params extends z.ZodType>(
   app: ApiServer,
   { sql }: ApiParts,
-  { verb, path, params, toTarget }: VerbOptions<Params>,
+  { verb, path, what, params, toTarget }: VerbOptions<Params>,
 ): void {
   app.post(
     `${path}/${verb}`,
     {
       schema: {
-        summary: `${verb === 'disable' ? 'Disable' : 'Enable again'} ${SUMMARIES[path as keyof typeof SUMMARIES]}`,
+        summary: `${verb === 'disable' ? 'Disable' : 'Enable again'} ${what}`,
         tags: ['access'],
         params,
         body: bodySchema,

@@ -9,7 +9,7 @@ import { JOB_STATES } from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { cancelJobs, cancelOrderedJobs, rejectHeldJobs } from '#shared/jobs/end-jobs.ts';
 import { releaseJobs } from '#shared/jobs/release-jobs.ts';
-import { reopenJobs } from '#shared/jobs/reopen-jobs.ts';
+import { type OperatorWord, reopenJobs } from '#shared/jobs/reopen-jobs.ts';
 import { skipJobs } from '#shared/jobs/skip-jobs.ts';
 import { HELD } from '#shared/steps/wait-reasons.ts';
 import { type ApiParts, type ApiServer, errorReplies } from './api-server.ts';
@@ -37,7 +37,22 @@ const filtersSchema = z.strictObject({
   limit: limitField,
 });
 
-export function handleJobs(app: ApiServer, { sql, reads, senders }: ApiParts, countRecords: CountRecords): void {
+type JobSummary = z.infer<typeof jobSummarySchema>;
+
+interface JobWord {
+  readonly verb: string;
+  readonly summary: string;
+  /** Also a tenant may say it about its own jobs. */
+  readonly isOwners?: boolean;
+  /** @throws LongshoreError when the job is not in a state for it. */
+  readonly act: (job: JobSummary, word: OperatorWord) => Promise<void>;
+}
+
+export function handleJobs(
+  app: ApiServer,
+  { sql, reads, senders, admissionWindow }: ApiParts,
+  countRecords: CountRecords,
+): void {
   app.get(
     '/api/v1/jobs',
     {
@@ -87,129 +102,88 @@ export function handleJobs(app: ApiServer, { sql, reads, senders }: ApiParts, co
     },
   );
 
-  app.post(
-    '/api/v1/jobs/:id/retry',
-    {
-      schema: {
-        summary: 'Go on from the failed step, with new attempts; from its failed records when it failed for those',
-        tags: ['jobs'],
-        params: idParams,
-        body: wordSchema,
-        response: { 200: jobSummarySchema, ...errorReplies },
-      },
-    },
-    async (request) => {
-      const caller = callerOf(request);
-      const job = await findOrRefuse(caller.tenantId, request.params.id);
-      operatorOf(request);
-      const word = { jobIds: [job.job_id], actor: actorOf(caller), reason: request.body.reason };
+  handleWord({
+    verb: 'retry',
+    summary: 'Go on from the failed step, with new attempts; from its failed records when it failed for those',
+    async act(job, word) {
       if (job.state === 'FAILED' && job.error?.cause === RECORDS_FAILED) {
         await retryRecords(sql, { ...word, jobId: job.job_id });
-        return await findOrRefuse(caller.tenantId, job.job_id);
+        return;
       }
-      const reopened = await reopenJobs(sql, word);
+      const reopened = await reopenJobs(sql, word, admissionWindow);
       if (reopened.length === 0)
         throw new LongshoreError(
           'JOB_NOT_RETRYABLE',
           `The job is ${job.state}; only FAILED and CANCELLED ones are retried.`,
         );
       await senders.wakeJobs(reopened.filter(({ isWoken }) => isWoken));
-      return await findOrRefuse(caller.tenantId, job.job_id);
     },
-  );
+  });
 
-  app.post(
-    '/api/v1/jobs/:id/cancel',
-    {
-      schema: {
-        summary: 'End an open job',
-        tags: ['jobs'],
-        params: idParams,
-        body: wordSchema,
-        response: { 200: jobSummarySchema, ...errorReplies },
-      },
-    },
-    async (request) => {
-      const caller = callerOf(request);
-      const job = await findOrRefuse(caller.tenantId, request.params.id);
-      const word = { jobIds: [job.job_id], actor: actorOf(caller), reason: request.body.reason };
+  handleWord({
+    verb: 'cancel',
+    summary: 'End an open job',
+    isOwners: true,
+    async act(job, word) {
       const { jobIds } = await cancelJobs(sql, word);
       if (jobIds.length === 0)
         throw new LongshoreError('JOB_NOT_OPEN', `The job has ended already: it is ${job.state}.`);
-      return await findOrRefuse(caller.tenantId, job.job_id);
     },
-  );
+  });
 
-  app.post(
-    '/api/v1/jobs/:id/skip',
-    {
-      schema: {
-        summary: 'Let the files behind a job of an ordered route go on without it; an open job is cancelled',
-        tags: ['jobs'],
-        params: idParams,
-        body: wordSchema,
-        response: { 200: jobSummarySchema, ...errorReplies },
-      },
-    },
-    async (request) => {
-      const caller = callerOf(request);
-      const job = await findOrRefuse(caller.tenantId, request.params.id);
-      operatorOf(request);
-      const word = { jobIds: [job.job_id], actor: actorOf(caller), reason: request.body.reason };
+  handleWord({
+    verb: 'skip',
+    summary: 'Let the files behind a job of an ordered route go on without it; an open job is cancelled',
+    async act(job, word) {
       const skipped = await skipJobs(sql, word);
       if (skipped.length === 0 && (await cancelOrderedJobs(sql, word)).jobIds.length === 0)
         throw new LongshoreError('JOB_NOT_IN_LINE', `The job is ${job.state} and holds back no other file.`);
-      return await findOrRefuse(caller.tenantId, job.job_id);
     },
-  );
+  });
 
-  app.post(
-    '/api/v1/jobs/:id/release',
-    {
-      schema: {
-        summary: 'Let a held job go on',
-        tags: ['jobs'],
-        params: idParams,
-        body: wordSchema,
-        response: { 200: jobSummarySchema, ...errorReplies },
-      },
-    },
-    async (request) => {
-      const caller = callerOf(request);
-      const job = await findOrRefuse(caller.tenantId, request.params.id);
-      operatorOf(request);
-      const word = { jobIds: [job.job_id], actor: actorOf(caller), reason: request.body.reason };
-      const released = await releaseJobs(sql, word);
+  handleWord({
+    verb: 'release',
+    summary: 'Let a held job go on',
+    async act(job, word) {
+      const released = await releaseJobs(sql, word, admissionWindow);
       if (released.length === 0) throw notHeld(job);
       await senders.wakeJobs(released.filter(({ isWoken }) => isWoken));
-      return await findOrRefuse(caller.tenantId, job.job_id);
     },
-  );
+  });
 
-  app.post(
-    '/api/v1/jobs/:id/reject',
-    {
-      schema: {
-        summary: 'End a held job: it fails, and nothing of its file is carried',
-        tags: ['jobs'],
-        params: idParams,
-        body: wordSchema,
-        response: { 200: jobSummarySchema, ...errorReplies },
-      },
-    },
-    async (request) => {
-      const caller = callerOf(request);
-      const job = await findOrRefuse(caller.tenantId, request.params.id);
-      operatorOf(request);
-      const word = { jobIds: [job.job_id], actor: actorOf(caller), reason: request.body.reason };
+  handleWord({
+    verb: 'reject',
+    summary: 'End a held job: it fails, and nothing of its file is carried',
+    async act(job, word) {
       const { jobIds } = await rejectHeldJobs(sql, word);
       if (jobIds.length === 0) throw notHeld(job);
-      return await findOrRefuse(caller.tenantId, job.job_id);
     },
-  );
+  });
+
+  function handleWord({ verb, summary, isOwners = false, act }: JobWord): void {
+    app.post(
+      `/api/v1/jobs/:id/${verb}`,
+      {
+        schema: {
+          summary,
+          tags: ['jobs'],
+          params: idParams,
+          body: wordSchema,
+          response: { 200: jobSummarySchema, ...errorReplies },
+        },
+      },
+      async (request) => {
+        const caller = callerOf(request);
+        const job = await findOrRefuse(caller.tenantId, request.params.id);
+        if (!isOwners) operatorOf(request);
+        await act(job, { jobIds: [job.job_id], actor: actorOf(caller), reason: request.body.reason });
+        return await findOrRefuse(caller.tenantId, job.job_id);
+      },
+    );
+  }
 }
 
-function notHeld({ state, wait_reason }: z.infer<typeof jobSummarySchema>): LongshoreError {
+function notHeld({ state, wait_reason }: JobSummary): LongshoreError {
   const reason = wait_reason === null ? '' : ` and waits for ${wait_reason}`;
   return new LongshoreError('JOB_NOT_HELD', `The job is ${state}${reason}; it is not held.`);
 }

@@ -30,11 +30,10 @@ export function handleStatus(app: ApiServer, { reads }: ApiParts, countRecords: 
         },
       },
     },
-    async (request, reply) => {
+    async (request) => {
       const status = await findStatus({ reads, countRecords }, callerOf(request).tenantId, request.query.file_id);
-      if (status !== undefined) return status;
-      const { code, hint } = new LongshoreError('NOT_FOUND', NOT_FOUND);
-      return reply.code(404).send({ message: NOT_FOUND, code, hint });
+      if (status === undefined) throw new LongshoreError('NOT_FOUND', NOT_FOUND);
+      return status;
     },
   );
 }

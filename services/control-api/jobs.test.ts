@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { cancelJobs } from '#shared/jobs/end-jobs.ts';
 import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
 import { startTestApi, type TestApi } from './start-test-api.ts';
 
@@ -80,4 +81,26 @@ test.each([
 ])('%s is refused', async (query) => {
   const reply = await api.app.inject({ url: `/api/v1/jobs?${query}`, headers: { 'x-api-key': api.keys.acme } });
   expect([reply.statusCode, reply.json().code]).toEqual([400, 'REQUEST_INVALID']);
+});
+
+test('retried jobs are let into their queue as far as the window of the fleet allows', async () => {
+  const narrow = await startTestApi({ admissionWindow: 1 });
+  try {
+    await seedTenant(narrow.sql);
+    const jobs = await seedJobs(narrow.sql, { count: 2 });
+    await cancelJobs(narrow.sql, { jobIds: jobs.map(({ id }) => id), actor: 'test', reason: 'test' });
+    for (const { id } of jobs) {
+      const reply = await narrow.app.inject({
+        method: 'POST',
+        url: `/api/v1/jobs/${id}/retry`,
+        headers: { 'x-api-key': narrow.keys.operator },
+        payload: { reason: 'again' },
+      });
+      expect(reply.json()).toMatchObject({ state: 'PENDING', generation: 2 });
+    }
+    const rows = await narrow.sql`SELECT wakes FROM jobs ORDER BY wakes`;
+    expect(rows.map(({ wakes }) => wakes)).toEqual([1, 2]);
+  } finally {
+    await narrow.stop();
+  }
 });

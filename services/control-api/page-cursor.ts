@@ -18,57 +18,48 @@ const NO_CURSOR = 'is not a next_cursor of a page';
 const positionSchema = z.tuple([z.iso.datetime().startsWith('20'), idField, textField(400).optional()]);
 
 export function encodeCursor({ at, id, within }: PagePosition): string {
-  return Buffer.from(JSON.stringify(within === undefined ? [at, id] : [at, id, within])).toString('base64url');
+  return encode(within === undefined ? [at, id] : [at, id, within]);
 }
 
 /** Text that `encodeCursor` made, as a position. */
-export const cursorField = z
-  .string()
-  .max(1_000)
-  .transform((text, context): PagePosition => {
-    const parsed = positionSchema.safeParse(parseJson(Buffer.from(text, 'base64url').toString()));
-    if (parsed.success) return { at: parsed.data[0], id: parsed.data[1], within: parsed.data[2] };
-    context.addIssue({ code: 'custom', message: NO_CURSOR });
-    return z.NEVER;
-  });
+export const cursorField = fieldOf(positionSchema, 1_000).transform(
+  ([at, id, within]): PagePosition => ({ at, id, within }),
+);
 
 /** For pages in the order of ids. */
 export function encodeIdCursor(id: string): string {
-  return Buffer.from(JSON.stringify(id)).toString('base64url');
+  return encode(id);
 }
 
 /** Text that `encodeIdCursor` made, as an id. */
-export const idCursorField = z
-  .string()
-  .max(100)
-  .transform((text, context): string => {
-    const parsed = idField.safeParse(parseJson(Buffer.from(text, 'base64url').toString()));
-    if (parsed.success) return parsed.data;
-    context.addIssue({ code: 'custom', message: NO_CURSOR });
-    return z.NEVER;
-  });
+export const idCursorField = fieldOf(idField, 100);
 
 /** A line of a file, from 1. */
 export const lineField = z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 
 /** For pages in the order of a file. */
 export function encodeLineCursor(line: number): string {
-  return Buffer.from(JSON.stringify(line)).toString('base64url');
+  return encode(line);
 }
 
 /** Text that `encodeLineCursor` made, as a line. */
-export const lineCursorField = z
-  .string()
-  .max(40)
-  .transform((text, context): number => {
-    const parsed = z
-      .int()
-      .min(1)
-      .safeParse(parseJson(Buffer.from(text, 'base64url').toString()));
-    if (parsed.success) return parsed.data;
-    context.addIssue({ code: 'custom', message: NO_CURSOR });
-    return z.NEVER;
-  });
+export const lineCursorField = fieldOf(z.int().min(1), 40);
+
+function encode(position: unknown): string {
+  return Buffer.from(JSON.stringify(position)).toString('base64url');
+}
+
+function fieldOf<Schema extends z.ZodType>(schema: Schema, maxLength: number) {
+  return z
+    .string()
+    .max(maxLength)
+    .transform((text, context): z.output<Schema> => {
+      const parsed = schema.safeParse(parseJson(Buffer.from(text, 'base64url').toString()));
+      if (parsed.success) return parsed.data;
+      context.addIssue({ code: 'custom', message: NO_CURSOR });
+      return z.NEVER;
+    });
+}
 
 function parseJson(text: string): unknown {
   try {

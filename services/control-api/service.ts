@@ -43,6 +43,7 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
         fairQueues: config.LONGSHORE_FAIR_QUEUES,
         logger,
       }),
+      admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
       readDepths: (queues = QUEUE_IDS) => readQueueDepths(client, addresses, queues),
       authenticate: createAuthenticator({
         findKey: (key) => findApiKey(sql, key),

@@ -4,6 +4,7 @@ import { Registry } from 'prom-client';
 import { createTestDatabase } from '#local/postgres/test-database.ts';
 import { QUEUE_IDS, type QueueId } from '#shared/config/resource-names.ts';
 import { connectDatabase, connectReads, type Reads, type Sql } from '#shared/db/connect-database.ts';
+import { ADMISSION_WINDOW } from '#shared/jobs/admission.ts';
 import { createApiKey, findApiKey } from '#shared/jobs/api-keys.ts';
 import { applyTenants } from '#shared/jobs/apply-definitions.ts';
 import { createQueues } from '#shared/queue/create-queues.ts';
@@ -32,7 +33,13 @@ export async function startTestApi(
   overrides: Partial<
     Pick<
       AppOptions,
-      'ratePerSecond' | 'strangerRatePerMinute' | 'authenticate' | 'answerMs' | 'heartbeatMs' | 'streamMs'
+      | 'admissionWindow'
+      | 'ratePerSecond'
+      | 'strangerRatePerMinute'
+      | 'authenticate'
+      | 'answerMs'
+      | 'heartbeatMs'
+      | 'streamMs'
     >
   > = {},
 ): Promise<TestApi> {
@@ -68,6 +75,7 @@ export async function startTestApi(
     sql,
     reads,
     senders: createWakeUpSenders({ client: fauxqs.sqs, queueUrls, fairQueues: true, logger }),
+    admissionWindow: ADMISSION_WINDOW,
     readDepths: (ids) => readQueueDepths(fauxqs.sqs, { main: queueUrls, dead: urlsOf('deadLetterUrl') }, ids),
     authenticate: createAuthenticator({ findKey: (key) => findApiKey(sql, key), cacheMs: 15_000 }),
     logger,

@@ -1,26 +1,19 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
+import { expect, test } from 'vitest';
 import { findRegistered } from '#shared/arrival/find-registered.ts';
-import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
 import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
+import { useTestDatabase } from '#shared/testing/use-test-database.ts';
 import { moveObjects } from './move-objects.ts';
 
 const MOVE = { fromPrefix: 'test', toPrefix: 'test-standby' };
-let database: TestDatabase;
 let sql: Sql;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  sql = connectDatabase(
-    { DATABASE_URL: database.url, DATABASE_POOL_MAX: 2, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 10_000 },
-    'test',
-  );
-});
-
-afterAll(async () => {
-  await sql.end({ timeout: 5 });
-  await database.drop();
-});
+useTestDatabase(
+  (opened) => {
+    sql = opened;
+  },
+  { poolMax: 2 },
+);
 
 test('files, what jobs hold and what steps wrote are found in the replicas, and nothing else is changed', async () => {
   await seedTenant(sql);

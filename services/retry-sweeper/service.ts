@@ -266,12 +266,11 @@ async function keepPartitions(sql: Sql, retentionDays: number, logger: Logger, s
   if (dropped.length > 0) logger.info({ dropped }, 'partitions dropped');
   const forgotten = await forgetExpiredKeys(sql, before, signal);
   if (forgotten > 0) logger.info({ forgotten }, 'business keys past retention forgotten');
-  const [late, failed] = [
-    [...missing, ...faults].filter(isLockTimeout),
-    [...missing, ...faults].filter((fault) => !isLockTimeout(fault)),
-  ];
+  const undone = [...missing, ...faults];
+  const late = undone.filter(isLockTimeout);
+  const failed = undone.find((fault) => !isLockTimeout(fault));
   if (late.length > 0)
     logger.warn({ partitions: late.map(({ partition }) => partition) }, 'partitions are in use, left for later');
-  if (failed[0] !== undefined) throw failed[0].error;
+  if (failed !== undefined) throw failed.error;
   return 'done';
 }

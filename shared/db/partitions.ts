@@ -9,20 +9,21 @@
  */
 import type { Sql } from './connect-database.ts';
 
-/** Each with the column by which it is partitioned. */
-const PARTITIONED_TABLES = {
-  attempts: 'started_at',
-  audit_events: 'at',
-  records: 'created_at',
-  record_attempts: 'started_at',
-} as const;
-/**
- * A record is updated for each of its calls, and its neighbours with it, in the same statement: without room for a second version of each
- * row in its page, updates move to other pages, each with new entries in the indexes.
- */
-const STORAGE: Readonly<Partial<Record<string, string>>> = {
-  records: ' WITH (fillfactor = 50)',
-};
+interface PartitionedTable {
+  readonly name: string;
+  /** By which it is partitioned. */
+  readonly column: string;
+  readonly storage?: string;
+}
+
+const PARTITIONED_TABLES: readonly PartitionedTable[] = [
+  { name: 'attempts', column: 'started_at' },
+  { name: 'audit_events', column: 'at' },
+  // A record is updated for each of its calls, and its neighbours with it, in the same statement: without room for a second version of each
+  // row in its page, updates move to other pages, each with new entries in the indexes.
+  { name: 'records', column: 'created_at', storage: 'WITH (fillfactor = 50)' },
+  { name: 'record_attempts', column: 'started_at' },
+];
 const LOCK_TIMEOUT = '1s';
 
 export interface PartitionFault {
@@ -33,7 +34,7 @@ export interface PartitionFault {
 /** Makes the partitions of this month and the next `monthsAhead`; repeating it changes nothing. Resolves to what could not be made. */
 export async function ensurePartitions(sql: Sql, now: Date, monthsAhead = 2): Promise<PartitionFault[]> {
   const faults: PartitionFault[] = [];
-  for (const [table, column] of Object.entries(PARTITIONED_TABLES)) {
+  for (const { name: table, column, storage = '' } of PARTITIONED_TABLES) {
     const present = new Set((await partitionsOf(sql, table)).map(({ name }) => name));
     for (let offset = 0; offset <= monthsAhead; offset += 1) {
       const [from, to] = [startOfMonth(now, offset), startOfMonth(now, offset + 1)];
@@ -42,7 +43,7 @@ export async function ensurePartitions(sql: Sql, now: Date, monthsAhead = 2): Pr
       const range = `${column} >= '${from}' AND ${column} < '${to}'`;
       await attempt(faults, name, () =>
         runDdl(sql, [
-          `CREATE TABLE IF NOT EXISTS ${name} (LIKE ${table} INCLUDING ALL)${STORAGE[table] ?? ''}`,
+          `CREATE TABLE IF NOT EXISTS ${name} (LIKE ${table} INCLUDING ALL) ${storage}`,
           `WITH strays AS (DELETE FROM ${table}_default WHERE ${range} RETURNING *) INSERT INTO ${name} SELECT * FROM strays`,
           `ALTER TABLE ${table} ATTACH PARTITION ${name} FOR VALUES FROM ('${from}') TO ('${to}')`,
         ]),
@@ -60,7 +61,7 @@ export async function dropExpiredPartitions(
   const oldestKept = `${before.getUTCFullYear()}_${String(before.getUTCMonth() + 1).padStart(2, '0')}`;
   const dropped: string[] = [];
   const faults: PartitionFault[] = [];
-  for (const table of Object.keys(PARTITIONED_TABLES)) {
+  for (const { name: table } of PARTITIONED_TABLES) {
     for (const { name } of await partitionsOf(sql, table)) {
       const month = /_(\d{4}_\d{2})$/.exec(name)?.[1];
       if (month === undefined || month >= oldestKept) continue;

@@ -24,6 +24,8 @@ interface WatchedQuery {
   reject: (error: unknown) => void;
 }
 
+/** `read_only_sql_transaction`. */
+const READ_ONLY = '25006';
 const WATCH_EVERY_MS = 1_000;
 /** Two pools a second help nobody: as long as the primary is not back, each would end the same. */
 const LEAST_LIFE_MS = 1_000;
@@ -117,6 +119,3 @@ export function createReplaceablePool({
   replacers.set(sql, replace);
   return sql;
 }
-
-/** `read_only_sql_transaction`. */
-const READ_ONLY = '25006';

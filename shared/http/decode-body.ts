@@ -13,9 +13,14 @@ type Decode = (bytes: Buffer, maxBytes: number) => Promise<Buffer>;
 /** A stream that ends early gives what it had, as browsers read it. */
 const zlibOptions = (maxOutputLength: number) => ({ maxOutputLength, finishFlush: constants.Z_SYNC_FLUSH });
 const inflated: Decode = (bytes, max) =>
-  promisify(inflate)(bytes, zlibOptions(max)).catch(() => promisify(inflateRaw)(bytes, zlibOptions(max)));
+  promisify(hasZlibHeader(bytes) ? inflate : inflateRaw)(bytes, zlibOptions(max));
 const gunzipped: Decode = async (bytes, max) =>
   bytes[0] === 0x1f && bytes[1] === 0x8b ? await promisify(gunzip)(bytes, zlibOptions(max)) : bytes;
+
+/** RFC 1950, 2.2. */
+function hasZlibHeader([method = 0, flags = 0]: Buffer): boolean {
+  return (method & 0x0f) === 8 && (method * 256 + flags) % 31 === 0;
+}
 
 /** Any other name, such as `identity`, `UTF-8` or `none`, means that there is nothing to decode. */
 const DECODERS: Readonly<Record<string, Decode>> = {

@@ -108,9 +108,15 @@ describe.each([
     });
   });
 
-  test('stops reading at the cap, counted after decompression', async () => {
-    const bomb = gzipSync(Buffer.alloc(50_000_000));
-    const url = await serve((_request, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb));
+  test.each([
+    ['gzip', gzipSync],
+    ['deflate', deflateSync],
+    ['deflate', deflateRawSync],
+  ])('stops reading at the cap, counted after decompression: %s', async (encoding, pack) => {
+    const bomb = pack(Buffer.alloc(50_000_000));
+    const url = await serve((_request, response) =>
+      response.writeHead(200, { 'content-encoding': encoding }).end(bomb),
+    );
     expect(await client.send({ method: 'GET', url })).toMatchObject({ status: 200, bodyFault: { cause: 'too-large' } });
   });
 

@@ -1,9 +1,9 @@
 /** The admission window: what a tenant sets going beyond it waits, however it was set going, and another tenant's work passes. */
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
-import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { beforeEach, expect, test } from 'vitest';
+import type { Sql } from '#shared/db/connect-database.ts';
 import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
+import { useTestDatabase } from '#shared/testing/use-test-database.ts';
 import { claimJobs } from './claim-jobs.ts';
 import { cancelJobs } from './end-jobs.ts';
 import { releaseJobs } from './release-jobs.ts';
@@ -11,21 +11,14 @@ import { reopenJobs } from './reopen-jobs.ts';
 import { storeOutcomes } from './store-outcomes.ts';
 import { wakeJobs } from './wake-jobs.ts';
 
-let database: TestDatabase;
 let sql: Sql;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  sql = connectDatabase(
-    { DATABASE_URL: database.url, DATABASE_POOL_MAX: 2, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 30_000 },
-    'admission-test',
-  );
-});
-
-afterAll(async () => {
-  await sql.end({ timeout: 5 });
-  await database.drop();
-});
+useTestDatabase(
+  (opened) => {
+    sql = opened;
+  },
+  { poolMax: 2 },
+);
 
 beforeEach(async () => {
   await sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_lines, job_steps, attempts, audit_events, outbox CASCADE`;

@@ -1,32 +1,25 @@
 /** What the clocks of jobs, files, chunks and records do with a row that was woken often, or that the database refuses to change. */
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
-import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Sql } from '#shared/db/connect-database.ts';
 import { sweepRecords } from '#shared/records/sweep-records.ts';
 import { wakeChunks } from '#shared/records/wake-chunks.ts';
 import { arrivedObject, seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
 import { seedRecords } from '#shared/testing/seed-records.ts';
+import { useTestDatabase } from '#shared/testing/use-test-database.ts';
 import { registerFiles } from './register-files.ts';
 import type { OnRefused } from './wake-chosen.ts';
 import { wakeFiles } from './wake-files.ts';
 import { wakeJobs } from './wake-jobs.ts';
 
-let database: TestDatabase;
 let sql: Sql;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  sql = connectDatabase(
-    { DATABASE_URL: database.url, DATABASE_POOL_MAX: 2, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 10_000 },
-    'clock-rows-test',
-  );
-});
-
-afterAll(async () => {
-  await sql.end({ timeout: 5 });
-  await database.drop();
-});
+useTestDatabase(
+  (opened) => {
+    sql = opened;
+  },
+  { poolMax: 2 },
+);
 
 beforeEach(async () => {
   await sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_steps, attempts, audit_events, outbox, records,

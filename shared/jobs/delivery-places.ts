@@ -52,7 +52,7 @@ export async function takePlace(sql: Sql, place: DeliveryPlace): Promise<PlaceTa
       WHERE p.holder IS NULL OR p.holder = excluded.holder OR NOT EXISTS (
         SELECT 1 FROM jobs h WHERE h.id = p.holder AND h.state = 'RUNNING' AND h.lease_until > now())
     RETURNING (
-      SELECT p.file_id FROM mine m WHERE p.file_id <> m.file_id 
+      SELECT p.file_id FROM mine m WHERE p.file_id <> m.file_id
         AND (p.uploaded_at, coalesce(p.sequencer, '') COLLATE "C", p.order_seq) > (m.uploaded_at, coalesce(m.sequencer, ''), m.order_seq)
     ) AS "supersededBy"`;
   if (row === undefined) return { type: 'busy' };

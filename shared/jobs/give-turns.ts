@@ -32,12 +32,15 @@ const LOOK_AGAIN_MS = 60_000;
 
 /** Of lines named by the statement that freed their turn. */
 export async function giveTurns(sql: Sql, lines: readonly JobLine[], options: GiveTurnsOptions): Promise<WokenJob[]> {
-  const { results } = await runSet({
+  return (await giveEach(sql, lines, options)).results.flat();
+}
+
+function giveEach(sql: Sql, lines: readonly JobLine[], options: GiveTurnsOptions) {
+  return runSet({
     rows: lines,
     keyOf: ({ orderKey, routeId }) => `${orderKey}\n${routeId}`,
     run: (rows) => giveSet(sql, rows, options),
   });
-  return results.flat();
 }
 
 /** The clock: at most `limit` lines that are due. */
@@ -47,11 +50,7 @@ export async function giveDueTurns(
 ): Promise<WokenJob[]> {
   const due = await sql<JobLine[]>`
     SELECT order_key AS "orderKey", route_id AS "routeId" FROM job_lines WHERE look_at <= now() ORDER BY look_at LIMIT ${limit}::int`;
-  const { results, refused } = await runSet({
-    rows: due,
-    keyOf: ({ orderKey, routeId }) => `${orderKey}\n${routeId}`,
-    run: (rows) => giveSet(sql, rows, options),
-  });
+  const { results, refused } = await giveEach(sql, due, options);
   for (const { row, error } of refused) {
     onRefused?.(`${row.routeId} ${row.orderKey}`, error);
     await sql`

@@ -30,11 +30,17 @@ export function leaveLines(sql: Sql) {
   return sql`
     leaving AS (
       SELECT * FROM moved WHERE state IN ('SUCCEEDED', 'CANCELLED') OR (state = 'FAILED' AND head_failure = 'skip')),
-    ${lockLines(sql, sql`leaving`)},
+    ${freeLines(sql, sql`leaving`)}`;
+}
+
+/** CTEs that take the turn from the jobs of another CTE, and provide `left_line(order_key, route_id, job_id)`. */
+export function freeLines(sql: Sql, jobs: ReturnType<Sql>) {
+  return sql`
+    ${lockLines(sql, jobs)},
     left_line AS (
       UPDATE job_lines l SET holder = NULL, changes = l.changes + 1, look_at = now()
       FROM line_locked k WHERE k.order_key = l.order_key AND k.route_id = l.route_id AND k.holder = k.job_id
-      RETURNING l.order_key, l.route_id)`;
+      RETURNING l.order_key, l.route_id, k.job_id)`;
 }
 
 /** CTE that puts the rows of `joining(order_key, route_id, tenant_id)` at their lines; the clock looks at those without a holder. */

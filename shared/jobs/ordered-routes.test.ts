@@ -1,10 +1,10 @@
 /** Lines of ordered routes: whose turn it is, what a failed file holds back, and how an operator opens a line. */
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
-import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Sql } from '#shared/db/connect-database.ts';
 import { findRowViolations } from '#shared/testing/find-row-violations.ts';
 import { arrivedObject, type SeedJobsOptions, seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
+import { useTestDatabase } from '#shared/testing/use-test-database.ts';
 import { type ClaimedJob, claimJobs } from './claim-jobs.ts';
 import { cancelJobs } from './end-jobs.ts';
 import { giveDueTurns } from './give-turns.ts';
@@ -15,21 +15,14 @@ import { skipJobs } from './skip-jobs.ts';
 import { storeOutcomes } from './store-outcomes.ts';
 import { countStandingJobs, wakeJobs } from './wake-jobs.ts';
 
-let database: TestDatabase;
 let sql: Sql;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  sql = connectDatabase(
-    { DATABASE_URL: database.url, DATABASE_POOL_MAX: 2, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 10_000 },
-    'ordered-routes-test',
-  );
-});
-
-afterAll(async () => {
-  await sql.end({ timeout: 5 });
-  await database.drop();
-});
+useTestDatabase(
+  (opened) => {
+    sql = opened;
+  },
+  { poolMax: 2 },
+);
 
 beforeEach(async () => {
   await sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_lines, job_steps, attempts, audit_events, outbox CASCADE`;

@@ -61,7 +61,8 @@ const LOST = new Set([
   '53300',
 ]);
 
-function isLostDatabase(error: unknown): boolean {
+/** Whether the database was away, and not the statement at fault. */
+export function isLostDatabase(error: unknown): boolean {
   if (error instanceof LongshoreError) return error.code === 'DEPENDENCY_UNAVAILABLE';
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return false;
   return LOST.has(error.code) || /^08\w{3}$/.test(error.code);

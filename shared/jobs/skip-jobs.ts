@@ -6,7 +6,7 @@
  * Events: `job.skipped`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { lockLines } from './job-lines.ts';
+import { freeLines } from './job-lines.ts';
 import { recordEvents } from './record-events.ts';
 import type { OperatorWord } from './reopen-jobs.ts';
 
@@ -14,17 +14,14 @@ export async function skipJobs(sql: Sql, { jobIds, actor, reason }: OperatorWord
   const rows = await sql<{ id: string }[]>`
     WITH locked AS (
       SELECT * FROM jobs WHERE id = ANY(${[...jobIds]}::uuid[]) AND is_ordered AND state = 'FAILED' ORDER BY id FOR UPDATE),
-    ${lockLines(sql, sql`locked`)},
-    freed AS (
-      UPDATE job_lines l SET holder = NULL, changes = l.changes + 1, look_at = now()
-      FROM line_locked k WHERE k.order_key = l.order_key AND k.route_id = l.route_id AND k.holder = k.job_id RETURNING k.job_id AS id),
+    ${freeLines(sql, sql`locked`)},
     event AS (
       SELECT 'job.skipped' AS type, j.tenant_id, j.file_id, j.id AS job_id,
         jsonb_build_object('generation', j.generation, 'step', j.step_kind, 'code', j.error_code, 'cause', j.error_cause,
           'reason', ${reason}::text) AS detail,
         '{events}'::text[] AS topics
-      FROM freed f JOIN locked j USING (id)),
+      FROM left_line f JOIN locked j ON j.id = f.job_id),
     ${recordEvents(sql, actor)}
-    SELECT id FROM freed`;
+    SELECT job_id AS id FROM left_line`;
   return rows.map(({ id }) => id);
 }

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
-import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Sql } from '#shared/db/connect-database.ts';
 import { findRowViolations } from '#shared/testing/find-row-violations.ts';
 import { arrivedObject, seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
+import { useTestDatabase } from '#shared/testing/use-test-database.ts';
 import { claimArchives, storeArchives } from './archive-files.ts';
 import { type ClaimedJob, claimJobs } from './claim-jobs.ts';
 import { jobConditions } from './dead-letters.ts';
@@ -20,20 +20,10 @@ import { type NextMove, type StoredOutcome, storeOutcomes } from './store-outcom
 import { wakeFiles } from './wake-files.ts';
 import { wakeJobs } from './wake-jobs.ts';
 
-let database: TestDatabase;
 let sql: Sql;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  sql = connectDatabase(
-    { DATABASE_URL: database.url, DATABASE_POOL_MAX: 4, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 10_000 },
-    'transitions-test',
-  );
-});
-
-afterAll(async () => {
-  await sql.end({ timeout: 5 });
-  await database.drop();
+useTestDatabase((opened) => {
+  sql = opened;
 });
 
 beforeEach(async () => {

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
-import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Sql } from '#shared/db/connect-database.ts';
 import { cancelJobs, rejectHeldJobs } from '#shared/jobs/end-jobs.ts';
 import { releaseJobs } from '#shared/jobs/release-jobs.ts';
 import { reopenJobs } from '#shared/jobs/reopen-jobs.ts';
 import { findRowViolations } from '#shared/testing/find-row-violations.ts';
 import { seedTenant } from '#shared/testing/seed-jobs.ts';
 import { claimForRecords, newRecord, seedParsingJob, seedRecords, storeStep } from '#shared/testing/seed-records.ts';
+import { useTestDatabase } from '#shared/testing/use-test-database.ts';
 import { beginRecords, type RecordAt } from './begin-records.ts';
 import { type ClaimedChunk, type ClaimedRecord, claimChunks } from './claim-chunks.ts';
 import { forgetExpiredKeys } from './forget-expired-keys.ts';
@@ -20,20 +20,10 @@ import { summariseRecords } from './summarise-records.ts';
 import { sweepRecords } from './sweep-records.ts';
 import { countStandingChunks, wakeChunks } from './wake-chunks.ts';
 
-let database: TestDatabase;
 let sql: Sql;
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  sql = connectDatabase(
-    { DATABASE_URL: database.url, DATABASE_POOL_MAX: 4, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 10_000 },
-    'record-transitions-test',
-  );
-});
-
-afterAll(async () => {
-  await sql.end({ timeout: 5 });
-  await database.drop();
+useTestDatabase((opened) => {
+  sql = opened;
 });
 
 beforeEach(async () => {
