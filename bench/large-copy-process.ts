@@ -6,13 +6,13 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { AbortMultipartUploadCommand, CreateMultipartUploadCommand, UploadPartCommand } from '@aws-sdk/client-s3';
-import { copyVariables } from '#shared/config/copy-variables.ts';
+import { PartBuffers } from '#shared/files/copies/part-buffers.ts';
+import { planParts } from '#shared/files/copies/plan-parts.ts';
+import { verifyCopy } from '#shared/files/copies/verify-copy.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
-import { PartBuffers } from '#shared/files/part-buffers.ts';
-import { planParts } from '#shared/files/plan-parts.ts';
 import { freeMemory } from '#shared/files/read-object.ts';
 import { createPartClient, createS3Client } from '#shared/files/s3-client.ts';
-import { verifyCopy } from '#shared/files/verify-copy.ts';
+import { copyVariables } from '#shared/runtime/config/copy-variables.ts';
 
 export interface LargeMeasurement {
   readonly what: 'server-side' | 'streamed' | 'get' | 'put' | 'get-and-put';

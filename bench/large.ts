@@ -15,10 +15,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { MEMORY_VARIABLES, memoryFlags } from '#shared/config/memory.ts';
+import { parseSizeBytes } from '#shared/definitions/size.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
-import { parseSizeBytes } from '#shared/routes/size.ts';
+import { MEMORY_VARIABLES, memoryFlags } from '#shared/runtime/config/memory.ts';
 import type { LargeMeasured, LargeMeasurement } from './large-copy-process.ts';
 import { peakRssMb } from './read-metrics.ts';
 

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeSshKey } from '#local/sftp/make-ssh-key.ts';
 import { startTestApi, type TestApi } from '#services/control-api/start-test-api.ts';
-import { storeDeadLetters } from '#shared/jobs/dead-letters.ts';
+import { storeDeadLetters } from '#shared/dead-letters/dead-letters.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';
 import { carryRecords } from '#shared/testing/carry-records.ts';
 import { arrivedObject, seedJobs } from '#shared/testing/seed-jobs.ts';

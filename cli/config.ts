@@ -1,6 +1,6 @@
 /** The environment of the command line. */
 import { z } from 'zod';
-import { loadConfig } from '#shared/config/load-config.ts';
+import { loadConfig } from '#shared/runtime/config/load-config.ts';
 
 const configSchema = z.object({
   /** Address of the API. */

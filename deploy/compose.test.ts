@@ -10,7 +10,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { createTestDatabase } from '#local/postgres/test-database.ts';
 import { startStack } from '#local/stack.ts';
-import { memoryFlags } from '#shared/config/memory.ts';
+import { memoryFlags } from '#shared/runtime/config/memory.ts';
 import { findVariables } from '../test/support/find-variables.ts';
 import { SERVICES, stopTimeoutSeconds } from './services/service-catalogue.ts';
 

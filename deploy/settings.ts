@@ -8,9 +8,9 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { parseRouteFiles } from '#shared/definitions/parse-route-files.ts';
+import { publicKeysOf } from '#shared/definitions/routes/route-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
-import { parseRouteFiles } from '#shared/routes/parse-route-files.ts';
-import { publicKeysOf } from '#shared/routes/route-schema.ts';
 import { scheduledMinimumsSchema } from './scheduled-minimums.ts';
 
 const port = z.number().int().min(1).max(65_535);

@@ -2,9 +2,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { parseRouteFiles } from '#shared/definitions/parse-route-files.ts';
+import { type CompiledRoute, compileRoute } from '#shared/definitions/routes/compile-route.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
-import { type CompiledRoute, compileRoute } from '#shared/routes/compile-route.ts';
-import { parseRouteFiles } from '#shared/routes/parse-route-files.ts';
 import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
 import { STEP_KINDS } from '#shared/steps/registry.ts';
 import { runStep, type StepBench, startStepBench } from '#shared/testing/step-bench.ts';

@@ -1,6 +1,6 @@
 /** `npm run load -- <name>`: load on a whole fleet as its users make it; exit code 1 when a bound is missed. */
 import { Command, InvalidArgumentError } from 'commander';
-import { parseSizeBytes } from '#shared/routes/size.ts';
+import { parseSizeBytes } from '#shared/definitions/size.ts';
 import type { FrontDoorOptions } from './front-door.ts';
 
 const program = new Command('load').description('Load a fleet from outside and check what it promises.');

@@ -11,10 +11,10 @@ import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import { sendFiles } from '#local/launcher/send-files.ts';
 import { findFreeBase, HIGHEST_OFFSET } from '#local/ports.ts';
 import { type Stack, type StartStackOptions, startStack } from '#local/stack.ts';
-import { BUCKET_IDS, bucketName, QUEUE_IDS, queueName } from '#shared/config/resource-names.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
 import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
+import { BUCKET_IDS, bucketName, QUEUE_IDS, queueName } from '#shared/runtime/config/resource-names.ts';
 import { readLogs } from '../test/support/read-logs.ts';
 
 let parent: string;

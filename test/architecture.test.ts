@@ -78,7 +78,7 @@ describe('imports', () => {
     const isForeign = (imported: string) =>
       /^(cli|local|bench|load|test)\//.test(imported) ||
       (inFolder(imported, 'services') && !imported.endsWith('/config.ts')) ||
-      /^shared\/(db|files|http|jobs|runtime|secrets)\//.test(imported);
+      /^shared\/(db|files|http|jobs|worker|runtime\/(?!config\/))/.test(imported);
     expect(offenders(files, isForeign)).toEqual([]);
   });
 
@@ -89,13 +89,13 @@ describe('imports', () => {
 
   test('pure folders import no I/O', () => {
     const isPure = (path: string) =>
-      /^shared\/(messages|routes|formats)\//.test(path) ||
-      /^shared\/partners\/(partner-schema|request-template|value-path)\.ts$/.test(path) ||
-      /^shared\/stores\/store-schema\.ts$/.test(path) ||
+      /^shared\/(messages|definitions\/routes|formats)\//.test(path) ||
+      /^shared\/definitions\/[^/]+-schema\.ts$/.test(path) ||
+      /^shared\/partners\/(request-template|value-path)\.ts$/.test(path) ||
       /^shared\/steps\/[^/]+\/options\.ts$/.test(path);
     const isIo = (imported: string) =>
       /^node:(fs|net|http|https|child_process|dns|tls)/.test(imported) ||
-      /^shared\/(db|http|files|secrets|runtime)\/(?!object-location)/.test(imported) ||
+      /^shared\/(db|http|files|runtime)\/(?!object-location|config\/)/.test(imported) ||
       /^(postgres|sqs-consumer|@aws-sdk\/)/.test(imported);
     expect(
       offenders(
@@ -111,8 +111,8 @@ describe('vendor libraries have one home each', () => {
     ['queue', /^(sqs-consumer|@aws-sdk\/client-sqs|@aws-sdk\/client-sns)$/, /^(shared\/queue|bench|local)\//],
     ['files', /^(@aws-sdk\/client-s3|@aws-sdk\/lib-storage)$/, /^(shared\/files|bench|load|local|deploy\/compose)\//],
     ['db', /^(drizzle-orm.*|postgres)$/, /^(shared\/db|bench|local)\//],
-    ['tracing', /^@opentelemetry\//, /^shared\/tracing\//],
-    ['secrets', /^@aws-sdk\/client-secrets-manager$/, /^shared\/secrets\//],
+    ['tracing', /^@opentelemetry\//, /^shared\/runtime\/tracing\//],
+    ['secrets', /^@aws-sdk\/client-secrets-manager$/, /^shared\/runtime\/secrets\//],
     ['mail', /^nodemailer$/, /^shared\/notices\//],
     ['http', /^(undici|got)$/, /^(shared\/http|bench)\//],
   ];

@@ -2,12 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { partnerDocumentSchema } from '#shared/partners/partner-schema.ts';
-import { findCallFaults } from '#shared/routes/find-call-faults.ts';
-import { findStoreFaults } from '#shared/routes/find-store-faults.ts';
-import { parseRouteFiles } from '#shared/routes/parse-route-files.ts';
-import { routeDocumentSchema, tenantDocumentSchema } from '#shared/routes/route-schema.ts';
-import { storeDocumentSchema } from '#shared/stores/store-schema.ts';
+import { parseRouteFiles } from '#shared/definitions/parse-route-files.ts';
+import { partnerDocumentSchema } from '#shared/definitions/partner-schema.ts';
+import { findCallFaults } from '#shared/definitions/routes/find-call-faults.ts';
+import { findStoreFaults } from '#shared/definitions/routes/find-store-faults.ts';
+import { routeDocumentSchema, tenantDocumentSchema } from '#shared/definitions/routes/route-schema.ts';
+import { storeDocumentSchema } from '#shared/definitions/store-schema.ts';
 
 const PAGES = ['routes.md', 'partners.md', 'record-layouts.md'];
 const page = (name: string) => readFileSync(new URL(`../docs/${name}`, import.meta.url), 'utf8');

@@ -10,14 +10,14 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BucketAlreadyOwnedByYou, CreateBucketCommand, PutBucketVersioningCommand } from '@aws-sdk/client-s3';
-import { BUCKET_IDS, bucketName } from '#shared/config/resource-names.ts';
 import { connectDatabase } from '#shared/db/connect-database.ts';
 import { migrate } from '#shared/db/migrate.ts';
+import { createApiKey } from '#shared/definitions/api-keys.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
-import { createApiKey } from '#shared/jobs/api-keys.ts';
 import { createQueues } from '#shared/queue/create-queues.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createSnsClient, createTopics } from '#shared/queue/topics.ts';
+import { BUCKET_IDS, bucketName } from '#shared/runtime/config/resource-names.ts';
 import { loadPrepareConfig } from './config.ts';
 
 const KEEP_INTERVAL_MS = 5_000;

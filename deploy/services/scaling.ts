@@ -22,8 +22,8 @@ import {
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { ApplicationScalingAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { FargateService } from 'aws-cdk-lib/aws-ecs';
-import { type QueueId, queueName } from '#shared/config/resource-names.ts';
 import { LongshoreError } from '#shared/errors.ts';
+import { type QueueId, queueName } from '#shared/runtime/config/resource-names.ts';
 import { FARGATE_SCALING } from '#shared/scaling/fargate-scaling.ts';
 import { LATE_GROWTH, type ScalingPolicy } from '#shared/scaling/scaling-policy.ts';
 import { policyOf, type ScaledService } from '#shared/scaling/service-capacities.ts';

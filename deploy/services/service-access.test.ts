@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Template } from 'aws-cdk-lib/assertions';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { BUCKET_IDS, QUEUE_IDS } from '#shared/config/resource-names.ts';
+import { BUCKET_IDS, QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import { readSettings } from '../settings.ts';
 import { PLATFORM_VARIABLES } from '../stacks/services-stack.ts';
 import { type Resource, resourcesOf, synthesise } from '../synthesise-test-bed.ts';
@@ -131,8 +131,8 @@ describe.each(SERVICES)('$name', ({ name, loadConfig }) => {
     }).toEqual({
       publishes: loads('shared/queue/topics.ts'),
       counts: loads('shared/queue/queue-depth.ts'),
-      readsSecrets: loads('shared/secrets/create-secret-store.ts'),
-      protectsItself: loads('shared/runtime/protect-while-busy.ts'),
+      readsSecrets: loads('shared/runtime/secrets/create-secret-store.ts'),
+      protectsItself: loads('shared/runtime/health/protect-while-busy.ts'),
     });
   });
 

@@ -2,7 +2,7 @@
  * What each service may touch, in the words of its code: queues it takes from and sends to, calls of the object store by bucket. The
  * task roles are made from this; `service-access.test.ts` compares it with the sources.
  */
-import { BUCKET_IDS, type BucketId, QUEUE_IDS, type QueueId } from '#shared/config/resource-names.ts';
+import { BUCKET_IDS, type BucketId, QUEUE_IDS, type QueueId } from '#shared/runtime/config/resource-names.ts';
 import type { ServiceName } from './service-catalogue.ts';
 
 /** As in `shared/files/object-store.ts`, grouped by what S3 calls them. */

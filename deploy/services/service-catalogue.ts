@@ -10,7 +10,7 @@ import { loadLargeFileWorkerConfig } from '#services/large-file-worker/config.ts
 import { loadPartnerWorkerConfig } from '#services/partner-worker/config.ts';
 import { loadRetrySweeperConfig } from '#services/retry-sweeper/config.ts';
 import { loadRouterConfig } from '#services/router/config.ts';
-import type { QueueId } from '#shared/config/resource-names.ts';
+import type { QueueId } from '#shared/runtime/config/resource-names.ts';
 import type { ScaledService } from '#shared/scaling/service-capacities.ts';
 
 export type ServiceName = ScaledService | 'retry-sweeper' | 'control-api';

@@ -1,6 +1,6 @@
 /** The policy of a service's task role, out of what `service-access.ts` says it touches. Nothing else is in it. */
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
-import { type BucketId, bucketName, QUEUE_IDS, TOPIC_IDS, topicName } from '#shared/config/resource-names.ts';
+import { type BucketId, bucketName, QUEUE_IDS, TOPIC_IDS, topicName } from '#shared/runtime/config/resource-names.ts';
 import type { ObjectUse, ServiceAccess } from './service-access.ts';
 
 export interface ResourceArns {

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Template } from 'aws-cdk-lib/assertions';
 import { beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { BUCKET_IDS, QUEUE_IDS, TOPIC_IDS } from '#shared/config/resource-names.ts';
+import { BUCKET_IDS, QUEUE_IDS, TOPIC_IDS } from '#shared/runtime/config/resource-names.ts';
 import { registeredMetrics } from '../../test/support/registered-metrics.ts';
 import { FLEET_GAUGES } from '../alarms/fleet-gauges.ts';
 import { QUEUE_SERVICES, TASK_METRICS } from '../alarms/task-metrics.ts';

@@ -7,7 +7,7 @@ import { CfnDetector } from 'aws-cdk-lib/aws-guardduty';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
-import { BUCKET_IDS } from '#shared/config/resource-names.ts';
+import { BUCKET_IDS } from '#shared/runtime/config/resource-names.ts';
 import { acknowledge, allowWithWildcards } from './acknowledge.ts';
 import { type Fleet, FleetStack } from './fleet-stack.ts';
 import type { NetworkStack } from './network-stack.ts';

@@ -2,7 +2,8 @@
 import { fileURLToPath } from 'node:url';
 import { Match, type Template } from 'aws-cdk-lib/assertions';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { MEMORY_VARIABLES, memoryFlags } from '#shared/config/memory.ts';
+import { DEAD_LETTER_SETTINGS, QUEUE_SETTINGS } from '#shared/queue/queue-settings.ts';
+import { MEMORY_VARIABLES, memoryFlags } from '#shared/runtime/config/memory.ts';
 import {
   BUCKET_IDS,
   bucketName,
@@ -13,8 +14,7 @@ import {
   queueName,
   TOPIC_IDS,
   topicName,
-} from '#shared/config/resource-names.ts';
-import { DEAD_LETTER_SETTINGS, QUEUE_SETTINGS } from '#shared/queue/queue-settings.ts';
+} from '#shared/runtime/config/resource-names.ts';
 import { FARGATE_SCALING } from '#shared/scaling/fargate-scaling.ts';
 import { backlogPerTask, messagesPerSecondPerTask } from '#shared/scaling/scaling-policy.ts';
 import { type ScaledService, SERVICE_OBJECTIVES } from '#shared/scaling/service-capacities.ts';

@@ -8,6 +8,7 @@ import { Duration } from 'aws-cdk-lib';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
+import { DEAD_LETTER_SETTINGS, QUEUE_SETTINGS, type QueueSettings } from '#shared/queue/queue-settings.ts';
 import {
   deadLetterQueueName,
   isFifo,
@@ -18,8 +19,7 @@ import {
   TOPIC_IDS,
   type TopicId,
   topicName,
-} from '#shared/config/resource-names.ts';
-import { DEAD_LETTER_SETTINGS, QUEUE_SETTINGS, type QueueSettings } from '#shared/queue/queue-settings.ts';
+} from '#shared/runtime/config/resource-names.ts';
 import { type Fleet, FleetStack } from './fleet-stack.ts';
 import type { NetworkStack } from './network-stack.ts';
 

@@ -15,7 +15,7 @@ import * as lambda from 'aws-cdk-lib/aws-lambda';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { CfnServer, CfnUser } from 'aws-cdk-lib/aws-transfer';
 import type { Construct } from 'constructs';
-import { bucketName } from '#shared/config/resource-names.ts';
+import { bucketName } from '#shared/runtime/config/resource-names.ts';
 import { type HomeSettings, readSftpUsers, type SftpUser } from '../settings.ts';
 import { allowWithWildcards } from './acknowledge.ts';
 import { addFailoverName } from './failover-name.ts';

@@ -5,12 +5,12 @@
  * A few rows are damaged, a few carry words in their remark that make the simulated partner fail (`local/partner-simulator/README.md`).
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { parseRouteFiles } from '#shared/definitions/parse-route-files.ts';
+import type { RecordColumn } from '#shared/definitions/routes/record-column-schema.ts';
+import type { FixedRecords } from '#shared/definitions/routes/records-schema.ts';
 import { encodeColumn } from '#shared/formats/records/encode-column.ts';
 import { encodingCodec } from '#shared/formats/records/record-encoding.ts';
 import type { RecordValues } from '#shared/formats/records/record-item.ts';
-import { parseRouteFiles } from '#shared/routes/parse-route-files.ts';
-import type { RecordColumn } from '#shared/routes/record-column-schema.ts';
-import type { FixedRecords } from '#shared/routes/records-schema.ts';
 
 export const RFI_FILE = new URL('files/rfi/rfi-2026-01-31.dat', import.meta.url);
 const ROUTES = new URL('routes.yaml', import.meta.url);

@@ -1,7 +1,7 @@
 /** The variables of the event bridge's process. */
 import { z } from 'zod';
-import { fleetVariables } from '#shared/config/fleet-variables.ts';
-import { loadConfig } from '#shared/config/load-config.ts';
+import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
+import { loadConfig } from '#shared/runtime/config/load-config.ts';
 
 const schema = z.object({
   AWS_REGION: fleetVariables.AWS_REGION,

@@ -5,10 +5,10 @@ import { objectSource, transferSource } from '#local/event-bridge/event-source.t
 import { startEventBridge } from '#local/event-bridge/start-event-bridge.ts';
 import { openEventJournal } from '#local/s3/event-journal.ts';
 import { openTransferJournal } from '#local/sftp/transfer-journal.ts';
-import { bucketName, queueName } from '#shared/config/resource-names.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
+import { bucketName, queueName } from '#shared/runtime/config/resource-names.ts';
+import { startOperationsServer } from '#shared/runtime/health/operations-server.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
-import { startOperationsServer } from '#shared/runtime/operations-server.ts';
 import { stopAll, stopSignal } from '#shared/runtime/shutdown.ts';
 
 const STOP_TIMEOUT_MS = 1_500;

@@ -6,8 +6,8 @@
  */
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
+import type { Health } from '#shared/runtime/health/operations-server.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
-import type { Health } from '#shared/runtime/operations-server.ts';
 import type { EventRule } from './event-rule.ts';
 import type { EventSource } from './event-source.ts';
 import { forwardEvents } from './forward-events.ts';

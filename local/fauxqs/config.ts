@@ -1,6 +1,6 @@
 /** The variables of the queue server's process. */
 import { z } from 'zod';
-import { integerVariable, loadConfig, logLevelVariable } from '#shared/config/load-config.ts';
+import { integerVariable, loadConfig, logLevelVariable } from '#shared/runtime/config/load-config.ts';
 
 const schema = z.object({
   LONGSHORE_QUEUES_DIRECTORY: z.string(),

@@ -1,6 +1,6 @@
 /** The variables of the gateway's process; those of the authorizer, which runs in it, are its own. */
 import { z } from 'zod';
-import { integerVariable, loadConfig, logLevelVariable } from '#shared/config/load-config.ts';
+import { integerVariable, loadConfig, logLevelVariable } from '#shared/runtime/config/load-config.ts';
 
 /** As an authorizer's rule names it, e.g. `POST /oauth/token`. */
 const OPEN_METHOD = /^(?:GET|POST|PUT|PATCH|DELETE) \/[A-Za-z0-9._~/-]*$/;

@@ -1,7 +1,7 @@
 /** The launcher's variables, and what of its own environment its children get. */
 import { z } from 'zod';
 import { HIGHEST_OFFSET } from '#local/ports.ts';
-import { integerVariable, loadConfig, logLevelVariable } from '#shared/config/load-config.ts';
+import { integerVariable, loadConfig, logLevelVariable } from '#shared/runtime/config/load-config.ts';
 
 const schema = z.object({
   /** Relative to where the command is run, which `npm start` makes the checkout. */

@@ -16,10 +16,10 @@ import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import type { Endpoints } from '#local/launcher/endpoints.ts';
 import { sendFiles } from '#local/launcher/send-files.ts';
 import type { TenantToRegister } from '#local/launcher/tenant-access.ts';
+import { applyPartner, applyRoute, applyStore } from '#shared/definitions/apply-definitions.ts';
+import { type ParsedDocument, parseRouteFiles } from '#shared/definitions/parse-route-files.ts';
+import { findCallFaults } from '#shared/definitions/routes/find-call-faults.ts';
 import { LongshoreError } from '#shared/errors.ts';
-import { applyPartner, applyRoute, applyStore } from '#shared/jobs/apply-definitions.ts';
-import { findCallFaults } from '#shared/routes/find-call-faults.ts';
-import { type ParsedDocument, parseRouteFiles } from '#shared/routes/parse-route-files.ts';
 
 export interface Examples {
   readonly tenants: readonly TenantToRegister[];

@@ -5,8 +5,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Home, openHome } from '#local/home.ts';
 import { ensurePartnerAccess, partnerClientsFile, secretsDirectory } from '#local/launcher/partner-access.ts';
 import { readIdentityClients } from '#local/partner-simulator/config.ts';
-import { createFileSecretStore } from '#shared/secrets/file-secret-store.ts';
-import { secretsOfTenant } from '#shared/secrets/secret-store.ts';
+import { createFileSecretStore } from '#shared/runtime/secrets/file-secret-store.ts';
+import { secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
 
 let directory: string;
 let home: Home;

@@ -10,8 +10,8 @@ import { type AwsCredentials, s3CredentialsFile } from '#local/launcher/keys.ts'
 import { gatewayVariables, partnerClientsFile, secretsDirectory } from '#local/launcher/partner-access.ts';
 import { type ProcessName, SERVICE_NAMES } from '#local/launcher/processes.ts';
 import { PORTS_PER_INSTANCE, type Ports } from '#local/ports.ts';
-import { MEMORY_VARIABLES, memoryFlags } from '#shared/config/memory.ts';
-import { BUCKET_IDS, bucketName } from '#shared/config/resource-names.ts';
+import { MEMORY_VARIABLES, memoryFlags } from '#shared/runtime/config/memory.ts';
+import { BUCKET_IDS, bucketName } from '#shared/runtime/config/resource-names.ts';
 
 export const REGION = 'us-east-1';
 const DEFAULT_PREFIX = 'longshore';

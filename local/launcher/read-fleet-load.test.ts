@@ -3,7 +3,7 @@ import { Registry } from 'prom-client';
 import { afterEach, expect, test } from 'vitest';
 import { readFleetLoad } from '#local/launcher/read-fleet-load.ts';
 import { createRetrySweeperMetrics } from '#services/retry-sweeper/metrics.ts';
-import { type OperationsServer, startOperationsServer } from '#shared/runtime/operations-server.ts';
+import { type OperationsServer, startOperationsServer } from '#shared/runtime/health/operations-server.ts';
 
 let server: OperationsServer | undefined;
 

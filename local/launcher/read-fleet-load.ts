@@ -2,7 +2,7 @@
  * What the scaling policy wants to know of each queue, from the gauges that the retry-sweeper shows of the whole fleet: the launcher decides by
  * the very numbers that a dashboard draws.
  */
-import type { QueueId } from '#shared/config/resource-names.ts';
+import type { QueueId } from '#shared/runtime/config/resource-names.ts';
 import type { ScaledService } from '#shared/scaling/service-capacities.ts';
 
 export interface QueueLoad {

@@ -6,7 +6,7 @@ import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import { ensureOperator, ensureTenants } from '#local/launcher/tenant-access.ts';
 import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { findApiKey, revokeApiKey } from '#shared/jobs/api-keys.ts';
+import { findApiKey, revokeApiKey } from '#shared/definitions/api-keys.ts';
 
 let database: TestDatabase;
 let sql: Sql;

@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import type { TenantAccess } from '#local/launcher/endpoints.ts';
 import { ensureSshKey, writeSecret } from '#local/launcher/keys.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { createApiKey, findApiKey } from '#shared/jobs/api-keys.ts';
-import { applySftpUser, applyTenants } from '#shared/jobs/apply-definitions.ts';
-import { type TenantDocument, tenantDocumentSchema } from '#shared/routes/route-schema.ts';
+import { createApiKey, findApiKey } from '#shared/definitions/api-keys.ts';
+import { applySftpUser, applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { type TenantDocument, tenantDocumentSchema } from '#shared/definitions/routes/route-schema.ts';
 
 /** A tenant as a route file describes it; whatever is absent takes that schema's default. */
 export type TenantToRegister = Partial<TenantDocument> & { readonly id: string };

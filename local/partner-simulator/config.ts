@@ -1,7 +1,7 @@
 /** The variables of the partner simulator's process. */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { integerVariable, loadConfig, logLevelVariable } from '#shared/config/load-config.ts';
+import { integerVariable, loadConfig, logLevelVariable } from '#shared/runtime/config/load-config.ts';
 import type { IdentityClient } from './identity-provider.ts';
 import { behaviourSchema } from './simulated-behaviour.ts';
 

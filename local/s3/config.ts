@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { S3Credential } from '#local/s3/signature.ts';
-import { booleanVariable, integerVariable, loadConfig, logLevelVariable } from '#shared/config/load-config.ts';
 import { LongshoreError } from '#shared/errors.ts';
+import { booleanVariable, integerVariable, loadConfig, logLevelVariable } from '#shared/runtime/config/load-config.ts';
 
 const credentialsSchema = z
   .array(z.object({ accessKeyId: z.string().min(1), secretAccessKey: z.string().min(8), name: z.string().min(1) }))

@@ -7,7 +7,7 @@
  * 3. What could mean another path to somebody who reads it later (encoded separators, backslash, bidi marks, control
  *    characters, a leading `-`) is refused, not repaired.
  */
-import { UNSAFE_IN_NAMES } from '#shared/routes/canonical-key.ts';
+import { UNSAFE_IN_NAMES } from '#shared/definitions/routes/canonical-key.ts';
 import { SFTP_STATUS, SftpFault } from './sftp-fault.ts';
 
 /** POSIX NAME_MAX: a longer name could not be stored at most partners' ends. */

@@ -1,8 +1,8 @@
 /** The variables of the SFTP gateway's process. */
 import { z } from 'zod';
-import { fleetVariables } from '#shared/config/fleet-variables.ts';
-import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
 import { databaseVariables } from '#shared/db/connect-database.ts';
+import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
+import { integerVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 
 const schema = z.object({

@@ -5,11 +5,11 @@ import { DEFAULT_LIMITS } from '#local/sftp/limits.ts';
 import { startSftpGateway } from '#local/sftp/start-sftp-gateway.ts';
 import { openTransferJournal } from '#local/sftp/transfer-journal.ts';
 import { createUserDirectory, type UserRow } from '#local/sftp/user-directory.ts';
-import { bucketName } from '#shared/config/resource-names.ts';
 import { connectDatabase } from '#shared/db/connect-database.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
+import { bucketName } from '#shared/runtime/config/resource-names.ts';
+import { startOperationsServer } from '#shared/runtime/health/operations-server.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
-import { startOperationsServer } from '#shared/runtime/operations-server.ts';
 import { stopAll, stopSignal } from '#shared/runtime/shutdown.ts';
 
 const DRAIN_TIMEOUT_MS = 1_500;

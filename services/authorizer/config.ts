@@ -1,6 +1,6 @@
 /** The variables of the authorizer. Everything that decides whom to believe is required: there is no default issuer or audience. */
 import { z } from 'zod';
-import { integerVariable, loadConfig, logLevelVariable } from '#shared/config/load-config.ts';
+import { integerVariable, loadConfig, logLevelVariable } from '#shared/runtime/config/load-config.ts';
 
 /** Signatures with a public half only: with HS256 in the list, whoever knows a public key could sign. */
 const ALGORITHMS = [

@@ -1,16 +1,17 @@
 /** The control API as a service: its connections, its server, started and stopped together. */
-import { QUEUE_IDS } from '#shared/config/resource-names.ts';
+
 import { assertDatabaseAnswers, connectDatabase, connectReads } from '#shared/db/connect-database.ts';
+import { findApiKey } from '#shared/definitions/api-keys.ts';
 import { LongshoreError } from '#shared/errors.ts';
-import { findApiKey } from '#shared/jobs/api-keys.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
+import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
-import type { ApiServer } from './api-server.ts';
-import { createAuthenticator } from './authenticate.ts';
 import { buildApp } from './build-app.ts';
 import type { ControlApiConfig } from './config.ts';
-import { readQueueDepths, resolveQueues } from './read-queue-depths.ts';
-import { createWakeUpSenders } from './wake-up-senders.ts';
+import type { ApiServer } from './http/api-server.ts';
+import { createAuthenticator } from './http/authenticate.ts';
+import { readQueueDepths, resolveQueues } from './operations/read-queue-depths.ts';
+import { createWakeUpSenders } from './operations/wake-up-senders.ts';
 
 const NAME = 'control-api';
 const DATABASE_ANSWER_MS = 10_000;

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { findFreePort } from '#local/ports.ts';
 import { createTestDatabase } from '#local/postgres/test-database.ts';
 import { connectDatabase } from '#shared/db/connect-database.ts';
-import { createApiKey } from '#shared/jobs/api-keys.ts';
-import { applyTenants } from '#shared/jobs/apply-definitions.ts';
+import { createApiKey } from '#shared/definitions/api-keys.ts';
+import { applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { createQueues } from '#shared/queue/create-queues.ts';
 import { startFauxqs } from '#shared/testing/start-fauxqs.ts';
 

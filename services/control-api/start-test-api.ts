@@ -2,18 +2,18 @@
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { createTestDatabase } from '#local/postgres/test-database.ts';
-import { QUEUE_IDS, type QueueId } from '#shared/config/resource-names.ts';
 import { connectDatabase, connectReads, type Reads, type Sql } from '#shared/db/connect-database.ts';
+import { createApiKey, findApiKey } from '#shared/definitions/api-keys.ts';
+import { applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { ADMISSION_WINDOW } from '#shared/jobs/admission.ts';
-import { createApiKey, findApiKey } from '#shared/jobs/api-keys.ts';
-import { applyTenants } from '#shared/jobs/apply-definitions.ts';
 import { createQueues } from '#shared/queue/create-queues.ts';
+import { QUEUE_IDS, type QueueId } from '#shared/runtime/config/resource-names.ts';
 import { type Fauxqs, startFauxqs } from '#shared/testing/start-fauxqs.ts';
-import type { ApiServer } from './api-server.ts';
-import { createAuthenticator } from './authenticate.ts';
 import { type AppOptions, buildApp } from './build-app.ts';
-import { readQueueDepths } from './read-queue-depths.ts';
-import { createWakeUpSenders } from './wake-up-senders.ts';
+import type { ApiServer } from './http/api-server.ts';
+import { createAuthenticator } from './http/authenticate.ts';
+import { readQueueDepths } from './operations/read-queue-depths.ts';
+import { createWakeUpSenders } from './operations/wake-up-senders.ts';
 
 export interface TestApi {
   readonly app: ApiServer;

@@ -1,9 +1,9 @@
 /** The variables of the large-file-worker. */
 import { z } from 'zod';
-import { copyVariables } from '#shared/config/copy-variables.ts';
-import { fleetVariables } from '#shared/config/fleet-variables.ts';
-import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
-import { secretVariables } from '#shared/secrets/create-secret-store.ts';
+import { copyVariables } from '#shared/runtime/config/copy-variables.ts';
+import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
+import { integerVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
+import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
 
 const schema = z.object({
   ...fleetVariables,

@@ -1,12 +1,12 @@
 /**
  * The large-file-worker: steps that move many bytes or take long, and the archive copy of large files. What it does with a job
- * is in `shared/jobs/run-jobs.ts`.
+ * is in `shared/worker/run-jobs.ts`.
  */
 import type { Registry } from 'prom-client';
-import { createJobService } from '#shared/jobs/job-service.ts';
-import { protectWhileBusy } from '#shared/runtime/protect-while-busy.ts';
+import { protectWhileBusy } from '#shared/runtime/health/protect-while-busy.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
 import { STEP_KINDS } from '#shared/steps/registry.ts';
+import { createJobService } from '#shared/worker/job-service.ts';
 import type { LargeFileWorkerConfig } from './config.ts';
 
 /** SQS hides a message for 12 h from its receive at most; the queue's worker takes no more than 11. */

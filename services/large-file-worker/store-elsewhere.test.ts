@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
-import { until } from '#shared/jobs/test-job-runner.ts';
 import {
   FAR_BUCKET,
   FAR_CREDENTIAL,
@@ -14,6 +13,7 @@ import { findRowViolations } from '#shared/testing/find-row-violations.ts';
 import { seedRoutes } from '#shared/testing/seed-routed-files.ts';
 import { startWorkBed, type WorkBed, type WorkerProcess } from '#shared/testing/start-work-bed.ts';
 import { findTransfers } from '#shared/transfers/find-transfers.ts';
+import { until } from '#shared/worker/test-job-runner.ts';
 
 const MAIN = new URL('main.ts', import.meta.url);
 const PARTNER_WORKER = new URL('../partner-worker/main.ts', import.meta.url);

@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { until } from '#shared/jobs/test-job-runner.ts';
 import { findRowViolations } from '#shared/testing/find-row-violations.ts';
 import { MOST_WORKER_RSS_BYTES, peakRssBytes } from '#shared/testing/peak-rss.ts';
 import { seedRoutes } from '#shared/testing/seed-routed-files.ts';
 import { startWorkBed, type WorkBed } from '#shared/testing/start-work-bed.ts';
 import { findTransfers } from '#shared/transfers/find-transfers.ts';
+import { until } from '#shared/worker/test-job-runner.ts';
 
 const MAIN = new URL('main.ts', import.meta.url);
 

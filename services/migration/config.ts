@@ -1,6 +1,6 @@
 /** The variables of the migration. */
 import { z } from 'zod';
-import { loadConfig, logLevelVariable } from '#shared/config/load-config.ts';
+import { loadConfig, logLevelVariable } from '#shared/runtime/config/load-config.ts';
 
 const schema = z.object({
   /** Of a user that may make roles. */

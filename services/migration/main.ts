@@ -1,6 +1,6 @@
 /** Runs once, before the services of a new version: exit code 0, or nothing may be updated. */
 import { createLogger } from '#shared/runtime/logger.ts';
-import { putAwsSecret } from '#shared/secrets/put-aws-secret.ts';
+import { putAwsSecret } from '#shared/runtime/secrets/put-aws-secret.ts';
 import { loadMigrationConfig, type MigrationConfig } from './config.ts';
 import { migrateFleet } from './migrate-fleet.ts';
 

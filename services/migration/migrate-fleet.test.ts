@@ -1,7 +1,7 @@
 import postgres from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
-import { findApiKey } from '#shared/jobs/api-keys.ts';
+import { findApiKey } from '#shared/definitions/api-keys.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { migrateFleet } from './migrate-fleet.ts';
 

@@ -6,7 +6,7 @@
  */
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { migrate } from '#shared/db/migrate.ts';
-import { createApiKey, revokeApiKey } from '#shared/jobs/api-keys.ts';
+import { createApiKey, revokeApiKey } from '#shared/definitions/api-keys.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { type Move, moveObjects } from './move-objects.ts';
 import { grantRows, OWNER, prepareRoles } from './prepare-roles.ts';

@@ -5,8 +5,9 @@
  * 2. Where no file does, as on every other day, one look at an index is all.
  * 3. Before any service runs. With the old names reconciliation would take each replica in landing for a new file.
  */
-import { BUCKET_IDS, bucketName } from '#shared/config/resource-names.ts';
+
 import type { Sql } from '#shared/db/connect-database.ts';
+import { BUCKET_IDS, bucketName } from '#shared/runtime/config/resource-names.ts';
 
 export interface Move {
   readonly fromPrefix: string;

@@ -1,10 +1,10 @@
 /** The variables of the partner-worker. */
 import { z } from 'zod';
-import { copyVariables } from '#shared/config/copy-variables.ts';
-import { fleetVariables } from '#shared/config/fleet-variables.ts';
-import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
-import { networksVariable } from '#shared/config/networks-variable.ts';
-import { secretVariables } from '#shared/secrets/create-secret-store.ts';
+import { copyVariables } from '#shared/runtime/config/copy-variables.ts';
+import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
+import { integerVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
+import { networksVariable } from '#shared/runtime/config/networks-variable.ts';
+import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
 
 const schema = z.object({
   ...fleetVariables,

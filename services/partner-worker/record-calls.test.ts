@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { findLedgerViolations } from '#local/partner-simulator/find-ledger-violations.ts';
 import { startTestPartner } from '#local/partner-simulator/partner-simulator-test-bed.ts';
-import { applyPartner, applyRoute, applyTenants } from '#shared/jobs/apply-definitions.ts';
+import { applyPartner, applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { findRowViolations } from '#shared/testing/find-row-violations.ts';
 import { startWorkBed, type WorkBed, type WorkerProcess } from '#shared/testing/start-work-bed.ts';
 

@@ -1,15 +1,15 @@
 /**
  * The partner-worker: every short step of every job, the archive copy of small files, and the calls of records. What it does with a job
- * is in `shared/jobs/run-jobs.ts`, with a chunk of records in `shared/records/run-records.ts`.
+ * is in `shared/worker/run-jobs.ts`, with a chunk of records in `shared/records/run-records.ts`.
  */
 import { createAddressGuard } from '#shared/http/address-guard.ts';
-import { createJobService, type RecordRunnerParts } from '#shared/jobs/job-service.ts';
 import { createPartnerDirectory } from '#shared/partners/partner-directory.ts';
 import { createRecordMetrics } from '#shared/records/record-metrics.ts';
 import { createRecordRunner } from '#shared/records/run-records.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
-import { createSecretStore } from '#shared/secrets/create-secret-store.ts';
+import { createSecretStore } from '#shared/runtime/secrets/create-secret-store.ts';
 import { STEP_KINDS } from '#shared/steps/registry.ts';
+import { createJobService, type RecordRunnerParts } from '#shared/worker/job-service.ts';
 import type { PartnerWorkerConfig } from './config.ts';
 
 /** A message that walks longer than this hands its job over, so that no message is held without end. */

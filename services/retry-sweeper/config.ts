@@ -1,10 +1,10 @@
 /** The variables of the retry-sweeper. */
 import { z } from 'zod';
-import { fleetVariables } from '#shared/config/fleet-variables.ts';
-import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
-import { networksVariable } from '#shared/config/networks-variable.ts';
-import { secretNameSchema } from '#shared/routes/secret-name-schema.ts';
-import { secretVariables } from '#shared/secrets/create-secret-store.ts';
+import { secretNameSchema } from '#shared/definitions/secret-name-schema.ts';
+import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
+import { integerVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
+import { networksVariable } from '#shared/runtime/config/networks-variable.ts';
+import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
 
 const DAY_MS = 86_400_000;
 

@@ -9,11 +9,15 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { type ArrivalWord, toArrivalWord } from '#shared/arrival/arrival-word.ts';
 import type { ArrivalResult, TakeArrivals } from '#shared/arrival/take-arrivals.ts';
-import { MAX_RECEIVE_COUNT, type QueueId } from '#shared/config/resource-names.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { type DeadLetter, type JobCondition, jobConditions, storeDeadLetters } from '#shared/jobs/dead-letters.ts';
+import {
+  type DeadLetter,
+  type JobCondition,
+  jobConditions,
+  storeDeadLetters,
+} from '#shared/dead-letters/dead-letters.ts';
+import { type FileCondition, fileConditions } from '#shared/dead-letters/file-conditions.ts';
 import { failSpentJobs } from '#shared/jobs/end-jobs.ts';
-import { type FileCondition, fileConditions } from '#shared/jobs/file-conditions.ts';
 import type { LandingEvent } from '#shared/messages/landing-events.ts';
 import { QUEUE_MESSAGES } from '#shared/messages/queue-messages.ts';
 import type { fileArchiveDue, fileSettled, jobDue, recordsDue } from '#shared/messages/wake-ups.ts';
@@ -25,6 +29,7 @@ import {
 } from '#shared/queue/define-message.ts';
 import { acknowledge, type Disposition, release } from '#shared/queue/disposition.ts';
 import type { Received } from '#shared/queue/received.ts';
+import { MAX_RECEIVE_COUNT, type QueueId } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { RetrySweeperMetrics } from './metrics.ts';
 

@@ -1,6 +1,6 @@
 /** What the retry-sweeper counts, and the state of the fleet as it sees it. Every sweeper shows the same fleet: take the maximum. */
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { QUEUE_IDS } from '#shared/config/resource-names.ts';
+import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 
 export function createRetrySweeperMetrics(registry: Registry) {
   const registers = [registry];

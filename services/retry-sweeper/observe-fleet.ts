@@ -2,12 +2,13 @@
  * Reads the state of the fleet into gauges: what is open and due, what waits to leave, what is parked, whether copies move, what the queues count, who is
  * connected to the database.
  */
-import { QUEUE_IDS, type QueueId } from '#shared/config/resource-names.ts';
+
 import type { Sql } from '#shared/db/connect-database.ts';
-import { noticeLag } from '#shared/jobs/notices.ts';
 import { outboxLag } from '#shared/jobs/outbox.ts';
+import { noticeLag } from '#shared/notices/notice-transitions.ts';
 import type { QueueDepth } from '#shared/queue/queue-depth.ts';
 import { isCarried } from '#shared/records/claim-chunks.ts';
+import { QUEUE_IDS, type QueueId } from '#shared/runtime/config/resource-names.ts';
 import { countConnections } from './count-connections.ts';
 import type { RetrySweeperMetrics } from './metrics.ts';
 

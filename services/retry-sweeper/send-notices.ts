@@ -7,6 +7,7 @@
  * 3. Of one channel few are sent at once: a receiver that hangs costs the others a deadline, not their notices.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { channelSchema, kindOf } from '#shared/definitions/notify-schema.ts';
 import {
   gatherDigests,
   type LeasedNotice,
@@ -14,8 +15,7 @@ import {
   type NoticeEnd,
   storeNotices,
   tellChannels,
-} from '#shared/jobs/notices.ts';
-import { channelSchema, kindOf } from '#shared/notices/notify-schema.ts';
+} from '#shared/notices/notice-transitions.ts';
 import type { NoticeSender } from '#shared/notices/send-notice.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { RetrySweeperMetrics } from './metrics.ts';

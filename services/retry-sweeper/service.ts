@@ -5,14 +5,6 @@
 import type { Registry } from 'prom-client';
 import { createTakeArrivals } from '#shared/arrival/take-arrivals.ts';
 import { createTenantDirectory } from '#shared/arrival/tenant-directory.ts';
-import {
-  BUCKET_IDS,
-  bucketName,
-  deadLetterQueueName,
-  QUEUE_IDS,
-  type QueueId,
-  queueName,
-} from '#shared/config/resource-names.ts';
 import { assertDatabaseAnswers, connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { dropExpiredPartitions, ensurePartitions, isLockTimeout } from '#shared/db/partitions.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
@@ -28,16 +20,24 @@ import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createSnsClient, createTopicPublisher, createTopics } from '#shared/queue/topics.ts';
 import { createWorker, type Worker } from '#shared/queue/worker.ts';
-import { forgetExpiredKeys } from '#shared/records/forget-expired-keys.ts';
+import { forgetExpiredKeys } from '#shared/records/delete-expired-keys.ts';
 import { type ClockLoop, createClockLoop } from '#shared/runtime/clock-loop.ts';
+import {
+  BUCKET_IDS,
+  bucketName,
+  deadLetterQueueName,
+  QUEUE_IDS,
+  type QueueId,
+  queueName,
+} from '#shared/runtime/config/resource-names.ts';
+import { watchDependencies } from '#shared/runtime/health/watch-dependencies.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { createOutageGuard } from '#shared/runtime/pause-on-outage.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
-import { watchDependencies } from '#shared/runtime/watch-dependencies.ts';
-import { createSecretStore } from '#shared/secrets/create-secret-store.ts';
+import { createSecretStore } from '#shared/runtime/secrets/create-secret-store.ts';
+import { startTracing } from '#shared/runtime/tracing/start-tracing.ts';
+import { NO_TRACING, type Tracing } from '#shared/runtime/tracing/tracing.ts';
 import { createStoreDirectory, type StoreDirectory } from '#shared/stores/store-directory.ts';
-import { startTracing } from '#shared/tracing/start-tracing.ts';
-import { NO_TRACING, type Tracing } from '#shared/tracing/tracing.ts';
 import { abortAbandonedUploads } from './abort-abandoned-uploads.ts';
 import type { RetrySweeperConfig } from './config.ts';
 import { createCountMissing } from './count-missing.ts';

@@ -3,10 +3,10 @@ import { GetQueueAttributesCommand, ReceiveMessageCommand, SendMessageCommand } 
 import { Registry } from 'prom-client';
 import { createTestDatabase } from '#local/postgres/test-database.ts';
 import { startTestServer, TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
-import { isFifo, type QueueId } from '#shared/config/resource-names.ts';
 import { connectDatabase } from '#shared/db/connect-database.ts';
 import { createQueues } from '#shared/queue/create-queues.ts';
 import { createTopics } from '#shared/queue/topics.ts';
+import { isFifo, type QueueId } from '#shared/runtime/config/resource-names.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
 import { startFauxqs } from '#shared/testing/start-fauxqs.ts';

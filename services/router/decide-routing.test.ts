@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { RoutingInput } from '#shared/jobs/load-routing-input.ts';
-import { compileRoute } from '#shared/routes/compile-route.ts';
+import type { RoutingInput } from '#shared/definitions/load-routing-input.ts';
+import { compileRoute } from '#shared/definitions/routes/compile-route.ts';
 import { type ActiveRoute, decideRouting } from './decide-routing.ts';
 
 const THRESHOLD = 524_288_000;

@@ -5,9 +5,9 @@
  * 2. Whatever is decided names a reason that the sender or the tenant's operator can act on.
  */
 import { randomUUIDv7 } from 'node:crypto';
-import type { RoutingInput } from '#shared/jobs/load-routing-input.ts';
+import type { RoutingInput } from '#shared/definitions/load-routing-input.ts';
+import type { CompiledRoute } from '#shared/definitions/routes/compile-route.ts';
 import type { NewJob, RoutingDecision } from '#shared/jobs/route-files.ts';
-import type { CompiledRoute } from '#shared/routes/compile-route.ts';
 
 export interface ActiveRoute {
   readonly routeId: string;

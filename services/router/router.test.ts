@@ -2,12 +2,12 @@ import { GetQueueAttributesCommand, ReceiveMessageCommand, SendMessageCommand } 
 import { Registry } from 'prom-client';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
-import type { QueueId } from '#shared/config/resource-names.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
-import { applyRoute, applyTenants } from '#shared/jobs/apply-definitions.ts';
+import { applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { type ArrivedObject, type RegisteredFile, registerFiles } from '#shared/jobs/register-files.ts';
 import { createWakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import { type CreatedQueue, createQueues } from '#shared/queue/create-queues.ts';
+import type { QueueId } from '#shared/runtime/config/resource-names.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
 import { findRowViolations } from '#shared/testing/find-row-violations.ts';

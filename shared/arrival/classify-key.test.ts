@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { compileGlobs } from '#shared/routes/match-glob.ts';
+import { compileGlobs } from '#shared/definitions/routes/match-glob.ts';
 import { classifyKey, tenantOfKey } from './classify-key.ts';
 
 const tenant = (id: string, more: { isDisabled?: boolean } = {}) =>

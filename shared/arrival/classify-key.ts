@@ -1,7 +1,7 @@
 /** What an object's key says about it: whose it is, and whether it is a file at all. Pure. */
 import { UNASSIGNED_TENANT } from '#shared/db/schema.ts';
+import { canonicalKey } from '#shared/definitions/routes/canonical-key.ts';
 import { messageGroupId } from '#shared/queue/message-group.ts';
-import { canonicalKey } from '#shared/routes/canonical-key.ts';
 import type { ArrivalTenant } from './tenant-directory.ts';
 
 interface ArrivalError {

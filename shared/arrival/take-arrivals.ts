@@ -9,7 +9,7 @@
 import { type ArrivedObject, type RegisteredFile, registerFiles } from '#shared/jobs/register-files.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
-import { NO_TRACING, type Span, type Tracing } from '#shared/tracing/tracing.ts';
+import { NO_TRACING, type Span, type Tracing } from '#shared/runtime/tracing/tracing.ts';
 import type { ArrivalWord } from './arrival-word.ts';
 import { type ResolveArrivalsOptions, resolveArrivals } from './resolve-arrivals.ts';
 

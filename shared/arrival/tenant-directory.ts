@@ -2,7 +2,7 @@
 
 import type { Sql } from '#shared/db/connect-database.ts';
 import { UNASSIGNED_TENANT } from '#shared/db/schema.ts';
-import { compileGlobs } from '#shared/routes/match-glob.ts';
+import { compileGlobs } from '#shared/definitions/routes/match-glob.ts';
 
 export interface ArrivalTenant {
   readonly id: string;

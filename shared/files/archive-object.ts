@@ -5,12 +5,13 @@
  * 2. Repeated after a kill at any point it ends the same: a source that is gone and an archive object that is there is done.
  * 3. In the ordinary case two requests, copy and delete: the reply of the copy carries what verifies it.
  */
+
+import type { TransferLog } from '#shared/files/copies/transfer-log.ts';
+import { verifyCopy } from '#shared/files/copies/verify-copy.ts';
 import type { ObjectChecksum } from './object-checksum.ts';
 import type { ObjectLocation } from './object-location.ts';
 import type { ObjectHead, ObjectStore, WrittenObject } from './object-store.ts';
 import { hasFault, ObjectStoreError } from './store-error.ts';
-import type { TransferLog } from './transfer-log.ts';
-import { verifyCopy } from './verify-copy.ts';
 
 export interface ArchiveRequest {
   readonly store: ObjectStore;

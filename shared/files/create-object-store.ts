@@ -1,18 +1,18 @@
 /** Puts the object store together from its operations. */
-import { copyInOnePut } from './copy-in-one-put.ts';
-import { type CopyParts, copyMultipart } from './copy-multipart.ts';
-import { copyObject } from './copy-object.ts';
+import { copyInOnePut } from '#shared/files/copies/copy-in-one-put.ts';
+import { type CopyParts, copyMultipart } from '#shared/files/copies/copy-multipart.ts';
+import { copyObject } from '#shared/files/copies/copy-object.ts';
+import { abortUpload, listParts } from '#shared/files/copies/multipart-upload.ts';
+import { PartBuffers } from '#shared/files/copies/part-buffers.ts';
+import { MOST_PARTS } from '#shared/files/copies/plan-parts.ts';
+import type { TransferPlan } from '#shared/files/copies/transfer-log.ts';
+import { putObject, uploadStream } from '#shared/files/copies/upload-stream.ts';
 import { countRequests } from './count-requests.ts';
 import { deleteVersion, deleteVersions } from './delete-objects.ts';
 import { gatherDeletions } from './gather-deletions.ts';
 import { listMultipartUploads, listVersions } from './list-objects.ts';
-import { abortUpload, listParts } from './multipart-upload.ts';
 import type { ObjectAddress, ObjectStore, ObjectStoreOptions, ReadOptions } from './object-store.ts';
-import { PartBuffers } from './part-buffers.ts';
-import { MOST_PARTS } from './plan-parts.ts';
 import { headObject, readRange, readStream } from './read-object.ts';
-import type { TransferPlan } from './transfer-log.ts';
-import { putObject, uploadStream } from './upload-stream.ts';
 
 const MIB = 1024 ** 2;
 

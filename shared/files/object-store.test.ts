@@ -6,9 +6,9 @@ import fc from 'fast-check';
 import { Counter, Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestClient, type S3TestServer, startTestServer } from '#local/s3/s3-test-server.ts';
+import { choosePartBytes, planParts } from '#shared/files/copies/plan-parts.ts';
 import { createObjectStore } from './create-object-store.ts';
 import type { ObjectStore } from './object-store.ts';
-import { choosePartBytes, planParts } from './plan-parts.ts';
 import { createS3Client } from './s3-client.ts';
 
 const MIB = 1024 ** 2;

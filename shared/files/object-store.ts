@@ -7,10 +7,10 @@
  */
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { Counter } from 'prom-client';
+import type { PartBuffers } from '#shared/files/copies/part-buffers.ts';
+import type { CopyPlan, TransferLog } from '#shared/files/copies/transfer-log.ts';
 import type { ContentHeaders } from './content-headers.ts';
 import type { ChecksumAlgorithm, ObjectChecksum } from './object-checksum.ts';
-import type { PartBuffers } from './part-buffers.ts';
-import type { CopyPlan, TransferLog } from './transfer-log.ts';
 
 export interface ObjectAddress {
   readonly bucket: string;

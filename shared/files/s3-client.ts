@@ -7,8 +7,8 @@
  */
 import type { LookupFunction } from 'node:net';
 import { S3Client, type S3ClientConfig as S3ClientConfigOfSdk } from '@aws-sdk/client-s3';
+import { leavePartsUnsigned } from '#shared/files/copies/leave-parts-unsigned.ts';
 import { trimClient } from '#shared/runtime/trim-client.ts';
-import { leavePartsUnsigned } from './leave-parts-unsigned.ts';
 
 export interface S3ClientConfig {
   /** True for servers that know no bucket host names, e.g. on one machine. */

@@ -4,7 +4,7 @@
  * 1. A byte order mark at the beginning wins over the declared encoding, and is not part of the text; nor is a second one.
  * 2. Bytes that the encoding does not have, and NUL, are faults with their line; nothing is replaced silently. End-of-file marks at the very end are passed over.
  */
-import { type Encoding, isEbcdic } from '#shared/routes/encoding-schema.ts';
+import { type Encoding, isEbcdic } from '#shared/definitions/routes/encoding-schema.ts';
 import { EndMarks } from './end-marks.ts';
 import { FormatFault } from './format-fault.ts';
 import { encodingByMark, encodingCodec } from './records/record-encoding.ts';

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkCsvHeader } from './check-csv-header.ts';
-import { csvToNdjson, type NdjsonCounts } from './csv-to-ndjson.ts';
+import { checkCsvHeader } from '#shared/formats/csv/check-csv-header.ts';
+import { csvToNdjson, type NdjsonCounts } from '#shared/formats/csv/csv-to-ndjson.ts';
+import { type CsvItem, LONGEST_HEADER_BYTES, readCsvHeader, readCsvRows } from '#shared/formats/csv/read-csv-rows.ts';
 import { gunzip } from './gunzip.ts';
-import { type CsvItem, LONGEST_HEADER_BYTES, readCsvHeader, readCsvRows } from './read-csv-rows.ts';
 
 const DIALECT = { delimiter: ',', quote: '"', encoding: 'utf-8', maxRecordBytes: 1_048_576 } as const;
 

@@ -1,7 +1,7 @@
 /** Whatever a file holds, it is read in slices of bounded work, so that its neighbours in the same process keep their turn. */
 import { describe, expect, it } from 'vitest';
-import { recordsSchema } from '#shared/routes/records-schema.ts';
-import { readCsvRows } from './read-csv-rows.ts';
+import { recordsSchema } from '#shared/definitions/routes/records-schema.ts';
+import { readCsvRows } from '#shared/formats/csv/read-csv-rows.ts';
 import { readRecordBatches } from './records/read-records.ts';
 
 const DIALECT = { delimiter: ',', quote: '"', encoding: 'utf-8', maxRecordBytes: 1_048_576 } as const;

@@ -3,11 +3,17 @@ import { createTestDatabase, type TestDatabase } from '#local/postgres/test-data
 import type { Sql } from '#shared/db/connect-database.ts';
 import { findRowViolations } from '#shared/testing/find-row-violations.ts';
 import { seedFiles, seedRoutes } from '#shared/testing/seed-routed-files.ts';
+import {
+  connectTestDatabase,
+  createTestRunner,
+  jobDue,
+  neverStops,
+  type TestRunner,
+} from '#shared/worker/test-job-runner.ts';
 import { rejectHeldJobs } from './end-jobs.ts';
 import { isReleased, releaseJobs } from './release-jobs.ts';
 import { reopenJobs } from './reopen-jobs.ts';
 import type { WokenJob } from './route-files.ts';
-import { connectTestDatabase, createTestRunner, jobDue, neverStops, type TestRunner } from './test-job-runner.ts';
 
 let database: TestDatabase;
 let sql: Sql;

@@ -4,9 +4,9 @@
  * go another way (`notices.ts`).
  */
 
-import type { TopicId } from '#shared/config/resource-names.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { CHANNELS } from './notices.ts';
+import { CHANNELS } from '#shared/notices/notice-transitions.ts';
+import type { TopicId } from '#shared/runtime/config/resource-names.ts';
 
 export interface OutboxRow {
   readonly eventId: string;

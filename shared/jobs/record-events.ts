@@ -6,7 +6,7 @@
  * it. A commit therefore emits its events exactly once, each with one stable id, and a rollback emits none.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { noticeOf } from './notice-of.ts';
+import { noticeOf } from '#shared/notices/notice-of.ts';
 
 /** Version of the event JSON; `docs/events.md` describes it. */
 const EVENT_VERSION = 1;

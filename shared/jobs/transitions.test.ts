@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { jobConditions } from '#shared/dead-letters/dead-letters.ts';
+import { loadRoutingInput } from '#shared/definitions/load-routing-input.ts';
 import { findRowViolations } from '#shared/testing/find-row-violations.ts';
 import { arrivedObject, seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
 import { useTestDatabase } from '#shared/testing/use-test-database.ts';
 import { claimArchives, storeArchives } from './archive-files.ts';
 import { type ClaimedJob, claimJobs } from './claim-jobs.ts';
-import { jobConditions } from './dead-letters.ts';
 import { cancelJobs, failSpentJobs } from './end-jobs.ts';
-import { loadRoutingInput } from './load-routing-input.ts';
 import { dropProgress, noteProgress } from './note-progress.ts';
 import { deleteFromOutbox, leaseOutbox } from './outbox.ts';
 import { registerFiles } from './register-files.ts';

@@ -4,12 +4,13 @@
  * 1. In `work.fifo` each job and each file is a group of its own: they run side by side, one never twice at once.
  * 2. The deduplication id is row and wake number: with the row alone FIFO would swallow the second wake-up within 5 minutes.
  */
-import { isFifo } from '#shared/config/resource-names.ts';
+
 import type { fileArchiveDue, jobDue, recordsDue } from '#shared/messages/wake-ups.ts';
 import type { MessageOf } from '#shared/queue/define-message.ts';
 import { messageGroupId } from '#shared/queue/message-group.ts';
 import type { SendEntry } from '#shared/queue/send-messages.ts';
-import { traceAttributes } from '#shared/tracing/tracing.ts';
+import { isFifo } from '#shared/runtime/config/resource-names.ts';
+import { traceAttributes } from '#shared/runtime/tracing/tracing.ts';
 import type { WorkQueue } from './route-files.ts';
 
 export type WorkWakeUp = MessageOf<typeof jobDue> | MessageOf<typeof fileArchiveDue>;

@@ -3,15 +3,16 @@
  *
  * 1. A wake-up that is not sent costs time only: its row is marked as woken, and the sweeper finds it missing. Nothing rejects.
  */
-import { isFifo, type QueueId } from '#shared/config/resource-names.ts';
+
 import { LongshoreError } from '#shared/errors.ts';
 import { PARTNER_STEPS_MESSAGES } from '#shared/messages/queue-messages.ts';
 import { fileSettled } from '#shared/messages/wake-ups.ts';
 import type { MessageOf } from '#shared/queue/define-message.ts';
 import { messageGroupId } from '#shared/queue/message-group.ts';
 import { createSender, type SendEntry, type Sender, type SenderOptions } from '#shared/queue/send-messages.ts';
+import { isFifo, type QueueId } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
-import { traceAttributes } from '#shared/tracing/tracing.ts';
+import { traceAttributes } from '#shared/runtime/tracing/tracing.ts';
 import type { WorkQueue } from './route-files.ts';
 import { chunkDueEntry, fileArchiveDueEntry, jobDueEntry } from './wake-up-groups.ts';
 

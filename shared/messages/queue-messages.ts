@@ -1,6 +1,7 @@
 /** Which messages each queue carries. */
-import type { QueueId } from '#shared/config/resource-names.ts';
+
 import type { MessageDefinition } from '#shared/queue/define-message.ts';
+import type { QueueId } from '#shared/runtime/config/resource-names.ts';
 import { LANDING_EVENTS } from './landing-events.ts';
 import { fileArchiveDue, fileSettled, jobDue, recordsDue } from './wake-ups.ts';
 

@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { createFileSecretStore } from '#shared/secrets/file-secret-store.ts';
+import { createFileSecretStore } from '#shared/runtime/secrets/file-secret-store.ts';
 import { type Authority, type Certificate, hasOpenssl, makeAuthority } from '#shared/testing/make-certificates.ts';
 import { type MailOutcome, type MailServer, sendMail } from './send-mail.ts';
 

@@ -6,7 +6,7 @@
  * 3. The Message-ID is the notice's id: a mail that is sent again is known by it.
  */
 import { connect, isIP, type Socket } from 'node:net';
-import type { SecretStore } from '#shared/secrets/secret-store.ts';
+import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 
 export interface MailServer {
   readonly host: string;

@@ -5,14 +5,15 @@
  * 2. URLs are the tenant's, so they reach public addresses alone, beside those that the operator allows; no redirect is followed.
  * 3. A tenant's channels reach the tenant's own secrets alone; the mail server is the fleet's.
  */
+
+import { type ChannelDefinition, kindOf } from '#shared/definitions/notify-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
 import { createGotClient } from '#shared/http/create-got-client.ts';
 import type { HttpOutcome } from '#shared/http/http-client.ts';
 import { parseRetryAfterMs } from '#shared/partners/retry-after.ts';
 import type { TopicPublisher } from '#shared/queue/topics.ts';
-import { type SecretStore, secretsOfTenant } from '#shared/secrets/secret-store.ts';
-import { type ChannelDefinition, kindOf } from './notify-schema.ts';
+import { type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
 import { type MailServer, sendMail } from './send-mail.ts';
 import { NOTICE_ID_HEADER, signWebhook } from './sign-webhook.ts';
 import { type NoticeDelivery, writeMail, writeSlackBody, writeTeamsBody, writeWebhookBody } from './write-messages.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { channelSchema, notifySchema } from '#shared/definitions/notify-schema.ts';
 import type { StoredNotice } from './describe-notice.ts';
-import { channelSchema, notifySchema } from './notify-schema.ts';
 import { plainText } from './plain-text.ts';
 import {
   linesOf,

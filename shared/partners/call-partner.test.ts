@@ -12,7 +12,7 @@ import { loadAuthorizerConfig } from '#services/authorizer/config.ts';
 import { createAuthorizer } from '#services/authorizer/create-authorizer.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
-import { createFileSecretStore } from '#shared/secrets/file-secret-store.ts';
+import { createFileSecretStore } from '#shared/runtime/secrets/file-secret-store.ts';
 import { createPartnerCaller, type PartnerCallerOptions } from './call-partner.ts';
 import { examplePartner } from './partner-test-bed.ts';
 

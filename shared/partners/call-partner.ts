@@ -8,16 +8,16 @@
  */
 import { createHash, createHmac } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
+import type { PartnerDocument } from '#shared/definitions/partner-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
 import { createGotClient } from '#shared/http/create-got-client.ts';
 import { createUndiciClient } from '#shared/http/create-undici-client.ts';
 import type { HttpClient, HttpOutcome, HttpRequest } from '#shared/http/http-client.ts';
-import { type Secret, SecretError, type SecretStore, unavailableSecret } from '#shared/secrets/secret-store.ts';
+import { type Secret, SecretError, type SecretStore, unavailableSecret } from '#shared/runtime/secrets/secret-store.ts';
 import { isRepeatable, judgeReply, type PartnerOutcome } from './judge-reply.ts';
 import { createOAuthTokens, type TokenAnswer } from './oauth-tokens.ts';
 import { createPartnerBreaker } from './partner-breaker.ts';
-import type { PartnerDocument } from './partner-schema.ts';
 import { createRateSlices, type LeaseSlice, localSlices } from './rate-slices.ts';
 import { createRequestRenderer, HEADER_VALUE, type RenderedRequest } from './render-request.ts';
 import type { TemplateValues } from './request-template.ts';

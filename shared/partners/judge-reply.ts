@@ -7,8 +7,9 @@
  * 3. A body counts only where a rule or an output asks for it: one that cannot be read never outweighs a status that speaks.
  * 4. What of a reply gets into a message is short, printable and without the secrets that were sent. Replies are a partner's words, not ours.
  */
+
+import type { JudgingRule, PartnerOperation } from '#shared/definitions/partner-schema.ts';
 import type { HttpOutcome, HttpReply, NoReply } from '#shared/http/http-client.ts';
-import type { JudgingRule, PartnerOperation } from './partner-schema.ts';
 import { readReply } from './read-reply.ts';
 import { parseRetryAfterMs } from './retry-after.ts';
 import { isScalar, readPath, type Scalar } from './value-path.ts';

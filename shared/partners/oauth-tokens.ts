@@ -8,9 +8,9 @@
  * 4. An issuer that is away is waited for. One that says no, or whose reply has no token, needs a person: its calls fail.
  */
 import { z } from 'zod';
+import type { PartnerDocument } from '#shared/definitions/partner-schema.ts';
 import type { HttpClient } from '#shared/http/http-client.ts';
-import type { Secret, SecretStore } from '#shared/secrets/secret-store.ts';
-import type { PartnerDocument } from './partner-schema.ts';
+import type { Secret, SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import { readReply } from './read-reply.ts';
 
 export type OAuthSettings = Extract<PartnerDocument['auth'], { type: 'oauth2-client-credentials' }>;

@@ -5,10 +5,10 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { applyPartner } from '#shared/definitions/apply-definitions.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
-import { applyPartner } from '#shared/jobs/apply-definitions.ts';
-import { connectTestDatabase } from '#shared/jobs/test-job-runner.ts';
 import { seedTenant } from '#shared/testing/seed-jobs.ts';
+import { connectTestDatabase } from '#shared/worker/test-job-runner.ts';
 import { createPartnerDirectory, type PartnerDirectory } from './partner-directory.ts';
 import { examplePartner } from './partner-test-bed.ts';
 

@@ -9,12 +9,12 @@
  */
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { type PartnerDocument, partnerDocumentSchema } from '#shared/definitions/partner-schema.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
-import { type SecretStore, secretsOfTenant } from '#shared/secrets/secret-store.ts';
+import { type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
 import { type CallOutcome, createPartnerCaller, type PartnerCall, type PartnerCaller } from './call-partner.ts';
 import { leaseRateSlice, SLICE_MS } from './lease-rate-slice.ts';
-import { type PartnerDocument, partnerDocumentSchema } from './partner-schema.ts';
 
 export interface OpenPartner {
   readonly definition: PartnerDocument;

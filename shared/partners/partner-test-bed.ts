@@ -1,6 +1,6 @@
 /** The three APIs and two redemptions as a partner's definition has them. */
 import { parse } from 'yaml';
-import { type PartnerDocument, partnerDocumentSchema } from './partner-schema.ts';
+import { type PartnerDocument, partnerDocumentSchema } from '#shared/definitions/partner-schema.ts';
 
 const YAML = `
 kind: partner

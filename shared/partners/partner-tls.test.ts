@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
-import { createFileSecretStore } from '#shared/secrets/file-secret-store.ts';
+import { createFileSecretStore } from '#shared/runtime/secrets/file-secret-store.ts';
 import { createPartnerCaller } from './call-partner.ts';
 import { examplePartner } from './partner-test-bed.ts';
 

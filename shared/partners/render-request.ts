@@ -1,5 +1,5 @@
 /** An operation's templates and a record's values become a request. */
-import type { PartnerOperation } from './partner-schema.ts';
+import type { PartnerOperation } from '#shared/definitions/partner-schema.ts';
 import { compileJson, compilePath, compileText, type Render, type TemplateValues } from './request-template.ts';
 
 export interface RenderedRequest {

@@ -9,6 +9,8 @@ import {
   SetQueueAttributesCommand,
   type SQSClient,
 } from '@aws-sdk/client-sqs';
+import { LongshoreError } from '#shared/errors.ts';
+import { DEAD_LETTER_SETTINGS, QUEUE_SETTINGS, type QueueSettings } from '#shared/queue/queue-settings.ts';
 import {
   deadLetterQueueName,
   isFifo,
@@ -16,9 +18,7 @@ import {
   QUEUE_IDS,
   type QueueId,
   queueName,
-} from '#shared/config/resource-names.ts';
-import { LongshoreError } from '#shared/errors.ts';
-import { DEAD_LETTER_SETTINGS, QUEUE_SETTINGS, type QueueSettings } from '#shared/queue/queue-settings.ts';
+} from '#shared/runtime/config/resource-names.ts';
 
 const DEADLINE_MS = 10_000;
 

@@ -17,7 +17,7 @@ import type { Lease, Leases } from '#shared/queue/leases.ts';
 import type { QueueMetrics } from '#shared/queue/queue-metrics.ts';
 import type { Received } from '#shared/queue/received.ts';
 import { runHandler } from '#shared/queue/run-handler.ts';
-import type { Queued, WaitingLine } from '#shared/queue/waiting-line.ts';
+import type { Queued, WaitingLine } from '#shared/queue/wait-queue.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
 export interface HandlerContext {

@@ -1,5 +1,5 @@
 /** The attributes of every queue, for the server of one machine and for AWS alike. Pure data. */
-import type { QueueId } from '#shared/config/resource-names.ts';
+import type { QueueId } from '#shared/runtime/config/resource-names.ts';
 
 export interface QueueSettings {
   /**

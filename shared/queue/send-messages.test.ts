@@ -2,7 +2,6 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
-import type { QueueId } from '#shared/config/resource-names.ts';
 import { type CreatedQueue, createQueues } from '#shared/queue/create-queues.ts';
 import { defineMessage } from '#shared/queue/define-message.ts';
 import { acknowledge } from '#shared/queue/disposition.ts';
@@ -10,6 +9,7 @@ import { messageGroupId } from '#shared/queue/message-group.ts';
 import { createQueueMetrics, type QueueMetrics } from '#shared/queue/queue-metrics.ts';
 import { createSender, type SendEntry } from '#shared/queue/send-messages.ts';
 import { createWorker } from '#shared/queue/worker.ts';
+import type { QueueId } from '#shared/runtime/config/resource-names.ts';
 import { type Fauxqs, startFauxqs } from '#shared/testing/start-fauxqs.ts';
 import { allDone, startScriptedSqs } from '#shared/testing/start-scripted-sqs.ts';
 

@@ -12,10 +12,10 @@ import {
   SNSClient,
   type SNSClientConfig,
 } from '@aws-sdk/client-sns';
-import { TOPIC_IDS, type TopicId, topicName } from '#shared/config/resource-names.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { type EntryOutcome, sendBatchRequest } from '#shared/queue/batch-request.ts';
 import { Coalescer } from '#shared/queue/coalescer.ts';
+import { TOPIC_IDS, type TopicId, topicName } from '#shared/runtime/config/resource-names.ts';
 import { trimClient } from '#shared/runtime/trim-client.ts';
 
 /** Amazon SNS: the limit of a message and of a whole batch (PublishBatch). */

@@ -1,10 +1,10 @@
 /** What a worker is made from, and which combinations make no sense. */
 import type { SQSClient } from '@aws-sdk/client-sqs';
-import type { QueueId } from '#shared/config/resource-names.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import type { MessageDefinition, MessageOf } from '#shared/queue/define-message.ts';
 import type { Handle, HandleBatch } from '#shared/queue/dispatcher.ts';
 import type { QueueMetrics } from '#shared/queue/queue-metrics.ts';
+import type { QueueId } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
 /** The types a queue carries, or `'raw'`: bodies stay strings and none is invalid, for reading a DLQ. */

@@ -3,7 +3,6 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
-import type { QueueId } from '#shared/config/resource-names.ts';
 import { type CreatedQueue, createQueues } from '#shared/queue/create-queues.ts';
 import { defineMessage } from '#shared/queue/define-message.ts';
 import { acknowledge, leave, release } from '#shared/queue/disposition.ts';
@@ -13,6 +12,7 @@ import { createSender } from '#shared/queue/send-messages.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createWorker, type Worker } from '#shared/queue/worker.ts';
 import type { WorkerOptions } from '#shared/queue/worker-options.ts';
+import type { QueueId } from '#shared/runtime/config/resource-names.ts';
 import { FAUXQS_CREDENTIALS, FAUXQS_REGION, type Fauxqs, startFauxqs } from '#shared/testing/start-fauxqs.ts';
 
 const counted = defineMessage({ name: 'test.counted', version: 1, schema: z.object({ n: z.number() }) });

@@ -19,7 +19,7 @@ import { Dispatcher, type Handle, type HandleBatch, type Item } from '#shared/qu
 import { Leases } from '#shared/queue/leases.ts';
 import { Poller } from '#shared/queue/poller.ts';
 import { describeReceived } from '#shared/queue/received.ts';
-import { WaitingLine } from '#shared/queue/waiting-line.ts';
+import { WaitingLine } from '#shared/queue/wait-queue.ts';
 import {
   checkWorkerOptions,
   type WorkerMessage,

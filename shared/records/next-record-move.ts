@@ -6,8 +6,9 @@
  * 2. A failure is taken up again at the same call while sweeps are left, unless the partner's mapping calls it final.
  * 3. What may have been done is never taken up again by itself.
  */
+
+import { type RetryPolicy, retryDelayMs } from '#shared/definitions/routes/retry-delay.ts';
 import type { CallOutcome } from '#shared/partners/call-partner.ts';
-import { type RetryPolicy, retryDelayMs } from '#shared/routes/retry-delay.ts';
 import type { RecordMove, RecordOutcome } from './store-record-outcomes.ts';
 
 /** What a call that was made, or that cannot be made, came to. */

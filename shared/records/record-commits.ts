@@ -8,12 +8,12 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { GroupCommit } from '#shared/jobs/group-commit.ts';
-import type { Claim } from '#shared/jobs/job-commits.ts';
-import type { JobMetrics } from '#shared/jobs/job-metrics.ts';
-import { repeatOnLostDatabase } from '#shared/jobs/repeat-on-lost-database.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import { GroupCommit } from '#shared/worker/group-commit.ts';
+import type { Claim } from '#shared/worker/job-commits.ts';
+import type { JobMetrics } from '#shared/worker/job-metrics.ts';
+import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 import { type BeginRecord, beginRecords, type RecordId, recordKey } from './begin-records.ts';
 import { type ClaimedChunk, claimChunks } from './claim-chunks.ts';
 import { type SettleChunk, type SettledChunks, settleChunks } from './settle-chunks.ts';

@@ -10,7 +10,7 @@ import { claimForRecords, newRecord, seedParsingJob, seedRecords, storeStep } fr
 import { useTestDatabase } from '#shared/testing/use-test-database.ts';
 import { beginRecords, type RecordAt } from './begin-records.ts';
 import { type ClaimedChunk, type ClaimedRecord, claimChunks } from './claim-chunks.ts';
-import { forgetExpiredKeys } from './forget-expired-keys.ts';
+import { forgetExpiredKeys } from './delete-expired-keys.ts';
 import { countInserted, discardAccepted, findLastLine, insertRecords } from './insert-records.ts';
 import { openRecords } from './open-records.ts';
 import { countReopenable, reopenRecords } from './reopen-records.ts';

@@ -6,13 +6,14 @@
  * 2. The chunk is settled once no record is under way: done when each has an outcome, else given back with the delay of the wait.
  * 3. Nothing is settled under a lost lease, nor when an outcome could not be stored: the lease runs out, and the rows say what is next.
  */
-import type { Lease } from '#shared/jobs/lease-keeper.ts';
-import type { FoundRoute } from '#shared/jobs/route-cache.ts';
+
+import type { FoundRoute } from '#shared/definitions/route-cache.ts';
+import type { Lease } from '#shared/worker/lease-keeper.ts';
+import { type RecordWalkParts, walkRecord } from './advance-record.ts';
 import type { ChunkBulkhead } from './chunk-bulkhead.ts';
 import type { ClaimedChunk } from './claim-chunks.ts';
 import type { ChunkSettled, RecordCommits } from './record-commits.ts';
 import type { CallTrace } from './trace-calls.ts';
-import { type RecordWalkParts, walkRecord } from './walk-record.ts';
 
 export interface RunChunkParts extends RecordWalkParts {
   readonly commits: RecordCommits;

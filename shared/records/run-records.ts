@@ -10,17 +10,17 @@
  *    `next-record-move.ts` decides where it goes.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import type { JobMetrics } from '#shared/jobs/job-metrics.ts';
-import { LeaseKeeper } from '#shared/jobs/lease-keeper.ts';
-import { loadRouteDefinitions } from '#shared/jobs/load-routing-input.ts';
+import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
+import { RouteCache } from '#shared/definitions/route-cache.ts';
 import { renewLeases } from '#shared/jobs/renew-leases.ts';
-import { repeatOnLostDatabase } from '#shared/jobs/repeat-on-lost-database.ts';
-import { RouteCache } from '#shared/jobs/route-cache.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import type { PartnerDirectory } from '#shared/partners/partner-directory.ts';
 import { acknowledge, type Disposition, leave, release } from '#shared/queue/disposition.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
-import { endedBy, NO_TRACING, type Tracing } from '#shared/tracing/tracing.ts';
+import { endedBy, NO_TRACING, type Tracing } from '#shared/runtime/tracing/tracing.ts';
+import type { JobMetrics } from '#shared/worker/job-metrics.ts';
+import { LeaseKeeper } from '#shared/worker/lease-keeper.ts';
+import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 import { createChunkBulkhead } from './chunk-bulkhead.ts';
 import { RecordCommits } from './record-commits.ts';
 import type { RecordMetrics } from './record-metrics.ts';

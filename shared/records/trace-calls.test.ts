@@ -1,11 +1,11 @@
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
-import { loadConfig } from '#shared/config/load-config.ts';
-import { neverStops } from '#shared/jobs/test-job-runner.ts';
+import { loadConfig } from '#shared/runtime/config/load-config.ts';
+import { startTracing } from '#shared/runtime/tracing/start-tracing.ts';
+import { tracingVariables } from '#shared/runtime/tracing/tracing-variables.ts';
 import { type SpanReceiver, startSpanReceiver } from '#shared/testing/start-span-receiver.ts';
-import { startTracing } from '#shared/tracing/start-tracing.ts';
-import { tracingVariables } from '#shared/tracing/tracing-variables.ts';
+import { neverStops } from '#shared/worker/test-job-runner.ts';
 import { startRecordBed } from './record-test-bed.ts';
 
 let bed: Awaited<ReturnType<typeof startRecordBed>>;

@@ -6,7 +6,7 @@
  * 2. A call's answer is in no span, only what it was judged to be.
  */
 import type { CallOutcome } from '#shared/partners/call-partner.ts';
-import type { FinishedCall, Span, SpanFacts } from '#shared/tracing/tracing.ts';
+import type { FinishedCall, Span, SpanFacts } from '#shared/runtime/tracing/tracing.ts';
 
 const MOST_GOOD_CALLS = 3;
 const MOST_OTHER_CALLS = 20;

@@ -25,7 +25,7 @@ function runProgram(
 ): Program {
   const source = `
     import { z } from 'zod';
-    import { integerVariable, loadConfig } from '#shared/config/load-config.ts';
+    import { integerVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
     import { runService } from '#shared/runtime/run-service.ts';
     const schema = z.object({
       LONGSHORE_HTTP_HOST: z.string().default('127.0.0.1'),

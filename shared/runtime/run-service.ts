@@ -8,8 +8,8 @@
  */
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { LongshoreError } from '#shared/errors.ts';
+import { type Health, type OperationsServer, startOperationsServer } from '#shared/runtime/health/operations-server.ts';
 import { createLogger, type Logger } from './logger.ts';
-import { type Health, type OperationsServer, startOperationsServer } from './operations-server.ts';
 import { type Stoppable, stopAll } from './shutdown.ts';
 
 export interface Service {

@@ -6,6 +6,8 @@
  * `copy: streamed`, whatever the size; and all that goes to a store elsewhere is read and sent, what one part holds by one request.
  */
 import { onlyContentHeaders } from '#shared/files/content-headers.ts';
+import type { CopyPlan } from '#shared/files/copies/transfer-log.ts';
+import { verifyCopy } from '#shared/files/copies/verify-copy.ts';
 import { fullObjectChecksum, type ObjectChecksum, type Proof } from '#shared/files/object-checksum.ts';
 import {
   type CopyRequest,
@@ -17,8 +19,6 @@ import {
   type WrittenObject,
 } from '#shared/files/object-store.ts';
 import { hasFault, ObjectStoreError } from '#shared/files/store-error.ts';
-import type { CopyPlan } from '#shared/files/transfer-log.ts';
-import { verifyCopy } from '#shared/files/verify-copy.ts';
 import type { CopyWish } from './copy-wish.ts';
 import type { StepContext } from './step-context.ts';
 

@@ -5,15 +5,15 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import { createTestClient } from '#local/s3/s3-test-server.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { recordsSchema } from '#shared/definitions/routes/records-schema.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import { claimJobs } from '#shared/jobs/claim-jobs.ts';
-import { connectTestDatabase } from '#shared/jobs/test-job-runner.ts';
 import { createRecordStore } from '#shared/records/create-record-store.ts';
-import { recordsSchema } from '#shared/routes/records-schema.ts';
 import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
 import { type S3FaultProxy, startS3FaultProxy } from '#shared/testing/start-s3-fault-proxy.ts';
 import { runStep, type StepBench, startStepBench } from '#shared/testing/step-bench.ts';
+import { connectTestDatabase } from '#shared/worker/test-job-runner.ts';
 import { parseOptions } from './parse/options.ts';
 import { parseStep } from './parse/run.ts';
 import type { RecordStore } from './record-store.ts';

@@ -1,5 +1,5 @@
 /** Where in the outbound bucket a file that goes back to its sender lies: SFTP users see it as `/outbound/<folder>/<path>`. */
-import { type CanonicalKey, canonicalKey } from '#shared/routes/canonical-key.ts';
+import { type CanonicalKey, canonicalKey } from '#shared/definitions/routes/canonical-key.ts';
 import type { FileFacts } from './step-context.ts';
 
 /**

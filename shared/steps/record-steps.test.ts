@@ -3,25 +3,25 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { applyRoute, applyTenants } from '#shared/jobs/apply-definitions.ts';
+import { applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { loadRoutingInput } from '#shared/definitions/load-routing-input.ts';
 import { type ClaimedJob, claimJobs } from '#shared/jobs/claim-jobs.ts';
-import { loadRoutingInput } from '#shared/jobs/load-routing-input.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';
 import { releaseJobs } from '#shared/jobs/release-jobs.ts';
 import { routeFiles, type WokenJob } from '#shared/jobs/route-files.ts';
-import {
-  connectTestDatabase,
-  createTestRunner,
-  jobDue,
-  neverStops,
-  type TestRunner,
-} from '#shared/jobs/test-job-runner.ts';
 import { wakeJobs } from '#shared/jobs/wake-jobs.ts';
 import { createRecordStore } from '#shared/records/create-record-store.ts';
 import type { WokenChunk } from '#shared/records/open-records.ts';
 import { findRowViolations } from '#shared/testing/find-row-violations.ts';
 import { arrivedObject } from '#shared/testing/seed-jobs.ts';
 import { type StepBench, startStepBench } from '#shared/testing/step-bench.ts';
+import {
+  connectTestDatabase,
+  createTestRunner,
+  jobDue,
+  neverStops,
+  type TestRunner,
+} from '#shared/worker/test-job-runner.ts';
 import { callStep } from './call/run.ts';
 import { parseStep } from './parse/run.ts';
 import type { RecordStore } from './record-store.ts';

@@ -1,9 +1,10 @@
 /** What a step is given. A step reads nothing else: no environment, no module state, no clock of its own. */
-import type { BucketId } from '#shared/config/resource-names.ts';
+
+import type { RecordsLayout } from '#shared/definitions/routes/records-schema.ts';
+import type { TransferLog } from '#shared/files/copies/transfer-log.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { ObjectStore, StoredHead } from '#shared/files/object-store.ts';
-import type { TransferLog } from '#shared/files/transfer-log.ts';
-import type { RecordsLayout } from '#shared/routes/records-schema.ts';
+import type { BucketId } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { OpenStore } from '#shared/stores/open-store.ts';
 import type { UsedStore } from '#shared/stores/store-directory.ts';

@@ -8,14 +8,14 @@
  */
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import type { StoreDocument } from '#shared/definitions/store-schema.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { hideReplies } from '#shared/files/hide-replies.ts';
 import type { ObjectStore, ObjectStoreOptions, StoreElsewhere } from '#shared/files/object-store.ts';
 import { createPartClient, createS3Client } from '#shared/files/s3-client.ts';
 import { ObjectStoreError } from '#shared/files/store-error.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
-import { type SecretStore, unavailableSecret } from '#shared/secrets/secret-store.ts';
-import type { StoreDocument } from './store-schema.ts';
+import { type SecretStore, unavailableSecret } from '#shared/runtime/secrets/secret-store.ts';
 
 export interface StoreElsewhereOptions {
   /** Of the fleet's own store; copies are read by it. */

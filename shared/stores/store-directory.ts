@@ -8,11 +8,11 @@
  * 4. A tenant's definitions reach the tenant's own secrets alone.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { repeatOnLostDatabase } from '#shared/jobs/repeat-on-lost-database.ts';
+import { storeDocumentSchema } from '#shared/definitions/store-schema.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
-import { type SecretStore, secretsOfTenant } from '#shared/secrets/secret-store.ts';
+import { type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
+import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 import { type OpenStore, openStore, type StoreElsewhereOptions } from './open-store.ts';
-import { storeDocumentSchema } from './store-schema.ts';
 
 export type UsedStore<Result> =
   | { readonly ok: true; readonly result: Result }

@@ -6,17 +6,17 @@ import { join } from 'node:path';
 import { CreateMultipartUploadCommand, UploadPartCommand } from '@aws-sdk/client-s3';
 import { createTestDatabase } from '#local/postgres/test-database.ts';
 import { startTestServer } from '#local/s3/s3-test-server.ts';
+import { applyStore } from '#shared/definitions/apply-definitions.ts';
+import { storeDocumentSchema } from '#shared/definitions/store-schema.ts';
+import { PartBuffers } from '#shared/files/copies/part-buffers.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
-import { PartBuffers } from '#shared/files/part-buffers.ts';
 import { createPartClient } from '#shared/files/s3-client.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
-import { applyStore } from '#shared/jobs/apply-definitions.ts';
-import { connectTestDatabase } from '#shared/jobs/test-job-runner.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
-import { createFileSecretStore } from '#shared/secrets/file-secret-store.ts';
+import { createFileSecretStore } from '#shared/runtime/secrets/file-secret-store.ts';
 import { startS3FaultProxy } from '#shared/testing/start-s3-fault-proxy.ts';
+import { connectTestDatabase } from '#shared/worker/test-job-runner.ts';
 import { createStoreDirectory } from './store-directory.ts';
-import { storeDocumentSchema } from './store-schema.ts';
 
 /** Nothing but the store elsewhere takes them. */
 export const FAR_CREDENTIAL = { accessKeyId: 'FARAWAY', secretAccessKey: 'hush-of-the-far-store', name: 'far' };

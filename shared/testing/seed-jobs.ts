@@ -1,8 +1,8 @@
 /** Rows for tests of transitions: a tenant with a route, settled files, routed jobs. */
 import { randomUUID } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { applyRoute, applyTenants } from '#shared/jobs/apply-definitions.ts';
-import { loadRoutingInput } from '#shared/jobs/load-routing-input.ts';
+import { applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { loadRoutingInput } from '#shared/definitions/load-routing-input.ts';
 import { type ArrivedObject, registerFiles } from '#shared/jobs/register-files.ts';
 import { routeFiles, type WokenJob } from '#shared/jobs/route-files.ts';
 

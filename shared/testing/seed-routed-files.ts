@@ -1,12 +1,12 @@
 /** Rows for tests of whole jobs: a tenant with real route definitions, its files and their jobs. */
 import { randomUUID } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { applyRoute, applyTenants } from '#shared/jobs/apply-definitions.ts';
-import { loadRoutingInput } from '#shared/jobs/load-routing-input.ts';
-import { queueOfClass } from '#shared/jobs/next-move.ts';
+import { applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { loadRoutingInput } from '#shared/definitions/load-routing-input.ts';
+import { compileRoute } from '#shared/definitions/routes/compile-route.ts';
 import { type ArrivedObject, registerFiles } from '#shared/jobs/register-files.ts';
 import { routeFiles, type WokenJob } from '#shared/jobs/route-files.ts';
-import { compileRoute } from '#shared/routes/compile-route.ts';
+import { queueOfClass } from '#shared/worker/next-move.ts';
 import { arrivedObject } from './seed-jobs.ts';
 
 export interface SeedRouteOptions {

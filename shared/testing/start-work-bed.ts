@@ -11,8 +11,6 @@ import { CopyObjectCommand, GetObjectCommand, ListObjectVersionsCommand, PutObje
 import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import { createTestDatabase } from '#local/postgres/test-database.ts';
 import { startTestServer, TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
-import { MEMORY_VARIABLES, memoryFlags } from '#shared/config/memory.ts';
-import { BUCKET_IDS, type BucketId, bucketName } from '#shared/config/resource-names.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { giveDueTurns } from '#shared/jobs/give-turns.ts';
 import type { WokenJob, WorkQueue } from '#shared/jobs/route-files.ts';
@@ -22,6 +20,8 @@ import { createWakeUpSenders, type WakeUpSenders } from '#shared/jobs/wake-up-se
 import { createQueues } from '#shared/queue/create-queues.ts';
 import { sweepRecords } from '#shared/records/sweep-records.ts';
 import { wakeChunks } from '#shared/records/wake-chunks.ts';
+import { MEMORY_VARIABLES, memoryFlags } from '#shared/runtime/config/memory.ts';
+import { BUCKET_IDS, type BucketId, bucketName } from '#shared/runtime/config/resource-names.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { seedFiles } from './seed-routed-files.ts';
 import { startFauxqs } from './start-fauxqs.ts';

@@ -1,10 +1,10 @@
 /** For tests: a store on the local S3 server, and contexts for steps as the worker would build them. */
 import { Counter, Registry } from 'prom-client';
 import { type S3TestServer, startTestServer } from '#local/s3/s3-test-server.ts';
-import { BUCKET_IDS, type BucketId, bucketName } from '#shared/config/resource-names.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
+import { BUCKET_IDS, type BucketId, bucketName } from '#shared/runtime/config/resource-names.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import type { StepContext, StepKind } from '#shared/steps/step-context.ts';
 import type { StepOptionsKind } from '#shared/steps/step-options.ts';

@@ -1,13 +1,13 @@
 /** A job's world for copies that are killed, stolen or stopped: a database, and a store behind a proxy. */
 import { createTestDatabase } from '#local/postgres/test-database.ts';
 import { startTestServer, TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
-import { BUCKET_IDS, bucketName } from '#shared/config/resource-names.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
-import { connectTestDatabase } from '#shared/jobs/test-job-runner.ts';
+import { BUCKET_IDS, bucketName } from '#shared/runtime/config/resource-names.ts';
 import { type S3FaultProxy, startS3FaultProxy } from '#shared/testing/start-s3-fault-proxy.ts';
+import { connectTestDatabase } from '#shared/worker/test-job-runner.ts';
 import type { TestCopy } from './test-copy-process.ts';
 
 export const PART_BYTES = 5 * 1024 ** 2;

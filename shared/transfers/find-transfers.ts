@@ -1,6 +1,6 @@
 /** How far copies in parts are, archive copies included: for the API and whoever watches. */
 import type { Sql } from '#shared/db/connect-database.ts';
-import type { TransferPlan } from '#shared/files/transfer-log.ts';
+import type { TransferPlan } from '#shared/files/copies/transfer-log.ts';
 
 export interface TransferView {
   /** The job; the file for its archive copy. */

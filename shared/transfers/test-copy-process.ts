@@ -3,14 +3,15 @@
  *
  * Argument: JSON of `TestCopy`.
  */
+
+import { PartBuffers } from '#shared/files/copies/part-buffers.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
-import { PartBuffers } from '#shared/files/part-buffers.ts';
 import { createPartClient, createS3Client } from '#shared/files/s3-client.ts';
-import { connectTestDatabase, createTestRunner, neverStops } from '#shared/jobs/test-job-runner.ts';
 import { deliverOptions } from '#shared/steps/deliver/options.ts';
 import { deliverStep } from '#shared/steps/deliver/run.ts';
 import { transformOptions } from '#shared/steps/transform/options.ts';
 import { transformStep } from '#shared/steps/transform/run.ts';
+import { connectTestDatabase, createTestRunner, neverStops } from '#shared/worker/test-job-runner.ts';
 
 export interface TestCopy {
   readonly databaseUrl: string;

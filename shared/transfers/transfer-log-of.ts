@@ -8,10 +8,10 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
-import type { LeftTransfer, TransferFacts, TransferLog } from '#shared/files/transfer-log.ts';
+import type { LeftTransfer, TransferFacts, TransferLog } from '#shared/files/copies/transfer-log.ts';
 import { noteProgress } from '#shared/jobs/note-progress.ts';
-import { repeatOnLostDatabase } from '#shared/jobs/repeat-on-lost-database.ts';
 import { toJsonb } from '#shared/jobs/to-jsonb.ts';
+import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 
 export interface TransferOwner {
   readonly owner: 'job' | 'file';

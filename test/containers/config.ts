@@ -1,7 +1,7 @@
 /** What the suite against containers takes from its environment. */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { loadConfig } from '#shared/config/load-config.ts';
+import { loadConfig } from '#shared/runtime/config/load-config.ts';
 import type { OutsideServers } from '../support/outside-servers.ts';
 
 const schema = z.object({

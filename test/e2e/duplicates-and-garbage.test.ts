@@ -1,7 +1,7 @@
 /** What queues do to a fleet: the same message many times, in any order, messages that nobody can read, and rows without a message. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { QUEUE_IDS } from '#shared/config/resource-names.ts';
+import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import { checkGuarantees } from '../support/check-guarantees.ts';
 import { knownFiles, makeFiles, type TestFile } from '../support/known-files.ts';
 import { landingEvent, type PlacedObject } from '../support/landing-event.ts';

@@ -5,7 +5,7 @@
 
 import { PurgeQueueCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { QUEUE_IDS } from '#shared/config/resource-names.ts';
+import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import { checkGuarantees } from '../support/check-guarantees.ts';
 import { type HttpFaultProxy, startHttpFaultProxy } from '../support/http-fault-proxy.ts';
 import { knownFiles, makeFile, makeFiles, type TestFile } from '../support/known-files.ts';

@@ -7,11 +7,11 @@
 import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { BUCKET_IDS } from '#shared/config/resource-names.ts';
+import { hashObject } from '#shared/files/copies/verify-copy.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { ObjectChecksum } from '#shared/files/object-checksum.ts';
 import { createPartClient } from '#shared/files/s3-client.ts';
-import { hashObject } from '#shared/files/verify-copy.ts';
+import { BUCKET_IDS } from '#shared/runtime/config/resource-names.ts';
 import { findRowViolations } from '#shared/testing/find-row-violations.ts';
 import { MOST_WORKER_RSS_BYTES, peakRssBytes } from '#shared/testing/peak-rss.ts';
 import { composeObject, hashSlices, type Slice, slicesOf } from '../support/compose-object.ts';

@@ -8,8 +8,8 @@
  */
 import { createHash } from 'node:crypto';
 import pLimit from 'p-limit';
-import { BUCKET_IDS } from '#shared/config/resource-names.ts';
 import type { ListedVersion, ObjectAddress, VersionCursor } from '#shared/files/object-store.ts';
+import { BUCKET_IDS } from '#shared/runtime/config/resource-names.ts';
 import { JOB_METADATA } from '#shared/steps/copy-job-object.ts';
 import type { Violation } from '#shared/testing/find-row-violations.ts';
 import type { TestFleet } from './start-test-fleet.ts';

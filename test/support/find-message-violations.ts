@@ -1,6 +1,7 @@
 /** At rest no queue and no DLQ holds a message, and no event waits in the outbox. */
-import { QUEUE_IDS } from '#shared/config/resource-names.ts';
+
 import { readQueueDepth } from '#shared/queue/queue-depth.ts';
+import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import type { Violation } from '#shared/testing/find-row-violations.ts';
 import type { TestFleet } from './start-test-fleet.ts';
 import { waitUntil } from './wait-until.ts';

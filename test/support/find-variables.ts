@@ -22,11 +22,11 @@ import { loadMigrationConfig } from '#services/migration/config.ts';
 import { loadPartnerWorkerConfig } from '#services/partner-worker/config.ts';
 import { loadRetrySweeperConfig } from '#services/retry-sweeper/config.ts';
 import { loadRouterConfig } from '#services/router/config.ts';
-import { copyVariables } from '#shared/config/copy-variables.ts';
-import { fleetVariables } from '#shared/config/fleet-variables.ts';
 import { databaseVariables } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
-import { secretVariables } from '#shared/secrets/create-secret-store.ts';
+import { copyVariables } from '#shared/runtime/config/copy-variables.ts';
+import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
+import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
 
 type Load = (env: Record<string, string>) => object;
 

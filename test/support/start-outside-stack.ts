@@ -20,12 +20,12 @@ import { PARTNER_PROCESSES, SERVICE_NAMES } from '#local/launcher/processes.ts';
 import { ensureOperator, ensureTenants } from '#local/launcher/tenant-access.ts';
 import { findFreeBase, portsFrom } from '#local/ports.ts';
 import type { Stack, StartStackOptions } from '#local/stack.ts';
-import { BUCKET_IDS, bucketName } from '#shared/config/resource-names.ts';
 import { migrate } from '#shared/db/migrate.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
 import { createQueues } from '#shared/queue/create-queues.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createSnsClient, createTopics } from '#shared/queue/topics.ts';
+import { BUCKET_IDS, bucketName } from '#shared/runtime/config/resource-names.ts';
 import type { OutsideServers } from './outside-servers.ts';
 
 const HOST = '127.0.0.1';

@@ -1,5 +1,5 @@
 /** The key that names a record for good: a row that is sent again, corrected, has the same one. */
-import type { RecordsLayout } from '#shared/routes/records-schema.ts';
+import type { RecordsLayout } from '#shared/definitions/routes/records-schema.ts';
 import type { RecordValue, RecordValues } from './record-item.ts';
 
 /** Null when the layout has no business key. Values are kept apart, so that `a|b`, `c` is not `a`, `b|c`. */

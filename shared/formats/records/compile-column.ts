@@ -4,10 +4,11 @@
  * 1. A fault never shows the value; who reports it does, masked.
  * 2. A good value costs no allocation but itself: this runs for every field of every record.
  */
+
+import { compileLinearPattern } from '#shared/definitions/linear-pattern.ts';
+import type { RecordColumn } from '#shared/definitions/routes/record-column-schema.ts';
+import type { RecordsLayout } from '#shared/definitions/routes/records-schema.ts';
 import type { ErrorCode } from '#shared/errors.ts';
-import { compileLinearPattern } from '#shared/routes/linear-pattern.ts';
-import type { RecordColumn } from '#shared/routes/record-column-schema.ts';
-import type { RecordsLayout } from '#shared/routes/records-schema.ts';
 import { compileDateFormat } from './date-format.ts';
 import { compareDecimals, MOST_DIGITS, parseDecimal } from './decimal-text.ts';
 import { readBinary, readPacked, readZoned, zonedSigns } from './host-numbers.ts';

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { parseAllDocuments, parse as parseYaml } from 'yaml';
-import type { RecordColumn } from '#shared/routes/record-column-schema.ts';
-import { type FixedRecords, recordsSchema } from '#shared/routes/records-schema.ts';
+import type { RecordColumn } from '#shared/definitions/routes/record-column-schema.ts';
+import { type FixedRecords, recordsSchema } from '#shared/definitions/routes/records-schema.ts';
 import { encodeColumn } from './encode-column.ts';
 import { readRecords } from './read-records.ts';
 import { encodingCodec } from './record-encoding.ts';

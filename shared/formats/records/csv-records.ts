@@ -4,13 +4,13 @@
  * 1. A row with the wrong number of columns, a quote out of place or too many bytes is rejected alone. A header that is wrong is thrown.
  * 2. Last columns named `reject_reason` are no part of the record, so that a corrected rejects file is taken as it is.
  */
-import { REASON_COLUMN } from '#shared/routes/record-column-schema.ts';
-import type { CsvRecords } from '#shared/routes/records-schema.ts';
-import { recordHeaderFault } from '../check-csv-header.ts';
+import { REASON_COLUMN } from '#shared/definitions/routes/record-column-schema.ts';
+import type { CsvRecords } from '#shared/definitions/routes/records-schema.ts';
+import { recordHeaderFault } from '#shared/formats/csv/check-csv-header.ts';
+import { CsvRowScan } from '#shared/formats/csv/csv-row-scan.ts';
 import { EndMarks } from '../end-marks.ts';
 import { FormatFault } from '../format-fault.ts';
 import { ColumnFault, type CompiledColumn } from './compile-column.ts';
-import { CsvRowScan } from './csv-row-scan.ts';
 import { columnFault, type RecordCollector, recordFault } from './record-collector.ts';
 import type { EncodingCodec } from './record-encoding.ts';
 import type { RecordFault, RecordsSummary, RecordValue } from './record-item.ts';

@@ -4,7 +4,7 @@
  *
  * 1. A wrong word is thrown: nobody knows where the next record begins.
  */
-import type { FixedRecords } from '#shared/routes/records-schema.ts';
+import type { FixedRecords } from '#shared/definitions/routes/records-schema.ts';
 import { FormatFault } from '../format-fault.ts';
 import type { EncodingCodec } from './record-encoding.ts';
 import type { RecordSink } from './record-sink.ts';

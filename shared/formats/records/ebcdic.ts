@@ -3,7 +3,7 @@
  * goes there and back unchanged. After IBM's tables (CDRA); 0x15 is NEL (U+0085) and 0x25 LF in all of them. The pages with a
  * euro sign (cp1140 to cp1148) are those without, and have it in place of the currency sign.
  */
-import type { EbcdicPage } from '#shared/routes/encoding-schema.ts';
+import type { EbcdicPage } from '#shared/definitions/routes/encoding-schema.ts';
 
 const CP037 = Buffer.from(
   '000102039c09867f978d8e0b0c0d0e0f101112139d8508871819928f1c1d1e1f80818283840a171b88898a8b8c050607' +

@@ -1,6 +1,7 @@
 /** The bytes of a value in a fixed-width column: what reading gives back as the same value. Null is blanks. */
+
+import type { RecordColumn } from '#shared/definitions/routes/record-column-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
-import type { RecordColumn } from '#shared/routes/record-column-schema.ts';
 import { compileDateFormat } from './date-format.ts';
 import { decimalsOf, scaled } from './decimal-text.ts';
 import { writeBinary, writePacked, writeZoned } from './host-numbers.ts';

@@ -1,6 +1,6 @@
 /** How files end in the field, and the encodings they come in. */
 import { describe, expect, it } from 'vitest';
-import { recordsSchema } from '#shared/routes/records-schema.ts';
+import { recordsSchema } from '#shared/definitions/routes/records-schema.ts';
 import { readRecords } from './read-records.ts';
 import { encodingCodec } from './record-encoding.ts';
 import type { RecordItem } from './record-item.ts';

@@ -1,6 +1,6 @@
 /** Numbers as programs of the field write them, and records of different lengths. */
 import { describe, expect, it } from 'vitest';
-import { recordsSchema } from '#shared/routes/records-schema.ts';
+import { recordsSchema } from '#shared/definitions/routes/records-schema.ts';
 import { readRecords } from './read-records.ts';
 import type { RecordItem } from './record-item.ts';
 

@@ -4,7 +4,7 @@
  * 1. With packed or binary columns a line end is checked where it has to be and never searched for: any of their bytes may look like one.
  * 2. How the bytes were cut into pieces makes no difference.
  */
-import type { FixedRecords } from '#shared/routes/records-schema.ts';
+import type { FixedRecords } from '#shared/definitions/routes/records-schema.ts';
 import { EndMarks } from '../end-marks.ts';
 import { FormatFault } from '../format-fault.ts';
 import { byDescriptor, descriptorFault } from './descriptor-words.ts';

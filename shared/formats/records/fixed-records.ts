@@ -6,8 +6,8 @@
  *    any byte in it may look like a line end.
  * 2. The trailer's count is compared with all records but header and trailer, rejected ones included; totals with all whose value reads.
  */
-import type { RecordColumn } from '#shared/routes/record-column-schema.ts';
-import type { FixedRecords } from '#shared/routes/records-schema.ts';
+import type { RecordColumn } from '#shared/definitions/routes/record-column-schema.ts';
+import type { FixedRecords } from '#shared/definitions/routes/records-schema.ts';
 import { isBlankOrMarks } from '../end-marks.ts';
 import { FormatFault } from '../format-fault.ts';
 import { ColumnFault, type CompiledColumn, compileColumns } from './compile-column.ts';

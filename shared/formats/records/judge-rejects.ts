@@ -1,5 +1,5 @@
 /** What a route does with a file some of whose records were rejected. */
-import type { OnReject } from '#shared/routes/records-schema.ts';
+import type { OnReject } from '#shared/definitions/routes/records-schema.ts';
 
 export type RejectsVerdict = 'accept' | 'reject-file' | 'hold';
 

@@ -2,8 +2,8 @@
  * Records of NDJSON: an object per line. A bad line is rejected alone; blank lines are no records; the key `reject_reason` is no part of a
  * record, so that a corrected rejects file is taken as it is.
  */
-import { REASON_COLUMN } from '#shared/routes/record-column-schema.ts';
-import type { NdjsonRecords } from '#shared/routes/records-schema.ts';
+import { REASON_COLUMN } from '#shared/definitions/routes/record-column-schema.ts';
+import type { NdjsonRecords } from '#shared/definitions/routes/records-schema.ts';
 import { EndMarks } from '../end-marks.ts';
 import { ColumnFault, type CompiledColumn, type Read } from './compile-column.ts';
 import { MOST_DIGITS } from './decimal-text.ts';

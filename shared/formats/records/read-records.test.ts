@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { recordsSchema } from '#shared/routes/records-schema.ts';
+import { recordsSchema } from '#shared/definitions/routes/records-schema.ts';
 import { ebcdicTable, translate } from './ebcdic.ts';
 import { readRecords } from './read-records.ts';
 import type { RecordItem } from './record-item.ts';

@@ -9,8 +9,8 @@
  * 4. The event loop gets its turn every few milliseconds, however fast the source is and whatever the file holds: items are given out when they are
  *    worth a bounded number of fields.
  */
-import { isEbcdic } from '#shared/routes/encoding-schema.ts';
-import type { RecordsLayout } from '#shared/routes/records-schema.ts';
+import { isEbcdic } from '#shared/definitions/routes/encoding-schema.ts';
+import type { RecordsLayout } from '#shared/definitions/routes/records-schema.ts';
 import { eventLoopTurns } from '../event-loop-turns.ts';
 import { FormatFault } from '../format-fault.ts';
 import { gunzip } from '../gunzip.ts';

@@ -6,7 +6,7 @@
  * 2. `toBytes(toUnits(bytes))` is `bytes`: what is handed back to a partner is what the partner sent.
  */
 import { isUtf8 } from 'node:buffer';
-import type { EbcdicPage, Encoding } from '#shared/routes/encoding-schema.ts';
+import type { EbcdicPage, Encoding } from '#shared/definitions/routes/encoding-schema.ts';
 import { ebcdicTable, hasEuro, translate } from './ebcdic.ts';
 
 export interface EncodingCodec {

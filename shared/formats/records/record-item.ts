@@ -1,7 +1,8 @@
 /** What reading a record file gives, item by item. */
+
+import type { Encoding } from '#shared/definitions/routes/encoding-schema.ts';
+import type { RecordColumn } from '#shared/definitions/routes/record-column-schema.ts';
 import type { ErrorCode } from '#shared/errors.ts';
-import type { Encoding } from '#shared/routes/encoding-schema.ts';
-import type { RecordColumn } from '#shared/routes/record-column-schema.ts';
 
 /** Numbers are exact decimal texts (`-12.30`), dates ISO 8601; null is "no value". */
 export type RecordValue = string | boolean | null;

@@ -3,9 +3,9 @@
 import { parse as csvParse } from 'csv-parse/sync';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { EBCDIC_PAGES, type Encoding } from '#shared/routes/encoding-schema.ts';
-import type { RecordColumn } from '#shared/routes/record-column-schema.ts';
-import { type RecordsLayout, recordsSchema } from '#shared/routes/records-schema.ts';
+import { EBCDIC_PAGES, type Encoding } from '#shared/definitions/routes/encoding-schema.ts';
+import type { RecordColumn } from '#shared/definitions/routes/record-column-schema.ts';
+import { type RecordsLayout, recordsSchema } from '#shared/definitions/routes/records-schema.ts';
 import { FormatFault } from '../format-fault.ts';
 import { compileColumns } from './compile-column.ts';
 import { csvRecords } from './csv-records.ts';

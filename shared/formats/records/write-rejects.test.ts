@@ -1,6 +1,6 @@
 /** What goes back to the sender, and comes again. */
 import { describe, expect, it } from 'vitest';
-import { recordsSchema } from '#shared/routes/records-schema.ts';
+import { recordsSchema } from '#shared/definitions/routes/records-schema.ts';
 import { businessKeyOf } from './business-key.ts';
 import { escapeFormula } from './escape-formula.ts';
 import { judgeRejects } from './judge-rejects.ts';

@@ -7,8 +7,8 @@
  * 3. Fixed width has no room for a column: the records stand alone, between their header and a trailer whose count is made anew, and
  *    `writeRejectReasons` gives the reasons beside them. Totals in the trailer stay: the right values are the sender's to give.
  */
-import { REASON_COLUMN } from '#shared/routes/record-column-schema.ts';
-import type { FixedRecords, RecordsLayout } from '#shared/routes/records-schema.ts';
+import { REASON_COLUMN } from '#shared/definitions/routes/record-column-schema.ts';
+import type { FixedRecords, RecordsLayout } from '#shared/definitions/routes/records-schema.ts';
 import { encodeColumn } from './encode-column.ts';
 import { hasLineEnds } from './fixed-framing.ts';
 import { type EncodingCodec, encodingCodec } from './record-encoding.ts';

@@ -1,5 +1,5 @@
 /** Numbers as people and their programs write them (`1.234,50`, `5.00-`, `(5.00)`) to the form that `parseDecimal` reads. */
-import type { RecordColumn } from '#shared/routes/record-column-schema.ts';
+import type { RecordColumn } from '#shared/definitions/routes/record-column-schema.ts';
 
 type NumberForm = Pick<RecordColumn, 'decimalMark' | 'groupMark' | 'negative'>;
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { recordsSchema } from '#shared/definitions/routes/records-schema.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
-import { recordsSchema } from '#shared/routes/records-schema.ts';
 import { createMemoryRecordStore, type MemoryRecordStore } from '#shared/testing/memory-record-store.ts';
 import { runStep, type StepBench, startStepBench } from '#shared/testing/step-bench.ts';
 import type { RecordResult } from '../record-store.ts';

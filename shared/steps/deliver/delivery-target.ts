@@ -1,6 +1,7 @@
 /** Bucket and key of a delivery. */
-import { canonicalKey } from '#shared/routes/canonical-key.ts';
-import { compileNameTemplate } from '#shared/routes/name-template.ts';
+
+import { compileNameTemplate } from '#shared/definitions/name-template.ts';
+import { canonicalKey } from '#shared/definitions/routes/canonical-key.ts';
 import { currentName } from '../staging-key.ts';
 import type { StepContext } from '../step-context.ts';
 import type { DeliverOptions } from './options.ts';

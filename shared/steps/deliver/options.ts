@@ -1,8 +1,8 @@
 /** `deliver`: where the job's object goes, and under which key. */
 import { z } from 'zod';
-import { canonicalKey } from '#shared/routes/canonical-key.ts';
-import { idSchema } from '#shared/routes/id-schema.ts';
-import { compileNameTemplate, SAMPLE_FACTS } from '#shared/routes/name-template.ts';
+import { idSchema } from '#shared/definitions/id-schema.ts';
+import { compileNameTemplate, SAMPLE_FACTS } from '#shared/definitions/name-template.ts';
+import { canonicalKey } from '#shared/definitions/routes/canonical-key.ts';
 import { copyWishSchema } from '../copy-wish.ts';
 import type { StepOptionsKind } from '../step-options.ts';
 

@@ -8,11 +8,11 @@
  * 5. To a store elsewhere it writes only where the definition of the store allows.
  */
 
+import { isPlaceAllowed } from '#shared/definitions/store-schema.ts';
+import { verifyCopy } from '#shared/files/copies/verify-copy.ts';
 import { fullObjectChecksum } from '#shared/files/object-checksum.ts';
 import type { ObjectHead, ObjectStore } from '#shared/files/object-store.ts';
 import { hasFault } from '#shared/files/store-error.ts';
-import { verifyCopy } from '#shared/files/verify-copy.ts';
-import { isPlaceAllowed } from '#shared/stores/store-schema.ts';
 import { copyJobObject, JOB_METADATA, KEY_METADATA } from '../copy-job-object.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, retry, withStoreFailures } from '../step-failure.ts';

@@ -1,9 +1,9 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { recordsSchema } from '#shared/definitions/routes/records-schema.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import { businessKeyOf } from '#shared/formats/records/business-key.ts';
 import { encodingCodec } from '#shared/formats/records/record-encoding.ts';
-import { recordsSchema } from '#shared/routes/records-schema.ts';
 import { createMemoryRecordStore, type MemoryRecordStore } from '#shared/testing/memory-record-store.ts';
 import { runStep, type StepBench, startStepBench } from '#shared/testing/step-bench.ts';
 import { parseOptions } from './options.ts';

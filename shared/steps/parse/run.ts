@@ -7,15 +7,16 @@
  * 4. Of a read that was damaged on its way no row stays: the next try would pass over what is there.
  * 5. Memory is flat, whatever the size of the file or of a line.
  */
+
+import type { RecordsLayout } from '#shared/definitions/routes/records-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { hasFault, ObjectStoreError } from '#shared/files/store-error.ts';
-import { witnessRead } from '#shared/files/witness-read.ts';
+import { witnessRead } from '#shared/files/verified-read.ts';
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import { businessKeyOf } from '#shared/formats/records/business-key.ts';
 import { judgeRejects } from '#shared/formats/records/judge-rejects.ts';
 import { readRecordBatches } from '#shared/formats/records/read-records.ts';
 import type { RecordItem, RecordsSummary, RejectedRecord } from '#shared/formats/records/record-item.ts';
-import type { RecordsLayout } from '#shared/routes/records-schema.ts';
 import { outboundKey } from '../outbound-key.ts';
 import type { NewRecord, RecordStore } from '../record-store.ts';
 import type { StepContext, StepKind } from '../step-context.ts';

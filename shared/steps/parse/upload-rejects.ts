@@ -7,10 +7,10 @@
  */
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
+import type { RecordsLayout } from '#shared/definitions/routes/records-schema.ts';
 import type { RecordItem } from '#shared/formats/records/record-item.ts';
 import { inPieces } from '#shared/formats/records/source-pieces.ts';
 import { writeRejectReasons, writeRejects } from '#shared/formats/records/write-rejects.ts';
-import type { RecordsLayout } from '#shared/routes/records-schema.ts';
 import { JOB_METADATA, KEY_METADATA } from '../copy-job-object.ts';
 import type { StepContext } from '../step-context.ts';
 

@@ -1,8 +1,8 @@
 /** `transform`: what is done to the bytes and to the name, one operation after the other. */
 import { z } from 'zod';
-import { csvDialectSchema, differingDelimiters } from '#shared/formats/csv-dialect.ts';
-import { compileNameTemplate } from '#shared/routes/name-template.ts';
-import { sizeSchema } from '#shared/routes/size.ts';
+import { compileNameTemplate } from '#shared/definitions/name-template.ts';
+import { sizeSchema } from '#shared/definitions/size.ts';
+import { csvDialectSchema, differingDelimiters } from '#shared/formats/csv/csv-dialect.ts';
 import type { StepOptionsKind } from '../step-options.ts';
 
 const gunzipSchema = z.strictObject({

@@ -5,12 +5,12 @@
  * 2. Rejected rows are written beside the result, each with its line and reason.
  */
 
-import { witnessRead } from '#shared/files/witness-read.ts';
-import { csvToNdjson, type NdjsonCounts } from '#shared/formats/csv-to-ndjson.ts';
+import { compileNameTemplate } from '#shared/definitions/name-template.ts';
+import { canonicalKey } from '#shared/definitions/routes/canonical-key.ts';
+import { witnessRead } from '#shared/files/verified-read.ts';
+import { csvToNdjson, type NdjsonCounts } from '#shared/formats/csv/csv-to-ndjson.ts';
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import { gunzip } from '#shared/formats/gunzip.ts';
-import { canonicalKey } from '#shared/routes/canonical-key.ts';
-import { compileNameTemplate } from '#shared/routes/name-template.ts';
 import { copyJobObject, JOB_METADATA, KEY_METADATA } from '../copy-job-object.ts';
 import { currentName, stagingTarget } from '../staging-key.ts';
 import type { StepContext, StepKind } from '../step-context.ts';

@@ -1,7 +1,7 @@
 /** The CSV checks of `validate`: by default only as much is read as the header takes. */
-import { checkCsvHeader } from '#shared/formats/check-csv-header.ts';
+import { checkCsvHeader } from '#shared/formats/csv/check-csv-header.ts';
+import { LONGEST_HEADER_BYTES, readCsvHeader, readCsvRows } from '#shared/formats/csv/read-csv-rows.ts';
 import { FormatFault } from '#shared/formats/format-fault.ts';
-import { LONGEST_HEADER_BYTES, readCsvHeader, readCsvRows } from '#shared/formats/read-csv-rows.ts';
 import type { StepContext } from '../step-context.ts';
 import { failed } from '../step-failure.ts';
 import type { StepOutcome } from '../step-outcome.ts';

@@ -1,5 +1,5 @@
 /** Files that the sender puts beside the job's file: a marker that says it is complete, a sidecar with its checksum. */
-import { hashObject } from '#shared/files/verify-copy.ts';
+import { hashObject } from '#shared/files/copies/verify-copy.ts';
 import type { StepContext } from '../step-context.ts';
 import { failed } from '../step-failure.ts';
 import type { StepOutcome } from '../step-outcome.ts';

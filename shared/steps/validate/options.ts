@@ -1,9 +1,9 @@
 /** `validate`: what a file has to be before anything is done with it. */
 import { z } from 'zod';
-import { csvDialectSchema, differingDelimiters } from '#shared/formats/csv-dialect.ts';
-import { durationSchema } from '#shared/routes/duration.ts';
-import { compileLinearPattern } from '#shared/routes/linear-pattern.ts';
-import { sizeSchema } from '#shared/routes/size.ts';
+import { durationSchema } from '#shared/definitions/duration.ts';
+import { compileLinearPattern } from '#shared/definitions/linear-pattern.ts';
+import { sizeSchema } from '#shared/definitions/size.ts';
+import { csvDialectSchema, differingDelimiters } from '#shared/formats/csv/csv-dialect.ts';
 import type { StepOptionsKind } from '../step-options.ts';
 
 const csvSchema = z

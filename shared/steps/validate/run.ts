@@ -1,5 +1,5 @@
 /** `validate`: the checks in the order of their cost; the first fault ends it. Nothing is written, so every try may repeat it. */
-import { compileLinearPattern } from '#shared/routes/linear-pattern.ts';
+import { compileLinearPattern } from '#shared/definitions/linear-pattern.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, withStoreFailures } from '../step-failure.ts';
 import type { StepOutcome } from '../step-outcome.ts';

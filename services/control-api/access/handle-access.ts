@@ -1,0 +1,121 @@
+/** Taking tenants, routes and SFTP users out of use and back into it, for operators; and the list of SFTP users. */
+import { z } from 'zod';
+import { asc, sql as raw } from '#shared/db/drizzle.ts';
+import { sftpUsers } from '#shared/db/schema.ts';
+import { type AccessTarget, setAccess } from '#shared/definitions/disable-access.ts';
+import { LongshoreError } from '#shared/errors.ts';
+import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
+import { reasonField, tenantField, textField } from '../http/request-fields.ts';
+import { actorOf, callerOf, operatorOf } from '../http/request-guard.ts';
+import { ofTenant } from '../http/tenant-scope.ts';
+import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
+
+const sftpUserSchema = z.object({
+  username: z.string(),
+  tenant: z.string(),
+  keys: z.number().describe('How many public keys the user may log in with.'),
+  created_at: z.string(),
+  disabled_at: z.string().nullable().describe('By an operator’s word.'),
+  removed_at: z.string().nullable().describe('Since when the tenant’s file no longer has it.'),
+});
+
+const bodySchema = z.strictObject({ reason: reasonField });
+const replySchema = z.object({ disabled: z.boolean(), changed: z.boolean().describe('False when it was so before.') });
+
+const tenantParams = z.object({ tenant: tenantField });
+const routeParams = z.object({ tenant: tenantField, name: textField(128) });
+const userParams = z.object({ username: textField(100) });
+
+const NAMES = { tenant: 'Tenant', route: 'Route', 'sftp-user': 'SFTP user' } as const;
+
+/** A fleet has hundreds, not more. */
+const MOST_USERS = 10_000;
+
+export function handleAccess(app: ApiServer, parts: ApiParts): void {
+  app.get(
+    '/api/v1/sftp-users',
+    {
+      schema: {
+        summary: 'SFTP users',
+        tags: ['access'],
+        response: { 200: z.object({ sftp_users: z.array(sftpUserSchema) }), ...errorReplies },
+      },
+    },
+    async (request) => ({
+      sftp_users: await parts.reads
+        .select({
+          username: sftpUsers.username,
+          tenant: sftpUsers.tenantId,
+          keys: raw<number>`cardinality(string_to_array(${sftpUsers.publicKey}, E'\n'))`.mapWith(Number),
+          created_at: instantOf(sftpUsers.createdAt),
+          disabled_at: instantOrNullOf(sftpUsers.disabledAt),
+          removed_at: instantOrNullOf(sftpUsers.removedAt),
+        })
+        .from(sftpUsers)
+        .where(ofTenant(parts.reads, sftpUsers.tenantId, callerOf(request).tenantId))
+        .orderBy(asc(sftpUsers.tenantId), asc(sftpUsers.username))
+        .limit(MOST_USERS),
+    }),
+  );
+
+  for (const verb of ['disable', 'enable'] as const) {
+    handleVerb(app, parts, {
+      verb,
+      path: '/api/v1/tenants/:tenant',
+      what: 'a tenant: its API keys and SFTP users, and files that arrive',
+      params: tenantParams,
+      toTarget: ({ tenant }) => ({ kind: 'tenant', tenant }),
+    });
+    handleVerb(app, parts, {
+      verb,
+      path: '/api/v1/routes/:tenant/:name',
+      what: 'a route: it takes no new files; jobs that exist go on',
+      params: routeParams,
+      toTarget: ({ tenant, name }) => ({ kind: 'route', tenant, name }),
+    });
+    handleVerb(app, parts, {
+      verb,
+      path: '/api/v1/sftp-users/:username',
+      what: 'an SFTP user; open sessions end within a minute',
+      params: userParams,
+      toTarget: ({ username }) => ({ kind: 'sftp-user', username }),
+    });
+  }
+}
+
+interface VerbOptions<Params extends z.ZodType> {
+  readonly verb: 'disable' | 'enable';
+  readonly path: string;
+  /** What it is that ends or comes back. */
+  readonly what: string;
+  readonly params: Params;
+  readonly toTarget: (params: z.output<Params>) => AccessTarget;
+}
+
+function handleVerb<Params extends z.ZodType>(
+  app: ApiServer,
+  { sql }: ApiParts,
+  { verb, path, what, params, toTarget }: VerbOptions<Params>,
+): void {
+  app.post(
+    `${path}/${verb}`,
+    {
+      schema: {
+        summary: `${verb === 'disable' ? 'Disable' : 'Enable again'} ${what}`,
+        tags: ['access'],
+        params,
+        body: bodySchema,
+        response: { 200: replySchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const actor = actorOf(operatorOf(request));
+      const target = toTarget(request.params as z.output<Params>);
+      const isDisabled = verb === 'disable';
+      const { reason } = request.body as z.output<typeof bodySchema>;
+      const result = await setAccess(sql, target, { isDisabled, reason, actor });
+      if (result === 'unknown') throw new LongshoreError('NOT_FOUND', `${NAMES[target.kind]} not found`);
+      return { disabled: isDisabled, changed: result === 'changed' };
+    },
+  );
+}

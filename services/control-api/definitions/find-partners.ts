@@ -1,0 +1,77 @@
+/** Reads of partners and of stores elsewhere: as they are described now. Definitions name secrets and hold none. */
+import { z } from 'zod';
+import type { Reads } from '#shared/db/connect-database.ts';
+import { and, asc, eq, sql } from '#shared/db/drizzle.ts';
+import { partners, stores } from '#shared/db/schema.ts';
+import { textField } from '../http/request-fields.ts';
+import { instantOf } from '../records/read-columns.ts';
+
+const definitionSchema = z.object({
+  customer_id: z.string(),
+  name: z.string(),
+  version: z.number().describe('Rises with each change; work under way goes by the newest.'),
+  definition: z.unknown().describe('As applied, with the defaults filled in. Secrets are named, not shown.'),
+  applied_by: z.string(),
+  applied_at: z.string(),
+});
+export const partnerPageSchema = z.object({ partners: z.array(definitionSchema), next_cursor: z.string().nullable() });
+export const storePageSchema = z.object({ stores: z.array(definitionSchema), next_cursor: z.string().nullable() });
+
+interface DefinitionPosition {
+  readonly tenantId: string;
+  readonly name: string;
+}
+
+/** The `next_cursor` of a page: `<tenant>/<name>` of its last entry. */
+export const definitionCursorField = textField(200)
+  .regex(/^[^/]+\/[^/]+$/, 'is no cursor that a page gave as next_cursor')
+  .transform((text): DefinitionPosition => {
+    const [tenantId = '', name = ''] = text.split('/');
+    return { tenantId, name };
+  });
+
+interface PageOptions {
+  /** Null sees every tenant. */
+  readonly tenantId: string | null;
+  readonly after?: DefinitionPosition | undefined;
+  readonly limit: number;
+}
+
+export async function findPartners(reads: Reads, page: PageOptions): Promise<z.infer<typeof partnerPageSchema>> {
+  const { entries, next_cursor } = await findPage(reads, partners, page);
+  return { partners: entries, next_cursor };
+}
+
+export async function findStores(reads: Reads, page: PageOptions): Promise<z.infer<typeof storePageSchema>> {
+  const { entries, next_cursor } = await findPage(reads, stores, page);
+  return { stores: entries, next_cursor };
+}
+
+/** By tenant and name. */
+async function findPage(
+  reads: Reads,
+  table: typeof partners | typeof stores,
+  { tenantId, after, limit }: PageOptions,
+): Promise<{ readonly entries: z.infer<typeof definitionSchema>[]; readonly next_cursor: string | null }> {
+  const rows = await reads
+    .select({
+      customer_id: table.tenantId,
+      name: table.name,
+      version: table.version,
+      definition: table.definition,
+      applied_by: table.createdBy,
+      applied_at: instantOf(table.updatedAt),
+    })
+    .from(table)
+    .where(
+      and(
+        tenantId === null ? undefined : eq(table.tenantId, tenantId),
+        after && sql`(${table.tenantId}, ${table.name}) > (${after.tenantId}::text, ${after.name}::text)`,
+      ),
+    )
+    .orderBy(asc(table.tenantId), asc(table.name))
+    .limit(limit + 1);
+  const entries = rows.slice(0, limit);
+  const last = rows.length > limit ? entries.at(-1) : undefined;
+  return { entries, next_cursor: last === undefined ? null : `${last.customer_id}/${last.name}` };
+}

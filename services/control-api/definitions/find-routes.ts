@@ -1,0 +1,105 @@
+/** Reads of routes and tenants: what is in force now. */
+import { z } from 'zod';
+import type { Reads } from '#shared/db/connect-database.ts';
+import { and, asc, eq, sql } from '#shared/db/drizzle.ts';
+import { routes, routeVersions, tenants, UNASSIGNED_TENANT } from '#shared/db/schema.ts';
+import { encodeCursor, type PagePosition } from '../http/page-cursor.ts';
+import { exactInstantOf, instantOf, instantOrNullOf } from '../records/read-columns.ts';
+
+const routeSchema = z.object({
+  route_id: z.string(),
+  customer_id: z.string(),
+  name: z.string(),
+  version: z.number(),
+  definition: z.unknown().describe('As applied, with the defaults filled in.'),
+  applied_by: z.string(),
+  applied_at: z.string(),
+  disabled_at: z.string().nullable(),
+});
+export const routePageSchema = z.object({ routes: z.array(routeSchema), next_cursor: z.string().nullable() });
+
+interface PageOptions {
+  /** Null sees every tenant. */
+  readonly tenantId: string | null;
+  readonly after?: PagePosition | undefined;
+  readonly limit: number;
+}
+
+/** Oldest first. */
+export async function findRoutes(
+  reads: Reads,
+  { tenantId, after, limit }: PageOptions,
+): Promise<z.infer<typeof routePageSchema>> {
+  const rows = await reads
+    .select({
+      id: routes.id,
+      tenantId: routes.tenantId,
+      name: routes.name,
+      version: routeVersions.version,
+      definition: routeVersions.definition,
+      appliedBy: routeVersions.createdBy,
+      appliedAt: instantOf(routeVersions.createdAt),
+      disabledAt: instantOrNullOf(routes.disabledAt),
+      at: exactInstantOf(routes.createdAt),
+    })
+    .from(routes)
+    .innerJoin(
+      routeVersions,
+      and(eq(routeVersions.routeId, routes.id), eq(routeVersions.version, routes.activeVersion)),
+    )
+    .where(
+      and(
+        tenantId === null ? undefined : eq(routes.tenantId, tenantId),
+        after && sql`(${routes.createdAt}, ${routes.id}) > (${after.at}::timestamptz, ${after.id}::uuid)`,
+      ),
+    )
+    .orderBy(asc(routes.createdAt), asc(routes.id))
+    .limit(limit + 1);
+  const page = rows.slice(0, limit);
+  const last = rows.length > limit ? page.at(-1) : undefined;
+  return {
+    routes: page.map((row) => ({
+      route_id: row.id,
+      customer_id: row.tenantId,
+      name: row.name,
+      version: row.version,
+      definition: row.definition,
+      applied_by: row.appliedBy,
+      applied_at: row.appliedAt,
+      disabled_at: row.disabledAt,
+    })),
+    next_cursor: last === undefined ? null : encodeCursor(last),
+  };
+}
+
+const tenantSchema = z.object({
+  tenant: z.string(),
+  name: z.string(),
+  time_zone: z.string(),
+  home_region: z.string().nullable(),
+  ignore: z.array(z.string()),
+  created_at: z.string(),
+  disabled_at: z.string().nullable(),
+});
+export const tenantListSchema = z.object({ tenants: z.array(tenantSchema) });
+
+/** A fleet has hundreds, not more. */
+const MOST_TENANTS = 10_000;
+
+export async function findTenants(reads: Reads, tenantId: string | null): Promise<z.infer<typeof tenantListSchema>> {
+  const rows = await reads
+    .select({
+      tenant: tenants.id,
+      name: tenants.name,
+      time_zone: tenants.timeZone,
+      home_region: tenants.homeRegion,
+      ignore: tenants.ignoreGlobs,
+      created_at: instantOf(tenants.createdAt),
+      disabled_at: instantOrNullOf(tenants.disabledAt),
+    })
+    .from(tenants)
+    .where(tenantId === null ? sql`${tenants.id} <> ${UNASSIGNED_TENANT}` : eq(tenants.id, tenantId))
+    .orderBy(asc(tenants.id))
+    .limit(MOST_TENANTS);
+  return { tenants: rows };
+}

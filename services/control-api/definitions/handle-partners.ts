@@ -1,0 +1,60 @@
+/** `GET /api/v1/partners` and `/api/v1/stores`. They are applied with the routes that name them, see `handle-routes.ts`. */
+import { z } from 'zod';
+import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
+import { limitField, tenantField } from '../http/request-fields.ts';
+import { callerOf } from '../http/request-guard.ts';
+import {
+  definitionCursorField,
+  findPartners,
+  findStores,
+  partnerPageSchema,
+  storePageSchema,
+} from './find-partners.ts';
+
+const querystring = z.strictObject({
+  tenant: tenantField.optional(),
+  cursor: definitionCursorField.optional(),
+  limit: limitField,
+});
+
+export function handlePartners(server: ApiServer, parts: ApiParts): void {
+  server.get(
+    '/api/v1/partners',
+    {
+      schema: {
+        summary: 'Partners as they are described now',
+        tags: ['routes'],
+        querystring,
+        response: { 200: partnerPageSchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const { tenantId } = callerOf(request);
+      const { tenant, cursor, limit } = request.query;
+      if (isAnothers(tenantId, tenant)) return { partners: [], next_cursor: null };
+      return await findPartners(parts.reads, { tenantId: tenantId ?? tenant ?? null, after: cursor, limit });
+    },
+  );
+  server.get(
+    '/api/v1/stores',
+    {
+      schema: {
+        summary: 'Stores elsewhere as they are described now',
+        tags: ['routes'],
+        querystring,
+        response: { 200: storePageSchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const { tenantId } = callerOf(request);
+      const { tenant, cursor, limit } = request.query;
+      if (isAnothers(tenantId, tenant)) return { stores: [], next_cursor: null };
+      return await findStores(parts.reads, { tenantId: tenantId ?? tenant ?? null, after: cursor, limit });
+    },
+  );
+}
+
+/** To a tenant's key there are no others. */
+function isAnothers(caller: string | null, tenant: string | undefined): boolean {
+  return caller !== null && tenant !== undefined && tenant !== caller;
+}

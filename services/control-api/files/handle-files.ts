@@ -1,0 +1,101 @@
+/** `GET /api/v1/files` and `/api/v1/files/{id}`, and a person's word about a quarantined file: route it again. */
+import { z } from 'zod';
+import { FILE_STATUSES } from '#shared/db/schema.ts';
+import { LongshoreError } from '#shared/errors.ts';
+import { requeueFiles } from '#shared/jobs/requeue-files.ts';
+import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
+import { cursorField } from '../http/page-cursor.ts';
+import {
+  anyCaseField,
+  idParams,
+  instantField,
+  limitField,
+  tenantField,
+  textField,
+  wordSchema,
+} from '../http/request-fields.ts';
+import { actorOf, callerOf } from '../http/request-guard.ts';
+import { fileDetailSchema, filePageSchema, findFileDetail, findFiles } from './find-files.ts';
+
+const filtersSchema = z.strictObject({
+  tenant: tenantField.optional().describe('Operators only; a tenant’s key sees its own files whatever this says.'),
+  status: anyCaseField(FILE_STATUSES).optional(),
+  name: textField(1_024).optional().describe('Exact, or with * for any run of characters.'),
+  type: textField(64).toLowerCase().optional().describe('Extension of the name, without the dot.'),
+  from: instantField.optional().describe('Registered at this instant or later, RFC 3339.'),
+  to: instantField.optional().describe('Registered before this instant.'),
+  cursor: cursorField.optional().describe('next_cursor of the page before.'),
+  limit: limitField,
+});
+
+export function handleFiles(app: ApiServer, { sql, reads, senders }: ApiParts): void {
+  async function findOrRefuse(tenantId: string | null, id: string) {
+    const file = await findFileDetail({ sql, reads }, tenantId, id);
+    if (file === undefined) throw new LongshoreError('NOT_FOUND', 'File not found');
+    return file;
+  }
+
+  app.get(
+    '/api/v1/files',
+    {
+      schema: {
+        summary: 'Files, newest first',
+        tags: ['files'],
+        querystring: filtersSchema,
+        response: { 200: filePageSchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const caller = callerOf(request);
+      const { tenant, status, cursor, ...filters } = request.query;
+      if (caller.tenantId !== null && tenant !== undefined && tenant !== caller.tenantId)
+        return { files: [], next_cursor: null };
+      return await findFiles(reads, {
+        ...filters,
+        tenantId: caller.tenantId ?? tenant ?? null,
+        statuses: status && [status],
+        after: cursor,
+      });
+    },
+  );
+
+  app.get(
+    '/api/v1/files/:id',
+    {
+      schema: {
+        summary: 'One file, its jobs, and where its bytes are',
+        tags: ['files'],
+        params: idParams,
+        response: { 200: fileDetailSchema, ...errorReplies },
+      },
+    },
+    (request) => findOrRefuse(callerOf(request).tenantId, request.params.id),
+  );
+
+  app.post(
+    '/api/v1/files/:id/reroute',
+    {
+      schema: {
+        summary: 'Route a quarantined file again, by the routes as they are now',
+        tags: ['files'],
+        params: idParams,
+        body: wordSchema,
+        response: { 200: fileDetailSchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const caller = callerOf(request);
+      const file = await findOrRefuse(caller.tenantId, request.params.id);
+      const word = { fileIds: [file.file_id], actor: actorOf(caller), reason: request.body.reason };
+      const requeued = await requeueFiles(sql, word);
+      if (requeued.length === 0) {
+        throw new LongshoreError(
+          'FILE_NOT_QUARANTINED',
+          `The file is ${file.status}, and the router did not set it aside.`,
+        );
+      }
+      await senders.wakeFiles(requeued);
+      return await findOrRefuse(caller.tenantId, file.file_id);
+    },
+  );
+}

@@ -1,0 +1,39 @@
+/** `GET /status`: where one file is, for partners' programs. */
+import { z } from 'zod';
+import { LongshoreError } from '#shared/errors.ts';
+import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
+import { errorBodySchema } from '../http/error-reply.ts';
+import { textField } from '../http/request-fields.ts';
+import { callerOf } from '../http/request-guard.ts';
+import type { CountRecords } from '../records/count-records.ts';
+import { fileStatusSchema, findStatus } from './find-status.ts';
+
+/** The wording that partners' programs know. */
+const NOT_FOUND = 'File not found';
+
+export function handleStatus(app: ApiServer, { reads }: ApiParts, countRecords: CountRecords): void {
+  app.get(
+    '/status',
+    {
+      schema: {
+        summary: 'Where a file is',
+        tags: ['files'],
+        querystring: z.object({
+          file_id: textField(1_200).describe(
+            'The id, or the name, or the path of the file; then the newest of that name.',
+          ),
+        }),
+        response: {
+          200: fileStatusSchema,
+          404: errorBodySchema.extend({ message: z.literal(NOT_FOUND) }),
+          ...errorReplies,
+        },
+      },
+    },
+    async (request) => {
+      const status = await findStatus({ reads, countRecords }, callerOf(request).tenantId, request.query.file_id);
+      if (status === undefined) throw new LongshoreError('NOT_FOUND', NOT_FOUND);
+      return status;
+    },
+  );
+}

@@ -1,0 +1,141 @@
+/**
+ * What stands before every handler: who asks, how often, and in what form.
+ *
+ * 1. Every route needs a key unless it says `isPublic`; a route added without a thought is closed.
+ * 2. A tenant's keys spend the tenant's allowance only; what has no valid key spends that of its address, before the key is looked up.
+ */
+import rateLimit from '@fastify/rate-limit';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { ApiKeyOwner } from '#shared/definitions/api-keys.ts';
+import { LongshoreError } from '#shared/errors.ts';
+import type { Authenticate } from './authenticate.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    caller: ApiKeyOwner | null;
+  }
+  interface FastifyContextConfig {
+    /** Answers without a key. */
+    isPublic?: boolean;
+  }
+}
+
+export interface RequestGuardOptions {
+  readonly authenticate: Authenticate;
+  readonly ratePerSecond: number;
+  readonly strangerRatePerMinute: number;
+}
+
+/** Short, so that `Retry-After` is short too. */
+const WINDOW_MS = 10_000;
+const STRANGER_WINDOW_MS = 60_000;
+/** Pages load a dozen assets each; unknown paths cost nothing. */
+const PUBLIC_RATE_PER_WINDOW = 600;
+
+export async function guardRequests(app: FastifyInstance, options: RequestGuardOptions): Promise<void> {
+  await app.register(rateLimit, { global: false });
+  const keyLimit = app.createRateLimit({
+    max: options.ratePerSecond * (WINDOW_MS / 1_000),
+    timeWindow: WINDOW_MS,
+    keyGenerator: (request) => (request.caller === null ? request.ip : customerOf(request.caller)),
+  });
+  const strangerLimit = app.createRateLimit({
+    max: options.strangerRatePerMinute,
+    timeWindow: STRANGER_WINDOW_MS,
+    keyGenerator: (request) => request.ip,
+  });
+  const publicLimit = app.createRateLimit({
+    max: PUBLIC_RATE_PER_WINDOW,
+    timeWindow: WINDOW_MS,
+    keyGenerator: (request) => request.ip,
+  });
+
+  async function identify(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    let secondsLeft = 1;
+    const result = await options.authenticate(headerText(request, 'x-api-key'), async () => {
+      const state = await strangerLimit(request);
+      if (state.isAllowed || !state.isExceeded) return true;
+      secondsLeft = state.ttlInSeconds;
+      return false;
+    });
+    if (result.type === 'limited') throw rateLimited(secondsLeft, reply);
+    if (result.type === 'unknown')
+      throw new LongshoreError('UNAUTHENTICATED', 'The request carries no valid API key in x-api-key.');
+    request.caller = result.owner;
+  }
+
+  app.decorateRequest('caller', null);
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+    reply.header('x-content-type-options', 'nosniff');
+    if (request.is404 || request.routeOptions.config.isPublic) {
+      await spend(publicLimit, request, reply);
+    } else {
+      reply.header('cache-control', 'no-store');
+      await identify(request, reply);
+      await spend(keyLimit, request, reply);
+    }
+    refuseOddForms(request, reply);
+  });
+}
+
+/** Who asks; a handler behind the guard always has one. */
+export function callerOf(request: FastifyRequest): ApiKeyOwner {
+  if (request.caller === null) throw new LongshoreError('UNAUTHENTICATED', 'The request carries no valid API key.');
+  return request.caller;
+}
+
+/** @throws LongshoreError `FORBIDDEN` for a tenant's key. */
+export function operatorOf(request: FastifyRequest): ApiKeyOwner {
+  const caller = callerOf(request);
+  if (caller.tenantId !== null) throw new LongshoreError('FORBIDDEN', 'This takes an operator key.');
+  return caller;
+}
+
+/** Whose share of the API a request takes: a tenant's, whatever number of keys it has; an operator's own. */
+export function customerOf({ tenantId, keyId }: ApiKeyOwner): string {
+  return tenantId === null ? `key:${keyId}` : `tenant:${tenantId}`;
+}
+
+/** As it is in the audit. */
+export function actorOf(caller: ApiKeyOwner): string {
+  return caller.tenantId === null ? `operator:${caller.label}` : `tenant:${caller.tenantId}:${caller.label}`;
+}
+
+type Limit = ReturnType<FastifyInstance['createRateLimit']>;
+
+/** @throws LongshoreError `RATE_LIMITED` */
+export async function spend(limit: Limit, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const state = await limit(request);
+  if (state.isAllowed || !state.isExceeded) return;
+  throw rateLimited(state.ttlInSeconds, reply);
+}
+
+function rateLimited(secondsLeft: number, reply: FastifyReply): LongshoreError {
+  const seconds = Math.max(1, secondsLeft);
+  reply.header('retry-after', seconds);
+  return new LongshoreError('RATE_LIMITED', `Too many requests; wait ${seconds} s.`, {
+    details: { retry_after_seconds: seconds },
+  });
+}
+
+/** @throws LongshoreError for compressed bodies, and for queries whose percent-encoding the parser would pass over in silence. */
+function refuseOddForms(request: FastifyRequest, reply: FastifyReply): void {
+  const encoding = headerText(request, 'content-encoding');
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+    reply.header('accept-encoding', 'identity');
+    throw new LongshoreError('UNSUPPORTED_MEDIA_TYPE', 'The body is compressed; only uncompressed bodies are taken.');
+  }
+  const query = request.raw.url?.split('?').slice(1).join('?') ?? '';
+  try {
+    decodeURIComponent(query.replaceAll('+', ' '));
+  } catch {
+    throw new LongshoreError('REQUEST_INVALID', 'The query is not well-formed: check its percent-encoding.');
+  }
+}
+
+/** A header that came once; undefined when absent or repeated. */
+function headerText(request: FastifyRequest, name: string): string | undefined {
+  const value = request.headers[name];
+  return typeof value === 'string' ? value : undefined;
+}

@@ -1,0 +1,234 @@
+/** One job: its steps as its route version defines them, with what became of each, its attempts and its audit. */
+import { z } from 'zod';
+import type { Reads, Sql } from '#shared/db/connect-database.ts';
+import { and, asc, desc, eq } from '#shared/db/drizzle.ts';
+import { attempts, auditEvents, jobSteps, jobs, routes, routeVersions } from '#shared/db/schema.ts';
+import type { RecordSummary } from '#shared/steps/record-store.ts';
+import { findTransfersOf } from '#shared/transfers/find-transfers.ts';
+import { toTransferSummary, transferSummarySchema } from '../files/transfer-summary.ts';
+import { ofTenant } from '../http/tenant-scope.ts';
+import type { CountRecords } from '../records/count-records.ts';
+import { instantOf } from '../records/read-columns.ts';
+import { readRecordRoute } from '../records/read-record-route.ts';
+import { failureOf, failureSchema, jobSummaryColumns, jobSummarySchema, toJobSummary } from './job-summary.ts';
+
+const jobStepSchema = z.object({
+  seq: z.number().describe('From 0, in the order of the route.'),
+  kind: z.string(),
+  state: z.string().describe('PENDING, RUNNING, WAITING, SUCCEEDED, FAILED or CANCELLED.'),
+  attempts: z.number(),
+  output: z.record(z.string(), z.unknown()).nullable(),
+  error: failureSchema.nullable(),
+  started_at: z.string().nullable(),
+  finished_at: z.string().nullable(),
+});
+
+const recordSummarySchema = z.object({
+  by_state: z.record(z.string(), z.number()),
+  by_code: z.record(z.string(), z.number()).describe('By code and cause, of those that have one.'),
+  duration_ms: z.number().describe('Since the job was first taken; until its records ended.'),
+});
+
+export const jobDetailSchema = jobSummarySchema.extend({
+  open_records: z.number().nullable().describe('That have not ended; null before they are carried.'),
+  record_summary: recordSummarySchema
+    .nullable()
+    .describe('Of a record file; counted lately while its records are carried.'),
+  steps: z.array(jobStepSchema),
+  transfers: z.array(transferSummarySchema).describe('Its copies in parts, and that of its file to the archive.'),
+  attempts: z.array(
+    z.object({
+      generation: z.number(),
+      seq: z.number(),
+      kind: z.string(),
+      attempt: z.number(),
+      outcome: z.string(),
+      error: failureSchema.nullable(),
+      worker: z.string(),
+      started_at: z.string(),
+      duration_ms: z.number(),
+    }),
+  ),
+  audit: z.array(
+    z.object({
+      event_id: z.string(),
+      at: z.string(),
+      type: z.string(),
+      actor: z.string(),
+      detail: z.record(z.string(), z.unknown()),
+    }),
+  ),
+});
+type JobDetail = z.infer<typeof jobDetailSchema>;
+
+/** The newest; a job that was retried for months has more than one reply should hold. */
+const MOST_ATTEMPTS = 200;
+const MOST_EVENTS = 200;
+
+/** Resolves to undefined when there is no such job in the tenant's sight. */
+export async function findJobSummary(reads: Reads, tenantId: string | null, id: string) {
+  const [job] = await reads
+    .select(jobSummaryColumns)
+    .from(jobs)
+    .innerJoin(routes, eq(routes.id, jobs.routeId))
+    .innerJoin(routeVersions, eq(routeVersions.id, jobs.routeVersionId))
+    .where(and(ofTenant(reads, jobs.tenantId, tenantId), eq(jobs.id, id)));
+  return job === undefined ? undefined : toJobSummary(job);
+}
+
+/** As `findJobSummary`, with all that is known of it; `countRecords` is asked while its records have no summary. */
+export async function findJobDetail(
+  { sql, reads, countRecords }: { readonly sql: Sql; readonly reads: Reads; readonly countRecords: CountRecords },
+  tenantId: string | null,
+  id: string,
+): Promise<JobDetail | undefined> {
+  const [job] = await reads
+    .select({
+      ...jobSummaryColumns,
+      stepSeq: jobs.stepSeq,
+      openRecords: jobs.openRecords,
+      recordSummary: jobs.recordSummary,
+      definition: routeVersions.definition,
+    })
+    .from(jobs)
+    .innerJoin(routes, eq(routes.id, jobs.routeId))
+    .innerJoin(routeVersions, eq(routeVersions.id, jobs.routeVersionId))
+    .where(and(ofTenant(reads, jobs.tenantId, tenantId), eq(jobs.id, id)));
+  if (job === undefined) return undefined;
+  const hasRecords = readRecordRoute(job.definition) !== undefined;
+  const [transfers, done, tried, audit, summary] = await Promise.all([
+    findTransfersOf(sql, [id, job.fileId]),
+    findSteps(reads, id),
+    findAttempts(reads, id),
+    findAuditOfJob(reads, id),
+    hasRecords ? ((job.recordSummary as RecordSummary | null) ?? countRecords(id)) : null,
+  ]);
+  return {
+    ...toJobSummary(job),
+    open_records: job.openRecords,
+    record_summary: summary && {
+      by_state: summary.byState,
+      by_code: summary.byCode,
+      duration_ms: summary.durationMs,
+    },
+    steps: mergeSteps(job, done),
+    transfers: transfers.map(toTransferSummary),
+    attempts: tried.reverse().map((row) => ({
+      generation: row.generation,
+      seq: row.seq,
+      kind: row.kind,
+      attempt: row.attempt,
+      outcome: row.outcome,
+      error: row.code === null ? null : { code: row.code, cause: row.cause, message: row.message },
+      worker: row.worker,
+      started_at: row.startedAt,
+      duration_ms: row.durationMs,
+    })),
+    audit: audit.reverse().map((row) => ({
+      event_id: row.id,
+      at: row.at,
+      type: row.type,
+      actor: row.actor,
+      detail: asRecord(row.detail),
+    })),
+  };
+}
+
+type DoneStep = Awaited<ReturnType<typeof findSteps>>[number];
+
+interface StepPosition {
+  readonly definition: unknown;
+  readonly state: string;
+  readonly stepSeq: number;
+  readonly stepKind: string;
+  readonly stepAttempts: number;
+}
+
+/** What the route says is to be done, and what of it was; the present step has the job's own state. */
+function mergeSteps(job: StepPosition, done: readonly DoneStep[]): JobDetail['steps'] {
+  const bySeq = new Map(done.map((step) => [step.seq, step]));
+  return stepKindsOf(job.definition).map((kind, seq) => {
+    const step = bySeq.get(seq);
+    const isPresent = seq === job.stepSeq && job.state !== 'SUCCEEDED';
+    const state = isPresent ? job.state : (step?.state ?? 'PENDING');
+    return {
+      seq,
+      kind,
+      state,
+      attempts: isPresent ? job.stepAttempts : (step?.attempts ?? 0),
+      output: step?.output === null || step === undefined ? null : asRecord(step.output),
+      error: step === undefined ? null : failureOf(step),
+      started_at: step?.startedAt ?? null,
+      finished_at: step?.finishedAt ?? null,
+    };
+  });
+}
+
+/** Stored definitions can be those of an older version: only what is needed is read. */
+const stepsSchema = z.object({ steps: z.array(z.record(z.string(), z.unknown())) });
+
+function stepKindsOf(definition: unknown): string[] {
+  const parsed = stepsSchema.safeParse(definition);
+  if (!parsed.success) return [];
+  const kinds = parsed.data.steps.map((step) => Object.keys(step)[0] ?? '');
+  // The calls of a route stand together, and are one step of the job.
+  return kinds.filter((kind, index) => kind !== 'call' || kinds[index - 1] !== 'call');
+}
+
+function asRecord(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+}
+
+function findSteps(reads: Reads, jobId: string) {
+  return reads
+    .select({
+      seq: jobSteps.seq,
+      state: jobSteps.state,
+      attempts: jobSteps.attempts,
+      output: jobSteps.output,
+      errorCode: jobSteps.errorCode,
+      errorCause: jobSteps.errorCause,
+      errorMessage: jobSteps.errorMessage,
+      startedAt: instantOf(jobSteps.startedAt),
+      finishedAt: instantOf(jobSteps.finishedAt),
+    })
+    .from(jobSteps)
+    .where(eq(jobSteps.jobId, jobId))
+    .orderBy(asc(jobSteps.seq));
+}
+
+function findAttempts(reads: Reads, jobId: string) {
+  return reads
+    .select({
+      generation: attempts.generation,
+      seq: attempts.stepSeq,
+      kind: attempts.stepKind,
+      attempt: attempts.attempt,
+      outcome: attempts.outcome,
+      code: attempts.code,
+      cause: attempts.cause,
+      message: attempts.message,
+      worker: attempts.worker,
+      startedAt: instantOf(attempts.startedAt),
+      durationMs: attempts.durationMs,
+    })
+    .from(attempts)
+    .where(eq(attempts.jobId, jobId))
+    .orderBy(desc(attempts.startedAt), desc(attempts.id))
+    .limit(MOST_ATTEMPTS);
+}
+
+function findAuditOfJob(reads: Reads, jobId: string) {
+  return reads
+    .select({
+      id: auditEvents.id,
+      at: instantOf(auditEvents.at),
+      type: auditEvents.type,
+      actor: auditEvents.actor,
+      detail: auditEvents.detail,
+    })
+    .from(auditEvents)
+    .where(eq(auditEvents.jobId, jobId))
+    .orderBy(desc(auditEvents.at), desc(auditEvents.id))
+    .limit(MOST_EVENTS);
+}

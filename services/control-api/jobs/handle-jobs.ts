@@ -1,0 +1,197 @@
+/**
+ * `GET /api/v1/jobs` and `/api/v1/jobs/{id}`, and a person's word about a job: retry it, cancel it, skip it; release or reject it when it is held.
+ *
+ * A tenant's key may cancel: nothing is sent for that. A new generation, giving up an order, and letting go
+ * what was held back of the tenant's own files are an operator's word. Another tenant's job is a 404 first.
+ */
+import { z } from 'zod';
+import { JOB_STATES } from '#shared/db/schema.ts';
+import { LongshoreError } from '#shared/errors.ts';
+import { cancelJobs, cancelOrderedJobs, rejectHeldJobs } from '#shared/jobs/end-jobs.ts';
+import { releaseJobs } from '#shared/jobs/release-jobs.ts';
+import { type OperatorWord, reopenJobs } from '#shared/jobs/reopen-jobs.ts';
+import { skipJobs } from '#shared/jobs/skip-jobs.ts';
+import { HELD } from '#shared/steps/wait-reasons.ts';
+import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
+import { idCursorField } from '../http/page-cursor.ts';
+import {
+  anyCaseField,
+  flagField,
+  idParams,
+  limitField,
+  tenantField,
+  textField,
+  wordSchema,
+} from '../http/request-fields.ts';
+import { actorOf, callerOf, operatorOf } from '../http/request-guard.ts';
+import type { CountRecords } from '../records/count-records.ts';
+import { retryRecords } from '../records/retry-records.ts';
+import { findJobDetail, findJobSummary, jobDetailSchema } from './find-job.ts';
+import { findJobs, jobPageSchema } from './find-jobs.ts';
+import { jobSummarySchema } from './job-summary.ts';
+
+/** Why a job failed whose steps all did what they should: to try its last one again would fail again. */
+const RECORDS_FAILED = 'RECORDS_FAILED';
+
+const filtersSchema = z.strictObject({
+  tenant: tenantField.optional().describe('Operators only; a tenant’s key sees its own jobs whatever this says.'),
+  state: anyCaseField(JOB_STATES).optional(),
+  wait_reason: textField(64).optional().describe('Of those that are WAITING, e.g. HELD, RECORDS or breaker-open.'),
+  held: flagField.describe('Those that wait for a person: the same as wait_reason=HELD.'),
+  route: textField(128).optional(),
+  code: textField(64).optional().describe('Which step failed, e.g. DELIVERY_ERROR.'),
+  cause: textField(64).optional().describe('What went wrong in it, e.g. HTTP_503.'),
+  cursor: idCursorField.optional().describe('next_cursor of the page before.'),
+  limit: limitField,
+});
+
+type JobSummary = z.infer<typeof jobSummarySchema>;
+
+interface JobWord {
+  readonly verb: string;
+  readonly summary: string;
+  /** Also a tenant may say it about its own jobs. */
+  readonly isOwners?: boolean;
+  /** @throws LongshoreError when the job is not in a state for it. */
+  readonly act: (job: JobSummary, word: OperatorWord) => Promise<void>;
+}
+
+export function handleJobs(
+  app: ApiServer,
+  { sql, reads, senders, admissionWindow }: ApiParts,
+  countRecords: CountRecords,
+): void {
+  app.get(
+    '/api/v1/jobs',
+    {
+      schema: {
+        summary: 'Jobs, newest first',
+        tags: ['jobs'],
+        querystring: filtersSchema.refine(
+          ({ held, wait_reason: reason }) => !held || reason === undefined || reason === HELD,
+          { error: 'is another than held=true means', path: ['wait_reason'] },
+        ),
+        response: { 200: jobPageSchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const { tenantId } = callerOf(request);
+      const { tenant, held, wait_reason: waitReason, cursor, ...filters } = request.query;
+      if (tenantId !== null && tenant !== undefined && tenant !== tenantId) return { jobs: [], next_cursor: null };
+      return await findJobs(reads, {
+        ...filters,
+        tenantId: tenantId ?? tenant ?? null,
+        waitReason: held ? HELD : waitReason,
+        after: cursor,
+      });
+    },
+  );
+
+  async function findOrRefuse(tenantId: string | null, id: string) {
+    const job = await findJobSummary(reads, tenantId, id);
+    if (job === undefined) throw new LongshoreError('NOT_FOUND', 'Job not found');
+    return job;
+  }
+
+  app.get(
+    '/api/v1/jobs/:id',
+    {
+      schema: {
+        summary: 'One job with its steps, attempts and audit',
+        tags: ['jobs'],
+        params: idParams,
+        response: { 200: jobDetailSchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const job = await findJobDetail({ sql, reads, countRecords }, callerOf(request).tenantId, request.params.id);
+      if (job === undefined) throw new LongshoreError('NOT_FOUND', 'Job not found');
+      return job;
+    },
+  );
+
+  handleWord({
+    verb: 'retry',
+    summary: 'Go on from the failed step, with new attempts; from its failed records when it failed for those',
+    async act(job, word) {
+      if (job.state === 'FAILED' && job.error?.cause === RECORDS_FAILED) {
+        await retryRecords(sql, { ...word, jobId: job.job_id });
+        return;
+      }
+      const reopened = await reopenJobs(sql, word, admissionWindow);
+      if (reopened.length === 0)
+        throw new LongshoreError(
+          'JOB_NOT_RETRYABLE',
+          `The job is ${job.state}; only FAILED and CANCELLED ones are retried.`,
+        );
+      await senders.wakeJobs(reopened.filter(({ isWoken }) => isWoken));
+    },
+  });
+
+  handleWord({
+    verb: 'cancel',
+    summary: 'End an open job',
+    isOwners: true,
+    async act(job, word) {
+      const { jobIds } = await cancelJobs(sql, word);
+      if (jobIds.length === 0)
+        throw new LongshoreError('JOB_NOT_OPEN', `The job has ended already: it is ${job.state}.`);
+    },
+  });
+
+  handleWord({
+    verb: 'skip',
+    summary: 'Let the files behind a job of an ordered route go on without it; an open job is cancelled',
+    async act(job, word) {
+      const skipped = await skipJobs(sql, word);
+      if (skipped.length === 0 && (await cancelOrderedJobs(sql, word)).jobIds.length === 0)
+        throw new LongshoreError('JOB_NOT_IN_LINE', `The job is ${job.state} and holds back no other file.`);
+    },
+  });
+
+  handleWord({
+    verb: 'release',
+    summary: 'Let a held job go on',
+    async act(job, word) {
+      const released = await releaseJobs(sql, word, admissionWindow);
+      if (released.length === 0) throw notHeld(job);
+      await senders.wakeJobs(released.filter(({ isWoken }) => isWoken));
+    },
+  });
+
+  handleWord({
+    verb: 'reject',
+    summary: 'End a held job: it fails, and nothing of its file is carried',
+    async act(job, word) {
+      const { jobIds } = await rejectHeldJobs(sql, word);
+      if (jobIds.length === 0) throw notHeld(job);
+    },
+  });
+
+  function handleWord({ verb, summary, isOwners = false, act }: JobWord): void {
+    app.post(
+      `/api/v1/jobs/:id/${verb}`,
+      {
+        schema: {
+          summary,
+          tags: ['jobs'],
+          params: idParams,
+          body: wordSchema,
+          response: { 200: jobSummarySchema, ...errorReplies },
+        },
+      },
+      async (request) => {
+        const caller = callerOf(request);
+        const job = await findOrRefuse(caller.tenantId, request.params.id);
+        if (!isOwners) operatorOf(request);
+        await act(job, { jobIds: [job.job_id], actor: actorOf(caller), reason: request.body.reason });
+        return await findOrRefuse(caller.tenantId, job.job_id);
+      },
+    );
+  }
+}
+
+function notHeld({ state, wait_reason }: JobSummary): LongshoreError {
+  const reason = wait_reason === null ? '' : ` and waits for ${wait_reason}`;
+  return new LongshoreError('JOB_NOT_HELD', `The job is ${state}${reason}; it is not held.`);
+}

@@ -1,0 +1,116 @@
+/** A job in one row, as lists and details show it. */
+import { z } from 'zod';
+import { type JobState, jobs, routes, routeVersions } from '#shared/db/schema.ts';
+import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
+
+export const failureSchema = z.object({
+  code: z.string().describe('Which step.'),
+  cause: z.string().nullable().describe('What went wrong in it.'),
+  message: z.string().nullable(),
+});
+
+export const jobSummarySchema = z.object({
+  job_id: z.string(),
+  file_id: z.string(),
+  customer_id: z.string(),
+  route: z.string(),
+  route_version: z.number(),
+  state: z.enum(['PENDING', 'RUNNING', 'WAITING', 'SUCCEEDED', 'FAILED', 'CANCELLED']),
+  generation: z.number().describe('Raised by each retry that a person asked for.'),
+  step: z.string().describe('The step it is at, or ended at.'),
+  step_count: z.number(),
+  step_attempts: z.number(),
+  max_attempts: z.number(),
+  retry_count: z.number(),
+  queue: z.string(),
+  wait_reason: z.string().nullable(),
+  next_action_at: z.string().nullable(),
+  processed_by: z.string().nullable(),
+  error: failureSchema.nullable(),
+  created_at: z.string(),
+  started_at: z.string().nullable(),
+  finished_at: z.string().nullable(),
+});
+
+/** For a read of `jobs` joined with `routes` and `route_versions`. */
+export const jobSummaryColumns = {
+  id: jobs.id,
+  fileId: jobs.fileId,
+  tenantId: jobs.tenantId,
+  route: routes.name,
+  routeVersion: routeVersions.version,
+  state: jobs.state,
+  generation: jobs.generation,
+  stepKind: jobs.stepKind,
+  stepCount: jobs.stepCount,
+  stepAttempts: jobs.stepAttempts,
+  maxAttempts: jobs.maxAttempts,
+  retryCount: jobs.retryCount,
+  queue: jobs.queue,
+  waitReason: jobs.waitReason,
+  nextActionAt: instantOrNullOf(jobs.nextActionAt),
+  processedBy: jobs.processedBy,
+  errorCode: jobs.errorCode,
+  errorCause: jobs.errorCause,
+  errorMessage: jobs.errorMessage,
+  createdAt: instantOf(jobs.createdAt),
+  startedAt: instantOrNullOf(jobs.startedAt),
+  finishedAt: instantOrNullOf(jobs.finishedAt),
+};
+
+interface FailureRow {
+  readonly errorCode: string | null;
+  readonly errorCause: string | null;
+  readonly errorMessage: string | null;
+}
+
+interface JobSummaryRow extends FailureRow {
+  readonly id: string;
+  readonly fileId: string;
+  readonly tenantId: string;
+  readonly route: string;
+  readonly routeVersion: number;
+  readonly state: JobState;
+  readonly generation: number;
+  readonly stepKind: string;
+  readonly stepCount: number;
+  readonly stepAttempts: number;
+  readonly maxAttempts: number;
+  readonly retryCount: number;
+  readonly queue: string;
+  readonly waitReason: string | null;
+  readonly nextActionAt: string | null;
+  readonly processedBy: string | null;
+  readonly createdAt: string;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+}
+
+export function toJobSummary(row: JobSummaryRow): z.infer<typeof jobSummarySchema> {
+  return {
+    job_id: row.id,
+    file_id: row.fileId,
+    customer_id: row.tenantId,
+    route: row.route,
+    route_version: row.routeVersion,
+    state: row.state,
+    generation: row.generation,
+    step: row.stepKind,
+    step_count: row.stepCount,
+    step_attempts: row.stepAttempts,
+    max_attempts: row.maxAttempts,
+    retry_count: row.retryCount,
+    queue: row.queue,
+    wait_reason: row.waitReason,
+    next_action_at: row.nextActionAt,
+    processed_by: row.processedBy,
+    error: failureOf(row),
+    created_at: row.createdAt,
+    started_at: row.startedAt,
+    finished_at: row.finishedAt,
+  };
+}
+
+export function failureOf(row: FailureRow): z.infer<typeof failureSchema> | null {
+  return row.errorCode === null ? null : { code: row.errorCode, cause: row.errorCause, message: row.errorMessage };
+}

@@ -1,0 +1,142 @@
+/** `GET /api/v1/notices`: what channels were not told yet, and what is parked; and a person's word to try the parked ones again. */
+import { z } from 'zod';
+import type { Reads } from '#shared/db/connect-database.ts';
+import { and, desc, eq, sql as expression } from '#shared/db/drizzle.ts';
+import { notices } from '#shared/db/schema.ts';
+import { retryNotices } from '#shared/notices/notice-transitions.ts';
+import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
+import { cursorField, encodeCursor, type PagePosition } from '../http/page-cursor.ts';
+import { anyCaseField, limitField, reasonField, tenantField } from '../http/request-fields.ts';
+import { actorOf, callerOf } from '../http/request-guard.ts';
+import { exactInstantOf, instantOf } from '../records/read-columns.ts';
+
+const noticeSchema = z.object({
+  notice_id: z.string().describe('Of a digest: the first of its events; while it is gathered, each event by itself.'),
+  customer_id: z.string(),
+  channel: z.string(),
+  route: z.string().nullable().describe('Null for a channel of the tenant.'),
+  notice: z.string(),
+  state: z.enum(['gathering', 'pending', 'parked']).describe('Parked ones wait for a person.'),
+  attempts: z.number(),
+  cause: z.string().nullable(),
+  message: z.string().nullable(),
+  next_action_at: z.string(),
+  created_at: z.string(),
+});
+
+interface NoticeFilters {
+  readonly tenantId: string | null;
+  readonly isParked: boolean;
+  readonly after: PagePosition | undefined;
+  readonly limit: number;
+}
+
+export function handleNotices(app: ApiServer, { sql, reads }: ApiParts): void {
+  app.get(
+    '/api/v1/notices',
+    {
+      schema: {
+        summary: 'What channels are still to be told, newest first',
+        tags: ['operations'],
+        querystring: z.strictObject({
+          tenant: tenantField.optional(),
+          state: anyCaseField(['PARKED']).optional(),
+          cursor: cursorField.optional().describe('next_cursor of the page before.'),
+          limit: limitField,
+        }),
+        response: {
+          200: z.object({ notices: z.array(noticeSchema), next_cursor: z.string().nullable() }),
+          ...errorReplies,
+        },
+      },
+    },
+    async (request) => {
+      const { tenantId } = callerOf(request);
+      const { tenant, state, cursor, limit } = request.query;
+      if (tenantId !== null && tenant !== undefined && tenant !== tenantId) return { notices: [], next_cursor: null };
+      const isParked = state === 'PARKED';
+      return await findNotices(reads, { tenantId: tenantId ?? tenant ?? null, isParked, after: cursor, limit });
+    },
+  );
+
+  app.post(
+    '/api/v1/notices/retry',
+    {
+      schema: {
+        summary: 'Try parked notices again, with new attempts',
+        tags: ['operations'],
+        body: z.strictObject({
+          tenant: tenantField.optional(),
+          channel: tenantField.optional().describe('Only those to this channel.'),
+          reason: reasonField,
+        }),
+        response: { 200: z.object({ retried: z.number() }), ...errorReplies },
+      },
+    },
+    async (request) => {
+      const caller = callerOf(request);
+      const { tenant, channel, reason } = request.body;
+      if (caller.tenantId !== null && tenant !== undefined && tenant !== caller.tenantId) return { retried: 0 };
+      const tenantId = caller.tenantId ?? tenant ?? null;
+      return { retried: await retryNotices(sql, { tenantId, channel, reason, actor: actorOf(caller) }) };
+    },
+  );
+}
+
+/** An event can be of notice to several channels. */
+const within = expression<string>`${notices.route} || '/' || ${notices.channel}`;
+
+/** Rows that stand for others of their digest, and those that are still gathered. */
+async function findNotices(
+  reads: Reads,
+  filters: NoticeFilters,
+): Promise<{ notices: z.infer<typeof noticeSchema>[]; next_cursor: string | null }> {
+  const { tenantId, isParked, after, limit } = filters;
+  const rows = await reads
+    .select({
+      id: notices.eventId,
+      deliveryId: notices.deliveryId,
+      tenantId: notices.tenantId,
+      channel: notices.channel,
+      route: notices.route,
+      notice: notices.notice,
+      state: notices.state,
+      attempts: notices.attempts,
+      cause: notices.errorCause,
+      message: notices.errorMessage,
+      nextActionAt: instantOf(notices.nextActionAt),
+      createdAt: instantOf(notices.createdAt),
+      at: exactInstantOf(notices.createdAt),
+      within,
+    })
+    .from(notices)
+    .where(
+      and(
+        tenantId === null ? undefined : eq(notices.tenantId, tenantId),
+        isParked ? eq(notices.state, 'PARKED') : undefined,
+        expression`coalesce(${notices.deliveryId} = ${notices.eventId}, true)`,
+        after &&
+          expression`(${notices.createdAt}, ${notices.eventId}, ${within}) < (${after.at}::timestamptz, ${after.id}::uuid, ${after.within ?? ''}::text)`,
+      ),
+    )
+    .orderBy(desc(notices.createdAt), desc(notices.eventId), desc(within))
+    .limit(limit + 1);
+  const page = rows.slice(0, limit);
+  const last = rows.length > limit ? page.at(-1) : undefined;
+  const shown = page.map(
+    (row): z.infer<typeof noticeSchema> => ({
+      notice_id: row.id,
+      customer_id: row.tenantId,
+      channel: row.channel,
+      route: row.route === '' ? null : row.route,
+      notice: row.notice,
+      state: row.state === 'PARKED' ? 'parked' : row.deliveryId === null ? 'gathering' : 'pending',
+      attempts: row.attempts,
+      cause: row.cause,
+      message: row.message,
+      next_action_at: row.nextActionAt,
+      created_at: row.createdAt,
+    }),
+  );
+  return { notices: shown, next_cursor: last === undefined ? null : encodeCursor(last) };
+}

@@ -1,0 +1,52 @@
+/**
+ * The section `notify:` of a tenant or a route: whom to tell of what, and where. Pure.
+ *
+ * 1. URLs and keys are secrets, and named: a definition can be shown to anyone who may see the tenant.
+ * 2. A channel is of exactly one kind.
+ */
+import { z } from 'zod';
+import { durationSchema } from '#shared/definitions/duration.ts';
+import { idSchema } from '#shared/definitions/id-schema.ts';
+import { secretNameSchema } from '#shared/definitions/secret-name-schema.ts';
+
+/** What a channel can be told of. */
+export const NOTICES = ['large-file', 'held', 'released', 'failed', 'completed', 'records-done'] as const;
+
+export const CHANNEL_KINDS = ['webhook', 'slack', 'teams', 'email', 'sns'] as const;
+export type ChannelKind = (typeof CHANNEL_KINDS)[number];
+
+const SECOND_MS = 1_000;
+const DAY_MS = 86_400_000;
+
+const incomingWebhookSchema = z.strictObject({ urlSecret: secretNameSchema }).optional();
+
+export const channelSchema = z
+  .strictObject({
+    name: idSchema,
+    on: z.array(z.enum(NOTICES)).min(1).max(NOTICES.length),
+    /** So long notices are gathered and sent as one. */
+    digest: durationSchema({ minMs: SECOND_MS, maxMs: DAY_MS }).optional(),
+    webhook: z.strictObject({ urlSecret: secretNameSchema, signingSecret: secretNameSchema }).optional(),
+    slack: incomingWebhookSchema,
+    teams: incomingWebhookSchema,
+    email: z.strictObject({ to: z.array(z.email().max(254)).min(1).max(20) }).optional(),
+    sns: z.preprocess((value) => (value === null ? {} : value), z.strictObject({}).optional()),
+  })
+  .refine((channel) => CHANNEL_KINDS.filter((kind) => channel[kind] !== undefined).length === 1, {
+    error: `a channel has exactly one of ${CHANNEL_KINDS.join(', ')}`,
+  });
+export type ChannelDefinition = z.output<typeof channelSchema>;
+
+export const notifySchema = z
+  .array(channelSchema)
+  .max(20)
+  .superRefine((channels, context) => {
+    for (const [index, { name }] of channels.entries()) {
+      if (channels.findIndex((other) => other.name === name) === index) continue;
+      context.addIssue({ code: 'custom', path: [index, 'name'], message: `another channel has the name ${name}` });
+    }
+  });
+
+export function kindOf(channel: ChannelDefinition): ChannelKind {
+  return CHANNEL_KINDS.find((kind) => channel[kind] !== undefined) ?? 'webhook';
+}

@@ -1,0 +1,203 @@
+/**
+ * What a route file may say: tenants, their partners, stores elsewhere and routes, one YAML document each.
+ *
+ * 1. Unknown keys are faults: a misspelt option must not be passed over in silence.
+ * 2. Parsing a parsed definition changes nothing. Stored versions hold the defaults of their day, and are parsed again on use.
+ */
+import { z } from 'zod';
+import { durationSchema } from '#shared/definitions/duration.ts';
+import { idSchema } from '#shared/definitions/id-schema.ts';
+import { notifySchema } from '#shared/definitions/notify-schema.ts';
+import { type PartnerDocument, partnerDocumentSchema } from '#shared/definitions/partner-schema.ts';
+import { sizeSchema } from '#shared/definitions/size.ts';
+import { sshPublicKeySchema } from '#shared/definitions/ssh-public-key.ts';
+import { type StoreDocument, storeDocumentSchema } from '#shared/definitions/store-schema.ts';
+import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
+import { compileGlob } from './match-glob.ts';
+import { recordsSchema } from './records-schema.ts';
+import { findOrderFaults } from './step-order.ts';
+
+const globSchema = z.string().superRefine((source, context) => {
+  const glob = compileGlob(source);
+  if (!glob.ok) context.addIssue({ code: 'custom', message: glob.message });
+});
+
+/** One glob or a list of them; always a list afterwards. */
+const globsSchema = z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(globSchema).max(50));
+
+const timeZoneSchema = z.string().refine(
+  (zone) => {
+    try {
+      new Intl.DateTimeFormat('en', { timeZone: zone });
+      return true;
+    } catch {
+      return false;
+    }
+  },
+  { error: 'is no IANA time zone such as UTC or Europe/Berlin' },
+);
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+
+const retrySchema = z
+  .strictObject({
+    /** Tries of one step. */
+    maxAttempts: z.int().min(1).max(100).default(3),
+    /** Of a record that a call failed: how often it is taken up again, at that call. */
+    maxSweeps: z.int().min(0).max(100).default(3),
+    firstDelay: durationSchema({ minMs: 0, maxMs: DAY_MS }).default(2_000),
+    factor: z.number().min(1).max(10).default(2),
+    maxDelay: durationSchema({ minMs: 0, maxMs: 7 * DAY_MS }).default(15 * MINUTE_MS),
+    jitter: z.enum(['full', 'none']).default('full'),
+  })
+  .refine(({ firstDelay, maxDelay }) => firstDelay <= maxDelay, {
+    error: 'firstDelay is greater than maxDelay',
+    path: ['firstDelay'],
+  });
+
+/** `flagged`: the same content came before, as far as `duplicates` counts it. */
+const holdSchema = z.union([
+  z.enum(['never', 'large', 'flagged', 'always']),
+  z
+    .array(z.enum(['large', 'flagged']))
+    .min(1)
+    .max(2),
+]);
+
+const stepKinds = STEP_OPTIONS.map(({ kind }) => kind);
+
+/** One key, the kind, with its options; `confirm:` alone, which YAML reads as null, has none. */
+const stepSchema = z
+  .strictObject(
+    Object.fromEntries(
+      STEP_OPTIONS.map(({ kind, schema }) => [
+        kind,
+        z.preprocess((value) => (value === null ? {} : value), schema).optional(),
+      ]),
+    ),
+    {
+      error: (issue) =>
+        issue.code === 'unrecognized_keys'
+          ? `unknown step kind ${issue.keys.map((key) => `"${key}"`).join(', ')}; known are ${stepKinds.join(', ')}`
+          : undefined,
+    },
+  )
+  .refine((step) => Object.keys(step).length === 1, {
+    error: `a step has exactly one key, its kind: ${stepKinds.join(', ')}`,
+  });
+
+export const tenantDocumentSchema = z.strictObject({
+  kind: z.literal('tenant'),
+  id: idSchema,
+  name: z.string().min(1).max(200),
+  timeZone: timeZoneSchema.default('UTC'),
+  homeRegion: z
+    .string()
+    .regex(/^[a-z0-9-]{1,32}$/, 'must be a region such as us-east-1')
+    .default('us-east-1'),
+  /** Globs of names (without a directory) that wait for their rename. */
+  ignore: z.array(globSchema).max(50).default(['*.part', '*.tmp', '*.filepart', '.*']),
+  sftpUsers: z
+    .array(
+      z
+        .strictObject({
+          username: z
+            .string()
+            .regex(/^[A-Za-z0-9_][A-Za-z0-9_@.-]{2,99}$/, 'must be 3 to 100 letters, digits, "_", "-", "@" and "."'),
+          /** OpenSSH form; on one machine a pair of keys is made when there is none. */
+          publicKey: sshPublicKeySchema.optional(),
+          /** Several, so that one can be replaced without a gap. */
+          publicKeys: z.array(sshPublicKeySchema).min(1).max(10).optional(),
+        })
+        .refine(({ publicKey, publicKeys }) => publicKey === undefined || publicKeys === undefined, {
+          error: 'has publicKey and publicKeys; give one of them',
+          path: ['publicKeys'],
+        }),
+    )
+    .max(100)
+    .superRefine((users, context) => {
+      const names = new Set<string>();
+      for (const [index, { username }] of users.entries()) {
+        if (names.has(username))
+          context.addIssue({ code: 'custom', path: [index, 'username'], message: `${username} is there twice` });
+        names.add(username);
+      }
+    })
+    .default([]),
+  /** Whom to tell of what, of all of the tenant's files. */
+  notify: notifySchema.default([]),
+});
+export type TenantDocument = z.infer<typeof tenantDocumentSchema>;
+
+export const matchSchema = z
+  .strictObject({
+    /** Globs relative to the tenant's home; one of them has to match. */
+    path: globsSchema.refine((globs) => globs.length > 0, { error: 'needs at least one glob' }),
+    exclude: globsSchema.default([]),
+    minSize: sizeSchema.optional(),
+    maxSize: sizeSchema.optional(),
+  })
+  .refine(({ minSize, maxSize }) => minSize === undefined || maxSize === undefined || minSize <= maxSize, {
+    error: 'minSize is greater than maxSize',
+    path: ['minSize'],
+  });
+
+/** None when the file names no key. */
+export function publicKeysOf({ publicKey, publicKeys }: TenantDocument['sftpUsers'][number]): readonly string[] {
+  return publicKeys ?? (publicKey === undefined ? [] : [publicKey]);
+}
+
+export const routeDocumentSchema = z
+  .strictObject({
+    kind: z.literal('route'),
+    tenant: idSchema,
+    name: idSchema,
+    description: z.string().max(500).optional(),
+    match: matchSchema,
+    acceptEmpty: z.boolean().default(true),
+    ordered: z.boolean().default(false),
+    /** On an ordered route: whether a failed file holds back those after it. */
+    onHeadFailure: z.enum(['block', 'skip']).default('block'),
+    /** Whose files wait for a person before their first step. */
+    hold: holdSchema.default('never'),
+    /** Which files are flagged for having the content of an earlier one: all, or only those under another name. */
+    duplicates: z.enum(['any', 'renamed']).default('any'),
+    retry: retrySchema.default(() => retrySchema.parse({})),
+    /** Whom to tell of what, of this route's files. */
+    notify: notifySchema.default([]),
+    /** How records stand in the file, for `parse` and the calls after it. */
+    records: recordsSchema.optional(),
+    steps: z
+      .array(stepSchema)
+      .min(1)
+      .max(50)
+      .superRefine((steps, context) => {
+        for (const { path, message } of findOrderFaults(steps)) {
+          context.addIssue({ code: 'custom', path: [...path], message });
+        }
+      }),
+  })
+  .superRefine(({ records, steps }, context) => {
+    const parse = steps.findIndex((step) => Object.hasOwn(step, 'parse'));
+    if (parse >= 0 && records === undefined) {
+      context.addIssue({
+        code: 'custom',
+        path: ['steps', parse],
+        message: 'parse needs a section `records` in the route',
+      });
+    }
+    if (parse < 0 && records !== undefined) {
+      context.addIssue({ code: 'custom', path: ['records'], message: 'records need a step `parse` that reads them' });
+    }
+  });
+export type RouteDocument = z.infer<typeof routeDocumentSchema>;
+
+export const routeFileDocumentSchema = z.discriminatedUnion(
+  'kind',
+  [tenantDocumentSchema, routeDocumentSchema, partnerDocumentSchema, storeDocumentSchema],
+  {
+    error: (issue) => (issue.code === 'invalid_union' ? 'kind must be tenant, route, partner or store' : undefined),
+  },
+);
+export type RouteFileDocument = TenantDocument | RouteDocument | PartnerDocument | StoreDocument;

@@ -1,0 +1,178 @@
+/**
+ * Walks one claimed job as far as this worker may.
+ *
+ * 1. The outcome of a step is stored before the next step begins.
+ * 2. What the database refuses of an outcome is replaced by a failure that it takes: a job never hangs on its own result.
+ * 3. Nothing is stored, and nothing more is run, once the lease is lost or an outcome was stale.
+ */
+
+import type { FoundRoute, RouteCache } from '#shared/definitions/route-cache.ts';
+import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
+import { storableOutcome } from '#shared/jobs/storable-outcome.ts';
+import type { ClosedFile, NextMove } from '#shared/jobs/store-outcomes.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import { endedBy, type Span } from '#shared/runtime/tracing/tracing.ts';
+import type { StepClass } from '#shared/steps/step-context.ts';
+import type { StepOutcome } from '#shared/steps/step-outcome.ts';
+import type { JobCommits, OutcomeStored } from './job-commits.ts';
+import { claimedPosition, type JobPosition, nextPosition } from './job-position.ts';
+import type { Lease } from './lease-keeper.ts';
+import { type NextStep, nextMove } from './next-move.ts';
+import { stepErrorCode } from './step-error-code.ts';
+import { type TriedStep, type TryParts, tryStep } from './try-step.ts';
+
+export interface WalkParts extends TryParts {
+  readonly routes: RouteCache;
+  readonly commits: JobCommits;
+  readonly workerClass: StepClass;
+  readonly random: () => number;
+}
+
+export interface Walk {
+  readonly job: ClaimedJob;
+  readonly lease: Lease;
+  /** Aborted when the worker stops and waits no longer. */
+  readonly stop: AbortSignal;
+  readonly span: Span;
+  readonly logger: Logger;
+}
+
+export type WalkEnd =
+  /** The job left this worker's hands. */
+  | {
+      readonly type: 'stored';
+      readonly position: JobPosition;
+      readonly move: NextMove['type'];
+      /** Of the last outcome, unless it succeeded. */
+      readonly cause: string | undefined;
+      readonly routeName: string | undefined;
+      readonly closed: { readonly file: ClosedFile; readonly askedAtMs: number } | undefined;
+    }
+  /** Somebody else's, now or as soon as the lease has run out. */
+  | { readonly type: 'lost'; readonly position: JobPosition };
+
+export async function walkJob(parts: WalkParts, walk: Walk): Promise<WalkEnd> {
+  const { job } = walk;
+  const found = await parts.routes.find(job.routeVersionId);
+  let position = claimedPosition(job);
+  // Ends: the sequence number grows with every round, and a route has at most 50 steps.
+  for (;;) {
+    const tried = await tryTraced(parts, walk, found, position);
+    if (tried === 'lease-lost') return { type: 'lost', position };
+    walk.lease.settle();
+    const { stored, outcome, move } = await storeTried(parts, walk, { found, position, tried });
+    if (stored.type !== 'stored') return { type: 'lost', position };
+    if (move.type !== 'walk-on' || outcome.type !== 'succeeded') {
+      return {
+        type: 'stored',
+        position,
+        move: move.type,
+        cause: causeOf(outcome),
+        routeName: found.ok ? found.route.name : undefined,
+        closed: stored.closed && { file: stored.closed, askedAtMs: stored.askedAtMs },
+      };
+    }
+    walk.lease.extend(stored.askedAtMs);
+    position = nextPosition(position, outcome, move);
+  }
+}
+
+async function tryTraced(
+  parts: WalkParts,
+  { job, lease, stop, span, logger }: Walk,
+  found: FoundRoute,
+  position: JobPosition,
+): Promise<TriedStep | 'lease-lost'> {
+  const { stepKind, stepSeq, attempt } = position;
+  const facts = { step: stepKind, stepSeq, attempt, tenant: job.tenantId, jobId: job.id };
+  const step = span.child(`step ${stepKind}`, facts);
+  return await endedBy(step, async () => {
+    const tried = await tryStep(parts, { job, found, position, lease: lease.signal, stop, span: step, logger });
+    if (tried === 'lease-lost') step.end({ outcome: 'lost' }, 'LEASE_LOST');
+    else {
+      const { outcome } = tried;
+      const cause = causeOf(outcome);
+      step.end({ outcome: outcome.type, cause }, outcome.type === 'wait' ? undefined : cause);
+    }
+    return tried;
+  });
+}
+
+interface ToStore {
+  readonly found: FoundRoute;
+  readonly position: JobPosition;
+  readonly tried: TriedStep;
+}
+
+interface Stored {
+  readonly stored: OutcomeStored;
+  readonly outcome: StepOutcome;
+  readonly move: NextMove;
+}
+
+/** Stores what was tried, or a failure in its place when it cannot be stored. */
+async function storeTried(parts: WalkParts, walk: Walk, { found, position, tried }: ToStore): Promise<Stored> {
+  const storable = storableOutcome(tried.outcome);
+  if (storable.ok) {
+    const first = await storeOutcome(parts, walk, { found, position, tried: { ...tried, outcome: storable.outcome } });
+    if (first.stored.type !== 'refused') return first;
+    walk.logger.error({ err: first.stored.error, step: position.stepKind }, 'outcome refused by the database');
+  }
+  const reason = storable.ok ? 'the database does not take it' : storable.reason;
+  const outcome = refusedOutcome(position, reason);
+  return await storeOutcome(parts, walk, { found, position, tried: { ...tried, outcome } });
+}
+
+async function storeOutcome(parts: WalkParts, { job, stop, span }: Walk, toStore: ToStore): Promise<Stored> {
+  const { found, position, tried } = toStore;
+  const { outcome, startedAt, durationMs } = tried;
+  const move = nextMove({
+    outcome,
+    attempt: position.attempt,
+    maxAttempts: job.maxAttempts,
+    retry: found.ok ? found.route.retry : NO_RETRY,
+    next: nextStepOf(found, position, job.isLarge),
+    workerClass: parts.workerClass,
+    isStopping: stop.aborted,
+    random: parts.random,
+  });
+  const stored = await parts.commits.storeOutcome({
+    jobId: job.id,
+    epoch: job.epoch,
+    stepSeq: position.stepSeq,
+    stepKind: position.stepKind,
+    attempt: position.attempt,
+    generation: job.generation,
+    outcome: outcome.type,
+    startedAt,
+    durationMs,
+    next: move,
+    traceparent: span.traceparent,
+    ...('cause' in outcome ? { error: { code: outcome.code, cause: outcome.cause, message: outcome.message } } : {}),
+    ...('output' in outcome && outcome.output !== undefined ? { output: outcome.output } : {}),
+    ...(outcome.type === 'succeeded' && outcome.object !== undefined ? { object: outcome.object } : {}),
+  });
+  return { stored, outcome, move };
+}
+
+/** Never asked for a delay: without its route a job fails at once. */
+const NO_RETRY = { maxAttempts: 1, firstDelay: 0, factor: 1, maxDelay: 0, jitter: 'none' } as const;
+
+function refusedOutcome({ stepKind }: JobPosition, reason: string): StepOutcome {
+  return {
+    type: 'failed',
+    code: stepErrorCode(stepKind),
+    cause: 'OUTCOME_REFUSED',
+    message: `What the step came to could not be stored: ${reason}.`,
+  };
+}
+
+function nextStepOf(found: FoundRoute, { stepSeq }: JobPosition, isLarge: boolean): NextStep | undefined {
+  const step = found.ok ? found.route.steps[stepSeq + 1] : undefined;
+  return step && { stepSeq: stepSeq + 1, stepKind: step.kind, stepClass: step.classOf(isLarge) };
+}
+
+function causeOf(outcome: StepOutcome): string | undefined {
+  if (outcome.type === 'wait') return outcome.reason;
+  return outcome.type === 'succeeded' ? undefined : outcome.cause;
+}

@@ -1,0 +1,213 @@
+/**
+ * Claims and outcomes of the jobs that run side by side, each kind gathered into few statements.
+ *
+ * 1. Two messages about one job in one group: the first gets the claim, the other nothing.
+ * 2. `askedAtMs` is the monotonic time before the statement was sent: a lease that it gave ends no earlier than that plus its length.
+ * 3. An outcome absent from the answer is stale. After a lost reply that may be our own that was committed: it is treated as
+ *    stale too, the lease runs out, and the row says what is next.
+ * 4. Wake-ups are sent after the commit, beside the next group, and never fail an outcome.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Sql } from '#shared/db/connect-database.ts';
+import { type ArchiveOutcome, claimArchives, type FinishedFile, storeArchives } from '#shared/jobs/archive-files.ts';
+import { type ClaimedJob, claimJobs } from '#shared/jobs/claim-jobs.ts';
+import type { WorkQueue } from '#shared/jobs/route-files.ts';
+import {
+  type ClosedFile,
+  type MovedJob,
+  type StoredOutcome,
+  type StoreResult,
+  storeOutcomes,
+} from '#shared/jobs/store-outcomes.ts';
+import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
+import { SMALL_FILE_SECONDS } from '#shared/runtime/config/small-file-seconds.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import { GroupCommit } from './group-commit.ts';
+import type { JobMetrics } from './job-metrics.ts';
+import { repeatOnLostDatabase } from './repeat-on-lost-database.ts';
+
+export interface JobCommitsOptions {
+  readonly sql: Sql;
+  readonly queue: WorkQueue;
+  readonly kinds: readonly string[];
+  readonly worker: string;
+  readonly service: string;
+  readonly leaseMs: number;
+  /** Wake-ups of one tenant that may stand in one queue. */
+  readonly admissionWindow: number;
+  readonly wakeUps: Pick<WakeUpSenders, 'sendJobs' | 'sendArchives'>;
+  readonly metrics: JobMetrics;
+  readonly logger: Logger;
+  readonly now: () => number;
+  readonly random: () => number;
+}
+
+export type Claim<Row> = { readonly row: Row; readonly askedAtMs: number } | undefined;
+
+export type OutcomeStored =
+  | {
+      readonly type: 'stored';
+      readonly job: MovedJob;
+      /** The file, when this outcome ended its last job. */
+      readonly closed: ClosedFile | undefined;
+      readonly askedAtMs: number;
+    }
+  | { readonly type: 'stale' }
+  | { readonly type: 'refused'; readonly error: unknown };
+
+/** How long claims are repeated over a database that is away; a message that waited longer is better given back. */
+const CLAIM_FOR_MS = 10_000;
+
+export class JobCommits {
+  readonly #options: JobCommitsOptions;
+  readonly #jobClaims: GroupCommit<string, Claim<ClaimedJob>>;
+  readonly #fileClaims: GroupCommit<string, Claim<ClosedFile>>;
+  readonly #outcomes: GroupCommit<StoredOutcome, OutcomeStored>;
+  readonly #archives: GroupCommit<ArchiveOutcome, { readonly refusal: unknown }>;
+  readonly #sending = new Set<Promise<void>>();
+
+  constructor(options: JobCommitsOptions) {
+    this.#options = options;
+    const grouped = <Item, Result>(name: string, run: (items: readonly Item[]) => Promise<readonly Result[]>) =>
+      new GroupCommit<Item, Result>({
+        name,
+        run,
+        onCommit: (items) => options.metrics.groupSize.observe({ statement: name }, items),
+      });
+    this.#jobClaims = grouped('claim-jobs', (ids) => this.#claimJobs(ids));
+    this.#fileClaims = grouped('claim-archives', (ids) => this.#claimArchives(ids));
+    this.#outcomes = grouped('store-outcomes', (outcomes) => this.#storeOutcomes(outcomes));
+    this.#archives = grouped('store-archives', (outcomes) => this.#storeArchives(outcomes));
+  }
+
+  /** Undefined: a live lease, a terminal job, not due, not its turn, or a kind unknown here. */
+  claimJob(jobId: string): Promise<Claim<ClaimedJob>> {
+    return this.#jobClaims.add(jobId);
+  }
+
+  claimArchive(fileId: string): Promise<Claim<ClosedFile>> {
+    return this.#fileClaims.add(fileId);
+  }
+
+  storeOutcome(outcome: StoredOutcome): Promise<OutcomeStored> {
+    return this.#outcomes.add(outcome);
+  }
+
+  /** A stale outcome changes nothing. @throws what the database said when it refuses the row; its lease then runs out. */
+  async storeArchive(outcome: ArchiveOutcome): Promise<void> {
+    const { refusal } = await this.#archives.add(outcome);
+    if (refusal !== undefined) throw refusal;
+  }
+
+  /** Resolves when everything added so far is written or refused, and its wake-ups are sent. */
+  async flush(): Promise<void> {
+    await Promise.all(
+      [this.#jobClaims, this.#fileClaims, this.#outcomes, this.#archives].map((group) => group.flush()),
+    );
+    await Promise.all(this.#sending);
+  }
+
+  async #claimJobs(ids: readonly string[]): Promise<Claim<ClaimedJob>[]> {
+    const { sql, queue, kinds, worker, service, leaseMs } = this.#options;
+    const token = randomUUID();
+    return givenOnce(
+      ids,
+      await this.#ask(CLAIM_FOR_MS, () =>
+        claimJobs(sql, { jobIds: [...new Set(ids)], token, worker, service, queue, kinds, leaseMs }),
+      ),
+    );
+  }
+
+  async #claimArchives(ids: readonly string[]): Promise<Claim<ClosedFile>[]> {
+    const { sql, service, leaseMs } = this.#options;
+    const token = randomUUID();
+    return givenOnce(
+      ids,
+      await this.#ask(CLAIM_FOR_MS, () => claimArchives(sql, { fileIds: [...new Set(ids)], token, service, leaseMs })),
+    );
+  }
+
+  async #storeOutcomes(outcomes: readonly StoredOutcome[]): Promise<OutcomeStored[]> {
+    const { sql, queue, worker, service, leaseMs, admissionWindow: window } = this.#options;
+    const { answer, askedAtMs } = await this.#ask(leaseMs, () =>
+      storeOutcomes(sql, outcomes, {
+        worker,
+        service,
+        leaseMs,
+        window,
+        token: randomUUID(),
+        archivesLarge: queue === 'work',
+      }),
+    );
+    this.#sendWakeUps(answer, outcomes);
+    const moved = new Map(answer.jobs.map((job) => [job.id, job]));
+    const closed = new Map(answer.files.map((file) => [file.id, file]));
+    const refused = new Map(answer.refused.map(({ row, error }) => [row.jobId, error]));
+    return outcomes.map(({ jobId }) => {
+      const job = moved.get(jobId);
+      if (job === undefined)
+        return refused.has(jobId) ? { type: 'refused', error: refused.get(jobId) } : { type: 'stale' };
+      const file = closed.get(job.fileId);
+      // Two jobs of one file can end in one statement: one of them archives it.
+      closed.delete(job.fileId);
+      return { type: 'stored', job, closed: file, askedAtMs };
+    });
+  }
+
+  async #storeArchives(outcomes: readonly ArchiveOutcome[]): Promise<{ readonly refusal: unknown }[]> {
+    const { sql, service, leaseMs, metrics } = this.#options;
+    const { answer } = await this.#ask(leaseMs, () => storeArchives(sql, outcomes, service));
+    for (const file of answer.finished) countFinished(metrics, file);
+    const refusals = new Map(answer.refused.map(({ row, error }) => [row.fileId, error]));
+    return outcomes.map(({ fileId }) => ({ refusal: refusals.get(fileId) }));
+  }
+
+  async #ask<Answer>(forMs: number, statement: () => Promise<Answer>): Promise<{ answer: Answer; askedAtMs: number }> {
+    const { now, random, leaseMs } = this.#options;
+    let askedAtMs = now();
+    const answer = await repeatOnLostDatabase(
+      () => {
+        askedAtMs = now();
+        return statement();
+      },
+      { deadlineMs: leaseMs, forMs, now, random },
+    );
+    return { answer, askedAtMs };
+  }
+
+  #sendWakeUps({ jobs, files, successors }: StoreResult, outcomes: readonly StoredOutcome[]): void {
+    const { wakeUps, metrics, logger } = this.#options;
+    const byJob = new Map(outcomes.map(({ jobId, traceparent }) => [jobId, traceparent]));
+    const byFile = new Map(jobs.map(({ id, fileId }) => [fileId, byJob.get(id)]));
+    const own = jobs.flatMap(({ id, wake }) => (wake === null ? [] : [{ ...wake, traceparent: byJob.get(id) }]));
+    // A successor is another file's, with a trace of its own.
+    const due = [...own, ...successors];
+    const copies = files
+      .filter((file) => file.archive === 'woken')
+      .map((file) => ({ ...file, queue: 'work' as const, traceparent: byFile.get(file.id) }));
+    if (due.length + copies.length === 0) return;
+    const sending = Promise.all([wakeUps.sendJobs(due), wakeUps.sendArchives(copies)])
+      .then(([jobsSent, copiesSent]) => metrics.wakeUpsUnsent.inc(due.length + copies.length - jobsSent - copiesSent))
+      .catch((error: unknown) => logger.error({ err: error }, 'wake-ups not sent'))
+      .finally(() => this.#sending.delete(sending));
+    this.#sending.add(sending);
+  }
+}
+
+/** Of those that this statement ended: a repeat ends none, and a file that was reopened and ends again is archived already. */
+function countFinished({ fileSeconds, smallFiles }: JobMetrics, { status, seconds, class: of }: FinishedFile): void {
+  fileSeconds.observe({ class: of, outcome: status.toLowerCase() }, seconds);
+  if (of === 'small') smallFiles.inc({ pace: seconds > SMALL_FILE_SECONDS ? 'late' : 'in time' });
+}
+
+function givenOnce<Row extends { readonly id: string }>(
+  ids: readonly string[],
+  { answer, askedAtMs }: { readonly answer: readonly Row[]; readonly askedAtMs: number },
+): Claim<Row>[] {
+  const rows = new Map(answer.map((row) => [row.id, row]));
+  return ids.map((id) => {
+    const row = rows.get(id);
+    rows.delete(id);
+    return row && { row, askedAtMs };
+  });
+}

@@ -1,0 +1,222 @@
+/**
+ * The engine of a worker: wake-ups in, outcomes stored. What it does with one wake-up is `handle`; the queue's worker brings them.
+ *
+ * 1. A message is acknowledged once the job left this worker's hands with its outcome stored, or when there is nothing to do: a
+ *    live lease, a terminal job, one that is not due. Waiting and retrying hold no message.
+ * 2. A lost lease leaves the message as it is: whoever gets it next finds the row as it is then.
+ * 3. Whoever ends the last job of a file archives it before the message is acknowledged.
+ * 4. The parts: `job-commits.ts` talks to the database, `lease-keeper.ts` says how long work may go on, `walk-job.ts` runs the
+ *    steps, `next-move.ts` decides where a job goes, `archive-held-file.ts` moves the object out of landing.
+ */
+
+import type { Sql } from '#shared/db/connect-database.ts';
+import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
+import { RouteCache } from '#shared/definitions/route-cache.ts';
+import type { ObjectStore } from '#shared/files/object-store.ts';
+import { ADMISSION_WINDOW } from '#shared/jobs/admission.ts';
+import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
+import { leavePlace, takePlace } from '#shared/jobs/delivery-places.ts';
+import { renewLeases } from '#shared/jobs/renew-leases.ts';
+import type { WorkQueue } from '#shared/jobs/route-files.ts';
+import type { WorkWakeUp } from '#shared/jobs/wake-up-groups.ts';
+import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
+import { acknowledge, type Disposition, leave } from '#shared/queue/disposition.ts';
+import type { BucketId } from '#shared/runtime/config/resource-names.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import { endedBy, NO_TRACING, type Span, type Tracing } from '#shared/runtime/tracing/tracing.ts';
+import type { RecordStore } from '#shared/steps/record-store.ts';
+import type { PlaceName, StepKind } from '#shared/steps/step-context.ts';
+import type { StoreDirectory } from '#shared/stores/store-directory.ts';
+import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
+import { type WalkEnd, walkJob } from './advance-job.ts';
+import { type ArchiveEnd, type ArchiveFile, archiveHeldFile, type HeldFile } from './archive-held-file.ts';
+import { JobCommits } from './job-commits.ts';
+import type { JobMetrics } from './job-metrics.ts';
+import type { JobPosition } from './job-position.ts';
+import { LeaseKeeper } from './lease-keeper.ts';
+import { repeatOnLostDatabase } from './repeat-on-lost-database.ts';
+
+export interface JobRunnerOptions {
+  readonly sql: Sql;
+  /** The step kinds that this version knows, by name. */
+  readonly kinds: ReadonlyMap<string, StepKind<unknown>>;
+  /** `partner-steps` makes a worker of short steps, `work` one of long steps, which archives large files too. */
+  readonly queue: WorkQueue;
+  /** Which process, e.g. `partner-worker/4711`. */
+  readonly worker: string;
+  readonly service: string;
+  readonly leaseMs: number;
+  /** Wake-ups of one tenant that may stand in one queue; 1,000 when absent. */
+  readonly admissionWindow?: number;
+  /** For one try of a step, and for an archive copy. */
+  readonly stepDeadlineMs: number;
+  readonly store: ObjectStore;
+  /** Stores elsewhere. */
+  readonly stores?: StoreDirectory | undefined;
+  readonly bucketNames: Readonly<Record<BucketId, string>>;
+  readonly recordStoreFor: (job: ClaimedJob, span: Span) => RecordStore;
+  readonly archive: ArchiveFile;
+  readonly wakeUps: Pick<WakeUpSenders, 'sendJobs' | 'sendArchives'>;
+  readonly metrics: JobMetrics;
+  readonly tracing?: Tracing;
+  readonly logger: Logger;
+  /** Monotonic milliseconds. */
+  readonly now?: () => number;
+  readonly random?: () => number;
+}
+
+export interface JobRunner {
+  start(): void;
+  /**
+   * `stop` is aborted when the worker stops and waits no longer; `traceparent` is the message's. Throws when the database is away for longer
+   * than a while.
+   */
+  handle(wakeUp: WorkWakeUp, stop: AbortSignal, traceparent?: string): Promise<Disposition>;
+  /** After the last `handle` has ended; bounded by the statements' deadlines. */
+  stop(): Promise<void>;
+}
+
+export function createJobRunner(options: JobRunnerOptions): JobRunner {
+  const { sql, queue, worker, service, leaseMs, stepDeadlineMs, metrics, logger } = options;
+  const { now = () => performance.now(), random = Math.random, tracing = NO_TRACING } = options;
+  const commits = new JobCommits({
+    sql,
+    queue,
+    kinds: [...options.kinds.keys()],
+    worker,
+    service,
+    leaseMs,
+    admissionWindow: options.admissionWindow ?? ADMISSION_WINDOW,
+    wakeUps: options.wakeUps,
+    metrics,
+    logger,
+    now,
+    random,
+  });
+  const keeper = new LeaseKeeper({
+    leaseMs,
+    renew: (held) =>
+      repeatOnLostDatabase(() => renewLeases(sql, { ...held, leaseMs }), { deadlineMs: leaseMs / 4, forMs: 0, now }),
+    onLost: (kind) => metrics.leasesLost.inc({ kind }),
+    logger,
+    now,
+  });
+  const routes = new RouteCache({
+    load: (id) =>
+      repeatOnLostDatabase(async () => (await loadRouteDefinitions(sql, [id])).get(id)?.definition, {
+        deadlineMs: leaseMs / 3,
+        forMs: leaseMs / 3,
+        now,
+      }),
+  });
+  const archiving = { archive: options.archive, keeper, commits, deadlineMs: stepDeadlineMs, metrics, logger, now };
+  const walking = {
+    kinds: options.kinds,
+    routes,
+    commits,
+    workerClass: queue === 'work' ? ('long' as const) : ('short' as const),
+    stepDeadlineMs,
+    store: options.store,
+    stores: options.stores,
+    bucketNames: options.bucketNames,
+    recordStoreFor: options.recordStoreFor,
+    transferLogFor: ({ id, epoch, tenantId, fileId }: ClaimedJob, { stepSeq, stepKind }: JobPosition) =>
+      transferLogOf(sql, { owner: 'job', id, epoch, tenantId, fileId, seq: stepSeq, purpose: stepKind, worker }),
+    placesFor: ({ id: jobId }: ClaimedJob) => ({
+      take: (place: PlaceName) => takePlace(sql, { ...place, jobId }),
+      leave: (place: PlaceName, isDelivered: boolean) => leavePlace(sql, { ...place, jobId }, isDelivered),
+    }),
+    metrics,
+    now,
+    random,
+  };
+
+  async function handleJob(jobId: string, stop: AbortSignal, traceparent?: string): Promise<Disposition> {
+    const startedAt = new Date();
+    const startedMs = now();
+    const claim = await commits.claimJob(jobId);
+    if (claim === undefined) {
+      logger.debug({ jobId }, 'nothing to do for job');
+      return acknowledge;
+    }
+    const job = claim.row;
+    const facts = { tenant: job.tenantId, fileId: job.fileId, jobId: job.id };
+    const span = tracing.join(job.fileId, 'run job', { queue, startedAt, traceparent, facts });
+    return await endedBy(span, async () => {
+      const lease = keeper.hold('job', job, claim.askedAtMs);
+      let end: WalkEnd;
+      try {
+        end = await walkJob(walking, { job, lease, stop, span, logger: logger.child(facts) });
+      } finally {
+        lease.release();
+      }
+      countJob(metrics, job, end);
+      const archive = await archiveClosed(end, stop, span);
+      const came = { ...summary(end), archive };
+      span.end(came, faultOf(end));
+      logger.info({ ...facts, ...came, durationMs: Math.round(now() - startedMs) }, 'job handled');
+      return end.type === 'lost' ? leave : acknowledge;
+    });
+  }
+
+  async function archiveClosed(end: WalkEnd, stop: AbortSignal, span: Span): Promise<ArchiveEnd | undefined> {
+    if (end.type === 'lost' || end.closed?.file.archive !== 'held') return undefined;
+    return await archiveTraced({ ...end.closed, stop }, span.child('archive file', { fileId: end.closed.file.id }));
+  }
+
+  function archiveTraced(held: HeldFile, span: Span): Promise<ArchiveEnd> {
+    return endedBy(span, async () => {
+      const archive = await archiveHeldFile(archiving, held);
+      span.end({ outcome: archive }, archive === 'archived' ? undefined : archive);
+      return archive;
+    });
+  }
+
+  async function handleArchive(fileId: string, stop: AbortSignal, traceparent?: string): Promise<Disposition> {
+    const startedAt = new Date();
+    const startedMs = now();
+    const claim = await commits.claimArchive(fileId);
+    if (claim === undefined) {
+      logger.debug({ fileId }, 'nothing to archive');
+      return acknowledge;
+    }
+    const facts = { tenant: claim.row.tenantId, fileId, attempt: claim.row.epoch };
+    const span = tracing.join(fileId, 'archive file', { queue, startedAt, traceparent, facts });
+    const archive = await archiveTraced({ file: claim.row, askedAtMs: claim.askedAtMs, stop }, span);
+    logger.info({ ...facts, archive, durationMs: Math.round(now() - startedMs) }, 'archive handled');
+    return archive === 'lost' ? leave : acknowledge;
+  }
+
+  return {
+    start: () => keeper.start(),
+    handle: (wakeUp, stop, traceparent) =>
+      wakeUp.type === 'job.due'
+        ? handleJob(wakeUp.jobId, stop, traceparent)
+        : handleArchive(wakeUp.fileId, stop, traceparent),
+    async stop() {
+      await commits.flush();
+      keeper.stop();
+    },
+  };
+}
+
+function summary(end: WalkEnd): Record<string, unknown> {
+  const { stepSeq, stepKind, attempt, tries } = end.position;
+  const reached = { step: stepKind, stepSeq, attempt, tries };
+  if (end.type === 'lost') return { ...reached, state: 'lost' };
+  return { ...reached, state: end.move, route: end.routeName, cause: end.cause };
+}
+
+function faultOf(end: WalkEnd): string | undefined {
+  if (end.type === 'lost') return 'LEASE_LOST';
+  return end.move === 'failed' ? (end.cause ?? 'FAILED') : undefined;
+}
+
+function countJob(metrics: JobMetrics, { tenantId, file }: ClaimedJob, end: WalkEnd): void {
+  const outcome = end.type === 'lost' ? 'lost' : end.move;
+  metrics.jobs.inc({ outcome });
+  if (end.type === 'lost' || (end.move !== 'succeeded' && end.move !== 'failed')) return;
+  const labels = { tenant: tenantId, route: end.routeName ?? 'unknown', outcome };
+  metrics.files.inc(labels);
+  metrics.fileBytes.inc(labels, file.sizeBytes);
+}

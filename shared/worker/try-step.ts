@@ -1,0 +1,125 @@
+/**
+ * Tries the step at which a job stands, or says why it cannot be tried.
+ *
+ * 1. A step without an attempt left is not run: earlier tries of it ended without an outcome.
+ * 2. A file that its route holds waits before its first step, until a person releases or rejects it.
+ * 3. A route version that cannot be used fails the job with a clear code: no other try would find another version.
+ */
+
+import type { FoundRoute } from '#shared/definitions/route-cache.ts';
+import type { CompiledRoute, CompiledStep } from '#shared/definitions/routes/compile-route.ts';
+import type { TransferLog } from '#shared/files/copies/transfer-log.ts';
+import type { ObjectStore } from '#shared/files/object-store.ts';
+import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
+import type { BucketId } from '#shared/runtime/config/resource-names.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import type { Span } from '#shared/runtime/tracing/tracing.ts';
+import type { RecordStore } from '#shared/steps/record-store.ts';
+import type { DeliveryPlaces, StepContext, StepKind } from '#shared/steps/step-context.ts';
+import type { StepOutcome } from '#shared/steps/step-outcome.ts';
+import { HELD } from '#shared/steps/wait-reasons.ts';
+import type { StoreDirectory } from '#shared/stores/store-directory.ts';
+import type { JobMetrics } from './job-metrics.ts';
+import { idempotencyKey, type JobPosition } from './job-position.ts';
+import { runStep } from './run-step.ts';
+import { stepErrorCode } from './step-error-code.ts';
+
+/** The release wakes the job; once a day it is told again that it waits. */
+const HELD_MS = 86_400_000;
+
+export interface TryParts {
+  readonly kinds: ReadonlyMap<string, StepKind<unknown>>;
+  readonly stepDeadlineMs: number;
+  readonly store: ObjectStore;
+  /** Stores elsewhere. */
+  readonly stores?: StoreDirectory | undefined;
+  readonly bucketNames: Readonly<Record<BucketId, string>>;
+  /** Bound to the job and its epoch; chunks that it wakes are traced below `span`. */
+  readonly recordStoreFor: (job: ClaimedJob, span: Span) => RecordStore;
+  /** Of one step, bound to the job and its epoch. */
+  readonly transferLogFor: (job: ClaimedJob, position: JobPosition) => TransferLog;
+  readonly placesFor: (job: ClaimedJob) => DeliveryPlaces;
+  readonly metrics: JobMetrics;
+  readonly now: () => number;
+}
+
+export interface TryRequest {
+  readonly job: ClaimedJob;
+  readonly found: FoundRoute;
+  readonly position: JobPosition;
+  readonly lease: AbortSignal;
+  readonly stop: AbortSignal;
+  readonly span: Span;
+  readonly logger: Logger;
+}
+
+export interface TriedStep {
+  readonly outcome: StepOutcome;
+  readonly startedAt: Date;
+  readonly durationMs: number;
+}
+
+export async function tryStep(parts: TryParts, request: TryRequest): Promise<TriedStep | 'lease-lost'> {
+  const startedAt = new Date();
+  const startedMs = parts.now();
+  const outcome = await outcomeOf(parts, request);
+  const durationMs = parts.now() - startedMs;
+  const labels = { kind: request.position.stepKind, outcome: outcome === 'lease-lost' ? outcome : outcome.type };
+  parts.metrics.stepSeconds.observe(labels, durationMs / 1_000);
+  return outcome === 'lease-lost' ? outcome : { outcome, startedAt, durationMs: Math.round(durationMs) };
+}
+
+async function outcomeOf(parts: TryParts, request: TryRequest): Promise<StepOutcome | 'lease-lost'> {
+  const { job, found, position, lease, stop } = request;
+  const { stepSeq, stepKind, attempt } = position;
+  if (!found.ok) return { type: 'failed', code: 'ROUTE_INVALID', cause: found.cause, message: found.message };
+  const kind = parts.kinds.get(stepKind);
+  const step = found.route.steps[stepSeq];
+  if (kind === undefined || step?.kind !== stepKind) {
+    const message = `Step ${stepSeq + 1} of the job is "${stepKind}", which its route version does not have there.`;
+    return { type: 'failed', code: 'ROUTE_INVALID', cause: 'ROUTE_STEP_MISMATCH', message };
+  }
+  if (stepSeq === 0 && !job.isReleased && found.route.holds({ isLarge: job.isLarge, ...job.file })) {
+    return { type: 'wait', afterMs: HELD_MS, reason: HELD };
+  }
+  if (attempt > job.maxAttempts) {
+    return {
+      type: 'failed',
+      code: stepErrorCode(stepKind),
+      cause: 'ATTEMPTS_SPENT',
+      message: `No attempt of ${job.maxAttempts} is left: the worker died, or lost the job, before the last one came to an outcome.`,
+    };
+  }
+  const context = contextOf(parts, request, found.route, step);
+  return await runStep({ kind, context, lease, stop, deadlineMs: parts.stepDeadlineMs });
+}
+
+function contextOf(
+  { store, stores, bucketNames, recordStoreFor, transferLogFor, placesFor }: TryParts,
+  { job, position, span, logger }: TryRequest,
+  route: CompiledRoute,
+  step: CompiledStep,
+): Omit<StepContext<unknown>, 'signal'> {
+  const { id, tenantId, fileId, generation, isLarge } = job;
+  const { key, name, sizeBytes, receivedAt, head } = job.file;
+  const { stepSeq, stepKind, attempt, tries, object, outputs } = position;
+  const isOriginal = object.bucket === job.file.bucket && object.key === key && object.versionId === job.file.versionId;
+  return {
+    options: step.options,
+    file: { id: fileId, tenantId, key, name, sizeBytes, receivedAt, timeZone: job.timeZone },
+    job: { id, generation, routeName: route.name, isLarge },
+    step: { seq: stepSeq, kind: stepKind, attempt, isFirstTry: tries === 1 && generation === 1 },
+    object,
+    ...(isOriginal && head !== null && { head }),
+    outputs,
+    idempotencyKey: idempotencyKey(tenantId, id, stepSeq),
+    store,
+    useStore: stores && ((name, work) => stores.use({ tenantId, name }, work)),
+    records: route.records && { layout: route.records, failJobAt: route.failJobAt, store: recordStoreFor(job, span) },
+    ...(job.sharesPlace && { places: placesFor(job) }),
+    transferLog: transferLogFor(job, position),
+    bucketNames,
+    now: job.claimedAt,
+    logger: logger.child({ step: stepKind, attempt }),
+  };
+}
