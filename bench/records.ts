@@ -118,7 +118,7 @@ async function measureRecords(stack: Stack, options: RecordsBenchOptions, home: 
     await applyTenant(bench, 'bench');
     await applyTenant(bench, 'hanging');
     const parse = await measureParse(bench, options.rows);
-    await carryRecords(bench, { tenant: 'bench', name: 'warm-up', records: 5_000 });
+    await processRecords(bench, { tenant: 'bench', name: 'warm-up', records: 5_000 });
     const callsWithoutLatency = await measureCalls(bench, 'at once', options.records, 0);
     const calls = await measureCalls(bench, 'in time', options.records, options.latency);
     const neighbour = await measureNeighbour(bench, options.records);
@@ -295,7 +295,7 @@ interface Carried {
   readonly callsPerSecond: number;
 }
 
-async function carryRecords(bench: Bench, file: SentFile): Promise<Carried> {
+async function processRecords(bench: Bench, file: SentFile): Promise<Carried> {
   const { sql } = bench;
   const { jobId } = await sendFile(bench, file);
   await until(async () => {
@@ -326,7 +326,7 @@ async function measureCalls(bench: Bench, name: string, records: number, latency
   const bareBefore = await bare('before');
   const before = await countRequests(stack, sql);
   const cpuBefore = await eachProcess(stack, cpuMs);
-  const carried = await carryRecords(bench, { tenant: 'bench', name: name.replaceAll(' ', '-'), records });
+  const carried = await processRecords(bench, { tenant: 'bench', name: name.replaceAll(' ', '-'), records });
   const cpuAfter = await eachProcess(stack, cpuMs);
   const after = await countRequests(stack, sql);
   const bareCallsPerSecond = (bareBefore + (await bare('after'))) / 2;
@@ -349,7 +349,7 @@ async function measureCalls(bench: Bench, name: string, records: number, latency
 
 /** Both runs are the same but for the other tenant, whose every call waits for its timeout. */
 async function measureNeighbour(bench: Bench, records: number): Promise<RecordsResult['neighbour']> {
-  const alone = await carryRecords(bench, { tenant: 'bench', name: 'alone', records });
+  const alone = await processRecords(bench, { tenant: 'bench', name: 'alone', records });
   const { jobId } = await sendFile(bench, {
     tenant: 'hanging',
     name: 'hanging',
@@ -360,7 +360,7 @@ async function measureNeighbour(bench: Bench, records: number): Promise<RecordsR
     const [row] = await bench.sql`SELECT 1 FROM record_attempts WHERE job_id = ${jobId} LIMIT 1`;
     return row;
   }, 'the hanging partner was not called');
-  const beside = await carryRecords(bench, { tenant: 'bench', name: 'beside', records });
+  const beside = await processRecords(bench, { tenant: 'bench', name: 'beside', records });
   await cancelJobs(bench.sql, { jobIds: [jobId], actor: 'bench', reason: 'measured' });
   return {
     callsPerSecond: Math.round(alone.callsPerSecond),

@@ -9,7 +9,7 @@ import { makeSshKey } from '#local/sftp/make-ssh-key.ts';
 import { startTestApi, type TestApi } from '#services/control-api/start-test-api.ts';
 import { storeDeadLetters } from '#shared/dead-letters/dead-letters.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';
-import { carryRecords } from '#shared/testing/carry-records.ts';
+import { processRecords } from '#shared/testing/carry-records.ts';
 import { arrivedObject, seedJobs } from '#shared/testing/seed-jobs.ts';
 import { claimForRecords, type SeededRecords, seedRecords, storeStep } from '#shared/testing/seed-records.ts';
 
@@ -109,7 +109,7 @@ operations:
   expect(JSON.parse(listed.out)).toMatchObject([{ name: 'gw', version: 2, definition: { timeout: 3_000 } }]);
 });
 
-test('applies a store elsewhere and lists it with where it is, and the name of its secret alone', async () => {
+test('applies an external store and lists it with where it is, and the name of its secret alone', async () => {
   const store = `kind: store
 tenant: acme
 name: head-office
@@ -215,7 +215,7 @@ async function seedRecordFile(): Promise<SeededRecords> {
 test('lists the records of a job, shows one with its attempts, and has the failed ones called again after a count', async () => {
   const { job, chunks } = await seedRecordFile();
   const evil = 'no\u001b[31m such\u202e coupon';
-  await carryRecords(api.sql, chunks, (line) =>
+  await processRecords(api.sql, chunks, (line) =>
     line === 1
       ? { type: 'later', delayMs: 600_000 }
       : { type: line === 2 ? 'failed' : line === 3 ? 'ambiguous' : 'success' },

@@ -188,7 +188,7 @@ export const ERROR_CODES = {
     remedy: 'Correct the bucket or the key that the message names, then retry the job.',
   },
   STORE_ADDRESS_REFUSED: {
-    meaning: 'A store elsewhere has an address that may not be called: private, local, or of the cloud’s own services.',
+    meaning: 'An external store has an address that may not be called: private, local, or of the cloud’s own services.',
     remedy: 'Correct its endpoint, or have the operator name the network in LONGSHORE_STORE_ADDRESSES.',
   },
   STORE_UNKNOWN: {
@@ -196,7 +196,7 @@ export const ERROR_CODES = {
     remedy: 'Apply the definition of the store, then retry the job.',
   },
   STORE_PLACE_REFUSED: {
-    meaning: 'A delivery goes to a bucket or key that the definition of the store elsewhere does not allow.',
+    meaning: 'A delivery goes to a bucket or key that the definition of the external store does not allow.',
     remedy: 'Name the bucket, with the prefix if need be, under `buckets` of the store, or correct the route.',
   },
   SOURCE_GONE: {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { measureAges } from './measure-ages.ts';
 import { createSeededRandom } from './seeded-random.ts';
-import { createWaitingLine } from './waiting-line.ts';
+import { createWaitingLine } from './wait-queue.ts';
 
 test('ages are those of files that are served in their order', () => {
   const arrivals = Float64Array.of(10, 0, 0, 0, 0);

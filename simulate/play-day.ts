@@ -11,7 +11,7 @@ import { type Ages, measureAges } from './measure-ages.ts';
 import { playQueue, type QueueDay } from './play-queue.ts';
 import type { SimulatedService } from './production-fleet.ts';
 import { createSeededRandom } from './seeded-random.ts';
-import { createWaitingLine } from './waiting-line.ts';
+import { createWaitingLine } from './wait-queue.ts';
 
 export interface PlayDayOptions {
   readonly day: DayName;

@@ -9,7 +9,7 @@
 import type { ScalingObservation, ScalingPolicy } from '#shared/scaling/scaling-policy.ts';
 import { createAutoScaling, type PlatformTimes } from './application-auto-scaling.ts';
 import type { SeededRandom } from './seeded-random.ts';
-import { createWaitingLine } from './waiting-line.ts';
+import { createWaitingLine } from './wait-queue.ts';
 
 export interface QueueOptions {
   readonly policy: ScalingPolicy;

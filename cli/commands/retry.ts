@@ -72,7 +72,7 @@ async function preview({ api, isJson, terminal }: CommandContext, path: string, 
   const reply = await api.post(`${path}/records/retry`, replySchema, { body });
   if (isJson) return terminal.json(reply);
   terminal.line(`${reply.records} records would be called again`);
-  tellAmbiguous(terminal, reply.ambiguous);
+  reportAmbiguous(terminal, reply.ambiguous);
   terminal.note('Nothing was changed; repeat it with --yes and --reason to have them called.');
 }
 
@@ -82,10 +82,10 @@ async function retryRecords(context: CommandContext, path: string, options: Retr
   const reply = await api.post(`${path}/records/retry`, replySchema, { body });
   if (isJson) return terminal.json(reply);
   terminal.line(`${reply.records} records are called again`);
-  tellAmbiguous(terminal, reply.ambiguous);
+  reportAmbiguous(terminal, reply.ambiguous);
 }
 
-function tellAmbiguous(terminal: CommandContext['terminal'], ambiguous: number): void {
+function reportAmbiguous(terminal: CommandContext['terminal'], ambiguous: number): void {
   if (ambiguous > 0)
     terminal.note(`${ambiguous} ambiguous ones are left: ask the partner, then name them with --state AMBIGUOUS.`);
 }

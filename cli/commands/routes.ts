@@ -114,7 +114,7 @@ export function addRouteCommands(program: Command, config: CliConfig): void {
 
   addCommand<{ tenant?: string }>(program, config, {
     usage: 'stores',
-    description: 'list the stores elsewhere that routes may deliver to, as they are described now',
+    description: 'list the external stores that routes may deliver to, as they are described now',
     define: (command) => command.option('--tenant <tenant>'),
     run: async ({ api, isJson, terminal }, { tenant }) => {
       const { entries } = await collectPages(MOST_ENTRIES, async (page) => {

@@ -1,5 +1,5 @@
 /**
- * Where a service may go beside AWS and HTTPS: networks and ports of partners, stores elsewhere and receivers of notices, and the mail
+ * Where a service may go beside AWS and HTTPS: networks and ports of partners, external stores and receivers of notices, and the mail
  * server. All of it is off until the settings name it; the variables let the code call an address, the rules let the task.
  */
 import type { DeploySettings } from '../settings.ts';

@@ -84,7 +84,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     takes: ['work'],
     sends: ['work', 'partner-steps'],
     objects: WORKER_OBJECTS,
-    // The credentials of stores elsewhere.
+    // The credentials of external stores.
     readsSecrets: true,
     reaches: ['stores'],
     protectsItself: true,

@@ -5,7 +5,7 @@ import { integerVariable, loadConfig } from '#shared/runtime/config/load-config.
 
 const schema = z.object({
   ...fleetVariables,
-  /** How long an object of an SFTP upload waits for the word that it is whole before it counts as that. */
+  /** How long an object of an SFTP upload waits for the report that it is whole before it counts as that. */
   LONGSHORE_SFTP_QUIET_MS: integerVariable({ min: 0, max: 86_400_000 }).default(60_000),
   /** Events handled side by side. */
   LONGSHORE_SLOTS: integerVariable({ min: 1, max: 2_000 }).default(200),

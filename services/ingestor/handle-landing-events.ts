@@ -4,7 +4,7 @@
  * 1. An event is acknowledged after what it caused is committed, or when it causes nothing.
  * 2. An event that cannot be decided for want of the object store comes again after a few seconds, and from the DLQ as long as that lasts.
  */
-import { type ArrivalWord, toArrivalWord } from '#shared/arrival/arrival-word.ts';
+import { type ArrivalReport, toArrivalReport } from '#shared/arrival/arrival-report.ts';
 import type { ArrivalResult, TakeArrivals } from '#shared/arrival/take-arrivals.ts';
 import type { LandingEvent } from '#shared/messages/landing-events.ts';
 import { acknowledge, type Disposition, leave, release } from '#shared/queue/disposition.ts';
@@ -22,20 +22,20 @@ const UNDECIDED_AGAIN_MS = 3_000;
 
 export function createHandleLandingEvents({ takeArrivals, metrics, logger }: HandleLandingEventsOptions) {
   return async (received: readonly Received<LandingEvent>[], signal: AbortSignal): Promise<Disposition[]> => {
-    const words = received.map(({ message }) => toArrivalWord(message));
+    const reports = received.map(({ message }) => toArrivalReport(message));
     const results = await takeArrivals(
-      words.filter((word) => word !== undefined),
+      reports.filter((report) => report !== undefined),
       signal,
     );
     const remaining = results.values();
     return received.map(({ message, messageId }, index) => {
-      const word = words[index];
-      const result = word === undefined ? undefined : remaining.next().value;
+      const report = reports[index];
+      const result = report === undefined ? undefined : remaining.next().value;
       const outcome = outcomeOf(result);
       metrics.events.inc({ event: message.type, outcome });
       const level = result?.type === 'later' || result?.type === 'refused' ? 'warn' : 'info';
       logger[level](
-        { event: message.type, messageId, outcome, ...describe(message, word, result) },
+        { event: message.type, messageId, outcome, ...describe(message, report, result) },
         'landing event handled',
       );
       return dispositionOf(result);
@@ -55,13 +55,13 @@ function dispositionOf(result: ArrivalResult | undefined): Disposition {
 
 function describe(
   message: LandingEvent,
-  word: ArrivalWord | undefined,
+  report: ArrivalReport | undefined,
   result: ArrivalResult | undefined,
 ): Record<string, unknown> {
-  if (word === undefined || result === undefined) {
+  if (report === undefined || result === undefined) {
     return message.type === 'other' ? { source: message.source, detailType: message['detail-type'] } : {};
   }
-  const { key, sizeBytes } = word;
+  const { key, sizeBytes } = report;
   if (result.type !== 'done') return { key, sizeBytes, reason: result.reason };
   return { key, sizeBytes, tenant: result.tenantId, fileId: result.fileId, name: result.name };
 }

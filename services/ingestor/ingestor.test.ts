@@ -317,7 +317,7 @@ describe('what is no file', () => {
 });
 
 describe('objects that SFTP wrote', () => {
-  test('wait for the word that they are whole', async () => {
+  test('wait for the report that they are whole', async () => {
     const object = await put('acme/a.csv', 'x', AS_SFTP);
     await send(created(object));
     await settled();

@@ -10,7 +10,7 @@ const DAY_MS = 86_400_000;
 
 const variables = z.object({
   ...fleetVariables,
-  /** As for the ingestor: how long an object of an SFTP upload waits for the word that it is whole. */
+  /** As for the ingestor: how long an object of an SFTP upload waits for the report that it is whole. */
   LONGSHORE_SFTP_QUIET_MS: integerVariable({ min: 0, max: DAY_MS }).default(60_000),
   /** How often due rows are woken and events published. */
   LONGSHORE_SWEEP_TICK_MS: integerVariable({ min: 10, max: 60_000 }).default(500),

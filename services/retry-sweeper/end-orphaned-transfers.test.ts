@@ -22,17 +22,17 @@ let bucket: string;
 let store: ObjectStore;
 let jobId: string;
 let far: StoreTestBed;
-let elsewhere: StoreDirectory;
+let external: StoreDirectory;
 
 beforeAll(async () => {
   bed = await startSweeperTestBed();
   far = await startStoreTestBed({ url: bed.s3.server.url, credentials: TEST_CREDENTIAL });
-  elsewhere = far.openDirectory();
+  external = far.openDirectory();
   store = createObjectStore({ client: bed.s3.client });
   await seedTenant(bed.sql);
 });
 afterAll(async () => {
-  elsewhere.close();
+  external.close();
   await far.stop();
   await bed.stop();
 });
@@ -78,7 +78,7 @@ const sweep = () =>
   endOrphanedTransfers({
     sql: bed.sql,
     store,
-    stores: elsewhere,
+    stores: external,
     logger: createLogger({ service: 'test', level: 'fatal' }),
     signal: AbortSignal.timeout(20_000),
   });
@@ -110,7 +110,7 @@ test('leaves the upload of a job that waits for its next try, however old, and s
   expect([await abortAbandonedUploads(old), await countUploads()]).toEqual([1, 0]);
 });
 
-test('aborts the upload at the store elsewhere where it is, and comes back to one that is away', async () => {
+test('aborts the upload at the external store where it is, and comes back to one that is away', async () => {
   const place = { bucket: FAR_BUCKET, key: 'acme/half-copied.bin' };
   await bed.sql`UPDATE transfers SET store = 'globex', bucket = ${place.bucket}, upload_id = ${await far.beginUpload(place.key)}`;
   await cancelJobs(bed.sql, { jobIds: [jobId], actor: 'operator', reason: 'not wanted' });

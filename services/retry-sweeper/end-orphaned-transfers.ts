@@ -2,7 +2,7 @@
  * Aborts the uploads of transfers that nobody goes on with: the job was cancelled, or failed with its attempts spent.
  *
  * 1. That it is aborted is written before; a job reopened meanwhile begins a new upload.
- * 2. One at a store elsewhere is aborted there; a store that is away holds up no other.
+ * 2. One at an external store is aborted there; a store that is away holds up no other.
  * 3. An upload is over when the store no longer knows it: a part that was on its way at the abort can come after it.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -15,7 +15,7 @@ import { claimOrphans, endOrphan, type OrphanedTransfer } from '#shared/transfer
 export interface EndOrphanedTransfersOptions {
   readonly sql: Sql;
   readonly store: Aborting;
-  /** Elsewhere. */
+  /** At an external store. */
   readonly stores: StoreDirectory;
   readonly logger: Logger;
   readonly signal: AbortSignal;

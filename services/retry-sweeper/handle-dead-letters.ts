@@ -7,7 +7,7 @@
  * 3. A job is failed only when nobody holds it and its attempts are spent.
  */
 import { randomUUIDv7 } from 'node:crypto';
-import { type ArrivalWord, toArrivalWord } from '#shared/arrival/arrival-word.ts';
+import { type ArrivalReport, toArrivalReport } from '#shared/arrival/arrival-report.ts';
 import type { ArrivalResult, TakeArrivals } from '#shared/arrival/take-arrivals.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import {
@@ -108,18 +108,18 @@ async function judgeEvents(
   { takeArrivals }: HandleDeadLettersOptions,
   signal: AbortSignal,
 ): Promise<Map<LandingEvent | WakeUp, Verdict | { later: string }>> {
-  const words: [LandingEvent, ArrivalWord][] = [];
+  const reports: [LandingEvent, ArrivalReport][] = [];
   for (const message of messages) {
     if ('fileId' in message || 'jobId' in message || 'chunkId' in message) continue;
-    const word = toArrivalWord(message);
-    if (word !== undefined) words.push([message, word]);
+    const report = toArrivalReport(message);
+    if (report !== undefined) reports.push([message, report]);
   }
-  if (words.length === 0) return new Map();
+  if (reports.length === 0) return new Map();
   const results = await takeArrivals(
-    words.map(([, word]) => word),
+    reports.map(([, report]) => report),
     signal,
   );
-  return new Map(words.map(([message], index) => [message, eventVerdict(results[index] as ArrivalResult)]));
+  return new Map(reports.map(([message], index) => [message, eventVerdict(results[index] as ArrivalResult)]));
 }
 
 /** Needs no look at the row: each try of a record is counted, so a chunk that kills its worker ends by itself. */

@@ -5,8 +5,8 @@
  * 2. Objects of the last minutes are left to their events; older than a week are those that somebody wanted to stay.
  * 3. What is found goes through the ingestor's rules: an object that SFTP wrote still gets its quiet period.
  */
-import type { ObjectWord } from '#shared/arrival/arrival-word.ts';
-import { quoted } from '#shared/arrival/arrival-word.ts';
+import type { ObjectReport } from '#shared/arrival/arrival-report.ts';
+import { quoted } from '#shared/arrival/arrival-report.ts';
 import { findRegistered } from '#shared/arrival/find-registered.ts';
 import type { TakeArrivals } from '#shared/arrival/take-arrivals.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -66,23 +66,23 @@ async function takeInPage(versions: readonly ListedVersion[], options: Reconcile
     of.map(({ key, versionId }) => ({ bucket: landingBucket, key, versionId })),
   );
   const known = new Set(registered.map(({ key, versionId }) => `${versionId} ${key}`));
-  const words = of
+  const reports = of
     .filter(({ key, versionId }) => !known.has(`${versionId} ${key}`))
-    .map((one) => toWord(landingBucket, one));
-  if (words.length === 0) return 0;
+    .map((one) => toReport(landingBucket, one));
+  if (reports.length === 0) return 0;
   let taken = 0;
-  for (const [index, result] of (await takeArrivals(words, signal)).entries()) {
+  for (const [index, result] of (await takeArrivals(reports, signal)).entries()) {
     const outcome = result.type === 'done' ? result.outcome : result.type;
     metrics.reconciled.inc({ outcome });
     if (result.type !== 'done' || result.fileId === undefined) continue;
     taken += 1;
     const { tenantId: tenant, fileId } = result;
-    logger.warn({ tenant, fileId, key: words[index]?.key, outcome }, 'object found that no event told of');
+    logger.warn({ tenant, fileId, key: reports[index]?.key, outcome }, 'object found that no event told of');
   }
   return taken;
 }
 
-function toWord(bucket: string, { key, versionId, sizeBytes, etag = '', lastModified }: ListedVersion): ObjectWord {
+function toReport(bucket: string, { key, versionId, sizeBytes, etag = '', lastModified }: ListedVersion): ObjectReport {
   const at = lastModified.toISOString();
   return { kind: 'object', bucket, key, versionId, sizeBytes, etag: quoted(etag), at, heardFrom: 'reconciliation' };
 }

@@ -20,7 +20,7 @@ import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createSnsClient, createTopicPublisher, createTopics } from '#shared/queue/topics.ts';
 import { createWorker, type Worker } from '#shared/queue/worker.ts';
-import { forgetExpiredKeys } from '#shared/records/delete-expired-keys.ts';
+import { deleteExpiredKeys } from '#shared/records/delete-expired-keys.ts';
 import { type ClockLoop, createClockLoop } from '#shared/runtime/clock-loop.ts';
 import {
   BUCKET_IDS,
@@ -138,7 +138,7 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
       const dueRecords = { ...due, countMissing: countMissing() };
       const publisher = createTopicPublisher({ client: sns, topicArns });
       const secrets = createSecretStore(config);
-      const elsewhere = createStoreDirectory({
+      const external = createStoreDirectory({
         sql,
         secrets,
         sourceClient: s3,
@@ -146,7 +146,7 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
         addressGuard: createAddressGuard({ allow: config.LONGSHORE_STORE_ADDRESSES ?? [] }),
         logger,
       });
-      stores = elsewhere;
+      stores = external;
       sender = createNoticeSender({
         secrets,
         addressGuard: createAddressGuard({ allow: config.LONGSHORE_NOTICE_ADDRESSES ?? [] }),
@@ -183,7 +183,7 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
           return 'done';
         }),
         clock('transfers', TRANSFERS_MS, async (signal) => {
-          await endOrphanedTransfers({ sql, store, stores: elsewhere, logger, signal });
+          await endOrphanedTransfers({ sql, store, stores: external, logger, signal });
           return 'done';
         }),
         clock('retention', RETENTION_MS, (signal) =>
@@ -264,7 +264,7 @@ async function keepPartitions(sql: Sql, retentionDays: number, logger: Logger, s
   const before = new Date(now - retentionDays * DAY_MS);
   const { dropped, faults } = await dropExpiredPartitions(sql, before);
   if (dropped.length > 0) logger.info({ dropped }, 'partitions dropped');
-  const forgotten = await forgetExpiredKeys(sql, before, signal);
+  const forgotten = await deleteExpiredKeys(sql, before, signal);
   if (forgotten > 0) logger.info({ forgotten }, 'business keys past retention forgotten');
   const undone = [...missing, ...faults];
   const late = undone.filter(isLockTimeout);

@@ -2,8 +2,8 @@
 import { onlyContentHeaders } from '#shared/files/content-headers.ts';
 import { fullObjectChecksum } from '#shared/files/object-checksum.ts';
 import type { CallOptions, ObjectHead, ObjectStore, StoredHead } from '#shared/files/object-store.ts';
-import type { ObjectWord, TransferWord } from './arrival-word.ts';
-import { quoted, UNVERSIONED } from './arrival-word.ts';
+import type { ObjectReport, TransferReport } from './arrival-report.ts';
+import { quoted, UNVERSIONED } from './arrival-report.ts';
 import { type CandidateVersion, CLOCK_SLACK_MS, matchVersion } from './match-version.ts';
 
 /** An object version as the store describes it. */
@@ -27,10 +27,10 @@ const VERSIONS_LOOKED_AT = 200;
  */
 export async function findStored(
   store: ObjectStore,
-  word: ObjectWord,
+  report: ObjectReport,
   options: CallOptions,
 ): Promise<StoredObject | 'not-found'> {
-  const { bucket, key, versionId, at } = word;
+  const { bucket, key, versionId, at } = report;
   const head = await store.head(versionId === UNVERSIONED ? { bucket, key } : { bucket, key, versionId }, options);
   if (head === 'not-found') return head;
   const username = head.metadata['user-agent-id']?.split('@')[0];
@@ -70,21 +70,21 @@ export function plausibleTime(claimed: Date, stored: Date | undefined): Date {
 /** The version that a transfer's end is about: the newest in most cases, which costs one request, else one of the key's others. */
 export async function findTransferred(
   store: ObjectStore,
-  word: TransferWord,
+  report: TransferReport,
   options: CallOptions,
 ): Promise<CandidateVersion | undefined> {
-  const { bucket, key } = word;
+  const { bucket, key } = report;
   const head = await store.head({ bucket, key }, options);
   if (head !== 'not-found') {
-    const { versionId = 'null', sizeBytes, etag, lastModified = word.endedAt } = head;
+    const { versionId = 'null', sizeBytes, etag, lastModified = report.endedAt } = head;
     const stored = { head: storedHead(head), contentHash: contentHashOf(head) };
     const newest = { versionId, sizeBytes, etag: quoted(etag), at: lastModified, isSettled: false, stored };
-    const match = matchVersion(word, [newest]);
+    const match = matchVersion(report, [newest]);
     if (match !== undefined) return match;
   }
   const { items } = await store.listVersions({ bucket, prefix: key, limit: VERSIONS_LOOKED_AT, ...options });
   return matchVersion(
-    word,
+    report,
     items
       .filter((item) => item.key === key && !item.isDeleteMarker)
       .map(({ versionId, sizeBytes, etag = '', lastModified }) => ({

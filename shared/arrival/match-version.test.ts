@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import type { TransferWord } from './arrival-word.ts';
+import type { TransferReport } from './arrival-report.ts';
 import { type CandidateVersion, matchVersion } from './match-version.ts';
 
 const startedAt = new Date('2026-03-01T10:00:00.250Z');
 const endedAt = new Date('2026-03-01T10:10:00.750Z');
 
-function word(more: Partial<TransferWord> = {}): TransferWord {
+function report(more: Partial<TransferReport> = {}): TransferReport {
   return { kind: 'completed', bucket: 'b', key: 'k', sizeBytes: 10, etag: '"e"', startedAt, endedAt, ...more };
 }
 
@@ -13,7 +13,7 @@ function candidate(versionId: string, more: Partial<CandidateVersion> = {}): Can
   return { versionId, sizeBytes: 10, etag: '"e"', at: endedAt, isSettled: false, ...more };
 }
 
-function matched(given: TransferWord, ...candidates: CandidateVersion[]): string | undefined {
+function matched(given: TransferReport, ...candidates: CandidateVersion[]): string | undefined {
   return matchVersion(given, candidates)?.versionId;
 }
 
@@ -24,22 +24,24 @@ test('takes the version of the size, the ETag and the time that the event names'
     candidate('older', { at: new Date('2026-03-01T09:59:00Z') }),
     candidate('newer', { at: new Date('2026-03-01T10:11:00Z') }),
   ];
-  expect(matched(word(), ...others, candidate('this'))).toBe('this');
-  expect(matched(word(), ...others)).toBeUndefined();
+  expect(matched(report(), ...others, candidate('this'))).toBe('this');
+  expect(matched(report(), ...others)).toBeUndefined();
 });
 
 test('takes a version that has the time of its upload’s beginning, or of the whole second before', () => {
-  expect(matched(word(), candidate('this', { at: new Date('2026-03-01T10:00:00Z') }))).toBe('this');
+  expect(matched(report(), candidate('this', { at: new Date('2026-03-01T10:00:00Z') }))).toBe('this');
 });
 
 test('goes by the time alone where the event names neither size nor ETag', () => {
-  const rename = word({ sizeBytes: undefined, etag: undefined });
+  const rename = report({ sizeBytes: undefined, etag: undefined });
   expect(matched(rename, candidate('far', { at: startedAt }), candidate('near', { sizeBytes: 3, etag: '"x"' }))).toBe(
     'near',
   );
 });
 
 test('settles two versions of equal contents by two events', () => {
-  expect(matched(word(), candidate('settled', { isSettled: true }), candidate('open', { at: startedAt }))).toBe('open');
-  expect(matched(word(), candidate('settled', { isSettled: true }))).toBe('settled');
+  expect(matched(report(), candidate('settled', { isSettled: true }), candidate('open', { at: startedAt }))).toBe(
+    'open',
+  );
+  expect(matched(report(), candidate('settled', { isSettled: true }))).toBe('settled');
 });

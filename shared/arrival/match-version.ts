@@ -5,7 +5,7 @@
  * was said about yet goes before one already settled, so that two events of equal contents settle two versions.
  */
 import type { StoredHead } from '#shared/files/object-store.ts';
-import type { TransferWord } from './arrival-word.ts';
+import type { TransferReport } from './arrival-report.ts';
 
 export interface CandidateVersion {
   readonly versionId: string;
@@ -21,15 +21,15 @@ export interface CandidateVersion {
 export const CLOCK_SLACK_MS = 5_000;
 
 export function matchVersion<Candidate extends CandidateVersion>(
-  word: TransferWord,
+  report: TransferReport,
   candidates: readonly Candidate[],
 ): Candidate | undefined {
   return candidates
-    .filter((candidate) => fits(word, candidate))
-    .sort((a, b) => Number(a.isSettled) - Number(b.isSettled) || distanceMs(word, a) - distanceMs(word, b))[0];
+    .filter((candidate) => fits(report, candidate))
+    .sort((a, b) => Number(a.isSettled) - Number(b.isSettled) || distanceMs(report, a) - distanceMs(report, b))[0];
 }
 
-function fits({ sizeBytes, etag, startedAt, endedAt }: TransferWord, candidate: CandidateVersion): boolean {
+function fits({ sizeBytes, etag, startedAt, endedAt }: TransferReport, candidate: CandidateVersion): boolean {
   if (sizeBytes !== undefined && sizeBytes !== candidate.sizeBytes) return false;
   if (etag !== undefined && etag !== candidate.etag) return false;
   // S3 gives an object written in parts the time at which its upload began.
@@ -39,6 +39,6 @@ function fits({ sizeBytes, etag, startedAt, endedAt }: TransferWord, candidate: 
   );
 }
 
-function distanceMs({ endedAt }: TransferWord, { at }: CandidateVersion): number {
+function distanceMs({ endedAt }: TransferReport, { at }: CandidateVersion): number {
   return Math.abs(endedAt.getTime() - at.getTime());
 }

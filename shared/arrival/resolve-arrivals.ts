@@ -1,8 +1,8 @@
 /**
- * Decides what each word about an object in landing means: a file to register, and in which state, or nothing.
+ * Decides what each report about an object in landing means: a file to register, and in which state, or nothing.
  *
- * 1. An object that SFTP wrote counts as whole only by the word of its transfer; until then it is `UPLOADED`, with a quiet period
- *    as fallback. An upload that was cut off is `QUARANTINED`, in whatever order the two words come.
+ * 1. An object that SFTP wrote counts as whole only by the report of its transfer; until then it is `UPLOADED`, with a quiet period
+ *    as fallback. An upload that was cut off is `QUARANTINED`, in whatever order the two reports come.
  * 2. Objects of other writers are whole when they are there.
  * 3. Size, ETag, version and time are the store's: one HEAD for each version that the table does not have yet. An event about an object
  *    that the store does not have registers nothing.
@@ -13,7 +13,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import { ObjectStoreError } from '#shared/files/store-error.ts';
 import type { ArrivedObject } from '#shared/jobs/register-files.ts';
-import type { ArrivalWord, ObjectWord, TransferWord } from './arrival-word.ts';
+import type { ArrivalReport, ObjectReport, TransferReport } from './arrival-report.ts';
 import { classifyKey, type KeyClass, tenantOfKey } from './classify-key.ts';
 import { findRegistered, type RegisteredVersion } from './find-registered.ts';
 import { findStored, findTransferred, plausibleTime, type StoredObject } from './look-at-object.ts';
@@ -22,7 +22,7 @@ import type { TenantDirectory } from './tenant-directory.ts';
 
 export type Resolution =
   | { readonly type: 'register'; readonly object: ArrivedObject }
-  /** `known`: another word or row says it already. `gone`: no such object any more; should it come back, a listing finds it. */
+  /** `known`: another report or row says it already. `gone`: no such object any more; should it come back, a listing finds it. */
   | { readonly type: 'nothing'; readonly why: 'foreign' | 'ignored' | 'known' | 'gone' }
   /** The object store did not answer, and without it nothing can be decided. */
   | { readonly type: 'later'; readonly reason: string }
@@ -39,82 +39,82 @@ export interface ResolveArrivalsOptions {
 }
 
 type FileClass = Extract<KeyClass, { type: 'file' }>;
-interface OpenWord<Word extends ArrivalWord = ArrivalWord> {
+interface OpenReport<Report extends ArrivalReport = ArrivalReport> {
   readonly index: number;
-  readonly word: Word;
+  readonly report: Report;
   readonly file: FileClass;
 }
 
 const REQUESTS_SIDE_BY_SIDE = 16;
 
-/** One resolution per word, in the same order. @throws the database's errors. */
+/** One resolution per report, in the same order. @throws the database's errors. */
 export async function resolveArrivals(
-  words: readonly ArrivalWord[],
+  reports: readonly ArrivalReport[],
   options: ResolveArrivalsOptions,
 ): Promise<Resolution[]> {
-  const resolutions: Resolution[] = words.map(() => ({ type: 'nothing', why: 'foreign' }));
-  const objects: OpenWord<ObjectWord>[] = [];
-  const transfers: OpenWord<TransferWord>[] = [];
-  const ours = words.filter((word) => word.bucket === options.landingBucket);
+  const resolutions: Resolution[] = reports.map(() => ({ type: 'nothing', why: 'foreign' }));
+  const objects: OpenReport<ObjectReport>[] = [];
+  const transfers: OpenReport<TransferReport>[] = [];
+  const ours = reports.filter((report) => report.bucket === options.landingBucket);
   if (ours.length === 0) return resolutions;
   const tenants = await options.directory.find([...new Set(ours.flatMap(({ key }) => tenantOfKey(key) ?? []))]);
 
-  for (const [index, word] of words.entries()) {
-    if (word.bucket !== options.landingBucket) continue;
-    const file = classifyKey(word.key, tenants);
+  for (const [index, report] of reports.entries()) {
+    if (report.bucket !== options.landingBucket) continue;
+    const file = classifyKey(report.key, tenants);
     if (file.type === 'ignored') resolutions[index] = { type: 'nothing', why: 'ignored' };
-    else if (word.kind === 'object') objects.push({ index, word, file });
-    else transfers.push({ index, word, file });
+    else if (report.kind === 'object') objects.push({ index, report, file });
+    else transfers.push({ index, report, file });
   }
   if (objects.length + transfers.length > 0) await resolveFiles({ objects, transfers, resolutions }, options);
   return resolutions;
 }
 
 interface Open {
-  readonly objects: readonly OpenWord<ObjectWord>[];
-  readonly transfers: readonly OpenWord<TransferWord>[];
+  readonly objects: readonly OpenReport<ObjectReport>[];
+  readonly transfers: readonly OpenReport<TransferReport>[];
   readonly resolutions: Resolution[];
 }
 
 async function resolveFiles(open: Open, options: ResolveArrivalsOptions): Promise<void> {
   const { objects, transfers, resolutions } = open;
   const registered = await findRegistered(options.sql, [
-    ...objects.map(({ word }) => ({ bucket: word.bucket, key: word.key, versionId: word.versionId })),
-    ...transfers.map(({ word }) => ({ bucket: word.bucket, key: word.key, since: earliest(word) })),
+    ...objects.map(({ report }) => ({ bucket: report.bucket, key: report.key, versionId: report.versionId })),
+    ...transfers.map(({ report }) => ({ bucket: report.bucket, key: report.key, since: earliest(report) })),
   ]);
   const limit = pLimit(REQUESTS_SIDE_BY_SIDE);
-  const stored = await findAllStored(objects, registered, (word) =>
-    asked(limit, () => findStored(options.store, word, options)),
+  const stored = await findAllStored(objects, registered, (report) =>
+    asked(limit, () => findStored(options.store, report, options)),
   );
   const versions = candidatesByKey(stored, registered);
 
   await Promise.all(
-    transfers.map(async ({ index, word, file }) => {
+    transfers.map(async ({ index, report, file }) => {
       if (file.error !== undefined) {
         resolutions[index] = { type: 'nothing', why: 'known' };
         return;
       }
-      const known = matchVersion(word, versions.get(word.key) ?? []);
+      const known = matchVersion(report, versions.get(report.key) ?? []);
       if (known !== undefined) known.isSettled = true;
-      const found = known ?? (await asked(limit, () => findTransferred(options.store, word, options)));
-      resolutions[index] = found instanceof ObjectStoreError ? unanswered(found) : settle({ word, file }, found);
+      const found = known ?? (await asked(limit, () => findTransferred(options.store, report, options)));
+      resolutions[index] = found instanceof ObjectStoreError ? unanswered(found) : settle({ report, file }, found);
     }),
   );
 
-  for (const { index, word, file } of objects) {
-    const object = stored.get(wordId(word));
+  for (const { index, report, file } of objects) {
+    const object = stored.get(reportId(report));
     const isSettled = (versionId: string) =>
-      versions.get(word.key)?.some((one) => one.versionId === versionId && (one.isRegistered || one.isSettled)) ===
+      versions.get(report.key)?.some((one) => one.versionId === versionId && (one.isRegistered || one.isSettled)) ===
       true;
     if (object instanceof ObjectStoreError) resolutions[index] = unanswered(object);
     else if (object === 'not-found') resolutions[index] = { type: 'nothing', why: 'gone' };
     else if (object === undefined || isSettled(object.versionId))
       resolutions[index] = { type: 'nothing', why: 'known' };
     else if (object.writer.type === 'other')
-      resolutions[index] = registerObject({ word, file, object }, { status: 'QUEUED', source: 's3' });
+      resolutions[index] = registerObject({ report, file, object }, { status: 'QUEUED', source: 's3' });
     else
       resolutions[index] = registerObject(
-        { word, file, object },
+        { report, file, object },
         {
           status: 'UPLOADED',
           source: 'sftp',
@@ -127,20 +127,20 @@ async function resolveFiles(open: Open, options: ResolveArrivalsOptions): Promis
 
 type Answer = StoredObject | 'not-found' | ObjectStoreError;
 
-/** By `wordId`; absent is what the table has already. One question for each version, however often its event was delivered. */
+/** By `reportId`; absent is what the table has already. One question for each version, however often its event was delivered. */
 async function findAllStored(
-  objects: readonly OpenWord<ObjectWord>[],
+  objects: readonly OpenReport<ObjectReport>[],
   registered: readonly RegisteredVersion[],
-  ask: (word: ObjectWord) => Promise<Answer>,
+  ask: (report: ObjectReport) => Promise<Answer>,
 ): Promise<ReadonlyMap<string, Answer>> {
-  const known = new Set(registered.map(wordId));
+  const known = new Set(registered.map(reportId));
   const unknown = new Map(
-    objects.flatMap(({ word }) => (known.has(wordId(word)) ? [] : [[wordId(word), word] as const])),
+    objects.flatMap(({ report }) => (known.has(reportId(report)) ? [] : [[reportId(report), report] as const])),
   );
-  return new Map(await Promise.all([...unknown].map(async ([id, word]) => [id, await ask(word)] as const)));
+  return new Map(await Promise.all([...unknown].map(async ([id, report]) => [id, await ask(report)] as const)));
 }
 
-function wordId({ key, versionId }: { readonly key: string; readonly versionId: string }): string {
+function reportId({ key, versionId }: { readonly key: string; readonly versionId: string }): string {
   return `${versionId} ${key}`;
 }
 
@@ -172,7 +172,7 @@ function candidatesByKey(
 }
 
 /** A minute before the transfer began: what is older cannot be its object, and keys may have many versions. */
-function earliest({ startedAt }: TransferWord): Date {
+function earliest({ startedAt }: TransferReport): Date {
   return new Date(startedAt.getTime() - 60_000);
 }
 
@@ -193,12 +193,12 @@ function unanswered(error: ObjectStoreError): Resolution {
 }
 
 function settle(
-  { word, file }: { word: TransferWord; file: FileClass },
+  { report, file }: { report: TransferReport; file: FileClass },
   version: CandidateVersion | undefined,
 ): Resolution {
   if (version === undefined) return { type: 'nothing', why: 'gone' };
   const { versionId, sizeBytes, etag, at, stored } = version;
-  const { bucket, key, username, kind, failure = 'The upload failed.' } = word;
+  const { bucket, key, username, kind, failure = 'The upload failed.' } = report;
   const object = {
     ...identityOf(file),
     bucket,
@@ -208,7 +208,7 @@ function settle(
     etag,
     ...factsOf(stored),
     source: 'sftp',
-    uploadedAt: plausibleTime(word.endedAt, at).toISOString(),
+    uploadedAt: plausibleTime(report.endedAt, at).toISOString(),
     ...(username !== undefined && { uploadedBy: username }),
   } as const;
   if (kind === 'completed') return { type: 'register', object: { ...object, status: 'QUEUED' } };
@@ -220,10 +220,10 @@ function settle(
 }
 
 function registerObject(
-  { word, file, object }: { word: ObjectWord; file: FileClass; object: StoredObject },
+  { report, file, object }: { report: ObjectReport; file: FileClass; object: StoredObject },
   state: Pick<ArrivedObject, 'status' | 'source' | 'quietMs' | 'uploadedBy'>,
 ): Resolution {
-  const { bucket, key, sequencer } = word;
+  const { bucket, key, sequencer } = report;
   const { versionId, sizeBytes, etag, at } = object;
   return {
     type: 'register',
@@ -238,7 +238,7 @@ function registerObject(
       ...(sequencer !== undefined && { sequencer }),
       uploadedAt: at.toISOString(),
       ...state,
-      ...(word.heardFrom === 'reconciliation' && { source: 'reconciliation' }),
+      ...(report.heardFrom === 'reconciliation' && { source: 'reconciliation' }),
       ...(file.error !== undefined && { status: 'QUARANTINED', error: file.error }),
     },
   };

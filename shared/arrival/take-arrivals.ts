@@ -2,15 +2,15 @@
  * Takes in what was heard of objects in landing: resolves it, registers the files, wakes the router. The ingestor does so for events,
  * the sweeper for what a listing shows and for dead letters.
  *
- * 1. The same words again, in any order and side by side, make no second file.
- * 2. A word is `done` only after what it caused is committed. A wake-up that cannot be sent is left to the sweeper.
+ * 1. The same reports again, in any order and side by side, make no second file.
+ * 2. A report is `done` only after what it caused is committed. A wake-up that cannot be sent is left to the sweeper.
  * 3. A row that the database refuses keeps no other row out.
  */
 import { type ArrivedObject, type RegisteredFile, registerFiles } from '#shared/jobs/register-files.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { NO_TRACING, type Span, type Tracing } from '#shared/runtime/tracing/tracing.ts';
-import type { ArrivalWord } from './arrival-word.ts';
+import type { ArrivalReport } from './arrival-report.ts';
 import { type ResolveArrivalsOptions, resolveArrivals } from './resolve-arrivals.ts';
 
 /** What a file is now, or why there is none to speak of. */
@@ -27,8 +27,8 @@ export type ArrivalResult =
   | { readonly type: 'later'; readonly reason: string }
   | { readonly type: 'refused'; readonly reason: string };
 
-/** One result per word, in the same order. @throws the database's errors, when it is away. */
-export type TakeArrivals = (words: readonly ArrivalWord[], signal: AbortSignal) => Promise<ArrivalResult[]>;
+/** One result per report, in the same order. @throws the database's errors, when it is away. */
+export type TakeArrivals = (reports: readonly ArrivalReport[], signal: AbortSignal) => Promise<ArrivalResult[]>;
 
 export interface TakeArrivalsOptions extends Omit<ResolveArrivalsOptions, 'signal'> {
   readonly senders: Pick<WakeUpSenders, 'sendFiles'>;
@@ -53,9 +53,9 @@ export function createTakeArrivals(options: TakeArrivalsOptions): TakeArrivals {
     return tracing.join(id, 'settle file', { startedAt, facts });
   }
 
-  return async (words, signal) => {
+  return async (reports, signal) => {
     const startedAt = new Date();
-    const resolutions = await resolveArrivals(words, { ...options, signal });
+    const resolutions = await resolveArrivals(reports, { ...options, signal });
     const objects = resolutions.flatMap((resolution) => (resolution.type === 'register' ? [resolution.object] : []));
     const { files, refused } = await registerFiles(sql, objects, actor);
     const made = new Map(objects.map((object) => [object.id, object]));

@@ -494,7 +494,7 @@ export const partners = pgTable(
   (table) => [primaryKey({ columns: [table.tenantId, table.name] })],
 );
 
-/** Object stores elsewhere, as they are described now; a definition names secrets and holds none. */
+/** Object external stores, as they are described now; a definition names secrets and holds none. */
 export const stores = pgTable(
   'stores',
   {
@@ -530,7 +530,7 @@ export const transfers = pgTable(
     epoch: integer('epoch').notNull(),
     state: text('state').$type<(typeof TRANSFER_STATES)[number]>().notNull(),
     plan: text('plan').notNull(),
-    /** Of a copy to a store elsewhere, its name. */
+    /** Of a copy to an external store, its name. */
     store: text('store'),
     bucket: text('bucket').notNull(),
     key: text('key').notNull(),

@@ -1,5 +1,5 @@
 /**
- * Applies tenants, partners, stores elsewhere and routes. A route whose definition did not change keeps its version, so applying a file twice is harmless;
+ * Applies tenants, partners, external stores and routes. A route whose definition did not change keeps its version, so applying a file twice is harmless;
  * a changed one becomes the next version, and files routed before stay on the version they were given. Of a partner or
  * a store only the present definition is kept and counts, for work under way too: its version says that it changed.
  *

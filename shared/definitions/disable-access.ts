@@ -1,5 +1,5 @@
 /**
- * An operator's word that a tenant, a route or an SFTP user is out of use, and that it is in use again. Applying a definition
+ * Operator action: that a tenant, a route or an SFTP user is out of use, and that it is in use again. Applying a definition
  * does not take it back.
  *
  * - tenant: its files are quarantined as they arrive, its API keys and SFTP users are refused; jobs that exist go on.
@@ -17,7 +17,7 @@ export type AccessTarget =
   | { readonly kind: 'route'; readonly tenant: string; readonly name: string }
   | { readonly kind: 'sftp-user'; readonly username: string };
 
-export interface AccessWord {
+export interface AccessChange {
   readonly isDisabled: boolean;
   readonly reason: string;
   readonly actor: string;
@@ -27,7 +27,7 @@ export interface AccessWord {
 export async function setAccess(
   sql: Sql,
   target: AccessTarget,
-  { isDisabled, reason, actor }: AccessWord,
+  { isDisabled, reason, actor }: AccessChange,
 ): Promise<'changed' | 'unchanged' | 'unknown'> {
   const { table, condition, tenant, detail } = describe(sql, target);
   const type = `${target.kind}.${isDisabled ? 'disabled' : 'enabled'}`;

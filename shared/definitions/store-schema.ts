@@ -1,5 +1,5 @@
 /**
- * What a YAML document of a store elsewhere may say: where it is, by whose credentials it is written to, and to which of its buckets.
+ * What a YAML document of an external store may say: where it is, by whose credentials it is written to, and to which of its buckets.
  *
  * 1. Unknown keys are faults: a misspelt option must not be passed over in silence.
  * 2. Secrets are named, never written: a definition can be shown to anyone who may see the tenant.

@@ -27,21 +27,21 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
     uploadPartBytes = 5 * MIB,
     mostUploadParts = MOST_PARTS,
     idleTimeoutMs = 30_000,
-    elsewhere,
+    external,
   } = options;
   if (options.metrics !== undefined) {
     for (const counted of new Set([client, partClient])) countRequests(counted, options.metrics.requests);
   }
   const stream = (address: ObjectAddress, readOptions?: ReadOptions): AsyncIterable<Uint8Array> =>
     readStream(client, idleTimeoutMs, address, readOptions);
-  const sourceClient = elsewhere?.sourceClient ?? partClient;
+  const sourceClient = external?.sourceClient ?? partClient;
   const onPart = (plan: TransferPlan, bytes: number) => options.metrics?.copiedBytes?.inc({ plan }, bytes);
   const copyParts: CopyParts = {
     client,
     partClient,
     sourceClient,
     read: (address, readOptions) => readStream(sourceClient, idleTimeoutMs, address, readOptions),
-    elsewhere,
+    external,
     serverSidePartBytes: copyPartBytes,
     serverSideConcurrency: copyConcurrency,
     buffers: partBuffers,
@@ -55,7 +55,7 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
     readStream: stream,
     copy: (request) => copyObject(client, request),
     async copyMultipart(request) {
-      if (elsewhere !== undefined && request.sizeBytes <= partBuffers.bytes)
+      if (external !== undefined && request.sizeBytes <= partBuffers.bytes)
         return await copyInOnePut(copyParts, request);
       if (request.sizeBytes > 0) return await copyMultipart(copyParts, request);
       // An upload needs at least one part, and a part at least one byte.

@@ -1,5 +1,5 @@
 /**
- * Lets nothing that a store elsewhere says reach a log or a message but words that are known: its replies may show what was sent to it,
+ * Lets nothing that an external store says reach a log or a message but words that are known: its replies may show what was sent to it,
  * a session's token or the signed text among that.
  *
  * 1. Of an error stay its name, where object stores have such errors, its HTTP status, and the system's code where there was no reply.

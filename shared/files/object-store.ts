@@ -194,8 +194,8 @@ export interface ObjectStoreOptions {
   readonly client: S3Client;
   /** For parts of copies, of which one may take long; `client` when absent. */
   readonly partClient?: S3Client;
-  /** Makes this a store elsewhere: what is copied to it comes from the fleet's own. */
-  readonly elsewhere?: StoreElsewhere;
+  /** Makes this an external store: what is copied to it comes from the fleet's own. */
+  readonly external?: ExternalTarget;
   /** Parts of one upload of unknown length in flight; 2 when absent. */
   readonly partConcurrency?: number;
   /** Parts of one server-side copy in flight; 8 when absent. */
@@ -213,7 +213,7 @@ export interface ObjectStoreOptions {
   readonly metrics?: { readonly requests: Counter<'operation'>; readonly copiedBytes?: Counter<'plan'> };
 }
 
-export interface StoreElsewhere {
+export interface ExternalTarget {
   /** As definitions name it; written down with its transfers. */
   readonly name: string;
   /** Reads what is copied. */

@@ -19,7 +19,7 @@ export interface S3ClientConfig {
   readonly requestTimeoutMs?: number;
   /** Tries of one request, the first included; 3 when absent. */
   readonly maxAttempts?: number;
-  /** Of a store elsewhere, and for tests: others than the environment's. */
+  /** Of an external store, and for tests: others than the environment's. */
   readonly endpoint?: string;
   readonly region?: string;
   readonly credentials?: NonNullable<S3ClientConfigOfSdk['credentials']>;

@@ -12,7 +12,7 @@ export interface WitnessedRead {
   wasTrue(): Promise<boolean>;
 }
 
-export function witnessRead(
+export function verifiedRead(
   store: Pick<ObjectStore, 'readStream'>,
   { etag, ...address }: ObjectAddress & { readonly etag?: string | undefined },
   { signal }: CallOptions,

@@ -67,11 +67,11 @@ async function* expandRun(input: Input): AsyncGenerator<Uint8Array> {
       reading = give();
       const piece = await reading;
       if (piece === undefined) return;
-      forgetTaken();
+      discardTaken();
       yield piece;
     }
   }
-  function forgetTaken(): void {
+  function discardTaken(): void {
     for (let first = given[0]; first !== undefined; first = given[0]) {
       if (takenBytes + first.length > expander.bytesWritten) return;
       takenBytes += first.length;
@@ -82,7 +82,7 @@ async function* expandRun(input: Input): AsyncGenerator<Uint8Array> {
   pipeline(Readable.from(fed(), { objectMode: false }), expander, () => {});
   yield* expander as AsyncIterable<Uint8Array>;
   await reading;
-  forgetTaken();
+  discardTaken();
   input.putBack(given, expander.bytesWritten - takenBytes);
 }
 

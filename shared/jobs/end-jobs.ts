@@ -19,7 +19,7 @@ import { HELD } from '#shared/steps/wait-reasons.ts';
 import { leaveLines } from './job-lines.ts';
 import { keepsAttempt } from './note-progress.ts';
 import { recordEvents } from './record-events.ts';
-import type { OperatorWord } from './reopen-jobs.ts';
+import type { OperatorAction } from './reopen-jobs.ts';
 import { type ClosedFile, closedFileEvents, closedFilesJson, closeFiles, whyFailed } from './store-outcomes.ts';
 
 export interface EndResult {
@@ -30,25 +30,25 @@ export interface EndResult {
 /** No claim carries this token, and the lease it is given with has ended already: the next sweep wakes the archive copy. */
 const NOBODY = { token: '00000000-0000-0000-0000-000000000000', leaseMs: 0, archivesLarge: true };
 
-export function cancelJobs(sql: Sql, word: OperatorWord): Promise<EndResult> {
+export function cancelJobs(sql: Sql, word: OperatorAction): Promise<EndResult> {
   return cancelWhere(sql, word, sql`state IN ('PENDING', 'RUNNING', 'WAITING')`);
 }
 
 /** As `cancelJobs`, of ordered routes only: for `skip`. */
-export function cancelOrderedJobs(sql: Sql, word: OperatorWord): Promise<EndResult> {
+export function cancelOrderedJobs(sql: Sql, word: OperatorAction): Promise<EndResult> {
   return cancelWhere(sql, word, sql`is_ordered AND state IN ('PENDING', 'RUNNING', 'WAITING')`);
 }
 
 function cancelWhere(
   sql: Sql,
-  { jobIds, actor, reason }: OperatorWord,
+  { jobIds, actor, reason }: OperatorAction,
   condition: ReturnType<Sql>,
 ): Promise<EndResult> {
   const error = { code: 'CANCELLED', cause: 'OPERATOR', message: reason };
   return endJobs(sql, { jobIds, actor, state: 'CANCELLED', error, condition });
 }
 
-export function rejectHeldJobs(sql: Sql, { jobIds, actor, reason }: OperatorWord): Promise<EndResult> {
+export function rejectHeldJobs(sql: Sql, { jobIds, actor, reason }: OperatorAction): Promise<EndResult> {
   return endJobs(sql, {
     jobIds,
     actor,
@@ -58,7 +58,7 @@ export function rejectHeldJobs(sql: Sql, { jobIds, actor, reason }: OperatorWord
   });
 }
 
-export function failSpentJobs(sql: Sql, { jobIds, actor }: Omit<OperatorWord, 'reason'>): Promise<EndResult> {
+export function failSpentJobs(sql: Sql, { jobIds, actor }: Omit<OperatorAction, 'reason'>): Promise<EndResult> {
   return endJobs(sql, {
     jobIds,
     actor,

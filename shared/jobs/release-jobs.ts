@@ -1,5 +1,5 @@
 /**
- * An operator's word on a job that is held: it goes on, or it ends.
+ * Operator action: on a job that is held: it goes on, or it ends.
  *
  * `releaseJobs`: the job is woken and goes on from where it was held.
  * Rejecting is in `end-jobs.ts` (`rejectHeldJobs`).
@@ -10,11 +10,11 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { HELD } from '#shared/steps/wait-reasons.ts';
 import { ADMISSION_WINDOW, admit } from './admission.ts';
 import { recordEvents } from './record-events.ts';
-import type { OperatorWord, ReopenedJob } from './reopen-jobs.ts';
+import type { OperatorAction, ReopenedJob } from './reopen-jobs.ts';
 
 export async function releaseJobs(
   sql: Sql,
-  { jobIds, actor, reason }: OperatorWord,
+  { jobIds, actor, reason }: OperatorAction,
   window = ADMISSION_WINDOW,
 ): Promise<ReopenedJob[]> {
   return await sql<ReopenedJob[]>`

@@ -1,5 +1,5 @@
 /**
- * An operator's word: a failed or cancelled job goes on from its failed step as the next generation, with new attempts.
+ * Operator action: a failed or cancelled job goes on from its failed step as the next generation, with new attempts.
  *
  * In:  jobs, who asked and why. Out: the jobs reopened, with their wake-ups; others were not failed or cancelled.
  * Events: `job.reopened`.
@@ -17,7 +17,7 @@ import { joinLines, lockLines } from './job-lines.ts';
 import { recordEvents } from './record-events.ts';
 import type { WokenJob } from './route-files.ts';
 
-export interface OperatorWord {
+export interface OperatorAction {
   readonly jobIds: readonly string[];
   /** E.g. `operator:<key label>`. */
   readonly actor: string;
@@ -31,7 +31,7 @@ export interface ReopenedJob extends WokenJob {
 
 export async function reopenJobs(
   sql: Sql,
-  { jobIds, actor, reason }: OperatorWord,
+  { jobIds, actor, reason }: OperatorAction,
   window = ADMISSION_WINDOW,
 ): Promise<ReopenedJob[]> {
   return await sql<ReopenedJob[]>`

@@ -1,5 +1,5 @@
 /**
- * An operator's word: files that the router set aside are routed again, by the routes as they are now.
+ * Operator action: files that the router set aside are routed again, by the routes as they are now.
  *
  * In:  files, who asked and why. Out: the files requeued, with their wake-ups; others were not quarantined by the router. An
  *      upload that was cut off, or an object under no tenant, stays where it is.

@@ -1,5 +1,5 @@
 /**
- * An operator's word: a failed job of an ordered route holds its line no longer, and the files behind it go on without it.
+ * Operator action: a failed job of an ordered route holds its line no longer, and the files behind it go on without it.
  *
  * In:  jobs, who asked and why. Out: the ids of those that held a line; others did not. The job stays `FAILED`, and can be retried: it then
  *      takes its old place in the line again.
@@ -8,9 +8,9 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import { freeLines } from './job-lines.ts';
 import { recordEvents } from './record-events.ts';
-import type { OperatorWord } from './reopen-jobs.ts';
+import type { OperatorAction } from './reopen-jobs.ts';
 
-export async function skipJobs(sql: Sql, { jobIds, actor, reason }: OperatorWord): Promise<string[]> {
+export async function skipJobs(sql: Sql, { jobIds, actor, reason }: OperatorAction): Promise<string[]> {
   const rows = await sql<{ id: string }[]>`
     WITH locked AS (
       SELECT * FROM jobs WHERE id = ANY(${[...jobIds]}::uuid[]) AND is_ordered AND state = 'FAILED' ORDER BY id FOR UPDATE),

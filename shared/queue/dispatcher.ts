@@ -17,7 +17,7 @@ import type { Lease, Leases } from '#shared/queue/leases.ts';
 import type { QueueMetrics } from '#shared/queue/queue-metrics.ts';
 import type { Received } from '#shared/queue/received.ts';
 import { runHandler } from '#shared/queue/run-handler.ts';
-import type { Queued, WaitingLine } from '#shared/queue/wait-queue.ts';
+import type { Queued, WaitQueue } from '#shared/queue/wait-queue.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
 export interface HandlerContext {
@@ -48,7 +48,7 @@ export interface DispatcherOptions<Payload> {
     | { readonly maxMessages: number; readonly lingerMs: number; readonly maxConcurrent: number }
     | undefined;
   readonly deadlineMs: number;
-  readonly line: WaitingLine<Item<Payload>>;
+  readonly line: WaitQueue<Item<Payload>>;
   readonly leases: Leases;
   readonly acknowledgements: Acknowledgements;
   readonly capacity: Capacity;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Queued, WaitingLine } from '#shared/queue/wait-queue.ts';
+import { type Queued, WaitQueue } from '#shared/queue/wait-queue.ts';
 
 interface Named extends Queued {
   readonly name: string;
@@ -10,7 +10,7 @@ function item(name: string, { groupId, tenant }: { groupId?: string; tenant?: st
 }
 
 /** Starts everything that may start now. */
-function startAll(line: WaitingLine<Named>): string[] {
+function startAll(line: WaitQueue<Named>): string[] {
   const started: string[] = [];
   for (let next = line.next(); next !== undefined; next = line.next()) started.push(next.name);
   return started;
@@ -18,13 +18,13 @@ function startAll(line: WaitingLine<Named>): string[] {
 
 describe('a waiting line', () => {
   it('starts in order of arrival', () => {
-    const line = new WaitingLine<Named>({ holdLimit: 0 });
+    const line = new WaitQueue<Named>({ holdLimit: 0 });
     for (const name of ['a', 'b', 'c']) line.add(item(name));
     expect(startAll(line)).toEqual(['a', 'b', 'c']);
   });
 
   it('runs one of a group and lets other groups pass', () => {
-    const line = new WaitingLine<Named>({ holdLimit: 0 });
+    const line = new WaitQueue<Named>({ holdLimit: 0 });
     for (const name of ['a1', 'a2', 'b1', 'a3']) line.add(item(name, { groupId: name.slice(0, 1) }));
     expect(startAll(line)).toEqual(['a1', 'b1']);
     line.end(item('a1', { groupId: 'a' }));
@@ -34,7 +34,7 @@ describe('a waiting line', () => {
   });
 
   it('takes out what waits of a group when its head failed', () => {
-    const line = new WaitingLine<Named>({ holdLimit: 0 });
+    const line = new WaitQueue<Named>({ holdLimit: 0 });
     for (const name of ['a1', 'a2', 'b1', 'a3']) line.add(item(name, { groupId: name.slice(0, 1) }));
     startAll(line);
     expect(line.remove('a').map(({ name }) => name)).toEqual(['a2', 'a3']);
@@ -42,7 +42,7 @@ describe('a waiting line', () => {
   });
 
   it('holds a tenant at its limit while there is room to look for others', () => {
-    const line = new WaitingLine<Named>({ tenantLimit: 1, holdLimit: 3 });
+    const line = new WaitQueue<Named>({ tenantLimit: 1, holdLimit: 3 });
     for (const name of ['x1', 'x2', 'y1', 'x3']) line.add(item(name, { tenant: name.slice(0, 1) }));
     expect(startAll(line)).toEqual(['x1', 'y1']);
     line.end(item('x1', { tenant: 'x' }));
@@ -50,14 +50,14 @@ describe('a waiting line', () => {
   });
 
   it('starts a tenant beyond its limit when nothing else can be held', () => {
-    const line = new WaitingLine<Named>({ tenantLimit: 1, holdLimit: 2 });
+    const line = new WaitQueue<Named>({ tenantLimit: 1, holdLimit: 2 });
     for (const name of ['x1', 'x2', 'x3', 'x4']) line.add(item(name, { tenant: 'x' }));
     expect(startAll(line)).toEqual(['x1', 'x2', 'x3']);
     expect(line.length).toBe(1);
   });
 
   it('lets no message of a group overtake one that is held for its tenant', () => {
-    const line = new WaitingLine<Named>({ tenantLimit: 1, holdLimit: 10 });
+    const line = new WaitQueue<Named>({ tenantLimit: 1, holdLimit: 10 });
     line.add(item('x1', { tenant: 'x', groupId: 'g1' }));
     line.add(item('x2', { tenant: 'x', groupId: 'g2' }));
     line.add(item('y1', { tenant: 'y', groupId: 'g2' }));

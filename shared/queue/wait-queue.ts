@@ -18,7 +18,7 @@ export interface WaitingLineOptions {
   readonly holdLimit: number;
 }
 
-export class WaitingLine<Item extends Queued> {
+export class WaitQueue<Item extends Queued> {
   readonly #options: WaitingLineOptions;
   #waiting: Item[] = [];
   readonly #busyGroups = new Set<string>();

@@ -19,7 +19,7 @@ import { Dispatcher, type Handle, type HandleBatch, type Item } from '#shared/qu
 import { Leases } from '#shared/queue/leases.ts';
 import { Poller } from '#shared/queue/poller.ts';
 import { describeReceived } from '#shared/queue/received.ts';
-import { WaitingLine } from '#shared/queue/wait-queue.ts';
+import { WaitQueue } from '#shared/queue/wait-queue.ts';
 import {
   checkWorkerOptions,
   type WorkerMessage,
@@ -97,7 +97,7 @@ class QueueWorker<Messages extends WorkerMessages> implements Worker {
       handleBatch: toHandleBatch(options),
       batch: options.handleBatch && { maxMessages: 100, lingerMs: 10, maxConcurrent: 2, ...options.batch },
       deadlineMs,
-      line: new WaitingLine<Item<WorkerMessage<Messages>>>({
+      line: new WaitQueue<Item<WorkerMessage<Messages>>>({
         tenantLimit: maxTenantShare === undefined ? undefined : Math.max(1, Math.floor(slots * maxTenantShare)),
         holdLimit,
       }),

@@ -77,7 +77,7 @@ const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 3, firstDelay: 2_000, factor: 
 /** The rows differ from what the claim said; whoever claims the chunk next sees why. */
 const STALE_MS = 1_000;
 
-export async function walkRecord(parts: RecordWalkParts, walk: ChunkWalk, record: ClaimedRecord): Promise<void> {
+export async function advanceRecord(parts: RecordWalkParts, walk: ChunkWalk, record: ClaimedRecord): Promise<void> {
   const walker = new RecordWalker(parts, walk, record);
   if (await walker.endWithoutCall()) return;
   let position: Position | undefined = {

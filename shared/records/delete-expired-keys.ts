@@ -10,7 +10,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 const BATCH_ROWS = 5_000;
 
 /** Resolves to how many keys of records made before `before` were removed. */
-export async function forgetExpiredKeys(
+export async function deleteExpiredKeys(
   sql: Sql,
   before: Date,
   signal: AbortSignal,

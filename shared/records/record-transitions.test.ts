@@ -10,7 +10,7 @@ import { claimForRecords, newRecord, seedParsingJob, seedRecords, storeStep } fr
 import { useTestDatabase } from '#shared/testing/use-test-database.ts';
 import { beginRecords, type RecordAt } from './begin-records.ts';
 import { type ClaimedChunk, type ClaimedRecord, claimChunks } from './claim-chunks.ts';
-import { forgetExpiredKeys } from './delete-expired-keys.ts';
+import { deleteExpiredKeys } from './delete-expired-keys.ts';
 import { countInserted, discardAccepted, findLastLine, insertRecords } from './insert-records.ts';
 import { openRecords } from './open-records.ts';
 import { countReopenable, reopenRecords } from './reopen-records.ts';
@@ -551,8 +551,8 @@ test('business keys past retention go in batches, and those after it stay', asyn
   await sql`UPDATE record_keys SET created_at = now() - interval '500 days' WHERE line <= 5`;
   const before = new Date(Date.now() - 400 * 86_400_000);
   const signal = new AbortController().signal;
-  expect(await forgetExpiredKeys(sql, before, AbortSignal.abort())).toBe(0);
-  expect(await forgetExpiredKeys(sql, before, signal, 2)).toBe(5);
-  expect(await forgetExpiredKeys(sql, before, signal, 2)).toBe(0);
+  expect(await deleteExpiredKeys(sql, before, AbortSignal.abort())).toBe(0);
+  expect(await deleteExpiredKeys(sql, before, signal, 2)).toBe(5);
+  expect(await deleteExpiredKeys(sql, before, signal, 2)).toBe(0);
   expect(await sql`SELECT line::int FROM record_keys ORDER BY line`).toEqual([{ line: 6 }, { line: 7 }]);
 });

@@ -1,5 +1,5 @@
 /**
- * An operator's word: records that failed, or whose effect is in doubt, are called again at the step where they stand.
+ * Operator action: records that failed, or whose effect is in doubt, are called again at the step where they stand.
  *
  * 1. A job that has ended goes back to its record steps as the next generation; one that is still at them takes the records up as it is. Steps
  *    after the records run again: what they do carries the same idempotency keys.

@@ -9,7 +9,7 @@
 
 import type { FoundRoute } from '#shared/definitions/route-cache.ts';
 import type { Lease } from '#shared/worker/lease-keeper.ts';
-import { type RecordWalkParts, walkRecord } from './advance-record.ts';
+import { advanceRecord, type RecordWalkParts } from './advance-record.ts';
 import type { ChunkBulkhead } from './chunk-bulkhead.ts';
 import type { ClaimedChunk } from './claim-chunks.ts';
 import type { ChunkSettled, RecordCommits } from './record-commits.ts';
@@ -82,7 +82,7 @@ async function walkRecords(parts: RunChunkParts, run: ChunkRun): Promise<ChunkEn
   };
   const ends = await Promise.allSettled(
     chunk.records.map((record) =>
-      walkRecord(parts, walk, record).catch((error: unknown) => {
+      advanceRecord(parts, walk, record).catch((error: unknown) => {
         hasFailed = true;
         throw error;
       }),

@@ -3,7 +3,7 @@
  * and verified before anybody hears of it.
  *
  * Which plan: one request for what is small; parts made by the store for what is large; parts read and sent where the route says
- * `copy: streamed`, whatever the size; and all that goes to a store elsewhere is read and sent, what one part holds by one request.
+ * `copy: streamed`, whatever the size; and all that goes to an external store is read and sent, what one part holds by one request.
  */
 import { onlyContentHeaders } from '#shared/files/content-headers.ts';
 import type { CopyPlan } from '#shared/files/copies/transfer-log.ts';
@@ -53,13 +53,13 @@ export interface CopyTarget {
   readonly bucket: string;
   readonly key: string;
   /** Where the bucket is, when not with the source. */
-  readonly elsewhere?: ObjectStore | undefined;
+  readonly external?: ObjectStore | undefined;
 }
 
 /** @throws ObjectStoreError when the source is gone or changed, or the store refuses. */
 export async function copyJobObject(
   context: StepContext<unknown>,
-  { elsewhere, ...target }: CopyTarget,
+  { external, ...target }: CopyTarget,
   wanted: CopyWish = 'auto',
 ): Promise<JobCopy> {
   const { store, object, job, signal } = context;
@@ -75,9 +75,9 @@ export async function copyJobObject(
     checksumAlgorithm: checksum?.algorithm,
     signal,
   };
-  const targetStore = elsewhere ?? store;
+  const targetStore = external ?? store;
   const isInParts =
-    elsewhere !== undefined || wanted === 'streamed' || job.isLarge || head.sizeBytes > SINGLE_COPY_LIMIT_BYTES;
+    external !== undefined || wanted === 'streamed' || job.isLarge || head.sizeBytes > SINGLE_COPY_LIMIT_BYTES;
   const plan = wanted === 'streamed' ? 'streamed' : 'server-side';
   let written: WrittenObject | MultipartObject;
   try {

@@ -72,7 +72,7 @@ export interface StepContext<Options> {
   /** One per (tenant, job, step), the same over retries, redrives and generations. */
   readonly idempotencyKey: string;
   readonly store: ObjectStore;
-  /** Runs `work` with one of the tenant's stores elsewhere; none are known without it. */
+  /** Runs `work` with one of the tenant's external stores; none are known without it. */
   readonly useStore?: UseStore | undefined;
   /** Of a record route: how its records stand in the file, what becomes of the job by them, and where they are kept. */
   readonly records?:

@@ -1,5 +1,5 @@
 /**
- * A store elsewhere, by its definition: its clients, made once and closed together.
+ * An external store, by its definition: its clients, made once and closed together.
  *
  * 1. Its credentials are asked of the secret store for every request, which knows when they were rotated.
  * 2. No connection is opened to an address that the guard does not allow.
@@ -11,15 +11,15 @@ import { z } from 'zod';
 import type { StoreDocument } from '#shared/definitions/store-schema.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { hideReplies } from '#shared/files/hide-replies.ts';
-import type { ObjectStore, ObjectStoreOptions, StoreElsewhere } from '#shared/files/object-store.ts';
+import type { ExternalTarget, ObjectStore, ObjectStoreOptions } from '#shared/files/object-store.ts';
 import { createPartClient, createS3Client } from '#shared/files/s3-client.ts';
 import { ObjectStoreError } from '#shared/files/store-error.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
 import { type SecretStore, unavailableSecret } from '#shared/runtime/secrets/secret-store.ts';
 
-export interface StoreElsewhereOptions {
+export interface ExternalStoreOptions {
   /** Of the fleet's own store; copies are read by it. */
-  readonly sourceClient: StoreElsewhere['sourceClient'];
+  readonly sourceClient: ExternalTarget['sourceClient'];
   /** As for the fleet's own store, with which they are shared. */
   readonly partBuffers?: ObjectStoreOptions['partBuffers'];
   readonly metrics?: ObjectStoreOptions['metrics'];
@@ -46,7 +46,7 @@ const credentialsSchema = z.strictObject({
 /** The SDK asks again for credentials that end within five minutes, so it does for each request. */
 const BELIEVED_MS = 1_000;
 
-export function openStore(definition: StoreDocument, options: StoreElsewhereOptions): OpenStore {
+export function openStore(definition: StoreDocument, options: ExternalStoreOptions): OpenStore {
   const { sourceClient, partBuffers, metrics, stallMs, secrets, addressGuard } = options;
   const endpoint = definition.endpoint ?? endpointOfAmazon(definition.region);
   const credentials = async () => {
@@ -67,7 +67,7 @@ export function openStore(definition: StoreDocument, options: StoreElsewhereOpti
     client: clients[0],
     partClient: clients[1],
     idleTimeoutMs: stallMs,
-    elsewhere: { name: definition.name, sourceClient, hasChecksums: definition.checksums },
+    external: { name: definition.name, sourceClient, hasChecksums: definition.checksums },
     ...(partBuffers !== undefined && { partBuffers }),
     ...(metrics !== undefined && { metrics }),
   });

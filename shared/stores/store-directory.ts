@@ -1,5 +1,5 @@
 /**
- * The stores elsewhere of all tenants, as this process writes to them.
+ * The external stores of all tenants, as this process writes to them.
  *
  * 1. The definition that is applied now counts. It is looked at again every `LOOK_AGAIN_MS`, by its version; a database that is away
  *    changes nothing for the stores that are known.
@@ -12,7 +12,7 @@ import { storeDocumentSchema } from '#shared/definitions/store-schema.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
 import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
-import { type OpenStore, openStore, type StoreElsewhereOptions } from './open-store.ts';
+import { type ExternalStoreOptions, type OpenStore, openStore } from './open-store.ts';
 
 export type UsedStore<Result> =
   | { readonly ok: true; readonly result: Result }
@@ -28,7 +28,7 @@ export interface StoreDirectory {
   close(): void;
 }
 
-export interface StoreDirectoryOptions extends Omit<StoreElsewhereOptions, 'secrets'> {
+export interface StoreDirectoryOptions extends Omit<ExternalStoreOptions, 'secrets'> {
   readonly sql: Sql;
   readonly secrets: SecretStore;
   readonly logger: Logger;

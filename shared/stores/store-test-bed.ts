@@ -18,7 +18,7 @@ import { startS3FaultProxy } from '#shared/testing/start-s3-fault-proxy.ts';
 import { connectTestDatabase } from '#shared/worker/test-job-runner.ts';
 import { createStoreDirectory } from './store-directory.ts';
 
-/** Nothing but the store elsewhere takes them. */
+/** Nothing but the external store takes them. */
 export const FAR_CREDENTIAL = { accessKeyId: 'FARAWAY', secretAccessKey: 'hush-of-the-far-store', name: 'far' };
 export const FAR_BUCKET = 'globex-inbox';
 export const PART_BYTES = 5 * 1024 ** 2;
@@ -60,7 +60,7 @@ export async function startStoreTestBed(near: {
     sql,
     proxy,
     secretsDirectory,
-    /** At the store elsewhere, past the proxy. */
+    /** At the external store, past the proxy. */
     farStore: createObjectStore({ client: farClient }),
     async putSecret(credentials: unknown = FAR_CREDENTIAL) {
       const { name: _, ...keys } = credentials as typeof FAR_CREDENTIAL;

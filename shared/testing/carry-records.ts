@@ -44,7 +44,7 @@ export async function claimOne(sql: Sql, chunkId: string, leaseMs = 60_000): Pro
 }
 
 /** Each record moves as `moveOf` says of its line. */
-export async function carryRecords(
+export async function processRecords(
   sql: Sql,
   chunks: readonly Pick<WokenChunk, 'id'>[],
   moveOf: (line: number) => RecordMove,

@@ -10,7 +10,7 @@ export interface TransferView {
   /** The job's step, from 0; null for the archive copy. */
   readonly stepSeq: number | null;
   readonly plan: TransferPlan;
-  /** Elsewhere, where it goes, by the name of its definition; null for the fleet's own. */
+  /** For an external store, where it goes, by the name of its definition; null for the fleet's own. */
   readonly store: string | null;
   readonly state: 'COPYING' | 'COMPLETING' | 'ABORTING' | 'DONE' | 'ABORTED';
   /** With what has been moved of parts in flight. */

@@ -2,7 +2,7 @@
  * Transfers that nobody goes on with: their job or file has ended, was cancelled, or was failed while its worker was away.
  *
  * `claimOrphans`: writes that their uploads are aborted, before they are. Whoever reopens the job then begins anew. A claim lasts for
- *                 `claimMs`, at a store elsewhere longer the longer it is not reached, up to an hour; rows locked by another
+ *                 `claimMs`, at an external store longer the longer it is not reached, up to an hour; rows locked by another
  *                 sweeper are left to it.
  * `endOrphan`:    once the store no longer knows the upload.
  * `findOwnedUploads`: of the uploads named, those of a transfer that is still open.
@@ -14,7 +14,7 @@ export interface OrphanedTransfer {
   readonly seq: number;
   readonly epoch: number;
   readonly tenantId: string;
-  /** Of an upload to a store elsewhere, its name. */
+  /** Of an upload to an external store, its name. */
   readonly store: string | null;
   readonly bucket: string;
   readonly key: string;

@@ -51,7 +51,7 @@ export type WalkEnd =
   /** Somebody else's, now or as soon as the lease has run out. */
   | { readonly type: 'lost'; readonly position: JobPosition };
 
-export async function walkJob(parts: WalkParts, walk: Walk): Promise<WalkEnd> {
+export async function advanceJob(parts: WalkParts, walk: Walk): Promise<WalkEnd> {
   const { job } = walk;
   const found = await parts.routes.find(job.routeVersionId);
   let position = claimedPosition(job);

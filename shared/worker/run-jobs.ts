@@ -28,7 +28,7 @@ import type { RecordStore } from '#shared/steps/record-store.ts';
 import type { PlaceName, StepKind } from '#shared/steps/step-context.ts';
 import type { StoreDirectory } from '#shared/stores/store-directory.ts';
 import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
-import { type WalkEnd, walkJob } from './advance-job.ts';
+import { advanceJob, type WalkEnd } from './advance-job.ts';
 import { type ArchiveEnd, type ArchiveFile, archiveHeldFile, type HeldFile } from './archive-held-file.ts';
 import { JobCommits } from './job-commits.ts';
 import type { JobMetrics } from './job-metrics.ts';
@@ -51,7 +51,7 @@ export interface JobRunnerOptions {
   /** For one try of a step, and for an archive copy. */
   readonly stepDeadlineMs: number;
   readonly store: ObjectStore;
-  /** Stores elsewhere. */
+  /** External stores. */
   readonly stores?: StoreDirectory | undefined;
   readonly bucketNames: Readonly<Record<BucketId, string>>;
   readonly recordStoreFor: (job: ClaimedJob, span: Span) => RecordStore;
@@ -146,7 +146,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
       const lease = keeper.hold('job', job, claim.askedAtMs);
       let end: WalkEnd;
       try {
-        end = await walkJob(walking, { job, lease, stop, span, logger: logger.child(facts) });
+        end = await advanceJob(walking, { job, lease, stop, span, logger: logger.child(facts) });
       } finally {
         lease.release();
       }

@@ -31,7 +31,7 @@ export interface TryParts {
   readonly kinds: ReadonlyMap<string, StepKind<unknown>>;
   readonly stepDeadlineMs: number;
   readonly store: ObjectStore;
-  /** Stores elsewhere. */
+  /** External stores. */
   readonly stores?: StoreDirectory | undefined;
   readonly bucketNames: Readonly<Record<BucketId, string>>;
   /** Bound to the job and its epoch; chunks that it wakes are traced below `span`. */

@@ -1,4 +1,4 @@
-/** A store elsewhere as an operator sees it: applied with its route, its secret put in place, small and large files delivered to it. */
+/** An external store as an operator sees it: applied with its route, its secret put in place, small and large files delivered to it. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';

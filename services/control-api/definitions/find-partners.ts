@@ -1,4 +1,4 @@
-/** Reads of partners and of stores elsewhere: as they are described now. Definitions name secrets and hold none. */
+/** Reads of partners and of external stores: as they are described now. Definitions name secrets and hold none. */
 import { z } from 'zod';
 import type { Reads } from '#shared/db/connect-database.ts';
 import { and, asc, eq, sql } from '#shared/db/drizzle.ts';

@@ -31,7 +31,7 @@ export function handlePartners(server: ApiServer, parts: ApiParts): void {
     async (request) => {
       const { tenantId } = callerOf(request);
       const { tenant, cursor, limit } = request.query;
-      if (isAnothers(tenantId, tenant)) return { partners: [], next_cursor: null };
+      if (isOtherTenants(tenantId, tenant)) return { partners: [], next_cursor: null };
       return await findPartners(parts.reads, { tenantId: tenantId ?? tenant ?? null, after: cursor, limit });
     },
   );
@@ -39,7 +39,7 @@ export function handlePartners(server: ApiServer, parts: ApiParts): void {
     '/api/v1/stores',
     {
       schema: {
-        summary: 'Stores elsewhere as they are described now',
+        summary: 'External stores as they are described now',
         tags: ['routes'],
         querystring,
         response: { 200: storePageSchema, ...errorReplies },
@@ -48,13 +48,13 @@ export function handlePartners(server: ApiServer, parts: ApiParts): void {
     async (request) => {
       const { tenantId } = callerOf(request);
       const { tenant, cursor, limit } = request.query;
-      if (isAnothers(tenantId, tenant)) return { stores: [], next_cursor: null };
+      if (isOtherTenants(tenantId, tenant)) return { stores: [], next_cursor: null };
       return await findStores(parts.reads, { tenantId: tenantId ?? tenant ?? null, after: cursor, limit });
     },
   );
 }
 
 /** To a tenant's key there are no others. */
-function isAnothers(caller: string | null, tenant: string | undefined): boolean {
+function isOtherTenants(caller: string | null, tenant: string | undefined): boolean {
   return caller !== null && tenant !== undefined && tenant !== caller;
 }

@@ -9,7 +9,7 @@ import { JOB_STATES } from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { cancelJobs, cancelOrderedJobs, rejectHeldJobs } from '#shared/jobs/end-jobs.ts';
 import { releaseJobs } from '#shared/jobs/release-jobs.ts';
-import { type OperatorWord, reopenJobs } from '#shared/jobs/reopen-jobs.ts';
+import { type OperatorAction, reopenJobs } from '#shared/jobs/reopen-jobs.ts';
 import { skipJobs } from '#shared/jobs/skip-jobs.ts';
 import { HELD } from '#shared/steps/wait-reasons.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
@@ -47,13 +47,13 @@ const filtersSchema = z.strictObject({
 
 type JobSummary = z.infer<typeof jobSummarySchema>;
 
-interface JobWord {
+interface JobAction {
   readonly verb: string;
   readonly summary: string;
   /** Also a tenant may say it about its own jobs. */
   readonly isOwners?: boolean;
   /** @throws LongshoreError when the job is not in a state for it. */
-  readonly act: (job: JobSummary, word: OperatorWord) => Promise<void>;
+  readonly act: (job: JobSummary, word: OperatorAction) => Promise<void>;
 }
 
 export function handleJobs(
@@ -110,7 +110,7 @@ export function handleJobs(
     },
   );
 
-  handleWord({
+  handleAction({
     verb: 'retry',
     summary: 'Go on from the failed step, with new attempts; from its failed records when it failed for those',
     async act(job, word) {
@@ -128,7 +128,7 @@ export function handleJobs(
     },
   });
 
-  handleWord({
+  handleAction({
     verb: 'cancel',
     summary: 'End an open job',
     isOwners: true,
@@ -139,7 +139,7 @@ export function handleJobs(
     },
   });
 
-  handleWord({
+  handleAction({
     verb: 'skip',
     summary: 'Let the files behind a job of an ordered route go on without it; an open job is cancelled',
     async act(job, word) {
@@ -149,7 +149,7 @@ export function handleJobs(
     },
   });
 
-  handleWord({
+  handleAction({
     verb: 'release',
     summary: 'Let a held job go on',
     async act(job, word) {
@@ -159,7 +159,7 @@ export function handleJobs(
     },
   });
 
-  handleWord({
+  handleAction({
     verb: 'reject',
     summary: 'End a held job: it fails, and nothing of its file is carried',
     async act(job, word) {
@@ -168,7 +168,7 @@ export function handleJobs(
     },
   });
 
-  function handleWord({ verb, summary, isOwners = false, act }: JobWord): void {
+  function handleAction({ verb, summary, isOwners = false, act }: JobAction): void {
     app.post(
       `/api/v1/jobs/:id/${verb}`,
       {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { RecordMove } from '#shared/records/store-record-outcomes.ts';
 import { summariseRecords } from '#shared/records/summarise-records.ts';
 import { sweepRecords } from '#shared/records/sweep-records.ts';
-import { carryRecords } from '#shared/testing/carry-records.ts';
+import { processRecords } from '#shared/testing/carry-records.ts';
 import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
 import { claimForRecords, type SeededRecords, seedRecords, storeStep } from '#shared/testing/seed-records.ts';
 import { startTestApi, type TestApi } from '../start-test-api.ts';
@@ -55,7 +55,7 @@ async function ask(method: 'GET' | 'POST', path: string, payload?: object, key =
   return { status: response.statusCode, body: response.json(), text: response.body };
 }
 
-const carry = () => carryRecords(api.sql, seeded.chunks, (line) => MOVES[line] ?? { type: 'success' });
+const carry = () => processRecords(api.sql, seeded.chunks, (line) => MOVES[line] ?? { type: 'success' });
 
 /** The job ends as it would when its records are the reason. */
 async function failJob(cause = 'RECORDS_FAILED'): Promise<void> {
@@ -214,7 +214,7 @@ describe('a person’s word on records', () => {
   });
 
   test('spreads the calls at the rate that it names', async () => {
-    await carryRecords(api.sql, seeded.chunks, (line) => MOVES[line === 3 ? 3 : 4] as RecordMove);
+    await processRecords(api.sql, seeded.chunks, (line) => MOVES[line === 3 ? 3 : 4] as RecordMove);
     const { body } = await retry({ rate_per_second: 0.2, reason: 'r' });
     expect(body).toMatchObject({ records: 4 });
     const [row] = await api.sql`
@@ -255,7 +255,7 @@ describe('a retry of a job', () => {
   });
 
   test('that failed for ambiguous ones alone says so', async () => {
-    await carryRecords(api.sql, seeded.chunks, () => ({ type: 'ambiguous' }));
+    await processRecords(api.sql, seeded.chunks, () => ({ type: 'ambiguous' }));
     await failJob();
     expect((await ask('POST', `${jobId}/retry`, { reason: 'x' })).body.code).toBe('RECORDS_AMBIGUOUS');
   });

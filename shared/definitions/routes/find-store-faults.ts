@@ -1,5 +1,5 @@
 /**
- * Deliveries and the stores elsewhere that they go to, over several documents: a route may name only a store that is there and that
+ * Deliveries and the external stores that they go to, over several documents: a route may name only a store that is there and that
  * allows its bucket, and a store must not lose a bucket that a route delivers to. Pure; what is stored already is given.
  *
  * 1. What stands in the files counts, not what they replace.
@@ -43,7 +43,7 @@ export function findStoreFaults(documents: readonly ParsedDocument[], stored: St
   return documents.flatMap((entry) => [...faultsOfRoute(entry, buckets), ...faultsOfStore(entry, kept)]);
 }
 
-/** To stores elsewhere, in their order; what is none is passed over, so that definitions of other versions can be asked. */
+/** To external stores, in their order; what is none is passed over, so that definitions of other versions can be asked. */
 export function deliveriesIn(
   route: Named & { readonly steps: readonly Readonly<Record<string, unknown>>[] },
 ): Delivery[] {

@@ -1,5 +1,5 @@
 /**
- * What a route file may say: tenants, their partners, stores elsewhere and routes, one YAML document each.
+ * What a route file may say: tenants, their partners, external stores and routes, one YAML document each.
  *
  * 1. Unknown keys are faults: a misspelt option must not be passed over in silence.
  * 2. Parsing a parsed definition changes nothing. Stored versions hold the defaults of their day, and are parsed again on use.

@@ -1,5 +1,5 @@
 /**
- * A copy to a store elsewhere of what one part buffer holds: read, held, and put in one request.
+ * A copy to an external store of what one part buffer holds: read, held, and put in one request.
  *
  * 1. The request carries a checksum of the whole: the source's own where it is known, so that the store refuses bytes that were damaged
  *    on either way; else the SHA-256 of what was read.

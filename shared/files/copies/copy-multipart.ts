@@ -6,7 +6,7 @@
  * 2. With a log the copy goes on where an earlier try was, whatever worker that had: what the store lists counts, compared with what
  *    was written down. A failure that may pass leaves the upload to the next try; any other aborts it, after writing that it does.
  * 3. The upload carries the job's id, so that a completed object whose reply was lost is recognised.
- * 4. Server-side, the store moves the bytes; to a store elsewhere all is streamed. Streamed, parts are read, held and sent (`part-buffers.ts`); content that ran through in
+ * 4. Server-side, the store moves the bytes; to an external store all is streamed. Streamed, parts are read, held and sent (`part-buffers.ts`); content that ran through in
  *    one go has its SHA-256.
  */
 
@@ -16,9 +16,9 @@ import pLimit from 'p-limit';
 import { onlyContentHeaders } from '#shared/files/content-headers.ts';
 import { fullObjectChecksum, type ObjectChecksum } from '#shared/files/object-checksum.ts';
 import type {
+  ExternalTarget,
   MultipartCopyRequest,
   MultipartObject,
-  StoreElsewhere,
   WrittenObject,
 } from '#shared/files/object-store.ts';
 import { headObject, nameOf } from '#shared/files/read-object.ts';
@@ -49,7 +49,7 @@ export interface CopyParts {
   /** For what is copied. */
   readonly sourceClient: S3Client;
   readonly read: ReadStream;
-  readonly elsewhere: StoreElsewhere | undefined;
+  readonly external: ExternalTarget | undefined;
   readonly serverSidePartBytes: number;
   /** Of one copy. */
   readonly serverSideConcurrency: number;
@@ -65,12 +65,12 @@ const ABORT_TIMEOUT_MS = 10_000;
 export async function copyMultipart(parts: CopyParts, request: MultipartCopyRequest): Promise<MultipartObject> {
   const described = await describeCopy(parts, request);
   const { log, target, source, sizeBytes } = request;
-  const plan = parts.elsewhere === undefined ? (request.plan ?? 'server-side') : 'streamed';
+  const plan = parts.external === undefined ? (request.plan ?? 'server-side') : 'streamed';
   const startedAt = Date.now();
   const preferred = plan === 'streamed' ? parts.buffers.bytes : parts.serverSidePartBytes;
   const facts: CopyFacts = {
     plan,
-    store: parts.elsewhere?.name,
+    store: parts.external?.name,
     target,
     sourceEtag: source.etag ?? '',
     sizeBytes,
@@ -112,13 +112,13 @@ export function assertSameSha256({ checksums, source }: MultipartCopyRequest, sh
 }
 
 export async function describeCopy(
-  { sourceClient, elsewhere }: CopyParts,
+  { sourceClient, external }: CopyParts,
   request: MultipartCopyRequest,
 ): Promise<DescribedCopy> {
   const replace = request.replace ?? (await sourceDescription(sourceClient, request));
   return {
     ...request,
-    hasChecksums: elsewhere?.hasChecksums ?? true,
+    hasChecksums: external?.hasChecksums ?? true,
     replace: { ...replace, metadata: { ...replace.metadata, 'longshore-job': request.jobId } },
   };
 }
@@ -364,11 +364,11 @@ interface Failed {
   readonly error: unknown;
 }
 
-async function giveUp({ client, elsewhere }: CopyParts, { upload, log, error }: Failed): Promise<void> {
+async function giveUp({ client, external }: CopyParts, { upload, log, error }: Failed): Promise<void> {
   // Whoever goes on with it finds the parts. Damaged ones are not gone on with.
   if (log !== undefined && isWorthKeeping(error)) return;
-  // A store elsewhere that refuses is tried again, and does so to an abort as well.
-  if (log !== undefined && elsewhere !== undefined && isRefusal(error)) return;
+  // An external store that refuses is tried again, and does so to an abort as well.
+  if (log !== undefined && external !== undefined && isRefusal(error)) return;
   // A failed clean-up must not hide why the copy failed; the sweeper aborts what is left.
   try {
     await log?.aborting();

@@ -11,7 +11,7 @@ export type TransferPlan = CopyPlan | 'unknown-length';
 
 export interface TransferFacts {
   readonly plan: TransferPlan;
-  /** Of a copy to a store elsewhere, its name. */
+  /** Of a copy to an external store, its name. */
   readonly store?: string | undefined;
   readonly target: { readonly bucket: string; readonly key: string };
   readonly sourceEtag: string;

@@ -14,6 +14,6 @@ export const copyVariables = {
   LONGSHORE_COPY_PART_BYTES: integerVariable({ min: 5 * MIB, max: 1_024 * MIB }).default(8 * MIB),
   /** A copy of which no byte moves for so long gives its slot up; its request is aborted and sent again at two thirds of that. */
   LONGSHORE_COPY_STALL_MS: integerVariable({ min: 100, max: 600_000 }).default(60_000),
-  /** Addresses of stores elsewhere that are not public and may be written to all the same; without it none. */
+  /** Addresses of external stores that are not public and may be written to all the same; without it none. */
   LONGSHORE_STORE_ADDRESSES: networksVariable.optional(),
 };

@@ -74,11 +74,11 @@ export function createAwsSecretStore(options: AwsSecretStoreOptions): SecretStor
           ? cause
           : new SecretError(`The secret ${name} cannot be read (${word}).`, { isPassing: !REFUSALS.has(word) });
       failures.set(name, { error, at: now() });
-      return serveOn(name, error);
+      return keepServing(name, error);
     }
   }
 
-  function serveOn(name: string, error: SecretError): Secret {
+  function keepServing(name: string, error: SecretError): Secret {
     const known = held.get(name);
     if (known !== undefined && now() - known.readAt < longestMs) return known.secret;
     throw error;
@@ -90,7 +90,7 @@ export function createAwsSecretStore(options: AwsSecretStoreOptions): SecretStor
       const known = held.get(name);
       if (known !== undefined && now() - known.readAt < freshMs) return known.secret;
       const failure = failures.get(name);
-      if (failure !== undefined && now() - failure.at < pauseMs) return serveOn(name, failure.error);
+      if (failure !== undefined && now() - failure.at < pauseMs) return keepServing(name, failure.error);
       const running = asking.get(name) ?? ask(name).finally(() => asking.delete(name));
       asking.set(name, running);
       return await running;

@@ -1,11 +1,11 @@
 /** `confirm`: the very version that was delivered stands at its destination, with the size and checksum of its source. */
 import { compareContents } from '#shared/files/object-checksum.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
+import { useExternalStore } from '#shared/steps/use-external-store.ts';
 import { type Delivery, deliverySchema } from '../deliver/delivery.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, withStoreFailures } from '../step-failure.ts';
 import type { StepOutcome } from '../step-outcome.ts';
-import { useStoreElsewhere } from '../use-store-elsewhere.ts';
 import { type ConfirmOptions, confirmOptions } from './options.ts';
 
 export const confirmStep: StepKind<ConfirmOptions> = {
@@ -25,7 +25,7 @@ export const confirmStep: StepKind<ConfirmOptions> = {
       }
       const delivery = parsed.data;
       if (delivery.store === undefined) return await confirm(context, context.store, delivery);
-      return await useStoreElsewhere(
+      return await useExternalStore(
         context,
         { name: delivery.store, code: 'CONFIRMATION_ERROR' },
         async ({ store }) => await confirm(context, store, delivery),

@@ -13,8 +13,8 @@ export type DeliveryTarget =
 /** Without a template: the file's own directory, and the name as it is now. Own buckets keep each tenant under its prefix. */
 export function deliveryTarget(context: StepContext<DeliverOptions>): DeliveryTarget {
   const { options, file, job, bucketNames } = context;
-  const isElsewhere = options.store !== undefined;
-  if (!isElsewhere && Object.values(bucketNames).some((own) => own === options.externalBucket)) {
+  const isExternal = options.store !== undefined;
+  if (!isExternal && Object.values(bucketNames).some((own) => own === options.externalBucket)) {
     return { ok: false, message: `${options.externalBucket} is one of Longshore's own buckets; name it by \`bucket\`` };
   }
   const bucket = options.externalBucket ?? bucketNames[options.bucket ?? 'delivered'];

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { CHECKSUM_ALGORITHMS, PROOFS } from '#shared/files/object-checksum.ts';
 
 export const deliverySchema = z.object({
-  /** Elsewhere, by the name of its definition. */
+  /** For an external store, by the name of its definition. */
   store: z.string().optional(),
   bucket: z.string(),
   key: z.string(),

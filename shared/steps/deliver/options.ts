@@ -18,7 +18,7 @@ const deliverOptionsSchema = z
         'must be a bucket name: 3 to 63 lower-case letters, digits, "-" and "."',
       )
       .optional(),
-    /** A store elsewhere, by the name of its definition; `externalBucket` is a bucket there. */
+    /** An external store, by the name of its definition; `externalBucket` is a bucket there. */
     store: idSchema.optional(),
     /** Template of the whole key; the file's own key when absent. */
     key: z.string().min(1).optional(),

@@ -5,7 +5,7 @@
  * 2. The destination name shows a whole object or none: the copy appears at once, or when its last part is there.
  * 3. The copy is verified before it is reported, at the store where it is.
  * 4. Of several versions of one key the newest stays at the destination: an older one is not written over it.
- * 5. To a store elsewhere it writes only where the definition of the store allows.
+ * 5. To an external store it writes only where the definition of the store allows.
  */
 
 import { isPlaceAllowed } from '#shared/definitions/store-schema.ts';
@@ -13,11 +13,11 @@ import { verifyCopy } from '#shared/files/copies/verify-copy.ts';
 import { fullObjectChecksum } from '#shared/files/object-checksum.ts';
 import type { ObjectHead, ObjectStore } from '#shared/files/object-store.ts';
 import { hasFault } from '#shared/files/store-error.ts';
+import { useExternalStore } from '#shared/steps/use-external-store.ts';
 import { copyJobObject, JOB_METADATA, KEY_METADATA } from '../copy-job-object.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, retry, withStoreFailures } from '../step-failure.ts';
 import type { StepOutcome } from '../step-outcome.ts';
-import { useStoreElsewhere } from '../use-store-elsewhere.ts';
 import { PLACE } from '../wait-reasons.ts';
 import type { Delivery } from './delivery.ts';
 import { deliveryTarget } from './delivery-target.ts';
@@ -35,7 +35,7 @@ export const deliverStep: StepKind<DeliverOptions> = {
       const { store } = context.options;
       return store === undefined
         ? await deliverInPlace(context, { bucket, key })
-        : await deliverElsewhere(context, store, { bucket, key });
+        : await deliverExternally(context, store, { bucket, key });
     }),
 };
 
@@ -44,17 +44,17 @@ interface Place {
   readonly key: string;
 }
 
-interface Elsewhere {
+interface ExternalDelivery {
   readonly name: string;
   readonly store: ObjectStore;
 }
 
-async function deliverElsewhere(
+async function deliverExternally(
   context: StepContext<DeliverOptions>,
   name: string,
   { bucket, key }: Place,
 ): Promise<StepOutcome> {
-  return await useStoreElsewhere(context, { name, code: 'DELIVERY_ERROR' }, async ({ definition, store }) =>
+  return await useExternalStore(context, { name, code: 'DELIVERY_ERROR' }, async ({ definition, store }) =>
     isPlaceAllowed(definition.buckets, { bucket, key })
       ? await deliverInPlace(context, { bucket, key }, { name, store })
       : failed('DELIVERY_ERROR', 'STORE_PLACE_REFUSED', `The store ${name} does not allow ${bucket}/${key}.`),
@@ -67,17 +67,17 @@ const PLACE_WAIT_MS = 1_000;
 async function deliverInPlace(
   context: StepContext<DeliverOptions>,
   place: Place,
-  elsewhere?: Elsewhere,
+  external?: ExternalDelivery,
 ): Promise<StepOutcome> {
   const { places } = context;
-  if (places === undefined) return await deliver(context, place, elsewhere);
-  const named = { ...place, ...(elsewhere !== undefined && { store: elsewhere.name }) };
+  if (places === undefined) return await deliver(context, place, external);
+  const named = { ...place, ...(external !== undefined && { store: external.name }) };
   const taken = await places.take(named);
   if (taken.type === 'busy') return { type: 'wait', afterMs: PLACE_WAIT_MS, reason: PLACE };
   if (taken.type === 'superseded') return { type: 'succeeded', output: { ...named, supersededBy: taken.fileId } };
   let isDelivered = false;
   try {
-    const outcome = await deliver(context, place, elsewhere);
+    const outcome = await deliver(context, place, external);
     isDelivered = outcome.type === 'succeeded';
     return outcome;
   } finally {
@@ -88,16 +88,16 @@ async function deliverInPlace(
 async function deliver(
   context: StepContext<DeliverOptions>,
   { bucket, key }: Place,
-  elsewhere?: Elsewhere,
+  external?: ExternalDelivery,
 ): Promise<StepOutcome> {
-  const targetStore = elsewhere?.store ?? context.store;
+  const targetStore = external?.store ?? context.store;
   const earlier = context.step.isFirstTry ? NOTHING : await findEarlier(context, targetStore, { bucket, key });
-  const at = elsewhere === undefined ? {} : { store: elsewhere.name };
+  const at = external === undefined ? {} : { store: external.name };
   if (earlier.delivery !== undefined) {
     await context.transferLog?.found();
     return { type: 'succeeded', output: { ...at, ...earlier.delivery } };
   }
-  const copy = await copyJobObject(context, { bucket, key, elsewhere: elsewhere?.store }, context.options.copy);
+  const copy = await copyJobObject(context, { bucket, key, external: external?.store }, context.options.copy);
   if (copy.type === 'different') {
     const cause = copy.what === 'size' ? 'SIZE_MISMATCH' : 'CHECKSUM_MISMATCH';
     return retry(

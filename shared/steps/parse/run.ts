@@ -11,7 +11,7 @@
 import type { RecordsLayout } from '#shared/definitions/routes/records-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { hasFault, ObjectStoreError } from '#shared/files/store-error.ts';
-import { witnessRead } from '#shared/files/verified-read.ts';
+import { verifiedRead } from '#shared/files/verified-read.ts';
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import { businessKeyOf } from '#shared/formats/records/business-key.ts';
 import { judgeRejects } from '#shared/formats/records/judge-rejects.ts';
@@ -154,7 +154,7 @@ async function takeItems(taking: Taking): Promise<RecordsSummary> {
 
 /** @throws FormatFault of the file itself; one that came of damage on the way is the store's `corrupt`. */
 async function* readBatches({ context: { store, object, signal }, layout }: Taking) {
-  const source = witnessRead(store, object, { signal });
+  const source = verifiedRead(store, object, { signal });
   try {
     yield* readRecordBatches(source.pieces, layout, { signal });
   } catch (error) {

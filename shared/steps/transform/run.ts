@@ -7,7 +7,7 @@
 
 import { compileNameTemplate } from '#shared/definitions/name-template.ts';
 import { canonicalKey } from '#shared/definitions/routes/canonical-key.ts';
-import { witnessRead } from '#shared/files/verified-read.ts';
+import { verifiedRead } from '#shared/files/verified-read.ts';
 import { csvToNdjson, type NdjsonCounts } from '#shared/formats/csv/csv-to-ndjson.ts';
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import { gunzip } from '#shared/formats/gunzip.ts';
@@ -27,7 +27,7 @@ export const transformStep: StepKind<TransformOptions> = {
       if (!name.ok) return failed('TRANSFORM_ERROR', 'KEY_REJECTED', `The new name may not be used: ${name.message}.`);
       const isRenameOnly = context.options.ops.every((operation) => operation.rename !== undefined);
       if (isRenameOnly) return await rename(context, name.key);
-      const source = witnessRead(context.store, context.object, context);
+      const source = verifiedRead(context.store, context.object, context);
       try {
         return await stream(context, name.key, source.pieces);
       } catch (error) {

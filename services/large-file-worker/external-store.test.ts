@@ -1,4 +1,4 @@
-/** Deliveries to a store elsewhere by the fleet's processes: large files by the large-file-worker, small ones by the partner-worker. */
+/** Deliveries to an external store by the fleet's processes: large files by the large-file-worker, small ones by the partner-worker. */
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';

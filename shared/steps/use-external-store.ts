@@ -1,5 +1,5 @@
 /**
- * What a step does at a store elsewhere, and what becomes of the step when that store cannot be used.
+ * What a step does at an external store, and what becomes of the step when that store cannot be used.
  *
  * 1. A store that is away or refuses is tried again: its owner may have changed something by then. The message names it, and holds
  *    nothing that it said.
@@ -13,7 +13,7 @@ import type { StepOutcome } from './step-outcome.ts';
 
 const REFUSALS: readonly StoreFault[] = ['denied', 'invalid', 'forbidden', 'unavailable'];
 
-export async function useStoreElsewhere(
+export async function useExternalStore(
   { useStore }: StepContext<unknown>,
   { name, code }: { readonly name: string; readonly code: ErrorCode },
   work: (open: Pick<OpenStore, 'definition' | 'store'>) => Promise<StepOutcome>,

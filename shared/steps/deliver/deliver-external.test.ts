@@ -1,4 +1,4 @@
-/** Deliveries to a store elsewhere: another server, other credentials, nothing that either could copy from the other by itself. */
+/** Deliveries to an external store: another server, other credentials, nothing that either could copy from the other by itself. */
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -81,7 +81,7 @@ function outputOf(outcome: StepOutcome): Record<string, unknown> {
 const land = (bytes: Buffer) => bench.land(`inbound/${randomUUID()}`, bytes);
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 
-describe('a delivery to a store elsewhere', () => {
+describe('a delivery to an external store', () => {
   it.each([0, 1, 1_000, PART_BYTES])(
     'puts %i bytes in one request, checked by the checksum of the source',
     async (size) => {
@@ -210,7 +210,7 @@ describe('a delivery to a store elsewhere', () => {
   });
 });
 
-describe('a store elsewhere that cannot be used', () => {
+describe('an external store that cannot be used', () => {
   it('is tried again when it is away', async () => {
     const closed = createServer().listen(0, '127.0.0.1');
     await once(closed, 'listening');

@@ -1,6 +1,6 @@
 /** A line that is served first come, first served, as two cumulative counts: no file is an object, and a day of millions takes no memory. */
 
-export interface WaitingLine {
+export interface WaitQueue {
   /** One second: what arrived and what left in it. Returns the age of what then is the oldest, 0 when nothing waits. */
   pass(arrived: number, left: number): number;
 }
@@ -10,7 +10,7 @@ const NOTHING = 0.5;
 /** What sums of fractions leave behind. */
 const ROUNDING = 1e-6;
 
-export function createWaitingLine(seconds: number): WaitingLine {
+export function createWaitingLine(seconds: number): WaitQueue {
   const arrivals = new Float64Array(seconds);
   let now = -1;
   let oldest = 0;

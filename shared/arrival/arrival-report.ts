@@ -2,7 +2,7 @@
 import type { LandingEvent } from '#shared/messages/landing-events.ts';
 
 /** An object version is there. */
-export interface ObjectWord {
+export interface ObjectReport {
   readonly kind: 'object';
   readonly bucket: string;
   readonly key: string;
@@ -16,7 +16,7 @@ export interface ObjectWord {
 }
 
 /** An SFTP transfer ended. Names the object by key and, where known, by ETag and size, never by version. */
-export interface TransferWord {
+export interface TransferReport {
   readonly kind: 'completed' | 'failed';
   readonly bucket: string;
   readonly key: string;
@@ -28,7 +28,7 @@ export interface TransferWord {
   readonly failure?: string | undefined;
 }
 
-export type ArrivalWord = ObjectWord | TransferWord;
+export type ArrivalReport = ObjectReport | TransferReport;
 
 /** S3's id of the only version in a bucket that keeps none. */
 export const UNVERSIONED = 'null';
@@ -37,7 +37,7 @@ export const UNVERSIONED = 'null';
 const SEQUENCER_LENGTH = 64;
 
 /** Undefined for events that say nothing about arrivals. */
-export function toArrivalWord(event: LandingEvent): ArrivalWord | undefined {
+export function toArrivalReport(event: LandingEvent): ArrivalReport | undefined {
   switch (event.type) {
     case 'Object Created': {
       const { bucket, object } = event.detail;
