@@ -1,10 +1,9 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openHome } from '#local/home.ts';
+import { startProcess } from '#shared/testing/start-process.ts';
 
 let parent: string;
 let directory: string;
@@ -36,13 +35,10 @@ test('a home in use is refused in one sentence that names the process, until it 
 });
 
 test('a home whose process was killed is free at once', async () => {
-  const holder = spawn(process.execPath, ['--input-type=module', '-e', openElsewhere, directory], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  await once(holder.stdout, 'data');
+  const holder = startProcess(['--input-type=module', '-e', openElsewhere, directory]);
+  await holder.untilLine(/^open$/);
   await expect(openHome(directory)).rejects.toMatchObject({ code: 'HOME_IN_USE' });
-  holder.kill('SIGKILL');
-  await once(holder, 'exit');
+  await holder.end('SIGKILL');
   const home = await openHome(directory);
   home.release();
 });

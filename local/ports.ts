@@ -1,6 +1,7 @@
 /** Every port of the one-machine stack, as one base and offsets, so that two homes stand side by side. */
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { LongshoreError } from '#shared/errors.ts';
 
@@ -39,20 +40,50 @@ export function portsFrom(base: number): Ports {
   return Object.fromEntries(PORT_NAMES.map((name) => [name, base + PORT_OFFSETS[name]])) as Ports;
 }
 
-/** Below the range from which systems give ports to clients, which may take one between the look and the use. */
-const FREE_BASES = { from: 10_000, to: 32_000 };
-const FREE_BASE_TRIES = 100;
+/** What is asked for with `free` is in blocks, so that no two fleets overlap, whatever instances they start. */
+export const PORTS_PER_BLOCK = 100;
+const BLOCKS = { from: 10_000, to: 32_000 };
+/** Linux says from where on it gives ports to clients, which may take one between the look and the use. */
+const CLIENT_PORTS_FILE = '/proc/sys/net/ipv4/ip_local_port_range';
 
-/** A base whose ports are all free now, for tests and benchmarks. */
-export async function findFreeBase(host = '127.0.0.1'): Promise<number> {
-  for (let tries = 0; tries < FREE_BASE_TRIES; tries += 1) {
-    const base = randomInt(FREE_BASES.from, FREE_BASES.to);
-    const checks = Object.values(portsFrom(base)).map(async (port) => (await listen(host, port)).close());
-    if ((await Promise.allSettled(checks)).every(({ status }) => status === 'fulfilled')) return base;
-  }
-  throw new LongshoreError('PORT_IN_USE', 'No run of free ports was found on this machine.');
+export interface PortClaim {
+  readonly base: number;
+  /** It ends with this process in any case. */
+  release(): Promise<void>;
 }
 
+/**
+ * A base whose block of ports is free now, and that no other process on this machine is given until it is released: the claim is a
+ * socket that listens on the last port of the block, which the system closes however the process ends.
+ *
+ * @throws LongshoreError `PORT_IN_USE`
+ */
+export async function claimPorts(host = '127.0.0.1'): Promise<PortClaim> {
+  const bases = await blockBases();
+  const start = randomInt(bases.length);
+  for (const base of [...bases.slice(start), ...bases.slice(0, start)]) {
+    const claim = await listen(host, base + PORTS_PER_BLOCK - 1).catch(() => undefined);
+    if (claim === undefined) continue;
+    const others = Array.from({ length: PORTS_PER_BLOCK - 1 }, (_, offset) => base + offset);
+    const looks = await Promise.allSettled(others.map(async (port) => (await listen(host, port)).close()));
+    if (looks.every(({ status }) => status === 'fulfilled')) return { base, release: claim.close };
+    await claim.close();
+  }
+  throw new LongshoreError('PORT_IN_USE', 'No block of free ports was found on this machine.');
+}
+
+/** Those below the clients' ports; all when the clients' begin below. */
+async function blockBases(): Promise<number[]> {
+  const [lowest = ''] = (await readFile(CLIENT_PORTS_FILE, 'utf8').catch(() => '')).trim().split(/\s+/);
+  const all = Array.from(
+    { length: (BLOCKS.to - BLOCKS.from) / PORTS_PER_BLOCK },
+    (_, index) => BLOCKS.from + index * PORTS_PER_BLOCK,
+  );
+  const below = all.filter((base) => base + PORTS_PER_BLOCK <= Number(lowest));
+  return below.length > 0 ? below : all;
+}
+
+/** For a server that tries again with another when somebody else has taken it meanwhile. */
 export async function findFreePort(host = '127.0.0.1'): Promise<number> {
   const held = await listen(host, 0);
   await held.close();
@@ -82,8 +113,9 @@ export async function assertPortFree(options: { host: string; port: number; purp
 }
 
 async function listen(host: string, port: number): Promise<{ port: number; close(): Promise<void> }> {
-  const server = createServer();
-  server.listen({ host, port });
+  // One that is held must not keep its process alive.
+  const server = createServer().unref();
+  server.listen({ host, port, exclusive: true });
   await once(server, 'listening');
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('a listening socket has an address');

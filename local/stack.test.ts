@@ -1,26 +1,25 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { GetBucketVersioningCommand, GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import { sendFiles } from '#local/launcher/send-files.ts';
-import { findFreeBase, HIGHEST_OFFSET } from '#local/ports.ts';
+import { claimPorts, HIGHEST_OFFSET } from '#local/ports.ts';
 import { type Stack, type StartStackOptions, startStack } from '#local/stack.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
 import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { BUCKET_IDS, bucketName, QUEUE_IDS, queueName } from '#shared/runtime/config/resource-names.ts';
+import { startProcess, type TestProcess } from '#shared/testing/start-process.ts';
 import { readLogs } from '../test/support/read-logs.ts';
 
 let parent: string;
 let home: string;
 let stacks: Stack[];
-let launchers: ChildProcess[];
+let launchers: TestProcess[];
 
 beforeEach(async () => {
   parent = await mkdtemp(join(tmpdir(), 'longshore-stack-'));
@@ -148,17 +147,15 @@ describe('a launcher', () => {
     process.exit(0);
   `;
 
-  async function launch(portBase: number): Promise<ChildProcess> {
-    const child = spawn(process.execPath, ['--input-type=module', '-e', program, home, String(portBase)], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+  async function launch(portBase: number): Promise<TestProcess> {
+    const child = startProcess(['--input-type=module', '-e', program, home, String(portBase)]);
     launchers.push(child);
-    await once(createInterface({ input: child.stdout }), 'line');
+    await child.untilLine(/^ready$/);
     return child;
   }
 
   test('killed with -9 takes all children along within 5 seconds, and the next start at once works', async () => {
-    const base = await findFreeBase();
+    const { base } = await claimPorts();
     const first = await launch(base);
     const children = pidsOf(home).filter((pid) => pid !== first.pid);
     expect(children.length).toBeGreaterThanOrEqual(5);
@@ -170,10 +167,8 @@ describe('a launcher', () => {
   }, 60_000);
 
   test('asked to stop ends everything, and has to kill nothing', async () => {
-    const launcher = await launch(await findFreeBase());
-    const exited = once(launcher, 'exit');
-    launcher.kill('SIGTERM');
-    expect(await exited).toEqual([0, null]);
+    const launcher = await launch((await claimPorts()).base);
+    expect(await launcher.end('SIGTERM')).toEqual({ code: 0, signal: null });
     expect(await readLogs(home)).not.toContain('did not stop within');
     expect(pidsOf(home)).toEqual([]);
   });
@@ -185,22 +180,11 @@ describe('npm start', () => {
   async function runMain(
     env: Record<string, string>,
     options: readonly string[] = [],
-  ): Promise<{ code: number; output: string; errors: string }> {
-    const child = spawn(process.execPath, [main, ...options], {
-      env: { PATH: '/usr/bin:/bin', ...env },
-      stdio: 'pipe',
-    });
+  ): Promise<{ code: number | null; output: string }> {
+    const child = startProcess([main, ...options], { env: { PATH: '/usr/bin:/bin', ...env } });
     launchers.push(child);
-    let output = '';
-    child.stdout.on('data', (chunk) => {
-      output += chunk;
-    });
-    let errors = '';
-    child.stderr.on('data', (chunk) => {
-      errors += chunk;
-    });
-    const [code] = (await once(child, 'close')) as [number];
-    return { code, output, errors };
+    const { code } = await child.ended;
+    return { code, output: child.lines.join('\n') };
   }
 
   test('asked for help prints its options and starts nothing', async () => {
@@ -221,39 +205,39 @@ describe('npm start', () => {
         `  LONGSHORE_PORT_BASE: must be a whole number from 1 to ${65_535 - HIGHEST_OFFSET}\n`,
     ],
   ])('with %s says so in one sentence', async (_, env, options, expected) => {
-    const { code, errors } = await runMain({ LONGSHORE_HOME: home, ...env }, options);
+    const { code, output } = await runMain({ LONGSHORE_HOME: home, ...env }, options);
     expect(code).toBe(1);
-    expect(errors.startsWith(expected.trimEnd())).toBe(true);
-    expect(errors).not.toMatch(/TypeError|NaN|ERR_/);
+    expect(output.startsWith(expected.trimEnd())).toBe(true);
+    expect(output).not.toMatch(/TypeError|NaN|ERR_/);
   });
 
   test('with a log level that does not exist says which there are', async () => {
-    const { code, errors } = await runMain({
+    const { code, output } = await runMain({
       LONGSHORE_HOME: home,
-      LONGSHORE_PORT_BASE: String(await findFreeBase()),
+      LONGSHORE_PORT_BASE: String((await claimPorts()).base),
       LOG_LEVEL: 'verbose',
     });
     expect(code).toBe(1);
-    expect(errors).toMatch(/LOG_LEVEL: .*"fatal"\|"error"\|"warn"\|"info"\|"debug"\|"trace"\|"silent"/);
+    expect(output).toMatch(/LOG_LEVEL: .*"fatal"\|"error"\|"warn"\|"info"\|"debug"\|"trace"\|"silent"/);
   });
 
   test('in a home that is in use says so in one sentence', async () => {
     const stack = await startParts();
-    const { code, errors } = await runMain({ LONGSHORE_HOME: home });
+    const { code, output } = await runMain({ LONGSHORE_HOME: home });
     expect(code).toBe(1);
-    expect(errors).toMatch(/^The home .* is in use by a running instance \(process \d+\): .*LONGSHORE_HOME\.\n$/);
+    expect(output).toMatch(/^The home .* is in use by a running instance \(process \d+\): .*LONGSHORE_HOME\.$/);
     expect(stack.processes.postgres?.pid).toBeTypeOf('number');
   });
 
   test('on a port that is in use says so in one sentence and starts nothing', async () => {
     const stack = await startParts();
     const base = Number(new URL(stack.endpoints.s3).port);
-    const { code, errors } = await runMain({
+    const { code, output } = await runMain({
       LONGSHORE_HOME: join(parent, 'other'),
       LONGSHORE_PORT_BASE: String(base),
     });
     expect(code).toBe(1);
-    expect(errors).toMatch(/^Another process listens on port \d+ of 127\.0\.0\.1, which .* needs: .*\.\n$/);
+    expect(output).toMatch(/^Another process listens on port \d+ of 127\.0\.0\.1, which .* needs: .*\.$/);
     expect(pidsOf(join(parent, 'other'))).toEqual([]);
   });
 });

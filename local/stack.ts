@@ -23,7 +23,7 @@ import type { Scale } from '#local/launcher/scale-option.ts';
 import { createServiceScaler, type ServiceScaler } from '#local/launcher/scale-services.ts';
 import { createServiceInstances, instanceName } from '#local/launcher/service-instances.ts';
 import { ensureOperator, ensureTenants, type TenantToRegister } from '#local/launcher/tenant-access.ts';
-import { assertPortFree, findFreeBase, type Ports, portsFrom } from '#local/ports.ts';
+import { assertPortFree, claimPorts, type PortClaim, type Ports, portsFrom } from '#local/ports.ts';
 import { startPostgres } from '#local/postgres/start-postgres.ts';
 import { migrate } from '#shared/db/migrate.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
@@ -31,7 +31,7 @@ import { createLogger } from '#shared/runtime/logger.ts';
 export interface StartStackOptions {
   /** Holds all data, keys and logs; made when absent. Two homes run side by side. */
   readonly home: string;
-  /** `free` lets the system choose every port. */
+  /** `free` claims a block that nobody else uses, until the stack stops. */
   readonly portBase: number | 'free';
   /** Services to start; all when absent. */
   readonly services?: readonly ServiceName[];
@@ -76,15 +76,18 @@ export function gatewayUrl(portBase: number): string {
 export async function startStack(options: StartStackOptions): Promise<Stack> {
   const home = await openHome(options.home);
   let children: Children | undefined;
+  let claim: PortClaim | undefined;
   let scaler: ServiceScaler | undefined;
   const stop = async () => {
     await scaler?.stop();
     await children?.stop();
+    await claim?.release();
     home.release();
   };
   try {
     await waitForLeftovers(home.childrenFile);
-    const ports = await choosePorts(options.portBase);
+    if (options.portBase === 'free') claim = await claimPorts(HOST);
+    const ports = claim === undefined ? await checkPorts(Number(options.portBase)) : portsFrom(claim.base);
     children = createChildren(home);
     const env = await startParts({ options, home, ports, children });
     const tenants = await registerAccess({ options, home, env });
@@ -111,8 +114,7 @@ export async function startStack(options: StartStackOptions): Promise<Stack> {
   }
 }
 
-async function choosePorts(portBase: number | 'free'): Promise<Ports> {
-  if (portBase === 'free') return portsFrom(await findFreeBase(HOST));
+async function checkPorts(portBase: number): Promise<Ports> {
   const ports = portsFrom(portBase);
   for (const [purpose, port] of Object.entries(ports)) await assertPortFree({ host: HOST, port, purpose });
   return ports;

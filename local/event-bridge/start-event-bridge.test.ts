@@ -1,5 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,13 +9,15 @@ import {
   ReceiveMessageCommand,
   type SQSClient,
 } from '@aws-sdk/client-sqs';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type QueueServer, startQueueServer } from '#local/fauxqs/start-queue-server.ts';
+import { claimPorts } from '#local/ports.ts';
 import { type EventJournal, type ObjectCreated, openEventJournal } from '#local/s3/event-journal.ts';
 import { uploadCompleted } from '#local/sftp/transfer-event.ts';
 import { openTransferJournal, type TransferJournal } from '#local/sftp/transfer-journal.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
+import { startProcess, type TestProcess } from '#shared/testing/start-process.ts';
 import { landingRule } from './event-rule.ts';
 import { objectSource, transferSource } from './event-source.ts';
 import { type EventBridge, startEventBridge } from './start-event-bridge.ts';
@@ -28,7 +28,8 @@ const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 
 let directory: string;
 let queues: QueueServer;
-let port: number;
+/** Held while the queues are away. */
+const claim = await claimPorts();
 let client: SQSClient;
 let queueUrl: string;
 let objects: EventJournal;
@@ -36,8 +37,7 @@ let transfers: TransferJournal;
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'longshore-bridge-'));
-  queues = await startQueues(0);
-  port = Number(new URL(queues.url).port);
+  queues = await startQueues();
   client = createSqsClient({
     region: 'us-east-1',
     endpoint: queues.url,
@@ -56,12 +56,13 @@ afterEach(async () => {
   await queues.stop();
   rmSync(directory, { recursive: true, force: true });
 });
+afterAll(() => claim.release());
 
-function startQueues(onPort: number): Promise<QueueServer> {
+function startQueues(): Promise<QueueServer> {
   return startQueueServer({
     directory: join(directory, 'queues'),
     host: '127.0.0.1',
-    port: onPort,
+    port: claim.base,
     region: 'us-east-1',
     credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
   });
@@ -204,7 +205,7 @@ describe('the event bridge', () => {
     for (const key of keys) objects.append(objectCreated(key));
     await vi.waitFor(async () => expect(await failuresOf(bridge)).toBeGreaterThan(0), { timeout: 20_000 });
     expect(objects.read(100)).toHaveLength(25);
-    queues = await startQueues(port);
+    queues = await startQueues();
     const events = await receive((all) => new Set(keysOf(all)).size === 26);
     expect(new Set(keysOf(events))).toEqual(new Set(['before', ...keys]));
     await bridge.stop();
@@ -219,16 +220,14 @@ describe('the event bridge', () => {
       if (index % 20 === 0) await delay(5);
       if (index % 100 === 50) {
         await vi.waitFor(() => expect(objects.read(1, 0)[0]?.key).not.toBe(keys[0]), { timeout: 20_000 });
-        bridge.kill('SIGKILL');
-        await once(bridge, 'exit');
+        expect(await bridge.end('SIGKILL')).toEqual({ code: null, signal: 'SIGKILL' });
         bridge = spawnBridge();
       }
     }
     const received = await receive((events) => new Set(keysOf(events)).size === keys.length);
     expect(new Set(keysOf(received))).toEqual(new Set(keys));
     await vi.waitFor(() => expect(objects.read(1)).toEqual([]), { timeout: 20_000 });
-    bridge.kill('SIGTERM');
-    expect(await once(bridge, 'exit')).toEqual([0, null]);
+    expect(await bridge.end('SIGTERM')).toEqual({ code: 0, signal: null });
   });
 });
 
@@ -237,9 +236,8 @@ async function failuresOf(bridge: EventBridge): Promise<number> {
   return values.reduce((sum, { value }) => sum + value, 0);
 }
 
-function spawnBridge(): ChildProcess {
-  return spawn(process.execPath, [MAIN], {
-    stdio: ['ignore', 'ignore', 'inherit'],
+function spawnBridge(): TestProcess {
+  return startProcess([MAIN], {
     env: {
       PATH: process.env.PATH,
       AWS_REGION: 'us-east-1',

@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { type IncomingMessage, request } from 'node:http';
 import { networkInterfaces, tmpdir } from 'node:os';
@@ -26,7 +24,8 @@ import {
 } from '@aws-sdk/client-sqs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type QueueServer, startQueueServer } from '#local/fauxqs/start-queue-server.ts';
-import { findFreePort } from '#local/ports.ts';
+import { claimPorts } from '#local/ports.ts';
+import { startProcess } from '#shared/testing/start-process.ts';
 
 const REGION = 'us-east-1';
 const credentials = { accessKeyId: 'any', secretAccessKey: 'any' };
@@ -66,7 +65,7 @@ test('queues, messages and topics survive a restart on another port, and queue U
   );
   await before.stop();
 
-  const port = await findFreePort();
+  const { base: port, release } = await claimPorts();
   const after = await startQueueServer({ directory, host: '127.0.0.1', port, region: REGION, credentials });
   const again = clients(after.url);
   try {
@@ -81,28 +80,26 @@ test('queues, messages and topics survive a restart on another port, and queue U
     expect(JSON.parse(notification ?? '{}')).toMatchObject({ Message: 'told' });
   } finally {
     await after.stop();
+    await release();
   }
 });
 
 test('what was accepted is there after kill -9', async () => {
-  const port = await findFreePort();
-  const child = spawn(process.execPath, [fileURLToPath(new URL('main.ts', import.meta.url))], {
+  const child = startProcess([fileURLToPath(new URL('main.ts', import.meta.url))], {
     env: {
       LONGSHORE_QUEUES_DIRECTORY: directory,
-      LONGSHORE_HTTP_PORT: String(port),
+      LONGSHORE_HTTP_PORT: '0',
       AWS_ACCESS_KEY_ID: credentials.accessKeyId,
       AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
     },
-    stdio: ['ignore', 'pipe', 'inherit'],
   });
-  await once(child.stdout, 'data');
-  const { sqs } = clients(`http://127.0.0.1:${port}`);
+  const [, url] = await child.untilLine(/"url":"([^"]+)"/);
+  const { sqs } = clients(url!);
   const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: 'kept' }));
   await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: 'accepted' }));
-  child.kill('SIGKILL');
-  await once(child, 'exit');
+  await child.end('SIGKILL');
 
-  const after = await startQueueServer({ directory, host: '127.0.0.1', port, region: REGION, credentials });
+  const after = await startQueueServer({ directory, host: '127.0.0.1', port: 0, region: REGION, credentials });
   try {
     expect(await receive(clients(after.url).sqs, 'kept')).toEqual(['accepted']);
   } finally {

@@ -1,5 +1,4 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +8,8 @@ import { openHome } from '#local/home.ts';
 import { type Children, createChildren } from '#local/launcher/children.ts';
 import { waitForLeftovers } from '#local/launcher/children-file.ts';
 import { startNodeChild } from '#local/launcher/node-child.ts';
-import { findFreeBase, portsFrom } from '#local/ports.ts';
+import { claimPorts, portsFrom } from '#local/ports.ts';
+import { startProcess } from '#shared/testing/start-process.ts';
 
 /** A service as the launcher sees one; its variable says how it takes the end. */
 const SERVICE = `
@@ -61,7 +61,7 @@ async function startGroup(
   members: Record<string, string>,
   { stopTimeoutMs = 500, startTimeoutMs = 60_000 } = {},
 ): Promise<void> {
-  const ports = Object.values(portsFrom(await findFreeBase()));
+  const ports = Object.values(portsFrom((await claimPorts()).base));
   await group.startGroup(
     Object.entries(members).map(([name, manners], index) => ({
       name,
@@ -150,11 +150,11 @@ describe('after kill -9 of the launcher', () => {
     import { openHome } from '${new URL('../home.ts', import.meta.url).href}';
     import { createChildren } from '${new URL('children.ts', import.meta.url).href}';
     import { startNodeChild } from '${new URL('node-child.ts', import.meta.url).href}';
-    import { findFreeBase, portsFrom } from '${new URL('../ports.ts', import.meta.url).href}';
+    import { claimPorts, portsFrom } from '${new URL('../ports.ts', import.meta.url).href}';
     const [homeDirectory, main] = process.argv.slice(1);
     const home = await openHome(homeDirectory);
     const children = createChildren(home);
-    const ports = Object.values(portsFrom(await findFreeBase()));
+    const ports = Object.values(portsFrom((await claimPorts()).base));
     await children.startGroup(['good', 'deaf', 'hangs'].map((name, index) => ({
       name,
       start: ({ guardian, log, signal }) => {
@@ -168,10 +168,8 @@ describe('after kill -9 of the launcher', () => {
   `;
 
   async function startLauncher(home: string): Promise<{ kill(): void; pids: number[] }> {
-    const child = spawn(process.execPath, ['--input-type=module', '-e', launcher, home, main], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+    const child = startProcess(['--input-type=module', '-e', launcher, home, main]);
+    const [line] = await child.untilLine(/^\[.*\]$/);
     return { kill: () => void child.kill('SIGKILL'), pids: JSON.parse(line) as number[] };
   }
 
@@ -206,13 +204,11 @@ test('a guardian that was killed is replaced and still knows the children', asyn
     console.log(sleeper.pid);
     setInterval(() => {}, 1000);
   `;
-  const starter = spawn(process.execPath, ['--input-type=module', '-e', program], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const sleeper = Number(((await once(createInterface({ input: starter.stdout }), 'line')) as [string])[0]);
-  const first = await findGuardian(starter.pid!);
+  const starter = startProcess(['--input-type=module', '-e', program]);
+  const sleeper = Number((await starter.untilLine(/^\d+$/))[0]);
+  const first = await findGuardian(starter.pid);
   process.kill(first, 'SIGKILL');
-  await vi.waitFor(async () => expect(await findGuardian(starter.pid!)).not.toBe(first), { timeout: 20_000 });
+  await vi.waitFor(async () => expect(await findGuardian(starter.pid)).not.toBe(first), { timeout: 20_000 });
   starter.kill('SIGKILL');
   await vi.waitFor(() => expect(isAlive(sleeper)).toBe(false), { timeout: 20_000, interval: 50 });
 });

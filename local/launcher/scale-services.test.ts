@@ -10,7 +10,7 @@ import type { QueueLoad } from '#local/launcher/read-fleet-load.ts';
 import type { Scale } from '#local/launcher/scale-option.ts';
 import { createServiceScaler, type ServiceScaler } from '#local/launcher/scale-services.ts';
 import { createServiceInstances, instanceName } from '#local/launcher/service-instances.ts';
-import { findFreeBase, PORTS_PER_INSTANCE, type Ports, portsFrom } from '#local/ports.ts';
+import { claimPorts, PORTS_PER_INSTANCE, type PortClaim, type Ports, portsFrom } from '#local/ports.ts';
 
 /** Says that it drains when it is told to end, and ends when it has. */
 const SERVICE = `
@@ -24,6 +24,7 @@ const IDLE: QueueLoad = { visibleMessages: 0, waitingRows: 0, oldestAgeSeconds: 
 let parent: string;
 let home: Home;
 let children: Children;
+let claim: PortClaim;
 let ports: Ports;
 let scaler: ServiceScaler | undefined;
 let load: QueueLoad | 'unknown';
@@ -33,7 +34,8 @@ beforeEach(async () => {
   await writeFile(join(parent, 'service.cjs'), SERVICE);
   home = await openHome(join(parent, 'home'));
   children = createChildren(home);
-  ports = portsFrom(await findFreeBase());
+  claim = await claimPorts();
+  ports = portsFrom(claim.base);
   load = IDLE;
 });
 
@@ -41,6 +43,7 @@ afterEach(async () => {
   await scaler?.stop();
   scaler = undefined;
   await children.stop();
+  await claim.release();
   home.release();
   await rm(parent, { recursive: true, force: true });
 });

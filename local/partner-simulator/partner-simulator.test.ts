@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { appendFile, chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createUndiciClient } from '#shared/http/create-undici-client.ts';
+import { startProcess } from '#shared/testing/start-process.ts';
 import { CallLedger } from './call-ledger.ts';
 import { loadPartnerSimulatorConfig } from './config.ts';
 import { findLedgerViolations } from './find-ledger-violations.ts';
@@ -315,16 +314,14 @@ test('a simulator that was killed remembers every call, every effect, and how of
   await writeFile(clientsFile, JSON.stringify([CLIENT]));
   await chmod(clientsFile, 0o600);
   const start = async () => {
-    const child = spawn(process.execPath, [fileURLToPath(new URL('main.ts', import.meta.url))], {
+    const child = startProcess([fileURLToPath(new URL('main.ts', import.meta.url))], {
       env: {
         LONGSHORE_HTTP_PORT: '0',
         LONGSHORE_SIMULATOR_DIRECTORY: directory,
         LONGSHORE_SIMULATOR_CLIENTS_FILE: clientsFile,
       },
-      stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const [line] = await once(child.stdout, 'data');
-    const { url } = JSON.parse(String(line));
+    const [, url] = await child.untilLine(/"url":"([^"]+)"/);
     const send = async (path: string, body: object, headers: Record<string, string> = {}) =>
       createUndiciClient({ timeoutMs: 5_000, maxBodyBytes: 1_000_000 }).send({
         method: path.startsWith('/_') ? 'GET' : 'POST',
@@ -332,11 +329,7 @@ test('a simulator that was killed remembers every call, every effect, and how of
         headers,
         ...(path.startsWith('/_') ? {} : { body: JSON.stringify(body) }),
       });
-    const kill = async () => {
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-    };
-    return { send, kill };
+    return { send, kill: () => child.end('SIGKILL') };
   };
   try {
     const before = await start();

@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { findPostgresBinaries } from '#local/postgres/binaries.ts';
 import { type RunningPostgres, type StartPostgresOptions, startPostgres } from '#local/postgres/start-postgres.ts';
 import { chooseUnprivilegedRun, type WayName } from '#local/postgres/unprivileged.ts';
+import { startProcess } from '#shared/testing/start-process.ts';
 
 const isRoot = process.getuid?.() === 0;
 let directory: string;
@@ -121,11 +120,8 @@ test('the server ends within 5 seconds after kill -9 of the process that started
     setInterval(() => {}, 1000);
   `;
   const path = join(directory, 'postgres');
-  const starter = spawn(process.execPath, ['--input-type=module', '-e', program, path], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const [printed] = await once(starter.stdout, 'data');
-  const pid = Number(printed);
+  const starter = startProcess(['--input-type=module', '-e', program, path]);
+  const pid = Number((await starter.untilLine(/^\d+$/))[0]);
   expect(isAlive(pid)).toBe(true);
   starter.kill('SIGKILL');
   await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 20_000, interval: 50 });

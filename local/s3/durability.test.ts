@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
@@ -16,47 +15,36 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openEventJournal } from '#local/s3/event-journal.ts';
 import { createTestClient, TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
+import { startProcess, type TestProcess } from '#shared/testing/start-process.ts';
 
 const Bucket = 'landing';
 const LARGE_BYTES = 300_000;
 
 describe('a server process', () => {
   let home: string;
-  let child: ChildProcess | undefined;
+  let child: TestProcess | undefined;
 
   beforeEach(() => {
     home = mkdtempSync(join(tmpdir(), 'longshore-s3-process-'));
     writeFileSync(join(home, 'credentials.json'), JSON.stringify([TEST_CREDENTIAL]));
   });
   afterEach(async () => {
-    if (child !== undefined) await end(child, 'SIGKILL');
+    await child?.end('SIGKILL');
     rmSync(home, { recursive: true, force: true });
   });
 
-  async function start(): Promise<{ client: S3Client; process: ChildProcess }> {
-    const started = spawn(process.execPath, [join(import.meta.dirname, 'main.ts')], {
+  async function start(): Promise<{ client: S3Client; process: TestProcess }> {
+    const started = startProcess([join(import.meta.dirname, 'main.ts')], {
       env: {
         LONGSHORE_S3_DIRECTORY: join(home, 'data'),
         LONGSHORE_S3_PORT: '0',
         LONGSHORE_S3_CREDENTIALS_FILE: join(home, 'credentials.json'),
         LONGSHORE_S3_EVENT_BUCKETS: Bucket,
       },
-      stdio: ['ignore', 'pipe', 'inherit'],
     });
     child = started;
-    for await (const chunk of started.stdout!) {
-      const url = /"url":"([^"]+)"/.exec(String(chunk))?.[1];
-      if (url !== undefined) return { client: createTestClient(url), process: started };
-    }
-    throw new Error('the server ended before it was ready');
-  }
-
-  function end(running: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
-    if (running.exitCode !== null || running.signalCode !== null) return Promise.resolve(running.exitCode);
-    const { promise, resolve } = Promise.withResolvers<number | null>();
-    running.once('exit', resolve);
-    running.kill(signal);
-    return promise;
+    const [, url] = await started.untilLine(/"url":"([^"]+)"/);
+    return { client: createTestClient(url!), process: started };
   }
 
   it('killed among puts shows each object whole or not at all, every acknowledged one, each with its event', async () => {
@@ -76,7 +64,7 @@ describe('a server process', () => {
       const before = acknowledged.size;
       const writers = Promise.allSettled([0, 1, 2, 3].map(write));
       await expect.poll(() => acknowledged.size - before, { timeout: 10_000, interval: 1 }).toBeGreaterThan(20 + round);
-      await end(running, 'SIGKILL');
+      await running.end('SIGKILL');
       isKilled = true;
       await writers;
       client.destroy();
@@ -120,7 +108,7 @@ describe('a server process', () => {
     const part = (client: S3Client, PartNumber: number) =>
       client.send(new UploadPartCommand({ Bucket, Key, UploadId, PartNumber, Body: bodies[PartNumber - 1]! }));
     const first = await part(before.client, 1);
-    await end(before.process, 'SIGKILL');
+    await before.process.end('SIGKILL');
     before.client.destroy();
     const { client } = await start();
     const second = await part(client, 2);
@@ -136,7 +124,7 @@ describe('a server process', () => {
   it('ends with 0 on SIGTERM, also with clients connected', async () => {
     const { client, process: running } = await start();
     await client.send(new PutObjectCommand({ Bucket, Key: 'k', Body: 'x' }));
-    expect(await end(running, 'SIGTERM')).toBe(0);
+    expect(await running.end('SIGTERM')).toEqual({ code: 0, signal: null });
     client.destroy();
   }, 30_000);
 });

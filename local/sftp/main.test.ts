@@ -1,16 +1,14 @@
 /** The gateway as the process that the launcher starts, against a real database and object store. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import postgres from 'postgres';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
+import { startProcess, type TestProcess } from '#shared/testing/start-process.ts';
 import { makeSshKey } from './make-ssh-key.ts';
 import { call, connectSftp, PART_BYTES, type TestConnection } from './test-gateway.ts';
 import { LANDING, startTestStore, type TestStore } from './test-store.ts';
@@ -23,10 +21,10 @@ let directory: string;
 let store: TestStore;
 let database: TestDatabase;
 let sql: postgres.Sql;
-const children = new Set<ChildProcess>();
+const children = new Set<TestProcess>();
 
 interface RunningGateway {
-  readonly process: ChildProcess;
+  readonly process: TestProcess;
   readonly port: number;
   readonly statusUrl: string;
   connect(): Promise<TestConnection>;
@@ -54,8 +52,7 @@ afterAll(async () => {
 });
 
 async function startGateway(): Promise<RunningGateway> {
-  const child = spawn(process.execPath, [MAIN], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+  const child = startProcess([MAIN], {
     env: {
       PATH: process.env.PATH,
       // As the launcher starts it: left alone, V8 lets its young generation grow by more than what is measured here.
@@ -76,14 +73,10 @@ async function startGateway(): Promise<RunningGateway> {
     },
   });
   children.add(child);
-  for await (const line of createInterface({ input: child.stdout! })) {
-    const { msg, port, statusPort } = JSON.parse(line) as { msg: string; port: number; statusPort: number };
-    if (msg !== 'SFTP gateway listens') continue;
-    child.stdout!.resume();
-    const config = { host: '127.0.0.1', port, username: 'acme-user', privateKey: keys.private };
-    return { process: child, port, statusUrl: `http://127.0.0.1:${statusPort}`, connect: () => connectSftp(config) };
-  }
-  throw new Error('the gateway ended before it listened');
+  const [line] = await child.untilLine(/^.*"msg":"SFTP gateway listens".*$/);
+  const { port, statusPort } = JSON.parse(line) as { port: number; statusPort: number };
+  const config = { host: '127.0.0.1', port, username: 'acme-user', privateKey: keys.private };
+  return { process: child, port, statusUrl: `http://127.0.0.1:${statusPort}`, connect: () => connectSftp(config) };
 }
 
 const openUploadCount = async (): Promise<number> =>
@@ -172,9 +165,8 @@ describe('the gateway process', () => {
     const connection = await gateway.connect();
     connection.client.on('error', () => undefined);
     await beginUpload(connection, '/at-sigterm.bin', 2 * PART_BYTES);
-    gateway.process.kill('SIGTERM');
     // The upload never ends, so that the process does is the bound.
-    expect(await once(gateway.process, 'exit')).toEqual([0, null]);
+    expect(await gateway.process.end('SIGTERM')).toEqual({ code: 0, signal: null });
     expect(journaledEvents().filter(({ path }) => path === `/${LANDING}/acme/at-sigterm.bin`)).toEqual([
       { type: 'SFTP Server File Upload Failed', path: `/${LANDING}/acme/at-sigterm.bin` },
     ]);
@@ -187,8 +179,7 @@ describe('the gateway process', () => {
     connection.client.on('error', () => undefined);
     await beginUpload(connection, '/at-kill.bin', 20 * 1_024 * 1_024);
     await vi.waitFor(async () => expect(await openUploadCount()).toBe(1), { timeout: 20_000 });
-    gateway.process.kill('SIGKILL');
-    await once(gateway.process, 'exit');
+    await gateway.process.end('SIGKILL');
     expect(await openUploadCount()).toBe(1);
     await startGateway();
     expect(await openUploadCount()).toBe(0);

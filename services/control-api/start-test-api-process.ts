@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { findFreePort } from '#local/ports.ts';
+import { claimPorts, portsFrom } from '#local/ports.ts';
 import { createTestDatabase } from '#local/postgres/test-database.ts';
 import { connectDatabase } from '#shared/db/connect-database.ts';
 import { createApiKey } from '#shared/definitions/api-keys.ts';
@@ -31,12 +31,8 @@ export interface ApiProcess {
 const READY_MS = 120_000;
 
 export async function startApiProcess(env: Readonly<Record<string, string>> = {}): Promise<ApiProcess> {
-  const [database, fauxqs, port, operationsPort] = await Promise.all([
-    createTestDatabase(),
-    startFauxqs(),
-    findFreePort(),
-    findFreePort(),
-  ]);
+  const [database, fauxqs, claim] = await Promise.all([createTestDatabase(), startFauxqs(), claimPorts()]);
+  const { api: port, 'control-api': operationsPort } = portsFrom(claim.base);
   await createQueues({ client: fauxqs.sqs, prefix: 'test' });
   const keys = await createKeys(database.url);
   const child = spawn(process.execPath, [fileURLToPath(new URL('main.ts', import.meta.url))], {
@@ -71,6 +67,7 @@ export async function startApiProcess(env: Readonly<Record<string, string>> = {}
     async stop() {
       child.kill('SIGTERM');
       await exited;
+      await claim.release();
       await fauxqs.stop();
       await database.drop();
     },

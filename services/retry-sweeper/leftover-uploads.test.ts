@@ -1,7 +1,5 @@
 /** Leftovers of uploads, as the sweeper's process deals with them by its own defaults: what is a day old goes, unless an open job has it. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { claimJobs } from '#shared/jobs/claim-jobs.ts';
 import { BUCKET_IDS, type BucketId, bucketName } from '#shared/runtime/config/resource-names.ts';
 import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
+import { startProcess, type TestProcess } from '#shared/testing/start-process.ts';
 import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
 import { type SweeperTestBed, startSweeperTestBed } from './sweeper-test-bed.ts';
 
@@ -17,7 +16,7 @@ const HOUR_MS = 3_600_000;
 
 let bed: SweeperTestBed;
 let prefix: string;
-let sweeper: ChildProcess;
+let sweeper: TestProcess | undefined;
 
 beforeAll(async () => {
   bed = await startSweeperTestBed();
@@ -26,10 +25,7 @@ beforeAll(async () => {
   await seedTenant(bed.sql);
 });
 afterAll(async () => {
-  if (sweeper?.exitCode === null) {
-    sweeper.kill('SIGKILL');
-    await once(sweeper, 'exit');
-  }
+  await sweeper?.end('SIGKILL');
   await bed.stop();
 });
 
@@ -79,7 +75,7 @@ test('after a day a foreign upload goes; a younger one, a sender’s, and one of
   await beginUpload('landing', 'of-a-sender', 24 * 9);
   await beginUpload('delivered', 'foreign', 25);
   await beginUpload('archive', 'foreign-too', 24 * 9);
-  sweeper = spawn(process.execPath, [fileURLToPath(new URL('main.ts', import.meta.url))], {
+  sweeper = startProcess([fileURLToPath(new URL('main.ts', import.meta.url))], {
     env: {
       PATH: process.env.PATH,
       ...bed.env,
@@ -93,7 +89,6 @@ test('after a day a foreign upload goes; a younger one, a sender’s, and one of
       LONGSHORE_RECONCILE_MS: '1000',
       LOG_LEVEL: 'silent',
     },
-    stdio: 'inherit',
   });
   await expect.poll(openUploads, { timeout: 30_000 }).toEqual(kept);
   // One more round, that has seen them all.

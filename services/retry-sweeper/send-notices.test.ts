@@ -1,6 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +14,7 @@ import { createNoticeSender, type NoticeSender } from '#shared/notices/send-noti
 import { createFileSecretStore } from '#shared/runtime/secrets/file-secret-store.ts';
 import { arrivedObject } from '#shared/testing/seed-jobs.ts';
 import { seedFiles, seedRoutes } from '#shared/testing/seed-routed-files.ts';
+import { startProcess, type TestProcess } from '#shared/testing/start-process.ts';
 import { type Receiver, startReceiver } from '#shared/testing/start-receiver.ts';
 import { createRetrySweeperMetrics } from './metrics.ts';
 import { sendNotices } from './send-notices.ts';
@@ -27,7 +26,7 @@ let receiver: Receiver;
 let sender: NoticeSender;
 let registry: Registry;
 let logged: string[];
-const children: ChildProcess[] = [];
+const children: TestProcess[] = [];
 
 beforeAll(async () => {
   bed = await startSweeperTestBed();
@@ -56,11 +55,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  for (const child of children.splice(0)) {
-    if (child.exitCode !== null || child.signalCode !== null) continue;
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-  }
+  await Promise.all(children.splice(0).map((child) => child.end('SIGKILL')));
   sender.close();
   await receiver.stop();
 });
@@ -323,8 +318,8 @@ test('a sweeper that is killed between sending and storing: the next one sends i
     LOG_LEVEL: 'silent',
   };
   const main = fileURLToPath(new URL('main.ts', import.meta.url));
-  const start = (): ChildProcess => {
-    const child = spawn(process.execPath, [main], { env, stdio: 'inherit' });
+  const start = (): TestProcess => {
+    const child = startProcess([main], { env });
     children.push(child);
     return child;
   };
@@ -334,7 +329,7 @@ test('a sweeper that is killed between sending and storing: the next one sends i
     return { status: 200, body: 'ok' };
   };
   await sendFile('killed.csv');
-  await once(first, 'exit');
+  expect(await first.ended).toEqual({ code: null, signal: 'SIGKILL' });
   expect(receiver.received).toHaveLength(1);
   expect(await rows()).toMatchObject([{ state: 'PENDING', attempts: 1 }]);
   receiver.answer = () => ({ status: 200, body: 'ok' });

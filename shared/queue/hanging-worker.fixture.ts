@@ -1,4 +1,4 @@
-/** A worker process for the kill test: takes a message, tells its parent, and never ends. */
+/** A worker process for the kill test: takes a message, prints that it did, and never ends. */
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { createQueueMetrics } from '#shared/queue/queue-metrics.ts';
@@ -23,7 +23,7 @@ createWorker({
   logger: pino({ level: 'silent' }),
   metrics: createQueueMetrics(new Registry()),
   handle: async () => {
-    process.send?.('started');
+    console.log('started');
     return new Promise(() => {});
   },
 }).start();

@@ -1,5 +1,4 @@
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
@@ -9,11 +8,13 @@ import { acknowledge } from '#shared/queue/disposition.ts';
 import { createQueueMetrics } from '#shared/queue/queue-metrics.ts';
 import { createWorker } from '#shared/queue/worker.ts';
 import { startFauxqs } from '#shared/testing/start-fauxqs.ts';
+import { startProcess } from '#shared/testing/start-process.ts';
 
 it('another worker gets the message of one that was killed, once the killed oneâ€™s heartbeats are over', async () => {
   const fauxqs = await startFauxqs();
   const { landing } = await createQueues({ client: fauxqs.sqs, prefix: 'killed' });
-  const child = fork(new URL('./hanging-worker.fixture.ts', import.meta.url), [fauxqs.endpoint, landing.url]);
+  const program = fileURLToPath(new URL('./hanging-worker.fixture.ts', import.meta.url));
+  const child = startProcess([program, fauxqs.endpoint, landing.url]);
   const receiveCounts: number[] = [];
   const survivor = createWorker({
     queue: 'landing',
@@ -32,18 +33,17 @@ it('another worker gets the message of one that was killed, once the killed oneâ
     },
   });
   try {
-    const started = once(child, 'message', { signal: AbortSignal.timeout(10_000) });
     await fauxqs.sqs.send(new SendMessageCommand({ QueueUrl: landing.url, MessageBody: '1' }));
-    await started;
+    await child.untilLine(/^started$/);
     survivor.start();
     const startedAtMs = performance.now();
     // Three visibility timeouts: only heartbeats can have kept it hidden.
     await vi.waitFor(() => expect(performance.now() - startedAtMs).toBeGreaterThan(3_000), { timeout: 20_000 });
     expect(receiveCounts).toEqual([]);
-    child.kill('SIGKILL');
+    await child.end('SIGKILL');
     await vi.waitFor(() => expect(receiveCounts).toEqual([2]), { timeout: 20_000 });
   } finally {
-    child.kill('SIGKILL');
+    await child.end('SIGKILL');
     await survivor.stop({ timeoutMs: 3_000 });
     await fauxqs.stop();
   }

@@ -1,6 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
@@ -15,6 +12,7 @@ import type { StepContext } from '#shared/steps/step-context.ts';
 import type { StepOutcome } from '#shared/steps/step-outcome.ts';
 import { findRowViolations } from '#shared/testing/find-row-violations.ts';
 import { seedFiles, seedRoutes } from '#shared/testing/seed-routed-files.ts';
+import { startProcess, type TestProcess } from '#shared/testing/start-process.ts';
 import {
   connectTestDatabase,
   createTestRunner,
@@ -29,7 +27,7 @@ import {
 let database: TestDatabase;
 let sql: Sql;
 const runners: TestRunner[] = [];
-const children: ChildProcess[] = [];
+const children: TestProcess[] = [];
 
 beforeAll(async () => {
   database = await createTestDatabase();
@@ -550,18 +548,16 @@ describe('leases', () => {
 describe('a worker killed with kill -9', () => {
   const workerFile = fileURLToPath(new URL('test-worker-process.ts', import.meta.url));
 
-  async function startHanging(job: WokenJob, where: 'step' | 'archive', leaseMs: number): Promise<ChildProcess> {
+  async function startHanging(job: WokenJob, where: 'step' | 'archive', leaseMs: number): Promise<TestProcess> {
     const arguments_ = [workerFile, database.url, job.id, String(leaseMs), where];
-    const child = spawn(process.execPath, arguments_, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = startProcess(arguments_);
     children.push(child);
-    const lines = createInterface({ input: child.stdout });
-    await Promise.race([once(lines, 'line'), once(child, 'exit').then(() => Promise.reject(new Error('it ended')))]);
+    await child.untilLine(/./);
     return child;
   }
 
-  async function kill(child: ChildProcess): Promise<void> {
-    child.kill('SIGKILL');
-    await once(child, 'exit');
+  async function kill(child: TestProcess): Promise<void> {
+    await child.end('SIGKILL');
   }
 
   test('in the middle of a step: the next worker tries it again and knows that it is no first try', async () => {

@@ -1,15 +1,13 @@
 /** `npm start` as a newcomer meets it: the examples arrive, move and are delivered, record by record where they have records; after a kill the same home goes on. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import type { Endpoints } from '#local/launcher/endpoints.ts';
-import { findFreeBase } from '#local/ports.ts';
+import { claimPorts } from '#local/ports.ts';
+import { startProcess, type TestProcess } from '#shared/testing/start-process.ts';
 import { readLogs } from '../support/read-logs.ts';
 import { runLongshore } from '../support/run-longshore.ts';
 import { connectSftp } from '../support/sftp-client.ts';
@@ -56,39 +54,30 @@ const RECORDS = {
   },
 };
 
+/** The launcher itself gives each process two minutes. */
+const READY_TIMEOUT_MS = 240_000;
+
 let home: string;
 let portBase: number;
-let launcher: ChildProcess | undefined;
-let printed: string[];
+let launcher: TestProcess | undefined;
+let printed: readonly string[];
 
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'longshore-first-start-'));
-  portBase = await findFreeBase();
+  portBase = (await claimPorts()).base;
 });
 afterAll(async () => {
-  if (launcher?.exitCode === null && launcher.signalCode === null) {
-    launcher.kill('SIGTERM');
-    await once(launcher, 'exit');
-  }
+  await launcher?.end('SIGTERM');
   await rm(home, { recursive: true, force: true });
 }, 60_000);
 
 /** Resolves when it prints that it is ready. */
 async function start(): Promise<Endpoints> {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN], {
+  launcher = startProcess(['--disable-warning=ExperimentalWarning', MAIN], {
     env: { PATH: process.env.PATH, LONGSHORE_HOME: home, LONGSHORE_PORT_BASE: String(portBase) },
-    stdio: ['ignore', 'pipe', 'pipe'],
   });
-  launcher = child;
-  printed = [];
-  for (const output of [child.stdout, child.stderr]) {
-    createInterface({ input: output }).on('line', (line) => printed.push(line));
-  }
-  const isReady = () => {
-    if (child.exitCode !== null) throw new Error(`it ended: ${printed.join('\n')}`);
-    return printed.includes('Longshore is ready');
-  };
-  await waitUntil('Longshore is ready', isReady, { timeoutMs: 60_000, explain: async () => printed.join('\n') });
+  printed = launcher.lines;
+  await launcher.untilLine(/^Longshore is ready$/, READY_TIMEOUT_MS);
   return JSON.parse(await readFile(join(home, 'endpoints.json'), 'utf8')) as Endpoints;
 }
 
@@ -105,7 +94,7 @@ async function untilFiles(endpoints: Endpoints, expected: readonly (readonly str
         seen = rows.map(({ key, status }) => [key, status]);
         return JSON.stringify(seen) === JSON.stringify(expected);
       },
-      { timeoutMs: 90_000, explain: async () => JSON.stringify(seen) },
+      { timeoutMs: 240_000, explain: async () => JSON.stringify(seen) },
     );
   } finally {
     await sql.end({ timeout: 1 });
@@ -121,8 +110,8 @@ test('the first start carries the examples through the front door, and tells of 
   expect(await reply.json()).toMatchObject({ status: 'completed', customer_id: 'acme' });
   const names = EXAMPLES.map(([path]) => path!.split('/').at(-1)!).filter((name) => name !== HELD);
   const isTold = () => names.every((name) => printed.some((line) => line.includes(name)));
-  await waitUntil('the terminal tells of every file', isTold, { timeoutMs: 5_000 });
-}, 120_000);
+  await waitUntil('the terminal tells of every file', isTold, { timeoutMs: 60_000 });
+}, 600_000);
 
 test('each record of the RFI file ended as the examples say, and the partner saw no step without the one before', async () => {
   const endpoints = JSON.parse(await readFile(join(home, 'endpoints.json'), 'utf8')) as Endpoints;
@@ -132,7 +121,7 @@ test('each record of the RFI file ended as the examples say, and the partner saw
   await sql.end({ timeout: 1 });
   expect([...jobs]).toMatchObject([{ state: 'SUCCEEDED', open_records: 0, summary: RECORDS }]);
   const isTold = () => printed.includes('    1000 records: 984 SUCCESS, 10 FAILED, 6 REJECTED');
-  await waitUntil('the terminal tells of the records', isTold, { timeoutMs: 5_000 });
+  await waitUntil('the terminal tells of the records', isTold, { timeoutMs: 60_000 });
 
   const ledger = await (await fetch(`${endpoints.partnerSimulator}/_ledger/summary`)).json();
   // 994 rows were carried: what failed for good at one API was never shown to the next.
@@ -157,15 +146,15 @@ test('the contract waits for a person, of which customer service is told, and go
     return Number(/^longshore_notices_total\{channel="sns",outcome="sent"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
   };
   // Held, and a failed file.
-  await waitUntil('customer service is told', async () => (await sent()) >= 2, { timeoutMs: 10_000 });
+  await waitUntil('customer service is told', async () => (await sent()) >= 2, { timeoutMs: 60_000 });
   const sql = connectLauncher(endpoints.postgres);
   const [held] = await sql<{ id: string }[]>`SELECT id FROM jobs WHERE wait_reason = 'HELD'`;
   await sql.end({ timeout: 1 });
   const released = await runLongshore(home, ['release', held?.id ?? '', '--reason', 'read and signed']);
   expect(released.code).toBe(0);
   const isTold = () => printed.some((line) => line.includes(HELD) && line.includes('delivered'));
-  await waitUntil('the terminal tells of it', isTold, { timeoutMs: 20_000 });
-}, 60_000);
+  await waitUntil('the terminal tells of it', isTold, { timeoutMs: 60_000 });
+}, 240_000);
 
 test('killed with -9, the next start of the same home has everything as it was and carries on', async () => {
   launcher?.kill('SIGKILL');
@@ -179,11 +168,10 @@ test('killed with -9, the next start of the same home has everything as it was a
     endpoints,
     expected.toSorted(([one], [other]) => Buffer.compare(Buffer.from(one!), Buffer.from(other!))),
   );
-}, 120_000);
+}, 600_000);
 
 test('asked to stop, it ends everything, and has to kill nothing', async () => {
-  launcher?.kill('SIGTERM');
-  expect(await once(launcher!, 'exit')).toEqual([0, null]);
+  expect(await launcher?.end('SIGTERM')).toEqual({ code: 0, signal: null });
   expect(await readLogs(home)).not.toContain('did not stop within');
   expect(printed).toContain('Longshore has stopped');
 }, 90_000);

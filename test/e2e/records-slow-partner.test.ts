@@ -1,6 +1,6 @@
 /** A partner that hangs and one that is not there hold up their own records, and nobody else's. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { findFreePort } from '#local/ports.ts';
+import { claimPorts } from '#local/ports.ts';
 import { checkGuarantees } from '../support/check-guarantees.ts';
 import { definitions, recordsCsv, testPartner, testRoute } from '../support/record-definitions.ts';
 import { recordJobOf, recordsOf, untilFileEnded } from '../support/record-files.ts';
@@ -21,7 +21,7 @@ const HIDDEN_MESSAGES_MS = 75_000;
 let fleet: TestFleet;
 
 beforeAll(async () => {
-  const closedPort = await findFreePort();
+  const { base: closedPort } = await claimPorts();
   fleet = await startTestFleet({
     tenants: [HELD_UP, OTHER],
     routes: ({ endpoints }) => {

@@ -18,7 +18,7 @@ import { ensurePartnerAccess } from '#local/launcher/partner-access.ts';
 import { fleetEnvironment, type NodeProcessName, planProcess, REGION } from '#local/launcher/process-plan.ts';
 import { PARTNER_PROCESSES, SERVICE_NAMES } from '#local/launcher/processes.ts';
 import { ensureOperator, ensureTenants } from '#local/launcher/tenant-access.ts';
-import { findFreeBase, portsFrom } from '#local/ports.ts';
+import { claimPorts, portsFrom } from '#local/ports.ts';
 import type { Stack, StartStackOptions } from '#local/stack.ts';
 import { migrate } from '#shared/db/migrate.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
@@ -39,10 +39,12 @@ const OUTSIDE_VARIABLES = {
 
 export async function startOutsideStack(options: StartStackOptions, servers: OutsideServers): Promise<Stack> {
   const home = await openHome(options.home);
-  const ports = portsFrom(await findFreeBase(HOST));
+  const claim = await claimPorts(HOST);
+  const ports = portsFrom(claim.base);
   const children = createChildren(home);
   const stop = async () => {
     await children.stop();
+    await claim.release();
     home.release();
   };
   try {

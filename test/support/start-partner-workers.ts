@@ -46,6 +46,7 @@ export async function startPartnerWorkers(
   return {
     async kill(index) {
       const worker = await workers[index]!;
+      if (hasEnded(worker)) throw new Error(`partner-worker ${index} ended before it was killed`);
       const ended = once(worker, 'exit');
       worker.kill('SIGKILL');
       await ended;
@@ -87,8 +88,12 @@ async function startWorker(
   return worker;
 }
 
+function hasEnded(worker: ChildProcess): boolean {
+  return worker.exitCode !== null || worker.signalCode !== null;
+}
+
 async function stopWorker(worker: ChildProcess): Promise<void> {
-  if (worker.exitCode !== null || worker.signalCode !== null) return;
+  if (hasEnded(worker)) return;
   const ended = once(worker, 'exit');
   worker.kill('SIGTERM');
   const late = setTimeout(() => worker.kill('SIGKILL'), STOP_TIMEOUT_MS);
