@@ -2,7 +2,7 @@
 import { SendMessageBatchCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import pLimit from 'p-limit';
 import { sendBatchRequest } from '#shared/queue/batch-request.ts';
-import { toMessageBody } from '#shared/queue/message-body.ts';
+import { toMessageBody } from '#shared/queue/define-message.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { SendEvents } from './forward-events.ts';
 

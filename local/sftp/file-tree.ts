@@ -120,3 +120,15 @@ export function createFileTree({ client, root, metadata }: FileTreeOptions): Fil
 function markerOf({ bucket, prefix }: Location): { bucket: string; key: string } {
   return { bucket, key: prefix };
 }
+
+const PATTERN = /[*?[{]/;
+
+export function routeDirectories(globs: readonly string[]): string[] {
+  return [...new Set(globs.map(directoryOf))].filter((directory) => directory !== '');
+}
+
+function directoryOf(glob: string): string {
+  const names = glob.split('/');
+  const first = names.findIndex((name) => PATTERN.test(name));
+  return names.slice(0, first === -1 ? -1 : first).join('/');
+}

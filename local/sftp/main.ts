@@ -1,7 +1,7 @@
 /** The SFTP gateway's process. */
 import { loadSftpGatewayConfig } from '#local/sftp/config.ts';
-import { loadOrCreateHostKey } from '#local/sftp/host-key.ts';
 import { DEFAULT_LIMITS } from '#local/sftp/limits.ts';
+import { loadOrCreateHostKey } from '#local/sftp/make-ssh-key.ts';
 import { startSftpGateway } from '#local/sftp/start-sftp-gateway.ts';
 import { openTransferJournal } from '#local/sftp/transfer-journal.ts';
 import { createUserDirectory, type UserRow } from '#local/sftp/user-directory.ts';

@@ -10,9 +10,8 @@ import {
 } from '@aws-sdk/client-s3';
 import ssh2, { type ConnectConfig, type SFTPWrapper } from 'ssh2';
 import { createLogger } from '#shared/runtime/logger.ts';
-import { loadOrCreateHostKey } from './host-key.ts';
 import type { GatewayLimits } from './limits.ts';
-import { makeSshKey } from './make-ssh-key.ts';
+import { loadOrCreateHostKey, makeSshKey } from './make-ssh-key.ts';
 import { type SftpGateway, startSftpGateway } from './start-sftp-gateway.ts';
 import { LANDING, OUTBOUND, startTestStore } from './test-store.ts';
 import type { TransferEvent } from './transfer-event.ts';

@@ -5,7 +5,7 @@
  * more after `REMEMBER_MS`; its open sessions ask again and end (`serve-connection.ts`).
  */
 import type { FindUser } from './authenticate.ts';
-import { routeDirectories } from './route-directories.ts';
+import { routeDirectories } from './file-tree.ts';
 import type { SftpUser } from './user-root.ts';
 
 export interface UserRow {

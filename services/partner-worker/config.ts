@@ -1,9 +1,8 @@
 /** The variables of the partner-worker. */
 import { z } from 'zod';
 import { copyVariables } from '#shared/runtime/config/copy-variables.ts';
-import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
+import { fleetVariables, networksVariable } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
-import { networksVariable } from '#shared/runtime/config/networks-variable.ts';
 import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
 
 const schema = z.object({

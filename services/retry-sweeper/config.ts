@@ -1,9 +1,8 @@
 /** The variables of the retry-sweeper. */
 import { z } from 'zod';
-import { secretNameSchema } from '#shared/definitions/secret-name-schema.ts';
-import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
+import { secretNameSchema } from '#shared/definitions/name-schemas.ts';
+import { fleetVariables, networksVariable } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
-import { networksVariable } from '#shared/runtime/config/networks-variable.ts';
 import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
 
 const DAY_MS = 86_400_000;

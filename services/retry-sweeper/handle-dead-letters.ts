@@ -12,11 +12,12 @@ import type { ArrivalResult, TakeArrivals } from '#shared/arrival/take-arrivals.
 import type { Sql } from '#shared/db/connect-database.ts';
 import {
   type DeadLetter,
+  type FileCondition,
+  fileConditions,
   type JobCondition,
   jobConditions,
   storeDeadLetters,
 } from '#shared/dead-letters/dead-letters.ts';
-import { type FileCondition, fileConditions } from '#shared/dead-letters/file-conditions.ts';
 import { failSpentJobs } from '#shared/jobs/end-jobs.ts';
 import type { LandingEvent } from '#shared/messages/landing-events.ts';
 import { QUEUE_MESSAGES } from '#shared/messages/queue-messages.ts';

@@ -6,8 +6,7 @@
  */
 import { z } from 'zod';
 import { durationSchema } from '#shared/definitions/duration.ts';
-import { idSchema } from '#shared/definitions/id-schema.ts';
-import { secretNameSchema } from '#shared/definitions/secret-name-schema.ts';
+import { idSchema, secretNameSchema } from '#shared/definitions/name-schemas.ts';
 
 /** What a channel can be told of. */
 export const NOTICES = ['large-file', 'held', 'released', 'failed', 'completed', 'records-done'] as const;

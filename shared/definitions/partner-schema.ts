@@ -8,8 +8,7 @@
  */
 import { z } from 'zod';
 import { durationSchema } from '#shared/definitions/duration.ts';
-import { idSchema } from '#shared/definitions/id-schema.ts';
-import { secretNameSchema } from '#shared/definitions/secret-name-schema.ts';
+import { idSchema, secretNameSchema } from '#shared/definitions/name-schemas.ts';
 import { sizeSchema } from '#shared/definitions/size.ts';
 import { compileJson, compilePath, compileText, type JsonTemplate } from '#shared/partners/request-template.ts';
 import { isValuePath } from '#shared/partners/value-path.ts';

@@ -6,8 +6,7 @@
  * 3. What is not named under `buckets` is never written to. Prefixes end with the separator.
  */
 import { z } from 'zod';
-import { idSchema } from '#shared/definitions/id-schema.ts';
-import { secretNameSchema } from '#shared/definitions/secret-name-schema.ts';
+import { idSchema, secretNameSchema } from '#shared/definitions/name-schemas.ts';
 
 const endpointSchema = z.url({ protocol: /^https?$/ }).refine(
   (url) => {

@@ -15,7 +15,7 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { JobState } from '#shared/db/schema.ts';
-import { HELD } from '#shared/steps/wait-reasons.ts';
+import { HELD } from '#shared/steps/step-outcome.ts';
 import { leaveLines } from './job-lines.ts';
 import { keepsAttempt } from './note-progress.ts';
 import { recordEvents } from './record-events.ts';

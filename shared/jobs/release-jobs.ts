@@ -7,7 +7,7 @@
  * Out: the jobs released, with their wake-ups; others were not held. Events: `job.released`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { HELD } from '#shared/steps/wait-reasons.ts';
+import { HELD } from '#shared/steps/step-outcome.ts';
 import { ADMISSION_WINDOW, admit } from './admission.ts';
 import { recordEvents } from './record-events.ts';
 import type { OperatorAction, ReopenedJob } from './reopen-jobs.ts';

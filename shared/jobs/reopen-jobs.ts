@@ -11,7 +11,7 @@
  * An archive copy under way goes on undisturbed: its lease stays, and the job reads wherever the object is when it is claimed.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { TURN } from '#shared/steps/wait-reasons.ts';
+import { TURN } from '#shared/steps/step-outcome.ts';
 import { ADMISSION_WINDOW, admit } from './admission.ts';
 import { joinLines, lockLines } from './job-lines.ts';
 import { recordEvents } from './record-events.ts';

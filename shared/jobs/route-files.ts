@@ -7,7 +7,7 @@
  * Events: `file.routed`, `file.quarantined`; the latter is no failure notice for a marker or checksum that came for another file.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { TURN } from '#shared/steps/wait-reasons.ts';
+import { TURN } from '#shared/steps/step-outcome.ts';
 import { ADMISSION_WINDOW, admit } from './admission.ts';
 import { joinLines } from './job-lines.ts';
 import { recordEvents } from './record-events.ts';

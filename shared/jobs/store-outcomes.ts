@@ -15,7 +15,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import type { FileStatus, JobState } from '#shared/db/schema.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { StoredHead } from '#shared/files/object-store.ts';
-import { HELD, RECORDS } from '#shared/steps/wait-reasons.ts';
+import { HELD, RECORDS } from '#shared/steps/step-outcome.ts';
 import { ADMISSION_WINDOW, admit } from './admission.ts';
 import { giveTurns } from './give-turns.ts';
 import { type JobLine, leaveLines } from './job-lines.ts';

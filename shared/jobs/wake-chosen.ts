@@ -4,6 +4,8 @@
  * 1. Several sweepers may read the same rows; the first to wake one raises `wakes`, and the others leave it alone.
  * 2. A row that the database refuses (`run-set.ts`) is put off and reported; the others are woken.
  */
+
+import type { Sql } from '#shared/db/connect-database.ts';
 import { runSet } from './run-set.ts';
 
 /** A row as it was read: a claim raises `epoch`, a wake-up `wakes`. */
@@ -35,4 +37,11 @@ export async function wakeChosen<Row extends ChosenRow, Woken>(
     await putOff(row.id).catch(() => undefined);
   }
   return results.flat();
+}
+
+const MOST_DOUBLINGS = 6;
+
+/** An interval in SQL. `wakes`: how many wake-ups of the row were sent. */
+export function wakeBound(sql: Sql, boundMs: number, wakes: ReturnType<Sql>) {
+  return sql`${boundMs}::int * interval '1 ms' * power(2, least(greatest(${wakes}, 1) - 1, ${MOST_DOUBLINGS}::int))`;
 }

@@ -9,8 +9,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { recordEvents } from './record-events.ts';
 import type { WorkQueue } from './route-files.ts';
 import { toJsonb } from './to-jsonb.ts';
-import { wakeBound } from './wake-bound.ts';
-import { type ChosenRow, type OnRefused, wakeChosen } from './wake-chosen.ts';
+import { type ChosenRow, type OnRefused, wakeBound, wakeChosen } from './wake-chosen.ts';
 
 export interface WokenFile {
   readonly id: string;

@@ -15,8 +15,7 @@ import { roomOf } from './admission.ts';
 import { recordEvents } from './record-events.ts';
 import type { WokenJob, WorkQueue } from './route-files.ts';
 import { toJsonb } from './to-jsonb.ts';
-import { wakeBound } from './wake-bound.ts';
-import { type ChosenRow, type OnRefused, wakeChosen } from './wake-chosen.ts';
+import { type ChosenRow, type OnRefused, wakeBound, wakeChosen } from './wake-chosen.ts';
 
 export interface WakeJobsOptions {
   readonly queue: WorkQueue;

@@ -6,6 +6,7 @@
  * 3. A tenant's channels reach the tenant's own secrets alone; the mail server is the fleet's.
  */
 
+import { createHmac } from 'node:crypto';
 import { type ChannelDefinition, kindOf } from '#shared/definitions/notify-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
@@ -15,7 +16,6 @@ import { parseRetryAfterMs } from '#shared/partners/retry-after.ts';
 import type { TopicPublisher } from '#shared/queue/topics.ts';
 import { type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
 import { type MailServer, sendMail } from './send-mail.ts';
-import { NOTICE_ID_HEADER, signWebhook } from './sign-webhook.ts';
 import { type NoticeDelivery, writeMail, writeSlackBody, writeTeamsBody, writeWebhookBody } from './write-messages.ts';
 
 export type NoticeOutcome =
@@ -189,4 +189,22 @@ function wordsOf(outcome: HttpOutcome): string {
         .replace(/^\ufeff/, '')
         .trim()
     : '';
+}
+
+const NOTICE_ID_HEADER = 'longshore-notice-id';
+const TIMESTAMP_HEADER = 'longshore-timestamp';
+const SIGNATURE_HEADER = 'longshore-signature';
+
+export interface WebhookSignature {
+  readonly id: string;
+  readonly body: string;
+  readonly secret: string;
+  readonly now: Date;
+}
+
+/** HMAC-SHA256 over `<timestamp>.<body>`, hexadecimal; the timestamp in seconds since 1970. Made anew for each try, the id is not. */
+export function signWebhook({ id, body, secret, now }: WebhookSignature): Record<string, string> {
+  const timestamp = String(Math.floor(now.getTime() / 1_000));
+  const digest = createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex');
+  return { [NOTICE_ID_HEADER]: id, [TIMESTAMP_HEADER]: timestamp, [SIGNATURE_HEADER]: `v1=${digest}` };
 }

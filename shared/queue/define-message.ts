@@ -7,7 +7,6 @@
  * 3. Bodies of older versions are upgraded step by step, so that version N reads what N-1 wrote.
  */
 import type { z } from 'zod';
-import { toMessageBody } from './message-body.ts';
 
 type Payload = Record<string, unknown>;
 type AnyMessage = { readonly type: string };
@@ -130,4 +129,12 @@ function describe(name: string, error: z.ZodError): string {
 
 function invalid(reason: string): { ok: false; code: 'MESSAGE_INVALID'; reason: string } {
   return { ok: false, code: 'MESSAGE_INVALID', reason };
+}
+
+/** Amazon SQS takes only XML 1.0 characters, and not every compatible server takes those beyond the BMP: escaped, all pass. */
+export function toMessageBody(value: object): string {
+  return JSON.stringify(value).replace(
+    /[\u007f-\u009f\ud800-\udfff\ufffe\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

@@ -16,7 +16,7 @@ import type { CallOutcome } from '#shared/partners/call-partner.ts';
 import { isRepeatable } from '#shared/partners/judge-reply.ts';
 import type { OpenPartner, PartnerDirectory } from '#shared/partners/partner-directory.ts';
 import type { CompiledCall } from '#shared/steps/call/options.ts';
-import { stepErrorCode } from '#shared/worker/step-error-code.ts';
+import { stepErrorCode } from '#shared/worker/try-step.ts';
 import type { RecordAt } from './begin-records.ts';
 import type { ClaimedChunk, ClaimedRecord } from './claim-chunks.ts';
 import { type CallResult, nextRecordMove } from './next-record-move.ts';

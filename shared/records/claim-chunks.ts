@@ -99,3 +99,5 @@ function readReplies(text: string | null): ClaimedRecord['replies'] {
 export function isCarried(sql: Sql) {
   return sql`(j.state IN ('PENDING', 'RUNNING', 'WAITING') AND j.step_kind = 'call' AND j.open_records IS NOT NULL)`;
 }
+
+export const CHUNK_RECORDS = 100;

@@ -14,7 +14,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { runSet } from '#shared/jobs/run-set.ts';
 import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 import type { InsertedRecords, NewRecord } from '#shared/steps/record-store.ts';
-import { CHUNK_RECORDS } from './chunk-size.ts';
+import { CHUNK_RECORDS } from './claim-chunks.ts';
 
 export interface InsertRecords {
   readonly jobId: string;

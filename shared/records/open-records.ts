@@ -11,7 +11,7 @@
  * Events: none; the outcome of the step follows.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { CHUNK_RECORDS } from './chunk-size.ts';
+import { CHUNK_RECORDS } from './claim-chunks.ts';
 
 export interface OpenRecords {
   readonly jobId: string;

@@ -15,7 +15,7 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import { runSet } from '#shared/jobs/run-set.ts';
-import { RECORDS } from '#shared/steps/wait-reasons.ts';
+import { RECORDS } from '#shared/steps/step-outcome.ts';
 
 export interface RecordFilter {
   readonly jobId: string;

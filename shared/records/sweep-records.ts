@@ -13,8 +13,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import { isRefusal, runSet } from '#shared/jobs/run-set.ts';
 import type { OnRefused } from '#shared/jobs/wake-chosen.ts';
-import { CHUNK_RECORDS } from './chunk-size.ts';
-import { isCarried } from './claim-chunks.ts';
+import { CHUNK_RECORDS, isCarried } from './claim-chunks.ts';
 import type { WokenChunk } from './open-records.ts';
 
 export interface SweepRecords {

@@ -6,8 +6,7 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { toJsonb } from '#shared/jobs/to-jsonb.ts';
-import { wakeBound } from '#shared/jobs/wake-bound.ts';
-import { type ChosenRow, type OnRefused, wakeChosen } from '#shared/jobs/wake-chosen.ts';
+import { type ChosenRow, type OnRefused, wakeBound, wakeChosen } from '#shared/jobs/wake-chosen.ts';
 import { isCarried } from './claim-chunks.ts';
 import type { WokenChunk } from './open-records.ts';
 

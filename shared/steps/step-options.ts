@@ -1,5 +1,5 @@
 /** The pure side of a step kind: enough to check a route and to tell who runs it, without any I/O. */
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { StepClass } from './step-context.ts';
 
 export interface StepOptionsKind<Options> {
@@ -10,3 +10,10 @@ export interface StepOptionsKind<Options> {
   /** Suffixes of files that the step looks for beside the job's file, e.g. `.sha256`. */
   companionSuffixes?(options: Options): readonly string[];
 }
+
+/**
+ * `auto`, the default: by the store itself, in parts when the file is large. `server-side`: the same, said outright. `streamed`: through the
+ * worker, for stores that cannot copy from one bucket to the other, and where the receipt is to have the content's SHA-256.
+ */
+export const copyWishSchema = z.enum(['auto', 'server-side', 'streamed']);
+export type CopyWish = z.infer<typeof copyWishSchema>;

@@ -18,8 +18,7 @@ import type { JobCommits, OutcomeStored } from './job-commits.ts';
 import { claimedPosition, type JobPosition, nextPosition } from './job-position.ts';
 import type { Lease } from './lease-keeper.ts';
 import { type NextStep, nextMove } from './next-move.ts';
-import { stepErrorCode } from './step-error-code.ts';
-import { type TriedStep, type TryParts, tryStep } from './try-step.ts';
+import { stepErrorCode, type TriedStep, type TryParts, tryStep } from './try-step.ts';
 
 export interface WalkParts extends TryParts {
   readonly routes: RouteCache;

@@ -42,7 +42,7 @@ import { NO_TRACING, TRACEPARENT, type Tracing } from '#shared/runtime/tracing/t
 import type { StepKind } from '#shared/steps/step-context.ts';
 import { createStoreDirectory, type StoreDirectory } from '#shared/stores/store-directory.ts';
 import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
-import { createArchiveFile } from './create-archive-file.ts';
+import { createArchiveFile } from './archive-held-file.ts';
 import { createJobMetrics } from './job-metrics.ts';
 import { createJobRunner, type JobRunner } from './run-jobs.ts';
 

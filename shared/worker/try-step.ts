@@ -5,9 +5,9 @@
  * 2. A file that its route holds waits before its first step, until a person releases or rejects it.
  * 3. A route version that cannot be used fails the job with a clear code: no other try would find another version.
  */
-
 import type { FoundRoute } from '#shared/definitions/route-cache.ts';
 import type { CompiledRoute, CompiledStep } from '#shared/definitions/routes/compile-route.ts';
+import { type ErrorCode, LongshoreError } from '#shared/errors.ts';
 import type { TransferLog } from '#shared/files/copies/transfer-log.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
@@ -16,13 +16,11 @@ import type { Logger } from '#shared/runtime/logger.ts';
 import type { Span } from '#shared/runtime/tracing/tracing.ts';
 import type { RecordStore } from '#shared/steps/record-store.ts';
 import type { DeliveryPlaces, StepContext, StepKind } from '#shared/steps/step-context.ts';
-import type { StepOutcome } from '#shared/steps/step-outcome.ts';
-import { HELD } from '#shared/steps/wait-reasons.ts';
+import { HELD, type StepOutcome } from '#shared/steps/step-outcome.ts';
 import type { StoreDirectory } from '#shared/stores/store-directory.ts';
 import type { JobMetrics } from './job-metrics.ts';
 import { idempotencyKey, type JobPosition } from './job-position.ts';
-import { runStep } from './run-step.ts';
-import { stepErrorCode } from './step-error-code.ts';
+import { type AbortableEnd, runAbortable } from './run-abortable.ts';
 
 /** The release wakes the job; once a day it is told again that it waits. */
 const HELD_MS = 86_400_000;
@@ -122,4 +120,67 @@ function contextOf(
     now: job.claimedAt,
     logger: logger.child({ step: stepKind, attempt }),
   };
+}
+
+export interface RunStepOptions {
+  readonly kind: StepKind<unknown>;
+  readonly context: Omit<StepContext<unknown>, 'signal'>;
+  readonly lease: AbortSignal;
+  readonly stop: AbortSignal;
+  readonly deadlineMs: number;
+}
+
+export async function runStep(options: RunStepOptions): Promise<StepOutcome | 'lease-lost'> {
+  const { kind, context, lease, stop, deadlineMs } = options;
+  const end = await runAbortable({
+    run: (signal) => kind.run({ ...context, signal }),
+    lease,
+    stop,
+    deadlineMs,
+  });
+  if (end.type === 'left-behind') context.logger.error({ aborted: end.aborted }, 'step ignored its signal');
+  if (end.aborted === 'lease-lost') return 'lease-lost';
+  if (end.type === 'returned' && (end.aborted === undefined || end.result.type !== 'retry')) return end.result;
+  if (end.aborted === 'stopping') return { type: 'wait', afterMs: 0, reason: 'WORKER_STOPPING' };
+  if (end.aborted === 'deadline') return deadlineExceeded(kind.kind, deadlineMs);
+  return afterThrow(end, kind.kind, context.logger);
+}
+
+function deadlineExceeded(kind: string, deadlineMs: number): StepOutcome {
+  return {
+    type: 'retry',
+    code: stepErrorCode(kind),
+    cause: 'STEP_DEADLINE_EXCEEDED',
+    message: `The step did not end within ${deadlineMs / 1_000} s; it is tried again.`,
+  };
+}
+
+/** A LongshoreError was written for people; any other text can hold anything and stays in the log. */
+function afterThrow(end: AbortableEnd<StepOutcome>, kind: string, logger: Logger): StepOutcome {
+  const error = end.type === 'threw' ? end.error : undefined;
+  logger.error({ err: error }, 'step threw');
+  const code = stepErrorCode(kind);
+  if (error instanceof LongshoreError) {
+    return { type: 'retry', code, cause: error.code, message: `${error.message} ${error.hint}` };
+  }
+  return {
+    type: 'retry',
+    code,
+    cause: 'INTERNAL',
+    message: 'The step met an error that it was not written for; the log of that time has it, under the job id.',
+  };
+}
+
+const CODE_OF_KIND: Readonly<Record<string, ErrorCode>> = {
+  validate: 'VALIDATION_ERROR',
+  stage: 'STAGING_ERROR',
+  transform: 'TRANSFORM_ERROR',
+  parse: 'PARSE_ERROR',
+  call: 'RECORDS_ERROR',
+  deliver: 'DELIVERY_ERROR',
+  confirm: 'CONFIRMATION_ERROR',
+};
+
+export function stepErrorCode(kind: string): ErrorCode {
+  return Object.hasOwn(CODE_OF_KIND, kind) ? (CODE_OF_KIND[kind] as ErrorCode) : 'INTERNAL';
 }

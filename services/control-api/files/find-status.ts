@@ -20,7 +20,7 @@ import {
 } from '#shared/db/schema.ts';
 import type { ErrorCode } from '#shared/errors.ts';
 import type { RecordSummary } from '#shared/steps/record-store.ts';
-import { HELD } from '#shared/steps/wait-reasons.ts';
+import { HELD } from '#shared/steps/step-outcome.ts';
 import { idField } from '../http/request-fields.ts';
 import { ofTenant } from '../http/tenant-scope.ts';
 import type { CountRecords } from '../records/count-records.ts';

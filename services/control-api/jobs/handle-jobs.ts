@@ -11,7 +11,7 @@ import { cancelJobs, cancelOrderedJobs, rejectHeldJobs } from '#shared/jobs/end-
 import { releaseJobs } from '#shared/jobs/release-jobs.ts';
 import { type OperatorAction, reopenJobs } from '#shared/jobs/reopen-jobs.ts';
 import { skipJobs } from '#shared/jobs/skip-jobs.ts';
-import { HELD } from '#shared/steps/wait-reasons.ts';
+import { HELD } from '#shared/steps/step-outcome.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { idCursorField } from '../http/page-cursor.ts';
 import {

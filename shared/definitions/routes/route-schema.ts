@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import { durationSchema } from '#shared/definitions/duration.ts';
-import { idSchema } from '#shared/definitions/id-schema.ts';
+import { idSchema } from '#shared/definitions/name-schemas.ts';
 import { notifySchema } from '#shared/definitions/notify-schema.ts';
 import { type PartnerDocument, partnerDocumentSchema } from '#shared/definitions/partner-schema.ts';
 import { sizeSchema } from '#shared/definitions/size.ts';

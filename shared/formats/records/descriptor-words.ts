@@ -6,8 +6,8 @@
  */
 import type { FixedRecords } from '#shared/definitions/routes/records-schema.ts';
 import { FormatFault } from '../format-fault.ts';
+import type { RecordSink } from './record-collector.ts';
 import type { EncodingCodec } from './record-encoding.ts';
-import type { RecordSink } from './record-sink.ts';
 
 const WORD_BYTES = 4;
 const NO_BYTES = Buffer.alloc(0);

@@ -8,10 +8,9 @@ import type { FixedRecords } from '#shared/definitions/routes/records-schema.ts'
 import { EndMarks } from '../end-marks.ts';
 import { FormatFault } from '../format-fault.ts';
 import { byDescriptor, descriptorFault } from './descriptor-words.ts';
-import { recordFault } from './record-collector.ts';
+import { type RecordSink, recordFault } from './record-collector.ts';
 import type { EncodingCodec } from './record-encoding.ts';
 import type { RecordParser } from './record-parser.ts';
-import type { RecordSink } from './record-sink.ts';
 import { isLineEnd, LineSplitter, lineEndLength } from './split-lines.ts';
 
 /** What transfers add at the end, with or without line ends elsewhere. */

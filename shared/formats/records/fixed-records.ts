@@ -13,11 +13,10 @@ import { FormatFault } from '../format-fault.ts';
 import { ColumnFault, type CompiledColumn, compileColumns } from './compile-column.ts';
 import { ControlTotals } from './control-totals.ts';
 import { framed, hasBinaryColumns, hasLineEnds } from './fixed-framing.ts';
-import { columnFault, type RecordCollector, recordFault } from './record-collector.ts';
+import { columnFault, type FixedRecord, type RecordCollector, recordFault } from './record-collector.ts';
 import type { EncodingCodec } from './record-encoding.ts';
 import type { RecordFault, RecordsSummary, RecordValue, RecordValues } from './record-item.ts';
 import type { RecordParser } from './record-parser.ts';
-import type { FixedRecord } from './record-sink.ts';
 
 interface Reading {
   readonly values: RecordValues;

@@ -2,12 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { recordsSchema } from '#shared/definitions/routes/records-schema.ts';
 import { businessKeyOf } from './business-key.ts';
-import { escapeFormula } from './escape-formula.ts';
 import { judgeRejects } from './judge-rejects.ts';
 import { readRecords } from './read-records.ts';
 import { encodingCodec } from './record-encoding.ts';
 import type { RecordItem } from './record-item.ts';
-import { writeRejectReasons, writeRejects } from './write-rejects.ts';
+import { escapeFormula, writeRejectReasons, writeRejects } from './write-rejects.ts';
 
 async function read(layout: object, bytes: Buffer): Promise<RecordItem[]> {
   const source = (async function* () {

@@ -13,7 +13,6 @@ import { encodeColumn } from './encode-column.ts';
 import { hasLineEnds } from './fixed-framing.ts';
 import { type EncodingCodec, encodingCodec } from './record-encoding.ts';
 import type { RecordItem, RejectedRecord } from './record-item.ts';
-import { spreadsheetRow } from './spreadsheet-row.ts';
 
 const MARK = '\ufeff';
 
@@ -126,4 +125,17 @@ function trailerFor(rejected: number, raw: Buffer, layout: FixedRecords, codec: 
 function lineEnd(layout: RecordsLayout, codec: EncodingCodec): Buffer {
   if (layout.format === 'fixed' && !hasLineEnds(layout, codec)) return Buffer.alloc(0);
   return codec.toBytes(codec.isEbcdic ? '\u0085' : '\n');
+}
+
+/** A cell that a spreadsheet would take for a formula begins with an apostrophe instead (OWASP, "CSV Injection"). */
+export function escapeFormula(text: string): string {
+  return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+}
+
+export function spreadsheetRow(cells: readonly (string | number | null | undefined)[]): string {
+  return `${cells.map(quotedCell).join(',')}\r\n`;
+}
+
+function quotedCell(cell: string | number | null | undefined): string {
+  return `"${escapeFormula(String(cell ?? '')).replaceAll('"', '""')}"`;
 }

@@ -2,8 +2,9 @@
  * The variables of services that copy objects: what a process holds in memory for it, when a copy is taken for stalled, and which stores
  * elsewhere it may reach.
  */
+
+import { networksVariable } from './fleet-variables.ts';
 import { integerVariable } from './load-config.ts';
-import { networksVariable } from './networks-variable.ts';
 
 const MIB = 1024 ** 2;
 

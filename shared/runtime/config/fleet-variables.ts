@@ -1,6 +1,7 @@
 /** The variables that every service of the fleet understands; each service's `config.ts` adds its own. */
 import { z } from 'zod';
 import { databaseVariables } from '#shared/db/connect-database.ts';
+import { createAddressGuard } from '#shared/http/address-guard.ts';
 import { tracingVariables } from '#shared/runtime/tracing/tracing-variables.ts';
 import { booleanVariable, integerVariable, logLevelVariable } from './load-config.ts';
 
@@ -33,3 +34,18 @@ export const fleetVariables = {
   LONGSHORE_ADMISSION_WINDOW: integerVariable({ min: 1, max: 100_000 }).default(1_000),
   LOG_LEVEL: logLevelVariable.default('info'),
 };
+
+export const networksVariable = z
+  .string()
+  .transform((text) => text.split(',').map((network) => network.trim()))
+  .refine(
+    (networks) => {
+      try {
+        createAddressGuard({ allow: networks });
+        return true;
+      } catch {
+        return false;
+      }
+    },
+    { error: 'must be addresses and networks with commas between, e.g. 10.1.0.0/16,::1' },
+  );

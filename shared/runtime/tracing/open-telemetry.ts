@@ -7,8 +7,18 @@
  * 3. Attributes are cut at 256 characters, and a span has 32 at most.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Span as ApiSpan, Attributes, Context, Tracer } from '@opentelemetry/api';
-import { ROOT_CONTEXT, type SpanContext, SpanKind, SpanStatusCode, TraceFlags, trace } from '@opentelemetry/api';
+import {
+  type Span as ApiSpan,
+  type Attributes,
+  type Context,
+  ROOT_CONTEXT,
+  type SpanContext,
+  SpanKind,
+  SpanStatusCode,
+  TraceFlags,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api';
 import { parseTraceParent } from '@opentelemetry/core';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import {
@@ -18,15 +28,18 @@ import {
   resourceFromAttributes,
 } from '@opentelemetry/resources';
 import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
   BatchSpanProcessor,
+  ParentBasedSampler,
   RandomIdGenerator,
   type Sampler,
   SamplingDecision,
   type SpanExporter,
+  TraceIdRatioBasedSampler,
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
 import type { Logger } from '#shared/runtime/logger.ts';
-import { createSampler } from './create-sampler.ts';
 import { firstSpanIdOf, traceIdOf } from './file-trace.ts';
 import { reportExports } from './report-exports.ts';
 import type { FinishedCall, Span, SpanFacts, SpanOptions, Tracing } from './tracing.ts';
@@ -189,4 +202,14 @@ class FileIds extends RandomIdGenerator {
       this.#first = undefined;
     }
   }
+}
+
+function createSampler({ OTEL_TRACES_SAMPLER: name, OTEL_TRACES_SAMPLER_ARG: ratio }: TracingConfig): Sampler {
+  const root = rootSampler(name.replace(/^parentbased_/, ''), ratio);
+  return name.startsWith('parentbased_') ? new ParentBasedSampler({ root }) : root;
+}
+
+function rootSampler(name: string, ratio: number): Sampler {
+  if (name === 'always_off') return new AlwaysOffSampler();
+  return name === 'always_on' ? new AlwaysOnSampler() : new TraceIdRatioBasedSampler(ratio);
 }

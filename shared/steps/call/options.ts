@@ -4,7 +4,7 @@
  * A route names one `call` for each operation; the job has all of them as one step, within which every record walks from call to call.
  */
 import { z } from 'zod';
-import { idSchema } from '#shared/definitions/id-schema.ts';
+import { idSchema } from '#shared/definitions/name-schemas.ts';
 import type { StepOptionsKind } from '../step-options.ts';
 
 /** Rows that could not be read have it, and it must go on to say so. */

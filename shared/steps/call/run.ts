@@ -5,12 +5,13 @@
  * 1. Records of a held file are not carried before an operator released it.
  * 2. The results file has a row for every row of the file, and stands before the step ends.
  */
+
+import { outboundKey } from '#shared/steps/step-keys.ts';
+import { HELD, RECORDS } from '#shared/steps/step-outcome.ts';
 import { JOB_METADATA, KEY_METADATA } from '../copy-job-object.ts';
-import { outboundKey } from '../outbound-key.ts';
 import type { RecordSummary } from '../record-store.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, withStoreFailures } from '../step-failure.ts';
-import { HELD, RECORDS } from '../wait-reasons.ts';
 import { type CallStepOptions, callOptions } from './options.ts';
 import { writeResults } from './write-results.ts';
 

@@ -4,7 +4,7 @@
  * 1. Rows stand in the order of the file; written again from the same records, the bytes are the same.
  */
 import { shownBusinessKey } from '#shared/formats/records/business-key.ts';
-import { spreadsheetRow } from '#shared/formats/records/spreadsheet-row.ts';
+import { spreadsheetRow } from '#shared/formats/records/write-rejects.ts';
 import type { RecordResult, RecordStore } from '../record-store.ts';
 
 const PAGE_ROWS = 5_000;

@@ -2,7 +2,7 @@
 
 import { compileNameTemplate } from '#shared/definitions/name-template.ts';
 import { canonicalKey } from '#shared/definitions/routes/canonical-key.ts';
-import { currentName } from '../staging-key.ts';
+import { currentName } from '#shared/steps/step-keys.ts';
 import type { StepContext } from '../step-context.ts';
 import type { DeliverOptions } from './options.ts';
 

@@ -1,9 +1,9 @@
 /** `deliver`: where the job's object goes, and under which key. */
 import { z } from 'zod';
-import { idSchema } from '#shared/definitions/id-schema.ts';
+import { idSchema } from '#shared/definitions/name-schemas.ts';
 import { compileNameTemplate, SAMPLE_FACTS } from '#shared/definitions/name-template.ts';
 import { canonicalKey } from '#shared/definitions/routes/canonical-key.ts';
-import { copyWishSchema } from '../copy-wish.ts';
+import { copyWishSchema } from '#shared/steps/step-options.ts';
 import type { StepOptionsKind } from '../step-options.ts';
 
 const deliverOptionsSchema = z

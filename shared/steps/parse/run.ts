@@ -17,7 +17,7 @@ import { businessKeyOf } from '#shared/formats/records/business-key.ts';
 import { judgeRejects } from '#shared/formats/records/judge-rejects.ts';
 import { readRecordBatches } from '#shared/formats/records/read-records.ts';
 import type { RecordItem, RecordsSummary, RejectedRecord } from '#shared/formats/records/record-item.ts';
-import { outboundKey } from '../outbound-key.ts';
+import { outboundKey } from '#shared/steps/step-keys.ts';
 import type { NewRecord, RecordStore } from '../record-store.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, withStoreFailures } from '../step-failure.ts';

@@ -1,6 +1,6 @@
 /** `stage`: the job goes on with a copy of its own. */
 import { z } from 'zod';
-import { copyWishSchema } from '../copy-wish.ts';
+import { copyWishSchema } from '#shared/steps/step-options.ts';
 import type { StepOptionsKind } from '../step-options.ts';
 
 const stageOptionsSchema = z.strictObject({ copy: copyWishSchema.optional() });

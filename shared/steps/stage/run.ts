@@ -1,6 +1,7 @@
 /** `stage`: a copy in the staging bucket, on which the next steps work. */
+
+import { currentName, stagingTarget } from '#shared/steps/step-keys.ts';
 import { copyJobObject } from '../copy-job-object.ts';
-import { currentName, stagingTarget } from '../staging-key.ts';
 import type { StepKind } from '../step-context.ts';
 import { retry, withStoreFailures } from '../step-failure.ts';
 import { type StageOptions, stageOptions } from './options.ts';
