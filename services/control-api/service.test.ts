@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startTcpProxy } from '#shared/testing/start-tcp-proxy.ts';
 import { startApiProcess } from './start-test-api-process.ts';
 
 /** As README.md says: without them the TypeScript stripper (25 MB) and a lazy young generation (40 MB) stay resident. */
@@ -51,6 +52,21 @@ test('stays under 150 MB under load, run as README.md says', async () => {
     await stop();
   }
   expect(await exited).toEqual([0, null]);
+});
+
+test('starts and serves what needs no queue while the queues take connections and do not answer', async () => {
+  const silent = await startTcpProxy('http://127.0.0.1:1');
+  silent.hush();
+  const { url: api, keys, stop } = await startApiProcess({ AWS_ENDPOINT_URL_SQS: silent.url });
+  try {
+    const headers = { 'x-api-key': keys.operator };
+    expect((await fetch(`${api}/api/v1/files`, { headers })).status).toBe(200);
+    const reply = await fetch(`${api}/api/v1/queues`, { headers });
+    expect([reply.status, ((await reply.json()) as { code: string }).code]).toEqual([503, 'DEPENDENCY_UNAVAILABLE']);
+  } finally {
+    await stop();
+    await silent.stop();
+  }
 });
 
 test('with a faulty configuration ends before it starts, with every fault named', async () => {

@@ -10,7 +10,7 @@ import { buildApp } from './build-app.ts';
 import type { ControlApiConfig } from './config.ts';
 import type { ApiServer } from './http/api-server.ts';
 import { createAuthenticator } from './http/authenticate.ts';
-import { readQueueDepths, resolveQueues } from './operations/read-queue-depths.ts';
+import { lookUpQueues, readQueueDepths } from './operations/read-queue-depths.ts';
 import { createWakeUpSenders } from './operations/wake-up-senders.ts';
 
 const NAME = 'control-api';
@@ -31,10 +31,8 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
   let stopping: Promise<void> | undefined;
 
   async function start(): Promise<void> {
-    const [addresses] = await Promise.all([
-      resolveQueues(client, config.LONGSHORE_PREFIX),
-      assertDatabaseAnswers(sql, DATABASE_ANSWER_MS),
-    ]);
+    await assertDatabaseAnswers(sql, DATABASE_ANSWER_MS);
+    const addresses = lookUpQueues(client, config.LONGSHORE_PREFIX);
     app = await buildApp({
       sql,
       reads,

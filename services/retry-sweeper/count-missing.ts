@@ -3,18 +3,20 @@
  *
  * 1. The answer is a proof only as good as the queue's approximate counts: it is asked for every few seconds, used once, and whoever uses
  *    it leaves young wake-ups alone.
- * 2. A queue that does not answer proves nothing: 0.
+ * 2. A queue that refuses to be counted proves nothing: 0. One that does not answer at all takes no wake-ups either: rows that are due wait
+ *    in the database, unmarked, until it is back.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { WorkQueue } from '#shared/jobs/route-files.ts';
 import { countStandingFiles } from '#shared/jobs/wake-files.ts';
 import { countStandingJobs } from '#shared/jobs/wake-jobs.ts';
+import { isAnswered } from '#shared/queue/batch-request.ts';
 import type { QueueDepth } from '#shared/queue/queue-depth.ts';
 import { countStandingChunks } from '#shared/records/wake-chunks.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
-/** Fresh every `intervalMs`, 0 in between. */
-export type CountMissing = (queue: 'ingest' | WorkQueue) => Promise<number>;
+/** Fresh every `intervalMs`, 0 in between; undefined while the queue does not answer. */
+export type CountMissing = (queue: 'ingest' | WorkQueue) => Promise<number | undefined>;
 
 export interface CountMissingOptions {
   readonly sql: Sql;
@@ -31,6 +33,7 @@ const NO_CHUNKS = { standing: 0, running: 0 };
 export function createCountMissing(options: CountMissingOptions): CountMissing {
   const { sql, readDepth, intervalMs, logger, now = () => performance.now() } = options;
   const countedAtMs = new Map<string, number>();
+  const silent = new Set<string>();
 
   /** Messages are counted first: one sent in between then makes too few missing, not too many. */
   async function count(queue: 'ingest' | WorkQueue): Promise<number> {
@@ -46,13 +49,18 @@ export function createCountMissing(options: CountMissingOptions): CountMissing {
   }
 
   return async (queue) => {
-    if (now() - (countedAtMs.get(queue) ?? Number.NEGATIVE_INFINITY) < intervalMs) return 0;
+    if (now() - (countedAtMs.get(queue) ?? Number.NEGATIVE_INFINITY) < intervalMs)
+      return silent.has(queue) ? undefined : 0;
     countedAtMs.set(queue, now());
     try {
-      return Math.max(0, await count(queue));
+      const missing = await count(queue);
+      silent.delete(queue);
+      return Math.max(0, missing);
     } catch (error) {
+      if (isAnswered(error)) silent.delete(queue);
+      else silent.add(queue);
       logger.warn({ err: error, queue }, 'queue cannot be counted');
-      return 0;
+      return silent.has(queue) ? undefined : 0;
     }
   };
 }

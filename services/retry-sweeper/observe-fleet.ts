@@ -1,6 +1,6 @@
 /**
- * Reads the state of the fleet into gauges: what is open and due, what waits to leave, what is parked, whether copies move, what the queues count, who is
- * connected to the database.
+ * Reads the state of the fleet into gauges: what is open and due, what waits to leave, what is parked, whether copies move, who is
+ * connected to the database; and what the queues count.
  */
 
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -14,7 +14,6 @@ import type { RetrySweeperMetrics } from './metrics.ts';
 
 export interface ObserveFleetOptions {
   readonly sql: Sql;
-  readonly readDepth: (queue: QueueId | `${QueueId}-dlq`) => Promise<QueueDepth>;
   readonly watchCopies: () => Promise<number>;
   readonly metrics: RetrySweeperMetrics;
 }
@@ -27,7 +26,7 @@ interface QueueRows {
   readonly oldestDueSeconds: number;
 }
 
-export async function observeFleet({ sql, readDepth, watchCopies, metrics }: ObserveFleetOptions): Promise<void> {
+export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOptions): Promise<void> {
   const [rows, lag, notices, parked, blockedLines, copyStillSeconds, connections] = await Promise.all([
     readQueueRows(sql),
     outboxLag(sql),
@@ -61,6 +60,16 @@ export async function observeFleet({ sql, readDepth, watchCopies, metrics }: Obs
     if (queue === 'landing') continue;
     metrics.oldestDueSeconds.set({ queue }, Math.max(0, ...ofQueue.map(({ oldestDueSeconds }) => oldestDueSeconds)));
   }
+}
+
+/** A clock of its own: queues that do not answer keep no figure of the database back. */
+export async function observeQueues({
+  readDepth,
+  metrics,
+}: {
+  readonly readDepth: (queue: QueueId | `${QueueId}-dlq`) => Promise<QueueDepth>;
+  readonly metrics: Pick<RetrySweeperMetrics, 'queueMessages'>;
+}): Promise<void> {
   const queues = QUEUE_IDS.flatMap((queue) => [queue, `${queue}-dlq`] as const);
   await Promise.all(
     queues.map(async (queue) => {

@@ -1,6 +1,6 @@
 /**
  * The retry-sweeper: empties the DLQs and runs the clocks. Any number of them run side by side; there is no leader.
- * Composition only: each clock's work is a file of its own.
+ * Composition only: each clock's work is a file of its own. What needs no queue begins without them, and goes on while they do not answer.
  */
 import type { Registry } from 'prom-client';
 import { createTakeArrivals } from '#shared/arrival/take-arrivals.ts';
@@ -16,8 +16,8 @@ import { createNoticeSender, type NoticeSender } from '#shared/notices/send-noti
 import { type QueueDepth, readQueueDepth } from '#shared/queue/queue-depth.ts';
 import { createQueueMetrics } from '#shared/queue/queue-metrics.ts';
 import { DEAD_LETTER_SETTINGS } from '#shared/queue/queue-settings.ts';
-import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
-import { createSqsClient } from '#shared/queue/sqs-client.ts';
+import { lookUpQueue, type QueueUrl, resolveQueueUrls } from '#shared/queue/queue-urls.ts';
+import { createSqsClient, type SQSClient } from '#shared/queue/sqs-client.ts';
 import { createSnsClient, createTopicPublisher, createTopics } from '#shared/queue/topics.ts';
 import { createWorker, type Worker } from '#shared/queue/worker.ts';
 import { deleteExpiredKeys } from '#shared/records/delete-expired-keys.ts';
@@ -44,7 +44,7 @@ import { createCountMissing } from './count-missing.ts';
 import { endOrphanedTransfers } from './end-orphaned-transfers.ts';
 import { createHandleDeadLetters } from './handle-dead-letters.ts';
 import { createRetrySweeperMetrics } from './metrics.ts';
-import { observeFleet } from './observe-fleet.ts';
+import { observeFleet, observeQueues } from './observe-fleet.ts';
 import { publishOutbox } from './publish-outbox.ts';
 import { reconcileLanding } from './reconcile-landing.ts';
 import { sendNotices } from './send-notices.ts';
@@ -85,6 +85,7 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
   const landingBucket = bucketName(config.LONGSHORE_PREFIX, 'landing');
   const ownBuckets = BUCKET_IDS.filter((id) => id !== 'landing').map((id) => bucketName(config.LONGSHORE_PREFIX, id));
   const probe = () => assertDatabaseAnswers(sql, DATABASE_TIMEOUT_MS);
+  const stopping = new AbortController();
   let workers: readonly Worker[] = [];
   let fastClocks: readonly ClockLoop[] = [];
   let slowClocks: readonly ClockLoop[] = [];
@@ -93,19 +94,42 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
   let stores: StoreDirectory | undefined;
   const guard = createOutageGuard({ workers: () => workers, probe, logger });
 
+  async function receiveDeadLetters(handlerOf: (queue: QueueId) => ReturnType<typeof createHandleDeadLetters>) {
+    const nameOf = (queue: QueueId) => deadLetterQueueName(config.LONGSHORE_PREFIX, queue);
+    const urls = await resolveQueueUrls({ client: sqs, names: QUEUE_IDS.map(nameOf), signal: stopping.signal });
+    if (stopping.signal.aborted) return;
+    workers = QUEUE_IDS.map((queue) => {
+      const handle = handlerOf(queue);
+      return createWorker({
+        queue: `${queue}-dlq`,
+        queueUrl: urls[nameOf(queue)] ?? '',
+        client: sqs,
+        messages: 'raw',
+        slots: 50,
+        handleBatch: (received, { signal }) => guard.watch(() => handle(received, signal)),
+        visibilityTimeoutMs: DEAD_LETTER_SETTINGS.visibilityTimeoutSeconds * 1_000,
+        deadlineMs: DEADLINE_MS,
+        logger,
+        metrics: queueMetrics,
+      });
+    });
+    for (const worker of workers) {
+      if (guard.isPaused()) worker.pause();
+      worker.start();
+    }
+  }
+
   return {
     async start() {
       tracing = await startTracing({ config, service: NAME, logger });
-      const [urls, topicArns] = await Promise.all([
-        findQueueUrls(sqs, config.LONGSHORE_PREFIX),
-        createTopics({ client: sns, prefix: config.LONGSHORE_PREFIX }),
-        probe(),
-      ]);
+      await probe();
+      const prefix = config.LONGSHORE_PREFIX;
+      const queueUrls = lookUpQueues(sqs, prefix);
       const readDepth = (queue: AnyQueue): Promise<QueueDepth> =>
-        readQueueDepth({ client: sqs, queueUrl: urls[queue] });
+        readQueueDepth({ client: sqs, queueUrl: queueUrls[queue] });
       const senders = createWakeUpSenders({
         client: sqs,
-        queueUrls: { ingest: urls.ingest, work: urls.work, 'partner-steps': urls['partner-steps'] },
+        queueUrls,
         fairQueues: config.LONGSHORE_FAIR_QUEUES,
         logger,
       });
@@ -136,7 +160,7 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
         logger,
       };
       const dueRecords = { ...due, countMissing: countMissing() };
-      const publisher = createTopicPublisher({ client: sns, topicArns });
+      const publisher = createTopicPublisher({ client: sns, topicArns: () => createTopics({ client: sns, prefix }) });
       const secrets = createSecretStore(config);
       const external = createStoreDirectory({
         sql,
@@ -190,28 +214,22 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
           keepPartitions(sql, config.LONGSHORE_RETENTION_DAYS, logger, signal),
         ),
         clock('observe', OBSERVE_MS, async () => {
-          await observeFleet({ sql, readDepth, watchCopies, metrics });
+          await observeFleet({ sql, watchCopies, metrics });
+          return 'done';
+        }),
+        clock('queues', OBSERVE_MS, async () => {
+          await observeQueues({ readDepth, metrics });
           return 'done';
         }),
       ];
-      workers = QUEUE_IDS.map((queue) => {
-        const handle = createHandleDeadLetters({ sql, queue, takeArrivals, metrics, logger });
-        return createWorker({
-          queue: `${queue}-dlq`,
-          queueUrl: urls[`${queue}-dlq`],
-          client: sqs,
-          messages: 'raw',
-          slots: 50,
-          handleBatch: (received, { signal }) => guard.watch(() => handle(received, signal)),
-          visibilityTimeoutMs: DEAD_LETTER_SETTINGS.visibilityTimeoutSeconds * 1_000,
-          deadlineMs: DEADLINE_MS,
-          logger,
-          metrics: queueMetrics,
-        });
-      });
-      for (const part of [...fastClocks, ...slowClocks, ...workers]) part.start();
+      for (const part of [...fastClocks, ...slowClocks]) part.start();
+      const handlerOf = (queue: QueueId) => createHandleDeadLetters({ sql, queue, takeArrivals, metrics, logger });
+      void receiveDeadLetters(handlerOf).catch(
+        (error: unknown) => stopping.signal.aborted || logger.fatal({ err: error }, 'dead letters are not received'),
+      );
     },
     async stop() {
+      stopping.abort();
       guard.stop();
       const timeoutMs = config.LONGSHORE_DRAIN_MS;
       await Promise.all([...fastClocks, ...slowClocks, ...workers].map((part) => part.stop({ timeoutMs })));
@@ -227,22 +245,19 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
     },
     async readiness() {
       await probe();
+      if (workers.length === 0) return { ok: false, detail: 'the queues do not answer' };
       const isFailing = [...fastClocks, ...slowClocks].some((clock) => clock.failures() >= FAILING_TICKS);
       return isFailing ? { ok: false, detail: 'a clock fails at every tick' } : { ok: true, detail: 'ready' };
     },
   };
 }
 
-async function findQueueUrls(
-  client: ReturnType<typeof createSqsClient>,
-  prefix: string,
-): Promise<Record<AnyQueue, string>> {
-  const names = QUEUE_IDS.flatMap((queue) => [
-    [queue, queueName(prefix, queue)] as const,
-    [`${queue}-dlq`, deadLetterQueueName(prefix, queue)] as const,
+function lookUpQueues(client: SQSClient, prefix: string): Record<AnyQueue, QueueUrl> {
+  const lookUps = QUEUE_IDS.flatMap((queue) => [
+    [queue, lookUpQueue(client, queueName(prefix, queue))] as const,
+    [`${queue}-dlq`, lookUpQueue(client, deadLetterQueueName(prefix, queue))] as const,
   ]);
-  const urls = await resolveQueueUrls({ client, names: names.map(([, name]) => name) });
-  return Object.fromEntries(names.map(([queue, name]) => [queue, urls[name]])) as Record<AnyQueue, string>;
+  return Object.fromEntries(lookUps) as Record<AnyQueue, QueueUrl>;
 }
 
 function mailServerOf(config: RetrySweeperConfig): MailServer | undefined {

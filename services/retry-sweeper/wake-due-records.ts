@@ -18,8 +18,11 @@ const MOST_RECORDS = 5_000;
 
 /** `again`: there was more than one statement takes. */
 export async function wakeDueRecords(options: WakeDueRecordsOptions): Promise<'again' | 'done'> {
+  // What is missing may be wake-ups of jobs: their clock counts for itself, and a wake-up too many costs a claim.
+  const missing = await options.countMissing('partner-steps');
+  if (missing === undefined) return 'done';
   const swept = await sweep(options);
-  const woken = await wake(options);
+  const woken = await wake(missing, options);
   const isMore = swept.length * 100 >= MOST_RECORDS || woken.length >= MOST_CHUNKS;
   return isMore && options.budget.left() > 0 ? 'again' : 'done';
 }
@@ -37,11 +40,9 @@ async function sweep(options: WakeDueRecordsOptions): Promise<WokenChunk[]> {
   return chunks;
 }
 
-async function wake(options: WakeDueRecordsOptions): Promise<WokenChunk[]> {
+async function wake(missing: number, options: WakeDueRecordsOptions): Promise<WokenChunk[]> {
   const limit = Math.min(MOST_CHUNKS, options.budget.left());
   if (limit === 0) return [];
-  // What is missing may be wake-ups of jobs: their clock counts for itself, and a wake-up too many costs a claim.
-  const missing = await options.countMissing('partner-steps');
   const { graceMs, boundMs } = options;
   const chunks = await wakeChunks(options.sql, {
     limit,

@@ -1,6 +1,6 @@
 /**
  * One tick of the clocks: wakes the jobs and files that are due, orphaned, let in or lost. Statements mark what they wake, so several
- * sweepers share the work and none wakes a row twice.
+ * sweepers share the work and none wakes a row twice. Rows of a queue that does not answer are left as they are.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { giveDueTurns } from '#shared/jobs/give-turns.ts';
@@ -33,11 +33,16 @@ const MOST_ROWS = 500;
 
 /** `again`: there was more than one statement takes. */
 export async function wakeDueRows(options: WakeDueRowsOptions): Promise<'again' | 'done'> {
+  const [short, long, ingest] = await Promise.all([
+    countMissing('partner-steps', options),
+    countMissing('work', options),
+    countMissing('ingest', options),
+  ]);
   const counts = [
-    await giveTurns(options),
-    await wakeDueJobs('partner-steps', options),
-    await wakeDueJobs('work', options),
-    await wakeDueFiles(options),
+    short === undefined || long === undefined ? 0 : await giveTurns(options),
+    short === undefined ? 0 : await wakeDueJobs('partner-steps', short, options),
+    long === undefined ? 0 : await wakeDueJobs('work', long, options),
+    ingest === undefined ? 0 : await wakeDueFiles(ingest, options),
   ];
   return counts.some((count) => count >= MOST_ROWS) && options.budget.left() > 0 ? 'again' : 'done';
 }
@@ -56,10 +61,9 @@ async function giveTurns(options: WakeDueRowsOptions): Promise<number> {
   return jobs.length;
 }
 
-async function wakeDueJobs(queue: WorkQueue, options: WakeDueRowsOptions): Promise<number> {
+async function wakeDueJobs(queue: WorkQueue, missing: number, options: WakeDueRowsOptions): Promise<number> {
   const limit = Math.min(MOST_ROWS, options.budget.left());
   if (limit === 0) return 0;
-  const missing = await countMissing(queue, options);
   const { sql, senders, budget, admissionWindow: window, graceMs, boundMs, metrics, logger } = options;
   const jobs = await wakeJobs(sql, {
     queue,
@@ -79,10 +83,9 @@ async function wakeDueJobs(queue: WorkQueue, options: WakeDueRowsOptions): Promi
   return jobs.length;
 }
 
-async function wakeDueFiles(options: WakeDueRowsOptions): Promise<number> {
+async function wakeDueFiles(missing: number, options: WakeDueRowsOptions): Promise<number> {
   const limit = Math.min(MOST_ROWS, options.budget.left());
   if (limit === 0) return 0;
-  const missing = await countMissing('ingest', options);
   const { sql, senders, budget, graceMs, boundMs, metrics, logger } = options;
   const files = await wakeFiles(sql, {
     limit,
@@ -115,8 +118,8 @@ export function reportRefused(
   };
 }
 
-async function countMissing(queue: 'ingest' | WorkQueue, options: WakeDueRowsOptions): Promise<number> {
+async function countMissing(queue: 'ingest' | WorkQueue, options: WakeDueRowsOptions): Promise<number | undefined> {
   const missing = await options.countMissing(queue);
-  if (missing > 0) options.metrics.missing.inc({ queue }, missing);
+  if (missing !== undefined && missing > 0) options.metrics.missing.inc({ queue }, missing);
   return missing;
 }

@@ -1,7 +1,6 @@
-import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
+import { startTcpProxy } from '#shared/testing/start-tcp-proxy.ts';
 import {
   assertDatabaseAnswers,
   connectDatabase,
@@ -34,37 +33,10 @@ const write = (sql: Sql, id: string) =>
   sql`INSERT INTO tenants (id, name, ignore_globs) VALUES (${id}, ${id}, ${[]}) ON CONFLICT DO NOTHING`;
 const untilWritten = (sql: Sql, id: string) => vi.waitFor(() => write(sql, id), { timeout: 30_000, interval: 100 });
 
-/** Everything that was connected before `forget` gets no answer any more, not even a FIN. */
-async function startForgetfulProxy() {
-  const target = new URL(database.url);
-  let forgotten = new Set<Socket>();
-  const sockets = new Set<Socket>();
-  const server = createServer((near) => {
-    const far = connect(Number(target.port), target.hostname);
-    for (const socket of [near, far]) {
-      sockets.add(socket);
-      socket.on('error', () => {});
-    }
-    near.on('data', (bytes) => forgotten.has(near) || far.write(bytes));
-    far.on('data', (bytes) => forgotten.has(near) || near.write(bytes));
-    far.on('close', () => forgotten.has(near) || near.destroy());
-    near.on('close', () => far.destroy());
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  closers.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  const url = new URL(database.url);
-  url.port = String((server.address() as { port: number }).port);
-  url.hostname = '127.0.0.1';
-  return {
-    url: url.href,
-    forget() {
-      forgotten = new Set(sockets);
-    },
-  };
+async function startProxy() {
+  const proxy = await startTcpProxy(database.url);
+  closers.push(() => proxy.stop());
+  return proxy;
 }
 
 test('a session that became read-only is given up at the first write that it refuses', async () => {
@@ -92,7 +64,7 @@ test('a server that is read-only does not count as there, and is found writable 
 });
 
 test('a host that went without a word is left: what was under way fails, and new connections are made', async () => {
-  const proxy = await startForgetfulProxy();
+  const proxy = await startProxy();
   const sql = open(proxy.url, 3);
   await Promise.all([1, 2, 3].map(() => sql`SELECT pg_sleep(0.1)`));
   proxy.forget();
@@ -102,7 +74,7 @@ test('a host that went without a word is left: what was under way fails, and new
 });
 
 test('a probe without an answer opens other connections at once', async () => {
-  const proxy = await startForgetfulProxy();
+  const proxy = await startProxy();
   const sql = open(proxy.url);
   // A pool is not replaced in its first second.
   await sql`SELECT pg_sleep(0.6)`;

@@ -9,6 +9,7 @@ import { PARTNER_STEPS_MESSAGES } from '#shared/messages/queue-messages.ts';
 import { fileSettled } from '#shared/messages/wake-ups.ts';
 import type { MessageOf } from '#shared/queue/define-message.ts';
 import { messageGroupId } from '#shared/queue/message-group.ts';
+import type { QueueUrl } from '#shared/queue/queue-urls.ts';
 import { createSender, type SendEntry, type Sender, type SenderOptions } from '#shared/queue/send-messages.ts';
 import { isFifo, type QueueId } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
@@ -53,7 +54,7 @@ export interface WakeUpSenders {
 export interface WakeUpSendersOptions {
   readonly client: SenderOptions<typeof WAKE_UPS>['client'];
   /** Of the queues that the caller sends to. */
-  readonly queueUrls: Readonly<Partial<Record<QueueId, string>>>;
+  readonly queueUrls: Readonly<Partial<Record<QueueId, QueueUrl>>>;
   /** Marks each message of a standard queue with its tenant, for SQS fair queues; not every compatible server takes that. */
   readonly fairQueues: boolean;
   readonly logger: Logger;
@@ -61,7 +62,7 @@ export interface WakeUpSendersOptions {
 
 export function createWakeUpSenders({ client, queueUrls, fairQueues, logger }: WakeUpSendersOptions): WakeUpSenders {
   const senders = new Map<QueueId, Sender<WakeUp>>();
-  for (const [queue, queueUrl] of Object.entries(queueUrls) as [QueueId, string][]) {
+  for (const [queue, queueUrl] of Object.entries(queueUrls) as [QueueId, QueueUrl][]) {
     senders.set(queue, createSender({ client, queueUrl, fifo: isFifo(queue), messages: WAKE_UPS }));
   }
 

@@ -58,7 +58,7 @@ export class Acknowledgements {
     await Promise.all(leases.map(({ extending }) => extending));
     return sendBatchRequest({
       entries: leases,
-      deadlineMs: 5_000,
+      deadlineMs: 10_000,
       request: (batch, abortSignal) =>
         this.#options.client.send(
           new DeleteMessageBatchCommand({

@@ -145,7 +145,7 @@ export class Leases {
   #change(changes: readonly Change[]): Promise<EntryOutcome[]> {
     return sendBatchRequest({
       entries: changes,
-      deadlineMs: 5_000,
+      deadlineMs: 10_000,
       request: (batch, abortSignal) =>
         this.#options.client.send(
           new ChangeMessageVisibilityBatchCommand({

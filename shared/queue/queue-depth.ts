@@ -5,6 +5,7 @@
  * delay has ended into `visible` only when someone receives.
  */
 import { GetQueueAttributesCommand, type SQSClient } from '@aws-sdk/client-sqs';
+import { type QueueUrl, urlOf } from '#shared/queue/queue-urls.ts';
 
 export interface QueueDepth {
   readonly visible: number;
@@ -19,12 +20,12 @@ export async function readQueueDepth({
   deadlineMs = 5_000,
 }: {
   readonly client: SQSClient;
-  readonly queueUrl: string;
+  readonly queueUrl: QueueUrl;
   readonly deadlineMs?: number;
 }): Promise<QueueDepth> {
   const { Attributes = {} } = await client.send(
     new GetQueueAttributesCommand({
-      QueueUrl: queueUrl,
+      QueueUrl: await urlOf(queueUrl),
       AttributeNames: [
         'ApproximateNumberOfMessages',
         'ApproximateNumberOfMessagesNotVisible',

@@ -1,14 +1,39 @@
-/** Asks once, at start, for the URLs of the queues a process uses; waits a bounded time for a server that is still starting. */
+/**
+ * The URLs of the queues that a process uses: asked for once, at start, with a bounded wait for a server that is still starting; or, where a
+ * process has more to do than to wait for its queues, when they are first needed.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GetQueueUrlCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { LongshoreError } from '#shared/errors.ts';
 import { backoffMs } from '#shared/queue/backoff.ts';
+import { askUntilKnown } from '#shared/runtime/ask-until-known.ts';
+
+/** Known, or to be asked for; then it rejects as long as the server does not say. */
+export type QueueUrl = string | (() => Promise<string>);
+
+/** For one look-up. */
+const LOOK_UP_MS = 5_000;
+
+export function lookUpQueue(client: SQSClient, name: string): () => Promise<string> {
+  return askUntilKnown(async () => {
+    const { QueueUrl = '' } = await client.send(new GetQueueUrlCommand({ QueueName: name }), {
+      abortSignal: AbortSignal.timeout(LOOK_UP_MS),
+    });
+    return QueueUrl;
+  });
+}
+
+export async function urlOf(queue: QueueUrl): Promise<string> {
+  return typeof queue === 'string' ? queue : await queue();
+}
 
 export interface ResolveQueueUrlsOptions<Name extends string> {
   readonly client: SQSClient;
   readonly names: readonly Name[];
   /** For all of them together; default 30 s. */
   readonly timeoutMs?: number;
+  /** In place of the time: until then they are asked for. */
+  readonly signal?: AbortSignal;
   readonly random?: () => number;
 }
 
@@ -17,9 +42,9 @@ export async function resolveQueueUrls<Name extends string>({
   client,
   names,
   timeoutMs = 30_000,
+  signal: deadline = AbortSignal.timeout(timeoutMs),
   random = Math.random,
 }: ResolveQueueUrlsOptions<Name>): Promise<Record<Name, string>> {
-  const deadline = AbortSignal.timeout(timeoutMs);
   const pairs = await Promise.all(
     names.map(async (name) => [name, await resolveQueueUrl(client, name, deadline, random)] as const),
   );

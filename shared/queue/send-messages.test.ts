@@ -165,4 +165,18 @@ describe('the sender, when the server fails', () => {
     expect(server.requests.length).toBeLessThanOrEqual(6);
     await server.stop();
   });
+
+  it('asks a silent server for one request of many, and again for what is sent later', async () => {
+    let isSilent = true;
+    const server = await startScriptedSqs((request) => (isSilent ? new Promise(() => {}) : allDone(request)));
+    const sender = createSender({ client: server.sqs, queueUrl: 'http://scripted/1/q.fifo', fifo: true, messages });
+    const orderly = (text: string) => entry(text, { groupId: text, deduplicationId: text });
+    const results = await sender.send(Array.from({ length: 200 }, (_, n) => orderly(String(n))));
+    expect(results.filter(({ ok }) => ok)).toHaveLength(0);
+    const bodies = server.requests.map(({ input }) => input.Entries?.[0]?.MessageBody);
+    expect(new Set(bodies).size).toBe(1);
+    isSilent = false;
+    expect(await sender.send([orderly('later')])).toMatchObject([{ ok: true }]);
+    await server.stop();
+  });
 });

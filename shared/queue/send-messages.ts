@@ -4,12 +4,13 @@
  * 1. `send` calls that run side by side share requests: up to 10 entries or 1 MiB, after 5 ms at the latest.
  * 2. Every entry has its own result. One that is not `ok` may still have been sent (a reply can be lost): the row that caused it
  *    stays due, and the receiver bears a second message.
- * 3. FIFO queues have one request under way at a time, or two of one group could overtake each other.
+ * 3. A queue that answers nothing costs a `send` about 10 s, however many entries it has.
+ * 4. FIFO queues have one request under way at a time, or two of one group could overtake each other.
  */
 import { SendMessageBatchCommand, type SendMessageBatchRequestEntry, type SQSClient } from '@aws-sdk/client-sqs';
-import { sendBatchRequest } from '#shared/queue/batch-request.ts';
-import { Coalescer } from '#shared/queue/coalescer.ts';
+import { createBatchSender } from '#shared/queue/batch-request.ts';
 import type { MessageDefinition, MessageOf } from '#shared/queue/define-message.ts';
+import { type QueueUrl, urlOf } from '#shared/queue/queue-urls.ts';
 
 /** Amazon SQS: the limit of a message and of a whole batch, attributes included (SendMessageBatch). */
 const MAX_BATCH_BYTES = 1_048_576;
@@ -46,7 +47,7 @@ type SenderMessage<Messages extends SenderMessages> = Messages extends readonly 
 
 export interface SenderOptions<Messages extends SenderMessages> {
   readonly client: SQSClient;
-  readonly queueUrl: string;
+  readonly queueUrl: QueueUrl;
   readonly fifo: boolean;
   readonly messages: Messages;
   /** Default 5. */
@@ -63,35 +64,31 @@ export function createSender<const Messages extends SenderMessages>({
   lingerMs = 5,
 }: SenderOptions<Messages>): Sender<SenderMessage<Messages>> {
   const encode = messages === 'raw' ? sendAsIs : encoderOf(messages);
-  const coalescer = new Coalescer<WireEntry, SendResult>({
+  const requests = createBatchSender<WireEntry>({
     lingerMs,
     concurrency: fifo ? 1 : 4,
     maxBytes: MAX_BATCH_BYTES,
     sizeOf: sizeInBytes,
-    run: async (entries) => {
-      const outcomes = await sendBatchRequest({
-        entries,
-        request: (batch, abortSignal) =>
-          client.send(
-            new SendMessageBatchCommand({
-              QueueUrl: queueUrl,
-              Entries: batch.map(({ id, entry }) => ({ ...entry, Id: id })),
-            }),
-            { abortSignal },
-          ),
-      });
-      return outcomes.map((outcome) => (outcome.ok ? { ok: true, messageId: outcome.messageId ?? '' } : outcome));
-    },
+    request: async (batch, abortSignal) =>
+      await client.send(
+        new SendMessageBatchCommand({
+          QueueUrl: await urlOf(queueUrl),
+          Entries: batch.map(({ id, entry }) => ({ ...entry, Id: id })),
+        }),
+        { abortSignal },
+      ),
   });
 
-  function sendOne(entry: SendEntry<SenderMessage<Messages>>): Promise<SendResult> | SendResult {
+  async function sendOne(entry: SendEntry<SenderMessage<Messages>>): Promise<SendResult> {
     const wire = toWire(entry, encode, fifo);
-    return 'reason' in wire ? wire : coalescer.add(wire);
+    if ('reason' in wire) return wire;
+    const outcome = await requests.add(wire);
+    return outcome.ok ? { ok: true, messageId: outcome.messageId ?? '' } : outcome;
   }
 
   return {
     send: (entries) => Promise.all(entries.map(sendOne)),
-    flush: () => coalescer.flush(),
+    flush: () => requests.flush(),
   };
 }
 

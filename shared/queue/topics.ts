@@ -13,8 +13,8 @@ import {
   type SNSClientConfig,
 } from '@aws-sdk/client-sns';
 import { LongshoreError } from '#shared/errors.ts';
-import { type EntryOutcome, sendBatchRequest } from '#shared/queue/batch-request.ts';
-import { Coalescer } from '#shared/queue/coalescer.ts';
+import { type BatchSender, createBatchSender, type EntryOutcome } from '#shared/queue/batch-request.ts';
+import { askUntilKnown } from '#shared/runtime/ask-until-known.ts';
 import { TOPIC_IDS, type TopicId, topicName } from '#shared/runtime/config/resource-names.ts';
 import { trimClient } from '#shared/runtime/trim-client.ts';
 
@@ -83,46 +83,41 @@ export function createTopicPublisher({
   topicArns,
 }: {
   readonly client: SNSClient;
-  readonly topicArns: Readonly<Record<TopicId, string>>;
+  /** Looked up at the first publish, and again until they are known, where they are not given. */
+  readonly topicArns: Readonly<Record<TopicId, string>> | (() => Promise<Readonly<Record<TopicId, string>>>);
 }): TopicPublisher {
-  const coalescers = new Map(
-    TOPIC_IDS.map((topic) => [topic, createTopicCoalescer(client, topicArns[topic])] as const),
+  const arnsOf = typeof topicArns === 'function' ? askUntilKnown(topicArns) : async () => topicArns;
+  const senders = new Map(
+    TOPIC_IDS.map((topic) => [topic, createTopicSender(client, async () => (await arnsOf())[topic])] as const),
   );
   return {
-    publish: (entries) => Promise.all(entries.map((entry) => publishOne(coalescers.get(entry.topic), entry))),
+    publish: (entries) => Promise.all(entries.map((entry) => publishOne(senders.get(entry.topic), entry))),
   };
 }
 
-function createTopicCoalescer(client: SNSClient, topicArn: string): Coalescer<TopicEntry, EntryOutcome> {
-  return new Coalescer({
+function createTopicSender(client: SNSClient, arnOf: () => Promise<string>): BatchSender<TopicEntry> {
+  return createBatchSender({
     lingerMs: 5,
     concurrency: 4,
     maxBytes: MAX_BATCH_BYTES,
     sizeOf: sizeInBytes,
-    run: (entries) =>
-      sendBatchRequest({
-        entries,
-        deadlineMs: DEADLINE_MS,
-        request: (batch, abortSignal) =>
-          client.send(
-            new PublishBatchCommand({
-              TopicArn: topicArn,
-              PublishBatchRequestEntries: batch.map(({ id, entry }) => toWire(id, entry)),
-            }),
-            { abortSignal },
-          ),
-      }),
+    deadlineMs: DEADLINE_MS,
+    request: async (batch, abortSignal) =>
+      await client.send(
+        new PublishBatchCommand({
+          TopicArn: await arnOf(),
+          PublishBatchRequestEntries: batch.map(({ id, entry }) => toWire(id, entry)),
+        }),
+        { abortSignal },
+      ),
   });
 }
 
-async function publishOne(
-  coalescer: Coalescer<TopicEntry, EntryOutcome> | undefined,
-  entry: TopicEntry,
-): Promise<EntryOutcome> {
-  if (coalescer === undefined) return { ok: false, retryable: false, reason: `${entry.topic} is not a topic` };
+async function publishOne(sender: BatchSender<TopicEntry> | undefined, entry: TopicEntry): Promise<EntryOutcome> {
+  if (sender === undefined) return { ok: false, retryable: false, reason: `${entry.topic} is not a topic` };
   if (sizeInBytes(entry) > MAX_BATCH_BYTES)
     return { ok: false, retryable: false, reason: 'the message is over 256 KiB' };
-  return coalescer.add(entry);
+  return sender.add(entry);
 }
 
 function toWire(id: string, { message, attributes = {} }: TopicEntry): PublishBatchRequestEntry {

@@ -1,28 +1,29 @@
 /** The counts of every queue and of its dead-letter queue, asked side by side. */
 
+import { LongshoreError } from '#shared/errors.ts';
 import { type QueueDepth, readQueueDepth } from '#shared/queue/queue-depth.ts';
-import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
+import { lookUpQueue, type QueueUrl } from '#shared/queue/queue-urls.ts';
 import type { SQSClient } from '#shared/queue/sqs-client.ts';
 import { deadLetterQueueName, QUEUE_IDS, type QueueId, queueName } from '#shared/runtime/config/resource-names.ts';
 
 export type QueueDepths = readonly { readonly queue: QueueId; readonly main: QueueDepth; readonly dead: QueueDepth }[];
 
 export interface QueueAddresses {
-  readonly main: Readonly<Record<QueueId, string>>;
-  readonly dead: Readonly<Record<QueueId, string>>;
+  readonly main: Readonly<Record<QueueId, QueueUrl>>;
+  readonly dead: Readonly<Record<QueueId, QueueUrl>>;
 }
 
-/** @throws LongshoreError `DEPENDENCY_UNAVAILABLE` when a queue's address is not known in time. */
-export async function resolveQueues(client: SQSClient, prefix: string): Promise<QueueAddresses> {
-  const nameOf = { main: queueName, dead: deadLetterQueueName };
-  const names = QUEUE_IDS.flatMap((queue) => [nameOf.main(prefix, queue), nameOf.dead(prefix, queue)]);
-  const urls = await resolveQueueUrls({ client, names });
+/** Asked for when they are first needed: most of the API does without the queues. */
+export function lookUpQueues(client: SQSClient, prefix: string): QueueAddresses {
   const byQueue = (name: typeof queueName) =>
-    Object.fromEntries(QUEUE_IDS.map((queue) => [queue, urls[name(prefix, queue)]])) as Record<QueueId, string>;
-  return { main: byQueue(nameOf.main), dead: byQueue(nameOf.dead) };
+    Object.fromEntries(QUEUE_IDS.map((queue) => [queue, lookUpQueue(client, name(prefix, queue))])) as Record<
+      QueueId,
+      QueueUrl
+    >;
+  return { main: byQueue(queueName), dead: byQueue(deadLetterQueueName) };
 }
 
-/** @throws the SDK's error when a queue does not answer in time. */
+/** @throws LongshoreError `DEPENDENCY_UNAVAILABLE` when a queue does not answer in time. */
 export async function readQueueDepths(
   client: SQSClient,
   addresses: QueueAddresses,
@@ -36,5 +37,7 @@ export async function readQueueDepths(
       ]);
       return { queue, main, dead };
     }),
-  );
+  ).catch((cause: unknown) => {
+    throw new LongshoreError('DEPENDENCY_UNAVAILABLE', 'The queues do not answer.', { cause });
+  });
 }

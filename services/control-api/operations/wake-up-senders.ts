@@ -6,6 +6,7 @@ import { createWakeUpSenders as createRowSenders } from '#shared/jobs/wake-up-se
 import { QUEUE_MESSAGES } from '#shared/messages/queue-messages.ts';
 import { decodeMessage, type MessageDefinition } from '#shared/queue/define-message.ts';
 import { messageGroupId } from '#shared/queue/message-group.ts';
+import type { QueueUrl } from '#shared/queue/queue-urls.ts';
 import { createSender, type SendResult } from '#shared/queue/send-messages.ts';
 import type { SQSClient } from '#shared/queue/sqs-client.ts';
 import { isFifo, QUEUE_IDS, type QueueId } from '#shared/runtime/config/resource-names.ts';
@@ -39,7 +40,7 @@ const asItWas: MessageDefinition<{ readonly type: 'as-it-was'; readonly body: st
 
 export function createWakeUpSenders(options: {
   readonly client: SQSClient;
-  readonly queueUrls: Readonly<Record<QueueId, string>>;
+  readonly queueUrls: Readonly<Record<QueueId, QueueUrl>>;
   readonly fairQueues: boolean;
   readonly logger: Logger;
 }): WakeUpSenders {

@@ -1,0 +1,100 @@
+/**
+ * A TCP proxy that does to its connections what networks do.
+ *
+ * 1. `hush`: everything, new connections included, is taken and never answered, as by a host that hangs.
+ * 2. `forget`: what was connected before gets no answer any more, not even a FIN; new connections work.
+ * 3. `loseReply`: the next request with that text reaches the server and is answered in full; its sender gets a closed connection instead.
+ */
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+
+export interface TcpProxy {
+  /** As the target's, but through the proxy. */
+  readonly url: string;
+  hush(): void;
+  /** Ends `hush`; connections of that time stay silent. */
+  speak(): void;
+  forget(): void;
+  /** Resolves when a reply was lost. */
+  loseReply(text: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+interface Loss {
+  readonly text: string;
+  readonly lost: () => void;
+}
+
+/** PostgreSQL's ReadyForQuery outside of a transaction: the statement is committed. */
+const COMMITTED = Buffer.from([0x5a, 0, 0, 0, 5, 0x49]);
+
+/** `target` is the URL of a server, whose port it names. */
+export async function startTcpProxy(target: string): Promise<TcpProxy> {
+  const { hostname, port } = new URL(target);
+  const pairs = new Set<readonly [Socket, Socket]>();
+  const silent = new WeakSet<Socket>();
+  let isHushed = false;
+  let losses: Loss[] = [];
+
+  const server = createServer((near) => {
+    if (isHushed) silent.add(near);
+    const far = connect(Number(port), hostname);
+    const pair = [near, far] as const;
+    pairs.add(pair);
+    let losing: Loss | undefined;
+    near.on('data', (bytes) => {
+      if (silent.has(near)) return;
+      const found = losses.find(({ text }) => bytes.includes(text));
+      if (found !== undefined) {
+        losses = losses.filter((loss) => loss !== found);
+        losing = found;
+      }
+      far.write(bytes);
+    });
+    far.on('data', (bytes) => {
+      if (silent.has(near)) return;
+      if (losing === undefined) near.write(bytes);
+      else if (bytes.subarray(-COMMITTED.length).equals(COMMITTED)) {
+        near.destroy();
+        losing.lost();
+      }
+    });
+    for (const socket of pair) socket.on('error', () => {});
+    far.on('close', () => silent.has(near) || near.destroy());
+    near.on('close', () => {
+      far.destroy();
+      pairs.delete(pair);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+
+  const url = new URL(target);
+  url.hostname = '127.0.0.1';
+  url.port = String((server.address() as AddressInfo).port);
+  const forget = () => {
+    for (const [near] of pairs) silent.add(near);
+  };
+  return {
+    url: url.href,
+    hush() {
+      isHushed = true;
+      forget();
+    },
+    speak() {
+      isHushed = false;
+    },
+    forget,
+    loseReply(text) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      losses.push({ text, lost: resolve });
+      return promise;
+    },
+    async stop() {
+      const closed = once(server, 'close');
+      server.close();
+      for (const pair of pairs) for (const socket of pair) socket.destroy();
+      await closed;
+    },
+  };
+}
