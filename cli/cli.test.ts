@@ -12,6 +12,7 @@ import { registerFiles } from '#shared/jobs/register-files.ts';
 import { processRecords } from '#shared/testing/carry-records.ts';
 import { arrivedObject, seedJobs } from '#shared/testing/seed-jobs.ts';
 import { claimForRecords, type SeededRecords, seedRecords, storeStep } from '#shared/testing/seed-records.ts';
+import { withCompileCache } from '#shared/testing/start-process.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 
@@ -49,7 +50,7 @@ async function longshore(
     env: {
       PATH: process.env.PATH,
       LONGSHORE_HOME: 'home',
-      NODE_COMPILE_CACHE: join(directory, 'compile-cache'),
+      ...withCompileCache({}),
       ...options.env,
     },
     timeout: 20_000,

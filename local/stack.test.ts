@@ -13,7 +13,7 @@ import { createS3Client } from '#shared/files/s3-client.ts';
 import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { BUCKET_IDS, bucketName, QUEUE_IDS, queueName } from '#shared/runtime/config/resource-names.ts';
-import { startProcess, type TestProcess } from '#shared/testing/start-process.ts';
+import { startProcess, type TestProcess, withCompileCache } from '#shared/testing/start-process.ts';
 import { readLogs } from '../test/support/read-logs.ts';
 
 let parent: string;
@@ -37,7 +37,8 @@ afterEach(async () => {
 
 /** The parts without the services, which have suites of their own. */
 async function startParts(options: Partial<StartStackOptions> = {}): Promise<Stack> {
-  const stack = await startStack({ home, portBase: 'free', services: [], isDisposable: true, ...options });
+  const env = { all: withCompileCache({}) };
+  const stack = await startStack({ home, portBase: 'free', services: [], isDisposable: true, env, ...options });
   stacks.push(stack);
   return stack;
 }

@@ -10,6 +10,7 @@ import { createApiKey } from '#shared/definitions/api-keys.ts';
 import { applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { createQueues } from '#shared/queue/create-queues.ts';
 import { startFauxqs } from '#shared/testing/start-fauxqs.ts';
+import { withCompileCache } from '#shared/testing/start-process.ts';
 
 export interface ApiProcess {
   /** Of the API; `http://127.0.0.1:<port>`. */
@@ -36,7 +37,7 @@ export async function startApiProcess(env: Readonly<Record<string, string>> = {}
   await createQueues({ client: fauxqs.sqs, prefix: 'test' });
   const keys = await createKeys(database.url);
   const child = spawn(process.execPath, [fileURLToPath(new URL('main.ts', import.meta.url))], {
-    env: {
+    env: withCompileCache({
       ...fauxqs.env,
       DATABASE_URL: database.url,
       LONGSHORE_PREFIX: 'test',
@@ -44,7 +45,7 @@ export async function startApiProcess(env: Readonly<Record<string, string>> = {}
       LONGSHORE_HTTP_PORT: String(operationsPort),
       LONGSHORE_API_PORT: String(port),
       ...env,
-    },
+    }),
   });
   const exited = once(child, 'exit');
   let output = '';

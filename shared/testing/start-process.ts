@@ -48,9 +48,19 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
+/** Of a whole run of tests, so that each process of it compiles what is new to it alone. */
+export function withCompileCache<Env extends NodeJS.ProcessEnv>(env: Env): Env {
+  const { NODE_COMPILE_CACHE } = process.env;
+  return NODE_COMPILE_CACHE === undefined ? env : { NODE_COMPILE_CACHE, ...env };
+}
+
 export function startProcess(args: readonly string[], options: StartProcessOptions = {}): TestProcess {
   const { command = process.execPath, cwd, env = process.env } = options;
-  const child = spawn(command, args, { ...(cwd !== undefined && { cwd }), env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, args, {
+    ...(cwd !== undefined && { cwd }),
+    env: withCompileCache(env),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   running.add(child);
   const lines: string[] = [];
   const watchers = new Set<() => void>();

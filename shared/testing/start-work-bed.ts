@@ -23,6 +23,7 @@ import { wakeChunks } from '#shared/records/wake-chunks.ts';
 import { MEMORY_VARIABLES, memoryFlags } from '#shared/runtime/config/memory.ts';
 import { BUCKET_IDS, type BucketId, bucketName } from '#shared/runtime/config/resource-names.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
+import { withCompileCache } from '#shared/testing/start-process.ts';
 import { seedFiles } from './seed-routed-files.ts';
 import { startFauxqs } from './start-fauxqs.ts';
 
@@ -187,7 +188,7 @@ function serviceOf(main: URL): string {
 
 async function startWorkerProcess(main: URL, env: Readonly<Record<string, string>>): Promise<WorkerProcess> {
   const child = spawn(process.execPath, [...memoryFlags(serviceOf(main)), main.pathname], {
-    env,
+    env: withCompileCache(env),
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit');

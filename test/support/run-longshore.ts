@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { withCompileCache } from '#shared/testing/start-process.ts';
 
 const MAIN = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 const TIMEOUT_MS = 30_000;
@@ -15,7 +16,7 @@ export interface Ended {
 /** `input` is its standard input, for `-f -`. */
 export async function runLongshore(home: string, args: readonly string[], input = ''): Promise<Ended> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, ...args], {
-    env: { PATH: process.env.PATH, LONGSHORE_HOME: home },
+    env: withCompileCache({ PATH: process.env.PATH, LONGSHORE_HOME: home }),
     timeout: TIMEOUT_MS,
   });
   child.stdin.end(input);

@@ -37,7 +37,6 @@ export async function startPartnerWorkers(
       LONGSHORE_HTTP_PORT: '0',
       LONGSHORE_SECRETS_DIRECTORY: join(fleet.home, 'keys', 'secrets'),
       LONGSHORE_PARTNER_ADDRESSES: '127.0.0.0/8',
-      NODE_COMPILE_CACHE: join(fleet.home, 'data', 'compiled'),
       ...env,
     });
   const workers = logs.map(start);

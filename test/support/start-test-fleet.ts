@@ -20,6 +20,7 @@ import { createQueues } from '#shared/queue/create-queues.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createSnsClient } from '#shared/queue/topics.ts';
 import { type BucketId, bucketName, QUEUE_IDS, type QueueId } from '#shared/runtime/config/resource-names.ts';
+import { withCompileCache } from '#shared/testing/start-process.ts';
 import { landingEvent } from './landing-event.ts';
 import { type NoticeInbox, openNoticeInbox } from './notice-inbox.ts';
 import { findOutsideServers } from './outside-servers.ts';
@@ -105,7 +106,7 @@ export async function startTestFleet(options: StartTestFleetOptions): Promise<Te
       isDisposable: true,
       tenants: options.tenants.map((id) => ({ id })),
       ...(options.services !== undefined && { services: options.services }),
-      env: { ...options.env, all: { ...SHORT_CLOCKS, ...options.env?.all } },
+      env: { ...options.env, all: { ...withCompileCache({}), ...SHORT_CLOCKS, ...options.env?.all } },
       ...(options.beforeReady !== undefined && { beforeReady: options.beforeReady }),
     });
   } catch (error) {
