@@ -6,7 +6,7 @@ import type { Registry } from 'prom-client';
 import { protectWhileBusy } from '#shared/runtime/health/protect-while-busy.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
 import { STEP_KINDS } from '#shared/steps/registry.ts';
-import { createJobService } from '#shared/worker/job-service.ts';
+import { createJobService } from '#shared/worker/create-job-service.ts';
 import type { LargeFileWorkerConfig } from './config.ts';
 
 /** SQS hides a message for 12 h from its receive at most; the queue's worker takes no more than 11. */

@@ -9,7 +9,7 @@ import { createRecordRunner } from '#shared/records/run-records.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
 import { createSecretStore } from '#shared/runtime/secrets/create-secret-store.ts';
 import { STEP_KINDS } from '#shared/steps/registry.ts';
-import { createJobService, type RecordRunnerParts } from '#shared/worker/job-service.ts';
+import { createJobService, type RecordRunnerParts } from '#shared/worker/create-job-service.ts';
 import type { PartnerWorkerConfig } from './config.ts';
 
 /** A message that walks longer than this hands its job over, so that no message is held without end. */

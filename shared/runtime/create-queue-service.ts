@@ -1,0 +1,149 @@
+/**
+ * A service that consumes one queue over the database: its connections, its worker, its outage guard and its health, started and stopped
+ * together. What it does with a message is the `handling` that `open` gives.
+ *
+ * 1. Stopping: no more receives; handlers get the drain time; then what `open` made is stopped; only then do the connections close.
+ * 2. While the database is away nothing is received: each receive would count towards the DLQ for nothing.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Registry } from 'prom-client';
+import { assertDatabaseAnswers, connectDatabase, type DatabaseConfig, type Sql } from '#shared/db/connect-database.ts';
+import { createWakeUpSenders, type WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
+import { createQueueMetrics } from '#shared/queue/queue-metrics.ts';
+import { QUEUE_SETTINGS } from '#shared/queue/queue-settings.ts';
+import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
+import { createSqsClient } from '#shared/queue/sqs-client.ts';
+import { createWorker, type Worker } from '#shared/queue/worker.ts';
+import type { WorkerMessages, WorkerOptions } from '#shared/queue/worker-options.ts';
+import { type QueueId, queueName } from '#shared/runtime/config/resource-names.ts';
+import type { Health } from '#shared/runtime/health/operations-server.ts';
+import { type Dependencies, watchDependencies } from '#shared/runtime/health/watch-dependencies.ts';
+import { createOutageGuard } from '#shared/runtime/pause-on-outage.ts';
+import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
+import { startTracing } from '#shared/runtime/tracing/start-tracing.ts';
+import { NO_TRACING, type Tracing } from '#shared/runtime/tracing/tracing.ts';
+import type { TracingConfig } from '#shared/runtime/tracing/tracing-variables.ts';
+
+export interface QueueServiceConfig extends DatabaseConfig, TracingConfig {
+  readonly AWS_REGION: string;
+  readonly LONGSHORE_PREFIX: string;
+  readonly LONGSHORE_FAIR_QUEUES: boolean;
+  readonly LONGSHORE_DRAIN_MS: number;
+  /** Messages side by side. */
+  readonly LONGSHORE_SLOTS: number;
+  /** Receives side by side. */
+  readonly LONGSHORE_POLLERS: number;
+}
+
+/** How messages are handled: what a worker takes of this. */
+type Handling<Messages extends WorkerMessages> = Pick<
+  WorkerOptions<Messages>,
+  'handle' | 'handleBatch' | 'batch' | 'tenantOf' | 'maxTenantShare' | 'deadlineMs'
+>;
+
+export interface QueueServiceParts {
+  readonly sql: Sql;
+  /** To the queues named in `sendsTo`. */
+  readonly wakeUps: WakeUpSenders;
+  readonly tracing: Tracing;
+  readonly registry: Registry;
+}
+
+export interface OpenedService<Messages extends WorkerMessages> {
+  readonly handling: Handling<Messages>;
+  start?(): void;
+  /** Nothing is begun any more; what is under way may end. */
+  drain?(): void;
+  /** After the last handler; bounded by a second. */
+  flush?(): Promise<unknown>;
+  close?(): void;
+}
+
+export interface QueueServiceOptions<Messages extends WorkerMessages> {
+  readonly name: string;
+  readonly queue: QueueId;
+  /** What the queue carries. */
+  readonly messages: Messages;
+  readonly sendsTo: readonly QueueId[];
+  /** Watched, and destroyed at the end. */
+  readonly s3?: readonly S3Connection[];
+  readonly open: (parts: QueueServiceParts) => OpenedService<Messages>;
+}
+
+type S3Connection = NonNullable<Dependencies['s3']>[number] & { destroy(): void };
+
+const DATABASE_TIMEOUT_MS = 5_000;
+/** For the last statements, when handlers did not end in time. */
+const FLUSH_MS = 1_000;
+
+export function createQueueService<const Messages extends WorkerMessages>(
+  { name, queue, messages, sendsTo, s3 = [], open }: QueueServiceOptions<Messages>,
+  { config, logger, registry }: ServiceContext<QueueServiceConfig>,
+): Service {
+  const metrics = createQueueMetrics(registry);
+  const sql = connectDatabase(config, `longshore-${name}`);
+  const sqs = createSqsClient({ region: config.AWS_REGION, metrics });
+  watchDependencies(registry, { sql, sqs, s3 });
+  const probe = () => assertDatabaseAnswers(sql, DATABASE_TIMEOUT_MS);
+  const guard = createOutageGuard({ workers: () => (worker === undefined ? [] : [worker]), probe, logger });
+  let tracing: Tracing = NO_TRACING;
+  let opened: OpenedService<Messages> | undefined;
+  let worker: Worker | undefined;
+
+  async function findQueueUrls(): Promise<Record<QueueId, string>> {
+    const ids = [...new Set([queue, ...sendsTo])];
+    const nameOf = (id: QueueId) => queueName(config.LONGSHORE_PREFIX, id);
+    const urls = await resolveQueueUrls({ client: sqs, names: ids.map(nameOf) });
+    return Object.fromEntries(ids.map((id) => [id, urls[nameOf(id)]])) as Record<QueueId, string>;
+  }
+
+  return {
+    async start() {
+      tracing = await startTracing({ config, service: name, logger });
+      const [urls] = await Promise.all([findQueueUrls(), probe()]);
+      const queueUrls = Object.fromEntries(sendsTo.map((id) => [id, urls[id]]));
+      const wakeUps = createWakeUpSenders({
+        client: sqs,
+        queueUrls,
+        fairQueues: config.LONGSHORE_FAIR_QUEUES,
+        logger,
+      });
+      opened = open({ sql, wakeUps, tracing, registry });
+      const { handle, handleBatch, ...handling } = opened.handling;
+      worker = createWorker<Messages>({
+        ...handling,
+        ...(handle && { handle: (received, context) => guard.watch(() => handle(received, context)) }),
+        ...(handleBatch && { handleBatch: (received, context) => guard.watch(() => handleBatch(received, context)) }),
+        queue,
+        messages,
+        queueUrl: urls[queue],
+        client: sqs,
+        slots: config.LONGSHORE_SLOTS,
+        pollers: config.LONGSHORE_POLLERS,
+        visibilityTimeoutMs: QUEUE_SETTINGS[queue].visibilityTimeoutSeconds * 1_000,
+        logger,
+        metrics,
+      });
+      opened.start?.();
+      worker.start();
+    },
+    async stop() {
+      guard.stop();
+      opened?.drain?.();
+      await worker?.stop({ timeoutMs: config.LONGSHORE_DRAIN_MS });
+      await Promise.race([opened?.flush?.(), delay(FLUSH_MS, undefined, { ref: false })]);
+      opened?.close?.();
+      await Promise.all([tracing.stop(), sql.end({ timeout: 1 })]);
+      for (const client of [sqs, ...s3]) client.destroy();
+    },
+    liveness(): Health {
+      const { ok = true, lastPollAgeMs = 0 } = worker?.isLive() ?? {};
+      return { ok, detail: ok ? 'alive' : `no receive for ${Math.round(lastPollAgeMs / 1_000)} s` };
+    },
+    async readiness(): Promise<Health> {
+      if (guard.isPaused()) return { ok: false, detail: 'the database is away' };
+      await probe();
+      return { ok: true, detail: 'ready' };
+    },
+  };
+}

@@ -1,0 +1,198 @@
+/**
+ * A service that runs jobs of one queue: its engines of jobs and, where it takes them, of records, over the object store and external stores.
+ *
+ * 1. Stopping: no record is begun; running steps and calls get the drain time, then their signal; their outcomes are stored before the
+ *    connections close.
+ */
+import { hostname } from 'node:os';
+import { Counter } from 'prom-client';
+import type { z } from 'zod';
+import type { Sql } from '#shared/db/connect-database.ts';
+import { LongshoreError } from '#shared/errors.ts';
+import { PartBuffers } from '#shared/files/copies/part-buffers.ts';
+import { requestStallMs } from '#shared/files/copies/stall-watch.ts';
+import { createObjectStore } from '#shared/files/create-object-store.ts';
+import type { ObjectStore } from '#shared/files/object-store.ts';
+import { createPartClient, createS3Client } from '#shared/files/s3-client.ts';
+import { createAddressGuard } from '#shared/http/address-guard.ts';
+import type { WorkQueue } from '#shared/jobs/route-files.ts';
+import { PARTNER_STEPS_MESSAGES, WORK_MESSAGES } from '#shared/messages/queue-messages.ts';
+import { CHUNK_WINDOW, createRecordStore } from '#shared/records/create-record-store.ts';
+import type { WokenChunk } from '#shared/records/open-records.ts';
+import type { RecordRunner, RecordRunnerOptions } from '#shared/records/run-records.ts';
+import type { copyVariables } from '#shared/runtime/config/copy-variables.ts';
+import type { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
+import { BUCKET_IDS, type BucketId, bucketName } from '#shared/runtime/config/resource-names.ts';
+import {
+  createQueueService,
+  type OpenedService,
+  type QueueServiceParts,
+} from '#shared/runtime/create-queue-service.ts';
+import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
+import { createSecretStore, type SecretConfig } from '#shared/runtime/secrets/create-secret-store.ts';
+import { TRACEPARENT } from '#shared/runtime/tracing/tracing.ts';
+import type { StepKind } from '#shared/steps/step-context.ts';
+import { createStoreDirectory, type StoreDirectory } from '#shared/stores/store-directory.ts';
+import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
+import { createArchiveFile } from './archive-held-file.ts';
+import { createJobMetrics } from './job-metrics.ts';
+import { createJobRunner, type JobRunner } from './run-jobs.ts';
+
+export interface JobServiceConfig
+  extends z.output<z.ZodObject<typeof fleetVariables & typeof copyVariables>>,
+    SecretConfig {
+  /** Jobs side by side. */
+  readonly LONGSHORE_SLOTS: number;
+  /** Receives side by side. */
+  readonly LONGSHORE_POLLERS: number;
+  /** For one try of a step, and for an archive copy. */
+  readonly LONGSHORE_STEP_DEADLINE_MS: number;
+  /** Share of the slots that one tenant takes while others may be waiting behind it. */
+  readonly LONGSHORE_TENANT_SHARE_PERCENT: number;
+}
+
+export interface JobServiceOptions {
+  readonly name: string;
+  readonly queue: WorkQueue;
+  readonly kinds: ReadonlyMap<string, StepKind<unknown>>;
+  /** For one message, i.e. all the steps that a job walks here. After it the job changes hands. */
+  readonly messageDeadlineMs: number;
+  /** Takes chunks of records too. */
+  readonly createRecordRunner?: (parts: RecordRunnerParts) => RecordRunner;
+}
+
+/** What records share with jobs. */
+export type RecordRunnerParts = Omit<RecordRunnerOptions, 'partners' | 'metrics'>;
+
+type JobMessages = typeof WORK_MESSAGES | typeof PARTNER_STEPS_MESSAGES;
+
+export function createJobService(
+  { name, queue, kinds, messageDeadlineMs, createRecordRunner }: JobServiceOptions,
+  context: ServiceContext<JobServiceConfig>,
+): Service {
+  const { config, logger, registry } = context;
+  const { LONGSHORE_PREFIX: prefix, LONGSHORE_LEASE_MS: leaseMs } = config;
+  const metrics = createJobMetrics(registry);
+  const s3Requests = new Counter({
+    name: 'longshore_s3_requests_total',
+    help: 'Requests sent to the object store.',
+    labelNames: ['operation'] as const,
+    registers: [registry],
+  });
+  const s3 = createS3Client(config);
+  const stallMs = requestStallMs(config.LONGSHORE_COPY_STALL_MS);
+  const partClient = createPartClient({ ...config, stallMs });
+  const workerName = `${name}/${hostname()}/${process.pid}`;
+
+  function openStores(sql: Sql): { store: ObjectStore; stores: StoreDirectory } {
+    const copying = {
+      partBuffers: new PartBuffers({ count: config.LONGSHORE_COPY_PARTS, bytes: config.LONGSHORE_COPY_PART_BYTES }),
+      metrics: { requests: s3Requests, copiedBytes: metrics.copiedBytes },
+    };
+    return {
+      store: createObjectStore({ ...copying, client: s3, partClient, idleTimeoutMs: stallMs }),
+      stores: createStoreDirectory({
+        ...copying,
+        sql,
+        sourceClient: partClient,
+        stallMs,
+        secrets: createSecretStore(config),
+        addressGuard: createAddressGuard({ allow: config.LONGSHORE_STORE_ADDRESSES ?? [] }),
+        logger,
+      }),
+    };
+  }
+
+  function openJobRunner(
+    { sql, wakeUps, tracing }: QueueServiceParts,
+    opened: ReturnType<typeof openStores>,
+  ): JobRunner {
+    const bucketNames = Object.fromEntries(BUCKET_IDS.map((id) => [id, bucketName(prefix, id)])) as Record<
+      BucketId,
+      string
+    >;
+    const sendChunks = (chunks: readonly WokenChunk[], traceparent: string | undefined): void => {
+      const traced = chunks.map((chunk) => ({ ...chunk, traceparent }));
+      wakeUps.sendChunks(traced).catch((error: unknown) => logger.error({ err: error }, 'wake-ups not sent'));
+    };
+    return createJobRunner({
+      sql,
+      kinds,
+      queue,
+      worker: workerName,
+      service: name,
+      leaseMs,
+      admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
+      stepDeadlineMs: config.LONGSHORE_STEP_DEADLINE_MS,
+      ...opened,
+      bucketNames,
+      recordStoreFor: (job, { traceparent }) => {
+        const onWoken = (chunks: readonly WokenChunk[]) => sendChunks(chunks, traceparent);
+        return createRecordStore({ sql, job, window: CHUNK_WINDOW, leaseMs, onWoken });
+      },
+      archive: createArchiveFile({
+        store: opened.store,
+        archiveBucket: bucketNames.archive,
+        largeFileBytes: config.LONGSHORE_LARGE_FILE_THRESHOLD_BYTES,
+        transferLogFor: ({ id, epoch, tenantId }) =>
+          transferLogOf(sql, {
+            owner: 'file',
+            id,
+            epoch,
+            tenantId,
+            fileId: id,
+            seq: 0,
+            purpose: 'archive',
+            worker: workerName,
+          }),
+      }),
+      wakeUps,
+      metrics,
+      tracing,
+      logger,
+    });
+  }
+
+  function open(parts: QueueServiceParts): OpenedService<JobMessages> {
+    const { sql, wakeUps, tracing } = parts;
+    const opened = openStores(sql);
+    const runner = openJobRunner(parts, opened);
+    const records = createRecordRunner?.({
+      sql,
+      slots: config.LONGSHORE_SLOTS,
+      worker: workerName,
+      service: name,
+      leaseMs,
+      wakeUps,
+      jobMetrics: metrics,
+      tracing,
+      logger,
+    });
+    return {
+      handling: {
+        handle: ({ message, attributes }, { signal }) => {
+          const traceparent = attributes[TRACEPARENT];
+          if (message.type !== 'records.due') return runner.handle(message, signal, traceparent);
+          if (records === undefined) throw new LongshoreError('INTERNAL', `The ${name} takes no records.`);
+          return records.handle(message.chunkId, signal, traceparent);
+        },
+        tenantOf: (message) => message.tenantId,
+        maxTenantShare: config.LONGSHORE_TENANT_SHARE_PERCENT / 100,
+        deadlineMs: messageDeadlineMs,
+      },
+      start() {
+        runner.start();
+        records?.start();
+      },
+      drain: () => records?.drain(),
+      flush: () => Promise.all([runner.stop(), records?.stop()]),
+      close: () => opened.stores.close(),
+    };
+  }
+
+  const messages = createRecordRunner === undefined ? WORK_MESSAGES : PARTNER_STEPS_MESSAGES;
+  return createQueueService(
+    { name, queue, messages, sendsTo: ['partner-steps', 'work'], s3: [s3, partClient], open },
+    context,
+  );
+}
