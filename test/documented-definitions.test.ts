@@ -9,8 +9,8 @@ import { findStoreFaults } from '#shared/definitions/routes/find-store-faults.ts
 import { routeDocumentSchema, tenantDocumentSchema } from '#shared/definitions/routes/route-schema.ts';
 import { storeDocumentSchema } from '#shared/definitions/store-schema.ts';
 
-const PAGES = ['routes.md', 'partners.md', 'record-layouts.md'];
-const page = (name: string) => readFileSync(new URL(`../docs/${name}`, import.meta.url), 'utf8');
+const PAGES = ['routes.md', 'record-files.md', 'external-stores.md', 'partners.md', 'record-layouts.md'];
+const page = (name: string) => readFileSync(new URL(`../docs/guides/${name}`, import.meta.url), 'utf8');
 
 /** Of the schema and all within it, as an author writes them. */
 function optionsOf(schema: z.ZodType): string[] {
@@ -30,7 +30,12 @@ test('the documents on the pages can be applied together', () => {
   const shown = PAGES.flatMap((name) =>
     [...page(name).matchAll(/```yaml\n(kind: .*?)```/gs)].map(([, text = '']) => ({ name, text })),
   );
-  expect(shown.map(({ name }) => name)).toEqual(['routes.md', 'routes.md', 'routes.md', 'partners.md']);
+  expect(shown.map(({ name }) => name)).toEqual([
+    'record-files.md',
+    'external-stores.md',
+    'external-stores.md',
+    'partners.md',
+  ]);
   const parsed = parseRouteFiles(shown);
   expect(parsed).toMatchObject({ ok: true });
   expect(parsed.ok && findCallFaults(parsed.documents, { partners: [], routes: [] })).toEqual([]);
@@ -39,9 +44,9 @@ test('the documents on the pages can be applied together', () => {
 
 test.each([
   ['tenants', tenantDocumentSchema, ['routes.md']],
-  ['routes', routeDocumentSchema, ['routes.md', 'record-layouts.md']],
+  ['routes', routeDocumentSchema, ['routes.md', 'external-stores.md', 'record-layouts.md']],
   ['partners', partnerDocumentSchema, ['partners.md']],
-  ['stores', storeDocumentSchema, ['routes.md']],
+  ['stores', storeDocumentSchema, ['external-stores.md']],
 ])('every option of %s is described', (_kind, schema, pages) => {
   const text = pages.flatMap((name) => page(name).match(/```.*?```|`[^`\n]+`/gs) ?? []).join('\n');
   const missing = optionsOf(schema).filter((name) => !new RegExp(`\\b${name}\\b`).test(text));

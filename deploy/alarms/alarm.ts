@@ -4,10 +4,10 @@ export interface AlarmFacts {
   readonly id: string;
   /** What is wrong for whom, in a sentence. */
   readonly reason: string;
-  /** A section of docs/runbook.md, by its anchor. */
+  /** Page and anchor of its section under docs/operations/alerts/, e.g. `work.md#work-stands`. */
   readonly runbook: string;
 }
 
 /** Relative to the repository, as every installation has a checkout. */
 export const describeAlarm = ({ reason, runbook }: AlarmFacts): string =>
-  `${reason} What to do: docs/runbook.md#${runbook}`;
+  `${reason} What to do: docs/operations/alerts/${runbook}`;

@@ -1,4 +1,4 @@
-/** Gauges about the whole fleet, which the retry-sweepers show and CloudWatch is given as well: `docs/metrics.md` says what they mean. */
+/** Gauges about the whole fleet, which the retry-sweepers show and CloudWatch is given as well: `docs/reference/metrics.md` says what they mean. */
 import { Duration } from 'aws-cdk-lib';
 import { Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch';
 

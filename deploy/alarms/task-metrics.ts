@@ -1,5 +1,5 @@
 /**
- * What each task counts of itself and CloudWatch is given as well: `docs/metrics.md` says what they mean.
+ * What each task counts of itself and CloudWatch is given as well: `docs/reference/metrics.md` says what they mean.
  *
  * 1. Counters arrive as what was added since, gauges as they are. Tasks, and labels that are not named here, add up in CloudWatch.
  * 2. No histograms: the collector gives CloudWatch their sums as they have grown, and no quantiles.

@@ -87,7 +87,7 @@ describe('import-host-key', () => {
     expect(error).toBeNull();
     expectAnswer({
       Status: 'FAILED',
-      Reason: `${name}: see docs/deploy.md on the host key`,
+      Reason: `${name}: see docs/guides/aws.md on the host key`,
       PhysicalResourceId: 'host-key',
     });
     expect(output).not.toContain('c2VjcmV0');

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { anchorsOf } from '../../test/support/anchors-of.ts';
 import { knownSeries } from '../../test/support/known-series.ts';
 import { readPromql } from './read-promql.ts';
 
@@ -68,8 +69,8 @@ describe.each(alerts)('the alert $name', ({ alert = '', labels, annotations }) =
     expect(['page', 'ticket']).toContain(labels?.severity);
     expect(annotations?.summary).toBeTruthy();
     const [page, anchor] = (annotations?.runbook ?? '').split('#');
-    expect(page).toBe('docs/runbook.md');
-    expect(anchorsOf(read('../../docs/runbook.md'))).toContain(anchor);
+    expect(page).toMatch(/^docs\/operations\/alerts\/[a-z]+\.md$/);
+    expect(anchorsOf(read(`../../${page}`))).toContain(anchor);
   });
 
   test('has unit tests: it is raised, and not by a fleet that is idle or busy and well', () => {
@@ -86,17 +87,6 @@ describe.each(alerts)('the alert $name', ({ alert = '', labels, annotations }) =
     }
   });
 });
-
-/** As GitHub makes them of headings. */
-function anchorsOf(page: string): string[] {
-  return [...page.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
-    heading
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N}\s-]/gu, '')
-      .trim()
-      .replace(/\s/g, '-'),
-  );
-}
 
 describe.each(unitTests)('the unit test "$name"', ({ input_series: given }) => {
   test('feeds series and labels that exist', () => {

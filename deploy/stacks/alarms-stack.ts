@@ -1,7 +1,7 @@
 /**
  * What wakes a person, and the dashboard that is looked at then.
  *
- * 1. Every alarm has a reason, calls the topic of alarms, and names its entry in docs/runbook.md.
+ * 1. Every alarm has a reason, calls the topic of alarms, and names its entry in docs/operations/alerts/README.md.
  * 2. Limits follow from what the services were measured to do, and from the constants of the code.
  */
 import { readFileSync } from 'node:fs';
@@ -134,7 +134,7 @@ export class AlarmsStack extends FleetStack {
     for (const queue of QUEUE_IDS) {
       this.#raise({
         id: `${queue}-oldest`,
-        runbook: 'work-stands',
+        runbook: 'work.md#work-stands',
         reason: `What came to ${queue} waits for more than ${OLDEST_SECONDS} s.`,
         metric: oldestAge(this.fleet.prefix, queue),
         limit: OLDEST_SECONDS,
@@ -143,7 +143,7 @@ export class AlarmsStack extends FleetStack {
       if (service === undefined) continue;
       this.#raise({
         id: `${queue}-depth`,
-        runbook: 'backlog-too-deep',
+        runbook: 'work.md#backlog-too-deep',
         reason: `More waits for ${queue} than all tasks of ${service.name} together clear in five minutes.`,
         metric: this.#waiting(queue),
         limit: Math.floor(
@@ -158,7 +158,7 @@ export class AlarmsStack extends FleetStack {
       this.#raise(
         {
           id: 'dead-letters-waiting',
-          runbook: 'dead-letters-arrive',
+          runbook: 'messages.md#dead-letters-arrive',
           reason: `Dead letters of ${queue} stand in their queue: the retry-sweeper takes none.`,
           metric: this.#parts.messaging.queues[queue].dead.metricApproximateNumberOfMessagesVisible({
             statistic: cw.Stats.MAXIMUM,
@@ -171,7 +171,7 @@ export class AlarmsStack extends FleetStack {
     }
     this.#raise({
       id: 'dead-letters-arrive',
-      runbook: 'dead-letters-arrive',
+      runbook: 'messages.md#dead-letters-arrive',
       reason: 'Messages could not be handled and came to a dead-letter queue.',
       metric: taskMetric(this.fleet.prefix, 'longshore_dead_letters_total', {
         service: 'retry-sweeper',
@@ -184,14 +184,14 @@ export class AlarmsStack extends FleetStack {
     });
     this.#raise({
       id: 'parked-dead-letters',
-      runbook: 'dead-letters-parked',
+      runbook: 'messages.md#dead-letters-parked',
       reason: 'Messages that nobody could handle wait for a person.',
       metric: fleetGauge(this.fleet.prefix, 'longshore_parked_dead_letters'),
       limit: 0,
     });
     this.#raise({
       id: 'sweeper-silent',
-      runbook: 'sweeper-silent',
+      runbook: 'processes.md#sweeper-silent',
       reason: 'No retry-sweeper has shown its clocks for five minutes: nothing due is woken, no event leaves.',
       metric: fleetGauge(this.fleet.prefix, 'longshore_outbox_oldest_seconds').with({
         statistic: cw.Stats.SAMPLE_COUNT,
@@ -203,7 +203,7 @@ export class AlarmsStack extends FleetStack {
     });
     this.#raise({
       id: 'outbox-lag',
-      runbook: 'outbox-held-back',
+      runbook: 'messages.md#outbox-held-back',
       reason: 'Events have waited for their topic for more than a minute.',
       metric: fleetGauge(this.fleet.prefix, 'longshore_outbox_oldest_seconds'),
       limit: 60,
@@ -222,7 +222,7 @@ export class AlarmsStack extends FleetStack {
     );
     this.#raise({
       id: 'events-undelivered',
-      runbook: 'events-undelivered',
+      runbook: 'aws.md#events-undelivered',
       reason: 'EventBridge could not put an event into the queue landing.',
       metric: new cw.MathExpression({
         expression: [...Object.keys(failed), 'kept'].map((id) => `FILL(${id}, 0)`).join(' + '),
@@ -239,7 +239,7 @@ export class AlarmsStack extends FleetStack {
       this.#raise(
         {
           id: 'notices-undelivered',
-          runbook: 'notices-undelivered',
+          runbook: 'aws.md#notices-undelivered',
           reason: `A subscriber of the topic ${topic} did not take a notice.`,
           metric: this.#parts.messaging.topics[topic].metricNumberOfNotificationsFailed({ period: MINUTE }),
           limit: 0,
@@ -252,7 +252,7 @@ export class AlarmsStack extends FleetStack {
   #watchNotices(): void {
     this.#raise({
       id: 'notices-late',
-      runbook: 'notices-held-back',
+      runbook: 'messages.md#notices-held-back',
       reason: 'Notices to tenants’ channels have been due for more than two minutes.',
       metric: fleetGauge(this.fleet.prefix, 'longshore_notices_oldest_due_seconds'),
       limit: 120,
@@ -260,7 +260,7 @@ export class AlarmsStack extends FleetStack {
     });
     this.#raise({
       id: 'notices-parked',
-      runbook: 'notices-parked',
+      runbook: 'messages.md#notices-parked',
       reason: 'Notices were given up after all their tries and wait for an operator.',
       metric: fleetGauge(this.fleet.prefix, 'longshore_open_notices', { state: 'parked' }),
       limit: 0,
@@ -270,7 +270,7 @@ export class AlarmsStack extends FleetStack {
   #watchFiles(): void {
     this.#raise({
       id: 'small-files-slow',
-      runbook: 'small-files-slow',
+      runbook: 'work.md#small-files-slow',
       reason: `One of twenty small files takes more than ${SMALL_FILE_SECONDS} s from its arrival to its archive.`,
       metric: this.#share('longshore_small_files_total', 'pace', { counted: 'late', other: 'in time' }),
       limit: 5,
@@ -279,7 +279,7 @@ export class AlarmsStack extends FleetStack {
     });
     this.#raise({
       id: 'files-fail',
-      runbook: 'files-fail',
+      runbook: 'work.md#files-fail',
       reason: 'More than 5 % of the jobs fail that end.',
       metric: this.#share('longshore_jobs_total', 'outcome', { counted: 'failed', other: 'succeeded' }),
       limit: 5,
@@ -288,7 +288,7 @@ export class AlarmsStack extends FleetStack {
     });
     this.#raise({
       id: 'copies-stalled',
-      runbook: 'copies-stalled',
+      runbook: 'work.md#copies-stalled',
       reason: 'A copy in parts has moved no byte for a quarter of an hour.',
       metric: fleetGauge(this.fleet.prefix, 'longshore_copy_still_seconds'),
       limit: 900,
@@ -296,7 +296,7 @@ export class AlarmsStack extends FleetStack {
     });
     this.#raise({
       id: 'breaker-open',
-      runbook: 'breaker-open',
+      runbook: 'partners.md#breaker-open',
       reason: 'A partner is let alone since its calls failed.',
       metric: taskMetric(this.fleet.prefix, 'longshore_record_partner_breaker_open', {
         service: 'partner-worker',
@@ -336,7 +336,7 @@ export class AlarmsStack extends FleetStack {
       this.#raise(
         {
           id: 'leases-lost',
-          runbook: 'leases-lost',
+          runbook: 'messages.md#leases-lost',
           reason: `Tasks of ${service} lose more than one lease a minute: they are too slow to keep what they hold.`,
           metric: new cw.MathExpression({
             expression: names.map((_, index) => `FILL(lost_${index}, 0)`).join(' + '),
@@ -361,7 +361,7 @@ export class AlarmsStack extends FleetStack {
       this.#raise(
         {
           id: 'dependency-faults',
-          runbook: 'dependency-faults',
+          runbook: 'processes.md#dependency-faults',
           reason: `Requests of ${service} to S3 or SQS are throttled or time out, all the time.`,
           metric: taskMetric(this.fleet.prefix, 'longshore_dependency_faults_total', {
             service,
@@ -377,7 +377,7 @@ export class AlarmsStack extends FleetStack {
       this.#raise(
         {
           id: 'database-late',
-          runbook: 'database-answers-late',
+          runbook: 'processes.md#database-answers-late',
           reason: `Statements of ${service} wait for the database: its connections are taken, or it is slow.`,
           metric: taskMetric(this.fleet.prefix, 'longshore_database_answer_seconds', {
             service,
@@ -398,7 +398,7 @@ export class AlarmsStack extends FleetStack {
       this.#raise(
         {
           id: 'task-processor',
-          runbook: 'processor-busy',
+          runbook: 'processes.md#processor-busy',
           reason: reason('processor'),
           metric: service.metricCpuUtilization({ period: MINUTE }),
           limit: 80,
@@ -409,7 +409,7 @@ export class AlarmsStack extends FleetStack {
       this.#raise(
         {
           id: 'task-memory',
-          runbook: 'memory-high',
+          runbook: 'processes.md#memory-high',
           reason: reason('memory'),
           metric: service.metricMemoryUtilization({ period: MINUTE }),
           limit: 80,
@@ -424,14 +424,14 @@ export class AlarmsStack extends FleetStack {
     const { cluster } = this.#parts.data;
     this.#raise({
       id: 'database-connections',
-      runbook: 'database-connections-high',
+      runbook: 'processes.md#database-connections-high',
       reason: 'Four fifths of the database’s connections are taken.',
       metric: cluster.metricDatabaseConnections({ statistic: cw.Stats.MAXIMUM, period: MINUTE }),
       limit: Math.floor(databaseConnections(this.size) * 0.8),
     });
     this.#raise({
       id: 'database-capacity',
-      runbook: 'database-at-its-largest',
+      runbook: 'aws.md#database-at-its-largest',
       reason: 'The database has grown to nine tenths of its largest size.',
       metric: cluster.metricACUUtilization({ period: MINUTE }),
       limit: 90,
@@ -440,7 +440,7 @@ export class AlarmsStack extends FleetStack {
     if (this.fleet.settings.homes.length === 2) {
       this.#raise({
         id: 'standby-behind',
-        runbook: 'standby-behind',
+        runbook: 'aws.md#standby-behind',
         reason: 'The standby’s database is more than a minute behind: so much would be lost.',
         metric: cluster.metric('AuroraGlobalDBProgressLag', { statistic: cw.Stats.MAXIMUM, period: MINUTE }),
         limit: 60_000,
@@ -455,7 +455,7 @@ export class AlarmsStack extends FleetStack {
       this.#raise(
         {
           id: 'store-errors',
-          runbook: 'store-errors',
+          runbook: 'aws.md#store-errors',
           reason: `Requests to the bucket ${bucket} are throttled or fail.`,
           metric: this.#metric(
             'AWS/S3',
@@ -475,7 +475,7 @@ export class AlarmsStack extends FleetStack {
     const { targets, loadBalancer } = this.#parts.api;
     this.#raise({
       id: 'api-errors',
-      runbook: 'api-errors',
+      runbook: 'doors.md#api-errors',
       reason: 'The control API answers with 5xx, or not at all.',
       metric: new cw.MathExpression({
         expression: 'FILL(target, 0) + FILL(balancer, 0)',
@@ -489,7 +489,7 @@ export class AlarmsStack extends FleetStack {
     });
     this.#raise({
       id: 'api-latency',
-      runbook: 'api-slow',
+      runbook: 'doors.md#api-slow',
       reason: 'One of twenty requests to the control API takes more than a second.',
       metric: targets.metrics.targetResponseTime({ statistic: 'p95', period: MINUTE }),
       limit: 1,
@@ -501,14 +501,14 @@ export class AlarmsStack extends FleetStack {
   #watchPartnerApis({ gateway, authorizer }: PartnerApisStack): void {
     this.#raise({
       id: 'partner-api-errors',
-      runbook: 'gateway-errors',
+      runbook: 'aws.md#gateway-errors',
       reason: 'Partners’ APIs answer with 5xx behind the gateway.',
       metric: gateway.metricServerError({ statistic: cw.Stats.SUM, period: MINUTE }),
       limit: 5,
     });
     this.#raise({
       id: 'partner-api-latency',
-      runbook: 'gateway-slow',
+      runbook: 'aws.md#gateway-slow',
       reason: 'One of twenty requests to partners’ APIs takes more than five seconds.',
       metric: gateway.metricLatency({ statistic: 'p95', period: MINUTE }),
       limit: 5_000,
@@ -516,14 +516,14 @@ export class AlarmsStack extends FleetStack {
     });
     this.#raise({
       id: 'authorizer-throttled',
-      runbook: 'authorizer-failing',
+      runbook: 'aws.md#authorizer-failing',
       reason: 'The authorizer is throttled: calls of partners’ APIs are refused.',
       metric: authorizer.metricThrottles({ period: MINUTE }),
       limit: 0,
     });
     this.#raise({
       id: 'authorizer-slow',
-      runbook: 'authorizer-failing',
+      runbook: 'aws.md#authorizer-failing',
       reason: 'The authorizer takes more than three seconds: the issuer’s keys cannot be read.',
       // A refused token is an error of the function too, so errors say nothing.
       metric: authorizer.metricDuration({ statistic: cw.Stats.MAXIMUM, period: MINUTE }),
@@ -542,14 +542,14 @@ export class AlarmsStack extends FleetStack {
       }).metric({ statistic: cw.Stats.SUM, period: MINUTE });
     this.#raise({
       id: 'sftp-logins-refused',
-      runbook: 'logins-refused',
+      runbook: 'doors.md#logins-refused',
       reason: 'More than five SFTP logins a minute are refused: somebody guesses, or a partner’s key changed.',
       metric: count('auth_failures', '{ $.activity-type = "AUTH_FAILURE" }'),
       limit: 5,
     });
     this.#raise({
       id: 'sftp-session-errors',
-      runbook: 'uploads-fail',
+      runbook: 'doors.md#uploads-fail',
       reason: 'More than five SFTP sessions a minute end in an error.',
       metric: count('session_errors', '{ ($.activity-type = "ERROR") || ($.activity-type = "PARTIAL_CLOSE") }'),
       limit: 5,

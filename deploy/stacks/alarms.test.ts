@@ -4,6 +4,7 @@ import type { Template } from 'aws-cdk-lib/assertions';
 import { beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { BUCKET_IDS, QUEUE_IDS, TOPIC_IDS } from '#shared/runtime/config/resource-names.ts';
+import { anchorsOf } from '../../test/support/anchors-of.ts';
 import { registeredMetrics } from '../../test/support/registered-metrics.ts';
 import { FLEET_GAUGES } from '../alarms/fleet-gauges.ts';
 import { QUEUE_SERVICES, TASK_METRICS } from '../alarms/task-metrics.ts';
@@ -38,13 +39,11 @@ beforeAll(() => {
 const names = () => alarms.map(({ AlarmName }) => AlarmName.slice(PREFIX.length + 1)).sort();
 
 test('every alarm has a reason, calls somebody, and leads to its section of the runbook', () => {
-  const anchors = [...read('../../docs/runbook.md').matchAll(/^### (.+)$/gm)].map(([, heading = '']) =>
-    heading.toLowerCase().replaceAll(' ', '-'),
-  );
   for (const { AlarmName, AlarmDescription, AlarmActions, OKActions } of alarms) {
-    const [, reason, anchor] = /^(.{20,}\.) What to do: docs\/runbook\.md#([a-z-]+)$/.exec(AlarmDescription) ?? [];
+    const [, reason, page, anchor] =
+      /^(.{20,}\.) What to do: docs\/operations\/alerts\/([a-z-]+\.md)#([a-z-]+)$/.exec(AlarmDescription) ?? [];
     expect(reason, AlarmName).toBeDefined();
-    expect(anchors, AlarmName).toContain(anchor);
+    expect(anchorsOf(read(`../../docs/operations/alerts/${page}`)), AlarmName).toContain(anchor);
     expect(AlarmActions).toHaveLength(1);
     expect(OKActions).toHaveLength(1);
   }
@@ -222,9 +221,9 @@ test('over a twentieth of the small files late calls, in percent and not of a ha
   expect(percent({ counted_0: 2, other_0: 3 })).toBe(0);
 });
 
-test('docs/observability.md names every alarm and every rule beside each other', () => {
-  const page = read('../../docs/observability.md');
-  const [, table = ''] = page.split('### On AWS');
+test('docs/operations/alerts/README.md names every alarm and every rule next to each other', () => {
+  const page = read('../../docs/operations/alerts/README.md');
+  const [, table = ''] = page.split('## On AWS');
   const named = [...table.matchAll(/`([\w<>-]+)`/g)].map(
     ([, name = '']) => new RegExp(`^${name.replaceAll(/<\w+>/g, '[a-z-]+')}$`),
   );

@@ -90,7 +90,7 @@ export class PartnerApisStack extends FleetStack {
       restApiName: `${this.fleet.prefix}-partners`,
       endpointTypes: [apigateway.EndpointType.REGIONAL],
       disableExecuteApiEndpoint: true,
-      // One role for the whole account, which is not this stack's to set: docs/deploy.md says how.
+      // One role for the whole account, which is not this stack's to set: docs/guides/aws.md says how.
       cloudWatchRole: false,
       domainName: {
         domainName: publicName(this.fleet, 'partners'),

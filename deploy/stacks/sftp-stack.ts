@@ -26,7 +26,7 @@ const SFTP_PORT = 22;
 /** Transfer Family, "Security policies": nothing that rests on SHA-1, strict key exchange. */
 const SECURITY_POLICY = 'TransferSecurityPolicy-2025-03';
 
-/** Of the pair, or of the one home: put there once, before the first deployment. See docs/deploy.md. */
+/** Of the pair, or of the one home: put there once, before the first deployment. See docs/guides/aws.md. */
 export const hostKeySecretName = (fleet: Fleet): string => `${fleet.settings.homes[0]?.prefix}/sftp-host-key`;
 
 export class SftpStack extends FleetStack {

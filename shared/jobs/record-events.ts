@@ -8,7 +8,7 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import { noticeOf } from '#shared/notices/notice-of.ts';
 
-/** Version of the event JSON; `docs/events.md` describes it. */
+/** Version of the event JSON; `docs/reference/events.md` describes it. */
 const EVENT_VERSION = 1;
 
 /** To be placed after the CTE `event`; begins with a comma's worth of CTEs and ends without one. */

@@ -1,5 +1,5 @@
 /**
- * What leaves Longshore on the topics `events`, `success` and `failure`. `docs/event.v1.schema.json` is made from this schema.
+ * What leaves Longshore on the topics `events`, `success` and `failure`. `docs/reference/event.v1.schema.json` is made from this schema.
  *
  * Delivery is at least once: a repeat carries the same `id`. Fields may be added within a version; subscribers ignore unknown ones.
  */
@@ -55,5 +55,5 @@ export const publishedEvent = z.object({
   fileId: z.uuid().optional(),
   jobId: z.uuid().optional(),
   actor: z.string().describe('The service or the operator that did it.'),
-  data: z.record(z.string(), z.unknown()).describe('What belongs to the type, see docs/events.md.'),
+  data: z.record(z.string(), z.unknown()).describe('What belongs to the type, see docs/reference/events.md.'),
 });

@@ -3,7 +3,7 @@ import { plainText } from './plain-text.ts';
 
 export interface StoredNotice {
   readonly notice: string;
-  /** As published, see `docs/events.md`. */
+  /** As published, see `docs/reference/events.md`. */
   readonly event: {
     readonly id: string;
     readonly type: string;

@@ -1,9 +1,6 @@
-/** The tables of variables in `docs/operating.md`: by the heading of a process, `name=default`. */
+/** The tables of variables in `docs/reference/configuration.md`: by the heading of a process, `name=default`. */
 export function findDocumentedVariables(page: string): Record<string, string[]> {
-  const sections = page
-    .slice(page.indexOf('\n## Every variable'))
-    .split(/\n### /)
-    .slice(1);
+  const sections = page.split(/\n## /).slice(1);
   return Object.fromEntries(
     sections.map((section) => {
       const rows = [...section.matchAll(/^\| `([A-Z0-9_]+)` \| (`[^`]*`|required|none) \|/gm)];

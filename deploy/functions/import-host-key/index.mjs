@@ -23,7 +23,7 @@ export async function handler(event, context) {
   const abortSignal = AbortSignal.timeout(Math.max(1, context.getRemainingTimeInMillis() - RESERVE_MS));
   const answer = await run(event, abortSignal).then(
     () => ({ Status: 'SUCCESS' }),
-    (error) => ({ Status: 'FAILED', Reason: `${error?.name ?? 'Error'}: see docs/deploy.md on the host key` }),
+    (error) => ({ Status: 'FAILED', Reason: `${error?.name ?? 'Error'}: see docs/guides/aws.md on the host key` }),
   );
   console.log(JSON.stringify(answer));
   const { StackId, RequestId, LogicalResourceId } = event;

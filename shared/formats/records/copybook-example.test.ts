@@ -1,4 +1,4 @@
-/** The layout in `docs/record-layouts.md` is that of the example's route, and has each column where its copybook has the field. */
+/** The layout in `docs/guides/record-layouts.md` is that of the example's route, and has each column where its copybook has the field. */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { parseAllDocuments, parse as parseYaml } from 'yaml';
@@ -10,7 +10,7 @@ import { encodingCodec } from './record-encoding.ts';
 import type { RecordItem, RecordValues } from './record-item.ts';
 
 const root = new URL('../../../', import.meta.url);
-const page = readFileSync(new URL('docs/record-layouts.md', root), 'utf8');
+const page = readFileSync(new URL('docs/guides/record-layouts.md', root), 'utf8');
 const yaml = /```yaml\n(.*?)```/s.exec(page)?.[1] ?? '';
 const copybook = /```cobol\n(.*?)```/s.exec(page)?.[1] ?? '';
 const layout = recordsSchema.parse(parseYaml(yaml).records) as FixedRecords;
