@@ -16,13 +16,16 @@ export function roomOf(sql: Sql, window: number, of: { tenant: ReturnType<Sql>; 
       LIMIT ${window}::int) AS bounded))`;
 }
 
-/** CTEs that read `asking(id, tenant_id, queue, place)` and provide `admitted(id)`: those that get their wake-up now, by `place`. */
+/**
+ * CTEs that read `asking(id, tenant_id, queue, place)` and provide `admitted(id)`: those that get their wake-up now, by `place`.
+ * Materialized: PostgreSQL expects one row of each, and would count a tenant's room again for every pair of rows that ask.
+ */
 export function admit(sql: Sql, window: number) {
   return sql`
-    room AS (
+    room AS MATERIALIZED (
       SELECT tenant_id, queue, ${roomOf(sql, window, { tenant: sql`a.tenant_id`, queue: sql`a.queue` })} AS jobs
       FROM (SELECT DISTINCT tenant_id, queue FROM asking) AS a),
-    admitted AS (
+    admitted AS MATERIALIZED (
       SELECT id FROM (
         SELECT a.id, r.jobs, row_number() OVER (PARTITION BY a.tenant_id, a.queue ORDER BY a.place, a.id) AS nth
         FROM asking a JOIN room r USING (tenant_id, queue)) AS numbered

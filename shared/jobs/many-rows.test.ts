@@ -111,8 +111,8 @@ async function countersOf(tx: Sql): Promise<Map<string, { scans: number; rows: n
 const clock = { queue: 'partner-steps', limit: 500, missing: 500, graceMs: 0, boundMs: 90_000, actor: 'test' } as const;
 const store = { worker: 'test/1', service: 'partner-worker', leaseMs: 60_000, archivesLarge: false };
 
-const someJobs = async (tx: Sql, condition: string) =>
-  (await tx.unsafe<{ id: string }[]>(`SELECT id FROM jobs WHERE ${condition} LIMIT 50`)).map(({ id }) => id);
+const someJobs = async (tx: Sql, condition: string, limit = 50) =>
+  (await tx.unsafe<{ id: string }[]>(`SELECT id FROM jobs WHERE ${condition} LIMIT ${limit}`)).map(({ id }) => id);
 const someFiles = (tx: Sql) =>
   tx<{ id: string }[]>`SELECT id FROM files WHERE status = 'QUEUED' AND routed_at IS NULL LIMIT 50`;
 
@@ -150,8 +150,9 @@ const STATEMENTS: Record<string, () => Promise<(tx: Sql) => Promise<unknown>>> =
     const objects = Array.from({ length: 50 }, () => arrivedObject({ etag: '"same"', sizeBytes: 100 }));
     return (tx) => registerFiles(tx, objects, 'test');
   },
-  'routing files': async () => {
+  'routing files of a tenant that has many wake-ups in the queue': async () => {
     const files = await someFiles(sql);
+    const standing = await someJobs(sql, `state = 'PENDING' AND tenant_id = 'acme'`, 500);
     const job = { routeId: ROUTE, routeVersionId: ROUTE, queue: 'partner-steps', stepKind: 'deliver' } as const;
     const rest = { stepCount: 1, maxAttempts: 3, headFailure: 'block' } as const;
     const decisions = files.map(({ id }, index) => ({
@@ -159,7 +160,10 @@ const STATEMENTS: Record<string, () => Promise<(tx: Sql) => Promise<unknown>>> =
       isLarge: false,
       jobs: [{ id: randomUUID(), ...job, ...rest, isOrdered: index % 2 === 0 }],
     }));
-    return (tx) => routeFiles(tx, decisions, 'test');
+    return async (tx) => {
+      await tx`UPDATE jobs SET woken_at = now() WHERE id = ANY(${standing}::uuid[])`;
+      return await routeFiles(tx, decisions, 'test');
+    };
   },
   'looking up dead letters': async () => {
     const jobIds = await someJobs(sql, `state = 'SUCCEEDED'`);

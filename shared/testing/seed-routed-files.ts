@@ -47,6 +47,8 @@ export interface SeedFilesOptions {
   readonly isLarge?: boolean;
   /** What arrived; invented when absent. */
   readonly objects?: readonly ArrivedObject[];
+  /** Wake-ups of the tenant that may stand in one queue. */
+  readonly window?: number;
 }
 
 /** Files of tenant `acme` on all of its routes. Resolves to their jobs. */
@@ -80,5 +82,8 @@ export async function seedFiles(sql: Sql, options: SeedFilesOptions = {}): Promi
       };
     }),
   }));
-  return await routeFiles(sql, decisions, 'test', { settleMs: 0 });
+  return await routeFiles(sql, decisions, 'test', {
+    settleMs: 0,
+    ...(options.window !== undefined && { window: options.window }),
+  });
 }
