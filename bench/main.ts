@@ -15,6 +15,17 @@ program
   });
 
 program
+  .command('chain')
+  .description('chains of three no-op steps by our job engine, against pg-boss on the same PostgreSQL in the same run')
+  .option('--chains <count>', 'chains per round', positiveInteger, 5_000)
+  .option('--rounds <count>', 'rounds of each side, of which the median counts', positiveInteger, 3)
+  .option('--json', 'print one JSON object', false)
+  .action(async (options: { chains: number; rounds: number; json: boolean }) => {
+    const { runChainBench } = await import('./chain.ts');
+    await runChainBench(options);
+  });
+
+program
   .command('pipeline')
   .description('files per second from put to terminal state, against the ceiling of the parts')
   .option('--files <count>', 'files to send', positiveInteger, 5_000)
