@@ -1,6 +1,5 @@
 /** A chain as Longshore runs it: one job of three steps, each stored before the next begins, from a wake-up in a queue to the closed file. */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { createTestRunner, type FakeStep } from '#shared/jobs/test-job-runner.ts';
 import { createWakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import { WORK_MESSAGES } from '#shared/messages/queue-messages.ts';
 import type { QueueMetrics } from '#shared/queue/queue-metrics.ts';
@@ -9,6 +8,7 @@ import type { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createWorker } from '#shared/queue/worker.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { seedFiles, seedRoutes } from '#shared/testing/seed-routed-files.ts';
+import { createTestRunner, type FakeStep } from '#shared/worker/test-job-runner.ts';
 import { type ChainSide, countdown } from './chain-side.ts';
 
 const STEPS = ['validate', 'deliver', 'confirm'] as const;
