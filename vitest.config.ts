@@ -1,10 +1,10 @@
 /**
  * Tests are beside the code; the end-to-end suites are in `test/`. Sized for two cores: many files mostly wait. What a file uses decides its project:
- * `test/support/test-projects.ts`.
+ * `testkit/vitest/test-projects.ts`.
  */
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
-import { groupTestFiles, PROJECT_NAMES, type ProjectName } from './test/support/test-projects.ts';
+import { groupTestFiles, PROJECT_NAMES, type ProjectName } from '#testkit/vitest/test-projects.ts';
 
 /** A suite starts hundreds of processes: compiled code is kept between them, and between runs. */
 process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, 'node_modules/.cache/longshore-tests');
@@ -23,8 +23,8 @@ function poolOf(name: ProjectName) {
 
 export default defineConfig({
   test: {
-    globalSetup: ['local/postgres/vitest-global-setup.ts'],
-    reporters: ['default', './test/support/slowest-files.ts'],
+    globalSetup: ['testkit/vitest/global-setup.ts'],
+    reporters: ['default', './testkit/vitest/slowest-files.ts'],
     maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 180_000,

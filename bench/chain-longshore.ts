@@ -7,8 +7,8 @@ import { QUEUE_SETTINGS } from '#shared/queue/queue-settings.ts';
 import type { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createWorker } from '#shared/queue/worker.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
-import { seedFiles, seedRoutes } from '#shared/testing/seed-routed-files.ts';
-import { createTestRunner, type FakeStep } from '#shared/worker/test-job-runner.ts';
+import { createTestRunner, type FakeStep } from '#testkit/beds/job-runner.ts';
+import { seedFiles, seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 import { type ChainSide, countdown } from './chain-side.ts';
 
 const STEPS = ['validate', 'deliver', 'confirm'] as const;

@@ -1,6 +1,6 @@
 /** Reads what the services say of themselves, and what Linux says of their processes. */
 import { readdir, readFile } from 'node:fs/promises';
-import { peakRssBytes } from '#shared/testing/peak-rss.ts';
+import { peakRssBytes } from '#testkit/checks/peak-rss.ts';
 
 const DEADLINE_MS = 5_000;
 

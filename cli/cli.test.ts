@@ -6,13 +6,13 @@ import { text as readText } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeSshKey } from '#local/sftp/make-ssh-key.ts';
-import { startTestApi, type TestApi } from '#services/control-api/start-test-api.ts';
 import { storeDeadLetters } from '#shared/dead-letters/dead-letters.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';
-import { processRecords } from '#shared/testing/carry-records.ts';
-import { arrivedObject, seedJobs } from '#shared/testing/seed-jobs.ts';
-import { claimForRecords, type SeededRecords, seedRecords, storeStep } from '#shared/testing/seed-records.ts';
-import { withCompileCache } from '#shared/testing/start-process.ts';
+import { processRecords } from '#testkit/beds/carry-records.ts';
+import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { arrivedObject, seedJobs } from '#testkit/seeds/seed-jobs.ts';
+import { claimForRecords, type SeededRecords, seedRecords, storeStep } from '#testkit/seeds/seed-records.ts';
+import { withCompileCache } from '#testkit/servers/start-process.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 

@@ -8,10 +8,10 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { createTestDatabase } from '#local/postgres/test-database.ts';
 import { startStack } from '#local/stack.ts';
 import { memoryFlags } from '#shared/runtime/config/memory.ts';
-import { findVariables } from '../test/support/find-variables.ts';
+import { findVariables } from '#testkit/checks/find-variables.ts';
+import { createTestDatabase } from '#testkit/servers/test-database.ts';
 import { SERVICES, stopTimeoutSeconds } from './services/service-catalogue.ts';
 
 const ROOT = new URL('.', import.meta.url);

@@ -13,12 +13,12 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import { makeSshKey } from '#local/sftp/make-ssh-key.ts';
 import { type Stack, startStack } from '#local/stack.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
-import { connectSftp } from '../test/support/sftp-client.ts';
-import { waitUntil } from '../test/support/wait-until.ts';
+import { waitUntil } from '#testkit/checks/wait-until.ts';
+import { connectSftp } from '#testkit/servers/sftp-client.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { SERVICES, stopTimeoutSeconds } from './services/service-catalogue.ts';
 
 const {

@@ -7,7 +7,7 @@ import { type CompiledRoute, compileRoute } from '#shared/definitions/routes/com
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
 import { STEP_KINDS } from '#shared/steps/registry.ts';
-import { runStep, type StepBench, startStepBench } from '#shared/testing/step-bench.ts';
+import { runStep, type StepBench, startStepBench } from '#testkit/beds/step-bed.ts';
 
 const EXAMPLES = import.meta.dirname;
 let bench: StepBench;

@@ -13,7 +13,6 @@ import {
   secretsDirectory,
 } from '#local/launcher/partner-access.ts';
 import { readIdentityClients } from '#local/partner-simulator/config.ts';
-import { startTestPartner } from '#local/partner-simulator/partner-simulator-test-bed.ts';
 import { loadAuthorizerConfig } from '#services/authorizer/config.ts';
 import { createAuthorizer } from '#services/authorizer/create-authorizer.ts';
 import { parseRouteFiles } from '#shared/definitions/parse-route-files.ts';
@@ -25,6 +24,7 @@ import { createPartnerCaller, type PartnerCaller } from '#shared/partners/call-p
 import { createLogger } from '#shared/runtime/logger.ts';
 import { createFileSecretStore } from '#shared/runtime/secrets/file-secret-store.ts';
 import { secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
+import { startTestPartner } from '#testkit/beds/partner-simulator-bed.ts';
 import { makeRfiFile, RFI_FILE } from './globex-bank/make-rfi-file.ts';
 
 const DEFINITIONS = join(import.meta.dirname, 'globex-bank');

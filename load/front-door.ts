@@ -21,11 +21,11 @@ import { startStack } from '#local/stack.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
+import { isOpensshInstalled, quoted, runOpensshBatch } from '#testkit/servers/openssh-sftp.ts';
+import { connectSftp, type SftpClient } from '#testkit/servers/sftp-client.ts';
 import { applyTenantRoute } from '../bench/apply-tenant-route.ts';
 import { percentiles } from '../bench/percentiles.ts';
 import { sumCounter } from '../bench/read-metrics.ts';
-import { isOpensshInstalled, quoted, runOpensshBatch } from '../test/support/openssh-sftp.ts';
-import { connectSftp, type SftpClient } from '../test/support/sftp-client.ts';
 import { findMissedBounds, type PhaseResult, STAGES, type Stage, type StageTimes } from './judge-front-door.ts';
 
 const TENANT = 'front-door';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openHome } from '#local/home.ts';
-import { startProcess } from '#shared/testing/start-process.ts';
+import { startProcess } from '#testkit/servers/start-process.ts';
 
 let parent: string;
 let directory: string;

@@ -12,7 +12,7 @@ import {
   PORTS_PER_INSTANCE,
   portsFrom,
 } from '#local/ports.ts';
-import { startProcess } from '#shared/testing/start-process.ts';
+import { startProcess } from '#testkit/servers/start-process.ts';
 
 test('every port is the base and an offset of its own', () => {
   expect(portsFrom(8080).api).toBe(8080);

@@ -13,8 +13,8 @@ import { createS3Client } from '#shared/files/s3-client.ts';
 import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { BUCKET_IDS, bucketName, QUEUE_IDS, queueName } from '#shared/runtime/config/resource-names.ts';
-import { startProcess, type TestProcess, withCompileCache } from '#shared/testing/start-process.ts';
-import { readLogs } from '../test/support/read-logs.ts';
+import { readLogs } from '#testkit/checks/read-logs.ts';
+import { startProcess, type TestProcess, withCompileCache } from '#testkit/servers/start-process.ts';
 
 let parent: string;
 let home: string;

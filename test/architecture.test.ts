@@ -3,10 +3,22 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { groupTestFiles, PROJECT_NAMES } from './support/test-projects.ts';
+import { groupTestFiles, PROJECT_NAMES } from '#testkit/vitest/test-projects.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const SOURCE_FOLDERS = ['shared', 'services', 'cli', 'deploy', 'load', 'local', 'bench', 'simulate', 'test', 'scripts'];
+const SOURCE_FOLDERS = [
+  'shared',
+  'services',
+  'cli',
+  'deploy',
+  'load',
+  'local',
+  'bench',
+  'simulate',
+  'test',
+  'testkit',
+  'scripts',
+];
 
 interface SourceFile {
   /** From the root, with forward slashes. */
@@ -38,7 +50,7 @@ function importsOf(path: string, text: string): string[] {
 }
 
 function isTest(path: string): boolean {
-  return /\.test\.ts$|-test-bed\.ts$|\/start-test-[^/]*\.ts$/.test(path) || /^(test|shared\/testing)\//.test(path);
+  return /\.test\.ts$|^deploy\/.*-test-bed\.ts$|^(test|testkit)\//.test(path);
 }
 
 function offenders(files: readonly SourceFile[], isWrong: (imported: string, file: SourceFile) => boolean): string[] {
@@ -52,7 +64,9 @@ const inFolder = (path: string, folder: string) => path.startsWith(`${folder}/`)
 describe('imports', () => {
   test('shared imports nothing of ours but shared', () => {
     const files = shipped.filter((file) => inFolder(file.path, 'shared'));
-    expect(offenders(files, (imported) => /^(services|cli|local|bench|load|test)\//.test(imported))).toEqual([]);
+    expect(offenders(files, (imported) => /^(services|cli|local|bench|load|test|testkit)\//.test(imported))).toEqual(
+      [],
+    );
   });
 
   test('services and the command line import only themselves and shared', () => {
@@ -62,7 +76,7 @@ describe('imports', () => {
         .split('/')
         .slice(0, file.path.startsWith('services/') ? 2 : 1)
         .join('/');
-      return /^(services|cli|local|bench|load|test)\//.test(imported) && !inFolder(imported, own);
+      return /^(services|cli|local|bench|load|test|testkit)\//.test(imported) && !inFolder(imported, own);
     };
     expect(offenders(files, isForeign)).toEqual([]);
   });
@@ -76,15 +90,20 @@ describe('imports', () => {
     // The program that prepares the compose file's servers runs inside the image, as a service does.
     const files = shipped.filter((file) => inFolder(file.path, 'deploy') && !inFolder(file.path, 'deploy/compose'));
     const isForeign = (imported: string) =>
-      /^(cli|local|bench|load|test)\//.test(imported) ||
+      /^(cli|local|bench|load|test|testkit)\//.test(imported) ||
       (inFolder(imported, 'services') && !imported.endsWith('/config.ts')) ||
       /^shared\/(db|files|http|jobs|worker|runtime\/(?!config\/))/.test(imported);
     expect(offenders(files, isForeign)).toEqual([]);
   });
 
-  test('what ships does not import what is for tests', () => {
-    const files = shipped.filter((file) => !inFolder(file.path, 'bench') && !/test-|vitest/.test(file.path));
-    expect(offenders(files, (imported) => inFolder(imported, 'shared/testing') || imported === 'vitest')).toEqual([]);
+  test('what ships imports nothing of the testkit', () => {
+    const files = shipped.filter((file) => !/^(bench|load)\//.test(file.path));
+    expect(offenders(files, (imported) => /^(testkit\/|vitest$)/.test(imported))).toEqual([]);
+  });
+
+  test('tests of shared reach what is embedded through the testkit alone', () => {
+    const files = sources.filter((file) => inFolder(file.path, 'shared'));
+    expect(offenders(files, (imported) => inFolder(imported, 'local'))).toEqual([]);
   });
 
   test('pure folders import no I/O', () => {

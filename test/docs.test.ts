@@ -10,10 +10,10 @@ import { z } from 'zod';
 import { DEAD_LETTER_STATES, FILE_STATUSES, JOB_STATES } from '#shared/db/schema.ts';
 import { ERROR_CODES } from '#shared/errors.ts';
 import { EVENT_TYPES, publishedEvent } from '#shared/messages/published-event.ts';
-import { findBrokenLinks } from './support/find-broken-links.ts';
-import { findDocumentedVariables } from './support/find-documented-variables.ts';
-import { findVariables } from './support/find-variables.ts';
-import { registeredMetrics } from './support/registered-metrics.ts';
+import { findBrokenLinks } from '#testkit/checks/find-broken-links.ts';
+import { findDocumentedVariables } from '#testkit/checks/find-documented-variables.ts';
+import { findVariables } from '#testkit/checks/find-variables.ts';
+import { registeredMetrics } from '#testkit/checks/registered-metrics.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PAGES = globSync('**/*.md', { cwd: join(ROOT, 'docs') }).sort();

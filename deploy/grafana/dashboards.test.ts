@@ -1,7 +1,7 @@
 /** The committed JSON is what the boards say; `vitest run deploy/grafana -u` writes it anew. */
 import { readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { knownSeries } from '../../test/support/known-series.ts';
+import { knownSeries } from '#testkit/checks/known-series.ts';
 import { readPromql } from '../prometheus/read-promql.ts';
 import { ALL_BOARDS } from './all-boards.ts';
 import { buildDashboard } from './build-dashboard.ts';

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { anchorsOf } from '../../test/support/anchors-of.ts';
-import { knownSeries } from '../../test/support/known-series.ts';
+import { anchorsOf } from '#testkit/checks/anchors-of.ts';
+import { knownSeries } from '#testkit/checks/known-series.ts';
 import { readPromql } from './read-promql.ts';
 
 interface Rule {

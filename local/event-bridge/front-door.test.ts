@@ -4,12 +4,12 @@ import { CreateQueueCommand, ReceiveMessageCommand, type SQSClient } from '@aws-
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type QueueServer, startQueueServer } from '#local/fauxqs/start-queue-server.ts';
 import { type EventJournal, openEventJournal } from '#local/s3/event-journal.ts';
-import { call, startTestGateway, type TestGateway } from '#local/sftp/test-gateway.ts';
-import { LANDING } from '#local/sftp/test-store.ts';
 import { LANDING_EVENTS, type LandingEvent } from '#shared/messages/landing-events.ts';
 import { decodeMessage } from '#shared/queue/define-message.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
+import { call, startTestGateway, type TestGateway } from '#testkit/beds/sftp-gateway-bed.ts';
+import { LANDING } from '#testkit/servers/sftp-store.ts';
 import { landingRule } from './event-rule.ts';
 import { objectSource, transferSource } from './event-source.ts';
 import { type EventBridge, startEventBridge } from './start-event-bridge.ts';

@@ -17,7 +17,7 @@ import { uploadCompleted } from '#local/sftp/transfer-event.ts';
 import { openTransferJournal, type TransferJournal } from '#local/sftp/transfer-journal.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
-import { startProcess, type TestProcess } from '#shared/testing/start-process.ts';
+import { startProcess, type TestProcess } from '#testkit/servers/start-process.ts';
 import { landingRule } from './event-rule.ts';
 import { objectSource, transferSource } from './event-source.ts';
 import { type EventBridge, startEventBridge } from './start-event-bridge.ts';

@@ -25,7 +25,7 @@ import {
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type QueueServer, startQueueServer } from '#local/fauxqs/start-queue-server.ts';
 import { claimPorts } from '#local/ports.ts';
-import { startProcess } from '#shared/testing/start-process.ts';
+import { startProcess } from '#testkit/servers/start-process.ts';
 
 const REGION = 'us-east-1';
 const credentials = { accessKeyId: 'any', secretAccessKey: 'any' };

@@ -9,7 +9,7 @@ import { type Children, createChildren } from '#local/launcher/children.ts';
 import { waitForLeftovers } from '#local/launcher/children-file.ts';
 import { startNodeChild } from '#local/launcher/node-child.ts';
 import { claimPorts, portsFrom } from '#local/ports.ts';
-import { startProcess } from '#shared/testing/start-process.ts';
+import { startProcess } from '#testkit/servers/start-process.ts';
 
 /** A service as the launcher sees one; its variable says how it takes the end. */
 const SERVICE = `

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import { prepareExamples } from '#local/launcher/load-examples.ts';
 import { ensureTenants } from '#local/launcher/tenant-access.ts';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 
 let home: string;
 let database: TestDatabase;

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import { describeFile, describeRecords, reportFiles } from '#local/launcher/report-files.ts';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { RecordSummary } from '#shared/steps/record-store.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 
 let database: TestDatabase;
 let sql: Sql;

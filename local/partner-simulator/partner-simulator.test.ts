@@ -5,11 +5,11 @@ import { fileURLToPath } from 'node:url';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createUndiciClient } from '#shared/http/create-undici-client.ts';
-import { startProcess } from '#shared/testing/start-process.ts';
+import { AUDIENCE, CLIENT, ISSUER, startTestPartner } from '#testkit/beds/partner-simulator-bed.ts';
+import { startProcess } from '#testkit/servers/start-process.ts';
 import { CallLedger } from './call-ledger.ts';
 import { loadPartnerSimulatorConfig } from './config.ts';
 import { findLedgerViolations } from './find-ledger-violations.ts';
-import { AUDIENCE, CLIENT, ISSUER, startTestPartner } from './partner-simulator-test-bed.ts';
 import { findAskedFaults, parseFault } from './simulated-fault.ts';
 
 const client = createUndiciClient({ timeoutMs: 400, maxBodyBytes: 100_000 });

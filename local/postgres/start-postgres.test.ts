@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { findPostgresBinaries } from '#local/postgres/binaries.ts';
 import { type RunningPostgres, type StartPostgresOptions, startPostgres } from '#local/postgres/start-postgres.ts';
 import { chooseUnprivilegedRun, type WayName } from '#local/postgres/unprivileged.ts';
-import { startProcess } from '#shared/testing/start-process.ts';
+import { startProcess } from '#testkit/servers/start-process.ts';
 
 const isRoot = process.getuid?.() === 0;
 let directory: string;

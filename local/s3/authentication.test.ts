@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeComponent } from '#local/s3/s3-request.ts';
-import { createTestClient, type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
+import { createTestClient, type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
 
 let s3: S3TestServer;
 let clockShiftMs = 0;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
+import { type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
 
 const run = promisify(execFile);
 const TIMEOUT_MS = 60_000;

@@ -14,8 +14,8 @@ import {
 } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openEventJournal } from '#local/s3/event-journal.ts';
-import { createTestClient, TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
-import { startProcess, type TestProcess } from '#shared/testing/start-process.ts';
+import { createTestClient, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
+import { startProcess, type TestProcess } from '#testkit/servers/start-process.ts';
 
 const Bucket = 'landing';
 const LARGE_BYTES = 300_000;

@@ -36,8 +36,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDigest } from '#local/s3/checksum.ts';
 import { openEventJournal } from '#local/s3/event-journal.ts';
 import { openMetadataDatabase } from '#local/s3/metadata-database.ts';
-import { type S3TestServer, startTestServer } from '#local/s3/s3-test-server.ts';
-import { anyCharacter } from '#shared/testing/any-character.ts';
+import { anyCharacter } from '#testkit/seeds/any-character.ts';
+import { type S3TestServer, startTestServer } from '#testkit/servers/s3-server.ts';
 
 const Bucket = 'landing';
 const MIB = 1024 * 1024;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { anyCharacter } from '#shared/testing/any-character.ts';
+import { anyCharacter } from '#testkit/seeds/any-character.ts';
 import { canonicalPath, isListable } from './canonical-path.ts';
 
 const rejection = (path: string): string => {

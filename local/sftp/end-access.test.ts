@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { call, startTestGateway, type TestConnection, type TestGateway } from '#testkit/beds/sftp-gateway-bed.ts';
 import { makeSshKey } from './make-ssh-key.ts';
-import { call, startTestGateway, type TestConnection, type TestGateway } from './test-gateway.ts';
 import type { SftpUser } from './user-root.ts';
 
 let gateway: TestGateway;

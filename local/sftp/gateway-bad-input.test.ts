@@ -3,8 +3,15 @@ import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import type { ClientChannel } from 'ssh2';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { call, codeOf, PART_BYTES, startTestGateway, type TestConnection, type TestGateway } from './test-gateway.ts';
-import { LANDING } from './test-store.ts';
+import {
+  call,
+  codeOf,
+  PART_BYTES,
+  startTestGateway,
+  type TestConnection,
+  type TestGateway,
+} from '#testkit/beds/sftp-gateway-bed.ts';
+import { LANDING } from '#testkit/servers/sftp-store.ts';
 
 let test: TestGateway;
 let connection: TestConnection;

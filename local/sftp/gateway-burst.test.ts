@@ -1,6 +1,6 @@
 /** A burst of uploads is slowed down to what the store takes: nothing is refused, nothing lost. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { call, startTestGateway, type TestConnection, type TestGateway } from './test-gateway.ts';
+import { call, startTestGateway, type TestConnection, type TestGateway } from '#testkit/beds/sftp-gateway-bed.ts';
 
 let test: TestGateway;
 let connections: TestConnection[] = [];

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import ssh2 from 'ssh2';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { PART_BYTES, startTestGateway, type TestGateway } from './test-gateway.ts';
-import { LANDING, OUTBOUND } from './test-store.ts';
+import { PART_BYTES, startTestGateway, type TestGateway } from '#testkit/beds/sftp-gateway-bed.ts';
+import { LANDING, OUTBOUND } from '#testkit/servers/sftp-store.ts';
 
 let test: TestGateway;
 let work: string;

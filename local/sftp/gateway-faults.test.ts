@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { ClientChannel } from 'ssh2';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { call, codeOf, PART_BYTES, startTestGateway, type TestGateway } from './test-gateway.ts';
-import { LANDING } from './test-store.ts';
+import { call, codeOf, PART_BYTES, startTestGateway, type TestGateway } from '#testkit/beds/sftp-gateway-bed.ts';
+import { LANDING } from '#testkit/servers/sftp-store.ts';
 
 let test: TestGateway;
 afterEach(() => test.stop());

@@ -2,8 +2,15 @@ import { createHash, randomBytes } from 'node:crypto';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import type { FileEntryWithStats, Stats } from 'ssh2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { call, codeOf, PART_BYTES, startTestGateway, type TestConnection, type TestGateway } from './test-gateway.ts';
-import { LANDING, OUTBOUND } from './test-store.ts';
+import {
+  call,
+  codeOf,
+  PART_BYTES,
+  startTestGateway,
+  type TestConnection,
+  type TestGateway,
+} from '#testkit/beds/sftp-gateway-bed.ts';
+import { LANDING, OUTBOUND } from '#testkit/servers/sftp-store.ts';
 
 let test: TestGateway;
 let connection: TestConnection;

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
 import ssh2, { type ConnectConfig } from 'ssh2';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { call, codeOf, startTestGateway, type TestGateway } from '#testkit/beds/sftp-gateway-bed.ts';
 import { makeSshKey } from './make-ssh-key.ts';
-import { call, codeOf, startTestGateway, type TestGateway } from './test-gateway.ts';
 
 let test: TestGateway;
 beforeAll(async () => {

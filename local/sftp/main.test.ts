@@ -7,11 +7,11 @@ import { fileURLToPath } from 'node:url';
 import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import postgres from 'postgres';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
-import { startProcess, type TestProcess } from '#shared/testing/start-process.ts';
+import { call, connectSftp, PART_BYTES, type TestConnection } from '#testkit/beds/sftp-gateway-bed.ts';
+import { LANDING, startTestStore, type TestStore } from '#testkit/servers/sftp-store.ts';
+import { startProcess, type TestProcess } from '#testkit/servers/start-process.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { makeSshKey } from './make-ssh-key.ts';
-import { call, connectSftp, PART_BYTES, type TestConnection } from './test-gateway.ts';
-import { LANDING, startTestStore, type TestStore } from './test-store.ts';
 import { openTransferJournal } from './transfer-journal.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));

@@ -11,7 +11,7 @@ import {
   signToken,
   startAuthorizer,
   startIssuer,
-} from './authorizer-test-bed.ts';
+} from '#testkit/beds/authorizer-bed.ts';
 import { loadAuthorizerConfig } from './config.ts';
 
 const STAGE = 'arn:aws:execute-api:us-east-1:123456789012:abc123/prod';

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startTcpProxy } from '#shared/testing/start-tcp-proxy.ts';
-import { startApiProcess } from './start-test-api-process.ts';
+import { startApiProcess } from '#testkit/beds/start-api-process.ts';
+import { startTcpProxy } from '#testkit/servers/start-tcp-proxy.ts';
 
 /** As README.md says: without them the TypeScript stripper (25 MB) and a lazy young generation (40 MB) stay resident. */
 let env: { NODE_COMPILE_CACHE: string; NODE_OPTIONS: string };

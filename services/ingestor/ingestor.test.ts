@@ -3,8 +3,6 @@ import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { GetQueueAttributesCommand, ReceiveMessageCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import { Registry } from 'prom-client';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
-import { type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
 import {
   renameCompleted,
   type TransferEventContext,
@@ -16,8 +14,10 @@ import { applySftpUser, applyTenants } from '#shared/definitions/apply-definitio
 import { type CreatedQueue, createQueues } from '#shared/queue/create-queues.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
-import { findRowViolations } from '#shared/testing/find-row-violations.ts';
-import { type Fauxqs, startFauxqs } from '#shared/testing/start-fauxqs.ts';
+import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
+import { type Fauxqs, startFauxqs } from '#testkit/servers/start-fauxqs.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { loadIngestorConfig } from './config.ts';
 import { createIngestor } from './service.ts';
 

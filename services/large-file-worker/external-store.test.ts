@@ -1,19 +1,19 @@
 /** Deliveries to an external store by the fleet's processes: large files by the large-file-worker, small ones by the partner-worker. */
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
+import { findTransfers } from '#shared/transfers/find-transfers.ts';
+import { until } from '#testkit/beds/job-runner.ts';
+import { startWorkBed, type WorkBed, type WorkerProcess } from '#testkit/beds/start-work-bed.ts';
 import {
   FAR_BUCKET,
   FAR_CREDENTIAL,
   PART_BYTES,
   type StoreTestBed,
   startStoreTestBed,
-} from '#shared/stores/store-test-bed.ts';
-import { findRowViolations } from '#shared/testing/find-row-violations.ts';
-import { seedRoutes } from '#shared/testing/seed-routed-files.ts';
-import { startWorkBed, type WorkBed, type WorkerProcess } from '#shared/testing/start-work-bed.ts';
-import { findTransfers } from '#shared/transfers/find-transfers.ts';
-import { until } from '#shared/worker/test-job-runner.ts';
+} from '#testkit/beds/store-bed.ts';
+import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
+import { TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
 
 const MAIN = new URL('main.ts', import.meta.url);
 const PARTNER_WORKER = new URL('../partner-worker/main.ts', import.meta.url);

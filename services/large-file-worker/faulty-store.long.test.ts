@@ -2,11 +2,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { findRowViolations } from '#shared/testing/find-row-violations.ts';
-import { seedRoutes } from '#shared/testing/seed-routed-files.ts';
-import { type S3Fault, type S3FaultProxy, startS3FaultProxy } from '#shared/testing/start-s3-fault-proxy.ts';
-import { startWorkBed, type WorkBed } from '#shared/testing/start-work-bed.ts';
-import { until } from '#shared/worker/test-job-runner.ts';
+import { until } from '#testkit/beds/job-runner.ts';
+import { startWorkBed, type WorkBed } from '#testkit/beds/start-work-bed.ts';
+import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
+import { type S3Fault, type S3FaultProxy, startS3FaultProxy } from '#testkit/servers/start-s3-fault-proxy.ts';
 
 const MAIN = new URL('main.ts', import.meta.url);
 const PLANS = {

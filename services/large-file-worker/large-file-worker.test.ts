@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { findRowViolations } from '#shared/testing/find-row-violations.ts';
-import { seedRoutes } from '#shared/testing/seed-routed-files.ts';
-import { startWorkBed, type WorkBed, type WorkerProcess } from '#shared/testing/start-work-bed.ts';
+import { startWorkBed, type WorkBed, type WorkerProcess } from '#testkit/beds/start-work-bed.ts';
+import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 import { loadLargeFileWorkerConfig } from './config.ts';
 
 const MAIN = new URL('main.ts', import.meta.url);

@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { findRowViolations } from '#shared/testing/find-row-violations.ts';
-import { MOST_WORKER_RSS_BYTES, peakRssBytes } from '#shared/testing/peak-rss.ts';
-import { seedRoutes } from '#shared/testing/seed-routed-files.ts';
-import { startWorkBed, type WorkBed } from '#shared/testing/start-work-bed.ts';
 import { findTransfers } from '#shared/transfers/find-transfers.ts';
-import { until } from '#shared/worker/test-job-runner.ts';
+import { until } from '#testkit/beds/job-runner.ts';
+import { startWorkBed, type WorkBed } from '#testkit/beds/start-work-bed.ts';
+import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { MOST_WORKER_RSS_BYTES, peakRssBytes } from '#testkit/checks/peak-rss.ts';
+import { seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 
 const MAIN = new URL('main.ts', import.meta.url);
 

@@ -1,8 +1,8 @@
 import postgres from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import { findApiKey } from '#shared/definitions/api-keys.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { migrateFleet } from './migrate-fleet.ts';
 
 const logger = createLogger({ service: 'test', level: 'silent' });

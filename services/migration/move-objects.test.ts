@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { findRegistered } from '#shared/arrival/find-registered.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
-import { useTestDatabase } from '#shared/testing/use-test-database.ts';
+import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
 import { moveObjects } from './move-objects.ts';
 
 const MOVE = { fromPrefix: 'test', toPrefix: 'test-standby' };

@@ -3,10 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { findLedgerViolations } from '#local/partner-simulator/find-ledger-violations.ts';
-import { startTestPartner } from '#local/partner-simulator/partner-simulator-test-bed.ts';
 import { applyPartner, applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
-import { findRowViolations } from '#shared/testing/find-row-violations.ts';
-import { startWorkBed, type WorkBed, type WorkerProcess } from '#shared/testing/start-work-bed.ts';
+import { startTestPartner } from '#testkit/beds/partner-simulator-bed.ts';
+import { startWorkBed, type WorkBed, type WorkerProcess } from '#testkit/beds/start-work-bed.ts';
+import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
 
 const MAIN = new URL('main.ts', import.meta.url);
 const ENV = { LONGSHORE_PARTNER_ADDRESSES: '127.0.0.0/8', LONGSHORE_SECRETS_DIRECTORY: '/nonexistent' };

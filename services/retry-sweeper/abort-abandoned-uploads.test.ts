@@ -3,9 +3,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
-import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
+import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
+import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { abortAbandonedUploads } from './abort-abandoned-uploads.ts';
-import { type SweeperTestBed, startSweeperTestBed } from './sweeper-test-bed.ts';
 
 const HOUR_MS = 3_600_000;
 

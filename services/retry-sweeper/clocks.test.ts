@@ -8,9 +8,9 @@ import { registerFiles } from '#shared/jobs/register-files.ts';
 import { createWakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
-import { arrivedObject, seedJobs, seedTenant, TEST_TENANT } from '#shared/testing/seed-jobs.ts';
-import { seedRecords } from '#shared/testing/seed-records.ts';
-import { type SweeperTestBed, startSweeperTestBed } from './sweeper-test-bed.ts';
+import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
+import { arrivedObject, seedJobs, seedTenant, TEST_TENANT } from '#testkit/seeds/seed-jobs.ts';
+import { seedRecords } from '#testkit/seeds/seed-records.ts';
 
 let bed: SweeperTestBed;
 let place: Awaited<ReturnType<SweeperTestBed['begin']>>;

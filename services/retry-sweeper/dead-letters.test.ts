@@ -8,10 +8,10 @@ import { cancelJobs } from '#shared/jobs/end-jobs.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';
 import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
-import { findRowViolations } from '#shared/testing/find-row-violations.ts';
-import { arrivedObject, seedJobs, seedTenant, TEST_TENANT } from '#shared/testing/seed-jobs.ts';
-import { seedRecords } from '#shared/testing/seed-records.ts';
-import { type SweeperTestBed, startSweeperTestBed } from './sweeper-test-bed.ts';
+import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
+import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { arrivedObject, seedJobs, seedTenant, TEST_TENANT } from '#testkit/seeds/seed-jobs.ts';
+import { seedRecords } from '#testkit/seeds/seed-records.ts';
 
 let bed: SweeperTestBed;
 let place: Awaited<ReturnType<SweeperTestBed['begin']>>;

@@ -1,21 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { CreateMultipartUploadCommand, UploadPartCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import { claimJobs } from '#shared/jobs/claim-jobs.ts';
 import { cancelJobs } from '#shared/jobs/end-jobs.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import type { StoreDirectory } from '#shared/stores/store-directory.ts';
-import { FAR_BUCKET, type StoreTestBed, startStoreTestBed } from '#shared/stores/store-test-bed.ts';
-import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
 import { findTransfers } from '#shared/transfers/find-transfers.ts';
 import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
-import { until } from '#shared/worker/test-job-runner.ts';
+import { until } from '#testkit/beds/job-runner.ts';
+import { FAR_BUCKET, type StoreTestBed, startStoreTestBed } from '#testkit/beds/store-bed.ts';
+import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
+import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
 import { abortAbandonedUploads } from './abort-abandoned-uploads.ts';
 import { endOrphanedTransfers } from './end-orphaned-transfers.ts';
-import { type SweeperTestBed, startSweeperTestBed } from './sweeper-test-bed.ts';
 
 let bed: SweeperTestBed;
 let bucket: string;

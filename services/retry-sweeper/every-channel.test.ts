@@ -19,12 +19,12 @@ import { createNoticeSender, type NoticeSender } from '#shared/notices/send-noti
 import { createTopicPublisher } from '#shared/queue/topics.ts';
 import { TOPIC_IDS, type TopicId } from '#shared/runtime/config/resource-names.ts';
 import { createFileSecretStore } from '#shared/runtime/secrets/file-secret-store.ts';
-import { arrivedObject } from '#shared/testing/seed-jobs.ts';
-import { seedFiles, seedRoutes } from '#shared/testing/seed-routed-files.ts';
-import { type Receiver, startReceiver } from '#shared/testing/start-receiver.ts';
+import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
+import { arrivedObject } from '#testkit/seeds/seed-jobs.ts';
+import { seedFiles, seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
+import { type Receiver, startReceiver } from '#testkit/servers/start-receiver.ts';
 import { createRetrySweeperMetrics } from './metrics.ts';
 import { sendNotices } from './send-notices.ts';
-import { type SweeperTestBed, startSweeperTestBed } from './sweeper-test-bed.ts';
 
 /** By kind, as a definition says it. */
 const OPTIONS = {

@@ -7,10 +7,10 @@ import { CreateMultipartUploadCommand, ListMultipartUploadsCommand } from '@aws-
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { claimJobs } from '#shared/jobs/claim-jobs.ts';
 import { BUCKET_IDS, type BucketId, bucketName } from '#shared/runtime/config/resource-names.ts';
-import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
-import { startProcess, type TestProcess } from '#shared/testing/start-process.ts';
 import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
-import { type SweeperTestBed, startSweeperTestBed } from './sweeper-test-bed.ts';
+import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
+import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { startProcess, type TestProcess } from '#testkit/servers/start-process.ts';
 
 const HOUR_MS = 3_600_000;
 

@@ -6,9 +6,9 @@ import { createTenantDirectory } from '#shared/arrival/tenant-directory.ts';
 import { applySftpUser, applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
+import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
 import { createRetrySweeperMetrics } from './metrics.ts';
 import { reconcileLanding } from './reconcile-landing.ts';
-import { type SweeperTestBed, startSweeperTestBed } from './sweeper-test-bed.ts';
 
 const MINUTE_MS = 60_000;
 

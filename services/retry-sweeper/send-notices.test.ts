@@ -12,13 +12,13 @@ import { createAddressGuard } from '#shared/http/address-guard.ts';
 import { noticeLag, retryNotices } from '#shared/notices/notice-transitions.ts';
 import { createNoticeSender, type NoticeSender } from '#shared/notices/send-notice.ts';
 import { createFileSecretStore } from '#shared/runtime/secrets/file-secret-store.ts';
-import { arrivedObject } from '#shared/testing/seed-jobs.ts';
-import { seedFiles, seedRoutes } from '#shared/testing/seed-routed-files.ts';
-import { startProcess, type TestProcess } from '#shared/testing/start-process.ts';
-import { type Receiver, startReceiver } from '#shared/testing/start-receiver.ts';
+import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
+import { arrivedObject } from '#testkit/seeds/seed-jobs.ts';
+import { seedFiles, seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
+import { startProcess, type TestProcess } from '#testkit/servers/start-process.ts';
+import { type Receiver, startReceiver } from '#testkit/servers/start-receiver.ts';
 import { createRetrySweeperMetrics } from './metrics.ts';
 import { sendNotices } from './send-notices.ts';
-import { type SweeperTestBed, startSweeperTestBed } from './sweeper-test-bed.ts';
 
 let bed: SweeperTestBed;
 let directory: string;

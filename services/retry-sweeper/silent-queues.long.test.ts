@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
-import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
-import { startTcpProxy } from '#shared/testing/start-tcp-proxy.ts';
-import { startSweeperTestBed } from './sweeper-test-bed.ts';
+import { startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
+import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { startTcpProxy } from '#testkit/servers/start-tcp-proxy.ts';
 
 /** Longer than a clock may hang. */
 const SILENCE_MS = 220_000;

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { registerFiles } from '#shared/jobs/register-files.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
-import { arrivedObject, seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
-import { startTcpProxy, type TcpProxy } from '#shared/testing/start-tcp-proxy.ts';
-import { type SweeperTestBed, startSweeperTestBed } from './sweeper-test-bed.ts';
+import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
+import { arrivedObject, seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { startTcpProxy, type TcpProxy } from '#testkit/servers/start-tcp-proxy.ts';
 
 let bed: SweeperTestBed;
 let place: Awaited<ReturnType<SweeperTestBed['begin']>>;

@@ -1,7 +1,6 @@
 import { GetQueueAttributesCommand, ReceiveMessageCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import { Registry } from 'prom-client';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { type ArrivedObject, type RegisteredFile, registerFiles } from '#shared/jobs/register-files.ts';
@@ -10,9 +9,10 @@ import { type CreatedQueue, createQueues } from '#shared/queue/create-queues.ts'
 import type { QueueId } from '#shared/runtime/config/resource-names.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
-import { findRowViolations } from '#shared/testing/find-row-violations.ts';
-import { arrivedObject } from '#shared/testing/seed-jobs.ts';
-import { type Fauxqs, startFauxqs } from '#shared/testing/start-fauxqs.ts';
+import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { arrivedObject } from '#testkit/seeds/seed-jobs.ts';
+import { type Fauxqs, startFauxqs } from '#testkit/servers/start-fauxqs.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { loadRouterConfig } from './config.ts';
 import { createRouter } from './service.ts';
 

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
-import { startTcpProxy } from '#shared/testing/start-tcp-proxy.ts';
+import { startTcpProxy } from '#testkit/servers/start-tcp-proxy.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import {
   assertDatabaseAnswers,
   connectDatabase,

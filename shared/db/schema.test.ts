@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { connectDatabase, type Sql } from './connect-database.ts';
 import { pg } from './drizzle.ts';
 import { migrate } from './migrate.ts';

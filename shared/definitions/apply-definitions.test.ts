@@ -1,11 +1,11 @@
 /** Partners as they are applied, on a real database. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { definitionHash } from '#shared/definitions/definition-hash.ts';
 import type { PartnerDocument } from '#shared/definitions/partner-schema.ts';
-import { examplePartner } from '#shared/partners/partner-test-bed.ts';
-import { seedTenant } from '#shared/testing/seed-jobs.ts';
+import { examplePartner } from '#testkit/beds/partner-bed.ts';
+import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { applyPartner } from './apply-definitions.ts';
 
 let database: TestDatabase;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { costGrowth, LINEAR } from '#shared/testing/cost-growth.ts';
+import { costGrowth, LINEAR } from '#testkit/checks/cost-growth.ts';
 import { parseRouteFiles } from './parse-route-files.ts';
 
 const GOOD = `kind: tenant

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { examplePartner } from '#shared/partners/partner-test-bed.ts';
 import { compileJson, compilePath, compileText } from '#shared/partners/request-template.ts';
+import { examplePartner } from '#testkit/beds/partner-bed.ts';
 import { partnerDocumentSchema } from './partner-schema.ts';
 
 test('a definition parses to itself, with its defaults', () => {

@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { beforeEach, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
-import { useTestDatabase } from '#shared/testing/use-test-database.ts';
+import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
 import { claimJobs } from './claim-jobs.ts';
 import { cancelJobs } from './end-jobs.ts';
 import { releaseJobs } from './release-jobs.ts';

@@ -1,15 +1,15 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { findRowViolations } from '#shared/testing/find-row-violations.ts';
-import { seedFiles, seedRoutes } from '#shared/testing/seed-routed-files.ts';
 import {
   connectTestDatabase,
   createTestRunner,
   jobDue,
   neverStops,
   type TestRunner,
-} from '#shared/worker/test-job-runner.ts';
+} from '#testkit/beds/job-runner.ts';
+import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { seedFiles, seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { rejectHeldJobs } from './end-jobs.ts';
 import { isReleased, releaseJobs } from './release-jobs.ts';
 import { reopenJobs } from './reopen-jobs.ts';

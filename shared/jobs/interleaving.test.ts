@@ -6,12 +6,12 @@
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { loadRoutingInput } from '#shared/definitions/load-routing-input.ts';
-import { findRowViolations } from '#shared/testing/find-row-violations.ts';
-import { createKeptScene, type KeptScene } from '#shared/testing/kept-scene.ts';
-import { arrivedObject, seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
+import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { createKeptScene, type KeptScene } from '#testkit/seeds/kept-scene.ts';
+import { arrivedObject, seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { claimArchives, storeArchives } from './archive-files.ts';
 import { type ClaimedJob, claimJobs } from './claim-jobs.ts';
 import { cancelJobs, failSpentJobs } from './end-jobs.ts';

@@ -4,11 +4,11 @@
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { fileConditions, jobConditions } from '#shared/dead-letters/dead-letters.ts';
 import { wakeChunks } from '#shared/records/wake-chunks.ts';
-import { arrivedObject, seedTenant } from '#shared/testing/seed-jobs.ts';
+import { arrivedObject, seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { claimJobs } from './claim-jobs.ts';
 import { giveDueTurns } from './give-turns.ts';
 import { registerFiles } from './register-files.ts';

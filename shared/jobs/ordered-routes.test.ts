@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { findRowViolations } from '#shared/testing/find-row-violations.ts';
-import { arrivedObject, type SeedJobsOptions, seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
-import { useTestDatabase } from '#shared/testing/use-test-database.ts';
+import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { arrivedObject, type SeedJobsOptions, seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
 import { type ClaimedJob, claimJobs } from './claim-jobs.ts';
 import { cancelJobs } from './end-jobs.ts';
 import { giveDueTurns } from './give-turns.ts';

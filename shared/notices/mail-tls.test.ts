@@ -8,7 +8,7 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createFileSecretStore } from '#shared/runtime/secrets/file-secret-store.ts';
-import { type Authority, type Certificate, hasOpenssl, makeAuthority } from '#shared/testing/make-certificates.ts';
+import { type Authority, type Certificate, hasOpenssl, makeAuthority } from '#testkit/servers/make-certificates.ts';
 import { type MailOutcome, type MailServer, sendMail } from './send-mail.ts';
 
 const PASSWORD = 'mail-password';

@@ -11,7 +11,7 @@ import { type ChannelDefinition, channelSchema } from '#shared/definitions/notif
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import type { TopicEntry } from '#shared/queue/topics.ts';
 import { createFileSecretStore } from '#shared/runtime/secrets/file-secret-store.ts';
-import { type Receiver, startReceiver } from '#shared/testing/start-receiver.ts';
+import { type Receiver, startReceiver } from '#testkit/servers/start-receiver.ts';
 import type { MailServer } from './send-mail.ts';
 import { createNoticeSender, type NoticeSenderOptions } from './send-notice.ts';
 import type { NoticeDelivery } from './write-messages.ts';

@@ -6,15 +6,13 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { startGateway } from '#local/gateway/start-gateway.ts';
-import { AUDIENCE, CLIENT, ISSUER, startTestPartner } from '#local/partner-simulator/partner-simulator-test-bed.ts';
-import { loadAuthorizerConfig } from '#services/authorizer/config.ts';
-import { createAuthorizer } from '#services/authorizer/create-authorizer.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { createFileSecretStore } from '#shared/runtime/secrets/file-secret-store.ts';
+import { examplePartner } from '#testkit/beds/partner-bed.ts';
+import { AUDIENCE, CLIENT, ISSUER, startTestPartner } from '#testkit/beds/partner-simulator-bed.ts';
+import { startTokenGateway } from '#testkit/servers/start-token-gateway.ts';
 import { createPartnerCaller, type PartnerCallerOptions } from './call-partner.ts';
-import { examplePartner } from './partner-test-bed.ts';
 
 let directory: string;
 const closers: (() => unknown)[] = [];
@@ -204,22 +202,7 @@ describe('who we are', () => {
       const partner = await openPartner();
       const lines: string[] = [];
       const logger = createLogger({ service: 'gateway', destination: { write: (line: string) => lines.push(line) } });
-      const config = loadAuthorizerConfig({
-        LONGSHORE_AUTHORIZER_ISSUER: ISSUER,
-        LONGSHORE_AUTHORIZER_AUDIENCE: AUDIENCE,
-        LONGSHORE_AUTHORIZER_JWKS_URL: `${partner.url}/.well-known/jwks.json`,
-        // So that a rotated key is known to be gone at once.
-        LONGSHORE_AUTHORIZER_KEYS_COOLDOWN_MS: '0',
-        LONGSHORE_AUTHORIZER_KEYS_REFRESH_MS: '0',
-        LONGSHORE_AUTHORIZER_RULES: '[{"method":"POST","path":"/validation","scopes":["rfi.validate"]}]',
-      });
-      const gateway = await startGateway({
-        host: '127.0.0.1',
-        port: 0,
-        backend: new URL(partner.url),
-        authorize: createAuthorizer(config, { logger }),
-        logger,
-      });
+      const gateway = await startTokenGateway({ partnerUrl: partner.url, issuer: ISSUER, audience: AUDIENCE, logger });
       closers.push(gateway.stop);
       await putSecret('client-secret', CLIENT.secret);
       const auth = {

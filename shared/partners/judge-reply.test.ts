@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { BodyFault, HttpOutcome, NoReply } from '#shared/http/http-client.ts';
+import { examplePartner } from '#testkit/beds/partner-bed.ts';
 import { judgeReply } from './judge-reply.ts';
-import { examplePartner } from './partner-test-bed.ts';
 import { parseRetryAfterMs } from './retry-after.ts';
 
 const NOW = Date.UTC(2026, 0, 1);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
-import { seedTenant } from '#shared/testing/seed-jobs.ts';
+import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { leaseRateSlice } from './lease-rate-slice.ts';
 import { createRateSlices } from './rate-slices.ts';
 

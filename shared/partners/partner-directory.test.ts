@@ -3,14 +3,14 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { applyPartner } from '#shared/definitions/apply-definitions.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
-import { seedTenant } from '#shared/testing/seed-jobs.ts';
-import { connectTestDatabase } from '#shared/worker/test-job-runner.ts';
+import { connectTestDatabase } from '#testkit/beds/job-runner.ts';
+import { examplePartner } from '#testkit/beds/partner-bed.ts';
+import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { createPartnerDirectory, type PartnerDirectory } from './partner-directory.ts';
-import { examplePartner } from './partner-test-bed.ts';
 
 let database: TestDatabase;
 let sql: Sql;

@@ -10,8 +10,8 @@ import type { TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import { createFileSecretStore } from '#shared/runtime/secrets/file-secret-store.ts';
+import { examplePartner } from '#testkit/beds/partner-bed.ts';
 import { createPartnerCaller } from './call-partner.ts';
-import { examplePartner } from './partner-test-bed.ts';
 
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 

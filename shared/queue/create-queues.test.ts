@@ -4,7 +4,7 @@ import { createQueues } from '#shared/queue/create-queues.ts';
 import { readQueueDepth } from '#shared/queue/queue-depth.ts';
 import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
 import { createTopicPublisher, createTopics } from '#shared/queue/topics.ts';
-import { type Fauxqs, startFauxqs } from '#shared/testing/start-fauxqs.ts';
+import { type Fauxqs, startFauxqs } from '#testkit/servers/start-fauxqs.ts';
 
 let fauxqs: Fauxqs;
 beforeAll(async () => {

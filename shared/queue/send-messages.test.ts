@@ -10,8 +10,8 @@ import { createQueueMetrics, type QueueMetrics } from '#shared/queue/queue-metri
 import { createSender, type SendEntry } from '#shared/queue/send-messages.ts';
 import { createWorker } from '#shared/queue/worker.ts';
 import type { QueueId } from '#shared/runtime/config/resource-names.ts';
-import { type Fauxqs, startFauxqs } from '#shared/testing/start-fauxqs.ts';
-import { allDone, startScriptedSqs } from '#shared/testing/start-scripted-sqs.ts';
+import { type Fauxqs, startFauxqs } from '#testkit/servers/start-fauxqs.ts';
+import { allDone, startScriptedSqs } from '#testkit/servers/start-scripted-sqs.ts';
 
 const note = defineMessage({ name: 'test.note', version: 1, schema: z.object({ text: z.string() }) });
 const messages = [note] as const;

@@ -9,7 +9,7 @@ import { createQueueMetrics } from '#shared/queue/queue-metrics.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createWorker, type Worker } from '#shared/queue/worker.ts';
 import type { WorkerOptions } from '#shared/queue/worker-options.ts';
-import { FAUXQS_CREDENTIALS, FAUXQS_REGION } from '#shared/testing/start-fauxqs.ts';
+import { FAUXQS_CREDENTIALS, FAUXQS_REGION } from '#testkit/servers/start-fauxqs.ts';
 import {
   allDone,
   type Script,
@@ -17,7 +17,7 @@ import {
   type ScriptedSqs,
   scriptedMessage,
   startScriptedSqs,
-} from '#shared/testing/start-scripted-sqs.ts';
+} from '#testkit/servers/start-scripted-sqs.ts';
 
 const counted = defineMessage({ name: 'test.counted', version: 1, schema: z.object({ n: z.number() }) });
 const body = (n: number) => counted.encode({ type: 'test.counted', n });

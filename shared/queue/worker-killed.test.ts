@@ -7,13 +7,13 @@ import { createQueues } from '#shared/queue/create-queues.ts';
 import { acknowledge } from '#shared/queue/disposition.ts';
 import { createQueueMetrics } from '#shared/queue/queue-metrics.ts';
 import { createWorker } from '#shared/queue/worker.ts';
-import { startFauxqs } from '#shared/testing/start-fauxqs.ts';
-import { startProcess } from '#shared/testing/start-process.ts';
+import { startFauxqs } from '#testkit/servers/start-fauxqs.ts';
+import { startProcess } from '#testkit/servers/start-process.ts';
 
 it('another worker gets the message of one that was killed, once the killed one’s heartbeats are over', async () => {
   const fauxqs = await startFauxqs();
   const { landing } = await createQueues({ client: fauxqs.sqs, prefix: 'killed' });
-  const program = fileURLToPath(new URL('./hanging-worker.fixture.ts', import.meta.url));
+  const program = fileURLToPath(new URL('../../testkit/beds/hanging-worker.ts', import.meta.url));
   const child = startProcess([program, fauxqs.endpoint, landing.url]);
   const receiveCounts: number[] = [];
   const survivor = createWorker({

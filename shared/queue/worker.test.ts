@@ -13,7 +13,7 @@ import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createWorker, type Worker } from '#shared/queue/worker.ts';
 import type { WorkerOptions } from '#shared/queue/worker-options.ts';
 import type { QueueId } from '#shared/runtime/config/resource-names.ts';
-import { FAUXQS_CREDENTIALS, FAUXQS_REGION, type Fauxqs, startFauxqs } from '#shared/testing/start-fauxqs.ts';
+import { FAUXQS_CREDENTIALS, FAUXQS_REGION, type Fauxqs, startFauxqs } from '#testkit/servers/start-fauxqs.ts';
 
 const counted = defineMessage({ name: 'test.counted', version: 1, schema: z.object({ n: z.number() }) });
 const messages = [counted] as const;

@@ -8,17 +8,17 @@
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { type ClaimedJob, claimJobs } from '#shared/jobs/claim-jobs.ts';
 import { cancelJobs } from '#shared/jobs/end-jobs.ts';
 import { reopenJobs } from '#shared/jobs/reopen-jobs.ts';
 import { type NextMove, storeOutcomes } from '#shared/jobs/store-outcomes.ts';
-import { claimOne, nextTry, outcomeOf } from '#shared/testing/carry-records.ts';
-import { findRowViolations } from '#shared/testing/find-row-violations.ts';
-import { createKeptScene, type KeptScene } from '#shared/testing/kept-scene.ts';
-import { seedTenant } from '#shared/testing/seed-jobs.ts';
-import { claimForRecords, newRecord, seedParsingJob, storeStep } from '#shared/testing/seed-records.ts';
+import { claimOne, nextTry, outcomeOf } from '#testkit/beds/carry-records.ts';
+import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { createKeptScene, type KeptScene } from '#testkit/seeds/kept-scene.ts';
+import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { claimForRecords, newRecord, seedParsingJob, storeStep } from '#testkit/seeds/seed-records.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { beginRecords } from './begin-records.ts';
 import { type ClaimedChunk, claimChunks } from './claim-chunks.ts';
 import { insertRecords } from './insert-records.ts';

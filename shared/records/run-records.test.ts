@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { acknowledge, leave, release } from '#shared/queue/disposition.ts';
 import { SecretError, type SecretStore } from '#shared/runtime/secrets/secret-store.ts';
-import { neverStops, until } from '#shared/worker/test-job-runner.ts';
-import { startRecordBed } from './record-test-bed.ts';
+import { neverStops, until } from '#testkit/beds/job-runner.ts';
+import { startRecordBed } from '#testkit/beds/record-bed.ts';
 import { sweepRecords } from './sweep-records.ts';
 
 type Bed = Awaited<ReturnType<typeof startRecordBed>>;

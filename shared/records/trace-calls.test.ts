@@ -4,9 +4,9 @@ import { z } from 'zod';
 import { loadConfig } from '#shared/runtime/config/load-config.ts';
 import { startTracing } from '#shared/runtime/tracing/start-tracing.ts';
 import { tracingVariables } from '#shared/runtime/tracing/tracing-variables.ts';
-import { type SpanReceiver, startSpanReceiver } from '#shared/testing/start-span-receiver.ts';
-import { neverStops } from '#shared/worker/test-job-runner.ts';
-import { startRecordBed } from './record-test-bed.ts';
+import { neverStops } from '#testkit/beds/job-runner.ts';
+import { startRecordBed } from '#testkit/beds/record-bed.ts';
+import { type SpanReceiver, startSpanReceiver } from '#testkit/servers/start-span-receiver.ts';
 
 let bed: Awaited<ReturnType<typeof startRecordBed>>;
 let receiver: SpanReceiver;

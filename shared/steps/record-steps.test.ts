@@ -1,7 +1,6 @@
 /** `parse` and `call` as the engine runs them: with a real database behind the records and a real store behind the objects. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { loadRoutingInput } from '#shared/definitions/load-routing-input.ts';
@@ -12,16 +11,17 @@ import { routeFiles, type WokenJob } from '#shared/jobs/route-files.ts';
 import { wakeJobs } from '#shared/jobs/wake-jobs.ts';
 import { createRecordStore } from '#shared/records/create-record-store.ts';
 import type { WokenChunk } from '#shared/records/open-records.ts';
-import { findRowViolations } from '#shared/testing/find-row-violations.ts';
-import { arrivedObject } from '#shared/testing/seed-jobs.ts';
-import { type StepBench, startStepBench } from '#shared/testing/step-bench.ts';
 import {
   connectTestDatabase,
   createTestRunner,
   jobDue,
   neverStops,
   type TestRunner,
-} from '#shared/worker/test-job-runner.ts';
+} from '#testkit/beds/job-runner.ts';
+import { type StepBench, startStepBench } from '#testkit/beds/step-bed.ts';
+import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { arrivedObject } from '#testkit/seeds/seed-jobs.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { callStep } from './call/run.ts';
 import { parseStep } from './parse/run.ts';
 import type { RecordStore } from './record-store.ts';

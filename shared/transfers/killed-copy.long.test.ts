@@ -14,16 +14,16 @@ import { cancelJobs } from '#shared/jobs/end-jobs.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
 import { acknowledge } from '#shared/queue/disposition.ts';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
-import { findRowViolations } from '#shared/testing/find-row-violations.ts';
-import { arrivedObject } from '#shared/testing/seed-jobs.ts';
-import { seedFiles, seedRoutes } from '#shared/testing/seed-routed-files.ts';
-import type { S3FaultProxy } from '#shared/testing/start-s3-fault-proxy.ts';
-import { jobDue, neverStops } from '#shared/worker/test-job-runner.ts';
-import { type CopyBed, PART_BYTES, startCopyBed } from './copy-test-bed.ts';
+import { type CopyBed, PART_BYTES, startCopyBed } from '#testkit/beds/copy-bed.ts';
+import { createCopyRunner } from '#testkit/beds/copy-process.ts';
+import { jobDue, neverStops } from '#testkit/beds/job-runner.ts';
+import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { arrivedObject } from '#testkit/seeds/seed-jobs.ts';
+import { seedFiles, seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
+import type { S3FaultProxy } from '#testkit/servers/start-s3-fault-proxy.ts';
 import { findTransfers } from './find-transfers.ts';
-import { createCopyRunner } from './test-copy-process.ts';
 
-const PROCESS = fileURLToPath(new URL('test-copy-process.ts', import.meta.url));
+const PROCESS = fileURLToPath(new URL('../../testkit/beds/copy-process.ts', import.meta.url));
 const IN_FLIGHT = 3;
 const KILLS = 20;
 /** A life ends when one part has been answered, so it leaves at most that and those in flight. */

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { TransferFacts, TransferLog } from '#shared/files/copies/transfer-log.ts';
 import { type ClaimedJob, claimJobs } from '#shared/jobs/claim-jobs.ts';
 import { cancelJobs } from '#shared/jobs/end-jobs.ts';
-import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
-import { connectTestDatabase, until } from '#shared/worker/test-job-runner.ts';
+import { connectTestDatabase, until } from '#testkit/beds/job-runner.ts';
+import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { findTransfers } from './find-transfers.ts';
 import { claimOrphans, endOrphan, findOwnedUploads } from './orphaned-transfers.ts';
 import { transferLogOf } from './transfer-log-of.ts';

@@ -9,16 +9,16 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
-import { findRowViolations } from '#shared/testing/find-row-violations.ts';
-import { arrivedObject } from '#shared/testing/seed-jobs.ts';
-import { seedFiles, seedRoutes } from '#shared/testing/seed-routed-files.ts';
-import type { S3FaultProxy } from '#shared/testing/start-s3-fault-proxy.ts';
-import { jobDue, neverStops, until } from '#shared/worker/test-job-runner.ts';
-import { type CopyBed, PART_BYTES, startCopyBed } from './copy-test-bed.ts';
+import { type CopyBed, PART_BYTES, startCopyBed } from '#testkit/beds/copy-bed.ts';
+import { createCopyRunner } from '#testkit/beds/copy-process.ts';
+import { jobDue, neverStops, until } from '#testkit/beds/job-runner.ts';
+import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { arrivedObject } from '#testkit/seeds/seed-jobs.ts';
+import { seedFiles, seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
+import type { S3FaultProxy } from '#testkit/servers/start-s3-fault-proxy.ts';
 import { findTransfers } from './find-transfers.ts';
-import { createCopyRunner } from './test-copy-process.ts';
 
-const PROCESS = fileURLToPath(new URL('test-copy-process.ts', import.meta.url));
+const PROCESS = fileURLToPath(new URL('../../testkit/beds/copy-process.ts', import.meta.url));
 const SIZE = 6 * PART_BYTES + 1;
 const IN_FLIGHT = 2;
 

@@ -1,6 +1,5 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { ObjectStoreError } from '#shared/files/store-error.ts';
 import { cancelJobs } from '#shared/jobs/end-jobs.ts';
@@ -10,9 +9,6 @@ import type { WokenJob } from '#shared/jobs/route-files.ts';
 import { acknowledge, leave } from '#shared/queue/disposition.ts';
 import type { StepContext } from '#shared/steps/step-context.ts';
 import type { StepOutcome } from '#shared/steps/step-outcome.ts';
-import { findRowViolations } from '#shared/testing/find-row-violations.ts';
-import { seedFiles, seedRoutes } from '#shared/testing/seed-routed-files.ts';
-import { startProcess, type TestProcess } from '#shared/testing/start-process.ts';
 import {
   connectTestDatabase,
   createTestRunner,
@@ -22,7 +18,11 @@ import {
   type TestRunner,
   type TestRunnerOptions,
   until,
-} from './test-job-runner.ts';
+} from '#testkit/beds/job-runner.ts';
+import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { seedFiles, seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
+import { startProcess, type TestProcess } from '#testkit/servers/start-process.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 
 let database: TestDatabase;
 let sql: Sql;
@@ -546,7 +546,7 @@ describe('leases', () => {
 });
 
 describe('a worker killed with kill -9', () => {
-  const workerFile = fileURLToPath(new URL('test-worker-process.ts', import.meta.url));
+  const workerFile = fileURLToPath(new URL('../../testkit/beds/worker-process.ts', import.meta.url));
 
   async function startHanging(job: WokenJob, where: 'step' | 'archive', leaseMs: number): Promise<TestProcess> {
     const arguments_ = [workerFile, database.url, job.id, String(leaseMs), where];

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { loadConfig } from '#shared/runtime/config/load-config.ts';
-import type { OutsideServers } from '../support/outside-servers.ts';
+import type { OutsideServers } from '#testkit/servers/outside-servers.ts';
 
 const schema = z.object({
   /** Images, for registries that have them under other names. Each must take the settings of the image named here. */

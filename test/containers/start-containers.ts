@@ -1,8 +1,8 @@
 /** PostgreSQL, ElasticMQ and MinIO as containers, with their ports on this machine. They end with `stop`, or with Testcontainers' reaper. */
 import { GenericContainer, getContainerRuntimeClient, type StartedTestContainer, Wait } from 'testcontainers';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
-import type { OutsideServers } from '../support/outside-servers.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { waitUntil } from '#testkit/checks/wait-until.ts';
+import type { OutsideServers } from '#testkit/servers/outside-servers.ts';
 import type { ContainersConfig } from './config.ts';
 
 export interface RunningContainers {

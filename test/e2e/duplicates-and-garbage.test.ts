@@ -2,11 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
-import { checkGuarantees } from '../support/check-guarantees.ts';
-import { knownFiles, makeFiles, type TestFile } from '../support/known-files.ts';
-import { landingEvent, type PlacedObject } from '../support/landing-event.ts';
-import { sendBodies } from '../support/send-bodies.ts';
-import { startTestFleet, type TestFleet } from '../support/start-test-fleet.ts';
+import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import { checkGuarantees } from '#testkit/checks/check-guarantees.ts';
+import { knownFiles, makeFiles, type TestFile } from '#testkit/seeds/known-files.ts';
+import { landingEvent, type PlacedObject } from '#testkit/seeds/landing-event.ts';
+import { sendBodies } from '#testkit/seeds/send-bodies.ts';
 
 const TENANT = 'acme';
 const ROUTES = `

@@ -1,10 +1,10 @@
 /** Under load: services that are asked to stop do so in time and lose nothing, and one tenant's flood keeps no other waiting. */
 import pLimit from 'p-limit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { checkGuarantees } from '../support/check-guarantees.ts';
-import type { KnownFile } from '../support/find-bucket-violations.ts';
-import { knownFiles, makeFile, makeFiles, type TestFile } from '../support/known-files.ts';
-import { serviceNames, startTestFleet, type TestFleet } from '../support/start-test-fleet.ts';
+import { serviceNames, startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import { checkGuarantees } from '#testkit/checks/check-guarantees.ts';
+import type { KnownFile } from '#testkit/checks/find-bucket-violations.ts';
+import { knownFiles, makeFile, makeFiles, type TestFile } from '#testkit/seeds/known-files.ts';
 
 const FLOODING = 'acme';
 const OTHER = 'globex';

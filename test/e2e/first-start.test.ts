@@ -7,11 +7,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import type { Endpoints } from '#local/launcher/endpoints.ts';
 import { claimPorts } from '#local/ports.ts';
-import { startProcess, type TestProcess } from '#shared/testing/start-process.ts';
-import { readLogs } from '../support/read-logs.ts';
-import { runLongshore } from '../support/run-longshore.ts';
-import { connectSftp } from '../support/sftp-client.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { readLogs } from '#testkit/checks/read-logs.ts';
+import { waitUntil } from '#testkit/checks/wait-until.ts';
+import { runLongshore } from '#testkit/servers/run-longshore.ts';
+import { connectSftp } from '#testkit/servers/sftp-client.ts';
+import { startProcess, type TestProcess } from '#testkit/servers/start-process.ts';
 
 const MAIN = fileURLToPath(new URL('../../local/main.ts', import.meta.url));
 /** What `examples/README.md` says of its files; the two checksums stay beside their statements. */

@@ -3,11 +3,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { checkGuarantees } from '../support/check-guarantees.ts';
-import { knownFiles, makeFile, type TestFile } from '../support/known-files.ts';
-import { isOpensshInstalled, quoted, runOpensshBatch } from '../support/openssh-sftp.ts';
-import type { SftpClient } from '../support/sftp-client.ts';
-import { startTestFleet, type TestFleet } from '../support/start-test-fleet.ts';
+import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import { checkGuarantees } from '#testkit/checks/check-guarantees.ts';
+import { knownFiles, makeFile, type TestFile } from '#testkit/seeds/known-files.ts';
+import { isOpensshInstalled, quoted, runOpensshBatch } from '#testkit/servers/openssh-sftp.ts';
+import type { SftpClient } from '#testkit/servers/sftp-client.ts';
 
 const TENANT = 'acme';
 const ROUTES = `

@@ -3,9 +3,9 @@ import { createHmac } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Receiver, startReceiver } from '#shared/testing/start-receiver.ts';
-import { runLongshore } from '../support/run-longshore.ts';
-import { startTestFleet, type TestFleet } from '../support/start-test-fleet.ts';
+import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import { runLongshore } from '#testkit/servers/run-longshore.ts';
+import { type Receiver, startReceiver } from '#testkit/servers/start-receiver.ts';
 
 const THRESHOLD = 1_000;
 const DEFINITIONS = `

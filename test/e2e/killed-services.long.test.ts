@@ -6,12 +6,12 @@
 import { PurgeQueueCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
-import { checkGuarantees } from '../support/check-guarantees.ts';
-import { type HttpFaultProxy, startHttpFaultProxy } from '../support/http-fault-proxy.ts';
-import { knownFiles, makeFile, makeFiles, type TestFile } from '../support/known-files.ts';
-import { type ResourceBaseline, takeResourceBaseline } from '../support/resource-baseline.ts';
-import type { SftpClient } from '../support/sftp-client.ts';
-import { startTestFleet, type TestFleet } from '../support/start-test-fleet.ts';
+import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import { checkGuarantees } from '#testkit/checks/check-guarantees.ts';
+import { type ResourceBaseline, takeResourceBaseline } from '#testkit/checks/resource-baseline.ts';
+import { knownFiles, makeFile, makeFiles, type TestFile } from '#testkit/seeds/known-files.ts';
+import { type HttpFaultProxy, startHttpFaultProxy } from '#testkit/servers/http-fault-proxy.ts';
+import type { SftpClient } from '#testkit/servers/sftp-client.ts';
 
 const TENANT = 'acme';
 /** More attempts than one file can meet faults here: whatever ends as failed then is a fault of the fleet's own. */

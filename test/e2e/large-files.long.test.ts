@@ -12,11 +12,11 @@ import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { ObjectChecksum } from '#shared/files/object-checksum.ts';
 import { createPartClient } from '#shared/files/s3-client.ts';
 import { BUCKET_IDS } from '#shared/runtime/config/resource-names.ts';
-import { findRowViolations } from '#shared/testing/find-row-violations.ts';
-import { MOST_WORKER_RSS_BYTES, peakRssBytes } from '#shared/testing/peak-rss.ts';
-import { composeObject, hashSlices, type Slice, slicesOf } from '../support/compose-object.ts';
-import type { KnownFile } from '../support/find-bucket-violations.ts';
-import { startTestFleet, type TestFleet } from '../support/start-test-fleet.ts';
+import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import type { KnownFile } from '#testkit/checks/find-bucket-violations.ts';
+import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { MOST_WORKER_RSS_BYTES, peakRssBytes } from '#testkit/checks/peak-rss.ts';
+import { composeObject, hashSlices, type Slice, slicesOf } from '#testkit/seeds/compose-object.ts';
 
 const TENANT = 'acme';
 const MIB = 1024 ** 2;

@@ -1,9 +1,9 @@
 /** Who does what on a record route: a large file is parsed by the large-file-worker, a small one by the other, which makes every call. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { checkGuarantees } from '../support/check-guarantees.ts';
-import { definitions, recordsCsv, testPartner, testRoute } from '../support/record-definitions.ts';
-import { recordsOf, untilFileEnded } from '../support/record-files.ts';
-import { startTestFleet, type TestFleet } from '../support/start-test-fleet.ts';
+import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import { checkGuarantees } from '#testkit/checks/check-guarantees.ts';
+import { definitions, recordsCsv, testPartner, testRoute } from '#testkit/seeds/record-definitions.ts';
+import { recordsOf, untilFileEnded } from '#testkit/seeds/record-files.ts';
 
 const TENANT = 'acme';
 const LARGE_BYTES = 3_000;

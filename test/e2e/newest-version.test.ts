@@ -1,7 +1,7 @@
 /** Of several versions of one key the newest stays at the destination, in whatever order events, jobs and workers carry them. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { checkGuarantees } from '../support/check-guarantees.ts';
-import { startTestFleet, type TestFleet } from '../support/start-test-fleet.ts';
+import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import { checkGuarantees } from '#testkit/checks/check-guarantees.ts';
 
 const KEYS = 8;
 const VERSIONS = 20;

@@ -1,7 +1,7 @@
 /** An ordered route on the whole fleet: the order of the uploads is that of the deliveries, and a failed file holds back its own directory alone. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runLongshore } from '../support/run-longshore.ts';
-import { startTestFleet, type TestFleet } from '../support/start-test-fleet.ts';
+import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import { runLongshore } from '#testkit/servers/run-longshore.ts';
 
 const TENANT = 'acme';
 const ROUTES = `

@@ -5,10 +5,10 @@
 import { PurgeQueueCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ApiName } from '#local/partner-simulator/partner-apis.ts';
-import { checkGuarantees } from '../support/check-guarantees.ts';
-import { definitions, recordsCsv, testPartner, testRoute } from '../support/record-definitions.ts';
-import { recordById, recordJobOf, untilFileEnded } from '../support/record-files.ts';
-import { startTestFleet, type TestFleet } from '../support/start-test-fleet.ts';
+import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import { checkGuarantees } from '#testkit/checks/check-guarantees.ts';
+import { definitions, recordsCsv, testPartner, testRoute } from '#testkit/seeds/record-definitions.ts';
+import { recordById, recordJobOf, untilFileEnded } from '#testkit/seeds/record-files.ts';
 
 const TENANT = 'acme';
 const CALLS = {

@@ -9,10 +9,10 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { writeSecret } from '#local/launcher/keys.ts';
-import { checkGuarantees } from '../support/check-guarantees.ts';
-import { definitions, recordsCsv, testPartner, testRoute } from '../support/record-definitions.ts';
-import { readOutbound, readOutboundRows, recordJobOf, recordsOf, untilFileEnded } from '../support/record-files.ts';
-import { startTestFleet, type TestFleet } from '../support/start-test-fleet.ts';
+import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import { checkGuarantees } from '#testkit/checks/check-guarantees.ts';
+import { definitions, recordsCsv, testPartner, testRoute } from '#testkit/seeds/record-definitions.ts';
+import { readOutbound, readOutboundRows, recordJobOf, recordsOf, untilFileEnded } from '#testkit/seeds/record-files.ts';
 
 const TENANT = 'acme';
 const ENDED_MS = 20_000;

@@ -6,11 +6,11 @@ import { randomInt } from 'node:crypto';
 import { PurgeQueueCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { seededRandom } from '#local/partner-simulator/simulated-behaviour.ts';
-import { checkGuarantees } from '../support/check-guarantees.ts';
-import { definitions, recordsCsv, THREE_CALLS, testPartner, testRoute } from '../support/record-definitions.ts';
-import { type RecordRow, recordsOf } from '../support/record-files.ts';
-import { type PartnerWorkers, startPartnerWorkers } from '../support/start-partner-workers.ts';
-import { startTestFleet, type TestFleet } from '../support/start-test-fleet.ts';
+import { type PartnerWorkers, startPartnerWorkers } from '#testkit/beds/start-partner-workers.ts';
+import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import { checkGuarantees } from '#testkit/checks/check-guarantees.ts';
+import { definitions, recordsCsv, THREE_CALLS, testPartner, testRoute } from '#testkit/seeds/record-definitions.ts';
+import { type RecordRow, recordsOf } from '#testkit/seeds/record-files.ts';
 
 const TENANT = 'acme';
 const RECORDS = 5_000;

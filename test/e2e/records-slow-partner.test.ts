@@ -1,10 +1,10 @@
 /** A partner that hangs and one that is not there hold up their own records, and nobody else's. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { claimPorts } from '#local/ports.ts';
-import { checkGuarantees } from '../support/check-guarantees.ts';
-import { definitions, recordsCsv, testPartner, testRoute } from '../support/record-definitions.ts';
-import { recordJobOf, recordsOf, untilFileEnded } from '../support/record-files.ts';
-import { startTestFleet, type TestFleet } from '../support/start-test-fleet.ts';
+import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import { checkGuarantees } from '#testkit/checks/check-guarantees.ts';
+import { definitions, recordsCsv, testPartner, testRoute } from '#testkit/seeds/record-definitions.ts';
+import { recordJobOf, recordsOf, untilFileEnded } from '#testkit/seeds/record-files.ts';
 
 const [HELD_UP, OTHER] = ['acme', 'globex'];
 const HANGING = `${HELD_UP}/hanging/hanging.csv`;

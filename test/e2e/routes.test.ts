@@ -4,12 +4,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { checkGuarantees } from '../support/check-guarantees.ts';
-import type { KnownFile } from '../support/find-bucket-violations.ts';
-import { knownFiles, makeFile, type TestFile } from '../support/known-files.ts';
-import { runLongshore } from '../support/run-longshore.ts';
-import { sendBodies } from '../support/send-bodies.ts';
-import { startTestFleet, type TestFleet } from '../support/start-test-fleet.ts';
+import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import { checkGuarantees } from '#testkit/checks/check-guarantees.ts';
+import type { KnownFile } from '#testkit/checks/find-bucket-violations.ts';
+import { knownFiles, makeFile, type TestFile } from '#testkit/seeds/known-files.ts';
+import { sendBodies } from '#testkit/seeds/send-bodies.ts';
+import { runLongshore } from '#testkit/servers/run-longshore.ts';
 
 const TENANT = 'acme';
 const LARGE_BYTES = 8 * 1024 ** 2;

@@ -3,13 +3,13 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { writeSecret } from '#local/launcher/keys.ts';
-import { type S3TestServer, startTestServer } from '#local/s3/s3-test-server.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
-import { makeFile } from '../support/known-files.ts';
-import { untilFileEnded } from '../support/record-files.ts';
-import { runLongshore } from '../support/run-longshore.ts';
-import { startTestFleet, type TestFleet } from '../support/start-test-fleet.ts';
+import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import { makeFile } from '#testkit/seeds/known-files.ts';
+import { untilFileEnded } from '#testkit/seeds/record-files.ts';
+import { runLongshore } from '#testkit/servers/run-longshore.ts';
+import { type S3TestServer, startTestServer } from '#testkit/servers/s3-server.ts';
 
 const TENANT = 'acme';
 const BUCKET = 'globex-inbox';

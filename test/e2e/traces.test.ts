@@ -1,10 +1,10 @@
 /** The way of a file through all services as one trace, in the order in which one caused the other. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ReceivedSpan } from '#shared/testing/decode-spans.ts';
-import { type SpanReceiver, startSpanReceiver } from '#shared/testing/start-span-receiver.ts';
-import { definitions, recordsCsv, testPartner, testRoute } from '../support/record-definitions.ts';
-import { untilFileEnded } from '../support/record-files.ts';
-import { startTestFleet, type TestFleet } from '../support/start-test-fleet.ts';
+import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import { definitions, recordsCsv, testPartner, testRoute } from '#testkit/seeds/record-definitions.ts';
+import { untilFileEnded } from '#testkit/seeds/record-files.ts';
+import type { ReceivedSpan } from '#testkit/servers/decode-spans.ts';
+import { type SpanReceiver, startSpanReceiver } from '#testkit/servers/start-span-receiver.ts';
 
 const TENANT = 'acme';
 const LARGE_BYTES = 6 * 1024 ** 2;

@@ -6,11 +6,11 @@
  * 2. A pause returns when everything under way has arrived.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { KnownFile } from '../support/find-bucket-violations.ts';
-import { knownFiles, makeFile, type TestFile } from '../support/known-files.ts';
-import { recordsCsv } from '../support/record-definitions.ts';
-import type { SftpClient } from '../support/sftp-client.ts';
-import type { TestFleet } from '../support/start-test-fleet.ts';
+import type { TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import type { KnownFile } from '#testkit/checks/find-bucket-violations.ts';
+import { knownFiles, makeFile, type TestFile } from '#testkit/seeds/known-files.ts';
+import { recordsCsv } from '#testkit/seeds/record-definitions.ts';
+import type { SftpClient } from '#testkit/servers/sftp-client.ts';
 import {
   between,
   LARGE_BYTES,

@@ -1,6 +1,6 @@
 /** What a soak sends in a minute, and what it breaks meanwhile. Everything is drawn from the seed, so a run can be repeated. */
 import { SERVICE_NAMES } from '#local/launcher/processes.ts';
-import type { Behaviour } from '../support/simulated-partner.ts';
+import type { Behaviour } from '#testkit/servers/simulated-partner.ts';
 
 export const TENANTS = ['acme', 'globex', 'initech'] as const;
 export type TenantName = (typeof TENANTS)[number];

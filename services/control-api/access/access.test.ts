@@ -3,9 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { storeDeadLetters } from '#shared/dead-letters/dead-letters.ts';
 import { type ApiKeyOwner, createApiKey, findApiKey, revokeApiKey } from '#shared/definitions/api-keys.ts';
 import { applyPartner, applyStore } from '#shared/definitions/apply-definitions.ts';
-import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
+import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { createAuthenticator } from '../http/authenticate.ts';
-import { startTestApi, type TestApi } from '../start-test-api.ts';
 
 const OWNER: ApiKeyOwner = { keyId: randomUUID(), tenantId: null, label: 'test' };
 const KEY = `ls_${'k'.repeat(43)}`;

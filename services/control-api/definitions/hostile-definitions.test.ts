@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type ApiProcess, startApiProcess } from '../start-test-api-process.ts';
+import { type ApiProcess, startApiProcess } from '#testkit/beds/start-api-process.ts';
 import { createDefinitionParser } from './parse-definitions.ts';
 
 let api: ApiProcess;

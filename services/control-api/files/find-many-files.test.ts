@@ -1,8 +1,8 @@
 /** What the lists of files read from a table of 200,000, as PostgreSQL counted it: the page that is asked for, not what was before it. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import { connectReads, type Reads } from '#shared/db/connect-database.ts';
-import { seedTenant } from '#shared/testing/seed-jobs.ts';
+import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { cursorField } from '../http/page-cursor.ts';
 import { type FileFilters, findFiles } from './find-files.ts';
 

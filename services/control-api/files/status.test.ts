@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { applyRoute, applySftpUser } from '#shared/definitions/apply-definitions.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';
-import { arrivedObject, seedJobs } from '#shared/testing/seed-jobs.ts';
-import { startTestApi, type TestApi } from '../start-test-api.ts';
+import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { arrivedObject, seedJobs } from '#testkit/seeds/seed-jobs.ts';
 
 let api: TestApi;
 

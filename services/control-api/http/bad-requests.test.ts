@@ -2,9 +2,9 @@ import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { anyCharacter } from '#shared/testing/any-character.ts';
-import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
-import { startTestApi, type TestApi } from '../start-test-api.ts';
+import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { anyCharacter } from '#testkit/seeds/any-character.ts';
+import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 
 let api: TestApi;
 let port: number;

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type ApiProcess, startApiProcess } from '../start-test-api-process.ts';
+import { type ApiProcess, startApiProcess } from '#testkit/beds/start-api-process.ts';
 
 let api: ApiProcess;
 const sockets: Socket[] = [];

@@ -1,8 +1,8 @@
 /** Who may do what: every endpoint against every kind of key. A new endpoint has to be decided here. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
-import { startTestApi, type TestApi } from '../start-test-api.ts';
+import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 
 let api: TestApi;
 let jobId: string;

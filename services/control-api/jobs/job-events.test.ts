@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
-import { seedFiles, seedRoutes } from '#shared/testing/seed-routed-files.ts';
-import { startTestApi, type TestApi } from '../start-test-api.ts';
+import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { seedFiles, seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 
 let api: TestApi;
 let address: string;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cancelJobs } from '#shared/jobs/end-jobs.ts';
-import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
-import { startTestApi, type TestApi } from '../start-test-api.ts';
+import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 
 let api: TestApi;
 let ids: string[];

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { storeDeadLetters } from '#shared/dead-letters/dead-letters.ts';
 import { createApiKey, revokeApiKey } from '#shared/definitions/api-keys.ts';
 import { jobDue } from '#shared/messages/wake-ups.ts';
-import { startTestApi, type TestApi } from '../start-test-api.ts';
+import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 
 let api: TestApi;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startTestApi, type TestApi } from '../start-test-api.ts';
+import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 
 let api: TestApi;
 

@@ -7,8 +7,8 @@ import { giveDueTurns } from '#shared/jobs/give-turns.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';
 import { routeFiles, type WokenJob } from '#shared/jobs/route-files.ts';
 import type { QueueId } from '#shared/runtime/config/resource-names.ts';
-import { arrivedObject, seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
-import { startTestApi, type TestApi } from '../start-test-api.ts';
+import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { arrivedObject, seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 
 let api: TestApi;
 beforeAll(async () => {

@@ -3,10 +3,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { RecordMove } from '#shared/records/store-record-outcomes.ts';
 import { summariseRecords } from '#shared/records/summarise-records.ts';
 import { sweepRecords } from '#shared/records/sweep-records.ts';
-import { processRecords } from '#shared/testing/carry-records.ts';
-import { seedJobs, seedTenant } from '#shared/testing/seed-jobs.ts';
-import { claimForRecords, type SeededRecords, seedRecords, storeStep } from '#shared/testing/seed-records.ts';
-import { startTestApi, type TestApi } from '../start-test-api.ts';
+import { processRecords } from '#testkit/beds/carry-records.ts';
+import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { claimForRecords, type SeededRecords, seedRecords, storeStep } from '#testkit/seeds/seed-records.ts';
 import { createRecordCounter } from './count-records.ts';
 
 let api: TestApi;

@@ -5,8 +5,8 @@ import { durationSchema, formatDuration, parseDurationMs } from '#shared/definit
 import { compileLinearPattern } from '#shared/definitions/linear-pattern.ts';
 import { compileNameTemplate, SAMPLE_FACTS } from '#shared/definitions/name-template.ts';
 import { parseSizeBytes, sizeSchema } from '#shared/definitions/size.ts';
-import { anyCharacter } from '#shared/testing/any-character.ts';
-import { costGrowth, LINEAR } from '#shared/testing/cost-growth.ts';
+import { costGrowth, LINEAR } from '#testkit/checks/cost-growth.ts';
+import { anyCharacter } from '#testkit/seeds/any-character.ts';
 import { canonicalKey } from './canonical-key.ts';
 import { compileRoute } from './compile-route.ts';
 import { compileGlob } from './match-glob.ts';

@@ -3,8 +3,15 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { MultipartCopyRequest, ObjectStore } from '#shared/files/object-store.ts';
 import { createPartClient } from '#shared/files/s3-client.ts';
-import type { S3Fault, S3FaultProxy } from '#shared/testing/start-s3-fault-proxy.ts';
-import { type Choose, every, type FaultyStore, once, readWhole, startFaultyStore } from './faulty-store-test-bed.ts';
+import {
+  type Choose,
+  every,
+  type FaultyStore,
+  once,
+  readWhole,
+  startFaultyStore,
+} from '#testkit/beds/faulty-store-bed.ts';
+import type { S3Fault, S3FaultProxy } from '#testkit/servers/start-s3-fault-proxy.ts';
 import { PartBuffers } from './part-buffers.ts';
 import { choosePartBytes, planParts } from './plan-parts.ts';
 import type { CopyPlan, FinishedPart, LeftTransfer, TransferLog } from './transfer-log.ts';

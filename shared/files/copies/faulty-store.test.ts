@@ -7,8 +7,15 @@ import { UploadPartCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { MultipartCopyRequest, ObjectAddress, ObjectStore, UploadedObject } from '#shared/files/object-store.ts';
 import { mayPass } from '#shared/files/store-error.ts';
-import type { S3Fault, S3FaultProxy } from '#shared/testing/start-s3-fault-proxy.ts';
-import { type Choose, every, type FaultyStore, once, readWhole, startFaultyStore } from './faulty-store-test-bed.ts';
+import {
+  type Choose,
+  every,
+  type FaultyStore,
+  once,
+  readWhole,
+  startFaultyStore,
+} from '#testkit/beds/faulty-store-bed.ts';
+import type { S3Fault, S3FaultProxy } from '#testkit/servers/start-s3-fault-proxy.ts';
 import { verifyCopy } from './verify-copy.ts';
 
 const MIB = 1024 ** 2;

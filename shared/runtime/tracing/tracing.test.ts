@@ -7,7 +7,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { loadConfig } from '#shared/runtime/config/load-config.ts';
-import { type SpanReceiver, startSpanReceiver } from '#shared/testing/start-span-receiver.ts';
+import { type SpanReceiver, startSpanReceiver } from '#testkit/servers/start-span-receiver.ts';
 import { firstSpanIdOf, traceIdOf } from './file-trace.ts';
 import { startTracing } from './start-tracing.ts';
 import { NO_TRACING, type Tracing } from './tracing.ts';

@@ -4,18 +4,18 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { TEST_CREDENTIAL } from '#local/s3/s3-test-server.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { StoreDirectory } from '#shared/stores/store-directory.ts';
+import { runStep, type StepBench, type StepToRun, startStepBench } from '#testkit/beds/step-bed.ts';
 import {
   FAR_BUCKET,
   FAR_CREDENTIAL,
   PART_BYTES,
   type StoreTestBed,
   startStoreTestBed,
-} from '#shared/stores/store-test-bed.ts';
-import { type S3FaultProxy, startS3FaultProxy } from '#shared/testing/start-s3-fault-proxy.ts';
-import { runStep, type StepBench, type StepToRun, startStepBench } from '#shared/testing/step-bench.ts';
+} from '#testkit/beds/store-bed.ts';
+import { TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
+import { type S3FaultProxy, startS3FaultProxy } from '#testkit/servers/start-s3-fault-proxy.ts';
 import { confirmOptions } from '../confirm/options.ts';
 import { confirmStep } from '../confirm/run.ts';
 import type { StepOutcome } from '../step-outcome.ts';

@@ -8,7 +8,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { archiveKey, archiveObject } from '#shared/files/archive-object.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
-import { runStep, type StepBench, type StepToRun, startStepBench } from '#shared/testing/step-bench.ts';
+import { runStep, type StepBench, type StepToRun, startStepBench } from '#testkit/beds/step-bed.ts';
 import { confirmOptions } from '../confirm/options.ts';
 import { confirmStep } from '../confirm/run.ts';
 import { stageOptions } from '../stage/options.ts';

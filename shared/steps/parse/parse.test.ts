@@ -4,8 +4,8 @@ import { recordsSchema } from '#shared/definitions/routes/records-schema.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import { businessKeyOf } from '#shared/formats/records/business-key.ts';
 import { encodingCodec } from '#shared/formats/records/record-encoding.ts';
-import { createMemoryRecordStore, type MemoryRecordStore } from '#shared/testing/memory-record-store.ts';
-import { runStep, type StepBench, startStepBench } from '#shared/testing/step-bench.ts';
+import { createMemoryRecordStore, type MemoryRecordStore } from '#testkit/beds/memory-record-store.ts';
+import { runStep, type StepBench, startStepBench } from '#testkit/beds/step-bed.ts';
 import { parseOptions } from './options.ts';
 import { parseStep } from './run.ts';
 

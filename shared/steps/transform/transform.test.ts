@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
-import { runStep, type StepBench, startStepBench } from '#shared/testing/step-bench.ts';
+import { runStep, type StepBench, startStepBench } from '#testkit/beds/step-bed.ts';
 import { type TransformOptions, transformOptions } from './options.ts';
 import { transformStep } from './run.ts';
 

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runStep, type StepBench, startStepBench } from '#shared/testing/step-bench.ts';
+import { runStep, type StepBench, startStepBench } from '#testkit/beds/step-bed.ts';
 import { type ValidateOptions, validateOptions } from './options.ts';
 import { validateStep } from './run.ts';
 

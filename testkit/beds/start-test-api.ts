@@ -1,0 +1,106 @@
+/** The API with a database of its own, real queues and keys, for tests. */
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { type AppOptions, buildApp } from '#services/control-api/build-app.ts';
+import type { ApiServer } from '#services/control-api/http/api-server.ts';
+import { createAuthenticator } from '#services/control-api/http/authenticate.ts';
+import { readQueueDepths } from '#services/control-api/operations/read-queue-depths.ts';
+import { createWakeUpSenders } from '#services/control-api/operations/wake-up-senders.ts';
+import { connectDatabase, connectReads, type Reads, type Sql } from '#shared/db/connect-database.ts';
+import { createApiKey, findApiKey } from '#shared/definitions/api-keys.ts';
+import { applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { ADMISSION_WINDOW } from '#shared/jobs/admission.ts';
+import { createQueues } from '#shared/queue/create-queues.ts';
+import { QUEUE_IDS, type QueueId } from '#shared/runtime/config/resource-names.ts';
+import { type Fauxqs, startFauxqs } from '#testkit/servers/start-fauxqs.ts';
+import { createTestDatabase } from '#testkit/servers/test-database.ts';
+
+export interface TestApi {
+  readonly app: ApiServer;
+  readonly sql: Sql;
+  readonly reads: Reads;
+  readonly fauxqs: Fauxqs;
+  readonly registry: Registry;
+  readonly queueUrls: Readonly<Record<QueueId, string>>;
+  /** `acme` and `globex` are tenants. */
+  readonly keys: Readonly<Record<'operator' | 'acme' | 'globex', string>>;
+  /** Every line that was logged, as text. */
+  readonly logged: string[];
+  stop(): Promise<void>;
+}
+
+export async function startTestApi(
+  overrides: Partial<
+    Pick<
+      AppOptions,
+      | 'admissionWindow'
+      | 'ratePerSecond'
+      | 'strangerRatePerMinute'
+      | 'authenticate'
+      | 'answerMs'
+      | 'heartbeatMs'
+      | 'streamMs'
+    >
+  > = {},
+): Promise<TestApi> {
+  const [database, fauxqs] = await Promise.all([createTestDatabase(), startFauxqs()]);
+  const config = {
+    DATABASE_URL: database.url,
+    DATABASE_POOL_MAX: 4,
+    DATABASE_PREPARE: true,
+    DATABASE_STATEMENT_TIMEOUT_MS: 10_000,
+  };
+  const sql = connectDatabase(config, 'test');
+  const reads = connectReads(config, 'test-reads');
+  const queues = await createQueues({ client: fauxqs.sqs, prefix: 'test' });
+  const urlsOf = (kind: 'url' | 'deadLetterUrl') =>
+    Object.fromEntries(QUEUE_IDS.map((queue) => [queue, queues[queue][kind]])) as Record<QueueId, string>;
+  const queueUrls = urlsOf('url');
+  const tenants = ['acme', 'globex'].map((id) => ({
+    id,
+    name: id,
+    timeZone: 'UTC',
+    homeRegion: null,
+    ignoreGlobs: ['*.tmp'],
+  }));
+  await applyTenants(sql, tenants, 'test');
+  const keyOf = async (tenantId: string | null) =>
+    (await createApiKey(sql, { tenantId, label: tenantId ?? 'operator', actor: 'test' })).key;
+  const keys = { operator: await keyOf(null), acme: await keyOf('acme'), globex: await keyOf('globex') };
+
+  const logged: string[] = [];
+  const logger = pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) });
+  const registry = new Registry();
+  const app = await buildApp({
+    sql,
+    reads,
+    senders: createWakeUpSenders({ client: fauxqs.sqs, queueUrls, fairQueues: true, logger }),
+    admissionWindow: ADMISSION_WINDOW,
+    readDepths: (ids) => readQueueDepths(fauxqs.sqs, { main: queueUrls, dead: urlsOf('deadLetterUrl') }, ids),
+    authenticate: createAuthenticator({ findKey: (key) => findApiKey(sql, key), cacheMs: 15_000 }),
+    logger,
+    registry,
+    ratePerSecond: 10_000,
+    strangerRatePerMinute: 10_000,
+    streamsPerKey: 3,
+    streams: 5,
+    trustedProxies: [],
+    ...overrides,
+  });
+  await app.ready();
+  return {
+    app,
+    sql,
+    reads,
+    fauxqs,
+    registry,
+    queueUrls,
+    keys,
+    logged,
+    async stop() {
+      await app.close();
+      await Promise.all([sql.end({ timeout: 5 }), reads.$client.end({ timeout: 5 }), fauxqs.stop()]);
+      await database.drop();
+    },
+  };
+}

@@ -1,0 +1,29 @@
+/** A database of its own for a test file, and a pool of connections to it, both closed after the file's last test. */
+import { afterAll, beforeAll } from 'vitest';
+import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { createTestDatabase, type TestDatabase } from './test-database.ts';
+
+/** To be called before the file's own hooks, which may use the pool. */
+export function useTestDatabase(assign: (sql: Sql) => void, { poolMax = 4 } = {}): void {
+  let database: TestDatabase;
+  let sql: Sql;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    sql = connectDatabase(
+      {
+        DATABASE_URL: database.url,
+        DATABASE_POOL_MAX: poolMax,
+        DATABASE_PREPARE: true,
+        DATABASE_STATEMENT_TIMEOUT_MS: 30_000,
+      },
+      'test',
+    );
+    assign(sql);
+  });
+
+  afterAll(async () => {
+    await sql.end({ timeout: 5 });
+    await database.drop();
+  });
+}
