@@ -7,8 +7,8 @@
 import { type ArrivalReport, toArrivalReport } from '#shared/arrival/arrival-report.ts';
 import type { ArrivalResult, TakeArrivals } from '#shared/arrival/take-arrivals.ts';
 import type { LandingEvent } from '#shared/messages/landing-events.ts';
+import type { Received } from '#shared/queue/define-message.ts';
 import { acknowledge, type Disposition, leave, release } from '#shared/queue/disposition.ts';
-import type { Received } from '#shared/queue/received.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { IngestorMetrics } from './metrics.ts';
 

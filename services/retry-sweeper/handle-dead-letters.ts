@@ -27,9 +27,9 @@ import {
   decodeMessage,
   type MessageDefinition,
   type MessageOf,
+  type Received,
 } from '#shared/queue/define-message.ts';
 import { acknowledge, type Disposition, release } from '#shared/queue/disposition.ts';
-import type { Received } from '#shared/queue/received.ts';
 import { MAX_RECEIVE_COUNT, type QueueId } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { RetrySweeperMetrics } from './metrics.ts';

@@ -12,9 +12,8 @@ import type { FoundRoute, RouteCache } from '#shared/definitions/route-cache.ts'
 import { type RoutingDecision, routeFiles, type WokenJob } from '#shared/jobs/route-files.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import type { fileSettled } from '#shared/messages/wake-ups.ts';
-import type { MessageOf } from '#shared/queue/define-message.ts';
+import type { MessageOf, Received } from '#shared/queue/define-message.ts';
 import { acknowledge, type Disposition, release } from '#shared/queue/disposition.ts';
-import type { Received } from '#shared/queue/received.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { codeOf, type Span, TRACEPARENT, type Tracing } from '#shared/runtime/tracing/tracing.ts';
 import { type ActiveRoute, decideRouting, pathOf } from './decide-routing.ts';

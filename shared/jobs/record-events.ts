@@ -6,7 +6,6 @@
  * it. A commit therefore emits its events exactly once, each with one stable id, and a rollback emits none.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { noticeOf } from '#shared/notices/notice-of.ts';
 
 /** Version of the event JSON; `docs/reference/events.md` describes it. */
 const EVENT_VERSION = 1;
@@ -26,4 +25,17 @@ export function recordEvents(sql: Sql, actor: string) {
       FROM identified CROSS JOIN unnest(topics || CASE WHEN ${noticeOf(sql)} IS NOT NULL AND EXISTS (
         SELECT 1 FROM notice_channels c WHERE c.tenant_id = identified.tenant_id AND ${noticeOf(sql)} = ANY(c.notices))
         THEN '{channels}'::text[] ELSE '{}'::text[] END) AS topic)`;
+}
+
+export function noticeOf(sql: Sql) {
+  return sql`CASE type
+    WHEN 'file.routed' THEN CASE WHEN (detail ->> 'isLarge')::boolean THEN 'large-file' END
+    WHEN 'job.held' THEN 'held'
+    WHEN 'job.released' THEN 'released'
+    WHEN 'file.failed' THEN 'failed'
+    WHEN 'file.quarantined' THEN CASE WHEN detail ->> 'code' <> 'COMPANION_FILE' THEN 'failed' END
+    WHEN 'file.completed' THEN 'completed'
+    WHEN 'job.succeeded' THEN CASE WHEN detail ? 'records' THEN 'records-done' END
+    WHEN 'job.failed' THEN CASE WHEN detail ? 'records' THEN 'records-done' END
+  END`;
 }

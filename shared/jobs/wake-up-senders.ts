@@ -3,10 +3,9 @@
  *
  * 1. A wake-up that is not sent costs time only: its row is marked as woken, and the sweeper finds it missing. Nothing rejects.
  */
-
 import { LongshoreError } from '#shared/errors.ts';
 import { PARTNER_STEPS_MESSAGES } from '#shared/messages/queue-messages.ts';
-import { fileSettled } from '#shared/messages/wake-ups.ts';
+import { type fileArchiveDue, fileSettled, type jobDue, type recordsDue } from '#shared/messages/wake-ups.ts';
 import type { MessageOf } from '#shared/queue/define-message.ts';
 import { messageGroupId } from '#shared/queue/message-group.ts';
 import type { QueueUrl } from '#shared/queue/queue-urls.ts';
@@ -15,7 +14,6 @@ import { isFifo, type QueueId } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { traceAttributes } from '#shared/runtime/tracing/tracing.ts';
 import type { WorkQueue } from './route-files.ts';
-import { chunkDueEntry, fileArchiveDueEntry, jobDueEntry } from './wake-up-groups.ts';
 
 const WAKE_UPS = [fileSettled, ...PARTNER_STEPS_MESSAGES] as const;
 type WakeUp = MessageOf<(typeof WAKE_UPS)[number]>;
@@ -113,5 +111,42 @@ export function createWakeUpSenders({ client, queueUrls, fairQueues, logger }: W
         'partner-steps',
         chunks.map((chunk) => withTenant(chunkDueEntry(chunk), { ...chunk, queue: 'partner-steps' })),
       ),
+  };
+}
+
+export type WorkWakeUp = MessageOf<typeof jobDue> | MessageOf<typeof fileArchiveDue>;
+export type ChunkWakeUp = MessageOf<typeof recordsDue>;
+
+interface Woken {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly wake: number;
+  readonly traceparent?: string | undefined;
+}
+
+export function jobDueEntry({ id, tenantId, wake, traceparent }: Woken, queue: WorkQueue): SendEntry<WorkWakeUp> {
+  return { message: { type: 'job.due', jobId: id, tenantId, wake }, ...sentAs(queue, { id, wake, traceparent }) };
+}
+
+export function fileArchiveDueEntry(
+  { id, tenantId, wake, traceparent }: Woken,
+  queue: WorkQueue,
+): SendEntry<WorkWakeUp> {
+  const message = { type: 'file.archive-due', fileId: id, tenantId, wake } as const;
+  return { message, ...sentAs(queue, { id, wake, traceparent }) };
+}
+
+/** Chunks stand in `partner-steps` alone. */
+export function chunkDueEntry({ id, tenantId, wake, traceparent }: Woken): SendEntry<ChunkWakeUp> {
+  const message = { type: 'records.due', chunkId: id, tenantId, wake } as const;
+  return { message, ...sentAs('partner-steps', { id, wake, traceparent }) };
+}
+
+/** A standard queue gets no group id: servers other than Amazon's refuse it there. */
+function sentAs(queue: WorkQueue, { id, wake, traceparent }: Omit<Woken, 'tenantId'>) {
+  const attributes = traceAttributes(traceparent);
+  return {
+    ...(isFifo(queue) && { groupId: messageGroupId(id), deduplicationId: `${id}:${wake}` }),
+    ...(attributes !== undefined && { attributes }),
   };
 }

@@ -11,10 +11,9 @@
  * 2. Rows of a channel that is no longer defined go when it goes (`apply-definitions.ts`).
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { recordEvents } from '#shared/jobs/record-events.ts';
+import { noticeOf, recordEvents } from '#shared/jobs/record-events.ts';
 import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 import type { StoredNotice } from '#shared/notices/describe-notice.ts';
-import { noticeOf } from './notice-of.ts';
 
 /** The `topic` of outbox rows that `tellChannels` takes. */
 export const CHANNELS = 'channels';

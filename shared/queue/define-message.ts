@@ -6,6 +6,8 @@
  * 2. Decoding never throws, whatever the body: what cannot be read is a value with code `MESSAGE_INVALID`.
  * 3. Bodies of older versions are upgraded step by step, so that version N reads what N-1 wrote.
  */
+
+import type { Message, MessageSystemAttributeName } from '@aws-sdk/client-sqs';
 import type { z } from 'zod';
 
 type Payload = Record<string, unknown>;
@@ -137,4 +139,44 @@ export function toMessageBody(value: object): string {
     /[\u007f-\u009f\ud800-\udfff\ufffe\uffff]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
+}
+
+export interface Received<Payload> {
+  readonly message: Payload;
+  readonly messageId: string;
+  /** The body as it came. */
+  readonly body: string;
+  /** 1 at the first delivery. */
+  readonly receiveCount: number;
+  readonly sentAt: Date;
+  /** FIFO queues only. */
+  readonly groupId: string | undefined;
+  readonly deduplicationId: string | undefined;
+  /** String message attributes, e.g. trace context. */
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** What `describeReceived` reads, to be asked for with each receive. */
+export const SYSTEM_ATTRIBUTES: MessageSystemAttributeName[] = [
+  'ApproximateReceiveCount',
+  'SentTimestamp',
+  'MessageGroupId',
+  'MessageDeduplicationId',
+];
+
+export function describeReceived(message: Message): Omit<Received<never>, 'message'> {
+  const { Attributes = {}, MessageAttributes = {} } = message;
+  return {
+    messageId: message.MessageId ?? '',
+    body: message.Body ?? '',
+    receiveCount: Number(Attributes.ApproximateReceiveCount ?? 1),
+    sentAt: new Date(Number(Attributes.SentTimestamp ?? 0)),
+    groupId: Attributes.MessageGroupId,
+    deduplicationId: Attributes.MessageDeduplicationId,
+    attributes: Object.fromEntries(
+      Object.entries(MessageAttributes).flatMap(([name, { StringValue }]) =>
+        StringValue === undefined ? [] : [[name, StringValue]],
+      ),
+    ),
+  };
 }

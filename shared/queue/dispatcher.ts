@@ -12,11 +12,10 @@ import { LongshoreError } from '#shared/errors.ts';
 import type { Acknowledgements } from '#shared/queue/acknowledgements.ts';
 import { backoffMs } from '#shared/queue/backoff.ts';
 import type { Capacity } from '#shared/queue/capacity.ts';
+import type { Received } from '#shared/queue/define-message.ts';
 import type { Disposition } from '#shared/queue/disposition.ts';
 import type { Lease, Leases } from '#shared/queue/leases.ts';
 import type { QueueMetrics } from '#shared/queue/queue-metrics.ts';
-import type { Received } from '#shared/queue/received.ts';
-import { runHandler } from '#shared/queue/run-handler.ts';
 import type { Queued, WaitQueue } from '#shared/queue/wait-queue.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
@@ -241,4 +240,33 @@ function countMismatch(dispositions: readonly Disposition[], expected: number): 
     'INTERNAL',
     `The handler gave ${dispositions.length} dispositions for ${expected} messages.`,
   );
+}
+
+export type HandlerOutcome<Result> =
+  | { readonly type: 'returned'; readonly result: Result }
+  | { readonly type: 'failed'; readonly error: unknown };
+
+export interface RunHandlerOptions<Result> {
+  readonly deadlineMs: number;
+  readonly controller: AbortController;
+  readonly run: (signal: AbortSignal) => Promise<Result>;
+}
+
+export async function runHandler<Result>({
+  deadlineMs,
+  controller,
+  run,
+}: RunHandlerOptions<Result>): Promise<HandlerOutcome<Result>> {
+  const timer = setTimeout(() => {
+    controller.abort(
+      new LongshoreError('HANDLER_DEADLINE_EXCEEDED', `The handler did not end within ${deadlineMs} ms.`),
+    );
+  }, deadlineMs);
+  try {
+    return { type: 'returned', result: await run(controller.signal) };
+  } catch (error) {
+    return { type: 'failed', error };
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -13,7 +13,7 @@ import type { Message, SQSClient } from '@aws-sdk/client-sqs';
 import { Consumer } from 'sqs-consumer';
 import { backoffMs } from '#shared/queue/backoff.ts';
 import type { Capacity } from '#shared/queue/capacity.ts';
-import { SYSTEM_ATTRIBUTES } from '#shared/queue/received.ts';
+import { SYSTEM_ATTRIBUTES } from '#shared/queue/define-message.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
 const MAX_BATCH = 10;

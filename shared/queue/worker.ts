@@ -14,11 +14,10 @@
 import type { Message } from '@aws-sdk/client-sqs';
 import { Acknowledgements } from '#shared/queue/acknowledgements.ts';
 import { Capacity } from '#shared/queue/capacity.ts';
-import { type DecodeResult, decodeMessage } from '#shared/queue/define-message.ts';
+import { type DecodeResult, decodeMessage, describeReceived } from '#shared/queue/define-message.ts';
 import { Dispatcher, type Handle, type HandleBatch, type Item } from '#shared/queue/dispatcher.ts';
 import { Leases } from '#shared/queue/leases.ts';
 import { Poller } from '#shared/queue/poller.ts';
-import { describeReceived } from '#shared/queue/received.ts';
 import { WaitQueue } from '#shared/queue/wait-queue.ts';
 import {
   checkWorkerOptions,

@@ -10,17 +10,13 @@
  *    `next-record-move.ts` decides where it goes.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
-import { RouteCache } from '#shared/definitions/route-cache.ts';
-import { renewLeases } from '#shared/jobs/renew-leases.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import type { PartnerDirectory } from '#shared/partners/partner-directory.ts';
 import { acknowledge, type Disposition, leave, release } from '#shared/queue/disposition.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { endedBy, NO_TRACING, type Tracing } from '#shared/runtime/tracing/tracing.ts';
 import type { JobMetrics } from '#shared/worker/job-metrics.ts';
-import { LeaseKeeper } from '#shared/worker/lease-keeper.ts';
-import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
+import { openLeases } from '#shared/worker/open-leases.ts';
 import { createChunkBulkhead } from './chunk-bulkhead.ts';
 import { RecordCommits } from './record-commits.ts';
 import type { RecordMetrics } from './record-metrics.ts';
@@ -63,22 +59,7 @@ export function createRecordRunner(options: RecordRunnerOptions): RecordRunner {
   const { sql, partners, leaseMs, metrics, jobMetrics, logger } = options;
   const { now = () => performance.now(), random = Math.random, tracing = NO_TRACING } = options;
   const commits = new RecordCommits({ ...options, metrics: jobMetrics, now, random });
-  const keeper = new LeaseKeeper({
-    leaseMs,
-    renew: (held) =>
-      repeatOnLostDatabase(() => renewLeases(sql, { ...held, leaseMs }), { deadlineMs: leaseMs / 4, forMs: 0, now }),
-    onLost: (kind) => jobMetrics.leasesLost.inc({ kind }),
-    logger,
-    now,
-  });
-  const routes = new RouteCache({
-    load: (id) =>
-      repeatOnLostDatabase(async () => (await loadRouteDefinitions(sql, [id])).get(id)?.definition, {
-        deadlineMs: leaseMs / 3,
-        forMs: leaseMs / 3,
-        now,
-      }),
-  });
+  const { keeper, routes } = openLeases({ sql, leaseMs, metrics: jobMetrics, logger, now });
   const parts = { commits, partners, metrics, bulkhead: createChunkBulkhead(options.slots), now, random };
   let isDraining = false;
   metrics.watchBreakers(() => partners.states());

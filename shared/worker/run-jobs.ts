@@ -10,16 +10,12 @@
  */
 
 import type { Sql } from '#shared/db/connect-database.ts';
-import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
-import { RouteCache } from '#shared/definitions/route-cache.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import { ADMISSION_WINDOW } from '#shared/jobs/admission.ts';
 import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
 import { leavePlace, takePlace } from '#shared/jobs/delivery-places.ts';
-import { renewLeases } from '#shared/jobs/renew-leases.ts';
 import type { WorkQueue } from '#shared/jobs/route-files.ts';
-import type { WorkWakeUp } from '#shared/jobs/wake-up-groups.ts';
-import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
+import type { WakeUpSenders, WorkWakeUp } from '#shared/jobs/wake-up-senders.ts';
 import { acknowledge, type Disposition, leave } from '#shared/queue/disposition.ts';
 import type { BucketId } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
@@ -33,8 +29,7 @@ import { type ArchiveEnd, type ArchiveFile, archiveHeldFile, type HeldFile } fro
 import { JobCommits } from './job-commits.ts';
 import type { JobMetrics } from './job-metrics.ts';
 import type { JobPosition } from './job-position.ts';
-import { LeaseKeeper } from './lease-keeper.ts';
-import { repeatOnLostDatabase } from './repeat-on-lost-database.ts';
+import { openLeases } from './open-leases.ts';
 
 export interface JobRunnerOptions {
   readonly sql: Sql;
@@ -93,22 +88,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     now,
     random,
   });
-  const keeper = new LeaseKeeper({
-    leaseMs,
-    renew: (held) =>
-      repeatOnLostDatabase(() => renewLeases(sql, { ...held, leaseMs }), { deadlineMs: leaseMs / 4, forMs: 0, now }),
-    onLost: (kind) => metrics.leasesLost.inc({ kind }),
-    logger,
-    now,
-  });
-  const routes = new RouteCache({
-    load: (id) =>
-      repeatOnLostDatabase(async () => (await loadRouteDefinitions(sql, [id])).get(id)?.definition, {
-        deadlineMs: leaseMs / 3,
-        forMs: leaseMs / 3,
-        now,
-      }),
-  });
+  const { keeper, routes } = openLeases({ sql, leaseMs, metrics, logger, now });
   const archiving = { archive: options.archive, keeper, commits, deadlineMs: stepDeadlineMs, metrics, logger, now };
   const walking = {
     kinds: options.kinds,
