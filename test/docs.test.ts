@@ -1,6 +1,6 @@
 /**
- * Pages that repeat what the code says are made from the code, or compared with it; `vitest run test/docs.test.ts -u` writes the
- * former anew.
+ * Pages that repeat what the code says are generated from it, or compared with it; `vitest run test/docs.test.ts -u` generates them
+ * again.
  */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,6 +17,8 @@ import { registeredMetrics } from '#testkit/checks/registered-metrics.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PAGES = globSync('**/*.md', { cwd: join(ROOT, 'docs') }).sort();
+/** Made from code, so as long as what they list. */
+const GENERATED = ['reference/configuration.md', 'reference/errors.md', 'reference/metrics.md'];
 const readPage = (name: string) => readFileSync(join(ROOT, 'docs', name), 'utf8');
 
 test('every link between pages, and every page that the code names, is there', () => {
@@ -28,6 +30,27 @@ test('every link between pages, and every page that the code names, is there', (
   expect(findBrokenLinks(ROOT, files.sort())).toEqual([]);
 });
 
+test.each(PAGES.filter((page) => !GENERATED.includes(page)))('docs/%s fits on a screen or three', (page) => {
+  const lines = readPage(page).trimEnd().split('\n');
+  expect(lines.length).toBeLessThanOrEqual(200);
+  expect(overlongProse(lines)).toEqual([]);
+});
+
+test('README.md has at most 100 lines', () => {
+  const lines = readPage('../README.md').trimEnd().split('\n');
+  expect(lines.length).toBeLessThanOrEqual(100);
+  expect(overlongProse(lines)).toEqual([]);
+});
+
+/** Lines over 100 columns that could have been wrapped: no code, table, heading or picture, and more than one word. */
+function overlongProse(lines: readonly string[]): string[] {
+  let inCode = false;
+  return lines.filter((line) => {
+    if (line.trimStart().startsWith('```')) inCode = !inCode;
+    return !inCode && line.length > 100 && !/^\s*(```|\||#|!\[)/.test(line) && /\S\s+\S{1,100}(\s|$)/.test(line);
+  });
+}
+
 test('docs/reference/errors.md lists every code with its meaning and remedy', async () => {
   const rows = Object.entries(ERROR_CODES)
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -35,8 +58,8 @@ test('docs/reference/errors.md lists every code with its meaning and remedy', as
   const page = [
     '# Error codes',
     '',
-    'Every code that Longshore shows in an API answer, a job, a log line or an event. Codes are stable: they are never renamed',
-    'or given another meaning. This page is made from `shared/errors.ts`.',
+    'Every code in an API answer, a job, a log line or an event. Codes are stable: they are never renamed',
+    'and never change their meaning. This page is generated from `shared/errors.ts`.',
     '',
     '| Code | What happened | What to do |',
     '|---|---|---|',
@@ -83,11 +106,12 @@ test('docs/reference/metrics.md lists every metric with its labels and who shows
   const page = [
     '# Metrics',
     '',
-    'What each process shows at `/metrics`, in the form that Prometheus reads, beside the metrics of Node.js itself (`process_*`,',
-    '`nodejs_*`). Label sets are bounded: no file name and no id is ever a label. What to be woken for is in',
-    '[alerts](../operations/alerts/README.md). This page is made from what the processes register.',
+    'What each process shows at `/metrics` in the format of Prometheus, in addition to the metrics of',
+    'Node.js (`process_*`, `nodejs_*`). Labels have bounded sets of values: never a file name or an id.',
+    'The [alerts](../operations/alerts/README.md) use these metrics. This page is generated from what the',
+    'processes register.',
     '',
-    '| Metric | Type | Labels | Meaning | Shown by |',
+    '| Metric | Type | Labels | Meaning | Process |',
     '|---|---|---|---|---|',
     ...rows,
     '',
