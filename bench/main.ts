@@ -39,6 +39,19 @@ program
   });
 
 program
+  .command('growth')
+  .description('files per second and the clocks of the sweeper, with empty tables and with many finished files')
+  .option('--finished <count>', 'finished files and jobs in the tables', wholeNumber, 1_000_000)
+  .option('--files <count>', 'files of a flood', positiveInteger, 1_000)
+  .option('--floods <count>', 'floods to each fleet, in turn', positiveInteger, 4)
+  .option('--rest <seconds>', 'for so long the clocks are read', positiveInteger, 30)
+  .option('--json', 'print one JSON object', false)
+  .action(async (options: { finished: number; files: number; floods: number; rest: number; json: boolean }) => {
+    const { runGrowthBench } = await import('./growth.ts');
+    await runGrowthBench(options);
+  });
+
+program
   .command('records')
   .description(
     'rows per second against \\copy, calls per second against a bare HTTP client, and beside a partner that hangs',

@@ -9,40 +9,22 @@
  * 4. `ratio` is the measured rate over the rate that the scarcest part allows by itself: a file needs one round of put, copy and
  *    delete and as much again of reads and copies, three queue hops, and the statements that were counted.
  */
-import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { type Stack, startStack } from '#local/stack.ts';
-import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
-import { parseSizeBytes } from '#shared/definitions/size.ts';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
-import { applyTenantRoute } from './apply-tenant-route.ts';
+import { insertFinishedFiles } from './finished-files.ts';
 import { countRequests, eachProcess, round } from './fleet-requests.ts';
 import { type Ceilings, measureQueueHops, measureS3Rounds, measureStatements } from './part-ceilings.ts';
-import { type Percentiles, percentiles } from './percentiles.ts';
+import type { Percentiles } from './percentiles.ts';
 import { cpuMs, peakRssMb } from './read-metrics.ts';
+import { type Flow, mean, openFlow, type StageRates, sendFiles, TENANT } from './send-files.ts';
 
-const TENANT = 'bench';
 /** Each so often: first and last differ by how warm everything is. */
 const FLOODS_OF_EACH = 2;
-const PUTS_SIDE_BY_SIDE = 16;
 /** Files of the latency phase: enough for a 99th percentile. */
 const LATENCY_FILES = 1_000;
-const TERMINAL_TIMEOUT_MS = 600_000;
-
-const ROUTE = `
-kind: route
-tenant: ${TENANT}
-name: all
-match: { path: "inbound/**" }
-steps:
-  - validate: { maxSize: 100MB, namePattern: "[a-z0-9-]+\\\\.csv" }
-  - deliver: {}
-  - confirm: {}
-`;
 
 export interface PipelineBenchOptions {
   readonly files: number;
@@ -52,11 +34,6 @@ export interface PipelineBenchOptions {
   /** Rows of finished files and jobs to put into the tables first. */
   readonly finished: number;
   readonly json: boolean;
-}
-
-interface StageRates {
-  readonly ingestor: number;
-  readonly router: number;
 }
 
 export interface PipelineResult {
@@ -99,30 +76,10 @@ export async function runPipelineBench(options: PipelineBenchOptions): Promise<v
 
 async function measurePipeline(stack: Stack, options: PipelineBenchOptions): Promise<PipelineResult> {
   const { env } = stack;
-  const sizeBytes = parseSizeBytes(options.size);
-  if (sizeBytes === undefined) throw new Error(`not a size: ${options.size}`);
-  const credentials = { accessKeyId: env.AWS_ACCESS_KEY_ID ?? '', secretAccessKey: env.AWS_SECRET_ACCESS_KEY ?? '' };
-  const sql = connectDatabase(
-    {
-      DATABASE_URL: env.DATABASE_URL ?? '',
-      DATABASE_POOL_MAX: 8,
-      DATABASE_PREPARE: true,
-      DATABASE_STATEMENT_TIMEOUT_MS: 120_000,
-    },
-    'bench',
-  );
-  const s3 = new S3Client({
-    region: env.AWS_REGION ?? '',
-    endpoint: env.AWS_ENDPOINT_URL_S3 ?? '',
-    credentials,
-    forcePathStyle: true,
-  });
+  const bench = await openFlow(stack, options.size);
+  const { sql, s3, body } = bench;
   try {
-    await applyTenantRoute(sql, TENANT, ROUTE);
-    await insertFinishedFiles(sql, options.finished);
-    const body = randomBytes(sizeBytes);
-    const bench: Bench = { sql, s3, body, bucket: bucketName(env.LONGSHORE_PREFIX ?? '', 'landing') };
-
+    await insertFinishedFiles(sql, TENANT, options.finished);
     await sendFiles(bench, { files: 200, directory: 'warm-up', directories: 50 });
     const before = await countRequests(stack, sql);
     const cpuBefore = await eachProcess(stack, cpuMs);
@@ -153,7 +110,7 @@ async function measurePipeline(stack: Stack, options: PipelineBenchOptions): Pro
       ),
       queueHopsPerSecond: round(
         await measureQueueHops(
-          { region: env.AWS_REGION ?? '', endpoint: env.AWS_ENDPOINT_URL_SQS ?? '', credentials },
+          { region: env.AWS_REGION ?? '', endpoint: env.AWS_ENDPOINT_URL_SQS ?? '', credentials: bench.credentials },
           5_000,
         ),
       ),
@@ -175,7 +132,7 @@ async function measurePipeline(stack: Stack, options: PipelineBenchOptions): Pro
     const [fewest = 1, most = fewest] = [options.directories[0], options.directories.at(-1)];
     return {
       files: sent,
-      sizeBytes,
+      sizeBytes: body.length,
       finishedBefore: options.finished,
       filesPerSecond: round(filesPerSecond),
       filesPerSecondBy: Object.fromEntries(options.directories.map((count) => [count, rateBy(count)])),
@@ -190,115 +147,7 @@ async function measurePipeline(stack: Stack, options: PipelineBenchOptions): Pro
       ratio: round(filesPerSecond / scarcest),
     };
   } finally {
-    s3.destroy();
-    await sql.end({ timeout: 5 });
-  }
-}
-
-/** Files that ended long ago, with their jobs, steps and attempts, so that the tables have the size of a fleet in use. */
-async function insertFinishedFiles(sql: Sql, count: number): Promise<void> {
-  if (count === 0) return;
-  await sql`
-    WITH route AS (SELECT r.id, v.id AS version FROM routes r JOIN route_versions v ON v.route_id = r.id WHERE r.tenant_id = ${TENANT}),
-    old AS (
-      INSERT INTO files (id, tenant_id, bucket, key, version_id, name, size_bytes, etag, source, uploaded_at, status, order_key,
-        order_seq, routed_at, job_count, archived_at, archive_bucket, archive_key, archive_version_id, finished_at, wakes)
-      SELECT uuid_v7(), ${TENANT}, 'old', ${TENANT} || '/old/' || n, n::text, n::text, 4096, md5(n::text), 's3', now() - interval '1 day',
-        'COMPLETED', 'old', nextval('file_order'), now(), 1, now(), 'old', n::text, 'v', now(), 1
-      FROM generate_series(1, ${count}::int) AS n RETURNING id),
-    done AS (
-      INSERT INTO jobs (id, tenant_id, file_id, route_id, route_version_id, state, step_kind, step_seq, step_count, max_attempts,
-        queue, wakes, finished_at)
-      SELECT uuid_v7(), ${TENANT}, old.id, route.id, route.version, 'SUCCEEDED', 'confirm', 2, 3, 3, 'partner-steps', 1, now()
-      FROM old, route RETURNING id),
-    steps AS (
-      INSERT INTO job_steps (job_id, seq, kind, state, attempts, started_at, finished_at)
-      SELECT done.id, s, 'deliver', 'SUCCEEDED', 1, now(), now() FROM done, generate_series(0, 2) AS s)
-    INSERT INTO attempts (tenant_id, job_id, generation, step_seq, step_kind, attempt, outcome, worker, started_at, duration_ms)
-    SELECT ${TENANT}, done.id, 1, s, 'deliver', 1, 'succeeded', 'bench', now(), 1 FROM done, generate_series(0, 2) AS s`;
-  await sql`ANALYZE`;
-}
-
-interface Bench {
-  readonly sql: Sql;
-  readonly s3: S3Client;
-  readonly body: Buffer;
-  readonly bucket: string;
-}
-
-interface Flow {
-  readonly filesPerSecond: number;
-  readonly stagesPerSecond: StageRates;
-  readonly latencyMs: Percentiles;
-}
-
-interface FilesToSend {
-  readonly files: number;
-  /** Beginning of the names of the directories. */
-  readonly directory: string;
-  readonly directories: number;
-  readonly perSecond?: number;
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-/**
- * Puts files, at most `perSecond` where given, and waits until each has reached its terminal state. Times are from the begin of
- * each put by this process's clock: the store's events tell whole seconds.
- */
-async function sendFiles(bench: Bench, { files, directory, directories, perSecond }: FilesToSend): Promise<Flow> {
-  const prefix = `${TENANT}/inbound/${directory}-`;
-  const startedMs = performance.now();
-  const putAtMs = new Map<string, number>();
-  let next = 0;
-  await Promise.all(
-    Array.from({ length: PUTS_SIDE_BY_SIDE }, async () => {
-      while (next < files) {
-        const index = next;
-        next += 1;
-        if (perSecond !== undefined) {
-          await sleep(Math.max(0, startedMs + (index * 1_000) / perSecond - performance.now()));
-        }
-        const key = `${prefix}${index % directories}/${randomUUID()}.csv`;
-        putAtMs.set(key, Date.now());
-        await bench.s3.send(new PutObjectCommand({ Bucket: bench.bucket, Key: key, Body: bench.body }));
-      }
-    }),
-  );
-  await untilTerminal(bench.sql, prefix, files);
-  const rows = await bench.sql<{ key: string; registeredAt: Date; routedAt: Date; finishedAt: Date }[]>`
-    SELECT key, uuid_extract_timestamp(id) AS "registeredAt", routed_at AS "routedAt", finished_at AS "finishedAt"
-    FROM files WHERE tenant_id = ${TENANT} AND starts_with(key, ${prefix})`;
-  const latencies = rows.map((row) => row.finishedAt.getTime() - (putAtMs.get(row.key) ?? Number.NaN));
-  const firstPutMs = Math.min(...putAtMs.values());
-  const lastFinishMs = Math.max(...rows.map((row) => row.finishedAt.getTime()));
-  const rateOf = (times: readonly Date[]) => {
-    const ms = times.map((time) => time.getTime());
-    return round((files * 1_000) / (Math.max(...ms) - Math.min(...ms)));
-  };
-  return {
-    filesPerSecond: (files * 1_000) / (lastFinishMs - firstPutMs),
-    stagesPerSecond: {
-      ingestor: rateOf(rows.map(({ registeredAt }) => registeredAt)),
-      router: rateOf(rows.map(({ routedAt }) => routedAt)),
-    },
-    latencyMs: percentiles(latencies),
-  };
-}
-
-async function untilTerminal(sql: Sql, prefix: string, files: number): Promise<void> {
-  const deadline = performance.now() + TERMINAL_TIMEOUT_MS;
-  for (;;) {
-    const [row] = await sql<{ completed: number; bad: number }[]>`
-      SELECT count(*) FILTER (WHERE status = 'COMPLETED')::int AS completed,
-        count(*) FILTER (WHERE status IN ('FAILED', 'QUARANTINED'))::int AS bad
-      FROM files WHERE tenant_id = ${TENANT} AND starts_with(key, ${prefix})`;
-    if (row?.completed === files) return;
-    if ((row?.bad ?? 0) > 0) throw new Error(`${row?.bad} files did not complete`);
-    if (performance.now() > deadline) throw new Error(`only ${row?.completed} of ${files} files completed in time`);
-    await sleep(200);
+    await bench.close();
   }
 }
 

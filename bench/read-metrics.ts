@@ -19,7 +19,44 @@ function sumSamples(page: string, counter: string): number {
   return page
     .split('\n')
     .filter((line) => line.startsWith(`${counter}{`) || line.startsWith(`${counter} `))
-    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+    .reduce((sum, line) => sum + sampleOf(line), 0);
+}
+
+/** Counts of a histogram up to each bound, by the value of one label. */
+export type Histogram = ReadonlyMap<string, readonly { readonly bound: number; readonly count: number }[]>;
+
+export async function readHistogram(
+  page: string,
+  { name, label }: { name: string; label: string },
+): Promise<Histogram> {
+  const buckets = new Map<string, { bound: number; count: number }[]>();
+  for (const line of (await readPage(page)).split('\n')) {
+    if (!line.startsWith(`${name}_bucket{`)) continue;
+    const labels = Object.fromEntries([...line.matchAll(/(\w+)="([^"]*)"/g)].map(([, key, value]) => [key, value]));
+    const of = buckets.get(labels[label] ?? '') ?? [];
+    of.push({ bound: labels.le === '+Inf' ? Number.POSITIVE_INFINITY : Number(labels.le), count: sampleOf(line) });
+    buckets.set(labels[label] ?? '', of);
+  }
+  return buckets;
+}
+
+/** The bound that a share of what was observed in between stayed within; absent where nothing was. */
+export function boundBetween(before: Histogram, after: Histogram, share: number): Record<string, number> {
+  const bounds: Record<string, number> = {};
+  for (const [name, buckets] of after) {
+    const grown = buckets.map(({ bound, count }, index) => ({
+      bound,
+      count: count - (before.get(name)?.[index]?.count ?? 0),
+    }));
+    const all = grown.at(-1)?.count ?? 0;
+    const found = grown.find(({ count }) => count >= all * share);
+    if (all > 0 && found !== undefined) bounds[name] = found.bound;
+  }
+  return bounds;
+}
+
+function sampleOf(line: string): number {
+  return Number(line.slice(line.lastIndexOf(' ') + 1));
 }
 
 /** The most resident memory a process ever had, in MB (10^6 bytes); from Linux's `/proc`. */

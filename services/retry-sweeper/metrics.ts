@@ -1,5 +1,5 @@
 /** What the retry-sweeper counts, and the state of the fleet as it sees it. Every sweeper shows the same fleet: take the maximum. */
-import { Counter, Gauge, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 
 export function createRetrySweeperMetrics(registry: Registry) {
@@ -96,6 +96,13 @@ export function createRetrySweeperMetrics(registry: Registry) {
     parkedLetters: new Gauge({
       name: 'longshore_parked_dead_letters',
       help: 'Dead letters that wait for an operator.',
+      registers,
+    }),
+    clockSeconds: new Histogram({
+      name: 'longshore_clock_seconds',
+      help: 'Run time of one tick of a clock.',
+      labelNames: ['clock'] as const,
+      buckets: [0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 1, 10],
       registers,
     }),
     clockFailures: new Gauge({

@@ -185,7 +185,10 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
           name,
           intervalMs,
           tick,
-          onFailures: (failures) => metrics.clockFailures.set({ clock: name }, failures),
+          onTick({ seconds, failures }) {
+            metrics.clockSeconds.observe({ clock: name }, seconds);
+            metrics.clockFailures.set({ clock: name }, failures);
+          },
           logger,
         });
       fastClocks = [

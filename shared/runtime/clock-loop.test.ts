@@ -74,7 +74,7 @@ test('says how many ticks in a row have failed, and forgets them after one that 
       if (ticks <= 2) throw new Error('no');
       return 'done';
     },
-    onFailures: (failures) => told.push(failures),
+    onTick: ({ failures }) => told.push(failures),
     logger,
     random: () => 0,
   });

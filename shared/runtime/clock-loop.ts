@@ -15,8 +15,8 @@ export interface ClockLoopOptions {
   readonly intervalMs: number;
   /** The signal is aborted when a stop does not wait any longer. */
   readonly tick: (signal: AbortSignal) => Promise<'again' | 'done'>;
-  /** Of ticks in a row, after each one. */
-  readonly onFailures?: (failures: number) => void;
+  /** After each tick: how long it took, and how many in a row have failed. */
+  readonly onTick?: (tick: { readonly seconds: number; readonly failures: number }) => void;
   readonly logger: Logger;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
@@ -37,7 +37,7 @@ export interface ClockLoop {
 const MAX_BACKOFF_MS = 30_000;
 
 export function createClockLoop(options: ClockLoopOptions): ClockLoop {
-  const { name, intervalMs, tick, onFailures, logger, now = () => performance.now(), random = Math.random } = options;
+  const { name, intervalMs, tick, onTick, logger, now = () => performance.now(), random = Math.random } = options;
   const stopping = new AbortController();
   const aborting = new AbortController();
   let ended: Promise<void> | undefined;
@@ -47,6 +47,7 @@ export function createClockLoop(options: ClockLoopOptions): ClockLoop {
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
       let pauseMs = intervalMs * (0.8 + 0.4 * random());
+      const startedMs = now();
       try {
         if ((await tick(aborting.signal)) === 'again') pauseMs = 0;
         failures = 0;
@@ -60,7 +61,7 @@ export function createClockLoop(options: ClockLoopOptions): ClockLoop {
         });
       }
       lastEndMs = now();
-      onFailures?.(failures);
+      onTick?.({ seconds: (lastEndMs - startedMs) / 1_000, failures });
       await delay(pauseMs, undefined, { signal: stopping.signal }).catch(() => undefined);
     }
   }

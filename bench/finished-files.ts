@@ -1,0 +1,58 @@
+/** Files that ended, with their jobs, steps, attempts and audit events, so that the tables have the size of a fleet in use. */
+import type { Sql } from '#shared/db/connect-database.ts';
+
+const ROWS_AT_ONCE = 50_000;
+/** One file in so many has failed. */
+const FAILED_EVERY = 1_000;
+
+/** The tenant has one route. */
+export async function insertFinishedFiles(sql: Sql, tenantId: string, count: number): Promise<void> {
+  if (count === 0) return;
+  const connection = await sql.reserve();
+  try {
+    // These rows are true by construction, and need not survive a crash of the benchmark.
+    await connection`SET session_replication_role = replica`;
+    await connection`SET synchronous_commit = off`;
+    for (let from = 1; from <= count; from += ROWS_AT_ONCE) {
+      await insertRows(connection, tenantId, { from, to: Math.min(count, from + ROWS_AT_ONCE - 1) });
+    }
+    await connection`RESET ALL`;
+    await connection`VACUUM ANALYZE`;
+  } finally {
+    connection.release();
+  }
+}
+
+async function insertRows(sql: Sql, tenantId: string, { from, to }: { from: number; to: number }): Promise<void> {
+  await sql`
+    WITH route AS (
+      SELECT r.id, v.id AS version FROM routes r JOIN route_versions v ON v.route_id = r.id WHERE r.tenant_id = ${tenantId}),
+    old AS (
+      INSERT INTO files (id, tenant_id, bucket, key, version_id, name, size_bytes, etag, source, uploaded_at, status, order_key,
+        order_seq, routed_at, job_count, failed_jobs, archived_at, archive_bucket, archive_key, archive_version_id, finished_at, wakes,
+        error_code, error_cause, error_message)
+      SELECT uuid_v7(), ${tenantId}, 'old', ${tenantId} || '/old/' || n, n::text, n::text, 4096, md5(n::text), 's3',
+        now() - interval '1 hour', CASE WHEN is_failed THEN 'FAILED' ELSE 'COMPLETED' END, 'old', nextval('file_order'), now(), 1,
+        is_failed::int, now(), 'old', n::text, 'v', now(), 1, CASE WHEN is_failed THEN 'DELIVERY_ERROR' END,
+        CASE WHEN is_failed THEN 'CHECKSUM_MISMATCH' END, CASE WHEN is_failed THEN 'Not as it was sent.' END
+      FROM (SELECT n, n % ${FAILED_EVERY}::int = 0 AS is_failed FROM generate_series(${from}::int, ${to}::int) AS n) AS numbered
+      RETURNING id, status, error_code, error_cause, error_message),
+    done AS (
+      INSERT INTO jobs (id, tenant_id, file_id, route_id, route_version_id, state, step_kind, step_seq, step_count, max_attempts,
+        queue, wakes, epoch, processed_by, worker, started_at, finished_at, error_code, error_cause, error_message)
+      SELECT uuid_v7(), ${tenantId}, old.id, route.id, route.version, CASE old.status WHEN 'COMPLETED' THEN 'SUCCEEDED' ELSE 'FAILED' END,
+        'confirm', 2, 3, 3, 'partner-steps', 1, 1, 'partner-worker', 'partner-worker/old/1', now(), now(),
+        old.error_code, old.error_cause, old.error_message
+      FROM old, route RETURNING id, file_id, state),
+    step AS (
+      SELECT done.*, seq, kind FROM done, (VALUES (0, 'validate'), (1, 'deliver'), (2, 'confirm')) AS of_route(seq, kind)),
+    steps AS (
+      INSERT INTO job_steps (job_id, seq, kind, state, attempts, output, started_at, finished_at)
+      SELECT id, seq, kind, 'SUCCEEDED', 1, '{"sizeBytes": 4096}', now(), now() FROM step),
+    tries AS (
+      INSERT INTO attempts (tenant_id, job_id, generation, step_seq, step_kind, attempt, outcome, worker, started_at, duration_ms)
+      SELECT ${tenantId}, id, 1, seq, kind, 1, 'succeeded', 'partner-worker/old/1', now(), 5 FROM step)
+    INSERT INTO audit_events (type, tenant_id, file_id, job_id, actor, detail)
+    SELECT type, ${tenantId}, file_id, CASE WHEN type LIKE 'file.%' THEN NULL ELSE id END, 'old', '{"key": "old", "sizeBytes": 4096}'
+    FROM done, unnest('{file.registered,file.routed,job.claimed,step.succeeded,step.succeeded,job.succeeded,file.completed}'::text[]) AS type`;
+}

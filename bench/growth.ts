@@ -1,0 +1,157 @@
+/**
+ * `npm run bench -- growth`: files per second and the sweeper's clocks, with empty tables and with many finished files in them.
+ *
+ * 1. Two fleets run side by side, one with the history and one without; they take floods in turn, so that what else the machine does meets
+ *    both. The processor time of a file holds where the rate does not.
+ * 2. The clocks are read while nothing arrives: in a flood a tick waits for the processor like everything else.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Stack, startStack } from '#local/stack.ts';
+import { insertFinishedFiles } from './finished-files.ts';
+import { eachProcess, round } from './fleet-requests.ts';
+import { boundBetween, cpuMs, readHistogram } from './read-metrics.ts';
+import { type FlowBench, mean, openFlow, sendFiles, TENANT } from './send-files.ts';
+
+const DIRECTORIES = 50;
+const WARM_UP_FILES = 200;
+const CLOCKS = { name: 'longshore_clock_seconds', label: 'clock' };
+
+export interface GrowthBenchOptions {
+  readonly finished: number;
+  readonly files: number;
+  readonly floods: number;
+  /** Seconds in which the clocks are read. */
+  readonly rest: number;
+  readonly json: boolean;
+}
+
+interface Measured {
+  readonly filesPerSecond: number;
+  readonly cpuMsPerFile: Readonly<Record<string, number>>;
+  /** That 95 % of the ticks stayed within, by clock. */
+  readonly clockMs: Readonly<Record<string, number>>;
+}
+
+interface GrowthResult {
+  readonly finished: number;
+  readonly files: number;
+  readonly floods: number;
+  readonly empty: Measured;
+  readonly grown: Measured;
+  /** Files per second, and processor time of a file, over those of the empty tables. */
+  readonly rateRatio: number;
+  readonly cpuRatio: number;
+  readonly wanted: { readonly rateRatio: number; readonly clockMs: number };
+}
+
+export async function runGrowthBench(options: GrowthBenchOptions): Promise<void> {
+  const result = await withFleet((empty) => withFleet((grown) => measureGrowth(empty, grown, options)));
+  console.log(options.json ? JSON.stringify(result) : describe(result));
+}
+
+async function withFleet<Result>(use: (fleet: Fleet) => Promise<Result>): Promise<Result> {
+  const home = await mkdtemp(join(tmpdir(), 'longshore-bench-'));
+  try {
+    const stack = await startStack({ home, portBase: 'free' });
+    try {
+      const bench = await openFlow(stack, '4KB');
+      try {
+        return await use(new Fleet(stack, bench));
+      } finally {
+        await bench.close();
+      }
+    } finally {
+      await stack.stop();
+    }
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
+}
+
+class Fleet {
+  readonly bench: FlowBench;
+  readonly #stack: Stack;
+  readonly #rates: number[] = [];
+  readonly #cpuMs: Record<string, number> = {};
+  #files = 0;
+  #floods = 0;
+
+  constructor(stack: Stack, bench: FlowBench) {
+    this.#stack = stack;
+    this.bench = bench;
+  }
+
+  async flood(files: number): Promise<void> {
+    this.#floods += 1;
+    const before = await eachProcess(this.#stack, cpuMs);
+    const flow = { files, directory: `flood-${this.#floods}`, directories: DIRECTORIES };
+    this.#rates.push((await sendFiles(this.bench, flow)).filesPerSecond);
+    const after = await eachProcess(this.#stack, cpuMs);
+    this.#files += files;
+    for (const [name, ms] of Object.entries(after)) {
+      this.#cpuMs[name] = (this.#cpuMs[name] ?? 0) + ms - (before[name] ?? 0);
+    }
+  }
+
+  readClocks(): ReturnType<typeof readHistogram> {
+    return readHistogram(this.#stack.endpoints.metrics['retry-sweeper'] ?? '', CLOCKS);
+  }
+
+  measured(clockSeconds: Readonly<Record<string, number>>): Measured {
+    const perFile = Object.entries(this.#cpuMs).map(([name, ms]) => [name, round(ms / this.#files)] as const);
+    return {
+      filesPerSecond: round(mean(this.#rates)),
+      cpuMsPerFile: { ...Object.fromEntries(perFile), total: round(perFile.reduce((sum, [, ms]) => sum + ms, 0)) },
+      clockMs: Object.fromEntries(Object.entries(clockSeconds).map(([clock, seconds]) => [clock, seconds * 1_000])),
+    };
+  }
+}
+
+async function measureGrowth(empty: Fleet, grown: Fleet, options: GrowthBenchOptions): Promise<GrowthResult> {
+  const { finished, files, floods, rest } = options;
+  await insertFinishedFiles(grown.bench.sql, TENANT, finished);
+  for (const { bench } of [empty, grown]) {
+    await sendFiles(bench, { files: WARM_UP_FILES, directory: 'warm-up', directories: DIRECTORIES });
+  }
+  for (let index = 0; index < floods; index += 1) {
+    for (const fleet of index % 2 === 0 ? [empty, grown] : [grown, empty]) await fleet.flood(files);
+  }
+  const clocks = () => Promise.all([empty.readClocks(), grown.readClocks()]);
+  const [emptyBefore, grownBefore] = await clocks();
+  await sleep(rest * 1_000);
+  const [emptyAfter, grownAfter] = await clocks();
+  const of = {
+    empty: empty.measured(boundBetween(emptyBefore, emptyAfter, 0.95)),
+    grown: grown.measured(boundBetween(grownBefore, grownAfter, 0.95)),
+  };
+  return {
+    finished,
+    files,
+    floods,
+    ...of,
+    rateRatio: round(of.grown.filesPerSecond / of.empty.filesPerSecond),
+    cpuRatio: round((of.grown.cpuMsPerFile.total ?? 0) / (of.empty.cpuMsPerFile.total ?? 0)),
+    wanted: { rateRatio: 0.9, clockMs: 50 },
+  };
+}
+
+function describe({ finished, files, floods, empty, grown, rateRatio, cpuRatio, wanted }: GrowthResult): string {
+  const each = (values: Readonly<Record<string, number>>) =>
+    Object.entries(values)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(', ');
+  const lines = (name: string, { filesPerSecond, cpuMsPerFile, clockMs }: Measured) => [
+    `${name}  ${filesPerSecond} files per second`,
+    `  CPU per file (ms)   ${each(cpuMsPerFile)}`,
+    `  clocks, p95 (ms) up to ${each(clockMs)} (wanted ${wanted.clockMs})`,
+  ];
+  return [
+    `${floods} floods of ${files} files to each fleet`,
+    ...lines('empty tables', empty),
+    ...lines(`${finished} finished files`, grown),
+    `ratio  files per second ${rateRatio} (wanted ${wanted.rateRatio}), CPU per file ${cpuRatio}`,
+  ].join('\n');
+}
