@@ -1,7 +1,9 @@
 /**
  * Outcome: what one try of a step came to, and where the job goes from there, for many jobs in one statement.
  *
- * 1. A row counts only at its epoch, step and `RUNNING`: a stale outcome changes nothing and is absent from the answer.
+ * 1. A row counts only at its epoch, step and `RUNNING`: a stale outcome changes nothing and is absent from the answer. A job that left the
+ *    step under its own epoch did so by this outcome, whose reply was lost: nobody else moves a job without raising its epoch. It is answered
+ *    as it was stored, with its lease renewed.
  * 2. The last job of a file is found by `open_jobs`, a counter on the parent: statements side by side do not see each other's rows.
  * 3. Whoever ends the last job holds the file's archive lease from the same statement on, unless the copy is long work.
  * 4. The end of an ordered job frees its turn; the next in its line gets it in a statement of its own, or from the clock.
@@ -57,7 +59,7 @@ export interface StoreOptions {
   readonly worker: string;
   readonly service: string;
   readonly leaseMs: number;
-  /** Token for the archive leases that this statement may take. */
+  /** Token for the archive leases that this statement may take; the same when it is repeated. */
   readonly token: string;
   /** Whether this worker may archive large files itself. */
   readonly archivesLarge: boolean;
@@ -149,10 +151,13 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
         "jobId" uuid, epoch int, "stepSeq" int, "stepKind" text, attempt int, generation int, outcome text,
         code text, cause text, message text, output jsonb, object jsonb, "startedAt" timestamptz, "durationMs" int,
         move text, "nextSeq" int, "nextKind" text, "nextQueue" text, "delayMs" int, "countsAttempt" boolean, reason text)),
-    locked AS (
-      SELECT j.id, j.tenant_id, i.move, i."nextQueue" FROM jobs j JOIN input i ON j.id = i."jobId"
-      WHERE j.epoch = i.epoch AND j.state = 'RUNNING' AND j.step_seq = i."stepSeq"
-      ORDER BY j.id FOR UPDATE OF j),
+    found AS (
+      SELECT j.id, j.tenant_id, j.file_id, i.move, i."nextQueue", j.state = 'RUNNING' AND j.step_seq = i."stepSeq" AS is_open
+      FROM jobs j JOIN input i ON j.id = i."jobId" WHERE j.epoch = i.epoch ORDER BY j.id FOR UPDATE OF j),
+    locked AS (SELECT * FROM found WHERE is_open),
+    stored AS (
+      UPDATE jobs j SET lease_until = CASE WHEN j.state = 'RUNNING' THEN now() + ${options.leaseMs}::int * interval '1 ms' END
+      FROM found f WHERE j.id = f.id AND NOT f.is_open RETURNING j.*, f.move),
     asking AS (SELECT id, tenant_id, "nextQueue" AS queue, 0 AS place FROM locked WHERE move = 'hand-over'),
     ${admit(sql, options.window ?? ADMISSION_WINDOW)},
     moved AS (
@@ -206,6 +211,11 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
       SELECT file_id, count(*)::int AS jobs, count(*) FILTER (WHERE state <> 'SUCCEEDED')::int AS failed, ${whyFailed(sql)}
       FROM moved WHERE state IN ('SUCCEEDED', 'FAILED') GROUP BY file_id),
     ${closeFiles(sql, options)},
+    kept AS (
+      UPDATE files f SET lease_until = CASE WHEN f.claim_token = ${options.token}::uuid
+        THEN now() + ${options.leaseMs}::int * interval '1 ms' ELSE f.lease_until END
+      FROM (SELECT id FROM files WHERE id IN (SELECT file_id FROM stored WHERE finished_at IS NOT NULL) ORDER BY id FOR UPDATE) AS k
+      WHERE f.id = k.id RETURNING f.*),
     ${leaveLines(sql)},
     event AS (
       SELECT CASE WHEN state = 'SUCCEEDED' THEN 'job.succeeded' WHEN state = 'FAILED' THEN 'job.failed'
@@ -223,8 +233,11 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
     SELECT
       coalesce((SELECT jsonb_agg(jsonb_build_object('id', id, 'fileId', file_id, 'tenantId', tenant_id, 'state', state,
         'epoch', epoch, 'wake', CASE WHEN move = 'hand-over' AND woken_at IS NOT NULL THEN jsonb_build_object('id', id, 'fileId', file_id,
-          'tenantId', tenant_id, 'queue', queue, 'wake', wakes) END)) FROM moved), '[]') AS jobs,
-      ${closedFilesJson(sql)} AS files,
+          'tenantId', tenant_id, 'queue', queue, 'wake', wakes) END))
+        FROM (SELECT id, file_id, tenant_id, state, epoch, move, queue, woken_at, wakes FROM moved
+          UNION ALL SELECT id, file_id, tenant_id, state, epoch, move, queue, woken_at, wakes FROM stored) AS done), '[]') AS jobs,
+      ${closedFilesJson(sql, sql`(SELECT * FROM closed UNION ALL SELECT * FROM kept WHERE claim_token = ${options.token}::uuid) AS ended_files`)}
+        AS files,
       coalesce((SELECT jsonb_agg(jsonb_build_object('orderKey', order_key, 'routeId', route_id)) FROM left_line), '[]') AS lines`;
   return row ?? { jobs: [], files: [], lines: [] };
 }
@@ -277,12 +290,12 @@ export function closedFileEvents(sql: Sql) {
     FROM closed WHERE status IN ('COMPLETED', 'FAILED')`;
 }
 
-/** `closed` as a JSON array of `ClosedFile`. */
-export function closedFilesJson(sql: Sql) {
+/** `closed`, or another set of files, as a JSON array of `ClosedFile`. */
+export function closedFilesJson(sql: Sql, from = sql`closed`) {
   return sql`
     coalesce((SELECT jsonb_agg(jsonb_build_object('id', id, 'tenantId', tenant_id, 'name', name, 'key', key, 'bucket', bucket,
       'versionId', version_id, 'sizeBytes', size_bytes, 'etag', etag, 'uploadedAt', uploaded_at, 'head', head, 'status', status,
       'epoch', epoch, 'wake', wakes,
       'archive', CASE WHEN archived_at IS NOT NULL THEN 'done' WHEN lease_until IS NOT NULL THEN 'held' ELSE 'woken' END
-    )) FROM closed), '[]')`;
+    )) FROM ${from}), '[]')`;
 }

@@ -2,8 +2,8 @@
  * What walks of records ask of the database, gathered into few statements, as `job-commits.ts` does for jobs.
  *
  * 1. Two wake-ups of one chunk in one group: the first gets the claim, the other nothing.
- * 2. What is absent from an answer is stale. After a lost reply it may be our own that was committed: settling the chunk tells whether it
- *    is still ours, and whoever claims it next goes by the rows.
+ * 2. What is absent from an answer is stale. After a lost reply it may be our own that was committed: outcomes are looked for then; of what was
+ *    settled, whoever claims the chunk next goes by the rows.
  * 3. Wake-ups are sent after the commit, beside the next group, and never fail it.
  */
 import { randomUUID } from 'node:crypto';
@@ -17,7 +17,7 @@ import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts'
 import { type BeginRecord, beginRecords, type RecordId, recordKey } from './begin-records.ts';
 import { type ClaimedChunk, claimChunks } from './claim-chunks.ts';
 import { type SettleChunk, type SettledChunks, settleChunks } from './settle-chunks.ts';
-import { type RecordOutcome, storeRecordOutcomes } from './store-record-outcomes.ts';
+import { findStoredRecords, type RecordOutcome, storeRecordOutcomes } from './store-record-outcomes.ts';
 
 export interface RecordCommitsOptions {
   readonly sql: Sql;
@@ -133,6 +133,11 @@ export class RecordCommits {
     const answer = await this.#ask(leaseMs, () => storeRecordOutcomes(sql, outcomes, { worker }));
     const stored = keysOf(answer.stored);
     const refused = new Map(answer.refused.map(({ row, error }) => [recordKey(row), error]));
+    const absent = outcomes.filter((outcome) => !stored.has(recordKey(outcome)) && !refused.has(recordKey(outcome)));
+    if (absent.length > 0) {
+      const found = await this.#ask(leaseMs, () => findStoredRecords(sql, absent));
+      for (const key of keysOf(found)) stored.add(key);
+    }
     return outcomes.map((outcome) => {
       const key = recordKey(outcome);
       if (stored.has(key)) return STORED;

@@ -64,6 +64,20 @@ export async function storeRecordOutcomes(
   return { stored: results.flat(), refused };
 }
 
+/**
+ * Of outcomes that a statement did not store: those that an earlier try of it did, whose reply was lost. Under its chunk's epoch nobody but its holder
+ * moves a record.
+ */
+export function findStoredRecords(sql: Sql, outcomes: readonly RecordOutcome[]): Promise<RecordId[]> {
+  return sql<RecordId[]>`
+    WITH input AS (${inputOf(sql, outcomes)})
+    SELECT r.job_id AS "jobId", r.line::float8 AS line
+    FROM input i JOIN record_chunks c ON c.id = i."chunkId" AND c.epoch = i.epoch
+      JOIN records r ON r.job_id = i."jobId" AND r.line = i.line AND r.created_at = i."createdAt"
+    WHERE CASE WHEN i.move = 'later' THEN r.chunk_id IS DISTINCT FROM c.id
+      ELSE r.chunk_id = c.id AND (r.step, r.tries, r.state) = (i.step + (i.move = 'walk-on')::int, ${triesAfter(sql)}, ${stateAfter(sql)}) END`;
+}
+
 function toRow({ move, error, attempt, ...at }: RecordOutcome) {
   return {
     ...at,
@@ -78,23 +92,35 @@ function toRow({ move, error, attempt, ...at }: RecordOutcome) {
   };
 }
 
-function storeSet(sql: Sql, outcomes: RecordOutcome[], worker: string): Promise<RecordId[]> {
-  return sql<RecordId[]>`
-    WITH input AS (
+function inputOf(sql: Sql, outcomes: readonly RecordOutcome[]) {
+  return sql`
       SELECT * FROM jsonb_to_recordset(${toJsonb(outcomes.map(toRow))}::text::jsonb) AS r(
         "chunkId" uuid, epoch int, "jobId" uuid, "createdAt" timestamptz, line bigint, step int, tries int, generation int,
         "stepName" text, move text, "delayMs" bigint, code text, cause text, message text, reply jsonb, reference text,
-        outcome text, "httpStatus" int, "requestId" uuid, "startedAt" timestamptz, "durationMs" int)),
+        outcome text, "httpStatus" int, "requestId" uuid, "startedAt" timestamptz, "durationMs" int)`;
+}
+
+function stateAfter(sql: Sql) {
+  return sql`CASE i.move WHEN 'walk-on' THEN 'RUNNING' WHEN 'success' THEN 'SUCCESS' WHEN 'wait' THEN 'PENDING'
+          WHEN 'ambiguous' THEN 'AMBIGUOUS' ELSE 'FAILED' END`;
+}
+
+function triesAfter(sql: Sql) {
+  return sql`CASE i.move WHEN 'walk-on' THEN 1 WHEN 'wait' THEN i.tries - 1 ELSE i.tries END`;
+}
+
+function storeSet(sql: Sql, outcomes: RecordOutcome[], worker: string): Promise<RecordId[]> {
+  return sql<RecordId[]>`
+    WITH input AS (${inputOf(sql, outcomes)}),
     held AS (
       SELECT c.id FROM record_chunks c
       WHERE (c.id, c.epoch) IN (SELECT "chunkId", epoch FROM input) ORDER BY c.id FOR SHARE),
     moved AS (
       UPDATE records r SET
         updated_at = now(), has_intent = false,
-        state = CASE i.move WHEN 'walk-on' THEN 'RUNNING' WHEN 'success' THEN 'SUCCESS' WHEN 'wait' THEN 'PENDING'
-          WHEN 'ambiguous' THEN 'AMBIGUOUS' ELSE 'FAILED' END,
+        state = ${stateAfter(sql)},
         step = r.step + (i.move = 'walk-on')::int,
-        tries = CASE i.move WHEN 'walk-on' THEN 1 WHEN 'wait' THEN r.tries - 1 ELSE r.tries END,
+        tries = ${triesAfter(sql)},
         replies = CASE WHEN i.reply IS NULL THEN r.replies
           ELSE coalesce(r.replies, '{}') || jsonb_build_object(i."stepName", i.reply) END,
         reference = coalesce(i.reference, r.reference),

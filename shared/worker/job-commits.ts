@@ -3,8 +3,7 @@
  *
  * 1. Two messages about one job in one group: the first gets the claim, the other nothing.
  * 2. `askedAtMs` is the monotonic time before the statement was sent: a lease that it gave ends no earlier than that plus its length.
- * 3. An outcome absent from the answer is stale. After a lost reply that may be our own that was committed: it is treated as
- *    stale too, the lease runs out, and the row says what is next.
+ * 3. An outcome absent from the answer is stale. One that was committed and whose reply was lost is answered to its repeat.
  * 4. Wake-ups are sent after the commit, beside the next group, and never fail an outcome.
  */
 import { randomUUID } from 'node:crypto';
@@ -129,16 +128,8 @@ export class JobCommits {
 
   async #storeOutcomes(outcomes: readonly StoredOutcome[]): Promise<OutcomeStored[]> {
     const { sql, queue, worker, service, leaseMs, admissionWindow: window } = this.#options;
-    const { answer, askedAtMs } = await this.#ask(leaseMs, () =>
-      storeOutcomes(sql, outcomes, {
-        worker,
-        service,
-        leaseMs,
-        window,
-        token: randomUUID(),
-        archivesLarge: queue === 'work',
-      }),
-    );
+    const store = { worker, service, leaseMs, window, token: randomUUID(), archivesLarge: queue === 'work' };
+    const { answer, askedAtMs } = await this.#ask(leaseMs, () => storeOutcomes(sql, outcomes, store));
     this.#sendWakeUps(answer, outcomes);
     const moved = new Map(answer.jobs.map((job) => [job.id, job]));
     const closed = new Map(answer.files.map((file) => [file.id, file]));

@@ -48,6 +48,8 @@ export interface RunnerOptions {
   readonly leaseMs?: number;
   readonly tracing?: Tracing;
   readonly secrets?: SecretStore;
+  /** In place of the bed's own, e.g. through a proxy. */
+  readonly sql?: Sql;
 }
 
 export async function startRecordBed() {
@@ -57,6 +59,7 @@ export async function startRecordBed() {
   const runners: TestRecordRunner[] = [];
   return {
     sql,
+    databaseUrl: database.url,
     partner,
     async reset(): Promise<void> {
       partner.reset();
@@ -94,7 +97,7 @@ export async function startRecordBed() {
     },
     applyPartner: (changes: object = {}) => applyTestPartner(sql, partner.url, changes),
     startRunner(options: RunnerOptions = {}): TestRecordRunner {
-      const runner = createTestRecordRunner(sql, options);
+      const runner = createTestRecordRunner({ sql, ...options });
       runners.push(runner);
       return runner;
     },
@@ -111,10 +114,13 @@ export async function startRecordBed() {
 
 const noSecrets: SecretStore = { read: () => Promise.reject(new Error('no secret is named here')) };
 
-function createTestRecordRunner(
-  sql: Sql,
-  { slots = 32, leaseMs = 30_000, tracing = NO_TRACING, secrets = noSecrets }: RunnerOptions,
-): TestRecordRunner {
+function createTestRecordRunner({
+  sql,
+  slots = 32,
+  leaseMs = 30_000,
+  tracing = NO_TRACING,
+  secrets = noSecrets,
+}: RunnerOptions & { readonly sql: Sql }): TestRecordRunner {
   const sent: TestRecordRunner['sent'] = { chunks: [], jobs: [] };
   const registry = new Registry();
   const logger = pino({ level: 'silent' });

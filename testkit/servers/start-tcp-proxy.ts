@@ -15,6 +15,8 @@ export interface TcpProxy {
   /** Ends `hush`; connections of that time stay silent. */
   speak(): void;
   forget(): void;
+  /** Closes every connection; what its server was asked it may still do. */
+  cut(): void;
   /** Resolves when a reply was lost. */
   loseReply(text: string): Promise<void>;
   stop(): Promise<void>;
@@ -85,6 +87,9 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
       isHushed = false;
     },
     forget,
+    cut() {
+      for (const [near] of pairs) near.destroy();
+    },
     loseReply(text) {
       const { promise, resolve } = Promise.withResolvers<void>();
       losses.push({ text, lost: resolve });

@@ -1,0 +1,51 @@
+/** Statements about records that were committed and whose replies never came. */
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { Sql } from '#shared/db/connect-database.ts';
+import { startTcpProxy, type TcpProxy } from '#shared/testing/start-tcp-proxy.ts';
+import { connectTestDatabase } from '#shared/worker/test-job-runner.ts';
+import { startRecordBed } from './record-test-bed.ts';
+
+let bed: Awaited<ReturnType<typeof startRecordBed>>;
+let proxy: TcpProxy;
+let cutSql: Sql;
+beforeAll(async () => {
+  bed = await startRecordBed();
+  proxy = await startTcpProxy(bed.databaseUrl);
+  cutSql = connectTestDatabase(proxy.url);
+});
+afterAll(async () => {
+  await cutSql.end({ timeout: 5 });
+  await proxy.stop();
+  await bed.stop();
+});
+beforeEach(() => bed.reset());
+afterEach(() => bed.endRunners());
+
+const lose = (move: string) => proxy.loseReply(`"move":"${move}"`);
+const states = () =>
+  bed.sql`SELECT state, step, max(tries) AS tries, count(*)::int FROM records GROUP BY state, step ORDER BY state`;
+
+test('records walk on and end where no reply of their outcomes comes, even where they have one try', async () => {
+  const { chunks } = await bed.seed({ records: 60, retry: { maxSweeps: 0 } });
+  const lost = [lose('walk-on'), lose('walk-on'), lose('success')];
+  await bed.startRunner({ sql: cutSql }).run(chunks);
+  await Promise.all(lost);
+  expect([...(await states())]).toEqual([{ state: 'SUCCESS', step: 2, tries: 1, count: 60 }]);
+  expect(bed.partner.calls).toHaveLength(180);
+  expect(await bed.sql`SELECT 1 FROM record_attempts`).toHaveLength(180);
+  const chunkRows = await bed.sql`SELECT epoch FROM record_chunks`;
+  expect(chunkRows).toHaveLength(0);
+});
+
+test.each([
+  ['failed', 409, 'FAILED'],
+  ['later', 422, 'FAILED'],
+])('an outcome that leads to "%s" is stored once', async (move, status, state) => {
+  const { chunks } = await bed.seed({ records: 1 });
+  bed.partner.plays((_call, response) => response.writeHead(status).end('{"code":"no"}'));
+  const lost = lose(move);
+  await bed.startRunner({ sql: cutSql }).run(chunks);
+  await lost;
+  expect(await states()).toMatchObject([{ state, step: 0, tries: 1 }]);
+  expect(await bed.sql`SELECT 1 FROM record_attempts`).toHaveLength(1);
+});
