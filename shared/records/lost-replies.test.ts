@@ -1,9 +1,9 @@
 /** Statements about records that were committed and whose replies never came. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { startTcpProxy, type TcpProxy } from '#shared/testing/start-tcp-proxy.ts';
-import { connectTestDatabase } from '#shared/worker/test-job-runner.ts';
-import { startRecordBed } from './record-test-bed.ts';
+import { connectTestDatabase } from '#testkit/beds/job-runner.ts';
+import { startTcpProxy, type TcpProxy } from '#testkit/servers/start-tcp-proxy.ts';
+import { startRecordBed } from '../../testkit/beds/record-bed.ts';
 
 let bed: Awaited<ReturnType<typeof startRecordBed>>;
 let proxy: TcpProxy;

@@ -1,14 +1,20 @@
 /** Statements that were committed and whose replies never came: their repeats go on with what was stored, and no attempt is spent. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#local/postgres/test-database.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
 import { acknowledge } from '#shared/queue/disposition.ts';
 import type { StepOutcome } from '#shared/steps/step-outcome.ts';
-import { findRowViolations } from '#shared/testing/find-row-violations.ts';
-import { seedFiles, seedRoutes } from '#shared/testing/seed-routed-files.ts';
-import { startTcpProxy, type TcpProxy } from '#shared/testing/start-tcp-proxy.ts';
-import { connectTestDatabase, createTestRunner, type FakeStep, jobDue, neverStops } from './test-job-runner.ts';
+import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { seedFiles, seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
+import { startTcpProxy, type TcpProxy } from '#testkit/servers/start-tcp-proxy.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
+import {
+  connectTestDatabase,
+  createTestRunner,
+  type FakeStep,
+  jobDue,
+  neverStops,
+} from '../../testkit/beds/job-runner.ts';
 
 const NO_SECOND_TRY = { maxAttempts: 1 };
 
