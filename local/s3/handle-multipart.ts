@@ -26,8 +26,6 @@ import type { ObjectVersion } from '#local/s3/version-store.ts';
 import { buildXml, childText, malformedXml, parseXml, type XmlElement } from '#local/s3/xml.ts';
 
 const MAX_PARTS = 10_000;
-/** Amazon S3: every part but the last. */
-const MIN_PART_BYTES = 5 * 1024 * 1024;
 /** 10,000 parts, each with its number, ETag and a checksum. */
 const MAX_DOCUMENT_BYTES = 8 * 1024 * 1024;
 
@@ -136,7 +134,12 @@ function wholeChecksum({ store }: S3Call, parts: readonly UploadPart[]): Checksu
 async function readUnread(call: S3Call, document: XmlElement): Promise<void> {
   const { store } = call;
   const upload = getUpload(call);
-  const parts = chooseParts(document, upload, store.uploads.listParts(upload.id, 0, MAX_PARTS));
+  const parts = chooseParts({
+    document,
+    upload,
+    stored: store.uploads.listParts(upload.id, 0, MAX_PARTS),
+    smallestBytes: store.smallestPartBytes,
+  });
   if (wholeChecksum(call, parts) !== undefined) return;
   for (const part of parts.filter(({ checksum }) => checksum === '')) {
     const body = store.bodies.open(part.bodyId);
@@ -157,7 +160,7 @@ function completeUpload(call: S3Call, document: XmlElement): ObjectVersion {
   const bucket = store.buckets.get(request.bucket);
   checkWriteConditions(request.message.headers, store.versions.findLatest(bucket.id, upload.key));
   const stored = store.uploads.listParts(upload.id, 0, MAX_PARTS);
-  const parts = chooseParts(document, upload, stored);
+  const parts = chooseParts({ document, upload, stored, smallestBytes: store.smallestPartBytes });
 
   const etag = multipartEtag(parts.map((part) => part.etag));
   const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
@@ -194,7 +197,13 @@ function etagOf(part: XmlElement): string | undefined {
   return childText(part, 'ETag')?.replace(/^"|"$/g, '');
 }
 
-function chooseParts(document: XmlElement, upload: Upload, stored: readonly UploadPart[]): UploadPart[] {
+function chooseParts(options: {
+  document: XmlElement;
+  upload: Upload;
+  stored: readonly UploadPart[];
+  smallestBytes: number;
+}): UploadPart[] {
+  const { document, upload, stored, smallestBytes } = options;
   const byNumber = new Map(stored.map((part) => [part.number, part]));
   const wanted = document.children.filter(({ name }) => name === 'Part');
   if (wanted.length === 0 || wanted.length > MAX_PARTS) throw malformedXml();
@@ -218,7 +227,7 @@ function chooseParts(document: XmlElement, upload: Upload, stored: readonly Uplo
       );
     return part;
   });
-  if (parts.slice(0, -1).some((part) => part.sizeBytes < MIN_PART_BYTES))
+  if (parts.slice(0, -1).some((part) => part.sizeBytes < smallestBytes))
     throw new S3Error('EntityTooSmall', 'Your proposed upload is smaller than the minimum allowed size');
   return parts;
 }

@@ -30,6 +30,8 @@ export interface ObjectStoreOptions {
   /** Survive a power cut, not only a killed process. */
   readonly syncToDisk: boolean;
   readonly now: () => number;
+  /** Of all parts but the last. */
+  readonly smallestPartBytes: number;
 }
 
 export interface NewObject {
@@ -50,13 +52,15 @@ export class ObjectStore {
   readonly uploads: ReturnType<typeof createUploadStore>;
   readonly bodies: BodyStore;
   readonly now: () => number;
+  readonly smallestPartBytes: number;
   readonly #database: DatabaseSync;
   readonly #journal: JournalWriter;
   readonly #begin: { run(): unknown };
   readonly #commit: { run(): unknown };
   #lastNumber = 0;
 
-  constructor({ directory, logger, syncToDisk, now }: ObjectStoreOptions) {
+  constructor({ directory, logger, syncToDisk, now, smallestPartBytes }: ObjectStoreOptions) {
+    this.smallestPartBytes = smallestPartBytes;
     this.now = now;
     this.#database = openMetadataDatabase(directory, { syncToDisk });
     this.buckets = createBucketStore(this.#database, now);

@@ -31,6 +31,8 @@ export interface S3ServerOptions {
   readonly idleTimeoutMs?: number;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
+  /** Of all parts of an upload but the last; S3's 5 MiB when absent. */
+  readonly smallestPartBytes?: number;
 }
 
 export interface S3Server {
@@ -42,6 +44,8 @@ export interface S3Server {
   stop(): Promise<void>;
 }
 
+/** Of every part but the last, as Amazon S3 has it. */
+const SMALLEST_PART_BYTES = 5 * 1024 * 1024;
 const IDLE_TIMEOUT_MS = 30_000;
 const HEADERS_TIMEOUT_MS = 20_000;
 /** Longer than the SDK keeps a socket for reuse, so that it never meets one that closes. */
@@ -54,7 +58,8 @@ const DEFAULT_REGION = 'us-east-1';
 /** @throws when the port is taken or the directory cannot be written. */
 export async function startS3Server(options: S3ServerOptions): Promise<S3Server> {
   const { directory, host = '127.0.0.1', logger, credentials, region, syncToDisk = false, now = Date.now } = options;
-  const store = new ObjectStore({ directory, logger, syncToDisk, now });
+  const { smallestPartBytes = SMALLEST_PART_BYTES } = options;
+  const store = new ObjectStore({ directory, logger, syncToDisk, now, smallestPartBytes });
   await store.bodies.recover();
   const authenticate = createSignatureChecker({ credentials, now, ...(region === undefined ? {} : { region }) });
   // Their clients have sent all and wait: a long copy must not look like an idle client.

@@ -4,7 +4,7 @@ import { type CopyParts, copyMultipart } from '#shared/files/copies/copy-multipa
 import { copyObject } from '#shared/files/copies/copy-object.ts';
 import { abortUpload, listParts } from '#shared/files/copies/multipart-upload.ts';
 import { PartBuffers } from '#shared/files/copies/part-buffers.ts';
-import { MOST_PARTS } from '#shared/files/copies/plan-parts.ts';
+import { MOST_PARTS, SMALLEST_PART_BYTES } from '#shared/files/copies/plan-parts.ts';
 import type { TransferPlan } from '#shared/files/copies/transfer-log.ts';
 import { putObject, uploadStream } from '#shared/files/copies/upload-stream.ts';
 import { countRequests } from './count-requests.ts';
@@ -23,6 +23,7 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
     copyConcurrency = 8,
     partBuffers = new PartBuffers({ count: 4, bytes: 8 * MIB }),
     copyPartBytes = 64 * MIB,
+    smallestPartBytes = SMALLEST_PART_BYTES,
     uploadPartBytes = 5 * MIB,
     mostUploadParts = MOST_PARTS,
     idleTimeoutMs = 30_000,
@@ -42,6 +43,7 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
     read: (address, readOptions) => readStream(sourceClient, idleTimeoutMs, address, readOptions),
     external,
     serverSidePartBytes: copyPartBytes,
+    smallestPartBytes,
     serverSideConcurrency: copyConcurrency,
     buffers: partBuffers,
     stallMs: idleTimeoutMs,

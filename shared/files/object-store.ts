@@ -204,6 +204,8 @@ export interface ObjectStoreOptions {
   readonly partBuffers?: PartBuffers;
   /** Size of a copied part; 64 MiB when absent, more when an object would need over 10,000. */
   readonly copyPartBytes?: number;
+  /** Of a copy's parts but the last; S3's 5 MiB when absent. */
+  readonly smallestPartBytes?: number;
   /** Size of an uploaded part, of which `partConcurrency` and two more stand in memory; 5 MiB when absent, the least that S3 takes. */
   readonly uploadPartBytes?: number;
   /** Of one upload of unknown length: with its part size what it may come to; 10,000 when absent, the most that S3 takes. */

@@ -30,7 +30,7 @@ const STALL_MS = 1_000;
 
 /** Its buckets are `here` and `there`. */
 export async function startFaultyStore({ partBytes }: { readonly partBytes: number }): Promise<FaultyStore> {
-  const s3 = await startTestServer();
+  const s3 = await startTestServer({ smallestPartBytes: partBytes });
   for (const bucket of ['here', 'there']) s3.server.createBucket(bucket);
   const proxy = await startS3FaultProxy(s3.server.url);
   const { accessKeyId, secretAccessKey } = TEST_CREDENTIAL;
@@ -46,6 +46,7 @@ export async function startFaultyStore({ partBytes }: { readonly partBytes: numb
     client,
     partClient,
     copyPartBytes: partBytes,
+    smallestPartBytes: partBytes,
     copyConcurrency: 2,
     uploadPartBytes: partBytes,
     partBuffers: new PartBuffers({ count: 3, bytes: partBytes }),

@@ -18,7 +18,10 @@ import type { CopyPlan, FinishedPart, LeftTransfer, TransferLog } from './transf
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
-const PART = 5 * MIB;
+/** What is proved of parts holds of small ones: the 5 MiB are the store's rule. */
+const PART = MIB;
+/** So long that its bytes are counted on their way. */
+const SLOW_PART = 5 * MIB;
 const PLANS: readonly CopyPlan[] = ['server-side', 'streamed'];
 let bed: FaultyStore;
 let proxy: S3FaultProxy;
@@ -253,13 +256,13 @@ describe('a store with faults', () => {
   );
 
   it.each([
-    ['held, and read slowly', 'GetObject', PART, { type: 'slow', bytesPerSecond: 2 * MIB }, 0, 0.5],
+    ['held, and read slowly', 'GetObject', SLOW_PART, { type: 'slow', bytesPerSecond: 2 * MIB }, 0, 0.5],
     ['held, and sent slowly', 'UploadPart', 12 * MIB, { type: 'slow-request', bytesPerSecond: 4 * MIB }, 0.5, 1],
     ['piped, and read slowly', 'GetObject', 0, { type: 'slow', bytesPerSecond: 2 * MIB }, 0, 1],
   ] as const)(
     'with a part that is %s tells of its bytes before it is finished',
     async (_way, operation, heldBytes, fault, from, to) => {
-      const bytes = randomBytes(Math.max(heldBytes, PART) - 1);
+      const bytes = randomBytes(Math.max(heldBytes, SLOW_PART) - 1);
       const log = memoryLog();
       const request = { ...(await land(bytes)), plan: 'streamed' as const, log };
       const told: number[] = [];
@@ -317,7 +320,8 @@ describe('a store with faults', () => {
 
 it('a part too large to be held flows through, and is read again when it has to be sent again', async () => {
   const { client, partClient } = bed;
-  const tight = createObjectStore({ client, partClient, partBuffers: new PartBuffers({ count: 2, bytes: MIB }) });
+  const partBuffers = new PartBuffers({ count: 2, bytes: Math.ceil(PART / 5) });
+  const tight = createObjectStore({ client, partClient, partBuffers, smallestPartBytes: PART });
   const bytes = randomBytes(3 * PART + 5);
   const request = { ...(await land(bytes)), plan: 'streamed' as const, log: memoryLog() };
   proxy.spoil(every('UploadPart', 3, { type: 'reset' }));
@@ -325,6 +329,25 @@ it('a part too large to be held flows through, and is read again when it has to 
   expect(copied).toMatchObject({ parts: 4, checksums: request.checksums });
   expect(copied.sha256).toBeUndefined();
   expect((await readTarget(request)).equals(bytes)).toBe(true);
+});
+
+it('a source that breaks while its part flows through is read again, and one that has changed ends the copy', async () => {
+  const { client, partClient } = bed;
+  const partBuffers = new PartBuffers({ count: 2, bytes: Math.ceil(PART / 5) });
+  const tight = createObjectStore({ client, partClient, partBuffers, smallestPartBytes: PART });
+  const bytes = randomBytes(3 * PART + 5);
+  for (const fault of [{ type: 'lost-reply' }, { type: 'truncated', bytes: 100_000 }, { type: 'stalled' }] as const) {
+    const request = { ...(await land(bytes)), plan: 'streamed' as const, log: memoryLog() };
+    proxy.spoil(every('GetObject', 2, fault));
+    await tight.copyMultipart(request);
+    expect((await readTarget(request)).equals(bytes)).toBe(true);
+  }
+  proxy.spoil(() => undefined);
+  const request = { ...(await land(bytes)), plan: 'streamed' as const, log: memoryLog() };
+  const { bucket, key } = request.source;
+  await direct.put({ target: { bucket, key }, body: randomBytes(3 * PART + 5) });
+  const changed = { ...request, source: { ...request.source, versionId: undefined } };
+  await expect(tight.copyMultipart(changed)).rejects.toMatchObject({ code: 'SOURCE_CHANGED' });
 });
 
 it('a source of which only the SHA-256 is known is compared by it before anything shows', async () => {

@@ -51,6 +51,7 @@ export interface CopyParts {
   readonly read: ReadStream;
   readonly external: ExternalTarget | undefined;
   readonly serverSidePartBytes: number;
+  readonly smallestPartBytes: number;
   /** Of one copy. */
   readonly serverSideConcurrency: number;
   readonly buffers: PartBuffers;
@@ -74,7 +75,7 @@ export async function copyMultipart(parts: CopyParts, request: MultipartCopyRequ
     target,
     sourceEtag: source.etag ?? '',
     sizeBytes,
-    partBytes: choosePartBytes(sizeBytes, preferred),
+    partBytes: choosePartBytes(sizeBytes, preferred, parts.smallestPartBytes),
   };
   const open = await openUpload(parts, described, facts);
   if (open.type === 'completed') return { ...open.written, plan, parts: 0, resumedParts: 0 };

@@ -94,16 +94,24 @@ export async function pipePart(read: ReadStream, partRequest: PartRequest): Prom
   const { request, part, signal } = partRequest;
   const range = { first: part.first, last: part.last };
   return await repeatPart(signal, async () => {
-    const body = Readable.from(read(request.source, { range, ifMatch: request.source.etag, signal }), {
-      objectMode: false,
-    });
+    // The SDK wraps a body to count and check it, and nobody listens to the wrapper: a body that fails ends the process. So a source
+    // that breaks ends the request instead, and the body ends as if it were whole.
+    const broken = new AbortController();
     let failure: unknown;
-    body.on('error', (error) => {
-      failure = error;
-    });
+    async function* pieces(): AsyncGenerator<Uint8Array> {
+      try {
+        yield* read(request.source, { range, ifMatch: request.source.etag, signal });
+      } catch (error) {
+        failure = error;
+        broken.abort(error);
+      }
+    }
+    const body = Readable.from(pieces(), { objectMode: false });
+    const either = AbortSignal.any([signal, broken.signal]);
     try {
       const ChecksumAlgorithm = request.hasChecksums ? uploadAlgorithm(request.checksumAlgorithm) : undefined;
-      return await send(partRequest, { Body: body, ContentLength: bytesOf(part), ChecksumAlgorithm });
+      const content = { Body: body, ContentLength: bytesOf(part), ChecksumAlgorithm };
+      return await send({ ...partRequest, signal: either }, content);
     } catch (error) {
       // What broke the source is the cause, whatever became of the request because of it.
       throw failure ?? error;

@@ -15,16 +15,20 @@ export interface PlannedPart {
 
 const MIB = 1024 ** 2;
 export const MOST_PARTS = 10_000;
-const SMALLEST_PART_BYTES = 5 * MIB;
+export const SMALLEST_PART_BYTES = 5 * MIB;
 const LARGEST_OBJECT_BYTES = 5 * 1024 ** 4;
 
 /** The preferred size, or the next whole MiB with which 10,000 parts do. @throws `invalid` for what no store can keep. */
-export function choosePartBytes(sizeBytes: number, preferredBytes: number): number {
+export function choosePartBytes(
+  sizeBytes: number,
+  preferredBytes: number,
+  smallestBytes: number = SMALLEST_PART_BYTES,
+): number {
   if (sizeBytes > LARGEST_OBJECT_BYTES) {
     throw new ObjectStoreError('invalid', `an object of ${sizeBytes} bytes is larger than the 5 TiB that S3 keeps`);
   }
   const fewestBytes = Math.ceil(sizeBytes / MOST_PARTS / MIB) * MIB;
-  return Math.max(preferredBytes, fewestBytes, SMALLEST_PART_BYTES);
+  return Math.max(preferredBytes, fewestBytes, smallestBytes);
 }
 
 export function planParts(sizeBytes: number, partBytes: number): PlannedPart[] {
