@@ -1,0 +1,161 @@
+/**
+ * The clocks, each with what it works on. `fast`: a fleet without them stands still, so that one that hangs costs the process its life.
+ */
+import type { TakeArrivals } from '#shared/arrival/take-arrivals.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
+import type { ObjectStore } from '#shared/files/object-store.ts';
+import type { createS3Client } from '#shared/files/s3-client.ts';
+import { createAddressGuard } from '#shared/http/address-guard.ts';
+import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
+import type { MailServer } from '#shared/notices/send-mail.ts';
+import { createNoticeSender } from '#shared/notices/send-notice.ts';
+import { type createSnsClient, createTopicPublisher, createTopics } from '#shared/queue/topics.ts';
+import { type ClockLoop, createClockLoop } from '#shared/runtime/clock-loop.ts';
+import { BUCKET_IDS, bucketName } from '#shared/runtime/config/resource-names.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import { createSecretStore } from '#shared/runtime/secrets/create-secret-store.ts';
+import { createStoreDirectory } from '#shared/stores/store-directory.ts';
+import { abortAbandonedUploads } from './abort-abandoned-uploads.ts';
+import type { RetrySweeperConfig } from './config.ts';
+import { createCountMissing } from './count-missing.ts';
+import { endOrphanedTransfers } from './end-orphaned-transfers.ts';
+import { keepPartitions } from './keep-partitions.ts';
+import type { RetrySweeperMetrics } from './metrics.ts';
+import { observeFleet, observeQueues } from './observe-fleet.ts';
+import { publishOutbox } from './publish-outbox.ts';
+import { reconcileLanding } from './reconcile-landing.ts';
+import { sendNotices } from './send-notices.ts';
+import { createWakeBudget } from './wake-budget.ts';
+import { wakeDueRecords } from './wake-due-records.ts';
+import { wakeDueRows } from './wake-due-rows.ts';
+import { createWatchCopies } from './watch-copies.ts';
+
+export interface ClockParts {
+  readonly config: RetrySweeperConfig;
+  readonly sql: Sql;
+  readonly sns: ReturnType<typeof createSnsClient>;
+  readonly s3: ReturnType<typeof createS3Client>;
+  readonly store: ObjectStore;
+  readonly senders: WakeUpSenders;
+  readonly takeArrivals: TakeArrivals;
+  readonly readDepth: Parameters<typeof observeQueues>[0]['readDepth'];
+  readonly metrics: RetrySweeperMetrics;
+  readonly logger: Logger;
+}
+
+export interface Clocks {
+  readonly fast: readonly ClockLoop[];
+  readonly slow: readonly ClockLoop[];
+  /** What the clocks opened, after they have stopped. */
+  close(): void;
+}
+
+const OBSERVE_MS = 10_000;
+const TRANSFERS_MS = 2_000;
+const STORE_STALL_MS = 10_000;
+const RETENTION_MS = 3_600_000;
+
+export function createClocks(parts: ClockParts): Clocks {
+  const { config, sql, sns, s3, store, senders, takeArrivals, readDepth, metrics, logger } = parts;
+  const prefix = config.LONGSHORE_PREFIX;
+  const landingBucket = bucketName(prefix, 'landing');
+  const ownBuckets = BUCKET_IDS.filter((id) => id !== 'landing').map((id) => bucketName(prefix, id));
+  // One for each clock that uses it: a proof serves once.
+  const countMissing = () =>
+    createCountMissing({ sql, readDepth, intervalMs: config.LONGSHORE_SWEEP_COUNT_MS, logger });
+  const due = {
+    sql,
+    senders,
+    countMissing: countMissing(),
+    budget: createWakeBudget(config.LONGSHORE_SWEEP_WAKES_PER_MINUTE),
+    admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
+    graceMs: config.LONGSHORE_SWEEP_GRACE_MS,
+    boundMs: config.LONGSHORE_SWEEP_BOUND_MS,
+    metrics,
+    logger,
+  };
+  const dueRecords = { ...due, countMissing: countMissing() };
+  const publisher = createTopicPublisher({ client: sns, topicArns: () => createTopics({ client: sns, prefix }) });
+  const secrets = createSecretStore(config);
+  const external = createStoreDirectory({
+    sql,
+    secrets,
+    sourceClient: s3,
+    stallMs: STORE_STALL_MS,
+    addressGuard: createAddressGuard({ allow: config.LONGSHORE_STORE_ADDRESSES ?? [] }),
+    logger,
+  });
+  const sender = createNoticeSender({
+    secrets,
+    addressGuard: createAddressGuard({ allow: config.LONGSHORE_NOTICE_ADDRESSES ?? [] }),
+    publisher,
+    mailServer: mailServerOf(config),
+  });
+  const watchCopies = createWatchCopies({ sql });
+  const telling = { sql, sender, mostAttempts: config.LONGSHORE_NOTICE_ATTEMPTS, metrics, logger };
+  const tickMs = config.LONGSHORE_SWEEP_TICK_MS;
+  const clock = (name: string, intervalMs: number, tick: (signal: AbortSignal) => Promise<'again' | 'done'>) =>
+    createClockLoop({
+      name,
+      intervalMs,
+      tick,
+      onTick({ seconds, failures }) {
+        metrics.clockSeconds.observe({ clock: name }, seconds);
+        metrics.clockFailures.set({ clock: name }, failures);
+      },
+      logger,
+    });
+  const fast = [
+    clock('wake', tickMs, () => wakeDueRows(due)),
+    clock('records', tickMs, () => wakeDueRecords(dueRecords)),
+    clock('outbox', tickMs, () => publishOutbox({ sql, publisher, metrics, logger })),
+  ];
+  const slow = [
+    clock('notices', tickMs, () => sendNotices(telling)),
+    clock('reconcile', config.LONGSHORE_RECONCILE_MS, async (signal) => {
+      const youngestMs = config.LONGSHORE_RECONCILE_MIN_AGE_MS;
+      const parts = { sql, store, takeArrivals, landingBucket, metrics, logger };
+      await reconcileLanding({ ...parts, signal, now: Date.now, youngestMs });
+      return 'done';
+    }),
+    clock('uploads', config.LONGSHORE_RECONCILE_MS, async (signal) => {
+      const youngestMs = config.LONGSHORE_ABANDONED_UPLOAD_MS;
+      await abortAbandonedUploads({ sql, store, buckets: ownBuckets, youngestMs, logger, signal, now: Date.now });
+      return 'done';
+    }),
+    clock('transfers', TRANSFERS_MS, async (signal) => {
+      await endOrphanedTransfers({ sql, store, stores: external, logger, signal });
+      return 'done';
+    }),
+    clock('retention', RETENTION_MS, (signal) => keepPartitions(sql, config.LONGSHORE_RETENTION_DAYS, logger, signal)),
+    clock('observe', OBSERVE_MS, async () => {
+      await observeFleet({ sql, watchCopies, metrics });
+      return 'done';
+    }),
+    clock('queues', OBSERVE_MS, async () => {
+      await observeQueues({ readDepth, metrics });
+      return 'done';
+    }),
+  ];
+  return {
+    fast,
+    slow,
+    close() {
+      sender.close();
+      external.close();
+    },
+  };
+}
+
+function mailServerOf(config: RetrySweeperConfig): MailServer | undefined {
+  const { LONGSHORE_SMTP_HOST: host, LONGSHORE_SMTP_FROM: from } = config;
+  if (host === undefined || from === undefined) return undefined;
+  return {
+    host,
+    from,
+    port: config.LONGSHORE_SMTP_PORT,
+    tls: config.LONGSHORE_SMTP_TLS,
+    user: config.LONGSHORE_SMTP_USER,
+    passwordSecret: config.LONGSHORE_SMTP_PASSWORD_SECRET,
+  };
+}

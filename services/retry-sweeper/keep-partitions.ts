@@ -1,0 +1,29 @@
+/** Makes the partitions that are needed next, and drops those past retention, with the business keys of that time. */
+import type { Sql } from '#shared/db/connect-database.ts';
+import { dropExpiredPartitions, ensurePartitions, isLockTimeout } from '#shared/db/partitions.ts';
+import { deleteExpiredKeys } from '#shared/records/delete-expired-keys.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+
+const DAY_MS = 86_400_000;
+
+export async function keepPartitions(
+  sql: Sql,
+  retentionDays: number,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<'done'> {
+  const now = Date.now();
+  const missing = await ensurePartitions(sql, new Date(now));
+  const before = new Date(now - retentionDays * DAY_MS);
+  const { dropped, faults } = await dropExpiredPartitions(sql, before);
+  if (dropped.length > 0) logger.info({ dropped }, 'partitions dropped');
+  const forgotten = await deleteExpiredKeys(sql, before, signal);
+  if (forgotten > 0) logger.info({ forgotten }, 'business keys past retention forgotten');
+  const undone = [...missing, ...faults];
+  const late = undone.filter(isLockTimeout);
+  const failed = undone.find((fault) => !isLockTimeout(fault));
+  if (late.length > 0)
+    logger.warn({ partitions: late.map(({ partition }) => partition) }, 'partitions are in use, left for later');
+  if (failed !== undefined) throw failed.error;
+  return 'done';
+}
