@@ -123,10 +123,6 @@ export const ERROR_CODES = {
     remedy:
       'Correct the `match` of the route that should take it, as the message says, then run `longshore reroute FILE`.',
   },
-  COMPANION_FILE: {
-    meaning: 'The file accompanies another one, as its marker or checksum, and is not carried by itself.',
-    remedy: 'Nothing; the job of the file it belongs to reads it.',
-  },
   // Jobs ended from outside their worker
   DEAD_LETTER: {
     meaning: 'The message of a job could not be handled, and no attempt of its step was left.',

@@ -49,7 +49,7 @@ export function addFiles(program: Command, config: CliConfig): void {
     define: (command) =>
       command
         .option('--tenant <tenant>')
-        .option('--status <status>', 'uploaded, queued, processing, completed, failed or quarantined')
+        .option('--status <status>', 'uploaded, queued, processing, completed, failed, quarantined or companion')
         .option('--name <name>', 'exact, or with * for any run of characters')
         .option('--type <extension>')
         .option('--since <age>', 'registered in the last 90s, 30m, 2h, 7d', parseTime)

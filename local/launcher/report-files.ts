@@ -73,6 +73,7 @@ export function describeFile(file: FinishedFile): string {
   const name = printable(file.name);
   const subject = `${file.tenant}  ${name}  ${formatSize(file.sizeBytes)}`;
   const took = `${(Math.max(file.tookMs, 0) / 1_000).toFixed(1)} s`;
+  if (file.status === 'COMPANION') return `${subject}  received → read with its file  ${took}`;
   if (file.status === 'COMPLETED') {
     return `${subject}  received → delivered${file.isArchived ? ' → archived' : ''}  ${took}`;
   }

@@ -34,19 +34,10 @@ export function decideRouting(
     .map((active) => newJob(active, isLarge));
   if (jobs.length > 0) return { fileId: file.fileId, isLarge, jobs };
   const companion = routes.find(({ route }) => route.isCompanion(path));
-  return {
-    fileId: file.fileId,
-    isLarge,
-    jobs: [],
-    error:
-      companion === undefined
-        ? { code: 'NO_ROUTE', ...refusal(path, file, routes) }
-        : {
-            code: 'COMPANION_FILE',
-            cause: 'COMPANION_FILE',
-            message: `The file is a marker or checksum for the route ${companion.route.name}, which reads it; it is not carried by itself.`,
-          },
-  };
+  const decided = { fileId: file.fileId, isLarge, jobs: [] };
+  return companion === undefined
+    ? { ...decided, error: { code: 'NO_ROUTE', ...refusal(path, file, routes) } }
+    : { ...decided, companionOf: companion.route.name };
 }
 
 /** In the tenant's home, as routes match it. */

@@ -75,7 +75,7 @@ export function createHandleSettledFiles(options: HandleSettledFilesOptions) {
       logger.error({ ...facts, outcome: 'undecided', reason }, 'file handled');
       return release(UNREADABLE_AGAIN_MS);
     }
-    const outcome = decision.jobs.length > 0 ? 'routed' : 'quarantined';
+    const outcome = outcomeOf(decision);
     metrics.files.inc({ outcome });
     for (const { id, queue } of decision.jobs) {
       metrics.jobs.inc({ queue, admission: woken.has(id) ? 'let in' : 'waiting' });
@@ -131,11 +131,13 @@ function endSpan(span: Span | undefined, decided: Decided | undefined): void {
   else if (decided.decision === undefined) span?.end({ tenant, outcome: 'undecided' }, 'ROUTE_INVALID');
   else {
     const { jobs, error } = decided.decision;
-    const outcome = error === undefined ? 'routed' : 'quarantined';
-    // A marker or a checksum that came for another file is no fault.
-    const fault = error?.code === 'COMPANION_FILE' ? undefined : error?.cause;
-    span?.end({ tenant, outcome, jobs: jobs.length, code: error?.code }, fault);
+    span?.end({ tenant, outcome: outcomeOf(decided.decision), jobs: jobs.length, code: error?.code }, error?.cause);
   }
+}
+
+function outcomeOf({ jobs, companionOf }: RoutingDecision): 'routed' | 'companion' | 'quarantined' {
+  if (jobs.length > 0) return 'routed';
+  return companionOf === undefined ? 'quarantined' : 'companion';
 }
 
 async function storeDecisions(

@@ -23,7 +23,7 @@ export interface RequeuedFile {
 export async function requeueFiles(sql: Sql, { fileIds, actor, reason }: RequeueFilesOptions): Promise<RequeuedFile[]> {
   return await sql<RequeuedFile[]>`
     WITH locked AS (
-      SELECT id FROM files WHERE id = ANY(${[...fileIds]}::uuid[]) AND status = 'QUARANTINED' AND routed_at IS NOT NULL
+      SELECT id FROM files WHERE id = ANY(${[...fileIds]}::uuid[]) AND status IN ('QUARANTINED', 'COMPANION') AND routed_at IS NOT NULL
       ORDER BY id FOR UPDATE),
     requeued AS (
       UPDATE files f SET status = 'QUEUED', routed_at = NULL, finished_at = NULL, updated_at = now(), error_code = NULL,

@@ -4,7 +4,7 @@
  * In:  per file the jobs to create (one per route that takes it), or why none does.
  * Out: the jobs let into their queues now, each with the wake-up to send. Jobs beyond the tenant's admission window wait as
  *      `PENDING` without one; the sweeper lets them in as others finish. Jobs of ordered routes always wait, for their turn (`give-turns.ts`).
- * Events: `file.routed`, `file.quarantined`; the latter is no failure notice for a marker or checksum that came for another file.
+ * Events: `file.routed`, `file.quarantined`, `file.companion`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { TURN } from '#shared/steps/step-outcome.ts';
@@ -35,8 +35,10 @@ export interface NewJob {
 export interface RoutingDecision {
   readonly fileId: string;
   readonly isLarge: boolean;
-  /** Empty: the file is quarantined with `error`. */
+  /** Empty: the file is quarantined with `error`, or is a companion. */
   readonly jobs: readonly NewJob[];
+  /** The route that reads the file together with another one, as its marker or checksum. */
+  readonly companionOf?: string;
   readonly error?: { readonly code: string; readonly cause: string; readonly message: string };
 }
 
@@ -75,8 +77,9 @@ function routeSet(
   actor: string,
   { window, settleMs }: Required<RouteFilesOptions>,
 ): Promise<WokenJob[]> {
-  const files = decisions.map(({ fileId, isLarge, jobs, error }) => ({
+  const files = decisions.map(({ fileId, isLarge, jobs, companionOf, error }) => ({
     fileId,
+    companionOf,
     isLarge,
     jobCount: jobs.length,
     errorCode: error?.code,
@@ -87,7 +90,7 @@ function routeSet(
   return sql<WokenJob[]>`
     WITH input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(files)}::text::jsonb) AS r(
-        "fileId" uuid, "isLarge" boolean, "jobCount" int, "errorCode" text, "errorCause" text, "errorMessage" text)),
+        "fileId" uuid, "isLarge" boolean, "companionOf" text, "jobCount" int, "errorCode" text, "errorCause" text, "errorMessage" text)),
     job_input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(jobs)}::text::jsonb) AS r(
         id uuid, "fileId" uuid, "isLarge" boolean, "routeId" uuid, "routeVersionId" uuid, queue text, "stepKind" text,
@@ -100,11 +103,11 @@ function routeSet(
       UPDATE files f SET
         routed_at = now(), updated_at = now(), woken_at = NULL, next_action_at = NULL, is_large = i."isLarge",
         job_count = i."jobCount", open_jobs = i."jobCount",
-        status = CASE WHEN i."jobCount" > 0 THEN 'PROCESSING' ELSE 'QUARANTINED' END,
+        status = CASE WHEN i."jobCount" > 0 THEN 'PROCESSING' WHEN i."companionOf" IS NOT NULL THEN 'COMPANION' ELSE 'QUARANTINED' END,
         finished_at = CASE WHEN i."jobCount" > 0 THEN NULL ELSE now() END,
         error_code = i."errorCode", error_cause = i."errorCause", error_message = i."errorMessage"
       FROM input i WHERE f.id = i."fileId" AND f.id IN (SELECT id FROM locked)
-      RETURNING f.*),
+      RETURNING f.*, i."companionOf" AS companion_of),
     candidate AS (
       SELECT j.*, r.tenant_id, t.time_zone, r.order_key, r.uploaded_at AS order_at, r.order_seq,
         CASE WHEN j."isOrdered" THEN least(r.uploaded_at, r.created_at) + ${settleMs}::int * interval '1 ms' END AS settled_at
@@ -124,12 +127,11 @@ function routeSet(
     joining AS (SELECT order_key, "routeId" AS route_id, tenant_id FROM candidate WHERE "isOrdered"),
     ${joinLines(sql)},
     event AS (
-      SELECT CASE WHEN status = 'QUARANTINED' THEN 'file.quarantined' ELSE 'file.routed' END AS type,
+      SELECT CASE WHEN status = 'PROCESSING' THEN 'file.routed' ELSE 'file.' || lower(status) END AS type,
         tenant_id, id AS file_id, NULL::uuid AS job_id,
-        jsonb_strip_nulls(jsonb_build_object('key', key, 'jobs', job_count, 'isLarge', is_large,
+        jsonb_strip_nulls(jsonb_build_object('key', key, 'jobs', job_count, 'isLarge', is_large, 'route', companion_of,
           'code', error_code, 'cause', error_cause, 'message', error_message)) AS detail,
-        CASE WHEN status = 'QUARANTINED' AND error_code <> 'COMPANION_FILE' THEN '{events,failure}'::text[]
-          ELSE '{events}'::text[] END AS topics
+        CASE WHEN status = 'QUARANTINED' THEN '{events,failure}'::text[] ELSE '{events}'::text[] END AS topics
       FROM routed),
     ${recordEvents(sql, actor)}
     SELECT id, file_id AS "fileId", tenant_id AS "tenantId", queue, wakes AS wake FROM created WHERE woken_at IS NOT NULL`;

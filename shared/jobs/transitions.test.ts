@@ -249,9 +249,12 @@ describe('routing', () => {
     const {
       files: [file],
     } = await registerFiles(sql, [arrivedObject()], 'ingestor');
-    const error = { code: 'COMPANION_FILE', cause: 'COMPANION_FILE', message: 'It is read by the route of its file.' };
-    await routeFiles(sql, [{ fileId: file?.id ?? '', isLarge: false, jobs: [], error }], 'router');
-    expect((await sql`SELECT status FROM files`)[0]?.status).toBe('QUARANTINED');
+    await routeFiles(sql, [{ fileId: file?.id ?? '', isLarge: false, jobs: [], companionOf: 'orders' }], 'router');
+    expect((await sql`SELECT status, error_code FROM files`)[0]).toEqual({ status: 'COMPANION', error_code: null });
+    expect(
+      await sql`SELECT body ->> 'type' AS type, body -> 'data' ->> 'route' AS route FROM outbox WHERE topic = 'events' AND body ->> 'type' LIKE 'file.%' AND body ->> 'type' <> 'file.queued'`,
+    ).toEqual([{ type: 'file.companion', route: 'orders' }]);
+    await expectSound();
     expect(await sql`SELECT 1 FROM outbox WHERE topic = 'failure'`).toHaveLength(0);
   });
 

@@ -10,6 +10,7 @@ export const EVENT_TYPES = [
   'file.queued',
   'file.routed',
   'file.quarantined',
+  'file.companion',
   'file.archived',
   'file.archive-retrying',
   'file.archive-lost',

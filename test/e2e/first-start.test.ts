@@ -27,9 +27,9 @@ const EXAMPLES = [
   ['globex-bank/payments/payment-0003.xml', 'COMPLETED'],
   ['globex-bank/rfi/rfi-2026-01-31.dat', 'COMPLETED'],
   ['globex-bank/statements/statement-2026-01-31.csv.gz', 'COMPLETED'],
-  ['globex-bank/statements/statement-2026-01-31.csv.gz.sha256', 'QUARANTINED'],
+  ['globex-bank/statements/statement-2026-01-31.csv.gz.sha256', 'COMPANION'],
   ['globex-bank/statements/statement-2026-02-28.csv.gz', 'FAILED'],
-  ['globex-bank/statements/statement-2026-02-28.csv.gz.sha256', 'QUARANTINED'],
+  ['globex-bank/statements/statement-2026-02-28.csv.gz.sha256', 'COMPANION'],
 ];
 
 /** Waits for a person, so that the terminal tells nothing of it yet. */

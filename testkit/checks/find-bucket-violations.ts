@@ -3,7 +3,7 @@
  *
  * 1. Every delivery of a succeeded job that no newer version superseded is there, byte for byte what was sent (or what the archive holds, for untransformed ones).
  * 2. A job delivered once: one version in all destinations carries its mark, and no version carries a mark of nobody.
- * 3. Every ended file is in the archive and gone from landing; a quarantined one is still in landing.
+ * 3. Every ended file is in the archive and gone from landing; a quarantined one, or a companion, is still in landing.
  * 4. No multipart upload is open.
  */
 import { createHash } from 'node:crypto';
@@ -172,7 +172,7 @@ async function compareLanding(
   );
   const identity = ({ key, versionId }: { key: string; versionId: string }) => `${key}\n${versionId}`;
   const standing = new Set(objects.map(identity));
-  const quarantined = files.filter(({ status }) => status === 'QUARANTINED');
+  const quarantined = files.filter(({ status }) => status === 'QUARANTINED' || status === 'COMPANION');
   const mayStand = new Set(quarantined.map(identity));
   return [
     ...objects

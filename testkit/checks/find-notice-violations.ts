@@ -12,8 +12,7 @@ export async function findNoticeViolations({ notices, sql }: TestFleet): Promise
   const received = await notices.read();
   const ended = await sql<{ id: string; fileId: string; type: string }[]>`
     SELECT id, file_id AS "fileId", type FROM audit_events
-    WHERE type IN ('file.completed', 'file.failed', 'file.quarantined')
-      AND detail ->> 'code' IS DISTINCT FROM 'COMPANION_FILE'`;
+    WHERE type IN ('file.completed', 'file.failed', 'file.quarantined')`;
   const audited = new Map(ended.map((event) => [event.id, event]));
   const unheard = ended.filter(({ id }) => !received.has(id));
   const invented = [...received.values()].filter(({ id }) => !audited.has(id));

@@ -63,7 +63,7 @@ const ALWAYS: Readonly<Record<string, string>> = {
     GROUP BY a.job_id, a.step_seq
     HAVING count(*) > 1 + (SELECT count(*) FROM audit_events e WHERE e.job_id = a.job_id AND e.type = 'records.reopened')`,
   'every terminal file has one terminal event for each time it ended': `
-    SELECT f.id, f.status FROM files f WHERE f.status IN ('COMPLETED', 'FAILED', 'QUARANTINED')
+    SELECT f.id, f.status FROM files f WHERE f.status IN ('COMPLETED', 'FAILED', 'QUARANTINED', 'COMPANION')
       AND NOT EXISTS (SELECT 1 FROM audit_events e WHERE e.file_id = f.id AND e.type = 'file.' || lower(f.status))`,
   'a file completes once for each generation of its jobs': `
     SELECT f.id, count(*) FROM files f JOIN audit_events e ON e.file_id = f.id AND e.type IN ('file.completed', 'file.failed')
@@ -132,7 +132,7 @@ const ALWAYS: Readonly<Record<string, string>> = {
 };
 
 const AT_REST: Readonly<Record<string, string>> = {
-  'no file is in progress': `SELECT id, status FROM files WHERE status NOT IN ('COMPLETED', 'FAILED', 'QUARANTINED')`,
+  'no file is in progress': `SELECT id, status FROM files WHERE status NOT IN ('COMPLETED', 'FAILED', 'QUARANTINED', 'COMPANION')`,
   'no job is in progress': `SELECT id, state FROM jobs WHERE state IN ('PENDING', 'RUNNING', 'WAITING')`,
   'every event left the outbox': `SELECT event_id, topic FROM outbox`,
 };

@@ -18,7 +18,7 @@ const fileSummarySchema = z.object({
   key: z.string(),
   version_id: z.string(),
   file_size: z.number(),
-  status: z.enum(['uploaded', 'queued', 'processing', 'completed', 'failed', 'quarantined']),
+  status: z.enum(['uploaded', 'queued', 'processing', 'completed', 'failed', 'quarantined', 'companion']),
   upload_timestamp: z.string(),
   registered_at: z.string(),
   finished_at: z.string().nullable(),
@@ -46,6 +46,7 @@ export const fileDetailSchema = fileSummarySchema.extend({
 export interface FileFilters {
   /** Null sees every tenant. */
   readonly tenantId: string | null;
+  /** Without any, companions are left out. */
   readonly statuses?: readonly FileStatus[] | undefined;
   /** Exact, or with `*` for any run of characters. */
   readonly name?: string | undefined;
@@ -152,7 +153,7 @@ async function findByTenant(reads: Reads, filters: FileFilters): Promise<NewestR
 
 function conditionsOf({ statuses, name, type, from, to, after }: FileFilters) {
   return [
-    statuses && sql`${files.status} = ANY(${sql.param([...statuses])}::text[])`,
+    statuses ? sql`${files.status} = ANY(${sql.param([...statuses])}::text[])` : sql`${files.status} <> 'COMPANION'`,
     name !== undefined && nameCondition(name),
     type !== undefined && sql`lower(substring(${files.name} FROM '.\\.([^.]+)$')) = ${type}`,
     from !== undefined && sql`${files.createdAt} >= ${from}::timestamptz`,

@@ -18,7 +18,6 @@ import {
   recordAttempts,
   sftpUsers,
 } from '#shared/db/schema.ts';
-import type { ErrorCode } from '#shared/errors.ts';
 import type { RecordSummary } from '#shared/steps/record-store.ts';
 import { HELD } from '#shared/steps/step-outcome.ts';
 import { idField } from '../http/request-fields.ts';
@@ -67,6 +66,8 @@ const PUBLIC_STATUSES: Readonly<Record<FileStatus, FileStatusReply['status']>> =
   COMPLETED: 'completed',
   FAILED: 'failed',
   QUARANTINED: 'failed',
+  // It was read with the file that it belongs to, and nothing else is to become of it.
+  COMPANION: 'completed',
 };
 
 /** `tenantId` null sees every tenant. Resolves to undefined when there is no such file in sight. */
@@ -84,8 +85,6 @@ export async function findStatus(
     isTerminal ? findWorkMs(reads, file.id) : null,
   ]);
   const records = await countAll(progress.recordJobs, countRecords);
-  // It is read with the file that it belongs to, and nothing else is to become of it.
-  const isCompanion = file.errorCode === ('COMPANION_FILE' satisfies ErrorCode);
   return {
     file_id: file.id,
     customer_id: file.tenantId,
@@ -95,13 +94,13 @@ export async function findStatus(
     destination_bucket: delivery?.bucket ?? null,
     file_size: file.sizeBytes,
     file_type: fileTypeOf(file.name),
-    status: isCompanion ? 'completed' : PUBLIC_STATUSES[file.status],
+    status: PUBLIC_STATUSES[file.status],
     upload_timestamp: file.uploadedAt,
     transfer_timestamp: delivery?.at ?? null,
     processed_by: progress.processedBy,
     processing_time_ms: isTerminal ? (workMs ?? progress.processingMs) : null,
     retry_count: progress.retryCount,
-    error_message: isCompanion ? null : (file.errorMessage ?? progress.errorMessage),
+    error_message: file.errorMessage ?? progress.errorMessage,
     held: progress.isHeld,
     records,
   };
@@ -138,7 +137,6 @@ const fileColumns = {
   status: files.status,
   uploadedAt: instantOf(files.uploadedAt),
   finishedAt: instantOrNullOf(files.finishedAt),
-  errorCode: files.errorCode,
   errorMessage: files.errorMessage,
 };
 

@@ -19,7 +19,9 @@ import { fileDetailSchema, filePageSchema, findFileDetail, findFiles } from './f
 
 const filtersSchema = z.strictObject({
   tenant: tenantField.optional().describe('Operators only; a tenant’s key sees its own files whatever this says.'),
-  status: anyCaseField(FILE_STATUSES).optional(),
+  status: anyCaseField(FILE_STATUSES)
+    .optional()
+    .describe('Markers and checksums of other files are listed with `companion` alone.'),
   name: textField(1_024).optional().describe('Exact, or with * for any run of characters.'),
   type: textField(64).toLowerCase().optional().describe('Extension of the name, without the dot.'),
   from: instantField.optional().describe('Registered at this instant or later, RFC 3339.'),

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { LongshoreError } from '#shared/errors.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
+import { cachePrivately } from '../http/cache-privately.ts';
 import { errorBodySchema } from '../http/error-reply.ts';
 import { textField } from '../http/request-fields.ts';
 import { callerOf } from '../http/request-guard.ts';
@@ -15,6 +16,7 @@ export function handleStatus(app: ApiServer, { reads }: ApiParts, countRecords: 
   app.get(
     '/status',
     {
+      onSend: cachePrivately,
       schema: {
         summary: 'Where a file is',
         tags: ['files'],

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { applyRoute, applySftpUser } from '#shared/definitions/apply-definitions.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';
+import { routeFiles } from '#shared/jobs/route-files.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { arrivedObject, seedJobs } from '#testkit/seeds/seed-jobs.ts';
 
@@ -85,6 +86,7 @@ test.each([
   ['COMPLETED', 'completed'],
   ['FAILED', 'failed'],
   ['QUARANTINED', 'failed'],
+  ['COMPANION', 'completed'],
 ])('a file that is %s shows as %s', async (stored, shown) => {
   const id = await arrive({});
   await api.sql`UPDATE files SET status = ${stored} WHERE id = ${id}`;
@@ -184,16 +186,54 @@ test('a file that waits for a person says so, and a record file how its records 
   });
 });
 
-test('a marker or checksum did not fail: it was used with the file that it belongs to', async () => {
-  const id = await arrive({
-    name: 'a.csv.sha256',
-    status: 'QUARANTINED',
-    error: { code: 'COMPANION_FILE', cause: 'COMPANION_FILE', message: 'It is a checksum.' },
-  });
+test('a marker or checksum did not fail, and lists show it only when asked', async () => {
+  const id = await arrive({ name: 'a.csv.sha256' });
+  await routeFiles(api.sql, [{ fileId: id, isLarge: false, jobs: [], companionOf: 'orders' }], 'router');
   expect((await statusOf(id, api.keys.acme)).body).toMatchObject({
     status: 'completed',
     processed_by: null,
     destination_bucket: null,
     error_message: null,
   });
+  const list = async (query: string) => {
+    const url = `/api/v1/files?name=a.csv.sha256${query}`;
+    const { files } = (await api.app.inject({ url, headers: { 'x-api-key': api.keys.acme } })).json();
+    return files.map((file: { file_id: string; status: string; error: unknown }) => [
+      file.file_id,
+      file.status,
+      file.error,
+    ]);
+  };
+  expect(await list('')).toEqual([]);
+  expect(await list('&status=quarantined')).toEqual([]);
+  expect(await list('&status=companion')).toEqual([[id, 'companion', null]]);
+});
+
+test('an answer that has not changed is not sent again', async () => {
+  const [job] = await seedJobs(api.sql);
+  const ask = (tag?: string) =>
+    api.app.inject({
+      url: `/status?file_id=${job!.fileId}`,
+      headers: { 'x-api-key': api.keys.acme, ...(tag !== undefined && { 'if-none-match': tag }) },
+    });
+  const first = await ask();
+  const tag = String(first.headers.etag);
+  expect(first.headers).toMatchObject({
+    'cache-control': 'private, max-age=2',
+    vary: 'x-api-key, authorization',
+    etag: expect.stringMatching(/^"[\w-]{22}"$/),
+  });
+  for (const known of [tag, `W/${tag}`, `"other", ${tag}`, '*']) {
+    const again = await ask(known);
+    expect([known, again.statusCode, again.body, again.headers.etag]).toEqual([known, 304, '', tag]);
+  }
+  await api.sql`UPDATE jobs SET state = 'WAITING', wait_reason = 'HELD', next_action_at = now() WHERE id = ${job!.id}`;
+  const changed = await ask(tag);
+  expect([changed.statusCode, changed.json().held, changed.headers.etag === tag]).toEqual([200, true, false]);
+  const unknown = await api.app.inject({ url: '/status?file_id=none', headers: { 'x-api-key': api.keys.acme } });
+  expect([unknown.statusCode, unknown.headers['cache-control'], unknown.headers.etag]).toEqual([
+    404,
+    'no-store',
+    undefined,
+  ]);
 });
