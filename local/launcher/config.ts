@@ -3,18 +3,18 @@ import { z } from 'zod';
 import { HIGHEST_OFFSET } from '#local/ports.ts';
 import { integerVariable, loadConfig, logLevelVariable } from '#shared/runtime/config/load-config.ts';
 
-const schema = z.object({
-  /** Relative to where the command is run, which `npm start` makes the checkout. */
-  LONGSHORE_HOME: z.string().default('.longshore'),
-  LONGSHORE_PORT_BASE: integerVariable({ min: 1, max: 65_535 - HIGHEST_OFFSET }).default(8080),
-  /** Of every process; checked here so that the start says what is wrong, and not the first process that reads it. */
-  LOG_LEVEL: logLevelVariable.optional(),
+export const variables = z.object({
+  LONGSHORE_HOME: z.string().default('.longshore').describe('The home directory, relative to the checkout.'),
+  LONGSHORE_PORT_BASE: integerVariable({ min: 1, max: 65_535 - HIGHEST_OFFSET })
+    .default(8080)
+    .describe('First port; every other port is this plus an offset.'),
+  LOG_LEVEL: logLevelVariable.optional().describe("Log level of every process, in place of each process's default."),
 });
 
-export type LauncherConfig = z.output<typeof schema>;
+export type LauncherConfig = z.output<typeof variables>;
 
 export function loadLauncherConfig(env: Readonly<Record<string, string | undefined>> = process.env): LauncherConfig {
-  return loadConfig(schema, env);
+  return loadConfig(variables, env);
 }
 
 /** The stack decides these itself, for each process. */

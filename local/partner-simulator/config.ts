@@ -14,27 +14,36 @@ const jsonText = z.string().transform((text, context): unknown => {
   }
 });
 
-const schema = z.object({
-  LONGSHORE_HTTP_HOST: z.string().default('127.0.0.1'),
-  LONGSHORE_HTTP_PORT: integerVariable({ min: 0, max: 65_535 }),
-  LONGSHORE_SIMULATOR_DIRECTORY: z.string(),
-  LONGSHORE_SIMULATOR_ISSUER: z.string().default('urn:longshore:simulated-partner'),
-  LONGSHORE_SIMULATOR_AUDIENCE: z.string().default('rfi-apis'),
-  /** JSON: `[{"id":"longshore","secret":"...","scopes":["rfi.validate"]}]`, readable by its owner alone. */
-  LONGSHORE_SIMULATOR_CLIENTS_FILE: z.string(),
-  LONGSHORE_SIMULATOR_TOKEN_LIFETIME_S: integerVariable({ min: 1, max: 86_400 }).default(300),
-  LONGSHORE_SIMULATOR_SEED: integerVariable({ min: 0, max: 4_294_967_295 }).default(1),
-  /** JSON: latencies and faults from the first call on, as `PUT /_behaviour` takes them. */
-  LONGSHORE_SIMULATOR_BEHAVIOUR: jsonText.pipe(behaviourSchema).optional(),
-  LOG_LEVEL: logLevelVariable.default('info'),
+export const variables = z.object({
+  LONGSHORE_HTTP_HOST: z.string().default('127.0.0.1').describe('Address.'),
+  LONGSHORE_HTTP_PORT: integerVariable({ min: 0, max: 65_535 }).describe('Port.'),
+  LONGSHORE_SIMULATOR_DIRECTORY: z.string().describe('Directory for the ledger, which survives a kill.'),
+  LONGSHORE_SIMULATOR_ISSUER: z.string().default('urn:longshore:simulated-partner').describe('Issuer of its tokens.'),
+  LONGSHORE_SIMULATOR_AUDIENCE: z.string().default('rfi-apis').describe('Audience of its tokens.'),
+  LONGSHORE_SIMULATOR_CLIENTS_FILE: z
+    .string()
+    .describe('File with JSON: `[{"id", "secret", "scopes"}]`; the clients that get tokens.'),
+  LONGSHORE_SIMULATOR_TOKEN_LIFETIME_S: integerVariable({ min: 1, max: 86_400 })
+    .default(300)
+    .describe('Lifetime of its tokens.'),
+  LONGSHORE_SIMULATOR_SEED: integerVariable({ min: 0, max: 4_294_967_295 })
+    .default(1)
+    .describe('Seed of shares and latencies: the same seed gives the same run.'),
+  LONGSHORE_SIMULATOR_BEHAVIOUR: jsonText
+    .pipe(behaviourSchema)
+    .optional()
+    .describe('JSON: initial latencies and faults, see `local/partner-simulator/README.md`.'),
+  LOG_LEVEL: logLevelVariable
+    .default('info')
+    .describe('`fatal`, `error`, `warn`, `info`, `debug`, `trace` or `silent`.'),
 });
 
-export type PartnerSimulatorConfig = z.output<typeof schema>;
+export type PartnerSimulatorConfig = z.output<typeof variables>;
 
 export function loadPartnerSimulatorConfig(
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): PartnerSimulatorConfig {
-  return loadConfig(schema, env);
+  return loadConfig(variables, env);
 }
 
 const clientsSchema = z.array(

@@ -14,27 +14,30 @@ const bucketList = z
   .default('')
   .transform((list) => list.split(',').filter((name) => name !== ''));
 
-const schema = z.object({
-  /** Objects, metadata and the journal of events. */
-  LONGSHORE_S3_DIRECTORY: z.string(),
-  LONGSHORE_S3_HOST: z.string().default('127.0.0.1'),
-  LONGSHORE_S3_PORT: integerVariable({ min: 0, max: 65_535 }),
-  LONGSHORE_S3_REGION: z.string().optional(),
-  /** A JSON file: `[{"accessKeyId", "secretAccessKey", "name"}]`. */
-  LONGSHORE_S3_CREDENTIALS_FILE: z.string(),
-  /** Created with versioning where they are not there, separated by commas. */
-  LONGSHORE_S3_BUCKETS: bucketList,
-  /** As above, and with "Object Created" events in the journal. */
-  LONGSHORE_S3_EVENT_BUCKETS: bucketList,
-  LONGSHORE_S3_SYNC_TO_DISK: booleanVariable.default(false),
-  LOG_LEVEL: logLevelVariable.default('info'),
+export const variables = z.object({
+  LONGSHORE_S3_DIRECTORY: z.string().describe('Directory for objects, metadata and the journal of events.'),
+  LONGSHORE_S3_HOST: z.string().default('127.0.0.1').describe('Address.'),
+  LONGSHORE_S3_PORT: integerVariable({ min: 0, max: 65_535 }).describe('Port.'),
+  LONGSHORE_S3_REGION: z
+    .string()
+    .optional()
+    .describe('Signatures for other regions are rejected. Without it any region is accepted.'),
+  LONGSHORE_S3_CREDENTIALS_FILE: z.string().describe('File with JSON: `[{"accessKeyId", "secretAccessKey", "name"}]`.'),
+  LONGSHORE_S3_BUCKETS: bucketList.describe('Buckets to create with versioning, comma-separated.'),
+  LONGSHORE_S3_EVENT_BUCKETS: bucketList.describe('The same, for buckets with events.'),
+  LONGSHORE_S3_SYNC_TO_DISK: booleanVariable
+    .default(false)
+    .describe('Set `true` to confirm a write only after the disk has it.'),
+  LOG_LEVEL: logLevelVariable
+    .default('info')
+    .describe('`fatal`, `error`, `warn`, `info`, `debug`, `trace` or `silent`.'),
 });
 
-export type S3Config = z.output<typeof schema> & { readonly credentials: readonly S3Credential[] };
+export type S3Config = z.output<typeof variables> & { readonly credentials: readonly S3Credential[] };
 
 /** @throws LongshoreError `CONFIG_INVALID`. */
 export function loadS3Config(env: Readonly<Record<string, string | undefined>> = process.env): S3Config {
-  const config = loadConfig(schema, env);
+  const config = loadConfig(variables, env);
   return { ...config, credentials: readCredentials(config.LONGSHORE_S3_CREDENTIALS_FILE) };
 }
 

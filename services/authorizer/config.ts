@@ -39,37 +39,57 @@ const jsonText = z.string().transform((text, context): unknown => {
 
 const isLoopback = (url: URL) => ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname);
 
-const schema = z.object({
-  LONGSHORE_AUTHORIZER_ISSUER: z.string().min(1),
-  /** A token for any one of them is taken. */
-  LONGSHORE_AUTHORIZER_AUDIENCE: commaList.pipe(z.array(z.string().min(1)).min(1)),
+export const variables = z.object({
+  LONGSHORE_AUTHORIZER_ISSUER: z.string().min(1).describe('Issuer whose tokens are accepted.'),
+  LONGSHORE_AUTHORIZER_AUDIENCE: commaList
+    .pipe(z.array(z.string().min(1)).min(1))
+    .describe('Accepted audiences, comma-separated.'),
   LONGSHORE_AUTHORIZER_JWKS_URL: z
     .url()
     .transform((url) => new URL(url))
     .refine((url) => url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url)), {
       error: 'must be https: whoever can change the keys on their way can sign tokens',
-    }),
-  /** JSON: `[{"method":"POST","path":"/validation","scopes":["rfi.validate"]}]`. What no rule allows is denied. */
-  LONGSHORE_AUTHORIZER_RULES: jsonText.pipe(z.array(accessRuleSchema).min(1).max(100)),
-  LONGSHORE_AUTHORIZER_ALGORITHMS: commaList.pipe(z.array(z.enum(ALGORITHMS)).min(1)).default(['RS256', 'ES256']),
-  LONGSHORE_AUTHORIZER_CLOCK_TOLERANCE_S: integerVariable({ min: 0, max: 300 }).default(5),
-  /** API Gateway takes 10,240 bytes of headers in all. */
-  LONGSHORE_AUTHORIZER_LARGEST_TOKEN_BYTES: integerVariable({ min: 256, max: 65_536 }).default(8_192),
-  LONGSHORE_AUTHORIZER_JWKS_TIMEOUT_MS: integerVariable({ min: 10, max: 10_000 }).default(3_000),
-  /** Keys older than this are asked for anew; those at hand serve on while the issuer does not answer. */
-  LONGSHORE_AUTHORIZER_KEYS_REFRESH_MS: integerVariable({ min: 0, max: 86_400_000 }).default(600_000),
-  /** No key is believed for longer than this without the issuer having shown it again. */
-  LONGSHORE_AUTHORIZER_KEYS_MAX_AGE_MS: integerVariable({ min: 1_000, max: 86_400_000 }).default(3_600_000),
-  /** Made-up key ids must not become a flood of requests to the issuer. */
-  LONGSHORE_AUTHORIZER_KEYS_COOLDOWN_MS: integerVariable({ min: 0, max: 600_000 }).default(10_000),
-  LOG_LEVEL: logLevelVariable.default('info'),
+    })
+    .describe("URL of the issuer's key set; https."),
+  LONGSHORE_AUTHORIZER_RULES: jsonText
+    .pipe(z.array(accessRuleSchema).min(1).max(100))
+    .describe(
+      'JSON: `[{"method":"POST","path":"/validation","scopes":["rfi.validate"]}]`. What no rule allows is denied.',
+    ),
+  LONGSHORE_AUTHORIZER_ALGORITHMS: commaList
+    .pipe(z.array(z.enum(ALGORITHMS)).min(1))
+    .default(['RS256', 'ES256'])
+    .describe('Accepted signature algorithms; asymmetric only.'),
+  LONGSHORE_AUTHORIZER_CLOCK_TOLERANCE_S: integerVariable({ min: 0, max: 300 })
+    .default(5)
+    .describe("Accepted difference between the issuer's clock and ours."),
+  /** API Gateway accepts 10,240 bytes of headers in total. */
+  LONGSHORE_AUTHORIZER_LARGEST_TOKEN_BYTES: integerVariable({ min: 256, max: 65_536 })
+    .default(8_192)
+    .describe('Longer tokens are rejected without being parsed.'),
+  LONGSHORE_AUTHORIZER_JWKS_TIMEOUT_MS: integerVariable({ min: 10, max: 10_000 })
+    .default(3_000)
+    .describe('Deadline for fetching the key set.'),
+  LONGSHORE_AUTHORIZER_KEYS_REFRESH_MS: integerVariable({ min: 0, max: 86_400_000 })
+    .default(600_000)
+    .describe('A key set older than this is fetched again.'),
+  LONGSHORE_AUTHORIZER_KEYS_MAX_AGE_MS: integerVariable({ min: 1_000, max: 86_400_000 })
+    .default(3_600_000)
+    .describe('While the issuer does not answer, keys are used up to this age.'),
+  /** Invented key ids must not cause a flood of requests to the issuer. */
+  LONGSHORE_AUTHORIZER_KEYS_COOLDOWN_MS: integerVariable({ min: 0, max: 600_000 })
+    .default(10_000)
+    .describe('Minimum time between two fetches caused by an unknown key.'),
+  LOG_LEVEL: logLevelVariable
+    .default('info')
+    .describe('`fatal`, `error`, `warn`, `info`, `debug`, `trace` or `silent`.'),
 });
 
-export type AuthorizerConfig = z.output<typeof schema>;
+export type AuthorizerConfig = z.output<typeof variables>;
 
 /** @throws LongshoreError `CONFIG_INVALID` with every fault. */
 export function loadAuthorizerConfig(
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): AuthorizerConfig {
-  return loadConfig(schema, env);
+  return loadConfig(variables, env);
 }

@@ -5,26 +5,29 @@ import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
 import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
 
-const schema = z.object({
+export const variables = z.object({
   ...fleetVariables,
   ...copyVariables,
   ...secretVariables,
-  /** Jobs side by side. */
-  LONGSHORE_SLOTS: integerVariable({ min: 1, max: 100 }).default(4),
-  /** Receives side by side. */
-  LONGSHORE_POLLERS: integerVariable({ min: 1, max: 10 }).default(1),
-  /** For one try of a step: a copy of terabytes takes hours. A queue keeps a message hidden for 12 h at most. */
-  LONGSHORE_STEP_DEADLINE_MS: integerVariable({ min: 1_000, max: 36_000_000 }).default(36_000_000),
-  /** Share of the slots that one tenant takes while others may be waiting behind it. */
-  LONGSHORE_TENANT_SHARE_PERCENT: integerVariable({ min: 1, max: 100 }).default(50),
-  /** Given by Amazon ECS: its agent is asked not to end the task while it works. */
-  ECS_AGENT_URI: z.url({ protocol: /^http$/ }).optional(),
+  LONGSHORE_SLOTS: integerVariable({ min: 1, max: 100 }).default(4).describe('Number of jobs processed concurrently.'),
+  LONGSHORE_POLLERS: integerVariable({ min: 1, max: 10 }).default(1).describe('Number of concurrent receive requests.'),
+  /** A queue keeps a message hidden for 12 h at most. */
+  LONGSHORE_STEP_DEADLINE_MS: integerVariable({ min: 1_000, max: 36_000_000 })
+    .default(36_000_000)
+    .describe('Deadline for one attempt of a step. A copy of terabytes takes hours.'),
+  LONGSHORE_TENANT_SHARE_PERCENT: integerVariable({ min: 1, max: 100 })
+    .default(50)
+    .describe('Maximum share of the slots for one tenant while other tenants may be waiting.'),
+  ECS_AGENT_URI: z
+    .url({ protocol: /^http$/ })
+    .optional()
+    .describe('Set by Amazon ECS. The service asks its agent not to stop the task while it works.'),
 });
 
-export type LargeFileWorkerConfig = z.output<typeof schema>;
+export type LargeFileWorkerConfig = z.output<typeof variables>;
 
 export function loadLargeFileWorkerConfig(
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): LargeFileWorkerConfig {
-  return loadConfig(schema, env);
+  return loadConfig(variables, env);
 }

@@ -23,13 +23,19 @@ export type Sql = postgres.Sql;
 
 /** The variables of every process that talks to the database. */
 export const databaseVariables = {
-  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
-  DATABASE_POOL_MAX: integerVariable({ min: 1, max: 100 }).default(4),
-  /** Off behind a transaction pooler (PgBouncer, RDS Proxy), which cannot keep prepared statements. */
-  DATABASE_PREPARE: booleanVariable.default(true),
-  DATABASE_STATEMENT_TIMEOUT_MS: integerVariable({ min: 100, max: 600_000 }).default(30_000),
-  /** Amazon RDS: a signed token in place of the URL's password. */
-  DATABASE_IAM_AUTH: booleanVariable.default(false),
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).describe('`postgres://user:password@host/database`.'),
+  DATABASE_POOL_MAX: integerVariable({ min: 1, max: 100 })
+    .default(4)
+    .describe('Maximum number of connections of one process; the control API opens twice as many.'),
+  DATABASE_PREPARE: booleanVariable
+    .default(true)
+    .describe('Set `false` behind a transaction pooler (PgBouncer, RDS Proxy).'),
+  DATABASE_STATEMENT_TIMEOUT_MS: integerVariable({ min: 100, max: 600_000 })
+    .default(30_000)
+    .describe('The server cancels a statement after this time.'),
+  DATABASE_IAM_AUTH: booleanVariable
+    .default(false)
+    .describe("Set `true` on Amazon RDS to sign in with an IAM token in place of the URL's password."),
 };
 
 export interface DatabaseConfig {

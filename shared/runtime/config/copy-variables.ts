@@ -9,12 +9,24 @@ import { integerVariable } from './load-config.ts';
 const MIB = 1024 ** 2;
 
 export const copyVariables = {
-  /** Times the next: the memory of streamed copies, over all of the process. */
-  LONGSHORE_COPY_PARTS: integerVariable({ min: 1, max: 1_000 }).default(4),
-  /** S3 takes no parts under 5 MiB. A file of over 10,000 such parts gets larger ones, which are not held. */
-  LONGSHORE_COPY_PART_BYTES: integerVariable({ min: 5 * MIB, max: 1_024 * MIB }).default(8 * MIB),
-  /** A copy of which no byte moves for so long gives its slot up; its request is aborted and sent again at two thirds of that. */
-  LONGSHORE_COPY_STALL_MS: integerVariable({ min: 100, max: 600_000 }).default(60_000),
-  /** Addresses of external stores that are not public and may be written to all the same; without it none. */
-  LONGSHORE_STORE_ADDRESSES: networksVariable.optional(),
+  LONGSHORE_COPY_PARTS: integerVariable({ min: 1, max: 1_000 })
+    .default(4)
+    .describe(
+      'Number of parts of streamed copies in flight, over all copies of the process. Multiplied by the part size, this is the memory that copies use.',
+    ),
+  LONGSHORE_COPY_PART_BYTES: integerVariable({ min: 5 * MIB, max: 1_024 * MIB })
+    .default(8 * MIB)
+    .describe(
+      'Size of a buffered part. Files that would need more than 10,000 such parts use larger parts, which are not buffered.',
+    ),
+  LONGSHORE_COPY_STALL_MS: integerVariable({ min: 100, max: 600_000 })
+    .default(60_000)
+    .describe(
+      'A copy that makes no progress for this long releases its slot. A request is aborted and sent again after two thirds of this time.',
+    ),
+  LONGSHORE_STORE_ADDRESSES: networksVariable
+    .optional()
+    .describe(
+      'Private addresses and networks of external stores that may be used, comma-separated. Use the same value for every service that has it.',
+    ),
 };

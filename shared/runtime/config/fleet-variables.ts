@@ -8,31 +8,43 @@ import { booleanVariable, integerVariable, logLevelVariable } from './load-confi
 export const fleetVariables = {
   ...databaseVariables,
   ...tracingVariables,
-  AWS_REGION: z.string().min(1),
-  /** One prefix names queues, buckets and topics: see `resource-names.ts`. */
+  AWS_REGION: z.string().min(1).describe('Region of queues, topics and buckets.'),
   LONGSHORE_PREFIX: z
     .string()
     .regex(/^[a-z0-9][a-z0-9-]{0,30}$/, 'lower case letters, digits and hyphens, at most 31')
-    .default('longshore'),
-  /** S3 servers without a wildcard DNS name want the bucket in the path. */
-  LONGSHORE_S3_PATH_STYLE: booleanVariable.default(false),
-  /** Tells SQS each message's tenant on standard queues too (fair queues); false for servers that refuse a group there. */
-  LONGSHORE_FAIR_QUEUES: booleanVariable.default(true),
-  /** Health and metrics. */
-  LONGSHORE_HTTP_HOST: z.string().default('0.0.0.0'),
-  LONGSHORE_HTTP_PORT: integerVariable({ min: 0, max: 65_535 }).default(9464),
-  /** How long a claim lasts unless renewed: the longest that a job waits after its worker died. */
-  LONGSHORE_LEASE_MS: integerVariable({ min: 1_000, max: 600_000 }).default(30_000),
-  /** How long a stopping service lets running work end; shorter than the platform's stop timeout. */
-  LONGSHORE_DRAIN_MS: integerVariable({ min: 100, max: 110_000 }).default(20_000),
-  /** A file of exactly this size is small. */
-  LONGSHORE_LARGE_FILE_THRESHOLD_BYTES: integerVariable({ min: 0, max: Number.MAX_SAFE_INTEGER }).default(524_288_000),
+    .default('longshore')
+    .describe('Prefix of the names of queues, buckets and topics. Several fleets can share an account.'),
+  LONGSHORE_S3_PATH_STYLE: booleanVariable
+    .default(false)
+    .describe('Set `true` for S3 servers that do not support virtual-hosted buckets.'),
+  LONGSHORE_FAIR_QUEUES: booleanVariable
+    .default(true)
+    .describe("Send each message's tenant to SQS on standard queues. Set `false` for servers that reject it."),
+  LONGSHORE_HTTP_HOST: z.string().default('0.0.0.0').describe('Address for health checks and metrics.'),
+  LONGSHORE_HTTP_PORT: integerVariable({ min: 0, max: 65_535 })
+    .default(9464)
+    .describe('Port for health checks and metrics; 0 takes any free port.'),
+  LONGSHORE_LEASE_MS: integerVariable({ min: 1_000, max: 600_000 })
+    .default(30_000)
+    .describe('How long a claim lasts unless it is renewed. After a worker dies, its job waits at most this long.'),
+  LONGSHORE_DRAIN_MS: integerVariable({ min: 100, max: 110_000 })
+    .default(20_000)
+    .describe("How long a stopping service waits for running work. Must be shorter than the platform's stop timeout."),
+  LONGSHORE_LARGE_FILE_THRESHOLD_BYTES: integerVariable({ min: 0, max: Number.MAX_SAFE_INTEGER })
+    .default(524_288_000)
+    .describe('Files larger than this are copied by the large-file-worker. Use the same value for every service.'),
   /**
    * How many wake-ups of one tenant stand in a queue of work at once: so many stand before another tenant's next. Small where the queues
    * are served in plain order (fauxqs); with fair queues (Amazon SQS) it only bounds what is lost with a queue.
    */
-  LONGSHORE_ADMISSION_WINDOW: integerVariable({ min: 1, max: 100_000 }).default(1_000),
-  LOG_LEVEL: logLevelVariable.default('info'),
+  LONGSHORE_ADMISSION_WINDOW: integerVariable({ min: 1, max: 100_000 })
+    .default(1_000)
+    .describe(
+      'Maximum number of wake-ups of one tenant in a work queue. Use a small value (`npm start` uses 150) where queues are served in plain order.',
+    ),
+  LOG_LEVEL: logLevelVariable
+    .default('info')
+    .describe('`fatal`, `error`, `warn`, `info`, `debug`, `trace` or `silent`.'),
 };
 
 export const networksVariable = z

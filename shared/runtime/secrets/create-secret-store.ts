@@ -6,13 +6,17 @@ import type { SecretStore } from './secret-store.ts';
 
 /** The variables of every process that reads secrets. */
 export const secretVariables = {
-  /** A directory with one file of mode 0600 per secret. Without it secrets are those of AWS Secrets Manager. */
-  LONGSHORE_SECRETS_DIRECTORY: z.string().optional(),
-  /** Before every name in AWS Secrets Manager. */
+  LONGSHORE_SECRETS_DIRECTORY: z
+    .string()
+    .optional()
+    .describe(
+      'Directory with one file of mode 0600 for each secret, by tenant. Without it, secrets are in AWS Secrets Manager.',
+    ),
   LONGSHORE_SECRETS_PREFIX: z
     .string()
     .regex(/^[A-Za-z0-9/_+=.@-]{1,128}$/, 'must be the beginning of the name of a secret')
-    .default('longshore/'),
+    .default('longshore/')
+    .describe('Prefix of secret names in AWS Secrets Manager.'),
 };
 
 export interface SecretConfig {

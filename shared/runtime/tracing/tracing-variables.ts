@@ -19,19 +19,31 @@ export const SAMPLERS = [
 ] as const;
 
 export const tracingVariables = {
-  /** Of an OTLP receiver, e.g. `http://localhost:4318`; `/v1/traces` is added. */
-  OTEL_EXPORTER_OTLP_ENDPOINT: url.optional(),
-  /** The whole URL for traces, in place of the one above. */
-  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url.optional(),
-  /** The one that is spoken here; any other is refused at start. */
-  OTEL_EXPORTER_OTLP_PROTOCOL: z.literal('http/protobuf').default('http/protobuf'),
-  /** Off in spite of an endpoint. */
-  OTEL_SDK_DISABLED: booleanVariable.default(false),
-  /** In place of the service's own name. */
-  OTEL_SERVICE_NAME: z.string().max(128).optional(),
-  OTEL_TRACES_SAMPLER: z.enum(SAMPLERS).default('parentbased_always_on'),
-  /** Share of files that are traced, 0 to 1, for the samplers by ratio. */
-  OTEL_TRACES_SAMPLER_ARG: z.coerce.number<unknown>().pipe(z.number().min(0).max(1)).default(1),
+  OTEL_EXPORTER_OTLP_ENDPOINT: url
+    .optional()
+    .describe('OTLP receiver for traces, such as `http://localhost:4318`. Without it nothing is traced.'),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url
+    .optional()
+    .describe('Full URL for traces. Replaces the endpoint above with `/v1/traces` appended.'),
+  OTEL_EXPORTER_OTLP_PROTOCOL: z
+    .literal('http/protobuf')
+    .default('http/protobuf')
+    .describe('The only supported protocol; any other value is rejected at startup.'),
+  OTEL_SDK_DISABLED: booleanVariable
+    .default(false)
+    .describe('Set `true` to disable tracing even if an endpoint is set.'),
+  OTEL_SERVICE_NAME: z.string().max(128).optional().describe("Replaces the service's own name in traces."),
+  OTEL_TRACES_SAMPLER: z
+    .enum(SAMPLERS)
+    .default('parentbased_always_on')
+    .describe(
+      'Which files are traced: also `parentbased_traceidratio`, `parentbased_always_off`, or each without `parentbased_`. Use the same value for every service.',
+    ),
+  OTEL_TRACES_SAMPLER_ARG: z.coerce
+    .number<unknown>()
+    .pipe(z.number().min(0).max(1))
+    .default(1)
+    .describe('Share of files, 0 to 1, for the ratio samplers.'),
 };
 
 export type TracingConfig = z.output<z.ZodObject<typeof tracingVariables>>;
