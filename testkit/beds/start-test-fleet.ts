@@ -70,8 +70,8 @@ export interface TestFleet {
   put(key: string, body: Uint8Array | string): Promise<string>;
   /** `kill -9`, and waits until the supervisor has it up again. */
   killAndAwaitRestart(name: string): Promise<void>;
-  /** Until that many files are terminal, and none is in progress. */
-  untilAllEnded(count: number, timeoutMs: number): Promise<void>;
+  /** Until that many files are terminal, and none is in progress; those of one tenant where it is named. */
+  untilAllEnded(count: number, timeoutMs: number, tenant?: string): Promise<void>;
   waitUntil<Value>(
     what: string,
     look: () => Promise<Value | undefined | false> | Value | undefined | false,
@@ -206,14 +206,14 @@ async function connectFleet(parts: {
       const isUpAgain = () => child.pid !== undefined && child.pid !== before;
       await fleet.waitUntil(`${name} runs again after kill -9`, isUpAgain, RESTART_TIMEOUT_MS);
     },
-    async untilAllEnded(count, timeoutMs) {
+    async untilAllEnded(count, timeoutMs, tenant) {
       await fleet.waitUntil(
         `${count} files have ended`,
         async () => {
           const [row] = await sql<{ ended: number; open: number }[]>`
             SELECT count(*) FILTER (WHERE status IN ('COMPLETED', 'FAILED', 'QUARANTINED', 'COMPANION'))::int AS ended,
               count(*) FILTER (WHERE status NOT IN ('COMPLETED', 'FAILED', 'QUARANTINED', 'COMPANION'))::int AS open
-            FROM files`;
+            FROM files ${tenant === undefined ? sql`` : sql`WHERE tenant_id = ${tenant}`}`;
           return row !== undefined && row.open === 0 && row.ended >= count;
         },
         timeoutMs,

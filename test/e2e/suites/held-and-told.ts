@@ -1,0 +1,116 @@
+/** The way of customer service: a large file is told of and waits, a person releases or rejects it, and each end is told too. */
+import { createHmac } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import { runLongshore } from '#testkit/servers/run-longshore.ts';
+import { type Receiver, startReceiver } from '#testkit/servers/start-receiver.ts';
+
+/** What is larger is large. */
+export const THRESHOLD = 1_000;
+export const HELD_DEFINITIONS = `
+kind: tenant
+id: acme
+name: Acme
+notify:
+  - name: portal
+    on: [large-file, held, released, failed, completed]
+    webhook: { urlSecret: portal-url, signingSecret: portal-key }
+---
+kind: route
+tenant: acme
+name: watched
+match: { path: "watched/**" }
+hold: large
+steps: [{ deliver: {} }]
+---
+kind: route
+tenant: acme
+name: open
+match: { path: "open/**" }
+steps: [{ deliver: {} }]
+notify:
+  - name: desk
+    on: [large-file]
+    slack: { urlSecret: slack-url }
+`;
+
+export function heldAndTold(running: () => TestFleet): void {
+  let fleet: TestFleet;
+  let receiver: Receiver;
+
+  beforeAll(async () => {
+    receiver = await startReceiver();
+    fleet = running();
+    const secrets = join(fleet.home, 'keys', 'secrets', 'acme');
+    await mkdir(secrets, { recursive: true, mode: 0o700 });
+    const put = (name: string, value: string) => writeFile(join(secrets, name), value, { mode: 0o600 });
+    await put('portal-url', `${receiver.url}/portal`);
+    await put('portal-key', 'portal-signing-key');
+    await put('slack-url', `${receiver.url}/slack`);
+  });
+
+  afterAll(() => receiver?.stop());
+
+  interface Told {
+    readonly notice: string;
+    readonly file: { readonly name: string };
+    readonly jobs: { readonly id: string; readonly route: string }[];
+  }
+
+  function toldPortal(name: string): Told[] {
+    const bodies = receiver.received.filter(({ path }) => path === '/portal').map(({ body }) => JSON.parse(body));
+    return bodies.flatMap(({ notices }) => notices as Told[]).filter(({ file }) => file.name === name);
+  }
+
+  /** Resolves to the held job. */
+  async function holdFile(name: string): Promise<string> {
+    await fleet.put(`acme/watched/${name}`, 'x'.repeat(THRESHOLD + 1));
+    const held = () => toldPortal(name).find(({ notice }) => notice === 'held')?.jobs[0]?.id;
+    return await fleet.waitUntil(`${name} is told as held`, held, 40_000);
+  }
+
+  const untilTold = (name: string, notices: readonly string[]) =>
+    expect
+      .poll(
+        () =>
+          toldPortal(name)
+            .map(({ notice }) => notice)
+            .sort(),
+        { timeout: 40_000 },
+      )
+      .toEqual([...notices].sort());
+
+  test('a held file goes on when a person releases it, and each turn is told, signed', async () => {
+    const job = await holdFile('release.csv');
+    expect(await fleet.store.listVersions({ bucket: fleet.bucket('delivered') })).toMatchObject({ items: [] });
+    const released = await runLongshore(fleet.home, ['release', job, '--reason', 'it is theirs']);
+    expect(released.code).toBe(0);
+    await untilTold('release.csv', ['large-file', 'held', 'released', 'completed']);
+    for (const { headers, body, path } of receiver.received) {
+      if (path !== '/portal') continue;
+      const digest = createHmac('sha256', 'portal-signing-key').update(`${headers['longshore-timestamp']}.${body}`);
+      expect(headers['longshore-signature']).toBe(`v1=${digest.digest('hex')}`);
+    }
+  }, 180_000);
+
+  test('a rejected file fails with the reason, and is not delivered', async () => {
+    const job = await holdFile('reject.csv');
+    expect((await runLongshore(fleet.home, ['reject', job, '--reason', 'sent twice'])).code).toBe(0);
+    await untilTold('reject.csv', ['large-file', 'held', 'failed']);
+    const file = await runLongshore(fleet.home, ['job', job]);
+    expect(file.out).toMatch(/REJECTED.*sent twice/);
+  }, 180_000);
+
+  test('by default a large file goes on by itself; a small one is not told as large', async () => {
+    await fleet.put('acme/open/large.csv', 'x'.repeat(THRESHOLD + 1));
+    await fleet.put('acme/open/small.csv', 'x'.repeat(THRESHOLD));
+    await untilTold('large.csv', ['large-file', 'completed']);
+    await untilTold('small.csv', ['completed']);
+    await expect
+      .poll(() => receiver.received.filter(({ path }) => path === '/slack').length, { timeout: 20_000 })
+      .toBe(1);
+    expect(receiver.received.find(({ path }) => path === '/slack')?.body).toContain('large.csv (1.0 kB) is large');
+  }, 90_000);
+}
