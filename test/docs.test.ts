@@ -5,19 +5,23 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import { DEAD_LETTER_STATES, FILE_STATUSES, JOB_STATES } from '#shared/db/schema.ts';
 import { ERROR_CODES } from '#shared/errors.ts';
 import { EVENT_TYPES, publishedEvent } from '#shared/messages/published-event.ts';
 import { findBrokenLinks } from '#testkit/checks/find-broken-links.ts';
 import { findVariables } from '#testkit/checks/find-variables.ts';
+import { type ApiOperation, type ApiSchema, readApiDocument } from '#testkit/checks/read-api-document.ts';
 import { registeredMetrics } from '#testkit/checks/registered-metrics.ts';
+import { routeFileJsonSchema } from '#testkit/checks/route-file-json-schema.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PAGES = globSync('**/*.md', { cwd: join(ROOT, 'docs') }).sort();
 /** Made from code, so as long as what they list. */
-const GENERATED = ['reference/configuration.md', 'reference/errors.md', 'reference/metrics.md'];
+const GENERATED = ['reference/api.md', 'reference/configuration.md', 'reference/errors.md', 'reference/metrics.md'];
 const readPage = (name: string) => readFileSync(join(ROOT, 'docs', name), 'utf8');
 
 test('every link between pages, and every page that the code names, is there', () => {
@@ -142,4 +146,78 @@ test('docs/reference/metrics.md lists every metric with its labels and who shows
     '',
   ].join('\n');
   await expect(page).toMatchFileSnapshot('../docs/reference/metrics.md');
+});
+
+test('docs/reference/api.md describes every endpoint', async () => {
+  const { paths } = await readApiDocument();
+  const operations = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ title: `${method.toUpperCase()} ${path}`, ...operation })),
+  );
+  const sections = operations.flatMap((operation) => {
+    expect(operation.summary, operation.title).toBeTruthy();
+    const fields = [
+      ...(operation.parameters ?? []).map(({ name, in: place, required, description, schema }) =>
+        fieldRow(name, place, { ...schema, ...(description && { description }) }, required),
+      ),
+      ...bodyFields(operation.requestBody),
+    ];
+    return [
+      `## ${operation.title}`,
+      '',
+      `${operation.summary}.`,
+      '',
+      ...(operation.description === undefined ? [] : [operation.description, '']),
+      ...(fields.length === 0 ? [] : ['| Name | In | Meaning |', '|---|---|---|', ...fields, '']),
+    ];
+  });
+  const page = [
+    '# API',
+    '',
+    '```sh',
+    'curl -s -H "x-api-key: $(cat .longshore/keys/operator.key)" http://127.0.0.1:8080/api/v1/files',
+    '```',
+    '',
+    'Every request has its key in `x-api-key`. A tenant\u2019s key sees that tenant only; an operator\u2019s key',
+    'sees all tenants. Errors have a `code` from [errors](errors.md). Lists are paged: pass `next_cursor` as',
+    '`cursor`. `/openapi.json` has the same with every answer, and `/docs` shows it. This page is generated',
+    'from it.',
+    '',
+    ...sections,
+  ].join('\n');
+  await expect(page).toMatchFileSnapshot('../docs/reference/api.md');
+});
+
+function bodyFields(body: ApiOperation['requestBody']): string[] {
+  const schema = body?.content['application/json']?.schema;
+  return Object.entries(schema?.properties ?? {}).map(([name, field]) =>
+    fieldRow(name, 'body', field, schema?.required?.includes(name)),
+  );
+}
+
+function fieldRow(name: string, place: string, schema: ApiSchema, required = false): string {
+  const facts = [
+    required ? 'Required.' : '',
+    schema.description ?? '',
+    schema.enum === undefined ? '' : `One of ${schema.enum.map((value) => `\`${value}\``).join(', ')}.`,
+    schema.default === undefined ? '' : `Default \`${schema.default}\`.`,
+  ];
+  return `| \`${name}\` | ${place} | ${facts
+    .filter((fact) => fact !== '')
+    .join(' ')
+    .replaceAll('|', '\\|')} |`;
+}
+
+test('docs/reference/route.schema.json is the schema of route files, and fits the examples', async () => {
+  const schema = routeFileJsonSchema();
+  await expect(`${JSON.stringify(schema, null, 2)}\n`).toMatchFileSnapshot('../docs/reference/route.schema.json');
+  const fits = new Ajv2020({ strict: false, validateFormats: false }).compile(schema);
+  for (const file of globSync('examples/*/*.yaml', { cwd: ROOT })) {
+    const text = readFileSync(join(ROOT, file), 'utf8');
+    expect(text.split('\n')[0], file).toBe('# yaml-language-server: $schema=../../docs/reference/route.schema.json');
+    const documents = parseAllDocuments(text).map((document) => document.toJS() as unknown);
+    for (const document of documents) {
+      fits(document);
+      expect(fits.errors ?? [], file).toEqual([]);
+    }
+  }
 });
