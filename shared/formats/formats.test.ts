@@ -6,6 +6,7 @@ import { checkCsvHeader } from '#shared/formats/csv/check-csv-header.ts';
 import { csvToNdjson, type NdjsonCounts } from '#shared/formats/csv/csv-to-ndjson.ts';
 import { type CsvItem, LONGEST_HEADER_BYTES, readCsvHeader, readCsvRows } from '#shared/formats/csv/read-csv-rows.ts';
 import { gunzip } from './gunzip.ts';
+import { piecesOf } from './hostile-files.ts';
 
 const DIALECT = { delimiter: ',', quote: '"', encoding: 'utf-8', maxRecordBytes: 1_048_576 } as const;
 
@@ -252,6 +253,15 @@ describe('CSV to NDJSON', () => {
     expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
   });
 
+  it('keeps long values as they are, wherever the slices fall that they are written in', async () => {
+    const values = ['😀', 'x😀', '"', '\n', 'x"😀\u0001'].flatMap((unit) =>
+      [8_190, 8_191, 8_192, 8_193, 20_000].map((length) => unit.repeat(Math.ceil(length / unit.length))),
+    );
+    const { text } = await toNdjson(writeCsv([['a', 'b'], ...values.map((value) => [value, 'y'])]));
+    const written = text.trimEnd().split('\n');
+    expect(written.map((line) => JSON.parse(line) as unknown)).toEqual(values.map((value) => ({ a: value, b: 'y' })));
+  });
+
   it('refuses a header with a name twice, and takes no bytes for no records', async () => {
     await expect(toNdjson('a,a\n1,2\n')).rejects.toMatchObject({ code: 'CSV_HEADER_DUPLICATE' });
     expect(await toNdjson('')).toMatchObject({ text: '', counts: { recordsIn: 0 } });
@@ -295,6 +305,16 @@ describe('gunzip', () => {
     ],
   ])('calls %s corrupt', async (_what, bytes) => {
     await expect(expand(bytes)).rejects.toMatchObject({ code: 'ARCHIVE_CORRUPT' });
+  });
+
+  it('loses no piece between members with a zero byte behind each', async () => {
+    const content = randomBytes(100);
+    const member = Buffer.concat([gzipSync(content), Buffer.alloc(1)]);
+    for (let round = 0; round < 8; round++) {
+      const out: Uint8Array[] = [];
+      for await (const piece of gunzip(piecesOf(member, 1_500 * member.length), BOUNDS)) out.push(piece);
+      expect(Buffer.concat(out).equals(Buffer.concat(Array<Buffer>(1_500).fill(content)))).toBe(true);
+    }
   });
 
   it.each([1, 7, 20, 64, 4_096, 65_536])('expands members behind zero bytes, in pieces of %i bytes', async (size) => {

@@ -19,7 +19,7 @@ export interface GunzipBounds {
 const RATIO_COUNTS_FROM_BYTES = 10_000_000;
 const PIECE_BYTES = 65_536;
 /** Each costs an expander: files that were joined on tape have some, nobody has more. */
-const MOST_PADDED_MEMBERS = 10_000;
+const MOST_PADDED_MEMBERS = 2_000;
 
 /** @throws FormatFault `ARCHIVE_BOMB`, `ARCHIVE_CORRUPT`; whatever `source` throws comes through unchanged. */
 export async function* gunzip(
@@ -57,13 +57,15 @@ async function* expandRun(input: Input): AsyncGenerator<Uint8Array> {
   const given: Uint8Array[] = [];
   let takenBytes = 0;
   let reading: Promise<Uint8Array | undefined> = Promise.resolve(undefined);
+  let hasStopped = false;
   async function give(): Promise<Uint8Array | undefined> {
     const piece = await input.next();
     if (piece !== undefined) given.push(piece);
     return piece;
   }
   async function* fed(): AsyncGenerator<Uint8Array> {
-    for (;;) {
+    // A stream may ask once more after its end: what it took then would come back to nobody.
+    while (!hasStopped) {
       reading = give();
       const piece = await reading;
       if (piece === undefined) return;
@@ -81,6 +83,7 @@ async function* expandRun(input: Input): AsyncGenerator<Uint8Array> {
   // The loop below gets the error of either side; the callback keeps it from being thrown a second time.
   pipeline(Readable.from(fed(), { objectMode: false }), expander, () => {});
   yield* expander as AsyncIterable<Uint8Array>;
+  hasStopped = true;
   await reading;
   discardTaken();
   input.putBack(given, expander.bytesWritten - takenBytes);

@@ -6,7 +6,7 @@ import { readRecordBatches } from './records/read-records.ts';
 
 const DIALECT = { delimiter: ',', quote: '"', encoding: 'utf-8', maxRecordBytes: 1_048_576 } as const;
 /** Fields of a slice: the bound of the readers, and one record of the longest. */
-const MOST_FIELDS = 16_384 + 100_001;
+const MOST_FIELDS = 2 * 16_384;
 
 async function* repeated(text: string, bytes: number, before = ''): AsyncGenerator<Uint8Array> {
   if (before !== '') yield Buffer.from(before);
@@ -30,7 +30,7 @@ describe('a slice of CSV is bounded', () => {
     ['a line without end', 'x', 'id,val\n'],
     ['marks', '\x1a', 'id,val\n'],
     ['marks on lines', '\x1a\n', 'id,val\n'],
-    ['100,000 columns', `${','.repeat(99_999)}1\n`, `${columns(100_000).map(({ name }) => name)}\n`],
+    ['the most columns', `${','.repeat(16_383)}1\n`, `${columns(16_384).map(({ name }) => name)}\n`],
   ])('of %s', async (_what, text, header) => {
     let most = 0;
     try {

@@ -45,7 +45,7 @@ export interface CompiledRoute {
 
 /** @throws LongshoreError `ROUTE_INVALID` when the definition is none, e.g. written by hand or by a newer version. */
 export function compileRoute(definition: unknown): CompiledRoute {
-  const parsed = routeDocumentSchema.safeParse(definition);
+  const parsed = parseStored(definition);
   if (!parsed.success) {
     const faults = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new LongshoreError('ROUTE_INVALID', `The stored route definition is invalid: ${faults.join('; ')}`);
@@ -80,6 +80,21 @@ export function compileRoute(definition: unknown): CompiledRoute {
     calls,
     steps,
   };
+}
+
+/** Earlier versions took a `maxRecordBytes` of up to 16 MiB: such a route goes on with the longest that this one takes. */
+function parseStored(definition: unknown): ReturnType<typeof routeDocumentSchema.safeParse> {
+  const parsed = routeDocumentSchema.safeParse(definition);
+  const tooLong = parsed.error?.issues.filter(
+    (issue) => issue.code === 'too_big' && issue.path.at(-1) === 'maxRecordBytes',
+  );
+  if (tooLong === undefined || tooLong.length === 0) return parsed;
+  const lowered: unknown = structuredClone(definition);
+  for (const { path, maximum } of tooLong as { path: PropertyKey[]; maximum: number }[]) {
+    const parent = path.slice(0, -1).reduce((value, key) => (value as Record<PropertyKey, unknown>)[key], lowered);
+    (parent as { maxRecordBytes: number }).maxRecordBytes = maximum;
+  }
+  return routeDocumentSchema.safeParse(lowered);
 }
 
 /** Of a definition that cannot be compiled, e.g. one of a newer version: which paths it takes, where that much can be read. */

@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import { sizeSchema } from '#shared/definitions/size.ts';
 import { encodingSchema } from './encoding-schema.ts';
+import { maxRecordBytesSchema } from './max-record-bytes.ts';
 import {
   columnNameSchema,
   columnsSchema,
@@ -47,8 +48,7 @@ const commonFields = {
   gzip: z.union([z.boolean(), z.literal('auto')]).default('auto'),
   maxExpandRatio: z.number().min(1).max(10_000).default(200),
   maxExpandedBytes: sizeSchema.default(10_000_000_000),
-  /** A longer record is an error and never fills the memory. */
-  maxRecordBytes: z.int().min(1).max(16_777_216).default(1_048_576),
+  maxRecordBytes: maxRecordBytesSchema,
   /** Columns that together name a record for good, over resubmissions. */
   businessKey: z.array(columnNameSchema).min(1).max(10).optional(),
   onReject: onRejectSchema.default({ action: 'reject-file' }),

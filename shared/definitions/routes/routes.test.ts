@@ -266,6 +266,15 @@ describe('a compiled route', () => {
     expect(definitionHash(routeDocumentSchema.parse(parsed))).toBe(definitionHash(parsed));
   });
 
+  it('goes on with the longest records there are, where an earlier version took longer ones', () => {
+    const csv = { everyRow: true, maxRecordBytes: 16_777_216 };
+    const stored = { ...definition, steps: [{ validate: { csv } }, { deliver: {} }, { confirm: {} }] };
+    expect(routeDocumentSchema.safeParse(stored).success).toBe(false);
+    expect(compileRoute(stored).steps[0]?.options).toMatchObject({
+      csv: { everyRow: true, maxRecordBytes: 1_048_576 },
+    });
+  });
+
   it('is refused with a code when the definition is none', () => {
     expect(() => compileRoute({ kind: 'route' })).toThrowError(expect.objectContaining({ code: 'ROUTE_INVALID' }));
     expect(() => compileRoute(null)).toThrowError(expect.objectContaining({ code: 'ROUTE_INVALID' }));

@@ -1,6 +1,7 @@
 /** How a CSV file is written: what routes declare, and what the reader goes by. */
 import { z } from 'zod';
 import { type Encoding, encodingSchema } from '#shared/definitions/routes/encoding-schema.ts';
+import { maxRecordBytesSchema } from '#shared/definitions/routes/max-record-bytes.ts';
 
 const oneCharacter = z.string().refine((value) => value.length === 1 && !/[\r\n\0\ufeff]/.test(value), {
   error: 'must be one character, not a line break',
@@ -12,8 +13,7 @@ export const csvDialectSchema = {
   quote: oneCharacter.default('"'),
   /** A byte order mark at the beginning wins over this. */
   encoding: encodingSchema.default('utf-8'),
-  /** A longer record is refused, so that a missing quote or line break cannot fill the memory. */
-  maxRecordBytes: z.int().min(1).max(16_777_216).default(1_048_576),
+  maxRecordBytes: maxRecordBytesSchema,
 };
 
 export interface CsvDialect {

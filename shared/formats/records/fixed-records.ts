@@ -35,6 +35,7 @@ export function fixedRecords(
   const trailerColumns = compile(layout.trailer?.columns);
   const totals = new ControlTotals(layout.trailer?.totals ?? []);
   const isOfCharacters = codec.encoding === 'utf-8' && layout.positions !== 'bytes';
+  const characters = new Characters();
   const { needsDecoding } = codec;
   const typeOf = (type: string | undefined) => type?.trimEnd();
   const types = {
@@ -154,11 +155,11 @@ export function fixedRecords(
   }
 
   function slice(units: string, from: number, length: number): string {
-    return isOfCharacters ? sliceCharacters(units, from, length) : units.slice(from, from + length);
+    return isOfCharacters ? characters.slice(units, from, length) : units.slice(from, from + length);
   }
 
   function faultOfLength(units: string): RecordFault | undefined {
-    const length = isOfCharacters ? lengthInCharacters(units) : units.length;
+    const length = isOfCharacters ? characters.lengthOf(units) : units.length;
     if (length === recordLength) return undefined;
     if (length > recordLength) {
       const message = `The record has ${length} positions and not ${recordLength}.`;
@@ -275,13 +276,42 @@ function isUnmarked(units: string): boolean {
   return !units.includes('\u001a') && !units.includes('\0');
 }
 
-const NO_SURROGATE = /^[^\ud800-\udfff]*$/;
+const SURROGATE = /[\ud800-\udfff]/;
 
-function lengthInCharacters(text: string): number {
-  return NO_SURROGATE.test(text) ? text.length : [...text].length;
+/** A text by its characters, of which some are two units. They are found once a record: each of its columns asks for them. */
+class Characters {
+  #text = '';
+  /** Where each begins, and the end; undefined where each is one unit. */
+  #starts: Uint32Array | undefined;
+
+  lengthOf(text: string): number {
+    const starts = this.#startsOf(text);
+    return starts === undefined ? text.length : starts.length - 1;
+  }
+
+  slice(text: string, from: number, length: number): string {
+    const starts = this.#startsOf(text);
+    if (starts === undefined) return text.slice(from, from + length);
+    const last = starts.length - 1;
+    return text.slice(starts[Math.min(from, last)], starts[Math.min(from + length, last)]);
+  }
+
+  #startsOf(text: string): Uint32Array | undefined {
+    if (text !== this.#text) {
+      this.#text = text;
+      this.#starts = SURROGATE.test(text) ? startsOfCharacters(text) : undefined;
+    }
+    return this.#starts;
+  }
 }
 
-function sliceCharacters(text: string, from: number, length: number): string {
-  if (NO_SURROGATE.test(text)) return text.slice(from, from + length);
-  return [...text].slice(from, from + length).join('');
+function startsOfCharacters(text: string): Uint32Array {
+  const starts = new Uint32Array(text.length + 1);
+  let count = 0;
+  for (let at = 0; at < text.length; at += (text.codePointAt(at) as number) > 0xffff ? 2 : 1) {
+    starts[count] = at;
+    count += 1;
+  }
+  starts[count] = text.length;
+  return starts.subarray(0, count + 1);
 }

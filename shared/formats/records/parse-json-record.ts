@@ -70,7 +70,7 @@ class JsonReader {
       case '"':
         return { kind: 'string', text: this.#readString() };
       case '{':
-        this.#readObject(depth + 1, new Map());
+        this.#readObject(depth + 1, undefined);
         return NESTED;
       case '[':
         this.#readArray(depth + 1);
@@ -89,24 +89,36 @@ class JsonReader {
     throw this.#wrong('There is no value where one has to be.');
   }
 
-  #readObject(depth: number, members: Map<string, JsonMember>): void {
+  /** `members`: where they are kept. */
+  #readObject(depth: number, members: Map<string, JsonMember> | undefined): void {
     this.#enter(depth);
     this.#skipBlanks();
     if (this.#take('}')) return;
+    let first: string | undefined;
+    // Made for the second key: a line may have a hundred thousand objects of one.
+    let others: Set<string> | undefined;
     do {
       this.#skipBlanks();
       const start = this.#at;
       if (this.#text[start] !== '"') throw this.#wrong('There is no key where one has to be.');
       const key = this.#readString();
       if (key === '__proto__') throw new JsonFault('JSON_KEY_REFUSED', 'The key "__proto__" is not taken.', start);
-      if (members.has(key)) throw new JsonFault('JSON_DUPLICATE_KEY', 'An object has the same key twice.', start);
-      if (members.size === MOST_KEYS) {
+      if (key === first || others?.has(key)) {
+        throw new JsonFault('JSON_DUPLICATE_KEY', 'An object has the same key twice.', start);
+      }
+      if (others !== undefined && others.size + 1 === MOST_KEYS) {
         throw new JsonFault('JSON_TOO_MANY_KEYS', `An object has more than ${MOST_KEYS} keys.`, start);
+      }
+      if (first === undefined) first = key;
+      else {
+        others ??= new Set();
+        others.add(key);
       }
       this.#skipBlanks();
       if (!this.#take(':')) throw this.#wrong('A key is not followed by ":".');
       this.#skipBlanks();
-      members.set(key, this.#readValue(depth));
+      const value = this.#readValue(depth);
+      members?.set(key, value);
       this.#skipBlanks();
     } while (this.#take(','));
     if (!this.#take('}')) throw this.#wrong('An object is not closed.');
@@ -151,10 +163,11 @@ class JsonReader {
   }
 
   #match(pattern: RegExp): string | undefined {
-    pattern.lastIndex = this.#at;
-    const found = pattern.exec(this.#text)?.[0];
-    this.#at += found?.length ?? 0;
-    return found;
+    const start = this.#at;
+    pattern.lastIndex = start;
+    if (!pattern.test(this.#text)) return undefined;
+    this.#at = pattern.lastIndex;
+    return this.#text.slice(start, this.#at);
   }
 
   #take(character: string): boolean {

@@ -15,6 +15,8 @@ const MOST_FAULTS = 20;
 
 /** Fields, and pieces of rejected bytes, that are gathered before somebody has to take them. */
 const MOST_WORK = 16_384;
+/** A rejected record is told, stored and handed back: as much work as that many fields. */
+const FIELDS_OF_A_REJECTION = 16;
 const REJECTED_BYTES_OF_A_FIELD = 64;
 
 export class RecordCollector {
@@ -68,7 +70,7 @@ export class RecordCollector {
     const [first, ...moreFaults] = faults;
     if (first === undefined) return;
     this.rejected += 1;
-    this.#work += 1 + raw.length / REJECTED_BYTES_OF_A_FIELD;
+    this.#work += FIELDS_OF_A_REJECTION + raw.length / REJECTED_BYTES_OF_A_FIELD;
     this.#items.push({
       type: 'rejected',
       line,

@@ -18,7 +18,10 @@ export interface SplitLine {
 export class LineSplitter {
   /** Lines so far. */
   lines = 0;
+  /** Grown by appending alone: to look at a character of it would copy all of it, for each piece again. */
   #rest = '';
+  /** Whether the last character of the rest may be half of a line end. */
+  #isHalf = false;
   /** In the middle of a line whose beginning was given already. */
   #isSkipping = false;
   readonly #longest: number;
@@ -31,9 +34,9 @@ export class LineSplitter {
 
   *push(piece: string, isLast: boolean): Generator<SplitLine> {
     // The rest has a line end only as its last character, where that may be half of one.
-    const isOpen = this.#rest !== '' && !isHalfLineEnd(this.#rest, this.#rest.length - 1, this.#hasNel);
+    const isOpen = this.#rest !== '' && !this.#isHalf;
     if (isOpen && !isLast && new LineEnds(piece, this.#hasNel).next(0) < 0) {
-      yield* this.#keep(this.#rest + piece, isLast);
+      yield* this.#keep(this.#rest + piece, piece, isLast);
       return;
     }
     const text = this.#rest + piece;
@@ -46,13 +49,15 @@ export class LineSplitter {
       this.#isSkipping = false;
       from = end + lineEndLength(text, end, this.#hasNel);
     }
-    yield* this.#keep(text.slice(from), isLast);
+    const rest = text.slice(from);
+    yield* this.#keep(rest, rest, isLast);
   }
 
-  /** `rest`: what comes after the last line end. */
-  *#keep(rest: string, isLast: boolean): Generator<SplitLine> {
+  /** `rest`: what comes after the last line end. `end`: a piece of it that ends as it does. */
+  *#keep(rest: string, end: string, isLast: boolean): Generator<SplitLine> {
     this.#rest = rest;
-    const half = isHalfLineEnd(rest, rest.length - 1, this.#hasNel) && !isLast ? rest.slice(-1) : '';
+    this.#isHalf = !isLast && isHalfLineEnd(end, end.length - 1, this.#hasNel);
+    const half = this.#isHalf ? end.slice(-1) : '';
     if (this.#isSkipping) this.#rest = half;
     else if (rest.length > this.#longest + 1 || (isLast && rest !== '')) {
       yield this.#lineOf(rest, 0, rest.length, false);

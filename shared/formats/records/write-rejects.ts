@@ -101,9 +101,12 @@ const EARLIER_REASON = /([{,])\s*"reject_reason"\s*:\s*"(?:[^"\\]|\\.){0,20000}"
 
 function withReason(item: RejectedRecord, reason: string, codec: EncodingCodec): Buffer {
   const member = `${JSON.stringify(REASON_COLUMN)}:${JSON.stringify(reason)}`;
-  const units = codec.toUnits(item.raw).replace(EARLIER_REASON, (_all, before) => (before === '{' ? '{' : ''));
-  if (NOT_AN_OBJECT.has(item.code) || units.includes(REASON_COLUMN)) {
-    const raw = codec.decodeValue(codec.toUnits(item.raw)) ?? item.raw.toString('latin1');
+  const written = codec.toUnits(item.raw);
+  const units = NOT_AN_OBJECT.has(item.code)
+    ? undefined
+    : written.replace(EARLIER_REASON, (_all, before) => (before === '{' ? '{' : ''));
+  if (units === undefined || units.includes(REASON_COLUMN)) {
+    const raw = codec.decodeValue(written) ?? item.raw.toString('latin1');
     return codec.encodeText(`{${member},"reject_raw":${JSON.stringify(raw)}}`);
   }
   const last = units.lastIndexOf('}');

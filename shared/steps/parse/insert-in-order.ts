@@ -10,6 +10,8 @@ import type { NewRecord, RecordStore } from '../record-store.ts';
 const BATCH_ROWS = 1_000;
 /** Of all its values, in characters: a batch of long rows is sent before it has its rows, with one row more at the most. */
 const BATCH_TEXT = 1_048_576;
+/** What the name of a value takes: rows of hundreds of columns without text are long too. */
+const FIELD_TEXT = 16;
 
 export interface OrderedInserts {
   /** A promise only when a batch is full, to be awaited before the next row. */
@@ -55,7 +57,7 @@ function textOf({ values, rejected }: NewRecord): number {
   let length = rejected === undefined ? 0 : rejected.message.length;
   for (const name in values) {
     const value = values[name];
-    if (typeof value === 'string') length += value.length;
+    length += FIELD_TEXT + (typeof value === 'string' ? value.length : 0);
   }
   return length;
 }

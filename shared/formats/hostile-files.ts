@@ -1,0 +1,105 @@
+/** For tests: files that are as costly to read as the limits let a file be, each with an ordinary file of the same format and size. */
+import { gzipSync } from 'node:zlib';
+import { LONGEST_RECORD_BYTES } from '#shared/definitions/routes/max-record-bytes.ts';
+import { type RecordsLayout, recordsSchema } from '#shared/definitions/routes/records-schema.ts';
+
+export interface HostileFile {
+  /** What reads it. */
+  readonly reader: 'rows' | 'csv-to-ndjson' | 'gunzip' | 'records';
+  readonly layout?: RecordsLayout;
+  readonly beginning?: string;
+  /** Repeated up to the size of the file. */
+  readonly unit: Buffer;
+  readonly ordinary: Buffer;
+  readonly sizeBytes: number;
+}
+
+const MB = 1_048_576;
+const MOST = LONGEST_RECORD_BYTES;
+const MOST_COLUMNS = 16_384;
+
+const text = (unit: string) => Buffer.from(unit);
+const filled = (before: string, unit: string, after: string, bytes = MOST) =>
+  text(before + unit.repeat(Math.floor((bytes - before.length - after.length) / Buffer.byteLength(unit))) + after);
+const names = (count: number) => Array.from({ length: count }, (_none, index) => `c${index}`);
+
+const TWO_COLUMNS = 'id,value\n';
+const ORDINARY_ROW = text('12345,an ordinary value\n');
+const asRows = { reader: 'rows', beginning: TWO_COLUMNS, ordinary: ORDINARY_ROW } as const;
+const asNdjson = { ...asRows, reader: 'csv-to-ndjson' } as const;
+
+const columns = (count: number) => names(count).map((name) => ({ name }));
+const layoutOf = (format: object) =>
+  recordsSchema.parse({ maxRecordBytes: MOST, onReject: 'reject-rows', columns: columns(1), ...format });
+const csv = {
+  reader: 'records',
+  layout: layoutOf({ format: 'csv', header: false }),
+  ordinary: text('ordinary\n'),
+} as const;
+const ndjson = {
+  reader: 'records',
+  layout: layoutOf({ format: 'ndjson' }),
+  ordinary: text(`{"c0":"${'ordinary'.repeat(20)}"}\n`),
+} as const;
+const fixed = {
+  reader: 'records',
+  layout: layoutOf({
+    format: 'fixed',
+    recordLength: 500,
+    shortLines: 'pad',
+    columns: columns(500).map((column, index) => ({ ...column, from: index + 1, length: 1 })),
+  }),
+  ordinary: text(`${'ordinary12'.repeat(50)}\n`),
+} as const;
+const nested = (values: string) => filled('{"c0":[', `${values},`, '1]}\n');
+const gzip = { reader: 'gunzip', ordinary: gzipSync(ORDINARY_ROW.toString().repeat(1_000)) } as const;
+
+export const HOSTILE_FILES: Readonly<Record<string, HostileFile>> = {
+  'CSV of blank lines': { ...asRows, unit: text('\n'), sizeBytes: 6 * MB },
+  'CSV of short rows': { ...asRows, beginning: 'id\n', unit: text('a\n'), sizeBytes: 3 * MB },
+  'CSV of the longest rows': { ...asRows, unit: filled('x,', 'y', '\n'), sizeBytes: 24 * MB },
+  'CSV of the longest rows beyond Latin-1': { ...asRows, unit: filled('x,', '€', '\n'), sizeBytes: 24 * MB },
+  'CSV of doubled quotes': { ...asRows, unit: filled('x,"', '""', '"\n'), sizeBytes: 12 * MB },
+  'CSV without line ends': { ...asRows, unit: text('x'), sizeBytes: 100 * MB },
+  'short rows to NDJSON': { ...asNdjson, beginning: 'id\n', unit: text('a\n'), sizeBytes: 3 * MB },
+  'the most columns to NDJSON': {
+    ...asNdjson,
+    beginning: `${names(MOST_COLUMNS)}\n`,
+    unit: text(`${','.repeat(MOST_COLUMNS - 1)}1\n`),
+    sizeBytes: 6 * MB,
+  },
+  'control characters to NDJSON': { ...asNdjson, unit: filled('x,', '\x01', '\n'), sizeBytes: 24 * MB },
+  'records of short CSV rows': { ...csv, unit: text('a\n'), sizeBytes: MB },
+  'records of the longest CSV rows': { ...csv, unit: filled('', '€', '\n'), sizeBytes: 24 * MB },
+  'records of rejected CSV rows': { ...csv, unit: filled('', 'y,', '\n'), sizeBytes: 24 * MB },
+  'NDJSON of the longest lines': { ...ndjson, unit: filled('{"c0":"', 'x', '"}\n'), sizeBytes: 32 * MB },
+  'NDJSON of escapes': { ...ndjson, unit: filled('{"c0":"', '\\u0001', '"}\n'), sizeBytes: 24 * MB },
+  'NDJSON of rejected lines': { ...ndjson, unit: filled('{"z":"', '€', '"}\n'), sizeBytes: 24 * MB },
+  'NDJSON of cut lines': { ...ndjson, unit: filled('{"c0":"', 'x', '\n'), sizeBytes: 24 * MB },
+  'NDJSON of nested values': { ...ndjson, unit: nested('{"a":[]}'), sizeBytes: 12 * MB },
+  'NDJSON of nested keys': {
+    ...ndjson,
+    unit: nested(`{${names(9_999).map((name) => `"${name}":1`)}}`),
+    sizeBytes: 12 * MB,
+  },
+  'NDJSON without line ends': { ...ndjson, unit: text('x'), sizeBytes: 100 * MB },
+  'fixed width of the longest lines': { ...fixed, unit: filled('', 'y', '\n'), sizeBytes: 24 * MB },
+  'fixed width of two-unit characters': { ...fixed, unit: text(`${'😀'.repeat(500)}\n`), sizeBytes: 2 * MB },
+  'gzip of zeros': { ...gzip, unit: gzipSync(Buffer.alloc(200 * MB)), sizeBytes: MB },
+  'gzip of members': { ...gzip, unit: Buffer.concat([gzipSync('x'), Buffer.alloc(1)]), sizeBytes: 40_000 },
+};
+
+/** In the pieces of a network, with a turn of the event loop before each. Of whole units. */
+export async function* piecesOf(unit: Buffer, mostBytes: number, beginning = ''): AsyncGenerator<Buffer> {
+  const sizeBytes = Math.max(1, Math.floor(mostBytes / unit.length)) * unit.length;
+  if (beginning !== '') yield Buffer.from(beginning);
+  for (let given = 0; given < sizeBytes; given += PIECE_BYTES) {
+    const piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, sizeBytes - given));
+    for (let at = 0; at < piece.length; ) {
+      at += unit.copy(piece, at, (given + at) % unit.length);
+    }
+    await new Promise(setImmediate);
+    yield piece;
+  }
+}
+const PIECE_BYTES = 65_536;

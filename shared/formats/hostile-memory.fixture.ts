@@ -1,0 +1,60 @@
+/** Reads an ordinary file and then a hostile one, as its step would, and prints what memory the second took beyond the first. */
+import { setImmediate } from 'node:timers/promises';
+import { insertInOrder } from '#shared/steps/parse/insert-in-order.ts';
+import { peakRssBytes } from '#testkit/checks/peak-rss.ts';
+import { csvToNdjson } from './csv/csv-to-ndjson.ts';
+import { readCsvRows } from './csv/read-csv-rows.ts';
+import { FormatFault } from './format-fault.ts';
+import { gunzip } from './gunzip.ts';
+import { HOSTILE_FILES, type HostileFile, piecesOf } from './hostile-files.ts';
+import { readRecordBatches } from './records/read-records.ts';
+import { writeRejects } from './records/write-rejects.ts';
+
+const DIALECT = { delimiter: ',', quote: '"', encoding: 'utf-8', maxRecordBytes: 1_048_576 } as const;
+
+async function read(source: AsyncIterable<Uint8Array>, { reader, layout }: HostileFile): Promise<void> {
+  if (layout !== undefined) return await readRecords(source, layout);
+  const counts = { recordsIn: 0, recordsOut: 0, rejected: [] };
+  const read = {
+    rows: () => readCsvRows(source, DIALECT),
+    'csv-to-ndjson': () => csvToNdjson(source, { ...DIALECT, maxRejected: 100_000 }, counts),
+    gunzip: () => gunzip(source, { maxRatio: 200, maxBytes: 10_000_000_000 }),
+    records: () => {
+      throw new Error('records are read by a layout');
+    },
+  }[reader]();
+  for await (const _taken of read) await setImmediate();
+}
+
+async function readRecords(
+  source: AsyncIterable<Uint8Array>,
+  layout: NonNullable<HostileFile['layout']>,
+): Promise<void> {
+  const inserts = insertInOrder({
+    async insert(records) {
+      const documents = records.map(({ values }) => JSON.stringify(values));
+      await setImmediate();
+      return { accepted: documents.length, rejected: 0, duplicates: 0 };
+    },
+  });
+  for await (const items of readRecordBatches(source, layout)) {
+    for (const item of items) {
+      if (item.type === 'row') await inserts.add({ line: item.line, businessKey: null, values: item.values });
+    }
+    for await (const _rejects of writeRejects(items, layout)) await setImmediate();
+  }
+  await inserts.finish();
+}
+
+const file = HOSTILE_FILES[process.argv[2] ?? ''];
+if (file === undefined) throw new Error(`there is no hostile file "${process.argv[2]}"`);
+await read(piecesOf(file.ordinary, Math.min(file.sizeBytes, 6_291_456), file.beginning && 'id,value\n'), file);
+const before = await peakRssBytes(process.pid);
+let code: string | null = null;
+try {
+  await read(piecesOf(file.unit, file.sizeBytes, file.beginning), file);
+} catch (error) {
+  if (!(error instanceof FormatFault)) throw error;
+  code = error.code;
+}
+process.stdout.write(JSON.stringify({ grownBytes: (await peakRssBytes(process.pid)) - before, code }));

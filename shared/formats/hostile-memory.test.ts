@@ -1,0 +1,24 @@
+/** Whatever a file contains, its worker takes at most 64 MB more for it than for an ordinary one. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, it } from 'vitest';
+import { MEMORY_VARIABLES, memoryFlags } from '#shared/runtime/config/memory.ts';
+import { HOSTILE_FILES } from './hostile-files.ts';
+
+const FIXTURE = fileURLToPath(new URL('hostile-memory.fixture.ts', import.meta.url));
+const MOST_GROWN_BYTES = 64_000_000;
+
+it.runIf(process.platform === 'linux').each(Object.keys(HOSTILE_FILES))(
+  'reads %s within 64 MB',
+  async (name) => {
+    const { stdout } = await promisify(execFile)(process.execPath, [...memoryFlags('partner-worker'), FIXTURE, name], {
+      env: { ...process.env, ...MEMORY_VARIABLES },
+      timeout: 120_000,
+    });
+    const { grownBytes, code } = JSON.parse(stdout) as { grownBytes: number; code: string | null };
+    expect(code).toBe(name === 'gzip of zeros' ? 'ARCHIVE_BOMB' : null);
+    expect(grownBytes).toBeLessThanOrEqual(MOST_GROWN_BYTES);
+  },
+  130_000,
+);
