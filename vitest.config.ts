@@ -14,11 +14,16 @@ const files = groupTestFiles(import.meta.dirname);
 /** What moves gigabytes or floods a fleet fills two cores. */
 const LONG = { maxWorkers: 2, sequence: { groupOrder: 2 } };
 
-/** Pure code shares threads and loaded modules. Real processes, sockets and databases: a file has a process of its own. */
+/** Pure code shares threads; files with databases, sockets and children share processes, and loaded modules, unless they need their own. */
 function poolOf(name: ProjectName) {
   return name === 'unit'
     ? { pool: 'threads' as const, isolate: false, sequence: { groupOrder: 0 } }
-    : { pool: 'forks' as const, sequence: { groupOrder: 1 }, ...(name === 'long' && LONG) };
+    : {
+        pool: 'forks' as const,
+        isolate: name !== 'service',
+        sequence: { groupOrder: 1 },
+        ...(name === 'long' && LONG),
+      };
 }
 
 export default defineConfig({

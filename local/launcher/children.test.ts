@@ -122,12 +122,22 @@ describe('a child', () => {
   test('that does not become ready is named with its health check and what it said before it was stopped', async () => {
     const home = await openHome(join(parent, 'home'));
     children = createChildren(home);
-    await expect(startGroup(children, { slow: 'waits' }, { startTimeoutMs: 2_000 })).rejects.toMatchObject({
-      code: 'CHILD_NOT_READY',
-      message: expect.stringMatching(
-        /^slow was not ready after 2 s\. Its health check answered 503 \{"database":"down"\}\. Last output, in .*slow\.log: a warning that is not JSON$/,
-      ),
-    });
+    // Until it was up in time to say something: how long that takes is the machine's affair.
+    for (const seconds of [2, 10, 40]) {
+      const failure = startGroup(children, { slow: 'waits' }, { startTimeoutMs: seconds * 1_000 });
+      const error = await failure.catch((reason: Error) => reason);
+      if (seconds < 40 && !(error instanceof Error && error.message.includes('a warning'))) continue;
+      expect(error).toMatchObject({
+        code: 'CHILD_NOT_READY',
+        message: expect.stringMatching(
+          new RegExp(
+            String.raw`^slow was not ready after ${seconds} s\. Its health check answered 503 \{"database":"down"\}\. ` +
+              String.raw`Last output, in .*slow\.log: a warning that is not JSON$`,
+          ),
+        ),
+      });
+      break;
+    }
     home.release();
   });
 

@@ -601,7 +601,8 @@ describe('a worker killed with kill -9', () => {
         const [row] = await sql`SELECT state = 'PENDING' OR lease_until < now() AS free FROM jobs WHERE id = ${job.id}`;
         return row?.free === true;
       });
-      await kill(await startHanging(job, 'step', 300));
+      // Longer than a busy machine takes from the claim to the step.
+      await kill(await startHanging(job, 'step', 2_000));
     }
     let runs = 0;
     const runner = startRunner({

@@ -2,17 +2,21 @@
  * Which project of vitest a test file belongs to, by what it uses, so that nobody keeps a list.
  *
  * 1. `unit` reaches no process, socket or database, itself or through what it imports: such files share threads and modules.
- * 2. `e2e` is what runs a whole fleet, `long` what is long by nature (`*.long.test.ts`), `service` everything else.
+ * 2. `process` is what changes or measures its whole process; a file of it has one of its own.
+ * 3. `e2e` is what runs a whole fleet, `long` what is long by nature (`*.long.test.ts`), `service` everything else.
  */
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
-export const PROJECT_NAMES = ['unit', 'service', 'e2e', 'long'] as const;
+export const PROJECT_NAMES = ['unit', 'service', 'process', 'e2e', 'long'] as const;
 export type ProjectName = (typeof PROJECT_NAMES)[number];
 
 /** Imports that a unit test does not reach. */
 const BEYOND_UNIT =
   /^(node:(child_process|cluster|dgram|dns|http|http2|https|net|tls|worker_threads|sqlite)|postgres|ssh2|undici|got|fastify|sqs-consumer|fauxqs|nodemailer|@aws-sdk\/.*|@fastify\/.*|aws-cdk-lib.*|drizzle-orm.*)$/;
+/** What changes or measures its whole process, so that no other file may run in it. */
+const NEEDS_PROCESS =
+  /process\.(chdir|on)\(|vi\.(mock|stubGlobal|stubEnv|useFakeTimers)|process\.env[.[]\w+\]?\s*(\?\?)?=[^=]|delete process\.env|memoryUsage|peak-rss|resourceUsage|cost-growth|monitorEventLoopDelay/;
 /** Of what starts the whole stack, or its launcher. */
 const RUNS_FLEET = /start-test-fleet\.ts'|#local\/stack\.ts'|local\/main\.ts/;
 /** Calls whose effect outlives a file that shares its modules with others. */
@@ -24,7 +28,7 @@ export function groupTestFiles(root: string): Record<ProjectName, string[]> {
     exclude: ['**/node_modules/**', '**/.longshore/**', 'test/containers/**'],
   }).sort();
   const reaches = createReach(root);
-  const groups: Record<ProjectName, string[]> = { unit: [], service: [], e2e: [], long: [] };
+  const groups: Record<ProjectName, string[]> = { unit: [], service: [], process: [], e2e: [], long: [] };
   for (const file of files) groups[projectOf(file, root, reaches)].push(file);
   return groups;
 }
@@ -33,6 +37,7 @@ function projectOf(file: string, root: string, reaches: (path: string) => boolea
   if (file.endsWith('.long.test.ts')) return 'long';
   const text = readFileSync(join(root, file), 'utf8');
   if (RUNS_FLEET.test(text)) return 'e2e';
+  if (NEEDS_PROCESS.test(text)) return 'process';
   const isAlone = NOT_SHARED.test(text);
   return isAlone || reaches(join(root, file)) ? 'service' : 'unit';
 }
