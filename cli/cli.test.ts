@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
 import { text as readText } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeSshKey } from '#local/sftp/make-ssh-key.ts';
 import { storeDeadLetters } from '#shared/dead-letters/dead-letters.ts';
@@ -12,9 +11,7 @@ import { processRecords } from '#testkit/beds/carry-records.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { arrivedObject, seedJobs } from '#testkit/seeds/seed-jobs.ts';
 import { claimForRecords, type SeededRecords, seedRecords, storeStep } from '#testkit/seeds/seed-records.ts';
-import { withCompileCache } from '#testkit/servers/start-process.ts';
-
-const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+import { runCli } from './run-cli.ts';
 
 let api: TestApi;
 let address: string;
@@ -35,33 +32,28 @@ afterAll(async () => {
 });
 
 interface Ended {
-  readonly code: number | null;
+  readonly code: number;
   readonly out: string;
   readonly err: string;
 }
 
-/** A real process in a directory of its own, which knows the instance by LONGSHORE_HOME alone. */
-async function longshore(
-  args: string[],
-  options: { env?: Record<string, string>; input?: string } = {},
-): Promise<Ended> {
-  const child = spawn(process.execPath, [MAIN, ...args], {
-    cwd: directory,
-    env: {
-      PATH: process.env.PATH,
-      LONGSHORE_HOME: 'home',
-      ...withCompileCache({}),
-      ...options.env,
-    },
-    timeout: 20_000,
-  });
-  child.stdin.end(options.input ?? '');
-  const [out, err, code] = await Promise.all([
-    readText(child.stdout),
-    readText(child.stderr),
-    new Promise<number | null>((resolve) => child.on('close', resolve)),
-  ]);
-  return { code, out, err };
+interface Options {
+  readonly env?: Record<string, string>;
+  readonly input?: string;
+}
+
+/** In this process, called from a directory of its own, which knows the instance by LONGSHORE_HOME alone. */
+async function longshore(args: string[], { env = {}, input = '' }: Options = {}): Promise<Ended> {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  const [out, err] = [readText(stdout), readText(stderr)];
+  const code = await runCli(
+    args,
+    { stdin: Readable.from([input]), stdout, stderr },
+    { LONGSHORE_HOME: join(directory, 'home'), INIT_CWD: directory, ...env },
+  );
+  stdout.end();
+  stderr.end();
+  return { code, out: await out, err: await err };
 }
 
 const ROUTE = `kind: route
@@ -145,7 +137,7 @@ test('shows where a file is by its name, for people and for machines, and shows 
   const shown = await longshore(['status', name]);
   expect(shown.code).toBe(0);
   expect(shown.out).toMatch(/^status +queued$/m);
-  expect(shown.out).toContain('odd \\u001b[31mname\\u202e.csv');
+  expect(shown.out).toContain('odd \\u{1b}[31mname\\u{202e}.csv');
   expect(shown.out).not.toContain('\u001b');
   expect(JSON.parse((await longshore(['status', name, '--json'])).out)).toMatchObject({
     file_name: name,
@@ -228,11 +220,11 @@ test('lists the records of a job, shows one with its attempts, and has the faile
   expect(shown.out).toMatch(/^waits for +RECORDS$/m);
 
   const failed = await longshore(['records', job.id, '--state', 'failed', '--code', 'VALIDATION_ERROR']);
-  expect(failed.out).toMatch(/^2 +FAILED +k2 +validate +1 .*no\\u001b\[31m such\\u202e coupon$/m);
+  expect(failed.out).toMatch(/^2 +FAILED +k2 +validate +1 .*no\\u{1b}\[31m such\\u{202e} coupon$/m);
   expect(failed.out.trim().split('\n')).toHaveLength(3);
   const more = await longshore(['records', job.id, '--limit', '2', '--values']);
   expect(more.err).toContain('There are more');
-  expect(more.out).toContain('{"id":"\\u202e1","pin":"***"}');
+  expect(more.out).toContain('{"id":"\\u{202e}1","pin":"***"}');
   const one = await longshore(['records', job.id, '--line', '2']);
   expect(one.out).toMatch(/^state +FAILED$/m);
   expect(one.out).toMatch(/step-0 +1 +failed +503/);
@@ -241,7 +233,7 @@ test('lists the records of a job, shows one with its attempts, and has the faile
 
   const counted = await longshore(['retry', job.id, '--records', '--code', 'VALIDATION_ERROR']);
   expect(counted).toMatchObject({ code: 0, out: '1 records would be called again\n' });
-  expect(counted.err).toMatch(/1 ambiguous ones are left/);
+  expect(counted.err).toMatch(/1 ambiguous ones are left out/);
   expect((await longshore(['retry', job.id, '--records', '--yes'])).code).toBe(2);
   const word = ['--yes', '--reason', 'the partner is back'];
   const done = await longshore(['retry', job.id, '--records', '2-4', '--rate', '20/s', ...word]);
@@ -307,7 +299,7 @@ test('ends with a code of its own for each way to fail, with code and hint on st
   const cases: [string[], number, RegExp, Record<string, string>?][] = [
     [['status', 'nothing-of-this-name'], 1, /^NOT_FOUND File not found/],
     [['job', 'no-id'], 1, /^NOT_FOUND File not found/],
-    [['files', '--since', 'yesterday'], 2, /Give an age such as 30m/],
+    [['files', '--since', 'whenever'], 2, /^USAGE .*\nGive an age such as 30m/],
     [['disable', 'tenant', 'acme/x', '--reason', 'x'], 2, /^USAGE /],
     [['disable', 'tenant', 'acme'], 2, /--reason/],
     [['dead-letters', 'discard', '--yes', '--reason', 'x'], 1, /^REQUEST_INVALID /],
@@ -359,7 +351,7 @@ test('watching shows how far a copy is, as plain lines where there is no termina
   expect(code).toBe(0);
   expect(err.split('\n').slice(0, 3)).toEqual([
     expect.stringMatching(/: processing$/),
-    'deliver:  25%  500.0 kB of 2.0 MB  100.0 kB/s  15 s left',
+    'deliver:  25%  500 kB of 2 MB  100 kB/s  15 s left',
     expect.stringMatching(/: completed$/),
   ]);
 }, 30_000);
@@ -382,7 +374,7 @@ test('a file that waits for a person, or for a partner, says so and who ends it'
   await api.sql`UPDATE jobs SET state = 'WAITING', wait_reason = 'BREAKER_OPEN', step_attempts = 1, next_action_at = ${due} WHERE id = ${job.id}`;
   const waiting = await longshore(['status', job.fileId]);
   expect(waiting.out).toMatch(/^status +waiting$/m);
-  expect(waiting.out).toMatch(/waiting: deliver, for BREAKER_OPEN, until 2030-01-02T03:04:05.*; 1 of 3 attempts used/);
+  expect(waiting.out).toMatch(/waiting: deliver, for BREAKER_OPEN, until 2030-01-02 03:04:05Z; 1 of 3 attempts used/);
   api.logged.length = 0;
   await expect.poll(lookedAt, { timeout: 15_000 }).toBeGreaterThan(1);
   await api.sql`UPDATE files SET status = 'COMPLETED', finished_at = now() WHERE id = ${job.fileId}`;
@@ -509,4 +501,162 @@ test('takes a tenant, a route and an SFTP user out of use and back into it, and 
   expect(again.out).toMatch(/tenant +umbrella +applied, still disabled/);
   expect(again.out).toMatch(/sftp user +umbrella\/umbrella-up +removed/);
   expect((await longshore(['enable', 'tenant', 'umbrella', '--reason', 'x'])).out).toBe('tenant umbrella enabled\n');
+});
+
+test('reads and shows times in the time zone of the tenant, in UTC with --utc, and an age from now', async () => {
+  const tenant = 'kind: tenant\nid: tyrell\nname: Tyrell\ntimeZone: Asia/Kolkata\n';
+  expect((await longshore(['apply', '-f', '-'], { input: tenant })).code).toBe(0);
+  const {
+    files: [file],
+  } = await registerFiles(
+    api.sql,
+    [arrivedObject({ tenantId: 'tyrell', name: 'of-kolkata.csv', key: 'tyrell/of-kolkata.csv' })],
+    'test',
+  );
+  await api.sql`UPDATE files SET created_at = '2026-01-30T20:00:00Z', uploaded_at = '2026-01-30T20:00:00Z' WHERE id = ${file!.id}`;
+  const of = (...options: string[]) => longshore(['files', '--tenant', 'tyrell', ...options]);
+  expect((await of('--from', '2026-01-31', '--to', '2026-01-31T02:00')).out).toContain('2026-01-31 01:30:00+05:30');
+  expect((await of('--from', '2026-01-31', '--utc')).err).toContain('No files match');
+  expect((await of('--to', '2026-01-31', '--utc')).out).toContain('2026-01-30 20:00:00Z');
+  expect((await of('--since', '2h')).err).toContain('No files match');
+  expect((await longshore(['status', 'of-kolkata.csv'])).out).toMatch(/^uploaded +2026-01-31 01:30:00\+05:30$/m);
+  expect((await longshore(['status', 'of-kolkata.csv', '--utc'])).out).toMatch(/^uploaded +2026-01-30 20:00:00Z$/m);
+});
+
+test('an empty list says why, on standard error', async () => {
+  expect(await longshore(['files', '--tenant', 'nosuch', '--name', 'week'])).toEqual({
+    code: 0,
+    out: '',
+    err:
+      'No files match these filters.\nThere is no tenant nosuch: see `longshore tenants`.\n' +
+      "A name is matched whole: use * for any run of characters, e.g. --name '*week*'.\n",
+  });
+  expect((await longshore(['redrive', '--queue', 'landing'])).err).toBe(
+    'No parked dead letters match these filters.\n',
+  );
+  expect((await longshore(['notices', '--tenant', 'globex'])).err).toBe('No notices match these filters.\n');
+  expect((await longshore(['routes', 'nosuch'])).err).toMatch(/^NOT_FOUND Route not found\n/);
+});
+
+test('lists files and jobs of several states at once, and files by their error', async () => {
+  const objects = ['one', 'two', 'three'].map((name) =>
+    arrivedObject({ name: `states-${name}.txt`, key: `acme/${name}` }),
+  );
+  const { files } = await registerFiles(api.sql, objects, 'test');
+  const [failed, quarantined] = files.map(({ id }) => id);
+  await api.sql`UPDATE files SET status = 'FAILED', finished_at = now(), error_code = 'DELIVERY_ERROR' WHERE id = ${failed!}`;
+  await api.sql`UPDATE files SET status = 'QUARANTINED', finished_at = now(), error_code = 'NO_ROUTE' WHERE id = ${quarantined!}`;
+  const namesOf = async (...options: string[]) => {
+    const { out } = await longshore(['files', '--name', 'states-*', '--json', ...options]);
+    return JSON.parse(out)
+      .map(({ file_id }: { file_id: string }) => file_id)
+      .sort();
+  };
+  expect(await namesOf()).toHaveLength(3);
+  expect(await namesOf('--status', 'failed,QUARANTINED')).toEqual([failed, quarantined].sort());
+  expect(await namesOf('--status', 'failed', 'queued')).toHaveLength(2);
+  expect(await namesOf('--status', 'completed,failed')).toEqual([failed]);
+  expect(await namesOf('--code', 'NO_ROUTE')).toEqual([quarantined]);
+  expect(await namesOf('--code', 'NO_ROUTE', '--status', 'failed')).toEqual([]);
+  const [job] = await seedJobs(api.sql);
+  await longshore(['cancel', job!.id, '--reason', 'not needed']);
+  const { out } = await longshore(['jobs', '--state', 'failed,cancelled', '--json']);
+  expect(JSON.parse(out).map(({ job_id }: { job_id: string }) => job_id)).toContain(job!.id);
+});
+
+test('status as JSON has the jobs, and names other files of the same name; its audit says who did what and why', async () => {
+  const { job } = await seedRecordFile();
+  await api.sql`UPDATE files SET name = 'twice.csv' WHERE id = ${job.fileId}`;
+  expect((await longshore(['status', 'twice.csv'])).err).toBe('');
+  await registerFiles(
+    api.sql,
+    [arrivedObject({ tenantId: 'globex', name: 'twice.csv', key: 'globex/twice.csv' })],
+    'test',
+  );
+  expect((await longshore(['status', 'twice.csv'])).err).toMatch(
+    /This is the newest; 1 other file has this name \((?:acme, globex|globex, acme)\)/,
+  );
+  expect((await longshore(['status', job.fileId])).err).toBe('');
+  expect(JSON.parse((await longshore(['status', job.fileId, '--json'])).out)).toMatchObject({
+    file_id: job.fileId,
+    status: 'processing',
+    jobs: [{ job_id: job.id, step: 'call' }],
+  });
+  const {
+    files: [file],
+  } = await registerFiles(api.sql, [arrivedObject({ name: 'set-aside.csv', key: 'acme/set-aside.csv' })], 'test');
+  await api.sql`
+    UPDATE files SET status = 'QUARANTINED', routed_at = now(), finished_at = now(), error_code = 'NO_ROUTE', error_message = 'no route' WHERE id = ${file!.id}`;
+  expect((await longshore(['reroute', file!.id, '--reason', 'there is a route now'])).code).toBe(0);
+  const { out } = await longshore(['status', file!.id, '--audit']);
+  expect(out).toMatch(/file\.queued +operator:operator +there is a route now$/m);
+});
+
+test('a job of a record file is readable: its sweeps are one line with their sums, its codes come most frequent first', async () => {
+  const { job } = await seedRecordFile();
+  const summary = {
+    byState: { SUCCESS: 3, FAILED: 7 },
+    byCode: { 'A ONE': 1, 'B FIVE': 5, 'C TWO': 2 },
+    durationMs: 1,
+  };
+  await api.sql`UPDATE jobs SET record_summary = ${api.sql.json(summary)} WHERE id = ${job.id}`;
+  for (const detail of [
+    { success: 1, failed: 2, ambiguous: 0, open: 4 },
+    { success: 2, failed: 2, ambiguous: 0, open: 0 },
+  ]) {
+    await api.sql`
+      INSERT INTO audit_events (type, tenant_id, file_id, job_id, actor, detail)
+      VALUES ('records.swept', 'acme', ${job.fileId}, ${job.id}, 's', '{"records":4}'), ('records.settled', 'acme', ${job.fileId}, ${job.id}, 's', ${api.sql.json(detail)})`;
+  }
+  const { out } = await longshore(['job', job.id]);
+  expect(out.match(/ records\.\w+ /g)).toHaveLength(1);
+  expect(out).toMatch(/4 events 8 records 3 success 4 failed 0 ambiguous 0 open$/m);
+  expect(out).toMatch(/FAILED +7\nSUCCESS +3\n +B FIVE +5\n +C TWO +2\n +A ONE +1\n/);
+  expect((await longshore(['job', job.id, '--all'])).out.match(/ records\.\w+ /g)).toHaveLength(4);
+});
+
+test('a retry that will fail again says so, and a rehearsal changes nothing', async () => {
+  const [job] = await seedJobs(api.sql);
+  await longshore(['cancel', job!.id, '--reason', 'so that it has ended']);
+  await api.sql`
+    UPDATE jobs SET state = 'FAILED', step_attempts = 1, error_code = 'VALIDATION_ERROR', error_cause = 'CSV_COLUMN_COUNT', error_message = 'Line 2 has 3 columns.' WHERE id = ${job!.id}`;
+  const rehearsal = await longshore(['retry', job!.id, '--dry-run']);
+  expect(rehearsal.err).toMatch(/^Nothing was changed: a retry would open generation 2 at the step deliver\.\n/);
+  expect((await longshore(['job', job!.id])).out).toMatch(/^state +FAILED$/m);
+  const retried = await longshore(['retry', job!.id, '--reason', 'try it']);
+  expect(retried.code).toBe(0);
+  expect(retried.err).toMatch(/^Generation 2 was opened: the job continues at its step deliver\.\n/);
+  expect(retried.err).toContain('gave up at attempt 1 of 3, because CSV_COLUMN_COUNT does not go away by itself');
+});
+
+test('shows a route with its steps and versions, by its name or with its tenant', async () => {
+  const route = `${ROUTE.replace('orders', 'shown')}description: for the test\n`;
+  await longshore(['apply', '-f', '-'], { input: route });
+  await longshore(['apply', '-f', '-'], { input: route.replace('the test', 'the second test') });
+  for (const name of ['shown', 'acme/shown']) {
+    const { out } = await longshore(['routes', name]);
+    expect(out).toMatch(/^route +acme\/shown$/m);
+    expect(out).toMatch(
+      /^tenant: acme\nname: shown\ndescription: for the second test\nmatch:\n {2}path:\n {4}- inbound\/\*\.csv$/m,
+    );
+    expect(out).toMatch(/^2 +20\S+ \S+Z +operator:operator\n1 +20/m);
+  }
+  expect(JSON.parse((await longshore(['routes', 'shown', '--json'])).out)).toMatchObject({ version: 2 });
+  await longshore(['apply', '-f', '-'], { input: route.replace('acme', 'globex') });
+  const ambiguous = await longshore(['routes', 'shown']);
+  expect([ambiguous.code, ambiguous.err]).toEqual([2, expect.stringContaining('acme/shown, globex/shown')]);
+});
+
+test('health shows what is missing, late and waiting for a person, and its exit code says so', async () => {
+  const sick = await longshore(['health']);
+  expect(sick.code).toBe(6);
+  expect(sick.out).toMatch(/^router +not connected/m);
+  expect(sick.out).toMatch(/^partner-steps +\d+ +\d+ +\d+ s$/m);
+  expect(sick.out).toContain('Problem: The router is not connected to the database.');
+  const [{ job }] = [await seedRecordFile()];
+  await api.sql`UPDATE jobs SET state = 'WAITING', wait_reason = 'HELD', next_action_at = now() + interval '1 day' WHERE id = ${job.id}`;
+  expect((await longshore(['health'])).out).toMatch(/^Needs a person: \d+ held jobs?; see `longshore jobs --held`\.$/m);
+  const { services, version } = JSON.parse((await longshore(['health', '--json'])).out);
+  expect(services.map(({ service }: { service: string }) => service)).toContain('retry-sweeper');
+  expect(version).toMatch(/^\d+\.\d+\.\d+/);
 });

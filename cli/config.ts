@@ -10,8 +10,10 @@ export const variables = z.object({
     .describe('The API key itself. Prefer `--key-file`, which other users of the machine cannot see.'),
   LONGSHORE_HOME: z
     .string()
-    .default('.longshore')
-    .describe('Home of the one-machine stack, used when no address is given.'),
+    .optional()
+    .describe(
+      'Home of the one-machine stack, used when no address is given. Defaults to `.longshore` in the working directory, else in the clone.',
+    ),
   INIT_CWD: z.string().optional().describe('Set by npm: the directory in which the command was called.'),
 });
 

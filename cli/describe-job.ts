@@ -1,6 +1,7 @@
 /** A job as the commands print it. */
 import { z } from 'zod';
 import { formatFields } from './terminal.ts';
+import type { Times } from './times.ts';
 
 export const failureSchema = z.object({
   code: z.string(),
@@ -25,7 +26,9 @@ export const jobSummarySchema = z.looseObject({
   error: failureSchema.nullable(),
 });
 
-export function describeJob(job: z.infer<typeof jobSummarySchema>): string[] {
+export type JobSummary = z.infer<typeof jobSummarySchema>;
+
+export function describeJob(job: JobSummary, times: Times): string[] {
   return formatFields({
     job: job.job_id,
     file: job.file_id,
@@ -36,7 +39,7 @@ export function describeJob(job: z.infer<typeof jobSummarySchema>): string[] {
     step: `${job.step}, attempt ${job.step_attempts} of ${job.max_attempts}`,
     retries: job.retry_count,
     'waits for': job.wait_reason,
-    next: job.next_action_at,
+    next: times.show(job.next_action_at),
     error: describeFailure(job.error),
   });
 }

@@ -5,6 +5,7 @@
  * API calls both `processing`.
  */
 import { z } from 'zod';
+import type { Times } from './times.ts';
 
 export const waitingJobSchema = z.looseObject({
   job_id: z.string(),
@@ -30,10 +31,10 @@ export function statusWithWaits(status: string, jobs: readonly WaitingJob[]): st
 }
 
 /** A line for each job that waits. */
-export function describeWaits(jobs: readonly WaitingJob[]): string[] {
+export function describeWaits(jobs: readonly WaitingJob[], times: Times): string[] {
   return jobs.flatMap((job) => {
     if (isHeld(job)) return [describeHeld(job)];
-    return isWaiting(job) ? [describeWaiting(job)] : [];
+    return isWaiting(job) ? [describeWaiting(job, times)] : [];
   });
 }
 
@@ -50,7 +51,10 @@ function describeHeld({ job_id: id }: WaitingJob): string {
   return `held for a person: an operator decides by ${word('release')} or ${word('reject')}`;
 }
 
-function describeWaiting({ step, step_attempts: attempt, max_attempts: most, ...job }: WaitingJob): string {
-  const until = job.next_action_at === null ? '' : `, until ${job.next_action_at}`;
+function describeWaiting(
+  { step, step_attempts: attempt, max_attempts: most, ...job }: WaitingJob,
+  times: Times,
+): string {
+  const until = job.next_action_at === null ? '' : `, until ${times.show(job.next_action_at)}`;
   return `waiting: ${step}, for ${job.wait_reason ?? 'its time'}${until}; ${attempt} of ${most} attempts used`;
 }

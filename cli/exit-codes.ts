@@ -1,4 +1,4 @@
-/** What the shell sees; scripts depend on these. */
+/** The codes that the process ends with; scripts depend on these. */
 export const EXIT = {
   done: 0,
   /** The API refused: not found, not allowed, not in that state; or it failed. */
@@ -9,6 +9,8 @@ export const EXIT = {
   unreachable: 4,
   /** `status --watch`: the file ended as failed. */
   fileFailed: 5,
+  /** `health`: something is wrong or needs a person. */
+  needsAttention: 6,
 } as const;
 
 export const EXIT_CODES_HELP = `
@@ -18,4 +20,5 @@ Exit codes:
   2  the command line is wrong
   3  route files have faults: each is on standard error as file:line:column CODE message
   4  the API cannot be reached
-  5  status --watch: the file failed`;
+  5  status --watch: the file failed
+  6  health: something is wrong, or needs a person`;

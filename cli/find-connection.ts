@@ -5,8 +5,10 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { LongshoreError } from '#shared/errors.ts';
+import { parseJson } from '#shared/text/parse-json.ts';
 import type { CliConfig } from './config.ts';
 
 export interface Connection {
@@ -60,28 +62,25 @@ function parseAddress(text: string): URL {
   throw new LongshoreError('USAGE', `The address ${JSON.stringify(text)} is not an http or https URL.`);
 }
 
+const CHECKOUT = fileURLToPath(new URL('..', import.meta.url));
+
+/** The homes that may be meant: the one that was named, else that of the directory, else the checkout's. */
+function homesOf(config: CliConfig): Set<string> {
+  const home = config.LONGSHORE_HOME;
+  if (home !== undefined) return new Set([resolve(home), pathOf(home, config)]);
+  return new Set([pathOf('.longshore', config), resolve(CHECKOUT, '.longshore')]);
+}
+
 async function readEndpoints(config: CliConfig): Promise<z.infer<typeof endpointsSchema>> {
-  // The home is the checkout's, unless the command is called from beside another one.
-  for (const place of new Set([resolve(config.LONGSHORE_HOME), pathOf(config.LONGSHORE_HOME, config)])) {
-    const text = await readFile(join(place, 'endpoints.json'), 'utf8').catch(() => undefined);
+  const homes = homesOf(config);
+  for (const home of homes) {
+    const text = await readFile(join(home, 'endpoints.json'), 'utf8').catch(() => undefined);
     if (text === undefined) continue;
     const parsed = endpointsSchema.safeParse(parseJson(text));
     if (parsed.success) return parsed.data;
-    throw new LongshoreError('USAGE', `${join(place, 'endpoints.json')} is not what npm start writes.`);
+    throw new LongshoreError('USAGE', `${join(home, 'endpoints.json')} is not what npm start writes.`);
   }
-  throw new LongshoreError(
-    'USAGE',
-    `There is no instance in ${resolve(config.LONGSHORE_HOME)}, and no address was given.`,
-    {
-      hint: 'Run `npm start` first, or give --api URL and --key-file FILE.',
-    },
-  );
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  throw new LongshoreError('USAGE', `There is no instance in ${[...homes].join(' or ')}, and no address was given.`, {
+    hint: 'Run `npm start` first, or give --api URL and --key-file FILE.',
+  });
 }

@@ -1,7 +1,7 @@
 /** A job as people name it: by its id, or by the file that it carries. */
 import { z } from 'zod';
 import { LongshoreError } from '#shared/errors.ts';
-import type { ApiClient } from './api-client.ts';
+import type { CommandContext } from './command-context.ts';
 
 const foundSchema = z.looseObject({ file_id: z.uuid() });
 const jobsSchema = z.looseObject({
@@ -13,7 +13,7 @@ const jobsSchema = z.looseObject({
  *
  * @throws LongshoreError `USAGE` when the file has several jobs, or none.
  */
-export async function findJobId(api: ApiClient, reference: string): Promise<string> {
+export async function findJobId({ api }: CommandContext, reference: string): Promise<string> {
   if (z.guid().safeParse(reference).success) return reference;
   const { file_id: id } = await api.get('/status', foundSchema, { query: { file_id: reference } });
   const { jobs } = await api.get(`/api/v1/files/${id}`, jobsSchema);

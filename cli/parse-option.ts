@@ -1,4 +1,4 @@
-/** Option values that are more than text; a wrong one is told before anything is asked of the API. */
+/** Option values that are more than text; a wrong one is reported before anything is asked of the API. */
 import { InvalidArgumentError } from 'commander';
 
 export function parseCount(text: string): number {
@@ -37,14 +37,7 @@ export function parseLines(text: string): number[] {
   return lines;
 }
 
-const UNITS_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** `2h` is two hours ago; anything else is an instant, for the API to judge. */
-export function parseTime(text: string): string {
-  const [, count = '', unit = ''] = /^(\d{1,6})([smhd])(?: ago)?$/.exec(text) ?? [];
-  const unitMs = UNITS_MS[unit];
-  if (unitMs !== undefined) return new Date(Date.now() - Number(count) * unitMs).toISOString();
-  if (Number.isNaN(Date.parse(text)))
-    throw new InvalidArgumentError('Give an age such as 30m, 2h or 7d, or a time such as 2026-01-31T08:00:00Z.');
-  return text;
+/** `failed,quarantined`, and further values of the option. */
+export function parseList(text: string, before: readonly string[] = []): string[] {
+  return [...before, ...text.split(',').filter((part) => part !== '')];
 }

@@ -26,18 +26,18 @@ function view(isTerminal: boolean, columns = 200) {
 }
 
 test.each([
-  [{}, ' 42%  210.0 MB of 500.0 MB  85.3 MB/s  4 s left'],
-  [{ bytes_per_second: 0, seconds_left: null }, ' 42%  210.0 MB of 500.0 MB'],
-  [{ seconds_left: 3_725 }, ' 42%  210.0 MB of 500.0 MB  85.3 MB/s  1 h 2 min left'],
+  [{}, ' 42%  210 MB of 500 MB  85.3 MB/s  4 s left'],
+  [{ bytes_per_second: 0, seconds_left: null }, ' 42%  210 MB of 500 MB'],
+  [{ seconds_left: 3_725 }, ' 42%  210 MB of 500 MB  85.3 MB/s  1 h 2 min left'],
   [
     { bytes_done: 0, bytes_total: 5_497_558_138_880, seconds_left: 61 },
     '  0%  0 B of 5.5 TB  85.3 MB/s  1 min 1 s left',
   ],
   [
     { bytes_done: 500_000_000, seconds_left: null, state: 'COMPLETING' },
-    '100%  500.0 MB of 500.0 MB  85.3 MB/s  completing',
+    '100%  500 MB of 500 MB  85.3 MB/s  completing',
   ],
-  [{ bytes_total: null, seconds_left: null }, '210.0 MB  85.3 MB/s'],
+  [{ bytes_total: null, seconds_left: null }, '210 MB  85.3 MB/s'],
   [{ bytes_done: 0, bytes_total: 0, bytes_per_second: 0, seconds_left: null }, '100%  0 B of 0 B'],
 ])('says how far %j is', (overrides, line) => {
   expect(describeProgress(transfer(overrides))).toBe(line);
@@ -61,10 +61,10 @@ test('what has no known length has a bar that says so, and elsewhere a line when
   const unknown = (bytesDone: number) => transfer({ bytes_total: null, seconds_left: null, bytes_done: bytesDone });
   const inTerminal = view(true);
   inTerminal.show([unknown(210_000_000)]);
-  expect(inTerminal.written()).toBe(`deliver   ${'▒'.repeat(24)} 210.0 MB  85.3 MB/s\n`);
+  expect(inTerminal.written()).toBe(`deliver   ${'▒'.repeat(24)} 210 MB  85.3 MB/s\n`);
   const elsewhere = view(false);
   for (const megabytes of [10, 11, 20, 21, 70]) elsewhere.show([unknown(megabytes * 1_000_000)]);
-  expect(elsewhere.written().match(/[\d.]+ MB(?= )/g)).toEqual(['10.0 MB', '20.0 MB', '70.0 MB']);
+  expect(elsewhere.written().match(/[\d.]+ MB(?= )/g)).toEqual(['10 MB', '20 MB', '70 MB']);
 });
 
 test('a bar is never wider than the terminal', () => {

@@ -4,6 +4,7 @@
  *
  * On standard error, as all progress is, so that results can be piped.
  */
+import prettyBytes from 'pretty-bytes';
 import { z } from 'zod';
 
 export const transferSchema = z.looseObject({
@@ -34,7 +35,6 @@ export interface ProgressView {
 
 const MOVING: readonly string[] = ['COPYING', 'COMPLETING'];
 const BAR_CELLS = 24;
-const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'] as const;
 
 export function createProgressView(output: ProgressOutput): ProgressView {
   const told = new Map<string, number>();
@@ -75,14 +75,14 @@ function drawBar(transfer: Transfer): string {
   return `${transfer.purpose.padEnd(9)} ${bar} ${describeProgress(transfer)}`;
 }
 
-/** `42%  210.0 MB of 500.0 MB  85.3 MB/s  4 s left`; `210.0 MB  85.3 MB/s` of what has no known length. */
+/** `42%  210 MB of 500 MB  85.3 MB/s  4 s left`; `210 MB  85.3 MB/s` of what has no known length. */
 export function describeProgress(transfer: Transfer): string {
   const { state, bytes_done: done, bytes_total: total, bytes_per_second: rate, seconds_left: left } = transfer;
   const parts = [
     ...(total === null
-      ? [formatBytes(done)]
-      : [`${Math.floor(shareOf(transfer) * 100)}%`.padStart(4), `${formatBytes(done)} of ${formatBytes(total)}`]),
-    ...(rate > 0 ? [`${formatBytes(rate)}/s`] : []),
+      ? [prettyBytes(done)]
+      : [`${Math.floor(shareOf(transfer) * 100)}%`.padStart(4), `${prettyBytes(done)} of ${prettyBytes(total)}`]),
+    ...(rate > 0 ? [`${prettyBytes(rate)}/s`] : []),
     ...(left === null ? [] : [`${formatSeconds(left)} left`]),
     ...(state === 'COMPLETING' ? ['completing'] : []),
   ];
@@ -98,11 +98,6 @@ function magnitudeOf(bytes: number): number {
 function shareOf({ bytes_done: done, bytes_total: total }: Transfer): number {
   if (total === null) return 0;
   return total === 0 ? 1 : Math.min(1, Math.max(0, done / total));
-}
-
-function formatBytes(bytes: number): string {
-  const power = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
-  return `${power === 0 ? bytes : (bytes / 1_000 ** power).toFixed(1)} ${UNITS[power]}`;
 }
 
 function formatSeconds(seconds: number): string {

@@ -27,10 +27,10 @@ test('columns line up whatever the characters: wide, combining, emoji', () => {
 test('what a terminal would obey, or not show, is shown', () => {
   expect(formatTable(['A'], [['\u001b[2J'], ['a\u202eb'], ['a\u200bb'], ['a\u2028b'], ['a\u061cb']])).toEqual([
     'A',
-    '\\u001b[2J',
-    'a\\u202eb',
-    'a\\u200bb',
-    'a\\u2028b',
-    'a\\u061cb',
+    '\\u{1b}[2J',
+    'a\\u{202e}b',
+    'a\\u{200b}b',
+    'a\\u{2028}b',
+    'a\\u{61c}b',
   ]);
 });

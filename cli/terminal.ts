@@ -3,11 +3,20 @@
  *
  * Names come from partners: control characters in them are shown, not obeyed by the terminal.
  */
+import { text as readText } from 'node:stream/consumers';
 import stringWidth from 'string-width';
 import { LongshoreError } from '#shared/errors.ts';
+import { visibleText } from '#shared/text/visible-text.ts';
 import { ApiRefusal } from './api-client.ts';
 import { EXIT } from './exit-codes.ts';
 import type { ProgressOutput } from './progress-view.ts';
+
+/** Those of a process. */
+export interface Streams {
+  readonly stdin: NodeJS.ReadableStream;
+  readonly stdout: NodeJS.WritableStream;
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
+}
 
 export interface Terminal {
   /** One result, for machines. */
@@ -15,28 +24,39 @@ export interface Terminal {
   line(text: string): void;
   /** Progress and advice; standard error, so that results can be piped. */
   note(text: string): void;
+  /** As it is, to either. */
+  write(text: string): void;
+  writeError(text: string): void;
+  readInput(): Promise<string>;
+  /** For bars, which are drawn over: standard error too. */
+  readonly progress: ProgressOutput;
 }
 
-export const terminal: Terminal = {
-  json: (value) => void process.stdout.write(`${JSON.stringify(value, null, 2)}\n`),
-  line: (text) => void process.stdout.write(`${visible(text)}\n`),
-  note: (text) => void process.stderr.write(`${visible(text)}\n`),
-};
+export function createTerminal({ stdin, stdout, stderr }: Streams): Terminal {
+  const write = (text: string) => void stdout.write(text);
+  const writeError = (text: string) => void stderr.write(text);
+  return {
+    json: (value) => write(`${JSON.stringify(value, null, 2)}\n`),
+    line: (text) => write(`${visibleText(text)}\n`),
+    note: (text) => writeError(`${visibleText(text)}\n`),
+    write,
+    writeError,
+    readInput: () => readText(stdin),
+    progress: {
+      isTerminal: stderr.isTTY === true,
+      get columns() {
+        return stderr.columns ?? 80;
+      },
+      write: writeError,
+    },
+  };
+}
 
-/** For bars, which are drawn over: standard error too. */
-export const progressOutput: ProgressOutput = {
-  isTerminal: process.stderr.isTTY === true,
-  get columns() {
-    return process.stderr.columns ?? 80;
-  },
-  write: (text) => void process.stderr.write(text),
-};
-
-type Cell = string | number | boolean | null | undefined;
+export type Cell = string | number | boolean | null | undefined;
 
 /** Columns padded to their widest cell, as wide as a terminal shows it; `-` for what is not there. */
 export function formatTable(headings: readonly string[], rows: readonly (readonly Cell[])[]): string[] {
-  const texts = [headings, ...rows].map((row) => row.map((cell) => visible(String(cell ?? '-'))));
+  const texts = [headings, ...rows].map((row) => row.map((cell) => visibleText(String(cell ?? '-'))));
   const widths = headings.map(() => 0);
   for (const row of texts) {
     for (const [column, text] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, stringWidth(text));
@@ -52,27 +72,20 @@ export function formatTable(headings: readonly string[], rows: readonly (readonl
 /** `name  value`, one per line. */
 export function formatFields(fields: Readonly<Record<string, Cell>>): string[] {
   const width = Math.max(...Object.keys(fields).map((name) => name.length));
-  return Object.entries(fields).map(([name, value]) => `${name.padEnd(width)}  ${visible(String(value ?? '-'))}`);
-}
-
-/** Control characters, and those that show nothing or turn what follows round. */
-const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
-
-function visible(text: string): string {
-  return text.replace(
-    UNPRINTABLE,
-    (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
-  );
+  return Object.entries(fields).map(([name, value]) => `${name.padEnd(width)}  ${visibleText(String(value ?? '-'))}`);
 }
 
 /** Prints what went wrong; resolves to the exit code. */
-export function reportFailure(error: unknown, isJson: boolean): number {
+export function reportFailure(
+  error: unknown,
+  { terminal, isJson }: { readonly terminal: Terminal; readonly isJson: boolean },
+): number {
   if (!(error instanceof ApiRefusal || error instanceof LongshoreError)) {
     terminal.note(`INTERNAL ${error instanceof Error ? error.message : String(error)}`);
     return EXIT.refused;
   }
   const { code, message, hint, details } = error;
-  if (isJson) process.stderr.write(`${JSON.stringify({ code, message, hint, details })}\n`);
+  if (isJson) terminal.writeError(`${JSON.stringify({ code, message, hint, details })}\n`);
   else for (const line of [...faultLines(details), `${code} ${message}`, hint]) if (line !== '') terminal.note(line);
   if (code === 'USAGE' || code === 'CONFIG_INVALID') return EXIT.usage;
   if (code === 'API_UNREACHABLE') return EXIT.unreachable;

@@ -1,9 +1,9 @@
 /** `longshore disable`, `enable` and `sftp-users`. */
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { addCommand } from '#cli/command-context.ts';
-import type { CliConfig } from '#cli/config.ts';
-import { formatTable } from '#cli/terminal.ts';
+import { addCommand, type Cli } from '#cli/command-context.ts';
+import { ALL_ENTRIES, listEntries } from '#cli/list-entries.ts';
+import type { Times } from '#cli/times.ts';
 import { LongshoreError } from '#shared/errors.ts';
 
 const changedSchema = z.looseObject({ disabled: z.boolean(), changed: z.boolean() });
@@ -19,13 +19,13 @@ const usersSchema = z.object({
   ),
 });
 
-export function addAccessCommands(program: Command, config: CliConfig): void {
+export function addAccessCommands(program: Command, cli: Cli): void {
   for (const verb of ['disable', 'enable'] as const) {
-    addCommand<{ reason: string }>(program, config, {
+    addCommand<{ reason: string }>(program, cli, {
       usage: `${verb} <kind> <name>`,
       description:
         verb === 'disable'
-          ? 'take a tenant, a route (TENANT/ROUTE) or an sftp-user out of use; takes effect within a minute'
+          ? 'take a tenant, a route (TENANT/ROUTE) or an sftp-user out of use, within a minute'
           : 'put a tenant, a route (TENANT/ROUTE) or an sftp-user back into use',
       define: (command) => command.requiredOption('--reason <text>', 'why; kept in the audit'),
       run: async ({ api, isJson, terminal }, { reason }, [kind = '', name = '']) => {
@@ -36,21 +36,31 @@ export function addAccessCommands(program: Command, config: CliConfig): void {
     });
   }
 
-  addCommand(program, config, {
+  addCommand(program, cli, {
     usage: 'sftp-users',
     description: 'list SFTP users',
-    run: async ({ api, isJson, terminal }) => {
-      const { sftp_users: users } = await api.get('/api/v1/sftp-users', usersSchema);
-      if (isJson) return terminal.json(users);
-      const rows = users.map((user) => [user.tenant, user.username, user.keys, stateOf(user)]);
-      for (const line of formatTable(['TENANT', 'USER', 'KEYS', 'STATE'], rows)) terminal.line(line);
+    run: async (context) => {
+      const times = await context.times();
+      await listEntries(context, {
+        most: ALL_ENTRIES,
+        readPage: async () => ({
+          entries: (await context.api.get('/api/v1/sftp-users', usersSchema)).sftp_users,
+          next: null,
+        }),
+        headings: ['TENANT', 'USER', 'KEYS', 'STATE'],
+        rowOf: (user) => [user.tenant, user.username, user.keys, stateOf(user, times)],
+        what: 'SFTP users',
+      });
     },
   });
 }
 
-function stateOf({ disabled_at, removed_at }: { disabled_at: string | null; removed_at: string | null }): string {
-  if (disabled_at !== null) return `disabled ${disabled_at}`;
-  return removed_at === null ? 'active' : `removed ${removed_at}`;
+function stateOf(
+  { disabled_at: disabledAt, removed_at: removedAt }: { disabled_at: string | null; removed_at: string | null },
+  times: Times,
+): string {
+  if (disabledAt !== null) return `disabled ${times.show(disabledAt)}`;
+  return removedAt === null ? 'active' : `removed ${times.show(removedAt)}`;
 }
 
 function pathOf(kind: string, name: string): string {
@@ -60,7 +70,7 @@ function pathOf(kind: string, name: string): string {
   if (kind === 'sftp-user' && second === undefined) return `/api/v1/sftp-users/${first}`;
   throw new LongshoreError(
     'USAGE',
-    `${JSON.stringify(kind)} and ${JSON.stringify(name)} name nothing that can be disabled.`,
+    `${JSON.stringify(kind)} and ${JSON.stringify(name)} do not name anything that can be disabled.`,
     {
       hint: 'Give tenant TENANT, route TENANT/ROUTE or sftp-user NAME.',
     },

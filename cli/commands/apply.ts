@@ -1,11 +1,9 @@
 /** `longshore apply`: tenants, partners, stores and routes from files, all of them or none. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { text as readText } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { addCommand } from '#cli/command-context.ts';
-import type { CliConfig } from '#cli/config.ts';
+import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
 import { pathOf } from '#cli/find-connection.ts';
 import { formatTable } from '#cli/terminal.ts';
 import { LongshoreError } from '#shared/errors.ts';
@@ -29,8 +27,8 @@ const appliedSchema = z.object({
   routes: changesSchema,
 });
 
-export function addApply(program: Command, config: CliConfig): void {
-  addCommand<{ file: string[]; dryRun?: boolean }>(program, config, {
+export function addApply(program: Command, cli: Cli): void {
+  addCommand<{ file: string[]; dryRun?: boolean }>(program, cli, {
     usage: 'apply',
     description: 'apply tenants, partners, stores and routes from YAML or JSON files',
     define: (command) =>
@@ -39,9 +37,10 @@ export function addApply(program: Command, config: CliConfig): void {
           '-f, --file <path...>',
           'file, directory (searched for .yaml, .yml, .json) or - for standard input',
         )
-        .option('--dry-run', 'only check, and say what would change'),
-    run: async ({ api, isJson, terminal }, { file, dryRun }) => {
-      const files = (await Promise.all(file.map((path) => readFiles(path, config)))).flat();
+        .option('--dry-run', 'only check the files and show what would change'),
+    run: async (context, { file, dryRun }) => {
+      const { api, isJson, terminal } = context;
+      const files = (await Promise.all(file.map((path) => readFiles(path, context)))).flat();
       const query = { dry_run: dryRun === true };
       const applied = await api.post('/api/v1/routes', appliedSchema, { query, body: { files } });
       if (isJson) return terminal.json(applied);
@@ -67,8 +66,11 @@ function shownChange({ change, disabled = false }: { change: string; disabled?: 
   return disabled ? `${change}, still disabled` : change;
 }
 
-async function readFiles(path: string, config: CliConfig): Promise<{ name: string; text: string }[]> {
-  if (path === '-') return [{ name: '(stdin)', text: await readText(process.stdin) }];
+async function readFiles(
+  path: string,
+  { config, terminal }: CommandContext,
+): Promise<{ name: string; text: string }[]> {
+  if (path === '-') return [{ name: '(stdin)', text: await terminal.readInput() }];
   const place = pathOf(path, config);
   const found = await stat(place).catch(() => undefined);
   if (found?.isFile()) return [{ name: path, text: await readFile(place, 'utf8') }];
@@ -84,7 +86,7 @@ async function readDirectory(shown: string, place: string): Promise<{ name: stri
     .filter((entry) => entry.isFile() && /\.(?:ya?ml|json)$/i.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name).slice(place.length + 1))
     .sort();
-  if (paths.length === 0) throw new LongshoreError('USAGE', `${shown} holds no .yaml, .yml or .json file.`);
+  if (paths.length === 0) throw new LongshoreError('USAGE', `${shown} has no .yaml, .yml or .json file.`);
   return await Promise.all(
     paths.map(async (path) => ({ name: join(shown, path), text: await readFile(join(place, path), 'utf8') })),
   );

@@ -2,11 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { collectPages } from '#cli/collect-pages.ts';
-import { addCommand, type CommandContext } from '#cli/command-context.ts';
-import type { CliConfig } from '#cli/config.ts';
+import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
 import { EXIT } from '#cli/exit-codes.ts';
 import { pathOf } from '#cli/find-connection.ts';
+import { explainEmpty, listEntries } from '#cli/list-entries.ts';
 import { parseCount, parseRate } from '#cli/parse-option.ts';
 import { formatFields, formatTable } from '#cli/terminal.ts';
 import { LongshoreError } from '#shared/errors.ts';
@@ -67,44 +66,45 @@ interface DiscardOptions extends FilterOptions {
   readonly yes?: boolean;
 }
 
-const QUEUE_HELP = 'landing, ingest, work or partner-steps';
-
-export function addDeadLetterCommands(program: Command, config: CliConfig): void {
-  const letters = addCommand<FilterOptions & { state?: string; limit: number }>(program, config, {
+export function addDeadLetterCommands(program: Command, cli: Cli): void {
+  const letters = addCommand<FilterOptions & { state?: string; limit: number }>(program, cli, {
     usage: 'dead-letters',
     description: 'list messages that could not be handled, newest first',
     define: (command) =>
       command
-        .option('--queue <queue>', QUEUE_HELP)
-        .option('--tenant <tenant>')
+        .option('--queue <queue>', 'only those of this queue: landing, ingest, work or partner-steps')
+        .option('--tenant <tenant>', 'only those of this tenant')
         .option('--state <state>', 'parked, redriven or discarded')
         .option('--limit <count>', 'how many at most', parseCount, 50),
-    run: async ({ api, isJson, terminal }, { queue, tenant, state, limit: most }) => {
-      const { entries, hasMore } = await collectPages(most, async (page) => {
-        const query = { queue, tenant, state, ...page };
-        const { dead_letters, next_cursor } = await api.get('/api/v1/dead-letters', letterPageSchema, { query });
-        return { entries: dead_letters, next: next_cursor };
+    run: async (context, { queue, tenant, state, limit: most }) => {
+      const times = await context.times(tenant);
+      await listEntries(context, {
+        most,
+        readPage: async (page) => {
+          const query = { queue, tenant, state, ...page };
+          const reply = await context.api.get('/api/v1/dead-letters', letterPageSchema, { query });
+          return { entries: reply.dead_letters, next: reply.next_cursor };
+        },
+        headings: ['ID', 'QUEUE', 'STATE', 'TENANT', 'JOB', 'SINCE', 'REASON'],
+        rowOf: (letter) => [
+          letter.dead_letter_id,
+          letter.queue,
+          letter.state,
+          letter.customer_id,
+          letter.job_id,
+          times.show(letter.created_at),
+          letter.reason,
+        ],
+        what: 'dead letters',
+        filters: { tenant, others: [queue, state] },
       });
-      if (isJson) return terminal.json(entries);
-      const rows = entries.map((letter) => [
-        letter.dead_letter_id,
-        letter.queue,
-        letter.state,
-        letter.customer_id,
-        letter.job_id,
-        letter.created_at,
-        letter.reason,
-      ]);
-      for (const line of formatTable(['ID', 'QUEUE', 'STATE', 'TENANT', 'JOB', 'SINCE', 'REASON'], rows))
-        terminal.line(line);
-      if (hasMore) terminal.note('There are more; narrow the filters or raise --limit.');
     },
   });
 
   letters.enablePositionalOptions();
-  addCommand(letters, config, {
+  addCommand(letters, cli, {
     usage: 'show <letter>',
-    description: 'show one dead letter whole: body, attributes, and why it cannot be read',
+    description: 'show one dead letter: body, attributes, and why it cannot be read',
     run: async ({ api, isJson, terminal }, _options, [id = '']) => {
       const letter = await api.get(`/api/v1/dead-letters/${encodeURIComponent(id)}`, letterSchema);
       if (isJson) return terminal.json(letter);
@@ -116,33 +116,33 @@ export function addDeadLetterCommands(program: Command, config: CliConfig): void
     },
   });
 
-  addCommand<DiscardOptions>(letters, config, {
+  addCommand<DiscardOptions>(letters, cli, {
     usage: 'discard',
-    description: 'give parked dead letters up; without --yes it only counts them',
+    description: 'give up parked dead letters; without --yes they are only counted',
     define: (command) =>
       command
-        .option('--queue <queue>', QUEUE_HELP)
-        .option('--tenant <tenant>')
+        .option('--queue <queue>', 'only those of this queue: landing, ingest, work or partner-steps')
+        .option('--tenant <tenant>', 'only those of this tenant')
         .option('--id <id...>', 'only these dead letters')
         .option('--reason <text>', 'why; kept in the audit')
         .option('--yes', 'do it'),
     run: discard,
   });
 
-  addCommand<RedriveOptions>(program, config, {
+  addCommand<RedriveOptions>(program, cli, {
     usage: 'redrive',
-    description: 'send parked dead letters back to their queues; without --yes it only counts them',
+    description: 'send parked dead letters back to their queues; without --yes they are only counted',
     define: (command) =>
       command
-        .option('--queue <queue>', QUEUE_HELP)
-        .option('--tenant <tenant>')
+        .option('--queue <queue>', 'only those of this queue: landing, ingest, work or partner-steps')
+        .option('--tenant <tenant>', 'only those of this tenant')
         .option('--id <id...>', 'only these dead letters')
         .option('--rate <rate>', 'letters per second, e.g. 20/s', parseRate, 50)
         .option('--reason <text>', 'why; kept in the audit')
         .option('--dry-run', 'only count')
         .option('--yes', 'do it')
         .option('--force', 'also letters that no service can read')
-        .option('--body-file <file>', 'with one --id: send this body in place of what came'),
+        .option('--body-file <file>', 'with one --id: send the body in this file in place of the one that came'),
     run: async (context, options) => {
       if (options.bodyFile !== undefined) return await sendCorrected(context, options, options.bodyFile);
       if (options.yes !== true || options.dryRun === true) return await preview(context, options);
@@ -160,21 +160,21 @@ function bodyOf({ queue, tenant, id, reason, rate, force }: RedriveOptions) {
 async function preview(context: CommandContext, options: RedriveOptions): Promise<void> {
   const body = { ...bodyOf(options), dry_run: true };
   const { parked } = await context.api.post('/api/v1/dead-letters/redrive', redriveSchema, { body });
-  printParked(context, parked, 'Nothing was sent; repeat it with --yes and --reason to send them.');
+  const advice = 'Nothing was sent: repeat the command with --yes and --reason to send them.';
+  await printParked(context, parked, { filters: options, advice });
 }
 
-function printParked(
-  { isJson, terminal }: CommandContext,
+async function printParked(
+  context: CommandContext,
   parked: z.infer<typeof redriveSchema>['parked'],
-  what: string,
-): void {
-  if (isJson) {
-    terminal.json({ dry_run: true, parked });
-    return;
-  }
+  { filters: { queue, tenant }, advice }: { readonly filters: FilterOptions; readonly advice: string },
+): Promise<void> {
+  const { isJson, terminal } = context;
+  if (isJson) return terminal.json({ dry_run: true, parked });
+  if (parked.length === 0) return await explainEmpty(context, 'parked dead letters', { tenant, others: [queue] });
   const rows = parked.map(({ queue, letters }) => [queue, letters]);
   for (const line of formatTable(['QUEUE', 'PARKED'], rows)) terminal.line(line);
-  terminal.note(what);
+  terminal.note(advice);
 }
 
 /** The API takes a bounded number per call; this goes on until it says that all were seen. */
@@ -204,7 +204,7 @@ async function sendCorrected(context: CommandContext, options: RedriveOptions, f
   const { api, isJson, terminal, config } = context;
   const [id, ...others] = options.id ?? [];
   if (id === undefined || others.length > 0)
-    throw new LongshoreError('USAGE', 'A corrected body is of one letter.', { hint: 'Give one --id.' });
+    throw new LongshoreError('USAGE', 'A corrected body is for one dead letter.', { hint: 'Give one --id.' });
   if (options.reason === undefined)
     throw new LongshoreError('USAGE', 'A redrive needs a reason.', { hint: 'Give --reason TEXT.' });
   const body = await readFile(pathOf(file, config), 'utf8').catch(() => {
@@ -223,10 +223,11 @@ async function discard(context: CommandContext, options: DiscardOptions): Promis
   if (yes !== true) {
     const body = { queue, tenant, ids, dry_run: true };
     const { parked } = await api.post('/api/v1/dead-letters/discard', discardSchema, { body });
-    return printParked(context, parked, 'Nothing was discarded; repeat it with --yes and --reason to discard them.');
+    const advice = 'Nothing was discarded: repeat the command with --yes and --reason to discard them.';
+    return await printParked(context, parked, { filters: options, advice });
   }
   if (reason === undefined)
-    throw new LongshoreError('USAGE', 'To discard needs a reason.', { hint: 'Give --reason TEXT.' });
+    throw new LongshoreError('USAGE', 'Discarding needs a reason.', { hint: 'Give --reason TEXT.' });
   let discarded = 0;
   for (let hasMore = true; hasMore; ) {
     const body = { queue, tenant, ids, reason };

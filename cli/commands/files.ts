@@ -1,11 +1,12 @@
 /** `longshore files`: files by filters, newest first; `longshore reroute`: a quarantined file to the router again. */
 import type { Command } from 'commander';
+import prettyBytes from 'pretty-bytes';
 import { z } from 'zod';
-import { collectPages } from '#cli/collect-pages.ts';
-import { addCommand } from '#cli/command-context.ts';
-import type { CliConfig } from '#cli/config.ts';
-import { parseCount, parseTime } from '#cli/parse-option.ts';
-import { formatFields, formatTable } from '#cli/terminal.ts';
+import { addCommand, type Cli } from '#cli/command-context.ts';
+import { listEntries } from '#cli/list-entries.ts';
+import { parseCount, parseList } from '#cli/parse-option.ts';
+import { formatFields } from '#cli/terminal.ts';
+import { TIME_FORMS } from '#cli/times.ts';
 
 const filePageSchema = z.object({
   files: z.array(
@@ -33,55 +34,64 @@ const reroutedSchema = z.looseObject({
 
 interface FilesOptions {
   readonly tenant?: string;
-  readonly status?: string;
+  readonly status?: string[];
   readonly name?: string;
   readonly type?: string;
+  readonly code?: string;
   readonly since?: string;
   readonly from?: string;
   readonly to?: string;
   readonly limit: number;
 }
 
-export function addFiles(program: Command, config: CliConfig): void {
-  addCommand<FilesOptions>(program, config, {
+export function addFiles(program: Command, cli: Cli): void {
+  addCommand<FilesOptions>(program, cli, {
     usage: 'files',
     description: 'list files, newest first',
     define: (command) =>
       command
-        .option('--tenant <tenant>')
-        .option('--status <status>', 'uploaded, queued, processing, completed, failed, quarantined or companion')
-        .option('--name <name>', 'exact, or with * for any run of characters')
-        .option('--type <extension>')
-        .option('--since <age>', 'registered in the last 90s, 30m, 2h, 7d', parseTime)
-        .option('--from <time>', 'registered at this time or later, e.g. 2026-01-31T08:00:00Z, or 2h ago', parseTime)
-        .option('--to <time>', 'registered before this time', parseTime)
+        .option('--tenant <tenant>', 'only those of this tenant')
+        .option(
+          '--status <status...>',
+          'one or more of uploaded, queued, processing, completed, failed, quarantined, companion',
+          parseList,
+        )
+        .option('--name <name>', 'the whole name, or with * for any run of characters')
+        .option('--type <extension>', 'extension of the name, e.g. csv')
+        .option('--code <code>', 'of failed and quarantined files: this error, e.g. NO_ROUTE')
+        .option('--since <time>', `registered since then: ${TIME_FORMS}`)
+        .option('--from <time>', 'the same as --since')
+        .option('--to <time>', 'registered before this time')
         .option('--limit <count>', 'how many at most', parseCount, 50),
-    run: async ({ api, isJson, terminal }, { since, from = since, limit: most, ...options }) => {
-      const { tenant, status, name, type, to } = options;
-      const filters = { tenant, status, name, type, from, to };
-      const { entries, hasMore } = await collectPages(most, async (page) => {
-        const { files, next_cursor } = await api.get('/api/v1/files', filePageSchema, {
-          query: { ...filters, ...page },
-        });
-        return { entries: files, next: next_cursor };
+    run: async (context, { since, from = since, to, limit: most, ...options }) => {
+      const { tenant, status, name, type, code } = options;
+      const times = await context.times(tenant);
+      const filters = { tenant, status: status?.join(), name, type, code };
+      const span = { from: from && times.parse(from), to: to && times.parse(to) };
+      await listEntries(context, {
+        most,
+        readPage: async (page) => {
+          const query = { ...filters, ...span, ...page };
+          const { files, next_cursor } = await context.api.get('/api/v1/files', filePageSchema, { query });
+          return { entries: files, next: next_cursor };
+        },
+        headings: ['FILE', 'TENANT', 'STATUS', 'SIZE', 'REGISTERED', 'NAME', 'ERROR'],
+        rowOf: (file) => [
+          file.file_id,
+          file.customer_id,
+          file.status,
+          prettyBytes(file.file_size),
+          times.show(file.registered_at),
+          file.file_name,
+          file.error?.code,
+        ],
+        what: 'files',
+        filters: { tenant, name, others: [status, type, code, from, to] },
       });
-      if (isJson) return terminal.json(entries);
-      const rows = entries.map((file) => [
-        file.file_id,
-        file.customer_id,
-        file.status,
-        file.file_size,
-        file.registered_at,
-        file.file_name,
-        file.error?.code,
-      ]);
-      for (const line of formatTable(['FILE', 'TENANT', 'STATUS', 'BYTES', 'REGISTERED', 'NAME', 'ERROR'], rows))
-        terminal.line(line);
-      if (hasMore) terminal.note('There are more; narrow the filters or raise --limit.');
     },
   });
 
-  addCommand<{ reason: string }>(program, config, {
+  addCommand<{ reason: string }>(program, cli, {
     usage: 'reroute <file>',
     description: 'route a quarantined file again, by the routes as they are now; by id, name or path',
     define: (command) => command.requiredOption('--reason <text>', 'why; kept in the audit'),

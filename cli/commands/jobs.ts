@@ -1,8 +1,8 @@
 /** `longshore job`, `cancel`, `skip`, `release` and `reject`. */
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { addCommand } from '#cli/command-context.ts';
-import type { CliConfig } from '#cli/config.ts';
+import { addCommand, type Cli } from '#cli/command-context.ts';
+import { auditSchema, describeAudit } from '#cli/describe-audit.ts';
 import { describeJob, failureSchema, jobSummarySchema } from '#cli/describe-job.ts';
 import { findJobId } from '#cli/find-job-id.ts';
 import { formatTable } from '#cli/terminal.ts';
@@ -22,26 +22,29 @@ const detailSchema = jobSummarySchema.extend({
       error: failureSchema.nullable(),
     }),
   ),
-  audit: z.array(
-    z.looseObject({ at: z.string(), type: z.string(), actor: z.string(), detail: z.record(z.string(), z.unknown()) }),
-  ),
+  audit: auditSchema,
 });
 
-export function addJobCommands(program: Command, config: CliConfig): void {
-  addCommand(program, config, {
+type Detail = z.infer<typeof detailSchema>;
+
+export function addJobCommands(program: Command, cli: Cli): void {
+  addCommand<{ all?: boolean }>(program, cli, {
     usage: 'job <job>',
     description:
       'show a job with its steps and its audit: by its id, or by the id, name or path of a file with one job',
-    run: async ({ api, isJson, terminal }, _options, [id = '']) => {
-      const job = await api.get(`/api/v1/jobs/${await findJobId(api, id)}`, detailSchema);
+    define: (command) => command.option('--all', 'show each event of its records on a line of its own'),
+    run: async (context, { all }, [id = '']) => {
+      const { api, isJson, terminal } = context;
+      const job = await api.get(`/api/v1/jobs/${await findJobId(context, id)}`, detailSchema);
       if (isJson) return terminal.json(job);
-      for (const line of describeJob(job)) terminal.line(line);
+      const times = await context.times(job.customer_id);
+      for (const line of describeJob(job, times)) terminal.line(line);
       const steps = job.steps.map((step) => [
         step.seq,
         step.kind,
         step.state,
         step.attempts,
-        step.finished_at,
+        times.show(step.finished_at),
         step.error?.cause,
       ]);
       terminal.line('');
@@ -49,47 +52,65 @@ export function addJobCommands(program: Command, config: CliConfig): void {
         terminal.line(line);
       for (const line of describeRecords(job)) terminal.line(line);
       terminal.line('');
-      const audit = job.audit.map(({ at, type, actor, detail }) => [at, type, actor, describeDetail(detail)]);
-      for (const line of formatTable(['TIME', 'EVENT', 'BY', 'WHY'], audit)) terminal.line(line);
+      for (const line of describeAudit(all === true ? job.audit : foldRecords(job.audit), times)) terminal.line(line);
     },
   });
 
-  const words = [
-    { word: 'cancel', description: 'end an open job' },
-    { word: 'skip', description: 'let the files behind a failed or open job of an ordered route go on without it' },
-    { word: 'release', description: 'let a held job go on: the accepted rows of its file are carried' },
-    { word: 'reject', description: 'end a held job: none of its records is carried' },
+  const verbs = [
+    { verb: 'cancel', description: 'end an open job' },
+    { verb: 'skip', description: 'let the files behind a failed or open job of an ordered route continue without it' },
+    { verb: 'release', description: 'let a held job continue: the accepted rows of its file are sent' },
+    { verb: 'reject', description: 'end a held job: none of its records are sent' },
   ];
-  for (const { word, description } of words) {
-    addCommand<{ reason: string }>(program, config, {
-      usage: `${word} <job>`,
+  for (const { verb, description } of verbs) {
+    addCommand<{ reason: string }>(program, cli, {
+      usage: `${verb} <job>`,
       description,
       define: (command) => command.requiredOption('--reason <text>', 'why; kept in the audit'),
-      run: async ({ api, isJson, terminal }, { reason }, [id = '']) => {
-        const job = await api.post(`/api/v1/jobs/${await findJobId(api, id)}/${word}`, jobSummarySchema, {
-          body: { reason },
-        });
-        if (isJson) return terminal.json(job);
-        for (const line of describeJob(job)) terminal.line(line);
+      run: async (context, { reason }, [reference = '']) => {
+        const id = await findJobId(context, reference);
+        const job = await context.api.post(`/api/v1/jobs/${id}/${verb}`, jobSummarySchema, { body: { reason } });
+        if (context.isJson) return context.terminal.json(job);
+        for (const line of describeJob(job, await context.times(job.customer_id))) context.terminal.line(line);
       },
     });
   }
 }
 
-/** The reason that a person gave, or what went wrong, or how many records it was about. */
-function describeDetail(detail: Readonly<Record<string, unknown>>): string | null {
-  const shown = [detail.reason, detail.code, detail.cause, detail.message].filter((part) => typeof part === 'string');
-  const counts = ['records', 'success', 'failed', 'ambiguous', 'open'].flatMap((name) =>
-    typeof detail[name] === 'number' ? [`${detail[name]} ${name}`] : [],
-  );
-  return [...shown, ...counts].join(' ') || null;
+const OF_RECORDS: readonly string[] = ['records.swept', 'records.settled'];
+
+/** A run of what sweeps and chunks came to, which a large file has hundreds of, as one event with the sums. */
+function foldRecords(audit: Detail['audit']): Detail['audit'] {
+  const folded: Detail['audit'] = [];
+  for (const event of audit) {
+    const last = folded.at(-1);
+    if (last === undefined || !OF_RECORDS.includes(event.type) || !OF_RECORDS.includes(last.type)) {
+      folded.push(event);
+      continue;
+    }
+    const sum = (name: string) => Number(last.detail[name] ?? 0) + Number(event.detail[name] ?? 0);
+    const type = event.type === last.type ? event.type : 'records.settled';
+    const detail = {
+      events: Number(last.detail.events ?? 1) + 1,
+      records: sum('records'),
+      success: sum('success'),
+      failed: sum('failed'),
+      ambiguous: sum('ambiguous'),
+      // What is left is no sum.
+      open: event.detail.open ?? last.detail.open,
+    };
+    folded[folded.length - 1] = { ...event, type, detail };
+  }
+  return folded;
 }
 
-function describeRecords({ open_records: open, record_summary: summary }: z.infer<typeof detailSchema>): string[] {
+function describeRecords({ open_records: open, record_summary: summary }: Detail): string[] {
   if (summary === null) return [];
+  const mostFirst = (counts: Readonly<Record<string, number>>) =>
+    Object.entries(counts).sort(([a, left], [b, right]) => right - left || (a < b ? -1 : 1));
   const counts = [
-    ...Object.entries(summary.by_state),
-    ...Object.entries(summary.by_code).map(([code, count]) => [`  ${code}`, count] as const),
+    ...mostFirst(summary.by_state),
+    ...mostFirst(summary.by_code).map(([code, count]) => [`  ${code}`, count] as const),
     ...(open === null ? [] : [['not ended', open] as const]),
   ];
   return ['', ...formatTable(['RECORDS', 'COUNT'], counts)];

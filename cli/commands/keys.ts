@@ -1,10 +1,8 @@
 /** `longshore keys`: API keys, for operators. */
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { collectPages } from '#cli/collect-pages.ts';
-import { addCommand } from '#cli/command-context.ts';
-import type { CliConfig } from '#cli/config.ts';
-import { formatTable } from '#cli/terminal.ts';
+import { addCommand, type Cli } from '#cli/command-context.ts';
+import { ALL_ENTRIES, listEntries } from '#cli/list-entries.ts';
 import { LongshoreError } from '#shared/errors.ts';
 
 const keysSchema = z.object({
@@ -20,23 +18,21 @@ const keysSchema = z.object({
   next_cursor: z.string().nullable(),
 });
 
-const MOST_KEYS = 100_000;
-
-export function addKeyCommands(program: Command, config: CliConfig): void {
+export function addKeyCommands(program: Command, cli: Cli): void {
   const keys = program.command('keys').description('make, list and revoke API keys');
 
-  addCommand<{ tenant?: string; operator?: boolean; label: string }>(keys, config, {
+  addCommand<{ tenant?: string; operator?: boolean; label: string }>(keys, cli, {
     usage: 'create',
-    description: 'make a key and print it; nothing can show it again',
+    description: 'make a key and print it; it is shown only once',
     define: (command) =>
       command
-        .option('--tenant <tenant>', 'whose files it sees')
+        .option('--tenant <tenant>', 'a key that sees this tenant only')
         .option('--operator', 'a key that sees every tenant')
         .requiredOption('--label <text>', 'what it is for'),
     run: async ({ api, isJson, terminal }, { tenant, operator, label }) => {
       if ((tenant === undefined) === (operator !== true))
-        throw new LongshoreError('USAGE', 'Say whose key it is.', {
-          hint: 'Give either --tenant TENANT or --operator.',
+        throw new LongshoreError('USAGE', 'Pass either --tenant or --operator.', {
+          hint: 'A key of a tenant sees that tenant only; a key of an operator sees every tenant.',
         });
       const schema = z.object({ key_id: z.string(), key: z.string() });
       const made = await api.post('/api/v1/keys', schema, { body: { tenant: tenant ?? null, label } });
@@ -46,7 +42,7 @@ export function addKeyCommands(program: Command, config: CliConfig): void {
     },
   });
 
-  addCommand(keys, config, {
+  addCommand(keys, cli, {
     usage: 'revoke <key-id>',
     description: 'revoke a key; it stops working within a minute',
     run: async ({ api, isJson, terminal }, _options, [id = '']) => {
@@ -57,23 +53,27 @@ export function addKeyCommands(program: Command, config: CliConfig): void {
     },
   });
 
-  addCommand(keys, config, {
+  addCommand(keys, cli, {
     usage: 'list',
-    description: 'list keys, without what is secret',
-    run: async ({ api, isJson, terminal }) => {
-      const { entries: list } = await collectPages(MOST_KEYS, async (page) => {
-        const { keys, next_cursor } = await api.get('/api/v1/keys', keysSchema, { query: page });
-        return { entries: keys, next: next_cursor };
+    description: 'list keys; a key itself is never shown again',
+    run: async (context) => {
+      const times = await context.times();
+      await listEntries(context, {
+        most: ALL_ENTRIES,
+        readPage: async (page) => {
+          const { keys, next_cursor } = await context.api.get('/api/v1/keys', keysSchema, { query: { ...page } });
+          return { entries: keys, next: next_cursor };
+        },
+        headings: ['KEY', 'TENANT', 'LABEL', 'SINCE', 'REVOKED'],
+        rowOf: (key) => [
+          key.key_id,
+          key.tenant ?? '(operator)',
+          key.label,
+          times.show(key.created_at),
+          times.show(key.revoked_at),
+        ],
+        what: 'keys',
       });
-      if (isJson) return terminal.json(list);
-      const rows = list.map((key) => [
-        key.key_id,
-        key.tenant ?? '(operator)',
-        key.label,
-        key.created_at,
-        key.revoked_at,
-      ]);
-      for (const line of formatTable(['KEY', 'TENANT', 'LABEL', 'SINCE', 'REVOKED'], rows)) terminal.line(line);
     },
   });
 }

@@ -1,11 +1,10 @@
 /** `longshore records`: the records of a job, or one of them with its attempts. */
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { collectPages } from '#cli/collect-pages.ts';
-import { addCommand, type CommandContext } from '#cli/command-context.ts';
-import type { CliConfig } from '#cli/config.ts';
+import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
 import { describeFailure, failureSchema } from '#cli/describe-job.ts';
 import { findJobId } from '#cli/find-job-id.ts';
+import { listEntries } from '#cli/list-entries.ts';
 import { parseCount, parseLine } from '#cli/parse-option.ts';
 import { formatFields, formatTable } from '#cli/terminal.ts';
 import { LongshoreError } from '#shared/errors.ts';
@@ -46,8 +45,8 @@ interface RecordsOptions {
   readonly limit: number;
 }
 
-export function addRecords(program: Command, config: CliConfig): void {
-  addCommand<RecordsOptions>(program, config, {
+export function addRecords(program: Command, cli: Cli): void {
+  addCommand<RecordsOptions>(program, cli, {
     usage: 'records <job>',
     description: 'list the records of a job, in the order of its file',
     define: (command) =>
@@ -58,7 +57,7 @@ export function addRecords(program: Command, config: CliConfig): void {
         .option('--values', 'with the values of the records; takes an operator key')
         .option('--limit <count>', 'how many at most', parseCount, 50),
     run: async (context, options, [id = '']) => {
-      const path = `/api/v1/jobs/${await findJobId(context.api, id)}/records`;
+      const path = `/api/v1/jobs/${await findJobId(context, id)}/records`;
       if (options.line === undefined) return await list(context, path, options);
       if (options.state !== undefined || options.code !== undefined)
         throw new LongshoreError('USAGE', 'With --line there is nothing to filter.', {
@@ -69,51 +68,46 @@ export function addRecords(program: Command, config: CliConfig): void {
   });
 }
 
-async function list({ api, isJson, terminal }: CommandContext, path: string, options: RecordsOptions): Promise<void> {
+async function list(context: CommandContext, path: string, options: RecordsOptions): Promise<void> {
   const { state, code, values = false, limit: most } = options;
-  const { entries, hasMore } = await collectPages(most, async (page) => {
-    const query = { state: state?.toUpperCase(), code, values, ...page };
-    const { records, next_cursor } = await api.get(path, recordPageSchema, { query });
-    return { entries: records, next: next_cursor };
+  const times = await context.times();
+  await listEntries(context, {
+    most,
+    readPage: async (page) => {
+      const query = { state: state?.toUpperCase(), code, values, ...page };
+      const { records, next_cursor } = await context.api.get(path, recordPageSchema, { query });
+      return { entries: records, next: next_cursor };
+    },
+    headings: ['LINE', 'STATE', 'KEY', 'CALL', 'TRIES', 'NEXT', 'REFERENCE', ...(values ? ['VALUES'] : []), 'ERROR'],
+    rowOf: (record) => [
+      record.line,
+      record.state,
+      record.key,
+      record.step,
+      record.tries,
+      times.show(record.next_attempt_at),
+      record.reference,
+      ...(values ? [JSON.stringify(record.values)] : []),
+      describeFailure(record.error),
+    ],
+    what: 'records',
+    filters: { others: [state, code] },
   });
-  if (isJson) return terminal.json(entries);
-  const rows = entries.map((record) => [
-    record.line,
-    record.state,
-    record.key,
-    record.step,
-    record.tries,
-    record.next_attempt_at,
-    record.reference,
-    ...(values ? [JSON.stringify(record.values)] : []),
-    describeFailure(record.error),
-  ]);
-  const headings = [
-    'LINE',
-    'STATE',
-    'KEY',
-    'CALL',
-    'TRIES',
-    'NEXT',
-    'REFERENCE',
-    ...(values ? ['VALUES'] : []),
-    'ERROR',
-  ];
-  for (const line of formatTable(headings, rows)) terminal.line(line);
-  if (hasMore) terminal.note('There are more; narrow the filters or raise --limit.');
 }
 
-async function show({ api, isJson, terminal }: CommandContext, path: string, options: RecordsOptions): Promise<void> {
+async function show(context: CommandContext, path: string, options: RecordsOptions): Promise<void> {
+  const { api, isJson, terminal } = context;
   const { values = false } = options;
   const record = await api.get(path, recordDetailSchema, { query: { values } });
   if (isJson) return terminal.json(record);
+  const times = await context.times();
   const fields = {
     line: record.line,
     state: record.state,
     key: record.key,
     call: record.step,
     tries: record.tries,
-    next: record.next_attempt_at,
+    next: times.show(record.next_attempt_at),
     reference: record.reference,
     error: describeFailure(record.error),
     ...(values && { values: JSON.stringify(record.values) }),
@@ -121,7 +115,7 @@ async function show({ api, isJson, terminal }: CommandContext, path: string, opt
   for (const line of formatFields(fields)) terminal.line(line);
   terminal.line('');
   const attempts = record.attempts.map((attempt) => [
-    attempt.started_at,
+    times.show(attempt.started_at),
     attempt.generation,
     attempt.step,
     attempt.attempt,

@@ -60,7 +60,7 @@ test('tells each file once, also one that becomes visible after a later one', as
   await vi.waitFor(() => expect(lines).toHaveLength(4), { timeout: 20_000 });
   reporting.abort();
   await reported;
-  expect(lines[0]).toBe('acme  first.csv  3.4 KB  received → delivered → archived  1.2 s');
+  expect(lines[0]).toBe('acme  first.csv  3.4 kB  received → delivered → archived  1.2 s');
   expect(lines.map((line) => line.split('  ')[1]).sort()).toEqual(['first.csv', 'late.csv', 'second.csv', 'third.csv']);
 });
 

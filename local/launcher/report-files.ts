@@ -6,9 +6,11 @@
  * 3. Names are partners' text: what a terminal would obey is shown, not sent.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import prettyBytes from 'pretty-bytes';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { FileStatus } from '#shared/db/schema.ts';
 import type { RecordSummary } from '#shared/steps/record-store.ts';
+import { visibleText } from '#shared/text/visible-text.ts';
 
 interface FinishedFile {
   readonly id: string;
@@ -70,15 +72,15 @@ async function findFinishedFiles(sql: Sql, since: Date): Promise<FinishedFile[]>
 }
 
 export function describeFile(file: FinishedFile): string {
-  const name = printable(file.name);
-  const subject = `${file.tenant}  ${name}  ${formatSize(file.sizeBytes)}`;
+  const name = visibleText(file.name);
+  const subject = `${file.tenant}  ${name}  ${prettyBytes(file.sizeBytes)}`;
   const took = `${(Math.max(file.tookMs, 0) / 1_000).toFixed(1)} s`;
   if (file.status === 'COMPANION') return `${subject}  received → read with its file  ${took}`;
   if (file.status === 'COMPLETED') {
     return `${subject}  received → delivered${file.isArchived ? ' → archived' : ''}  ${took}`;
   }
   const reason = [file.errorCode, file.errorMessage].filter((part) => part !== null).join(': ');
-  return `${subject}  received → ${file.status.toLowerCase()}  ${took}  ${printable(reason)}`;
+  return `${subject}  received → ${file.status.toLowerCase()}  ${took}  ${visibleText(reason)}`;
 }
 
 /** A line of states, and one for each code with its causes. */
@@ -92,7 +94,7 @@ export function describeRecords({ byState, byCode }: RecordSummary): string[] {
   return [
     `    ${sumOf(Object.values(byState))} records: ${listCounts(Object.entries(byState))}`,
     ...codes.map(([code, counts]) => `    ${sumOf(counts.map(([, count]) => count))} ${code}: ${listCounts(counts)}`),
-  ].map(printable);
+  ].map(visibleText);
 }
 
 /** The most frequent first. */
@@ -103,18 +105,4 @@ function listCounts(counts: readonly (readonly [name: string, count: number])[])
 
 function sumOf(counts: readonly number[]): number {
   return counts.reduce((sum, count) => sum + count, 0);
-}
-
-function formatSize(bytes: number): string {
-  const units = ['B', 'KB', 'MB', 'GB', 'TB'];
-  const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), units.length - 1);
-  return power === 0 ? `${bytes} B` : `${(bytes / 1_000 ** power).toFixed(1)} ${units[power]}`;
-}
-
-/** Control, line-breaking and direction-changing characters as their code points. */
-function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
-    const code = character.codePointAt(0) ?? 0;
-    return `\\u{${code.toString(16)}}`;
-  });
 }

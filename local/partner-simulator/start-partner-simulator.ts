@@ -15,6 +15,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, isIPv6 } from 'node:net';
 import { z } from 'zod';
+import { parseJson } from '#shared/text/parse-json.ts';
 import { CallLedger } from './call-ledger.ts';
 import { findLedgerViolations } from './find-ledger-violations.ts';
 import { handleCall } from './handle-call.ts';
@@ -79,13 +80,13 @@ export async function startPartnerSimulator(options: PartnerSimulatorOptions): P
       case 'GET /_ledger/summary':
         return sendJson(response, 200, summarise(ledger));
       case 'PUT /_behaviour': {
-        const parsed = behaviourSchema.safeParse(parseJson(body));
+        const parsed = behaviourSchema.safeParse(parseJson(body.toString()));
         if (!parsed.success) return sendJson(response, 400, { message: z.prettifyError(parsed.error) });
         behaviour = parsed.data;
         return sendJson(response, 200, behaviour);
       }
       case 'PUT /_identity': {
-        const parsed = identityChangeSchema.safeParse(parseJson(body));
+        const parsed = identityChangeSchema.safeParse(parseJson(body.toString()));
         if (!parsed.success) return sendJson(response, 400, { message: z.prettifyError(parsed.error) });
         if (parsed.data.lifetimeS !== undefined) identity.setLifetimeS(parsed.data.lifetimeS);
         if (parsed.data.rotateKey === true) await identity.rotateKey();
@@ -102,7 +103,7 @@ export async function startPartnerSimulator(options: PartnerSimulatorOptions): P
   async function answerCall(call: ReceivedCall): Promise<void> {
     const { api, request, response, url, body } = call;
     if (request.method !== api.method) return sendJson(response, 405, { message: `Use ${api.method}.` });
-    const fields = api.method === 'GET' ? Object.fromEntries(url.searchParams) : parseJson(body);
+    const fields = api.method === 'GET' ? Object.fromEntries(url.searchParams) : parseJson(body.toString());
     if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) {
       return sendJson(response, 400, { code: 'NOT_JSON', message: 'The body is no JSON object.' });
     }
@@ -166,14 +167,6 @@ async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
     if (sizeBytes <= LARGEST_BODY_BYTES) chunks.push(chunk);
   }
   return sizeBytes > LARGEST_BODY_BYTES ? undefined : Buffer.concat(chunks);
-}
-
-function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'));
-  } catch {
-    return undefined;
-  }
 }
 
 function singleHeader(value: string | string[] | undefined): string | undefined {

@@ -219,7 +219,7 @@ test('routes a flood in few statements and requests, and lets in as much as the 
 test('goes on after the database has cut its connections', async () => {
   await router.start();
   expect(await router.readiness()).toMatchObject({ ok: true });
-  await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'longshore-router'`;
+  await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'longshore-router/%'`;
   await wake(await register({}));
   await handled();
   expect(await sql`SELECT id FROM jobs`).toHaveLength(1);

@@ -13,6 +13,7 @@ import postgres from 'postgres';
 import { z } from 'zod';
 import { LongshoreError } from '#shared/errors.ts';
 import { booleanVariable, integerVariable } from '#shared/runtime/config/load-config.ts';
+import { VERSION } from '#shared/runtime/version.ts';
 import { createIamPassword } from './iam-password.ts';
 import { createReplaceablePool, replacePool } from './replaceable-pool.ts';
 import type * as schema from './schema.ts';
@@ -64,7 +65,7 @@ function openPool(config: DatabaseConfig, applicationName: string): Sql {
     onnotice: () => {},
     ...(config.DATABASE_IAM_AUTH === true && { password: createIamPassword(config.DATABASE_URL) }),
     connection: {
-      application_name: applicationName,
+      application_name: `${applicationName}/${VERSION}`,
       statement_timeout: config.DATABASE_STATEMENT_TIMEOUT_MS,
       TimeZone: 'UTC',
       enable_partition_pruning: 'off',

@@ -1,4 +1,5 @@
 /** A notice in words for a person: one line, with what to do next where something is to be done. Pure. */
+import prettyBytes from 'pretty-bytes';
 import { plainText } from './plain-text.ts';
 
 export interface StoredNotice {
@@ -25,12 +26,11 @@ export interface StoredNotice {
 
 const NAME_LENGTH = 200;
 const WORDS_LENGTH = 500;
-const UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB'] as const;
 
 export function describeNotice(stored: StoredNotice): string {
   const { notice, event, file } = stored;
   const name = file === null ? 'A file' : plainText(file.name, NAME_LENGTH);
-  const size = file === null ? '' : ` (${formatSize(file.sizeBytes)})`;
+  const size = file === null ? '' : ` (${prettyBytes(file.sizeBytes)})`;
   const words = (key: string) => plainText(String(event.data[key] ?? ''), WORDS_LENGTH);
   switch (notice) {
     case 'large-file':
@@ -67,10 +67,4 @@ function countsOf(records: unknown): string {
   const states = list(byState, (name, count) => `${count} ${name}`);
   const codes = list(byCode, (name, count) => `${name} ${count}`);
   return codes === '' ? states : `${states} (${codes})`;
-}
-
-function formatSize(bytes: number): string {
-  const power = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
-  const value = bytes / 1_000 ** power;
-  return `${power === 0 ? value : value.toFixed(1)} ${UNITS[power]}`;
 }

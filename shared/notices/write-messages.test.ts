@@ -90,8 +90,8 @@ describe('the name of a file', () => {
 
 describe('a line says what happened and what to do', () => {
   test.each([
-    ['large-file', {}, 'a.csv (1.2 GB) is large; it was taken by orders.'],
-    ['held', { jobId: 'j1' }, 'a.csv (1.2 GB) waits for a person: longshore release j1 --reason "...", or reject.'],
+    ['large-file', {}, 'a.csv (1.23 GB) is large; it was taken by orders.'],
+    ['held', { jobId: 'j1' }, 'a.csv (1.23 GB) waits for a person: longshore release j1 --reason "...", or reject.'],
     [
       'released',
       { actor: 'operator:desk', data: { reason: 'seen' } },
@@ -103,7 +103,7 @@ describe('a line says what happened and what to do', () => {
       { type: 'file.quarantined', data: { code: 'NO_ROUTE', cause: 'PATH_MISMATCH', message: 'None.' } },
       'a.csv was set aside: NO_ROUTE PATH_MISMATCH. None.',
     ],
-    ['completed', {}, 'a.csv (1.2 GB) was carried by orders.'],
+    ['completed', {}, 'a.csv (1.23 GB) was carried by orders.'],
     [
       'records-done',
       { data: { records: { byState: { SUCCESS: 998, FAILED: 2 }, byCode: { 'VALIDATION_ERROR HTTP_503': 2 } } } },

@@ -16,6 +16,7 @@ import { createPartClient, createS3Client } from '#shared/files/s3-client.ts';
 import { ObjectStoreError } from '#shared/files/store-error.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
 import { type SecretStore, unavailableSecret } from '#shared/runtime/secrets/secret-store.ts';
+import { parseJson } from '#shared/text/parse-json.ts';
 
 export interface ExternalStoreOptions {
   /** Of the fleet's own store; copies are read by it. */
@@ -97,12 +98,4 @@ async function readCredentials(secrets: SecretStore, name: string): Promise<z.in
   const parsed = credentialsSchema.safeParse(parseJson(text));
   if (parsed.success) return parsed.data;
   throw unavailableSecret(`The secret ${name} is no JSON object with accessKeyId and secretAccessKey.`);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

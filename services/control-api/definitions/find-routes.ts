@@ -1,7 +1,7 @@
 /** Reads of routes and tenants: what is in force now. */
 import { z } from 'zod';
 import type { Reads } from '#shared/db/connect-database.ts';
-import { and, asc, eq, sql } from '#shared/db/drizzle.ts';
+import { and, asc, desc, eq, sql } from '#shared/db/drizzle.ts';
 import { routes, routeVersions, tenants, UNASSIGNED_TENANT } from '#shared/db/schema.ts';
 import { encodeCursor, type PagePosition } from '../http/page-cursor.ts';
 import { exactInstantOf, instantOf, instantOrNullOf } from '../records/read-columns.ts';
@@ -18,11 +18,82 @@ const routeSchema = z.object({
 });
 export const routePageSchema = z.object({ routes: z.array(routeSchema), next_cursor: z.string().nullable() });
 
+export const routeDetailSchema = routeSchema.extend({
+  versions: z
+    .array(z.object({ version: z.number(), applied_by: z.string(), applied_at: z.string() }))
+    .describe('Newest first, the newest 200.'),
+});
+
 interface PageOptions {
   /** Null sees every tenant. */
   readonly tenantId: string | null;
   readonly after?: PagePosition | undefined;
   readonly limit: number;
+}
+
+const routeColumns = {
+  id: routes.id,
+  tenantId: routes.tenantId,
+  name: routes.name,
+  version: routeVersions.version,
+  definition: routeVersions.definition,
+  appliedBy: routeVersions.createdBy,
+  appliedAt: instantOf(routeVersions.createdAt),
+  disabledAt: instantOrNullOf(routes.disabledAt),
+};
+
+interface RouteRow {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly name: string;
+  readonly version: number;
+  readonly definition: unknown;
+  readonly appliedBy: string;
+  readonly appliedAt: string;
+  readonly disabledAt: string | null;
+}
+
+function toRoute(row: RouteRow): z.infer<typeof routeSchema> {
+  return {
+    route_id: row.id,
+    customer_id: row.tenantId,
+    name: row.name,
+    version: row.version,
+    definition: row.definition,
+    applied_by: row.appliedBy,
+    applied_at: row.appliedAt,
+    disabled_at: row.disabledAt,
+  };
+}
+
+const MOST_VERSIONS = 200;
+
+/** Resolves to undefined when there is no such route in the tenant's sight. */
+export async function findRoute(
+  reads: Reads,
+  { tenantId, tenant, name }: { readonly tenantId: string | null; readonly tenant: string; readonly name: string },
+): Promise<z.infer<typeof routeDetailSchema> | undefined> {
+  if (tenantId !== null && tenantId !== tenant) return undefined;
+  const [row] = await reads
+    .select(routeColumns)
+    .from(routes)
+    .innerJoin(
+      routeVersions,
+      and(eq(routeVersions.routeId, routes.id), eq(routeVersions.version, routes.activeVersion)),
+    )
+    .where(and(eq(routes.tenantId, tenant), eq(routes.name, name)));
+  if (row === undefined) return undefined;
+  const versions = await reads
+    .select({
+      version: routeVersions.version,
+      applied_by: routeVersions.createdBy,
+      applied_at: instantOf(routeVersions.createdAt),
+    })
+    .from(routeVersions)
+    .where(eq(routeVersions.routeId, row.id))
+    .orderBy(desc(routeVersions.version))
+    .limit(MOST_VERSIONS);
+  return { ...toRoute(row), versions };
 }
 
 /** Oldest first. */
@@ -31,17 +102,7 @@ export async function findRoutes(
   { tenantId, after, limit }: PageOptions,
 ): Promise<z.infer<typeof routePageSchema>> {
   const rows = await reads
-    .select({
-      id: routes.id,
-      tenantId: routes.tenantId,
-      name: routes.name,
-      version: routeVersions.version,
-      definition: routeVersions.definition,
-      appliedBy: routeVersions.createdBy,
-      appliedAt: instantOf(routeVersions.createdAt),
-      disabledAt: instantOrNullOf(routes.disabledAt),
-      at: exactInstantOf(routes.createdAt),
-    })
+    .select({ ...routeColumns, at: exactInstantOf(routes.createdAt) })
     .from(routes)
     .innerJoin(
       routeVersions,
@@ -58,16 +119,7 @@ export async function findRoutes(
   const page = rows.slice(0, limit);
   const last = rows.length > limit ? page.at(-1) : undefined;
   return {
-    routes: page.map((row) => ({
-      route_id: row.id,
-      customer_id: row.tenantId,
-      name: row.name,
-      version: row.version,
-      definition: row.definition,
-      applied_by: row.appliedBy,
-      applied_at: row.appliedAt,
-      disabled_at: row.disabledAt,
-    })),
+    routes: page.map(toRoute),
     next_cursor: last === undefined ? null : encodeCursor(last),
   };
 }

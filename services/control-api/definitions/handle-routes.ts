@@ -1,5 +1,5 @@
 /**
- * `GET` and `POST /api/v1/routes`, `GET /api/v1/tenants`.
+ * `GET` and `POST /api/v1/routes`, `GET /api/v1/routes/{tenant}/{name}`, `GET /api/v1/tenants`.
  *
  * Applying takes an operator: a route moves bytes with the fleet's own rights. A tenant may look at its routes and check new
  * ones with `dry_run=true`.
@@ -9,10 +9,17 @@ import type { RouteFileFault } from '#shared/definitions/parse-route-files.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { cursorField } from '../http/page-cursor.ts';
-import { flagField, limitField, tenantField } from '../http/request-fields.ts';
+import { flagField, limitField, tenantField, textField } from '../http/request-fields.ts';
 import { actorOf, callerOf, customerOf, operatorOf, spend } from '../http/request-guard.ts';
 import { appliedSchema, applyRouteFiles } from './apply-route-files.ts';
-import { findRoutes, findTenants, routePageSchema, tenantListSchema } from './find-routes.ts';
+import {
+  findRoute,
+  findRoutes,
+  findTenants,
+  routeDetailSchema,
+  routePageSchema,
+  tenantListSchema,
+} from './find-routes.ts';
 import { createDefinitionParser } from './parse-definitions.ts';
 import { MOST_FAULTS } from './read-definitions.ts';
 
@@ -52,6 +59,23 @@ export async function handleRoutes(server: ApiServer, parts: ApiParts): Promise<
       if (caller.tenantId !== null && tenant !== undefined && tenant !== caller.tenantId)
         return { routes: [], next_cursor: null };
       return await findRoutes(parts.reads, { tenantId: caller.tenantId ?? tenant ?? null, after: cursor, limit });
+    },
+  );
+
+  server.get(
+    '/api/v1/routes/:tenant/:name',
+    {
+      schema: {
+        summary: 'One route: what it takes, its steps and its versions',
+        tags: ['routes'],
+        params: z.object({ tenant: tenantField, name: textField(128) }),
+        response: { 200: routeDetailSchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const route = await findRoute(parts.reads, { ...request.params, tenantId: callerOf(request).tenantId });
+      if (route === undefined) throw new LongshoreError('NOT_FOUND', 'Route not found');
+      return route;
     },
   );
 

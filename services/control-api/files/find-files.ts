@@ -6,6 +6,7 @@ import { type FileStatus, files, jobSteps, jobs, routes, routeVersions, tenants 
 import { findTransfersOf } from '#shared/transfers/find-transfers.ts';
 import { encodeCursor, type PagePosition } from '../http/page-cursor.ts';
 import { ofTenant } from '../http/tenant-scope.ts';
+import { auditSchema, findAuditOfFile } from '../jobs/find-audit.ts';
 import { failureOf, failureSchema, jobSummaryColumns, jobSummarySchema, toJobSummary } from '../jobs/job-summary.ts';
 import { exactInstantOf, instantOf, instantOrNullOf } from '../records/read-columns.ts';
 import { toTransferSummary, transferSummarySchema } from './transfer-summary.ts';
@@ -41,6 +42,7 @@ export const fileDetailSchema = fileSummarySchema.extend({
   deliveries: z.array(placeSchema.extend({ job_id: z.string(), delivered_at: z.string() })),
   jobs: z.array(jobSummarySchema),
   transfers: z.array(transferSummarySchema).describe('Copies in parts, of its jobs and to the archive.'),
+  audit: auditSchema.describe('Who did what with it, without the events of records; the newest 200.'),
 });
 
 export interface FileFilters {
@@ -50,6 +52,8 @@ export interface FileFilters {
   readonly statuses?: readonly FileStatus[] | undefined;
   /** Exact, or with `*` for any run of characters. */
   readonly name?: string | undefined;
+  /** Why it failed or was set aside. */
+  readonly code?: string | undefined;
   /** Extension, lower case, without the dot. */
   readonly type?: string | undefined;
   /** Registered at or after, and before. */
@@ -103,10 +107,15 @@ export async function findFiles(reads: Reads, filters: FileFilters): Promise<z.i
 
 /** One row more than the page has, when there are more. */
 async function findNewest(reads: Reads, filters: FileFilters): Promise<NewestRow[]> {
-  const { statuses, limit } = filters;
-  if (statuses?.every((status) => OPEN.includes(status))) return await findWithStatuses(reads, filters, statuses);
-  if (!statuses?.every((status) => UNSUCCESSFUL.includes(status))) return await findByTenant(reads, filters);
-  const found = await Promise.all(statuses.map((status) => findWithStatuses(reads, filters, [status])));
+  const { code, limit } = filters;
+  const statuses = filters.statuses ?? (code === undefined ? undefined : UNSUCCESSFUL);
+  const isIndexed = (status: FileStatus) => OPEN.includes(status) || UNSUCCESSFUL.includes(status);
+  if (!statuses?.every(isIndexed)) return await findByTenant(reads, filters);
+  const open = statuses.filter((status) => OPEN.includes(status));
+  const groups = [open, ...UNSUCCESSFUL.filter((status) => statuses.includes(status)).map((status) => [status])];
+  const found = await Promise.all(
+    groups.filter((group) => group.length > 0).map((group) => findWithStatuses(reads, filters, group)),
+  );
   return found
     .flat()
     .sort(byNewest)
@@ -151,9 +160,10 @@ async function findByTenant(reads: Reads, filters: FileFilters): Promise<NewestR
   return rows.map((row) => row.newest);
 }
 
-function conditionsOf({ statuses, name, type, from, to, after }: FileFilters) {
+function conditionsOf({ statuses, code, name, type, from, to, after }: FileFilters) {
   return [
     statuses ? sql`${files.status} = ANY(${sql.param([...statuses])}::text[])` : sql`${files.status} <> 'COMPANION'`,
+    code !== undefined && eq(files.errorCode, code),
     name !== undefined && nameCondition(name),
     type !== undefined && sql`lower(substring(${files.name} FROM '.\\.([^.]+)$')) = ${type}`,
     from !== undefined && sql`${files.createdAt} >= ${from}::timestamptz`,
@@ -216,7 +226,11 @@ export async function findFileDetail(
     .from(files)
     .where(and(ofTenant(reads, files.tenantId, tenantId), eq(files.id, id)));
   if (file === undefined) return undefined;
-  const [jobRows, deliveries] = await Promise.all([findJobsOfFile(reads, id), findDeliveries(reads, id)]);
+  const [jobRows, deliveries, audit] = await Promise.all([
+    findJobsOfFile(reads, id),
+    findDeliveries(reads, id),
+    findAuditOfFile(reads, id),
+  ]);
   const transfers = await findTransfersOf(plain, [id, ...jobRows.map((job) => job.id)]);
   const { archiveBucket, archiveKey } = file;
   return {
@@ -238,6 +252,7 @@ export async function findFileDetail(
     ),
     jobs: jobRows.map(toJobSummary),
     transfers: transfers.map(toTransferSummary),
+    audit,
   };
 }
 

@@ -6,7 +6,7 @@ import { requeueFiles } from '#shared/jobs/requeue-files.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { cursorField } from '../http/page-cursor.ts';
 import {
-  anyCaseField,
+  anyCaseListField,
   idParams,
   instantField,
   limitField,
@@ -19,9 +19,12 @@ import { fileDetailSchema, filePageSchema, findFileDetail, findFiles } from './f
 
 const filtersSchema = z.strictObject({
   tenant: tenantField.optional().describe('Operators only; a tenant’s key sees its own files whatever this says.'),
-  status: anyCaseField(FILE_STATUSES)
+  status: anyCaseListField(FILE_STATUSES)
     .optional()
-    .describe('Markers and checksums of other files are listed with `companion` alone.'),
+    .describe(
+      `One or more of ${FILE_STATUSES.join(', ')}, with commas between them, in any case. Markers and checksums of other files are listed with \`companion\` alone.`,
+    ),
+  code: textField(64).optional().describe('Of failed and quarantined files: this error, e.g. NO_ROUTE.'),
   name: textField(1_024).optional().describe('Exact, or with * for any run of characters.'),
   type: textField(64).toLowerCase().optional().describe('Extension of the name, without the dot.'),
   from: instantField.optional().describe('Registered at this instant or later, RFC 3339.'),
@@ -55,7 +58,7 @@ export function handleFiles(app: ApiServer, { sql, reads, senders }: ApiParts): 
       return await findFiles(reads, {
         ...filters,
         tenantId: caller.tenantId ?? tenant ?? null,
-        statuses: status && [status],
+        statuses: status,
         after: cursor,
       });
     },

@@ -83,18 +83,27 @@ function internal(cause: unknown): LongshoreError {
   });
 }
 
+/** As people call them; the framework's own names are of its code. */
+const PLACES: Readonly<Record<string, string>> = {
+  params: 'path',
+  querystring: 'query',
+  body: 'body',
+  headers: 'header',
+};
+
 function requestInvalid(error: {
   readonly validation: readonly { readonly instancePath: string; readonly message?: string | undefined }[];
   readonly validationContext?: string | undefined;
 }): LongshoreError {
-  const place = error.validationContext ?? 'request';
+  const context = error.validationContext ?? 'request';
+  const place = PLACES[context] ?? context;
   const faults = error.validation.slice(0, 50).map(({ instancePath, message = 'is invalid' }) => ({
     field: instancePath.replace(/^\//, '').replaceAll('/', '.') || `(${place})`,
     message,
   }));
   const text = faults.map(({ field, message }) => `${field}: ${message}`).join('; ');
-  return new LongshoreError('REQUEST_INVALID', `The ${place} is invalid: ${text}`.slice(0, 2_000), {
-    details: { in: place, faults },
+  return new LongshoreError('REQUEST_INVALID', `The ${place} is not valid: ${text}`.slice(0, 2_000), {
+    details: { in: context, faults },
   });
 }
 

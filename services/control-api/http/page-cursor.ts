@@ -4,6 +4,7 @@
  * A cursor is no secret and no authority: it only moves a position within what its caller may see anyway.
  */
 import { z } from 'zod';
+import { parseJson } from '#shared/text/parse-json.ts';
 import { idField, textField } from './request-fields.ts';
 
 export interface PagePosition {
@@ -59,12 +60,4 @@ function fieldOf<Schema extends z.ZodType>(schema: Schema, maxLength: number) {
       context.addIssue({ code: 'custom', message: NO_CURSOR });
       return z.NEVER;
     });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

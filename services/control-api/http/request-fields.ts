@@ -1,5 +1,6 @@
 /** The fields that requests share: each bounded, and free of what PostgreSQL's text cannot hold. */
 import { z } from 'zod';
+import { hasUnprintable } from '#shared/text/visible-text.ts';
 
 /** NUL and lone surrogates; either would make the database refuse the statement. */
 const UNSTORABLE = /[\0\ud800-\udfff]/u;
@@ -9,7 +10,7 @@ export function textField(maxLength: number) {
     .string()
     .min(1)
     .max(maxLength)
-    .refine((text) => !UNSTORABLE.test(text), { error: 'holds a NUL character or a lone surrogate' });
+    .refine((text) => !UNSTORABLE.test(text), { error: 'has a NUL character or a lone surrogate' });
 }
 
 /** For what names somebody in the audit and in lists: control characters and bidi marks could pass for another. */
@@ -17,12 +18,12 @@ export function plainTextField(maxLength: number) {
   return textField(maxLength)
     .trim()
     .min(1)
-    .refine((text) => !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text), {
-      error: 'holds a control character or an invisible one',
+    .refine((text) => !hasUnprintable(text), {
+      error: 'has a control character or an invisible one',
     });
 }
 
-export const idField = z.guid().toLowerCase();
+export const idField = z.guid('is not an id, such as 0198c0de-0000-7000-8000-000000000001').toLowerCase();
 /** Looked up only, so any text serves: one that names no tenant finds nothing. */
 export const tenantField = textField(128);
 export const idParams = z.object({ id: idField });
@@ -40,14 +41,16 @@ export const flagField = z
 
 const EARLIEST_MS = Date.UTC(1970, 0, 1);
 /** RFC 3339; given on in UTC, since PostgreSQL refuses offsets that the format allows. */
-export const instantField = z.iso.datetime({ offset: true }).transform((text, context) => {
-  const instant = new Date(text);
-  if (instant.getTime() >= EARLIEST_MS) return instant.toISOString();
-  context.addIssue({ code: 'custom', message: 'is out of range' });
-  return z.NEVER;
-});
+export const instantField = z.iso
+  .datetime({ offset: true, error: 'is not a time of the form 2026-01-31T08:00Z' })
+  .transform((text, context) => {
+    const instant = new Date(text);
+    if (instant.getTime() >= EARLIEST_MS) return instant.toISOString();
+    context.addIssue({ code: 'custom', message: 'is out of range' });
+    return z.NEVER;
+  });
 
-/** A person's word and why. */
+/** Why an operator does something. */
 export const wordSchema = z.strictObject({ reason: reasonField });
 
 /** One of `names`, which are upper case; taken in any case. */
@@ -58,4 +61,18 @@ export function anyCaseField<const Names extends readonly [string, ...string[]]>
     .toUpperCase()
     .pipe(z.enum(names))
     .describe(`${names.join(', ')}; in any case.`);
+}
+
+/** `failed,quarantined`: one or more of `names`, each once. */
+export function anyCaseListField<const Names extends readonly [string, ...string[]]>(names: Names) {
+  return z
+    .string()
+    .max(256)
+    .transform((text, context): Names[number][] => {
+      const list = text.toUpperCase().split(',');
+      if (list.every((name) => names.includes(name))) return [...new Set(list)];
+      context.addIssue({ code: 'custom', message: `has something that is not one of ${names.join(', ')}` });
+      return z.NEVER;
+    })
+    .describe(`One or more, with commas between them: ${names.join(', ')}; in any case.`);
 }

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
 import { and, asc, desc, eq } from '#shared/db/drizzle.ts';
-import { attempts, auditEvents, jobSteps, jobs, routes, routeVersions } from '#shared/db/schema.ts';
+import { attempts, jobSteps, jobs, routes, routeVersions } from '#shared/db/schema.ts';
 import type { RecordSummary } from '#shared/steps/record-store.ts';
 import { findTransfersOf } from '#shared/transfers/find-transfers.ts';
 import { toTransferSummary, transferSummarySchema } from '../files/transfer-summary.ts';
@@ -10,6 +10,7 @@ import { ofTenant } from '../http/tenant-scope.ts';
 import type { CountRecords } from '../records/count-records.ts';
 import { instantOf } from '../records/read-columns.ts';
 import { readRecordRoute } from '../records/read-record-route.ts';
+import { asRecord, auditSchema, findAuditOfJob } from './find-audit.ts';
 import { failureOf, failureSchema, jobSummaryColumns, jobSummarySchema, toJobSummary } from './job-summary.ts';
 
 const jobStepSchema = z.object({
@@ -49,21 +50,12 @@ export const jobDetailSchema = jobSummarySchema.extend({
       duration_ms: z.number(),
     }),
   ),
-  audit: z.array(
-    z.object({
-      event_id: z.string(),
-      at: z.string(),
-      type: z.string(),
-      actor: z.string(),
-      detail: z.record(z.string(), z.unknown()),
-    }),
-  ),
+  audit: auditSchema,
 });
 type JobDetail = z.infer<typeof jobDetailSchema>;
 
-/** The newest; a job that was retried for months has more than one reply should hold. */
+/** The newest; a job that was retried for months has more than one reply should have. */
 const MOST_ATTEMPTS = 200;
-const MOST_EVENTS = 200;
 
 /** Resolves to undefined when there is no such job in the tenant's sight. */
 export async function findJobSummary(reads: Reads, tenantId: string | null, id: string) {
@@ -124,13 +116,7 @@ export async function findJobDetail(
       started_at: row.startedAt,
       duration_ms: row.durationMs,
     })),
-    audit: audit.reverse().map((row) => ({
-      event_id: row.id,
-      at: row.at,
-      type: row.type,
-      actor: row.actor,
-      detail: asRecord(row.detail),
-    })),
+    audit,
   };
 }
 
@@ -175,10 +161,6 @@ function stepKindsOf(definition: unknown): string[] {
   return kinds.filter((kind, index) => kind !== 'call' || kinds[index - 1] !== 'call');
 }
 
-function asRecord(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
-}
-
 function findSteps(reads: Reads, jobId: string) {
   return reads
     .select({
@@ -216,19 +198,4 @@ function findAttempts(reads: Reads, jobId: string) {
     .where(eq(attempts.jobId, jobId))
     .orderBy(desc(attempts.startedAt), desc(attempts.id))
     .limit(MOST_ATTEMPTS);
-}
-
-function findAuditOfJob(reads: Reads, jobId: string) {
-  return reads
-    .select({
-      id: auditEvents.id,
-      at: instantOf(auditEvents.at),
-      type: auditEvents.type,
-      actor: auditEvents.actor,
-      detail: auditEvents.detail,
-    })
-    .from(auditEvents)
-    .where(eq(auditEvents.jobId, jobId))
-    .orderBy(desc(auditEvents.at), desc(auditEvents.id))
-    .limit(MOST_EVENTS);
 }

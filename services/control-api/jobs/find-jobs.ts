@@ -1,7 +1,7 @@
 /** Pages of jobs, newest first: ids are in the order of time, so that every filter is walked by an index that ends in the id. */
 import { z } from 'zod';
 import type { Reads } from '#shared/db/connect-database.ts';
-import { and, desc, eq, inArray, sql } from '#shared/db/drizzle.ts';
+import { and, desc, eq, inArray, or, sql } from '#shared/db/drizzle.ts';
 import { files, type JobState, jobs, routes, routeVersions } from '#shared/db/schema.ts';
 import { encodeIdCursor } from '../http/page-cursor.ts';
 import { jobSummaryColumns, jobSummarySchema, toJobSummary } from './job-summary.ts';
@@ -14,7 +14,7 @@ export const jobPageSchema = z.object({
 export interface JobFilters {
   /** Null sees every tenant. */
   readonly tenantId: string | null;
-  readonly state?: JobState | undefined;
+  readonly states?: readonly JobState[] | undefined;
   readonly waitReason?: string | undefined;
   readonly route?: string | undefined;
   readonly code?: string | undefined;
@@ -37,7 +37,7 @@ const IN_STATE: Readonly<Record<JobState, ReturnType<typeof sql>>> = {
 };
 
 export async function findJobs(reads: Reads, filters: JobFilters): Promise<z.infer<typeof jobPageSchema>> {
-  const { tenantId, state, waitReason, route, code, cause, after, limit } = filters;
+  const { tenantId, states, waitReason, route, code, cause, after, limit } = filters;
   const ofRoute = reads
     .select({ id: routes.id })
     .from(routes)
@@ -51,7 +51,7 @@ export async function findJobs(reads: Reads, filters: JobFilters): Promise<z.inf
     .where(
       and(
         tenantId === null ? undefined : eq(jobs.tenantId, tenantId),
-        state === undefined ? undefined : IN_STATE[state],
+        states && or(...states.map((state) => IN_STATE[state])),
         code === undefined && cause === undefined ? undefined : ENDED_BADLY,
         waitReason === undefined ? undefined : and(WAITING, eq(jobs.waitReason, waitReason)),
         route === undefined ? undefined : inArray(jobs.routeId, ofRoute),

@@ -15,7 +15,7 @@ import { HELD } from '#shared/steps/step-outcome.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { idCursorField } from '../http/page-cursor.ts';
 import {
-  anyCaseField,
+  anyCaseListField,
   flagField,
   idParams,
   limitField,
@@ -35,7 +35,7 @@ const RECORDS_FAILED = 'RECORDS_FAILED';
 
 const filtersSchema = z.strictObject({
   tenant: tenantField.optional().describe('Operators only; a tenant’s key sees its own jobs whatever this says.'),
-  state: anyCaseField(JOB_STATES).optional(),
+  state: anyCaseListField(JOB_STATES).optional(),
   wait_reason: textField(64).optional().describe('Of those that are WAITING, e.g. HELD, RECORDS or breaker-open.'),
   held: flagField.describe('Those that wait for a person: the same as wait_reason=HELD.'),
   route: textField(128).optional(),
@@ -76,11 +76,12 @@ export function handleJobs(
     },
     async (request) => {
       const { tenantId } = callerOf(request);
-      const { tenant, held, wait_reason: waitReason, cursor, ...filters } = request.query;
+      const { tenant, state: states, held, wait_reason: waitReason, cursor, ...filters } = request.query;
       if (tenantId !== null && tenant !== undefined && tenant !== tenantId) return { jobs: [], next_cursor: null };
       return await findJobs(reads, {
         ...filters,
         tenantId: tenantId ?? tenant ?? null,
+        states,
         waitReason: held ? HELD : waitReason,
         after: cursor,
       });

@@ -15,6 +15,7 @@ import {
   findDeadLetter,
   findDeadLetters,
 } from './find-dead-letters.ts';
+import { findHealth, healthSchema } from './find-health.ts';
 import { redriveCorrected, redriveDeadLetters } from './redrive-dead-letters.ts';
 
 const redriveSchema = z.strictObject({
@@ -206,7 +207,23 @@ function handleOneDeadLetter(app: ApiServer, parts: ApiParts): void {
   );
 }
 
-export function handleQueues(app: ApiServer, { readDepths }: ApiParts): void {
+export function handleQueues(app: ApiServer, parts: ApiParts): void {
+  const { readDepths } = parts;
+  app.get(
+    '/api/v1/health',
+    {
+      schema: {
+        summary: 'The fleet at one look',
+        tags: ['operations'],
+        response: { 200: healthSchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      operatorOf(request);
+      return await findHealth(parts);
+    },
+  );
+
   app.get(
     '/api/v1/queues',
     {

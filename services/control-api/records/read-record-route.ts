@@ -4,6 +4,7 @@
  * 1. Shown is what the layout names and does not mark `sensitive`; whatever else stands in a record is masked.
  */
 import { z } from 'zod';
+import { parseJson } from '#shared/text/parse-json.ts';
 
 export interface RecordRoute {
   /** By `records.step`. */
@@ -55,12 +56,4 @@ export function maskKey(businessKey: string | null, { shownColumns, keyColumns }
   if (!values.success) return MASK;
   const shown = values.data.map((value, index) => (shownColumns.has(keyColumns[index] ?? '') ? value : MASK));
   return shown.length === 1 ? String(shown[0] ?? '') : JSON.stringify(shown);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

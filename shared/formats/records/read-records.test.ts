@@ -118,7 +118,7 @@ describe('CSV records', () => {
     const items = await read(CSV, 'a,b\n1,2\n3,', Buffer.from([0xe4]), '\n\0,5\n6,ä\n');
     expect(rejected(items)).toMatchObject([
       { line: 3, column: 'b', code: 'CSV_ENCODING', raw: Buffer.from([0x33, 0x2c, 0xe4]) },
-      { line: 4, column: 'a', code: 'CSV_NUL', value: '\\u0000' },
+      { line: 4, column: 'a', code: 'CSV_NUL', value: '\\u{0}' },
     ]);
     expect(rows(items)).toHaveLength(2);
   });
@@ -206,7 +206,7 @@ describe('column rules', () => {
     };
     const [item] = rejected(await read(layout, 'card,note\n4111x1111,"a\r\nb\u202e"\n'));
     expect(item).toMatchObject({ column: 'card', value: '***', code: 'COLUMN_TYPE' });
-    expect(item?.moreFaults).toMatchObject([{ column: 'note', value: 'a\\u000d\\u000ab\\u202e' }]);
+    expect(item?.moreFaults).toMatchObject([{ column: 'note', value: 'a\\u{d}\\u{a}b\\u{202e}' }]);
     expect(JSON.stringify({ ...item, raw: undefined })).not.toMatch(/4111/);
   });
 

@@ -3,6 +3,7 @@
 import type { Encoding } from '#shared/definitions/routes/encoding-schema.ts';
 import type { RecordColumn } from '#shared/definitions/routes/record-column-schema.ts';
 import type { ErrorCode } from '#shared/errors.ts';
+import { visibleText } from '#shared/text/visible-text.ts';
 
 /** Numbers are exact decimal texts (`-12.30`), dates ISO 8601; null is "no value". */
 export type RecordValue = string | boolean | null;
@@ -68,7 +69,5 @@ export function shownValue(text: string, column: RecordColumn | undefined): stri
   if (column?.sensitive) return '***';
   const cut = text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}...` : text;
   // Control characters and marks of text direction forge log lines and terminals.
-  return cut.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) => {
-    return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`;
-  });
+  return visibleText(cut);
 }

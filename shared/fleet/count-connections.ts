@@ -1,7 +1,7 @@
 /** Connections to the database server by program and state, as bounded labels: a name that is not ours counts as `other`. */
 import type { Sql } from '#shared/db/connect-database.ts';
 
-/** The `application_name` that each program gives itself. */
+/** The `application_name` that each program gives itself, before its version. */
 const APPLICATIONS: readonly string[] = [
   'longshore-ingestor',
   'longshore-router',
@@ -25,7 +25,8 @@ export interface DatabaseConnections {
 export async function countConnections(sql: Sql): Promise<DatabaseConnections> {
   // Other users' states are hidden from a plain user, hence `unknown`.
   const rows = await sql<{ application: string; state: string; connections: number; max: number }[]>`
-    SELECT CASE WHEN application_name = ANY(${sql.array([...APPLICATIONS])}) THEN application_name ELSE ${OTHER} END AS application,
+    SELECT CASE WHEN split_part(application_name, '/', 1) = ANY(${sql.array([...APPLICATIONS])}) THEN split_part(application_name, '/', 1)
+        ELSE ${OTHER} END AS application,
       CASE WHEN state IN ('active', 'idle') THEN state WHEN state LIKE 'idle in transaction%' THEN 'idle in transaction'
         ELSE 'unknown' END AS state,
       count(*)::int AS connections, current_setting('max_connections')::int AS max

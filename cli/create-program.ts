@@ -1,0 +1,50 @@
+/** The command and all commands below it, as the help, the completion and the reference describe them. */
+import tab from '@bomb.sh/tab/commander';
+import { Command } from 'commander';
+import { VERSION } from '#shared/runtime/version.ts';
+import type { Cli } from './command-context.ts';
+import { addAccessCommands } from './commands/access.ts';
+import { addApply } from './commands/apply.ts';
+import { addDeadLetterCommands } from './commands/dead-letters.ts';
+import { addFiles } from './commands/files.ts';
+import { addHealth } from './commands/health.ts';
+import { addJobCommands } from './commands/jobs.ts';
+import { addKeyCommands } from './commands/keys.ts';
+import { addListJobs } from './commands/list-jobs.ts';
+import { addNotices } from './commands/notices.ts';
+import { addRecords } from './commands/records.ts';
+import { addRetry } from './commands/retry.ts';
+import { addRouteCommands } from './commands/routes.ts';
+import { addStatus } from './commands/status.ts';
+import { EXIT_CODES_HELP } from './exit-codes.ts';
+
+const COMMANDS = [
+  addHealth,
+  addApply,
+  addStatus,
+  addFiles,
+  addListJobs,
+  addJobCommands,
+  addRecords,
+  addRetry,
+  addDeadLetterCommands,
+  addNotices,
+  addRouteCommands,
+  addKeyCommands,
+  addAccessCommands,
+];
+
+export function createProgram(cli: Cli): Command {
+  const program = new Command('longshore')
+    .description('Shows where files are and what happened to them, and lets operators act on them.')
+    .version(VERSION, '-V, --version', 'print the version')
+    .exitOverride()
+    .configureOutput({ writeOut: cli.terminal.write, writeErr: cli.terminal.writeError })
+    // A command below another has options of its own, also where both have one of that name.
+    .enablePositionalOptions()
+    .showHelpAfterError('Run the command with --help for its options.')
+    .addHelpText('after', EXIT_CODES_HELP);
+  for (const add of COMMANDS) add(program, cli);
+  tab(program, { completionCommandName: 'completion' });
+  return program;
+}

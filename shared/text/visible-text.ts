@@ -1,0 +1,14 @@
+/** Text from outside, made safe to show: what a terminal or a chat would obey, hide or turn round is spelled out. */
+
+/** Control and format characters (direction, no width), private use, lone surrogates, separators of lines and paragraphs. */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u;
+const EACH_UNPRINTABLE = new RegExp(UNPRINTABLE, 'gu');
+
+export function hasUnprintable(text: string): boolean {
+  return UNPRINTABLE.test(text);
+}
+
+/** ESC as `\u{1b}`. */
+export function visibleText(text: string): string {
+  return text.replace(EACH_UNPRINTABLE, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+}
