@@ -11,7 +11,7 @@ import { countBlockedLines, countParkedLetters, readQueueRows } from '#shared/fl
 import { noticeLag } from '#shared/notices/notice-transitions.ts';
 import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import { VERSION } from '#shared/runtime/version.ts';
-import { HELD } from '#shared/steps/wait-reasons.ts';
+import { HELD } from '#shared/steps/step-outcome.ts';
 import type { ApiParts } from '../http/api-server.ts';
 
 export const healthSchema = z.object({
