@@ -5,7 +5,7 @@
  */
 
 import type { Sql } from '#shared/db/connect-database.ts';
-import { CHANNELS } from '#shared/notices/notice-transitions.ts';
+import { isForTopics } from '#shared/notices/notice-transitions.ts';
 import type { TopicId } from '#shared/runtime/config/resource-names.ts';
 
 export interface OutboxRow {
@@ -18,7 +18,7 @@ export interface OutboxRow {
 export async function leaseOutbox(sql: Sql, options: { limit: number; leaseMs: number }): Promise<OutboxRow[]> {
   return await sql<OutboxRow[]>`
     WITH free AS (
-      SELECT event_id, topic FROM outbox WHERE topic <> ${CHANNELS} AND (locked_until IS NULL OR locked_until < now())
+      SELECT event_id, topic FROM outbox WHERE ${isForTopics(sql)} AND (locked_until IS NULL OR locked_until < now())
       ORDER BY created_at LIMIT ${options.limit}::int FOR UPDATE SKIP LOCKED)
     UPDATE outbox o SET locked_until = now() + ${options.leaseMs}::int * interval '1 ms'
     FROM free WHERE o.event_id = free.event_id AND o.topic = free.topic

@@ -18,10 +18,14 @@ import type { StoredNotice } from '#shared/notices/describe-notice.ts';
 /** The `topic` of outbox rows that `tellChannels` takes. */
 export const CHANNELS = 'channels';
 
+/** Literals, or a prepared statement could not use the partial indexes. */
+export const isForTopics = (sql: Sql) => sql`topic <> 'channels'`;
+const isForChannels = (sql: Sql) => sql`topic = 'channels'`;
+
 export async function tellChannels(sql: Sql, { limit }: { readonly limit: number }): Promise<number> {
   const [row] = await sql<{ taken: number }[]>`
     WITH free AS (
-      SELECT event_id FROM outbox WHERE topic = ${CHANNELS} ORDER BY created_at LIMIT ${limit}::int FOR UPDATE SKIP LOCKED),
+      SELECT event_id FROM outbox WHERE ${isForChannels(sql)} ORDER BY created_at LIMIT ${limit}::int FOR UPDATE SKIP LOCKED),
     taken AS (
       DELETE FROM outbox o USING free WHERE o.event_id = free.event_id AND o.topic = ${CHANNELS} RETURNING o.event_id, o.body),
     event AS (
