@@ -2,7 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { beforeEach, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { settleChunks } from '#shared/records/settle-chunks.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { seedRecords } from '#testkit/seeds/seed-records.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
 import { claimJobs } from './claim-jobs.ts';
 import { cancelJobs } from './end-jobs.ts';
@@ -21,7 +23,8 @@ useTestDatabase(
 );
 
 beforeEach(async () => {
-  await sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_lines, job_steps, attempts, audit_events, outbox CASCADE`;
+  await sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_lines, job_steps, attempts, audit_events, outbox, records,
+    record_chunks, record_keys CASCADE`;
   await seedTenant(sql);
   await seedTenant(sql, { tenantId: 'globex' });
 });
@@ -87,4 +90,29 @@ test('jobs that are retried or released at once are woken as far as there is roo
   expect(isWoken(await releaseJobs(sql, word(ids.slice(3)), 3)).sort()).toEqual([false, false, true]);
   expect(await wake(3)).toEqual([]);
   expect(await wake(6)).toHaveLength(3);
+});
+
+test('a job whose last record ended while the window is full waits for the clock, and is woken where there is room', async () => {
+  const settleLast = async (window: number) => {
+    const { job, chunks } = await seedRecords(sql, { records: 1 });
+    await sql`UPDATE jobs SET state = 'WAITING', woken_at = NULL WHERE id = ${job.id}`;
+    await sql`UPDATE records SET state = 'SUCCESS' WHERE job_id = ${job.id}`;
+    const chunkId = chunks[0]?.id ?? '';
+    const [chunk] = await sql<{ epoch: number }[]>`SELECT epoch FROM record_chunks WHERE id = ${chunkId}`;
+    const settled = await settleChunks(sql, [{ chunkId, epoch: chunk?.epoch ?? 0, delayMs: 0 }], {
+      actor: 'test',
+      window,
+    });
+    return { id: job.id, settled };
+  };
+  await seedJobs(sql, { count: 3, window: 3 });
+  const late = await settleLast(3);
+  expect(late.settled).toMatchObject({ settled: [{ isDone: true }], jobs: [] });
+  expect([...(await sql`SELECT state, woken_at, wakes FROM jobs WHERE id = ${late.id}`)]).toMatchObject([
+    { state: 'PENDING', woken_at: null },
+  ]);
+  expect(await wake(3)).toEqual([]);
+  expect((await wake(4)).map(({ id }) => id)).toEqual([late.id]);
+  const early = await settleLast(10);
+  expect(early.settled.jobs.map(({ id }) => id)).toEqual([early.id]);
 });

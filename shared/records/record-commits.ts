@@ -11,7 +11,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { GroupCommit } from '#shared/worker/group-commit.ts';
-import type { Claim } from '#shared/worker/job-commits.ts';
+import { type Claim, STORE_FOR_MS } from '#shared/worker/job-commits.ts';
 import type { JobMetrics } from '#shared/worker/job-metrics.ts';
 import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 import { type BeginRecord, beginRecords, type RecordId, recordKey } from './begin-records.ts';
@@ -24,6 +24,8 @@ export interface RecordCommitsOptions {
   readonly worker: string;
   readonly service: string;
   readonly leaseMs: number;
+  /** Wake-ups of one tenant that may stand in one queue. */
+  readonly admissionWindow?: number;
   readonly wakeUps: Pick<WakeUpSenders, 'sendJobs' | 'sendChunks'>;
   readonly metrics: Pick<JobMetrics, 'groupSize' | 'wakeUpsUnsent'>;
   readonly logger: Logger;
@@ -129,13 +131,13 @@ export class RecordCommits {
   }
 
   async #storeOutcomes(outcomes: readonly RecordOutcome[]): Promise<RecordStored[]> {
-    const { sql, worker, leaseMs } = this.#options;
-    const answer = await this.#ask(leaseMs, () => storeRecordOutcomes(sql, outcomes, { worker }));
+    const { sql, worker } = this.#options;
+    const answer = await this.#ask(STORE_FOR_MS, () => storeRecordOutcomes(sql, outcomes, { worker }));
     const stored = keysOf(answer.stored);
     const refused = new Map(answer.refused.map(({ row, error }) => [recordKey(row), error]));
     const absent = outcomes.filter((outcome) => !stored.has(recordKey(outcome)) && !refused.has(recordKey(outcome)));
     if (absent.length > 0) {
-      const found = await this.#ask(leaseMs, () => findStoredRecords(sql, absent));
+      const found = await this.#ask(STORE_FOR_MS, () => findStoredRecords(sql, absent));
       for (const key of keysOf(found)) stored.add(key);
     }
     return outcomes.map((outcome) => {
@@ -146,8 +148,9 @@ export class RecordCommits {
   }
 
   async #settleChunks(chunks: readonly SettleTraced[]): Promise<ChunkSettled[]> {
-    const { sql, service, leaseMs } = this.#options;
-    const answer = await this.#ask(leaseMs, () => settleChunks(sql, chunks, { actor: service }));
+    const { sql, service: actor, admissionWindow } = this.#options;
+    const window = admissionWindow === undefined ? {} : { window: admissionWindow };
+    const answer = await this.#ask(STORE_FOR_MS, () => settleChunks(sql, chunks, { actor, ...window }));
     this.#sendWakeUps(answer, chunks);
     const settled = new Map(answer.settled.map(({ chunkId, isDone }) => [chunkId, isDone]));
     return chunks.map(({ chunkId }) => {

@@ -32,6 +32,8 @@ export interface RecordRunnerOptions {
   readonly worker: string;
   readonly service: string;
   readonly leaseMs: number;
+  /** Wake-ups of one tenant that may stand in one queue. */
+  readonly admissionWindow?: number;
   readonly wakeUps: Pick<WakeUpSenders, 'sendJobs' | 'sendChunks'>;
   readonly metrics: RecordMetrics;
   readonly jobMetrics: Pick<JobMetrics, 'groupSize' | 'leasesLost' | 'wakeUpsUnsent'>;

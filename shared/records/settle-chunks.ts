@@ -3,13 +3,15 @@
  *
  * 1. A chunk whose records all have an outcome is deleted, once, and what ended in it is counted off its job. Records that left the chunk
  *    to be tried later are counted when the chunk that then carries them is settled.
- * 2. The job whose last record that was is woken by the same statement; so is the next chunk of the job.
+ * 2. The job whose last record that was is woken by the same statement, or left to the clock while its tenant's admission window is full; the
+ *    next chunk of the job is woken, too.
  * 3. A chunk with records left is given back, to come again after its delay.
  * 4. Locks go from job to chunk, here as in cancelling.
  *
  * Out: what became of each chunk (absent: stale, or settled before), chunks and jobs to wake. Events: `records.settled` (audit only).
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { ADMISSION_WINDOW, admit } from '#shared/jobs/admission.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
 import { runSet } from '#shared/jobs/run-set.ts';
@@ -22,6 +24,12 @@ export interface SettleChunk {
   readonly delayMs: number;
 }
 
+export interface SettleOptions {
+  readonly actor: string;
+  /** Wake-ups of one tenant that may stand in one queue. */
+  readonly window?: number;
+}
+
 export interface SettledChunks {
   readonly settled: { readonly chunkId: string; readonly isDone: boolean }[];
   readonly chunks: WokenChunk[];
@@ -31,12 +39,12 @@ export interface SettledChunks {
 export async function settleChunks(
   sql: Sql,
   chunks: readonly SettleChunk[],
-  options: { readonly actor: string },
+  options: SettleOptions,
 ): Promise<SettledChunks> {
   const { results, refused } = await runSet({
     rows: chunks,
     keyOf: ({ chunkId }) => chunkId,
-    run: (rows) => settleSet(sql, rows, options.actor),
+    run: (rows) => settleSet(sql, rows, options),
   });
   if (refused[0] !== undefined) throw refused[0].error;
   return {
@@ -46,13 +54,17 @@ export async function settleChunks(
   };
 }
 
-async function settleSet(sql: Sql, rows: SettleChunk[], actor: string): Promise<SettledChunks> {
+async function settleSet(
+  sql: Sql,
+  rows: SettleChunk[],
+  { actor, window = ADMISSION_WINDOW }: SettleOptions,
+): Promise<SettledChunks> {
   const [row] = await sql<SettledChunks[]>`
     WITH input AS (
       SELECT * FROM unnest(${rows.map((row) => row.chunkId)}::uuid[], ${rows.map((row) => row.epoch)}::int[],
         ${rows.map((row) => Math.ceil(row.delayMs))}::int[]) AS r(id, epoch, delay_ms)),
     job AS MATERIALIZED (
-      SELECT j.id, j.created_at FROM jobs j
+      SELECT j.id, j.created_at, j.tenant_id, j.queue, j.state, j.open_records FROM jobs j
       WHERE j.id IN (SELECT c.job_id FROM record_chunks c JOIN input i USING (id)) ORDER BY j.id FOR UPDATE),
     held AS MATERIALIZED (
       SELECT c.id, c.job_id, c.lines, job.created_at, i.delay_ms
@@ -76,15 +88,19 @@ async function settleSet(sql: Sql, rows: SettleChunk[], actor: string): Promise<
       SELECT job_id, count(*)::int AS chunks, sum(success)::int AS success, sum(failed)::int AS failed,
         sum(ambiguous)::int AS ambiguous, sum(success + failed + ambiguous)::int AS records
       FROM counted WHERE left_over = 0 GROUP BY job_id),
+    asking AS (
+      SELECT job.id, job.tenant_id, job.queue, 0 AS place FROM job JOIN ended e ON e.job_id = job.id
+      WHERE e.records > 0 AND job.open_records = e.records AND job.state = 'WAITING'),
+    ${admit(sql, window)},
     job_counted AS (
       UPDATE jobs j SET updated_at = now(), open_records = j.open_records - e.records,
         state = CASE WHEN j.open_records = e.records AND j.state = 'WAITING' THEN 'PENDING' ELSE j.state END,
         wait_reason = CASE WHEN j.open_records = e.records AND j.state = 'WAITING' THEN NULL ELSE j.wait_reason END,
-        woken_at = CASE WHEN j.open_records = e.records AND j.state = 'WAITING' THEN now() ELSE j.woken_at END,
-        wakes = j.wakes + (j.open_records = e.records AND j.state = 'WAITING')::int,
+        woken_at = CASE WHEN j.id IN (SELECT id FROM admitted) THEN now() ELSE j.woken_at END,
+        wakes = j.wakes + (j.id IN (SELECT id FROM admitted))::int,
         next_action_at = CASE WHEN j.open_records = e.records AND j.state = 'WAITING' THEN NULL ELSE j.next_action_at END
       FROM ended e WHERE j.id = e.job_id AND e.records > 0
-      RETURNING j.id, j.file_id, j.tenant_id, j.queue, j.wakes, j.generation, j.open_records, j.state,
+      RETURNING j.id, j.file_id, j.tenant_id, j.queue, j.wakes, j.generation, j.open_records,
         e.success, e.failed, e.ambiguous),
     next AS (
       SELECT n.id FROM ended e CROSS JOIN LATERAL (
@@ -106,6 +122,6 @@ async function settleSet(sql: Sql, rows: SettleChunk[], actor: string): Promise<
       coalesce((SELECT jsonb_agg(jsonb_build_object('id', id, 'tenantId', tenant_id, 'jobId', job_id, 'wake', wakes)) FROM woken),
         '[]') AS chunks,
       coalesce((SELECT jsonb_agg(jsonb_build_object('id', id, 'fileId', file_id, 'tenantId', tenant_id, 'queue', queue,
-        'wake', wakes)) FROM job_counted WHERE open_records = 0 AND state = 'PENDING'), '[]') AS jobs`;
+        'wake', wakes)) FROM job_counted WHERE id IN (SELECT id FROM admitted)), '[]') AS jobs`;
   return row ?? { settled: [], chunks: [], jobs: [] };
 }

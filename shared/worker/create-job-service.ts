@@ -163,6 +163,7 @@ export function createJobService(
       worker: workerName,
       service: name,
       leaseMs,
+      admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
       wakeUps,
       jobMetrics: metrics,
       tracing,
