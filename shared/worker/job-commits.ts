@@ -57,6 +57,12 @@ export type OutcomeStored =
 /** How long claims are repeated over a database that is away; a message that waited longer is better given back. */
 const CLAIM_FOR_MS = 10_000;
 
+/**
+ * What was done is worth keeping longer than its lease: as long as the database is away nobody else can claim the job, and once somebody has, the
+ * epoch says so. Given up, it would cost an attempt.
+ */
+export const STORE_FOR_MS = 600_000;
+
 export class JobCommits {
   readonly #options: JobCommitsOptions;
   readonly #jobClaims: GroupCommit<string, Claim<ClaimedJob>>;
@@ -129,7 +135,7 @@ export class JobCommits {
   async #storeOutcomes(outcomes: readonly StoredOutcome[]): Promise<OutcomeStored[]> {
     const { sql, queue, worker, service, leaseMs, admissionWindow: window } = this.#options;
     const store = { worker, service, leaseMs, window, token: randomUUID(), archivesLarge: queue === 'work' };
-    const { answer, askedAtMs } = await this.#ask(leaseMs, () => storeOutcomes(sql, outcomes, store));
+    const { answer, askedAtMs } = await this.#ask(STORE_FOR_MS, () => storeOutcomes(sql, outcomes, store));
     this.#sendWakeUps(answer, outcomes);
     const moved = new Map(answer.jobs.map((job) => [job.id, job]));
     const closed = new Map(answer.files.map((file) => [file.id, file]));
@@ -146,8 +152,8 @@ export class JobCommits {
   }
 
   async #storeArchives(outcomes: readonly ArchiveOutcome[]): Promise<{ readonly refusal: unknown }[]> {
-    const { sql, service, leaseMs, metrics } = this.#options;
-    const { answer } = await this.#ask(leaseMs, () => storeArchives(sql, outcomes, service));
+    const { sql, service, metrics } = this.#options;
+    const { answer } = await this.#ask(STORE_FOR_MS, () => storeArchives(sql, outcomes, service));
     for (const file of answer.finished) countFinished(metrics, file);
     const refusals = new Map(answer.refused.map(({ row, error }) => [row.fileId, error]));
     return outcomes.map(({ fileId }) => ({ refusal: refusals.get(fileId) }));

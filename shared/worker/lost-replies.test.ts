@@ -49,11 +49,15 @@ const succeed: FakeStep = async ({ step }) => {
 };
 
 /** Handles the jobs through the proxy; resolves when the runner is done with them. */
-async function run(jobs: readonly WokenJob[], steps: Record<string, FakeStep> = {}, queue?: 'work') {
+async function run(
+  jobs: readonly WokenJob[],
+  steps: Record<string, FakeStep> = {},
+  options: { leaseMs?: number } = {},
+) {
   const runner = createTestRunner({
     sql: cutSql,
     steps: { validate: succeed, deliver: succeed, confirm: succeed, stage: succeed, ...steps },
-    ...(queue !== undefined && { queue }),
+    ...options,
   });
   runner.start();
   const handled = await Promise.all(jobs.map((job) => runner.handle(jobDue(job), neverStops)));
@@ -122,6 +126,25 @@ test.each<[string, StepOutcome, object]>([
   expect(handled).toEqual([acknowledge]);
   expect(await jobRows()).toMatchObject([{ epoch: 1, ...expected }]);
   expect(await sql`SELECT 1 FROM attempts`).toHaveLength(1);
+});
+
+test('an outcome is stored after an outage that lasted longer than its lease', async () => {
+  await seedRoutes(sql, { retry: NO_SECOND_TRY });
+  const validate: FakeStep = async () => {
+    proxy.hush();
+    setTimeout(() => proxy.speak(), 4_000);
+    return { type: 'succeeded' };
+  };
+  const { handled } = await run(await seedFiles(sql), { validate }, { leaseMs: 1_000 });
+  expect(handled).toEqual([acknowledge]);
+  expect([...(await jobRows())]).toEqual([{ state: 'SUCCEEDED', epoch: 1, attempts: 1, cause: null }]);
+});
+
+test('a step whose own statement finds the database gone counts no attempt', async () => {
+  await seedRoutes(sql, { retry: NO_SECOND_TRY });
+  const validate: FakeStep = () => Promise.reject(Object.assign(new Error('gone'), { code: 'CONNECTION_CLOSED' }));
+  await run(await seedFiles(sql), { validate });
+  expect(await jobRows()).toMatchObject([{ state: 'WAITING', attempts: 0 }]);
 });
 
 test('a repeat that overtakes its own statement waits for it and goes on with what it stored', async () => {

@@ -30,6 +30,7 @@ import { JobCommits } from './job-commits.ts';
 import type { JobMetrics } from './job-metrics.ts';
 import type { JobPosition } from './job-position.ts';
 import { openLeases } from './open-leases.ts';
+import { repeatOnLostDatabase } from './repeat-on-lost-database.ts';
 
 export interface JobRunnerOptions {
   readonly sql: Sql;
@@ -90,6 +91,8 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
   });
   const { keeper, routes } = openLeases({ sql, leaseMs, metrics, logger, now });
   const archiving = { archive: options.archive, keeper, commits, deadlineMs: stepDeadlineMs, metrics, logger, now };
+  const duringStep = <Answer>(statement: () => Promise<Answer>) =>
+    repeatOnLostDatabase(statement, { deadlineMs: leaseMs / 3, forMs: leaseMs, now, random });
   const walking = {
     kinds: options.kinds,
     routes,
@@ -103,8 +106,9 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     transferLogFor: ({ id, epoch, tenantId, fileId }: ClaimedJob, { stepSeq, stepKind }: JobPosition) =>
       transferLogOf(sql, { owner: 'job', id, epoch, tenantId, fileId, seq: stepSeq, purpose: stepKind, worker }),
     placesFor: ({ id: jobId }: ClaimedJob) => ({
-      take: (place: PlaceName) => takePlace(sql, { ...place, jobId }),
-      leave: (place: PlaceName, isDelivered: boolean) => leavePlace(sql, { ...place, jobId }, isDelivered),
+      take: (place: PlaceName) => duringStep(() => takePlace(sql, { ...place, jobId })),
+      leave: (place: PlaceName, isDelivered: boolean) =>
+        duringStep(() => leavePlace(sql, { ...place, jobId }, isDelivered)),
     }),
     metrics,
     now,

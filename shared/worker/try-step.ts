@@ -20,6 +20,7 @@ import { HELD, type StepOutcome } from '#shared/steps/step-outcome.ts';
 import type { StoreDirectory } from '#shared/stores/store-directory.ts';
 import type { JobMetrics } from './job-metrics.ts';
 import { idempotencyKey, type JobPosition } from './job-position.ts';
+import { isLostDatabase } from './repeat-on-lost-database.ts';
 import { type AbortableEnd, runAbortable } from './run-abortable.ts';
 
 /** The release wakes the job; once a day it is told again that it waits. */
@@ -155,10 +156,15 @@ function deadlineExceeded(kind: string, deadlineMs: number): StepOutcome {
   };
 }
 
+/** The connection failed and not the step, which counts no attempt then. */
+const DATABASE_AWAY_MS = 1_000;
+
 /** A LongshoreError was written for people; any other text can hold anything and stays in the log. */
 function afterThrow(end: AbortableEnd<StepOutcome>, kind: string, logger: Logger): StepOutcome {
   const error = end.type === 'threw' ? end.error : undefined;
   logger.error({ err: error }, 'step threw');
+  if (!(error instanceof LongshoreError) && isLostDatabase(error))
+    return { type: 'wait', afterMs: DATABASE_AWAY_MS, reason: 'DATABASE_AWAY' };
   const code = stepErrorCode(kind);
   if (error instanceof LongshoreError) {
     return { type: 'retry', code, cause: error.code, message: `${error.message} ${error.hint}` };

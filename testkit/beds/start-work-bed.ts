@@ -25,7 +25,7 @@ import { seedFiles } from '#testkit/seeds/seed-routed-files.ts';
 import { startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
 import { startFauxqs } from '#testkit/servers/start-fauxqs.ts';
 import { withCompileCache } from '#testkit/servers/start-process.ts';
-import { createTestDatabase } from '#testkit/servers/test-database.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 
 const PREFIX = 'bed';
 /** Short, so that a killed worker's jobs are taken over within a test's patience. */
@@ -37,6 +37,8 @@ export interface WorkerProcess {
   /** The fields of its log lines. */
   readonly lines: readonly Record<string, unknown>[];
   metrics(): Promise<string>;
+  /** The status of `/healthz`. */
+  health(): Promise<number>;
   /** Resolves to the exit code, null after a signal. */
   end(signal: NodeJS.Signals): Promise<number | null>;
 }
@@ -44,6 +46,7 @@ export interface WorkerProcess {
 export interface WorkBed {
   readonly sql: Sql;
   /** For a proxy before it. */
+  readonly databaseUrl: string;
   readonly s3Url: string;
   readonly wakeUps: WakeUpSenders;
   bucket(id: BucketId): string;
@@ -64,8 +67,13 @@ export interface WorkBed {
   stop(): Promise<void>;
 }
 
-export async function startWorkBed(): Promise<WorkBed> {
-  const [database, fauxqs, s3] = await Promise.all([createTestDatabase(), startFauxqs(), startTestServer()]);
+export interface WorkBedOptions {
+  /** Of the server that all tests share when absent. */
+  readonly createDatabase?: () => Promise<TestDatabase>;
+}
+
+export async function startWorkBed({ createDatabase = createTestDatabase }: WorkBedOptions = {}): Promise<WorkBed> {
+  const [database, fauxqs, s3] = await Promise.all([createDatabase(), startFauxqs(), startTestServer()]);
   const databaseConfig = {
     DATABASE_URL: database.url,
     DATABASE_POOL_MAX: 2,
@@ -132,6 +140,7 @@ export async function startWorkBed(): Promise<WorkBed> {
 
   return {
     sql,
+    databaseUrl: database.url,
     s3Url: s3.server.url,
     wakeUps,
     bucket,
@@ -210,6 +219,7 @@ async function startWorkerProcess(main: URL, env: Readonly<Record<string, string
     child,
     lines,
     metrics: async () => await (await fetch(`http://127.0.0.1:${port}/metrics`)).text(),
+    health: async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).status,
     async end(signal) {
       if (child.exitCode === null && child.signalCode === null) {
         child.kill(signal);
