@@ -43,6 +43,16 @@ export function recordKey({ jobId, line }: RecordId): string {
   return `${jobId}/${String(line).padStart(16, '0')}`;
 }
 
+/**
+ * Beside a join with the same records: PostgreSQL then finds rows of `r` by their key, where it would read a month of some thousand
+ * records whole at every statement.
+ */
+export function amongRecords(sql: Sql, records: readonly RecordId[]) {
+  const jobIds = [...new Set(records.map(({ jobId }) => jobId))];
+  const lines = [...new Set(records.map(({ line }) => line))];
+  return sql`r.job_id = ANY(${jobIds}::uuid[]) AND r.line = ANY(${lines}::bigint[])`;
+}
+
 function beginSet(sql: Sql, rows: BeginRecord[]): Promise<RecordId[]> {
   return sql<RecordId[]>`
     WITH input AS (
@@ -56,7 +66,8 @@ function beginSet(sql: Sql, rows: BeginRecord[]): Promise<RecordId[]> {
       WHERE (c.id, c.epoch) IN (SELECT chunk_id, epoch FROM input) ORDER BY c.id FOR SHARE)
     UPDATE records r SET state = 'RUNNING', tries = i.tries, has_intent = i.intent = 1, updated_at = now()
     FROM input i JOIN held h ON h.id = i.chunk_id
-    WHERE r.job_id = i.job_id AND r.line = i.line AND r.created_at = i.created_at AND r.chunk_id = i.chunk_id AND r.step = i.step
+    WHERE ${amongRecords(sql, rows)}
+      AND r.job_id = i.job_id AND r.line = i.line AND r.created_at = i.created_at AND r.chunk_id = i.chunk_id AND r.step = i.step
       AND ((r.state IN ('PENDING', 'RUNNING') AND r.tries = i.tries - 1) OR (r.state = 'RUNNING' AND r.tries = i.tries))
     RETURNING r.job_id AS "jobId", r.line::float8 AS line`;
 }

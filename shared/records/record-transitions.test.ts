@@ -556,3 +556,32 @@ test('business keys past retention go in batches, and those after it stay', asyn
   expect(await deleteExpiredKeys(sql, before, signal, 2)).toBe(0);
   expect(await sql`SELECT line::int FROM record_keys ORDER BY line`).toEqual([{ line: 6 }, { line: 7 }]);
 });
+
+test.each(['force_custom_plan', 'force_generic_plan'])(
+  'with %s, beginning and storing read the records that they change, and not the others of their job',
+  async (mode) => {
+    const { chunks } = await seedRecords(sql, { records: 5_000 });
+    await sql`ANALYZE records, record_chunks`;
+    const chunk = await claimOne(chunks[0]?.id);
+    const moving = chunk.records.slice(0, 35);
+    const tx = await sql.reserve();
+    try {
+      await tx`BEGIN`;
+      await tx.unsafe(`SET LOCAL plan_cache_mode = ${mode}`);
+      await beginRecords(
+        tx,
+        moving.map((record) => ({ ...at(chunk, record, record.tries + 1), intent: false })),
+      );
+      const outcomes = moving.map((record) =>
+        outcome(chunk, { ...record, tries: record.tries + 1 }, { type: 'walk-on' }),
+      );
+      expect((await storeRecordOutcomes(tx, outcomes, { worker })).stored).toHaveLength(35);
+      const [read] = await tx<{ rows: number }[]>`
+      SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::int AS rows FROM pg_stat_xact_user_tables WHERE relname LIKE 'records\_%'`;
+      expect(read?.rows).toBeLessThan(500);
+    } finally {
+      await tx`COMMIT`;
+      tx.release();
+    }
+  },
+);

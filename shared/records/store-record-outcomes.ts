@@ -12,7 +12,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { type RefusedRow, runSet } from '#shared/jobs/run-set.ts';
 import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 import type { Scalar } from '#shared/partners/value-path.ts';
-import { type RecordAt, type RecordId, recordKey } from './begin-records.ts';
+import { amongRecords, type RecordAt, type RecordId, recordKey } from './begin-records.ts';
 
 export type RecordMove =
   /** To the next call, in the same walk. */
@@ -128,7 +128,7 @@ function storeSet(sql: Sql, outcomes: RecordOutcome[], worker: string): Promise<
         next_attempt_at = CASE WHEN i.move = 'later' THEN now() + i."delayMs" * interval '1 ms' END,
         chunk_id = CASE WHEN i.move = 'later' THEN NULL ELSE r.chunk_id END
       FROM input i JOIN held h ON h.id = i."chunkId"
-      WHERE r.job_id = i."jobId" AND r.line = i.line AND r.created_at = i."createdAt" AND r.chunk_id = i."chunkId"
+      WHERE ${amongRecords(sql, outcomes)} AND r.job_id = i."jobId" AND r.line = i.line AND r.created_at = i."createdAt" AND r.chunk_id = i."chunkId"
         AND r.step = i.step AND r.tries = i.tries AND r.state = 'RUNNING'
       RETURNING r.job_id, r.line, r.tenant_id),
     tried AS (
