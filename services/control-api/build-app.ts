@@ -6,15 +6,8 @@
  *    requests under way at most.
  */
 import { randomUUID } from 'node:crypto';
-import swagger from '@fastify/swagger';
-import swaggerUi from '@fastify/swagger-ui';
 import Fastify, { type FastifyReply } from 'fastify';
-import {
-  jsonSchemaTransform,
-  serializerCompiler,
-  validatorCompiler,
-  type ZodTypeProvider,
-} from 'fastify-type-provider-zod';
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Registry } from 'prom-client';
 import { LongshoreError } from '#shared/errors.ts';
 import { summariseRecords } from '#shared/records/summarise-records.ts';
@@ -28,6 +21,7 @@ import type { ApiParts, ApiServer } from './http/api-server.ts';
 import type { Authenticate } from './http/authenticate.ts';
 import { boundAnswers } from './http/bound-answers.ts';
 import { createBoundedServer } from './http/bound-sockets.ts';
+import { describeApi } from './http/describe-api.ts';
 import { toErrorReply } from './http/error-reply.ts';
 import { observeRequests } from './http/observe-requests.ts';
 import { refuseMalformed } from './http/refuse-malformed.ts';
@@ -101,7 +95,9 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   observeRequests(app, options);
   await guardRequests(app, options);
   app.setNotFoundHandler(() => {
-    throw new LongshoreError('NOT_FOUND', 'There is no such endpoint.', { hint: 'Look at `/docs`; mind the method.' });
+    throw new LongshoreError('NOT_FOUND', 'There is no such endpoint.', {
+      hint: '`/docs` lists the endpoints and their methods.',
+    });
   });
 
   await describeApi(app);
@@ -129,27 +125,4 @@ function takeJsonOnly(app: ApiServer): void {
     if (text === '') done(null, undefined);
     else parse(request, text, done);
   });
-}
-
-async function describeApi(app: ApiServer): Promise<void> {
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'Longshore control API',
-        description: 'Where files are, what became of them, and the routes they take.',
-        version: '1',
-      },
-      components: { securitySchemes: { apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' } } },
-      security: [{ apiKey: [] }],
-    },
-    transform: jsonSchemaTransform,
-  });
-  app.addHook('onRoute', (route) => {
-    if (/^\/docs(?:\/|$)/.test(route.url)) route.config = { ...route.config, isPublic: true };
-  });
-  await app.register(swaggerUi, { routePrefix: '/docs' });
-  app.get('/openapi.json', { schema: { hide: true }, config: { isPublic: true } }, (_request, reply) =>
-    reply.type('application/json').send(JSON.stringify(app.swagger())),
-  );
 }

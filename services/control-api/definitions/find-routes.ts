@@ -6,23 +6,27 @@ import { routes, routeVersions, tenants, UNASSIGNED_TENANT } from '#shared/db/sc
 import { encodeCursor, type PagePosition } from '../http/page-cursor.ts';
 import { exactInstantOf, instantOf, instantOrNullOf } from '../records/read-columns.ts';
 
-const routeSchema = z.object({
-  route_id: z.string(),
-  customer_id: z.string(),
-  name: z.string(),
-  version: z.number(),
-  definition: z.unknown().describe('As applied, with the defaults filled in.'),
-  applied_by: z.string(),
-  applied_at: z.string(),
-  disabled_at: z.string().nullable(),
-});
+const routeSchema = z
+  .object({
+    route_id: z.string(),
+    customer_id: z.string(),
+    name: z.string(),
+    version: z.number(),
+    definition: z.unknown().describe('As applied, with the defaults filled in.'),
+    applied_by: z.string(),
+    applied_at: z.string(),
+    disabled_at: z.string().nullable(),
+  })
+  .meta({ id: 'Route' });
 export const routePageSchema = z.object({ routes: z.array(routeSchema), next_cursor: z.string().nullable() });
 
-export const routeDetailSchema = routeSchema.extend({
-  versions: z
-    .array(z.object({ version: z.number(), applied_by: z.string(), applied_at: z.string() }))
-    .describe('Newest first, the newest 200.'),
-});
+export const routeDetailSchema = routeSchema
+  .extend({
+    versions: z
+      .array(z.object({ version: z.number(), applied_by: z.string(), applied_at: z.string() }))
+      .describe('Newest first, the newest 200.'),
+  })
+  .meta({ id: 'RouteDetail' });
 
 interface PageOptions {
   /** Null sees every tenant. */
@@ -124,15 +128,17 @@ export async function findRoutes(
   };
 }
 
-const tenantSchema = z.object({
-  tenant: z.string(),
-  name: z.string(),
-  time_zone: z.string(),
-  home_region: z.string().nullable(),
-  ignore: z.array(z.string()),
-  created_at: z.string(),
-  disabled_at: z.string().nullable(),
-});
+const tenantSchema = z
+  .object({
+    tenant: z.string(),
+    name: z.string(),
+    time_zone: z.string(),
+    home_region: z.string().nullable(),
+    ignore: z.array(z.string()),
+    created_at: z.string(),
+    disabled_at: z.string().nullable(),
+  })
+  .meta({ id: 'Tenant' });
 export const tenantListSchema = z.object({ tenants: z.array(tenantSchema) });
 
 /** A fleet has hundreds, not more. */

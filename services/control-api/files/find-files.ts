@@ -11,39 +11,43 @@ import { failureOf, failureSchema, jobSummaryColumns, jobSummarySchema, toJobSum
 import { exactInstantOf, instantOf, instantOrNullOf } from '../records/read-columns.ts';
 import { toTransferSummary, transferSummarySchema } from './transfer-summary.ts';
 
-const fileSummarySchema = z.object({
-  file_id: z.string(),
-  customer_id: z.string(),
-  file_name: z.string(),
-  source_bucket: z.string(),
-  key: z.string(),
-  version_id: z.string(),
-  file_size: z.number(),
-  status: z.enum(['uploaded', 'queued', 'processing', 'completed', 'failed', 'quarantined', 'companion']),
-  upload_timestamp: z.string(),
-  registered_at: z.string(),
-  finished_at: z.string().nullable(),
-  error: failureSchema.nullable(),
-});
+const fileSummarySchema = z
+  .object({
+    file_id: z.string(),
+    customer_id: z.string(),
+    file_name: z.string(),
+    source_bucket: z.string(),
+    key: z.string(),
+    version_id: z.string(),
+    file_size: z.number(),
+    status: z.enum(['uploaded', 'queued', 'processing', 'completed', 'failed', 'quarantined', 'companion']),
+    upload_timestamp: z.string(),
+    registered_at: z.string(),
+    finished_at: z.string().nullable(),
+    error: failureSchema.nullable(),
+  })
+  .meta({ id: 'File' });
 type FileSummary = z.infer<typeof fileSummarySchema>;
 
 export const filePageSchema = z.object({ files: z.array(fileSummarySchema), next_cursor: z.string().nullable() });
 
 const placeSchema = z.object({ bucket: z.string(), key: z.string(), version_id: z.string().nullable() });
 
-export const fileDetailSchema = fileSummarySchema.extend({
-  etag: z.string(),
-  source: z.string().describe('How it arrived: sftp, s3 or reconciliation.'),
-  uploaded_by: z.string().nullable(),
-  is_large: z.boolean(),
-  duplicate_of: z.string().nullable().describe('An earlier file with the same content.'),
-  parent_file_id: z.string().nullable(),
-  location: placeSchema.extend({ place: z.enum(['landing', 'archive']) }).describe('Where its bytes are now.'),
-  deliveries: z.array(placeSchema.extend({ job_id: z.string(), delivered_at: z.string() })),
-  jobs: z.array(jobSummarySchema),
-  transfers: z.array(transferSummarySchema).describe('Copies in parts, of its jobs and to the archive.'),
-  audit: auditSchema.describe('Who did what with it, without the events of records; the newest 200.'),
-});
+export const fileDetailSchema = fileSummarySchema
+  .extend({
+    etag: z.string(),
+    source: z.string().describe('How it arrived: sftp, s3 or reconciliation.'),
+    uploaded_by: z.string().nullable(),
+    is_large: z.boolean(),
+    duplicate_of: z.string().nullable().describe('An earlier file with the same content.'),
+    parent_file_id: z.string().nullable(),
+    location: placeSchema.extend({ place: z.enum(['landing', 'archive']) }).describe('Where its bytes are now.'),
+    deliveries: z.array(placeSchema.extend({ job_id: z.string(), delivered_at: z.string() })),
+    jobs: z.array(jobSummarySchema),
+    transfers: z.array(transferSummarySchema).describe('Copies in parts, of its jobs and to the archive.'),
+    audit: auditSchema.describe('Who did what with it, without the events of records; the newest 200.'),
+  })
+  .meta({ id: 'FileDetail' });
 
 export interface FileFilters {
   /** Null sees every tenant. */

@@ -25,37 +25,42 @@ import { ofTenant } from '../http/tenant-scope.ts';
 import type { CountRecords } from '../records/count-records.ts';
 import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
 
-export const fileStatusSchema = z.object({
-  file_id: z.string(),
-  customer_id: z.string(),
-  file_name: z.string(),
-  source_bucket: z.string(),
-  key: z.string(),
-  destination_bucket: z.string().nullable().describe('Null until the file was delivered.'),
-  file_size: z.number().describe('Bytes.'),
-  file_type: z.string().nullable().describe('The extension of the name, lower case.'),
-  status: z.enum(['uploaded', 'queued', 'processing', 'completed', 'failed']),
-  upload_timestamp: z.string(),
-  transfer_timestamp: z.string().nullable().describe('When the last delivery ended.'),
-  processed_by: z.string().nullable().describe('The service that carried it: the large-file-worker when it is large.'),
-  processing_time_ms: z
-    .number()
-    .nullable()
-    .describe('Time of work: without waiting for people, partners or the next try; null before the end.'),
-  retry_count: z.number().describe('Tries after the first, and retries that an operator asked for.'),
-  error_message: z.string().nullable(),
-  held: z.boolean().describe('Whether it waits for a person.'),
-  records: z
-    .object({
-      total: z.number(),
-      success: z.number(),
-      failed: z.number(),
-      ambiguous: z.number().describe('It is not known whether the partner has them.'),
-      rejected: z.number().describe('Rows that could not be read.'),
-    })
-    .nullable()
-    .describe('Of a record file, over all its jobs; null for others.'),
-});
+export const fileStatusSchema = z
+  .object({
+    file_id: z.string(),
+    customer_id: z.string(),
+    file_name: z.string(),
+    source_bucket: z.string(),
+    key: z.string(),
+    destination_bucket: z.string().nullable().describe('Null until the file was delivered.'),
+    file_size: z.number().describe('Bytes.'),
+    file_type: z.string().nullable().describe('The extension of the name, lower case.'),
+    status: z.enum(['uploaded', 'queued', 'processing', 'completed', 'failed']),
+    upload_timestamp: z.string(),
+    transfer_timestamp: z.string().nullable().describe('When the last delivery ended.'),
+    processed_by: z
+      .string()
+      .nullable()
+      .describe('The service that carried it: the large-file-worker when it is large.'),
+    processing_time_ms: z
+      .number()
+      .nullable()
+      .describe('Time of work: without waiting for people, partners or the next try; null before the end.'),
+    retry_count: z.number().describe('Tries after the first, and retries that an operator asked for.'),
+    error_message: z.string().nullable(),
+    held: z.boolean().describe('Whether it waits for a person.'),
+    records: z
+      .object({
+        total: z.number(),
+        success: z.number(),
+        failed: z.number(),
+        ambiguous: z.number().describe('It is not known whether the partner has them.'),
+        rejected: z.number().describe('Rows that could not be read.'),
+      })
+      .nullable()
+      .describe('Of a record file, over all its jobs; null for others.'),
+  })
+  .meta({ id: 'FileStatus' });
 export type FileStatusReply = z.infer<typeof fileStatusSchema>;
 
 /** A set-aside file failed, for its sender: it will not be delivered as it is. */

@@ -29,6 +29,10 @@ export interface ApiParts {
 }
 
 export const errorReplies = {
-  '4xx': errorBodySchema.describe('The request was refused; `code` says why.'),
-  '5xx': errorBodySchema.describe('It is our fault, or a dependency’s.'),
+  '4xx': errorReply('The request was refused; `code` says why.'),
+  '5xx': errorReply('Server or dependency error.'),
 };
+
+function errorReply(description: string) {
+  return { description, content: { 'application/json': { schema: errorBodySchema } } };
+}

@@ -10,12 +10,14 @@ import { z } from 'zod';
 import { ERROR_CODES, type ErrorCode, LongshoreError } from '#shared/errors.ts';
 import { isLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 
-export const errorBodySchema = z.object({
-  code: z.string().describe('Stable; match on this.'),
-  message: z.string(),
-  hint: z.string().describe('What to do about it.'),
-  details: z.record(z.string(), z.unknown()).optional(),
-});
+export const errorBodySchema = z
+  .object({
+    code: z.string().describe('Stable; match on this.'),
+    message: z.string(),
+    hint: z.string().describe('What to do about it.'),
+    details: z.record(z.string(), z.unknown()).optional(),
+  })
+  .meta({ id: 'Error' });
 export type ErrorBody = z.infer<typeof errorBodySchema>;
 
 export interface ErrorReply {

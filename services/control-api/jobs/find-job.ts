@@ -30,28 +30,30 @@ const recordSummarySchema = z.object({
   duration_ms: z.number().describe('Since the job was first taken; until its records ended.'),
 });
 
-export const jobDetailSchema = jobSummarySchema.extend({
-  open_records: z.number().nullable().describe('That have not ended; null before they are carried.'),
-  record_summary: recordSummarySchema
-    .nullable()
-    .describe('Of a record file; counted lately while its records are carried.'),
-  steps: z.array(jobStepSchema),
-  transfers: z.array(transferSummarySchema).describe('Its copies in parts, and that of its file to the archive.'),
-  attempts: z.array(
-    z.object({
-      generation: z.number(),
-      seq: z.number(),
-      kind: z.string(),
-      attempt: z.number(),
-      outcome: z.string(),
-      error: failureSchema.nullable(),
-      worker: z.string(),
-      started_at: z.string(),
-      duration_ms: z.number(),
-    }),
-  ),
-  audit: auditSchema,
-});
+export const jobDetailSchema = jobSummarySchema
+  .extend({
+    open_records: z.number().nullable().describe('That have not ended; null before they are carried.'),
+    record_summary: recordSummarySchema
+      .nullable()
+      .describe('Of a record file; counted lately while its records are carried.'),
+    steps: z.array(jobStepSchema),
+    transfers: z.array(transferSummarySchema).describe('Its copies in parts, and that of its file to the archive.'),
+    attempts: z.array(
+      z.object({
+        generation: z.number(),
+        seq: z.number(),
+        kind: z.string(),
+        attempt: z.number(),
+        outcome: z.string(),
+        error: failureSchema.nullable(),
+        worker: z.string(),
+        started_at: z.string(),
+        duration_ms: z.number(),
+      }),
+    ),
+    audit: auditSchema,
+  })
+  .meta({ id: 'JobDetail' });
 type JobDetail = z.infer<typeof jobDetailSchema>;
 
 /** The newest; a job that was retried for months has more than one reply should have. */

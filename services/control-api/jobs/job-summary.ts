@@ -3,34 +3,38 @@ import { z } from 'zod';
 import { type JobState, jobs, routes, routeVersions } from '#shared/db/schema.ts';
 import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
 
-export const failureSchema = z.object({
-  code: z.string().describe('Which step.'),
-  cause: z.string().nullable().describe('What went wrong in it.'),
-  message: z.string().nullable(),
-});
+export const failureSchema = z
+  .object({
+    code: z.string().describe('Which step.'),
+    cause: z.string().nullable().describe('What went wrong in it.'),
+    message: z.string().nullable(),
+  })
+  .meta({ id: 'Failure' });
 
-export const jobSummarySchema = z.object({
-  job_id: z.string(),
-  file_id: z.string(),
-  customer_id: z.string(),
-  route: z.string(),
-  route_version: z.number(),
-  state: z.enum(['PENDING', 'RUNNING', 'WAITING', 'SUCCEEDED', 'FAILED', 'CANCELLED']),
-  generation: z.number().describe('Raised by each retry that a person asked for.'),
-  step: z.string().describe('The step it is at, or ended at.'),
-  step_count: z.number(),
-  step_attempts: z.number(),
-  max_attempts: z.number(),
-  retry_count: z.number(),
-  queue: z.string(),
-  wait_reason: z.string().nullable(),
-  next_action_at: z.string().nullable(),
-  processed_by: z.string().nullable(),
-  error: failureSchema.nullable(),
-  created_at: z.string(),
-  started_at: z.string().nullable(),
-  finished_at: z.string().nullable(),
-});
+export const jobSummarySchema = z
+  .object({
+    job_id: z.string(),
+    file_id: z.string(),
+    customer_id: z.string(),
+    route: z.string(),
+    route_version: z.number(),
+    state: z.enum(['PENDING', 'RUNNING', 'WAITING', 'SUCCEEDED', 'FAILED', 'CANCELLED']),
+    generation: z.number().describe('Raised by each retry that a person asked for.'),
+    step: z.string().describe('The step it is at, or ended at.'),
+    step_count: z.number(),
+    step_attempts: z.number(),
+    max_attempts: z.number(),
+    retry_count: z.number(),
+    queue: z.string(),
+    wait_reason: z.string().nullable(),
+    next_action_at: z.string().nullable(),
+    processed_by: z.string().nullable(),
+    error: failureSchema.nullable(),
+    created_at: z.string(),
+    started_at: z.string().nullable(),
+    finished_at: z.string().nullable(),
+  })
+  .meta({ id: 'Job' });
 
 /** For a read of `jobs` joined with `routes` and `route_versions`. */
 export const jobSummaryColumns = {

@@ -8,31 +8,35 @@ import { encodeCursor, type PagePosition } from '../http/page-cursor.ts';
 import { exactInstantOf, instantOf } from '../records/read-columns.ts';
 import { faultOfLetter } from './wake-up-senders.ts';
 
-const deadLetterSchema = z.object({
-  dead_letter_id: z.string(),
-  queue: z.string(),
-  state: z.string().describe('PARKED waits for an operator.'),
-  reason: z.string(),
-  receive_count: z.number(),
-  customer_id: z.string().nullable(),
-  file_id: z.string().nullable(),
-  job_id: z.string().nullable(),
-  body: z.string().describe('As it came, at most 2,000 characters.'),
-  note: z.string().nullable(),
-  created_at: z.string(),
-});
+const deadLetterSchema = z
+  .object({
+    dead_letter_id: z.string(),
+    queue: z.string(),
+    state: z.string().describe('PARKED waits for an operator.'),
+    reason: z.string(),
+    receive_count: z.number(),
+    customer_id: z.string().nullable(),
+    file_id: z.string().nullable(),
+    job_id: z.string().nullable(),
+    body: z.string().describe('As it came, at most 2,000 characters.'),
+    note: z.string().nullable(),
+    created_at: z.string(),
+  })
+  .meta({ id: 'DeadLetter' });
 export const deadLetterPageSchema = z.object({
   dead_letters: z.array(deadLetterSchema),
   next_cursor: z.string().nullable(),
 });
 
-export const deadLetterDetailSchema = deadLetterSchema.extend({
-  body: z.string().describe('As it came.'),
-  attributes: z.record(z.string(), z.unknown()).describe('Of the message, with when it was sent and its FIFO group.'),
-  message_id: z.string(),
-  updated_at: z.string().describe('When it was parked, redriven or discarded.'),
-  fault: z.string().nullable().describe('Why the queue’s services cannot read the body; null when they can.'),
-});
+export const deadLetterDetailSchema = deadLetterSchema
+  .extend({
+    body: z.string().describe('As it came.'),
+    attributes: z.record(z.string(), z.unknown()).describe('Of the message, with when it was sent and its FIFO group.'),
+    message_id: z.string(),
+    updated_at: z.string().describe('When it was parked, redriven or discarded.'),
+    fault: z.string().nullable().describe('Why the queue’s services cannot read the body; null when they can.'),
+  })
+  .meta({ id: 'DeadLetterDetail' });
 
 /** @throws LongshoreError `NOT_FOUND` for what is not in the tenant's sight. */
 export async function findDeadLetter(

@@ -14,32 +14,36 @@ import { VERSION } from '#shared/runtime/version.ts';
 import { HELD } from '#shared/steps/step-outcome.ts';
 import type { ApiParts } from '../http/api-server.ts';
 
-export const healthSchema = z.object({
-  is_healthy: z.boolean().describe('Whether `problems` is empty. What waits for a person is not a problem by itself.'),
-  problems: z.array(z.string()),
-  version: z.string().describe('Of the API that answers.'),
-  services: z.array(
-    z.object({
-      service: z.string(),
-      sessions: z.number().describe('At the database; 0 when the service is not connected.'),
-      versions: z.array(z.string()),
+export const healthSchema = z
+  .object({
+    is_healthy: z
+      .boolean()
+      .describe('Whether `problems` is empty. What waits for a person is not a problem by itself.'),
+    problems: z.array(z.string()),
+    version: z.string().describe('Of the API that answers.'),
+    services: z.array(
+      z.object({
+        service: z.string(),
+        sessions: z.number().describe('At the database; 0 when the service is not connected.'),
+        versions: z.array(z.string()),
+      }),
+    ),
+    queues: z.array(
+      z.object({
+        queue: z.string(),
+        messages: z.number().nullable().describe('Waiting, approximately; null while the queue does not answer.'),
+        dead_letters: z.number().nullable(),
+        oldest_due_seconds: z.number().nullable().describe('Of what is due and not done yet; null for `landing`.'),
+      }),
+    ),
+    needs_person: z.object({
+      held_jobs: z.number(),
+      blocked_lines: z.number().describe('Ordered routes whose failed file holds back others.'),
+      parked_dead_letters: z.number(),
+      parked_notices: z.number(),
     }),
-  ),
-  queues: z.array(
-    z.object({
-      queue: z.string(),
-      messages: z.number().nullable().describe('Waiting, approximately; null while the queue does not answer.'),
-      dead_letters: z.number().nullable(),
-      oldest_due_seconds: z.number().nullable().describe('Of what is due and not done yet; null for `landing`.'),
-    }),
-  ),
-  needs_person: z.object({
-    held_jobs: z.number(),
-    blocked_lines: z.number().describe('Ordered routes whose failed file holds back others.'),
-    parked_dead_letters: z.number(),
-    parked_notices: z.number(),
-  }),
-});
+  })
+  .meta({ id: 'Health' });
 export type Health = z.infer<typeof healthSchema>;
 
 /** Those that every fleet runs. */

@@ -10,19 +10,21 @@ import { anyCaseField, limitField, reasonField, tenantField } from '../http/requ
 import { actorOf, callerOf } from '../http/request-guard.ts';
 import { exactInstantOf, instantOf } from '../records/read-columns.ts';
 
-const noticeSchema = z.object({
-  notice_id: z.string().describe('Of a digest: the first of its events; while it is gathered, each event by itself.'),
-  customer_id: z.string(),
-  channel: z.string(),
-  route: z.string().nullable().describe('Null for a channel of the tenant.'),
-  notice: z.string(),
-  state: z.enum(['gathering', 'pending', 'parked']).describe('Parked ones wait for a person.'),
-  attempts: z.number(),
-  cause: z.string().nullable(),
-  message: z.string().nullable(),
-  next_action_at: z.string(),
-  created_at: z.string(),
-});
+const noticeSchema = z
+  .object({
+    notice_id: z.string().describe('Of a digest: the first of its events; while it is gathered, each event by itself.'),
+    customer_id: z.string(),
+    channel: z.string(),
+    route: z.string().nullable().describe('Null for a channel of the tenant.'),
+    notice: z.string(),
+    state: z.enum(['gathering', 'pending', 'parked']).describe('Parked ones wait for a person.'),
+    attempts: z.number(),
+    cause: z.string().nullable(),
+    message: z.string().nullable(),
+    next_action_at: z.string(),
+    created_at: z.string(),
+  })
+  .meta({ id: 'Notice' });
 
 interface NoticeFilters {
   readonly tenantId: string | null;

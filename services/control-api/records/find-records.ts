@@ -15,39 +15,43 @@ import { failureOf, failureSchema } from '../jobs/job-summary.ts';
 import { exactInstantOf, instantOf, instantOrNullOf } from './read-columns.ts';
 import { maskKey, maskValues, type RecordRoute, readRecordRoute } from './read-record-route.ts';
 
-const recordSchema = z.object({
-  line: z.number().describe('In the file, from 1.'),
-  state: z.enum(RECORD_STATES),
-  key: z.string().nullable().describe('Its business key.'),
-  step: z.string().nullable().describe('The call it is at, or ended at; null for a rejected row.'),
-  tries: z.number().describe('Of that call.'),
-  error: failureSchema.nullable(),
-  reference: z.string().nullable().describe('What the partner knows it by.'),
-  next_attempt_at: z.string().nullable(),
-  values: z
-    .record(z.string(), z.unknown())
-    .nullable()
-    .optional()
-    .describe('When asked for; *** for columns that the layout marks sensitive.'),
-});
+const recordSchema = z
+  .object({
+    line: z.number().describe('In the file, from 1.'),
+    state: z.enum(RECORD_STATES),
+    key: z.string().nullable().describe('Its business key.'),
+    step: z.string().nullable().describe('The call it is at, or ended at; null for a rejected row.'),
+    tries: z.number().describe('Of that call.'),
+    error: failureSchema.nullable(),
+    reference: z.string().nullable().describe('What the partner knows it by.'),
+    next_attempt_at: z.string().nullable(),
+    values: z
+      .record(z.string(), z.unknown())
+      .nullable()
+      .optional()
+      .describe('When asked for; *** for columns that the layout marks sensitive.'),
+  })
+  .meta({ id: 'Record' });
 export const recordPageSchema = z.object({ records: z.array(recordSchema), next_cursor: z.string().nullable() });
 
-export const recordDetailSchema = recordSchema.extend({
-  attempts: z.array(
-    z.object({
-      generation: z.number(),
-      step: z.string(),
-      attempt: z.number(),
-      outcome: z.string(),
-      http_status: z.number().nullable(),
-      error: failureSchema.nullable(),
-      request_id: z.string().describe('As it was sent to the partner.'),
-      worker: z.string(),
-      started_at: z.string(),
-      duration_ms: z.number(),
-    }),
-  ),
-});
+export const recordDetailSchema = recordSchema
+  .extend({
+    attempts: z.array(
+      z.object({
+        generation: z.number(),
+        step: z.string(),
+        attempt: z.number(),
+        outcome: z.string(),
+        http_status: z.number().nullable(),
+        error: failureSchema.nullable(),
+        request_id: z.string().describe('As it was sent to the partner.'),
+        worker: z.string(),
+        started_at: z.string(),
+        duration_ms: z.number(),
+      }),
+    ),
+  })
+  .meta({ id: 'RecordDetail' });
 
 export interface RecordFilters {
   readonly state?: RecordState | undefined;

@@ -1,0 +1,112 @@
+/**
+ * `/openapi.json` and `/docs`, made from the schemas of the routes.
+ *
+ * Replies are described as open: fields are added over time, and a client that was generated from an older description goes on working.
+ */
+import swagger, { type SwaggerTransform } from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import type { ApiServer } from './api-server.ts';
+
+const TAGS = [
+  { name: 'files', description: 'Where files are. A key of a tenant sees the tenant’s own.' },
+  { name: 'jobs', description: 'One file on one route, its steps, and what operators do about them.' },
+  { name: 'records', description: 'The rows of a record file, each on its way through the calls of its route.' },
+  {
+    name: 'routes',
+    description: 'Tenants and what they define: routes, partners and stores. Applying takes an operator.',
+  },
+  { name: 'operations', description: 'Health, queues, dead letters, notices, API keys. Most of it takes an operator.' },
+  { name: 'access', description: 'Taking tenants, routes and SFTP users out of use and back. Takes an operator.' },
+];
+
+/** A route file: YAML, or the same as JSON; its own parser says what is wrong with it, by line and column. */
+const ROUTE_FILES_BODY = {
+  description: 'A route file as docs/reference/route.schema.json describes it, or several as `files`.',
+  anyOf: [
+    { type: 'string' },
+    {
+      type: 'object',
+      required: ['files'],
+      properties: {
+        files: {
+          type: 'array',
+          items: {
+            type: 'object',
+            required: ['name', 'text'],
+            properties: { name: { type: 'string' }, text: { type: 'string' } },
+          },
+        },
+      },
+    },
+  ],
+};
+
+export async function describeApi(app: ApiServer): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Longshore control API',
+        description: 'Where files are, what became of them, and the routes they take.',
+        version: '1',
+      },
+      servers: [{ url: '/' }],
+      tags: TAGS,
+      components: { securitySchemes: { apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' } } },
+      security: [{ apiKey: [] }],
+    },
+    transform: describeRoute,
+    transformObject: (document) => {
+      const described = jsonSchemaTransformObject(document);
+      openReplies((described as { components?: unknown }).components);
+      return described;
+    },
+  });
+  app.addHook('onRoute', (route) => {
+    if (/^\/docs(?:\/|$)/.test(route.url)) route.config = { ...route.config, isPublic: true };
+  });
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP:
+      "default-src 'none'; base-uri 'none'; connect-src 'self'; font-src 'self'; form-action 'none'; frame-ancestors 'none'; " +
+      "img-src 'self' data:; script-src 'self'; style-src 'self' 'unsafe-inline'",
+  });
+  app.get('/openapi.json', { schema: { hide: true }, config: { isPublic: true } }, (_request, reply) =>
+    reply.type('application/json').send(JSON.stringify(app.swagger())),
+  );
+}
+
+const describeRoute: SwaggerTransform = (given) => {
+  const { schema, url } = jsonSchemaTransform(given as Parameters<typeof jsonSchemaTransform>[0]);
+  const { method } = given.route;
+  if (schema === undefined || 'hide' in schema || typeof method !== 'string') return { schema, url };
+  const described = { ...schema, operationId: operationIdOf(method, url) } as Record<string, unknown>;
+  if (described.operationId === 'postRoutes') described.body = ROUTE_FILES_BODY;
+  const replies = described.response as Record<string, Record<string, unknown>> | undefined;
+  openReplies(replies);
+  // Replies without a description would all be called "Default Response".
+  for (const reply of Object.values(replies ?? {})) reply.description ??= described.summary;
+  return { schema: described, url };
+};
+
+/** `GET /api/v1/jobs/:id/records` is `getJobsByIdRecords`. */
+function operationIdOf(method: string, url: string): string {
+  const words = url
+    .replace(/^\/api\/v1/, '')
+    .split(/[/-]/)
+    .filter((part) => part !== '')
+    .map((part) => (part.startsWith(':') ? `by${capitalised(part.slice(1))}` : part));
+  return method.toLowerCase() + words.map(capitalised).join('');
+}
+
+function capitalised(word: string): string {
+  return word.charAt(0).toUpperCase() + word.slice(1);
+}
+
+function openReplies(schema: unknown): void {
+  if (typeof schema !== 'object' || schema === null) return;
+  const fields = schema as Record<string, unknown>;
+  if (fields.additionalProperties === false) delete fields.additionalProperties;
+  for (const part of Object.values(fields)) openReplies(part);
+}
