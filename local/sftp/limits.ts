@@ -23,7 +23,7 @@ export interface GatewayLimits {
   readonly maxUploads: number;
   /** A request to open is refused when none of the open files was used for so long; their client keeps them for good. */
   readonly openWaitMs: number;
-  /** Requests to the object store at once, over all connections; fewer than the store client's 50 sockets. */
+  /** Requests to the object store at once, over all connections. */
   readonly maxStoreRequests: number;
   /** Requests of one channel without a reply; beyond, the client floods and is cut off. */
   readonly maxPendingRequests: number;

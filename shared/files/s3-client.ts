@@ -8,13 +8,14 @@
 import type { LookupFunction } from 'node:net';
 import { S3Client, type S3ClientConfig as S3ClientConfigOfSdk } from '@aws-sdk/client-s3';
 import { leavePartsUnsigned } from '#shared/files/copies/leave-parts-unsigned.ts';
+import { limitRequests } from '#shared/files/limit-requests.ts';
 import { trimClient } from '#shared/runtime/trim-client.ts';
 
 export interface S3ClientConfig {
   /** True for servers that know no bucket host names, e.g. on one machine. */
   readonly LONGSHORE_S3_PATH_STYLE: boolean;
-  /** Sockets to the store at once; 50 when absent. Unread bodies hold one each. */
-  readonly maxSockets?: number;
+  /** Requests under way at once, those beyond wait without a deadline of theirs running (`limit-requests.ts`); 50 when absent. */
+  readonly maxRequests?: number;
   /** Bound from sending a request to its reply's head; 60 s when absent, since a part upload counts into it. */
   readonly requestTimeoutMs?: number;
   /** Tries of one request, the first included; 3 when absent. */
@@ -37,7 +38,7 @@ const CONNECT_TIMEOUT_MS = 3_000;
 const SOCKET_IDLE_TIMEOUT_MS = 30_000;
 
 export function createS3Client(config: S3ClientConfig): S3Client {
-  return trimClient(new S3Client(clientConfig(config)));
+  return limited(new S3Client(clientConfig(config)), config);
 }
 
 /**
@@ -48,20 +49,26 @@ export function createS3Client(config: S3ClientConfig): S3Client {
  * 3. No checksums by the SDK, whose are computed in JavaScript: parts come with their own (`part-checksum.ts`), and need no other.
  */
 export function createPartClient({ stallMs, ...config }: PartClientConfig): S3Client {
-  const client = trimClient(
+  const client = limited(
     new S3Client({
       ...clientConfig({ ...config, requestTimeoutMs: 0, maxAttempts: 1 }, stallMs),
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
     }),
+    config,
   );
   leavePartsUnsigned(client);
   return client;
 }
 
+function limited(client: S3Client, { maxRequests = 50 }: S3ClientConfig): S3Client {
+  limitRequests(client, maxRequests);
+  return trimClient(client);
+}
+
 function clientConfig(config: S3ClientConfig, socketTimeoutMs = SOCKET_IDLE_TIMEOUT_MS): S3ClientConfigOfSdk {
-  const { maxSockets = 50, requestTimeoutMs = 60_000, maxAttempts = 3, lookup } = config;
-  const agent = { keepAlive: true, maxSockets, ...(lookup !== undefined && { lookup }) };
+  const { requestTimeoutMs = 60_000, maxAttempts = 3, lookup } = config;
+  const agent = { keepAlive: true, maxSockets: Number.POSITIVE_INFINITY, ...(lookup !== undefined && { lookup }) };
   return {
     forcePathStyle: config.LONGSHORE_S3_PATH_STYLE,
     maxAttempts,
