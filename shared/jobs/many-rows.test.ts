@@ -9,9 +9,12 @@ import { fileConditions, jobConditions } from '#shared/dead-letters/dead-letters
 import { wakeChunks } from '#shared/records/wake-chunks.ts';
 import { arrivedObject, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
+import { claimArchives, storeArchives } from './archive-files.ts';
 import { claimJobs } from './claim-jobs.ts';
 import { giveDueTurns } from './give-turns.ts';
+import { deleteFromOutbox, leaseOutbox } from './outbox.ts';
 import { registerFiles } from './register-files.ts';
+import { renewLeases } from './renew-leases.ts';
 import { routeFiles } from './route-files.ts';
 import { storeOutcomes } from './store-outcomes.ts';
 import { wakeFiles } from './wake-files.ts';
@@ -24,7 +27,10 @@ const MANY = 200_000;
 /** A statement for 50 rows, or a tick of 500 wake-ups, with what it joins. */
 const MOST_ROWS = 3_000;
 const ROUTE = '00000000-0000-7000-8000-000000000001';
-const LARGE_TABLES = ['files', 'jobs', 'record_chunks'];
+const LARGE_TABLES = ['files', 'jobs', 'job_steps', 'outbox', 'record_chunks'];
+
+/** Of the file of the number `n`. */
+const FILE_ID = (of: Sql) => of`('00000000-0000-7000-8001-' || lpad(to_hex(n), 12, '0'))::uuid`;
 
 beforeAll(async () => {
   database = await createTestDatabase();
@@ -34,24 +40,31 @@ beforeAll(async () => {
   );
   await seedTenant(sql);
   await seedTenant(sql, { tenantId: 'flood' });
-  // Jobs stand here without their files: what is counted is how they are found.
+  // Jobs of files that are not routed yet have none here: what is counted is how they are found.
   await sql`SET session_replication_role = replica`;
   await sql`SET synchronous_commit = off`;
   await sql`
     INSERT INTO files (id, tenant_id, bucket, key, version_id, name, size_bytes, etag, source, uploaded_at, order_key, order_seq,
-      status, routed_at, woken_at, wakes, finished_at, archived_at, error_code, error_message, created_at)
-    SELECT gen_random_uuid(), 'acme', 'test-landing', 'acme/inbound/' || n, 'v', 'file-' || n, 100, '"same"', 's3', now(), 'acme/inbound', n,
+      status, routed_at, woken_at, wakes, finished_at, archived_at, error_code, error_message, created_at, job_count, open_jobs)
+    SELECT ${FILE_ID(sql)}, 'acme', 'test-landing', 'acme/inbound/' || n, 'v', 'file-' || n, 100, '"same"', 's3', now(), 'acme/inbound', n,
       CASE WHEN n % 1000 = 0 THEN 'FAILED' WHEN n % 4 = 0 THEN 'QUEUED' ELSE 'COMPLETED' END,
-      CASE WHEN n % 4 > 0 OR n % 1000 = 0 THEN now() END, now(), 1, now(), now(), 'X', 'X', now() - n * interval '1 second'
+      CASE WHEN n % 4 > 0 OR n % 1000 = 0 THEN now() END, now(), 1, now(), now(), 'X', 'X', now() - n * interval '1 second', (n % 4 > 0)::int, (n % 4 > 0)::int
     FROM generate_series(1, ${MANY}::int) AS n`;
   await sql`
     INSERT INTO jobs (id, tenant_id, file_id, route_id, route_version_id, state, step_kind, step_count, max_attempts, queue,
       is_ordered, order_key, order_at, order_seq, awaits_turn, woken_at, wakes, next_action_at, finished_at)
-    SELECT gen_random_uuid(), CASE WHEN n % 2 = 0 THEN 'acme' ELSE 'flood' END, gen_random_uuid(), ${ROUTE}, ${ROUTE},
+    SELECT gen_random_uuid(), CASE WHEN n % 2 = 0 THEN 'acme' ELSE 'flood' END,
+      CASE WHEN n % 4 = 0 THEN gen_random_uuid() ELSE ${FILE_ID(sql)} END, ${ROUTE}, ${ROUTE},
       CASE WHEN n % 8 = 7 THEN 'WAITING' WHEN n % 8 = 5 THEN 'SUCCEEDED' ELSE 'PENDING' END, 'deliver', 1, 3, 'partner-steps',
       n % 2 = 0, CASE WHEN n % 2 = 0 THEN 'line' END, now() + n * interval '1 ms', n, n % 2 = 0, NULL, 0,
       CASE WHEN n % 8 = 7 THEN now() - interval '1 second' END, CASE WHEN n % 8 = 5 THEN now() END
     FROM generate_series(1, ${MANY}::int) AS n`;
+  await sql`
+    INSERT INTO job_steps (job_id, seq, kind, state, attempts, started_at, finished_at)
+    SELECT id, 0, 'deliver', 'WAITING', 1, now(), now() FROM jobs`;
+  await sql`
+    INSERT INTO outbox (event_id, topic, body, created_at)
+    SELECT gen_random_uuid(), 'events', '{}', now() - n * interval '1 second' FROM generate_series(1, ${MANY}::int) AS n`;
   await sql`INSERT INTO job_lines (order_key, route_id, tenant_id, look_at) VALUES ('line', ${ROUTE}, 'acme', now())`;
   await sql`
     WITH job AS (
@@ -165,6 +178,29 @@ const STATEMENTS: Record<string, () => Promise<(tx: Sql) => Promise<unknown>>> =
       return await routeFiles(tx, decisions, 'test');
     };
   },
+  'renewing leases': async () => {
+    const held = (ids: readonly string[]) => ids.map((id) => ({ id, epoch: 0 }));
+    const jobs = held(await someJobs(sql, `state = 'PENDING'`));
+    const files = held((await someFiles(sql)).map(({ id }) => id));
+    return (tx) => renewLeases(tx, { jobs, files, chunks: [], leaseMs: 60_000 });
+  },
+  'archiving files': async () => {
+    const fileIds = (await sql<{ id: string }[]>`SELECT id FROM files WHERE status = 'COMPLETED' LIMIT 50`).map(
+      ({ id }) => id,
+    );
+    return async (tx) => {
+      await tx`UPDATE files SET status = 'PROCESSING', archived_at = NULL, open_jobs = 0 WHERE id = ANY(${fileIds}::uuid[])`;
+      const claimed = await claimArchives(tx, {
+        fileIds,
+        token: randomUUID(),
+        service: 'partner-worker',
+        leaseMs: 60_000,
+      });
+      const place = { type: 'archived', bucket: 'test-archive', versionId: 'v' } as const;
+      const outcomes = claimed.map(({ id, epoch, key }) => ({ ...place, fileId: id, epoch, key }));
+      expect((await storeArchives(tx, outcomes, 'partner-worker')).finished).toHaveLength(50);
+    };
+  },
   'looking up dead letters': async () => {
     const jobIds = await someJobs(sql, `state = 'SUCCEEDED'`);
     const fileIds = (await someFiles(sql)).map(({ id }) => id);
@@ -188,4 +224,15 @@ describe.each(['force_custom_plan', 'force_generic_plan'])('with %s', (planMode)
     }, planMode);
     expect(cost.rows).toBeLessThan(200);
   });
+});
+
+// PostgreSQL keeps planning this one with the limit at hand: a plan for any limit costs more.
+test('publishing events reads few rows of a long outbox', async () => {
+  const cost = await costOf(async (tx) => {
+    const rows = await leaseOutbox(tx, { limit: 50, leaseMs: 60_000 });
+    expect(rows).toHaveLength(50);
+    await deleteFromOutbox(tx, rows);
+  }, 'auto');
+  expect(cost.readWhole).toEqual([]);
+  expect(cost.rows).toBeLessThan(MOST_ROWS);
 });
