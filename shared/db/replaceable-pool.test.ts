@@ -50,6 +50,7 @@ test('a session that became read-only is given up at the first write that it ref
     },
     { timeout: 10_000 },
   );
+  expect(await sql`SELECT id FROM tenants WHERE id = ANY(${sql.array(['two', 'none'])})`).toEqual([{ id: 'two' }]);
 });
 
 test('a server that is read-only does not count as there, and is found writable again', async () => {

@@ -30,6 +30,11 @@ const WATCH_EVERY_MS = 1_000;
 /** Two pools a second help nobody: as long as the primary is not back, each would end the same. */
 const LEAST_LIFE_MS = 1_000;
 
+/** Which array type belongs to which type, as `sql.array` looks it up. */
+function typesOf({ options }: postgres.Sql): object {
+  return (options as unknown as { readonly shared: { readonly typeArrayMap: object } }).shared.typeArrayMap;
+}
+
 const replacers = new WeakMap<object, () => void>();
 
 /** Gives the connections of a pool up and opens others. Does nothing for what is no replaceable pool. */
@@ -56,6 +61,8 @@ export function createReplaceablePool({
     // Drizzle sets these on the client that it was given.
     Object.assign(current.options.parsers, old.options.parsers);
     Object.assign(current.options.serializers, old.options.serializers);
+    // postgres.js learns no type of arrays whose parser is there already.
+    Object.assign(typesOf(current), typesOf(old));
     openedAtMs = now();
     void old.end({ timeout: 0 }).catch(() => undefined);
   }
