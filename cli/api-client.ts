@@ -8,6 +8,8 @@ import type { Connection } from './find-connection.ts';
 export interface ApiCall {
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   readonly body?: unknown;
+  /** A body as it stands, with headers that vouch for it in place of the key. */
+  readonly signed?: { readonly text: string; readonly headers: Readonly<Record<string, string>> };
 }
 
 export interface ApiClient {
@@ -52,7 +54,7 @@ export function createApiClient({ api, key }: Connection): ApiClient {
     method: 'GET' | 'POST',
     path: string,
     schema: Schema,
-    { query = {}, body }: ApiCall = {},
+    { query = {}, body, signed }: ApiCall = {},
   ): Promise<z.output<Schema>> {
     const url = new URL(path.replace(/^\//, ''), api.href.endsWith('/') ? api : `${api.href}/`);
     for (const [name, value] of Object.entries(query)) {
@@ -62,11 +64,12 @@ export function createApiClient({ api, key }: Connection): ApiClient {
       method,
       url,
       headers: {
-        'x-api-key': key,
         accept: 'application/json',
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(signed === undefined ? { 'x-api-key': key } : signed.headers),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(signed === undefined ? {} : { body: signed.text }),
     });
     const json = parseReply(outcome, api);
     const parsed = schema.safeParse(json);

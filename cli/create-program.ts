@@ -15,6 +15,7 @@ import { addNotices } from './commands/notices.ts';
 import { addRecords } from './commands/records.ts';
 import { addRetry } from './commands/retry.ts';
 import { addRouteCommands } from './commands/routes.ts';
+import { addSimulateChat } from './commands/simulate-chat.ts';
 import { addStatus } from './commands/status.ts';
 import { EXIT_CODES_HELP } from './exit-codes.ts';
 
@@ -32,6 +33,7 @@ const COMMANDS = [
   addRouteCommands,
   addKeyCommands,
   addAccessCommands,
+  addSimulateChat,
 ];
 
 export function createProgram(cli: Cli): Command {

@@ -21,7 +21,11 @@ export interface ConnectionOptions {
   readonly keyFile?: string;
 }
 
-const endpointsSchema = z.object({ api: z.string(), operatorKeyFile: z.string() });
+const endpointsSchema = z.object({
+  api: z.string(),
+  operatorKeyFile: z.string(),
+  chatSecretFiles: z.object({ slack: z.string(), teams: z.string() }).optional(),
+});
 
 /** @throws LongshoreError `USAGE` */
 export async function findConnection(options: ConnectionOptions, config: CliConfig): Promise<Connection> {
@@ -37,6 +41,14 @@ export async function findConnection(options: ConnectionOptions, config: CliConf
     api: parseAddress(endpoints.api),
     key: checkKey(key ?? (await readKey(resolve(endpoints.operatorKeyFile)))),
   };
+}
+
+/** What a request of a chat is signed with. @throws LongshoreError `USAGE` */
+export async function findChatSecret(chat: 'slack' | 'teams', file: string | undefined, config: CliConfig) {
+  if (file !== undefined) return await readKey(pathOf(file, config));
+  const path = (await readEndpoints(config)).chatSecretFiles?.[chat];
+  if (path !== undefined) return await readKey(resolve(path));
+  throw new LongshoreError('USAGE', 'The instance has no secret for chats.', { hint: 'Give --secret-file FILE.' });
 }
 
 /** A path that the user gave: from where the command was called, which under `npm run` is not where it works. */

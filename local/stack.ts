@@ -8,6 +8,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { type Home, openHome } from '#local/home.ts';
+import { ensureChatAccess } from '#local/launcher/chat-access.ts';
 import { type Children, type ChildToStart, createChildren, logDestination } from '#local/launcher/children.ts';
 import { waitForLeftovers } from '#local/launcher/children-file.ts';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
@@ -160,7 +161,7 @@ async function startParts({ options, home, ports, children }: StartContext): Pro
     prefix: env.LONGSHORE_PREFIX ?? '',
     endpoint: env.AWS_ENDPOINT_URL_SQS ?? '',
   });
-  await ensurePartnerAccess(home);
+  await Promise.all([ensurePartnerAccess(home), ensureChatAccess(home)]);
   await start(['event-bridge', 'sftp', ...PARTNER_PROCESSES]);
   return env;
 }

@@ -106,5 +106,6 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     reaches: ['stores', 'notices', 'mail'],
     databaseUser: 'longshore_owner',
   },
-  'control-api': { ...NOTHING, sends: [...QUEUE_IDS], counts: true },
+  // The secrets of chats.
+  'control-api': { ...NOTHING, sends: [...QUEUE_IDS], counts: true, readsSecrets: true },
 };

@@ -6,6 +6,7 @@
 import { chmod, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Home } from '#local/home.ts';
+import { chatSecretFiles } from '#local/launcher/chat-access.ts';
 import { awsCredentialsFile } from '#local/launcher/keys.ts';
 import { SERVICE_NAMES, type ServiceName } from '#local/launcher/processes.ts';
 import type { Ports } from '#local/ports.ts';
@@ -30,6 +31,8 @@ export interface Endpoints {
   readonly operatorKeyFile: string;
   /** In the SDK's own format: `AWS_SHARED_CREDENTIALS_FILE` takes it. */
   readonly awsCredentialsFile: string;
+  /** Secrets that `longshore simulate-chat` signs with. */
+  readonly chatSecretFiles: Readonly<Record<'slack' | 'teams', string>>;
   readonly tenants: Readonly<Record<string, TenantAccess>>;
 }
 
@@ -60,6 +63,7 @@ export function describeEndpoints({ home, host, ports, databaseUrl, tenants }: D
     },
     operatorKeyFile: join(home.keys, 'operator.key'),
     awsCredentialsFile: awsCredentialsFile(home),
+    chatSecretFiles: chatSecretFiles(home),
     tenants,
   };
 }

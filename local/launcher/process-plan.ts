@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Home } from '#local/home.ts';
+import { chatVariables } from '#local/launcher/chat-access.ts';
 import { type AwsCredentials, s3CredentialsFile } from '#local/launcher/keys.ts';
 import { gatewayVariables, partnerClientsFile, secretsDirectory } from '#local/launcher/partner-access.ts';
 import { type ProcessName, SERVICE_NAMES } from '#local/launcher/processes.ts';
@@ -159,7 +160,11 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
         LONGSHORE_NOTICE_ADDRESSES: LOOPBACK,
       };
     case 'control-api':
-      return { LONGSHORE_API_PORT: String(ports.api) };
+      return {
+        LONGSHORE_API_PORT: String(ports.api),
+        LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home),
+        ...chatVariables(fleet),
+      };
     default:
       return {};
   }

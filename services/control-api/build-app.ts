@@ -8,11 +8,13 @@
 import { randomUUID } from 'node:crypto';
 import Fastify, { type FastifyReply } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
-import type { Registry } from 'prom-client';
 import { LongshoreError } from '#shared/errors.ts';
 import { summariseRecords } from '#shared/records/summarise-records.ts';
+import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import { handleAccess } from './access/handle-access.ts';
 import { handleKeys } from './access/handle-keys.ts';
+import type { ChatSettings } from './chat/chat-settings.ts';
+import { handleChat } from './chat/handle-chat.ts';
 import { handlePartners } from './definitions/handle-partners.ts';
 import { handleRoutes } from './definitions/handle-routes.ts';
 import { handleFiles } from './files/handle-files.ts';
@@ -35,7 +37,10 @@ import { handleRecords } from './records/handle-records.ts';
 
 export interface AppOptions extends ApiParts {
   readonly authenticate: Authenticate;
-  readonly registry: Registry;
+  readonly secrets: SecretStore;
+  readonly chat: ChatSettings;
+  /** In place of the clock of this host. */
+  readonly now?: () => number;
   readonly ratePerSecond: number;
   readonly strangerRatePerMinute: number;
   readonly trustedProxies: readonly string[];
@@ -103,6 +108,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   await describeApi(app);
   const countRecords = createRecordCounter({ summarise: (jobId) => summariseRecords(options.sql, jobId) });
   handleStatus(app, options, countRecords);
+  await handleChat(app, { ...options, countRecords });
   handleFiles(app, options);
   handleJobs(app, options, countRecords);
   handleJobEvents(app, options);

@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
+import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
+import { chatVariables } from './chat/chat-settings.ts';
 
 export const variables = z.object({
   ...fleetVariables,
@@ -22,6 +24,8 @@ export const variables = z.object({
   LONGSHORE_API_STREAMS: integerVariable({ min: 1, max: 100_000 })
     .default(500)
     .describe('Maximum number of open event streams of one process.'),
+  ...secretVariables,
+  ...chatVariables,
   LONGSHORE_API_TRUSTED_PROXIES: z
     .string()
     .default('')

@@ -6,7 +6,9 @@ import { LongshoreError } from '#shared/errors.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
+import { createSecretStore } from '#shared/runtime/secrets/create-secret-store.ts';
 import { buildApp } from './build-app.ts';
+import { chatSettingsOf } from './chat/chat-settings.ts';
 import type { ControlApiConfig } from './config.ts';
 import type { ApiServer } from './http/api-server.ts';
 import { createAuthenticator } from './http/authenticate.ts';
@@ -54,6 +56,8 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
       strangerRatePerMinute: config.LONGSHORE_API_STRANGER_RATE_PER_MINUTE,
       streamsPerKey: config.LONGSHORE_API_STREAMS_PER_KEY,
       streams: config.LONGSHORE_API_STREAMS,
+      secrets: createSecretStore(config),
+      chat: chatSettingsOf(config),
       trustedProxies: config.LONGSHORE_API_TRUSTED_PROXIES,
     });
     const { LONGSHORE_API_HOST: host = config.LONGSHORE_HTTP_HOST, LONGSHORE_API_PORT: port } = config;

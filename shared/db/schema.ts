@@ -672,6 +672,17 @@ export const notices = pgTable(
   ],
 );
 
+/** What may be used once, such as a signed request: kept until it could not come again. */
+export const usedOnce = pgTable(
+  'used_once',
+  {
+    /** SHA-256, hex. */
+    digest: text('digest').primaryKey(),
+    expiresAt: instant('expires_at').notNull(),
+  },
+  (table) => [index('used_once_expires').on(table.expiresAt)],
+);
+
 export const deadLetters = pgTable(
   'dead_letters',
   {

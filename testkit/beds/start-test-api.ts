@@ -12,6 +12,7 @@ import { applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { ADMISSION_WINDOW } from '#shared/jobs/admission.ts';
 import { createQueues } from '#shared/queue/create-queues.ts';
 import { QUEUE_IDS, type QueueId } from '#shared/runtime/config/resource-names.ts';
+import { unavailableSecret } from '#shared/runtime/secrets/secret-store.ts';
 import { type Fauxqs, startFauxqs } from '#testkit/servers/start-fauxqs.ts';
 import { createTestDatabase } from '#testkit/servers/test-database.ts';
 
@@ -40,6 +41,9 @@ export async function startTestApi(
       | 'answerMs'
       | 'heartbeatMs'
       | 'streamMs'
+      | 'secrets'
+      | 'chat'
+      | 'now'
     >
   > = {},
 ): Promise<TestApi> {
@@ -85,6 +89,12 @@ export async function startTestApi(
     streamsPerKey: 3,
     streams: 5,
     trustedProxies: [],
+    secrets: {
+      read: async (name) => {
+        throw unavailableSecret(`There is no secret ${name}.`);
+      },
+    },
+    chat: { slack: undefined, teamsWebhooks: new Map() },
     ...overrides,
   });
   await app.ready();

@@ -34,7 +34,7 @@ export interface ApiSchema {
 }
 
 /** Nothing of it is called: handlers are described, and no request is made. */
-const UNUSED = {} as Pick<AppOptions, 'sql' | 'reads' | 'senders' | 'readDepths' | 'authenticate'>;
+const UNUSED = {} as Pick<AppOptions, 'sql' | 'reads' | 'senders' | 'readDepths' | 'authenticate' | 'secrets'>;
 
 export async function readApiDocument(): Promise<ApiDocument> {
   const app = await buildApp({
@@ -47,6 +47,7 @@ export async function readApiDocument(): Promise<ApiDocument> {
     streamsPerKey: 1,
     streams: 1,
     trustedProxies: [],
+    chat: { slack: undefined, teamsWebhooks: new Map() },
   });
   await app.ready();
   try {

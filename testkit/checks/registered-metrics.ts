@@ -3,6 +3,7 @@ import Fastify from 'fastify';
 import { Registry } from 'prom-client';
 import { createBridgeMetrics } from '#local/event-bridge/metrics.ts';
 import { createSftpMetrics } from '#local/sftp/metrics.ts';
+import { countChatRequests } from '#services/control-api/chat/handle-chat.ts';
 import { observeRequests } from '#services/control-api/http/observe-requests.ts';
 import { observeStreams } from '#services/control-api/jobs/handle-job-events.ts';
 import { loadIngestorConfig } from '#services/ingestor/config.ts';
@@ -58,6 +59,7 @@ export async function registeredMetrics(): Promise<RegisteredMetric[]> {
       filled((registry) => {
         observeRequests(Fastify(), { logger, registry });
         observeStreams(registry, () => 0);
+        countChatRequests(registry);
       }),
     ],
     ['SFTP gateway', createSftpMetrics().registry],

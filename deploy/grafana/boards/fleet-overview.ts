@@ -181,6 +181,12 @@ export const fleetOverview: Board = {
           unit: 'short',
           queries: [query('streams', 'sum(longshore_api_streams)')],
         },
+        {
+          title: 'Chat',
+          why: 'Questions of Slack and Teams. Refused ones carry no valid signature: a wrong secret, or a stranger.',
+          unit: 'ops',
+          queries: [query('{{chat}} {{outcome}}', `sum by (chat, outcome) (${rate('longshore_chat_requests_total')})`)],
+        },
       ],
     },
   ],

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Registry } from 'prom-client';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
 import type { QueueId } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
@@ -26,6 +27,7 @@ export interface ApiParts {
   readonly admissionWindow: number;
   readonly readDepths: (queues: readonly QueueId[]) => Promise<QueueDepths>;
   readonly logger: Logger;
+  readonly registry: Registry;
 }
 
 export const errorReplies = {

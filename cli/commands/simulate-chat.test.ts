@@ -1,0 +1,59 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { text as readText } from 'node:stream/consumers';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { runCli } from '#cli/run-cli.ts';
+import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+
+const SECRET = Buffer.from('the secret of both chats').toString('base64');
+
+let api: TestApi;
+let directory: string;
+
+beforeAll(async () => {
+  api = await startTestApi({
+    secrets: { read: async () => ({ text: SECRET, version: '1' }) },
+    chat: {
+      slack: { signingSecret: 'chat/slack', workspaces: new Map([['TLOCAL', null]]) },
+      teamsWebhooks: new Map([['local', null]]),
+    },
+  });
+  const address = await api.app.listen({ host: '127.0.0.1', port: 0 });
+  directory = await mkdtemp(join(tmpdir(), 'longshore-chat-'));
+  const inDirectory = (name: string) => join(directory, name);
+  await writeFile(inDirectory('operator.key'), api.keys.operator, { mode: 0o600 });
+  await writeFile(inDirectory('chat.secret'), `${SECRET}\n`, { mode: 0o600 });
+  await writeFile(inDirectory('wrong.secret'), 'wrong', { mode: 0o600 });
+  const chatSecretFiles = { slack: inDirectory('chat.secret'), teams: inDirectory('chat.secret') };
+  const endpoints = { api: address, operatorKeyFile: inDirectory('operator.key'), chatSecretFiles };
+  await writeFile(inDirectory('endpoints.json'), JSON.stringify(endpoints));
+});
+afterAll(async () => {
+  await api?.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function simulate(...args: string[]) {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  const [out, err] = [readText(stdout), readText(stderr)];
+  const streams = { stdin: Readable.from(['']), stdout, stderr };
+  const code = await runCli(['simulate-chat', ...args], streams, { LONGSHORE_HOME: directory, INIT_CWD: directory });
+  stdout.end();
+  stderr.end();
+  return { code, out: await out, err: await err };
+}
+
+test.each(['slack', 'teams'])('asks as %s would, signed', async (chat) => {
+  const asked = await simulate(chat, 'no such <file>.csv');
+  expect(asked).toMatchObject({ code: 0, err: '' });
+  expect(asked.out).toMatch(/^⚠️ File ID \*+no such &lt;file&gt;\.csv\*+ not found\.\n$/);
+  const refused = await simulate(chat, 'x', '--secret-file', 'wrong.secret');
+  expect(refused.code).not.toBe(0);
+  expect(refused.err).toContain('UNAUTHENTICATED');
+});
+
+test('says which chats there are', async () => {
+  expect((await simulate('irc', 'x')).err).toContain('Give slack or teams.');
+});

@@ -1,0 +1,31 @@
+/** The secrets of a pretended Slack app and Teams webhook, which `longshore simulate-chat` signs with. Both see every tenant's files. */
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Home } from '#local/home.ts';
+import { ensureSecret, makeSecret } from '#local/launcher/keys.ts';
+import { secretsDirectory } from '#local/launcher/partner-access.ts';
+
+const SLACK_SECRET = 'chat/slack-signing-secret';
+
+const VARIABLES = {
+  LONGSHORE_SLACK_SIGNING_SECRET: SLACK_SECRET,
+  LONGSHORE_SLACK_WORKSPACES: 'TLOCAL=*',
+  LONGSHORE_TEAMS_WEBHOOKS: 'local=*',
+};
+
+/** Those that a person exports come first. */
+export function chatVariables(fleet: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(VARIABLES).map(([name, value]) => [name, fleet[name] ?? value]));
+}
+
+export function chatSecretFiles(home: Home): { readonly slack: string; readonly teams: string } {
+  const inStore = (name: string) => join(secretsDirectory(home), name);
+  return { slack: inStore(SLACK_SECRET), teams: inStore('chat/teams-local') };
+}
+
+export async function ensureChatAccess(home: Home): Promise<void> {
+  for (const path of Object.values(chatSecretFiles(home))) {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await ensureSecret(path, makeSecret);
+  }
+}

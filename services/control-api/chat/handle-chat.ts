@@ -1,0 +1,167 @@
+/**
+ * `/filestatus` in Slack (`POST /slack/filestatus`) and Teams (`POST /teams/filestatus/{webhook}`): customer service asks where a file is.
+ *
+ * 1. The signature is looked at before anything else is done with a request. A forged, old or repeated one is 401.
+ * 2. A workspace sees the files of the tenant that the settings give it, and no other's.
+ * 3. The answer leaves within the 3 s that Slack waits, also when the database is slow.
+ */
+import type { FastifyRequest } from 'fastify';
+import { Counter, type Registry } from 'prom-client';
+import { z } from 'zod';
+import { isFromSlack, isFromTeams, OLDEST_MS, type SignedRequest } from '#shared/chat/chat-signatures.ts';
+import { LongshoreError } from '#shared/errors.ts';
+import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
+import { type FileStatusReply, findStatus } from '../files/find-status.ts';
+import type { ApiParts, ApiServer } from '../http/api-server.ts';
+import { textField } from '../http/request-fields.ts';
+import { useOnce } from '../http/use-once.ts';
+import type { CountRecords } from '../records/count-records.ts';
+import { type ChatSettings, teamsSecretName } from './chat-settings.ts';
+
+import { type Chat, writeStatus, writeUsage } from './write-answer.ts';
+
+export interface ChatParts extends Pick<ApiParts, 'sql' | 'reads' | 'registry' | 'logger'> {
+  readonly chat: ChatSettings;
+  readonly secrets: SecretStore;
+  readonly countRecords: CountRecords;
+  readonly now?: () => number;
+}
+
+const ANSWER_MS = 2_000;
+/** A request's time may be 5 minutes ahead of ours, too. */
+const REMEMBER_MS = 2 * OLDEST_MS;
+const LATE = 'Longshore is slow to answer. Ask again in a moment.';
+const UNKNOWN_WORKSPACE = 'This workspace is not connected to Longshore.';
+
+const referenceField = textField(1_200);
+const slackBody = z.object({
+  team_id: z.string(),
+  text: z.string().default(''),
+  command: z.string().default('/filestatus'),
+});
+const teamsBody = z.object({ text: z.string().default(''), timestamp: z.string().default('') });
+
+export function countChatRequests(registry: Registry) {
+  return new Counter({
+    name: 'longshore_chat_requests_total',
+    help: 'Requests of Slack and Teams, by how they were answered.',
+    labelNames: ['chat', 'outcome'] as const,
+    registers: [registry],
+  });
+}
+
+export async function handleChat(server: ApiServer, parts: ChatParts): Promise<void> {
+  const { sql, registry, chat, secrets, now = Date.now } = parts;
+  const questions = countChatRequests(registry);
+
+  function refuse(of: Chat): LongshoreError {
+    questions.inc({ chat: of, outcome: 'refused' });
+    return new LongshoreError('UNAUTHENTICATED', 'The request carries no valid signature, or is old or repeated.', {
+      hint: 'Compare the secret in the secret store with that of the app, and the clock of this host with the time.',
+    });
+  }
+
+  async function answer(of: Chat, tenantId: string | null, asked: string): Promise<{ text: string; isFound: boolean }> {
+    const reference = referenceField.safeParse(asked);
+    const status = reference.success ? await withinTime(findStatus(parts, tenantId, reference.data)) : undefined;
+    if (status === 'late') {
+      questions.inc({ chat: of, outcome: 'late' });
+      return { text: LATE, isFound: false };
+    }
+    questions.inc({ chat: of, outcome: status === undefined ? 'not found' : 'found' });
+    return { text: writeStatus(of, asked, status), isFound: status !== undefined };
+  }
+
+  // A context of its own: here bodies stay bytes, which is what was signed.
+  await server.register(async (app: ApiServer) => {
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser(
+      ['application/x-www-form-urlencoded', 'application/json'],
+      { parseAs: 'buffer', bodyLimit: 65_536 },
+      (_request, body, done) => done(null, body),
+    );
+
+    app.post('/slack/filestatus', { schema: { hide: true }, config: { isPublic: true } }, async (request) => {
+      const signed = signedRequest(request);
+      if (chat.slack === undefined) throw refuse('slack');
+      const { text: secret } = await secrets.read(chat.slack.signingSecret);
+      if (!isFromSlack(signed, secret, now())) throw refuse('slack');
+      if (!(await useOnce(sql, `slack ${signed.headers['x-slack-signature']}`, REMEMBER_MS))) throw refuse('slack');
+      const body = slackBody.safeParse(Object.fromEntries(new URLSearchParams(signed.body.toString('utf8'))));
+      if (!body.success) throw new LongshoreError('REQUEST_INVALID', 'The body is not that of a slash command.');
+      const asked = body.data.text.trim();
+      const tenantId = chat.slack.workspaces.get(body.data.team_id);
+      if (tenantId === undefined) {
+        questions.inc({ chat: 'slack', outcome: 'unknown workspace' });
+        return privately(UNKNOWN_WORKSPACE);
+      }
+      if (asked === '') return privately(writeUsage('/filestatus'));
+      const { text, isFound } = await answer('slack', tenantId, asked);
+      return isFound ? { response_type: 'in_channel', text } : privately(text);
+    });
+
+    app.post(
+      '/teams/filestatus/:webhook',
+      { schema: { hide: true, params: z.object({ webhook: z.string() }) }, config: { isPublic: true } },
+      async (request) => {
+        const signed = signedRequest(request);
+        const { webhook } = request.params;
+        const tenantId = chat.teamsWebhooks.get(webhook);
+        if (tenantId === undefined) throw refuse('teams');
+        const { text: token } = await secrets.read(teamsSecretName(webhook));
+        if (!isFromTeams(signed, token.trim())) throw refuse('teams');
+        const body = teamsBody.safeParse(parseJson(signed.body));
+        // The signature has no time of its own, so that of the signed body counts.
+        if (!body.success || !(Math.abs(now() - Date.parse(body.data.timestamp)) <= OLDEST_MS)) throw refuse('teams');
+        if (!(await useOnce(sql, `teams ${webhook} ${signed.headers.authorization}`, REMEMBER_MS)))
+          throw refuse('teams');
+        const asked = askedInTeams(body.data.text);
+        const text = asked === '' ? writeUsage('@Longshore filestatus') : (await answer('teams', tenantId, asked)).text;
+        return { type: 'message', textFormat: 'markdown', text };
+      },
+    );
+  });
+}
+
+/** Seen by the person who asked alone. */
+function privately(text: string): { readonly response_type: 'ephemeral'; readonly text: string } {
+  return { response_type: 'ephemeral', text };
+}
+
+function signedRequest(request: FastifyRequest): SignedRequest {
+  return { body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0), headers: request.headers };
+}
+
+/** `<at>Longshore</at> filestatus orders.csv` asks for `orders.csv`. */
+function askedInTeams(text: string): string {
+  const entities: Readonly<Record<string, string>> = { nbsp: ' ', amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'" };
+  return text
+    .replaceAll(/<at\b[^>]*>.*?<\/at>/gs, ' ')
+    .replaceAll(/<[^>]*>/g, ' ')
+    .replaceAll(/&(nbsp|amp|lt|gt|quot|#39);/g, (_, name: string) => entities[name] ?? '')
+    .trim()
+    .replace(/^\/?filestatus(?:\s+|$)/i, '')
+    .trim();
+}
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+async function withinTime(found: Promise<FileStatusReply | undefined>): Promise<FileStatusReply | undefined | 'late'> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), ANSWER_MS);
+  });
+  try {
+    return await Promise.race([found, late]);
+  } finally {
+    clearTimeout(timer);
+    // A later failure has nobody to tell.
+    found.catch(() => undefined);
+  }
+}
