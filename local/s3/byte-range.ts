@@ -25,16 +25,15 @@ export function parseRange(header: string | undefined, sizeBytes: number): ByteR
   return { start: Number(first), end: last === '' ? sizeBytes : Math.min(Number(last) + 1, sizeBytes) };
 }
 
-/** Both ends are required, and must lie in the source. @throws S3Error `InvalidArgument`. */
+/** Both ends are required, and must be in the source. @throws S3Error `InvalidArgument`, `InvalidRange`. */
 export function parseCopyRange(header: string, sizeBytes: number): ByteRange {
   const match = /^bytes=(\d{1,16})-(\d{1,16})$/.exec(header.trim());
   const start = Number(match?.[1]);
   const end = Number(match?.[2]) + 1;
-  if (match === null || start >= end || end > sizeBytes)
-    throw new S3Error(
-      'InvalidArgument',
-      `Range specified is not valid for source object of size: ${sizeBytes}. It must have the form bytes=first-last.`,
-    );
+  if (match === null || start >= end)
+    throw new S3Error('InvalidArgument', 'The x-amz-copy-source-range must have the form bytes=first-last.');
+  if (end > sizeBytes)
+    throw new S3Error('InvalidRange', `Range specified is not valid for source object of size: ${sizeBytes}`);
   return { start, end };
 }
 

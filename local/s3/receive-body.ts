@@ -153,7 +153,7 @@ function checkChecksum(
   const name = checksumHeader(algorithm);
   const given = header(call, name) ?? decoder?.trailers.get(name);
   if (given === undefined) throw new S3Error('InvalidRequest', `The trailer ${name} was announced and did not come.`);
-  if (!isDigestOf(algorithm, given)) throw new S3Error('InvalidRequest', `Value for ${name} header is invalid.`);
+  if (!isDigestOf(algorithm, given)) throw new S3Error('BadDigest', `Value for ${name} header is invalid.`);
   if (computed.toString('base64') !== given)
     throw new S3Error('BadDigest', `The ${algorithm} you specified did not match the calculated checksum.`);
 }

@@ -325,6 +325,28 @@ describe('multipart uploads', () => {
       new CompleteMultipartUploadCommand({ Bucket, Key, UploadId, MultipartUpload: { Parts: Parts as never } }),
     );
 
+  it.each([
+    ['outside of the source', 'bytes=0-21', 'InvalidRange', 416],
+    ['without an end', 'bytes=0-', 'InvalidArgument', 400],
+    ['that ends before it begins', 'bytes=3-1', 'InvalidArgument', 400],
+  ])('refuses to copy a range %s', async (_what, CopySourceRange, code, status) => {
+    const Key = 'multipart/refused-range';
+    await put('five-bytes', Buffer.from('12345'));
+    const UploadId = await start(Key);
+    const CopySource = `${Bucket}/five-bytes`;
+    const copy = new UploadPartCopyCommand({ Bucket, Key, UploadId, PartNumber: 1, CopySource, CopySourceRange });
+    await expect(s3.client.send(copy)).rejects.toEqual(failure(code, status));
+    await s3.client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }));
+    await s3.client.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects: [{ Key: 'five-bytes' }] } }));
+  });
+
+  it.each(['ChecksumSHA256', 'ChecksumCRC64NVME'])(
+    'refuses a %s that is not a digest as one that does not match',
+    async (name) => {
+      await expect(put('bad-digest', Buffer.from('x'), { [name]: 'bad' })).rejects.toEqual(failure('BadDigest', 400));
+    },
+  );
+
   it('makes one object of sent and copied parts, with the CRC of the whole', async () => {
     const Key = 'multipart/whole';
     const [first, source, last] = [randomBytes(5 * MIB), randomBytes(6 * MIB), randomBytes(10)];
