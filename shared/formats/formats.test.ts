@@ -5,8 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { checkCsvHeader } from '#shared/formats/csv/check-csv-header.ts';
 import { csvToNdjson, type NdjsonCounts } from '#shared/formats/csv/csv-to-ndjson.ts';
 import { type CsvItem, LONGEST_HEADER_BYTES, readCsvHeader, readCsvRows } from '#shared/formats/csv/read-csv-rows.ts';
+import { piecesOf } from '#testkit/seeds/hostile-files.ts';
 import { gunzip } from './gunzip.ts';
-import { piecesOf } from './hostile-files.ts';
 
 const DIALECT = { delimiter: ',', quote: '"', encoding: 'utf-8', maxRecordBytes: 1_048_576 } as const;
 

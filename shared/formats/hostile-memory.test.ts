@@ -4,9 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { MEMORY_VARIABLES, memoryFlags } from '#shared/runtime/config/memory.ts';
-import { HOSTILE_FILES } from './hostile-files.ts';
+import { HOSTILE_FILES } from '#testkit/seeds/hostile-files.ts';
 
-const FIXTURE = fileURLToPath(new URL('hostile-memory.fixture.ts', import.meta.url));
+const FIXTURE = fileURLToPath(new URL('../../testkit/beds/hostile-file-reader.ts', import.meta.url));
 const MOST_GROWN_BYTES = 64_000_000;
 
 it.runIf(process.platform === 'linux').each(Object.keys(HOSTILE_FILES))(

@@ -1,14 +1,14 @@
 /** Reads an ordinary file and then a hostile one, as its step would, and prints what memory the second took beyond the first. */
 import { setImmediate } from 'node:timers/promises';
+import { csvToNdjson } from '#shared/formats/csv/csv-to-ndjson.ts';
+import { readCsvRows } from '#shared/formats/csv/read-csv-rows.ts';
+import { FormatFault } from '#shared/formats/format-fault.ts';
+import { gunzip } from '#shared/formats/gunzip.ts';
+import { readRecordBatches } from '#shared/formats/records/read-records.ts';
+import { writeRejects } from '#shared/formats/records/write-rejects.ts';
 import { insertInOrder } from '#shared/steps/parse/insert-in-order.ts';
 import { peakRssBytes } from '#testkit/checks/peak-rss.ts';
-import { csvToNdjson } from './csv/csv-to-ndjson.ts';
-import { readCsvRows } from './csv/read-csv-rows.ts';
-import { FormatFault } from './format-fault.ts';
-import { gunzip } from './gunzip.ts';
-import { HOSTILE_FILES, type HostileFile, piecesOf } from './hostile-files.ts';
-import { readRecordBatches } from './records/read-records.ts';
-import { writeRejects } from './records/write-rejects.ts';
+import { HOSTILE_FILES, type HostileFile, piecesOf } from '#testkit/seeds/hostile-files.ts';
 
 const DIALECT = { delimiter: ',', quote: '"', encoding: 'utf-8', maxRecordBytes: 1_048_576 } as const;
 
