@@ -149,7 +149,7 @@ const rows = () => bed.sql`SELECT state, attempts, error_cause AS cause FROM not
 /** The ids by which a receiver knows a notice that it has seen, of each try that came through to it. */
 async function idsSeen(kind: ChannelKind): Promise<string[]> {
   if (kind === 'email') return mails.map((mail) => /^Message-ID: <([^.]+)\./im.exec(mail)?.[1] ?? '');
-  if (kind !== 'sns') return receiver.received.map(({ headers }) => String(headers['longshore-notice-id']));
+  if (kind !== 'sns') return receiver.received.map(({ headers }) => String(headers['webhook-id']));
   const receive = new ReceiveMessageCommand({ QueueUrl: queueUrl, MaxNumberOfMessages: 10 });
   return ((await bed.fauxqs.sqs.send(receive)).Messages ?? []).map(({ Body = '' }) => JSON.parse(Body).id);
 }

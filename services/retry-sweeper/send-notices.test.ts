@@ -102,7 +102,7 @@ const rows = () => bed.sql`
     round(extract(epoch FROM next_action_at - now()))::int AS "inSeconds"
   FROM notices ORDER BY created_at, event_id, route, channel`;
 
-const idsOf = () => receiver.received.map(({ headers }) => headers['longshore-notice-id']);
+const idsOf = () => receiver.received.map(({ headers }) => headers['webhook-id']);
 const namesOf = () =>
   receiver.received.map(({ body }) =>
     JSON.parse(body).notices.map((told: { file: { name: string } }) => told.file.name),

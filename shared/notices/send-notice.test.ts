@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
+import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type ChannelDefinition, channelSchema } from '#shared/definitions/notify-schema.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
@@ -94,10 +95,10 @@ describe('a webhook', () => {
     expect(await sender({ now: () => now }).send(delivery, WEBHOOK)).toEqual({ type: 'sent' });
     const [{ path, headers, body } = { path: '', headers: {}, body: '' }] = receiver.received;
     expect(path).toBe('/hook/t0ken');
-    expect(headers['longshore-notice-id']).toBe(delivery.id);
-    expect(headers['longshore-timestamp']).toBe('1772600767');
-    const expected = createHmac('sha256', 'signing-key').update(`1772600767.${body}`).digest('hex');
-    expect(headers['longshore-signature']).toBe(`v1=${expected}`);
+    expect(headers['webhook-id']).toBe(delivery.id);
+    expect(headers['webhook-timestamp']).toBe('1772600767');
+    const expected = createHmac('sha256', 'signing-key').update(`${delivery.id}.1772600767.${body}`).digest('base64');
+    expect(headers['webhook-signature']).toBe(`v1,${expected}`);
     expect(JSON.parse(body)).toMatchObject({
       id: delivery.id,
       tenantId: 'acme',
@@ -106,13 +107,25 @@ describe('a webhook', () => {
     });
   });
 
+  test('is verified by what receivers have for Standard Webhooks, with a key as they write it', async () => {
+    const key = `whsec_${Buffer.from('of thirty-two bytes, more or less').toString('base64')}`;
+    await putSecret('acme/key', key);
+    expect(await sender().send(delivery, WEBHOOK)).toEqual({ type: 'sent' });
+    const [{ headers, body } = { headers: {}, body: '' }] = receiver.received;
+    expect(new Webhook(key).verify(body, headers as Record<string, string>)).toMatchObject({ id: delivery.id });
+    await putSecret('acme/key', 'whsec_*not base64*');
+    const unsigned = await sender().send(delivery, WEBHOOK);
+    expect(unsigned).toMatchObject({ type: 'failed', cause: 'SECRET_UNAVAILABLE' });
+    expect(JSON.stringify(unsigned)).not.toContain('not base64*');
+  });
+
   test.each([
     ['slack', '"plain_text"'],
     ['teams', '"AdaptiveCard"'],
   ])('of %s goes to the URL in the secret', async (kind, part) => {
     expect(await sender().send(delivery, channel({ [kind]: { urlSecret: 'url' } }))).toEqual({ type: 'sent' });
     expect(receiver.received[0]?.body).toContain(part);
-    expect(receiver.received[0]?.headers['longshore-notice-id']).toBe(delivery.id);
+    expect(receiver.received[0]?.headers['webhook-id']).toBe(delivery.id);
   });
 
   test.each([

@@ -5,8 +5,7 @@
  * 2. URLs are the tenant's, so they reach public addresses alone, beside those that the operator allows; no redirect is followed.
  * 3. A tenant's channels reach the tenant's own secrets alone; the mail server is the fleet's.
  */
-
-import { createHmac } from 'node:crypto';
+import { Webhook } from 'standardwebhooks';
 import { type ChannelDefinition, kindOf } from '#shared/definitions/notify-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
@@ -14,7 +13,7 @@ import { createGotClient } from '#shared/http/create-got-client.ts';
 import type { HttpOutcome } from '#shared/http/http-client.ts';
 import { parseRetryAfterMs } from '#shared/partners/retry-after.ts';
 import type { TopicPublisher } from '#shared/queue/topics.ts';
-import { type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
+import { type SecretStore, secretsOfTenant, unavailableSecret } from '#shared/runtime/secrets/secret-store.ts';
 import { type MailServer, sendMail } from './send-mail.ts';
 import { type NoticeDelivery, writeMail, writeSlackBody, writeTeamsBody, writeWebhookBody } from './write-messages.ts';
 
@@ -82,7 +81,7 @@ export function createNoticeSender(options: NoticeSenderOptions): NoticeSender {
 
   async function sendTo(delivery: NoticeDelivery, channel: ChannelDefinition): Promise<NoticeOutcome> {
     const own = secretsOfTenant(secrets, delivery.tenantId);
-    const idHeader = { [NOTICE_ID_HEADER]: delivery.id };
+    const idHeader = { [ID_HEADER]: delivery.id };
     if (channel.slack !== undefined)
       return await post(channel.slack.urlSecret, own, {
         body: writeSlackBody(delivery),
@@ -191,9 +190,7 @@ function wordsOf(outcome: HttpOutcome): string {
     : '';
 }
 
-const NOTICE_ID_HEADER = 'longshore-notice-id';
-const TIMESTAMP_HEADER = 'longshore-timestamp';
-const SIGNATURE_HEADER = 'longshore-signature';
+const ID_HEADER = 'webhook-id';
 
 export interface WebhookSignature {
   readonly id: string;
@@ -202,9 +199,25 @@ export interface WebhookSignature {
   readonly now: Date;
 }
 
-/** HMAC-SHA256 over `<timestamp>.<body>`, hexadecimal; the timestamp in seconds since 1970. Made anew for each try, the id is not. */
+/**
+ * The headers of Standard Webhooks, for which receivers find verifiers in most languages: `whsec_` and base64 is a key as they write
+ * it, any other text is the key itself. Signed anew for each try; the id stays.
+ */
 export function signWebhook({ id, body, secret, now }: WebhookSignature): Record<string, string> {
-  const timestamp = String(Math.floor(now.getTime() / 1_000));
-  const digest = createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex');
-  return { [NOTICE_ID_HEADER]: id, [TIMESTAMP_HEADER]: timestamp, [SIGNATURE_HEADER]: `v1=${digest}` };
+  const webhook = openWebhook(secret);
+  return {
+    [ID_HEADER]: id,
+    'webhook-timestamp': String(Math.floor(now.getTime() / 1_000)),
+    'webhook-signature': webhook.sign(id, now, body),
+  };
+}
+
+/** @throws LongshoreError `SECRET_UNAVAILABLE`, without the secret's text. */
+function openWebhook(secret: string): Webhook {
+  if (!secret.startsWith('whsec_')) return new Webhook(Buffer.from(secret), { format: 'raw' });
+  try {
+    return new Webhook(secret);
+  } catch {
+    throw unavailableSecret('The signing secret begins with whsec_ and is not base64 after that.');
+  }
 }
