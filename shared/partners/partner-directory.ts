@@ -1,15 +1,15 @@
 /**
  * The partners of all tenants as this process calls them: the current definition, its connections, and its limits.
  *
- * 1. The definition that is applied now counts. It is looked at again every `LOOK_AGAIN_MS`, by its version; whoever asks meanwhile is
- *    given what is known, and a database that is away changes nothing for those that are known.
+ * 1. The definition that is applied now counts (`versioned-directory.ts`); a partner that is not there, or that this version cannot use,
+ *    is a value: its records wait for the definition.
  * 2. A definition that was replaced goes on until its calls have ended, and is closed then.
- * 3. A partner that is not there, or whose definition this version cannot use, is a value: its records wait for the definition.
- * 4. A tenant's definitions reach the tenant's own secrets alone.
+ * 3. A tenant's definitions reach the tenant's own secrets alone.
  */
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { type PartnerDocument, partnerDocumentSchema } from '#shared/definitions/partner-schema.ts';
+import { createVersionedDirectory, type DefinitionRow } from '#shared/definitions/versioned-directory.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
@@ -48,7 +48,6 @@ export interface PartnerDirectoryOptions {
   readonly now?: () => number;
 }
 
-const LOOK_AGAIN_MS = 15_000;
 /** Records that are begun and wait for one call slot, or are in it: a few, so that it is never free; more would only wait. */
 const WAITING_PER_CALL = 3;
 /**
@@ -57,94 +56,63 @@ const WAITING_PER_CALL = 3;
  */
 const BEGUN_PER_CALL = 8;
 
-interface Known {
-  readonly tenantId: string;
-  readonly name: string;
-  readonly version: number;
-  readonly found: FoundPartner & { readonly retire?: () => void; readonly caller?: PartnerCaller };
-  lookedAtMs: number;
+interface HeldPartner {
+  readonly partner: OpenPartner;
+  readonly caller: PartnerCaller;
+  readonly retire: () => void;
 }
 
 export function createPartnerDirectory(options: PartnerDirectoryOptions): PartnerDirectory {
-  const { sql, secrets, addressGuard, logger, now = () => performance.now() } = options;
-  const known = new Map<string, Known>();
-  const looking = new Map<string, Promise<Known>>();
-
-  async function look(tenantId: string, name: string, before: Known | undefined): Promise<Known> {
-    const [row] = await sql<{ version: number; definition: unknown }[]>`
-      SELECT version, CASE WHEN version IS DISTINCT FROM ${before?.version ?? null}::int THEN definition END AS definition
-      FROM partners WHERE tenant_id = ${tenantId} AND name = ${name}`;
-    const version = row?.version ?? 0;
-    if (before !== undefined && before.version === version) {
-      before.lookedAtMs = now();
-      return before;
-    }
-    before?.found.retire?.();
-    const found = row === undefined ? unknownPartner(name) : open(tenantId, name, row.definition);
-    return { tenantId, name, version, found, lookedAtMs: now() };
-  }
-
-  function open(tenantId: string, name: string, stored: unknown): Known['found'] {
-    const parsed = partnerDocumentSchema.safeParse(stored);
-    if (!parsed.success) {
-      logger.error({ tenant: tenantId, partner: name, err: parsed.error }, 'partner definition cannot be used');
-      return { ok: false, message: `The stored definition of the partner ${name} cannot be used.` };
-    }
-    const definition = parsed.data;
-    const { ratePerSecond } = definition.limits;
-    const caller = createPartnerCaller({
-      definition,
-      secrets: secretsOfTenant(secrets, tenantId),
-      addressGuard,
-      ...(ratePerSecond !== undefined && {
-        leaseSlice: () => leaseRateSlice(sql, { tenantId, partner: name, ratePerSecond }),
-      }),
-    });
-    const { partner, retire } = openPartner(definition, caller);
-    return { ok: true, partner, retire, caller };
-  }
-
-  async function lookOnce(key: string, tenantId: string, name: string): Promise<Known> {
-    const before = known.get(key);
-    try {
-      const seen = await look(tenantId, name, before);
-      known.set(key, seen);
-      return seen;
-    } catch (error) {
-      if (before === undefined) throw error;
-      logger.warn({ err: error, tenant: tenantId, partner: name }, 'partner cannot be looked at again');
-      before.lookedAtMs = now();
-      return before;
-    } finally {
-      looking.delete(key);
-    }
-  }
+  const { sql, secrets, addressGuard, logger, now } = options;
+  const directory = createVersionedDirectory<PartnerDocument, HeldPartner>({
+    kind: 'partner',
+    schema: partnerDocumentSchema,
+    logger,
+    now,
+    async look(tenantId, name, knownVersion) {
+      const [row] = await sql<DefinitionRow[]>`
+        SELECT version, CASE WHEN version IS DISTINCT FROM ${knownVersion}::int THEN definition END AS definition
+        FROM partners WHERE tenant_id = ${tenantId} AND name = ${name}`;
+      return row;
+    },
+    open(definition, tenantId) {
+      const { ratePerSecond } = definition.limits;
+      const caller = createPartnerCaller({
+        definition,
+        secrets: secretsOfTenant(secrets, tenantId),
+        addressGuard,
+        ...(ratePerSecond !== undefined && {
+          leaseSlice: () => leaseRateSlice(sql, { tenantId, partner: definition.name, ratePerSecond }),
+        }),
+      });
+      return { ...openPartner(definition, caller), caller };
+    },
+    retire: ({ retire }) => retire(),
+  });
 
   return {
     async find(tenantId, name) {
-      const key = `${tenantId}/${name}`;
-      const held = known.get(key);
-      if (held !== undefined && now() - held.lookedAtMs < LOOK_AGAIN_MS) return held.found;
-      let look = looking.get(key);
-      if (look === undefined) {
-        look = lookOnce(key, tenantId, name);
-        looking.set(key, look);
-      }
-      return (await look).found;
+      const found = await directory.find(tenantId, name);
+      if (found.ok) return { ok: true, partner: found.opened.partner };
+      return {
+        ok: false,
+        message:
+          found.reason === 'absent'
+            ? `The tenant has no partner ${name}.`
+            : `The stored definition of the partner ${name} cannot be used.`,
+      };
     },
     states: () =>
-      [...known.values()].flatMap(({ tenantId, name, found }) =>
-        found.ok ? [{ tenantId, name, isBreakerOpen: found.partner.breakerOpenForMs > 0 }] : [],
-      ),
+      directory
+        .known()
+        .flatMap(({ tenantId, name, found }) =>
+          found.ok ? [{ tenantId, name, isBreakerOpen: found.opened.partner.breakerOpenForMs > 0 }] : [],
+        ),
     close() {
-      for (const { found } of known.values()) found.caller?.close();
-      known.clear();
+      for (const { found } of directory.known()) if (found.ok) found.opened.caller.close();
+      directory.clear();
     },
   };
-}
-
-function unknownPartner(name: string): FoundPartner {
-  return { ok: false, message: `The tenant has no partner ${name}.` };
 }
 
 function openPartner(definition: PartnerDocument, caller: PartnerCaller) {

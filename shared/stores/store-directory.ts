@@ -1,14 +1,14 @@
 /**
  * The external stores of all tenants, as this process writes to them.
  *
- * 1. The definition that is applied now counts. It is looked at again every `LOOK_AGAIN_MS`, by its version; a database that is away
- *    changes nothing for the stores that are known.
+ * 1. The definition that is applied now counts (`versioned-directory.ts`); a store that is not there, or that this version cannot use, is a
+ *    value.
  * 2. A store whose definition was replaced is used on by whoever uses it, and closed when the last of them has ended.
- * 3. A store that is not there, or whose definition this version cannot use, is a value.
- * 4. A tenant's definitions reach the tenant's own secrets alone.
+ * 3. A tenant's definitions reach the tenant's own secrets alone.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { storeDocumentSchema } from '#shared/definitions/store-schema.ts';
+import { type StoreDocument, storeDocumentSchema } from '#shared/definitions/store-schema.ts';
+import { createVersionedDirectory, type DefinitionRow } from '#shared/definitions/versioned-directory.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
 import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
@@ -36,82 +36,44 @@ export interface StoreDirectoryOptions extends Omit<ExternalStoreOptions, 'secre
   readonly now?: () => number;
 }
 
-const LOOK_AGAIN_MS = 15_000;
 const LOOK_DEADLINE_MS = 5_000;
 
-interface Known {
-  /** 0 when there is none. */
-  readonly version: number;
-  readonly found: { readonly ok: true; readonly held: HeldStore } | { readonly ok: false; readonly message: string };
-  lookedAtMs: number;
-}
-
 export function createStoreDirectory(options: StoreDirectoryOptions): StoreDirectory {
-  const { sql, secrets, logger, now = () => performance.now() } = options;
-  const known = new Map<string, Known>();
-  const looking = new Map<string, Promise<Known>>();
-
-  async function look(tenantId: string, name: string, before: Known | undefined): Promise<Known> {
-    const [row] = await repeatOnLostDatabase(
-      () => sql<{ version: number; definition: unknown }[]>`
-        SELECT version, CASE WHEN version IS DISTINCT FROM ${before?.version ?? null}::int THEN definition END AS definition
-        FROM stores WHERE tenant_id = ${tenantId} AND name = ${name}`,
-      { deadlineMs: LOOK_DEADLINE_MS, forMs: LOOK_DEADLINE_MS },
-    );
-    const version = row?.version ?? 0;
-    if (before !== undefined && before.version === version) return { ...before, lookedAtMs: now() };
-    if (before?.found.ok) before.found.held.retire();
-    const found =
-      row === undefined
-        ? { ok: false as const, message: `The tenant has no store ${name}` }
-        : open(tenantId, name, row.definition);
-    return { version, found, lookedAtMs: now() };
-  }
-
-  function open(tenantId: string, name: string, stored: unknown): Known['found'] {
-    const parsed = storeDocumentSchema.safeParse(stored);
-    if (parsed.success)
-      return {
-        ok: true,
-        held: new HeldStore(openStore(parsed.data, { ...options, secrets: secretsOfTenant(secrets, tenantId) })),
-      };
-    logger.error({ tenant: tenantId, store: name, err: parsed.error }, 'store definition cannot be used');
-    return { ok: false, message: `The stored definition of the store ${name} cannot be used` };
-  }
-
-  async function lookOnce(key: string, tenantId: string, name: string): Promise<Known> {
-    const before = known.get(key);
-    try {
-      const seen = await look(tenantId, name, before);
-      known.set(key, seen);
-      return seen;
-    } catch (error) {
-      if (before === undefined) throw error;
-      logger.warn({ err: error, tenant: tenantId, store: name }, 'store cannot be looked at again');
-      before.lookedAtMs = now();
-      return before;
-    } finally {
-      looking.delete(key);
-    }
-  }
-
-  async function find(tenantId: string, name: string): Promise<Known> {
-    const key = `${tenantId}/${name}`;
-    const held = known.get(key);
-    if (held !== undefined && now() - held.lookedAtMs < LOOK_AGAIN_MS) return held;
-    const asked = looking.get(key) ?? lookOnce(key, tenantId, name);
-    looking.set(key, asked);
-    return await asked;
-  }
+  const { sql, secrets, logger, now } = options;
+  const directory = createVersionedDirectory<StoreDocument, HeldStore>({
+    kind: 'store',
+    schema: storeDocumentSchema,
+    logger,
+    now,
+    async look(tenantId, name, knownVersion) {
+      const [row] = await repeatOnLostDatabase(
+        () => sql<DefinitionRow[]>`
+          SELECT version, CASE WHEN version IS DISTINCT FROM ${knownVersion}::int THEN definition END AS definition
+          FROM stores WHERE tenant_id = ${tenantId} AND name = ${name}`,
+        { deadlineMs: LOOK_DEADLINE_MS, forMs: LOOK_DEADLINE_MS },
+      );
+      return row;
+    },
+    open: (definition, tenantId) =>
+      new HeldStore(openStore(definition, { ...options, secrets: secretsOfTenant(secrets, tenantId) })),
+    retire: (held) => held.retire(),
+  });
 
   return {
     async use({ tenantId, name }, work) {
-      const { found } = await find(tenantId, name);
-      return found.ok ? { ok: true, result: await found.held.use(work) } : found;
+      const found = await directory.find(tenantId, name);
+      if (found.ok) return { ok: true, result: await found.opened.use(work) };
+      return {
+        ok: false,
+        message:
+          found.reason === 'absent'
+            ? `The tenant has no store ${name}`
+            : `The stored definition of the store ${name} cannot be used`,
+      };
     },
     close() {
-      for (const { found } of known.values()) if (found.ok) found.held.retire();
-      known.clear();
+      for (const { found } of directory.known()) if (found.ok) found.opened.retire();
+      directory.clear();
     },
   };
 }
