@@ -6,9 +6,13 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Ajv2020 } from 'ajv/dist/2020.js';
+import type { Command, Option } from 'commander';
 import { expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
+import type { Cli } from '#cli/command-context.ts';
+import { createProgram } from '#cli/create-program.ts';
+import { EXIT_CODES_HELP } from '#cli/exit-codes.ts';
 import { DEAD_LETTER_STATES, FILE_STATUSES, JOB_STATES } from '#shared/db/schema.ts';
 import { ERROR_CODES } from '#shared/errors.ts';
 import { EVENT_TYPES, publishedEvent } from '#shared/messages/published-event.ts';
@@ -21,7 +25,17 @@ import { routeFileJsonSchema } from '#testkit/checks/route-file-json-schema.ts';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PAGES = globSync('**/*.md', { cwd: join(ROOT, 'docs') }).sort();
 /** Made from code, so as long as what they list. */
-const GENERATED = ['reference/api.md', 'reference/configuration.md', 'reference/errors.md', 'reference/metrics.md'];
+const GENERATED = [
+  'reference/api.md',
+  'reference/cli.md',
+  'reference/configuration.md',
+  'reference/errors.md',
+  'reference/metrics.md',
+];
+/** Commands are described, and none is run. */
+const NO_CLI = { config: {}, terminal: { write: () => {}, writeError: () => {} } } as unknown as Cli;
+/** Of every command; the page says so once. */
+const SHARED_OPTIONS = ['--json', '--utc', '--api', '--key-file'];
 const readPage = (name: string) => readFileSync(join(ROOT, 'docs', name), 'utf8');
 
 test('every link between pages, and every page that the code names, is there', () => {
@@ -206,6 +220,56 @@ function fieldRow(name: string, place: string, schema: ApiSchema, required = fal
     .join(' ')
     .replaceAll('|', '\\|')} |`;
 }
+
+test('docs/reference/cli.md describes every command', async () => {
+  const page = [
+    '# Command line',
+    '',
+    '```sh',
+    'npx longshore files --status failed --since 2h',
+    '```',
+    '',
+    'The command talks to the API only: to `--api URL` with `--key-file FILE`, to `LONGSHORE_API` with',
+    '`LONGSHORE_API_KEY`, or to the instance in `LONGSHORE_HOME` with its operator key. Results go to',
+    'standard output, everything else to standard error. Every command takes `--json`, and `--utc` for times',
+    'in UTC. This page is generated from the program.',
+    '',
+    ...describeCommands(createProgram(NO_CLI)),
+    '## Exit codes',
+    '',
+    '```',
+    EXIT_CODES_HELP.trim(),
+    '```',
+    '',
+  ].join('\n');
+  await expect(page).toMatchFileSnapshot('../docs/reference/cli.md');
+});
+
+function describeCommands(parent: Command, path = parent.name()): string[] {
+  return parent.commands.flatMap((command) => {
+    const name = `${path} ${command.name()}`;
+    const options = command.options.filter(({ long, hidden }) => !hidden && !SHARED_OPTIONS.includes(long ?? ''));
+    return [
+      `## ${name}`,
+      '',
+      '```',
+      `${name} ${command.usage()}`.trim(),
+      '```',
+      '',
+      asSentence(command.description()),
+      '',
+      ...(options.length === 0 ? [] : ['| Option | Meaning |', '|---|---|', ...options.map(optionRow), '']),
+      ...describeCommands(command, name),
+    ];
+  });
+}
+
+function optionRow({ flags, description, defaultValue }: Option): string {
+  const fallback = [undefined, false].includes(defaultValue) ? '' : ` Default \`${defaultValue}\`.`;
+  return `| \`${flags.replaceAll('|', '\\|')}\` | ${asSentence(description)}${fallback} |`;
+}
+
+const asSentence = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/\.$/, '')}.`;
 
 test('docs/reference/route.schema.json is the schema of route files, and fits the examples', async () => {
   const schema = routeFileJsonSchema();

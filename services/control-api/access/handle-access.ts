@@ -13,14 +13,17 @@ import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
 const sftpUserSchema = z.object({
   username: z.string(),
   tenant: z.string(),
-  keys: z.number().describe('How many public keys the user may log in with.'),
+  keys: z.number().describe('Number of public keys of the user.'),
   created_at: z.string(),
-  disabled_at: z.string().nullable().describe('By an operator’s word.'),
-  removed_at: z.string().nullable().describe('Since when the tenant’s file no longer has it.'),
+  disabled_at: z.string().nullable().describe('When an operator disabled it.'),
+  removed_at: z.string().nullable().describe('When it was removed from the tenant’s file.'),
 });
 
 const bodySchema = z.strictObject({ reason: reasonField });
-const replySchema = z.object({ disabled: z.boolean(), changed: z.boolean().describe('False when it was so before.') });
+const replySchema = z.object({
+  disabled: z.boolean(),
+  changed: z.boolean().describe('False if it already had this state.'),
+});
 
 const tenantParams = z.object({ tenant: tenantField });
 const routeParams = z.object({ tenant: tenantField, name: textField(128) });
@@ -101,7 +104,7 @@ function handleVerb<Params extends z.ZodType>(
     `${path}/${verb}`,
     {
       schema: {
-        summary: `${verb === 'disable' ? 'Disable' : 'Enable again'} ${what}`,
+        summary: `${verb === 'disable' ? 'Disable' : 'Enable'} ${what}`,
         tags: ['access'],
         params,
         body: bodySchema,

@@ -12,7 +12,7 @@ import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
 
 const keySchema = z.object({
   key_id: z.string(),
-  tenant: z.string().nullable().describe('Null: an operator’s key, which sees every tenant.'),
+  tenant: z.string().nullable().describe('Null for an operator key, which sees every tenant.'),
   label: z.string(),
   created_at: z.string(),
   revoked_at: z.string().nullable(),
@@ -57,10 +57,10 @@ export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
     '/api/v1/keys',
     {
       schema: {
-        summary: 'Make an API key; it is shown this once',
+        summary: 'Create an API key; it is shown only once',
         tags: ['operations'],
         body: z.strictObject({
-          tenant: tenantField.nullable().describe('Null makes an operator’s key.'),
+          tenant: tenantField.nullable().describe('Null creates an operator key.'),
           label: plainTextField(100),
         }),
         response: { 201: z.object({ key_id: z.string(), key: z.string() }), ...errorReplies },

@@ -22,7 +22,9 @@ import { publicKeysOf, type RouteDocument, type TenantDocument } from '#shared/d
 import type { StoreDocument } from '#shared/definitions/store-schema.ts';
 import { findKnownDefinitions, type KnownDefinitions } from './find-known-definitions.ts';
 
-const disabledField = z.literal(true).describe('An operator disabled it, and it stays so; absent when it is in use.');
+const disabledField = z
+  .literal(true)
+  .describe('An operator disabled it, and it stays disabled. Absent if it is enabled.');
 
 /** Of a definition that is kept in versions. */
 const changeSchema = z.object({

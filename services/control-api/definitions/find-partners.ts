@@ -9,8 +9,8 @@ import { instantOf } from '../records/read-columns.ts';
 const definitionSchema = z.object({
   customer_id: z.string(),
   name: z.string(),
-  version: z.number().describe('Rises with each change; work under way goes by the newest.'),
-  definition: z.unknown().describe('As applied, with the defaults filled in. Secrets are named, not shown.'),
+  version: z.number().describe('Increases with each change. Work in progress uses the newest version.'),
+  definition: z.unknown().describe('As applied, with defaults. Secrets are shown by name only.'),
   applied_by: z.string(),
   applied_at: z.string(),
 });

@@ -12,7 +12,7 @@ const routeSchema = z
     customer_id: z.string(),
     name: z.string(),
     version: z.number(),
-    definition: z.unknown().describe('As applied, with the defaults filled in.'),
+    definition: z.unknown().describe('As applied, with defaults.'),
     applied_by: z.string(),
     applied_at: z.string(),
     disabled_at: z.string().nullable(),

@@ -22,7 +22,7 @@ export function handlePartners(server: ApiServer, parts: ApiParts): void {
     '/api/v1/partners',
     {
       schema: {
-        summary: 'Partners as they are described now',
+        summary: 'Partners with their current definitions',
         tags: ['routes'],
         querystring,
         response: { 200: partnerPageSchema, ...errorReplies },
@@ -39,7 +39,7 @@ export function handlePartners(server: ApiServer, parts: ApiParts): void {
     '/api/v1/stores',
     {
       schema: {
-        summary: 'External stores as they are described now',
+        summary: 'External stores with their current definitions',
         tags: ['routes'],
         querystring,
         response: { 200: storePageSchema, ...errorReplies },

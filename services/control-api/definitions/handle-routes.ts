@@ -43,7 +43,7 @@ export async function handleRoutes(server: ApiServer, parts: ApiParts): Promise<
     '/api/v1/routes',
     {
       schema: {
-        summary: 'Routes in force, oldest first',
+        summary: 'Active routes, oldest first',
         tags: ['routes'],
         querystring: z.strictObject({
           tenant: tenantField.optional(),

@@ -41,10 +41,10 @@ export const fileDetailSchema = fileSummarySchema
     is_large: z.boolean(),
     duplicate_of: z.string().nullable().describe('An earlier file with the same content.'),
     parent_file_id: z.string().nullable(),
-    location: placeSchema.extend({ place: z.enum(['landing', 'archive']) }).describe('Where its bytes are now.'),
+    location: placeSchema.extend({ place: z.enum(['landing', 'archive']) }).describe('Current location of the object.'),
     deliveries: z.array(placeSchema.extend({ job_id: z.string(), delivered_at: z.string() })),
     jobs: z.array(jobSummarySchema),
-    transfers: z.array(transferSummarySchema).describe('Copies in parts, of its jobs and to the archive.'),
+    transfers: z.array(transferSummarySchema).describe('Multipart copies of its jobs and to the archive.'),
     audit: auditSchema.describe('Who did what with it, without the events of records; the newest 200.'),
   })
   .meta({ id: 'FileDetail' });

@@ -32,7 +32,7 @@ export const fileStatusSchema = z
     file_name: z.string(),
     source_bucket: z.string(),
     key: z.string(),
-    destination_bucket: z.string().nullable().describe('Null until the file was delivered.'),
+    destination_bucket: z.string().nullable().describe('Null until the file is delivered.'),
     file_size: z.number().describe('Bytes.'),
     file_type: z.string().nullable().describe('The extension of the name, lower case.'),
     status: z.enum(['uploaded', 'queued', 'processing', 'completed', 'failed']),
@@ -41,24 +41,24 @@ export const fileStatusSchema = z
     processed_by: z
       .string()
       .nullable()
-      .describe('The service that carried it: the large-file-worker when it is large.'),
+      .describe('The service that processed it: the large-file-worker for large files.'),
     processing_time_ms: z
       .number()
       .nullable()
-      .describe('Time of work: without waiting for people, partners or the next try; null before the end.'),
-    retry_count: z.number().describe('Tries after the first, and retries that an operator asked for.'),
+      .describe('Working time, without waiting for operators, partners or retries; null before the end.'),
+    retry_count: z.number().describe('Attempts after the first, and retries by operators.'),
     error_message: z.string().nullable(),
-    held: z.boolean().describe('Whether it waits for a person.'),
+    held: z.boolean().describe('Whether it waits for an operator.'),
     records: z
       .object({
         total: z.number(),
         success: z.number(),
         failed: z.number(),
-        ambiguous: z.number().describe('It is not known whether the partner has them.'),
+        ambiguous: z.number().describe('Records for which the result at the partner is unknown.'),
         rejected: z.number().describe('Rows that could not be read.'),
       })
       .nullable()
-      .describe('Of a record file, over all its jobs; null for others.'),
+      .describe('For record files, over all jobs; null for other files.'),
   })
   .meta({ id: 'FileStatus' });
 export type FileStatusReply = z.infer<typeof fileStatusSchema>;

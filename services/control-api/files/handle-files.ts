@@ -18,18 +18,18 @@ import { actorOf, callerOf } from '../http/request-guard.ts';
 import { fileDetailSchema, filePageSchema, findFileDetail, findFiles } from './find-files.ts';
 
 const filtersSchema = z.strictObject({
-  tenant: tenantField.optional().describe('Operators only; a tenant’s key sees its own files whatever this says.'),
+  tenant: tenantField.optional().describe('For operators. A tenant’s key always sees its own files only.'),
   status: anyCaseListField(FILE_STATUSES)
     .optional()
     .describe(
       `One or more of ${FILE_STATUSES.join(', ')}, with commas between them, in any case. Markers and checksums of other files are listed with \`companion\` alone.`,
     ),
   code: textField(64).optional().describe('Of failed and quarantined files: this error, e.g. NO_ROUTE.'),
-  name: textField(1_024).optional().describe('Exact, or with * for any run of characters.'),
-  type: textField(64).toLowerCase().optional().describe('Extension of the name, without the dot.'),
-  from: instantField.optional().describe('Registered at this instant or later, RFC 3339.'),
-  to: instantField.optional().describe('Registered before this instant.'),
-  cursor: cursorField.optional().describe('next_cursor of the page before.'),
+  name: textField(1_024).optional().describe('Exact name, or a pattern with *.'),
+  type: textField(64).toLowerCase().optional().describe('File extension without the dot.'),
+  from: instantField.optional().describe('Registered at this time or later, RFC 3339.'),
+  to: instantField.optional().describe('Registered before this time.'),
+  cursor: cursorField.optional().describe('next_cursor of the previous page.'),
   limit: limitField,
 });
 
@@ -68,7 +68,7 @@ export function handleFiles(app: ApiServer, { sql, reads, senders }: ApiParts): 
     '/api/v1/files/:id',
     {
       schema: {
-        summary: 'One file, its jobs, and where its bytes are',
+        summary: 'One file with its jobs and its location',
         tags: ['files'],
         params: idParams,
         response: { 200: fileDetailSchema, ...errorReplies },
@@ -81,7 +81,7 @@ export function handleFiles(app: ApiServer, { sql, reads, senders }: ApiParts): 
     '/api/v1/files/:id/reroute',
     {
       schema: {
-        summary: 'Route a quarantined file again, by the routes as they are now',
+        summary: 'Route a quarantined file again with the current routes',
         tags: ['files'],
         params: idParams,
         body: wordSchema,

@@ -21,9 +21,7 @@ export function handleStatus(app: ApiServer, { reads }: ApiParts, countRecords: 
         summary: 'Where a file is',
         tags: ['files'],
         querystring: z.object({
-          file_id: textField(1_200).describe(
-            'The id, or the name, or the path of the file; then the newest of that name.',
-          ),
+          file_id: textField(1_200).describe('Id, name or path of the file. For a name or path, the newest such file.'),
         }),
         response: {
           200: fileStatusSchema,

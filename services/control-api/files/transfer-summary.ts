@@ -4,19 +4,21 @@ import type { TransferView } from '#shared/transfers/find-transfers.ts';
 
 export const transferSummarySchema = z
   .object({
-    job_id: z.string().nullable().describe('Null for the copy to the archive, which is the file’s.'),
-    purpose: z.string().describe('The step’s kind, or archive.'),
+    job_id: z.string().nullable().describe('Null for the copy to the archive.'),
+    purpose: z.string().describe('The kind of step, or archive.'),
     step_seq: z.number().nullable(),
     plan: z
       .string()
-      .describe('server-side: by the store; streamed: through the worker; unknown-length: made on the way.'),
+      .describe(
+        'server-side: copied by the store; streamed: through the worker; unknown-length: generated while it is sent.',
+      ),
     state: z.string().describe('COPYING, COMPLETING, ABORTING, DONE or ABORTED.'),
-    bytes_done: z.number().describe('Those of parts in flight too.'),
-    bytes_total: z.number().nullable().describe('Null while the length is not known.'),
-    bytes_per_second: z.number().describe('Of late.'),
-    seconds_left: z.number().nullable().describe('At that rate; null when that or the total is not known.'),
-    resumes: z.number().describe('How often somebody went on with it after its worker was gone.'),
-    proof: z.string().nullable().describe('How the copy was found true to its source, once it was.'),
+    bytes_done: z.number().describe('Includes parts in flight.'),
+    bytes_total: z.number().nullable().describe('Null while the length is unknown.'),
+    bytes_per_second: z.number().describe('Over the last ten seconds.'),
+    seconds_left: z.number().nullable().describe('At that rate; null if the rate or the total is unknown.'),
+    resumes: z.number().describe('How often another worker continued the copy after its worker died.'),
+    proof: z.string().nullable().describe('How the copy was verified; null before that.'),
     started_at: z.string(),
     updated_at: z.string(),
     finished_at: z.string().nullable(),

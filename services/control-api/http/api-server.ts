@@ -31,7 +31,7 @@ export interface ApiParts {
 }
 
 export const errorReplies = {
-  '4xx': errorReply('The request was refused; `code` says why.'),
+  '4xx': errorReply('The request was rejected; `code` says why.'),
   '5xx': errorReply('Server or dependency error.'),
 };
 

@@ -48,7 +48,7 @@ export async function describeApi(app: ApiServer): Promise<void> {
       openapi: '3.1.0',
       info: {
         title: 'Longshore control API',
-        description: 'Where files are, what became of them, and the routes they take.',
+        description: 'Shows where files are and what happened to them, and manages routes.',
         version: '1',
       },
       servers: [{ url: '/' }],

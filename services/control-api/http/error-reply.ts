@@ -12,9 +12,9 @@ import { isLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 
 export const errorBodySchema = z
   .object({
-    code: z.string().describe('Stable; match on this.'),
+    code: z.string().describe('Stable code to match on.'),
     message: z.string(),
-    hint: z.string().describe('What to do about it.'),
+    hint: z.string().describe('What to do.'),
     details: z.record(z.string(), z.unknown()).optional(),
   })
   .meta({ id: 'Error' });

@@ -29,7 +29,7 @@ export const tenantField = textField(128);
 export const idParams = z.object({ id: idField });
 
 /** Kept in the audit. */
-export const reasonField = textField(500).describe('Why; kept in the audit.');
+export const reasonField = textField(500).describe('Reason, recorded in the audit.');
 
 export const limitField = z.coerce.number().int().min(1).max(200).default(50);
 
@@ -60,7 +60,7 @@ export function anyCaseField<const Names extends readonly [string, ...string[]]>
     .max(64)
     .toUpperCase()
     .pipe(z.enum(names))
-    .describe(`${names.join(', ')}; in any case.`);
+    .describe(`${names.join(', ')}; upper or lower case.`);
 }
 
 /** `failed,quarantined`: one or more of `names`, each once. */
@@ -74,5 +74,5 @@ export function anyCaseListField<const Names extends readonly [string, ...string
       context.addIssue({ code: 'custom', message: `has something that is not one of ${names.join(', ')}` });
       return z.NEVER;
     })
-    .describe(`One or more, with commas between them: ${names.join(', ')}; in any case.`);
+    .describe(`One or more, with commas between them: ${names.join(', ')}; upper or lower case.`);
 }

@@ -14,7 +14,7 @@ import { asRecord, auditSchema, findAuditOfJob } from './find-audit.ts';
 import { failureOf, failureSchema, jobSummaryColumns, jobSummarySchema, toJobSummary } from './job-summary.ts';
 
 const jobStepSchema = z.object({
-  seq: z.number().describe('From 0, in the order of the route.'),
+  seq: z.number().describe('Position in the route, from 0.'),
   kind: z.string(),
   state: z.string().describe('PENDING, RUNNING, WAITING, SUCCEEDED, FAILED or CANCELLED.'),
   attempts: z.number(),
@@ -26,18 +26,18 @@ const jobStepSchema = z.object({
 
 const recordSummarySchema = z.object({
   by_state: z.record(z.string(), z.number()),
-  by_code: z.record(z.string(), z.number()).describe('By code and cause, of those that have one.'),
-  duration_ms: z.number().describe('Since the job was first taken; until its records ended.'),
+  by_code: z.record(z.string(), z.number()).describe('Number of records by code and cause.'),
+  duration_ms: z.number().describe('From the first claim of the job to the end of its last record.'),
 });
 
 export const jobDetailSchema = jobSummarySchema
   .extend({
-    open_records: z.number().nullable().describe('That have not ended; null before they are carried.'),
+    open_records: z.number().nullable().describe('Records that have not ended; null before they are processed.'),
     record_summary: recordSummarySchema
       .nullable()
-      .describe('Of a record file; counted lately while its records are carried.'),
+      .describe('For record files; updated periodically while records are processed.'),
     steps: z.array(jobStepSchema),
-    transfers: z.array(transferSummarySchema).describe('Its copies in parts, and that of its file to the archive.'),
+    transfers: z.array(transferSummarySchema).describe('Multipart copies of the job and of its file to the archive.'),
     attempts: z.array(
       z.object({
         generation: z.number(),

@@ -60,7 +60,7 @@ export function handleJobEvents(app: ApiServer, options: JobEventsOptions): void
     '/api/v1/jobs/:id/events',
     {
       schema: {
-        summary: 'The job while it moves, as server-sent events: state, progress, end',
+        summary: 'Follow a job with server-sent events: state, progress, end',
         tags: ['jobs'],
         params: idParams,
         produces: ['text/event-stream'],

@@ -34,14 +34,16 @@ import { jobSummarySchema } from './job-summary.ts';
 const RECORDS_FAILED = 'RECORDS_FAILED';
 
 const filtersSchema = z.strictObject({
-  tenant: tenantField.optional().describe('Operators only; a tenant’s key sees its own jobs whatever this says.'),
+  tenant: tenantField.optional().describe('For operators. A tenant’s key always sees its own jobs only.'),
   state: anyCaseListField(JOB_STATES).optional(),
-  wait_reason: textField(64).optional().describe('Of those that are WAITING, e.g. HELD, RECORDS or breaker-open.'),
-  held: flagField.describe('Those that wait for a person: the same as wait_reason=HELD.'),
+  wait_reason: textField(64)
+    .optional()
+    .describe('What a WAITING job waits for, such as HELD, RECORDS or breaker-open.'),
+  held: flagField.describe('Jobs that wait for an operator: the same as wait_reason=HELD.'),
   route: textField(128).optional(),
-  code: textField(64).optional().describe('Which step failed, e.g. DELIVERY_ERROR.'),
-  cause: textField(64).optional().describe('What went wrong in it, e.g. HTTP_503.'),
-  cursor: idCursorField.optional().describe('next_cursor of the page before.'),
+  code: textField(64).optional().describe('The code of the step that failed, such as DELIVERY_ERROR.'),
+  cause: textField(64).optional().describe('Why it failed, such as HTTP_503.'),
+  cursor: idCursorField.optional().describe('next_cursor of the previous page.'),
   limit: limitField,
 });
 
@@ -113,7 +115,8 @@ export function handleJobs(
 
   handleAction({
     verb: 'retry',
-    summary: 'Go on from the failed step, with new attempts; from its failed records when it failed for those',
+    summary:
+      'Continue at the failed step with new attempts, or at the failed records if the job failed because of them',
     async act(job, word) {
       if (job.state === 'FAILED' && job.error?.cause === RECORDS_FAILED) {
         await retryRecords(sql, { ...word, jobId: job.job_id });
@@ -131,7 +134,7 @@ export function handleJobs(
 
   handleAction({
     verb: 'cancel',
-    summary: 'End an open job',
+    summary: 'Cancel an open job',
     isOwners: true,
     async act(job, word) {
       const { jobIds } = await cancelJobs(sql, word);
@@ -142,7 +145,7 @@ export function handleJobs(
 
   handleAction({
     verb: 'skip',
-    summary: 'Let the files behind a job of an ordered route go on without it; an open job is cancelled',
+    summary: 'Release the files behind a job on an ordered route; an open job is cancelled',
     async act(job, word) {
       const skipped = await skipJobs(sql, word);
       if (skipped.length === 0 && (await cancelOrderedJobs(sql, word)).jobIds.length === 0)
@@ -152,7 +155,7 @@ export function handleJobs(
 
   handleAction({
     verb: 'release',
-    summary: 'Let a held job go on',
+    summary: 'Release a held job',
     async act(job, word) {
       const released = await releaseJobs(sql, word, admissionWindow);
       if (released.length === 0) throw notHeld(job);
@@ -162,7 +165,7 @@ export function handleJobs(
 
   handleAction({
     verb: 'reject',
-    summary: 'End a held job: it fails, and nothing of its file is carried',
+    summary: 'Reject a held job: it fails, and nothing of its file is processed',
     async act(job, word) {
       const { jobIds } = await rejectHeldJobs(sql, word);
       if (jobIds.length === 0) throw notHeld(job);

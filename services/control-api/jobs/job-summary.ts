@@ -5,8 +5,8 @@ import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
 
 export const failureSchema = z
   .object({
-    code: z.string().describe('Which step.'),
-    cause: z.string().nullable().describe('What went wrong in it.'),
+    code: z.string().describe('The step that failed.'),
+    cause: z.string().nullable().describe('Why the step failed.'),
     message: z.string().nullable(),
   })
   .meta({ id: 'Failure' });
@@ -19,8 +19,8 @@ export const jobSummarySchema = z
     route: z.string(),
     route_version: z.number(),
     state: z.enum(['PENDING', 'RUNNING', 'WAITING', 'SUCCEEDED', 'FAILED', 'CANCELLED']),
-    generation: z.number().describe('Raised by each retry that a person asked for.'),
-    step: z.string().describe('The step it is at, or ended at.'),
+    generation: z.number().describe('Increases with each retry by an operator.'),
+    step: z.string().describe('The current step, or the last one.'),
     step_count: z.number(),
     step_attempts: z.number(),
     max_attempts: z.number(),

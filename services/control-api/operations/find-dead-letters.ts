@@ -18,7 +18,7 @@ const deadLetterSchema = z
     customer_id: z.string().nullable(),
     file_id: z.string().nullable(),
     job_id: z.string().nullable(),
-    body: z.string().describe('As it came, at most 2,000 characters.'),
+    body: z.string().describe('The received body, at most 2,000 characters.'),
     note: z.string().nullable(),
     created_at: z.string(),
   })
@@ -30,11 +30,13 @@ export const deadLetterPageSchema = z.object({
 
 export const deadLetterDetailSchema = deadLetterSchema
   .extend({
-    body: z.string().describe('As it came.'),
-    attributes: z.record(z.string(), z.unknown()).describe('Of the message, with when it was sent and its FIFO group.'),
+    body: z.string().describe('The received body.'),
+    attributes: z
+      .record(z.string(), z.unknown())
+      .describe('Attributes of the message, with its send time and FIFO group.'),
     message_id: z.string(),
     updated_at: z.string().describe('When it was parked, redriven or discarded.'),
-    fault: z.string().nullable().describe('Why the queue’s services cannot read the body; null when they can.'),
+    fault: z.string().nullable().describe('Why the services of the queue cannot read the body; null if they can.'),
   })
   .meta({ id: 'DeadLetterDetail' });
 

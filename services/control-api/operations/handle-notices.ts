@@ -12,12 +12,14 @@ import { exactInstantOf, instantOf } from '../records/read-columns.ts';
 
 const noticeSchema = z
   .object({
-    notice_id: z.string().describe('Of a digest: the first of its events; while it is gathered, each event by itself.'),
+    notice_id: z
+      .string()
+      .describe('For a digest the id of its first event; while a digest is collected, each event is listed.'),
     customer_id: z.string(),
     channel: z.string(),
     route: z.string().nullable().describe('Null for a channel of the tenant.'),
     notice: z.string(),
-    state: z.enum(['gathering', 'pending', 'parked']).describe('Parked ones wait for a person.'),
+    state: z.enum(['gathering', 'pending', 'parked']).describe('Parked notices wait for an operator.'),
     attempts: z.number(),
     cause: z.string().nullable(),
     message: z.string().nullable(),
@@ -38,12 +40,12 @@ export function handleNotices(app: ApiServer, { sql, reads }: ApiParts): void {
     '/api/v1/notices',
     {
       schema: {
-        summary: 'What channels are still to be told, newest first',
+        summary: 'Notices that are not delivered yet, newest first',
         tags: ['operations'],
         querystring: z.strictObject({
           tenant: tenantField.optional(),
           state: anyCaseField(['PARKED']).optional(),
-          cursor: cursorField.optional().describe('next_cursor of the page before.'),
+          cursor: cursorField.optional().describe('next_cursor of the previous page.'),
           limit: limitField,
         }),
         response: {
@@ -65,11 +67,11 @@ export function handleNotices(app: ApiServer, { sql, reads }: ApiParts): void {
     '/api/v1/notices/retry',
     {
       schema: {
-        summary: 'Try parked notices again, with new attempts',
+        summary: 'Retry parked notices with new attempts',
         tags: ['operations'],
         body: z.strictObject({
           tenant: tenantField.optional(),
-          channel: tenantField.optional().describe('Only those to this channel.'),
+          channel: tenantField.optional().describe('Only notices for this channel.'),
           reason: reasonField,
         }),
         response: { 200: z.object({ retried: z.number() }), ...errorReplies },

@@ -22,19 +22,21 @@ const redriveSchema = z.strictObject({
   queue: z.enum(QUEUE_IDS).optional(),
   tenant: tenantField.optional(),
   ids: z.array(idField).min(1).max(1_000).optional(),
-  reason: reasonField.optional().describe('Kept in the audit; required unless dry_run.'),
+  reason: reasonField.optional().describe('Recorded in the audit. Required unless dry_run.'),
   rate_per_second: z.number().min(0.2).max(1_000).default(50),
-  dry_run: z.boolean().default(false).describe('Only count what would be redriven.'),
-  force: z.boolean().default(false).describe('Also what no service can read: it will be given up again.'),
-  cursor: cursorField.optional().describe('next_cursor of the call before, to go on from there.'),
+  dry_run: z.boolean().default(false).describe('Only count the letters that would be redriven.'),
+  force: z.boolean().default(false).describe('Also redrive letters that no service can read; they are parked again.'),
+  cursor: cursorField.optional().describe('next_cursor of the previous call.'),
 });
 
 const redriveReplySchema = z.object({
   dry_run: z.boolean(),
-  parked: z.array(z.object({ queue: z.string(), letters: z.number() })).describe('Before this call, by queue.'),
+  parked: z
+    .array(z.object({ queue: z.string(), letters: z.number() }))
+    .describe('Parked letters before this call, by queue.'),
   redriven: z.number(),
   refused: z.array(z.object({ dead_letter_id: z.string(), queue: z.string(), reason: z.string() })),
-  next_cursor: z.string().nullable().describe('Null when all were seen; otherwise call again with it.'),
+  next_cursor: z.string().nullable().describe('Null if all letters were seen; otherwise pass it as `cursor`.'),
 });
 
 const discardSchema = z
@@ -42,8 +44,8 @@ const discardSchema = z
     queue: z.enum(QUEUE_IDS).optional(),
     tenant: tenantField.optional(),
     ids: z.array(idField).min(1).max(1_000).optional(),
-    reason: reasonField.optional().describe('Kept in the audit; required unless dry_run.'),
-    dry_run: z.boolean().default(false).describe('Only count what would be discarded.'),
+    reason: reasonField.optional().describe('Recorded in the audit. Required unless dry_run.'),
+    dry_run: z.boolean().default(false).describe('Only count the letters that would be discarded.'),
   })
   .refine(({ dry_run, reason }) => dry_run || reason !== undefined, {
     error: 'is required unless dry_run',
@@ -75,7 +77,7 @@ export function handleDeadLetters(app: ApiServer, parts: ApiParts): void {
     '/api/v1/dead-letters',
     {
       schema: {
-        summary: 'Messages that could not be handled, newest first',
+        summary: 'Messages that could not be processed, newest first',
         tags: ['operations'],
         querystring: z.strictObject({
           queue: z.enum(QUEUE_IDS).optional(),
@@ -143,7 +145,7 @@ function handleOneDeadLetter(app: ApiServer, parts: ApiParts): void {
     '/api/v1/dead-letters/:id',
     {
       schema: {
-        summary: 'One message that could not be handled, whole',
+        summary: 'One message that could not be processed, with its full body',
         tags: ['operations'],
         params: idParams,
         response: { 200: deadLetterDetailSchema, ...errorReplies },
@@ -160,11 +162,7 @@ function handleOneDeadLetter(app: ApiServer, parts: ApiParts): void {
         tags: ['operations'],
         params: idParams,
         body: z.strictObject({
-          body: z
-            .string()
-            .min(1)
-            .max(LARGEST_MESSAGE)
-            .describe('As the queue’s services read it; checked before it is sent.'),
+          body: z.string().min(1).max(LARGEST_MESSAGE).describe('The corrected body; validated before it is sent.'),
           reason: reasonField,
         }),
         response: { 200: deadLetterDetailSchema, ...errorReplies },
@@ -181,7 +179,7 @@ function handleOneDeadLetter(app: ApiServer, parts: ApiParts): void {
     '/api/v1/dead-letters/discard',
     {
       schema: {
-        summary: 'Give parked letters up: they are kept, and nothing is done for them any more',
+        summary: 'Discard parked letters: they are kept, but never processed',
         tags: ['operations'],
         body: discardSchema,
         response: { 200: discardReplySchema, ...errorReplies },
@@ -228,7 +226,7 @@ export function handleQueues(app: ApiServer, parts: ApiParts): void {
     '/api/v1/queues',
     {
       schema: {
-        summary: 'How much stands in the queues, approximately',
+        summary: 'Approximate number of messages in the queues',
         tags: ['operations'],
         response: {
           200: z.object({

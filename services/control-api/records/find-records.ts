@@ -17,19 +17,19 @@ import { maskKey, maskValues, type RecordRoute, readRecordRoute } from './read-r
 
 const recordSchema = z
   .object({
-    line: z.number().describe('In the file, from 1.'),
+    line: z.number().describe('Line in the file, from 1.'),
     state: z.enum(RECORD_STATES),
     key: z.string().nullable().describe('Its business key.'),
-    step: z.string().nullable().describe('The call it is at, or ended at; null for a rejected row.'),
-    tries: z.number().describe('Of that call.'),
+    step: z.string().nullable().describe('The current call, or the last one; null for a rejected row.'),
+    tries: z.number().describe('Attempts of that call.'),
     error: failureSchema.nullable(),
-    reference: z.string().nullable().describe('What the partner knows it by.'),
+    reference: z.string().nullable().describe('The partner’s reference.'),
     next_attempt_at: z.string().nullable(),
     values: z
       .record(z.string(), z.unknown())
       .nullable()
       .optional()
-      .describe('When asked for; *** for columns that the layout marks sensitive.'),
+      .describe('Only on request. Columns that the layout marks as sensitive are ***.'),
   })
   .meta({ id: 'Record' });
 export const recordPageSchema = z.object({ records: z.array(recordSchema), next_cursor: z.string().nullable() });
@@ -44,7 +44,7 @@ export const recordDetailSchema = recordSchema
         outcome: z.string(),
         http_status: z.number().nullable(),
         error: failureSchema.nullable(),
-        request_id: z.string().describe('As it was sent to the partner.'),
+        request_id: z.string().describe('The request id sent to the partner.'),
         worker: z.string(),
         started_at: z.string(),
         duration_ms: z.number(),

@@ -17,36 +17,36 @@ import { findRecordDetail, findRecordJob, findRecords, recordDetailSchema, recor
 import { previewRetry, retryRecords } from './retry-records.ts';
 
 const codeField = textField(64);
-const valuesField = flagField.describe('With the values of the records; operators only.');
+const valuesField = flagField.describe('Include the values of the records; for operators.');
 
 const filtersSchema = z.strictObject({
   state: anyCaseField(RECORD_STATES).optional(),
-  code: codeField.optional().describe('The call that failed, e.g. VALIDATION_ERROR.'),
+  code: codeField.optional().describe('The code of the call that failed, such as VALIDATION_ERROR.'),
   line: lineField.optional(),
   values: valuesField,
-  cursor: lineCursorField.optional().describe('next_cursor of the page before.'),
+  cursor: lineCursorField.optional().describe('next_cursor of the previous page.'),
   limit: limitField,
 });
 
 const retrySchema = z.strictObject({
-  lines: z.array(z.int().min(1)).min(1).max(10_000).optional().describe('Any when absent.'),
-  codes: z.array(codeField).min(1).max(100).optional().describe('Any when absent.'),
+  lines: z.array(z.int().min(1)).min(1).max(10_000).optional().describe('Default: any.'),
+  codes: z.array(codeField).min(1).max(100).optional().describe('Default: any.'),
   states: z
     .array(anyCaseField(['FAILED', 'AMBIGUOUS']))
     .min(1)
     .max(2)
     .optional()
-    .describe('FAILED alone when absent: the calls of AMBIGUOUS ones may have been made.'),
-  reason: reasonField.optional().describe('Kept in the audit; required unless dry_run.'),
-  rate_per_second: z.number().min(0.2).max(1_000).optional().describe('One after the other; all at once when absent.'),
-  as_new: z.boolean().default(false).describe('With a new idempotency key: the partner takes it for another record.'),
-  dry_run: z.boolean().default(false).describe('Only count what would be called again.'),
+    .describe('Default: FAILED only, because the calls of AMBIGUOUS records may have had an effect.'),
+  reason: reasonField.optional().describe('Recorded in the audit. Required unless dry_run.'),
+  rate_per_second: z.number().min(0.2).max(1_000).optional().describe('Records per second. Default: all at once.'),
+  as_new: z.boolean().default(false).describe('Use a new idempotency key: the partner treats the call as a new one.'),
+  dry_run: z.boolean().default(false).describe('Only count the records that would be retried.'),
 });
 
 const retryReplySchema = z.object({
   dry_run: z.boolean(),
-  records: z.number().describe('Taken up, or to be taken up; they are called again within seconds.'),
-  ambiguous: z.number().describe('That fit, and are left because the state AMBIGUOUS was not named.'),
+  records: z.number().describe('Records that are retried, or would be; the calls are made within seconds.'),
+  ambiguous: z.number().describe('Matching records that are not retried because the state AMBIGUOUS was not selected.'),
 });
 
 export function handleRecords(app: ApiServer, { sql, reads }: ApiParts): void {
@@ -92,7 +92,7 @@ export function handleRecords(app: ApiServer, { sql, reads }: ApiParts): void {
     '/api/v1/jobs/:id/records/retry',
     {
       schema: {
-        summary: 'Call failed records again, at the call that failed',
+        summary: 'Retry failed records at the call that failed',
         tags: ['records'],
         params: idParams,
         body: retrySchema.refine(({ dry_run, reason }) => dry_run || reason !== undefined, {
