@@ -9,7 +9,7 @@ import { addDeadLetterCommands } from './commands/dead-letters.ts';
 import { addFiles } from './commands/files.ts';
 import { addHealth } from './commands/health.ts';
 import { addJobCommands } from './commands/jobs.ts';
-import { addKeyCommands } from './commands/keys.ts';
+import { addKeyCommands, addWhoAmI } from './commands/keys.ts';
 import { addListJobs } from './commands/list-jobs.ts';
 import { addNotices } from './commands/notices.ts';
 import { addRecords } from './commands/records.ts';
@@ -32,6 +32,7 @@ const COMMANDS = [
   addNotices,
   addRouteCommands,
   addKeyCommands,
+  addWhoAmI,
   addAccessCommands,
   addSimulateChat,
 ];

@@ -10,9 +10,9 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BucketAlreadyOwnedByYou, CreateBucketCommand, PutBucketVersioningCommand } from '@aws-sdk/client-s3';
+import { createApiKey } from '#shared/access/api-keys.ts';
 import { connectDatabase } from '#shared/db/connect-database.ts';
 import { migrate } from '#shared/db/migrate.ts';
-import { createApiKey } from '#shared/definitions/api-keys.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
 import { createQueues } from '#shared/queue/create-queues.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';

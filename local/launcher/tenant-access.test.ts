@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import { ensureOperator, ensureTenants } from '#local/launcher/tenant-access.ts';
+import { findApiKey, revokeApiKey } from '#shared/access/api-keys.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { findApiKey, revokeApiKey } from '#shared/definitions/api-keys.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 
 let database: TestDatabase;

@@ -8,8 +8,8 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TenantAccess } from '#local/launcher/endpoints.ts';
 import { ensureSshKey, writeSecret } from '#local/launcher/keys.ts';
+import { createApiKey, findApiKey } from '#shared/access/api-keys.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { createApiKey, findApiKey } from '#shared/definitions/api-keys.ts';
 import { applySftpUser, applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { type TenantDocument, tenantDocumentSchema } from '#shared/definitions/routes/route-schema.ts';
 

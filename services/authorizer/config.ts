@@ -1,21 +1,13 @@
 /** The variables of the authorizer. Everything that decides whom to believe is required: there is no default issuer or audience. */
 import { z } from 'zod';
-import { integerVariable, loadConfig, logLevelVariable } from '#shared/runtime/config/load-config.ts';
-
-/** Signatures with a public half only: with HS256 in the list, whoever knows a public key could sign. */
-const ALGORITHMS = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'Ed25519',
-] as const;
+import { algorithmsVariable, keySetUrlVariable } from '#shared/access/token-variables.ts';
+import {
+  integerVariable,
+  jsonVariable,
+  listVariable,
+  loadConfig,
+  logLevelVariable,
+} from '#shared/runtime/config/load-config.ts';
 
 const accessRuleSchema = z.strictObject({
   method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', '*']),
@@ -26,38 +18,18 @@ const accessRuleSchema = z.strictObject({
 });
 export type AccessRule = z.output<typeof accessRuleSchema>;
 
-const commaList = z.string().transform((text) => text.split(',').map((part) => part.trim()));
-
-const jsonText = z.string().transform((text, context): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    context.addIssue({ code: 'custom', message: 'must be JSON' });
-    return z.NEVER;
-  }
-});
-
-const isLoopback = (url: URL) => ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname);
-
 export const variables = z.object({
   LONGSHORE_AUTHORIZER_ISSUER: z.string().min(1).describe('Issuer whose tokens are accepted.'),
-  LONGSHORE_AUTHORIZER_AUDIENCE: commaList
+  LONGSHORE_AUTHORIZER_AUDIENCE: listVariable
     .pipe(z.array(z.string().min(1)).min(1))
     .describe('Accepted audiences, comma-separated.'),
-  LONGSHORE_AUTHORIZER_JWKS_URL: z
-    .url()
-    .transform((url) => new URL(url))
-    .refine((url) => url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url)), {
-      error: 'must be https: whoever can change the keys on their way can sign tokens',
-    })
-    .describe("URL of the issuer's key set; https."),
-  LONGSHORE_AUTHORIZER_RULES: jsonText
+  LONGSHORE_AUTHORIZER_JWKS_URL: keySetUrlVariable.describe("URL of the issuer's key set; https."),
+  LONGSHORE_AUTHORIZER_RULES: jsonVariable
     .pipe(z.array(accessRuleSchema).min(1).max(100))
     .describe(
       'JSON: `[{"method":"POST","path":"/validation","scopes":["rfi.validate"]}]`. What no rule allows is denied.',
     ),
-  LONGSHORE_AUTHORIZER_ALGORITHMS: commaList
-    .pipe(z.array(z.enum(ALGORITHMS)).min(1))
+  LONGSHORE_AUTHORIZER_ALGORITHMS: algorithmsVariable
     .default(['RS256', 'ES256'])
     .describe('Accepted signature algorithms; asymmetric only.'),
   LONGSHORE_AUTHORIZER_CLOCK_TOLERANCE_S: integerVariable({ min: 0, max: 300 })

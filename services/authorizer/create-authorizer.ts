@@ -7,13 +7,14 @@
  * 3. When the keys cannot be read it throws something else, 500: a Deny would be kept for minutes, a 500 is not, and clients try again.
  * 4. No token, and nothing of one that was not verified, reaches a log or an answer.
  */
+
+import { createKeyCache } from '#shared/access/key-cache.ts';
+import { verifyToken } from '#shared/access/verify-token.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { readAuthorizerEvent } from './authorizer-event.ts';
 import type { AuthorizerConfig } from './config.ts';
 import { type AuthorizerAnswer, createPolicy } from './iam-policy.ts';
-import { createKeyCache } from './key-cache.ts';
-import { verifyToken } from './verify-token.ts';
 
 /** @throws an error with the message `Unauthorized`, or any other when it could not decide. */
 export type Authorizer = (event: unknown) => Promise<AuthorizerAnswer>;

@@ -5,8 +5,9 @@
  *    answer the next path from it.
  * 2. Resources are built from the configuration alone. Method and path of the caller never get into one, where `*` would be a wildcard.
  */
+
+import type { TokenIdentity } from '#shared/access/verify-token.ts';
 import type { AccessRule } from './config.ts';
-import type { TokenIdentity } from './verify-token.ts';
 
 export interface PolicyStatement {
   readonly Action: 'execute-api:Invoke';

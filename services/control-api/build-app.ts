@@ -21,6 +21,7 @@ import { handleFiles } from './files/handle-files.ts';
 import { handleStatus } from './files/handle-status.ts';
 import type { ApiParts, ApiServer } from './http/api-server.ts';
 import type { Authenticate } from './http/authenticate.ts';
+import type { AuthenticateBearer } from './http/authenticate-bearer.ts';
 import { boundAnswers } from './http/bound-answers.ts';
 import { createBoundedServer } from './http/bound-sockets.ts';
 import { describeApi } from './http/describe-api.ts';
@@ -41,6 +42,7 @@ export interface AppOptions extends ApiParts {
   readonly chat: ChatSettings;
   /** In place of the clock of this host. */
   readonly now?: () => number;
+  readonly authenticateBearer?: AuthenticateBearer | undefined;
   readonly ratePerSecond: number;
   readonly strangerRatePerMinute: number;
   readonly trustedProxies: readonly string[];

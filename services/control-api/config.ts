@@ -1,7 +1,9 @@
 /** The environment of the control API. */
 import { z } from 'zod';
+import { ROLES } from '#shared/access/permissions.ts';
+import { algorithmsVariable, keySetUrlVariable } from '#shared/access/token-variables.ts';
 import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
-import { integerVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
+import { integerVariable, jsonVariable, listVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
 import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
 import { chatVariables } from './chat/chat-settings.ts';
 
@@ -36,11 +38,44 @@ export const variables = z.object({
         .filter((address) => address !== ''),
     )
     .describe('Addresses or networks whose `X-Forwarded-For` is trusted, comma-separated.'),
+  LONGSHORE_API_OAUTH_ISSUER: z
+    .string()
+    .optional()
+    .describe(
+      'Issuer whose access tokens are accepted beside API keys. Set it with audience and key set, or none of them.',
+    ),
+  LONGSHORE_API_OAUTH_AUDIENCE: listVariable
+    .pipe(z.array(z.string().min(1)).min(1))
+    .optional()
+    .describe('Accepted audiences, comma-separated.'),
+  LONGSHORE_API_OAUTH_JWKS_URL: keySetUrlVariable.optional().describe("URL of the issuer's key set; https."),
+  LONGSHORE_API_OAUTH_ALGORITHMS: algorithmsVariable
+    .default(['RS256', 'ES256'])
+    .describe('Accepted signature algorithms; asymmetric only.'),
+  LONGSHORE_API_OAUTH_ROLES: jsonVariable
+    .pipe(z.record(z.string(), z.enum(ROLES)))
+    .optional()
+    .describe(
+      'JSON from scopes, roles or groups to roles: `{"longshore.operate":"operator"}`. The first match counts.',
+    ),
+  LONGSHORE_API_OAUTH_TENANT_CLAIM: z
+    .string()
+    .default('tenant')
+    .describe("The claim that names the tenant of a token with a tenant's role."),
+});
+
+const schema = variables.superRefine((read, context) => {
+  const { LONGSHORE_API_OAUTH_ISSUER, LONGSHORE_API_OAUTH_AUDIENCE, LONGSHORE_API_OAUTH_JWKS_URL } = read;
+  const together = { LONGSHORE_API_OAUTH_ISSUER, LONGSHORE_API_OAUTH_AUDIENCE, LONGSHORE_API_OAUTH_JWKS_URL };
+  const missing = Object.entries(together).filter(([, value]) => value === undefined);
+  if (missing.length === 0 || missing.length === 3) return;
+  for (const [name] of missing)
+    context.addIssue({ code: 'custom', path: [name], message: 'is required where tokens are accepted' });
 });
 
 export type ControlApiConfig = z.output<typeof variables>;
 
 /** @throws LongshoreError `CONFIG_INVALID` */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): ControlApiConfig {
-  return loadConfig(variables, env);
+  return loadConfig(schema, env);
 }

@@ -1,7 +1,8 @@
 /** The control API as a service: its connections, its server, started and stopped together. */
 
-import { assertDatabaseAnswers, connectDatabase, connectReads } from '#shared/db/connect-database.ts';
-import { findApiKey } from '#shared/definitions/api-keys.ts';
+import { findApiKey, noteKeyUse } from '#shared/access/api-keys.ts';
+import { createKeyCache } from '#shared/access/key-cache.ts';
+import { assertDatabaseAnswers, connectDatabase, connectReads, type Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
@@ -12,12 +13,17 @@ import { chatSettingsOf } from './chat/chat-settings.ts';
 import type { ControlApiConfig } from './config.ts';
 import type { ApiServer } from './http/api-server.ts';
 import { createAuthenticator } from './http/authenticate.ts';
+import { type AuthenticateBearer, createBearerAuthenticator } from './http/authenticate-bearer.ts';
 import { lookUpQueues, readQueueDepths } from './operations/read-queue-depths.ts';
 import { createWakeUpSenders } from './operations/wake-up-senders.ts';
 
 const NAME = 'control-api';
 const DATABASE_ANSWER_MS = 10_000;
 const READINESS_MS = 1_500;
+const CLOCK_TOLERANCE_S = 5;
+const LARGEST_TOKEN_BYTES = 8_192;
+/** As the authorizer's defaults. */
+const KEY_SET = { timeoutMs: 3_000, refreshMs: 600_000, maxAgeMs: 3_600_000, cooldownMs: 10_000 };
 
 export interface ControlApi extends Service {
   /** E.g. `http://127.0.0.1:8080`; undefined before it has started. */
@@ -31,6 +37,15 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
   let app: ApiServer | undefined;
   let address: string | undefined;
   let stopping: Promise<void> | undefined;
+
+  async function findAndNote(key: string) {
+    const owner = await findApiKey(sql, key);
+    if (owner !== undefined)
+      void noteKeyUse(sql, owner.keyId).catch((error: unknown) =>
+        logger.warn({ err: error }, 'use of a key not noted'),
+      );
+    return owner;
+  }
 
   async function start(): Promise<void> {
     await assertDatabaseAnswers(sql, DATABASE_ANSWER_MS);
@@ -47,9 +62,10 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
       admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
       readDepths: (queues = QUEUE_IDS) => readQueueDepths(client, addresses, queues),
       authenticate: createAuthenticator({
-        findKey: (key) => findApiKey(sql, key),
+        findKey: findAndNote,
         cacheMs: config.LONGSHORE_API_KEY_CACHE_MS,
       }),
+      authenticateBearer: createBearer(config, sql),
       logger,
       registry,
       ratePerSecond: config.LONGSHORE_API_RATE_PER_SECOND,
@@ -96,4 +112,30 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
       }
     },
   };
+}
+
+function createBearer(config: ControlApiConfig, sql: Sql): AuthenticateBearer | undefined {
+  const {
+    LONGSHORE_API_OAUTH_ISSUER: issuer,
+    LONGSHORE_API_OAUTH_AUDIENCE: audience,
+    LONGSHORE_API_OAUTH_JWKS_URL: url,
+  } = config;
+  if (issuer === undefined || audience === undefined || url === undefined) return undefined;
+  return createBearerAuthenticator({
+    rules: {
+      issuer,
+      audience,
+      algorithms: config.LONGSHORE_API_OAUTH_ALGORITHMS,
+      clockToleranceS: CLOCK_TOLERANCE_S,
+      largestTokenBytes: LARGEST_TOKEN_BYTES,
+    },
+    keys: createKeyCache({ url, ...KEY_SET, now: Date.now }),
+    roles: config.LONGSHORE_API_OAUTH_ROLES ?? {},
+    tenantClaim: config.LONGSHORE_API_OAUTH_TENANT_CLAIM,
+    isActiveTenant: async (tenantId) => {
+      const rows = await sql`SELECT 1 FROM tenants WHERE id = ${tenantId} AND disabled_at IS NULL`;
+      return rows.length > 0;
+    },
+    cacheMs: config.LONGSHORE_API_KEY_CACHE_MS,
+  });
 }

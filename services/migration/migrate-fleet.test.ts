@@ -1,6 +1,6 @@
 import postgres from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { findApiKey } from '#shared/definitions/api-keys.ts';
+import { findApiKey } from '#shared/access/api-keys.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { migrateFleet } from './migrate-fleet.ts';

@@ -4,9 +4,10 @@
  * 1. Every part may be repeated, and stopped anywhere: a deployment that failed is deployed again.
  * 2. The key is put away before it counts, so that none exists that nobody can know.
  */
+
+import { createApiKey, revokeApiKey } from '#shared/access/api-keys.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { migrate } from '#shared/db/migrate.ts';
-import { createApiKey, revokeApiKey } from '#shared/definitions/api-keys.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { type Move, moveObjects } from './move-objects.ts';
 import { grantRows, OWNER, prepareRoles } from './prepare-roles.ts';

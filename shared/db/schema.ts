@@ -10,6 +10,7 @@
  * 5. A record belongs to one chunk, or has a `next_attempt_at`, or its job's operator decides. No index names `records.state`: its
  *    updates then stay within their page.
  */
+import type { Role } from '#shared/access/permissions.ts';
 import { pg, sql } from './drizzle.ts';
 
 const {
@@ -89,9 +90,14 @@ export const apiKeys = pgTable('api_keys', {
   /** Null for an operator's key, which sees every tenant. */
   tenantId: text('tenant_id').references(() => tenants.id),
   label: text('label').notNull(),
+  /** Null, from before there were roles: `defaultRole`. */
+  role: text('role').$type<Role>(),
   /** SHA-256 of the key, hex; keys carry 256 random bits, so a plain hash is enough. */
   keyHash: text('key_hash').notNull().unique(),
   createdAt: createdAt(),
+  expiresAt: instant('expires_at'),
+  /** To the minute. */
+  lastUsedAt: instant('last_used_at'),
   revokedAt: instant('revoked_at'),
 });
 

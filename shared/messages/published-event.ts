@@ -44,6 +44,7 @@ export const EVENT_TYPES = [
   'sftp-user.disabled',
   'sftp-user.enabled',
   'api-key.created',
+  'api-key.rotated',
   'api-key.revoked',
 ] as const;
 

@@ -7,7 +7,7 @@ import { loadAuthorizerConfig } from '#services/authorizer/config.ts';
 import { createAuthorizer } from '#services/authorizer/create-authorizer.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 
-const ISSUER = 'https://issuer.example';
+export const ISSUER = 'https://issuer.example';
 export const AUDIENCE = 'rfi-apis';
 export const METHOD_ARN = 'arn:aws:execute-api:us-east-1:123456789012:abc123/prod/POST/validation';
 

@@ -6,8 +6,8 @@ import type { ApiServer } from '#services/control-api/http/api-server.ts';
 import { createAuthenticator } from '#services/control-api/http/authenticate.ts';
 import { readQueueDepths } from '#services/control-api/operations/read-queue-depths.ts';
 import { createWakeUpSenders } from '#services/control-api/operations/wake-up-senders.ts';
+import { createApiKey, findApiKey } from '#shared/access/api-keys.ts';
 import { connectDatabase, connectReads, type Reads, type Sql } from '#shared/db/connect-database.ts';
-import { createApiKey, findApiKey } from '#shared/definitions/api-keys.ts';
 import { applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { ADMISSION_WINDOW } from '#shared/jobs/admission.ts';
 import { createQueues } from '#shared/queue/create-queues.ts';
@@ -38,6 +38,7 @@ export async function startTestApi(
       | 'ratePerSecond'
       | 'strangerRatePerMinute'
       | 'authenticate'
+      | 'authenticateBearer'
       | 'answerMs'
       | 'heartbeatMs'
       | 'streamMs'

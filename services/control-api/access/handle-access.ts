@@ -1,12 +1,12 @@
 /** Taking tenants, routes and SFTP users out of use and back into it, for operators; and the list of SFTP users. */
 import { z } from 'zod';
+import { type AccessTarget, setAccess } from '#shared/access/disable-access.ts';
 import { asc, sql as raw } from '#shared/db/drizzle.ts';
 import { sftpUsers } from '#shared/db/schema.ts';
-import { type AccessTarget, setAccess } from '#shared/definitions/disable-access.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { reasonField, tenantField, textField } from '../http/request-fields.ts';
-import { actorOf, callerOf, operatorOf } from '../http/request-guard.ts';
+import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
 import { ofTenant } from '../http/tenant-scope.ts';
 import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
 
@@ -112,7 +112,7 @@ function handleVerb<Params extends z.ZodType>(
       },
     },
     async (request) => {
-      const actor = actorOf(operatorOf(request));
+      const actor = actorOf(callerWith(request, 'access:change'));
       const target = toTarget(request.params as z.output<Params>);
       const isDisabled = verb === 'disable';
       const { reason } = request.body as z.output<typeof bodySchema>;

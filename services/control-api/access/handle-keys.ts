@@ -1,30 +1,94 @@
-/** API keys, for operators: made (and shown once), listed without what is secret, revoked. */
+/**
+ * API keys: made (and shown once), listed without what is secret, rotated, revoked; and who the caller is.
+ *
+ * Operators manage every key, an administrator of a tenant those of the tenant. Nobody makes a key of another kind than that.
+ */
 import { z } from 'zod';
-import { asc, eq, gt } from '#shared/db/drizzle.ts';
+import { createApiKey, revokeApiKey, rotateApiKey } from '#shared/access/api-keys.ts';
+import {
+  type Caller,
+  defaultRole,
+  isTenantRole,
+  PERMISSIONS,
+  PERMISSIONS_OF,
+  ROLES,
+} from '#shared/access/permissions.ts';
+import { and, asc, eq, gt } from '#shared/db/drizzle.ts';
 import { apiKeys, tenants } from '#shared/db/schema.ts';
-import { createApiKey, revokeApiKey } from '#shared/definitions/api-keys.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { encodeIdCursor, idCursorField } from '../http/page-cursor.ts';
-import { idParams, limitField, plainTextField, tenantField } from '../http/request-fields.ts';
-import { actorOf, operatorOf } from '../http/request-guard.ts';
+import { idParams, instantField, limitField, plainTextField, tenantField } from '../http/request-fields.ts';
+import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
 import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
+
+const roleSchema = z.enum(ROLES);
 
 const keySchema = z.object({
   key_id: z.string(),
   tenant: z.string().nullable().describe('Null for an operator key, which sees every tenant.'),
   label: z.string(),
+  role: roleSchema,
   created_at: z.string(),
+  expires_at: z.string().nullable(),
+  last_used_at: z.string().nullable().describe('To the minute.'),
   revoked_at: z.string().nullable(),
 });
 
+const madeSchema = z.object({ key_id: z.string(), key: z.string() });
+
+const bodySchema = z.strictObject({
+  tenant: tenantField.nullable().describe('Null creates an operator key.'),
+  label: plainTextField(100),
+  role: roleSchema.optional().describe('admin for an operator’s key, tenant-admin for a tenant’s, when absent.'),
+  expires_at: instantField.optional().describe('In the future; never when absent.'),
+});
+
+const DEFAULT_OVERLAP_HOURS = 24;
+const MOST_OVERLAP_HOURS = 720;
+
 export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
+  app.get(
+    '/api/v1/me',
+    {
+      schema: {
+        summary: 'Who the credentials of this request belong to, and what they allow',
+        tags: ['access'],
+        response: {
+          200: z.object({
+            actor: z.string().describe('As it is in the audit.'),
+            tenant: z.string().nullable(),
+            time_zone: z.string().nullable().describe('The tenant’s.'),
+            role: roleSchema,
+            permissions: z.array(z.enum(PERMISSIONS)),
+          }),
+          ...errorReplies,
+        },
+      },
+    },
+    async (request) => {
+      const caller = callerOf(request);
+      const { tenantId, role } = caller;
+      const [tenant] =
+        tenantId === null
+          ? []
+          : await reads.select({ timeZone: tenants.timeZone }).from(tenants).where(eq(tenants.id, tenantId));
+      return {
+        actor: actorOf(caller),
+        tenant: tenantId,
+        time_zone: tenant?.timeZone ?? null,
+        role,
+        permissions: [...PERMISSIONS_OF[role]],
+      };
+    },
+  );
+
   app.get(
     '/api/v1/keys',
     {
       schema: {
         summary: 'API keys, oldest first',
-        tags: ['operations'],
+        tags: ['access'],
         querystring: z.strictObject({ cursor: idCursorField.optional(), limit: limitField }),
         response: {
           200: z.object({ keys: z.array(keySchema), next_cursor: z.string().nullable() }),
@@ -33,21 +97,29 @@ export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
       },
     },
     async (request) => {
-      operatorOf(request);
+      const { tenantId } = callerWith(request, 'keys:manage');
       const { cursor, limit } = request.query;
       const rows = await reads
         .select({
           key_id: apiKeys.id,
           tenant: apiKeys.tenantId,
           label: apiKeys.label,
+          role: apiKeys.role,
           created_at: instantOf(apiKeys.createdAt),
+          expires_at: instantOrNullOf(apiKeys.expiresAt),
+          last_used_at: instantOrNullOf(apiKeys.lastUsedAt),
           revoked_at: instantOrNullOf(apiKeys.revokedAt),
         })
         .from(apiKeys)
-        .where(cursor === undefined ? undefined : gt(apiKeys.id, cursor))
+        .where(
+          and(
+            tenantId === null ? undefined : eq(apiKeys.tenantId, tenantId),
+            cursor === undefined ? undefined : gt(apiKeys.id, cursor),
+          ),
+        )
         .orderBy(asc(apiKeys.id))
         .limit(limit + 1);
-      const keys = rows.slice(0, limit);
+      const keys = rows.slice(0, limit).map((key) => ({ ...key, role: key.role ?? defaultRole(key.tenant) }));
       const last = rows.length > limit ? keys.at(-1) : undefined;
       return { keys, next_cursor: last === undefined ? null : encodeIdCursor(last.key_id) };
     },
@@ -58,23 +130,61 @@ export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
     {
       schema: {
         summary: 'Create an API key; it is shown only once',
-        tags: ['operations'],
-        body: z.strictObject({
-          tenant: tenantField.nullable().describe('Null creates an operator key.'),
-          label: plainTextField(100),
-        }),
-        response: { 201: z.object({ key_id: z.string(), key: z.string() }), ...errorReplies },
+        tags: ['access'],
+        body: bodySchema,
+        response: { 201: madeSchema, ...errorReplies },
       },
     },
     async (request, reply) => {
-      const operator = operatorOf(request);
-      const { tenant, label } = request.body;
+      const caller = callerWith(request, 'keys:manage');
+      const { tenant, label, role = defaultRole(tenant), expires_at: expiresAt } = request.body;
+      assertMayMake(caller, { tenant, role });
+      if (expiresAt !== undefined && Date.parse(expiresAt) <= Date.now())
+        throw new LongshoreError('REQUEST_INVALID', 'expires_at: is in the past');
       if (tenant !== null) {
         const [known] = await reads.select({ id: tenants.id }).from(tenants).where(eq(tenants.id, tenant));
         if (known === undefined) throw new LongshoreError('NOT_FOUND', 'Tenant not found');
       }
-      const { keyId, key } = await createApiKey(sql, { tenantId: tenant, label, actor: actorOf(operator) });
+      const { keyId, key } = await createApiKey(sql, {
+        tenantId: tenant,
+        label,
+        role,
+        expiresAt: expiresAt === undefined ? undefined : new Date(expiresAt),
+        actor: actorOf(caller),
+      });
       return reply.code(201).send({ key_id: keyId, key });
+    },
+  );
+
+  app.post(
+    '/api/v1/keys/:id/rotate',
+    {
+      schema: {
+        summary: 'Create the successor of an API key; the old key expires after the overlap',
+        tags: ['access'],
+        params: idParams,
+        body: z
+          .strictObject({
+            overlap_hours: z.number().int().min(0).max(MOST_OVERLAP_HOURS).default(DEFAULT_OVERLAP_HOURS),
+          })
+          .nullish(),
+        response: { 201: madeSchema.extend({ old_key_expires_at: z.string() }), ...errorReplies },
+      },
+    },
+    async (request, reply) => {
+      const caller = callerWith(request, 'keys:manage');
+      const made = await rotateApiKey(sql, {
+        keyId: request.params.id,
+        tenantId: caller.tenantId,
+        overlapHours: request.body?.overlap_hours ?? DEFAULT_OVERLAP_HOURS,
+        actor: actorOf(caller),
+      });
+      if (made === undefined) throw noSuchKey();
+      return reply.code(201).send({
+        key_id: made.keyId,
+        key: made.key,
+        old_key_expires_at: made.oldExpiresAt.toISOString(),
+      });
     },
   );
 
@@ -83,16 +193,32 @@ export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
     {
       schema: {
         summary: 'Revoke an API key; it stops working within a minute',
-        tags: ['operations'],
+        tags: ['access'],
         params: idParams,
         response: { 200: z.object({ key_id: z.string(), revoked: z.literal(true) }), ...errorReplies },
       },
     },
     async (request) => {
-      const operator = operatorOf(request);
-      const wasRevoked = await revokeApiKey(sql, { keyId: request.params.id, actor: actorOf(operator) });
-      if (!wasRevoked) throw new LongshoreError('NOT_FOUND', 'There is no such key, or it was revoked before.');
-      return { key_id: request.params.id, revoked: true as const };
+      const caller = callerWith(request, 'keys:manage');
+      const keyId = request.params.id;
+      const wasRevoked = await revokeApiKey(sql, { keyId, tenantId: caller.tenantId, actor: actorOf(caller) });
+      if (!wasRevoked) throw noSuchKey();
+      return { key_id: keyId, revoked: true as const };
     },
   );
+}
+
+/** @throws LongshoreError `FORBIDDEN` for another tenant's key, `REQUEST_INVALID` for a role that does not go with the tenant. */
+function assertMayMake(caller: Caller, { tenant, role }: { tenant: string | null; role: Caller['role'] }): void {
+  if (caller.tenantId !== null && tenant !== caller.tenantId)
+    throw new LongshoreError('FORBIDDEN', 'A tenant makes keys for itself only.');
+  if (isTenantRole(role) === (tenant === null))
+    throw new LongshoreError(
+      'REQUEST_INVALID',
+      `role: ${role} is not a role of ${tenant === null ? 'operators' : 'a tenant'}`,
+    );
+}
+
+function noSuchKey(): LongshoreError {
+  return new LongshoreError('NOT_FOUND', 'There is no such key, or it was revoked before.');
 }

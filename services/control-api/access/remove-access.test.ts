@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeSshKey } from '#local/sftp/make-ssh-key.ts';
-import { findApiKey } from '#shared/definitions/api-keys.ts';
+import { findApiKey } from '#shared/access/api-keys.ts';
 import { loadRoutingInput } from '#shared/definitions/load-routing-input.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 

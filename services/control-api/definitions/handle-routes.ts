@@ -10,7 +10,7 @@ import { LongshoreError } from '#shared/errors.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { cursorField } from '../http/page-cursor.ts';
 import { flagField, limitField, tenantField, textField } from '../http/request-fields.ts';
-import { actorOf, callerOf, customerOf, operatorOf, spend } from '../http/request-guard.ts';
+import { actorOf, callerOf, callerWith, customerOf, spend } from '../http/request-guard.ts';
 import { appliedSchema, applyRouteFiles } from './apply-route-files.ts';
 import {
   findRoute,
@@ -107,7 +107,7 @@ export async function handleRoutes(server: ApiServer, parts: ApiParts): Promise<
       },
       async (request, reply) => {
         const isDryRun = request.query.dry_run;
-        const caller = isDryRun ? callerOf(request) : operatorOf(request);
+        const caller = isDryRun ? callerOf(request) : callerWith(request, 'definitions:apply');
         if (caller.tenantId !== null) await spend(dryRunLimit, request, reply);
         const text = typeof request.body === 'string' ? request.body : '';
         if (caller.tenantId !== null && Buffer.byteLength(text) > LARGEST_DRY_RUN_BYTES)

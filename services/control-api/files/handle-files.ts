@@ -14,7 +14,7 @@ import {
   textField,
   wordSchema,
 } from '../http/request-fields.ts';
-import { actorOf, callerOf } from '../http/request-guard.ts';
+import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
 import { fileDetailSchema, filePageSchema, findFileDetail, findFiles } from './find-files.ts';
 
 const filtersSchema = z.strictObject({
@@ -91,6 +91,7 @@ export function handleFiles(app: ApiServer, { sql, reads, senders }: ApiParts): 
     async (request) => {
       const caller = callerOf(request);
       const file = await findOrRefuse(caller.tenantId, request.params.id);
+      callerWith(request, 'files:reroute');
       const word = { fileIds: [file.file_id], actor: actorOf(caller), reason: request.body.reason };
       const requeued = await requeueFiles(sql, word);
       if (requeued.length === 0) {

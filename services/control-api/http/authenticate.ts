@@ -10,17 +10,17 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import pLimit, { type LimitFunction } from 'p-limit';
-import type { ApiKeyOwner } from '#shared/definitions/api-keys.ts';
+import type { Caller } from '#shared/access/permissions.ts';
 
 export interface AuthenticatorOptions {
-  readonly findKey: (key: string) => Promise<ApiKeyOwner | undefined>;
+  readonly findKey: (key: string) => Promise<Caller | undefined>;
   readonly cacheMs: number;
   /** Monotonic, in ms. */
   readonly now?: () => number;
 }
 
 export type Authentication =
-  | { readonly type: 'known'; readonly owner: ApiKeyOwner }
+  | { readonly type: 'known'; readonly owner: Caller }
   /** Unknown, revoked, or no key at all. */
   | { readonly type: 'unknown' }
   /** Its allowance is spent, and it was not looked up or is unknown. */
@@ -42,7 +42,7 @@ const LIMITED = { type: 'limited' } as const;
 
 interface CachedKey {
   readonly digest: Buffer;
-  readonly owner: ApiKeyOwner;
+  readonly owner: Caller;
   readonly expiresAt: number;
 }
 

@@ -53,8 +53,13 @@ export async function describeApi(app: ApiServer): Promise<void> {
       },
       servers: [{ url: '/' }],
       tags: TAGS,
-      components: { securitySchemes: { apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' } } },
-      security: [{ apiKey: [] }],
+      components: {
+        securitySchemes: {
+          apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+        },
+      },
+      security: [{ apiKey: [] }, { bearer: [] }],
     },
     transform: describeRoute,
     transformObject: (document) => {

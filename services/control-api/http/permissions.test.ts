@@ -1,14 +1,25 @@
-/** Who may do what: every endpoint against every kind of key. A new endpoint has to be decided here. */
+/** Who may do what: every endpoint against every role. A new endpoint has to be decided here. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createApiKey } from '#shared/access/api-keys.ts';
+import { isTenantRole, may, PERMISSIONS_OF, type Permission, ROLES, type Role } from '#shared/access/permissions.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 
 let api: TestApi;
+/** Keys of each role, the tenants' ones of `acme`. */
+let keys: Record<Role, string>;
 let jobId: string;
 let fileId: string;
 beforeAll(async () => {
   api = await startTestApi();
+  const keyOf = async (role: Role) =>
+    [
+      role,
+      await createApiKey(api.sql, { tenantId: isTenantRole(role) ? 'acme' : null, label: role, role, actor: 'test' }),
+    ] as const;
+  const made = await Promise.all(ROLES.map(keyOf));
+  keys = Object.fromEntries(made.map(([role, { key }]) => [role, key])) as typeof keys;
   await seedTenant(api.sql);
   const [job] = await seedJobs(api.sql);
   [jobId, fileId] = [job!.id, job!.fileId];
@@ -22,48 +33,50 @@ afterAll(() => api.stop());
 
 const REASON = { reason: 'a test' };
 const ROUTE = { kind: 'route', tenant: 'acme', name: 'x', match: { path: 'x' }, steps: [{ stage: {} }] };
-type Endpoint = readonly [takes: 'tenant' | 'operator', payload?: object | undefined, query?: string];
+type Endpoint = readonly [takes: Permission, payload?: object | undefined, query?: string];
 
 const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
-  'GET /status': ['tenant', undefined, 'file_id=x'],
-  'GET /api/v1/files': ['tenant'],
-  'GET /api/v1/files/{id}': ['tenant'],
-  'POST /api/v1/files/{id}/reroute': ['tenant', REASON],
-  'GET /api/v1/jobs': ['tenant'],
-  'GET /api/v1/jobs/{id}': ['tenant'],
-  'POST /api/v1/jobs/{id}/cancel': ['tenant', REASON],
-  'POST /api/v1/jobs/{id}/retry': ['operator', REASON],
-  'POST /api/v1/jobs/{id}/skip': ['operator', REASON],
-  'POST /api/v1/jobs/{id}/release': ['operator', REASON],
-  'POST /api/v1/jobs/{id}/reject': ['operator', REASON],
-  'GET /api/v1/jobs/{id}/records': ['tenant'],
-  'GET /api/v1/jobs/{id}/records/{line}': ['tenant'],
-  'POST /api/v1/jobs/{id}/records/retry': ['operator', REASON],
-  'GET /api/v1/routes': ['tenant'],
-  'GET /api/v1/routes/{tenant}/{name}': ['tenant'],
-  'POST /api/v1/routes': ['operator', ROUTE],
-  'GET /api/v1/partners': ['tenant'],
-  'GET /api/v1/stores': ['tenant'],
-  'GET /api/v1/tenants': ['tenant'],
-  'GET /api/v1/sftp-users': ['tenant'],
-  'POST /api/v1/tenants/{tenant}/disable': ['operator', REASON],
-  'POST /api/v1/tenants/{tenant}/enable': ['operator', REASON],
-  'POST /api/v1/routes/{tenant}/{name}/disable': ['operator', REASON],
-  'POST /api/v1/routes/{tenant}/{name}/enable': ['operator', REASON],
-  'POST /api/v1/sftp-users/{username}/disable': ['operator', REASON],
-  'POST /api/v1/sftp-users/{username}/enable': ['operator', REASON],
-  'GET /api/v1/dead-letters': ['tenant'],
-  'GET /api/v1/dead-letters/{id}': ['tenant'],
-  'POST /api/v1/dead-letters/redrive': ['operator', REASON],
-  'POST /api/v1/dead-letters/{id}/redrive': ['operator', { ...REASON, body: '{}' }],
-  'POST /api/v1/dead-letters/discard': ['operator', { ...REASON, queue: 'work' }],
-  'GET /api/v1/notices': ['tenant'],
-  'POST /api/v1/notices/retry': ['tenant', REASON],
-  'GET /api/v1/queues': ['operator'],
-  'GET /api/v1/health': ['operator'],
-  'GET /api/v1/keys': ['operator'],
-  'POST /api/v1/keys': ['operator', { tenant: 'acme', label: 'new' }],
-  'POST /api/v1/keys/{id}/revoke': ['operator'],
+  'GET /status': ['read', undefined, 'file_id=x'],
+  'GET /api/v1/files': ['read'],
+  'GET /api/v1/files/{id}': ['read'],
+  'POST /api/v1/files/{id}/reroute': ['files:reroute', REASON],
+  'GET /api/v1/jobs': ['read'],
+  'GET /api/v1/jobs/{id}': ['read'],
+  'POST /api/v1/jobs/{id}/cancel': ['jobs:cancel', REASON],
+  'POST /api/v1/jobs/{id}/retry': ['jobs:retry', REASON],
+  'POST /api/v1/jobs/{id}/skip': ['jobs:retry', REASON],
+  'POST /api/v1/jobs/{id}/release': ['jobs:review', REASON],
+  'POST /api/v1/jobs/{id}/reject': ['jobs:review', REASON],
+  'GET /api/v1/jobs/{id}/records': ['read'],
+  'GET /api/v1/jobs/{id}/records/{line}': ['read'],
+  'POST /api/v1/jobs/{id}/records/retry': ['jobs:retry', REASON],
+  'GET /api/v1/routes': ['read'],
+  'GET /api/v1/routes/{tenant}/{name}': ['read'],
+  'POST /api/v1/routes': ['definitions:apply', ROUTE],
+  'GET /api/v1/partners': ['read'],
+  'GET /api/v1/stores': ['read'],
+  'GET /api/v1/tenants': ['read'],
+  'GET /api/v1/sftp-users': ['read'],
+  'POST /api/v1/tenants/{tenant}/disable': ['access:change', REASON],
+  'POST /api/v1/tenants/{tenant}/enable': ['access:change', REASON],
+  'POST /api/v1/routes/{tenant}/{name}/disable': ['access:change', REASON],
+  'POST /api/v1/routes/{tenant}/{name}/enable': ['access:change', REASON],
+  'POST /api/v1/sftp-users/{username}/disable': ['access:change', REASON],
+  'POST /api/v1/sftp-users/{username}/enable': ['access:change', REASON],
+  'GET /api/v1/dead-letters': ['read'],
+  'GET /api/v1/dead-letters/{id}': ['read'],
+  'POST /api/v1/dead-letters/redrive': ['letters:redrive', REASON],
+  'POST /api/v1/dead-letters/{id}/redrive': ['letters:redrive', { ...REASON, body: '{}' }],
+  'POST /api/v1/dead-letters/discard': ['letters:redrive', { ...REASON, queue: 'work' }],
+  'GET /api/v1/notices': ['read'],
+  'POST /api/v1/notices/retry': ['notices:retry', REASON],
+  'GET /api/v1/queues': ['queues:read'],
+  'GET /api/v1/health': ['queues:read'],
+  'GET /api/v1/me': ['read'],
+  'GET /api/v1/keys': ['keys:manage'],
+  'POST /api/v1/keys': ['keys:manage', { tenant: 'acme', label: 'new' }],
+  'POST /api/v1/keys/{id}/rotate': ['keys:manage', {}],
+  'POST /api/v1/keys/{id}/revoke': ['keys:manage'],
 };
 /** A stream: it answers until its job ends; `job-events.test.ts` has its own. */
 const STREAMS = ['GET /api/v1/jobs/{id}/events'];
@@ -93,16 +106,22 @@ test('every endpoint says who may call it', () => {
 });
 
 test.each(Object.keys(ENDPOINTS))('%s', async (endpoint) => {
-  const [takes] = ENDPOINTS[endpoint] as Endpoint;
+  const [permission] = ENDPOINTS[endpoint] as Endpoint;
   expect(await ask(endpoint, undefined)).toEqual({ status: 401, code: 'UNAUTHENTICATED' });
-  const own = await ask(endpoint, api.keys.acme);
-  if (takes === 'operator') expect(own).toEqual({ status: 403, code: 'FORBIDDEN' });
-  else expect([401, 403]).not.toContain(own.status);
   // What belongs to another tenant is not there, whatever the endpoint takes.
   if (/\/(?:jobs|files)\/\{id\}/.test(endpoint))
     expect(await ask(endpoint, api.keys.globex)).toEqual({ status: 404, code: 'NOT_FOUND' });
-  const operator = await ask(endpoint, api.keys.operator);
-  expect([400, 401, 403]).not.toContain(operator.status);
+  for (const role of ROLES.toSorted(
+    (a, b) => Number(may({ role: a }, permission)) - Number(may({ role: b }, permission)),
+  )) {
+    const answer = await ask(endpoint, keys[role]);
+    if (may({ role }, permission)) expect([role, [401, 403].includes(answer.status)]).toEqual([role, false]);
+    else expect([role, answer]).toEqual([role, { status: 403, code: 'FORBIDDEN' }]);
+  }
+});
+
+test('the table of roles', () => {
+  expect(PERMISSIONS_OF).toMatchSnapshot();
 });
 
 test('a tenant may count what a retry of its records would take, and neither name AMBIGUOUS ones nor a new key', async () => {

@@ -6,13 +6,14 @@
  */
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { ApiKeyOwner } from '#shared/definitions/api-keys.ts';
+import { type Caller, may, type Permission, ROLES } from '#shared/access/permissions.ts';
 import { LongshoreError } from '#shared/errors.ts';
-import type { Authenticate } from './authenticate.ts';
+import type { Authenticate, Authentication } from './authenticate.ts';
+import type { AuthenticateBearer } from './authenticate-bearer.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    caller: ApiKeyOwner | null;
+    caller: Caller | null;
   }
   interface FastifyContextConfig {
     /** Answers without a key. */
@@ -22,6 +23,8 @@ declare module 'fastify' {
 
 export interface RequestGuardOptions {
   readonly authenticate: Authenticate;
+  /** Absent: tokens are not taken. */
+  readonly authenticateBearer?: AuthenticateBearer | undefined;
   readonly ratePerSecond: number;
   readonly strangerRatePerMinute: number;
 }
@@ -52,16 +55,33 @@ export async function guardRequests(app: FastifyInstance, options: RequestGuardO
 
   async function identify(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     let secondsLeft = 1;
-    const result = await options.authenticate(headerText(request, 'x-api-key'), async () => {
+    const allowance = async () => {
       const state = await strangerLimit(request);
       if (state.isAllowed || !state.isExceeded) return true;
       secondsLeft = state.ttlInSeconds;
       return false;
-    });
+    };
+    const result = await whoAsks(request, allowance);
     if (result.type === 'limited') throw rateLimited(secondsLeft, reply);
-    if (result.type === 'unknown')
-      throw new LongshoreError('UNAUTHENTICATED', 'The request carries no valid API key in x-api-key.');
+    if (result.type === 'unknown') {
+      if (options.authenticateBearer !== undefined) reply.header('www-authenticate', 'Bearer');
+      throw new LongshoreError(
+        'UNAUTHENTICATED',
+        'The request carries no valid API key in x-api-key, and no valid token.',
+      );
+    }
     request.caller = result.owner;
+  }
+
+  /** A token is verified without a look-up, so only one that fails costs the address its allowance. */
+  async function whoAsks(request: FastifyRequest, allowance: () => Promise<boolean>): Promise<Authentication> {
+    const [key, authorization] = [headerText(request, 'x-api-key'), headerText(request, 'authorization')];
+    if (authorization === undefined || options.authenticateBearer === undefined)
+      return await options.authenticate(key, allowance);
+    if (key !== undefined)
+      throw new LongshoreError('REQUEST_INVALID', 'The request carries both an API key and a token; send one of them.');
+    const result = await options.authenticateBearer(authorization);
+    return result.type === 'known' || (await allowance()) ? result : { type: 'limited' };
   }
 
   app.decorateRequest('caller', null);
@@ -80,25 +100,33 @@ export async function guardRequests(app: FastifyInstance, options: RequestGuardO
 }
 
 /** Who asks; a handler behind the guard always has one. */
-export function callerOf(request: FastifyRequest): ApiKeyOwner {
+export function callerOf(request: FastifyRequest): Caller {
   if (request.caller === null) throw new LongshoreError('UNAUTHENTICATED', 'The request carries no valid API key.');
   return request.caller;
 }
 
-/** @throws LongshoreError `FORBIDDEN` for a tenant's key. */
-export function operatorOf(request: FastifyRequest): ApiKeyOwner {
+/** @throws LongshoreError `FORBIDDEN` when the caller's role may not. */
+export function callerWith(request: FastifyRequest, permission: Permission): Caller {
   const caller = callerOf(request);
-  if (caller.tenantId !== null) throw new LongshoreError('FORBIDDEN', 'This takes an operator key.');
+  if (!may(caller, permission)) throw forbidden(permission);
   return caller;
 }
 
+function forbidden(permission: Permission): LongshoreError {
+  const roles = ROLES.filter((role) => may({ role }, permission));
+  return new LongshoreError('FORBIDDEN', `This takes the permission ${permission}.`, {
+    hint: `Roles that have it: ${roles.join(', ')}.`,
+    details: { permission },
+  });
+}
+
 /** Whose share of the API a request takes: a tenant's, whatever number of keys it has; an operator's own. */
-export function customerOf({ tenantId, keyId }: ApiKeyOwner): string {
+export function customerOf({ tenantId, keyId }: Caller): string {
   return tenantId === null ? `key:${keyId}` : `tenant:${tenantId}`;
 }
 
 /** As it is in the audit. */
-export function actorOf(caller: ApiKeyOwner): string {
+export function actorOf(caller: Caller): string {
   return caller.tenantId === null ? `operator:${caller.label}` : `tenant:${caller.tenantId}:${caller.label}`;
 }
 

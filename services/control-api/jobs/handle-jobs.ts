@@ -5,6 +5,7 @@
  * what was held back of the tenant's own files are an operator's word. Another tenant's job is a 404 first.
  */
 import { z } from 'zod';
+import type { Permission } from '#shared/access/permissions.ts';
 import { JOB_STATES } from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { cancelJobs, cancelOrderedJobs, rejectHeldJobs } from '#shared/jobs/end-jobs.ts';
@@ -23,7 +24,7 @@ import {
   textField,
   wordSchema,
 } from '../http/request-fields.ts';
-import { actorOf, callerOf, operatorOf } from '../http/request-guard.ts';
+import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
 import type { CountRecords } from '../records/count-records.ts';
 import { retryRecords } from '../records/retry-records.ts';
 import { findJobDetail, findJobSummary, jobDetailSchema } from './find-job.ts';
@@ -52,8 +53,7 @@ type JobSummary = z.infer<typeof jobSummarySchema>;
 interface JobAction {
   readonly verb: string;
   readonly summary: string;
-  /** Also a tenant may say it about its own jobs. */
-  readonly isOwners?: boolean;
+  readonly takes: Permission;
   /** @throws LongshoreError when the job is not in a state for it. */
   readonly act: (job: JobSummary, word: OperatorAction) => Promise<void>;
 }
@@ -117,6 +117,7 @@ export function handleJobs(
     verb: 'retry',
     summary:
       'Continue at the failed step with new attempts, or at the failed records if the job failed because of them',
+    takes: 'jobs:retry',
     async act(job, word) {
       if (job.state === 'FAILED' && job.error?.cause === RECORDS_FAILED) {
         await retryRecords(sql, { ...word, jobId: job.job_id });
@@ -135,7 +136,7 @@ export function handleJobs(
   handleAction({
     verb: 'cancel',
     summary: 'Cancel an open job',
-    isOwners: true,
+    takes: 'jobs:cancel',
     async act(job, word) {
       const { jobIds } = await cancelJobs(sql, word);
       if (jobIds.length === 0)
@@ -146,6 +147,7 @@ export function handleJobs(
   handleAction({
     verb: 'skip',
     summary: 'Release the files behind a job on an ordered route; an open job is cancelled',
+    takes: 'jobs:retry',
     async act(job, word) {
       const skipped = await skipJobs(sql, word);
       if (skipped.length === 0 && (await cancelOrderedJobs(sql, word)).jobIds.length === 0)
@@ -156,6 +158,7 @@ export function handleJobs(
   handleAction({
     verb: 'release',
     summary: 'Release a held job',
+    takes: 'jobs:review',
     async act(job, word) {
       const released = await releaseJobs(sql, word, admissionWindow);
       if (released.length === 0) throw notHeld(job);
@@ -166,13 +169,14 @@ export function handleJobs(
   handleAction({
     verb: 'reject',
     summary: 'Reject a held job: it fails, and nothing of its file is processed',
+    takes: 'jobs:review',
     async act(job, word) {
       const { jobIds } = await rejectHeldJobs(sql, word);
       if (jobIds.length === 0) throw notHeld(job);
     },
   });
 
-  function handleAction({ verb, summary, isOwners = false, act }: JobAction): void {
+  function handleAction({ verb, summary, takes, act }: JobAction): void {
     app.post(
       `/api/v1/jobs/:id/${verb}`,
       {
@@ -187,7 +191,7 @@ export function handleJobs(
       async (request) => {
         const caller = callerOf(request);
         const job = await findOrRefuse(caller.tenantId, request.params.id);
-        if (!isOwners) operatorOf(request);
+        callerWith(request, takes);
         await act(job, { jobIds: [job.job_id], actor: actorOf(caller), reason: request.body.reason });
         return await findOrRefuse(caller.tenantId, job.job_id);
       },

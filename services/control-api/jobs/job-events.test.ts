@@ -175,7 +175,7 @@ describe('streams are bounded', () => {
   test('by their key: one that is revoked has none', async () => {
     await api.stop();
     let isRevoked = false;
-    const owner = { keyId: 'k', tenantId: 'acme', label: 'short' };
+    const owner = { keyId: 'k', tenantId: 'acme', label: 'short', role: 'tenant-admin' as const };
     await start({
       heartbeatMs: 50,
       authenticate: async () => (isRevoked ? { type: 'unknown' } : { type: 'known', owner }),

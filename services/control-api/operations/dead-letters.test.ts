@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createApiKey, revokeApiKey } from '#shared/access/api-keys.ts';
 import { storeDeadLetters } from '#shared/dead-letters/dead-letters.ts';
-import { createApiKey, revokeApiKey } from '#shared/definitions/api-keys.ts';
 import { jobDue } from '#shared/messages/wake-ups.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 

@@ -7,7 +7,7 @@ import { retryNotices } from '#shared/notices/notice-transitions.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { cursorField, encodeCursor, type PagePosition } from '../http/page-cursor.ts';
 import { anyCaseField, limitField, reasonField, tenantField } from '../http/request-fields.ts';
-import { actorOf, callerOf } from '../http/request-guard.ts';
+import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
 import { exactInstantOf, instantOf } from '../records/read-columns.ts';
 
 const noticeSchema = z
@@ -78,7 +78,7 @@ export function handleNotices(app: ApiServer, { sql, reads }: ApiParts): void {
       },
     },
     async (request) => {
-      const caller = callerOf(request);
+      const caller = callerWith(request, 'notices:retry');
       const { tenant, channel, reason } = request.body;
       if (caller.tenantId !== null && tenant !== undefined && tenant !== caller.tenantId) return { retried: 0 };
       const tenantId = caller.tenantId ?? tenant ?? null;

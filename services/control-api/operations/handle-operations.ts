@@ -7,7 +7,7 @@ import { isFifo, QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { cursorField } from '../http/page-cursor.ts';
 import { anyCaseField, idField, idParams, limitField, reasonField, tenantField } from '../http/request-fields.ts';
-import { actorOf, callerOf, operatorOf } from '../http/request-guard.ts';
+import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
 import {
   countParkedLetters,
   deadLetterDetailSchema,
@@ -117,7 +117,7 @@ export function handleDeadLetters(app: ApiServer, parts: ApiParts): void {
       },
     },
     async (request) => {
-      const operator = operatorOf(request);
+      const operator = callerWith(request, 'letters:redrive');
       const { queue, tenant, ids, reason, rate_per_second, dry_run, force, cursor } = request.body;
       const filters = { tenantId: tenant ?? null, queue, ids };
       const parked = await countParkedLetters(reads, filters);
@@ -169,7 +169,7 @@ function handleOneDeadLetter(app: ApiServer, parts: ApiParts): void {
       },
     },
     async (request) => {
-      const actor = actorOf(operatorOf(request));
+      const actor = actorOf(callerWith(request, 'letters:redrive'));
       await redriveCorrected(parts, { id: request.params.id, ...request.body, actor });
       return await findDeadLetter(parts.reads, null, request.params.id);
     },
@@ -186,7 +186,7 @@ function handleOneDeadLetter(app: ApiServer, parts: ApiParts): void {
       },
     },
     async (request) => {
-      const actor = actorOf(operatorOf(request));
+      const actor = actorOf(callerWith(request, 'letters:redrive'));
       const { queue, tenant, ids, reason, dry_run } = request.body;
       const parked = await countParkedLetters(parts.reads, { tenantId: tenant ?? null, queue, ids });
       if (dry_run || reason === undefined) return { dry_run: true, parked, discarded: 0, has_more: false };
@@ -217,7 +217,7 @@ export function handleQueues(app: ApiServer, parts: ApiParts): void {
       },
     },
     async (request) => {
-      operatorOf(request);
+      callerWith(request, 'queues:read');
       return await findHealth(parts);
     },
   );
@@ -239,7 +239,7 @@ export function handleQueues(app: ApiServer, parts: ApiParts): void {
       },
     },
     async (request) => {
-      operatorOf(request);
+      callerWith(request, 'queues:read');
       const depths = await readDepths(QUEUE_IDS);
       return {
         queues: depths.map(({ queue, main, dead }) => ({

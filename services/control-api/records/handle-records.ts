@@ -12,7 +12,7 @@ import {
   reasonField,
   textField,
 } from '../http/request-fields.ts';
-import { actorOf, callerOf, operatorOf } from '../http/request-guard.ts';
+import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
 import { findRecordDetail, findRecordJob, findRecords, recordDetailSchema, recordPageSchema } from './find-records.ts';
 import { previewRetry, retryRecords } from './retry-records.ts';
 
@@ -63,7 +63,7 @@ export function handleRecords(app: ApiServer, { sql, reads }: ApiParts): void {
     },
     async (request) => {
       const { values: withValues, cursor: afterLine, ...filters } = request.query;
-      const { tenantId } = withValues ? operatorOf(request) : callerOf(request);
+      const { tenantId } = withValues ? callerWith(request, 'records:values') : callerOf(request);
       const job = await findRecordJob(reads, tenantId, request.params.id);
       return await findRecords(reads, job, { ...filters, withValues, afterLine });
     },
@@ -82,7 +82,7 @@ export function handleRecords(app: ApiServer, { sql, reads }: ApiParts): void {
     },
     async (request) => {
       const withValues = request.query.values;
-      const { tenantId } = withValues ? operatorOf(request) : callerOf(request);
+      const { tenantId } = withValues ? callerWith(request, 'records:values') : callerOf(request);
       const { id, line } = request.params;
       return await findRecordDetail(reads, await findRecordJob(reads, tenantId, id), line, withValues);
     },
@@ -107,7 +107,7 @@ export function handleRecords(app: ApiServer, { sql, reads }: ApiParts): void {
       const { id: jobId } = await findRecordJob(reads, caller.tenantId, request.params.id);
       const { lines, codes, states, reason, rate_per_second: perSecond, as_new: asNew, dry_run } = request.body;
       const filter = { jobId, lines, codes, states };
-      if (!dry_run) operatorOf(request);
+      if (!dry_run) callerWith(request, 'jobs:retry');
       const preview = await previewRetry(sql, filter);
       if (dry_run || reason === undefined) return { dry_run: true, ...preview };
       const taken = await retryRecords(sql, { ...filter, perSecond, asNew, reason, actor: actorOf(caller) });

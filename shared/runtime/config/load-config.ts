@@ -44,3 +44,15 @@ export const logLevelVariable = z.enum(['fatal', 'error', 'warn', 'info', 'debug
 export const booleanVariable = z
   .enum(['true', 'false', '1', '0'])
   .transform((value) => value === 'true' || value === '1');
+
+/** Values with commas between. */
+export const listVariable = z.string().transform((text) => text.split(',').map((part) => part.trim()));
+
+export const jsonVariable = z.string().transform((text, context): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    context.addIssue({ code: 'custom', message: 'must be JSON' });
+    return z.NEVER;
+  }
+});

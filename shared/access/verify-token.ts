@@ -25,6 +25,7 @@ export interface TokenIdentity {
   readonly scopes: readonly string[];
   /** Seconds since 1970. */
   readonly expiresAt: number;
+  readonly claims: Readonly<JWTPayload>;
 }
 
 export type RefusalReason =
@@ -92,6 +93,7 @@ function readIdentity(payload: JWTPayload): TokenIdentity | undefined {
     tokenId: headerSafe(jti),
     scopes: readScopes(payload),
     expiresAt: exp,
+    claims: payload,
   };
 }
 

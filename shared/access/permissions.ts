@@ -1,0 +1,74 @@
+/**
+ * Who may do what. A person or a program has one role; a role of a tenant reaches that tenant's own things only.
+ *
+ * A tenant may end its jobs and have its files routed again. What sends something to a partner once more, and what lets go a file that is
+ * held, takes an operator: otherwise a sender could release what was held back from it.
+ */
+export const OPERATOR_ROLES = ['viewer', 'operator', 'admin', 'auditor'] as const;
+export const TENANT_ROLES = ['tenant-viewer', 'sender', 'tenant-admin'] as const;
+export const ROLES = [...OPERATOR_ROLES, ...TENANT_ROLES] as const;
+
+export type Role = (typeof ROLES)[number];
+
+export const PERMISSIONS = [
+  'read',
+  'records:values',
+  'jobs:retry',
+  'jobs:review',
+  'jobs:cancel',
+  'files:reroute',
+  'letters:redrive',
+  'notices:retry',
+  'definitions:apply',
+  'access:change',
+  'keys:manage',
+  'queues:read',
+  'audit:read',
+] as const;
+
+export type Permission = (typeof PERMISSIONS)[number];
+
+const OPERATOR: readonly Permission[] = [
+  'read',
+  'records:values',
+  'jobs:retry',
+  'jobs:review',
+  'jobs:cancel',
+  'files:reroute',
+  'letters:redrive',
+  'notices:retry',
+  'queues:read',
+];
+
+export const PERMISSIONS_OF: Readonly<Record<Role, readonly Permission[]>> = {
+  viewer: ['read', 'queues:read'],
+  operator: OPERATOR,
+  admin: PERMISSIONS,
+  auditor: ['read', 'audit:read'],
+  'tenant-viewer': ['read'],
+  sender: ['read', 'jobs:cancel'],
+  'tenant-admin': ['read', 'jobs:cancel', 'files:reroute', 'notices:retry', 'keys:manage', 'audit:read'],
+};
+
+export function isTenantRole(role: Role): role is (typeof TENANT_ROLES)[number] {
+  return (TENANT_ROLES as readonly Role[]).includes(role);
+}
+
+/** Of a credential that names none. */
+export function defaultRole(tenantId: string | null): Role {
+  return tenantId === null ? 'admin' : 'tenant-admin';
+}
+
+export interface Caller {
+  /** Of an API key its id, of a token `issuer|subject`. */
+  readonly keyId: string;
+  /** Null: an operator, who sees every tenant. */
+  readonly tenantId: string | null;
+  /** As it is in the audit. */
+  readonly label: string;
+  readonly role: Role;
+}
+
+export function may({ role }: Pick<Caller, 'role'>, permission: Permission): boolean {
+  return PERMISSIONS_OF[role].includes(permission);
+}
