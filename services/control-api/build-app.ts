@@ -19,6 +19,7 @@ import { handlePartners } from './definitions/handle-partners.ts';
 import { handleRoutes } from './definitions/handle-routes.ts';
 import { handleFiles } from './files/handle-files.ts';
 import { handleStatus } from './files/handle-status.ts';
+import { handleGraphql } from './graphql/handle-graphql.ts';
 import type { ApiParts, ApiServer } from './http/api-server.ts';
 import type { Authenticate } from './http/authenticate.ts';
 import type { AuthenticateBearer } from './http/authenticate-bearer.ts';
@@ -110,6 +111,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   await describeApi(app);
   const countRecords = createRecordCounter({ summarise: (jobId) => summariseRecords(options.sql, jobId) });
   handleStatus(app, options, countRecords);
+  await handleGraphql(app, options, countRecords);
   await handleChat(app, { ...options, countRecords });
   handleFiles(app, options);
   handleJobs(app, options, countRecords);
