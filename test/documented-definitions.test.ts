@@ -28,7 +28,10 @@ function optionsOf(schema: z.ZodType): string[] {
 
 test('the documents on the pages can be applied together', () => {
   const shown = PAGES.flatMap((name) =>
-    [...page(name).matchAll(/```yaml\n((?:#.*?\n)?kind: (?:route|partner|store).*?)```/gs)].map(([, text = '']) => ({ name, text })),
+    [...page(name).matchAll(/```yaml\n((?:#.*?\n)?kind: (?:route|partner|store).*?)```/gs)].map(([, text = '']) => ({
+      name,
+      text,
+    })),
   );
   expect(shown.map(({ name }) => name)).toEqual([
     'routes.md',
