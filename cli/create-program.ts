@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { VERSION } from '#shared/runtime/version.ts';
 import type { Cli } from './command-context.ts';
 import { addAccessCommands } from './commands/access.ts';
+import { addActions } from './commands/actions.ts';
 import { addApply } from './commands/apply.ts';
 import { addDeadLetterCommands } from './commands/dead-letters.ts';
 import { addFiles } from './commands/files.ts';
@@ -28,6 +29,7 @@ const COMMANDS = [
   addJobCommands,
   addRecords,
   addRetry,
+  addActions,
   addDeadLetterCommands,
   addNotices,
   addRouteCommands,

@@ -14,6 +14,13 @@ export function parseRate(text: string): number {
   return rate;
 }
 
+/** `5` or `5%`. */
+export function parsePercent(text: string): number {
+  const percent = Number(text.replace(/%$/, ''));
+  if (!(percent >= 0 && percent <= 100) || text === '') throw new InvalidArgumentError('Give 0% to 100%.');
+  return percent;
+}
+
 const MOST_LINES = 10_000;
 
 /** One line of a file. */

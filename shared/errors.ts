@@ -118,6 +118,10 @@ export const ERROR_CODES = {
     meaning: 'An object arrived for a tenant that is disabled.',
     remedy: 'Enable the tenant with `longshore enable tenant`, then ask the sender to send the file again.',
   },
+  ROUTE_DISABLED: {
+    meaning: 'A file cannot be carried on a route that is disabled.',
+    remedy: 'Enable the route with `longshore enable route`, or name another one.',
+  },
   NO_ROUTE: {
     meaning: 'No route of the tenant matches the file.',
     remedy: 'Correct `match` of the route that should match, as the message says, then run `longshore reroute FILE`.',
@@ -614,6 +618,59 @@ export const ERROR_CODES = {
     meaning: 'The selection has only ambiguous records, and their calls may have had an effect.',
     remedy:
       'Ask the partner about them. Then select the state AMBIGUOUS, and `as_new` if the call should be a new one.',
+  },
+  FILE_NOT_ROUTED: {
+    meaning:
+      'A file cannot be carried on a route before the router has decided about it, nor when its upload was cut off.',
+    remedy: 'Wait until it is routed; have a file whose upload was cut off sent again.',
+  },
+  JOB_NOT_ENDED: {
+    meaning: 'Only a job that has ended can be sent again as new.',
+    remedy: 'Wait until it ends, or cancel it.',
+  },
+  JOB_SUPERSEDED: {
+    meaning: 'The job was sent again as new: its file is carried on the route by a later job.',
+    remedy: 'Look at the newest job of the file on that route, which `longshore status` lists, and act on that one.',
+  },
+  JOB_EXISTS: {
+    meaning: 'The file came to have a job on the route while the request was handled.',
+    remedy: 'Send the request again, if the file is to be carried on the route once more all the same.',
+  },
+  RESEND_OF_RECORDS: {
+    meaning: 'A job of a record file is not sent again as new: its records are, each with a new key.',
+    remedy: 'Use `longshore retry JOB --records --as-new`.',
+  },
+  ROW_REFUSED: {
+    meaning: 'The database refused to change one row of an action; the others were not held up.',
+    remedy: 'Act on it alone to see why, and report it with its id.',
+  },
+  LETTER_NOT_PARKED: {
+    meaning: 'The dead letter was redriven or discarded already, or there is none.',
+    remedy: 'Nothing; `longshore dead-letters` shows what is still parked.',
+  },
+  LETTER_REFUSED: {
+    meaning: 'The queue does not take the dead letter as it is, e.g. for its characters or its length.',
+    remedy: 'Look at it with `longshore dead-letters show`; discard it, or send it with a corrected body.',
+  },
+  ACTION_FILTER_EMPTY: {
+    meaning: 'An action was asked for with a filter that has no condition: it would take everything there is.',
+    remedy: 'Name at least one condition, e.g. a route, a code or a time.',
+  },
+  ACTION_TOO_LARGE: {
+    meaning: 'More than 100,000 rows fit the filter of an action.',
+    remedy: 'Narrow the filter, e.g. by tenant or by time, and make several actions of it.',
+  },
+  ACTION_EXPIRED: {
+    meaning: 'The preview of an action is too old to be run: what it counted may have changed since.',
+    remedy: 'Make a new preview; one can be run for 10 minutes, and approved for a day.',
+  },
+  ACTION_NOT_IN_STATE: {
+    meaning: 'The action is in a state in which this cannot be done to it.',
+    remedy: 'Look at its state with `longshore actions show`; one that has ended stays as it is.',
+  },
+  ACTION_SAME_PERSON: {
+    meaning: 'An action that needs a second person cannot be approved by the one who ran it.',
+    remedy: 'Have somebody else approve it, with a key of their own.',
   },
   PAYLOAD_TOO_LARGE: {
     meaning: 'The body of a request is larger than 1 MiB.',

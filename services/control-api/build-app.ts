@@ -13,6 +13,8 @@ import { summariseRecords } from '#shared/records/summarise-records.ts';
 import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import { handleAccess } from './access/handle-access.ts';
 import { handleKeys } from './access/handle-keys.ts';
+import { handleActions } from './actions/handle-actions.ts';
+import { handleResend } from './actions/handle-resend.ts';
 import type { ChatSettings } from './chat/chat-settings.ts';
 import { handleChat } from './chat/handle-chat.ts';
 import { handlePartners } from './definitions/handle-partners.ts';
@@ -45,6 +47,8 @@ export interface AppOptions extends ApiParts {
   readonly now?: () => number;
   readonly authenticateBearer?: AuthenticateBearer | undefined;
   readonly ratePerSecond: number;
+  /** Actions on more rows than this wait for a second person. */
+  readonly actionApprovalOver: number | undefined;
   readonly strangerRatePerMinute: number;
   readonly trustedProxies: readonly string[];
   /** For a whole answer; 20 s when absent. */
@@ -115,6 +119,8 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   await handleChat(app, { ...options, countRecords });
   handleFiles(app, options);
   handleJobs(app, options, countRecords);
+  handleResend(app, options);
+  handleActions(app, options);
   handleJobEvents(app, options);
   handleRecords(app, options);
   await handleRoutes(app, options);

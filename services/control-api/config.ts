@@ -28,6 +28,9 @@ export const variables = z.object({
     .describe('Maximum number of open event streams of one process.'),
   ...secretVariables,
   ...chatVariables,
+  LONGSHORE_ACTION_APPROVAL_OVER: integerVariable({ min: 0, max: 100_000 })
+    .optional()
+    .describe('Actions on more rows than this wait for a second person. Without it, only `resend` does.'),
   LONGSHORE_API_TRUSTED_PROXIES: z
     .string()
     .default('')

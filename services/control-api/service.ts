@@ -68,6 +68,7 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
       authenticateBearer: createBearer(config, sql),
       logger,
       registry,
+      actionApprovalOver: config.LONGSHORE_ACTION_APPROVAL_OVER,
       ratePerSecond: config.LONGSHORE_API_RATE_PER_SECOND,
       strangerRatePerMinute: config.LONGSHORE_API_STRANGER_RATE_PER_MINUTE,
       streamsPerKey: config.LONGSHORE_API_STREAMS_PER_KEY,

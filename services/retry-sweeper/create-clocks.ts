@@ -3,6 +3,9 @@
  */
 import type { TakeArrivals } from '#shared/arrival/take-arrivals.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
+import type { SendLetters } from '#shared/dead-letters/return-letters.ts';
+import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
+import { RouteCache } from '#shared/definitions/route-cache.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import type { createS3Client } from '#shared/files/s3-client.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
@@ -16,6 +19,7 @@ import type { Logger } from '#shared/runtime/logger.ts';
 import { createSecretStore } from '#shared/runtime/secrets/create-secret-store.ts';
 import { createStoreDirectory } from '#shared/stores/store-directory.ts';
 import { abortAbandonedUploads } from './abort-abandoned-uploads.ts';
+import { carryActions } from './carry-actions.ts';
 import type { RetrySweeperConfig } from './config.ts';
 import { createCountMissing } from './count-missing.ts';
 import { endOrphanedTransfers } from './end-orphaned-transfers.ts';
@@ -37,6 +41,7 @@ export interface ClockParts {
   readonly s3: ReturnType<typeof createS3Client>;
   readonly store: ObjectStore;
   readonly senders: WakeUpSenders;
+  readonly sendLetters: SendLetters;
   readonly takeArrivals: TakeArrivals;
   readonly readDepth: Parameters<typeof observeQueues>[0]['readDepth'];
   readonly metrics: RetrySweeperMetrics;
@@ -51,12 +56,13 @@ export interface Clocks {
 }
 
 const OBSERVE_MS = 10_000;
+const DAY_MS = 86_400_000;
 const TRANSFERS_MS = 2_000;
 const STORE_STALL_MS = 10_000;
 const RETENTION_MS = 3_600_000;
 
 export function createClocks(parts: ClockParts): Clocks {
-  const { config, sql, sns, s3, store, senders, takeArrivals, readDepth, metrics, logger } = parts;
+  const { config, sql, sns, s3, store, senders, sendLetters, takeArrivals, readDepth, metrics, logger } = parts;
   const prefix = config.LONGSHORE_PREFIX;
   const landingBucket = bucketName(prefix, 'landing');
   const ownBuckets = BUCKET_IDS.filter((id) => id !== 'landing').map((id) => bucketName(prefix, id));
@@ -110,7 +116,18 @@ export function createClocks(parts: ClockParts): Clocks {
     clock('records', tickMs, () => wakeDueRecords(dueRecords)),
     clock('outbox', tickMs, () => publishOutbox({ sql, publisher, metrics, logger })),
   ];
+  const acting = {
+    sql,
+    senders,
+    sendLetters,
+    routes: new RouteCache({ load: async (id) => (await loadRouteDefinitions(sql, [id])).get(id)?.definition }),
+    admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
+    retentionMs: config.LONGSHORE_RETENTION_DAYS * DAY_MS,
+    metrics,
+    logger,
+  };
   const slow = [
+    clock('actions', tickMs, () => carryActions(acting)),
     clock('notices', tickMs, () => sendNotices(telling)),
     clock('reconcile', config.LONGSHORE_RECONCILE_MS, async (signal) => {
       const youngestMs = config.LONGSHORE_RECONCILE_MIN_AGE_MS;

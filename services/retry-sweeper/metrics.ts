@@ -111,6 +111,18 @@ export function createRetrySweeperMetrics(registry: Registry) {
       labelNames: ['clock'] as const,
       registers,
     }),
+    actionItems: new Counter({
+      name: 'longshore_action_items_total',
+      help: 'Jobs, files and dead letters that actions took, by verb.',
+      labelNames: ['verb'] as const,
+      registers,
+    }),
+    openActions: new Gauge({
+      name: 'longshore_open_actions',
+      help: 'Actions that run, are paused, or wait for a second person.',
+      labelNames: ['state'] as const,
+      registers,
+    }),
     blockedLines: new Gauge({
       name: 'longshore_blocked_lines',
       help: 'Directories on ordered routes whose files wait behind a failed one.',

@@ -2,6 +2,7 @@
  * Reads the state of the fleet into gauges: what is open and due, what waits to leave, what is parked, whether copies move, who is
  * connected to the database; and what the queues count.
  */
+import { countOpenActions } from '#shared/actions/action-transitions.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { countConnections } from '#shared/fleet/count-connections.ts';
 import { countBlockedLines, countParkedLetters, readQueueRows } from '#shared/fleet/open-rows.ts';
@@ -18,7 +19,7 @@ export interface ObserveFleetOptions {
 }
 
 export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOptions): Promise<void> {
-  const [rows, lag, notices, parked, blockedLines, copyStillSeconds, connections] = await Promise.all([
+  const [rows, lag, notices, parked, blockedLines, copyStillSeconds, connections, openActions] = await Promise.all([
     readQueueRows(sql),
     outboxLag(sql),
     noticeLag(sql),
@@ -26,6 +27,7 @@ export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOp
     countBlockedLines(sql),
     watchCopies(),
     countConnections(sql),
+    countOpenActions(sql),
   ]);
   metrics.databaseConnectionsMax.set(connections.max);
   metrics.outboxRows.set(lag.rows);
@@ -36,6 +38,7 @@ export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOp
   metrics.parkedLetters.set(parked);
   metrics.blockedLines.set(blockedLines);
   metrics.copyStillSeconds.set(copyStillSeconds);
+  for (const { state, count } of openActions) metrics.openActions.set({ state }, count);
   // A state that no row is in any more must not keep its last value.
   metrics.rows.reset();
   metrics.databaseConnections.reset();

@@ -6,6 +6,7 @@ import type { Registry } from 'prom-client';
 import { createTakeArrivals } from '#shared/arrival/take-arrivals.ts';
 import { createTenantDirectory } from '#shared/arrival/tenant-directory.ts';
 import { assertDatabaseAnswers, connectDatabase } from '#shared/db/connect-database.ts';
+import { createSendLetters } from '#shared/dead-letters/return-letters.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
 import { createWakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
@@ -117,7 +118,20 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
         tracing,
         logger,
       });
-      clocks = createClocks({ config, sql, sns, s3, store, senders, takeArrivals, readDepth, metrics, logger });
+      const sendLetters = createSendLetters({ client: sqs, queueUrls });
+      clocks = createClocks({
+        config,
+        sql,
+        sns,
+        s3,
+        store,
+        senders,
+        sendLetters,
+        takeArrivals,
+        readDepth,
+        metrics,
+        logger,
+      });
       for (const part of [...clocks.fast, ...clocks.slow]) part.start();
       const handlerOf = (queue: QueueId) => createHandleDeadLetters({ sql, queue, takeArrivals, metrics, logger });
       void receiveDeadLetters(handlerOf).catch(

@@ -4,16 +4,9 @@
  * 1. A marker or checksum of another file is no file for the route that asks for it, even where the route's globs take it.
  * 2. Whatever is decided names a reason that the sender or the tenant's operator can act on.
  */
-import { randomUUIDv7 } from 'node:crypto';
 import type { RoutingInput } from '#shared/definitions/load-routing-input.ts';
-import type { CompiledRoute } from '#shared/definitions/routes/compile-route.ts';
-import type { NewJob, RoutingDecision } from '#shared/jobs/route-files.ts';
-
-export interface ActiveRoute {
-  readonly routeId: string;
-  readonly routeVersionId: string;
-  readonly route: CompiledRoute;
-}
+import { type ActiveRoute, newJob } from '#shared/jobs/new-job.ts';
+import type { RoutingDecision } from '#shared/jobs/route-files.ts';
 
 export interface DecideRoutingOptions {
   readonly largeFileThresholdBytes: number;
@@ -43,21 +36,6 @@ export function decideRouting(
 /** In the tenant's home, as routes match it. */
 export function pathOf({ key, tenantId }: Pick<RoutingInput, 'key' | 'tenantId'>): string {
   return key.slice(tenantId.length + 1);
-}
-
-function newJob({ routeId, routeVersionId, route }: ActiveRoute, isLarge: boolean): NewJob {
-  const [first] = route.steps;
-  return {
-    id: randomUUIDv7(),
-    routeId,
-    routeVersionId,
-    queue: first?.classOf(isLarge) === 'long' ? 'work' : 'partner-steps',
-    stepKind: first?.kind ?? '',
-    stepCount: route.steps.length,
-    maxAttempts: route.retry.maxAttempts,
-    isOrdered: route.ordered,
-    headFailure: route.onHeadFailure,
-  };
 }
 
 function refusal(

@@ -21,6 +21,8 @@ import type * as schema from './schema.ts';
 const require = createRequire(import.meta.url);
 
 export type Sql = postgres.Sql;
+/** A part of a statement, to be put into another. */
+export type Fragment = postgres.Fragment;
 
 /** The variables of every process that talks to the database. */
 export const databaseVariables = {

@@ -7,6 +7,7 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import { keepsAttempt } from '#shared/jobs/note-progress.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
+import { noScope, type SetScope } from '#shared/jobs/set-scope.ts';
 import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 
 export interface DeadLetter {
@@ -68,21 +69,24 @@ export interface SettledLetters {
   readonly reason: string;
   /** What was sent in place of what came. */
   readonly sentBody?: string;
+  readonly scope?: SetScope | undefined;
 }
 
 const AUDITED_BODY_CHARACTERS = 2_000;
 
 /** An operator redrove or discarded parked letters. Out: the ids that were still parked. Event: `dead-letter.redriven|discarded`. */
 export async function settleParkedLetters(sql: Sql, settled: SettledLetters): Promise<string[]> {
+  const { scope = noScope(sql) } = settled;
   const rows = await sql<{ id: string }[]>`
-    WITH moved AS (
+    WITH ${scope.before} moved AS (
       UPDATE dead_letters SET state = ${settled.state}, note = ${settled.reason}, updated_at = now()
-      WHERE id = ANY(${[...settled.ids]}::uuid[]) AND state = 'PARKED' RETURNING *),
+      WHERE id = ANY(${[...settled.ids]}::uuid[]) AND state = 'PARKED' ${scope.only(sql`id`)} RETURNING *),
+    ${scope.after(sql`SELECT id FROM moved`)}
     event AS (
       SELECT 'dead-letter.' || lower(state) AS type, coalesce(tenant_id, 'unassigned') AS tenant_id, file_id, job_id,
         jsonb_strip_nulls(jsonb_build_object('deadLetterId', id, 'queue', queue, 'reason', note,
           'sentBody', left(${settled.sentBody ?? null}::text, ${AUDITED_BODY_CHARACTERS}::int))) AS detail, '{events}'::text[] AS topics
-      FROM moved),
+      FROM moved ${scope.events}),
     ${recordEvents(sql, settled.actor)}
     SELECT id FROM moved`;
   return rows.map((row) => row.id);

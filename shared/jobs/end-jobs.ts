@@ -20,6 +20,7 @@ import { leaveLines } from './job-lines.ts';
 import { keepsAttempt } from './note-progress.ts';
 import { recordEvents } from './record-events.ts';
 import type { OperatorAction } from './reopen-jobs.ts';
+import { noScope, type SetScope } from './set-scope.ts';
 import { type ClosedFile, closedFileEvents, closedFilesJson, closeFiles, whyFailed } from './store-outcomes.ts';
 
 export interface EndResult {
@@ -41,17 +42,18 @@ export function cancelOrderedJobs(sql: Sql, word: OperatorAction): Promise<EndRe
 
 function cancelWhere(
   sql: Sql,
-  { jobIds, actor, reason }: OperatorAction,
+  { jobIds, actor, reason, scope }: OperatorAction,
   condition: ReturnType<Sql>,
 ): Promise<EndResult> {
   const error = { code: 'CANCELLED', cause: 'OPERATOR', message: reason };
-  return endJobs(sql, { jobIds, actor, state: 'CANCELLED', error, condition });
+  return endJobs(sql, { jobIds, actor, scope, state: 'CANCELLED', error, condition });
 }
 
-export function rejectHeldJobs(sql: Sql, { jobIds, actor, reason }: OperatorAction): Promise<EndResult> {
+export function rejectHeldJobs(sql: Sql, { jobIds, actor, reason, scope }: OperatorAction): Promise<EndResult> {
   return endJobs(sql, {
     jobIds,
     actor,
+    scope,
     state: 'FAILED',
     error: { code: 'REJECTED', cause: 'OPERATOR', message: reason },
     condition: sql`state = 'WAITING' AND wait_reason = ${HELD}`,
@@ -80,12 +82,16 @@ interface Ending {
   readonly state: Extract<JobState, 'CANCELLED' | 'FAILED'>;
   readonly error: { readonly code: string; readonly cause: string; readonly message: string };
   readonly condition: ReturnType<Sql>;
+  readonly scope?: SetScope | undefined;
 }
 
-async function endJobs(sql: Sql, { jobIds, actor, state, error, condition }: Ending): Promise<EndResult> {
+async function endJobs(
+  sql: Sql,
+  { jobIds, actor, state, error, condition, scope = noScope(sql) }: Ending,
+): Promise<EndResult> {
   const [row] = await sql<EndResult[]>`
-    WITH locked AS (
-      SELECT id FROM jobs j WHERE id = ANY(${[...jobIds]}::uuid[]) AND ${condition} ORDER BY id FOR UPDATE),
+    WITH ${scope.before} locked AS (
+      SELECT id FROM jobs j WHERE id = ANY(${[...jobIds]}::uuid[]) AND ${condition} ${scope.only(sql`id`)} ORDER BY id FOR UPDATE),
     moved AS (
       UPDATE jobs SET state = ${state}, epoch = epoch + 1, lease_until = NULL, claim_token = NULL, woken_at = NULL,
         awaits_turn = false, next_action_at = NULL, updated_at = now(), finished_at = now(), error_code = ${error.code},
@@ -95,13 +101,14 @@ async function endJobs(sql: Sql, { jobIds, actor, state, error, condition }: End
     ended AS (SELECT file_id, count(*)::int AS jobs, count(*)::int AS failed, ${whyFailed(sql)} FROM moved GROUP BY file_id),
     ${closeFiles(sql, NOBODY)},
     ${leaveLines(sql)},
+    ${scope.after(sql`SELECT id FROM moved`)}
     event AS (
       SELECT 'job.' || lower(state) AS type, tenant_id, file_id, id AS job_id,
         jsonb_build_object('generation', generation, 'step', step_kind, 'code', error_code, 'cause', error_cause,
           'message', error_message) AS detail,
         '{events}'::text[] AS topics
       FROM moved
-      UNION ALL ${closedFileEvents(sql)}),
+      UNION ALL ${closedFileEvents(sql)} ${scope.events}),
     ${recordEvents(sql, actor)}
     SELECT coalesce((SELECT jsonb_agg(id) FROM moved), '[]') AS "jobIds", ${closedFilesJson(sql)} AS files`;
   if (row === undefined) return { jobIds: [], files: [] };

@@ -1,7 +1,8 @@
 /**
  * Operator action: a failed or cancelled job goes on from its failed step as the next generation, with new attempts.
  *
- * In:  jobs, who asked and why. Out: the jobs reopened, with their wake-ups; others were not failed or cancelled.
+ * In:  jobs, who asked and why. Out: the jobs reopened, with their wake-ups; others were not failed or cancelled, or were sent again as
+ *      new (`resend-jobs.ts`).
  * Events: `job.reopened`.
  *
  * On an ordered route a job that kept the turn of its line goes on at once; one that had left its line comes back to its old place and waits
@@ -16,12 +17,15 @@ import { ADMISSION_WINDOW, admit } from './admission.ts';
 import { joinLines, lockLines } from './job-lines.ts';
 import { recordEvents } from './record-events.ts';
 import type { WokenJob } from './route-files.ts';
+import { noScope, type SetScope } from './set-scope.ts';
 
 export interface OperatorAction {
   readonly jobIds: readonly string[];
   /** E.g. `operator:<key label>`. */
   readonly actor: string;
   readonly reason: string;
+  /** Of an action, whose items are settled along. */
+  readonly scope?: SetScope | undefined;
 }
 
 export interface ReopenedJob extends WokenJob {
@@ -31,12 +35,14 @@ export interface ReopenedJob extends WokenJob {
 
 export async function reopenJobs(
   sql: Sql,
-  { jobIds, actor, reason }: OperatorAction,
+  { jobIds, actor, reason, scope = noScope(sql) }: OperatorAction,
   window = ADMISSION_WINDOW,
 ): Promise<ReopenedJob[]> {
   return await sql<ReopenedJob[]>`
-    WITH locked AS (
-      SELECT * FROM jobs WHERE id = ANY(${[...jobIds]}::uuid[]) AND state IN ('FAILED', 'CANCELLED') ORDER BY id FOR UPDATE),
+    WITH ${scope.before} locked AS (
+      SELECT * FROM jobs
+      WHERE id = ANY(${[...jobIds]}::uuid[]) AND state IN ('FAILED', 'CANCELLED') AND superseded_by IS NULL ${scope.only(sql`id`)}
+      ORDER BY id FOR UPDATE),
     ${lockLines(sql, sql`locked`)},
     keeping AS (SELECT job_id AS id FROM line_locked WHERE holder = job_id),
     placed AS (
@@ -61,11 +67,12 @@ export async function reopenJobs(
         error_cause = CASE WHEN f.failed_jobs > o.jobs THEN f.error_cause END,
         error_message = CASE WHEN f.failed_jobs > o.jobs THEN f.error_message END
       FROM opened o WHERE f.id = o.file_id AND f.id IN (SELECT id FROM file_locked)),
+    ${scope.after(sql`SELECT id FROM reopened`)}
     event AS (
       SELECT 'job.reopened' AS type, tenant_id, file_id, id AS job_id,
         jsonb_build_object('generation', generation, 'step', step_kind, 'reason', ${reason}::text) AS detail,
         '{events}'::text[] AS topics
-      FROM reopened),
+      FROM reopened ${scope.events}),
     ${recordEvents(sql, actor)}
     SELECT id, file_id AS "fileId", tenant_id AS "tenantId", queue, wakes AS wake, woken_at IS NOT NULL AS "isWoken"
     FROM reopened ORDER BY id`;

@@ -7,11 +7,13 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { recordEvents } from './record-events.ts';
+import { noScope, type SetScope } from './set-scope.ts';
 
 export interface RequeueFilesOptions {
   readonly fileIds: readonly string[];
   readonly actor: string;
   readonly reason: string;
+  readonly scope?: SetScope | undefined;
 }
 
 export interface RequeuedFile {
@@ -20,20 +22,25 @@ export interface RequeuedFile {
   readonly wake: number;
 }
 
-export async function requeueFiles(sql: Sql, { fileIds, actor, reason }: RequeueFilesOptions): Promise<RequeuedFile[]> {
+export async function requeueFiles(
+  sql: Sql,
+  { fileIds, actor, reason, scope = noScope(sql) }: RequeueFilesOptions,
+): Promise<RequeuedFile[]> {
   return await sql<RequeuedFile[]>`
-    WITH locked AS (
-      SELECT id FROM files WHERE id = ANY(${[...fileIds]}::uuid[]) AND status IN ('QUARANTINED', 'COMPANION') AND routed_at IS NOT NULL
+    WITH ${scope.before} locked AS (
+      SELECT id FROM files
+      WHERE id = ANY(${[...fileIds]}::uuid[]) AND status IN ('QUARANTINED', 'COMPANION') AND routed_at IS NOT NULL ${scope.only(sql`id`)}
       ORDER BY id FOR UPDATE),
     requeued AS (
       UPDATE files f SET status = 'QUEUED', routed_at = NULL, finished_at = NULL, updated_at = now(), error_code = NULL,
         error_cause = NULL, error_message = NULL, order_seq = nextval('file_order'), queue = 'ingest', woken_at = now(),
         wakes = f.wakes + 1
       WHERE f.id IN (SELECT id FROM locked) RETURNING f.*),
+    ${scope.after(sql`SELECT id FROM requeued`)}
     event AS (
       SELECT 'file.queued' AS type, tenant_id, id AS file_id, NULL::uuid AS job_id,
         jsonb_build_object('key', key, 'sizeBytes', size_bytes, 'reason', ${reason}::text) AS detail, '{events}'::text[] AS topics
-      FROM requeued),
+      FROM requeued ${scope.events}),
     ${recordEvents(sql, actor)}
     SELECT id, order_key AS "orderKey", wakes AS wake FROM requeued ORDER BY uploaded_at, order_seq`;
 }

@@ -9,18 +9,24 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { freeLines } from './job-lines.ts';
 import { recordEvents } from './record-events.ts';
 import type { OperatorAction } from './reopen-jobs.ts';
+import { noScope } from './set-scope.ts';
 
-export async function skipJobs(sql: Sql, { jobIds, actor, reason }: OperatorAction): Promise<string[]> {
+export async function skipJobs(
+  sql: Sql,
+  { jobIds, actor, reason, scope = noScope(sql) }: OperatorAction,
+): Promise<string[]> {
   const rows = await sql<{ id: string }[]>`
-    WITH locked AS (
-      SELECT * FROM jobs WHERE id = ANY(${[...jobIds]}::uuid[]) AND is_ordered AND state = 'FAILED' ORDER BY id FOR UPDATE),
+    WITH ${scope.before} locked AS (
+      SELECT * FROM jobs WHERE id = ANY(${[...jobIds]}::uuid[]) AND is_ordered AND state = 'FAILED' ${scope.only(sql`id`)}
+      ORDER BY id FOR UPDATE),
     ${freeLines(sql, sql`locked`)},
+    ${scope.after(sql`SELECT job_id AS id FROM left_line`)}
     event AS (
       SELECT 'job.skipped' AS type, j.tenant_id, j.file_id, j.id AS job_id,
         jsonb_build_object('generation', j.generation, 'step', j.step_kind, 'code', j.error_code, 'cause', j.error_cause,
           'reason', ${reason}::text) AS detail,
         '{events}'::text[] AS topics
-      FROM left_line f JOIN locked j ON j.id = f.job_id),
+      FROM left_line f JOIN locked j ON j.id = f.job_id ${scope.events}),
     ${recordEvents(sql, actor)}
     SELECT job_id AS id FROM left_line`;
   return rows.map(({ id }) => id);

@@ -15,6 +15,7 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import { runSet } from '#shared/jobs/run-set.ts';
+import { noScope, type SetScope } from '#shared/jobs/set-scope.ts';
 import { RECORDS } from '#shared/steps/step-outcome.ts';
 
 export interface RecordFilter {
@@ -33,6 +34,7 @@ export interface ReopenRecords extends RecordFilter {
   /** All at once when absent. */
   readonly perSecond?: number | undefined;
   readonly asNew?: boolean | undefined;
+  readonly scope?: SetScope | undefined;
 }
 
 /** How many records an operator's word would take up now. */
@@ -54,11 +56,11 @@ export async function reopenRecords(sql: Sql, reopen: ReopenRecords): Promise<nu
 }
 
 async function reopenSet(sql: Sql, reopen: ReopenRecords): Promise<number> {
-  const { actor, reason, asNew = false } = reopen;
+  const { actor, reason, asNew = false, scope = noScope(sql) } = reopen;
   const [row] = await sql<{ records: number }[]>`
-    WITH job AS MATERIALIZED (
+    WITH ${scope.before} job AS MATERIALIZED (
       SELECT j.*, (SELECT max(s.seq) FROM job_steps s WHERE s.job_id = j.id AND s.kind = 'call') AS call_seq
-      FROM jobs j WHERE id = ${reopen.jobId} FOR UPDATE),
+      FROM jobs j WHERE id = ${reopen.jobId} ${scope.only(sql`id`)} FOR UPDATE),
     candidate AS MATERIALIZED (
       SELECT r.job_id, r.line, r.created_at, r.business_key, j.tenant_id, j.route_id
       FROM job j JOIN records r ON r.job_id = j.id AND r.created_at = j.created_at WHERE ${isReopenable(sql, reopen)}),
@@ -97,13 +99,14 @@ async function reopenSet(sql: Sql, reopen: ReopenRecords): Promise<number> {
         error_cause = CASE WHEN f.failed_jobs > (job.state <> 'SUCCEEDED')::int THEN f.error_cause END,
         error_message = CASE WHEN f.failed_jobs > (job.state <> 'SUCCEEDED')::int THEN f.error_message END
       FROM job CROSS JOIN moved WHERE f.id = job.file_id AND job.finished_at IS NOT NULL),
+    ${scope.after(sql`SELECT id FROM moved`)}
     event AS (
       SELECT e.type, m.tenant_id, m.file_id, m.id AS job_id,
         jsonb_build_object('generation', m.generation, 'step', 'call', 'records', m.records, 'asNew', ${asNew}::boolean,
           'reason', ${reason}::text) AS detail,
         '{events}'::text[] AS topics
       FROM moved m CROSS JOIN job CROSS JOIN LATERAL (
-        SELECT 'records.reopened' AS type UNION ALL SELECT 'job.reopened' WHERE job.finished_at IS NOT NULL) AS e),
+        SELECT 'records.reopened' AS type UNION ALL SELECT 'job.reopened' WHERE job.finished_at IS NOT NULL) AS e ${scope.events}),
     ${recordEvents(sql, actor)}
     SELECT records FROM counted`;
   return row?.records ?? 0;
@@ -111,7 +114,7 @@ async function reopenSet(sql: Sql, reopen: ReopenRecords): Promise<number> {
 
 /** A cancelled job is reopened as a whole first: its records may be in the middle. */
 function isReopenable(sql: Sql, { jobId, states, codes, lines }: RecordFilter) {
-  return sql`j.id = ${jobId} AND (j.state IN ('SUCCEEDED', 'FAILED') OR (j.step_kind = 'call' AND j.open_records IS NOT NULL
+  return sql`j.id = ${jobId} AND j.superseded_by IS NULL AND (j.state IN ('SUCCEEDED', 'FAILED') OR (j.step_kind = 'call' AND j.open_records IS NOT NULL
       AND j.state = 'WAITING'))
     AND EXISTS (SELECT 1 FROM job_steps s WHERE s.job_id = j.id AND s.kind = 'call')
     AND ${isFinal(sql, { states })}

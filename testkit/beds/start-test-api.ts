@@ -34,6 +34,7 @@ export async function startTestApi(
   overrides: Partial<
     Pick<
       AppOptions,
+      | 'actionApprovalOver'
       | 'admissionWindow'
       | 'ratePerSecond'
       | 'strangerRatePerMinute'
@@ -85,6 +86,7 @@ export async function startTestApi(
     authenticate: createAuthenticator({ findKey: (key) => findApiKey(sql, key), cacheMs: 15_000 }),
     logger,
     registry,
+    actionApprovalOver: undefined,
     ratePerSecond: 10_000,
     strangerRatePerMinute: 10_000,
     streamsPerKey: 3,

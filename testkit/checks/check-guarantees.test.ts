@@ -105,7 +105,7 @@ test('it sees rows that contradict each other, an unknown object in landing, and
     SELECT 'file.completed', tenant_id, id, 'test', '{}' FROM files WHERE key LIKE '%0002.bin'`;
   expect(await rulesBroken()).toEqual(
     expect.arrayContaining([
-      'failed_jobs counts the failed and cancelled jobs of a file',
+      'failed_jobs counts the failed and cancelled jobs of a file, of each route the newest run',
       'a file completes once for each generation of its jobs',
       'only quarantined files are left in landing',
       'every ending of a file was told to subscribers',

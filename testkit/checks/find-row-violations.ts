@@ -15,12 +15,22 @@ const ALWAYS: Readonly<Record<string, string>> = {
     SELECT f.id, f.open_jobs, count(j.id) FILTER (WHERE j.state IN ('PENDING', 'RUNNING', 'WAITING')) AS counted
     FROM files f LEFT JOIN jobs j ON j.file_id = f.id GROUP BY f.id
     HAVING f.open_jobs <> count(j.id) FILTER (WHERE j.state IN ('PENDING', 'RUNNING', 'WAITING'))`,
-  'failed_jobs counts the failed and cancelled jobs of a file': `
+  'failed_jobs counts the failed and cancelled jobs of a file, of each route the newest run': `
     SELECT f.id, f.failed_jobs, count(j.id) FILTER (WHERE j.state IN ('FAILED', 'CANCELLED')) AS counted
-    FROM files f LEFT JOIN jobs j ON j.file_id = f.id GROUP BY f.id
+    FROM files f LEFT JOIN jobs j ON j.file_id = f.id AND j.superseded_by IS NULL GROUP BY f.id
     HAVING f.failed_jobs <> count(j.id) FILTER (WHERE j.state IN ('FAILED', 'CANCELLED'))`,
-  'one job per file and route': `
-    SELECT file_id, route_id, count(*) FROM jobs GROUP BY file_id, route_id HAVING count(*) > 1`,
+  'one job per file and route, unless a person had it sent once more': `
+    SELECT j.file_id, j.route_id, count(*) FROM jobs j GROUP BY j.file_id, j.route_id
+    HAVING count(*) FILTER (WHERE j.superseded_by IS NULL) <> 1 OR count(*) > 1 + (
+      SELECT count(*) FROM audit_events e JOIN jobs n ON n.id = e.job_id
+      WHERE e.file_id = j.file_id AND e.type = 'job.resent' AND n.route_id = j.route_id)`,
+  'a job that was sent again as new has ended, and its successor is the next run': `
+    SELECT j.id FROM jobs j LEFT JOIN jobs n ON n.id = j.superseded_by
+    WHERE j.superseded_by IS NOT NULL AND (j.finished_at IS NULL OR n.run IS DISTINCT FROM j.run + 1 OR n.file_id <> j.file_id)`,
+  'an action counts what became of its items': `
+    SELECT a.id, a.done, a.refused FROM actions a LEFT JOIN action_items i ON i.action_id = a.id GROUP BY a.id
+    HAVING a.takes <> count(i.subject) OR a.done <> count(i.subject) FILTER (WHERE i.state = 'DONE')
+      OR a.refused <> count(i.subject) FILTER (WHERE i.state = 'REFUSED')`,
   'one file per object version': `
     SELECT bucket, key, version_id, count(*) FROM files GROUP BY bucket, key, version_id HAVING count(*) > 1`,
   'a completed file was archived and all its jobs succeeded': `
@@ -68,7 +78,7 @@ const ALWAYS: Readonly<Record<string, string>> = {
   'a file completes once for each generation of its jobs': `
     SELECT f.id, count(*) FROM files f JOIN audit_events e ON e.file_id = f.id AND e.type IN ('file.completed', 'file.failed')
     GROUP BY f.id
-    HAVING count(*) > 1 + (SELECT count(*) FROM audit_events r WHERE r.file_id = f.id AND r.type = 'job.reopened')`,
+    HAVING count(*) > 1 + (SELECT count(*) FROM audit_events r WHERE r.file_id = f.id AND r.type IN ('job.reopened', 'job.resent'))`,
   'open_records counts what has not ended, or ended in a chunk that is not settled': `
     SELECT j.id, j.open_records, count(r.line) AS counted FROM jobs j LEFT JOIN records r ON r.job_id = j.id
       AND (r.state IN ('PENDING', 'RUNNING') OR r.next_attempt_at IS NOT NULL

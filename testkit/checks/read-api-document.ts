@@ -42,6 +42,7 @@ export async function readApiDocument(): Promise<ApiDocument> {
     logger: pino({ level: 'silent' }),
     registry: new Registry(),
     admissionWindow: 1,
+    actionApprovalOver: undefined,
     ratePerSecond: 1,
     strangerRatePerMinute: 1,
     streamsPerKey: 1,

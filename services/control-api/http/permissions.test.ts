@@ -42,6 +42,17 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'GET /api/v1/files/{id}': ['read'],
   'POST /api/v1/files/{id}/reroute': ['files:reroute', REASON],
   'GET /api/v1/jobs': ['read'],
+  'POST /api/v1/jobs': ['effects:resend', { file_id: randomUUID(), route: 'x', ...REASON }],
+  'POST /api/v1/actions': ['jobs:cancel', { verb: 'cancel', filter: { code: 'X' } }],
+  'GET /api/v1/actions': ['read'],
+  'GET /api/v1/actions/{id}': ['read'],
+  'GET /api/v1/actions/{id}/items': ['read'],
+  // What is not there is a 404; each verb takes its own permission.
+  'POST /api/v1/actions/{id}/run': ['read', REASON],
+  'POST /api/v1/actions/{id}/pause': ['read'],
+  'POST /api/v1/actions/{id}/resume': ['read'],
+  'POST /api/v1/actions/{id}/abort': ['read'],
+  'POST /api/v1/actions/{id}/approve': ['read'],
   'GET /api/v1/jobs/{id}': ['read'],
   'POST /api/v1/jobs/{id}/cancel': ['jobs:cancel', REASON],
   'POST /api/v1/jobs/{id}/retry': ['jobs:retry', REASON],
@@ -119,6 +130,60 @@ test.each(Object.keys(ENDPOINTS))('%s', async (endpoint) => {
     if (may({ role }, permission)) expect([role, [401, 403].includes(answer.status)]).toEqual([role, false]);
     else expect([role, answer]).toEqual([role, { status: 403, code: 'FORBIDDEN' }]);
   }
+});
+
+test('each verb of an action takes its permission, to preview it and for every word about it', async () => {
+  const say = async (role: Role, path: string, payload?: object) => {
+    const headers = { 'x-api-key': keys[role] };
+    const reply = await api.app.inject({
+      method: 'POST',
+      url: `/api/v1/actions${path}`,
+      headers,
+      ...(payload && { payload }),
+    });
+    return { status: reply.statusCode, body: reply.json() };
+  };
+  const takes: Readonly<Record<string, Permission>> = {
+    retry: 'jobs:retry',
+    cancel: 'jobs:cancel',
+    release: 'jobs:review',
+    reject: 'jobs:review',
+    skip: 'jobs:retry',
+    resend: 'effects:resend',
+    reroute: 'files:reroute',
+    redrive: 'letters:redrive',
+    discard: 'letters:redrive',
+  };
+  for (const [verb, permission] of Object.entries(takes)) {
+    const { body } = await say('admin', '', { verb, filter: { ids: [randomUUID()] } });
+    for (const role of ROLES) {
+      const isAllowed = may({ role }, permission);
+      expect([role, verb, (await say(role, '', { verb, filter: { ids: [randomUUID()] } })).status]).toEqual([
+        role,
+        verb,
+        isAllowed ? 200 : 403,
+      ]);
+      for (const word of ['run', 'pause', 'resume', 'approve', 'abort']) {
+        const { status } = await say(role, `/${body.action_id}/${word}`, word === 'run' ? REASON : undefined);
+        if (isTenantRole(role)) expect([role, word, status]).toEqual([role, word, 404]);
+        else expect([role, word, status === 403]).toEqual([role, word, !isAllowed]);
+      }
+    }
+  }
+});
+
+test('a tenant acts on its own jobs only, and its name is no condition', async () => {
+  const ask = async (key: string, filter: object) => {
+    const headers = { 'x-api-key': key };
+    const payload = { verb: 'cancel', filter };
+    const reply = await api.app.inject({ method: 'POST', url: '/api/v1/actions', payload, headers });
+    return [reply.statusCode, reply.json().takes ?? reply.json().code];
+  };
+  const [own] = await seedJobs(api.sql);
+  expect(await ask(api.keys.acme, { ids: [own?.id] })).toEqual([200, 1]);
+  expect(await ask(api.keys.globex, { ids: [own?.id] })).toEqual([200, 0]);
+  expect(await ask(api.keys.globex, { tenant: 'acme' })).toEqual([404, 'NOT_FOUND']);
+  expect(await ask(api.keys.acme, { tenant: 'acme' })).toEqual([422, 'ACTION_FILTER_EMPTY']);
 });
 
 test('the table of roles', () => {

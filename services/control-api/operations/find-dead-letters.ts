@@ -3,10 +3,10 @@ import { z } from 'zod';
 import type { Reads } from '#shared/db/connect-database.ts';
 import { and, asc, count, desc, eq, sql } from '#shared/db/drizzle.ts';
 import { type DEAD_LETTER_STATES, deadLetters, files } from '#shared/db/schema.ts';
+import { faultOfLetter } from '#shared/dead-letters/return-letters.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { encodeCursor, type PagePosition } from '../http/page-cursor.ts';
 import { exactInstantOf, instantOf } from '../records/read-columns.ts';
-import { faultOfLetter } from './wake-up-senders.ts';
 
 const deadLetterSchema = z
   .object({

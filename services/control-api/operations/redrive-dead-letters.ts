@@ -8,10 +8,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
 import { settleParkedLetters } from '#shared/dead-letters/dead-letters.ts';
+import { faultOfLetter, type ReturnedLetter } from '#shared/dead-letters/return-letters.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { encodeCursor, type PagePosition } from '../http/page-cursor.ts';
 import { type DeadLetterFilters, findDeadLetterBodies } from './find-dead-letters.ts';
-import { faultOfLetter, type ReturnedLetter, type WakeUpSenders } from './wake-up-senders.ts';
+import type { WakeUpSenders } from './wake-up-senders.ts';
 
 export interface RedriveOptions {
   readonly filters: Omit<DeadLetterFilters, 'state' | 'limit' | 'after'>;
