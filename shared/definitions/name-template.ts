@@ -6,7 +6,8 @@
  * 2. A template reads nothing but the values below, includes no file, and is bounded in length, in what it allocates and in its result; there
  *    are no loops, so that bounds its time too. LiquidJS's own limit of time is wall-clock time: a stalled process would fail a good template.
  */
-import { Liquid } from 'liquidjs';
+import type { Liquid } from 'liquidjs';
+import { createLiquid } from '#shared/text/create-liquid.ts';
 
 export interface TemplateFacts {
   readonly tenantId: string;
@@ -29,12 +30,8 @@ export type NameTemplate =
 const LONGEST_TEMPLATE = 512;
 /** A filter chain such as repeated `replace` would otherwise multiply without end. S3's longest key is 1,024 bytes. */
 const LONGEST_VALUE = 4_096;
-const TAGS = new Set(['if', 'unless', 'case']);
-const FILTERS = new Set(
-  'append capitalize default downcase first last lstrip prepend remove remove_first replace replace_first rstrip slice split strip truncate upcase'.split(
-    ' ',
-  ),
-);
+const FILTERS =
+  'append capitalize default downcase first last lstrip prepend remove remove_first replace replace_first rstrip slice split strip truncate upcase';
 
 const engine = createEngine();
 
@@ -104,20 +101,10 @@ function localTime(instant: Date, timeZone: string) {
 }
 
 function createEngine(): Liquid {
-  const liquid = new Liquid({
-    strictVariables: true,
-    strictFilters: true,
-    ownPropertyOnly: true,
-    parseLimit: LONGEST_TEMPLATE,
-    memoryLimit: 100_000,
-    templates: {},
-  });
-  for (const tag of Object.keys(liquid.tags)) if (!TAGS.has(tag)) delete liquid.tags[tag];
-  for (const [name, filter] of Object.entries(liquid.filters)) {
-    if (!FILTERS.has(name)) delete liquid.filters[name];
-    else if (typeof filter === 'function') liquid.registerFilter(name, bounded(filter));
-  }
-  return liquid;
+  const engine = createLiquid({ longestTemplate: LONGEST_TEMPLATE, filters: FILTERS });
+  for (const [name, filter] of Object.entries(engine.filters))
+    if (typeof filter === 'function') engine.registerFilter(name, bounded(filter));
+  return engine;
 }
 
 function bounded<Filter extends (...args: never[]) => unknown>(filter: Filter): Filter {

@@ -6,7 +6,8 @@
  * 3. A template reads the values it is given and nothing else, and is bounded in length, in what it allocates and in its result; there are no
  *    loops, so that bounds its time too.
  */
-import { Liquid, type Template } from 'liquidjs';
+import type { Liquid, Template } from 'liquidjs';
+import { createLiquid } from '#shared/text/create-liquid.ts';
 import { isScalar, isValuePath, readPath } from './value-path.ts';
 
 /** `record` by field, `replies` by operation and name, `meta` as given by the caller (job, line ...). */
@@ -30,15 +31,11 @@ export type Render<Result> = (values: TemplateValues) => Result;
 const LONGEST_TEMPLATE = 2_048;
 const LONGEST_RESULT = 16_384;
 const ONE_NAME = /^\{\{\s*([\w$.-]+)\s*\}\}$/;
-const FILTERS = new Set(
-  'abs append at_least at_most capitalize ceil date default divided_by downcase first floor join last lstrip minus modulo plus prepend remove remove_first replace replace_first round rstrip size slice split strip times truncate upcase'.split(
-    ' ',
-  ),
-);
-const TAGS = new Set(['if', 'unless', 'case']);
+const FILTERS =
+  'abs append at_least at_most capitalize ceil date default divided_by downcase first floor join last lstrip minus modulo plus prepend remove remove_first replace replace_first round rstrip size slice split strip times truncate upcase';
 
-const text = createEngine((value) => value);
-const path = createEngine((value) => encodeURIComponent(value));
+const text = createLiquid({ longestTemplate: LONGEST_TEMPLATE, filters: FILTERS });
+const path = createLiquid({ longestTemplate: LONGEST_TEMPLATE, filters: FILTERS, encode: encodeURIComponent });
 
 /** @throws when the template cannot be used: at the parsing of a definition. */
 export function compileText(source: string): Render<string> {
@@ -90,19 +87,4 @@ function compile(engine: Liquid, source: string): Render<string> {
     if (result.length > LONGEST_RESULT) throw new Error(`the result is longer than ${LONGEST_RESULT} characters`);
     return result;
   };
-}
-
-function createEngine(encode: (value: string) => string): Liquid {
-  const engine = new Liquid({
-    strictVariables: true,
-    strictFilters: true,
-    ownPropertyOnly: true,
-    parseLimit: LONGEST_TEMPLATE,
-    memoryLimit: 100_000,
-    templates: {},
-    outputEscape: (value: unknown) => encode(value === null || value === undefined ? '' : String(value)),
-  });
-  for (const tag of Object.keys(engine.tags)) if (!TAGS.has(tag)) delete engine.tags[tag];
-  for (const name of Object.keys(engine.filters)) if (!FILTERS.has(name)) delete engine.filters[name];
-  return engine;
 }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { limitField, tenantField } from '../http/request-fields.ts';
 import { callerOf } from '../http/request-guard.ts';
+import { scopeOf } from '../http/tenant-scope.ts';
 import {
   definitionCursorField,
   findPartners,
@@ -29,10 +30,10 @@ export function handlePartners(server: ApiServer, parts: ApiParts): void {
       },
     },
     async (request) => {
-      const { tenantId } = callerOf(request);
       const { tenant, cursor, limit } = request.query;
-      if (isOtherTenants(tenantId, tenant)) return { partners: [], next_cursor: null };
-      return await findPartners(parts.reads, { tenantId: tenantId ?? tenant ?? null, after: cursor, limit });
+      const tenantId = scopeOf(callerOf(request), tenant);
+      if (tenantId === undefined) return { partners: [], next_cursor: null };
+      return await findPartners(parts.reads, { tenantId, after: cursor, limit });
     },
   );
   server.get(
@@ -46,15 +47,10 @@ export function handlePartners(server: ApiServer, parts: ApiParts): void {
       },
     },
     async (request) => {
-      const { tenantId } = callerOf(request);
       const { tenant, cursor, limit } = request.query;
-      if (isOtherTenants(tenantId, tenant)) return { stores: [], next_cursor: null };
-      return await findStores(parts.reads, { tenantId: tenantId ?? tenant ?? null, after: cursor, limit });
+      const tenantId = scopeOf(callerOf(request), tenant);
+      if (tenantId === undefined) return { stores: [], next_cursor: null };
+      return await findStores(parts.reads, { tenantId, after: cursor, limit });
     },
   );
-}
-
-/** To a tenant's key there are no others. */
-function isOtherTenants(caller: string | null, tenant: string | undefined): boolean {
-  return caller !== null && tenant !== undefined && tenant !== caller;
 }

@@ -11,6 +11,7 @@ import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.
 import { cursorField } from '../http/page-cursor.ts';
 import { flagField, limitField, tenantField, textField } from '../http/request-fields.ts';
 import { actorOf, callerOf, callerWith, customerOf, spend } from '../http/request-guard.ts';
+import { scopeOf } from '../http/tenant-scope.ts';
 import { appliedSchema, applyRouteFiles } from './apply-route-files.ts';
 import {
   findRoute,
@@ -54,11 +55,10 @@ export async function handleRoutes(server: ApiServer, parts: ApiParts): Promise<
       },
     },
     async (request) => {
-      const caller = callerOf(request);
       const { tenant, cursor, limit } = request.query;
-      if (caller.tenantId !== null && tenant !== undefined && tenant !== caller.tenantId)
-        return { routes: [], next_cursor: null };
-      return await findRoutes(parts.reads, { tenantId: caller.tenantId ?? tenant ?? null, after: cursor, limit });
+      const tenantId = scopeOf(callerOf(request), tenant);
+      if (tenantId === undefined) return { routes: [], next_cursor: null };
+      return await findRoutes(parts.reads, { tenantId, after: cursor, limit });
     },
   );
 

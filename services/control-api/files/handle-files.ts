@@ -15,6 +15,7 @@ import {
   wordSchema,
 } from '../http/request-fields.ts';
 import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
+import { scopeOf } from '../http/tenant-scope.ts';
 import { fileDetailSchema, filePageSchema, findFileDetail, findFiles } from './find-files.ts';
 
 const filtersSchema = z.strictObject({
@@ -51,13 +52,12 @@ export function handleFiles(app: ApiServer, { sql, reads, senders }: ApiParts): 
       },
     },
     async (request) => {
-      const caller = callerOf(request);
       const { tenant, status, cursor, ...filters } = request.query;
-      if (caller.tenantId !== null && tenant !== undefined && tenant !== caller.tenantId)
-        return { files: [], next_cursor: null };
+      const tenantId = scopeOf(callerOf(request), tenant);
+      if (tenantId === undefined) return { files: [], next_cursor: null };
       return await findFiles(reads, {
         ...filters,
-        tenantId: caller.tenantId ?? tenant ?? null,
+        tenantId,
         statuses: status,
         after: cursor,
       });

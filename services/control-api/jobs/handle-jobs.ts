@@ -25,6 +25,7 @@ import {
   wordSchema,
 } from '../http/request-fields.ts';
 import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
+import { scopeOf } from '../http/tenant-scope.ts';
 import type { CountRecords } from '../records/count-records.ts';
 import { retryRecords } from '../records/retry-records.ts';
 import { findJobDetail, findJobSummary, jobDetailSchema } from './find-job.ts';
@@ -77,12 +78,12 @@ export function handleJobs(
       },
     },
     async (request) => {
-      const { tenantId } = callerOf(request);
       const { tenant, state: states, held, wait_reason: waitReason, cursor, ...filters } = request.query;
-      if (tenantId !== null && tenant !== undefined && tenant !== tenantId) return { jobs: [], next_cursor: null };
+      const tenantId = scopeOf(callerOf(request), tenant);
+      if (tenantId === undefined) return { jobs: [], next_cursor: null };
       return await findJobs(reads, {
         ...filters,
-        tenantId: tenantId ?? tenant ?? null,
+        tenantId,
         states,
         waitReason: held ? HELD : waitReason,
         after: cursor,

@@ -8,6 +8,7 @@ import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.
 import { cursorField, encodeCursor, type PagePosition } from '../http/page-cursor.ts';
 import { anyCaseField, limitField, reasonField, tenantField } from '../http/request-fields.ts';
 import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
+import { scopeOf } from '../http/tenant-scope.ts';
 import { exactInstantOf, instantOf } from '../records/read-columns.ts';
 
 const noticeSchema = z
@@ -55,11 +56,11 @@ export function handleNotices(app: ApiServer, { sql, reads }: ApiParts): void {
       },
     },
     async (request) => {
-      const { tenantId } = callerOf(request);
       const { tenant, state, cursor, limit } = request.query;
-      if (tenantId !== null && tenant !== undefined && tenant !== tenantId) return { notices: [], next_cursor: null };
+      const tenantId = scopeOf(callerOf(request), tenant);
+      if (tenantId === undefined) return { notices: [], next_cursor: null };
       const isParked = state === 'PARKED';
-      return await findNotices(reads, { tenantId: tenantId ?? tenant ?? null, isParked, after: cursor, limit });
+      return await findNotices(reads, { tenantId, isParked, after: cursor, limit });
     },
   );
 
@@ -80,8 +81,8 @@ export function handleNotices(app: ApiServer, { sql, reads }: ApiParts): void {
     async (request) => {
       const caller = callerWith(request, 'notices:retry');
       const { tenant, channel, reason } = request.body;
-      if (caller.tenantId !== null && tenant !== undefined && tenant !== caller.tenantId) return { retried: 0 };
-      const tenantId = caller.tenantId ?? tenant ?? null;
+      const tenantId = scopeOf(caller, tenant);
+      if (tenantId === undefined) return { retried: 0 };
       return { retried: await retryNotices(sql, { tenantId, channel, reason, actor: actorOf(caller) }) };
     },
   );

@@ -8,6 +8,7 @@ import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.
 import { cursorField } from '../http/page-cursor.ts';
 import { anyCaseField, idField, idParams, limitField, reasonField, tenantField } from '../http/request-fields.ts';
 import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
+import { scopeOf } from '../http/tenant-scope.ts';
 import {
   countParkedLetters,
   deadLetterDetailSchema,
@@ -90,13 +91,12 @@ export function handleDeadLetters(app: ApiServer, parts: ApiParts): void {
       },
     },
     async (request) => {
-      const caller = callerOf(request);
       const { tenant, state, cursor, ...filters } = request.query;
-      if (caller.tenantId !== null && tenant !== undefined && tenant !== caller.tenantId)
-        return { dead_letters: [], next_cursor: null };
+      const tenantId = scopeOf(callerOf(request), tenant);
+      if (tenantId === undefined) return { dead_letters: [], next_cursor: null };
       return await findDeadLetters(reads, {
         ...filters,
-        tenantId: caller.tenantId ?? tenant ?? null,
+        tenantId,
         state,
         after: cursor,
       });
