@@ -1,4 +1,5 @@
-/** Spans out of the body of an OTLP request: as much of protobuf and of `trace.proto` (OpenTelemetry) as tests look at. */
+/** Spans out of the body of an OTLP request. */
+import protobuf from 'protobufjs';
 
 export interface ReceivedSpan {
   readonly service: string;
@@ -15,83 +16,79 @@ export interface ReceivedSpan {
   readonly fault: string | undefined;
 }
 
-type Field = Buffer | bigint;
-type Message = ReadonlyMap<number, readonly Field[]>;
+/** As much of OpenTelemetry's `trace.proto`, `common.proto` and `resource.proto` as tests look at. */
+const EXPORT = protobuf
+  .parse(
+    `syntax = "proto3";
+    message Export { repeated ResourceSpans resource_spans = 1; }
+    message ResourceSpans { Resource resource = 1; repeated ScopeSpans scope_spans = 2; }
+    message Resource { repeated KeyValue attributes = 1; }
+    message ScopeSpans { repeated Span spans = 2; }
+    message Span {
+      bytes trace_id = 1; bytes span_id = 2; bytes parent_span_id = 4; string name = 5; uint32 kind = 6;
+      fixed64 start_time_unix_nano = 7; fixed64 end_time_unix_nano = 8; repeated KeyValue attributes = 9; Status status = 15;
+    }
+    message Status { string message = 2; uint32 code = 3; }
+    message KeyValue { string key = 1; AnyValue value = 2; }
+    message AnyValue { oneof value { string string_value = 1; bool bool_value = 2; int64 int_value = 3; double double_value = 4; } }`,
+  )
+  .root.lookupType('Export');
 
-const ERROR = 2n;
+interface KeyValue {
+  readonly key: string;
+  readonly value?: { readonly value?: string; readonly intValue?: string } & Readonly<Record<string, unknown>>;
+}
+
+interface Exported {
+  readonly resourceSpans: readonly {
+    readonly resource?: { readonly attributes: readonly KeyValue[] };
+    readonly scopeSpans: readonly { readonly spans: readonly Span[] }[];
+  }[];
+}
+
+interface Span {
+  readonly traceId: Buffer;
+  readonly spanId: Buffer;
+  readonly parentSpanId: Buffer;
+  readonly name: string;
+  readonly kind: number;
+  readonly startTimeUnixNano: string;
+  readonly endTimeUnixNano: string;
+  readonly attributes: readonly KeyValue[];
+  readonly status?: { readonly code: number; readonly message: string } | null;
+}
+
+const ERROR = 2;
 
 export function decodeSpans(body: Buffer): ReceivedSpan[] {
-  return messagesAt(parse(body), 1).flatMap((resourceSpans) => {
-    const [resource] = messagesAt(resourceSpans, 1);
-    const service = String(resource && attributesAt(resource, 1)['service.name']);
-    return messagesAt(resourceSpans, 2).flatMap((scope) => messagesAt(scope, 2).map((span) => toSpan(service, span)));
+  const options = { longs: String, bytes: Buffer, defaults: true, oneofs: true };
+  const { resourceSpans } = EXPORT.toObject(EXPORT.decode(body), options) as Exported;
+  return resourceSpans.flatMap(({ resource, scopeSpans }) => {
+    const service = String(attributesOf(resource?.attributes ?? [])['service.name']);
+    return scopeSpans.flatMap(({ spans }) => spans.map((span) => toSpan(service, span)));
   });
 }
 
-function toSpan(service: string, span: Message): ReceivedSpan {
-  const [status] = messagesAt(span, 15);
+function toSpan(service: string, span: Span): ReceivedSpan {
   return {
     service,
-    traceId: bytesAt(span, 1).toString('hex'),
-    spanId: bytesAt(span, 2).toString('hex'),
-    parentSpanId: bytesAt(span, 4).toString('hex') || undefined,
-    name: bytesAt(span, 5).toString(),
-    kind: Number(numberAt(span, 6)),
-    startNs: numberAt(span, 7),
-    endNs: numberAt(span, 8),
-    attributes: attributesAt(span, 9),
-    fault: status !== undefined && numberAt(status, 3) === ERROR ? bytesAt(status, 2).toString() : undefined,
+    traceId: span.traceId.toString('hex'),
+    spanId: span.spanId.toString('hex'),
+    parentSpanId: span.parentSpanId.toString('hex') || undefined,
+    name: span.name,
+    kind: span.kind,
+    startNs: BigInt(span.startTimeUnixNano),
+    endNs: BigInt(span.endTimeUnixNano),
+    attributes: attributesOf(span.attributes),
+    fault: span.status?.code === ERROR ? span.status.message : undefined,
   };
 }
 
-function attributesAt(message: Message, field: number): Record<string, unknown> {
-  return Object.fromEntries(
-    messagesAt(message, field).map((pair) => [bytesAt(pair, 1).toString(), anyValue(messagesAt(pair, 2)[0])]),
-  );
+function attributesOf(pairs: readonly KeyValue[]): Record<string, unknown> {
+  return Object.fromEntries(pairs.map(({ key, value }) => [key, plainValue(value)]));
 }
 
-function anyValue(value: Message = new Map()): unknown {
-  if (value.has(1)) return bytesAt(value, 1).toString();
-  if (value.has(2)) return numberAt(value, 2) === 1n;
-  if (value.has(3)) return Number(BigInt.asIntN(64, numberAt(value, 3)));
-  return value.has(4) ? new Float64Array(new BigUint64Array([numberAt(value, 4)]).buffer)[0] : undefined;
-}
-
-function messagesAt(message: Message, field: number): Message[] {
-  return (message.get(field) ?? []).map((value) => parse(value as Buffer));
-}
-
-function bytesAt(message: Message, field: number): Buffer {
-  return (message.get(field)?.[0] as Buffer | undefined) ?? Buffer.alloc(0);
-}
-
-function numberAt(message: Message, field: number): bigint {
-  return (message.get(field)?.[0] as bigint | undefined) ?? 0n;
-}
-
-function parse(bytes: Buffer): Message {
-  const fields = new Map<number, Field[]>();
-  let at = 0;
-  const readVarint = (): bigint => {
-    let value = 0n;
-    for (let shift = 0n; ; shift += 7n) {
-      const byte = bytes[at++]!;
-      value |= BigInt(byte & 0x7f) << shift;
-      if (byte < 0x80) return value;
-    }
-  };
-  const readField = (wireType: number): Field => {
-    if (wireType === 0) return readVarint();
-    const length = wireType === 2 ? Number(readVarint()) : wireType === 1 ? 8 : 4;
-    const value = bytes.subarray(at, at + length);
-    at += length;
-    if (wireType === 2) return value;
-    return wireType === 1 ? value.readBigUInt64LE() : BigInt(value.readUInt32LE());
-  };
-  while (at < bytes.length) {
-    const tag = Number(readVarint());
-    const field = tag >> 3;
-    fields.set(field, [...(fields.get(field) ?? []), readField(tag & 7)]);
-  }
-  return fields;
+function plainValue(value: KeyValue['value']): unknown {
+  const given = value?.value === undefined ? undefined : value[value.value];
+  return value?.value === 'intValue' ? Number(given) : given;
 }

@@ -1,49 +1,58 @@
-/** For tests: certificates by an authority of the test's own, made by `openssl`. */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-
-export const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
+/** Certificates by an authority of the test's own, or signed by themselves. */
+import { generate } from 'selfsigned';
 
 export interface Certificate {
   readonly key: string;
+  /** PEM. */
   readonly certificate: string;
 }
 
 export interface Authority {
   /** PEM, of the authority itself. */
   readonly certificate: string;
-  /** In a file, as processes are told of it (`NODE_EXTRA_CA_CERTS`). */
-  readonly file: string;
-  /** For these names, e.g. `DNS:localhost`; one that ended yesterday when told so. */
-  issue(names: string, options?: { readonly isExpired?: boolean }): Certificate;
+  /** For this name; one that ended yesterday when asked for. */
+  issue(name: string, options?: { readonly isExpired?: boolean }): Promise<Certificate>;
 }
 
-const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+const DAY_MS = 86_400_000;
 
-/** Its files stand in `directory`, which the caller removes. */
-export function makeAuthority(directory: string, name: string): Authority {
-  const file = (suffix: string) => join(directory, `${name}-${suffix}`);
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'ignore' });
-  const [key, certificate] = [file('ca.key'), file('ca.pem')];
-  openssl('req', '-x509', ...NEW_KEY, '-days', '2', '-subj', `/CN=${name}`, '-keyout', key, '-out', certificate);
-  let issued = 0;
+export async function makeAuthority(name: string): Promise<Authority> {
+  const made = await generate([{ name: 'commonName', value: name }], {
+    keyType: 'ec',
+    algorithm: 'sha256',
+    extensions: [
+      { name: 'basicConstraints', cA: true, critical: true },
+      { name: 'keyUsage', keyCertSign: true, critical: true },
+    ],
+  });
   return {
-    certificate: readFileSync(certificate, 'utf8'),
-    file: certificate,
-    issue(names, { isExpired = false } = {}) {
-      issued += 1;
-      const [own, request, extensions, made] = ['key', 'csr', 'ext', 'pem'].map((suffix) =>
-        file(`${issued}.${suffix}`),
-      );
-      if (own === undefined || request === undefined || extensions === undefined || made === undefined)
-        throw new Error('four were named');
-      writeFileSync(extensions, `subjectAltName=${names}\n`);
-      openssl('req', ...NEW_KEY, '-subj', '/CN=server', '-keyout', own, '-out', request);
-      const days = isExpired ? '-1' : '1';
-      const by = ['-CA', certificate, '-CAkey', key, '-CAcreateserial', '-days', days, '-extfile', extensions];
-      openssl('x509', '-req', '-in', request, ...by, '-out', made);
-      return { key: readFileSync(own, 'utf8'), certificate: readFileSync(made, 'utf8') };
-    },
+    certificate: made.cert,
+    issue: (host, { isExpired = false } = {}) =>
+      makeCertificate(host, {
+        ca: { key: made.private, cert: made.cert },
+        endsAt: new Date(Date.now() + (isExpired ? -DAY_MS : DAY_MS)),
+      }),
   };
+}
+
+/** For a host, which is its common name too; signed by itself without `ca`. */
+export async function makeCertificate(
+  host: string,
+  options: {
+    readonly ca?: { readonly key: string; readonly cert: string };
+    readonly endsAt?: Date;
+    readonly commonName?: string;
+  } = {},
+): Promise<Certificate> {
+  const { ca, endsAt = new Date(Date.now() + DAY_MS), commonName = host } = options;
+  const isAddress = /^[\d.]+$/.test(host);
+  const { private: key, cert: certificate } = await generate([{ name: 'commonName', value: commonName }], {
+    keyType: 'ec',
+    algorithm: 'sha256',
+    notBeforeDate: new Date(endsAt.getTime() - 3 * DAY_MS),
+    notAfterDate: endsAt,
+    extensions: [{ name: 'subjectAltName', altNames: [isAddress ? { type: 7, ip: host } : { type: 2, value: host }] }],
+    ...(ca && { ca }),
+  });
+  return { key, certificate };
 }
