@@ -1,6 +1,4 @@
 /** What keeps a tenant among its own rows; every read of tenants' rows has it. */
-
-import type { ApiKeyOwner } from '#shared/access/api-keys.ts';
 import type { Reads } from '#shared/db/connect-database.ts';
 import { eq, inArray } from '#shared/db/drizzle.ts';
 import { type files, type jobs, type routes, type sftpUsers, tenants } from '#shared/db/schema.ts';
@@ -15,7 +13,10 @@ export function ofTenant(reads: Reads, column: TenantColumn, tenantId: string | 
 }
 
 /** Whose rows a list is of: null is every tenant's; undefined is nobody's, since to a tenant's key there are no others. */
-export function scopeOf(caller: ApiKeyOwner, asked: string | undefined): string | null | undefined {
-  if (caller.tenantId === null) return asked ?? null;
-  return asked === undefined || asked === caller.tenantId ? caller.tenantId : undefined;
+export function scopeOf(
+  { tenantId }: { readonly tenantId: string | null },
+  asked: string | undefined,
+): string | null | undefined {
+  if (tenantId === null) return asked ?? null;
+  return asked === undefined || asked === tenantId ? tenantId : undefined;
 }
