@@ -17,6 +17,7 @@ import { DEAD_LETTER_STATES, FILE_STATUSES, JOB_STATES } from '#shared/db/schema
 import { ERROR_CODES } from '#shared/errors.ts';
 import { EVENT_TYPES, publishedEvent } from '#shared/messages/published-event.ts';
 import { findBrokenLinks } from '#testkit/checks/find-broken-links.ts';
+import { findOddWords, WORD_LIST } from '#testkit/checks/find-odd-words.ts';
 import { findVariables } from '#testkit/checks/find-variables.ts';
 import { type ApiOperation, type ApiSchema, readApiDocument } from '#testkit/checks/read-api-document.ts';
 import { registeredMetrics } from '#testkit/checks/registered-metrics.ts';
@@ -52,6 +53,22 @@ test.each(PAGES.filter((page) => !GENERATED.includes(page)))('docs/%s fits on a 
   expect(lines.length).toBeLessThanOrEqual(200);
   expect(overlongProse(lines)).toEqual([]);
 });
+
+test('what users read is plain English, by the word list in CONTRIBUTING.md', async () => {
+  // Pages repeat the texts of errors, commands, variables and metrics; the API's answers are on none.
+  const pages = ['../README.md', '../examples/README.md', ...PAGES].map(
+    (page) => [page, proseOf(readPage(page))] as const,
+  );
+  const api = JSON.stringify(await readApiDocument(), null, 1);
+  const found = [...pages, ['the API', api] as const].flatMap(([name, text]) =>
+    findOddWords(text).map((fault) => `${name}: ${fault}`),
+  );
+  expect(found).toEqual([]);
+  const listed = [...readPage('../CONTRIBUTING.md').matchAll(/^\| (?!Not |-)([^|]+) \| ([^|]+) \|$/gm)];
+  expect(listed.map(([, not, but]) => [not, but])).toEqual(WORD_LIST.map(([not, but]) => [not, but]));
+});
+
+const proseOf = (page: string) => page.replace(/^ *```.*?^ *```/gms, '');
 
 test('README.md has at most 100 lines', () => {
   const lines = readPage('../README.md').trimEnd().split('\n');

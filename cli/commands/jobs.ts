@@ -32,7 +32,7 @@ export function addJobCommands(program: Command, cli: Cli): void {
     usage: 'job <job>',
     description:
       'show a job with its steps and its audit: by its id, or by the id, name or path of a file with one job',
-    define: (command) => command.option('--all', 'show each event of its records on a line of its own'),
+    define: (command) => command.option('--all', 'show each event of its records on a separate line'),
     run: async (context, { all }, [id = '']) => {
       const { api, isJson, terminal } = context;
       const job = await api.get(`/api/v1/jobs/${await findJobId(context, id)}`, detailSchema);

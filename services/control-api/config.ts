@@ -45,7 +45,7 @@ export const variables = z.object({
     .string()
     .optional()
     .describe(
-      'Issuer whose access tokens are accepted beside API keys. Set it with audience and key set, or none of them.',
+      'Issuer whose access tokens are accepted in addition to API keys. Set it with audience and key set, or none of them.',
     ),
   LONGSHORE_API_OAUTH_AUDIENCE: listVariable
     .pipe(z.array(z.string().min(1)).min(1))

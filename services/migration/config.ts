@@ -7,7 +7,7 @@ export const variables = z.object({
   DATABASE_PASSWORD: z
     .string()
     .optional()
-    .describe("Replaces the URL's password, for platforms that provide a secret as a variable of its own."),
+    .describe("Replaces the URL's password, for platforms that provide a secret as a separate variable."),
   LONGSHORE_OPERATOR_KEY_SECRET: z
     .string()
     .optional()

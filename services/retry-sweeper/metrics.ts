@@ -12,7 +12,7 @@ export function createRetrySweeperMetrics(registry: Registry) {
   });
   const reconciled = new Counter({
     name: 'longshore_reconciled_objects_total',
-    help: 'Objects in landing that no event had told of, by what became of them.',
+    help: 'Objects in landing found without an event, by outcome.',
     labelNames: ['outcome'] as const,
     registers,
   });

@@ -31,7 +31,7 @@ export function createRecordMetrics(registry: Registry): RecordMetrics {
   return {
     ended: new Counter({
       name: 'longshore_records_total',
-      help: 'Records that ended, by state; those that are taken up again are not among them.',
+      help: 'Records that ended, by state; without those that are retried.',
       labelNames: ['tenant', 'route', 'state'] as const,
       registers,
     }),

@@ -16,9 +16,7 @@ import type { ApiParts } from '../http/api-server.ts';
 
 export const healthSchema = z
   .object({
-    is_healthy: z
-      .boolean()
-      .describe('Whether `problems` is empty. What waits for a person is not a problem by itself.'),
+    is_healthy: z.boolean().describe('Whether `problems` is empty. Work that waits for an operator is not a problem.'),
     problems: z.array(z.string()),
     version: z.string().describe('Of the API that answers.'),
     services: z.array(

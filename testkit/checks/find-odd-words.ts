@@ -1,0 +1,25 @@
+/** Words that native readers stumble over, with the ones to use: the word list of CONTRIBUTING.md, applied to text that users read. */
+
+export const WORD_LIST: readonly (readonly [not: string, but: string, pattern: RegExp])[] = [
+  ['told', 'reported, notified', /\btold\b/i],
+  ['stands, stand', 'is, waits', /(?<!\b(?:work|landing)[ -])\bstands?\b(?!-| for\b)/i],
+  ['lies, lie', 'is in', /\b(?:lies?) (?:in|under|at|by|there)\b/i],
+  ['anew', 'again', /\banew\b/i],
+  ['whoever', 'the worker that, anyone who', /\bwhoever\b/i],
+  ['is no X', 'is not an X', /(?<!\bthere )\b(?:is|are) no (?!longer\b|more\b)/i],
+  ['knows no X', 'has no X, does not support X', /\bknows? no\b/i],
+  ['by itself', 'automatically, alone', /\bby (?:itself|themselves)\b/i],
+  ['of its own', 'its own, a separate', /\bof (?:its|their) own\b/i],
+  ['taken up', 'retried, continued', /\b(?:taken|taking) up\b/i],
+  ['beside', 'next to, in addition to', /\bbeside\b/i],
+  ['lately, of late', 'recently', /\b(?:lately|of late)\b/i],
+  ["a person's word", 'operator action', /\b(?:person|operator)['’]s word\b/i],
+];
+
+export function findOddWords(text: string): string[] {
+  return text
+    .split('\n')
+    .flatMap((line) =>
+      WORD_LIST.filter(([, , pattern]) => pattern.test(line)).map(([word]) => `${word}: ${line.trim().slice(0, 160)}`),
+    );
+}
