@@ -670,7 +670,7 @@ export const ERROR_CODES = {
   },
   ACTION_SAME_PERSON: {
     meaning: 'An action that needs a second person cannot be approved by the one who ran it.',
-    remedy: 'Have somebody else approve it, with a key of their own.',
+    remedy: 'Have somebody else approve it, with their own key.',
   },
   PAYLOAD_TOO_LARGE: {
     meaning: 'The body of a request is larger than 1 MiB.',
