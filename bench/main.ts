@@ -54,7 +54,7 @@ program
 program
   .command('records')
   .description(
-    'rows per second against \\copy, calls per second against a bare HTTP client, and beside a partner that hangs',
+    'rows per second against \\copy, calls per second against a bare HTTP client, and next to a partner that hangs',
   )
   .option('--rows <count>', 'rows to parse', positiveInteger, 1_000_000)
   .option('--records <count>', 'records to carry through three calls', positiveInteger, 10_000)

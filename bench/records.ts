@@ -360,12 +360,12 @@ async function measureNeighbour(bench: Bench, records: number): Promise<RecordsR
     const [row] = await bench.sql`SELECT 1 FROM record_attempts WHERE job_id = ${jobId} LIMIT 1`;
     return row;
   }, 'the hanging partner was not called');
-  const beside = await processRecords(bench, { tenant: 'bench', name: 'beside', records });
+  const nextToHanging = await processRecords(bench, { tenant: 'bench', name: 'nextToHanging', records });
   await cancelJobs(bench.sql, { jobIds: [jobId], actor: 'bench', reason: 'measured' });
   return {
     callsPerSecond: Math.round(alone.callsPerSecond),
-    besideHangingPartner: Math.round(beside.callsPerSecond),
-    ratio: round(beside.callsPerSecond / alone.callsPerSecond),
+    besideHangingPartner: Math.round(nextToHanging.callsPerSecond),
+    ratio: round(nextToHanging.callsPerSecond / alone.callsPerSecond),
   };
 }
 
@@ -383,7 +383,7 @@ function describe({ parse, calls, callsWithoutLatency, neighbour, peakRssMb: pea
     `calls per second      ${carried(calls)}`,
     `without latency       ${carried(callsWithoutLatency)}`,
     `CPU per call (ms)     ${each(callsWithoutLatency.cpuMsPerCall)}`,
-    `beside a hanging one  ${neighbour.besideHangingPartner} calls per second, alone ${neighbour.callsPerSecond}; ratio ${neighbour.ratio}`,
+    `next to a hanging one  ${neighbour.besideHangingPartner} calls per second, alone ${neighbour.callsPerSecond}; ratio ${neighbour.ratio}`,
     `peak RSS (MB)         ${each(peak)}`,
   ].join('\n');
 }

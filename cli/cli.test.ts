@@ -626,7 +626,9 @@ test('a retry that will fail again says so, and a rehearsal changes nothing', as
   const retried = await longshore(['retry', job!.id, '--reason', 'try it']);
   expect(retried.code).toBe(0);
   expect(retried.err).toMatch(/^Generation 2 was opened: the job continues at its step deliver\.\n/);
-  expect(retried.err).toContain('gave up at attempt 1 of 3, because CSV_COLUMN_COUNT does not go away by itself');
+  expect(retried.err).toContain(
+    'gave up at attempt 1 of 3, because CSV_COLUMN_COUNT does not go away without a change',
+  );
 });
 
 test('shows a route with its steps and versions, by its name or with its tenant', async () => {

@@ -68,6 +68,27 @@ test('what users read is plain English, by the word list in CONTRIBUTING.md', as
   expect(listed.map(([, not, but]) => [not, but])).toEqual(WORD_LIST.map(([not, but]) => [not, but]));
 });
 
+test('messages of programs are plain English, by the same list', () => {
+  const files = globSync('{shared,services,cli,local,deploy,load,simulate,bench}/**/*.ts', { cwd: ROOT }).filter(
+    (file) => !file.endsWith('.test.ts') && !file.includes('node_modules'),
+  );
+  expect(files.length).toBeGreaterThan(400);
+  const found = files.flatMap((file) =>
+    messagesOf(readFileSync(join(ROOT, file), 'utf8')).flatMap((message) =>
+      findOddWords(message).map((fault) => `${file}: ${fault}`),
+    ),
+  );
+  expect(found).toEqual([]);
+});
+
+/** Texts of several words in quotes; no comments, and no SQL. */
+function messagesOf(source: string): string[] {
+  const code = source.replace(/\/\*.*?\*\//gs, '').replace(/(^|\s)(?:\/\/|--) .*$/gm, '');
+  return [...code.matchAll(/'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g)]
+    .map(([text]) => text)
+    .filter((text) => / /.test(text) && !/\b(SELECT|UPDATE|INSERT|DELETE FROM|CREATE)\b/.test(text));
+}
+
 const proseOf = (page: string) => page.replace(/^ *```.*?^ *```/gms, '');
 
 test('README.md has at most 100 lines', () => {

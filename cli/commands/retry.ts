@@ -82,7 +82,7 @@ const RETRYABLE: readonly string[] = ['FAILED', 'CANCELLED'];
 function warnOfFinalFailure({ state, step, step_attempts: used, max_attempts: most, error }: JobSummary): string[] {
   if (state !== 'FAILED' || error === null || error.cause === 'RECORDS_FAILED' || used >= most) return [];
   return [
-    `The step ${step} gave up at attempt ${used} of ${most}, because ${error.cause ?? error.code} does not go away by itself:`,
+    `The step ${step} gave up at attempt ${used} of ${most}, because ${error.cause ?? error.code} does not go away without a change:`,
     'the same file meets the same version of the route. If nothing else has changed, it will fail again; correct the file and send it again instead.',
   ];
 }

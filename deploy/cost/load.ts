@@ -83,6 +83,6 @@ const UNITS: Readonly<Record<string, number>> = {
 export function parseBytes(text: string): number {
   const [, amount = '', unit = 'B'] = /^(\d+(?:\.\d+)?) ?([A-Za-z]+)?$/.exec(text) ?? [];
   const factor = UNITS[unit.toUpperCase()];
-  if (amount === '' || factor === undefined) throw new RangeError(`${text} is no size such as 2MB`);
+  if (amount === '' || factor === undefined) throw new RangeError(`${text} is not a size such as 2MB`);
   return Number(amount) * factor;
 }

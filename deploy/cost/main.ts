@@ -15,7 +15,7 @@ process.stdout.write(describe(load));
 
 function readLoad(files: string, size: string): Load {
   const filesPerDay = Number(files);
-  if (!Number.isInteger(filesPerDay) || filesPerDay < 1) throw new RangeError(`${files} is no number of files`);
+  if (!Number.isInteger(filesPerDay) || filesPerDay < 1) throw new RangeError(`${files} is not a number of files`);
   return { filesPerDay, averageBytes: parseBytes(size) };
 }
 

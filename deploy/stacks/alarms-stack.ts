@@ -159,7 +159,7 @@ export class AlarmsStack extends FleetStack {
         {
           id: 'dead-letters-waiting',
           runbook: 'messages.md#dead-letters-arrive',
-          reason: `Dead letters of ${queue} stand in their queue: the retry-sweeper takes none.`,
+          reason: `Dead letters of ${queue} stay in their queue: the retry-sweeper receives none.`,
           metric: this.#parts.messaging.queues[queue].dead.metricApproximateNumberOfMessagesVisible({
             statistic: cw.Stats.MAXIMUM,
             period: MINUTE,

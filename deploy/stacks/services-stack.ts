@@ -93,7 +93,7 @@ export class ServicesStack extends FleetStack {
         return [entry.name, service];
       }),
     ) as Record<ServiceName, ecs.FargateService>;
-    acknowledge(this.#executionRole, { 'IAM5[Resource::*]': 'ecr:GetAuthorizationToken knows no resources.' });
+    acknowledge(this.#executionRole, { 'IAM5[Resource::*]': 'ecr:GetAuthorizationToken does not support resources.' });
   }
 
   /** They may hold a token, so they are no variable that a task definition shows. */

@@ -297,7 +297,7 @@ test('its behaviour from the start is a variable, refused with the place of its 
       LONGSHORE_SIMULATOR_BEHAVIOUR: behaviour,
     }).LONGSHORE_SIMULATOR_BEHAVIOUR;
   expect(() => load('{')).toThrow(/LONGSHORE_SIMULATOR_BEHAVIOUR: must be JSON/);
-  expect(() => load('{"faults":[{"api":"*","fault":"boo"}]}')).toThrow(/faults.0.fault: is no fault/);
+  expect(() => load('{"faults":[{"api":"*","fault":"boo"}]}')).toThrow(/faults.0.fault: is not a fault/);
   const behaviour = load('{"faults":[{"api":"validation","fault":"503"}]}');
   const faulty = await startTestPartner(behaviour === undefined ? {} : { behaviour });
   try {

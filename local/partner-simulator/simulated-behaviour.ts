@@ -18,7 +18,7 @@ export const behaviourSchema = z.strictObject({
     .array(
       z.strictObject({
         api: apiSchema,
-        fault: z.string().refine((word) => parseFault(word, 0) !== undefined, { error: 'is no fault' }),
+        fault: z.string().refine((word) => parseFault(word, 0) !== undefined, { error: 'is not a fault' }),
         /** Of the calls, from 0 to 1. */
         share: z.number().min(0).max(1).default(1),
       }),

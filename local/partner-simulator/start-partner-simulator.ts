@@ -105,7 +105,7 @@ export async function startPartnerSimulator(options: PartnerSimulatorOptions): P
     if (request.method !== api.method) return sendJson(response, 405, { message: `Use ${api.method}.` });
     const fields = api.method === 'GET' ? Object.fromEntries(url.searchParams) : parseJson(body.toString());
     if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) {
-      return sendJson(response, 400, { code: 'NOT_JSON', message: 'The body is no JSON object.' });
+      return sendJson(response, 400, { code: 'NOT_JSON', message: 'The body is not a JSON object.' });
     }
     const { headers } = request;
     await handleCall(

@@ -48,7 +48,7 @@ export function createAuthorizer(
     const question = readAuthorizerEvent(event);
     if (question === undefined) {
       logger.error('event is none of API Gateway');
-      throw new LongshoreError('REQUEST_INVALID', 'The event is no TOKEN or REQUEST event of API Gateway.');
+      throw new LongshoreError('REQUEST_INVALID', 'The event is not a TOKEN or REQUEST event of API Gateway.');
     }
     const verdict = await verifyToken({ authorization: question.authorization, rules, keys, now });
     switch (verdict.type) {

@@ -77,7 +77,7 @@ async function takeInPage(versions: readonly ListedVersion[], options: Reconcile
     if (result.type !== 'done' || result.fileId === undefined) continue;
     taken += 1;
     const { tenantId: tenant, fileId } = result;
-    logger.warn({ tenant, fileId, key: reports[index]?.key, outcome }, 'object found that no event told of');
+    logger.warn({ tenant, fileId, key: reports[index]?.key, outcome }, 'object found without an event');
   }
   return taken;
 }

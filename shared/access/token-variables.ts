@@ -25,5 +25,5 @@ export const keySetUrlVariable = z
   .url()
   .transform((url) => new URL(url))
   .refine((url) => url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url)), {
-    error: 'must be https: whoever can change the keys on their way can sign tokens',
+    error: 'must be https: anyone who can change the keys in transit can sign tokens',
   });

@@ -28,7 +28,7 @@ export function durationSchema(bounds: { readonly minMs: number; readonly maxMs:
         code: 'custom',
         message:
           ms === undefined
-            ? `"${value}" is no duration; write it such as 500ms, 2s, 10m or 1h`
+            ? `"${value}" is not a duration; write it as 500ms, 2s, 10m or 1h`
             : `must be between ${formatDuration(bounds.minMs)} and ${formatDuration(bounds.maxMs)}`,
       });
       return z.NEVER;

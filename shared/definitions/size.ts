@@ -32,9 +32,7 @@ export const sizeSchema = z
     context.addIssue({
       code: 'custom',
       message:
-        bytes === undefined
-          ? `"${value}" is no size; write it such as 512, 10KB, 5MB or 1GiB`
-          : 'must be at most 5 TiB',
+        bytes === undefined ? `"${value}" is not a size; write it as 512, 10KB, 5MB or 1GiB` : 'must be at most 5 TiB',
     });
     return z.NEVER;
   });

@@ -92,7 +92,7 @@ export async function* readStream(
     ),
   );
   const body = reply.Body as Readable;
-  const stop = (): void => void body.destroy(new ObjectStoreError('aborted', `${doing}: told to stop`));
+  const stop = (): void => void body.destroy(new ObjectStoreError('aborted', `${doing}: stopped`));
   signal?.addEventListener('abort', stop, { once: true });
   if (signal?.aborted === true) stop();
   let count = 0;

@@ -68,7 +68,7 @@ export function createNoticeSender(options: NoticeSenderOptions): NoticeSender {
     const text = (await own.read(secretName)).text.trim();
     const url = URL.canParse(text) ? new URL(text) : undefined;
     if (url === undefined || !/^https?:$/.test(url.protocol)) {
-      return failed('NOTICE_CHANNEL_INVALID', `The secret ${secretName} is no URL.`);
+      return failed('NOTICE_CHANNEL_INVALID', `The secret ${secretName} is not a URL.`);
     }
     const outcome = await http.send({
       method: 'POST',

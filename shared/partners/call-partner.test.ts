@@ -136,7 +136,7 @@ describe('one call is one request, and one outcome', () => {
     expect(partner.ledger.calls.map(({ effect }) => effect)).toEqual(['made', 'replayed']);
   });
 
-  test('which is not made when its caller has second thoughts right before it, or was told to stop', async () => {
+  test('which is not made when its caller has second thoughts right before it, or was stopped', async () => {
     const partner = await openPartner();
     const { caller, call } = openCaller(partner.url);
     const values = { record: { key: 'r1', magic: '' }, replies: {}, meta: {} };

@@ -207,7 +207,7 @@ class QueueWorker<Messages extends WorkerMessages> implements Worker {
     try {
       return this.#options.tenantOf?.(message);
     } catch (error) {
-      this.#options.logger.error({ err: error }, 'tenant of a message cannot be told; it counts for none');
+      this.#options.logger.error({ err: error }, 'tenant of a message is unknown; it counts for none');
       return undefined;
     }
   }

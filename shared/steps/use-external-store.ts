@@ -21,7 +21,7 @@ export async function useExternalStore(
   try {
     const used = await useStore?.(name, work);
     if (used?.ok) return used.result;
-    const message = used?.message ?? `This service knows no store ${name}`;
+    const message = used?.message ?? `This service does not have a store ${name}`;
     return retry(code, 'STORE_UNKNOWN', `${message}; apply its definition.`);
   } catch (error) {
     if (!isRefusal(error)) throw error;

@@ -97,5 +97,5 @@ async function readCredentials(secrets: SecretStore, name: string): Promise<z.in
   const { text } = await secrets.read(name);
   const parsed = credentialsSchema.safeParse(parseJson(text));
   if (parsed.success) return parsed.data;
-  throw unavailableSecret(`The secret ${name} is no JSON object with accessKeyId and secretAccessKey.`);
+  throw unavailableSecret(`The secret ${name} is not a JSON object with accessKeyId and secretAccessKey.`);
 }

@@ -17,7 +17,7 @@ export const fleetOverview: Board = {
         },
         {
           title: 'Failed share',
-          why: 'Of the files that ended in the last 15 minutes. Over 5 % somebody is told.',
+          why: 'Of the files that ended in the last 15 minutes. Above 5 % an alert is raised.',
           unit: 'percentunit',
           shows: 'now',
           bound: 0.05,
@@ -164,7 +164,7 @@ export const fleetOverview: Board = {
         },
         {
           title: 'Starts',
-          why: 'Processes that began anew in 15 minutes: deployments, scaling, or a crash loop.',
+          why: 'Processes that restarted in 15 minutes: deployments, scaling, or a crash loop.',
           unit: 'short',
           queries: [query('{{job}}', 'sum by (job) (changes(process_start_time_seconds[15m]))')],
         },

@@ -44,7 +44,7 @@ export const largeCopies: Board = {
         },
         {
           title: 'Standing still',
-          why: 'For how long the stillest open copy has moved no byte, whoever has it. Over 15 minutes somebody is woken.',
+          why: 'How long the slowest open copy has made no progress, in any worker. Above 15 minutes an alert is raised.',
           unit: 's',
           bound: 900,
           queries: [query('stillest', 'max(longshore_copy_still_seconds)')],

@@ -3,7 +3,7 @@ import { type Board, quantile, query, rate } from '../board.ts';
 export const queues: Board = {
   uid: 'longshore-queues',
   title: 'queues',
-  description: 'What stands in the queues, who takes it, and what became of it.',
+  description: 'What is in the queues, which service receives it, and the outcome.',
   variables: [{ name: 'queue', metric: 'longshore_queue_messages' }],
   rows: [
     {
@@ -25,7 +25,7 @@ export const queues: Board = {
         },
         {
           title: 'Rows waiting for admission',
-          why: 'More of one tenant than its window lets into the queue; it stands in its own line.',
+          why: 'Work of one tenant beyond its admission window; it waits in its own line.',
           unit: 'short',
           queries: [query('{{queue}}', 'max by (queue) (longshore_open_rows{state="waiting for admission"})')],
         },

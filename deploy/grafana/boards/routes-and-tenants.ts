@@ -112,7 +112,7 @@ export const routesAndTenants: Board = {
         },
         {
           title: 'Found without an event',
-          why: 'Objects in landing that no event told of: an event rule or its rights may be broken.',
+          why: 'Objects in landing without an event: an event rule or its permissions may be broken.',
           unit: 'short',
           queries: [query('{{outcome}}', 'sum by (outcome) (increase(longshore_reconciled_objects_total[1h]))')],
         },

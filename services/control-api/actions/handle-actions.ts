@@ -94,7 +94,7 @@ const previewSchema = z
     const fields: readonly string[] = FILTER_FIELDS[SUBJECTS[verb]];
     for (const [field, value] of Object.entries(filter)) {
       if (value === undefined || fields.includes(field)) continue;
-      const message = `is no condition of a ${SUBJECTS[verb]}, which ${verb} is about`;
+      const message = `is not a condition of a ${SUBJECTS[verb]}, which ${verb} is about`;
       context.addIssue({ code: 'custom', path: ['filter', field], message });
     }
   })

@@ -24,7 +24,7 @@ interface DefinitionPosition {
 
 /** The `next_cursor` of a page: `<tenant>/<name>` of its last entry. */
 export const definitionCursorField = textField(200)
-  .regex(/^[^/]+\/[^/]+$/, 'is no cursor that a page gave as next_cursor')
+  .regex(/^[^/]+\/[^/]+$/, 'is not a next_cursor of a previous page')
   .transform((text): DefinitionPosition => {
     const [tenantId = '', name = ''] = text.split('/');
     return { tenantId, name };

@@ -63,7 +63,7 @@ test.each([
   ['{ store: office, bucket: delivered }', 'name the bucket at the store by externalBucket'],
   [
     '{ store: office, externalBucket: inbox, copy: server-side }',
-    'no store copies from another one by itself; leave copy out',
+    'no store can copy from another store; leave copy out',
   ],
 ])('a route may not say %s', (deliver, message) => {
   expect(faultsOf([route(deliver), store('[inbox]')]).join()).toContain(message);

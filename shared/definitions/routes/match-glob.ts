@@ -41,7 +41,7 @@ function translate(glob: string): Translation {
       at += spanning[0].length;
     } else if (character === '*') {
       const stars = /^\*+/.exec(rest)?.[0].length ?? 1;
-      if (stars > 1) return fault('"**" has to stand alone between slashes');
+      if (stars > 1) return fault('"**" must be alone between slashes');
       pattern += '[^/]*';
       at += stars;
     } else if (character === '?') {
@@ -66,7 +66,7 @@ function translate(glob: string): Translation {
       at += 1;
     } else {
       const literal = character === '\\' ? rest[1] : character;
-      if (literal === undefined) return fault('"\\" stands at the end');
+      if (literal === undefined) return fault('"\\" is at the end');
       pattern += literal.replace(/[\\^$.|?*+()[\]{}]/g, '\\$&');
       at += character === '\\' ? 2 : 1;
     }

@@ -79,7 +79,7 @@ describe('a record route is refused', () => {
       'with a step between two calls',
       definition([PARSE, VALIDATE, { deliver: null }, ASSIGN]),
       'steps.3',
-      'directly behind each other',
+      'follow each other directly',
     ],
     [
       'with the same name twice, also by default',

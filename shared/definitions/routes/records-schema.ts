@@ -162,7 +162,7 @@ function checkFixed(records: FixedRecords, refuse: Refuse): void {
   }
   const { typeField, header, trailer } = records;
   if ((header ?? trailer) !== undefined && typeField === undefined) {
-    refuse(['typeField'], 'header and trailer need a typeField to be told from the details');
+    refuse(['typeField'], 'header and trailer need a typeField that distinguishes them from the details');
   }
   if (typeField !== undefined) {
     if (typeField.from + typeField.length - 1 > records.recordLength) refuse(['typeField'], 'ends after recordLength');

@@ -34,7 +34,7 @@ const timeZoneSchema = z.string().refine(
       return false;
     }
   },
-  { error: 'is no IANA time zone such as UTC or Europe/Berlin' },
+  { error: 'is not an IANA time zone such as UTC or Europe/Berlin' },
 );
 
 const MINUTE_MS = 60_000;

@@ -35,7 +35,7 @@ function callFaults(kinds: readonly string[]): OrderFault[] {
     : [{ path: [first], message: 'call needs a parse before it' }];
   const gap = calls.find((index, nth) => index !== first + nth);
   if (gap === undefined) return early;
-  return [...early, { path: [gap], message: 'calls stand directly behind each other, with no other step between' }];
+  return [...early, { path: [gap], message: 'calls must follow each other directly, with no other step between them' }];
 }
 
 function callNameFaults(steps: readonly Step[]): OrderFault[] {

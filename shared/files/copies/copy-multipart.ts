@@ -268,7 +268,7 @@ async function copyMissing(
   watch.stop();
   await progress?.end();
   if (request.signal?.aborted === true)
-    throw new ObjectStoreError('aborted', `the copy to ${nameOf(request.target)} was told to stop`);
+    throw new ObjectStoreError('aborted', `the copy to ${nameOf(request.target)} was stopped`);
   if (firstFailure.signal.aborted) throw firstFailure.signal.reason;
   return { parts: [...done, ...made].sort((one, other) => one.number - other.number), sha256 };
 }

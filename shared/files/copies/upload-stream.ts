@@ -55,7 +55,7 @@ export async function uploadStream(
     onPart: options.onPart,
     signal,
   });
-  const stop = (): void => void body.destroy(new ObjectStoreError('aborted', `${doing}: told to stop`));
+  const stop = (): void => void body.destroy(new ObjectStoreError('aborted', `${doing}: stopped`));
   signal?.addEventListener('abort', stop, { once: true });
   if (signal?.aborted === true) stop();
   try {

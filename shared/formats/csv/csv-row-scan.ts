@@ -93,7 +93,7 @@ export class CsvRowScan {
       this.#isSkipping = true;
       return from + beginning.length;
     }
-    const message = `The record that begins at line ${line} has a quote that is not closed or stands out of place.`;
+    const message = `The record that begins at line ${line} has a quote that is not closed or is in the wrong place.`;
     if (!found.isOneLine) throw new FormatFault('CSV_QUOTE', message, line);
     const end = scanner.lineEnd(found.at);
     if (end < 0 && !isLast && text.length - from <= longest) return this.#needMore(text.length - from);

@@ -108,7 +108,7 @@ function bytesReader(
   const length = column.length ?? 0;
   const decimals = column.decimals ?? 0;
   if (column.type === 'packed') {
-    const bad = new ColumnFault('FIXED_PACKED', named('is no packed decimal'));
+    const bad = new ColumnFault('FIXED_PACKED', named('is not a packed decimal'));
     const blank = isEbcdic ? 0x40 : 0x20;
     return (bytes, from) => {
       const value = readPacked(bytes, from + start, length, decimals);
@@ -132,7 +132,7 @@ function parserOf(
   named: (what: string) => string,
   codec: EncodingCodec,
 ): (text: string) => Read {
-  const wrong = (what: string) => new ColumnFault('COLUMN_TYPE', named(`is no ${what}`));
+  const wrong = (what: string) => new ColumnFault('COLUMN_TYPE', named(`is not a ${what}`));
   switch (column.type) {
     case 'integer': {
       const fault = wrong(`whole number of at most ${MOST_DIGITS} digits`);
@@ -144,7 +144,7 @@ function parserOf(
       return numberParser(column, decimals, fault);
     }
     case 'zoned': {
-      const fault = new ColumnFault(format === 'fixed' ? 'FIXED_ZONED' : 'COLUMN_TYPE', named('is no zoned number'));
+      const fault = new ColumnFault(format === 'fixed' ? 'FIXED_ZONED' : 'COLUMN_TYPE', named('is not a zoned number'));
       const signs = zonedSigns(codec, column.overpunch ?? 'ibm');
       return (text) => {
         if (text.length > MOST_DIGITS + 1) return fault;
@@ -157,7 +157,10 @@ function parserOf(
     }
     case 'date': {
       const format = compileDateFormat(column.format ?? 'yyyy-MM-dd', column.pivotYear);
-      const fault = new ColumnFault('COLUMN_DATE', named(`is no date as ${column.format ?? 'yyyy-MM-dd'}`));
+      const fault = new ColumnFault(
+        'COLUMN_DATE',
+        named(`is not a date in the format ${column.format ?? 'yyyy-MM-dd'}`),
+      );
       return (text) => (format.ok ? format.toIso(text) : undefined) ?? fault;
     }
     default:

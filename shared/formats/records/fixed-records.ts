@@ -53,7 +53,7 @@ export function fixedRecords(
   /** Whether it is the first. */
   function begin(line: number): boolean {
     if (trailerLine > 0) {
-      const message = `Line ${line} stands after the trailer of line ${trailerLine}.`;
+      const message = `Line ${line} is after the trailer of line ${trailerLine}.`;
       throw new FormatFault('FIXED_AFTER_TRAILER', message, line);
     }
     const isFirst = lines === 0;

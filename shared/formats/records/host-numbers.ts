@@ -32,7 +32,7 @@ export function zonedSigns(codec: EncodingCodec, overpunch: 'ibm' | 'ascii'): Zo
   return signs;
 }
 
-/** Undefined when it is no zoned number. */
+/** Undefined when it is not a zoned number. */
 export function readZoned(text: string, sign: SignPlace, decimals: number, signs: ZonedSigns): string | undefined {
   const last = text.length - 1;
   const at = sign === 'leading' || sign === 'leading-separate' ? 0 : last;

@@ -61,7 +61,7 @@ class JsonReader {
     }
     this.#readObject(1, members);
     this.#skipBlanks();
-    if (this.#at < this.#text.length) throw this.#wrong('Something stands after the object.');
+    if (this.#at < this.#text.length) throw this.#wrong('There is content after the object.');
     return members;
   }
 

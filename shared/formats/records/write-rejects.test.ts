@@ -33,7 +33,7 @@ describe('rejects of CSV', () => {
     const text = (await rejectsOf(CSV, Buffer.from('n,key\n1,a\nx,"=HYPERLINK(""u"")"\n3\n'))).toString();
     expect(text.split('\n')).toEqual([
       'n,key,reject_reason',
-      'x,"=HYPERLINK(""u"")","Line 3: COLUMN_TYPE: The column n is no whole number of at most 38 digits."',
+      'x,"=HYPERLINK(""u"")","Line 3: COLUMN_TYPE: The column n is not a whole number of at most 38 digits."',
       '3,"Line 4: CSV_COLUMN_COUNT: The row has 1 columns and not 2."',
       '',
     ]);
@@ -134,7 +134,7 @@ describe('rejects of fixed width', () => {
     for await (const piece of writeRejectReasons(items)) pieces.push(piece);
     expect(Buffer.concat(pieces).toString().split('\r\n')).toEqual([
       '"record","line","column","position","code","message","value"',
-      `"1","2","n","1","COLUMN_TYPE","The column n is no whole number of at most 38 digits.","'=1+""1"""`,
+      `"1","2","n","1","COLUMN_TYPE","The column n is not a whole number of at most 38 digits.","'=1+""1"""`,
       '',
     ]);
   });

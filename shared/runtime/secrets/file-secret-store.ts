@@ -42,7 +42,7 @@ async function readSecret(path: string, name: string): Promise<Secret> {
   const file: FileHandle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     const facts = await file.stat({ bigint: true });
-    if (!facts.isFile()) throw unavailableSecret(`The secret ${name} is no file.`);
+    if (!facts.isFile()) throw unavailableSecret(`The secret ${name} is not a file.`);
     if ((Number(facts.mode) & OTHERS) !== 0) {
       throw unavailableSecret(
         `The file of the secret ${name} can be read or written by others; it must have mode 0600.`,

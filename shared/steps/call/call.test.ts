@@ -162,7 +162,7 @@ describe('call', () => {
     expect(records.opened).toBe(0);
   });
 
-  it('is tried again when it was told to stop, with no upload left open', async () => {
+  it('is tried again when it was stopped, with no upload left open', async () => {
     await expect(call({ signal: AbortSignal.abort() })).resolves.toMatchObject({
       type: 'retry',
       cause: 'STEP_ABORTED',

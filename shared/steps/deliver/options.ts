@@ -32,7 +32,7 @@ const deliverOptionsSchema = z
       context.addIssue({ code: 'custom', path: ['store'], message: 'name the bucket at the store by externalBucket' });
     }
     if (options.store !== undefined && options.copy === 'server-side') {
-      const message = 'no store copies from another one by itself; leave copy out';
+      const message = 'no store can copy from another store; leave copy out';
       context.addIssue({ code: 'custom', path: ['copy'], message });
     }
     if (options.key === undefined) return;

@@ -98,7 +98,7 @@ describe('transform', () => {
     expect(await bench.openUploads()).toBe(0);
   });
 
-  it('retries when it was told to stop, and fails when its source is gone', async () => {
+  it('retries when it was stopped, and fails when its source is gone', async () => {
     const object = await bench.land('in/stop.csv', 'a\n1\n');
     await expect(transform(object, [{ 'csv-to-ndjson': null }], AbortSignal.abort())).resolves.toMatchObject({
       type: 'retry',
