@@ -65,7 +65,7 @@ function usesOfStore(sources: Map<string, string>): string[] {
 /** The queues of a service's own composition: what it takes from, and what its senders are given. */
 function queuesNamedBy(sources: Map<string, string>): string[] {
   const composition = [...sources].filter(([path]) =>
-    /services\/[^/]+\/service\.ts$|shared\/jobs\/job-service\.ts$/.test(path),
+    /services\/[^/]+\/service\.ts$|shared\/worker\/create-job-service\.ts$/.test(path),
   );
   const text = composition.map(([, each]) => each).join('\n');
   const named = QUEUE_IDS.filter((id) => new RegExp(`['"]${id}['"]|\\b${id}: (?:urls|queueName)`).test(text));
