@@ -56,7 +56,11 @@ test.each(PAGES.filter((page) => !GENERATED.includes(page)))('docs/%s fits on a 
 
 test('what users read is plain English, by the word list in CONTRIBUTING.md', async () => {
   // Pages repeat the texts of errors, commands, variables and metrics; the API's answers are on none.
-  const pages = ['../README.md', '../examples/README.md', ...PAGES].map(
+  const folders = globSync('{cli,examples,services,local,test}/**/README.md', {
+    cwd: ROOT,
+    exclude: ['**/node_modules/**'],
+  });
+  const pages = ['../README.md', ...folders.map((page) => `../${page}`), ...PAGES].map(
     (page) => [page, proseOf(readPage(page))] as const,
   );
   const api = JSON.stringify(await readApiDocument(), null, 1);
