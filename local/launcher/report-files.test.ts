@@ -46,6 +46,24 @@ async function addRecordFile(summary: RecordSummary): Promise<void> {
     FROM files f, version v WHERE f.name = 'records.dat'`;
 }
 
+test('after a retry the time is that of the retry', async () => {
+  const lines: string[] = [];
+  const reported = reportFiles({ sql, print: (line) => void lines.push(line), signal: reporting.signal });
+  await sql.begin(async (transaction) => {
+    await transaction`
+      INSERT INTO files (id, tenant_id, bucket, key, version_id, name, size_bytes, etag, source, uploaded_at, status, order_key, finished_at)
+      VALUES (uuidv7(), 'acme', 'landing', 'acme/again.csv', 'v', 'again.csv', 5, 'e', 'sftp', now() - interval '1 hour', 'COMPLETED', 'o', now())`;
+    await transaction`
+      INSERT INTO audit_events (at, type, tenant_id, file_id, actor, detail)
+      SELECT now() - interval '2300 ms', 'job.reopened', 'acme', id, 'operator:x', '{}' FROM files`;
+  });
+  await vi.waitFor(() => expect(lines).toEqual(['acme  again.csv  5 B  received → delivered  2.3 s']), {
+    timeout: 20_000,
+  });
+  reporting.abort();
+  await reported;
+});
+
 test('tells each file once, also one that becomes visible after a later one', async () => {
   await addFinished('before-the-start.csv', '1 minute');
   const lines: string[] = [];

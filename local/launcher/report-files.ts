@@ -62,7 +62,8 @@ async function findFinishedFiles(sql: Sql, since: Date): Promise<FinishedFile[]>
     SELECT f.id, f.tenant_id AS tenant, f.name, f.size_bytes::float8 AS "sizeBytes", f.status,
            coalesce(f.error_code, j.error_code) AS "errorCode", coalesce(f.error_message, j.error_message) AS "errorMessage",
            f.archived_at IS NOT NULL AS "isArchived",
-           extract(epoch FROM f.finished_at - f.uploaded_at)::float8 * 1000 AS "tookMs",
+           extract(epoch FROM f.finished_at - greatest(f.uploaded_at, (
+             SELECT max(at) FROM audit_events a WHERE a.file_id = f.id AND a.type = 'job.reopened')))::float8 * 1000 AS "tookMs",
            (SELECT coalesce(jsonb_agg(record_summary ORDER BY id), '[]') FROM jobs
             WHERE file_id = f.id AND record_summary IS NOT NULL) AS records
     FROM files f LEFT JOIN LATERAL (
