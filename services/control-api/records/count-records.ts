@@ -5,6 +5,7 @@
  *    at, counting takes a tenth of one connection at most.
  * 2. Two jobs are counted at once; a count that takes longer than a statement may is an error like any other.
  */
+import { LRUCache } from 'lru-cache';
 import pLimit from 'p-limit';
 import type { RecordSummary } from '#shared/steps/record-store.ts';
 
@@ -16,38 +17,26 @@ export interface RecordCounterOptions {
   readonly now?: () => number;
 }
 
-interface Counted {
-  readonly summary: Promise<RecordSummary>;
-  /** Not before the count is there. */
-  expiresAt: number;
-}
-
 const COUNTS_AT_ONCE = 2;
 const SERVES_TIMES = 10;
 const REMEMBERED_JOBS = 1_000;
 
 export function createRecordCounter({ summarise, now = () => performance.now() }: RecordCounterOptions): CountRecords {
   const limit = pLimit(COUNTS_AT_ONCE);
-  const remembered = new Map<string, Counted>();
-
-  async function count(jobId: string): Promise<RecordSummary> {
-    const begun = now();
-    const summary = await summarise(jobId);
-    const counted = remembered.get(jobId);
-    if (counted !== undefined) counted.expiresAt = now() + (now() - begun) * SERVES_TIMES;
-    return summary;
-  }
-
-  return (jobId) => {
-    const known = remembered.get(jobId);
-    if (known !== undefined && known.expiresAt > now()) return known.summary;
-    remembered.delete(jobId);
-    if (remembered.size >= REMEMBERED_JOBS) remembered.delete(remembered.keys().next().value ?? '');
-    const counted = { summary: limit(() => count(jobId)), expiresAt: Number.POSITIVE_INFINITY };
-    remembered.set(jobId, counted);
-    counted.summary.catch(() => {
-      if (remembered.get(jobId) === counted) remembered.delete(jobId);
-    });
-    return counted.summary;
-  };
+  const counts = new LRUCache<string, RecordSummary>({
+    max: REMEMBERED_JOBS,
+    ttl: 1,
+    ttlResolution: 0,
+    perf: { now },
+    ignoreFetchAbort: true,
+    fetchMethod: (jobId, _before, { options }) =>
+      limit(async () => {
+        const begun = now();
+        const summary = await summarise(jobId);
+        // 0 would be for ever.
+        options.ttl = Math.max(1, (now() - begun) * SERVES_TIMES);
+        return summary;
+      }),
+  });
+  return (jobId) => counts.forceFetch(jobId);
 }
