@@ -66,6 +66,16 @@ program
   });
 
 program
+  .command('audit')
+  .description('the chain of the audit over many lines: write, seal, verify, and find what was tampered with')
+  .option('--lines <count>', 'lines of one tenant', positiveInteger, 1_000_000)
+  .option('--json', 'print one JSON object', false)
+  .action(async (options: { lines: number; json: boolean }) => {
+    const { runAuditBench } = await import('./audit.ts');
+    await runAuditBench(options);
+  });
+
+program
   .command('large')
   .description('MB/s and memory of a large copy, against rclone and the bare ceiling')
   .option('--size <bytes>', 'size of the file, e.g. 2GB', '2GB')

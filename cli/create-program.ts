@@ -6,6 +6,7 @@ import type { Cli } from './command-context.ts';
 import { addAccessCommands } from './commands/access.ts';
 import { addActions } from './commands/actions.ts';
 import { addApply } from './commands/apply.ts';
+import { addAudit } from './commands/audit.ts';
 import { addDeadLetterCommands } from './commands/dead-letters.ts';
 import { addFiles } from './commands/files.ts';
 import { addHealth } from './commands/health.ts';
@@ -36,6 +37,7 @@ const COMMANDS = [
   addKeyCommands,
   addWhoAmI,
   addAccessCommands,
+  addAudit,
   addSimulateChat,
 ];
 

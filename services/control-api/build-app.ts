@@ -15,6 +15,7 @@ import { handleAccess } from './access/handle-access.ts';
 import { handleKeys } from './access/handle-keys.ts';
 import { handleActions } from './actions/handle-actions.ts';
 import { handleResend } from './actions/handle-resend.ts';
+import { handleAudit } from './audit/handle-audit.ts';
 import type { ChatSettings } from './chat/chat-settings.ts';
 import { handleChat } from './chat/handle-chat.ts';
 import { handlePartners } from './definitions/handle-partners.ts';
@@ -130,6 +131,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleQueues(app, options);
   handleKeys(app, options);
   handleAccess(app, options);
+  handleAudit(app, options);
   return app;
 }
 

@@ -2,6 +2,7 @@
  * The clocks, each with what it works on. `fast`: a fleet without them stands still, so that one that hangs costs the process its life.
  */
 import type { TakeArrivals } from '#shared/arrival/take-arrivals.ts';
+import { sealLines } from '#shared/audit/seal-lines.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { SendLetters } from '#shared/dead-letters/return-letters.ts';
 import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
@@ -57,6 +58,8 @@ export interface Clocks {
 
 const OBSERVE_MS = 10_000;
 const DAY_MS = 86_400_000;
+const AUDIT_MS = 1_000;
+const SEALED_AT_ONCE = 5_000;
 const TRANSFERS_MS = 2_000;
 const STORE_STALL_MS = 10_000;
 const RETENTION_MS = 3_600_000;
@@ -143,6 +146,12 @@ export function createClocks(parts: ClockParts): Clocks {
     clock('transfers', TRANSFERS_MS, async (signal) => {
       await endOrphanedTransfers({ sql, store, stores: external, logger, signal });
       return 'done';
+    }),
+    clock('audit', AUDIT_MS, async () => {
+      const { sealed, lagSeconds } = await sealLines(sql, { limit: SEALED_AT_ONCE });
+      metrics.auditSealed.inc(sealed);
+      metrics.auditLagSeconds.set(lagSeconds);
+      return sealed === SEALED_AT_ONCE ? 'again' : 'done';
     }),
     clock('retention', RETENTION_MS, (signal) => keepPartitions(sql, config.LONGSHORE_RETENTION_DAYS, logger, signal)),
     clock('observe', OBSERVE_MS, async () => {

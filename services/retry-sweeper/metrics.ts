@@ -46,6 +46,16 @@ export function createRetrySweeperMetrics(registry: Registry) {
       labelNames: ['outcome'] as const,
       registers,
     }),
+    auditSealed: new Counter({
+      name: 'longshore_audit_sealed_lines_total',
+      help: 'Lines of the audit that got their seal.',
+      registers,
+    }),
+    auditLagSeconds: new Gauge({
+      name: 'longshore_audit_lag_seconds',
+      help: 'Age of the oldest line of the audit that has no seal yet; 0 when all have one.',
+      registers,
+    }),
     s3Requests: new Counter({
       name: 'longshore_s3_requests_total',
       help: 'Requests sent to the object store.',

@@ -19,6 +19,7 @@ interface PartitionedTable {
 const PARTITIONED_TABLES: readonly PartitionedTable[] = [
   { name: 'attempts', column: 'started_at' },
   { name: 'audit_events', column: 'at' },
+  { name: 'audit_seals', column: 'event_at' },
   // A record is updated for each of its calls, and its neighbours with it, in the same statement: without room for a second version of each
   // row in its page, updates move to other pages, each with new entries in the indexes.
   { name: 'records', column: 'created_at', storage: 'WITH (fillfactor = 50)' },

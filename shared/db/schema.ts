@@ -5,7 +5,7 @@
  * 1. Rows, not messages, are the truth: every open row has a lease, a standing wake-up or a `next_action_at`.
  * 2. `woken_at`, `wakes` say that a wake-up for the row was sent and how often: the row is the outbox of its wake-ups.
  * 3. `epoch` is raised by every claim; a later write carries it and a stale one changes nothing.
- * 4. `attempts`, `audit_events`, `records` and `record_attempts` are partitioned by time and nothing refers to them: retention drops
+ * 4. `attempts`, `audit_events`, `audit_seals`, `records` and `record_attempts` are partitioned by time and nothing refers to them: retention drops
  *    partitions.
  * 5. A record belongs to one chunk, or has a `next_attempt_at`, or its job's operator decides. No index names `records.state`: its
  *    updates then stay within their page.
@@ -32,6 +32,8 @@ const {
 } = pg;
 
 const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 6, mode: 'string' });
+const transactionId = pg.customType<{ data: string }>({ dataType: () => 'xid8' });
+const bytes = pg.customType<{ data: Buffer }>({ dataType: () => 'bytea' });
 const createdAt = () => instant('created_at').notNull().default(sql`now()`);
 const oneOf = (column: string, values: readonly string[]) =>
   sql.raw(`${column} IN (${values.map((value) => `'${value}'`).join(', ')})`);
@@ -622,13 +624,53 @@ export const auditEvents = pgTable(
     jobId: uuid('job_id'),
     actor: text('actor').notNull(),
     detail: jsonb('detail').notNull(),
+    /** The transaction that wrote it: what is older than every running one is there for good, and can be sealed. */
+    written: transactionId('written').notNull().default(sql`pg_current_xact_id()`),
   },
   (table) => [
     primaryKey({ columns: [table.at, table.id] }),
     index('audit_events_file').on(table.fileId),
     index('audit_events_job').on(table.jobId),
+    index('audit_events_tenant').on(table.tenantId, table.at, table.id),
+    // People and their keys; services write nearly everything else.
+    index('audit_events_person').on(table.actor, table.at, table.id).where(sql`strpos(actor, ':') > 0`),
+    index('audit_events_written').on(table.written, table.id),
   ],
 );
+
+/** The chain over a tenant's audit, a seal for each line (`shared/audit/seal-lines.ts`). Partitioned by `event_at`, as what it seals. */
+export const auditSeals = pgTable(
+  'audit_seals',
+  {
+    eventAt: instant('event_at').notNull(),
+    eventId: uuid('event_id').notNull(),
+    tenantId: text('tenant_id').notNull(),
+    /** From 1. */
+    seq: bigint('seq', { mode: 'number' }).notNull(),
+    /** The hash of the line before; zeros for the first. */
+    previous: bytes('previous').notNull(),
+    hash: bytes('hash').notNull(),
+    sealedAt: instant('sealed_at').notNull().default(sql`now()`),
+  },
+  (table) => [
+    primaryKey({ columns: [table.eventAt, table.eventId] }),
+    index('audit_seals_tenant').on(table.tenantId, table.seq),
+  ],
+);
+
+/** The last line of each tenant's chain. */
+export const auditHeads = pgTable('audit_heads', {
+  tenantId: text('tenant_id').primaryKey(),
+  seq: bigint('seq', { mode: 'number' }).notNull(),
+  hash: bytes('hash').notNull(),
+});
+
+/** One row: up to where lines are sealed. */
+export const auditSealing = pgTable('audit_sealing', {
+  isOnly: boolean('is_only').primaryKey().default(true),
+  written: transactionId('written').notNull(),
+  id: uuid('id').notNull(),
+});
 
 /** Events on their way to the topics; a row is deleted once its topic took it. */
 export const outbox = pgTable(

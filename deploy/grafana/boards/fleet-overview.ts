@@ -182,6 +182,19 @@ export const fleetOverview: Board = {
           queries: [query('streams', 'sum(longshore_api_streams)')],
         },
         {
+          title: 'Audit without seal',
+          why: 'Age of the oldest line. It grows while a transaction runs long, or no sweeper seals.',
+          unit: 's',
+          bound: 60,
+          queries: [query('oldest', 'max(longshore_audit_lag_seconds)')],
+        },
+        {
+          title: 'Audit sealed',
+          why: 'Lines per second.',
+          unit: 'ops',
+          queries: [query('lines', `sum(${rate('longshore_audit_sealed_lines_total')})`)],
+        },
+        {
           title: 'Chat',
           why: 'Questions of Slack and Teams. Refused ones carry no valid signature: a wrong secret, or a stranger.',
           unit: 'ops',

@@ -13,6 +13,7 @@ const TAGS = [
   { name: 'jobs', description: 'One file on one route, its steps, and what operators do about them.' },
   { name: 'actions', description: 'One word on many jobs, files or dead letters: previewed, then run at a pace.' },
   { name: 'records', description: 'The rows of a record file, each on its way through the calls of its route.' },
+  { name: 'audit', description: 'Who did what, in a chain of hashes per tenant. Takes the permission audit:read.' },
   {
     name: 'routes',
     description: 'Tenants and what they define: routes, partners and stores. Applying takes an operator.',

@@ -85,6 +85,9 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'GET /api/v1/queues': ['queues:read'],
   'GET /api/v1/health': ['queues:read'],
   'GET /api/v1/me': ['read'],
+  'GET /api/v1/audit': ['audit:read'],
+  'GET /api/v1/audit/verify': ['audit:read', undefined, 'tenant=acme'],
+  'GET /api/v1/audit/export': ['audit:read', undefined, 'type=none'],
   'GET /api/v1/keys': ['keys:manage'],
   'POST /api/v1/keys': ['keys:manage', { tenant: 'acme', label: 'new' }],
   'POST /api/v1/keys/{id}/rotate': ['keys:manage', {}],
@@ -106,7 +109,7 @@ async function ask(endpoint: string, key: string | undefined): Promise<{ status:
     headers: key === undefined ? {} : { 'x-api-key': key },
     ...(payload && { payload }),
   });
-  return { status: response.statusCode, code: response.json().code };
+  return { status: response.statusCode, code: response.body === '' ? undefined : response.json().code };
 }
 
 test('every endpoint says who may call it', () => {
