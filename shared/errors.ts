@@ -24,7 +24,7 @@ export const ERROR_CODES = {
   },
   DEPENDENCY_UNAVAILABLE: {
     meaning: 'A database, queue or object store did not answer in time.',
-    remedy: 'Check the dependency above. Work continues when it answers again.',
+    remedy: 'Check that dependency. Work continues when it answers again.',
   },
   // Messages
   MESSAGE_INVALID: {
@@ -99,7 +99,7 @@ export const ERROR_CODES = {
   YAML_SYNTAX: {
     meaning:
       'The route file is not valid YAML or uses a feature that Longshore rejects: duplicate keys, too many aliases, more than 1 MiB.',
-    remedy: 'Correct the file at the line above and apply it again.',
+    remedy: 'Correct the file at that line and apply it again.',
   },
   ROUTE_INVALID: {
     meaning: 'A definition of a tenant or route does not match the schema.',
@@ -276,11 +276,11 @@ export const ERROR_CODES = {
   },
   CSV_QUOTE: {
     meaning: 'A quote in a CSV file is not closed, or is in a place where quotes are not allowed.',
-    remedy: 'Ask the sender to fix the line above: a quote within a field is written twice.',
+    remedy: 'Ask the sender to fix that line: a quote within a field is written twice.',
   },
   CSV_RECORD_TOO_LONG: {
     meaning: 'A record of a CSV file is longer than `maxRecordBytes`.',
-    remedy: 'Look for a missing quote or line break at the line above, or raise `maxRecordBytes`.',
+    remedy: 'Look for a missing quote or line break at that line, or raise `maxRecordBytes`.',
   },
   CSV_HEADER_MISSING: {
     meaning: 'A CSV file has no header row.',
@@ -296,11 +296,11 @@ export const ERROR_CODES = {
   },
   CSV_DELIMITER: {
     meaning: 'A CSV file uses a different delimiter than its route.',
-    remedy: 'Set `delimiter` in the route to the character above, or ask the sender to use the agreed one.',
+    remedy: 'Set `delimiter` in the route to that character, or ask the sender to use the agreed one.',
   },
   CSV_COLUMN_COUNT: {
     meaning: 'A row of a CSV file has too many or too few columns.',
-    remedy: 'Ask the sender to fix the line above.',
+    remedy: 'Ask the sender to fix that line.',
   },
   CSV_TOO_MANY_REJECTED: {
     meaning: 'More rows of a CSV file were rejected than `maxRejected` allows.',
@@ -422,20 +422,20 @@ export const ERROR_CODES = {
     remedy: 'Ask the sender to send concatenated files one by one.',
   },
   // Causes: NDJSON
-  JSON_SYNTAX: { meaning: 'A line is not valid JSON.', remedy: 'Ask the sender to fix the line above.' },
+  JSON_SYNTAX: { meaning: 'A line is not valid JSON.', remedy: 'Ask the sender to fix that line.' },
   JSON_TRUNCATED: {
     meaning: 'A line ends in the middle of its JSON.',
     remedy: 'Ask the sender to send the complete file again. Line breaks within a record are not allowed.',
   },
   JSON_NOT_OBJECT: { meaning: 'A line is not a JSON object.', remedy: 'Ask the sender to write one object per line.' },
-  JSON_DEPTH: { meaning: 'JSON values are nested too deeply.', remedy: 'Ask the sender to fix the line above.' },
+  JSON_DEPTH: { meaning: 'JSON values are nested too deeply.', remedy: 'Ask the sender to fix that line.' },
   JSON_TOO_MANY_KEYS: {
     meaning: 'A JSON object has too many keys.',
-    remedy: 'Ask the sender to fix the line above; a list belongs in an array.',
+    remedy: 'Ask the sender to fix that line; a list belongs in an array.',
   },
   JSON_DUPLICATE_KEY: {
     meaning: 'An object has the same key twice, and parsers disagree on which one counts.',
-    remedy: 'Ask the sender to fix the line above.',
+    remedy: 'Ask the sender to fix that line.',
   },
   JSON_KEY_REFUSED: {
     meaning: 'An object has the key `__proto__`.',
@@ -455,7 +455,7 @@ export const ERROR_CODES = {
   },
   JSON_NUL: {
     meaning: 'A text contains a NUL character, which the database cannot store.',
-    remedy: 'Ask the sender to fix the line above.',
+    remedy: 'Ask the sender to fix that line.',
   },
   JSON_ENCODING: {
     meaning: 'A line has bytes that are not valid in its encoding.',
@@ -463,7 +463,7 @@ export const ERROR_CODES = {
   },
   JSON_LINE_TOO_LONG: {
     meaning: 'A line is longer than `maxRecordBytes`.',
-    remedy: 'Look for a missing line break at the line above, or raise `maxRecordBytes`.',
+    remedy: 'Look for a missing line break at that line, or raise `maxRecordBytes`.',
   },
   // Causes: archives
   ARCHIVE_BOMB: {
