@@ -78,7 +78,7 @@ test('says why no route takes a file', () => {
   expect(decide(file('a')).error).toMatchObject({ code: 'NO_ROUTE', cause: 'TENANT_HAS_NO_ROUTE' });
   expect(decide(file('elsewhere/a'), route('r1'), route('r2')).error).toMatchObject({
     cause: 'PATH_MISMATCH',
-    message: expect.stringContaining('"elsewhere/a"; tried were r1, r2'),
+    message: expect.stringContaining('"elsewhere/a"; tried: r1, r2'),
   });
   const bounded = route('r', { match: { path: 'in/**', maxSize: '10B' } });
   expect(decide(file('in/a'), bounded).error).toMatchObject({ cause: 'SIZE_MISMATCH' });

@@ -53,13 +53,13 @@ function refusal(
   if (byPath.length === 0) {
     return {
       cause: 'PATH_MISMATCH',
-      message: `No route of ${tenantId} takes the path "${path}"; tried were ${namesOf(routes)}. Correct \`match.path\` of one of them, or send the file to where a route looks.`,
+      message: `No route of ${tenantId} matches the path "${path}"; tried: ${namesOf(routes)}. Correct \`match.path\` of one of them, or send the file to a path that a route matches.`,
     };
   }
   if (sizeBytes === 0) {
     return {
       cause: 'FILE_EMPTY',
-      message: `The file is empty, and ${namesOf(byPath)} of ${tenantId} would take its path but no empty file. Send it again with its contents, or set \`acceptEmpty\`.`,
+      message: `The file is empty, and ${namesOf(byPath)} of ${tenantId} matches its path but does not accept empty files. Send it again with its contents, or set \`acceptEmpty\`.`,
     };
   }
   return {
