@@ -27,12 +27,17 @@ const healthSchema = z.looseObject({
 });
 type Health = z.infer<typeof healthSchema>;
 
-const LISTED_BY: Readonly<Record<keyof Health['needs_person'], readonly [what: string, command: string]>> = {
-  held_jobs: ['held jobs', 'longshore jobs --held'],
-  blocked_lines: ['ordered routes that a failed file blocks', 'longshore jobs --state failed'],
-  parked_dead_letters: ['parked dead letters', 'longshore dead-letters --state parked'],
-  parked_notices: ['parked notices', 'longshore notices --parked'],
-};
+const LISTED_BY: Readonly<Record<keyof Health['needs_person'], readonly [one: string, many: string, command: string]>> =
+  {
+    held_jobs: ['held job', 'held jobs', 'longshore jobs --held'],
+    blocked_lines: [
+      'ordered route blocked by a failed file',
+      'ordered routes blocked by failed files',
+      'longshore jobs --state failed',
+    ],
+    parked_dead_letters: ['parked dead letter', 'parked dead letters', 'longshore dead-letters --state parked'],
+    parked_notices: ['parked notice', 'parked notices', 'longshore notices --parked'],
+  };
 
 export function addHealth(program: Command, cli: Cli): void {
   addCommand(program, cli, {
@@ -45,8 +50,8 @@ export function addHealth(program: Command, cli: Cli): void {
       if (isJson) return terminal.json(health);
       for (const line of describe(health)) terminal.line(line);
       for (const [name, count] of needs) {
-        const [what, command] = LISTED_BY[name as keyof Health['needs_person']];
-        terminal.line(`Needs a person: ${count} ${what}; see \`${command}\`.`);
+        const [one, many, command] = LISTED_BY[name as keyof Health['needs_person']];
+        terminal.line(`Needs a person: ${count} ${count === 1 ? one : many}; see \`${command}\`.`);
       }
       for (const problem of health.problems) terminal.line(`Problem: ${problem}`);
       if (health.is_healthy && needs.length === 0) terminal.line('All is well.');
