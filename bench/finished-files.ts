@@ -2,11 +2,16 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 
 const ROWS_AT_ONCE = 50_000;
-/** One file in so many has failed. */
+/** One file in so many has failed, when the caller does not say. */
 const FAILED_EVERY = 1_000;
 
 /** The tenant has one route. */
-export async function insertFinishedFiles(sql: Sql, tenantId: string, count: number): Promise<void> {
+export async function insertFinishedFiles(
+  sql: Sql,
+  tenantId: string,
+  count: number,
+  failedEvery = FAILED_EVERY,
+): Promise<void> {
   if (count === 0) return;
   const connection = await sql.reserve();
   try {
@@ -14,7 +19,11 @@ export async function insertFinishedFiles(sql: Sql, tenantId: string, count: num
     await connection`SET session_replication_role = replica`;
     await connection`SET synchronous_commit = off`;
     for (let from = 1; from <= count; from += ROWS_AT_ONCE) {
-      await insertRows(connection, tenantId, { from, to: Math.min(count, from + ROWS_AT_ONCE - 1) });
+      await insertRows(connection, tenantId, {
+        from,
+        to: Math.min(count, from + ROWS_AT_ONCE - 1),
+        failedEvery,
+      });
     }
     await connection`RESET ALL`;
     await connection`VACUUM ANALYZE`;
@@ -23,7 +32,13 @@ export async function insertFinishedFiles(sql: Sql, tenantId: string, count: num
   }
 }
 
-async function insertRows(sql: Sql, tenantId: string, { from, to }: { from: number; to: number }): Promise<void> {
+interface Numbers {
+  readonly from: number;
+  readonly to: number;
+  readonly failedEvery: number;
+}
+
+async function insertRows(sql: Sql, tenantId: string, { from, to, failedEvery }: Numbers): Promise<void> {
   await sql`
     WITH route AS (
       SELECT r.id, v.id AS version FROM routes r JOIN route_versions v ON v.route_id = r.id WHERE r.tenant_id = ${tenantId}),
@@ -35,7 +50,7 @@ async function insertRows(sql: Sql, tenantId: string, { from, to }: { from: numb
         now() - interval '1 hour', CASE WHEN is_failed THEN 'FAILED' ELSE 'COMPLETED' END, 'old', nextval('file_order'), now(), 1,
         is_failed::int, now(), 'old', n::text, 'v', now(), 1, CASE WHEN is_failed THEN 'DELIVERY_ERROR' END,
         CASE WHEN is_failed THEN 'CHECKSUM_MISMATCH' END, CASE WHEN is_failed THEN 'Not as it was sent.' END
-      FROM (SELECT n, n % ${FAILED_EVERY}::int = 0 AS is_failed FROM generate_series(${from}::int, ${to}::int) AS n) AS numbered
+      FROM (SELECT n, n % ${failedEvery}::int = 0 AS is_failed FROM generate_series(${from}::int, ${to}::int) AS n) AS numbered
       RETURNING id, status, error_code, error_cause, error_message),
     done AS (
       INSERT INTO jobs (id, tenant_id, file_id, route_id, route_version_id, state, step_kind, step_seq, step_count, max_attempts,

@@ -76,6 +76,17 @@ program
   });
 
 program
+  .command('actions')
+  .description('an action on many failed jobs: how long its preview takes, and jobs per second where no rate is set')
+  .option('--jobs <count>', 'failed jobs that it takes', positiveInteger, 100_000)
+  .option('--finished <count>', 'finished jobs beside them', wholeNumber, 500_000)
+  .option('--json', 'print one JSON object', false)
+  .action(async (options: { jobs: number; finished: number; json: boolean }) => {
+    const { runActionsBench } = await import('./actions.ts');
+    await runActionsBench(options);
+  });
+
+program
   .command('large')
   .description('MB/s and memory of a large copy, against rclone and the bare ceiling')
   .option('--size <bytes>', 'size of the file, e.g. 2GB', '2GB')

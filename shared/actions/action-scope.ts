@@ -6,7 +6,8 @@
  * 2. Of several sweepers one at a time carries an action: the others skip it while it is locked, and take nothing that was settled since
  *    they read it.
  * 3. An action that was paused or aborted takes nothing more; `isSent` alone settles all the same, as what was sent is sent.
- * 4. The statement that settles the last item ends the action, and the one that reaches the canary pauses it. Both emit its event.
+ * 4. Sets are compared as arrays: PostgreSQL expects one row of each part, and would join them row by row with all rows.
+ * 5. The statement that settles the last item ends the action, and the one that reaches the canary pauses it. Both emit its event.
  */
 import type { Fragment, Sql } from '#shared/db/connect-database.ts';
 import type { SetScope } from '#shared/jobs/set-scope.ts';
@@ -25,6 +26,7 @@ const CATCH_UP_MS = 1_000;
 
 export function actionScope(sql: Sql, { actionId, subjects, refusal, isSent = false }: ActionScopeOptions): SetScope {
   const isDue = isSent ? sql`` : sql`AND state = 'RUNNING' AND next_action_at <= now()`;
+  const isChanged = sql`t.id = ANY(ARRAY(SELECT id FROM action_changed))`;
   const lock = isSent ? sql`FOR UPDATE` : sql`FOR UPDATE SKIP LOCKED`;
   return {
     before: sql`
@@ -33,13 +35,13 @@ export function actionScope(sql: Sql, { actionId, subjects, refusal, isSent = fa
         SELECT i.subject AS id FROM action_items i
         WHERE i.action_id = (SELECT id FROM action_carried) AND i.subject = ANY(${[...subjects]}::uuid[]) AND i.state = 'OPEN'
         ORDER BY i.subject FOR UPDATE),`,
-    only: (id) => sql`AND ${id} IN (SELECT id FROM action_taken)`,
+    only: (id) => sql`AND ${id} = ANY(ARRAY(SELECT id FROM action_taken))`,
     after: (changed) => sql`
       action_changed AS (${changed}),
       action_settled AS (
-        UPDATE action_items i SET state = CASE WHEN c.id IS NULL THEN 'REFUSED' ELSE 'DONE' END,
-          code = CASE WHEN c.id IS NULL THEN ${refusal} END
-        FROM action_taken t LEFT JOIN action_changed c USING (id)
+        UPDATE action_items i SET state = CASE WHEN ${isChanged} THEN 'DONE' ELSE 'REFUSED' END,
+          code = CASE WHEN NOT ${isChanged} THEN ${refusal} END
+        FROM action_taken t
         WHERE i.action_id = ${actionId} AND i.subject = t.id RETURNING i.state),
       ${progressAction(sql, actionId)},`,
     events: sql`UNION ALL ${progressEvents(sql)}`,

@@ -66,7 +66,7 @@ export async function reopenJobs(
         error_code = CASE WHEN f.failed_jobs > o.jobs THEN f.error_code END,
         error_cause = CASE WHEN f.failed_jobs > o.jobs THEN f.error_cause END,
         error_message = CASE WHEN f.failed_jobs > o.jobs THEN f.error_message END
-      FROM opened o WHERE f.id = o.file_id AND f.id IN (SELECT id FROM file_locked)),
+      FROM opened o WHERE f.id = o.file_id AND (SELECT count(*) FROM file_locked) > 0),
     ${scope.after(sql`SELECT id FROM reopened`)}
     event AS (
       SELECT 'job.reopened' AS type, tenant_id, file_id, id AS job_id,
