@@ -37,7 +37,7 @@ interface Clock {
   seed(): Promise<string[]>;
   setWakes(ids: readonly string[], wakes: number): Promise<unknown>;
   /** Resolves to the ids woken. */
-  wake(onRefused?: OnRefused): Promise<string[]>;
+  wake(onRefused?: OnRefused, through?: Sql): Promise<string[]>;
 }
 
 const options = { limit: 100, missing: 0, window: 100, graceMs: 5_000, boundMs: 90_000 };
@@ -48,9 +48,9 @@ const CLOCKS: Record<string, Clock> = {
     seed: async () => idsOf(await seedJobs(sql, { count: 5 })),
     setWakes: (ids, wakes) =>
       sql`UPDATE jobs SET wakes = ${wakes}, woken_at = ${LONG_AGO()} WHERE id = ANY(${[...ids]}::uuid[])`,
-    wake: async (onRefused) =>
+    wake: async (onRefused, through = sql) =>
       idsOf(
-        await wakeJobs(sql, { ...options, queue: 'partner-steps', actor: 'test', ...(onRefused && { onRefused }) }),
+        await wakeJobs(through, { ...options, queue: 'partner-steps', actor: 'test', ...(onRefused && { onRefused }) }),
       ),
   },
   'settled files': {
@@ -60,8 +60,8 @@ const CLOCKS: Record<string, Clock> = {
     },
     setWakes: (ids, wakes) =>
       sql`UPDATE files SET wakes = ${wakes}, woken_at = ${LONG_AGO()} WHERE id = ANY(${[...ids]}::uuid[])`,
-    wake: async (onRefused) =>
-      idsOf(await wakeFiles(sql, { ...options, actor: 'test', ...(onRefused && { onRefused }) })),
+    wake: async (onRefused, through = sql) =>
+      idsOf(await wakeFiles(through, { ...options, actor: 'test', ...(onRefused && { onRefused }) })),
   },
   'files that wait for their archive': {
     seed: async () => {
@@ -72,8 +72,8 @@ const CLOCKS: Record<string, Clock> = {
     },
     setWakes: (ids, wakes) =>
       sql`UPDATE files SET wakes = ${wakes}, woken_at = ${LONG_AGO()} WHERE id = ANY(${[...ids]}::uuid[])`,
-    wake: async (onRefused) =>
-      idsOf(await wakeFiles(sql, { ...options, actor: 'test', ...(onRefused && { onRefused }) })),
+    wake: async (onRefused, through = sql) =>
+      idsOf(await wakeFiles(through, { ...options, actor: 'test', ...(onRefused && { onRefused }) })),
   },
   'chunks of records': {
     seed: async () => {
@@ -82,11 +82,45 @@ const CLOCKS: Record<string, Clock> = {
     },
     setWakes: (ids, wakes) =>
       sql`UPDATE record_chunks SET wakes = ${wakes}, woken_at = ${LONG_AGO()} WHERE id = ANY(${[...ids]}::uuid[])`,
-    wake: async (onRefused) => idsOf(await wakeChunks(sql, { ...options, ...(onRefused && { onRefused }) })),
+    wake: async (onRefused, through = sql) =>
+      idsOf(await wakeChunks(through, { ...options, ...(onRefused && { onRefused }) })),
   },
 };
 
+/** Statements as `sql` runs them, the second of them not before `until`. */
+function heldBeforeItsSecondStatement(of: Sql, { onHeld, until }: { onHeld(): void; until: Promise<void> }): Sql {
+  let statements = 0;
+  return new Proxy(of, {
+    apply(target, self, given) {
+      const made: unknown = Reflect.apply(target, self, given);
+      if (!(made instanceof Promise)) return made;
+      const run = made.then.bind(made);
+      // Only what is run is awaited; a fragment of another statement is not.
+      // biome-ignore lint/suspicious/noThenProperty: a query of this client runs when it is awaited
+      made.then = ((...handlers: Parameters<typeof run>) => {
+        statements += 1;
+        if (statements !== 2) return run(...handlers);
+        onHeld();
+        return until.then(() => run(...handlers));
+      }) as typeof made.then;
+      return made;
+    },
+  });
+}
+
 describe.each(Object.entries(CLOCKS))('the clock of %s', (_name, clock) => {
+  test('wakes a row once when two sweepers have read it', async () => {
+    const ids = await clock.seed();
+    await clock.setWakes(ids, 3);
+    const { promise: isRead, resolve: read } = Promise.withResolvers<void>();
+    const { promise: mayWake, resolve: letWake } = Promise.withResolvers<void>();
+    const late = clock.wake(undefined, heldBeforeItsSecondStatement(sql, { onHeld: read, until: mayWake }));
+    await isRead;
+    expect(await clock.wake()).toEqual(ids);
+    letWake();
+    expect(await late).toEqual([]);
+  });
+
   test('wakes rows that were woken two thousand times before', async () => {
     const ids = await clock.seed();
     await clock.setWakes(ids, 2_000);

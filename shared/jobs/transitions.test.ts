@@ -486,6 +486,13 @@ describe('claim and outcome', () => {
       chunkIds: [],
     });
   });
+
+  test('a lease that has ended is not renewed, though nobody took the job over', async () => {
+    const job = await claimOne();
+    await sql`UPDATE jobs SET lease_until = now() - interval '1 ms'`;
+    const { jobIds } = await renewLeases(sql, { jobs: [job], files: [], chunks: [], leaseMs: 60_000 });
+    expect(jobIds).toEqual([]);
+  });
 });
 
 describe('operators', () => {

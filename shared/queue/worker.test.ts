@@ -439,6 +439,47 @@ describe('leases', () => {
     await expectEmpty('landing');
     expect(reasons).toMatchObject([{ code: 'HANDLER_DEADLINE_EXCEEDED' }]);
   });
+
+  it('hides the message of a handler that ignores its signal no longer than its deadline', async () => {
+    const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
+    startWorker({
+      visibilityTimeoutMs: 1_000,
+      deadlineMs: 300,
+      handle: async ({ receiveCount }) => {
+        if (receiveCount === 1) await allowed;
+        return acknowledge;
+      },
+    });
+    await send('landing', [1]);
+    await expectEmpty('landing');
+    allow();
+  });
+});
+
+it('does not run a message that waited until its visibility ran out: somebody else may have it', async () => {
+  const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
+  const runs: number[] = [];
+  startWorker({
+    slots: 2,
+    maxTenantShare: 0.5,
+    tenantOf: () => 'one',
+    visibilityTimeoutMs: 1_000,
+    deadlineMs: 300,
+    handle: async ({ message }) => {
+      runs.push(message.n);
+      if (runs.length === 1) await allowed;
+      return acknowledge;
+    },
+  });
+  await send('landing', [1, 2]);
+  await vi.waitFor(() => expect(runs).toHaveLength(1), { timeout: 20_000 });
+  const waited = runs[0] === 1 ? 2 : 1;
+  // Received, waiting, and visible again: its next receive waits beside it.
+  const receives = async () => (await metrics.received.get()).values.reduce((sum, { value }) => sum + value, 0);
+  await vi.waitFor(async () => expect(await receives()).toBeGreaterThanOrEqual(4), { timeout: 20_000 });
+  allow();
+  await expectEmpty('landing');
+  expect(runs.filter((n) => n === waited)).toEqual([waited]);
 });
 
 describe('stopping', () => {
