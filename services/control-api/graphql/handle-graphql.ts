@@ -4,9 +4,7 @@
  * 1. An unknown file, and one of another tenant, is null.
  * 2. A document is bounded in length, depth and look-ups before anything is looked up (`limit-queries.ts`).
  */
-import type { FastifyRequest } from 'fastify';
-import { GraphQLError } from 'graphql';
-import mercurius from 'mercurius';
+import type { GraphQLError } from 'graphql';
 import { z } from 'zod';
 import { LongshoreError } from '#shared/errors.ts';
 import { findStatus } from '../files/find-status.ts';
@@ -15,20 +13,7 @@ import { errorBodySchema, toErrorReply } from '../http/error-reply.ts';
 import { textField } from '../http/request-fields.ts';
 import { callerOf } from '../http/request-guard.ts';
 import type { CountRecords } from '../records/count-records.ts';
-import { limitQueries } from './limit-queries.ts';
-
-const SCHEMA = `
-  type Query {
-    "By id, name or path; of several files with one name the newest."
-    getFileStatus(file_id: String!): FileStatus
-  }
-  type FileStatus {
-    file_id: String!
-    status: String!
-    processed_by: String
-    processing_time_ms: Float
-  }
-`;
+import type { GraphqlEngine } from './create-engine.ts';
 
 const LONGEST_QUERY = 4_000;
 
@@ -49,32 +34,16 @@ const answerSchema = z.object({
   errors: z.array(errorSchema).optional(),
 });
 
-declare module 'mercurius' {
-  interface MercuriusContext {
-    readonly request: FastifyRequest;
-  }
-}
-
-export async function handleGraphql(app: ApiServer, { reads }: ApiParts, countRecords: CountRecords): Promise<void> {
-  const fileField = textField(1_200);
-  await app.register(mercurius, {
-    schema: SCHEMA,
-    routes: false,
-    validationRules: [limitQueries],
-    resolvers: {
-      Query: {
-        getFileStatus: async (
-          _root: unknown,
-          args: { readonly file_id: string },
-          { request }: { request: FastifyRequest },
-        ) => {
-          const reference = fileField.safeParse(args.file_id);
-          if (!reference.success) return null;
-          return (await findStatus({ reads, countRecords }, callerOf(request).tenantId, reference.data)) ?? null;
-        },
-      },
-    },
-  });
+export function handleGraphql(app: ApiServer, { reads }: ApiParts, countRecords: CountRecords): void {
+  let engine: Promise<GraphqlEngine> | undefined;
+  // Loaded when somebody asks: it takes 20 MB that a fleet without such clients need not have.
+  const load = () => {
+    engine ??= import('./create-engine.ts').then(({ createEngine }) =>
+      createEngine((tenantId, reference) => findStatus({ reads, countRecords }, tenantId, reference)),
+    );
+    return engine;
+  };
+  app.addHook('onClose', async () => (await engine?.catch(() => undefined))?.close());
 
   app.post(
     '/graphql',
@@ -97,7 +66,12 @@ export async function handleGraphql(app: ApiServer, { reads }: ApiParts, countRe
     async (request, reply) => {
       const { query, variables, operationName } = request.body;
       try {
-        const { data, errors } = await app.graphql(query, { request }, variables ?? {}, operationName ?? undefined);
+        const { data, errors } = await (await load()).run({
+          query,
+          tenantId: callerOf(request).tenantId,
+          variables: variables ?? {},
+          operationName: operationName ?? undefined,
+        });
         return { data: data ?? null, ...(errors && { errors: errors.map(toError) }) };
       } catch (error) {
         const faults = faultsOf(error);
@@ -112,7 +86,7 @@ export async function handleGraphql(app: ApiServer, { reads }: ApiParts, countRe
 function faultsOf(error: unknown): readonly GraphQLError[] | undefined {
   if (isGraphqlError(error)) return [error];
   const { code = '', errors } = error as { readonly code?: string; readonly errors?: readonly GraphQLError[] };
-  return code.startsWith('MER_ERR_GQL') ? (errors ?? [new GraphQLError((error as Error).message)]) : undefined;
+  return code.startsWith('MER_ERR_GQL') ? (errors ?? [error as GraphQLError]) : undefined;
 }
 
 /** By its name: mercurius loads the CommonJS build of graphql, whose classes are others. */
