@@ -1,10 +1,11 @@
-/** The secrets of a pretended Slack app and Teams webhook, which `longshore simulate-chat` signs with. Both see every tenant's files. */
+/** What review links are signed with, and the secrets of a pretended Slack app and Teams webhook, which `longshore simulate-chat` signs with. Both see every tenant's files. */
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Home } from '#local/home.ts';
 import { ensureSecret, makeSecret } from '#local/launcher/keys.ts';
 import { secretsDirectory } from '#local/launcher/partner-access.ts';
 
+const LINK_SECRET = 'review-links';
 const SLACK_SECRET = 'chat/slack-signing-secret';
 
 const VARIABLES = {
@@ -18,13 +19,17 @@ export function chatVariables(fleet: Readonly<Record<string, string>>): Record<s
   return Object.fromEntries(Object.entries(VARIABLES).map(([name, value]) => [name, fleet[name] ?? value]));
 }
 
+export function linkVariablesOf(fleet: Readonly<Record<string, string>>): Record<string, string> {
+  return { LONGSHORE_LINK_SECRET: fleet.LONGSHORE_LINK_SECRET ?? LINK_SECRET };
+}
+
 export function chatSecretFiles(home: Home): { readonly slack: string; readonly teams: string } {
   const inStore = (name: string) => join(secretsDirectory(home), name);
   return { slack: inStore(SLACK_SECRET), teams: inStore('chat/teams-local') };
 }
 
 export async function ensureChatAccess(home: Home): Promise<void> {
-  for (const path of Object.values(chatSecretFiles(home))) {
+  for (const path of [...Object.values(chatSecretFiles(home)), join(secretsDirectory(home), LINK_SECRET)]) {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await ensureSecret(path, makeSecret);
   }

@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Home } from '#local/home.ts';
-import { chatVariables } from '#local/launcher/chat-access.ts';
+import { chatVariables, linkVariablesOf } from '#local/launcher/chat-access.ts';
 import { type AwsCredentials, s3CredentialsFile } from '#local/launcher/keys.ts';
 import { gatewayVariables, partnerClientsFile, secretsDirectory } from '#local/launcher/partner-access.ts';
 import { type ProcessName, SERVICE_NAMES } from '#local/launcher/processes.ts';
@@ -158,12 +158,15 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
         LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home),
         LONGSHORE_STORE_ADDRESSES: LOOPBACK,
         LONGSHORE_NOTICE_ADDRESSES: LOOPBACK,
+        ...linkVariablesOf(fleet),
+        LONGSHORE_PUBLIC_URL: fleet.LONGSHORE_PUBLIC_URL ?? `http://${host}:${ports.api}`,
       };
     case 'control-api':
       return {
         LONGSHORE_API_PORT: String(ports.api),
         LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home),
         ...chatVariables(fleet),
+        ...linkVariablesOf(fleet),
       };
     default:
       return {};

@@ -39,11 +39,14 @@ import { handleNotices } from './operations/handle-notices.ts';
 import { handleDeadLetters, handleQueues } from './operations/handle-operations.ts';
 import { createRecordCounter } from './records/count-records.ts';
 import { handleRecords } from './records/handle-records.ts';
+import { handleReviews } from './reviews/handle-reviews.ts';
 
 export interface AppOptions extends ApiParts {
   readonly authenticate: Authenticate;
   readonly secrets: SecretStore;
   readonly chat: ChatSettings;
+  /** Name in the secret store of what review links are signed with; undefined: there are none. */
+  readonly linkSecret: string | undefined;
   /** In place of the clock of this host. */
   readonly now?: () => number;
   readonly authenticateBearer?: AuthenticateBearer | undefined;
@@ -116,7 +119,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   await describeApi(app);
   const countRecords = createRecordCounter({ summarise: (jobId) => summariseRecords(options.sql, jobId) });
   handleStatus(app, options, countRecords);
-  await handleGraphql(app, options, countRecords);
+  handleGraphql(app, options, countRecords);
   await handleChat(app, { ...options, countRecords });
   handleFiles(app, options);
   handleJobs(app, options, countRecords);
@@ -132,6 +135,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleKeys(app, options);
   handleAccess(app, options);
   handleAudit(app, options);
+  await handleReviews(app, options);
   return app;
 }
 

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ROLES } from '#shared/access/permissions.ts';
 import { algorithmsVariable, keySetUrlVariable } from '#shared/access/token-variables.ts';
+import { linkVariables } from '#shared/reviews/link-variables.ts';
 import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, jsonVariable, listVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
 import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
@@ -28,6 +29,7 @@ export const variables = z.object({
     .describe('Maximum number of open event streams of one process.'),
   ...secretVariables,
   ...chatVariables,
+  ...linkVariables,
   LONGSHORE_ACTION_APPROVAL_OVER: integerVariable({ min: 0, max: 100_000 })
     .optional()
     .describe('Actions on more rows than this wait for a second person. Without it, only `resend` does.'),

@@ -75,6 +75,7 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
       streams: config.LONGSHORE_API_STREAMS,
       secrets: createSecretStore(config),
       chat: chatSettingsOf(config),
+      linkSecret: config.LONGSHORE_LINK_SECRET,
       trustedProxies: config.LONGSHORE_API_TRUSTED_PROXIES,
     });
     const { LONGSHORE_API_HOST: host = config.LONGSHORE_HTTP_HOST, LONGSHORE_API_PORT: port } = config;

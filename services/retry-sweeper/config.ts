@@ -1,6 +1,7 @@
 /** The variables of the retry-sweeper. */
 import { z } from 'zod';
 import { secretNameSchema } from '#shared/definitions/name-schemas.ts';
+import { linkVariables } from '#shared/reviews/link-variables.ts';
 import { fleetVariables, networksVariable } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
 import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
@@ -74,6 +75,13 @@ export const variables = z.object({
   LONGSHORE_SMTP_PASSWORD_SECRET: secretNameSchema
     .optional()
     .describe('Name of the password in the secret store, outside every tenant.'),
+  ...linkVariables,
+  LONGSHORE_PUBLIC_URL: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe(
+      'Address at which people reach the control API, such as `https://longshore.example.com`. Notices have no review links without it.',
+    ),
   LONGSHORE_SMTP_FROM: z
     .string()
     .regex(/^[^\r\n]{3,300}$/, 'must be a mail address')

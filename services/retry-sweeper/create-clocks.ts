@@ -12,7 +12,7 @@ import type { createS3Client } from '#shared/files/s3-client.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import type { MailServer } from '#shared/notices/send-mail.ts';
-import { createNoticeSender } from '#shared/notices/send-notice.ts';
+import { createNoticeSender, type ReviewLinks } from '#shared/notices/send-notice.ts';
 import { type createSnsClient, createTopicPublisher, createTopics } from '#shared/queue/topics.ts';
 import { type ClockLoop, createClockLoop } from '#shared/runtime/clock-loop.ts';
 import { BUCKET_IDS, bucketName } from '#shared/runtime/config/resource-names.ts';
@@ -99,6 +99,7 @@ export function createClocks(parts: ClockParts): Clocks {
     addressGuard: createAddressGuard({ allow: config.LONGSHORE_NOTICE_ADDRESSES ?? [] }),
     publisher,
     mailServer: mailServerOf(config),
+    reviewLinks: reviewLinksOf(config),
   });
   const watchCopies = createWatchCopies({ sql });
   const telling = { sql, sender, mostAttempts: config.LONGSHORE_NOTICE_ATTEMPTS, metrics, logger };
@@ -171,6 +172,11 @@ export function createClocks(parts: ClockParts): Clocks {
       external.close();
     },
   };
+}
+
+function reviewLinksOf(config: RetrySweeperConfig): ReviewLinks | undefined {
+  const { LONGSHORE_LINK_SECRET: secretName, LONGSHORE_PUBLIC_URL: publicUrl } = config;
+  return secretName === undefined || publicUrl === undefined ? undefined : { secretName, publicUrl };
 }
 
 function mailServerOf(config: RetrySweeperConfig): MailServer | undefined {

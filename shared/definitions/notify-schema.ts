@@ -25,6 +25,8 @@ export const channelSchema = z
     on: z.array(z.enum(NOTICES)).min(1).max(NOTICES.length),
     /** So long notices are gathered and sent as one. */
     digest: durationSchema({ minMs: SECOND_MS, maxMs: DAY_MS }).optional(),
+    /** Its people may release and reject held files: notices of these carry a link. */
+    review: z.boolean().optional(),
     webhook: z.strictObject({ urlSecret: secretNameSchema, signingSecret: secretNameSchema }).optional(),
     slack: incomingWebhookSchema,
     teams: incomingWebhookSchema,

@@ -20,6 +20,8 @@ export interface StoredNotice {
     readonly key: string;
     readonly sizeBytes: number;
   } | null;
+  /** Of a held file, to a channel whose people may release and reject it. */
+  readonly reviewUrl?: string;
   /** The file's, or the one that the event is of. */
   readonly jobs: readonly { readonly id: string; readonly route: string; readonly state: string }[];
 }
@@ -36,6 +38,8 @@ export function describeNotice(stored: StoredNotice): string {
     case 'large-file':
       return `${name}${size} is large; it was taken by ${routesOf(stored)}.`;
     case 'held': {
+      if (stored.reviewUrl !== undefined)
+        return `${name}${size} waits for a person. Release or reject it: ${stored.reviewUrl}`;
       const job = event.jobId ?? '';
       return `${name}${size} waits for a person: longshore release ${job} --reason "...", or reject.`;
     }

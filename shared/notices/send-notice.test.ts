@@ -11,6 +11,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { type ChannelDefinition, channelSchema } from '#shared/definitions/notify-schema.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import type { TopicEntry } from '#shared/queue/topics.ts';
+import { readReviewLink } from '#shared/reviews/review-links.ts';
 import { createFileSecretStore } from '#shared/runtime/secrets/file-secret-store.ts';
 import { type Receiver, startReceiver } from '#testkit/servers/start-receiver.ts';
 import type { MailServer } from './send-mail.ts';
@@ -313,4 +314,33 @@ describe('mail', () => {
     const server: MailServer = { host: '127.0.0.1', port: 1, tls: 'none', from: 'a@b.example' };
     expect(await sender({ mailServer: server }).send(delivery, EMAIL)).toMatchObject({ cause: 'NOTICE_UNREACHABLE' });
   });
+});
+
+test('a held file has a link for each channel that may review, signed for its job, and for no other channel', async () => {
+  const secrets = {
+    read: async (name: string) => ({ text: name === 'links' ? 'link-key' : receiver.url, version: '1' }),
+  };
+  const held = {
+    ...delivery,
+    notices: delivery.notices.map((one) => ({
+      ...one,
+      notice: 'held',
+      event: { ...one.event, type: 'job.held', jobId: '019aa4c2-7d1e-7b62-9a51-0f3f1f6f0a12' },
+    })),
+  };
+  const now = new Date('2026-03-04T05:06:07Z');
+  const told = sender({
+    secrets,
+    now: () => now,
+    reviewLinks: { publicUrl: 'https://l.example', secretName: 'links' },
+  });
+  await told.send(held, channel({ review: true, webhook: { urlSecret: 'url', signingSecret: 'key' } }));
+  await told.send(held, WEBHOOK);
+  const [first, second] = receiver.received.map(({ body }) => JSON.parse(body).notices[0].reviewUrl);
+  const link = new URL(first).searchParams.get('link') ?? '';
+  expect(readReviewLink(link, 'link-key', now.getTime())).toEqual({
+    jobId: '019aa4c2-7d1e-7b62-9a51-0f3f1f6f0a12',
+    channel: 'acme/desk',
+  });
+  expect(second).toBeUndefined();
 });

@@ -13,6 +13,7 @@ import { createGotClient } from '#shared/http/create-got-client.ts';
 import type { HttpOutcome } from '#shared/http/http-client.ts';
 import { parseRetryAfterMs } from '#shared/partners/retry-after.ts';
 import type { TopicPublisher } from '#shared/queue/topics.ts';
+import { writeReviewUrl } from '#shared/reviews/review-links.ts';
 import { type SecretStore, secretsOfTenant, unavailableSecret } from '#shared/runtime/secrets/secret-store.ts';
 import { type MailServer, sendMail } from './send-mail.ts';
 import { type NoticeDelivery, writeMail, writeSlackBody, writeTeamsBody, writeWebhookBody } from './write-messages.ts';
@@ -36,12 +37,20 @@ export type NoticeOutcome =
       readonly afterMs?: number;
     };
 
+export interface ReviewLinks {
+  readonly publicUrl: string;
+  /** Outside every tenant. */
+  readonly secretName: string;
+}
+
 export interface NoticeSenderOptions {
   readonly secrets: SecretStore;
   readonly addressGuard: AddressGuard;
   readonly publisher: TopicPublisher;
   /** Undefined: the fleet sends no mail. */
   readonly mailServer?: MailServer | undefined;
+  /** Undefined: notices of held files have no links. */
+  readonly reviewLinks?: ReviewLinks | undefined;
   /** For one try. */
   readonly deadlineMs?: number;
   readonly now?: () => Date;
@@ -79,7 +88,23 @@ export function createNoticeSender(options: NoticeSenderOptions): NoticeSender {
     return judge(outcome, now());
   }
 
-  async function sendTo(delivery: NoticeDelivery, channel: ChannelDefinition): Promise<NoticeOutcome> {
+  /** Of a channel whose people may release and reject. */
+  async function withReviewUrls(delivery: NoticeDelivery, channel: ChannelDefinition): Promise<NoticeDelivery> {
+    const { reviewLinks } = options;
+    if (channel.review !== true || reviewLinks === undefined) return delivery;
+    const { text: secret } = await secrets.read(reviewLinks.secretName);
+    const through = [delivery.tenantId, delivery.route, delivery.channel].filter((part) => part !== '').join('/');
+    const how = { publicUrl: reviewLinks.publicUrl, secret, nowMs: now().getTime() };
+    const notices = delivery.notices.map((stored) => {
+      const { jobId } = stored.event;
+      if (stored.notice !== 'held' || jobId === undefined) return stored;
+      return { ...stored, reviewUrl: writeReviewUrl({ jobId, channel: through }, how) };
+    });
+    return { ...delivery, notices };
+  }
+
+  async function sendTo(given: NoticeDelivery, channel: ChannelDefinition): Promise<NoticeOutcome> {
+    const delivery = await withReviewUrls(given, channel);
     const own = secretsOfTenant(secrets, delivery.tenantId);
     const idHeader = { [ID_HEADER]: delivery.id };
     if (channel.slack !== undefined)

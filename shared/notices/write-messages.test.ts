@@ -149,3 +149,37 @@ describe('a channel', () => {
     expect(notifySchema.safeParse([slack, slack]).success).toBe(false);
   });
 });
+
+describe('a held file that the channel may release', () => {
+  const reviewUrl = 'https://longshore.example/review?link=abc.def';
+  const held = (count: number) =>
+    delivery(
+      ...Array.from({ length: count }, (_, index) =>
+        stored(`f${index}.csv`, {
+          notice: 'held',
+          reviewUrl,
+          event: { ...stored('x').event, type: 'job.held', jobId: 'j' },
+        }),
+      ),
+    );
+
+  test('has a button in Slack and in Teams, and its address in a mail and for programs', () => {
+    const slack = JSON.parse(writeSlackBody(held(1)));
+    expect(slack.blocks.at(-1)).toMatchObject({
+      type: 'actions',
+      elements: [{ type: 'button', text: { type: 'plain_text', text: 'Release or reject f0.csv' }, url: reviewUrl }],
+    });
+    const teams = JSON.parse(writeTeamsBody(held(1))).attachments[0].content;
+    expect(teams.actions).toEqual([{ type: 'Action.OpenUrl', title: 'Release or reject f0.csv', url: reviewUrl }]);
+    expect(writeMail(held(1)).text).toContain(`Release or reject it: ${reviewUrl}\n`);
+    expect(JSON.parse(writeWebhookBody(held(1))).notices[0].reviewUrl).toBe(reviewUrl);
+  });
+
+  test('keeps to what Slack and Teams take', () => {
+    const slack = JSON.parse(writeSlackBody(held(100)));
+    expect(slack.blocks.length).toBeLessThanOrEqual(50);
+    const long = delivery(stored('n'.repeat(300), { notice: 'held', reviewUrl }));
+    expect(JSON.parse(writeSlackBody(long)).blocks.at(-1).elements[0].text.text.length).toBeLessThanOrEqual(75);
+    expect(JSON.parse(writeTeamsBody(held(100))).attachments[0].content.actions).toHaveLength(6);
+  });
+});

@@ -4,7 +4,9 @@
  * 1. People's channels get text blocks of the kind that knows no mark-up, so that nothing in a name becomes a mention or a link.
  * 2. A digest has one line for each notice; what does not fit is counted, and told in full by the API.
  */
+
 import { describeNotice, type StoredNotice } from './describe-notice.ts';
+import { plainText } from './plain-text.ts';
 
 export interface NoticeDelivery {
   /** Stable over all tries: the event's id, of a digest that of its first event. */
@@ -19,6 +21,9 @@ export interface NoticeDelivery {
 /** Slack takes 3,000 characters in a block and 50 blocks, Teams 28 KB in all. */
 const MOST_LINES = 20;
 const MOST_SUBJECT = 150;
+/** Slack takes 75 characters on a button. */
+const LONGEST_TITLE = 40;
+const MOST_TEAMS_ACTIONS = 6;
 
 export function titleOf({ tenantId, notices }: NoticeDelivery): string {
   if (notices.length !== 1) return `${tenantId}: ${notices.length} notices`;
@@ -51,7 +56,7 @@ export function writeSlackBody(delivery: NoticeDelivery): string {
     link_names: false,
     unfurl_links: false,
     unfurl_media: false,
-    blocks: [title, ...linesOf(delivery)].map(plain),
+    blocks: [...[title, ...linesOf(withoutUrls(delivery))].map(plain), ...reviewsOf(delivery).map(writeSlackButtons)],
   });
 }
 
@@ -65,7 +70,10 @@ export function writeTeamsBody(delivery: NoticeDelivery): string {
     $schema: 'http://adaptivecards.io/schemas/adaptive-card.json',
     type: 'AdaptiveCard',
     version: '1.4',
-    body: [run(titleOf(delivery), 'Bolder'), ...linesOf(delivery).map((line) => run(line, 'Default'))],
+    body: [run(titleOf(delivery), 'Bolder'), ...linesOf(withoutUrls(delivery)).map((line) => run(line, 'Default'))],
+    actions: reviewsOf(delivery)
+      .slice(0, MOST_TEAMS_ACTIONS)
+      .map(({ title, url }) => ({ type: 'Action.OpenUrl', title: withoutTags(title), url })),
   };
   return JSON.stringify({
     type: 'message',
@@ -79,6 +87,25 @@ export function writeMail(delivery: NoticeDelivery): { readonly subject: string;
   return {
     subject: `[Longshore] ${subject}`.slice(0, MOST_SUBJECT).toWellFormed(),
     text: `${linesOf(delivery).join('\n')}\n`,
+  };
+}
+
+/** A button has the address in place of the text. */
+function withoutUrls(delivery: NoticeDelivery): NoticeDelivery {
+  return { ...delivery, notices: delivery.notices.map(({ reviewUrl: _, ...stored }) => stored) };
+}
+
+function reviewsOf({ notices }: NoticeDelivery): { readonly title: string; readonly url: string }[] {
+  return notices.slice(0, MOST_LINES).flatMap(({ reviewUrl: url, file }) => {
+    if (url === undefined) return [];
+    return [{ title: `Release or reject ${plainText(file?.name ?? 'the file', LONGEST_TITLE)}`, url }];
+  });
+}
+
+function writeSlackButtons({ title, url }: { readonly title: string; readonly url: string }) {
+  return {
+    type: 'actions',
+    elements: [{ type: 'button', text: { type: 'plain_text', text: escapeSlack(title), emoji: false }, url }],
   };
 }
 

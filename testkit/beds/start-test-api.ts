@@ -45,6 +45,7 @@ export async function startTestApi(
       | 'streamMs'
       | 'secrets'
       | 'chat'
+      | 'linkSecret'
       | 'now'
     >
   > = {},
@@ -98,6 +99,7 @@ export async function startTestApi(
       },
     },
     chat: { slack: undefined, teamsWebhooks: new Map() },
+    linkSecret: undefined,
     ...overrides,
   });
   await app.ready();

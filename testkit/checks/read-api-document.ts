@@ -49,6 +49,7 @@ export async function readApiDocument(): Promise<ApiDocument> {
     streams: 1,
     trustedProxies: [],
     chat: { slack: undefined, teamsWebhooks: new Map() },
+    linkSecret: undefined,
   });
   await app.ready();
   try {

@@ -1,0 +1,10 @@
+/** The variable of the processes that write and read review links. */
+import { secretNameSchema } from '#shared/definitions/name-schemas.ts';
+
+export const linkVariables = {
+  LONGSHORE_LINK_SECRET: secretNameSchema
+    .optional()
+    .describe(
+      'Name in the secret store of the key that review links are signed with; the same for the control API and the retry-sweeper. There are no links without it.',
+    ),
+};
