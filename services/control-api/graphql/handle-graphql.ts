@@ -72,6 +72,8 @@ export function handleGraphql(app: ApiServer, { reads }: ApiParts, countRecords:
           variables: variables ?? {},
           operationName: operationName ?? undefined,
         });
+        // Without a path it is of the request, not of a look-up: an operation that the schema does not have.
+        if (errors?.some(({ path }) => path === undefined)) reply.code(400);
         return { data: data ?? null, ...(errors && { errors: errors.map(toError) }) };
       } catch (error) {
         const faults = faultsOf(error);
@@ -86,7 +88,7 @@ export function handleGraphql(app: ApiServer, { reads }: ApiParts, countRecords:
 function faultsOf(error: unknown): readonly GraphQLError[] | undefined {
   if (isGraphqlError(error)) return [error];
   const { code = '', errors } = error as { readonly code?: string; readonly errors?: readonly GraphQLError[] };
-  return code.startsWith('MER_ERR_GQL') ? (errors ?? [error as GraphQLError]) : undefined;
+  return code.startsWith('MER_ERR_') ? (errors ?? [error as GraphQLError]) : undefined;
 }
 
 /** By its name: mercurius loads the CommonJS build of graphql, whose classes are others. */
@@ -95,7 +97,13 @@ function isGraphqlError(error: unknown): error is GraphQLError {
 }
 
 /** A failure of ours says no more than in any other answer. */
-function toError({ message, locations, path, originalError, extensions }: GraphQLError): z.infer<typeof errorSchema> {
+function toError({
+  message,
+  locations,
+  path,
+  originalError,
+  extensions = {},
+}: GraphQLError): z.infer<typeof errorSchema> {
   const { body } = toErrorReply(originalError ?? new LongshoreError('REQUEST_INVALID', message));
   const isOurs = originalError !== undefined && !isGraphqlError(originalError) && path !== undefined;
   return {
