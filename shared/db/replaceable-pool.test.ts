@@ -8,6 +8,7 @@ import {
   type DatabaseConfig,
   type Sql,
 } from './connect-database.ts';
+import { replacePool } from './replaceable-pool.ts';
 
 let database: TestDatabase;
 const closers: (() => unknown)[] = [];
@@ -83,6 +84,21 @@ test('a probe without an answer opens other connections at once', async () => {
   proxy.forget();
   await expect(assertDatabaseAnswers(sql, 200)).rejects.toMatchObject({ code: 'DEPENDENCY_UNAVAILABLE' });
   await assertDatabaseAnswers(sql, 5_000);
+});
+
+test('a connection that is lost while it is made ends no process: only the first one asks for the types of arrays', async () => {
+  const proxy = await startProxy();
+  const sql = open(proxy.url, 2);
+  await sql`SELECT pg_sleep(0.6)`;
+  await sql`SELECT pg_sleep(0.6)`;
+  const onLost = vi.fn();
+  void proxy.loseReply('typarray').then(onLost);
+  proxy.cut();
+  await untilWritten(sql, 'cut');
+  replacePool(sql);
+  await untilWritten(sql, 'replaced');
+  expect(await sql`SELECT ${['replaced']}::text[] AS ids`).toEqual([{ ids: ['replaced'] }]);
+  expect(onLost).not.toHaveBeenCalled();
 });
 
 test('a pool of reads keeps the parsers of its reader when it is replaced', async () => {

@@ -5,6 +5,8 @@
  * 2. A host that died without closing its connections answers nothing until the kernel gives up, after some fifteen minutes. Where a statement
  *    is long past the server's own limit and nothing was answered since it began, the pool is gone.
  * 3. What was under way on the old pool fails as a lost connection, and is repeated by whoever repeats those.
+ * 4. The types of arrays are fetched until the first statement was answered, not by every connection: postgres.js handles no error of that
+ *    query, and a connection lost meanwhile would end the process.
  *
  * postgres.js offers no hook for the end of a statement; its `Query` keeps `handler`, `resolve` and `reject` as properties, which are wrapped.
  */
@@ -63,6 +65,7 @@ export function createReplaceablePool({
     Object.assign(current.options.serializers, old.options.serializers);
     // postgres.js learns no type of arrays whose parser is there already.
     Object.assign(typesOf(current), typesOf(old));
+    current.options.fetch_types = old.options.fetch_types;
     openedAtMs = now();
     void old.end({ timeout: 0 }).catch(() => undefined);
   }
@@ -92,6 +95,7 @@ export function createReplaceablePool({
     const query = made as unknown as WatchedQuery;
     if (typeof query?.handler !== 'function') return made;
     const { handler, resolve, reject } = query;
+    const { options } = current;
     // Of a fragment it is never called.
     query.handler = (self) => {
       began(query);
@@ -99,6 +103,7 @@ export function createReplaceablePool({
     };
     query.resolve = (value) => {
       ended(query);
+      options.fetch_types = false;
       resolve(value);
     };
     query.reject = (error) => {
