@@ -1,7 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
+import { RouteCache } from '#shared/definitions/route-cache.ts';
 import { archiveKey } from '#shared/files/archive-object.ts';
+import { planRuns } from '#shared/jobs/plan-runs.ts';
+import { resendJobs } from '#shared/jobs/resend-jobs.ts';
 import { startWorkBed, type WorkBed, type WorkerProcess } from '#testkit/beds/start-work-bed.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
 import { seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
@@ -188,4 +192,28 @@ test.each(['hang', 'refuse'] as const)(
 test('a faulty configuration names every fault', () => {
   const load = () => loadPartnerWorkerConfig({ DATABASE_URL: 'mysql://x', LONGSHORE_SLOTS: '0' });
   expect(load).toThrow(/AWS_REGION(.|\n)*LONGSHORE_SLOTS|LONGSHORE_SLOTS(.|\n)*AWS_REGION/);
+});
+
+test('a file that is sent again as new is delivered once more, from the archive, with a key of its own', async () => {
+  const before = await bed.countVersions('delivered');
+  const [job] = await bed.putFiles({ count: 1, bodyOf });
+  worker = await bed.startWorker(MAIN, { LONGSHORE_LEASE_MS: '30000' });
+  await bed.wakeUps.sendJobs([job!]);
+  await untilCompleted(1);
+  const routes = new RouteCache({
+    load: async (id) => (await loadRouteDefinitions(bed.sql, [id])).get(id)?.definition,
+  });
+  const { runs } = await planRuns(bed.sql, routes, [job!.id]);
+  const [again] = await resendJobs(bed.sql, { runs, actor: 'test', reason: 'lost at the partner' });
+  expect(await resendJobs(bed.sql, { runs, actor: 'test', reason: 'twice' })).toEqual([]);
+  await bed.wakeUps.sendJobs([again!]);
+  await untilCompleted(1);
+  await expectSound();
+  const delivered = await bed.sql<{ jobId: string; was: boolean }[]>`
+    SELECT job_id AS "jobId", (output ->> 'wasThere')::boolean AS was FROM job_steps WHERE kind = 'deliver' ORDER BY finished_at`;
+  expect(delivered).toEqual([
+    { jobId: job!.id, was: false },
+    { jobId: again!.id, was: false },
+  ]);
+  expect(await bed.countVersions('delivered')).toBe(before + 2);
 });

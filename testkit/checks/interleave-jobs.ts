@@ -17,6 +17,7 @@ import { registerFiles } from '#shared/jobs/register-files.ts';
 import { renewLeases } from '#shared/jobs/renew-leases.ts';
 import { reopenJobs } from '#shared/jobs/reopen-jobs.ts';
 import { requeueFiles } from '#shared/jobs/requeue-files.ts';
+import { resendJobs } from '#shared/jobs/resend-jobs.ts';
 import { routeFiles } from '#shared/jobs/route-files.ts';
 import { skipJobs } from '#shared/jobs/skip-jobs.ts';
 import { type NextMove, type StoredOutcome, storeOutcomes } from '#shared/jobs/store-outcomes.ts';
@@ -90,6 +91,15 @@ export function interleaveJobs(endings: readonly Ending[]): void {
   };
   const storeOptions = { worker: 'test/1', service: 'partner-worker', leaseMs: 60_000, archivesLarge: false };
 
+  const NEW_JOB = {
+    queue: 'partner-steps' as const,
+    stepKind: 'deliver',
+    stepCount: 1,
+    maxAttempts: 3,
+    isOrdered: false,
+    headFailure: 'block' as const,
+  };
+
   /** One job is held by a live worker, the other by one whose lease ran out. */
   async function running(): Promise<Scene> {
     const [a, b] = await seedJobs(observer);
@@ -155,6 +165,13 @@ export function interleaveJobs(endings: readonly Ending[]): void {
       cancelJobs(sql, { jobIds: [live.id, orphaned.id], actor: 'operator:test', reason: 'test' }),
     'an operator retries both': (sql, { live, orphaned }) =>
       reopenJobs(sql, { jobIds: [live.id, orphaned.id], actor: 'operator:test', reason: 'test' }),
+    'an operator sends both again as new': async (sql, { live, orphaned }) => {
+      const olds = await sql<{ id: string; fileId: string; routeId: string; routeVersionId: string }[]>`
+        SELECT id, file_id AS "fileId", route_id AS "routeId", route_version_id AS "routeVersionId" FROM jobs
+        WHERE id IN (${live.id}, ${orphaned.id})`;
+      const runs = olds.map(({ id, ...old }) => ({ ...NEW_JOB, ...old, id: randomUUID(), after: id }));
+      await resendJobs(sql, { runs, actor: 'operator:test', reason: 'test' });
+    },
     'a dead letter fails a spent job': (sql, { live, orphaned }) =>
       failSpentJobs(sql, { jobIds: [live.id, orphaned.id], actor: 'retry-sweeper' }),
     'leases are renewed': (sql, { live, orphaned, fileId }) =>
