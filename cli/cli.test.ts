@@ -9,7 +9,7 @@ import { storeDeadLetters } from '#shared/dead-letters/dead-letters.ts';
 import { registerFiles } from '#shared/jobs/register-files.ts';
 import { processRecords } from '#testkit/beds/carry-records.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
-import { arrivedObject, seedJobs } from '#testkit/seeds/seed-jobs.ts';
+import { arrivedObject, seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { claimForRecords, type SeededRecords, seedRecords, storeStep } from '#testkit/seeds/seed-records.ts';
 import { runCli } from './run-cli.ts';
 
@@ -661,4 +661,31 @@ test('health shows what is missing, late and waiting for a person, and its exit 
   const { services, version } = JSON.parse((await longshore(['health', '--json'])).out);
   expect(services.map(({ service }: { service: string }) => service)).toContain('retry-sweeper');
   expect(version).toMatch(/^\d+\.\d+\.\d+/);
+});
+
+test('previews an action, runs it, and shows how it goes and what it refused', async () => {
+  await seedTenant(api.sql);
+  const jobs = await seedJobs(api.sql, { count: 3 });
+  const ids = jobs.flatMap(({ id }) => ['--id', id]);
+  const seen = await longshore(['actions', 'preview', 'cancel', ...ids, '--since', '2h', '--rate', '50/s']);
+  expect(seen.code).toBe(0);
+  expect(seen.out).toMatch(/^state +PREVIEWED$/m);
+  expect(seen.out).toMatch(new RegExp(`^takes +${jobs.length}$`, 'm'));
+  expect(seen.out).toMatch(new RegExp(`^by tenant +acme +${jobs.length}$`, 'm'));
+  const [, id = ''] = /longshore actions run (\S+) --reason TEXT/.exec(seen.err) ?? [];
+  const ran = await longshore(['actions', 'run', id, '--reason', 'INC-1', '--canary', '1', '--json']);
+  expect(JSON.parse(ran.out)).toMatchObject({ state: 'RUNNING', canary: 1, rate_per_second: 50, reason: 'INC-1' });
+  expect((await longshore(['actions', 'pause', id])).out).toMatch(/^state +PAUSED \(PERSON\)$/m);
+  expect((await longshore(['actions', 'resume', id])).out).toMatch(/^state +RUNNING$/m);
+  await api.sql`UPDATE action_items SET state = 'REFUSED', code = 'JOB_NOT_OPEN' WHERE subject = ${jobs[0]!.id}`;
+  await api.sql`UPDATE actions SET refused = 1 WHERE id = ${id}`;
+  expect((await longshore(['actions', 'show', id])).out).toMatch(new RegExp(`^${jobs[0]!.id} +JOB_NOT_OPEN$`, 'm'));
+  expect((await longshore(['actions', 'abort', id])).code).toBe(0);
+  expect((await longshore(['actions', '--verb', 'cancel'])).out).toMatch(new RegExp(`^${id} +cancel +ABORTED`, 'm'));
+  const approved = await longshore(['actions', 'approve', id]);
+  expect([approved.code, approved.err]).toEqual([1, expect.stringContaining('ACTION_NOT_IN_STATE')]);
+  const nothing = await longshore(['actions', 'preview', 'retry']);
+  expect([nothing.code, nothing.err]).toEqual([1, expect.stringContaining('ACTION_FILTER_EMPTY')]);
+  const wrong = await longshore(['actions', 'run', id, '--reason', 'x', '--stop-at', 'half']);
+  expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('Give 0% to 100%.')]);
 });

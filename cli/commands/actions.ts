@@ -265,10 +265,13 @@ function show({ isJson, terminal }: CommandContext, action: Action): void {
     values.map(({ value, count }, index) => [index === 0 ? `by ${name}` : '', value, count]),
   );
   const left = preview.leaves_out.map(({ reason, count }, index) => [index === 0 ? 'leaves out' : '', reason, count]);
-  terminal.line('');
-  for (const line of formatTable(['SET', '', 'COUNT'], [...groups, ...left])) terminal.line(line);
-  if (preview.samples.length === 0) return;
   const samples = preview.samples.map(({ id, tenant, file_name }) => [id, tenant, file_name]);
-  terminal.line('');
-  for (const line of formatTable(['SAMPLE', 'TENANT', 'FILE'], samples)) terminal.line(line);
+  const tables = [
+    { headings: ['SET', '', 'COUNT'], rows: [...groups, ...left] },
+    { headings: ['SAMPLE', 'TENANT', 'FILE'], rows: samples },
+  ];
+  for (const { headings, rows } of tables.filter((table) => table.rows.length > 0)) {
+    terminal.line('');
+    for (const line of formatTable(headings, rows)) terminal.line(line);
+  }
 }

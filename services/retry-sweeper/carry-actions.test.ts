@@ -18,6 +18,7 @@ import { storeDeadLetters } from '#shared/dead-letters/dead-letters.ts';
 import { applyRoute } from '#shared/definitions/apply-definitions.ts';
 import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
 import { RouteCache } from '#shared/definitions/route-cache.ts';
+import { giveDueTurns } from '#shared/jobs/give-turns.ts';
 import type { SendResult } from '#shared/queue/send-messages.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
@@ -488,4 +489,40 @@ test('resend makes a new job of the route as it is now, once, and its file count
     takes: 0,
     preview: { leaves_out: [{ reason: 'sent again as new', count: 2 }] },
   });
+});
+
+test('a job of an ordered route that is sent again frees its line, and its successor takes its place there', async () => {
+  await sql`UPDATE route_versions SET definition = ${sql.json({
+    kind: 'route',
+    tenant: 'acme',
+    name: 'route-0',
+    match: { path: ['**'] },
+    ordered: true,
+    steps: [{ deliver: {} }],
+  })}`;
+  await seedJobs(sql, { isOrdered: true, count: 3 });
+  const [head] = await giveDueTurns(sql, { limit: 10, window: 10, actor: 'test' });
+  await failJobs([head!.id]);
+  expect(await giveDueTurns(sql, { limit: 10, window: 10, actor: 'test' })).toEqual([]);
+  await run('resend', { ids: [head!.id] });
+  await carryAll();
+  const [next] = await giveDueTurns(sql, { limit: 10, window: 10, actor: 'test' });
+  expect(await sql`SELECT file_id, run FROM jobs WHERE id = ${next!.id}`).toEqual([{ file_id: head!.fileId, run: 2 }]);
+  expect(await sql`SELECT holder FROM job_lines`).toEqual([{ holder: next!.id }]);
+});
+
+test('resend refuses what cannot be sent again as new, each with its code', async () => {
+  const jobs = await seedFailed(2);
+  await seedTenant(sql, { tenantId: 'globex' });
+  const others = await seedFailed(1, { tenantId: 'globex' });
+  const ids = [...jobs, ...others].map(({ id }) => id);
+  const action = await run('resend', { ids });
+  expect(await actionOf(action)).toMatchObject({ takes: 3 });
+  await sql`UPDATE jobs SET state = 'RUNNING', finished_at = NULL, error_code = NULL, claim_token = gen_random_uuid(),
+    lease_until = now() + interval '1 hour' WHERE id = ${jobs[0]!.id}`;
+  await sql`UPDATE files SET status = 'PROCESSING', open_jobs = 1, failed_jobs = 0, error_code = NULL WHERE id = ${jobs[0]!.fileId}`;
+  await sql`UPDATE routes SET disabled_at = now() WHERE tenant_id = 'globex'`;
+  await carryAll();
+  // The definition of a seeded route is none.
+  expect(await itemsOf(action)).toEqual({ JOB_NOT_ENDED: 1, ROUTE_INVALID: 1, ROUTE_DISABLED: 1 });
 });
