@@ -52,6 +52,19 @@ program
   });
 
 program
+  .command('fairness')
+  .description('small files of one tenant alone, and beside the worst content of another')
+  .option('--files <count>', 'small files of a turn', positiveInteger, 200)
+  .option('--per-second <count>', 'rate of the small files', positiveInteger, 5)
+  .option('--turns <count>', 'turns of each kind', positiveInteger, 2)
+  .option('--beside <count>', 'hostile files at a time', positiveInteger, 4)
+  .option('--json', 'print one JSON object', false)
+  .action(async (options: { files: number; perSecond: number; turns: number; beside: number; json: boolean }) => {
+    const { runFairnessBench } = await import('./fairness.ts');
+    await runFairnessBench(options);
+  });
+
+program
   .command('records')
   .description(
     'rows per second against \\copy, calls per second against a bare HTTP client, and next to a partner that hangs',

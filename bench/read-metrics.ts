@@ -10,6 +10,12 @@ export async function sumCounter(pages: readonly string[], counter: string): Pro
   return texts.reduce((sum, text) => sum + sumSamples(text, counter), 0);
 }
 
+/** Undefined when the page has no such metric. */
+export async function readGauge(page: string, gauge: string): Promise<number | undefined> {
+  const line = (await readPage(page)).split('\n').find((each) => each.startsWith(`${gauge} `));
+  return line === undefined ? undefined : sampleOf(line);
+}
+
 async function readPage(url: string): Promise<string> {
   const response = await fetch(url, { signal: AbortSignal.timeout(DEADLINE_MS) });
   return await response.text();
