@@ -47,8 +47,8 @@ test('the documents on the pages can be applied together', () => {
 });
 
 test.each([
-  ['tenants', tenantDocumentSchema, ['routes.md']],
-  ['routes', routeDocumentSchema, ['routes.md', 'external-stores.md', 'record-layouts.md']],
+  ['tenants', tenantDocumentSchema, ['routes.md', 'notifications.md']],
+  ['routes', routeDocumentSchema, ['routes.md', 'notifications.md', 'external-stores.md', 'record-layouts.md']],
   ['partners', partnerDocumentSchema, ['partners.md']],
   ['stores', storeDocumentSchema, ['external-stores.md']],
 ])('every option of %s is described', (_kind, schema, pages) => {

@@ -33,6 +33,7 @@ const OPTIONS = {
   teams: { urlSecret: 'url' },
   email: { to: ['desk@acme.example'] },
   sns: {},
+  ticket: { urlSecret: 'url', authorizationSecret: 'key', system: 'servicenow' },
 } as const satisfies Record<ChannelKind, object>;
 
 let bed: SweeperTestBed;

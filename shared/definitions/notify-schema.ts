@@ -7,17 +7,39 @@
 import { z } from 'zod';
 import { durationSchema } from '#shared/definitions/duration.ts';
 import { idSchema, secretNameSchema } from '#shared/definitions/name-schemas.ts';
+import { faultOfTicketTemplate } from '#shared/definitions/ticket-template.ts';
 
 /** What a channel can be told of. */
 export const NOTICES = ['large-file', 'held', 'released', 'failed', 'completed', 'records-done'] as const;
 
-export const CHANNEL_KINDS = ['webhook', 'slack', 'teams', 'email', 'sns'] as const;
+export const CHANNEL_KINDS = ['webhook', 'slack', 'teams', 'email', 'sns', 'ticket'] as const;
 export type ChannelKind = (typeof CHANNEL_KINDS)[number];
 
 const SECOND_MS = 1_000;
 const DAY_MS = 86_400_000;
 
 const incomingWebhookSchema = z.strictObject({ urlSecret: secretNameSchema }).optional();
+
+const ticketSchema = z
+  .strictObject({
+    urlSecret: secretNameSchema,
+    /** The whole header, such as `Basic ...` or `Bearer ...`. */
+    authorizationSecret: secretNameSchema.optional(),
+    system: z.enum(['jira', 'servicenow']).optional(),
+    /** Of Jira, its key. */
+    project: z.string().min(1).max(50).optional(),
+    issueType: z.string().min(1).max(100).optional(),
+    template: z.record(z.string().max(200), z.json()).optional(),
+  })
+  .superRefine(({ system, project, template }, context) => {
+    const fault = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
+    if ((system === undefined) === (template === undefined))
+      fault('system', 'a ticket has either a system or a template');
+    if (system === 'jira' && project === undefined) fault('project', 'Jira needs the key of a project');
+    const wrong = template === undefined ? undefined : faultOfTicketTemplate(template);
+    if (wrong !== undefined) fault('template', wrong);
+  });
+export type TicketDefinition = z.output<typeof ticketSchema>;
 
 export const channelSchema = z
   .strictObject({
@@ -31,6 +53,7 @@ export const channelSchema = z
     slack: incomingWebhookSchema,
     teams: incomingWebhookSchema,
     email: z.strictObject({ to: z.array(z.email().max(254)).min(1).max(20) }).optional(),
+    ticket: ticketSchema.optional(),
     sns: z.preprocess((value) => (value === null ? {} : value), z.strictObject({}).optional()),
   })
   .refine((channel) => CHANNEL_KINDS.filter((kind) => channel[kind] !== undefined).length === 1, {

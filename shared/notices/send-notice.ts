@@ -17,6 +17,7 @@ import { writeReviewUrl } from '#shared/reviews/review-links.ts';
 import { type SecretStore, secretsOfTenant, unavailableSecret } from '#shared/runtime/secrets/secret-store.ts';
 import { type MailServer, sendMail } from './send-mail.ts';
 import { type NoticeDelivery, writeMail, writeSlackBody, writeTeamsBody, writeWebhookBody } from './write-messages.ts';
+import { writeTicketBody } from './write-ticket.ts';
 
 export type NoticeOutcome =
   | {
@@ -119,6 +120,15 @@ export function createNoticeSender(options: NoticeSenderOptions): NoticeSender {
         headers: idHeader,
         judge: judgeTeams,
       });
+    if (channel.ticket !== undefined) {
+      const { urlSecret, authorizationSecret } = channel.ticket;
+      const authorization = authorizationSecret && (await own.read(authorizationSecret)).text.trim();
+      return await post(urlSecret, own, {
+        body: writeTicketBody(delivery, channel.ticket),
+        headers: { ...idHeader, accept: 'application/json', ...(authorization && { authorization }) },
+        judge,
+      });
+    }
     if (channel.email !== undefined) return await mail(delivery, channel.email.to);
     if (channel.sns !== undefined) return await publish(delivery);
     if (channel.webhook === undefined) return failed('NOTICE_CHANNEL_INVALID', 'The channel is of no kind.');
