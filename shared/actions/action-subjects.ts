@@ -5,6 +5,7 @@
 import type { Fragment, Sql } from '#shared/db/connect-database.ts';
 import type { ActionVerb, FileStatus, JobState } from '#shared/db/schema.ts';
 import { HELD } from '#shared/steps/step-outcome.ts';
+import { toLikePattern } from '#shared/text/like-pattern.ts';
 
 export type SubjectKind = 'job' | 'file' | 'dead letter';
 
@@ -155,9 +156,4 @@ const CONDITIONS: Readonly<Record<SubjectKind, (sql: Sql, filter: ActionFilter) 
 /** Of states, which are of our own making. */
 function literals(states: readonly (JobState | FileStatus)[]): string {
   return states.map((state) => `'${state}'`).join(', ');
-}
-
-/** `*` is the only wildcard; LIKE's own are escaped. */
-export function toLikePattern(name: string): string {
-  return name.replaceAll(/[\\%_]/g, (character) => `\\${character}`).replaceAll('*', '%');
 }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
 import { and, asc, desc, eq, sql } from '#shared/db/drizzle.ts';
 import { type FileStatus, files, jobSteps, jobs, routes, routeVersions, tenants } from '#shared/db/schema.ts';
+import { toLikePattern } from '#shared/text/like-pattern.ts';
 import { findTransfersOf } from '#shared/transfers/find-transfers.ts';
 import { encodeCursor, type PagePosition } from '../http/page-cursor.ts';
 import { ofTenant } from '../http/tenant-scope.ts';
@@ -184,11 +185,6 @@ function nameCondition(name: string) {
   return prefix === ''
     ? isLike
     : sql`${isLike} AND ${files.name} ~>=~ ${prefix} AND ${files.name} ~<=~ ${`${prefix}\u{10ffff}`}`;
-}
-
-/** `*` is the only wildcard; LIKE's own are escaped. */
-function toLikePattern(name: string): string {
-  return name.replaceAll(/[\\%_]/g, (character) => `\\${character}`).replaceAll('*', '%');
 }
 
 function toSummary(row: SummaryRow): FileSummary {
