@@ -137,7 +137,7 @@ async function openApi({ endpoints }: Stack) {
 function describe({ jobs, finished, previewSeconds, jobsPerSecond, cpuMsPerJob, wanted }: ActionsResult): string {
   const cpu = Object.entries(cpuMsPerJob).map(([name, ms]) => `${name} ${ms}`);
   return [
-    `retry of ${jobs} failed jobs, beside ${finished} finished ones`,
+    `retry of ${jobs} failed jobs, next to ${finished} finished ones`,
     `preview        ${previewSeconds} s (wanted: ${wanted.previewSeconds} or less)`,
     `run            ${jobsPerSecond} jobs/s (wanted: ${wanted.jobsPerSecond} or more)`,
     `CPU per job    ${cpu.join(', ')} ms`,

@@ -92,7 +92,7 @@ program
   .command('actions')
   .description('an action on many failed jobs: how long its preview takes, and jobs per second where no rate is set')
   .option('--jobs <count>', 'failed jobs that it takes', positiveInteger, 100_000)
-  .option('--finished <count>', 'finished jobs beside them', wholeNumber, 500_000)
+  .option('--finished <count>', 'finished jobs next to them', wholeNumber, 500_000)
   .option('--json', 'print one JSON object', false)
   .action(async (options: { jobs: number; finished: number; json: boolean }) => {
     const { runActionsBench } = await import('./actions.ts');
