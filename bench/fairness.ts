@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- fairness`: what the worst content of one tenant costs another one's small files.
  *
- * 1. Small files go at a steady rate, in turn with nothing beside them and with hostile files beside them: the ratio of the two p95 is of one
+ * 1. Small files go at a steady rate, in turn alone and with hostile files: the ratio of the two p95 is of one
  *    run on one machine.
  * 2. Hostile files are as costly to read as the limits let in, of every step that reads them; so many are open at any time, for as long as small files go.
  */
@@ -31,10 +31,10 @@ export interface FairnessBenchOptions {
   /** Small files of each turn. */
   readonly files: number;
   readonly perSecond: number;
-  /** Turns with nothing beside, and as many with hostile files. */
+  /** Turns without hostile files, and as many with them. */
   readonly turns: number;
   /** Hostile files at a time. */
-  readonly beside: number;
+  readonly hostile: number;
   readonly json: boolean;
 }
 
@@ -43,7 +43,7 @@ interface FairnessResult {
   readonly turns: number;
   readonly hostileFiles: number;
   /** From the begin of the put to the terminal state. */
-  readonly p95Ms: { readonly alone: number; readonly beside: number };
+  readonly p95Ms: { readonly alone: number; readonly loaded: number };
   readonly ratio: number;
   /** Of the p99 of each second, by service: what 95 % of the seconds stayed within, and the worst second. */
   readonly lagMs: Readonly<Record<string, { readonly p95: number; readonly worst: number }>>;
@@ -72,7 +72,7 @@ export async function runFairnessBench(options: FairnessBenchOptions): Promise<v
 }
 
 async function measureFairness(stack: Stack, bench: FlowBench, options: FairnessBenchOptions): Promise<FairnessResult> {
-  const { files, perSecond, turns, beside } = options;
+  const { files, perSecond, turns, hostile } = options;
   await applyTenantRoute(bench.sql, HOSTILE, hostileRoutes());
   const contents = await Promise.all(
     Object.values(HOSTILE_FILES)
@@ -84,7 +84,7 @@ async function measureFairness(stack: Stack, bench: FlowBench, options: Fairness
   const leasesLost = async () =>
     (await Promise.all(LEASES_LOST.map((counter) => sumCounter(pages, counter)))).reduce((sum, each) => sum + each, 0);
   const lostBefore = await leasesLost();
-  const p95s = { alone: [] as number[], beside: [] as number[] };
+  const p95s = { alone: [] as number[], loaded: [] as number[] };
   const lags = new Map<string, number[]>();
   let hostileFiles = 0;
   for (let turn = 0; turn < turns; turn += 1) {
@@ -92,20 +92,20 @@ async function measureFairness(stack: Stack, bench: FlowBench, options: Fairness
     p95s.alone.push((await sendFiles(bench, { ...flow, directory: `alone-${turn}` })).latencyMs.p95);
     const stopping = new AbortController();
     const sampling = sampleLags(stack, lags, stopping.signal);
-    const sending = sendHostile(bench, { contents, beside, turn, signal: stopping.signal });
-    p95s.beside.push((await sendFiles(bench, { ...flow, directory: `beside-${turn}` })).latencyMs.p95);
+    const sending = sendHostile(bench, { contents, atOnce: hostile, turn, signal: stopping.signal });
+    p95s.loaded.push((await sendFiles(bench, { ...flow, directory: `loaded-${turn}` })).latencyMs.p95);
     stopping.abort();
     hostileFiles += await sending;
     await sampling;
     await untilHostileEnded(bench);
   }
-  const p95Ms = { alone: Math.round(mean(p95s.alone)), beside: Math.round(mean(p95s.beside)) };
+  const p95Ms = { alone: Math.round(mean(p95s.alone)), loaded: Math.round(mean(p95s.loaded)) };
   return {
     files,
     turns,
     hostileFiles,
     p95Ms,
-    ratio: round(p95Ms.beside / p95Ms.alone),
+    ratio: round(p95Ms.loaded / p95Ms.alone),
     lagMs: Object.fromEntries(
       [...lags].map(([service, values]) => [
         service,
@@ -146,20 +146,20 @@ async function contentOf({ reader, unit, sizeBytes, beginning }: HostileFile): P
 
 interface HostileFlow {
   readonly contents: readonly HostileContent[];
-  readonly beside: number;
+  readonly atOnce: number;
   readonly turn: number;
   readonly signal: AbortSignal;
 }
 
 /** Keeps so many hostile files open until the signal; resolves to how many were sent. */
 async function sendHostile({ sql, s3, bucket }: FlowBench, flow: HostileFlow): Promise<number> {
-  const { contents, beside, turn, signal } = flow;
+  const { contents, atOnce, turn, signal } = flow;
   let sent = 0;
   while (!signal.aborted) {
     const [row] = await sql<{ open: number }[]>`
       SELECT count(*)::int AS open FROM files
       WHERE tenant_id = ${HOSTILE} AND status IN ('UPLOADED', 'QUEUED', 'PROCESSING')`;
-    for (let open = row?.open ?? 0; open < beside && !signal.aborted; open += 1) {
+    for (let open = row?.open ?? 0; open < atOnce && !signal.aborted; open += 1) {
       const { route, body } = contents[sent % contents.length] as HostileContent;
       await s3.send(new PutObjectCommand({ Bucket: bucket, Key: `${HOSTILE}/${route}/${turn}-${sent}`, Body: body }));
       sent += 1;
@@ -196,8 +196,8 @@ async function sampleLags(stack: Stack, into: Map<string, number[]>, signal: Abo
 
 function describe({ files, turns, hostileFiles, p95Ms, ratio, lagMs, leasesLost, wanted }: FairnessResult): string {
   return [
-    `${turns} turns of ${files} small files, alone and beside hostile files (${hostileFiles} in all)`,
-    `latency  p95 alone ${p95Ms.alone} ms, beside ${p95Ms.beside} ms, ratio ${ratio} (wanted at most ${wanted.ratio})`,
+    `${turns} turns of ${files} small files, alone and with hostile files (${hostileFiles} in all)`,
+    `latency  p95 alone ${p95Ms.alone} ms, loaded ${p95Ms.loaded} ms, ratio ${ratio} (wanted at most ${wanted.ratio})`,
     `event loop lag, p99 of a second in ms (wanted under ${wanted.lagMs})`,
     ...Object.entries(lagMs).map(([service, { p95, worst }]) => `  ${service}  p95 ${p95}, worst ${worst}`),
     `leases lost  ${leasesLost} (wanted ${wanted.leasesLost})`,

@@ -53,13 +53,13 @@ program
 
 program
   .command('fairness')
-  .description('small files of one tenant alone, and beside the worst content of another')
+  .description('small files of one tenant alone, and while another tenant sends its worst content')
   .option('--files <count>', 'small files of a turn', positiveInteger, 200)
   .option('--per-second <count>', 'rate of the small files', positiveInteger, 5)
   .option('--turns <count>', 'turns of each kind', positiveInteger, 2)
-  .option('--beside <count>', 'hostile files at a time', positiveInteger, 4)
+  .option('--hostile <count>', 'hostile files at a time', positiveInteger, 4)
   .option('--json', 'print one JSON object', false)
-  .action(async (options: { files: number; perSecond: number; turns: number; beside: number; json: boolean }) => {
+  .action(async (options: { files: number; perSecond: number; turns: number; hostile: number; json: boolean }) => {
     const { runFairnessBench } = await import('./fairness.ts');
     await runFairnessBench(options);
   });
