@@ -77,6 +77,24 @@ describe('an uploaded file', () => {
     expect((await call<Stats>((done) => sftp.stat('/growing.csv', done))).size).toBe(3);
   });
 
+  it('is there for the requests that a client sends without waiting for the reply to its open or close', async () => {
+    const open = call<Buffer>((done) => sftp.open('/at-once/a.csv', 'ax', done));
+    const seen = call<Stats>((done) => sftp.lstat('/x/../at-once/a.csv', done));
+    const handle = await open;
+    expect((await seen).size).toBe(0);
+    const written = call((done) => sftp.write(handle, Buffer.from('abc'), 0, 3, 0, done));
+    const closed = call((done) => sftp.close(handle, done));
+    const stat = call<Stats>((done) => sftp.stat('/at-once/a.csv', done));
+    const renamed = call((done) => sftp.rename('/at-once/a.csv', '/at-once/b.csv', done));
+    const removed = call((done) => sftp.unlink('/at-once/b.csv', done));
+    const reopened = call<Buffer>((done) => sftp.open('/at-once/b.csv', 'wx', done));
+    await Promise.all([written, closed, renamed, removed]);
+    expect((await stat).size).toBe(3);
+    const again = await reopened;
+    await call((done) => sftp.close(again, done));
+    expect(await namesIn('/at-once')).toEqual(['b.csv']);
+  });
+
   it('carries the metadata that AWS Transfer Family gives', async () => {
     await put('/metadata.csv', 'a');
     expect((await test.content('acme/metadata.csv')).metadata).toEqual({

@@ -2,13 +2,16 @@
  * One SFTP channel: each request becomes one operation and one reply.
  *
  * 1. Whatever an operation throws is a status; nothing that a client sends ends the process, or anything but its connection.
- * 2. Requests run side by side within bounds; a file's writes keep their order, and its CLOSE comes after them.
+ * 2. Requests run side by side within bounds; a file's writes keep their order, its CLOSE comes after them, and requests about one
+ *    path keep theirs.
  * 3. When the channel ends, requests under way are finished first, then every upload still open is cut off and reported.
  */
 import pLimit from 'p-limit';
 import type { Attributes, SFTPWrapper } from 'ssh2';
+import { POSIX_RENAME, parsePosixRename } from './extended-request.ts';
 import { createOpenHandles } from './open-handles.ts';
 import { createOperations, type Reply } from './operations.ts';
+import { createPathOrder } from './path-order.ts';
 import type { SessionContext } from './session-context.ts';
 import { cutOffUpload } from './settle-upload.ts';
 import { SFTP_STATUS, SftpFault } from './sftp-fault.ts';
@@ -28,6 +31,7 @@ export function serveSftpChannel(sftp: SFTPWrapper, context: SessionContext): Sf
   const limit = pLimit(MAX_CONCURRENT_OPERATIONS);
   const handles = createOpenHandles(limits);
   const operations = createOperations(context, handles, limit);
+  const order = createPathOrder();
   const underWay = new Set<Promise<void>>();
   let ended: Promise<void> | undefined;
 
@@ -53,6 +57,20 @@ export function serveSftpChannel(sftp: SFTPWrapper, context: SessionContext): Sf
   /** For what goes to the object store, and for replies that wait for room. Writes do not: they are in order already, and bounded by the connection's flow. */
   function serveLimited(operation: string, requestId: number, work: () => Promise<Reply>): void {
     serve(operation, requestId, () => limit(work));
+  }
+
+  /** As `serveLimited`, in its turn among the requests about these paths: what waits for one holds no place that the other needs. */
+  function serveInTurn(
+    operation: string,
+    requestId: number,
+    paths: readonly string[],
+    work: () => Promise<Reply>,
+  ): void {
+    serve(operation, requestId, async () => order.inTurn(paths.map(canonical), () => limit(work)));
+  }
+
+  function canonical(path: string): string {
+    return context.root.locate(path).path;
   }
 
   function send(requestId: number, reply: Reply): void {
@@ -105,7 +123,9 @@ export function serveSftpChannel(sftp: SFTPWrapper, context: SessionContext): Sf
 
   const { open, read, write, close, stat } = operations;
   // What waits for a free handle holds none of the requests that the handles in use need.
-  sftp.on('OPEN', (id, path, flags) => serve('open', id, () => open(path, flags)));
+  sftp.on('OPEN', (id, path, flags) =>
+    serve('open', id, async () => order.inTurn([canonical(path)], () => open(path, flags))),
+  );
   sftp.on('READ', (id, handle, offset, length) =>
     serveLimited('read', id, async () => {
       await flow.roomToSend(sftp);
@@ -113,7 +133,9 @@ export function serveSftpChannel(sftp: SFTPWrapper, context: SessionContext): Sf
     }),
   );
   sftp.on('WRITE', (id, handle, offset, data) => serve('write', id, () => write(handle, offset, data)));
-  sftp.on('CLOSE', (id, handle) => serve('close', id, () => close(handle)));
+  sftp.on('CLOSE', (id, handle) =>
+    serve('close', id, async () => order.atOnce(handles.get(handle).location.path, () => close(handle))),
+  );
   sftp.on('OPENDIR', (id, path) => serve('opendir', id, () => operations.openDirectory(path)));
   sftp.on('READDIR', (id, handle) =>
     serveLimited('readdir', id, async () => {
@@ -121,19 +143,23 @@ export function serveSftpChannel(sftp: SFTPWrapper, context: SessionContext): Sf
       return operations.readDirectory(handle);
     }),
   );
-  sftp.on('STAT', (id, path) => serveLimited('stat', id, () => stat(path)));
-  sftp.on('LSTAT', (id, path) => serveLimited('stat', id, () => stat(path)));
+  sftp.on('STAT', (id, path) => serveInTurn('stat', id, [path], () => stat(path)));
+  sftp.on('LSTAT', (id, path) => serveInTurn('stat', id, [path], () => stat(path)));
   sftp.on('FSTAT', (id, handle) => serve('stat', id, () => operations.statHandle(handle)));
   sftp.on('SETSTAT', (id, path, attrs: Attributes) => serve('setstat', id, () => operations.setStat(path, attrs)));
   sftp.on('FSETSTAT', (id, handle, attrs) => serve('setstat', id, () => operations.setStatHandle(handle, attrs)));
   sftp.on('REALPATH', (id, path) => serve('realpath', id, () => operations.realPath(path)));
   sftp.on('MKDIR', (id, path) => serveLimited('mkdir', id, () => operations.makeDirectory(path)));
   sftp.on('RMDIR', (id, path) => serveLimited('rmdir', id, () => operations.removeDirectory(path)));
-  sftp.on('REMOVE', (id, path) => serveLimited('remove', id, () => operations.remove(path)));
-  sftp.on('RENAME', (id, from, to) => serveLimited('rename', id, () => operations.rename(from, to)));
+  sftp.on('REMOVE', (id, path) => serveInTurn('remove', id, [path], () => operations.remove(path)));
+  sftp.on('RENAME', (id, from, to) => serveInTurn('rename', id, [from, to], () => operations.rename(from, to)));
   sftp.on('READLINK', (id) => serve('readlink', id, operations.refuseLink));
   sftp.on('SYMLINK', (id) => serve('symlink', id, operations.refuseLink));
-  sftp.on('EXTENDED', (id, name, data) => serveLimited('extended', id, () => operations.extended(name, data)));
+  sftp.on('EXTENDED', (id, name, data) => {
+    const names = name === POSIX_RENAME ? parsePosixRename(data) : undefined;
+    const paths = names === undefined ? [] : [names.from, names.to];
+    serveInTurn('extended', id, paths, () => operations.extended(name, data));
+  });
 
   sftp.on('error', (error: Error) => {
     logger.warn({ reason: error.message }, 'malformed SFTP packet');
