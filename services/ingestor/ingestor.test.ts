@@ -367,6 +367,32 @@ describe('objects that SFTP wrote', () => {
     expect(byVersion).toEqual({ [partial.versionId]: 'QUARANTINED', [whole.versionId]: 'QUEUED' });
   });
 
+  test('are each settled by its own report, also when the same bytes come again at once, before their event', async () => {
+    const first = await put('acme/a.csv', 'x', AS_SFTP);
+    await send(created(first), completed(first));
+    await settled();
+    const second = await put('acme/a.csv', 'x', AS_SFTP);
+    await send(completed(second));
+    await settled();
+    await send(created(second));
+    await settled();
+    const partial = await put('acme/b.csv', 'par', AS_SFTP);
+    await send(cutOff(partial));
+    await settled();
+    const again = await put('acme/b.csv', 'par', AS_SFTP);
+    await send(cutOff(again));
+    await settled();
+    await send(created(again));
+    await settled();
+    const byVersion = Object.fromEntries((await files()).map(({ versionId, status }) => [versionId, status]));
+    expect(byVersion).toEqual({
+      [first.versionId]: 'QUEUED',
+      [second.versionId]: 'QUEUED',
+      [partial.versionId]: 'QUARANTINED',
+      [again.versionId]: 'QUARANTINED',
+    });
+  });
+
   test('are whole under the name that a rename gave them', async () => {
     const object = await put('acme/a.csv', 'x', AS_SFTP);
     await send(renameCompleted(session(), { bucket, fromKey: 'acme/a.tmp', toKey: 'acme/a.csv' }), created(object));

@@ -95,9 +95,12 @@ async function resolveFiles(open: Open, options: ResolveArrivalsOptions): Promis
         return;
       }
       const known = matchVersion(report, versions.get(report.key) ?? []);
+      // A settled one can be an equal file sent just before: the event of the new version may come later than its transfer's.
+      const isInDoubt = known === undefined || (known.isSettled && report.etag !== undefined);
       if (known !== undefined) known.isSettled = true;
-      const found = known ?? (await asked(limit, () => findTransferred(options.store, report, options)));
-      resolutions[index] = found instanceof ObjectStoreError ? unanswered(found) : settle({ report, file }, found);
+      const found = isInDoubt ? await asked(limit, () => findTransferred(options.store, report, options)) : undefined;
+      resolutions[index] =
+        found instanceof ObjectStoreError ? unanswered(found) : settle({ report, file }, found ?? known);
     }),
   );
 
