@@ -53,8 +53,13 @@ test('retried jobs are woken in their queue, and redriven letters are back in th
   await sweeper.start();
   try {
     await untilDone(await run('retry', { ids: jobs.map(({ id }) => id) }));
-    const woken = await bed.bodies(place.queues['partner-steps'].url);
-    expect(woken.map(({ jobId }) => jobId).sort()).toEqual(jobs.map(({ id }) => id).sort());
+    // They are sent after what they are about is committed.
+    const woken = new Set<unknown>();
+    const areWoken = async () => {
+      for (const { jobId } of await bed.bodies(place.queues['partner-steps'].url)) woken.add(jobId);
+      expect(woken).toEqual(new Set(jobs.map(({ id }) => id)));
+    };
+    await vi.waitFor(areWoken, { timeout: 20_000, interval: 50 });
     await untilDone(await run('redrive', { queue: 'work' }));
     expect(await bed.bodies(place.queues.work.url)).toEqual([JSON.parse(body)]);
     expect(await bed.sql`SELECT state FROM dead_letters`).toEqual([{ state: 'REDRIVEN' }]);
