@@ -16,6 +16,7 @@ import { addListJobs } from './commands/list-jobs.ts';
 import { addNotices } from './commands/notices.ts';
 import { addRecords } from './commands/records.ts';
 import { addRetry } from './commands/retry.ts';
+import { addReviews } from './commands/reviews.ts';
 import { addRouteCommands } from './commands/routes.ts';
 import { addSimulateChat } from './commands/simulate-chat.ts';
 import { addStatus } from './commands/status.ts';
@@ -38,6 +39,7 @@ const COMMANDS = [
   addWhoAmI,
   addAccessCommands,
   addAudit,
+  addReviews,
   addSimulateChat,
 ];
 

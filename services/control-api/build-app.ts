@@ -39,6 +39,7 @@ import { handleNotices } from './operations/handle-notices.ts';
 import { handleDeadLetters, handleQueues } from './operations/handle-operations.ts';
 import { createRecordCounter } from './records/count-records.ts';
 import { handleRecords } from './records/handle-records.ts';
+import { handleOpenReviews } from './reviews/handle-open-reviews.ts';
 import { handleReviews } from './reviews/handle-reviews.ts';
 
 export interface AppOptions extends ApiParts {
@@ -136,6 +137,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleAccess(app, options);
   handleAudit(app, options);
   await handleReviews(app, options);
+  handleOpenReviews(app, options);
   return app;
 }
 

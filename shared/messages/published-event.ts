@@ -24,6 +24,7 @@ export const EVENT_TYPES = [
   'job.skipped',
   'job.held',
   'job.released',
+  'job.commented',
   'step.succeeded',
   'step.retrying',
   'step.waiting',

@@ -58,6 +58,8 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'POST /api/v1/jobs/{id}/retry': ['jobs:retry', REASON],
   'POST /api/v1/jobs/{id}/skip': ['jobs:retry', REASON],
   'POST /api/v1/jobs/{id}/release': ['jobs:review', REASON],
+  'POST /api/v1/jobs/{id}/comment': ['jobs:review', { comment: 'a test' }],
+  'GET /api/v1/reviews': ['read'],
   'POST /api/v1/jobs/{id}/reject': ['jobs:review', REASON],
   'GET /api/v1/jobs/{id}/records': ['read'],
   'GET /api/v1/jobs/{id}/records/{line}': ['read'],

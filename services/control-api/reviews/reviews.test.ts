@@ -116,3 +116,28 @@ test('a form without a name, a reason or a known verb is shown again, and uses u
   }
   expect((await send({ link, verb: 'release' })).statusCode).toBe(200);
 });
+
+test('open reviews are listed, the oldest first, with who looks at them; a comment changes no state', async () => {
+  const call = (method: 'GET' | 'POST', url: string, key: string, payload?: object) =>
+    api.app.inject({ method, url, headers: { 'x-api-key': key }, ...(payload && { payload }) });
+  const list = async (key: string) => {
+    const { reviews } = (await call('GET', '/api/v1/reviews?limit=200', key)).json();
+    return reviews as { job_id: string; person: string | null; comment: string | null; age_seconds: number }[];
+  };
+  const find = async () => (await list(api.keys.operator)).find(({ job_id }) => job_id === jobId);
+  expect(await find()).toMatchObject({ customer_id: 'acme', person: null, comment: null });
+  const url = `/api/v1/jobs/${jobId}/comment`;
+  for (const comment of ['taken by Maria', 'asked the sender'])
+    expect((await call('POST', url, api.keys.operator, { comment })).statusCode).toBe(200);
+  expect(await find()).toMatchObject({ person: 'operator:operator', comment: 'asked the sender' });
+  expect(await stateOf()).toBe('WAITING');
+  const ids = (await list(api.keys.acme)).map(({ job_id }) => job_id);
+  expect(ids).toEqual(ids.toSorted());
+  expect(ids).toContain(jobId);
+  expect(await list(api.keys.globex)).toEqual([]);
+  expect((await call('POST', url, api.keys.acme, { comment: 'x' })).statusCode).toBe(403);
+  expect((await call('POST', url, api.keys.globex, { comment: 'x' })).statusCode).toBe(404);
+  await send({ link: makeLink(), verb: 'reject' });
+  expect(await find()).toBeUndefined();
+  expect((await call('POST', url, api.keys.operator, { comment: 'x' })).json().code).toBe('JOB_NOT_HELD');
+});
