@@ -110,6 +110,11 @@ test('a server that stops and goes on', async () => {
   await expectBackFrom({ begin: () => signalServer('SIGSTOP'), end: () => signalServer('SIGCONT') });
 }, 300_000);
 
+test('a server that stops for longer than leases last', async () => {
+  await startProcesses({ DATABASE_URL: proxy.url, LONGSHORE_LEASE_MS: '5000' });
+  await expectBackFrom({ begin: () => signalServer('SIGSTOP'), end: () => signalServer('SIGCONT') });
+}, 300_000);
+
 test('a host that is silent, and another in its place', async () => {
   await startProcesses({ DATABASE_URL: proxy.url });
   await expectBackFrom({ begin: proxy.hush, end: proxy.speak });

@@ -11,7 +11,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { GroupCommit } from '#shared/worker/group-commit.ts';
-import { type Claim, STORE_FOR_MS } from '#shared/worker/job-commits.ts';
+import { type Claim, REPEAT_FOR_MS } from '#shared/worker/job-commits.ts';
 import type { JobMetrics } from '#shared/worker/job-metrics.ts';
 import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 import { type BeginRecord, beginRecords, type RecordId, recordKey } from './begin-records.ts';
@@ -47,8 +47,6 @@ export interface SettleTraced extends SettleChunk {
 /** `stale`: somebody else's, or settled before. */
 export type ChunkSettled = 'done' | 'given back' | 'stale';
 
-/** Claims are repeated for so long over a database that is away; a message that waited longer is better given back. */
-const CLAIM_FOR_MS = 10_000;
 /** Rows in one statement: an answer of claims holds all their records' values, an outcome is small. */
 const MOST_CLAIMS = 20;
 const MOST_RECORDS = 250;
@@ -112,7 +110,7 @@ export class RecordCommits {
     const { sql, worker, leaseMs, now } = this.#options;
     const claim = { chunkIds: [...new Set(ids)], token: randomUUID(), worker, leaseMs };
     let askedAtMs = now();
-    const answer = await this.#ask(CLAIM_FOR_MS, () => {
+    const answer = await this.#ask(REPEAT_FOR_MS, () => {
       askedAtMs = now();
       return claimChunks(sql, claim);
     });
@@ -132,12 +130,12 @@ export class RecordCommits {
 
   async #storeOutcomes(outcomes: readonly RecordOutcome[]): Promise<RecordStored[]> {
     const { sql, worker } = this.#options;
-    const answer = await this.#ask(STORE_FOR_MS, () => storeRecordOutcomes(sql, outcomes, { worker }));
+    const answer = await this.#ask(REPEAT_FOR_MS, () => storeRecordOutcomes(sql, outcomes, { worker }));
     const stored = keysOf(answer.stored);
     const refused = new Map(answer.refused.map(({ row, error }) => [recordKey(row), error]));
     const absent = outcomes.filter((outcome) => !stored.has(recordKey(outcome)) && !refused.has(recordKey(outcome)));
     if (absent.length > 0) {
-      const found = await this.#ask(STORE_FOR_MS, () => findStoredRecords(sql, absent));
+      const found = await this.#ask(REPEAT_FOR_MS, () => findStoredRecords(sql, absent));
       for (const key of keysOf(found)) stored.add(key);
     }
     return outcomes.map((outcome) => {
@@ -150,7 +148,7 @@ export class RecordCommits {
   async #settleChunks(chunks: readonly SettleTraced[]): Promise<ChunkSettled[]> {
     const { sql, service: actor, admissionWindow } = this.#options;
     const window = admissionWindow === undefined ? {} : { window: admissionWindow };
-    const answer = await this.#ask(STORE_FOR_MS, () => settleChunks(sql, chunks, { actor, ...window }));
+    const answer = await this.#ask(REPEAT_FOR_MS, () => settleChunks(sql, chunks, { actor, ...window }));
     this.#sendWakeUps(answer, chunks);
     const settled = new Map(answer.settled.map(({ chunkId, isDone }) => [chunkId, isDone]));
     return chunks.map(({ chunkId }) => {

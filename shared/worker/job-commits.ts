@@ -54,14 +54,14 @@ export type OutcomeStored =
   | { readonly type: 'stale' }
   | { readonly type: 'refused'; readonly error: unknown };
 
-/** How long claims are repeated over a database that is away; a message that waited longer is better given back. */
-const CLAIM_FOR_MS = 10_000;
-
 /**
- * What was done is worth keeping longer than its lease: as long as the database is away nobody else can claim the job, and once somebody has, the
- * epoch says so. Given up, it would cost an attempt.
+ * How long claims and outcomes are repeated over a database that is away.
+ *
+ * A claim that was given up can still be committed when the server goes on, and costs the job an attempt that nobody made; its repeat has the
+ * same token and gets it. What was done is worth keeping longer than its lease: as long as the database is away nobody else can claim the job,
+ * and once somebody has, the epoch says so.
  */
-export const STORE_FOR_MS = 600_000;
+export const REPEAT_FOR_MS = 600_000;
 
 export class JobCommits {
   readonly #options: JobCommitsOptions;
@@ -117,7 +117,7 @@ export class JobCommits {
     const token = randomUUID();
     return givenOnce(
       ids,
-      await this.#ask(CLAIM_FOR_MS, () =>
+      await this.#ask(REPEAT_FOR_MS, () =>
         claimJobs(sql, { jobIds: [...new Set(ids)], token, worker, service, queue, kinds, leaseMs }),
       ),
     );
@@ -128,14 +128,14 @@ export class JobCommits {
     const token = randomUUID();
     return givenOnce(
       ids,
-      await this.#ask(CLAIM_FOR_MS, () => claimArchives(sql, { fileIds: [...new Set(ids)], token, service, leaseMs })),
+      await this.#ask(REPEAT_FOR_MS, () => claimArchives(sql, { fileIds: [...new Set(ids)], token, service, leaseMs })),
     );
   }
 
   async #storeOutcomes(outcomes: readonly StoredOutcome[]): Promise<OutcomeStored[]> {
     const { sql, queue, worker, service, leaseMs, admissionWindow: window } = this.#options;
     const store = { worker, service, leaseMs, window, token: randomUUID(), archivesLarge: queue === 'work' };
-    const { answer, askedAtMs } = await this.#ask(STORE_FOR_MS, () => storeOutcomes(sql, outcomes, store));
+    const { answer, askedAtMs } = await this.#ask(REPEAT_FOR_MS, () => storeOutcomes(sql, outcomes, store));
     this.#sendWakeUps(answer, outcomes);
     const moved = new Map(answer.jobs.map((job) => [job.id, job]));
     const closed = new Map(answer.files.map((file) => [file.id, file]));
@@ -153,7 +153,7 @@ export class JobCommits {
 
   async #storeArchives(outcomes: readonly ArchiveOutcome[]): Promise<{ readonly refusal: unknown }[]> {
     const { sql, service, metrics } = this.#options;
-    const { answer } = await this.#ask(STORE_FOR_MS, () => storeArchives(sql, outcomes, service));
+    const { answer } = await this.#ask(REPEAT_FOR_MS, () => storeArchives(sql, outcomes, service));
     for (const file of answer.finished) countFinished(metrics, file);
     const refusals = new Map(answer.refused.map(({ row, error }) => [row.fileId, error]));
     return outcomes.map(({ fileId }) => ({ refusal: refusals.get(fileId) }));
