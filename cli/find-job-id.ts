@@ -5,7 +5,14 @@ import type { CommandContext } from './command-context.ts';
 
 const foundSchema = z.looseObject({ file_id: z.uuid() });
 const jobsSchema = z.looseObject({
-  jobs: z.array(z.looseObject({ job_id: z.string(), route: z.string(), state: z.string() })),
+  jobs: z.array(
+    z.looseObject({
+      job_id: z.string(),
+      route: z.string(),
+      state: z.string(),
+      superseded_by: z.string().nullish(),
+    }),
+  ),
 });
 
 /**
@@ -16,7 +23,9 @@ const jobsSchema = z.looseObject({
 export async function findJobId({ api }: CommandContext, reference: string): Promise<string> {
   if (z.guid().safeParse(reference).success) return reference;
   const { file_id: id } = await api.get('/status', foundSchema, { query: { file_id: reference } });
-  const { jobs } = await api.get(`/api/v1/files/${id}`, jobsSchema);
+  const { jobs: all } = await api.get(`/api/v1/files/${id}`, jobsSchema);
+  // Of a route the newest run is meant.
+  const jobs = all.filter(({ superseded_by: successor }) => successor === null || successor === undefined);
   const [job, ...others] = jobs;
   if (job !== undefined && others.length === 0) return job.job_id;
   throw new LongshoreError('USAGE', `The file ${reference} has ${jobs.length} jobs.`, {

@@ -211,6 +211,17 @@ test('a file is carried on a route that it was never on at once, and once more o
   expect(approved.body.state).toBe('RUNNING');
   expect(await resend({ file_id: job!.fileId, route: 'nowhere' })).toMatchObject({ status: 404 });
   expect(await resend({ file_id: randomUUID(), route: 'other' })).toMatchObject({ status: 404 });
+  const { job_id: old } = first.body.job;
+  const successor = randomUUID();
+  await api.sql`
+    INSERT INTO jobs (id, tenant_id, file_id, route_id, route_version_id, run, state, step_kind, step_count, max_attempts, queue, finished_at)
+    SELECT ${successor}, tenant_id, file_id, route_id, route_version_id, 2, 'CANCELLED', step_kind, 1, 3, queue, now() FROM jobs WHERE id = ${old}`;
+  await api.sql`UPDATE jobs SET superseded_by = ${successor} WHERE id = ${old}`;
+  await api.sql`UPDATE audit_events SET type = 'job.resent', job_id = ${successor} WHERE job_id = ${old} AND type = 'job.cancelled'`;
+  expect(await ask('POST', `/jobs/${old}/retry`, { payload: { reason: 'x' } })).toMatchObject({
+    status: 409,
+    body: { code: 'JOB_SUPERSEDED', message: expect.stringContaining(successor) },
+  });
   await ask('POST', '/routes/acme/other/disable', { payload: { reason: 'x' } });
   expect(await resend({ file_id: job!.fileId, route: 'other' })).toMatchObject({
     status: 409,

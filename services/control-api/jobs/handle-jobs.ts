@@ -124,6 +124,11 @@ export function handleJobs(
         await retryRecords(sql, { ...word, jobId: job.job_id });
         return;
       }
+      if (job.superseded_by !== null)
+        throw new LongshoreError(
+          'JOB_SUPERSEDED',
+          `The job was sent again as new: ${job.superseded_by} took its place.`,
+        );
       const reopened = await reopenJobs(sql, word, admissionWindow);
       if (reopened.length === 0)
         throw new LongshoreError(

@@ -20,6 +20,8 @@ export const jobSummarySchema = z
     route_version: z.number(),
     state: z.enum(['PENDING', 'RUNNING', 'WAITING', 'SUCCEEDED', 'FAILED', 'CANCELLED']),
     generation: z.number().describe('Increases with each retry by an operator.'),
+    run: z.number().describe('Of this file on this route, from 1; raised when it is sent again as new.'),
+    superseded_by: z.string().nullable().describe('The job of the next run, if there is one.'),
     step: z.string().describe('The current step, or the last one.'),
     step_count: z.number(),
     step_attempts: z.number(),
@@ -45,6 +47,8 @@ export const jobSummaryColumns = {
   routeVersion: routeVersions.version,
   state: jobs.state,
   generation: jobs.generation,
+  run: jobs.run,
+  supersededBy: jobs.supersededBy,
   stepKind: jobs.stepKind,
   stepCount: jobs.stepCount,
   stepAttempts: jobs.stepAttempts,
@@ -76,6 +80,8 @@ interface JobSummaryRow extends FailureRow {
   readonly routeVersion: number;
   readonly state: JobState;
   readonly generation: number;
+  readonly run: number;
+  readonly supersededBy: string | null;
   readonly stepKind: string;
   readonly stepCount: number;
   readonly stepAttempts: number;
@@ -99,6 +105,8 @@ export function toJobSummary(row: JobSummaryRow): z.infer<typeof jobSummarySchem
     route_version: row.routeVersion,
     state: row.state,
     generation: row.generation,
+    run: row.run,
+    superseded_by: row.supersededBy,
     step: row.stepKind,
     step_count: row.stepCount,
     step_attempts: row.stepAttempts,
