@@ -474,9 +474,8 @@ it('does not run a message that waited until its visibility ran out: somebody el
   await send('landing', [1, 2]);
   await vi.waitFor(() => expect(runs).toHaveLength(1), { timeout: 20_000 });
   const waited = runs[0]?.n === 1 ? 2 : 1;
-  // Received, waiting, and visible again: its next receive waits beside it.
-  const receives = async () => (await metrics.received.get()).values.reduce((sum, { value }) => sum + value, 0);
-  await vi.waitFor(async () => expect(await receives()).toBeGreaterThanOrEqual(4), { timeout: 20_000 });
+  const sinceMs = performance.now();
+  await vi.waitFor(() => expect(performance.now() - sinceMs).toBeGreaterThan(1_500), { timeout: 20_000 });
   allow();
   await expectEmpty('landing');
   expect(runs.find(({ n }) => n === waited)?.receiveCount).toBeGreaterThan(1);
