@@ -37,6 +37,7 @@ test('lists who did what and why', async () => {
 
 test('verifies every chain, and ends with another code when one is broken', async () => {
   const sound = await longshore('audit', 'verify');
+  expect(sound.out).toMatch(/^unassigned: sound, \d+ lines/m);
   expect(sound).toMatchObject({ code: 0, err: '' });
   expect(sound.out).toMatch(/^acme: sound, \d+ lines, the last is \d+:[0-9a-f]{64}$/m);
   const [line] =

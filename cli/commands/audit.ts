@@ -8,6 +8,9 @@ import { parseCount } from '#cli/parse-option.ts';
 import { formatTable } from '#cli/terminal.ts';
 import { TIME_FORMS } from '#cli/times.ts';
 
+/** Lines about operators' keys, and about files of no tenant; no list of tenants has it. */
+const OF_NO_TENANT = 'unassigned';
+
 const eventSchema = z.looseObject({
   at: z.string(),
   type: z.string(),
@@ -92,9 +95,13 @@ export function addAudit(program: Command, cli: Cli): void {
         .option('--tenant <tenant>', 'only the chain of this tenant')
         .option('--known <line:hash>', 'of --tenant: a line and its hash as noted before'),
     run: async (context, { tenant, known }) => {
-      const tenants = tenant === undefined ? (await context.tenants()).map((each) => each.tenant) : [tenant];
+      const all = async () => new Set([...(await context.tenants()).map((each) => each.tenant), OF_NO_TENANT]);
+      const tenants = tenant === undefined ? await all() : [tenant];
       const chains = [];
-      for (const each of tenants) chains.push(await verifyChain(context, each, known));
+      for (const each of tenants) {
+        const chain = await verifyChain(context, each, known);
+        if (tenant !== undefined || chain.head !== null || chain.faults.length > 0) chains.push(chain);
+      }
       if (chains.some(({ faults }) => faults.length > 0)) context.exitWith(EXIT.needsAttention);
       if (context.isJson) return context.terminal.json(chains);
       for (const { tenant: name, lines, faults, head } of chains) {
