@@ -267,6 +267,32 @@ describe('who we are', () => {
   });
 });
 
+test('a secret inside an encoded text is taken out of the words of a partner too', async () => {
+  const secret = 'SEED/s+"TOKEN?~a1b2';
+  const around = ['', 'k', 'Bearer '].map((before) => Buffer.from(`${before}${secret} after`));
+  const hex = Buffer.from(secret).toString('hex');
+  const spellings = [
+    ...around.flatMap((text) => [text.toString('base64'), text.toString('base64url')]),
+    hex,
+    hex.toUpperCase(),
+    encodeURIComponent(secret).replace(/%../g, (code) => code.toLowerCase()),
+    new URLSearchParams({ secret }).toString(),
+  ];
+  let answered = 0;
+  const url = await serve((_request, response) => {
+    const asked = spellings[answered++];
+    response.writeHead(422).end(JSON.stringify({ status: 'INVALID', code: 'X', message: `(${asked})` }));
+  });
+  await putSecret('api-key', secret);
+  const { call } = openCaller(url, {
+    auth: { type: 'static', header: 'Authorization', prefix: 'Bearer ', secret: 'api-key' },
+  });
+  for (const index of spellings.keys())
+    expect(JSON.stringify(await call('validate', { requestId: String(index) })), spellings[index]).toContain(
+      '[redacted]',
+    );
+});
+
 test('what is sent as a secret is in no word that is kept of the partner, however it was written', async () => {
   const secret = 'SEED/static TOKEN+a1b2"c3';
   const url = await serve((request, response) => {

@@ -223,6 +223,7 @@ function withoutIdentity(answer: NoIdentity | undefined): CallOutcome {
 
 /** Shorter ones would blot out words that are not secret. */
 const SHORTEST_REDACTED = 4;
+const SHORTEST_PIECE = 8;
 
 /** Made once for calls that send the same secrets, as nearly all do. */
 function createRedactors(): (secrets: readonly string[]) => (text: string) => string {
@@ -242,11 +243,28 @@ function redactorOf(secrets: readonly string[]): (text: string) => string {
       secret,
       Buffer.from(secret).toString('base64'),
       Buffer.from(secret).toString('base64url'),
-      encodeURIComponent(secret),
+      ...insideBase64(secret),
+      Buffer.from(secret).toString('hex'),
+      Buffer.from(secret).toString('hex').toUpperCase(),
+      ...[encodeURIComponent(secret), new URLSearchParams({ '': secret }).toString().slice(1)].flatMap((text) => [
+        text,
+        text.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()),
+      ]),
       JSON.stringify(secret).slice(1, -1),
     ]);
   const longestFirst = [...new Set(written)].sort((a, b) => b.length - a.length);
   return (text) => longestFirst.reduce((clean, secret) => clean.replaceAll(secret, '[redacted]'), text);
+}
+
+/** What base64 makes of it within a longer text, whose length before it decides which; without the characters that it shares. */
+function insideBase64(secret: string): string[] {
+  return [0, 1, 2].flatMap((before) => {
+    const bytes = Buffer.concat([Buffer.alloc(before), Buffer.from(secret)]);
+    const first = Math.ceil((before * 8) / 6);
+    const last = Math.floor((bytes.length * 8) / 6);
+    const pieces = [bytes.toString('base64'), bytes.toString('base64url')].map((text) => text.slice(first, last));
+    return pieces.filter((piece) => piece.length >= SHORTEST_PIECE);
+  });
 }
 
 async function isWithdrawn({ signal, beforeSend }: PartnerCall): Promise<boolean> {
