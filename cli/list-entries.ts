@@ -3,6 +3,8 @@ import type { CommandContext } from './command-context.ts';
 import { type Cell, formatTable } from './terminal.ts';
 
 const PAGE_SIZE = 200;
+/** A search for what is rare goes on over pages that found nothing: so many, until the user narrows it. */
+const MOST_EMPTY_PAGES = 100;
 /** More than a fleet has of what it lists whole. */
 export const ALL_ENTRIES = 100_000;
 
@@ -43,12 +45,13 @@ async function collectPages<Entry>(
 ): Promise<{ entries: Entry[]; hasMore: boolean }> {
   const collected: Entry[] = [];
   let cursor: string | undefined;
-  for (;;) {
+  for (let emptyPages = 0; ; ) {
     const limit = Math.min(PAGE_SIZE, most - collected.length);
     const { entries, next } = await readPage({ limit, cursor });
     collected.push(...entries);
-    if (next === null || entries.length === 0) return { entries: collected, hasMore: false };
-    if (collected.length >= most) return { entries: collected, hasMore: true };
+    emptyPages += Number(entries.length === 0);
+    if (next === null) return { entries: collected, hasMore: false };
+    if (collected.length >= most || emptyPages >= MOST_EMPTY_PAGES) return { entries: collected, hasMore: true };
     cursor = next;
   }
 }

@@ -1,10 +1,18 @@
 /** Option values that are more than text; a wrong one is reported before anything is asked of the API. */
 import { InvalidArgumentError } from 'commander';
+import { parseSizeBytes } from '#shared/definitions/size.ts';
 
 export function parseCount(text: string): number {
   const count = Number(text);
   if (!Number.isInteger(count) || count < 1 || count > 100_000) throw new InvalidArgumentError('Give 1 to 100000.');
   return count;
+}
+
+/** `512` or `10MB`. */
+export function parseBytes(text: string): number {
+  const bytes = parseSizeBytes(/^\d+$/.test(text) ? `${text}B` : text);
+  if (bytes === undefined) throw new InvalidArgumentError('Give a size such as 512, 10KB, 5MB or 1GiB.');
+  return bytes;
 }
 
 /** `50` or `50/s`. */

@@ -2,9 +2,10 @@
 import type { Command } from 'commander';
 import prettyBytes from 'pretty-bytes';
 import { z } from 'zod';
-import { addCommand, type Cli } from '#cli/command-context.ts';
+import type { ApiCall } from '#cli/api-client.ts';
+import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
 import { listEntries } from '#cli/list-entries.ts';
-import { parseCount, parseList } from '#cli/parse-option.ts';
+import { parseBytes, parseCount, parseList } from '#cli/parse-option.ts';
 import { formatFields } from '#cli/terminal.ts';
 import { TIME_FORMS } from '#cli/times.ts';
 
@@ -21,6 +22,7 @@ const filePageSchema = z.object({
     }),
   ),
   next_cursor: z.string().nullable(),
+  searched_to: z.string().nullable(),
 });
 
 const foundSchema = z.looseObject({ file_id: z.uuid() });
@@ -41,8 +43,20 @@ interface FilesOptions {
   readonly since?: string;
   readonly from?: string;
   readonly to?: string;
+  readonly cause?: string;
+  readonly route?: string;
+  readonly partner?: string;
+  readonly source?: string;
+  readonly path?: string;
+  readonly minSize?: number;
+  readonly checksum?: string;
+  readonly finishedSince?: string;
+  readonly order?: string;
+  readonly count?: boolean;
   readonly limit: number;
 }
+
+const countSchema = z.object({ count: z.number(), is_capped: z.boolean() });
 
 export function addFiles(program: Command, cli: Cli): void {
   addCommand<FilesOptions>(program, cli, {
@@ -59,21 +73,49 @@ export function addFiles(program: Command, cli: Cli): void {
         .option('--name <name>', 'the whole name, or with * for any run of characters')
         .option('--type <extension>', 'extension of the name, e.g. csv')
         .option('--code <code>', 'of failed and quarantined files: this error, e.g. NO_ROUTE')
+        .option('--cause <cause>', 'of failed and quarantined files: this cause, e.g. HTTP_503')
+        .option('--route <route>', 'with a job on a route of this name')
+        .option('--partner <partner>', 'with a job on a route that calls this partner')
+        .option('--source <source>', 'how it arrived: sftp, s3 or reconciliation')
+        .option('--path <prefix>', 'the key in the landing bucket begins with this')
+        .option('--min-size <size>', 'at least so large, e.g. 10MB', parseBytes)
+        .option('--checksum <checksum>', 'of the content, as `longshore status --json` shows it')
+        .option('--finished-since <time>', 'completed, failed or quarantined since then')
+        .option('--order <order>', 'newest, oldest, or finished for failed and quarantined files')
+        .option('--count', 'only count them, up to 10000')
         .option('--since <time>', `registered since then: ${TIME_FORMS}`)
         .option('--from <time>', 'the same as --since')
         .option('--to <time>', 'registered before this time')
         .option('--limit <count>', 'how many at most', parseCount, 50),
-    run: async (context, { since, from = since, to, limit: most, ...options }) => {
-      const { tenant, status, name, type, code } = options;
+    run: async (
+      context,
+      { since, from = since, to, finishedSince, limit: most, order, count, minSize, ...options },
+    ) => {
+      const { tenant, status, name, type, ...exact } = options;
       const times = await context.times(tenant);
-      const filters = { tenant, status: status?.join(), name, type, code };
-      const span = { from: from && times.parse(from), to: to && times.parse(to) };
+      const span = {
+        from: from && times.parse(from),
+        to: to && times.parse(to),
+        finished_from: finishedSince && times.parse(finishedSince),
+      };
+      const filters = {
+        tenant,
+        status: status?.join(),
+        name,
+        type,
+        min_size: minSize,
+        ...exactFilters(exact),
+        ...span,
+      };
+      if (count === true) return await printCount(context, filters);
+      let searchedTo: string | null = null;
       await listEntries(context, {
         most,
         readPage: async (page) => {
-          const query = { ...filters, ...span, ...page };
-          const { files, next_cursor } = await context.api.get('/api/v1/files', filePageSchema, { query });
-          return { entries: files, next: next_cursor };
+          const query = { ...filters, order, ...page };
+          const reply = await context.api.get('/api/v1/files', filePageSchema, { query });
+          searchedTo = reply.searched_to;
+          return { entries: reply.files, next: reply.next_cursor };
         },
         headings: ['FILE', 'TENANT', 'STATUS', 'SIZE', 'REGISTERED', 'NAME', 'ERROR'],
         rowOf: (file) => [
@@ -86,8 +128,10 @@ export function addFiles(program: Command, cli: Cli): void {
           file.error?.code,
         ],
         what: 'files',
-        filters: { tenant, name, others: [status, type, code, from, to] },
+        filters: { tenant, name, others: [status, type, minSize, finishedSince, from, to, ...Object.values(exact)] },
       });
+      if (searchedTo !== null && !context.isJson)
+        context.terminal.note(`Searched to ${times.show(searchedTo)}; files beyond it were not looked at.`);
     },
   });
 
@@ -104,4 +148,17 @@ export function addFiles(program: Command, cli: Cli): void {
         terminal.line(line);
     },
   });
+}
+
+function exactFilters({ code, cause, route, partner, source, path, checksum }: Partial<FilesOptions>) {
+  return { code, cause, route, partner, source, path, checksum };
+}
+
+async function printCount(
+  { api, isJson, terminal }: CommandContext,
+  query: NonNullable<ApiCall['query']>,
+): Promise<void> {
+  const counted = await api.get('/api/v1/files/count', countSchema, { query });
+  if (isJson) return terminal.json(counted);
+  terminal.line(counted.is_capped ? `${counted.count} or more` : String(counted.count));
 }

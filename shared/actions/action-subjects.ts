@@ -148,7 +148,7 @@ const CONDITIONS: Readonly<Record<SubjectKind, (sql: Sql, filter: ActionFilter) 
     code === undefined ? undefined : sql`s.error_code = ${code}`,
     cause === undefined ? undefined : sql`s.error_cause = ${cause}`,
     name === undefined ? undefined : sql`s.name LIKE ${toLikePattern(name)}`,
-    type === undefined ? undefined : sql`lower(substring(s.name FROM '.\\.([^.]+)$')) = ${type}`,
+    type === undefined ? undefined : sql`s.type = ${type}`,
   ],
   'dead letter': (sql, { queue }) => [queue === undefined ? undefined : sql`s.queue = ${queue}`],
 };

@@ -9,4 +9,5 @@ const require = createRequire(import.meta.url ?? `${process.cwd()}/`);
 
 export const { and, asc, count, desc, eq, gt, inArray, or, sql } =
   require('drizzle-orm') as typeof import('drizzle-orm');
+export type { SQL } from 'drizzle-orm';
 export const pg = require('drizzle-orm/pg-core') as typeof import('drizzle-orm/pg-core');

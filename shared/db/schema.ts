@@ -152,6 +152,8 @@ export const routeVersions = pgTable(
   (table) => [unique('route_versions_route_version').on(table.routeId, table.version)],
 );
 
+const isUnsuccessful = sql`status IN ('FAILED', 'QUARANTINED')`;
+
 /** Sequence numbers of `files.order_seq`, given when a file is settled. */
 export const fileOrder = pgSequence('file_order');
 
@@ -166,6 +168,8 @@ export const files = pgTable(
     key: text('key').notNull(),
     versionId: text('version_id').notNull(),
     name: text('name').notNull(),
+    /** Extension of the name, lower case, without the dot; null without one. */
+    type: text('type').generatedAlwaysAs(sql`lower(substring(name FROM '.\\.([^.]+)$'))`),
     sizeBytes: bigint('size_bytes', { mode: 'number' }).notNull(),
     etag: text('etag').notNull(),
     source: text('source').notNull(),
@@ -220,12 +224,20 @@ export const files = pgTable(
     index('files_unrouted')
       .on(table.orderKey, table.uploadedAt)
       .where(sql`routed_at IS NULL AND status IN ('UPLOADED', 'QUEUED')`),
-    index('files_unsuccessful')
-      .on(table.status, table.createdAt, table.id)
-      .where(sql`status IN ('FAILED', 'QUARANTINED')`),
+    index('files_unsuccessful').on(table.status, table.createdAt, table.id).where(isUnsuccessful),
+    index('files_unsuccessful_code').on(table.status, table.errorCode, table.createdAt, table.id).where(isUnsuccessful),
+    index('files_unsuccessful_finished').on(table.status, table.finishedAt, table.id).where(isUnsuccessful),
     index('files_tenant_unsuccessful')
       .on(table.tenantId, table.status, table.createdAt, table.id)
-      .where(sql`status IN ('FAILED', 'QUARANTINED')`),
+      .where(isUnsuccessful),
+    index('files_tenant_unsuccessful_code')
+      .on(table.tenantId, table.status, table.errorCode, table.createdAt, table.id)
+      .where(isUnsuccessful),
+    index('files_tenant_unsuccessful_finished')
+      .on(table.tenantId, table.status, table.finishedAt, table.id)
+      .where(isUnsuccessful),
+    index('files_created').on(table.createdAt, table.id),
+    index('files_tenant_type').on(table.tenantId, table.type, table.createdAt, table.id),
     index('files_tenant_created').on(table.tenantId, table.createdAt, table.id),
     index('files_tenant_name').on(table.tenantId, table.name.op('text_pattern_ops'), table.createdAt),
     index('files_content').on(table.tenantId, table.contentHash, table.sizeBytes, table.createdAt),

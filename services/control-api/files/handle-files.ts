@@ -1,40 +1,36 @@
-/** `GET /api/v1/files` and `/api/v1/files/{id}`, and a person's word about a quarantined file: route it again. */
+/** `GET /api/v1/files`, `/count` and `/{id}`, and a person's word about a quarantined file: route it again. */
 import { z } from 'zod';
-import { FILE_STATUSES } from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { requeueFiles } from '#shared/jobs/requeue-files.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { cursorField } from '../http/page-cursor.ts';
-import {
-  anyCaseListField,
-  idParams,
-  instantField,
-  limitField,
-  tenantField,
-  textField,
-  wordSchema,
-} from '../http/request-fields.ts';
+import { idParams, limitField, wordSchema } from '../http/request-fields.ts';
 import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
+import { FILE_ORDERS, fileFiltersSchema, isByFinish, toFileFilters } from './file-filters.ts';
 import { fileDetailSchema, filePageSchema, findFileDetail, findFiles } from './find-files.ts';
+import { countFiles, MOST_COUNTED } from './walk-files.ts';
 
-const filtersSchema = z.strictObject({
-  tenant: tenantField.optional().describe('For operators. A tenant’s key always sees its own files only.'),
-  status: anyCaseListField(FILE_STATUSES)
-    .optional()
-    .describe(
-      `One or more of ${FILE_STATUSES.join(', ')}, with commas between them, in any case. Markers and checksums of other files are listed with \`companion\` alone.`,
-    ),
-  code: textField(64).optional().describe('Of failed and quarantined files: this error, e.g. NO_ROUTE.'),
-  name: textField(1_024).optional().describe('Exact name, or a pattern with *.'),
-  type: textField(64).toLowerCase().optional().describe('File extension without the dot.'),
-  from: instantField.optional().describe('Registered at this time or later, RFC 3339.'),
-  to: instantField.optional().describe('Registered before this time.'),
+const pageSchema = fileFiltersSchema.extend({
+  order: z
+    .enum(FILE_ORDERS)
+    .default('newest')
+    .describe('finished, the latest first, is for failed and quarantined files.'),
   cursor: cursorField.optional().describe('next_cursor of the previous page.'),
   limit: limitField,
 });
 
-export function handleFiles(app: ApiServer, { sql, reads, senders }: ApiParts): void {
+const countSchema = z.object({
+  count: z.number().describe(`At most ${MOST_COUNTED}.`),
+  is_capped: z
+    .boolean()
+    .describe(`There may be more: counting ends at ${MOST_COUNTED}, and where too many other files are in between.`),
+});
+
+export function handleFiles(
+  app: ApiServer,
+  { sql, reads, senders, now = Date.now }: ApiParts & { readonly now?: () => number },
+): void {
   async function findOrRefuse(tenantId: string | null, id: string) {
     const file = await findFileDetail({ sql, reads }, tenantId, id);
     if (file === undefined) throw new LongshoreError('NOT_FOUND', 'File not found');
@@ -47,20 +43,37 @@ export function handleFiles(app: ApiServer, { sql, reads, senders }: ApiParts): 
       schema: {
         summary: 'Files, newest first',
         tags: ['files'],
-        querystring: filtersSchema,
+        querystring: pageSchema,
         response: { 200: filePageSchema, ...errorReplies },
       },
     },
     async (request) => {
-      const { tenant, status, cursor, ...filters } = request.query;
-      const tenantId = scopeOf(callerOf(request), tenant);
-      if (tenantId === undefined) return { files: [], next_cursor: null };
-      return await findFiles(reads, {
-        ...filters,
-        tenantId,
-        statuses: status,
-        after: cursor,
-      });
+      const { cursor, limit, order, ...asked } = request.query;
+      const tenantId = scopeOf(callerOf(request), asked.tenant);
+      if (tenantId === undefined) return { files: [], next_cursor: null, searched_to: null };
+      const filters = toFileFilters(asked, tenantId, now());
+      if (order === 'finished' && !isByFinish(filters))
+        throw new LongshoreError('REQUEST_INVALID', 'Only failed and quarantined files are listed in this order.', {
+          hint: 'Add status=failed,quarantined, and neither a route nor a partner.',
+        });
+      return await findFiles(reads, filters, { order, after: cursor, limit });
+    },
+  );
+
+  app.get(
+    '/api/v1/files/count',
+    {
+      schema: {
+        summary: 'How many files match',
+        tags: ['files'],
+        querystring: fileFiltersSchema,
+        response: { 200: countSchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const tenantId = scopeOf(callerOf(request), request.query.tenant);
+      if (tenantId === undefined) return { count: 0, is_capped: false };
+      return await countFiles(reads, toFileFilters(request.query, tenantId, now()));
     },
   );
 

@@ -39,6 +39,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'GET /status': ['read', undefined, 'file_id=x'],
   'POST /graphql': ['read', { query: '{ getFileStatus(file_id: "x") { status } }' }],
   'GET /api/v1/files': ['read'],
+  'GET /api/v1/files/count': ['read'],
   'GET /api/v1/files/{id}': ['read'],
   'POST /api/v1/files/{id}/reroute': ['files:reroute', REASON],
   'GET /api/v1/jobs': ['read'],
