@@ -460,8 +460,8 @@ it('does not run a message that waited until its visibility ran out: somebody el
   const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
   const runs: { readonly n: number; readonly receiveCount: number }[] = [];
   startWorker({
-    slots: 2,
-    maxTenantShare: 0.5,
+    slots: 4,
+    maxTenantShare: 0.25,
     tenantOf: () => 'one',
     visibilityTimeoutMs: 1_000,
     deadlineMs: 300,
