@@ -126,6 +126,18 @@ export const queues: Board = {
           queries: [query('{{clock}}', quantile(0.95, 'longshore_clock_seconds', { by: ['clock'] }))],
         },
         {
+          title: 'Open actions',
+          why: 'Words of operators on many jobs, files or dead letters: running, paused, or waiting for a second person.',
+          unit: 'short',
+          queries: [query('{{state}}', 'max by (state) (longshore_open_actions)')],
+        },
+        {
+          title: 'Taken by actions',
+          why: 'Jobs, files and dead letters per second, by verb.',
+          unit: 'ops',
+          queries: [query('{{verb}}', `sum by (verb) (${rate('longshore_action_items_total')})`)],
+        },
+        {
           title: 'Throttles and timeouts',
           why: 'Requests to SQS and the object store, repeats included. Some are normal; a minute after minute is not.',
           unit: 'ops',
