@@ -2,8 +2,8 @@ import { PassThrough, Readable } from 'node:stream';
 import { text as readText } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runCli } from '#cli/run-cli.ts';
-import { sealLines } from '#shared/audit/seal-lines.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { sealAudit } from '#testkit/seeds/seal-audit.ts';
 
 let api: TestApi;
 let address: string;
@@ -14,7 +14,7 @@ beforeAll(async () => {
   await api.sql`
     INSERT INTO audit_events (type, tenant_id, actor, detail)
     SELECT 'job.released', 'acme', 'operator:maria', jsonb_build_object('reason', 'looked at ' || n) FROM generate_series(1, 5) AS n`;
-  await sealLines(api.sql, { limit: 1_000 });
+  await sealAudit(api.sql);
 });
 afterAll(() => api.stop());
 

@@ -20,8 +20,11 @@ export async function createKeptScene(sql: Sql, tables: readonly string[]): Prom
       .toReversed()
       .map((table) => `DELETE FROM ${schema}.${table}`)
       .join('; ');
+  const columns = await storedColumns(sql);
   const copied = (from: string, to: string) =>
-    tables.map((table) => `INSERT INTO ${to}.${table} SELECT * FROM ${from}.${table}`).join('; ');
+    tables
+      .map((table) => `INSERT INTO ${to}.${table} (${columns(table)}) SELECT ${columns(table)} FROM ${from}.${table}`)
+      .join('; ');
   await sql.unsafe(
     `CREATE SCHEMA scene; ${tables.map((table) => `CREATE TABLE scene.${table} AS TABLE ${table}`).join('; ')}`,
   );
@@ -30,4 +33,13 @@ export async function createKeptScene(sql: Sql, tables: readonly string[]): Prom
     keep: () => sql.unsafe(`${emptied('scene')}; ${copied('public', 'scene')}`),
     restore: () => sql.unsafe(`${emptied('public')}; ${copied('scene', 'public')}`),
   };
+}
+
+/** Those of a table that are written; generated ones follow from them. */
+async function storedColumns(sql: Sql): Promise<(table: string) => string> {
+  const rows = await sql<{ table: string; columns: string }[]>`
+    SELECT table_name AS table, string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position) AS columns
+    FROM information_schema.columns WHERE table_schema = 'public' AND is_generated = 'NEVER' GROUP BY table_name`;
+  const byTable = new Map(rows.map(({ table, columns }) => [table, columns]));
+  return (table) => byTable.get(table) ?? '*';
 }

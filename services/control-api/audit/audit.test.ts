@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { sealLines } from '#shared/audit/seal-lines.ts';
 import { ensurePartitions } from '#shared/db/partitions.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { sealAudit } from '#testkit/seeds/seal-audit.ts';
 
 let api: TestApi;
 const fileId = randomUUID();
@@ -17,7 +17,7 @@ beforeAll(async () => {
       CASE WHEN n % 4 = 0 THEN 'globex' ELSE 'acme' END, CASE WHEN n = 7 THEN ${fileId}::uuid END,
       CASE WHEN n % 10 = 0 THEN 'operator:maria' ELSE 'ingestor' END, jsonb_build_object('n', n)
     FROM generate_series(1, 100) AS n`;
-  await sealLines(api.sql, { limit: 90 });
+  await sealAudit(api.sql, 90);
 });
 afterAll(() => api.stop());
 
@@ -74,7 +74,7 @@ test('an export is one JSON object a line, oldest first, and whole', async () =>
 });
 
 test('a chain is verified a page at a time, and against a hash that was noted', async () => {
-  while ((await sealLines(api.sql, { limit: 90 })).sealed > 0);
+  await sealAudit(api.sql);
   const first = (await ask('/verify?tenant=acme&limit=50')).json();
   expect(first).toMatchObject({ tenant: 'acme', lines: 50, first_line: 1, faults: [], head: { line: 75 } });
   const second = (await ask(`/verify?tenant=acme&limit=50&cursor=${first.next_cursor}`)).json();
