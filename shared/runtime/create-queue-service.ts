@@ -3,7 +3,8 @@
  * together. What it does with a message is the `handling` that `open` gives.
  *
  * 1. Stopping: no more receives; handlers get the drain time; then what `open` made is stopped; only then do the connections close.
- * 2. While the database is away nothing is received: each receive would count towards the DLQ for nothing.
+ * 2. While the database is away no more is received than the slots hold: each receive would count towards the DLQ for nothing. What fails for
+ *    it pauses the receives; what waits for it keeps its slot.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
