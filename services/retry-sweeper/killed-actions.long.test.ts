@@ -53,6 +53,8 @@ test('a sweeper killed 25 times in the middle, with another beside it, takes eac
         LONGSHORE_SWEEP_TICK_MS: '20',
         LONGSHORE_SWEEP_GRACE_MS: '500',
         LONGSHORE_SWEEP_COUNT_MS: '500',
+        // A count says that wake-ups are missing, not whose: the bound brings back the rest.
+        LONGSHORE_SWEEP_BOUND_MS: '10000',
       },
     });
   const doneNow = async () => {
