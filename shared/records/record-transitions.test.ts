@@ -560,7 +560,7 @@ test('business keys past retention go in batches, and those after it stay', asyn
 test.each(['force_custom_plan', 'force_generic_plan'])(
   'with %s, beginning and storing read the records that they change, and not the others of their job',
   async (mode) => {
-    const { chunks } = await seedRecords(sql, { records: 5_000 });
+    const { chunks } = await seedRecords(sql, { records: 20_000 });
     await sql`ANALYZE records, record_chunks`;
     const chunk = await claimOne(chunks[0]?.id);
     const moving = chunk.records.slice(0, 35);
