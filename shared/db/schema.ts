@@ -50,6 +50,7 @@ export const FILE_STATUSES = [
 export const JOB_STATES = ['PENDING', 'RUNNING', 'WAITING', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const;
 export const RECORD_STATES = ['PENDING', 'RUNNING', 'SUCCESS', 'FAILED', 'AMBIGUOUS', 'REJECTED'] as const;
 export const DEAD_LETTER_STATES = ['PARKED', 'REDRIVEN', 'DISCARDED'] as const;
+export const EFFECT_STAGES = ['PREPARING', 'PREPARED', 'COMMITTING', 'DONE', 'UNKNOWN'] as const;
 export const TRANSFER_STATES = ['COPYING', 'COMPLETING', 'ABORTING', 'DONE', 'ABORTED'] as const;
 
 const NOTICE_STATES = ['PENDING', 'PARKED'] as const;
@@ -71,6 +72,7 @@ export const ACTION_ITEM_STATES = ['OPEN', 'DONE', 'REFUSED'] as const;
 export type ActionState = (typeof ACTION_STATES)[number];
 export type ActionVerb = (typeof ACTION_VERBS)[number];
 export type ActionItemState = (typeof ACTION_ITEM_STATES)[number];
+export type EffectStage = (typeof EFFECT_STAGES)[number];
 export type FileStatus = (typeof FILE_STATUSES)[number];
 export type JobState = (typeof JOB_STATES)[number];
 export type RecordState = (typeof RECORD_STATES)[number];
@@ -560,6 +562,77 @@ export const stores = pgTable(
     updatedAt: instant('updated_at').notNull().default(sql`now()`),
   },
   (table) => [primaryKey({ columns: [table.tenantId, table.name] })],
+);
+
+/** Databases that a tenant's routes load rows into, as they are described now; a definition names secrets and holds none. */
+export const databases = pgTable(
+  'databases',
+  {
+    tenantId: text('tenant_id')
+      .notNull()
+      .references(() => tenants.id),
+    name: text('name').notNull(),
+    definition: jsonb('definition').notNull(),
+    definitionHash: text('definition_hash').notNull(),
+    version: integer('version').notNull(),
+    createdBy: text('created_by').notNull(),
+    createdAt: createdAt(),
+    updatedAt: instant('updated_at').notNull().default(sql`now()`),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.name] })],
+);
+
+/** What steps do at targets outside, one row for each visible act. `epoch` is the job's at the last write; `key` the same over retries. */
+export const effects = pgTable(
+  'effects',
+  {
+    id: uuid('id').notNull().default(sql`uuid_v7()`),
+    jobId: uuid('job_id').notNull(),
+    stepSeq: integer('step_seq').notNull(),
+    part: integer('part').notNull(),
+    tenantId: text('tenant_id').notNull(),
+    key: text('key').notNull(),
+    /** The step's kind. */
+    kind: text('kind').notNull(),
+    stage: text('stage').$type<EffectStage>().notNull(),
+    /** What asking and going on need, such as the name that was chosen; no secrets. */
+    facts: jsonb('facts').notNull(),
+    epoch: integer('epoch').notNull(),
+    createdAt: createdAt(),
+    /** Of its stage. */
+    at: instant('at').notNull().default(sql`now()`),
+  },
+  (table) => [
+    primaryKey({ columns: [table.jobId, table.stepSeq, table.part] }),
+    unique('effects_id').on(table.id),
+    check('effects_stage', oneOf('stage', EFFECT_STAGES)),
+    index('effects_open').on(table.kind, table.stage).where(sql`stage <> 'DONE'`),
+    index('effects_open_tenant').on(table.tenantId, table.id).where(sql`stage <> 'DONE'`),
+    index('effects_tenant').on(table.tenantId, table.id),
+  ],
+);
+
+/** Signed statements of what was received and delivered, a chain for each tenant. */
+export const receipts = pgTable(
+  'receipts',
+  {
+    tenantId: text('tenant_id').notNull(),
+    /** In the tenant's chain, from 1. */
+    seq: bigint('seq', { mode: 'number' }).notNull(),
+    fileId: uuid('file_id').notNull(),
+    jobId: uuid('job_id').notNull(),
+    stepSeq: integer('step_seq').notNull(),
+    /** JWS in compact form. */
+    jws: text('jws').notNull(),
+    /** SHA-256 of `jws`, hexadecimal, which the next receipt of the tenant holds. */
+    hash: text('hash').notNull(),
+    createdAt: createdAt(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.tenantId, table.seq] }),
+    unique('receipts_step').on(table.jobId, table.stepSeq),
+    index('receipts_file').on(table.fileId, table.seq),
+  ],
 );
 
 /**
