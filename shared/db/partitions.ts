@@ -24,6 +24,7 @@ const PARTITIONED_TABLES: readonly PartitionedTable[] = [
   // row in its page, updates move to other pages, each with new entries in the indexes.
   { name: 'records', column: 'created_at', storage: 'WITH (fillfactor = 50)' },
   { name: 'record_attempts', column: 'started_at' },
+  { name: 'partner_minutes', column: 'minute' },
 ];
 const LOCK_TIMEOUT = '1s';
 

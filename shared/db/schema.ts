@@ -5,7 +5,7 @@
  * 1. Rows, not messages, are the truth: every open row has a lease, a standing wake-up or a `next_action_at`.
  * 2. `woken_at`, `wakes` say that a wake-up for the row was sent and how often: the row is the outbox of its wake-ups.
  * 3. `epoch` is raised by every claim; a later write carries it and a stale one changes nothing.
- * 4. `attempts`, `audit_events`, `audit_seals`, `records` and `record_attempts` are partitioned by time and nothing refers to them: retention drops
+ * 4. `attempts`, `audit_events`, `audit_seals`, `records`, `record_attempts` and `partner_minutes` are partitioned by time and nothing refers to them: retention drops
  *    partitions.
  * 5. A record belongs to one chunk, or has a `next_attempt_at`, or its job's operator decides. No index names `records.state`: its
  *    updates then stay within their page.
@@ -231,7 +231,10 @@ export const routes = pgTable(
     createdAt: createdAt(),
     disabledAt: instant('disabled_at'),
   },
-  (table) => [unique('routes_tenant_name').on(table.tenantId, table.name)],
+  (table) => [
+    unique('routes_tenant_name').on(table.tenantId, table.name),
+    index('routes_name').on(table.name.op('text_pattern_ops')),
+  ],
 );
 
 export const routeVersions = pgTable(
@@ -263,6 +266,7 @@ export const files = pgTable(
       .notNull()
       .references(() => tenants.id),
     bucket: text('bucket').notNull(),
+    /** Of the collation C, so that `files_object` finds what begins with a path. */
     key: text('key').notNull(),
     versionId: text('version_id').notNull(),
     name: text('name').notNull(),
@@ -601,7 +605,11 @@ export const recordAttempts = pgTable(
     worker: text('worker').notNull(),
     durationMs: integer('duration_ms').notNull(),
   },
-  (table) => [primaryKey({ columns: [table.jobId, table.line, table.startedAt, table.requestId] })],
+  (table) => [
+    primaryKey({ columns: [table.jobId, table.line, table.startedAt, table.requestId] }),
+    // Rows come in the order of time, and a request id carries its time: an index of a few pages finds it.
+    index('record_attempts_started').using('brin', table.startedAt).with({ autosummarize: true, pages_per_range: 32 }),
+  ],
 );
 
 /** Which record stands for a business key: a row that is sent again is carried once. */
@@ -639,7 +647,55 @@ export const partners = pgTable(
     /** Until when the calls that its rate allows are given away to tasks. */
     rateGivenUntil: instant('rate_given_until'),
   },
-  (table) => [primaryKey({ columns: [table.tenantId, table.name] })],
+  (table) => [
+    primaryKey({ columns: [table.tenantId, table.name] }),
+    index('partners_name').on(table.name.op('text_pattern_ops')),
+  ],
+);
+
+/**
+ * Calls of partners by minute, added up by the processes that made them (`shared/partners/report-calls.ts`). Partitioned by `minute`.
+ */
+export const partnerMinutes = pgTable(
+  'partner_minutes',
+  {
+    tenantId: text('tenant_id').notNull(),
+    partner: text('partner').notNull(),
+    minute: instant('minute').notNull(),
+    outcome: text('outcome').notNull(),
+    /** 0: no reply. */
+    httpStatus: smallint('http_status').notNull(),
+    /** Empty where nothing went wrong. */
+    cause: text('cause').notNull(),
+    calls: bigint('calls', { mode: 'number' }).notNull(),
+    /** How many took how long, by the steps of `shared/partners/call-durations.ts`. */
+    durations: bigint('durations', { mode: 'number' }).array().notNull(),
+  },
+  (table) => [
+    primaryKey({
+      name: 'partner_minutes_key',
+      columns: [table.tenantId, table.partner, table.minute, table.outcome, table.httpStatus, table.cause],
+    }),
+  ],
+);
+
+/** Breakers as each process has them, reported every few seconds; a row that is not reported any more is deleted. */
+export const partnerBreakers = pgTable(
+  'partner_breakers',
+  {
+    tenantId: text('tenant_id').notNull(),
+    partner: text('partner').notNull(),
+    worker: text('worker').notNull(),
+    /** Null: calls pass. */
+    openUntil: instant('open_until'),
+    /** Since when it has been open or closed. */
+    since: instant('since').notNull(),
+    reportedAt: instant('reported_at').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.tenantId, table.partner, table.worker] }),
+    index('partner_breakers_reported').on(table.reportedAt),
+  ],
 );
 
 /** Object external stores, as they are described now; a definition names secrets and holds none. */
