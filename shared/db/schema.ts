@@ -36,6 +36,12 @@ const instant = (name: string) => timestamp(name, { withTimezone: true, precisio
 const transactionId = pg.customType<{ data: string }>({ dataType: () => 'xid8' });
 const bytes = pg.customType<{ data: Buffer }>({ dataType: () => 'bytea' });
 const createdAt = () => instant('created_at').notNull().default(sql`now()`);
+/** Raised by whatever changes what is shown of a definition: what `ETag` and `If-Match` compare. */
+const revision = () => integer('revision').notNull().default(1);
+/** Since when the files that were applied no longer have it (`apply --prune`); applied again, it is back. */
+const removedAt = () => instant('removed_at');
+/** As it was written, with comments; null from before it was kept. */
+const source = () => text('source');
 const oneOf = (column: string, values: readonly string[]) =>
   sql.raw(`${column} IN (${values.map((value) => `'${value}'`).join(', ')})`);
 
@@ -107,6 +113,29 @@ export const sftpUsers = pgTable('sftp_users', {
   /** Since when the tenant's file no longer has it. */
   removedAt: instant('removed_at'),
 });
+
+/** What is known of a user's keys beside the tenant's file: keys that were added here, and the times and the end of any key. */
+export const sftpUserKeys = pgTable(
+  'sftp_user_keys',
+  {
+    username: text('username')
+      .notNull()
+      .references(() => sftpUsers.username),
+    /** Type and base64, without a comment. */
+    publicKey: text('public_key').notNull(),
+    /** `SHA256:...`, as `ssh-keygen -l` prints it. */
+    fingerprint: text('fingerprint').notNull(),
+    label: text('label').notNull(),
+    validFrom: instant('valid_from'),
+    validUntil: instant('valid_until'),
+    /** In the tenant's file, with times; it goes when the file no longer has it. */
+    isDeclared: boolean('is_declared').notNull().default(false),
+    createdBy: text('created_by').notNull(),
+    createdAt: createdAt(),
+    revokedAt: instant('revoked_at'),
+  },
+  (table) => [primaryKey({ columns: [table.username, table.fingerprint] })],
+);
 
 export const apiKeys = pgTable('api_keys', {
   id: uuid('id').primaryKey(),
@@ -228,8 +257,10 @@ export const routes = pgTable(
       .references(() => tenants.id),
     name: text('name').notNull(),
     activeVersion: integer('active_version').notNull(),
+    revision: revision(),
     createdAt: createdAt(),
     disabledAt: instant('disabled_at'),
+    removedAt: removedAt(),
   },
   (table) => [
     unique('routes_tenant_name').on(table.tenantId, table.name),
@@ -247,6 +278,7 @@ export const routeVersions = pgTable(
     version: integer('version').notNull(),
     definition: jsonb('definition').notNull(),
     definitionHash: text('definition_hash').notNull(),
+    source: source(),
     createdBy: text('created_by').notNull(),
     createdAt: createdAt(),
   },
@@ -641,6 +673,8 @@ export const partners = pgTable(
     definition: jsonb('definition').notNull(),
     definitionHash: text('definition_hash').notNull(),
     version: integer('version').notNull(),
+    revision: revision(),
+    removedAt: removedAt(),
     createdBy: text('created_by').notNull(),
     createdAt: createdAt(),
     updatedAt: instant('updated_at').notNull().default(sql`now()`),
@@ -698,6 +732,28 @@ export const partnerBreakers = pgTable(
   ],
 );
 
+export const DEFINITION_KINDS = ['partner', 'store'] as const;
+export type DefinitionKind = (typeof DEFINITION_KINDS)[number];
+
+/** Every version of partners and stores; the present one is in their own tables too, where work reads it. */
+export const definitionVersions = pgTable(
+  'definition_versions',
+  {
+    kind: text('kind').$type<DefinitionKind>().notNull(),
+    tenantId: text('tenant_id')
+      .notNull()
+      .references(() => tenants.id),
+    name: text('name').notNull(),
+    version: integer('version').notNull(),
+    definition: jsonb('definition').notNull(),
+    definitionHash: text('definition_hash').notNull(),
+    source: source(),
+    createdBy: text('created_by').notNull(),
+    createdAt: createdAt(),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.kind, table.name, table.version] })],
+);
+
 /** Object external stores, as they are described now; a definition names secrets and holds none. */
 export const stores = pgTable(
   'stores',
@@ -709,6 +765,8 @@ export const stores = pgTable(
     definition: jsonb('definition').notNull(),
     definitionHash: text('definition_hash').notNull(),
     version: integer('version').notNull(),
+    revision: revision(),
+    removedAt: removedAt(),
     createdBy: text('created_by').notNull(),
     createdAt: createdAt(),
     updatedAt: instant('updated_at').notNull().default(sql`now()`),
@@ -977,6 +1035,19 @@ export const notices = pgTable(
       .where(sql`delivery_id IS NULL`),
     index('notices_delivery').on(table.deliveryId),
   ],
+);
+
+/** Requests of a customer in a window, as each process of the API counted them; unlogged, for it may be lost. */
+export const apiRates = pgTable(
+  'api_rates',
+  {
+    /** The window: how many of its length there were since 1970. */
+    slot: bigint('slot', { mode: 'number' }).notNull(),
+    customer: text('customer').notNull(),
+    process: uuid('process').notNull(),
+    requests: integer('requests').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.slot, table.customer, table.process] })],
 );
 
 /** What may be used once, such as a signed request: kept until it could not come again. */
