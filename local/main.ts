@@ -35,6 +35,7 @@ async function start({ config, scale, examples }: StartOptions): Promise<Stack> 
     portBase: config.LONGSHORE_PORT_BASE,
     env: { all: inheritedEnvironment() },
     scale,
+    buildsPages: true,
     ...(examples === undefined
       ? {}
       : { tenants: examples.tenants, beforeReady: ({ endpoints }) => examples.applyDefinitions(endpoints.postgres) }),

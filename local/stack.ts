@@ -7,6 +7,7 @@
  * 3. All state is in the home; a second start of the same home finds it as it was.
  */
 import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { type Home, openHome } from '#local/home.ts';
 import { ensureChatAccess } from '#local/launcher/chat-access.ts';
 import { type Children, type ChildToStart, createChildren, logDestination } from '#local/launcher/children.ts';
@@ -44,6 +45,8 @@ export interface StartStackOptions {
   readonly tenants?: readonly TenantToRegister[];
   /** Runs when everything is ready, before the stack is announced in `endpoints.json`. */
   readonly beforeReady?: (stack: Stack) => Promise<void>;
+  /** Builds the pages of the console and the portal while the parts start; those that are there are served when absent. */
+  readonly buildsPages?: boolean;
   /** For data that are thrown away: commits are answered before they are on disk. Processes may still be killed. */
   readonly isDisposable?: boolean;
 }
@@ -67,6 +70,7 @@ export interface Stack {
 }
 
 const HOST = '127.0.0.1';
+const PAGES_PROGRAM = fileURLToPath(new URL('../console/build-pages.ts', import.meta.url));
 
 /** Where the API gateway before the examples' partner will stand. */
 export function gatewayUrl(portBase: number): string {
@@ -90,6 +94,7 @@ export async function startStack(options: StartStackOptions): Promise<Stack> {
     if (options.portBase === 'free') claim = await claimPorts(HOST);
     const ports = claim === undefined ? await checkPorts(Number(options.portBase)) : portsFrom(claim.base);
     children = createChildren(home);
+    if (options.buildsPages === true) children.runOnce('console-build', PAGES_PROGRAM);
     const env = await startParts({ options, home, ports, children });
     const tenants = await registerAccess({ options, home, env });
     await startServices({ options, home, ports, children, env });

@@ -12,6 +12,7 @@ import type { Home } from '#local/home.ts';
 import { createChildrenFile } from '#local/launcher/children-file.ts';
 import { type ChildGuardian, startGuardian } from '#local/launcher/guardian.ts';
 import { type LogFile, openLogFile } from '#local/launcher/log-file.ts';
+import { type Run, runOnce } from '#local/launcher/run-once.ts';
 import { type RunningChild, type Supervised, supervise } from '#local/launcher/supervisor.ts';
 import { createLogger, type Logger } from '#shared/runtime/logger.ts';
 
@@ -36,6 +37,8 @@ export interface Children {
   startGroup(members: readonly ChildToStart[]): Promise<void>;
   /** @throws what `member.start` throws */
   join(member: ChildToStart): Promise<void>;
+  /** Starts a program that ends alone; how it ends is in its log, and concerns nobody else. */
+  runOnce(name: string, main: string): void;
   /** Resolves when it has ended: it drains first. A name that is not there is no fault. */
   leave(name: string): Promise<void>;
   stop(): Promise<void>;
@@ -53,6 +56,7 @@ export function createChildren(home: Home): Children {
   const logger = createLogger({ service: 'launcher', destination: logDestination(openLog('launcher')) });
   const supervised = new Map<string, Supervised>();
   const groups: Supervised[][] = [];
+  const runs: Run[] = [];
   const joining = new Set<Promise<Supervised>>();
   let stopping: Promise<void> | undefined;
 
@@ -111,6 +115,7 @@ export function createChildren(home: Home): Children {
     const late = await Promise.allSettled(joining);
     await Promise.all(late.map((one) => (one.status === 'fulfilled' ? one.value.stop() : undefined)));
     for (const group of groups.toReversed()) await Promise.all(group.map((child) => child.stop()));
+    await Promise.all(runs.map((run) => run.stop()));
     guardian.close();
     for (const log of logs) log.close();
   }
@@ -124,6 +129,8 @@ export function createChildren(home: Home): Children {
       const failed = results.find((result) => result.status === 'rejected');
       if (failed !== undefined) throw failed.reason;
     },
+    runOnce: (name, main) =>
+      void runs.push(runOnce({ name, main, log: openLog(name), guardian: guardianOf(name) })),
     join: joinLast,
     leave,
     stop: () => {

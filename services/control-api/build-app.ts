@@ -37,12 +37,13 @@ import { handleJobEvents } from './jobs/handle-job-events.ts';
 import { handleJobs } from './jobs/handle-jobs.ts';
 import { handleNotices } from './operations/handle-notices.ts';
 import { handleDeadLetters, handleQueues } from './operations/handle-operations.ts';
+import { type ServePagesOptions, servePages } from './pages/serve-pages.ts';
 import { createRecordCounter } from './records/count-records.ts';
 import { handleRecords } from './records/handle-records.ts';
 import { handleOpenReviews } from './reviews/handle-open-reviews.ts';
 import { handleReviews } from './reviews/handle-reviews.ts';
 
-export interface AppOptions extends ApiParts {
+export interface AppOptions extends ApiParts, ServePagesOptions {
   readonly authenticate: Authenticate;
   readonly secrets: SecretStore;
   readonly chat: ChatSettings;
@@ -138,6 +139,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleAudit(app, options);
   await handleReviews(app, options);
   handleOpenReviews(app, options);
+  await servePages(app, options);
   return app;
 }
 

@@ -140,11 +140,12 @@ const tenantSchema = z
   })
   .meta({ id: 'Tenant' });
 export const tenantListSchema = z.object({ tenants: z.array(tenantSchema) });
+export type TenantList = z.infer<typeof tenantListSchema>;
 
 /** A fleet has hundreds, not more. */
 const MOST_TENANTS = 10_000;
 
-export async function findTenants(reads: Reads, tenantId: string | null): Promise<z.infer<typeof tenantListSchema>> {
+export async function findTenants(reads: Reads, tenantId: string | null): Promise<TenantList> {
   const rows = await reads
     .select({
       tenant: tenants.id,
