@@ -1,0 +1,24 @@
+/** Who uses the page, and what they may do. */
+import { useQuery } from '@tanstack/react-query';
+import type { Permission, Role } from '#shared/access/permissions.ts';
+import { get } from './client.ts';
+
+export interface Me {
+  /** As it is in the audit. */
+  readonly actor: string;
+  readonly tenant: string | null;
+  readonly time_zone: string | null;
+  readonly role: Role;
+  readonly permissions: readonly Permission[];
+}
+
+export function useMe() {
+  return useQuery({ queryKey: ['me'], queryFn: ({ signal }) => get<Me>('/api/v1/me', { signal }) });
+}
+
+/** Why a verb cannot be used, for its button; undefined when it can. */
+export function useRefusal(permission: Permission): string | undefined {
+  const { data } = useMe();
+  if (data === undefined || data.permissions.includes(permission)) return undefined;
+  return `Your role, ${data.role}, does not have the permission ${permission}.`;
+}

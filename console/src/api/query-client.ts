@@ -1,0 +1,21 @@
+/** How pages fetch: what is shown stays while it is fetched again, and what may pass is asked again. */
+import { QueryClient } from '@tanstack/react-query';
+import { problemOf } from './problem.ts';
+
+const FRESH_MS = 5_000;
+const MOST_REPEATS = 2;
+
+export function createQueryClient(): QueryClient {
+  return new QueryClient({
+    defaultOptions: {
+      queries: {
+        staleTime: FRESH_MS,
+        retry: (count, error) => problemOf(error).isPassing && count < MOST_REPEATS,
+        retryDelay: (count) => 500 * 2 ** count + Math.random() * 500,
+        // The browser's own guess of being offline is wrong for a server on the same machine.
+        networkMode: 'always',
+      },
+      mutations: { retry: false, networkMode: 'always' },
+    },
+  });
+}

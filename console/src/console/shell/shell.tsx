@@ -1,0 +1,180 @@
+/** What is around every view: navigation, search, who one is, and whether the API answers. */
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
+import { useEffect, useMemo, useState } from 'react';
+import type { TenantList } from '#services/control-api/definitions/find-routes.ts';
+import { get } from '../../api/client.ts';
+import { noteSignedIn, useConnection } from '../../api/connection.ts';
+import { useMe } from '../../api/me.ts';
+import { problemOf } from '../../api/problem.ts';
+import { Failed, Loading } from '../../parts/conditions.tsx';
+import { Dialog } from '../../parts/dialog.tsx';
+import { Menu } from '../../parts/menu.tsx';
+import { usePreference } from '../../parts/preference.ts';
+import { format, TenantZones, useZone, ZONES } from '../../parts/time.tsx';
+import { Toasts } from '../../parts/toast.tsx';
+import { SignIn } from '../sign-in/sign-in.tsx';
+import { VIEWS } from '../views.ts';
+import styles from './shell.module.css';
+
+const AGAIN_MS = 3_000;
+const ZONE_LABELS = { tenant: "The tenant's zone", utc: 'UTC', mine: "This browser's zone" };
+const THEMES = ['system', 'light', 'dark'] as const;
+
+export function Shell() {
+  const me = useMe();
+  const { isSignedOut } = useConnection();
+  useTheme();
+  useEffect(() => {
+    if (me.data !== undefined && me.error === null && !me.isFetching) noteSignedIn();
+  }, [me.data, me.error, me.isFetching]);
+
+  const isStranger = me.error !== null && problemOf(me.error).status === 401;
+  if (me.data === undefined) {
+    if (isStranger) return <SignIn onDone={() => void me.refetch()} />;
+    return me.error === null ? <Loading what="Longshore is loading" /> : <Failed error={me.error} onRetry={() => void me.refetch()} />;
+  }
+  return (
+    <Zones>
+      <a href="#main" className={styles.skip}>
+        Skip to the content
+      </a>
+      <Header />
+      <div className={styles.columns}>
+        <Navigation />
+        <main id="main" tabIndex={-1} className={styles.main}>
+          <Away />
+          <Outlet />
+        </main>
+      </div>
+      <Toasts />
+      {isSignedOut && (
+        <Dialog title="Your session has ended" onClose={() => {}} isBinding>
+          <SignIn onDone={() => void me.refetch()} isAgain />
+        </Dialog>
+      )}
+    </Zones>
+  );
+}
+
+function Zones({ children }: { readonly children: React.ReactNode }) {
+  const { data } = useQuery({
+    queryKey: ['tenants'],
+    queryFn: ({ signal }) => get<TenantList>('/api/v1/tenants', { signal }),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  const zones = useMemo(() => new Map(data?.tenants.map(({ tenant, time_zone: zone }) => [tenant, zone])), [data]);
+  return <TenantZones value={zones}>{children}</TenantZones>;
+}
+
+function Header() {
+  const { data: me } = useMe();
+  const [zone, setZone] = useZone();
+  const [theme, setTheme] = usePreference<(typeof THEMES)[number]>('theme', 'system');
+  const [lists, setLists] = usePreference<'grid' | 'table'>('lists', 'grid');
+  return (
+    <header className={styles.header}>
+      <Link to="/" className={styles.brand}>
+        Longshore
+      </Link>
+      <span className="grow" />
+      <Menu
+        name="Time zone"
+        label={zone === 'utc' ? 'UTC ▾' : zone === 'mine' ? 'My time ▾' : 'Tenant time ▾'}
+        className="plain"
+        items={ZONES.map((each) => ({
+          label: ZONE_LABELS[each],
+          isChecked: each === zone,
+          onSelect: () => setZone(each),
+        }))}
+      />
+      <Menu
+        name="Appearance"
+        label="☾"
+        className="plain icon"
+        items={[
+          ...THEMES.map((each) => ({
+            label: `Theme: ${each}`,
+            isChecked: each === theme,
+            onSelect: () => setTheme(each),
+          })),
+          {
+            label: 'Lists as plain tables',
+            isChecked: lists === 'table',
+            onSelect: () => setLists(lists === 'table' ? 'grid' : 'table'),
+          },
+        ]}
+      />
+      <span className={styles.person}>
+        {me?.actor.replace(/^operator:/, '')}, {me?.role}
+      </span>
+    </header>
+  );
+}
+
+function Navigation() {
+  const path = useRouterState({ select: ({ location }) => location.pathname });
+  return (
+    <nav className={styles.navigation} aria-label="Views">
+      {VIEWS.filter(({ nav }) => nav !== undefined).map(({ path: to, nav, key }) => {
+        const isHere = to === '/' ? path === '/' : path === to || path.startsWith(`${to}/`);
+        return (
+          <Link key={to} to={to as string} aria-current={isHere ? 'page' : undefined} title={key && `g ${key}`}>
+            {nav}
+          </Link>
+        );
+      })}
+    </nav>
+  );
+}
+
+/** Asks until the API answers again, then fetches everything anew that is shown. */
+function Away() {
+  const { awaySince } = useConnection();
+  const client = useQueryClient();
+  useEffect(() => {
+    if (awaySince === undefined) return;
+    const timer = setInterval(() => {
+      void get('/api/v1/me').then(
+        () => client.invalidateQueries(),
+        () => {},
+      );
+    }, AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [awaySince, client]);
+  if (awaySince === undefined) return null;
+  return (
+    <p className={styles.away} role="status">
+      The API has not answered since {format(new Date(awaySince), undefined, false, awaySince, false)}. It is asked again
+      every few seconds; what you see may be old, and nothing that you typed is lost.
+    </p>
+  );
+}
+
+function useTheme(): void {
+  const [theme] = usePreference<(typeof THEMES)[number]>('theme', 'system');
+  const [isDark, setIsDark] = useState(() => matchMedia('(prefers-color-scheme: dark)').matches);
+  useEffect(() => {
+    const query = matchMedia('(prefers-color-scheme: dark)');
+    const look = () => setIsDark(query.matches);
+    query.addEventListener('change', look);
+    return () => query.removeEventListener('change', look);
+  }, []);
+  useEffect(() => {
+    document.documentElement.dataset.theme = theme === 'system' ? (isDark ? 'dark' : 'light') : theme;
+  }, [theme, isDark]);
+}
+
+export function NotFound() {
+  const navigate = useNavigate();
+  return (
+    <div className="stack">
+      <h1>There is no such page</h1>
+      <div>
+        <button type="button" onClick={() => void navigate({ to: '/' })}>
+          To the start
+        </button>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,46 @@
+/** For whoever has no session, or no longer. The address stays, so that one is where one wanted to be afterwards. */
+import { useEffect, useState } from 'react';
+import { post } from '../../api/client.ts';
+import { Failed } from '../../parts/conditions.tsx';
+import styles from './sign-in.module.css';
+
+/** In the fragment, which no server and no log sees. */
+const LINK = /^#link=([\w-]{16,})$/;
+
+interface SignInProps {
+  readonly onDone: () => void;
+  readonly isAgain?: boolean;
+}
+
+export function SignIn({ onDone, isAgain = false }: SignInProps) {
+  const [error, setError] = useState<unknown>();
+  useEffect(() => {
+    const token = LINK.exec(location.hash)?.[1];
+    if (token === undefined) return;
+    history.replaceState(null, '', location.pathname + location.search);
+    void post('/auth/link', { token }).then(onDone, setError);
+  }, [onDone]);
+  return (
+    <div className={isAgain ? undefined : styles.page}>
+      <div className="stack">
+        {!isAgain && <h1>Sign in to Longshore</h1>}
+        {error !== undefined && <Failed error={error} />}
+        <p>
+          On the machine that runs Longshore, print a link that signs you in once: <code>npx longshore console</code>
+        </p>
+        <p>
+          <a href={`/auth/oidc?to=${encodeURIComponent(location.pathname + location.search)}`}>
+            Sign in with your organisation
+          </a>
+        </p>
+        {isAgain && (
+          <p>
+            <button type="button" onClick={onDone}>
+              I have signed in in another tab
+            </button>
+          </p>
+        )}
+      </div>
+    </div>
+  );
+}

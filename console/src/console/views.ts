@@ -1,0 +1,16 @@
+/** All views of the console. A view is a folder with one component by `export default`, and one line here. */
+import type { ComponentType } from 'react';
+
+export interface View {
+  /** Under `/console`; `$name` is a parameter. */
+  readonly path: string;
+  /** In the navigation, in this order; views without it are reached from others. */
+  readonly nav?: string;
+  /** After `g`. */
+  readonly key?: string;
+  readonly load: () => Promise<{ default: ComponentType }>;
+}
+
+export const VIEWS: readonly View[] = [
+  { path: '/files', nav: 'Files', key: 'f', load: () => import('./files/files-view.tsx') },
+];

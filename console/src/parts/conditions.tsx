@@ -1,0 +1,79 @@
+/** The four states of anything that is fetched: loading, failed, empty, there. */
+import type { ReactNode } from 'react';
+import { problemOf } from '../api/problem.ts';
+import { useConnection } from '../api/connection.ts';
+import styles from './conditions.module.css';
+
+export function Loading({ what = 'Loading' }: { readonly what?: string }) {
+  return (
+    <p className={styles.loading} role="status">
+      {what}…
+    </p>
+  );
+}
+
+export function Empty({ title, children }: { readonly title: string; readonly children?: ReactNode }) {
+  return (
+    <div className={styles.empty}>
+      <p>
+        <strong>{title}</strong>
+      </p>
+      {children}
+    </div>
+  );
+}
+
+interface FailedProps {
+  readonly error: unknown;
+  readonly onRetry?: (() => void) | undefined;
+}
+
+/** A problem with what to do about it, and the id that finds it in the log. */
+export function Failed({ error, onRetry }: FailedProps) {
+  const { code, message, hint, requestId } = problemOf(error);
+  return (
+    <div className={styles.failed} role="alert">
+      <p>
+        <strong>
+          <span aria-hidden="true">✕ </span>
+          {message}
+        </strong>{' '}
+        <code>{code}</code>
+      </p>
+      <p>{hint}</p>
+      {requestId !== undefined && (
+        <p className="muted">
+          Request <code>{requestId}</code>
+        </p>
+      )}
+      {onRetry !== undefined && (
+        <button type="button" onClick={onRetry}>
+          Try again
+        </button>
+      )}
+    </div>
+  );
+}
+
+interface FetchedProps<Data> {
+  readonly query: {
+    readonly data: Data | undefined;
+    readonly error: unknown;
+    readonly refetch: () => unknown;
+  };
+  readonly children: (data: Data) => ReactNode;
+  readonly loading?: ReactNode;
+}
+
+/** What was fetched before stays while it is fetched again, or cannot be. */
+export function Fetched<Data>({ query, children, loading = <Loading /> }: FetchedProps<Data>) {
+  const { data, error, refetch } = query;
+  const { awaySince } = useConnection();
+  if (data === undefined) return error ? <Failed error={error} onRetry={() => void refetch()} /> : loading;
+  return (
+    <>
+      {error !== null && awaySince === undefined ? <Failed error={error} onRetry={() => void refetch()} /> : null}
+      {children(data)}
+    </>
+  );
+}

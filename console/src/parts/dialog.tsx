@@ -1,0 +1,46 @@
+/** A modal dialog of the browser: it keeps the focus, gives it back, and closes with Escape. */
+import { type ReactNode, useEffect, useId, useRef } from 'react';
+import styles from './dialog.module.css';
+
+interface DialogProps {
+  readonly title: string;
+  readonly onClose: () => void;
+  readonly children: ReactNode;
+  /** What can be done, at the end. */
+  readonly actions?: ReactNode;
+  readonly isWide?: boolean;
+  /** Escape does nothing: what it asks must be answered. */
+  readonly isBinding?: boolean;
+}
+
+export function Dialog({ title, onClose, children, actions, isWide = false, isBinding = false }: DialogProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const titleId = useId();
+  useEffect(() => {
+    const element = dialog.current;
+    if (element !== null && !element.open) element.showModal();
+    return () => element?.close();
+  }, []);
+  return (
+    <dialog
+      ref={dialog}
+      className={`${styles.dialog} ${isWide ? styles.wide : ''}`}
+      aria-labelledby={titleId}
+      onCancel={(event) => {
+        event.preventDefault();
+        if (!isBinding) onClose();
+      }}
+    >
+      <div className={styles.head}>
+        <h2 id={titleId}>{title}</h2>
+        {!isBinding && (
+          <button type="button" className="plain icon" aria-label="Close" onClick={onClose}>
+            ✕
+          </button>
+        )}
+      </div>
+      <div className={styles.body}>{children}</div>
+      {actions !== undefined && <div className={styles.actions}>{actions}</div>}
+    </dialog>
+  );
+}

@@ -1,0 +1,215 @@
+/**
+ * A list of any length, after the ARIA pattern "grid": only the rows in sight are in the document.
+ *
+ * 1. One row is in the order of Tab; arrows, `j`, `k`, Page keys, Home and End move it, Enter or `o` opens it, `x` or Space selects it.
+ * 2. The next page is fetched before the end is in sight. The place of a row never moves by itself.
+ * 3. As a plain table (a setting) it has all its rows and a button for more, for those whose tools need them.
+ */
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { type CSSProperties, type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from 'react';
+import { usePreference } from '../preference.ts';
+import styles from './grid.module.css';
+
+export interface Column<Row> {
+  readonly id: string;
+  readonly title: string;
+  /** Of CSS grid, such as `120px` or `minmax(120px, 2fr)`. */
+  readonly width: string;
+  readonly cell: (row: Row) => ReactNode;
+  readonly isNumber?: boolean;
+}
+
+export interface Selection {
+  readonly ids: ReadonlySet<string>;
+  readonly onChange: (ids: ReadonlySet<string>) => void;
+}
+
+interface GridProps<Row> {
+  readonly label: string;
+  readonly columns: readonly Column<Row>[];
+  readonly rows: readonly Row[];
+  readonly rowId: (row: Row) => string;
+  /** What readers call a row, e.g. a file's name. */
+  readonly rowName?: (row: Row) => string;
+  readonly onOpen?: ((row: Row) => void) | undefined;
+  readonly selection?: Selection | undefined;
+  /** Rows whose change has just been seen. */
+  readonly tinted?: ReadonlySet<string> | undefined;
+  readonly hasMore?: boolean;
+  readonly onMore?: () => void;
+  readonly isFetching?: boolean;
+}
+
+const ROW_PX = 34;
+const OVERSCAN = 8;
+/** Rows before the end at which the next page is fetched. */
+const AHEAD = 30;
+const PAGE_ROWS = 15;
+
+export function Grid<Row>(props: GridProps<Row>) {
+  const { label, columns, rows, rowId, selection, hasMore = false, onMore, isFetching = false } = props;
+  const [look] = usePreference<'grid' | 'table'>('lists', 'grid');
+  const isTable = look === 'table';
+  const scroller = useRef<HTMLDivElement>(null);
+  const [focused, setFocused] = useState(0);
+  const current = Math.min(focused, Math.max(0, rows.length - 1));
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => ROW_PX,
+    overscan: OVERSCAN,
+    enabled: !isTable,
+    // A row that has the focus stays in the document.
+    rangeExtractor: ({ startIndex, endIndex, overscan, count }) => {
+      const from = Math.max(0, startIndex - overscan);
+      const to = Math.min(count - 1, endIndex + overscan);
+      const range = Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
+      return current < from ? [current, ...range] : current > to && current < count ? [...range, current] : range;
+    },
+  });
+  const items = virtual.getVirtualItems();
+  const lastShown = items.at(-1)?.index ?? 0;
+  useEffect(() => {
+    if (!isTable && hasMore && !isFetching && lastShown > 0 && lastShown >= rows.length - AHEAD) onMore?.();
+  }, [isTable, hasMore, isFetching, lastShown, rows.length, onMore]);
+
+  function focusRow(index: number): void {
+    const to = Math.max(0, Math.min(rows.length - 1, index));
+    setFocused(to);
+    if (!isTable) virtual.scrollToIndex(to, { align: 'auto' });
+    requestAnimationFrame(() =>
+      scroller.current?.querySelector<HTMLElement>(`[data-index="${to}"]`)?.focus({ preventScroll: !isTable }),
+    );
+  }
+
+  function toggle(id: string): void {
+    if (selection === undefined) return;
+    const ids = new Set(selection.ids);
+    if (!ids.delete(id)) ids.add(id);
+    selection.onChange(ids);
+  }
+
+  function onKeyDown(event: KeyboardEvent): void {
+    const isOnRow = event.target instanceof HTMLElement && event.target.dataset.index !== undefined;
+    const row = rows[current];
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const to = {
+      ArrowDown: current + 1,
+      j: current + 1,
+      ArrowUp: current - 1,
+      k: current - 1,
+      PageDown: current + PAGE_ROWS,
+      PageUp: current - PAGE_ROWS,
+      Home: 0,
+      End: rows.length - 1,
+    }[event.key];
+    if (to !== undefined) focusRow(to);
+    else if (isOnRow && row !== undefined && (event.key === 'Enter' || event.key === 'o')) props.onOpen?.(row);
+    else if (isOnRow && row !== undefined && (event.key === 'x' || event.key === ' ')) toggle(rowId(row));
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  const template = [...(selection ? ['34px'] : []), ...columns.map(({ width }) => width)].join(' ');
+  const shownIds = rows.map(rowId);
+  const isAllSelected = selection !== undefined && rows.length > 0 && shownIds.every((id) => selection.ids.has(id));
+
+  const rowAt = (index: number, style?: CSSProperties) => {
+    const row = rows[index];
+    if (row === undefined) return null;
+    const id = rowId(row);
+    return (
+      <div
+        key={id}
+        role="row"
+        aria-rowindex={index + 2}
+        aria-selected={selection === undefined ? undefined : selection.ids.has(id)}
+        data-index={index}
+        data-id={id}
+        tabIndex={index === current ? 0 : -1}
+        className={`${styles.row} ${props.tinted?.has(id) ? styles.tinted : ''}`}
+        style={{ gridTemplateColumns: template, ...style }}
+        onFocus={() => setFocused(index)}
+        onDoubleClick={() => props.onOpen?.(row)}
+      >
+        {selection !== undefined && (
+          <div role="gridcell" className={styles.cell}>
+            <input
+              type="checkbox"
+              tabIndex={-1}
+              aria-label={`Select ${props.rowName?.(row) ?? id}`}
+              checked={selection.ids.has(id)}
+              onChange={() => toggle(id)}
+            />
+          </div>
+        )}
+        {columns.map((column) => (
+          <div
+            key={column.id}
+            role="gridcell"
+            className={`${styles.cell} ${column.isNumber ? styles.number : ''}`}
+            data-column={column.id}
+          >
+            {column.cell(row)}
+          </div>
+        ))}
+      </div>
+    );
+  };
+
+  return (
+    <div className={styles.frame}>
+      {/* biome-ignore lint/a11y/useSemanticElements: a table cannot have rows that are placed by their number. */}
+      <div
+        ref={scroller}
+        role="grid"
+        aria-label={label}
+        aria-rowcount={hasMore ? -1 : rows.length + 1}
+        aria-multiselectable={selection !== undefined}
+        aria-busy={isFetching}
+        className={isTable ? styles.whole : styles.scroller}
+        tabIndex={rows.length === 0 ? 0 : -1}
+        onKeyDown={onKeyDown}
+      >
+        <div role="rowgroup" className={styles.head}>
+          <div role="row" aria-rowindex={1} className={styles.row} style={{ gridTemplateColumns: template }}>
+            {selection !== undefined && (
+              <div role="columnheader" className={styles.cell}>
+                <input
+                  type="checkbox"
+                  aria-label="Select all that are loaded"
+                  checked={isAllSelected}
+                  onChange={() => selection.onChange(isAllSelected ? new Set() : new Set(shownIds))}
+                />
+              </div>
+            )}
+            {columns.map((column) => (
+              <div
+                key={column.id}
+                role="columnheader"
+                className={`${styles.cell} ${column.isNumber ? styles.number : ''}`}
+              >
+                {column.title}
+              </div>
+            ))}
+          </div>
+        </div>
+        <div
+          role="rowgroup"
+          className={styles.body}
+          style={isTable ? undefined : { height: `${virtual.getTotalSize()}px` }}
+        >
+          {isTable
+            ? rows.map((_, index) => rowAt(index))
+            : items.map(({ index, start }) => rowAt(index, { position: 'absolute', transform: `translateY(${start}px)` }))}
+        </div>
+      </div>
+      {isTable && hasMore && (
+        <button type="button" disabled={isFetching} onClick={() => onMore?.()}>
+          More
+        </button>
+      )}
+    </div>
+  );
+}

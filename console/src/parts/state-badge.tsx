@@ -1,0 +1,37 @@
+/** A state by word, sign and colour, never by colour alone. */
+import styles from './state-badge.module.css';
+
+type Tone = 'good' | 'bad' | 'warn' | 'busy' | 'calm';
+
+const SIGNS: Readonly<Record<Tone, string>> = { good: '✓', bad: '✕', warn: '▲', busy: '●', calm: '○' };
+const TONES: Readonly<Record<string, Tone>> = {
+  completed: 'good',
+  succeeded: 'good',
+  done: 'good',
+  delivered: 'good',
+  confirmed: 'good',
+  closed: 'good',
+  failed: 'bad',
+  rejected: 'bad',
+  aborted: 'bad',
+  open: 'bad',
+  parked: 'bad',
+  quarantined: 'warn',
+  ambiguous: 'warn',
+  held: 'warn',
+  paused: 'warn',
+  awaiting_approval: 'warn',
+  processing: 'busy',
+  running: 'busy',
+  copying: 'busy',
+  completing: 'busy',
+};
+
+export function StateBadge({ state, title }: { readonly state: string; readonly title?: string | undefined }) {
+  const tone = TONES[state.toLowerCase()] ?? 'calm';
+  return (
+    <span className={`${styles.badge} ${styles[tone]}`} title={title}>
+      <span aria-hidden="true">{SIGNS[tone]}</span> {state.toLowerCase().replaceAll('_', ' ')}
+    </span>
+  );
+}
