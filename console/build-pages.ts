@@ -30,7 +30,8 @@ function stampOf(): string {
     .filter((entry) => entry.isFile() && !entry.name.endsWith('.test.ts'))
     .map((entry) => join(entry.parentPath, entry.name));
   const hash = createHash('sha256');
-  for (const path of [...sources.sort(), join(ROOT, '../package-lock.json')])
+  const others = ['package-lock.json', 'shared/errors.ts'].map((path) => join(ROOT, '..', path));
+  for (const path of [...sources.sort(), ...others])
     hash.update(path.slice(ROOT.length)).update('\0').update(readFileSync(path)).update('\0');
   return hash.digest('hex');
 }
@@ -48,7 +49,9 @@ async function buildInto(directory: string): Promise<void> {
     await writeFile(path, (await readFile(path, 'utf8')).replaceAll('="./', `="/${page}/`));
   }
   const assets = await readdir(join(directory, 'assets'));
-  await Promise.all(assets.filter((name) => COMPRESSED.test(name)).map((name) => compress(join(directory, 'assets', name))));
+  await Promise.all(
+    assets.filter((name) => COMPRESSED.test(name)).map((name) => compress(join(directory, 'assets', name))),
+  );
 }
 
 async function compress(path: string): Promise<void> {

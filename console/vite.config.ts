@@ -1,16 +1,26 @@
 /** The pages of the console and of the portal: one build with two entries, so that each browser loads only its own views. */
 import react from '@vitejs/plugin-react';
-import { defineConfig } from 'vite';
+import { defineConfig, type Plugin } from 'vite';
+import { ERROR_CODES } from '../shared/errors.ts';
 
 /** Where the API is, for `npx vite console` beside a running fleet. */
 const API = 'http://127.0.0.1:8080';
+
+/** What each error code means and what to do, as data: the pages say the same as the documentation. */
+function errorCodes(): Plugin {
+  const id = 'virtual:error-codes';
+  return {
+    name: 'longshore-error-codes',
+    resolveId: (source) => (source === id ? `\0${id}` : null),
+    load: (source) => (source === `\0${id}` ? `export default ${JSON.stringify(ERROR_CODES)};` : null),
+  };
+}
 
 export default defineConfig({
   root: import.meta.dirname,
   // Assets are found from where the page is served: under /console, or under /portal.
   base: './',
-  plugins: [react()],
-  resolve: { tsconfigPaths: false },
+  plugins: [react(), errorCodes()],
   css: { modules: { localsConvention: 'camelCaseOnly' } },
   build: {
     target: 'es2024',

@@ -10,6 +10,7 @@ const SOURCE_FOLDERS = [
   'shared',
   'services',
   'cli',
+  'console',
   'deploy',
   'load',
   'local',
@@ -33,7 +34,9 @@ const shipped = sources.filter((file) => !isTest(file.path));
 
 function readSources(folder: string): SourceFile[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts') && !entry.parentPath.includes('node_modules'))
+    .filter(
+      (entry) => entry.isFile() && /\.tsx?$/.test(entry.name) && !/node_modules|console\/dist/.test(entry.parentPath),
+    )
     .map((entry) => {
       const path = relative(ROOT, join(entry.parentPath, entry.name));
       const text = readFileSync(join(ROOT, path), 'utf8');
@@ -50,7 +53,7 @@ function importsOf(path: string, text: string): string[] {
 }
 
 function isTest(path: string): boolean {
-  return /\.test\.ts$|^deploy\/.*-test-bed\.ts$|^(test|testkit)\//.test(path);
+  return /\.test\.tsx?$|^deploy\/.*-test-bed\.ts$|^(test|testkit)\//.test(path);
 }
 
 function offenders(files: readonly SourceFile[], isWrong: (imported: string, file: SourceFile) => boolean): string[] {
@@ -96,6 +99,17 @@ describe('imports', () => {
     expect(offenders(files, isForeign)).toEqual([]);
   });
 
+  test('pages import of the server its types alone, and nothing imports the pages', () => {
+    const pages = shipped.filter((file) => inFolder(file.path, 'console/src'));
+    const values = pages.flatMap(({ path, text }) =>
+      [...text.matchAll(/^import (?!type\b)[^;]*?'(#[^']+)'/gm)].map(([, imported]) => `${path} imports ${imported}`),
+    );
+    expect(values).toEqual([]);
+    expect(offenders(pages, (imported) => /^(cli|deploy|local|bench|load|node:)/.test(imported))).toEqual([]);
+    const others = sources.filter((file) => !inFolder(file.path, 'console') && !inFolder(file.path, 'test/console'));
+    expect(offenders(others, (imported) => inFolder(imported, 'console'))).toEqual([]);
+  });
+
   test('what ships imports nothing of the testkit', () => {
     const files = shipped.filter((file) => !/^(bench|load)\//.test(file.path));
     expect(offenders(files, (imported) => /^(testkit\/|vitest$)/.test(imported))).toEqual([]);
@@ -133,6 +147,7 @@ describe('vendor libraries have one home each', () => {
     ['tracing', /^@opentelemetry\//, /^shared\/runtime\/tracing\//],
     ['secrets', /^@aws-sdk\/client-secrets-manager$/, /^shared\/runtime\/secrets\//],
     ['mail', /^nodemailer$/, /^shared\/notices\//],
+    ['pages', /^(react|react-dom|@tanstack|uplot|@codemirror|@vitejs|vite)(\/|$)/, /^(console|deploy)\//],
     ['http', /^(undici|got)$/, /^(shared\/http|bench)\//],
   ];
   test.each(homes)('%s', (_home, library, folders) => {

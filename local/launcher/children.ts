@@ -129,8 +129,7 @@ export function createChildren(home: Home): Children {
       const failed = results.find((result) => result.status === 'rejected');
       if (failed !== undefined) throw failed.reason;
     },
-    runOnce: (name, main) =>
-      void runs.push(runOnce({ name, main, log: openLog(name), guardian: guardianOf(name) })),
+    runOnce: (name, main) => void runs.push(runOnce({ name, main, log: openLog(name), guardian: guardianOf(name) })),
     join: joinLast,
     leave,
     stop: () => {

@@ -1,5 +1,12 @@
 /** The addresses of the console, from the list of its views. Each view is fetched when it is first opened. */
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Navigate,
+  redirect,
+} from '@tanstack/react-router';
 import { Failed, Loading } from '../parts/conditions.tsx';
 import { parseSearch, stringifySearch } from '../parts/url-state.ts';
 import { NotFound, Shell } from './shell/shell.tsx';
@@ -23,10 +30,16 @@ const start = createRoute({
     throw redirect({ to: FIRST });
   },
 });
+/** Where sign-in links go: who comes through has signed in, or had. */
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  component: () => <Navigate to="/" replace />,
+});
 const hasStart = VIEWS.some(({ path }) => path === '/');
 
 export const router = createRouter({
-  routeTree: root.addChildren(hasStart ? views : [...views, start]),
+  routeTree: root.addChildren([...views, signIn, ...(hasStart ? [] : [start])]),
   basepath: '/console',
   parseSearch,
   stringifySearch,

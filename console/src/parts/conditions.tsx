@@ -1,7 +1,7 @@
 /** The four states of anything that is fetched: loading, failed, empty, there. */
 import type { ReactNode } from 'react';
-import { problemOf } from '../api/problem.ts';
 import { useConnection } from '../api/connection.ts';
+import { problemOf } from '../api/problem.ts';
 import styles from './conditions.module.css';
 
 export function Loading({ what = 'Loading' }: { readonly what?: string }) {

@@ -1,6 +1,7 @@
 /** A value as JSON, folded by its parts. */
-import { visibleText } from './plain-text.tsx';
+
 import styles from './json-view.module.css';
+import { visibleText } from './plain-text.tsx';
 
 interface JsonViewProps {
   readonly value: unknown;

@@ -88,25 +88,24 @@ export function Menu({ label, name, items, className }: MenuProps) {
         onKeyDown={move}
       >
         {items.map((item, index) => (
-              <button
-                // biome-ignore lint/suspicious/noArrayIndexKey: the items of a menu have a fixed order.
-                key={index}
-                type="button"
-                role={item.isChecked === undefined ? 'menuitem' : 'menuitemcheckbox'}
-                aria-checked={item.isChecked}
-                aria-disabled={item.refusal !== undefined}
-                title={item.refusal}
-                tabIndex={-1}
-                onClick={() => {
-                  if (item.refusal !== undefined) return;
-                  close();
-                  item.onSelect();
-                }}
-              >
-                {item.isChecked !== undefined && <span aria-hidden="true">{item.isChecked ? '☑' : '☐'} </span>}
-                {item.label}
-              </button>
-            ))}
+          <button
+            key={index}
+            type="button"
+            role={item.isChecked === undefined ? 'menuitem' : 'menuitemcheckbox'}
+            aria-checked={item.isChecked}
+            aria-disabled={item.refusal !== undefined}
+            title={item.refusal}
+            tabIndex={-1}
+            onClick={() => {
+              if (item.refusal !== undefined) return;
+              close();
+              item.onSelect();
+            }}
+          >
+            {item.isChecked !== undefined && <span aria-hidden="true">{item.isChecked ? '☑' : '☐'} </span>}
+            {item.label}
+          </button>
+        ))}
       </div>
     </>
   );

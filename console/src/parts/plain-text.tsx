@@ -1,7 +1,7 @@
 /** Words of others, such as file names and partners' messages: shown as text, with what would hide or reorder it made visible. */
 
-/** Control characters, bidirectional marks, and what has no width. */
-const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+/** Control and format characters (direction, no width), private use, lone surrogates, separators of lines and paragraphs. */
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
 export function visibleText(text: string): string {
   return text.replace(HIDDEN, (character) => {

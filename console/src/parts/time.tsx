@@ -35,7 +35,7 @@ export function Time({ at, tenant, isRelative = false, isExact = false }: TimePr
   const timeZone = zone === 'mine' ? undefined : zone === 'utc' ? 'UTC' : (tenantZone ?? 'UTC');
   const all = [
     ['UTC', 'UTC'],
-    ...(tenantZone === undefined ? [] : [[tenant, tenantZone]]),
+    ...(tenantZone === undefined ? [] : [[tenant ?? '', tenantZone] as const]),
     ['here', undefined],
   ] as const;
   const title = all.map(([name, each]) => `${format(date, each, isExact, now, true)} ${name}`).join('\n');
@@ -47,7 +47,13 @@ export function Time({ at, tenant, isRelative = false, isExact = false }: TimePr
   );
 }
 
-export function format(date: Date, timeZone: string | undefined, isExact: boolean, now: number, isLong: boolean): string {
+export function format(
+  date: Date,
+  timeZone: string | undefined,
+  isExact: boolean,
+  now: number,
+  isLong: boolean,
+): string {
   const options = { ...(timeZone !== undefined && { timeZone }), hourCycle: 'h23' } as const;
   const day = new Intl.DateTimeFormat('sv-SE', { ...options, dateStyle: 'short' });
   const time = new Intl.DateTimeFormat('sv-SE', {

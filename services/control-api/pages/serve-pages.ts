@@ -75,7 +75,8 @@ async function sendPage(request: FastifyRequest, reply: FastifyReply, { page, di
 async function sendWaiting(reply: FastifyReply, page: Page, directory: string) {
   const failure = await readText(join(directory, FAILURE));
   reply.code(503).header('retry-after', AGAIN_SECONDS);
-  if (failure === undefined) return reply.send(shortPage(`The ${page} is being built`, 'It will be here in a moment.', true));
+  if (failure === undefined)
+    return reply.send(shortPage(`The ${page} is being built`, 'It will be here in a moment.', true));
   return reply.send(shortPage(`The ${page} could not be built`, failure, false));
 }
 

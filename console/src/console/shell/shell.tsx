@@ -1,7 +1,7 @@
 /** What is around every view: navigation, search, who one is, and whether the API answers. */
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
-import { useEffect, useMemo, useState } from 'react';
+import { useCallback, useEffect, useMemo, useState } from 'react';
 import type { TenantList } from '#services/control-api/definitions/find-routes.ts';
 import { get } from '../../api/client.ts';
 import { noteSignedIn, useConnection } from '../../api/connection.ts';
@@ -13,7 +13,7 @@ import { Menu } from '../../parts/menu.tsx';
 import { usePreference } from '../../parts/preference.ts';
 import { format, TenantZones, useZone, ZONES } from '../../parts/time.tsx';
 import { Toasts } from '../../parts/toast.tsx';
-import { SignIn } from '../sign-in/sign-in.tsx';
+import { SIGN_IN_LINK, SignIn } from '../sign-in/sign-in.tsx';
 import { VIEWS } from '../views.ts';
 import styles from './shell.module.css';
 
@@ -29,10 +29,20 @@ export function Shell() {
     if (me.data !== undefined && me.error === null && !me.isFetching) noteSignedIn();
   }, [me.data, me.error, me.isFetching]);
 
+  // A link that was opened is used, whoever was signed in before.
+  const [hasLink, setHasLink] = useState(() => SIGN_IN_LINK.test(location.hash));
+  const signedIn = useCallback(() => {
+    setHasLink(false);
+    void me.refetch();
+  }, [me.refetch]);
   const isStranger = me.error !== null && problemOf(me.error).status === 401;
+  if (hasLink || (me.data === undefined && isStranger)) return <SignIn onDone={signedIn} />;
   if (me.data === undefined) {
-    if (isStranger) return <SignIn onDone={() => void me.refetch()} />;
-    return me.error === null ? <Loading what="Longshore is loading" /> : <Failed error={me.error} onRetry={() => void me.refetch()} />;
+    return me.error === null ? (
+      <Loading what="Longshore is loading" />
+    ) : (
+      <Failed error={me.error} onRetry={() => void me.refetch()} />
+    );
   }
   return (
     <Zones>
@@ -50,7 +60,7 @@ export function Shell() {
       <Toasts />
       {isSignedOut && (
         <Dialog title="Your session has ended" onClose={() => {}} isBinding>
-          <SignIn onDone={() => void me.refetch()} isAgain />
+          <SignIn onDone={signedIn} isAgain />
         </Dialog>
       )}
     </Zones>
@@ -145,8 +155,8 @@ function Away() {
   if (awaySince === undefined) return null;
   return (
     <p className={styles.away} role="status">
-      The API has not answered since {format(new Date(awaySince), undefined, false, awaySince, false)}. It is asked again
-      every few seconds; what you see may be old, and nothing that you typed is lost.
+      The API has not answered since {format(new Date(awaySince), undefined, false, awaySince, false)}. It is asked
+      again every few seconds; what you see may be old, and nothing that you typed is lost.
     </p>
   );
 }

@@ -5,7 +5,7 @@ import { Failed } from '../../parts/conditions.tsx';
 import styles from './sign-in.module.css';
 
 /** In the fragment, which no server and no log sees. */
-const LINK = /^#link=([\w-]{16,})$/;
+export const SIGN_IN_LINK = /^#link=([\w-]{16,})$/;
 
 interface SignInProps {
   readonly onDone: () => void;
@@ -15,7 +15,7 @@ interface SignInProps {
 export function SignIn({ onDone, isAgain = false }: SignInProps) {
   const [error, setError] = useState<unknown>();
   useEffect(() => {
-    const token = LINK.exec(location.hash)?.[1];
+    const token = SIGN_IN_LINK.exec(location.hash)?.[1];
     if (token === undefined) return;
     history.replaceState(null, '', location.pathname + location.search);
     void post('/auth/link', { token }).then(onDone, setError);

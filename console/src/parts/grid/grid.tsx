@@ -160,7 +160,6 @@ export function Grid<Row>(props: GridProps<Row>) {
 
   return (
     <div className={styles.frame}>
-      {/* biome-ignore lint/a11y/useSemanticElements: a table cannot have rows that are placed by their number. */}
       <div
         ref={scroller}
         role="grid"
@@ -202,7 +201,9 @@ export function Grid<Row>(props: GridProps<Row>) {
         >
           {isTable
             ? rows.map((_, index) => rowAt(index))
-            : items.map(({ index, start }) => rowAt(index, { position: 'absolute', transform: `translateY(${start}px)` }))}
+            : items.map(({ index, start }) =>
+                rowAt(index, { position: 'absolute', transform: `translateY(${start}px)` }),
+              )}
         </div>
       </div>
       {isTable && hasMore && (
