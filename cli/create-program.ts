@@ -8,6 +8,7 @@ import { addActions } from './commands/actions.ts';
 import { addApply } from './commands/apply.ts';
 import { addAudit } from './commands/audit.ts';
 import { addDeadLetterCommands } from './commands/dead-letters.ts';
+import { addEffects } from './commands/effects.ts';
 import { addFiles } from './commands/files.ts';
 import { addHealth } from './commands/health.ts';
 import { addJobCommands } from './commands/jobs.ts';
@@ -32,6 +33,7 @@ const COMMANDS = [
   addRecords,
   addRetry,
   addActions,
+  addEffects,
   addDeadLetterCommands,
   addNotices,
   addRouteCommands,

@@ -165,6 +165,10 @@ export const ERROR_CODES = {
     meaning: 'The object at the destination is not the one that was delivered.',
     remedy: 'Find out what else writes to the destination, then retry the job.',
   },
+  RECEIPT_ERROR: {
+    meaning: 'A receipt could not be made or stored.',
+    remedy: 'See the cause and remove it, then retry the job. Nothing is delivered again.',
+  },
   PARSE_ERROR: {
     meaning: 'A record file, or a row of it, does not match its layout.',
     remedy: 'See the cause, line and column. Correct the file and send it again, or correct the layout.',
@@ -353,9 +357,9 @@ export const ERROR_CODES = {
     remedy: 'Nothing if the row was sent twice. Otherwise check the columns of `businessKey` in the layout.',
   },
   EFFECT_UNKNOWN: {
-    meaning:
-      'A call that must not be repeated was in progress when its worker ended, and it is unknown whether it had an effect.',
-    remedy: 'Ask the partner about the record. Then close it, or send it as a new call.',
+    meaning: 'Something that must not be repeated was sent to a target, and it is unknown whether it had an effect.',
+    remedy:
+      'Ask the partner. Of a record: close it, or send it as a new call. Of a file: `longshore effects resolve EFFECT --as done`, `not-done` or `resend`.',
   },
   // Causes: fixed width
   FIXED_SHORT: {
@@ -631,6 +635,10 @@ export const ERROR_CODES = {
   JOB_SUPERSEDED: {
     meaning: 'The job was sent again as new: its file is carried on the route by a later job.',
     remedy: 'Look at the newest job of the file on that route, which `longshore status` lists, and act on that one.',
+  },
+  EFFECT_NOT_IN_DOUBT: {
+    meaning: 'A word was said about an effect whose outcome is known, or whose job is still running.',
+    remedy: 'See the stage of the effect with `longshore effects show`. Nothing has to be decided about it.',
   },
   JOB_EXISTS: {
     meaning: 'The file came to have a job on the route while the request was handled.',

@@ -11,6 +11,7 @@ export const FLEET_GAUGES: readonly FleetGauge[] = [
   { name: 'longshore_open_rows', labels: ['queue', 'state'] },
   { name: 'longshore_oldest_due_seconds', labels: ['queue'] },
   { name: 'longshore_parked_dead_letters', labels: [] },
+  { name: 'longshore_effects', labels: ['kind', 'stage'] },
   { name: 'longshore_outbox_oldest_seconds', labels: [] },
   { name: 'longshore_open_notices', labels: ['state'] },
   { name: 'longshore_notices_oldest_due_seconds', labels: [] },

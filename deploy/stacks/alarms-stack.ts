@@ -57,6 +57,8 @@ interface AlarmOptions extends AlarmFacts {
 
 const RULES = new URL('../prometheus/rules.yaml', import.meta.url);
 const MINUTE = Duration.minutes(1);
+/** Of steps that have effects at targets outside. */
+const EFFECT_KINDS = ['load', 'post', 'push', 'publish', 'mail'] as const;
 const OLDEST_SECONDS = 30;
 const CLEARED_WITHIN_SECONDS = 300;
 /** In five minutes: one bad file of these is no share. */
@@ -187,6 +189,22 @@ export class AlarmsStack extends FleetStack {
       runbook: 'messages.md#dead-letters-parked',
       reason: 'Messages that nobody could handle wait for a person.',
       metric: fleetGauge(this.fleet.prefix, 'longshore_parked_dead_letters'),
+      limit: 0,
+    });
+    this.#raise({
+      id: 'effects-in-doubt',
+      runbook: 'work.md#effects-in-doubt',
+      reason: 'Files were sent of which nobody knows whether the target has them.',
+      metric: new cw.MathExpression({
+        expression: EFFECT_KINDS.map((kind) => `FILL(${kind}, 0)`).join(' + '),
+        usingMetrics: Object.fromEntries(
+          EFFECT_KINDS.map((kind) => [
+            kind,
+            fleetGauge(this.fleet.prefix, 'longshore_effects', { kind, stage: 'UNKNOWN' }),
+          ]),
+        ),
+        period: MINUTE,
+      }),
       limit: 0,
     });
     this.#raise({

@@ -70,6 +70,7 @@ test('whatever can go wrong is watched', () => {
       'notices-parked',
       'dead-letters-arrive',
       'parked-dead-letters',
+      'effects-in-doubt',
       'sweeper-silent',
       'outbox-lag',
       'events-undelivered',

@@ -20,6 +20,7 @@ import type { ChatSettings } from './chat/chat-settings.ts';
 import { handleChat } from './chat/handle-chat.ts';
 import { handlePartners } from './definitions/handle-partners.ts';
 import { handleRoutes } from './definitions/handle-routes.ts';
+import { handleEffects } from './effects/handle-effects.ts';
 import { handleFiles } from './files/handle-files.ts';
 import { handleStatus } from './files/handle-status.ts';
 import { handleGraphql } from './graphql/handle-graphql.ts';
@@ -127,6 +128,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleJobs(app, options, countRecords);
   handleResend(app, options);
   handleActions(app, options);
+  handleEffects(app, options);
   handleJobEvents(app, options);
   handleRecords(app, options);
   await handleRoutes(app, options);

@@ -7,6 +7,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import type { SendLetters } from '#shared/dead-letters/return-letters.ts';
 import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
 import { RouteCache } from '#shared/definitions/route-cache.ts';
+import { doubtLeftEffects } from '#shared/effects/resolve-effect.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import type { createS3Client } from '#shared/files/s3-client.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
@@ -60,6 +61,8 @@ const OBSERVE_MS = 10_000;
 const DAY_MS = 86_400_000;
 const AUDIT_MS = 1_000;
 const SEALED_AT_ONCE = 5_000;
+const EFFECTS_MS = 10_000;
+const DOUBTED_AT_ONCE = 1_000;
 const TRANSFERS_MS = 2_000;
 const STORE_STALL_MS = 10_000;
 const RETENTION_MS = 3_600_000;
@@ -147,6 +150,10 @@ export function createClocks(parts: ClockParts): Clocks {
     clock('transfers', TRANSFERS_MS, async (signal) => {
       await endOrphanedTransfers({ sql, store, stores: external, logger, signal });
       return 'done';
+    }),
+    clock('effects', EFFECTS_MS, async () => {
+      const doubted = await doubtLeftEffects(sql, { limit: DOUBTED_AT_ONCE, actor: 'retry-sweeper' });
+      return doubted === DOUBTED_AT_ONCE ? 'again' : 'done';
     }),
     clock('audit', AUDIT_MS, async () => {
       const { sealed, lagSeconds } = await sealLines(sql, { limit: SEALED_AT_ONCE });

@@ -133,6 +133,12 @@ export function createRetrySweeperMetrics(registry: Registry) {
       labelNames: ['state'] as const,
       registers,
     }),
+    effects: new Gauge({
+      name: 'longshore_effects',
+      help: 'Effects at targets outside that are not done, by kind of step and stage; UNKNOWN ones wait for an operator.',
+      labelNames: ['kind', 'stage'] as const,
+      registers,
+    }),
     blockedLines: new Gauge({
       name: 'longshore_blocked_lines',
       help: 'Directories on ordered routes whose files wait behind a failed one.',

@@ -4,6 +4,7 @@
  */
 import { countOpenActions } from '#shared/actions/action-transitions.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { countEffects } from '#shared/effects/resolve-effect.ts';
 import { countConnections } from '#shared/fleet/count-connections.ts';
 import { countBlockedLines, countParkedLetters, readQueueRows } from '#shared/fleet/open-rows.ts';
 import { outboxLag } from '#shared/jobs/outbox.ts';
@@ -19,16 +20,18 @@ export interface ObserveFleetOptions {
 }
 
 export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOptions): Promise<void> {
-  const [rows, lag, notices, parked, blockedLines, copyStillSeconds, connections, openActions] = await Promise.all([
-    readQueueRows(sql),
-    outboxLag(sql),
-    noticeLag(sql),
-    countParkedLetters(sql),
-    countBlockedLines(sql),
-    watchCopies(),
-    countConnections(sql),
-    countOpenActions(sql),
-  ]);
+  const [rows, lag, notices, parked, blockedLines, copyStillSeconds, connections, openActions, effects] =
+    await Promise.all([
+      readQueueRows(sql),
+      outboxLag(sql),
+      noticeLag(sql),
+      countParkedLetters(sql),
+      countBlockedLines(sql),
+      watchCopies(),
+      countConnections(sql),
+      countOpenActions(sql),
+      countEffects(sql),
+    ]);
   metrics.databaseConnectionsMax.set(connections.max);
   metrics.outboxRows.set(lag.rows);
   metrics.outboxOldestSeconds.set(lag.oldestSeconds);
@@ -40,6 +43,8 @@ export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOp
   metrics.copyStillSeconds.set(copyStillSeconds);
   for (const { state, count } of openActions) metrics.openActions.set({ state }, count);
   // A state that no row is in any more must not keep its last value.
+  metrics.effects.reset();
+  for (const { kind, stage, count } of effects) metrics.effects.set({ kind, stage }, count);
   metrics.rows.reset();
   metrics.databaseConnections.reset();
   for (const { application, state, connections: count } of connections.groups) {

@@ -28,6 +28,8 @@ export const EVENT_TYPES = [
   'step.succeeded',
   'step.retrying',
   'step.waiting',
+  'effect.unknown',
+  'effect.resolved',
   'dead-letter.parked',
   'dead-letter.redriven',
   'dead-letter.discarded',

@@ -1,6 +1,7 @@
 /** What a step is given. A step reads nothing else: no environment, no module state, no clock of its own. */
 
 import type { RecordsLayout } from '#shared/definitions/routes/records-schema.ts';
+import type { EffectLog } from '#shared/effects/effect-log.ts';
 import type { TransferLog } from '#shared/files/copies/transfer-log.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { ObjectStore, StoredHead } from '#shared/files/object-store.ts';
@@ -80,6 +81,8 @@ export interface StepContext<Options> {
     | undefined;
   /** Of a file whose key has other versions: the place that it is delivered to must be taken first. */
   readonly places?: DeliveryPlaces | undefined;
+  /** Where the effects of the step at targets outside are written down. */
+  readonly effects: EffectLog;
   /** Where a copy in parts writes down how far it is; without one it is begun anew. */
   readonly transferLog?: TransferLog | undefined;
   readonly bucketNames: Readonly<Record<BucketId, string>>;

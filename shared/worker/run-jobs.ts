@@ -10,6 +10,7 @@
  */
 
 import type { Sql } from '#shared/db/connect-database.ts';
+import { effectLogOf } from '#shared/effects/effect-log.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import { ADMISSION_WINDOW } from '#shared/jobs/admission.ts';
 import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
@@ -28,7 +29,7 @@ import { advanceJob, type WalkEnd } from './advance-job.ts';
 import { type ArchiveEnd, type ArchiveFile, archiveHeldFile, type HeldFile } from './archive-held-file.ts';
 import { JobCommits } from './job-commits.ts';
 import type { JobMetrics } from './job-metrics.ts';
-import type { JobPosition } from './job-position.ts';
+import { idempotencyKey, type JobPosition } from './job-position.ts';
 import { openLeases } from './open-leases.ts';
 import { repeatOnLostDatabase } from './repeat-on-lost-database.ts';
 
@@ -105,6 +106,10 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     recordStoreFor: options.recordStoreFor,
     transferLogFor: ({ id, epoch, tenantId, fileId }: ClaimedJob, { stepSeq, stepKind }: JobPosition) =>
       transferLogOf(sql, { owner: 'job', id, epoch, tenantId, fileId, seq: stepSeq, purpose: stepKind, worker }),
+    effectLogFor: ({ id: jobId, epoch, tenantId, fileId }: ClaimedJob, { stepSeq, stepKind: kind }: JobPosition) => {
+      const key = idempotencyKey(tenantId, jobId, stepSeq);
+      return effectLogOf(sql, { jobId, epoch, tenantId, fileId, stepSeq, kind, key, service });
+    },
     placesFor: ({ id: jobId }: ClaimedJob) => ({
       take: (place: PlaceName) => duringStep(() => takePlace(sql, { ...place, jobId })),
       leave: (place: PlaceName, isDelivered: boolean) =>

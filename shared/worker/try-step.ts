@@ -7,6 +7,7 @@
  */
 import type { FoundRoute } from '#shared/definitions/route-cache.ts';
 import type { CompiledRoute, CompiledStep } from '#shared/definitions/routes/compile-route.ts';
+import type { EffectLog } from '#shared/effects/effect-log.ts';
 import { type ErrorCode, LongshoreError } from '#shared/errors.ts';
 import type { TransferLog } from '#shared/files/copies/transfer-log.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
@@ -37,6 +38,8 @@ export interface TryParts {
   readonly recordStoreFor: (job: ClaimedJob, span: Span) => RecordStore;
   /** Of one step, bound to the job and its epoch. */
   readonly transferLogFor: (job: ClaimedJob, position: JobPosition) => TransferLog;
+  /** As `transferLogFor`. */
+  readonly effectLogFor: (job: ClaimedJob, position: JobPosition) => EffectLog;
   readonly placesFor: (job: ClaimedJob) => DeliveryPlaces;
   readonly metrics: JobMetrics;
   readonly now: () => number;
@@ -94,7 +97,7 @@ async function outcomeOf(parts: TryParts, request: TryRequest): Promise<StepOutc
 }
 
 function contextOf(
-  { store, stores, bucketNames, recordStoreFor, transferLogFor, placesFor }: TryParts,
+  { store, stores, bucketNames, recordStoreFor, transferLogFor, effectLogFor, placesFor }: TryParts,
   { job, position, span, logger }: TryRequest,
   route: CompiledRoute,
   step: CompiledStep,
@@ -116,6 +119,7 @@ function contextOf(
     useStore: stores && ((name, work) => stores.use({ tenantId, name }, work)),
     records: route.records && { layout: route.records, failJobAt: route.failJobAt, store: recordStoreFor(job, span) },
     ...(job.sharesPlace && { places: placesFor(job) }),
+    effects: effectLogFor(job, position),
     transferLog: transferLogFor(job, position),
     bucketNames,
     now: job.claimedAt,
@@ -185,6 +189,12 @@ const CODE_OF_KIND: Readonly<Record<string, ErrorCode>> = {
   call: 'RECORDS_ERROR',
   deliver: 'DELIVERY_ERROR',
   confirm: 'CONFIRMATION_ERROR',
+  load: 'DELIVERY_ERROR',
+  post: 'DELIVERY_ERROR',
+  publish: 'DELIVERY_ERROR',
+  mail: 'DELIVERY_ERROR',
+  push: 'DELIVERY_ERROR',
+  receipt: 'RECEIPT_ERROR',
 };
 
 export function stepErrorCode(kind: string): ErrorCode {

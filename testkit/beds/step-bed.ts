@@ -1,5 +1,7 @@
 /** For tests: a store on the local S3 server, and contexts for steps as the worker would build them. */
 import { Counter, Registry } from 'prom-client';
+import type { EffectStage } from '#shared/db/schema.ts';
+import type { EffectFacts, EffectLog } from '#shared/effects/effect-log.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
@@ -91,6 +93,7 @@ export interface StepToRun<Options> {
   readonly outputs?: StepContext<Options>['outputs'];
   readonly records?: StepContext<Options>['records'];
   readonly useStore?: StepContext<Options>['useStore'];
+  readonly effects?: EffectLog;
   readonly signal?: AbortSignal;
   readonly receivedAt?: Date;
   readonly now?: Date;
@@ -131,9 +134,31 @@ export async function runStep<Options>(bench: StepBench, request: StepToRun<Opti
     idempotencyKey: `${tenantId}/${jobId}/1`,
     store: bench.store,
     useStore: request.useStore,
+    effects: request.effects ?? memoryEffectLog(),
     bucketNames: bench.bucketNames,
     signal: request.signal ?? new AbortController().signal,
     now: request.now ?? receivedAt,
     logger: createLogger({ service: 'test', level: 'silent' }),
   });
+}
+
+export interface MemoryEffectLog extends EffectLog {
+  /** By part: what is stored, and every stage that it came to. */
+  readonly rows: Map<number, { stage: EffectStage; facts: EffectFacts; stages: EffectStage[]; atMs: number }>;
+}
+
+export function memoryEffectLog(): MemoryEffectLog {
+  const rows: MemoryEffectLog['rows'] = new Map();
+  return {
+    rows,
+    async begin(part) {
+      const row = rows.get(part) ?? { stage: 'PREPARING', facts: {}, stages: ['PREPARING'], atMs: performance.now() };
+      rows.set(part, row);
+      return { stage: row.stage, facts: row.facts, ageMs: performance.now() - row.atMs };
+    },
+    async write(part, stage, facts) {
+      const stages = [...(rows.get(part)?.stages ?? []), stage];
+      rows.set(part, { stage, facts: JSON.parse(JSON.stringify(facts)), stages, atMs: performance.now() });
+    },
+  };
 }

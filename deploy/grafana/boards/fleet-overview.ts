@@ -53,6 +53,14 @@ export const fleetOverview: Board = {
           queries: [query('', 'max(longshore_blocked_lines)')],
         },
         {
+          title: 'Effects in doubt',
+          why: 'Files of which nobody knows whether the target has them.',
+          unit: 'short',
+          shows: 'now',
+          bound: 1,
+          queries: [query('', 'sum(max by (kind) (longshore_effects{stage="UNKNOWN"})) or vector(0)')],
+        },
+        {
           title: 'Failing clock',
           why: 'Ticks of a clock of the sweeper that failed in a row.',
           unit: 'short',
