@@ -21,6 +21,7 @@ import { addReviews } from './commands/reviews.ts';
 import { addRouteCommands } from './commands/routes.ts';
 import { addSimulateChat } from './commands/simulate-chat.ts';
 import { addStatus } from './commands/status.ts';
+import { addTimeline } from './commands/timeline.ts';
 import { EXIT_CODES_HELP } from './exit-codes.ts';
 
 const COMMANDS = [
@@ -28,6 +29,7 @@ const COMMANDS = [
   addApply,
   addStatus,
   addFiles,
+  addTimeline,
   addListJobs,
   addJobCommands,
   addRecords,

@@ -1,7 +1,5 @@
-import { PassThrough, Readable } from 'node:stream';
-import { text as readText } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runCli } from '#cli/run-cli.ts';
+import { longshoreAt } from '#testkit/beds/longshore-at.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { sealAudit } from '#testkit/seeds/seal-audit.ts';
 
@@ -18,15 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => api.stop());
 
-async function longshore(...args: string[]) {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const [out, err] = [readText(stdout), readText(stderr)];
-  const env = { LONGSHORE_API: address, LONGSHORE_API_KEY: api.keys.operator };
-  const code = await runCli(args, { stdin: Readable.from(['']), stdout, stderr }, env);
-  stdout.end();
-  stderr.end();
-  return { code, out: await out, err: await err };
-}
+const longshore = (...args: string[]) => longshoreAt(address, api.keys.operator)(...args);
 
 test('lists who did what and why', async () => {
   const { code, out } = await longshore('audit', '--actor', 'operator:maria', '--tenant', 'acme', '--limit', '2');

@@ -1,7 +1,5 @@
-import { PassThrough, Readable } from 'node:stream';
-import { text as readText } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runCli } from '#cli/run-cli.ts';
+import { longshoreAt } from '#testkit/beds/longshore-at.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 
@@ -15,15 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => api.stop());
 
-async function longshore(...args: string[]) {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const [out, err] = [readText(stdout), readText(stderr)];
-  const env = { LONGSHORE_API: address, LONGSHORE_API_KEY: api.keys.operator };
-  const code = await runCli(args, { stdin: Readable.from(['']), stdout, stderr }, env);
-  stdout.end();
-  stderr.end();
-  return { code, out: await out, err: await err };
-}
+const longshore = (...args: string[]) => longshoreAt(address, api.keys.operator)(...args);
 
 test('shows what waits for a person, and the comment that somebody made', async () => {
   expect((await longshore('reviews')).err).toContain('There are no open reviews.');

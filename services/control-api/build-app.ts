@@ -23,6 +23,7 @@ import { handleRoutes } from './definitions/handle-routes.ts';
 import { handleEffects } from './effects/handle-effects.ts';
 import { handleFiles } from './files/handle-files.ts';
 import { handleStatus } from './files/handle-status.ts';
+import { handleTimeline } from './files/handle-timeline.ts';
 import { handleGraphql } from './graphql/handle-graphql.ts';
 import type { ApiParts, ApiServer } from './http/api-server.ts';
 import type { Authenticate } from './http/authenticate.ts';
@@ -125,6 +126,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleGraphql(app, options, countRecords);
   await handleChat(app, { ...options, countRecords });
   handleFiles(app, options);
+  handleTimeline(app, options);
   handleJobs(app, options, countRecords);
   handleResend(app, options);
   handleActions(app, options);

@@ -8,7 +8,7 @@
  * 4. Under a lost lease nothing is stored. A stopping worker begins nothing; a call that it gave up is a wait where it may be repeated.
  * 5. A failure ends this record's walk and no other's. What throws is the database's, and ends the chunk's.
  */
-import { hash, randomUUID } from 'node:crypto';
+import { hash, randomUUIDv7 } from 'node:crypto';
 import type { FoundRoute } from '#shared/definitions/route-cache.ts';
 import type { CompiledRoute } from '#shared/definitions/routes/compile-route.ts';
 import type { RetryPolicy } from '#shared/definitions/routes/retry-delay.ts';
@@ -154,7 +154,8 @@ class RecordWalker {
     };
     if (canRepeat && !position.isBegun && !(await begin(false))) return undefined;
 
-    const requestId = randomUUID();
+    // Carries its time, by which its row is found.
+    const requestId = randomUUIDv7();
     let startedAt = new Date();
     let startedMs = parts.now();
     const outcome = await call.partner.call(

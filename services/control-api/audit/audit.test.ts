@@ -110,3 +110,19 @@ test('each filter walks an index, in each partition', async () => {
   expect(await plan(sql`e.file_id = ${fileId}`)).toMatch(new RegExp(`Index.*audit_events_${month}_file_id_idx`));
   expect(await plan(sql`e.at > now()`)).toMatch(new RegExp(`Index.*audit_events_${month}_pkey`));
 });
+
+test('pages leave out none of the lines that were written within one millisecond', async () => {
+  await api.sql`
+    INSERT INTO audit_events (at, type, tenant_id, actor, detail)
+    SELECT '2026-03-04T05:06:07.001Z'::timestamptz + n * interval '1 microsecond', 'close', 'acme', 'test', jsonb_build_object('n', n)
+    FROM generate_series(1, 9) AS n`;
+  const seen: number[] = [];
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const page: { events: { detail: { n: number } }[]; next_cursor: string | null } = (
+      await ask(`?type=close&limit=2${cursor === '' ? '' : `&cursor=${cursor}`}`)
+    ).json();
+    seen.push(...page.events.map(({ detail }) => detail.n));
+    cursor = page.next_cursor;
+  }
+  expect(seen).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1]);
+});

@@ -41,6 +41,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'GET /api/v1/files': ['read'],
   'GET /api/v1/files/count': ['read'],
   'GET /api/v1/files/{id}': ['read'],
+  'GET /api/v1/files/{id}/timeline': ['read'],
   'POST /api/v1/files/{id}/reroute': ['files:reroute', REASON],
   'GET /api/v1/jobs': ['read'],
   'POST /api/v1/jobs': ['effects:resend', { file_id: randomUUID(), route: 'x', ...REASON }],
