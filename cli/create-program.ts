@@ -7,6 +7,7 @@ import { addAccessCommands } from './commands/access.ts';
 import { addActions } from './commands/actions.ts';
 import { addApply } from './commands/apply.ts';
 import { addAudit } from './commands/audit.ts';
+import { addConsole } from './commands/console.ts';
 import { addDeadLetterCommands } from './commands/dead-letters.ts';
 import { addEffects } from './commands/effects.ts';
 import { addFiles } from './commands/files.ts';
@@ -41,6 +42,7 @@ const COMMANDS = [
   addRouteCommands,
   addKeyCommands,
   addWhoAmI,
+  addConsole,
   addAccessCommands,
   addAudit,
   addReviews,

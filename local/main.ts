@@ -7,11 +7,13 @@
 import { resolve } from 'node:path';
 import { inheritedEnvironment, type LauncherConfig, loadLauncherConfig } from '#local/launcher/config.ts';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
+import { createConsoleLink } from '#local/launcher/console-link.ts';
 import { describeStack } from '#local/launcher/describe-stack.ts';
 import { type Examples, prepareExamples } from '#local/launcher/load-examples.ts';
 import { reportFiles } from '#local/launcher/report-files.ts';
 import { MOST_INSTANCES, parseScale, type Scale } from '#local/launcher/scale-option.ts';
 import { gatewayUrl, type Stack, startStack } from '#local/stack.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { stopSignal } from '#shared/runtime/shutdown.ts';
 
@@ -27,7 +29,7 @@ interface StartOptions {
   readonly examples: Examples | undefined;
 }
 
-async function start({ config, scale, examples }: StartOptions): Promise<Stack> {
+async function start({ config, scale, examples }: StartOptions): Promise<{ stack: Stack; sql: Sql }> {
   const startedAt = performance.now();
   const home = resolve(config.LONGSHORE_HOME);
   const stack = await startStack({
@@ -40,8 +42,11 @@ async function start({ config, scale, examples }: StartOptions): Promise<Stack> 
       ? {}
       : { tenants: examples.tenants, beforeReady: ({ endpoints }) => examples.applyDefinitions(endpoints.postgres) }),
   });
-  for (const line of describeStack(stack.endpoints, home, performance.now() - startedAt)) print(line);
-  return stack;
+  const tookMs = performance.now() - startedAt;
+  const sql = connectLauncher(stack.endpoints.postgres);
+  const consoleLink = await createConsoleLink(sql, stack.endpoints);
+  for (const line of describeStack({ endpoints: stack.endpoints, home, tookMs, consoleLink })) print(line);
+  return { stack, sql };
 }
 
 const HELP = `Usage: npm start -- [options]
@@ -70,11 +75,11 @@ async function run(): Promise<number> {
   const config = loadLauncherConfig();
   const scale = parseScale(words);
   const examples = await prepareExamples(config.LONGSHORE_HOME, gatewayUrl(config.LONGSHORE_PORT_BASE));
-  const stack = await Promise.race([start({ config, scale, examples }), stopRequested.then(() => undefined)]);
-  if (stack === undefined) return INTERRUPTED;
+  const started = await Promise.race([start({ config, scale, examples }), stopRequested.then(() => undefined)]);
+  if (started === undefined) return INTERRUPTED;
+  const { stack, sql } = started;
 
   const reporting = new AbortController();
-  const sql = connectLauncher(stack.endpoints.postgres);
   const reported = reportFiles({ sql, print, signal: reporting.signal });
   // Samples that cannot be sent take nothing from a stack that runs.
   examples?.send(stack.endpoints).catch((error: unknown) => print(`The sample files could not be sent: ${error}`));

@@ -577,7 +577,28 @@ export const ERROR_CODES = {
   },
   UNAUTHENTICATED: {
     meaning: 'The request has no API key, or the key is unknown or revoked.',
-    remedy: 'Send a valid key in the header `x-api-key`.',
+    remedy: 'Send a valid key in the header `x-api-key`, or sign in.',
+  },
+  SESSION_ENDED: {
+    meaning: 'The session of the person has ended: signed out, idle for too long, disabled, or the role changed.',
+    remedy: 'Sign in again.',
+  },
+  SESSION_REQUIRED: {
+    meaning: 'The endpoint is for people who signed in, and the request has an API key or a token.',
+    remedy: 'Use the console or the portal, or another endpoint.',
+  },
+  CROSS_SITE_REFUSED: {
+    meaning: 'A request with a session does not come from a page of Longshore.',
+    remedy:
+      'Use the console or the portal. Programs send an API key in the header `x-api-key` instead of a session cookie.',
+  },
+  LINK_INVALID: {
+    meaning: 'A sign-in link is unknown, was used before, or has expired.',
+    remedy: 'Ask for another one.',
+  },
+  SIGN_IN_INSECURE: {
+    meaning: 'Somebody tried to sign in without TLS from another machine, or by a way that is not switched on.',
+    remedy: 'Use https, and set LONGSHORE_API_TRUSTED_PROXIES when a proxy ends TLS. See docs/guides/access.md.',
   },
   FORBIDDEN: {
     meaning: 'The API key is not allowed to do this; an operator key is required.',

@@ -1,8 +1,20 @@
 /** What `npm start` prints when everything is ready: every address that a newcomer needs, and one command to try. */
 import type { Endpoints, TenantAccess } from '#local/launcher/endpoints.ts';
 
-export function describeStack(endpoints: Endpoints, home: string, tookMs: number): string[] {
+export interface StackDescription {
+  readonly endpoints: Endpoints;
+  readonly home: string;
+  readonly tookMs: number;
+  /** Signs in to the console, once. */
+  readonly consoleLink: string | undefined;
+}
+
+export function describeStack({ endpoints, home, tookMs, consoleLink }: StackDescription): string[] {
   const rows: [string, string][] = [
+    ['Console', `${endpoints.api}/console`],
+    ...(consoleLink === undefined
+      ? []
+      : [['Sign in', `${consoleLink}  (once, within 2 minutes; then \`longshore console\`)`] as [string, string]]),
     ['API', `${endpoints.api}  (operator key: ${endpoints.operatorKeyFile})`],
     ['SFTP', `${endpoints.sftp.host}:${endpoints.sftp.port}`],
     ['S3', endpoints.s3],

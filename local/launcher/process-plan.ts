@@ -164,6 +164,9 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
     case 'control-api':
       return {
         LONGSHORE_API_PORT: String(ports.api),
+        LONGSHORE_CONSOLE_LINKS: fleet.LONGSHORE_CONSOLE_LINKS ?? 'true',
+        LONGSHORE_CONSOLE_ORIGIN: fleet.LONGSHORE_CONSOLE_ORIGIN ?? `http://${host}:${ports.api}`,
+        LONGSHORE_PORTAL_ORIGIN: fleet.LONGSHORE_PORTAL_ORIGIN ?? `http://${host}:${ports.api}`,
         LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home),
         ...chatVariables(fleet),
         ...linkVariablesOf(fleet),

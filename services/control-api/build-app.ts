@@ -44,9 +44,14 @@ import { createRecordCounter } from './records/count-records.ts';
 import { handleRecords } from './records/handle-records.ts';
 import { handleOpenReviews } from './reviews/handle-open-reviews.ts';
 import { handleReviews } from './reviews/handle-reviews.ts';
+import { handleLinks } from './sign-in/handle-links.ts';
+import { pageOriginsOf, type SignInSettings } from './sign-in/sign-in-settings.ts';
 
 export interface AppOptions extends ApiParts, ServePagesOptions {
   readonly authenticate: Authenticate;
+  readonly authenticateSession: Authenticate;
+  readonly noteSessionUse: (sessionId: string) => void;
+  readonly signIn: SignInSettings;
   readonly secrets: SecretStore;
   readonly chat: ChatSettings;
   /** Name in the secret store of what review links are signed with; undefined: there are none. */
@@ -113,7 +118,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   takeJsonOnly(app);
   boundAnswers(app, options.answerMs ?? ANSWER_MS);
   observeRequests(app, options);
-  await guardRequests(app, options);
+  await guardRequests(app, { ...options, pageOrigins: pageOriginsOf(options.signIn) });
   app.setNotFoundHandler(() => {
     throw new LongshoreError('NOT_FOUND', 'There is no such endpoint.', {
       hint: '`/docs` lists the endpoints and their methods.',
@@ -138,6 +143,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleDeadLetters(app, options);
   handleNotices(app, options);
   handleQueues(app, options);
+  handleLinks(app, options);
   handleKeys(app, options);
   handleAccess(app, options);
   handleAudit(app, options);

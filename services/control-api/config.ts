@@ -7,6 +7,7 @@ import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, jsonVariable, listVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
 import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
 import { chatVariables } from './chat/chat-settings.ts';
+import { signInVariables } from './sign-in/sign-in-settings.ts';
 
 export const variables = z.object({
   ...fleetVariables,
@@ -30,6 +31,7 @@ export const variables = z.object({
   ...secretVariables,
   ...chatVariables,
   ...linkVariables,
+  ...signInVariables,
   LONGSHORE_ACTION_APPROVAL_OVER: integerVariable({ min: 0, max: 100_000 })
     .optional()
     .describe('Actions on more rows than this wait for a second person. Without it, only `resend` does.'),

@@ -1,11 +1,14 @@
 /** The control API as a service: its connections, its server, started and stopped together. */
 
+import { LRUCache } from 'lru-cache';
 import { findApiKey, noteKeyUse } from '#shared/access/api-keys.ts';
 import { createKeyCache } from '#shared/access/key-cache.ts';
+import { findSession, noteSessionUse } from '#shared/access/sessions.ts';
 import { assertDatabaseAnswers, connectDatabase, connectReads, type Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
 import { createSecretStore } from '#shared/runtime/secrets/create-secret-store.ts';
 import { buildApp } from './build-app.ts';
@@ -16,12 +19,15 @@ import { createAuthenticator } from './http/authenticate.ts';
 import { type AuthenticateBearer, createBearerAuthenticator } from './http/authenticate-bearer.ts';
 import { lookUpQueues, readQueueDepths } from './operations/read-queue-depths.ts';
 import { createWakeUpSenders } from './operations/wake-up-senders.ts';
+import { signInSettingsOf } from './sign-in/sign-in-settings.ts';
 
 const NAME = 'control-api';
 const DATABASE_ANSWER_MS = 10_000;
 const READINESS_MS = 1_500;
 const CLOCK_TOLERANCE_S = 5;
 const LARGEST_TOKEN_BYTES = 8_192;
+const NOTED_SESSIONS = 10_000;
+const NOTE_MS = 60_000;
 /** As the authorizer's defaults. */
 const KEY_SET = { timeoutMs: 3_000, refreshMs: 600_000, maxAgeMs: 3_600_000, cooldownMs: 10_000 };
 
@@ -66,6 +72,12 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
         cacheMs: config.LONGSHORE_API_KEY_CACHE_MS,
       }),
       authenticateBearer: createBearer(config, sql),
+      authenticateSession: createAuthenticator({
+        findKey: (token) => findSession(sql, token),
+        cacheMs: config.LONGSHORE_API_KEY_CACHE_MS,
+      }),
+      noteSessionUse: noteEachMinute((sessionId) => noteSessionUse(sql, sessionId), logger),
+      signIn: signInSettingsOf(config),
       logger,
       registry,
       actionApprovalOver: config.LONGSHORE_ACTION_APPROVAL_OVER,
@@ -113,6 +125,16 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
         return { ok: false, detail: 'the database does not answer' };
       }
     },
+  };
+}
+
+/** Sessions ask often; to the minute is enough. */
+function noteEachMinute(note: (sessionId: string) => Promise<void>, logger: Logger): (sessionId: string) => void {
+  const noted = new LRUCache<string, true>({ max: NOTED_SESSIONS, ttl: NOTE_MS });
+  return (sessionId) => {
+    if (noted.has(sessionId)) return;
+    noted.set(sessionId, true);
+    note(sessionId).catch((err: unknown) => logger.warn({ err }, 'use of a session not noted'));
   };
 }
 

@@ -1,12 +1,12 @@
 /**
  * API keys: shown once, stored hashed, with a role; they end by a date or when they are revoked.
  *
- * A key is `ls_` and 256 random bits in base64url. Because it is random, one SHA-256 is enough; slow hashes are for passwords.
+ * A key is `ls_` and 256 random bits in base64url.
  */
-import { createHash, randomBytes } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import { type Caller, defaultRole, type Role } from './permissions.ts';
+import { hashToken, newToken } from './random-token.ts';
 
 export interface NewApiKey {
   readonly tenantId: string | null;
@@ -27,7 +27,7 @@ export async function createApiKey(
   const [row] = await sql<{ id: string }[]>`
     WITH created AS (
       INSERT INTO api_keys (id, tenant_id, label, role, key_hash, expires_at)
-      VALUES (uuid_v7(), ${tenantId}, ${label}, ${role}, ${hashApiKey(key)}, ${expiresAt ?? null}) RETURNING *),
+      VALUES (uuid_v7(), ${tenantId}, ${label}, ${role}, ${hashToken(key)}, ${expiresAt ?? null}) RETURNING *),
     event AS (
       SELECT 'api-key.created' AS type, coalesce(tenant_id, 'unassigned') AS tenant_id, NULL::uuid AS file_id,
         NULL::uuid AS job_id, jsonb_strip_nulls(jsonb_build_object('keyId', id, 'label', label, 'role', role,
@@ -44,7 +44,7 @@ export async function findApiKey(sql: Sql, key: string): Promise<Caller | undefi
   const [row] = await sql<(Omit<Caller, 'role'> & { role: Role | null })[]>`
     SELECT k.id AS "keyId", k.tenant_id AS "tenantId", k.label, k.role
     FROM api_keys k LEFT JOIN tenants t ON t.id = k.tenant_id
-    WHERE k.key_hash = ${hashApiKey(key)} AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+    WHERE k.key_hash = ${hashToken(key)} AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
       AND t.disabled_at IS NULL`;
   return row && { ...row, role: row.role ?? defaultRole(row.tenantId) };
 }
@@ -82,7 +82,7 @@ export async function rotateApiKey(
       FOR UPDATE),
     created AS (
       INSERT INTO api_keys (id, tenant_id, label, role, key_hash, expires_at)
-      SELECT uuid_v7(), tenant_id, label, role, ${hashApiKey(key)}, now() + (expires_at - created_at) FROM found RETURNING *),
+      SELECT uuid_v7(), tenant_id, label, role, ${hashToken(key)}, now() + (expires_at - created_at) FROM found RETURNING *),
     ended AS (
       UPDATE api_keys k SET expires_at = least(k.expires_at, now() + ${overlapHours}::int * interval '1 hour')
       FROM found f WHERE k.id = f.id RETURNING k.*),
@@ -119,9 +119,5 @@ export async function revokeApiKey(sql: Sql, { keyId, tenantId = null, actor }: 
 }
 
 function newKey(): string {
-  return `ls_${randomBytes(32).toString('base64url')}`;
-}
-
-function hashApiKey(key: string): string {
-  return createHash('sha256').update(key).digest('hex');
+  return `ls_${newToken()}`;
 }

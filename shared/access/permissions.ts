@@ -23,6 +23,7 @@ export const PERMISSIONS = [
   'definitions:apply',
   'access:change',
   'keys:manage',
+  'people:manage',
   'queues:read',
   'audit:read',
 ] as const;
@@ -49,7 +50,15 @@ export const PERMISSIONS_OF: Readonly<Record<Role, readonly Permission[]>> = {
   auditor: ['read', 'audit:read'],
   'tenant-viewer': ['read'],
   sender: ['read', 'jobs:cancel'],
-  'tenant-admin': ['read', 'jobs:cancel', 'files:reroute', 'notices:retry', 'keys:manage', 'audit:read'],
+  'tenant-admin': [
+    'read',
+    'jobs:cancel',
+    'files:reroute',
+    'notices:retry',
+    'keys:manage',
+    'people:manage',
+    'audit:read',
+  ],
 };
 
 export function isTenantRole(role: Role): role is (typeof TENANT_ROLES)[number] {
@@ -61,14 +70,39 @@ export function defaultRole(tenantId: string | null): Role {
   return tenantId === null ? 'admin' : 'tenant-admin';
 }
 
+/** How a person signed in: by a one-time link that a key made, at a provider, by a link in a mail. */
+export type SignInWay = 'link' | 'oidc' | 'mail';
+
 export interface Caller {
-  /** Of an API key its id, of a token `issuer|subject`. */
+  /** Of an API key its id, of a token `issuer|subject`, of a person `person:id`. */
   readonly keyId: string;
   /** Null: an operator, who sees every tenant. */
   readonly tenantId: string | null;
   /** As it is in the audit. */
   readonly label: string;
   readonly role: Role;
+  /** Of a person. */
+  readonly session?: Session;
+}
+
+export interface Session {
+  readonly id: string;
+  readonly personId: string;
+  readonly name: string;
+  readonly email: string | null;
+  readonly way: SignInWay;
+  /** When the person last proved who it is, in ms since 1970. */
+  readonly provedAtMs: number;
+}
+
+/** As it is in the audit. No key can take a person's name: those of keys begin otherwise. */
+export function actorOf({ tenantId, label, session }: Pick<Caller, 'tenantId' | 'label' | 'session'>): string {
+  if (session !== undefined) return personActor(tenantId, label);
+  return tenantId === null ? `operator:${label}` : `tenant:${tenantId}:${label}`;
+}
+
+export function personActor(tenantId: string | null, label: string): string {
+  return tenantId === null ? `person:${label}` : `person:${tenantId}:${label}`;
 }
 
 export function may({ role }: Pick<Caller, 'role'>, permission: Permission): boolean {

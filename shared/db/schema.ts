@@ -10,7 +10,7 @@
  * 5. A record belongs to one chunk, or has a `next_attempt_at`, or its job's operator decides. No index names `records.state`: its
  *    updates then stay within their page.
  */
-import type { Role } from '#shared/access/permissions.ts';
+import type { Role, SignInWay } from '#shared/access/permissions.ts';
 import { pg, sql } from './drizzle.ts';
 
 const {
@@ -184,7 +184,7 @@ export const people = pgTable(
   ],
 );
 
-export const SIGN_IN_WAYS = ['link', 'oidc', 'mail'] as const;
+const SIGN_IN_WAYS: readonly SignInWay[] = ['link', 'oidc', 'mail'];
 
 export const sessions = pgTable(
   'sessions',
@@ -197,7 +197,7 @@ export const sessions = pgTable(
       .references(() => people.id),
     /** At sign-in; a session does not outlive it. */
     role: text('role').$type<Role>().notNull(),
-    way: text('way').$type<(typeof SIGN_IN_WAYS)[number]>().notNull(),
+    way: text('way').$type<SignInWay>().notNull(),
     /** Of a link that a key made: the session ends with the key. */
     keyId: uuid('key_id').references(() => apiKeys.id),
     address: text('address').notNull(),
@@ -223,7 +223,7 @@ export const signIns = pgTable(
   'sign_ins',
   {
     id: uuid('id').primaryKey(),
-    way: text('way').$type<(typeof SIGN_IN_WAYS)[number]>().notNull(),
+    way: text('way').$type<SignInWay>().notNull(),
     /** SHA-256 of the token of a link or a mail, or of the state of OIDC, hex. */
     tokenHash: text('token_hash').notNull().unique(),
     /** SHA-256 of what the asking browser has in a cookie, hex. */

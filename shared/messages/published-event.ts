@@ -62,6 +62,9 @@ export const EVENT_TYPES = [
   'api-key.created',
   'api-key.rotated',
   'api-key.revoked',
+  'sign-in.link-created',
+  'person.signed-in',
+  'person.signed-out',
 ] as const;
 
 export const publishedEvent = z.object({

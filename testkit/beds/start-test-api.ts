@@ -7,6 +7,7 @@ import { createAuthenticator } from '#services/control-api/http/authenticate.ts'
 import { readQueueDepths } from '#services/control-api/operations/read-queue-depths.ts';
 import { createWakeUpSenders } from '#services/control-api/operations/wake-up-senders.ts';
 import { createApiKey, findApiKey } from '#shared/access/api-keys.ts';
+import { findSession, noteSessionUse } from '#shared/access/sessions.ts';
 import { connectDatabase, connectReads, type Reads, type Sql } from '#shared/db/connect-database.ts';
 import { applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { ADMISSION_WINDOW } from '#shared/jobs/admission.ts';
@@ -46,6 +47,9 @@ export async function startTestApi(
       | 'secrets'
       | 'chat'
       | 'linkSecret'
+      | 'signIn'
+      | 'trustedProxies'
+      | 'authenticateSession'
       | 'now'
     >
   > = {},
@@ -85,6 +89,9 @@ export async function startTestApi(
     admissionWindow: ADMISSION_WINDOW,
     readDepths: (ids) => readQueueDepths(fauxqs.sqs, { main: queueUrls, dead: urlsOf('deadLetterUrl') }, ids),
     authenticate: createAuthenticator({ findKey: (key) => findApiKey(sql, key), cacheMs: 15_000 }),
+    authenticateSession: createAuthenticator({ findKey: (token) => findSession(sql, token), cacheMs: 0 }),
+    noteSessionUse: (id) => void noteSessionUse(sql, id),
+    signIn: { hasLinks: true, consoleOrigin: undefined, portalOrigin: undefined },
     logger,
     registry,
     actionApprovalOver: undefined,

@@ -34,7 +34,10 @@ export interface ApiSchema {
 }
 
 /** Nothing of it is called: handlers are described, and no request is made. */
-const UNUSED = {} as Pick<AppOptions, 'sql' | 'reads' | 'senders' | 'readDepths' | 'authenticate' | 'secrets'>;
+const UNUSED = {} as Pick<
+  AppOptions,
+  'sql' | 'reads' | 'senders' | 'readDepths' | 'authenticate' | 'authenticateSession' | 'noteSessionUse' | 'secrets'
+>;
 
 export async function readApiDocument(): Promise<ApiDocument> {
   const app = await buildApp({
@@ -50,6 +53,7 @@ export async function readApiDocument(): Promise<ApiDocument> {
     trustedProxies: [],
     chat: { slack: undefined, teamsWebhooks: new Map() },
     linkSecret: undefined,
+    signIn: { hasLinks: false, consoleOrigin: undefined, portalOrigin: undefined },
   });
   await app.ready();
   try {

@@ -1,12 +1,13 @@
 /** Taking tenants, routes and SFTP users out of use and back into it, for operators; and the list of SFTP users. */
 import { z } from 'zod';
 import { type AccessTarget, setAccess } from '#shared/access/disable-access.ts';
+import { actorOf } from '#shared/access/permissions.ts';
 import { asc, sql as raw } from '#shared/db/drizzle.ts';
 import { sftpUsers } from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { reasonField, tenantField, textField } from '../http/request-fields.ts';
-import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
+import { callerOf, callerWith } from '../http/request-guard.ts';
 import { ofTenant } from '../http/tenant-scope.ts';
 import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
 

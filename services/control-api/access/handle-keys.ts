@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import { createApiKey, revokeApiKey, rotateApiKey } from '#shared/access/api-keys.ts';
 import {
+  actorOf,
   type Caller,
   defaultRole,
   isTenantRole,
@@ -13,13 +14,14 @@ import {
   PERMISSIONS_OF,
   ROLES,
 } from '#shared/access/permissions.ts';
+import { findSessionEnd } from '#shared/access/sessions.ts';
 import { and, asc, eq, gt } from '#shared/db/drizzle.ts';
 import { apiKeys, tenants } from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { encodeIdCursor, idCursorField } from '../http/page-cursor.ts';
 import { idParams, instantField, limitField, plainTextField, tenantField } from '../http/request-fields.ts';
-import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
+import { callerOf, callerWith } from '../http/request-guard.ts';
 import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
 
 const roleSchema = z.enum(ROLES);
@@ -61,6 +63,18 @@ export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
             time_zone: z.string().nullable().describe('The tenant’s.'),
             role: roleSchema,
             permissions: z.array(z.enum(PERMISSIONS)),
+            person: z
+              .object({ id: z.string(), name: z.string(), email: z.string().nullable() })
+              .nullable()
+              .describe('Null for a key or a token.'),
+            session: z
+              .object({
+                id: z.string(),
+                way: z.enum(['link', 'oidc', 'mail']).describe('How the person signed in.'),
+                proved_at: z.string().describe('When the person last proved who it is.'),
+                ends_at: z.string().describe('If nothing more is asked in it.'),
+              })
+              .nullable(),
           }),
           ...errorReplies,
         },
@@ -68,7 +82,10 @@ export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
     },
     async (request) => {
       const caller = callerOf(request);
-      const { tenantId, role } = caller;
+      const { tenantId, role, session } = caller;
+      const endsAt = session && (await findSessionEnd(sql, session.id));
+      if (session !== undefined && endsAt === undefined)
+        throw new LongshoreError('SESSION_ENDED', 'The session has ended.');
       const [tenant] =
         tenantId === null
           ? []
@@ -79,6 +96,16 @@ export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
         time_zone: tenant?.timeZone ?? null,
         role,
         permissions: [...PERMISSIONS_OF[role]],
+        person: session === undefined ? null : { id: session.personId, name: session.name, email: session.email },
+        session:
+          session === undefined || endsAt === undefined
+            ? null
+            : {
+                id: session.id,
+                way: session.way,
+                proved_at: new Date(session.provedAtMs).toISOString(),
+                ends_at: endsAt.toISOString(),
+              },
       };
     },
   );

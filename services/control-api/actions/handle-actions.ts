@@ -9,7 +9,7 @@
  */
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Permission } from '#shared/access/permissions.ts';
+import { actorOf, type Permission } from '#shared/access/permissions.ts';
 import { FILTER_FIELDS, SUBJECTS } from '#shared/actions/action-subjects.ts';
 import {
   type ActionWord,
@@ -46,7 +46,7 @@ import {
   tenantField,
   textField,
 } from '../http/request-fields.ts';
-import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
+import { callerOf, callerWith } from '../http/request-guard.ts';
 import { actionPageSchema, actionSchema, findAction, findActions, findItems, itemPageSchema } from './action-reply.ts';
 
 const rateField = z.number().min(0.2).max(1_000);

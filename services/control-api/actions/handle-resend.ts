@@ -5,6 +5,7 @@
  * 2. Where a job has ended, its effects would come a second time: that is an action like `resend`, which waits for a second person.
  */
 import { z } from 'zod';
+import { actorOf } from '#shared/access/permissions.ts';
 import { runAction } from '#shared/actions/action-transitions.ts';
 import { previewAction } from '#shared/actions/preview-action.ts';
 import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
@@ -14,7 +15,7 @@ import { type PlannedRuns, planFirstRun, planRuns } from '#shared/jobs/plan-runs
 import { resendJobs } from '#shared/jobs/resend-jobs.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { idField, reasonField, textField } from '../http/request-fields.ts';
-import { actorOf, callerWith } from '../http/request-guard.ts';
+import { callerWith } from '../http/request-guard.ts';
 import { findJobSummary } from '../jobs/find-job.ts';
 import { jobSummarySchema } from '../jobs/job-summary.ts';
 import { actionSchema, findAction } from './action-reply.ts';

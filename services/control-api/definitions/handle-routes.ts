@@ -5,12 +5,13 @@
  * ones with `dry_run=true`.
  */
 import { z } from 'zod';
+import { actorOf } from '#shared/access/permissions.ts';
 import type { RouteFileFault } from '#shared/definitions/parse-route-files.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { cursorField } from '../http/page-cursor.ts';
 import { flagField, limitField, tenantField, textField } from '../http/request-fields.ts';
-import { actorOf, callerOf, callerWith, customerOf, spend } from '../http/request-guard.ts';
+import { callerOf, callerWith, customerOf, spend } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
 import { appliedSchema, applyRouteFiles } from './apply-route-files.ts';
 import {

@@ -1,11 +1,12 @@
 /** `GET /api/v1/files`, `/count` and `/{id}`, and a person's word about a quarantined file: route it again. */
 import { z } from 'zod';
+import { actorOf } from '#shared/access/permissions.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { requeueFiles } from '#shared/jobs/requeue-files.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { cursorField } from '../http/page-cursor.ts';
 import { idParams, limitField, wordSchema } from '../http/request-fields.ts';
-import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
+import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
 import { FILE_ORDERS, fileFiltersSchema, isByFinish, toFileFilters } from './file-filters.ts';
 import { fileDetailSchema, filePageSchema, findFileDetail, findFiles } from './find-files.ts';

@@ -14,7 +14,7 @@ export async function cachePrivately(request: FastifyRequest, reply: FastifyRepl
   reply.header('etag', tag);
   reply.header('cache-control', `private, max-age=${MAX_AGE_SECONDS}`);
   // A cache must not give one key's answer to another.
-  reply.header('vary', 'x-api-key, authorization');
+  reply.header('vary', 'x-api-key, authorization, cookie');
   if (!isKnown(request.headers['if-none-match'], tag)) return payload;
   reply.code(304).removeHeader('content-type').removeHeader('content-length');
   return null;

@@ -19,7 +19,11 @@ const TAGS = [
     description: 'Tenants and what they define: routes, partners and stores. Applying takes an operator.',
   },
   { name: 'operations', description: 'Health, queues, dead letters, notices, API keys. Most of it takes an operator.' },
-  { name: 'access', description: 'Taking tenants, routes and SFTP users out of use and back. Takes an operator.' },
+  {
+    name: 'access',
+    description:
+      'Who may do what: keys, people and their sessions; taking tenants, routes and SFTP users out of use and back.',
+  },
 ];
 
 /** A route file: YAML, or the same as JSON; its own parser says what is wrong with it, by line and column. */
@@ -59,9 +63,16 @@ export async function describeApi(app: ApiServer): Promise<void> {
         securitySchemes: {
           apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },
           bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+          session: {
+            type: 'apiKey',
+            in: 'cookie',
+            name: '__Host-longshore-console',
+            description:
+              'Of a person who signed in; `__Host-longshore-portal` for a tenant’s. For pages of the same origin, which send `x-longshore: 1` with whatever is not a GET.',
+          },
         },
       },
-      security: [{ apiKey: [] }, { bearer: [] }],
+      security: [{ apiKey: [] }, { bearer: [] }, { session: [] }],
     },
     transform: describeRoute,
     transformObject: (document) => {

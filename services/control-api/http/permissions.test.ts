@@ -95,6 +95,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'GET /api/v1/audit': ['audit:read'],
   'GET /api/v1/audit/verify': ['audit:read', undefined, 'tenant=acme'],
   'GET /api/v1/audit/export': ['audit:read', undefined, 'type=none'],
+  'POST /api/v1/sign-in-links': ['read'],
   'GET /api/v1/keys': ['keys:manage'],
   'POST /api/v1/keys': ['keys:manage', { tenant: 'acme', label: 'new' }],
   'POST /api/v1/keys/{id}/rotate': ['keys:manage', {}],
@@ -102,6 +103,8 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
 };
 /** A stream: it answers until its job ends; `job-events.test.ts` has its own. */
 const STREAMS = ['GET /api/v1/jobs/{id}/events'];
+/** Before or after there is a caller; `sign-in/*.test.ts` has its own. */
+const SIGN_IN = ['POST /auth/link', 'POST /auth/sign-out'];
 
 async function ask(endpoint: string, key: string | undefined): Promise<{ status: number; code: unknown }> {
   const [method = '', path = ''] = endpoint.split(' ');
@@ -124,7 +127,7 @@ test('every endpoint says who may call it', () => {
   const all = Object.entries(paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   );
-  expect(all.sort()).toEqual([...Object.keys(ENDPOINTS), ...STREAMS].sort());
+  expect(all.sort()).toEqual([...Object.keys(ENDPOINTS), ...STREAMS, ...SIGN_IN].sort());
 });
 
 test.each(Object.keys(ENDPOINTS))('%s', async (endpoint) => {

@@ -1,23 +1,33 @@
 /**
  * What stands before every handler: who asks, how often, and in what form.
  *
- * 1. Every route needs a key unless it says `isPublic`; a route added without a thought is closed.
- * 2. A tenant's keys spend the tenant's allowance only; what has no valid key spends that of its address, before the key is looked up.
+ * 1. Every route needs a key, a token or a session unless it says `isPublic`; a route added without a thought is closed.
+ * 2. A session counts only for pages of ours (`own-pages.ts`), and never together with another credential.
+ * 3. A tenant's keys spend the tenant's allowance only; what has no valid key spends that of its address, before the key is looked up.
  */
+import cookies from '@fastify/cookie';
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type Caller, may, type Permission, ROLES } from '#shared/access/permissions.ts';
+import { type Caller, may, type Permission, ROLES, type Session } from '#shared/access/permissions.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import type { Authenticate, Authentication } from './authenticate.ts';
 import type { AuthenticateBearer } from './authenticate-bearer.ts';
+import { assertFromOwnPage } from './own-pages.ts';
+import { sessionTokenOf } from './session-cookies.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
     caller: Caller | null;
   }
+  interface FastifyInstance {
+    /** For streams: whether what the request carried still counts. */
+    isStillKnown(request: FastifyRequest): Promise<boolean>;
+  }
   interface FastifyContextConfig {
     /** Answers without a key. */
     isPublic?: boolean;
+    /** Gives a session: taken from pages of ours alone, as what is asked with one. */
+    isSignIn?: boolean;
   }
 }
 
@@ -25,6 +35,12 @@ export interface RequestGuardOptions {
   readonly authenticate: Authenticate;
   /** Absent: tokens are not taken. */
   readonly authenticateBearer?: AuthenticateBearer | undefined;
+  /** Finds the session of a token; as for keys. */
+  readonly authenticateSession: Authenticate;
+  /** Called for what a person asks in a session, so that the session does not become idle. */
+  readonly noteSessionUse: (sessionId: string) => void;
+  /** Of the console and the portal, where they are configured. */
+  readonly pageOrigins: readonly string[];
   readonly ratePerSecond: number;
   readonly strangerRatePerMinute: number;
 }
@@ -36,6 +52,7 @@ const STRANGER_WINDOW_MS = 60_000;
 const PUBLIC_RATE_PER_WINDOW = 600;
 
 export async function guardRequests(app: FastifyInstance, options: RequestGuardOptions): Promise<void> {
+  await app.register(cookies);
   await app.register(rateLimit, { global: false });
   const keyLimit = app.createRateLimit({
     max: options.ratePerSecond * (WINDOW_MS / 1_000),
@@ -64,6 +81,8 @@ export async function guardRequests(app: FastifyInstance, options: RequestGuardO
     const result = await whoAsks(request, allowance);
     if (result.type === 'limited') throw rateLimited(secondsLeft, reply);
     if (result.type === 'unknown') {
+      if (sessionTokenOf(request) !== undefined)
+        throw new LongshoreError('SESSION_ENDED', 'The session has ended, or it is unknown.');
       if (options.authenticateBearer !== undefined) reply.header('www-authenticate', 'Bearer');
       throw new LongshoreError(
         'UNAUTHENTICATED',
@@ -71,25 +90,43 @@ export async function guardRequests(app: FastifyInstance, options: RequestGuardO
       );
     }
     request.caller = result.owner;
+    const { session } = result.owner;
+    // What a page asks by itself does not keep the session of a person who is away.
+    if (session !== undefined && request.headers['x-longshore-background'] === undefined)
+      options.noteSessionUse(session.id);
   }
 
-  /** A token is verified without a look-up, so only one that fails costs the address its allowance. */
+  /** A bearer token is verified without a look-up, so only one that fails costs the address its allowance. */
   async function whoAsks(request: FastifyRequest, allowance: () => Promise<boolean>): Promise<Authentication> {
-    const [key, authorization] = [headerText(request, 'x-api-key'), headerText(request, 'authorization')];
-    if (authorization === undefined || options.authenticateBearer === undefined)
+    const key = headerText(request, 'x-api-key');
+    const bearer = options.authenticateBearer === undefined ? undefined : headerText(request, 'authorization');
+    const session = sessionTokenOf(request);
+    if ([key, bearer, session].filter((credential) => credential !== undefined).length > 1)
+      throw new LongshoreError(
+        'REQUEST_INVALID',
+        'The request carries more than one of API key, token and session; send one of them.',
+      );
+    if (session !== undefined) {
+      assertFromOwnPage(request, options.pageOrigins);
+      return await options.authenticateSession(session, allowance);
+    }
+    if (bearer === undefined || options.authenticateBearer === undefined)
       return await options.authenticate(key, allowance);
-    if (key !== undefined)
-      throw new LongshoreError('REQUEST_INVALID', 'The request carries both an API key and a token; send one of them.');
-    const result = await options.authenticateBearer(authorization);
+    const result = await options.authenticateBearer(bearer);
     return result.type === 'known' || (await allowance()) ? result : { type: 'limited' };
   }
 
+  app.decorate('isStillKnown', async (request: FastifyRequest) => {
+    const { type } = await whoAsks(request, async () => true);
+    return type === 'known';
+  });
   app.decorateRequest('caller', null);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
     reply.header('x-content-type-options', 'nosniff');
     if (request.is404 || request.routeOptions.config.isPublic) {
       await spend(publicLimit, request, reply);
+      if (request.routeOptions.config.isSignIn) assertFromOwnPage(request, options.pageOrigins);
     } else {
       reply.header('cache-control', 'no-store');
       await identify(request, reply);
@@ -120,14 +157,19 @@ function forbidden(permission: Permission): LongshoreError {
   });
 }
 
+/** Of a person who signed in. @throws LongshoreError `SESSION_REQUIRED` */
+export function personOf(request: FastifyRequest): Caller & { readonly session: Session } {
+  const { session, ...caller } = callerOf(request);
+  if (session !== undefined) return { ...caller, session };
+  throw new LongshoreError(
+    'SESSION_REQUIRED',
+    'This is for people who signed in, and the request carries a key or a token.',
+  );
+}
+
 /** Whose share of the API a request takes: a tenant's, whatever number of keys it has; an operator's own. */
 export function customerOf({ tenantId, keyId }: Caller): string {
   return tenantId === null ? `key:${keyId}` : `tenant:${tenantId}`;
-}
-
-/** As it is in the audit. */
-export function actorOf(caller: Caller): string {
-  return caller.tenantId === null ? `operator:${caller.label}` : `tenant:${caller.tenantId}:${caller.label}`;
 }
 
 type Limit = ReturnType<FastifyInstance['createRateLimit']>;

@@ -4,7 +4,7 @@
  * `state` at once and whenever it changes, `progress` at most once a second while bytes move, `end` with the last state; then it closes.
  *
  * 1. Bounded: so many streams per key and process, an hour each, and nothing is kept for a client that does not read.
- * 2. A stream ends with its client, with the server, and when its key is revoked.
+ * 2. A stream ends with its client, with the server, and when what it was asked with no longer counts.
  * 3. Browsers come again by themselves after a stream that broke; after `end` they are told to stay away (204).
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -14,7 +14,6 @@ import type { Reads, Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { type ApiServer, errorReplies } from '../http/api-server.ts';
-import type { Authenticate } from '../http/authenticate.ts';
 import { idParams } from '../http/request-fields.ts';
 import { callerOf } from '../http/request-guard.ts';
 import { findJobSummary } from './find-job.ts';
@@ -23,7 +22,6 @@ import { createJobWatch, type JobWatch, type WatchedJob } from './watch-jobs.ts'
 export interface JobEventsOptions {
   readonly sql: Sql;
   readonly reads: Reads;
-  readonly authenticate: Authenticate;
   readonly logger: Logger;
   readonly registry: Registry;
   readonly streamsPerKey: number;
@@ -168,14 +166,12 @@ class JobStream {
     this.#parts.reply.raw.write(`${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${data}\n\n`);
   }
 
-  /** Keeps proxies from taking the stream for dead, and sees that the key still counts. */
+  /** Keeps proxies from taking the stream for dead, and sees that the key, token or session still counts. */
   async #heartbeat(): Promise<void> {
-    const { request, reply, options } = this.#parts;
+    const { request, reply } = this.#parts;
     if (!reply.raw.writableNeedDrain) reply.raw.write(': alive\n\n');
-    const key = request.headers['x-api-key'];
     try {
-      const { type } = await options.authenticate(typeof key === 'string' ? key : undefined, async () => true);
-      if (type !== 'known') this.end();
+      if (!(await request.server.isStillKnown(request))) this.end();
     } catch {
       // The database is away: as for every request, what cannot be checked is not served.
       this.end();

@@ -5,7 +5,7 @@
  * what was held back of the tenant's own files are an operator's word. Another tenant's job is a 404 first.
  */
 import { z } from 'zod';
-import type { Permission } from '#shared/access/permissions.ts';
+import { actorOf, type Permission } from '#shared/access/permissions.ts';
 import { JOB_STATES } from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { cancelJobs, cancelOrderedJobs, rejectHeldJobs } from '#shared/jobs/end-jobs.ts';
@@ -24,7 +24,7 @@ import {
   textField,
   wordSchema,
 } from '../http/request-fields.ts';
-import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
+import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
 import type { CountRecords } from '../records/count-records.ts';
 import { retryRecords } from '../records/retry-records.ts';

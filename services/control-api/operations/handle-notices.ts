@@ -1,5 +1,6 @@
 /** `GET /api/v1/notices`: what channels were not told yet, and what is parked; and a person's word to try the parked ones again. */
 import { z } from 'zod';
+import { actorOf } from '#shared/access/permissions.ts';
 import type { Reads } from '#shared/db/connect-database.ts';
 import { and, desc, eq, sql as expression } from '#shared/db/drizzle.ts';
 import { notices } from '#shared/db/schema.ts';
@@ -7,7 +8,7 @@ import { retryNotices } from '#shared/notices/notice-transitions.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { cursorField, encodeCursor, type PagePosition } from '../http/page-cursor.ts';
 import { anyCaseField, limitField, reasonField, tenantField } from '../http/request-fields.ts';
-import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
+import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
 import { exactInstantOf, instantOf } from '../records/read-columns.ts';
 

@@ -1,5 +1,6 @@
 /** What operators work with: dead letters, queues, API keys. */
 import { z } from 'zod';
+import { actorOf } from '#shared/access/permissions.ts';
 import { DEAD_LETTER_STATES } from '#shared/db/schema.ts';
 import { discardParkedLetters } from '#shared/dead-letters/dead-letters.ts';
 import { LongshoreError } from '#shared/errors.ts';
@@ -7,7 +8,7 @@ import { isFifo, QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { cursorField } from '../http/page-cursor.ts';
 import { anyCaseField, idField, idParams, limitField, reasonField, tenantField } from '../http/request-fields.ts';
-import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
+import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
 import {
   countParkedLetters,

@@ -1,5 +1,6 @@
 /** The records of a job: a page of them, one with its attempts, and a person's word about those that failed. */
 import { z } from 'zod';
+import { actorOf } from '#shared/access/permissions.ts';
 import { RECORD_STATES } from '#shared/db/schema.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { lineCursorField, lineField } from '../http/page-cursor.ts';
@@ -12,7 +13,7 @@ import {
   reasonField,
   textField,
 } from '../http/request-fields.ts';
-import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
+import { callerOf, callerWith } from '../http/request-guard.ts';
 import { findRecordDetail, findRecordJob, findRecords, recordDetailSchema, recordPageSchema } from './find-records.ts';
 import { previewRetry, retryRecords } from './retry-records.ts';
 

@@ -1,11 +1,12 @@
 /** `GET /api/v1/reviews`: what waits for a person, for how long, and who looks at it; and a person's comment. */
 import { z } from 'zod';
+import { actorOf } from '#shared/access/permissions.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { commentHeldJob } from '#shared/jobs/comment-jobs.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { idCursorField } from '../http/page-cursor.ts';
 import { idParams, limitField, tenantField, textField } from '../http/request-fields.ts';
-import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
+import { callerOf, callerWith } from '../http/request-guard.ts';
 import { findJobSummary } from '../jobs/find-job.ts';
 import { findReviews, reviewPageSchema } from './find-reviews.ts';
 
