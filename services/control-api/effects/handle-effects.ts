@@ -5,6 +5,7 @@
  * 2. `resend` makes a new job with new keys: an action, as every `resend`, which waits for a second person.
  */
 import { z } from 'zod';
+import { actorOf } from '#shared/access/permissions.ts';
 import { runAction } from '#shared/actions/action-transitions.ts';
 import { previewAction } from '#shared/actions/preview-action.ts';
 import { EFFECT_STAGES } from '#shared/db/schema.ts';
@@ -23,7 +24,7 @@ import {
   tenantField,
   textField,
 } from '../http/request-fields.ts';
-import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
+import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
 import { type EffectReply, effectPageSchema, effectSchema, findEffect, findEffects } from './find-effects.ts';
 
