@@ -15,3 +15,15 @@ export const secretNameSchema = z
   .refine((name) => name.split('/').every((part) => part !== '' && !part.startsWith('.')), {
     error: 'must be the name of a secret',
   });
+
+export const timeZoneSchema = z.string().refine(
+  (zone) => {
+    try {
+      new Intl.DateTimeFormat('en', { timeZone: zone });
+      return true;
+    } catch {
+      return false;
+    }
+  },
+  { error: 'is not an IANA time zone such as UTC or Europe/Berlin' },
+);

@@ -6,36 +6,16 @@
  */
 import { z } from 'zod';
 import { durationSchema } from '#shared/definitions/duration.ts';
-import { idSchema } from '#shared/definitions/name-schemas.ts';
+import { idSchema, timeZoneSchema } from '#shared/definitions/name-schemas.ts';
 import { notifySchema } from '#shared/definitions/notify-schema.ts';
 import { type PartnerDocument, partnerDocumentSchema } from '#shared/definitions/partner-schema.ts';
 import { sizeSchema } from '#shared/definitions/size.ts';
 import { sshPublicKeySchema } from '#shared/definitions/ssh-public-key.ts';
 import { type StoreDocument, storeDocumentSchema } from '#shared/definitions/store-schema.ts';
 import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
-import { compileGlob } from './match-glob.ts';
+import { globSchema, globsSchema } from './glob-schema.ts';
 import { recordsSchema } from './records-schema.ts';
 import { findOrderFaults } from './step-order.ts';
-
-const globSchema = z.string().superRefine((source, context) => {
-  const glob = compileGlob(source);
-  if (!glob.ok) context.addIssue({ code: 'custom', message: glob.message });
-});
-
-/** One glob or a list of them; always a list afterwards. */
-const globsSchema = z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(globSchema).max(50));
-
-const timeZoneSchema = z.string().refine(
-  (zone) => {
-    try {
-      new Intl.DateTimeFormat('en', { timeZone: zone });
-      return true;
-    } catch {
-      return false;
-    }
-  },
-  { error: 'is not an IANA time zone such as UTC or Europe/Berlin' },
-);
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
