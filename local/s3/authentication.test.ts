@@ -136,6 +136,13 @@ describe('authentication', () => {
     expect(await send({ ...signed, headers })).toMatchObject({ status: 403 });
   });
 
+  it('refuses a presigned URL that comes with an Authorization header, as Amazon S3 does', async () => {
+    const signed = sign(presigned);
+    const { authorization } = sign({ method: 'GET', path: '/bucket/k', payloadHash: sha256('') }).headers;
+    const reply = await send({ ...signed, headers: { ...signed.headers, authorization: authorization! } });
+    expect(reply).toMatchObject({ status: 400, text: expect.stringContaining('<Code>InvalidArgument</Code>') });
+  });
+
   it('takes a body in chunks of HTTP, of no declared length, when it is the signed one', async () => {
     const put = (body: string) => {
       const headers = { 'transfer-encoding': 'chunked' };

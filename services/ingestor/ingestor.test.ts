@@ -306,6 +306,36 @@ describe('what is no file', () => {
     expect(Attributes?.ApproximateNumberOfMessages).toBe('2');
   });
 
+  test('is refused alone when no store or table can have what it names, and holds up none of the good ones', async () => {
+    const object = await put('plain/a.csv', 'x');
+    const transfer = completed(object);
+    const ofYear = (time: string) => ({
+      ...transfer,
+      time,
+      detail: { ...transfer.detail, 'start-timestamp': time, 'end-timestamp': time },
+    });
+    await send(
+      created({ ...object, key: 'plain/a\0.csv' }),
+      created({ ...object, key: 'plain/\ud800.csv' }),
+      created({ ...object, versionId: '\0' }),
+      completed({ ...object, key: 'plain/\udc00\0' }),
+      cutOff({ ...object, key: 'plain/b\0.csv' }),
+      ofYear('0001-01-01T00:00:00Z'),
+      ofYear('9999-12-31T23:59:59-23:59'),
+      created(object),
+    );
+    for (const [event, outcome, count] of [
+      ['Object Created', 'queued', 1],
+      ['Object Created', 'refused', 3],
+      ['SFTP Server File Upload Completed', 'refused', 1],
+      ['SFTP Server File Upload Completed', 'gone', 2],
+      ['SFTP Server File Upload Failed', 'refused', 1],
+    ] as const) {
+      await vi.waitFor(async () => expect(await countOf(event, outcome)).toBe(count), { timeout: 20_000 });
+    }
+    expect(await files()).toMatchObject([{ key: 'plain/a.csv', status: 'QUEUED' }]);
+  });
+
   test('is quarantined when no tenant has its prefix, also beside a tenant of which it begins with the name', async () => {
     for (const key of ['plainest/a.csv', 'top.csv', 'unassigned/a.csv']) await send(created(await put(key, 'x')));
     await settled();
@@ -354,6 +384,20 @@ describe('objects that SFTP wrote', () => {
       ['acme/2.csv', 'QUARANTINED', 'PARTIAL_UPLOAD'],
     ]);
     expect(await wakeUps()).toEqual([]);
+  });
+
+  test('are cut off only where the store says that SFTP wrote them', async () => {
+    const [first, second] = [await put('acme/1.csv', 'whole'), await put('acme/2.csv', 'whole')];
+    await send(cutOff(first), created(first));
+    await settled();
+    await send(cutOff(second));
+    await settled();
+    await send(created(second));
+    await settled();
+    expect((await files()).map(({ key, status }) => [key, status]).sort()).toEqual([
+      ['acme/1.csv', 'QUEUED'],
+      ['acme/2.csv', 'QUEUED'],
+    ]);
   });
 
   test('tell a cut-off upload from the whole one that followed under the same name', async () => {

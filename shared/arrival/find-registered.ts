@@ -22,7 +22,9 @@ export interface VersionQuestion {
   readonly since?: Date | undefined;
 }
 
-export async function findRegistered(sql: Sql, questions: readonly VersionQuestion[]): Promise<RegisteredVersion[]> {
+export async function findRegistered(sql: Sql, asked: readonly VersionQuestion[]): Promise<RegisteredVersion[]> {
+  // One name that the table cannot have would fail the question about all of them.
+  const questions = asked.filter(({ key, versionId = '' }) => !`${key}${versionId}`.includes('\0'));
   if (questions.length === 0) return [];
   return await sql<RegisteredVersion[]>`
     SELECT DISTINCT f.id, f.bucket, f.key, f.version_id AS "versionId", f.size_bytes::float8 AS "sizeBytes", f.etag,

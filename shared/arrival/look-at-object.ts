@@ -1,10 +1,10 @@
 /** What the object store says about an arrival: an event is believed only as far as the store confirms it. */
 import { onlyContentHeaders } from '#shared/files/content-headers.ts';
 import { fullObjectChecksum } from '#shared/files/object-checksum.ts';
-import type { CallOptions, ObjectHead, ObjectStore, StoredHead } from '#shared/files/object-store.ts';
+import type { CallOptions, ObjectAddress, ObjectHead, ObjectStore, StoredHead } from '#shared/files/object-store.ts';
 import type { ObjectReport, TransferReport } from './arrival-report.ts';
 import { quoted, UNVERSIONED } from './arrival-report.ts';
-import { type CandidateVersion, CLOCK_SLACK_MS, matchVersion } from './match-version.ts';
+import { type CandidateVersion, CLOCK_SLACK_MS, isWrittenBySftp, matchVersion } from './match-version.ts';
 
 /** An object version as the store describes it. */
 export interface StoredObject {
@@ -22,8 +22,7 @@ export interface StoredObject {
 const VERSIONS_LOOKED_AT = 200;
 
 /**
- * What the store has under the version that an event names; its newest where the event names none. The writer is known by its mark:
- * Transfer Family's objects carry one (user guide, "Amazon S3 object metadata").
+ * What the store has under the version that an event names; its newest where the event names none. The writer is known by its mark.
  */
 export async function findStored(
   store: ObjectStore,
@@ -34,7 +33,6 @@ export async function findStored(
   const head = await store.head(versionId === UNVERSIONED ? { bucket, key } : { bucket, key, versionId }, options);
   if (head === 'not-found') return head;
   const username = head.metadata['user-agent-id']?.split('@')[0];
-  const isSftp = head.metadata['user-agent']?.startsWith('AWSTransfer') === true;
   return {
     versionId: head.versionId ?? versionId,
     sizeBytes: head.sizeBytes,
@@ -42,7 +40,7 @@ export async function findStored(
     at: plausibleTime(new Date(at), head.lastModified),
     head: storedHead(head),
     contentHash: contentHashOf(head),
-    writer: isSftp ? { type: 'sftp', ...(username !== undefined && { username }) } : { type: 'other' },
+    writer: isWrittenBySftp(head) ? { type: 'sftp', ...(username !== undefined && { username }) } : { type: 'other' },
   };
 }
 
@@ -74,16 +72,10 @@ export async function findTransferred(
   options: CallOptions,
 ): Promise<CandidateVersion | undefined> {
   const { bucket, key } = report;
-  const head = await store.head({ bucket, key }, options);
-  if (head !== 'not-found') {
-    const { versionId = 'null', sizeBytes, etag, lastModified = report.endedAt } = head;
-    const stored = { head: storedHead(head), contentHash: contentHashOf(head) };
-    const newest = { versionId, sizeBytes, etag: quoted(etag), at: lastModified, isSettled: false, stored };
-    const match = matchVersion(report, [newest]);
-    if (match !== undefined) return match;
-  }
+  const match = await matchStored({ bucket, key });
+  if (match !== undefined) return match;
   const { items } = await store.listVersions({ bucket, prefix: key, limit: VERSIONS_LOOKED_AT, ...options });
-  return matchVersion(
+  const listed = matchVersion(
     report,
     items
       .filter((item) => item.key === key && !item.isDeleteMarker)
@@ -95,4 +87,15 @@ export async function findTransferred(
         isSettled: false,
       })),
   );
+  return listed === undefined ? undefined : await matchStored({ bucket, key, versionId: listed.versionId });
+
+  async function matchStored(version: ObjectAddress): Promise<CandidateVersion | undefined> {
+    const head = await store.head(version, options);
+    if (head === 'not-found') return undefined;
+    const { versionId = UNVERSIONED, sizeBytes, etag, lastModified = report.endedAt } = head;
+    const stored = { head: storedHead(head), contentHash: contentHashOf(head) };
+    return matchVersion(report, [
+      { versionId, sizeBytes, etag: quoted(etag), at: lastModified, isSettled: false, stored },
+    ]);
+  }
 }

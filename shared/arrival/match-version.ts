@@ -1,7 +1,7 @@
 /**
  * Finds the object version that a finished transfer is about: transfer events name no version. Pure.
  *
- * Size and ETag must fit where the event names them, and the version must be of the transfer's time. An equal version that nothing
+ * Only what SFTP wrote can have been cut off. Size and ETag must fit where the event names them, and the version must be of the transfer's time. An equal version that nothing
  * was said about yet goes before one already settled, so that two events of equal contents settle two versions.
  */
 import type { StoredHead } from '#shared/files/object-store.ts';
@@ -29,7 +29,13 @@ export function matchVersion<Candidate extends CandidateVersion>(
     .sort((a, b) => Number(a.isSettled) - Number(b.isSettled) || distanceMs(report, a) - distanceMs(report, b))[0];
 }
 
-function fits({ sizeBytes, etag, startedAt, endedAt }: TransferReport, candidate: CandidateVersion): boolean {
+/** Transfer Family marks its objects (user guide, "Amazon S3 object metadata"). */
+export function isWrittenBySftp({ metadata }: Pick<StoredHead, 'metadata'>): boolean {
+  return metadata['user-agent']?.startsWith('AWSTransfer') === true;
+}
+
+function fits({ kind, sizeBytes, etag, startedAt, endedAt }: TransferReport, candidate: CandidateVersion): boolean {
+  if (kind === 'failed' && candidate.stored !== undefined && !isWrittenBySftp(candidate.stored.head)) return false;
   if (sizeBytes !== undefined && sizeBytes !== candidate.sizeBytes) return false;
   if (etag !== undefined && etag !== candidate.etag) return false;
   // S3 gives an object written in parts the time at which its upload began.

@@ -61,6 +61,10 @@ export async function resolveArrivals(
 
   for (const [index, report] of reports.entries()) {
     if (report.bucket !== options.landingBucket) continue;
+    if (!isStorable(report)) {
+      resolutions[index] = { type: 'refused', reason: 'its text has a NUL or half a surrogate pair' };
+      continue;
+    }
     const file = classifyKey(report.key, tenants);
     if (file.type === 'ignored') resolutions[index] = { type: 'nothing', why: 'ignored' };
     else if (report.kind === 'object') objects.push({ index, report, file });
@@ -68,6 +72,13 @@ export async function resolveArrivals(
   }
   if (objects.length + transfers.length > 0) await resolveFiles({ objects, transfers, resolutions }, options);
   return resolutions;
+}
+
+/** Neither the table nor the store has what this is false of, and asked about it both fail the whole batch. */
+function isStorable(report: ArrivalReport): boolean {
+  return Object.values(report).every(
+    (value) => typeof value !== 'string' || (value.isWellFormed() && !value.includes('\0')),
+  );
 }
 
 interface Open {
@@ -174,9 +185,12 @@ function candidatesByKey(
   return new Map([...byKey].map(([key, versions]) => [key, [...versions.values()]]));
 }
 
+/** What `timestamptz` and RFC 3339 both can say. */
+const YEARS = { first: Date.UTC(1970), last: Date.UTC(9999) };
+
 /** A minute before the transfer began: what is older cannot be its object, and keys may have many versions. */
 function earliest({ startedAt }: TransferReport): Date {
-  return new Date(startedAt.getTime() - 60_000);
+  return new Date(Math.min(Math.max(startedAt.getTime() - 60_000, YEARS.first), YEARS.last));
 }
 
 async function asked<Answer>(
