@@ -147,7 +147,10 @@ function claimOfQuery({ message, query }: SignedRequest): SignedClaim {
   const expires = query.get('X-Amz-Expires') ?? '';
   if (query.get('X-Amz-Algorithm') !== ALGORITHM) throw fail(`X-Amz-Algorithm only supports "${ALGORITHM}"`);
   if (message.headers.authorization !== undefined)
-    throw new S3Error('InvalidArgument', 'Only one way of authentication is allowed: the URL or the Authorization header.');
+    throw new S3Error(
+      'InvalidArgument',
+      'Only one way of authentication is allowed: the URL or the Authorization header.',
+    );
   if (!/^[0-9a-f]{64}$/.test(signature)) throw fail('X-Amz-Signature must be 64 hexadecimal digits');
   if (!/^-?\d+$/.test(expires)) throw fail('X-Amz-Expires must be a number of seconds');
   if (Number(expires) < 1 || Number(expires) > MAX_EXPIRES_SECONDS)

@@ -58,6 +58,11 @@ const BEARER = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i;
 const HEADER_SAFE = /^[\x20-\x7e]{1,256}$/;
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/;
 
+/** Whether a header has the size and form of a bearer token: all that can be said of it at no cost. */
+export function isTokenHeader(authorization: string, { largestTokenBytes }: TokenRules): boolean {
+  return authorization.length <= largestTokenBytes && BEARER.test(authorization);
+}
+
 export async function verifyToken({ authorization, rules, keys, now }: VerifyTokenOptions): Promise<TokenVerdict> {
   if (authorization === undefined || authorization === '') return refused('missing');
   if (authorization.length > rules.largestTokenBytes) return refused('too-large');

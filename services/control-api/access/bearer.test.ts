@@ -1,4 +1,5 @@
 /** OAuth 2 access tokens beside API keys, from an issuer that may lie. */
+import { type CryptoKey, importJWK } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createBearerAuthenticator } from '#services/control-api/http/authenticate-bearer.ts';
 import { createKeyCache } from '#shared/access/key-cache.ts';
@@ -12,6 +13,14 @@ import {
   startIssuer,
 } from '#testkit/beds/authorizer-bed.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+
+const RULES = {
+  issuer: ISSUER,
+  audience: [AUDIENCE],
+  algorithms: ['ES256'],
+  clockToleranceS: 0,
+  largestTokenBytes: 8_192,
+};
 
 let api: TestApi;
 let key: SigningKey;
@@ -29,13 +38,7 @@ beforeAll(async () => {
   });
   api = await startTestApi({
     authenticateBearer: createBearerAuthenticator({
-      rules: {
-        issuer: ISSUER,
-        audience: [AUDIENCE],
-        algorithms: ['ES256'],
-        clockToleranceS: 0,
-        largestTokenBytes: 8_192,
-      },
+      rules: RULES,
       keys,
       roles: { 'longshore.operate': 'operator', 'longshore.send': 'sender', desk: 'viewer' },
       tenantClaim: 'tenant',
@@ -129,4 +132,48 @@ test('an issuer that is away is not the caller’s fault', async () => {
     status: 503,
     body: { code: 'DEPENDENCY_UNAVAILABLE' },
   });
+});
+
+test('tokens with wrong signatures cost an address its allowance before they are verified, and a good one comes through', async () => {
+  const good = await signToken(key, { claims: { scope: 'longshore.operate' } });
+  const forged = await signToken(await makeKey('k1'), { claims: { scope: 'longshore.operate' } });
+  const publicKey = (await importJWK(key.publicJwk)) as CryptoKey;
+  let verified = 0;
+  const authenticate = createBearerAuthenticator({
+    rules: RULES,
+    keys: {
+      findKey: async () => {
+        verified += 1;
+        return publicKey;
+      },
+    },
+    roles: { 'longshore.operate': 'operator' },
+    tenantClaim: 'tenant',
+    isActiveTenant: async () => true,
+    cacheMs: 15_000,
+  });
+  const flood = Array.from({ length: 500 }, (_, index) => authenticate(`Bearer ${forged}${index}`, async () => false));
+  expect(await authenticate(`Bearer ${good}`, async () => false)).toMatchObject({ type: 'limited' });
+  expect(new Set((await Promise.all(flood)).map(({ type }) => type))).toEqual(new Set(['limited']));
+  expect(verified).toBeLessThan(30);
+  expect(await authenticate(`Bearer ${good}`, async () => false)).toMatchObject({ type: 'known' });
+  expect(await authenticate('Bearer of bad news', async () => true)).toEqual({ type: 'unknown' });
+});
+
+test('a token that was verified is not believed beyond its own end', async () => {
+  const publicKey = (await importJWK(key.publicJwk)) as CryptoKey;
+  let now = Date.now();
+  const authenticate = createBearerAuthenticator({
+    rules: RULES,
+    keys: { findKey: async () => publicKey },
+    roles: { 'longshore.operate': 'operator' },
+    tenantClaim: 'tenant',
+    isActiveTenant: async () => true,
+    cacheMs: 60_000,
+    now: () => now,
+  });
+  const token = await signToken(key, { claims: { scope: 'longshore.operate' }, expiresInS: 30 });
+  expect(await authenticate(`Bearer ${token}`, async () => true)).toMatchObject({ type: 'known' });
+  now += 31_000;
+  expect(await authenticate(`Bearer ${token}`, async () => true)).toEqual({ type: 'unknown' });
 });

@@ -4,12 +4,14 @@
  * 1. The token's scopes, roles and groups decide the role, by the operator's mapping; what maps to no role is let in nowhere.
  * 2. A role of a tenant needs the tenant's claim, a role of operators must not have one: nobody is both.
  * 3. A tenant that is unknown or disabled is looked up again after `cacheMs` at most.
+ * 4. Verifying costs an address its allowance, as the look-up of a key does; a token that was verified is remembered for `cacheMs`, and no
+ *    longer than it is valid.
  */
 import { LRUCache } from 'lru-cache';
 import type { KeyCache } from '#shared/access/key-cache.ts';
-import { isTenantRole, type Role } from '#shared/access/permissions.ts';
-import { type TokenIdentity, type TokenRules, verifyToken } from '#shared/access/verify-token.ts';
-import type { Authentication } from './authenticate.ts';
+import { type Caller, isTenantRole, type Role } from '#shared/access/permissions.ts';
+import { isTokenHeader, type TokenIdentity, type TokenRules, verifyToken } from '#shared/access/verify-token.ts';
+import { type Authenticate, type Authentication, createAuthenticator } from './authenticate.ts';
 
 export interface BearerOptions {
   readonly rules: TokenRules;
@@ -23,11 +25,13 @@ export interface BearerOptions {
   readonly now?: () => number;
 }
 
-/** @throws LongshoreError `DEPENDENCY_UNAVAILABLE` when the issuer's keys cannot be read. */
-export type AuthenticateBearer = (authorization: string) => Promise<Authentication>;
+/** Takes the Authorization header. @throws LongshoreError `DEPENDENCY_UNAVAILABLE` when the issuer's keys cannot be read. */
+export type AuthenticateBearer = (
+  authorization: string,
+  allowance: Parameters<Authenticate>[1],
+) => Promise<Authentication>;
 
 const CACHED_TENANTS = 10_000;
-const UNKNOWN = { type: 'unknown' } as const;
 
 export function createBearerAuthenticator(options: BearerOptions): AuthenticateBearer {
   const { rules, keys, tenantClaim, isActiveTenant, cacheMs, now = Date.now } = options;
@@ -37,24 +41,32 @@ export function createBearerAuthenticator(options: BearerOptions): AuthenticateB
     fetchMethod: (tenantId) => isActiveTenant(tenantId),
   });
 
-  return async (authorization) => {
+  const validUntil = new WeakMap<Caller, number>();
+
+  async function verify(authorization: string): Promise<Caller | undefined> {
     const verdict = await verifyToken({ authorization, rules, keys, now });
     if (verdict.type === 'unknown') throw verdict.error;
-    if (verdict.type === 'refused') return UNKNOWN;
+    if (verdict.type === 'refused') return undefined;
     const { identity } = verdict;
     const role = roleOf(identity, options.roles);
     const tenant = identity.claims[tenantClaim];
-    if (role === undefined || isTenantRole(role) !== (tenant !== undefined)) return UNKNOWN;
-    if (tenant !== undefined && (typeof tenant !== 'string' || !(await tenants.fetch(tenant)))) return UNKNOWN;
-    return {
-      type: 'known',
-      owner: {
-        keyId: `${rules.issuer}|${identity.subject}`,
-        tenantId: tenant ?? null,
-        label: identity.subject,
-        role,
-      },
-    };
+    if (role === undefined || isTenantRole(role) !== (tenant !== undefined)) return undefined;
+    if (tenant !== undefined && (typeof tenant !== 'string' || !(await tenants.fetch(tenant)))) return undefined;
+    const keyId = `${rules.issuer}|${identity.subject}`;
+    const caller = { keyId, tenantId: tenant ?? null, label: identity.subject, role };
+    validUntil.set(caller, (identity.expiresAt + rules.clockToleranceS) * 1_000);
+    return caller;
+  }
+
+  const authenticate = createAuthenticator({
+    findKey: verify,
+    cacheMs,
+    isPlausible: (authorization) => isTokenHeader(authorization, rules),
+  });
+  return async (authorization, allowance) => {
+    const result = await authenticate(authorization, allowance);
+    const isOver = result.type === 'known' && now() >= (validUntil.get(result.owner) ?? 0);
+    return isOver ? { type: 'unknown' } : result;
   };
 }
 

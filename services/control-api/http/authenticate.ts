@@ -1,5 +1,5 @@
 /**
- * Whose API key a request carries.
+ * Whose API key, or access token, a request carries.
  *
  * 1. Fails closed: no answer of the database means no access, whatever was known before the cached answer ended.
  * 2. A found key is remembered for `cacheMs` and no longer, so a revoked one stops working within that time.
@@ -15,6 +15,8 @@ import type { Caller } from '#shared/access/permissions.ts';
 export interface AuthenticatorOptions {
   readonly findKey: (key: string) => Promise<Caller | undefined>;
   readonly cacheMs: number;
+  /** False of what needs no look-up to be refused; by default of what has not the form of our keys. */
+  readonly isPlausible?: (key: string) => boolean;
   /** Monotonic, in ms. */
   readonly now?: () => number;
 }
@@ -49,6 +51,7 @@ interface CachedKey {
 export function createAuthenticator({
   findKey,
   cacheMs,
+  isPlausible = (key) => KEY_FORM.test(key),
   now = () => performance.now(),
 }: AuthenticatorOptions): Authenticate {
   const cache = new Map<string, CachedKey>();
@@ -67,7 +70,7 @@ export function createAuthenticator({
   }
 
   return async (key, allowance) => {
-    if (key === undefined || !KEY_FORM.test(key)) return (await allowance()) ? UNKNOWN : LIMITED;
+    if (key === undefined || !isPlausible(key)) return (await allowance()) ? UNKNOWN : LIMITED;
     const digest = createHash('sha256').update(key).digest();
     const slot = digest.toString('hex', 0, 8);
     const cached = cache.get(slot);

@@ -1,9 +1,12 @@
 /**
- * The HTTP server with a bound on requests that wait for their answer, before anything is done for them.
+ * The HTTP server with a bound on sockets that wait for a request, and on requests that wait for their answer, before anything is done for
+ * them.
  *
  * 1. Node hands on every request of a socket as it arrives, whatever number of them has no answer yet (HTTP/1.1 pipelining): without a
  *    bound one peer that never reads fills the memory. One that has too many under way is cut off; no common client pipelines.
  * 2. Over all sockets the bound is one that only load reaches; beyond it the answer is a 503 that costs next to nothing.
+ * 3. Sockets without a request under way are bounded for each address and over all; beyond it the one that has been idle longest is cut,
+ *    so that whoever connects and asks gets an answer whatever number of sockets others hold open.
  */
 import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
 import type { Socket } from 'node:net';
@@ -13,6 +16,11 @@ import { createQuietLog } from './quiet-log.ts';
 
 const MOST_OF_A_SOCKET = 32;
 const MOST_IN_ALL = 2_000;
+/** A load balancer may keep hundreds for reuse. */
+const MOST_IDLE_OF_ADDRESS = 1_000;
+const MOST_IDLE = 4_000;
+/** How late a timeout of the options may come. */
+const CHECK_TIMEOUTS_EVERY_MS = 2_000;
 
 const OVERLOADED = (() => {
   const { code, message, hint } = new LongshoreError('OVERLOADED', 'Too many requests are under way.');
@@ -21,11 +29,14 @@ const OVERLOADED = (() => {
 
 export function createBoundedServer(handle: RequestListener, options: ServerOptions, logger: Logger): Server {
   const quiet = createQuietLog((fields) => logger.warn(fields, 'connection cut: too many requests without an answer'));
+  const idle = createIdleSockets({ most: MOST_IDLE, mostOfAddress: MOST_IDLE_OF_ADDRESS });
   const ofSocket = new WeakMap<Socket, number>();
   let inAll = 0;
 
-  return createServer(options, (request, response) => {
+  const settings = { ...options, connectionsCheckingInterval: CHECK_TIMEOUTS_EVERY_MS };
+  const server = createServer(settings, (request, response) => {
     const { socket } = request;
+    idle.remove(socket);
     // What one read brought is parsed to its end, also after the cut.
     if (socket.destroyed) return;
     const unanswered = ofSocket.get(socket) ?? 0;
@@ -47,9 +58,51 @@ export function createBoundedServer(handle: RequestListener, options: ServerOpti
     inAll += 1;
     // Comes once for every response: when it was written, or when its socket has gone.
     response.once('close', () => {
-      ofSocket.set(socket, (ofSocket.get(socket) ?? 1) - 1);
+      const left = (ofSocket.get(socket) ?? 1) - 1;
+      ofSocket.set(socket, left);
       inAll -= 1;
+      if (left === 0 && !socket.destroyed) idle.add(socket);
     });
     handle(request, response);
   });
+  return server.on('connection', (socket) => {
+    idle.add(socket);
+    socket.once('close', () => idle.remove(socket));
+  });
+}
+
+/** Each set has the one that has been idle longest first. */
+function createIdleSockets({ most, mostOfAddress }: { readonly most: number; readonly mostOfAddress: number }) {
+  const all = new Set<Socket>();
+  const byAddress = new Map<string, Set<Socket>>();
+  const addressOf = new WeakMap<Socket, string>();
+
+  function remove(socket: Socket): void {
+    if (!all.delete(socket)) return;
+    const address = addressOf.get(socket) ?? '';
+    const own = byAddress.get(address);
+    own?.delete(socket);
+    if (own?.size === 0) byAddress.delete(address);
+  }
+
+  function cutFirst(sockets: Set<Socket>): void {
+    const [longest] = sockets;
+    if (longest === undefined) return;
+    remove(longest);
+    longest.destroy();
+  }
+
+  return {
+    remove,
+    add(socket: Socket): void {
+      // Asked once: a socket that was closed has no address any more.
+      const address = addressOf.get(socket) ?? socket.remoteAddress ?? '';
+      addressOf.set(socket, address);
+      const own = byAddress.get(address) ?? new Set();
+      byAddress.set(address, own.add(socket));
+      all.add(socket);
+      if (own.size > mostOfAddress) cutFirst(own);
+      else if (all.size > most) cutFirst(all);
+    },
+  };
 }

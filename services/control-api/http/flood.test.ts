@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type ApiProcess, startApiProcess } from '#testkit/beds/start-api-process.ts';
 
 let api: ApiProcess;
@@ -23,8 +23,8 @@ function pour(text: string): void {
   sockets.push(socket);
 }
 
-async function askAsTenant(): Promise<number> {
-  const reply = await fetch(`${api.url}/status?file_id=a`, { headers: { 'x-api-key': api.keys.acme } });
+async function askAsTenant(key = api.keys.acme): Promise<number> {
+  const reply = await fetch(`${api.url}/status?file_id=a`, { headers: { 'x-api-key': key } });
   await reply.arrayBuffer();
   return reply.status;
 }
@@ -49,6 +49,45 @@ test('requests that are piped in by the ten thousand and never read leave memory
   expect(lines.length).toBeLessThan(30);
   expect(api.output()).not.toContain('"stack"');
 }, 120_000);
+
+test('sockets that send nothing, or a header without an end, are cut one by one when an address has too many', async () => {
+  let cut = 0;
+  const opened: Promise<void>[] = [];
+  for (let index = 0; index < 1_200; index += 1) {
+    const socket = connect(api.port, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.once('close', () => {
+      cut += 1;
+    });
+    socket.resume();
+    if (index % 2 === 0) socket.write('GET /status HTTP/1.1\r\nx: ');
+    opened.push(new Promise((resolve) => socket.once('connect', resolve)));
+    sockets.push(socket);
+  }
+  await Promise.all(opened);
+  await vi.waitFor(() => expect(cut).toBeGreaterThanOrEqual(200), { timeout: 10_000 });
+  expect(await askAsTenant()).toBe(404);
+}, 60_000);
+
+test('a tenant that sends many bodies slowly leaves places for the others, and has some for itself when they end', async () => {
+  expect(await askAsTenant(api.keys.globex)).toBe(404);
+  const head = `POST /graphql HTTP/1.1\r\nhost: x\r\nx-api-key: ${api.keys.globex}\r\n`;
+  let answers = '';
+  for (let index = 0; index < 300; index += 1) {
+    const socket = connect(api.port, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.on('data', (chunk) => {
+      answers += String(chunk);
+    });
+    socket.write(`${head}content-type: application/json\r\ncontent-length: 1000\r\n\r\n{`);
+    sockets.push(socket);
+  }
+  await vi.waitFor(() => expect(answers.match(/ 429 /g)?.length).toBe(100), { timeout: 20_000 });
+  expect(answers).toContain('retry-after: 1');
+  expect(await askAsTenant()).toBe(404);
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await vi.waitFor(async () => expect(await askAsTenant(api.keys.globex)).toBe(404), { timeout: 20_000 });
+}, 60_000);
 
 test('wrong keys from one address are refused without a look-up each, and a key from the same address is served', async () => {
   expect(await askAsTenant()).toBe(404);

@@ -48,6 +48,8 @@ export interface RequestGuardOptions {
 /** Short, so that `Retry-After` is short too. */
 const WINDOW_MS = 10_000;
 const STRANGER_WINDOW_MS = 60_000;
+/** Of one customer, so that several together cannot take all places that the server has. */
+const MOST_UNDER_WAY = 200;
 /** Pages load a dozen assets each; unknown paths cost nothing. */
 const PUBLIC_RATE_PER_WINDOW = 600;
 
@@ -96,7 +98,6 @@ export async function guardRequests(app: FastifyInstance, options: RequestGuardO
       options.noteSessionUse(session.id);
   }
 
-  /** A bearer token is verified without a look-up, so only one that fails costs the address its allowance. */
   async function whoAsks(request: FastifyRequest, allowance: () => Promise<boolean>): Promise<Authentication> {
     const key = headerText(request, 'x-api-key');
     const bearer = options.authenticateBearer === undefined ? undefined : headerText(request, 'authorization');
@@ -112,8 +113,21 @@ export async function guardRequests(app: FastifyInstance, options: RequestGuardO
     }
     if (bearer === undefined || options.authenticateBearer === undefined)
       return await options.authenticate(key, allowance);
-    const result = await options.authenticateBearer(bearer);
-    return result.type === 'known' || (await allowance()) ? result : { type: 'limited' };
+    return await options.authenticateBearer(bearer, allowance);
+  }
+
+  const underWay = new Map<string, number>();
+  /** A slow request takes its place for as long as it lasts, which the rate alone does not see. */
+  function takePlace(request: FastifyRequest, reply: FastifyReply): void {
+    const customer = customerOf(callerOf(request));
+    const others = underWay.get(customer) ?? 0;
+    if (others >= MOST_UNDER_WAY) throw rateLimited(1, reply);
+    underWay.set(customer, others + 1);
+    reply.raw.once('close', () => {
+      const left = (underWay.get(customer) ?? 1) - 1;
+      if (left === 0) underWay.delete(customer);
+      else underWay.set(customer, left);
+    });
   }
 
   app.decorate('isStillKnown', async (request: FastifyRequest) => {
@@ -131,6 +145,7 @@ export async function guardRequests(app: FastifyInstance, options: RequestGuardO
       reply.header('cache-control', 'no-store');
       await identify(request, reply);
       await spend(keyLimit, request, reply);
+      takePlace(request, reply);
     }
     refuseOddForms(request, reply);
   });
