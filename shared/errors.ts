@@ -702,8 +702,40 @@ export const ERROR_CODES = {
     remedy: 'Have somebody else approve it, with their own key.',
   },
   PAYLOAD_TOO_LARGE: {
-    meaning: 'The body of a request is larger than 1 MiB.',
+    meaning: 'The body of a request is larger than the endpoint takes: 1 MiB for most.',
     remedy: 'Send less at once, such as one route file per request.',
+  },
+  UPLOAD_MISMATCH: {
+    meaning: 'The bytes that arrived are not those that the sender named, by size or by checksum. Nothing was kept.',
+    remedy: 'Send the file again. If it continues, check that nothing changes it while it is read.',
+  },
+  UPLOAD_INCOMPLETE: {
+    meaning: 'Parts of an upload are missing, or the sender stopped before the end.',
+    remedy: 'Send the parts in `details.missing`, then complete it again; of a single body, send it again.',
+  },
+  UPLOAD_IN_PROGRESS: {
+    meaning: 'Another request is sending the file of this Idempotency-Key or upload link.',
+    remedy: 'Wait for the seconds in `Retry-After`, then repeat the request with the same key.',
+  },
+  UPLOAD_ENDED: {
+    meaning: 'The upload was aborted, or it expired after 24 hours.',
+    remedy: 'Begin a new upload.',
+  },
+  UPLOAD_STALLED: {
+    meaning: 'No byte of a body arrived for 30 seconds.',
+    remedy: 'Send it again, or use an upload in parts, which goes on where it stopped.',
+  },
+  UPLOAD_TOO_LARGE: {
+    meaning: 'The file is larger than this way of sending takes.',
+    remedy: 'Use an upload in parts (`POST /api/v1/uploads`), which takes files of up to 5 TiB.',
+  },
+  UPLOAD_LINK_INVALID: {
+    meaning: 'An upload link is not valid, has expired, or was used before.',
+    remedy: 'Ask the person who sent the link for a new one.',
+  },
+  IDEMPOTENCY_KEY_REUSED: {
+    meaning: 'The Idempotency-Key was used before, for another file.',
+    remedy: 'Use one key per file, and repeat it only with the same path, size and checksum.',
   },
   UNSUPPORTED_MEDIA_TYPE: {
     meaning: 'The body of a request is compressed, or has a type that the endpoint does not accept.',

@@ -9,6 +9,7 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { FileStatus } from '#shared/db/schema.ts';
 import type { StoredHead } from '#shared/files/object-store.ts';
+import { UPLOAD_METADATA } from '#shared/uploads/upload-metadata.ts';
 import { recordEvents } from './record-events.ts';
 import { runSet } from './run-set.ts';
 import { toJsonb } from './to-jsonb.ts';
@@ -112,13 +113,21 @@ function registerSet(
     numbered AS MATERIALIZED (
       SELECT in_order.*, CASE WHEN status = 'QUEUED' THEN nextval('file_order') END AS seq
       FROM (SELECT * FROM input ORDER BY "uploadedAt", place OFFSET 0) AS in_order),
+    -- Of what came over HTTP: who sent it. The id is in the metadata that the API gave the object; a key of others proves nothing.
+    sender AS (
+      SELECT n.id, u.id AS upload_id, u.source, u.uploaded_by FROM numbered n JOIN uploads u
+        ON u.id = CASE WHEN n.head -> 'metadata' ->> ${UPLOAD_METADATA}::text ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+          THEN (n.head -> 'metadata' ->> ${UPLOAD_METADATA}::text)::uuid END
+        AND u.bucket = n.bucket AND u.key = n.key),
     registered AS (
       INSERT INTO files AS f (
         id, tenant_id, bucket, key, version_id, name, size_bytes, etag, source, uploaded_by, uploaded_at, order_key,
         order_seq, status, error_code, error_cause, error_message, queue, wakes, woken_at, next_action_at, finished_at,
         head, content_hash, sequencer, duplicate_of)
       SELECT
-        id, "tenantId", bucket, key, "versionId", name, "sizeBytes", etag, source, "uploadedBy", "uploadedAt", "orderKey",
+        id, "tenantId", bucket, key, "versionId", name, "sizeBytes", etag,
+        coalesce((SELECT s.source FROM sender s WHERE s.id = numbered.id), source),
+        coalesce((SELECT s.uploaded_by FROM sender s WHERE s.id = numbered.id), "uploadedBy"), "uploadedAt", "orderKey",
         seq, status, "errorCode", "errorCause", "errorMessage", 'ingest',
         CASE WHEN status = 'QUEUED' THEN 1 ELSE 0 END,
         CASE WHEN status = 'QUEUED' THEN now() END,
@@ -140,6 +149,11 @@ function registerSet(
         next_action_at = excluded.next_action_at, finished_at = excluded.finished_at, updated_at = now()
       WHERE f.status = 'UPLOADED' AND excluded.status <> 'UPLOADED'
       RETURNING f.*),
+    -- An upload whose process ended before it could say so is completed by this.
+    ended AS (
+      UPDATE uploads u SET state = 'COMPLETED', version_id = r.version_id, lease_until = NULL, finished_at = now()
+      FROM registered r JOIN sender s ON s.id = r.id
+      WHERE u.id = s.upload_id AND u.state IN ('OPEN', 'COMPLETING')),
     event AS (
       SELECT 'file.' || lower(status) AS type, tenant_id, id AS file_id, NULL::uuid AS job_id,
         jsonb_strip_nulls(jsonb_build_object(

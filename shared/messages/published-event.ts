@@ -65,6 +65,10 @@ export const EVENT_TYPES = [
   'sign-in.link-created',
   'person.signed-in',
   'person.signed-out',
+  'upload.created',
+  'upload.aborted',
+  'upload-link.created',
+  'file.downloaded',
 ] as const;
 
 export const publishedEvent = z.object({

@@ -54,8 +54,17 @@ const STATUSES: Partial<Record<ErrorCode, number>> = {
   ACTION_EXPIRED: 409,
   ACTION_NOT_IN_STATE: 409,
   ACTION_SAME_PERSON: 403,
+  UPLOAD_IN_PROGRESS: 409,
+  UPLOAD_INCOMPLETE: 409,
+  UPLOAD_ENDED: 409,
+  UPLOAD_LINK_INVALID: 404,
+  UPLOAD_STALLED: 408,
   PAYLOAD_TOO_LARGE: 413,
+  UPLOAD_TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
+  NAME_REJECTED: 422,
+  UPLOAD_MISMATCH: 422,
+  IDEMPOTENCY_KEY_REUSED: 422,
   YAML_SYNTAX: 422,
   ROUTE_INVALID: 422,
   ROUTE_TOO_COMPLEX: 422,
@@ -87,7 +96,7 @@ function asLongshoreError(error: unknown): LongshoreError {
   if (code === STATEMENT_CANCELLED)
     return new LongshoreError('REQUEST_TIMEOUT', 'The request could not be answered in time.');
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE' || statusCode === 413)
-    return new LongshoreError('PAYLOAD_TOO_LARGE', 'The body is over 1 MiB.');
+    return new LongshoreError('PAYLOAD_TOO_LARGE', 'The body is larger than this endpoint takes.');
   if (statusCode === 415)
     return new LongshoreError('UNSUPPORTED_MEDIA_TYPE', 'The content type of the body is not taken here.');
   if (isOfTheRequest(error))
