@@ -109,6 +109,10 @@ export const ERROR_CODES = {
     meaning: 'Definitions sent to the API could not be checked within the limits of time and memory.',
     remedy: 'Apply them in several smaller files with fewer keys, anchors and levels.',
   },
+  DEFINITION_CHANGED: {
+    meaning: 'A definition was changed by somebody else since it was read: `If-Match` names an earlier state of it.',
+    remedy: 'Read it again, compare it with yours (`details.diff` is the change), and apply yours on top of it.',
+  },
   // Arrival and routing: why a file is quarantined
   TENANT_UNKNOWN: {
     meaning: 'An object is not under the prefix of any tenant in the landing bucket.',

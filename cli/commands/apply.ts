@@ -1,12 +1,14 @@
-/** `longshore apply`: tenants, partners, stores and routes from files, all of them or none. */
+/** `longshore apply` and `longshore diff`: tenants, partners, stores and routes from files, all of them or none. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
+import { EXIT } from '#cli/exit-codes.ts';
 import { pathOf } from '#cli/find-connection.ts';
 import { formatTable } from '#cli/terminal.ts';
 import { LongshoreError } from '#shared/errors.ts';
+import { printDiff } from './definition-versions.ts';
 
 const changesSchema = z.array(
   z.object({
@@ -15,6 +17,7 @@ const changesSchema = z.array(
     version: z.number(),
     change: z.string(),
     disabled: z.boolean().optional(),
+    diff: z.string().default(''),
   }),
 );
 
@@ -25,40 +28,106 @@ const appliedSchema = z.object({
   partners: changesSchema,
   stores: changesSchema,
   routes: changesSchema,
+  missing: z.array(
+    z.object({
+      kind: z.string(),
+      tenant: z.string(),
+      name: z.string(),
+      version: z.number(),
+      change: z.enum(['kept', 'removed']),
+      used_by: z.array(z.string()),
+    }),
+  ),
 });
+type Applied = z.infer<typeof appliedSchema>;
+
+const FILE_OPTION = [
+  '-f, --file <path...>',
+  'file, directory (searched for .yaml, .yml, .json) or - for standard input',
+] as const;
+const PRUNE = 'remove what the files do not have, of the tenants and kinds in them; what a route uses is kept';
+
+interface ApplyOptions {
+  readonly file: string[];
+  readonly dryRun?: boolean;
+  readonly prune?: boolean;
+  readonly reason?: string;
+}
 
 export function addApply(program: Command, cli: Cli): void {
-  addCommand<{ file: string[]; dryRun?: boolean }>(program, cli, {
+  addCommand<ApplyOptions>(program, cli, {
     usage: 'apply',
     description: 'apply tenants, partners, stores and routes from YAML or JSON files',
     define: (command) =>
       command
-        .requiredOption(
-          '-f, --file <path...>',
-          'file, directory (searched for .yaml, .yml, .json) or - for standard input',
-        )
-        .option('--dry-run', 'only check the files and show what would change'),
-    run: async (context, { file, dryRun }) => {
-      const { api, isJson, terminal } = context;
-      const files = (await Promise.all(file.map((path) => readFiles(path, context)))).flat();
-      const query = { dry_run: dryRun === true };
-      const applied = await api.post('/api/v1/routes', appliedSchema, { query, body: { files } });
+        .requiredOption(...FILE_OPTION)
+        .option('--dry-run', 'only check the files and show what would change')
+        .option('--prune', PRUNE)
+        .option('--reason <text>', 'why; kept in the audit'),
+    run: async (context, options) => {
+      const { isJson, terminal } = context;
+      const applied = await applyFiles(context, options);
       if (isJson) return terminal.json(applied);
       const rows = [
         ...applied.tenants.map((change) => ['tenant', change.tenant, '', shownChange(change)]),
         ...applied.sftp_users.map(({ username, tenant, change }) => ['sftp user', `${tenant}/${username}`, '', change]),
-        ...applied.partners.map((change) => rowOf('partner', change)),
-        ...applied.stores.map((change) => rowOf('store', change)),
-        ...applied.routes.map((change) => rowOf('route', change)),
+        ...ownedBy(applied).map(([kind, change]) => rowOf(kind, change)),
+        ...applied.missing.map((each) => rowOf(each.kind, { ...each, change: shownMissing(each) })),
       ];
       for (const line of formatTable(['KIND', 'NAME', 'VERSION', applied.dry_run ? 'WOULD BE' : 'CHANGE'], rows))
         terminal.line(line);
+      const unused = applied.missing.filter(({ change, used_by }) => change === 'kept' && used_by.length === 0);
+      if (unused.length > 0) terminal.note(`The files do not have ${unused.length} of these; --prune removes them.`);
       if (applied.dry_run) terminal.note('Nothing was applied: this was a dry run.');
+    },
+  });
+
+  addCommand<Pick<ApplyOptions, 'file' | 'prune'>>(program, cli, {
+    usage: 'diff',
+    description: 'show what apply would change, line by line; exit code 6 if it would change anything',
+    define: (command) => command.requiredOption(...FILE_OPTION).option('--prune', PRUNE),
+    run: async (context, options) => {
+      const { isJson, terminal } = context;
+      const applied = await applyFiles(context, { ...options, dryRun: true });
+      const users = applied.sftp_users.filter(({ change }) => change === 'removed');
+      const changed = ownedBy(applied).filter(([, { change }]) => change !== 'unchanged');
+      const created = applied.tenants.filter(({ change }) => change === 'created');
+      const removed = applied.missing.filter(({ change }) => change === 'removed');
+      if (users.length + changed.length + created.length + removed.length > 0) context.exitWith(EXIT.needsAttention);
+      if (isJson) return terminal.json(applied);
+      for (const { tenant } of created) terminal.line(`tenant ${tenant} would be created`);
+      for (const { tenant, username } of users) terminal.line(`sftp user ${tenant}/${username} would be removed`);
+      for (const [kind, { tenant, name, change, diff }] of changed) {
+        terminal.line(`${kind} ${tenant}/${name} would be ${change}`);
+        printDiff(context, diff);
+      }
+      for (const each of applied.missing)
+        terminal.line(
+          `${each.kind} ${each.tenant}/${each.name} ${each.change === 'removed' ? 'would be removed' : `is not in the files, and is ${shownMissing(each)}`}`,
+        );
     },
   });
 }
 
-function rowOf(kind: string, change: z.infer<typeof changesSchema>[number]) {
+async function applyFiles(context: CommandContext, { file, dryRun, prune, reason }: ApplyOptions): Promise<Applied> {
+  const files = (await Promise.all(file.map((path) => readFiles(path, context)))).flat();
+  const query = { dry_run: dryRun === true, prune: prune === true, reason };
+  return await context.api.post('/api/v1/routes', appliedSchema, { query, body: { files } });
+}
+
+function ownedBy({ partners, stores, routes }: Applied) {
+  const of = (kind: string, changes: Applied['routes']) => changes.map((change) => [kind, change] as const);
+  return [...of('partner', partners), ...of('store', stores), ...of('route', routes)];
+}
+
+function shownMissing({ change, used_by: users }: Applied['missing'][number]): string {
+  return users.length === 0 ? change : `${change}: used by ${users.join(', ')}`;
+}
+
+function rowOf(
+  kind: string,
+  change: Pick<Applied['routes'][number], 'tenant' | 'name' | 'version' | 'change' | 'disabled'>,
+) {
   return [kind, `${change.tenant}/${change.name}`, change.version, shownChange(change)];
 }
 

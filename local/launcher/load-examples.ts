@@ -72,16 +72,16 @@ async function readDocuments(paths: readonly string[], gatewayUrl: string): Prom
 async function applyDefinitions(databaseUrl: string, documents: readonly ParsedDocument[]): Promise<void> {
   const sql = connectLauncher(databaseUrl);
   try {
-    for (const { document, definitionHash } of documents) {
+    for (const { document, definitionHash, source } of documents) {
       if (document.kind !== 'partner' && document.kind !== 'store') continue;
       const { tenant: tenantId, name } = document;
       const apply = document.kind === 'partner' ? applyPartner : applyStore;
-      await apply(sql, { tenantId, name, definition: document, definitionHash }, ACTOR);
+      await apply(sql, { tenantId, name, definition: document, definitionHash, source }, ACTOR);
     }
-    for (const { document, definitionHash } of documents) {
+    for (const { document, definitionHash, source } of documents) {
       if (document.kind !== 'route') continue;
       const { tenant: tenantId, name } = document;
-      const route = { tenantId, name, definition: document, definitionHash, notify: document.notify };
+      const route = { tenantId, name, definition: document, definitionHash, source, notify: document.notify };
       await applyRoute(sql, route, ACTOR);
     }
   } finally {

@@ -29,12 +29,12 @@ export async function setAccess(
   target: AccessTarget,
   { isDisabled, reason, actor }: AccessChange,
 ): Promise<'changed' | 'unchanged' | 'unknown'> {
-  const { table, condition, tenant, detail } = describe(sql, target);
+  const { table, condition, tenant, detail, also } = describe(sql, target);
   const type = `${target.kind}.${isDisabled ? 'disabled' : 'enabled'}`;
   const [found] = await sql<{ known: number; changed: number }[]>`
     WITH known AS (SELECT 1 FROM ${sql(table)} WHERE ${condition}),
     changed AS (
-      UPDATE ${sql(table)} SET disabled_at = CASE WHEN ${isDisabled} THEN now() END
+      UPDATE ${sql(table)} SET disabled_at = CASE WHEN ${isDisabled} THEN now() END ${also}
       WHERE ${condition} AND (disabled_at IS NULL) = ${isDisabled}
       RETURNING *),
     event AS (
@@ -55,6 +55,7 @@ function describe(sql: Sql, target: AccessTarget) {
         condition: sql`id = ${target.tenant} AND id <> ${UNASSIGNED_TENANT}`,
         tenant: sql`id`,
         detail: sql`'{}'::jsonb`,
+        also: sql``,
       };
     case 'route':
       return {
@@ -62,6 +63,7 @@ function describe(sql: Sql, target: AccessTarget) {
         condition: sql`tenant_id = ${target.tenant} AND name = ${target.name}`,
         tenant: sql`tenant_id`,
         detail: sql`jsonb_build_object('route', name)`,
+        also: sql`, revision = revision + 1, removed_at = NULL`,
       };
     case 'sftp-user':
       return {
@@ -69,6 +71,7 @@ function describe(sql: Sql, target: AccessTarget) {
         condition: sql`username = ${target.username} AND removed_at IS NULL`,
         tenant: sql`tenant_id`,
         detail: sql`jsonb_build_object('username', username)`,
+        also: sql``,
       };
   }
 }

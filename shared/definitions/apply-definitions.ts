@@ -7,10 +7,15 @@
  *
  * What an operator disabled stays so: see `disable-access.ts`.
  *
- * Events: `tenant.applied`, `sftp-user.applied`, `sftp-user.removed`; `partner.applied`, `store.applied`, `route.applied` (for new versions only).
+ * The text of a definition is kept with its version. Another text of the same definition (a comment, another order) replaces the text of that version.
+ *
+ * Events: `tenant.applied`, `sftp-user.applied`, `sftp-user.removed`; `partner.applied`, `store.applied`, `route.applied` where the definition or its
+ * text changed; `partner.removed`, `store.removed`, `route.removed`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import type { DefinitionKind } from '#shared/db/schema.ts';
 import type { ChannelDefinition } from '#shared/definitions/notify-schema.ts';
+import { LongshoreError } from '#shared/errors.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 import { applyChannels } from './apply-channels.ts';
@@ -25,13 +30,29 @@ export interface TenantDefinition {
   readonly notify?: readonly ChannelDefinition[];
 }
 
-export interface RouteDefinitionRow {
+export interface DefinitionRow {
   readonly tenantId: string;
   readonly name: string;
   readonly definition: unknown;
   readonly definitionHash: string;
+  /** As it was written; absent where there is none to keep, which leaves the text of an unchanged version as it is. */
+  readonly source?: string | undefined;
+}
+
+export interface RouteDefinitionRow extends DefinitionRow {
   /** Of a route: whom to tell of its files. */
   readonly notify?: readonly ChannelDefinition[];
+}
+
+/** What else belongs to an apply: a condition, and words for the audit. */
+export interface ApplyTerms {
+  /** Applied only while the definition has this revision; 0 is one that does not exist. */
+  readonly revision?: number | undefined;
+  readonly reason?: string | undefined;
+  /** The earlier version whose text this is. */
+  readonly restored?: number | undefined;
+  /** What changes against this version, for people; left out of the audit if another one is in force. */
+  readonly diff?: { readonly from: number; readonly text: string } | undefined;
 }
 
 export interface AppliedRoute {
@@ -67,47 +88,55 @@ export async function applyTenants(sql: Sql, tenants: readonly TenantDefinition[
 }
 
 /**
- * One statement for each route: the row of `routes` is locked by its upsert, so versions applied side by side are numbered in turn.
+ * One statement for each route: its row is locked, so versions applied side by side are numbered in turn.
  *
- * @throws the database's 23503 when the tenant is unknown.
+ * @throws the database's 23503 when the tenant is unknown; LongshoreError `DEFINITION_CHANGED`.
  */
-export async function applyRoute(sql: Sql, route: RouteDefinitionRow, actor: string): Promise<AppliedRoute> {
-  const { tenantId, name, notify = [] } = route;
+export async function applyRoute(
+  sql: Sql,
+  route: RouteDefinitionRow,
+  actor: string,
+  terms: ApplyTerms = {},
+): Promise<AppliedRoute> {
+  const { tenantId, name, definitionHash, source = null, notify = [] } = route;
   const channels = notify.map((channel) => ({ tenantId, route: name, channel }));
-  await sql`
-    INSERT INTO routes (id, tenant_id, name, active_version) VALUES (uuid_v7(), ${route.tenantId}, ${route.name}, 0)
-    ON CONFLICT (tenant_id, name) DO NOTHING`;
+  const revision = terms.revision ?? null;
+  if (revision === null || revision === 0)
+    await sql`
+      INSERT INTO routes (id, tenant_id, name, active_version, revision) VALUES (uuid_v7(), ${tenantId}, ${name}, 0, 0)
+      ON CONFLICT (tenant_id, name) DO NOTHING`;
   const [row] = await sql<AppliedRoute[]>`
     WITH locked AS (
-      SELECT * FROM routes WHERE tenant_id = ${route.tenantId} AND name = ${route.name} FOR UPDATE),
-    active AS (
-      SELECT v.definition_hash FROM route_versions v JOIN locked r ON v.route_id = r.id AND v.version = r.active_version),
+      SELECT * FROM routes WHERE tenant_id = ${tenantId} AND name = ${name} FOR UPDATE),
+    judged AS (
+      SELECT l.*, v.id AS version_id, v.definition_hash IS DISTINCT FROM ${definitionHash}::text AS is_new,
+        v.definition_hash = ${definitionHash}::text AND v.source IS DISTINCT FROM coalesce(${source}::text, v.source)
+          AS is_reworded
+      FROM locked l LEFT JOIN route_versions v ON v.route_id = l.id AND v.version = l.active_version
+      WHERE l.revision = coalesce(${revision}::int, l.revision)),
     changed AS (
       UPDATE routes r SET
-        active_version = l.active_version + (NOT EXISTS (SELECT 1 FROM active WHERE definition_hash = ${route.definitionHash}))::int
-      FROM locked l WHERE r.id = l.id
-      RETURNING r.*, r.active_version > l.active_version AS is_new),
+        active_version = j.active_version + j.is_new::int,
+        revision = j.revision + (j.is_new OR coalesce(j.is_reworded, false) OR j.removed_at IS NOT NULL)::int,
+        disabled_at = CASE WHEN j.disabled_at = j.removed_at THEN NULL ELSE j.disabled_at END, removed_at = NULL
+      FROM judged j WHERE r.id = j.id
+      RETURNING r.*, j.active_version AS before, j.version_id, j.is_new, j.is_reworded, r.revision > j.revision AS is_changed),
     inserted AS (
-      INSERT INTO route_versions (id, route_id, version, definition, definition_hash, created_by)
-      SELECT uuid_v7(), id, active_version, ${toJsonb(route.definition)}::text::jsonb, ${route.definitionHash}, ${actor}
+      INSERT INTO route_versions (id, route_id, version, definition, definition_hash, source, created_by)
+      SELECT uuid_v7(), id, active_version, ${toJsonb(route.definition)}::text::jsonb, ${definitionHash}, ${source}, ${actor}
       FROM changed WHERE is_new),
+    reworded AS (
+      UPDATE route_versions v SET source = ${source} FROM changed c WHERE v.id = c.version_id AND c.is_reworded),
     channel_owner AS (SELECT tenant_id, name AS route FROM changed),
     ${applyChannels(sql, channels)},
     event AS (
       SELECT 'route.applied' AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
-        jsonb_build_object('route', name, 'version', active_version) AS detail, '{events}'::text[] AS topics
-      FROM changed WHERE is_new),
+        ${describeChange(sql, 'route', sql`active_version`, terms)} AS detail, '{events}'::text[] AS topics
+      FROM changed WHERE is_changed),
     ${recordEvents(sql, actor)}
     SELECT id AS "routeId", tenant_id AS "tenantId", name, active_version AS version, is_new AS "isNew" FROM changed`;
-  if (row === undefined) throw new Error('the route vanished while it was applied');
+  if (row === undefined) throw changedMeanwhile('route', route);
   return row;
-}
-
-export interface DefinitionRow {
-  readonly tenantId: string;
-  readonly name: string;
-  readonly definition: unknown;
-  readonly definitionHash: string;
 }
 
 export interface AppliedDefinition {
@@ -118,46 +147,117 @@ export interface AppliedDefinition {
 /**
  * The row is locked by its upsert, so versions applied side by side are numbered in turn.
  *
- * @throws the database's 23503 when the tenant is unknown.
+ * @throws the database's 23503 when the tenant is unknown; LongshoreError `DEFINITION_CHANGED`.
  */
-export const applyPartner = (sql: Sql, row: DefinitionRow, actor: string): Promise<AppliedDefinition> =>
-  applyDefinition(sql, { table: 'partners', word: 'partner', row }, actor);
+export const applyPartner = (
+  sql: Sql,
+  row: DefinitionRow,
+  actor: string,
+  terms?: ApplyTerms,
+): Promise<AppliedDefinition> => applyDefinition(sql, { kind: 'partner', row, actor, terms });
 
 /** As `applyPartner`. */
-export const applyStore = (sql: Sql, row: DefinitionRow, actor: string): Promise<AppliedDefinition> =>
-  applyDefinition(sql, { table: 'stores', word: 'store', row }, actor);
+export const applyStore = (
+  sql: Sql,
+  row: DefinitionRow,
+  actor: string,
+  terms?: ApplyTerms,
+): Promise<AppliedDefinition> => applyDefinition(sql, { kind: 'store', row, actor, terms });
+
+/** Where the present definitions of each kind are. */
+export const DEFINITION_TABLES = { partner: 'partners', store: 'stores' } as const satisfies Record<
+  DefinitionKind,
+  string
+>;
 
 interface DefinitionToApply {
-  readonly table: 'partners' | 'stores';
-  readonly word: 'partner' | 'store';
+  readonly kind: DefinitionKind;
   readonly row: DefinitionRow;
+  readonly actor: string;
+  readonly terms?: ApplyTerms | undefined;
 }
 
 async function applyDefinition(
   sql: Sql,
-  { table, word, row }: DefinitionToApply,
-  actor: string,
+  { kind, row, actor, terms = {} }: DefinitionToApply,
 ): Promise<AppliedDefinition> {
-  const { tenantId, name, definition, definitionHash } = row;
-  const [changed] = await sql<{ version: number }[]>`
+  const table = DEFINITION_TABLES[kind];
+  const { tenantId, name, definition, definitionHash, source = null } = row;
+  const revision = terms.revision ?? null;
+  const isOfRow = sql`tenant_id = ${tenantId} AND name = ${name}`;
+  const [changed] = await sql<AppliedDefinition[]>`
     WITH applied AS (
       INSERT INTO ${sql(table)} AS p (tenant_id, name, definition, definition_hash, version, created_by)
-      VALUES (${tenantId}, ${name}, ${toJsonb(definition)}::text::jsonb, ${definitionHash}, 1, ${actor})
-      ON CONFLICT (tenant_id, name) DO UPDATE SET definition = excluded.definition,
-        definition_hash = excluded.definition_hash, version = p.version + 1, created_by = excluded.created_by, updated_at = now()
-      WHERE p.definition_hash <> excluded.definition_hash
-      RETURNING *),
+      SELECT ${tenantId}, ${name}, ${toJsonb(definition)}::text::jsonb, ${definitionHash}, 1, ${actor}
+      WHERE coalesce(${revision}::int, 0) = 0 OR EXISTS (SELECT FROM ${sql(table)} WHERE ${isOfRow})
+      ON CONFLICT (tenant_id, name) DO UPDATE SET definition = excluded.definition, definition_hash = excluded.definition_hash,
+        version = p.version + (p.definition_hash <> excluded.definition_hash)::int, revision = p.revision + 1,
+        removed_at = NULL, created_by = excluded.created_by, updated_at = now()
+      WHERE p.revision = coalesce(${revision}::int, p.revision)
+        AND (p.definition_hash <> excluded.definition_hash OR p.removed_at IS NOT NULL
+          OR ${source}::text IS NOT NULL AND NOT EXISTS (
+            SELECT FROM definition_versions v WHERE v.tenant_id = p.tenant_id AND v.kind = ${kind} AND v.name = p.name
+              AND v.version = p.version AND v.source = ${source}::text))
+      RETURNING p.*, old.version AS before),
+    kept AS (
+      INSERT INTO definition_versions AS v (kind, tenant_id, name, version, definition, definition_hash, source, created_by)
+      SELECT ${kind}, tenant_id, name, version, definition, definition_hash, ${source}::text, created_by FROM applied
+      ON CONFLICT (tenant_id, kind, name, version) DO UPDATE SET source = coalesce(excluded.source, v.source)),
     event AS (
-      SELECT ${`${word}.applied`}::text AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
-        jsonb_build_object(${word}::text, name, 'version', version) AS detail, '{events}'::text[] AS topics
+      SELECT ${`${kind}.applied`}::text AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
+        ${describeChange(sql, kind, sql`version`, terms)} AS detail, '{events}'::text[] AS topics
       FROM applied),
     ${recordEvents(sql, actor)}
-    SELECT version FROM applied`;
-  if (changed !== undefined) return { version: changed.version, isNew: true };
-  const [present] = await sql<{ version: number }[]>`
-    SELECT version FROM ${sql(table)} WHERE tenant_id = ${tenantId} AND name = ${name}`;
-  if (present === undefined) throw new Error(`the ${word} vanished while it was applied`);
+    SELECT version, before IS DISTINCT FROM version AS "isNew" FROM applied`;
+  if (changed !== undefined) return changed;
+  const [present] = await sql<{ version: number; revision: number }[]>`
+    SELECT version, revision FROM ${sql(table)} WHERE ${isOfRow}`;
+  if (present === undefined || present.revision !== (revision ?? present.revision)) throw changedMeanwhile(kind, row);
   return { version: present.version, isNew: false };
+}
+
+/** Reads `name` and `before`, the version that was in force. */
+function describeChange(sql: Sql, word: string, version: ReturnType<Sql>, { reason, restored, diff }: ApplyTerms) {
+  return sql`jsonb_strip_nulls(jsonb_build_object(${word}::text, name, 'version', ${version}, 'before', nullif(before, 0),
+    'reason', ${reason ?? null}::text, 'restored', ${restored ?? null}::int,
+    'diff', CASE WHEN before = ${diff?.from ?? null}::int THEN ${diff?.text ?? null}::text END))`;
+}
+
+function changedMeanwhile(kind: string, { tenantId, name }: DefinitionRow): LongshoreError {
+  return new LongshoreError('DEFINITION_CHANGED', `The ${kind} ${tenantId}/${name} was changed by somebody else.`);
+}
+
+export interface DefinitionsToRemove {
+  readonly kind: 'route' | DefinitionKind;
+  readonly tenantId: string;
+  readonly names: readonly string[];
+  readonly reason?: string | undefined;
+}
+
+/**
+ * What the files no longer have: routes take no new files, partners and stores are as if they did not exist. Their versions are kept, and
+ * applied again they are back. Events: `route.removed` and of the other kinds likewise.
+ */
+export async function removeDefinitions(
+  sql: Sql,
+  { kind, tenantId, names, reason }: DefinitionsToRemove,
+  actor: string,
+): Promise<void> {
+  const table = kind === 'route' ? 'routes' : DEFINITION_TABLES[kind];
+  const version = kind === 'route' ? sql`active_version` : sql`version`;
+  await sql`
+    WITH removed AS (
+      UPDATE ${sql(table)} SET removed_at = now(), revision = revision + 1
+        ${kind === 'route' ? sql`, disabled_at = coalesce(disabled_at, now())` : sql``}
+      WHERE tenant_id = ${tenantId} AND name = ANY(${[...names]}::text[]) AND removed_at IS NULL
+      RETURNING *),
+    event AS (
+      SELECT ${`${kind}.removed`}::text AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
+        jsonb_strip_nulls(jsonb_build_object(${kind}::text, name, 'version', ${version}, 'reason', ${reason ?? null}::text)) AS detail,
+        '{events}'::text[] AS topics
+      FROM removed),
+    ${recordEvents(sql, actor)}
+    SELECT 1`;
 }
 
 export interface SftpUser {

@@ -41,6 +41,29 @@ describe('route files', () => {
     });
   });
 
+  it.each([
+    ['comments and order', '# words\nname: Acme # of old\nkind: tenant\nid: acme\n# the end\n'],
+    ['JSON', '{"kind": "tenant", "id": "acme", "name": "Acme"}\n'],
+    ['a document on the line of its marker', '--- {kind: tenant, id: acme, name: Acme}\n'],
+  ])('keeps the text of each document: %s', (_what, text) => {
+    const other = '# another\nkind: tenant\nid: other\nname: |\n  Other\n';
+    for (const file of [
+      `${text}---\n${other}`,
+      `${text}...\n---\n${other}`,
+      `\ufeff${text}---\n\n---   \r\n${other}`,
+    ]) {
+      const result = parseRouteFiles([{ text: file }]);
+      expect(result.ok && result.documents.map(({ source }) => source)).toEqual([text, other]);
+    }
+    const again = parseRouteFiles([{ text }]);
+    expect(again.ok && again.documents[0]?.source).toBe(text);
+  });
+
+  it('keeps no directive in the text, which is a document by itself', () => {
+    const result = parseRouteFiles([{ text: `%YAML 1.2\n---\n${GOOD}` }]);
+    expect(result.ok && result.documents.map(({ source }) => source)).toEqual(GOOD.split('---\n'));
+  });
+
   it('gives the same hash whatever the order of keys and the comments, and another for another meaning', () => {
     const hash = (text: string) => {
       const result = parseRouteFiles([{ text }]);

@@ -32,6 +32,8 @@ export interface RouteFileFault {
 export interface ParsedDocument {
   readonly document: RouteFileDocument;
   readonly definitionHash: string;
+  /** As it was written, with its comments. */
+  readonly source: string;
   readonly file?: string;
   readonly line: number;
   /** For faults that only other definitions bring to light. */
@@ -95,14 +97,16 @@ function parseFile({ name, text }: RouteFile): FileResult {
   const result: FileResult = { documents: [], faults: [] };
   try {
     const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
-    const documents = Array.isArray(parsed) ? parsed.filter((document) => !isBlank(document)) : [];
+    const all: readonly Document[] = Array.isArray(parsed) ? parsed : [];
+    const documents = all.filter((document) => !isBlank(document));
     if (documents.length === 0) {
       result.faults.push(syntaxFault(BEGINNING, 'the file has no document'));
     }
     if (documents.length > MOST_DOCUMENTS) {
       return { documents: [], faults: [syntaxFault(BEGINNING, `the file has over ${MOST_DOCUMENTS} documents`)] };
     }
-    for (const document of documents) {
+    for (const [index, document] of all.entries()) {
+      if (isBlank(document)) continue;
       const problems = [...document.errors, ...document.warnings].slice(0, MOST_SYNTAX_FAULTS);
       result.faults.push(...problems.map((problem) => syntaxFault(placeAt(lines, problem.pos[0]), problem.message)));
       if (problems.length > 0) continue;
@@ -116,7 +120,8 @@ function parseFile({ name, text }: RouteFile): FileResult {
       if (checked.ok) {
         const hash = definitionHash(checked.document);
         const { line } = findPlace(places, []);
-        result.documents.push({ ...file, line, places, document: checked.document, definitionHash: hash });
+        const source = sourceOf(text, document, all[index - 1]);
+        result.documents.push({ ...file, line, places, source, document: checked.document, definitionHash: hash });
       } else {
         for (const fault of checked.faults) result.faults.push({ ...file, ...fault });
       }
@@ -127,6 +132,17 @@ function parseFile({ name, text }: RouteFile): FileResult {
     return { documents: [], faults: [...result.faults, syntaxFault(BEGINNING, message)] };
   }
   return result;
+}
+
+/** With the comments before it, and without the lines that set it apart from its neighbours. */
+function sourceOf(text: string, document: Document, previous: Document | undefined): string {
+  const own = text.slice(previous?.range?.[2] ?? 0, document.range?.[2]);
+  const inner = document.directives?.docStart ? own.replace(/^(?:%.*\r?\n)*---[ \t]*(?:\r?\n|$)/m, '') : own;
+  return inner
+    .replace(/^\.\.\.[ \t]*$/m, '')
+    .replace(/^\ufeff?(?:[ \t]*\r?\n)*/, '')
+    .trimEnd()
+    .concat('\n');
 }
 
 /** What no file needs, found in one pass over the text before the parser sees it. */

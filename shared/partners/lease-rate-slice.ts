@@ -34,7 +34,7 @@ export async function leaseRateSlice(
   const [row] = await sql<{ isGiven: boolean; forMs: number }[]>`
     WITH held AS (
       SELECT tenant_id, name, greatest(coalesce(rate_given_until, now()), now()) AS given_until
-      FROM partners WHERE tenant_id = ${tenantId} AND name = ${partner} FOR UPDATE),
+      FROM partners WHERE tenant_id = ${tenantId} AND name = ${partner} AND removed_at IS NULL FOR UPDATE),
     given AS (
       UPDATE partners p SET rate_given_until = h.given_until + ${worthMs}::float8 * interval '1 ms'
       FROM held h

@@ -72,7 +72,7 @@ export function createPartnerDirectory(options: PartnerDirectoryOptions): Partne
     async look(tenantId, name, knownVersion) {
       const [row] = await sql<DefinitionRow[]>`
         SELECT version, CASE WHEN version IS DISTINCT FROM ${knownVersion}::int THEN definition END AS definition
-        FROM partners WHERE tenant_id = ${tenantId} AND name = ${name}`;
+        FROM partners WHERE tenant_id = ${tenantId} AND name = ${name} AND removed_at IS NULL`;
       return row;
     },
     open(definition, tenantId) {

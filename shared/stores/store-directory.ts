@@ -49,7 +49,7 @@ export function createStoreDirectory(options: StoreDirectoryOptions): StoreDirec
       const [row] = await repeatOnLostDatabase(
         () => sql<DefinitionRow[]>`
           SELECT version, CASE WHEN version IS DISTINCT FROM ${knownVersion}::int THEN definition END AS definition
-          FROM stores WHERE tenant_id = ${tenantId} AND name = ${name}`,
+          FROM stores WHERE tenant_id = ${tenantId} AND name = ${name} AND removed_at IS NULL`,
         { deadlineMs: LOOK_DEADLINE_MS, forMs: LOOK_DEADLINE_MS },
       );
       return row;

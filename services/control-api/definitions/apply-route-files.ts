@@ -2,8 +2,10 @@
  * Applies the documents of route files: all faults first, and nothing applied while there is one.
  *
  * 1. Tenants go before their partners and stores, and those before their routes, whatever the order of the files: a route in force finds what it calls.
- * 2. Applying the same files again changes nothing, so a call that was cut off is simply repeated.
+ * 2. What the files do not have is listed; with `prune` it is removed, unless a route in force uses it.
+ * 3. Applying the same files again changes nothing, so a call that was cut off is simply repeated.
  */
+import { setImmediate } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
 import {
@@ -12,6 +14,7 @@ import {
   applySftpUser,
   applyStore,
   applyTenants,
+  removeDefinitions,
   removeOtherSftpUsers,
 } from '#shared/definitions/apply-definitions.ts';
 import { faultAt, type ParsedDocument, type RouteFileFault } from '#shared/definitions/parse-route-files.ts';
@@ -20,7 +23,10 @@ import { findCallFaults } from '#shared/definitions/routes/find-call-faults.ts';
 import { findStoreFaults } from '#shared/definitions/routes/find-store-faults.ts';
 import { publicKeysOf, type RouteDocument, type TenantDocument } from '#shared/definitions/routes/route-schema.ts';
 import type { StoreDocument } from '#shared/definitions/store-schema.ts';
-import { findKnownDefinitions, type KnownDefinitions } from './find-known-definitions.ts';
+import { compareTexts } from './compare-texts.ts';
+import { findKnownDefinitions, type KnownDefinitions, type KnownVersion, usesIn } from './find-known-definitions.ts';
+import { findPresentTexts, type PresentText, VERSIONED_KINDS, type VersionedKind } from './find-versions.ts';
+import { writeSource } from './write-source.ts';
 
 const disabledField = z
   .literal(true)
@@ -31,8 +37,11 @@ const changeSchema = z.object({
   tenant: z.string(),
   name: z.string(),
   version: z.number(),
-  change: z.enum(['created', 'changed', 'unchanged']),
+  change: z
+    .enum(['created', 'changed', 'reworded', 'restored', 'unchanged'])
+    .describe('Reworded: the same definition, with another text. Restored: it had been removed.'),
   disabled: disabledField.optional(),
+  diff: z.string().optional().describe('Unified diff of the text, of at most 200 changed definitions.'),
 });
 type Change = z.infer<typeof changeSchema>;
 
@@ -53,7 +62,20 @@ export const appliedSchema = z.object({
   partners: z.array(changeSchema),
   stores: z.array(changeSchema),
   routes: z.array(changeSchema),
+  missing: z
+    .array(
+      z.object({
+        kind: z.enum(VERSIONED_KINDS),
+        tenant: z.string(),
+        name: z.string(),
+        version: z.number(),
+        change: z.enum(['kept', 'removed']),
+        used_by: z.array(z.string()).describe('Routes that use it: it is kept as long as there are any.'),
+      }),
+    )
+    .describe('In force, of a tenant and a kind that the files have, and not in the files. Kept unless `prune=true`.'),
 });
+type Missing = z.infer<typeof appliedSchema>['missing'][number];
 type Applied = z.infer<typeof appliedSchema>;
 
 export type ApplyResult =
@@ -66,6 +88,12 @@ export interface ApplyOptions {
   readonly tenantId: string | null;
   readonly isDryRun: boolean;
   readonly actor: string;
+  /** Removes what the files do not have, of the tenants and kinds that they have. */
+  readonly isPruning?: boolean;
+  readonly reason?: string | undefined;
+  /** Of a single definition. */
+  readonly revision?: number | undefined;
+  readonly restored?: number | undefined;
 }
 
 type Entry<Document> = ParsedDocument & { readonly document: Document };
@@ -78,7 +106,7 @@ interface Entries {
 
 export async function applyRouteFiles(
   { sql, reads }: { readonly sql: Sql; readonly reads: Reads },
-  { documents, tenantId, isDryRun, actor }: ApplyOptions,
+  { documents, tenantId, isDryRun, actor, isPruning = false, reason, revision, restored }: ApplyOptions,
 ): Promise<ApplyResult> {
   const entries = entriesOf(documents);
   const known = await findKnownDefinitions(
@@ -88,12 +116,24 @@ export async function applyRouteFiles(
   const faults = findFaults(entries, known, tenantId);
   if (faults.length > 0) return { type: 'faulty', faults };
 
-  const applied = describeChanges(entries, known, isDryRun);
+  const changes = await describeTexts(sql, entries, known);
+  const missing = findMissing(entries, known, isPruning);
+  const applied: Applied = { dry_run: isDryRun, ...describeTenants(entries.tenants, known), ...changes, missing };
   if (isDryRun) return { type: 'applied', applied };
+  const terms = { reason, revision, restored };
   await storeTenants(sql, entries.tenants, actor);
-  const partners = await storeInTurn(entries.partners, applied.partners, (row) => applyPartner(sql, row, actor));
-  const stores = await storeInTurn(entries.stores, applied.stores, (row) => applyStore(sql, row, actor));
-  const routes = await storeInTurn(entries.routes, applied.routes, (row) => applyRoute(sql, row, actor));
+  const partners = await storeInTurn(entries.partners, changes.partners, (row, diff) =>
+    applyPartner(sql, row, actor, { ...terms, diff }),
+  );
+  const stores = await storeInTurn(entries.stores, changes.stores, (row, diff) =>
+    applyStore(sql, row, actor, { ...terms, diff }),
+  );
+  const routes = await storeInTurn(entries.routes, changes.routes, (row, diff) =>
+    applyRoute(sql, row, actor, { ...terms, diff }),
+  );
+  // Routes first: what they use goes after them.
+  for (const { kind, tenant, name, change } of missing.toReversed())
+    if (change === 'removed') await removeDefinitions(sql, { kind, tenantId: tenant, names: [name], reason }, actor);
   return { type: 'applied', applied: { ...applied, partners, stores, routes } };
 }
 
@@ -143,22 +183,17 @@ function faultsOfTenant(
   });
 }
 
-function describeChanges(entries: Entries, known: KnownDefinitions, isDryRun: boolean): Applied {
+function describeTenants(
+  tenants: Entries['tenants'],
+  known: KnownDefinitions,
+): Pick<Applied, 'tenants' | 'sftp_users'> {
   return {
-    dry_run: isDryRun,
-    tenants: entries.tenants.map(({ document: { id } }) => ({
+    tenants: tenants.map(({ document: { id } }) => ({
       tenant: id,
       change: known.tenantIds.has(id) ? 'applied' : 'created',
       ...(known.disabled.tenants.has(id) && { disabled: true as const }),
     })),
-    sftp_users: entries.tenants.flatMap(({ document }) => describeUsers(document, known)),
-    partners: entries.partners.map((entry) => describeChange(entry, known.partners)),
-    stores: entries.stores.map((entry) => describeChange(entry, known.stores)),
-    routes: entries.routes.map((entry) => {
-      const { tenant, name } = entry.document;
-      const isDisabled = known.disabled.routes.has(`${tenant}/${name}`);
-      return { ...describeChange(entry, known.routes), ...(isDisabled && { disabled: true as const }) };
-    }),
+    sftp_users: tenants.flatMap(({ document }) => describeUsers(document, known)),
   };
 }
 
@@ -176,32 +211,151 @@ function describeUsers({ id, sftpUsers: users }: TenantDocument, known: KnownDef
   ];
 }
 
-function describeChange(
-  { document: { tenant, name }, definitionHash }: Entry<PartnerDocument | StoreDocument | RouteDocument>,
-  known: KnownDefinitions['routes'],
-): Change {
-  const present = known.get(`${tenant}/${name}`);
-  if (present === undefined) return { tenant, name, version: 1, change: 'created' };
-  const isSame = present.hash === definitionHash;
-  return { tenant, name, version: present.version + (isSame ? 0 : 1), change: isSame ? 'unchanged' : 'changed' };
+type OwnedEntry = Entry<PartnerDocument | StoreDocument | RouteDocument>;
+
+/** Each takes its time on the event loop. */
+const MOST_DIFFS = 200;
+
+async function describeTexts(
+  sql: Sql,
+  entries: Entries,
+  known: KnownDefinitions,
+): Promise<Pick<Applied, 'partners' | 'stores' | 'routes'>> {
+  let diffs = 0;
+  const describe = async (kind: VersionedKind, owned: readonly OwnedEntry[]) => {
+    const texts = await findPresentTexts(
+      sql,
+      kind,
+      owned.map(({ document }) => document),
+    );
+    const changes: Change[] = [];
+    for (const entry of owned) {
+      const { tenant, name } = entry.document;
+      const text = texts.get(`${tenant}/${name}`);
+      const change = describeChange(entry, known.versions[kind].get(`${tenant}/${name}`), text);
+      const isDisabled = kind === 'route' && known.disabled.routes.has(`${tenant}/${name}`);
+      const isShown = change.change !== 'unchanged' && text !== undefined && diffs < MOST_DIFFS;
+      const diff = isShown ? diffOf(entry, text, change.version) : '';
+      if (isShown) {
+        diffs += 1;
+        await setImmediate();
+      }
+      changes.push({ ...change, ...(isDisabled && { disabled: true as const }), ...(diff !== '' && { diff }) });
+    }
+    return changes;
+  };
+  return {
+    partners: await describe('partner', entries.partners),
+    stores: await describe('store', entries.stores),
+    routes: await describe('route', entries.routes),
+  };
 }
 
-type DefinitionRow = Parameters<typeof applyRoute>[1];
+function describeChange(
+  { document: { tenant, name }, definitionHash, source }: OwnedEntry,
+  present: KnownVersion | undefined,
+  text: PresentText | undefined,
+): Change {
+  if (present === undefined || present.version === 0) return { tenant, name, version: 1, change: 'created' };
+  const { version } = present;
+  if (present.hash !== definitionHash) return { tenant, name, version: version + 1, change: 'changed' };
+  if (present.isRemoved) return { tenant, name, version, change: 'restored' };
+  return { tenant, name, version, change: text?.source === source ? 'unchanged' : 'reworded' };
+}
+
+/** Against a text that was not kept, what was meant is compared, not how it was written. */
+function diffOf({ document, source }: OwnedEntry, present: PresentText, version: number): string {
+  const { tenant, name } = document;
+  const isKept = present.source !== null;
+  return compareTexts(
+    { name: `${tenant}/${name} ${present.version}`, text: present.source ?? writeSource(present.definition) },
+    { name: `${tenant}/${name} ${version}`, text: isKept ? source : writeSource(document) },
+  );
+}
+
+/** Partners and stores before routes, as everywhere. */
+function findMissing(entries: Entries, known: KnownDefinitions, isPruning: boolean): Missing[] {
+  const inFiles = {
+    partner: new Set(entries.partners.map(keyOf)),
+    store: new Set(entries.stores.map(keyOf)),
+    route: new Set(entries.routes.map(keyOf)),
+  };
+  const missingOf = (kind: VersionedKind) => {
+    const tenants = new Set([...inFiles[kind]].map((key) => key.split('/')[0]));
+    return [...known.versions[kind]].flatMap(([key, { version, isRemoved }]) => {
+      const [tenant = '', name = ''] = key.split('/');
+      const isMissing = version > 0 && !isRemoved && tenants.has(tenant) && !inFiles[kind].has(key);
+      return isMissing ? [{ kind, tenant, name, version }] : [];
+    });
+  };
+  const routes = missingOf('route').map((route) => ({ ...route, used_by: [] }));
+  const gone = new Set(isPruning ? routes.map(({ tenant, name }) => `${tenant}/${name}`) : []);
+  const users = usersOf(entries.routes, known, gone);
+  const used = (['partner', 'store'] as const).flatMap((kind) =>
+    missingOf(kind).map((each) => ({ ...each, used_by: users.get(`${kind} ${each.tenant}/${each.name}`) ?? [] })),
+  );
+  return [...used, ...routes].map((each) => ({
+    ...each,
+    change: isPruning && each.used_by.length === 0 ? ('removed' as const) : ('kept' as const),
+  }));
+}
+
+/** Which routes use what, once the files are applied: by `<kind> <tenant>/<name>`. */
+function usersOf(
+  applied: Entries['routes'],
+  { stored }: KnownDefinitions,
+  gone: ReadonlySet<string>,
+): ReadonlyMap<string, string[]> {
+  const replaced = new Set(applied.map(keyOf));
+  const kept = stored.routes.filter(({ tenantId, name }) => {
+    const key = `${tenantId}/${name}`;
+    return !replaced.has(key) && !gone.has(key);
+  });
+  const routes = [...applied.map(({ document: { tenant, name, steps } }) => usesIn(tenant, name, steps)), ...kept];
+  const users = new Map<string, string[]>();
+  for (const { tenantId, name, calls, deliveries } of routes) {
+    const used = new Set([
+      ...calls.map(({ partner }) => `partner ${tenantId}/${partner}`),
+      ...deliveries.map(({ store }) => `store ${tenantId}/${store}`),
+    ]);
+    for (const key of used) users.set(key, [...(users.get(key) ?? []), name]);
+  }
+  return users;
+}
+
+function keyOf({ document: { tenant, name } }: OwnedEntry): string {
+  return `${tenant}/${name}`;
+}
+
+type RouteRow = Parameters<typeof applyRoute>[1];
+type Diff = NonNullable<Parameters<typeof applyRoute>[3]>['diff'];
+
+/** In the audit and on the topics, which take 256 KiB. */
+const LONGEST_DIFF_KEPT = 8_000;
 
 /** The changes with the versions that they were given in the end. */
 async function storeInTurn(
-  entries: readonly Entry<PartnerDocument | StoreDocument | RouteDocument>[],
+  entries: readonly OwnedEntry[],
   changes: readonly Change[],
-  store: (row: DefinitionRow) => Promise<{ readonly version: number }>,
+  store: (row: RouteRow, diff: Diff) => Promise<{ readonly version: number }>,
 ): Promise<Change[]> {
   const stored: Change[] = [];
-  for (const [index, { document, definitionHash }] of entries.entries()) {
+  for (const [index, { document, definitionHash, source }] of entries.entries()) {
+    const change = changes[index] as Change;
     const { tenant: tenantId, name } = document;
     const notify = document.kind === 'route' ? document.notify : [];
-    const { version } = await store({ tenantId, name, definition: document, definitionHash, notify });
-    stored.push({ ...(changes[index] as Change), version });
+    const from = change.change === 'changed' ? change.version - 1 : change.version;
+    const { version } = await store(
+      { tenantId, name, definition: document, definitionHash, source, notify },
+      change.diff === undefined ? undefined : { from, text: shortened(change.diff) },
+    );
+    stored.push({ ...change, version });
   }
   return stored;
+}
+
+function shortened(diff: string): string {
+  return diff.length <= LONGEST_DIFF_KEPT ? diff : `${diff.slice(0, LONGEST_DIFF_KEPT)}\n… cut here`;
 }
 
 async function storeTenants(sql: Sql, entries: Entries['tenants'], actor: string): Promise<void> {

@@ -6,10 +6,12 @@ import { partners, routes, routeVersions, sftpUsers, stores, tenants } from '#sh
 import { callsIn, type StoredDefinitions } from '#shared/definitions/routes/find-call-faults.ts';
 import { deliveriesIn, type StoredStores } from '#shared/definitions/routes/find-store-faults.ts';
 import type { RouteFileDocument } from '#shared/definitions/routes/route-schema.ts';
+import type { VersionedKind } from './find-versions.ts';
 
-interface KnownVersion {
+export interface KnownVersion {
   readonly version: number;
   readonly hash: string | null;
+  readonly isRemoved: boolean;
 }
 
 export interface KnownDefinitions {
@@ -20,11 +22,11 @@ export interface KnownDefinitions {
   readonly declaredUsers: readonly { readonly tenantId: string; readonly username: string }[];
   /** By username. */
   readonly userTenants: ReadonlyMap<string, string>;
-  /** All by `<tenant>/<name>`. */
-  readonly partners: ReadonlyMap<string, KnownVersion>;
-  readonly stores: ReadonlyMap<string, KnownVersion>;
-  readonly routes: ReadonlyMap<string, KnownVersion>;
-  readonly stored: StoredDefinitions & StoredStores;
+  /** All of these tenants, by `<tenant>/<name>`. */
+  readonly versions: Readonly<Record<VersionedKind, ReadonlyMap<string, KnownVersion>>>;
+  /** Without what was removed. */
+  readonly stored: Pick<StoredDefinitions, 'partners'> &
+    Pick<StoredStores, 'stores'> & { readonly routes: readonly RouteUses[] };
 }
 
 export async function findKnownDefinitions(
@@ -49,31 +51,39 @@ export async function findKnownDefinitions(
     ids.length === 0 ? [] : findDefinitions(reads, stores, ids),
     ids.length === 0 ? [] : findRoutes(reads, ids),
   ]);
-  const versionOf = <Row extends KnownVersion & { tenantId: string; name: string }>(row: Row) =>
-    [`${row.tenantId}/${row.name}`, { version: row.version, hash: row.hash }] as const;
+  const versionsOf = (rows: readonly (typeof partnerRows | typeof routeRows)[number][]) =>
+    new Map(
+      rows.map(({ tenantId, name, version, hash, removedAt }) => [
+        `${tenantId}/${name}`,
+        { version, hash, isRemoved: removedAt !== null },
+      ]),
+    );
+  const isInForce = ({ removedAt }: { readonly removedAt: string | null }) => removedAt === null;
   return {
     tenantIds: new Set(tenantRows.map(({ id }) => id)),
     disabled: {
       tenants: new Set(tenantRows.filter(({ disabledAt }) => disabledAt !== null).map(({ id }) => id)),
       routes: new Set(
-        routeRows.filter(({ disabledAt }) => disabledAt !== null).map(({ tenantId, name }) => `${tenantId}/${name}`),
+        routeRows
+          .filter(({ disabledAt, removedAt }) => disabledAt !== null && disabledAt !== removedAt)
+          .map(({ tenantId, name }) => `${tenantId}/${name}`),
       ),
     },
     declaredUsers: userRows.filter(({ isDeclared, removedAt }) => isDeclared && removedAt === null),
     userTenants: new Map(userRows.map((user) => [user.username, user.tenantId])),
-    partners: new Map(partnerRows.map(versionOf)),
-    stores: new Map(storeRows.map(versionOf)),
-    routes: new Map(routeRows.map(versionOf)),
+    versions: { partner: versionsOf(partnerRows), store: versionsOf(storeRows), route: versionsOf(routeRows) },
     stored: {
-      partners: partnerRows.map(({ tenantId, name, definition }) => ({
+      partners: partnerRows.filter(isInForce).map(({ tenantId, name, definition }) => ({
         tenantId,
         name,
         operations: operationsIn(definition),
       })),
-      stores: storeRows.map(({ tenantId, name, definition }) => ({ tenantId, name, buckets: bucketsIn(definition) })),
+      stores: storeRows
+        .filter(isInForce)
+        .map(({ tenantId, name, definition }) => ({ tenantId, name, buckets: bucketsIn(definition) })),
       routes: routeRows
         .filter(({ disabledAt }) => disabledAt === null)
-        .map(({ tenantId, name, definition }) => ({ tenantId, name, ...usesIn(tenantId, name, definition) })),
+        .map(({ tenantId, name, definition }) => usesIn(tenantId, name, stepsIn(definition))),
     },
   };
 }
@@ -86,6 +96,7 @@ function findDefinitions(reads: Reads, table: typeof partners | typeof stores, t
       version: table.version,
       hash: table.definitionHash,
       definition: table.definition,
+      removedAt: table.removedAt,
     })
     .from(table)
     .where(inArray(table.tenantId, [...tenantIds]));
@@ -100,6 +111,7 @@ function findRoutes(reads: Reads, tenantIds: readonly string[]) {
       hash: routeVersions.definitionHash,
       definition: routeVersions.definition,
       disabledAt: routes.disabledAt,
+      removedAt: routes.removedAt,
     })
     .from(routes)
     .leftJoin(routeVersions, and(eq(routeVersions.routeId, routes.id), eq(routeVersions.version, routes.activeVersion)))
@@ -121,8 +133,21 @@ function bucketsIn(definition: unknown): string[] {
   return parsed.success ? parsed.data.buckets : [];
 }
 
-function usesIn(tenantId: string, name: string, definition: unknown) {
+function stepsIn(definition: unknown): readonly Step[] {
   const parsed = stepsSchema.safeParse(definition);
-  const steps = parsed.success ? parsed.data.steps : [];
-  return { calls: callsIn(steps).map(({ call }) => call), deliveries: deliveriesIn({ tenantId, name, steps }) };
+  return parsed.success ? parsed.data.steps : [];
+}
+
+type Step = Readonly<Record<string, unknown>>;
+
+type RouteUses = StoredDefinitions['routes'][number] & StoredStores['routes'][number];
+
+/** The partners and the stores that a route uses. */
+export function usesIn(tenantId: string, name: string, steps: readonly Step[]): RouteUses {
+  return {
+    tenantId,
+    name,
+    calls: callsIn(steps).map(({ call }) => call),
+    deliveries: deliveriesIn({ tenantId, name, steps }),
+  };
 }

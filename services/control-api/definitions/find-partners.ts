@@ -1,7 +1,7 @@
 /** Reads of partners and of external stores: as they are described now. Definitions name secrets and hold none. */
 import { z } from 'zod';
 import type { Reads } from '#shared/db/connect-database.ts';
-import { and, asc, eq, sql } from '#shared/db/drizzle.ts';
+import { and, asc, eq, isNull, sql } from '#shared/db/drizzle.ts';
 import { partners, stores } from '#shared/db/schema.ts';
 import { textField } from '../http/request-fields.ts';
 import { instantOf } from '../records/read-columns.ts';
@@ -65,6 +65,7 @@ async function findPage(
     .from(table)
     .where(
       and(
+        isNull(table.removedAt),
         tenantId === null ? undefined : eq(table.tenantId, tenantId),
         after && sql`(${table.tenantId}, ${table.name}) > (${after.tenantId}::text, ${after.name}::text)`,
       ),

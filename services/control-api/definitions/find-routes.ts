@@ -1,10 +1,11 @@
 /** Reads of routes and tenants: what is in force now. */
 import { z } from 'zod';
 import type { Reads } from '#shared/db/connect-database.ts';
-import { and, asc, desc, eq, sql } from '#shared/db/drizzle.ts';
+import { and, asc, eq, sql } from '#shared/db/drizzle.ts';
 import { routes, routeVersions, tenants, UNASSIGNED_TENANT } from '#shared/db/schema.ts';
 import { encodeCursor, type PagePosition } from '../http/page-cursor.ts';
 import { exactInstantOf, instantOf, instantOrNullOf } from '../records/read-columns.ts';
+import { versionPageSchema, versionSchema } from './find-versions.ts';
 
 const routeSchema = z
   .object({
@@ -16,15 +17,16 @@ const routeSchema = z
     applied_by: z.string(),
     applied_at: z.string(),
     disabled_at: z.string().nullable(),
+    removed_at: z.string().nullable().describe('When `apply --prune` removed it; it is disabled since then.'),
   })
   .meta({ id: 'Route' });
 export const routePageSchema = z.object({ routes: z.array(routeSchema), next_cursor: z.string().nullable() });
 
 export const routeDetailSchema = routeSchema
   .extend({
-    versions: z
-      .array(z.object({ version: z.number(), applied_by: z.string(), applied_at: z.string() }))
-      .describe('Newest first, the newest 200.'),
+    source: versionSchema.shape.source,
+    source_kept: versionSchema.shape.source_kept,
+    versions: versionPageSchema.shape.versions.describe('Newest first, the newest 200.'),
   })
   .meta({ id: 'RouteDetail' });
 
@@ -44,6 +46,7 @@ const routeColumns = {
   appliedBy: routeVersions.createdBy,
   appliedAt: instantOf(routeVersions.createdAt),
   disabledAt: instantOrNullOf(routes.disabledAt),
+  removedAt: instantOrNullOf(routes.removedAt),
 };
 
 interface RouteRow {
@@ -55,6 +58,7 @@ interface RouteRow {
   readonly appliedBy: string;
   readonly appliedAt: string;
   readonly disabledAt: string | null;
+  readonly removedAt: string | null;
 }
 
 function toRoute(row: RouteRow): z.infer<typeof routeSchema> {
@@ -67,37 +71,8 @@ function toRoute(row: RouteRow): z.infer<typeof routeSchema> {
     applied_by: row.appliedBy,
     applied_at: row.appliedAt,
     disabled_at: row.disabledAt,
+    removed_at: row.removedAt,
   };
-}
-
-const MOST_VERSIONS = 200;
-
-/** Resolves to undefined when there is no such route in the tenant's sight. */
-export async function findRoute(
-  reads: Reads,
-  { tenantId, tenant, name }: { readonly tenantId: string | null; readonly tenant: string; readonly name: string },
-): Promise<z.infer<typeof routeDetailSchema> | undefined> {
-  if (tenantId !== null && tenantId !== tenant) return undefined;
-  const [row] = await reads
-    .select(routeColumns)
-    .from(routes)
-    .innerJoin(
-      routeVersions,
-      and(eq(routeVersions.routeId, routes.id), eq(routeVersions.version, routes.activeVersion)),
-    )
-    .where(and(eq(routes.tenantId, tenant), eq(routes.name, name)));
-  if (row === undefined) return undefined;
-  const versions = await reads
-    .select({
-      version: routeVersions.version,
-      applied_by: routeVersions.createdBy,
-      applied_at: instantOf(routeVersions.createdAt),
-    })
-    .from(routeVersions)
-    .where(eq(routeVersions.routeId, row.id))
-    .orderBy(desc(routeVersions.version))
-    .limit(MOST_VERSIONS);
-  return { ...toRoute(row), versions };
 }
 
 /** Oldest first. */

@@ -27,7 +27,7 @@ afterAll(() => api.stop());
 test('every operation has an id of its own, a tag that is described, and replies that are described', () => {
   const ids = operations.map(({ operationId }) => operationId);
   expect(new Set(ids).size).toBe(operations.length);
-  for (const id of ids) expect(id).toMatch(/^(get|post)[A-Z][A-Za-z]*$/);
+  for (const id of ids) expect(id).toMatch(/^(get|post|put|delete)[A-Z][A-Za-z]*$/);
   expect(ids).toContain('postJobsByIdRetry');
   const described = document.tags.map(({ name }) => name);
   for (const { tags = [], responses } of operations) {

@@ -100,7 +100,8 @@ const describeRoute: SwaggerTransform = (given) => {
   const { method } = given.route;
   if (schema === undefined || 'hide' in schema || typeof method !== 'string') return { schema, url };
   const described = { ...schema, operationId: operationIdOf(method, url) } as Record<string, unknown>;
-  if (described.operationId === 'postRoutes') described.body = ROUTE_FILES_BODY;
+  // Whatever takes YAML takes route files.
+  if (schema.consumes?.includes('application/yaml')) described.body = ROUTE_FILES_BODY;
   const replies = described.response as Record<string, Record<string, unknown>> | undefined;
   openReplies(replies);
   // Replies without a description would all be called "Default Response".

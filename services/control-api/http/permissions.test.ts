@@ -70,10 +70,19 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'GET /api/v1/jobs/{id}/records/{line}': ['read'],
   'POST /api/v1/jobs/{id}/records/retry': ['jobs:retry', REASON],
   'GET /api/v1/routes': ['read'],
-  'GET /api/v1/routes/{tenant}/{name}': ['read'],
   'POST /api/v1/routes': ['definitions:apply', ROUTE],
   'GET /api/v1/partners': ['read'],
   'GET /api/v1/stores': ['read'],
+  ...Object.fromEntries(
+    ['partners', 'stores', 'routes'].flatMap((plural): [string, Endpoint][] => [
+      [`GET /api/v1/${plural}/{tenant}/{name}`, ['read']],
+      [`PUT /api/v1/${plural}/{tenant}/{name}`, ['definitions:apply', { ...ROUTE, name: 'nobody' }]],
+      [`GET /api/v1/${plural}/{tenant}/{name}/versions`, ['read']],
+      [`GET /api/v1/${plural}/{tenant}/{name}/versions/{version}`, ['read']],
+      [`GET /api/v1/${plural}/{tenant}/{name}/diff`, ['read']],
+      [`POST /api/v1/${plural}/{tenant}/{name}/versions/{version}/restore`, ['definitions:apply', REASON]],
+    ]),
+  ),
   'GET /api/v1/tenants': ['read'],
   'GET /api/v1/sftp-users': ['read'],
   'POST /api/v1/tenants/{tenant}/disable': ['access:change', REASON],
@@ -112,7 +121,10 @@ async function ask(endpoint: string, key: string | undefined): Promise<{ status:
   const ids: Record<string, string> = {
     id: path.includes('/files/') ? fileId : path.includes('/jobs/') ? jobId : randomUUID(),
   };
-  const url = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => ids[name] ?? (name === 'line' ? '1' : 'nobody'));
+  const url = path.replaceAll(
+    /\{(\w+)\}/g,
+    (_, name: string) => ids[name] ?? (['line', 'version'].includes(name) ? '1' : 'nobody'),
+  );
   const response = await api.app.inject({
     method: method as 'GET',
     url: `${url}?${query}`,

@@ -1,0 +1,13 @@
+/** Everything about tenants, routes, partners and stores as they are defined. */
+import type { ApiParts, ApiServer } from '../http/api-server.ts';
+import { handlePartners } from './handle-partners.ts';
+import { handleRoutes } from './handle-routes.ts';
+import { handleVersions } from './handle-versions.ts';
+import { createPostedDefinitions } from './posted-definitions.ts';
+
+export async function handleDefinitions(app: ApiServer, parts: ApiParts): Promise<void> {
+  const posted = createPostedDefinitions(app);
+  await handleRoutes(app, parts, posted);
+  handlePartners(app, parts);
+  await handleVersions(app, parts, posted);
+}
