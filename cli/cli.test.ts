@@ -124,6 +124,26 @@ test('shows what apply would change, and what it would remove', async () => {
   expect((await longshore(['routes', '--tenant', 'initech'])).out).toMatch(/second +1 .* removed/);
 });
 
+test('simulates a file, and the last ones against proposed routes', async () => {
+  const route = ROUTE.replaceAll('orders', 'tried').replace('acme', 'initech').replace('inbound', 'tried');
+  await longshore(['apply', '-f', '-'], { input: route });
+  const one = await longshore(['simulate', '--tenant', 'initech', '--path', 'tried/a.csv', '--size', '10MB']);
+  expect(one.out).toContain('tried/a.csv would be routed (a small file)\n\ntried version 1 takes it\n');
+  expect(one.out).toMatch(/deliver +short +copy it to test-delivered\/initech\/tried\/a\.csv/);
+  const proposed = ['simulate', '-f', '-', '--tenant', 'initech'];
+  const input = route.replace('*.csv', '*.tsv');
+  const none = await longshore([...proposed, '--path', 'tried/a.csv'], { input });
+  expect(none.out).toContain('NO_ROUTE PATH_MISMATCH');
+  expect(none.out).toContain('Now it is taken by tried.\n');
+  const object = arrivedObject({ tenantId: 'initech', key: 'initech/tried/b.csv', name: 'b.csv' });
+  await registerFiles(api.sql, [object], 'test');
+  const many = await longshore([...proposed, '--last', '10'], { input });
+  expect(many.out).toMatch(
+    /^tried\/b\.csv +none +tried +- +PATH_MISMATCH\n1 files: same 0, .* no route any more 1; 1 would be quarantined$/m,
+  );
+  expect(await longshore(['simulate', '--tenant', 'initech'])).toMatchObject({ code: 2, out: '' });
+});
+
 test('shows, compares and brings back versions', async () => {
   const commented = `# for finance\n${ROUTE.replaceAll('orders', 'kept').replace('acme', 'initech')}`;
   await longshore(['apply', '-f', '-'], { input: commented });

@@ -20,6 +20,7 @@ import { addRecords } from './commands/records.ts';
 import { addRetry } from './commands/retry.ts';
 import { addReviews } from './commands/reviews.ts';
 import { addRouteCommands } from './commands/routes.ts';
+import { addSimulate } from './commands/simulate.ts';
 import { addSimulateChat } from './commands/simulate-chat.ts';
 import { addStatus } from './commands/status.ts';
 import { addTimeline } from './commands/timeline.ts';
@@ -28,6 +29,7 @@ import { EXIT_CODES_HELP } from './exit-codes.ts';
 const COMMANDS = [
   addHealth,
   addApply,
+  addSimulate,
   addStatus,
   addFiles,
   addTimeline,

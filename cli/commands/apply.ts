@@ -1,13 +1,10 @@
 /** `longshore apply` and `longshore diff`: tenants, partners, stores and routes from files, all of them or none. */
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
 import { EXIT } from '#cli/exit-codes.ts';
-import { pathOf } from '#cli/find-connection.ts';
+import { readDefinitionFiles } from '#cli/read-definition-files.ts';
 import { formatTable } from '#cli/terminal.ts';
-import { LongshoreError } from '#shared/errors.ts';
 import { printDiff } from './definition-versions.ts';
 
 const changesSchema = z.array(
@@ -110,7 +107,7 @@ export function addApply(program: Command, cli: Cli): void {
 }
 
 async function applyFiles(context: CommandContext, { file, dryRun, prune, reason }: ApplyOptions): Promise<Applied> {
-  const files = (await Promise.all(file.map((path) => readFiles(path, context)))).flat();
+  const files = await readDefinitionFiles(file, context);
   const query = { dry_run: dryRun === true, prune: prune === true, reason };
   return await context.api.post('/api/v1/routes', appliedSchema, { query, body: { files } });
 }
@@ -133,30 +130,4 @@ function rowOf(
 
 function shownChange({ change, disabled = false }: { change: string; disabled?: boolean | undefined }): string {
   return disabled ? `${change}, still disabled` : change;
-}
-
-async function readFiles(
-  path: string,
-  { config, terminal }: CommandContext,
-): Promise<{ name: string; text: string }[]> {
-  if (path === '-') return [{ name: '(stdin)', text: await terminal.readInput() }];
-  const place = pathOf(path, config);
-  const found = await stat(place).catch(() => undefined);
-  if (found?.isFile()) return [{ name: path, text: await readFile(place, 'utf8') }];
-  if (found?.isDirectory()) return await readDirectory(path, place);
-  throw new LongshoreError('USAGE', `${path} cannot be read.`, {
-    hint: `There is no ${place}.`,
-  });
-}
-
-async function readDirectory(shown: string, place: string): Promise<{ name: string; text: string }[]> {
-  const entries = await readdir(place, { recursive: true, withFileTypes: true });
-  const paths = entries
-    .filter((entry) => entry.isFile() && /\.(?:ya?ml|json)$/i.test(entry.name))
-    .map((entry) => join(entry.parentPath, entry.name).slice(place.length + 1))
-    .sort();
-  if (paths.length === 0) throw new LongshoreError('USAGE', `${shown} has no .yaml, .yml or .json file.`);
-  return await Promise.all(
-    paths.map(async (path) => ({ name: join(shown, path), text: await readFile(join(place, path), 'utf8') })),
-  );
 }

@@ -19,6 +19,7 @@ import { handleAudit } from './audit/handle-audit.ts';
 import type { ChatSettings } from './chat/chat-settings.ts';
 import { handleChat } from './chat/handle-chat.ts';
 import { handleDefinitions } from './definitions/handle-definitions.ts';
+import type { SimulationLimits } from './definitions/simulate-file.ts';
 import { handleEffects } from './effects/handle-effects.ts';
 import { handleFiles } from './files/handle-files.ts';
 import { handleStatus } from './files/handle-status.ts';
@@ -46,7 +47,7 @@ import { handleReviews } from './reviews/handle-reviews.ts';
 import { handleLinks } from './sign-in/handle-links.ts';
 import { pageOriginsOf, type SignInSettings } from './sign-in/sign-in-settings.ts';
 
-export interface AppOptions extends ApiParts, ServePagesOptions {
+export interface AppOptions extends ApiParts, SimulationLimits, ServePagesOptions {
   readonly authenticate: Authenticate;
   readonly authenticateSession: Authenticate;
   readonly noteSessionUse: (sessionId: string) => void;

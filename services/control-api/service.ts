@@ -7,7 +7,7 @@ import { findSession, noteSessionUse } from '#shared/access/sessions.ts';
 import { assertDatabaseAnswers, connectDatabase, connectReads, type Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
-import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
+import { bucketNames, QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
 import { createSecretStore } from '#shared/runtime/secrets/create-secret-store.ts';
@@ -66,6 +66,8 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
         logger,
       }),
       admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
+      largeFileThresholdBytes: config.LONGSHORE_LARGE_FILE_THRESHOLD_BYTES,
+      bucketNames: bucketNames(config.LONGSHORE_PREFIX),
       readDepths: (queues = QUEUE_IDS) => readQueueDepths(client, addresses, queues),
       authenticate: createAuthenticator({
         findKey: findAndNote,

@@ -9,6 +9,7 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import { loadRoutingInput, type RoutingInput } from '#shared/definitions/load-routing-input.ts';
 import type { FoundRoute, RouteCache } from '#shared/definitions/route-cache.ts';
+import { decideRouting, pathOf } from '#shared/jobs/decide-routing.ts';
 import type { ActiveRoute } from '#shared/jobs/new-job.ts';
 import { type RoutingDecision, routeFiles, type WokenJob } from '#shared/jobs/route-files.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
@@ -17,7 +18,6 @@ import type { MessageOf, Received } from '#shared/queue/define-message.ts';
 import { acknowledge, type Disposition, release } from '#shared/queue/disposition.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { codeOf, type Span, TRACEPARENT, type Tracing } from '#shared/runtime/tracing/tracing.ts';
-import { decideRouting, pathOf } from './decide-routing.ts';
 import type { RouterMetrics } from './metrics.ts';
 
 export interface HandleSettledFilesOptions {

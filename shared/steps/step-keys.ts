@@ -9,8 +9,14 @@ export function stagingTarget(context: StepContext<unknown>, name: string): { bu
   return { bucket: bucketNames.staging, key: `${file.tenantId}/${job.id}/${step.seq}/${name}` };
 }
 
+/** Enough of a context to name what a step makes. */
+export interface NamedObject {
+  readonly object: { readonly key: string };
+  readonly job: { readonly id: string; readonly routeName: string };
+}
+
 /** The last segment of the object's key: the name as it is now. */
-export function currentName(context: Pick<StepContext<unknown>, 'object'>): string {
+export function currentName(context: Pick<NamedObject, 'object'>): string {
   return context.object.key.slice(context.object.key.lastIndexOf('/') + 1);
 }
 

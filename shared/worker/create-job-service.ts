@@ -22,7 +22,7 @@ import type { WokenChunk } from '#shared/records/open-records.ts';
 import type { RecordRunner, RecordRunnerOptions } from '#shared/records/run-records.ts';
 import type { copyVariables } from '#shared/runtime/config/copy-variables.ts';
 import type { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
-import { BUCKET_IDS, type BucketId, bucketName } from '#shared/runtime/config/resource-names.ts';
+import { bucketNames } from '#shared/runtime/config/resource-names.ts';
 import {
   createQueueService,
   type OpenedService,
@@ -107,10 +107,7 @@ export function createJobService(
     { sql, wakeUps, tracing }: QueueServiceParts,
     opened: ReturnType<typeof openStores>,
   ): JobRunner {
-    const bucketNames = Object.fromEntries(BUCKET_IDS.map((id) => [id, bucketName(prefix, id)])) as Record<
-      BucketId,
-      string
-    >;
+    const buckets = bucketNames(prefix);
     const sendChunks = (chunks: readonly WokenChunk[], traceparent: string | undefined): void => {
       const traced = chunks.map((chunk) => ({ ...chunk, traceparent }));
       wakeUps.sendChunks(traced).catch((error: unknown) => logger.error({ err: error }, 'wake-ups not sent'));
@@ -125,14 +122,14 @@ export function createJobService(
       admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
       stepDeadlineMs: config.LONGSHORE_STEP_DEADLINE_MS,
       ...opened,
-      bucketNames,
+      bucketNames: buckets,
       recordStoreFor: (job, { traceparent }) => {
         const onWoken = (chunks: readonly WokenChunk[]) => sendChunks(chunks, traceparent);
         return createRecordStore({ sql, job, window: CHUNK_WINDOW, leaseMs, onWoken });
       },
       archive: createArchiveFile({
         store: opened.store,
-        archiveBucket: bucketNames.archive,
+        archiveBucket: buckets.archive,
         largeFileBytes: config.LONGSHORE_LARGE_FILE_THRESHOLD_BYTES,
         transferLogFor: ({ id, epoch, tenantId }) =>
           transferLogOf(sql, {

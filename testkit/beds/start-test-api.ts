@@ -12,7 +12,7 @@ import { connectDatabase, connectReads, type Reads, type Sql } from '#shared/db/
 import { applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { ADMISSION_WINDOW } from '#shared/jobs/admission.ts';
 import { createQueues } from '#shared/queue/create-queues.ts';
-import { QUEUE_IDS, type QueueId } from '#shared/runtime/config/resource-names.ts';
+import { bucketNames, QUEUE_IDS, type QueueId } from '#shared/runtime/config/resource-names.ts';
 import { unavailableSecret } from '#shared/runtime/secrets/secret-store.ts';
 import { type Fauxqs, startFauxqs } from '#testkit/servers/start-fauxqs.ts';
 import { createTestDatabase } from '#testkit/servers/test-database.ts';
@@ -87,6 +87,8 @@ export async function startTestApi(
     reads,
     senders: createWakeUpSenders({ client: fauxqs.sqs, queueUrls, fairQueues: true, logger }),
     admissionWindow: ADMISSION_WINDOW,
+    largeFileThresholdBytes: 524_288_000,
+    bucketNames: bucketNames('test'),
     readDepths: (ids) => readQueueDepths(fauxqs.sqs, { main: queueUrls, dead: urlsOf('deadLetterUrl') }, ids),
     authenticate: createAuthenticator({ findKey: (key) => findApiKey(sql, key), cacheMs: 15_000 }),
     authenticateSession: createAuthenticator({ findKey: (token) => findSession(sql, token), cacheMs: 0 }),

@@ -1,7 +1,9 @@
 /** The OpenAPI document of the control API, composed without a database, a queue or a port. */
+
 import pino from 'pino';
 import { Registry } from 'prom-client';
 import { type AppOptions, buildApp } from '#services/control-api/build-app.ts';
+import { bucketNames } from '#shared/runtime/config/resource-names.ts';
 
 export interface ApiDocument {
   readonly paths: Readonly<Record<string, Readonly<Record<string, ApiOperation>>>>;
@@ -45,6 +47,8 @@ export async function readApiDocument(): Promise<ApiDocument> {
     logger: pino({ level: 'silent' }),
     registry: new Registry(),
     admissionWindow: 1,
+    largeFileThresholdBytes: 0,
+    bucketNames: bucketNames('test'),
     actionApprovalOver: undefined,
     ratePerSecond: 1,
     strangerRatePerMinute: 1,

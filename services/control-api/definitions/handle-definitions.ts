@@ -1,13 +1,15 @@
 /** Everything about tenants, routes, partners and stores as they are defined. */
-import type { ApiParts, ApiServer } from '../http/api-server.ts';
+import type { ApiServer } from '../http/api-server.ts';
 import { handlePartners } from './handle-partners.ts';
 import { handleRoutes } from './handle-routes.ts';
+import { handleSimulate, type SimulateParts } from './handle-simulate.ts';
 import { handleVersions } from './handle-versions.ts';
 import { createPostedDefinitions } from './posted-definitions.ts';
 
-export async function handleDefinitions(app: ApiServer, parts: ApiParts): Promise<void> {
+export async function handleDefinitions(app: ApiServer, parts: SimulateParts): Promise<void> {
   const posted = createPostedDefinitions(app);
   await handleRoutes(app, parts, posted);
   handlePartners(app, parts);
   await handleVersions(app, parts, posted);
+  handleSimulate(app, parts, posted);
 }

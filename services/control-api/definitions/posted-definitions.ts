@@ -4,7 +4,7 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller } from '#shared/access/permissions.ts';
-import type { ParsedDocument, RouteFileFault } from '#shared/definitions/parse-route-files.ts';
+import type { ParsedDocument, RouteFile, RouteFileFault } from '#shared/definitions/parse-route-files.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import type { ApiServer } from '../http/api-server.ts';
 import { callerOf, customerOf, spend } from '../http/request-guard.ts';
@@ -22,8 +22,12 @@ const LARGEST_CHECK_BYTES = 262_144;
 export interface PostedDefinitions {
   /** For requests whose body is definitions. @throws LongshoreError with all faults. */
   read(request: FastifyRequest, reply: FastifyReply): Promise<readonly ParsedDocument[]>;
-  /** As `read`, for a text that is part of the request or is stored. */
-  parse(text: string, request: FastifyRequest, reply: FastifyReply): Promise<readonly ParsedDocument[]>;
+  /** As `read`, for what is part of the request or is stored. */
+  parse(
+    given: string | readonly RouteFile[],
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<readonly ParsedDocument[]>;
 }
 
 export function createPostedDefinitions(server: ApiServer): PostedDefinitions {
@@ -58,7 +62,10 @@ export function createPostedDefinitions(server: ApiServer): PostedDefinitions {
       const text = typeof request.body === 'string' ? request.body : '';
       return parse({ text, contentType: request.headers['content-type'] ?? '' }, request, reply);
     },
-    parse: (text, request, reply) => parse({ text, contentType: 'application/yaml' }, request, reply),
+    parse: (given, request, reply) =>
+      typeof given === 'string'
+        ? parse({ text: given, contentType: 'application/yaml' }, request, reply)
+        : parse({ text: JSON.stringify({ files: given }), contentType: 'application/json' }, request, reply),
   };
 }
 

@@ -24,7 +24,7 @@ const MOST_FIELD_FAULTS = 50;
 const MOST_FILES = 500;
 
 /** Several files at once, each with the name that its faults are listed under. */
-const filesSchema = z.strictObject({
+export const filesSchema = z.strictObject({
   files: z
     .array(z.strictObject({ name: z.string().min(1).max(1_024), text: z.string() }))
     .min(1)

@@ -70,6 +70,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'GET /api/v1/jobs/{id}/records/{line}': ['read'],
   'POST /api/v1/jobs/{id}/records/retry': ['jobs:retry', REASON],
   'GET /api/v1/routes': ['read'],
+  'POST /api/v1/routes/simulate': ['read', { file: { tenant: 'acme', path: 'x' } }],
   'POST /api/v1/routes': ['definitions:apply', ROUTE],
   'GET /api/v1/partners': ['read'],
   'GET /api/v1/stores': ['read'],

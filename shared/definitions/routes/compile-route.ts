@@ -17,11 +17,15 @@ export interface CompiledStep {
   classOf(isLarge: boolean): StepClass;
 }
 
+export type Refusal = 'path' | 'excluded' | 'empty' | 'too small' | 'too large';
+
 export interface CompiledRoute {
   readonly tenantId: string;
   readonly name: string;
   /** `relativePath`: in the tenant's home, without the tenant's prefix. */
   matches(relativePath: string, sizeBytes: number): boolean;
+  /** Why it does not match; undefined when it does. */
+  refuses(relativePath: string, sizeBytes: number): Refusal | undefined;
   /** The path alone: tells apart why a file does not match. */
   takesPath(relativePath: string): boolean;
   /** True for a marker or a checksum sidecar of a file that this route takes: it is no file to be carried by itself. */
@@ -52,18 +56,23 @@ export function compileRoute(definition: unknown): CompiledRoute {
   }
   const { tenant, name, match, acceptEmpty, ordered, onHeadFailure, hold, duplicates, records } = parsed.data;
   const { maxSweeps, ...retry } = parsed.data.retry;
-  const takesPath = compilePaths(match);
+  const { isTaken, isExcluded } = compilePaths(match);
+  const takesPath = (path: string) => isTaken(path) && !isExcluded(path);
+  const refuses = (path: string, sizeBytes: number): Refusal | undefined => {
+    if (sizeBytes === 0 && !acceptEmpty) return 'empty';
+    if (sizeBytes < (match.minSize ?? 0)) return 'too small';
+    if (sizeBytes > (match.maxSize ?? Number.POSITIVE_INFINITY)) return 'too large';
+    if (!isTaken(path)) return 'path';
+    return isExcluded(path) ? 'excluded' : undefined;
+  };
   const calls = callsOf(parsed.data);
   const steps = groupCalls(parsed.data.steps, calls).map(compileStep);
   const suffixes = new Set(steps.flatMap((step) => step.companionSuffixes));
   return {
     tenantId: tenant,
     name,
-    matches: (relativePath, sizeBytes) =>
-      (sizeBytes > 0 || acceptEmpty) &&
-      sizeBytes >= (match.minSize ?? 0) &&
-      sizeBytes <= (match.maxSize ?? Number.POSITIVE_INFINITY) &&
-      takesPath(relativePath),
+    matches: (relativePath, sizeBytes) => refuses(relativePath, sizeBytes) === undefined,
+    refuses,
     takesPath,
     isCompanion: (relativePath) =>
       [...suffixes].some((suffix) => relativePath.endsWith(suffix) && takesPath(relativePath.slice(0, -suffix.length))),
@@ -100,13 +109,13 @@ function parseStored(definition: unknown): ReturnType<typeof routeDocumentSchema
 /** Of a definition that cannot be compiled, e.g. one of a newer version: which paths it takes, where that much can be read. */
 export function pathsTakenBy(definition: unknown): CompiledRoute['takesPath'] | undefined {
   const parsed = z.looseObject({ match: matchSchema }).safeParse(definition);
-  return parsed.success ? compilePaths(parsed.data.match) : undefined;
+  if (!parsed.success) return undefined;
+  const { isTaken, isExcluded } = compilePaths(parsed.data.match);
+  return (path) => isTaken(path) && !isExcluded(path);
 }
 
 function compilePaths(match: { readonly path: readonly string[]; readonly exclude: readonly string[] }) {
-  const isTaken = compileGlobs(match.path);
-  const isExcluded = compileGlobs(match.exclude);
-  return (path: string): boolean => isTaken(path) && !isExcluded(path);
+  return { isTaken: compileGlobs(match.path), isExcluded: compileGlobs(match.exclude) };
 }
 
 type Step = Readonly<Record<string, unknown>>;

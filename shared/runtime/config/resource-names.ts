@@ -31,6 +31,10 @@ export function bucketName(prefix: string, bucket: BucketId): string {
   return `${prefix}-${bucket}`;
 }
 
+export function bucketNames(prefix: string): Readonly<Record<BucketId, string>> {
+  return Object.fromEntries(BUCKET_IDS.map((id) => [id, bucketName(prefix, id)])) as Record<BucketId, string>;
+}
+
 export function topicName(prefix: string, topic: TopicId): string {
   return `${prefix}-${topic}`;
 }

@@ -2,7 +2,7 @@
 
 import { compileNameTemplate } from '#shared/definitions/name-template.ts';
 import { canonicalKey } from '#shared/definitions/routes/canonical-key.ts';
-import { currentName } from '#shared/steps/step-keys.ts';
+import { currentName, type NamedObject } from '#shared/steps/step-keys.ts';
 import type { StepContext } from '../step-context.ts';
 import type { DeliverOptions } from './options.ts';
 
@@ -11,7 +11,9 @@ export type DeliveryTarget =
   | { readonly ok: false; readonly message: string };
 
 /** Without a template: the file's own directory, and the name as it is now. Own buckets keep each tenant under its prefix. */
-export function deliveryTarget(context: StepContext<DeliverOptions>): DeliveryTarget {
+export function deliveryTarget(
+  context: Pick<StepContext<DeliverOptions>, 'options' | 'file' | 'bucketNames'> & NamedObject,
+): DeliveryTarget {
   const { options, file, job, bucketNames } = context;
   const isExternal = options.store !== undefined;
   if (!isExternal && Object.values(bucketNames).some((own) => own === options.externalBucket)) {

@@ -5,17 +5,16 @@
  * 2. Rejected rows are written beside the result, each with its line and reason.
  */
 
-import { compileNameTemplate } from '#shared/definitions/name-template.ts';
-import { canonicalKey } from '#shared/definitions/routes/canonical-key.ts';
 import { verifiedRead } from '#shared/files/verified-read.ts';
 import { csvToNdjson, type NdjsonCounts } from '#shared/formats/csv/csv-to-ndjson.ts';
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import { gunzip } from '#shared/formats/gunzip.ts';
-import { currentName, stagingTarget } from '#shared/steps/step-keys.ts';
+import { stagingTarget } from '#shared/steps/step-keys.ts';
 import { copyJobObject, JOB_METADATA, KEY_METADATA } from '../copy-job-object.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, retry, withStoreFailures } from '../step-failure.ts';
 import type { StepOutcome } from '../step-outcome.ts';
+import { nameAfter } from './name-after.ts';
 import { type TransformOperation, type TransformOptions, transformOptions } from './options.ts';
 
 export const transformStep: StepKind<TransformOptions> = {
@@ -94,36 +93,4 @@ async function rename(context: StepContext<TransformOptions>, name: string): Pro
   const { written, sizeBytes } = copy;
   const object = { ...target, versionId: written.versionId, etag: written.etag, sizeBytes };
   return { type: 'succeeded', object, output: { ...object, verifiedBy: copy.verifiedBy, copy: copy.receipt } };
-}
-
-/** Each operation on the bytes has its usual extension; `rename` says more. */
-function nameAfter(context: StepContext<TransformOptions>): ReturnType<typeof canonicalKey> {
-  let name = currentName(context);
-  for (const operation of context.options.ops) {
-    if (operation.gunzip !== undefined) name = name.replace(/(?<=.)\.gz(?:ip)?$/i, '');
-    else if (operation['csv-to-ndjson'] !== undefined) name = `${name.replace(/(?<=.)\.(?:csv|txt|tsv)$/i, '')}.ndjson`;
-    else {
-      const renamed = render(context, operation.rename ?? '', name);
-      if (!renamed.ok) return renamed;
-      name = renamed.key;
-    }
-  }
-  return { ok: true, key: name };
-}
-
-function render(context: StepContext<TransformOptions>, source: string, name: string): ReturnType<typeof canonicalKey> {
-  const template = compileNameTemplate(source);
-  if (!template.ok) return template;
-  const { file, job } = context;
-  const facts = {
-    tenantId: file.tenantId,
-    key: file.key,
-    fileId: file.id,
-    receivedAt: file.receivedAt,
-    timeZone: file.timeZone,
-  };
-  const rendered = canonicalKey(template.render({ ...facts, name, jobId: job.id, routeName: job.routeName }));
-  if (rendered.ok && rendered.key.includes('/'))
-    return { ok: false, message: 'a name has no "/"; directories belong in the key of deliver' };
-  return rendered;
 }

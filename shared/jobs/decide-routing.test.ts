@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { RoutingInput } from '#shared/definitions/load-routing-input.ts';
 import { compileRoute } from '#shared/definitions/routes/compile-route.ts';
-import type { ActiveRoute } from '#shared/jobs/new-job.ts';
 import { decideRouting } from './decide-routing.ts';
+import type { ActiveRoute } from './new-job.ts';
 
 const THRESHOLD = 524_288_000;
 

@@ -5,8 +5,8 @@
  * 2. Whatever is decided names a reason that the sender or the tenant's operator can act on.
  */
 import type { RoutingInput } from '#shared/definitions/load-routing-input.ts';
-import { type ActiveRoute, newJob } from '#shared/jobs/new-job.ts';
-import type { RoutingDecision } from '#shared/jobs/route-files.ts';
+import { type ActiveRoute, newJob } from './new-job.ts';
+import type { RoutingDecision } from './route-files.ts';
 
 export interface DecideRoutingOptions {
   readonly largeFileThresholdBytes: number;
@@ -15,8 +15,10 @@ export interface DecideRoutingOptions {
 /** More are counted, not named. */
 const ROUTES_NAMED = 5;
 
+export type FileToRoute = Pick<RoutingInput, 'fileId' | 'tenantId' | 'key' | 'sizeBytes'>;
+
 export function decideRouting(
-  file: RoutingInput,
+  file: FileToRoute,
   routes: readonly ActiveRoute[],
   { largeFileThresholdBytes }: DecideRoutingOptions,
 ): RoutingDecision {
@@ -34,13 +36,13 @@ export function decideRouting(
 }
 
 /** In the tenant's home, as routes match it. */
-export function pathOf({ key, tenantId }: Pick<RoutingInput, 'key' | 'tenantId'>): string {
+export function pathOf({ key, tenantId }: Pick<FileToRoute, 'key' | 'tenantId'>): string {
   return key.slice(tenantId.length + 1);
 }
 
 function refusal(
   path: string,
-  { tenantId, sizeBytes }: RoutingInput,
+  { tenantId, sizeBytes }: FileToRoute,
   routes: readonly ActiveRoute[],
 ): { cause: string; message: string } {
   if (routes.length === 0) {

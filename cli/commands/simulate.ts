@@ -1,0 +1,128 @@
+/** `longshore simulate`: what would become of files, by the routes in force or by those in files. */
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
+import { parseBytes, parseCount } from '#cli/parse-option.ts';
+import { readDefinitionFiles } from '#cli/read-definition-files.ts';
+import { formatTable } from '#cli/terminal.ts';
+import { LongshoreError } from '#shared/errors.ts';
+
+const routeSchema = z.looseObject({
+  route: z.string(),
+  version: z.number().nullable(),
+  takes: z.boolean(),
+  because: z.string(),
+  held: z.boolean(),
+  order_group: z.string().nullable(),
+  tells: z.array(z.looseObject({ channel: z.string(), kind: z.string(), on: z.array(z.string()) })),
+  steps: z.array(z.looseObject({ kind: z.string(), class: z.string(), would: z.string() })),
+});
+const simulationSchema = z.object({
+  decisions: z.array(
+    z.looseObject({
+      file: z.looseObject({ file_id: z.string().nullable(), path: z.string(), size_bytes: z.number() }),
+      outcome: z.string(),
+      error: z.looseObject({ code: z.string(), cause: z.string(), message: z.string() }).nullable(),
+      is_large: z.boolean(),
+      routes: z.array(routeSchema),
+      changes: z.string(),
+      present: z.array(z.string()),
+    }),
+  ),
+  summary: z.looseObject({
+    files: z.number(),
+    quarantined: z.number(),
+    same: z.number(),
+    steps: z.number(),
+    other: z.number(),
+    new: z.number(),
+    none: z.number(),
+  }),
+});
+type Simulation = z.infer<typeof simulationSchema>;
+
+interface SimulateOptions {
+  readonly file?: string[];
+  readonly path?: string;
+  readonly size: number;
+  readonly last?: number;
+  readonly id?: string[];
+  readonly tenant?: string;
+}
+
+export function addSimulate(program: Command, cli: Cli): void {
+  addCommand<SimulateOptions>(program, cli, {
+    usage: 'simulate',
+    description: 'show what would become of files, without sending any: which routes take them and what each step does',
+    define: (command) =>
+      command
+        .option('-f, --file <path...>', 'route files that are proposed; the routes in force when absent')
+        .option('--path <path>', 'of a made-up file, in the home of the tenant, e.g. inbound/orders/a.csv')
+        .option('--size <size>', 'of that file, e.g. 10MB', parseBytes, 1)
+        .option('--last <count>', 'the files of the tenant that arrived last, 1000 at most', parseCount)
+        .option('--id <file...>', 'files by their ids')
+        .option('--tenant <tenant>', 'whose; not needed where there is one'),
+    run: async (context, options) => {
+      const files = options.file === undefined ? undefined : await readDefinitionFiles(options.file, context);
+      const body = { ...(files && { documents: files }), ...(await subjectOf(context, options)) };
+      const simulation = await context.api.post('/api/v1/routes/simulate', simulationSchema, { body });
+      if (context.isJson) return context.terminal.json(simulation);
+      if (options.path === undefined) printMany(context, simulation);
+      else printOne(context, simulation);
+    },
+  });
+}
+
+async function subjectOf(context: CommandContext, { path, size, last, id, tenant: given }: SimulateOptions) {
+  if ([path, last, id].filter((part) => part !== undefined).length !== 1)
+    throw new LongshoreError('USAGE', 'Give one of --path, --last and --id.');
+  if (id !== undefined) return { file_ids: id };
+  const tenants = given === undefined ? await context.tenants() : [{ tenant: given }];
+  const [only] = tenants;
+  if (only === undefined || tenants.length > 1)
+    throw new LongshoreError('USAGE', 'There are several tenants.', { hint: 'Name one with --tenant.' });
+  const { tenant } = only;
+  return path === undefined ? { sample: { tenant, last } } : { file: { tenant, path, size_bytes: size } };
+}
+
+function printOne({ terminal }: CommandContext, { decisions: [decision] }: Simulation): void {
+  if (decision === undefined) return;
+  const size = decision.is_large ? 'large' : 'small';
+  terminal.line(`${decision.file.path} would be ${decision.outcome} (a ${size} file)`);
+  if (decision.error !== null)
+    terminal.line(`${decision.error.code} ${decision.error.cause}: ${decision.error.message}`);
+  for (const route of decision.routes.filter(({ takes }) => takes)) {
+    terminal.line('');
+    terminal.line(`${route.route} ${route.version === null ? '(as proposed)' : `version ${route.version}`} takes it`);
+    const steps = route.steps.map(({ kind, class: runs, would }) => [`  ${kind}`, runs, would]);
+    for (const line of formatTable(['  STEP', 'CLASS', 'WOULD'], steps)) terminal.line(line);
+    if (route.held) terminal.line('  It would be held for a person first.');
+    if (route.order_group !== null) terminal.line(`  It goes in the order of ${route.order_group}`);
+    for (const { channel, kind, on } of route.tells)
+      terminal.line(`  ${channel} (${kind}) is notified: ${on.join(', ')}`);
+  }
+  const others = decision.routes.filter(({ takes }) => !takes).map(({ route, because }) => [route, because]);
+  if (others.length > 0) {
+    terminal.line('');
+    for (const line of formatTable(['NOT BY', 'BECAUSE'], others)) terminal.line(line);
+  }
+  if (decision.changes !== 'same')
+    terminal.line(`\nNow it is taken by ${decision.present.length === 0 ? 'no route' : decision.present.join(', ')}.`);
+}
+
+/** Those whose way changes, else those that nobody takes. */
+function printMany({ terminal }: CommandContext, { decisions, summary }: Simulation): void {
+  const { files, quarantined, same, steps, other, none } = summary;
+  const changed = decisions.filter(({ changes, outcome }) => changes !== 'same' || outcome === 'quarantined');
+  const rows = changed.map(({ file, changes, routes, present, error }) => [
+    file.path,
+    changes,
+    present.join(', ') || null,
+    routes.map(({ route }) => route).join(', ') || null,
+    error?.cause,
+  ]);
+  if (rows.length > 0)
+    for (const line of formatTable(['FILE', 'CHANGE', 'NOW', 'WOULD BE', 'CAUSE'], rows)) terminal.line(line);
+  const counts = `same ${same}, other steps ${steps}, other route ${other}, new route ${summary.new}, no route any more ${none}`;
+  terminal.line(`${files} files: ${counts}; ${quarantined} would be quarantined`);
+}

@@ -1,0 +1,212 @@
+/**
+ * `POST /api/v1/routes/simulate`: what would become of files, by the routes in force and by those that are proposed.
+ *
+ * 1. Nothing is stored, sent or read but rows of files and definitions.
+ * 2. At most 1,000 files; between them others get their turn, and a caller that is gone ends it.
+ */
+import { setImmediate } from 'node:timers/promises';
+import { z } from 'zod';
+import type { Sql } from '#shared/db/connect-database.ts';
+import { LongshoreError } from '#shared/errors.ts';
+import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
+import { idField, instantField, tenantField, textField } from '../http/request-fields.ts';
+import { callerOf } from '../http/request-guard.ts';
+import { createRuleSetLoader, type RuleSets } from './load-rule-sets.ts';
+import type { PostedDefinitions } from './posted-definitions.ts';
+import { filesSchema } from './read-definitions.ts';
+import {
+  type FileToSimulate,
+  routeAnswerSchema,
+  type Simulated,
+  type SimulationLimits,
+  simulateFile,
+} from './simulate-file.ts';
+
+const MOST_FILES = 1_000;
+const FILES_AT_ONCE = 20;
+/** Of definitions in the body. */
+const LARGEST_DOCUMENTS = 1_000_000;
+
+const bodySchema = z
+  .strictObject({
+    documents: z
+      .union([z.string().max(LARGEST_DOCUMENTS), filesSchema.shape.files])
+      .optional()
+      .describe('Route files that are proposed, as YAML or as a list of files with `name` and `text`.'),
+    file: z
+      .strictObject({
+        tenant: tenantField,
+        path: textField(1_024).describe('In the home of the tenant, such as `inbound/orders/week-49.csv`.'),
+        size_bytes: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(1),
+        received_at: instantField.optional().describe('Now when absent; names with dates use it.'),
+      })
+      .optional(),
+    file_ids: z.array(idField).min(1).max(MOST_FILES).optional(),
+    sample: z
+      .strictObject({ tenant: tenantField, last: z.int().min(1).max(MOST_FILES).default(MOST_FILES) })
+      .optional()
+      .describe('The files of the tenant that arrived last.'),
+  })
+  .refine(({ file, file_ids: ids, sample }) => [file, ids, sample].filter((part) => part !== undefined).length === 1, {
+    error: 'must have exactly one of file, file_ids and sample',
+  })
+  .meta({ examples: [{ file: { tenant: 'acme', path: 'inbound/orders/week-49.csv', size_bytes: 1_200 } }] });
+type Body = z.output<typeof bodySchema>;
+
+const CHANGES = ['same', 'steps', 'other', 'new', 'none'] as const;
+type ChangeOf = (typeof CHANGES)[number];
+
+const decisionSchema = z
+  .object({
+    file: z.object({ file_id: z.string().nullable(), tenant: z.string(), path: z.string(), size_bytes: z.number() }),
+    outcome: z.enum(['routed', 'companion', 'quarantined', 'ignored']),
+    error: z.object({ code: z.string(), cause: z.string(), message: z.string() }).nullable(),
+    is_large: z.boolean(),
+    routes: z
+      .array(routeAnswerSchema)
+      .describe('Of one file all routes, with the reason; of several those that take it.'),
+    changes: z
+      .enum(CHANGES)
+      .describe(
+        'Against the routes in force: `steps`: the same routes do something else; `other`: other routes; `new`: no route took it before;' +
+          ' `none`: no route takes it any more.',
+      ),
+    present: z.array(z.string()).describe('Routes in force that take it.'),
+  })
+  .meta({ id: 'Simulation' });
+
+const replySchema = z.object({
+  decisions: z.array(decisionSchema),
+  summary: z.object({
+    files: z.number(),
+    quarantined: z.number(),
+    ...(Object.fromEntries(CHANGES.map((change) => [change, z.number()])) as Record<ChangeOf, z.ZodNumber>),
+  }),
+});
+
+export interface SimulateParts extends ApiParts, SimulationLimits {
+  readonly now?: (() => number) | undefined;
+}
+
+export function handleSimulate(app: ApiServer, parts: SimulateParts, posted: PostedDefinitions): void {
+  const { sql, now = Date.now } = parts;
+  const load = createRuleSetLoader(sql);
+
+  app.post(
+    '/api/v1/routes/simulate',
+    {
+      schema: {
+        summary: 'What would become of files, by the routes in force and by those that are proposed',
+        tags: ['routes'],
+        body: bodySchema,
+        response: { 200: replySchema, ...errorReplies },
+      },
+    },
+    async (request, reply) => {
+      const { tenantId } = callerOf(request);
+      const { documents: proposed, file } = request.body;
+      const documents = proposed === undefined ? [] : await posted.parse(proposed, request, reply);
+      const files = await filesOf(sql, request.body, { tenantId, now: now() });
+      const rules = new Map<string, RuleSets>();
+      for (const id of new Set(files.map((each) => each.tenantId))) {
+        const found = tenantId === null || tenantId === id ? await load(id, documents) : undefined;
+        if (found === undefined) throw new LongshoreError('NOT_FOUND', 'Tenant not found');
+        rules.set(id, found);
+      }
+      const decisions: z.infer<typeof decisionSchema>[] = [];
+      for (const [index, each] of files.entries()) {
+        if (index % FILES_AT_ONCE === FILES_AT_ONCE - 1) await setImmediate();
+        request.ended.throwIfAborted();
+        const decision = decide(each, rules.get(each.tenantId) as RuleSets, parts);
+        decisions.push(
+          file === undefined ? { ...decision, routes: decision.routes.filter(({ takes }) => takes) } : decision,
+        );
+      }
+      return { decisions, summary: summarise(decisions) };
+    },
+  );
+}
+
+interface Asking {
+  /** Null: an operator. */
+  readonly tenantId: string | null;
+  readonly now: number;
+}
+
+interface FileRow {
+  readonly fileId: string;
+  readonly tenantId: string;
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly receivedAt: Date;
+  readonly isDuplicate: boolean;
+  readonly isRenamed: boolean;
+}
+
+async function filesOf(
+  sql: Sql,
+  { file, file_ids: ids, sample }: Body,
+  { tenantId, now }: Asking,
+): Promise<readonly FileToSimulate[]> {
+  if (file !== undefined) {
+    const key = `${file.tenant}/${file.path.replace(/^\//, '')}`;
+    const receivedAt = new Date(file.received_at ?? now);
+    const { size_bytes: sizeBytes, tenant } = file;
+    return [{ fileId: null, tenantId: tenant, key, sizeBytes, receivedAt, isDuplicate: false, isRenamed: false }];
+  }
+  const isSeen = sql`(${tenantId}::text IS NULL OR f.tenant_id = ${tenantId})`;
+  const chosen =
+    sample === undefined
+      ? sql`f.id = ANY(${ids ?? []}::uuid[])`
+      : sql`f.tenant_id = ${sample.tenant} AND f.status <> 'COMPANION' ORDER BY f.created_at DESC, f.id DESC LIMIT ${sample.last}`;
+  const rows = await sql<FileRow[]>`
+    SELECT f.id AS "fileId", f.tenant_id AS "tenantId", f.key, f.size_bytes::float8 AS "sizeBytes", f.uploaded_at AS "receivedAt",
+      f.duplicate_of IS NOT NULL AS "isDuplicate", f.duplicate_of IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM files d WHERE d.id = f.duplicate_of AND d.bucket = f.bucket AND d.key = f.key) AS "isRenamed"
+    FROM files f WHERE ${isSeen} AND ${chosen}`;
+  if (ids !== undefined && rows.length < new Set(ids).size) throw new LongshoreError('NOT_FOUND', 'File not found');
+  return rows;
+}
+
+function decide(file: FileToSimulate, { present, proposed }: RuleSets, limits: SimulationLimits) {
+  const would = simulateFile(file, proposed, limits);
+  const does = proposed === present ? would : simulateFile(file, present, limits);
+  return {
+    file: {
+      file_id: file.fileId,
+      tenant: file.tenantId,
+      path: file.key.slice(file.tenantId.length + 1),
+      size_bytes: file.sizeBytes,
+    },
+    outcome: would.outcome,
+    error: would.error,
+    is_large: would.isLarge,
+    routes: [...would.routes],
+    changes: compare(does, would),
+    present: takers(does).map(({ route }) => route),
+  };
+}
+
+function compare(does: Simulated, would: Simulated): ChangeOf {
+  const [before, after] = [takers(does), takers(would)];
+  if (after.length === 0) return before.length === 0 ? 'same' : 'none';
+  if (before.length === 0) return 'new';
+  const namesOf = (routes: Simulated['routes']) => routes.map(({ route }) => route).join('\n');
+  if (namesOf(before) !== namesOf(after)) return 'other';
+  const doingOf = (routes: Simulated['routes']) =>
+    JSON.stringify(routes.map(({ version: _version, because: _because, ...doing }) => doing));
+  return doingOf(before) === doingOf(after) ? 'same' : 'steps';
+}
+
+function takers({ routes }: Simulated) {
+  return routes.filter(({ takes }) => takes);
+}
+
+function summarise(decisions: readonly z.infer<typeof decisionSchema>[]) {
+  const count = (change: ChangeOf) => decisions.filter(({ changes }) => changes === change).length;
+  return {
+    files: decisions.length,
+    quarantined: decisions.filter(({ outcome }) => outcome === 'quarantined').length,
+    ...(Object.fromEntries(CHANGES.map((change) => [change, count(change)])) as Record<ChangeOf, number>),
+  };
+}

@@ -1,0 +1,237 @@
+/**
+ * What would become of a file by a set of routes: which take it and why others do not, and what each step would do. Pure: nothing of the
+ * file but its path, size and time is known, so steps that look into it are only named.
+ */
+import { z } from 'zod';
+import { classifyKey } from '#shared/arrival/classify-key.ts';
+import type { ArrivalTenant } from '#shared/arrival/tenant-directory.ts';
+import { type ChannelDefinition, kindOf } from '#shared/definitions/notify-schema.ts';
+import type { CompiledRoute, Refusal } from '#shared/definitions/routes/compile-route.ts';
+import { decideRouting, pathOf } from '#shared/jobs/decide-routing.ts';
+import type { ActiveRoute } from '#shared/jobs/new-job.ts';
+import type { BucketId } from '#shared/runtime/config/resource-names.ts';
+import type { CallStepOptions } from '#shared/steps/call/options.ts';
+import { deliveryTarget } from '#shared/steps/deliver/delivery-target.ts';
+import type { DeliverOptions } from '#shared/steps/deliver/options.ts';
+import { nameAfter } from '#shared/steps/transform/name-after.ts';
+import type { TransformOptions } from '#shared/steps/transform/options.ts';
+import { checkNameAndSize } from '#shared/steps/validate/check-name-and-size.ts';
+import type { ValidateOptions } from '#shared/steps/validate/options.ts';
+
+export interface FileToSimulate {
+  /** Null: it is made up. */
+  readonly fileId: string | null;
+  readonly tenantId: string;
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly receivedAt: Date;
+  readonly isDuplicate: boolean;
+  readonly isRenamed: boolean;
+}
+
+export interface SimulatedRoute extends ActiveRoute {
+  /** Null: it is proposed. */
+  readonly version: number | null;
+  readonly isDisabled: boolean;
+  readonly channels: readonly ChannelDefinition[];
+}
+
+export interface SimulatedTenant extends ArrivalTenant {
+  readonly timeZone: string;
+  readonly channels: readonly ChannelDefinition[];
+}
+
+/** Of one tenant. */
+export interface RuleSet {
+  readonly tenant: SimulatedTenant;
+  readonly routes: readonly SimulatedRoute[];
+  /** Names of routes that cannot be read. */
+  readonly unreadable: readonly string[];
+  /** Method and URL by `<partner> <operation>`. */
+  readonly operations: ReadonlyMap<string, string>;
+}
+
+export interface SimulationLimits {
+  readonly largeFileThresholdBytes: number;
+  readonly bucketNames: Readonly<Record<BucketId, string>>;
+}
+
+const stepSchema = z.object({
+  kind: z.string(),
+  class: z
+    .enum(['short', 'long'])
+    .describe('Short ones run in the partner-worker, long ones in the large-file-worker.'),
+  would: z.string(),
+  fails: z.boolean().describe('It is the last one then.'),
+  output: z.string().nullable().describe('Where the step writes, or the new name.'),
+});
+
+export const routeAnswerSchema = z
+  .object({
+    route: z.string(),
+    version: z.number().nullable().describe('Null: as proposed.'),
+    takes: z.boolean(),
+    because: z.string(),
+    held: z.boolean().describe('It would wait for a person before its first step.'),
+    order_group: z.string().nullable().describe('Files of one group go one after the other.'),
+    tells: z.array(z.object({ channel: z.string(), kind: z.string(), on: z.array(z.string()) })),
+    steps: z.array(stepSchema),
+  })
+  .meta({ id: 'SimulatedRoute' });
+type RouteAnswer = z.infer<typeof routeAnswerSchema>;
+
+export interface Simulated {
+  readonly outcome: 'routed' | 'companion' | 'quarantined' | 'ignored';
+  readonly error: { readonly code: string; readonly cause: string; readonly message: string } | null;
+  readonly isLarge: boolean;
+  /** All of them. */
+  readonly routes: readonly RouteAnswer[];
+}
+
+const REFUSALS: Readonly<Record<Refusal, string>> = {
+  path: 'no glob of match.path matches the path',
+  excluded: 'match.exclude excludes the path',
+  empty: 'the file is empty, and acceptEmpty is false',
+  'too small': 'the file is smaller than match.minSize',
+  'too large': 'the file is larger than match.maxSize',
+};
+
+export function simulateFile(file: FileToSimulate, rules: RuleSet, limits: SimulationLimits): Simulated {
+  const classified = classifyKey(file.key, new Map([[rules.tenant.id, rules.tenant]]));
+  const isLarge = file.sizeBytes > limits.largeFileThresholdBytes;
+  if (classified.type === 'ignored') return { outcome: 'ignored', error: null, isLarge, routes: [] };
+  if (classified.error !== undefined) return { outcome: 'quarantined', error: classified.error, isLarge, routes: [] };
+  const active = rules.routes.filter(({ isDisabled }) => !isDisabled);
+  const decision = decideRouting({ ...file, fileId: file.fileId ?? NO_ID }, active, limits);
+  const taking = new Set(decision.jobs.map(({ routeVersionId }) => routeVersionId));
+  const answers = rules.routes.map((route) => {
+    const takes = taking.has(route.routeVersionId);
+    return {
+      route: route.route.name,
+      version: route.version,
+      takes,
+      because: takes ? 'it matches' : refusalOf(route, file),
+      held: takes && route.route.holds({ ...file, isLarge }),
+      order_group: takes && route.route.ordered ? file.key.slice(0, file.key.lastIndexOf('/') + 1) : null,
+      tells: takes ? [...route.channels, ...rules.tenant.channels].map(toChannel) : [],
+      steps: takes ? walkSteps(file, route.route, isLarge, rules, limits) : [],
+    };
+  });
+  const unreadable = rules.unreadable.map((name) => ({ ...NOT_TAKEN, route: name, because: 'it cannot be read' }));
+  const outcome =
+    decision.jobs.length > 0 ? 'routed' : decision.companionOf === undefined ? 'quarantined' : 'companion';
+  return { outcome, error: decision.error ?? null, isLarge, routes: [...answers, ...unreadable] };
+}
+
+const NO_ID = '00000000-0000-0000-0000-000000000000';
+const NOT_TAKEN = { version: null, takes: false, held: false, order_group: null, tells: [], steps: [] };
+
+function refusalOf({ route, isDisabled }: SimulatedRoute, file: FileToSimulate): string {
+  const path = pathOf(file);
+  if (isDisabled) return 'the route is disabled';
+  const refusal = route.refuses(path, file.sizeBytes);
+  if (refusal !== undefined) return REFUSALS[refusal];
+  return 'it is the marker or the checksum of another file of this route';
+}
+
+function toChannel(channel: ChannelDefinition) {
+  return { channel: channel.name, kind: kindOf(channel), on: [...channel.on] };
+}
+
+interface Walk {
+  readonly file: FileToSimulate;
+  readonly route: CompiledRoute;
+  readonly rules: RuleSet;
+  readonly limits: SimulationLimits;
+  /** The job's object as it is now: its key, or its name after a transform. */
+  readonly key: string;
+}
+
+type Told = Pick<RouteAnswer['steps'][number], 'would'> & { readonly fails?: boolean; readonly output?: string };
+
+function walkSteps(
+  file: FileToSimulate,
+  route: CompiledRoute,
+  isLarge: boolean,
+  rules: RuleSet,
+  limits: SimulationLimits,
+): RouteAnswer['steps'] {
+  const steps: RouteAnswer['steps'] = [];
+  let key = file.key;
+  for (const step of route.steps) {
+    const { would, fails = false, output = null } = tell(step.kind, step.options, { file, route, rules, limits, key });
+    steps.push({ kind: step.kind, class: step.classOf(isLarge), would, fails, output });
+    if (fails) break;
+    if (step.kind === 'transform' && output !== null) key = `${key.slice(0, key.lastIndexOf('/') + 1)}${output}`;
+  }
+  return steps;
+}
+
+function tell(kind: string, options: unknown, walk: Walk): Told {
+  switch (kind) {
+    case 'validate':
+      return tellValidate(options as ValidateOptions, walk);
+    case 'stage':
+      return { would: 'continue with its own copy' };
+    case 'transform':
+      return tellTransform(options as TransformOptions, walk);
+    case 'parse':
+      return { would: `make a record of each row, as ${walk.route.records?.format ?? 'its layout says'}` };
+    case 'call':
+      return { would: tellCalls(options as CallStepOptions, walk.rules) };
+    case 'deliver':
+      return tellDeliver(options as DeliverOptions, walk);
+    case 'confirm':
+      return { would: 'verify the delivered object' };
+    default:
+      return { would: `run ${kind}` };
+  }
+}
+
+function tellValidate(options: ValidateOptions, { file, key }: Walk): Told {
+  const fault = checkNameAndSize({ options, file: { name: nameIn(key) }, object: file });
+  if (fault !== undefined) return { would: `fail with ${fault.code} ${fault.cause}: ${fault.message}`, fails: true };
+  const later = [
+    options.marker && `wait for ${nameIn(key)}${options.marker.suffix}`,
+    options.checksumSidecar && `compare with ${nameIn(key)}${options.checksumSidecar.suffix}`,
+    options.csv && 'check its rows',
+  ].filter((part) => part !== undefined);
+  return { would: ['accept its name and size', ...later].join(', ') };
+}
+
+function tellTransform(options: TransformOptions, walk: Walk): Told {
+  const name = nameAfter({ options, ...contextOf(walk) });
+  if (!name.ok) return { would: `fail with TRANSFORM_ERROR KEY_REJECTED: ${name.message}`, fails: true };
+  const operations = options.ops.map((operation) => Object.keys(operation)[0]).join(', ');
+  return { would: `${operations}: continue as ${name.key}`, output: name.key };
+}
+
+function tellCalls({ calls }: CallStepOptions, { operations }: RuleSet): string {
+  const each = calls.map(({ partner, operation }) => {
+    const request = operations.get(`${partner} ${operation}`);
+    return `${partner} ${operation} (${request ?? 'which is not defined'})`;
+  });
+  return `for each record call ${each.join(', then ')}`;
+}
+
+function tellDeliver(options: DeliverOptions, walk: Walk): Told {
+  const target = deliveryTarget({ options, ...contextOf(walk), bucketNames: walk.limits.bucketNames });
+  if (!target.ok) return { would: `fail with DELIVERY_ERROR KEY_REJECTED: ${target.message}`, fails: true };
+  const at = options.store === undefined ? '' : ` at the store ${options.store}`;
+  return { would: `copy it to ${target.bucket}/${target.key}${at}`, output: `${target.bucket}/${target.key}` };
+}
+
+/** As steps are given it; ids of what does not exist yet are zeros. */
+function contextOf({ file, route, rules, key }: Walk) {
+  const { fileId, tenantId, sizeBytes, receivedAt } = file;
+  const { timeZone } = rules.tenant;
+  return {
+    file: { id: fileId ?? NO_ID, tenantId, key: file.key, name: nameIn(file.key), sizeBytes, receivedAt, timeZone },
+    job: { id: NO_ID, routeName: route.name },
+    object: { key },
+  };
+}
+
+function nameIn(key: string): string {
+  return key.slice(key.lastIndexOf('/') + 1);
+}

@@ -1,0 +1,40 @@
+/** The name that a file has after its transform. Pure. */
+import { compileNameTemplate } from '#shared/definitions/name-template.ts';
+import { canonicalKey } from '#shared/definitions/routes/canonical-key.ts';
+import type { StepContext } from '../step-context.ts';
+import { currentName, type NamedObject } from '../step-keys.ts';
+import type { TransformOptions } from './options.ts';
+
+type Context = Pick<StepContext<TransformOptions>, 'options' | 'file'> & NamedObject;
+
+/** Each operation on the bytes has its usual extension; `rename` says more. */
+export function nameAfter(context: Context): ReturnType<typeof canonicalKey> {
+  let name = currentName(context);
+  for (const operation of context.options.ops) {
+    if (operation.gunzip !== undefined) name = name.replace(/(?<=.)\.gz(?:ip)?$/i, '');
+    else if (operation['csv-to-ndjson'] !== undefined) name = `${name.replace(/(?<=.)\.(?:csv|txt|tsv)$/i, '')}.ndjson`;
+    else {
+      const renamed = render(context, operation.rename ?? '', name);
+      if (!renamed.ok) return renamed;
+      name = renamed.key;
+    }
+  }
+  return { ok: true, key: name };
+}
+
+function render(context: Context, source: string, name: string): ReturnType<typeof canonicalKey> {
+  const template = compileNameTemplate(source);
+  if (!template.ok) return template;
+  const { file, job } = context;
+  const facts = {
+    tenantId: file.tenantId,
+    key: file.key,
+    fileId: file.id,
+    receivedAt: file.receivedAt,
+    timeZone: file.timeZone,
+  };
+  const rendered = canonicalKey(template.render({ ...facts, name, jobId: job.id, routeName: job.routeName }));
+  if (rendered.ok && rendered.key.includes('/'))
+    return { ok: false, message: 'a name has no "/"; directories belong in the key of deliver' };
+  return rendered;
+}

@@ -1,0 +1,45 @@
+/** What `validate` can say without looking into the file. Pure. */
+import { compileLinearPattern } from '#shared/definitions/linear-pattern.ts';
+import { failed } from '../step-failure.ts';
+import type { ValidateOptions } from './options.ts';
+
+type FailedOutcome = ReturnType<typeof failed>;
+
+interface NameAndSize {
+  readonly options: ValidateOptions;
+  readonly file: { readonly name: string };
+  readonly object: { readonly sizeBytes: number };
+}
+
+export function checkNameAndSize({ options, file, object }: NameAndSize): FailedOutcome | undefined {
+  const { minSize = 0, maxSize = Number.POSITIVE_INFINITY, allowEmpty, namePattern } = options;
+  if (namePattern !== undefined) {
+    const pattern = compileLinearPattern(namePattern);
+    if (!pattern.ok || !pattern.matches(file.name)) {
+      return failed('VALIDATION_ERROR', 'NAME_MISMATCH', `The name does not fit the pattern ${namePattern}.`);
+    }
+  }
+  const { sizeBytes } = object;
+  if (sizeBytes === 0 && allowEmpty === false) {
+    return failed(
+      'VALIDATION_ERROR',
+      'FILE_EMPTY',
+      'The file has no bytes; send it again, or let the route allow empty files.',
+    );
+  }
+  if (sizeBytes > 0 && sizeBytes < minSize) {
+    return failed(
+      'VALIDATION_ERROR',
+      'FILE_TOO_SMALL',
+      `The file has ${sizeBytes} bytes, less than the ${minSize} of its route.`,
+    );
+  }
+  if (sizeBytes > maxSize) {
+    return failed(
+      'VALIDATION_ERROR',
+      'FILE_TOO_LARGE',
+      `The file has ${sizeBytes} bytes, more than the ${maxSize} of its route.`,
+    );
+  }
+  return undefined;
+}
