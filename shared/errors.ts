@@ -198,6 +198,104 @@ export const ERROR_CODES = {
     meaning: 'An external store has an address that must not be called: private, local or a cloud metadata service.',
     remedy: 'Correct its endpoint, or ask the operator to add the network to LONGSHORE_STORE_ADDRESSES.',
   },
+  // Causes: remotes, i.e. servers with files that are not ours
+  REMOTE_UNREACHABLE: {
+    meaning: 'The host of a remote cannot be resolved, refuses the connection or does not answer in time.',
+    remedy: 'Check host and port of the remote and whether its firewall allows our addresses. The work is retried.',
+  },
+  REMOTE_ADDRESS_REFUSED: {
+    meaning: 'A remote has an address that must not be called: private, local or a cloud metadata service.',
+    remedy: 'Correct its host, or ask the operator to add the network to LONGSHORE_REMOTE_ADDRESSES.',
+  },
+  REMOTE_UNTRUSTED: {
+    meaning: 'The host key or certificate of a remote is not one that its definition trusts. Nothing was sent to it.',
+    remedy: 'Ask the partner whether the key is theirs, then add it to hostKeys or tls.pins of the remote.',
+  },
+  REMOTE_AUTH_FAILED: {
+    meaning: 'A remote did not accept our user and credentials. They were tried once.',
+    remedy: 'Correct the secret; the new one is used at once. The old one is not tried again for 15 minutes.',
+  },
+  REMOTE_DENIED: {
+    meaning: 'A remote does not allow us this operation on this path.',
+    remedy: 'Ask the partner for the permission, or correct the path.',
+  },
+  REMOTE_PATH_GONE: {
+    meaning: 'A file or directory does not exist at a remote.',
+    remedy: 'Check the path, and whether somebody else took the file.',
+  },
+  REMOTE_EXISTS: {
+    meaning: 'A remote already has a file of that name.',
+    remedy: 'Ask the partner to take the file, choose another name, or allow overwriting.',
+  },
+  REMOTE_NO_SPACE: {
+    meaning: 'A remote has no space left for the file.',
+    remedy: 'Tell the partner. The work is retried.',
+  },
+  REMOTE_REFUSED: {
+    meaning: 'A remote refused an operation without saying why.',
+    remedy: 'See the reply number in the message. The work is retried.',
+  },
+  REMOTE_BUSY: {
+    meaning: 'A remote takes no more connections, or is shutting down.',
+    remedy: 'Nothing at first: fewer connections are used for a while. If it continues, lower limits.connections.',
+  },
+  REMOTE_STALLED: {
+    meaning: 'Nothing came from a remote for as long as timeouts.stall of its definition allows.',
+    remedy: 'Nothing at first: the work is retried. If it continues, tell the partner.',
+  },
+  REMOTE_LOST: {
+    meaning: 'The connection to a remote ended in the middle of an operation.',
+    remedy: 'Nothing at first: what was done is checked and the rest is retried.',
+  },
+  REMOTE_PROTOCOL: {
+    meaning: 'A remote answered with something that its protocol does not know.',
+    remedy: 'Check that type and port of the remote are right, then tell the partner.',
+  },
+  REMOTE_LISTING_UNKNOWN: {
+    meaning: 'A remote lists its files in a form that Longshore does not know.',
+    remedy: 'Report the first line of the listing, which is in the message.',
+  },
+  REMOTE_TLS_REUSE: {
+    meaning: 'An FTPS server refused a data connection, usually because it did not resume the TLS session.',
+    remedy: 'Ask the partner whether a proxy or firewall stands before the server. Try minVersion TLSv1.3 or TLSv1.2.',
+  },
+  REMOTE_PLACE_REFUSED: {
+    meaning: 'The definition of a remote does not allow this path, or the path is not canonical.',
+    remedy: 'Add the directory to `paths` of the remote, or correct the path.',
+  },
+  REMOTE_UNKNOWN: {
+    meaning: 'The tenant has no remote with that name, or its definition cannot be used.',
+    remedy: 'Apply the definition of the remote, then try again.',
+  },
+  // Pulls: files fetched from remotes
+  PULL_ERROR: {
+    meaning: 'A file could not be fetched from a remote. The file at the remote was left untouched.',
+    remedy: 'See the cause. Correct it, then trigger the pull again.',
+  },
+  PULL_CLEANUP_ERROR: {
+    meaning: 'A fetched file could not be deleted or moved at its remote. The file itself arrived.',
+    remedy: 'Ask the partner for the permission, then trigger the pull again: it only cleans up.',
+  },
+  PULL_SIZE_MISMATCH: {
+    meaning: 'A remote sent another number of bytes than the size it gives for the file.',
+    remedy: 'Nothing at first: the file is fetched again. If it continues, tell the partner.',
+  },
+  PULL_UNSETTLED: {
+    meaning: 'A file at a remote changed while it was fetched, again and again.',
+    remedy: 'Ask the partner to write under a temporary name and rename the file when it is complete.',
+  },
+  PULL_NOT_FOUND: {
+    meaning: 'There is no such pull, or it belongs to another tenant.',
+    remedy: 'Check the id, or list the pulls.',
+  },
+  REMOTE_NOT_FOUND: {
+    meaning: 'There is no such remote, or it belongs to another tenant.',
+    remedy: 'Check the name, or list the remotes.',
+  },
+  SOURCE_NOT_FOUND: {
+    meaning: 'There is no such source, or it belongs to another tenant.',
+    remedy: 'Check the name, or list the sources.',
+  },
   STORE_UNKNOWN: {
     meaning: 'The tenant has no store with that name, or its definition cannot be used.',
     remedy: 'Apply the definition of the store, then retry the job.',

@@ -1,0 +1,146 @@
+/**
+ * What a YAML document of a remote may say: a server with files that is not ours. Where it is, who we are there, who it must be, which of its
+ * places we touch, and what it bears.
+ *
+ * 1. Unknown keys are faults: a misspelt option must not be passed over in silence.
+ * 2. Secrets are named, never written: a definition can be shown to anyone who may see the tenant.
+ * 3. Nobody is trusted on first use: SFTP needs the server's host keys, FTPS a certificate of a known authority or a pinned key.
+ * 4. What is not below one of `paths` is never touched. `/` must be written out.
+ */
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { durationSchema } from '#shared/definitions/duration.ts';
+import { idSchema, secretNameSchema } from '#shared/definitions/name-schemas.ts';
+import { UNSAFE_IN_NAMES } from '#shared/definitions/routes/canonical-key.ts';
+
+const SECOND_MS = 1_000;
+const MOST_PATH_BYTES = 1_024;
+const HOST =
+  /^(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?)*\.?$/;
+
+const hostSchema = z
+  .string()
+  .refine((host) => isIP(host) !== 0 || HOST.test(host), { error: 'must be a host name or an IP address' });
+
+/** As `ssh-keygen -l` shows it. */
+const hostKeySchema = z
+  .string()
+  .regex(/^SHA256:[A-Za-z0-9+/]{43}$/, 'must be a fingerprint such as SHA256:uD0s... (43 characters after the colon)');
+
+/** Of the public key of a certificate, as browsers pin it. */
+const certificatePinSchema = z
+  .string()
+  .regex(/^sha256\/[A-Za-z0-9+/]{43}=$/, 'must be sha256/ and 44 characters of base64');
+
+/** Begins and ends with `/`. */
+const remotePrefixSchema = z.string().refine(isCanonicalPrefix, {
+  error: 'must begin and end with "/", without "..", ".", "//", backslash or control characters',
+});
+
+const shared = {
+  kind: z.literal('remote'),
+  tenant: idSchema,
+  name: idSchema,
+  description: z.string().max(500).optional(),
+  host: hostSchema,
+  port: z.int().min(1).max(65_535).optional(),
+  user: z
+    .string()
+    .min(1)
+    .max(256)
+    .refine((user) => !UNSAFE_IN_NAMES.test(user), { error: 'must not have control characters' }),
+  paths: z.array(remotePrefixSchema).min(1).max(100),
+  limits: z
+    .strictObject({
+      /** Over all processes of the fleet. */
+      connections: z.int().min(1).max(100).default(4),
+    })
+    .default({ connections: 4 }),
+  timeouts: z
+    .strictObject({
+      connect: durationSchema({ minMs: SECOND_MS, maxMs: 120 * SECOND_MS }).default(15 * SECOND_MS),
+      /** Without a byte, or an answer. */
+      stall: durationSchema({ minMs: SECOND_MS, maxMs: 600 * SECOND_MS }).default(60 * SECOND_MS),
+    })
+    .default({ connect: 15 * SECOND_MS, stall: 60 * SECOND_MS }),
+};
+
+const sftpRemoteSchema = z
+  .strictObject({
+    ...shared,
+    type: z.literal('sftp'),
+    password: secretNameSchema.optional(),
+    /** In OpenSSH or PEM form. */
+    privateKey: secretNameSchema.optional(),
+    passphrase: secretNameSchema.optional(),
+    /** More than one, so that the next key is known before the server changes to it. */
+    hostKeys: z.array(hostKeySchema).min(1).max(5),
+  })
+  .superRefine(({ password, privateKey, passphrase }, context) => {
+    if (password === undefined && privateKey === undefined)
+      context.addIssue({ code: 'custom', path: ['password'], message: 'name a password, a privateKey, or both' });
+    if (passphrase !== undefined && privateKey === undefined)
+      context.addIssue({ code: 'custom', path: ['passphrase'], message: 'a passphrase needs a privateKey' });
+  });
+
+const ftpsRemoteSchema = z.strictObject({
+  ...shared,
+  type: z.literal('ftps'),
+  password: secretNameSchema,
+  tls: z
+    .strictObject({
+      mode: z.enum(['explicit', 'implicit']).default('explicit'),
+      /** Secret with the certificates, in PEM form, of those who may sign the server's; the well-known authorities when absent. */
+      authority: secretNameSchema.optional(),
+      /** With an authority both must hold; without one a pinned key is enough. */
+      pins: z.array(certificatePinSchema).min(1).max(5).optional(),
+      minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2'),
+    })
+    .default({ mode: 'explicit', minVersion: 'TLSv1.2' }),
+});
+
+export const remoteDocumentSchema = z.discriminatedUnion('type', [sftpRemoteSchema, ftpsRemoteSchema], {
+  error: (issue) => (issue.code === 'invalid_union' ? 'type must be sftp or ftps' : undefined),
+});
+export type RemoteDocument = z.output<typeof remoteDocumentSchema>;
+export type SftpRemote = Extract<RemoteDocument, { readonly type: 'sftp' }>;
+export type FtpsRemote = Extract<RemoteDocument, { readonly type: 'ftps' }>;
+
+export function portOf(remote: RemoteDocument): number {
+  if (remote.port !== undefined) return remote.port;
+  if (remote.type === 'sftp') return 22;
+  return remote.tls.mode === 'implicit' ? 990 : 21;
+}
+
+/** `paths` as in a definition. `path`: as `canonicalRemotePath` gives it, or a directory that ends with `/`. */
+export function isRemotePlaceAllowed(paths: readonly string[], path: string): boolean {
+  return paths.some((prefix) => path.startsWith(prefix));
+}
+
+export type RemotePath =
+  | { readonly ok: true; readonly path: string }
+  | { readonly ok: false; readonly message: string };
+
+/** An absolute path of a file: what could mean another place, or read as another name, is refused and not repaired. */
+export function canonicalRemotePath(given: string): RemotePath {
+  if (!given.startsWith('/')) return refuse('the path does not begin with "/"');
+  if (given.endsWith('/')) return refuse('the path ends with "/"');
+  if (UNSAFE_IN_NAMES.test(given) || given.includes('\ufffd'))
+    return refuse(
+      'the path has a control character, a mark that changes the text direction or bytes that are not UTF-8',
+    );
+  if (given.includes('\\')) return refuse('the path has a backslash');
+  const names = given.slice(1).split('/');
+  if (names.some((name) => name === '' || name === '.' || name === '..'))
+    return refuse('the path has an empty, "." or ".." segment');
+  if (Buffer.byteLength(given) > MOST_PATH_BYTES) return refuse(`the path is longer than ${MOST_PATH_BYTES} bytes`);
+  return { ok: true, path: given };
+}
+
+function isCanonicalPrefix(prefix: string): boolean {
+  return prefix === '/' || (prefix.endsWith('/') && canonicalRemotePath(prefix.slice(0, -1)).ok);
+}
+
+function refuse(message: string): RemotePath {
+  return { ok: false, message };
+}

@@ -1,0 +1,50 @@
+/** A connection to a remote: by the address guard, in time. The address that was looked at is the one that is connected to. */
+import { once } from 'node:events';
+import { isIP, connect as netConnect, type Socket } from 'node:net';
+import { ADDRESS_REFUSED, type AddressGuard } from '#shared/http/address-guard.ts';
+import { RemoteError } from './remote-error.ts';
+
+export interface SocketPlace {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** @throws RemoteError `address-refused` or `unreachable`. */
+export async function connectSocket(
+  { host, port }: SocketPlace,
+  { guard, signal }: { readonly guard: AddressGuard; readonly signal: AbortSignal },
+): Promise<Socket> {
+  // Node looks up names only: an address would pass by the guard.
+  if (isIP(host) !== 0 && !guard.isAllowed(host)) throw addressRefused(host);
+  const socket = netConnect({ host, port, lookup: guard.lookup, noDelay: true, keepAlive: true });
+  try {
+    await once(socket, 'connect', { signal });
+    socket.on('error', () => {});
+    return socket;
+  } catch (cause) {
+    socket.on('error', () => {});
+    socket.destroy();
+    if (hasCode(cause, ADDRESS_REFUSED)) throw addressRefused(host);
+    throw new RemoteError('unreachable', `${host}:${port} cannot be reached (${reasonOf(cause, signal)})`);
+  }
+}
+
+export function addressRefused(host: string): RemoteError {
+  return new RemoteError('address-refused', `${host} has an address that may not be called`);
+}
+
+export function reasonOf(error: unknown, signal?: AbortSignal): string {
+  if (signal?.aborted) return 'timed out';
+  if (
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    /^[A-Z0-9_]{2,40}$/.test(error.code)
+  )
+    return error.code;
+  return 'the connection failed';
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}

@@ -1,0 +1,88 @@
+/**
+ * A listing as it comes, whatever its length: basic-ftp's own holds it whole. The lines are read by its parsers.
+ *
+ * The text of LIST has no year or no time of day, and no zone: its times are not given out.
+ */
+import { createRequire } from 'node:module';
+import { PassThrough } from 'node:stream';
+import type { Client, FileInfo, FTPContext, FTPResponse } from 'basic-ftp';
+import type { RemoteEntry } from '../remote-connection.ts';
+import { RemoteError } from '../remote-error.ts';
+
+interface TransferConfig {
+  readonly ftp: FTPContext;
+  readonly tracker: unknown;
+  readonly command: string;
+  readonly remotePath: string;
+  readonly type: 'list';
+}
+const require = createRequire(import.meta.url);
+const { downloadTo } = require('basic-ftp/dist/transfer.js') as {
+  downloadTo(destination: PassThrough, config: TransferConfig): Promise<FTPResponse>;
+};
+
+const LINES_AT_ONCE = 500;
+/** A line is a name and some facts. */
+const MOST_LINE_CHARACTERS = 8_192;
+const SHOWN_CHARACTERS = 200;
+
+export async function* listDirectory(client: Client, command: 'MLSD' | 'LIST'): AsyncIterable<RemoteEntry> {
+  await client.prepareTransfer(client.ftp);
+  const through = new PassThrough();
+  const tracker = (client as unknown as { _progressTracker: unknown })._progressTracker;
+  let failure: { readonly error: unknown } | undefined;
+  const transfer = downloadTo(through, { ftp: client.ftp, tracker, command, remotePath: '', type: 'list' }).catch(
+    (error: unknown) => {
+      failure = { error };
+      through.destroy(error as Error);
+    },
+  );
+  let lines: string[] = [];
+  for await (const line of readLines(through)) {
+    if (line.trim() !== '') lines.push(line);
+    if (lines.length < LINES_AT_ONCE) continue;
+    yield* parse(client, lines);
+    lines = [];
+  }
+  // The reply that says so can come after the data ended.
+  await transfer;
+  if (failure !== undefined) throw failure.error;
+  yield* parse(client, lines);
+}
+
+async function* readLines(input: PassThrough): AsyncIterable<string> {
+  let rest = '';
+  input.setEncoding('utf8');
+  for await (const text of input) {
+    const lines = (rest + (text as string)).split(/\r?\n/);
+    rest = lines.pop() ?? '';
+    if (rest.length > MOST_LINE_CHARACTERS)
+      throw new RemoteError('listing-unknown', 'a line of the listing has no end');
+    yield* lines;
+  }
+  if (rest !== '') yield rest;
+}
+
+function* parse(client: Client, lines: readonly string[]): Iterable<RemoteEntry> {
+  if (lines.length === 0) return;
+  // Of Unix, and no entry; alone in an empty directory.
+  const shown = lines.filter((line) => !/^total \d+$/.test(line.trim()));
+  if (shown.length === 0) return;
+  let entries: FileInfo[];
+  try {
+    entries = client.parseList(shown.join('\n'));
+  } catch {
+    const [first = ''] = shown;
+    const text = first.replace(/[^\x20-\x7e]/g, '?').slice(0, SHOWN_CHARACTERS);
+    throw new RemoteError('listing-unknown', `the listing has a form that is not known here; its first line: ${text}`);
+  }
+  for (const entry of entries) {
+    if (entry.name === '.' || entry.name === '..') continue;
+    yield {
+      name: entry.name,
+      kind: entry.isFile ? 'file' : entry.isDirectory ? 'directory' : 'other',
+      sizeBytes: entry.size,
+      modifiedAt: entry.modifiedAt?.toISOString().replace(/\.\d{3}Z$/, 'Z'),
+    };
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * A data connection: EPSV, else PASV, of whose answer the port alone counts. It goes to the address that the control connection was allowed to
+ * have, and must show the same certificate, or resume its session.
+ */
+import { connect as netConnect } from 'node:net';
+import { type TLSSocket, connect as tlsConnect } from 'node:tls';
+import type { FTPContext, FTPResponse } from 'basic-ftp';
+import { FTPError } from 'basic-ftp';
+import { RemoteError } from '../remote-error.ts';
+import type { Trust } from './open-ftps-connection.ts';
+
+const NOT_IMPLEMENTED = new Set([500, 501, 502, 503, 504, 522, 550]);
+/** Contexts whose server knows no EPSV. */
+const withoutEpsv = new WeakSet<FTPContext>();
+
+export async function openDataConnection(ftp: FTPContext, trust: Trust): Promise<FTPResponse> {
+  const { reply, port } = await askForPort(ftp);
+  const host = (ftp.socket as TLSSocket).remoteAddress;
+  if (host === undefined) throw new RemoteError('lost', 'the connection closed');
+  const raw = netConnect({ host, port, noDelay: true });
+  raw.setTimeout(ftp.timeout);
+  try {
+    await opened(raw);
+  } catch {
+    raw.destroy();
+    throw new RemoteError('unreachable', `the data connection to port ${port} of the server cannot be opened`);
+  }
+  raw.setTimeout(0);
+  const session = ftp.tlsSessionStore ?? (ftp.socket as TLSSocket).getSession();
+  const secured = tlsConnect({ ...trust.tls, socket: raw, ...(session !== undefined && { session }) });
+  secured.on('session', (next) => {
+    // Tickets of TLS 1.3 serve once.
+    ftp.tlsSessionStore = next;
+  });
+  secured.once('secureConnect', () => {
+    if (!trust.judge(secured).isTrusted)
+      secured.destroy(
+        new RemoteError('untrusted', 'the data connection shows another certificate than the control connection'),
+      );
+  });
+  ftp.dataSocket = secured;
+  return reply;
+}
+
+async function askForPort(ftp: FTPContext): Promise<{ readonly reply: FTPResponse; readonly port: number }> {
+  if (!withoutEpsv.has(ftp)) {
+    try {
+      const reply = await ftp.request('EPSV');
+      const port = Number(/[|!]{3}(\d{1,5})[|!]/.exec(reply.message)?.[1]);
+      return { reply, port: checkedPort(port) };
+    } catch (error) {
+      if (!(error instanceof FTPError) || !NOT_IMPLEMENTED.has(error.code)) throw error;
+      withoutEpsv.add(ftp);
+    }
+  }
+  const reply = await ftp.request('PASV');
+  const [, high, low] = /\d{1,3},\d{1,3},\d{1,3},\d{1,3},(\d{1,3}),(\d{1,3})/.exec(reply.message) ?? [];
+  return { reply, port: checkedPort(Number(high) * 256 + Number(low)) };
+}
+
+function checkedPort(port: number): number {
+  if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
+  throw new RemoteError('protocol', 'the server names no port for the data connection');
+}
+
+function opened(socket: ReturnType<typeof netConnect>): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  socket.once('connect', resolve);
+  socket.once('error', reject);
+  socket.once('timeout', () => reject(new Error('timed out')));
+  return promise;
+}

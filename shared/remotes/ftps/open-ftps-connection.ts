@@ -1,0 +1,174 @@
+/**
+ * A connection to an FTPS server, by basic-ftp.
+ *
+ * 1. The certificate is judged before user and password are sent: by an authority, by the pins of its key, or by both.
+ * 2. The password is tried once.
+ * 3. Data connections go to the address of the control connection alone, whatever the server says, and resume its TLS session.
+ */
+import { createHash, X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { isIP } from 'node:net';
+import { type ConnectionOptions, checkServerIdentity, type TLSSocket, connect as tlsConnect } from 'node:tls';
+import { Client, FTPError } from 'basic-ftp';
+import { type FtpsRemote, portOf } from '#shared/definitions/remote-schema.ts';
+import type { AddressGuard } from '#shared/http/address-guard.ts';
+import { connectSocket, reasonOf } from '../connect-socket.ts';
+import type { RemoteConnection, RemoteIdentity } from '../remote-connection.ts';
+import { RemoteError } from '../remote-error.ts';
+import { FtpsConnection } from './ftps-connection.ts';
+import { openDataConnection } from './open-data-connection.ts';
+
+export interface FtpsSecrets {
+  readonly password: string;
+  /** PEM. */
+  readonly authority?: string | undefined;
+}
+
+export interface OpenFtpsOptions {
+  readonly guard: AddressGuard;
+  readonly signal?: AbortSignal | undefined;
+  readonly onIdentity?: ((identity: RemoteIdentity) => void) | undefined;
+}
+
+/** A listing is read as it comes (`list-directory.ts`); this is for what basic-ftp gathers itself. */
+const MOST_GATHERED_BYTES = 1_048_576;
+
+export async function openFtpsConnection(
+  remote: FtpsRemote,
+  secrets: FtpsSecrets,
+  options: OpenFtpsOptions,
+): Promise<RemoteConnection> {
+  const deadline = AbortSignal.timeout(remote.timeouts.connect);
+  const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
+  const place = { host: remote.host, port: portOf(remote) };
+  const trust = trustOf(remote, secrets);
+  const client = new Client(remote.timeouts.stall, {
+    allowSeparateTransferHost: false,
+    maxListingBytes: MOST_GATHERED_BYTES,
+  });
+  const onAbort = (): void => client.close();
+  signal.addEventListener('abort', onAbort, { once: true });
+  let doing = 'connect' as 'connect' | 'secure' | 'log in' | 'settle';
+  let identity: RemoteIdentity | undefined;
+  try {
+    const socket = await connectSocket(place, { guard: options.guard, signal });
+    client.prepareTransfer = (ftp) => openDataConnection(ftp, trust);
+    const secure = async (): Promise<TLSSocket> => {
+      doing = 'secure';
+      const secured = tlsConnect({ ...trust.tls, socket });
+      await once(secured, 'secureConnect', { signal });
+      identity = trust.judge(secured);
+      options.onIdentity?.(identity);
+      if (!identity.isTrusted) throw untrusted(identity);
+      doing = 'settle';
+      return secured;
+    };
+    if (remote.tls.mode === 'implicit') {
+      client.ftp.socket = await secure();
+      await welcome(client);
+    } else {
+      client.ftp.socket = socket;
+      await welcome(client);
+      await client.send('AUTH TLS');
+      // Nothing that came before the handshake may be taken for a reply.
+      socket.removeAllListeners('data');
+      client.ftp.socket = await secure();
+    }
+    client.ftp.tlsOptions = trust.tls;
+    doing = 'log in';
+    await client.login(remote.user, secrets.password);
+    doing = 'settle';
+    await client.useDefaultSettings();
+    const { fingerprint, certificateEndsAt } = identity as RemoteIdentity;
+    const features = await client.features();
+    return new FtpsConnection({
+      client,
+      fingerprint,
+      certificateEndsAt,
+      features: new Set([...features.keys()].map((name) => name.toUpperCase())),
+    });
+  } catch (error) {
+    client.close();
+    if (error instanceof RemoteError) throw error;
+    if (deadline.aborted) throw new RemoteError('unreachable', `${place.host}:${place.port} did not answer in time`);
+    if (options.signal?.aborted) throw new RemoteError('lost', 'the connection was given up');
+    if (error instanceof FTPError) {
+      if (error.code === 421) throw new RemoteError('busy', 'the server takes no more connections', { reply: 421 });
+      if (doing === 'log in')
+        throw new RemoteError('auth-failed', 'the server does not accept user and password', { reply: error.code });
+      throw new RemoteError('protocol', 'the server refuses what FTPS needs', { reply: error.code });
+    }
+    if (doing === 'secure') {
+      const shown = trust.shown();
+      if (shown !== undefined) options.onIdentity?.({ ...shown, isTrusted: false });
+      throw untrusted(shown, reasonOf(error));
+    }
+    throw new RemoteError('unreachable', `${place.host}:${place.port} closed the connection (${reasonOf(error)})`);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** The greeting; `120` promises another one. */
+async function welcome(client: Client): Promise<void> {
+  await client.ftp.handle(undefined, (reply, task) => {
+    if (reply instanceof Error) task.reject(reply);
+    else if (reply.code >= 200) task.resolve(reply);
+  });
+}
+
+function untrusted(identity: Pick<RemoteIdentity, 'fingerprint'> | undefined, reason?: string): RemoteError {
+  const shown = identity === undefined ? '' : ` with the key ${identity.fingerprint}`;
+  return new RemoteError(
+    'untrusted',
+    `the server shows a certificate${shown} that is not trusted${reason === undefined ? '' : ` (${reason})`}`,
+    { hint: 'Ask the partner whether it is theirs, then name its authority or add the key to tls.pins.' },
+  );
+}
+
+export interface Trust {
+  /** For control and data connections. */
+  readonly tls: ConnectionOptions;
+  /** Of a connection whose handshake is over. */
+  judge(socket: TLSSocket): RemoteIdentity;
+  /** What the last handshake showed, also where it failed. */
+  shown(): Omit<RemoteIdentity, 'isTrusted'> | undefined;
+}
+
+function trustOf({ host, tls }: FtpsRemote, { authority }: FtpsSecrets): Trust {
+  const { pins, minVersion } = tls;
+  const isPinnedOnly = pins !== undefined && authority === undefined;
+  let last: Omit<RemoteIdentity, 'isTrusted'> | undefined;
+  const describe = (raw: Buffer): Omit<RemoteIdentity, 'isTrusted'> => {
+    const certificate = new X509Certificate(raw);
+    const key = certificate.publicKey.export({ type: 'spki', format: 'der' });
+    return {
+      fingerprint: `sha256/${createHash('sha256').update(key).digest('base64')}`,
+      certificateEndsAt: certificate.validToDate.toISOString(),
+    };
+  };
+  return {
+    tls: {
+      host,
+      minVersion,
+      // A pinned key is who it is, whoever signed it.
+      rejectUnauthorized: !isPinnedOnly,
+      ...(isIP(host) === 0 && { servername: host }),
+      ...(authority !== undefined && { ca: authority }),
+      checkServerIdentity(_name, certificate) {
+        last = describe(certificate.raw);
+        return isPinnedOnly ? undefined : checkServerIdentity(host, certificate);
+      },
+    },
+    judge(socket) {
+      // A resumed session is that of a connection that was judged.
+      if (socket.isSessionReused() && last !== undefined) return { ...last, isTrusted: true };
+      const raw = socket.getPeerX509Certificate()?.raw;
+      if (raw === undefined) return { fingerprint: 'none', isTrusted: false };
+      last = describe(raw);
+      const isChained = isPinnedOnly || socket.authorized;
+      return { ...last, isTrusted: isChained && (pins === undefined || pins.includes(last.fingerprint)) };
+    },
+    shown: () => last,
+  };
+}

@@ -1,0 +1,105 @@
+/**
+ * A connection to a remote, by its definition.
+ *
+ * 1. Its secrets are asked of the secret store for every connection, so a rotation counts with the next one.
+ * 2. `secretVersion` names the credentials without showing them: another one may be tried where the last were refused.
+ * 3. What is not below the remote's `paths` is refused here, whatever asks for it.
+ */
+import { createHash } from 'node:crypto';
+import { canonicalRemotePath, isRemotePlaceAllowed, type RemoteDocument } from '#shared/definitions/remote-schema.ts';
+import type { AddressGuard } from '#shared/http/address-guard.ts';
+import { type Secret, SecretError, type SecretStore } from '#shared/runtime/secrets/secret-store.ts';
+import { openFtpsConnection } from './ftps/open-ftps-connection.ts';
+import type { RemoteConnection, RemoteIdentity } from './remote-connection.ts';
+import { RemoteError } from './remote-error.ts';
+import { openSftpConnection } from './sftp/open-sftp-connection.ts';
+
+export interface RemoteSecrets {
+  readonly version: string;
+  readonly password?: string | undefined;
+  readonly privateKey?: string | undefined;
+  readonly passphrase?: string | undefined;
+  readonly authority?: string | undefined;
+}
+
+export interface OpenRemoteOptions {
+  readonly guard: AddressGuard;
+  readonly signal?: AbortSignal | undefined;
+  readonly onIdentity?: ((identity: RemoteIdentity) => void) | undefined;
+  readonly onAnnounced?: ((fingerprints: readonly string[]) => void) | undefined;
+}
+
+/** @throws SecretError */
+export async function readRemoteSecrets(remote: RemoteDocument, secrets: SecretStore): Promise<RemoteSecrets> {
+  const names =
+    remote.type === 'sftp'
+      ? { password: remote.password, privateKey: remote.privateKey, passphrase: remote.passphrase }
+      : { password: remote.password, authority: remote.tls.authority };
+  const read: Record<string, string> = {};
+  const versions: string[] = [];
+  for (const [use, name] of Object.entries(names)) {
+    if (name === undefined) continue;
+    const secret: Secret = await secrets.read(name);
+    read[use] = secret.text;
+    versions.push(`${use}:${secret.version}`);
+  }
+  const version = createHash('sha256')
+    .update([remote.user, ...versions].join('\n'))
+    .digest('hex')
+    .slice(0, 32);
+  return { version, ...read };
+}
+
+/** @throws RemoteError */
+export async function openRemote(
+  remote: RemoteDocument,
+  secrets: RemoteSecrets,
+  options: OpenRemoteOptions,
+): Promise<RemoteConnection> {
+  const connection =
+    remote.type === 'sftp'
+      ? await openSftpConnection(remote, secrets, options)
+      : await openFtpsConnection(remote, { ...secrets, password: secrets.password ?? '' }, options);
+  return within(connection, remote.paths);
+}
+
+/** Whether trying again without a person may help. */
+export function isPassing(error: unknown): boolean {
+  return (error instanceof RemoteError && error.mayPass) || (error instanceof SecretError && error.isPassing);
+}
+
+function within(connection: RemoteConnection, paths: readonly string[]): RemoteConnection {
+  const file = (path: string): string => {
+    const canonical = canonicalRemotePath(path);
+    if (!canonical.ok) throw new RemoteError('place-refused', canonical.message);
+    if (!isRemotePlaceAllowed(paths, path))
+      throw new RemoteError('place-refused', 'the path is not below one of the paths of the remote');
+    return path;
+  };
+  const directory = (path: string): string => {
+    if (!path.endsWith('/')) throw new RemoteError('place-refused', 'a directory ends with "/"');
+    if (path !== '/') canonicalOrThrow(path.slice(0, -1));
+    if (!isRemotePlaceAllowed(paths, path))
+      throw new RemoteError('place-refused', 'the directory is not below one of the paths of the remote');
+    return path;
+  };
+  return {
+    fingerprint: connection.fingerprint,
+    certificateEndsAt: connection.certificateEndsAt,
+    get isUsable() {
+      return connection.isUsable;
+    },
+    list: (path) => connection.list(directory(path)),
+    stat: async (path) => await connection.stat(file(path)),
+    read: (path, offset) => connection.read(file(path), offset),
+    write: async (path, body, options) => await connection.write(file(path), body, options),
+    rename: async (from, to, options) => await connection.rename(file(from), file(to), options),
+    remove: async (path) => await connection.remove(file(path)),
+    close: () => connection.close(),
+  };
+}
+
+function canonicalOrThrow(path: string): void {
+  const canonical = canonicalRemotePath(path);
+  if (!canonical.ok) throw new RemoteError('place-refused', canonical.message);
+}

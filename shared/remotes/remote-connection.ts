@@ -1,0 +1,56 @@
+/**
+ * One connection to a server with files that is not ours, whatever it speaks.
+ *
+ * 1. One request at a time: a stream that is read or written has the connection until it ends. A stream that is left early may cost the
+ *    connection; `isUsable` tells.
+ * 2. Every request ends: when the server says so, when nothing comes for the remote's `timeouts.stall`, or when the connection closes.
+ * 3. Paths are absolute, canonical (`canonicalRemotePath`) and below the remote's `paths`; others are `REMOTE_PLACE_REFUSED`.
+ * 4. What `write` wrote and `rename` moved is known only once they resolve. After an error that `isOutcomeUnknown` ask with `stat`, over another
+ *    connection.
+ *
+ * Every method throws `RemoteError`.
+ */
+
+export interface RemoteEntry {
+  readonly name: string;
+  readonly kind: 'file' | 'directory' | 'other';
+  readonly sizeBytes: number | undefined;
+  /** RFC 3339, UTC, to the second. Undefined where the listing does not tell it exactly: `stat` may. */
+  readonly modifiedAt: string | undefined;
+}
+
+export interface RemoteFile {
+  readonly sizeBytes: number;
+  /** As of an entry; undefined where the server does not tell it. */
+  readonly modifiedAt: string | undefined;
+}
+
+export interface RemoteConnection {
+  /** What proved who the server is: `SHA256:...` of its host key, or `sha256/...` of its certificate's key. */
+  readonly fingerprint: string;
+  /** RFC 3339; of FTPS. */
+  readonly certificateEndsAt: string | undefined;
+  /** False once it closed, or may no longer be used. */
+  readonly isUsable: boolean;
+  /** `directory` ends with `/`. Entries as they come, without `.` and `..`; names as the server gave them. */
+  list(directory: string): AsyncIterable<RemoteEntry>;
+  /** Undefined: no file has that name. */
+  stat(path: string): Promise<RemoteFile | undefined>;
+  /** From `offset` to the end that the file has while it is read. */
+  read(path: string, offset?: number): AsyncIterable<Uint8Array>;
+  /** At 0 the file is made or emptied; further on it goes on with a file that has exactly `offset` bytes. Resolves to the bytes written. */
+  write(path: string, body: AsyncIterable<Uint8Array>, options?: { readonly offset?: number }): Promise<number>;
+  /** Without `overwrite` an existing `to` is `REMOTE_EXISTS`. FTP servers can only be asked before: between the question and the rename is a gap. */
+  rename(from: string, to: string, options?: { readonly overwrite?: boolean }): Promise<void>;
+  /** A file that is not there is `REMOTE_PATH_GONE`. */
+  remove(path: string): Promise<void>;
+  /** Idempotent; bounded by a second. */
+  close(): Promise<void>;
+}
+
+/** What the server showed of itself before anything was sent to it. */
+export interface RemoteIdentity {
+  readonly fingerprint: string;
+  readonly isTrusted: boolean;
+  readonly certificateEndsAt?: string | undefined;
+}

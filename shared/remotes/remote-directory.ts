@@ -1,0 +1,283 @@
+/**
+ * The remotes of all tenants, as this process connects to them.
+ *
+ * 1. The definition that is applied now counts (`versioned-directory.ts`). A tenant's definitions reach the tenant's own secrets alone.
+ * 2. Every connection holds a slot of the remote's `limits.connections`, which are counted over the whole fleet (`remote-slots.ts`). One that
+ *    lost its slot is closed at once.
+ * 3. A connection that was used goes back and serves again, for `IDLE_MS`; small files would else cost a login each.
+ * 4. Wrong credentials are tried once; then nobody connects for a while, unless the secrets change.
+ * 5. Nothing is waited for: without a free connection the answer is `wait`.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Sql } from '#shared/db/connect-database.ts';
+import { type RemoteDocument, remoteDocumentSchema } from '#shared/definitions/remote-schema.ts';
+import { createVersionedDirectory, type DefinitionRow } from '#shared/definitions/versioned-directory.ts';
+import type { AddressGuard } from '#shared/http/address-guard.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import { type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
+import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
+import { openRemote, type RemoteSecrets, readRemoteSecrets } from './open-remote.ts';
+import type { RemoteConnection, RemoteIdentity } from './remote-connection.ts';
+import { RemoteError, type RemoteErrorCode } from './remote-error.ts';
+import {
+  freeSlot,
+  leaseSlot,
+  noteAnnounced,
+  noteConnected,
+  noteFailed,
+  type RemoteName,
+  renewSlots,
+} from './remote-slots.ts';
+
+export type UsedRemote<Result> =
+  | { readonly type: 'used'; readonly result: Result }
+  /** No connection is free, or none may be opened now. `code`: why not, where it is a failure. */
+  | { readonly type: 'wait'; readonly afterMs: number; readonly reason: string; readonly code?: RemoteErrorCode }
+  | { readonly type: 'unknown'; readonly message: string };
+
+export interface UsedRemoteFacts {
+  readonly definition: RemoteDocument;
+}
+
+export interface UseOptions {
+  readonly signal?: AbortSignal;
+  /** What the server shows of itself, trusted or not, where a new connection is made. */
+  readonly onIdentity?: ((identity: RemoteIdentity) => void) | undefined;
+}
+
+export interface RemoteDirectory {
+  /**
+   * Runs `work` over a connection that nobody else uses meanwhile. After an error it is closed, unless that was a plain no of the server.
+   *
+   * @throws what `work` throws; RemoteError or SecretError when no connection can be made; the database for a remote that is not known yet.
+   */
+  use<Result>(
+    remote: RemoteName,
+    work: (connection: RemoteConnection, facts: UsedRemoteFacts) => Promise<Result>,
+    options?: UseOptions,
+  ): Promise<UsedRemote<Result>>;
+  /** Undefined when there is none, or this version cannot use it. */
+  find(remote: RemoteName): Promise<RemoteDocument | undefined>;
+  /** Of this process. */
+  states(): { readonly tenantId: string; readonly remote: string; readonly busy: number; readonly idle: number }[];
+  /** Closes what is idle; what is in use is closed when it ends. */
+  close(): Promise<void>;
+}
+
+export interface RemoteDirectoryOptions {
+  readonly sql: Sql;
+  readonly secrets: SecretStore;
+  readonly addressGuard: AddressGuard;
+  readonly leaseMs: number;
+  readonly worker: string;
+  readonly service: string;
+  readonly logger: Logger;
+  /** Monotonic milliseconds. */
+  readonly now?: () => number;
+  readonly random?: () => number;
+}
+
+const LOOK_DEADLINE_MS = 5_000;
+const IDLE_MS = 5_000;
+/** Until somebody asks again for a slot that is taken. */
+const FULL_MS = 2_000;
+
+interface HeldConnection {
+  readonly token: string;
+  readonly connection: RemoteConnection;
+  readonly secretVersion: string;
+  readonly definition: RemoteDocument;
+  idleTimer?: NodeJS.Timeout;
+}
+
+export function createRemoteDirectory(options: RemoteDirectoryOptions): RemoteDirectory {
+  const { sql, secrets, addressGuard, leaseMs, worker, service, logger, now, random = Math.random } = options;
+  const idle = new Map<string, HeldConnection[]>();
+  const busy = new Map<string, Set<HeldConnection>>();
+  /** Renewed while connecting too. */
+  const tokens = new Map<string, () => void>();
+  let isClosed = false;
+  let renewing: NodeJS.Timeout | undefined;
+
+  const ask = <Answer>(statement: () => Promise<Answer>) =>
+    repeatOnLostDatabase(statement, { deadlineMs: LOOK_DEADLINE_MS, forMs: LOOK_DEADLINE_MS });
+
+  const directory = createVersionedDirectory<RemoteDocument, RemoteDocument>({
+    kind: 'remote',
+    schema: remoteDocumentSchema,
+    logger,
+    now,
+    async look(tenantId, name, knownVersion) {
+      const [row] = await ask(
+        () => sql<DefinitionRow[]>`
+          SELECT version, CASE WHEN version IS DISTINCT FROM ${knownVersion}::int THEN definition END AS definition
+          FROM remotes WHERE tenant_id = ${tenantId} AND name = ${name}`,
+      );
+      return row;
+    },
+    open: (definition) => definition,
+    retire: () => {},
+  });
+
+  async function renew(): Promise<void> {
+    if (tokens.size === 0) return;
+    try {
+      const kept = await renewSlots(sql, [...tokens.keys()], leaseMs);
+      for (const [token, onLost] of tokens) if (!kept.has(token)) onLost();
+    } catch (error) {
+      // The next try is long before the lease ends.
+      logger.warn({ err: error, connections: tokens.size }, 'leases of connections could not be renewed');
+    }
+  }
+
+  function scheduleRenewal(): void {
+    renewing ??= setInterval(() => void renew(), leaseMs / 4).unref();
+  }
+
+  async function leave(token: string): Promise<void> {
+    tokens.delete(token);
+    if (tokens.size === 0) {
+      clearInterval(renewing);
+      renewing = undefined;
+    }
+    await ask(() => freeSlot(sql, token)).catch((error: unknown) =>
+      logger.warn({ err: error }, 'the slot of a connection was not freed, its lease runs out'),
+    );
+  }
+
+  async function discard(held: HeldConnection): Promise<void> {
+    clearTimeout(held.idleTimer);
+    await held.connection.close().catch(() => {});
+    await leave(held.token);
+  }
+
+  function takeIdle(key: string, secretVersion: string, definition: RemoteDocument): HeldConnection | undefined {
+    const waiting = idle.get(key) ?? [];
+    for (let held = waiting.pop(); held !== undefined; held = waiting.pop()) {
+      clearTimeout(held.idleTimer);
+      if (held.connection.isUsable && held.secretVersion === secretVersion && held.definition === definition)
+        return held;
+      void discard(held);
+    }
+    return undefined;
+  }
+
+  function giveBack(key: string, held: HeldConnection): void {
+    if (isClosed || !held.connection.isUsable || !tokens.has(held.token)) return void discard(held);
+    const waiting = idle.get(key) ?? [];
+    idle.set(key, waiting);
+    waiting.push(held);
+    held.idleTimer = setTimeout(() => {
+      const at = waiting.indexOf(held);
+      if (at >= 0) waiting.splice(at, 1);
+      void discard(held);
+    }, IDLE_MS).unref();
+  }
+
+  async function connect(
+    remote: RemoteName,
+    definition: RemoteDocument,
+    credentials: RemoteSecrets,
+    { signal, onIdentity }: { readonly signal: AbortSignal | undefined; readonly onIdentity: UseOptions['onIdentity'] },
+  ): Promise<HeldConnection | Exclude<UsedRemote<never>, { type: 'used' }>> {
+    const token = randomUUID();
+    const connections = definition.limits.connections;
+    const secretVersion = credentials.version;
+    const answer = await ask(() => leaseSlot(sql, { ...remote, connections, secretVersion, token, worker, leaseMs }));
+    if (answer.type === 'absent') return { type: 'unknown', message: `The tenant has no remote ${remote.name}` };
+    if (answer.type === 'full')
+      return { type: 'wait', afterMs: Math.ceil(FULL_MS * (0.5 + random())), reason: 'connections' };
+    if (answer.type === 'open') return { type: 'wait', afterMs: answer.afterMs, reason: 'breaker', code: answer.code };
+    const lost = new AbortController();
+    tokens.set(token, () => lost.abort());
+    scheduleRenewal();
+    try {
+      const connection = await openRemote(definition, credentials, {
+        guard: addressGuard,
+        signal: signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]),
+        onIdentity,
+        onAnnounced: (announced) => noteKeys(remote, definition, announced),
+      });
+      tokens.set(token, () => {
+        tokens.delete(token);
+        void connection.close();
+      });
+      if (answer.hadFailed || definition.type === 'ftps')
+        await ask(() => noteConnected(sql, remote, connection, service)).catch(() => {});
+      return { token, connection, secretVersion, definition };
+    } catch (error) {
+      await leave(token);
+      if (error instanceof RemoteError && !signal?.aborted) {
+        const { code, message } = error as RemoteError & { readonly code: RemoteErrorCode };
+        await ask(() => noteFailed(sql, remote, { code, message, secretVersion, connections }, service));
+      }
+      throw error;
+    }
+  }
+
+  function noteKeys(remote: RemoteName, definition: RemoteDocument, announced: readonly string[]): void {
+    const pinned = definition.type === 'sftp' ? definition.hostKeys : [];
+    const unknown = announced.filter((fingerprint) => !pinned.includes(fingerprint));
+    if (unknown.length === 0) return;
+    ask(() => noteAnnounced(sql, remote, unknown, service)).catch((error: unknown) =>
+      logger.warn({ err: error, tenant: remote.tenantId, remote: remote.name }, 'an announced host key was not noted'),
+    );
+  }
+
+  return {
+    async use({ tenantId, name }, work, { signal, onIdentity } = {}) {
+      const remote = { tenantId, name };
+      const found = await directory.find(tenantId, name);
+      if (!found.ok)
+        return {
+          type: 'unknown',
+          message:
+            found.reason === 'absent'
+              ? `The tenant has no remote ${name}`
+              : `The stored definition of the remote ${name} cannot be used`,
+        };
+      const key = `${tenantId}/${name}`;
+      const definition = found.opened;
+      const credentials = await readRemoteSecrets(definition, secretsOfTenant(secrets, tenantId));
+      const held =
+        takeIdle(key, credentials.version, definition) ??
+        (await connect(remote, definition, credentials, { signal, onIdentity }));
+      if ('type' in held) return held;
+      const using = busy.get(key) ?? new Set();
+      busy.set(key, using);
+      using.add(held);
+      const onAbort = (): void => void held.connection.close();
+      signal?.addEventListener('abort', onAbort, { once: true });
+      try {
+        const result = await work(held.connection, { definition });
+        giveBack(key, held);
+        return { type: 'used', result };
+      } catch (error) {
+        if (error instanceof RemoteError && !error.endsConnection) giveBack(key, held);
+        else await discard(held);
+        throw error;
+      } finally {
+        signal?.removeEventListener('abort', onAbort);
+        using.delete(held);
+      }
+    },
+    async find({ tenantId, name }) {
+      const found = await directory.find(tenantId, name);
+      return found.ok ? found.opened : undefined;
+    },
+    states() {
+      const keys = new Set([...idle.keys(), ...busy.keys()]);
+      return [...keys].map((key) => {
+        const [tenantId = '', remote = ''] = key.split('/');
+        return { tenantId, remote, busy: busy.get(key)?.size ?? 0, idle: idle.get(key)?.length ?? 0 };
+      });
+    },
+    async close() {
+      isClosed = true;
+      const all = [...idle.values()].flat();
+      idle.clear();
+      await Promise.all(all.map(discard));
+      directory.clear();
+    },
+  };
+}

@@ -1,0 +1,204 @@
+/**
+ * A connection to an SFTP server, by ssh2.
+ *
+ * 1. The host key must be one of the remote's pins; nothing of ours is sent before.
+ * 2. Each credential is tried once: a second try could lock the account.
+ * 3. Requests are in a table of our own (`request-watch.ts`), failed when channel or connection end.
+ */
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { type Algorithms, type AuthHandlerMiddleware, Client, type SFTPWrapper, utils } from 'ssh2';
+import { portOf, type SftpRemote } from '#shared/definitions/remote-schema.ts';
+import type { AddressGuard } from '#shared/http/address-guard.ts';
+import { connectSocket, reasonOf } from '../connect-socket.ts';
+import type { RemoteConnection, RemoteIdentity } from '../remote-connection.ts';
+import { RemoteError } from '../remote-error.ts';
+import { SftpConnection } from './sftp-connection.ts';
+
+export interface SftpSecrets {
+  readonly password?: string | undefined;
+  readonly privateKey?: string | undefined;
+  readonly passphrase?: string | undefined;
+}
+
+export interface OpenSftpOptions {
+  readonly guard: AddressGuard;
+  readonly signal?: AbortSignal | undefined;
+  /** What the server showed, trusted or not. */
+  readonly onIdentity?: ((identity: RemoteIdentity) => void) | undefined;
+  /** Host keys that the server announces and proves to have, as `SHA256:...`: it may change to them. */
+  readonly onAnnounced?: ((fingerprints: readonly string[]) => void) | undefined;
+}
+
+/** Nothing that rests on SHA-1 or CBC. */
+const ALGORITHMS = {
+  kex: [
+    'curve25519-sha256',
+    'curve25519-sha256@libssh.org',
+    'ecdh-sha2-nistp256',
+    'ecdh-sha2-nistp384',
+    'ecdh-sha2-nistp521',
+    'diffie-hellman-group14-sha256',
+    'diffie-hellman-group16-sha512',
+    'diffie-hellman-group18-sha512',
+    'diffie-hellman-group-exchange-sha256',
+  ],
+  serverHostKey: [
+    'ssh-ed25519',
+    'ecdsa-sha2-nistp256',
+    'ecdsa-sha2-nistp384',
+    'ecdsa-sha2-nistp521',
+    'rsa-sha2-512',
+    'rsa-sha2-256',
+  ],
+  cipher: [
+    'aes128-gcm@openssh.com',
+    'aes256-gcm@openssh.com',
+    'chacha20-poly1305@openssh.com',
+    'aes128-ctr',
+    'aes192-ctr',
+    'aes256-ctr',
+  ],
+  hmac: ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com', 'hmac-sha2-256', 'hmac-sha2-512'],
+  compress: ['none'],
+} as const satisfies Algorithms;
+const KEEP_ALIVE_MS = 15_000;
+const MOST_UNANSWERED = 3;
+
+export async function openSftpConnection(
+  remote: SftpRemote,
+  secrets: SftpSecrets,
+  options: OpenSftpOptions,
+): Promise<RemoteConnection> {
+  const deadline = AbortSignal.timeout(remote.timeouts.connect);
+  const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
+  const place = { host: remote.host, port: portOf(remote) };
+  const key = readPrivateKey(secrets);
+  const sock = await connectSocket(place, { guard: options.guard, signal });
+  const client = new Client();
+  const stop = new AbortController();
+  let fingerprint = '';
+  let isTrusted: boolean | undefined;
+  let failure: unknown;
+  client.on('error', (error) => {
+    failure ??= error;
+    stop.abort(error);
+  });
+  client.on('close', () => stop.abort(new Error('closed')));
+  client.on('change password', () => client.destroy());
+  client.on('hostkeys', (keys: readonly { getPublicSSH(): Buffer }[]) =>
+    options.onAnnounced?.(keys.map((announced) => fingerprintOf(announced.getPublicSSH()))),
+  );
+  const tried: string[] = [];
+  const authentication = authenticateOnce(remote.user, { ...secrets, key }, tried);
+  const ready = once(client, 'ready', { signal: AbortSignal.any([signal, stop.signal]) });
+  ready.catch(() => {});
+  client.connect({
+    sock,
+    username: remote.user,
+    readyTimeout: remote.timeouts.connect,
+    keepaliveInterval: KEEP_ALIVE_MS,
+    keepaliveCountMax: MOST_UNANSWERED,
+    algorithms: ALGORITHMS as unknown as Algorithms,
+    authHandler: authentication,
+    hostVerifier: (shown: Buffer) => {
+      fingerprint = fingerprintOf(shown);
+      isTrusted = remote.hostKeys.includes(fingerprint);
+      options.onIdentity?.({ fingerprint, isTrusted });
+      return isTrusted;
+    },
+  });
+  try {
+    await ready;
+    const sftp = await startSftp(client, AbortSignal.any([signal, stop.signal]));
+    return new SftpConnection({ client, sftp, fingerprint, stallMs: remote.timeouts.stall });
+  } catch {
+    client.on('error', () => {});
+    client.destroy();
+    sock.destroy();
+    if (isTrusted === false)
+      throw new RemoteError('untrusted', `the server shows the host key ${fingerprint}, which is not pinned`, {
+        hint: 'Ask the partner whether it is theirs, then add it to hostKeys.',
+      });
+    if (isLevel(failure, 'client-authentication') && tried.length > 0)
+      throw new RemoteError('auth-failed', `the server accepts none of: ${tried.join(', ')}`);
+    if (deadline.aborted) throw new RemoteError('unreachable', `${place.host}:${place.port} did not answer in time`);
+    if (options.signal?.aborted) throw new RemoteError('lost', 'the connection was given up');
+    if (isLevel(failure, 'handshake') || isLevel(failure, 'protocol'))
+      throw new RemoteError(
+        'protocol',
+        'the server does not speak SSH as it is spoken here, or agrees on no algorithm',
+      );
+    throw new RemoteError('unreachable', `${place.host}:${place.port} closed the connection (${reasonOf(failure)})`);
+  }
+}
+
+function fingerprintOf(key: Buffer): string {
+  return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
+}
+
+function readPrivateKey({ privateKey, passphrase }: SftpSecrets): string | undefined {
+  if (privateKey === undefined) return undefined;
+  const parsed = utils.parseKey(privateKey, passphrase);
+  if (parsed instanceof Error || (Array.isArray(parsed) && parsed[0] instanceof Error))
+    throw new RemoteError('auth-failed', 'the secret of privateKey is not a private key, or its passphrase is wrong');
+  return privateKey;
+}
+
+interface Credentials extends SftpSecrets {
+  readonly key: string | undefined;
+}
+
+/** Key, then password, each at most once; `keyboard-interactive` answers one prompt with the password where that is all that a server takes. */
+function authenticateOnce(username: string, credentials: Credentials, tried: string[]): AuthHandlerMiddleware {
+  const { key, password, passphrase } = credentials;
+  let isAsked = false;
+
+  function choose(methods: readonly string[] | null): unknown {
+    const offers = (method: string): boolean => methods?.includes(method) ?? true;
+    if (key !== undefined && !tried.includes('publickey') && offers('publickey')) {
+      tried.push('publickey');
+      return { type: 'publickey', username, key, ...(passphrase !== undefined && { passphrase }) };
+    }
+    if (password === undefined || tried.includes('password') || tried.includes('keyboard-interactive')) return false;
+    if (methods === null && !isAsked) {
+      // Asks which methods there are, and tries none.
+      isAsked = true;
+      return { type: 'none', username };
+    }
+    const method = ['password', 'keyboard-interactive'].find(offers);
+    if (method === undefined) return false;
+    tried.push(method);
+    return method === 'password' ? { type: method, username, password } : { type: method, username, prompt };
+  }
+
+  function prompt(
+    _name: string,
+    _text: string,
+    _language: string,
+    prompts: readonly unknown[],
+    finish: (answers: string[]) => void,
+  ) {
+    finish(prompts.map((_prompt, index) => (index === 0 ? (password ?? '') : '')));
+  }
+
+  const handler = (methods: readonly string[] | null, _partial: boolean | null, next: (auth: unknown) => void): void =>
+    next(choose(methods));
+  return handler as unknown as AuthHandlerMiddleware;
+}
+
+async function startSftp(client: Client, signal: AbortSignal): Promise<SFTPWrapper> {
+  const { promise, resolve, reject } = Promise.withResolvers<SFTPWrapper>();
+  const onAbort = (): void => reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  client.sftp((error, sftp) => (error ? reject(error) : resolve(sftp)));
+  try {
+    return await promise;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function isLevel(error: unknown, level: string): boolean {
+  return error instanceof Error && 'level' in error && error.level === level;
+}

@@ -1,0 +1,226 @@
+/** Files of an SFTP server over one channel. What each status means is the protocol's (draft-ietf-secsh-filexfer-02), as far as servers keep to it. */
+import type { Attributes, Client, FileEntry, SFTPWrapper } from 'ssh2';
+import type { RemoteConnection, RemoteEntry, RemoteFile } from '../remote-connection.ts';
+import { hasRemoteFault, RemoteError, type RemoteFault } from '../remote-error.ts';
+import { RequestWatch } from '../request-watch.ts';
+import { readAhead } from './read-ahead.ts';
+import { writeBehind } from './write-behind.ts';
+
+export interface SftpConnectionOptions {
+  readonly client: Client;
+  readonly sftp: SFTPWrapper;
+  readonly fingerprint: string;
+  readonly stallMs: number;
+}
+
+const FAULTS: Readonly<Record<number, RemoteFault>> = {
+  2: 'path-gone',
+  3: 'denied',
+  5: 'protocol',
+  6: 'lost',
+  7: 'lost',
+  10: 'path-gone',
+  11: 'exists',
+  12: 'denied',
+  14: 'no-space',
+  15: 'no-space',
+};
+const FILE_TYPE = 0o170_000;
+const REGULAR = 0o100_000;
+const DIRECTORY = 0o040_000;
+const CLOSE_MS = 1_000;
+const NEW_FILE_MODE = 0o644;
+
+type Callback<Result> = (error?: Error | null, result?: Result) => void;
+
+export class SftpConnection implements RemoteConnection {
+  readonly fingerprint: string;
+  readonly certificateEndsAt = undefined;
+  readonly #client: Client;
+  readonly #sftp: SFTPWrapper;
+  readonly #watch: RequestWatch;
+  /** That the server lacks, learnt by asking. */
+  readonly #lacking = new Set<'posix-rename' | 'fsync'>();
+
+  constructor({ client, sftp, fingerprint, stallMs }: SftpConnectionOptions) {
+    this.fingerprint = fingerprint;
+    this.#client = client;
+    this.#sftp = sftp;
+    this.#watch = new RequestWatch(stallMs, () => client.destroy());
+    const end = (): void => this.#watch.end(new RemoteError('lost', 'the server closed the connection'));
+    for (const event of ['close', 'end', 'exit'] as const) sftp.on(event, end);
+    sftp.on('error', end);
+    client.on('error', end);
+    client.on('end', end);
+    client.on('close', end);
+  }
+
+  get isUsable(): boolean {
+    return this.#watch.ended === undefined;
+  }
+
+  async *list(directory: string): AsyncIterable<RemoteEntry> {
+    const path = directory === '/' ? '/' : directory.replace(/\/$/, '');
+    const handle = await this.#ask<Buffer>('open the directory', (done) => this.#sftp.opendir(path, done));
+    try {
+      while (true) {
+        const page = await this.#ask<FileEntry[] | false>('list the directory', (done) =>
+          this.#sftp.readdir(handle, (error, entries) =>
+            // The end of a listing is an error of its own.
+            isStatus(error, 1) ? done(undefined, false) : done(error, entries),
+          ),
+        );
+        if (page === false) return;
+        for (const { filename, attrs } of page) {
+          if (filename === '.' || filename === '..') continue;
+          yield { name: filename, kind: kindOf(attrs), sizeBytes: attrs.size, modifiedAt: timeOf(attrs) };
+        }
+      }
+    } finally {
+      await this.#closeHandle(handle);
+    }
+  }
+
+  async stat(path: string): Promise<RemoteFile | undefined> {
+    try {
+      const attrs = await this.#ask<Attributes>('look at the file', (done) => this.#sftp.stat(path, done));
+      return kindOf(attrs) === 'directory' ? undefined : { sizeBytes: attrs.size, modifiedAt: timeOf(attrs) };
+    } catch (error) {
+      if (hasRemoteFault(error, 'path-gone')) return undefined;
+      throw error;
+    }
+  }
+
+  async *read(path: string, offset = 0): AsyncIterable<Uint8Array> {
+    const handle = await this.#ask<Buffer>('open the file', (done) => this.#sftp.open(path, 'r', done));
+    try {
+      yield* readAhead(
+        (buffer, at) =>
+          this.#ask<number>('read the file', (done) =>
+            this.#sftp.read(handle, buffer, 0, buffer.length, at, (error, count) => done(error, count)),
+          ),
+        offset,
+      );
+    } finally {
+      await this.#closeHandle(handle);
+    }
+  }
+
+  async write(path: string, body: AsyncIterable<Uint8Array>, { offset = 0 } = {}): Promise<number> {
+    const handle = await this.#ask<Buffer>('open the file', (done) =>
+      this.#sftp.open(path, offset === 0 ? 'w' : 'r+', { mode: NEW_FILE_MODE }, done),
+    );
+    let isClosed = false;
+    try {
+      const written = await writeBehind(body, offset, (piece, at) =>
+        this.#ask<void>('write the file', (done) => this.#sftp.write(handle, piece, 0, piece.length, at, done)),
+      );
+      await this.#sync(handle);
+      isClosed = true;
+      // A server may tell only now that it could not keep what it took.
+      await this.#ask<void>('close the file', (done) => this.#sftp.close(handle, done));
+      return written;
+    } finally {
+      if (!isClosed) await this.#closeHandle(handle);
+    }
+  }
+
+  async rename(from: string, to: string, { overwrite = false } = {}): Promise<void> {
+    if (overwrite) return await this.#replace(from, to);
+    // OpenSSH refuses an existing name without saying why; others overwrite it.
+    if ((await this.stat(to)) !== undefined) throw new RemoteError('exists', 'a file of that name is there');
+    await this.#ask<void>('rename the file', (done) => this.#sftp.rename(from, to, done));
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.#ask<void>('remove the file', (done) => this.#sftp.unlink(path, done));
+  }
+
+  async close(): Promise<void> {
+    if (!this.isUsable) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, CLOSE_MS);
+    this.#client.once('close', () => resolve());
+    this.#client.end();
+    await promise;
+    clearTimeout(timer);
+    this.#watch.end(new RemoteError('lost', 'the connection was closed'));
+  }
+
+  /** In one step where the server can; else the old file goes first, and a failure in between leaves `from`. */
+  async #replace(from: string, to: string): Promise<void> {
+    if (!this.#lacking.has('posix-rename')) {
+      const isDone = await this.#tryExtension('posix-rename', 'rename the file', (done) =>
+        this.#sftp.ext_openssh_rename(from, to, done),
+      );
+      if (isDone) return;
+    }
+    if ((await this.stat(to)) !== undefined) await this.remove(to);
+    await this.#ask<void>('rename the file', (done) => this.#sftp.rename(from, to, done));
+  }
+
+  async #sync(handle: Buffer): Promise<void> {
+    if (this.#lacking.has('fsync')) return;
+    await this.#tryExtension('fsync', 'write the file', (done) => this.#sftp.ext_openssh_fsync(handle, done));
+  }
+
+  /** False: the server has no such extension. */
+  async #tryExtension(
+    name: 'posix-rename' | 'fsync',
+    doing: string,
+    start: (done: Callback<void>) => void,
+  ): Promise<boolean> {
+    try {
+      await this.#ask<void>(doing, start);
+      return true;
+    } catch (error) {
+      if (!(error instanceof RemoteError) || error.reply !== UNSUPPORTED) throw error;
+      this.#lacking.add(name);
+      return false;
+    }
+  }
+
+  async #closeHandle(handle: Buffer): Promise<void> {
+    if (!this.isUsable) return;
+    await this.#ask<void>('close the file', (done) => this.#sftp.close(handle, done)).catch(() => {});
+  }
+
+  #ask<Result>(doing: string, start: (done: Callback<Result>) => void): Promise<Result> {
+    return this.#watch.during<Result>(({ resolve, reject }) => {
+      try {
+        start((error, result) => {
+          this.#watch.moved();
+          if (error) reject(faultOf(doing, error));
+          else resolve(result as Result);
+        });
+      } catch (error) {
+        // ssh2 throws at once for an extension that the server did not offer.
+        reject(faultOf(doing, Object.assign(error as Error, { code: UNSUPPORTED })));
+      }
+    });
+  }
+}
+
+const UNSUPPORTED = 8;
+
+function isStatus(error: unknown, status: number): boolean {
+  return error instanceof Error && 'code' in error && error.code === status;
+}
+
+function faultOf(doing: string, error: Error): RemoteError {
+  const status = 'code' in error && typeof error.code === 'number' ? error.code : undefined;
+  if (status === undefined) return new RemoteError('lost', `could not ${doing}: the connection ended`);
+  return new RemoteError(FAULTS[status] ?? 'refused', `could not ${doing}`, { reply: status });
+}
+
+function kindOf({ mode }: Attributes): RemoteEntry['kind'] {
+  const type = mode & FILE_TYPE;
+  // Some servers give permissions alone.
+  if (type === REGULAR || type === 0) return 'file';
+  return type === DIRECTORY ? 'directory' : 'other';
+}
+
+/** In SFTP a time of 0 is none. */
+function timeOf({ mtime }: Attributes): string | undefined {
+  return mtime > 0 ? new Date(mtime * 1_000).toISOString().replace('.000Z', 'Z') : undefined;
+}
