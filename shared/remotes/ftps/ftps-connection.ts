@@ -71,10 +71,9 @@ export class FtpsConnection implements RemoteConnection {
 
   async *read(path: string, offset = 0): AsyncIterable<Uint8Array> {
     const through = new PassThrough({ highWaterMark: 1_048_576 });
-    // 550 says neither whether the file is gone nor whether we may not have it.
     let failure: RemoteError | undefined;
-    const download = this.#client.downloadTo(through, path, offset).catch((error: unknown) => {
-      failure = this.#faultOf('read the file', error, 'path-gone');
+    const download = this.#client.downloadTo(through, path, offset).catch(async (error: unknown) => {
+      failure = await this.#whyNotRead(path, this.#faultOf('read the file', error));
       through.destroy(failure);
     });
     let isWhole = false;
@@ -146,6 +145,15 @@ export class FtpsConnection implements RemoteConnection {
     this.#giveUp();
   }
 
+  /** A reply says neither whether the file is gone nor whether we may not have it. */
+  async #whyNotRead(path: string, failure: RemoteError): Promise<RemoteError> {
+    if (failure.reply === undefined || !this.isUsable) return failure;
+    const isThere = await this.#sizeOf(path).catch(() => 'unknown');
+    return isThere === undefined
+      ? new RemoteError('path-gone', 'the file is not there', { reply: failure.reply })
+      : failure;
+  }
+
   #giveUp(): void {
     this.#isGivenUp = true;
     this.#client.close();
@@ -154,7 +162,8 @@ export class FtpsConnection implements RemoteConnection {
   async #sizeOf(path: string): Promise<number | undefined> {
     try {
       const { message } = await this.#client.send(`SIZE ${checked(path)}`);
-      const size = Number(/^213[ -](\d{1,16})/.exec(message)?.[1]);
+      // ftp-srv leaves a 0 out.
+      const size = Number(/^213[ -]?(\d{0,16})/.exec(message)?.[1] ?? Number.NaN);
       if (Number.isSafeInteger(size)) return size;
     } catch (error) {
       if (error instanceof FTPError && error.code === 550) return undefined;

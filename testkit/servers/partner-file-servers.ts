@@ -1,0 +1,419 @@
+/**
+ * Servers with files, as partners run them, each over a directory of its own: ours, and those that are installed on this machine or unpacked
+ * from a package of the directory LONGSHORE_TEST_DEBS (`/opt/debs`).
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash, X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import ssh2 from 'ssh2';
+import { startDiskFtpsServer } from '#local/partner-files/disk-ftps-server.ts';
+import { startDiskSftpServer } from '#local/partner-files/disk-sftp-server.ts';
+import { findFreePort } from '#local/ports.ts';
+import { makeSshKey } from '#local/sftp/make-ssh-key.ts';
+import { type RemoteDocument, remoteDocumentSchema } from '#shared/definitions/remote-schema.ts';
+import { waitUntil } from '#testkit/checks/wait-until.ts';
+import { makeAuthority } from './make-certificates.ts';
+
+export interface PartnerFileServer {
+  readonly remote: RemoteDocument;
+  /** By name, as the definition says. */
+  readonly secrets: Readonly<Record<string, string>>;
+  /** What the remote shows as `directory`, on disk; anybody may write there. */
+  readonly onDisk: string;
+  /** Begins and ends with `/`. */
+  readonly directory: string;
+  /** Attempts to log in with a password, where the server tells of them. */
+  readonly logins?: readonly { readonly user: string; readonly isAccepted: boolean }[];
+  stop(): Promise<void>;
+}
+
+export interface PartnerServerKind {
+  readonly name: string;
+  /** Why it cannot run here. */
+  readonly missing: string | undefined;
+  start(options?: { readonly port?: number }): Promise<PartnerFileServer>;
+}
+
+const HOST = '127.0.0.1';
+const DEBS = '/opt/debs';
+const isRoot = process.getuid?.() === 0;
+const READY_MS = 15_000;
+
+let unpacked: string | undefined;
+
+export const PARTNER_SERVERS: readonly PartnerServerKind[] = [
+  { name: 'the SFTP server of partner-files', missing: undefined, start: startStubSftp },
+  { name: 'the FTPS server of partner-files', missing: undefined, start: startStubFtps },
+  { name: 'OpenSSH', missing: whyNot('/usr/sbin/sshd'), start: startOpenssh },
+  {
+    name: 'vsftpd, which requires that TLS sessions are resumed',
+    missing: whyNot('/usr/sbin/vsftpd'),
+    start: startVsftpd,
+  },
+  { name: 'proftpd', missing: whyNotPackage('proftpd-core', 'usr/sbin/proftpd'), start: startProftpd },
+  { name: 'pure-ftpd', missing: whyNotPackage('pure-ftpd_', 'usr/sbin/pure-ftpd'), start: startPureFtpd },
+];
+
+export function fingerprintOfHostKey(key: string): string {
+  const parsed = ssh2.utils.parseKey(key);
+  if (parsed instanceof Error) throw parsed;
+  return `SHA256:${createHash('sha256').update(parsed.getPublicSSH()).digest('base64').replace(/=+$/, '')}`;
+}
+
+export function pinOfCertificate(certificate: string): string {
+  const key = new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'der' });
+  return `sha256/${createHash('sha256').update(key).digest('base64')}`;
+}
+
+function whyNot(program: string): string | undefined {
+  if (!isRoot) return 'needs root';
+  return spawnSync('test', ['-x', program]).status === 0 ? undefined : `${program} is not installed`;
+}
+
+function whyNotPackage(prefix: string, program: string): string | undefined {
+  if (!isRoot) return 'needs root';
+  const found = spawnSync('sh', ['-c', `ls ${DEBS}/${prefix}*.deb`]).status === 0;
+  if (!found) return `no package ${prefix} in ${DEBS}`;
+  unpacked ??= unpack();
+  const linked = spawnSync('ldd', [join(unpacked, program)], { encoding: 'utf8' }).stdout;
+  const lacking = /^\s*(\S+) => not found/m.exec(linked)?.[1];
+  return lacking === undefined ? undefined : `${lacking} is not installed`;
+}
+
+function unpack(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'longshore-debs-'));
+  chmodSync(directory, 0o755);
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  for (const name of readdirSync(DEBS))
+    if (name.endsWith('.deb')) spawnSync('dpkg', ['-x', join(DEBS, name), directory]);
+  return directory;
+}
+
+interface Workplace {
+  readonly home: string;
+  readonly onDisk: string;
+  remove(): Promise<void>;
+}
+
+async function makePlace(): Promise<Workplace> {
+  const home = await mkdtemp(join(tmpdir(), 'longshore-partner-'));
+  await chmod(home, 0o755);
+  const onDisk = join(home, 'files', 'in');
+  await mkdir(onDisk, { recursive: true });
+  await chmod(onDisk, 0o777);
+  return { home, onDisk, remove: () => rm(home, { recursive: true, force: true }) };
+}
+
+function sftpRemote(fields: Record<string, unknown>): RemoteDocument {
+  return remoteDocumentSchema.parse({
+    kind: 'remote',
+    tenant: 'acme',
+    name: 'partner',
+    type: 'sftp',
+    host: HOST,
+    ...fields,
+  });
+}
+
+function ftpsRemote(fields: Record<string, unknown>): RemoteDocument {
+  return remoteDocumentSchema.parse({
+    ...{ kind: 'remote', tenant: 'acme', name: 'partner', type: 'ftps', host: HOST, password: 'partner-password' },
+    ...{ tls: { authority: 'partner-ca' } },
+    ...fields,
+  });
+}
+
+async function startStubSftp({ port = 0 } = {}): Promise<PartnerFileServer> {
+  const place = await makePlace();
+  const key = makeSshKey();
+  const logins: { user: string; isAccepted: boolean }[] = [];
+  const server = await startDiskSftpServer({
+    host: HOST,
+    port,
+    hostKey: key.private,
+    users: [{ user: 'partner', password: 'hush-sftp', directory: join(place.home, 'files') }],
+    onLogin: (login) => logins.push(login),
+  });
+  return {
+    remote: sftpRemote({
+      port: server.port,
+      user: 'partner',
+      password: 'partner-password',
+      hostKeys: [fingerprintOfHostKey(key.private)],
+      paths: ['/in/'],
+    }),
+    secrets: { 'partner-password': 'hush-sftp' },
+    onDisk: place.onDisk,
+    directory: '/in/',
+    logins,
+    stop: async () => {
+      await server.stop();
+      await place.remove();
+    },
+  };
+}
+
+async function startStubFtps(): Promise<PartnerFileServer> {
+  const place = await makePlace();
+  const authority = await makeAuthority('Partner CA');
+  const { key, certificate } = await authority.issue(HOST);
+  const first = await findFreePort(HOST);
+  const logins: { user: string; isAccepted: boolean }[] = [];
+  const server = await startDiskFtpsServer({
+    host: HOST,
+    port: await findFreePort(HOST),
+    passivePorts: { first, last: first + 200 },
+    key,
+    certificate,
+    users: [{ user: 'partner', password: 'hush-ftps', directory: join(place.home, 'files') }],
+    onLogin: (login) => logins.push(login),
+  });
+  return {
+    remote: ftpsRemote({ port: server.port, user: 'partner', paths: ['/in/'] }),
+    secrets: { 'partner-password': 'hush-ftps', 'partner-ca': authority.certificate },
+    onDisk: place.onDisk,
+    directory: '/in/',
+    logins,
+    stop: async () => {
+      await server.stop();
+      await place.remove();
+    },
+  };
+}
+
+async function startOpenssh(): Promise<PartnerFileServer> {
+  const place = await makePlace();
+  const [hostKey, userKey] = [makeSshKey(), makeSshKey()];
+  const port = await findFreePort(HOST);
+  await mkdir('/run/sshd', { recursive: true });
+  await writeFile(join(place.home, 'host'), hostKey.private, { mode: 0o600 });
+  await writeFile(join(place.home, 'authorized'), `${userKey.public}\n`, { mode: 0o600 });
+  await writeFile(
+    join(place.home, 'config'),
+    [
+      `Port ${port}`,
+      `ListenAddress ${HOST}`,
+      `HostKey ${join(place.home, 'host')}`,
+      `AuthorizedKeysFile ${join(place.home, 'authorized')}`,
+      'PermitRootLogin prohibit-password',
+      'StrictModes no',
+      'UsePAM no',
+      'PidFile none',
+      'Subsystem sftp internal-sftp',
+    ].join('\n'),
+  );
+  const stop = await startProgram('/usr/sbin/sshd', ['-D', '-e', '-f', join(place.home, 'config')], port);
+  return {
+    remote: sftpRemote({
+      port,
+      user: 'root',
+      privateKey: 'partner-key',
+      hostKeys: [fingerprintOfHostKey(hostKey.private)],
+      paths: [`${place.onDisk}/`],
+    }),
+    secrets: { 'partner-key': userKey.private },
+    onDisk: place.onDisk,
+    directory: `${place.onDisk}/`,
+    stop: async () => {
+      await stop();
+      await place.remove();
+    },
+  };
+}
+
+async function makeTls(home: string): Promise<{ readonly file: string; readonly authority: string }> {
+  const authority = await makeAuthority('Partner CA');
+  const { key, certificate } = await authority.issue(HOST);
+  const file = join(home, 'tls.pem');
+  await writeFile(file, `${key}\n${certificate}\n`, { mode: 0o600 });
+  return { file, authority: authority.certificate };
+}
+
+/** Anonymous users are let in by a list of passwords: so no user of this machine is made. `daemon` has a home that exists. */
+async function startVsftpd(): Promise<PartnerFileServer> {
+  const place = await makePlace();
+  const { file, authority } = await makeTls(place.home);
+  const [port, passive] = [await findFreePort(HOST), await findFreePort(HOST)];
+  await writeFile(join(place.home, 'passwords'), 'hush-vsftpd\n');
+  await chown(place.onDisk, 1, -1);
+  const config = {
+    ...{ listen: 'YES', listen_address: HOST, listen_port: port, background: 'NO', anonymous_enable: 'YES' },
+    ...{ local_enable: 'NO', write_enable: 'YES', anon_upload_enable: 'YES', anon_other_write_enable: 'YES' },
+    ...{ anon_mkdir_write_enable: 'YES', anon_umask: '022', anon_world_readable_only: 'NO', ftp_username: 'daemon' },
+    ...{ anon_root: join(place.home, 'files'), secure_email_list_enable: 'YES', seccomp_sandbox: 'NO' },
+    ...{ email_password_file: join(place.home, 'passwords'), ssl_enable: 'YES', allow_anon_ssl: 'YES' },
+    ...{ force_anon_logins_ssl: 'YES', force_anon_data_ssl: 'YES', rsa_cert_file: file, rsa_private_key_file: file },
+    ...{ require_ssl_reuse: 'YES', ssl_ciphers: 'HIGH', pasv_min_port: passive, pasv_max_port: passive + 200 },
+    ...{ secure_chroot_dir: place.home, xferlog_enable: 'NO', ssl_tlsv1: 'YES', use_localtime: 'NO' },
+  };
+  const empty = join(place.home, 'empty');
+  await mkdir(empty, { mode: 0o755 });
+  config.secure_chroot_dir = empty;
+  const text = Object.entries(config).map(([name, value]) => `${name}=${value}`);
+  await writeFile(join(place.home, 'vsftpd.conf'), `${text.join('\n')}\n`);
+  const stop = await startProgram('/usr/sbin/vsftpd', [join(place.home, 'vsftpd.conf')], port);
+  return {
+    remote: ftpsRemote({ port, user: 'anonymous', paths: ['/in/'] }),
+    secrets: { 'partner-password': 'hush-vsftpd', 'partner-ca': authority },
+    onDisk: place.onDisk,
+    directory: '/in/',
+    stop: async () => {
+      await stop();
+      await place.remove();
+    },
+  };
+}
+
+async function startProftpd(): Promise<PartnerFileServer> {
+  const place = await makePlace();
+  const { file, authority } = await makeTls(place.home);
+  unpacked ??= unpack();
+  const root = unpacked;
+  const [port, passive] = [await findFreePort(HOST), await findFreePort(HOST)];
+  const hash = spawnSync('openssl', ['passwd', '-5', 'hush-proftpd'], { encoding: 'utf8' }).stdout.trim();
+  await writeFile(join(place.home, 'passwd'), `partner:${hash}:65534:65534::${join(place.home, 'files')}:/bin/sh\n`, {
+    mode: 0o600,
+  });
+  const modules = join(root, 'usr/lib/proftpd');
+  await writeFile(
+    join(place.home, 'proftpd.conf'),
+    `
+ModulePath ${modules}
+LoadModule mod_tls.c
+ServerName partner
+ServerType standalone
+DefaultServer on
+UseIPv6 off
+Port ${port}
+DefaultAddress ${HOST}
+PassivePorts ${passive} ${passive + 200}
+ScoreboardFile ${join(place.home, 'scoreboard')}
+PidFile ${join(place.home, 'pid')}
+DelayTable none
+User nobody
+Group nogroup
+AuthUserFile ${join(place.home, 'passwd')}
+AuthOrder mod_auth_file.c
+RequireValidShell off
+DefaultRoot ~
+AllowOverwrite on
+AllowStoreRestart on
+AllowRetrieveRestart on
+SystemLog ${join(place.home, 'log')}
+WtmpLog off
+TransferLog none
+TLSEngine on
+TLSRequired on
+TLSProtocol TLSv1.2 TLSv1.3
+TLSRSACertificateFile ${file}
+TLSRSACertificateKeyFile ${file}
+TLSECCertificateFile ${file}
+TLSECCertificateKeyFile ${file}
+`.replace(/^TLSRSA.*\n/gm, ''),
+  );
+  const stop = await startProgram(join(root, 'usr/sbin/proftpd'), ['-n', '-c', join(place.home, 'proftpd.conf')], port);
+  return {
+    remote: ftpsRemote({ port, user: 'partner', paths: ['/in/'] }),
+    secrets: { 'partner-password': 'hush-proftpd', 'partner-ca': authority },
+    onDisk: place.onDisk,
+    directory: '/in/',
+    stop: async () => {
+      await stop();
+      await place.remove();
+    },
+  };
+}
+
+async function startPureFtpd(): Promise<PartnerFileServer> {
+  const place = await makePlace();
+  const { file, authority } = await makeTls(place.home);
+  unpacked ??= unpack();
+  const root = unpacked;
+  const [port, passive] = [await findFreePort(HOST), await findFreePort(HOST)];
+  const [passwords, database] = [join(place.home, 'passwords'), join(place.home, 'passwords.pdb')];
+  const pw = join(root, 'usr/bin/pure-pw');
+  spawnSync(
+    pw,
+    [
+      'useradd',
+      'partner',
+      '-u',
+      '65534',
+      '-g',
+      '65534',
+      '-d',
+      join(place.home, 'files'),
+      '-f',
+      passwords,
+      '-F',
+      database,
+      '-m',
+    ],
+    { input: 'hush-pure-ftpd\nhush-pure-ftpd\n' },
+  );
+  const stop = await startProgram(
+    join(root, 'usr/sbin/pure-ftpd'),
+    [
+      '-S',
+      `${HOST},${port}`,
+      '-l',
+      `puredb:${database}`,
+      '-A',
+      '-E',
+      '-Y',
+      '2',
+      '-2',
+      file,
+      '-p',
+      `${passive}:${passive + 200}`,
+      '-H',
+      '-G',
+    ].filter((argument) => argument !== '-G'),
+    port,
+  );
+  return {
+    remote: ftpsRemote({ port, user: 'partner', paths: ['/in/'] }),
+    secrets: { 'partner-password': 'hush-pure-ftpd', 'partner-ca': authority },
+    onDisk: place.onDisk,
+    directory: '/in/',
+    stop: async () => {
+      await stop();
+      await place.remove();
+    },
+  };
+}
+
+/** Resolves to what ends it. @throws with what it printed when it does not listen in time. */
+async function startProgram(program: string, args: readonly string[], port: number): Promise<() => Promise<void>> {
+  const child = spawn(program, [...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const printed: Buffer[] = [];
+  child.stdout.on('data', (data) => printed.push(data));
+  child.stderr.on('data', (data) => printed.push(data));
+  const ended = once(child, 'exit');
+  const listens = waitUntil(`${program} listens`, () => canConnect(port), { timeoutMs: READY_MS });
+  await Promise.race([listens, ended]);
+  if (child.exitCode !== null || !(await canConnect(port)))
+    throw new Error(`${program} does not listen (${child.exitCode}): ${Buffer.concat(printed)}`);
+  return async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGKILL');
+    await ended;
+  };
+}
+
+async function canConnect(port: number): Promise<boolean> {
+  const socket = connect({ host: HOST, port });
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
