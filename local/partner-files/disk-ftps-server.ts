@@ -41,7 +41,7 @@ export async function startDiskFtpsServer({
     else reject(new Error('not accepted'));
   });
   server.on('client-error', () => {});
-  server.on('server-error', () => {});
+  (server as unknown as NodeJS.EventEmitter).on('server-error', () => {});
   await server.listen();
   const address = (server as unknown as { server: { address(): { port: number } } }).server.address();
   return {

@@ -742,10 +742,10 @@ export const partnerBreakers = pgTable(
   ],
 );
 
-export const DEFINITION_KINDS = ['partner', 'store'] as const;
+export const DEFINITION_KINDS = ['partner', 'store', 'remote', 'source'] as const;
 export type DefinitionKind = (typeof DEFINITION_KINDS)[number];
 
-/** Every version of partners and stores; the present one is in their own tables too, where work reads it. */
+/** Every version of partners, stores, remotes and sources; the present one is in their own tables too, where work reads it. */
 export const definitionVersions = pgTable(
   'definition_versions',
   {
@@ -862,16 +862,7 @@ export const receipts = pgTable(
 export const remotes = pgTable(
   'remotes',
   {
-    tenantId: text('tenant_id')
-      .notNull()
-      .references(() => tenants.id),
-    name: text('name').notNull(),
-    definition: jsonb('definition').notNull(),
-    definitionHash: text('definition_hash').notNull(),
-    version: integer('version').notNull(),
-    createdBy: text('created_by').notNull(),
-    createdAt: createdAt(),
-    updatedAt: instant('updated_at').notNull().default(sql`now()`),
+    ...definitionColumns(),
     /** No connection is opened before, unless its secrets have another version than `breaker_secret`. */
     breakerUntil: instant('breaker_until'),
     breakerSecret: text('breaker_secret'),
@@ -910,16 +901,7 @@ export const remoteConnections = pgTable(
 export const sources = pgTable(
   'sources',
   {
-    tenantId: text('tenant_id')
-      .notNull()
-      .references(() => tenants.id),
-    name: text('name').notNull(),
-    definition: jsonb('definition').notNull(),
-    definitionHash: text('definition_hash').notNull(),
-    version: integer('version').notNull(),
-    createdBy: text('created_by').notNull(),
-    createdAt: createdAt(),
-    updatedAt: instant('updated_at').notNull().default(sql`now()`),
+    ...definitionColumns(),
     wokenAt: instant('woken_at'),
     wakes: integer('wakes').notNull().default(0),
     /** Null: listed on request only. */

@@ -9,8 +9,8 @@
  *
  * The text of a definition is kept with its version. Another text of the same definition (a comment, another order) replaces the text of that version.
  *
- * Events: `tenant.applied`, `sftp-user.applied`, `sftp-user.removed`; `partner.applied`, `store.applied`, `route.applied` where the definition or its
- * text changed; `partner.removed`, `store.removed`, `route.removed`.
+ * Events: `tenant.applied`, `sftp-user.applied`, `sftp-user.removed`; `partner.applied`, `store.applied`, `remote.applied`, `source.applied`, `route.applied` where the definition or its
+ * text changed; `partner.removed`, `store.removed`, `remote.removed`, `source.removed`, `route.removed`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { DefinitionKind } from '#shared/db/schema.ts';
@@ -164,11 +164,34 @@ export const applyStore = (
   terms?: ApplyTerms,
 ): Promise<AppliedDefinition> => applyDefinition(sql, { kind: 'store', row, actor, terms });
 
+/** As `applyPartner`. */
+export const applyRemote = (
+  sql: Sql,
+  row: DefinitionRow,
+  actor: string,
+  terms?: ApplyTerms,
+): Promise<AppliedDefinition> => applyDefinition(sql, { kind: 'remote', row, actor, terms });
+
+/** As `applyPartner`. A changed source is listed at once. */
+export const applySource = async (
+  sql: Sql,
+  row: DefinitionRow,
+  actor: string,
+  terms?: ApplyTerms,
+): Promise<AppliedDefinition> => {
+  const applied = await applyDefinition(sql, { kind: 'source', row, actor, terms });
+  if (applied.isNew)
+    await sql`UPDATE sources SET next_action_at = now(), woken_at = NULL WHERE tenant_id = ${row.tenantId} AND name = ${row.name}`;
+  return applied;
+};
+
 /** Where the present definitions of each kind are. */
-export const DEFINITION_TABLES = { partner: 'partners', store: 'stores' } as const satisfies Record<
-  DefinitionKind,
-  string
->;
+export const DEFINITION_TABLES = {
+  partner: 'partners',
+  store: 'stores',
+  remote: 'remotes',
+  source: 'sources',
+} as const satisfies Record<DefinitionKind, string>;
 
 interface DefinitionToApply {
   readonly kind: DefinitionKind;

@@ -23,8 +23,11 @@ export interface TemplateFacts {
   readonly timeZone: string;
 }
 
+/** Values besides those of a file. */
+export type TemplateValues = Readonly<Record<string, string>>;
+
 export type NameTemplate =
-  | { readonly ok: true; readonly render: (facts: TemplateFacts) => string }
+  | { readonly ok: true; readonly render: (facts: TemplateFacts, more?: TemplateValues) => string }
   | { readonly ok: false; readonly message: string };
 
 const LONGEST_TEMPLATE = 512;
@@ -36,15 +39,16 @@ const FILTERS =
 const engine = createEngine();
 
 /** Checks the template against made-up facts, so that an unknown value or filter is a fault of the route and not of a file. */
-export function compileNameTemplate(source: string): NameTemplate {
+export function compileNameTemplate(source: string, sample: TemplateValues = {}): NameTemplate {
   if (source.length > LONGEST_TEMPLATE) {
     return { ok: false, message: `the template is longer than ${LONGEST_TEMPLATE} characters` };
   }
   try {
     // A block scalar of YAML ends in a line break, which belongs to no key.
     const parsed = engine.parse(source.trim());
-    const render = (facts: TemplateFacts): string => String(engine.renderSync(parsed, templateValues(facts)));
-    render(SAMPLE_FACTS);
+    const render = (facts: TemplateFacts, more: TemplateValues = {}): string =>
+      String(engine.renderSync(parsed, { ...templateValues(facts), ...more }));
+    render(SAMPLE_FACTS, sample);
     return { ok: true, render };
   } catch (error) {
     const [firstLine = 'it cannot be parsed'] = String(error instanceof Error ? error.message : error).split('\n');

@@ -32,7 +32,6 @@ const certificatePinSchema = z
   .string()
   .regex(/^sha256\/[A-Za-z0-9+/]{43}=$/, 'must be sha256/ and 44 characters of base64');
 
-/** Begins and ends with `/`. */
 const remotePrefixSchema = z.string().refine(isCanonicalPrefix, {
   error: 'must begin and end with "/", without "..", ".", "//", backslash or control characters',
 });
@@ -137,7 +136,8 @@ export function canonicalRemotePath(given: string): RemotePath {
   return { ok: true, path: given };
 }
 
-function isCanonicalPrefix(prefix: string): boolean {
+/** Begins and ends with `/`. */
+export function isCanonicalPrefix(prefix: string): boolean {
   return prefix === '/' || (prefix.endsWith('/') && canonicalRemotePath(prefix.slice(0, -1)).ok);
 }
 

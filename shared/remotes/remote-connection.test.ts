@@ -73,7 +73,10 @@ for (const { name, missing, start } of PARTNER_SERVERS) {
     });
 
     test('a file without bytes is one too', async () => {
-      expect(await connection.write(at('empty'), inPieces(Buffer.alloc(0)))).toBe(0);
+      const written = await connection.write(at('empty'), inPieces(Buffer.alloc(0))).catch((error: unknown) => error);
+      // vsftpd 3.0.3 dies of an upload without bytes over TLS 1.3, once it has made the file: asking tells.
+      if (written !== 0) expect(written).toMatchObject({ code: 'REMOTE_LOST', isOutcomeUnknown: true });
+      if (!connection.isUsable) connection = await open(server);
       expect(await connection.stat(at('empty'))).toMatchObject({ sizeBytes: 0 });
       expect(await gather(connection.read(at('empty')))).toHaveLength(0);
       await connection.remove(at('empty'));

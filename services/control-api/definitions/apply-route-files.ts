@@ -1,7 +1,7 @@
 /**
  * Applies the documents of route files: all faults first, and nothing applied while there is one.
  *
- * 1. Tenants go before their partners and stores, and those before their routes, whatever the order of the files: a route in force finds what it calls.
+ * 1. Tenants go before their partners, stores, remotes and sources, and those before their routes, whatever the order of the files: a route in force finds what it calls.
  * 2. What the files do not have is listed; with `prune` it is removed, unless a route in force uses it.
  * 3. Applying the same files again changes nothing, so a call that was cut off is simply repeated.
  */
@@ -10,8 +10,10 @@ import { z } from 'zod';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
 import {
   applyPartner,
+  applyRemote,
   applyRoute,
   applySftpUser,
+  applySource,
   applyStore,
   applyTenants,
   removeDefinitions,
@@ -19,9 +21,11 @@ import {
 } from '#shared/definitions/apply-definitions.ts';
 import { faultAt, type ParsedDocument, type RouteFileFault } from '#shared/definitions/parse-route-files.ts';
 import type { PartnerDocument } from '#shared/definitions/partner-schema.ts';
+import type { RemoteDocument } from '#shared/definitions/remote-schema.ts';
 import { findCallFaults } from '#shared/definitions/routes/find-call-faults.ts';
 import { findStoreFaults } from '#shared/definitions/routes/find-store-faults.ts';
 import { publicKeysOf, type RouteDocument, type TenantDocument } from '#shared/definitions/routes/route-schema.ts';
+import type { SourceDocument } from '#shared/definitions/source-schema.ts';
 import type { StoreDocument } from '#shared/definitions/store-schema.ts';
 import { compareTexts } from './compare-texts.ts';
 import { findKnownDefinitions, type KnownDefinitions, type KnownVersion, usesIn } from './find-known-definitions.ts';
@@ -61,6 +65,8 @@ export const appliedSchema = z.object({
   ),
   partners: z.array(changeSchema),
   stores: z.array(changeSchema),
+  remotes: z.array(changeSchema),
+  sources: z.array(changeSchema),
   routes: z.array(changeSchema),
   missing: z
     .array(
@@ -70,7 +76,7 @@ export const appliedSchema = z.object({
         name: z.string(),
         version: z.number(),
         change: z.enum(['kept', 'removed']),
-        used_by: z.array(z.string()).describe('Routes that use it: it is kept as long as there are any.'),
+        used_by: z.array(z.string()).describe('Routes and sources that use it: it is kept as long as there are any.'),
       }),
     )
     .describe('In force, of a tenant and a kind that the files have, and not in the files. Kept unless `prune=true`.'),
@@ -101,6 +107,8 @@ interface Entries {
   readonly tenants: readonly Entry<TenantDocument>[];
   readonly partners: readonly Entry<PartnerDocument>[];
   readonly stores: readonly Entry<StoreDocument>[];
+  readonly remotes: readonly Entry<RemoteDocument>[];
+  readonly sources: readonly Entry<SourceDocument>[];
   readonly routes: readonly Entry<RouteDocument>[];
 }
 
@@ -128,13 +136,19 @@ export async function applyRouteFiles(
   const stores = await storeInTurn(entries.stores, changes.stores, (row, diff) =>
     applyStore(sql, row, actor, { ...terms, diff }),
   );
+  const remotes = await storeInTurn(entries.remotes, changes.remotes, (row, diff) =>
+    applyRemote(sql, row, actor, { ...terms, diff }),
+  );
+  const sources = await storeInTurn(entries.sources, changes.sources, (row, diff) =>
+    applySource(sql, row, actor, { ...terms, diff }),
+  );
   const routes = await storeInTurn(entries.routes, changes.routes, (row, diff) =>
     applyRoute(sql, row, actor, { ...terms, diff }),
   );
   // Routes first: what they use goes after them.
   for (const { kind, tenant, name, change } of missing.toReversed())
     if (change === 'removed') await removeDefinitions(sql, { kind, tenantId: tenant, names: [name], reason }, actor);
-  return { type: 'applied', applied: { ...applied, partners, stores, routes } };
+  return { type: 'applied', applied: { ...applied, partners, stores, remotes, sources, routes } };
 }
 
 function entriesOf(documents: readonly ParsedDocument[]): Entries {
@@ -142,25 +156,42 @@ function entriesOf(documents: readonly ParsedDocument[]): Entries {
     tenants: documents.filter((entry): entry is Entry<TenantDocument> => entry.document.kind === 'tenant'),
     partners: documents.filter((entry): entry is Entry<PartnerDocument> => entry.document.kind === 'partner'),
     stores: documents.filter((entry): entry is Entry<StoreDocument> => entry.document.kind === 'store'),
+    remotes: documents.filter((entry): entry is Entry<RemoteDocument> => entry.document.kind === 'remote'),
+    sources: documents.filter((entry): entry is Entry<SourceDocument> => entry.document.kind === 'source'),
     routes: documents.filter((entry): entry is Entry<RouteDocument> => entry.document.kind === 'route'),
   };
 }
 
 /** Calls and stores last: to say what another tenant's partner can do would be telling of it. */
 function findFaults(entries: Entries, known: KnownDefinitions, caller: string | null): RouteFileFault[] {
-  const owned = [...entries.partners, ...entries.stores, ...entries.routes];
+  const owned = [...entries.partners, ...entries.stores, ...entries.remotes, ...entries.sources, ...entries.routes];
   const tenantIds = new Set([...known.tenantIds, ...entries.tenants.map(({ document }) => document.id)]);
   const faults = [
     ...owned.flatMap((entry) => faultsOfOwner(entry, tenantIds, caller)),
     ...entries.tenants.flatMap((entry) => faultsOfTenant(entry, known.userTenants, caller)),
   ];
   if (faults.length > 0) return faults;
-  return [...findCallFaults(owned, known.stored), ...findStoreFaults(owned, known.stored)];
+  return [
+    ...findCallFaults(owned, known.stored),
+    ...findStoreFaults(owned, known.stored),
+    ...findSourceFaults(entries, known),
+  ];
+}
+
+/** A source names a remote that is there. */
+function findSourceFaults({ remotes, sources }: Entries, { versions }: KnownDefinitions): RouteFileFault[] {
+  const applied = new Set(remotes.map(keyOf));
+  return sources.flatMap((entry) => {
+    const { tenant, remote } = entry.document;
+    const stored = versions.remote.get(`${tenant}/${remote}`);
+    if (applied.has(`${tenant}/${remote}`) || (stored !== undefined && !stored.isRemoved)) return [];
+    return [faultAt(entry, ['remote'], `the tenant ${tenant} has no remote ${remote}; define it with kind: remote`)];
+  });
 }
 
 /** To a tenant's key other tenants are as unknown as those that do not exist. */
 function faultsOfOwner(
-  entry: Entry<PartnerDocument | StoreDocument | RouteDocument>,
+  entry: Entry<PartnerDocument | StoreDocument | RemoteDocument | SourceDocument | RouteDocument>,
   tenantIds: ReadonlySet<string>,
   caller: string | null,
 ): RouteFileFault[] {
@@ -211,7 +242,7 @@ function describeUsers({ id, sftpUsers: users }: TenantDocument, known: KnownDef
   ];
 }
 
-type OwnedEntry = Entry<PartnerDocument | StoreDocument | RouteDocument>;
+type OwnedEntry = Entry<PartnerDocument | StoreDocument | RemoteDocument | SourceDocument | RouteDocument>;
 
 /** Each takes its time on the event loop. */
 const MOST_DIFFS = 200;
@@ -220,7 +251,7 @@ async function describeTexts(
   sql: Sql,
   entries: Entries,
   known: KnownDefinitions,
-): Promise<Pick<Applied, 'partners' | 'stores' | 'routes'>> {
+): Promise<Pick<Applied, 'partners' | 'stores' | 'remotes' | 'sources' | 'routes'>> {
   let diffs = 0;
   const describe = async (kind: VersionedKind, owned: readonly OwnedEntry[]) => {
     const texts = await findPresentTexts(
@@ -247,6 +278,8 @@ async function describeTexts(
   return {
     partners: await describe('partner', entries.partners),
     stores: await describe('store', entries.stores),
+    remotes: await describe('remote', entries.remotes),
+    sources: await describe('source', entries.sources),
     routes: await describe('route', entries.routes),
   };
 }
@@ -278,6 +311,8 @@ function findMissing(entries: Entries, known: KnownDefinitions, isPruning: boole
   const inFiles = {
     partner: new Set(entries.partners.map(keyOf)),
     store: new Set(entries.stores.map(keyOf)),
+    remote: new Set(entries.remotes.map(keyOf)),
+    source: new Set(entries.sources.map(keyOf)),
     route: new Set(entries.routes.map(keyOf)),
   };
   const missingOf = (kind: VersionedKind) => {
@@ -291,7 +326,8 @@ function findMissing(entries: Entries, known: KnownDefinitions, isPruning: boole
   const routes = missingOf('route').map((route) => ({ ...route, used_by: [] }));
   const gone = new Set(isPruning ? routes.map(({ tenant, name }) => `${tenant}/${name}`) : []);
   const users = usersOf(entries.routes, known, gone);
-  const used = (['partner', 'store'] as const).flatMap((kind) =>
+  for (const [key, names] of sourcesOf(entries.sources, known)) users.set(key, names);
+  const used = (['partner', 'store', 'remote', 'source'] as const).flatMap((kind) =>
     missingOf(kind).map((each) => ({ ...each, used_by: users.get(`${kind} ${each.tenant}/${each.name}`) ?? [] })),
   );
   return [...used, ...routes].map((each) => ({
@@ -305,7 +341,7 @@ function usersOf(
   applied: Entries['routes'],
   { stored }: KnownDefinitions,
   gone: ReadonlySet<string>,
-): ReadonlyMap<string, string[]> {
+): Map<string, string[]> {
   const replaced = new Set(applied.map(keyOf));
   const kept = stored.routes.filter(({ tenantId, name }) => {
     const key = `${tenantId}/${name}`;
@@ -319,6 +355,22 @@ function usersOf(
       ...deliveries.map(({ store }) => `store ${tenantId}/${store}`),
     ]);
     for (const key of used) users.set(key, [...(users.get(key) ?? []), name]);
+  }
+  return users;
+}
+
+/** Which sources use which remote, once the files are applied. */
+function sourcesOf(applied: Entries['sources'], { stored }: KnownDefinitions): ReadonlyMap<string, string[]> {
+  const replaced = new Set(applied.map(keyOf));
+  const kept = stored.sources.filter(({ tenantId, name }) => !replaced.has(`${tenantId}/${name}`));
+  const all = [
+    ...applied.map(({ document: { tenant, name, remote } }) => ({ tenantId: tenant, name, remote })),
+    ...kept,
+  ];
+  const users = new Map<string, string[]>();
+  for (const { tenantId, name, remote } of all) {
+    const key = `remote ${tenantId}/${remote}`;
+    users.set(key, [...(users.get(key) ?? []), name]);
   }
   return users;
 }

@@ -1,8 +1,8 @@
-/** What is in force already of that which route files speak of: tenants, their SFTP users, partners, stores and routes. */
+/** What is in force already of that which route files speak of: tenants, their SFTP users, partners, stores, remotes, sources and routes. */
 import { z } from 'zod';
 import type { Reads } from '#shared/db/connect-database.ts';
 import { and, eq, inArray, or } from '#shared/db/drizzle.ts';
-import { partners, routes, routeVersions, sftpUsers, stores, tenants } from '#shared/db/schema.ts';
+import { partners, remotes, routes, routeVersions, sftpUsers, sources, stores, tenants } from '#shared/db/schema.ts';
 import { callsIn, type StoredDefinitions } from '#shared/definitions/routes/find-call-faults.ts';
 import { deliveriesIn, type StoredStores } from '#shared/definitions/routes/find-store-faults.ts';
 import type { RouteFileDocument } from '#shared/definitions/routes/route-schema.ts';
@@ -26,7 +26,13 @@ export interface KnownDefinitions {
   readonly versions: Readonly<Record<VersionedKind, ReadonlyMap<string, KnownVersion>>>;
   /** Without what was removed. */
   readonly stored: Pick<StoredDefinitions, 'partners'> &
-    Pick<StoredStores, 'stores'> & { readonly routes: readonly RouteUses[] };
+    Pick<StoredStores, 'stores'> & { readonly sources: readonly StoredSource[]; readonly routes: readonly RouteUses[] };
+}
+
+interface StoredSource {
+  readonly tenantId: string;
+  readonly name: string;
+  readonly remote: string | undefined;
 }
 
 export async function findKnownDefinitions(
@@ -37,7 +43,7 @@ export async function findKnownDefinitions(
   const usernames = documents.flatMap((document) =>
     document.kind === 'tenant' ? document.sftpUsers.map(({ username }) => username) : [],
   );
-  const [tenantRows, userRows, partnerRows, storeRows, routeRows] = await Promise.all([
+  const [tenantRows, userRows, partnerRows, storeRows, remoteRows, sourceRows, routeRows] = await Promise.all([
     ids.length === 0
       ? []
       : reads.select({ id: tenants.id, disabledAt: tenants.disabledAt }).from(tenants).where(inArray(tenants.id, ids)),
@@ -49,6 +55,8 @@ export async function findKnownDefinitions(
           .where(or(inArray(sftpUsers.username, usernames), inArray(sftpUsers.tenantId, ids))),
     ids.length === 0 ? [] : findDefinitions(reads, partners, ids),
     ids.length === 0 ? [] : findDefinitions(reads, stores, ids),
+    ids.length === 0 ? [] : findDefinitions(reads, remotes, ids),
+    ids.length === 0 ? [] : findDefinitions(reads, sources, ids),
     ids.length === 0 ? [] : findRoutes(reads, ids),
   ]);
   const versionsOf = (rows: readonly (typeof partnerRows | typeof routeRows)[number][]) =>
@@ -71,7 +79,13 @@ export async function findKnownDefinitions(
     },
     declaredUsers: userRows.filter(({ isDeclared, removedAt }) => isDeclared && removedAt === null),
     userTenants: new Map(userRows.map((user) => [user.username, user.tenantId])),
-    versions: { partner: versionsOf(partnerRows), store: versionsOf(storeRows), route: versionsOf(routeRows) },
+    versions: {
+      partner: versionsOf(partnerRows),
+      store: versionsOf(storeRows),
+      remote: versionsOf(remoteRows),
+      source: versionsOf(sourceRows),
+      route: versionsOf(routeRows),
+    },
     stored: {
       partners: partnerRows.filter(isInForce).map(({ tenantId, name, definition }) => ({
         tenantId,
@@ -81,6 +95,9 @@ export async function findKnownDefinitions(
       stores: storeRows
         .filter(isInForce)
         .map(({ tenantId, name, definition }) => ({ tenantId, name, buckets: bucketsIn(definition) })),
+      sources: sourceRows
+        .filter(isInForce)
+        .map(({ tenantId, name, definition }) => ({ tenantId, name, remote: remoteIn(definition) })),
       routes: routeRows
         .filter(({ disabledAt }) => disabledAt === null)
         .map(({ tenantId, name, definition }) => usesIn(tenantId, name, stepsIn(definition))),
@@ -88,7 +105,11 @@ export async function findKnownDefinitions(
   };
 }
 
-function findDefinitions(reads: Reads, table: typeof partners | typeof stores, tenantIds: readonly string[]) {
+function findDefinitions(
+  reads: Reads,
+  table: typeof partners | typeof stores | typeof remotes | typeof sources,
+  tenantIds: readonly string[],
+) {
   return reads
     .select({
       tenantId: table.tenantId,
@@ -126,6 +147,11 @@ const stepsSchema = z.object({ steps: z.array(z.record(z.string(), z.unknown()))
 function operationsIn(definition: unknown): string[] {
   const parsed = operationsSchema.safeParse(definition);
   return parsed.success ? Object.keys(parsed.data.operations) : [];
+}
+
+function remoteIn(definition: unknown): string | undefined {
+  const parsed = z.object({ remote: z.string() }).safeParse(definition);
+  return parsed.success ? parsed.data.remote : undefined;
 }
 
 function bucketsIn(definition: unknown): string[] {

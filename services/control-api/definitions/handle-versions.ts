@@ -53,13 +53,15 @@ const KINDS = {
   route: { plural: 'routes', word: 'Route', detail: routeDetailSchema },
   partner: { plural: 'partners', word: 'Partner', detail: detailSchema },
   store: { plural: 'stores', word: 'Store', detail: detailSchema },
+  remote: { plural: 'remotes', word: 'Remote', detail: detailSchema },
+  source: { plural: 'sources', word: 'Source', detail: detailSchema },
 } as const;
 
 /** In the list of one route. */
 const VERSIONS_SHOWN = 200;
 
 export async function handleVersions(app: ApiServer, parts: ApiParts, posted: PostedDefinitions): Promise<void> {
-  for (const kind of ['route', 'partner', 'store'] as const) await handleKind(app, parts, posted, kind);
+  for (const kind of Object.keys(KINDS) as (keyof typeof KINDS)[]) await handleKind(app, parts, posted, kind);
 }
 
 async function handleKind(

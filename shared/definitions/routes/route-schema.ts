@@ -9,7 +9,9 @@ import { durationSchema } from '#shared/definitions/duration.ts';
 import { idSchema, timeZoneSchema } from '#shared/definitions/name-schemas.ts';
 import { notifySchema } from '#shared/definitions/notify-schema.ts';
 import { type PartnerDocument, partnerDocumentSchema } from '#shared/definitions/partner-schema.ts';
+import { type RemoteDocument, remoteDocumentSchema } from '#shared/definitions/remote-schema.ts';
 import { sizeSchema } from '#shared/definitions/size.ts';
+import { type SourceDocument, sourceDocumentSchema } from '#shared/definitions/source-schema.ts';
 import { sshPublicKeySchema } from '#shared/definitions/ssh-public-key.ts';
 import { type StoreDocument, storeDocumentSchema } from '#shared/definitions/store-schema.ts';
 import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
@@ -175,9 +177,23 @@ export type RouteDocument = z.infer<typeof routeDocumentSchema>;
 
 export const routeFileDocumentSchema = z.discriminatedUnion(
   'kind',
-  [tenantDocumentSchema, routeDocumentSchema, partnerDocumentSchema, storeDocumentSchema],
+  [
+    tenantDocumentSchema,
+    routeDocumentSchema,
+    partnerDocumentSchema,
+    storeDocumentSchema,
+    remoteDocumentSchema,
+    sourceDocumentSchema,
+  ],
   {
-    error: (issue) => (issue.code === 'invalid_union' ? 'kind must be tenant, route, partner or store' : undefined),
+    error: (issue) =>
+      issue.code === 'invalid_union' ? 'kind must be tenant, route, partner, store, remote or source' : undefined,
   },
 );
-export type RouteFileDocument = TenantDocument | RouteDocument | PartnerDocument | StoreDocument;
+export type RouteFileDocument =
+  | TenantDocument
+  | RouteDocument
+  | PartnerDocument
+  | StoreDocument
+  | RemoteDocument
+  | SourceDocument;

@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { type Algorithms, type AuthHandlerMiddleware, Client, type SFTPWrapper, utils } from 'ssh2';
+import ssh2, { type Algorithms, type AuthHandlerMiddleware, type Client, type SFTPWrapper } from 'ssh2';
 import { portOf, type SftpRemote } from '#shared/definitions/remote-schema.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
 import { connectSocket, reasonOf } from '../connect-socket.ts';
@@ -75,7 +75,7 @@ export async function openSftpConnection(
   const place = { host: remote.host, port: portOf(remote) };
   const key = readPrivateKey(secrets);
   const sock = await connectSocket(place, { guard: options.guard, signal });
-  const client = new Client();
+  const client = new ssh2.Client();
   const stop = new AbortController();
   let fingerprint = '';
   let isTrusted: boolean | undefined;
@@ -139,7 +139,7 @@ function fingerprintOf(key: Buffer): string {
 
 function readPrivateKey({ privateKey, passphrase }: SftpSecrets): string | undefined {
   if (privateKey === undefined) return undefined;
-  const parsed = utils.parseKey(privateKey, passphrase);
+  const parsed = ssh2.utils.parseKey(privateKey, passphrase);
   if (parsed instanceof Error || (Array.isArray(parsed) && parsed[0] instanceof Error))
     throw new RemoteError('auth-failed', 'the secret of privateKey is not a private key, or its passphrase is wrong');
   return privateKey;
