@@ -257,7 +257,7 @@ export const ERROR_CODES = {
   },
   REMOTE_TLS_REUSE: {
     meaning: 'An FTPS server refused a data connection, usually because it did not resume the TLS session.',
-    remedy: 'Ask the partner whether a proxy or firewall stands before the server. Try minVersion TLSv1.3 or TLSv1.2.',
+    remedy: 'Ask the partner whether a proxy or firewall is in front of the server. Try minVersion TLSv1.3 or TLSv1.2.',
   },
   REMOTE_PLACE_REFUSED: {
     meaning: 'The definition of a remote does not allow this path, or the path is not canonical.',

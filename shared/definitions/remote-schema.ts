@@ -7,7 +7,6 @@
  * 3. Nobody is trusted on first use: SFTP needs the server's host keys, FTPS a certificate of a known authority or a pinned key.
  * 4. What is not below one of `paths` is never touched. `/` must be written out.
  */
-import { isIP } from 'node:net';
 import { z } from 'zod';
 import { durationSchema } from '#shared/definitions/duration.ts';
 import { idSchema, secretNameSchema } from '#shared/definitions/name-schemas.ts';
@@ -18,9 +17,9 @@ const MOST_PATH_BYTES = 1_024;
 const HOST =
   /^(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?)*\.?$/;
 
-const hostSchema = z
-  .string()
-  .refine((host) => isIP(host) !== 0 || HOST.test(host), { error: 'must be a host name or an IP address' });
+const hostSchema = z.union([z.ipv4(), z.ipv6(), z.string().regex(HOST)], {
+  error: 'must be a host name or an IP address',
+});
 
 /** As `ssh-keygen -l` shows it. */
 const hostKeySchema = z

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { RemoteDocument } from '#shared/definitions/remote-schema.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
-import { PARTNER_SERVERS, type PartnerFileServer } from '#testkit/servers/partner-file-servers.ts';
+import { makeSshKey, PARTNER_SERVERS, type PartnerFileServer } from '#testkit/servers/partner-file-servers.ts';
 import { openRemote, readRemoteSecrets } from './open-remote.ts';
 import type { RemoteConnection, RemoteEntry } from './remote-connection.ts';
 
@@ -183,7 +183,6 @@ for (const { name, missing, start } of PARTNER_SERVERS) {
         Object.entries(server.secrets).map(([secret, text]) => [secret, secret.endsWith('password') ? 'wrong' : text]),
       );
       if (wrong['partner-key'] !== undefined) {
-        const { makeSshKey } = await import('#local/sftp/make-ssh-key.ts');
         wrong['partner-key'] = makeSshKey().private;
       }
       const failure = await open(server, {}, wrong).catch((error: unknown) => error);

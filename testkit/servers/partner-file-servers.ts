@@ -417,3 +417,5 @@ async function canConnect(port: number): Promise<boolean> {
     socket.destroy();
   }
 }
+
+export { makeSshKey };

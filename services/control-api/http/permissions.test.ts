@@ -75,7 +75,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'GET /api/v1/partners': ['read'],
   'GET /api/v1/stores': ['read'],
   ...Object.fromEntries(
-    ['partners', 'stores', 'routes'].flatMap((plural): [string, Endpoint][] => [
+    ['partners', 'stores', 'remotes', 'sources', 'routes'].flatMap((plural): [string, Endpoint][] => [
       [`GET /api/v1/${plural}/{tenant}/{name}`, ['read']],
       [`PUT /api/v1/${plural}/{tenant}/{name}`, ['definitions:apply', { ...ROUTE, name: 'nobody' }]],
       [`GET /api/v1/${plural}/{tenant}/{name}/versions`, ['read']],

@@ -7,7 +7,7 @@ import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import type { FTPContext, FTPResponse } from 'basic-ftp';
 import { FTPError } from 'basic-ftp';
 import { RemoteError } from '../remote-error.ts';
-import type { Trust } from './open-ftps-connection.ts';
+import type { Trust } from './trust-certificate.ts';
 
 const NOT_IMPLEMENTED = new Set([500, 501, 502, 503, 504, 522, 550]);
 /** Contexts whose server knows no EPSV. */

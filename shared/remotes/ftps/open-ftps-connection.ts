@@ -5,10 +5,8 @@
  * 2. The password is tried once.
  * 3. Data connections go to the address of the control connection alone, whatever the server says, and resume its TLS session.
  */
-import { createHash, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { isIP } from 'node:net';
-import { type ConnectionOptions, checkServerIdentity, type TLSSocket, connect as tlsConnect } from 'node:tls';
+import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { Client, FTPError } from 'basic-ftp';
 import { type FtpsRemote, portOf } from '#shared/definitions/remote-schema.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
@@ -17,6 +15,7 @@ import type { RemoteConnection, RemoteIdentity } from '../remote-connection.ts';
 import { RemoteError } from '../remote-error.ts';
 import { FtpsConnection } from './ftps-connection.ts';
 import { openDataConnection } from './open-data-connection.ts';
+import { trustOf } from './trust-certificate.ts';
 
 export interface FtpsSecrets {
   readonly password: string;
@@ -41,7 +40,7 @@ export async function openFtpsConnection(
   const deadline = AbortSignal.timeout(remote.timeouts.connect);
   const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
   const place = { host: remote.host, port: portOf(remote) };
-  const trust = trustOf(remote, secrets);
+  const trust = trustOf(remote, secrets.authority);
   const client = new Client(remote.timeouts.stall, {
     allowSeparateTransferHost: false,
     maxListingBytes: MOST_GATHERED_BYTES,
@@ -124,51 +123,4 @@ function untrusted(identity: Pick<RemoteIdentity, 'fingerprint'> | undefined, re
     `the server shows a certificate${shown} that is not trusted${reason === undefined ? '' : ` (${reason})`}`,
     { hint: 'Ask the partner whether it is theirs, then name its authority or add the key to tls.pins.' },
   );
-}
-
-export interface Trust {
-  /** For control and data connections. */
-  readonly tls: ConnectionOptions;
-  /** Of a connection whose handshake is over. */
-  judge(socket: TLSSocket): RemoteIdentity;
-  /** What the last handshake showed, also where it failed. */
-  shown(): Omit<RemoteIdentity, 'isTrusted'> | undefined;
-}
-
-function trustOf({ host, tls }: FtpsRemote, { authority }: FtpsSecrets): Trust {
-  const { pins, minVersion } = tls;
-  const isPinnedOnly = pins !== undefined && authority === undefined;
-  let last: Omit<RemoteIdentity, 'isTrusted'> | undefined;
-  const describe = (raw: Buffer): Omit<RemoteIdentity, 'isTrusted'> => {
-    const certificate = new X509Certificate(raw);
-    const key = certificate.publicKey.export({ type: 'spki', format: 'der' });
-    return {
-      fingerprint: `sha256/${createHash('sha256').update(key).digest('base64')}`,
-      certificateEndsAt: certificate.validToDate.toISOString(),
-    };
-  };
-  return {
-    tls: {
-      host,
-      minVersion,
-      // A pinned key is who it is, whoever signed it.
-      rejectUnauthorized: !isPinnedOnly,
-      ...(isIP(host) === 0 && { servername: host }),
-      ...(authority !== undefined && { ca: authority }),
-      checkServerIdentity(_name, certificate) {
-        last = describe(certificate.raw);
-        return isPinnedOnly ? undefined : checkServerIdentity(host, certificate);
-      },
-    },
-    judge(socket) {
-      // A resumed session is that of a connection that was judged.
-      if (socket.isSessionReused() && last !== undefined) return { ...last, isTrusted: true };
-      const raw = socket.getPeerX509Certificate()?.raw;
-      if (raw === undefined) return { fingerprint: 'none', isTrusted: false };
-      last = describe(raw);
-      const isChained = isPinnedOnly || socket.authorized;
-      return { ...last, isTrusted: isChained && (pins === undefined || pins.includes(last.fingerprint)) };
-    },
-    shown: () => last,
-  };
 }
