@@ -15,7 +15,9 @@ export const variables = z.object({
   LONGSHORE_API_PORT: integerVariable({ min: 0, max: 65_535 }).default(8080).describe('Port of the API.'),
   LONGSHORE_API_RATE_PER_SECOND: integerVariable({ min: 1, max: 100_000 })
     .default(100)
-    .describe('Maximum requests per second with one key, averaged over 10 s. Each process counts its own.'),
+    .describe(
+      'Maximum requests per second of one customer (a tenant, or an operator’s key), averaged over 10 s, over all processes.',
+    ),
   LONGSHORE_API_STRANGER_RATE_PER_MINUTE: integerVariable({ min: 1, max: 100_000 })
     .default(60)
     .describe('Maximum requests per minute without a valid key from one address.'),

@@ -1268,6 +1268,8 @@ export const apiRates = pgTable(
     customer: text('customer').notNull(),
     process: uuid('process').notNull(),
     requests: integer('requests').notNull(),
+    /** Up to so many it lets in until it counts again. */
+    committed: integer('committed').notNull(),
   },
   (table) => [primaryKey({ columns: [table.slot, table.customer, table.process] })],
 );

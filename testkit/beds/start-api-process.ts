@@ -13,6 +13,7 @@ import { withCompileCache } from '#testkit/servers/start-process.ts';
 import { createTestDatabase } from '#testkit/servers/test-database.ts';
 
 export interface ApiProcess {
+  readonly databaseUrl: string;
   /** Of the API; `http://127.0.0.1:<port>`. */
   readonly url: string;
   readonly port: number;
@@ -60,6 +61,7 @@ export async function startApiProcess(env: Readonly<Record<string, string>> = {}
   const operationsUrl = `http://127.0.0.1:${operationsPort}`;
   await untilReady({ operationsUrl, child, output: () => output });
   return {
+    databaseUrl: database.url,
     url: `http://127.0.0.1:${port}`,
     port,
     operationsUrl,

@@ -3,17 +3,20 @@
  *
  * 1. Every route needs a key, a token or a session unless it says `isPublic`; a route added without a thought is closed.
  * 2. A session counts only for pages of ours (`own-pages.ts`), and never together with another credential.
- * 3. A tenant's keys spend the tenant's allowance only; what has no valid key spends that of its address, before the key is looked up.
+ * 3. A tenant's keys spend the tenant's allowance only, over all processes; what has no valid key spends that of its address, before the key is looked up.
  */
 import cookies from '@fastify/cookie';
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type Caller, may, type Permission, ROLES, type Session } from '#shared/access/permissions.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
 import type { Authenticate, Authentication } from './authenticate.ts';
 import type { AuthenticateBearer } from './authenticate-bearer.ts';
 import { assertFromOwnPage } from './own-pages.ts';
 import { sessionTokenOf } from './session-cookies.ts';
+import { createSharedRate } from './shared-rate.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -41,7 +44,12 @@ export interface RequestGuardOptions {
   readonly noteSessionUse: (sessionId: string) => void;
   /** Of the console and the portal, where they are configured. */
   readonly pageOrigins: readonly string[];
+  /** Of one customer, over all processes. */
   readonly ratePerSecond: number;
+  readonly sql: Sql;
+  readonly logger: Logger;
+  /** In place of the clock of this host. */
+  readonly now?: (() => number) | undefined;
   readonly strangerRatePerMinute: number;
 }
 
@@ -56,11 +64,15 @@ const PUBLIC_RATE_PER_WINDOW = 600;
 export async function guardRequests(app: FastifyInstance, options: RequestGuardOptions): Promise<void> {
   await app.register(cookies);
   await app.register(rateLimit, { global: false });
-  const keyLimit = app.createRateLimit({
+  const customers = createSharedRate({
+    sql: options.sql,
     max: options.ratePerSecond * (WINDOW_MS / 1_000),
-    timeWindow: WINDOW_MS,
-    keyGenerator: (request) => (request.caller === null ? request.ip : customerOf(request.caller)),
+    windowMs: WINDOW_MS,
+    logger: options.logger,
+    now: options.now,
   });
+  app.addHook('onReady', async () => customers.start());
+  app.addHook('onClose', async () => customers.stop());
   const strangerLimit = app.createRateLimit({
     max: options.strangerRatePerMinute,
     timeWindow: STRANGER_WINDOW_MS,
@@ -144,7 +156,8 @@ export async function guardRequests(app: FastifyInstance, options: RequestGuardO
     } else {
       reply.header('cache-control', 'no-store');
       await identify(request, reply);
-      await spend(keyLimit, request, reply);
+      const { isAllowed, secondsLeft } = customers.spend(customerOf(callerOf(request)));
+      if (!isAllowed) throw rateLimited(secondsLeft, reply);
       takePlace(request, reply);
     }
     refuseOddForms(request, reply);
