@@ -169,6 +169,29 @@ export const ERROR_CODES = {
     meaning: 'The object at the destination is not the one that was delivered.',
     remedy: 'Find out what else writes to the destination, then retry the job.',
   },
+  DATABASE_UNKNOWN: {
+    meaning: 'A route loads into a database that the tenant has not defined, or that this version cannot use.',
+    remedy: 'Apply the definition (`kind: database`). The step is retried until then.',
+  },
+  LOAD_SCHEMA: {
+    meaning:
+      'A table of the database is not as a load needs it: the table or a column is missing, or `longshore_loads` is.',
+    remedy: 'Create what the message names (see docs/guides/targets.md), or correct the route; then retry the job.',
+  },
+  LOAD_ROW_REFUSED: {
+    meaning:
+      'The database refuses a row: a value does not fit its column, or breaks a constraint. Nothing of the file is loaded.',
+    remedy: 'Correct the line that the message names and send the file again, or change the table and retry the job.',
+  },
+  LOAD_DENIED: {
+    meaning: 'The database, or its definition, does not allow the load.',
+    remedy:
+      'Grant the user INSERT on the table and the tables of Longshore, add the table to `tables`, or correct the secret.',
+  },
+  LOAD_UNAVAILABLE: {
+    meaning: 'The database did not answer, or gave up the statement. The load is retried.',
+    remedy: 'Check the database and its address. What was loaded is not loaded again.',
+  },
   RECEIPT_ERROR: {
     meaning: 'A receipt could not be made or stored.',
     remedy: 'See the cause and remove it, then retry the job. Nothing is delivered again.',

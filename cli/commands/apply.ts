@@ -1,4 +1,4 @@
-/** `longshore apply` and `longshore diff`: tenants, partners, stores, remotes, sources and routes from files, all of them or none. */
+/** `longshore apply` and `longshore diff`: tenants and all that is theirs from files, all of them or none. */
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
@@ -24,6 +24,7 @@ const appliedSchema = z.object({
   sftp_users: z.array(z.object({ username: z.string(), tenant: z.string(), change: z.string() })),
   partners: changesSchema,
   stores: changesSchema,
+  databases: changesSchema,
   remotes: changesSchema,
   sources: changesSchema,
   routes: changesSchema,
@@ -56,7 +57,7 @@ interface ApplyOptions {
 export function addApply(program: Command, cli: Cli): void {
   addCommand<ApplyOptions>(program, cli, {
     usage: 'apply',
-    description: 'apply tenants, partners, stores, remotes, sources and routes from YAML or JSON files',
+    description: 'apply tenants, partners, stores, databases, remotes, sources and routes from YAML or JSON files',
     define: (command) =>
       command
         .requiredOption(...FILE_OPTION)
@@ -114,11 +115,12 @@ async function applyFiles(context: CommandContext, { file, dryRun, prune, reason
   return await context.api.post('/api/v1/routes', appliedSchema, { query, body: { files } });
 }
 
-function ownedBy({ partners, stores, remotes, sources, routes }: Applied) {
+function ownedBy({ partners, stores, databases, remotes, sources, routes }: Applied) {
   const of = (kind: string, changes: Applied['routes']) => changes.map((change) => [kind, change] as const);
   return [
     ...of('partner', partners),
     ...of('store', stores),
+    ...of('database', databases),
     ...of('remote', remotes),
     ...of('source', sources),
     ...of('route', routes),

@@ -1,4 +1,4 @@
-/** `longshore routes`, `partners`, `stores`, `tenants` and `queues`. */
+/** `longshore routes`, `partners`, `stores`, `databases`, `tenants` and `queues`. */
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli } from '#cli/command-context.ts';
@@ -40,6 +40,20 @@ const storePageSchema = z.object({
       applied_by: z.string(),
       applied_at: z.string(),
       definition: z.looseObject({ endpoint: z.string().optional(), region: z.string().optional() }),
+    }),
+  ),
+  next_cursor: z.string().nullable(),
+});
+
+const databasePageSchema = z.object({
+  databases: z.array(
+    z.looseObject({
+      customer_id: z.string(),
+      name: z.string(),
+      version: z.number(),
+      applied_by: z.string(),
+      applied_at: z.string(),
+      definition: z.looseObject({ host: z.string(), database: z.string(), tables: z.array(z.string()) }),
     }),
   ),
   next_cursor: z.string().nullable(),
@@ -148,6 +162,37 @@ export function addRouteCommands(program: Command, cli: Cli): void {
   });
 
   addVersionCommands(stores, cli, 'stores');
+
+  const databases = addCommand<{ tenant?: string }>(program, cli, {
+    usage: 'databases',
+    description: 'list the databases that routes load rows into',
+    define: (command) => command.option('--tenant <tenant>', 'only those of this tenant'),
+    run: async (context, { tenant }) => {
+      const times = await context.times(tenant);
+      await listEntries(context, {
+        most: ALL_ENTRIES,
+        readPage: async (page) => {
+          const query = { tenant, ...page };
+          const reply = await context.api.get('/api/v1/databases', databasePageSchema, { query });
+          return { entries: reply.databases, next: reply.next_cursor };
+        },
+        headings: ['TENANT', 'DATABASE', 'VERSION', 'WHERE', 'TABLES', 'APPLIED', 'BY'],
+        rowOf: (database) => [
+          database.customer_id,
+          database.name,
+          database.version,
+          `${database.definition.host}/${database.definition.database}`,
+          database.definition.tables.join(', '),
+          times.show(database.applied_at),
+          database.applied_by,
+        ],
+        what: 'databases',
+        filters: { tenant },
+      });
+    },
+  });
+
+  addVersionCommands(databases, cli, 'databases');
 
   addCommand(program, cli, {
     usage: 'tenants',

@@ -1,7 +1,7 @@
 /** The variables of the large-file-worker. */
 import { z } from 'zod';
 import { copyVariables } from '#shared/runtime/config/copy-variables.ts';
-import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
+import { fleetVariables, networksVariable } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
 import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
 
@@ -9,6 +9,9 @@ export const variables = z.object({
   ...fleetVariables,
   ...copyVariables,
   ...secretVariables,
+  LONGSHORE_PARTNER_ADDRESSES: networksVariable
+    .optional()
+    .describe('Private addresses and networks of partners that may be called, comma-separated, such as `10.1.0.0/16`.'),
   LONGSHORE_SLOTS: integerVariable({ min: 1, max: 100 }).default(4).describe('Number of jobs processed concurrently.'),
   LONGSHORE_POLLERS: integerVariable({ min: 1, max: 10 }).default(1).describe('Number of concurrent receive requests.'),
   /** A queue keeps a message hidden for 12 h at most. */

@@ -742,7 +742,7 @@ export const partnerBreakers = pgTable(
   ],
 );
 
-export const DEFINITION_KINDS = ['partner', 'store', 'remote', 'source'] as const;
+export const DEFINITION_KINDS = ['partner', 'store', 'database', 'remote', 'source'] as const;
 export type DefinitionKind = (typeof DEFINITION_KINDS)[number];
 
 /** Every version of partners, stores, remotes and sources; the present one is in their own tables too, where work reads it. */
@@ -798,6 +798,8 @@ export const databases = pgTable(
     definition: jsonb('definition').notNull(),
     definitionHash: text('definition_hash').notNull(),
     version: integer('version').notNull(),
+    revision: revision(),
+    removedAt: removedAt(),
     createdBy: text('created_by').notNull(),
     createdAt: createdAt(),
     updatedAt: instant('updated_at').notNull().default(sql`now()`),

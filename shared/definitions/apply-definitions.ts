@@ -185,10 +185,19 @@ export const applySource = async (
   return applied;
 };
 
+/** As `applyPartner`. */
+export const applyDatabase = (
+  sql: Sql,
+  row: DefinitionRow,
+  actor: string,
+  terms?: ApplyTerms,
+): Promise<AppliedDefinition> => applyDefinition(sql, { kind: 'database', row, actor, terms });
+
 /** Where the present definitions of each kind are. */
 export const DEFINITION_TABLES = {
   partner: 'partners',
   store: 'stores',
+  database: 'databases',
   remote: 'remotes',
   source: 'sources',
 } as const satisfies Record<DefinitionKind, string>;

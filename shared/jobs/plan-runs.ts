@@ -71,6 +71,6 @@ async function planRun(routes: FindRoute, row: RunRow): Promise<NewRun | ErrorCo
   const found = await routes.find(routeVersionId);
   if (!found.ok) return 'ROUTE_INVALID';
   // Its records have keys of their own, which a new job would not change.
-  if (found.route.records !== undefined && after !== null) return 'RESEND_OF_RECORDS';
+  if (found.route.calls.length > 0 && after !== null) return 'RESEND_OF_RECORDS';
   return { ...newJob({ routeId, routeVersionId, route: found.route }, isLarge), fileId, after };
 }

@@ -48,6 +48,8 @@ export const EVENT_TYPES = [
   'partner.applied',
   'partner.removed',
   'store.applied',
+  'database.applied',
+  'database.removed',
   'store.removed',
   'remote.applied',
   'remote.removed',

@@ -2,6 +2,7 @@
 import { callOptions } from './call/options.ts';
 import { confirmOptions } from './confirm/options.ts';
 import { deliverOptions } from './deliver/options.ts';
+import { loadOptions } from './load/options.ts';
 import { parseOptions } from './parse/options.ts';
 import { stageOptions } from './stage/options.ts';
 import type { StepOptionsKind } from './step-options.ts';
@@ -15,5 +16,6 @@ export const STEP_OPTIONS: readonly StepOptionsKind<unknown>[] = [
   parseOptions,
   callOptions,
   deliverOptions,
+  loadOptions,
   confirmOptions,
 ];

@@ -2,6 +2,7 @@
 import { callStep } from './call/run.ts';
 import { confirmStep } from './confirm/run.ts';
 import { deliverStep } from './deliver/run.ts';
+import { loadStep } from './load/run.ts';
 import { parseStep } from './parse/run.ts';
 import { stageStep } from './stage/run.ts';
 import type { StepKind } from './step-context.ts';
@@ -15,6 +16,7 @@ const STEPS: readonly StepKind<unknown>[] = [
   parseStep,
   callStep,
   deliverStep,
+  loadStep,
   confirmStep,
 ];
 

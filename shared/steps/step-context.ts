@@ -9,6 +9,7 @@ import type { BucketId } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { OpenStore } from '#shared/stores/open-store.ts';
 import type { UsedStore } from '#shared/stores/store-directory.ts';
+import type { StepTargets } from '#shared/targets/step-targets.ts';
 import type { RecordStore } from './record-store.ts';
 import type { StepOutcome } from './step-outcome.ts';
 
@@ -75,6 +76,8 @@ export interface StepContext<Options> {
   readonly store: ObjectStore;
   /** Runs `work` with one of the tenant's external stores; none are known without it. */
   readonly useStore?: UseStore | undefined;
+  /** Targets outside, of the tenant; none are known without it. */
+  readonly targets?: StepTargets | undefined;
   /** Of a record route: how its records stand in the file, what becomes of the job by them, and where they are kept. */
   readonly records?:
     | { readonly layout: RecordsLayout; readonly failJobAt: number; readonly store: RecordStore }

@@ -7,6 +7,7 @@
  * 3. A tenant's definitions reach the tenant's own secrets alone.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { HeldOpened } from '#shared/definitions/held-opened.ts';
 import { type StoreDocument, storeDocumentSchema } from '#shared/definitions/store-schema.ts';
 import { createVersionedDirectory, type DefinitionRow } from '#shared/definitions/versioned-directory.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
@@ -40,7 +41,7 @@ const LOOK_DEADLINE_MS = 5_000;
 
 export function createStoreDirectory(options: StoreDirectoryOptions): StoreDirectory {
   const { sql, secrets, logger, now } = options;
-  const directory = createVersionedDirectory<StoreDocument, HeldStore>({
+  const directory = createVersionedDirectory<StoreDocument, HeldOpened<OpenStore>>({
     kind: 'store',
     schema: storeDocumentSchema,
     logger,
@@ -55,14 +56,23 @@ export function createStoreDirectory(options: StoreDirectoryOptions): StoreDirec
       return row;
     },
     open: (definition, tenantId) =>
-      new HeldStore(openStore(definition, { ...options, secrets: secretsOfTenant(secrets, tenantId) })),
+      new HeldOpened(openStore(definition, { ...options, secrets: secretsOfTenant(secrets, tenantId) }), (open) =>
+        open.close(),
+      ),
     retire: (held) => held.retire(),
   });
 
   return {
     async use({ tenantId, name }, work) {
       const found = await directory.find(tenantId, name);
-      if (found.ok) return { ok: true, result: await found.opened.use(work) };
+      if (found.ok)
+        return {
+          ok: true,
+          result: await found.opened.use(async (open) => {
+            await open.assertUsable();
+            return await work(open);
+          }),
+        };
       return {
         ok: false,
         message:
@@ -76,35 +86,4 @@ export function createStoreDirectory(options: StoreDirectoryOptions): StoreDirec
       directory.clear();
     },
   };
-}
-
-/** A store that is closed once it is retired and nobody uses it. */
-class HeldStore {
-  readonly #open: OpenStore;
-  #users = 0;
-  #isRetired = false;
-
-  constructor(open: OpenStore) {
-    this.#open = open;
-  }
-
-  async use<Result>(work: (open: OpenStore) => Promise<Result>): Promise<Result> {
-    this.#users += 1;
-    try {
-      await this.#open.assertUsable();
-      return await work(this.#open);
-    } finally {
-      this.#users -= 1;
-      this.#closeWhenIdle();
-    }
-  }
-
-  retire(): void {
-    this.#isRetired = true;
-    this.#closeWhenIdle();
-  }
-
-  #closeWhenIdle(): void {
-    if (this.#isRetired && this.#users === 0) this.#open.close();
-  }
 }

@@ -33,6 +33,7 @@ import { createSecretStore, type SecretConfig } from '#shared/runtime/secrets/cr
 import { TRACEPARENT } from '#shared/runtime/tracing/tracing.ts';
 import type { StepKind } from '#shared/steps/step-context.ts';
 import { createStoreDirectory, type StoreDirectory } from '#shared/stores/store-directory.ts';
+import { createTargetDirectory, type TargetDirectory } from '#shared/targets/step-targets.ts';
 import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
 import { createArchiveFile } from './archive-held-file.ts';
 import { createJobMetrics } from './job-metrics.ts';
@@ -47,6 +48,8 @@ export interface JobServiceConfig
   readonly LONGSHORE_POLLERS: number;
   /** For one try of a step, and for an archive copy. */
   readonly LONGSHORE_STEP_DEADLINE_MS: number;
+  /** Private addresses of partners and their databases that may be called. */
+  readonly LONGSHORE_PARTNER_ADDRESSES?: readonly string[] | undefined;
   /** Share of the slots that one tenant takes while others may be waiting behind it. */
   readonly LONGSHORE_TENANT_SHARE_PERCENT: number;
 }
@@ -106,6 +109,7 @@ export function createJobService(
   function openJobRunner(
     { sql, wakeUps, tracing }: QueueServiceParts,
     opened: ReturnType<typeof openStores>,
+    targets: TargetDirectory,
   ): JobRunner {
     const buckets = bucketNames(prefix);
     const sendChunks = (chunks: readonly WokenChunk[], traceparent: string | undefined): void => {
@@ -122,6 +126,7 @@ export function createJobService(
       admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
       stepDeadlineMs: config.LONGSHORE_STEP_DEADLINE_MS,
       ...opened,
+      targetsOf: targets.of,
       bucketNames: buckets,
       recordStoreFor: (job, { traceparent }) => {
         const onWoken = (chunks: readonly WokenChunk[]) => sendChunks(chunks, traceparent);
@@ -153,7 +158,13 @@ export function createJobService(
   function open(parts: QueueServiceParts): OpenedService<JobMessages> {
     const { sql, wakeUps, tracing } = parts;
     const opened = openStores(sql);
-    const runner = openJobRunner(parts, opened);
+    const targets = createTargetDirectory({
+      sql,
+      secrets: createSecretStore(config),
+      addressGuard: createAddressGuard({ allow: config.LONGSHORE_PARTNER_ADDRESSES ?? [] }),
+      logger,
+    });
+    const runner = openJobRunner(parts, opened, targets);
     const records = createRecordRunner?.({
       sql,
       slots: config.LONGSHORE_SLOTS,
@@ -184,7 +195,10 @@ export function createJobService(
       },
       drain: () => records?.drain(),
       flush: () => Promise.all([runner.stop(), records?.stop()]),
-      close: () => opened.stores.close(),
+      close() {
+        opened.stores.close();
+        targets.close();
+      },
     };
   }
 

@@ -24,6 +24,7 @@ import { endedBy, NO_TRACING, type Span, type Tracing } from '#shared/runtime/tr
 import type { RecordStore } from '#shared/steps/record-store.ts';
 import type { PlaceName, StepKind } from '#shared/steps/step-context.ts';
 import type { StoreDirectory } from '#shared/stores/store-directory.ts';
+import type { StepTargets } from '#shared/targets/step-targets.ts';
 import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
 import { advanceJob, type WalkEnd } from './advance-job.ts';
 import { type ArchiveEnd, type ArchiveFile, archiveHeldFile, type HeldFile } from './archive-held-file.ts';
@@ -50,6 +51,8 @@ export interface JobRunnerOptions {
   readonly store: ObjectStore;
   /** External stores. */
   readonly stores?: StoreDirectory | undefined;
+  /** Targets outside of a tenant. */
+  readonly targetsOf?: ((tenantId: string) => StepTargets) | undefined;
   readonly bucketNames: Readonly<Record<BucketId, string>>;
   readonly recordStoreFor: (job: ClaimedJob, span: Span) => RecordStore;
   readonly archive: ArchiveFile;
@@ -102,6 +105,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     stepDeadlineMs,
     store: options.store,
     stores: options.stores,
+    targetsOf: options.targetsOf,
     bucketNames: options.bucketNames,
     recordStoreFor: options.recordStoreFor,
     transferLogFor: ({ id, epoch, tenantId, fileId }: ClaimedJob, { stepSeq, stepKind }: JobPosition) =>

@@ -19,6 +19,7 @@ import type { RecordStore } from '#shared/steps/record-store.ts';
 import type { DeliveryPlaces, StepContext, StepKind } from '#shared/steps/step-context.ts';
 import { HELD, type StepOutcome } from '#shared/steps/step-outcome.ts';
 import type { StoreDirectory } from '#shared/stores/store-directory.ts';
+import type { StepTargets } from '#shared/targets/step-targets.ts';
 import type { JobMetrics } from './job-metrics.ts';
 import { idempotencyKey, type JobPosition } from './job-position.ts';
 import { isLostDatabase } from './repeat-on-lost-database.ts';
@@ -33,6 +34,7 @@ export interface TryParts {
   readonly store: ObjectStore;
   /** External stores. */
   readonly stores?: StoreDirectory | undefined;
+  readonly targetsOf?: ((tenantId: string) => StepTargets) | undefined;
   readonly bucketNames: Readonly<Record<BucketId, string>>;
   /** Bound to the job and its epoch; chunks that it wakes are traced below `span`. */
   readonly recordStoreFor: (job: ClaimedJob, span: Span) => RecordStore;
@@ -97,7 +99,7 @@ async function outcomeOf(parts: TryParts, request: TryRequest): Promise<StepOutc
 }
 
 function contextOf(
-  { store, stores, bucketNames, recordStoreFor, transferLogFor, effectLogFor, placesFor }: TryParts,
+  { store, stores, targetsOf, bucketNames, recordStoreFor, transferLogFor, effectLogFor, placesFor }: TryParts,
   { job, position, span, logger }: TryRequest,
   route: CompiledRoute,
   step: CompiledStep,
@@ -117,6 +119,7 @@ function contextOf(
     idempotencyKey: idempotencyKey(tenantId, id, stepSeq),
     store,
     useStore: stores && ((name, work) => stores.use({ tenantId, name }, work)),
+    targets: targetsOf?.(tenantId),
     records: route.records && { layout: route.records, failJobAt: route.failJobAt, store: recordStoreFor(job, span) },
     ...(job.sharesPlace && { places: placesFor(job) }),
     effects: effectLogFor(job, position),

@@ -94,6 +94,7 @@ export interface StepToRun<Options> {
   readonly records?: StepContext<Options>['records'];
   readonly useStore?: StepContext<Options>['useStore'];
   readonly effects?: EffectLog;
+  readonly targets?: StepContext<Options>['targets'];
   readonly signal?: AbortSignal;
   readonly receivedAt?: Date;
   readonly now?: Date;
@@ -134,6 +135,7 @@ export async function runStep<Options>(bench: StepBench, request: StepToRun<Opti
     idempotencyKey: `${tenantId}/${jobId}/1`,
     store: bench.store,
     useStore: request.useStore,
+    targets: request.targets,
     effects: request.effects ?? memoryEffectLog(),
     bucketNames: bench.bucketNames,
     signal: request.signal ?? new AbortController().signal,

@@ -9,6 +9,7 @@ import { setImmediate } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
 import {
+  applyDatabase,
   applyPartner,
   applyRemote,
   applyRoute,
@@ -19,10 +20,12 @@ import {
   removeDefinitions,
   removeOtherSftpUsers,
 } from '#shared/definitions/apply-definitions.ts';
+import type { DatabaseDocument } from '#shared/definitions/database-schema.ts';
 import { faultAt, type ParsedDocument, type RouteFileFault } from '#shared/definitions/parse-route-files.ts';
 import type { PartnerDocument } from '#shared/definitions/partner-schema.ts';
 import type { RemoteDocument } from '#shared/definitions/remote-schema.ts';
 import { findCallFaults } from '#shared/definitions/routes/find-call-faults.ts';
+import { findLoadFaults } from '#shared/definitions/routes/find-load-faults.ts';
 import { findStoreFaults } from '#shared/definitions/routes/find-store-faults.ts';
 import { publicKeysOf, type RouteDocument, type TenantDocument } from '#shared/definitions/routes/route-schema.ts';
 import type { SourceDocument } from '#shared/definitions/source-schema.ts';
@@ -65,6 +68,7 @@ export const appliedSchema = z.object({
   ),
   partners: z.array(changeSchema),
   stores: z.array(changeSchema),
+  databases: z.array(changeSchema),
   remotes: z.array(changeSchema),
   sources: z.array(changeSchema),
   routes: z.array(changeSchema),
@@ -107,6 +111,7 @@ interface Entries {
   readonly tenants: readonly Entry<TenantDocument>[];
   readonly partners: readonly Entry<PartnerDocument>[];
   readonly stores: readonly Entry<StoreDocument>[];
+  readonly databases: readonly Entry<DatabaseDocument>[];
   readonly remotes: readonly Entry<RemoteDocument>[];
   readonly sources: readonly Entry<SourceDocument>[];
   readonly routes: readonly Entry<RouteDocument>[];
@@ -142,13 +147,16 @@ export async function applyRouteFiles(
   const sources = await storeInTurn(entries.sources, changes.sources, (row, diff) =>
     applySource(sql, row, actor, { ...terms, diff }),
   );
+  const databases = await storeInTurn(entries.databases, changes.databases, (row, diff) =>
+    applyDatabase(sql, row, actor, { ...terms, diff }),
+  );
   const routes = await storeInTurn(entries.routes, changes.routes, (row, diff) =>
     applyRoute(sql, row, actor, { ...terms, diff }),
   );
   // Routes first: what they use goes after them.
   for (const { kind, tenant, name, change } of missing.toReversed())
     if (change === 'removed') await removeDefinitions(sql, { kind, tenantId: tenant, names: [name], reason }, actor);
-  return { type: 'applied', applied: { ...applied, partners, stores, remotes, sources, routes } };
+  return { type: 'applied', applied: { ...applied, partners, stores, databases, remotes, sources, routes } };
 }
 
 function entriesOf(documents: readonly ParsedDocument[]): Entries {
@@ -156,6 +164,7 @@ function entriesOf(documents: readonly ParsedDocument[]): Entries {
     tenants: documents.filter((entry): entry is Entry<TenantDocument> => entry.document.kind === 'tenant'),
     partners: documents.filter((entry): entry is Entry<PartnerDocument> => entry.document.kind === 'partner'),
     stores: documents.filter((entry): entry is Entry<StoreDocument> => entry.document.kind === 'store'),
+    databases: documents.filter((entry): entry is Entry<DatabaseDocument> => entry.document.kind === 'database'),
     remotes: documents.filter((entry): entry is Entry<RemoteDocument> => entry.document.kind === 'remote'),
     sources: documents.filter((entry): entry is Entry<SourceDocument> => entry.document.kind === 'source'),
     routes: documents.filter((entry): entry is Entry<RouteDocument> => entry.document.kind === 'route'),
@@ -164,7 +173,14 @@ function entriesOf(documents: readonly ParsedDocument[]): Entries {
 
 /** Calls and stores last: to say what another tenant's partner can do would be telling of it. */
 function findFaults(entries: Entries, known: KnownDefinitions, caller: string | null): RouteFileFault[] {
-  const owned = [...entries.partners, ...entries.stores, ...entries.remotes, ...entries.sources, ...entries.routes];
+  const owned = [
+    ...entries.partners,
+    ...entries.stores,
+    ...entries.databases,
+    ...entries.remotes,
+    ...entries.sources,
+    ...entries.routes,
+  ];
   const tenantIds = new Set([...known.tenantIds, ...entries.tenants.map(({ document }) => document.id)]);
   const faults = [
     ...owned.flatMap((entry) => faultsOfOwner(entry, tenantIds, caller)),
@@ -174,6 +190,7 @@ function findFaults(entries: Entries, known: KnownDefinitions, caller: string | 
   return [
     ...findCallFaults(owned, known.stored),
     ...findStoreFaults(owned, known.stored),
+    ...findLoadFaults(owned, known.stored),
     ...findSourceFaults(entries, known),
   ];
 }
@@ -190,11 +207,7 @@ function findSourceFaults({ remotes, sources }: Entries, { versions }: KnownDefi
 }
 
 /** To a tenant's key other tenants are as unknown as those that do not exist. */
-function faultsOfOwner(
-  entry: Entry<PartnerDocument | StoreDocument | RemoteDocument | SourceDocument | RouteDocument>,
-  tenantIds: ReadonlySet<string>,
-  caller: string | null,
-): RouteFileFault[] {
+function faultsOfOwner(entry: OwnedEntry, tenantIds: ReadonlySet<string>, caller: string | null): RouteFileFault[] {
   const { tenant } = entry.document;
   if (tenantIds.has(tenant) && (caller === null || caller === tenant)) return [];
   return [faultAt(entry, ['tenant'], `the tenant ${tenant} does not exist; define it with kind: tenant`)];
@@ -242,7 +255,9 @@ function describeUsers({ id, sftpUsers: users }: TenantDocument, known: KnownDef
   ];
 }
 
-type OwnedEntry = Entry<PartnerDocument | StoreDocument | RemoteDocument | SourceDocument | RouteDocument>;
+type OwnedEntry = Entry<
+  PartnerDocument | StoreDocument | DatabaseDocument | RemoteDocument | SourceDocument | RouteDocument
+>;
 
 /** Each takes its time on the event loop. */
 const MOST_DIFFS = 200;
@@ -251,7 +266,7 @@ async function describeTexts(
   sql: Sql,
   entries: Entries,
   known: KnownDefinitions,
-): Promise<Pick<Applied, 'partners' | 'stores' | 'remotes' | 'sources' | 'routes'>> {
+): Promise<Pick<Applied, 'partners' | 'stores' | 'databases' | 'remotes' | 'sources' | 'routes'>> {
   let diffs = 0;
   const describe = async (kind: VersionedKind, owned: readonly OwnedEntry[]) => {
     const texts = await findPresentTexts(
@@ -278,6 +293,7 @@ async function describeTexts(
   return {
     partners: await describe('partner', entries.partners),
     stores: await describe('store', entries.stores),
+    databases: await describe('database', entries.databases),
     remotes: await describe('remote', entries.remotes),
     sources: await describe('source', entries.sources),
     routes: await describe('route', entries.routes),
@@ -311,6 +327,7 @@ function findMissing(entries: Entries, known: KnownDefinitions, isPruning: boole
   const inFiles = {
     partner: new Set(entries.partners.map(keyOf)),
     store: new Set(entries.stores.map(keyOf)),
+    database: new Set(entries.databases.map(keyOf)),
     remote: new Set(entries.remotes.map(keyOf)),
     source: new Set(entries.sources.map(keyOf)),
     route: new Set(entries.routes.map(keyOf)),
@@ -327,7 +344,7 @@ function findMissing(entries: Entries, known: KnownDefinitions, isPruning: boole
   const gone = new Set(isPruning ? routes.map(({ tenant, name }) => `${tenant}/${name}`) : []);
   const users = usersOf(entries.routes, known, gone);
   for (const [key, names] of sourcesOf(entries.sources, known)) users.set(key, names);
-  const used = (['partner', 'store', 'remote', 'source'] as const).flatMap((kind) =>
+  const used = (['partner', 'store', 'database', 'remote', 'source'] as const).flatMap((kind) =>
     missingOf(kind).map((each) => ({ ...each, used_by: users.get(`${kind} ${each.tenant}/${each.name}`) ?? [] })),
   );
   return [...used, ...routes].map((each) => ({
@@ -349,10 +366,11 @@ function usersOf(
   });
   const routes = [...applied.map(({ document: { tenant, name, steps } }) => usesIn(tenant, name, steps)), ...kept];
   const users = new Map<string, string[]>();
-  for (const { tenantId, name, calls, deliveries } of routes) {
+  for (const { tenantId, name, calls, deliveries, loads } of routes) {
     const used = new Set([
       ...calls.map(({ partner }) => `partner ${tenantId}/${partner}`),
       ...deliveries.map(({ store }) => `store ${tenantId}/${store}`),
+      ...loads.map((database) => `database ${tenantId}/${database}`),
     ]);
     for (const key of used) users.set(key, [...(users.get(key) ?? []), name]);
   }

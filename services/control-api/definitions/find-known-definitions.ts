@@ -2,8 +2,19 @@
 import { z } from 'zod';
 import type { Reads } from '#shared/db/connect-database.ts';
 import { and, eq, inArray, or } from '#shared/db/drizzle.ts';
-import { partners, remotes, routes, routeVersions, sftpUsers, sources, stores, tenants } from '#shared/db/schema.ts';
+import {
+  databases,
+  partners,
+  remotes,
+  routes,
+  routeVersions,
+  sftpUsers,
+  sources,
+  stores,
+  tenants,
+} from '#shared/db/schema.ts';
 import { callsIn, type StoredDefinitions } from '#shared/definitions/routes/find-call-faults.ts';
+import { loadsIn, type StoredDatabases } from '#shared/definitions/routes/find-load-faults.ts';
 import { deliveriesIn, type StoredStores } from '#shared/definitions/routes/find-store-faults.ts';
 import type { RouteFileDocument } from '#shared/definitions/routes/route-schema.ts';
 import type { VersionedKind } from './find-versions.ts';
@@ -26,7 +37,8 @@ export interface KnownDefinitions {
   readonly versions: Readonly<Record<VersionedKind, ReadonlyMap<string, KnownVersion>>>;
   /** Without what was removed. */
   readonly stored: Pick<StoredDefinitions, 'partners'> &
-    Pick<StoredStores, 'stores'> & { readonly sources: readonly StoredSource[]; readonly routes: readonly RouteUses[] };
+    Pick<StoredStores, 'stores'> &
+    StoredDatabases & { readonly sources: readonly StoredSource[]; readonly routes: readonly RouteUses[] };
 }
 
 interface StoredSource {
@@ -43,22 +55,27 @@ export async function findKnownDefinitions(
   const usernames = documents.flatMap((document) =>
     document.kind === 'tenant' ? document.sftpUsers.map(({ username }) => username) : [],
   );
-  const [tenantRows, userRows, partnerRows, storeRows, remoteRows, sourceRows, routeRows] = await Promise.all([
-    ids.length === 0
-      ? []
-      : reads.select({ id: tenants.id, disabledAt: tenants.disabledAt }).from(tenants).where(inArray(tenants.id, ids)),
-    ids.length === 0
-      ? []
-      : reads
-          .select()
-          .from(sftpUsers)
-          .where(or(inArray(sftpUsers.username, usernames), inArray(sftpUsers.tenantId, ids))),
-    ids.length === 0 ? [] : findDefinitions(reads, partners, ids),
-    ids.length === 0 ? [] : findDefinitions(reads, stores, ids),
-    ids.length === 0 ? [] : findDefinitions(reads, remotes, ids),
-    ids.length === 0 ? [] : findDefinitions(reads, sources, ids),
-    ids.length === 0 ? [] : findRoutes(reads, ids),
-  ]);
+  const [tenantRows, userRows, partnerRows, storeRows, databaseRows, remoteRows, sourceRows, routeRows] =
+    await Promise.all([
+      ids.length === 0
+        ? []
+        : reads
+            .select({ id: tenants.id, disabledAt: tenants.disabledAt })
+            .from(tenants)
+            .where(inArray(tenants.id, ids)),
+      ids.length === 0
+        ? []
+        : reads
+            .select()
+            .from(sftpUsers)
+            .where(or(inArray(sftpUsers.username, usernames), inArray(sftpUsers.tenantId, ids))),
+      ids.length === 0 ? [] : findDefinitions(reads, partners, ids),
+      ids.length === 0 ? [] : findDefinitions(reads, stores, ids),
+      ids.length === 0 ? [] : findDefinitions(reads, databases, ids),
+      ids.length === 0 ? [] : findDefinitions(reads, remotes, ids),
+      ids.length === 0 ? [] : findDefinitions(reads, sources, ids),
+      ids.length === 0 ? [] : findRoutes(reads, ids),
+    ]);
   const versionsOf = (rows: readonly (typeof partnerRows | typeof routeRows)[number][]) =>
     new Map(
       rows.map(({ tenantId, name, version, hash, removedAt }) => [
@@ -82,6 +99,7 @@ export async function findKnownDefinitions(
     versions: {
       partner: versionsOf(partnerRows),
       store: versionsOf(storeRows),
+      database: versionsOf(databaseRows),
       remote: versionsOf(remoteRows),
       source: versionsOf(sourceRows),
       route: versionsOf(routeRows),
@@ -95,6 +113,9 @@ export async function findKnownDefinitions(
       stores: storeRows
         .filter(isInForce)
         .map(({ tenantId, name, definition }) => ({ tenantId, name, buckets: bucketsIn(definition) })),
+      databases: databaseRows
+        .filter(isInForce)
+        .map(({ tenantId, name, definition }) => ({ tenantId, name, tables: tablesIn(definition) })),
       sources: sourceRows
         .filter(isInForce)
         .map(({ tenantId, name, definition }) => ({ tenantId, name, remote: remoteIn(definition) })),
@@ -107,7 +128,7 @@ export async function findKnownDefinitions(
 
 function findDefinitions(
   reads: Reads,
-  table: typeof partners | typeof stores | typeof remotes | typeof sources,
+  table: typeof partners | typeof stores | typeof databases | typeof remotes | typeof sources,
   tenantIds: readonly string[],
 ) {
   return reads
@@ -142,6 +163,7 @@ function findRoutes(reads: Reads, tenantIds: readonly string[]) {
 /** Stored definitions can be those of another version: only what is needed is read. */
 const operationsSchema = z.object({ operations: z.record(z.string(), z.unknown()) });
 const bucketsSchema = z.object({ buckets: z.array(z.string()) });
+const tablesSchema = z.object({ tables: z.array(z.string()) });
 const stepsSchema = z.object({ steps: z.array(z.record(z.string(), z.unknown())) });
 
 function operationsIn(definition: unknown): string[] {
@@ -159,6 +181,11 @@ function bucketsIn(definition: unknown): string[] {
   return parsed.success ? parsed.data.buckets : [];
 }
 
+function tablesIn(definition: unknown): string[] {
+  const parsed = tablesSchema.safeParse(definition);
+  return parsed.success ? parsed.data.tables : [];
+}
+
 function stepsIn(definition: unknown): readonly Step[] {
   const parsed = stepsSchema.safeParse(definition);
   return parsed.success ? parsed.data.steps : [];
@@ -166,7 +193,8 @@ function stepsIn(definition: unknown): readonly Step[] {
 
 type Step = Readonly<Record<string, unknown>>;
 
-type RouteUses = StoredDefinitions['routes'][number] & StoredStores['routes'][number];
+type RouteUses = StoredDefinitions['routes'][number] &
+  StoredStores['routes'][number] & { readonly loads: readonly string[] };
 
 /** The partners and the stores that a route uses. */
 export function usesIn(tenantId: string, name: string, steps: readonly Step[]): RouteUses {
@@ -175,5 +203,6 @@ export function usesIn(tenantId: string, name: string, steps: readonly Step[]): 
     name,
     calls: callsIn(steps).map(({ call }) => call),
     deliveries: deliveriesIn({ tenantId, name, steps }),
+    loads: loadsIn(steps),
   };
 }

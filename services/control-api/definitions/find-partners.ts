@@ -1,8 +1,8 @@
-/** Reads of partners and of external stores: as they are described now. Definitions name secrets and hold none. */
+/** Reads of partners, external stores and databases: as they are described now. Definitions name secrets and hold none. */
 import { z } from 'zod';
 import type { Reads } from '#shared/db/connect-database.ts';
 import { and, asc, eq, isNull, sql } from '#shared/db/drizzle.ts';
-import { partners, stores } from '#shared/db/schema.ts';
+import { databases, partners, stores } from '#shared/db/schema.ts';
 import { textField } from '../http/request-fields.ts';
 import { instantOf } from '../records/read-columns.ts';
 
@@ -16,6 +16,11 @@ const definitionSchema = z.object({
 });
 export const partnerPageSchema = z.object({ partners: z.array(definitionSchema), next_cursor: z.string().nullable() });
 export const storePageSchema = z.object({ stores: z.array(definitionSchema), next_cursor: z.string().nullable() });
+
+export const databasePageSchema = z.object({
+  databases: z.array(definitionSchema),
+  next_cursor: z.string().nullable(),
+});
 
 interface DefinitionPosition {
   readonly tenantId: string;
@@ -47,10 +52,15 @@ export async function findStores(reads: Reads, page: PageOptions): Promise<z.inf
   return { stores: entries, next_cursor };
 }
 
+export async function findDatabases(reads: Reads, page: PageOptions): Promise<z.infer<typeof databasePageSchema>> {
+  const { entries, next_cursor } = await findPage(reads, databases, page);
+  return { databases: entries, next_cursor };
+}
+
 /** By tenant and name. */
 async function findPage(
   reads: Reads,
-  table: typeof partners | typeof stores,
+  table: typeof partners | typeof stores | typeof databases,
   { tenantId, after, limit }: PageOptions,
 ): Promise<{ readonly entries: z.infer<typeof definitionSchema>[]; readonly next_cursor: string | null }> {
   const rows = await reads

@@ -1,11 +1,13 @@
-/** `GET /api/v1/partners` and `/api/v1/stores`. They are applied with the routes that name them, see `handle-routes.ts`. */
+/** `GET /api/v1/partners`, `/api/v1/stores` and `/api/v1/databases`. They are applied with the routes that name them, see `handle-routes.ts`. */
 import { z } from 'zod';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { limitField, tenantField } from '../http/request-fields.ts';
 import { callerOf } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
 import {
+  databasePageSchema,
   definitionCursorField,
+  findDatabases,
   findPartners,
   findStores,
   partnerPageSchema,
@@ -51,6 +53,23 @@ export function handlePartners(server: ApiServer, parts: ApiParts): void {
       const tenantId = scopeOf(callerOf(request), tenant);
       if (tenantId === undefined) return { stores: [], next_cursor: null };
       return await findStores(parts.reads, { tenantId, after: cursor, limit });
+    },
+  );
+  server.get(
+    '/api/v1/databases',
+    {
+      schema: {
+        summary: 'Databases with their current definitions',
+        tags: ['routes'],
+        querystring,
+        response: { 200: databasePageSchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const { tenant, cursor, limit } = request.query;
+      const tenantId = scopeOf(callerOf(request), tenant);
+      if (tenantId === undefined) return { databases: [], next_cursor: null };
+      return await findDatabases(parts.reads, { tenantId, after: cursor, limit });
     },
   );
 }

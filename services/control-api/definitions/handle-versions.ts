@@ -53,6 +53,7 @@ const KINDS = {
   route: { plural: 'routes', word: 'Route', detail: routeDetailSchema },
   partner: { plural: 'partners', word: 'Partner', detail: detailSchema },
   store: { plural: 'stores', word: 'Store', detail: detailSchema },
+  database: { plural: 'databases', word: 'Database', detail: detailSchema },
   remote: { plural: 'remotes', word: 'Remote', detail: detailSchema },
   source: { plural: 'sources', word: 'Source', detail: detailSchema },
 } as const;

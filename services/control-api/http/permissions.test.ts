@@ -74,8 +74,9 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'POST /api/v1/routes': ['definitions:apply', ROUTE],
   'GET /api/v1/partners': ['read'],
   'GET /api/v1/stores': ['read'],
+  'GET /api/v1/databases': ['read'],
   ...Object.fromEntries(
-    ['partners', 'stores', 'remotes', 'sources', 'routes'].flatMap((plural): [string, Endpoint][] => [
+    ['partners', 'stores', 'databases', 'remotes', 'sources', 'routes'].flatMap((plural): [string, Endpoint][] => [
       [`GET /api/v1/${plural}/{tenant}/{name}`, ['read']],
       [`PUT /api/v1/${plural}/{tenant}/{name}`, ['definitions:apply', { ...ROUTE, name: 'nobody' }]],
       [`GET /api/v1/${plural}/{tenant}/{name}/versions`, ['read']],

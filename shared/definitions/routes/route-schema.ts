@@ -5,6 +5,7 @@
  * 2. Parsing a parsed definition changes nothing. Stored versions hold the defaults of their day, and are parsed again on use.
  */
 import { z } from 'zod';
+import { type DatabaseDocument, databaseDocumentSchema } from '#shared/definitions/database-schema.ts';
 import { durationSchema } from '#shared/definitions/duration.ts';
 import { idSchema, timeZoneSchema } from '#shared/definitions/name-schemas.ts';
 import { notifySchema } from '#shared/definitions/notify-schema.ts';
@@ -16,7 +17,7 @@ import { sshPublicKeySchema } from '#shared/definitions/ssh-public-key.ts';
 import { type StoreDocument, storeDocumentSchema } from '#shared/definitions/store-schema.ts';
 import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
 import { globSchema, globsSchema } from './glob-schema.ts';
-import { recordsSchema } from './records-schema.ts';
+import { type RecordsLayout, recordsSchema } from './records-schema.ts';
 import { findOrderFaults } from './step-order.ts';
 
 const MINUTE_MS = 60_000;
@@ -169,11 +170,28 @@ export const routeDocumentSchema = z
         message: 'parse needs a section `records` in the route',
       });
     }
-    if (parse < 0 && records !== undefined) {
-      context.addIssue({ code: 'custom', path: ['records'], message: 'records need a step `parse` that reads them' });
+    const reading = steps.flatMap((step, index) => (readsRecords(step) ? [index] : []));
+    if (reading.length === 0 && parse < 0 && records !== undefined) {
+      const message = 'records need a step that reads them: parse, or load';
+      context.addIssue({ code: 'custom', path: ['records'], message });
     }
+    for (const index of reading)
+      for (const message of readingFaults(records))
+        context.addIssue({ code: 'custom', path: ['steps', index], message });
   });
 export type RouteDocument = z.infer<typeof routeDocumentSchema>;
+
+/** Steps besides `parse` that read the file row by row. */
+function readsRecords(step: Readonly<Record<string, unknown>>): boolean {
+  return step.load !== undefined;
+}
+
+function readingFaults(records: RecordsLayout | undefined): string[] {
+  if (records === undefined) return ['load needs a section `records` in the route'];
+  const { onReject } = records;
+  const holds = onReject.action === 'hold' || (onReject.action === 'reject-rows' && onReject.otherwise === 'hold');
+  return holds ? ['load holds no file for its rejected rows; choose reject-file or reject-rows under `onReject`'] : [];
+}
 
 export const routeFileDocumentSchema = z.discriminatedUnion(
   'kind',
@@ -182,12 +200,15 @@ export const routeFileDocumentSchema = z.discriminatedUnion(
     routeDocumentSchema,
     partnerDocumentSchema,
     storeDocumentSchema,
+    databaseDocumentSchema,
     remoteDocumentSchema,
     sourceDocumentSchema,
   ],
   {
     error: (issue) =>
-      issue.code === 'invalid_union' ? 'kind must be tenant, route, partner, store, remote or source' : undefined,
+      issue.code === 'invalid_union'
+        ? 'kind must be tenant, route, partner, store, database, remote or source'
+        : undefined,
   },
 );
 export type RouteFileDocument =
@@ -195,5 +216,6 @@ export type RouteFileDocument =
   | RouteDocument
   | PartnerDocument
   | StoreDocument
+  | DatabaseDocument
   | RemoteDocument
   | SourceDocument;

@@ -6,6 +6,9 @@ export interface OrderFault {
   readonly message: string;
 }
 
+/** Steps that bring a file somewhere. */
+const DELIVERIES = ['deliver', 'load', 'post', 'push', 'publish', 'mail'];
+
 type Step = Readonly<Record<string, unknown>>;
 
 export function findOrderFaults(steps: readonly Step[]): OrderFault[] {
@@ -15,8 +18,8 @@ export function findOrderFaults(steps: readonly Step[]): OrderFault[] {
 
 function confirmFaults(kinds: readonly string[]): OrderFault[] {
   const first = kinds.indexOf('confirm');
-  if (first < 0 || kinds.slice(0, first).includes('deliver')) return [];
-  return [{ path: [first], message: 'confirm needs a deliver before it' }];
+  if (first < 0 || kinds.slice(0, first).some((kind) => DELIVERIES.includes(kind))) return [];
+  return [{ path: [first], message: `confirm needs a delivery before it: ${DELIVERIES.join(', ')}` }];
 }
 
 function parseFaults(kinds: readonly string[]): OrderFault[] {

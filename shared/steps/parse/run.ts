@@ -10,14 +10,13 @@
 
 import type { RecordsLayout } from '#shared/definitions/routes/records-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
-import { hasFault, ObjectStoreError } from '#shared/files/store-error.ts';
-import { verifiedRead } from '#shared/files/verified-read.ts';
+import { hasFault } from '#shared/files/store-error.ts';
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import { businessKeyOf } from '#shared/formats/records/business-key.ts';
 import { judgeRejects } from '#shared/formats/records/judge-rejects.ts';
-import { readRecordBatches } from '#shared/formats/records/read-records.ts';
 import type { RecordItem, RecordsSummary, RejectedRecord } from '#shared/formats/records/record-item.ts';
 import { outboundKey } from '#shared/steps/step-keys.ts';
+import { faultMessage, readRecordFile } from '../read-record-file.ts';
 import type { NewRecord, RecordStore } from '../record-store.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, withStoreFailures } from '../step-failure.ts';
@@ -132,7 +131,7 @@ async function takeItems(taking: Taking): Promise<RecordsSummary> {
   const { context, layout, lastLine, inserts, upload, firstRejected } = taking;
   const { signal } = context;
   let summary: RecordsSummary | undefined;
-  for await (const items of readBatches(taking)) {
+  for await (const items of readRecordFile(context, layout)) {
     const others: RecordItem[] = [];
     for (const item of items) {
       if (item.type === 'row' || item.type === 'rejected') {
@@ -150,17 +149,6 @@ async function takeItems(taking: Taking): Promise<RecordsSummary> {
   }
   if (summary === undefined) throw new Error('a file was read to its end without a summary');
   return summary;
-}
-
-/** @throws FormatFault of the file itself; one that came of damage on the way is the store's `corrupt`. */
-async function* readBatches({ context: { store, object, signal }, layout }: Taking) {
-  const source = verifiedRead(store, object, { signal });
-  try {
-    yield* readRecordBatches(source.pieces, layout, { signal });
-  } catch (error) {
-    if (!(error instanceof FormatFault) || (await source.wasTrue())) throw error;
-    throw new ObjectStoreError('corrupt', 'The file was damaged on its way from the store', error);
-  }
 }
 
 function newRecord(item: Extract<RecordItem, { type: 'row' | 'rejected' }>, layout: RecordsLayout): NewRecord {
@@ -197,9 +185,4 @@ function refused({ summary, firstRejected, rejects }: Read): StepOutcome {
   const many = `${summary.rejected} of ${summary.records} records were rejected, more than the route takes, and none is carried.`;
   const message = `${many} Line ${first.line}: ${first.message} Correct all that ${rejects?.key} names and send the whole file again.`;
   return failed('PARSE_ERROR', first.code, message);
-}
-
-function faultMessage({ line, message, hint }: FormatFault): string {
-  const isTold = line === undefined || new RegExp(`\\bline ${line}\\b`, 'i').test(message);
-  return `${isTold ? '' : `Line ${line}: `}${message} ${hint}`;
 }

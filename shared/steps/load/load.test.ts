@@ -1,0 +1,247 @@
+/** `load` into a real PostgreSQL: exactly once, refused by line, and with a server that goes away at every point. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { OpenDatabase } from '#shared/databases/open-database.ts';
+import { recordsSchema } from '#shared/definitions/routes/records-schema.ts';
+import type { ObjectLocation } from '#shared/files/object-location.ts';
+import { type LoadBed, startLoadBed } from '#testkit/beds/load-bed.ts';
+import { memoryEffectLog, runStep, type StepBench, startStepBench } from '#testkit/beds/step-bed.ts';
+import { startTcpProxy, type TcpProxy } from '#testkit/servers/start-tcp-proxy.ts';
+import { loadOptions } from './options.ts';
+import { loadStep } from './run.ts';
+
+let bench: StepBench;
+let bed: LoadBed;
+let database: OpenDatabase;
+
+beforeAll(async () => {
+  [bench, bed] = await Promise.all([startStepBench(), startLoadBed()]);
+});
+afterAll(() => Promise.all([bench.stop(), bed.stop()]));
+beforeEach(async () => {
+  database = bed.open();
+  await bed.sql`TRUNCATE statements, longshore_loads, longshore_rows`;
+});
+afterEach(() => database.close());
+
+const LAYOUT = { format: 'csv', columns: [{ name: 'id', required: true }, { name: 'name' }, { name: 'amount' }] };
+
+function load(object: ObjectLocation, request: Record<string, unknown> = {}) {
+  const { options = {}, layout = LAYOUT, open = database, ...rest } = request;
+  const records = { layout: recordsSchema.parse(layout), failJobAt: 1, store: {} as never };
+  return runStep(bench, {
+    ...{ step: loadStep, kind: loadOptions, object, records, targets: bed.targets(open as OpenDatabase) },
+    options: { database: 'warehouse', table: 'statements', ...(options as object) },
+    ...rest,
+  });
+}
+
+const rowsOf = (count: number, of = (index: number) => `${index},name ${index},${index}.50`) =>
+  `id,name,amount\n${Array.from({ length: count }, (_, index) => `${of(index + 1)}\n`).join('')}`;
+const count = async () => (await bed.sql<{ n: number }[]>`SELECT count(*)::int AS n FROM statements`)[0]?.n;
+const leftover = async () => (await bed.sql<{ n: number }[]>`SELECT count(*)::int AS n FROM longshore_rows`)[0]?.n;
+
+describe('an insert', () => {
+  test('loads every row once, however often it is repeated, and leaves nothing behind', async () => {
+    const object = await bench.land('a.csv', rowsOf(2_500));
+    const effects = memoryEffectLog();
+    expect(await load(object, { effects })).toMatchObject({
+      type: 'succeeded',
+      output: { database: 'warehouse', table: 'statements', rows: 2_500, rejected: 0, wasThere: false },
+    });
+    expect(effects.rows.get(0)?.stages).toEqual(['PREPARING', 'COMMITTING', 'DONE']);
+    // Whoever finds no trace of it in the effects, as after a restore of our database.
+    expect(await load(object, { isFirstTry: false })).toMatchObject({ type: 'succeeded', output: { rows: 2_500 } });
+    expect(await load(object, { effects })).toMatchObject({ type: 'succeeded', output: { wasThere: true } });
+    expect([await count(), await leftover()]).toEqual([2_500, 0]);
+    expect(await bed.sql`SELECT name, amount FROM statements WHERE id = 2500`).toEqual([
+      { name: 'name 2500', amount: '2500.50' },
+    ]);
+  });
+
+  test('of an empty file loads nothing, and is done', async () => {
+    const object = await bench.land('empty.csv', rowsOf(0));
+    expect(await load(object)).toMatchObject({ type: 'succeeded', output: { rows: 0 } });
+  });
+
+  test('fills the columns that the route names from those of the file', async () => {
+    const object = await bench.land('renamed.csv', rowsOf(1));
+    await load(object, { options: { columns: { id: 'id', name: 'amount' } } });
+    expect(await bed.sql`SELECT name, amount FROM statements`).toEqual([{ name: '1.50', amount: null }]);
+  });
+
+  test.each([
+    ['a number that is none', (index: number) => (index === 1_777 ? 'x,n,1' : `${index},n,1`), 1_778],
+    ['a key that was there in the file', (index: number) => `${index === 900 ? 7 : index},n,1`, 901],
+    ['what must not be empty', (index: number) => `${index},${index === 3 ? '' : 'n'},1`, 4],
+    ['the very first', (index: number) => `${index === 1 ? 'x' : index},n,1`, 2],
+    ['the very last', (index: number) => `${index},n,${index === 2_000 ? '99999999999' : '1'}`, 2_001],
+  ])('of %s loads no row, and names the line and no value', async (_name, of, line) => {
+    const object = await bench.land('wrong.csv', rowsOf(2_000, of));
+    const outcome = await load(object);
+    expect(outcome).toMatchObject({ type: 'failed', code: 'DELIVERY_ERROR', cause: 'LOAD_ROW_REFUSED' });
+    expect((outcome as { message: string }).message).toMatch(new RegExp(`^Line ${line}: `));
+    expect((outcome as { message: string }).message).not.toMatch(/99999999999|"x"/);
+    expect([await count(), await leftover()]).toEqual([0, 0]);
+  });
+
+  test('of rejected rows loads the others when the route says so, and none otherwise', async () => {
+    const layout = {
+      ...LAYOUT,
+      columns: [{ name: 'id', type: 'integer', required: true }, { name: 'name' }, { name: 'amount' }],
+    };
+    const object = await bench.land(
+      'rejects.csv',
+      rowsOf(10, (index) => `${index === 4 ? 'x' : index},n,1`),
+    );
+    const refused = await load(object, { layout });
+    expect(refused).toMatchObject({
+      type: 'failed',
+      cause: 'COLUMN_TYPE',
+      message: expect.stringContaining('Line 5:'),
+    });
+    expect([await count(), await leftover()]).toEqual([0, 0]);
+    const onReject = { action: 'reject-rows', upToShare: '10%' };
+    const loaded = await load(object, { layout: { ...layout, onReject } });
+    expect(loaded).toMatchObject({
+      type: 'succeeded',
+      output: { rows: 9, rejected: 1, rejects: { key: 'acme/rejects/rejects.csv' } },
+    });
+    expect(await count()).toBe(9);
+  });
+
+  test.each([
+    ['a column that is not there', { columns: { nobody: 'id' } }, 'LOAD_SCHEMA', 'nobody'],
+    ['a table that is not there', { table: 'gone' }, 'LOAD_SCHEMA', 'gone'],
+    ['a table that the definition does not name', { table: 'longshore_loads' }, 'LOAD_DENIED', 'longshore_loads'],
+  ])('into %s fails with its name', async (_name, options, cause, shown) => {
+    const object = await bench.land('schema.csv', rowsOf(1));
+    expect(await load(object, { options })).toMatchObject({
+      type: 'failed',
+      cause,
+      message: expect.stringContaining(shown),
+    });
+  });
+
+  test('without the right, with a wrong password or an address that may not be called is retried, and shows no secret', async () => {
+    const object = await bench.land('denied.csv', rowsOf(1));
+    const { user } = bed.place;
+    await bed.sql.unsafe(`REVOKE ALL ON statements FROM ${user}`);
+    const denied = await load(object);
+    await bed.sql.unsafe(`GRANT ALL ON statements TO ${user}`);
+    expect(denied).toMatchObject({ type: 'retry', cause: 'LOAD_DENIED', message: expect.stringContaining('42501') });
+    const nobody = bed.open({ user: 'nobody' });
+    const wrong = await load(object, { open: nobody });
+    nobody.close();
+    expect(wrong).toMatchObject({ type: 'retry', cause: 'LOAD_DENIED' });
+    const elsewhere = bed.open({ host: '10.1.2.3' });
+    const refused = await load(object, { open: elsewhere });
+    elsewhere.close();
+    expect(refused).toMatchObject({
+      type: 'retry',
+      cause: 'LOAD_UNAVAILABLE',
+      message: expect.stringContaining('may not be called'),
+    });
+    expect(JSON.stringify([denied, wrong, refused])).not.toContain(bed.password);
+  });
+});
+
+describe('an upsert', () => {
+  const upsert = { upsert: ['id'] };
+
+  test('replaces the rows that are there, the last of a file counts, and it may be repeated', async () => {
+    const first = await bench.land('u1.csv', rowsOf(1_500));
+    const second = await bench.land('u2.csv', `${rowsOf(3, (index) => `${index},new,0`)}2,newest,1\n`);
+    expect(await load(first, { options: upsert })).toMatchObject({ type: 'succeeded', output: { rows: 1_500 } });
+    for (let time = 0; time < 2; time += 1)
+      expect(await load(second, { options: upsert, jobId: 'job-2' })).toMatchObject({ type: 'succeeded' });
+    expect(await count()).toBe(1_500);
+    expect(await bed.sql`SELECT id, name FROM statements WHERE id <= 4 ORDER BY id`).toEqual([
+      { id: 1, name: 'new' },
+      { id: 2, name: 'newest' },
+      { id: 3, name: 'new' },
+      { id: 4, name: 'name 4' },
+    ]);
+  });
+
+  test('that meets a row which is refused names its line', async () => {
+    const object = await bench.land(
+      'u3.csv',
+      rowsOf(1_500, (index) => `${index === 1_234 ? 'x' : index},n,1`),
+    );
+    expect(await load(object, { options: upsert })).toMatchObject({
+      ...{ type: 'failed', cause: 'LOAD_ROW_REFUSED' },
+      message: expect.stringMatching(/^Line 1235: /),
+    });
+  });
+});
+
+describe('a server that goes away', () => {
+  let proxy: TcpProxy;
+  beforeEach(async () => {
+    proxy = await startTcpProxy(bed.database.url);
+    const { port } = new URL(proxy.url);
+    database.close();
+    database = bed.open({ port: Number(port) });
+  });
+  afterEach(() => proxy.stop());
+
+  test('before its reply to the commit is asked, and what was loaded is not loaded again', async () => {
+    const object = await bench.land('lost.csv', rowsOf(300));
+    const effects = memoryEffectLog();
+    // The commit's own parameter, with its length.
+    const lost = proxy.loseReply('\nstatements');
+    expect(await load(object, { effects })).toMatchObject({ type: 'succeeded', output: { rows: 300 } });
+    await lost;
+    expect([await count(), effects.rows.get(0)?.stage]).toEqual([300, 'DONE']);
+    expect(effects.rows.get(0)?.stages).toEqual(['PREPARING', 'COMMITTING', 'DONE']);
+  });
+
+  test.each(['COMMITTING', 'PREPARING'])(
+    'and never answers, from %s on, is given up with the step, and asked by the next try',
+    async (from) => {
+      const object = await bench.land('late.csv', rowsOf(300));
+      const effects = memoryEffectLog();
+      const { begin, write } = effects;
+      const stop = new AbortController();
+      const hang = (): void => {
+        proxy.hush();
+        setTimeout(() => stop.abort(), 100);
+      };
+      effects.begin = async (part) => {
+        if (from === 'PREPARING') hang();
+        return await begin.call(effects, part);
+      };
+      effects.write = async (part, stage, facts) => {
+        await write.call(effects, part, stage, facts);
+        if (stage === from) hang();
+      };
+      expect(await load(object, { effects, signal: stop.signal })).toMatchObject({
+        type: 'retry',
+        cause: 'LOAD_UNAVAILABLE',
+      });
+      expect(effects.rows.get(0)?.stage).toBe(from);
+      Object.assign(effects, { begin, write });
+      proxy.speak();
+      proxy.cut();
+      expect(await load(object, { effects })).toMatchObject({ type: 'succeeded', output: { rows: 300 } });
+      expect([await count(), await leftover()]).toEqual([300, 0]);
+    },
+    30_000,
+  );
+
+  test('and takes what was staged with it has it staged again', async () => {
+    const object = await bench.land('crash.csv', rowsOf(300));
+    const effects = memoryEffectLog();
+    const { write } = effects;
+    effects.write = async (part, stage, facts) => {
+      await write.call(effects, part, stage, facts);
+      // As a crash of the server does, which empties unlogged tables.
+      if (stage === 'COMMITTING') await bed.sql`TRUNCATE longshore_rows`;
+    };
+    expect(await load(object, { effects })).toMatchObject({ type: 'retry', cause: 'LOAD_UNAVAILABLE' });
+    expect(await count()).toBe(0);
+    effects.write = write;
+    expect(await load(object, { effects })).toMatchObject({ type: 'succeeded' });
+    expect(await count()).toBe(300);
+  });
+});

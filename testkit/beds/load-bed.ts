@@ -1,0 +1,60 @@
+/** A tenant's database to load into, and what the step is given of it. */
+import { randomUUID } from 'node:crypto';
+import postgres from 'postgres';
+import { LOAD_TABLES } from '#shared/databases/load-tables.ts';
+import { type OpenDatabase, openDatabase } from '#shared/databases/open-database.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
+import { databaseDocumentSchema } from '#shared/definitions/database-schema.ts';
+import { createAddressGuard } from '#shared/http/address-guard.ts';
+import type { StepTargets } from '#shared/targets/step-targets.ts';
+import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
+
+export interface LoadBed {
+  /** As its owner. */
+  readonly sql: Sql;
+  readonly database: TestDatabase;
+  /** As a definition says it, without `tables`. */
+  readonly place: { readonly host: string; readonly port: number; readonly database: string; readonly user: string };
+  readonly password: string;
+  open(overrides?: object): OpenDatabase;
+  targets(open: OpenDatabase): StepTargets;
+  stop(): Promise<void>;
+}
+
+/** With the tables of loads, and `statements (id integer PRIMARY KEY, name text NOT NULL, amount numeric(9,2))`. */
+export async function startLoadBed(): Promise<LoadBed> {
+  const database = await createTestDatabase({ isEmpty: true });
+  const sql = postgres(database.url, { max: 2, onnotice: () => {} });
+  const user = `loader_${randomUUID().slice(0, 8)}`;
+  const password = 'hunter2-of-the-warehouse';
+  for (const table of LOAD_TABLES) await sql.unsafe(table);
+  await sql`CREATE TABLE statements (id integer PRIMARY KEY, name text NOT NULL, amount numeric(9,2))`;
+  await sql.unsafe(`CREATE ROLE ${user} LOGIN PASSWORD '${password}'`);
+  await sql.unsafe(`GRANT ALL ON statements, longshore_loads, longshore_rows TO ${user}`);
+  const { hostname, port, pathname } = new URL(database.url);
+  const place = { host: hostname, port: Number(port), database: pathname.slice(1), user };
+  return {
+    sql,
+    database,
+    place,
+    password,
+    open: (overrides = {}) =>
+      openDatabase(
+        databaseDocumentSchema.parse({
+          ...{ kind: 'database', tenant: 'acme', name: 'warehouse', ...place, password: 'warehouse-password' },
+          ...{ tls: { mode: 'off' }, tables: ['statements', 'gone'], ...overrides },
+        }),
+        {
+          secrets: { read: async () => ({ text: password, version: '1' }) },
+          addressGuard: createAddressGuard({ allow: ['127.0.0.0/8', '::1'] }),
+        },
+      ),
+    targets: (open) => ({ useDatabase: async (_name, work) => ({ result: await work(open) }) }),
+    async stop() {
+      await sql.unsafe(`DROP OWNED BY ${user}`);
+      await sql.unsafe(`DROP ROLE ${user}`);
+      await sql.end({ timeout: 5 });
+      await database.drop();
+    },
+  };
+}
