@@ -192,6 +192,10 @@ export const ERROR_CODES = {
     meaning: 'The database did not answer, or gave up the statement. The load is retried.',
     remedy: 'Check the database and its address. What was loaded is not loaded again.',
   },
+  CONTENT_TOO_LARGE: {
+    meaning: 'The file is larger than the target takes in one message: a call takes 16 MiB.',
+    remedy: 'Push the file or deliver it to a store, or let the route of such files end otherwise (`match.maxSize`).',
+  },
   RECEIPT_ERROR: {
     meaning: 'A receipt could not be made or stored.',
     remedy: 'See the cause and remove it, then retry the job. Nothing is delivered again.',

@@ -143,7 +143,7 @@ describe('vendor libraries have one home each', () => {
   const homes: readonly [string, RegExp, RegExp][] = [
     ['queue', /^(sqs-consumer|@aws-sdk\/client-sqs|@aws-sdk\/client-sns)$/, /^(shared\/queue|bench|local)\//],
     ['files', /^(@aws-sdk\/client-s3|@aws-sdk\/lib-storage)$/, /^(shared\/files|bench|load|local|deploy\/compose)\//],
-    ['db', /^(drizzle-orm.*|postgres)$/, /^(shared\/db|bench|local)\//],
+    ['db', /^(drizzle-orm.*|postgres)$/, /^(shared\/db|shared\/databases|bench|local)\//],
     ['tracing', /^@opentelemetry\//, /^shared\/runtime\/tracing\//],
     ['secrets', /^@aws-sdk\/client-secrets-manager$/, /^shared\/runtime\/secrets\//],
     ['mail', /^nodemailer$/, /^shared\/notices\//],

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { databaseDocumentSchema } from '#shared/definitions/database-schema.ts';
 import { parseRouteFiles } from '#shared/definitions/parse-route-files.ts';
 import { partnerDocumentSchema } from '#shared/definitions/partner-schema.ts';
 import { findCallFaults } from '#shared/definitions/routes/find-call-faults.ts';
@@ -48,9 +49,14 @@ test('the documents on the pages can be applied together', () => {
 
 test.each([
   ['tenants', tenantDocumentSchema, ['routes.md', 'notifications.md']],
-  ['routes', routeDocumentSchema, ['routes.md', 'notifications.md', 'external-stores.md', 'record-layouts.md']],
-  ['partners', partnerDocumentSchema, ['partners.md']],
+  [
+    'routes',
+    routeDocumentSchema,
+    ['routes.md', 'notifications.md', 'external-stores.md', 'record-layouts.md', 'targets.md'],
+  ],
+  ['partners', partnerDocumentSchema, ['partners.md', 'targets.md']],
   ['stores', storeDocumentSchema, ['external-stores.md']],
+  ['databases', databaseDocumentSchema, ['targets.md']],
 ])('every option of %s is described', (_kind, schema, pages) => {
   const text = pages.flatMap((name) => page(name).match(/```.*?```|`[^`\n]+`/gs) ?? []).join('\n');
   const missing = optionsOf(schema).filter((name) => !new RegExp(`\\b${name}\\b`).test(text));

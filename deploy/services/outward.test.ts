@@ -71,7 +71,11 @@ test.each([
   ['ingestor', [HTTPS], {}],
   ['router', [HTTPS], {}],
   ['control-api', [HTTPS], {}],
-  ['large-file-worker', [HTTPS, ...STORES], STORE_ADDRESSES],
+  [
+    'large-file-worker',
+    [HTTPS, '10.60.0.0/16 8443-8443', ...STORES],
+    { ...STORE_ADDRESSES, LONGSHORE_PARTNER_ADDRESSES: '10.60.0.0/16' },
+  ],
   [
     'partner-worker',
     [HTTPS, '10.60.0.0/16 8443-8443', ...STORES],

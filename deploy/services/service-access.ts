@@ -86,7 +86,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     objects: WORKER_OBJECTS,
     // The credentials of external stores.
     readsSecrets: true,
-    reaches: ['stores'],
+    reaches: ['partners', 'stores'],
     protectsItself: true,
   },
   'retry-sweeper': {

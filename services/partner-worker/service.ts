@@ -2,35 +2,25 @@
  * The partner-worker: every short step of every job, the archive copy of small files, and the calls of records. What it does with a job
  * is in `shared/worker/run-jobs.ts`, with a chunk of records in `shared/records/run-records.ts`.
  */
-import { createAddressGuard } from '#shared/http/address-guard.ts';
-import { createPartnerDirectory } from '#shared/partners/partner-directory.ts';
 import { createRecordMetrics } from '#shared/records/record-metrics.ts';
 import { createRecordRunner } from '#shared/records/run-records.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
-import { createSecretStore } from '#shared/runtime/secrets/create-secret-store.ts';
 import { STEP_KINDS } from '#shared/steps/registry.ts';
-import { createJobService, type RecordRunnerParts } from '#shared/worker/create-job-service.ts';
+import { createJobService } from '#shared/worker/create-job-service.ts';
 import type { PartnerWorkerConfig } from './config.ts';
 
 /** A message that walks longer than this hands its job over, so that no message is held without end. */
 const MESSAGE_DEADLINE_MS = 3_600_000;
 
 export function createPartnerWorker(context: ServiceContext<PartnerWorkerConfig>): Service {
-  const { config, registry } = context;
-  const metrics = createRecordMetrics(registry);
-  const secrets = createSecretStore(config);
-  const addressGuard = createAddressGuard({ allow: config.LONGSHORE_PARTNER_ADDRESSES ?? [] });
+  const metrics = createRecordMetrics(context.registry);
   return createJobService(
     {
       name: 'partner-worker',
       queue: 'partner-steps',
       kinds: STEP_KINDS,
       messageDeadlineMs: MESSAGE_DEADLINE_MS,
-      createRecordRunner: (parts: RecordRunnerParts) => {
-        const { sql, logger } = parts;
-        const partners = createPartnerDirectory({ sql, secrets, addressGuard, logger });
-        return createRecordRunner({ ...parts, partners, metrics });
-      },
+      createRecordRunner: (parts) => createRecordRunner({ ...parts, metrics }),
     },
     context,
   );

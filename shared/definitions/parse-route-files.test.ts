@@ -112,7 +112,7 @@ steps:
   it('names the known step kinds when one is unknown', () => {
     const text = GOOD.replace('- deliver:', '- launch:').replace('  - confirm:\n', '');
     expect(faultsOf(text)).toMatchObject([
-      { message: expect.stringContaining('validate, stage, transform, parse, call, deliver, confirm') },
+      { message: expect.stringContaining('validate, stage, transform, parse, call, deliver, load, post, confirm') },
     ]);
   });
 

@@ -118,6 +118,15 @@ const operationSchema = z
     query: z.record(z.string().max(100), templateSchema(compileText)).default({}),
     headers: z.record(headerNameSchema, templateSchema(compileText)).default({}),
     body: jsonTemplateSchema.optional(),
+    /** For a step `post`: the file is the body, a part of a form beside the fields of `body`, or base64 in the JSON of `body`. */
+    file: z.enum(['body', 'multipart', 'base64']).optional(),
+    /** Its name in the form (`file` when absent) or in the JSON (`content`). */
+    fileField: z
+      .string()
+      .regex(/^[A-Za-z_][\w.-]{0,63}$/, 'must be the name of a field')
+      .optional(),
+    /** The operation that tells whether a call of this one had its effect, by `{{ meta.key }}`. */
+    ask: idSchema.optional(),
     /** A check or a query: it may be repeated as often as one likes. */
     idempotent: z.boolean(),
     /** The header that makes a repeated call harmless, or `none` where the partner knows no such thing. */
@@ -129,7 +138,14 @@ const operationSchema = z
     /** The one of `output` that the partner knows the call by. */
     referenceFrom: pathSchema.optional(),
   })
-  .refine(({ method, body }) => method !== 'GET' || body === undefined, { error: 'a GET has no body', path: ['body'] });
+  .refine(({ method, body, file }) => method !== 'GET' || (body === undefined && file === undefined), {
+    error: 'a GET has no body',
+    path: ['body'],
+  })
+  .refine(({ file, body }) => file !== 'body' || body === undefined, {
+    error: 'the file is the body; choose multipart or base64 to send fields with it',
+    path: ['body'],
+  });
 export type PartnerOperation = z.output<typeof operationSchema>;
 
 export const partnerDocumentSchema = z.strictObject({
@@ -168,8 +184,17 @@ export const partnerDocumentSchema = z.strictObject({
       openFor: durationSchema({ minMs: 100, maxMs: 60 * MINUTE_MS }).default(15 * SECOND_MS),
     })
     .prefault({}),
-  operations: z.record(idSchema, operationSchema).refine((operations) => Object.keys(operations).length > 0, {
-    error: 'needs at least one operation',
-  }),
+  operations: z
+    .record(idSchema, operationSchema)
+    .refine((operations) => Object.keys(operations).length > 0, { error: 'needs at least one operation' })
+    .superRefine((operations, context) => {
+      for (const [name, { ask }] of Object.entries(operations)) {
+        const asked = ask === undefined ? undefined : operations[ask];
+        if (ask !== undefined && (asked === undefined || !asked.idempotent || asked.file !== undefined)) {
+          const message = `must name an operation with \`idempotent: true\` and without a file`;
+          context.addIssue({ code: 'custom', path: [name, 'ask'], message });
+        }
+      }
+    }),
 });
 export type PartnerDocument = z.output<typeof partnerDocumentSchema>;

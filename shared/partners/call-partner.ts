@@ -20,6 +20,7 @@ import { createOAuthTokens, type TokenAnswer } from './oauth-tokens.ts';
 import { createPartnerBreaker } from './partner-breaker.ts';
 import { createRateSlices, type LeaseSlice, localSlices } from './rate-slices.ts';
 import { createRequestRenderer, HEADER_VALUE, type RenderedRequest } from './render-request.ts';
+import type { FileContent } from './request-content.ts';
 import type { TemplateValues } from './request-template.ts';
 
 /** `wait` is not a failure and counts no attempt: nothing was sent. `withdrawn`: nor was it any more wanted. */
@@ -41,6 +42,8 @@ export interface PartnerCall {
   readonly values: TemplateValues;
   readonly requestId: string;
   readonly idempotencyKey?: string;
+  /** For an operation that takes one. */
+  readonly file?: FileContent;
   readonly signal?: AbortSignal;
   /** False withdraws the call. What it throws, the call throws. */
   readonly beforeSend?: () => Promise<boolean>;
@@ -157,7 +160,7 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
     if (operation === undefined || render === undefined) {
       throw new LongshoreError('INTERNAL', `The partner ${definition.name} has no operation ${call.operation}.`);
     }
-    const rendered = render(call.values, call.idempotencyKey);
+    const rendered = render(call.values, call.idempotencyKey, call.file);
     if (rendered.type === 'invalid') {
       return { type: 'failed', isFinal: true, cause: 'PARTNER_REQUEST_INVALID', message: rendered.message };
     }

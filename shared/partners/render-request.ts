@@ -1,12 +1,13 @@
 /** An operation's templates and a record's values become a request. */
 import type { PartnerOperation } from '#shared/definitions/partner-schema.ts';
+import { bodyWithContent, type FileContent } from './request-content.ts';
 import { compileJson, compilePath, compileText, type Render, type TemplateValues } from './request-template.ts';
 
 export interface RenderedRequest {
   readonly method: PartnerOperation['method'];
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | undefined;
+  readonly body: string | Buffer | undefined;
 }
 
 export type Rendered =
@@ -14,7 +15,11 @@ export type Rendered =
   /** `message` holds no values. */
   | { readonly type: 'invalid'; readonly message: string };
 
-export type RequestRenderer = (values: TemplateValues, idempotencyKey: string | undefined) => Rendered;
+export type RequestRenderer = (
+  values: TemplateValues,
+  idempotencyKey: string | undefined,
+  file?: FileContent,
+) => Rendered;
 
 /** What Node lets into a header, without what is not ASCII. */
 export const HEADER_VALUE = /^[\x20-\x7e\t]*$/;
@@ -26,14 +31,16 @@ export function createRequestRenderer(baseUrl: string, operation: PartnerOperati
   const renderBody = operation.body === undefined ? undefined : compileJson(operation.body);
   const base = baseUrl.replace(/\/$/, '');
 
-  return (values, idempotencyKey) => {
+  return (values, idempotencyKey, file) => {
     try {
       const url = new URL(`${base}${renderPath(values)}`);
       for (const [name, render] of query) url.searchParams.append(name, render(values));
       const rendered: Record<string, string> = { accept: 'application/json' };
       for (const [name, render] of headers) rendered[name.toLowerCase()] = render(values);
-      const body = renderBody === undefined ? undefined : JSON.stringify(renderBody(values));
-      if (body !== undefined) rendered['content-type'] ??= 'application/json';
+      const json = renderBody?.(values);
+      const content = file === undefined ? undefined : bodyWithContent(operation, json, file);
+      const body = content?.body ?? (json === undefined ? undefined : JSON.stringify(json));
+      if (body !== undefined) rendered['content-type'] ??= content?.contentType ?? 'application/json';
       if (idempotencyKey !== undefined && operation.idempotencyHeader !== 'none') {
         rendered[operation.idempotencyHeader.toLowerCase()] = idempotencyKey;
       }

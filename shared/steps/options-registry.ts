@@ -4,6 +4,7 @@ import { confirmOptions } from './confirm/options.ts';
 import { deliverOptions } from './deliver/options.ts';
 import { loadOptions } from './load/options.ts';
 import { parseOptions } from './parse/options.ts';
+import { postOptions } from './post/options.ts';
 import { stageOptions } from './stage/options.ts';
 import type { StepOptionsKind } from './step-options.ts';
 import { transformOptions } from './transform/options.ts';
@@ -17,5 +18,6 @@ export const STEP_OPTIONS: readonly StepOptionsKind<unknown>[] = [
   callOptions,
   deliverOptions,
   loadOptions,
+  postOptions,
   confirmOptions,
 ];

@@ -4,6 +4,7 @@ import { confirmStep } from './confirm/run.ts';
 import { deliverStep } from './deliver/run.ts';
 import { loadStep } from './load/run.ts';
 import { parseStep } from './parse/run.ts';
+import { postStep } from './post/run.ts';
 import { stageStep } from './stage/run.ts';
 import type { StepKind } from './step-context.ts';
 import { transformStep } from './transform/run.ts';
@@ -17,6 +18,7 @@ const STEPS: readonly StepKind<unknown>[] = [
   callStep,
   deliverStep,
   loadStep,
+  postStep,
   confirmStep,
 ];
 

@@ -65,7 +65,7 @@ export interface JobServiceOptions {
 }
 
 /** What records share with jobs. */
-export type RecordRunnerParts = Omit<RecordRunnerOptions, 'partners' | 'metrics'>;
+export type RecordRunnerParts = Omit<RecordRunnerOptions, 'metrics'>;
 
 type JobMessages = typeof WORK_MESSAGES | typeof PARTNER_STEPS_MESSAGES;
 
@@ -167,6 +167,7 @@ export function createJobService(
     const runner = openJobRunner(parts, opened, targets);
     const records = createRecordRunner?.({
       sql,
+      partners: targets.partners,
       slots: config.LONGSHORE_SLOTS,
       worker: workerName,
       service: name,

@@ -7,6 +7,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { databaseDocumentSchema } from '#shared/definitions/database-schema.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import type { StepTargets } from '#shared/targets/step-targets.ts';
+import { NO_TARGETS } from '#testkit/beds/step-bed.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 
 export interface LoadBed {
@@ -49,7 +50,7 @@ export async function startLoadBed(): Promise<LoadBed> {
           addressGuard: createAddressGuard({ allow: ['127.0.0.0/8', '::1'] }),
         },
       ),
-    targets: (open) => ({ useDatabase: async (_name, work) => ({ result: await work(open) }) }),
+    targets: (open) => ({ ...NO_TARGETS, useDatabase: async (_name, work) => ({ result: await work(open) }) }),
     async stop() {
       await sql.unsafe(`DROP OWNED BY ${user}`);
       await sql.unsafe(`DROP ROLE ${user}`);

@@ -10,6 +10,7 @@ import { createLogger } from '#shared/runtime/logger.ts';
 import type { StepContext, StepKind } from '#shared/steps/step-context.ts';
 import type { StepOptionsKind } from '#shared/steps/step-options.ts';
 import type { StepOutcome } from '#shared/steps/step-outcome.ts';
+import type { StepTargets } from '#shared/targets/step-targets.ts';
 import { type S3TestServer, startTestServer } from '#testkit/servers/s3-server.ts';
 
 const MIB = 1024 ** 2;
@@ -143,6 +144,12 @@ export async function runStep<Options>(bench: StepBench, request: StepToRun<Opti
     logger: createLogger({ service: 'test', level: 'silent' }),
   });
 }
+
+/** Of a tenant that has none. */
+export const NO_TARGETS: StepTargets = {
+  findPartner: async () => ({ ok: false, message: 'The tenant has no such partner.' }),
+  useDatabase: async () => undefined,
+};
 
 export interface MemoryEffectLog extends EffectLog {
   /** By part: what is stored, and every stage that it came to. */

@@ -8,6 +8,7 @@
 import { faultAt, type ParsedDocument, type RouteFileFault } from '#shared/definitions/parse-route-files.ts';
 import type { PartnerDocument } from '#shared/definitions/partner-schema.ts';
 import { type CallOptions, callOptions } from '#shared/steps/call/options.ts';
+import { postOptions } from '#shared/steps/post/options.ts';
 
 export interface StoredPartner {
   readonly tenantId: string;
@@ -43,25 +44,34 @@ export function findCallFaults(documents: readonly ParsedDocument[], stored: Sto
 }
 
 /** The calls of a route, in their order; what is none is passed over, so that definitions of other versions can be asked. */
-export function callsIn(steps: readonly Readonly<Record<string, unknown>>[]): { call: CallOptions; index: number }[] {
-  return steps.flatMap(({ call }, index) => {
-    const parsed = callOptions.schema.safeParse(call);
-    return parsed.success ? [{ call: parsed.data, index }] : [];
-  });
+export function callsIn(steps: readonly Readonly<Record<string, unknown>>[]): CallInRoute[] {
+  return steps.flatMap((step, index) =>
+    [callOptions, postOptions].flatMap(({ kind, schema }) => {
+      const parsed = schema.safeParse(step[kind]);
+      return parsed.success ? [{ call: parsed.data, kind, index }] : [];
+    }),
+  );
+}
+
+interface CallInRoute {
+  readonly call: StoredCaller['calls'][number];
+  /** Of the step. */
+  readonly kind: string;
+  readonly index: number;
 }
 
 function faultsOfCalls(entry: ParsedDocument, operations: ReadonlyMap<string, readonly string[]>): RouteFileFault[] {
   const { document } = entry;
   if (document.kind !== 'route') return [];
-  return callsIn(document.steps).flatMap(({ call: { partner, operation }, index }) => {
+  return callsIn(document.steps).flatMap(({ call: { partner, operation }, kind, index }) => {
     const known = operations.get(keyOf({ tenantId: document.tenant, name: partner }));
     if (known === undefined) {
       const message = `the tenant ${document.tenant} has no partner ${partner}; define it with kind: partner`;
-      return [faultAt(entry, ['steps', index, 'call', 'partner'], message)];
+      return [faultAt(entry, ['steps', index, kind, 'partner'], message)];
     }
     if (known.includes(operation)) return [];
     const message = `the partner ${partner} has no operation ${operation}; it has ${known.join(', ')}`;
-    return [faultAt(entry, ['steps', index, 'call', 'operation'], message)];
+    return [faultAt(entry, ['steps', index, kind, 'operation'], message)];
   });
 }
 
