@@ -16,6 +16,7 @@ import { addJobCommands } from './commands/jobs.ts';
 import { addKeyCommands, addWhoAmI } from './commands/keys.ts';
 import { addListJobs } from './commands/list-jobs.ts';
 import { addNotices } from './commands/notices.ts';
+import { addPeopleCommands } from './commands/people.ts';
 import { addRecords } from './commands/records.ts';
 import { addRetry } from './commands/retry.ts';
 import { addReviews } from './commands/reviews.ts';
@@ -45,6 +46,7 @@ const COMMANDS = [
   addKeyCommands,
   addWhoAmI,
   addConsole,
+  addPeopleCommands,
   addAccessCommands,
   addAudit,
   addReviews,

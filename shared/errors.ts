@@ -721,6 +721,18 @@ export const ERROR_CODES = {
     remedy:
       'Use the console or the portal. Programs send an API key in the header `x-api-key` instead of a session cookie.',
   },
+  SIGN_IN_AGAIN: {
+    meaning: 'What was asked takes a recent sign-in, and that of the session is over 10 minutes old.',
+    remedy: 'Sign in again at the provider, and repeat the request.',
+  },
+  PERSON_EXISTS: {
+    meaning: 'The tenant already has a person with this address.',
+    remedy: 'Change the role of that person, or enable it.',
+  },
+  PERSON_ROLE_ELSEWHERE: {
+    meaning: 'The role of the person comes from the provider or the key that it signs in with.',
+    remedy: 'Change it there. The person can be disabled here.',
+  },
   LINK_INVALID: {
     meaning: 'A sign-in link is unknown, was used before, or has expired.',
     remedy: 'Ask for another one.',

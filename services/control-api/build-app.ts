@@ -13,6 +13,7 @@ import { summariseRecords } from '#shared/records/summarise-records.ts';
 import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import { handleAccess } from './access/handle-access.ts';
 import { handleKeys } from './access/handle-keys.ts';
+import { handlePeople } from './access/handle-people.ts';
 import { handleActions } from './actions/handle-actions.ts';
 import { handleResend } from './actions/handle-resend.ts';
 import { handleAudit } from './audit/handle-audit.ts';
@@ -144,6 +145,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleQueues(app, options);
   handleLinks(app, options);
   handleKeys(app, options);
+  handlePeople(app, options);
   handleAccess(app, options);
   handleAudit(app, options);
   await handleReviews(app, options);

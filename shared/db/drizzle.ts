@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 // drizzle-kit bundles this file to CommonJS, where `import.meta.url` is absent; it runs in the project's directory.
 const require = createRequire(import.meta.url ?? `${process.cwd()}/`);
 
-export const { and, asc, count, desc, eq, gt, inArray, isNull, or, sql } =
+export const { and, asc, count, desc, eq, gt, inArray, isNull, lt, or, sql } =
   require('drizzle-orm') as typeof import('drizzle-orm');
 export type { SQL } from 'drizzle-orm';
 export const pg = require('drizzle-orm/pg-core') as typeof import('drizzle-orm/pg-core');

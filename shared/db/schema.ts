@@ -170,7 +170,7 @@ export const people = pgTable(
     id: uuid('id').primaryKey(),
     /** Null for an operator. */
     tenantId: text('tenant_id').references(() => tenants.id),
-    /** Lower case. Only that of a person who signs in by mail names anybody. */
+    /** Lower case. Names somebody only where the person signs in by mail, and then once in a tenant. */
     email: text('email'),
     name: text('name').notNull(),
     role: text('role').$type<Role>().notNull(),
@@ -183,7 +183,7 @@ export const people = pgTable(
   },
   (table) => [
     unique('people_issuer_subject').on(table.issuer, table.subject),
-    uniqueIndex('people_email').on(table.email).where(sql`${table.issuer} IS NULL`),
+    uniqueIndex('people_email').on(table.email, table.tenantId).where(sql`${table.issuer} IS NULL`),
     index('people_tenant').on(table.tenantId, table.id),
     check('people_identity', sql`CASE WHEN issuer IS NULL THEN email IS NOT NULL ELSE subject IS NOT NULL END`),
   ],

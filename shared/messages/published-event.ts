@@ -85,6 +85,11 @@ export const EVENT_TYPES = [
   'upload.aborted',
   'upload-link.created',
   'file.downloaded',
+  'person.invited',
+  'person.role-changed',
+  'person.disabled',
+  'person.enabled',
+  'person.sessions-ended',
 ] as const;
 
 export const publishedEvent = z.object({

@@ -4,11 +4,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createApiKey } from '#shared/access/api-keys.ts';
 import { isTenantRole, may, PERMISSIONS_OF, type Permission, ROLES, type Role } from '#shared/access/permissions.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { createTestBrowser, signInByLink } from '#testkit/beds/test-browser.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 
 let api: TestApi;
 /** Keys of each role, the tenants' ones of `acme`. */
 let keys: Record<Role, string>;
+/** What the browser of a person of each role sends. */
+let people: Record<Role, Record<string, string>>;
 let jobId: string;
 let fileId: string;
 beforeAll(async () => {
@@ -20,6 +23,15 @@ beforeAll(async () => {
     ] as const;
   const made = await Promise.all(ROLES.map(keyOf));
   keys = Object.fromEntries(made.map(([role, { key }]) => [role, key])) as typeof keys;
+  const signedIn = await Promise.all(
+    ROLES.map(async (role) => {
+      const { cookies } = await signInByLink(createTestBrowser(api.app), api.app, keys[role]);
+      const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+      const headers = { 'sec-fetch-site': 'same-origin', 'x-longshore': '1', 'content-type': 'application/json' };
+      return [role, { cookie, ...headers }] as [Role, Record<string, string>];
+    }),
+  );
+  people = Object.fromEntries(signedIn) as Record<string, Record<string, string>> as typeof people;
   await seedTenant(api.sql);
   const [job] = await seedJobs(api.sql);
   [jobId, fileId] = [job!.id, job!.fileId];
@@ -33,6 +45,7 @@ afterAll(() => api.stop());
 
 const REASON = { reason: 'a test' };
 const ROUTE = { kind: 'route', tenant: 'acme', name: 'x', match: { path: 'x' }, steps: [{ stage: {} }] };
+type Credential = string | Readonly<Record<string, string>>;
 type Endpoint = readonly [takes: Permission, payload?: object | undefined, query?: string];
 
 const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
@@ -106,7 +119,14 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'GET /api/v1/audit': ['audit:read'],
   'GET /api/v1/audit/verify': ['audit:read', undefined, 'tenant=acme'],
   'GET /api/v1/audit/export': ['audit:read', undefined, 'type=none'],
-  'POST /api/v1/sign-in-links': ['read'],
+  'GET /api/v1/people': ['people:manage'],
+  'POST /api/v1/people': ['people:manage', { tenant: 'acme', email: 'new@acme.example', name: 'New', role: 'sender' }],
+  'POST /api/v1/people/{id}/role': ['people:manage', { role: 'sender' }],
+  'POST /api/v1/people/{id}/disable': ['people:manage', REASON],
+  'POST /api/v1/people/{id}/enable': ['people:manage', REASON],
+  'POST /api/v1/people/{id}/end-sessions': ['people:manage', REASON],
+  // One's own; whoever has none is told so.
+  'POST /api/v1/sessions/{id}/end': ['read', REASON],
   'GET /api/v1/keys': ['keys:manage'],
   'POST /api/v1/keys': ['keys:manage', { tenant: 'acme', label: 'new' }],
   'POST /api/v1/keys/{id}/rotate': ['keys:manage', {}],
@@ -114,10 +134,10 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
 };
 /** A stream: it answers until its job ends; `job-events.test.ts` has its own. */
 const STREAMS = ['GET /api/v1/jobs/{id}/events'];
-/** Before or after there is a caller; `sign-in/*.test.ts` has its own. */
-const SIGN_IN = ['POST /auth/link', 'POST /auth/sign-out'];
+/** For keys alone, for people alone, or for neither yet; `sign-in/` and `people.test.ts` have their own. */
+const SIGN_IN = ['POST /api/v1/sign-in-links', 'POST /auth/link', 'POST /auth/sign-out', 'GET /api/v1/sessions'];
 
-async function ask(endpoint: string, key: string | undefined): Promise<{ status: number; code: unknown }> {
+async function ask(endpoint: string, credential: Credential): Promise<{ status: number; code: unknown }> {
   const [method = '', path = ''] = endpoint.split(' ');
   const [, payload, query = ''] = ENDPOINTS[endpoint] as Endpoint;
   const ids: Record<string, string> = {
@@ -130,7 +150,7 @@ async function ask(endpoint: string, key: string | undefined): Promise<{ status:
   const response = await api.app.inject({
     method: method as 'GET',
     url: `${url}?${query}`,
-    headers: key === undefined ? {} : { 'x-api-key': key },
+    headers: typeof credential === 'string' ? { 'x-api-key': credential } : credential,
     ...(payload && { payload }),
   });
   return { status: response.statusCode, code: response.body === '' ? undefined : response.json().code };
@@ -146,16 +166,22 @@ test('every endpoint says who may call it', () => {
 
 test.each(Object.keys(ENDPOINTS))('%s', async (endpoint) => {
   const [permission] = ENDPOINTS[endpoint] as Endpoint;
-  expect(await ask(endpoint, undefined)).toEqual({ status: 401, code: 'UNAUTHENTICATED' });
+  expect(await ask(endpoint, {})).toEqual({ status: 401, code: 'UNAUTHENTICATED' });
   // What belongs to another tenant is not there, whatever the endpoint takes.
   if (/\/(?:jobs|files)\/\{id\}/.test(endpoint))
     expect(await ask(endpoint, api.keys.globex)).toEqual({ status: 404, code: 'NOT_FOUND' });
   for (const role of ROLES.toSorted(
     (a, b) => Number(may({ role: a }, permission)) - Number(may({ role: b }, permission)),
   )) {
-    const answer = await ask(endpoint, keys[role]);
-    if (may({ role }, permission)) expect([role, [401, 403].includes(answer.status)]).toEqual([role, false]);
-    else expect([role, answer]).toEqual([role, { status: 403, code: 'FORBIDDEN' }]);
+    for (const [who, credential] of [
+      ['key', keys[role]],
+      ['person', people[role]],
+    ] as const) {
+      const answer = await ask(endpoint, credential);
+      if (may({ role }, permission))
+        expect([role, who, [401, 403].includes(answer.status)]).toEqual([role, who, false]);
+      else expect([role, who, answer]).toEqual([role, who, { status: 403, code: 'FORBIDDEN' }]);
+    }
   }
 });
 

@@ -174,7 +174,24 @@ export function callerOf(request: FastifyRequest): Caller {
 export function callerWith(request: FastifyRequest, permission: Permission): Caller {
   const caller = callerOf(request);
   if (!may(caller, permission)) throw forbidden(permission);
+  if (TAKES_RECENT_SIGN_IN.includes(permission) && !['GET', 'HEAD'].includes(request.method)) assertRecent(caller);
   return caller;
+}
+
+/** What a browser that was left alone must not do: a provider asks who it is. */
+const TAKES_RECENT_SIGN_IN: readonly Permission[] = [
+  'effects:resend',
+  'keys:manage',
+  'people:manage',
+  'definitions:apply',
+];
+const RECENT_MS = 600_000;
+
+function assertRecent({ session }: Caller): void {
+  if (session?.way !== 'oidc' || Date.now() - session.provedAtMs < RECENT_MS) return;
+  throw new LongshoreError('SIGN_IN_AGAIN', 'This takes a sign-in of the last 10 minutes.', {
+    details: { proved_at: new Date(session.provedAtMs).toISOString() },
+  });
 }
 
 function forbidden(permission: Permission): LongshoreError {
