@@ -113,6 +113,14 @@ export const ERROR_CODES = {
     meaning: 'A definition was changed by somebody else since it was read: `If-Match` names an earlier state of it.',
     remedy: 'Read it again, compare it with yours (`details.diff` is the change), and apply yours on top of it.',
   },
+  USERNAME_TAKEN: {
+    meaning: 'An SFTP user of that name exists. Names are unique over all tenants.',
+    remedy: 'Choose another name, or give the user that exists a key.',
+  },
+  SFTP_KEY_KNOWN: {
+    meaning: 'The SFTP user has that key already, or had it until it was revoked. A revoked key stays revoked.',
+    remedy: 'Use another key.',
+  },
   // Arrival and routing: why a file is quarantined
   TENANT_UNKNOWN: {
     meaning: 'An object is not under the prefix of any tenant in the landing bucket.',

@@ -5,6 +5,7 @@ import { addCommand, type Cli } from '#cli/command-context.ts';
 import { ALL_ENTRIES, listEntries } from '#cli/list-entries.ts';
 import type { Times } from '#cli/times.ts';
 import { LongshoreError } from '#shared/errors.ts';
+import { addSftpUserCommands } from './sftp-users.ts';
 
 const changedSchema = z.looseObject({ disabled: z.boolean(), changed: z.boolean() });
 const usersSchema = z.object({
@@ -36,7 +37,7 @@ export function addAccessCommands(program: Command, cli: Cli): void {
     });
   }
 
-  addCommand(program, cli, {
+  const users = addCommand(program, cli, {
     usage: 'sftp-users',
     description: 'list SFTP users',
     run: async (context) => {
@@ -53,6 +54,7 @@ export function addAccessCommands(program: Command, cli: Cli): void {
       });
     },
   });
+  addSftpUserCommands(users, cli);
 }
 
 function stateOf(

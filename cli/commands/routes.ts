@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli } from '#cli/command-context.ts';
 import { ALL_ENTRIES, listEntries } from '#cli/list-entries.ts';
-import { formatTable } from '#cli/terminal.ts';
+import { formatFields, formatTable } from '#cli/terminal.ts';
 import { addVersionCommands, showDefinition } from './definition-versions.ts';
 
 const routeSchema = z.looseObject({
@@ -59,6 +59,13 @@ const databasePageSchema = z.object({
   next_cursor: z.string().nullable(),
 });
 
+const tenantSchema = z.looseObject({
+  tenant: z.string(),
+  name: z.string(),
+  time_zone: z.string(),
+  disabled_at: z.string().nullable(),
+  has: z.record(z.string(), z.number()),
+});
 const tenantsSchema = z.object({
   tenants: z.array(
     z.looseObject({ tenant: z.string(), name: z.string(), time_zone: z.string(), created_at: z.string() }),
@@ -195,10 +202,19 @@ export function addRouteCommands(program: Command, cli: Cli): void {
   addVersionCommands(databases, cli, 'databases');
 
   addCommand(program, cli, {
-    usage: 'tenants',
-    description: 'list tenants',
-    run: async (context) => {
-      const times = await context.times();
+    usage: 'tenants [tenant]',
+    description: 'list tenants, or show what one has',
+    run: async (context, _options, [name]) => {
+      const times = await context.times(name);
+      if (name !== undefined) {
+        const tenant = await context.api.get(`/api/v1/tenants/${encodeURIComponent(name)}`, tenantSchema);
+        if (context.isJson) return context.terminal.json(tenant);
+        const { has, disabled_at: disabledAt } = tenant;
+        const state = disabledAt === null ? 'active' : `disabled since ${times.show(disabledAt)}`;
+        const fields = { tenant: tenant.tenant, name: tenant.name, 'time zone': tenant.time_zone, state, ...has };
+        for (const line of formatFields(fields)) context.terminal.line(line);
+        return;
+      }
       await listEntries(context, {
         most: ALL_ENTRIES,
         readPage: async () => ({

@@ -1,5 +1,6 @@
 /** The gateway as the process that the launcher starts, against a real database and object store. */
 import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import postgres from 'postgres';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { addSftpKey, fingerprintOf, revokeSftpKey } from '#shared/access/sftp-users.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
 import { call, connectSftp, PART_BYTES, type TestConnection } from '#testkit/beds/sftp-gateway-bed.ts';
 import { LANDING, startTestStore, type TestStore } from '#testkit/servers/sftp-store.ts';
 import { startProcess, type TestProcess } from '#testkit/servers/start-process.ts';
@@ -145,6 +148,28 @@ describe('the gateway process', () => {
     expect(await hostKeyOf(await startGateway())).toBe(first);
     expect(statSync(join(directory, 'keys/host')).mode & 0o777).toBe(0o600);
   });
+
+  it('lets a further key in, and no more once it is revoked, ending its session', async () => {
+    const gateway = await startGateway();
+    const further = makeSshKey();
+    const config = { host: '127.0.0.1', port: gateway.port, username: 'acme-user', privateKey: further.private };
+    await expect(connectSftp(config)).rejects.toThrow(/authentication/i);
+    const key = { username: 'acme-user', publicKey: further.public, label: 'x', reason: 'x' };
+    expect(await addSftpKey(sql as unknown as Sql, key, 'test')).toBe('added');
+    const open = await vi.waitFor(() => connectSftp(config), { timeout: 20_000, interval: 200 });
+    const ended = once(open.client, 'close');
+    await revokeSftpKey(
+      sql as unknown as Sql,
+      { username: 'acme-user', fingerprint: fingerprintOf(further.public), reason: 'x' },
+      'test',
+    );
+    await vi.waitFor(() => expect(connectSftp(config)).rejects.toThrow(/authentication/i), {
+      timeout: 20_000,
+      interval: 200,
+    });
+    await ended;
+    await (await gateway.connect()).close();
+  }, 90_000);
 
   it('lets a user in no more once it is disabled', async () => {
     const gateway = await startGateway();

@@ -4,7 +4,8 @@ import { DEFAULT_LIMITS } from '#local/sftp/limits.ts';
 import { loadOrCreateHostKey } from '#local/sftp/make-ssh-key.ts';
 import { startSftpGateway } from '#local/sftp/start-sftp-gateway.ts';
 import { openTransferJournal } from '#local/sftp/transfer-journal.ts';
-import { createUserDirectory, type UserRow } from '#local/sftp/user-directory.ts';
+import { createUserDirectory } from '#local/sftp/user-directory.ts';
+import { findSftpLogin } from '#shared/access/sftp-users.ts';
 import { connectDatabase } from '#shared/db/connect-database.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
@@ -23,23 +24,11 @@ const sql = connectDatabase(config, 'longshore-sftp');
 const store = createS3Client(config);
 const journal = openTransferJournal(config.LONGSHORE_SFTP_DIRECTORY);
 
-async function queryUser(username: string): Promise<UserRow | undefined> {
-  const [row] = await sql<UserRow[]>`
-    SELECT u.tenant_id, u.public_key, u.home_prefix, (
-      SELECT jsonb_agg(v.definition #> '{match,path}')
-      FROM routes r JOIN route_versions v ON v.route_id = r.id AND v.version = r.active_version
-      WHERE r.tenant_id = u.tenant_id AND r.disabled_at IS NULL
-    ) AS route_globs
-    FROM sftp_users u JOIN tenants t ON t.id = u.tenant_id
-    WHERE u.username = ${username} AND u.disabled_at IS NULL AND u.removed_at IS NULL AND t.disabled_at IS NULL`;
-  return row;
-}
-
 const gateway = await startSftpGateway({
   host: config.LONGSHORE_SFTP_HOST,
   port: config.LONGSHORE_SFTP_PORT,
   hostKey: loadOrCreateHostKey(config.LONGSHORE_SFTP_HOST_KEY_FILE),
-  findUser: createUserDirectory({ queryUser }),
+  findUser: createUserDirectory({ queryUser: (username) => findSftpLogin(sql, username) }),
   store,
   landingBucket: bucketName(config.LONGSHORE_PREFIX, 'landing'),
   outboundBucket: bucketName(config.LONGSHORE_PREFIX, 'outbound'),
@@ -60,7 +49,7 @@ const status = await startOperationsServer({
   registry: gateway.metrics.registry,
   liveness: () => ({ ok: true, detail: 'alive' }),
   readiness: () =>
-    queryUser('').then(
+    findSftpLogin(sql, '').then(
       () => ({ ok: true, detail: 'ready' }),
       () => ({ ok: false, detail: 'the database does not answer' }),
     ),

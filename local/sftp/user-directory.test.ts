@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { createUserDirectory, type UserRow } from './user-directory.ts';
+import type { SftpLogin } from '#shared/access/sftp-users.ts';
+import { createUserDirectory } from './user-directory.ts';
 
-const ROW: UserRow = { tenant_id: 'acme', public_key: 'ssh-ed25519 A\nssh-ed25519 B', home_prefix: 'acme/' };
+const ROW: SftpLogin = {
+  tenantId: 'acme',
+  publicKeys: ['ssh-ed25519 A', 'ssh-ed25519 B'],
+  homePrefix: 'acme/',
+  routeGlobs: [],
+};
 
 describe('the user directory', () => {
   it('asks the database once for logins that come together, and again after a few seconds', async () => {
@@ -17,6 +23,7 @@ describe('the user directory', () => {
       tenantId: 'acme',
       publicKeys: ['ssh-ed25519 A', 'ssh-ed25519 B'],
       homePrefix: 'acme/',
+      directories: [],
     });
     expect(queries).toBe(1);
     now = 10_000;
@@ -26,7 +33,7 @@ describe('the user directory', () => {
 
   it('knows the directories that the routes name', async () => {
     const globs = ['inbound/orders/**/*.csv', ['raw/*', 'inbound/contracts/a.pdf'], '*.xml', '{a,b}/c', '**'];
-    const findUser = createUserDirectory({ queryUser: async () => ({ ...ROW, route_globs: globs }) });
+    const findUser = createUserDirectory({ queryUser: async () => ({ ...ROW, routeGlobs: globs }) });
     expect((await findUser('acme-user'))?.directories).toEqual(['inbound/orders', 'raw', 'inbound/contracts']);
   });
 

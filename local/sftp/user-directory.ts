@@ -4,22 +4,13 @@
  * Fails closed: when the database does not answer in time the look-up rejects, and the login is refused. A disabled user gets in no
  * more after `REMEMBER_MS`; its open sessions ask again and end (`serve-connection.ts`).
  */
+import type { SftpLogin } from '#shared/access/sftp-users.ts';
 import type { FindUser } from './authenticate.ts';
 import { routeDirectories } from './file-tree.ts';
 import type { SftpUser } from './user-root.ts';
 
-export interface UserRow {
-  readonly tenant_id: string;
-  /** Lines as in `authorized_keys`. */
-  readonly public_key: string;
-  readonly home_prefix: string;
-  /** `match.path` of the tenant's routes. */
-  readonly route_globs?: readonly (string | readonly string[])[] | null;
-}
-
 export interface UserDirectoryOptions {
-  /** The row of an enabled user. */
-  readonly queryUser: (username: string) => Promise<UserRow | undefined>;
+  readonly queryUser: (username: string) => Promise<SftpLogin | undefined>;
   readonly now?: () => number;
 }
 
@@ -46,10 +37,8 @@ export function createUserDirectory({ queryUser, now = Date.now }: UserDirectory
   };
 }
 
-function toUser(row: UserRow): SftpUser {
-  const { tenant_id: tenantId, public_key: publicKey, home_prefix: homePrefix, route_globs: globs } = row;
-  const user = { tenantId, publicKeys: publicKey.split('\n'), homePrefix };
-  return globs ? { ...user, directories: routeDirectories(globs.flat()) } : user;
+function toUser({ routeGlobs, ...user }: SftpLogin): SftpUser {
+  return { ...user, directories: routeDirectories(routeGlobs.flat()) };
 }
 
 async function withDeadline<T>(query: Promise<T>): Promise<T> {

@@ -14,6 +14,7 @@ import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import { handleAccess } from './access/handle-access.ts';
 import { handleKeys } from './access/handle-keys.ts';
 import { handlePeople } from './access/handle-people.ts';
+import { handleSftpUsers } from './access/handle-sftp-users.ts';
 import { handleActions } from './actions/handle-actions.ts';
 import { handleResend } from './actions/handle-resend.ts';
 import { handleAudit } from './audit/handle-audit.ts';
@@ -147,6 +148,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleKeys(app, options);
   handlePeople(app, options);
   handleAccess(app, options);
+  handleSftpUsers(app, options);
   handleAudit(app, options);
   await handleReviews(app, options);
   handleOpenReviews(app, options);

@@ -12,9 +12,11 @@
  * Events: `tenant.applied`, `sftp-user.applied`, `sftp-user.removed`; `partner.applied`, `store.applied`, `remote.applied`, `source.applied`, `route.applied` where the definition or its
  * text changed; `partner.removed`, `store.removed`, `remote.removed`, `source.removed`, `route.removed`.
  */
+import { fingerprintOf, keyOfLine } from '#shared/access/sftp-users.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { DefinitionKind } from '#shared/db/schema.ts';
 import type { ChannelDefinition } from '#shared/definitions/notify-schema.ts';
+import type { DeclaredKey } from '#shared/definitions/routes/route-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import { toJsonb } from '#shared/jobs/to-jsonb.ts';
@@ -299,12 +301,17 @@ export interface SftpUser {
   readonly publicKey: string;
   /** Prefix in the landing bucket, ending in `/`. */
   readonly homePrefix: string;
+  /** Those of `publicKey`, where some have times. */
+  readonly keys?: readonly DeclaredKey[];
   /** Whether the tenant's file has it, so that it goes when the file no longer does; true when absent. */
   readonly isDeclared?: boolean;
 }
 
 /** A user that was removed is back; one that an operator disabled stays so. Event: `sftp-user.applied`. */
 export async function applySftpUser(sql: Sql, user: SftpUser, actor: string): Promise<void> {
+  const dated = (user.keys ?? [])
+    .filter(({ validFrom, validUntil }) => validFrom !== undefined || validUntil !== undefined)
+    .map(({ key, ...times }) => ({ key: keyOfLine(key), fingerprint: fingerprintOf(key), ...times }));
   await sql`
     WITH applied AS (
       INSERT INTO sftp_users (username, tenant_id, public_key, home_prefix, is_declared)
@@ -313,6 +320,19 @@ export async function applySftpUser(sql: Sql, user: SftpUser, actor: string): Pr
         is_declared = excluded.is_declared, removed_at = NULL
       WHERE sftp_users.tenant_id = excluded.tenant_id
       RETURNING *),
+    dated AS (
+      SELECT * FROM jsonb_to_recordset(${toJsonb(dated)}::text::jsonb) AS r(
+        key text, fingerprint text, "validFrom" timestamptz, "validUntil" timestamptz)),
+    timed AS (
+      INSERT INTO sftp_user_keys (username, public_key, fingerprint, label, valid_from, valid_until, is_declared, created_by)
+      SELECT a.username, d.key, d.fingerprint, '', d."validFrom", d."validUntil", true, ${actor} FROM applied a CROSS JOIN dated d
+      ORDER BY d.fingerprint
+      ON CONFLICT (username, fingerprint) DO UPDATE SET valid_from = excluded.valid_from, valid_until = excluded.valid_until,
+        is_declared = true),
+    untimed AS (
+      DELETE FROM sftp_user_keys k USING applied a
+      WHERE k.username = a.username AND k.is_declared AND k.revoked_at IS NULL
+        AND NOT EXISTS (SELECT FROM dated d WHERE d.fingerprint = k.fingerprint)),
     event AS (
       SELECT 'sftp-user.applied' AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
         jsonb_build_object('username', username) AS detail, '{events}'::text[] AS topics

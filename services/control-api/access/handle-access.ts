@@ -1,24 +1,11 @@
-/** Taking tenants, routes and SFTP users out of use and back into it, for operators; and the list of SFTP users. */
+/** Taking tenants, routes and SFTP users out of use and back into it, for operators. */
 import { z } from 'zod';
 import { type AccessTarget, setAccess } from '#shared/access/disable-access.ts';
 import { actorOf } from '#shared/access/permissions.ts';
-import { asc, sql as raw } from '#shared/db/drizzle.ts';
-import { sftpUsers } from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { reasonField, tenantField, textField } from '../http/request-fields.ts';
-import { callerOf, callerWith } from '../http/request-guard.ts';
-import { ofTenant } from '../http/tenant-scope.ts';
-import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
-
-const sftpUserSchema = z.object({
-  username: z.string(),
-  tenant: z.string(),
-  keys: z.number().describe('Number of public keys of the user.'),
-  created_at: z.string(),
-  disabled_at: z.string().nullable().describe('When an operator disabled it.'),
-  removed_at: z.string().nullable().describe('When it was removed from the tenant’s file.'),
-});
+import { callerWith } from '../http/request-guard.ts';
 
 const bodySchema = z.strictObject({ reason: reasonField });
 const replySchema = z.object({
@@ -32,36 +19,7 @@ const userParams = z.object({ username: textField(100) });
 
 const NAMES = { tenant: 'Tenant', route: 'Route', 'sftp-user': 'SFTP user' } as const;
 
-/** A fleet has hundreds, not more. */
-const MOST_USERS = 10_000;
-
 export function handleAccess(app: ApiServer, parts: ApiParts): void {
-  app.get(
-    '/api/v1/sftp-users',
-    {
-      schema: {
-        summary: 'SFTP users',
-        tags: ['access'],
-        response: { 200: z.object({ sftp_users: z.array(sftpUserSchema) }), ...errorReplies },
-      },
-    },
-    async (request) => ({
-      sftp_users: await parts.reads
-        .select({
-          username: sftpUsers.username,
-          tenant: sftpUsers.tenantId,
-          keys: raw<number>`cardinality(string_to_array(${sftpUsers.publicKey}, E'\n'))`.mapWith(Number),
-          created_at: instantOf(sftpUsers.createdAt),
-          disabled_at: instantOrNullOf(sftpUsers.disabledAt),
-          removed_at: instantOrNullOf(sftpUsers.removedAt),
-        })
-        .from(sftpUsers)
-        .where(ofTenant(parts.reads, sftpUsers.tenantId, callerOf(request).tenantId))
-        .orderBy(asc(sftpUsers.tenantId), asc(sftpUsers.username))
-        .limit(MOST_USERS),
-    }),
-  );
-
   for (const verb of ['disable', 'enable'] as const) {
     handleVerb(app, parts, {
       verb,

@@ -27,7 +27,12 @@ import type { RemoteDocument } from '#shared/definitions/remote-schema.ts';
 import { findCallFaults } from '#shared/definitions/routes/find-call-faults.ts';
 import { findLoadFaults } from '#shared/definitions/routes/find-load-faults.ts';
 import { findStoreFaults } from '#shared/definitions/routes/find-store-faults.ts';
-import { publicKeysOf, type RouteDocument, type TenantDocument } from '#shared/definitions/routes/route-schema.ts';
+import {
+  declaredKeysOf,
+  publicKeysOf,
+  type RouteDocument,
+  type TenantDocument,
+} from '#shared/definitions/routes/route-schema.ts';
 import type { SourceDocument } from '#shared/definitions/source-schema.ts';
 import type { StoreDocument } from '#shared/definitions/store-schema.ts';
 import { compareTexts } from './compare-texts.ts';
@@ -441,10 +446,11 @@ async function storeTenants(sql: Sql, entries: Entries['tenants'], actor: string
   await applyTenants(sql, rows, actor);
   for (const { document } of entries) {
     for (const declared of document.sftpUsers) {
-      const publicKey = publicKeysOf(declared).join('\n');
-      if (publicKey === '') continue;
+      const keys = declaredKeysOf(declared);
+      if (keys.length === 0) continue;
+      const publicKey = keys.map(({ key }) => key).join('\n');
       const { username } = declared;
-      const user = { username, tenantId: document.id, publicKey, homePrefix: `${document.id}/` };
+      const user = { username, tenantId: document.id, publicKey, homePrefix: `${document.id}/`, keys };
       await applySftpUser(sql, user, actor);
     }
     const kept = document.sftpUsers.map(({ username }) => username);

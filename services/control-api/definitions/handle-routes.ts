@@ -6,13 +6,21 @@
  */
 import { z } from 'zod';
 import { actorOf } from '#shared/access/permissions.ts';
+import { LongshoreError } from '#shared/errors.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { cursorField } from '../http/page-cursor.ts';
 import { flagField, limitField, reasonField, tenantField } from '../http/request-fields.ts';
 import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
 import { appliedSchema, applyRouteFiles } from './apply-route-files.ts';
-import { findRoutes, findTenants, routePageSchema, tenantListSchema } from './find-routes.ts';
+import {
+  findRoutes,
+  findTenant,
+  findTenants,
+  routePageSchema,
+  tenantDetailSchema,
+  tenantListSchema,
+} from './find-routes.ts';
 import { faulty, type PostedDefinitions, takeDefinitions } from './posted-definitions.ts';
 
 export async function handleRoutes(server: ApiServer, parts: ApiParts, posted: PostedDefinitions): Promise<void> {
@@ -42,6 +50,23 @@ export async function handleRoutes(server: ApiServer, parts: ApiParts, posted: P
     '/api/v1/tenants',
     { schema: { summary: 'Tenants', tags: ['routes'], response: { 200: tenantListSchema, ...errorReplies } } },
     async (request) => await findTenants(parts.reads, callerOf(request).tenantId),
+  );
+
+  server.get(
+    '/api/v1/tenants/:tenant',
+    {
+      schema: {
+        summary: 'One tenant and what it has',
+        tags: ['routes'],
+        params: z.object({ tenant: tenantField }),
+        response: { 200: tenantDetailSchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const tenant = await findTenant(parts, callerOf(request).tenantId, request.params.tenant);
+      if (tenant === undefined) throw new LongshoreError('NOT_FOUND', 'Tenant not found');
+      return tenant;
+    },
   );
 
   // A context of its own: here bodies stay text, so that faults carry the line and column of what was sent.

@@ -44,6 +44,7 @@ beforeAll(async () => {
 afterAll(() => api.stop());
 
 const REASON = { reason: 'a test' };
+const SSH_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDW9aDcZfrLrqQxCwhDwp0XvwLjUpzLVsUTQpPyP0Vx1';
 const ROUTE = { kind: 'route', tenant: 'acme', name: 'x', match: { path: 'x' }, steps: [{ stage: {} }] };
 type Credential = string | Readonly<Record<string, string>>;
 type Endpoint = readonly [takes: Permission, payload?: object | undefined, query?: string];
@@ -99,7 +100,12 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
     ]),
   ),
   'GET /api/v1/tenants': ['read'],
+  'GET /api/v1/tenants/{tenant}': ['read'],
   'GET /api/v1/sftp-users': ['read'],
+  'GET /api/v1/sftp-users/{username}': ['read'],
+  'POST /api/v1/sftp-users': ['access:change', { tenant: 'nobody', username: 'nobody', ...REASON }],
+  'POST /api/v1/sftp-users/{username}/keys': ['access:change', { public_key: SSH_KEY, label: 'x', ...REASON }],
+  'POST /api/v1/sftp-users/{username}/keys/revoke': ['access:change', { fingerprint: 'x', ...REASON }],
   'POST /api/v1/tenants/{tenant}/disable': ['access:change', REASON],
   'POST /api/v1/tenants/{tenant}/enable': ['access:change', REASON],
   'POST /api/v1/routes/{tenant}/{name}/disable': ['access:change', REASON],

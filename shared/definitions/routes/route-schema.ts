@@ -70,6 +70,20 @@ const stepSchema = z
     error: `a step has exactly one key, its kind: ${stepKinds.join(', ')}`,
   });
 
+const keyTimeSchema = z.iso.datetime({ offset: true, error: 'must be a time such as 2026-01-31T08:00:00Z' });
+
+/** A key that may log in for some time only. */
+const datedKeySchema = z
+  .strictObject({ key: sshPublicKeySchema, validFrom: keyTimeSchema.optional(), validUntil: keyTimeSchema.optional() })
+  .refine(
+    ({ validFrom, validUntil }) =>
+      validFrom === undefined || validUntil === undefined || Date.parse(validFrom) < Date.parse(validUntil),
+    {
+      error: 'must be after validFrom',
+      path: ['validUntil'],
+    },
+  );
+
 export const tenantDocumentSchema = z.strictObject({
   kind: z.literal('tenant'),
   id: idSchema,
@@ -91,7 +105,11 @@ export const tenantDocumentSchema = z.strictObject({
           /** OpenSSH form; on one machine a pair of keys is made when there is none. */
           publicKey: sshPublicKeySchema.optional(),
           /** Several, so that one can be replaced without a gap. */
-          publicKeys: z.array(sshPublicKeySchema).min(1).max(10).optional(),
+          publicKeys: z
+            .array(z.union([sshPublicKeySchema, datedKeySchema]))
+            .min(1)
+            .max(10)
+            .optional(),
         })
         .refine(({ publicKey, publicKeys }) => publicKey === undefined || publicKeys === undefined, {
           error: 'has publicKey and publicKeys; give one of them',
@@ -126,9 +144,21 @@ export const matchSchema = z
     path: ['minSize'],
   });
 
+export interface DeclaredKey {
+  readonly key: string;
+  readonly validFrom?: string | undefined;
+  readonly validUntil?: string | undefined;
+}
+
 /** None when the file names no key. */
-export function publicKeysOf({ publicKey, publicKeys }: TenantDocument['sftpUsers'][number]): readonly string[] {
-  return publicKeys ?? (publicKey === undefined ? [] : [publicKey]);
+export function declaredKeysOf({ publicKey, publicKeys }: TenantDocument['sftpUsers'][number]): readonly DeclaredKey[] {
+  const given = publicKeys ?? (publicKey === undefined ? [] : [publicKey]);
+  return given.map((key) => (typeof key === 'string' ? { key } : key));
+}
+
+/** Whatever their times. */
+export function publicKeysOf(user: TenantDocument['sftpUsers'][number]): readonly string[] {
+  return declaredKeysOf(user).map(({ key }) => key);
 }
 
 export const routeDocumentSchema = z
