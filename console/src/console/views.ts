@@ -13,4 +13,6 @@ export interface View {
 
 export const VIEWS: readonly View[] = [
   { path: '/files', nav: 'Files', key: 'f', load: () => import('./files/files-view.tsx') },
+  { path: '/routes', nav: 'Routes', key: 'r', load: () => import('./routes/route-list-view.tsx') },
+  { path: '/routes/$tenant/$name', load: () => import('./routes/route-view.tsx') },
 ];

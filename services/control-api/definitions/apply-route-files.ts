@@ -91,7 +91,7 @@ export const appliedSchema = z.object({
     .describe('In force, of a tenant and a kind that the files have, and not in the files. Kept unless `prune=true`.'),
 });
 type Missing = z.infer<typeof appliedSchema>['missing'][number];
-type Applied = z.infer<typeof appliedSchema>;
+export type Applied = z.infer<typeof appliedSchema>;
 
 export type ApplyResult =
   | { readonly type: 'applied'; readonly applied: Applied }

@@ -31,6 +31,9 @@ export const routeDetailSchema = routeSchema
   })
   .meta({ id: 'RouteDetail' });
 
+export type RoutePage = z.infer<typeof routePageSchema>;
+export type RouteDetail = z.infer<typeof routeDetailSchema>;
+
 interface PageOptions {
   /** Null sees every tenant. */
   readonly tenantId: string | null;

@@ -37,6 +37,8 @@ export const versionPageSchema = z.object({
   next_cursor: z.string().nullable(),
 });
 
+export type VersionPage = z.infer<typeof versionPageSchema>;
+
 export interface DefinitionName {
   readonly kind: VersionedKind;
   readonly tenant: string;

@@ -9,6 +9,7 @@ import { z } from 'zod';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
+import type {} from '../http/bound-answers.ts';
 import { idField, instantField, tenantField, textField } from '../http/request-fields.ts';
 import { callerOf } from '../http/request-guard.ts';
 import { createRuleSetLoader, type RuleSets } from './load-rule-sets.ts';
@@ -83,6 +84,8 @@ const replySchema = z.object({
     ...(Object.fromEntries(CHANGES.map((change) => [change, z.number()])) as Record<ChangeOf, z.ZodNumber>),
   }),
 });
+
+export type Simulation = z.infer<typeof replySchema>;
 
 export interface SimulateParts extends ApiParts, SimulationLimits {
   readonly now?: (() => number) | undefined;

@@ -41,6 +41,8 @@ const diffSchema = z
   })
   .meta({ id: 'DefinitionDiff' });
 
+export type DefinitionDiff = z.infer<typeof diffSchema>;
+
 const detailSchema = versionSchema
   .extend({
     customer_id: z.string(),

@@ -7,6 +7,7 @@ import type { Caller } from '#shared/access/permissions.ts';
 import type { ParsedDocument, RouteFile, RouteFileFault } from '#shared/definitions/parse-route-files.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import type { ApiServer } from '../http/api-server.ts';
+import type {} from '../http/bound-answers.ts';
 import { callerOf, customerOf, spend } from '../http/request-guard.ts';
 import { createDefinitionParser } from './parse-definitions.ts';
 import { MOST_FAULTS } from './read-definitions.ts';
