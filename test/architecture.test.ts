@@ -149,6 +149,7 @@ describe('vendor libraries have one home each', () => {
     ['mail', /^nodemailer$/, /^shared\/notices\//],
     ['pages', /^(react|react-dom|@tanstack|uplot|@codemirror|@vitejs|vite)(\/|$)/, /^(console|deploy)\//],
     ['http', /^(undici|got)$/, /^(shared\/http|bench)\//],
+    ['sign-in', /^(openid-client|@fastify\/cookie)$/, /^services\/control-api\/(sign-in|http)\//],
   ];
   test.each(homes)('%s', (_home, library, folders) => {
     expect(offenders(shipped, (imported, file) => library.test(imported) && !folders.test(file.path))).toEqual([]);

@@ -46,7 +46,9 @@ import { createRecordCounter } from './records/count-records.ts';
 import { handleRecords } from './records/handle-records.ts';
 import { handleOpenReviews } from './reviews/handle-open-reviews.ts';
 import { handleReviews } from './reviews/handle-reviews.ts';
+import { createAudience } from './sign-in/create-audience.ts';
 import { handleLinks } from './sign-in/handle-links.ts';
+import { handleOidc } from './sign-in/handle-oidc.ts';
 import { pageOriginsOf, type SignInSettings } from './sign-in/sign-in-settings.ts';
 
 export interface AppOptions extends ApiParts, SimulationLimits, ServePagesOptions {
@@ -144,7 +146,12 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleDeadLetters(app, options);
   handleNotices(app, options);
   handleQueues(app, options);
-  handleLinks(app, options);
+  const operators = createAudience(options.signIn.oidc, options.secrets);
+  handleOidc(app, { ...options, operators });
+  handleLinks(app, {
+    ...options,
+    providerSignOutUrl: async () => await operators?.provider.signOutUrl(`${operators.origin}/console/sign-in`),
+  });
   handleKeys(app, options);
   handlePeople(app, options);
   handleAccess(app, options);

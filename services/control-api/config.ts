@@ -7,7 +7,7 @@ import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, jsonVariable, listVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
 import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
 import { chatVariables } from './chat/chat-settings.ts';
-import { signInVariables } from './sign-in/sign-in-settings.ts';
+import { checkSignIn, signInVariables } from './sign-in/sign-in-settings.ts';
 
 export const variables = z.object({
   ...fleetVariables,
@@ -74,6 +74,7 @@ export const variables = z.object({
 });
 
 const schema = variables.superRefine((read, context) => {
+  checkSignIn(read, context);
   const { LONGSHORE_API_OAUTH_ISSUER, LONGSHORE_API_OAUTH_AUDIENCE, LONGSHORE_API_OAUTH_JWKS_URL } = read;
   const together = { LONGSHORE_API_OAUTH_ISSUER, LONGSHORE_API_OAUTH_AUDIENCE, LONGSHORE_API_OAUTH_JWKS_URL };
   const missing = Object.entries(together).filter(([, value]) => value === undefined);

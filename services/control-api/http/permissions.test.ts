@@ -141,7 +141,13 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
 /** A stream: it answers until its job ends; `job-events.test.ts` has its own. */
 const STREAMS = ['GET /api/v1/jobs/{id}/events'];
 /** For keys alone, for people alone, or for neither yet; `sign-in/` and `people.test.ts` have their own. */
-const SIGN_IN = ['POST /api/v1/sign-in-links', 'POST /auth/link', 'POST /auth/sign-out', 'GET /api/v1/sessions'];
+const SIGN_IN = [
+  'POST /api/v1/sign-in-links',
+  'POST /auth/link',
+  'POST /auth/oidc',
+  'POST /auth/sign-out',
+  'GET /api/v1/sessions',
+];
 
 async function ask(endpoint: string, credential: Credential): Promise<{ status: number; code: unknown }> {
   const [method = '', path = ''] = endpoint.split(' ');

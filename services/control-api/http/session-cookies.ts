@@ -13,6 +13,8 @@ const LOOPBACK_ADDRESS = /^(?:127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$
 const LOOPBACK_NAMES = ['127.0.0.1', 'localhost', '[::1]', '::1'];
 /** As long as the longest session. */
 const MAX_AGE_SECONDS = 12 * 3_600;
+/** Longer than any way of signing in takes. */
+const SIGN_IN_SECONDS = 3_600;
 
 export function appOf(tenantId: string | null): SignInApp {
   return tenantId === null ? 'console' : 'portal';
@@ -23,6 +25,21 @@ export function isFromLoopback(request: FastifyRequest): boolean {
   const { remoteAddress = '' } = request.raw.socket;
   const isForwarded = request.headers['x-forwarded-for'] !== undefined || request.headers.forwarded !== undefined;
   return !isForwarded && LOOPBACK_ADDRESS.test(remoteAddress) && LOOPBACK_NAMES.includes(request.hostname);
+}
+
+/** Whether cookies may be given at all: over TLS, or on this machine. */
+export function mayHaveCookies(request: FastifyRequest): boolean {
+  return request.protocol === 'https' || isFromLoopback(request);
+}
+
+/** What the browser is known by while it signs in, in all its tabs. */
+export function browserTokenOf(request: FastifyRequest): string | undefined {
+  const token = request.cookies[nameOf(request, 'sign-in')];
+  return token !== undefined && /^[\w-]{43}$/.test(token) ? token : undefined;
+}
+
+export function keepBrowserToken(request: FastifyRequest, reply: FastifyReply, token: string): void {
+  reply.setCookie(nameOf(request, 'sign-in'), token, { ...attributesOf(request), maxAge: SIGN_IN_SECONDS });
 }
 
 export function sessionTokenOf(request: FastifyRequest): string | undefined {
@@ -39,7 +56,7 @@ export function clearSessionCookies(request: FastifyRequest, reply: FastifyReply
   for (const app of APPS) reply.clearCookie(nameOf(request, app), attributesOf(request));
 }
 
-function nameOf(request: FastifyRequest, app: SignInApp): string {
+function nameOf(request: FastifyRequest, app: SignInApp | 'sign-in'): string {
   return `${isSecure(request) ? '__Host-' : ''}longshore-${app}`;
 }
 

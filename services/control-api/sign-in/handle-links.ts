@@ -17,6 +17,7 @@ import {
   appOf,
   clearSessionCookies,
   isFromLoopback,
+  mayHaveCookies,
   sessionTokenOf,
   setSessionCookie,
 } from '../http/session-cookies.ts';
@@ -24,6 +25,7 @@ import type { SignInSettings } from './sign-in-settings.ts';
 
 export interface SignInParts extends Pick<ApiParts, 'sql'> {
   readonly signIn: SignInSettings;
+  readonly providerSignOutUrl: () => Promise<URL | undefined>;
 }
 
 const USER_AGENT_LENGTH = 200;
@@ -32,7 +34,7 @@ const signedInSchema = z.object({
   app: z.enum(['console', 'portal']).describe('Which of the two the session is for.'),
 });
 
-export function handleLinks(app: ApiServer, { sql, signIn }: SignInParts): void {
+export function handleLinks(app: ApiServer, { sql, signIn, providerSignOutUrl }: SignInParts): void {
   app.post(
     '/api/v1/sign-in-links',
     {
@@ -84,20 +86,34 @@ export function handleLinks(app: ApiServer, { sql, signIn }: SignInParts): void 
       schema: {
         summary: 'End the session of this request',
         tags: ['access'],
-        response: { 200: z.object({ signed_out: z.literal(true) }), ...errorReplies },
+        response: {
+          200: z.object({
+            signed_out: z.literal(true),
+            provider_url: z.string().nullable().describe('Where the person signs out at the provider, too.'),
+          }),
+          ...errorReplies,
+        },
       },
     },
     async (request, reply) => {
-      await signOut(sql, personOf(request));
+      const person = personOf(request);
+      await signOut(sql, person);
       clearSessionCookies(request, reply);
-      return { signed_out: true as const };
+      const url = person.session.way === 'oidc' ? await providerSignOutUrl() : undefined;
+      return { signed_out: true as const, provider_url: url?.href ?? null };
     },
   );
 }
 
-function visitorOf(request: FastifyRequest): Visitor {
+export function visitorOf(request: FastifyRequest): Visitor {
   const userAgent = visibleText(request.headers['user-agent'] ?? '').slice(0, USER_AGENT_LENGTH);
   return { address: request.ip, userAgent, oldToken: sessionTokenOf(request) };
+}
+
+/** @throws LongshoreError `SIGN_IN_INSECURE` */
+export function assertMayHaveCookies(request: FastifyRequest): void {
+  if (mayHaveCookies(request)) return;
+  throw new LongshoreError('SIGN_IN_INSECURE', 'Signing in takes https, except on the machine that Longshore runs on.');
 }
 
 function assertLinks(request: FastifyRequest, { hasLinks }: SignInSettings): void {

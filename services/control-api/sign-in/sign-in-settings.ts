@@ -1,6 +1,10 @@
 /** The variables of signing in. */
 import { z } from 'zod';
-import { booleanVariable } from '#shared/runtime/config/load-config.ts';
+import { OPERATOR_ROLES, type Role } from '#shared/access/permissions.ts';
+import { secretNameSchema } from '#shared/definitions/name-schemas.ts';
+import { networksVariable } from '#shared/runtime/config/fleet-variables.ts';
+import { booleanVariable, jsonVariable } from '#shared/runtime/config/load-config.ts';
+import type { OidcClient } from './oidc-provider.ts';
 
 const originVariable = z
   .url({ protocol: /^https?$/ })
@@ -9,7 +13,42 @@ const originVariable = z
   })
   .transform((text) => new URL(text).origin);
 
+const LOOPBACK = ['127.0.0.1', '[::1]', 'localhost'];
+
 export const signInVariables = {
+  LONGSHORE_OIDC_ISSUER: z
+    .url()
+    .refine((text) => {
+      const { protocol, hostname, search, hash } = new URL(text);
+      const isSecure = protocol === 'https:' || (protocol === 'http:' && LOOPBACK.includes(hostname));
+      return isSecure && search === '' && hash === '';
+    }, 'must be https, without query and fragment')
+    .optional()
+    .describe(
+      'OpenID Connect provider at which operators sign in to the console. Set it with client id, roles and `LONGSHORE_CONSOLE_ORIGIN`.',
+    ),
+  LONGSHORE_OIDC_CLIENT_ID: z.string().min(1).max(256).optional().describe('Client id at the provider.'),
+  LONGSHORE_OIDC_CLIENT_SECRET_NAME: secretNameSchema
+    .optional()
+    .describe('Name in the secret store of the client secret. Without it, the client is a public one.'),
+  LONGSHORE_OIDC_SCOPES: z
+    .string()
+    .regex(/^openid(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/, 'must begin with openid')
+    .default('openid profile email')
+    .describe('Scopes that are asked for. Some providers have a scope for groups.'),
+  LONGSHORE_OIDC_ROLES_CLAIM: z
+    .string()
+    .min(1)
+    .max(200)
+    .default('groups')
+    .describe('Claim of the ID token that decides the role; `realm_access.roles` names a claim within a claim.'),
+  LONGSHORE_CONSOLE_ROLES: jsonVariable
+    .pipe(z.record(z.string(), z.enum(OPERATOR_ROLES)))
+    .optional()
+    .describe('JSON from values of that claim to roles: `{"sre-prod":"operator"}`. The first match counts.'),
+  LONGSHORE_OIDC_ADDRESSES: networksVariable
+    .optional()
+    .describe('Networks that are not public and in which the provider may be, comma-separated.'),
   LONGSHORE_CONSOLE_LINKS: booleanVariable
     .default(false)
     .describe(
@@ -28,17 +67,58 @@ export interface SignInSettings {
   readonly hasLinks: boolean;
   readonly consoleOrigin: string | undefined;
   readonly portalOrigin: string | undefined;
+  /** Where operators sign in; undefined: nowhere. */
+  readonly oidc?: OidcSettings | undefined;
 }
 
-export function signInSettingsOf(config: {
-  readonly LONGSHORE_CONSOLE_LINKS: boolean;
-  readonly LONGSHORE_CONSOLE_ORIGIN?: string | undefined;
-  readonly LONGSHORE_PORTAL_ORIGIN?: string | undefined;
-}): SignInSettings {
+export interface OidcSettings extends OidcClient {
+  readonly rolesClaim: string;
+  readonly roles: Readonly<Record<string, Role>>;
+  readonly addresses: readonly string[];
+  readonly origin: string;
+}
+
+const schema = z.object(signInVariables);
+type SignInVariables = z.output<typeof schema>;
+
+/** What the variables of one way to sign in need of each other. */
+export function checkSignIn(read: SignInVariables, context: z.RefinementCtx): void {
+  if (read.LONGSHORE_OIDC_ISSUER === undefined) return;
+  const needed = {
+    LONGSHORE_OIDC_CLIENT_ID: read.LONGSHORE_OIDC_CLIENT_ID,
+    LONGSHORE_CONSOLE_ROLES: read.LONGSHORE_CONSOLE_ROLES,
+    LONGSHORE_CONSOLE_ORIGIN: read.LONGSHORE_CONSOLE_ORIGIN,
+  };
+  for (const [name, value] of Object.entries(needed))
+    if (value === undefined)
+      context.addIssue({ code: 'custom', path: [name], message: 'is required with LONGSHORE_OIDC_ISSUER' });
+}
+
+export function signInSettingsOf(config: SignInVariables): SignInSettings {
   return {
     hasLinks: config.LONGSHORE_CONSOLE_LINKS,
     consoleOrigin: config.LONGSHORE_CONSOLE_ORIGIN,
     portalOrigin: config.LONGSHORE_PORTAL_ORIGIN,
+    oidc: oidcSettingsOf(config),
+  };
+}
+
+function oidcSettingsOf(config: SignInVariables): OidcSettings | undefined {
+  const {
+    LONGSHORE_OIDC_ISSUER: issuer,
+    LONGSHORE_OIDC_CLIENT_ID: clientId,
+    LONGSHORE_CONSOLE_ORIGIN: origin,
+  } = config;
+  if (issuer === undefined || clientId === undefined || origin === undefined) return undefined;
+  return {
+    issuer,
+    clientId,
+    origin,
+    clientSecretName: config.LONGSHORE_OIDC_CLIENT_SECRET_NAME,
+    scopes: config.LONGSHORE_OIDC_SCOPES,
+    rolesClaim: config.LONGSHORE_OIDC_ROLES_CLAIM,
+    roles: config.LONGSHORE_CONSOLE_ROLES ?? {},
+    addresses: config.LONGSHORE_OIDC_ADDRESSES ?? [],
   };
 }
 
