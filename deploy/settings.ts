@@ -54,7 +54,14 @@ const settingsSchema = z
     /** Buckets of others that routes deliver to. */
     externalBuckets: z.array(z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/)).default([]),
     /** Where services may go beside public addresses at port 443; nowhere when absent. */
-    reach: z.strictObject({ partners: networksSchema, stores: networksSchema, notices: networksSchema }).default({}),
+    reach: z
+      .strictObject({
+        partners: networksSchema,
+        stores: networksSchema,
+        remotes: networksSchema,
+        notices: networksSchema,
+      })
+      .default({}),
     /** The mail server for notices; none when absent. */
     mail: z
       .strictObject({

@@ -200,6 +200,11 @@ export const ERROR_CODES = {
     meaning: 'The database did not answer, or gave up the statement. The load is retried.',
     remedy: 'Check the database and its address. What was loaded is not loaded again.',
   },
+  PUSH_TARGET_EXISTS: {
+    meaning: 'The partner’s server already has a file of the final name, and the route does not allow to overwrite it.',
+    remedy:
+      'Ask the partner to take the file away and retry the job, or say `onExisting: overwrite` or `number` in the route.',
+  },
   CONTENT_TOO_LARGE: {
     meaning: 'The file is larger than the target takes in one message: a call takes 16 MiB.',
     remedy: 'Push the file or deliver it to a store, or let the route of such files end otherwise (`match.maxSize`).',

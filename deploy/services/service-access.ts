@@ -19,6 +19,7 @@ export type ObjectUse =
 export const REACH_VARIABLES = {
   partners: 'LONGSHORE_PARTNER_ADDRESSES',
   stores: 'LONGSHORE_STORE_ADDRESSES',
+  remotes: 'LONGSHORE_REMOTE_ADDRESSES',
   notices: 'LONGSHORE_NOTICE_ADDRESSES',
 } as const;
 
@@ -77,7 +78,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     sends: ['work', 'partner-steps'],
     objects: WORKER_OBJECTS,
     readsSecrets: true,
-    reaches: ['partners', 'stores'],
+    reaches: ['partners', 'stores', 'remotes'],
   },
   'large-file-worker': {
     ...NOTHING,
@@ -86,7 +87,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     objects: WORKER_OBJECTS,
     // The credentials of external stores.
     readsSecrets: true,
-    reaches: ['partners', 'stores'],
+    reaches: ['partners', 'stores', 'remotes'],
     protectsItself: true,
   },
   'retry-sweeper': {

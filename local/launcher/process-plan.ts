@@ -66,6 +66,12 @@ export function fleetEnvironment(options: FleetEnvironmentOptions): Record<strin
 
 /** What is on this machine may be called; elsewhere what a tenant names must be a public address. */
 const LOOPBACK = '127.0.0.0/8,::1';
+/** Of both workers. */
+const OUTWARD = {
+  LONGSHORE_STORE_ADDRESSES: LOOPBACK,
+  LONGSHORE_PARTNER_ADDRESSES: LOOPBACK,
+  LONGSHORE_REMOTE_ADDRESSES: LOOPBACK,
+};
 /** The drain, and time to close what it held. */
 const SERVICE_STOP_TIMEOUT_MS = 18_000;
 const PART_STOP_TIMEOUT_MS = 4_000;
@@ -146,12 +152,11 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
         LOG_LEVEL: fleet.LOG_LEVEL ?? 'warn',
       };
     case 'large-file-worker':
-      return { LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home), LONGSHORE_STORE_ADDRESSES: LOOPBACK };
+      return { LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home), ...OUTWARD };
     case 'partner-worker':
       return {
         LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home),
-        LONGSHORE_STORE_ADDRESSES: LOOPBACK,
-        LONGSHORE_PARTNER_ADDRESSES: LOOPBACK,
+        ...OUTWARD,
       };
     case 'retry-sweeper':
       return {

@@ -12,6 +12,9 @@ export const variables = z.object({
   LONGSHORE_PARTNER_ADDRESSES: networksVariable
     .optional()
     .describe('Private addresses and networks of partners that may be called, comma-separated, such as `10.1.0.0/16`.'),
+  LONGSHORE_REMOTE_ADDRESSES: networksVariable
+    .optional()
+    .describe('Private addresses and networks of SFTP and FTPS servers that may be connected to, comma-separated.'),
   LONGSHORE_SLOTS: integerVariable({ min: 1, max: 100 }).default(4).describe('Number of jobs processed concurrently.'),
   LONGSHORE_POLLERS: integerVariable({ min: 1, max: 10 }).default(1).describe('Number of concurrent receive requests.'),
   /** A queue keeps a message hidden for 12 h at most. */

@@ -12,6 +12,9 @@ export const variables = z.object({
   LONGSHORE_PARTNER_ADDRESSES: networksVariable
     .optional()
     .describe('Private addresses and networks of partners that may be called, comma-separated, such as `10.1.0.0/16`.'),
+  LONGSHORE_REMOTE_ADDRESSES: networksVariable
+    .optional()
+    .describe('Private addresses and networks of SFTP and FTPS servers that may be connected to, comma-separated.'),
   LONGSHORE_SLOTS: integerVariable({ min: 1, max: 1_000 })
     .default(32)
     .describe('Number of jobs processed concurrently.'),

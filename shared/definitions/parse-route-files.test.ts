@@ -112,7 +112,9 @@ steps:
   it('names the known step kinds when one is unknown', () => {
     const text = GOOD.replace('- deliver:', '- launch:').replace('  - confirm:\n', '');
     expect(faultsOf(text)).toMatchObject([
-      { message: expect.stringContaining('validate, stage, transform, parse, call, deliver, load, post, confirm') },
+      {
+        message: expect.stringContaining('validate, stage, transform, parse, call, deliver, load, post, push, confirm'),
+      },
     ]);
   });
 

@@ -5,6 +5,7 @@ import { deliverOptions } from './deliver/options.ts';
 import { loadOptions } from './load/options.ts';
 import { parseOptions } from './parse/options.ts';
 import { postOptions } from './post/options.ts';
+import { pushOptions } from './push/options.ts';
 import { stageOptions } from './stage/options.ts';
 import type { StepOptionsKind } from './step-options.ts';
 import { transformOptions } from './transform/options.ts';
@@ -19,5 +20,6 @@ export const STEP_OPTIONS: readonly StepOptionsKind<unknown>[] = [
   deliverOptions,
   loadOptions,
   postOptions,
+  pushOptions,
   confirmOptions,
 ];

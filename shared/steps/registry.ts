@@ -5,6 +5,7 @@ import { deliverStep } from './deliver/run.ts';
 import { loadStep } from './load/run.ts';
 import { parseStep } from './parse/run.ts';
 import { postStep } from './post/run.ts';
+import { pushStep } from './push/run.ts';
 import { stageStep } from './stage/run.ts';
 import type { StepKind } from './step-context.ts';
 import { transformStep } from './transform/run.ts';
@@ -19,6 +20,7 @@ const STEPS: readonly StepKind<unknown>[] = [
   deliverStep,
   loadStep,
   postStep,
+  pushStep,
   confirmStep,
 ];
 

@@ -1,5 +1,6 @@
 /** Keys of what steps write: intermediate objects in the staging bucket, the same on every try, and files for the sender in the outbound bucket. */
 
+import type { TemplateFacts } from '#shared/definitions/name-template.ts';
 import { type CanonicalKey, canonicalKey } from '#shared/definitions/routes/canonical-key.ts';
 import type { FileFacts, StepContext } from './step-context.ts';
 
@@ -13,6 +14,21 @@ export function stagingTarget(context: StepContext<unknown>, name: string): { bu
 export interface NamedObject {
   readonly object: { readonly key: string };
   readonly job: { readonly id: string; readonly routeName: string };
+}
+
+/** For templates of keys, paths and subjects. */
+export function factsOfFile(context: Pick<StepContext<unknown>, 'file'> & NamedObject): TemplateFacts {
+  const { file, job } = context;
+  return {
+    tenantId: file.tenantId,
+    key: file.key,
+    name: currentName(context),
+    fileId: file.id,
+    jobId: job.id,
+    routeName: job.routeName,
+    receivedAt: file.receivedAt,
+    timeZone: file.timeZone,
+  };
 }
 
 /** The last segment of the object's key: the name as it is now. */

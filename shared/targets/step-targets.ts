@@ -9,11 +9,19 @@ import {
   type FoundPartner,
   type PartnerDirectory,
 } from '#shared/partners/partner-directory.ts';
+import type { RemoteConnection } from '#shared/remotes/remote-connection.ts';
+import type { RemoteDirectory, UsedRemote, UsedRemoteFacts, UseOptions } from '#shared/remotes/remote-directory.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 
 export interface StepTargets {
   findPartner(name: string): Promise<FoundPartner>;
+  /** Runs `work` over a connection that nobody else uses meanwhile. @throws as `RemoteDirectory.use`. */
+  useRemote<Result>(
+    name: string,
+    work: (connection: RemoteConnection, facts: UsedRemoteFacts) => Promise<Result>,
+    options?: UseOptions,
+  ): Promise<UsedRemote<Result>>;
   /** Undefined: the tenant has no such database that can be used. */
   useDatabase<Result>(
     name: string,
@@ -26,28 +34,33 @@ export interface TargetDirectory {
   /** Of all tenants; one for the process, since its limits count there. */
   readonly partners: PartnerDirectory;
   /** After the last use has ended. */
-  close(): void;
+  close(): Promise<void>;
 }
 
 export interface TargetDirectoryOptions {
   readonly sql: Sql;
   readonly secrets: SecretStore;
+  /** Of partners' APIs and databases. */
   readonly addressGuard: AddressGuard;
+  readonly remotes: RemoteDirectory;
   readonly logger: Logger;
 }
 
 export function createTargetDirectory(options: TargetDirectoryOptions): TargetDirectory {
+  const { remotes } = options;
   const partners = createPartnerDirectory(options);
   const databases = createDatabaseDirectory(options);
   return {
     partners,
     of: (tenantId) => ({
       findPartner: (name) => partners.find(tenantId, name),
+      useRemote: (name, work, use) => remotes.use({ tenantId, name }, work, use),
       useDatabase: (name, work) => databases.use({ tenantId, name }, work),
     }),
-    close() {
+    async close() {
       partners.close();
       databases.close();
+      await remotes.close();
     },
   };
 }

@@ -20,6 +20,7 @@ import { PARTNER_STEPS_MESSAGES, WORK_MESSAGES } from '#shared/messages/queue-me
 import { CHUNK_WINDOW, createRecordStore } from '#shared/records/create-record-store.ts';
 import type { WokenChunk } from '#shared/records/open-records.ts';
 import type { RecordRunner, RecordRunnerOptions } from '#shared/records/run-records.ts';
+import { createRemoteDirectory } from '#shared/remotes/remote-directory.ts';
 import type { copyVariables } from '#shared/runtime/config/copy-variables.ts';
 import type { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
 import { bucketNames } from '#shared/runtime/config/resource-names.ts';
@@ -50,6 +51,8 @@ export interface JobServiceConfig
   readonly LONGSHORE_STEP_DEADLINE_MS: number;
   /** Private addresses of partners and their databases that may be called. */
   readonly LONGSHORE_PARTNER_ADDRESSES?: readonly string[] | undefined;
+  /** Private addresses of remotes. */
+  readonly LONGSHORE_REMOTE_ADDRESSES?: readonly string[] | undefined;
   /** Share of the slots that one tenant takes while others may be waiting behind it. */
   readonly LONGSHORE_TENANT_SHARE_PERCENT: number;
 }
@@ -158,7 +161,17 @@ export function createJobService(
   function open(parts: QueueServiceParts): OpenedService<JobMessages> {
     const { sql, wakeUps, tracing } = parts;
     const opened = openStores(sql);
+    const remotes = createRemoteDirectory({
+      sql,
+      secrets: createSecretStore(config),
+      addressGuard: createAddressGuard({ allow: config.LONGSHORE_REMOTE_ADDRESSES ?? [] }),
+      leaseMs,
+      worker: workerName,
+      service: name,
+      logger,
+    });
     const targets = createTargetDirectory({
+      remotes,
       sql,
       secrets: createSecretStore(config),
       addressGuard: createAddressGuard({ allow: config.LONGSHORE_PARTNER_ADDRESSES ?? [] }),
@@ -196,9 +209,9 @@ export function createJobService(
       },
       drain: () => records?.drain(),
       flush: () => Promise.all([runner.stop(), records?.stop()]),
-      close() {
+      async close() {
         opened.stores.close();
-        targets.close();
+        await targets.close();
       },
     };
   }

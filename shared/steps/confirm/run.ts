@@ -1,10 +1,13 @@
 /** `confirm`: the very version that was delivered stands at its destination, with the size and checksum of its source. */
+import { z } from 'zod';
 import { compareContents } from '#shared/files/object-checksum.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
+import { RemoteError } from '#shared/remotes/remote-error.ts';
+import { SecretError } from '#shared/runtime/secrets/secret-store.ts';
 import { useExternalStore } from '#shared/steps/use-external-store.ts';
 import { type Delivery, deliverySchema } from '../deliver/delivery.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
-import { failed, withStoreFailures } from '../step-failure.ts';
+import { failed, retry, withStoreFailures } from '../step-failure.ts';
 import type { StepOutcome } from '../step-outcome.ts';
 import { type ConfirmOptions, confirmOptions } from './options.ts';
 
@@ -13,6 +16,11 @@ export const confirmStep: StepKind<ConfirmOptions> = {
   classOf: confirmOptions.classOf,
   run: (context) =>
     withStoreFailures('CONFIRMATION_ERROR', async () => {
+      const pushed = pushedSchema.safeParse(context.outputs.push);
+      if (pushed.success && context.outputs.deliver === undefined) return await confirmPush(context, pushed.data);
+      const told = TOLD_KINDS.find((kind) => context.outputs[kind] !== undefined);
+      if (told !== undefined && context.outputs.deliver === undefined)
+        return { type: 'succeeded', output: { confirmedBy: told } };
       const { supersededBy } = context.outputs.deliver ?? {};
       if (supersededBy !== undefined) return { type: 'succeeded', output: { supersededBy } };
       const parsed = deliverySchema.safeParse(context.outputs.deliver);
@@ -52,4 +60,31 @@ async function confirm({ signal }: StepContext<unknown>, store: ObjectStore, del
     return failed('CONFIRMATION_ERROR', 'CHECKSUM_MISMATCH', message);
   }
   return { type: 'succeeded', output: { sizeBytes: head.sizeBytes, etag: head.etag, checksum: delivery.checksum } };
+}
+
+/** Steps whose target said itself that it has the file. */
+const TOLD_KINDS = ['load', 'post', 'publish', 'mail'];
+
+const pushedSchema = z.object({ remote: z.string(), path: z.string(), sizeBytes: z.number() });
+
+/** The partner may take the file at any time: gone is no fault. */
+async function confirmPush(
+  { targets, signal }: StepContext<unknown>,
+  { remote, path, sizeBytes }: z.output<typeof pushedSchema>,
+): Promise<StepOutcome> {
+  try {
+    const used = await targets?.useRemote(remote, (connection) => connection.stat(path), { signal });
+    if (used?.type === 'wait')
+      return { type: 'wait', afterMs: used.afterMs, reason: used.code ?? 'REMOTE_CONNECTIONS' };
+    if (used?.type !== 'used') return retry('CONFIRMATION_ERROR', 'REMOTE_UNKNOWN', `There is no remote ${remote}.`);
+    const there = used.result;
+    if (there === undefined) return { type: 'succeeded', output: { remote, path, pickedUp: true } };
+    if (there.sizeBytes === sizeBytes) return { type: 'succeeded', output: { remote, path, sizeBytes } };
+    const message = `${path} has ${there.sizeBytes} bytes and not ${sizeBytes}.`;
+    return failed('CONFIRMATION_ERROR', 'SIZE_MISMATCH', message);
+  } catch (error) {
+    if (error instanceof RemoteError || error instanceof SecretError)
+      return retry('CONFIRMATION_ERROR', error.code, `With the remote ${remote}: ${error.message}`);
+    throw error;
+  }
 }

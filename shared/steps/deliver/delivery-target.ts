@@ -2,7 +2,7 @@
 
 import { compileNameTemplate } from '#shared/definitions/name-template.ts';
 import { canonicalKey } from '#shared/definitions/routes/canonical-key.ts';
-import { currentName, type NamedObject } from '#shared/steps/step-keys.ts';
+import { currentName, factsOfFile, type NamedObject } from '#shared/steps/step-keys.ts';
 import type { StepContext } from '../step-context.ts';
 import type { DeliverOptions } from './options.ts';
 
@@ -14,7 +14,7 @@ export type DeliveryTarget =
 export function deliveryTarget(
   context: Pick<StepContext<DeliverOptions>, 'options' | 'file' | 'bucketNames'> & NamedObject,
 ): DeliveryTarget {
-  const { options, file, job, bucketNames } = context;
+  const { options, file, bucketNames } = context;
   const isExternal = options.store !== undefined;
   if (!isExternal && Object.values(bucketNames).some((own) => own === options.externalBucket)) {
     return { ok: false, message: `${options.externalBucket} is one of Longshore's own buckets; name it by \`bucket\`` };
@@ -29,16 +29,7 @@ export function deliveryTarget(
   }
   const template = compileNameTemplate(options.key);
   if (!template.ok) return template;
-  const rendered = template.render({
-    tenantId: file.tenantId,
-    key: file.key,
-    name,
-    fileId: file.id,
-    jobId: job.id,
-    routeName: job.routeName,
-    receivedAt: file.receivedAt,
-    timeZone: file.timeZone,
-  });
+  const rendered = template.render(factsOfFile(context));
   const canonical = canonicalKey(rendered, within);
   return canonical.ok ? { ok: true, bucket, key: canonical.key } : canonical;
 }

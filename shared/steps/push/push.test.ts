@@ -1,0 +1,221 @@
+/** `push` to the servers of partner-files, and a killed or cut-off push at every row of its table. */
+import { randomBytes } from 'node:crypto';
+import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { ObjectLocation } from '#shared/files/object-location.ts';
+import type { RemoteConnection } from '#shared/remotes/remote-connection.ts';
+import { RemoteError } from '#shared/remotes/remote-error.ts';
+import { targetsOf } from '#testkit/beds/remote-bed.ts';
+import { memoryEffectLog, runStep, type StepBench, startStepBench } from '#testkit/beds/step-bed.ts';
+import { PARTNER_SERVERS, type PartnerFileServer } from '#testkit/servers/partner-file-servers.ts';
+import { pushOptions } from './options.ts';
+import { numberedPath, tempNameOf, untilOpen } from './push-places.ts';
+import { pushStep } from './run.ts';
+
+let bench: StepBench;
+beforeAll(async () => {
+  bench = await startStepBench();
+});
+afterAll(() => bench.stop());
+
+type Wrap = (connection: RemoteConnection) => RemoteConnection;
+
+/** The others do the same, slowly; what differs among them is in the contract of connections. */
+const SERVERS = PARTNER_SERVERS.filter(({ name }) => !/proftpd|pure-ftpd/.test(name));
+
+for (const { name, start, missing } of SERVERS) {
+  describe.skipIf(missing !== undefined)(missing === undefined ? name : `${name} (skipped: ${missing})`, () => {
+    let server: PartnerFileServer;
+    beforeAll(async () => {
+      server = await start();
+    }, 60_000);
+    afterAll(() => server?.stop());
+    afterEach(async () => {
+      for (const file of await readdir(server.onDisk)) await rm(join(server.onDisk, file), { recursive: true });
+    });
+
+    const names = async () => (await readdir(server.onDisk)).sort();
+    const content = (file: string) => readFile(join(server.onDisk, file));
+
+    function push(object: ObjectLocation, request: Record<string, unknown> = {}) {
+      const { options = {}, wrap, ...rest } = request;
+      return runStep(bench, {
+        ...{ step: pushStep, kind: pushOptions, object, targets: targetsOf(server, wrap as Wrap | undefined) },
+        options: { remote: 'partner', path: `${server.directory}{{ name }}`, ...(options as object) },
+        ...rest,
+      });
+    }
+
+    test('the file is there whole under its name, with its marker, and only once', async () => {
+      const bytes = randomBytes(300_001);
+      const object = await bench.land('statement.csv', bytes);
+      const effects = memoryEffectLog();
+      const options = { marker: '{{ name }}.done', verify: 'readback' };
+      expect(await push(object, { options, effects })).toMatchObject({
+        type: 'succeeded',
+        output: {
+          path: `${server.directory}statement.csv`,
+          sizeBytes: 300_001,
+          sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+        },
+      });
+      expect(await names()).toEqual(['statement.csv', 'statement.csv.done']);
+      expect(await content('statement.csv')).toEqual(bytes);
+      // The partner takes both; whoever repeats the step brings none of them back.
+      for (const file of await names()) await rm(join(server.onDisk, file));
+      expect(await push(object, { options, effects })).toMatchObject({ type: 'succeeded', output: { wasThere: true } });
+      expect(await names()).toEqual([]);
+    });
+
+    test.each<[string, (temp: string, path: string, file: Buffer) => Promise<void>, string, string[]]>([
+      [
+        'in the middle of its upload goes on',
+        async (temp, _path, file) => writeFile(temp, file.subarray(0, 1_000)),
+        'succeeded',
+        ['a.csv'],
+      ],
+      ['before the rename renames', async (temp, _path, file) => writeFile(temp, file), 'succeeded', ['a.csv']],
+      ['after the rename finds it', async (_temp, path, file) => writeFile(path, file), 'succeeded', ['a.csv']],
+      ['after the partner took it does not send it again', async () => {}, 'ambiguous', []],
+      [
+        'after another file took its name does not send it again',
+        async (_temp, path) => writeFile(path, 'other'),
+        'ambiguous',
+        ['a.csv'],
+      ],
+    ])('a push that was killed %s', async (_name, left, came, shown) => {
+      const file = randomBytes(5_000);
+      const object = await bench.land('a.csv', file);
+      const effects = memoryEffectLog();
+      const path = `${server.directory}a.csv`;
+      const temp = tempNameOf(path, 'acme/job-1/1');
+      const onDisk = (remote: string) => join(server.onDisk, remote.slice(server.directory.length));
+      await effects.begin(0);
+      await effects.write(0, 'COMMITTING', { remote: 'partner', path, temp, sizeBytes: file.length, fingerprint: 'x' });
+      await left(onDisk(temp), onDisk(path), file);
+      // As if the partner's own user had written it.
+      for (const each of await names()) await chmod(join(server.onDisk, each), 0o666);
+      expect(await push(object, { effects })).toMatchObject({ type: came });
+      expect(await names()).toEqual(shown);
+      if (came === 'succeeded') expect(await content('a.csv')).toEqual(file);
+    });
+
+    test('a name that somebody else has is left alone, overwritten, or numbered, as the route says', async () => {
+      await writeFile(join(server.onDisk, 'b.csv'), 'theirs');
+      const object = await bench.land('b.csv', 'ours');
+      expect(await push(object)).toMatchObject({ type: 'failed', cause: 'PUSH_TARGET_EXISTS' });
+      expect(String(await content('b.csv'))).toBe('theirs');
+      const effects = memoryEffectLog();
+      for (let time = 0; time < 2; time += 1)
+        await push(object, { options: { onExisting: 'number' }, effects, jobId: 'job-2' });
+      expect(await names()).toEqual(['b-2.csv', 'b.csv']);
+      await push(object, { options: { onExisting: 'overwrite' }, jobId: 'job-3' });
+      expect(String(await content('b.csv'))).toBe('ours');
+    });
+
+    test('a rename whose reply is lost is asked about, and not repeated', async () => {
+      const object = await bench.land('c.csv', 'c');
+      let renames = 0;
+      const wrap: Wrap = (connection) => ({
+        ...bound(connection),
+        async rename(from, to, options) {
+          renames += 1;
+          await connection.rename(from, to, options);
+          throw new RemoteError('lost', 'the connection closed');
+        },
+      });
+      expect(await push(object, { wrap })).toMatchObject({
+        type: 'succeeded',
+        output: { path: `${server.directory}c.csv` },
+      });
+      expect([renames, await names()]).toEqual([1, ['c.csv']]);
+    });
+
+    test('a worker that wakes up late finds no temporary name, and changes nothing', async () => {
+      const object = await bench.land('d.csv', 'd');
+      const effects = memoryEffectLog();
+      const wrap: Wrap = (connection) => ({
+        ...bound(connection),
+        async rename(from, to, options) {
+          // Another worker has done it meanwhile, and the partner has taken the file.
+          await connection.rename(from, to, options);
+          await connection.remove(to);
+          return await connection.rename(from, to, options);
+        },
+      });
+      expect(await push(object, { wrap, effects })).toMatchObject({ type: 'ambiguous', cause: 'EFFECT_UNKNOWN' });
+      expect(await names()).toEqual([]);
+      expect(await push(object, { effects, options: { pickedUp: 'delivered' } })).toMatchObject({
+        ...{ type: 'succeeded', output: { pickedUp: true } },
+      });
+    });
+
+    test('bytes that are damaged there never get the final name', async () => {
+      const object = await bench.land('e.csv', 'true content');
+      const wrap: Wrap = (connection) => ({
+        ...bound(connection),
+        write: (path) => connection.write(path, pieces('fake content')),
+      });
+      expect(await push(object, { wrap, options: { verify: 'readback' } })).toMatchObject({
+        type: 'retry',
+        cause: 'CHECKSUM_MISMATCH',
+      });
+      expect(await names()).toEqual([]);
+      const short: Wrap = (connection) => ({
+        ...bound(connection),
+        write: (path) => connection.write(path, pieces('tru')),
+      });
+      expect(await push(object, { wrap: short })).toMatchObject({ type: 'retry', cause: 'SIZE_MISMATCH' });
+      expect(await names()).toEqual([]);
+    });
+
+    test('outside of what the remote allows, nothing is asked of it', async () => {
+      const object = await bench.land('f.csv', 'f');
+      expect(await push(object, { options: { path: '/elsewhere/{{ name }}' } })).toMatchObject({
+        type: 'failed',
+        cause: 'REMOTE_PLACE_REFUSED',
+      });
+      expect(
+        await push(object, { options: { path: `${server.directory}{{ stem }}/../x` } }).catch(() => 'refused'),
+      ).toBe('refused');
+    });
+  });
+}
+
+/** Methods of the connection, to be replaced one by one. */
+function bound(connection: RemoteConnection): RemoteConnection {
+  return {
+    fingerprint: connection.fingerprint,
+    certificateEndsAt: connection.certificateEndsAt,
+    isUsable: true,
+    list: (directory) => connection.list(directory),
+    stat: (path) => connection.stat(path),
+    read: (path, offset) => connection.read(path, offset),
+    write: (path, body, options) => connection.write(path, body, options),
+    rename: (from, to, options) => connection.rename(from, to, options),
+    remove: (path) => connection.remove(path),
+    close: () => connection.close(),
+  };
+}
+
+async function* pieces(text: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(text);
+}
+
+test('a window over midnight, in the time zone of the tenant', () => {
+  const night = { from: '22:00', to: '05:00' };
+  const at = (time: string, zone = 'UTC') => untilOpen(night, new Date(`2026-03-04T${time}:00Z`), zone) / 60_000;
+  expect([at('21:59'), at('22:00'), at('04:59'), at('05:00'), at('21:30', 'Europe/Berlin')]).toEqual([
+    1, 0, 0, 1_020, 0,
+  ]);
+  expect(untilOpen({ from: '09:00', to: '17:00' }, new Date('2026-03-04T18:00:00Z'), 'UTC')).toBe(15 * 3_600_000);
+});
+
+test('names are made of what they stand for, and fit', () => {
+  expect(numberedPath('/in/a.tar.gz', 3)).toBe('/in/a.tar-3.gz');
+  expect(numberedPath('/in/.x', 2)).toBe('/in/.x-2');
+  const temp = tempNameOf(`/in/${'ä'.repeat(127)}`, 'key');
+  expect(Buffer.byteLength(temp.slice(4))).toBeLessThanOrEqual(255);
+  expect(tempNameOf('/in/a', 'key')).not.toBe(tempNameOf('/in/a', 'other'));
+});

@@ -1,0 +1,302 @@
+/**
+ * `push`: the file onto a partner's SFTP or FTPS server.
+ *
+ * 1. The final name shows a whole, verified file or none: the bytes go to a temporary name that is made of the effect's key, and are renamed.
+ * 2. An upload that was cut off goes on at the size that is there.
+ * 3. Whoever does not know whether the rename was carried out asks: the temporary name is there, or the final one with our size.
+ * 4. A final name that somebody else has is left alone, unless the route says otherwise.
+ * 5. The marker is an effect of its own, after the file.
+ */
+import { createHash } from 'node:crypto';
+import {
+  type Answer,
+  type Committed,
+  type EffectTarget,
+  type NotDone,
+  type Prepared,
+  runEffect,
+} from '#shared/effects/run-effect.ts';
+import type { RemoteConnection } from '#shared/remotes/remote-connection.ts';
+import { hasRemoteFault, RemoteError } from '#shared/remotes/remote-error.ts';
+import { SecretError } from '#shared/runtime/secrets/secret-store.ts';
+import type { StepContext, StepKind } from '../step-context.ts';
+import { failed, withStoreFailures } from '../step-failure.ts';
+import { factsOfFile } from '../step-keys.ts';
+import { type PushOptions, pushOptions } from './options.ts';
+import { numberedPath, type PushPlaces, placesOf, tempNameOf, untilOpen } from './push-places.ts';
+
+/** Asked again by then: clocks change, and so do routes' windows. */
+const LONGEST_WINDOW_WAIT_MS = 3_600_000;
+const MOST_NUMBERS = 1_000;
+
+export const pushStep: StepKind<PushOptions> = {
+  kind: pushOptions.kind,
+  classOf: pushOptions.classOf,
+  run: (context) =>
+    withStoreFailures('DELIVERY_ERROR', async () => {
+      const { options, now, file } = context;
+      const closedMs = options.window === undefined ? 0 : untilOpen(options.window, now, file.timeZone);
+      if (closedMs > 0) return { type: 'wait', afterMs: Math.min(closedMs, LONGEST_WINDOW_WAIT_MS), reason: 'WINDOW' };
+      const pushed = await runEffect({ log: context.effects, code: 'DELIVERY_ERROR', target: pushTarget(context) });
+      if (pushed.type === 'ended') return pushed.outcome;
+      const { facts } = pushed;
+      if (facts.marker !== undefined) {
+        const target = markerTarget(context, { path: facts.path, marker: facts.marker });
+        const marked = await runEffect({ log: context.effects, part: 1, code: 'DELIVERY_ERROR', target });
+        if (marked.type === 'ended') return marked.outcome;
+      }
+      return { type: 'succeeded', output: { ...facts, wasThere: pushed.wasThere } };
+    }),
+};
+
+export interface PushFacts extends Readonly<Record<string, unknown>> {
+  readonly remote: string;
+  readonly path: string;
+  readonly temp?: string;
+  readonly marker?: string;
+  readonly sizeBytes: number;
+  /** Hexadecimal, of a file that was read back. */
+  readonly sha256?: string;
+  /** What proved who the server is. */
+  readonly fingerprint: string;
+  /** Both names were gone: the partner had taken the file. */
+  readonly pickedUp?: boolean;
+}
+
+/** Ends the stage that asks for it; not an error of the remote. */
+class Ended extends Error {
+  readonly outcome: NotDone;
+
+  constructor(outcome: NotDone) {
+    super('ended');
+    this.outcome = outcome;
+  }
+}
+
+type Context = StepContext<PushOptions>;
+
+/** Runs `work` over a connection. What goes wrong there is thrown as `RemoteError`, or ends the stage. */
+async function connected<Result>(
+  { options, targets, signal }: Context,
+  work: (connection: RemoteConnection, paths: readonly string[]) => Promise<Result>,
+): Promise<Result> {
+  const { remote } = options;
+  try {
+    const used = await targets?.useRemote(remote, (connection, { definition }) => work(connection, definition.paths), {
+      signal,
+    });
+    if (used?.type === 'used') return used.result;
+    if (used?.type === 'wait')
+      throw new Ended({ type: 'wait', afterMs: used.afterMs, reason: used.code ?? 'REMOTE_CONNECTIONS' });
+    const message = `${used?.message ?? `This service does not have a remote ${remote}`}; apply its definition.`;
+    throw new Ended({ type: 'retry', code: 'DELIVERY_ERROR', cause: 'REMOTE_UNKNOWN', message });
+  } catch (error) {
+    if (!(error instanceof SecretError)) throw error;
+    throw new Ended({ type: 'retry', code: 'DELIVERY_ERROR', cause: error.code, message: error.message });
+  }
+}
+
+function pushTarget(context: Context): EffectTarget<PushFacts> {
+  const { options } = context;
+  const isDirect = options.temp === 'none';
+  return {
+    async prepare(left) {
+      return await ending(context, () =>
+        connected(context, async (connection, paths) => await prepare(context, { connection, paths, left })),
+      );
+    },
+    async commit(facts) {
+      return await committing(context, () =>
+        connected(context, async (connection): Promise<Committed<PushFacts>> => {
+          if (isDirect) await upload(context, connection, facts.path, 0);
+          else await connection.rename(facts.temp ?? '', facts.path, { overwrite: options.onExisting === 'overwrite' });
+          return { type: 'done', facts };
+        }),
+      );
+    },
+    async ask(facts) {
+      return await asking(context, () => connected(context, (connection) => ask(context, connection, facts)));
+    },
+  };
+}
+
+interface Preparing {
+  readonly connection: RemoteConnection;
+  readonly paths: readonly string[];
+  readonly left: PushFacts | undefined;
+}
+
+async function prepare(context: Context, { connection, paths, left }: Preparing): Promise<Prepared<PushFacts>> {
+  const { options, object, idempotencyKey } = context;
+  const places = placesOf(options, factsOfFile(context), paths);
+  if (!places.ok) {
+    const message = `The file may not be pushed: ${places.message}.`;
+    return { type: 'ended', outcome: failed('DELIVERY_ERROR', places.cause, message) };
+  }
+  const path = await finalPath(context, connection, { places, chosen: left?.path });
+  const common = {
+    remote: options.remote,
+    path,
+    ...(places.marker !== undefined && { marker: places.marker }),
+    sizeBytes: object.sizeBytes,
+    fingerprint: connection.fingerprint,
+  };
+  if (options.temp === 'none') return { type: 'prepared', facts: common };
+  const temp = tempNameOf(places.path, idempotencyKey);
+  const there = await connection.stat(temp);
+  const offset = there !== undefined && there.sizeBytes <= object.sizeBytes ? there.sizeBytes : 0;
+  if (there === undefined || offset < object.sizeBytes || there.sizeBytes > object.sizeBytes)
+    await upload(context, connection, temp, offset);
+  const sha256 = await verify(context, connection, temp);
+  return { type: 'prepared', facts: { ...common, temp, ...(sha256 !== undefined && { sha256 }) } };
+}
+
+/** A number is chosen once. */
+async function finalPath(
+  { options }: Context,
+  connection: RemoteConnection,
+  { places, chosen }: { readonly places: PushPlaces; readonly chosen: string | undefined },
+): Promise<string> {
+  if (options.onExisting === 'overwrite') return places.path;
+  if (options.onExisting === 'fail') {
+    if (options.temp === 'none' && chosen !== undefined) return chosen;
+    if ((await connection.stat(places.path)) === undefined) return places.path;
+    throw new Ended(targetExists(places.path));
+  }
+  if (chosen !== undefined && (await connection.stat(chosen)) === undefined) return chosen;
+  for (let number = 1; number <= MOST_NUMBERS; number += 1) {
+    const path = numberedPath(places.path, number);
+    if ((await connection.stat(path)) === undefined) return path;
+  }
+  throw new Ended(targetExists(places.path));
+}
+
+function targetExists(path: string): NotDone {
+  const message = `${path} is there already; ask the partner to take it, or say \`onExisting: overwrite\` or \`number\`.`;
+  return failed('DELIVERY_ERROR', 'PUSH_TARGET_EXISTS', message);
+}
+
+async function upload(
+  { store, object, signal }: Context,
+  connection: RemoteConnection,
+  path: string,
+  offset: number,
+): Promise<void> {
+  const range = { first: offset, last: object.sizeBytes - 1 };
+  const body =
+    object.sizeBytes === 0 || offset === object.sizeBytes
+      ? nothing()
+      : store.readStream(object, { range, ifMatch: object.etag, signal });
+  await connection.write(path, body, { offset });
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+/** A file that is not as it was sent is removed, so that the next try begins anew. */
+async function verify(
+  { options, store, object, signal }: Context,
+  connection: RemoteConnection,
+  temp: string,
+): Promise<string | undefined> {
+  const sizeBytes = (await connection.stat(temp))?.sizeBytes;
+  if (sizeBytes !== object.sizeBytes) {
+    await remove(connection, temp);
+    const message = `The remote has ${sizeBytes ?? 'no'} bytes of ${object.sizeBytes} under the temporary name; it was removed.`;
+    throw new Ended({ type: 'retry', code: 'DELIVERY_ERROR', cause: 'SIZE_MISMATCH', message });
+  }
+  if (options.verify === 'size') return undefined;
+  const theirs = await hashOf(connection.read(temp));
+  const ours = await hashOf(store.readStream(object, { ifMatch: object.etag, signal }));
+  if (theirs === ours) return ours;
+  await remove(connection, temp);
+  const message = 'What the remote has under the temporary name differs from the file; it was removed.';
+  throw new Ended({ type: 'retry', code: 'DELIVERY_ERROR', cause: 'CHECKSUM_MISMATCH', message });
+}
+
+async function remove(connection: RemoteConnection, path: string): Promise<void> {
+  try {
+    await connection.remove(path);
+  } catch (error) {
+    if (!hasRemoteFault(error, 'path-gone')) throw error;
+  }
+}
+
+async function hashOf(pieces: AsyncIterable<Uint8Array>): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const piece of pieces) hash.update(piece);
+  return hash.digest('hex');
+}
+
+async function ask({ options }: Context, connection: RemoteConnection, facts: PushFacts): Promise<Answer<PushFacts>> {
+  const { path, temp, sizeBytes } = facts;
+  if (temp !== undefined && (await connection.stat(temp)) !== undefined) return { type: 'not-done' };
+  const final = await connection.stat(path);
+  if (final?.sizeBytes === sizeBytes) return { type: 'done', facts };
+  if (final !== undefined && temp === undefined) return { type: 'not-done' };
+  if (options.pickedUp === 'delivered') return { type: 'done', facts: { ...facts, pickedUp: true } };
+  const seen =
+    final === undefined
+      ? 'is not there (the partner may have taken it)'
+      : `has ${final.sizeBytes} bytes and not ${sizeBytes}`;
+  return { type: 'unknown', message: `${path} ${seen}; ask the partner whether the file came.` };
+}
+
+/** Written over what is there: it has no bytes. Once the file was taken, it is of no use. */
+function markerTarget(
+  context: Context,
+  { path, marker }: { readonly path: string; readonly marker: string },
+): EffectTarget<{ readonly path: string }> {
+  return {
+    prepare: async () => ({ type: 'prepared', facts: { path: marker } }),
+    commit: (facts) =>
+      committing(context, () =>
+        connected(context, async (connection): Promise<Committed<{ readonly path: string }>> => {
+          await connection.write(marker, nothing());
+          return { type: 'done', facts };
+        }),
+      ),
+    ask: (facts) =>
+      asking(context, () =>
+        connected(context, async (connection): Promise<Answer<{ readonly path: string }>> => {
+          if ((await connection.stat(marker)) !== undefined) return { type: 'done', facts };
+          return (await connection.stat(path)) === undefined ? { type: 'done', facts } : { type: 'not-done' };
+        }),
+      ),
+  };
+}
+
+async function ending<Facts>(context: Context, work: () => Promise<Prepared<Facts>>): Promise<Prepared<Facts>> {
+  try {
+    return await work();
+  } catch (error) {
+    return { type: 'ended', outcome: outcomeOf(context, error) };
+  }
+}
+
+async function committing<Facts>(context: Context, work: () => Promise<Committed<Facts>>): Promise<Committed<Facts>> {
+  try {
+    return await work();
+  } catch (error) {
+    const isUnsure = error instanceof RemoteError && (error.isOutcomeUnknown || error.fault === 'path-gone');
+    if (isUnsure) return { type: 'unsure', cause: error.code, message: `${error.message}.` };
+    return { type: 'not-done', outcome: outcomeOf(context, error) };
+  }
+}
+
+async function asking<Facts>(context: Context, work: () => Promise<Answer<Facts>>): Promise<Answer<Facts>> {
+  try {
+    return await work();
+  } catch (error) {
+    return { type: 'later', outcome: outcomeOf(context, error) };
+  }
+}
+
+/** Its owner may change something by the next try; wrong credentials are not tried again before, which the remote's breaker holds. */
+function outcomeOf({ options }: Context, error: unknown): NotDone {
+  if (error instanceof Ended) return error.outcome;
+  if (!(error instanceof RemoteError)) throw error;
+  if (error.fault === 'exists') return targetExists(options.path);
+  const message = `With the remote ${options.remote}: ${error.message.replace(/\.$/, '')}.`;
+  if (error.fault === 'place-refused') return failed('DELIVERY_ERROR', error.code, message);
+  return { type: 'retry', code: 'DELIVERY_ERROR', cause: error.code, message };
+}
