@@ -4,6 +4,7 @@ import { ERROR_CODES, type ErrorCode, LongshoreError } from '#shared/errors.ts';
 import { createGotClient } from '#shared/http/create-got-client.ts';
 import type { HttpOutcome } from '#shared/http/http-client.ts';
 import type { Connection } from './find-connection.ts';
+import { followEvents, type StreamedEvent } from './follow-events.ts';
 
 export interface ApiCall {
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
@@ -16,6 +17,8 @@ export interface ApiClient {
   /** @throws ApiRefusal, or LongshoreError `API_UNREACHABLE` */
   get<Schema extends z.ZodType>(path: string, schema: Schema, call?: ApiCall): Promise<z.output<Schema>>;
   post<Schema extends z.ZodType>(path: string, schema: Schema, call?: ApiCall): Promise<z.output<Schema>>;
+  /** Events of a stream, until the caller returns; one that broke is opened again where it was. */
+  follow(path: string, query: Readonly<Record<string, string>>): AsyncGenerator<StreamedEvent>;
 }
 
 /** What the API answered instead of a result. */
@@ -80,6 +83,11 @@ export function createApiClient({ api, key }: Connection): ApiClient {
   return {
     get: (path, schema, options) => call('GET', path, schema, options),
     post: (path, schema, options) => call('POST', path, schema, options),
+    follow(path, query) {
+      const url = new URL(path.replace(/^\//, ''), api.href.endsWith('/') ? api : `${api.href}/`);
+      url.search = new URLSearchParams(query).toString();
+      return followEvents({ url, key });
+    },
   };
 }
 

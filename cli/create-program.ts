@@ -25,6 +25,7 @@ import { addSimulate } from './commands/simulate.ts';
 import { addSimulateChat } from './commands/simulate-chat.ts';
 import { addStatus } from './commands/status.ts';
 import { addTimeline } from './commands/timeline.ts';
+import { addWatch } from './commands/watch.ts';
 import { EXIT_CODES_HELP } from './exit-codes.ts';
 
 const COMMANDS = [
@@ -34,6 +35,7 @@ const COMMANDS = [
   addStatus,
   addFiles,
   addTimeline,
+  addWatch,
   addListJobs,
   addJobCommands,
   addRecords,

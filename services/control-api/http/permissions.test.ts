@@ -148,6 +148,9 @@ const SIGN_IN = [
   'POST /auth/sign-out',
   'GET /api/v1/sessions',
 ];
+const SIGN_IN = ['POST /api/v1/sign-in-links', 'POST /auth/link', 'POST /auth/sign-out', 'GET /api/v1/sessions'];
+/** They answer as long as somebody reads; `job-events.test.ts` and `live.test.ts` have their own. */
+const STREAMS = ['GET /api/v1/jobs/{id}/events', 'GET /api/v1/live'];
 
 async function ask(endpoint: string, credential: Credential): Promise<{ status: number; code: unknown }> {
   const [method = '', path = ''] = endpoint.split(' ');

@@ -23,7 +23,7 @@ declare module 'fastify' {
     caller: Caller | null;
   }
   interface FastifyInstance {
-    /** For streams: whether what the request carried still counts. */
+    /** For streams: whether what the request carried still counts, for the same tenant and role. */
     isStillKnown(request: FastifyRequest): Promise<boolean>;
   }
   interface FastifyContextConfig {
@@ -143,8 +143,10 @@ export async function guardRequests(app: FastifyInstance, options: RequestGuardO
   }
 
   app.decorate('isStillKnown', async (request: FastifyRequest) => {
-    const { type } = await whoAsks(request, async () => true);
-    return type === 'known';
+    const result = await whoAsks(request, async () => true);
+    const { caller } = request;
+    if (result.type !== 'known' || caller === null) return false;
+    return result.owner.tenantId === caller.tenantId && result.owner.role === caller.role;
   });
   app.decorateRequest('caller', null);
   app.addHook('onRequest', async (request, reply) => {

@@ -1,14 +1,13 @@
-import { once } from 'node:events';
-import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { seedFiles, seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
+import { type EventStream, openEventStream } from '#testkit/servers/event-stream.ts';
 
 let api: TestApi;
 let address: string;
 let job: WokenJob;
-const streams: Stream[] = [];
+const streams: EventStream[] = [];
 
 async function start(options: Parameters<typeof startTestApi>[0] = {}): Promise<void> {
   api = await startTestApi(options);
@@ -26,50 +25,16 @@ afterEach(async () => {
   await api.stop();
 });
 
-interface Stream {
-  readonly status: number;
-  readonly headers: IncomingMessage['headers'];
-  readonly request: ClientRequest;
-  /** All that came so far. */
-  text(): string;
-  events(): { readonly event: string; readonly data: Record<string, unknown> }[];
-  readonly ended: Promise<void>;
-}
-
 async function open(
   options: { readonly key?: string; readonly id?: string; readonly headers?: Record<string, string> } = {},
-): Promise<Stream> {
+): Promise<EventStream> {
   const { key = api.keys.acme, id = job.id, headers = {} } = options;
-  const asked = request(`${address}/api/v1/jobs/${id}/events`, {
-    headers: { 'x-api-key': key, ...headers },
-    agent: false,
-  });
-  asked.on('error', () => undefined);
-  asked.end();
-  const [reply] = (await once(asked, 'response')) as [IncomingMessage];
-  let text = '';
-  reply.setEncoding('utf8').on('data', (piece: string) => {
-    text += piece;
-  });
-  const ended = new Promise<void>((resolve) => reply.once('close', resolve));
-  reply.on('error', () => undefined);
-  const stream: Stream = {
-    status: reply.statusCode ?? 0,
-    headers: reply.headers,
-    request: asked,
-    text: () => text,
-    events: () =>
-      [...text.matchAll(/event: (\w+)\ndata: (.*)\n\n/g)].map(([, event = '', data = '']) => ({
-        event,
-        data: JSON.parse(data),
-      })),
-    ended,
-  };
+  const stream = await openEventStream(`${address}/api/v1/jobs/${id}/events`, { 'x-api-key': key, ...headers });
   streams.push(stream);
   return stream;
 }
 
-const kindsOf = (stream: Stream) => stream.events().map(({ event }) => event);
+const kindsOf = (stream: EventStream) => stream.events().map(({ event }) => event);
 
 async function move(bytesDone: number): Promise<void> {
   await api.sql`
