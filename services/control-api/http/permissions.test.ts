@@ -138,8 +138,6 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'POST /api/v1/keys/{id}/rotate': ['keys:manage', {}],
   'POST /api/v1/keys/{id}/revoke': ['keys:manage'],
 };
-/** A stream: it answers until its job ends; `job-events.test.ts` has its own. */
-const STREAMS = ['GET /api/v1/jobs/{id}/events'];
 /** For keys alone, for people alone, or for neither yet; `sign-in/` and `people.test.ts` have their own. */
 const SIGN_IN = [
   'POST /api/v1/sign-in-links',
