@@ -97,10 +97,7 @@ interface StreamParts {
   readonly farewell: string | undefined;
 }
 
-function openStream(
-  reply: FastifyReply,
-  { isStillKnown, heartbeatMs, streamMs, farewell }: StreamParts,
-): EventStream {
+function openStream(reply: FastifyReply, { isStillKnown, heartbeatMs, streamMs, farewell }: StreamParts): EventStream {
   const { raw } = reply;
   const endings: (() => void)[] = [];
   reply.hijack();
