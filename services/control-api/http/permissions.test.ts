@@ -146,7 +146,6 @@ const SIGN_IN = [
   'POST /auth/sign-out',
   'GET /api/v1/sessions',
 ];
-const SIGN_IN = ['POST /api/v1/sign-in-links', 'POST /auth/link', 'POST /auth/sign-out', 'GET /api/v1/sessions'];
 /** They answer as long as somebody reads; `job-events.test.ts` and `live.test.ts` have their own. */
 const STREAMS = ['GET /api/v1/jobs/{id}/events', 'GET /api/v1/live'];
 

@@ -2,9 +2,9 @@
  * `GET /api/v1/live?topics=`: what changes, as server-sent events, for whoever has a page of it open.
  *
  * 1. Events carry ids and states; whoever may see more asks for it.
- * 2. A tenant is told of its own alone: a topic of another tenant's file is silent, as that of a file that is not there.
+ * 2. A tenant hears of its own alone: a topic of another tenant's file is silent, as that of a file that is not there.
  * 3. `Last-Event-ID` resumes up to five minutes later, at any process; `reset` says that what happened meanwhile is not known.
- * 4. A client that does not read in time misses events, and is told so by `reset`.
+ * 4. A client that does not read in time misses events, and hears so by `reset`.
  */
 import { z } from 'zod';
 import { MOST_CHANGES } from '#shared/api/live.ts';
@@ -75,7 +75,7 @@ export function handleLive(
       schema: {
         summary: 'What changes, with server-sent events: ready, changed, many, progress, action, reset, session-ends',
         description:
-          'Events carry ids and states. `changed` is of a file, `many` says that a topic changed more than is told one by one, `reset` that what happened since the last event is not known. Come again with Last-Event-ID within five minutes.',
+          'Events carry ids and states. `changed` is of a file, `many` says that a topic changed more than 100 times in a second, `reset` that what happened since the last event is not known. Come again with Last-Event-ID within five minutes.',
         tags: ['files'],
         querystring: z.strictObject({ topics: topicsField }),
         produces: ['text/event-stream'],

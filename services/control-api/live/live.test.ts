@@ -41,7 +41,7 @@ const kindsOf = (stream: EventStream) => stream.events().map(({ event }) => even
 const changesOf = (stream: EventStream) =>
   stream.events().flatMap(({ event, data }) => (event === 'changed' ? [data] : []));
 
-test('a file that changed is told to who watches, with its state, and to no other tenant', async () => {
+test('a file that changed is reported to who watches, with its state, and to no other tenant', async () => {
   const [own, all, other] = [
     await open('files'),
     await open('files', api.keys.operator),
@@ -76,7 +76,7 @@ test('a topic of one file is of that file alone, and of another tenant it is sil
   expect(kindsOf(foreign)).toEqual(['ready']);
 });
 
-test('a transaction that ends after later ones is told once, and nothing twice', async () => {
+test('a transaction that ends after later ones is reported once, and nothing twice', async () => {
   const stream = await open('files');
   const held = await api.sql.reserve();
   const [late, early] = [arrivedObject(), arrivedObject()];
@@ -111,7 +111,7 @@ test('more than a hundred changes are one word, but for a file that is watched',
   await expect.poll(() => changesOf(stream).map(({ file_id: id }) => id), ARRIVES).toContain(job!.fileId);
 });
 
-test('copies of a file and the course of an action are told while they move', async () => {
+test('copies of a file and the course of an action are reported while they move', async () => {
   const [job] = await seedJobs(api.sql);
   const [action, foreign] = [randomUUIDv7(), randomUUIDv7()];
   const put = (id: string, tenantId: string | null) => api.sql`
