@@ -35,6 +35,17 @@ const LOOK = EditorView.theme({
   '.cm-cursor': { borderLeftColor: 'var(--ink)' },
 });
 
+/** Typed over a selection, the browser would keep its style in an attribute, which the page's policy refuses. */
+const REPLACING = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    const { data, inputType } = event;
+    if (inputType !== 'insertText' || data === null || view.composing || view.state.selection.main.empty) return false;
+    event.preventDefault();
+    view.dispatch(view.state.replaceSelection(data), { userEvent: 'input.type', scrollIntoView: true });
+    return true;
+  },
+});
+
 /** Styles that are added by script need the page's nonce. */
 function nonceOfPage(): string {
   return document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? '';
@@ -57,6 +68,7 @@ export default function YamlEditor({ label, text, onChange, faults, isReadOnly }
         extensions: [
           EditorView.cspNonce.of(nonceOfPage()),
           LOOK,
+          REPLACING,
           lineNumbers(),
           history(),
           bracketMatching(),
