@@ -78,13 +78,18 @@ export async function applyTenants(sql: Sql, tenants: readonly TenantDefinition[
       SELECT id, name, "timeZone", "homeRegion", ARRAY(SELECT jsonb_array_elements_text("ignoreGlobs")) FROM input ORDER BY id
       ON CONFLICT (id) DO UPDATE SET name = excluded.name, time_zone = excluded.time_zone,
         home_region = excluded.home_region, ignore_globs = excluded.ignore_globs
-      RETURNING *),
+      RETURNING t.*, CASE WHEN old.id IS NOT NULL THEN jsonb_build_object(
+        'name', old.name, 'timeZone', old.time_zone, 'homeRegion', old.home_region, 'ignore', old.ignore_globs) END AS before),
+    judged AS (
+      SELECT *, jsonb_build_object(
+        'name', name, 'timeZone', time_zone, 'homeRegion', home_region, 'ignore', ignore_globs) AS after FROM applied),
     channel_owner AS (SELECT id AS tenant_id, '' AS route FROM applied),
     ${applyChannels(sql, channels)},
     event AS (
       SELECT 'tenant.applied' AS type, id AS tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
-        jsonb_build_object('name', name) AS detail, '{events}'::text[] AS topics
-      FROM applied),
+        jsonb_strip_nulls(jsonb_build_object('name', name, 'before', CASE WHEN before <> after THEN before END,
+          'after', CASE WHEN before <> after THEN after END)) AS detail, '{events}'::text[] AS topics
+      FROM judged),
     ${recordEvents(sql, actor)}
     SELECT 1`;
 }
@@ -319,7 +324,8 @@ export async function applySftpUser(sql: Sql, user: SftpUser, actor: string): Pr
       ON CONFLICT (username) DO UPDATE SET public_key = excluded.public_key, home_prefix = excluded.home_prefix,
         is_declared = excluded.is_declared, removed_at = NULL
       WHERE sftp_users.tenant_id = excluded.tenant_id
-      RETURNING *),
+      RETURNING sftp_users.*, string_to_array(CASE WHEN old.public_key <> new.public_key THEN old.public_key END, E'\n') AS before,
+        string_to_array(CASE WHEN old.public_key <> new.public_key THEN new.public_key END, E'\n') AS after),
     dated AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(dated)}::text::jsonb) AS r(
         key text, fingerprint text, "validFrom" timestamptz, "validUntil" timestamptz)),
@@ -335,7 +341,8 @@ export async function applySftpUser(sql: Sql, user: SftpUser, actor: string): Pr
         AND NOT EXISTS (SELECT FROM dated d WHERE d.fingerprint = k.fingerprint)),
     event AS (
       SELECT 'sftp-user.applied' AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
-        jsonb_build_object('username', username) AS detail, '{events}'::text[] AS topics
+        jsonb_strip_nulls(jsonb_build_object('username', username, 'before', before, 'after', after)) AS detail,
+        '{events}'::text[] AS topics
       FROM applied),
     ${recordEvents(sql, actor)}
     SELECT 1`;

@@ -110,6 +110,34 @@ test('a user that is made here has its own keys, and the file does not remove it
   expect(await loginKeys('acme-desk')).toEqual(sorted(third));
 });
 
+test('the audit has what was before a change of a tenant or of its keys, and what is after it', async () => {
+  const tenant = (name: string, key: string) => ({
+    kind: 'tenant',
+    id: 'globex',
+    name,
+    sftpUsers: [{ username: 'globex-erp', publicKey: key }],
+  });
+  for (const body of [tenant('Globex', first), tenant('Globex', first), tenant('Globex Bank', second)])
+    await ask('POST', '/routes', body);
+  const details = async (type: string) =>
+    (
+      await api.sql`
+        SELECT detail FROM audit_events WHERE type = ${type} AND tenant_id = 'globex' ORDER BY at DESC, id DESC LIMIT 2`
+    ).map(({ detail }) => detail);
+  expect(await details('tenant.applied')).toEqual([
+    {
+      name: 'Globex Bank',
+      before: expect.objectContaining({ name: 'Globex', timeZone: 'UTC' }),
+      after: expect.objectContaining({ name: 'Globex Bank' }),
+    },
+    { name: 'Globex' },
+  ]);
+  expect(await details('sftp-user.applied')).toEqual([
+    { username: 'globex-erp', before: [first], after: [second] },
+    { username: 'globex-erp' },
+  ]);
+});
+
 test('a tenant is shown with what it has', async () => {
   const has = { routes: 0, partners: 0, stores: 0, sftp_users: 2, api_keys: 1, channels: 0 };
   expect((await ask('GET', '/tenants/acme')).body).toMatchObject({
