@@ -169,6 +169,7 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
     case 'control-api':
       return {
         LONGSHORE_API_PORT: String(ports.api),
+        LONGSHORE_REMOTE_ADDRESSES: LOOPBACK,
         LONGSHORE_CONSOLE_LINKS: fleet.LONGSHORE_CONSOLE_LINKS ?? 'true',
         LONGSHORE_CONSOLE_ORIGIN: fleet.LONGSHORE_CONSOLE_ORIGIN ?? `http://${host}:${ports.api}`,
         LONGSHORE_PORTAL_ORIGIN: fleet.LONGSHORE_PORTAL_ORIGIN ?? `http://${host}:${ports.api}`,

@@ -9,7 +9,9 @@ import { randomUUID } from 'node:crypto';
 import Fastify, { type FastifyReply } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { LongshoreError } from '#shared/errors.ts';
+import { createAddressGuard } from '#shared/http/address-guard.ts';
 import { summariseRecords } from '#shared/records/summarise-records.ts';
+import { createRemoteDirectory, type RemoteDirectory } from '#shared/remotes/remote-directory.ts';
 import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import { handleAccess } from './access/handle-access.ts';
 import { handleKeys } from './access/handle-keys.ts';
@@ -44,6 +46,8 @@ import { handleLive } from './live/handle-live.ts';
 import { handleNotices } from './operations/handle-notices.ts';
 import { handleDeadLetters, handleQueues } from './operations/handle-operations.ts';
 import { type ServePagesOptions, servePages } from './pages/serve-pages.ts';
+import { handlePulls } from './pulls/handle-pulls.ts';
+import { handleRemotes } from './pulls/handle-remotes.ts';
 import { createRecordCounter } from './records/count-records.ts';
 import { handleRecords } from './records/handle-records.ts';
 import { handleOpenReviews } from './reviews/handle-open-reviews.ts';
@@ -72,6 +76,8 @@ export interface AppOptions extends ApiParts, SimulationLimits, ServePagesOption
   readonly trustedProxies: readonly string[];
   /** For a whole answer; 20 s when absent. */
   readonly answerMs?: number;
+  /** Private networks of remotes that may be connected to. */
+  readonly remoteAddresses?: readonly string[];
   readonly streamsPerKey: number;
   readonly streams: number;
   /** 15 s when absent. */
@@ -88,6 +94,7 @@ const ANSWER_MS = 20_000;
 /** Longer than what load balancers keep idle connections for, so that it is they who close. */
 const KEEP_ALIVE_MS = 75_000;
 const LONGEST_PARAMETER = 128;
+const REMOTE_LEASE_MS = 30_000;
 
 export async function buildApp(options: AppOptions): Promise<ApiServer> {
   const app: ApiServer = Fastify({
@@ -162,6 +169,8 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleSftpUsers(app, options);
   handleAudit(app, options);
   await handleReviews(app, options);
+  handlePulls(app, options);
+  handleRemotes(app, options, openRemotes(app, options));
   handleOpenReviews(app, options);
   await servePages(app, options);
   return app;
@@ -175,4 +184,14 @@ function takeJsonOnly(app: ApiServer): void {
     if (text === '') done(null, undefined);
     else parse(request, text, done);
   });
+}
+
+/** For tests of remotes, by a person's word. */
+function openRemotes(app: ApiServer, { sql, secrets, logger, remoteAddresses = [] }: AppOptions): RemoteDirectory {
+  const remotes = createRemoteDirectory({
+    ...{ sql, secrets, logger, leaseMs: REMOTE_LEASE_MS, worker: `control-api/${process.pid}`, service: 'control-api' },
+    addressGuard: createAddressGuard({ allow: remoteAddresses }),
+  });
+  app.addHook('onClose', () => remotes.close());
+  return remotes;
 }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ROLES } from '#shared/access/permissions.ts';
 import { algorithmsVariable, keySetUrlVariable } from '#shared/access/token-variables.ts';
 import { linkVariables } from '#shared/reviews/link-variables.ts';
+import { remoteVariables } from '#shared/runtime/config/copy-variables.ts';
 import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, jsonVariable, listVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
 import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
@@ -31,6 +32,7 @@ export const variables = z.object({
     .default(500)
     .describe('Maximum number of open event streams of one process.'),
   ...secretVariables,
+  ...remoteVariables,
   ...chatVariables,
   ...linkVariables,
   ...signInVariables,

@@ -88,6 +88,7 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
       streamsPerKey: config.LONGSHORE_API_STREAMS_PER_KEY,
       streams: config.LONGSHORE_API_STREAMS,
       secrets: createSecretStore(config),
+      remoteAddresses: config.LONGSHORE_REMOTE_ADDRESSES ?? [],
       chat: chatSettingsOf(config),
       linkSecret: config.LONGSHORE_LINK_SECRET,
       trustedProxies: config.LONGSHORE_API_TRUSTED_PROXIES,

@@ -1,6 +1,6 @@
 /** The variables of the partner-worker. */
 import { z } from 'zod';
-import { copyVariables } from '#shared/runtime/config/copy-variables.ts';
+import { copyVariables, remoteVariables } from '#shared/runtime/config/copy-variables.ts';
 import { fleetVariables, networksVariable } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
 import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
@@ -12,9 +12,7 @@ export const variables = z.object({
   LONGSHORE_PARTNER_ADDRESSES: networksVariable
     .optional()
     .describe('Private addresses and networks of partners that may be called, comma-separated, such as `10.1.0.0/16`.'),
-  LONGSHORE_REMOTE_ADDRESSES: networksVariable
-    .optional()
-    .describe('Private addresses and networks of SFTP and FTPS servers that may be connected to, comma-separated.'),
+  ...remoteVariables,
   LONGSHORE_SLOTS: integerVariable({ min: 1, max: 1_000 })
     .default(32)
     .describe('Number of jobs processed concurrently.'),

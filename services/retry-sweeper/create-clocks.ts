@@ -14,6 +14,7 @@ import { createAddressGuard } from '#shared/http/address-guard.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import type { MailServer } from '#shared/notices/send-mail.ts';
 import { createNoticeSender, type ReviewLinks } from '#shared/notices/send-notice.ts';
+import { forgetPulls } from '#shared/pulls/source-transitions.ts';
 import { type createSnsClient, createTopicPublisher, createTopics } from '#shared/queue/topics.ts';
 import { type ClockLoop, createClockLoop } from '#shared/runtime/clock-loop.ts';
 import { BUCKET_IDS, bucketName } from '#shared/runtime/config/resource-names.ts';
@@ -32,6 +33,7 @@ import { publishOutbox } from './publish-outbox.ts';
 import { reconcileLanding } from './reconcile-landing.ts';
 import { sendNotices } from './send-notices.ts';
 import { createWakeBudget } from './wake-budget.ts';
+import { wakeDuePulls } from './wake-due-pulls.ts';
 import { wakeDueRecords } from './wake-due-records.ts';
 import { wakeDueRows } from './wake-due-rows.ts';
 import { createWatchCopies } from './watch-copies.ts';
@@ -66,6 +68,8 @@ const DOUBTED_AT_ONCE = 1_000;
 const TRANSFERS_MS = 2_000;
 const STORE_STALL_MS = 10_000;
 const RETENTION_MS = 3_600_000;
+/** A kept file that no listing has shown for so long may come again. */
+const FORGET_PULLS_DAYS = 30;
 
 export function createClocks(parts: ClockParts): Clocks {
   const { config, sql, sns, s3, store, senders, sendLetters, takeArrivals, readDepth, metrics, logger } = parts;
@@ -121,6 +125,7 @@ export function createClocks(parts: ClockParts): Clocks {
   const fast = [
     clock('wake', tickMs, () => wakeDueRows(due)),
     clock('records', tickMs, () => wakeDueRecords(dueRecords)),
+    clock('pulls', tickMs, () => wakeDuePulls(due)),
     clock('outbox', tickMs, () => publishOutbox({ sql, publisher, metrics, logger })),
   ];
   const acting = {
@@ -162,6 +167,7 @@ export function createClocks(parts: ClockParts): Clocks {
       return sealed === SEALED_AT_ONCE ? 'again' : 'done';
     }),
     clock('retention', RETENTION_MS, (signal) => keepPartitions(sql, config.LONGSHORE_RETENTION_DAYS, logger, signal)),
+    clock('listings', RETENTION_MS, async () => ((await forgetPulls(sql, FORGET_PULLS_DAYS)) === 0 ? 'done' : 'again')),
     clock('observe', OBSERVE_MS, async () => {
       await observeFleet({ sql, watchCopies, metrics });
       return 'done';

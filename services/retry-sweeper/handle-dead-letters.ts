@@ -21,7 +21,7 @@ import {
 import { failSpentJobs } from '#shared/jobs/end-jobs.ts';
 import type { LandingEvent } from '#shared/messages/landing-events.ts';
 import { QUEUE_MESSAGES } from '#shared/messages/queue-messages.ts';
-import type { fileArchiveDue, fileSettled, jobDue, recordsDue } from '#shared/messages/wake-ups.ts';
+import type { fileArchiveDue, fileSettled, jobDue, pullDue, recordsDue, sourceDue } from '#shared/messages/wake-ups.ts';
 import {
   type DecodeResult,
   decodeMessage,
@@ -43,7 +43,9 @@ export interface HandleDeadLettersOptions {
   readonly logger: Logger;
 }
 
-type WakeUp = MessageOf<typeof fileSettled | typeof jobDue | typeof fileArchiveDue | typeof recordsDue>;
+type WakeUp = MessageOf<
+  typeof fileSettled | typeof jobDue | typeof fileArchiveDue | typeof recordsDue | typeof pullDue | typeof sourceDue
+>;
 type Verdict = Pick<DeadLetter, 'state' | 'reason' | 'tenantId' | 'fileId' | 'jobId'>;
 /** `later`: cannot be settled now; the letter stays in its DLQ. */
 type Settled = { readonly letter: DeadLetter } | { readonly later: string };
@@ -98,7 +100,9 @@ async function createJudge(
     if (!result.ok) return { state: 'PARKED', reason: `${GIVEN_UP}: ${result.code}, ${result.reason}` };
     const { message } = result;
     if ('jobId' in message) return jobVerdict(message, jobs);
-    if ('chunkId' in message) return chunkVerdict(message.tenantId);
+    if ('chunkId' in message) return clockVerdict(message.tenantId, 'the chunk again as long as it has records left');
+    if ('pullId' in message) return clockVerdict(message.tenantId, 'the pull again as long as it is open');
+    if (message.type === 'source.due') return clockVerdict(message.tenantId, 'the source again when it is due');
     if ('fileId' in message) return fileVerdict(message.fileId, files.get(message.fileId));
     return arrivals.get(message) ?? { state: 'PARKED', reason: `${GIVEN_UP}: no event of an arrival` };
   };
@@ -111,7 +115,7 @@ async function judgeEvents(
 ): Promise<Map<LandingEvent | WakeUp, Verdict | { later: string }>> {
   const reports: [LandingEvent, ArrivalReport][] = [];
   for (const message of messages) {
-    if ('fileId' in message || 'jobId' in message || 'chunkId' in message) continue;
+    if ('fileId' in message || 'jobId' in message || 'chunkId' in message || 'wake' in message) continue;
     const report = toArrivalReport(message);
     if (report !== undefined) reports.push([message, report]);
   }
@@ -123,10 +127,9 @@ async function judgeEvents(
   return new Map(reports.map(([message], index) => [message, eventVerdict(results[index] as ArrivalResult)]));
 }
 
-/** Needs no look at the row: each try of a record is counted, so a chunk that kills its worker ends by itself. */
-function chunkVerdict(tenantId: string): Verdict {
-  const reason = `${GIVEN_UP}; the clocks wake the chunk again as long as it has records left`;
-  return { state: 'REDRIVEN', reason, tenantId };
+/** Needs no look at the row: each try is counted there, so one that kills its worker ends by itself. */
+function clockVerdict(tenantId: string, what: string): Verdict {
+  return { state: 'REDRIVEN', reason: `${GIVEN_UP}; the clocks wake ${what}`, tenantId };
 }
 
 function eventVerdict(result: ArrivalResult): Verdict | { later: string } {

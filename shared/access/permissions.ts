@@ -24,6 +24,7 @@ export const PERMISSIONS = [
   'uploads:invite',
   'letters:redrive',
   'notices:retry',
+  'pulls:change',
   'definitions:apply',
   'access:change',
   'keys:manage',
@@ -47,6 +48,7 @@ const OPERATOR: readonly Permission[] = [
   'uploads:invite',
   'letters:redrive',
   'notices:retry',
+  'pulls:change',
   'queues:read',
 ];
 
@@ -66,6 +68,7 @@ export const PERMISSIONS_OF: Readonly<Record<Role, readonly Permission[]>> = {
     'results:download',
     'uploads:invite',
     'notices:retry',
+    'pulls:change',
     'keys:manage',
     'people:manage',
     'audit:read',

@@ -977,6 +977,8 @@ export const pulls = pgTable(
     nextActionAt: instant('next_action_at'),
     waitReason: text('wait_reason'),
     epoch: integer('epoch').notNull().default(0),
+    /** The epoch under which parts were finished that a takeover finds. */
+    progressEpoch: integer('progress_epoch'),
     leaseUntil: instant('lease_until'),
     claimToken: uuid('claim_token'),
     worker: text('worker'),

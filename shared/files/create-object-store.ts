@@ -5,6 +5,7 @@ import { copyObject } from '#shared/files/copies/copy-object.ts';
 import { abortUpload, listParts } from '#shared/files/copies/multipart-upload.ts';
 import { PartBuffers } from '#shared/files/copies/part-buffers.ts';
 import { MOST_PARTS, SMALLEST_PART_BYTES } from '#shared/files/copies/plan-parts.ts';
+import { pullMultipart } from '#shared/files/copies/pull-multipart.ts';
 import type { TransferPlan } from '#shared/files/copies/transfer-log.ts';
 import { putObject, uploadStream } from '#shared/files/copies/upload-stream.ts';
 import { countRequests } from './count-requests.ts';
@@ -75,6 +76,7 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
         },
         request,
       ),
+    pull: (request) => pullMultipart({ client, partClient, onPart: (bytes) => onPart('pulled', bytes) }, request),
     put: (request) => putObject(client, request),
     deleteVersion: (address, call) =>
       address.versionId === undefined ? deleteVersion(client, address, call) : deletions.add(address),

@@ -102,6 +102,40 @@ export interface UploadedObject extends WrittenObject {
   readonly sha256: string;
 }
 
+/** What is fetched from elsewhere over one connection. */
+export interface PullObjectRequest {
+  readonly target: { readonly bucket: string; readonly key: string };
+  /** As the other side says; another number of bytes is told by `verify`. */
+  readonly sizeBytes: number;
+  /** By what the content is known again: another one is begun anew. */
+  readonly identity: string;
+  /** Whether another try may go on in the middle. */
+  readonly canResume: boolean;
+  /** In the version's metadata: by it a version that is there already is found. */
+  readonly mark: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly log: TransferLog;
+  readonly signal: AbortSignal;
+  /** In order, from `offset` on. */
+  readonly read: (offset: number) => AsyncIterable<Uint8Array>;
+  /** Looks at what came, before there is a version. `sha256`: null where only the rest came. */
+  readonly verify: (came: { readonly sizeBytes: number; readonly sha256: string | null }) => Promise<void>;
+  /** Whether what `verify` threw is about the content: the upload is then aborted, and otherwise left to another try. */
+  readonly isVerdict: (error: unknown) => boolean;
+  /** The version with the mark, when it has left the bucket already. */
+  readonly findRegistered: () => Promise<Pick<PulledObject, 'versionId' | 'etag' | 'sizeBytes'> | undefined>;
+}
+
+export interface PulledObject {
+  readonly versionId: string;
+  readonly etag: string;
+  readonly sizeBytes: number;
+  /** Hex; null where the bytes did not all come in this try. */
+  readonly sha256: string | null;
+  /** An earlier try had completed it. */
+  readonly isFound: boolean;
+}
+
 export interface PutRequest extends CallOptions {
   readonly target: { readonly bucket: string; readonly key: string };
   readonly body: Uint8Array | string;
@@ -168,6 +202,8 @@ export interface ObjectStore {
   copyMultipart(request: MultipartCopyRequest): Promise<MultipartObject>;
   /** A stream of unknown length, in parts; flat memory. */
   upload(request: UploadRequest): Promise<UploadedObject>;
+  /** A stream of known length over one connection, in parts whatever its size; resumable, and made once. */
+  pull(request: PullObjectRequest): Promise<PulledObject>;
   put(request: PutRequest): Promise<WrittenObject>;
   /** Removes for good when a version is named, else leaves a delete marker. An absent version is no error. */
   deleteVersion(address: ObjectAddress, options?: CallOptions): Promise<void>;

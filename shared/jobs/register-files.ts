@@ -144,7 +144,7 @@ function registerSet(
         head = coalesce(excluded.head, f.head), content_hash = coalesce(excluded.content_hash, f.content_hash),
         sequencer = coalesce(excluded.sequencer, f.sequencer),
         uploaded_by = coalesce(excluded.uploaded_by, f.uploaded_by),
-        source = excluded.source, error_code = excluded.error_code, error_cause = excluded.error_cause,
+        source = CASE WHEN f.source = 'pull' THEN f.source ELSE excluded.source END, error_code = excluded.error_code, error_cause = excluded.error_cause,
         error_message = excluded.error_message, wakes = f.wakes + excluded.wakes, woken_at = excluded.woken_at,
         next_action_at = excluded.next_action_at, finished_at = excluded.finished_at, updated_at = now()
       WHERE f.status = 'UPLOADED' AND excluded.status <> 'UPLOADED'

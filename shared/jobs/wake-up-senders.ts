@@ -4,7 +4,7 @@
  * 1. A wake-up that is not sent costs time only: its row is marked as woken, and the sweeper finds it missing. Nothing rejects.
  */
 import { LongshoreError } from '#shared/errors.ts';
-import { PARTNER_STEPS_MESSAGES } from '#shared/messages/queue-messages.ts';
+import { PARTNER_STEPS_MESSAGES, WORK_MESSAGES } from '#shared/messages/queue-messages.ts';
 import { type fileArchiveDue, fileSettled, type jobDue, type recordsDue } from '#shared/messages/wake-ups.ts';
 import type { MessageOf } from '#shared/queue/define-message.ts';
 import { messageGroupId } from '#shared/queue/message-group.ts';
@@ -15,7 +15,8 @@ import type { Logger } from '#shared/runtime/logger.ts';
 import { traceAttributes } from '#shared/runtime/tracing/tracing.ts';
 import type { WorkQueue } from './route-files.ts';
 
-const WAKE_UPS = [fileSettled, ...PARTNER_STEPS_MESSAGES] as const;
+const [, , pullDue, sourceDue] = WORK_MESSAGES;
+const WAKE_UPS = [fileSettled, ...PARTNER_STEPS_MESSAGES, pullDue, sourceDue] as const;
 type WakeUp = MessageOf<(typeof WAKE_UPS)[number]>;
 
 interface SettledFile {
@@ -47,6 +48,9 @@ export interface WakeUpSenders {
   sendJobs(jobs: readonly DueRow[]): Promise<number>;
   sendArchives(files: readonly DueRow[]): Promise<number>;
   sendChunks(chunks: readonly DueChunk[]): Promise<number>;
+  sendPulls(pulls: readonly Woken[]): Promise<number>;
+  /** `id`: the source's name. */
+  sendSources(sources: readonly Woken[]): Promise<number>;
 }
 
 export interface WakeUpSendersOptions {
@@ -106,6 +110,8 @@ export function createWakeUpSenders({ client, queueUrls, fairQueues, logger }: W
       ),
     sendJobs: (jobs) => sendWork(jobs, jobDueEntry),
     sendArchives: (files) => sendWork(files, fileArchiveDueEntry),
+    sendPulls: (pulls) => send('work', pulls.map(pullDueEntry)),
+    sendSources: (sources) => send('work', sources.map(sourceDueEntry)),
     sendChunks: (chunks) =>
       send(
         'partner-steps',
@@ -117,7 +123,7 @@ export function createWakeUpSenders({ client, queueUrls, fairQueues, logger }: W
 export type WorkWakeUp = MessageOf<typeof jobDue> | MessageOf<typeof fileArchiveDue>;
 export type ChunkWakeUp = MessageOf<typeof recordsDue>;
 
-interface Woken {
+export interface Woken {
   readonly id: string;
   readonly tenantId: string;
   readonly wake: number;
@@ -140,6 +146,16 @@ export function fileArchiveDueEntry(
 export function chunkDueEntry({ id, tenantId, wake, traceparent }: Woken): SendEntry<ChunkWakeUp> {
   const message = { type: 'records.due', chunkId: id, tenantId, wake } as const;
   return { message, ...sentAs('partner-steps', { id, wake, traceparent }) };
+}
+
+/** Each its own group: pulls and listings go side by side. */
+function pullDueEntry({ id, tenantId, wake, traceparent }: Woken): SendEntry<WakeUp> {
+  return { message: { type: 'pull.due', pullId: id, tenantId, wake }, ...sentAs('work', { id, wake, traceparent }) };
+}
+
+function sourceDueEntry({ id, tenantId, wake, traceparent }: Woken): SendEntry<WakeUp> {
+  const message = { type: 'source.due', source: id, tenantId, wake } as const;
+  return { message, ...sentAs('work', { id: `${tenantId}/${id}`, wake, traceparent }) };
 }
 
 /** A standard queue gets no group id: servers other than Amazon's refuse it there. */

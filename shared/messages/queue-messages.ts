@@ -3,10 +3,11 @@
 import type { MessageDefinition } from '#shared/queue/define-message.ts';
 import type { QueueId } from '#shared/runtime/config/resource-names.ts';
 import { LANDING_EVENTS } from './landing-events.ts';
-import { fileArchiveDue, fileSettled, jobDue, recordsDue } from './wake-ups.ts';
+import { fileArchiveDue, fileSettled, jobDue, pullDue, recordsDue, sourceDue } from './wake-ups.ts';
 
-export const WORK_MESSAGES = [jobDue, fileArchiveDue] as const;
-export const PARTNER_STEPS_MESSAGES = [...WORK_MESSAGES, recordsDue] as const;
+const JOB_MESSAGES = [jobDue, fileArchiveDue] as const;
+export const WORK_MESSAGES = [...JOB_MESSAGES, pullDue, sourceDue] as const;
+export const PARTNER_STEPS_MESSAGES = [...JOB_MESSAGES, recordsDue] as const;
 
 export const QUEUE_MESSAGES = {
   landing: LANDING_EVENTS,

@@ -35,3 +35,17 @@ export const fileArchiveDue = defineMessage({
   version: 1,
   schema: z.object({ fileId: z.uuid(), tenantId: z.string().min(1).max(128), wake }),
 });
+
+/** On `work.fifo`: a file of a remote is to be fetched, or cleaned up there. */
+export const pullDue = defineMessage({
+  name: 'pull.due',
+  version: 1,
+  schema: z.object({ pullId: z.uuid(), tenantId: z.string().min(1).max(128), wake }),
+});
+
+/** On `work.fifo`: a source is to be listed. */
+export const sourceDue = defineMessage({
+  name: 'source.due',
+  version: 1,
+  schema: z.object({ source: z.string().min(1).max(128), tenantId: z.string().min(1).max(128), wake }),
+});

@@ -35,6 +35,8 @@ export async function claimOrphans(
         AND CASE t.owner
           WHEN 'job' THEN NOT EXISTS (
             SELECT 1 FROM jobs j WHERE j.id = t.owner_id AND j.state IN ('PENDING', 'RUNNING', 'WAITING') AND j.step_seq = t.seq)
+          WHEN 'pull' THEN NOT EXISTS (
+            SELECT 1 FROM pulls p WHERE p.id = t.owner_id AND p.generation = t.seq AND p.status IN ('TRIGGERED', 'RUNNING'))
           ELSE NOT EXISTS (SELECT 1 FROM files f WHERE f.id = t.owner_id AND f.status = 'PROCESSING' AND f.archived_at IS NULL) END
       ORDER BY t.owner_id, t.seq LIMIT ${options.limit} FOR UPDATE SKIP LOCKED)
     UPDATE transfers t SET state = 'ABORTING', updated_at = now(),

@@ -14,12 +14,12 @@ import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 
 export interface TransferOwner {
-  readonly owner: 'job' | 'file';
+  readonly owner: 'job' | 'file' | 'pull';
   readonly id: string;
   readonly epoch: number;
   readonly tenantId: string;
   readonly fileId: string;
-  /** The job's step; 0 for a file. */
+  /** The job's step; 0 for a file; the generation of a pull. */
   readonly seq: number;
   /** The step's kind, or `archive`. */
   readonly purpose: string;
@@ -35,10 +35,12 @@ type TransferEnd = 'DONE' | 'ABORTED';
 
 export function transferLogOf(sql: Sql, transfer: TransferOwner): TransferLog {
   const { owner, id, epoch, seq } = transfer;
-  const held =
-    owner === 'job'
-      ? () => sql`SELECT id FROM jobs WHERE id = ${id} AND epoch = ${epoch} AND state = 'RUNNING' FOR SHARE`
-      : () => sql`SELECT id FROM files WHERE id = ${id} AND epoch = ${epoch} AND status = 'PROCESSING' FOR SHARE`;
+  const holders = {
+    job: () => sql`SELECT id FROM jobs WHERE id = ${id} AND epoch = ${epoch} AND state = 'RUNNING' FOR SHARE`,
+    file: () => sql`SELECT id FROM files WHERE id = ${id} AND epoch = ${epoch} AND status = 'PROCESSING' FOR SHARE`,
+    pull: () => sql`SELECT id FROM pulls WHERE id = ${id} AND epoch = ${epoch} AND lease_until IS NOT NULL FOR SHARE`,
+  };
+  const held = holders[owner];
 
   let hasProgress = owner === 'file';
 
@@ -128,7 +130,7 @@ export function transferLogOf(sql: Sql, transfer: TransferOwner): TransferLog {
           SELECT seq FROM moved`,
       );
       if (hasProgress || parts.length === 0) return;
-      await repeat(() => noteProgress(sql, transfer));
+      await repeat(() => (owner === 'pull' ? giveAttemptBack(sql, transfer) : noteProgress(sql, transfer)));
       hasProgress = true;
     },
     completing: () => moveTo('COMPLETING'),
@@ -148,6 +150,13 @@ export function transferLogOf(sql: Sql, transfer: TransferOwner): TransferLog {
       );
     },
   };
+}
+
+/** What was finished under this claim stays, so that a crash costs no attempt. */
+async function giveAttemptBack(sql: Sql, { id, epoch }: TransferOwner): Promise<void> {
+  await sql`
+    UPDATE pulls SET attempts = greatest(0, attempts - 1), progress_epoch = epoch
+    WHERE id = ${id} AND epoch = ${epoch} AND progress_epoch IS DISTINCT FROM epoch`;
 }
 
 interface LeftRow

@@ -17,10 +17,16 @@ import { createPartClient, createS3Client } from '#shared/files/s3-client.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import type { WorkQueue } from '#shared/jobs/route-files.ts';
 import { PARTNER_STEPS_MESSAGES, WORK_MESSAGES } from '#shared/messages/queue-messages.ts';
+import type { pullDue, sourceDue } from '#shared/messages/wake-ups.ts';
+import { createSourceLister, type SourceLister } from '#shared/pulls/list-sources.ts';
+import { createPullMetrics } from '#shared/pulls/pull-metrics.ts';
+import { createPullRunner, type PullRunner } from '#shared/pulls/run-pulls.ts';
+import type { MessageOf } from '#shared/queue/define-message.ts';
+import type { Disposition } from '#shared/queue/disposition.ts';
 import { CHUNK_WINDOW, createRecordStore } from '#shared/records/create-record-store.ts';
 import type { WokenChunk } from '#shared/records/open-records.ts';
 import type { RecordRunner, RecordRunnerOptions } from '#shared/records/run-records.ts';
-import { createRemoteDirectory } from '#shared/remotes/remote-directory.ts';
+import { createRemoteDirectory, type RemoteDirectory } from '#shared/remotes/remote-directory.ts';
 import type { copyVariables } from '#shared/runtime/config/copy-variables.ts';
 import type { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
 import { bucketNames } from '#shared/runtime/config/resource-names.ts';
@@ -65,15 +71,18 @@ export interface JobServiceOptions {
   readonly messageDeadlineMs: number;
   /** Takes chunks of records too. */
   readonly createRecordRunner?: (parts: RecordRunnerParts) => RecordRunner;
+  /** Takes pulls and the listings of sources too. */
+  readonly takesPulls?: boolean;
 }
 
 /** What records share with jobs. */
 export type RecordRunnerParts = Omit<RecordRunnerOptions, 'metrics'>;
 
+type PullMessage = MessageOf<typeof pullDue | typeof sourceDue>;
 type JobMessages = typeof WORK_MESSAGES | typeof PARTNER_STEPS_MESSAGES;
 
 export function createJobService(
-  { name, queue, kinds, messageDeadlineMs, createRecordRunner }: JobServiceOptions,
+  { name, queue, kinds, messageDeadlineMs, createRecordRunner, takesPulls = false }: JobServiceOptions,
   context: ServiceContext<JobServiceConfig>,
 ): Service {
   const { config, logger, registry } = context;
@@ -106,6 +115,22 @@ export function createJobService(
         addressGuard: createAddressGuard({ allow: config.LONGSHORE_STORE_ADDRESSES ?? [] }),
         logger,
       }),
+    };
+  }
+
+  function openPulls(
+    sql: Sql,
+    store: ObjectStore,
+    remotes: RemoteDirectory,
+  ): { readonly runner: PullRunner; readonly lister: SourceLister } {
+    const parts = {
+      ...{ sql, remotes, worker: workerName, service: name, leaseMs, logger },
+      deadlineMs: config.LONGSHORE_STEP_DEADLINE_MS,
+      metrics: createPullMetrics(registry),
+    };
+    return {
+      runner: createPullRunner({ ...parts, store, landingBucket: bucketName(prefix, 'landing') }),
+      lister: createSourceLister(parts),
     };
   }
 
@@ -178,6 +203,7 @@ export function createJobService(
       logger,
     });
     const runner = openJobRunner(parts, opened, targets);
+    const pulls = takesPulls ? openPulls(sql, opened.store, remotes) : undefined;
     const records = createRecordRunner?.({
       sql,
       partners: targets.partners,
@@ -191,10 +217,18 @@ export function createJobService(
       tracing,
       logger,
     });
+
+    function handlePull(message: PullMessage, signal: AbortSignal): Promise<Disposition> {
+      if (pulls === undefined) throw new LongshoreError('INTERNAL', `The ${name} takes no pulls.`);
+      if (message.type === 'pull.due') return pulls.runner.handle(message.pullId, signal);
+      return pulls.lister.handle({ tenantId: message.tenantId, name: message.source }, signal);
+    }
+
     return {
       handling: {
         handle: ({ message, attributes }, { signal }) => {
           const traceparent = attributes[TRACEPARENT];
+          if (message.type === 'pull.due' || message.type === 'source.due') return handlePull(message, signal);
           if (message.type !== 'records.due') return runner.handle(message, signal, traceparent);
           if (records === undefined) throw new LongshoreError('INTERNAL', `The ${name} takes no records.`);
           return records.handle(message.chunkId, signal, traceparent);
@@ -206,10 +240,12 @@ export function createJobService(
       start() {
         runner.start();
         records?.start();
+        pulls?.runner.start();
       },
       drain: () => records?.drain(),
       flush: () => Promise.all([runner.stop(), records?.stop()]),
       async close() {
+        pulls?.runner.stop();
         opened.stores.close();
         await targets.close();
       },

@@ -11,12 +11,19 @@ import { LongshoreError } from '#shared/errors.ts';
 import type { Holding, RenewedLeases } from '#shared/jobs/renew-leases.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
-export type LeaseKind = 'job' | 'file' | 'chunk';
+export type LeaseKind = 'job' | 'file' | 'chunk' | 'pull';
+
+interface Held {
+  readonly jobs: Holding[];
+  readonly files: Holding[];
+  readonly chunks: Holding[];
+  readonly pulls: Holding[];
+}
 
 export interface LeaseKeeperOptions {
   readonly leaseMs: number;
   /** Renews in the database; its deadline is the caller's. */
-  readonly renew: (held: { jobs: Holding[]; files: Holding[]; chunks: Holding[] }) => Promise<RenewedLeases>;
+  readonly renew: (held: Held) => Promise<RenewedLeases & { readonly pullIds?: readonly string[] }>;
   readonly onLost: (kind: LeaseKind) => void;
   readonly logger: Logger;
   /** Monotonic milliseconds. */
@@ -100,14 +107,24 @@ export class LeaseKeeper {
     const askedAtMs = this.#now();
     const of = (kind: LeaseKind) =>
       asked.filter((lease) => lease.kind === kind).map(({ id, epoch }) => ({ id, epoch }));
-    let renewed: RenewedLeases;
+    let renewed: Awaited<ReturnType<LeaseKeeperOptions['renew']>>;
     try {
-      renewed = await this.#options.renew({ jobs: of('job'), files: of('file'), chunks: of('chunk') });
+      renewed = await this.#options.renew({
+        jobs: of('job'),
+        files: of('file'),
+        chunks: of('chunk'),
+        pulls: of('pull'),
+      });
     } catch (error) {
       this.#options.logger.warn({ err: error, leases: asked.length }, 'leases could not be renewed');
       return false;
     }
-    const kept = { job: new Set(renewed.jobIds), file: new Set(renewed.fileIds), chunk: new Set(renewed.chunkIds) };
+    const kept = {
+      job: new Set(renewed.jobIds),
+      file: new Set(renewed.fileIds),
+      chunk: new Set(renewed.chunkIds),
+      pull: new Set(renewed.pullIds),
+    };
     for (const lease of asked) {
       if (kept[lease.kind].has(lease.id)) lease.renewed(askedAtMs);
       else if (!lease.isSettling) lease.end('taken over');

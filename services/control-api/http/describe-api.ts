@@ -13,6 +13,10 @@ const TAGS = [
   { name: 'jobs', description: 'One file on one route, its steps, and what operators do about them.' },
   { name: 'actions', description: 'One word on many jobs, files or dead letters: previewed, then run at a pace.' },
   { name: 'records', description: 'The rows of a record file, each on its way through the calls of its route.' },
+  {
+    name: 'pulls',
+    description: 'Files fetched from partners’ servers: pulls, the sources that find them, and the remotes.',
+  },
   { name: 'audit', description: 'Who did what, in a chain of hashes per tenant. Takes the permission audit:read.' },
   {
     name: 'routes',

@@ -4,6 +4,7 @@ import { createSendLetters, type ReturnedLetter } from '#shared/dead-letters/ret
 import type { RequeuedFile } from '#shared/jobs/requeue-files.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
 import { createWakeUpSenders as createRowSenders } from '#shared/jobs/wake-up-senders.ts';
+import type { WokenPull } from '#shared/pulls/wake-pulls.ts';
 import type { QueueUrl } from '#shared/queue/queue-urls.ts';
 import type { SendResult } from '#shared/queue/send-messages.ts';
 import type { SQSClient } from '#shared/queue/sqs-client.ts';
@@ -14,6 +15,7 @@ export interface WakeUpSenders {
   /** Never rejects: a wake-up that is not sent costs time, until the sweeper sends it. */
   wakeJobs(jobs: readonly WokenJob[]): Promise<void>;
   wakeFiles(files: readonly RequeuedFile[]): Promise<void>;
+  wakePulls(pulls: readonly WokenPull[]): Promise<void>;
   /** The result tells whether the queue took it; never rejects. */
   sendAgain(letter: ReturnedLetter): Promise<SendResult>;
 }
@@ -30,6 +32,7 @@ export function createWakeUpSenders(options: {
   return {
     wakeJobs: async (jobs) => void (await rows.sendJobs(jobs)),
     wakeFiles: async (files) => void (await rows.sendFiles(files)),
+    wakePulls: async (pulls) => void (await rows.sendPulls(pulls)),
     async sendAgain(letter) {
       const [result] = await sendLetters([letter]);
       return result ?? { ok: false, retryable: false, reason: 'it was not sent' };

@@ -7,7 +7,7 @@
  * 3. A stream of unknown length is written down to be watched, and so that a leftover is aborted: it is never gone on with.
  */
 export type CopyPlan = 'server-side' | 'streamed';
-export type TransferPlan = CopyPlan | 'unknown-length';
+export type TransferPlan = CopyPlan | 'unknown-length' | 'pulled';
 
 export interface TransferFacts {
   readonly plan: TransferPlan;

@@ -8,6 +8,15 @@ import { integerVariable } from './load-config.ts';
 
 const MIB = 1024 ** 2;
 
+/** Of a service that connects to remotes. */
+export const remoteVariables = {
+  LONGSHORE_REMOTE_ADDRESSES: networksVariable
+    .optional()
+    .describe(
+      'Private addresses and networks of remotes (SFTP and FTPS servers of partners) that may be connected to, comma-separated. Use the same value for every service that has it.',
+    ),
+};
+
 export const copyVariables = {
   LONGSHORE_COPY_PARTS: integerVariable({ min: 1, max: 1_000 })
     .default(4)

@@ -1,0 +1,223 @@
+/**
+ * The engine of sources: a wake-up in, the directory listed, its files seen or triggered.
+ *
+ * 1. A listing is noted as it comes, `PAGE` entries a statement, whatever its length.
+ * 2. Names that could mean another place, or forge a line, are passed over and counted.
+ * 3. After downtime there is one listing, not all that were missed: the next time is reckoned from now.
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import type { Sql } from '#shared/db/connect-database.ts';
+import { nextCronTime } from '#shared/definitions/cron.ts';
+import { canonicalRemotePath } from '#shared/definitions/remote-schema.ts';
+import { compileGlobs } from '#shared/definitions/routes/match-glob.ts';
+import { type SourceDocument, sourceDocumentSchema } from '#shared/definitions/source-schema.ts';
+import { LongshoreError } from '#shared/errors.ts';
+import { acknowledge, type Disposition } from '#shared/queue/disposition.ts';
+import type { RemoteConnection, RemoteEntry } from '#shared/remotes/remote-connection.ts';
+import type { RemoteDirectory } from '#shared/remotes/remote-directory.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
+import type { PullMetrics } from './pull-metrics.ts';
+import {
+  type ClaimedSource,
+  claimSource,
+  endListing,
+  type ListedFile,
+  type ListingFacts,
+  noteListing,
+} from './source-transitions.ts';
+
+export interface SourceListerOptions {
+  readonly sql: Sql;
+  readonly remotes: RemoteDirectory;
+  readonly worker: string;
+  readonly service: string;
+  readonly leaseMs: number;
+  readonly deadlineMs: number;
+  readonly metrics: PullMetrics;
+  readonly logger: Logger;
+  /** Milliseconds since 1970: schedules are those of the clock on the wall. */
+  readonly clock?: () => number;
+}
+
+export interface SourceLister {
+  handle(source: { readonly tenantId: string; readonly name: string }, stop: AbortSignal): Promise<Disposition>;
+}
+
+const PAGE = 1_000;
+const FIRST_RETRY_MS = 30_000;
+const LONGEST_RETRY_MS = 900_000;
+/** A file that is not ready is looked at again after this at the latest, however seldom its source is listed. */
+const UNREADY_MS = 60_000;
+const SOONEST_MS = 1_000;
+const REPEAT_FOR_MS = 60_000;
+
+export function createSourceLister(options: SourceListerOptions): SourceLister {
+  const { sql, remotes, worker, service, leaseMs, deadlineMs, metrics, logger, clock = Date.now } = options;
+  const ask = <Answer>(statement: () => Promise<Answer>) =>
+    repeatOnLostDatabase(statement, { deadlineMs: leaseMs, forMs: REPEAT_FOR_MS });
+
+  async function list(claimed: ClaimedSource, source: SourceDocument, connection: RemoteConnection): Promise<number> {
+    const facts: ListingFacts = {
+      ...{
+        tenantId: claimed.tenantId,
+        name: claimed.name,
+        epoch: claimed.epoch,
+        claimedAt: claimed.claimedAt,
+        leaseMs,
+      },
+      ...{ remote: source.remote, project: source.project, pipeline: source.pipeline ?? '' },
+      maxAttempts: source.retry.maxAttempts,
+      stableMs: 'stable' in source.ready ? source.ready.stable : null,
+      ageMs: 'age' in source.ready ? source.ready.age : null,
+    };
+    const taken = await gather(source, connection.list(source.directory), (refused) =>
+      logger.warn({ tenant: claimed.tenantId, source: claimed.name, refused }, 'names in a listing are not taken'),
+    );
+    let noted = 0;
+    for (let at = 0; at < taken.length; at += PAGE) {
+      const page = await describe(source, taken.slice(at, at + PAGE), connection);
+      if (!(await ask(() => noteListing(sql, facts, page, service)))) throw lostSource(claimed.name);
+      noted += page.length;
+    }
+    return noted;
+  }
+
+  return {
+    async handle({ tenantId, name }, stop) {
+      const token = randomUUID();
+      const startedMs = performance.now();
+      const claimed = await ask(() => claimSource(sql, { tenantId, name, token, worker, leaseMs }));
+      if (claimed === undefined) return acknowledge;
+      const parsed = sourceDocumentSchema.safeParse(claimed.definition);
+      const facts = { tenant: tenantId, source: name };
+      const end = { tenantId, name, epoch: claimed.epoch, claimedAt: claimed.claimedAt };
+      if (!parsed.success) {
+        logger.error({ ...facts, err: parsed.error }, 'source definition cannot be used');
+        const error = { code: 'ROUTE_INVALID', message: 'The stored definition cannot be used by this version.' };
+        await ask(() =>
+          endListing(sql, { ...end, remote: '', files: undefined, nextMs: LONGEST_RETRY_MS, unreadyMs: null, error }),
+        );
+        return acknowledge;
+      }
+      const source = parsed.data;
+      const next = nextListingMs(source, claimed.timeZone, clock());
+      const signal = AbortSignal.any([stop, AbortSignal.timeout(deadlineMs)]);
+      let error: { code: string; message: string } | undefined;
+      let files: number | undefined;
+      let waitMs: number | undefined;
+      try {
+        const used = await remotes.use(
+          { tenantId, name: source.remote },
+          (connection) => list(claimed, source, connection),
+          { signal },
+        );
+        if (used.type === 'used') files = used.result;
+        else if (used.type === 'unknown') error = { code: 'REMOTE_UNKNOWN', message: `${used.message}.` };
+        else {
+          waitMs = used.afterMs;
+          if (used.code !== undefined)
+            error = {
+              code: used.code,
+              message: 'The remote refused these credentials; they are not tried again for now.',
+            };
+        }
+      } catch (thrown) {
+        if (!(thrown instanceof LongshoreError)) throw thrown;
+        if (thrown.code === 'LEASE_LOST') return acknowledge;
+        error = { code: thrown.code, message: thrown.message };
+      }
+      const retryMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(claimed.failures, 10));
+      const againMs = waitMs ?? (error === undefined ? undefined : retryMs);
+      const unreadyMs = unreadyAfter(source);
+      await ask(() =>
+        endListing(sql, {
+          ...{ ...end, remote: source.remote, files, error },
+          nextMs: againMs ?? next,
+          unreadyMs: againMs === undefined ? unreadyMs : null,
+        }),
+      );
+      const outcome = files === undefined ? 'failed' : 'whole';
+      metrics.listingSeconds.observe({ outcome }, (performance.now() - startedMs) / 1_000);
+      logger.info({ ...facts, files, code: error?.code }, 'source listed');
+      return acknowledge;
+    },
+  };
+}
+
+/** From now: null when it is listed on request only. */
+export function nextListingMs({ when }: SourceDocument, timeZone: string, nowMs: number): number | null {
+  if (when === 'on-request') return null;
+  if ('every' in when) return when.every;
+  const next = nextCronTime(when.cron, when.timeZone ?? timeZone, nowMs);
+  return next === undefined ? null : Math.max(SOONEST_MS, next - nowMs);
+}
+
+function unreadyAfter({ ready }: SourceDocument): number | null {
+  if ('stable' in ready) return Math.max(SOONEST_MS, Math.min(UNREADY_MS, ready.stable));
+  if ('age' in ready) return UNREADY_MS;
+  return null;
+}
+
+interface Taken {
+  readonly remotePath: string;
+  readonly entry: RemoteEntry;
+  readonly isReady: boolean;
+}
+
+/** Markers are entries too, so all of them have to be there before any file is ready; of what is not taken nothing is kept. */
+async function gather(
+  source: SourceDocument,
+  entries: AsyncIterable<RemoteEntry>,
+  onRefused: (count: number) => void,
+): Promise<Taken[]> {
+  const isMatching = compileGlobs(source.match);
+  const isExcluded = compileGlobs(source.exclude);
+  const marker = 'marker' in source.ready ? source.ready.marker : undefined;
+  const companions = [marker, source.checksum?.sidecar].filter((suffix) => suffix !== undefined);
+  const markers = new Set<string>();
+  const files: RemoteEntry[] = [];
+  let refused = 0;
+  for await (const entry of entries) {
+    if (entry.kind !== 'file') continue;
+    if (marker !== undefined && entry.name.endsWith(marker)) markers.add(entry.name.slice(0, -marker.length));
+    if (companions.some((suffix) => entry.name.endsWith(suffix))) continue;
+    // What is being fetched has our name.
+    if (/\.longshore-[0-9a-f-]{36}$/.test(entry.name)) continue;
+    if (!isMatching(entry.name) || isExcluded(entry.name)) continue;
+    const size = entry.sizeBytes ?? 0;
+    if (size < (source.minSize ?? 0) || size > (source.maxSize ?? Number.POSITIVE_INFINITY)) continue;
+    if (entry.name.includes('/') || !canonicalRemotePath(`${source.directory}${entry.name}`).ok) refused += 1;
+    else files.push(entry);
+  }
+  if (refused > 0) onRefused(refused);
+  return files.map((entry) => ({
+    remotePath: `${source.directory}${entry.name}`,
+    entry,
+    isReady: marker === undefined || markers.has(entry.name),
+  }));
+}
+
+/** Where the listing tells no exact time the file is asked for its own. */
+async function describe(
+  source: SourceDocument,
+  taken: readonly Taken[],
+  connection: RemoteConnection,
+): Promise<ListedFile[]> {
+  const files: ListedFile[] = [];
+  for (const { remotePath, entry, isReady } of taken) {
+    const isExact = entry.modifiedAt !== undefined && entry.sizeBytes !== undefined;
+    const facts = isExact || source.identity === 'name' ? entry : await connection.stat(remotePath);
+    if (facts === undefined) continue;
+    const size = facts.sizeBytes ?? null;
+    const time = facts.modifiedAt ?? null;
+    const identity = source.identity === 'name' ? ['name'] : [size, time];
+    const identityHash = createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 32);
+    files.push({ remotePath, identityHash, size, time, isReady });
+  }
+  return files;
+}
+
+function lostSource(name: string): LongshoreError {
+  return new LongshoreError('LEASE_LOST', `The source ${name} was taken over by somebody else.`);
+}
