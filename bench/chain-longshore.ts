@@ -1,7 +1,7 @@
 /** A chain as Longshore runs it: one job of three steps, each stored before the next begins, from a wake-up in a queue to the closed file. */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { createWakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
-import { WORK_MESSAGES } from '#shared/messages/queue-messages.ts';
+import { JOB_MESSAGES } from '#shared/messages/queue-messages.ts';
 import type { QueueMetrics } from '#shared/queue/queue-metrics.ts';
 import { QUEUE_SETTINGS } from '#shared/queue/queue-settings.ts';
 import type { createSqsClient } from '#shared/queue/sqs-client.ts';
@@ -50,7 +50,7 @@ export async function createLongshoreChain(options: LongshoreChainOptions): Prom
         queue: 'partner-steps',
         queueUrl,
         client,
-        messages: WORK_MESSAGES,
+        messages: JOB_MESSAGES,
         slots,
         visibilityTimeoutMs: QUEUE_SETTINGS['partner-steps'].visibilityTimeoutSeconds * 1_000,
         deadlineMs: 60_000,

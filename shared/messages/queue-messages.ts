@@ -5,7 +5,7 @@ import type { QueueId } from '#shared/runtime/config/resource-names.ts';
 import { LANDING_EVENTS } from './landing-events.ts';
 import { fileArchiveDue, fileSettled, jobDue, pullDue, recordsDue, sourceDue } from './wake-ups.ts';
 
-const JOB_MESSAGES = [jobDue, fileArchiveDue] as const;
+export const JOB_MESSAGES = [jobDue, fileArchiveDue] as const;
 export const WORK_MESSAGES = [...JOB_MESSAGES, pullDue, sourceDue] as const;
 export const PARTNER_STEPS_MESSAGES = [...JOB_MESSAGES, recordsDue] as const;
 

@@ -1,5 +1,6 @@
 /** `/api/v1/pulls`: files fetched from remotes, one by one, in the form of the FileChecks item. */
 import { z } from 'zod';
+import { actorOf } from '#shared/access/permissions.ts';
 import { PULL_STATUSES } from '#shared/db/schema.ts';
 import { idSchema } from '#shared/definitions/name-schemas.ts';
 import { canonicalRemotePath } from '#shared/definitions/remote-schema.ts';
@@ -8,7 +9,7 @@ import { LongshoreError } from '#shared/errors.ts';
 import { requestPull, retriggerPull } from '#shared/pulls/request-pulls.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { limitField, tenantField } from '../http/request-fields.ts';
-import { actorOf, callerOf, callerWith } from '../http/request-guard.ts';
+import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
 import { findPulls, type Pull, pullPageSchema, pullSchema } from './pull-fields.ts';
 

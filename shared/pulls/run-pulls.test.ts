@@ -1,0 +1,309 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { appendFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { neverStops } from '#testkit/beds/job-runner.ts';
+import { LANDING, type PullBed, type PullWorker, putAtPartner, startPullBed } from '#testkit/beds/pull-bed.ts';
+import { PARTNER_SERVERS, type PartnerFileServer } from '#testkit/servers/partner-file-servers.ts';
+
+let bed: PullBed;
+let worker: PullWorker;
+
+beforeAll(async () => {
+  bed = await startPullBed();
+});
+
+afterAll(() => bed.stop());
+
+const servers = PARTNER_SERVERS.filter(({ missing }) => missing === undefined).slice(0, 2);
+
+/** Every version in landing with its bytes; nothing else may be there. */
+async function landed(): Promise<{ key: string; bytes: Buffer }[]> {
+  const { items } = await bed.store.listVersions({ bucket: LANDING });
+  return await Promise.all(
+    items.map(async ({ key, versionId }) => {
+      const pieces: Uint8Array[] = [];
+      for await (const piece of bed.store.readStream({ bucket: LANDING, key, versionId })) pieces.push(piece);
+      return { key, bytes: Buffer.concat(pieces) };
+    }),
+  );
+}
+
+describe.each(servers)('over $name', ({ start }) => {
+  let server: PartnerFileServer;
+
+  beforeAll(async () => {
+    server = await start();
+  });
+
+  afterAll(() => server.stop());
+
+  beforeEach(async () => {
+    await bed.clear();
+    for (const { key, versionId } of (await bed.store.listVersions({ bucket: LANDING })).items)
+      await bed.store.deleteVersion({ bucket: LANDING, key, versionId });
+    for (const name of await readdir(server.onDisk)) await rm(join(server.onDisk, name), { recursive: true });
+    await bed.useServer(server);
+    worker = bed.startWorker();
+  });
+
+  afterEach(async () => {
+    await worker.stop();
+    const { items } = await bed.store.listMultipartUploads({ bucket: LANDING });
+    expect(items).toEqual([]);
+    expect(await bed.sql`SELECT * FROM remote_connections WHERE lease_until > now()`).toEqual([]);
+    const told = JSON.stringify([
+      await bed.sql`SELECT detail FROM audit_events`,
+      await bed.sql`SELECT body FROM outbox`,
+      await bed.sql`SELECT error_message FROM pulls`,
+      bed.logged,
+    ]);
+    for (const secret of ['hush-sftp', 'hush-ftps', 'wrong-hush']) expect(told).not.toContain(secret);
+  });
+
+  test('a row that is put in by hand is fetched into landing, and its source is deleted', async () => {
+    const content = randomBytes(20_000_003);
+    const id = await bed.trigger(await putAtPartner(server, 'mo.moyr540.data', content));
+    await bed.settle(worker);
+    expect(await bed.read(id)).toMatchObject({
+      ...{ status: 'COMPLETED', transfer_stage: 'DONE', file_name: 'mo.moyr540.data', key: 'acme/P-1/mo.moyr540.data' },
+      ...{
+        size_bytes: String(content.length),
+        sha256: createHash('sha256').update(content).digest('hex'),
+        generation: 1,
+      },
+      error_code: null,
+    });
+    expect(await landed()).toEqual([{ key: 'acme/P-1/mo.moyr540.data', bytes: content }]);
+    expect(await readdir(server.onDisk)).toEqual([]);
+    const files = await bed.sql`SELECT source, uploaded_by, key FROM files`;
+    expect(files).toEqual([{ source: 'pull', uploaded_by: 'partner', key: 'acme/P-1/mo.moyr540.data' }]);
+    const events = await bed.sql`SELECT type FROM audit_events WHERE type LIKE 'pull.%' ORDER BY at, id`;
+    expect(events.map(({ type }) => type)).toEqual(['pull.claimed', 'pull.landed', 'pull.completed']);
+  });
+
+  test('a file without bytes arrives too', async () => {
+    const id = await bed.trigger(await putAtPartner(server, 'empty', ''));
+    await bed.settle(worker);
+    expect(await bed.read(id)).toMatchObject({ status: 'COMPLETED', size_bytes: '0' });
+    expect(await landed()).toEqual([{ key: 'acme/P-1/empty', bytes: Buffer.alloc(0) }]);
+  });
+
+  test('a second trigger while it runs makes no second transfer, and one of a finished row is the next generation', async () => {
+    const path = await putAtPartner(server, 'again.data', 'one');
+    const id = await bed.trigger(path);
+    const running = worker.runner.handle(id, neverStops);
+    await bed.sql`UPDATE pulls SET status = 'TRIGGERED' WHERE id = ${id}`;
+    await worker.runner.handle(id, neverStops);
+    await running;
+    await bed.settle(worker);
+    expect(await bed.read(id)).toMatchObject({ status: 'COMPLETED', generation: 1 });
+    expect(await landed()).toHaveLength(1);
+
+    await putAtPartner(server, 'again.data', 'two!');
+    await bed.sql`UPDATE pulls SET status = 'TRIGGERED' WHERE id = ${id}`;
+    await bed.settle(worker);
+    expect(await bed.read(id)).toMatchObject({ status: 'COMPLETED', generation: 2, size_bytes: '4' });
+    expect((await landed()).map(({ bytes }) => String(bytes)).sort()).toEqual(['one', 'two!']);
+    const events =
+      await bed.sql`SELECT detail ->> 'generation' AS generation FROM audit_events WHERE type = 'pull.reopened'`;
+    expect(events).toEqual([{ generation: '2' }]);
+  });
+
+  test('a wrong password is tried once, ends in ERROR and leaves the source as it is', async () => {
+    const path = await putAtPartner(server, 'kept.data', 'kept');
+    bed.setSecret('partner-password', 'wrong-hush');
+    const before = server.logins?.length ?? 0;
+    const ids = [await bed.trigger(path), await bed.trigger(await putAtPartner(server, 'other.data', 'other'))];
+    for (const id of ids) await worker.runner.handle(id, neverStops);
+    for (const id of ids)
+      expect(await bed.read(id)).toMatchObject({
+        status: 'ERROR',
+        error_code: 'PULL_ERROR',
+        error_cause: 'REMOTE_AUTH_FAILED',
+      });
+    expect(server.logins?.slice(before)).toEqual([{ user: 'partner', isAccepted: false }]);
+    expect((await readdir(server.onDisk)).sort()).toEqual(['kept.data', 'other.data']);
+    expect(await landed()).toEqual([]);
+    // The secret is corrected: it counts at once.
+    for (const [name, text] of Object.entries(server.secrets)) bed.setSecret(name, text);
+    await bed.sql`UPDATE pulls SET status = 'TRIGGERED'`;
+    await bed.settle(worker);
+    expect(await bed.sql`SELECT status, generation FROM pulls`).toEqual(
+      ids.map(() => ({ status: 'COMPLETED', generation: 2 })),
+    );
+  });
+
+  test('what vanished, is elsewhere, or has a name that forges lines ends in ERROR with its cause', async () => {
+    const cases = [
+      [`${server.directory}nothing`, 'REMOTE_PATH_GONE'],
+      ['/elsewhere/file', 'REMOTE_PLACE_REFUSED'],
+      [`${server.directory}a\r\nDELE b`, 'NAME_REJECTED'],
+      [`${server.directory}../up`, 'NAME_REJECTED'],
+      [`${server.directory}a\u202eb`, 'NAME_REJECTED'],
+    ] as const;
+    for (const [path, cause] of cases) {
+      const id = await bed.trigger(path);
+      await bed.settle(worker);
+      expect(await bed.read(id)).toMatchObject({ status: 'ERROR', error_code: 'PULL_ERROR', error_cause: cause });
+    }
+    const id = await bed.trigger(`${server.directory}x`, { remote: 'nobody' });
+    await bed.settle(worker);
+    expect(await bed.read(id)).toMatchObject({ status: 'ERROR', error_cause: 'REMOTE_UNKNOWN' });
+  });
+
+  test('a file that grows while it is fetched does not land; it does once it has settled', async () => {
+    const path = await putAtPartner(server, 'grows.data', randomBytes(12_000_000));
+    const id = await bed.trigger(path);
+    let isGrown = false;
+    bed.proxy.onAnswered(({ operation }) => {
+      if (isGrown || !operation.startsWith('UploadPart')) return;
+      isGrown = true;
+      void appendFile(join(server.onDisk, 'grows.data'), randomBytes(2_000_000));
+    });
+    await worker.runner.handle(id, neverStops);
+    bed.proxy.onAnswered(undefined);
+    expect(isGrown).toBe(true);
+    expect(await bed.read(id)).toMatchObject({ status: 'TRIGGERED', unsettled: 1, attempts: 0 });
+    expect(await landed()).toEqual([]);
+    await bed.makeDue();
+    await bed.settle(worker);
+    expect(await bed.read(id)).toMatchObject({ status: 'COMPLETED', size_bytes: '14000000' });
+  });
+
+  test('a file that was replaced before it is deleted is left untouched', async () => {
+    const path = await putAtPartner(server, 'replaced.data', 'the first');
+    const id = await bed.trigger(path);
+    bed.proxy.onAnswered(({ operation }) => {
+      if (!operation.startsWith('CompleteMultipartUpload')) return;
+      void writeFile(join(server.onDisk, 'replaced.data'), 'the second, longer');
+    });
+    await worker.runner.handle(id, neverStops);
+    bed.proxy.onAnswered(undefined);
+    expect(await bed.read(id)).toMatchObject({ status: 'COMPLETED', source_replaced: true });
+    expect(existsSync(join(server.onDisk, 'replaced.data'))).toBe(true);
+    expect((await landed()).map(({ bytes }) => String(bytes))).toEqual(['the first']);
+  });
+
+  test('a worker that is gone at any request to the store leaves what another one finishes: once, whole, and cleaned', async () => {
+    const content = randomBytes(17_000_000);
+    for (const operation of ['CreateMultipartUpload', 'UploadPart', 'CompleteMultipartUpload']) {
+      for (const nth of [1, 2]) {
+        const name = `${operation}-${nth}.data`;
+        const id = await bed.trigger(await putAtPartner(server, name, content));
+        let seen = 0;
+        const dead = bed.startWorker();
+        const gone = Promise.withResolvers<void>();
+        bed.proxy.onAnswered((answered) => {
+          if (!answered.operation.startsWith(operation)) return;
+          seen += 1;
+          // As a kill would: its lease is somebody else's from here on, and nothing it still does may count.
+          if (seen === nth)
+            void bed.sql`UPDATE pulls SET epoch = epoch + 1, lease_until = now() - interval '1 second' WHERE id = ${id}`.then(
+              () => gone.resolve(),
+            );
+        });
+        await Promise.race([dead.runner.handle(id, neverStops), gone.promise]);
+        bed.proxy.onAnswered(undefined);
+        await bed.makeDue();
+        await bed.settle(worker);
+        await dead.stop();
+        expect(await bed.read(id)).toMatchObject({ status: 'COMPLETED' });
+        expect((await landed()).filter(({ key }) => key.endsWith(name))).toEqual([
+          { key: `acme/P-1/${name}`, bytes: content },
+        ]);
+        expect(existsSync(join(server.onDisk, name))).toBe(false);
+      }
+    }
+  }, 60_000);
+
+  test('a source fetches what it lists, once; what is kept is not fetched again, and a changed file is another one', async () => {
+    await bed.applySource({ afterwards: 'keep', match: '*.csv' });
+    await putAtPartner(server, 'a.csv', 'a');
+    await putAtPartner(server, 'b.csv', 'bb');
+    await putAtPartner(server, 'c.txt', 'no');
+    for (let round = 0; round < 3; round += 1) {
+      await bed.makeDue();
+      await bed.settle(worker);
+    }
+    expect((await landed()).map(({ key }) => key).sort()).toEqual(['acme/P-1/a.csv', 'acme/P-1/b.csv']);
+    await putAtPartner(server, 'a.csv', 'changed');
+    await bed.makeDue();
+    await bed.settle(worker);
+    expect((await landed()).map(({ bytes }) => String(bytes)).sort()).toEqual(['a', 'bb', 'changed']);
+    expect((await readdir(server.onDisk)).sort()).toEqual(['a.csv', 'b.csv', 'c.txt']);
+  });
+
+  test('the same name, size and time again after it was cleaned is a new pull', async () => {
+    await bed.applySource({});
+    const when = new Date('2025-10-26T00:30:00Z');
+    for (let round = 0; round < 2; round += 1) {
+      await putAtPartner(server, 'same.csv', 'same');
+      await utimes(join(server.onDisk, 'same.csv'), when, when);
+      await bed.makeDue();
+      await bed.settle(worker);
+    }
+    expect(await bed.sql`SELECT status FROM pulls`).toEqual([{ status: 'COMPLETED' }, { status: 'COMPLETED' }]);
+    expect(await landed()).toHaveLength(2);
+  });
+
+  test('a file is fetched only when its marker is there, and the checksum beside it counts', async () => {
+    await bed.applySource({ ready: { marker: '.done' }, checksum: { sidecar: '.sha256' } });
+    await putAtPartner(server, 'm.csv', 'content');
+    await bed.settle(worker);
+    expect(await bed.sql`SELECT status FROM pulls`).toEqual([{ status: 'SEEN' }]);
+    await putAtPartner(server, 'm.csv.sha256', `${'0'.repeat(64)}  m.csv\n`);
+    await putAtPartner(server, 'm.csv.done', '');
+    await bed.makeDue();
+    await bed.settle(worker);
+    expect(await bed.sql`SELECT status, error_cause FROM pulls`).toEqual([
+      { status: 'TRIGGERED', error_cause: 'CHECKSUM_MISMATCH' },
+    ]);
+    expect(await landed()).toEqual([]);
+    await putAtPartner(server, 'm.csv.sha256', `${createHash('sha256').update('content').digest('hex')}  m.csv\n`);
+    await bed.makeDue();
+    await bed.settle(worker);
+    expect(await bed.sql`SELECT status FROM pulls`).toEqual([{ status: 'COMPLETED' }]);
+    expect(await readdir(server.onDisk)).toEqual([]);
+  });
+
+  test('ready: rename takes a file before it is read, and afterwards: move puts it away', async () => {
+    await bed.applySource({
+      ready: { rename: true },
+      afterwards: { move: '/in/{{ name }}.taken' },
+      exclude: '*.taken',
+    });
+    await putAtPartner(server, 'r.csv', 'mine');
+    await bed.settle(worker);
+    expect(await bed.sql`SELECT status, error_cause FROM pulls`).toEqual([{ status: 'COMPLETED', error_cause: null }]);
+    expect(await readdir(server.onDisk)).toEqual(['r.csv.taken']);
+  });
+
+  test('a file that is no longer listed before it is ready is skipped', async () => {
+    await bed.applySource({ ready: { stable: '1h' } });
+    const path = await putAtPartner(server, 'gone.csv', 'x');
+    await bed.settle(worker);
+    await rm(join(server.onDisk, path.slice(server.directory.length)));
+    await bed.makeDue();
+    await bed.settle(worker);
+    expect(await bed.sql`SELECT status FROM pulls`).toEqual([{ status: 'SKIPPED' }]);
+  });
+
+  test('afterwards waits for the jobs of the file where the source says so', async () => {
+    await bed.applySource({ afterwardsWhen: 'carried' });
+    await putAtPartner(server, 'c.csv', 'x');
+    await bed.settle(worker);
+    await bed.makeDue();
+    await bed.settle(worker);
+    expect(await bed.sql`SELECT status, transfer_stage, wait_reason FROM pulls`).toEqual([
+      { status: 'RUNNING', transfer_stage: 'LANDED', wait_reason: 'carried' },
+    ]);
+    expect(await readdir(server.onDisk)).toEqual(['c.csv']);
+    await bed.sql`UPDATE files SET status = 'COMPLETED'`;
+    await bed.makeDue();
+    await bed.settle(worker);
+    expect(await bed.sql`SELECT status FROM pulls`).toEqual([{ status: 'COMPLETED' }]);
+    expect(await readdir(server.onDisk)).toEqual([]);
+  });
+});
