@@ -29,7 +29,7 @@ import type { RecordRunner, RecordRunnerOptions } from '#shared/records/run-reco
 import { createRemoteDirectory, type RemoteDirectory } from '#shared/remotes/remote-directory.ts';
 import type { copyVariables } from '#shared/runtime/config/copy-variables.ts';
 import type { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
-import { bucketName, bucketNames } from '#shared/runtime/config/resource-names.ts';
+import { bucketNames } from '#shared/runtime/config/resource-names.ts';
 import {
   createQueueService,
   type OpenedService,
@@ -129,7 +129,7 @@ export function createJobService(
       metrics: createPullMetrics(registry),
     };
     return {
-      runner: createPullRunner({ ...parts, store, landingBucket: bucketName(prefix, 'landing') }),
+      runner: createPullRunner({ ...parts, store, landingBucket: bucketNames(prefix).landing }),
       lister: createSourceLister(parts),
     };
   }

@@ -94,9 +94,9 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'POST /api/v1/remotes/{tenant}/{name}/test': ['pulls:change'],
   'POST /api/v1/sources/{tenant}/{name}/list': ['pulls:change'],
   'GET /api/v1/pulls': ['read'],
-  'GET /api/v1/pulls/{jobId}': ['read'],
+  'GET /api/v1/pulls/{id}': ['read'],
   'POST /api/v1/pulls': ['pulls:change', { project: 'P', remote: 'nobody', remotePath: '/in/a' }],
-  'POST /api/v1/pulls/{jobId}/retrigger': ['pulls:change', REASON],
+  'POST /api/v1/pulls/{id}/retrigger': ['pulls:change', REASON],
   ...Object.fromEntries(
     ['partners', 'stores', 'databases', 'remotes', 'sources', 'routes'].flatMap((plural): [string, Endpoint][] => [
       [`GET /api/v1/${plural}/{tenant}/{name}`, ['read']],

@@ -13,7 +13,7 @@ import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
 import { findPulls, type Pull, pullPageSchema, pullSchema } from './pull-fields.ts';
 
-const pathParams = z.strictObject({ jobId: z.uuid() });
+const pathParams = z.strictObject({ id: z.uuid() });
 const remotePathField = z
   .string()
   .max(1_024)
@@ -59,7 +59,7 @@ export function handlePulls(server: ApiServer, { sql, senders }: ApiParts): void
   );
 
   server.get(
-    '/api/v1/pulls/:jobId',
+    '/api/v1/pulls/:id',
     {
       schema: {
         summary: 'One pull, as the FileChecks item',
@@ -68,7 +68,7 @@ export function handlePulls(server: ApiServer, { sql, senders }: ApiParts): void
         response: { 200: pullSchema, ...errorReplies },
       },
     },
-    async (request) => await find(callerOf(request).tenantId, request.params.jobId),
+    async (request) => await find(callerOf(request).tenantId, request.params.id),
   );
 
   server.post(
@@ -105,7 +105,7 @@ export function handlePulls(server: ApiServer, { sql, senders }: ApiParts): void
   );
 
   server.post(
-    '/api/v1/pulls/:jobId/retrigger',
+    '/api/v1/pulls/:id/retrigger',
     {
       schema: {
         summary: 'Run a pull that has ended again, as its next generation. One that failed to clean up only does that',
@@ -118,7 +118,7 @@ export function handlePulls(server: ApiServer, { sql, senders }: ApiParts): void
     async (request, reply) => {
       const caller = callerWith(request, 'pulls:change');
       const { tenantId } = caller;
-      const { jobId: id } = request.params;
+      const { id } = request.params;
       const triggered = await retriggerPull(sql, { id, tenantId, reason: request.body.reason }, actorOf(caller));
       if (triggered === undefined) throw new LongshoreError('PULL_NOT_FOUND', 'Pull not found');
       const { isNew, ...woken } = triggered;

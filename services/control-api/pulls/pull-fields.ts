@@ -27,7 +27,7 @@ export const pullSchema = z
       .describe('Of the last failure, also while it is tried again.'),
     tenant: z.string(),
     remote: z.string(),
-    source: z.string().nullable().describe('Null: it was asked for by itself.'),
+    source: z.string().nullable().describe('Null: requested one by one, not found by a source.'),
     generation: z.number(),
     attempts: z.number(),
     nextActionAt: z.string().nullable(),
