@@ -50,6 +50,7 @@ interface ListOptions {
 
 interface PreviewOptions {
   readonly id?: string[];
+  readonly file?: string[];
   readonly tenant?: string;
   readonly since?: string;
   readonly until?: string;
@@ -93,6 +94,7 @@ export function addActions(program: Command, cli: Cli): void {
     define: (command) =>
       command
         .option('--id <id...>', 'only these jobs, files or dead letters')
+        .option('--file <id...>', 'of jobs: only those of these files')
         .option('--tenant <tenant>')
         .option('--since <time>', 'created since: an age such as 30m, 2h or 7d, or a time')
         .option('--until <time>', 'created before this time')
@@ -107,11 +109,12 @@ export function addActions(program: Command, cli: Cli): void {
         .option('--type <extension>', 'of files')
         .option('--queue <queue>', 'of dead letters: landing, ingest, work or partner-steps')
         .option('--rate <rate>', 'to see how long it takes, e.g. 50/s', parseRate),
-    run: async (context, { id, waitReason, rate, ...filters }, [verb = '']) => {
+    run: async (context, { id, file, waitReason, rate, ...filters }, [verb = '']) => {
       const { tenant, since, until: before, route, code, cause, state, held, status, name, type, queue } = filters;
       const times = await context.times(tenant);
       const filter = {
         ids: id,
+        file_ids: file,
         tenant,
         since: since === undefined ? undefined : times.parse(since),
         until: before === undefined ? undefined : times.parse(before),

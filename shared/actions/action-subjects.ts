@@ -25,6 +25,8 @@ export interface ActionFilter {
   /** Of any tenant when absent. */
   readonly tenant?: string | undefined;
   readonly ids?: readonly string[] | undefined;
+  /** Of jobs: those of these files. */
+  readonly file_ids?: readonly string[] | undefined;
   /** Created at this instant or later, and before. */
   readonly since?: string | undefined;
   readonly until?: string | undefined;
@@ -43,7 +45,7 @@ export interface ActionFilter {
 
 /** What each kind of row can be found by. */
 export const FILTER_FIELDS: Readonly<Record<SubjectKind, readonly (keyof ActionFilter)[]>> = {
-  job: ['tenant', 'ids', 'since', 'until', 'route', 'code', 'cause', 'state', 'wait_reason'],
+  job: ['tenant', 'ids', 'file_ids', 'since', 'until', 'route', 'code', 'cause', 'state', 'wait_reason'],
   file: ['tenant', 'ids', 'since', 'until', 'status', 'code', 'cause', 'name', 'type'],
   'dead letter': ['tenant', 'ids', 'since', 'until', 'queue'],
 };
@@ -132,7 +134,8 @@ function firstIdOf(ms: number): string {
 }
 
 const CONDITIONS: Readonly<Record<SubjectKind, (sql: Sql, filter: ActionFilter) => (Fragment | undefined)[]>> = {
-  job: (sql, { tenant, route, code, cause, state, wait_reason: waitReason }) => [
+  job: (sql, { tenant, file_ids: fileIds, route, code, cause, state, wait_reason: waitReason }) => [
+    fileIds === undefined ? undefined : sql`s.file_id = ANY(${[...fileIds]}::uuid[])`,
     state === undefined ? undefined : sql.unsafe(`s.state IN (${literals(state)})`),
     code === undefined && cause === undefined ? undefined : sql.unsafe(ENDED_BADLY),
     code === undefined ? undefined : sql`s.error_code = ${code}`,

@@ -39,6 +39,8 @@ export const actionSummarySchema = z
   })
   .meta({ id: 'ActionSummary' });
 
+export type ActionSummary = z.infer<typeof actionSummarySchema>;
+
 export const actionSchema = actionSummarySchema
   .extend({
     preview: z.object({
@@ -59,6 +61,8 @@ export const actionSchema = actionSummarySchema
   })
   .meta({ id: 'Action' });
 
+export type Action = z.infer<typeof actionSchema>;
+
 export const actionPageSchema = z.object({
   actions: z.array(actionSummarySchema),
   next_cursor: z.string().nullable(),
@@ -74,6 +78,9 @@ export const itemPageSchema = z.object({
   ),
   next_cursor: z.string().nullable(),
 });
+
+export type ActionPage = z.infer<typeof actionPageSchema>;
+export type ActionItemPage = z.infer<typeof itemPageSchema>;
 
 const columns = {
   id: actions.id,
@@ -109,7 +116,7 @@ type ActionRow = Omit<
   readonly finishedAt: string | null;
 };
 
-function toSummary(row: ActionRow): z.infer<typeof actionSummarySchema> {
+function toSummary(row: ActionRow): ActionSummary {
   const { takes, done, refused, ratePerSecond } = row;
   return {
     action_id: row.id,
@@ -146,7 +153,7 @@ export async function findAction(
   { sql, reads }: ActionReads,
   tenantId: string | null,
   id: string,
-): Promise<z.infer<typeof actionSchema>> {
+): Promise<Action> {
   const [row] = await reads
     .select(columns)
     .from(actions)
@@ -154,7 +161,7 @@ export async function findAction(
   if (row === undefined) throw new LongshoreError('NOT_FOUND', 'Action not found');
   return {
     ...toSummary(row),
-    preview: row.preview as z.infer<typeof actionSchema>['preview'],
+    preview: row.preview as Action['preview'],
     results: row.startedAt === null ? null : await readResults(sql, row),
   };
 }
@@ -172,7 +179,7 @@ export interface ActionFilters {
 export async function findActions(
   reads: Reads,
   { tenantId, state, verb, after, limit }: ActionFilters,
-): Promise<z.infer<typeof actionPageSchema>> {
+): Promise<ActionPage> {
   const rows = await reads
     .select(columns)
     .from(actions)
@@ -201,7 +208,7 @@ export interface ItemFilters {
 export async function findItems(
   reads: Reads,
   { actionId, state, after, limit }: ItemFilters,
-): Promise<z.infer<typeof itemPageSchema>> {
+): Promise<ActionItemPage> {
   const rows = await reads
     .select({ id: actionItems.subject, state: actionItems.state, code: actionItems.code })
     .from(actionItems)

@@ -84,6 +84,20 @@ test('previews, runs once however often it is asked, and shows how it goes', asy
   });
 });
 
+test('takes the jobs of the files that are named', async () => {
+  const ids = (await seedCancelled(3)).slice(1).sort();
+  const files = await api.sql<{ fileId: string }[]>`
+    SELECT file_id AS "fileId" FROM jobs WHERE id = ANY(${ids}::uuid[])`;
+  const fileIds = files.map(({ fileId }) => fileId);
+  const { body } = await ask('POST', '/actions', { payload: { verb: 'retry', filter: { file_ids: fileIds } } });
+  expect(body.takes).toBe(2);
+  const { body: items } = await ask('GET', `/actions/${body.action_id}/items`);
+  expect(items.items.map(({ id }: { id: string }) => id)).toEqual(ids);
+  expect(
+    await ask('POST', '/actions', { payload: { verb: 'reroute', filter: { file_ids: fileIds } } }),
+  ).toMatchObject({ status: 400, body: { details: { faults: [{ field: 'filter.file_ids' }] } } });
+});
+
 test('refuses a preview that is too old, a filter of nothing, and conditions that the verb has not', async () => {
   const id = await preview('cancel', { tenant: 'acme' });
   await api.sql`UPDATE actions SET expires_at = now()`;

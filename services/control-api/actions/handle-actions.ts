@@ -60,6 +60,7 @@ const filterSchema = z
   .strictObject({
     tenant: tenantField.optional().describe('Operators only; a tenant’s key acts on its own whatever this says.'),
     ids: z.array(idField).min(1).max(1_000).optional().describe('Of the jobs, files or dead letters.'),
+    file_ids: z.array(idField).min(1).max(1_000).optional().describe('Of jobs: those of these files.'),
     since: instantField.optional().describe('Created at this instant or later, RFC 3339.'),
     until: instantField.optional().describe('Created before this instant.'),
     route: textField(128).optional().describe('Of jobs.'),

@@ -20,7 +20,7 @@ export const fileSummarySchema = z
     error: failureSchema.nullable(),
   })
   .meta({ id: 'File' });
-type FileSummary = z.infer<typeof fileSummarySchema>;
+export type FileSummary = z.infer<typeof fileSummarySchema>;
 
 export const summaryColumns = {
   id: files.id,

@@ -25,6 +25,8 @@ export const filePageSchema = z.object({
     ),
 });
 
+export type FilePage = z.infer<typeof filePageSchema>;
+
 const placeSchema = z.object({ bucket: z.string(), key: z.string(), version_id: z.string().nullable() });
 
 export const fileDetailSchema = fileSummarySchema
@@ -44,12 +46,14 @@ export const fileDetailSchema = fileSummarySchema
   })
   .meta({ id: 'FileDetail' });
 
+export type FileDetail = z.infer<typeof fileDetailSchema>;
+
 /** Newest first, unless another order is asked for. */
 export async function findFiles(
   reads: Reads,
   filters: FileFilters,
   options: PageOptions,
-): Promise<z.infer<typeof filePageSchema>> {
+): Promise<FilePage> {
   const { rows, next, isCutShort } = await walkFiles(reads, filters, options);
   const isWindow = filters.name?.startsWith('*') === true && next === undefined;
   return {
@@ -64,7 +68,7 @@ export async function findFileDetail(
   { sql: plain, reads }: { readonly sql: Sql; readonly reads: Reads },
   tenantId: string | null,
   id: string,
-): Promise<z.infer<typeof fileDetailSchema> | undefined> {
+): Promise<FileDetail | undefined> {
   const [file] = await reads
     .select({
       ...summaryColumns,

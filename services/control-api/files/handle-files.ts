@@ -27,6 +27,7 @@ const countSchema = z.object({
     .boolean()
     .describe(`There may be more: counting ends at ${MOST_COUNTED}, and where too many other files are in between.`),
 });
+export type FileCount = z.infer<typeof countSchema>;
 
 export function handleFiles(
   app: ApiServer,

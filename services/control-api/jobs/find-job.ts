@@ -54,7 +54,7 @@ export const jobDetailSchema = jobSummarySchema
     audit: auditSchema,
   })
   .meta({ id: 'JobDetail' });
-type JobDetail = z.infer<typeof jobDetailSchema>;
+export type JobDetail = z.infer<typeof jobDetailSchema>;
 
 /** The newest; a job that was retried for months has more than one reply should have. */
 const MOST_ATTEMPTS = 200;

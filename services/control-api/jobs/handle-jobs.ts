@@ -30,7 +30,7 @@ import type { CountRecords } from '../records/count-records.ts';
 import { retryRecords } from '../records/retry-records.ts';
 import { findJobDetail, findJobSummary, jobDetailSchema } from './find-job.ts';
 import { findJobs, jobPageSchema } from './find-jobs.ts';
-import { jobSummarySchema } from './job-summary.ts';
+import { type JobSummary, jobSummarySchema } from './job-summary.ts';
 
 /** Why a job failed whose steps all did what they should: to try its last one again would fail again. */
 const RECORDS_FAILED = 'RECORDS_FAILED';
@@ -48,8 +48,6 @@ const filtersSchema = z.strictObject({
   cursor: idCursorField.optional().describe('next_cursor of the previous page.'),
   limit: limitField,
 });
-
-type JobSummary = z.infer<typeof jobSummarySchema>;
 
 interface JobAction {
   readonly verb: string;

@@ -38,6 +38,8 @@ export const jobSummarySchema = z
   })
   .meta({ id: 'Job' });
 
+export type JobSummary = z.infer<typeof jobSummarySchema>;
+
 /** For a read of `jobs` joined with `routes` and `route_versions`. */
 export const jobSummaryColumns = {
   id: jobs.id,
@@ -96,7 +98,7 @@ interface JobSummaryRow extends FailureRow {
   readonly finishedAt: string | null;
 }
 
-export function toJobSummary(row: JobSummaryRow): z.infer<typeof jobSummarySchema> {
+export function toJobSummary(row: JobSummaryRow): JobSummary {
   return {
     job_id: row.id,
     file_id: row.fileId,

@@ -34,6 +34,8 @@ const recordSchema = z
   .meta({ id: 'Record' });
 export const recordPageSchema = z.object({ records: z.array(recordSchema), next_cursor: z.string().nullable() });
 
+export type RecordPage = z.infer<typeof recordPageSchema>;
+
 export const recordDetailSchema = recordSchema
   .extend({
     attempts: z.array(
@@ -52,6 +54,8 @@ export const recordDetailSchema = recordSchema
     ),
   })
   .meta({ id: 'RecordDetail' });
+
+export type RecordDetail = z.infer<typeof recordDetailSchema>;
 
 export interface RecordFilters {
   readonly state?: RecordState | undefined;
@@ -91,7 +95,7 @@ export async function findRecords(
   reads: Reads,
   job: RecordJob,
   filters: RecordFilters,
-): Promise<z.infer<typeof recordPageSchema>> {
+): Promise<RecordPage> {
   const rows = await selectRecords(reads)
     .where(and(...conditionsOf(job, filters)))
     .orderBy(asc(records.line))
@@ -110,7 +114,7 @@ export async function findRecordDetail(
   job: RecordJob,
   line: number,
   withValues: boolean,
-): Promise<z.infer<typeof recordDetailSchema>> {
+): Promise<RecordDetail> {
   const [[row], tried] = await Promise.all([
     selectRecords(reads).where(and(...conditionsOf(job, { line }))),
     findAttempts(reads, job, line),
