@@ -13,6 +13,10 @@ export interface View {
 
 export const VIEWS: readonly View[] = [
   { path: '/files', nav: 'Files', key: 'f', load: () => import('./files/files-view.tsx') },
+  { path: '/files/$id', load: () => import('./file/file-view.tsx') },
+  { path: '/jobs/$id/records', load: () => import('./records/records-view.tsx') },
+  { path: '/actions', nav: 'Actions', key: 'x', load: () => import('./actions/actions-view.tsx') },
+  { path: '/actions/$id', load: () => import('./actions/action-view.tsx') },
   { path: '/routes', nav: 'Routes', key: 'r', load: () => import('./routes/route-list-view.tsx') },
   { path: '/routes/$tenant/$name', load: () => import('./routes/route-view.tsx') },
 ];

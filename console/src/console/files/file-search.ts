@@ -63,10 +63,15 @@ export function toScope(search: UrlState, verb: ActionVerb, now: number): Scope 
   if (set.length === 0) return { refusal: 'Set a filter first: everything there is is not a scope.' };
   const unknown = set.filter((name) => !(isOfJobs ? OF_JOBS : OF_FILES).has(name));
   if (unknown.length > 0)
-    return { refusal: `${VERBS[verb].label} cannot be limited by ${unknown.join(', ')}: select the files, or remove it.` };
+    return {
+      refusal: `${VERBS[verb].label} cannot be limited by ${unknown.join(', ')}: select the files, or remove it.`,
+    };
   const { status, tenant, route, code, cause, name, type, from: since, to: until } = toQuery(search, now);
   const shared = { tenant, since, until, code, cause };
-  const statuses = status?.toLowerCase().split(',').map((each) => each.trim());
+  const statuses = status
+    ?.toLowerCase()
+    .split(',')
+    .map((each) => each.trim());
   if (!isOfJobs) return { filter: { ...shared, status: statuses, name, type } };
   const states = statuses?.map((each) => JOB_STATES[each]);
   if (states?.includes(undefined)) return { refusal: `Files that are ${status} have no jobs to ${verb}.` };

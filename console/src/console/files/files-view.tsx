@@ -2,7 +2,6 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { useContext, useMemo, useState } from 'react';
-import type { TenantList } from '#services/control-api/definitions/find-routes.ts';
 import type { FileSummary } from '#services/control-api/files/file-summary.ts';
 import type { FilePage } from '#services/control-api/files/find-files.ts';
 import type { FileCount } from '#services/control-api/files/handle-files.ts';
@@ -21,9 +20,9 @@ import { usePreference } from '../../parts/preference.ts';
 import { StateBadge } from '../../parts/state-badge.tsx';
 import { bytesText, countText, durationText, TenantZones, Time } from '../../parts/time.tsx';
 import { type UrlState, useUrlState } from '../../parts/url-state.ts';
-import { rememberList } from './last-list.ts';
 import { FILTERS, toCommand, toQuery, toScope } from './file-search.ts';
 import styles from './files.module.css';
+import { rememberList } from './last-list.ts';
 
 const PAGE = 100;
 const MOST_IDS = 1_000;
@@ -294,7 +293,7 @@ function NoFiles({ search, onChange }: { readonly search: UrlState; readonly onC
 }
 
 function SavedViews({ search, onOpen }: { readonly search: UrlState; readonly onOpen: (search: UrlState) => void }) {
-  const [text, save] = usePreference('views.files', '{}');
+  const [text, save] = usePreference<string>('views.files', '{}');
   const saved = readViews(text);
   const names = Object.keys(saved).sort();
   const [name, setName] = useState<string>();

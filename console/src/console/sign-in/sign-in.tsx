@@ -29,9 +29,9 @@ export function SignIn({ onDone, isAgain = false }: SignInProps) {
           On the machine that runs Longshore, print a link that signs you in once: <code>npx longshore console</code>
         </p>
         <p>
-          <a href={`/auth/oidc?to=${encodeURIComponent(location.pathname + location.search)}`}>
+          <button type="button" onClick={() => void toProvider().catch(setError)}>
             Sign in with your organisation
-          </a>
+          </button>
         </p>
         {isAgain && (
           <p>
@@ -43,4 +43,10 @@ export function SignIn({ onDone, isAgain = false }: SignInProps) {
       </div>
     </div>
   );
+}
+
+/** The provider sends the browser back to where it is now. @throws Problem */
+async function toProvider(): Promise<void> {
+  const { url } = await post<{ url: string }>('/auth/oidc', { return_to: location.pathname + location.search });
+  location.assign(url);
 }

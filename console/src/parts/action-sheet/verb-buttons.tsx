@@ -3,8 +3,8 @@ import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import type { ActionVerb } from '#shared/db/schema.ts';
 import { useMe } from '../../api/me.ts';
-import { say } from '../toast.tsx';
 import { countText } from '../time.tsx';
+import { say } from '../toast.tsx';
 import { type ActionFilter, ActionSheet, type ActionToPlan } from './action-sheet.tsx';
 import { VERBS } from './verbs.ts';
 

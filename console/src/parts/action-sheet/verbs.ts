@@ -27,7 +27,8 @@ export const VERBS: Readonly<Record<ActionVerb, Verb>> = {
     label: 'Resend as new',
     subject: 'job',
     permission: 'effects:resend',
-    meaning: 'Does everything once more on purpose, with new keys: the partner may have it twice. Takes a second person.',
+    meaning:
+      'Does everything once more on purpose, with new keys: the partner may have it twice. Takes a second person.',
     canFail: true,
     isGrave: true,
   },

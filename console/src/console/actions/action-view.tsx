@@ -1,0 +1,184 @@
+/** One action: how far it is, what failed again, and pausing, going on, ending and approving it. */
+import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link, useParams } from '@tanstack/react-router';
+import type { Action, ActionItemPage } from '#services/control-api/actions/action-reply.ts';
+import { get, post } from '../../api/client.ts';
+import { useMe } from '../../api/me.ts';
+import { Preview } from '../../parts/action-sheet/action-sheet.tsx';
+import { VERBS } from '../../parts/action-sheet/verbs.ts';
+import { Fetched } from '../../parts/conditions.tsx';
+import { CopyCommand } from '../../parts/copy-command.tsx';
+import { Grid } from '../../parts/grid/grid.tsx';
+import { JsonView } from '../../parts/json-view.tsx';
+import { PlainText } from '../../parts/plain-text.tsx';
+import { StateBadge } from '../../parts/state-badge.tsx';
+import { countText, durationText, Time } from '../../parts/time.tsx';
+import { sayProblem } from '../../parts/toast.tsx';
+import { useUrlState } from '../../parts/url-state.ts';
+
+const REFETCH_MS = 1_000;
+const ENDED: ReadonlySet<string> = new Set(['DONE', 'ABORTED']);
+const PAUSES: Readonly<Record<string, string>> = {
+  CANARY: 'The first ones are done. Look at what became of them, then let it go on.',
+  FAILING: 'More failed again than was allowed.',
+  PERSON: 'Somebody paused it.',
+  NOT_APPROVED: 'Nobody approved it in time.',
+};
+
+export default function ActionView() {
+  const { id = '' } = useParams({ strict: false }) as { id?: string };
+  const action = useQuery({
+    queryKey: ['action', id],
+    queryFn: ({ signal }) =>
+      get<Action>(`/api/v1/actions/${encodeURIComponent(id)}`, { signal, headers: { 'x-longshore-background': '1' } }),
+    refetchInterval: ({ state }) => (state.data !== undefined && ENDED.has(state.data.state) ? false : REFETCH_MS),
+  });
+  return <Fetched query={action}>{(found) => <ActionPage action={found} />}</Fetched>;
+}
+
+function ActionPage({ action }: { readonly action: Action }) {
+  const { label, permission } = VERBS[action.verb];
+  const client = useQueryClient();
+  const { data: me } = useMe();
+  const say = useMutation({
+    mutationFn: (word: string) => post<Action>(`/api/v1/actions/${action.action_id}/${word}`),
+    onSuccess: (changed) => {
+      client.setQueryData(['action', action.action_id], changed);
+      void client.invalidateQueries({ queryKey: ['action', action.action_id] });
+    },
+    onError: sayProblem,
+  });
+  const refusal =
+    me === undefined || me.permissions.includes(permission)
+      ? undefined
+      : `Your role, ${me.role}, does not have the permission ${permission}.`;
+  const word = (name: string, text: string, why?: string, isFirst = false) => {
+    const reason = why ?? refusal;
+    return (
+      <button
+        type="button"
+        className={isFirst ? 'primary' : undefined}
+        aria-disabled={reason !== undefined}
+        title={reason}
+        onClick={() => {
+          if (reason === undefined) say.mutate(name);
+        }}
+      >
+        {text}
+      </button>
+    );
+  };
+  const { state, takes, done, refused, results, pause_reason: pauseReason } = action;
+  return (
+    <article className="stack">
+      <div className="row">
+        <h1>
+          {label} {countText(takes)}
+        </h1>
+        <StateBadge state={state} />
+        <span className="grow" />
+        {state === 'RUNNING' && word('pause', 'Pause')}
+        {state === 'PAUSED' && word('resume', 'Go on', undefined, true)}
+        {state === 'AWAITING_APPROVAL' &&
+          word(
+            'approve',
+            'Approve',
+            me?.actor === action.actor ? 'You ran it: somebody else approves it.' : undefined,
+            true,
+          )}
+        {!ENDED.has(state) && state !== 'PREVIEWED' && word('abort', 'Abort')}
+        <CopyCommand words={['actions', 'show', action.action_id]} />
+      </div>
+      {pauseReason !== null && <p role="status">{PAUSES[pauseReason] ?? pauseReason}</p>}
+      <progress max={Math.max(1, takes)} value={done + refused} aria-label="Progress" />
+      <p role="status">
+        <strong data-testid="done">{countText(done)}</strong> done · {countText(refused)} refused ·{' '}
+        {countText(Math.max(0, takes - done - refused))} to do
+        {results !== null &&
+          ` · of the last ones ${countText(results.ended)} ended, ${countText(results.failing)} failed again, ${countText(results.open)} are open`}
+        {action.seconds_left !== null && action.seconds_left > 0 && (
+          <> · about {durationText(action.seconds_left * 1_000)} left</>
+        )}
+      </p>
+      <dl>
+        <dt>Who</dt>
+        <dd>
+          <PlainText>{action.actor}</PlainText>
+          {action.approved_by !== null && (
+            <>
+              , approved by <PlainText>{action.approved_by}</PlainText>
+            </>
+          )}
+        </dd>
+        <dt>Reason</dt>
+        <dd>
+          <PlainText>{action.reason ?? '–'}</PlainText>
+        </dd>
+        <dt>Started</dt>
+        <dd>
+          <Time at={action.started_at} />
+        </dd>
+        <dt>Ended</dt>
+        <dd>
+          <Time at={action.finished_at} />
+        </dd>
+        <dt>Scope</dt>
+        <dd>
+          <JsonView value={action.filter} />
+        </dd>
+      </dl>
+      <Preview action={action} />
+      <Items actionId={action.action_id} isFile={VERBS[action.verb].subject === 'file'} />
+    </article>
+  );
+}
+
+function Items({ actionId, isFile }: { readonly actionId: string; readonly isFile: boolean }) {
+  const [search, change] = useUrlState();
+  const state = search.items ?? 'refused';
+  const pages = useInfiniteQuery({
+    queryKey: ['action-items', actionId, state],
+    queryFn: ({ pageParam, signal }) =>
+      get<ActionItemPage>(`/api/v1/actions/${actionId}/items`, {
+        query: { state, cursor: pageParam, limit: 100 },
+        signal,
+      }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
+  });
+  const rows = pages.data?.pages.flatMap(({ items }) => items) ?? [];
+  return (
+    <section className="stack" aria-label="What became of each">
+      <label className="row">
+        Show those that are
+        <select value={state} onChange={(event) => change({ items: event.target.value }, true)}>
+          {['refused', 'done', 'open'].map((each) => (
+            <option key={each}>{each}</option>
+          ))}
+        </select>
+      </label>
+      {rows.length === 0 ? (
+        <p className="muted">None.</p>
+      ) : (
+        <Grid
+          label="Items"
+          rows={rows}
+          rowId={({ id }) => id}
+          columns={[
+            {
+              id: 'id',
+              title: 'Id',
+              width: 'minmax(300px, 1fr)',
+              cell: ({ id }) => (isFile ? <Link to={`/files/${id}` as string}>{id}</Link> : <code>{id}</code>),
+            },
+            { id: 'state', title: 'State', width: '140px', cell: (item) => <StateBadge state={item.state} /> },
+            { id: 'code', title: 'Why', width: 'minmax(200px, 1fr)', cell: ({ code }) => <code>{code}</code> },
+          ]}
+          hasMore={pages.hasNextPage}
+          onMore={() => void pages.fetchNextPage()}
+          isFetching={pages.isFetching}
+        />
+      )}
+    </section>
+  );
+}
