@@ -149,11 +149,7 @@ export interface ActionReads {
 }
 
 /** @throws LongshoreError `NOT_FOUND` for what is not in the tenant's sight. */
-export async function findAction(
-  { sql, reads }: ActionReads,
-  tenantId: string | null,
-  id: string,
-): Promise<Action> {
+export async function findAction({ sql, reads }: ActionReads, tenantId: string | null, id: string): Promise<Action> {
   const [row] = await reads
     .select(columns)
     .from(actions)
@@ -205,10 +201,7 @@ export interface ItemFilters {
   readonly limit: number;
 }
 
-export async function findItems(
-  reads: Reads,
-  { actionId, state, after, limit }: ItemFilters,
-): Promise<ActionItemPage> {
+export async function findItems(reads: Reads, { actionId, state, after, limit }: ItemFilters): Promise<ActionItemPage> {
   const rows = await reads
     .select({ id: actionItems.subject, state: actionItems.state, code: actionItems.code })
     .from(actionItems)

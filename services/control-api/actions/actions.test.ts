@@ -93,9 +93,10 @@ test('takes the jobs of the files that are named', async () => {
   expect(body.takes).toBe(2);
   const { body: items } = await ask('GET', `/actions/${body.action_id}/items`);
   expect(items.items.map(({ id }: { id: string }) => id)).toEqual(ids);
-  expect(
-    await ask('POST', '/actions', { payload: { verb: 'reroute', filter: { file_ids: fileIds } } }),
-  ).toMatchObject({ status: 400, body: { details: { faults: [{ field: 'filter.file_ids' }] } } });
+  expect(await ask('POST', '/actions', { payload: { verb: 'reroute', filter: { file_ids: fileIds } } })).toMatchObject({
+    status: 400,
+    body: { details: { faults: [{ field: 'filter.file_ids' }] } },
+  });
 });
 
 test('refuses a preview that is too old, a filter of nothing, and conditions that the verb has not', async () => {

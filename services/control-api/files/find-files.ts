@@ -49,11 +49,7 @@ export const fileDetailSchema = fileSummarySchema
 export type FileDetail = z.infer<typeof fileDetailSchema>;
 
 /** Newest first, unless another order is asked for. */
-export async function findFiles(
-  reads: Reads,
-  filters: FileFilters,
-  options: PageOptions,
-): Promise<FilePage> {
+export async function findFiles(reads: Reads, filters: FileFilters, options: PageOptions): Promise<FilePage> {
   const { rows, next, isCutShort } = await walkFiles(reads, filters, options);
   const isWindow = filters.name?.startsWith('*') === true && next === undefined;
   return {

@@ -91,11 +91,7 @@ export async function findRecordJob(reads: Reads, tenantId: string | null, id: s
 }
 
 /** In the order of their lines. */
-export async function findRecords(
-  reads: Reads,
-  job: RecordJob,
-  filters: RecordFilters,
-): Promise<RecordPage> {
+export async function findRecords(reads: Reads, job: RecordJob, filters: RecordFilters): Promise<RecordPage> {
   const rows = await selectRecords(reads)
     .where(and(...conditionsOf(job, filters)))
     .orderBy(asc(records.line))
