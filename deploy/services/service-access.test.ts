@@ -53,11 +53,19 @@ const STORE_USES: Record<string, readonly string[]> = {
   listMultipartUploads: ['list-uploads'],
   abortMultipartUpload: ['abort-upload'],
   hasMultipartUpload: ['list-parts'],
+  // Of `sent-uploads.ts`.
+  begin: ['write'],
+  parts: ['write'],
+  complete: ['write'],
+  abort: ['write'],
+  presignPart: ['write'],
+  presignPut: ['write'],
+  presignGet: ['read'],
 };
 
 function usesOfStore(sources: Map<string, string>): string[] {
   const calls = [...sources.values()].flatMap((text) =>
-    [...text.matchAll(/\bstore\.(\w+)\(/g)].map(([, call]) => call!),
+    [...text.matchAll(/\b(?:store|sent)\.(\w+)\(/g)].map(([, call]) => call!),
   );
   return [...new Set(calls.flatMap((call) => STORE_USES[call] ?? []))].sort();
 }

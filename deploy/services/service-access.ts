@@ -99,7 +99,9 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     objects: Object.fromEntries(
       BUCKET_IDS.map((bucket): [BucketId, ObjectUse[]] => [
         bucket,
-        bucket === 'landing' ? ['read', 'list-versions'] : ['list-uploads', 'abort-upload', 'list-parts'],
+        bucket === 'landing'
+          ? ['read', 'list-versions', 'abort-upload']
+          : ['list-uploads', 'abort-upload', 'list-parts'],
       ]),
     ),
     // What tenants want to be told goes to addresses of theirs.
@@ -107,6 +109,13 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     reaches: ['stores', 'notices', 'mail'],
     databaseUser: 'longshore_owner',
   },
-  // The secrets of chats.
-  'control-api': { ...NOTHING, sends: [...QUEUE_IDS], counts: true, readsSecrets: true },
+  'control-api': {
+    ...NOTHING,
+    sends: [...QUEUE_IDS],
+    counts: true,
+    // What is sent over HTTP, and what presigned URLs give to read.
+    objects: { landing: ['read', 'write', 'list-versions'], archive: ['read'], outbound: ['read'] },
+    // The secrets of chats.
+    readsSecrets: true,
+  },
 };

@@ -16,11 +16,13 @@ import type { Construct } from 'constructs';
 import { LANDING_EVENTS } from '#shared/messages/landing-events.ts';
 import { BUCKET_IDS, type BucketId, bucketName } from '#shared/runtime/config/resource-names.ts';
 import { acknowledge, allowWithWildcards } from './acknowledge.ts';
+import { publicName } from './failover-name.ts';
 import { type Fleet, FleetStack, standbyPrefix } from './fleet-stack.ts';
 import type { MessagingStack } from './messaging-stack.ts';
 import type { NetworkStack } from './network-stack.ts';
 
 const UNFINISHED_UPLOAD_DAYS = 7;
+const PREFLIGHT_SECONDS = 3_600;
 /** Intermediate objects: nothing outlives its job by more. */
 const STAGING_DAYS = 7;
 /** Of objects that were overwritten or deleted: time to notice, and for the other region to follow. */
@@ -93,6 +95,14 @@ export class StorageStack extends FleetStack {
       removalPolicy: this.removalPolicy,
     });
     if (id === 'landing') {
+      // The portal's pages put parts by presigned URLs.
+      bucket.addCorsRule({
+        allowedOrigins: [`https://${publicName(this.fleet, 'api')}`],
+        allowedMethods: [s3.HttpMethods.PUT],
+        allowedHeaders: ['content-type', 'x-amz-*'],
+        exposedHeaders: ['etag', 'x-amz-checksum-crc64nvme'],
+        maxAge: PREFLIGHT_SECONDS,
+      });
       // The plain property: CDK's own way brings a function that needs rights on every bucket.
       (bucket.node.defaultChild as s3.CfnBucket).notificationConfiguration = {
         eventBridgeConfiguration: { eventBridgeEnabled: true },

@@ -127,6 +127,7 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
         LONGSHORE_S3_HOST: host,
         LONGSHORE_S3_PORT: String(ports.s3),
         LONGSHORE_S3_CREDENTIALS_FILE: s3CredentialsFile(home),
+        LONGSHORE_S3_ORIGINS: fleet.LONGSHORE_PORTAL_ORIGIN ?? `http://${host}:${ports.api}`,
         ...bucketVariables(fleet.LONGSHORE_PREFIX ?? DEFAULT_PREFIX),
       };
     case 'event-bridge':
@@ -170,6 +171,8 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
       return {
         LONGSHORE_API_PORT: String(ports.api),
         LONGSHORE_REMOTE_ADDRESSES: LOOPBACK,
+        LONGSHORE_S3_PUBLIC_URL:
+          fleet.LONGSHORE_S3_PUBLIC_URL ?? fleet.AWS_ENDPOINT_URL_S3 ?? `http://${host}:${ports.s3}`,
         LONGSHORE_CONSOLE_LINKS: fleet.LONGSHORE_CONSOLE_LINKS ?? 'true',
         LONGSHORE_CONSOLE_ORIGIN: fleet.LONGSHORE_CONSOLE_ORIGIN ?? `http://${host}:${ports.api}`,
         LONGSHORE_PORTAL_ORIGIN: fleet.LONGSHORE_PORTAL_ORIGIN ?? `http://${host}:${ports.api}`,

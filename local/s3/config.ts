@@ -9,7 +9,7 @@ const credentialsSchema = z
   .array(z.object({ accessKeyId: z.string().min(1), secretAccessKey: z.string().min(8), name: z.string().min(1) }))
   .min(1);
 
-const bucketList = z
+const list = z
   .string()
   .default('')
   .transform((list) => list.split(',').filter((name) => name !== ''));
@@ -23,8 +23,9 @@ export const variables = z.object({
     .optional()
     .describe('Signatures for other regions are rejected. Without it any region is accepted.'),
   LONGSHORE_S3_CREDENTIALS_FILE: z.string().describe('File with JSON: `[{"accessKeyId", "secretAccessKey", "name"}]`.'),
-  LONGSHORE_S3_BUCKETS: bucketList.describe('Buckets to create with versioning, comma-separated.'),
-  LONGSHORE_S3_EVENT_BUCKETS: bucketList.describe('The same, for buckets with events.'),
+  LONGSHORE_S3_BUCKETS: list.describe('Buckets to create with versioning, comma-separated.'),
+  LONGSHORE_S3_EVENT_BUCKETS: list.describe('The same, for buckets with events.'),
+  LONGSHORE_S3_ORIGINS: list.describe('Origins of pages that may put and get by presigned URLs, comma-separated.'),
   LONGSHORE_S3_SYNC_TO_DISK: booleanVariable
     .default(false)
     .describe('Set `true` to confirm a write only after the disk has it.'),

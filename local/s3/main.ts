@@ -14,6 +14,7 @@ const server = await startS3Server({
   host: config.LONGSHORE_S3_HOST,
   port: config.LONGSHORE_S3_PORT,
   credentials: config.credentials,
+  origins: config.LONGSHORE_S3_ORIGINS,
   syncToDisk: config.LONGSHORE_S3_SYNC_TO_DISK,
   logger,
   ...(config.LONGSHORE_S3_REGION === undefined ? {} : { region: config.LONGSHORE_S3_REGION }),

@@ -7,6 +7,8 @@ import { buildErrorXml } from '#local/s3/xml.ts';
 
 /** What is left of a refused body is read for at most so long; without it the client may meet a reset before the reply. */
 const LEFTOVER_MS = 5_000;
+/** With an error, too: without the last ones a page would not see it. */
+const KEPT = /^(?:x-amz-request-id|vary|access-control-.*)$/;
 
 export async function sendReply(message: IncomingMessage, response: ServerResponse, reply: S3Reply): Promise<void> {
   const { content } = reply;
@@ -40,7 +42,7 @@ export function sendError(
     error instanceof S3Error
       ? error
       : new S3Error('InternalError', 'We encountered an internal error. Please try again.');
-  for (const name of response.getHeaderNames()) if (name !== 'x-amz-request-id') response.removeHeader(name);
+  for (const name of response.getHeaderNames()) if (!KEPT.test(name)) response.removeHeader(name);
   for (const [name, value] of Object.entries(known.headers)) response.setHeader(name, value);
   response.setHeader('content-type', 'application/xml');
   response.statusCode = known.status;

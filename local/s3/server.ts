@@ -1,13 +1,14 @@
 /**
  * Longshore's S3 server: streaming, versioned, on disk, for one machine.
  *
- * 1. Every request is authenticated before anything of it is looked at; only `/_health` is open.
+ * 1. Every request is authenticated before anything of it is looked at; only `/_health` and preflights of browsers are open.
  * 2. A reply of success is sent after the commit. What a killed process had not committed is not there.
  * 3. A client that stops sending or reading is cut off; one that waits for the server is not.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { chooseHandler } from '#local/s3/choose-handler.ts';
+import { answerCrossOrigin } from '#local/s3/cross-origin.ts';
 import { ObjectStore } from '#local/s3/object-store.ts';
 import { S3Error } from '#local/s3/s3-error.ts';
 import { parseS3Request } from '#local/s3/s3-request.ts';
@@ -27,6 +28,8 @@ export interface S3ServerOptions {
   readonly logger: Logger;
   /** Also survive a power cut; a killed process loses nothing either way. */
   readonly syncToDisk?: boolean;
+  /** Of pages whose scripts may put and get by presigned URLs. */
+  readonly origins?: readonly string[];
   /** How long a client may neither send nor read; 30 s when absent. */
   readonly idleTimeoutMs?: number;
   /** Milliseconds since 1970. */
@@ -59,6 +62,7 @@ const DEFAULT_REGION = 'us-east-1';
 export async function startS3Server(options: S3ServerOptions): Promise<S3Server> {
   const { directory, host = '127.0.0.1', logger, credentials, region, syncToDisk = false, now = Date.now } = options;
   const { smallestPartBytes = SMALLEST_PART_BYTES } = options;
+  const origins = new Set(options.origins ?? []);
   const store = new ObjectStore({ directory, logger, syncToDisk, now, smallestPartBytes });
   await store.bodies.recover();
   const authenticate = createSignatureChecker({ credentials, now, ...(region === undefined ? {} : { region }) });
@@ -75,6 +79,7 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
       response.end('ok\n');
       return;
     }
+    if (answerCrossOrigin(message, response, origins)) return;
     const { socket } = message;
     working.add(socket);
     let isAnswered = false;

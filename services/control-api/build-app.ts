@@ -3,7 +3,7 @@
  *
  * 1. Whatever is sent, the answer is JSON of ours: also to what never becomes a request (`refuse-malformed.ts`).
  * 2. Every stage has a bound: headers and body must arrive, and an answer must leave, in time; bodies have at most 1 MiB; a socket has a few
- *    requests under way at most.
+ *    requests under way at most. Files are the exception: streamed, of any size, and bounded by standing still.
  */
 import { randomUUID } from 'node:crypto';
 import Fastify, { type FastifyReply } from 'fastify';
@@ -56,6 +56,11 @@ import { createAudience } from './sign-in/create-audience.ts';
 import { handleLinks } from './sign-in/handle-links.ts';
 import { handleOidc } from './sign-in/handle-oidc.ts';
 import { pageOriginsOf, type SignInSettings } from './sign-in/sign-in-settings.ts';
+import { handleDownloads } from './uploads/handle-downloads.ts';
+import { handleSentFiles } from './uploads/handle-sent-files.ts';
+import { handleUploadLinks } from './uploads/handle-upload-links.ts';
+import { handleUploads } from './uploads/handle-uploads.ts';
+import type { LandingAccess } from './uploads/landing-access.ts';
 
 export interface AppOptions extends ApiParts, SimulationLimits, ServePagesOptions {
   readonly authenticate: Authenticate;
@@ -64,6 +69,7 @@ export interface AppOptions extends ApiParts, SimulationLimits, ServePagesOption
   readonly signIn: SignInSettings;
   readonly secrets: SecretStore;
   readonly chat: ChatSettings;
+  readonly landing: LandingAccess;
   /** Name in the secret store of what review links are signed with; undefined: there are none. */
   readonly linkSecret: string | undefined;
   /** In place of the clock of this host. */
@@ -74,6 +80,8 @@ export interface AppOptions extends ApiParts, SimulationLimits, ServePagesOption
   readonly actionApprovalOver: number | undefined;
   readonly strangerRatePerMinute: number;
   readonly trustedProxies: readonly string[];
+  /** For a whole request that is no file; 15 s when absent. */
+  readonly arrivalMs?: number;
   /** For a whole answer; 20 s when absent. */
   readonly answerMs?: number;
   /** Private networks of remotes that may be connected to. */
@@ -104,7 +112,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
     serverFactory: (handle) =>
       createBoundedServer(
         handle,
-        { requestTimeout: ARRIVAL_MS, headersTimeout: ARRIVAL_MS, keepAliveTimeout: KEEP_ALIVE_MS },
+        { arrivalMs: options.arrivalMs ?? ARRIVAL_MS, headersTimeout: ARRIVAL_MS, keepAliveTimeout: KEEP_ALIVE_MS },
         options.logger,
       ),
     forceCloseConnections: 'idle',
@@ -173,6 +181,10 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleRemotes(app, options, openRemotes(app, options));
   handleOpenReviews(app, options);
   await servePages(app, options);
+  handleUploads(app, options);
+  await handleSentFiles(app, options);
+  handleDownloads(app, options);
+  await handleUploadLinks(app, { ...options, publicUrl: options.signIn.portalOrigin });
   return app;
 }
 

@@ -31,6 +31,12 @@ export const variables = z.object({
   LONGSHORE_API_STREAMS: integerVariable({ min: 1, max: 100_000 })
     .default(500)
     .describe('Maximum number of open event streams of one process.'),
+  LONGSHORE_S3_PUBLIC_URL: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe(
+      'URL at which senders and browsers reach the object store, for presigned URLs. Defaults to the endpoint that the fleet uses.',
+    ),
   ...secretVariables,
   ...remoteVariables,
   ...chatVariables,

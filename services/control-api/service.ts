@@ -7,7 +7,7 @@ import { findSession, noteSessionUse } from '#shared/access/sessions.ts';
 import { assertDatabaseAnswers, connectDatabase, connectReads, type Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
-import { bucketNames, QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
+import { bucketName, bucketNames, QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
 import { createSecretStore } from '#shared/runtime/secrets/create-secret-store.ts';
@@ -20,6 +20,7 @@ import { type AuthenticateBearer, createBearerAuthenticator } from './http/authe
 import { lookUpQueues, readQueueDepths } from './operations/read-queue-depths.ts';
 import { createWakeUpSenders } from './operations/wake-up-senders.ts';
 import { signInSettingsOf } from './sign-in/sign-in-settings.ts';
+import { type LandingAccess, openLanding } from './uploads/landing-access.ts';
 
 const NAME = 'control-api';
 const DATABASE_ANSWER_MS = 10_000;
@@ -41,6 +42,7 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
   const reads = connectReads(config, `${NAME}-reads`);
   const client = createSqsClient({ region: config.AWS_REGION });
   let app: ApiServer | undefined;
+  let landing: LandingAccess | undefined;
   let address: string | undefined;
   let stopping: Promise<void> | undefined;
 
@@ -56,15 +58,26 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
   async function start(): Promise<void> {
     await assertDatabaseAnswers(sql, DATABASE_ANSWER_MS);
     const addresses = lookUpQueues(client, config.LONGSHORE_PREFIX);
+    const senders = createWakeUpSenders({
+      client,
+      queueUrls: addresses.main,
+      fairQueues: config.LONGSHORE_FAIR_QUEUES,
+      logger,
+    });
+    landing = openLanding({
+      s3: config,
+      prefix: config.LONGSHORE_PREFIX,
+      publicUrl: config.LONGSHORE_S3_PUBLIC_URL,
+      sql,
+      senders,
+      logger,
+    });
     app = await buildApp({
       sql,
       reads,
-      senders: createWakeUpSenders({
-        client,
-        queueUrls: addresses.main,
-        fairQueues: config.LONGSHORE_FAIR_QUEUES,
-        logger,
-      }),
+      senders,
+      landing,
+      uploadOrigins: [uploadOriginOf(config)],
       admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
       largeFileThresholdBytes: config.LONGSHORE_LARGE_FILE_THRESHOLD_BYTES,
       bucketNames: bucketNames(config.LONGSHORE_PREFIX),
@@ -110,6 +123,7 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
     }
     await Promise.all([sql.end({ timeout: 5 }), reads.$client.end({ timeout: 5 })]);
     client.destroy();
+    await landing?.close();
   }
 
   return {
@@ -139,6 +153,17 @@ function noteEachMinute(note: (sessionId: string) => Promise<void>, logger: Logg
     noted.set(sessionId, true);
     note(sessionId).catch((err: unknown) => logger.warn({ err }, 'use of a session not noted'));
   };
+}
+
+/** Where presigned URLs lead: what the portal's pages may connect to. */
+function uploadOriginOf({
+  LONGSHORE_S3_PUBLIC_URL: url,
+  LONGSHORE_PREFIX: prefix,
+  AWS_REGION: region,
+}: ControlApiConfig): string {
+  return url === undefined
+    ? `https://${bucketName(prefix, 'landing')}.s3.${region}.amazonaws.com`
+    : new URL(url).origin;
 }
 
 function createBearer(config: ControlApiConfig, sql: Sql): AuthenticateBearer | undefined {

@@ -25,6 +25,7 @@ import { abortAbandonedUploads } from './abort-abandoned-uploads.ts';
 import { carryActions } from './carry-actions.ts';
 import type { RetrySweeperConfig } from './config.ts';
 import { createCountMissing } from './count-missing.ts';
+import { endExpiredUploads } from './end-expired-uploads.ts';
 import { endOrphanedTransfers } from './end-orphaned-transfers.ts';
 import { keepPartitions } from './keep-partitions.ts';
 import type { RetrySweeperMetrics } from './metrics.ts';
@@ -150,6 +151,10 @@ export function createClocks(parts: ClockParts): Clocks {
     clock('uploads', config.LONGSHORE_RECONCILE_MS, async (signal) => {
       const youngestMs = config.LONGSHORE_ABANDONED_UPLOAD_MS;
       await abortAbandonedUploads({ sql, store, buckets: ownBuckets, youngestMs, logger, signal, now: Date.now });
+      return 'done';
+    }),
+    clock('sent-uploads', config.LONGSHORE_RECONCILE_MS, async (signal) => {
+      await endExpiredUploads({ sql, store, signal });
       return 'done';
     }),
     clock('transfers', TRANSFERS_MS, async (signal) => {

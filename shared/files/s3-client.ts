@@ -61,6 +61,19 @@ export function createPartClient({ stallMs, ...config }: PartClientConfig): S3Cl
   return client;
 }
 
+/**
+ * For presigned URLs alone: sends nothing. Checksums of the SDK would be those of an empty body.
+ *
+ * `endpoint`: as senders reach the store; the environment's when absent.
+ */
+export function createPresigner(config: S3ClientConfig): S3Client {
+  return new S3Client({
+    ...clientConfig(config),
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+  });
+}
+
 function limited(client: S3Client, { maxRequests = 50 }: S3ClientConfig): S3Client {
   limitRequests(client, maxRequests);
   return trimClient(client);

@@ -6,6 +6,7 @@ import type { ApiServer } from '#services/control-api/http/api-server.ts';
 import { createAuthenticator } from '#services/control-api/http/authenticate.ts';
 import { readQueueDepths } from '#services/control-api/operations/read-queue-depths.ts';
 import { createWakeUpSenders } from '#services/control-api/operations/wake-up-senders.ts';
+import { type OpenLandingOptions, openLanding } from '#services/control-api/uploads/landing-access.ts';
 import { createApiKey, findApiKey } from '#shared/access/api-keys.ts';
 import { findSession, noteSessionUse } from '#shared/access/sessions.ts';
 import { connectDatabase, connectReads, type Reads, type Sql } from '#shared/db/connect-database.ts';
@@ -31,6 +32,13 @@ export interface TestApi {
   stop(): Promise<void>;
 }
 
+const NO_STORE = {
+  endpoint: 'http://127.0.0.1:1',
+  region: 'us-east-1',
+  credentials: { accessKeyId: 'none', secretAccessKey: 'none' },
+  maxAttempts: 1,
+};
+
 export async function startTestApi(
   overrides: Partial<
     Pick<
@@ -47,12 +55,17 @@ export async function startTestApi(
       | 'secrets'
       | 'chat'
       | 'linkSecret'
+      | 'arrivalMs'
       | 'signIn'
       | 'trustedProxies'
       | 'authenticateSession'
       | 'now'
     >
-  > = {},
+  > & {
+    /** Of the object store; without one, what goes to it fails. */
+    readonly s3?: Omit<OpenLandingOptions['s3'], 'LONGSHORE_S3_PATH_STYLE'>;
+    readonly upload?: Pick<OpenLandingOptions, 'partBytes' | 'stallMs'>;
+  } = {},
 ): Promise<TestApi> {
   const [database, fauxqs] = await Promise.all([createTestDatabase(), startFauxqs()]);
   const config = {
@@ -82,10 +95,22 @@ export async function startTestApi(
   const logged: string[] = [];
   const logger = pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) });
   const registry = new Registry();
+  const senders = createWakeUpSenders({ client: fauxqs.sqs, queueUrls, fairQueues: true, logger });
+  const { s3 = NO_STORE, upload, ...others } = overrides;
+  const landing = openLanding({
+    s3: { ...s3, LONGSHORE_S3_PATH_STYLE: true },
+    prefix: 'test',
+    publicUrl: undefined,
+    sql,
+    senders,
+    logger,
+    ...upload,
+  });
   const app = await buildApp({
     sql,
     reads,
-    senders: createWakeUpSenders({ client: fauxqs.sqs, queueUrls, fairQueues: true, logger }),
+    senders,
+    landing,
     admissionWindow: ADMISSION_WINDOW,
     largeFileThresholdBytes: 524_288_000,
     bucketNames: bucketNames('test'),
@@ -109,7 +134,7 @@ export async function startTestApi(
     },
     chat: { slack: undefined, teamsWebhooks: new Map() },
     linkSecret: undefined,
-    ...overrides,
+    ...others,
   });
   await app.ready();
   return {
@@ -123,6 +148,7 @@ export async function startTestApi(
     logged,
     async stop() {
       await app.close();
+      await landing.close();
       await Promise.all([sql.end({ timeout: 5 }), reads.$client.end({ timeout: 5 }), fauxqs.stop()]);
       await database.drop();
     },

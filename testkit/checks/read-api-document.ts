@@ -44,6 +44,7 @@ const UNUSED = {} as Pick<
 export async function readApiDocument(): Promise<ApiDocument> {
   const app = await buildApp({
     ...UNUSED,
+    landing: {} as AppOptions['landing'],
     logger: pino({ level: 'silent' }),
     registry: new Registry(),
     admissionWindow: 1,

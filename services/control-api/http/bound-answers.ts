@@ -1,13 +1,20 @@
 /**
  * A deadline for every answer, and a signal for handlers that can stop early.
  *
+ * Routes that take files have no deadline: theirs is on standing still (`uploads/request-body.ts`).
+ *
  * Fastify's own `handlerTimeout` and `request.signal` end with the request stream: as soon as a body is read, the timer is cleared
  * and the signal fires, so that requests with a body would have no deadline (fastify 5.12, `lib/route.js`).
  */
 import type { FastifyInstance } from 'fastify';
 import { LongshoreError } from '#shared/errors.ts';
+import { letArrive } from './bound-sockets.ts';
 
 declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The body is a file: streamed, with a deadline on standing still only. */
+    takesFile?: boolean;
+  }
   interface FastifyRequest {
     /** Fires when the answer is late, or when nobody waits for it any more. */
     ended: AbortSignal;
@@ -19,6 +26,12 @@ export function boundAnswers(app: FastifyInstance, deadlineMs: number): void {
   app.addHook('onRequest', (request, reply, done) => {
     const controller = new AbortController();
     request.ended = controller.signal;
+    if (request.routeOptions.config.takesFile === true) {
+      letArrive(request.raw);
+      reply.raw.once('close', () => controller.abort());
+      done();
+      return;
+    }
     const timer = setTimeout(() => {
       controller.abort();
       // The handler may still be at it; what it gives later is dropped.
@@ -29,5 +42,11 @@ export function boundAnswers(app: FastifyInstance, deadlineMs: number): void {
       controller.abort();
     });
     done();
+  });
+  // Clients that wait to be asked for a body are asked here: after the guard.
+  app.addHook('preParsing', (request, reply, payload, done) => {
+    const isFile = request.routeOptions.config.takesFile === true;
+    if (!isFile && request.headers.expect !== undefined) reply.raw.writeContinue();
+    done(null, payload);
   });
 }

@@ -7,8 +7,9 @@
  * 2. Over all sockets the bound is one that only load reaches; beyond it the answer is a 503 that costs next to nothing.
  * 3. Sockets without a request under way are bounded for each address and over all; beyond it the one that has been idle longest is cut,
  *    so that whoever connects and asks gets an answer whatever number of sockets others hold open.
+ * 4. A request arrives whole in time, or is a file: then it may take as long as it goes on coming. Node's own bound knows no difference.
  */
-import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions } from 'node:http';
 import type { Socket } from 'node:net';
 import { LongshoreError } from '#shared/errors.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
@@ -27,13 +28,35 @@ const OVERLOADED = (() => {
   return JSON.stringify({ code, message, hint });
 })();
 
-export function createBoundedServer(handle: RequestListener, options: ServerOptions, logger: Logger): Server {
+/** Those whose body may take its time. */
+const files = new WeakSet<IncomingMessage>();
+
+export function letArrive(request: IncomingMessage): void {
+  files.add(request);
+}
+
+export interface BoundedServerOptions extends Omit<ServerOptions, 'requestTimeout'> {
+  /** From the end of the headers to that of the body. */
+  readonly arrivalMs: number;
+}
+
+export function createBoundedServer(handle: RequestListener, options: BoundedServerOptions, logger: Logger): Server {
   const quiet = createQuietLog((fields) => logger.warn(fields, 'connection cut: too many requests without an answer'));
   const idle = createIdleSockets({ most: MOST_IDLE, mostOfAddress: MOST_IDLE_OF_ADDRESS });
   const ofSocket = new WeakMap<Socket, number>();
   let inAll = 0;
 
-  const settings = { ...options, connectionsCheckingInterval: CHECK_TIMEOUTS_EVERY_MS };
+  const { arrivalMs, ...others } = options;
+  const boundArrival = (request: IncomingMessage, ms: number) => {
+    const { socket } = request;
+    const late = setTimeout(() => {
+      if (request.complete || files.has(request)) return;
+      const error = Object.assign(new Error('Request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
+      server.emit('clientError', error, socket);
+    }, ms);
+    request.once('close', () => clearTimeout(late));
+  };
+  const settings = { ...others, requestTimeout: 0, connectionsCheckingInterval: CHECK_TIMEOUTS_EVERY_MS };
   const server = createServer(settings, (request, response) => {
     const { socket } = request;
     idle.remove(socket);
@@ -63,12 +86,19 @@ export function createBoundedServer(handle: RequestListener, options: ServerOpti
       inAll -= 1;
       if (left === 0 && !socket.destroyed) idle.add(socket);
     });
+    if (hasBody(request)) boundArrival(request, arrivalMs);
     handle(request, response);
   });
+  // Its bytes are asked for by the handler, after whatever is checked before.
+  server.on('checkContinue', (request, response) => server.emit('request', request, response));
   return server.on('connection', (socket) => {
     idle.add(socket);
     socket.once('close', () => idle.remove(socket));
   });
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 /** Each set has the one that has been idle longest first. */

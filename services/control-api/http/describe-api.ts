@@ -10,6 +10,7 @@ import type { ApiServer } from './api-server.ts';
 
 const TAGS = [
   { name: 'files', description: 'Where files are. A key of a tenant sees the tenant’s own.' },
+  { name: 'uploads', description: 'Sending files over HTTP, in parts or as one body, and downloading them.' },
   { name: 'jobs', description: 'One file on one route, its steps, and what operators do about them.' },
   { name: 'actions', description: 'One word on many jobs, files or dead letters: previewed, then run at a pace.' },
   { name: 'records', description: 'The rows of a record file, each on its way through the calls of its route.' },
@@ -119,7 +120,7 @@ function operationIdOf(method: string, url: string): string {
     .replace(/^\/api\/v1/, '')
     .split(/[/-]/)
     .filter((part) => part !== '')
-    .map((part) => (part.startsWith(':') ? `by${capitalised(part.slice(1))}` : part));
+    .map((part) => (part === '*' ? 'byPath' : part.startsWith(':') ? `by${capitalised(part.slice(1))}` : part));
   return method.toLowerCase() + words.map(capitalised).join('');
 }
 

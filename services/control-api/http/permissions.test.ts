@@ -145,6 +145,16 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'POST /api/v1/keys': ['keys:manage', { tenant: 'acme', label: 'new' }],
   'POST /api/v1/keys/{id}/rotate': ['keys:manage', {}],
   'POST /api/v1/keys/{id}/revoke': ['keys:manage'],
+  'POST /api/v1/uploads': ['files:upload', { name: '..', size: 1 }],
+  'GET /api/v1/uploads/{id}': ['files:upload'],
+  'POST /api/v1/uploads/{id}/urls': ['files:upload', { parts: [{ part: 1 }] }],
+  'POST /api/v1/uploads/{id}/complete': ['files:upload'],
+  'DELETE /api/v1/uploads/{id}': ['files:upload'],
+  'PUT /api/v1/files/{*}': ['files:upload'],
+  'POST /api/v1/files': ['files:upload', { name: '..', contentBase64: '' }],
+  'POST /api/v1/files/presigned-url': ['files:upload', { name: '..', size: 1 }],
+  'POST /api/v1/downloads': ['files:download', { file_id: randomUUID(), ...REASON }],
+  'POST /api/v1/upload-links': ['uploads:invite', { tenant: 'nobody', ...REASON }],
 };
 /** For keys alone, for people alone, or for neither yet; `sign-in/` and `people.test.ts` have their own. */
 const SIGN_IN = [

@@ -14,8 +14,8 @@ import type { Logger } from '#shared/runtime/logger.ts';
 export interface WakeUpSenders {
   /** Never rejects: a wake-up that is not sent costs time, until the sweeper sends it. */
   wakeJobs(jobs: readonly WokenJob[]): Promise<void>;
-  wakeFiles(files: readonly RequeuedFile[]): Promise<void>;
   wakePulls(pulls: readonly WokenPull[]): Promise<void>;
+  wakeFiles(files: readonly Pick<RequeuedFile, 'id' | 'wake'>[]): Promise<void>;
   /** The result tells whether the queue took it; never rejects. */
   sendAgain(letter: ReturnedLetter): Promise<SendResult>;
 }

@@ -1,0 +1,122 @@
+/**
+ * `POST /api/v1/downloads`: a URL by which somebody reads what belongs to a file, for a minute.
+ *
+ * 1. Of a tenant's own files only; originals take a permission of their own, and of an operator a reason.
+ * 2. Each URL is in the audit with who asked for it and why (`file.downloaded`).
+ */
+import { z } from 'zod';
+import { actorOf } from '#shared/access/permissions.ts';
+import { DOWNLOADS } from '#shared/api/uploads.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
+import { LongshoreError } from '#shared/errors.ts';
+import { DOWNLOAD_URL_SECONDS } from '#shared/files/sent-uploads.ts';
+import { recordEvents } from '#shared/jobs/record-events.ts';
+import { BUCKET_IDS, bucketName } from '#shared/runtime/config/resource-names.ts';
+import { type ApiServer, errorReplies } from '../http/api-server.ts';
+import { idField, reasonField } from '../http/request-fields.ts';
+import { callerWith } from '../http/request-guard.ts';
+import type { UploadParts } from './handle-uploads.ts';
+
+const bodySchema = z.strictObject({
+  file_id: idField,
+  what: z.enum(DOWNLOADS).default('original'),
+  route: z.string().max(128).optional().describe('Of several routes that delivered the file.'),
+  reason: reasonField.optional().describe('Required of operators; recorded in the audit.'),
+});
+
+const replySchema = z.object({
+  url: z.string().describe('For one GET, for 60 seconds.'),
+  name: z.string(),
+  size: z.number(),
+  expires_in: z.number().describe('Seconds.'),
+});
+
+interface Download {
+  readonly tenantId: string;
+  readonly fileId: string;
+  readonly bucket: string;
+  readonly key: string;
+  readonly versionId: string | null;
+  readonly sizeBytes: number;
+}
+
+export function handleDownloads(app: ApiServer, { sql, landing }: UploadParts): void {
+  const ownBuckets = new Set(BUCKET_IDS.map((id) => bucketName(landing.prefix, id)));
+
+  app.post(
+    '/api/v1/downloads',
+    {
+      schema: {
+        summary: 'A URL to read a file, or what was made of it, within a minute',
+        tags: ['uploads'],
+        body: bodySchema,
+        response: { 200: replySchema, ...errorReplies },
+      },
+    },
+    async (request) => {
+      const { file_id: fileId, what, route, reason } = request.body;
+      const isOfResults = what === 'results' || what === 'rejects';
+      const caller = callerWith(request, isOfResults ? 'results:download' : 'files:download');
+      if (caller.tenantId === null && reason === undefined)
+        throw new LongshoreError('REQUEST_INVALID', 'reason: is required of operators');
+      const found = await findDownload(sql, { tenantId: caller.tenantId, fileId, what, route });
+      if (found === undefined)
+        throw new LongshoreError('NOT_FOUND', what === 'original' ? 'File not found' : `The file has no ${what}.`);
+      if (!ownBuckets.has(found.bucket))
+        throw new LongshoreError(
+          'NOT_FOUND',
+          'The file was delivered to a store of others, which only its owner can read.',
+        );
+      await noteDownload(sql, { ...found, what, reason, actor: actorOf(caller) });
+      const name = found.key.slice(found.key.lastIndexOf('/') + 1);
+      const url = await landing.sent.presignGet({ ...found, versionId: found.versionId ?? undefined }, name);
+      return { url, name, size: found.sizeBytes, expires_in: DOWNLOAD_URL_SECONDS };
+    },
+  );
+}
+
+interface DownloadQuestion {
+  readonly tenantId: string | null;
+  readonly fileId: string;
+  readonly what: (typeof DOWNLOADS)[number];
+  readonly route: string | undefined;
+}
+
+async function findDownload(sql: Sql, question: DownloadQuestion): Promise<Download | undefined> {
+  const { tenantId, fileId, what, route = null } = question;
+  if (what === 'original') {
+    const [original] = await sql<Download[]>`
+      SELECT tenant_id AS "tenantId", id AS "fileId", coalesce(archive_bucket, bucket) AS bucket, coalesce(archive_key, key) AS key,
+        CASE WHEN archive_bucket IS NULL THEN version_id ELSE archive_version_id END AS "versionId", size_bytes::float8 AS "sizeBytes"
+      FROM files WHERE id = ${fileId} AND (${tenantId}::text IS NULL OR tenant_id = ${tenantId})`;
+    return original;
+  }
+  const kinds = { delivered: ['deliver'], results: ['deliver', 'transform', 'confirm'], rejects: ['parse'] }[what];
+  const [made] = await sql<Download[]>`
+    SELECT f.tenant_id AS "tenantId", f.id AS "fileId", s.place ->> 'bucket' AS bucket, s.place ->> 'key' AS key,
+      s.place ->> 'versionId' AS "versionId", coalesce((s.place ->> 'sizeBytes')::float8, 0) AS "sizeBytes"
+    FROM files f JOIN jobs j ON j.file_id = f.id JOIN routes r ON r.id = j.route_id
+      JOIN LATERAL (
+        SELECT CASE WHEN ${what} = 'rejects' THEN output -> 'rejects' ELSE output END AS place, finished_at
+        FROM job_steps WHERE job_id = j.id AND kind = ANY(${kinds}::text[]) AND state = 'SUCCEEDED') s
+        ON s.place ? 'bucket' AND s.place ? 'key' AND NOT s.place ? 'store'
+    WHERE f.id = ${fileId} AND (${tenantId}::text IS NULL OR f.tenant_id = ${tenantId})
+      AND (${route}::text IS NULL OR r.name = ${route})
+    ORDER BY s.finished_at DESC LIMIT 1`;
+  return made;
+}
+
+/** Event: `file.downloaded`. */
+async function noteDownload(
+  sql: Sql,
+  download: Download & { readonly what: string; readonly reason: string | undefined; readonly actor: string },
+): Promise<void> {
+  const { tenantId, fileId, bucket, key, versionId, what, reason = null, actor } = download;
+  await sql`
+    WITH event AS (
+      SELECT 'file.downloaded' AS type, ${tenantId}::text AS tenant_id, ${fileId}::uuid AS file_id, NULL::uuid AS job_id,
+        jsonb_strip_nulls(jsonb_build_object('what', ${what}::text, 'bucket', ${bucket}::text, 'key', ${key}::text,
+          'versionId', ${versionId}::text, 'reason', ${reason}::text)) AS detail, '{events}'::text[] AS topics),
+    ${recordEvents(sql, actor)}
+    SELECT 1`;
+}

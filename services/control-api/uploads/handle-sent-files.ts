@@ -1,0 +1,242 @@
+/**
+ * Files as the body of one request: `PUT /api/v1/files/{path}` (streamed), `POST /api/v1/files` (base64 in JSON, small ones), and
+ * `POST /api/v1/files/presigned-url`, by which the store takes the body itself.
+ *
+ * 1. Name, size, tenant and the room for another body are checked before a byte is taken.
+ * 2. The same Idempotency-Key is the same file, and gives the same answer.
+ */
+import { createHash, randomUUIDv7 } from 'node:crypto';
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { actorOf, type Caller } from '#shared/access/permissions.ts';
+import { MOST_UPLOAD_BYTES, type SentFile, sentFileSchema } from '#shared/api/uploads.ts';
+import { LongshoreError } from '#shared/errors.ts';
+import { SINGLE_COPY_LIMIT_BYTES } from '#shared/files/object-store.ts';
+import { UPLOAD_URL_SECONDS } from '#shared/files/sent-uploads.ts';
+import { UPLOAD_METADATA } from '#shared/uploads/upload-metadata.ts';
+import { createUpload, findUploadOf } from '#shared/uploads/uploads.ts';
+import { type ApiServer, errorReplies } from '../http/api-server.ts';
+import { tenantField } from '../http/request-fields.ts';
+import { callerWith } from '../http/request-guard.ts';
+import { createBodyRoom } from './body-room.ts';
+import { parseContentDigest } from './content-digest.ts';
+import { directoryField, nameField, sizeField, typeField, type UploadParts } from './handle-uploads.ts';
+import { idempotencyHeader, onceOf } from './idempotency-key.ts';
+import { type ReceivedFile, receiveFile, tooLarge } from './receive-file.ts';
+import { closeAfterAnswer, readBody } from './request-body.ts';
+import { sourceOf } from './upload-source.ts';
+import { tenantOf, type UploadTarget, uploadTarget } from './upload-target.ts';
+
+/** 10,000 parts of 5 MiB, what is sent of unknown length. */
+export const MOST_BODY_BYTES = 10_000 * 5 * 1024 ** 2;
+const MOST_JSON_FILE_BYTES = 7_000_000;
+/** Base64 of that, and names. */
+const JSON_BODY_BYTES = 10 * 1024 ** 2;
+const PATH = '/api/v1/files/';
+
+const jsonFileSchema = z.strictObject({
+  tenant: tenantField.optional().describe('For operators.'),
+  path: directoryField,
+  name: nameField,
+  type: typeField,
+  contentBase64: z
+    .string()
+    .max(Math.ceil(MOST_JSON_FILE_BYTES / 3) * 4)
+    .regex(/^[A-Za-z0-9+/]*={0,2}$/, 'is not base64'),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}$/, 'is not a SHA-256 in hex')
+    .optional(),
+});
+
+const presignSchema = z.strictObject({
+  tenant: tenantField.optional().describe('For operators.'),
+  path: directoryField,
+  name: nameField,
+  size: sizeField.max(SINGLE_COPY_LIMIT_BYTES),
+  type: typeField,
+});
+
+const presignedSchema = z.object({
+  upload_id: z.string(),
+  method: z.literal('PUT'),
+  url: z.string().describe('For one PUT of exactly this size, for 15 minutes.'),
+  headers: z.record(z.string(), z.string()).describe('To be sent as they are.'),
+  expires_in: z.number().describe('Seconds.'),
+});
+
+export async function handleSentFiles(server: ApiServer, parts: UploadParts): Promise<void> {
+  const { sql, landing } = parts;
+  const room = createBodyRoom();
+
+  // A context of its own: here the body stays a stream.
+  await server.register(async (app: ApiServer) => {
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser('*', (_request, _payload, done) => done(null, undefined));
+    app.put(
+      `${PATH}*`,
+      {
+        schema: {
+          summary: 'Send a file as the body; it is streamed into landing',
+          tags: ['uploads'],
+          querystring: z.strictObject({ tenant: tenantField.optional().describe('For operators.') }),
+          headers: idempotencyHeader,
+          response: { 201: sentFileSchema, ...errorReplies },
+        },
+        config: { takesFile: true },
+      },
+      async (request, reply) => {
+        try {
+          const caller = callerWith(request, 'files:upload');
+          const tenantId = tenantOf(caller, request.query.tenant);
+          const target = await uploadTarget(landing.directory, tenantId, pathOf(request));
+          const sizeBytes = declaredSize(request);
+          if (sizeBytes !== undefined && sizeBytes > MOST_BODY_BYTES) throw tooLarge(MOST_BODY_BYTES);
+          const digestHeader = request.headers['content-digest'];
+          const received = await room.run(tenantId, () =>
+            receiveFile(parts, {
+              ...sender(request, caller),
+              target,
+              body: readBody(request, reply, landing.stallMs),
+              sizeBytes,
+              mostBytes: MOST_BODY_BYTES,
+              digests: parseContentDigest(digestHeader),
+              contentType: mediaTypeOf(request.headers['content-type']),
+              once: onceOf(request, ['PUT', target.key, sizeBytes, digestHeader]),
+            }),
+          );
+          return await reply.code(201).send(toReply(target, received));
+        } finally {
+          closeAfterAnswer(request, reply);
+        }
+      },
+    );
+  });
+
+  server.post(
+    '/api/v1/files',
+    {
+      schema: {
+        summary: `Send a small file as base64 in JSON, of at most ${MOST_JSON_FILE_BYTES} bytes`,
+        tags: ['uploads'],
+        headers: idempotencyHeader,
+        body: jsonFileSchema,
+        response: { 201: sentFileSchema, ...errorReplies },
+      },
+      bodyLimit: JSON_BODY_BYTES,
+    },
+    async (request, reply) => {
+      const caller = callerWith(request, 'files:upload');
+      const { body } = request;
+      const tenantId = tenantOf(caller, body.tenant);
+      const target = await uploadTarget(landing.directory, tenantId, `${body.path}/${body.name}`);
+      const content = Buffer.from(body.contentBase64, 'base64');
+      if (content.length > MOST_JSON_FILE_BYTES) throw tooLarge(MOST_JSON_FILE_BYTES);
+      const sha256 = createHash('sha256').update(content).digest('hex');
+      const received = await room.run(tenantId, () =>
+        receiveFile(parts, {
+          ...sender(request, caller),
+          target,
+          body: oneOf(content),
+          sizeBytes: content.length,
+          mostBytes: MOST_JSON_FILE_BYTES,
+          digests: body.sha256 === undefined ? [] : [{ algorithm: 'sha256', value: Buffer.from(body.sha256, 'hex') }],
+          contentType: body.type,
+          once: onceOf(request, ['POST', target.key, content.length, sha256]),
+        }),
+      );
+      return await reply.code(201).send(toReply(target, received));
+    },
+  );
+
+  server.post(
+    '/api/v1/files/presigned-url',
+    {
+      schema: {
+        summary: 'A URL by which one file of a stated size is put into landing, for 15 minutes',
+        tags: ['uploads'],
+        headers: idempotencyHeader,
+        body: presignSchema,
+        response: { 201: presignedSchema, ...errorReplies },
+      },
+    },
+    async (request, reply) => {
+      const caller = callerWith(request, 'files:upload');
+      const { body } = request;
+      const tenantId = tenantOf(caller, body.tenant);
+      const { key } = await uploadTarget(landing.directory, tenantId, `${body.path}/${body.name}`);
+      const once = onceOf(request, ['presigned', key, body.size, body.type]);
+      const created = await createUpload(sql, {
+        id: randomUUIDv7(),
+        tenantId,
+        bucket: landing.bucket,
+        key,
+        sizeBytes: body.size,
+        contentType: body.type,
+        source: sourceOf(caller),
+        uploadedBy: caller.label,
+        actor: actorOf(caller),
+        ...once,
+        isHeld: false,
+      });
+      const upload = created ?? (once && (await findUploadOf(sql, { tenantId, ...once })));
+      if (upload === undefined) throw new LongshoreError('UPLOAD_IN_PROGRESS', 'Another request uses this key.');
+      if (once !== undefined && upload.requestHash !== once.requestHash)
+        throw new LongshoreError('IDEMPOTENCY_KEY_REUSED', 'This Idempotency-Key was used for another file.');
+      if (upload.state !== 'OPEN') throw new LongshoreError('UPLOAD_ENDED', 'The file of this key has been sent.');
+      const presigned = await landing.sent.presignPut({
+        target: { bucket: landing.bucket, key },
+        metadata: { [UPLOAD_METADATA]: upload.id },
+        contentType: body.type,
+        sizeBytes: body.size,
+      });
+      return await reply
+        .code(201)
+        .send({ upload_id: upload.id, method: 'PUT' as const, ...presigned, expires_in: UPLOAD_URL_SECONDS });
+    },
+  );
+}
+
+function sender(request: FastifyRequest, caller: Caller) {
+  return { source: sourceOf(caller), uploadedBy: caller.label, actor: actorOf(caller), signal: request.ended };
+}
+
+/** As it was sent: the router would drop a slash at its end. */
+function pathOf({ raw }: FastifyRequest): string {
+  const path = (raw.url ?? '').split('?')[0] ?? '';
+  try {
+    return decodeURIComponent(path.slice(PATH.length));
+  } catch {
+    throw new LongshoreError('REQUEST_INVALID', 'The path is not a well-formed URL path: check its percent-encoding.');
+  }
+}
+
+function declaredSize({ headers }: FastifyRequest): number | undefined {
+  const length = headers['content-length'];
+  if (length === undefined) return headers['transfer-encoding'] === undefined ? 0 : undefined;
+  const size = Number(length);
+  if (!Number.isSafeInteger(size) || size > MOST_UPLOAD_BYTES) throw tooLarge(MOST_BODY_BYTES);
+  return size;
+}
+
+/** Kept with the object; what is no media type is not. */
+function mediaTypeOf(header: string | undefined): string | undefined {
+  const parsed = typeField.safeParse(header);
+  return parsed.success ? parsed.data : undefined;
+}
+
+async function* oneOf(content: Buffer): AsyncGenerator<Uint8Array> {
+  if (content.length > 0) yield content;
+}
+
+function toReply({ tenantId, path }: UploadTarget, { upload, sha256 }: ReceivedFile): SentFile {
+  return {
+    upload_id: upload.id,
+    tenant: tenantId,
+    path,
+    size: upload.sizeBytes ?? 0,
+    sha256: sha256 ?? null,
+    file_id: upload.fileId,
+    status: upload.fileStatus,
+  };
+}
