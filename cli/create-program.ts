@@ -17,6 +17,7 @@ import { addKeyCommands, addWhoAmI } from './commands/keys.ts';
 import { addListJobs } from './commands/list-jobs.ts';
 import { addNotices } from './commands/notices.ts';
 import { addPeopleCommands } from './commands/people.ts';
+import { addReceipts } from './commands/receipts.ts';
 import { addRecords } from './commands/records.ts';
 import { addRetry } from './commands/retry.ts';
 import { addReviews } from './commands/reviews.ts';
@@ -42,6 +43,7 @@ const COMMANDS = [
   addRetry,
   addActions,
   addEffects,
+  addReceipts,
   addDeadLetterCommands,
   addNotices,
   addRouteCommands,

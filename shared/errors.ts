@@ -200,6 +200,17 @@ export const ERROR_CODES = {
     meaning: 'The database did not answer, or gave up the statement. The load is retried.',
     remedy: 'Check the database and its address. What was loaded is not loaded again.',
   },
+  RECEIPT_KEY_MISSING: {
+    meaning: 'A route issues receipts, and the service has no key to sign them with.',
+    remedy:
+      'Put an Ed25519 key into the secret store and name it in LONGSHORE_RECEIPT_SECRET. The step is retried until then.',
+  },
+  RECEIPT_INVALID: {
+    meaning:
+      'A receipt is not what it claims: its signature, the file it is about or its place in the chain does not match.',
+    remedy:
+      'Compare it with the receipt that the API returns, and take the keys from the address of the sender of the receipt.',
+  },
   PUSH_TARGET_EXISTS: {
     meaning: 'The partner’s server already has a file of the final name, and the route does not allow to overwrite it.',
     remedy:

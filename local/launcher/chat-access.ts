@@ -1,11 +1,13 @@
-/** What review links are signed with, and the secrets of a pretended Slack app and Teams webhook, which `longshore simulate-chat` signs with. Both see every tenant's files. */
+/** What review links and receipts are signed with, and the secrets of a pretended Slack app and Teams webhook, which `longshore simulate-chat` signs with. Both see every tenant's files. */
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Home } from '#local/home.ts';
 import { ensureSecret, makeSecret } from '#local/launcher/keys.ts';
 import { secretsDirectory } from '#local/launcher/partner-access.ts';
+import { makeReceiptKey } from '#shared/receipts/receipt-keys.ts';
 
 const LINK_SECRET = 'review-links';
+const RECEIPT_SECRET = 'receipts/key';
 const SLACK_SECRET = 'chat/slack-signing-secret';
 
 const VARIABLES = {
@@ -23,6 +25,11 @@ export function linkVariablesOf(fleet: Readonly<Record<string, string>>): Record
   return { LONGSHORE_LINK_SECRET: fleet.LONGSHORE_LINK_SECRET ?? LINK_SECRET };
 }
 
+/** Of the workers and the control API. */
+export function receiptVariablesOf(fleet: Readonly<Record<string, string>>): Record<string, string> {
+  return { LONGSHORE_RECEIPT_SECRET: fleet.LONGSHORE_RECEIPT_SECRET ?? RECEIPT_SECRET };
+}
+
 export function chatSecretFiles(home: Home): { readonly slack: string; readonly teams: string } {
   const inStore = (name: string) => join(secretsDirectory(home), name);
   return { slack: inStore(SLACK_SECRET), teams: inStore('chat/teams-local') };
@@ -33,4 +40,7 @@ export async function ensureChatAccess(home: Home): Promise<void> {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await ensureSecret(path, makeSecret);
   }
+  const receiptKey = join(secretsDirectory(home), RECEIPT_SECRET);
+  await mkdir(dirname(receiptKey), { recursive: true, mode: 0o700 });
+  await ensureSecret(receiptKey, makeReceiptKey);
 }

@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Home } from '#local/home.ts';
-import { chatVariables, linkVariablesOf } from '#local/launcher/chat-access.ts';
+import { chatVariables, linkVariablesOf, receiptVariablesOf } from '#local/launcher/chat-access.ts';
 import { type AwsCredentials, s3CredentialsFile } from '#local/launcher/keys.ts';
 import { gatewayVariables, partnerClientsFile, secretsDirectory } from '#local/launcher/partner-access.ts';
 import { type ProcessName, SERVICE_NAMES } from '#local/launcher/processes.ts';
@@ -153,11 +153,12 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
         LOG_LEVEL: fleet.LOG_LEVEL ?? 'warn',
       };
     case 'large-file-worker':
-      return { LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home), ...OUTWARD };
+      return { LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home), ...OUTWARD, ...receiptVariablesOf(fleet) };
     case 'partner-worker':
       return {
         LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home),
         ...OUTWARD,
+        ...receiptVariablesOf(fleet),
       };
     case 'retry-sweeper':
       return {
@@ -178,6 +179,7 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
         LONGSHORE_PORTAL_ORIGIN: fleet.LONGSHORE_PORTAL_ORIGIN ?? `http://${host}:${ports.api}`,
         LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home),
         ...chatVariables(fleet),
+        ...receiptVariablesOf(fleet),
         ...linkVariablesOf(fleet),
       };
     default:

@@ -48,6 +48,7 @@ import { handleDeadLetters, handleQueues } from './operations/handle-operations.
 import { type ServePagesOptions, servePages } from './pages/serve-pages.ts';
 import { handlePulls } from './pulls/handle-pulls.ts';
 import { handleRemotes } from './pulls/handle-remotes.ts';
+import { handleReceipts } from './receipts/handle-receipts.ts';
 import { createRecordCounter } from './records/count-records.ts';
 import { handleRecords } from './records/handle-records.ts';
 import { handleOpenReviews } from './reviews/handle-open-reviews.ts';
@@ -72,6 +73,8 @@ export interface AppOptions extends ApiParts, SimulationLimits, ServePagesOption
   readonly landing: LandingAccess;
   /** Name in the secret store of what review links are signed with; undefined: there are none. */
   readonly linkSecret: string | undefined;
+  /** Name in the secret store of what receipts are signed with; undefined: there are none. */
+  readonly receiptSecret?: string | undefined;
   /** In place of the clock of this host. */
   readonly now?: () => number;
   readonly authenticateBearer?: AuthenticateBearer | undefined;
@@ -160,6 +163,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   const streams = createEventStreams(app, options);
   handleJobEvents(app, options, streams);
   handleLive(app, options, streams);
+  handleReceipts(app, options);
   handleRecords(app, options);
   await handleDefinitions(app, options);
   handleDeadLetters(app, options);

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ROLES } from '#shared/access/permissions.ts';
 import { algorithmsVariable, keySetUrlVariable } from '#shared/access/token-variables.ts';
+import { receiptVariables } from '#shared/receipts/receipt-variables.ts';
 import { linkVariables } from '#shared/reviews/link-variables.ts';
 import { remoteVariables } from '#shared/runtime/config/copy-variables.ts';
 import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
@@ -39,6 +40,7 @@ export const variables = z.object({
     ),
   ...secretVariables,
   ...remoteVariables,
+  ...receiptVariables,
   ...chatVariables,
   ...linkVariables,
   ...signInVariables,

@@ -104,6 +104,7 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
       remoteAddresses: config.LONGSHORE_REMOTE_ADDRESSES ?? [],
       chat: chatSettingsOf(config),
       linkSecret: config.LONGSHORE_LINK_SECRET,
+      receiptSecret: config.LONGSHORE_RECEIPT_SECRET,
       trustedProxies: config.LONGSHORE_API_TRUSTED_PROXIES,
     });
     const { LONGSHORE_API_HOST: host = config.LONGSHORE_HTTP_HOST, LONGSHORE_API_PORT: port } = config;

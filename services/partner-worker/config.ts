@@ -1,5 +1,6 @@
 /** The variables of the partner-worker. */
 import { z } from 'zod';
+import { receiptVariables } from '#shared/receipts/receipt-variables.ts';
 import { copyVariables, remoteVariables } from '#shared/runtime/config/copy-variables.ts';
 import { fleetVariables, networksVariable } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
@@ -9,6 +10,7 @@ export const variables = z.object({
   ...fleetVariables,
   ...copyVariables,
   ...secretVariables,
+  ...receiptVariables,
   LONGSHORE_PARTNER_ADDRESSES: networksVariable
     .optional()
     .describe('Private addresses and networks of partners that may be called, comma-separated, such as `10.1.0.0/16`.'),

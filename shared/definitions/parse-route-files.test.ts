@@ -113,7 +113,9 @@ steps:
     const text = GOOD.replace('- deliver:', '- launch:').replace('  - confirm:\n', '');
     expect(faultsOf(text)).toMatchObject([
       {
-        message: expect.stringContaining('validate, stage, transform, parse, call, deliver, load, post, push, confirm'),
+        message: expect.stringContaining(
+          'validate, stage, transform, parse, call, deliver, load, post, push, confirm, receipt',
+        ),
       },
     ]);
   });

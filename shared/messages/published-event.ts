@@ -30,6 +30,7 @@ export const EVENT_TYPES = [
   'step.waiting',
   'effect.unknown',
   'effect.resolved',
+  'receipt.issued',
   'dead-letter.parked',
   'dead-letter.redriven',
   'dead-letter.discarded',

@@ -6,6 +6,7 @@ import { loadOptions } from './load/options.ts';
 import { parseOptions } from './parse/options.ts';
 import { postOptions } from './post/options.ts';
 import { pushOptions } from './push/options.ts';
+import { receiptOptions } from './receipt/options.ts';
 import { stageOptions } from './stage/options.ts';
 import type { StepOptionsKind } from './step-options.ts';
 import { transformOptions } from './transform/options.ts';
@@ -22,4 +23,5 @@ export const STEP_OPTIONS: readonly StepOptionsKind<unknown>[] = [
   postOptions,
   pushOptions,
   confirmOptions,
+  receiptOptions,
 ];

@@ -6,6 +6,7 @@ import { loadStep } from './load/run.ts';
 import { parseStep } from './parse/run.ts';
 import { postStep } from './post/run.ts';
 import { pushStep } from './push/run.ts';
+import { receiptStep } from './receipt/run.ts';
 import { stageStep } from './stage/run.ts';
 import type { StepKind } from './step-context.ts';
 import { transformStep } from './transform/run.ts';
@@ -22,6 +23,7 @@ const STEPS: readonly StepKind<unknown>[] = [
   postStep,
   pushStep,
   confirmStep,
+  receiptStep,
 ];
 
 export const STEP_KINDS: ReadonlyMap<string, StepKind<unknown>> = new Map(STEPS.map((step) => [step.kind, step]));

@@ -5,6 +5,7 @@ import type { EffectLog } from '#shared/effects/effect-log.ts';
 import type { TransferLog } from '#shared/files/copies/transfer-log.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { ObjectStore, StoredHead } from '#shared/files/object-store.ts';
+import type { IssueReceipt } from '#shared/receipts/issue-receipt.ts';
 import type { BucketId } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { OpenStore } from '#shared/stores/open-store.ts';
@@ -69,6 +70,8 @@ export interface StepContext<Options> {
   readonly object: ObjectLocation;
   /** Of `object`, where that is known without asking the store: metadata, content headers and checksums. */
   readonly head?: StoredHead | undefined;
+  /** The file as it came, wherever it is now. */
+  readonly original: ObjectLocation;
   /** Outputs of the succeeded steps before this one, by step kind (the latest of a kind). */
   readonly outputs: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** One per (tenant, job, step), the same over retries, redrives and generations. */
@@ -86,6 +89,8 @@ export interface StepContext<Options> {
   readonly places?: DeliveryPlaces | undefined;
   /** Where the effects of the step at targets outside are written down. */
   readonly effects: EffectLog;
+  /** The step's receipt; none are issued without it. */
+  readonly issueReceipt?: IssueReceipt | undefined;
   /** Where a copy in parts writes down how far it is; without one it is begun anew. */
   readonly transferLog?: TransferLog | undefined;
   readonly bucketNames: Readonly<Record<BucketId, string>>;

@@ -41,7 +41,10 @@ export function currentName(context: Pick<NamedObject, 'object'>): string {
  * the file came by, so that files of one name in two directories keep apart; under its name alone where that would be
  * too long. What is written there is never compressed, and so not called `.gz`.
  */
-export function outboundKey({ tenantId, key, name }: FileFacts, folder: 'rejects' | 'results'): CanonicalKey {
+export function outboundKey(
+  { tenantId, key, name }: FileFacts,
+  folder: 'rejects' | 'results' | 'receipts',
+): CanonicalKey {
   const prefix = `${tenantId}/${folder}/`;
   const keyOf = (path: string): CanonicalKey =>
     canonicalKey(`${prefix}${path.replace(/(?<=[^/])\.gz(?:ip)?$/i, '')}`, prefix);

@@ -23,6 +23,7 @@ import { createPullMetrics } from '#shared/pulls/pull-metrics.ts';
 import { createPullRunner, type PullRunner } from '#shared/pulls/run-pulls.ts';
 import type { MessageOf } from '#shared/queue/define-message.ts';
 import type { Disposition } from '#shared/queue/disposition.ts';
+import { createReceiptKeys } from '#shared/receipts/receipt-keys.ts';
 import { CHUNK_WINDOW, createRecordStore } from '#shared/records/create-record-store.ts';
 import type { WokenChunk } from '#shared/records/open-records.ts';
 import type { RecordRunner, RecordRunnerOptions } from '#shared/records/run-records.ts';
@@ -57,6 +58,7 @@ export interface JobServiceConfig
   readonly LONGSHORE_STEP_DEADLINE_MS: number;
   /** Private addresses of partners and their databases that may be called. */
   readonly LONGSHORE_PARTNER_ADDRESSES?: readonly string[] | undefined;
+  readonly LONGSHORE_RECEIPT_SECRET?: string | undefined;
   /** Private addresses of remotes. */
   readonly LONGSHORE_REMOTE_ADDRESSES?: readonly string[] | undefined;
   /** Share of the slots that one tenant takes while others may be waiting behind it. */
@@ -86,7 +88,7 @@ export function createJobService(
   context: ServiceContext<JobServiceConfig>,
 ): Service {
   const { config, logger, registry } = context;
-  const { LONGSHORE_PREFIX: prefix, LONGSHORE_LEASE_MS: leaseMs } = config;
+  const { LONGSHORE_PREFIX: prefix, LONGSHORE_LEASE_MS: leaseMs, LONGSHORE_RECEIPT_SECRET: receiptSecret } = config;
   const metrics = createJobMetrics(registry);
   const s3Requests = new Counter({
     name: 'longshore_s3_requests_total',
@@ -155,6 +157,8 @@ export function createJobService(
       stepDeadlineMs: config.LONGSHORE_STEP_DEADLINE_MS,
       ...opened,
       targetsOf: targets.of,
+      receiptKeys:
+        receiptSecret === undefined ? undefined : createReceiptKeys(createSecretStore(config), receiptSecret),
       bucketNames: buckets,
       recordStoreFor: (job, { traceparent }) => {
         const onWoken = (chunks: readonly WokenChunk[]) => sendChunks(chunks, traceparent);

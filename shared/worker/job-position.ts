@@ -52,6 +52,6 @@ export function idempotencyKey(tenantId: string, jobId: string, stepSeq: number)
 }
 
 /** The archived copy once there is one; its ETag is the store's own affair, e.g. after a copy in parts. */
-function fileLocation({ archive, bucket, key, versionId, sizeBytes, etag }: ClaimedJob['file']): ObjectLocation {
+export function fileLocation({ archive, bucket, key, versionId, sizeBytes, etag }: ClaimedJob['file']): ObjectLocation {
   return archive === null ? { bucket, key, versionId, sizeBytes, etag } : { ...archive, sizeBytes };
 }

@@ -18,6 +18,8 @@ import { leavePlace, takePlace } from '#shared/jobs/delivery-places.ts';
 import type { WorkQueue } from '#shared/jobs/route-files.ts';
 import type { WakeUpSenders, WorkWakeUp } from '#shared/jobs/wake-up-senders.ts';
 import { acknowledge, type Disposition, leave } from '#shared/queue/disposition.ts';
+import { type IssueReceipt, issueReceipt } from '#shared/receipts/issue-receipt.ts';
+import type { ReceiptKeys } from '#shared/receipts/receipt-keys.ts';
 import type { BucketId } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { endedBy, NO_TRACING, type Span, type Tracing } from '#shared/runtime/tracing/tracing.ts';
@@ -54,6 +56,8 @@ export interface JobRunnerOptions {
   /** Targets outside of a tenant. */
   readonly targetsOf?: ((tenantId: string) => StepTargets) | undefined;
   readonly bucketNames: Readonly<Record<BucketId, string>>;
+  /** Signs receipts; none are issued without them. */
+  readonly receiptKeys?: ReceiptKeys | undefined;
   readonly recordStoreFor: (job: ClaimedJob, span: Span) => RecordStore;
   readonly archive: ArchiveFile;
   readonly wakeUps: Pick<WakeUpSenders, 'sendJobs' | 'sendArchives'>;
@@ -97,6 +101,11 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
   const archiving = { archive: options.archive, keeper, commits, deadlineMs: stepDeadlineMs, metrics, logger, now };
   const duringStep = <Answer>(statement: () => Promise<Answer>) =>
     repeatOnLostDatabase(statement, { deadlineMs: leaseMs / 3, forMs: leaseMs, now, random });
+  const receiptFor =
+    (keys: ReceiptKeys) =>
+    ({ id: jobId, epoch, tenantId, fileId }: ClaimedJob, { stepSeq }: JobPosition): IssueReceipt =>
+    (statement) =>
+      issueReceipt(sql, keys, { tenantId, fileId, jobId, epoch, stepSeq, service }, statement);
   const walking = {
     kinds: options.kinds,
     routes,
@@ -114,6 +123,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
       const key = idempotencyKey(tenantId, jobId, stepSeq);
       return effectLogOf(sql, { jobId, epoch, tenantId, fileId, stepSeq, kind, key, service });
     },
+    receiptFor: options.receiptKeys && receiptFor(options.receiptKeys),
     placesFor: ({ id: jobId }: ClaimedJob) => ({
       take: (place: PlaceName) => duringStep(() => takePlace(sql, { ...place, jobId })),
       leave: (place: PlaceName, isDelivered: boolean) =>

@@ -12,6 +12,7 @@ import { type ErrorCode, LongshoreError } from '#shared/errors.ts';
 import type { TransferLog } from '#shared/files/copies/transfer-log.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
+import type { IssueReceipt } from '#shared/receipts/issue-receipt.ts';
 import type { BucketId } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { Span } from '#shared/runtime/tracing/tracing.ts';
@@ -21,7 +22,7 @@ import { HELD, type StepOutcome } from '#shared/steps/step-outcome.ts';
 import type { StoreDirectory } from '#shared/stores/store-directory.ts';
 import type { StepTargets } from '#shared/targets/step-targets.ts';
 import type { JobMetrics } from './job-metrics.ts';
-import { idempotencyKey, type JobPosition } from './job-position.ts';
+import { fileLocation, idempotencyKey, type JobPosition } from './job-position.ts';
 import { isLostDatabase } from './repeat-on-lost-database.ts';
 import { type AbortableEnd, runAbortable } from './run-abortable.ts';
 
@@ -42,6 +43,8 @@ export interface TryParts {
   readonly transferLogFor: (job: ClaimedJob, position: JobPosition) => TransferLog;
   /** As `transferLogFor`. */
   readonly effectLogFor: (job: ClaimedJob, position: JobPosition) => EffectLog;
+  /** Undefined: receipts are not set up. */
+  readonly receiptFor?: ((job: ClaimedJob, position: JobPosition) => IssueReceipt) | undefined;
   readonly placesFor: (job: ClaimedJob) => DeliveryPlaces;
   readonly metrics: JobMetrics;
   readonly now: () => number;
@@ -99,7 +102,17 @@ async function outcomeOf(parts: TryParts, request: TryRequest): Promise<StepOutc
 }
 
 function contextOf(
-  { store, stores, targetsOf, bucketNames, recordStoreFor, transferLogFor, effectLogFor, placesFor }: TryParts,
+  {
+    store,
+    stores,
+    targetsOf,
+    bucketNames,
+    recordStoreFor,
+    transferLogFor,
+    effectLogFor,
+    receiptFor,
+    placesFor,
+  }: TryParts,
   { job, position, span, logger }: TryRequest,
   route: CompiledRoute,
   step: CompiledStep,
@@ -115,6 +128,7 @@ function contextOf(
     step: { seq: stepSeq, kind: stepKind, attempt, isFirstTry: tries === 1 && generation === 1 },
     object,
     ...(isOriginal && head !== null && { head }),
+    original: fileLocation(job.file),
     outputs,
     idempotencyKey: idempotencyKey(tenantId, id, stepSeq),
     store,
@@ -123,6 +137,7 @@ function contextOf(
     records: route.records && { layout: route.records, failJobAt: route.failJobAt, store: recordStoreFor(job, span) },
     ...(job.sharesPlace && { places: placesFor(job) }),
     effects: effectLogFor(job, position),
+    issueReceipt: receiptFor?.(job, position),
     transferLog: transferLogFor(job, position),
     bucketNames,
     now: job.claimedAt,

@@ -96,6 +96,7 @@ export interface StepToRun<Options> {
   readonly useStore?: StepContext<Options>['useStore'];
   readonly effects?: EffectLog;
   readonly targets?: StepContext<Options>['targets'];
+  readonly issueReceipt?: StepContext<Options>['issueReceipt'];
   readonly signal?: AbortSignal;
   readonly receivedAt?: Date;
   readonly now?: Date;
@@ -131,12 +132,14 @@ export async function runStep<Options>(bench: StepBench, request: StepToRun<Opti
     job: { id: jobId, generation: 1, routeName: 'orders', isLarge },
     step: { seq: 1, kind: step.kind, attempt: isFirstTry ? 1 : 2, isFirstTry },
     object,
+    original: object,
     outputs,
     records: request.records,
     idempotencyKey: `${tenantId}/${jobId}/1`,
     store: bench.store,
     useStore: request.useStore,
     targets: request.targets,
+    issueReceipt: request.issueReceipt,
     effects: request.effects ?? memoryEffectLog(),
     bucketNames: bench.bucketNames,
     signal: request.signal ?? new AbortController().signal,

@@ -55,6 +55,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'GET /api/v1/files': ['read'],
   'GET /api/v1/files/count': ['read'],
   'GET /api/v1/files/{id}': ['read'],
+  'GET /api/v1/files/{id}/receipt': ['read'],
   'GET /api/v1/files/{id}/timeline': ['read'],
   'POST /api/v1/files/{id}/reroute': ['files:reroute', REASON],
   'GET /api/v1/jobs': ['read'],
