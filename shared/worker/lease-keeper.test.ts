@@ -80,6 +80,26 @@ test('local work ends before the database lease does, counted from before the cl
   expect(lease.signal.aborted).toBe(true);
 });
 
+test.each([
+  ['the database was away', Object.assign(new Error('away'), { code: 'ECONNREFUSED' }), 'DEPENDENCY_UNAVAILABLE'],
+  ['the renewal itself is at fault', new Error('a bug'), 'LEASE_LOST'],
+])('a lease that ran out because %s says so', async (_why, error, code) => {
+  startKeeper(() => Promise.reject(error));
+  const lease = keeper.hold('job', job, performance.now());
+  await vi.advanceTimersByTimeAsync(LEASE_MS);
+  expect(lease.signal.reason).toMatchObject({ code });
+});
+
+test('a lease that ran out while the process stood still is lost, also when one renewal was late for it', async () => {
+  startKeeper(async () => {
+    await new Promise((resolve) => setTimeout(resolve, 5_000));
+    throw Object.assign(new Error('late'), { code: 'ETIMEDOUT' });
+  });
+  const lease = keeper.hold('job', job, performance.now() - LOCAL_MS + 16_000);
+  await vi.advanceTimersByTimeAsync(LEASE_MS);
+  expect(lease.signal.reason).toMatchObject({ code: 'LEASE_LOST' });
+});
+
 test('a renewal whose answer took long extends only from when it was asked', async () => {
   let isSlow = true;
   startKeeper(async (held) => {

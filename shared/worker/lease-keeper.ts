@@ -6,10 +6,12 @@
  * 2. Everything held is renewed in one statement, every third of a lease. What the answer leaves out is lost, at once.
  * 3. While an outcome is being stored nothing works on the job, and a renewal that misses it says nothing: `settling` leases are
  *    neither renewed nor given up.
+ * 4. A lease that ran out because the database was away says so: nobody else was at fault, and the work is to be tried again at no cost.
  */
 import { LongshoreError } from '#shared/errors.ts';
 import type { Holding, RenewedLeases } from '#shared/jobs/renew-leases.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import { isLostDatabase } from './repeat-on-lost-database.ts';
 
 export type LeaseKind = 'job' | 'file' | 'chunk' | 'pull';
 
@@ -31,7 +33,7 @@ export interface LeaseKeeperOptions {
 }
 
 export interface Lease {
-  /** Aborted when the lease is lost or ran out. */
+  /** Aborted when the lease is lost or ran out, the latter with `DEPENDENCY_UNAVAILABLE` when the database was away. */
   readonly signal: AbortSignal;
   /** The work is done and its outcome on the way to the database. */
   settle(): void;
@@ -43,6 +45,8 @@ export interface Lease {
 
 /** The share of a lease by which local work ends earlier than the database's lease. */
 const MARGIN = 0.1;
+/** One alone can be late because this process stood still, as over content that it cannot bear: that has to count. */
+const FAILURES_OF_OUTAGE = 2;
 
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;
@@ -50,6 +54,8 @@ export class LeaseKeeper {
   readonly #held = new Set<HeldLease>();
   #timer: NodeJS.Timeout | undefined;
   #isStopped = true;
+  /** Renewals that failed one after the other since the last that did not. */
+  #failures = 0;
 
   constructor(options: LeaseKeeperOptions) {
     this.#options = options;
@@ -81,6 +87,7 @@ export class LeaseKeeper {
       epoch: holding.epoch,
       localMs: leaseMs * (1 - MARGIN),
       now: this.#now,
+      isDatabaseAway: () => this.#failures >= FAILURES_OF_OUTAGE,
       onEnd: (why) => {
         this.#held.delete(lease);
         if (why === 'released') return;
@@ -117,8 +124,10 @@ export class LeaseKeeper {
       });
     } catch (error) {
       this.#options.logger.warn({ err: error, leases: asked.length }, 'leases could not be renewed');
+      this.#failures = isLostDatabase(error) ? this.#failures + 1 : 0;
       return false;
     }
+    this.#failures = 0;
     const kept = {
       job: new Set(renewed.jobIds),
       file: new Set(renewed.fileIds),
@@ -139,6 +148,7 @@ interface HeldLeaseOptions extends Holding {
   readonly kind: LeaseKind;
   readonly localMs: number;
   readonly now: () => number;
+  readonly isDatabaseAway: () => boolean;
   readonly onEnd: (why: End) => void;
 }
 
@@ -189,11 +199,16 @@ class HeldLease implements Lease {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#timer);
-    if (why !== 'released') {
-      const reason = why === 'ran out' ? 'could not be renewed in time' : 'was taken over or ended by somebody else';
-      this.#controller.abort(new LongshoreError('LEASE_LOST', `The lease of ${this.kind} ${this.id} ${reason}.`));
-    }
+    if (why !== 'released') this.#controller.abort(this.#reasonOf(why));
     this.#options.onEnd(why);
+  }
+
+  #reasonOf(why: End): LongshoreError {
+    const lease = `The lease of ${this.kind} ${this.id}`;
+    if (why === 'taken over')
+      return new LongshoreError('LEASE_LOST', `${lease} was taken over or ended by somebody else.`);
+    const message = `${lease} could not be renewed in time.`;
+    return new LongshoreError(this.#options.isDatabaseAway() ? 'DEPENDENCY_UNAVAILABLE' : 'LEASE_LOST', message);
   }
 
   #watch(): void {

@@ -1,4 +1,5 @@
 /** Statements that were committed and whose replies never came: their repeats go on with what was stored, and no attempt is spent. */
+import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
@@ -138,6 +139,18 @@ test('an outcome is stored after an outage that lasted longer than its lease', a
   const { handled } = await run(await seedFiles(sql), { validate }, { leaseMs: 1_000 });
   expect(handled).toEqual([acknowledge]);
   expect([...(await jobRows())]).toEqual([{ state: 'SUCCEEDED', epoch: 1, attempts: 1, cause: null }]);
+});
+
+test('a step that is ended because its lease could not be renewed in an outage counts no attempt', async () => {
+  await seedRoutes(sql, { retry: NO_SECOND_TRY });
+  const validate: FakeStep = async ({ signal }) => {
+    proxy.hush();
+    await once(signal, 'abort');
+    proxy.speak();
+    throw signal.reason;
+  };
+  await run(await seedFiles(sql), { validate }, { leaseMs: 3_000 });
+  expect(await jobRows()).toMatchObject([{ state: 'WAITING', epoch: 1, attempts: 0 }]);
 });
 
 test('a step whose own statement finds the database gone counts no attempt', async () => {

@@ -20,8 +20,9 @@ export interface LeasesOptions {
 export function openLeases({ sql, leaseMs, metrics, logger, now }: LeasesOptions) {
   const keeper = new LeaseKeeper({
     leaseMs,
+    // Two tries without an answer fit into what is left of a lease when its renewal begins: by the second, the database is away.
     renew: (held) =>
-      repeatOnLostDatabase(() => renewLeases(sql, { ...held, leaseMs }), { deadlineMs: leaseMs / 4, forMs: 0, now }),
+      repeatOnLostDatabase(() => renewLeases(sql, { ...held, leaseMs }), { deadlineMs: leaseMs / 6, forMs: 0, now }),
     onLost: (kind) => metrics.leasesLost.inc({ kind }),
     logger,
     now,

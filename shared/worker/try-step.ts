@@ -162,7 +162,8 @@ export async function runStep(options: RunStepOptions): Promise<StepOutcome | 'l
     deadlineMs,
   });
   if (end.type === 'left-behind') context.logger.error({ aborted: end.aborted }, 'step ignored its signal');
-  if (end.aborted === 'lease-lost') return 'lease-lost';
+  // Stored at its epoch, once the database is back: where somebody else has taken over, it changes nothing.
+  if (end.aborted === 'lease-lost') return isLostDatabase(lease.reason) ? DATABASE_AWAY : 'lease-lost';
   if (end.type === 'returned' && (end.aborted === undefined || end.result.type !== 'retry')) return end.result;
   if (end.aborted === 'stopping') return { type: 'wait', afterMs: 0, reason: 'WORKER_STOPPING' };
   if (end.aborted === 'deadline') return deadlineExceeded(kind.kind, deadlineMs);
@@ -179,14 +180,13 @@ function deadlineExceeded(kind: string, deadlineMs: number): StepOutcome {
 }
 
 /** The connection failed and not the step, which counts no attempt then. */
-const DATABASE_AWAY_MS = 1_000;
+const DATABASE_AWAY: StepOutcome = { type: 'wait', afterMs: 1_000, reason: 'DATABASE_AWAY' };
 
 /** A LongshoreError was written for people; any other text can hold anything and stays in the log. */
 function afterThrow(end: AbortableEnd<StepOutcome>, kind: string, logger: Logger): StepOutcome {
   const error = end.type === 'threw' ? end.error : undefined;
   logger.error({ err: error }, 'step threw');
-  if (!(error instanceof LongshoreError) && isLostDatabase(error))
-    return { type: 'wait', afterMs: DATABASE_AWAY_MS, reason: 'DATABASE_AWAY' };
+  if (!(error instanceof LongshoreError) && isLostDatabase(error)) return DATABASE_AWAY;
   const code = stepErrorCode(kind);
   if (error instanceof LongshoreError) {
     return { type: 'retry', code, cause: error.code, message: `${error.message} ${error.hint}` };
