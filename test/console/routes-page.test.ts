@@ -1,11 +1,12 @@
 /** The page Routes in a real browser: edit, simulate, apply, two people at once, and back to an earlier version. */
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 
+const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
 const CHROMIUM = '/usr/bin/chromium';
 const ROUTE = `# for finance
 kind: route
@@ -131,6 +132,36 @@ describe.skipIf(!existsSync(CHROMIUM))('the page Routes (skipped without /usr/bi
     await page.getByRole('button', { name: 'Enable…' }).waitFor();
     expect((await stored()).disabled_at).not.toBeNull();
   });
+
+  test.each(['light', 'dark'])('has nothing that hinders readers, in %s', async (theme) => {
+    const look = async (path: string) => {
+      await page.goto(`${address}/console${path}`);
+      await page.locator('h1').waitFor();
+      await page.evaluate(`document.documentElement.dataset.theme = '${theme}'`);
+    };
+    await look('/routes');
+    await page.getByRole('row').filter({ hasText: 'orders/*.csv' }).waitFor();
+    expect(await violations()).toEqual([]);
+    await look('/routes/acme/orders');
+    await editor().waitFor();
+    await page.getByLabel('Path').fill('orders/a.csv');
+    await page.getByRole('button', { name: 'Simulate' }).click();
+    await page.getByText('Not by').or(page.getByText('because')).or(page.getByText('quarantined')).first().waitFor();
+    expect(await violations()).toEqual([]);
+    await look('/routes/acme/orders?tab=versions');
+    await page.getByRole('button', { name: 'Restore version 1' }).click();
+    expect(await violations()).toEqual([]);
+    await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
+    expect(await violations()).toEqual([]);
+  });
+
+  async function violations(): Promise<string[]> {
+    await page.evaluate(AXE);
+    const found = await page.evaluate('axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"] })');
+    return (found as { violations: { id: string; nodes: { html: string }[] }[] }).violations.flatMap(({ id, nodes }) =>
+      nodes.map(({ html }) => `${id}: ${html.slice(0, 160)}`),
+    );
+  }
 
   test('runs under its policy without a fault', () => {
     expect(faults).toEqual([]);

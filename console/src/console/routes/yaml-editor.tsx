@@ -1,10 +1,11 @@
 /** YAML with line numbers and faults at their places. In a chunk of its own: only who looks at a route loads it. */
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands';
 import { yaml } from '@codemirror/lang-yaml';
-import { bracketMatching, defaultHighlightStyle, syntaxHighlighting } from '@codemirror/language';
+import { bracketMatching, HighlightStyle, syntaxHighlighting } from '@codemirror/language';
 import { type Diagnostic, lintGutter, setDiagnostics } from '@codemirror/lint';
 import { EditorState } from '@codemirror/state';
 import { EditorView, highlightActiveLine, keymap, lineNumbers } from '@codemirror/view';
+import { tags } from '@lezer/highlight';
 import { useEffect, useRef } from 'react';
 
 export interface Fault {
@@ -34,6 +35,14 @@ const LOOK = EditorView.theme({
   '.cm-activeLine': { background: 'var(--accent-soft)' },
   '.cm-cursor': { borderLeftColor: 'var(--ink)' },
 });
+
+/** Of the theme, so that they can be read in each. */
+const COLOURS = HighlightStyle.define([
+  { tag: tags.comment, color: 'var(--muted)', fontStyle: 'italic' },
+  { tag: tags.propertyName, color: 'var(--busy)' },
+  { tag: tags.string, color: 'var(--good)' },
+  { tag: tags.invalid, color: 'var(--bad)' },
+]);
 
 /** Typed over a selection, the browser would keep its style in an attribute, which the page's policy refuses. */
 const REPLACING = EditorView.domEventHandlers({
@@ -73,7 +82,7 @@ export default function YamlEditor({ label, text, onChange, faults, isReadOnly }
           history(),
           bracketMatching(),
           highlightActiveLine(),
-          syntaxHighlighting(defaultHighlightStyle),
+          syntaxHighlighting(COLOURS),
           lintGutter(),
           yaml(),
           // Tab leaves after Escape, as the library's own rule for keyboards says.
