@@ -106,7 +106,10 @@ async function handleKind(
     async (request, reply) => {
       const present = await presentOf(request);
       const tag = tagOf(present);
-      reply.header('etag', tag).header('cache-control', 'private, no-cache').header('vary', 'x-api-key, authorization, cookie');
+      reply
+        .header('etag', tag)
+        .header('cache-control', 'private, no-cache')
+        .header('vary', 'x-api-key, authorization, cookie');
       if (request.headers['if-none-match']?.split(',').some((part) => part.trim().replace(/^W\//, '') === tag))
         return reply.code(304).send(undefined as never);
       const { id, tenant, revision: _revision, disabledAt, removedAt, ...shown } = present;
