@@ -16,12 +16,14 @@ import { addJobCommands } from './commands/jobs.ts';
 import { addKeyCommands, addWhoAmI } from './commands/keys.ts';
 import { addListJobs } from './commands/list-jobs.ts';
 import { addNotices } from './commands/notices.ts';
+import { addOverview } from './commands/overview.ts';
 import { addPeopleCommands } from './commands/people.ts';
 import { addReceipts } from './commands/receipts.ts';
 import { addRecords } from './commands/records.ts';
 import { addRetry } from './commands/retry.ts';
 import { addReviews } from './commands/reviews.ts';
 import { addRouteCommands } from './commands/routes.ts';
+import { addSearch } from './commands/search.ts';
 import { addSimulate } from './commands/simulate.ts';
 import { addSimulateChat } from './commands/simulate-chat.ts';
 import { addStatus } from './commands/status.ts';
@@ -35,6 +37,8 @@ const COMMANDS = [
   addSimulate,
   addStatus,
   addFiles,
+  addOverview,
+  addSearch,
   addTimeline,
   addWatch,
   addListJobs,

@@ -57,6 +57,8 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'GET /api/v1/files/{id}': ['read'],
   'GET /api/v1/files/{id}/receipt': ['read'],
   'GET /api/v1/files/{id}/timeline': ['read'],
+  'GET /api/v1/overview': ['read'],
+  'GET /api/v1/search': ['read', undefined, 'q=xyz'],
   'POST /api/v1/files/{id}/reroute': ['files:reroute', REASON],
   'GET /api/v1/jobs': ['read'],
   'POST /api/v1/jobs': ['effects:resend', { file_id: randomUUID(), route: 'x', ...REASON }],

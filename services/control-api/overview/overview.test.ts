@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Overview } from '#shared/api/overview.ts';
+import { longshoreAt } from '#testkit/beds/longshore-at.ts';
+import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { findOverview } from './find-overview.ts';
+
+let api: TestApi;
+beforeAll(async () => {
+  api = await startTestApi();
+  await seedTenant(api.sql);
+  await seedTenant(api.sql, { tenantId: 'globex' });
+  for (const [tenantId, count] of [
+    ['acme', 3],
+    ['globex', 2],
+  ] as const) {
+    await seedJobs(api.sql, { tenantId, count });
+    await api.sql`
+      UPDATE jobs SET id = uuid_v7(), state = 'FAILED', error_code = 'DELIVERY_ERROR', error_cause = 'HTTP_503' WHERE tenant_id = ${tenantId}`;
+  }
+  // A failure of the same kind a week and an hour ago, by the id's time.
+  const [old] = await seedJobs(api.sql);
+  const id = (Date.now() - 7 * 86_400_000 - 3_600_000).toString(16).padStart(12, '0');
+  await api.sql`
+    UPDATE jobs SET id = ${`${id.slice(0, 8)}-${id.slice(8)}-7000-8000-000000000000`}, state = 'FAILED', error_code = 'DELIVERY_ERROR',
+      error_cause = 'HTTP_503' WHERE id = ${old!.id}`;
+  const [held] = await seedJobs(api.sql);
+  await api.sql`UPDATE jobs SET state = 'WAITING', wait_reason = 'HELD', next_action_at = now() WHERE id = ${held!.id}`;
+});
+afterAll(() => api.stop());
+
+async function ask(key: string): Promise<Overview> {
+  const reply = await api.app.inject({ url: '/api/v1/overview', headers: { 'x-api-key': key } });
+  expect(reply.statusCode).toBe(200);
+  return reply.json();
+}
+
+test('counts what needs a person and what fails, with the week before', async () => {
+  const overview = await ask(api.keys.operator);
+  expect(overview.needs_person).toMatchObject({ held_jobs: 1, failed_jobs: 5, parked_dead_letters: 0 });
+  expect(overview.failing).toMatchObject([
+    { tenant: 'acme', route: 'route-0', code: 'DELIVERY_ERROR', cause: 'HTTP_503', count: 3, week_before: 1 },
+    { tenant: 'globex', count: 2, week_before: 0 },
+  ]);
+  expect(overview.last_day.arrived).toBe(7);
+  expect(overview.minutes.reduce((sum, { arrived }) => sum + arrived, 0)).toBe(7);
+});
+
+test('a tenant sees its own numbers', async () => {
+  const overview = await ask(api.keys.globex);
+  expect(overview.needs_person).toMatchObject({ held_jobs: 0, failed_jobs: 2 });
+  expect(overview.failing.map(({ tenant }) => tenant)).toEqual(['globex']);
+  expect(overview.last_day.arrived).toBe(2);
+});
+
+test('is read once for all who ask within a second', async () => {
+  const [first, ...others] = await Promise.all(Array.from({ length: 20 }, () => ask(api.keys.acme)));
+  expect(new Set(others.map(({ at }) => at))).toEqual(new Set([first!.at]));
+});
+
+test('a job that failed at another time is of another day', async () => {
+  const { failing } = await findOverview(api.sql, 'acme', Date.now() - 7 * 86_400_000);
+  expect(failing).toMatchObject([{ count: 4, week_before: 0 }]);
+});
+
+test('the command shows it', async () => {
+  const longshore = longshoreAt(await api.app.listen({ host: '127.0.0.1', port: 0 }), api.keys.operator);
+  const { code, out } = await longshore('overview');
+  expect(code).toBe(0);
+  expect(out).toMatch(/held jobs +1/);
+  expect(out).toMatch(/^acme +route-0 +DELIVERY_ERROR HTTP_503 +3 +1 /m);
+});

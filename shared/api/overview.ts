@@ -1,0 +1,33 @@
+/** `GET /api/v1/overview`: the numbers of the board. */
+import { z } from 'zod';
+
+export const overviewSchema = z
+  .object({
+    at: z.string(),
+    needs_person: z.object({
+      held_jobs: z.number(),
+      failed_jobs: z.number().describe('Of the last 24 hours, and not retried since.'),
+      parked_dead_letters: z.number(),
+      parked_notices: z.number(),
+      actions_to_approve: z.number(),
+    }),
+    last_day: z.object({ arrived: z.number(), failed: z.number() }).describe('Files of the last 24 hours.'),
+    minutes: z
+      .array(z.object({ at: z.string(), arrived: z.number(), failed: z.number() }))
+      .describe('Files of the last 24 hours by minute of arrival; a minute in which nothing happened is left out.'),
+    failing: z
+      .array(
+        z.object({
+          code: z.string(),
+          cause: z.string().nullable(),
+          route: z.string(),
+          tenant: z.string(),
+          count: z.number(),
+          week_before: z.number().describe('In the same 24 hours a week ago.'),
+          since: z.string(),
+        }),
+      )
+      .describe('Failed jobs of the last 24 hours by code, cause and route, the most frequent 20.'),
+  })
+  .meta({ id: 'Overview' });
+export type Overview = z.infer<typeof overviewSchema>;
