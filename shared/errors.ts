@@ -757,6 +757,10 @@ export const ERROR_CODES = {
     meaning: 'The role of the person comes from the provider or the key that it signs in with.',
     remedy: 'Change it there. The person can be disabled here.',
   },
+  MAIL_CODE_NEEDED: {
+    meaning: 'A mailed sign-in link was opened in another browser than the one that asked for it.',
+    remedy: 'Enter the six digits that the asking browser shows, or open the link there.',
+  },
   LINK_INVALID: {
     meaning: 'A sign-in link is unknown, was used before, or has expired.',
     remedy: 'Ask for another one.',

@@ -70,7 +70,6 @@ const STORE_ADDRESSES = { LONGSHORE_STORE_ADDRESSES: '10.61.0.0/16,10.62.0.0/16'
 test.each([
   ['ingestor', [HTTPS], {}],
   ['router', [HTTPS], {}],
-  ['control-api', [HTTPS], {}],
   [
     'large-file-worker',
     [HTTPS, '10.60.0.0/16 8443-8443', ...STORES],
@@ -87,6 +86,18 @@ test.each([
     {
       ...STORE_ADDRESSES,
       LONGSHORE_NOTICE_ADDRESSES: '10.63.0.0/24',
+      LONGSHORE_SMTP_HOST: 'smtp.example.com',
+      LONGSHORE_SMTP_PORT: '465',
+      LONGSHORE_SMTP_TLS: 'implicit',
+      LONGSHORE_SMTP_FROM: 'Longshore <longshore@example.com>',
+      LONGSHORE_SMTP_USER: 'longshore',
+      LONGSHORE_SMTP_PASSWORD_SECRET: 'smtp-password',
+    },
+  ],
+  [
+    'control-api',
+    [HTTPS, '0.0.0.0/0 465-465'],
+    {
       LONGSHORE_SMTP_HOST: 'smtp.example.com',
       LONGSHORE_SMTP_PORT: '465',
       LONGSHORE_SMTP_TLS: 'implicit',

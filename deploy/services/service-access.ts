@@ -115,7 +115,8 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     counts: true,
     // What is sent over HTTP, and what presigned URLs give to read.
     objects: { landing: ['read', 'write', 'list-versions'], archive: ['read'], outbound: ['read'] },
-    // The secrets of chats.
+    // The secrets of chats, of the provider and of the mail server.
     readsSecrets: true,
+    reaches: ['mail'],
   },
 };

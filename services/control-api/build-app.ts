@@ -10,6 +10,7 @@ import Fastify, { type FastifyReply } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { LongshoreError } from '#shared/errors.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
+import type { MailServer } from '#shared/notices/send-mail.ts';
 import { summariseRecords } from '#shared/records/summarise-records.ts';
 import { createRemoteDirectory, type RemoteDirectory } from '#shared/remotes/remote-directory.ts';
 import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
@@ -57,6 +58,7 @@ import { handleReviews } from './reviews/handle-reviews.ts';
 import { handleSearch } from './search/handle-search.ts';
 import { createAudience } from './sign-in/create-audience.ts';
 import { handleLinks } from './sign-in/handle-links.ts';
+import { handleMail } from './sign-in/handle-mail.ts';
 import { handleOidc } from './sign-in/handle-oidc.ts';
 import { pageOriginsOf, type SignInSettings } from './sign-in/sign-in-settings.ts';
 import { handleDownloads } from './uploads/handle-downloads.ts';
@@ -70,6 +72,8 @@ export interface AppOptions extends ApiParts, SimulationLimits, ServePagesOption
   readonly authenticateSession: Authenticate;
   readonly noteSessionUse: (sessionId: string) => void;
   readonly signIn: SignInSettings;
+  /** For sign-in links; undefined: there are none by mail. */
+  readonly mailServer: MailServer | undefined;
   readonly secrets: SecretStore;
   readonly chat: ChatSettings;
   readonly landing: LandingAccess;
@@ -175,8 +179,10 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleQueues(app, options);
   const operators = createAudience(options.signIn.oidc, options.secrets);
   handleOidc(app, { ...options, operators });
+  handleMail(app, { ...options, portalOrigin: options.signIn.portalOrigin });
   handleLinks(app, {
     ...options,
+    hasMail: options.mailServer !== undefined,
     providerSignOutUrl: async () => await operators?.provider.signOutUrl(`${operators.origin}/console/sign-in`),
   });
   handleKeys(app, options);

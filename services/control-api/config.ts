@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ROLES } from '#shared/access/permissions.ts';
 import { algorithmsVariable, keySetUrlVariable } from '#shared/access/token-variables.ts';
+import { checkMail, mailVariables } from '#shared/notices/mail-variables.ts';
 import { receiptVariables } from '#shared/receipts/receipt-variables.ts';
 import { linkVariables } from '#shared/reviews/link-variables.ts';
 import { remoteVariables } from '#shared/runtime/config/copy-variables.ts';
@@ -44,6 +45,7 @@ export const variables = z.object({
   ...chatVariables,
   ...linkVariables,
   ...signInVariables,
+  ...mailVariables,
   LONGSHORE_ACTION_APPROVAL_OVER: integerVariable({ min: 0, max: 100_000 })
     .optional()
     .describe('Actions on more rows than this wait for a second person. Without it, only `resend` does.'),
@@ -85,6 +87,7 @@ export const variables = z.object({
 
 const schema = variables.superRefine((read, context) => {
   checkSignIn(read, context);
+  checkMail(read, context);
   const { LONGSHORE_API_OAUTH_ISSUER, LONGSHORE_API_OAUTH_AUDIENCE, LONGSHORE_API_OAUTH_JWKS_URL } = read;
   const together = { LONGSHORE_API_OAUTH_ISSUER, LONGSHORE_API_OAUTH_AUDIENCE, LONGSHORE_API_OAUTH_JWKS_URL };
   const missing = Object.entries(together).filter(([, value]) => value === undefined);

@@ -6,6 +6,7 @@ import { createKeyCache } from '#shared/access/key-cache.ts';
 import { findSession, noteSessionUse } from '#shared/access/sessions.ts';
 import { assertDatabaseAnswers, connectDatabase, connectReads, type Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
+import { mailServerOf } from '#shared/notices/mail-variables.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { bucketName, bucketNames, QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
@@ -93,6 +94,7 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
       }),
       noteSessionUse: noteEachMinute((sessionId) => noteSessionUse(sql, sessionId), logger),
       signIn: signInSettingsOf(config),
+      mailServer: mailServerOf(config),
       logger,
       registry,
       actionApprovalOver: config.LONGSHORE_ACTION_APPROVAL_OVER,

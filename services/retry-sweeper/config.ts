@@ -1,6 +1,6 @@
 /** The variables of the retry-sweeper. */
 import { z } from 'zod';
-import { secretNameSchema } from '#shared/definitions/name-schemas.ts';
+import { checkMail, mailVariables } from '#shared/notices/mail-variables.ts';
 import { linkVariables } from '#shared/reviews/link-variables.ts';
 import { fleetVariables, networksVariable } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
@@ -59,22 +59,7 @@ export const variables = z.object({
     .describe(
       'Attempts for one notice before it is parked. The default spreads them over about five and a half hours.',
     ),
-  LONGSHORE_SMTP_HOST: z.string().max(253).optional().describe("The fleet's mail server. Without it no mail is sent."),
-  LONGSHORE_SMTP_PORT: integerVariable({ min: 1, max: 65_535 }).default(587).describe('Port of the mail server.'),
-  LONGSHORE_SMTP_TLS: z
-    .enum(['starttls', 'implicit', 'none'])
-    .default('starttls')
-    .describe(
-      '`starttls`, `implicit` (port 465), or `none` for a relay on the same host: unencrypted and without a password.',
-    ),
-  LONGSHORE_SMTP_USER: z
-    .string()
-    .max(254)
-    .optional()
-    .describe('User for the mail server. Requires the password secret.'),
-  LONGSHORE_SMTP_PASSWORD_SECRET: secretNameSchema
-    .optional()
-    .describe('Name of the password in the secret store, outside every tenant.'),
+  ...mailVariables,
   ...linkVariables,
   LONGSHORE_PUBLIC_URL: z
     .url({ protocol: /^https?$/ })
@@ -82,22 +67,9 @@ export const variables = z.object({
     .describe(
       'Address at which people reach the control API, such as `https://longshore.example.com`. Notices have no review links without it.',
     ),
-  LONGSHORE_SMTP_FROM: z
-    .string()
-    .regex(/^[^\r\n]{3,300}$/, 'must be a mail address')
-    .optional()
-    .describe('Sender, such as `Longshore <longshore@example.com>`. Required with a mail server.'),
 });
 
-const schema = variables.superRefine((read, context) => {
-  const { LONGSHORE_SMTP_HOST: host, LONGSHORE_SMTP_FROM: from, LONGSHORE_SMTP_TLS: tls } = read;
-  const { LONGSHORE_SMTP_USER: user, LONGSHORE_SMTP_PASSWORD_SECRET: password } = read;
-  const fault = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
-  if (host !== undefined && from === undefined) fault('LONGSHORE_SMTP_FROM', 'is needed with LONGSHORE_SMTP_HOST');
-  if ((user === undefined) !== (password === undefined))
-    fault('LONGSHORE_SMTP_USER', 'belongs together with LONGSHORE_SMTP_PASSWORD_SECRET');
-  if (tls === 'none' && user !== undefined) fault('LONGSHORE_SMTP_TLS', 'cannot be none where a password is sent');
-});
+const schema = variables.superRefine(checkMail);
 
 export type RetrySweeperConfig = z.output<typeof schema>;
 

@@ -12,7 +12,7 @@ import type { ObjectStore } from '#shared/files/object-store.ts';
 import type { createS3Client } from '#shared/files/s3-client.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
-import type { MailServer } from '#shared/notices/send-mail.ts';
+import { mailServerOf } from '#shared/notices/mail-variables.ts';
 import { createNoticeSender, type ReviewLinks } from '#shared/notices/send-notice.ts';
 import { forgetPulls } from '#shared/pulls/source-transitions.ts';
 import { type createSnsClient, createTopicPublisher, createTopics } from '#shared/queue/topics.ts';
@@ -195,17 +195,4 @@ export function createClocks(parts: ClockParts): Clocks {
 function reviewLinksOf(config: RetrySweeperConfig): ReviewLinks | undefined {
   const { LONGSHORE_LINK_SECRET: secretName, LONGSHORE_PUBLIC_URL: publicUrl } = config;
   return secretName === undefined || publicUrl === undefined ? undefined : { secretName, publicUrl };
-}
-
-function mailServerOf(config: RetrySweeperConfig): MailServer | undefined {
-  const { LONGSHORE_SMTP_HOST: host, LONGSHORE_SMTP_FROM: from } = config;
-  if (host === undefined || from === undefined) return undefined;
-  return {
-    host,
-    from,
-    port: config.LONGSHORE_SMTP_PORT,
-    tls: config.LONGSHORE_SMTP_TLS,
-    user: config.LONGSHORE_SMTP_USER,
-    passwordSecret: config.LONGSHORE_SMTP_PASSWORD_SECRET,
-  };
 }

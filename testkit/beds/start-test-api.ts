@@ -57,6 +57,7 @@ export async function startTestApi(
       | 'linkSecret'
       | 'arrivalMs'
       | 'signIn'
+      | 'mailServer'
       | 'trustedProxies'
       | 'authenticateSession'
       | 'now'
@@ -119,6 +120,7 @@ export async function startTestApi(
     authenticateSession: createAuthenticator({ findKey: (token) => findSession(sql, token), cacheMs: 0 }),
     noteSessionUse: (id) => void noteSessionUse(sql, id),
     signIn: { hasLinks: true, consoleOrigin: undefined, portalOrigin: undefined },
+    mailServer: undefined,
     logger,
     registry,
     actionApprovalOver: undefined,

@@ -59,6 +59,7 @@ export async function readApiDocument(): Promise<ApiDocument> {
     chat: { slack: undefined, teamsWebhooks: new Map() },
     linkSecret: undefined,
     signIn: { hasLinks: false, consoleOrigin: undefined, portalOrigin: undefined },
+    mailServer: undefined,
   });
   await app.ready();
   try {

@@ -162,8 +162,11 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
 /** For keys alone, for people alone, or for neither yet; `sign-in/` and `people.test.ts` have their own. */
 const SIGN_IN = [
   'POST /api/v1/sign-in-links',
+  'GET /auth/ways',
   'POST /auth/link',
   'POST /auth/oidc',
+  'POST /auth/mail',
+  'POST /auth/mail/confirm',
   'POST /auth/sign-out',
   'GET /api/v1/sessions',
 ];

@@ -25,16 +25,24 @@ import type { SignInSettings } from './sign-in-settings.ts';
 
 export interface SignInParts extends Pick<ApiParts, 'sql'> {
   readonly signIn: SignInSettings;
+  /** Whether there is a server that sends sign-in mails. */
+  readonly hasMail: boolean;
   readonly providerSignOutUrl: () => Promise<URL | undefined>;
 }
 
 const USER_AGENT_LENGTH = 200;
 
-const signedInSchema = z.object({
+export const signedInSchema = z.object({
   app: z.enum(['console', 'portal']).describe('Which of the two the session is for.'),
 });
 
-export function handleLinks(app: ApiServer, { sql, signIn, providerSignOutUrl }: SignInParts): void {
+const waysSchema = z.object({
+  link: z.boolean().describe('By a one-time link of `longshore console`.'),
+  oidc: z.boolean().describe('Operators, at their provider.'),
+  mail: z.boolean().describe('People of tenants, by a link in a mail.'),
+});
+
+export function handleLinks(app: ApiServer, { sql, signIn, hasMail, providerSignOutUrl }: SignInParts): void {
   app.post(
     '/api/v1/sign-in-links',
     {
@@ -53,6 +61,24 @@ export function handleLinks(app: ApiServer, { sql, signIn, providerSignOutUrl }:
       const url = `${request.protocol}://${request.host}${linkPathOf(caller.tenantId, token)}`;
       return await reply.code(201).send({ url, expires_at: expiresAt.toISOString() });
     },
+  );
+
+  app.get(
+    '/auth/ways',
+    {
+      schema: {
+        summary: 'How people sign in here',
+        tags: ['access'],
+        security: [],
+        response: { 200: waysSchema, ...errorReplies },
+      },
+      config: { isPublic: true },
+    },
+    async (request) => ({
+      link: signIn.hasLinks && isFromLoopback(request),
+      oidc: signIn.oidc !== undefined,
+      mail: hasMail && signIn.portalOrigin !== undefined,
+    }),
   );
 
   app.post(
