@@ -10,6 +10,8 @@ export interface Me {
   readonly time_zone: string | null;
   readonly role: Role;
   readonly permissions: readonly Permission[];
+  /** Null for a key. */
+  readonly person: { readonly name: string } | null;
 }
 
 export function useMe() {

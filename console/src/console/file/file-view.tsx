@@ -1,11 +1,12 @@
 /** A file: what happened and what to do about it, where it is, and everything that was done with it. */
-import { useQuery } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { useEffect } from 'react';
 import type { FileDetail } from '#services/control-api/files/find-files.ts';
 import type { JobDetail } from '#services/control-api/jobs/find-job.ts';
 import type { ActionVerb } from '#shared/db/schema.ts';
 import { get } from '../../api/client.ts';
+import { useLive } from '../../api/live.ts';
 import { explainFailure, explainRecords, useErrorCodes } from '../../api/problems.ts';
 import { VerbButtons } from '../../parts/action-sheet/verb-buttons.tsx';
 import { VERBS } from '../../parts/action-sheet/verbs.ts';
@@ -26,6 +27,7 @@ const isOpen = (file: FileDetail) => file.finished_at === null;
 
 export default function FileView() {
   const { id = '' } = useParams({ strict: false }) as { id?: string };
+  const client = useQueryClient();
   const file = useQuery({
     queryKey: ['file', id],
     queryFn: ({ signal }) =>
@@ -34,6 +36,11 @@ export default function FileView() {
         headers: { 'x-longshore-background': '1' },
       }),
     refetchInterval: ({ state }) => (state.data !== undefined && isOpen(state.data) ? OPEN_REFETCH_MS : false),
+  });
+  useLive((event) => {
+    if (event.event === 'changed' && event.data.file_id !== id) return;
+    if (event.event === 'action' || event.event === 'ready') return;
+    for (const queryKey of [['file', id], ['timeline', id], ['job']]) void client.invalidateQueries({ queryKey });
   });
   useNeighbours(id);
   return <Fetched query={file}>{(found) => <FilePage file={found} />}</Fetched>;

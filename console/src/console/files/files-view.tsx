@@ -23,6 +23,7 @@ import { type UrlState, useUrlState } from '../../parts/url-state.ts';
 import { FILTERS, toCommand, toQuery, toScope } from './file-search.ts';
 import styles from './files.module.css';
 import { rememberList } from './last-list.ts';
+import { useLiveRows } from './live-rows.ts';
 
 const PAGE = 100;
 const MOST_IDS = 1_000;
@@ -30,7 +31,7 @@ const STATUSES = ['failed', 'quarantined', 'processing', 'queued', 'uploaded', '
 const LIST_VERBS: readonly ActionVerb[] = ['retry', 'resend', 'reroute', 'cancel'];
 
 const COLUMNS: readonly Column<FileSummary>[] = [
-  { id: 'state', title: 'State', width: '118px', cell: (file) => <StateBadge state={file.status} /> },
+  { id: 'state', title: 'State', width: '132px', cell: (file) => <StateBadge state={file.status} /> },
   {
     id: 'name',
     title: 'Name',
@@ -116,6 +117,13 @@ export default function FilesView() {
   const columns = COLUMNS.filter(({ id }) => shown.includes(id));
   const searchedTo = pages.data?.pages.at(-1)?.searched_to;
 
+  const live = useLiveRows(filterKey, rows, search.status);
+  function showNew(): void {
+    live.forget();
+    void pages.refetch();
+    void count.refetch();
+  }
+
   function changeFilters(changes: UrlState): void {
     setSelected(new Set());
     setIsAll(false);
@@ -159,6 +167,13 @@ export default function FilesView() {
         <CopyCommand words={toCommand(search)} />
       </div>
       <FilterBar fields={useFields()} values={filters} onChange={changeFilters} />
+      {live.newCount > 0 && (
+        <div>
+          <button type="button" className="primary" data-new onClick={showNew}>
+            ↑ {live.isMany ? 'Many' : countText(live.newCount)} new
+          </button>
+        </div>
+      )}
       {pages.error !== null && pages.data !== undefined && (
         <Failed error={pages.error} onRetry={() => void pages.refetch()} />
       )}
@@ -178,6 +193,7 @@ export default function FilesView() {
           rowId={(file) => file.file_id}
           rowName={(file) => file.file_name}
           onOpen={open}
+          tinted={live.tinted}
           selection={{
             ids: selected,
             onChange: (ids) => {

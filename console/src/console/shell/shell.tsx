@@ -3,8 +3,9 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
 import { useCallback, useEffect, useMemo, useState } from 'react';
 import type { TenantList } from '#services/control-api/definitions/find-routes.ts';
-import { get } from '../../api/client.ts';
+import { get, post } from '../../api/client.ts';
 import { noteSignedIn, useConnection } from '../../api/connection.ts';
+import { togglePause, useLiveState } from '../../api/live.ts';
 import { useMe } from '../../api/me.ts';
 import { problemOf } from '../../api/problem.ts';
 import { Failed, Loading } from '../../parts/conditions.tsx';
@@ -12,13 +13,15 @@ import { Dialog } from '../../parts/dialog.tsx';
 import { Menu } from '../../parts/menu.tsx';
 import { usePreference } from '../../parts/preference.ts';
 import { format, TenantZones, useZone, ZONES } from '../../parts/time.tsx';
-import { Toasts } from '../../parts/toast.tsx';
+import { sayProblem, Toasts } from '../../parts/toast.tsx';
 import { SIGN_IN_LINK, SignIn } from '../sign-in/sign-in.tsx';
 import { VIEWS } from '../views.ts';
+import { Keys } from './keys.tsx';
 import styles from './shell.module.css';
 
 const AGAIN_MS = 3_000;
 const ZONE_LABELS = { tenant: "The tenant's zone", utc: 'UTC', mine: "This browser's zone" };
+const LIVE_LABELS = { live: '● live', polling: '◐ every 5 s', paused: '○ paused' };
 const THEMES = ['system', 'light', 'dark'] as const;
 
 export function Shell() {
@@ -58,6 +61,7 @@ export function Shell() {
         </main>
       </div>
       <Toasts />
+      <Keys />
       {isSignedOut && (
         <Dialog title="Your session has ended" onClose={() => {}} isBinding>
           <SignIn onDone={signedIn} isAgain />
@@ -79,6 +83,7 @@ function Zones({ children }: { readonly children: React.ReactNode }) {
 
 function Header() {
   const { data: me } = useMe();
+  const live = useLiveState();
   const [zone, setZone] = useZone();
   const [theme, setTheme] = usePreference<(typeof THEMES)[number]>('theme', 'system');
   const [lists, setLists] = usePreference<'grid' | 'table'>('lists', 'grid');
@@ -88,6 +93,9 @@ function Header() {
         Longshore
       </Link>
       <span className="grow" />
+      <button type="button" className="plain" aria-pressed={live === 'paused'} title="p" onClick={togglePause}>
+        {LIVE_LABELS[live]}
+      </button>
       <Menu
         name="Time zone"
         label={zone === 'utc' ? 'UTC ▾' : zone === 'mine' ? 'My time ▾' : 'Tenant time ▾'}
@@ -115,11 +123,23 @@ function Header() {
           },
         ]}
       />
-      <span className={styles.person}>
-        {me?.actor.replace(/^operator:/, '')}, {me?.role}
-      </span>
+      <Menu
+        name={`${me?.person?.name ?? me?.actor}, ${me?.role}`}
+        label={`${me?.person?.name ?? me?.actor}, ${me?.role} ▾`}
+        className={`plain ${styles.person}`}
+        items={[{ label: 'Sign out', onSelect: () => void signOut() }]}
+      />
     </header>
   );
+}
+
+async function signOut(): Promise<void> {
+  try {
+    await post('/auth/sign-out');
+    location.assign('/console');
+  } catch (error) {
+    sayProblem(error);
+  }
 }
 
 function Navigation() {

@@ -111,7 +111,10 @@ export function Grid<Row>(props: GridProps<Row>) {
     event.stopPropagation();
   }
 
-  const template = [...(selection ? ['34px'] : []), ...columns.map(({ width }) => width)].join(' ');
+  const widths = [...(selection ? ['34px'] : []), ...columns.map(({ width }) => width)];
+  // As wide as all columns at their least, whatever is in them.
+  const leastWidth = widths.reduce((sum, width) => sum + Number(/\d+/.exec(width)?.[0] ?? 0), 12);
+  const template = widths.join(' ');
   const shownIds = rows.map(rowId);
   const isAllSelected = selection !== undefined && rows.length > 0 && shownIds.every((id) => selection.ids.has(id));
 
@@ -129,7 +132,7 @@ export function Grid<Row>(props: GridProps<Row>) {
         data-id={id}
         tabIndex={index === current ? 0 : -1}
         className={`${styles.row} ${props.tinted?.has(id) ? styles.tinted : ''}`}
-        style={{ gridTemplateColumns: template, ...style }}
+        style={{ gridTemplateColumns: template, minWidth: leastWidth, ...style }}
         onFocus={() => setFocused(index)}
         onDoubleClick={() => props.onOpen?.(row)}
       >
@@ -172,7 +175,12 @@ export function Grid<Row>(props: GridProps<Row>) {
         onKeyDown={onKeyDown}
       >
         <div role="rowgroup" className={styles.head}>
-          <div role="row" aria-rowindex={1} className={styles.row} style={{ gridTemplateColumns: template }}>
+          <div
+            role="row"
+            aria-rowindex={1}
+            className={styles.row}
+            style={{ gridTemplateColumns: template, minWidth: leastWidth }}
+          >
             {selection !== undefined && (
               <div role="columnheader" className={styles.cell}>
                 <input

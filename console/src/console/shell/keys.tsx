@@ -1,0 +1,107 @@
+/** Keys of the whole console, which can be switched off; and the list of them. */
+import { useNavigate } from '@tanstack/react-router';
+import { useEffect, useState } from 'react';
+import { togglePause } from '../../api/live.ts';
+import { Combobox } from '../../parts/combobox.tsx';
+import { Dialog } from '../../parts/dialog.tsx';
+import { usePreference } from '../../parts/preference.ts';
+import { VIEWS } from '../views.ts';
+
+const CHORD_MS = 1_500;
+const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+export function Keys() {
+  const navigate = useNavigate();
+  const [isOn, setIsOn] = usePreference<'on' | 'off'>('keys', 'on');
+  const [shown, setShown] = useState<'help' | 'palette'>();
+  useEffect(() => {
+    let chordUntil = 0;
+    const hear = (event: KeyboardEvent) => {
+      if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'k') {
+        event.preventDefault();
+        setShown('palette');
+        return;
+      }
+      const isTyping = event.target instanceof HTMLElement && event.target.matches('input, textarea, select');
+      if (isOn === 'off' || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (document.querySelector('dialog[open], [popover]:popover-open') !== null) return;
+      if (Date.now() < chordUntil) {
+        chordUntil = 0;
+        const view = VIEWS.find(({ key }) => key === event.key);
+        if (view !== undefined) void navigate({ to: view.path as string });
+      } else if (event.key === 'g') chordUntil = Date.now() + CHORD_MS;
+      else if (event.key === '/') setShown('palette');
+      else if (event.key === '?') setShown('help');
+      else if (event.key === 'p') togglePause();
+      else if (event.key === 'r') document.querySelector<HTMLElement>('[data-verb="retry"]')?.click();
+      else if (event.key === '.') document.querySelector<HTMLElement>('[data-new]')?.click();
+      else return;
+      event.preventDefault();
+    };
+    addEventListener('keydown', hear);
+    return () => removeEventListener('keydown', hear);
+  }, [isOn, navigate]);
+  if (shown === 'palette') return <Palette onClose={() => setShown(undefined)} />;
+  if (shown === undefined) return null;
+  const keys: [string, string][] = [
+    ['/ or Ctrl-K', 'go to a view, a file or a job'],
+    ...VIEWS.flatMap(({ key, nav }): [string, string][] => (key && nav ? [[`g ${key}`, nav]] : [])),
+    ['j, k, arrows', 'next and previous row'],
+    ['o, Enter', 'open the row'],
+    ['x, Space', 'select the row'],
+    ['[ and ]', 'previous and next file of the list'],
+    ['r', 'retry'],
+    ['.', 'show new rows'],
+    ['p', 'pause live updates'],
+    ['?', 'this list'],
+  ];
+  return (
+    <Dialog title="Keys" onClose={() => setShown(undefined)}>
+      <dl>
+        {keys.map(([key, what]) => (
+          <div key={key} style={{ display: 'contents' }}>
+            <dt>
+              <kbd>{key}</kbd>
+            </dt>
+            <dd>{what}</dd>
+          </div>
+        ))}
+      </dl>
+      <label className="row">
+        <input
+          type="checkbox"
+          checked={isOn === 'on'}
+          onChange={(event) => setIsOn(event.target.checked ? 'on' : 'off')}
+        />
+        Single keys do something
+      </label>
+    </Dialog>
+  );
+}
+
+/** Names of views, an id of a file, or words of a file's name. */
+function Palette({ onClose }: { readonly onClose: () => void }) {
+  const navigate = useNavigate();
+  const [text, setText] = useState('');
+  const named = VIEWS.flatMap(({ nav, path }) => (nav === undefined ? [] : [{ nav, path }]));
+  function go(typed: string): void {
+    const value = typed.trim();
+    if (value === '') return;
+    const view = named.find(({ nav }) => nav.toLowerCase() === value.toLowerCase());
+    onClose();
+    if (view !== undefined) void navigate({ to: view.path as string });
+    else if (ID.test(value)) void navigate({ to: `/files/${value.toLowerCase()}` as string });
+    else void navigate({ to: '/files', search: { name: value.includes('*') ? value : `*${value}*` } } as never);
+  }
+  return (
+    <Dialog title="Go to" onClose={onClose}>
+      <Combobox
+        label="A view, the id of a file, or a part of a file's name"
+        value={text}
+        options={named.map(({ nav }) => nav)}
+        onChange={setText}
+        onCommit={go}
+      />
+    </Dialog>
+  );
+}
