@@ -25,6 +25,8 @@ const appliedSchema = z.object({
   partners: changesSchema,
   stores: changesSchema,
   databases: changesSchema,
+  calendars: changesSchema,
+  expectations: changesSchema,
   remotes: changesSchema,
   sources: changesSchema,
   routes: changesSchema,
@@ -57,7 +59,8 @@ interface ApplyOptions {
 export function addApply(program: Command, cli: Cli): void {
   addCommand<ApplyOptions>(program, cli, {
     usage: 'apply',
-    description: 'apply tenants, partners, stores, databases, remotes, sources and routes from YAML or JSON files',
+    description:
+      'apply tenants, partners, stores, databases, remotes, sources, calendars, expectations and routes from YAML or JSON files',
     define: (command) =>
       command
         .requiredOption(...FILE_OPTION)
@@ -115,7 +118,8 @@ async function applyFiles(context: CommandContext, { file, dryRun, prune, reason
   return await context.api.post('/api/v1/routes', appliedSchema, { query, body: { files } });
 }
 
-function ownedBy({ partners, stores, databases, remotes, sources, routes }: Applied) {
+function ownedBy(applied: Applied) {
+  const { partners, stores, databases, remotes, sources, calendars, expectations, routes } = applied;
   const of = (kind: string, changes: Applied['routes']) => changes.map((change) => [kind, change] as const);
   return [
     ...of('partner', partners),
@@ -123,6 +127,8 @@ function ownedBy({ partners, stores, databases, remotes, sources, routes }: Appl
     ...of('database', databases),
     ...of('remote', remotes),
     ...of('source', sources),
+    ...of('calendar', calendars),
+    ...of('expectation', expectations),
     ...of('route', routes),
   ];
 }

@@ -38,6 +38,7 @@ import { wakeDuePulls } from './wake-due-pulls.ts';
 import { wakeDueRecords } from './wake-due-records.ts';
 import { wakeDueRows } from './wake-due-rows.ts';
 import { createWatchCopies } from './watch-copies.ts';
+import { watchExpectations } from './watch-expectations.ts';
 
 export interface ClockParts {
   readonly config: RetrySweeperConfig;
@@ -67,6 +68,7 @@ const SEALED_AT_ONCE = 5_000;
 const EFFECTS_MS = 10_000;
 const DOUBTED_AT_ONCE = 1_000;
 const TRANSFERS_MS = 2_000;
+const EXPECTATIONS_MS = 5_000;
 const STORE_STALL_MS = 10_000;
 const RETENTION_MS = 3_600_000;
 /** A kept file that no listing has shown for so long may come again. */
@@ -141,6 +143,7 @@ export function createClocks(parts: ClockParts): Clocks {
   };
   const slow = [
     clock('actions', tickMs, () => carryActions(acting)),
+    clock('expectations', EXPECTATIONS_MS, () => watchExpectations({ sql, logger })),
     clock('notices', tickMs, () => sendNotices(telling)),
     clock('reconcile', config.LONGSHORE_RECONCILE_MS, async (signal) => {
       const youngestMs = config.LONGSHORE_RECONCILE_MIN_AGE_MS;

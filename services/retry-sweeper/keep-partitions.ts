@@ -1,6 +1,7 @@
 /** Makes the partitions that are needed next, and drops those past retention, with the business keys of that time. */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { dropExpiredPartitions, ensurePartitions, isLockTimeout } from '#shared/db/partitions.ts';
+import { deleteExpiredOccurrences } from '#shared/expectations/expectation-transitions.ts';
 import { deleteExpiredKeys } from '#shared/records/delete-expired-keys.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
@@ -19,6 +20,7 @@ export async function keepPartitions(
   if (dropped.length > 0) logger.info({ dropped }, 'partitions dropped');
   const forgotten = await deleteExpiredKeys(sql, before, signal);
   if (forgotten > 0) logger.info({ forgotten }, 'business keys past retention forgotten');
+  await deleteExpiredOccurrences(sql, before);
   const undone = [...missing, ...faults];
   const late = undone.filter(isLockTimeout);
   const failed = undone.find((fault) => !isLockTimeout(fault));

@@ -139,6 +139,12 @@ export function createRetrySweeperMetrics(registry: Registry) {
       labelNames: ['kind', 'stage'] as const,
       registers,
     }),
+    expectations: new Gauge({
+      name: 'longshore_expectations',
+      help: 'Times at which files are expected now, by what they are: open, at risk, met, late; and those of the last day that were missed.',
+      labelNames: ['state'] as const,
+      registers,
+    }),
     blockedLines: new Gauge({
       name: 'longshore_blocked_lines',
       help: 'Directories on ordered routes whose files wait behind a failed one.',

@@ -5,6 +5,7 @@
 import { countOpenActions } from '#shared/actions/action-transitions.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { countEffects } from '#shared/effects/resolve-effect.ts';
+import { countOccurrences } from '#shared/expectations/expectation-transitions.ts';
 import { countConnections } from '#shared/fleet/count-connections.ts';
 import { countBlockedLines, countParkedLetters, readQueueRows } from '#shared/fleet/open-rows.ts';
 import { outboxLag } from '#shared/jobs/outbox.ts';
@@ -20,7 +21,7 @@ export interface ObserveFleetOptions {
 }
 
 export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOptions): Promise<void> {
-  const [rows, lag, notices, parked, blockedLines, copyStillSeconds, connections, openActions, effects] =
+  const [rows, lag, notices, parked, blockedLines, copyStillSeconds, connections, openActions, effects, expected] =
     await Promise.all([
       readQueueRows(sql),
       outboxLag(sql),
@@ -31,6 +32,7 @@ export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOp
       countConnections(sql),
       countOpenActions(sql),
       countEffects(sql),
+      countOccurrences(sql),
     ]);
   metrics.databaseConnectionsMax.set(connections.max);
   metrics.outboxRows.set(lag.rows);
@@ -42,6 +44,10 @@ export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOp
   metrics.blockedLines.set(blockedLines);
   metrics.copyStillSeconds.set(copyStillSeconds);
   for (const { state, count } of openActions) metrics.openActions.set({ state }, count);
+  metrics.expectations.reset();
+  for (const state of ['late', 'missed', 'at risk']) metrics.expectations.set({ state }, 0);
+  for (const { state, count } of expected)
+    metrics.expectations.set({ state: state.toLowerCase().replaceAll('_', ' ') }, count);
   // A state that no row is in any more must not keep its last value.
   metrics.effects.reset();
   for (const { kind, stage, count } of effects) metrics.effects.set({ kind, stage }, count);

@@ -742,7 +742,15 @@ export const partnerBreakers = pgTable(
   ],
 );
 
-export const DEFINITION_KINDS = ['partner', 'store', 'database', 'remote', 'source'] as const;
+export const DEFINITION_KINDS = [
+  'partner',
+  'store',
+  'database',
+  'remote',
+  'source',
+  'calendar',
+  'expectation',
+] as const;
 export type DefinitionKind = (typeof DEFINITION_KINDS)[number];
 
 /** Every version of partners, stores, remotes and sources; the present one is in their own tables too, where work reads it. */

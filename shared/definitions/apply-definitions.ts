@@ -9,8 +9,8 @@
  *
  * The text of a definition is kept with its version. Another text of the same definition (a comment, another order) replaces the text of that version.
  *
- * Events: `tenant.applied`, `sftp-user.applied`, `sftp-user.removed`; `partner.applied`, `store.applied`, `remote.applied`, `source.applied`, `route.applied` where the definition or its
- * text changed; `partner.removed`, `store.removed`, `remote.removed`, `source.removed`, `route.removed`.
+ * Events: `tenant.applied`, `sftp-user.applied`, `sftp-user.removed`; `partner.applied`, `store.applied` and of the other kinds likewise, `route.applied` where the definition or its
+ * text changed; `partner.removed` likewise.
  */
 import { fingerprintOf, keyOfLine } from '#shared/access/sftp-users.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -41,8 +41,8 @@ export interface DefinitionRow {
   readonly source?: string | undefined;
 }
 
-export interface RouteDefinitionRow extends DefinitionRow {
-  /** Of a route: whom to tell of its files. */
+export interface NotifyingDefinitionRow extends DefinitionRow {
+  /** Of a route or an expectation: whom to tell of its files. */
   readonly notify?: readonly ChannelDefinition[];
 }
 
@@ -101,7 +101,7 @@ export async function applyTenants(sql: Sql, tenants: readonly TenantDefinition[
  */
 export async function applyRoute(
   sql: Sql,
-  route: RouteDefinitionRow,
+  route: NotifyingDefinitionRow,
   actor: string,
   terms: ApplyTerms = {},
 ): Promise<AppliedRoute> {
@@ -200,6 +200,22 @@ export const applyDatabase = (
   terms?: ApplyTerms,
 ): Promise<AppliedDefinition> => applyDefinition(sql, { kind: 'database', row, actor, terms });
 
+/** As `applyPartner`. */
+export const applyCalendar = (
+  sql: Sql,
+  row: DefinitionRow,
+  actor: string,
+  terms?: ApplyTerms,
+): Promise<AppliedDefinition> => applyDefinition(sql, { kind: 'calendar', row, actor, terms });
+
+/** As `applyPartner`, with whom to tell. */
+export const applyExpectation = (
+  sql: Sql,
+  row: NotifyingDefinitionRow,
+  actor: string,
+  terms?: ApplyTerms,
+): Promise<AppliedDefinition> => applyDefinition(sql, { kind: 'expectation', row, actor, terms });
+
 /** Where the present definitions of each kind are. */
 export const DEFINITION_TABLES = {
   partner: 'partners',
@@ -207,11 +223,18 @@ export const DEFINITION_TABLES = {
   database: 'databases',
   remote: 'remotes',
   source: 'sources',
+  calendar: 'calendars',
+  expectation: 'expectations',
 } as const satisfies Record<DefinitionKind, string>;
+
+/** In `notice_channels.route`, whose other rows are of routes; their names have no "/". */
+function ownerOf(kind: DefinitionKind, name: string): string {
+  return `${kind}/${name}`;
+}
 
 interface DefinitionToApply {
   readonly kind: DefinitionKind;
-  readonly row: DefinitionRow;
+  readonly row: NotifyingDefinitionRow;
   readonly actor: string;
   readonly terms?: ApplyTerms | undefined;
 }
@@ -221,8 +244,9 @@ async function applyDefinition(
   { kind, row, actor, terms = {} }: DefinitionToApply,
 ): Promise<AppliedDefinition> {
   const table = DEFINITION_TABLES[kind];
-  const { tenantId, name, definition, definitionHash, source = null } = row;
+  const { tenantId, name, definition, definitionHash, source = null, notify = [] } = row;
   const revision = terms.revision ?? null;
+  const channels = notify.map((channel) => ({ tenantId, route: ownerOf(kind, name), channel }));
   const isOfRow = sql`tenant_id = ${tenantId} AND name = ${name}`;
   const [changed] = await sql<AppliedDefinition[]>`
     WITH applied AS (
@@ -242,6 +266,8 @@ async function applyDefinition(
       INSERT INTO definition_versions AS v (kind, tenant_id, name, version, definition, definition_hash, source, created_by)
       SELECT ${kind}, tenant_id, name, version, definition, definition_hash, ${source}::text, created_by FROM applied
       ON CONFLICT (tenant_id, kind, name, version) DO UPDATE SET source = coalesce(excluded.source, v.source)),
+    channel_owner AS (SELECT tenant_id, ${ownerOf(kind, name)}::text AS route FROM applied),
+    ${applyChannels(sql, channels)},
     event AS (
       SELECT ${`${kind}.applied`}::text AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
         ${describeChange(sql, kind, sql`version`, terms)} AS detail, '{events}'::text[] AS topics

@@ -10,7 +10,18 @@ import { idSchema, secretNameSchema } from '#shared/definitions/name-schemas.ts'
 import { faultOfTicketTemplate } from '#shared/definitions/ticket-template.ts';
 
 /** What a channel can be told of. */
-export const NOTICES = ['large-file', 'held', 'released', 'failed', 'completed', 'records-done'] as const;
+export const NOTICES = [
+  'large-file',
+  'held',
+  'released',
+  'failed',
+  'completed',
+  'records-done',
+  'expected-at-risk',
+  'expected-late',
+  'expected-missed',
+  'expected-odd',
+] as const;
 
 export const CHANNEL_KINDS = ['webhook', 'slack', 'teams', 'email', 'sns', 'ticket'] as const;
 export type ChannelKind = (typeof CHANNEL_KINDS)[number];

@@ -37,5 +37,9 @@ export function noticeOf(sql: Sql) {
     WHEN 'file.completed' THEN 'completed'
     WHEN 'job.succeeded' THEN CASE WHEN detail ? 'records' THEN 'records-done' END
     WHEN 'job.failed' THEN CASE WHEN detail ? 'records' THEN 'records-done' END
+    WHEN 'expectation.at-risk' THEN 'expected-at-risk'
+    WHEN 'expectation.late' THEN 'expected-late'
+    WHEN 'expectation.missed' THEN 'expected-missed'
+    WHEN 'expectation.odd' THEN 'expected-odd'
   END`;
 }

@@ -51,6 +51,14 @@ export function describeNotice(stored: StoredNotice): string {
       return `${name}${size} was carried by ${routesOf(stored)}.`;
     case 'records-done':
       return `The records of ${name} ended: ${countsOf(event.data.records)}.`;
+    case 'expected-at-risk':
+      return `${expectedOf(stored)} may be late: ${arrivedOf(event.data)}, due ${words('dueAt')}.`;
+    case 'expected-late':
+      return `${expectedOf(stored)} is late: ${arrivedOf(event.data)}, due ${words('dueAt')}.`;
+    case 'expected-missed':
+      return `${expectedOf(stored)} was missed: ${arrivedOf(event.data)} until ${words('closesAt')}.`;
+    case 'expected-odd':
+      return `${expectedOf(stored)} is odd: ${words('oddities')}; ${arrivedOf(event.data)}.`;
     default:
       return `${name}: ${plainText(event.type, NAME_LENGTH)}.`;
   }
@@ -59,6 +67,14 @@ export function describeNotice(stored: StoredNotice): string {
 function routesOf({ jobs }: StoredNotice): string {
   const names = [...new Set(jobs.map(({ route }) => route))];
   return names.length === 0 ? 'its routes' : names.join(', ');
+}
+
+function expectedOf({ event }: StoredNotice): string {
+  return `The expectation ${plainText(String(event.data.expectation ?? ''), NAME_LENGTH)}`;
+}
+
+function arrivedOf({ files, needed }: Readonly<Record<string, unknown>>): string {
+  return `${Number(files)} of ${Number(needed)} ${Number(needed) === 1 ? 'file' : 'files'} came`;
 }
 
 /** `998 SUCCESS, 2 FAILED (VALIDATION_ERROR BUSINESS_REJECTION 2)` */

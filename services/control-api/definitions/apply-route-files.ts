@@ -8,8 +8,11 @@
 import { setImmediate } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
+import { DEFINITION_KINDS } from '#shared/db/schema.ts';
 import {
+  applyCalendar,
   applyDatabase,
+  applyExpectation,
   applyPartner,
   applyRemote,
   applyRoute,
@@ -20,7 +23,9 @@ import {
   removeDefinitions,
   removeOtherSftpUsers,
 } from '#shared/definitions/apply-definitions.ts';
+import type { CalendarDocument } from '#shared/definitions/calendar-schema.ts';
 import type { DatabaseDocument } from '#shared/definitions/database-schema.ts';
+import type { ExpectationDocument } from '#shared/definitions/expectation-schema.ts';
 import { faultAt, type ParsedDocument, type RouteFileFault } from '#shared/definitions/parse-route-files.ts';
 import type { PartnerDocument } from '#shared/definitions/partner-schema.ts';
 import type { RemoteDocument } from '#shared/definitions/remote-schema.ts';
@@ -76,6 +81,8 @@ export const appliedSchema = z.object({
   databases: z.array(changeSchema),
   remotes: z.array(changeSchema),
   sources: z.array(changeSchema),
+  calendars: z.array(changeSchema),
+  expectations: z.array(changeSchema),
   routes: z.array(changeSchema),
   missing: z
     .array(
@@ -119,6 +126,8 @@ interface Entries {
   readonly databases: readonly Entry<DatabaseDocument>[];
   readonly remotes: readonly Entry<RemoteDocument>[];
   readonly sources: readonly Entry<SourceDocument>[];
+  readonly calendars: readonly Entry<CalendarDocument>[];
+  readonly expectations: readonly Entry<ExpectationDocument>[];
   readonly routes: readonly Entry<RouteDocument>[];
 }
 
@@ -152,6 +161,12 @@ export async function applyRouteFiles(
   const sources = await storeInTurn(entries.sources, changes.sources, (row, diff) =>
     applySource(sql, row, actor, { ...terms, diff }),
   );
+  const calendars = await storeInTurn(entries.calendars, changes.calendars, (row, diff) =>
+    applyCalendar(sql, row, actor, { ...terms, diff }),
+  );
+  const expectations = await storeInTurn(entries.expectations, changes.expectations, (row, diff) =>
+    applyExpectation(sql, row, actor, { ...terms, diff }),
+  );
   const databases = await storeInTurn(entries.databases, changes.databases, (row, diff) =>
     applyDatabase(sql, row, actor, { ...terms, diff }),
   );
@@ -161,7 +176,8 @@ export async function applyRouteFiles(
   // Routes first: what they use goes after them.
   for (const { kind, tenant, name, change } of missing.toReversed())
     if (change === 'removed') await removeDefinitions(sql, { kind, tenantId: tenant, names: [name], reason }, actor);
-  return { type: 'applied', applied: { ...applied, partners, stores, databases, remotes, sources, routes } };
+  const stored = { partners, stores, databases, remotes, sources, calendars, expectations, routes };
+  return { type: 'applied', applied: { ...applied, ...stored } };
 }
 
 function entriesOf(documents: readonly ParsedDocument[]): Entries {
@@ -172,6 +188,10 @@ function entriesOf(documents: readonly ParsedDocument[]): Entries {
     databases: documents.filter((entry): entry is Entry<DatabaseDocument> => entry.document.kind === 'database'),
     remotes: documents.filter((entry): entry is Entry<RemoteDocument> => entry.document.kind === 'remote'),
     sources: documents.filter((entry): entry is Entry<SourceDocument> => entry.document.kind === 'source'),
+    calendars: documents.filter((entry): entry is Entry<CalendarDocument> => entry.document.kind === 'calendar'),
+    expectations: documents.filter(
+      (entry): entry is Entry<ExpectationDocument> => entry.document.kind === 'expectation',
+    ),
     routes: documents.filter((entry): entry is Entry<RouteDocument> => entry.document.kind === 'route'),
   };
 }
@@ -184,6 +204,8 @@ function findFaults(entries: Entries, known: KnownDefinitions, caller: string | 
     ...entries.databases,
     ...entries.remotes,
     ...entries.sources,
+    ...entries.calendars,
+    ...entries.expectations,
     ...entries.routes,
   ];
   const tenantIds = new Set([...known.tenantIds, ...entries.tenants.map(({ document }) => document.id)]);
@@ -197,6 +219,7 @@ function findFaults(entries: Entries, known: KnownDefinitions, caller: string | 
     ...findStoreFaults(owned, known.stored),
     ...findLoadFaults(owned, known.stored),
     ...findSourceFaults(entries, known),
+    ...findCalendarFaults(entries, known),
   ];
 }
 
@@ -208,6 +231,19 @@ function findSourceFaults({ remotes, sources }: Entries, { versions }: KnownDefi
     const stored = versions.remote.get(`${tenant}/${remote}`);
     if (applied.has(`${tenant}/${remote}`) || (stored !== undefined && !stored.isRemoved)) return [];
     return [faultAt(entry, ['remote'], `the tenant ${tenant} has no remote ${remote}; define it with kind: remote`)];
+  });
+}
+
+/** An expectation names a calendar that is there. */
+function findCalendarFaults({ calendars, expectations }: Entries, { versions }: KnownDefinitions): RouteFileFault[] {
+  const applied = new Set(calendars.map(keyOf));
+  return expectations.flatMap((entry) => {
+    const { tenant, due } = entry.document;
+    const stored = versions.calendar.get(`${tenant}/${due.calendar}`);
+    const isThere = applied.has(`${tenant}/${due.calendar}`) || (stored !== undefined && !stored.isRemoved);
+    if (due.calendar === undefined || isThere) return [];
+    const message = `the tenant ${tenant} has no calendar ${due.calendar}; define it with kind: calendar`;
+    return [faultAt(entry, ['due', 'calendar'], message)];
   });
 }
 
@@ -261,7 +297,14 @@ function describeUsers({ id, sftpUsers: users }: TenantDocument, known: KnownDef
 }
 
 type OwnedEntry = Entry<
-  PartnerDocument | StoreDocument | DatabaseDocument | RemoteDocument | SourceDocument | RouteDocument
+  | PartnerDocument
+  | StoreDocument
+  | DatabaseDocument
+  | RemoteDocument
+  | SourceDocument
+  | CalendarDocument
+  | ExpectationDocument
+  | RouteDocument
 >;
 
 /** Each takes its time on the event loop. */
@@ -271,7 +314,7 @@ async function describeTexts(
   sql: Sql,
   entries: Entries,
   known: KnownDefinitions,
-): Promise<Pick<Applied, 'partners' | 'stores' | 'databases' | 'remotes' | 'sources' | 'routes'>> {
+): Promise<Omit<Applied, 'dry_run' | 'tenants' | 'sftp_users' | 'missing'>> {
   let diffs = 0;
   const describe = async (kind: VersionedKind, owned: readonly OwnedEntry[]) => {
     const texts = await findPresentTexts(
@@ -301,6 +344,8 @@ async function describeTexts(
     databases: await describe('database', entries.databases),
     remotes: await describe('remote', entries.remotes),
     sources: await describe('source', entries.sources),
+    calendars: await describe('calendar', entries.calendars),
+    expectations: await describe('expectation', entries.expectations),
     routes: await describe('route', entries.routes),
   };
 }
@@ -335,6 +380,8 @@ function findMissing(entries: Entries, known: KnownDefinitions, isPruning: boole
     database: new Set(entries.databases.map(keyOf)),
     remote: new Set(entries.remotes.map(keyOf)),
     source: new Set(entries.sources.map(keyOf)),
+    calendar: new Set(entries.calendars.map(keyOf)),
+    expectation: new Set(entries.expectations.map(keyOf)),
     route: new Set(entries.routes.map(keyOf)),
   };
   const missingOf = (kind: VersionedKind) => {
@@ -349,7 +396,8 @@ function findMissing(entries: Entries, known: KnownDefinitions, isPruning: boole
   const gone = new Set(isPruning ? routes.map(({ tenant, name }) => `${tenant}/${name}`) : []);
   const users = usersOf(entries.routes, known, gone);
   for (const [key, names] of sourcesOf(entries.sources, known)) users.set(key, names);
-  const used = (['partner', 'store', 'database', 'remote', 'source'] as const).flatMap((kind) =>
+  for (const [key, names] of expectationsOf(entries.expectations, known)) users.set(key, names);
+  const used = DEFINITION_KINDS.flatMap((kind) =>
     missingOf(kind).map((each) => ({ ...each, used_by: users.get(`${kind} ${each.tenant}/${each.name}`) ?? [] })),
   );
   return [...used, ...routes].map((each) => ({
@@ -384,15 +432,38 @@ function usersOf(
 
 /** Which sources use which remote, once the files are applied. */
 function sourcesOf(applied: Entries['sources'], { stored }: KnownDefinitions): ReadonlyMap<string, string[]> {
-  const replaced = new Set(applied.map(keyOf));
-  const kept = stored.sources.filter(({ tenantId, name }) => !replaced.has(`${tenantId}/${name}`));
-  const all = [
-    ...applied.map(({ document: { tenant, name, remote } }) => ({ tenantId: tenant, name, remote })),
-    ...kept,
-  ];
+  const uses = applied.map(({ document: { tenant, name, remote } }) => ({ tenantId: tenant, name, used: remote }));
+  return namesByUse(
+    'remote',
+    uses,
+    stored.sources.map(({ remote: used, ...source }) => ({ ...source, used })),
+  );
+}
+
+/** Which expectations use which calendar, once the files are applied. */
+function expectationsOf(applied: Entries['expectations'], { stored }: KnownDefinitions): ReadonlyMap<string, string[]> {
+  const uses = applied.map(({ document: { tenant, name, due } }) => ({ tenantId: tenant, name, used: due.calendar }));
+  return namesByUse(
+    'calendar',
+    uses,
+    stored.expectations.map(({ calendar: used, ...each }) => ({ ...each, used })),
+  );
+}
+
+interface Use {
+  readonly tenantId: string;
+  readonly name: string;
+  readonly used: string | undefined;
+}
+
+/** By `<kind> <tenant>/<name>` of what is used; those that are applied take the place of the stored ones. */
+function namesByUse(kind: string, applied: readonly Use[], stored: readonly Use[]): ReadonlyMap<string, string[]> {
+  const replaced = new Set(applied.map(({ tenantId, name }) => `${tenantId}/${name}`));
+  const kept = stored.filter(({ tenantId, name }) => !replaced.has(`${tenantId}/${name}`));
   const users = new Map<string, string[]>();
-  for (const { tenantId, name, remote } of all) {
-    const key = `remote ${tenantId}/${remote}`;
+  for (const { tenantId, name, used } of [...applied, ...kept]) {
+    if (used === undefined) continue;
+    const key = `${kind} ${tenantId}/${used}`;
     users.set(key, [...(users.get(key) ?? []), name]);
   }
   return users;
@@ -418,7 +489,7 @@ async function storeInTurn(
   for (const [index, { document, definitionHash, source }] of entries.entries()) {
     const change = changes[index] as Change;
     const { tenant: tenantId, name } = document;
-    const notify = document.kind === 'route' ? document.notify : [];
+    const notify = 'notify' in document ? document.notify : [];
     const from = change.change === 'changed' ? change.version - 1 : change.version;
     const { version } = await store(
       { tenantId, name, definition: document, definitionHash, source, notify },

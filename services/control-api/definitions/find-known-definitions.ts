@@ -3,7 +3,9 @@ import { z } from 'zod';
 import type { Reads } from '#shared/db/connect-database.ts';
 import { and, eq, inArray, or } from '#shared/db/drizzle.ts';
 import {
+  calendars,
   databases,
+  expectations,
   partners,
   remotes,
   routes,
@@ -38,7 +40,18 @@ export interface KnownDefinitions {
   /** Without what was removed. */
   readonly stored: Pick<StoredDefinitions, 'partners'> &
     Pick<StoredStores, 'stores'> &
-    StoredDatabases & { readonly sources: readonly StoredSource[]; readonly routes: readonly RouteUses[] };
+    StoredDatabases & {
+      readonly sources: readonly StoredSource[];
+      readonly expectations: readonly StoredExpectation[];
+      readonly routes: readonly RouteUses[];
+    };
+}
+
+interface StoredExpectation {
+  readonly tenantId: string;
+  readonly name: string;
+  /** Undefined: every day counts. */
+  readonly calendar: string | undefined;
 }
 
 interface StoredSource {
@@ -55,27 +68,36 @@ export async function findKnownDefinitions(
   const usernames = documents.flatMap((document) =>
     document.kind === 'tenant' ? document.sftpUsers.map(({ username }) => username) : [],
   );
-  const [tenantRows, userRows, partnerRows, storeRows, databaseRows, remoteRows, sourceRows, routeRows] =
-    await Promise.all([
-      ids.length === 0
-        ? []
-        : reads
-            .select({ id: tenants.id, disabledAt: tenants.disabledAt })
-            .from(tenants)
-            .where(inArray(tenants.id, ids)),
-      ids.length === 0
-        ? []
-        : reads
-            .select()
-            .from(sftpUsers)
-            .where(or(inArray(sftpUsers.username, usernames), inArray(sftpUsers.tenantId, ids))),
-      ids.length === 0 ? [] : findDefinitions(reads, partners, ids),
-      ids.length === 0 ? [] : findDefinitions(reads, stores, ids),
-      ids.length === 0 ? [] : findDefinitions(reads, databases, ids),
-      ids.length === 0 ? [] : findDefinitions(reads, remotes, ids),
-      ids.length === 0 ? [] : findDefinitions(reads, sources, ids),
-      ids.length === 0 ? [] : findRoutes(reads, ids),
-    ]);
+  const [
+    tenantRows,
+    userRows,
+    partnerRows,
+    storeRows,
+    databaseRows,
+    remoteRows,
+    sourceRows,
+    calendarRows,
+    expectationRows,
+    routeRows,
+  ] = await Promise.all([
+    ids.length === 0
+      ? []
+      : reads.select({ id: tenants.id, disabledAt: tenants.disabledAt }).from(tenants).where(inArray(tenants.id, ids)),
+    ids.length === 0
+      ? []
+      : reads
+          .select()
+          .from(sftpUsers)
+          .where(or(inArray(sftpUsers.username, usernames), inArray(sftpUsers.tenantId, ids))),
+    ids.length === 0 ? [] : findDefinitions(reads, partners, ids),
+    ids.length === 0 ? [] : findDefinitions(reads, stores, ids),
+    ids.length === 0 ? [] : findDefinitions(reads, databases, ids),
+    ids.length === 0 ? [] : findDefinitions(reads, remotes, ids),
+    ids.length === 0 ? [] : findDefinitions(reads, sources, ids),
+    ids.length === 0 ? [] : findDefinitions(reads, calendars, ids),
+    ids.length === 0 ? [] : findDefinitions(reads, expectations, ids),
+    ids.length === 0 ? [] : findRoutes(reads, ids),
+  ]);
   const versionsOf = (rows: readonly (typeof partnerRows | typeof routeRows)[number][]) =>
     new Map(
       rows.map(({ tenantId, name, version, hash, removedAt }) => [
@@ -102,6 +124,8 @@ export async function findKnownDefinitions(
       database: versionsOf(databaseRows),
       remote: versionsOf(remoteRows),
       source: versionsOf(sourceRows),
+      calendar: versionsOf(calendarRows),
+      expectation: versionsOf(expectationRows),
       route: versionsOf(routeRows),
     },
     stored: {
@@ -119,6 +143,9 @@ export async function findKnownDefinitions(
       sources: sourceRows
         .filter(isInForce)
         .map(({ tenantId, name, definition }) => ({ tenantId, name, remote: remoteIn(definition) })),
+      expectations: expectationRows
+        .filter(isInForce)
+        .map(({ tenantId, name, definition }) => ({ tenantId, name, calendar: calendarIn(definition) })),
       routes: routeRows
         .filter(({ disabledAt }) => disabledAt === null)
         .map(({ tenantId, name, definition }) => usesIn(tenantId, name, stepsIn(definition))),
@@ -128,7 +155,14 @@ export async function findKnownDefinitions(
 
 function findDefinitions(
   reads: Reads,
-  table: typeof partners | typeof stores | typeof databases | typeof remotes | typeof sources,
+  table:
+    | typeof partners
+    | typeof stores
+    | typeof databases
+    | typeof remotes
+    | typeof sources
+    | typeof calendars
+    | typeof expectations,
   tenantIds: readonly string[],
 ) {
   return reads
@@ -174,6 +208,11 @@ function operationsIn(definition: unknown): string[] {
 function remoteIn(definition: unknown): string | undefined {
   const parsed = z.object({ remote: z.string() }).safeParse(definition);
   return parsed.success ? parsed.data.remote : undefined;
+}
+
+function calendarIn(definition: unknown): string | undefined {
+  const parsed = z.object({ due: z.object({ calendar: z.string().optional() }) }).safeParse(definition);
+  return parsed.success ? parsed.data.due.calendar : undefined;
 }
 
 function bucketsIn(definition: unknown): string[] {

@@ -58,6 +58,8 @@ const KINDS = {
   database: { plural: 'databases', word: 'Database', detail: detailSchema },
   remote: { plural: 'remotes', word: 'Remote', detail: detailSchema },
   source: { plural: 'sources', word: 'Source', detail: detailSchema },
+  calendar: { plural: 'calendars', word: 'Calendar', detail: detailSchema },
+  expectation: { plural: 'expectations', word: 'Expectation', detail: detailSchema },
 } as const;
 
 /** In the list of one route. */

@@ -5,8 +5,10 @@
  * 2. Parsing a parsed definition changes nothing. Stored versions hold the defaults of their day, and are parsed again on use.
  */
 import { z } from 'zod';
+import { type CalendarDocument, calendarDocumentSchema } from '#shared/definitions/calendar-schema.ts';
 import { type DatabaseDocument, databaseDocumentSchema } from '#shared/definitions/database-schema.ts';
 import { durationSchema } from '#shared/definitions/duration.ts';
+import { type ExpectationDocument, expectationDocumentSchema } from '#shared/definitions/expectation-schema.ts';
 import { idSchema, timeZoneSchema } from '#shared/definitions/name-schemas.ts';
 import { notifySchema } from '#shared/definitions/notify-schema.ts';
 import { type PartnerDocument, partnerDocumentSchema } from '#shared/definitions/partner-schema.ts';
@@ -233,11 +235,13 @@ export const routeFileDocumentSchema = z.discriminatedUnion(
     databaseDocumentSchema,
     remoteDocumentSchema,
     sourceDocumentSchema,
+    calendarDocumentSchema,
+    expectationDocumentSchema,
   ],
   {
     error: (issue) =>
       issue.code === 'invalid_union'
-        ? 'kind must be tenant, route, partner, store, database, remote or source'
+        ? 'kind must be tenant, route, partner, store, database, remote, source, calendar or expectation'
         : undefined,
   },
 );
@@ -248,4 +252,6 @@ export type RouteFileDocument =
   | StoreDocument
   | DatabaseDocument
   | RemoteDocument
-  | SourceDocument;
+  | SourceDocument
+  | CalendarDocument
+  | ExpectationDocument;

@@ -1,0 +1,140 @@
+/**
+ * Watches for files that are to come: plans occurrences some weeks ahead, and looks at those whose time has come.
+ *
+ * 1. Nothing is added to the way of a file: what was registered is read afterwards, each stretch of time once.
+ * 2. Of one occurrence a bounded number of files is read at a time: a tenant with a million files a day holds up nobody's expectation.
+ * 3. A stored definition that this version cannot read ends nothing: its expectation waits, and the log names it.
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+import { calendarDocumentSchema } from '#shared/definitions/calendar-schema.ts';
+import {
+  type ExpectationDocument,
+  expectationDocumentSchema,
+  MOST_FILES,
+} from '#shared/definitions/expectation-schema.ts';
+import { compileGlobs } from '#shared/definitions/routes/match-glob.ts';
+import {
+  type DueOccurrence,
+  endOccurrences,
+  findArrivals,
+  findDue,
+  findFiles,
+  findHistory,
+  findUnplanned,
+  type StoredVerdict,
+  storePlan,
+  storeVerdicts,
+  type UnplannedExpectation,
+} from '#shared/expectations/expectation-transitions.ts';
+import { judgeOccurrence } from '#shared/expectations/judge-occurrence.ts';
+import { type BusinessDays, planOccurrences } from '#shared/expectations/plan-occurrences.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
+
+export interface WatchExpectationsOptions {
+  readonly sql: Sql;
+  readonly logger: Logger;
+}
+
+const ACTOR = 'retry-sweeper';
+const DAY_MS = 86_400_000;
+/** What a calendar of the console shows, and a night without a sweeper. */
+const HORIZON_MS = 15 * DAY_MS;
+const PLANNED_MS = 21 * DAY_MS;
+const MOST_PLANNED = 2_000;
+const EXPECTATIONS_AT_ONCE = 50;
+const OCCURRENCES_AT_ONCE = 100;
+const FILES_AT_ONCE = 5_000;
+/** Until a definition that cannot be read is looked at again. */
+const UNREADABLE_MS = 600_000;
+
+/** `again`: there may be more. */
+export async function watchExpectations({ sql, logger }: WatchExpectationsOptions): Promise<'again' | 'done'> {
+  const unplanned = await findUnplanned(sql, { horizonMs: HORIZON_MS, limit: EXPECTATIONS_AT_ONCE });
+  for (const expectation of unplanned) await plan(sql, expectation, logger);
+  const due = await findDue(sql, { limit: OCCURRENCES_AT_ONCE });
+  const looks: (Look | undefined)[] = [];
+  for (const occurrence of due) looks.push(await look(sql, occurrence, logger));
+  const done = looks.filter((each) => each !== undefined);
+  await storeVerdicts(sql, done, ACTOR);
+  const isMore = unplanned.length === EXPECTATIONS_AT_ONCE || due.length === OCCURRENCES_AT_ONCE;
+  return isMore || done.some(({ isCut }) => isCut) ? 'again' : 'done';
+}
+
+async function plan(sql: Sql, expectation: UnplannedExpectation, logger: Logger): Promise<void> {
+  const { tenantId, name, planOf, isRemoved, nowMs } = expectation;
+  const definition = expectationDocumentSchema.safeParse(expectation.definition);
+  const at = { tenantId, name, planOf };
+  if (isRemoved || !definition.success) {
+    if (!isRemoved)
+      logger.error({ tenant: tenantId, expectation: name, err: definition.error }, 'expectation cannot be used');
+    await endOccurrences(sql, at);
+    return await storePlan(sql, { ...at, untilMs: nowMs + PLANNED_MS, occurrences: [] });
+  }
+  const days = daysOf(expectation, definition.data);
+  const untilMs = nowMs + PLANNED_MS;
+  const occurrences = planOccurrences(definition.data.due, days, { afterMs: nowMs, untilMs, most: MOST_PLANNED });
+  const isCut = occurrences.length === MOST_PLANNED;
+  await storePlan(sql, { ...at, untilMs: isCut ? (occurrences.at(-1)?.dueMs ?? untilMs) : untilMs, occurrences });
+}
+
+function daysOf(
+  { calendar, tenantTimeZone }: Pick<UnplannedExpectation, 'calendar' | 'tenantTimeZone'>,
+  { due }: ExpectationDocument,
+): BusinessDays {
+  const parsed = calendarDocumentSchema.safeParse(calendar);
+  return parsed.success ? parsed.data : { timeZone: due.timeZone ?? tenantTimeZone };
+}
+
+type Look = StoredVerdict & { readonly isCut: boolean };
+
+async function look(sql: Sql, occurrence: DueOccurrence, logger: Logger): Promise<Look | undefined> {
+  const { id, tenantId, updatedAt, nowMs } = occurrence;
+  const parsed = expectationDocumentSchema.safeParse(occurrence.definition);
+  if (!parsed.success) {
+    logger.error(
+      { tenant: tenantId, expectation: occurrence.expectation, err: parsed.error },
+      'expectation cannot be used',
+    );
+    await sql`
+      UPDATE expected_occurrences SET next_look_at = now() + ${UNREADABLE_MS}::int * interval '1 ms' WHERE id = ${id}`;
+    return undefined;
+  }
+  const expectation = parsed.data;
+  const home = `${tenantId}/`;
+  const matches = compileGlobs(expectation.match);
+  const arrivals = await findArrivals(sql, {
+    ...occurrence,
+    keyPrefix: home + prefixOf(expectation.match),
+    limit: FILES_AT_ONCE,
+  });
+  const arrived = arrivals.files.filter(({ key }) => matches(key.slice(home.length))).map((file) => file.id);
+  // One more than is counted says that there are too many.
+  const fileIds = [...new Set([...occurrence.fileIds, ...arrived])].slice(0, MOST_FILES + 1);
+  const files = fileIds.length === 0 ? [] : await findFiles(sql, { tenantId, ids: fileIds });
+  const history = await findHistory(sql, occurrence);
+  const days = daysOf(occurrence, expectation);
+  // What was not read yet may have been in time.
+  const judgedMs = arrivals.isCut ? Math.min(nowMs, arrivals.lastMs ?? nowMs) : nowMs;
+  const verdict = judgeOccurrence({ occurrence, expectation, days, files, history, nowMs: judgedMs });
+  const nextLookMs = arrivals.isCut ? nowMs : verdict.nextLookMs;
+  const { lookedUntil, isCut } = arrivals;
+  return {
+    id,
+    updatedAt,
+    verdict: { ...verdict, nextLookMs },
+    fileIds,
+    needed: expectation.count.min,
+    lookedUntil,
+    isCut,
+  };
+}
+
+/** What every path that one of the globs matches begins with. */
+function prefixOf(globs: readonly string[]): string {
+  const [first = '', ...others] = globs.map((glob) => /^[^*?[{\\]*/.exec(glob)?.[0] ?? '');
+  return others.reduce((prefix, other) => {
+    let length = 0;
+    while (length < prefix.length && prefix[length] === other[length]) length += 1;
+    return prefix.slice(0, length);
+  }, first);
+}
