@@ -76,6 +76,26 @@ const settingsSchema = z
         networks: z.array(cidr).min(1).default(['0.0.0.0/0']),
       })
       .optional(),
+    /** How people sign in to the console and the portal; nobody does when absent. */
+    signIn: z
+      .strictObject({
+        consoleOrigin: z.url({ protocol: /^https$/ }),
+        portalOrigin: z.url({ protocol: /^https$/ }).optional(),
+        oidc: z
+          .strictObject({
+            issuer: z.url({ protocol: /^https$/ }),
+            clientId: z.string().min(1),
+            /** Below `<prefix>/tenants/` in Secrets Manager. */
+            clientSecret: z.string().optional(),
+            scopes: z.string().optional(),
+            rolesClaim: z.string().optional(),
+            roles: z.record(z.string(), z.string()),
+            /** Where a provider is that has no public address. */
+            networks: z.array(cidr).default([]),
+          })
+          .optional(),
+      })
+      .optional(),
     alarms: z.strictObject({
       emails: z.array(z.email()).default([]),
       /** A pager's or a chat's incoming webhook. */

@@ -28,6 +28,7 @@ import { type OutwardRule, outwardRules, outwardVariables } from '../services/ou
 import { addScaling } from '../services/scaling.ts';
 import { SERVICE_ACCESS } from '../services/service-access.ts';
 import { type CatalogueEntry, SERVICES, type ServiceName, stopTimeoutSeconds } from '../services/service-catalogue.ts';
+import { signInVariables } from '../services/sign-in-variables.ts';
 import { taskPolicy } from '../services/task-policy.ts';
 import { databaseConnections } from '../sizes.ts';
 import { acknowledge, allowWithWildcards } from './acknowledge.ts';
@@ -121,7 +122,8 @@ export class ServicesStack extends FleetStack {
     const secrets: Record<string, string> = SERVICE_ACCESS[name].readsSecrets
       ? { LONGSHORE_SECRETS_PREFIX: `${home.prefix}/tenants/` }
       : {};
-    const proxies: Record<string, string> = name === 'control-api' ? { LONGSHORE_API_TRUSTED_PROXIES: home.cidr } : {};
+    const people: Record<string, string> =
+      name === 'control-api' ? { LONGSHORE_API_TRUSTED_PROXIES: home.cidr, ...signInVariables(settings) } : {};
     return {
       // Its address is known when the database is made: until then the user is what the schema can check.
       DATABASE_URL: `postgres://${databaseUser}@${role}.invalid:5432/${DATABASE_NAME}?sslmode=verify-full`,
@@ -130,7 +132,7 @@ export class ServicesStack extends FleetStack {
       LONGSHORE_PREFIX: prefix,
       ...variables,
       ...secrets,
-      ...proxies,
+      ...people,
       ...outwardVariables(settings, SERVICE_ACCESS[name]),
       ...tracing(settings.traces),
     };
