@@ -293,6 +293,34 @@ test('a secret inside an encoded text is taken out of the words of a partner too
     );
 });
 
+test.each<[string, (secret: string) => string]>([
+  ['wrapped', (secret) => secret.replace(/.{20}/g, '$&\r\n ')],
+  ['in lower case', (secret) => secret.toLowerCase()],
+  ['cut off', (secret) => `${secret.slice(0, 30)}...`],
+  ['in two halves', (secret) => `${secret.slice(0, 25)} and ${secret.slice(25)}`],
+  ['masked in its middle', (secret) => `${secret.slice(0, 20)}****${secret.slice(-20)}`],
+  ['spread', (secret) => [...secret].join(' ')],
+  ['wrapped as base64', (secret) => Buffer.from(`id:${secret}`).toString('base64').replace(/.{30}/g, '$&\n')],
+])('a secret that comes back %s is in no word that is kept', async (_how, rewrite) => {
+  const secret = 'SEEDk3y_Qw9ZpL0vTn4HsXb7RmYc2GdUf6JaEi8OoNe5';
+  const url = await serve((_request, response) => {
+    response
+      .writeHead(422)
+      .end(JSON.stringify({ status: 'INVALID', code: 'X', message: `the key ${rewrite(secret)} is unknown` }));
+  });
+  await putSecret('api-key', secret);
+  const { call } = openCaller(url, {
+    auth: { type: 'static', header: 'Authorization', prefix: 'Bearer ', secret: 'api-key' },
+  });
+  const outcome = JSON.stringify(await call('validate'));
+  expect(outcome).toContain('[redacted]');
+  const plain = outcome.replaceAll(/[\s\\]|\\[nr]/g, '').toLowerCase();
+  for (const part of [secret, Buffer.from(`id:${secret}`).toString('base64')])
+    for (let at = 0; at + 12 <= part.length; at += 1)
+      expect(plain).not.toContain(part.slice(at, at + 12).toLowerCase());
+  expect(outcome).toContain('the key');
+});
+
 test('what is sent as a secret is in no word that is kept of the partner, however it was written', async () => {
   const secret = 'SEED/static TOKEN+a1b2"c3';
   const url = await serve((request, response) => {
@@ -344,6 +372,7 @@ describe('a token issuer', () => {
 
   test.each([
     ['BearerToken', '{"access_token":"t","token_type":"BearerToken"}'],
+    ['blanks', '{"access_token":" t\\n","token_type":"Bearer "}'],
     ['no type', '{"access_token":"t"}'],
     ['a mark', '\ufeff{"access_token":"t","token_type":"bearer"}'],
     ['a lifetime as text', '{"access_token":"t","expires_in":"1799"}'],

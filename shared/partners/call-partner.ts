@@ -19,6 +19,7 @@ import { isRepeatable, judgeReply, type PartnerOutcome } from './judge-reply.ts'
 import { createOAuthTokens, type TokenAnswer } from './oauth-tokens.ts';
 import { createPartnerBreaker } from './partner-breaker.ts';
 import { createRateSlices, type LeaseSlice, localSlices } from './rate-slices.ts';
+import { createRedactors } from './redact-secrets.ts';
 import { createRequestRenderer, HEADER_VALUE, type RenderedRequest } from './render-request.ts';
 import type { FileContent } from './request-content.ts';
 import type { TemplateValues } from './request-template.ts';
@@ -222,52 +223,6 @@ function withoutIdentity(answer: NoIdentity | undefined): CallOutcome {
   return answer?.type === 'away'
     ? { type: 'wait', afterMs: answer.afterMs, reason: 'token', cause, message }
     : { type: 'retryable', cause, message };
-}
-
-/** Shorter ones would blot out words that are not secret. */
-const SHORTEST_REDACTED = 4;
-const SHORTEST_PIECE = 8;
-
-/** Made once for calls that send the same secrets, as nearly all do. */
-function createRedactors(): (secrets: readonly string[]) => (text: string) => string {
-  let last: { readonly key: string; readonly redact: (text: string) => string } | undefined;
-  return (secrets) => {
-    const key = secrets.join('\n');
-    if (last?.key !== key) last = { key, redact: redactorOf(secrets) };
-    return last.redact;
-  };
-}
-
-/** Each secret as it is, and as it was or may have been written on the way. */
-function redactorOf(secrets: readonly string[]): (text: string) => string {
-  const written = secrets
-    .filter((secret) => secret.length >= SHORTEST_REDACTED)
-    .flatMap((secret) => [
-      secret,
-      Buffer.from(secret).toString('base64'),
-      Buffer.from(secret).toString('base64url'),
-      ...insideBase64(secret),
-      Buffer.from(secret).toString('hex'),
-      Buffer.from(secret).toString('hex').toUpperCase(),
-      ...[encodeURIComponent(secret), new URLSearchParams({ '': secret }).toString().slice(1)].flatMap((text) => [
-        text,
-        text.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()),
-      ]),
-      JSON.stringify(secret).slice(1, -1),
-    ]);
-  const longestFirst = [...new Set(written)].sort((a, b) => b.length - a.length);
-  return (text) => longestFirst.reduce((clean, secret) => clean.replaceAll(secret, '[redacted]'), text);
-}
-
-/** What base64 makes of it within a longer text, whose length before it decides which; without the characters that it shares. */
-function insideBase64(secret: string): string[] {
-  return [0, 1, 2].flatMap((before) => {
-    const bytes = Buffer.concat([Buffer.alloc(before), Buffer.from(secret)]);
-    const first = Math.ceil((before * 8) / 6);
-    const last = Math.floor((bytes.length * 8) / 6);
-    const pieces = [bytes.toString('base64'), bytes.toString('base64url')].map((text) => text.slice(first, last));
-    return pieces.filter((piece) => piece.length >= SHORTEST_PIECE);
-  });
 }
 
 async function isWithdrawn({ signal, beforeSend }: PartnerCall): Promise<boolean> {

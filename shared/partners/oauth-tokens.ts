@@ -48,12 +48,14 @@ const replySchema = z.object({
   // What may stand in a header, and no more.
   access_token: z
     .string()
+    .trim()
     .min(1)
     .max(16_384)
     .regex(/^[\x21-\x7e]+$/),
   // Required by RFC 6749, 5.1, and left out by some; Apigee says `BearerToken`.
   token_type: z
     .string()
+    .trim()
     .regex(/^bearer(?:token)?$/i)
     .nullish(),
   expires_in: z.coerce.number().min(0).nullish().catch(undefined),

@@ -30,6 +30,7 @@ function orNull<Schema extends z.ZodType>(schema: Schema) {
 }
 
 const NO_SINGLE_OPERATION = 'expected one operation: gunzip, csv-to-ndjson or rename';
+const NO_OPERATION = `${NO_SINGLE_OPERATION}, with its options behind it, as in "- gunzip: {}"`;
 
 const operationSchema = z
   .strictObject(
@@ -38,7 +39,12 @@ const operationSchema = z
       'csv-to-ndjson': orNull(csvToNdjsonSchema).optional(),
       rename: renameSchema.optional(),
     },
-    { error: (issue) => (issue.code === 'unrecognized_keys' ? NO_SINGLE_OPERATION : undefined) },
+    {
+      error: ({ code }) =>
+        (({ unrecognized_keys: NO_SINGLE_OPERATION, invalid_type: NO_OPERATION }) as Record<string, string>)[
+          code ?? ''
+        ],
+    },
   )
   .refine((operation) => Object.keys(operation).length === 1, { error: NO_SINGLE_OPERATION });
 

@@ -111,3 +111,8 @@ describe('transform', () => {
     });
   });
 });
+
+it('an operation that is a mere name is answered with how it is written', () => {
+  const parsed = transformOptions.schema.safeParse({ ops: ['gunzip'] });
+  expect(parsed.error?.issues[0]?.message).toContain('as in "- gunzip: {}"');
+});
