@@ -86,6 +86,7 @@ function within(connection: RemoteConnection, paths: readonly string[]): RemoteC
   return {
     fingerprint: connection.fingerprint,
     certificateEndsAt: connection.certificateEndsAt,
+    unsureTailBytes: connection.unsureTailBytes,
     get isUsable() {
       return connection.isUsable;
     },

@@ -28,6 +28,8 @@ export interface RemoteFile {
 export interface RemoteConnection {
   /** What proved who the server is: `SHA256:...` of its host key, or `sha256/...` of its certificate's key. */
   readonly fingerprint: string;
+  /** So many bytes at the end of an upload that was cut off may be missing, whatever the file's size. */
+  readonly unsureTailBytes: number;
   /** RFC 3339; of FTPS. */
   readonly certificateEndsAt: string | undefined;
   /** False once it closed, or may no longer be used. */

@@ -33,6 +33,8 @@ const NO_SUCH_COMMAND = new Set([500, 502, 504]);
 
 export class FtpsConnection implements RemoteConnection {
   readonly fingerprint: string;
+  /** Its bytes come one after the other. */
+  readonly unsureTailBytes = 0;
   readonly certificateEndsAt: string | undefined;
   readonly #client: Client;
   readonly #features: ReadonlySet<string>;

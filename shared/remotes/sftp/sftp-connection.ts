@@ -4,7 +4,7 @@ import type { RemoteConnection, RemoteEntry, RemoteFile } from '../remote-connec
 import { hasRemoteFault, RemoteError, type RemoteFault } from '../remote-error.ts';
 import { RequestWatch } from '../request-watch.ts';
 import { readAhead } from './read-ahead.ts';
-import { writeBehind } from './write-behind.ts';
+import { UNSURE_TAIL_BYTES, writeBehind } from './write-behind.ts';
 
 export interface SftpConnectionOptions {
   readonly client: Client;
@@ -35,6 +35,7 @@ type Callback<Result> = (error?: Error | null, result?: Result) => void;
 
 export class SftpConnection implements RemoteConnection {
   readonly fingerprint: string;
+  readonly unsureTailBytes = UNSURE_TAIL_BYTES;
   readonly certificateEndsAt = undefined;
   readonly #client: Client;
   readonly #sftp: SFTPWrapper;

@@ -101,6 +101,18 @@ for (const { name, start, missing } of SERVERS) {
       if (came === 'succeeded') expect(await content('a.csv')).toEqual(file);
     });
 
+    test('an upload that was cut off with holes in it is written again, though its size is whole', async ({ skip }) => {
+      skip(server.remote.type !== 'sftp', 'over FTP bytes come one after the other');
+      const file = randomBytes(3_000_000);
+      const object = await bench.land('holes.csv', file);
+      const temp = tempNameOf(`${server.directory}holes.csv`, 'acme/job-1/1').slice(server.directory.length);
+      const cut = Buffer.from(file).fill(0, 1_500_000, 1_600_000);
+      await writeFile(join(server.onDisk, temp), cut);
+      await chmod(join(server.onDisk, temp), 0o666);
+      expect(await push(object)).toMatchObject({ type: 'succeeded' });
+      expect(await content('holes.csv')).toEqual(file);
+    });
+
     test('a name that somebody else has is left alone, overwritten, or numbered, as the route says', async () => {
       await writeFile(join(server.onDisk, 'b.csv'), 'theirs');
       const object = await bench.land('b.csv', 'ours');
@@ -187,6 +199,7 @@ for (const { name, start, missing } of SERVERS) {
 function bound(connection: RemoteConnection): RemoteConnection {
   return {
     fingerprint: connection.fingerprint,
+    unsureTailBytes: connection.unsureTailBytes,
     certificateEndsAt: connection.certificateEndsAt,
     isUsable: true,
     list: (directory) => connection.list(directory),

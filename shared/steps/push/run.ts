@@ -144,11 +144,18 @@ async function prepare(context: Context, { connection, paths, left }: Preparing)
   if (options.temp === 'none') return { type: 'prepared', facts: common };
   const temp = tempNameOf(places.path, idempotencyKey);
   const there = await connection.stat(temp);
-  const offset = there !== undefined && there.sizeBytes <= object.sizeBytes ? there.sizeBytes : 0;
-  if (there === undefined || offset < object.sizeBytes || there.sizeBytes > object.sizeBytes)
-    await upload(context, connection, temp, offset);
+  // What an earlier try found whole is whole.
+  const isWhole = left?.temp === temp && there?.sizeBytes === object.sizeBytes;
+  const offset = goOnAt(there?.sizeBytes ?? 0, object.sizeBytes, connection);
+  const hasNothingToSend = isWhole || (there !== undefined && offset === object.sizeBytes);
+  if (!hasNothingToSend) await upload(context, connection, temp, offset);
   const sha256 = await verify(context, connection, temp);
   return { type: 'prepared', facts: { ...common, temp, ...(sha256 !== undefined && { sha256 }) } };
+}
+
+/** At the first byte that may be missing. */
+function goOnAt(there: number, whole: number, { unsureTailBytes }: RemoteConnection): number {
+  return there > whole ? 0 : Math.max(0, there - unsureTailBytes);
 }
 
 /** A number is chosen once. */
