@@ -19,4 +19,6 @@ export const VIEWS: readonly View[] = [
   { path: '/actions/$id', load: () => import('./actions/action-view.tsx') },
   { path: '/routes', nav: 'Routes', key: 'r', load: () => import('./routes/route-list-view.tsx') },
   { path: '/routes/$tenant/$name', load: () => import('./routes/route-view.tsx') },
+  { path: '/people', nav: 'People', load: () => import('./people/people-view.tsx') },
+  { path: '/keys', nav: 'Keys', load: () => import('./keys/keys-view.tsx') },
 ];

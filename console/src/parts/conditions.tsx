@@ -2,7 +2,9 @@
 import type { ReactNode } from 'react';
 import { useConnection } from '../api/connection.ts';
 import { problemOf } from '../api/problem.ts';
+import { signInAgain } from '../api/sign-in-again.ts';
 import styles from './conditions.module.css';
+import { sayProblem } from './toast.tsx';
 
 export function Loading({ what = 'Loading' }: { readonly what?: string }) {
   return (
@@ -45,6 +47,11 @@ export function Failed({ error, onRetry }: FailedProps) {
         <p className="muted">
           Request <code>{requestId}</code>
         </p>
+      )}
+      {code === 'SIGN_IN_AGAIN' && (
+        <button type="button" onClick={() => void signInAgain().catch(sayProblem)}>
+          Sign in again
+        </button>
       )}
       {onRetry !== undefined && (
         <button type="button" onClick={onRetry}>

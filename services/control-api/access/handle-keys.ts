@@ -37,6 +37,9 @@ const keySchema = z.object({
   revoked_at: z.string().nullable(),
 });
 
+const keysSchema = z.object({ keys: z.array(keySchema), next_cursor: z.string().nullable() });
+export type KeysPage = z.infer<typeof keysSchema>;
+
 const madeSchema = z.object({ key_id: z.string(), key: z.string() });
 
 const bodySchema = z.strictObject({
@@ -118,7 +121,7 @@ export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
         tags: ['access'],
         querystring: z.strictObject({ cursor: idCursorField.optional(), limit: limitField }),
         response: {
-          200: z.object({ keys: z.array(keySchema), next_cursor: z.string().nullable() }),
+          200: keysSchema,
           ...errorReplies,
         },
       },

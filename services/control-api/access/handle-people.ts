@@ -53,6 +53,9 @@ const invitationSchema = z.strictObject({
   role: roleSchema,
 });
 
+const peopleSchema = z.object({ people: z.array(personSchema), next_cursor: z.string().nullable() });
+export type PeoplePage = z.infer<typeof peopleSchema>;
+
 const changedSchema = z.object({ person_id: z.string(), changed: z.boolean().describe('False if it was so before.') });
 const endedSchema = z.object({ ended: z.number().describe('How many sessions ended; within 15 s in all processes.') });
 
@@ -81,7 +84,7 @@ export function handlePeople(app: ApiServer, { sql, reads }: ApiParts): void {
           limit: limitField,
         }),
         response: {
-          200: z.object({ people: z.array(personSchema), next_cursor: z.string().nullable() }),
+          200: peopleSchema,
           ...errorReplies,
         },
       },

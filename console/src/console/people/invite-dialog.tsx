@@ -1,0 +1,47 @@
+/** Invites a person of a tenant, who then signs in by mail. */
+import { useState } from 'react';
+import { post } from '../../api/client.ts';
+import { FormDialog, OF_TENANTS, RoleField } from '../../parts/form-dialog.tsx';
+
+interface InviteDialogProps {
+  readonly onClose: () => void;
+  readonly onDone: (text: string) => void;
+}
+
+export function InviteDialog({ onClose, onDone }: InviteDialogProps) {
+  const [tenant, setTenant] = useState('');
+  const [email, setEmail] = useState('');
+  const [name, setName] = useState('');
+  const [role, setRole] = useState('tenant-viewer');
+  return (
+    <FormDialog
+      title="Invite a person of a tenant"
+      verb="Invite"
+      words={['people', 'invite', email || 'ADDRESS', '--tenant', tenant || 'TENANT', '--role', role]}
+      isReady={tenant.trim() !== '' && email.includes('@')}
+      onClose={onClose}
+      act={async () => {
+        await post('/api/v1/people', {
+          tenant: tenant.trim(),
+          email: email.trim(),
+          name: name.trim() || email.trim(),
+          role,
+        });
+        onDone(`${email.trim()} may sign in to the portal.`);
+        onClose();
+      }}
+    >
+      <label>
+        Tenant <input value={tenant} maxLength={128} required onChange={(event) => setTenant(event.target.value)} />
+      </label>
+      <label>
+        E-mail address{' '}
+        <input type="email" value={email} maxLength={254} required onChange={(event) => setEmail(event.target.value)} />
+      </label>
+      <label>
+        Name <input value={name} maxLength={100} onChange={(event) => setName(event.target.value)} />
+      </label>
+      <RoleField role={role} roles={OF_TENANTS} onChange={setRole} />
+    </FormDialog>
+  );
+}
