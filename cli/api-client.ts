@@ -9,6 +9,7 @@ import { followEvents, type StreamedEvent } from './follow-events.ts';
 export interface ApiCall {
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
   /** A body as it stands, with headers that vouch for it in place of the key. */
   readonly signed?: { readonly text: string; readonly headers: Readonly<Record<string, string>> };
 }
@@ -57,7 +58,7 @@ export function createApiClient({ api, key }: Connection): ApiClient {
     method: 'GET' | 'POST',
     path: string,
     schema: Schema,
-    { query = {}, body, signed }: ApiCall = {},
+    { query = {}, body, headers = {}, signed }: ApiCall = {},
   ): Promise<z.output<Schema>> {
     const url = new URL(path.replace(/^\//, ''), api.href.endsWith('/') ? api : `${api.href}/`);
     for (const [name, value] of Object.entries(query)) {
@@ -68,6 +69,7 @@ export function createApiClient({ api, key }: Connection): ApiClient {
       url,
       headers: {
         accept: 'application/json',
+        ...headers,
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...(signed === undefined ? { 'x-api-key': key } : signed.headers),
       },

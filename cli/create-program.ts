@@ -28,6 +28,7 @@ import { addSimulate } from './commands/simulate.ts';
 import { addSimulateChat } from './commands/simulate-chat.ts';
 import { addStatus } from './commands/status.ts';
 import { addTimeline } from './commands/timeline.ts';
+import { addUploadCommands } from './commands/uploads.ts';
 import { addWatch } from './commands/watch.ts';
 import { EXIT_CODES_HELP } from './exit-codes.ts';
 
@@ -39,6 +40,7 @@ const COMMANDS = [
   addFiles,
   addOverview,
   addSearch,
+  addUploadCommands,
   addTimeline,
   addWatch,
   addListJobs,

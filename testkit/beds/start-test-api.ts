@@ -56,6 +56,7 @@ export async function startTestApi(
       | 'chat'
       | 'linkSecret'
       | 'arrivalMs'
+      | 'uploadOrigins'
       | 'signIn'
       | 'mailServer'
       | 'trustedProxies'

@@ -44,6 +44,12 @@ function loadCrc32c() {
   return createCRC32(CRC32C_POLYNOMIAL);
 }
 
+/** For content that goes by. */
+export async function createCrc64Nvme() {
+  const hasher = await loadCrc64Nvme();
+  return hasher.init();
+}
+
 function loadCrc64Nvme() {
   const { createCRC64 } = require('hash-wasm/dist/crc64.umd.min.js') as typeof import('hash-wasm');
   return createCRC64(CRC64NVME_POLYNOMIAL);

@@ -1,0 +1,50 @@
+/** CRC64NVME of pieces of a file, away from the page: of each part, and of the whole as the parts go by. */
+import { createCRC64, type IHasher } from 'hash-wasm';
+
+export type ChecksumRequest =
+  | { readonly id: number; readonly type: 'part'; readonly piece: Blob; readonly file: string }
+  | { readonly id: number; readonly type: 'whole'; readonly file: string };
+export type ChecksumReply = { readonly id: number; readonly crc64nvme?: string; readonly error?: string };
+
+/** Of the reflected CRC that begins and ends with all ones (CRC RevEng catalogue: CRC-64/NVME). */
+const POLYNOMIAL = '9a6c9329ac4bc9b5';
+
+const part = createCRC64(POLYNOMIAL);
+const wholes = new Map<string, Promise<IHasher>>();
+
+async function answer(request: ChecksumRequest): Promise<string> {
+  const whole = await wholeOf(request.file);
+  if (request.type === 'whole') {
+    wholes.delete(request.file);
+    return base64(whole.digest('binary'));
+  }
+  const bytes = new Uint8Array(await request.piece.arrayBuffer());
+  whole.update(bytes);
+  return base64((await part).init().update(bytes).digest('binary'));
+}
+
+function wholeOf(file: string): Promise<IHasher> {
+  const known = wholes.get(file);
+  if (known !== undefined) return known;
+  const made = createCRC64(POLYNOMIAL).then((hasher) => hasher.init());
+  wholes.set(file, made);
+  return made;
+}
+
+function base64(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes));
+}
+
+// One after the other: the whole is of the parts in their order.
+let before: Promise<unknown> = Promise.resolve();
+self.onmessage = ({ data }: MessageEvent<ChecksumRequest>) => {
+  before = before.then(async () => {
+    let reply: ChecksumReply;
+    try {
+      reply = { id: data.id, crc64nvme: await answer(data) };
+    } catch (error) {
+      reply = { id: data.id, error: String(error) };
+    }
+    self.postMessage(reply);
+  });
+};

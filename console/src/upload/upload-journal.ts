@@ -1,0 +1,43 @@
+/** Files whose sending was not ended, kept in this browser: a page that is opened again says which ones to choose again. */
+export interface Unfinished {
+  readonly uploadId: string;
+  readonly name: string;
+  readonly directory: string;
+  readonly size: number;
+}
+
+const DATABASE = 'longshore-uploads';
+const STORE = 'unfinished';
+
+export async function listUnfinished(): Promise<readonly Unfinished[]> {
+  return await inStore('readonly', (store) => store.getAll() as IDBRequest<Unfinished[]>);
+}
+
+export async function noteUnfinished(upload: Unfinished): Promise<void> {
+  await inStore('readwrite', (store) => store.put(upload));
+}
+
+export async function forgetUnfinished(uploadId: string): Promise<void> {
+  await inStore('readwrite', (store) => store.delete(uploadId));
+}
+
+async function inStore<Result>(
+  mode: IDBTransactionMode,
+  act: (store: IDBObjectStore) => IDBRequest<Result>,
+): Promise<Result> {
+  const opening = indexedDB.open(DATABASE, 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore(STORE, { keyPath: 'uploadId' });
+  const database = await ended(opening);
+  try {
+    return await ended(act(database.transaction(STORE, mode).objectStore(STORE)));
+  } finally {
+    database.close();
+  }
+}
+
+function ended<Result>(request: IDBRequest<Result>): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error ?? new Error('IndexedDB failed'));
+  });
+}
