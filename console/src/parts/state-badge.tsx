@@ -7,6 +7,7 @@ const SIGNS: Readonly<Record<Tone, string>> = { good: '✓', bad: '✕', warn: '
 const TONES: Readonly<Record<string, Tone>> = {
   completed: 'good',
   succeeded: 'good',
+  success: 'good',
   done: 'good',
   delivered: 'good',
   confirmed: 'good',

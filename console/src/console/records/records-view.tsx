@@ -79,7 +79,7 @@ export default function RecordsView() {
         <CopyCommand words={['records', id, ...(state ? ['--state', state] : []), ...(code ? ['--code', code] : [])]} />
       </div>
       {job.data?.record_summary && (
-        <ul className="row" aria-label="Records by state">
+        <ul className="row" style={{ padding: 0 }} aria-label="Records by state">
           {Object.entries(job.data.record_summary.by_state).map(([name, count]) => (
             <li key={name} className="row">
               <button type="button" className="plain" onClick={() => change({ state: name.toLowerCase() })}>

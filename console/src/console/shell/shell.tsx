@@ -5,7 +5,7 @@ import { useCallback, useEffect, useMemo, useState } from 'react';
 import type { TenantList } from '#services/control-api/definitions/find-routes.ts';
 import { get, post } from '../../api/client.ts';
 import { noteSignedIn, useConnection } from '../../api/connection.ts';
-import { togglePause, useLiveState } from '../../api/live.ts';
+import { togglePause, useLive, useLiveState } from '../../api/live.ts';
 import { useMe } from '../../api/me.ts';
 import { problemOf } from '../../api/problem.ts';
 import { Failed, Loading } from '../../parts/conditions.tsx';
@@ -84,7 +84,10 @@ function Zones({ children }: { readonly children: React.ReactNode }) {
 function Header() {
   const { data: me } = useMe();
   const live = useLiveState();
+  // Connected on every view, also on those that hear nothing themselves.
+  useLive(() => {});
   const [zone, setZone] = useZone();
+  const zoneLabel = zone === 'utc' ? 'UTC ▾' : zone === 'mine' ? 'My time ▾' : 'Tenant time ▾';
   const [theme, setTheme] = usePreference<(typeof THEMES)[number]>('theme', 'system');
   const [lists, setLists] = usePreference<'grid' | 'table'>('lists', 'grid');
   return (
@@ -97,8 +100,8 @@ function Header() {
         {LIVE_LABELS[live]}
       </button>
       <Menu
-        name="Time zone"
-        label={zone === 'utc' ? 'UTC ▾' : zone === 'mine' ? 'My time ▾' : 'Tenant time ▾'}
+        name={`Time zone: ${zoneLabel}`}
+        label={zoneLabel}
         className="plain"
         items={ZONES.map((each) => ({
           label: ZONE_LABELS[each],
@@ -124,7 +127,6 @@ function Header() {
         ]}
       />
       <Menu
-        name={`${me?.person?.name ?? me?.actor}, ${me?.role}`}
         label={`${me?.person?.name ?? me?.actor}, ${me?.role} ▾`}
         className={`plain ${styles.person}`}
         items={[{ label: 'Sign out', onSelect: () => void signOut() }]}

@@ -1,0 +1,181 @@
+/** The console over a whole fleet, in a real browser: files are found, explained and retried, whatever their names are. */
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { buildPages, noBrowser, type OpenConsole, openConsole } from '#testkit/beds/open-console.ts';
+import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
+
+const TENANT = 'acme';
+const ROUTES = `
+kind: route
+tenant: ${TENANT}
+name: checked
+match: { path: "checked/**" }
+steps:
+  - validate: { checksumSidecar: { waitUpTo: 1s } }
+  - deliver: {}
+---
+kind: route
+tenant: ${TENANT}
+name: plain
+match: { path: "plain/**" }
+steps:
+  - deliver: {}
+`;
+const CONTENT = 'id\n1\n';
+const HOSTILE = [
+  '<img src=x onerror=alert(1)>.csv',
+  '"><svg onload=alert(2)>.csv',
+  'gpj.\u202Eexe.csv',
+  "{{constructor.constructor('alert(3)')()}}.csv",
+];
+const LONG_MS = 60_000;
+
+if (noBrowser !== undefined) process.stdout.write(`tests of the console are skipped: ${noBrowser}\n`);
+
+describe.skipIf(noBrowser !== undefined)('the console (skipped without Chromium)', () => {
+  let fleet: TestFleet;
+  let console: OpenConsole;
+  const at = (path: string) => new URL(`/console${path}`, fleet.stack.endpoints.api).href;
+
+  beforeAll(async () => {
+    buildPages();
+    fleet = await startTestFleet({ tenants: [TENANT], routes: ROUTES });
+    const key = readFileSync(fleet.stack.endpoints.operatorKeyFile, 'utf8').trim();
+    const made = await fetch(new URL('/api/v1/sign-in-links', fleet.stack.endpoints.api), {
+      method: 'POST',
+      headers: { 'x-api-key': key },
+    });
+    console = await openConsole(((await made.json()) as { url: string }).url);
+    console.page.setDefaultTimeout(LONG_MS);
+  }, 180_000);
+  afterAll(async () => {
+    await console?.close();
+    await fleet?.stop();
+  }, 60_000);
+
+  test('a failed file is found, explained and retried by keys alone, and becomes completed while one looks', async () => {
+    const { page } = console;
+    await fleet.put(`${TENANT}/checked/order.csv`, CONTENT);
+    await fleet.untilAllEnded(1, LONG_MS);
+    await page.goto(at('/files?status=failed'));
+    const row = page.getByRole('row').filter({ hasText: 'order.csv' });
+    await row.waitFor();
+    await row.focus();
+    await page.keyboard.press('o');
+    await page.getByText('What to do:').waitFor();
+    expect(await page.getByRole('region', { name: 'What happened' }).innerText()).toContain('CHECKSUM_SIDECAR_MISSING');
+    await fleet.put(`${TENANT}/checked/order.csv.sha256`, `${await sha256(CONTENT)}  order.csv\n`);
+    await page.keyboard.press('r');
+    await page.getByText(/^Takes/).waitFor();
+    await page.getByLabel('Reason').focus();
+    await page.keyboard.type('INC-4711 the checksum is there');
+    await page.keyboard.press('Enter');
+    await page.locator('article header').getByText('completed').first().waitFor();
+    await page.getByText('INC-4711').first().waitFor();
+    expect(await page.getByText('What to do:').count()).toBe(0);
+    expect(console.faults).toEqual([]);
+  });
+
+  test('names that are markup, or that turn text round, are shown as they are and run nothing', async () => {
+    const { page } = console;
+    for (const name of HOSTILE) await fleet.put(`${TENANT}/elsewhere/${name}`, CONTENT);
+    await fleet.untilAllEnded(HOSTILE.length + 1, LONG_MS);
+    await page.goto(at('/files?status=quarantined'));
+    await page.getByRole('row').nth(HOSTILE.length).waitFor();
+    const shown = await page.locator('[data-column="name"]').allInnerTexts();
+    expect(shown.sort()).toEqual(HOSTILE.map((name) => name.replace('\u202E', '⟨U+202E⟩')).sort());
+    await page.getByRole('row').filter({ hasText: 'onerror' }).getByRole('link').click();
+    await page.getByText('What happened:').waitFor();
+    expect(await page.getByRole('heading', { level: 1 }).innerText()).toBe(HOSTILE[0]);
+    expect(await page.locator('img, main script').count()).toBe(0);
+    expect(console.faults).toEqual([]);
+  });
+
+  test('the filter is in the address: it survives a reload, back and forward, and empty lists show the way out', async () => {
+    const { page } = console;
+    await page.goto(at('/files?status=quarantined'));
+    await page.getByRole('row').nth(1).waitFor();
+    await page.getByRole('button', { name: 'Remove the filter status' }).click();
+    await page.getByRole('row').filter({ hasText: 'order.csv' }).first().waitFor();
+    await page.goBack();
+    await page.getByRole('button', { name: /^status: quarantined/ }).waitFor();
+    await page.goForward();
+    await page.getByRole('row').filter({ hasText: 'order.csv' }).first().waitFor();
+    await page.goto(at('/files?name=nothing-like-it'));
+    await page.reload();
+    await page.getByRole('button', { name: 'Remove name' }).click();
+    await page.getByRole('row').nth(1).waitFor();
+  });
+
+  test('a file that arrives is counted above the list, and never moves it', async () => {
+    const { page } = console;
+    await page.goto(at('/files'));
+    await page.getByRole('button', { name: /live/ }).waitFor();
+    const first = await page.locator('[data-index="0"]').getAttribute('data-id');
+    await fleet.put(`${TENANT}/plain/late.csv`, CONTENT);
+    const pill = page.locator('[data-new]');
+    await pill.waitFor();
+    expect(await page.locator('[data-index="0"]').getAttribute('data-id')).toBe(first);
+    await page.keyboard.press('.');
+    await page.locator('[data-index="0"]').filter({ hasText: 'late.csv' }).waitFor();
+    await page.locator('[data-index="0"]').getByText('completed').waitFor();
+  });
+
+  test.each(['light', 'dark'])(
+    'no view has a barrier, %s',
+    async (theme) => {
+      const { page } = console;
+      await page.evaluate(`localStorage.setItem('longshore.theme', '${theme}')`);
+      const [file] = await fleet.sql<{ id: string }[]>`SELECT id FROM files WHERE name = 'order.csv'`;
+      const [action] = await fleet.sql<{ id: string }[]>`SELECT id FROM actions LIMIT 1`;
+      const views: [path: string, sign: string][] = [
+        ['/files?status=quarantined', 'Files'],
+        ['/files?name=nothing-like-it', 'Files'],
+        [`/files/${file?.id}`, 'order.csv'],
+        ['/actions', 'Actions'],
+        [`/actions/${action?.id}`, 'Retry 1'],
+        ['/nowhere', 'There is no such page'],
+      ];
+      for (const [path, sign] of views) {
+        await page.goto(at(path));
+        await page.getByRole('heading', { name: sign }).waitFor();
+        await page.locator('[aria-busy="true"]').waitFor({ state: 'detached' });
+        expect([path, await console.findBarriers()]).toEqual([path, []]);
+      }
+    },
+    120_000,
+  );
+
+  test('an API that is away is said, and what is shown and typed stays until it is back', async () => {
+    const { page } = console;
+    await page.goto(at('/files?status=quarantined'));
+    await page.getByRole('row').nth(1).waitFor();
+    await page.getByRole('button', { name: '+ filter' }).click();
+    await page.getByRole('menuitem', { name: 'route' }).click();
+    await page.getByRole('combobox').fill('half a wo');
+    await console.context.route('**/api/**', (route) => route.abort());
+    await page.getByRole('button', { name: 'Cancel' }).waitFor();
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
+    await page.getByText('The API has not answered since').waitFor();
+    expect(await page.getByRole('row').count()).toBeGreaterThan(1);
+    await console.context.unroute('**/api/**');
+    await page.getByText('The API has not answered since').waitFor({ state: 'detached' });
+    expect(await page.getByRole('combobox').inputValue()).toBe('half a wo');
+  });
+
+  test('a session that ends asks to sign in again over what is shown', async () => {
+    const { page } = console;
+    await page.goto(at('/files?status=quarantined'));
+    await page.getByRole('row').nth(1).waitFor();
+    await console.context.clearCookies();
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
+    await page.getByRole('dialog', { name: 'Your session has ended' }).waitFor();
+    expect(await page.getByRole('row', { includeHidden: true }).count()).toBeGreaterThan(1);
+    expect(console.faults).toEqual([]);
+  });
+});
+
+async function sha256(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
+  return Buffer.from(digest).toString('hex');
+}

@@ -1,0 +1,70 @@
+/** The console of a fleet in a real browser, signed in by a one-time link, with every fault of the page and its policy written down. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+
+const { LONGSHORE_TEST_CHROMIUM = '/usr/bin/chromium' } = process.env;
+const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
+
+/** Why there can be no browser; undefined when there can. */
+export const noBrowser = existsSync(LONGSHORE_TEST_CHROMIUM) ? undefined : `there is no ${LONGSHORE_TEST_CHROMIUM}`;
+
+export interface OpenConsole {
+  readonly page: Page;
+  readonly context: BrowserContext;
+  /** Faults of scripts, and what the policy refused. */
+  readonly faults: readonly string[];
+  /** Rules of WCAG that what is shown breaks, each with where. */
+  findBarriers(): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+export function buildPages(): void {
+  execFileSync(process.execPath, [fileURLToPath(new URL('../../console/build-pages.ts', import.meta.url))]);
+}
+
+/** @param link a one-time sign-in link */
+export async function openConsole(link: string): Promise<OpenConsole> {
+  const options = { executablePath: LONGSHORE_TEST_CHROMIUM, args: ['--no-sandbox', '--disable-dev-shm-usage'] };
+  // On a machine under load its first start may not be in time.
+  const browser: Browser = await chromium.launch(options).catch(() => chromium.launch(options));
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  const page = await context.newPage();
+  const faults: string[] = [];
+  page.on('pageerror', (error) => faults.push(String(error)));
+  page.on('dialog', (dialog) => {
+    faults.push(`dialog: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  page.on('console', (message) => {
+    if (/Content Security Policy|Trusted(HTML|Script)/.test(message.text())) faults.push(message.text());
+  });
+  await page.goto(link);
+  await page.getByRole('navigation', { name: 'Views' }).waitFor();
+  return {
+    page,
+    context,
+    faults,
+    async findBarriers() {
+      // In the page's own world its policy would refuse the text of a script.
+      const session = await context.newCDPSession(page);
+      const run = async (expression: string) => {
+        const { result, exceptionDetails } = await session.send('Runtime.evaluate', {
+          expression,
+          awaitPromise: true,
+          returnByValue: true,
+        });
+        if (exceptionDetails !== undefined) throw new Error(exceptionDetails.exception?.description);
+        return result.value as unknown;
+      };
+      await run(`if (typeof axe === 'undefined') { ${AXE} }; undefined`);
+      const found = await run(
+        `axe.run(document).then(({ violations }) => violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => id + ' ' + target.join(' ') + ' ' + failureSummary)))`,
+      );
+      await session.detach();
+      return found as string[];
+    },
+    close: () => browser.close(),
+  };
+}
