@@ -101,14 +101,16 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'POST /api/v1/pulls': ['pulls:change', { project: 'P', remote: 'nobody', remotePath: '/in/a' }],
   'POST /api/v1/pulls/{id}/retrigger': ['pulls:change', REASON],
   ...Object.fromEntries(
-    ['partners', 'stores', 'databases', 'remotes', 'sources', 'routes'].flatMap((plural): [string, Endpoint][] => [
-      [`GET /api/v1/${plural}/{tenant}/{name}`, ['read']],
-      [`PUT /api/v1/${plural}/{tenant}/{name}`, ['definitions:apply', { ...ROUTE, name: 'nobody' }]],
-      [`GET /api/v1/${plural}/{tenant}/{name}/versions`, ['read']],
-      [`GET /api/v1/${plural}/{tenant}/{name}/versions/{version}`, ['read']],
-      [`GET /api/v1/${plural}/{tenant}/{name}/diff`, ['read']],
-      [`POST /api/v1/${plural}/{tenant}/{name}/versions/{version}/restore`, ['definitions:apply', REASON]],
-    ]),
+    ['partners', 'stores', 'databases', 'remotes', 'sources', 'calendars', 'expectations', 'routes'].flatMap(
+      (plural): [string, Endpoint][] => [
+        [`GET /api/v1/${plural}/{tenant}/{name}`, ['read']],
+        [`PUT /api/v1/${plural}/{tenant}/{name}`, ['definitions:apply', { ...ROUTE, name: 'nobody' }]],
+        [`GET /api/v1/${plural}/{tenant}/{name}/versions`, ['read']],
+        [`GET /api/v1/${plural}/{tenant}/{name}/versions/{version}`, ['read']],
+        [`GET /api/v1/${plural}/{tenant}/{name}/diff`, ['read']],
+        [`POST /api/v1/${plural}/{tenant}/{name}/versions/{version}/restore`, ['definitions:apply', REASON]],
+      ],
+    ),
   ),
   'GET /api/v1/tenants': ['read'],
   'GET /api/v1/tenants/{tenant}': ['read'],
