@@ -18,6 +18,7 @@ import { addListJobs } from './commands/list-jobs.ts';
 import { addNotices } from './commands/notices.ts';
 import { addOverview } from './commands/overview.ts';
 import { addPeopleCommands } from './commands/people.ts';
+import { addPullCommands } from './commands/pulls.ts';
 import { addReceipts } from './commands/receipts.ts';
 import { addRecords } from './commands/records.ts';
 import { addRetry } from './commands/retry.ts';
@@ -53,6 +54,7 @@ const COMMANDS = [
   addDeadLetterCommands,
   addNotices,
   addRouteCommands,
+  addPullCommands,
   addKeyCommands,
   addWhoAmI,
   addConsole,

@@ -12,7 +12,7 @@ import { describeStack } from '#local/launcher/describe-stack.ts';
 import { type Examples, prepareExamples } from '#local/launcher/load-examples.ts';
 import { reportFiles } from '#local/launcher/report-files.ts';
 import { MOST_INSTANCES, parseScale, type Scale } from '#local/launcher/scale-option.ts';
-import { gatewayUrl, type Stack, startStack } from '#local/stack.ts';
+import { type Stack, startStack } from '#local/stack.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { stopSignal } from '#shared/runtime/shutdown.ts';
@@ -74,7 +74,7 @@ async function run(): Promise<number> {
   const stopRequested = stopSignal();
   const config = loadLauncherConfig();
   const scale = parseScale(words);
-  const examples = await prepareExamples(config.LONGSHORE_HOME, gatewayUrl(config.LONGSHORE_PORT_BASE));
+  const examples = await prepareExamples(config.LONGSHORE_HOME, config.LONGSHORE_PORT_BASE);
   const started = await Promise.race([start({ config, scale, examples }), stopRequested.then(() => undefined)]);
   if (started === undefined) return INTERRUPTED;
   const { stack, sql } = started;

@@ -18,6 +18,8 @@ export const PORT_OFFSETS = {
   /** The partner of the examples, and the API gateway before it. */
   'partner-simulator': 7,
   gateway: 8,
+  /** The partner of the examples whose files are fetched: SFTP, FTPS with its data connections, and health. */
+  'partner-files-sftp': 9,
   ingestor: 10,
   router: 11,
   'partner-worker': 12,
@@ -25,6 +27,10 @@ export const PORT_OFFSETS = {
   'retry-sweeper': 14,
   /** Health and metrics; the API itself listens on `api`. */
   'control-api': 15,
+  'partner-files-ftps': 16,
+  'partner-files-passive-1': 17,
+  'partner-files-passive-2': 18,
+  'partner-files': 19,
 } as const;
 
 /** The second partner-worker has the offset 22, the third 32: further instances of a service stand in rows of their own. */

@@ -72,11 +72,6 @@ export interface Stack {
 const HOST = '127.0.0.1';
 const PAGES_PROGRAM = fileURLToPath(new URL('../console/build-pages.ts', import.meta.url));
 
-/** Where the API gateway before the examples' partner will stand. */
-export function gatewayUrl(portBase: number): string {
-  return `http://${HOST}:${portsFrom(portBase).gateway}`;
-}
-
 /** @throws LongshoreError `HOME_IN_USE`, `PORT_IN_USE`, `POSTGRES_*` or `CHILD_NOT_READY` */
 export async function startStack(options: StartStackOptions): Promise<Stack> {
   const home = await openHome(options.home);

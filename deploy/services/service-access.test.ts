@@ -40,6 +40,7 @@ function sourcesOf(service: string): Map<string, string> {
 }
 
 const STORE_USES: Record<string, readonly string[]> = {
+  pull: ['read', 'write', 'list-versions', 'list-parts', 'abort-upload'],
   head: ['read'],
   readRange: ['read'],
   readStream: ['read'],

@@ -84,7 +84,11 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     ...NOTHING,
     takes: ['work'],
     sends: ['work', 'partner-steps'],
-    objects: WORKER_OBJECTS,
+    objects: {
+      ...WORKER_OBJECTS,
+      // What it fetches from remotes goes there.
+      landing: ['read', 'write', 'delete-version', 'list-versions', 'list-parts', 'abort-upload'],
+    },
     // The credentials of external stores.
     readsSecrets: true,
     reaches: ['partners', 'stores', 'remotes'],
@@ -100,7 +104,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
       BUCKET_IDS.map((bucket): [BucketId, ObjectUse[]] => [
         bucket,
         bucket === 'landing'
-          ? ['read', 'list-versions', 'abort-upload']
+          ? ['read', 'list-versions', 'abort-upload', 'list-parts']
           : ['list-uploads', 'abort-upload', 'list-parts'],
       ]),
     ),
@@ -115,8 +119,8 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     counts: true,
     // What is sent over HTTP, and what presigned URLs give to read.
     objects: { landing: ['read', 'write', 'list-versions'], archive: ['read'], outbound: ['read'] },
-    // The secrets of chats, of the provider and of the mail server.
+    // The secrets of chats, of the provider, of the mail server and of remotes that a person tests.
     readsSecrets: true,
-    reaches: ['mail'],
+    reaches: ['remotes', 'mail'],
   },
 };

@@ -39,7 +39,7 @@ test('the examples have at least two tenants, each with a route, and applying th
 });
 
 test('partners are applied with the address at which the gateway of this home stands', async () => {
-  const examples = await prepareExamples(home, 'http://127.0.0.1:9188');
+  const examples = await prepareExamples(home, 9_180);
   const sql = connectLauncher(database.url);
   try {
     await ensureTenants(sql, home, examples!.tenants);

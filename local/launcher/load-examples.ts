@@ -6,17 +6,29 @@
  * 2. A home takes them once. A marker is written when all were sent; a start that was cut off before sends them again, which
  *    is an overwrite, hence new files.
  * 3. Partners are written with the gateway's address of the default ports, so that they can be applied by hand as they stand; with other
- *    ports its own address takes that place.
+ *    ports its own address takes that place. So do the ports of remotes, and the host key of this home's file server.
+ * 4. `examples/<tenant>/partner-files/` is what that partner's own server has. One pull is asked for that succeeds, and one that does not.
  */
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import ssh2 from 'ssh2';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import type { Endpoints } from '#local/launcher/endpoints.ts';
+import { partnerFilesKeys } from '#local/launcher/partner-access.ts';
 import { sendFiles } from '#local/launcher/send-files.ts';
 import type { TenantToRegister } from '#local/launcher/tenant-access.ts';
-import { applyPartner, applyRoute, applyStore } from '#shared/definitions/apply-definitions.ts';
+import { portsFrom } from '#local/ports.ts';
+import { loadOrCreateHostKey } from '#local/sftp/make-ssh-key.ts';
+import {
+  applyPartner,
+  applyRemote,
+  applyRoute,
+  applySource,
+  applyStore,
+} from '#shared/definitions/apply-definitions.ts';
 import { type ParsedDocument, parseRouteFiles } from '#shared/definitions/parse-route-files.ts';
 import { findCallFaults } from '#shared/definitions/routes/find-call-faults.ts';
 import { LongshoreError } from '#shared/errors.ts';
@@ -31,36 +43,86 @@ export interface Examples {
 
 const EXAMPLES = fileURLToPath(new URL('../../examples', import.meta.url));
 const DEFINITIONS = ['routes.yaml', 'partners.yaml'];
-/** As the examples name it. */
-const EXAMPLE_GATEWAY = 'http://127.0.0.1:8088';
+/** With whose ports the examples are written. */
+const DEFAULT_BASE = 8_080;
+/** In place of the host key of this home's file server. */
+const EXAMPLE_HOST_KEY = `SHA256:${'A'.repeat(43)}`;
+const EXAMPLE_PULL = { tenant_id: 'fsa', project: 'FLPIDS-NATS', pipeline: 'FLPIDS_ODS' };
+const EXAMPLE_PULLS = [
+  { ...EXAMPLE_PULL, remote: 'fsa-ftps', remote_path: '/s_dart_cert/plas/in/mo.moyr540.data' },
+  // Its password is wrong: it ends in ERROR, and the file stays where it is.
+  { ...EXAMPLE_PULL, remote: 'fsa-ftps-old-password', remote_path: '/s_dart_cert/plas/in/mo.moyr541.data' },
+];
 const ACTOR = 'examples';
 
 /** Undefined when the home has had them. @throws LongshoreError `CONFIG_INVALID` naming each fault of an example. */
-export async function prepareExamples(home: string, gatewayUrl = EXAMPLE_GATEWAY): Promise<Examples | undefined> {
+export async function prepareExamples(home: string, portBase = DEFAULT_BASE): Promise<Examples | undefined> {
   const marker = join(home, 'examples-sent');
   if (existsSync(marker)) return undefined;
   const directories = (await readdir(EXAMPLES, { withFileTypes: true })).filter((entry) => entry.isDirectory());
   const paths = directories
     .flatMap(({ name }) => DEFINITIONS.map((definition) => join(EXAMPLES, name, definition)))
     .filter((path) => existsSync(path));
-  const documents = await readDocuments(paths, gatewayUrl);
+  const documents = await readDocuments(paths, (text) => placed(text, home, portBase));
   return {
     tenants: documents.flatMap(({ document }) => (document.kind === 'tenant' ? [document] : [])),
-    applyDefinitions: (databaseUrl) => applyDefinitions(databaseUrl, documents),
+    applyDefinitions: async (databaseUrl) => {
+      for (const { name } of directories) {
+        const atPartner = join(EXAMPLES, name, 'partner-files');
+        if (existsSync(atPartner)) await cp(atPartner, join(home, 'data', 'partner-files'), { recursive: true });
+      }
+      await applyDefinitions(databaseUrl, documents);
+    },
     send: async (endpoints) => {
       for (const [id, access] of Object.entries(endpoints.tenants)) {
         const directory = join(EXAMPLES, id, 'files');
         if (existsSync(directory)) await sendFiles({ ...endpoints.sftp, access, directory });
       }
+      await requestExamplePulls(endpoints.postgres);
       await writeFile(marker, '', { mode: 0o600 });
     },
   };
 }
 
-async function readDocuments(paths: readonly string[], gatewayUrl: string): Promise<readonly ParsedDocument[]> {
+function placed(text: string, home: string, portBase: number): string {
+  const ports = portsFrom(portBase);
+  const defaults = portsFrom(DEFAULT_BASE);
+  const withPorts = (['partner-files-sftp', 'partner-files-ftps'] as const).reduce(
+    (changed, name) => changed.replaceAll(`port: ${defaults[name]}\n`, `port: ${ports[name]}\n`),
+    text.replaceAll(`http://127.0.0.1:${defaults.gateway}`, `http://127.0.0.1:${ports.gateway}`),
+  );
+  if (!withPorts.includes(EXAMPLE_HOST_KEY)) return withPorts;
+  const hostKey = loadOrCreateHostKey(join(partnerFilesKeys({ keys: join(home, 'keys') }), 'host_ed25519'));
+  return withPorts.replaceAll(EXAMPLE_HOST_KEY, fingerprintOf(hostKey));
+}
+
+function fingerprintOf(hostKey: string): string {
+  const key = ssh2.utils.parseKey(hostKey);
+  if (key instanceof Error) throw key;
+  const [parsed] = [key].flat();
+  const digest = createHash('sha256')
+    .update(parsed?.getPublicSSH() ?? '')
+    .digest('base64');
+  return `SHA256:${digest.replace(/=+$/, '')}`;
+}
+
+async function requestExamplePulls(databaseUrl: string): Promise<void> {
+  const sql = connectLauncher(databaseUrl);
+  try {
+    // As anybody may put rows in: the clock finds them.
+    for (const pull of EXAMPLE_PULLS) await sql`INSERT INTO pulls ${sql(pull)}`;
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
+
+async function readDocuments(
+  paths: readonly string[],
+  place: (text: string) => string,
+): Promise<readonly ParsedDocument[]> {
   const files = paths.map(async (path) => {
     const text = await readFile(path, 'utf8');
-    return { name: path, text: text.replaceAll(EXAMPLE_GATEWAY, gatewayUrl) };
+    return { name: path, text: place(text) };
   });
   const parsed = parseRouteFiles(await Promise.all(files));
   const found = parsed.ok ? findCallFaults(parsed.documents, { partners: [], routes: [] }) : parsed.faults;
@@ -69,14 +131,21 @@ async function readDocuments(paths: readonly string[], gatewayUrl: string): Prom
   throw new LongshoreError('CONFIG_INVALID', `The examples have faults:\n  ${faults.join('\n  ')}`);
 }
 
+const APPLY = { partner: applyPartner, store: applyStore, remote: applyRemote, source: applySource };
+
+function isAppliedFirst(
+  document: ParsedDocument['document'],
+): document is Extract<ParsedDocument['document'], { kind: keyof typeof APPLY }> {
+  return Object.hasOwn(APPLY, document.kind);
+}
+
 async function applyDefinitions(databaseUrl: string, documents: readonly ParsedDocument[]): Promise<void> {
   const sql = connectLauncher(databaseUrl);
   try {
     for (const { document, definitionHash, source } of documents) {
-      if (document.kind !== 'partner' && document.kind !== 'store') continue;
+      if (!isAppliedFirst(document)) continue;
       const { tenant: tenantId, name } = document;
-      const apply = document.kind === 'partner' ? applyPartner : applyStore;
-      await apply(sql, { tenantId, name, definition: document, definitionHash, source }, ACTOR);
+      await APPLY[document.kind](sql, { tenantId, name, definition: document, definitionHash, source }, ACTOR);
     }
     for (const { document, definitionHash, source } of documents) {
       if (document.kind !== 'route') continue;

@@ -37,6 +37,15 @@ export function partnerClientsFile(home: Home): string {
   return join(home.keys, 'partner-clients.json');
 }
 
+/** What the partner's file servers show. */
+export function partnerFilesDirectory(home: Home): string {
+  return home.data('partner-files');
+}
+
+export function partnerFilesKeys(home: Pick<Home, 'keys'>): string {
+  return join(home.keys, 'partner-files');
+}
+
 /** Changes no secret that is there already. */
 export async function ensurePartnerAccess(home: Home): Promise<void> {
   const clients = CLIENTS.map(async ({ id, secret, scopes }) => {

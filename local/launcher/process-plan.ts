@@ -8,7 +8,13 @@ import { fileURLToPath } from 'node:url';
 import type { Home } from '#local/home.ts';
 import { chatVariables, linkVariablesOf, receiptVariablesOf } from '#local/launcher/chat-access.ts';
 import { type AwsCredentials, s3CredentialsFile } from '#local/launcher/keys.ts';
-import { gatewayVariables, partnerClientsFile, secretsDirectory } from '#local/launcher/partner-access.ts';
+import {
+  gatewayVariables,
+  partnerClientsFile,
+  partnerFilesDirectory,
+  partnerFilesKeys,
+  secretsDirectory,
+} from '#local/launcher/partner-access.ts';
 import { type ProcessName, SERVICE_NAMES } from '#local/launcher/processes.ts';
 import { PORTS_PER_INSTANCE, type Ports } from '#local/ports.ts';
 import { MEMORY_VARIABLES, memoryFlags } from '#shared/runtime/config/memory.ts';
@@ -82,6 +88,7 @@ const READY_PATHS: Readonly<Partial<Record<NodeProcessName, string>>> = {
   queues: '/health',
   'partner-simulator': '/_health',
   gateway: '/_health',
+  'partner-files': '/',
 };
 
 export interface PlanProcessOptions {
@@ -146,6 +153,15 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
         LONGSHORE_SIMULATOR_DIRECTORY: home.data('partner-simulator'),
         LONGSHORE_SIMULATOR_CLIENTS_FILE: partnerClientsFile(home),
       };
+    case 'partner-files':
+      return {
+        LONGSHORE_PARTNER_FILES_SFTP_PORT: String(ports['partner-files-sftp']),
+        LONGSHORE_PARTNER_FILES_FTPS_PORT: String(ports['partner-files-ftps']),
+        LONGSHORE_PARTNER_FILES_PASSIVE_PORTS: `${ports['partner-files-passive-1']}-${ports['partner-files-passive-2']}`,
+        LONGSHORE_PARTNER_FILES_DIRECTORY: partnerFilesDirectory(home),
+        LONGSHORE_PARTNER_FILES_KEYS: partnerFilesKeys(home),
+        LONGSHORE_PARTNER_FILES_SECRETS: join(secretsDirectory(home), 'fsa'),
+      };
     case 'gateway':
       return {
         ...gatewayVariables(`http://${host}:${ports['partner-simulator']}`),
@@ -187,11 +203,14 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
   }
 }
 
+/** Of the example fsa, which delivers to a bucket of its own. */
+const EXAMPLE_BUCKET = 'fsa-landing-zone';
+
 /** The S3 server makes its buckets itself; only what happens in landing is an event. */
 function bucketVariables(prefix: string): Record<string, string> {
   const others = BUCKET_IDS.filter((bucket) => bucket !== 'landing');
   return {
-    LONGSHORE_S3_BUCKETS: others.map((bucket) => bucketName(prefix, bucket)).join(','),
+    LONGSHORE_S3_BUCKETS: [...others.map((bucket) => bucketName(prefix, bucket)), EXAMPLE_BUCKET].join(','),
     LONGSHORE_S3_EVENT_BUCKETS: bucketName(prefix, 'landing'),
   };
 }

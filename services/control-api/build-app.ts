@@ -9,7 +9,7 @@ import { randomUUID } from 'node:crypto';
 import Fastify, { type FastifyReply } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { LongshoreError } from '#shared/errors.ts';
-import { createAddressGuard } from '#shared/http/address-guard.ts';
+import { type AddressGuard, createAddressGuard } from '#shared/http/address-guard.ts';
 import type { MailServer } from '#shared/notices/send-mail.ts';
 import { summariseRecords } from '#shared/records/summarise-records.ts';
 import { createRemoteDirectory, type RemoteDirectory } from '#shared/remotes/remote-directory.ts';
@@ -93,8 +93,8 @@ export interface AppOptions extends ApiParts, SimulationLimits, ServePagesOption
   readonly arrivalMs?: number;
   /** For a whole answer; 20 s when absent. */
   readonly answerMs?: number;
-  /** Private networks of remotes that may be connected to. */
-  readonly remoteAddresses?: readonly string[];
+  /** Of remotes; public addresses alone when absent. */
+  readonly remoteGuard?: AddressGuard;
   readonly streamsPerKey: number;
   readonly streams: number;
   /** 15 s when absent. */
@@ -213,10 +213,13 @@ function takeJsonOnly(app: ApiServer): void {
 }
 
 /** For tests of remotes, by a person's word. */
-function openRemotes(app: ApiServer, { sql, secrets, logger, remoteAddresses = [] }: AppOptions): RemoteDirectory {
+function openRemotes(
+  app: ApiServer,
+  { sql, secrets, logger, remoteGuard = createAddressGuard({ allow: [] }) }: AppOptions,
+): RemoteDirectory {
   const remotes = createRemoteDirectory({
     ...{ sql, secrets, logger, leaseMs: REMOTE_LEASE_MS, worker: `control-api/${process.pid}`, service: 'control-api' },
-    addressGuard: createAddressGuard({ allow: remoteAddresses }),
+    addressGuard: remoteGuard,
   });
   app.addHook('onClose', () => remotes.close());
   return remotes;

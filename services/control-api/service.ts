@@ -6,6 +6,7 @@ import { createKeyCache } from '#shared/access/key-cache.ts';
 import { findSession, noteSessionUse } from '#shared/access/sessions.ts';
 import { assertDatabaseAnswers, connectDatabase, connectReads, type Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
+import { createAddressGuard } from '#shared/http/address-guard.ts';
 import { mailServerOf } from '#shared/notices/mail-variables.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { bucketName, bucketNames, QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
@@ -103,7 +104,7 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
       streamsPerKey: config.LONGSHORE_API_STREAMS_PER_KEY,
       streams: config.LONGSHORE_API_STREAMS,
       secrets: createSecretStore(config),
-      remoteAddresses: config.LONGSHORE_REMOTE_ADDRESSES ?? [],
+      remoteGuard: createAddressGuard({ allow: config.LONGSHORE_REMOTE_ADDRESSES ?? [] }),
       chat: chatSettingsOf(config),
       linkSecret: config.LONGSHORE_LINK_SECRET,
       receiptSecret: config.LONGSHORE_RECEIPT_SECRET,

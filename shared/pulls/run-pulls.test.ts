@@ -187,7 +187,7 @@ describe.each(servers)('over $name', ({ start }) => {
   });
 
   test('a worker that is gone at any request to the store leaves what another one finishes: once, whole, and cleaned', async () => {
-    const content = randomBytes(17_000_000);
+    const content = randomBytes(9_000_000);
     for (const operation of ['CreateMultipartUpload', 'UploadPart', 'CompleteMultipartUpload']) {
       for (const nth of [1, 2]) {
         const name = `${operation}-${nth}.data`;
@@ -216,7 +216,7 @@ describe.each(servers)('over $name', ({ start }) => {
         expect(existsSync(join(server.onDisk, name))).toBe(false);
       }
     }
-  }, 60_000);
+  }, 120_000);
 
   test('a source fetches what it lists, once; what is kept is not fetched again, and a changed file is another one', async () => {
     await bed.applySource({ afterwards: 'keep', match: '*.csv' });

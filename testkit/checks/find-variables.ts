@@ -5,6 +5,7 @@ import { variables as eventBridge } from '#local/event-bridge/config.ts';
 import { variables as queueServer } from '#local/fauxqs/config.ts';
 import { variables as gateway } from '#local/gateway/config.ts';
 import { variables as launcher } from '#local/launcher/config.ts';
+import { variables as partnerFiles } from '#local/partner-files/config.ts';
 import { variables as partnerSimulator } from '#local/partner-simulator/config.ts';
 import { variables as s3Server } from '#local/s3/config.ts';
 import { variables as sftpGateway } from '#local/sftp/config.ts';
@@ -46,6 +47,7 @@ const OTHERS = {
   'queue server': queueServer,
   'API gateway stand-in': gateway,
   'partner simulator': partnerSimulator,
+  'partner files': partnerFiles,
   'longshore command': command,
 };
 
