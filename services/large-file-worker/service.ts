@@ -3,6 +3,7 @@
  * is in `shared/worker/run-jobs.ts`.
  */
 import type { Registry } from 'prom-client';
+import { createPulls } from '#shared/pulls/create-pulls.ts';
 import { protectWhileBusy } from '#shared/runtime/health/protect-while-busy.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
 import { STEP_KINDS } from '#shared/steps/registry.ts';
@@ -16,7 +17,7 @@ export function createLargeFileWorker(context: ServiceContext<LargeFileWorkerCon
   const service = createJobService(
     {
       ...{ name: 'large-file-worker', queue: 'work', kinds: STEP_KINDS, messageDeadlineMs: MESSAGE_DEADLINE_MS },
-      takesPulls: true,
+      createPulls,
     },
     context,
   );

@@ -18,16 +18,14 @@ import { createAddressGuard } from '#shared/http/address-guard.ts';
 import type { WorkQueue } from '#shared/jobs/route-files.ts';
 import { PARTNER_STEPS_MESSAGES, WORK_MESSAGES } from '#shared/messages/queue-messages.ts';
 import type { pullDue, sourceDue } from '#shared/messages/wake-ups.ts';
-import { createSourceLister, type SourceLister } from '#shared/pulls/list-sources.ts';
-import { createPullMetrics } from '#shared/pulls/pull-metrics.ts';
-import { createPullRunner, type PullRunner } from '#shared/pulls/run-pulls.ts';
+import type { Pulls, PullsOptions } from '#shared/pulls/create-pulls.ts';
 import type { MessageOf } from '#shared/queue/define-message.ts';
 import type { Disposition } from '#shared/queue/disposition.ts';
 import { createReceiptKeys } from '#shared/receipts/receipt-keys.ts';
 import { CHUNK_WINDOW, createRecordStore } from '#shared/records/create-record-store.ts';
 import type { WokenChunk } from '#shared/records/open-records.ts';
 import type { RecordRunner, RecordRunnerOptions } from '#shared/records/run-records.ts';
-import { createRemoteDirectory, type RemoteDirectory } from '#shared/remotes/remote-directory.ts';
+import { createRemoteDirectory } from '#shared/remotes/remote-directory.ts';
 import type { copyVariables } from '#shared/runtime/config/copy-variables.ts';
 import type { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
 import { bucketNames } from '#shared/runtime/config/resource-names.ts';
@@ -74,7 +72,7 @@ export interface JobServiceOptions {
   /** Takes chunks of records too. */
   readonly createRecordRunner?: (parts: RecordRunnerParts) => RecordRunner;
   /** Takes pulls and the listings of sources too. */
-  readonly takesPulls?: boolean;
+  readonly createPulls?: (options: PullsOptions) => Pulls;
 }
 
 /** What records share with jobs. */
@@ -84,7 +82,7 @@ type PullMessage = MessageOf<typeof pullDue | typeof sourceDue>;
 type JobMessages = typeof WORK_MESSAGES | typeof PARTNER_STEPS_MESSAGES;
 
 export function createJobService(
-  { name, queue, kinds, messageDeadlineMs, createRecordRunner, takesPulls = false }: JobServiceOptions,
+  { name, queue, kinds, messageDeadlineMs, createRecordRunner, createPulls }: JobServiceOptions,
   context: ServiceContext<JobServiceConfig>,
 ): Service {
   const { config, logger, registry } = context;
@@ -117,22 +115,6 @@ export function createJobService(
         addressGuard: createAddressGuard({ allow: config.LONGSHORE_STORE_ADDRESSES ?? [] }),
         logger,
       }),
-    };
-  }
-
-  function openPulls(
-    sql: Sql,
-    store: ObjectStore,
-    remotes: RemoteDirectory,
-  ): { readonly runner: PullRunner; readonly lister: SourceLister } {
-    const parts = {
-      ...{ sql, remotes, worker: workerName, service: name, leaseMs, logger },
-      deadlineMs: config.LONGSHORE_STEP_DEADLINE_MS,
-      metrics: createPullMetrics(registry),
-    };
-    return {
-      runner: createPullRunner({ ...parts, store, landingBucket: bucketNames(prefix).landing }),
-      lister: createSourceLister(parts),
     };
   }
 
@@ -207,7 +189,10 @@ export function createJobService(
       logger,
     });
     const runner = openJobRunner(parts, opened, targets);
-    const pulls = takesPulls ? openPulls(sql, opened.store, remotes) : undefined;
+    const pulls = createPulls?.({
+      ...{ sql, remotes, store: opened.store, landingBucket: bucketNames(prefix).landing, registry, logger },
+      ...{ worker: workerName, service: name, leaseMs, deadlineMs: config.LONGSHORE_STEP_DEADLINE_MS },
+    });
     const records = createRecordRunner?.({
       sql,
       partners: targets.partners,
