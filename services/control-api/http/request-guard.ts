@@ -154,7 +154,11 @@ export async function guardRequests(app: FastifyInstance, options: RequestGuardO
     reply.header('x-content-type-options', 'nosniff');
     if (request.is404 || request.routeOptions.config.isPublic) {
       await spend(publicLimit, request, reply);
-      if (request.routeOptions.config.isSignIn) assertFromOwnPage(request, options.pageOrigins);
+      if (request.routeOptions.config.isSignIn) {
+        // Each attempt costs the database a row or a look-up, as a key that nobody has.
+        await spend(strangerLimit, request, reply);
+        assertFromOwnPage(request, options.pageOrigins);
+      }
     } else {
       reply.header('cache-control', 'no-store');
       await identify(request, reply);

@@ -216,3 +216,15 @@ test('over TLS the cookie belongs to this host alone, and on an open line there 
     await secure.stop();
   }
 });
+
+test('attempts to sign in cost the address its allowance, as unknown keys do', async () => {
+  const strict = await startTestApi({ strangerRatePerMinute: 3 });
+  try {
+    const attempt = () => createTestBrowser(strict.app).post('/auth/link', { token: 'x'.repeat(43) });
+    const statuses = [];
+    for (let time = 0; time < 5; time += 1) statuses.push((await attempt()).status);
+    expect(statuses).toEqual([410, 410, 410, 429, 429]);
+  } finally {
+    await strict.stop();
+  }
+});
