@@ -26,6 +26,7 @@ const THEMES = ['system', 'light', 'dark'] as const;
 
 export function Shell() {
   const me = useMe();
+  const queries = useQueryClient();
   const { isSignedOut } = useConnection();
   useTheme();
   useEffect(() => {
@@ -36,8 +37,9 @@ export function Shell() {
   const [hasLink, setHasLink] = useState(() => SIGN_IN_LINK.test(location.hash));
   const signedIn = useCallback(() => {
     setHasLink(false);
-    void me.refetch();
-  }, [me.refetch]);
+    // A question from before would be answered as before.
+    void queries.cancelQueries({ queryKey: ['me'] }).then(() => me.refetch());
+  }, [me.refetch, queries]);
   const isStranger = me.error !== null && problemOf(me.error).status === 401;
   if (hasLink || (me.data === undefined && isStranger)) return <SignIn onDone={signedIn} />;
   if (me.data === undefined) {

@@ -1,4 +1,5 @@
 /** What is around every view of the portal: where one is, who one is, and signing in. */
+import { useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet } from '@tanstack/react-router';
 import { useCallback, useEffect, useState } from 'react';
 import { post } from '../../api/client.ts';
@@ -13,6 +14,7 @@ const SIGN_IN_LINK = /^#link=([\w-]{16,})$/;
 
 export function Shell() {
   const me = useMe();
+  const queries = useQueryClient();
   const { isSignedOut } = useConnection();
   useEffect(() => {
     if (me.data !== undefined && me.error === null && !me.isFetching) noteSignedIn();
@@ -20,8 +22,9 @@ export function Shell() {
   const [hasLink, setHasLink] = useState(() => SIGN_IN_LINK.test(location.hash));
   const signedIn = useCallback(() => {
     setHasLink(false);
-    void me.refetch();
-  }, [me.refetch]);
+    // A question from before would be answered as before.
+    void queries.cancelQueries({ queryKey: ['me'] }).then(() => me.refetch());
+  }, [me.refetch, queries]);
   const isStranger = me.error !== null && problemOf(me.error).status === 401;
   if (hasLink || (me.data === undefined && isStranger)) return <SignIn onDone={signedIn} />;
   if (me.data === undefined)
