@@ -100,6 +100,21 @@ program
   });
 
 program
+  .command('api')
+  .description(
+    'lists, counts, search, timeline and overview with many files in the tables, and /status at a steady rate',
+  )
+  .option('--files <count>', 'finished files in the tables, with jobs and audit', positiveInteger, 1_000_000)
+  .option('--samples <count>', 'how often each is asked', positiveInteger, 200)
+  .option('--rate <count>', 'requests of /status per second', positiveInteger, 500)
+  .option('--seconds <count>', 'for so long', positiveInteger, 30)
+  .option('--json', 'print one JSON object', false)
+  .action(async (options: { files: number; samples: number; rate: number; seconds: number; json: boolean }) => {
+    const { runApiBench } = await import('./api.ts');
+    await runApiBench(options);
+  });
+
+program
   .command('large')
   .description('MB/s and memory of a large copy, against rclone and the bare ceiling')
   .option('--size <bytes>', 'size of the file, e.g. 2GB', '2GB')

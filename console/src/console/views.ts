@@ -12,6 +12,7 @@ export interface View {
 }
 
 export const VIEWS: readonly View[] = [
+  { path: '/', nav: 'Now', key: 'n', load: () => import('./now/now-view.tsx') },
   { path: '/files', nav: 'Files', key: 'f', load: () => import('./files/files-view.tsx') },
   { path: '/files/$id', load: () => import('./file/file-view.tsx') },
   { path: '/jobs/$id/records', load: () => import('./records/records-view.tsx') },
@@ -21,4 +22,6 @@ export const VIEWS: readonly View[] = [
   { path: '/routes/$tenant/$name', load: () => import('./routes/route-view.tsx') },
   { path: '/people', nav: 'People', load: () => import('./people/people-view.tsx') },
   { path: '/keys', nav: 'Keys', load: () => import('./keys/keys-view.tsx') },
+  { path: '/queues', nav: 'Queues', key: 'q', load: () => import('./queues/queues-view.tsx') },
+  { path: '/audit', nav: 'Audit', key: 'a', load: () => import('./audit/audit-view.tsx') },
 ];

@@ -17,6 +17,7 @@ export const auditEventSchema = z.object({
 });
 export type AuditEvent = z.infer<typeof auditEventSchema>;
 export const auditPageSchema = z.object({ events: z.array(auditEventSchema), next_cursor: z.string().nullable() });
+export type AuditReply = z.infer<typeof auditPageSchema>;
 
 export interface AuditFilters {
   /** Null sees every tenant. */

@@ -46,6 +46,8 @@ const verifiedSchema = z.object({
   next_cursor: z.string().nullable(),
 });
 
+export type VerifiedChain = z.infer<typeof verifiedSchema>;
+
 export function handleAudit(app: ApiServer, { sql }: Pick<ApiParts, 'sql'>): void {
   app.get(
     '/api/v1/audit',

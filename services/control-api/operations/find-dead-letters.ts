@@ -28,6 +28,8 @@ export const deadLetterPageSchema = z.object({
   next_cursor: z.string().nullable(),
 });
 
+export type DeadLetterPage = z.infer<typeof deadLetterPageSchema>;
+
 export const deadLetterDetailSchema = deadLetterSchema
   .extend({
     body: z.string().describe('The received body.'),

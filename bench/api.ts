@@ -1,0 +1,189 @@
+/**
+ * `npm run bench -- api`: what the reads of the API take with many files in the tables, and `/status` at a steady rate.
+ *
+ * 1. The API is the process that `npm start` runs, in a home that is thrown away; files, jobs and audit are put into the tables by SQL.
+ * 2. Reads are asked one after another by an operator, who sees every tenant. `/status` is asked at its rate whether or not answers come
+ *    back in time, by as many keys as that takes; a late answer counts from when it was due.
+ */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Stack, startStack } from '#local/stack.ts';
+import { createApiKey } from '#shared/access/api-keys.ts';
+import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { applyTenantRoute } from './apply-tenant-route.ts';
+import { insertFinishedFiles } from './finished-files.ts';
+import { type Percentiles, percentiles } from './percentiles.ts';
+
+export interface ApiBenchOptions {
+  readonly files: number;
+  readonly samples: number;
+  readonly rate: number;
+  readonly seconds: number;
+  readonly json: boolean;
+}
+
+interface ApiResult {
+  readonly files: number;
+  readonly reads: Readonly<Record<string, Percentiles & { readonly wanted?: number }>>;
+  readonly status: Percentiles & { readonly perSecond: number; readonly failures: number };
+}
+
+const TENANT = 'bench';
+const ROUTE = `kind: route\ntenant: ${TENANT}\nname: bench\nmatch: { path: '**' }\nsteps:\n  - validate:\n  - deliver:\n  - confirm:\n`;
+/** Each key has an allowance of its own. */
+const STATUS_KEYS = 20;
+/** Milliseconds, p95; of `/status` p99. */
+const WANTED: Readonly<Record<string, number>> = {
+  'first page': 100,
+  'any cursor': 100,
+  'rare status': 100,
+  'count, capped': 150,
+  status: 50,
+};
+
+export async function runApiBench(options: ApiBenchOptions): Promise<void> {
+  const home = await mkdtemp(join(tmpdir(), 'longshore-bench-'));
+  try {
+    const stack = await startStack({ home, portBase: 'free', services: ['control-api'] });
+    try {
+      const result = await measure(stack, options);
+      console.log(options.json ? JSON.stringify(result) : describe(result));
+    } finally {
+      await stack.stop();
+    }
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
+}
+
+async function measure(stack: Stack, options: ApiBenchOptions): Promise<ApiResult> {
+  const sql = connectDatabase(
+    {
+      DATABASE_URL: stack.env.DATABASE_URL ?? '',
+      DATABASE_POOL_MAX: 2,
+      DATABASE_PREPARE: true,
+      DATABASE_STATEMENT_TIMEOUT_MS: 600_000,
+    },
+    'bench',
+  );
+  try {
+    await applyTenantRoute(sql, TENANT, ROUTE);
+    await insertFinishedFiles(sql, TENANT, options.files);
+    const key = (await readFile(stack.endpoints.operatorKeyFile, 'utf8')).trim();
+    const ask = async (path: string): Promise<unknown> => {
+      const reply = await fetch(new URL(path, stack.endpoints.api), { headers: { 'x-api-key': key } });
+      const body = await reply.json();
+      if (!reply.ok) throw new Error(`${path}: ${reply.status} ${JSON.stringify(body)}`);
+      return body;
+    };
+    const ids = await pickFiles(sql, options.samples);
+    const reads: Record<string, Percentiles & { readonly wanted?: number }> = {};
+    for (const [name, pathOf] of await questions(ask, ids)) {
+      const took: number[] = [];
+      for (let index = 0; index < options.samples; index += 1) {
+        const begun = performance.now();
+        await ask(pathOf(index));
+        took.push(performance.now() - begun);
+        // Within the key's allowance.
+        await sleep(15);
+      }
+      const wanted = WANTED[name];
+      reads[name] = { ...percentiles(took), ...(wanted !== undefined && { wanted }) };
+    }
+    return { files: options.files, reads, status: await askStatus(stack, sql, ids, options) };
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
+
+interface PickedFile {
+  readonly id: string;
+  readonly name: string;
+  readonly cursor: string;
+}
+
+/** From all over the table. */
+async function pickFiles(sql: Sql, count: number): Promise<PickedFile[]> {
+  const rows = await sql<{ id: string; name: string; at: string }[]>`
+    SELECT id, name, to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at
+    FROM files TABLESAMPLE SYSTEM (10) WHERE tenant_id = ${TENANT} ORDER BY random() LIMIT ${count}`;
+  if (rows.length === 0) throw new Error('the sample of the files is empty; ask for more files');
+  return rows.map(({ id, name, at }) => ({
+    id,
+    name,
+    cursor: Buffer.from(JSON.stringify([at, id])).toString('base64url'),
+  }));
+}
+
+type Question = readonly [name: string, pathOf: (index: number) => string];
+
+async function questions(ask: (path: string) => Promise<unknown>, files: readonly PickedFile[]): Promise<Question[]> {
+  const file = (index: number) => files[index % files.length]!;
+  await ask('/api/v1/files');
+  return [
+    ['first page', () => '/api/v1/files?limit=100'],
+    ['first page of a tenant', () => `/api/v1/files?limit=100&tenant=${TENANT}`],
+    ['any cursor', (index) => `/api/v1/files?limit=100&cursor=${file(index).cursor}`],
+    ['rare status', () => '/api/v1/files?limit=100&status=failed,quarantined'],
+    ['count, capped', () => '/api/v1/files/count?status=completed'],
+    ['count, rare', () => '/api/v1/files/count?status=failed'],
+    ['search, name', (index) => `/api/v1/search?q=${file(index).name}`],
+    ['search, id', (index) => `/api/v1/search?q=${file(index).id}`],
+    ['search, path', (index) => `/api/v1/search?q=${TENANT}/old/${index + 1}`],
+    ['timeline', (index) => `/api/v1/files/${file(index).id}/timeline`],
+    ['overview', () => '/api/v1/overview'],
+  ];
+}
+
+async function askStatus(
+  stack: Stack,
+  sql: Sql,
+  files: readonly PickedFile[],
+  { rate, seconds }: ApiBenchOptions,
+): Promise<ApiResult['status']> {
+  const made = Array.from({ length: STATUS_KEYS }, (_, index) =>
+    createApiKey(sql, { tenantId: null, label: `bench-${index}`, actor: 'bench' }),
+  );
+  const keys = (await Promise.all(made)).map(({ key }) => key);
+  const took: number[] = [];
+  let failures = 0;
+  const asked: Promise<void>[] = [];
+  const begun = performance.now();
+  const one = async (index: number, dueMs: number) => {
+    const url = new URL(`/status?file_id=${files[index % files.length]!.id}`, stack.endpoints.api);
+    const reply = await fetch(url, { headers: { 'x-api-key': keys[index % keys.length]! } });
+    await reply.arrayBuffer();
+    failures += Number(!reply.ok);
+    took.push(performance.now() - dueMs);
+  };
+  for (let index = 0; index < rate * seconds; index += 1) {
+    const dueMs = begun + (index * 1_000) / rate;
+    const early = dueMs - performance.now();
+    if (early > 1) await sleep(early);
+    asked.push(
+      one(index, dueMs).catch(() => {
+        failures += 1;
+      }),
+    );
+  }
+  await Promise.all(asked);
+  return { ...percentiles(took), perSecond: took.length / ((performance.now() - begun) / 1_000), failures };
+}
+
+function describe({ files, reads, status }: ApiResult): string {
+  const line = (name: string, { p50, p95, p99 }: Percentiles, wanted: string) =>
+    `${name.padEnd(24)} p50 ${p50.toFixed(1)}  p95 ${p95.toFixed(1)}  p99 ${p99.toFixed(1)} ms${wanted}`;
+  return [
+    `${files} files`,
+    ...Object.entries(reads).map(([name, { wanted, ...took }]) =>
+      line(name, took, wanted === undefined ? '' : ` (p95 wanted: ${wanted} or less)`),
+    ),
+    line(
+      `/status at ${status.perSecond.toFixed(0)}/s`,
+      status,
+      `, ${status.failures} failed (p99 wanted: ${WANTED.status} or less)`,
+    ),
+  ].join('\n');
+}
