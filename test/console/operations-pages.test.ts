@@ -1,0 +1,129 @@
+/** The pages Now, Queues and Audit in a real browser: numbers lead to lists, a dead letter is looked at and discarded, a chain is verified. */
+import { execFileSync } from 'node:child_process';
+import { randomUUIDv7 } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { sealAudit } from '#testkit/seeds/seal-audit.ts';
+import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
+
+const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
+const CHROMIUM = '/usr/bin/chromium';
+
+describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /usr/bin/chromium)', () => {
+  let api: TestApi;
+  let browser: Browser;
+  let page: Page;
+  let address: string;
+  const faults: string[] = [];
+
+  beforeAll(async () => {
+    execFileSync(process.execPath, [fileURLToPath(new URL('../../console/build-pages.ts', import.meta.url))]);
+    api = await startTestApi();
+    address = await api.app.listen({ host: '127.0.0.1', port: 0 });
+    await seedTenant(api.sql);
+    await seedJobs(api.sql, { count: 3 });
+    await api.sql`UPDATE jobs SET id = uuid_v7(), state = 'FAILED', error_code = 'DELIVERY_ERROR', error_cause = 'HTTP_503'`;
+    await api.sql`
+      INSERT INTO dead_letters (id, queue, message_id, body, attributes, receive_count, reason, tenant_id, state)
+      VALUES (${randomUUIDv7()}, 'work', 'm', '{"kind": "<img src=x onerror=alert(1)>"}', '{}', 3, 'UNREADABLE', 'acme', 'PARKED')`;
+    await sealAudit(api.sql);
+    const options = { executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-dev-shm-usage'] };
+    // On a machine under load its first start may not be in time.
+    browser = await chromium.launch(options).catch(() => chromium.launch(options));
+    page = await browser.newPage();
+    page.on('pageerror', (error) => faults.push(String(error)));
+    page.on('dialog', (dialog) => faults.push(dialog.message()));
+    page.on('console', (message) => {
+      if (/Content Security Policy|TrustedHTML/.test(message.text())) faults.push(message.text());
+    });
+    const made = await api.app.inject({
+      method: 'POST',
+      url: '/api/v1/sign-in-links',
+      headers: { 'x-api-key': api.keys.operator, host: new URL(address).host },
+    });
+    await page.goto(made.json().url);
+    await page.getByRole('heading', { name: 'Needs a person' }).waitFor();
+  }, 180_000);
+  afterAll(async () => {
+    await browser?.close();
+    await api?.stop();
+  });
+
+  async function open(path: string): Promise<void> {
+    await page.goto(`${address}/console${path}`);
+    await page.locator('h1').waitFor();
+  }
+
+  async function violations(): Promise<string[]> {
+    await page.evaluate(AXE);
+    const found = await page.evaluate('axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"] })');
+    return (found as { violations: { id: string; nodes: { html: string }[] }[] }).violations.flatMap(({ id, nodes }) =>
+      nodes.map(({ html }) => `${id}: ${html.slice(0, 160)}`),
+    );
+  }
+
+  test('Now shows what needs a person and what fails, and each number leads to its list', async () => {
+    await open('/');
+    await page.getByRole('link', { name: '1 dead letters parked' }).waitFor();
+    const row = page.getByRole('row').filter({ hasText: 'DELIVERY_ERROR HTTP_503' });
+    expect(await row.textContent()).toMatch(/acme\/route-0.*3.*new/s);
+    await page.locator('canvas').waitFor();
+    await row.getByRole('link').click();
+    await page.waitForURL('**/console/files?*code=DELIVERY_ERROR*');
+  });
+
+  test('a dead letter is looked at, and discarded with a reason', async () => {
+    await open('/queues');
+    const row = page.getByRole('row').filter({ hasText: 'UNREADABLE' });
+    await row.dblclick();
+    await page.getByRole('dialog').getByText('onerror=alert(1)').waitFor();
+    await page.keyboard.press('Escape');
+    await row.click();
+    await page.keyboard.press('x');
+    await page.locator('button[data-verb=discard]').click();
+    const sheet = page.getByRole('dialog');
+    await sheet.getByLabel('Reason').fill('INC-4711 of no use');
+    await sheet.getByLabel('Type 1').fill('1');
+    await sheet
+      .getByRole('button', { name: /^Discard/ })
+      .last()
+      .click();
+    await expect
+      .poll(async () => (await api.sql`SELECT state FROM actions`).map(({ state }) => state), { timeout: 15_000 })
+      .toEqual(['RUNNING']);
+  });
+
+  test('the audit is filtered, a line is opened, and the chain of a tenant is verified', async () => {
+    await open('/audit?tenant=acme&type=file.routed');
+    await page.getByRole('row').filter({ hasText: 'file.routed' }).first().dblclick();
+    await page.getByRole('dialog').getByText('event_id').waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Verify the chain' }).click();
+    await page.getByText(/verified to line \d+/).waitFor();
+    const [exported] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('link', { name: 'Export' }).click(),
+    ]);
+    expect(exported.suggestedFilename()).toBe('audit.ndjson');
+  });
+
+  test.each(['light', 'dark'])('they have nothing that hinders readers, in %s', async (theme) => {
+    for (const [path, landmark] of [
+      ['/', 'Failing jobs of 24 hours'],
+      ['/queues', 'Dead letters'],
+      ['/audit', 'Audit'],
+    ] as const) {
+      await open(path);
+      await page.getByRole('heading', { name: landmark }).first().waitFor();
+      await page.evaluate(`document.documentElement.dataset.theme = '${theme}'`);
+      expect([path, await violations()]).toEqual([path, []]);
+    }
+  });
+
+  test('nothing was refused by the page’s own rules, and no word of a message ran', () => {
+    expect(faults).toEqual([]);
+  });
+});
