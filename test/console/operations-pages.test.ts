@@ -93,7 +93,7 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
       .click();
     await expect
       .poll(async () => (await api.sql`SELECT state FROM actions`).map(({ state }) => state), { timeout: 15_000 })
-      .toEqual(['RUNNING']);
+      .toContain('RUNNING');
   });
 
   test('the audit is filtered, a line is opened, and the chain of a tenant is verified', async () => {
