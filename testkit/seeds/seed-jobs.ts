@@ -1,5 +1,5 @@
 /** Rows for tests of transitions: a tenant with a route, settled files, routed jobs. */
-import { randomUUID } from 'node:crypto';
+import { randomUUID, randomUUIDv7 } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { loadRoutingInput } from '#shared/definitions/load-routing-input.ts';
@@ -70,7 +70,7 @@ export async function seedJobs(sql: Sql, options: SeedJobsOptions = {}): Promise
       fileId: input.fileId,
       isLarge: options.isLarge ?? false,
       jobs: input.routes.map((route) => ({
-        id: randomUUID(),
+        id: randomUUIDv7(),
         routeId: route.routeId,
         routeVersionId: route.routeVersionId,
         queue: 'partner-steps' as const,
