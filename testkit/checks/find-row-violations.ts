@@ -116,6 +116,16 @@ const ALWAYS: Readonly<Record<string, string>> = {
   'parts are kept of open transfers alone': `
     SELECT p.owner_id, p.seq, p.number FROM transfer_parts p JOIN transfers t ON t.owner_id = p.owner_id AND t.seq = p.seq
     WHERE t.state IN ('DONE', 'ABORTED')`,
+  'a job that succeeded has no effect that is not done': `
+    SELECT e.id, e.stage FROM effects e JOIN jobs j ON j.id = e.job_id WHERE e.stage <> 'DONE' AND j.state = 'SUCCEEDED'`,
+  'an effect that is committed has a job that goes on, or is in doubt within two minutes': `
+    SELECT e.id FROM effects e JOIN jobs j ON j.id = e.job_id
+    WHERE e.stage = 'COMMITTING' AND j.finished_at < now() - interval '2 minutes'`,
+  'one effect for each key and part': `
+    SELECT key, part, count(*) FROM effects GROUP BY tenant_id, key, part HAVING count(*) > 1`,
+  'receipts of a tenant are one chain': `
+    SELECT r.tenant_id, r.seq FROM receipts r WHERE r.seq > 1 AND NOT EXISTS (
+      SELECT 1 FROM receipts b WHERE b.tenant_id = r.tenant_id AND b.seq = r.seq - 1)`,
   'events have one id each': `
     SELECT id, count(*) FROM audit_events GROUP BY id HAVING count(*) > 1`,
   'nothing open is silent for more than two minutes': `
