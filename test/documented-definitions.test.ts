@@ -10,7 +10,7 @@ import { findStoreFaults } from '#shared/definitions/routes/find-store-faults.ts
 import { routeDocumentSchema, tenantDocumentSchema } from '#shared/definitions/routes/route-schema.ts';
 import { storeDocumentSchema } from '#shared/definitions/store-schema.ts';
 
-const PAGES = ['routes.md', 'record-files.md', 'external-stores.md', 'partners.md', 'record-layouts.md'];
+const PAGES = ['routes.md', 'record-files.md', 'external-stores.md', 'partners.md', 'record-layouts.md', 'targets.md'];
 const page = (name: string) => readFileSync(new URL(`../docs/guides/${name}`, import.meta.url), 'utf8');
 
 /** Of the schema and all within it, as an author writes them. */
@@ -29,10 +29,12 @@ function optionsOf(schema: z.ZodType): string[] {
 
 test('the documents on the pages can be applied together', () => {
   const shown = PAGES.flatMap((name) =>
-    [...page(name).matchAll(/```yaml\n((?:#.*?\n)?kind: (?:route|partner|store).*?)```/gs)].map(([, text = '']) => ({
-      name,
-      text,
-    })),
+    [...page(name).matchAll(/```yaml\n((?:#.*?\n)?kind: (?:route|partner|store|database).*?)```/gs)].map(
+      ([, text = '']) => ({
+        name,
+        text,
+      }),
+    ),
   );
   expect(shown.map(({ name }) => name)).toEqual([
     'routes.md',
@@ -40,6 +42,7 @@ test('the documents on the pages can be applied together', () => {
     'external-stores.md',
     'external-stores.md',
     'partners.md',
+    'targets.md',
   ]);
   const parsed = parseRouteFiles(shown);
   expect(parsed).toMatchObject({ ok: true });
