@@ -75,7 +75,10 @@ test('of another tenant are not there', async () => {
   expect(status).toBe(404);
   const own = await ask('POST', `/effects/${id}/resolve`, api.keys.acme, { as: 'done', ...REASON });
   expect(own).toMatchObject({ status: 403, body: { code: 'FORBIDDEN' } });
-  expect((await ask('GET', `/effects/${id}`, api.keys.acme)).body).toMatchObject({ stage: 'UNKNOWN', key: expect.any(String) });
+  expect((await ask('GET', `/effects/${id}`, api.keys.acme)).body).toMatchObject({
+    stage: 'UNKNOWN',
+    key: expect.any(String),
+  });
 });
 
 test.each([
