@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import { canonicalRemotePath, isRemotePlaceAllowed, type RemoteDocument } from '#shared/definitions/remote-schema.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
-import { type Secret, SecretError, type SecretStore } from '#shared/runtime/secrets/secret-store.ts';
+import type { Secret, SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import { openFtpsConnection } from './ftps/open-ftps-connection.ts';
 import type { RemoteConnection, RemoteIdentity } from './remote-connection.ts';
 import { RemoteError } from './remote-error.ts';
@@ -61,11 +61,6 @@ export async function openRemote(
       ? await openSftpConnection(remote, secrets, options)
       : await openFtpsConnection(remote, { ...secrets, password: secrets.password ?? '' }, options);
   return within(connection, remote.paths);
-}
-
-/** Whether trying again without a person may help. */
-export function isPassing(error: unknown): boolean {
-  return (error instanceof RemoteError && error.mayPass) || (error instanceof SecretError && error.isPassing);
 }
 
 function within(connection: RemoteConnection, paths: readonly string[]): RemoteConnection {

@@ -3,7 +3,7 @@
  * from a package of the directory LONGSHORE_TEST_DEBS (`/opt/debs`).
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { createHash, X509Certificate } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -59,15 +59,10 @@ export const PARTNER_SERVERS: readonly PartnerServerKind[] = [
   { name: 'pure-ftpd', missing: whyNotPackage('pure-ftpd_', 'usr/sbin/pure-ftpd'), start: startPureFtpd },
 ];
 
-export function fingerprintOfHostKey(key: string): string {
+function fingerprintOfHostKey(key: string): string {
   const parsed = ssh2.utils.parseKey(key);
   if (parsed instanceof Error) throw parsed;
   return `SHA256:${createHash('sha256').update(parsed.getPublicSSH()).digest('base64').replace(/=+$/, '')}`;
-}
-
-export function pinOfCertificate(certificate: string): string {
-  const key = new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'der' });
-  return `sha256/${createHash('sha256').update(key).digest('base64')}`;
 }
 
 function whyNot(program: string): string | undefined {
