@@ -4,6 +4,8 @@ import { z } from 'zod';
 /** The most that S3 keeps as one object. */
 export const MOST_UPLOAD_BYTES = 5 * 1024 ** 4;
 export const MOST_URLS = 20;
+export const UPLOAD_URL_SECONDS = 900;
+export const DOWNLOAD_URL_SECONDS = 60;
 
 /** Of eight bytes, in base64. */
 export const crc64Field = z

@@ -13,6 +13,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import { DOWNLOAD_URL_SECONDS, UPLOAD_URL_SECONDS } from '#shared/api/uploads.ts';
 import { storeCall } from './classify-store-error.ts';
 import { abortUpload, isNamed, listParts, type UploadAddress } from './copies/multipart-upload.ts';
 import type { FinishedPart } from './copies/transfer-log.ts';
@@ -65,9 +66,6 @@ export interface SentUploads {
   /** As a file to be saved under `name`. */
   presignGet(address: ObjectAddress, name: string): Promise<string>;
 }
-
-export const UPLOAD_URL_SECONDS = 900;
-export const DOWNLOAD_URL_SECONDS = 60;
 
 /** `presigner`: with the endpoint that senders reach; `client` when that is the same. */
 export function createSentUploads(client: S3Client, presigner: S3Client = client): SentUploads {

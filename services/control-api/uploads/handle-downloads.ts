@@ -6,10 +6,9 @@
  */
 import { z } from 'zod';
 import { actorOf } from '#shared/access/permissions.ts';
-import { DOWNLOADS } from '#shared/api/uploads.ts';
+import { DOWNLOAD_URL_SECONDS, DOWNLOADS } from '#shared/api/uploads.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
-import { DOWNLOAD_URL_SECONDS } from '#shared/files/sent-uploads.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import { BUCKET_IDS, bucketName } from '#shared/runtime/config/resource-names.ts';
 import { type ApiServer, errorReplies } from '../http/api-server.ts';
