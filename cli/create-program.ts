@@ -10,6 +10,7 @@ import { addAudit } from './commands/audit.ts';
 import { addConsole } from './commands/console.ts';
 import { addDeadLetterCommands } from './commands/dead-letters.ts';
 import { addEffects } from './commands/effects.ts';
+import { addExpectations } from './commands/expectations.ts';
 import { addFiles } from './commands/files.ts';
 import { addHealth } from './commands/health.ts';
 import { addJobCommands } from './commands/jobs.ts';
@@ -50,6 +51,7 @@ const COMMANDS = [
   addRetry,
   addActions,
   addEffects,
+  addExpectations,
   addReceipts,
   addDeadLetterCommands,
   addNotices,

@@ -830,6 +830,10 @@ export const ERROR_CODES = {
     meaning: 'A word was said about an effect whose outcome is known, or whose job is still running.',
     remedy: 'See the stage of the effect with `longshore effects show`. Nothing has to be decided about it.',
   },
+  OCCURRENCE_OVER: {
+    meaning: 'A word was said about an expectation whose files came, which was excused, or which has not opened.',
+    remedy: 'See its state with `longshore occurrences`. Nothing has to be decided about it.',
+  },
   JOB_EXISTS: {
     meaning: 'The file came to have a job on the route while the request was handled.',
     remedy: 'Send the request again, if the file is to be carried on the route once more all the same.',

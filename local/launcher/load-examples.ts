@@ -1,7 +1,7 @@
 /**
  * The examples of a new home: their tenants, partners and routes, and sample files sent through the front door.
  *
- * 1. `examples/<tenant>/routes.yaml` says what is done with the files, `partners.yaml` beside it whom their records are shown to; what
+ * 1. `examples/<tenant>/routes.yaml` says what is done with the files, `partners.yaml` beside it whom their records are shown to, `expectations.yaml` what is to come; what
  *    lies under `examples/<tenant>/files/` is uploaded to the same path in the tenant's directory.
  * 2. A home takes them once. A marker is written when all were sent; a start that was cut off before sends them again, which
  *    is an overwrite, hence new files.
@@ -23,6 +23,8 @@ import type { TenantToRegister } from '#local/launcher/tenant-access.ts';
 import { portsFrom } from '#local/ports.ts';
 import { loadOrCreateHostKey } from '#local/sftp/make-ssh-key.ts';
 import {
+  applyCalendar,
+  applyExpectation,
   applyPartner,
   applyRemote,
   applyRoute,
@@ -42,7 +44,7 @@ export interface Examples {
 }
 
 const EXAMPLES = fileURLToPath(new URL('../../examples', import.meta.url));
-const DEFINITIONS = ['routes.yaml', 'partners.yaml'];
+const DEFINITIONS = ['routes.yaml', 'partners.yaml', 'expectations.yaml'];
 /** With whose ports the examples are written. */
 const DEFAULT_BASE = 8_080;
 /** In place of the host key of this home's file server. */
@@ -131,7 +133,14 @@ async function readDocuments(
   throw new LongshoreError('CONFIG_INVALID', `The examples have faults:\n  ${faults.join('\n  ')}`);
 }
 
-const APPLY = { partner: applyPartner, store: applyStore, remote: applyRemote, source: applySource };
+const APPLY = {
+  partner: applyPartner,
+  store: applyStore,
+  remote: applyRemote,
+  source: applySource,
+  calendar: applyCalendar,
+  expectation: applyExpectation,
+};
 
 function isAppliedFirst(
   document: ParsedDocument['document'],

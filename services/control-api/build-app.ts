@@ -26,6 +26,7 @@ import { handleChat } from './chat/handle-chat.ts';
 import { handleDefinitions } from './definitions/handle-definitions.ts';
 import type { SimulationLimits } from './definitions/simulate-file.ts';
 import { handleEffects } from './effects/handle-effects.ts';
+import { handleOccurrences } from './expectations/handle-occurrences.ts';
 import { handleFiles } from './files/handle-files.ts';
 import { handleStatus } from './files/handle-status.ts';
 import { handleTimeline } from './files/handle-timeline.ts';
@@ -166,6 +167,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleResend(app, options);
   handleActions(app, options);
   handleEffects(app, options);
+  handleOccurrences(app, options, options.now);
   const streams = createEventStreams(app, options);
   handleJobEvents(app, options, streams);
   handleLive(app, options, streams);

@@ -122,6 +122,19 @@ describe('a plan', () => {
     expect(await count()).toBe(0);
   });
 
+  test('of a schedule of every minute is made again when half of it has passed, not at every look', async () => {
+    await apply({ due: { cron: '* * * * *', opensBefore: '1m', grace: '1m' } });
+    await watch();
+    await sql`DELETE FROM expected_occurrences WHERE due_at > now() + interval '2 hours'`;
+    const count = async () => (await sql`SELECT FROM expected_occurrences`).length;
+    const before = await count();
+    await watch();
+    expect(await count()).toBe(before);
+    await sql`UPDATE expectations SET planned_until = now() - interval '1 s'`;
+    await watch();
+    expect(await count()).toBeGreaterThan(before);
+  });
+
   test('of an expectation that is changed leaves what is open as it was promised', async () => {
     await apply();
     await watch();

@@ -37,9 +37,9 @@ export interface WatchExpectationsOptions {
 
 const ACTOR = 'retry-sweeper';
 const DAY_MS = 86_400_000;
-/** What a calendar of the console shows, and a night without a sweeper. */
-const HORIZON_MS = 15 * DAY_MS;
+/** What a calendar shows, and an outage of some days. */
 const PLANNED_MS = 21 * DAY_MS;
+const PLAN_AGAIN_MS = 7 * DAY_MS;
 const MOST_PLANNED = 2_000;
 const EXPECTATIONS_AT_ONCE = 50;
 const OCCURRENCES_AT_ONCE = 100;
@@ -49,7 +49,7 @@ const UNREADABLE_MS = 600_000;
 
 /** `again`: there may be more. */
 export async function watchExpectations({ sql, logger }: WatchExpectationsOptions): Promise<'again' | 'done'> {
-  const unplanned = await findUnplanned(sql, { horizonMs: HORIZON_MS, limit: EXPECTATIONS_AT_ONCE });
+  const unplanned = await findUnplanned(sql, { limit: EXPECTATIONS_AT_ONCE });
   for (const expectation of unplanned) await plan(sql, expectation, logger);
   const due = await findDue(sql, { limit: OCCURRENCES_AT_ONCE });
   const looks: (Look | undefined)[] = [];
@@ -68,13 +68,13 @@ async function plan(sql: Sql, expectation: UnplannedExpectation, logger: Logger)
     if (!isRemoved)
       logger.error({ tenant: tenantId, expectation: name, err: definition.error }, 'expectation cannot be used');
     await endOccurrences(sql, at);
-    return await storePlan(sql, { ...at, untilMs: nowMs + PLANNED_MS, occurrences: [] });
+    return await storePlan(sql, { ...at, untilMs: nowMs + PLAN_AGAIN_MS, occurrences: [] });
   }
   const days = daysOf(expectation, definition.data);
   const untilMs = nowMs + PLANNED_MS;
   const occurrences = planOccurrences(definition.data.due, days, { afterMs: nowMs, untilMs, most: MOST_PLANNED });
-  const isCut = occurrences.length === MOST_PLANNED;
-  await storePlan(sql, { ...at, untilMs: isCut ? (occurrences.at(-1)?.dueMs ?? untilMs) : untilMs, occurrences });
+  const lastMs = occurrences.length === MOST_PLANNED ? (occurrences.at(-1)?.dueMs ?? untilMs) : untilMs;
+  await storePlan(sql, { ...at, untilMs: nowMs + Math.min(PLAN_AGAIN_MS, (lastMs - nowMs) / 2), occurrences });
 }
 
 function daysOf(

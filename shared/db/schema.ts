@@ -1221,7 +1221,7 @@ export const expectations = pgTable(
   'expectations',
   {
     ...definitionColumns(),
-    /** Its occurrences before this are in `expected_occurrences`. */
+    /** Until then enough of its occurrences are in `expected_occurrences`. */
     plannedUntil: instant('planned_until'),
     /** Versions of the expectation and of its calendar that they were planned from. */
     plannedFrom: text('planned_from'),

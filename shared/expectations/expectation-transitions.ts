@@ -31,20 +31,17 @@ export interface UnplannedExpectation {
   readonly nowMs: number;
 }
 
-export function findUnplanned(
-  sql: Sql,
-  { horizonMs, limit }: { readonly horizonMs: number; readonly limit: number },
-): Promise<UnplannedExpectation[]> {
+export function findUnplanned(sql: Sql, { limit }: { readonly limit: number }): Promise<UnplannedExpectation[]> {
   return sql<UnplannedExpectation[]>`
     SELECT e.tenant_id AS "tenantId", e.name, e.definition, c.definition AS calendar, t.time_zone AS "tenantTimeZone",
       e.removed_at IS NOT NULL OR t.disabled_at IS NOT NULL AS "isRemoved", p.plan AS "planOf",
-      extract(epoch FROM now())::float8 * 1000 AS "nowMs"
+      floor(extract(epoch FROM now()) * 1000)::float8 AS "nowMs"
     FROM expectations e JOIN tenants t ON t.id = e.tenant_id
       LEFT JOIN calendars c ON c.tenant_id = e.tenant_id AND c.name = e.definition -> 'due' ->> 'calendar'
       CROSS JOIN LATERAL (SELECT concat_ws(' ', e.version, c.version, t.time_zone,
         CASE WHEN e.removed_at IS NOT NULL OR t.disabled_at IS NOT NULL THEN 'removed' END) AS plan) p
     WHERE e.planned_from IS DISTINCT FROM p.plan
-      OR e.removed_at IS NULL AND t.disabled_at IS NULL AND e.planned_until < now() + ${horizonMs}::float8 * interval '1 ms'
+      OR e.removed_at IS NULL AND t.disabled_at IS NULL AND e.planned_until < now()
     ORDER BY e.planned_until NULLS FIRST LIMIT ${limit}::int`;
 }
 
@@ -52,6 +49,7 @@ export interface StoredPlan {
   readonly tenantId: string;
   readonly name: string;
   readonly planOf: string;
+  /** When it is to be planned again. */
   readonly untilMs: number;
   readonly occurrences: readonly PlannedOccurrence[];
 }
@@ -108,10 +106,10 @@ export interface DueOccurrence {
 export function findDue(sql: Sql, { limit }: { readonly limit: number }): Promise<DueOccurrence[]> {
   return sql<DueOccurrence[]>`
     SELECT o.id, o.tenant_id AS "tenantId", o.expectation, e.definition, c.definition AS calendar, t.time_zone AS "tenantTimeZone", o.state,
-      extract(epoch FROM o.opens_at)::float8 * 1000 AS "opensMs", extract(epoch FROM o.due_at)::float8 * 1000 AS "dueMs",
-      extract(epoch FROM o.closes_at)::float8 * 1000 AS "closesMs", o.looked_until::text AS "lookedUntil",
+      floor(extract(epoch FROM o.opens_at) * 1000)::float8 AS "opensMs", floor(extract(epoch FROM o.due_at) * 1000)::float8 AS "dueMs",
+      floor(extract(epoch FROM o.closes_at) * 1000)::float8 AS "closesMs", o.looked_until::text AS "lookedUntil",
       o.at_risk_at IS NOT NULL AS "isAtRisk", o.file_ids AS "fileIds", o.oddities, o.updated_at::text AS "updatedAt",
-      extract(epoch FROM now())::float8 * 1000 AS "nowMs"
+      floor(extract(epoch FROM now()) * 1000)::float8 AS "nowMs"
     FROM expected_occurrences o JOIN tenants t ON t.id = o.tenant_id
       JOIN expectations e ON e.tenant_id = o.tenant_id AND e.name = o.expectation
       LEFT JOIN calendars c ON c.tenant_id = e.tenant_id AND c.name = e.definition -> 'due' ->> 'calendar'
@@ -147,7 +145,7 @@ export async function findArrivals(
 ): Promise<Arrivals> {
   const rows = await sql<(ArrivedFile & { readonly key: string; readonly at: string })[]>`
     SELECT id, key, name, size_bytes::float8 AS "sizeBytes", content_hash AS "contentHash",
-      extract(epoch FROM created_at)::float8 * 1000 AS "atMs", created_at::text AS at
+      floor(extract(epoch FROM created_at) * 1000)::float8 AS "atMs", created_at::text AS at
     FROM files
     WHERE tenant_id = ${tenantId} AND status <> 'COMPANION' AND starts_with(key, ${keyPrefix})
       AND created_at >= greatest(to_timestamp(${opensMs}::float8 / 1000), ${lookedUntil}::timestamptz - ${OVERLAP}::interval)
@@ -166,7 +164,7 @@ export function findFiles(
   { tenantId, ids }: { readonly tenantId: string; readonly ids: readonly string[] },
 ): Promise<ArrivedFile[]> {
   return sql<ArrivedFile[]>`
-    SELECT id, name, size_bytes::float8 AS "sizeBytes", content_hash AS "contentHash", extract(epoch FROM created_at)::float8 * 1000 AS "atMs"
+    SELECT id, name, size_bytes::float8 AS "sizeBytes", content_hash AS "contentHash", floor(extract(epoch FROM created_at) * 1000)::float8 AS "atMs"
     FROM files WHERE tenant_id = ${tenantId} AND id = ANY(${[...ids]}::uuid[]) ORDER BY created_at, id`;
 }
 

@@ -1,6 +1,6 @@
 /** Everything about tenants, routes, partners and stores as they are defined. */
 import type { ApiServer } from '../http/api-server.ts';
-import { handlePartners } from './handle-partners.ts';
+import { handleLists } from './handle-lists.ts';
 import { handleRoutes } from './handle-routes.ts';
 import { handleSimulate, type SimulateParts } from './handle-simulate.ts';
 import { handleVersions } from './handle-versions.ts';
@@ -9,7 +9,7 @@ import { createPostedDefinitions } from './posted-definitions.ts';
 export async function handleDefinitions(app: ApiServer, parts: SimulateParts): Promise<void> {
   const posted = createPostedDefinitions(app);
   await handleRoutes(app, parts, posted);
-  handlePartners(app, parts);
+  handleLists(app, parts);
   await handleVersions(app, parts, posted);
   handleSimulate(app, parts, posted);
 }

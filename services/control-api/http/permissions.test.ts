@@ -92,6 +92,13 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'GET /api/v1/partners': ['read'],
   'GET /api/v1/stores': ['read'],
   'GET /api/v1/databases': ['read'],
+  'GET /api/v1/calendars': ['read'],
+  'GET /api/v1/expectations': ['read'],
+  'GET /api/v1/occurrences': ['read'],
+  // What is not there is a 404; a person's word takes `jobs:review`.
+  'GET /api/v1/occurrences/{id}': ['read'],
+  'POST /api/v1/occurrences/{id}/excuse': ['read', REASON],
+  'POST /api/v1/occurrences/{id}/link': ['read', { file_id: randomUUID(), ...REASON }],
   'GET /api/v1/remotes': ['read'],
   'GET /api/v1/sources': ['read'],
   'POST /api/v1/remotes/{tenant}/{name}/test': ['pulls:change'],

@@ -5,7 +5,7 @@ import { LongshoreError } from '#shared/errors.ts';
 import { requestListing } from '#shared/pulls/source-transitions.ts';
 import type { RemoteDirectory } from '#shared/remotes/remote-directory.ts';
 import { testRemote } from '#shared/remotes/test-remote.ts';
-import { definitionCursorField } from '../definitions/find-partners.ts';
+import { definitionCursorField } from '../definitions/list-definitions.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { limitField, tenantField } from '../http/request-fields.ts';
 import { callerOf, callerWith } from '../http/request-guard.ts';

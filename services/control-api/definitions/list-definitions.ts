@@ -1,8 +1,8 @@
-/** Reads of partners, external stores and databases: as they are described now. Definitions name secrets and hold none. */
+/** Reads of definitions that have no state of their own: as they are described now. Definitions name secrets and hold none. */
 import { z } from 'zod';
 import type { Reads } from '#shared/db/connect-database.ts';
 import { and, asc, eq, isNull, sql } from '#shared/db/drizzle.ts';
-import { databases, partners, stores } from '#shared/db/schema.ts';
+import { calendars, databases, expectations, partners, stores } from '#shared/db/schema.ts';
 import { textField } from '../http/request-fields.ts';
 import { instantOf } from '../records/read-columns.ts';
 
@@ -14,13 +14,15 @@ const definitionSchema = z.object({
   applied_by: z.string(),
   applied_at: z.string(),
 });
-export const partnerPageSchema = z.object({ partners: z.array(definitionSchema), next_cursor: z.string().nullable() });
-export const storePageSchema = z.object({ stores: z.array(definitionSchema), next_cursor: z.string().nullable() });
+export type ListedDefinition = z.infer<typeof definitionSchema>;
 
-export const databasePageSchema = z.object({
-  databases: z.array(definitionSchema),
-  next_cursor: z.string().nullable(),
-});
+/** By the plural of their kind, which names them in paths and in replies. */
+export const LISTED_TABLES = { partners, stores, databases, calendars, expectations } as const;
+export type ListedKind = keyof typeof LISTED_TABLES;
+
+export function listSchemaOf<Kind extends ListedKind>(kind: Kind) {
+  return z.object({ [kind]: z.array(definitionSchema), next_cursor: z.string().nullable() });
+}
 
 interface DefinitionPosition {
   readonly tenantId: string;
@@ -42,27 +44,13 @@ interface PageOptions {
   readonly limit: number;
 }
 
-export async function findPartners(reads: Reads, page: PageOptions): Promise<z.infer<typeof partnerPageSchema>> {
-  const { entries, next_cursor } = await findPage(reads, partners, page);
-  return { partners: entries, next_cursor };
-}
-
-export async function findStores(reads: Reads, page: PageOptions): Promise<z.infer<typeof storePageSchema>> {
-  const { entries, next_cursor } = await findPage(reads, stores, page);
-  return { stores: entries, next_cursor };
-}
-
-export async function findDatabases(reads: Reads, page: PageOptions): Promise<z.infer<typeof databasePageSchema>> {
-  const { entries, next_cursor } = await findPage(reads, databases, page);
-  return { databases: entries, next_cursor };
-}
-
 /** By tenant and name. */
-async function findPage(
+export async function listDefinitions(
   reads: Reads,
-  table: typeof partners | typeof stores | typeof databases,
+  kind: ListedKind,
   { tenantId, after, limit }: PageOptions,
-): Promise<{ readonly entries: z.infer<typeof definitionSchema>[]; readonly next_cursor: string | null }> {
+): Promise<{ readonly entries: ListedDefinition[]; readonly next_cursor: string | null }> {
+  const table = LISTED_TABLES[kind];
   const rows = await reads
     .select({
       customer_id: table.tenantId,

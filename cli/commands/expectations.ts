@@ -1,0 +1,211 @@
+/** `longshore expectations`, `calendars` and `occurrences`: what is to come, what came, and a person's word about it. */
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { addCommand, type Cli } from '#cli/command-context.ts';
+import { ALL_ENTRIES, listEntries } from '#cli/list-entries.ts';
+import { parseCount, parseList } from '#cli/parse-option.ts';
+import { formatFields } from '#cli/terminal.ts';
+import { addVersionCommands } from './definition-versions.ts';
+
+const appliedSchema = z.looseObject({
+  customer_id: z.string(),
+  name: z.string(),
+  version: z.number(),
+  applied_by: z.string(),
+  applied_at: z.string(),
+});
+const dueSchema = z.looseObject({
+  at: z.string().optional(),
+  cron: z.string().optional(),
+  calendar: z.string().optional(),
+});
+const expectationPageSchema = z.object({
+  expectations: z.array(
+    appliedSchema.extend({ definition: z.looseObject({ match: z.array(z.string()), due: dueSchema }) }),
+  ),
+  next_cursor: z.string().nullable(),
+});
+const calendarPageSchema = z.object({
+  calendars: z.array(
+    appliedSchema.extend({
+      definition: z.looseObject({
+        timeZone: z.string(),
+        weekdays: z.array(z.string()),
+        holidays: z.array(z.string()),
+      }),
+    }),
+  ),
+  next_cursor: z.string().nullable(),
+});
+const occurrenceSchema = z.looseObject({
+  occurrence_id: z.string(),
+  customer_id: z.string(),
+  expectation: z.string(),
+  state: z.string(),
+  at_risk: z.boolean(),
+  opens_at: z.string(),
+  due_at: z.string(),
+  closes_at: z.string(),
+  met_at: z.string().nullable(),
+  needed: z.number(),
+  files: z.array(z.string()),
+  file_count: z.number(),
+  oddities: z.array(z.string()),
+  note: z.string().nullable(),
+  noted_by: z.string().nullable(),
+});
+type Occurrence = z.infer<typeof occurrenceSchema>;
+const occurrencePageSchema = z.object({ occurrences: z.array(occurrenceSchema), next_cursor: z.string().nullable() });
+
+interface OccurrenceOptions {
+  readonly tenant?: string;
+  readonly expectation?: string;
+  readonly state?: string[];
+  readonly from?: string;
+  readonly to?: string;
+  readonly limit: number;
+}
+
+export function addExpectations(program: Command, cli: Cli): void {
+  const expectations = addCommand<{ tenant?: string }>(program, cli, {
+    usage: 'expectations',
+    description: 'list which files are expected, and when they are due',
+    define: (command) => command.option('--tenant <tenant>', 'only those of this tenant'),
+    run: async (context, { tenant }) => {
+      const times = await context.times(tenant);
+      await listEntries(context, {
+        most: ALL_ENTRIES,
+        readPage: async (page) => {
+          const query = { tenant, ...page };
+          const reply = await context.api.get('/api/v1/expectations', expectationPageSchema, { query });
+          return { entries: reply.expectations, next: reply.next_cursor };
+        },
+        headings: ['TENANT', 'EXPECTATION', 'VERSION', 'DUE', 'CALENDAR', 'MATCH', 'APPLIED', 'BY'],
+        rowOf: ({ definition: { due, match }, ...each }) => [
+          each.customer_id,
+          each.name,
+          each.version,
+          due.at ?? due.cron ?? '',
+          due.calendar ?? 'every day',
+          match.join(' '),
+          times.show(each.applied_at),
+          each.applied_by,
+        ],
+        what: 'expectations',
+        filters: { tenant },
+      });
+    },
+  });
+  addVersionCommands(expectations, cli, 'expectations');
+
+  const calendars = addCommand<{ tenant?: string }>(program, cli, {
+    usage: 'calendars',
+    description: 'list calendars of business days',
+    define: (command) => command.option('--tenant <tenant>', 'only those of this tenant'),
+    run: async (context, { tenant }) => {
+      const times = await context.times(tenant);
+      await listEntries(context, {
+        most: ALL_ENTRIES,
+        readPage: async (page) => {
+          const query = { tenant, ...page };
+          const reply = await context.api.get('/api/v1/calendars', calendarPageSchema, { query });
+          return { entries: reply.calendars, next: reply.next_cursor };
+        },
+        headings: ['TENANT', 'CALENDAR', 'VERSION', 'TIME ZONE', 'DAYS', 'HOLIDAYS UNTIL', 'APPLIED', 'BY'],
+        rowOf: ({ definition: { timeZone, weekdays, holidays }, ...each }) => [
+          each.customer_id,
+          each.name,
+          each.version,
+          timeZone,
+          weekdays.join(' '),
+          holidays.toSorted().at(-1) ?? 'none',
+          times.show(each.applied_at),
+          each.applied_by,
+        ],
+        what: 'calendars',
+        filters: { tenant },
+      });
+    },
+  });
+  addVersionCommands(calendars, cli, 'calendars');
+
+  const occurrences = addCommand<OccurrenceOptions>(program, cli, {
+    usage: 'occurrences',
+    description: 'list when files are due, and what came: from yesterday until in a week, unless told otherwise',
+    define: (command) =>
+      command
+        .option('--tenant <tenant>', 'only those of this tenant')
+        .option('--expectation <name>', 'only those of this expectation')
+        .option('--state <state...>', 'one or more of pending, open, met, late, met_late, missed, excused', parseList)
+        .option('--from <time>', 'due at or after it')
+        .option('--to <time>', 'due at or before it')
+        .option('--limit <count>', 'how many at most', parseCount, 100),
+    run: async (context, { tenant, expectation, state, from, to, limit }) => {
+      const times = await context.times(tenant);
+      await listEntries(context, {
+        most: limit,
+        readPage: async (page) => {
+          const range = { from: from && times.parse(from), to: to && times.parse(to) };
+          const query = { tenant, expectation, state: state?.join(','), ...range, ...page };
+          const reply = await context.api.get('/api/v1/occurrences', occurrencePageSchema, { query });
+          return { entries: reply.occurrences, next: reply.next_cursor };
+        },
+        headings: ['OCCURRENCE', 'TENANT', 'EXPECTATION', 'DUE', 'STATE', 'FILES', 'ODD', 'NOTE'],
+        rowOf: (each) => [
+          each.occurrence_id,
+          each.customer_id,
+          each.expectation,
+          times.show(each.due_at),
+          stateOf(each),
+          `${each.file_count} of ${each.needed}`,
+          each.oddities.join(' '),
+          each.note ?? '',
+        ],
+        what: 'occurrences',
+        filters: { tenant, others: [expectation, state?.join(), from, to] },
+      });
+    },
+  });
+  occurrences.enablePositionalOptions();
+
+  addCommand<{ reason: string }>(occurrences, cli, {
+    usage: 'excuse <occurrence>',
+    description: 'say that the files will not come this time',
+    define: (command) => command.requiredOption('--reason <text>', 'why; kept in the audit'),
+    run: async ({ api, isJson, terminal }, { reason }, [id = '']) => {
+      const occurrence = await api.post(`${pathOf(id)}/excuse`, occurrenceSchema, { body: { reason } });
+      if (isJson) terminal.json(occurrence);
+      else for (const line of describe(occurrence)) terminal.line(line);
+    },
+  });
+
+  addCommand<{ reason: string }>(occurrences, cli, {
+    usage: 'link <occurrence> <file>',
+    description: 'say that a file is one that was expected, whatever its path',
+    define: (command) => command.requiredOption('--reason <text>', 'why; kept in the audit'),
+    run: async ({ api, isJson, terminal }, { reason }, [id = '', file_id = '']) => {
+      const occurrence = await api.post(`${pathOf(id)}/link`, occurrenceSchema, { body: { file_id, reason } });
+      if (isJson) terminal.json(occurrence);
+      else for (const line of describe(occurrence)) terminal.line(line);
+    },
+  });
+}
+
+function pathOf(id: string): string {
+  return `/api/v1/occurrences/${encodeURIComponent(id)}`;
+}
+
+function stateOf({ state, at_risk }: Occurrence): string {
+  return at_risk ? 'open, at risk' : state.toLowerCase().replace('_', ' ');
+}
+
+function describe(occurrence: Occurrence): string[] {
+  return formatFields({
+    occurrence: occurrence.occurrence_id,
+    expectation: `${occurrence.customer_id}/${occurrence.expectation}`,
+    state: stateOf(occurrence),
+    due: occurrence.due_at,
+    files: `${occurrence.file_count} of ${occurrence.needed}`,
+    note: occurrence.note,
+  });
+}
