@@ -131,7 +131,7 @@ export function addExpectations(program: Command, cli: Cli): void {
 
   const occurrences = addCommand<OccurrenceOptions>(program, cli, {
     usage: 'occurrences',
-    description: 'list when files are due, and what came: from yesterday until in a week, unless told otherwise',
+    description: 'list when files are due, and what came: by default from yesterday until in a week',
     define: (command) =>
       command
         .option('--tenant <tenant>', 'only those of this tenant')

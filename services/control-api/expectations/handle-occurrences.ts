@@ -74,7 +74,7 @@ export function handleOccurrences(app: ApiServer, { sql }: Pick<ApiParts, 'sql'>
     '/api/v1/occurrences/:id/excuse',
     {
       schema: {
-        summary: 'Say that the files will not come this time: nobody is told that they are late',
+        summary: 'Say that the files will not come this time: no notice says that they are late',
         tags: ['expectations'],
         params: idParams,
         body: wordSchema,
