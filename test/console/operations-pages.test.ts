@@ -1,4 +1,4 @@
-/** The pages Now, Queues and Audit in a real browser: numbers lead to lists, a dead letter is looked at and discarded, a chain is verified. */
+/** The pages Now, Queues, Audit and Expected in a real browser: numbers lead to lists, a dead letter is looked at and discarded, a chain is verified. */
 import { execFileSync } from 'node:child_process';
 import { randomUUIDv7 } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -29,6 +29,16 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
     await api.sql`
       INSERT INTO dead_letters (id, queue, message_id, body, attributes, receive_count, reason, tenant_id, state)
       VALUES (${randomUUIDv7()}, 'work', 'm', '{"kind": "<img src=x onerror=alert(1)>"}', '{}', 3, 'UNREADABLE', 'acme', 'PARKED')`;
+    await api.sql`
+      INSERT INTO expectations (tenant_id, name, definition, definition_hash, version, created_by)
+      VALUES ('acme', 'orders', '{"count": {"min": 3}}', 'x', 1, 'test')`;
+    await api.sql`
+      INSERT INTO expected_occurrences (tenant_id, expectation, opens_at, due_at, closes_at, state, oddities, file_ids)
+      SELECT 'acme', 'orders', at - interval '2 hours', at, at + interval '2 hours', state, oddities, files
+      FROM (VALUES
+        ('2026-11-24T07:00Z'::timestamptz, 'MISSED', '{}'::text[], '{}'::uuid[]),
+        ('2026-11-25T07:00Z', 'MET', '{TOO_SMALL}', (SELECT array_agg(id) FROM files)),
+        ('2026-11-26T07:00Z', 'MET', '{}', '{}')) AS o (at, state, oddities, files)`;
     await sealAudit(api.sql);
     const options = { executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-dev-shm-usage'] };
     // On a machine under load its first start may not be in time.
@@ -110,11 +120,34 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
     expect(exported.suggestedFilename()).toBe('audit.ndjson');
   });
 
+  test('what was missed and what is odd comes first, with its files, and is excused with a reason', async () => {
+    await open('/expected?week=2026-11-25');
+    const first = page.getByRole('table').first();
+    await first.waitFor();
+    expect(await first.getByRole('row').allTextContents()).toEqual([
+      expect.stringContaining('State'),
+      expect.stringMatching(/missed.*0 of 3/),
+      expect.stringMatching(/met.*3 of 3.*too small/),
+    ]);
+    await first.getByRole('row').filter({ hasText: 'too small' }).getByRole('button').click();
+    await expect.poll(() => page.getByRole('dialog').getByRole('link').count()).toBe(3);
+    expect(await violations()).toEqual([]);
+    await page.keyboard.press('Escape');
+    await first.getByRole('row').filter({ hasText: 'missed' }).getByRole('button').click();
+    await page.getByRole('button', { name: 'Excuse…' }).click();
+    await page.getByLabel('Reason').fill('a holiday of the partner');
+    await page.getByRole('button', { name: 'Excuse', exact: true }).click();
+    await page.getByRole('dialog').getByText('a holiday of the partner').waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: '07:00 excused' }).waitFor();
+  });
+
   test.each(['light', 'dark'])('they have nothing that hinders readers, in %s', async (theme) => {
     for (const [path, landmark] of [
       ['/', 'Failing jobs of 24 hours'],
       ['/queues', 'Dead letters'],
       ['/audit', 'Audit'],
+      ['/expected?week=2026-11-25', 'Late, missed, at risk or odd'],
     ] as const) {
       await open(path);
       await page.getByRole('heading', { name: landmark }).first().waitFor();

@@ -18,6 +18,7 @@ export const VIEWS: readonly View[] = [
   { path: '/jobs/$id/records', load: () => import('./records/records-view.tsx') },
   { path: '/actions', nav: 'Actions', key: 'x', load: () => import('./actions/actions-view.tsx') },
   { path: '/actions/$id', load: () => import('./actions/action-view.tsx') },
+  { path: '/expected', nav: 'Expected', key: 'e', load: () => import('./expected/expected-view.tsx') },
   { path: '/routes', nav: 'Routes', key: 'r', load: () => import('./routes/route-list-view.tsx') },
   { path: '/routes/$tenant/$name', load: () => import('./routes/route-view.tsx') },
   { path: '/people', nav: 'People', load: () => import('./people/people-view.tsx') },

@@ -31,7 +31,8 @@ export const occurrenceSchema = z
 export const occurrencePageSchema = z
   .object({ occurrences: z.array(occurrenceSchema), next_cursor: z.string().nullable() })
   .meta({ id: 'ExpectedOccurrencePage' });
-type Occurrence = z.infer<typeof occurrenceSchema>;
+export type Occurrence = z.infer<typeof occurrenceSchema>;
+export type OccurrencePage = z.infer<typeof occurrencePageSchema>;
 
 export interface OccurrenceFilters {
   /** Null sees every tenant. */
@@ -51,7 +52,7 @@ const FILES_SHOWN = 100;
 export async function findOccurrences(
   sql: Sql,
   { tenantId, expectation, states, from, to, after, limit }: OccurrenceFilters,
-): Promise<z.infer<typeof occurrencePageSchema>> {
+): Promise<OccurrencePage> {
   const rows = await sql<(Occurrence & { readonly at: string })[]>`
     SELECT ${columns(sql)}, ${instant(sql, sql`o.due_at`, 'US')} AS at FROM expected_occurrences o ${withExpectation(sql)}
     WHERE o.due_at >= ${from} AND o.due_at <= ${to}
