@@ -19,6 +19,10 @@ const DAY_MS = 86_400_000;
 /** Files of one occurrence that are counted; beyond them there are too many, whatever the number. */
 export const MOST_FILES = 1_000;
 
+/** What is odd about what came. */
+export const ODDITIES = ['TOO_MANY', 'TOO_SMALL', 'TOO_LARGE', 'UNUSUAL_SIZE', 'SAME_CONTENT', 'OTHER_DATE'] as const;
+export type Oddity = (typeof ODDITIES)[number];
+
 const timeOfDaySchema = z
   .string()
   .regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, 'must be a time of day such as "07:00", in quotes');

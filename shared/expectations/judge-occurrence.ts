@@ -6,7 +6,7 @@
  */
 import type { Temporal } from 'temporal-polyfill';
 import type { OccurrenceState } from '#shared/db/schema.ts';
-import { type ExpectationDocument, MOST_FILES } from '#shared/definitions/expectation-schema.ts';
+import { type ExpectationDocument, MOST_FILES, type Oddity } from '#shared/definitions/expectation-schema.ts';
 import { type BusinessDays, dateIn, previousBusinessDay } from './plan-occurrences.ts';
 
 export interface ArrivedFile {
@@ -27,9 +27,6 @@ export interface ArrivalHistory {
   /** Of the files of the one before. */
   readonly previousHashes: readonly string[];
 }
-
-export const ODDITIES = ['TOO_MANY', 'TOO_SMALL', 'TOO_LARGE', 'UNUSUAL_SIZE', 'SAME_CONTENT', 'OTHER_DATE'] as const;
-export type Oddity = (typeof ODDITIES)[number];
 
 export interface Occurrence {
   readonly state: OccurrenceState;

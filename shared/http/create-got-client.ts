@@ -2,7 +2,7 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
-import got, { type Got } from 'got';
+import type { Got } from 'got';
 import { acceptsOf, type HttpClient, type HttpClientOptions, IDLE_CONNECTION_MS, refusalOf } from './http-client.ts';
 import { HttpExchange } from './http-exchange.ts';
 
@@ -19,19 +19,25 @@ export function createGotClient(options: HttpClientOptions): HttpClient {
     ...(authority !== undefined && { ca: authority }),
   };
   const agents = { http: new HttpAgent(settings), https: new HttpsAgent({ ...settings, ...tls }) };
-  const client: Got = got.extend({
-    agent: agents,
-    decompress: false,
-    followRedirect: false,
-    throwHttpErrors: false,
-    retry: { limit: 0 },
-    timeout: { request: timeoutMs },
-    https: {
-      certificateAuthority: authority,
-      key: clientCertificate?.key,
-      certificate: clientCertificate?.certificate,
-    },
-  });
+  let loading: Promise<Got> | undefined;
+
+  /** By the first call only: most services make none. */
+  async function loadClient(): Promise<Got> {
+    const { default: got } = await import('got');
+    return got.extend({
+      agent: agents,
+      decompress: false,
+      followRedirect: false,
+      throwHttpErrors: false,
+      retry: { limit: 0 },
+      timeout: { request: timeoutMs },
+      https: {
+        certificateAuthority: authority,
+        key: clientCertificate?.key,
+        certificate: clientCertificate?.certificate,
+      },
+    });
+  }
 
   return {
     close() {
@@ -41,6 +47,8 @@ export function createGotClient(options: HttpClientOptions): HttpClient {
     async send(request) {
       const refusal = refusalOf(request, addressGuard);
       if (refusal !== undefined) return refusal;
+      loading ??= loadClient();
+      const client = await loading;
       let abort = (): void => {};
       const exchange = new HttpExchange({ timeoutMs, maxBodyBytes, signal: request.signal, abort: () => abort() });
       if (exchange.isOver) return await exchange.outcome;

@@ -9,10 +9,8 @@ import { createHash } from 'node:crypto';
 import { canonicalRemotePath, isRemotePlaceAllowed, type RemoteDocument } from '#shared/definitions/remote-schema.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
 import type { Secret, SecretStore } from '#shared/runtime/secrets/secret-store.ts';
-import { openFtpsConnection } from './ftps/open-ftps-connection.ts';
 import type { RemoteConnection, RemoteIdentity } from './remote-connection.ts';
 import { RemoteError } from './remote-error.ts';
-import { openSftpConnection } from './sftp/open-sftp-connection.ts';
 
 export interface RemoteSecrets {
   readonly version: string;
@@ -56,11 +54,21 @@ export async function openRemote(
   secrets: RemoteSecrets,
   options: OpenRemoteOptions,
 ): Promise<RemoteConnection> {
-  const connection =
-    remote.type === 'sftp'
-      ? await openSftpConnection(remote, secrets, options)
-      : await openFtpsConnection(remote, { ...secrets, password: secrets.password ?? '' }, options);
-  return within(connection, remote.paths);
+  return within(await openConnection(remote, secrets, options), remote.paths);
+}
+
+/** The clients are loaded by the first connection only: most processes open none. */
+async function openConnection(
+  remote: RemoteDocument,
+  secrets: RemoteSecrets,
+  options: OpenRemoteOptions,
+): Promise<RemoteConnection> {
+  if (remote.type === 'sftp') {
+    const { openSftpConnection } = await import('./sftp/open-sftp-connection.ts');
+    return await openSftpConnection(remote, secrets, options);
+  }
+  const { openFtpsConnection } = await import('./ftps/open-ftps-connection.ts');
+  return await openFtpsConnection(remote, { ...secrets, password: secrets.password ?? '' }, options);
 }
 
 function within(connection: RemoteConnection, paths: readonly string[]): RemoteConnection {

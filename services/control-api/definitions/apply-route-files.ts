@@ -329,7 +329,7 @@ async function describeTexts(
       const change = describeChange(entry, known.versions[kind].get(`${tenant}/${name}`), text);
       const isDisabled = kind === 'route' && known.disabled.routes.has(`${tenant}/${name}`);
       const isShown = change.change !== 'unchanged' && text !== undefined && diffs < MOST_DIFFS;
-      const diff = isShown ? diffOf(entry, text, change.version) : '';
+      const diff = isShown ? await diffOf(entry, text, change.version) : '';
       if (isShown) {
         diffs += 1;
         await setImmediate();
@@ -363,10 +363,10 @@ function describeChange(
 }
 
 /** Against a text that was not kept, what was meant is compared, not how it was written. */
-function diffOf({ document, source }: OwnedEntry, present: PresentText, version: number): string {
+async function diffOf({ document, source }: OwnedEntry, present: PresentText, version: number): Promise<string> {
   const { tenant, name } = document;
   const isKept = present.source !== null;
-  return compareTexts(
+  return await compareTexts(
     { name: `${tenant}/${name} ${present.version}`, text: present.source ?? writeSource(present.definition) },
     { name: `${tenant}/${name} ${version}`, text: isKept ? source : writeSource(document) },
   );

@@ -1,5 +1,5 @@
 /** What changed between two texts, as a unified diff. Bounded: texts that have little in common are shown as one replaced by the other. */
-import { FILE_HEADERS_ONLY, formatPatch, type StructuredPatch, structuredPatch } from 'diff';
+import type { StructuredPatch } from 'diff';
 
 export interface NamedText {
   readonly name: string;
@@ -11,8 +11,9 @@ const MOST_EDITS = 1_000;
 const CONTEXT_LINES = 3;
 
 /** Empty when they are the same. */
-export function compareTexts(from: NamedText, to: NamedText): string {
+export async function compareTexts(from: NamedText, to: NamedText): Promise<string> {
   if (from.text === to.text) return '';
+  const { FILE_HEADERS_ONLY, formatPatch, structuredPatch } = await import('diff');
   const options = { context: CONTEXT_LINES, maxEditLength: MOST_EDITS };
   const patch = structuredPatch(from.name, to.name, from.text, to.text, undefined, undefined, options);
   return formatPatch(patch ?? replacement(from, to), FILE_HEADERS_ONLY);

@@ -179,7 +179,7 @@ async function handleKind(
       name: `${present.tenant}/${present.name} ${version}`,
       text: (await versionOf(present, version)).source,
     });
-    return { from, to, diff: compareTexts(await named(from), await named(to)) };
+    return { from, to, diff: await compareTexts(await named(from), await named(to)) };
   }
 
   app.post(

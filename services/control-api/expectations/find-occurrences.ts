@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { OCCURRENCE_STATES, type OccurrenceState } from '#shared/db/schema.ts';
-import { ODDITIES } from '#shared/expectations/judge-occurrence.ts';
+import { ODDITIES } from '#shared/definitions/expectation-schema.ts';
 import { encodeCursor, type PagePosition } from '../http/page-cursor.ts';
 
 export const occurrenceSchema = z
