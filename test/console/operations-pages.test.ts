@@ -1,9 +1,12 @@
-/** The pages Now, Queues, Audit and Expected in a real browser: numbers lead to lists, a dead letter is looked at and discarded, a chain is verified. */
+/** The sign-in page of the portal, and the pages Now, Queues, Audit and Expected in a real browser: numbers lead to lists, a dead letter is looked at and discarded, a chain is verified. */
 import { execFileSync } from 'node:child_process';
 import { randomUUIDv7 } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { SMTPServer } from 'smtp-server';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { sealAudit } from '#testkit/seeds/seal-audit.ts';
@@ -18,10 +21,25 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
   let page: Page;
   let address: string;
   const faults: string[] = [];
+  const mails: string[] = [];
+  const smtp = new SMTPServer({
+    disabledCommands: ['STARTTLS'],
+    authOptional: true,
+    onData: (stream, _session, callback) =>
+      void text(stream).then((mail) => {
+        mails.push(mail.replaceAll('=\r\n', '').replaceAll('=3D', '='));
+        callback(null);
+      }),
+  });
 
   beforeAll(async () => {
     execFileSync(process.execPath, [fileURLToPath(new URL('../../console/build-pages.ts', import.meta.url))]);
-    api = await startTestApi();
+    await new Promise<void>((resolve) => smtp.listen(0, '127.0.0.1', resolve));
+    const { port } = smtp.server.address() as AddressInfo;
+    api = await startTestApi({
+      signIn: { hasLinks: true, consoleOrigin: undefined, portalOrigin: 'https://portal.example' },
+      mailServer: { host: '127.0.0.1', port, tls: 'none', from: 'Longshore <longshore@example.com>' },
+    });
     address = await api.app.listen({ host: '127.0.0.1', port: 0 });
     await seedTenant(api.sql);
     await seedJobs(api.sql, { count: 3 });
@@ -60,6 +78,7 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
   afterAll(async () => {
     await browser?.close();
     await api?.stop();
+    await new Promise<void>((resolve) => smtp.close(() => resolve()));
   });
 
   async function open(path: string): Promise<void> {
@@ -67,9 +86,9 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
     await page.locator('h1').waitFor();
   }
 
-  async function violations(): Promise<string[]> {
-    await page.evaluate(AXE);
-    const found = await page.evaluate('axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"] })');
+  async function violations(of = page): Promise<string[]> {
+    await of.evaluate(AXE);
+    const found = await of.evaluate('axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"] })');
     return (found as { violations: { id: string; nodes: { html: string }[] }[] }).violations.flatMap(({ id, nodes }) =>
       nodes.map(({ html }) => `${id}: ${html.slice(0, 160)}`),
     );
@@ -140,6 +159,46 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
     await page.getByRole('dialog').getByText('a holiday of the partner').waitFor();
     await page.keyboard.press('Escape');
     await page.getByRole('button', { name: '07:00 excused' }).waitFor();
+  });
+
+  test('a person of a tenant signs in to the portal by mail, in another browser with the code', async () => {
+    const email = 'maria@acme.example';
+    const invited = await api.app.inject({
+      method: 'POST',
+      url: '/api/v1/people',
+      headers: { 'x-api-key': api.keys.operator },
+      payload: { tenant: 'acme', email, name: 'Maria', role: 'sender' },
+    });
+    expect(invited.statusCode).toBe(201);
+    const [asking, other] = [await browser.newContext(), await browser.newContext()];
+    const first = await asking.newPage();
+    await first.goto(`${address}/portal/send`);
+    await first.getByLabel('Your e-mail address').fill(email);
+    expect(await violations(first)).toEqual([]);
+    await first.getByRole('button', { name: 'Send me a link' }).click();
+    const code = (await first.getByText(/^\d{6}$/).textContent()) ?? '';
+    expect(await violations(first)).toEqual([]);
+    await expect.poll(() => mails.length, { timeout: 15_000 }).toBe(1);
+    const [fragment] = /#mail=[\w-]{43}/.exec(mails[0] ?? '') ?? [];
+
+    const second = await other.newPage();
+    await second.goto(`${address}/portal/sign-in${fragment}`);
+    await second.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await second.getByLabel(/^Six digits/).fill(code === '000000' ? '000001' : '000000');
+    expect(await violations(second)).toEqual([]);
+    await second.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await second.getByText('The code is not the right one.').waitFor();
+    await second.getByLabel(/^Six digits/).fill(code);
+    await second.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await second.getByRole('link', { name: 'Send', exact: true }).waitFor();
+    await second.waitForURL(`${address}/portal/`);
+
+    await first.goto(`${address}/portal/sign-in${fragment}`);
+    await first.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await first.getByText('This link is not valid').waitFor();
+    await first.getByRole('button', { name: 'Ask for a new link' }).click();
+    await first.getByLabel('Your e-mail address').waitFor();
+    await Promise.all([asking.close(), other.close()]);
   });
 
   test.each(['light', 'dark'])('they have nothing that hinders readers, in %s', async (theme) => {

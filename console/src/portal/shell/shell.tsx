@@ -1,16 +1,15 @@
 /** What is around every view of the portal: where one is, who one is, and signing in. */
 import { useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet } from '@tanstack/react-router';
-import { useCallback, useEffect, useState } from 'react';
-import { post } from '../../api/client.ts';
+import { lazy, Suspense, useCallback, useEffect, useState } from 'react';
 import { noteSignedIn, useConnection } from '../../api/connection.ts';
 import { useMe } from '../../api/me.ts';
 import { problemOf } from '../../api/problem.ts';
 import { Failed, Loading } from '../../parts/conditions.tsx';
 import { Toasts } from '../../parts/toast.tsx';
+import { linkOf } from '../sign-in/sign-in-link.ts';
 
-/** In the fragment, which no server and no log sees. */
-const SIGN_IN_LINK = /^#link=([\w-]{16,})$/;
+const SignIn = lazy(() => import('../sign-in/sign-in.tsx'));
 
 export function Shell() {
   const me = useMe();
@@ -19,14 +18,19 @@ export function Shell() {
   useEffect(() => {
     if (me.data !== undefined && me.error === null && !me.isFetching) noteSignedIn();
   }, [me.data, me.error, me.isFetching]);
-  const [hasLink, setHasLink] = useState(() => SIGN_IN_LINK.test(location.hash));
+  const [hasLink, setHasLink] = useState(() => linkOf(location.hash) !== undefined);
   const signedIn = useCallback(() => {
     setHasLink(false);
     // A question from before would be answered as before.
     void queries.cancelQueries({ queryKey: ['me'] }).then(() => me.refetch());
   }, [me.refetch, queries]);
   const isStranger = me.error !== null && problemOf(me.error).status === 401;
-  if (hasLink || (me.data === undefined && isStranger)) return <SignIn onDone={signedIn} />;
+  if (hasLink || (me.data === undefined && isStranger))
+    return (
+      <Suspense fallback={<Loading />}>
+        <SignIn onDone={signedIn} />
+      </Suspense>
+    );
   if (me.data === undefined)
     return me.error === null ? (
       <Loading what="Longshore is loading" />
@@ -40,7 +44,13 @@ export function Shell() {
       </nav>
       {isSignedOut && (
         <div role="alert">
-          <p>Your session has ended. Sign in again in another tab; what is being sent goes on then.</p>
+          <p>
+            Your session has ended.{' '}
+            <a href="/portal/sign-in" target="_blank" rel="noreferrer">
+              Sign in again in another tab
+            </a>
+            ; what is being sent goes on then.
+          </p>
           <button type="button" onClick={signedIn}>
             I have signed in
           </button>
@@ -51,27 +61,5 @@ export function Shell() {
       </main>
       <Toasts />
     </>
-  );
-}
-
-function SignIn({ onDone }: { readonly onDone: () => void }) {
-  const [error, setError] = useState<unknown>();
-  useEffect(() => {
-    const token = SIGN_IN_LINK.exec(location.hash)?.[1];
-    if (token === undefined) return;
-    history.replaceState(null, '', location.pathname + location.search);
-    void post('/auth/link', { token }).then(onDone, setError);
-  }, [onDone]);
-  return (
-    <main className="stack">
-      <h1>Sign in</h1>
-      {error !== undefined && <Failed error={error} />}
-      <p>Open the link that you were sent, or ask your contact for a new one.</p>
-      <p>
-        <a href={`/auth/oidc?to=${encodeURIComponent(location.pathname + location.search)}`}>
-          Sign in with your organisation
-        </a>
-      </p>
-    </main>
   );
 }
