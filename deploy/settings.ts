@@ -96,6 +96,13 @@ const settingsSchema = z
           .optional(),
       })
       .optional(),
+    /** What receipts are signed with; there are no receipts when absent. */
+    receipts: z
+      .strictObject({
+        /** Below `<prefix>/tenants/` in Secrets Manager. */
+        secret: z.string(),
+      })
+      .optional(),
     alarms: z.strictObject({
       emails: z.array(z.email()).default([]),
       /** A pager's or a chat's incoming webhook. */

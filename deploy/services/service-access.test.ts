@@ -136,13 +136,20 @@ describe.each(SERVICES)('$name', ({ name, loadConfig }) => {
       publishes: access.publishes,
       counts: access.counts,
       readsSecrets: access.readsSecrets,
+      usesReceiptKeys: access.usesReceiptKeys,
       protectsItself: access.protectsItself,
     }).toEqual({
       publishes: loads('shared/queue/topics.ts'),
       counts: loads('shared/queue/queue-depth.ts'),
       readsSecrets: loads('shared/runtime/secrets/create-secret-store.ts'),
+      usesReceiptKeys: loads('shared/receipts/receipt-keys.ts'),
       protectsItself: loads('shared/runtime/health/protect-while-busy.ts'),
     });
+  });
+
+  test('is given the key of receipts of the settings when it signs them or publishes the keys', () => {
+    const { LONGSHORE_RECEIPT_SECRET: secret } = variablesOf(name);
+    expect(secret).toBe(loads('shared/receipts/receipt-keys.ts') ? 'receipts/key' : undefined);
   });
 
   test('reaches beyond AWS what its sources call, and only that', () => {

@@ -35,6 +35,8 @@ export interface ServiceAccess {
   readonly objects: Readonly<Partial<Record<BucketId, readonly ObjectUse[]>>>;
   /** Those of tenants, below the prefix of `LONGSHORE_SECRETS_PREFIX`. */
   readonly readsSecrets: boolean;
+  /** Signs receipts, or publishes the keys of them. */
+  readonly usesReceiptKeys: boolean;
   /** What it calls beyond AWS. */
   readonly reaches: readonly Reach[];
   /** Asks ECS not to end its task while it is busy. */
@@ -59,6 +61,7 @@ const NOTHING: ServiceAccess = {
   publishes: false,
   objects: {},
   readsSecrets: false,
+  usesReceiptKeys: false,
   reaches: [],
   protectsItself: false,
   databaseUser: 'longshore_app',
@@ -78,6 +81,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     sends: ['work', 'partner-steps'],
     objects: WORKER_OBJECTS,
     readsSecrets: true,
+    usesReceiptKeys: true,
     reaches: ['partners', 'stores', 'remotes'],
   },
   'large-file-worker': {
@@ -91,6 +95,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     },
     // The credentials of external stores.
     readsSecrets: true,
+    usesReceiptKeys: true,
     reaches: ['partners', 'stores', 'remotes'],
     protectsItself: true,
   },
@@ -121,6 +126,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     objects: { landing: ['read', 'write', 'list-versions'], archive: ['read'], outbound: ['read'] },
     // The secrets of chats, of the provider, of the mail server and of remotes that a person tests.
     readsSecrets: true,
+    usesReceiptKeys: true,
     reaches: ['remotes', 'mail'],
   },
 };

@@ -122,6 +122,10 @@ export class ServicesStack extends FleetStack {
     const secrets: Record<string, string> = SERVICE_ACCESS[name].readsSecrets
       ? { LONGSHORE_SECRETS_PREFIX: `${home.prefix}/tenants/` }
       : {};
+    const receipts: Record<string, string> =
+      SERVICE_ACCESS[name].usesReceiptKeys && settings.receipts !== undefined
+        ? { LONGSHORE_RECEIPT_SECRET: settings.receipts.secret }
+        : {};
     const people: Record<string, string> =
       name === 'control-api' ? { LONGSHORE_API_TRUSTED_PROXIES: home.cidr, ...signInVariables(settings) } : {};
     return {
@@ -132,6 +136,7 @@ export class ServicesStack extends FleetStack {
       LONGSHORE_PREFIX: prefix,
       ...variables,
       ...secrets,
+      ...receipts,
       ...people,
       ...outwardVariables(settings, SERVICE_ACCESS[name]),
       ...tracing(settings.traces),
