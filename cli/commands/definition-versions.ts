@@ -153,7 +153,10 @@ export function printDiff({ terminal }: CommandContext, diff: string): void {
   if (diff !== '') for (const line of diff.trimEnd().split('\n')) terminal.line(line);
 }
 
-async function pathOf(context: CommandContext, { plural, reference, tenant: given }: Reference): Promise<string> {
+export async function pathOf(
+  context: CommandContext,
+  { plural, reference, tenant: given }: Reference,
+): Promise<string> {
   const [first = '', second] = reference.split('/');
   const name = second ?? first;
   const tenant = second === undefined ? (given ?? (await findTenantOf(context, plural, name)) ?? '-') : first;

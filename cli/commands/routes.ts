@@ -5,6 +5,7 @@ import { addCommand, type Cli } from '#cli/command-context.ts';
 import { ALL_ENTRIES, listEntries } from '#cli/list-entries.ts';
 import { formatFields, formatTable } from '#cli/terminal.ts';
 import { addVersionCommands, showDefinition } from './definition-versions.ts';
+import { addPartnerHealth } from './partner-health.ts';
 
 const routeSchema = z.looseObject({
   customer_id: z.string(),
@@ -139,6 +140,7 @@ export function addRouteCommands(program: Command, cli: Cli): void {
   });
 
   addVersionCommands(partners, cli, 'partners');
+  addPartnerHealth(partners, cli);
 
   const stores = addCommand<{ tenant?: string }>(program, cli, {
     usage: 'stores',

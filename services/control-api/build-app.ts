@@ -49,6 +49,7 @@ import { handleNotices } from './operations/handle-notices.ts';
 import { handleDeadLetters, handleQueues } from './operations/handle-operations.ts';
 import { handleOverview } from './overview/handle-overview.ts';
 import { type ServePagesOptions, servePages } from './pages/serve-pages.ts';
+import { handlePartnerHealth } from './partners/handle-partner-health.ts';
 import { handlePulls } from './pulls/handle-pulls.ts';
 import { handleRemotes } from './pulls/handle-remotes.ts';
 import { handleReceipts } from './receipts/handle-receipts.ts';
@@ -174,6 +175,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleReceipts(app, options);
   handleSearch(app, options);
   handleOverview(app, options);
+  handlePartnerHealth(app, options);
   handleRecords(app, options);
   await handleDefinitions(app, options);
   handleDeadLetters(app, options);

@@ -21,6 +21,7 @@ import { createPartnerBreaker } from './partner-breaker.ts';
 import { createRateSlices, type LeaseSlice, localSlices } from './rate-slices.ts';
 import { createRedactors } from './redact-secrets.ts';
 import { createRequestRenderer, HEADER_VALUE, type RenderedRequest } from './render-request.ts';
+import type { MadeCall } from './report-calls.ts';
 import type { FileContent } from './request-content.ts';
 import type { TemplateValues } from './request-template.ts';
 
@@ -64,6 +65,8 @@ export interface PartnerCallerOptions {
   readonly addressGuard: AddressGuard;
   /** Over all tasks; this task alone counts when absent. */
   readonly leaseSlice?: LeaseSlice;
+  /** Of each call for which a request was sent. */
+  readonly onMade?: (call: MadeCall) => void;
   readonly now?: () => number;
 }
 
@@ -147,8 +150,9 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
         ...(isUnrepeatable && { isUnrepeatable }),
       };
       if (tries === 0 && (await isWithdrawn(call))) return { reply: undefined, isWithdrawn: true };
+      const begun = performance.now();
       const reply = await client.send(wire);
-      sent = { reply, secrets: identity.secrets };
+      sent = { reply, secrets: identity.secrets, tookMs: performance.now() - begun };
       if (reply.type !== 'replied' || reply.status !== 401 || identity.token === undefined) break;
       refused = identity.token;
     }
@@ -172,11 +176,18 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
     const isUnrepeatable = !isRepeatable(operation, hasKey);
     const answer = await breaker.run(() => send(call, { request: rendered.request, client, isUnrepeatable }));
     if (answer.type === 'open') return { type: 'wait', afterMs: answer.afterMs, reason: 'breaker-open' };
-    const { reply, noIdentity, isWithdrawn, secrets: sentSecrets = [] } = answer.result;
+    const { reply, noIdentity, isWithdrawn, secrets: sentSecrets = [], tookMs = 0 } = answer.result;
     if (isWithdrawn) return { type: 'withdrawn' };
     if (reply === undefined) return withoutIdentity(noIdentity);
     const judged = judgeReply({ reply, operation, hasKey, now: now(), redact: redactorFor(sentSecrets) });
-    return 'status' in reply ? { ...judged, httpStatus: reply.status } : judged;
+    const httpStatus = 'status' in reply ? reply.status : undefined;
+    options.onMade?.({
+      outcome: judged.type,
+      httpStatus,
+      cause: judged.type === 'success' ? undefined : judged.cause,
+      durationMs: tookMs,
+    });
+    return httpStatus === undefined ? judged : { ...judged, httpStatus };
   }
 
   return {
@@ -213,6 +224,8 @@ type NoIdentity = Exclude<TokenAnswer, { type: 'token' }>;
 interface Sent {
   readonly reply: HttpOutcome | undefined;
   readonly secrets?: readonly string[];
+  /** The last request. */
+  readonly tookMs?: number;
   readonly noIdentity?: NoIdentity;
   readonly isWithdrawn?: boolean;
 }

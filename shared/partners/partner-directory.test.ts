@@ -95,7 +95,7 @@ test('tells partners that are not there, or not usable, and finds them once they
   await apply();
   later += 15_000;
   expect((await find()).definition.name).toBe('rfi');
-  expect(directory.states()).toEqual([{ tenantId: 'acme', name: 'rfi', isBreakerOpen: false }]);
+  expect(directory.states()).toEqual([{ tenantId: 'acme', name: 'rfi', breakerOpenForMs: 0 }]);
 });
 
 test('keeps tenants apart, and reaches the secrets of each under its own name', async () => {

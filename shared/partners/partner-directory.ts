@@ -15,6 +15,7 @@ import type { Logger } from '#shared/runtime/logger.ts';
 import { type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
 import { type CallOutcome, createPartnerCaller, type PartnerCall, type PartnerCaller } from './call-partner.ts';
 import { leaseRateSlice, SLICE_MS } from './lease-rate-slice.ts';
+import type { CallReports } from './report-calls.ts';
 
 export interface OpenPartner {
   readonly definition: PartnerDocument;
@@ -35,7 +36,7 @@ export interface PartnerDirectory {
   /** @throws what the database said, for a partner that is not known yet. */
   find(tenantId: string, name: string): Promise<FoundPartner>;
   /** Those that were asked for. */
-  states(): { readonly tenantId: string; readonly name: string; readonly isBreakerOpen: boolean }[];
+  states(): { readonly tenantId: string; readonly name: string; readonly breakerOpenForMs: number }[];
   close(): void;
 }
 
@@ -44,6 +45,7 @@ export interface PartnerDirectoryOptions {
   readonly secrets: SecretStore;
   readonly addressGuard: AddressGuard;
   readonly logger: Logger;
+  readonly reports?: Pick<CallReports, 'count'> | undefined;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
 }
@@ -63,7 +65,7 @@ interface HeldPartner {
 }
 
 export function createPartnerDirectory(options: PartnerDirectoryOptions): PartnerDirectory {
-  const { sql, secrets, addressGuard, logger, now } = options;
+  const { sql, secrets, addressGuard, logger, reports, now } = options;
   const directory = createVersionedDirectory<PartnerDocument, HeldPartner>({
     kind: 'partner',
     schema: partnerDocumentSchema,
@@ -81,6 +83,7 @@ export function createPartnerDirectory(options: PartnerDirectoryOptions): Partne
         definition,
         secrets: secretsOfTenant(secrets, tenantId),
         addressGuard,
+        ...(reports !== undefined && { onMade: (call) => reports.count(tenantId, definition.name, call) }),
         ...(ratePerSecond !== undefined && {
           leaseSlice: () => leaseRateSlice(sql, { tenantId, partner: definition.name, ratePerSecond }),
         }),
@@ -106,7 +109,7 @@ export function createPartnerDirectory(options: PartnerDirectoryOptions): Partne
       directory
         .known()
         .flatMap(({ tenantId, name, found }) =>
-          found.ok ? [{ tenantId, name, isBreakerOpen: found.opened.partner.breakerOpenForMs > 0 }] : [],
+          found.ok ? [{ tenantId, name, breakerOpenForMs: found.opened.partner.breakerOpenForMs }] : [],
         ),
     close() {
       for (const { found } of directory.known()) if (found.ok) found.opened.caller.close();

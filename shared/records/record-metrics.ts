@@ -23,8 +23,8 @@ export function createRecordMetrics(registry: Registry): RecordMetrics {
     registers,
     collect() {
       this.reset();
-      for (const { tenantId, name, isBreakerOpen } of states()) {
-        this.set({ tenant: tenantId, partner: name }, isBreakerOpen ? 1 : 0);
+      for (const { tenantId, name, breakerOpenForMs } of states()) {
+        this.set({ tenant: tenantId, partner: name }, breakerOpenForMs > 0 ? 1 : 0);
       }
     },
   });

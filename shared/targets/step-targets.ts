@@ -8,6 +8,7 @@ import {
   createPartnerDirectory,
   type FoundPartner,
   type PartnerDirectory,
+  type PartnerDirectoryOptions,
 } from '#shared/partners/partner-directory.ts';
 import type { RemoteConnection } from '#shared/remotes/remote-connection.ts';
 import type { RemoteDirectory, UsedRemote, UsedRemoteFacts, UseOptions } from '#shared/remotes/remote-directory.ts';
@@ -43,6 +44,7 @@ export interface TargetDirectoryOptions {
   /** Of partners' APIs and databases. */
   readonly addressGuard: AddressGuard;
   readonly remotes: RemoteDirectory;
+  readonly reports?: PartnerDirectoryOptions['reports'];
   readonly logger: Logger;
 }
 

@@ -18,6 +18,7 @@ import { createAddressGuard } from '#shared/http/address-guard.ts';
 import type { WorkQueue } from '#shared/jobs/route-files.ts';
 import { PARTNER_STEPS_MESSAGES, WORK_MESSAGES } from '#shared/messages/queue-messages.ts';
 import type { pullDue, sourceDue } from '#shared/messages/wake-ups.ts';
+import { createCallReports } from '#shared/partners/report-calls.ts';
 import type { Pulls, PullsOptions } from '#shared/pulls/create-pulls.ts';
 import type { MessageOf } from '#shared/queue/define-message.ts';
 import type { Disposition } from '#shared/queue/disposition.ts';
@@ -181,8 +182,10 @@ export function createJobService(
       service: name,
       logger,
     });
+    const reports = createCallReports({ sql, worker: workerName, logger });
     const targets = createTargetDirectory({
       remotes,
+      reports,
       sql,
       secrets: createSecretStore(config),
       addressGuard: createAddressGuard({ allow: config.LONGSHORE_PARTNER_ADDRESSES ?? [] }),
@@ -228,11 +231,12 @@ export function createJobService(
       },
       start() {
         runner.start();
+        reports.start(() => targets.partners.states());
         records?.start();
         pulls?.runner.start();
       },
       drain: () => records?.drain(),
-      flush: () => Promise.all([runner.stop(), records?.stop()]),
+      flush: () => Promise.all([runner.stop(), records?.stop()]).then(() => reports.stop()),
       async close() {
         pulls?.runner.stop();
         opened.stores.close();

@@ -90,6 +90,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'POST /api/v1/routes/simulate': ['read', { file: { tenant: 'acme', path: 'x' } }],
   'POST /api/v1/routes': ['definitions:apply', ROUTE],
   'GET /api/v1/partners': ['read'],
+  'GET /api/v1/partners/{tenant}/{name}/health': ['read'],
   'GET /api/v1/stores': ['read'],
   'GET /api/v1/databases': ['read'],
   'GET /api/v1/calendars': ['read'],

@@ -1,0 +1,67 @@
+/** A partner's calls of a window from what workers reported by minute, their breakers, and the records that wait for it. */
+import type { PartnerHealth } from '#shared/api/partner-health.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
+import { durationAt } from '#shared/partners/call-durations.ts';
+
+interface PartnerName {
+  readonly tenant: string;
+  readonly name: string;
+}
+
+const MOST_REPLIES = 100;
+
+/** Undefined: there is no such partner. */
+export async function findPartnerHealth(
+  sql: Sql,
+  { tenant, name }: PartnerName,
+  windowMs: number,
+): Promise<PartnerHealth | undefined> {
+  const [present] =
+    await sql`SELECT 1 FROM partners WHERE tenant_id = ${tenant} AND name = ${name} AND removed_at IS NULL`;
+  if (present === undefined) return undefined;
+  const from = sql`date_trunc('minute', now()) - ${windowMs}::float8 * interval '1 ms'`;
+  const [replies, [measured], breakers, [waiting]] = await Promise.all([
+    sql<PartnerHealth['replies'][number][]>`
+      SELECT outcome, nullif(http_status, 0)::int AS http_status, nullif(cause, '') AS cause, sum(calls)::float8 AS calls
+      FROM partner_minutes WHERE tenant_id = ${tenant} AND partner = ${name} AND minute >= ${from}
+      GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT ${MOST_REPLIES}`,
+    sql<{ total: number; seconds: number; durations: number[] }[]>`
+      WITH places AS (
+        SELECT d.place, sum(d.calls)::float8 AS calls
+        FROM partner_minutes m, unnest(m.durations) WITH ORDINALITY AS d(calls, place)
+        WHERE m.tenant_id = ${tenant} AND m.partner = ${name} AND m.minute >= ${from} GROUP BY 1)
+      SELECT coalesce(sum(calls), 0)::float8 AS total, extract(epoch FROM now() - (${from}))::float8 AS seconds,
+        coalesce(array_agg(calls ORDER BY place), '{}') AS durations FROM places`,
+    sql<PartnerHealth['breakers'][number][]>`
+      SELECT worker, ${utc(sql, 'CASE WHEN open_until > now() THEN open_until END')} AS open_until, ${utc(sql, 'since')} AS since,
+        ${utc(sql, 'reported_at')} AS reported_at
+      FROM partner_breakers WHERE tenant_id = ${tenant} AND partner = ${name} AND reported_at > now() - interval '1 minute'
+      ORDER BY worker`,
+    // By `jobs_carrying` and `record_chunks_job`.
+    sql<PartnerHealth['waiting'][]>`
+      SELECT coalesce(sum(cardinality(c.lines)), 0)::float8 AS records, ${utc(sql, 'min(c.created_at)')} AS oldest_since
+      FROM jobs j JOIN route_versions v ON v.id = j.route_version_id JOIN record_chunks c ON c.job_id = j.id
+      WHERE j.tenant_id = ${tenant} AND j.state = 'WAITING' AND j.open_records > 0 AND c.lease_until IS NULL
+        AND jsonb_path_exists(v.definition, '$.steps[*].** ? (@.partner == $name)', jsonb_build_object('name', ${name}::text))`,
+  ]);
+  const { total, seconds, durations } = measured ?? { total: 0, seconds: windowMs / 1_000, durations: [] };
+  return {
+    customer_id: tenant,
+    name,
+    window_seconds: Math.round(seconds),
+    breakers: [...breakers],
+    calls: {
+      total,
+      per_second: Math.round((total / seconds) * 100) / 100,
+      p50_ms: durationAt(durations, 0.5),
+      p95_ms: durationAt(durations, 0.95),
+      p99_ms: durationAt(durations, 0.99),
+    },
+    replies: [...replies],
+    waiting: waiting ?? { records: 0, oldest_since: null },
+  };
+}
+
+function utc(sql: Sql, column: string) {
+  return sql.unsafe(`to_char((${column}) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`);
+}

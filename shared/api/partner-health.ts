@@ -1,0 +1,38 @@
+/** `GET /api/v1/partners/{tenant}/{name}/health`: how its calls go, and what waits for it. */
+import { z } from 'zod';
+
+const milliseconds = z.number().nullable().describe('Null without calls.');
+
+export const partnerHealthSchema = z
+  .object({
+    customer_id: z.string(),
+    name: z.string(),
+    window_seconds: z.number().describe('The window, and what has passed of this minute.'),
+    breakers: z
+      .array(
+        z.object({ worker: z.string(), open_until: z.string().nullable(), since: z.string(), reported_at: z.string() }),
+      )
+      .describe('As each worker has it; open while `open_until` is not null.'),
+    calls: z.object({
+      total: z.number(),
+      per_second: z.number(),
+      p50_ms: milliseconds,
+      p95_ms: milliseconds,
+      p99_ms: milliseconds,
+    }),
+    replies: z
+      .array(
+        z.object({
+          outcome: z.string(),
+          http_status: z.number().nullable().describe('Null: no reply.'),
+          cause: z.string().nullable(),
+          calls: z.number(),
+        }),
+      )
+      .describe('The most frequent first.'),
+    waiting: z
+      .object({ records: z.number(), oldest_since: z.string().nullable() })
+      .describe('Records that nobody works on, of jobs in progress whose routes call this partner.'),
+  })
+  .meta({ id: 'PartnerHealth' });
+export type PartnerHealth = z.infer<typeof partnerHealthSchema>;
