@@ -1,4 +1,4 @@
-/** The sign-in page of the portal, and the pages Now, Queues, Audit and Expected in a real browser: numbers lead to lists, a dead letter is looked at and discarded, a chain is verified. */
+/** The sign-in page of the portal, and the pages Now, Queues, Audit, Expected and Effects in doubt in a real browser: numbers lead to lists, a dead letter is looked at and discarded, a chain is verified. */
 import { execFileSync } from 'node:child_process';
 import { randomUUIDv7 } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -161,6 +161,39 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
     await page.getByRole('button', { name: '07:00 excused' }).waitFor();
   });
 
+  test('of an effect in doubt its place is shown, and a word with a reason settles it', async () => {
+    const [job] = await seedJobs(api.sql);
+    await api.app.inject({
+      method: 'POST',
+      url: `/api/v1/jobs/${job?.id}/cancel`,
+      headers: { 'x-api-key': api.keys.operator },
+      payload: { reason: 'x' },
+    });
+    await api.sql`UPDATE files SET status = 'FAILED', archived_at = now(), finished_at = now(), lease_until = NULL WHERE id = ${job?.fileId ?? ''}`;
+    const definition = {
+      kind: 'route',
+      tenant: 'acme',
+      name: 'route-0',
+      match: { path: '**' },
+      steps: [{ deliver: {} }],
+    };
+    await api.sql`UPDATE route_versions SET definition = ${api.sql.json(definition)}`;
+    await api.sql`
+      INSERT INTO effects (job_id, step_seq, part, tenant_id, key, kind, stage, facts, epoch)
+      VALUES (${job?.id ?? ''}, 0, 0, 'acme', 'k', 'push', 'UNKNOWN', '{"path": "<img src=x onerror=alert(1)>"}', 1)`;
+    await open('/effects');
+    await page.getByText('push', { exact: true }).dblclick();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('onerror=alert(1)').waitFor();
+    expect(await violations()).toEqual([]);
+    await dialog.getByRole('button', { name: 'Not done…' }).click();
+    expect(await violations()).toEqual([]);
+    await dialog.getByLabel('Reason').fill('asked the partner');
+    await dialog.getByRole('button', { name: 'Not done', exact: true }).click();
+    await page.getByText('No effect is in doubt.').waitFor();
+    expect(await api.sql`SELECT stage FROM effects WHERE stage = 'UNKNOWN'`).toEqual([]);
+  });
+
   test('a person of a tenant signs in to the portal by mail, in another browser with the code', async () => {
     const email = 'maria@acme.example';
     const invited = await api.app.inject({
@@ -206,6 +239,7 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
       ['/', 'Failing jobs of 24 hours'],
       ['/queues', 'Dead letters'],
       ['/audit', 'Audit'],
+      ['/effects', 'Effects in doubt'],
       ['/expected?week=2026-11-25', 'Late, missed, at risk or odd'],
     ] as const) {
       await open(path);

@@ -24,5 +24,6 @@ export const VIEWS: readonly View[] = [
   { path: '/people', nav: 'People', load: () => import('./people/people-view.tsx') },
   { path: '/keys', nav: 'Keys', load: () => import('./keys/keys-view.tsx') },
   { path: '/queues', nav: 'Queues', key: 'q', load: () => import('./queues/queues-view.tsx') },
+  { path: '/effects', nav: 'In doubt', load: () => import('./effects/effects-view.tsx') },
   { path: '/audit', nav: 'Audit', key: 'a', load: () => import('./audit/audit-view.tsx') },
 ];

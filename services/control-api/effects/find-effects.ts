@@ -27,6 +27,7 @@ export const effectSchema = z
 export type EffectReply = z.infer<typeof effectSchema>;
 
 export const effectPageSchema = z.object({ effects: z.array(effectSchema), next_cursor: z.string().nullable() });
+export type EffectPage = z.infer<typeof effectPageSchema>;
 
 export interface EffectFilters {
   /** Null sees every tenant. */
@@ -56,7 +57,7 @@ const COLUMNS = {
 };
 
 /** Newest first. An `UNKNOWN` one whose job was sent again as new is settled, and left out. */
-export async function findEffects(reads: Reads, filters: EffectFilters): Promise<z.infer<typeof effectPageSchema>> {
+export async function findEffects(reads: Reads, filters: EffectFilters): Promise<EffectPage> {
   const { tenantId, stages, kind, jobId, after, limit } = filters;
   const rows = await selectEffects(reads)
     .where(
