@@ -98,18 +98,23 @@ test('a tenant that sends many bodies slowly leaves places for the others, and h
   await vi.waitFor(async () => expect(await askAsTenant(api.keys.globex)).toBe(404), { timeout: 20_000 });
 }, 60_000);
 
+async function askWithWrongKeys(stranger: number): Promise<number[]> {
+  const statuses: number[] = [];
+  for (let index = 0; index < 10; index += 1) {
+    const headers = { 'x-api-key': `ls_wrong_key_number_${stranger * 10 + index}` };
+    const reply = await fetch(`${api.url}/status?file_id=a`, { headers });
+    await reply.arrayBuffer();
+    statuses.push(reply.status);
+  }
+  return statuses;
+}
+
 test('wrong keys from one address are refused without a look-up each, and a key from the same address is served', async () => {
   expect(await askAsTenant()).toBe(404);
-  const replies = Promise.all(
-    Array.from({ length: 2_000 }, async (_, index) => {
-      const headers = { 'x-api-key': `ls_wrong_key_number_${index}` };
-      const reply = await fetch(`${api.url}/status?file_id=a`, { headers });
-      await reply.arrayBuffer();
-      return reply.status;
-    }),
-  );
+  // Fewer at a time than an address may have idle: of 2,000 that connect at once some are cut before they are read.
+  const replies = Promise.all(Array.from({ length: 200 }, async (_, stranger) => await askWithWrongKeys(stranger)));
   for (let round = 0; round < 50; round += 1) expect(await askAsTenant()).toBe(404);
-  const statuses = await replies;
+  const statuses = (await replies).flat();
   expect(statuses.filter((status) => status === 401)).toHaveLength(59);
   expect(statuses.filter((status) => status === 429)).toHaveLength(1_941);
 }, 60_000);
