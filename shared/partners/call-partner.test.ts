@@ -13,6 +13,7 @@ import { examplePartner } from '#testkit/beds/partner-bed.ts';
 import { AUDIENCE, CLIENT, ISSUER, startTestPartner } from '#testkit/beds/partner-simulator-bed.ts';
 import { startTokenGateway } from '#testkit/servers/start-token-gateway.ts';
 import { createPartnerCaller, type PartnerCallerOptions } from './call-partner.ts';
+import type { MadeCall } from './report-calls.ts';
 
 let directory: string;
 const closers: (() => unknown)[] = [];
@@ -84,6 +85,20 @@ describe('one call is one request, and one outcome', () => {
       httpStatus: 200,
     });
     expect(partner.ledger.calls).toMatchObject([{ record: 'r1', requestId: 'q-1' }, { record: 'r1' }]);
+  });
+
+  test('counts what was sent, and nothing else', async () => {
+    const made: MadeCall[] = [];
+    const partner = await openPartner();
+    const { call } = openCaller(partner.url, {}, { onMade: (each) => made.push(each) });
+    await call('validate');
+    const gone = openCaller('http://127.0.0.1:1', { breaker: { failures: 1 } }, { onMade: (each) => made.push(each) });
+    await gone.call('validate');
+    expect(await gone.call('validate')).toMatchObject({ type: 'wait' });
+    expect(made.map(({ durationMs, ...each }) => ({ ...each, isTimed: durationMs > 0 }))).toMatchObject([
+      { outcome: 'success', httpStatus: 200, cause: undefined, isTimed: true },
+      { outcome: 'retryable', httpStatus: undefined, cause: expect.stringMatching(/^PARTNER_/), isTimed: true },
+    ]);
   });
 
   test.each([

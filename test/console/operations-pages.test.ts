@@ -5,9 +5,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { SMTPServer } from 'smtp-server';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { applyPartner } from '#shared/definitions/apply-definitions.ts';
+import { createCallReports } from '#shared/partners/report-calls.ts';
+import { examplePartner } from '#testkit/beds/partner-bed.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { sealAudit } from '#testkit/seeds/seal-audit.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
@@ -125,6 +129,19 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
       .toContain('RUNNING');
   });
 
+  test('a partner is opened from the list, with its calls and its breakers', async () => {
+    const definition = examplePartner();
+    await applyPartner(api.sql, { tenantId: 'acme', name: 'rfi', definition, definitionHash: 'h' }, 'test');
+    const reports = createCallReports({ sql: api.sql, worker: 'worker-1', logger: pino({ level: 'silent' }) });
+    reports.count('acme', 'rfi', { outcome: 'retryable', httpStatus: 503, cause: 'HTTP_503', durationMs: 40 });
+    await reports.report([{ tenantId: 'acme', name: 'rfi', breakerOpenForMs: 60_000 }]);
+    await open('/partners');
+    await page.getByRole('row').filter({ hasText: 'rfi' }).dblclick();
+    await page.waitForURL('**/console/partners/acme/rfi*');
+    await page.getByRole('row').filter({ hasText: 'HTTP_503' }).waitFor();
+    await page.getByRole('row').filter({ hasText: 'worker-1' }).getByText('open').waitFor();
+  });
+
   test('the audit is filtered, a line is opened, and the chain of a tenant is verified', async () => {
     await open('/audit?tenant=acme&type=file.routed');
     await page.getByRole('row').filter({ hasText: 'file.routed' }).first().dblclick();
@@ -240,6 +257,7 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
       ['/queues', 'Dead letters'],
       ['/audit', 'Audit'],
       ['/effects', 'Effects in doubt'],
+      ['/partners/acme/rfi', 'acme/rfi'],
       ['/expected?week=2026-11-25', 'Late, missed, at risk or odd'],
     ] as const) {
       await open(path);

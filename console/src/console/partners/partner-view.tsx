@@ -1,0 +1,128 @@
+/** One partner: how its calls go, its breakers, and what waits for it. */
+import { useQuery } from '@tanstack/react-query';
+import { useParams } from '@tanstack/react-router';
+import type { ReactNode } from 'react';
+import type { PartnerHealth } from '#shared/api/partner-health.ts';
+import { get } from '../../api/client.ts';
+import { Empty, Fetched } from '../../parts/conditions.tsx';
+import { CopyCommand } from '../../parts/copy-command.tsx';
+import { StateBadge } from '../../parts/state-badge.tsx';
+import { countText, durationText, Time } from '../../parts/time.tsx';
+import { useUrlState } from '../../parts/url-state.ts';
+
+const REFETCH_MS = 5_000;
+const WINDOWS = ['5m', '15m', '1h', '24h'];
+
+export default function PartnerView() {
+  const { tenant = '', name = '' } = useParams({ strict: false }) as { tenant?: string; name?: string };
+  const [{ window = '15m' }, change] = useUrlState();
+  const health = useQuery({
+    queryKey: ['partner-health', tenant, name, window],
+    queryFn: ({ signal }) =>
+      get<PartnerHealth>(`/api/v1/partners/${encodeURIComponent(tenant)}/${encodeURIComponent(name)}/health`, {
+        query: { window },
+        headers: { 'x-longshore-background': '1' },
+        signal,
+      }),
+    refetchInterval: REFETCH_MS,
+  });
+  return (
+    <>
+      <div className="row">
+        <h1>
+          {tenant}/{name}
+        </h1>
+        <label>
+          Window{' '}
+          <select value={window} onChange={(event) => change({ window: event.currentTarget.value })}>
+            {WINDOWS.map((each) => (
+              <option key={each}>{each}</option>
+            ))}
+          </select>
+        </label>
+        <span className="grow" />
+        <CopyCommand words={['partners', 'health', `${tenant}/${name}`, '--window', window]} />
+      </div>
+      <Fetched query={health}>{(found) => <Numbers health={found} />}</Fetched>
+    </>
+  );
+}
+
+function Numbers({ health }: { readonly health: PartnerHealth }) {
+  const { calls, waiting, replies, breakers, customer_id: tenant } = health;
+  const took = (ms: number | null) => (ms === null ? '–' : durationText(ms));
+  return (
+    <>
+      <p>
+        {countText(calls.total)} calls, {calls.per_second} a second. Half took {took(calls.p50_ms)} or less, 95 %{' '}
+        {took(calls.p95_ms)}, 99 % {took(calls.p99_ms)}.
+      </p>
+      <p>
+        {countText(waiting.records)} records wait
+        {waiting.oldest_since !== null && (
+          <>
+            , the oldest since <Time at={waiting.oldest_since} tenant={tenant} />
+          </>
+        )}
+        .
+      </p>
+      <h2>Replies</h2>
+      {replies.length === 0 ? (
+        <Empty title="No calls in this window." />
+      ) : (
+        <Table
+          headings={['Outcome', 'Status', 'Cause', 'Calls']}
+          rows={replies.map((reply) => [
+            reply.outcome,
+            reply.http_status ?? 'no reply',
+            reply.cause ?? '–',
+            countText(reply.calls),
+          ])}
+        />
+      )}
+      <h2>Breakers</h2>
+      {breakers.length === 0 ? (
+        <Empty title="No worker has called it lately." />
+      ) : (
+        <Table
+          headings={['Worker', 'Breaker', 'Since']}
+          rows={breakers.map((breaker) => [
+            breaker.worker,
+            <StateBadge key="state" state={breaker.open_until === null ? 'closed' : 'open'} />,
+            <Time key="since" at={breaker.since} tenant={tenant} />,
+          ])}
+        />
+      )}
+    </>
+  );
+}
+
+interface TableProps {
+  readonly headings: readonly string[];
+  readonly rows: readonly (readonly ReactNode[])[];
+}
+
+function Table({ headings, rows }: TableProps) {
+  return (
+    <table>
+      <thead>
+        <tr>
+          {headings.map((heading) => (
+            <th key={heading} scope="col">
+              {heading}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map((cells, row) => (
+          <tr key={row}>
+            {cells.map((cell, column) => (
+              <td key={headings[column]}>{cell}</td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
