@@ -217,8 +217,18 @@ export const ERROR_CODES = {
       'Ask the partner to take the file away and retry the job, or say `onExisting: overwrite` or `number` in the route.',
   },
   CONTENT_TOO_LARGE: {
-    meaning: 'The file is larger than the target takes in one message: a call takes 16 MiB.',
+    meaning: 'The file is larger than the target takes in one message: a call takes 16 MiB, a mail 10 MiB.',
     remedy: 'Push the file or deliver it to a store, or let the route of such files end otherwise (`match.maxSize`).',
+  },
+  MAIL_REFUSED: {
+    meaning: 'The mail server answered but did not accept a mail of a route. Nothing was sent.',
+    remedy:
+      'See the status in the message: 4xx is retried; of 5xx, correct the recipients or ask who runs the server, then retry the job.',
+  },
+  MAIL_UNAVAILABLE: {
+    meaning: 'A mail of a route cannot be sent: the fleet has no mail server, or it did not answer in time.',
+    remedy:
+      'Set LONGSHORE_SMTP_HOST and LONGSHORE_SMTP_FROM for the workers, or check the server. The step is retried.',
   },
   RECEIPT_ERROR: {
     meaning: 'A receipt could not be made or stored.',

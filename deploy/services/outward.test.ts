@@ -67,18 +67,27 @@ const HTTPS = '0.0.0.0/0 443-443';
 const STORES = ['10.61.0.0/16 9000-9000', '10.62.0.0/16 9000-9000'];
 const STORE_ADDRESSES = { LONGSHORE_STORE_ADDRESSES: '10.61.0.0/16,10.62.0.0/16' };
 
+const MAIL = {
+  LONGSHORE_SMTP_HOST: 'smtp.example.com',
+  LONGSHORE_SMTP_PORT: '465',
+  LONGSHORE_SMTP_TLS: 'implicit',
+  LONGSHORE_SMTP_FROM: 'Longshore <longshore@example.com>',
+  LONGSHORE_SMTP_USER: 'longshore',
+  LONGSHORE_SMTP_PASSWORD_SECRET: 'smtp-password',
+};
+
 test.each([
   ['ingestor', [HTTPS], {}],
   ['router', [HTTPS], {}],
   [
     'large-file-worker',
-    [HTTPS, '10.60.0.0/16 8443-8443', ...STORES],
-    { ...STORE_ADDRESSES, LONGSHORE_PARTNER_ADDRESSES: '10.60.0.0/16' },
+    [HTTPS, '10.60.0.0/16 8443-8443', ...STORES, '0.0.0.0/0 465-465'],
+    { ...STORE_ADDRESSES, LONGSHORE_PARTNER_ADDRESSES: '10.60.0.0/16', ...MAIL },
   ],
   [
     'partner-worker',
-    [HTTPS, '10.60.0.0/16 8443-8443', ...STORES],
-    { ...STORE_ADDRESSES, LONGSHORE_PARTNER_ADDRESSES: '10.60.0.0/16' },
+    [HTTPS, '10.60.0.0/16 8443-8443', ...STORES, '0.0.0.0/0 465-465'],
+    { ...STORE_ADDRESSES, LONGSHORE_PARTNER_ADDRESSES: '10.60.0.0/16', ...MAIL },
   ],
   [
     'retry-sweeper',
@@ -86,24 +95,14 @@ test.each([
     {
       ...STORE_ADDRESSES,
       LONGSHORE_NOTICE_ADDRESSES: '10.63.0.0/24',
-      LONGSHORE_SMTP_HOST: 'smtp.example.com',
-      LONGSHORE_SMTP_PORT: '465',
-      LONGSHORE_SMTP_TLS: 'implicit',
-      LONGSHORE_SMTP_FROM: 'Longshore <longshore@example.com>',
-      LONGSHORE_SMTP_USER: 'longshore',
-      LONGSHORE_SMTP_PASSWORD_SECRET: 'smtp-password',
+      ...MAIL,
     },
   ],
   [
     'control-api',
     [HTTPS, '0.0.0.0/0 465-465'],
     {
-      LONGSHORE_SMTP_HOST: 'smtp.example.com',
-      LONGSHORE_SMTP_PORT: '465',
-      LONGSHORE_SMTP_TLS: 'implicit',
-      LONGSHORE_SMTP_FROM: 'Longshore <longshore@example.com>',
-      LONGSHORE_SMTP_USER: 'longshore',
-      LONGSHORE_SMTP_PASSWORD_SECRET: 'smtp-password',
+      ...MAIL,
     },
   ],
 ])('%s reaches what it calls of what the settings name', (name, ways, variables) => {

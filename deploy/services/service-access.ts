@@ -82,7 +82,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     objects: WORKER_OBJECTS,
     readsSecrets: true,
     usesReceiptKeys: true,
-    reaches: ['partners', 'stores', 'remotes'],
+    reaches: ['partners', 'stores', 'remotes', 'mail'],
   },
   'large-file-worker': {
     ...NOTHING,
@@ -96,7 +96,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     // The credentials of external stores.
     readsSecrets: true,
     usesReceiptKeys: true,
-    reaches: ['partners', 'stores', 'remotes'],
+    reaches: ['partners', 'stores', 'remotes', 'mail'],
     protectsItself: true,
   },
   'retry-sweeper': {

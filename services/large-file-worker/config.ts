@@ -1,5 +1,6 @@
 /** The variables of the large-file-worker. */
 import { z } from 'zod';
+import { checkMail, mailVariables } from '#shared/notices/mail-variables.ts';
 import { receiptVariables } from '#shared/receipts/receipt-variables.ts';
 import { copyVariables, remoteVariables } from '#shared/runtime/config/copy-variables.ts';
 import { fleetVariables, networksVariable } from '#shared/runtime/config/fleet-variables.ts';
@@ -11,6 +12,7 @@ export const variables = z.object({
   ...copyVariables,
   ...secretVariables,
   ...receiptVariables,
+  ...mailVariables,
   LONGSHORE_PARTNER_ADDRESSES: networksVariable
     .optional()
     .describe('Private addresses and networks of partners that may be called, comma-separated, such as `10.1.0.0/16`.'),
@@ -30,10 +32,12 @@ export const variables = z.object({
     .describe('Set by Amazon ECS. The service asks its agent not to stop the task while it works.'),
 });
 
-export type LargeFileWorkerConfig = z.output<typeof variables>;
+const schema = variables.superRefine(checkMail);
+
+export type LargeFileWorkerConfig = z.output<typeof schema>;
 
 export function loadLargeFileWorkerConfig(
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): LargeFileWorkerConfig {
-  return loadConfig(variables, env);
+  return loadConfig(schema, env);
 }

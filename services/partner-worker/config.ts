@@ -1,5 +1,6 @@
 /** The variables of the partner-worker. */
 import { z } from 'zod';
+import { checkMail, mailVariables } from '#shared/notices/mail-variables.ts';
 import { receiptVariables } from '#shared/receipts/receipt-variables.ts';
 import { copyVariables, remoteVariables } from '#shared/runtime/config/copy-variables.ts';
 import { fleetVariables, networksVariable } from '#shared/runtime/config/fleet-variables.ts';
@@ -11,6 +12,7 @@ export const variables = z.object({
   ...copyVariables,
   ...secretVariables,
   ...receiptVariables,
+  ...mailVariables,
   LONGSHORE_PARTNER_ADDRESSES: networksVariable
     .optional()
     .describe('Private addresses and networks of partners that may be called, comma-separated, such as `10.1.0.0/16`.'),
@@ -27,10 +29,12 @@ export const variables = z.object({
     .describe('Maximum share of the slots for one tenant while other tenants may be waiting.'),
 });
 
-export type PartnerWorkerConfig = z.output<typeof variables>;
+const schema = variables.superRefine(checkMail);
+
+export type PartnerWorkerConfig = z.output<typeof schema>;
 
 export function loadPartnerWorkerConfig(
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): PartnerWorkerConfig {
-  return loadConfig(variables, env);
+  return loadConfig(schema, env);
 }

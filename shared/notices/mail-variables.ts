@@ -29,7 +29,7 @@ export const mailVariables = {
 };
 
 const schema = z.object(mailVariables);
-type MailVariables = z.output<typeof schema>;
+export type MailVariables = z.output<typeof schema>;
 
 /** What the variables need of each other. */
 export function checkMail(read: MailVariables, context: z.RefinementCtx): void {

@@ -6,6 +6,7 @@
  * 3. The Message-ID is the notice's id: a mail that is sent again is known by it.
  */
 import { connect, isIP, type Socket } from 'node:net';
+import type { FileContent } from '#shared/partners/request-content.ts';
 import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 
 export interface MailServer {
@@ -25,29 +26,37 @@ export interface Mail {
   readonly text: string;
   /** Without angle brackets. */
   readonly messageId: string;
+  readonly attachment?: FileContent;
 }
 
 export type MailOutcome =
   | { readonly type: 'sent'; readonly rejected: number }
   | { readonly type: 'refused'; readonly status: number }
-  | { readonly type: 'unreachable'; readonly reason: string };
+  | {
+      readonly type: 'unreachable';
+      readonly reason: string;
+      /** The content had begun when the connection was lost. */
+      readonly mayHaveArrived?: true;
+    };
+
+export interface MailSending {
+  readonly server: MailServer;
+  readonly secrets: SecretStore;
+  readonly deadlineMs: number;
+  readonly signal?: AbortSignal;
+}
 
 const CONNECT_MS = 5_000;
 
 /** @throws LongshoreError `SECRET_UNAVAILABLE`; everything else is an outcome. */
-export async function sendMail(
-  mail: Mail,
-  {
-    server,
-    secrets,
-    deadlineMs,
-  }: { readonly server: MailServer; readonly secrets: SecretStore; readonly deadlineMs: number },
-): Promise<MailOutcome> {
+export async function sendMail(mail: Mail, { server, secrets, deadlineMs, signal }: MailSending): Promise<MailOutcome> {
   const password = server.passwordSecret === undefined ? '' : (await secrets.read(server.passwordSecret)).text;
   // Loaded at first use: most fleets send no mail.
   const { createTransport } = await import('nodemailer');
   const sockets: Socket[] = [];
-  const deadline = AbortSignal.timeout(deadlineMs);
+  const late = AbortSignal.timeout(deadlineMs);
+  const deadline = signal === undefined ? late : AbortSignal.any([late, signal]);
+  if (deadline.aborted) return { type: 'unreachable', reason: 'given up before it was sent' };
   const cut = () => {
     for (const socket of sockets) socket.destroy(new Error('no end within the deadline'));
   };
@@ -80,18 +89,31 @@ export async function sendMail(
       });
     },
   });
+  let hasBegun = false;
+  // The content flows once the server has agreed to take it (354).
+  transport.use('stream', ({ message }, next) => {
+    const createReadStream = message.createReadStream.bind(message);
+    message.createReadStream = (options) => createReadStream(options).once('resume', () => (hasBegun = true));
+    next();
+  });
   try {
-    const { to, subject, text, messageId } = mail;
+    const { to, subject, text, messageId, attachment } = mail;
     const sent = await transport.sendMail({
       from: server.from,
       to: [...to],
       subject,
       text,
       messageId: `<${messageId}>`,
+      ...(attachment !== undefined && {
+        attachments: [
+          { filename: attachment.name, contentType: attachment.contentType, content: Buffer.from(attachment.bytes) },
+        ],
+      }),
     });
     return { type: 'sent', rejected: sent.rejected.length };
   } catch (error) {
-    return outcomeOf(error, deadline.aborted);
+    const outcome = outcomeOf(error, deadline.aborted);
+    return hasBegun && outcome.type === 'unreachable' ? { ...outcome, mayHaveArrived: true } : outcome;
   } finally {
     deadline.removeEventListener('abort', cut);
     cut();

@@ -3,6 +3,7 @@ import { callOptions } from './call/options.ts';
 import { confirmOptions } from './confirm/options.ts';
 import { deliverOptions } from './deliver/options.ts';
 import { loadOptions } from './load/options.ts';
+import { mailOptions } from './mail/options.ts';
 import { parseOptions } from './parse/options.ts';
 import { postOptions } from './post/options.ts';
 import { pushOptions } from './push/options.ts';
@@ -22,6 +23,7 @@ export const STEP_OPTIONS: readonly StepOptionsKind<unknown>[] = [
   loadOptions,
   postOptions,
   pushOptions,
+  mailOptions,
   confirmOptions,
   receiptOptions,
 ];

@@ -3,6 +3,7 @@ import { callStep } from './call/run.ts';
 import { confirmStep } from './confirm/run.ts';
 import { deliverStep } from './deliver/run.ts';
 import { loadStep } from './load/run.ts';
+import { mailStep } from './mail/run.ts';
 import { parseStep } from './parse/run.ts';
 import { postStep } from './post/run.ts';
 import { pushStep } from './push/run.ts';
@@ -22,6 +23,7 @@ const STEPS: readonly StepKind<unknown>[] = [
   loadStep,
   postStep,
   pushStep,
+  mailStep,
   confirmStep,
   receiptStep,
 ];

@@ -4,6 +4,7 @@ import { createDatabaseDirectory } from '#shared/databases/database-directory.ts
 import type { OpenDatabase } from '#shared/databases/open-database.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
+import { type Mail, type MailOutcome, type MailSending, type MailServer, sendMail } from '#shared/notices/send-mail.ts';
 import {
   createPartnerDirectory,
   type FoundPartner,
@@ -15,7 +16,12 @@ import type { RemoteDirectory, UsedRemote, UsedRemoteFacts, UseOptions } from '#
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 
+/** By the fleet's own mail server. @throws SecretError */
+export type SendMail = (mail: Mail, sending: Pick<MailSending, 'deadlineMs' | 'signal'>) => Promise<MailOutcome>;
+
 export interface StepTargets {
+  /** Undefined: the fleet has no mail server. */
+  readonly sendMail?: SendMail | undefined;
   findPartner(name: string): Promise<FoundPartner>;
   /** Runs `work` over a connection that nobody else uses meanwhile. @throws as `RemoteDirectory.use`. */
   useRemote<Result>(
@@ -45,16 +51,20 @@ export interface TargetDirectoryOptions {
   readonly addressGuard: AddressGuard;
   readonly remotes: RemoteDirectory;
   readonly reports?: PartnerDirectoryOptions['reports'];
+  readonly mailServer?: MailServer | undefined;
   readonly logger: Logger;
 }
 
 export function createTargetDirectory(options: TargetDirectoryOptions): TargetDirectory {
-  const { remotes } = options;
+  const { remotes, secrets, mailServer: server } = options;
+  const send: SendMail | undefined =
+    server === undefined ? undefined : (mail, sending) => sendMail(mail, { ...sending, server, secrets });
   const partners = createPartnerDirectory(options);
   const databases = createDatabaseDirectory(options);
   return {
     partners,
     of: (tenantId) => ({
+      sendMail: send,
       findPartner: (name) => partners.find(tenantId, name),
       useRemote: (name, work, use) => remotes.use({ tenantId, name }, work, use),
       useDatabase: (name, work) => databases.use({ tenantId, name }, work),

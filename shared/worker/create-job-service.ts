@@ -18,6 +18,7 @@ import { createAddressGuard } from '#shared/http/address-guard.ts';
 import type { WorkQueue } from '#shared/jobs/route-files.ts';
 import { PARTNER_STEPS_MESSAGES, WORK_MESSAGES } from '#shared/messages/queue-messages.ts';
 import type { pullDue, sourceDue } from '#shared/messages/wake-ups.ts';
+import { type MailVariables, mailServerOf } from '#shared/notices/mail-variables.ts';
 import { createCallReports } from '#shared/partners/report-calls.ts';
 import type { Pulls, PullsOptions } from '#shared/pulls/create-pulls.ts';
 import type { MessageOf } from '#shared/queue/define-message.ts';
@@ -48,6 +49,7 @@ import { createJobRunner, type JobRunner } from './run-jobs.ts';
 
 export interface JobServiceConfig
   extends z.output<z.ZodObject<typeof fleetVariables & typeof copyVariables>>,
+    MailVariables,
     SecretConfig {
   /** Jobs side by side. */
   readonly LONGSHORE_SLOTS: number;
@@ -186,6 +188,7 @@ export function createJobService(
     const targets = createTargetDirectory({
       remotes,
       reports,
+      mailServer: mailServerOf(config),
       sql,
       secrets: createSecretStore(config),
       addressGuard: createAddressGuard({ allow: config.LONGSHORE_PARTNER_ADDRESSES ?? [] }),
