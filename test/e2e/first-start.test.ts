@@ -1,5 +1,5 @@
 /** `npm start` as a newcomer meets it: the examples arrive, move and are delivered, record by record where they have records; after a kill the same home goes on. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,6 +22,8 @@ const EXAMPLES = [
   ['acme/inbound/orders/orders-week-01.csv', 'COMPLETED'],
   ['acme/inbound/orders/orders-week-02.csv', 'COMPLETED'],
   ['acme/misc/note-to-self.txt', 'QUARANTINED'],
+  ['fsa/FLPIDS-NATS/mo.moyr540.data', 'COMPLETED'],
+  ['fsa/FSA-REPORTS/loans-by-county.csv', 'COMPLETED'],
   ['globex-bank/payments/payment-0001.xml', 'COMPLETED'],
   ['globex-bank/payments/payment-0002.xml', 'COMPLETED'],
   ['globex-bank/payments/payment-0003.xml', 'COMPLETED'],
@@ -103,7 +105,7 @@ async function untilFiles(endpoints: Endpoints, expected: readonly (readonly str
 
 test('the first start carries the examples through the front door, and tells of each in the terminal', async () => {
   const endpoints = await start();
-  expect(Object.keys(endpoints.tenants)).toEqual(['acme', 'globex-bank']);
+  expect(Object.keys(endpoints.tenants)).toEqual(['acme', 'fsa', 'globex-bank']);
   await untilFiles(endpoints, EXAMPLES);
   const key = (await readFile(endpoints.operatorKeyFile, 'utf8')).trim();
   const reply = await fetch(`${endpoints.api}/status?file_id=orders-week-01.csv`, { headers: { 'x-api-key': key } });
@@ -112,6 +114,23 @@ test('the first start carries the examples through the front door, and tells of 
   const isTold = () => names.every((name) => printed.some((line) => line.includes(name)));
   await waitUntil('the terminal tells of every file', isTold, { timeoutMs: 60_000 });
 }, 600_000);
+
+test('of the two files that FSA is asked for one is fetched, and the other stays where it is', async () => {
+  const endpoints = JSON.parse(await readFile(join(home, 'endpoints.json'), 'utf8')) as Endpoints;
+  const key = (await readFile(endpoints.operatorKeyFile, 'utf8')).trim();
+  const pullsOf = async (status: string) => {
+    const reply = await fetch(`${endpoints.api}/api/v1/pulls?status=${status}`, { headers: { 'x-api-key': key } });
+    return ((await reply.json()) as { pulls: object[] }).pulls;
+  };
+  expect(await pullsOf('ERROR')).toMatchObject([
+    { file: { fileName: 'mo.moyr541.data' }, error: { cause: 'REMOTE_AUTH_FAILED' } },
+  ]);
+  expect(await pullsOf('COMPLETED')).toContainEqual(
+    expect.objectContaining({ file: expect.objectContaining({ fileName: 'mo.moyr540.data' }) }),
+  );
+  const atPartner = join(home, 'data/partner-files/s_dart_cert/plas/in');
+  expect(await readdir(atPartner)).toEqual(['mo.moyr541.data']);
+});
 
 test('each record of the RFI file ended as the examples say, and the partner saw no step without the one before', async () => {
   const endpoints = JSON.parse(await readFile(join(home, 'endpoints.json'), 'utf8')) as Endpoints;
