@@ -61,6 +61,14 @@ export const fleetOverview: Board = {
           queries: [query('', 'sum(max by (kind) (longshore_effects{stage="UNKNOWN"})) or vector(0)')],
         },
         {
+          title: 'Expected files late or missed',
+          why: 'Times at which files were due and are not all there; missed ones of the last day.',
+          unit: 'short',
+          shows: 'now',
+          bound: 1,
+          queries: [query('', 'sum(max by (state) (longshore_expectations{state=~"late|missed"})) or vector(0)')],
+        },
+        {
           title: 'Failing clock',
           why: 'Ticks of a clock of the sweeper that failed in a row.',
           unit: 'short',
