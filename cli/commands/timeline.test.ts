@@ -17,7 +17,7 @@ test('shows what happened to a file, and what a person said', async () => {
   const [job] = await seedJobs(api.sql);
   expect(await longshore('cancel', job!.id, '--reason', 'sent by mistake')).toMatchObject({ code: 0 });
   const { out } = await longshore('timeline', job!.fileId);
-  expect(out).toMatch(/file\.queued[^]*file\.routed/);
+  expect(out).toMatch(/file\.queued[\s\S]*file\.routed/);
   expect(out).toMatch(/job\.created +route-0/);
   expect(out).toMatch(/job\.cancelled +route-0 .*operator:operator +.*sent by mistake$/m);
   const people = await longshore('timeline', job!.fileId, '--kinds', 'person', '--json');

@@ -33,7 +33,7 @@ export function createChildrenFile(path: string): ChildrenFile {
 
   return {
     add: (name, pid) => {
-      const startedAt = startOf(pid);
+      const startedAt = startOfProcess(pid);
       if (startedAt === undefined) return;
       children.set(pid, { name, pid, startedAt });
       write();
@@ -48,7 +48,7 @@ export function createChildrenFile(path: string): ChildrenFile {
 export async function waitForLeftovers(path: string): Promise<void> {
   const deadline = performance.now() + LEFTOVER_TIMEOUT_MS;
   for (const child of readChildren(path)) {
-    while (startOf(child.pid) === child.startedAt) {
+    while (startOfProcess(child.pid) === child.startedAt) {
       if (performance.now() > deadline) killQuietly(child.pid);
       await delay(POLL_INTERVAL_MS);
     }
@@ -73,7 +73,7 @@ function killQuietly(pid: number): void {
 }
 
 /** When the process started, in whatever unit the system gives; undefined when there is none (or only its remains). */
-function startOf(pid: number): string | undefined {
+export function startOfProcess(pid: number): string | undefined {
   try {
     if (process.platform !== 'linux') {
       return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim() || undefined;

@@ -7,11 +7,13 @@
  * 4. It stands in a process group of its own, so that Ctrl-C in a terminal reaches us first and services still have
  *    their database while they drain.
  */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import { startOfProcess } from '#local/launcher/children-file.ts';
 import { type ChildGuardian, startGuardian } from '#local/launcher/guardian.ts';
 import { assertPortFree, findFreePort } from '#local/ports.ts';
 import { findPostgresBinaries } from '#local/postgres/binaries.ts';
@@ -65,6 +67,9 @@ const STOP_STAGES: readonly { signal: NodeJS.Signals; timeoutMs: number }[] = [
   { signal: 'SIGQUIT', timeoutMs: 2_000 },
   { signal: 'SIGKILL', timeoutMs: 2_000 },
 ];
+/** For the system to take away the remains of a server that was killed with its launcher. */
+const REMAINS_TIMEOUT_MS = 20_000;
+const REMAINS_POLL_MS = 200;
 /** Between choosing a free port and binding it another process may take it. */
 const FREE_PORT_TRIES = 5;
 
@@ -80,6 +85,7 @@ export async function startPostgres(options: StartPostgresOptions): Promise<Runn
   });
   if (options.port !== 0) await assertPortFree({ host, port: options.port, purpose: 'PostgreSQL' });
   const cluster = await ensureCluster({ directory, binaries, run });
+  const deadline = performance.now() + REMAINS_TIMEOUT_MS;
   for (let tries = 1; ; tries += 1) {
     const port = options.port === 0 ? await findFreePort(host) : options.port;
     const server = spawnServer({ options, cluster, run, program: binaries.postgres, host, port });
@@ -89,8 +95,19 @@ export async function startPostgres(options: StartPostgresOptions): Promise<Runn
     await server.stop();
     const isPortLost = lastLines.some((line) => line.includes('could not bind'));
     if (isPortLost && options.port === 0 && tries < FREE_PORT_TRIES) continue;
+    if (isLockedByRemains(lastLines) && performance.now() < deadline) {
+      await delay(REMAINS_POLL_MS);
+      continue;
+    }
     throw new LongshoreError('POSTGRES_START_FAILED', `PostgreSQL did not start:\n${lastLines.join('\n')}`);
   }
+}
+
+/** The server takes a process that has ended, and that nobody has waited for yet, for a living one. */
+function isLockedByRemains(lines: readonly string[]): boolean {
+  const text = lines.join('\n');
+  const pid = /Is another post(?:master|gres) \(PID (\d+)\)/.exec(text)?.[1];
+  return text.includes('postmaster.pid') && pid !== undefined && startOfProcess(Number(pid)) === undefined;
 }
 
 interface Server {
