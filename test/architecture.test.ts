@@ -147,7 +147,7 @@ describe('vendor libraries have one home each', () => {
     ['tracing', /^@opentelemetry\//, /^shared\/runtime\/tracing\//],
     ['secrets', /^@aws-sdk\/client-secrets-manager$/, /^shared\/runtime\/secrets\//],
     ['mail', /^nodemailer$/, /^shared\/notices\//],
-    ['pages', /^(react|react-dom|@tanstack|uplot|@codemirror|@lezer|@vitejs|vite)(\/|$)/, /^(console|deploy)\//],
+    ['pages', /^(react|react-dom|@tanstack|wouter|uplot|@codemirror|@lezer|@vitejs|vite)(\/|$)/, /^(console|deploy)\//],
     ['http', /^(undici|got)$/, /^(shared\/http|bench)\//],
     ['sign-in', /^(openid-client|@fastify\/cookie)$/, /^services\/control-api\/(sign-in|http)\//],
   ];

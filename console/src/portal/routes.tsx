@@ -1,25 +1,29 @@
 /** The addresses of the portal. Each view is fetched when it is first opened. */
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Navigate } from '@tanstack/react-router';
-import { Failed, Loading } from '../parts/conditions.tsx';
-import { parseSearch, stringifySearch } from '../parts/url-state.ts';
+import { lazy, Suspense } from 'react';
+import { Redirect, Route, Router, Switch } from 'wouter';
+import { Loading } from '../parts/conditions.tsx';
 import { Shell } from './shell/shell.tsx';
 
-const root = createRootRoute({
-  component: Shell,
-  notFoundComponent: () => <Navigate to="/" replace />,
-  errorComponent: ({ error }) => <Failed error={error} onRetry={() => location.reload()} />,
-});
-const view = (path: string, load: Parameters<typeof lazyRouteComponent>[0]) =>
-  createRoute({ getParentRoute: () => root, path, component: lazyRouteComponent(load) });
+const FilesView = lazy(() => import('./files/files-view.tsx'));
+const SendView = lazy(() => import('./send/send-view.tsx'));
+const FileView = lazy(() => import('./file/file-view.tsx'));
 
-export const router = createRouter({
-  routeTree: root.addChildren([
-    view('/', () => import('./files/files-view.tsx')),
-    view('/send', () => import('./send/send-view.tsx')),
-    view('/files/$id', () => import('./file/file-view.tsx')),
-  ]),
-  basepath: '/portal',
-  parseSearch,
-  stringifySearch,
-  defaultPendingComponent: () => <Loading />,
-});
+/** A few addresses without a state in them take no large router: a partner's line may be slow. */
+export function Portal() {
+  return (
+    <Router base="/portal">
+      <Shell>
+        <Suspense fallback={<Loading />}>
+          <Switch>
+            <Route path="/" component={FilesView} />
+            <Route path="/send" component={SendView} />
+            <Route path="/files/:id" component={FileView} />
+            <Route>
+              <Redirect to="/" replace />
+            </Route>
+          </Switch>
+        </Suspense>
+      </Shell>
+    </Router>
+  );
+}

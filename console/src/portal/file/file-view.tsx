@@ -1,6 +1,6 @@
 /** One file: what became of it, what to correct, and what can be taken. */
 import { useQuery } from '@tanstack/react-query';
-import { Link, useParams } from '@tanstack/react-router';
+import { Link, useParams } from 'wouter';
 import { get, post } from '../../api/client.ts';
 import { Fetched } from '../../parts/conditions.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
@@ -26,7 +26,7 @@ interface File {
 const TAKEN = { original: 'The file as you sent it', results: 'Results', rejects: 'Rejected rows' } as const;
 
 export default function FileView() {
-  const { id } = useParams({ strict: false });
+  const { id } = useParams<{ id: string }>();
   const file = useQuery({
     queryKey: ['file', id],
     queryFn: ({ signal }) => get<File>(`/api/v1/files/${id}`, { signal }),
@@ -58,7 +58,7 @@ export default function FileView() {
               <p role="alert">
                 <PlainText>{error.message ?? error.code}</PlainText> <code>{error.code}</code>
               </p>
-              <Link to="/send">Send a corrected file</Link>
+              <Link href="/send">Send a corrected file</Link>
             </section>
           )}
           {jobs.length > 0 && (

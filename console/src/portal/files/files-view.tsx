@@ -1,6 +1,6 @@
 /** What this tenant sent, newest first, in its own words. */
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
+import { Link } from 'wouter';
 import { get } from '../../api/client.ts';
 import { Empty, Failed, Loading } from '../../parts/conditions.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
@@ -34,7 +34,7 @@ export default function FilesView() {
       <h1>Files</h1>
       {files.length === 0 && (
         <Empty title="You have sent no file yet.">
-          <Link to="/send">Send files</Link>
+          <Link href="/send">Send files</Link>
         </Empty>
       )}
       {files.length > 0 && (
@@ -51,7 +51,7 @@ export default function FilesView() {
             {files.map((file) => (
               <tr key={file.file_id}>
                 <td>
-                  <Link to="/files/$id" params={{ id: file.file_id }}>
+                  <Link href={`/files/${file.file_id}`}>
                     <PlainText>{file.file_name}</PlainText>
                   </Link>
                 </td>

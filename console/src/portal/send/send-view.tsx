@@ -1,7 +1,7 @@
 /** Send files: drop or choose them, folders too. Each goes in parts, and goes on where it stopped. */
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
 import { type DragEvent, useEffect, useRef, useState } from 'react';
+import { Link } from 'wouter';
 import { problemOf } from '../../api/problem.ts';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { bytesText } from '../../parts/time.tsx';
@@ -175,13 +175,7 @@ export default function SendView() {
 
 function Word({ item }: { readonly item: Sending }) {
   if (item.state === 'sent')
-    return typeof item.fileId === 'string' ? (
-      <Link to="/files/$id" params={{ id: item.fileId }}>
-        sent
-      </Link>
-    ) : (
-      <span>sent</span>
-    );
+    return typeof item.fileId === 'string' ? <Link href={`/files/${item.fileId}`}>sent</Link> : <span>sent</span>;
   if (item.state === 'stopped') return <span role="alert">✕ {item.word}</span>;
   return <span>{item.word ?? (item.state === 'waiting' ? 'waits' : 'is being sent')}</span>;
 }

@@ -1,7 +1,8 @@
 /** What is around every view of the portal: where one is, who one is, and signing in. */
 import { useQueryClient } from '@tanstack/react-query';
-import { Link, Outlet } from '@tanstack/react-router';
-import { lazy, Suspense, useCallback, useEffect, useState } from 'react';
+
+import { lazy, type ReactNode, Suspense, useCallback, useEffect, useState } from 'react';
+import { Link } from 'wouter';
 import { noteSignedIn, useConnection } from '../../api/connection.ts';
 import { useMe } from '../../api/me.ts';
 import { problemOf } from '../../api/problem.ts';
@@ -11,7 +12,7 @@ import { linkOf } from '../sign-in/sign-in-link.ts';
 
 const SignIn = lazy(() => import('../sign-in/sign-in.tsx'));
 
-export function Shell() {
+export function Shell({ children }: { readonly children: ReactNode }) {
   const me = useMe();
   const queries = useQueryClient();
   const { isSignedOut } = useConnection();
@@ -40,7 +41,7 @@ export function Shell() {
   return (
     <>
       <nav aria-label="Portal">
-        <Link to="/">Files</Link> <Link to="/send">Send</Link> <span className="muted">{me.data.tenant}</span>
+        <Link href="/">Files</Link> <Link href="/send">Send</Link> <span className="muted">{me.data.tenant}</span>
       </nav>
       {isSignedOut && (
         <div role="alert">
@@ -56,9 +57,7 @@ export function Shell() {
           </button>
         </div>
       )}
-      <main id="main">
-        <Outlet />
-      </main>
+      <main id="main">{children}</main>
       <Toasts />
     </>
   );
