@@ -96,6 +96,8 @@ export function createRemoteDirectory(options: RemoteDirectoryOptions): RemoteDi
   const busy = new Map<string, Set<HeldConnection>>();
   /** Renewed while connecting too. */
   const tokens = new Map<string, () => void>();
+  /** Connections that are being closed, whoever closes them. */
+  const leaving = new Set<Promise<void>>();
   let isClosed = false;
   let renewing: NodeJS.Timeout | undefined;
 
@@ -145,10 +147,15 @@ export function createRemoteDirectory(options: RemoteDirectoryOptions): RemoteDi
     );
   }
 
-  async function discard(held: HeldConnection): Promise<void> {
+  function discard(held: HeldConnection): Promise<void> {
     clearTimeout(held.idleTimer);
-    await held.connection.close().catch(() => {});
-    await leave(held.token);
+    const left = held.connection
+      .close()
+      .catch(() => {})
+      .then(() => leave(held.token))
+      .finally(() => leaving.delete(left));
+    leaving.add(left);
+    return left;
   }
 
   function takeIdle(key: string, secretVersion: string, definition: RemoteDocument): HeldConnection | undefined {
@@ -276,7 +283,8 @@ export function createRemoteDirectory(options: RemoteDirectoryOptions): RemoteDi
       isClosed = true;
       const all = [...idle.values()].flat();
       idle.clear();
-      await Promise.all(all.map(discard));
+      for (const held of all) void discard(held);
+      await Promise.all(leaving);
       directory.clear();
     },
   };
