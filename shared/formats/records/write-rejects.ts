@@ -14,6 +14,7 @@ import { hasLineEnds } from './fixed-framing.ts';
 import { type EncodingCodec, encodingCodec } from './record-encoding.ts';
 import type { RecordItem, RejectedRecord } from './record-item.ts';
 
+const LONGEST_COPIED_BYTES = 65_536;
 const MARK = '\ufeff';
 
 type Items = AsyncIterable<RecordItem> | Iterable<RecordItem>;
@@ -33,11 +34,18 @@ export async function* writeRejects(items: Items, layout: RecordsLayout): AsyncG
     } else if (item.type === 'rejected') {
       if (rejected === 0 && beginning.length > 0) yield beginning;
       rejected += 1;
-      yield Buffer.concat([rejectedRow(item, layout, codec), lineEnd(layout, codec)]);
+      yield* withLineEnd(rejectedRow(item, layout, codec), lineEnd(layout, codec));
     } else if (item.type === 'trailer' && rejected > 0 && layout.format === 'fixed') {
       yield Buffer.concat([trailerFor(rejected, item.raw, layout, codec), lineEnd(layout, codec)]);
     }
   }
+}
+
+/** A long row is not copied once more for its end. */
+function* withLineEnd(row: Buffer, end: Buffer): Generator<Buffer> {
+  if (row.length <= LONGEST_COPIED_BYTES) return yield Buffer.concat([row, end]);
+  yield row;
+  yield end;
 }
 
 /** The reasons as a CSV in UTF-8, one row per rejected record in the order of the rejects file; safe to open in a spreadsheet. */
