@@ -21,12 +21,13 @@ import {
   findFiles,
   findHistory,
   findUnplanned,
+  OVERLAP_MS,
   type StoredVerdict,
   storePlan,
   storeVerdicts,
   type UnplannedExpectation,
 } from '#shared/expectations/expectation-transitions.ts';
-import { judgeOccurrence } from '#shared/expectations/judge-occurrence.ts';
+import { type ArrivalHistory, judgeOccurrence } from '#shared/expectations/judge-occurrence.ts';
 import { type BusinessDays, planOccurrences } from '#shared/expectations/plan-occurrences.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
@@ -85,6 +86,8 @@ function daysOf(
   return parsed.success ? parsed.data : { timeZone: due.timeZone ?? tenantTimeZone };
 }
 
+const NO_HISTORY: ArrivalHistory = { medianBytes: undefined, usualMs: undefined, previousHashes: [] };
+
 type Look = StoredVerdict & { readonly isCut: boolean };
 
 async function look(sql: Sql, occurrence: DueOccurrence, logger: Logger): Promise<Look | undefined> {
@@ -102,29 +105,29 @@ async function look(sql: Sql, occurrence: DueOccurrence, logger: Logger): Promis
   const expectation = parsed.data;
   const home = `${tenantId}/`;
   const matches = compileGlobs(expectation.match);
-  const arrivals = await findArrivals(sql, {
-    ...occurrence,
-    keyPrefix: home + prefixOf(expectation.match),
-    limit: FILES_AT_ONCE,
-  });
-  const arrived = arrivals.files.filter(({ key }) => matches(key.slice(home.length))).map((file) => file.id);
+  const keyPrefix = home + prefixOf(expectation.match);
+  const arrivals = await findArrivals(sql, { ...occurrence, keyPrefix, limit: FILES_AT_ONCE });
+  const arrived = arrivals.filter(({ key }) => matches(key.slice(home.length))).map((file) => file.id);
   // One more than is counted says that there are too many.
   const fileIds = [...new Set([...occurrence.fileIds, ...arrived])].slice(0, MOST_FILES + 1);
   const files = fileIds.length === 0 ? [] : await findFiles(sql, { tenantId, ids: fileIds });
-  const history = await findHistory(sql, occurrence);
+  const asksHistory = files.length > 0 || expectation.warn.whenLaterThanUsual;
+  const history = asksHistory ? await findHistory(sql, occurrence) : NO_HISTORY;
   const days = daysOf(occurrence, expectation);
+  const isCut = arrivals.length === FILES_AT_ONCE;
   // What was not read yet may have been in time.
-  const judgedMs = arrivals.isCut ? Math.min(nowMs, arrivals.lastMs ?? nowMs) : nowMs;
+  const judgedMs = isCut ? Math.min(nowMs, arrivals.at(-1)?.atMs ?? nowMs) : nowMs;
   const verdict = judgeOccurrence({ occurrence, expectation, days, files, history, nowMs: judgedMs });
-  const nextLookMs = arrivals.isCut ? nowMs : verdict.nextLookMs;
-  const { lookedUntil, isCut } = arrivals;
+  // Where there are more, the next look begins with the last of these: what is looked at once more then is no reason to stand still.
+  const lookedMs = isCut ? judgedMs + OVERLAP_MS : nowMs;
+  const nextLookMs = isCut ? nowMs : verdict.nextLookMs;
   return {
     id,
     updatedAt,
     verdict: { ...verdict, nextLookMs },
     fileIds,
     needed: expectation.count.min,
-    lookedUntil,
+    lookedMs,
     isCut,
   };
 }

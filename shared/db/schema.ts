@@ -676,18 +676,7 @@ export const recordKeys = pgTable(
 export const partners = pgTable(
   'partners',
   {
-    tenantId: text('tenant_id')
-      .notNull()
-      .references(() => tenants.id),
-    name: text('name').notNull(),
-    definition: jsonb('definition').notNull(),
-    definitionHash: text('definition_hash').notNull(),
-    version: integer('version').notNull(),
-    revision: revision(),
-    removedAt: removedAt(),
-    createdBy: text('created_by').notNull(),
-    createdAt: createdAt(),
-    updatedAt: instant('updated_at').notNull().default(sql`now()`),
+    ...definitionColumns(),
     /** Until when the calls that its rate allows are given away to tasks. */
     rateGivenUntil: instant('rate_given_until'),
   },
@@ -796,24 +785,9 @@ export const stores = pgTable('stores', definitionColumns(), (table) => [
 ]);
 
 /** Databases that a tenant's routes load rows into, as they are described now; a definition names secrets and holds none. */
-export const databases = pgTable(
-  'databases',
-  {
-    tenantId: text('tenant_id')
-      .notNull()
-      .references(() => tenants.id),
-    name: text('name').notNull(),
-    definition: jsonb('definition').notNull(),
-    definitionHash: text('definition_hash').notNull(),
-    version: integer('version').notNull(),
-    revision: revision(),
-    removedAt: removedAt(),
-    createdBy: text('created_by').notNull(),
-    createdAt: createdAt(),
-    updatedAt: instant('updated_at').notNull().default(sql`now()`),
-  },
-  (table) => [primaryKey({ columns: [table.tenantId, table.name] })],
-);
+export const databases = pgTable('databases', definitionColumns(), (table) => [
+  primaryKey({ columns: [table.tenantId, table.name] }),
+]);
 
 /** What steps do at targets outside, one row for each visible act. `epoch` is the job's at the last write; `key` the same over retries. */
 export const effects = pgTable(

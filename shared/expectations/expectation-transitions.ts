@@ -116,15 +116,7 @@ export function findDue(sql: Sql, { limit }: { readonly limit: number }): Promis
     WHERE o.next_look_at <= now() ORDER BY o.next_look_at LIMIT ${limit}::int`;
 }
 
-export interface Arrivals {
-  readonly files: readonly (ArrivedFile & { readonly key: string })[];
-  /** Up to which they have been looked at, as PostgreSQL writes it. */
-  readonly lookedUntil: string;
-  /** Registration of the last of these. */
-  readonly lastMs: number | undefined;
-  /** Whether there are more. */
-  readonly isCut: boolean;
-}
+export type Arrival = ArrivedFile & { readonly key: string };
 
 export interface ArrivalsOf {
   readonly tenantId: string;
@@ -137,26 +129,22 @@ export interface ArrivalsOf {
 }
 
 /** A transaction that registers files takes no longer; what was looked at so long ago is looked at once more. */
-const OVERLAP = '2 minutes';
+export const OVERLAP_MS = 120_000;
 
-export async function findArrivals(
+/** In the order of their registration. */
+export function findArrivals(
   sql: Sql,
   { tenantId, lookedUntil, opensMs, closesMs, keyPrefix, limit }: ArrivalsOf,
-): Promise<Arrivals> {
-  const rows = await sql<(ArrivedFile & { readonly key: string; readonly at: string })[]>`
+): Promise<Arrival[]> {
+  return sql<Arrival[]>`
     SELECT id, key, name, size_bytes::float8 AS "sizeBytes", content_hash AS "contentHash",
-      floor(extract(epoch FROM created_at) * 1000)::float8 AS "atMs", created_at::text AS at
+      floor(extract(epoch FROM created_at) * 1000)::float8 AS "atMs"
     FROM files
     WHERE tenant_id = ${tenantId} AND status <> 'COMPANION' AND starts_with(key, ${keyPrefix})
-      AND created_at >= greatest(to_timestamp(${opensMs}::float8 / 1000), ${lookedUntil}::timestamptz - ${OVERLAP}::interval)
+      AND created_at >= greatest(to_timestamp(${opensMs}::float8 / 1000),
+        ${lookedUntil}::timestamptz - ${OVERLAP_MS}::float8 * interval '1 ms')
       AND created_at <= to_timestamp(${closesMs}::float8 / 1000)
     ORDER BY created_at, id LIMIT ${limit}::int`;
-  const isCut = rows.length === limit;
-  const last = rows.at(-1);
-  // Where there are more, the next look begins with the last of these: what is looked at once more then is no reason to stand still.
-  const [until] = await sql<{ at: string }[]>`
-    SELECT (CASE WHEN ${isCut} THEN ${last?.at ?? null}::timestamptz + ${OVERLAP}::interval ELSE now() END)::text AS at`;
-  return { files: rows, lookedUntil: until?.at ?? '', lastMs: last?.atMs, isCut };
 }
 
 export function findFiles(
@@ -204,7 +192,8 @@ export interface StoredVerdict {
   readonly verdict: Verdict;
   readonly fileIds: readonly string[];
   readonly needed: number;
-  readonly lookedUntil: string;
+  /** Files registered before it have been looked at. */
+  readonly lookedMs: number;
 }
 
 /** Events: `expectation.at-risk`, `.late`, `.missed`, `.met`, `.odd`. Resolves to the number that were stored. */
@@ -215,11 +204,11 @@ export async function storeVerdicts(sql: Sql, verdicts: readonly StoredVerdict[]
     WITH input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(rows)}::text::jsonb) AS r(
         id uuid, "updatedAt" timestamptz, state text, "isAtRisk" boolean, "metMs" float8, oddities jsonb, events jsonb, "nextLookMs" float8,
-        "fileIds" jsonb, needed int, "lookedUntil" timestamptz)),
+        "fileIds" jsonb, needed int, "lookedMs" float8)),
     moved AS (
       UPDATE expected_occurrences o SET state = i.state, at_risk_at = CASE WHEN i."isAtRisk" THEN coalesce(o.at_risk_at, now()) END,
         met_at = to_timestamp(i."metMs" / 1000), oddities = ARRAY(SELECT jsonb_array_elements_text(i.oddities)),
-        file_ids = ARRAY(SELECT jsonb_array_elements_text(i."fileIds")::uuid), looked_until = i."lookedUntil",
+        file_ids = ARRAY(SELECT jsonb_array_elements_text(i."fileIds")::uuid), looked_until = to_timestamp(i."lookedMs" / 1000),
         next_look_at = to_timestamp(i."nextLookMs" / 1000), updated_at = clock_timestamp()
       FROM input i WHERE o.id = i.id AND o.updated_at = i."updatedAt"
       RETURNING o.*),

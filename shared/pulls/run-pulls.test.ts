@@ -188,8 +188,9 @@ describe.each(servers)('over $name', ({ start }) => {
 
   test('a worker that is gone at any request to the store leaves what another one finishes: once, whole, and cleaned', async () => {
     const content = randomBytes(9_000_000);
-    for (const operation of ['CreateMultipartUpload', 'UploadPart', 'CompleteMultipartUpload']) {
-      for (const nth of [1, 2]) {
+    const times = { CreateMultipartUpload: [1], UploadPart: [1, 2], CompleteMultipartUpload: [1] };
+    for (const [operation, nths] of Object.entries(times)) {
+      for (const nth of nths) {
         const name = `${operation}-${nth}.data`;
         const id = await bed.trigger(await putAtPartner(server, name, content));
         let seen = 0;
@@ -210,13 +211,15 @@ describe.each(servers)('over $name', ({ start }) => {
         await bed.settle(worker);
         await dead.stop();
         expect(await bed.read(id)).toMatchObject({ status: 'COMPLETED' });
-        expect((await landed()).filter(({ key }) => key.endsWith(name))).toEqual([
-          { key: `acme/P-1/${name}`, bytes: content },
-        ]);
+        expect(seen).toBeGreaterThanOrEqual(nth);
+        const files = (await landed()).filter(({ key }) => key.endsWith(name));
+        expect(files.map(({ key }) => key)).toEqual([`acme/P-1/${name}`]);
+        // An assertion on the bytes takes a second to compare them.
+        expect(files[0]?.bytes.equals(content)).toBe(true);
         expect(existsSync(join(server.onDisk, name))).toBe(false);
       }
     }
-  }, 120_000);
+  });
 
   test('a source fetches what it lists, once; what is kept is not fetched again, and a changed file is another one', async () => {
     await bed.applySource({ afterwards: 'keep', match: '*.csv' });

@@ -105,6 +105,7 @@ function operationOf(method: string, query: URLSearchParams, isCopy: boolean): s
     if (method === 'POST') return 'CompleteMultipartUpload';
     return method === 'DELETE' ? 'AbortMultipartUpload' : 'ListParts';
   }
+  if (method === 'POST' && query.has('uploads')) return 'CreateMultipartUpload';
   if (method === 'HEAD') return 'HeadObject';
   if (isCopy) return 'CopyObject';
   if (method === 'GET' && query.get('x-id') === 'GetObject') return 'GetObject';
