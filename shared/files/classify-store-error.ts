@@ -1,4 +1,5 @@
 /** The one place that reads the SDK's errors. Codes: Amazon S3 API reference, "Error responses". */
+import { LongshoreError } from '#shared/errors.ts';
 import { ADDRESS_REFUSED } from '#shared/http/address-guard.ts';
 import { AmbiguousWriteError, ObjectStoreError, type StoreFault } from './store-error.ts';
 
@@ -33,9 +34,9 @@ export const FAULTS_BY_NAME: Readonly<Record<string, StoreFault>> = {
   UnexpectedReply: 'invalid',
 };
 
-/** The same error when it is already classified, or when it is none of the store's (a bug): that is not to be hidden. */
+/** The same error when it has its code already, or when it is none of the store's (a bug): that is not to be hidden. */
 export function classifyStoreError(error: unknown, doing: string, signal?: AbortSignal): unknown {
-  if (!(error instanceof Error) || error instanceof ObjectStoreError || error instanceof AmbiguousWriteError)
+  if (!(error instanceof Error) || error instanceof LongshoreError || error instanceof AmbiguousWriteError)
     return error;
   const fault = signal?.aborted === true ? 'aborted' : faultOf(error);
   if (fault === undefined) return error;

@@ -159,7 +159,7 @@ export async function beginCompletion(sql: Sql, { id, epoch }: HeldUpload): Prom
 export async function noteStoreUpload(sql: Sql, { id, epoch }: HeldUpload, storeUploadId: string): Promise<boolean> {
   const rows = await sql`
     UPDATE uploads SET store_upload_id = ${storeUploadId}
-    WHERE id = ${id} AND epoch = ${epoch} AND state = 'OPEN' AND store_upload_id IS NULL RETURNING 1`;
+    WHERE id = ${id} AND epoch = ${epoch} AND state IN ('OPEN', 'COMPLETING') AND store_upload_id IS NULL RETURNING 1`;
   return rows.length > 0;
 }
 

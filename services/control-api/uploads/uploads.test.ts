@@ -1,10 +1,11 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUIDv7 } from 'node:crypto';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { endExpiredUploads } from '#services/retry-sweeper/end-expired-uploads.ts';
 import { createApiKey } from '#shared/access/api-keys.ts';
 import { partChecksum } from '#shared/files/copies/part-checksum.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
+import { beginCompletion, createUpload, noteStoreUpload } from '#shared/uploads/uploads.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { waitUntil } from '#testkit/checks/wait-until.ts';
 import { type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
@@ -295,6 +296,26 @@ describe('a file as one body', () => {
     expect(await filesOf(`acme/inbound/${name}`)).toHaveLength(1);
     const other = await put(Buffer.from('x'), headers);
     expect([other.status, other.body.code]).toEqual([422, 'IDEMPOTENCY_KEY_REUSED']);
+  });
+
+  test('goes on when the store names its multipart upload after the last byte was read', async () => {
+    const held = await createUpload(api.sql, {
+      id: randomUUIDv7(),
+      tenantId: 'acme',
+      bucket: BUCKET,
+      key: `acme/inbound/${name}`,
+      sizeBytes: null,
+      contentType: undefined,
+      source: 'http',
+      uploadedBy: 'test',
+      actor: 'test',
+      isHeld: true,
+    });
+    if (held === undefined) throw new Error('no upload');
+    expect(await beginCompletion(api.sql, held)).toBe(true);
+    expect(await noteStoreUpload(api.sql, { ...held, epoch: held.epoch + 1 }, 'of another')).toBe(false);
+    expect(await noteStoreUpload(api.sql, held, 'named late')).toBe(true);
+    expect(await noteStoreUpload(api.sql, held, 'a second')).toBe(false);
   });
 
   test('is one file when its process ended after the object was there', async () => {

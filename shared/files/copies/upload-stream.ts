@@ -11,7 +11,6 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { type CompleteMultipartUploadCommandOutput, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
-import { LongshoreError } from '#shared/errors.ts';
 import { classifyStoreError, storeCall } from '#shared/files/classify-store-error.ts';
 import type { PutRequest, UploadedObject, UploadRequest, WrittenObject } from '#shared/files/object-store.ts';
 import { abortable, nameOf } from '#shared/files/read-object.ts';
@@ -84,17 +83,12 @@ export async function uploadStream(
     };
   } catch (error) {
     const cause = failure?.error ?? measured.failure() ?? error;
-    throw isLeaseLost(cause) || cause === measured.failure() ? cause : classifyStoreError(cause, doing, signal);
+    throw cause === measured.failure() ? cause : classifyStoreError(cause, doing, signal);
   } finally {
     signal?.removeEventListener('abort', stop);
     body.destroy();
     await logged.end();
   }
-}
-
-/** The log's, and no fault of the store's. */
-function isLeaseLost(error: unknown): boolean {
-  return error instanceof LongshoreError && error.code === 'LEASE_LOST';
 }
 
 export async function putObject(client: S3Client, request: PutRequest): Promise<WrittenObject> {
