@@ -12,6 +12,7 @@ import { NetworkStack } from './stacks/network-stack.ts';
 import { PartnerApisStack } from './stacks/partner-apis-stack.ts';
 import { ServicesStack } from './stacks/services-stack.ts';
 import { SftpStack } from './stacks/sftp-stack.ts';
+import { StandbyAlarmsStack } from './stacks/standby-alarms-stack.ts';
 import { StorageStack } from './stacks/storage-stack.ts';
 import { TelemetryStack } from './stacks/telemetry-stack.ts';
 
@@ -34,17 +35,38 @@ export function buildApp(settings: DeploySettings, { context, ...props }: AppPro
   // Every finding is an error, and a synthesis with errors gives nothing.
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
   for (const home of settings.homes) {
-    const fleet: Fleet = { settings, home, region: home.region, role: 'home', prefix: home.prefix };
-    buildFleet(app, fleet);
+    const isLost = settings.failedOver === home.region;
+    const own = buildFleet(app, {
+      settings,
+      home,
+      region: home.region,
+      role: isLost ? 'fenced' : 'home',
+      prefix: home.prefix,
+      place: home,
+    });
     const other = settings.homes.find(({ region }) => region !== home.region);
-    if (other === undefined) continue;
-    const role = settings.failedOver === home.region ? 'activated' : 'standby';
-    buildFleet(app, { ...fleet, region: other.region, role, prefix: standbyPrefix(home.prefix) });
+    if (other === undefined || home.standbyCidr === undefined) continue;
+    const standby = buildFleet(app, {
+      settings,
+      home,
+      region: other.region,
+      role: isLost ? 'activated' : 'standby',
+      prefix: standbyPrefix(home.prefix),
+      place: { ...other, cidr: home.standbyCidr },
+    });
+    // S3 copies to buckets that exist, and a follower joins a global database that does.
+    own.storage.addStackDependency(standby.storage);
+    standby.data.addStackDependency(own.data);
   }
   return app;
 }
 
-function buildFleet(app: App, fleet: Fleet): void {
+interface FleetParts {
+  readonly data: DataStack;
+  readonly storage: StorageStack;
+}
+
+function buildFleet(app: App, fleet: Fleet): FleetParts {
   const { settings, role } = fleet;
   const network = new NetworkStack(app, fleet);
   const data = new DataStack(app, fleet, network);
@@ -54,19 +76,21 @@ function buildFleet(app: App, fleet: Fleet): void {
   const common = { network, data, messaging, telemetry };
   if (role === 'standby') {
     new ServicesStack(app, fleet, common);
-    return;
+    new StandbyAlarmsStack(app, fleet, { data, telemetry });
+    return { data, storage };
   }
   const api = new ApiStack(app, fleet, network);
   const services = new ServicesStack(app, fleet, { ...common, api });
   // An activated standby is reached by the SFTP server of the region where it stands, which knows its users.
-  const sftp = role === 'home' ? new SftpStack(app, fleet, network) : undefined;
+  const sftp = role !== 'activated' ? new SftpStack(app, fleet, network) : undefined;
   const partnerApis =
     settings.partnerApis === undefined
       ? undefined
       : new PartnerApisStack(app, fleet, { network, api, settings: settings.partnerApis });
   new AlarmsStack(app, fleet, { data, messaging, storage, services, telemetry, api, sftp, partnerApis });
   const { audit } = settings;
-  if (role === 'home' && (audit.cloudTrailDataEvents || audit.config || audit.guardDuty)) {
+  if (role !== 'activated' && (audit.cloudTrailDataEvents || audit.config || audit.guardDuty)) {
     new AuditStack(app, fleet, { network, storage });
   }
+  return { data, storage };
 }

@@ -5,6 +5,7 @@
  * 2. Prefixes differ by region: they begin the names of buckets, which all accounts of AWS share.
  */
 import { readFileSync } from 'node:fs';
+import { BlockList } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -14,7 +15,7 @@ import { LongshoreError } from '#shared/errors.ts';
 import { scheduledMinimumsSchema } from './scheduled-minimums.ts';
 
 const port = z.number().int().min(1).max(65_535);
-const cidr = z.string().regex(/^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/, 'must be an IPv4 network such as 10.0.0.0/16');
+const cidr = z.cidrv4({ error: 'must be an IPv4 network such as 10.0.0.0/16' });
 
 /** Addresses that may be called although they are private, and at which ports; public ones may be named for their ports. */
 const networksSchema = z
@@ -23,8 +24,24 @@ const networksSchema = z
 
 const homeSchema = z.strictObject({
   region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be a region such as us-east-1'),
-  prefix: z.string().regex(/^[a-z0-9][a-z0-9-]{0,22}$/, 'lower case letters, digits and hyphens, at most 23'),
+  prefix: z
+    .string()
+    .regex(
+      /^[a-z](?:-?[a-z0-9]){0,22}$/,
+      'must be lower case letters, digits and single hyphens, at most 23, begin with a letter and end with none',
+    )
+    .max(23, 'must have 23 characters at most'),
   cidr,
+  /** Of its standby's network in the other region; of a pair only. */
+  standbyCidr: cidr.optional(),
+  /**
+   * The prefix list of Route 53's health checkers in this region, of a pair only: `aws ec2 describe-managed-prefix-lists --filters
+   * Name=prefix-list-name,Values=com.amazonaws.<region>.route53-healthchecks`.
+   */
+  healthCheckers: z
+    .string()
+    .regex(/^pl-[0-9a-f]{8,17}$/, 'must be the id of a prefix list, such as pl-0123456789abcdef0')
+    .optional(),
   availabilityZones: z.array(z.string()).min(2).max(3),
   /** Tenants whose home this is: route files, from where the settings stand. */
   tenantFiles: z.array(z.string()).min(1),
@@ -53,6 +70,10 @@ const settingsSchema = z
       .optional(),
     /** Buckets of others that routes deliver to. */
     externalBuckets: z.array(z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/)).default([]),
+    /** Keys that those buckets are encrypted with. */
+    externalKeys: z
+      .array(z.string().regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[a-zA-Z0-9-]+$/, 'must be the ARN of a key'))
+      .default([]),
     /** Where services may go beside public addresses at port 443; nowhere when absent. */
     reach: z
       .strictObject({
@@ -107,6 +128,8 @@ const settingsSchema = z
       emails: z.array(z.email()).default([]),
       /** A pager's or a chat's incoming webhook. */
       urls: z.array(z.url({ protocol: /^https$/ })).default([]),
+      /** More waiting files than this in one queue call somebody: above the largest burst that is usual. */
+      backlogFiles: z.number().int().min(1).default(100_000),
     }),
     /** Traces; none when absent. The endpoint is an OTLP receiver over HTTP that all subnets of the fleet reach, by HTTPS at its own port. */
     traces: z
@@ -148,15 +171,42 @@ const settingsSchema = z
     failedOver: z.string().optional(),
   })
   .superRefine(({ homes, failedOver }, context) => {
-    for (const key of ['region', 'prefix', 'cidr'] as const) {
+    for (const key of ['region', 'prefix'] as const) {
       if (new Set(homes.map((home) => home[key])).size < homes.length) {
         context.addIssue({ code: 'custom', path: ['homes'], message: `two homes have the same ${key}` });
+      }
+    }
+    const networks = homes.flatMap(({ cidr, standbyCidr }) => [
+      cidr,
+      ...(standbyCidr === undefined ? [] : [standbyCidr]),
+    ]);
+    for (const [index, network] of networks.entries()) {
+      const other = networks.slice(0, index).find((each) => overlap(each, network));
+      // Networks that a transit gateway is to join have to differ.
+      if (other !== undefined)
+        context.addIssue({ code: 'custom', path: ['homes'], message: `the networks ${other} and ${network} overlap` });
+    }
+    for (const [index, home] of homes.entries()) {
+      for (const key of ['standbyCidr', 'healthCheckers'] as const) {
+        if ((home[key] !== undefined) === (homes.length === 2)) continue;
+        const message = homes.length === 2 ? 'is needed, as there are two homes' : 'is for two homes only';
+        context.addIssue({ code: 'custom', path: ['homes', index, key], message });
       }
     }
     if (failedOver !== undefined && !(homes.length === 2 && homes.some(({ region }) => region === failedOver))) {
       context.addIssue({ code: 'custom', path: ['failedOver'], message: 'must be the region of one of two homes' });
     }
   });
+
+function overlap(one: string, other: string): boolean {
+  const contains = (outer: string, inner: string): boolean => {
+    const [address = '', length = ''] = outer.split('/');
+    const list = new BlockList();
+    list.addSubnet(address, Number(length), 'ipv4');
+    return list.check(inner.split('/')[0] ?? '');
+  };
+  return contains(one, other) || contains(other, one);
+}
 
 export type DeploySettings = z.output<typeof settingsSchema>;
 export type HomeSettings = DeploySettings['homes'][number];

@@ -21,10 +21,23 @@ export function synthesise(settings: DeploySettings, options: { readonly isValid
       builtinCloudFormationValidation: options.isValidated === true,
       context: { 'aws:cdk:disable-asset-staging': true },
     });
-    return new Map(app.synth().stacks.map(({ stackName, template }) => [stackName, Template.fromJSON(template)]));
+    const { stacks } = app.synth();
+    const templates = new Map(stacks.map(({ stackName, template }) => [stackName, Template.fromJSON(template)]));
+    madeAfter.set(
+      templates,
+      new Map(stacks.map(({ stackName, dependencies }) => [stackName, dependencies.map(({ id }) => id)])),
+    );
+    return templates;
   } finally {
     rmSync(outdir, { recursive: true });
   }
+}
+
+const madeAfter = new WeakMap<Templates, ReadonlyMap<string, readonly string[]>>();
+
+/** Names of the stacks that `cdk deploy --all` makes before this one. */
+export function stacksBefore(templates: Templates, stack: string): readonly string[] {
+  return madeAfter.get(templates)?.get(stack) ?? [];
 }
 
 export interface Resource {

@@ -15,6 +15,7 @@ export interface ResourceArns {
   readonly tasksArn: string;
   /** Buckets of others that routes deliver to. */
   readonly externalBuckets: readonly string[];
+  readonly externalKeys: readonly string[];
 }
 
 /** Amazon SQS and S3, "Actions, resources, and condition keys". */
@@ -101,6 +102,7 @@ function objectStatements({ objects }: ServiceAccess, arns: ResourceArns): (Poli
       deliver.flatMap(({ bucket }) => bucket),
       external,
     ),
+    allow('ExternalKeys', ['kms:Decrypt', 'kms:GenerateDataKey'], delivers ? arns.externalKeys : []),
   ];
 }
 

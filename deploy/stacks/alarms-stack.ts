@@ -8,27 +8,26 @@ import { readFileSync } from 'node:fs';
 import { Duration } from 'aws-cdk-lib';
 import { CfnRuleGroupsNamespace } from 'aws-cdk-lib/aws-aps';
 import * as cw from 'aws-cdk-lib/aws-cloudwatch';
-import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import { HttpCodeElb, HttpCodeTarget } from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import { FilterPattern, MetricFilter } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
-import { BUCKET_IDS, QUEUE_IDS, type QueueId, TOPIC_IDS } from '#shared/runtime/config/resource-names.ts';
+import { BUCKET_IDS, bucketName, QUEUE_IDS, type QueueId, TOPIC_IDS } from '#shared/runtime/config/resource-names.ts';
 import { SMALL_FILE_SECONDS } from '#shared/runtime/config/small-file-seconds.ts';
 import type { ScaledService } from '#shared/scaling/service-capacities.ts';
-import { type AlarmFacts, describeAlarm } from '../alarms/alarm.ts';
 import { fleetGauge } from '../alarms/fleet-gauges.ts';
+import { type AlarmOptions, raiseAlarm } from '../alarms/raise-alarm.ts';
 import { QUEUE_SERVICES, TASK_METRICS, taskMetric, WORKERS } from '../alarms/task-metrics.ts';
 import { oldestAge } from '../services/scaling.ts';
 import { SERVICES } from '../services/service-catalogue.ts';
 import { databaseConnections } from '../sizes.ts';
 import type { ApiStack } from './api-stack.ts';
 import type { DataStack } from './data-stack.ts';
-import { type Fleet, FleetStack } from './fleet-stack.ts';
+import { type Fleet, FleetStack, standbyPrefix } from './fleet-stack.ts';
 import type { MessagingStack } from './messaging-stack.ts';
 import type { PartnerApisStack } from './partner-apis-stack.ts';
 import type { ServicesStack } from './services-stack.ts';
 import type { SftpStack } from './sftp-stack.ts';
-import type { StorageStack } from './storage-stack.ts';
+import { REPLICATION_MINUTES, REPLICATION_RULE, type StorageStack } from './storage-stack.ts';
 import type { TelemetryStack } from './telemetry-stack.ts';
 
 export interface AlarmedParts {
@@ -41,18 +40,6 @@ export interface AlarmedParts {
   readonly sftp?: SftpStack;
   readonly api: ApiStack;
   readonly partnerApis?: PartnerApisStack;
-}
-
-interface AlarmOptions extends AlarmFacts {
-  readonly metric: cw.IMetric;
-  /** The alarm is raised above it. */
-  readonly limit: number;
-  /** For how long. */
-  readonly minutes?: number;
-  /** Of the metric. */
-  readonly periodMinutes?: number;
-  /** What silence means; nothing wrong unless said. */
-  readonly silence?: cw.TreatMissingData;
 }
 
 const RULES = new URL('../prometheus/rules.yaml', import.meta.url);
@@ -69,12 +56,10 @@ const ADMITTED = ['work', 'partner-steps'] as const satisfies readonly QueueId[]
 export class AlarmsStack extends FleetStack {
   readonly #parts: AlarmedParts;
   readonly #alarms: cw.Alarm[] = [];
-  readonly #action: SnsAction;
 
   constructor(scope: Construct, fleet: Fleet, parts: AlarmedParts) {
     super(scope, 'alarms', fleet);
     this.#parts = parts;
-    this.#action = new SnsAction(parts.telemetry.alarmTopic);
     this.#watchQueues();
     this.#watchDeadLetters();
     this.#watchEvents();
@@ -91,20 +76,8 @@ export class AlarmsStack extends FleetStack {
     this.#createDashboard();
   }
 
-  #raise({ metric, limit, minutes = 3, periodMinutes = 1, silence, ...facts }: AlarmOptions, suffix = ''): void {
-    const { id } = facts;
-    const alarm = new cw.Alarm(this, id + suffix, {
-      alarmName: `${this.fleet.prefix}-${id}${suffix}`,
-      alarmDescription: describeAlarm(facts),
-      metric,
-      threshold: limit,
-      evaluationPeriods: minutes / periodMinutes,
-      comparisonOperator: cw.ComparisonOperator.GREATER_THAN_THRESHOLD,
-      treatMissingData: silence ?? cw.TreatMissingData.NOT_BREACHING,
-    });
-    alarm.addAlarmAction(this.#action);
-    alarm.addOkAction(this.#action);
-    this.#alarms.push(alarm);
+  #raise(options: AlarmOptions, suffix = ''): void {
+    this.#alarms.push(raiseAlarm(this, this.#parts.telemetry.alarmTopic, options, suffix));
   }
 
   #metric(namespace: string, metricName: string, dimensionsMap: Record<string, string>, statistic: string): cw.Metric {
@@ -146,10 +119,12 @@ export class AlarmsStack extends FleetStack {
       this.#raise({
         id: `${queue}-depth`,
         runbook: 'work.md#backlog-too-deep',
-        reason: `More waits for ${queue} than all tasks of ${service.name} together clear in five minutes.`,
+        reason: `More waits for ${queue} than a usual burst, or than all tasks of ${service.name} clear in five minutes.`,
         metric: this.#waiting(queue),
-        limit: Math.floor(
-          this.#parts.services.clearedPerSecond(service.name as ScaledService) * CLEARED_WITHIN_SECONDS,
+        // What all tasks could clear may be the files of a week: a person wants to know much earlier.
+        limit: Math.min(
+          this.fleet.settings.alarms.backlogFiles,
+          Math.floor(this.#parts.services.clearedPerSecond(service.name as ScaledService) * CLEARED_WITHIN_SECONDS),
         ),
       });
     }
@@ -455,33 +430,52 @@ export class AlarmsStack extends FleetStack {
       limit: 90,
       minutes: 10,
     });
-    if (this.fleet.settings.homes.length === 2) {
-      this.#raise({
-        id: 'standby-behind',
-        runbook: 'aws.md#standby-behind',
-        reason: 'The standby’s database is more than a minute behind: so much would be lost.',
-        metric: cluster.metric('AuroraGlobalDBProgressLag', { statistic: cw.Stats.MAXIMUM, period: MINUTE }),
-        limit: 60_000,
-        minutes: 5,
-      });
-    }
   }
 
   #watchStores(): void {
     for (const bucket of BUCKET_IDS) {
-      const { bucketName } = this.#parts.storage.buckets[bucket];
+      const { bucketName: name } = this.#parts.storage.buckets[bucket];
       this.#raise(
         {
           id: 'store-errors',
           runbook: 'aws.md#store-errors',
           reason: `Requests to the bucket ${bucket} are throttled or fail.`,
-          metric: this.#metric(
-            'AWS/S3',
-            '5xxErrors',
-            { BucketName: bucketName, FilterId: 'EntireBucket' },
-            cw.Stats.SUM,
-          ),
+          metric: this.#metric('AWS/S3', '5xxErrors', { BucketName: name, FilterId: 'EntireBucket' }, cw.Stats.SUM),
           limit: 0,
+          minutes: 5,
+        },
+        `-${bucket}`,
+      );
+    }
+    if (this.isHome && this.fleet.settings.homes.length === 2) this.#watchReplication();
+  }
+
+  /** Shown where the source is. */
+  #watchReplication(): void {
+    for (const bucket of BUCKET_IDS) {
+      const dimensions = {
+        SourceBucket: bucketName(this.fleet.prefix, bucket),
+        DestinationBucket: bucketName(standbyPrefix(this.fleet.prefix), bucket),
+        RuleId: REPLICATION_RULE,
+      };
+      this.#raise(
+        {
+          id: 'replication-failed',
+          runbook: 'aws.md#replication-failed',
+          reason: `Objects of the bucket ${bucket} were not copied to the other region.`,
+          metric: this.#metric('AWS/S3', 'OperationsFailedReplication', dimensions, cw.Stats.SUM),
+          limit: 0,
+          minutes: 1,
+        },
+        `-${bucket}`,
+      );
+      this.#raise(
+        {
+          id: 'replication-late',
+          runbook: 'aws.md#replication-late',
+          reason: `Copies of the bucket ${bucket} come to the other region more than ${REPLICATION_MINUTES} minutes late.`,
+          metric: this.#metric('AWS/S3', 'ReplicationLatency', dimensions, cw.Stats.MAXIMUM),
+          limit: REPLICATION_MINUTES * 60,
           minutes: 5,
         },
         `-${bucket}`,

@@ -30,7 +30,11 @@ beforeAll(() => {
     jwksUrl: 'https://login.example/jwks.json',
     rules: [{ method: 'POST', path: '/validation', scopes: ['rfi.validate'] }],
   };
-  const templates = synthesise({ ...settings, partnerApis, alarms: { emails: ['a@longshore.example'], urls: [] } });
+  const templates = synthesise({
+    ...settings,
+    partnerApis,
+    alarms: { ...settings.alarms, emails: ['a@longshore.example'] },
+  });
   template = templates.get(`${PREFIX}-alarms`)!;
   telemetry = templates.get(`${PREFIX}-telemetry`)!;
   alarms = resourcesOf(template, 'AWS::CloudWatch::Alarm').map(({ Properties }) => Properties);

@@ -13,7 +13,7 @@ import * as s3 from 'aws-cdk-lib/aws-s3';
 import * as waf from 'aws-cdk-lib/aws-wafv2';
 import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
-import { addFailoverName, publicName, standbyName } from './failover-name.ts';
+import { addFailoverName, admitHealthCheckers, publicName, standbyName } from './failover-name.ts';
 import { type Fleet, FleetStack } from './fleet-stack.ts';
 import type { NetworkStack } from './network-stack.ts';
 
@@ -56,6 +56,8 @@ export class ApiStack extends FleetStack {
       service: 'api',
       port: 443,
       endpoint: this.loadBalancer.loadBalancerDnsName,
+      // Of the service, and open to all: without a healthy task the load balancer answers 503.
+      healthPath: '/openapi.json',
       standby: standbyName(fleet, 'api'),
     });
   }
@@ -68,6 +70,7 @@ export class ApiStack extends FleetStack {
     });
     const { api } = this.fleet.settings;
     for (const cidr of api.allowedCidrs) group.addIngressRule(ec2.Peer.ipv4(cidr), ec2.Port.tcp(443));
+    admitHealthCheckers(group, this.fleet, 443);
     for (const port of [API_PORT, HEALTH_PORT]) {
       group.addEgressRule(ec2.Peer.ipv4(vpc.vpcCidrBlock), ec2.Port.tcp(port), 'tasks of the control API');
     }
@@ -76,7 +79,8 @@ export class ApiStack extends FleetStack {
 
   #createLoadBalancer(vpc: ec2.IVpc): elb.ApplicationLoadBalancer {
     const loadBalancer = new elb.ApplicationLoadBalancer(this, 'LoadBalancer', {
-      loadBalancerName: `${this.fleet.prefix}-api`.slice(0, 32),
+      // Ends with neither the 33rd character nor a hyphen.
+      loadBalancerName: `${this.fleet.prefix}-api`.slice(0, 32).replace(/-+$/, ''),
       vpc,
       internetFacing: true,
       vpcSubnets: { subnetGroupName: 'public' },

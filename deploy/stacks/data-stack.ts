@@ -5,7 +5,7 @@
  * 2. The master's secret is rotated, and used by the migration alone.
  * 3. In a pair of regions a home's cluster leads a global database, which its standby follows.
  */
-import { ArnFormat, Duration } from 'aws-cdk-lib';
+import { ArnFormat, Duration, SecretValue } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
@@ -31,7 +31,12 @@ export class DataStack extends FleetStack {
   constructor(scope: Construct, fleet: Fleet, network: NetworkStack) {
     super(scope, 'data', fleet);
     const { vpc, key } = network;
-    this.clientGroup = new ec2.SecurityGroup(this, 'Clients', { vpc, description: 'May connect to the database' });
+    // Groups add up: whatever this one let out, every task that has it could reach.
+    this.clientGroup = new ec2.SecurityGroup(this, 'Clients', {
+      vpc,
+      description: 'May connect to the database',
+      allowAllOutbound: false,
+    });
     const { min, max } = this.size.databaseCapacity;
     const engine = rds.DatabaseClusterEngine.auroraPostgres({ version: rds.AuroraPostgresEngineVersion.VER_18_4 });
     this.cluster = new rds.DatabaseCluster(this, 'Database', {
@@ -61,6 +66,9 @@ export class DataStack extends FleetStack {
       ),
       vpc,
       vpcSubnets: { subnetGroupName: 'data' },
+      securityGroups: [
+        new ec2.SecurityGroup(this, 'DatabaseGroup', { vpc, description: 'The database', allowAllOutbound: false }),
+      ],
       storageEncrypted: true,
       storageEncryptionKey: key,
       backup: { retention: Duration.days(this.size.backupDays) },
@@ -73,8 +81,23 @@ export class DataStack extends FleetStack {
     if (!this.size.isKept) acknowledge(this.cluster, { RDS10: 'A fleet for development is deleted as a whole.' });
     this.cluster.connections.allowDefaultPortFrom(this.clientGroup, 'services of the fleet');
     this.masterSecret = this.cluster.secret ?? this.#followedSecret();
-    if (fleet.role === 'home') this.cluster.addRotationSingleUser({ automaticallyAfter: Duration.days(30) });
+    if (this.isHome) {
+      this.cluster.addRotationSingleUser({
+        automaticallyAfter: Duration.days(30),
+        securityGroup: this.#rotationGroup(vpc),
+      });
+    }
     if (fleet.settings.homes.length === 2) this.#join();
+  }
+
+  #rotationGroup(vpc: ec2.IVpc): ec2.SecurityGroup {
+    const group = new ec2.SecurityGroup(this, 'RotationGroup', {
+      vpc,
+      description: 'Changes the password of the database master',
+      allowAllOutbound: false,
+    });
+    group.addEgressRule(ec2.Peer.ipv4(vpc.vpcCidrBlock), ec2.Port.tcp(443), 'endpoints of AWS');
+    return group;
   }
 
   /** Made before the database makes it itself, for its end and its key. */
@@ -88,7 +111,8 @@ export class DataStack extends FleetStack {
   }
 
   #credentials(encryptionKey: IKey): rds.Credentials {
-    if (this.fleet.role !== 'home') return rds.Credentials.fromSecret(this.#followedSecret());
+    // Of a follower they are taken out below. A secret would be attached to the cluster, which writes it, and a replica takes no writes.
+    if (!this.isHome) return rds.Credentials.fromPassword(MASTER, SecretValue.unsafePlainText('its leader’s'));
     const others = this.fleet.settings.homes.filter(({ region }) => region !== this.fleet.region);
     return rds.Credentials.fromGeneratedSecret(MASTER, {
       secretName: masterSecretName(this.fleet.home.prefix),
@@ -104,11 +128,11 @@ export class DataStack extends FleetStack {
 
   /** A global database of both clusters, known by its name in both regions. */
   #join(): void {
-    const { role, home } = this.fleet;
+    const { home } = this.fleet;
     const name = `${home.prefix}-global`;
     const cluster = this.cluster.node.defaultChild as rds.CfnDBCluster;
     cluster.globalClusterIdentifier = name;
-    if (role === 'home') {
+    if (this.isHome) {
       const global = new rds.CfnGlobalCluster(this, 'Global', {
         globalClusterIdentifier: name,
         engine: 'aurora-postgresql',

@@ -2,8 +2,10 @@
  * The public name of a service of a fleet, `<service>.<home's prefix>.<zone>`: its home's endpoint while that answers, else its standby's.
  *
  * 1. Each endpoint has a name of its own, `<service>-direct.<prefix>.<zone>`, by which it is watched and referred to across regions.
- * 2. The name itself belongs to the home alone: a standby that is brought to work adds its own endpoint's name, and traffic follows.
+ * 2. Who looks whether an endpoint answers is let in by its own prefix list: without that every door counts as down.
+ * 3. The name itself belongs to the home alone: a standby that is brought to work adds its own endpoint's name, and traffic follows.
  */
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as route53 from 'aws-cdk-lib/aws-route53';
 import { type Fleet, type FleetStack, standbyPrefix } from './fleet-stack.ts';
 
@@ -13,6 +15,8 @@ export interface FailoverNameOptions {
   readonly service: NamedService;
   readonly port: number;
   readonly endpoint: string;
+  /** Answered with 200 while the service works; only that the port answers is asked when undefined. */
+  readonly healthPath?: string;
   /** The direct name that takes over; none without a pair. */
   readonly standby: string | undefined;
 }
@@ -28,7 +32,10 @@ export function standbyName({ home, settings }: Fleet, service: NamedService): s
   return `${service}-direct.${standbyPrefix(home.prefix)}.${settings.domain.zoneName}`;
 }
 
-export function addFailoverName(stack: FleetStack, { service, port, endpoint, standby }: FailoverNameOptions): void {
+export function addFailoverName(
+  stack: FleetStack,
+  { service, port, endpoint, healthPath, standby }: FailoverNameOptions,
+): void {
   const { settings, prefix, role } = stack.fleet;
   const { zoneId, zoneName } = settings.domain;
   const direct = `${service}-direct.${prefix}.${zoneName}`;
@@ -36,10 +43,15 @@ export function addFailoverName(stack: FleetStack, { service, port, endpoint, st
   const record = (id: string, props: Omit<route53.CfnRecordSetProps, 'hostedZoneId' | 'type' | 'ttl'>) =>
     new route53.CfnRecordSet(stack, `${service}-${id}`, { hostedZoneId: zoneId, type: 'CNAME', ttl: '60', ...props });
   record('direct', { name: direct, resourceRecords: [endpoint] });
-  if (role !== 'home') return;
+  if (!stack.isHome) return;
+  if (standby === undefined) {
+    record('name', { name, resourceRecords: [direct] });
+    return;
+  }
   const check = new route53.CfnHealthCheck(stack, `${service}-health`, {
     healthCheckConfig: {
-      type: 'TCP',
+      // An address that accepts connections says nothing of who answers behind it.
+      ...(healthPath === undefined ? { type: 'TCP' } : { type: 'HTTPS', resourcePath: healthPath, enableSni: true }),
       fullyQualifiedDomainName: direct,
       port,
       requestInterval: 30,
@@ -47,12 +59,14 @@ export function addFailoverName(stack: FleetStack, { service, port, endpoint, st
     },
     healthCheckTags: [{ key: 'Name', value: name }],
   });
-  if (standby === undefined) {
-    record('name', { name, resourceRecords: [direct] });
-    return;
-  }
   const healthCheckId = check.attrHealthCheckId;
   const primary = { failover: 'PRIMARY', setIdentifier: 'home', healthCheckId };
-  record('primary', { name, resourceRecords: [direct], ...primary });
+  // Fenced: it answers again, and no name leads to it.
+  record('primary', { name, resourceRecords: [role === 'fenced' ? standby : direct], ...primary });
   record('secondary', { name, resourceRecords: [standby], failover: 'SECONDARY', setIdentifier: 'standby' });
+}
+
+export function admitHealthCheckers(group: ec2.SecurityGroup, { place }: Fleet, port: number): void {
+  if (place.healthCheckers === undefined) return;
+  group.addIngressRule(ec2.Peer.prefixList(place.healthCheckers), ec2.Port.tcp(port), 'health checks of Route 53');
 }

@@ -6,9 +6,10 @@ import { FLEET_SIZES, type FleetSize } from '../sizes.ts';
 
 /**
  * `home` serves its tenants; `standby` holds what another region needs to serve them: data that follow, queues, services at zero.
- * `activated` is a standby that was brought to work.
+ * `activated` is a standby that was brought to work, and `fenced` its home meanwhile: when its region is back it takes no file, runs no
+ * task, and its names lead to the standby.
  */
-export type FleetRole = 'home' | 'standby' | 'activated';
+export type FleetRole = 'home' | 'standby' | 'activated' | 'fenced';
 
 export interface Fleet {
   readonly settings: DeploySettings;
@@ -18,6 +19,15 @@ export interface Fleet {
   readonly role: FleetRole;
   /** Of queues, buckets and topics: the home's, and another one for its standby. */
   readonly prefix: string;
+  readonly place: FleetPlace;
+}
+
+/** The network of the region where the stacks are. */
+export interface FleetPlace {
+  readonly cidr: string;
+  readonly availabilityZones: readonly string[];
+  /** Whose addresses look whether this region's doors answer: a prefix list; undefined without a pair. */
+  readonly healthCheckers?: string | undefined;
 }
 
 export const standbyPrefix = (prefix: string): string => `${prefix}-standby`;
@@ -38,13 +48,19 @@ export abstract class FleetStack extends Stack {
     this.size = FLEET_SIZES[fleet.settings.size];
   }
 
+  /** What a first deployment made before it failed goes again: its fixed names would stop the next try. */
   get removalPolicy(): RemovalPolicy {
-    return this.size.isKept ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY;
+    return this.size.isKept ? RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE : RemovalPolicy.DESTROY;
   }
 
   /** Services and rules work here now. */
   get isActive(): boolean {
-    return this.fleet.role !== 'standby';
+    return this.fleet.role === 'home' || this.fleet.role === 'activated';
+  }
+
+  /** The home's own, whether it works or is fenced; all others follow it. */
+  get isHome(): boolean {
+    return this.fleet.role === 'home' || this.fleet.role === 'fenced';
   }
 
   protected queueArn(name: string): string {

@@ -26,7 +26,9 @@ const INTERFACE_ENDPOINTS = {
   Prometheus: ec2.InterfaceVpcEndpointAwsService.PROMETHEUS_WORKSPACES,
 };
 
-const USES = ['kms:Decrypt', 'kms:Encrypt', 'kms:ReEncrypt*', 'kms:GenerateDataKey*', 'kms:DescribeKey'];
+const LOG_USES = ['kms:Decrypt', 'kms:Encrypt', 'kms:ReEncrypt*', 'kms:GenerateDataKey*', 'kms:DescribeKey'];
+/** What a service needs that puts messages or files which are encrypted. */
+const SENDER_USES = ['kms:Decrypt', 'kms:GenerateDataKey*', 'kms:DescribeKey'];
 
 export class NetworkStack extends FleetStack {
   readonly vpc: ec2.Vpc;
@@ -51,16 +53,18 @@ export class NetworkStack extends FleetStack {
       new PolicyStatement({
         sid: 'ServicesOfThisAccount',
         principals: services.map((name) => new ServicePrincipal(`${name}.amazonaws.com`)),
-        actions: USES,
+        actions: SENDER_USES,
         // In a key's policy this is the key itself.
         resources: ['*'],
+        // On behalf of nobody else's resources.
+        conditions: { StringEquals: { 'aws:SourceAccount': this.account } },
       }),
     );
     key.addToResourcePolicy(
       new PolicyStatement({
         sid: 'LogsOfThisAccount',
         principals: [new ServicePrincipal(`logs.${this.region}.amazonaws.com`)],
-        actions: USES,
+        actions: LOG_USES,
         resources: ['*'],
         conditions: {
           ArnLike: { 'kms:EncryptionContext:aws:logs:arn': this.formatArn({ service: 'logs', resource: '*' }) },
@@ -71,18 +75,19 @@ export class NetworkStack extends FleetStack {
   }
 
   #createVpc(): ec2.Vpc {
-    const { home, region } = this.fleet;
+    const { cidr, availabilityZones } = this.fleet.place;
+    // A home that is fenced keeps its way out: it comes back without new addresses.
+    const leadsOut = this.fleet.role !== 'standby';
     const vpc = new ec2.Vpc(this, 'Vpc', {
-      // A standby stands in another region than its home: the same addresses serve, as the two are never joined.
-      ipAddresses: ec2.IpAddresses.cidr(home.cidr),
-      availabilityZones: home.availabilityZones.map((zone) => region + zone.slice(-1)),
-      natGateways: this.isActive ? this.size.natGateways : 0,
+      ipAddresses: ec2.IpAddresses.cidr(cidr),
+      availabilityZones: [...availabilityZones],
+      natGateways: leadsOut ? this.size.natGateways : 0,
       restrictDefaultSecurityGroup: false,
       subnetConfiguration: [
         { name: 'public', subnetType: ec2.SubnetType.PUBLIC, cidrMask: 24, mapPublicIpOnLaunch: false },
         {
           name: 'egress',
-          subnetType: this.isActive ? ec2.SubnetType.PRIVATE_WITH_EGRESS : ec2.SubnetType.PRIVATE_ISOLATED,
+          subnetType: leadsOut ? ec2.SubnetType.PRIVATE_WITH_EGRESS : ec2.SubnetType.PRIVATE_ISOLATED,
           cidrMask: 20,
         },
         { name: 'fleet', subnetType: ec2.SubnetType.PRIVATE_ISOLATED, cidrMask: 20 },

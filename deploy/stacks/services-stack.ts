@@ -117,7 +117,7 @@ export class ServicesStack extends FleetStack {
 
   /** What a service is given; every value passes through its own schema before it gets here. */
   environmentOf({ name, variables }: CatalogueEntry): Record<string, string> {
-    const { home, prefix, role, settings } = this.fleet;
+    const { home, place, prefix, role, settings } = this.fleet;
     const { databaseUser } = SERVICE_ACCESS[name];
     const secrets: Record<string, string> = SERVICE_ACCESS[name].readsSecrets
       ? { LONGSHORE_SECRETS_PREFIX: `${home.prefix}/tenants/` }
@@ -127,7 +127,7 @@ export class ServicesStack extends FleetStack {
         ? { LONGSHORE_RECEIPT_SECRET: settings.receipts.secret }
         : {};
     const people: Record<string, string> =
-      name === 'control-api' ? { LONGSHORE_API_TRUSTED_PROXIES: home.cidr, ...signInVariables(settings) } : {};
+      name === 'control-api' ? { LONGSHORE_API_TRUSTED_PROXIES: place.cidr, ...signInVariables(settings) } : {};
     return {
       // Its address is known when the database is made: until then the user is what the schema can check.
       DATABASE_URL: `postgres://${databaseUser}@${role}.invalid:5432/${DATABASE_NAME}?sslmode=verify-full`,
@@ -315,6 +315,7 @@ export class ServicesStack extends FleetStack {
       connectArn: (user) => data.connectArn(user),
       tasksArn: this.formatArn({ service: 'ecs', resource: 'task', resourceName: `${prefix}/*` }),
       externalBuckets: settings.externalBuckets,
+      externalKeys: settings.externalKeys,
     });
   }
 
@@ -387,9 +388,9 @@ export class ServicesStack extends FleetStack {
 
   /** In a pair rows may come from the other side, by a failover or by the way back; where none do, it is a glance. */
   #moveVariables(): Record<string, string> {
-    const { settings, home, role } = this.fleet;
+    const { settings, home } = this.fleet;
     if (settings.homes.length < 2) return {};
-    return { LONGSHORE_MOVE_FROM_PREFIX: role === 'home' ? standbyPrefix(home.prefix) : home.prefix };
+    return { LONGSHORE_MOVE_FROM_PREFIX: this.isHome ? standbyPrefix(home.prefix) : home.prefix };
   }
 
   /** By its ARN: a grant on the secret itself would write this stack's role into the policy of the network's key. */
@@ -398,9 +399,7 @@ export class ServicesStack extends FleetStack {
     this.#executionRole.addToPolicy(
       new iam.PolicyStatement({ actions: ['kms:Decrypt'], resources: [network.key.keyArn] }),
     );
-    return this.fleet.role === 'home'
-      ? Secret.fromSecretCompleteArn(this, 'Master', data.masterSecret.secretArn)
-      : data.masterSecret;
+    return this.isHome ? Secret.fromSecretCompleteArn(this, 'Master', data.masterSecret.secretArn) : data.masterSecret;
   }
 
   /** A new task definition, so a new image, is a new run; the deployment waits for its end. */

@@ -18,7 +18,7 @@ import type { Construct } from 'constructs';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
 import { type HomeSettings, readSftpUsers, type SftpUser } from '../settings.ts';
 import { allowWithWildcards } from './acknowledge.ts';
-import { addFailoverName } from './failover-name.ts';
+import { addFailoverName, admitHealthCheckers } from './failover-name.ts';
 import { type Fleet, FleetStack, standbyPrefix } from './fleet-stack.ts';
 import type { NetworkStack } from './network-stack.ts';
 
@@ -60,6 +60,7 @@ export class SftpStack extends FleetStack {
       allowAllOutbound: false,
     });
     for (const cidr of settings.sftp.allowedCidrs) group.addIngressRule(ec2.Peer.ipv4(cidr), ec2.Port.tcp(SFTP_PORT));
+    admitHealthCheckers(group, this.fleet, SFTP_PORT);
     const subnetIds = vpc.selectSubnets({ subnetGroupName: 'public' }).subnetIds;
     const addresses = subnetIds.map((_, index) => new ec2.CfnEIP(this, `Address${index + 1}`, { domain: 'vpc' }));
     return new CfnServer(this, 'Server', {

@@ -27,6 +27,11 @@ const PREFLIGHT_SECONDS = 3_600;
 const STAGING_DAYS = 7;
 /** Of objects that were overwritten or deleted: time to notice, and for the other region to follow. */
 const NONCURRENT_DAYS = 30;
+/** What S3 promises of its Replication Time Control. */
+export const REPLICATION_MINUTES = 15;
+export const REPLICATION_RULE = 'standby';
+/** Twice what reconciliation looks back. */
+const REPLICA_DAYS = 14;
 const TRANSFER_EVENTS = [
   'SFTP Server File Upload Completed',
   'SFTP Server File Upload Failed',
@@ -49,7 +54,7 @@ export class StorageStack extends FleetStack {
       BucketId,
       s3.Bucket
     >;
-    if (fleet.role === 'home' && fleet.settings.homes.length === 2) this.#replicate();
+    if (this.isHome && fleet.settings.homes.length === 2) this.#replicate();
     this.undeliveredEvents = new sqs.Queue(this, 'UndeliveredEvents', {
       queueName: `${fleet.prefix}-undelivered-events`,
       retentionPeriod: Duration.days(14),
@@ -118,6 +123,9 @@ export class StorageStack extends FleetStack {
       noncurrentVersionExpiration: Duration.days(NONCURRENT_DAYS),
     };
     if (id === 'staging') return [always, { id: 'staging', expiration: Duration.days(STAGING_DAYS) }];
+    // Replicas: deletions by version are not replicated, and what the home has delivered would be kept here for ever.
+    if (id === 'landing' && this.fleet.role === 'standby')
+      return [always, { id: 'replicas', expiration: Duration.days(REPLICA_DAYS) }];
     if (id !== 'archive') return [always];
     const infrequent = { storageClass: s3.StorageClass.INTELLIGENT_TIERING, transitionAfter: Duration.days(0) };
     return [always, { id: 'archive', expiration: Duration.days(this.size.archiveDays), transitions: [infrequent] }];
@@ -179,16 +187,21 @@ export class StorageStack extends FleetStack {
     );
     allow(['s3:ReplicateObject', 's3:ReplicateDelete', 's3:ReplicateTags'], copies);
     allow(['kms:Decrypt'], [this.#network.key.keyArn]);
-    allow(['kms:Encrypt'], [this.formatArn({ service: 'kms', region: other, resource: 'key', resourceName: '*' })], {
-      'ForAnyValue:StringEquals': { 'kms:ResourceAliases': `alias/${prefix}` },
-    });
+    // With bucket keys S3 asks for a data key abroad.
+    allow(
+      ['kms:Encrypt', 'kms:GenerateDataKey*', 'kms:ReEncrypt*'],
+      [this.formatArn({ service: 'kms', region: other, resource: 'key', resourceName: '*' })],
+      {
+        'ForAnyValue:StringEquals': { 'kms:ResourceAliases': `alias/${prefix}` },
+      },
+    );
     for (const id of BUCKET_IDS) {
       const cfn = this.buckets[id].node.defaultChild as s3.CfnBucket;
       cfn.replicationConfiguration = {
         role: role.roleArn,
         rules: [
           {
-            id: 'standby',
+            id: REPLICATION_RULE,
             priority: 1,
             status: 'Enabled',
             filter: { prefix: '' },
@@ -198,8 +211,8 @@ export class StorageStack extends FleetStack {
               bucket: `arn:${this.partition}:s3:::${bucketName(prefix, id)}`,
               encryptionConfiguration: { replicaKmsKeyId: keyAlias },
               // Within 15 minutes, with metrics that say so: the recovery point.
-              replicationTime: { status: 'Enabled', time: { minutes: 15 } },
-              metrics: { status: 'Enabled', eventThreshold: { minutes: 15 } },
+              replicationTime: { status: 'Enabled', time: { minutes: REPLICATION_MINUTES } },
+              metrics: { status: 'Enabled', eventThreshold: { minutes: REPLICATION_MINUTES } },
             },
           },
         ],

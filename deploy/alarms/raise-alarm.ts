@@ -1,0 +1,42 @@
+/** An alarm that calls the topic of alarms, also when it is over. */
+import * as cw from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { FleetStack } from '../stacks/fleet-stack.ts';
+import { type AlarmFacts, describeAlarm } from './alarm.ts';
+
+export interface AlarmOptions extends AlarmFacts {
+  readonly metric: cw.IMetric;
+  /** The alarm is raised above it. */
+  readonly limit: number;
+  /** For how long. */
+  readonly minutes?: number;
+  /** Of the metric. */
+  readonly periodMinutes?: number;
+  /** What silence means; nothing wrong unless said. */
+  readonly silence?: cw.TreatMissingData;
+}
+
+export function raiseAlarm(
+  stack: FleetStack,
+  topic: ITopic,
+  { metric, limit, minutes = 3, periodMinutes = 1, silence, ...facts }: AlarmOptions,
+  suffix = '',
+): cw.Alarm {
+  const id = facts.id + suffix;
+  const alarm = new cw.Alarm(stack, id, {
+    alarmName: `${stack.fleet.prefix}-${id}`,
+    alarmDescription: describeAlarm(facts),
+    metric,
+    threshold: limit,
+    evaluationPeriods: minutes / periodMinutes,
+    comparisonOperator: cw.ComparisonOperator.GREATER_THAN_THRESHOLD,
+    treatMissingData: silence ?? cw.TreatMissingData.NOT_BREACHING,
+    // A home that is fenced is silent on purpose.
+    actionsEnabled: stack.fleet.role !== 'fenced',
+  });
+  const action = new SnsAction(topic);
+  alarm.addAlarmAction(action);
+  alarm.addOkAction(action);
+  return alarm;
+}

@@ -1,0 +1,189 @@
+/** What holds in every template, whatever the settings: of production, of either region's failover, of the longest prefix, of many users. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { type DeploySettings, readSettings } from './settings.ts';
+import { type Resource, resourcesOf, stacksBefore, synthesise, type Templates } from './synthesise-test-bed.ts';
+
+const PROD = fileURLToPath(new URL('settings/prod.yaml', import.meta.url));
+const settings = readSettings(PROD);
+const SYNTHESIS_MS = 300_000;
+const LONGEST = 'abcdefghijklmnopqrstuvw';
+
+const FAILED: DeploySettings = {
+  ...settings,
+  failedOver: 'us-east-1',
+  homes: settings.homes.map((home, index) => (index === 0 ? { ...home, prefix: LONGEST } : home)),
+};
+
+const made = new Map<DeploySettings, Templates>();
+
+/** Each takes seconds of a processor. */
+function templatesOf(variant: DeploySettings): Templates {
+  const known = made.get(variant) ?? synthesise(variant);
+  made.set(variant, known);
+  return known;
+}
+
+describe.each([
+  ['as it is', settings],
+  ['after the first home failed, with the longest prefix', FAILED],
+] as const)('%s', (_name, variant) => {
+  const templates = () => templatesOf(variant);
+  const all = () =>
+    [...templates()].flatMap(([stack, template]) =>
+      Object.entries((template.toJSON().Resources ?? {}) as Record<string, Resource & { DeletionPolicy?: string }>).map(
+        ([id, resource]) => ({ stack, id, ...resource }),
+      ),
+    );
+  const ofType = (type: string) => all().filter(({ Type }) => Type === type);
+
+  test(
+    'what a failed first deployment leaves does not stop the next one',
+    () => {
+      const named = all().filter(({ DeletionPolicy }) => DeletionPolicy === 'Retain');
+      expect(named.map(({ stack, id }) => `${stack}/${id}`)).toEqual([]);
+      expect(all().filter(({ DeletionPolicy }) => DeletionPolicy === 'RetainExceptOnCreate').length).toBeGreaterThan(
+        30,
+      );
+    },
+    SYNTHESIS_MS,
+  );
+
+  test('no task may go anywhere: every group says where to', () => {
+    const anywhere = ofType('AWS::EC2::SecurityGroup').filter(({ Properties }) =>
+      (Properties.SecurityGroupEgress ?? []).some(
+        ({ CidrIp, IpProtocol }: { CidrIp?: string; IpProtocol: string }) =>
+          CidrIp === '0.0.0.0/0' && IpProtocol === '-1',
+      ),
+    );
+    expect(anywhere.map(({ stack, id }) => `${stack}/${id}`)).toEqual([]);
+  });
+
+  test('behind every name with a health check a group lets the checkers in, and what it asks is served', () => {
+    const checked = [...templates()].filter(
+      ([, template]) => resourcesOf(template, 'AWS::Route53::HealthCheck').length > 0,
+    );
+    expect(checked.length).toBeGreaterThan(3);
+    for (const [stack, template] of checked) {
+      const [check] = resourcesOf(template, 'AWS::Route53::HealthCheck');
+      const groups = resourcesOf(template, 'AWS::EC2::SecurityGroup');
+      // A gateway of AWS has no group: all come in.
+      if (groups.length === 0) continue;
+      const port = check!.Properties.HealthCheckConfig.Port;
+      const admitted = groups.flatMap(({ Properties }) => Properties.SecurityGroupIngress ?? []);
+      const lists = resourcesOf(template, 'AWS::EC2::SecurityGroupIngress').map(({ Properties }) => Properties);
+      expect(
+        [...admitted, ...lists].some(
+          ({ SourcePrefixListId, FromPort }) => SourcePrefixListId !== undefined && FromPort === port,
+        ),
+        stack,
+      ).toBe(true);
+    }
+  });
+
+  test('a follower of a secret writes none', () => {
+    const standbys = [...templates()].filter(([stack]) => stack.includes('-standby-'));
+    expect(standbys.length).toBeGreaterThan(8);
+    for (const [stack, template] of standbys)
+      expect(resourcesOf(template, 'AWS::SecretsManager::SecretTargetAttachment'), stack).toEqual([]);
+  });
+
+  test('a key trusts services on behalf of this account alone', () => {
+    const statements = ofType('AWS::KMS::Key').flatMap(({ Properties }) => Properties.KeyPolicy.Statement);
+    const services = statements.filter(({ Principal }) => Principal?.Service !== undefined);
+    expect(services.length).toBeGreaterThan(3);
+    for (const statement of services) expect(statement.Condition, JSON.stringify(statement)).toBeDefined();
+  });
+
+  test('names are within their limits', () => {
+    const limits = {
+      'AWS::ElasticLoadBalancingV2::LoadBalancer': 32,
+      'AWS::IAM::Role': 64,
+      'AWS::S3::Bucket': 63,
+      'AWS::SQS::Queue': 80,
+    };
+    for (const [type, limit] of Object.entries(limits)) {
+      for (const { Properties, stack } of ofType(type)) {
+        const name = Properties.Name ?? Properties.RoleName ?? Properties.BucketName ?? Properties.QueueName;
+        if (typeof name !== 'string') continue;
+        expect(name.length, `${stack}: ${name}`).toBeLessThanOrEqual(limit);
+        expect(name, stack).toMatch(/^[a-zA-Z0-9].*[a-zA-Z0-9]$/);
+      }
+    }
+  });
+
+  test('a backlog calls before it is the load of a day', () => {
+    const depths = ofType('AWS::CloudWatch::Alarm').filter(({ Properties }) =>
+      String(Properties.AlarmName).endsWith('-depth'),
+    );
+    expect(depths.length).toBeGreaterThan(3);
+    for (const { Properties } of depths) expect(Properties.Threshold).toBeLessThanOrEqual(100_000);
+  });
+
+  test('no two networks of a pair overlap, and each is in zones of its own region', () => {
+    const cidrs = ofType('AWS::EC2::VPC').map(({ Properties }) => Properties.CidrBlock);
+    expect(new Set(cidrs).size).toBe(4);
+    for (const { Properties, stack } of ofType('AWS::EC2::Subnet'))
+      expect(Properties.AvailabilityZone, stack).toMatch(
+        stack.includes('west') !== stack.includes('standby') ? /^us-west-2/ : /^us-east-1/,
+      );
+  });
+
+  test('how far a standby is behind is watched where Aurora shows it', () => {
+    const lags = ofType('AWS::CloudWatch::Alarm').filter(({ Properties }) =>
+      String(Properties.AlarmName).endsWith('standby-behind'),
+    );
+    for (const { stack, Properties } of lags) {
+      expect(stack).toMatch(/-standby-alarms$/);
+      expect(Properties).toMatchObject({ MetricName: 'AuroraGlobalDBRPOLag', TreatMissingData: 'breaching' });
+    }
+    expect(lags.length).toBe(variant.failedOver === undefined ? 2 : 1);
+  });
+});
+
+test('a home that failed is fenced: nothing runs there, and no name leads to it', () => {
+  const of = (name: string) => templatesOf(FAILED).get(`${LONGEST}-${name}`)!;
+  for (const { Properties } of resourcesOf(of('services'), 'AWS::ECS::Service'))
+    expect(Properties.DesiredCount).toBe(0);
+  of('services').resourceCountIs('AWS::ApplicationAutoScaling::ScalingPolicy', 0);
+  for (const { Properties } of resourcesOf(of('storage'), 'AWS::Events::Rule'))
+    expect(Properties.State).toBe('DISABLED');
+  for (const name of ['sftp', 'api', 'partner-apis']) {
+    const primary = resourcesOf(of(name), 'AWS::Route53::RecordSet').find(
+      ({ Properties }) => Properties.Failover === 'PRIMARY',
+    );
+    expect(primary, name).toBeDefined();
+    expect(JSON.stringify(primary?.Properties.ResourceRecords), name).not.toContain(`direct.${LONGEST}.`);
+  }
+  for (const { Properties } of resourcesOf(of('alarms'), 'AWS::CloudWatch::Alarm'))
+    expect(Properties.ActionsEnabled).toBe(false);
+});
+
+test('stacks are made in the order in which they need each other', () => {
+  const before = (stack: string) => stacksBefore(templatesOf(settings), stack);
+  expect(before('example-ls-east-storage')).toContain('example-ls-east-standby-storage');
+  expect(before('example-ls-east-standby-data')).toContain('example-ls-east-data');
+});
+
+test.each([
+  ['networks that overlap', (text: string) => text.replace('10.41.0.0/16', '10.40.128.0/17'), 'overlap'],
+  [
+    'a prefix that ends with a hyphen',
+    (text: string) => text.replace('example-ls-east', 'example-ls-'),
+    'homes.0.prefix',
+  ],
+  ['a prefix that begins with a digit', (text: string) => text.replace('example-ls-east', '9bank'), 'homes.0.prefix'],
+  ['no prefix list', (text: string) => text.replace(/ +healthCheckers: .*1\n/, ''), 'homes.0.healthCheckers'],
+])('settings with %s are refused', (_name, spoil, place) => {
+  const folder = mkdtempSync(join(tmpdir(), 'longshore-settings-'));
+  try {
+    const path = join(folder, 'prod.yaml');
+    writeFileSync(path, spoil(readFileSync(PROD, 'utf8')));
+    expect(() => readSettings(path)).toThrow(place);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
