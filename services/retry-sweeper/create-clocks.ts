@@ -31,7 +31,7 @@ import { keepPartitions } from './keep-partitions.ts';
 import type { RetrySweeperMetrics } from './metrics.ts';
 import { observeFleet, observeQueues } from './observe-fleet.ts';
 import { publishOutbox } from './publish-outbox.ts';
-import { reconcileLanding } from './reconcile-landing.ts';
+import { type LandingPlace, reconcileLanding } from './reconcile-landing.ts';
 import { sendNotices } from './send-notices.ts';
 import { createWakeBudget } from './wake-budget.ts';
 import { wakeDuePulls } from './wake-due-pulls.ts';
@@ -141,6 +141,7 @@ export function createClocks(parts: ClockParts): Clocks {
     metrics,
     logger,
   };
+  let landingPlace: LandingPlace | undefined;
   const slow = [
     clock('actions', tickMs, () => carryActions(acting)),
     clock('expectations', EXPECTATIONS_MS, () => watchExpectations({ sql, logger })),
@@ -148,8 +149,9 @@ export function createClocks(parts: ClockParts): Clocks {
     clock('reconcile', config.LONGSHORE_RECONCILE_MS, async (signal) => {
       const youngestMs = config.LONGSHORE_RECONCILE_MIN_AGE_MS;
       const parts = { sql, store, takeArrivals, landingBucket, metrics, logger };
-      await reconcileLanding({ ...parts, signal, now: Date.now, youngestMs });
-      return 'done';
+      const { next } = await reconcileLanding({ ...parts, signal, now: Date.now, youngestMs, from: landingPlace });
+      landingPlace = next;
+      return next === undefined ? 'done' : 'again';
     }),
     clock('uploads', config.LONGSHORE_RECONCILE_MS, async (signal) => {
       const youngestMs = config.LONGSHORE_ABANDONED_UPLOAD_MS;

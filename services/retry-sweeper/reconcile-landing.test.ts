@@ -8,7 +8,7 @@ import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
 import { createRetrySweeperMetrics } from './metrics.ts';
-import { reconcileLanding } from './reconcile-landing.ts';
+import { type LandingLook, type ReconcileLandingOptions, reconcileLanding } from './reconcile-landing.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -33,7 +33,11 @@ afterEach(async () => {
 });
 
 /** A comparison as it would be made `later` ms from now. */
-function reconcile(laterMs = 10 * MINUTE_MS): Promise<number> {
+async function reconcile(laterMs = 10 * MINUTE_MS): Promise<number> {
+  return (await lookAt(laterMs)).found;
+}
+
+function lookAt(laterMs: number, look: Partial<ReconcileLandingOptions> = {}): Promise<LandingLook> {
   const logger = createLogger({ service: 'test', level: 'fatal' });
   const store = createObjectStore({ client: bed.s3.client });
   const takeArrivals = createTakeArrivals({
@@ -60,6 +64,7 @@ function reconcile(laterMs = 10 * MINUTE_MS): Promise<number> {
     logger,
     signal: AbortSignal.timeout(20_000),
     now: () => Date.now() + laterMs,
+    ...look,
   });
 }
 
@@ -115,10 +120,13 @@ test('lets an object that SFTP wrote keep its quiet period, and quarantines one 
   expect(woken).toEqual([]);
 });
 
-test('goes through all pages', async () => {
+test('goes through all pages, and on from where a look stopped', async () => {
   const count = 1_050;
   for (let from = 0; from < count; from += 50) {
     await Promise.all(Array.from({ length: 50 }, (_, index) => put(`plain/${from + index}.csv`, String(from + index))));
   }
-  expect(await reconcile()).toBe(count);
+  const first = await lookAt(10 * MINUTE_MS, { mostPages: 1 });
+  expect(first.found).toBe(1_000);
+  const second = await lookAt(10 * MINUTE_MS, { mostPages: 1, from: first.next });
+  expect(second).toEqual({ found: count - 1_000, next: undefined });
 });

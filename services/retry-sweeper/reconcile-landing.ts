@@ -3,7 +3,8 @@
  *
  * 1. Versions are compared, not keys: an overwrite is a file of its own. One below a delete marker was withdrawn by its sender.
  * 2. Objects of the last minutes are left to their events; older than a week are those that somebody wanted to stay.
- * 3. What is found goes through the ingestor's rules: an object that SFTP wrote still gets its quiet period.
+ * 3. A bucket of any size is compared as a whole: a look goes so far, and the next one goes on from there.
+ * 4. What is found goes through the ingestor's rules: an object that SFTP wrote still gets its quiet period.
  */
 import type { ObjectReport } from '#shared/arrival/arrival-report.ts';
 import { quoted } from '#shared/arrival/arrival-report.ts';
@@ -26,20 +27,34 @@ export interface ReconcileLandingOptions {
   readonly now: () => number;
   /** Younger objects are left to their events; 2 minutes when absent. */
   readonly youngestMs?: number;
+  /** Of a thousand versions, in one look; 1,000 when absent. */
+  readonly mostPages?: number;
+  /** Where the look before stopped. */
+  readonly from?: LandingPlace | undefined;
+}
+
+export interface LandingPlace {
+  readonly after: VersionCursor;
+  /** Whose older versions may follow. */
+  readonly withdrawnKey: string | undefined;
+}
+
+export interface LandingLook {
+  readonly found: number;
+  /** Undefined at the end of the bucket. */
+  readonly next: LandingPlace | undefined;
 }
 
 const YOUNGEST_MS = 120_000;
 const OLDEST_MS = 7 * 86_400_000;
-/** A million versions; a landing bucket that holds more has another problem. */
 const MOST_PAGES = 1_000;
 
-/** Resolves to the number of objects taken in. */
-export async function reconcileLanding(options: ReconcileLandingOptions): Promise<number> {
-  const { store, landingBucket, signal, logger } = options;
-  let after: VersionCursor | undefined;
-  let withdrawnKey: string | undefined;
+export async function reconcileLanding(options: ReconcileLandingOptions): Promise<LandingLook> {
+  const { store, landingBucket, signal, mostPages = MOST_PAGES, from } = options;
+  let after = from?.after;
+  let withdrawnKey = from?.withdrawnKey;
   let found = 0;
-  for (let page = 0; page < MOST_PAGES; page += 1) {
+  for (let page = 0; page < mostPages; page += 1) {
     const listed = await store.listVersions({ bucket: landingBucket, signal, ...(after !== undefined && { after }) });
     const present: ListedVersion[] = [];
     for (const version of listed.items) {
@@ -48,10 +63,9 @@ export async function reconcileLanding(options: ReconcileLandingOptions): Promis
     }
     found += await takeInPage(present, options);
     after = listed.next;
-    if (after === undefined) return found;
+    if (after === undefined) return { found, next: undefined };
   }
-  logger.error({ pages: MOST_PAGES }, 'landing bucket too large to be compared as a whole');
-  return found;
+  return { found, next: after && { after, withdrawnKey } };
 }
 
 async function takeInPage(versions: readonly ListedVersion[], options: ReconcileLandingOptions): Promise<number> {
