@@ -34,6 +34,7 @@ export const TASK_METRICS: readonly TaskMetric[] = [
   { name: 'longshore_small_files_total', labels: ['pace'], services: WORKERS },
   { name: 'longshore_dead_letters_total', labels: [], services: ['retry-sweeper'] },
   { name: 'longshore_leases_lost_total', labels: [], services: WORKERS },
+  { name: 'longshore_pull_leases_lost_total', labels: [], services: ['large-file-worker'] },
   { name: 'longshore_queue_leases_lost_total', labels: [], services: QUEUE_SERVICES },
   { name: 'longshore_dependency_faults_total', labels: [], services: QUEUE_SERVICES },
   { name: 'longshore_database_answer_seconds', labels: [], services: QUEUE_SERVICES },

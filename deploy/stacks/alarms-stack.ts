@@ -48,6 +48,8 @@ const MINUTE = Duration.minutes(1);
 const EFFECT_KINDS = ['load', 'post', 'push', 'publish', 'mail'] as const;
 const OLDEST_SECONDS = 30;
 const CLEARED_WITHIN_SECONDS = 300;
+/** Before the end of a remote's certificate. */
+const CERTIFICATE_DAYS = 7;
 /** In five minutes: one bad file of these is no share. */
 const FEW_FILES = 20;
 /** Queues with an admission window. */
@@ -65,6 +67,7 @@ export class AlarmsStack extends FleetStack {
     this.#watchEvents();
     this.#watchNotices();
     this.#watchFiles();
+    this.#watchRemotes();
     this.#watchLeases();
     this.#watchDependencies();
     this.#watchTasks();
@@ -318,6 +321,38 @@ export class AlarmsStack extends FleetStack {
       expression: `IF(${sumOf(all)} > ${FEW_FILES}, 100 * (${sumOf(those)}) / (${sumOf(all)}), 0)`,
       usingMetrics: Object.fromEntries(sums),
       period: Duration.minutes(5),
+    });
+  }
+
+  #watchRemotes(): void {
+    this.#raise({
+      id: 'remote-refuses',
+      runbook: 'partners.md#remote-refuses',
+      reason: 'A remote refused the credentials; nothing is fetched from it or brought to it.',
+      metric: fleetGauge(this.fleet.prefix, 'longshore_remote_breakers_open'),
+      limit: 0,
+    });
+    this.#raise({
+      id: 'sources-overdue',
+      runbook: 'partners.md#sources-overdue',
+      reason: 'A source has not been listed although it is due, or its listing fails again and again.',
+      metric: fleetGauge(this.fleet.prefix, 'longshore_sources_overdue'),
+      limit: 0,
+      minutes: 15,
+    });
+    this.#raise({
+      id: 'certificate-ends',
+      runbook: 'partners.md#certificate-ends',
+      reason: 'The certificate of a remote ends within a week.',
+      metric: new cw.MathExpression({
+        // Remotes without certificates show nothing.
+        expression: `${CERTIFICATE_DAYS} - FILL(days, ${CERTIFICATE_DAYS})`,
+        usingMetrics: {
+          days: fleetGauge(this.fleet.prefix, 'longshore_certificate_days').with({ statistic: cw.Stats.MINIMUM }),
+        },
+        period: MINUTE,
+      }),
+      limit: 0,
     });
   }
 

@@ -210,6 +210,44 @@ test('shows what is open, due, parked and blocked', async () => {
   expect(await sweeper.readiness()).toMatchObject({ ok: true });
 });
 
+test('shows remotes that refuse, certificates that end and sources that nobody lists', async () => {
+  const common = {
+    ...{ tenant_id: TEST_TENANT, definition: {}, definition_hash: 'h', version: 1, created_by: 'test' },
+    revision: 1,
+  };
+  const later = (seconds: number) => new Date(Date.now() + seconds * 1_000);
+  await bed.sql`
+    INSERT INTO remotes ${bed.sql([
+      {
+        ...common,
+        name: 'refuses',
+        error_code: 'REMOTE_AUTH_FAILED',
+        breaker_until: later(600),
+        certificate_ends_at: null,
+      },
+      { ...common, name: 'works', error_code: null, breaker_until: null, certificate_ends_at: later(10.5 * 86_400) },
+    ])}`;
+  await bed.sql`
+    INSERT INTO remote_connections (tenant_id, remote, slot, token, worker, lease_until)
+    VALUES (${TEST_TENANT}, 'works', 1, ${randomUUID()}, 'w', now() + interval '1 minute'),
+      (${TEST_TENANT}, 'works', 2, ${randomUUID()}, 'w', now() - interval '1 minute')`;
+  await bed.sql`
+    INSERT INTO sources ${bed.sql([
+      { ...common, name: 'fails', failures: 3, next_action_at: later(600) },
+      { ...common, name: 'lists', failures: 0, next_action_at: later(600) },
+    ])}`;
+  const { registry } = await startSweeper();
+  await until(async () => {
+    const text = await registry.metrics();
+    expect(text).toContain('longshore_remotes_failing 1');
+    expect(text).toContain('longshore_remote_breakers_open 1');
+    expect(text).toContain('longshore_remote_connections 1');
+    expect(text).toContain('longshore_sources_overdue 1');
+    expect(text).toMatch(/longshore_certificate_days 10\.[45]/);
+  });
+  await bed.sql`TRUNCATE remotes, remote_connections, sources`;
+});
+
 test('shows who is connected to the database, strangers under one name', async () => {
   const stranger = connectDatabase(bed.database, `tool-${randomUUID()}`);
   try {

@@ -145,6 +145,31 @@ export function createRetrySweeperMetrics(registry: Registry) {
       labelNames: ['state'] as const,
       registers,
     }),
+    remotesFailing: new Gauge({
+      name: 'longshore_remotes_failing',
+      help: 'Remotes whose last connection failed.',
+      registers,
+    }),
+    remoteBreakersOpen: new Gauge({
+      name: 'longshore_remote_breakers_open',
+      help: 'Remotes that refused the credentials: nobody connects for now.',
+      registers,
+    }),
+    remoteConnections: new Gauge({
+      name: 'longshore_remote_connections',
+      help: 'Connections to remotes that all processes have.',
+      registers,
+    }),
+    certificateDays: new Gauge({
+      name: 'longshore_certificate_days',
+      help: 'Days until the certificate of a remote ends, of the one that ends first; not shown without certificates.',
+      registers,
+    }),
+    sourcesOverdue: new Gauge({
+      name: 'longshore_sources_overdue',
+      help: 'Sources that were not listed for five minutes after they were due, or whose listing failed three times in a row.',
+      registers,
+    }),
     blockedLines: new Gauge({
       name: 'longshore_blocked_lines',
       help: 'Directories on ordered routes whose files wait behind a failed one.',

@@ -11,6 +11,7 @@ import { countBlockedLines, countParkedLetters, readQueueRows } from '#shared/fl
 import { outboxLag } from '#shared/jobs/outbox.ts';
 import { noticeLag } from '#shared/notices/notice-transitions.ts';
 import type { QueueDepth } from '#shared/queue/queue-depth.ts';
+import { countRemotes } from '#shared/remotes/count-remotes.ts';
 import { QUEUE_IDS, type QueueId } from '#shared/runtime/config/resource-names.ts';
 import type { RetrySweeperMetrics } from './metrics.ts';
 
@@ -21,19 +22,31 @@ export interface ObserveFleetOptions {
 }
 
 export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOptions): Promise<void> {
-  const [rows, lag, notices, parked, blockedLines, copyStillSeconds, connections, openActions, effects, expected] =
-    await Promise.all([
-      readQueueRows(sql),
-      outboxLag(sql),
-      noticeLag(sql),
-      countParkedLetters(sql),
-      countBlockedLines(sql),
-      watchCopies(),
-      countConnections(sql),
-      countOpenActions(sql),
-      countEffects(sql),
-      countOccurrences(sql),
-    ]);
+  const [
+    rows,
+    lag,
+    notices,
+    parked,
+    blockedLines,
+    copyStillSeconds,
+    connections,
+    openActions,
+    effects,
+    expected,
+    remotes,
+  ] = await Promise.all([
+    readQueueRows(sql),
+    outboxLag(sql),
+    noticeLag(sql),
+    countParkedLetters(sql),
+    countBlockedLines(sql),
+    watchCopies(),
+    countConnections(sql),
+    countOpenActions(sql),
+    countEffects(sql),
+    countOccurrences(sql),
+    countRemotes(sql),
+  ]);
   metrics.databaseConnectionsMax.set(connections.max);
   metrics.outboxRows.set(lag.rows);
   metrics.outboxOldestSeconds.set(lag.oldestSeconds);
@@ -43,6 +56,12 @@ export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOp
   metrics.parkedLetters.set(parked);
   metrics.blockedLines.set(blockedLines);
   metrics.copyStillSeconds.set(copyStillSeconds);
+  metrics.remotesFailing.set(remotes.failing);
+  metrics.remoteBreakersOpen.set(remotes.refused);
+  metrics.remoteConnections.set(remotes.connections);
+  metrics.sourcesOverdue.set(remotes.overdueSources);
+  if (remotes.certificateDays === null) metrics.certificateDays.remove();
+  else metrics.certificateDays.set(remotes.certificateDays);
   for (const { state, count } of openActions) metrics.openActions.set({ state }, count);
   metrics.expectations.reset();
   for (const state of ['late', 'missed', 'at risk']) metrics.expectations.set({ state }, 0);

@@ -1,11 +1,10 @@
 /** The engines of pulls and of sources, for the worker that takes them. */
-import type { Registry } from 'prom-client';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import type { RemoteDirectory } from '#shared/remotes/remote-directory.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { createSourceLister, type SourceLister } from './list-sources.ts';
-import { createPullMetrics } from './pull-metrics.ts';
+import type { PullMetrics } from './pull-metrics.ts';
 import { createPullRunner, type PullRunner } from './run-pulls.ts';
 
 export interface Pulls {
@@ -22,11 +21,10 @@ export interface PullsOptions {
   readonly service: string;
   readonly leaseMs: number;
   readonly deadlineMs: number;
-  readonly registry: Registry;
+  readonly metrics: PullMetrics;
   readonly logger: Logger;
 }
 
-export function createPulls({ registry, store, landingBucket, ...options }: PullsOptions): Pulls {
-  const parts = { ...options, metrics: createPullMetrics(registry) };
+export function createPulls({ store, landingBucket, ...parts }: PullsOptions): Pulls {
   return { runner: createPullRunner({ ...parts, store, landingBucket }), lister: createSourceLister(parts) };
 }

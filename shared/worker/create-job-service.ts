@@ -21,6 +21,7 @@ import type { pullDue, sourceDue } from '#shared/messages/wake-ups.ts';
 import { type MailVariables, mailServerOf } from '#shared/notices/mail-variables.ts';
 import { createCallReports } from '#shared/partners/report-calls.ts';
 import type { Pulls, PullsOptions } from '#shared/pulls/create-pulls.ts';
+import { createPullMetrics } from '#shared/pulls/pull-metrics.ts';
 import type { MessageOf } from '#shared/queue/define-message.ts';
 import type { Disposition } from '#shared/queue/disposition.ts';
 import { createReceiptKeys } from '#shared/receipts/receipt-keys.ts';
@@ -91,6 +92,7 @@ export function createJobService(
   const { config, logger, registry } = context;
   const { LONGSHORE_PREFIX: prefix, LONGSHORE_LEASE_MS: leaseMs, LONGSHORE_RECEIPT_SECRET: receiptSecret } = config;
   const metrics = createJobMetrics(registry);
+  const pullMetrics = createPulls && createPullMetrics(registry);
   const s3Requests = new Counter({
     name: 'longshore_s3_requests_total',
     help: 'Requests sent to the object store.',
@@ -195,10 +197,13 @@ export function createJobService(
       logger,
     });
     const runner = openJobRunner(parts, opened, targets);
-    const pulls = createPulls?.({
-      ...{ sql, remotes, store: opened.store, landingBucket: bucketNames(prefix).landing, registry, logger },
-      ...{ worker: workerName, service: name, leaseMs, deadlineMs: config.LONGSHORE_STEP_DEADLINE_MS },
-    });
+    const pulls =
+      pullMetrics &&
+      createPulls?.({
+        ...{ sql, remotes, store: opened.store, landingBucket: bucketNames(prefix).landing, logger },
+        ...{ worker: workerName, service: name, leaseMs, deadlineMs: config.LONGSHORE_STEP_DEADLINE_MS },
+        metrics: pullMetrics,
+      });
     const records = createRecordRunner?.({
       sql,
       partners: targets.partners,

@@ -81,6 +81,57 @@ export const partners: Board = {
       ],
     },
     {
+      title: 'Remotes',
+      panels: [
+        {
+          title: 'Pulls',
+          why: 'Files of remotes that left a worker’s hands, per second; `waiting` ones had no connection yet.',
+          unit: 'ops',
+          isStacked: true,
+          queries: [query('{{outcome}}', `sum by (outcome) (${rate('longshore_pulls_total')})`)],
+        },
+        {
+          title: 'Time of a pull and of a listing, p95',
+          why: 'Connecting, fetching and cleaning up. It grows with the files and with slow partners.',
+          unit: 's',
+          queries: [
+            query('pull', quantile(0.95, 'longshore_pull_seconds')),
+            query('listing', quantile(0.95, 'longshore_source_listing_seconds')),
+          ],
+        },
+        {
+          title: 'Connections to remotes',
+          why: 'Of all processes together; each remote has its `limits.connections`.',
+          unit: 'short',
+          queries: [query('connections', 'max(longshore_remote_connections)')],
+        },
+        {
+          title: 'Remotes and sources in trouble',
+          why: '`refused`: the credentials are not tried for now. `overdue`: sources that are not listed.',
+          unit: 'short',
+          bound: 1,
+          queries: [
+            query('failing', 'max(longshore_remotes_failing)'),
+            query('refused', 'max(longshore_remote_breakers_open)'),
+            query('overdue', 'max(longshore_sources_overdue)'),
+          ],
+        },
+        {
+          title: 'Leases on pulls lost',
+          why: 'A worker was too slow or cut off; another one goes on.',
+          unit: 'ops',
+          bound: 0.1,
+          queries: [query('lost', `sum(${rate('longshore_pull_leases_lost_total')})`)],
+        },
+        {
+          title: 'Certificate that ends first',
+          why: 'Days that are left.',
+          unit: 'short',
+          queries: [query('days', 'min(longshore_certificate_days)')],
+        },
+      ],
+    },
+    {
       title: 'Records',
       panels: [
         {
