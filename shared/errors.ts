@@ -216,6 +216,15 @@ export const ERROR_CODES = {
     remedy:
       'Ask the partner to take the file away and retry the job, or say `onExisting: overwrite` or `number` in the route.',
   },
+  PUSH_RENAME_REFUSED: {
+    meaning: 'The partner’s server has the whole file under a temporary name and refuses to give it its final name.',
+    remedy:
+      'Ask the partner to allow renaming in that directory, or say `temp: none` with a `marker` in the route. The step is retried.',
+  },
+  PUSH_NO_SPACE: {
+    meaning: 'The partner’s server has no space left for the file. Its final name does not exist.',
+    remedy: 'Tell the partner. The step is retried.',
+  },
   CONTENT_TOO_LARGE: {
     meaning: 'The file is larger than the target takes in one message: a call takes 16 MiB, a mail 10 MiB.',
     remedy: 'Push the file or deliver it to a store, or let the route of such files end otherwise (`match.maxSize`).',

@@ -155,7 +155,8 @@ export function createClocks(parts: ClockParts): Clocks {
     }),
     clock('uploads', config.LONGSHORE_RECONCILE_MS, async (signal) => {
       const youngestMs = config.LONGSHORE_ABANDONED_UPLOAD_MS;
-      await abortAbandonedUploads({ sql, store, buckets: ownBuckets, youngestMs, logger, signal, now: Date.now });
+      const buckets = { buckets: ownBuckets, landingBucket };
+      await abortAbandonedUploads({ sql, store, ...buckets, youngestMs, logger, signal, now: Date.now });
       return 'done';
     }),
     clock('sent-uploads', config.LONGSHORE_RECONCILE_MS, async (signal) => {

@@ -100,6 +100,7 @@ test('leaves the upload of a job that waits for its next try, however old, and s
     sql: bed.sql,
     store,
     buckets: [bucket],
+    landingBucket: (await bed.begin()).bucket,
     youngestMs: 86_400_000,
     logger: createLogger({ service: 'test', level: 'fatal' }),
     signal: AbortSignal.timeout(20_000),

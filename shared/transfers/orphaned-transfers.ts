@@ -5,6 +5,7 @@
  *                 `claimMs`, at an external store longer the longer it is not reached, up to an hour; rows locked by another
  *                 sweeper are left to it.
  * `endOrphan`:    once the store no longer knows the upload.
+ * `findPulledUploads`: of the uploads named, those that pulls began and could not write down any more.
  * `findOwnedUploads`: of the uploads named, those of a transfer that is still open.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -54,6 +55,31 @@ export async function endOrphan(sql: Sql, { ownerId, seq, epoch }: OrphanedTrans
       UPDATE transfers SET state = 'ABORTED', next_action_at = NULL, finished_at = now(), updated_at = now()
       WHERE owner_id = ${ownerId} AND seq = ${seq} AND epoch = ${epoch} AND state = 'ABORTING' RETURNING owner_id, seq)
     DELETE FROM transfer_parts p USING ended e WHERE p.owner_id = e.owner_id AND p.seq = e.seq`;
+}
+
+export interface UploadOfUnknown {
+  readonly bucket: string;
+  readonly key: string;
+  readonly uploadId: string;
+  readonly initiated: Date;
+}
+
+/** By their key: a pull writes where its upload goes before it begins one. `skewMs`: between the clocks. */
+export async function findPulledUploads(
+  sql: Sql,
+  uploads: readonly UploadOfUnknown[],
+  skewMs: number,
+): Promise<Set<string>> {
+  if (uploads.length === 0) return new Set();
+  const rows = await sql<{ uploadId: string }[]>`
+    SELECT u.id AS "uploadId" FROM unnest(${uploads.map(({ uploadId }) => uploadId)}::text[],
+      ${uploads.map(({ bucket }) => bucket)}::text[], ${uploads.map(({ key }) => key)}::text[],
+      ${uploads.map(({ initiated }) => initiated.toISOString())}::timestamptz[]) AS u(id, bucket, key, initiated)
+    WHERE EXISTS (
+        SELECT 1 FROM transfers t JOIN pulls p ON p.id = t.owner_id WHERE t.owner = 'pull' AND t.bucket = u.bucket AND t.key = u.key
+          AND p.created_at < u.initiated + ${skewMs}::int * interval '1 ms')
+      AND NOT EXISTS (SELECT 1 FROM uploads s WHERE s.store_upload_id = u.id)`;
+  return new Set(rows.map(({ uploadId }) => uploadId));
 }
 
 export async function findOwnedUploads(sql: Sql, uploadIds: readonly string[]): Promise<Set<string>> {

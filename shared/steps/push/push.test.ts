@@ -144,6 +144,23 @@ for (const { name, start, missing } of SERVERS) {
       expect([renames, await names()]).toEqual([1, ['c.csv']]);
     });
 
+    test.each<[string, Partial<RemoteConnection>, string]>([
+      [
+        'rename',
+        { rename: () => Promise.reject(new RemoteError('denied', 'no', { reply: 553 })) },
+        'PUSH_RENAME_REFUSED',
+      ],
+      ['write', { write: () => Promise.reject(new RemoteError('no-space', 'no', { reply: 552 })) }, 'PUSH_NO_SPACE'],
+    ])('a server that refuses to %s has no final name, and is tried again', async (_name, refuses, cause) => {
+      const object = await bench.land('refused.csv', 'r');
+      const effects = memoryEffectLog();
+      const wrap: Wrap = (connection) => ({ ...bound(connection), ...refuses });
+      expect(await push(object, { wrap, effects })).toMatchObject({ type: 'retry', cause });
+      expect(await names()).not.toContain('refused.csv');
+      expect(await push(object, { effects })).toMatchObject({ type: 'succeeded' });
+      expect(await names()).toEqual(['refused.csv']);
+    });
+
     test('a worker that wakes up late finds no temporary name, and changes nothing', async () => {
       const object = await bench.land('d.csv', 'd');
       const effects = memoryEffectLog();

@@ -109,7 +109,7 @@ function pushTarget(context: Context): EffectTarget<PushFacts> {
       return await committing(context, () =>
         connected(context, async (connection): Promise<Committed<PushFacts>> => {
           if (isDirect) await upload(context, connection, facts.path, 0);
-          else await connection.rename(facts.temp ?? '', facts.path, { overwrite: options.onExisting === 'overwrite' });
+          else await rename(context, connection, facts);
           return { type: 'done', facts };
         }),
       );
@@ -118,6 +118,17 @@ function pushTarget(context: Context): EffectTarget<PushFacts> {
       return await asking(context, () => connected(context, (connection) => ask(context, connection, facts)));
     },
   };
+}
+
+/** A plain no to the rename leaves the temporary name, so it is known not to be done. */
+async function rename({ options }: Context, connection: RemoteConnection, facts: PushFacts): Promise<void> {
+  try {
+    await connection.rename(facts.temp ?? '', facts.path, { overwrite: options.onExisting === 'overwrite' });
+  } catch (error) {
+    if (!hasRemoteFault(error, 'denied', 'refused')) throw error;
+    const message = `The remote ${options.remote} refuses to rename the file: ${error.message}.`;
+    throw new Ended({ type: 'retry', code: 'DELIVERY_ERROR', cause: 'PUSH_RENAME_REFUSED', message });
+  }
 }
 
 interface Preparing {
@@ -305,5 +316,6 @@ function outcomeOf({ options }: Context, error: unknown): NotDone {
   if (error.fault === 'exists') return targetExists(options.path);
   const message = `With the remote ${options.remote}: ${error.message.replace(/\.$/, '')}.`;
   if (error.fault === 'place-refused') return failed('DELIVERY_ERROR', error.code, message);
-  return { type: 'retry', code: 'DELIVERY_ERROR', cause: error.code, message };
+  const cause = error.fault === 'no-space' ? 'PUSH_NO_SPACE' : error.code;
+  return { type: 'retry', code: 'DELIVERY_ERROR', cause, message };
 }
