@@ -27,6 +27,7 @@ const appliedSchema = z.object({
   databases: changesSchema,
   calendars: changesSchema,
   expectations: changesSchema,
+  senders: changesSchema,
   remotes: changesSchema,
   sources: changesSchema,
   routes: changesSchema,
@@ -60,7 +61,7 @@ export function addApply(program: Command, cli: Cli): void {
   addCommand<ApplyOptions>(program, cli, {
     usage: 'apply',
     description:
-      'apply tenants, partners, stores, databases, remotes, sources, calendars, expectations and routes from YAML or JSON files',
+      'apply tenants, partners, stores, databases, remotes, sources, calendars, expectations, senders and routes from YAML or JSON files',
     define: (command) =>
       command
         .requiredOption(...FILE_OPTION)
@@ -119,7 +120,7 @@ async function applyFiles(context: CommandContext, { file, dryRun, prune, reason
 }
 
 function ownedBy(applied: Applied) {
-  const { partners, stores, databases, remotes, sources, calendars, expectations, routes } = applied;
+  const { partners, stores, databases, remotes, sources, calendars, expectations, senders, routes } = applied;
   const of = (kind: string, changes: Applied['routes']) => changes.map((change) => [kind, change] as const);
   return [
     ...of('partner', partners),
@@ -129,6 +130,7 @@ function ownedBy(applied: Applied) {
     ...of('source', sources),
     ...of('calendar', calendars),
     ...of('expectation', expectations),
+    ...of('sender', senders),
     ...of('route', routes),
   ];
 }

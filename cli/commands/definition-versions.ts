@@ -7,7 +7,16 @@ import { parseCount } from '#cli/parse-option.ts';
 import { type Cell, formatFields, formatTable } from '#cli/terminal.ts';
 import { LongshoreError } from '#shared/errors.ts';
 
-type Plural = 'routes' | 'partners' | 'stores' | 'remotes' | 'sources' | 'databases' | 'calendars' | 'expectations';
+type Plural =
+  | 'routes'
+  | 'partners'
+  | 'stores'
+  | 'remotes'
+  | 'sources'
+  | 'databases'
+  | 'calendars'
+  | 'expectations'
+  | 'senders';
 
 const textSchema = z.looseObject({
   version: z.number(),

@@ -28,6 +28,7 @@ import {
   applyPartner,
   applyRemote,
   applyRoute,
+  applySender,
   applySource,
   applyStore,
 } from '#shared/definitions/apply-definitions.ts';
@@ -140,6 +141,7 @@ const APPLY = {
   source: applySource,
   calendar: applyCalendar,
   expectation: applyExpectation,
+  sender: applySender,
 };
 
 function isAppliedFirst(

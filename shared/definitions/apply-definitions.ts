@@ -216,6 +216,14 @@ export const applyExpectation = (
   terms?: ApplyTerms,
 ): Promise<AppliedDefinition> => applyDefinition(sql, { kind: 'expectation', row, actor, terms });
 
+/** As `applyPartner`. */
+export const applySender = (
+  sql: Sql,
+  row: DefinitionRow,
+  actor: string,
+  terms?: ApplyTerms,
+): Promise<AppliedDefinition> => applyDefinition(sql, { kind: 'sender', row, actor, terms });
+
 /** Where the present definitions of each kind are. */
 export const DEFINITION_TABLES = {
   partner: 'partners',
@@ -225,6 +233,7 @@ export const DEFINITION_TABLES = {
   source: 'sources',
   calendar: 'calendars',
   expectation: 'expectations',
+  sender: 'senders',
 } as const satisfies Record<DefinitionKind, string>;
 
 /** In `notice_channels.route`, whose other rows are of routes; their names have no "/". */

@@ -16,6 +16,7 @@ import {
   applyPartner,
   applyRemote,
   applyRoute,
+  applySender,
   applySftpUser,
   applySource,
   applyStore,
@@ -38,6 +39,7 @@ import {
   type RouteDocument,
   type TenantDocument,
 } from '#shared/definitions/routes/route-schema.ts';
+import type { SenderDocument } from '#shared/definitions/sender-schema.ts';
 import type { SourceDocument } from '#shared/definitions/source-schema.ts';
 import type { StoreDocument } from '#shared/definitions/store-schema.ts';
 import { compareTexts } from './compare-texts.ts';
@@ -83,6 +85,7 @@ export const appliedSchema = z.object({
   sources: z.array(changeSchema),
   calendars: z.array(changeSchema),
   expectations: z.array(changeSchema),
+  senders: z.array(changeSchema),
   routes: z.array(changeSchema),
   missing: z
     .array(
@@ -128,6 +131,7 @@ interface Entries {
   readonly sources: readonly Entry<SourceDocument>[];
   readonly calendars: readonly Entry<CalendarDocument>[];
   readonly expectations: readonly Entry<ExpectationDocument>[];
+  readonly senders: readonly Entry<SenderDocument>[];
   readonly routes: readonly Entry<RouteDocument>[];
 }
 
@@ -167,6 +171,9 @@ export async function applyRouteFiles(
   const expectations = await storeInTurn(entries.expectations, changes.expectations, (row, diff) =>
     applyExpectation(sql, row, actor, { ...terms, diff }),
   );
+  const senders = await storeInTurn(entries.senders, changes.senders, (row, diff) =>
+    applySender(sql, row, actor, { ...terms, diff }),
+  );
   const databases = await storeInTurn(entries.databases, changes.databases, (row, diff) =>
     applyDatabase(sql, row, actor, { ...terms, diff }),
   );
@@ -176,7 +183,7 @@ export async function applyRouteFiles(
   // Routes first: what they use goes after them.
   for (const { kind, tenant, name, change } of missing.toReversed())
     if (change === 'removed') await removeDefinitions(sql, { kind, tenantId: tenant, names: [name], reason }, actor);
-  const stored = { partners, stores, databases, remotes, sources, calendars, expectations, routes };
+  const stored = { partners, stores, databases, remotes, sources, calendars, expectations, senders, routes };
   return { type: 'applied', applied: { ...applied, ...stored } };
 }
 
@@ -192,6 +199,7 @@ function entriesOf(documents: readonly ParsedDocument[]): Entries {
     expectations: documents.filter(
       (entry): entry is Entry<ExpectationDocument> => entry.document.kind === 'expectation',
     ),
+    senders: documents.filter((entry): entry is Entry<SenderDocument> => entry.document.kind === 'sender'),
     routes: documents.filter((entry): entry is Entry<RouteDocument> => entry.document.kind === 'route'),
   };
 }
@@ -206,6 +214,7 @@ function findFaults(entries: Entries, known: KnownDefinitions, caller: string | 
     ...entries.sources,
     ...entries.calendars,
     ...entries.expectations,
+    ...entries.senders,
     ...entries.routes,
   ];
   const tenantIds = new Set([...known.tenantIds, ...entries.tenants.map(({ document }) => document.id)]);
@@ -304,6 +313,7 @@ type OwnedEntry = Entry<
   | SourceDocument
   | CalendarDocument
   | ExpectationDocument
+  | SenderDocument
   | RouteDocument
 >;
 
@@ -346,6 +356,7 @@ async function describeTexts(
     sources: await describe('source', entries.sources),
     calendars: await describe('calendar', entries.calendars),
     expectations: await describe('expectation', entries.expectations),
+    senders: await describe('sender', entries.senders),
     routes: await describe('route', entries.routes),
   };
 }
@@ -382,6 +393,7 @@ function findMissing(entries: Entries, known: KnownDefinitions, isPruning: boole
     source: new Set(entries.sources.map(keyOf)),
     calendar: new Set(entries.calendars.map(keyOf)),
     expectation: new Set(entries.expectations.map(keyOf)),
+    sender: new Set(entries.senders.map(keyOf)),
     route: new Set(entries.routes.map(keyOf)),
   };
   const missingOf = (kind: VersionedKind) => {

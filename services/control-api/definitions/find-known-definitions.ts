@@ -10,6 +10,7 @@ import {
   remotes,
   routes,
   routeVersions,
+  senders,
   sftpUsers,
   sources,
   stores,
@@ -78,6 +79,7 @@ export async function findKnownDefinitions(
     sourceRows,
     calendarRows,
     expectationRows,
+    senderRows,
     routeRows,
   ] = await Promise.all([
     ids.length === 0
@@ -96,6 +98,7 @@ export async function findKnownDefinitions(
     ids.length === 0 ? [] : findDefinitions(reads, sources, ids),
     ids.length === 0 ? [] : findDefinitions(reads, calendars, ids),
     ids.length === 0 ? [] : findDefinitions(reads, expectations, ids),
+    ids.length === 0 ? [] : findDefinitions(reads, senders, ids),
     ids.length === 0 ? [] : findRoutes(reads, ids),
   ]);
   const versionsOf = (rows: readonly (typeof partnerRows | typeof routeRows)[number][]) =>
@@ -126,6 +129,7 @@ export async function findKnownDefinitions(
       source: versionsOf(sourceRows),
       calendar: versionsOf(calendarRows),
       expectation: versionsOf(expectationRows),
+      sender: versionsOf(senderRows),
       route: versionsOf(routeRows),
     },
     stored: {
@@ -162,7 +166,8 @@ function findDefinitions(
     | typeof remotes
     | typeof sources
     | typeof calendars
-    | typeof expectations,
+    | typeof expectations
+    | typeof senders,
   tenantIds: readonly string[],
 ) {
   return reads

@@ -18,6 +18,13 @@ const SUMMARIES: Readonly<Record<ListedKind, string>> = {
   databases: 'Databases with their current definitions',
   calendars: 'Calendars of business days with their current definitions',
   expectations: 'Expectations of files with their current definitions',
+  senders: 'Senders of campaigns with their current definitions',
+};
+
+const TAGS: Readonly<Partial<Record<ListedKind, string>>> = {
+  calendars: 'expectations',
+  expectations: 'expectations',
+  senders: 'campaigns',
 };
 
 export function handleLists(server: ApiServer, { reads }: Pick<ApiParts, 'reads'>): void {
@@ -27,7 +34,7 @@ export function handleLists(server: ApiServer, { reads }: Pick<ApiParts, 'reads'
       {
         schema: {
           summary: SUMMARIES[kind],
-          tags: [kind === 'calendars' || kind === 'expectations' ? 'expectations' : 'routes'],
+          tags: [TAGS[kind] ?? 'routes'],
           querystring,
           response: { 200: listSchemaOf(kind), ...errorReplies },
         },

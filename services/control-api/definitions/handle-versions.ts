@@ -60,6 +60,7 @@ const KINDS = {
   source: { plural: 'sources', word: 'Source', detail: detailSchema },
   calendar: { plural: 'calendars', word: 'Calendar', detail: detailSchema },
   expectation: { plural: 'expectations', word: 'Expectation', detail: detailSchema },
+  sender: { plural: 'senders', word: 'Sender', detail: detailSchema },
 } as const;
 
 /** In the list of one route. */

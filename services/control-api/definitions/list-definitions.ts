@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Reads } from '#shared/db/connect-database.ts';
 import { and, asc, eq, isNull, sql } from '#shared/db/drizzle.ts';
-import { calendars, databases, expectations, partners, stores } from '#shared/db/schema.ts';
+import { calendars, databases, expectations, partners, senders, stores } from '#shared/db/schema.ts';
 import { textField } from '../http/request-fields.ts';
 import { instantOf } from '../records/read-columns.ts';
 
@@ -17,7 +17,7 @@ const definitionSchema = z.object({
 export type ListedDefinition = z.infer<typeof definitionSchema>;
 
 /** By the plural of their kind, which names them in paths and in replies. */
-export const LISTED_TABLES = { partners, stores, databases, calendars, expectations } as const;
+export const LISTED_TABLES = { partners, stores, databases, calendars, expectations, senders } as const;
 export type ListedKind = keyof typeof LISTED_TABLES;
 
 export function listSchemaOf<Kind extends ListedKind>(kind: Kind) {

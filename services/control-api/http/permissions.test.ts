@@ -95,6 +95,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'GET /api/v1/databases': ['read'],
   'GET /api/v1/calendars': ['read'],
   'GET /api/v1/expectations': ['read'],
+  'GET /api/v1/senders': ['read'],
   'GET /api/v1/occurrences': ['read'],
   // What is not there is a 404; a person's word takes `jobs:review`.
   'GET /api/v1/occurrences/{id}': ['read'],
@@ -109,7 +110,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'POST /api/v1/pulls': ['pulls:change', { project: 'P', remote: 'nobody', remotePath: '/in/a' }],
   'POST /api/v1/pulls/{id}/retrigger': ['pulls:change', REASON],
   ...Object.fromEntries(
-    ['partners', 'stores', 'databases', 'remotes', 'sources', 'calendars', 'expectations', 'routes'].flatMap(
+    ['partners', 'stores', 'databases', 'remotes', 'sources', 'calendars', 'expectations', 'senders', 'routes'].flatMap(
       (plural): [string, Endpoint][] => [
         [`GET /api/v1/${plural}/{tenant}/{name}`, ['read']],
         [`PUT /api/v1/${plural}/{tenant}/{name}`, ['definitions:apply', { ...ROUTE, name: 'nobody' }]],

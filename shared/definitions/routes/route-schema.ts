@@ -13,6 +13,7 @@ import { idSchema, timeZoneSchema } from '#shared/definitions/name-schemas.ts';
 import { notifySchema } from '#shared/definitions/notify-schema.ts';
 import { type PartnerDocument, partnerDocumentSchema } from '#shared/definitions/partner-schema.ts';
 import { type RemoteDocument, remoteDocumentSchema } from '#shared/definitions/remote-schema.ts';
+import { type SenderDocument, senderDocumentSchema } from '#shared/definitions/sender-schema.ts';
 import { sizeSchema } from '#shared/definitions/size.ts';
 import { type SourceDocument, sourceDocumentSchema } from '#shared/definitions/source-schema.ts';
 import { sshPublicKeySchema } from '#shared/definitions/ssh-public-key.ts';
@@ -237,11 +238,12 @@ export const routeFileDocumentSchema = z.discriminatedUnion(
     sourceDocumentSchema,
     calendarDocumentSchema,
     expectationDocumentSchema,
+    senderDocumentSchema,
   ],
   {
     error: (issue) =>
       issue.code === 'invalid_union'
-        ? 'kind must be tenant, route, partner, store, database, remote, source, calendar or expectation'
+        ? 'kind must be tenant, route, partner, store, database, remote, source, calendar, expectation or sender'
         : undefined,
   },
 );
@@ -254,4 +256,5 @@ export type RouteFileDocument =
   | RemoteDocument
   | SourceDocument
   | CalendarDocument
-  | ExpectationDocument;
+  | ExpectationDocument
+  | SenderDocument;
