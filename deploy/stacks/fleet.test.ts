@@ -488,12 +488,12 @@ describe('two regions', () => {
       for (const { Properties } of resourcesOf(template('storage'), 'AWS::Events::Rule')) {
         expect(Properties.State).toBe('ENABLED');
       }
-      const migration = resourcesOf(template('services'), 'AWS::ECS::TaskDefinition').find(
-        ({ Properties }) => Properties.Family === `${prefix}-migration`,
+      const router = resourcesOf(template('services'), 'AWS::ECS::TaskDefinition').find(
+        ({ Properties }) => Properties.Family === `${prefix}-router`,
       );
-      expect(migration!.Properties.ContainerDefinitions[0].Environment).toEqual(
+      expect(router!.Properties.ContainerDefinitions[0].Environment).toEqual(
         expect.arrayContaining([
-          { Name: 'LONGSHORE_MOVE_FROM_PREFIX', Value: EAST },
+          { Name: 'LONGSHORE_RECORDED_PREFIX', Value: EAST },
           { Name: 'LONGSHORE_PREFIX', Value: prefix },
         ]),
       );

@@ -35,7 +35,7 @@ import { acknowledge, allowWithWildcards } from './acknowledge.ts';
 import { API_PORT, type ApiStack, HEALTH_PORT } from './api-stack.ts';
 import { buildImages, type FleetImages } from './build-images.ts';
 import { DATABASE_NAME, type DataStack } from './data-stack.ts';
-import { type Fleet, FleetStack, standbyPrefix } from './fleet-stack.ts';
+import { type Fleet, FleetStack } from './fleet-stack.ts';
 import type { MessagingStack } from './messaging-stack.ts';
 import type { NetworkStack } from './network-stack.ts';
 import type { TelemetryStack } from './telemetry-stack.ts';
@@ -134,6 +134,8 @@ export class ServicesStack extends FleetStack {
       DATABASE_IAM_AUTH: 'true',
       AWS_REGION: this.region,
       LONGSHORE_PREFIX: prefix,
+      // Rows name the home's buckets, wherever they are read.
+      ...(!this.isHome && { LONGSHORE_RECORDED_PREFIX: home.prefix }),
       ...variables,
       ...secrets,
       ...receipts,
@@ -356,8 +358,6 @@ export class ServicesStack extends FleetStack {
       DATABASE_URL: `postgres://longshore_master@database.invalid/${DATABASE_NAME}?sslmode=verify-full`,
       AWS_REGION: this.region,
       LONGSHORE_OPERATOR_KEY_SECRET: `${this.fleet.prefix}/operator-key`,
-      LONGSHORE_PREFIX: this.fleet.prefix,
-      ...this.#moveVariables(),
     };
     loadMigrationConfig(variables);
     definition.addContainer('migration', {
@@ -384,13 +384,6 @@ export class ServicesStack extends FleetStack {
     );
     acknowledge(definition, { ECS2: 'Names and addresses; the password comes from the secret.' });
     return this.#runBeforeServices(definition);
-  }
-
-  /** In a pair rows may come from the other side, by a failover or by the way back; where none do, it is a glance. */
-  #moveVariables(): Record<string, string> {
-    const { settings, home } = this.fleet;
-    if (settings.homes.length < 2) return {};
-    return { LONGSHORE_MOVE_FROM_PREFIX: this.isHome ? standbyPrefix(home.prefix) : home.prefix };
   }
 
   /** By its ARN: a grant on the secret itself would write this stack's role into the policy of the network's key. */

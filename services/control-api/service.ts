@@ -6,6 +6,7 @@ import { createKeyCache } from '#shared/access/key-cache.ts';
 import { findSession, noteSessionUse } from '#shared/access/sessions.ts';
 import { assertDatabaseAnswers, connectDatabase, connectReads, type Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
+import { recordedPrefix } from '#shared/files/replica-buckets.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import { mailServerOf } from '#shared/notices/mail-variables.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
@@ -68,7 +69,7 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
     });
     landing = openLanding({
       s3: config,
-      prefix: config.LONGSHORE_PREFIX,
+      prefix: recordedPrefix(config),
       publicUrl: config.LONGSHORE_S3_PUBLIC_URL,
       sql,
       senders,
@@ -82,7 +83,7 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
       uploadOrigins: [uploadOriginOf(config)],
       admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
       largeFileThresholdBytes: config.LONGSHORE_LARGE_FILE_THRESHOLD_BYTES,
-      bucketNames: bucketNames(config.LONGSHORE_PREFIX),
+      bucketNames: bucketNames(recordedPrefix(config)),
       readDepths: (queues = QUEUE_IDS) => readQueueDepths(client, addresses, queues),
       authenticate: createAuthenticator({
         findKey: findAndNote,

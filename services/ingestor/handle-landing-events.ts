@@ -14,15 +14,21 @@ import type { IngestorMetrics } from './metrics.ts';
 
 export interface HandleLandingEventsOptions {
   readonly takeArrivals: TakeArrivals;
+  /** The name in rows of the bucket that an event names. */
+  readonly recordedBucket: (bucket: string) => string;
   readonly metrics: Pick<IngestorMetrics, 'events'>;
   readonly logger: Logger;
 }
 
 const UNDECIDED_AGAIN_MS = 3_000;
 
-export function createHandleLandingEvents({ takeArrivals, metrics, logger }: HandleLandingEventsOptions) {
+export function createHandleLandingEvents(options: HandleLandingEventsOptions) {
+  const { takeArrivals, recordedBucket, metrics, logger } = options;
   return async (received: readonly Received<LandingEvent>[], signal: AbortSignal): Promise<Disposition[]> => {
-    const reports = received.map(({ message }) => toArrivalReport(message));
+    const reports = received.map(({ message }) => {
+      const report = toArrivalReport(message);
+      return report && { ...report, bucket: recordedBucket(report.bucket) };
+    });
     const results = await takeArrivals(
       reports.filter((report) => report !== undefined),
       signal,

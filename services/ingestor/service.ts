@@ -5,6 +5,7 @@
 import { createTakeArrivals } from '#shared/arrival/take-arrivals.ts';
 import { createTenantDirectory } from '#shared/arrival/tenant-directory.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
+import { recordedBucket, recordedPrefix } from '#shared/files/replica-buckets.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
 import { LANDING_EVENTS } from '#shared/messages/landing-events.ts';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
@@ -33,14 +34,19 @@ export function createIngestor(context: ServiceContext<IngestorConfig>): Service
           sql,
           store: createObjectStore({ client: s3, metrics: { requests: metrics.s3Requests } }),
           directory: createTenantDirectory({ sql }),
-          landingBucket: bucketName(config.LONGSHORE_PREFIX, 'landing'),
+          landingBucket: bucketName(recordedPrefix(config), 'landing'),
           quietMs: config.LONGSHORE_SFTP_QUIET_MS,
           senders: wakeUps,
           actor: NAME,
           tracing,
           logger,
         });
-        const handle = createHandleLandingEvents({ takeArrivals, metrics, logger });
+        const handle = createHandleLandingEvents({
+          takeArrivals,
+          recordedBucket: (bucket) => recordedBucket(bucket, config),
+          metrics,
+          logger,
+        });
         return {
           handling: {
             handleBatch: (received, { signal }) => handle(received, signal),

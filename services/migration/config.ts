@@ -12,11 +12,6 @@ export const variables = z.object({
     .string()
     .optional()
     .describe("Secret of AWS Secrets Manager for the first operator's key. Without it no key is created."),
-  LONGSHORE_PREFIX: z.string().default('longshore').describe('As for every service; needed only for a move.'),
-  LONGSHORE_MOVE_FROM_PREFIX: z
-    .string()
-    .optional()
-    .describe('After a failover: prefix of the buckets that the rows still name.'),
   AWS_REGION: z.string().optional().describe('Region of that secret.'),
   LOG_LEVEL: logLevelVariable
     .default('info')

@@ -5,8 +5,7 @@ import { loadMigrationConfig, type MigrationConfig } from './config.ts';
 import { migrateFleet } from './migrate-fleet.ts';
 
 const config = loadOrExit();
-const { DATABASE_PASSWORD: password, LONGSHORE_OPERATOR_KEY_SECRET: secretName, LONGSHORE_PREFIX: toPrefix } = config;
-const { LONGSHORE_MOVE_FROM_PREFIX: fromPrefix } = config;
+const { DATABASE_PASSWORD: password, LONGSHORE_OPERATOR_KEY_SECRET: secretName } = config;
 const url = new URL(config.DATABASE_URL);
 if (password !== undefined) url.password = encodeURIComponent(password);
 
@@ -16,7 +15,6 @@ try {
   await migrateFleet({
     databaseUrl: url.href,
     logger,
-    ...(fromPrefix !== undefined && { move: { fromPrefix, toPrefix } }),
     ...(secretName !== undefined && { storeKey: (key) => putAwsSecret(secretName, key) }),
   });
 } catch (error) {

@@ -1,5 +1,5 @@
 /**
- * Brings a database to this version: roles, schema, rights, after a failover the names of buckets, and on the first day an operator's key.
+ * Brings a database to this version: roles, schema, rights, and on the first day an operator's key.
  *
  * 1. Every part may be repeated, and stopped anywhere: a deployment that failed is deployed again.
  * 2. The key is put away before it counts, so that none exists that nobody can know.
@@ -9,31 +9,23 @@ import { createApiKey, revokeApiKey } from '#shared/access/api-keys.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { migrate } from '#shared/db/migrate.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
-import { type Move, moveObjects } from './move-objects.ts';
 import { grantRows, OWNER, prepareRoles } from './prepare-roles.ts';
 
 export interface MigrateFleetOptions {
   readonly databaseUrl: string;
   /** Where the first operator's key goes; none is made without it. */
   readonly storeKey?: (key: string) => Promise<void>;
-  /** After a failover. */
-  readonly move?: Move;
   readonly logger: Logger;
 }
 
 const NAME = 'migration';
 
-export async function migrateFleet({ databaseUrl, storeKey, move, logger }: MigrateFleetOptions): Promise<void> {
+export async function migrateFleet({ databaseUrl, storeKey, logger }: MigrateFleetOptions): Promise<void> {
   const ownerUrl = asOwner(databaseUrl);
   await withDatabase(databaseUrl, prepareRoles);
   await migrate(ownerUrl);
   await withDatabase(ownerUrl, grantRows);
   logger.info({}, 'database migrated');
-  if (move !== undefined) {
-    await withDatabase(ownerUrl, async (sql) => {
-      logger.info({ ...move, files: await moveObjects(sql, move) }, 'objects moved');
-    });
-  }
   if (storeKey !== undefined) await withDatabase(ownerUrl, (sql) => ensureOperatorKey(sql, storeKey, logger));
 }
 

@@ -9,6 +9,7 @@ import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts'
 import { RouteCache } from '#shared/definitions/route-cache.ts';
 import { doubtLeftEffects } from '#shared/effects/resolve-effect.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
+import { recordedPrefix } from '#shared/files/replica-buckets.ts';
 import type { createS3Client } from '#shared/files/s3-client.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
@@ -17,7 +18,7 @@ import { createNoticeSender, type ReviewLinks } from '#shared/notices/send-notic
 import { forgetPulls } from '#shared/pulls/source-transitions.ts';
 import { type createSnsClient, createTopicPublisher, createTopics } from '#shared/queue/topics.ts';
 import { type ClockLoop, createClockLoop } from '#shared/runtime/clock-loop.ts';
-import { BUCKET_IDS, bucketName } from '#shared/runtime/config/resource-names.ts';
+import { BUCKET_IDS, bucketNames } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { createSecretStore } from '#shared/runtime/secrets/create-secret-store.ts';
 import { createStoreDirectory } from '#shared/stores/store-directory.ts';
@@ -77,8 +78,9 @@ const FORGET_PULLS_DAYS = 30;
 export function createClocks(parts: ClockParts): Clocks {
   const { config, sql, sns, s3, store, senders, sendLetters, takeArrivals, readDepth, metrics, logger } = parts;
   const prefix = config.LONGSHORE_PREFIX;
-  const landingBucket = bucketName(prefix, 'landing');
-  const ownBuckets = BUCKET_IDS.filter((id) => id !== 'landing').map((id) => bucketName(prefix, id));
+  const buckets = bucketNames(recordedPrefix(config));
+  const { landing: landingBucket } = buckets;
+  const ownBuckets = BUCKET_IDS.filter((id) => id !== 'landing').map((id) => buckets[id]);
   // One for each clock that uses it: a proof serves once.
   const countMissing = () =>
     createCountMissing({ sql, readDepth, intervalMs: config.LONGSHORE_SWEEP_COUNT_MS, logger });

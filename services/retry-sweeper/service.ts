@@ -8,6 +8,7 @@ import { createTenantDirectory } from '#shared/arrival/tenant-directory.ts';
 import { assertDatabaseAnswers, connectDatabase } from '#shared/db/connect-database.ts';
 import { createSendLetters } from '#shared/dead-letters/return-letters.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
+import { recordedPrefix } from '#shared/files/replica-buckets.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
 import { createWakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import { type QueueDepth, readQueueDepth } from '#shared/queue/queue-depth.ts';
@@ -59,7 +60,7 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
   const sns = createSnsClient({ region: config.AWS_REGION });
   const s3 = createS3Client({ ...config, requestTimeoutMs: 10_000 });
   watchDependencies(registry, { sql, sqs, s3: [s3] });
-  const landingBucket = bucketName(config.LONGSHORE_PREFIX, 'landing');
+  const landingBucket = bucketName(recordedPrefix(config), 'landing');
   const probe = () => assertDatabaseAnswers(sql, DATABASE_TIMEOUT_MS);
   const stopping = new AbortController();
   let workers: readonly Worker[] = [];

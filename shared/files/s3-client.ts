@@ -9,9 +9,10 @@ import type { LookupFunction } from 'node:net';
 import { S3Client, type S3ClientConfig as S3ClientConfigOfSdk } from '@aws-sdk/client-s3';
 import { leavePartsUnsigned } from '#shared/files/copies/leave-parts-unsigned.ts';
 import { limitRequests } from '#shared/files/limit-requests.ts';
+import { type ReplicaConfig, useReplicas } from '#shared/files/replica-buckets.ts';
 import { trimClient } from '#shared/runtime/trim-client.ts';
 
-export interface S3ClientConfig {
+export interface S3ClientConfig extends ReplicaConfig {
   /** True for servers that know no bucket host names, e.g. on one machine. */
   readonly LONGSHORE_S3_PATH_STYLE: boolean;
   /** Requests under way at once, those beyond wait without a deadline of theirs running (`limit-requests.ts`); 50 when absent. */
@@ -67,14 +68,17 @@ export function createPartClient({ stallMs, ...config }: PartClientConfig): S3Cl
  * `endpoint`: as senders reach the store; the environment's when absent.
  */
 export function createPresigner(config: S3ClientConfig): S3Client {
-  return new S3Client({
+  const client = new S3Client({
     ...clientConfig(config),
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
   });
+  useReplicas(client, config);
+  return client;
 }
 
-function limited(client: S3Client, { maxRequests = 50 }: S3ClientConfig): S3Client {
+function limited(client: S3Client, { maxRequests = 50, ...config }: S3ClientConfig): S3Client {
+  useReplicas(client, config);
   limitRequests(client, maxRequests);
   return trimClient(client);
 }

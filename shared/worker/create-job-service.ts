@@ -13,6 +13,7 @@ import { PartBuffers } from '#shared/files/copies/part-buffers.ts';
 import { requestStallMs } from '#shared/files/copies/stall-watch.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
+import { recordedPrefix } from '#shared/files/replica-buckets.ts';
 import { createPartClient, createS3Client } from '#shared/files/s3-client.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import type { WorkQueue } from '#shared/jobs/route-files.ts';
@@ -90,7 +91,8 @@ export function createJobService(
   context: ServiceContext<JobServiceConfig>,
 ): Service {
   const { config, logger, registry } = context;
-  const { LONGSHORE_PREFIX: prefix, LONGSHORE_LEASE_MS: leaseMs, LONGSHORE_RECEIPT_SECRET: receiptSecret } = config;
+  const { LONGSHORE_LEASE_MS: leaseMs, LONGSHORE_RECEIPT_SECRET: receiptSecret } = config;
+  const buckets = bucketNames(recordedPrefix(config));
   const metrics = createJobMetrics(registry);
   const pullMetrics = createPulls && createPullMetrics(registry);
   const s3Requests = new Counter({
@@ -128,7 +130,6 @@ export function createJobService(
     opened: ReturnType<typeof openStores>,
     targets: TargetDirectory,
   ): JobRunner {
-    const buckets = bucketNames(prefix);
     const sendChunks = (chunks: readonly WokenChunk[], traceparent: string | undefined): void => {
       const traced = chunks.map((chunk) => ({ ...chunk, traceparent }));
       wakeUps.sendChunks(traced).catch((error: unknown) => logger.error({ err: error }, 'wake-ups not sent'));
@@ -200,7 +201,7 @@ export function createJobService(
     const pulls =
       pullMetrics &&
       createPulls?.({
-        ...{ sql, remotes, store: opened.store, landingBucket: bucketNames(prefix).landing, logger },
+        ...{ sql, remotes, store: opened.store, landingBucket: buckets.landing, logger },
         ...{ worker: workerName, service: name, leaseMs, deadlineMs: config.LONGSHORE_STEP_DEADLINE_MS },
         metrics: pullMetrics,
       });

@@ -14,6 +14,10 @@ export const fleetVariables = {
     .regex(/^[a-z0-9][a-z0-9-]{0,30}$/, 'lower case letters, digits and hyphens, at most 31')
     .default('longshore')
     .describe('Prefix of the names of queues, buckets and topics. Several fleets can share an account.'),
+  LONGSHORE_RECORDED_PREFIX: z
+    .string()
+    .optional()
+    .describe('After a failover: prefix of the buckets that rows name, whose replicas have `LONGSHORE_PREFIX`.'),
   LONGSHORE_S3_PATH_STYLE: booleanVariable
     .default(false)
     .describe('Set `true` for S3 servers that do not support virtual-hosted buckets.'),
