@@ -8,6 +8,7 @@
  * 3. Partners are written with the gateway's address of the default ports, so that they can be applied by hand as they stand; with other
  *    ports its own address takes that place. So do the ports of remotes, and the host key of this home's file server.
  * 4. `examples/<tenant>/partner-files/` is what that partner's own server has. One pull is asked for that succeeds, and one that does not.
+ * 5. The start waits for none of it: files are sent, and the database to load into is made, once the fleet is ready.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -17,6 +18,7 @@ import { fileURLToPath } from 'node:url';
 import ssh2 from 'ssh2';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import type { Endpoints } from '#local/launcher/endpoints.ts';
+import { createExampleWarehouse } from '#local/launcher/example-warehouse.ts';
 import { partnerFilesKeys } from '#local/launcher/partner-access.ts';
 import { sendFiles } from '#local/launcher/send-files.ts';
 import type { TenantToRegister } from '#local/launcher/tenant-access.ts';
@@ -24,6 +26,7 @@ import { portsFrom } from '#local/ports.ts';
 import { loadOrCreateHostKey } from '#local/sftp/make-ssh-key.ts';
 import {
   applyCalendar,
+  applyDatabase,
   applyExpectation,
   applyPartner,
   applyRemote,
@@ -77,6 +80,7 @@ export async function prepareExamples(home: string, portBase = DEFAULT_BASE): Pr
       await applyDefinitions(databaseUrl, documents);
     },
     send: async (endpoints) => {
+      await createExampleWarehouse(endpoints.postgres, join(home, 'keys'));
       for (const [id, access] of Object.entries(endpoints.tenants)) {
         const directory = join(EXAMPLES, id, 'files');
         if (existsSync(directory)) await sendFiles({ ...endpoints.sftp, access, directory });
@@ -90,7 +94,7 @@ export async function prepareExamples(home: string, portBase = DEFAULT_BASE): Pr
 function placed(text: string, home: string, portBase: number): string {
   const ports = portsFrom(portBase);
   const defaults = portsFrom(DEFAULT_BASE);
-  const withPorts = (['partner-files-sftp', 'partner-files-ftps'] as const).reduce(
+  const withPorts = (['partner-files-sftp', 'partner-files-ftps', 'postgres'] as const).reduce(
     (changed, name) => changed.replaceAll(`port: ${defaults[name]}\n`, `port: ${ports[name]}\n`),
     text.replaceAll(`http://127.0.0.1:${defaults.gateway}`, `http://127.0.0.1:${ports.gateway}`),
   );
@@ -138,6 +142,7 @@ const APPLY = {
   partner: applyPartner,
   store: applyStore,
   remote: applyRemote,
+  database: applyDatabase,
   source: applySource,
   calendar: applyCalendar,
   expectation: applyExpectation,

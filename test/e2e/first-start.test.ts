@@ -56,6 +56,8 @@ const RECORDS = {
   },
 };
 
+const EXAMPLE_REPORTS = fileURLToPath(new URL('../../examples/fsa/partner-files/reports', import.meta.url));
+
 /** The launcher itself gives each process two minutes. */
 const READY_TIMEOUT_MS = 240_000;
 
@@ -130,6 +132,28 @@ test('of the two files that FSA is asked for one is fetched, and the other stays
   );
   const atPartner = join(home, 'data/partner-files/s_dart_cert/plas/in');
   expect(await readdir(atPartner)).toEqual(['mo.moyr541.data']);
+});
+
+test('the report of FSA is pushed to the bank, and its rows are in the warehouse once', async () => {
+  expect((await readdir(join(home, 'data/partner-files/bank/in'))).filter((name) => !name.startsWith('.git'))).toEqual([
+    'loans-by-county.csv',
+    'loans-by-county.csv.done',
+  ]);
+  const endpoints = JSON.parse(await readFile(join(home, 'endpoints.json'), 'utf8')) as Endpoints;
+  const url = new URL(endpoints.postgres);
+  url.pathname = '/fsa_warehouse';
+  const sql = connectLauncher(url.href);
+  const counties = await sql<{ county: string }[]>`SELECT county FROM loans_by_county ORDER BY county`;
+  await sql.end({ timeout: 1 });
+  const sent = await readFile(join(EXAMPLE_REPORTS, 'loans-by-county.csv'), 'utf8');
+  expect(counties.map(({ county }) => county)).toEqual(
+    sent
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((line) => line.split(',')[0])
+      .sort(),
+  );
 });
 
 test('each record of the RFI file ended as the examples say, and the partner saw no step without the one before', async () => {
