@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { type DeploySettings, readSettings } from './settings.ts';
+import { type DeploySettings, LONGEST_PREFIX, readSettings } from './settings.ts';
 import { type Resource, resourcesOf, stacksBefore, synthesise, type Templates } from './synthesise-test-bed.ts';
 
 const PROD = fileURLToPath(new URL('settings/prod.yaml', import.meta.url));
 const settings = readSettings(PROD);
 const SYNTHESIS_MS = 300_000;
-const LONGEST = 'abcdefghijklmnopqrstuvw';
+const LONGEST = 'a'.repeat(LONGEST_PREFIX);
 
 const FAILED: DeploySettings = {
   ...settings,

@@ -22,6 +22,9 @@ const networksSchema = z
   .strictObject({ networks: z.array(cidr).min(1), ports: z.array(port).min(1).default([443]) })
   .optional();
 
+/** Names of buckets and load balancers are made of it, also a standby's. */
+export const LONGEST_PREFIX = 23;
+
 const homeSchema = z.strictObject({
   region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be a region such as us-east-1'),
   prefix: z
@@ -30,7 +33,7 @@ const homeSchema = z.strictObject({
       /^[a-z](?:-?[a-z0-9]){0,22}$/,
       'must be lower case letters, digits and single hyphens, at most 23, begin with a letter and end with none',
     )
-    .max(23, 'must have 23 characters at most'),
+    .max(LONGEST_PREFIX),
   cidr,
   /** Of its standby's network in the other region; of a pair only. */
   standbyCidr: cidr.optional(),
