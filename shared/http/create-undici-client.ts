@@ -2,16 +2,23 @@
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { acceptsOf, type HttpClient, type HttpClientOptions, IDLE_CONNECTION_MS, refusalOf } from './http-client.ts';
 import { HttpExchange } from './http-exchange.ts';
+import { readPastInterim } from './read-past-interim.ts';
 
 export function createUndiciClient(options: HttpClientOptions): HttpClient {
   const { addressGuard, timeoutMs, maxBodyBytes, maxSockets, clientCertificate, authority } = options;
-  const connect = buildConnector({
+  const connectSocket = buildConnector({
     allowH2: false,
     timeout: timeoutMs,
     ...(addressGuard !== undefined && { lookup: addressGuard.lookup }),
     ...(clientCertificate !== undefined && { key: clientCertificate.key, cert: clientCertificate.certificate }),
     ...(authority !== undefined && { ca: authority }),
   });
+  const connect: buildConnector.connector = (to, done) =>
+    connectSocket(to, (...made) => {
+      // Undefined after an error, whatever the type says.
+      if (made[1]) readPastInterim(made[1]);
+      done(...made);
+    });
   const agentOf = (pipelining: number): Agent =>
     new Agent({
       connect,

@@ -51,7 +51,8 @@ describe.each([
   ['undici', createUndiciClient],
   ['got', createGotClient],
 ])('the client over %s', (_library, create) => {
-  const client = create({ timeoutMs: 500, maxBodyBytes: 10_000 });
+  const client = create({ timeoutMs: 20_000, maxBodyBytes: 10_000 });
+  const hasty = create({ timeoutMs: 500, maxBodyBytes: 10_000 });
 
   test('gives whatever status came, and asks once', async () => {
     let asked = 0;
@@ -101,7 +102,7 @@ describe.each([
       const timer = setInterval(() => response.write('.'), 50);
       response.on('close', () => clearInterval(timer));
     });
-    expect(await client.send({ method: 'GET', url })).toMatchObject({
+    expect(await hasty.send({ method: 'GET', url })).toMatchObject({
       type: 'replied',
       status: 200,
       bodyFault: { cause: 'late' },
@@ -191,6 +192,60 @@ describe.each([
     expect(reply).not.toHaveProperty('bodyFault');
   });
 
+  const WHOLE = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}';
+  const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
+
+  test.each([
+    ['an unasked 100', [`HTTP/1.1 100 Continue\r\n\r\n${WHOLE}`]],
+    ['a 100 in pieces', ['HTTP/1.', '1 100 Cont', 'inue\r\nDate: now\r\n\r', `\n${WHOLE.slice(0, 5)}`, WHOLE.slice(5)]],
+    ['many of 100 without words', ['HTTP/1.1 100\r\n\r\n'.repeat(500), WHOLE]],
+    ['102', ['HTTP/1.1 102 Processing\r\n\r\n', WHOLE]],
+    ['a head that comes byte by byte', [...`HTTP/1.1 100 Continue\r\n\r\n${WHOLE}`]],
+    ['103 and 100', [`HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n${WHOLE}`]],
+    ['100 and 103', ['HTTP/1.1 100 Continue\r\n\r\n', 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n', WHOLE]],
+    ['extensions of chunks', [`${CHUNKED}2;a=b;c="d e"\r\n{}\r\n0;x\r\n\r\n`]],
+    ['a trailer', [`${CHUNKED}0002\r\n{}\r\n000\r\nX-Sum: 1\r\n\r\n`]],
+    ['blanks around a length', ['HTTP/1.1 200 OK\r\nContent-Length:  2  \r\n\r\n{}']],
+    ['an offer to upgrade', ['HTTP/1.1 200 OK\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: 2\r\n\r\n{}']],
+    ['no words behind the status', ['HTTP/1.1 200\r\nContent-Length: 2\r\n\r\n{}']],
+    ['a line end before the status', [`\r\n${WHOLE}`]],
+    ['a line end behind the body', [`${WHOLE}\r\n`]],
+    ['more behind the body', [`${WHOLE}junk`]],
+    ['a body for 204', ['HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n{}']],
+    ['chunks for 204', ['HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n']],
+  ])('takes a reply with %s for what it is', async (_name, parts) => {
+    const url = await listen((socket) =>
+      socket.once('data', async () => {
+        for (const part of parts) {
+          socket.write(part);
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      }),
+    );
+    url.protocol = 'http:';
+    for (const isUnrepeatable of [true, false]) {
+      const reply = (await client.send({ method: 'POST', url, body: 'x', isUnrepeatable })) as HttpReply;
+      expect(reply).toMatchObject({ type: 'replied' });
+      expect(`${reply.status} ${reply.body}`).toMatch(/^(?:200 \{\}|204 )$/);
+      expect(reply).not.toHaveProperty('bodyFault');
+    }
+  });
+
+  test.each([
+    ['no HTTP', 'SSH-2.0-OpenSSH_9.6\r\n\r\n'],
+    ['a bare line end', WHOLE.replaceAll('\r\n', '\n')],
+    ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}'],
+    ['a name with a blank', 'HTTP/1.1 200 OK\r\nX-Name : a\r\nContent-Length: 2\r\n\r\n{}'],
+  ])('says of %s that it cannot be read', async (_name, words) => {
+    const url = await listen((socket) => socket.once('data', () => socket.end(words)));
+    url.protocol = 'http:';
+    expect(await client.send({ method: 'POST', url, body: 'x' })).toMatchObject({
+      type: 'no-reply',
+      wasSent: true,
+      cause: 'unreadable',
+    });
+  });
+
   test('says which bodies it cannot unpack, and keeps their status', async () => {
     const url = await serve((_request, response) =>
       response.writeHead(201, { 'content-encoding': 'br' }).end('\u0001\u0002 this is nothing'),
@@ -209,7 +264,7 @@ describe.each([
       const closing = await listen((socket) => socket.once('data', () => socket.end()));
       const silent = await listen(() => {});
       for (const url of [secure, resetting, closing, silent]) {
-        const outcome = await client.send({ method: 'POST', url, body: 'effect' });
+        const outcome = await (url === silent ? hasty : client).send({ method: 'POST', url, body: 'effect' });
         expect(outcome, url.href).toMatchObject({ type: 'no-reply', wasSent: false });
       }
     });

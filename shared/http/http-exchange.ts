@@ -18,8 +18,8 @@ export interface HttpExchangeOptions {
 /** Of TLS 1.3, in which a client learns only after its handshake that its certificate was refused. */
 const REFUSED_CERTIFICATE = /^ERR_SSL_(?:\w+_)?ALERT_(?:\w*CERTIFICATE\w*|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)$/;
 
-/** What came is not HTTP, or has more headers than the parser takes. */
-const UNREADABLE = /^HPE_|^UND_ERR_HEADERS_OVERFLOW$/;
+/** What came is not HTTP, or has more headers than the parser takes; undici gives its parser's errors no code. */
+const UNREADABLE = /^HPE_|^UND_ERR_HEADERS_OVERFLOW$|^HTTPParserError$|^UND_ERR_RES_CONTENT_LENGTH_MISMATCH$/;
 
 export class HttpExchange {
   readonly outcome: Promise<HttpOutcome>;
@@ -72,7 +72,7 @@ export class HttpExchange {
   }
 
   failed(error: unknown): void {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const code = error instanceof Error && 'code' in error ? String(error.code ?? error.name) : '';
     const message = error instanceof Error ? error.message : String(error);
     if (!this.#wasSent && code === ADDRESS_REFUSED) this.#end({ cause: 'forbidden', message });
     else if (!this.#wasSent && isCertificateFault(error)) this.#end({ cause: 'untrusted', message });
@@ -93,8 +93,16 @@ export class HttpExchange {
     if (this.#head === undefined || cause === 'aborted') {
       this.#close({ type: 'no-reply', wasSent: this.#wasSent, cause, message });
       this.#options.abort();
-    } else if (cause === 'timeout') this.#cut({ cause: 'late', message: 'The reply did not end in time.' });
+    } else if (this.#isWhole(this.#head)) this.#finish(this.#head);
+    else if (cause === 'timeout') this.#cut({ cause: 'late', message: 'The reply did not end in time.' });
     else this.#cut({ cause: 'cut-off', message: 'The connection was lost before the reply was whole.' });
+  }
+
+  /** Whatever came behind it, or how the connection ended: clients are stricter about both than the reply needs. */
+  #isWhole({ status, headers }: Pick<HttpReply, 'status' | 'headers'>): boolean {
+    return (
+      status === 204 || status === 304 || String(headers['content-length'] ?? '').trim() === String(this.#sizeBytes)
+    );
   }
 
   /** The status was received, the body was not. */
