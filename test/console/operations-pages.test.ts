@@ -1,4 +1,4 @@
-/** The sign-in page of the portal, and the pages Now, Queues, Audit, Expected and Effects in doubt in a real browser: numbers lead to lists, a dead letter is looked at and discarded, a chain is verified. */
+/** The sign-in page of the portal, and the pages Now, Queues, Remotes, Pulls, Audit, Expected and Effects in doubt in a real browser: numbers lead to lists, a dead letter is looked at and discarded, a chain is verified. */
 import { execFileSync } from 'node:child_process';
 import { randomUUIDv7 } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -142,6 +142,62 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
     await page.getByRole('row').filter({ hasText: 'worker-1' }).getByText('open').waitFor();
   });
 
+  test('a remote shows its keys and its slots, and a test says why it cannot be reached', async () => {
+    const definition = {
+      kind: 'remote',
+      tenant: 'acme',
+      name: 'bank',
+      type: 'sftp',
+      // Nothing listens there.
+      host: '127.0.0.1',
+      port: 1,
+      user: 'acme',
+      password: 'bank-password',
+      hostKeys: [`SHA256:${'a'.repeat(43)}`],
+      paths: ['/out/'],
+    };
+    const applied = await api.app.inject({
+      method: 'POST',
+      url: '/api/v1/routes',
+      headers: { 'x-api-key': api.keys.operator, 'content-type': 'application/yaml' },
+      payload: JSON.stringify(definition),
+    });
+    expect(applied.statusCode, applied.body).toBe(200);
+    await open('/remotes');
+    const row = page.getByRole('row').filter({ hasText: 'sftp://acme@127.0.0.1:1' });
+    expect(await row.textContent()).toContain('0 of 4');
+    await row.dblclick();
+    const dialog = page.getByRole('dialog');
+    await dialog
+      .getByText(`SHA256:${'a'.repeat(43)}`)
+      .first()
+      .waitFor();
+    await dialog.getByRole('button', { name: 'Test the connection' }).click();
+    await dialog.getByRole('region', { name: 'Test' }).getByText('failing').waitFor();
+    expect(await violations()).toEqual([]);
+    await page.keyboard.press('Escape');
+  });
+
+  test('a pull that ended in an error is explained, and fetched again with a reason', async () => {
+    const id = randomUUIDv7();
+    await api.sql`
+      INSERT INTO pulls (id, tenant_id, project, remote, remote_path, status, transfer_stage, error_code, error_cause,
+        error_message, started_at, completed_at)
+      VALUES (${id}, 'acme', 'ORDERS', 'bank', '/out/<b>orders.csv', 'ERROR', 'CONNECTING', 'PULL_ERROR',
+        'REMOTE_AUTH_FAILED', 'The server does not accept user and password.', now(), now())`;
+    await open('/pulls?status=ERROR');
+    await page.getByRole('row').filter({ hasText: '<b>orders.csv' }).dblclick();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('What to do:').waitFor();
+    expect(await violations()).toEqual([]);
+    await dialog.getByRole('button', { name: 'Fetch again…' }).click();
+    await dialog.getByLabel('Reason').fill('INC-4711 the password is the new one');
+    expect(await violations()).toEqual([]);
+    await dialog.getByRole('button', { name: 'Fetch again', exact: true }).click();
+    await page.getByText('No pull matches.').waitFor();
+    expect(await api.sql`SELECT status FROM pulls WHERE id = ${id}`).toEqual([{ status: 'TRIGGERED' }]);
+  });
+
   test('the audit is filtered, a line is opened, and the chain of a tenant is verified', async () => {
     await open('/audit?tenant=acme&type=file.routed');
     await page.getByRole('row').filter({ hasText: 'file.routed' }).first().dblclick();
@@ -258,6 +314,9 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
       ['/audit', 'Audit'],
       ['/effects', 'Effects in doubt'],
       ['/partners/acme/rfi', 'acme/rfi'],
+      ['/remotes', 'Remotes'],
+      ['/pulls', 'Pulls'],
+      ['/pulls?tab=sources', 'Pulls'],
       ['/expected?week=2026-11-25', 'Late, missed, at risk or odd'],
     ] as const) {
       await open(path);

@@ -83,16 +83,22 @@ function useNow(ticks: boolean): number {
   return now;
 }
 
-/** `28 s`, `1 min 5 s`, `3 h 12 min`. */
+/** `28 s`, `1 min 5 s`, `3 h 12 min`, `5 min`. */
 export function durationText(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;
   const seconds = ms / 1_000;
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 60) return `${Math.round(seconds)} s`;
   const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
+  if (minutes < 60) return twoParts(minutes, 'min', Math.round(seconds % 60), 's');
   const hours = Math.floor(minutes / 60);
-  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  return hours < 48
+    ? twoParts(hours, 'h', minutes % 60, 'min')
+    : twoParts(Math.floor(hours / 24), 'd', hours % 24, 'h');
+}
+
+function twoParts(many: number, unit: string, rest: number, ofRest: string): string {
+  return rest === 0 ? `${many} ${unit}` : `${many} ${unit} ${rest} ${ofRest}`;
 }
 
 const UNITS = ['B', 'KB', 'MB', 'GB', 'TB', 'PB'];

@@ -33,6 +33,8 @@ const remoteSchema = z.object({
   certificate_ends_at: z.string().nullable(),
 });
 
+export type Remote = z.infer<typeof remoteSchema>;
+
 const sourceSchema = z.object({
   ...common,
   listed_at: z.string().nullable(),
@@ -41,6 +43,8 @@ const sourceSchema = z.object({
   error_code: z.string().nullable(),
   error_message: z.string().nullable(),
 });
+
+export type Source = z.infer<typeof sourceSchema>;
 
 const testSchema = z.object({
   ok: z.boolean(),
@@ -63,6 +67,8 @@ const testSchema = z.object({
   ),
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
 });
+
+export type RemoteTest = z.infer<typeof testSchema>;
 
 const nameParams = z.strictObject({ tenant: tenantField, name: z.string().max(63) });
 const querystring = z.strictObject({
@@ -189,8 +195,8 @@ function page(sql: Sql, tenantId: string | null, { cursor, limit }: Query) {
     ORDER BY d.tenant_id, d.name LIMIT ${limit + 1}`;
 }
 
-async function findRemotes(sql: Sql, tenantId: string | null, query: Query): Promise<z.infer<typeof remoteSchema>[]> {
-  return await sql<z.infer<typeof remoteSchema>[]>`
+async function findRemotes(sql: Sql, tenantId: string | null, query: Query): Promise<Remote[]> {
+  return await sql<Remote[]>`
     SELECT d.tenant_id AS customer_id, d.name, d.version, d.definition, d.created_by AS applied_by,
       to_json(d.updated_at) #>> '{}' AS applied_at,
       CASE WHEN d.breaker_until > now() THEN 'blocked' WHEN d.error_code IS NOT NULL THEN 'failing'
@@ -202,8 +208,8 @@ async function findRemotes(sql: Sql, tenantId: string | null, query: Query): Pro
     FROM remotes d ${page(sql, tenantId, query)}`;
 }
 
-async function findSources(sql: Sql, tenantId: string | null, query: Query): Promise<z.infer<typeof sourceSchema>[]> {
-  return await sql<z.infer<typeof sourceSchema>[]>`
+async function findSources(sql: Sql, tenantId: string | null, query: Query): Promise<Source[]> {
+  return await sql<Source[]>`
     SELECT d.tenant_id AS customer_id, d.name, d.version, d.definition, d.created_by AS applied_by,
       to_json(d.updated_at) #>> '{}' AS applied_at, to_json(d.listed_at) #>> '{}' AS listed_at, d.listed_files,
       to_json(d.next_action_at) #>> '{}' AS next_listing_at, d.error_code, d.error_message

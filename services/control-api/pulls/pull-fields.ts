@@ -44,6 +44,7 @@ export const pullSchema = z
 export type Pull = z.infer<typeof pullSchema>;
 
 export const pullPageSchema = z.object({ pulls: z.array(pullSchema), next_cursor: z.string().nullable() });
+export type PullPage = z.infer<typeof pullPageSchema>;
 
 interface PullQuery {
   /** Null sees every tenant. */

@@ -9,6 +9,7 @@ import styles from './now.module.css';
 type Minutes = Overview['minutes'];
 
 const HEIGHT_PX = 120;
+const DAY_SECONDS = 86_400;
 
 export function Throughput({ minutes }: { readonly minutes: Minutes }) {
   const place = useRef<HTMLDivElement>(null);
@@ -17,15 +18,21 @@ export function Throughput({ minutes }: { readonly minutes: Minutes }) {
     if (element === null || minutes.length === 0) return;
     const colour = (name: string) => getComputedStyle(element).getPropertyValue(name) || 'gray';
     const times = minutes.map(({ at }) => Date.parse(at) / 1_000);
+    // The whole day, also when a single minute of it has files.
+    const end = Math.ceil(Date.now() / 1_000);
     const chart = new UPlot(
       {
         width: element.clientWidth,
         height: HEIGHT_PX,
         legend: { show: false },
-        axes: [{ stroke: colour('--muted') }, { stroke: colour('--muted'), size: 60 }],
+        scales: { x: { range: [end - DAY_SECONDS, end] }, y: { range: (_, __, most) => [0, Math.max(1, most * 1.1)] } },
+        axes: [
+          { stroke: colour('--muted'), grid: { show: false }, values: (_, times) => times.map(hourText) },
+          { stroke: colour('--muted'), size: 60, grid: { stroke: colour('--line'), width: 1 } },
+        ],
         series: [
           {},
-          { label: 'arrived', stroke: colour('--accent'), width: 1 },
+          { label: 'arrived', stroke: colour('--accent'), width: 1, fill: colour('--accent-soft') },
           { label: 'failed', stroke: colour('--bad'), width: 1 },
         ],
       },
@@ -66,6 +73,11 @@ export function Throughput({ minutes }: { readonly minutes: Minutes }) {
       </details>
     </>
   );
+}
+
+/** Of the day, in UTC as the table. */
+function hourText(seconds: number): string {
+  return new Date(seconds * 1_000).toISOString().slice(11, 16);
 }
 
 export function sumByHour(minutes: Minutes): { hour: string; arrived: number; failed: number }[] {
