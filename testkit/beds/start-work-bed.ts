@@ -30,7 +30,7 @@ import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-dat
 const PREFIX = 'bed';
 /** Short, so that a killed worker's jobs are taken over within a test's patience. */
 const LEASE_MS = 2_000;
-const READY_TIMEOUT_MS = 20_000;
+const READY_TIMEOUT_MS = 120_000;
 
 export interface WorkerProcess {
   readonly child: ChildProcess;

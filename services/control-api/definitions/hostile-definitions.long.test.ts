@@ -133,10 +133,12 @@ test('one tenant waits behind itself, and another is served', async () => {
   expect(new Set(statuses)).toEqual(new Set([422, 429]));
 }, 60_000);
 
-test('what is late is ended', async () => {
-  const parser = createDefinitionParser({ deadlineMs: 1 });
+test('what takes too much of the processor is too complex, and what is only late may come again', async () => {
   const caller = { customer: 'acme', signal: new AbortController().signal };
-  await expect(parser.parse({ text: 'kind: tenant', contentType: '' }, caller)).rejects.toMatchObject({
+  const parse = (bounds: Parameters<typeof createDefinitionParser>[0], text: string) =>
+    createDefinitionParser(bounds).parse({ text, contentType: '' }, caller);
+  await expect(parse({ cpuMs: 50, deadlineMs: 60_000 }, 'a: '.repeat(80_000))).rejects.toMatchObject({
     code: 'ROUTE_TOO_COMPLEX',
   });
+  await expect(parse({ deadlineMs: 1 }, 'kind: tenant')).rejects.toMatchObject({ code: 'OVERLOADED' });
 });
