@@ -1,4 +1,4 @@
-/** The first transaction is rolled back, or its connection is cut. */
+/** Every pair of transitions, whose first one commits, is rolled back, or loses its connection. */
 import { interleaveJobs } from '#testkit/checks/interleave-jobs.ts';
 
-interleaveJobs(['rollback', 'cut']);
+interleaveJobs(['commit', 'rollback', 'cut']);

@@ -1,4 +1,4 @@
-/** The first transaction is rolled back, or its connection is cut. */
+/** Every pair of transitions, whose first one commits, is rolled back, or loses its connection. */
 import { interleaveRecords } from '#testkit/checks/interleave-records.ts';
 
-interleaveRecords(['rollback', 'cut']);
+interleaveRecords(['commit', 'rollback', 'cut']);
