@@ -15,6 +15,7 @@ import { type CreatedQueue, createQueues } from '#shared/queue/create-queues.ts'
 import { createLogger } from '#shared/runtime/logger.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
 import { type Fauxqs, startFauxqs } from '#testkit/servers/start-fauxqs.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
@@ -51,7 +52,7 @@ beforeEach(() => begin());
 
 afterEach(async () => {
   await ingestor.stop();
-  await sql`TRUNCATE files, jobs, audit_events, outbox CASCADE`;
+  await emptyTables(sql, 'files', 'audit_events', 'outbox');
   vi.unstubAllEnvs();
 });
 

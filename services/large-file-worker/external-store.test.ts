@@ -12,6 +12,7 @@ import {
   startStoreTestBed,
 } from '#testkit/beds/store-bed.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 import { TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
 
@@ -36,7 +37,16 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  await bed.sql`TRUNCATE tenants, routes, route_versions, stores, files, jobs, job_steps, attempts, audit_events, outbox, transfers, transfer_parts CASCADE`;
+  await emptyTables(
+    bed.sql,
+    'tenants',
+    'job_steps',
+    'attempts',
+    'audit_events',
+    'outbox',
+    'transfers',
+    'transfer_parts',
+  );
   await bed.sql`INSERT INTO tenants (id, name, ignore_globs) VALUES ('unassigned', 'unassigned', '{}')`;
   await seedRoutes(bed.sql, {
     routes: [['deliver', 'confirm']],

@@ -9,6 +9,7 @@ import { type RunningPostgres, startPostgres } from '#local/postgres/start-postg
 import { migrate } from '#shared/db/migrate.ts';
 import { startWorkBed, type WorkBed, type WorkerProcess } from '#testkit/beds/start-work-bed.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 import { startTcpProxy, type TcpProxy } from '#testkit/servers/start-tcp-proxy.ts';
 
@@ -41,7 +42,7 @@ afterAll(async () => {
 beforeEach(async () => {
   processes = [];
   proxy = await startTcpProxy(bed.databaseUrl);
-  await bed.sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_steps, attempts, audit_events, outbox, dead_letters CASCADE`;
+  await emptyTables(bed.sql, 'tenants', 'job_steps', 'attempts', 'audit_events', 'outbox', 'dead_letters');
   await bed.sql`INSERT INTO tenants (id, name, ignore_globs) VALUES ('unassigned', 'unassigned', '{}')`;
   await seedRoutes(bed.sql, { retry: { maxAttempts: 1 } });
 });

@@ -8,6 +8,7 @@ import { planRuns } from '#shared/jobs/plan-runs.ts';
 import { resendJobs } from '#shared/jobs/resend-jobs.ts';
 import { startWorkBed, type WorkBed, type WorkerProcess } from '#testkit/beds/start-work-bed.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 import { startSpanReceiver } from '#testkit/servers/start-span-receiver.ts';
 import { loadPartnerWorkerConfig } from './config.ts';
@@ -24,7 +25,7 @@ beforeAll(async () => {
 afterAll(() => bed.stop());
 
 beforeEach(async () => {
-  await bed.sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_steps, attempts, audit_events, outbox CASCADE`;
+  await emptyTables(bed.sql, 'tenants', 'job_steps', 'attempts', 'audit_events', 'outbox');
   await bed.sql`INSERT INTO tenants (id, name, ignore_globs) VALUES ('unassigned', 'unassigned', '{}')`;
   await seedRoutes(bed.sql);
 });

@@ -5,6 +5,7 @@ import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedJobs, seedTenant, TEST_TENANT } from '#testkit/seeds/seed-jobs.ts';
 import { abortAbandonedUploads } from './abort-abandoned-uploads.ts';
 
@@ -27,7 +28,7 @@ beforeEach(async () => {
   await bed.s3.client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: 'acme/half-copied.bin' }));
 });
 afterEach(async () => {
-  await bed.sql`TRUNCATE files, jobs, pulls, transfers, uploads, audit_events, outbox CASCADE`;
+  await emptyTables(bed.sql, 'files', 'pulls', 'transfers', 'uploads', 'audit_events', 'outbox');
 });
 
 /** As it would be looked at `laterMs` from now, with an hour of patience. */

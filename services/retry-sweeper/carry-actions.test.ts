@@ -22,6 +22,7 @@ import { giveDueTurns } from '#shared/jobs/give-turns.ts';
 import type { SendResult } from '#shared/queue/send-messages.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { seedRecords } from '#testkit/seeds/seed-records.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
@@ -45,8 +46,22 @@ beforeEach(async () => {
 
 afterEach(async () => {
   expect(await findRowViolations(sql, { isAtRest: false })).toEqual([]);
-  await sql`TRUNCATE files, jobs, job_steps, job_lines, routes, route_versions, attempts, audit_events, outbox, dead_letters, records,
-    record_chunks, record_keys, actions, action_items CASCADE`;
+  await emptyTables(
+    sql,
+    'files',
+    'job_steps',
+    'job_lines',
+    'routes',
+    'attempts',
+    'audit_events',
+    'outbox',
+    'dead_letters',
+    'records',
+    'record_chunks',
+    'record_keys',
+    'actions',
+    'action_items',
+  );
 });
 
 function optionsOf(overrides: Partial<CarryActionsOptions> = {}): CarryActionsOptions {

@@ -9,6 +9,7 @@ import { createWakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
 import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { arrivedObject, seedJobs, seedTenant, TEST_TENANT } from '#testkit/seeds/seed-jobs.ts';
 import { seedRecords } from '#testkit/seeds/seed-records.ts';
 
@@ -30,8 +31,18 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await Promise.all(sweepers.map((sweeper) => sweeper.stop()));
-  await bed.sql`TRUNCATE files, jobs, routes, route_versions, attempts, audit_events, outbox, dead_letters, records, record_chunks,
-    record_keys CASCADE`;
+  await emptyTables(
+    bed.sql,
+    'files',
+    'routes',
+    'attempts',
+    'audit_events',
+    'outbox',
+    'dead_letters',
+    'records',
+    'record_chunks',
+    'record_keys',
+  );
   vi.unstubAllEnvs();
 });
 

@@ -10,6 +10,7 @@ import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
 import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { arrivedObject, seedJobs, seedTenant, TEST_TENANT } from '#testkit/seeds/seed-jobs.ts';
 import { seedRecords } from '#testkit/seeds/seed-records.ts';
 
@@ -31,7 +32,18 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await sweeper.stop();
-  await bed.sql`TRUNCATE files, jobs, routes, route_versions, sftp_users, attempts, audit_events, outbox, dead_letters, records, record_chunks CASCADE`;
+  await emptyTables(
+    bed.sql,
+    'files',
+    'routes',
+    'sftp_users',
+    'attempts',
+    'audit_events',
+    'outbox',
+    'dead_letters',
+    'records',
+    'record_chunks',
+  );
   vi.unstubAllEnvs();
 });
 

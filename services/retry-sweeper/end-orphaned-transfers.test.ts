@@ -12,6 +12,7 @@ import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
 import { until } from '#testkit/beds/job-runner.ts';
 import { FAR_BUCKET, type StoreTestBed, startStoreTestBed } from '#testkit/beds/store-bed.ts';
 import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
 import { abortAbandonedUploads } from './abort-abandoned-uploads.ts';
@@ -41,7 +42,7 @@ afterEach(() => far.proxy.spoil(() => undefined));
 /** A job in the middle of a large copy, one part of which is there. */
 beforeEach(async () => {
   ({ bucket } = await bed.begin());
-  await bed.sql`TRUNCATE files, jobs, audit_events, outbox, transfers, transfer_parts CASCADE`;
+  await emptyTables(bed.sql, 'files', 'audit_events', 'outbox', 'transfers', 'transfer_parts');
   const [seeded] = await seedJobs(bed.sql);
   jobId = seeded?.id ?? '';
   const [job] = await claimJobs(bed.sql, {

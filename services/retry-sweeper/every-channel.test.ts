@@ -20,6 +20,7 @@ import { createTopicPublisher } from '#shared/queue/topics.ts';
 import { TOPIC_IDS, type TopicId } from '#shared/runtime/config/resource-names.ts';
 import { createFileSecretStore } from '#shared/runtime/secrets/file-secret-store.ts';
 import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { arrivedObject } from '#testkit/seeds/seed-jobs.ts';
 import { seedFiles, seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 import { type Receiver, startReceiver } from '#testkit/servers/start-receiver.ts';
@@ -76,7 +77,7 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  await bed.sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_steps, audit_events, outbox, notices, notice_channels CASCADE`;
+  await emptyTables(bed.sql, 'tenants', 'job_steps', 'audit_events', 'outbox', 'notices');
   mails = [];
   isTaking = true;
   receiver = await startReceiver();

@@ -7,6 +7,7 @@ import { applySftpUser, applyTenants } from '#shared/definitions/apply-definitio
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { createRetrySweeperMetrics } from './metrics.ts';
 import { type LandingLook, type ReconcileLandingOptions, reconcileLanding } from './reconcile-landing.ts';
 
@@ -29,7 +30,7 @@ beforeEach(async () => {
   woken = [];
 });
 afterEach(async () => {
-  await bed.sql`TRUNCATE files, jobs, audit_events, outbox CASCADE`;
+  await emptyTables(bed.sql, 'files', 'audit_events', 'outbox');
 });
 
 /** A comparison as it would be made `later` ms from now. */

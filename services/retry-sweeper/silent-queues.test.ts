@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vi
 import { registerFiles } from '#shared/jobs/register-files.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
 import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { arrivedObject, seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { startTcpProxy, type TcpProxy } from '#testkit/servers/start-tcp-proxy.ts';
 
@@ -26,7 +27,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await sweeper?.stop();
   await proxy.stop();
-  await bed.sql`TRUNCATE files, jobs, routes, route_versions, attempts, audit_events, outbox, dead_letters CASCADE`;
+  await emptyTables(bed.sql, 'files', 'routes', 'attempts', 'audit_events', 'outbox', 'dead_letters');
   vi.unstubAllEnvs();
 });
 

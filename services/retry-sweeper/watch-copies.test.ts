@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { createWatchCopies } from './watch-copies.ts';
@@ -24,7 +25,7 @@ afterAll(async () => {
 
 beforeEach(async () => {
   nowMs = 5_000;
-  await sql`TRUNCATE tenants, routes, files, jobs, transfers CASCADE`;
+  await emptyTables(sql, 'tenants', 'transfers');
 });
 
 const watch = () => createWatchCopies({ sql, now: () => nowMs });

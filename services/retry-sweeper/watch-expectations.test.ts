@@ -12,6 +12,7 @@ import { definitionHash } from '#shared/definitions/definition-hash.ts';
 import { expectationDocumentSchema } from '#shared/definitions/expectation-schema.ts';
 import { excuseOccurrence, linkFile } from '#shared/expectations/expectation-transitions.ts';
 import { tellChannels } from '#shared/notices/notice-transitions.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { watchExpectations } from './watch-expectations.ts';
 
@@ -32,7 +33,7 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  await sql`TRUNCATE tenants, files, calendars, expectations, expected_occurrences, audit_events, outbox, notices, notice_channels CASCADE`;
+  await emptyTables(sql, 'tenants', 'audit_events', 'outbox', 'notices');
   await applyTenants(
     sql,
     ['acme', 'globex'].map((id) => ({ id, name: id, timeZone: 'UTC', homeRegion: null, ignoreGlobs: [] })),

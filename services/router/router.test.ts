@@ -10,6 +10,7 @@ import type { QueueId } from '#shared/runtime/config/resource-names.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import type { Service } from '#shared/runtime/run-service.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { arrivedObject } from '#testkit/seeds/seed-jobs.ts';
 import { type Fauxqs, startFauxqs } from '#testkit/servers/start-fauxqs.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
@@ -59,7 +60,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await router.stop();
-  await sql`TRUNCATE files, jobs, routes, route_versions, audit_events, outbox CASCADE`;
+  await emptyTables(sql, 'files', 'routes', 'audit_events', 'outbox');
   vi.unstubAllEnvs();
 });
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { sealAudit } from '#testkit/seeds/seal-audit.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { sealLines } from './seal-lines.ts';
@@ -29,7 +30,7 @@ afterAll(async () => {
   await database.drop();
 });
 beforeEach(async () => {
-  await sql`TRUNCATE audit_events, audit_seals, audit_heads`;
+  await emptyTables(sql, 'audit_events', 'audit_seals', 'audit_heads');
   await sql`UPDATE audit_sealing SET written = '0', id = '00000000-0000-0000-0000-000000000000'`;
 });
 
@@ -191,7 +192,7 @@ test('a seal that was written again breaks the chain at the next line, and a has
       e.type, e.tenant_id, e.file_id, e.job_id, e.actor, e.detail)::text, 'UTF8'))
     FROM audit_events e WHERE e.id = s.event_id AND s.seq = 13`;
   expect(named((await verify()).faults)).toEqual([['seal altered', 14, await lineAt(14)]]);
-  await sql`TRUNCATE audit_seals, audit_heads`;
+  await emptyTables(sql, 'audit_seals', 'audit_heads');
   await sql`UPDATE audit_sealing SET written = '0', id = '00000000-0000-0000-0000-000000000000'`;
   await sealAudit(sql, 25);
   expect((await verify()).faults).toEqual([]);

@@ -7,6 +7,7 @@ import { cancelJobs } from '#shared/jobs/end-jobs.ts';
 import { storeOutcomes } from '#shared/jobs/store-outcomes.ts';
 import { connectTestDatabase } from '#testkit/beds/job-runner.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { type EffectLog, effectLogOf } from './effect-log.ts';
@@ -25,7 +26,7 @@ afterAll(async () => {
   await sql.end({ timeout: 5 });
   await database.drop();
 });
-beforeEach(() => sql`TRUNCATE files, jobs, job_steps, attempts, effects, audit_events, outbox CASCADE`);
+beforeEach(() => emptyTables(sql, 'files', 'job_steps', 'attempts', 'effects', 'audit_events', 'outbox'));
 afterEach(async () => expect(await findRowViolations(sql, { isAtRest: false })).toEqual([]));
 
 interface Claimed {

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { beforeEach, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { settleChunks } from '#shared/records/settle-chunks.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { seedRecords } from '#testkit/seeds/seed-records.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
@@ -23,8 +24,18 @@ useTestDatabase(
 );
 
 beforeEach(async () => {
-  await sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_lines, job_steps, attempts, audit_events, outbox, records,
-    record_chunks, record_keys CASCADE`;
+  await emptyTables(
+    sql,
+    'tenants',
+    'job_lines',
+    'job_steps',
+    'attempts',
+    'audit_events',
+    'outbox',
+    'records',
+    'record_chunks',
+    'record_keys',
+  );
   await seedTenant(sql);
   await seedTenant(sql, { tenantId: 'globex' });
 });

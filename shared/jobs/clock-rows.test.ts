@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { sweepRecords } from '#shared/records/sweep-records.ts';
 import { wakeChunks } from '#shared/records/wake-chunks.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { arrivedObject, seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { seedRecords } from '#testkit/seeds/seed-records.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
@@ -22,8 +23,17 @@ useTestDatabase(
 );
 
 beforeEach(async () => {
-  await sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_steps, attempts, audit_events, outbox, records,
-    record_chunks, record_keys CASCADE`;
+  await emptyTables(
+    sql,
+    'tenants',
+    'job_steps',
+    'attempts',
+    'audit_events',
+    'outbox',
+    'records',
+    'record_chunks',
+    'record_keys',
+  );
   await seedTenant(sql);
 });
 

@@ -8,6 +8,7 @@ import {
   type TestRunner,
 } from '#testkit/beds/job-runner.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedFiles, seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { rejectHeldJobs } from './end-jobs.ts';
@@ -31,7 +32,7 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  await sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_steps, attempts, audit_events, outbox CASCADE`;
+  await emptyTables(sql, 'tenants', 'job_steps', 'attempts', 'audit_events', 'outbox');
   delivered = 0;
 });
 

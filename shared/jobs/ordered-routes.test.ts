@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { arrivedObject, type SeedJobsOptions, seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
 import { type ClaimedJob, claimJobs } from './claim-jobs.ts';
@@ -25,7 +26,7 @@ useTestDatabase(
 );
 
 beforeEach(async () => {
-  await sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_lines, job_steps, attempts, audit_events, outbox CASCADE`;
+  await emptyTables(sql, 'tenants', 'job_lines', 'job_steps', 'attempts', 'audit_events', 'outbox');
   await seedTenant(sql);
 });
 

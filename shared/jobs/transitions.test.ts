@@ -4,6 +4,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { jobConditions } from '#shared/dead-letters/dead-letters.ts';
 import { loadRoutingInput } from '#shared/definitions/load-routing-input.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { arrivedObject, seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
 import { claimArchives, storeArchives } from './archive-files.ts';
@@ -27,8 +28,7 @@ useTestDatabase((opened) => {
 });
 
 beforeEach(async () => {
-  await sql`TRUNCATE tenants, sftp_users, api_keys, routes, route_versions, files, jobs, job_steps, attempts, audit_events,
-    outbox, dead_letters CASCADE`;
+  await emptyTables(sql, 'tenants', 'job_steps', 'attempts', 'audit_events', 'outbox', 'dead_letters');
   await sql`INSERT INTO tenants (id, name, ignore_globs) VALUES ('unassigned', 'unassigned', '{}')`;
   await seedTenant(sql);
 });

@@ -7,6 +7,7 @@ import { receiptOptions } from '#shared/steps/receipt/options.ts';
 import { receiptStep } from '#shared/steps/receipt/run.ts';
 import { connectTestDatabase } from '#testkit/beds/job-runner.ts';
 import { runStep, startStepBench } from '#testkit/beds/step-bed.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { issueReceipt, type ReceiptOwner } from './issue-receipt.ts';
@@ -29,7 +30,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   secret = makeReceiptKey();
-  await sql`TRUNCATE files, jobs, receipts, audit_events, outbox CASCADE`;
+  await emptyTables(sql, 'files', 'receipts', 'audit_events', 'outbox');
 });
 
 const STATEMENT = {

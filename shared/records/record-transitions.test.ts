@@ -5,6 +5,7 @@ import { cancelJobs, rejectHeldJobs } from '#shared/jobs/end-jobs.ts';
 import { releaseJobs } from '#shared/jobs/release-jobs.ts';
 import { reopenJobs } from '#shared/jobs/reopen-jobs.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { claimForRecords, newRecord, seedParsingJob, seedRecords, storeStep } from '#testkit/seeds/seed-records.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
@@ -27,8 +28,18 @@ useTestDatabase((opened) => {
 });
 
 beforeEach(async () => {
-  await sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_steps, attempts, audit_events, outbox, records,
-    record_chunks, record_attempts, record_keys CASCADE`;
+  await emptyTables(
+    sql,
+    'tenants',
+    'job_steps',
+    'attempts',
+    'audit_events',
+    'outbox',
+    'records',
+    'record_chunks',
+    'record_attempts',
+    'record_keys',
+  );
   await seedTenant(sql);
 });
 

@@ -20,6 +20,7 @@ import {
 } from '#testkit/beds/job-runner.ts';
 import { type StepBench, startStepBench } from '#testkit/beds/step-bed.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { arrivedObject } from '#testkit/seeds/seed-jobs.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { callStep } from './call/run.ts';
@@ -44,8 +45,18 @@ afterAll(async () => {
 
 beforeEach(async () => {
   chunks = [];
-  await sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_steps, attempts, audit_events, outbox, records,
-    record_chunks, record_attempts, record_keys CASCADE`;
+  await emptyTables(
+    sql,
+    'tenants',
+    'job_steps',
+    'attempts',
+    'audit_events',
+    'outbox',
+    'records',
+    'record_chunks',
+    'record_attempts',
+    'record_keys',
+  );
   await applyTenants(sql, [{ id: 'acme', name: 'Acme', timeZone: 'UTC', homeRegion: null, ignoreGlobs: [] }], 'test');
 });
 

@@ -5,6 +5,7 @@ import type { TransferFacts, TransferLog } from '#shared/files/copies/transfer-l
 import { type ClaimedJob, claimJobs } from '#shared/jobs/claim-jobs.ts';
 import { cancelJobs } from '#shared/jobs/end-jobs.ts';
 import { connectTestDatabase, until } from '#testkit/beds/job-runner.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { findTransfers } from './find-transfers.ts';
@@ -36,7 +37,7 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  await sql`TRUNCATE tenants, routes, route_versions, files, jobs, audit_events, outbox, transfers, transfer_parts CASCADE`;
+  await emptyTables(sql, 'tenants', 'audit_events', 'outbox', 'transfers', 'transfer_parts');
   await seedTenant(sql);
   const [seeded] = await seedJobs(sql);
   job = await claim(seeded?.id ?? '');

@@ -6,6 +6,7 @@ import type { WokenJob } from '#shared/jobs/route-files.ts';
 import { acknowledge } from '#shared/queue/disposition.ts';
 import type { StepOutcome } from '#shared/steps/step-outcome.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedFiles, seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 import { startTcpProxy, type TcpProxy } from '#testkit/servers/start-tcp-proxy.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
@@ -37,7 +38,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   ran = [];
-  await sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_steps, attempts, audit_events, outbox CASCADE`;
+  await emptyTables(sql, 'tenants', 'job_steps', 'attempts', 'audit_events', 'outbox');
   await sql`INSERT INTO tenants (id, name, ignore_globs) VALUES ('unassigned', 'unassigned', '{}')`;
 });
 afterEach(async () => {

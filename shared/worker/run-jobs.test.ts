@@ -20,6 +20,7 @@ import {
   until,
 } from '#testkit/beds/job-runner.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedFiles, seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 import { startProcess, type TestProcess } from '#testkit/servers/start-process.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
@@ -40,7 +41,7 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  await sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_steps, attempts, audit_events, outbox CASCADE`;
+  await emptyTables(sql, 'tenants', 'job_steps', 'attempts', 'audit_events', 'outbox');
   await sql`INSERT INTO tenants (id, name, ignore_globs) VALUES ('unassigned', 'unassigned', '{}')`;
 });
 

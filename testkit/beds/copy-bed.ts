@@ -5,6 +5,7 @@ import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
 import { BUCKET_IDS, bucketName } from '#shared/runtime/config/resource-names.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
 import { type S3FaultProxy, startS3FaultProxy } from '#testkit/servers/start-s3-fault-proxy.ts';
 import { createTestDatabase } from '#testkit/servers/test-database.ts';
@@ -38,7 +39,16 @@ export async function startCopyBed({ partsInFlight }: Pick<TestCopy, 'partsInFli
     proxy,
     store: createObjectStore({ client: s3.client }),
     async clear() {
-      await sql`TRUNCATE tenants, routes, route_versions, files, jobs, job_steps, attempts, audit_events, outbox, transfers, transfer_parts CASCADE`;
+      await emptyTables(
+        sql,
+        'tenants',
+        'job_steps',
+        'attempts',
+        'audit_events',
+        'outbox',
+        'transfers',
+        'transfer_parts',
+      );
       await sql`INSERT INTO tenants (id, name, ignore_globs) VALUES ('unassigned', 'unassigned', '{}')`;
       proxy.spoil(() => undefined);
       proxy.onAnswered(undefined);

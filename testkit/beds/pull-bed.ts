@@ -18,6 +18,7 @@ import { wakeSources } from '#shared/pulls/source-transitions.ts';
 import { wakePulls } from '#shared/pulls/wake-pulls.ts';
 import { createRemoteDirectory, type RemoteDirectory } from '#shared/remotes/remote-directory.ts';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import type { PartnerFileServer } from '#testkit/servers/partner-file-servers.ts';
 import { startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
 import { type S3FaultProxy, startS3FaultProxy } from '#testkit/servers/start-s3-fault-proxy.ts';
@@ -77,8 +78,7 @@ export async function startPullBed(): Promise<PullBed> {
     ...{ sql, proxy, logged, databaseUrl: database.url, store: createObjectStore({ client: s3.client }) },
     async clear() {
       for (const worker of workers) await worker.stop();
-      await sql`TRUNCATE tenants, files, pulls, sources, remotes, remote_connections, audit_events, outbox, transfers, transfer_parts,
-        definition_versions CASCADE`;
+      await emptyTables(sql, 'tenants', 'remote_connections', 'audit_events', 'outbox', 'transfers', 'transfer_parts');
       await applyTenants(
         sql,
         [{ id: 'acme', name: 'Acme', timeZone: 'UTC', homeRegion: null, ignoreGlobs: [] }],

@@ -16,6 +16,7 @@ import { createRecordRunner, type RecordRunner } from '#shared/records/run-recor
 import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import { NO_TRACING, type Tracing } from '#shared/runtime/tracing/tracing.ts';
 import { createJobMetrics } from '#shared/worker/job-metrics.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { type SeededRecords, seedRecords } from '#testkit/seeds/seed-records.ts';
 import { createTestDatabase } from '#testkit/servers/test-database.ts';
@@ -63,8 +64,18 @@ export async function startRecordBed() {
     partner,
     async reset(): Promise<void> {
       partner.reset();
-      await sql`TRUNCATE tenants, partners, routes, route_versions, files, jobs, job_steps, attempts, audit_events, outbox,
-        records, record_chunks, record_attempts, record_keys CASCADE`;
+      await emptyTables(
+        sql,
+        'tenants',
+        'job_steps',
+        'attempts',
+        'audit_events',
+        'outbox',
+        'records',
+        'record_chunks',
+        'record_attempts',
+        'record_keys',
+      );
       await seedTenant(sql);
     },
     /** `partners`: changes to the definition of each, by name. */

@@ -21,7 +21,7 @@ export async function createTestDatabase(options: { isEmpty?: boolean } = {}): P
   const { serverUrl, templateName } = await requestServer();
   const name = `test_${randomBytes(8).toString('hex')}`;
   const template = options.isEmpty ? 'template0' : templateName;
-  await execute(serverUrl, `CREATE DATABASE ${name} TEMPLATE ${template}`);
+  await execute(serverUrl, `CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY file_copy`);
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   return { url: url.href, drop: () => execute(serverUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };

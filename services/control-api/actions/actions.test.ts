@@ -4,6 +4,7 @@ import { createApiKey } from '#shared/access/api-keys.ts';
 import { applyRoute } from '#shared/definitions/apply-definitions.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 
 let api: TestApi;
@@ -21,7 +22,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   expect(await findRowViolations(api.sql, { isAtRest: false })).toEqual([]);
-  await api.sql`TRUNCATE files, jobs, routes, route_versions, audit_events, outbox, dead_letters, actions, action_items CASCADE`;
+  await emptyTables(api.sql, 'files', 'routes', 'audit_events', 'outbox', 'dead_letters', 'actions', 'action_items');
 });
 
 async function ask(

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ensurePartitions } from '#shared/db/partitions.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { sealAudit } from '#testkit/seeds/seal-audit.ts';
 
 let api: TestApi;
@@ -10,7 +11,7 @@ const fileId = randomUUID();
 beforeAll(async () => {
   api = await startTestApi();
   await ensurePartitions(api.sql, new Date());
-  await api.sql`TRUNCATE audit_events`;
+  await emptyTables(api.sql, 'audit_events');
   await api.sql`
     INSERT INTO audit_events (at, type, tenant_id, file_id, actor, detail)
     SELECT now() - (100 - n) * interval '1 second', CASE WHEN n % 10 = 0 THEN 'job.released' ELSE 'file.queued' END,

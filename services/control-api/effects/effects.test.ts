@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { createApiKey } from '#shared/access/api-keys.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 
 let api: TestApi;
@@ -20,7 +21,7 @@ beforeAll(async () => {
   await api.sql`UPDATE route_versions SET definition = ${api.sql.json(definition)}`;
 });
 afterAll(() => api.stop());
-beforeEach(() => api.sql`TRUNCATE files, jobs, effects, audit_events, outbox, actions, action_items CASCADE`);
+beforeEach(() => emptyTables(api.sql, 'files', 'effects', 'audit_events', 'outbox', 'actions', 'action_items'));
 afterEach(async () => expect(await findRowViolations(api.sql, { isAtRest: false })).toEqual([]));
 
 async function ask(method: 'GET' | 'POST', path: string, key: string, payload?: object) {

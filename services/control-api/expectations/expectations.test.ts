@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { watchExpectations } from '#services/retry-sweeper/watch-expectations.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
 
 let api: TestApi;
@@ -13,9 +14,16 @@ beforeAll(async () => {
   await seedTenant(api.sql, { tenantId: 'globex' });
 });
 afterAll(() => api.stop());
-beforeEach(
-  () =>
-    api.sql`TRUNCATE calendars, expectations, expected_occurrences, definition_versions, audit_events, outbox CASCADE`,
+beforeEach(() =>
+  emptyTables(
+    api.sql,
+    'calendars',
+    'expectations',
+    'expected_occurrences',
+    'definition_versions',
+    'audit_events',
+    'outbox',
+  ),
 );
 
 async function ask(method: 'GET' | 'POST', path: string, key: string, payload?: object) {

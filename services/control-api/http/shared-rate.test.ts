@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { type ApiProcess, startApiProcess } from '#testkit/beds/start-api-process.ts';
 import { waitUntil } from '#testkit/checks/wait-until.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { createSharedRate } from './shared-rate.ts';
 
@@ -18,7 +19,7 @@ afterAll(async () => {
   await sql?.end({ timeout: 5 });
   await database?.drop();
 });
-beforeEach(() => sql`TRUNCATE api_rates`);
+beforeEach(() => emptyTables(sql, 'api_rates'));
 
 const HOUR_MS = 3_600_000;
 const logger = pino({ level: 'silent' });

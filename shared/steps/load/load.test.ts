@@ -5,6 +5,7 @@ import { recordsSchema } from '#shared/definitions/routes/records-schema.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import { type LoadBed, startLoadBed } from '#testkit/beds/load-bed.ts';
 import { memoryEffectLog, runStep, type StepBench, startStepBench } from '#testkit/beds/step-bed.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { startTcpProxy, type TcpProxy } from '#testkit/servers/start-tcp-proxy.ts';
 import { loadOptions } from './options.ts';
 import { loadStep } from './run.ts';
@@ -19,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => Promise.all([bench.stop(), bed.stop()]));
 beforeEach(async () => {
   database = bed.open();
-  await bed.sql`TRUNCATE statements, longshore_loads, longshore_rows`;
+  await emptyTables(bed.sql, 'statements', 'longshore_loads', 'longshore_rows');
 });
 afterEach(() => database.close());
 
@@ -236,7 +237,7 @@ describe('a server that goes away', () => {
     effects.write = async (part, stage, facts) => {
       await write.call(effects, part, stage, facts);
       // As a crash of the server does, which empties unlogged tables.
-      if (stage === 'COMMITTING') await bed.sql`TRUNCATE longshore_rows`;
+      if (stage === 'COMMITTING') await emptyTables(bed.sql, 'longshore_rows');
     };
     expect(await load(object, { effects })).toMatchObject({ type: 'retry', cause: 'LOAD_UNAVAILABLE' });
     expect(await count()).toBe(0);
