@@ -2,19 +2,24 @@
  * `npm run bench -- api`: what the reads of the API take with many files in the tables, and `/status` at a steady rate.
  *
  * 1. The API is the process that `npm start` runs, in a home that is thrown away; files, jobs and audit are put into the tables by SQL.
- * 2. Reads are asked one after another by an operator, who sees every tenant. `/status` is asked at its rate whether or not answers come
- *    back in time, by twenty keys that were used before; a late answer counts from when it was due.
+ * 2. Reads are asked one after another by an operator, who sees every tenant. `/status` is asked by a process of its own with twenty keys that
+ *    were used before.
  */
+import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { type Stack, startStack } from '#local/stack.ts';
 import { createApiKey } from '#shared/access/api-keys.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { applyTenantRoute } from './apply-tenant-route.ts';
-import { insertFinishedFiles } from './finished-files.ts';
+import { insertFilesWithoutHistory, insertFinishedFiles } from './finished-files.ts';
 import { type Percentiles, percentiles } from './percentiles.ts';
+import { cpuMs } from './read-metrics.ts';
+import type { StatusWork } from './status-client-process.ts';
 
 export interface ApiBenchOptions {
   readonly files: number;
@@ -26,12 +31,20 @@ export interface ApiBenchOptions {
 
 interface ApiResult {
   readonly files: number;
+  /** Of the machine, the minute before `/status` was done. */
+  readonly load: number;
   readonly reads: Readonly<Record<string, Percentiles & { readonly wanted?: number }>>;
-  readonly status: Percentiles & { readonly perSecond: number; readonly failures: number };
+  readonly status: Percentiles & {
+    readonly perSecond: number;
+    readonly failures: number;
+    readonly cpuMsPerRequest: number;
+  };
 }
 
 const TENANT = 'bench';
 const ROUTE = `kind: route\ntenant: ${TENANT}\nname: bench\nmatch: { path: '**' }\nsteps:\n  - validate:\n  - deliver:\n  - confirm:\n`;
+/** Of the files; the others have their job alone, as the history of ten million takes a hundred gigabytes. */
+const MOST_WITH_HISTORY = 200_000;
 /** Each key has an allowance of its own. */
 const STATUS_KEYS = 20;
 /** Milliseconds, p95; of `/status` p99. */
@@ -70,7 +83,11 @@ async function measure(stack: Stack, options: ApiBenchOptions): Promise<ApiResul
   );
   try {
     await applyTenantRoute(sql, TENANT, ROUTE);
-    await insertFinishedFiles(sql, TENANT, options.files);
+    const withHistory = Math.min(options.files, MOST_WITH_HISTORY);
+    await insertFinishedFiles(sql, TENANT, withHistory);
+    // Those whose timeline is asked for; beside them the tables of files and jobs grow on.
+    const told = await pickFiles(sql, options.samples);
+    await insertFilesWithoutHistory(sql, TENANT, { from: withHistory + 1, to: options.files });
     const key = (await readFile(stack.endpoints.operatorKeyFile, 'utf8')).trim();
     const ask = async (path: string): Promise<unknown> => {
       const reply = await fetch(new URL(path, stack.endpoints.api), { headers: { 'x-api-key': key } });
@@ -80,7 +97,7 @@ async function measure(stack: Stack, options: ApiBenchOptions): Promise<ApiResul
     };
     const ids = await pickFiles(sql, options.samples);
     const reads: Record<string, Percentiles & { readonly wanted?: number }> = {};
-    for (const [name, pathOf] of await questions(ask, ids)) {
+    for (const [name, pathOf] of await questions(ask, ids, told)) {
       const took: number[] = [];
       for (let index = 0; index < options.samples; index += 1) {
         const begun = performance.now();
@@ -92,7 +109,8 @@ async function measure(stack: Stack, options: ApiBenchOptions): Promise<ApiResul
       const wanted = WANTED[name];
       reads[name] = { ...percentiles(took), ...(wanted !== undefined && { wanted }) };
     }
-    return { files: options.files, reads, status: await askStatus(stack, sql, ids, options) };
+    const status = await askStatus(stack, sql, ids, options);
+    return { files: options.files, load: loadavg()[0] ?? Number.NaN, reads, status };
   } finally {
     await sql.end({ timeout: 5 });
   }
@@ -119,7 +137,11 @@ async function pickFiles(sql: Sql, count: number): Promise<PickedFile[]> {
 
 type Question = readonly [name: string, pathOf: (index: number) => string];
 
-async function questions(ask: (path: string) => Promise<unknown>, files: readonly PickedFile[]): Promise<Question[]> {
+async function questions(
+  ask: (path: string) => Promise<unknown>,
+  files: readonly PickedFile[],
+  told: readonly PickedFile[],
+): Promise<Question[]> {
   const file = (index: number) => files[index % files.length]!;
   await ask('/api/v1/files');
   return [
@@ -132,7 +154,7 @@ async function questions(ask: (path: string) => Promise<unknown>, files: readonl
     ['search, name', (index) => `/api/v1/search?q=${file(index).name}`],
     ['search, id', (index) => `/api/v1/search?q=${file(index).id}`],
     ['search, path', (index) => `/api/v1/search?q=${TENANT}/old/${index + 1}`],
-    ['timeline', (index) => `/api/v1/files/${file(index).id}/timeline`],
+    ['timeline', (index) => `/api/v1/files/${told[index % told.length]!.id}/timeline`],
     ['overview', () => '/api/v1/overview'],
   ];
 }
@@ -149,44 +171,36 @@ async function askStatus(
   const keys = (await Promise.all(made)).map(({ key }) => key);
   for (const key of keys)
     await (await fetch(new URL('/api/v1/me', stack.endpoints.api), { headers: { 'x-api-key': key } })).arrayBuffer();
-  const took: number[] = [];
-  let failures = 0;
-  const asked: Promise<void>[] = [];
-  const begun = performance.now();
-  const one = async (index: number, dueMs: number) => {
-    const url = new URL(`/status?file_id=${files[index % files.length]!.id}`, stack.endpoints.api);
-    const reply = await fetch(url, { headers: { 'x-api-key': keys[index % keys.length]! } });
-    await reply.arrayBuffer();
-    if (!reply.ok) throw new Error(`/status answered ${reply.status}`);
-    took.push(performance.now() - dueMs);
+  const work: StatusWork = {
+    api: new URL(stack.endpoints.api).origin,
+    keys,
+    fileIds: files.map(({ id }) => id),
+    rate,
+    seconds,
   };
-  for (let index = 0; index < rate * seconds; index += 1) {
-    const dueMs = begun + (index * 1_000) / rate;
-    const early = dueMs - performance.now();
-    if (early > 1) await sleep(early);
-    asked.push(
-      one(index, dueMs).catch((error: unknown) => {
-        if (failures === 0) console.error(String(error));
-        failures += 1;
-      }),
-    );
-  }
-  await Promise.all(asked);
-  return { ...percentiles(took), perSecond: took.length / ((performance.now() - begun) / 1_000), failures };
+  const pid = stack.processes['control-api']?.pid ?? 0;
+  const before = await cpuMs(pid);
+  const client = fileURLToPath(new URL('status-client-process.ts', import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [client, JSON.stringify(work)], {
+    timeout: (seconds + 60) * 1_000,
+  });
+  const answered = JSON.parse(stdout) as Percentiles & { perSecond: number; failures: number };
+  const cpuMsPerRequest = ((await cpuMs(pid)) - before) / (rate * seconds);
+  return { ...answered, cpuMsPerRequest };
 }
 
-function describe({ files, reads, status }: ApiResult): string {
+function describe({ files, load, reads, status }: ApiResult): string {
   const line = (name: string, { p50, p95, p99 }: Percentiles, wanted: string) =>
     `${name.padEnd(24)} p50 ${p50.toFixed(1)}  p95 ${p95.toFixed(1)}  p99 ${p99.toFixed(1)} ms${wanted}`;
   return [
-    `${files} files`,
+    `${files} files, load of the machine ${load.toFixed(1)}`,
     ...Object.entries(reads).map(([name, { wanted, ...took }]) =>
       line(name, took, wanted === undefined ? '' : ` (p95 wanted: ${wanted} or less)`),
     ),
     line(
       `/status at ${status.perSecond.toFixed(0)}/s`,
       status,
-      `, ${status.failures} failed (p99 wanted: ${WANTED.status} or less)`,
+      `, ${status.failures} failed, ${status.cpuMsPerRequest.toFixed(2)} ms of processor time of the API each (p99 wanted: ${WANTED.status} or less)`,
     ),
   ].join('\n');
 }

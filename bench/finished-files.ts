@@ -23,8 +23,45 @@ export async function insertFinishedFiles(
         from,
         to: Math.min(count, from + ROWS_AT_ONCE - 1),
         failedEvery,
+        hasHistory: true,
       });
     }
+    await connection`RESET ALL`;
+    await connection`VACUUM ANALYZE`;
+  } finally {
+    connection.release();
+  }
+}
+
+/**
+ * Files with their jobs alone, without steps, attempts and audit: for tables of many millions. Numbers go on after `from`.
+ * Indexes are made afterwards, as the rows of years are not put in one by one.
+ */
+export async function insertFilesWithoutHistory(
+  sql: Sql,
+  tenantId: string,
+  { from, to }: { readonly from: number; readonly to: number },
+): Promise<void> {
+  if (to < from) return;
+  const indexes = await sql<{ name: string; definition: string }[]>`
+    SELECT i.indexrelid::regclass::text AS name, pg_get_indexdef(i.indexrelid) AS definition FROM pg_index i
+    WHERE i.indrelid IN ('files'::regclass, 'jobs'::regclass) AND NOT i.indisprimary AND NOT EXISTS (
+      SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)`;
+  const connection = await sql.reserve();
+  try {
+    await connection`SET session_replication_role = replica`;
+    await connection`SET synchronous_commit = off`;
+    await connection`SET maintenance_work_mem = '512MB'`;
+    for (const { name } of indexes) await connection`DROP INDEX ${connection.unsafe(name)}`;
+    for (let first = from; first <= to; first += 10 * ROWS_AT_ONCE) {
+      await insertRows(connection, tenantId, {
+        from: first,
+        to: Math.min(to, first + 10 * ROWS_AT_ONCE - 1),
+        failedEvery: FAILED_EVERY,
+        hasHistory: false,
+      });
+    }
+    for (const { definition } of indexes) await connection.unsafe(definition);
     await connection`RESET ALL`;
     await connection`VACUUM ANALYZE`;
   } finally {
@@ -36,9 +73,10 @@ interface Numbers {
   readonly from: number;
   readonly to: number;
   readonly failedEvery: number;
+  readonly hasHistory: boolean;
 }
 
-async function insertRows(sql: Sql, tenantId: string, { from, to, failedEvery }: Numbers): Promise<void> {
+async function insertRows(sql: Sql, tenantId: string, { from, to, failedEvery, hasHistory }: Numbers): Promise<void> {
   await sql`
     WITH route AS (
       SELECT r.id, v.id AS version FROM routes r JOIN route_versions v ON v.route_id = r.id WHERE r.tenant_id = ${tenantId}),
@@ -60,7 +98,7 @@ async function insertRows(sql: Sql, tenantId: string, { from, to, failedEvery }:
         old.error_code, old.error_cause, old.error_message
       FROM old, route RETURNING id, file_id, state),
     step AS (
-      SELECT done.*, seq, kind FROM done, (VALUES (0, 'validate'), (1, 'deliver'), (2, 'confirm')) AS of_route(seq, kind)),
+      SELECT done.*, seq, kind FROM done, (VALUES (0, 'validate'), (1, 'deliver'), (2, 'confirm')) AS of_route(seq, kind) WHERE ${hasHistory}),
     steps AS (
       INSERT INTO job_steps (job_id, seq, kind, state, attempts, output, started_at, finished_at)
       SELECT id, seq, kind, 'SUCCEEDED', 1, '{"sizeBytes": 4096}', now(), now() FROM step),
@@ -69,5 +107,6 @@ async function insertRows(sql: Sql, tenantId: string, { from, to, failedEvery }:
       SELECT ${tenantId}, id, 1, seq, kind, 1, 'succeeded', 'partner-worker/old/1', now(), 5 FROM step)
     INSERT INTO audit_events (type, tenant_id, file_id, job_id, actor, detail)
     SELECT type, ${tenantId}, file_id, CASE WHEN type LIKE 'file.%' THEN NULL ELSE id END, 'old', '{"key": "old", "sizeBytes": 4096}'
-    FROM done, unnest('{file.registered,file.routed,job.claimed,step.succeeded,step.succeeded,job.succeeded,file.completed}'::text[]) AS type`;
+    FROM done, unnest('{file.registered,file.routed,job.claimed,step.succeeded,step.succeeded,job.succeeded,file.completed}'::text[]) AS type
+    WHERE ${hasHistory}`;
 }

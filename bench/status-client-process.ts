@@ -1,0 +1,51 @@
+/**
+ * Asks `/status` at a steady rate, in a process of its own so that it waits for nothing but the API: a request leaves when it is due, whether
+ * or not those before were answered, and a late answer counts from when its request was due. Takes its work as JSON, prints its result.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Pool } from 'undici';
+import { percentiles } from './percentiles.ts';
+
+export interface StatusWork {
+  readonly api: string;
+  readonly keys: readonly string[];
+  readonly fileIds: readonly string[];
+  readonly rate: number;
+  readonly seconds: number;
+}
+
+const CONNECTIONS = 64;
+
+const work = JSON.parse(process.argv[2] ?? '') as StatusWork;
+const pool = new Pool(work.api, { connections: CONNECTIONS });
+const took: number[] = [];
+let failures = 0;
+
+async function one(index: number, dueMs: number): Promise<void> {
+  const { statusCode, body } = await pool.request({
+    method: 'GET',
+    path: `/status?file_id=${work.fileIds[index % work.fileIds.length]}`,
+    headers: { 'x-api-key': work.keys[index % work.keys.length] ?? '' },
+  });
+  await body.dump();
+  if (statusCode !== 200) throw new Error(`/status answered ${statusCode}`);
+  took.push(performance.now() - dueMs);
+}
+
+const asked: Promise<void>[] = [];
+const begun = performance.now();
+for (let index = 0; index < work.rate * work.seconds; index += 1) {
+  const dueMs = begun + (index * 1_000) / work.rate;
+  const early = dueMs - performance.now();
+  if (early > 1) await sleep(early);
+  asked.push(
+    one(index, dueMs).catch((error: unknown) => {
+      if (failures === 0) console.error(String(error));
+      failures += 1;
+    }),
+  );
+}
+await Promise.all(asked);
+const perSecond = took.length / ((performance.now() - begun) / 1_000);
+await pool.close();
+console.log(JSON.stringify({ ...percentiles(took), perSecond, failures }));
