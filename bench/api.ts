@@ -86,7 +86,7 @@ async function measure(stack: Stack, options: ApiBenchOptions): Promise<ApiResul
     const withHistory = Math.min(options.files, MOST_WITH_HISTORY);
     await insertFinishedFiles(sql, TENANT, withHistory);
     // Those whose timeline is asked for; beside them the tables of files and jobs grow on.
-    const told = await pickFiles(sql, options.samples);
+    const histories = await pickFiles(sql, options.samples);
     await insertFilesWithoutHistory(sql, TENANT, { from: withHistory + 1, to: options.files });
     const key = (await readFile(stack.endpoints.operatorKeyFile, 'utf8')).trim();
     const ask = async (path: string): Promise<unknown> => {
@@ -97,7 +97,7 @@ async function measure(stack: Stack, options: ApiBenchOptions): Promise<ApiResul
     };
     const ids = await pickFiles(sql, options.samples);
     const reads: Record<string, Percentiles & { readonly wanted?: number }> = {};
-    for (const [name, pathOf] of await questions(ask, ids, told)) {
+    for (const [name, pathOf] of await questions(ask, ids, histories)) {
       const took: number[] = [];
       for (let index = 0; index < options.samples; index += 1) {
         const begun = performance.now();
@@ -140,7 +140,7 @@ type Question = readonly [name: string, pathOf: (index: number) => string];
 async function questions(
   ask: (path: string) => Promise<unknown>,
   files: readonly PickedFile[],
-  told: readonly PickedFile[],
+  withHistory: readonly PickedFile[],
 ): Promise<Question[]> {
   const file = (index: number) => files[index % files.length]!;
   await ask('/api/v1/files');
@@ -154,7 +154,7 @@ async function questions(
     ['search, name', (index) => `/api/v1/search?q=${file(index).name}`],
     ['search, id', (index) => `/api/v1/search?q=${file(index).id}`],
     ['search, path', (index) => `/api/v1/search?q=${TENANT}/old/${index + 1}`],
-    ['timeline', (index) => `/api/v1/files/${told[index % told.length]!.id}/timeline`],
+    ['timeline', (index) => `/api/v1/files/${withHistory[index % withHistory.length]!.id}/timeline`],
     ['overview', () => '/api/v1/overview'],
   ];
 }

@@ -11,6 +11,7 @@ import { MessagingStack } from './stacks/messaging-stack.ts';
 import { NetworkStack } from './stacks/network-stack.ts';
 import { PartnerApisStack } from './stacks/partner-apis-stack.ts';
 import { ServicesStack } from './stacks/services-stack.ts';
+import { SftpLoginsStack } from './stacks/sftp-logins-stack.ts';
 import { SftpStack } from './stacks/sftp-stack.ts';
 import { StandbyAlarmsStack } from './stacks/standby-alarms-stack.ts';
 import { StorageStack } from './stacks/storage-stack.ts';
@@ -74,6 +75,7 @@ function buildFleet(app: App, fleet: Fleet): FleetParts {
   const storage = new StorageStack(app, fleet, { network, messaging });
   const telemetry = new TelemetryStack(app, fleet, network);
   const common = { network, data, messaging, telemetry };
+  const logins = new SftpLoginsStack(app, fleet, { network, data });
   if (role === 'standby') {
     new ServicesStack(app, fleet, common);
     new StandbyAlarmsStack(app, fleet, { data, telemetry });
@@ -81,13 +83,13 @@ function buildFleet(app: App, fleet: Fleet): FleetParts {
   }
   const api = new ApiStack(app, fleet, network);
   const services = new ServicesStack(app, fleet, { ...common, api });
-  // An activated standby is reached by the SFTP server of the region where it stands, which knows its users.
-  const sftp = role !== 'activated' ? new SftpStack(app, fleet, network) : undefined;
+  // An activated standby is reached by the SFTP server of the region where it stands, which asks its function too.
+  const sftp = role !== 'activated' ? new SftpStack(app, fleet, { network, logins }) : undefined;
   const partnerApis =
     settings.partnerApis === undefined
       ? undefined
       : new PartnerApisStack(app, fleet, { network, api, settings: settings.partnerApis });
-  new AlarmsStack(app, fleet, { data, messaging, storage, services, telemetry, api, sftp, partnerApis });
+  new AlarmsStack(app, fleet, { data, messaging, storage, services, telemetry, api, sftp, logins, partnerApis });
   const { audit } = settings;
   if (role !== 'activated' && (audit.cloudTrailDataEvents || audit.config || audit.guardDuty)) {
     new AuditStack(app, fleet, { network, storage });

@@ -1,16 +1,14 @@
 /**
- * What a fleet is to be, from a YAML file: size, regions, domain, partners' access. Unknown keys are faults, and all faults come at once.
+ * What a fleet is to be, from a YAML file: size, regions, domain, who may reach it. Unknown keys are faults, and all faults come at once.
  *
  * 1. A file names one fleet for each region. In a pair, each is the home of its own tenants, and the other holds a standby of it.
  * 2. Prefixes differ by region: they begin the names of buckets, which all accounts of AWS share.
  */
 import { readFileSync } from 'node:fs';
 import { BlockList } from 'node:net';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { parseRouteFiles } from '#shared/definitions/parse-route-files.ts';
-import { publicKeysOf } from '#shared/definitions/routes/route-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { scheduledMinimumsSchema } from './scheduled-minimums.ts';
 
@@ -46,8 +44,6 @@ const homeSchema = z.strictObject({
     .regex(/^pl-[0-9a-f]{8,17}$/, 'must be the id of a prefix list, such as pl-0123456789abcdef0')
     .optional(),
   availabilityZones: z.array(z.string()).min(2).max(3),
-  /** Tenants whose home this is: route files, from where the settings stand. */
-  tenantFiles: z.array(z.string()).min(1),
   /** Tasks that stand ready for the bursts that come at known hours. */
   scheduledMinimums: scheduledMinimumsSchema,
 });
@@ -58,7 +54,20 @@ const settingsSchema = z
     homes: z.array(homeSchema).min(1).max(2),
     /** The hosted zone under which `sftp.`, `api.` and `partners.` stand. */
     domain: z.strictObject({ zoneId: z.string(), zoneName: z.string() }),
-    sftp: z.strictObject({ allowedCidrs: z.array(cidr).min(1) }),
+    sftp: z.strictObject({
+      allowedCidrs: z.array(cidr).min(1),
+      /** The identity provider that checks passwords; keys alone when absent. */
+      passwords: z
+        .strictObject({
+          /** Its token endpoint, for the grant `password` of OAuth 2. */
+          url: z.url({ protocol: /^https$/ }),
+          clientId: z.string().min(1),
+          /** Below `<prefix>/tenants/` in Secrets Manager. */
+          clientSecret: z.string().optional(),
+          scope: z.string().optional(),
+        })
+        .optional(),
+    }),
     /** Who reaches the control API; the WAF and its keys stand behind. */
     api: z.strictObject({ allowedCidrs: z.array(cidr).min(1) }),
     /** API Gateway with the authorizer before partners' APIs; none when absent. */
@@ -214,58 +223,13 @@ function overlap(one: string, other: string): boolean {
 export type DeploySettings = z.output<typeof settingsSchema>;
 export type HomeSettings = DeploySettings['homes'][number];
 
-export interface SftpUser {
-  readonly tenantId: string;
-  readonly username: string;
-  readonly publicKeys: readonly string[];
-  /** First directories of the tenant's routes: where uploads may go. */
-  readonly directories: readonly string[];
-}
-
 /** @throws LongshoreError `CONFIG_INVALID` with every fault. */
 export function readSettings(path: string): DeploySettings {
   const parsed = settingsSchema.safeParse(parse(readFileSync(path, 'utf8')));
   if (parsed.success) {
-    const homes = parsed.data.homes.map((home) => ({
-      ...home,
-      tenantFiles: home.tenantFiles.map((file) => join(dirname(path), file)),
-    }));
     const { npmrc, ...images } = parsed.data.images;
-    return { ...parsed.data, homes, images: { ...images, ...(npmrc && { npmrc: resolve(dirname(path), npmrc) }) } };
+    return { ...parsed.data, images: { ...images, ...(npmrc && { npmrc: resolve(dirname(path), npmrc) }) } };
   }
   const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || '(all)'}: ${issue.message}`);
   throw new LongshoreError('CONFIG_INVALID', `${path} is invalid:\n  ${faults.join('\n  ')}`, { details: { faults } });
-}
-
-/** @throws LongshoreError `CONFIG_INVALID` for a route file that is none. */
-export function readSftpUsers(home: HomeSettings): SftpUser[] {
-  const parsed = parseRouteFiles(home.tenantFiles.map((name) => ({ name, text: readFileSync(name, 'utf8') })));
-  if (!parsed.ok) {
-    const faults = parsed.faults.map(({ file, line, message }) => `${file}:${line}: ${message}`);
-    throw new LongshoreError('CONFIG_INVALID', `The tenants' files are invalid:\n  ${faults.join('\n  ')}`);
-  }
-  const documents = parsed.documents.map(({ document }) => document);
-  const routes = documents.filter((document) => document.kind === 'route');
-  return documents
-    .filter((document) => document.kind === 'tenant')
-    .flatMap(({ id, sftpUsers }) => {
-      const paths = routes.filter(({ tenant }) => tenant === id).flatMap(({ match }) => match.path);
-      return sftpUsers.map((user) => {
-        const { username } = user;
-        const publicKeys = publicKeysOf(user);
-        if (publicKeys.length === 0) {
-          throw new LongshoreError('CONFIG_INVALID', `The SFTP user ${username} of ${id} has no public key.`);
-        }
-        return { tenantId: id, username, publicKeys, directories: firstDirectories(paths) };
-      });
-    });
-}
-
-/** Transfer Family takes no mapping of `/` beside others, so each first directory is mapped by itself. */
-function firstDirectories(globs: readonly string[]): string[] {
-  const first = globs
-    .map((glob) => glob.split('/'))
-    .flatMap(([head, ...rest]) => (rest.length === 0 ? [] : [head ?? '']));
-  const plain = first.filter((name) => /^[A-Za-z0-9._-]+$/.test(name) && name !== 'outbound');
-  return [...new Set(plain.length === 0 ? ['inbound'] : plain)].sort();
 }

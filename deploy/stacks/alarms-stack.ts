@@ -26,6 +26,7 @@ import { type Fleet, FleetStack, standbyPrefix } from './fleet-stack.ts';
 import type { MessagingStack } from './messaging-stack.ts';
 import type { PartnerApisStack } from './partner-apis-stack.ts';
 import type { ServicesStack } from './services-stack.ts';
+import type { SftpLoginsStack } from './sftp-logins-stack.ts';
 import type { SftpStack } from './sftp-stack.ts';
 import { REPLICATION_MINUTES, REPLICATION_RULE, type StorageStack } from './storage-stack.ts';
 import type { TelemetryStack } from './telemetry-stack.ts';
@@ -38,6 +39,7 @@ export interface AlarmedParts {
   readonly telemetry: TelemetryStack;
   /** A standby that was brought to work is reached by the other region's server. */
   readonly sftp?: SftpStack;
+  readonly logins: SftpLoginsStack;
   readonly api: ApiStack;
   readonly partnerApis?: PartnerApisStack;
 }
@@ -75,6 +77,7 @@ export class AlarmsStack extends FleetStack {
     this.#watchStores();
     this.#watchApis();
     if (parts.sftp !== undefined) this.#watchSftp(parts.sftp);
+    this.#watchLogins(parts.logins);
     this.#addPrometheusRules();
     this.#createDashboard();
   }
@@ -600,6 +603,25 @@ export class AlarmsStack extends FleetStack {
       reason: 'More than five SFTP sessions a minute end in an error.',
       metric: count('session_errors', '{ ($.activity-type = "ERROR") || ($.activity-type = "PARTIAL_CLOSE") }'),
       limit: 5,
+    });
+  }
+
+  #watchLogins({ handler }: SftpLoginsStack): void {
+    this.#raise({
+      id: 'sftp-logins-undecided',
+      runbook: 'doors.md#logins-undecided',
+      reason: 'SFTP logins fail because the database or the provider of passwords does not answer.',
+      // A refused login is no error of the function.
+      metric: handler.metricErrors({ statistic: cw.Stats.SUM, period: MINUTE }),
+      limit: 0,
+      minutes: 1,
+    });
+    this.#raise({
+      id: 'sftp-logins-throttled',
+      runbook: 'doors.md#logins-undecided',
+      reason: 'More SFTP logins come at once than the function may decide: some fail.',
+      metric: handler.metricThrottles({ statistic: cw.Stats.SUM, period: MINUTE }),
+      limit: 0,
     });
   }
 

@@ -90,6 +90,8 @@ test('whatever can go wrong is watched', () => {
       'authorizer-throttled',
       'authorizer-slow',
       'sftp-logins-refused',
+      'sftp-logins-throttled',
+      'sftp-logins-undecided',
       'sftp-session-errors',
     ].sort(),
   );

@@ -151,7 +151,17 @@ export class DataStack extends FleetStack {
 
   /** Without a password: `DATABASE_IAM_AUTH` signs one. */
   databaseUrl(user: string): string {
-    return `postgres://${user}@${this.cluster.clusterEndpoint.hostname}:${PORT}/${DATABASE_NAME}?sslmode=verify-full`;
+    return this.#urlOf(user, this.cluster.clusterEndpoint.hostname);
+  }
+
+  /** For reads alone, also while the cluster follows another one. */
+  readingUrl(user: string): string {
+    const { clusterEndpoint, clusterReadEndpoint } = this.cluster;
+    return this.#urlOf(user, (this.fleet.role === 'standby' ? clusterReadEndpoint : clusterEndpoint).hostname);
+  }
+
+  #urlOf(user: string, hostname: string): string {
+    return `postgres://${user}@${hostname}:${PORT}/${DATABASE_NAME}?sslmode=verify-full`;
   }
 
   connectArn(user: string): string {

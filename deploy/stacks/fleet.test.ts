@@ -134,8 +134,8 @@ test('the network leads out for partners alone, and to AWS by endpoints', () => 
     endpoints
       .map(({ Properties }) => JSON.stringify(Properties.ServiceName).match(/(?:us-east-1\.|"\.)([a-z0-9.-]+)"/)?.[1])
       .sort(),
-  ).toEqual(['aps-workspaces', 'ecr.api', 'ecr.dkr', 'logs', 's3', 'secretsmanager', 'sns', 'sqs', 'sts']);
-  expect(endpoints.filter(({ Properties }) => Properties.VpcEndpointType === 'Interface')).toHaveLength(8);
+  ).toEqual(['aps-workspaces', 'ecr.api', 'ecr.dkr', 'lambda', 'logs', 's3', 'secretsmanager', 'sns', 'sqs', 'sts']);
+  expect(endpoints.filter(({ Properties }) => Properties.VpcEndpointType === 'Interface')).toHaveLength(9);
   stack('network').hasResourceProperties('AWS::KMS::Key', { EnableKeyRotation: true });
   stack('network').hasResourceProperties('AWS::EC2::FlowLog', { TrafficType: 'REJECT' });
 });
@@ -353,26 +353,77 @@ describe('services', () => {
 });
 
 describe('doors', () => {
-  test('SFTP takes keys only, without SHA-1, and a user sees its tenant’s directories', () => {
+  test('SFTP is without SHA-1, and asks the function of logins, which nobody else may call', () => {
     stack('sftp').hasResourceProperties('AWS::Transfer::Server', {
       EndpointType: 'VPC',
-      IdentityProviderType: 'SERVICE_MANAGED',
+      IdentityProviderType: 'AWS_LAMBDA',
+      IdentityProviderDetails: { Function: Match.anyValue(), SftpAuthenticationMethods: 'PUBLIC_KEY' },
       Protocols: ['SFTP'],
       SecurityPolicyName: 'TransferSecurityPolicy-2025-03',
       StructuredLogDestinations: [Match.anyValue()],
     });
-    stack('sftp').hasResourceProperties('AWS::Transfer::User', {
-      UserName: 'acme',
-      HomeDirectoryType: 'LOGICAL',
-      HomeDirectoryMappings: [
-        { Entry: '/inbound', Target: `/${EAST}-landing/acme/inbound` },
-        { Entry: '/outbound', Target: `/${EAST}-outbound/acme` },
-      ],
+    stack('sftp').resourceCountIs('AWS::Transfer::User', 0);
+    stack('sftp').hasResourceProperties('AWS::Lambda::Permission', {
+      Principal: 'transfer.amazonaws.com',
+      SourceArn: { 'Fn::GetAtt': [Match.stringLikeRegexp('Server'), 'Arn'] },
+      SourceAccount: Match.anyValue(),
     });
-    const roles = JSON.stringify(stack('sftp').findResources('AWS::IAM::Policy'));
-    expect(roles).toContain(`${EAST}-landing/acme/inbound/*`);
-    expect(roles).not.toContain(`${EAST}-landing/*`);
   });
+
+  test('the function of logins reads the database from inside the network, as a user of its own', () => {
+    const logins = stack('sftp-logins');
+    logins.hasResourceProperties('AWS::Lambda::Function', {
+      FunctionName: `${EAST}-sftp-logins`,
+      Handler: 'lambda.handler',
+      Environment: {
+        Variables: Match.objectLike({
+          DATABASE_IAM_AUTH: 'true',
+          LONGSHORE_PREFIX: EAST,
+          LONGSHORE_SFTP_OTHER_FUNCTION: `${WEST}-standby-sftp-logins`,
+          NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem',
+        }),
+      },
+      ReservedConcurrentExecutions: 20,
+      VpcConfig: { SecurityGroupIds: [Match.anyValue(), Match.anyValue()], SubnetIds: Match.anyValue() },
+    });
+    const [group] = resourcesOf(logins, 'AWS::EC2::SecurityGroup');
+    expect(group?.Properties.SecurityGroupEgress.map(({ ToPort }: { ToPort: number }) => ToPort)).toEqual([443]);
+    const policies = JSON.stringify(logins.findResources('AWS::IAM::Policy'));
+    expect(policies).toContain('/longshore_logins');
+    expect(policies).not.toContain('secretsmanager');
+    // Another tenant's objects are kept away by the policy of the session; other buckets by the role.
+    expect(policies).toContain(`:s3:::${EAST}-landing/*`);
+    expect(policies).not.toContain('-archive');
+  });
+
+  test(
+    'passwords, if a provider is set, are checked by it from a subnet that leads out',
+    () => {
+      const passwords = {
+        url: 'https://login.example/token',
+        clientId: 'sftp',
+        clientSecret: 'sftp/client',
+        scope: 'openid',
+      };
+      const withPasswords = synthesise({ ...settings, homes: settings.homes, sftp: { ...settings.sftp, passwords } });
+      const of = (name: string) => withPasswords.get(`${EAST}-${name}`)!;
+      of('sftp').hasResourceProperties('AWS::Transfer::Server', {
+        IdentityProviderDetails: { SftpAuthenticationMethods: 'PUBLIC_KEY_OR_PASSWORD' },
+      });
+      const [logins] = resourcesOf(of('sftp-logins'), 'AWS::Lambda::Function');
+      expect(logins?.Properties.Environment.Variables).toMatchObject({
+        LONGSHORE_SECRETS_PREFIX: `${EAST}/tenants/`,
+        LONGSHORE_SFTP_PASSWORD_URL: 'https://login.example/token',
+        LONGSHORE_SFTP_PASSWORD_CLIENT_ID: 'sftp',
+        LONGSHORE_SFTP_PASSWORD_CLIENT_SECRET_NAME: 'sftp/client',
+        LONGSHORE_SFTP_PASSWORD_SCOPE: 'openid',
+      });
+      expect(JSON.stringify(logins?.Properties.VpcConfig.SubnetIds)).toContain('egress');
+      const policies = JSON.stringify(of('sftp-logins').findResources('AWS::IAM::Policy'));
+      expect(policies).toContain(`:secret:${EAST}/tenants/sftp/client-??????`);
+    },
+    SYNTHESIS_MS,
+  );
 
   test('the control API stands behind TLS and a firewall, and is asked for its readiness', () => {
     stack('api').hasResourceProperties('AWS::ElasticLoadBalancingV2::Listener', { Port: 443, Protocol: 'HTTPS' });
@@ -452,17 +503,23 @@ describe('two regions', () => {
     });
   });
 
-  test('both servers show one host key, and know the users of both homes', () => {
+  test('both servers show one host key, and ask about the users of both homes', () => {
     const secrets = [EAST, WEST].map((prefix) => {
       const found = resourcesOf(stack('sftp', prefix), 'AWS::CloudFormation::CustomResource');
       expect(found).toHaveLength(1);
       return found[0]!.Properties.secretName;
     });
     expect(new Set(secrets).size).toBe(1);
-    const users = resourcesOf(stack('sftp', WEST), 'AWS::Transfer::User').map(({ Properties }) => Properties);
-    const acme = users.find(({ UserName }) => UserName === 'acme');
-    expect(users.map(({ UserName }) => UserName).sort()).toEqual(['acme', 'globex-bank']);
-    expect(acme.HomeDirectoryMappings[0].Target).toBe(`/${EAST}-standby-landing/acme/inbound`);
+    const of = (prefix: string) =>
+      resourcesOf(stack('sftp-logins', prefix), 'AWS::Lambda::Function')[0]!.Properties.Environment.Variables;
+    expect(of(WEST).LONGSHORE_SFTP_OTHER_FUNCTION).toBe(`${EAST}-standby-sftp-logins`);
+    expect(of(`${EAST}-standby`)).not.toHaveProperty('LONGSHORE_SFTP_OTHER_FUNCTION');
+    // A follower answers at the address for reads alone.
+    expect(JSON.stringify(of(`${EAST}-standby`).DATABASE_URL)).toContain('ReadEndpoint');
+    expect(JSON.stringify(of(EAST).DATABASE_URL)).not.toContain('ReadEndpoint');
+    stack('network', WEST).hasResourceProperties('AWS::EC2::VPCEndpoint', {
+      ServiceName: Match.stringLikeRegexp('lambda$'),
+    });
   });
 
   test('names lead to the home while it answers, else to its standby', () => {

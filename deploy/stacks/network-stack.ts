@@ -117,7 +117,10 @@ export class NetworkStack extends FleetStack {
     acknowledge(securityGroup, {
       EC23: 'The only source is this network itself, whose range is known when the stack is created.',
     });
-    for (const [name, service] of Object.entries(INTERFACE_ENDPOINTS)) {
+    const isOfPair = this.fleet.settings.homes.length === 2 && this.isHome;
+    // There the function of SFTP logins asks that of the standby.
+    const others = isOfPair ? { Lambda: ec2.InterfaceVpcEndpointAwsService.LAMBDA } : {};
+    for (const [name, service] of Object.entries({ ...INTERFACE_ENDPOINTS, ...others })) {
       const endpoint = this.vpc.addInterfaceEndpoint(name, {
         service,
         subnets: { subnetGroupName: 'fleet' },

@@ -14,7 +14,7 @@ import { HostedZone } from 'aws-cdk-lib/aws-route53';
 import * as waf from 'aws-cdk-lib/aws-wafv2';
 import type { Construct } from 'constructs';
 import { loadAuthorizerConfig } from '#services/authorizer/config.ts';
-import { bundleAuthorizer } from '../services/bundle-authorizer.ts';
+import { bundleFunction } from '../services/bundle-function.ts';
 import type { DeploySettings } from '../settings.ts';
 import { acknowledge } from './acknowledge.ts';
 import type { ApiStack } from './api-stack.ts';
@@ -59,7 +59,7 @@ export class PartnerApisStack extends FleetStack {
     logGroup.grantWrite(role);
     return new lambda.Function(this, 'Authorizer', {
       description: 'Says what a token may do, before partners’ APIs',
-      code: lambda.Code.fromAsset(bundleAuthorizer()),
+      code: lambda.Code.fromAsset(bundleFunction('authorizer')),
       handler: 'lambda.handler',
       runtime: lambda.Runtime.NODEJS_24_X,
       architecture: lambda.Architecture.ARM_64,

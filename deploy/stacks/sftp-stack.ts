@@ -1,10 +1,10 @@
 /**
  * The front door: a Transfer Family server with addresses that do not change.
  *
- * 1. Keys only, and a policy without SHA-1: what `local/sftp/algorithms.ts` holds on one machine.
- * 2. A user is confined to its tenant's directories: the first ones of its routes in landing, `/outbound` to read.
- * 3. The server of each region shows the same host key, and knows the users of its standby's home: after a failover partners see the
- *    server they know.
+ * 1. A policy without SHA-1: what `local/sftp/algorithms.ts` holds on one machine.
+ * 2. Who may log in, with what and to where, the home's function says at each login (`sftp-logins-stack.ts`); of users that it does not know, that
+ *    of the standby in this region. A user that comes or goes needs no deployment.
+ * 3. The server of each region shows the same host key: after a failover partners see the server they know.
  */
 
 import { fileURLToPath } from 'node:url';
@@ -13,14 +13,13 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
-import { CfnServer, CfnUser } from 'aws-cdk-lib/aws-transfer';
+import { CfnServer } from 'aws-cdk-lib/aws-transfer';
 import type { Construct } from 'constructs';
-import { bucketName } from '#shared/runtime/config/resource-names.ts';
-import { type HomeSettings, readSftpUsers, type SftpUser } from '../settings.ts';
 import { allowWithWildcards } from './acknowledge.ts';
 import { addFailoverName, admitHealthCheckers } from './failover-name.ts';
-import { type Fleet, FleetStack, standbyPrefix } from './fleet-stack.ts';
+import { type Fleet, FleetStack } from './fleet-stack.ts';
 import type { NetworkStack } from './network-stack.ts';
+import type { SftpLoginsStack } from './sftp-logins-stack.ts';
 
 const SFTP_PORT = 22;
 /** Transfer Family, "Security policies": nothing that rests on SHA-1, strict key exchange. */
@@ -34,8 +33,9 @@ export class SftpStack extends FleetStack {
   readonly logs: LogGroup;
   readonly #key: NetworkStack['key'];
 
-  constructor(scope: Construct, fleet: Fleet, { vpc, key }: NetworkStack) {
+  constructor(scope: Construct, fleet: Fleet, { network, logins }: { network: NetworkStack; logins: SftpLoginsStack }) {
     super(scope, 'sftp', fleet);
+    const { vpc, key } = network;
     this.#key = key;
     this.logs = new LogGroup(this, 'Logs', {
       logGroupName: `/longshore/${fleet.prefix}/sftp`,
@@ -43,16 +43,19 @@ export class SftpStack extends FleetStack {
       encryptionKey: key,
       removalPolicy: this.removalPolicy,
     });
-    this.server = this.#createServer(vpc);
+    this.server = this.#createServer(vpc, logins.handler);
+    new lambda.CfnPermission(this, 'AskLogins', {
+      action: 'lambda:InvokeFunction',
+      functionName: logins.handler.functionArn,
+      principal: 'transfer.amazonaws.com',
+      sourceAccount: this.account,
+      sourceArn: this.server.attrArn,
+    });
     this.#importHostKey();
-    for (const home of fleet.settings.homes) {
-      const prefix = home.region === fleet.region ? fleet.prefix : standbyPrefix(home.prefix);
-      for (const user of readSftpUsers(home)) this.#addUser(user, home, prefix);
-    }
     this.#addName();
   }
 
-  #createServer(vpc: ec2.IVpc): CfnServer {
+  #createServer(vpc: ec2.IVpc, logins: lambda.IFunction): CfnServer {
     const { settings } = this.fleet;
     const group = new ec2.SecurityGroup(this, 'Group', {
       vpc,
@@ -66,7 +69,11 @@ export class SftpStack extends FleetStack {
     return new CfnServer(this, 'Server', {
       domain: 'S3',
       protocols: ['SFTP'],
-      identityProviderType: 'SERVICE_MANAGED',
+      identityProviderType: 'AWS_LAMBDA',
+      identityProviderDetails: {
+        function: logins.functionArn,
+        sftpAuthenticationMethods: settings.sftp.passwords === undefined ? 'PUBLIC_KEY' : 'PUBLIC_KEY_OR_PASSWORD',
+      },
       endpointType: 'VPC',
       endpointDetails: {
         vpcId: vpc.vpcId,
@@ -79,52 +86,6 @@ export class SftpStack extends FleetStack {
       // A rename is a rename, and not a copy that is seen as another upload; times are set by clients that insist on it.
       protocolDetails: { setStatOption: 'ENABLE_NO_OP' },
       s3StorageOptions: { directoryListingOptimization: 'ENABLED' },
-    });
-  }
-
-  #addUser(user: SftpUser, home: HomeSettings, prefix: string): void {
-    const id = `${home.prefix}-${user.username}`;
-    const bucketArn = (bucket: 'landing' | 'outbound') => `arn:${this.partition}:s3:::${bucketName(prefix, bucket)}`;
-    const directories = user.directories.map((name) => `${user.tenantId}/${name}`);
-    const role = new iam.Role(this, `${id}-role`, {
-      description: `SFTP user ${user.username} of ${user.tenantId}`,
-      assumedBy: new iam.ServicePrincipal('transfer.amazonaws.com', {
-        conditions: { StringEquals: { 'aws:SourceAccount': this.account } },
-      }),
-    });
-    const reason = 'All objects below the tenant’s own directories; the key is named by its alias.';
-    const allow = (actions: string[], resources: string[], conditions?: Record<string, unknown>) =>
-      allowWithWildcards(role, [new iam.PolicyStatement({ actions, resources, conditions })], reason);
-    const inside = (prefixes: readonly string[]) => ({
-      StringLike: { 's3:prefix': prefixes.flatMap((each) => [each, `${each}/*`]) },
-    });
-    allow(['s3:ListBucket'], [bucketArn('landing')], inside(directories));
-    allow(['s3:ListBucket'], [bucketArn('outbound')], inside([user.tenantId]));
-    allow(
-      ['s3:PutObject', 's3:GetObject', 's3:DeleteObject'],
-      directories.map((directory) => `${bucketArn('landing')}/${directory}/*`),
-    );
-    allow(['s3:GetObject'], [`${bucketArn('outbound')}/${user.tenantId}/*`]);
-    // By its alias: the key of a standby's buckets is of another stack set.
-    allow(
-      ['kms:Decrypt', 'kms:GenerateDataKey'],
-      [this.formatArn({ service: 'kms', resource: 'key', resourceName: '*' })],
-      { 'ForAnyValue:StringEquals': { 'kms:ResourceAliases': [`alias/${prefix}`] } },
-    );
-    new CfnUser(this, id, {
-      serverId: this.server.attrServerId,
-      userName: user.username,
-      role: role.roleArn,
-      homeDirectoryType: 'LOGICAL',
-      homeDirectoryMappings: [
-        ...user.directories.map((name) => ({
-          entry: `/${name}`,
-          target: `/${bucketName(prefix, 'landing')}/${user.tenantId}/${name}`,
-        })),
-        { entry: '/outbound', target: `/${bucketName(prefix, 'outbound')}/${user.tenantId}` },
-      ],
-      sshPublicKeys: [...user.publicKeys],
-      tags: [{ key: 'tenant', value: user.tenantId }],
     });
   }
 

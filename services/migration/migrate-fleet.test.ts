@@ -1,6 +1,7 @@
 import postgres from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findApiKey } from '#shared/access/api-keys.ts';
+import { findSftpLogin } from '#shared/access/sftp-users.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { migrateFleet } from './migrate-fleet.ts';
@@ -41,6 +42,14 @@ test('makes the schema for its owner, and lets services read and write rows and 
     expect(await user`SELECT id FROM tenants WHERE id = 'acme'`).toHaveLength(1);
     await expect(user`CREATE TABLE mine (id int)`).rejects.toMatchObject({ code: '42501' });
     await expect(user`DROP TABLE tenants`).rejects.toMatchObject({ code: '42501' });
+  });
+});
+
+test('lets the function of SFTP logins read who may log in, and nothing else', async () => {
+  await as('longshore_logins', async (user) => {
+    expect(await findSftpLogin(user, 'nobody')).toBeUndefined();
+    await expect(user`SELECT FROM api_keys`).rejects.toMatchObject({ code: '42501' });
+    await expect(user`UPDATE sftp_users SET disabled_at = NULL`).rejects.toMatchObject({ code: '42501' });
   });
 });
 

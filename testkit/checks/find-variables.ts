@@ -17,6 +17,7 @@ import { variables as migration } from '#services/migration/config.ts';
 import { variables as partnerWorker } from '#services/partner-worker/config.ts';
 import { variables as retrySweeper } from '#services/retry-sweeper/config.ts';
 import { variables as router } from '#services/router/config.ts';
+import { variables as sftpLogins } from '#services/sftp-logins/config.ts';
 import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
 
 type Shape = Readonly<Record<string, z.ZodType>>;
@@ -39,6 +40,7 @@ const SERVICES = {
 };
 const OTHERS = {
   authorizer,
+  'SFTP logins on AWS': sftpLogins,
   migration,
   'npm start': launcher,
   'SFTP gateway': sftpGateway,

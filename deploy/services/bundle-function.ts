@@ -1,5 +1,5 @@
 /**
- * The authorizer as one file of JavaScript for Lambda, which loads no TypeScript and has no `node_modules` of ours. Gives its
+ * A service that Lambda runs, as one file of JavaScript: Lambda loads no TypeScript and has no `node_modules` of ours. Gives its
  * folder; the same source gives the same bytes, and so no new deployment.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -7,21 +7,23 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 
-const SOURCE = fileURLToPath(new URL('../../services/authorizer/lambda.ts', import.meta.url));
-const FOLDER = fileURLToPath(new URL('../../node_modules/.cache/longshore/authorizer', import.meta.url));
+type BundledService = 'authorizer' | 'sftp-logins';
+
 /** Once in a process is enough. */
-let folder: string | undefined;
+const folders = new Map<BundledService, string>();
 /** What CommonJS packages in the bundle call; ES modules have none. */
 const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
 
-export function bundleAuthorizer(): string {
-  folder ??= bundle();
+export function bundleFunction(service: BundledService): string {
+  const folder = folders.get(service) ?? bundle(service);
+  folders.set(service, folder);
   return folder;
 }
 
-function bundle(): string {
+function bundle(service: BundledService): string {
+  const folder = fileURLToPath(new URL(`../../node_modules/.cache/longshore/${service}`, import.meta.url));
   const built = buildSync({
-    entryPoints: [SOURCE],
+    entryPoints: [fileURLToPath(new URL(`../../services/${service}/lambda.ts`, import.meta.url))],
     write: false,
     bundle: true,
     platform: 'node',
@@ -33,12 +35,12 @@ function bundle(): string {
     logLevel: 'warning',
   });
   const code = built.outputFiles[0]?.contents ?? new Uint8Array();
-  const file = join(FOLDER, 'lambda.mjs');
-  if (existsSync(file) && readFileSync(file).equals(code)) return FOLDER;
-  mkdirSync(FOLDER, { recursive: true });
+  const file = join(folder, 'lambda.mjs');
+  if (existsSync(file) && readFileSync(file).equals(code)) return folder;
+  mkdirSync(folder, { recursive: true });
   // Several syntheses may run side by side: none sees half a file.
-  const draft = `${FOLDER}-${process.pid}.mjs`;
+  const draft = `${folder}-${process.pid}.mjs`;
   writeFileSync(draft, code);
   renameSync(draft, file);
-  return FOLDER;
+  return folder;
 }
