@@ -216,6 +216,15 @@ export const ERROR_CODES = {
     remedy:
       'Ask the partner to take the file away and retry the job, or say `onExisting: overwrite` or `number` in the route.',
   },
+  PUBLISH_UNAVAILABLE: {
+    meaning: 'A queue or topic of the tenant took no messages, or did not say whether it did.',
+    remedy: 'Check the queue or topic and the credentials. The step is retried.',
+  },
+  PUBLISH_REFUSED: {
+    meaning:
+      'A queue or topic of the tenant refuses the messages: it does not exist, or the credentials do not allow it.',
+    remedy: 'Correct the target or the permissions of the credentials, then retry the job.',
+  },
   PUSH_RENAME_REFUSED: {
     meaning: 'The partner’s server has the whole file under a temporary name and refuses to give it its final name.',
     remedy:

@@ -5,7 +5,7 @@ import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import { ensureSecret, makeSecret } from '#local/launcher/keys.ts';
 import { LOAD_TABLES } from '#shared/databases/load-tables.ts';
 
-export const WAREHOUSE = 'fsa_warehouse';
+const WAREHOUSE = 'fsa_warehouse';
 const TABLES = [
   'CREATE TABLE loans_by_county (county text PRIMARY KEY, loans int NOT NULL, amount numeric(12, 2) NOT NULL)',
 ];

@@ -6,15 +6,8 @@
  * 3. What is not named under `buckets` is never written to. Prefixes end with the separator.
  */
 import { z } from 'zod';
+import { endpointSchema } from '#shared/definitions/endpoint-schema.ts';
 import { idSchema, secretNameSchema } from '#shared/definitions/name-schemas.ts';
-
-const endpointSchema = z.url({ protocol: /^https?$/ }).refine(
-  (url) => {
-    const { username, password, pathname, search, hash } = new URL(url);
-    return pathname === '/' && [username, password, search, hash].every((part) => part === '');
-  },
-  { error: 'must have no user, path, query or fragment' },
-);
 
 const placeSchema = z
   .string()

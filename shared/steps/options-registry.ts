@@ -6,6 +6,7 @@ import { loadOptions } from './load/options.ts';
 import { mailOptions } from './mail/options.ts';
 import { parseOptions } from './parse/options.ts';
 import { postOptions } from './post/options.ts';
+import { publishOptions } from './publish/options.ts';
 import { pushOptions } from './push/options.ts';
 import { receiptOptions } from './receipt/options.ts';
 import { stageOptions } from './stage/options.ts';
@@ -23,6 +24,7 @@ export const STEP_OPTIONS: readonly StepOptionsKind<unknown>[] = [
   loadOptions,
   postOptions,
   pushOptions,
+  publishOptions,
   mailOptions,
   confirmOptions,
   receiptOptions,

@@ -6,6 +6,7 @@ import { loadStep } from './load/run.ts';
 import { mailStep } from './mail/run.ts';
 import { parseStep } from './parse/run.ts';
 import { postStep } from './post/run.ts';
+import { publishStep } from './publish/run.ts';
 import { pushStep } from './push/run.ts';
 import { receiptStep } from './receipt/run.ts';
 import { stageStep } from './stage/run.ts';
@@ -23,6 +24,7 @@ const STEPS: readonly StepKind<unknown>[] = [
   loadStep,
   postStep,
   pushStep,
+  publishStep,
   mailStep,
   confirmStep,
   receiptStep,

@@ -11,10 +11,11 @@ import {
   type PartnerDirectory,
   type PartnerDirectoryOptions,
 } from '#shared/partners/partner-directory.ts';
+import { createSendMessages, type SendMessages } from '#shared/queue/publish-messages.ts';
 import type { RemoteConnection } from '#shared/remotes/remote-connection.ts';
 import type { RemoteDirectory, UsedRemote, UsedRemoteFacts, UseOptions } from '#shared/remotes/remote-directory.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
-import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
+import { type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
 
 /** By the fleet's own mail server. @throws SecretError */
 export type SendMail = (mail: Mail, sending: Pick<MailSending, 'deadlineMs' | 'signal'>) => Promise<MailOutcome>;
@@ -22,6 +23,8 @@ export type SendMail = (mail: Mail, sending: Pick<MailSending, 'deadlineMs' | 's
 export interface StepTargets {
   /** Undefined: the fleet has no mail server. */
   readonly sendMail?: SendMail | undefined;
+  /** To the tenant's own queues and topics. @throws SecretError */
+  readonly sendMessages?: SendMessages | undefined;
   findPartner(name: string): Promise<FoundPartner>;
   /** Runs `work` over a connection that nobody else uses meanwhile. @throws as `RemoteDirectory.use`. */
   useRemote<Result>(
@@ -65,6 +68,7 @@ export function createTargetDirectory(options: TargetDirectoryOptions): TargetDi
     partners,
     of: (tenantId) => ({
       sendMail: send,
+      sendMessages: createSendMessages(secretsOfTenant(secrets, tenantId), options.addressGuard),
       findPartner: (name) => partners.find(tenantId, name),
       useRemote: (name, work, use) => remotes.use({ tenantId, name }, work, use),
       useDatabase: (name, work) => databases.use({ tenantId, name }, work),

@@ -205,25 +205,27 @@ export const routeDocumentSchema = z
     }
     const reading = steps.flatMap((step, index) => (readsRecords(step) ? [index] : []));
     if (reading.length === 0 && parse < 0 && records !== undefined) {
-      const message = 'records need a step that reads them: parse, or load';
+      const message = 'records need a step that reads them: parse, load, or publish per record';
       context.addIssue({ code: 'custom', path: ['records'], message });
     }
     for (const index of reading)
-      for (const message of readingFaults(records))
+      for (const message of readingFaults(Object.keys(steps[index] ?? {})[0] ?? '', records))
         context.addIssue({ code: 'custom', path: ['steps', index], message });
   });
 export type RouteDocument = z.infer<typeof routeDocumentSchema>;
 
 /** Steps besides `parse` that read the file row by row. */
 function readsRecords(step: Readonly<Record<string, unknown>>): boolean {
-  return step.load !== undefined;
+  return step.load !== undefined || (step.publish as { readonly per?: unknown } | undefined)?.per === 'record';
 }
 
-function readingFaults(records: RecordsLayout | undefined): string[] {
-  if (records === undefined) return ['load needs a section `records` in the route'];
+function readingFaults(kind: string, records: RecordsLayout | undefined): string[] {
+  if (records === undefined) return [`${kind} needs a section \`records\` in the route`];
   const { onReject } = records;
   const holds = onReject.action === 'hold' || (onReject.action === 'reject-rows' && onReject.otherwise === 'hold');
-  return holds ? ['load holds no file for its rejected rows; choose reject-file or reject-rows under `onReject`'] : [];
+  return holds
+    ? [`${kind} holds no file for its rejected rows; choose reject-file or reject-rows under \`onReject\``]
+    : [];
 }
 
 export const routeFileDocumentSchema = z.discriminatedUnion(

@@ -4,13 +4,16 @@
  * 1. Memory is flat: a batch is bounded by rows and by text, and the next one is read once it is taken.
  * 2. Rows are given out before it is known whether the file is accepted as a whole: the verdict comes with the end.
  */
+
 import type { RecordsLayout } from '#shared/definitions/routes/records-schema.ts';
+import type { NotDone } from '#shared/effects/run-effect.ts';
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import { judgeRejects } from '#shared/formats/records/judge-rejects.ts';
 import type { RecordItem, RecordsSummary, RecordValues, RejectedRecord } from '#shared/formats/records/record-item.ts';
 import { uploadRejects, type WrittenRejects } from '../parse/upload-rejects.ts';
 import { readRecordFile } from '../read-record-file.ts';
 import type { StepContext } from '../step-context.ts';
+import { failed } from '../step-failure.ts';
 import { outboundKey } from '../step-keys.ts';
 
 export interface Row {
@@ -68,6 +71,13 @@ export async function readRows(
     await upload.abandon(error);
     throw error;
   }
+}
+
+export function refusedFile({ summary, firstRejected, rejects }: ReadRows): NotDone {
+  const cause = firstRejected?.code ?? 'LOAD_ROW_REFUSED';
+  const many = `${summary.rejected} of ${summary.records} rows were rejected, more than the route takes, and none is sent.`;
+  const message = `${many} Line ${firstRejected?.line}: ${firstRejected?.message} Correct all that ${rejects?.key} names and send the whole file again.`;
+  return failed('DELIVERY_ERROR', cause, message);
 }
 
 function textOf(values: RecordValues): number {

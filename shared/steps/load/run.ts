@@ -23,7 +23,7 @@ import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, retry, withStoreFailures } from '../step-failure.ts';
 import type { StepOutcome } from '../step-outcome.ts';
 import { type LoadOptions, loadOptions } from './options.ts';
-import { type ReadRows, readRows } from './read-rows.ts';
+import { type ReadRows, readRows, refusedFile } from './read-rows.ts';
 import { createTableLoad, type LoadPlan, refusedLine, type StagedLoad, type TableLoad } from './table-load.ts';
 
 export const loadStep: StepKind<LoadOptions> = {
@@ -203,11 +203,4 @@ function outcomeOf({ options }: StepContext<LoadOptions>, error: unknown): NotDo
   // Its owner may have changed something by the next try; a row or a table stays as it is.
   const isFinal = fault === 'row-refused' || fault === 'schema';
   return { type: isFinal ? 'failed' : 'retry', code: 'DELIVERY_ERROR', cause: code, message };
-}
-
-function refusedFile({ summary, firstRejected, rejects }: ReadRows): NotDone {
-  const cause = firstRejected?.code ?? 'LOAD_ROW_REFUSED';
-  const many = `${summary.rejected} of ${summary.records} rows were rejected, more than the route takes, and none is loaded.`;
-  const message = `${many} Line ${firstRejected?.line}: ${firstRejected?.message} Correct all that ${rejects?.key} names and send the whole file again.`;
-  return failed('DELIVERY_ERROR', cause, message);
 }
