@@ -74,6 +74,8 @@ export interface QueueServiceOptions<Messages extends WorkerMessages> {
 type S3Connection = NonNullable<Dependencies['s3']>[number] & { destroy(): void };
 
 const DATABASE_TIMEOUT_MS = 5_000;
+/** Health reports know a service by its session, and the pool closes one that is idle for a minute. */
+const SEEN_EVERY_MS = 20_000;
 /** For the last statements, when handlers did not end in time. */
 const FLUSH_MS = 1_000;
 
@@ -90,6 +92,7 @@ export function createQueueService<const Messages extends WorkerMessages>(
   let tracing: Tracing = NO_TRACING;
   let opened: OpenedService<Messages> | undefined;
   let worker: Worker | undefined;
+  let presence: NodeJS.Timeout | undefined;
 
   async function findQueueUrls(): Promise<Record<QueueId, string>> {
     const ids = [...new Set([queue, ...sendsTo])];
@@ -127,8 +130,10 @@ export function createQueueService<const Messages extends WorkerMessages>(
       });
       opened.start?.();
       worker.start();
+      presence = setInterval(() => void probe().catch(() => undefined), SEEN_EVERY_MS).unref();
     },
     async stop() {
+      clearInterval(presence);
       guard.stop();
       opened?.drain?.();
       await worker?.stop({ timeoutMs: config.LONGSHORE_DRAIN_MS });

@@ -108,11 +108,79 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
     await page.waitForURL('**/console/files?*code=DELIVERY_ERROR*');
   });
 
+  test('what is held leads from Now to its jobs, which are released with a reason', async () => {
+    const [job] = await seedJobs(api.sql);
+    await api.sql`UPDATE jobs SET state = 'WAITING', wait_reason = 'HELD', next_action_at = now() WHERE id = ${job?.id ?? ''}`;
+    await open('/');
+    await page.getByRole('link', { name: '1 held for a person' }).click();
+    const row = page.locator('[data-index="0"]').filter({ hasText: 'held' });
+    await row.waitFor();
+    expect(await page.locator('[data-index]').count()).toBe(1);
+    const [exported] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Export CSV' }).click(),
+    ]);
+    const lines = readFileSync(await exported.path(), 'utf8')
+      .trim()
+      .split('\r\n');
+    expect(lines).toEqual([expect.stringMatching(/^job,file,name/), expect.stringContaining(job?.id ?? '')]);
+    expect(await violations()).toEqual([]);
+    await page.locator('button[data-verb=release]').click();
+    await page.getByText(/^Takes/).waitFor();
+    expect(await violations()).toEqual([]);
+    await page.getByRole('dialog').getByLabel('Reason').fill('INC-4711 looked at');
+    await page
+      .getByRole('dialog')
+      .getByRole('button', { name: /^Release/ })
+      .last()
+      .click();
+    await expect
+      .poll(async () => (await api.sql`SELECT verb, state FROM actions`).map(({ verb, state }) => `${verb} ${state}`))
+      .toContain('release RUNNING');
+    await api.sql`UPDATE jobs SET state = 'SUCCEEDED', wait_reason = NULL, next_action_at = NULL WHERE id = ${job?.id ?? ''}`;
+  });
+
+  test('the palette finds a job by the beginning of its id, and a view by its name', async () => {
+    const [job] = await api.sql<{ id: string; file: string }[]>`SELECT id, file_id AS file FROM jobs LIMIT 1`;
+    await open('/queues');
+    await page.keyboard.press('/');
+    await page.getByRole('combobox').fill(job?.id.slice(0, 18) ?? '');
+    await page.getByRole('option', { name: /^job: / }).waitFor();
+    expect(await violations()).toEqual([]);
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(`**/console/files/${job?.file}`);
+    await page.keyboard.press('/');
+    await page.getByRole('combobox').fill('audit');
+    await page.keyboard.press('Enter');
+    await page.waitForURL('**/console/audit');
+  });
+
+  test('a session that is about to end says so, and is kept', async () => {
+    await open('/audit');
+    await page.getByRole('link', { name: 'Export' }).waitFor();
+    await api.sql`UPDATE sessions SET last_seen_at = now() - idle_seconds * interval '1 second' + interval '90 seconds'`;
+    await page.getByText('Your session ends at').waitFor();
+    expect(await violations()).toEqual([]);
+    await page.getByRole('button', { name: 'Stay signed in' }).click();
+    await page.getByText('Your session ends at').waitFor({ state: 'detached' });
+  });
+
   test('a dead letter is looked at, and discarded with a reason', async () => {
     await open('/queues');
     const row = page.getByRole('row').filter({ hasText: 'UNREADABLE' });
     await row.dblclick();
-    await page.getByRole('dialog').getByText('onerror=alert(1)').waitFor();
+    const body = page.getByRole('dialog').getByLabel('Body');
+    await expect.poll(() => body.inputValue()).toContain('onerror=alert(1)');
+    expect(await violations()).toEqual([]);
+    await body.fill('{"kind": "still unreadable"}');
+    await page.getByRole('button', { name: 'Send corrected…' }).click();
+    await page.getByLabel('Reason').fill('INC-4711 corrected');
+    await page.getByRole('button', { name: 'Send', exact: true }).click();
+    await page.getByRole('dialog').getByRole('alert').waitFor();
+    expect(await violations()).toEqual([]);
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    expect(await body.inputValue()).toContain('still unreadable');
     await page.keyboard.press('Escape');
     await row.click();
     await page.keyboard.press('x');
@@ -310,7 +378,8 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
   test.each(['light', 'dark'])('they have nothing that hinders readers, in %s', async (theme) => {
     for (const [path, landmark] of [
       ['/', 'Failing jobs of 24 hours'],
-      ['/queues', 'Dead letters'],
+      ['/queues', 'Parked notices'],
+      ['/jobs?held=true', 'Jobs'],
       ['/audit', 'Audit'],
       ['/effects', 'Effects in doubt'],
       ['/partners/acme/rfi', 'acme/rfi'],

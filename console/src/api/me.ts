@@ -12,6 +12,7 @@ export interface Me {
   readonly permissions: readonly Permission[];
   /** Null for a key. */
   readonly person: { readonly name: string } | null;
+  readonly session: { readonly ends_at: string } | null;
 }
 
 export function useMe() {

@@ -15,6 +15,7 @@ export const VIEWS: readonly View[] = [
   { path: '/', nav: 'Now', key: 'n', load: () => import('./now/now-view.tsx') },
   { path: '/files', nav: 'Files', key: 'f', load: () => import('./files/files-view.tsx') },
   { path: '/files/$id', load: () => import('./file/file-view.tsx') },
+  { path: '/jobs', nav: 'Jobs', key: 'j', load: () => import('./jobs/jobs-view.tsx') },
   { path: '/jobs/$id/records', load: () => import('./records/records-view.tsx') },
   { path: '/actions', nav: 'Actions', key: 'x', load: () => import('./actions/actions-view.tsx') },
   { path: '/actions/$id', load: () => import('./actions/action-view.tsx') },

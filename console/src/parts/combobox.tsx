@@ -11,17 +11,20 @@ interface ComboboxProps {
   readonly onCommit?: (value: string) => void;
   readonly placeholder?: string;
   readonly isLabelHidden?: boolean;
+  /** The options are those that fit already. */
+  readonly isFiltered?: boolean;
 }
 
 const MOST_SHOWN = 12;
 
-export function Combobox({ label, value, options, onChange, onCommit, placeholder, isLabelHidden }: ComboboxProps) {
+export function Combobox(props: ComboboxProps) {
+  const { label, value, options, onChange, onCommit, placeholder, isLabelHidden, isFiltered = false } = props;
   const id = useId();
   const [active, setActive] = useState(-1);
   const [isOpen, setIsOpen] = useState(false);
   const input = useRef<HTMLInputElement>(null);
   const needle = value.toLowerCase();
-  const shown = options.filter((option) => option.toLowerCase().includes(needle)).slice(0, MOST_SHOWN);
+  const shown = options.filter((option) => isFiltered || option.toLowerCase().includes(needle)).slice(0, MOST_SHOWN);
   const isShown = isOpen && shown.length > 0;
 
   function choose(option: string): void {

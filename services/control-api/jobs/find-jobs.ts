@@ -11,6 +11,8 @@ export const jobPageSchema = z.object({
   next_cursor: z.string().nullable(),
 });
 
+export type JobPage = z.infer<typeof jobPageSchema>;
+
 export interface JobFilters {
   /** Null sees every tenant. */
   readonly tenantId: string | null;
@@ -36,7 +38,7 @@ const IN_STATE: Readonly<Record<JobState, ReturnType<typeof sql>>> = {
   CANCELLED: sql`${ENDED_BADLY} AND ${jobs.state} = 'CANCELLED'`,
 };
 
-export async function findJobs(reads: Reads, filters: JobFilters): Promise<z.infer<typeof jobPageSchema>> {
+export async function findJobs(reads: Reads, filters: JobFilters): Promise<JobPage> {
   const { tenantId, states, waitReason, route, code, cause, after, limit } = filters;
   const ofRoute = reads
     .select({ id: routes.id })

@@ -42,12 +42,10 @@ export const deadLetterDetailSchema = deadLetterSchema
   })
   .meta({ id: 'DeadLetterDetail' });
 
+export type DeadLetterDetail = z.infer<typeof deadLetterDetailSchema>;
+
 /** @throws LongshoreError `NOT_FOUND` for what is not in the tenant's sight. */
-export async function findDeadLetter(
-  reads: Reads,
-  tenantId: string | null,
-  id: string,
-): Promise<z.infer<typeof deadLetterDetailSchema>> {
+export async function findDeadLetter(reads: Reads, tenantId: string | null, id: string): Promise<DeadLetterDetail> {
   const [row] = await reads
     .select({
       ...letterColumns,

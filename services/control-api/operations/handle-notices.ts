@@ -30,6 +30,9 @@ const noticeSchema = z
   })
   .meta({ id: 'Notice' });
 
+const noticePageSchema = z.object({ notices: z.array(noticeSchema), next_cursor: z.string().nullable() });
+export type NoticePage = z.infer<typeof noticePageSchema>;
+
 interface NoticeFilters {
   readonly tenantId: string | null;
   readonly isParked: boolean;
@@ -51,7 +54,7 @@ export function handleNotices(app: ApiServer, { sql, reads }: ApiParts): void {
           limit: limitField,
         }),
         response: {
-          200: z.object({ notices: z.array(noticeSchema), next_cursor: z.string().nullable() }),
+          200: noticePageSchema,
           ...errorReplies,
         },
       },
@@ -93,10 +96,7 @@ export function handleNotices(app: ApiServer, { sql, reads }: ApiParts): void {
 const within = expression<string>`${notices.route} || '/' || ${notices.channel}`;
 
 /** Rows that stand for others of their digest, and those that are still gathered. */
-async function findNotices(
-  reads: Reads,
-  filters: NoticeFilters,
-): Promise<{ notices: z.infer<typeof noticeSchema>[]; next_cursor: string | null }> {
+async function findNotices(reads: Reads, filters: NoticeFilters): Promise<NoticePage> {
   const { tenantId, isParked, after, limit } = filters;
   const rows = await reads
     .select({

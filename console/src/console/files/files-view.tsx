@@ -12,6 +12,7 @@ import { type Scope, VerbButtons } from '../../parts/action-sheet/verb-buttons.t
 import { VERBS } from '../../parts/action-sheet/verbs.ts';
 import { Empty, Failed, Loading } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
+import { CsvButton } from '../../parts/csv/csv-button.tsx';
 import { FilterBar, type FilterField } from '../../parts/filter-bar/filter-bar.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
 import { Menu } from '../../parts/menu.tsx';
@@ -26,6 +27,7 @@ import { rememberList } from './last-list.ts';
 import { useLiveRows } from './live-rows.ts';
 
 const PAGE = 100;
+const EXPORTED_PAGE = 200;
 const MOST_IDS = 1_000;
 const STATUSES = ['failed', 'quarantined', 'processing', 'queued', 'uploaded', 'completed', 'companion'];
 const LIST_VERBS: readonly ActionVerb[] = ['retry', 'resend', 'reroute', 'cancel'];
@@ -163,6 +165,40 @@ export default function FilesView() {
               change({ columns: next.join(',') === USUAL_COLUMNS ? undefined : next.join(',') }, true);
             },
           }))}
+        />
+        <CsvButton<FileSummary>
+          name="files"
+          headings={[
+            'file',
+            'name',
+            'tenant',
+            'path',
+            'size',
+            'status',
+            'arrived',
+            'finished',
+            'code',
+            'cause',
+            'message',
+          ]}
+          cellsOf={(file) => [
+            file.file_id,
+            file.file_name,
+            file.customer_id,
+            file.key,
+            file.file_size,
+            file.status,
+            file.registered_at,
+            file.finished_at,
+            file.error?.code,
+            file.error?.cause,
+            file.error?.message,
+          ]}
+          readPage={async (cursor, signal) => {
+            const query = { ...toQuery(search, Date.now()), limit: EXPORTED_PAGE, cursor };
+            const { files, next_cursor: next } = await get<FilePage>('/api/v1/files', { query, signal });
+            return { rows: files, next };
+          }}
         />
         <CopyCommand words={toCommand(search)} />
       </div>

@@ -1,9 +1,10 @@
 /** What needs a person, what arrives, what fails and how the fleet is, at one look; every number leads to its list. */
-import { useQuery } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { Health } from '#services/control-api/operations/find-health.ts';
 import type { Overview } from '#shared/api/overview.ts';
 import { get } from '../../api/client.ts';
+import { useLive } from '../../api/live.ts';
 import { useMe } from '../../api/me.ts';
 import { VerbButtons } from '../../parts/action-sheet/verb-buttons.tsx';
 import { Empty, Fetched } from '../../parts/conditions.tsx';
@@ -13,11 +14,13 @@ import { countText, durationText, Time } from '../../parts/time.tsx';
 import styles from './now.module.css';
 import { Throughput } from './throughput.tsx';
 
+/** Where the stream is away. */
 const REFETCH_MS = 5_000;
+const LEAST_MS = 1_000;
 const BACKGROUND = { 'x-longshore-background': '1' };
 
 const NEEDS: Readonly<Record<keyof Overview['needs_person'], readonly [label: string, to: string]>> = {
-  held_jobs: ['held for a person', '/files?status=processing'],
+  held_jobs: ['held for a person', '/jobs?held=true'],
   failed_jobs: ['failed in 24 h', '/files?status=failed&since=24h'],
   parked_dead_letters: ['dead letters parked', '/queues'],
   parked_notices: ['notices parked', '/queues'],
@@ -29,6 +32,12 @@ export default function NowView() {
     queryKey: ['overview'],
     queryFn: ({ signal }) => get<Overview>('/api/v1/overview', { headers: BACKGROUND, signal }),
     refetchInterval: REFETCH_MS,
+  });
+  const client = useQueryClient();
+  // The numbers are computed once a second at most; a burst of changes is one question.
+  useLive(({ event }) => {
+    if (event === 'ready' || event === 'progress' || client.isFetching({ queryKey: ['overview'] }) > 0) return;
+    if (Date.now() - overview.dataUpdatedAt >= LEAST_MS) void overview.refetch();
   });
   return (
     <>

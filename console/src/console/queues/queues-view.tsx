@@ -7,14 +7,14 @@ import { get } from '../../api/client.ts';
 import { VerbButtons } from '../../parts/action-sheet/verb-buttons.tsx';
 import { Empty, Failed, Fetched, Loading } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
-import { Dialog } from '../../parts/dialog.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
-import { JsonView } from '../../parts/json-view.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
 import { countText, durationText, Time } from '../../parts/time.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
+import { LetterDialog } from './letter-dialog.tsx';
+import { ParkedNotices } from './parked-notices.tsx';
 
 type Letter = DeadLetterPage['dead_letters'][number];
 
@@ -52,7 +52,6 @@ export default function QueuesView() {
     refetchInterval: REFETCH_MS,
   });
   const rows = pages.data?.pages.flatMap(({ dead_letters: letters }) => letters) ?? [];
-  const shown = rows.find(({ dead_letter_id: id }) => id === letter);
   return (
     <>
       <div className="row">
@@ -108,22 +107,17 @@ export default function QueuesView() {
           isFetching={pages.isFetching}
         />
       )}
-      {shown !== undefined && (
-        <Dialog title={`Dead letter of ${shown.queue}`} isWide onClose={() => change({ letter: undefined })}>
-          <JsonView value={{ ...shown, body: bodyOf(shown.body) }} />
-        </Dialog>
+      {letter !== undefined && (
+        <LetterDialog
+          key={letter}
+          id={letter}
+          onClose={() => change({ letter: undefined })}
+          onChanged={() => void pages.refetch()}
+        />
       )}
+      <ParkedNotices />
     </>
   );
-}
-
-/** What is not JSON, or was cut, is shown as text. */
-function bodyOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
 }
 
 function Depths({ queues }: { readonly queues: Health['queues'] }) {

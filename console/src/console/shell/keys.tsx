@@ -2,13 +2,12 @@
 import { useNavigate } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
 import { togglePause } from '../../api/live.ts';
-import { Combobox } from '../../parts/combobox.tsx';
 import { Dialog } from '../../parts/dialog.tsx';
 import { usePreference } from '../../parts/preference.ts';
 import { VIEWS } from '../views.ts';
+import { Palette } from './palette.tsx';
 
 const CHORD_MS = 1_500;
-const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 export function Keys() {
   const navigate = useNavigate();
@@ -44,7 +43,7 @@ export function Keys() {
   if (shown === 'palette') return <Palette onClose={() => setShown(undefined)} />;
   if (shown === undefined) return null;
   const keys: [string, string][] = [
-    ['/ or Ctrl-K', 'go to a view, a file or a job'],
+    ['/ or Ctrl-K', 'search, and go to a view'],
     ...VIEWS.flatMap(({ key, nav }): [string, string][] => (key && nav ? [[`g ${key}`, nav]] : [])),
     ['j, k, arrows', 'next and previous row'],
     ['o, Enter', 'open the row'],
@@ -75,33 +74,6 @@ export function Keys() {
         />
         Single keys do something
       </label>
-    </Dialog>
-  );
-}
-
-/** Names of views, an id of a file, or words of a file's name. */
-function Palette({ onClose }: { readonly onClose: () => void }) {
-  const navigate = useNavigate();
-  const [text, setText] = useState('');
-  const named = VIEWS.flatMap(({ nav, path }) => (nav === undefined ? [] : [{ nav, path }]));
-  function go(typed: string): void {
-    const value = typed.trim();
-    if (value === '') return;
-    const view = named.find(({ nav }) => nav.toLowerCase() === value.toLowerCase());
-    onClose();
-    if (view !== undefined) void navigate({ to: view.path as string });
-    else if (ID.test(value)) void navigate({ to: `/files/${value.toLowerCase()}` as string });
-    else void navigate({ to: '/files', search: { name: value.includes('*') ? value : `*${value}*` } } as never);
-  }
-  return (
-    <Dialog title="Go to" onClose={onClose}>
-      <Combobox
-        label="A view, the id of a file, or a part of a file's name"
-        value={text}
-        options={named.map(({ nav }) => nav)}
-        onChange={setText}
-        onCommit={go}
-      />
     </Dialog>
   );
 }

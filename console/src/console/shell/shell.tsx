@@ -17,6 +17,7 @@ import { sayProblem, Toasts } from '../../parts/toast.tsx';
 import { SIGN_IN_LINK, SignIn } from '../sign-in/sign-in.tsx';
 import { VIEWS } from '../views.ts';
 import { Keys } from './keys.tsx';
+import { SessionEnd } from './session-end.tsx';
 import styles from './shell.module.css';
 
 const AGAIN_MS = 3_000;
@@ -59,6 +60,7 @@ export function Shell() {
         <Navigation />
         <main id="main" tabIndex={-1} className={styles.main}>
           <Away />
+          <SessionEnd />
           <Outlet />
         </main>
       </div>
