@@ -17,7 +17,7 @@ import { promisify } from 'node:util';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { type Stack, startStack } from '#local/stack.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
-import { applyPartner, applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { applyDefinition, applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { parseRouteFiles } from '#shared/definitions/parse-route-files.ts';
 import { cancelJobs } from '#shared/jobs/end-jobs.ts';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
@@ -192,7 +192,7 @@ async function applyTenant({ sql, simulator }: Bench, tenant: string): Promise<v
   for (const { document, definitionHash } of parsed.documents) {
     if (document.kind === 'tenant') continue;
     const row = { tenantId: tenant, name: document.name, definition: document, definitionHash };
-    await (document.kind === 'partner' ? applyPartner : applyRoute)(sql, row, 'bench');
+    await applyDefinition(sql, document.kind, row, 'bench');
   }
 }
 

@@ -24,17 +24,7 @@ import { sendFiles } from '#local/launcher/send-files.ts';
 import type { TenantToRegister } from '#local/launcher/tenant-access.ts';
 import { portsFrom } from '#local/ports.ts';
 import { loadOrCreateHostKey } from '#local/sftp/make-ssh-key.ts';
-import {
-  applyCalendar,
-  applyDatabase,
-  applyExpectation,
-  applyPartner,
-  applyRemote,
-  applyRoute,
-  applySender,
-  applySource,
-  applyStore,
-} from '#shared/definitions/apply-definitions.ts';
+import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
 import { type ParsedDocument, parseRouteFiles } from '#shared/definitions/parse-route-files.ts';
 import { findCallFaults } from '#shared/definitions/routes/find-call-faults.ts';
 import { LongshoreError } from '#shared/errors.ts';
@@ -138,36 +128,20 @@ async function readDocuments(
   throw new LongshoreError('CONFIG_INVALID', `The examples have faults:\n  ${faults.join('\n  ')}`);
 }
 
-const APPLY = {
-  partner: applyPartner,
-  store: applyStore,
-  remote: applyRemote,
-  database: applyDatabase,
-  source: applySource,
-  calendar: applyCalendar,
-  expectation: applyExpectation,
-  sender: applySender,
-};
-
-function isAppliedFirst(
-  document: ParsedDocument['document'],
-): document is Extract<ParsedDocument['document'], { kind: keyof typeof APPLY }> {
-  return Object.hasOwn(APPLY, document.kind);
-}
-
 async function applyDefinitions(databaseUrl: string, documents: readonly ParsedDocument[]): Promise<void> {
   const sql = connectLauncher(databaseUrl);
   try {
-    for (const { document, definitionHash, source } of documents) {
-      if (!isAppliedFirst(document)) continue;
-      const { tenant: tenantId, name } = document;
-      await APPLY[document.kind](sql, { tenantId, name, definition: document, definitionHash, source }, ACTOR);
-    }
-    for (const { document, definitionHash, source } of documents) {
-      if (document.kind !== 'route') continue;
-      const { tenant: tenantId, name } = document;
-      const route = { tenantId, name, definition: document, definitionHash, source, notify: document.notify };
-      await applyRoute(sql, route, ACTOR);
+    const owned = documents.flatMap(({ document, ...entry }) =>
+      document.kind === 'tenant' ? [] : [{ ...entry, document }],
+    );
+    const inOrder = [
+      ...owned.filter(({ document }) => document.kind !== 'route'),
+      ...owned.filter(({ document }) => document.kind === 'route'),
+    ];
+    for (const { document, definitionHash, source } of inOrder) {
+      const { kind, tenant: tenantId, name } = document;
+      const notify = 'notify' in document ? document.notify : [];
+      await applyDefinition(sql, kind, { tenantId, name, definition: document, definitionHash, source, notify }, ACTOR);
     }
   } finally {
     await sql.end({ timeout: 5 });

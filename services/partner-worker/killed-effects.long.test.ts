@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { applyDatabase, applyRemote, applyRoute } from '#shared/definitions/apply-definitions.ts';
+import type { DefinitionKind } from '#shared/db/schema.ts';
+import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
 import { databaseDocumentSchema } from '#shared/definitions/database-schema.ts';
 import { routeDocumentSchema } from '#shared/definitions/routes/route-schema.ts';
 import { createReceiptKeys, makeReceiptKey } from '#shared/receipts/receipt-keys.ts';
@@ -47,13 +48,13 @@ beforeAll(async () => {
     password: 'warehouse-password',
   };
   await apply(
-    applyDatabase,
+    'database',
     'warehouse',
     databaseDocumentSchema.parse({ ...database, tls: { mode: 'off' }, tables: ['statements'] }),
   );
-  await apply(applyRemote, 'partner', server.remote);
+  await apply('remote', 'partner', server.remote);
   await apply(
-    applyRoute,
+    'route',
     'route-0',
     routeDocumentSchema.parse({
       ...{
@@ -83,13 +84,13 @@ afterAll(async () => {
 
 const secret = (name: string, text: string) => writeFile(join(secrets, name), text, { mode: 0o600 });
 
-type Apply = (
-  sql: WorkBed['sql'],
-  row: { tenantId: string; name: string; definition: unknown; definitionHash: string },
-  actor: string,
-) => Promise<unknown>;
-const apply = (applying: Apply, name: string, definition: unknown) =>
-  applying(bed.sql, { tenantId: 'acme', name, definition, definitionHash: JSON.stringify(definition) }, 'test');
+const apply = (kind: DefinitionKind | 'route', name: string, definition: unknown) =>
+  applyDefinition(
+    bed.sql,
+    kind,
+    { tenantId: 'acme', name, definition, definitionHash: JSON.stringify(definition) },
+    'test',
+  );
 
 const bodyOf = (index: number) =>
   Buffer.from(

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { findLedgerViolations } from '#local/partner-simulator/find-ledger-violations.ts';
-import { applyPartner, applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { applyDefinition, applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { startTestPartner } from '#testkit/beds/partner-simulator-bed.ts';
 import { startWorkBed, type WorkBed, type WorkerProcess } from '#testkit/beds/start-work-bed.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
@@ -59,8 +59,9 @@ async function applyDefinitions(baseUrl: string, maxSweeps: number): Promise<voi
     verify: { ...checks, method: 'POST', path: '/baec/coupon-verifications', body: fields },
   };
   const apis = { kind: 'partner', tenant: 'acme', name: 'globex', baseUrl, timeout: '2s', operations };
-  await applyPartner(
+  await applyDefinition(
     bed.sql,
+    'partner',
     { tenantId: 'acme', name: 'globex', definition: apis, definitionHash: randomUUID() },
     'test',
   );

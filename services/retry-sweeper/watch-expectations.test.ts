@@ -1,12 +1,7 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
-import {
-  applyCalendar,
-  applyExpectation,
-  applyTenants,
-  removeDefinitions,
-} from '#shared/definitions/apply-definitions.ts';
+import { applyDefinition, applyTenants, removeDefinitions } from '#shared/definitions/apply-definitions.ts';
 import { calendarDocumentSchema } from '#shared/definitions/calendar-schema.ts';
 import { definitionHash } from '#shared/definitions/definition-hash.ts';
 import { expectationDocumentSchema } from '#shared/definitions/expectation-schema.ts';
@@ -51,8 +46,9 @@ async function apply(changes: object = {}): Promise<void> {
     ...changes,
   });
   const { tenant: tenantId, name, notify } = definition;
-  await applyExpectation(
+  await applyDefinition(
     sql,
+    'expectation',
     { tenantId, name, definition, definitionHash: definitionHash(definition), notify },
     'test',
   );
@@ -110,12 +106,17 @@ describe('a plan', () => {
       weekdays: ['mon'],
     });
     const row = { tenantId: 'acme', name: 'weekly', definition: calendar, definitionHash: definitionHash(calendar) };
-    await applyCalendar(sql, row, 'test');
+    await applyDefinition(sql, 'calendar', row, 'test');
     await apply({ due: { cron: '0 7 * * *', calendar: 'weekly' } });
     await watch();
     expect(await count()).toBe(3);
     const daily = { ...calendar, weekdays: ['mon', 'tue'] as const };
-    await applyCalendar(sql, { ...row, definition: daily, definitionHash: definitionHash(daily) }, 'test');
+    await applyDefinition(
+      sql,
+      'calendar',
+      { ...row, definition: daily, definitionHash: definitionHash(daily) },
+      'test',
+    );
     await watch();
     expect(await count()).toBe(6);
     await removeDefinitions(sql, { kind: 'expectation', tenantId: 'acme', names: ['orders'] }, 'test');

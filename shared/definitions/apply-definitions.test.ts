@@ -9,9 +9,8 @@ import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import {
   type ApplyTerms,
-  applyPartner,
+  applyDefinition,
   applyRoute,
-  applyStore,
   DEFINITION_TABLES,
   removeDefinitions,
 } from './apply-definitions.ts';
@@ -40,7 +39,12 @@ afterAll(async () => {
 
 function apply(definition: PartnerDocument) {
   const { tenant: tenantId, name } = definition;
-  return applyPartner(sql, { tenantId, name, definition, definitionHash: definitionHash(definition) }, 'test');
+  return applyDefinition(
+    sql,
+    'partner',
+    { tenantId, name, definition, definitionHash: definitionHash(definition) },
+    'test',
+  );
 }
 
 test('a partner gets a version and an event for each change, and none for the same definition', async () => {
@@ -93,12 +97,7 @@ describe.each(['route', 'partner', 'store'] as const)('a %s', (kind) => {
   const name = `kept-${kind}`;
   const put = async (definition: object, source?: string, terms?: ApplyTerms) => {
     const row = { tenantId: 'acme', name, definition, definitionHash: definitionHash(definition), source };
-    const { version, isNew } = await { route: applyRoute, partner: applyPartner, store: applyStore }[kind](
-      sql,
-      row,
-      'test',
-      terms,
-    );
+    const { version, isNew } = await applyDefinition(sql, kind, row, 'test', terms);
     return [version, isNew];
   };
   const texts = async () =>
@@ -162,8 +161,10 @@ describe.each(['route', 'partner', 'store'] as const)('a %s', (kind) => {
 
 test('a condition that is not met makes nothing of a name that does not exist', async () => {
   const row = { tenantId: 'acme', name: 'never', definition: {}, definitionHash: 'x' };
-  for (const apply of [applyRoute, applyPartner, applyStore])
-    await expect(apply(sql, row, 'test', { revision: 3 })).rejects.toMatchObject({ code: 'DEFINITION_CHANGED' });
+  for (const kind of ['route', 'partner', 'store'] as const)
+    await expect(applyDefinition(sql, kind, row, 'test', { revision: 3 })).rejects.toMatchObject({
+      code: 'DEFINITION_CHANGED',
+    });
   const rows = await sql`
     SELECT name FROM routes WHERE name = 'never' UNION ALL SELECT name FROM partners WHERE name = 'never'
     UNION ALL SELECT name FROM stores WHERE name = 'never'`;

@@ -151,79 +151,6 @@ export interface AppliedDefinition {
   readonly isNew: boolean;
 }
 
-/**
- * The row is locked by its upsert, so versions applied side by side are numbered in turn.
- *
- * @throws the database's 23503 when the tenant is unknown; LongshoreError `DEFINITION_CHANGED`.
- */
-export const applyPartner = (
-  sql: Sql,
-  row: DefinitionRow,
-  actor: string,
-  terms?: ApplyTerms,
-): Promise<AppliedDefinition> => applyDefinition(sql, { kind: 'partner', row, actor, terms });
-
-/** As `applyPartner`. */
-export const applyStore = (
-  sql: Sql,
-  row: DefinitionRow,
-  actor: string,
-  terms?: ApplyTerms,
-): Promise<AppliedDefinition> => applyDefinition(sql, { kind: 'store', row, actor, terms });
-
-/** As `applyPartner`. */
-export const applyRemote = (
-  sql: Sql,
-  row: DefinitionRow,
-  actor: string,
-  terms?: ApplyTerms,
-): Promise<AppliedDefinition> => applyDefinition(sql, { kind: 'remote', row, actor, terms });
-
-/** As `applyPartner`. A changed source is listed at once. */
-export const applySource = async (
-  sql: Sql,
-  row: DefinitionRow,
-  actor: string,
-  terms?: ApplyTerms,
-): Promise<AppliedDefinition> => {
-  const applied = await applyDefinition(sql, { kind: 'source', row, actor, terms });
-  if (applied.isNew)
-    await sql`UPDATE sources SET next_action_at = now(), woken_at = NULL WHERE tenant_id = ${row.tenantId} AND name = ${row.name}`;
-  return applied;
-};
-
-/** As `applyPartner`. */
-export const applyDatabase = (
-  sql: Sql,
-  row: DefinitionRow,
-  actor: string,
-  terms?: ApplyTerms,
-): Promise<AppliedDefinition> => applyDefinition(sql, { kind: 'database', row, actor, terms });
-
-/** As `applyPartner`. */
-export const applyCalendar = (
-  sql: Sql,
-  row: DefinitionRow,
-  actor: string,
-  terms?: ApplyTerms,
-): Promise<AppliedDefinition> => applyDefinition(sql, { kind: 'calendar', row, actor, terms });
-
-/** As `applyPartner`, with whom to tell. */
-export const applyExpectation = (
-  sql: Sql,
-  row: NotifyingDefinitionRow,
-  actor: string,
-  terms?: ApplyTerms,
-): Promise<AppliedDefinition> => applyDefinition(sql, { kind: 'expectation', row, actor, terms });
-
-/** As `applyPartner`. */
-export const applySender = (
-  sql: Sql,
-  row: DefinitionRow,
-  actor: string,
-  terms?: ApplyTerms,
-): Promise<AppliedDefinition> => applyDefinition(sql, { kind: 'sender', row, actor, terms });
-
 /** Where the present definitions of each kind are. */
 export const DEFINITION_TABLES = {
   partner: 'partners',
@@ -241,16 +168,34 @@ function ownerOf(kind: DefinitionKind, name: string): string {
   return `${kind}/${name}`;
 }
 
-interface DefinitionToApply {
-  readonly kind: DefinitionKind;
-  readonly row: NotifyingDefinitionRow;
-  readonly actor: string;
-  readonly terms?: ApplyTerms | undefined;
+/**
+ * The row is locked by its upsert, so versions applied side by side are numbered in turn.
+ *
+ * @throws the database's 23503 when the tenant is unknown; LongshoreError `DEFINITION_CHANGED`.
+ */
+export async function applyDefinition(
+  sql: Sql,
+  kind: DefinitionKind | 'route',
+  row: NotifyingDefinitionRow,
+  actor: string,
+  terms: ApplyTerms = {},
+): Promise<AppliedDefinition> {
+  if (kind === 'route') return await applyRoute(sql, row, actor, terms);
+  const applied = await applyVersion(sql, kind, row, actor, terms);
+  if (kind === 'source' && applied.isNew) await listNow(sql, row);
+  return applied;
 }
 
-async function applyDefinition(
+async function listNow(sql: Sql, { tenantId, name }: DefinitionRow): Promise<void> {
+  await sql`UPDATE sources SET next_action_at = now(), woken_at = NULL WHERE tenant_id = ${tenantId} AND name = ${name}`;
+}
+
+async function applyVersion(
   sql: Sql,
-  { kind, row, actor, terms = {} }: DefinitionToApply,
+  kind: DefinitionKind,
+  row: NotifyingDefinitionRow,
+  actor: string,
+  terms: ApplyTerms,
 ): Promise<AppliedDefinition> {
   const table = DEFINITION_TABLES[kind];
   const { tenantId, name, definition, definitionHash, source = null, notify = [] } = row;

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { applyPartner } from '#shared/definitions/apply-definitions.ts';
+import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import { connectTestDatabase } from '#testkit/beds/job-runner.ts';
 import { examplePartner } from '#testkit/beds/partner-bed.ts';
@@ -51,7 +51,7 @@ let versions = 0;
 async function apply(changes: Record<string, unknown> = {}, tenantId = 'acme'): Promise<void> {
   versions += 1;
   const definition = { ...examplePartner(), ...changes, tenant: tenantId };
-  await applyPartner(sql, { tenantId, name: 'rfi', definition, definitionHash: `h${versions}` }, 'test');
+  await applyDefinition(sql, 'partner', { tenantId, name: 'rfi', definition, definitionHash: `h${versions}` }, 'test');
 }
 
 async function find(tenantId = 'acme') {

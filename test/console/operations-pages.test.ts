@@ -9,7 +9,7 @@ import { pino } from 'pino';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { SMTPServer } from 'smtp-server';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { applyPartner } from '#shared/definitions/apply-definitions.ts';
+import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
 import { createCallReports } from '#shared/partners/report-calls.ts';
 import { examplePartner } from '#testkit/beds/partner-bed.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
@@ -199,7 +199,12 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
 
   test('a partner is opened from the list, with its calls and its breakers', async () => {
     const definition = examplePartner();
-    await applyPartner(api.sql, { tenantId: 'acme', name: 'rfi', definition, definitionHash: 'h' }, 'test');
+    await applyDefinition(
+      api.sql,
+      'partner',
+      { tenantId: 'acme', name: 'rfi', definition, definitionHash: 'h' },
+      'test',
+    );
     const reports = createCallReports({ sql: api.sql, worker: 'worker-1', logger: pino({ level: 'silent' }) });
     reports.count('acme', 'rfi', { outcome: 'retryable', httpStatus: 503, cause: 'HTTP_503', durationMs: 40 });
     await reports.report([{ tenantId: 'acme', name: 'rfi', breakerOpenForMs: 60_000 }]);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { applyRemote, applySource, applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { applyDefinition, applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { type SourceDocument, sourceDocumentSchema } from '#shared/definitions/source-schema.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
@@ -91,7 +91,12 @@ export async function startPullBed(): Promise<PullBed> {
     async useServer(server, change = {}) {
       for (const [name, text] of Object.entries(server.secrets)) secrets.set(`acme/${name}`, text);
       const definition = { ...server.remote, ...change };
-      await applyRemote(sql, { tenantId: 'acme', name: 'partner', definition, definitionHash: randomUUID() }, 'test');
+      await applyDefinition(
+        sql,
+        'remote',
+        { tenantId: 'acme', name: 'partner', definition, definitionHash: randomUUID() },
+        'test',
+      );
     },
     setSecret: (name, text) => void secrets.set(`acme/${name}`, text),
     async applySource(fields = {}) {
@@ -100,7 +105,12 @@ export async function startPullBed(): Promise<PullBed> {
         ready: { stable: 0 },
         ...fields,
       });
-      await applySource(sql, { tenantId: 'acme', name: 'in', definition, definitionHash: randomUUID() }, 'test');
+      await applyDefinition(
+        sql,
+        'source',
+        { tenantId: 'acme', name: 'in', definition, definitionHash: randomUUID() },
+        'test',
+      );
       return definition;
     },
     startWorker({ leaseMs = 30_000 } = {}) {

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { applyPartner } from '#shared/definitions/apply-definitions.ts';
+import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import type { DueRow } from '#shared/jobs/wake-up-senders.ts';
 import { createPartnerDirectory } from '#shared/partners/partner-directory.ts';
@@ -208,7 +208,12 @@ async function applyTestPartner(sql: Sql, baseUrl: string, changes: object = {})
     },
     ...changes,
   };
-  await applyPartner(sql, { tenantId: 'acme', name: 'globex', definition, definitionHash: randomUUID() }, 'test');
+  await applyDefinition(
+    sql,
+    'partner',
+    { tenantId: 'acme', name: 'globex', definition, definitionHash: randomUUID() },
+    'test',
+  );
 }
 
 async function startPartner() {

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CreateMultipartUploadCommand, UploadPartCommand } from '@aws-sdk/client-s3';
-import { applyStore } from '#shared/definitions/apply-definitions.ts';
+import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
 import { storeDocumentSchema } from '#shared/definitions/store-schema.ts';
 import { PartBuffers } from '#shared/files/copies/part-buffers.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
@@ -78,7 +78,12 @@ export async function startStoreTestBed(near: {
         buckets: [FAR_BUCKET],
         ...changes,
       });
-      await applyStore(into, { tenantId: 'acme', name: 'globex', definition, definitionHash: randomUUID() }, 'test');
+      await applyDefinition(
+        into,
+        'store',
+        { tenantId: 'acme', name: 'globex', definition, definitionHash: randomUUID() },
+        'test',
+      );
     },
     openDirectory(options: { allow?: readonly string[]; now?: () => number } = {}) {
       return createStoreDirectory({

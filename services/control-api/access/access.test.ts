@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createApiKey, findApiKey, revokeApiKey } from '#shared/access/api-keys.ts';
 import type { Caller } from '#shared/access/permissions.ts';
 import { storeDeadLetters } from '#shared/dead-letters/dead-letters.ts';
-import { applyPartner, applyStore } from '#shared/definitions/apply-definitions.ts';
+import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { createAuthenticator } from '../http/authenticate.ts';
@@ -183,8 +183,18 @@ describe('a tenant', () => {
   test('finds nothing of another tenant by any id, in any list, and changes nothing of it', async () => {
     await seedTenant(api.sql, { tenantId: 'acme' });
     const [job] = await seedJobs(api.sql, { tenantId: 'acme' });
-    await applyPartner(api.sql, { tenantId: 'acme', name: 'gw', definition: {}, definitionHash: 'x' }, 'test');
-    await applyStore(api.sql, { tenantId: 'acme', name: 'office', definition: {}, definitionHash: 'x' }, 'test');
+    await applyDefinition(
+      api.sql,
+      'partner',
+      { tenantId: 'acme', name: 'gw', definition: {}, definitionHash: 'x' },
+      'test',
+    );
+    await applyDefinition(
+      api.sql,
+      'store',
+      { tenantId: 'acme', name: 'office', definition: {}, definitionHash: 'x' },
+      'test',
+    );
     await storeDeadLetters(
       api.sql,
       [

@@ -10,38 +10,17 @@ import { z } from 'zod';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
 import { DEFINITION_KINDS } from '#shared/db/schema.ts';
 import {
-  applyCalendar,
-  applyDatabase,
-  applyExpectation,
-  applyPartner,
-  applyRemote,
-  applyRoute,
-  applySender,
+  applyDefinition,
   applySftpUser,
-  applySource,
-  applyStore,
   applyTenants,
   removeDefinitions,
   removeOtherSftpUsers,
 } from '#shared/definitions/apply-definitions.ts';
-import type { CalendarDocument } from '#shared/definitions/calendar-schema.ts';
-import type { DatabaseDocument } from '#shared/definitions/database-schema.ts';
-import type { ExpectationDocument } from '#shared/definitions/expectation-schema.ts';
 import { faultAt, type ParsedDocument, type RouteFileFault } from '#shared/definitions/parse-route-files.ts';
-import type { PartnerDocument } from '#shared/definitions/partner-schema.ts';
-import type { RemoteDocument } from '#shared/definitions/remote-schema.ts';
 import { findCallFaults } from '#shared/definitions/routes/find-call-faults.ts';
 import { findLoadFaults } from '#shared/definitions/routes/find-load-faults.ts';
 import { findStoreFaults } from '#shared/definitions/routes/find-store-faults.ts';
-import {
-  declaredKeysOf,
-  publicKeysOf,
-  type RouteDocument,
-  type TenantDocument,
-} from '#shared/definitions/routes/route-schema.ts';
-import type { SenderDocument } from '#shared/definitions/sender-schema.ts';
-import type { SourceDocument } from '#shared/definitions/source-schema.ts';
-import type { StoreDocument } from '#shared/definitions/store-schema.ts';
+import { declaredKeysOf, publicKeysOf, type TenantDocument } from '#shared/definitions/routes/route-schema.ts';
 import { compareTexts } from './compare-texts.ts';
 import { findKnownDefinitions, type KnownDefinitions, type KnownVersion, usesIn } from './find-known-definitions.ts';
 import { findPresentTexts, type PresentText, VERSIONED_KINDS, type VersionedKind } from './find-versions.ts';
@@ -64,6 +43,13 @@ const changeSchema = z.object({
 });
 type Change = z.infer<typeof changeSchema>;
 
+/** What is said of each kind, under its name in the plural. */
+type OfKinds<Value> = { readonly [Kind in VersionedKind as `${Kind}s`]: Value };
+
+function ofKinds<Value>(of: (kind: VersionedKind) => Value): OfKinds<Value> {
+  return Object.fromEntries(VERSIONED_KINDS.map((kind) => [`${kind}s`, of(kind)])) as OfKinds<Value>;
+}
+
 export const appliedSchema = z.object({
   dry_run: z.boolean(),
   tenants: z.array(
@@ -78,15 +64,7 @@ export const appliedSchema = z.object({
         .describe('Skipped: the file names no public key. Removed: the file no longer has the user.'),
     }),
   ),
-  partners: z.array(changeSchema),
-  stores: z.array(changeSchema),
-  databases: z.array(changeSchema),
-  remotes: z.array(changeSchema),
-  sources: z.array(changeSchema),
-  calendars: z.array(changeSchema),
-  expectations: z.array(changeSchema),
-  senders: z.array(changeSchema),
-  routes: z.array(changeSchema),
+  ...ofKinds(() => z.array(changeSchema)),
   missing: z
     .array(
       z.object({
@@ -121,121 +99,82 @@ export interface ApplyOptions {
   readonly restored?: number | undefined;
 }
 
-type Entry<Document> = ParsedDocument & { readonly document: Document };
-interface Entries {
-  readonly tenants: readonly Entry<TenantDocument>[];
-  readonly partners: readonly Entry<PartnerDocument>[];
-  readonly stores: readonly Entry<StoreDocument>[];
-  readonly databases: readonly Entry<DatabaseDocument>[];
-  readonly remotes: readonly Entry<RemoteDocument>[];
-  readonly sources: readonly Entry<SourceDocument>[];
-  readonly calendars: readonly Entry<CalendarDocument>[];
-  readonly expectations: readonly Entry<ExpectationDocument>[];
-  readonly senders: readonly Entry<SenderDocument>[];
-  readonly routes: readonly Entry<RouteDocument>[];
+type Document = ParsedDocument['document'];
+type EntryOf<Kind extends Document['kind']> = ParsedDocument & { readonly document: Extract<Document, { kind: Kind }> };
+type OwnedEntry = EntryOf<VersionedKind>;
+
+function entriesOf<Kind extends Document['kind']>(documents: readonly ParsedDocument[], kind: Kind): EntryOf<Kind>[] {
+  return documents.filter((entry): entry is EntryOf<Kind> => entry.document.kind === kind);
 }
+
+/** What is used goes before what uses it: `VERSIONED_KINDS` begins with routes. */
+const IN_ORDER = [...DEFINITION_KINDS, 'route'] as const;
 
 export async function applyRouteFiles(
   { sql, reads }: { readonly sql: Sql; readonly reads: Reads },
   { documents, tenantId, isDryRun, actor, isPruning = false, reason, revision, restored }: ApplyOptions,
 ): Promise<ApplyResult> {
-  const entries = entriesOf(documents);
   const known = await findKnownDefinitions(
     reads,
     documents.map(({ document }) => document),
   );
-  const faults = findFaults(entries, known, tenantId);
+  const faults = findFaults(documents, known, tenantId);
   if (faults.length > 0) return { type: 'faulty', faults };
 
-  const changes = await describeTexts(sql, entries, known);
-  const missing = findMissing(entries, known, isPruning);
-  const applied: Applied = { dry_run: isDryRun, ...describeTenants(entries.tenants, known), ...changes, missing };
+  const changes = await describeTexts(sql, documents, known);
+  const missing = findMissing(documents, known, isPruning);
+  const tenants = entriesOf(documents, 'tenant');
+  const applied = {
+    dry_run: isDryRun,
+    ...describeTenants(tenants, known),
+    ...ofKinds((kind) => changes.get(kind) ?? []),
+    missing,
+  };
   if (isDryRun) return { type: 'applied', applied };
-  const terms = { reason, revision, restored };
-  await storeTenants(sql, entries.tenants, actor);
-  const partners = await storeInTurn(entries.partners, changes.partners, (row, diff) =>
-    applyPartner(sql, row, actor, { ...terms, diff }),
-  );
-  const stores = await storeInTurn(entries.stores, changes.stores, (row, diff) =>
-    applyStore(sql, row, actor, { ...terms, diff }),
-  );
-  const remotes = await storeInTurn(entries.remotes, changes.remotes, (row, diff) =>
-    applyRemote(sql, row, actor, { ...terms, diff }),
-  );
-  const sources = await storeInTurn(entries.sources, changes.sources, (row, diff) =>
-    applySource(sql, row, actor, { ...terms, diff }),
-  );
-  const calendars = await storeInTurn(entries.calendars, changes.calendars, (row, diff) =>
-    applyCalendar(sql, row, actor, { ...terms, diff }),
-  );
-  const expectations = await storeInTurn(entries.expectations, changes.expectations, (row, diff) =>
-    applyExpectation(sql, row, actor, { ...terms, diff }),
-  );
-  const senders = await storeInTurn(entries.senders, changes.senders, (row, diff) =>
-    applySender(sql, row, actor, { ...terms, diff }),
-  );
-  const databases = await storeInTurn(entries.databases, changes.databases, (row, diff) =>
-    applyDatabase(sql, row, actor, { ...terms, diff }),
-  );
-  const routes = await storeInTurn(entries.routes, changes.routes, (row, diff) =>
-    applyRoute(sql, row, actor, { ...terms, diff }),
-  );
+  await storeTenants(sql, tenants, actor);
+  const stored = new Map<VersionedKind, Change[]>();
+  for (const kind of IN_ORDER) {
+    const changesOfKind = changes.get(kind) ?? [];
+    stored.set(
+      kind,
+      await storeInTurn(entriesOf(documents, kind), changesOfKind, (row, diff) =>
+        applyDefinition(sql, kind, row, actor, { reason, revision, restored, diff }),
+      ),
+    );
+  }
   // Routes first: what they use goes after them.
   for (const { kind, tenant, name, change } of missing.toReversed())
     if (change === 'removed') await removeDefinitions(sql, { kind, tenantId: tenant, names: [name], reason }, actor);
-  const stored = { partners, stores, databases, remotes, sources, calendars, expectations, senders, routes };
-  return { type: 'applied', applied: { ...applied, ...stored } };
-}
-
-function entriesOf(documents: readonly ParsedDocument[]): Entries {
-  return {
-    tenants: documents.filter((entry): entry is Entry<TenantDocument> => entry.document.kind === 'tenant'),
-    partners: documents.filter((entry): entry is Entry<PartnerDocument> => entry.document.kind === 'partner'),
-    stores: documents.filter((entry): entry is Entry<StoreDocument> => entry.document.kind === 'store'),
-    databases: documents.filter((entry): entry is Entry<DatabaseDocument> => entry.document.kind === 'database'),
-    remotes: documents.filter((entry): entry is Entry<RemoteDocument> => entry.document.kind === 'remote'),
-    sources: documents.filter((entry): entry is Entry<SourceDocument> => entry.document.kind === 'source'),
-    calendars: documents.filter((entry): entry is Entry<CalendarDocument> => entry.document.kind === 'calendar'),
-    expectations: documents.filter(
-      (entry): entry is Entry<ExpectationDocument> => entry.document.kind === 'expectation',
-    ),
-    senders: documents.filter((entry): entry is Entry<SenderDocument> => entry.document.kind === 'sender'),
-    routes: documents.filter((entry): entry is Entry<RouteDocument> => entry.document.kind === 'route'),
-  };
+  return { type: 'applied', applied: { ...applied, ...ofKinds((kind) => stored.get(kind) ?? []) } };
 }
 
 /** Calls and stores last: to say what another tenant's partner can do would be telling of it. */
-function findFaults(entries: Entries, known: KnownDefinitions, caller: string | null): RouteFileFault[] {
-  const owned = [
-    ...entries.partners,
-    ...entries.stores,
-    ...entries.databases,
-    ...entries.remotes,
-    ...entries.sources,
-    ...entries.calendars,
-    ...entries.expectations,
-    ...entries.senders,
-    ...entries.routes,
-  ];
-  const tenantIds = new Set([...known.tenantIds, ...entries.tenants.map(({ document }) => document.id)]);
+function findFaults(
+  documents: readonly ParsedDocument[],
+  known: KnownDefinitions,
+  caller: string | null,
+): RouteFileFault[] {
+  const tenants = entriesOf(documents, 'tenant');
+  const owned = IN_ORDER.flatMap((kind): OwnedEntry[] => entriesOf(documents, kind));
+  const tenantIds = new Set([...known.tenantIds, ...tenants.map(({ document }) => document.id)]);
   const faults = [
     ...owned.flatMap((entry) => faultsOfOwner(entry, tenantIds, caller)),
-    ...entries.tenants.flatMap((entry) => faultsOfTenant(entry, known.userTenants, caller)),
+    ...tenants.flatMap((entry) => faultsOfTenant(entry, known.userTenants, caller)),
   ];
   if (faults.length > 0) return faults;
   return [
     ...findCallFaults(owned, known.stored),
     ...findStoreFaults(owned, known.stored),
     ...findLoadFaults(owned, known.stored),
-    ...findSourceFaults(entries, known),
-    ...findCalendarFaults(entries, known),
+    ...findSourceFaults(documents, known),
+    ...findCalendarFaults(documents, known),
   ];
 }
 
 /** A source names a remote that is there. */
-function findSourceFaults({ remotes, sources }: Entries, { versions }: KnownDefinitions): RouteFileFault[] {
-  const applied = new Set(remotes.map(keyOf));
-  return sources.flatMap((entry) => {
+function findSourceFaults(documents: readonly ParsedDocument[], { versions }: KnownDefinitions): RouteFileFault[] {
+  const applied = new Set(entriesOf(documents, 'remote').map(keyOf));
+  return entriesOf(documents, 'source').flatMap((entry) => {
     const { tenant, remote } = entry.document;
     const stored = versions.remote.get(`${tenant}/${remote}`);
     if (applied.has(`${tenant}/${remote}`) || (stored !== undefined && !stored.isRemoved)) return [];
@@ -244,9 +183,9 @@ function findSourceFaults({ remotes, sources }: Entries, { versions }: KnownDefi
 }
 
 /** An expectation names a calendar that is there. */
-function findCalendarFaults({ calendars, expectations }: Entries, { versions }: KnownDefinitions): RouteFileFault[] {
-  const applied = new Set(calendars.map(keyOf));
-  return expectations.flatMap((entry) => {
+function findCalendarFaults(documents: readonly ParsedDocument[], { versions }: KnownDefinitions): RouteFileFault[] {
+  const applied = new Set(entriesOf(documents, 'calendar').map(keyOf));
+  return entriesOf(documents, 'expectation').flatMap((entry) => {
     const { tenant, due } = entry.document;
     const stored = versions.calendar.get(`${tenant}/${due.calendar}`);
     const isThere = applied.has(`${tenant}/${due.calendar}`) || (stored !== undefined && !stored.isRemoved);
@@ -264,7 +203,7 @@ function faultsOfOwner(entry: OwnedEntry, tenantIds: ReadonlySet<string>, caller
 }
 
 function faultsOfTenant(
-  entry: Entry<TenantDocument>,
+  entry: EntryOf<'tenant'>,
   userTenants: ReadonlyMap<string, string>,
   caller: string | null,
 ): RouteFileFault[] {
@@ -278,7 +217,7 @@ function faultsOfTenant(
 }
 
 function describeTenants(
-  tenants: Entries['tenants'],
+  tenants: readonly EntryOf<'tenant'>[],
   known: KnownDefinitions,
 ): Pick<Applied, 'tenants' | 'sftp_users'> {
   return {
@@ -305,26 +244,14 @@ function describeUsers({ id, sftpUsers: users }: TenantDocument, known: KnownDef
   ];
 }
 
-type OwnedEntry = Entry<
-  | PartnerDocument
-  | StoreDocument
-  | DatabaseDocument
-  | RemoteDocument
-  | SourceDocument
-  | CalendarDocument
-  | ExpectationDocument
-  | SenderDocument
-  | RouteDocument
->;
-
 /** Each takes its time on the event loop. */
 const MOST_DIFFS = 200;
 
 async function describeTexts(
   sql: Sql,
-  entries: Entries,
+  documents: readonly ParsedDocument[],
   known: KnownDefinitions,
-): Promise<Omit<Applied, 'dry_run' | 'tenants' | 'sftp_users' | 'missing'>> {
+): Promise<ReadonlyMap<VersionedKind, Change[]>> {
   let diffs = 0;
   const describe = async (kind: VersionedKind, owned: readonly OwnedEntry[]) => {
     const texts = await findPresentTexts(
@@ -348,17 +275,9 @@ async function describeTexts(
     }
     return changes;
   };
-  return {
-    partners: await describe('partner', entries.partners),
-    stores: await describe('store', entries.stores),
-    databases: await describe('database', entries.databases),
-    remotes: await describe('remote', entries.remotes),
-    sources: await describe('source', entries.sources),
-    calendars: await describe('calendar', entries.calendars),
-    expectations: await describe('expectation', entries.expectations),
-    senders: await describe('sender', entries.senders),
-    routes: await describe('route', entries.routes),
-  };
+  const described = new Map<VersionedKind, Change[]>();
+  for (const kind of IN_ORDER) described.set(kind, await describe(kind, entriesOf(documents, kind)));
+  return described;
 }
 
 function describeChange(
@@ -384,31 +303,22 @@ async function diffOf({ document, source }: OwnedEntry, present: PresentText, ve
 }
 
 /** Partners and stores before routes, as everywhere. */
-function findMissing(entries: Entries, known: KnownDefinitions, isPruning: boolean): Missing[] {
-  const inFiles = {
-    partner: new Set(entries.partners.map(keyOf)),
-    store: new Set(entries.stores.map(keyOf)),
-    database: new Set(entries.databases.map(keyOf)),
-    remote: new Set(entries.remotes.map(keyOf)),
-    source: new Set(entries.sources.map(keyOf)),
-    calendar: new Set(entries.calendars.map(keyOf)),
-    expectation: new Set(entries.expectations.map(keyOf)),
-    sender: new Set(entries.senders.map(keyOf)),
-    route: new Set(entries.routes.map(keyOf)),
-  };
+function findMissing(documents: readonly ParsedDocument[], known: KnownDefinitions, isPruning: boolean): Missing[] {
+  const keysInFiles = (kind: VersionedKind) => new Set(entriesOf(documents, kind).map(keyOf));
   const missingOf = (kind: VersionedKind) => {
-    const tenants = new Set([...inFiles[kind]].map((key) => key.split('/')[0]));
+    const inFiles = keysInFiles(kind);
+    const tenants = new Set([...inFiles].map((key) => key.split('/')[0]));
     return [...known.versions[kind]].flatMap(([key, { version, isRemoved }]) => {
       const [tenant = '', name = ''] = key.split('/');
-      const isMissing = version > 0 && !isRemoved && tenants.has(tenant) && !inFiles[kind].has(key);
+      const isMissing = version > 0 && !isRemoved && tenants.has(tenant) && !inFiles.has(key);
       return isMissing ? [{ kind, tenant, name, version }] : [];
     });
   };
   const routes = missingOf('route').map((route) => ({ ...route, used_by: [] }));
   const gone = new Set(isPruning ? routes.map(({ tenant, name }) => `${tenant}/${name}`) : []);
-  const users = usersOf(entries.routes, known, gone);
-  for (const [key, names] of sourcesOf(entries.sources, known)) users.set(key, names);
-  for (const [key, names] of expectationsOf(entries.expectations, known)) users.set(key, names);
+  const users = usersOf(entriesOf(documents, 'route'), known, gone);
+  for (const [key, names] of sourcesOf(entriesOf(documents, 'source'), known)) users.set(key, names);
+  for (const [key, names] of expectationsOf(entriesOf(documents, 'expectation'), known)) users.set(key, names);
   const used = DEFINITION_KINDS.flatMap((kind) =>
     missingOf(kind).map((each) => ({ ...each, used_by: users.get(`${kind} ${each.tenant}/${each.name}`) ?? [] })),
   );
@@ -420,7 +330,7 @@ function findMissing(entries: Entries, known: KnownDefinitions, isPruning: boole
 
 /** Which routes use what, once the files are applied: by `<kind> <tenant>/<name>`. */
 function usersOf(
-  applied: Entries['routes'],
+  applied: readonly EntryOf<'route'>[],
   { stored }: KnownDefinitions,
   gone: ReadonlySet<string>,
 ): Map<string, string[]> {
@@ -443,7 +353,7 @@ function usersOf(
 }
 
 /** Which sources use which remote, once the files are applied. */
-function sourcesOf(applied: Entries['sources'], { stored }: KnownDefinitions): ReadonlyMap<string, string[]> {
+function sourcesOf(applied: readonly EntryOf<'source'>[], { stored }: KnownDefinitions): ReadonlyMap<string, string[]> {
   const uses = applied.map(({ document: { tenant, name, remote } }) => ({ tenantId: tenant, name, used: remote }));
   return namesByUse(
     'remote',
@@ -453,7 +363,10 @@ function sourcesOf(applied: Entries['sources'], { stored }: KnownDefinitions): R
 }
 
 /** Which expectations use which calendar, once the files are applied. */
-function expectationsOf(applied: Entries['expectations'], { stored }: KnownDefinitions): ReadonlyMap<string, string[]> {
+function expectationsOf(
+  applied: readonly EntryOf<'expectation'>[],
+  { stored }: KnownDefinitions,
+): ReadonlyMap<string, string[]> {
   const uses = applied.map(({ document: { tenant, name, due } }) => ({ tenantId: tenant, name, used: due.calendar }));
   return namesByUse(
     'calendar',
@@ -485,8 +398,8 @@ function keyOf({ document: { tenant, name } }: OwnedEntry): string {
   return `${tenant}/${name}`;
 }
 
-type RouteRow = Parameters<typeof applyRoute>[1];
-type Diff = NonNullable<Parameters<typeof applyRoute>[3]>['diff'];
+type DefinitionRow = Parameters<typeof applyDefinition>[2];
+type Diff = NonNullable<Parameters<typeof applyDefinition>[4]>['diff'];
 
 /** In the audit and on the topics, which take 256 KiB. */
 const LONGEST_DIFF_KEPT = 8_000;
@@ -495,7 +408,7 @@ const LONGEST_DIFF_KEPT = 8_000;
 async function storeInTurn(
   entries: readonly OwnedEntry[],
   changes: readonly Change[],
-  store: (row: RouteRow, diff: Diff) => Promise<{ readonly version: number }>,
+  store: (row: DefinitionRow, diff: Diff) => Promise<{ readonly version: number }>,
 ): Promise<Change[]> {
   const stored: Change[] = [];
   for (const [index, { document, definitionHash, source }] of entries.entries()) {
@@ -516,7 +429,7 @@ function shortened(diff: string): string {
   return diff.length <= LONGEST_DIFF_KEPT ? diff : `${diff.slice(0, LONGEST_DIFF_KEPT)}\n… cut here`;
 }
 
-async function storeTenants(sql: Sql, entries: Entries['tenants'], actor: string): Promise<void> {
+async function storeTenants(sql: Sql, entries: readonly EntryOf<'tenant'>[], actor: string): Promise<void> {
   if (entries.length === 0) return;
   const rows = entries.map(({ document: { id, name, timeZone, homeRegion, ignore, notify } }) => ({
     id,

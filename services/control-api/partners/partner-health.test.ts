@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { PartnerHealth } from '#shared/api/partner-health.ts';
-import { applyPartner } from '#shared/definitions/apply-definitions.ts';
+import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
 import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 import { createCallReports } from '#shared/partners/report-calls.ts';
 import { connectTestDatabase } from '#testkit/beds/job-runner.ts';
@@ -16,7 +16,12 @@ beforeAll(async () => {
   api = await startTestApi();
   await seedTenant(api.sql);
   const definition = examplePartner();
-  await applyPartner(api.sql, { tenantId: 'acme', name: definition.name, definition, definitionHash: 'h' }, 'test');
+  await applyDefinition(
+    api.sql,
+    'partner',
+    { tenantId: 'acme', name: definition.name, definition, definitionHash: 'h' },
+    'test',
+  );
 });
 afterAll(() => api.stop());
 
