@@ -5,7 +5,9 @@
  * 2. A call that may be repeated is begun (its try counted) before it waits for its turn, so that the commit overlaps with other records'
  *    calls. One that may not is begun with an intent when nothing is waited for any more, right before it is sent.
  * 3. An intent without an outcome is ambiguous, and tries that are spent are spent: both are found before any call.
- * 4. Under a lost lease nothing is stored. A stopping worker begins nothing; a call that it gave up is a wait where it may be repeated.
+ * 4. Under a lease that somebody took over nothing is stored. One that ran out in an outage of the database counts no try: what came is stored at
+ *    its epoch once the database is back, what was not sent is a wait, and a call that may not be repeated is let end, as nobody else makes it.
+ *    A stopping worker begins nothing; a call that it gave up is a wait where it may be repeated.
  * 5. A failure ends this record's walk and no other's. What throws is the database's, and ends the chunk's.
  */
 import { hash, randomUUIDv7 } from 'node:crypto';
@@ -16,6 +18,7 @@ import type { CallOutcome } from '#shared/partners/call-partner.ts';
 import { isRepeatable } from '#shared/partners/judge-reply.ts';
 import type { OpenPartner, PartnerDirectory } from '#shared/partners/partner-directory.ts';
 import type { CompiledCall } from '#shared/steps/call/options.ts';
+import { isLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 import { stepErrorCode } from '#shared/worker/try-step.ts';
 import type { RecordAt } from './begin-records.ts';
 import type { ClaimedChunk, ClaimedRecord } from './claim-chunks.ts';
@@ -40,7 +43,9 @@ export interface ChunkWalk {
   readonly found: FoundRoute;
   /** Aborted when the lease is lost. */
   readonly lease: AbortSignal;
-  /** Aborted when the lease is lost, or the worker stops and waits no longer: calls under way are given up. */
+  /** Aborted when the worker stops and waits no longer: calls under way are given up. */
+  readonly stop: AbortSignal;
+  /** As `stop`, and when the lease is lost. */
   readonly signal: AbortSignal;
   readonly calls: CallTrace;
   readonly isStopping: () => boolean;
@@ -150,7 +155,7 @@ class RecordWalker {
       const isBegun = await parts.commits.beginRecord({ ...this.#at(position), intent });
       if (isBegun) position = { ...position, isBegun };
       else walk.defer(STALE_MS);
-      return isBegun && !walk.lease.aborted;
+      return isBegun;
     };
     if (canRepeat && !position.isBegun && !(await begin(false))) return undefined;
 
@@ -163,9 +168,9 @@ class RecordWalker {
         operation: step.operation,
         values: this.#valuesOf(position, step),
         requestId,
-        signal: walk.signal,
+        signal: canRepeat ? walk.signal : walk.stop,
         ...(hasKey && { idempotencyKey: this.#idempotencyKey(step) }),
-        ...(!canRepeat && { beforeSend: () => begin(true) }),
+        ...(!canRepeat && { beforeSend: async () => (await begin(true)) && !walk.lease.aborted }),
       },
       () => {
         startedAt = new Date();
@@ -177,7 +182,7 @@ class RecordWalker {
     this.#count(call, outcome, durationMs);
     if (outcome.type !== 'withdrawn') this.#traceCall(position, call, { outcome, requestId, startedAt, durationMs });
     // What came too late for the lease is the next holder's to find out.
-    if (walk.lease.aborted) return undefined;
+    if (this.#isTakenOver) return undefined;
     if (outcome.type === 'wait') walk.defer(outcome.afterMs);
     const isGivenUp = walk.signal.aborted && outcome.type === 'retryable' && outcome.cause === 'STEP_ABORTED';
     const isOver = outcome.type === 'wait' || outcome.type === 'withdrawn' || isGivenUp;
@@ -232,12 +237,12 @@ class RecordWalker {
 
   /** A record whose call cannot even be tried is begun and fails: its sweeps wait for the definition. */
   async #failUncallable(from: Position, why: Uncallable): Promise<undefined> {
-    const { lease, mayBegin, defer } = this.#walk;
+    const { mayBegin, defer } = this.#walk;
     if (!from.isBegun) {
       if (!mayBegin()) return;
       const isBegun = await this.#parts.commits.beginRecord({ ...this.#at(from), intent: false });
       if (!isBegun) defer(STALE_MS);
-      if (!isBegun || lease.aborted) return;
+      if (!isBegun || this.#isTakenOver) return;
     }
     const { move, error } = nextRecordMove({
       result: { type: 'failed', isFinal: false, ...why },
@@ -284,7 +289,12 @@ class RecordWalker {
     if (state !== undefined) {
       parts.metrics.ended.inc({ tenant: walk.chunk.tenantId, route: this.#route?.name ?? 'unknown', state });
     }
-    return !walk.lease.aborted;
+    return !this.#isTakenOver;
+  }
+
+  get #isTakenOver(): boolean {
+    const { lease } = this.#walk;
+    return lease.aborted && !isLostDatabase(lease.reason);
   }
 
   #mayBegin({ breakerOpenForMs }: OpenPartner): boolean {

@@ -123,8 +123,8 @@ export class RecordCommits {
   }
 
   async #beginRecords(begins: readonly BeginRecord[]): Promise<boolean[]> {
-    const { sql, leaseMs } = this.#options;
-    const begun = keysOf(await this.#ask(leaseMs, () => beginRecords(sql, begins)));
+    const { sql } = this.#options;
+    const begun = keysOf(await this.#ask(REPEAT_FOR_MS, () => beginRecords(sql, begins)));
     return begins.map((begin) => begun.has(recordKey(begin)));
   }
 

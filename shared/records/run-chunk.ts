@@ -4,11 +4,13 @@
  * 1. A record is begun while the chunk may: the lease holds, the worker does not stop, no record met a wait, and `BEGIN_FOR_MS` are not
  *    over. What was begun ends by itself; what was not stays for the next claim.
  * 2. The chunk is settled once no record is under way: done when each has an outcome, else given back with the delay of the wait.
- * 3. Nothing is settled under a lost lease, nor when an outcome could not be stored: the lease runs out, and the rows say what is next.
+ * 3. Nothing is settled under a lease that somebody took over, nor when an outcome could not be stored: the lease runs out, and the rows say what
+ *    is next. One that ran out in an outage of the database is settled at its epoch.
  */
 
 import type { FoundRoute } from '#shared/definitions/route-cache.ts';
 import type { Lease } from '#shared/worker/lease-keeper.ts';
+import { isLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 import { advanceRecord, type RecordWalkParts } from './advance-record.ts';
 import type { ChunkBulkhead } from './chunk-bulkhead.ts';
 import type { ClaimedChunk } from './claim-chunks.ts';
@@ -34,7 +36,7 @@ export interface ChunkRun {
 }
 
 export interface ChunkEnd {
-  readonly outcome: 'done' | 'waiting' | 'time over' | 'partner busy' | 'stopping' | 'lost';
+  readonly outcome: 'done' | 'waiting' | 'time over' | 'partner busy' | 'stopping' | 'database away' | 'lost';
   readonly delayMs: number;
 }
 
@@ -73,6 +75,7 @@ async function walkRecords(parts: RunChunkParts, run: ChunkRun): Promise<ChunkEn
     found,
     lease: lease.signal,
     calls,
+    stop,
     signal: AbortSignal.any([lease.signal, stop]),
     isStopping,
     mayBegin: () => waitMs === undefined && !hasFailed && !lease.signal.aborted && !isStopping() && !isTimeOver(),
@@ -88,9 +91,10 @@ async function walkRecords(parts: RunChunkParts, run: ChunkRun): Promise<ChunkEn
       }),
     ),
   );
-  if (lease.signal.aborted) return { outcome: 'lost', delayMs: 0 };
+  if (lease.signal.aborted && !isLostDatabase(lease.signal.reason)) return { outcome: 'lost', delayMs: 0 };
   const failed = ends.find((end) => end.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
+  if (lease.signal.aborted) return await settle(parts, run, 'database away', SHORTEST_WAIT_MS);
   if (isStopping()) return await settle(parts, run, 'stopping', 0);
   if (waitMs !== undefined) return await settle(parts, run, 'waiting', waitMs);
   return await settle(parts, run, 'time over', 0);
