@@ -21,8 +21,8 @@ import type { Percentiles } from './percentiles.ts';
 import { cpuMs, peakRssMb } from './read-metrics.ts';
 import { type Flow, mean, openFlow, type StageRates, sendFiles, TENANT } from './send-files.ts';
 
-/** Each so often: first and last differ by how warm everything is. */
-const FLOODS_OF_EACH = 2;
+/** Each so often, and every other time in the reverse order: a later flood meets a warmer fleet. */
+const FLOODS_OF_EACH = 4;
 /** Files of the latency phase: enough for a 99th percentile. */
 const LATENCY_FILES = 1_000;
 
@@ -84,9 +84,10 @@ async function measurePipeline(stack: Stack, options: PipelineBenchOptions): Pro
     const before = await countRequests(stack, sql);
     const cpuBefore = await eachProcess(stack, cpuMs);
     const floods: (Flow & { readonly directories: number })[] = [];
+    const inTurn = [...options.directories, ...options.directories.toReversed()];
     const rounds = options.directories.length * FLOODS_OF_EACH;
     for (let round = 0; round < rounds; round += 1) {
-      const directories = options.directories[round % options.directories.length] as number;
+      const directories = inTurn[round % inTurn.length] as number;
       const files = Math.ceil(options.files / rounds);
       floods.push({ directories, ...(await sendFiles(bench, { files, directory: `flood-${round}`, directories })) });
     }
