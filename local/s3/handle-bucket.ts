@@ -32,7 +32,7 @@ function bucketNodes({ name, createdMs }: { name: string; createdMs: number }) {
 
 export async function handleCreateBucket(call: S3Call): Promise<S3Reply> {
   const document = await receiveText(call, MAX_DOCUMENT_BYTES);
-  if (document !== '') parseXml(document, 'CreateBucketConfiguration');
+  if (document !== '') await parseXml(document, 'CreateBucketConfiguration');
   const { buckets } = call.store;
   const name = call.request.bucket;
   // As in the oldest region alone, a bucket that is there is left as it is.
@@ -82,7 +82,7 @@ export const handleGetBucketVersioning: S3Handler = ({ store, request }) => {
 
 export async function handlePutBucketVersioning(call: S3Call): Promise<S3Reply> {
   const document = await receiveText(call, MAX_DOCUMENT_BYTES);
-  const status = childText(parseXml(document, 'VersioningConfiguration'), 'Status');
+  const status = childText(await parseXml(document, 'VersioningConfiguration'), 'Status');
   if (status !== 'Enabled' && status !== 'Suspended') throw malformedXml();
   const { buckets } = call.store;
   buckets.update(buckets.get(call.request.bucket), { versioning: status });
@@ -97,7 +97,7 @@ export const handleGetBucketNotification: S3Handler = ({ store, request }) => {
 /** Events go to the journal for the event bridge; queues, topics and functions as targets are not there. */
 export async function handlePutBucketNotification(call: S3Call): Promise<S3Reply> {
   const document = await receiveText(call, MAX_DOCUMENT_BYTES);
-  const { children } = parseXml(document, 'NotificationConfiguration');
+  const { children } = await parseXml(document, 'NotificationConfiguration');
   if (children.some(({ name }) => name !== 'EventBridgeConfiguration'))
     throw new S3Error('NotImplemented', 'Only EventBridgeConfiguration is there.');
   const { buckets } = call.store;

@@ -48,7 +48,7 @@ export function handleDeleteObject(call: S3Call): S3Reply {
 export async function handleDeleteObjects(call: S3Call): Promise<S3Reply> {
   const { store, request } = call;
   const bucket = store.buckets.get(request.bucket);
-  const document = parseXml(await receiveText(call, MAX_DOCUMENT_BYTES), 'Delete');
+  const document = await parseXml(await receiveText(call, MAX_DOCUMENT_BYTES), 'Delete');
   const targets = document.children.filter(({ name }) => name === 'Object');
   if (targets.length === 0 || targets.length > MAX_KEYS) throw malformedXml();
   const isQuiet = childText(document, 'Quiet') === 'true';

@@ -89,7 +89,7 @@ export async function handleCompleteUpload(call: S3Call): Promise<S3Reply> {
   if (completed === undefined) getUpload(call);
   // A checksum in the headers is the object's.
   const text = await receiveText(call, MAX_DOCUMENT_BYTES, { hasClientChecksum: false });
-  const document = parseXml(text, 'CompleteMultipartUpload');
+  const document = await parseXml(text, 'CompleteMultipartUpload');
   if (completed !== undefined && completed.etag === multipartEtag(etagsIn(document)))
     return completionReply(call, completed);
   await readUnread(call, document);

@@ -93,7 +93,7 @@ export function handleGetObjectTagging(call: S3Call): S3Reply {
 }
 
 export async function handlePutObjectTagging(call: S3Call): Promise<S3Reply> {
-  const tags = readTagDocument(parseXml(await receiveText(call, MAX_DOCUMENT_BYTES), 'Tagging'));
+  const tags = readTagDocument(await parseXml(await receiveText(call, MAX_DOCUMENT_BYTES), 'Tagging'));
   return setTags(call, tags, 200);
 }
 

@@ -2,8 +2,10 @@
  * The little XML that S3 speaks: replies are built from trees, request documents are read strictly.
  *
  * 1. A DOCTYPE is refused, and no entity but XML's own five and character references is known, so nothing expands.
+ * 2. The event loop gets its turn every few milliseconds, however long a document is.
  */
 import { S3Error } from '#local/s3/s3-error.ts';
+import { eventLoopTurns } from '#shared/formats/event-loop-turns.ts';
 
 /** A name with a text, or with the elements inside it. `undefined` content leaves the element out. */
 export type XmlNode = readonly [name: string, content: string | number | boolean | undefined | readonly XmlNode[]];
@@ -61,6 +63,9 @@ export interface XmlElement {
 }
 
 const MAX_DEPTH = 16;
+/** In characters: what S3 reads is names, numbers and checksums, and the longest of them is a key with each character escaped. */
+const LONGEST_TOKEN = 65_536;
+const TOKENS_OF_A_SLICE = 256;
 const TOKEN =
   /<!--[\s\S]*?-->|<\?[\s\S]*?\?>|<!\[CDATA\[([\s\S]*?)\]\]>|<(\/?)([A-Za-z_][\w.:-]*)([^<>]*?)(\/?)>|([^<]+)/y;
 const KNOWN_ENTITIES = new Map([
@@ -71,14 +76,18 @@ const KNOWN_ENTITIES = new Map([
   ['apos', "'"],
 ]);
 
-/** @throws S3Error `MalformedXML`. */
-export function parseXml(document: string, root: string): XmlElement {
+/** In slices, between which other requests get their turn. @throws S3Error `MalformedXML`. */
+export async function parseXml(document: string, root: string): Promise<XmlElement> {
   const top: XmlElement = { name: '', children: [], text: '' };
   const open = [top];
-  TOKEN.lastIndex = document.charCodeAt(0) === 0xfeff ? 1 : 0;
-  while (TOKEN.lastIndex < document.length) {
+  const turn = eventLoopTurns();
+  let at = document.charCodeAt(0) === 0xfeff ? 1 : 0;
+  for (let tokens = 1; at < document.length; tokens += 1) {
+    if (tokens % TOKENS_OF_A_SLICE === 0) await turn();
+    TOKEN.lastIndex = at;
     const match = TOKEN.exec(document);
-    if (match === null) throw malformedXml();
+    if (match === null || match[0].length > LONGEST_TOKEN) throw malformedXml();
+    at = TOKEN.lastIndex;
     const [, cdata, slash, name, , selfClosing, text] = match;
     const current = open.at(-1)!;
     if (cdata !== undefined) current.text += cdata;
