@@ -66,6 +66,8 @@ const MAX_DEPTH = 16;
 /** In characters: what S3 reads is names, numbers and checksums, and the longest of them is a key with each character escaped. */
 const LONGEST_TOKEN = 65_536;
 const TOKENS_OF_A_SLICE = 256;
+/** 10,000 parts with a checksum each have half as many; documents are read side by side, and each element takes memory. */
+const MOST_ELEMENTS = 100_000;
 const TOKEN =
   /<!--[\s\S]*?-->|<\?[\s\S]*?\?>|<!\[CDATA\[([\s\S]*?)\]\]>|<(\/?)([A-Za-z_][\w.:-]*)([^<>]*?)(\/?)>|([^<]+)/y;
 const KNOWN_ENTITIES = new Map([
@@ -81,6 +83,7 @@ export async function parseXml(document: string, root: string): Promise<XmlEleme
   const top: XmlElement = { name: '', children: [], text: '' };
   const open = [top];
   const turn = eventLoopTurns();
+  let elements = 0;
   let at = document.charCodeAt(0) === 0xfeff ? 1 : 0;
   for (let tokens = 1; at < document.length; tokens += 1) {
     if (tokens % TOKENS_OF_A_SLICE === 0) await turn();
@@ -99,7 +102,8 @@ export async function parseXml(document: string, root: string): Promise<XmlEleme
       const element: XmlElement = { name: localName(name), children: [], text: '' };
       current.children.push(element);
       if (selfClosing !== '/') open.push(element);
-      if (open.length > MAX_DEPTH) throw malformedXml();
+      elements += 1;
+      if (open.length > MAX_DEPTH || elements > MOST_ELEMENTS) throw malformedXml();
     }
   }
   const element = top.children[0];
