@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Stack, startStack } from '#local/stack.ts';
 import { connectDatabase } from '#shared/db/connect-database.ts';
-import { applyTenantRoute } from './apply-tenant-route.ts';
+import { applyTenantDocuments } from './apply-tenant-documents.ts';
 import { insertFinishedFiles } from './finished-files.ts';
 import { eachProcess, round } from './fleet-requests.ts';
 import { cpuMs } from './read-metrics.ts';
@@ -106,7 +106,7 @@ async function seed(stack: Stack, { jobs, finished }: { jobs: number; finished: 
       [FAILED, jobs, 1],
     ] as const) {
       const route = `kind: route\ntenant: ${tenant}\nname: bench\nmatch: { path: '**' }\nsteps:\n  - validate:\n  - deliver:\n  - confirm:\n`;
-      await applyTenantRoute(sql, tenant, route);
+      await applyTenantDocuments(sql, tenant, route);
       await insertFinishedFiles(sql, tenant, count, failedEvery);
     }
   } finally {

@@ -15,7 +15,7 @@ import { promisify } from 'node:util';
 import { type Stack, startStack } from '#local/stack.ts';
 import { createApiKey } from '#shared/access/api-keys.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
-import { applyTenantRoute } from './apply-tenant-route.ts';
+import { applyTenantDocuments } from './apply-tenant-documents.ts';
 import { insertFilesWithoutHistory, insertFinishedFiles } from './finished-files.ts';
 import { type Percentiles, percentiles } from './percentiles.ts';
 import { cpuMs } from './read-metrics.ts';
@@ -82,7 +82,7 @@ async function measure(stack: Stack, options: ApiBenchOptions): Promise<ApiResul
     'bench',
   );
   try {
-    await applyTenantRoute(sql, TENANT, ROUTE);
+    await applyTenantDocuments(sql, TENANT, ROUTE);
     const withHistory = Math.min(options.files, MOST_WITH_HISTORY);
     await insertFinishedFiles(sql, TENANT, withHistory);
     // Those whose timeline is asked for; beside them the tables of files and jobs grow on.

@@ -1,5 +1,6 @@
 /** `npm run bench -- <name>`: measurements that carry their own yardstick, so that a ratio holds on any machine. */
 import { Command, InvalidArgumentError } from 'commander';
+import type { FairnessBenchOptions } from './fairness.ts';
 
 const program = new Command('bench').description('Measure Longshore against the ceiling of its parts.');
 
@@ -54,12 +55,13 @@ program
 program
   .command('fairness')
   .description('small files of one tenant alone, and while another tenant sends its worst content')
-  .option('--files <count>', 'small files of a turn', positiveInteger, 200)
+  .option('--files <count>', 'small files of a turn', positiveInteger, 100)
   .option('--per-second <count>', 'rate of the small files', positiveInteger, 5)
-  .option('--turns <count>', 'turns of each kind', positiveInteger, 2)
+  .option('--turns <count>', 'turns of each format, alone and loaded', positiveInteger, 2)
   .option('--hostile <count>', 'hostile files at a time', positiveInteger, 4)
+  .option('--formats <list>', 'such as "rows,records ndjson,xml"; all when absent', (text) => text.split(','))
   .option('--json', 'print one JSON object', false)
-  .action(async (options: { files: number; perSecond: number; turns: number; hostile: number; json: boolean }) => {
+  .action(async (options: FairnessBenchOptions) => {
     const { runFairnessBench } = await import('./fairness.ts');
     await runFairnessBench(options);
   });

@@ -17,10 +17,9 @@ import { promisify } from 'node:util';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { type Stack, startStack } from '#local/stack.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
-import { applyDefinition, applyTenants } from '#shared/definitions/apply-definitions.ts';
-import { parseRouteFiles } from '#shared/definitions/parse-route-files.ts';
 import { cancelJobs } from '#shared/jobs/end-jobs.ts';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
+import { applyTenantDocuments } from './apply-tenant-documents.ts';
 import { measureBareCalls } from './bare-calls.ts';
 import { countRequests, eachProcess, round } from './fleet-requests.ts';
 import { cpuMs, peakRssMb } from './read-metrics.ts';
@@ -115,8 +114,8 @@ async function measureRecords(stack: Stack, options: RecordsBenchOptions, home: 
   const landing = bucketName(env.LONGSHORE_PREFIX ?? '', 'landing');
   const bench: Bench = { stack, sql, s3, landing, simulator: stack.endpoints.partnerSimulator, home };
   try {
-    await applyTenant(bench, 'bench');
-    await applyTenant(bench, 'hanging');
+    for (const tenant of ['bench', 'hanging'])
+      await applyTenantDocuments(sql, tenant, ROUTE_FILE(tenant, bench.simulator));
     const parse = await measureParse(bench, options.rows);
     await processRecords(bench, { tenant: 'bench', name: 'warm-up', records: 5_000 });
     const callsWithoutLatency = await measureCalls(bench, 'at once', options.records, 0);
@@ -184,17 +183,6 @@ steps:
   - call: { partner: desk, operation: assignments, code: ASSIGNMENTS_ERROR }
   - call: { partner: desk, operation: verify, code: VERIFICATION_ERROR }
 `;
-
-async function applyTenant({ sql, simulator }: Bench, tenant: string): Promise<void> {
-  await applyTenants(sql, [{ id: tenant, name: tenant, timeZone: 'UTC', homeRegion: null, ignoreGlobs: [] }], 'bench');
-  const parsed = parseRouteFiles([{ text: ROUTE_FILE(tenant, simulator) }]);
-  if (!parsed.ok) throw new Error(JSON.stringify(parsed.faults));
-  for (const { document, definitionHash } of parsed.documents) {
-    if (document.kind === 'tenant') continue;
-    const row = { tenantId: tenant, name: document.name, definition: document, definitionHash };
-    await applyDefinition(sql, document.kind, row, 'bench');
-  }
-}
 
 function csvOf(name: string, rows: number, remark: string): Buffer {
   const lines = ['id,isin,coupon,rate,due,holder,remark'];

@@ -6,7 +6,7 @@ import type { Stack } from '#local/stack.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { parseSizeBytes } from '#shared/definitions/size.ts';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
-import { applyTenantRoute } from './apply-tenant-route.ts';
+import { applyTenantDocuments } from './apply-tenant-documents.ts';
 import { round } from './fleet-requests.ts';
 import { type Percentiles, percentiles } from './percentiles.ts';
 
@@ -61,7 +61,7 @@ export async function openFlow({ env }: Stack, size: string): Promise<FlowBench>
     credentials,
     forcePathStyle: true,
   });
-  await applyTenantRoute(sql, TENANT, ROUTE);
+  await applyTenantDocuments(sql, TENANT, ROUTE);
   return {
     sql,
     s3,

@@ -23,7 +23,7 @@ import { createS3Client } from '#shared/files/s3-client.ts';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
 import { isOpensshInstalled, quoted, runOpensshBatch } from '#testkit/servers/openssh-sftp.ts';
 import { connectSftp, type SftpClient } from '#testkit/servers/sftp-client.ts';
-import { applyTenantRoute } from '../bench/apply-tenant-route.ts';
+import { applyTenantDocuments } from '../bench/apply-tenant-documents.ts';
 import { percentiles } from '../bench/percentiles.ts';
 import { sumCounter } from '../bench/read-metrics.ts';
 import { findMissedBounds, type PhaseResult, STAGES, type Stage, type StageTimes } from './judge-front-door.ts';
@@ -99,7 +99,7 @@ async function loadHome(home: string, options: FrontDoorOptions): Promise<boolea
   try {
     const { [TENANT]: access } = await ensureTenants(sql, keys, [{ id: TENANT }]);
     if (access === undefined) throw new Error(`the tenant ${TENANT} was not registered`);
-    await applyTenantRoute(sql, TENANT, ROUTE);
+    await applyTenantDocuments(sql, TENANT, ROUTE);
     const result = await load({ sql, s3, endpoints, access }, options);
     console.log(options.json ? JSON.stringify(result) : describe(result));
     return result.missed.length === 0;

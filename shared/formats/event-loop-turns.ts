@@ -4,12 +4,26 @@
  * 1. Whoever parses bounds each slice by the work in it (bytes, records, fields), so that no content makes a slice long; this only decides after which
  *    of them to pause.
  * 2. Jobs run side by side, and yet one of them goes on in each round of the event loop: else their slices add up before the loop gets to its I/O.
+ * 3. While others need the process, each turn is followed by a rest of several times as long as the loop was busy since the one before it, with
+ *    what the content cost elsewhere: its hashing, its writes, its garbage. A process that always has something to run is made to wait by the
+ *    operating system, and everybody's small work in it with it.
  */
 
 const LONGEST_TURN_MS = 5;
+/** Of the time that the loop was busy. */
+const RESTS = 3;
+const LONGEST_REST_MS = 100;
 
 /** Of the whole process, as its event loop is. */
 const waiting: (() => void)[] = [];
+let isGoing = false;
+let lastTurn = performance.eventLoopUtilization();
+let hasOthers = (): boolean => false;
+
+/** `given` says whether others than those who read content need this process. */
+export function restForOthers(given: () => boolean): void {
+  hasOthers = given;
+}
 
 /** To be called after each slice. A promise when the turn is over. */
 export function eventLoopTurns(): () => Promise<void> | undefined {
@@ -24,11 +38,27 @@ export function eventLoopTurns(): () => Promise<void> | undefined {
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
-    if (waiting.push(resolve) === 1) setImmediate(letOneGoOn);
+    waiting.push(resolve);
+    if (isGoing) return;
+    isGoing = true;
+    if (!rest()) setImmediate(letOneGoOn);
   });
 }
 
 function letOneGoOn(): void {
+  lastTurn = performance.eventLoopUtilization();
   waiting.shift()?.();
-  if (waiting.length > 0) setImmediate(letOneGoOn);
+  // Its turn has passed by then.
+  setImmediate(() => {
+    if (waiting.length === 0) isGoing = false;
+    else if (!rest()) letOneGoOn();
+  });
+}
+
+/** False: at once. */
+function rest(): boolean {
+  if (!hasOthers()) return false;
+  const { active } = performance.eventLoopUtilization(lastTurn);
+  setTimeout(letOneGoOn, Math.min(LONGEST_REST_MS, active * RESTS));
+  return true;
 }

@@ -27,6 +27,7 @@ export async function* gunzip(
   { maxRatio, maxBytes }: GunzipBounds,
 ): AsyncGenerator<Uint8Array> {
   const input = new Input(source);
+  const turn = eventLoopTurns();
   let bytesOut = 0;
   try {
     for (let runs = 0; ; runs += 1) {
@@ -40,6 +41,7 @@ export async function* gunzip(
           throw new FormatFault('ARCHIVE_BOMB', `The file expands to more than ${maxRatio} times its size.`);
         }
         yield piece;
+        await turn();
       }
     }
   } catch (error) {

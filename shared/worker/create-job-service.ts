@@ -15,6 +15,7 @@ import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import { recordedPrefix } from '#shared/files/replica-buckets.ts';
 import { createPartClient, createS3Client } from '#shared/files/s3-client.ts';
+import { restForOthers } from '#shared/formats/event-loop-turns.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import type { WorkQueue } from '#shared/jobs/route-files.ts';
 import { PARTNER_STEPS_MESSAGES, WORK_MESSAGES } from '#shared/messages/queue-messages.ts';
@@ -48,6 +49,7 @@ import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
 import { createArchiveFile } from './archive-held-file.ts';
 import { createJobMetrics } from './job-metrics.ts';
 import { createJobRunner, type JobRunner } from './run-jobs.ts';
+import { TenantsAtWork } from './tenants-at-work.ts';
 
 export interface JobServiceConfig
   extends z.output<z.ZodObject<typeof fleetVariables & typeof copyVariables>>,
@@ -104,6 +106,9 @@ export function createJobService(
   const s3 = createS3Client(config);
   const stallMs = requestStallMs(config.LONGSHORE_COPY_STALL_MS);
   const partClient = createPartClient({ ...config, stallMs });
+  const tenants = new TenantsAtWork(() => performance.now());
+  // Long work is in nobody's way there.
+  if (queue === 'partner-steps') restForOthers(() => tenants.areSeveral);
   const workerName = `${name}/${hostname()}/${process.pid}`;
 
   function openStores(sql: Sql): { store: ObjectStore; stores: StoreDirectory } {
@@ -227,13 +232,14 @@ export function createJobService(
 
     return {
       handling: {
-        handle: ({ message, attributes }, { signal }) => {
-          const traceparent = attributes[TRACEPARENT];
-          if (message.type === 'pull.due' || message.type === 'source.due') return handlePull(message, signal);
-          if (message.type !== 'records.due') return runner.handle(message, signal, traceparent);
-          if (records === undefined) throw new LongshoreError('INTERNAL', `The ${name} takes no records.`);
-          return records.handle(message.chunkId, signal, traceparent);
-        },
+        handle: ({ message, attributes }, { signal }) =>
+          tenants.during(message.tenantId, () => {
+            const traceparent = attributes[TRACEPARENT];
+            if (message.type === 'pull.due' || message.type === 'source.due') return handlePull(message, signal);
+            if (message.type !== 'records.due') return runner.handle(message, signal, traceparent);
+            if (records === undefined) throw new LongshoreError('INTERNAL', `The ${name} takes no records.`);
+            return records.handle(message.chunkId, signal, traceparent);
+          }),
         tenantOf: (message) => message.tenantId,
         maxTenantShare: config.LONGSHORE_TENANT_SHARE_PERCENT / 100,
         deadlineMs: messageDeadlineMs,
