@@ -33,6 +33,7 @@ function redactorOf(given: readonly string[]): Redact {
   const secrets = given.filter((secret) => secret.length >= SHORTEST_REDACTED);
   const written = [...new Set(secrets.flatMap(spellingsOf))].sort((a, b) => b.length - a.length);
   const fragments = new Set(written.flatMap(fragmentsOf));
+  if (written.length === 0) return (text) => text.slice(0, LONGEST_KEPT);
   return (text) => {
     const clean = written.reduce((rest, spelling) => rest.replaceAll(spelling, REDACTED), text);
     return withoutFragments(clean.slice(0, LONGEST_KEPT), fragments);
@@ -76,6 +77,7 @@ function normalised(text: string): { readonly plain: string; readonly places: re
 }
 
 function withoutFragments(text: string, fragments: ReadonlySet<string>): string {
+  if (text.length < FRAGMENT) return text;
   const { plain, places } = normalised(text);
   let clean = '';
   let copied = 0;

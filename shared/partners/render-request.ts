@@ -1,7 +1,14 @@
 /** An operation's templates and a record's values become a request. */
 import type { PartnerOperation } from '#shared/definitions/partner-schema.ts';
 import { bodyWithContent, type FileContent } from './request-content.ts';
-import { compileJson, compilePath, compileText, type Render, type TemplateValues } from './request-template.ts';
+import {
+  compileJson,
+  compilePath,
+  compileText,
+  isConstant,
+  type Render,
+  type TemplateValues,
+} from './request-template.ts';
 
 export interface RenderedRequest {
   readonly method: PartnerOperation['method'];
@@ -30,11 +37,19 @@ export function createRequestRenderer(baseUrl: string, operation: PartnerOperati
   const headers = compileAll(operation.headers);
   const renderBody = operation.body === undefined ? undefined : compileJson(operation.body);
   const base = baseUrl.replace(/\/$/, '');
+  // One for all requests where no value is in it.
+  let constantUrl: URL | undefined;
+  const isConstantUrl = [operation.path, ...Object.values(operation.query)].every(isConstant);
+  const urlOf = (values: TemplateValues): URL => {
+    const url = new URL(`${base}${renderPath(values)}`);
+    for (const [name, render] of query) url.searchParams.append(name, render(values));
+    return url;
+  };
 
   return (values, idempotencyKey, file) => {
     try {
-      const url = new URL(`${base}${renderPath(values)}`);
-      for (const [name, render] of query) url.searchParams.append(name, render(values));
+      const url = constantUrl ?? urlOf(values);
+      if (isConstantUrl) constantUrl = url;
       const rendered: Record<string, string> = { accept: 'application/json' };
       for (const [name, render] of headers) rendered[name.toLowerCase()] = render(values);
       const json = renderBody?.(values);

@@ -86,13 +86,24 @@ export function createCallReports({ sql, worker, logger, now = Date.now }: CallR
 
   return {
     count(tenantId, partner, { outcome, httpStatus = 0, cause = '', durationMs }) {
-      const minute = new Date(Math.floor(now() / MINUTE_MS) * MINUTE_MS).toISOString();
-      const key = JSON.stringify([tenantId, partner, minute, outcome, httpStatus, cause]);
+      const minute = Math.floor(now() / MINUTE_MS) * MINUTE_MS;
+      // None of them but the last, the cause, may have a blank.
+      const key = `${tenantId} ${partner} ${minute} ${outcome} ${httpStatus} ${cause}`;
       let count = counts.get(key);
       if (count === undefined) {
         if (counts.size >= MOST_COUNTS) return;
         const durations = Array<number>(DURATION_PLACES).fill(0);
-        count = { tenant_id: tenantId, partner, minute, outcome, http_status: httpStatus, cause, durations, calls: 0 };
+        const at = new Date(minute).toISOString();
+        count = {
+          tenant_id: tenantId,
+          partner,
+          minute: at,
+          outcome,
+          http_status: httpStatus,
+          cause,
+          durations,
+          calls: 0,
+        };
         counts.set(key, count);
       }
       count.calls += 1;
