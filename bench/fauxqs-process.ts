@@ -1,4 +1,4 @@
-/** A fauxqs in a process of its own, so that the server's work is not done on the measured process's thread. */
+/** A fauxqs in its own process, so that the server's work is not done on the measured process's thread. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 

@@ -13,7 +13,7 @@ export interface Requests {
 
 export async function countRequests(stack: Stack, sql: Sql): Promise<Requests> {
   const pages = SERVICE_NAMES.map((service) => stack.endpoints.metrics[service]).filter((url) => url !== undefined);
-  // Each transition is one statement in a transaction of its own. Backends report theirs at most a second late.
+  // Each transition is one statement in its own transaction. Backends report theirs at most a second late.
   await sleep(2_000);
   const [row] = await sql<{ sql: number }[]>`
     SELECT (xact_commit + xact_rollback)::float8 AS sql FROM pg_stat_database WHERE datname = current_database()`;

@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- large`: a large copy, by the store and streamed, against rclone and against the bare ceiling, in one run.
  *
- * 1. One store, that of `npm start`, in a process of its own; each measurement in a process of its own, whose peak of memory is read.
+ * 1. One store, that of `npm start`, in its own process; each measurement in its own process, whose peak of memory is read.
  * 2. Rounds alternate and the median of each counts: caches and machine warm up, and nobody is to profit from that.
  * 3. rclone's time has its start in it, as for whoever calls it; ours is that of a copy in a running worker, with its HEAD and check.
  * 4. The ceiling of a streamed copy is reading and writing so many bytes at the same time, with nothing from one to the other.

@@ -16,7 +16,7 @@ function errorCodes(): Plugin {
   };
 }
 
-// What is served is the same, whoever builds it: tests have an environment of their own, and React is three times as large in it.
+// What is served is the same, whoever builds it: tests have their own environment, and React is three times as large in it.
 function buildForUse(command: string): void {
   if (command === 'build') process.env.NODE_ENV = 'production';
 }

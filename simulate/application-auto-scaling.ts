@@ -4,9 +4,9 @@
  *
  * 1. Backlog and arrivals are target tracking: after three readings over the target the tasks become as many times more. Within the
  *    cool-down, what was just added counts as not there yet.
- * 2. Lateness is a step of its own, after one reading.
+ * 2. Lateness is its own step, after one reading.
  * 3. Letting go is a step as well, after readings in which a step fewer would have done.
- * 4. A scheduled action lifts the least number at its minute. At its end nothing stops by itself: it may go as any other.
+ * 4. A scheduled action lifts the least number at its minute. At its end nothing stops on its own: it may go as any other.
  */
 import type { FARGATE_SCALING } from '#shared/scaling/fargate-scaling.ts';
 import {

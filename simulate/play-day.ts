@@ -115,7 +115,7 @@ function oldestAges(arrivals: Float64Array, departures: Float64Array): Float64Ar
   return arrivals.map((arrived, second) => line.pass(arrived, departures[second] ?? 0));
 }
 
-/** What a service ended stands in the next queue in the next second. */
+/** What a service ended is in the next queue in the next second. */
 function oneSecondLater(departures: Float64Array): Float64Array {
   const later = new Float64Array(departures.length);
   later.set(departures.subarray(0, -1), 1);

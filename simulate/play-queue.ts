@@ -79,7 +79,7 @@ function readingOf(day: QueueDay, arrivals: Float64Array, end: number, seconds: 
   const arrived = arrivals.subarray(end - seconds + 1, end + 1).reduce((sum, count) => sum + count, 0);
   return {
     visibleMessages: Math.round(day.depth[end] ?? 0),
-    // Admission bounds what one tenant puts into the queue, not what the fleet has to do: all of it stands in `depth`.
+    // Admission bounds what one tenant puts into the queue, not what the fleet has to do: all of it is in `depth`.
     waitingRows: 0,
     arrivalsPerSecond: arrived / seconds,
     oldestAgeSeconds: day.oldestAgeSeconds[end] ?? 0,

@@ -5,7 +5,7 @@
  * 2. What does not answer yet ends it with one line that names it; compose starts it again.
  * 3. The key is shown once, on the first run: it is stored hashed.
  * 4. With `--keep` it makes queues and topics alone, every few seconds until SIGTERM: their servers hold them in memory, and come back
- *    from a restart without them. What the messages said stands in the database. While all are there, so is the file `/tmp/kept`.
+ *    from a restart without them. What the messages said is in the database. While all are there, so is the file `/tmp/kept`.
  */
 import { rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -64,7 +64,7 @@ export interface FunctionRun {
   readonly output: string;
 }
 
-/** Calls the handler as Lambda does, in a process of its own with its own environment. */
+/** Calls the handler as Lambda does, in its own process with its own environment. */
 export async function runFunction(
   name: 'import-host-key' | 'run-migration',
   { aws, event, remainingMs }: { readonly aws: TestAws; readonly event: object; readonly remainingMs: number },

@@ -5,7 +5,7 @@
  *    at what it does. CDK's own `scaleToTrackCustomMetric` refuses metric math, hence the plain resource.
  * 2. Without tasks the backlog itself is the value: nothing is divided by zero, and one message is enough to start one.
  * 3. The oldest age adds half of the tasks at once, whatever the counts say.
- * 4. Tracking only grows. Letting go is a step of its own, so that its pace is known: a tenth, after readings in which a tenth fewer would
+ * 4. Tracking only grows. Letting go is its own step, so that its pace is known: a tenth, after readings in which a tenth fewer would
  *    have done. What is not reported lets nothing go.
  * 5. Known hours raise the least number, and their end sets it back.
  */

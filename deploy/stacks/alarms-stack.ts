@@ -97,7 +97,7 @@ export class AlarmsStack extends FleetStack {
     });
   }
 
-  /** Of a flood, only a tenant's window stands in the queue; the rest waits as rows. */
+  /** Of a flood, only a tenant's window is in the queue; the rest waits as rows. */
   #waiting(queue: QueueId): cw.IMetric {
     if (!ADMITTED.some((id) => id === queue)) return this.#depth(queue);
     return new cw.MathExpression({
@@ -300,7 +300,7 @@ export class AlarmsStack extends FleetStack {
       metric: taskMetric(this.fleet.prefix, 'longshore_record_partner_breaker_open', {
         service: 'partner-worker',
         statistic: cw.Stats.MAXIMUM,
-        // It lets a call pass now and then to try: that moment is no recovery.
+        // It lets a call pass now and then to try: that moment is not a recovery.
         periodMinutes: 5,
       }),
       limit: 0,
@@ -611,7 +611,7 @@ export class AlarmsStack extends FleetStack {
       id: 'sftp-logins-undecided',
       runbook: 'doors.md#logins-undecided',
       reason: 'SFTP logins fail because the database or the provider of passwords does not answer.',
-      // A refused login is no error of the function.
+      // A refused login is not an error of the function.
       metric: handler.metricErrors({ statistic: cw.Stats.SUM, period: MINUTE }),
       limit: 0,
       minutes: 1,

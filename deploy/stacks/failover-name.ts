@@ -1,7 +1,7 @@
 /**
  * The public name of a service of a fleet, `<service>.<home's prefix>.<zone>`: its home's endpoint while that answers, else its standby's.
  *
- * 1. Each endpoint has a name of its own, `<service>-direct.<prefix>.<zone>`, by which it is watched and referred to across regions.
+ * 1. Each endpoint has its own name, `<service>-direct.<prefix>.<zone>`, by which it is watched and referred to across regions.
  * 2. Who looks whether an endpoint answers is let in by its own prefix list: without that every door counts as down.
  * 3. The name itself belongs to the home alone: a standby that is brought to work adds its own endpoint's name, and traffic follows.
  */

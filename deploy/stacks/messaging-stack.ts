@@ -71,7 +71,7 @@ export class MessagingStack extends FleetStack {
       removalPolicy: this.removalPolicy,
       ...(isFifo(id) && {
         fifo: true,
-        // High throughput: each group is ordered by itself.
+        // High throughput: each group is ordered on its own.
         deduplicationScope: sqs.DeduplicationScope.MESSAGE_GROUP,
         fifoThroughputLimit: sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
       }),

@@ -1,8 +1,8 @@
 /**
  * The services as Fargate tasks on Graviton, one image for all.
  *
- * 1. The database is migrated by a task of its own before any service is updated; when it fails, nothing is.
- * 2. A deployment that does not come up goes back by itself. Old tasks end after their drain.
+ * 1. The database is migrated by its own task before any service is updated; when it fails, nothing is.
+ * 2. A deployment that does not come up goes back on its own. Old tasks end after their drain.
  * 3. Tasks run as a numeric user on a read-only root, with a role that names their own queues, buckets and secrets only.
  */
 

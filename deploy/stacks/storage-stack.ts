@@ -2,7 +2,7 @@
  * Buckets, and the way of their events to the queue `landing`.
  *
  * 1. All versioned, encrypted, TLS only, closed to the public, with access logs; uploads that nobody ends are aborted after a week.
- * 2. What happened in landing goes to the queue, whole; what cannot be delivered there is kept in a queue of its own, and an archive
+ * 2. What happened in landing goes to the queue, whole; what cannot be delivered there is kept in its own queue, and an archive
  *    of the events can be replayed.
  * 3. A home's buckets are copied to its standby, whose rules stay silent until it is brought to work: a replica's events are nobody's.
  */

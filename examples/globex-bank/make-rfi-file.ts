@@ -20,7 +20,7 @@ const BUSINESS_DAY = '2026-01-31';
 
 /** By row, from 1: what the remark asks of the partner. `V`alidation, `A`ssignments, `C`oupon verification. */
 const REMARKS: Readonly<Record<number, string>> = {
-  // These fail for good: a final no at once, the others after three more tries.
+  // These fail permanently: a final no at once, the others after three more tries.
   120: 'SIM:V:final',
   340: 'SIM:V:final',
   560: 'SIM:V:reject',
@@ -46,7 +46,7 @@ const REMARKS: Readonly<Record<number, string>> = {
   921: 'SIM:A:redirect:1',
 };
 
-/** By row: what stands in a column instead of its value. Each is rejected, with the code of what is wrong. */
+/** By row: what is in a column instead of its value. Each is rejected, with the code of what is wrong. */
 const DAMAGES: Readonly<Record<number, readonly [column: string, text: string]>> = {
   57: ['due', '20261331'],
   288: ['isin', 'xx0000000000'],

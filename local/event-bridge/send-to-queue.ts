@@ -12,7 +12,7 @@ const MAX_REQUESTS = 4;
 
 export interface SendToQueueOptions {
   readonly client: SQSClient;
-  /** Asked before each send, so that a queue made anew is found again. */
+  /** Asked before each send, so that a queue made again is found again. */
   readonly queueUrl: () => Promise<string>;
   readonly logger: Logger;
 }

@@ -1,4 +1,4 @@
-/** The answers that API Gateway gives by itself, as its default gateway responses word them. */
+/** The answers that API Gateway gives on its own, as its default gateway responses word them. */
 import type { ServerResponse } from 'node:http';
 
 const ANSWERS = {

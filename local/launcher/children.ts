@@ -1,7 +1,7 @@
 /**
  * The children of one stack: started in groups, watched, listed on disk, stopped group by group in the reverse order.
  *
- * 1. Every child has a log of its own, and is known to the guardian and listed from its first moment.
+ * 1. Every child has its own log, and is known to the guardian and listed from its first moment.
  * 2. A group is up when all its members are ready; when one of them fails, the others are still stopped by `stop`.
  * 3. `stop` is bounded by the members' own bounds, and idempotent.
  * 4. A child that joins later belongs to the last group, and may leave before the others. One that is still joining when all stop is

@@ -4,8 +4,8 @@
  * 1. A shell of a few hundred kilobytes reads a pipe whose other end only we hold. The kernel closes it when we die,
  *    `kill -9` included; the shell then asks every child to stop and kills what is left after 1.6 seconds. Children need
  *    to know nothing of this, so it holds for PostgreSQL and for one that hangs.
- * 2. It stands in a session of its own: what is sent to our process group does not take it along.
- * 3. Killed by itself, it is started again and told of every child anew.
+ * 2. It is in its own session: what is sent to our process group does not take it along.
+ * 3. Killed on its own, it is started again and told of every child again.
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { Socket } from 'node:net';
@@ -33,7 +33,7 @@ for each in $left; do kill -s KILL "\${each#*:}" 2>/dev/null; done
 export interface ChildGuardian {
   /** `signal` without `SIG`: how this child is asked to stop. */
   guard(pid: number, signal: 'TERM' | 'INT'): void;
-  /** The child has ended by itself: its number may soon be another's, so nothing may be sent to it. */
+  /** The child has ended on its own: its number may soon be another's, so nothing may be sent to it. */
   release(pid: number): void;
 }
 

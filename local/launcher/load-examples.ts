@@ -2,7 +2,7 @@
  * The examples of a new home: their tenants, partners and routes, and sample files sent through the front door.
  *
  * 1. `examples/<tenant>/routes.yaml` says what is done with the files, `partners.yaml` beside it whom their records are shown to; what
- *    lies under `examples/<tenant>/files/` is uploaded to the same path in the tenant's directory.
+ *    is under `examples/<tenant>/files/` is uploaded to the same path in the tenant's directory.
  * 2. A home takes them once. A marker is written when all were sent; a start that was cut off before sends them again, which
  *    is an overwrite, hence new files.
  * 3. Partners are written with the gateway's address of the default ports, so that they can be applied by hand as they stand; with other

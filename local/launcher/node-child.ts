@@ -1,7 +1,7 @@
 /**
  * One of our programs as a child process: spawned, logged, asked whether it is ready, stopped.
  *
- * 1. It stands in a process group of its own, so that Ctrl-C reaches the launcher alone, which then stops in order.
+ * 1. It is in its own process group, so that Ctrl-C reaches the launcher alone, which then stops in order.
  * 2. Its environment is what it is given, nothing inherited.
  * 3. It ends with the launcher: the guardian knows it from its first moment.
  */

@@ -13,7 +13,7 @@ const ISSUER = 'urn:longshore:simulated-partner';
 const AUDIENCE = 'rfi-apis';
 const TOKEN_METHOD = 'POST /oauth/token';
 
-/** The clients that the partner of the examples knows; their secret lies under the tenant, as definitions name it. */
+/** The clients that the partner of the examples knows; their secret is under the tenant, as definitions name it. */
 const CLIENTS = [
   {
     id: 'globex-bank',

@@ -8,7 +8,7 @@ export interface SendFilesOptions {
   readonly host: string;
   readonly port: number;
   readonly access: TenantAccess;
-  /** What lies in it goes to the same path in the user's root. */
+  /** What is in it goes to the same path in the user's root. */
   readonly directory: string;
 }
 

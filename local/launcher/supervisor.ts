@@ -3,7 +3,7 @@
  *
  * 1. The first start must succeed, or `supervise` throws: a stack that cannot run must say so and end.
  * 2. Later deaths are started again for ever, at most every `maxDelayMs`: a dependency may come back after hours.
- * 3. A child that stayed up for `stableMs` begins anew with the shortest delay.
+ * 3. A child that stayed up for `stableMs` begins again with the shortest delay.
  * 4. `stop` wins over a restart under way: nothing is running once it has resolved.
  */
 import { setTimeout as delay } from 'node:timers/promises';

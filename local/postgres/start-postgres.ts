@@ -4,7 +4,7 @@
  * 1. It listens on one address with a password; the returned URL carries it.
  * 2. It never outlives this process: a guardian stops it when our end of a pipe closes, also by `kill -9`.
  * 3. A directory left by a killed server starts again; one in use by a living server is refused by PostgreSQL itself.
- * 4. It stands in a process group of its own, so that Ctrl-C in a terminal reaches us first and services still have
+ * 4. It is in its own process group, so that Ctrl-C in a terminal reaches us first and services still have
  *    their database while they drain.
  */
 

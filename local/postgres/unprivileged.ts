@@ -103,7 +103,7 @@ async function findNobody(): Promise<Ids> {
 }
 
 /**
- * Makes `owner` the owner of `path` and all below it; only root may. The top comes last, so that its owner tells whether
+ * Makes `owner` the owner of `path` and all below it; only root may. The top comes last, so that its owner says whether
  * an earlier change came to its end.
  */
 export async function giveTo(path: string, owner: Ids): Promise<void> {

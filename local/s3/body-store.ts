@@ -192,7 +192,7 @@ export class BodyStore {
       return;
     }
     this.#pins.delete(body);
-    // Runs outside any request's transaction; each statement commits by itself, and what a kill leaves goes at the next start.
+    // Runs outside any request's transaction; each statement commits on its own, and what a kill leaves goes at the next start.
     if (this.#statements.isUnused.get(body) === undefined) return;
     this.#destroyIfUnused(body);
     this.afterCommit();

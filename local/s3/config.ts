@@ -1,4 +1,4 @@
-/** Environment of the S3 server as a process of its own. */
+/** Environment of the S3 server as its own process. */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { S3Credential } from '#local/s3/signature.ts';

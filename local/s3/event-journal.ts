@@ -5,7 +5,7 @@
  * 1. An entry is written in the very transaction that makes its object visible: both are there or neither, also after
  *    `kill -9`. Hence the journal is a table in the server's metadata file, and its directory is the server's.
  * 2. An entry stays until it is removed; a reader that dies before `remove` reads it again (at least once).
- * 3. The reader never writes where the server does: it lists what it is done with in a file of its own, and the server forgets
+ * 3. The reader never writes where the server does: it lists what it is done with in its own file, and the server forgets
  *    those entries in its own time.
  * 4. Positions grow in the order of commits, so `read(limit, after)` never skips an entry.
  */

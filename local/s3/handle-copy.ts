@@ -111,7 +111,7 @@ async function readDigests(content: AsyncIterable<Buffer>, algorithm: ChecksumAl
   return { etag: md5.digest().toString('hex'), checksum: digest.digest().toString('base64') };
 }
 
-/** As S3's own of what is encrypted by a key service: one that says nothing of the bytes. Bodies never change, so it is theirs for good. */
+/** As S3's own of what is encrypted by a key service: one that says nothing of the bytes. Bodies never change, so it is theirs permanently. */
 function unreadEtag({ bodyId }: Source, { start, end }: { start: number; end: number }): string {
   return createHash('md5').update(`${bodyId} ${start} ${end}`).digest('hex');
 }

@@ -1,4 +1,4 @@
-/** Runs the S3 server as a process of its own, until SIGTERM or SIGINT. */
+/** Runs the S3 server as its own process, until SIGTERM or SIGINT. */
 import { loadS3Config } from '#local/s3/config.ts';
 import { startS3Server } from '#local/s3/server.ts';
 import { createLogger } from '#shared/runtime/logger.ts';

@@ -21,7 +21,7 @@ export interface GatewayLimits {
   readonly maxHandles: number;
   /** Uploads of one channel, until they are stored: each may hold two parts in memory. Beyond, a request to open waits. */
   readonly maxUploads: number;
-  /** A request to open is refused when none of the open files was used for so long; their client keeps them for good. */
+  /** A request to open is refused when none of the open files was used for so long; their client keeps them permanently. */
   readonly openWaitMs: number;
   /** Requests to the object store at once, over all connections. */
   readonly maxStoreRequests: number;

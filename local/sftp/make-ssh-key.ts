@@ -2,7 +2,7 @@
  * ed25519 key pairs, in the forms that OpenSSH reads.
  *
  * ssh2 (1.17.0) writes one in 256 a byte short, the one whose public half begins with a zero, and nobody can read that: such a pair is
- * made anew.
+ * made again.
  */
 
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';

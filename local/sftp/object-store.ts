@@ -46,7 +46,7 @@ export async function headObject(client: S3Client, { bucket, key }: ObjectId): P
   }
 }
 
-/** Whether anything lies below `prefix`, and whether it is more than the directory's own marker. */
+/** Whether anything is below `prefix`, and whether it is more than the directory's own marker. */
 export async function probePrefix(
   client: S3Client,
   { bucket, prefix }: { bucket: string; prefix: string },
@@ -77,7 +77,7 @@ export async function putObject(
   }
 }
 
-/** Reads `[start, end)` of the very version that `object` names, also when the key was written anew meanwhile. */
+/** Reads `[start, end)` of the very version that `object` names, also when the key was written again meanwhile. */
 export async function readRange(
   client: S3Client,
   { bucket, key }: ObjectId,
@@ -101,7 +101,7 @@ export async function readRange(
   }
 }
 
-/** With a version id that version is gone for good; without one a versioned bucket gets a delete marker. */
+/** With a version id that version is gone permanently; without one a versioned bucket gets a delete marker. */
 export async function deleteObject(client: S3Client, { bucket, key }: ObjectId, versionId?: string): Promise<void> {
   try {
     await client.send(

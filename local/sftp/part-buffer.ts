@@ -8,7 +8,7 @@ export interface PartBuffer {
   readonly length: number;
   /** Takes as much of `chunk` as fits; returns how many bytes that were. */
   fill(chunk: Buffer): number;
-  /** Gives away what was collected and begins anew with another size. */
+  /** Gives away what was collected and begins again with another size. */
   take(nextCapacity: number): Buffer;
 }
 

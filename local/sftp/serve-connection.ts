@@ -86,7 +86,7 @@ export function serveConnection(
       metrics.refusedConnections.inc({ reason: 'sessions-of-user' });
     }
     const reason = result.kind === 'accepted' ? 'sessions-of-user' : result.reason;
-    // The first request of every client is `none`, to learn the methods: that is no failure.
+    // The first request of every client is `none`, to learn the methods: that is not a failure.
     if (context.method !== 'none') {
       metrics.authFailures.inc({ reason });
       logger.warn({ username: context.username, method: context.method, reason }, 'login refused');

@@ -59,7 +59,7 @@ export function serveSftpChannel(sftp: SFTPWrapper, context: SessionContext): Sf
     serve(operation, requestId, () => limit(work));
   }
 
-  /** As `serveLimited`, in its turn among the requests about these paths: what waits for one holds no place that the other needs. */
+  /** As `serveLimited`, in its turn among the requests about these paths: what waits for one has no place that the other needs. */
   function serveInTurn(
     operation: string,
     requestId: number,

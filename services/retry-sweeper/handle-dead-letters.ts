@@ -127,7 +127,7 @@ async function judgeEvents(
   return new Map(reports.map(([message], index) => [message, eventVerdict(results[index] as ArrivalResult)]));
 }
 
-/** Needs no look at the row: each try is counted there, so one that kills its worker ends by itself. */
+/** Needs no look at the row: each try is counted there, so one that kills its worker ends on its own. */
 function clockVerdict(tenantId: string, what: string): Verdict {
   return { state: 'REDRIVEN', reason: `${GIVEN_UP}; the clocks wake ${what}`, tenantId };
 }

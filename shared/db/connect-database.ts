@@ -87,7 +87,7 @@ function openPool(config: DatabaseConfig, applicationName: string): Sql {
 }
 
 /**
- * Drizzle for reads, on a pool of its own. The caller ends it with `reads.$client.end()`. Drizzle is loaded here and not before:
+ * Drizzle for reads, on its own pool. The caller ends it with `reads.$client.end()`. Drizzle is loaded here and not before:
  * most services do without it.
  */
 export function connectReads(config: DatabaseConfig, applicationName: string): Reads {

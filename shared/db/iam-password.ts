@@ -1,6 +1,6 @@
 /**
- * The password of Amazon RDS with IAM authentication: a signed token, good for 15 minutes, made anew for each connection. Nothing has
- * to be rotated, and no password stands in any environment. Signing is local: no request is made.
+ * The password of Amazon RDS with IAM authentication: a signed token, good for 15 minutes, made again for each connection. Nothing has
+ * to be rotated, and no password is in any environment. Signing is local: no request is made.
  */
 import type { Signer } from '@aws-sdk/rds-signer';
 

@@ -407,7 +407,7 @@ export const jobs = pgTable(
     stepCount: integer('step_count').notNull(),
     /** Of this file on this route: raised by an operator's "resend as new" alone. */
     run: integer('run').notNull().default(1),
-    /** The job of the next run: this one has ended for good. */
+    /** The job of the next run: this one has ended permanently. */
     supersededBy: uuid('superseded_by'),
     /** Attempts of the current step in this generation; a crash is counted too, unless what was done under that claim stays. */
     stepAttempts: integer('step_attempts').notNull().default(0),
@@ -554,7 +554,7 @@ export const attempts = pgTable(
 
 /**
  * Rows of record files. Partitioned by `created_at`, which is the creation of their job: the same for all of a job, so that the key
- * holds over a parse that began anew.
+ * holds over a parse that began again.
  */
 export const records = pgTable(
   'records',
@@ -995,7 +995,7 @@ export const pulls = pgTable(
 );
 
 /**
- * Copies in parts, so that whoever takes one over goes on at the first missing part. The owner is a job, or a file for its archive copy;
+ * Copies in parts, so that the worker that takes one over goes on at the first missing part. The owner is a job, or a file for its archive copy;
  * `epoch` is the owner's.
  */
 export const transfers = pgTable(
@@ -1129,7 +1129,7 @@ export const outbox = pgTable(
   },
   (table) => [
     primaryKey({ columns: [table.eventId, table.topic] }),
-    // Each way out has an index of its own: what waits for one costs the other nothing.
+    // Each way out has its own index: what waits for one costs the other nothing.
     index('outbox_channels').on(table.createdAt).where(sql`topic = 'channels'`),
     index('outbox_topics').on(table.createdAt).where(sql`topic <> 'channels'`),
   ],
@@ -1490,7 +1490,7 @@ export const CAMPAIGN_WORDS = ['GO', 'PAUSED', 'HELD', 'CANCELLED'] as const;
 export type CampaignWord = (typeof CAMPAIGN_WORDS)[number];
 
 /**
- * One template version, one file of recipients, one sender, one schedule. It is carried by a job of its own id on a route that takes no
+ * One template version, one file of recipients, one sender, one schedule. It is carried by its own job id on a route that takes no
  * other file; its recipients are the job's records. `word` is what people say of it, the rest of its status is the job's.
  */
 export const campaigns = pgTable(

@@ -98,7 +98,7 @@ const judgingRuleSchema = z
   .strictObject({
     when: whenSchema,
     is: z.enum(['success', 'business-failure', 'retryable', 'ambiguous']),
-    /** No sweep takes the record up again: it waits for an operator's word, or for the row to be sent anew. */
+    /** No sweep takes the record up again: it waits for an operator's word, or for the row to be sent again. */
     final: z.boolean().default(false),
     cause: causeSchema.optional(),
     /** Where the partner's own code and words stand in the reply. */
@@ -125,7 +125,7 @@ const operationSchema = z
       .string()
       .regex(/^[A-Za-z_][\w.-]{0,63}$/, 'must be the name of a field')
       .optional(),
-    /** The operation that tells whether a call of this one had its effect, by `{{ meta.key }}`. */
+    /** The operation that says whether a call of this one had its effect, by `{{ meta.key }}`. */
     ask: idSchema.optional(),
     /** A check or a query: it may be repeated as often as one likes. */
     idempotent: z.boolean(),

@@ -15,7 +15,7 @@ export const FAULTS_BY_NAME: Readonly<Record<string, StoreFault>> = {
   ExpiredToken: 'unavailable',
   ExpiredTokenException: 'unavailable',
   RequestTimeout: 'unavailable',
-  // Damaged on the way, or a part that was sent anew meanwhile: sent again, or listed again, it is right.
+  // Damaged on the way, or a part that was sent again meanwhile: sent again, or listed again, it is right.
   BadDigest: 'unavailable',
   XAmzContentSHA256Mismatch: 'unavailable',
   IncompleteBody: 'unavailable',

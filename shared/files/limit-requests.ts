@@ -1,5 +1,5 @@
 /**
- * Bounds the requests that an S3 client has under way; those beyond wait in a line of their own.
+ * Bounds the requests that an S3 client has under way; those beyond wait in their own line.
  *
  * 1. The line is in front of the SDK's deadlines. A request that waits for a socket instead fails at the connect deadline, and a burst is refused
  *    although the store works.

@@ -1,4 +1,4 @@
-/** Pages of what stands in a bucket. Keys travel URL-encoded, because XML cannot carry every key that S3 takes. */
+/** Pages of what is in a bucket. Keys travel URL-encoded, because XML cannot carry every key that S3 takes. */
 import { ListMultipartUploadsCommand, ListObjectVersionsCommand, type S3Client } from '@aws-sdk/client-s3';
 import { storeCall } from './classify-store-error.ts';
 import type { ListedUpload, ListedVersion, ListRequest, Page, UploadCursor, VersionCursor } from './object-store.ts';

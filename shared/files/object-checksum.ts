@@ -1,4 +1,4 @@
-/** Checksums as an object store names them, and the comparison of two objects that tells whether a copy is true. */
+/** Checksums as an object store names them, and the comparison of two objects that says whether a copy is true. */
 
 /** Algorithms whose value over a whole object S3 keeps and returns (Amazon S3, "Checking object integrity"). */
 export const CHECKSUM_ALGORITHMS = ['CRC64NVME', 'SHA256', 'CRC32C', 'CRC32', 'SHA1'] as const;

@@ -31,7 +31,7 @@ export interface HttpRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer;
   readonly signal?: AbortSignal;
-  /** On a connection of its own: on a kept one, a request that is lost may have been sent into nothing, and nobody can tell. */
+  /** On its own connection: on a kept one, a request that is lost may have been sent into nothing, and nobody can tell. */
   readonly isUnrepeatable?: boolean;
 }
 

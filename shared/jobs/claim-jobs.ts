@@ -22,7 +22,7 @@ import { runSet } from './run-set.ts';
 
 export interface ClaimOptions {
   readonly jobIds: readonly string[];
-  /** A UUID made anew for every claim, and kept when the same claim is tried again. */
+  /** A UUID made again for every claim, and kept when the same claim is tried again. */
   readonly token: string;
   /** Which process, e.g. `partner-worker/4711`. */
   readonly worker: string;

@@ -4,7 +4,7 @@
  * 1. Only jobs of a key that has other versions take a place; to all others a delivery costs nothing here.
  * 2. One job at a time holds a place, as long as it runs under a live lease; others wait, which counts no attempt.
  * 3. A place remembers the newest file that was delivered there. An older one is not written over it: its job succeeds, and says so.
- * 4. A job claimed before another version was known holds no place. It is waited for while it runs.
+ * 4. A job claimed before another version was known has no place. It is waited for while it runs.
  * 5. The newer file is the one uploaded later; within one instant the store's sequencer decides, then the registration.
  *
  * `takePlace`.  Out: whether the job may write now, must wait, or came too late.

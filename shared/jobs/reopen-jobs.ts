@@ -8,7 +8,7 @@
  * On an ordered route a job that kept the turn of its line goes on at once; one that had left its line comes back to its old place and waits
  * until the job that has the turn now has ended.
  *
- * Records that were in the middle are counted anew when the job comes to them (`shared/records/open-records.ts`).
+ * Records that were in the middle are counted again when the job comes to them (`shared/records/open-records.ts`).
  * An archive copy under way goes on undisturbed: its lease stays, and the job reads wherever the object is when it is claimed.
  */
 import type { Sql } from '#shared/db/connect-database.ts';

@@ -6,7 +6,7 @@
  *    as it was stored, with its lease renewed.
  * 2. The last job of a file is found by `open_jobs`, a counter on the parent: statements side by side do not see each other's rows.
  * 3. Whoever ends the last job holds the file's archive lease from the same statement on, unless the copy is long work.
- * 4. The end of an ordered job frees its turn; the next in its line gets it in a statement of its own, or from the clock.
+ * 4. The end of an ordered job frees its turn; the next in its line gets it in its own statement, or from the clock.
  * 5. A job that would wait for its records does not when the last one ended meanwhile.
  *
  * Out: the jobs moved (with their wake-ups), the files whose last job ended.

@@ -8,7 +8,7 @@
  *   due:      `WAITING` and their `next_action_at` has come, while the tenant's admission window has room;
  *   let in:   `PENDING` without a wake-up and not awaiting their turn (`give-turns.ts`), likewise;
  *   orphaned: `RUNNING` under a lease that ran out;
- *   lost:     `PENDING` with a wake-up that no longer stands in the queue, or is older than a bound that doubles with each wake-up.
+ *   lost:     `PENDING` with a wake-up that is no longer in the queue, or is older than a bound that doubles with each wake-up.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { roomOf } from './admission.ts';

@@ -100,7 +100,7 @@ export function createWakeUpSenders({ client, queueUrls, fairQueues, logger }: W
     sendFiles: (files) =>
       send(
         'ingest',
-        // Each file is a group of its own: routed side by side, and one never twice at once. Ordered routes keep their order in the database.
+        // Each file is its own group: routed side by side, and one never twice at once. Ordered routes keep their order in the database.
         files.map(({ id, wake, traceparent }) => ({
           message: { type: 'file.settled', fileId: id, wake },
           groupId: messageGroupId(id),

@@ -1,7 +1,7 @@
 /**
  * Calls of one partner: one try, one outcome.
  *
- * 1. Whatever has to be waited for (breaker, concurrency, rate) is found out before anything is sent, and holds no slot.
+ * 1. Whatever has to be waited for (breaker, concurrency, rate) is found out before anything is sent, and has no slot.
  * 2. One request per call. The one exception: a 401 to a cached access token, where nothing was done, is sent again with a fresh one.
  * 3. No secret is in an outcome, also where the partner echoes one. What goes wrong before the request is out is never ambiguous.
  * 4. What has to be known to the database before an effect is stored by `beforeSend`, after all waiting and right before the request.
@@ -71,7 +71,7 @@ export interface PartnerCallerOptions {
 }
 
 const BUSY_WAIT_MS = 200;
-/** Before a secret store that did not answer is asked again; it has a pause of its own besides. */
+/** Before a secret store that did not answer is asked again; it has its own pause besides. */
 const SECRET_WAIT_MS = 5_000;
 
 export function createPartnerCaller(options: PartnerCallerOptions): PartnerCaller {

@@ -55,7 +55,7 @@ export interface ClaimedPull {
 
 export interface ClaimPullOptions {
   readonly pullId: string;
-  /** A UUID made anew for every claim, and kept when the same claim is tried again. */
+  /** A UUID made again for every claim, and kept when the same claim is tried again. */
   readonly token: string;
   readonly worker: string;
   readonly service: string;

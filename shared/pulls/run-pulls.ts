@@ -1,7 +1,7 @@
 /**
  * The engine of pulls: a wake-up in, the file in landing, its outcome stored.
  *
- * 1. A message is acknowledged once the pull left this worker's hands, or when there is nothing to do. Waiting holds no message.
+ * 1. A message is acknowledged once the pull left this worker's hands, or when there is nothing to do. Waiting has no message.
  * 2. A pull whose file has landed never fetches it again: it only cleans up.
  * 3. Wrong credentials, an untrusted server and what a person must correct end a pull that was asked for; one of a source waits where time
  *    may help.
@@ -177,7 +177,7 @@ export function createPullRunner(options: PullRunnerOptions): PullRunner {
       isAttempt,
     });
     if (hasRemoteFault(error, 'busy') || (error instanceof SecretError && error.isPassing)) return retry(false);
-    // A person corrects it; a source goes on by itself then.
+    // A person corrects it; a source goes on on its own then.
     if (pull.source !== null && hasRemoteFault(error, 'auth-failed', 'untrusted', 'address-refused'))
       return { type: 'delay', afterMs: DEFINITION_MS, reason: 'remote', error: told, isAttempt: false };
     const isRetried =
@@ -238,7 +238,7 @@ export function createPullRunner(options: PullRunnerOptions): PullRunner {
       try {
         const move = await run(pull, signal).catch((error: unknown): Move => {
           if (lease.signal.aborted || isLostLease(error) || isLostDatabase(error)) throw error;
-          // Stopped, or out of time: whoever takes it over goes on where it is.
+          // Stopped, or out of time: the worker that takes it over goes on where it is.
           if (signal.aborted) return { type: 'delay', afterMs: 0, reason: 'stopped', isAttempt: false };
           throw error;
         });

@@ -6,7 +6,7 @@
  * `landPull`:      the version in landing is a file, once, whether its event or this comes first; the pull never fetches again.
  * `endPull`:       `COMPLETED`, `ERROR`, or `SKIPPED` for a file that a source listed and that vanished; lets others for the same file go on.
  * `delayPull`:     it is due again later; `isAttempt: false` gives the attempt of the claim back.
- * `unsettlePull`:  the file changed while it was fetched: it is seen anew.
+ * `unsettlePull`:  the file changed while it was fetched: it is seen again.
  *
  * Events: `pull.landed`, `pull.completed`, `pull.failed`, `pull.skipped`, `pull.retrying` (audit only), `pull.unsettled`.
  */

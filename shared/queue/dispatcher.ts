@@ -4,7 +4,7 @@
  * 1. A message is acknowledged only after its handler said so; a handler that throws leaves it, hidden a little longer each time.
  * 2. In a FIFO group the next message starts when the one before is gone from the queue. When it is not acknowledged, what waits of
  *    the group is given back unrun. That spends a receive of each: such messages can reach the DLQ without ever having run, and
- *    since a message is only a wake-up, the rows they stand for are woken anew.
+ *    since a message is only a wake-up, the rows they stand for are woken again.
  * 3. Heartbeats end before a message is acknowledged, released or left.
  * 4. After `stop` nothing starts; what had not started is visible again at once.
  */

@@ -4,7 +4,7 @@
  * 1. A message is acknowledged only after its handler returned `acknowledge`, i.e. after what it caused is committed.
  * 2. Slots, not batches: polling goes on while any slot is free, however slow the other messages are.
  * 3. A message that no schema accepts is never deleted and never run. It is left, visible again after 1 s, and so reaches the DLQ
- *    after 3 receives. It holds no place in its FIFO group: no retry would make it valid, and its group must not end in the DLQ with
+ *    after 3 receives. It has no place in its FIFO group: no retry would make it valid, and its group must not end in the DLQ with
  *    it.
  * 4. `stop` ends within its bound: no more polls, handlers get time, then their signal; what did not start, and what arrives late,
  *    is visible again at once. A handler that does not end keeps its message until the visibility timeout.

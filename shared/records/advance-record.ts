@@ -79,7 +79,7 @@ interface Uncallable {
 /** Of a route that cannot be read, which says nothing about sweeps. */
 const DEFAULT_SWEEPS = 3;
 const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 3, firstDelay: 2_000, factor: 2, maxDelay: 900_000, jitter: 'full' };
-/** The rows differ from what the claim said; whoever claims the chunk next sees why. */
+/** The rows differ from what the claim said; the worker that claims the chunk next sees why. */
 const STALE_MS = 1_000;
 
 export async function advanceRecord(parts: RecordWalkParts, walk: ChunkWalk, record: ClaimedRecord): Promise<void> {
@@ -122,7 +122,7 @@ class RecordWalker {
     return true;
   }
 
-  /** As far as the record goes with one partner; whoever waits for another partner holds no place at this one. */
+  /** As far as the record goes with one partner; whoever waits for another partner has no place at this one. */
   async walkAtPartner(from: Position): Promise<Position | undefined> {
     const call = await this.#findCall(from);
     if ('cause' in call) return await this.#failUncallable(from, call);
@@ -268,7 +268,7 @@ class RecordWalker {
     let stored = await parts.commits.storeOutcome({ ...at, move, ...rest });
     let end = move.type;
     if (stored.type === 'refused') {
-      // A record never hangs on its own result: a failure that the database takes stands in its place.
+      // A record never hangs on its own result: a failure that the database takes is in its place.
       const message = 'What the call came to could not be stored: the database does not take it.';
       const error = { code: this.#codeOf(position.step), cause: 'OUTCOME_REFUSED', message };
       const { attempt } = rest;

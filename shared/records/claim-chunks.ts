@@ -2,7 +2,7 @@
  * Claim: a worker takes chunks of records for the length of a lease.
  *
  * 1. As for jobs: a claim raises the epoch, a repeated one with the same token changes nothing and gives the same rows.
- * 2. Only chunks of a job that is open and stands at its record steps are claimed.
+ * 2. Only chunks of a job that is open and is at its record steps are claimed.
  * 3. The answer holds the records that have no outcome yet. Those that are `RUNNING` were begun by a worker that is gone.
  *
  * In:  chunk ids from wake-ups. Out: the chunks claimed; absent ones have a live lease, are done, or not due.
@@ -43,7 +43,7 @@ export interface ClaimedChunk {
 
 export interface ClaimChunks {
   readonly chunkIds: readonly string[];
-  /** A UUID made anew for every claim, and kept when the same claim is tried again. */
+  /** A UUID made again for every claim, and kept when the same claim is tried again. */
   readonly token: string;
   readonly worker: string;
   readonly leaseMs: number;

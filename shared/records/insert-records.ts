@@ -1,10 +1,10 @@
 /**
  * Parsing: rows of a file become records, with the chunks that will carry them.
  *
- * 1. A record is unique by job and line: rows that are there already change nothing, so a parse that begins anew doubles nothing.
+ * 1. A record is unique by job and line: rows that are there already change nothing, so a parse that begins again doubles nothing.
  * 2. A record and its chunk come in one statement. No chunk is claimed before the job's records are opened.
  * 3. A business key stands for one record of a tenant's route. A row whose key another record holds, which was carried or still may be, is
- *    a duplicate; a key whose record failed for good, or was not done when its job ended, passes on to the newer row, unless a call of it is
+ *    a duplicate; a key whose record failed permanently, or was not done when its job ended, passes on to the newer row, unless a call of it is
  *    in doubt.
  * 4. Only the holder of the job's epoch changes anything.
  *
@@ -98,7 +98,7 @@ function holdKeys(sql: Sql) {
 
 /**
  * Whether the key `k`, which is seen as it is now, is the one that this statement's snapshot has: only then does the snapshot tell the truth
- * of its record. Whoever takes a key or keeps it writes it anew.
+ * of its record. Whoever takes a key or keeps it writes it again.
  */
 function isUnchanged(sql: Sql) {
   return sql`k.xmin = (
@@ -106,7 +106,7 @@ function isUnchanged(sql: Sql) {
     WHERE s.tenant_id = excluded.tenant_id AND s.route_id = excluded.route_id AND s.business_key = excluded.business_key)`;
 }
 
-/** Postgres text holds no NUL, and no half of a surrogate pair. */
+/** Postgres text has no NUL, and no half of a surrogate pair. */
 function clean(text: string | null): string | null {
   return text === null || !/[\0\ud800-\udfff]/.test(text) ? text : text.replaceAll('\0', '\ufffd').toWellFormed();
 }

@@ -1,7 +1,7 @@
 /**
  * Opening: the records of a job may be carried from now on.
  *
- * 1. `open_records` counts those that have not ended; it is counted anew only while it is null: before the first time, and after an
+ * 1. `open_records` counts those that have not ended; it is counted again only while it is null: before the first time, and after an
  *    operator reopened a job that was ended with records in the middle. Whoever settles a chunk counts it down.
  * 2. Records that no chunk carries, because their chunks went with a cancelled job, get new ones first.
  * 3. A row whose business key went to a newer row, while its job was ended, is a duplicate of that one and is not carried any more.

@@ -1,7 +1,7 @@
 /**
  * The clock of records: those whose time has come go back to the call at which they stand, in new chunks of one job each.
  *
- * 1. Only records of a job that stands at its record steps are gathered. When the job was ended meanwhile, the record loses its time and waits with its
+ * 1. Only records of a job that is at its record steps are gathered. When the job was ended meanwhile, the record loses its time and waits with its
  *    job: whoever reopens the job takes it up.
  * 2. Tries are kept: a sweep goes on counting where the last one ended.
  * 3. The job is held while its chunks are made, so that none is made for a job that is being ended; one that is held by another statement is

@@ -3,7 +3,7 @@
  *
  * 1. Ticks never overlap; the wait between two is `intervalMs`, 20 % more or less, so that processes started together drift apart.
  * 2. A tick that says `again` has more to do and is repeated at once.
- * 3. A tick that throws is logged and waited for with a back-off; the loop never ends by itself.
+ * 3. A tick that throws is logged and waited for with a back-off; the loop never ends on its own.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs } from '#shared/queue/backoff.ts';

@@ -4,7 +4,7 @@
  * 1. A faulty configuration is one clear message on standard error and exit code 1, before anything is connected.
  * 2. Health and metrics answer from the first moment; `/readyz` says 503 until the service has started, and while it stops.
  * 3. SIGTERM or SIGINT stops the service within its drain time, also while it is starting; a second signal ends the process at once.
- * 4. A rejection that nobody handled means an unknown state: it is logged and the process ends, for its supervisor to start anew.
+ * 4. A rejection that nobody handled means an unknown state: it is logged and the process ends, for its supervisor to start again.
  */
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { LongshoreError } from '#shared/errors.ts';

@@ -2,7 +2,7 @@
  * How many tasks a service should have. Pure: AWS (as metric math and steps), the launcher of one machine and the simulation of a day
  * all decide by this file.
  *
- * 1. First signal: the backlog of one task (what stands in the queue, and the rows that wait for admission to it, over the running
+ * 1. First signal: the backlog of one task (what is in the queue, and the rows that wait for admission to it, over the running
  *    tasks) against what one task clears within the wanted latency.
  * 2. Second signal: what arrives for one task against what it does in the same time. Without it a fleet that keeps up has no backlog, lets
  *    tasks go for that, and falls behind.

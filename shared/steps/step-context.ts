@@ -91,7 +91,7 @@ export interface StepContext<Options> {
   readonly effects: EffectLog;
   /** The step's receipt; none are issued without it. */
   readonly issueReceipt?: IssueReceipt | undefined;
-  /** Where a copy in parts writes down how far it is; without one it is begun anew. */
+  /** Where a copy in parts writes down how far it is; without one it is begun again. */
   readonly transferLog?: TransferLog | undefined;
   readonly bucketNames: Readonly<Record<BucketId, string>>;
   /** Aborted when the lease is given up or the process stops. */

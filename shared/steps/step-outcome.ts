@@ -20,7 +20,7 @@ export type StepOutcome =
     }
   /** Counts an attempt; without `afterMs` the route's retry policy gives the delay. */
   | ({ readonly type: 'retry'; readonly afterMs?: number } & StepFailure)
-  /** Waiting is not failing: counts no attempt and holds no slot. */
+  /** Waiting is not failing: counts no attempt and has no slot. */
   | { readonly type: 'wait'; readonly afterMs: number; readonly reason: string }
   /** Final for this generation. `output`: what was found on the way. */
   | ({ readonly type: 'failed'; readonly output?: Readonly<Record<string, unknown>> } & StepFailure)

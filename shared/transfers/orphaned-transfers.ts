@@ -1,7 +1,7 @@
 /**
  * Transfers that nobody goes on with: their job or file has ended, was cancelled, or was failed while its worker was away.
  *
- * `claimOrphans`: writes that their uploads are aborted, before they are. Whoever reopens the job then begins anew. A claim lasts for
+ * `claimOrphans`: writes that their uploads are aborted, before they are. Whoever reopens the job then begins again. A claim lasts for
  *                 `claimMs`, at an external store longer the longer it is not reached, up to an hour; rows locked by another
  *                 sweeper are left to it.
  * `endOrphan`:    once the store no longer knows the upload.

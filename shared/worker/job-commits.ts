@@ -177,7 +177,7 @@ export class JobCommits {
     const byJob = new Map(outcomes.map(({ jobId, traceparent }) => [jobId, traceparent]));
     const byFile = new Map(jobs.map(({ id, fileId }) => [fileId, byJob.get(id)]));
     const own = jobs.flatMap(({ id, wake }) => (wake === null ? [] : [{ ...wake, traceparent: byJob.get(id) }]));
-    // A successor is another file's, with a trace of its own.
+    // A successor is another file's, with its own trace.
     const due = [...own, ...successors];
     const copies = files
       .filter((file) => file.archive === 'woken')

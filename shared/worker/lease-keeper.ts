@@ -2,7 +2,7 @@
  * Keeps the leases of everything that this process works on, and stops the work on what it no longer holds.
  *
  * 1. Local work ends on a monotonic clock that was started before the lease was asked for, a margin before the database's end:
- *    whoever takes over then finds nobody at work, whatever became of the answers in between.
+ *    the worker that takes over then finds nobody at work, whatever became of the answers in between.
  * 2. Everything held is renewed in one statement, every third of a lease. What the answer leaves out is lost, at once.
  * 3. While an outcome is being stored nothing works on the job, and a renewal that misses it says nothing: `settling` leases are
  *    neither renewed nor given up.
@@ -37,7 +37,7 @@ export interface Lease {
   readonly signal: AbortSignal;
   /** The work is done and its outcome on the way to the database. */
   settle(): void;
-  /** A statement that was asked at `askedAtMs` gave the lease anew: work goes on. */
+  /** A statement that was asked at `askedAtMs` gave the lease again: work goes on. */
   extend(askedAtMs: number): void;
   /** The work is over; idempotent. */
   release(): void;
@@ -186,7 +186,7 @@ class HeldLease implements Lease {
     this.#watch();
   }
 
-  /** The clock that was set before finds the later end by itself. */
+  /** The clock that was set before finds the later end on its own. */
   renewed(askedAtMs: number): void {
     this.#endsAtMs = Math.max(this.#endsAtMs, askedAtMs + this.#options.localMs);
   }

@@ -1,7 +1,7 @@
 /**
  * Keeps a statement alive over a database that restarts: repeats it, for a bounded time, as long as only the connection failed.
  *
- * 1. Each try has a deadline of its own: a connection that is lost without a word would else be waited for for ever.
+ * 1. Each try has its own deadline: a connection that is lost without a word would else be waited for for ever.
  * 2. A repeat can follow a statement that was committed and whose reply was lost. Whoever calls bears that: claims by their
  *    token, outcomes by their epoch, with which a second one changes nothing.
  */

@@ -1,7 +1,7 @@
 /**
  * Runs work that has to end when its lease is lost, its process stops or its time is up.
  *
- * 1. The first cause aborts the work's signal; the work gets a moment to end by itself, so that it can close what it opened.
+ * 1. The first cause aborts the work's signal; the work gets a moment to end on its own, so that it can close what it opened.
  * 2. Work that ignores its signal is left behind, not waited for: a slot must not be held for ever, and what the work still
  *    does cannot be stored any more under a lost lease.
  */

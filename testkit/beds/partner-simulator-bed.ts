@@ -1,4 +1,4 @@
-/** A partner simulator with a ledger of its own, for one test. */
+/** A partner simulator with its own ledger, for one test. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

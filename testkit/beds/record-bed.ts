@@ -1,4 +1,4 @@
-/** For tests of the engine of records: a real database, a partner over HTTP that does as the test says, and runners beside each other. */
+/** For tests of the engine of records: a real database, a partner over HTTP that does as the test says, and runners side by side. */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';

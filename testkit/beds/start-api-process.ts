@@ -1,4 +1,4 @@
-/** The API as a process of its own, with a database, queues and keys, for tests of what only a whole process can show. */
+/** The API as its own process, with a database, queues and keys, for tests of what only a whole process can show. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-/** The API with a database of its own, real queues and keys, for tests. */
+/** The API with its own database, real queues and keys, for tests. */
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { type AppOptions, buildApp } from '#services/control-api/build-app.ts';

@@ -1,5 +1,5 @@
 /**
- * The whole fleet for one test file: in a home of its own that goes with it, on free ports, with short leases, and with clients
+ * The whole fleet for one test file: in its own home that goes with it, on free ports, with short leases, and with clients
  * for everything that a test looks at or breaks.
  *
  * Tenants and routes go the way an operator's do: through the control API.

@@ -190,7 +190,7 @@ export async function startWorkBed({ createDatabase = createTestDatabase }: Work
   };
 }
 
-/** Of the folder that its program lies in. */
+/** Of the folder that its program is in. */
 function serviceOf(main: URL): string {
   return main.pathname.split('/').at(-2) ?? '';
 }

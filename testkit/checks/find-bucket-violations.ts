@@ -1,5 +1,5 @@
 /**
- * What stands in the buckets at rest, against what the tables say.
+ * What is in the buckets at rest, against what the tables say.
  *
  * 1. Every delivery of a succeeded job that no newer version superseded is there, byte for byte what was sent (or what the archive holds, for untransformed ones).
  * 2. A job delivered once: one version in all destinations carries its mark, and no version carries a mark of nobody.

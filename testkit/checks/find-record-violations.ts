@@ -2,7 +2,7 @@
  * What the partner saw and what went back to the sender, against the records' rows.
  *
  * 1. No effect twice for one idempotency key, no call of a step without a success at the step before.
- * 2. A call of a record carries one idempotency key over all tries, kills and generations; another only for a row that was sent anew, or on an
+ * 2. A call of a record carries one idempotency key over all tries, kills and generations; another only for a row that was sent again, or on an
  *    operator's word.
  * 3. A success that is kept was the partner's: so many calls of that record were accepted. Records are matched by their business key.
  * 4. The results file of a job that ended has a row for each row of its file, in order, and says of it what the table says.

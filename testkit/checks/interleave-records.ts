@@ -94,7 +94,7 @@ export function interleaveRecords(endings: readonly Ending[]): void {
   /** A job whose records are carried by several chunks, and another one of its route that is being parsed. */
   interface Scene {
     readonly job: ClaimedJob;
-    /** Held; its first record runs, one failed for good, one is due to be swept. */
+    /** Held; its first record runs, one failed permanently, one is due to be swept. */
     readonly live: ClaimedChunk;
     /** Held; all its records have ended. */
     readonly done: ClaimedChunk;

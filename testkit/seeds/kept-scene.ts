@@ -10,7 +10,7 @@ export interface KeptScene {
 }
 
 /**
- * Of one database, in a schema of its own. Rows are deleted and not truncated: truncating throws every plan away that reads the tables.
+ * Of one database, in its own schema. Rows are deleted and not truncated: truncating throws every plan away that reads the tables.
  *
  * @param tables in the order in which rows may be inserted
  */

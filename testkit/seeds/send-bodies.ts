@@ -4,7 +4,7 @@ import { SendMessageBatchCommand, type SQSClient } from '@aws-sdk/client-sqs';
 
 const BATCH_SIZE = 10;
 
-/** On FIFO queues each body has a group of its own. */
+/** On FIFO queues each body has its own group. */
 export async function sendBodies(sqs: SQSClient, queueUrl: string, bodies: readonly string[]): Promise<void> {
   const isFifo = queueUrl.endsWith('.fifo');
   for (let first = 0; first < bodies.length; first += BATCH_SIZE) {

@@ -18,7 +18,7 @@ import { createTopics } from '#shared/queue/topics.ts';
 export type Notice = z.output<typeof publishedEvent>;
 
 export interface NoticeInbox {
-  /** Everything received since the start, by event id; takes what stands in the queue first. */
+  /** Everything received since the start, by event id; takes what is in the queue first. */
   read(): Promise<ReadonlyMap<string, Notice>>;
 }
 

@@ -1,4 +1,4 @@
-/** A server in a directory of its own for a test, and SDK clients with their defaults. */
+/** A server in its own directory for a test, and SDK clients with their defaults. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

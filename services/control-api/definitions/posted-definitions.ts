@@ -1,5 +1,5 @@
 /**
- * Definitions in the body of a request. What takes them is registered in a context of its own, in which bodies stay text, so that faults
+ * Definitions in the body of a request. What takes them is registered in its own context, in which bodies stay text, so that faults
  * carry the line and column of what was sent.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';

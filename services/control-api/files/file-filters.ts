@@ -147,7 +147,7 @@ export function otherConditions(filters: FileFilters): (SQL | undefined)[] {
   ];
 }
 
-/** The index of names serves what comes before the first `*`, when that is named as a range of its own. */
+/** The index of names serves what comes before the first `*`, when that is named as its own range. */
 function nameCondition(name: string): SQL | undefined {
   if (!name.includes('*')) return eq(files.name, name);
   return and(sql`${files.name} LIKE ${toLikePattern(name)}`, startsWith(files.name, name.slice(0, name.indexOf('*'))));

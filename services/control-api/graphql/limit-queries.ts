@@ -1,7 +1,7 @@
 /** What one document may cost. A rule of validation: nothing is looked up for a document that is over a limit. Pure. */
 import { type ASTVisitor, GraphQLError, type ValidationContext } from 'graphql';
 
-/** Each field of `Query` is a look-up of its own, whatever its alias. */
+/** Each field of `Query` is its own look-up, whatever its alias. */
 export const MOST_LOOKUPS = 10;
 /** Over the whole document, fragments too. */
 export const MOST_FIELDS = 100;
@@ -28,7 +28,7 @@ export function limitQueries(context: ValidationContext): ASTVisitor {
         depth -= 1;
       },
     },
-    // Nesting over fragments would need a count of its own, and a query of files needs none.
+    // Nesting over fragments would need its own count, and a query of files needs none.
     FragmentSpread(node) {
       if (depth > 1) refuse(`The fragment ${node.name.value} is spread below the first level.`);
     },

@@ -4,7 +4,7 @@
  * 1. Fails closed: no answer of the database means no access, whatever was known before the cached answer ended.
  * 2. A found key is remembered for `cacheMs` and no longer, so a revoked one stops working within that time.
  * 3. Keys are known here by their SHA-256 alone, compared in constant time; a guess learns nothing from how long a refusal takes.
- * 4. A key that was valid before is looked up again whatever strangers do: it has a line of its own.
+ * 4. A key that was valid before is looked up again whatever strangers do: it has its own line.
  * 5. Keys never seen as valid cost the caller's `allowance` before the look-up; beyond it they share one look-up at a time with a short
  *    line, so that a new key behind an address that others abuse still comes through, and guesses cost the database next to nothing.
  */

@@ -57,7 +57,7 @@ export function createChangeWatch({ sql, logger }: { readonly sql: Sql; readonly
   function rest(): void {
     clearTimeout(timer);
     timer = undefined;
-    // Whoever comes next begins at its own time.
+    // The worker that comes next begins at its own time.
     place = undefined;
   }
 

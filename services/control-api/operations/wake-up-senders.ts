@@ -16,7 +16,7 @@ export interface WakeUpSenders {
   wakeJobs(jobs: readonly WokenJob[]): Promise<void>;
   wakePulls(pulls: readonly WokenPull[]): Promise<void>;
   wakeFiles(files: readonly Pick<RequeuedFile, 'id' | 'wake'>[]): Promise<void>;
-  /** The result tells whether the queue took it; never rejects. */
+  /** The result says whether the queue took it; never rejects. */
   sendAgain(letter: ReturnedLetter): Promise<SendResult>;
 }
 

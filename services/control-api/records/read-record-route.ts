@@ -1,7 +1,7 @@
 /**
  * What a job's route version says of its records: the names of the calls, and which values people may see.
  *
- * 1. Shown is what the layout names and does not mark `sensitive`; whatever else stands in a record is masked.
+ * 1. Shown is what the layout names and does not mark `sensitive`; whatever else is in a record is masked.
  */
 import { z } from 'zod';
 import { parseJson } from '#shared/text/parse-json.ts';

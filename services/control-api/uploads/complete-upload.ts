@@ -2,7 +2,7 @@
  * Makes one object of an upload's parts, and a file of the object.
  *
  * 1. ListParts decides what is there. A part that is missing or of another size is named, and can be sent again.
- * 2. The store compares the checksum of the whole: of other bytes no object comes to be.
+ * 2. The store compares the checksum of the whole: of other bytes no object becomes.
  * 3. Asked twice, side by side or after a crash at any point, it answers the same, and there is one file.
  */
 import type { Sql } from '#shared/db/connect-database.ts';

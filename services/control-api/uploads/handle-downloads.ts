@@ -1,7 +1,7 @@
 /**
  * `POST /api/v1/downloads`: a URL by which somebody reads what belongs to a file, for a minute.
  *
- * 1. Of a tenant's own files only; originals take a permission of their own, and of an operator a reason.
+ * 1. Of a tenant's own files only; originals take their own permission, and of an operator a reason.
  * 2. Each URL is in the audit with who asked for it and why (`file.downloaded`).
  */
 import { z } from 'zod';

@@ -208,7 +208,7 @@ function keepLease({ sql }: CompletionParts, held: HeldUpload): Lease {
   return { lost: controller.signal, end: () => clearInterval(timer) };
 }
 
-/** Of a multipart upload only the id is kept, so that whoever comes next aborts it. */
+/** Of a multipart upload only the id is kept, so that the worker that comes next aborts it. */
 function logOf({ sql }: CompletionParts, held: HeldUpload): TransferLog {
   const nothing = async () => undefined;
   return {

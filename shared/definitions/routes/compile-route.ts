@@ -28,7 +28,7 @@ export interface CompiledRoute {
   refuses(relativePath: string, sizeBytes: number): Refusal | undefined;
   /** The path alone: tells apart why a file does not match. */
   takesPath(relativePath: string): boolean;
-  /** True for a marker or a checksum sidecar of a file that this route takes: it is no file to be carried by itself. */
+  /** True for a marker or a checksum sidecar of a file that this route takes: it is not a file to be carried by itself. */
   isCompanion(relativePath: string): boolean;
   readonly ordered: boolean;
   readonly onHeadFailure: 'block' | 'skip';

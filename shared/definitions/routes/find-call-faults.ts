@@ -2,7 +2,7 @@
  * Calls and what they call, over several documents: a route may name only operations that are there, and a partner must not lose one
  * that a route names. Pure; what is stored already is given.
  *
- * 1. What stands in the files counts, not what they replace.
+ * 1. What is in the files counts, not what they replace.
  */
 
 import { faultAt, type ParsedDocument, type RouteFileFault } from '#shared/definitions/parse-route-files.ts';

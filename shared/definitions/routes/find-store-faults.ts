@@ -2,7 +2,7 @@
  * Deliveries and the external stores that they go to, over several documents: a route may name only a store that is there and that
  * allows its bucket, and a store must not lose a bucket that a route delivers to. Pure; what is stored already is given.
  *
- * 1. What stands in the files counts, not what they replace.
+ * 1. What is in the files counts, not what they replace.
  * 2. Of a key that is a template its fixed beginning is looked at; the whole key is looked at when the file is delivered.
  */
 

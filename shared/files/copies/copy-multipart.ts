@@ -60,7 +60,7 @@ export interface CopyParts {
   readonly onPart?: ((plan: CopyPlan, bytes: number) => void) | undefined;
 }
 
-/** The clean-up has a time of its own: the caller's signal may be what ended the copy. */
+/** The clean-up has its own time: the caller's signal may be what ended the copy. */
 const ABORT_TIMEOUT_MS = 10_000;
 
 export async function copyMultipart(parts: CopyParts, request: MultipartCopyRequest): Promise<MultipartObject> {
@@ -382,7 +382,7 @@ function isRefusal(error: unknown): boolean {
   return hasFault(error, 'denied') || hasFault(error, 'invalid') || hasFault(error, 'forbidden');
 }
 
-/** Also what is no answer of the store, e.g. a lost database or lease. */
+/** Also what is not an answer of the store, e.g. a lost database or lease. */
 function isWorthKeeping(error: unknown): boolean {
   return !(error instanceof ObjectStoreError) || (mayPass(error) && !hasFault(error, 'corrupt'));
 }

@@ -1,5 +1,5 @@
 /**
- * The client that lib-storage's `Upload` is given, so that its multipart upload stands in a transfer's log.
+ * The client that lib-storage's `Upload` is given, so that its multipart upload is in a transfer's log.
  *
  * 1. An upload is known to the log before its first part is sent; one that an earlier try left is aborted first.
  * 2. Completing and aborting are written before they are done; without the log's word neither is done. An abort that fails does not hide

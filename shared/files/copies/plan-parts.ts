@@ -1,5 +1,5 @@
 /**
- * How an object is cut into parts. Pure: from the size and the part size alone, so that whoever takes an upload over plans the same
+ * How an object is cut into parts. Pure: from the size and the part size alone, so that the worker that takes an upload over plans the same
  * parts and copies those that are missing.
  *
  * Bounds: Amazon S3, "Amazon S3 multipart upload limits".

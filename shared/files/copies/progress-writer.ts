@@ -49,7 +49,7 @@ export class ProgressWriter {
     if (parts.length > 0) await this.#begin();
   }
 
-  /** `bytes` of it have been moved so far; fewer than before when it is begun anew. */
+  /** `bytes` of it have been moved so far; fewer than before when it is begun again. */
   moved(partNumber: number, bytes: number): void {
     this.#bytesInFlight.set(partNumber, bytes);
   }

@@ -114,7 +114,7 @@ export class CsvRecordScanner {
     return { type: 'record', fields, end: at, isOneLine };
   }
 
-  /** Of the field whose opening quote stands at `opening`. */
+  /** Of the field whose opening quote is at `opening`. */
   #closingQuote(opening: number, isLast: boolean, bound: number): number | 'open' | 'too-long' | 'never' {
     const text = this.#text;
     let at = opening + 1;

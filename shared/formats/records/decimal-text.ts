@@ -23,7 +23,7 @@ function isZero(text: string): boolean {
   return true;
 }
 
-/** A sign in front and a point, if any. Undefined when it is no number or has over `mostDecimals` after the point. */
+/** A sign in front and a point, if any. Undefined when it is not a number or has over `mostDecimals` after the point. */
 export function parseDecimal(text: string, mostDecimals: number): string | undefined {
   const sign = text.charCodeAt(0);
   const start = sign === 45 || sign === 43 ? 1 : 0;

@@ -4,7 +4,7 @@
  * 1. What the sender wrote stays as it is, byte for byte; only what is longer than `maxRecordBytes` is cut.
  * 2. CSV gets a last column `reject_reason`, NDJSON a last key of that name; reading passes both over. A line that is no JSON object becomes one with
  *    `reject_reason` and, as text, `reject_raw`.
- * 3. Fixed width has no room for a column: the records stand alone, between their header and a trailer whose count is made anew, and
+ * 3. Fixed width has no room for a column: the records stand alone, between their header and a trailer whose count is made again, and
  *    `writeRejectReasons` gives the reasons beside them. Totals in the trailer stay: the right values are the sender's to give.
  */
 import { REASON_COLUMN } from '#shared/definitions/routes/record-column-schema.ts';

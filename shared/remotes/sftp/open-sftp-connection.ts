@@ -3,7 +3,7 @@
  *
  * 1. The host key must be one of the remote's pins; nothing of ours is sent before.
  * 2. Each credential is tried once: a second try could lock the account.
- * 3. Requests are in a table of our own (`request-watch.ts`), failed when channel or connection end.
+ * 3. Requests are in our own table (`request-watch.ts`), failed when channel or connection end.
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';

@@ -67,7 +67,7 @@ export class SftpConnection implements RemoteConnection {
       while (true) {
         const page = await this.#ask<FileEntry[] | false>('list the directory', (done) =>
           this.#sftp.readdir(handle, (error, entries) =>
-            // The end of a listing is an error of its own.
+            // The end of a listing is its own error.
             isStatus(error, 1) ? done(undefined, false) : done(error, entries),
           ),
         );

@@ -2,7 +2,7 @@
  * Secrets as files in one directory: the store of a single machine.
  *
  * 1. A file that others may read or write is refused, and so is a link: both say that something is wrong.
- * 2. A secret is read anew when its file has changed (another inode, size or time), so a rotation needs no restart; otherwise a
+ * 2. A secret is read again when its file has changed (another inode, size or time), so a rotation needs no restart; otherwise a
  *    call costs one `stat`.
  * 3. A name never leaves the directory.
  */

@@ -4,7 +4,7 @@ import { LongshoreError } from '#shared/errors.ts';
 export interface Secret {
   /** UTF-8, without a line end at the end. */
   readonly text: string;
-  /** Another one after each rotation: what was derived from the secret is made anew then. */
+  /** Another one after each rotation: what was derived from the secret is made again then. */
   readonly version: string;
 }
 
@@ -38,7 +38,7 @@ export function unavailableSecret(message: string): SecretError {
   return new SecretError(message, { isPassing: false });
 }
 
-/** What a tenant's definitions name lies under the tenant's own name: no tenant can have another's secret sent to itself. */
+/** What a tenant's definitions name is under the tenant's own name: no tenant can have another's secret sent to itself. */
 export function secretsOfTenant(store: SecretStore, tenantId: string): SecretStore {
   return {
     read: async (name) => {

@@ -1,6 +1,6 @@
 /**
  * `call`: lets the records of the file be carried, and tells in the end what became of them. The calls themselves are made by the
- * chunks of records; this step waits for them and holds no slot meanwhile.
+ * chunks of records; this step waits for them and has no slot meanwhile.
  *
  * 1. Records of a held file are not carried before an operator released it.
  * 2. The results file has a row for every row of the file, and stands before the step ends.

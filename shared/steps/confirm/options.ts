@@ -1,4 +1,4 @@
-/** `confirm`: what stands at the destination is what was meant. No options; it checks the delivery before it. */
+/** `confirm`: what is at the destination is what was meant. No options; it checks the delivery before it. */
 import { z } from 'zod';
 import type { StepOptionsKind } from '../step-options.ts';
 

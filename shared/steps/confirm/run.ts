@@ -1,4 +1,4 @@
-/** `confirm`: the very version that was delivered stands at its destination, with the size and checksum of its source. */
+/** `confirm`: the very version that was delivered is at its destination, with the size and checksum of its source. */
 import { z } from 'zod';
 import { compareContents } from '#shared/files/object-checksum.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';

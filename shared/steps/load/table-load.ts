@@ -164,7 +164,7 @@ export function createTableLoad(database: OpenDatabase, plan: LoadPlan, signal: 
     },
   };
 
-  /** A statement that loads the first rows, and then fails by itself: nothing stays, in whatever connection it ran. */
+  /** A statement that loads the first rows, and then fails on its own: nothing stays, in whatever connection it ran. */
   async function isTaken(load: StagedLoad, rows: number): Promise<boolean> {
     try {
       await run(

@@ -2,7 +2,7 @@
  * `parse`: the rows of the job's object become records, and the rejected ones go back to the sender.
  *
  * 1. Every row of the file is a record, accepted or rejected: what is stored is counted against what was read.
- * 2. A parse that begins anew doubles nothing: it passes over the lines that are there, and the rejects file is made whole again.
+ * 2. A parse that begins again doubles nothing: it passes over the lines that are there, and the rejects file is made whole again.
  * 3. Of a file that is refused, or that cannot be read to its end, no accepted row stays.
  * 4. Of a read that was damaged on its way no row stays: the next try would pass over what is there.
  * 5. Memory is flat, whatever the size of the file or of a line.

@@ -5,7 +5,7 @@
  * 2. An upload that was cut off goes on at the size that is there.
  * 3. Whoever does not know whether the rename was carried out asks: the temporary name is there, or the final one with our size.
  * 4. A final name that somebody else has is left alone, unless the route says otherwise.
- * 5. The marker is an effect of its own, after the file.
+ * 5. The marker is its own effect, after the file.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -210,7 +210,7 @@ async function upload(
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
-/** A file that is not as it was sent is removed, so that the next try begins anew. */
+/** A file that is not as it was sent is removed, so that the next try begins again. */
 async function verify(
   { options, store, object, signal }: Context,
   connection: RemoteConnection,

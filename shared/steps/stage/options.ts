@@ -1,4 +1,4 @@
-/** `stage`: the job goes on with a copy of its own. */
+/** `stage`: the job goes on with its own copy. */
 import { z } from 'zod';
 import { copyWishSchema } from '#shared/steps/step-options.ts';
 import type { StepOptionsKind } from '../step-options.ts';

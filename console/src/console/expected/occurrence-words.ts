@@ -20,7 +20,7 @@ export function oddityText(oddity: string): string {
   return oddity.toLowerCase().replaceAll('_', ' ');
 }
 
-/** The Monday of a day in UTC, as `2026-11-23`; of today when the text is no day. */
+/** The Monday of a day in UTC, as `2026-11-23`; of today when the text is not a day. */
 export function mondayOf(day: string | undefined, now: number): string {
   const parsed = /^\d{4}-\d\d-\d\d$/.test(day ?? '') ? Date.parse(`${day}T00:00:00Z`) : Number.NaN;
   const at = Number.isNaN(parsed) ? now : parsed;

@@ -1,4 +1,4 @@
-/** Lines of a timeline as they are shown: equal neighbours are one, and idle time is a line of its own. */
+/** Lines of a timeline as they are shown: equal neighbours are one, and idle time is its own line. */
 import type { TimelineLine } from '#shared/api/timeline.ts';
 
 export type TimelineEntry =

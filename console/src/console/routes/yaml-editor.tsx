@@ -1,4 +1,4 @@
-/** YAML with line numbers and faults at their places. In a chunk of its own: only who looks at a route loads it. */
+/** YAML with line numbers and faults at their places. In its own chunk: only who looks at a route loads it. */
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands';
 import { yaml } from '@codemirror/lang-yaml';
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from '@codemirror/language';

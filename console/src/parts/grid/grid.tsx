@@ -2,7 +2,7 @@
  * A list of any length, after the ARIA pattern "grid": only the rows in sight are in the document.
  *
  * 1. One row is in the order of Tab; arrows, `j`, `k`, Page keys, Home and End move it, Enter or `o` opens it, `x` or Space selects it.
- * 2. The next page is fetched before the end is in sight. The place of a row never moves by itself.
+ * 2. The next page is fetched before the end is in sight. The place of a row never moves on its own.
  * 3. As a plain table (a setting) it has all its rows and a button for more, for those whose tools need them.
  */
 import { useVirtualizer } from '@tanstack/react-virtual';
