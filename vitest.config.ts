@@ -11,26 +11,27 @@ process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, 'node_modules/.cach
 
 const files = groupTestFiles(import.meta.dirname);
 
-/** What moves gigabytes or floods a fleet fills two cores. */
-const LONG = { maxWorkers: 2, sequence: { groupOrder: 2 } };
+/**
+ * Groups run one after another. A fleet fills the cores while it starts, and memory while it lives; files of services wait, for clocks,
+ * for leases, for replies; what moves gigabytes or floods a fleet fills two cores.
+ */
+const WORKERS = { unit: 2, e2e: 4, service: 6, process: 6, long: 2 } as const satisfies Record<ProjectName, number>;
+const GROUPS = { unit: 0, e2e: 1, service: 2, process: 2, long: 3 } as const satisfies Record<ProjectName, number>;
 
 /** Pure code shares threads; files with databases, sockets and children share processes, and loaded modules, unless they need their own. */
 function poolOf(name: ProjectName) {
-  return name === 'unit'
-    ? { pool: 'threads' as const, isolate: false, sequence: { groupOrder: 0 } }
-    : {
-        pool: 'forks' as const,
-        isolate: name !== 'service',
-        sequence: { groupOrder: 1 },
-        ...(name === 'long' && LONG),
-      };
+  return {
+    pool: name === 'unit' ? ('threads' as const) : ('forks' as const),
+    isolate: name !== 'unit' && name !== 'service',
+    maxWorkers: WORKERS[name],
+    sequence: { groupOrder: GROUPS[name] },
+  };
 }
 
 export default defineConfig({
   test: {
     globalSetup: ['testkit/vitest/global-setup.ts'],
     reporters: ['default', './testkit/vitest/slowest-files.ts'],
-    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 180_000,
     projects: PROJECT_NAMES.filter((name) => files[name].length > 0).map((name) => ({

@@ -26,6 +26,7 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
     copyPartBytes = 64 * MIB,
     smallestPartBytes = SMALLEST_PART_BYTES,
     uploadPartBytes = 5 * MIB,
+    pullPartBytes = 8 * MIB,
     mostUploadParts = MOST_PARTS,
     idleTimeoutMs = 30_000,
     external,
@@ -76,7 +77,11 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
         },
         request,
       ),
-    pull: (request) => pullMultipart({ client, partClient, onPart: (bytes) => onPart('pulled', bytes) }, request),
+    pull: (request) =>
+      pullMultipart(
+        { client, partClient, partBytes: pullPartBytes, onPart: (bytes) => onPart('pulled', bytes) },
+        request,
+      ),
     put: (request) => putObject(client, request),
     deleteVersion: (address, call) =>
       address.versionId === undefined ? deleteVersion(client, address, call) : deletions.add(address),

@@ -244,6 +244,8 @@ export interface ObjectStoreOptions {
   readonly smallestPartBytes?: number;
   /** Size of an uploaded part, of which `partConcurrency` and two more stand in memory; 5 MiB when absent, the least that S3 takes. */
   readonly uploadPartBytes?: number;
+  /** Of a pulled file, unless it has more than 10,000; 8 MiB when absent. */
+  readonly pullPartBytes?: number;
   /** Of one upload of unknown length: with its part size what it may come to; 10,000 when absent, the most that S3 takes. */
   readonly mostUploadParts?: number;
   /** A body from which nothing comes for so long is given up; 30 s when absent. */

@@ -4,7 +4,14 @@ import { appendFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { neverStops } from '#testkit/beds/job-runner.ts';
-import { LANDING, type PullBed, type PullWorker, putAtPartner, startPullBed } from '#testkit/beds/pull-bed.ts';
+import {
+  LANDING,
+  PART_BYTES,
+  type PullBed,
+  type PullWorker,
+  putAtPartner,
+  startPullBed,
+} from '#testkit/beds/pull-bed.ts';
 import { PARTNER_SERVERS, type PartnerFileServer } from '#testkit/servers/partner-file-servers.ts';
 
 let bed: PullBed;
@@ -63,7 +70,7 @@ describe.each(servers)('over $name', ({ start }) => {
   });
 
   test('a row that is put in by hand is fetched into landing, and its source is deleted', async () => {
-    const content = randomBytes(20_000_003);
+    const content = randomBytes(2 * PART_BYTES + 3);
     const id = await bed.trigger(await putAtPartner(server, 'mo.moyr540.data', content));
     await bed.settle(worker);
     expect(await bed.read(id)).toMatchObject({
@@ -187,7 +194,7 @@ describe.each(servers)('over $name', ({ start }) => {
   });
 
   test('a worker that is gone at any request to the store leaves what another one finishes: once, whole, and cleaned', async () => {
-    const content = randomBytes(9_000_000);
+    const content = randomBytes(PART_BYTES + 1_000);
     const times = { CreateMultipartUpload: [1], UploadPart: [1, 2], CompleteMultipartUpload: [1] };
     for (const [operation, nths] of Object.entries(times)) {
       for (const nth of nths) {

@@ -26,6 +26,8 @@ import { createTestDatabase } from '#testkit/servers/test-database.ts';
 import { connectTestDatabase, neverStops } from './job-runner.ts';
 
 export const LANDING = bucketName('test', 'landing');
+/** Small, so that files of many parts are small as well. */
+export const PART_BYTES = 256 * 1024;
 
 export interface PullWorker {
   readonly runner: PullRunner;
@@ -61,7 +63,7 @@ export interface PullBed {
 export async function startPullBed(): Promise<PullBed> {
   const database = await createTestDatabase();
   const sql = connectTestDatabase(database.url);
-  const s3 = await startTestServer();
+  const s3 = await startTestServer({ smallestPartBytes: PART_BYTES });
   s3.server.createBucket(LANDING);
   const proxy = await startS3FaultProxy(s3.server.url);
   const { accessKeyId, secretAccessKey } = TEST_CREDENTIAL;
@@ -129,7 +131,11 @@ export async function startPullBed(): Promise<PullBed> {
         ...{ sql, remotes, leaseMs, worker: 'test', service: 'large-file-worker', deadlineMs: 60_000, logger },
         metrics: createPullMetrics(new Registry()),
       };
-      const runner = createPullRunner({ ...parts, store: createObjectStore({ client }), landingBucket: LANDING });
+      const runner = createPullRunner({
+        ...parts,
+        store: createObjectStore({ client, pullPartBytes: PART_BYTES }),
+        landingBucket: LANDING,
+      });
       runner.start();
       const worker: PullWorker = {
         ...{ runner, remotes, lister: createSourceLister(parts) },

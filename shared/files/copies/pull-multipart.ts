@@ -17,26 +17,25 @@ import { ObjectStoreError } from '#shared/files/store-error.ts';
 import { repeatPart } from './copy-part.ts';
 import { abortUpload, completeUpload, createUpload, type DescribedCopy, listParts } from './multipart-upload.ts';
 import { partChecksum } from './part-checksum.ts';
-import { SMALLEST_PART_BYTES } from './plan-parts.ts';
 import { ProgressWriter } from './progress-writer.ts';
 import type { FinishedPart, TransferFacts } from './transfer-log.ts';
 
 export interface PullParts {
   readonly client: S3Client;
   readonly partClient: S3Client;
+  /** Two of them are in memory: one that fills, one that is sent. A file that would need too many has larger ones. */
+  readonly partBytes: number;
   readonly onPart?: ((bytes: number) => void) | undefined;
 }
 
 /** Metadata by which the version of a pull is known. */
 export const PULL_MARK = 'longshore-pull';
 const MOST_PARTS = 10_000;
-/** Two of them are in memory: one that fills, one that is sent. */
-const PART_BYTES = 8 * 1024 ** 2;
 const MOST_VERSIONS = 100;
 
 export async function pullMultipart(parts: PullParts, request: PullObjectRequest): Promise<PulledObject> {
   const { target, sizeBytes, identity, log, signal } = request;
-  const partBytes = Math.max(PART_BYTES, SMALLEST_PART_BYTES, Math.ceil(sizeBytes / MOST_PARTS));
+  const partBytes = Math.max(parts.partBytes, Math.ceil(sizeBytes / MOST_PARTS));
   const facts: TransferFacts = { plan: 'pulled', target, sourceEtag: identity, sizeBytes, partBytes };
   const left = await log.begin(facts);
   let uploadId = left?.uploadId;
