@@ -522,15 +522,11 @@ test('shows a dead letter whole, sends it with a corrected body, and discards ot
     join(directory, 'corrected.json'),
     JSON.stringify({ type: 'job.due', v: 1, jobId: crypto.randomUUID(), tenantId: 'acme', wake: 1 }),
   );
-  const sent = await longshore([
-    'redrive',
-    '--id',
-    first.id,
-    '--body-file',
-    'corrected.json',
-    '--reason',
-    'the id was cut off',
-  ]);
+  const correct = ['redrive', '--id', first.id, '--body-file', 'corrected.json', '--reason', 'the id was cut off'];
+  for (const rehearsal of [[], ['--yes', '--dry-run']]) {
+    expect((await longshore([...correct, ...rehearsal])).err).toContain('Nothing was sent');
+  }
+  const sent = await longshore([...correct, '--yes']);
   expect(sent).toMatchObject({ code: 0, out: expect.stringContaining('sent with the body of corrected.json') });
   const count = await longshore(['dead-letters', 'discard', '--queue', 'work']);
   expect([count.out, count.err]).toEqual([

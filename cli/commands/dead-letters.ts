@@ -144,8 +144,8 @@ export function addDeadLetterCommands(program: Command, cli: Cli): void {
         .option('--force', 'also letters that no service can read')
         .option('--body-file <file>', 'with one --id: send the body in this file in place of the one that came'),
     run: async (context, options) => {
-      if (options.bodyFile !== undefined) return await sendCorrected(context, options, options.bodyFile);
       if (options.yes !== true || options.dryRun === true) return await preview(context, options);
+      if (options.bodyFile !== undefined) return await sendCorrected(context, options, options.bodyFile);
       if (options.reason === undefined)
         throw new LongshoreError('USAGE', 'A redrive needs a reason.', { hint: 'Give --reason TEXT.' });
       await redrive(context, options);
