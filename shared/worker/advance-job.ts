@@ -15,9 +15,8 @@ import { endedBy, type Span } from '#shared/runtime/tracing/tracing.ts';
 import type { StepClass } from '#shared/steps/step-context.ts';
 import type { StepOutcome } from '#shared/steps/step-outcome.ts';
 import type { JobCommits, OutcomeStored } from './job-commits.ts';
-import { claimedPosition, type JobPosition, nextPosition } from './job-position.ts';
 import type { Lease } from './lease-keeper.ts';
-import { type NextStep, nextMove } from './next-move.ts';
+import { claimedPosition, type JobPosition, type NextStep, nextMove, nextPosition } from './next-move.ts';
 import { stepErrorCode, type TriedStep, type TryParts, tryStep } from './try-step.ts';
 
 export interface WalkParts extends TryParts {

@@ -1,15 +1,71 @@
 /**
- * From what a try of a step came to, to where its job goes. Pure: time and randomness are arguments.
+ * Where a job is while a worker runs its steps, and where it goes after each outcome. Pure: time and randomness are arguments.
  *
  * 1. `retry` goes on only while attempts remain; a crash was counted by the claim already.
  * 2. `wait` counts nothing. `ambiguous` is never repeated: an operator decides.
  * 3. A job walks on only within its worker's class of steps, and not in a worker that stops: it changes hands instead.
  */
+import { createHash } from 'node:crypto';
 import { type RetryPolicy, retryDelayMs } from '#shared/definitions/routes/retry-delay.ts';
+import type { ObjectLocation } from '#shared/files/object-location.ts';
+import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
 import type { WorkQueue } from '#shared/jobs/route-files.ts';
 import type { NextMove } from '#shared/jobs/store-outcomes.ts';
 import type { StepClass } from '#shared/steps/step-context.ts';
 import type { StepOutcome } from '#shared/steps/step-outcome.ts';
+
+export interface JobPosition {
+  /** Of the row: 0 is the route's first step. */
+  readonly stepSeq: number;
+  readonly stepKind: string;
+  /** In this generation. */
+  readonly attempt: number;
+  /** Over all generations. */
+  readonly tries: number;
+  readonly object: ObjectLocation;
+  /** By step kind, the latest of a kind. */
+  readonly outputs: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+export function claimedPosition(job: ClaimedJob): JobPosition {
+  const bySeq = Object.entries(job.outputs).sort(([one], [other]) => Number(one) - Number(other));
+  return {
+    stepSeq: job.stepSeq,
+    stepKind: job.stepKind,
+    attempt: job.stepAttempts,
+    tries: job.stepTries,
+    object: job.object ?? fileLocation(job.file),
+    outputs: Object.fromEntries(bySeq.map(([, { kind, output }]) => [kind, output ?? {}])),
+  };
+}
+
+/** After a step that succeeded, when the job walks on. */
+export function nextPosition(
+  position: JobPosition,
+  done: { readonly output?: Readonly<Record<string, unknown>>; readonly object?: ObjectLocation },
+  next: { readonly stepSeq: number; readonly stepKind: string },
+): JobPosition {
+  return {
+    stepSeq: next.stepSeq,
+    stepKind: next.stepKind,
+    attempt: 1,
+    tries: 1,
+    object: done.object ?? position.object,
+    outputs: { ...position.outputs, [position.stepKind]: done.output ?? {} },
+  };
+}
+
+/** One per (tenant, job, step): the same over retries, redrives and generations. */
+export function idempotencyKey(tenantId: string, jobId: string, stepSeq: number): string {
+  return createHash('sha256')
+    .update(JSON.stringify([tenantId, jobId, stepSeq]))
+    .digest('hex');
+}
+
+/** The archived copy once there is one; its ETag is the store's own affair, e.g. after a copy in parts. */
+export function fileLocation({ archive, bucket, key, versionId, sizeBytes, etag }: ClaimedJob['file']): ObjectLocation {
+  return archive === null ? { bucket, key, versionId, sizeBytes, etag } : { ...archive, sizeBytes };
+}
 
 export interface NextStep {
   readonly stepSeq: number;

@@ -32,7 +32,7 @@ import { advanceJob, type WalkEnd } from './advance-job.ts';
 import { type ArchiveEnd, type ArchiveFile, archiveHeldFile, type HeldFile } from './archive-held-file.ts';
 import { JobCommits } from './job-commits.ts';
 import type { JobMetrics } from './job-metrics.ts';
-import { idempotencyKey, type JobPosition } from './job-position.ts';
+import { idempotencyKey, type JobPosition } from './next-move.ts';
 import { openLeases } from './open-leases.ts';
 import { repeatOnLostDatabase } from './repeat-on-lost-database.ts';
 

@@ -22,7 +22,7 @@ import { HELD, type StepOutcome } from '#shared/steps/step-outcome.ts';
 import type { StoreDirectory } from '#shared/stores/store-directory.ts';
 import type { StepTargets } from '#shared/targets/step-targets.ts';
 import type { JobMetrics } from './job-metrics.ts';
-import { fileLocation, idempotencyKey, type JobPosition } from './job-position.ts';
+import { fileLocation, idempotencyKey, type JobPosition } from './next-move.ts';
 import { isLostDatabase } from './repeat-on-lost-database.ts';
 import { type AbortableEnd, runAbortable } from './run-abortable.ts';
 
