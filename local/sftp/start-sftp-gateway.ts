@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { AbortMultipartUploadCommand, type S3Client, S3ServiceException } from '@aws-sdk/client-s3';
 import ssh2 from 'ssh2';
-import { limitRequests } from '#shared/files/limit-requests.ts';
+import { limitRequests } from '#shared/files/s3-requests.ts';
 import { SFTP_ALGORITHMS } from './algorithms.ts';
 import { type AdmittedSocket, createConnectionLimits } from './connection-limits.ts';
 import { DEFAULT_LIMITS, type GatewayLimits } from './limits.ts';

@@ -8,11 +8,11 @@ import { MOST_PARTS, SMALLEST_PART_BYTES } from '#shared/files/copies/plan-parts
 import { pullMultipart } from '#shared/files/copies/pull-multipart.ts';
 import type { TransferPlan } from '#shared/files/copies/transfer-log.ts';
 import { putObject, uploadStream } from '#shared/files/copies/upload-stream.ts';
-import { countRequests } from './count-requests.ts';
 import { deleteVersion, deleteVersions, gatherDeletions } from './delete-objects.ts';
 import { listMultipartUploads, listVersions } from './list-objects.ts';
 import type { ObjectAddress, ObjectStore, ObjectStoreOptions, ReadOptions } from './object-store.ts';
 import { headObject, readRange, readStream } from './read-object.ts';
+import { countRequests } from './s3-requests.ts';
 
 const MIB = 1024 ** 2;
 

@@ -8,14 +8,14 @@
 import type { LookupFunction } from 'node:net';
 import { S3Client, type S3ClientConfig as S3ClientConfigOfSdk } from '@aws-sdk/client-s3';
 import { leavePartsUnsigned } from '#shared/files/copies/leave-parts-unsigned.ts';
-import { limitRequests } from '#shared/files/limit-requests.ts';
 import { type ReplicaConfig, useReplicas } from '#shared/files/replica-buckets.ts';
+import { limitRequests } from '#shared/files/s3-requests.ts';
 import { trimClient } from '#shared/runtime/trim-client.ts';
 
 export interface S3ClientConfig extends ReplicaConfig {
   /** True for servers that know no bucket host names, e.g. on one machine. */
   readonly LONGSHORE_S3_PATH_STYLE: boolean;
-  /** Requests under way at once, those beyond wait without a deadline of theirs running (`limit-requests.ts`); 50 when absent. */
+  /** Requests under way at once, those beyond wait without a deadline of theirs running (`s3-requests.ts`); 50 when absent. */
   readonly maxRequests?: number;
   /** Bound from sending a request to its reply's head; 60 s when absent, since a part upload counts into it. */
   readonly requestTimeoutMs?: number;

@@ -8,13 +8,13 @@
 
 import type { Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
+import { PULL_MARK } from '#shared/files/copies/pull-multipart.ts';
 import type { TransferLog } from '#shared/files/copies/transfer-log.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import { messageGroupId } from '#shared/queue/message-group.ts';
 import type { RemoteConnection, RemoteFile } from '#shared/remotes/remote-connection.ts';
 import { hasRemoteFault, RemoteError } from '#shared/remotes/remote-error.ts';
 import type { ClaimedPull, PullIdentity } from './claim-pulls.ts';
-import { findRegisteredPull } from './find-registered-pull.ts';
 import { directoryOf, type PullPlan } from './plan-pull.ts';
 import { type HeldPull, landPull, notePullStage } from './store-pulls.ts';
 
@@ -169,4 +169,16 @@ function metadataOf({ project, pipeline, remote, remotePath, source }: ClaimedPu
     'longshore-remote': remote,
     'longshore-remote-path': encodeURI(remotePath).slice(0, 1_000),
   };
+}
+
+/** The version of a pull that is a file already: its event came first, and the file may have left landing since. */
+async function findRegisteredPull(
+  sql: Sql,
+  { bucket, key }: { readonly bucket: string; readonly key: string },
+  mark: string,
+): Promise<{ versionId: string; etag: string; sizeBytes: number } | undefined> {
+  const [row] = await sql<{ versionId: string; etag: string; sizeBytes: number }[]>`
+    SELECT version_id AS "versionId", etag, size_bytes::float8 AS "sizeBytes" FROM files
+    WHERE bucket = ${bucket} AND key = ${key} AND head #>> ${['metadata', PULL_MARK]}::text[] = ${mark} LIMIT 1`;
+  return row;
 }
