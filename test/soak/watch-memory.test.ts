@@ -41,6 +41,17 @@ test('the warm-ups after kills are not a leak', () => {
   expect(judgeMemory(lives.flat())).toMatchObject({ isGrowing: false, slopeMbPerHour: expect.any(Number) });
 });
 
+test('a level that is reached slowly, begun again by kills, is not a leak', () => {
+  // As a large-file-worker that copies three files a minute.
+  const lives = [0, 2, 17, 34, 41, 59].map((fromMinute, index, all) => {
+    const minutes = (all[index + 1] ?? 60) - fromMinute;
+    const samples = life({ pid: index + 1, fromMinute, minutes, mbPerHour: 0 });
+    const slow = (ageMinutes: number) => 25 * (1 - Math.exp(-ageMinutes / 5));
+    return samples.map((sample) => ({ ...sample, rssMb: sample.rssMb + slow(sample.atMs / MINUTE_MS - fromMinute) }));
+  });
+  expect(judgeMemory(lives.flat())).toMatchObject({ isGrowing: false, slopeMbPerHour: expect.any(Number) });
+});
+
 test('a few minutes are not judged', () => {
   const trend = judgeMemory(life({ pid: 1, fromMinute: 0, minutes: 8, mbPerHour: 500 }));
   expect(trend.isGrowing).toBe(false);

@@ -2,7 +2,8 @@
  * Resident memory of each process over a soak, and whether it grows.
  *
  * A process that is killed begins again, so growth is the slope within lives: a regression over all samples in which each life has a level of
- * its own. What a life does in its first minutes is warm-up and does not count.
+ * its own. What a life does in its first minutes is warm-up and does not count, nor does its first half: pools and heaps come to their level ever more
+ * slowly, a leak goes on as it began.
  */
 import { readFile } from 'node:fs/promises';
 
@@ -55,10 +56,11 @@ interface Point {
   readonly rssMb: number;
 }
 
-/** One median for each minute after the warm-up. */
+/** One median for each minute after the warm-up, in the second half. */
 function warmMinutes(life: readonly MemorySample[]): Point[] {
   const bornMs = life[0]!.atMs;
-  const warm = life.filter(({ atMs }) => atMs - bornMs >= WARM_UP_MS);
+  const warmMs = Math.max(WARM_UP_MS, (life.at(-1)!.atMs - bornMs) / 2);
+  const warm = life.filter(({ atMs }) => atMs - bornMs >= warmMs);
   return [...Map.groupBy(warm, ({ atMs }) => Math.floor(atMs / MINUTE_MS))].map(([minute, each]) => ({
     atMs: minute * MINUTE_MS,
     rssMb: each.map(({ rssMb }) => rssMb).sort((a, b) => a - b)[Math.floor(each.length / 2)]!,
