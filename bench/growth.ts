@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Stack, startStack } from '#local/stack.ts';
-import { insertFinishedFiles } from './finished-files.ts';
+import { insertFilesWithoutHistory, insertFinishedFiles } from './finished-files.ts';
 import { eachProcess, round } from './fleet-requests.ts';
 import { boundBetween, cpuMs, readHistogram } from './read-metrics.ts';
 import { type FlowBench, mean, openFlow, sendFiles, TENANT } from './send-files.ts';
@@ -21,6 +21,8 @@ const CLOCKS = { name: 'longshore_clock_seconds', label: 'clock' };
 
 export interface GrowthBenchOptions {
   readonly finished: number;
+  /** As many of the finished files have steps, attempts and audit events; the others are files and jobs alone. */
+  readonly withHistory: number;
   readonly files: number;
   readonly floods: number;
   /** Seconds in which the clocks are read. */
@@ -112,7 +114,9 @@ class Fleet {
 
 async function measureGrowth(empty: Fleet, grown: Fleet, options: GrowthBenchOptions): Promise<GrowthResult> {
   const { finished, files, floods, rest } = options;
-  await insertFinishedFiles(grown.bench.sql, TENANT, finished);
+  const withHistory = Math.min(finished, options.withHistory);
+  await insertFinishedFiles(grown.bench.sql, TENANT, withHistory);
+  await insertFilesWithoutHistory(grown.bench.sql, TENANT, { from: withHistory + 1, to: finished });
   for (const { bench } of [empty, grown]) {
     await sendFiles(bench, { files: WARM_UP_FILES, directory: 'warm-up', directories: DIRECTORIES });
   }

@@ -1,6 +1,7 @@
 /** `npm run bench -- <name>`: measurements that carry their own yardstick, so that a ratio holds on any machine. */
 import { Command, InvalidArgumentError } from 'commander';
 import type { FairnessBenchOptions } from './fairness.ts';
+import type { GrowthBenchOptions } from './growth.ts';
 
 const program = new Command('bench').description('Measure Longshore against the ceiling of its parts.');
 
@@ -43,11 +44,12 @@ program
   .command('growth')
   .description('files per second and the clocks of the sweeper, with empty tables and with many finished files')
   .option('--finished <count>', 'finished files and jobs in the tables', wholeNumber, 1_000_000)
+  .option('--with-history <count>', 'how many of them have steps, attempts and audit events', wholeNumber, 1_000_000)
   .option('--files <count>', 'files of a flood', positiveInteger, 1_000)
   .option('--floods <count>', 'floods to each fleet, in turn', positiveInteger, 4)
   .option('--rest <seconds>', 'for so long the clocks are read', positiveInteger, 30)
   .option('--json', 'print one JSON object', false)
-  .action(async (options: { finished: number; files: number; floods: number; rest: number; json: boolean }) => {
+  .action(async (options: GrowthBenchOptions) => {
     const { runGrowthBench } = await import('./growth.ts');
     await runGrowthBench(options);
   });
