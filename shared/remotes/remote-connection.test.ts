@@ -185,7 +185,9 @@ for (const { name, missing, start } of PARTNER_SERVERS) {
       if (wrong['partner-key'] !== undefined) {
         wrong['partner-key'] = makeSshKey().private;
       }
-      const failure = await open(server, {}, wrong).catch((error: unknown) => error);
+      // A server may let a wrong password wait for many seconds before it says no.
+      const timeouts = { ...server.remote.timeouts, connect: 50_000 };
+      const failure = await open(server, { timeouts }, wrong).catch((error: unknown) => error);
       expect(failure).toMatchObject({ code: 'REMOTE_AUTH_FAILED' });
       expect(JSON.stringify(failure) + String(failure)).not.toContain('hush');
       if (server.logins !== undefined)
