@@ -31,6 +31,8 @@ export const PORT_OFFSETS = {
   'partner-files-passive-1': 17,
   'partner-files-passive-2': 18,
   'partner-files': 19,
+  /** The mail service, with its inbox. */
+  ses: 26,
 } as const;
 
 /** The second partner-worker has the offset 22, the third 32: further instances of a service stand in rows of their own. */

@@ -95,6 +95,59 @@ export const ERROR_CODES = {
     meaning: 'The gateway does not support this SFTP request.',
     remedy: 'Use put, get, ls, stat, mkdir, rename, rm or rmdir.',
   },
+  // Campaigns
+  EMAIL_SYNTAX: {
+    meaning: 'A value is not an e-mail address.',
+    remedy: 'Correct the row: one address, without a display name, such as ada@example.com.',
+  },
+  EMAIL_NOT_ASCII: {
+    meaning: 'An e-mail address has a letter before the "@" that is not ASCII.',
+    remedy: 'Ask the recipient for another address; mail services do not take this one.',
+  },
+  EMAIL_DOMAIN: {
+    meaning: 'The domain of an e-mail address cannot receive mail: it has no dot, is malformed or is reserved.',
+    remedy: 'Correct the row.',
+  },
+  TEMPLATE_TOO_LARGE: {
+    meaning: 'A mail template has more than 512 KiB.',
+    remedy: 'Make it smaller: link images instead of writing them into the mail.',
+  },
+  TEMPLATE_ENCODING: {
+    meaning: 'A mail template is not UTF-8 text.',
+    remedy: 'Save it as UTF-8 and upload it as a new version.',
+  },
+  TEMPLATE_SYNTAX: {
+    meaning: 'A mail template has a Liquid error, or is not the JSON that its format asks for.',
+    remedy: 'Correct the line named and upload the template as a new version.',
+  },
+  TEMPLATE_MJML: {
+    meaning: 'A mail template has an MJML error.',
+    remedy: 'Correct the line named and upload the template as a new version.',
+  },
+  TEMPLATE_UNSAFE: {
+    meaning: 'A mail template has a script, a form, an event handler or a style sheet outside.',
+    remedy: 'Remove it and upload the template as a new version.',
+  },
+  TEMPLATE_NO_SUBJECT: {
+    meaning: 'A mail template has no subject, or one of several lines.',
+    remedy: 'Write it into <title>, into <mj-title> or into `subject`, and upload the template as a new version.',
+  },
+  TEMPLATE_NO_UNSUBSCRIBE: {
+    meaning: 'A template for a marketing topic has no unsubscribe link.',
+    remedy: 'Write a link to {{ unsubscribe_url }} into it and upload it as a new version.',
+  },
+  TEMPLATE_EXPIRED: {
+    meaning: 'A mail template was not uploaded within a day.',
+    remedy: 'Ask for a new presigned URL.',
+  },
+  TEMPLATE_NOT_READY: {
+    meaning: 'A campaign names a template that was not uploaded yet, or that has faults.',
+    remedy: 'See its faults with GET /api/v1/templates/{template_id}.',
+  },
+  CAMPAIGN_ENDED: {
+    meaning: 'A campaign has ended, and its state cannot be changed any more.',
+    remedy: 'See its status. Create a new campaign to send again.',
+  },
   // Routes
   YAML_SYNTAX: {
     meaning:

@@ -27,6 +27,8 @@ export interface Endpoints {
   /** The API gateway before the examples' partner, and that partner itself with its ledger. */
   readonly gateway: string;
   readonly partnerSimulator: string;
+  /** The mail service's, for its inbox and ledger. */
+  readonly ses: string;
   readonly metrics: Readonly<Partial<Record<ServiceName | 'sftp' | 'event-bridge', string>>>;
   readonly operatorKeyFile: string;
   /** In the SDK's own format: `AWS_SHARED_CREDENTIALS_FILE` takes it. */
@@ -56,6 +58,7 @@ export function describeEndpoints({ home, host, ports, databaseUrl, tenants }: D
     postgres: databaseUrl,
     gateway: at(ports.gateway),
     partnerSimulator: at(ports['partner-simulator']),
+    ses: at(ports.ses),
     metrics: {
       ...Object.fromEntries(metrics),
       sftp: `${at(ports['sftp-metrics'])}/metrics`,

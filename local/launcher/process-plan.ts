@@ -56,6 +56,7 @@ export function fleetEnvironment(options: FleetEnvironmentOptions): Record<strin
     AWS_ENDPOINT_URL_S3: `http://${host}:${ports.s3}`,
     AWS_ENDPOINT_URL_SQS: queues,
     AWS_ENDPOINT_URL_SNS: queues,
+    AWS_ENDPOINT_URL_SESV2: `http://${host}:${ports.ses}`,
     // A person's own AWS profile must not change how the local fleet talks to the local servers.
     AWS_CONFIG_FILE: '/dev/null',
     AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
@@ -89,6 +90,7 @@ const READY_PATHS: Readonly<Partial<Record<NodeProcessName, string>>> = {
   'partner-simulator': '/_health',
   gateway: '/_health',
   'partner-files': '/',
+  ses: '/_health',
 };
 
 export interface PlanProcessOptions {
@@ -162,6 +164,8 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
         LONGSHORE_PARTNER_FILES_KEYS: partnerFilesKeys(home),
         LONGSHORE_PARTNER_FILES_SECRETS: join(secretsDirectory(home), 'fsa'),
       };
+    case 'ses':
+      return { LONGSHORE_SES_DIRECTORY: home.data('ses') };
     case 'gateway':
       return {
         ...gatewayVariables(`http://${host}:${ports['partner-simulator']}`),
@@ -175,6 +179,8 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
         LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home),
         ...OUTWARD,
         ...receiptVariablesOf(fleet),
+        ...linkVariablesOf(fleet),
+        LONGSHORE_PUBLIC_URL: fleet.LONGSHORE_PUBLIC_URL ?? `http://${host}:${ports.api}`,
       };
     case 'retry-sweeper':
       return {

@@ -10,8 +10,8 @@ export const SERVICE_NAMES = [
 ] as const;
 
 export type ServiceName = (typeof SERVICE_NAMES)[number];
-/** Of the partners in the examples: they stand in for what no fleet has, and take part in nothing else. */
-export const PARTNER_PROCESSES = ['partner-simulator', 'gateway', 'partner-files'] as const;
+/** Of the partners in the examples, and the mail service: they stand in for what no fleet has, and take part in nothing else. */
+export const PARTNER_PROCESSES = ['partner-simulator', 'gateway', 'partner-files', 'ses'] as const;
 
 export type ProcessName =
   | 'postgres'

@@ -6,6 +6,8 @@
  */
 import { type ArrivalReport, toArrivalReport } from '#shared/arrival/arrival-report.ts';
 import type { ArrivalResult, TakeArrivals } from '#shared/arrival/take-arrivals.ts';
+import { storeMailEvents } from '#shared/campaigns/store-mail-events.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
 import type { LandingEvent } from '#shared/messages/landing-events.ts';
 import type { Received } from '#shared/queue/define-message.ts';
 import { acknowledge, type Disposition, leave, release } from '#shared/queue/disposition.ts';
@@ -13,18 +15,27 @@ import type { Logger } from '#shared/runtime/logger.ts';
 import type { IngestorMetrics } from './metrics.ts';
 
 export interface HandleLandingEventsOptions {
+  readonly sql: Sql;
   readonly takeArrivals: TakeArrivals;
   /** The name in rows of the bucket that an event names. */
   readonly recordedBucket: (bucket: string) => string;
-  readonly metrics: Pick<IngestorMetrics, 'events'>;
+  readonly metrics: Pick<IngestorMetrics, 'events' | 'mailEvents'>;
   readonly logger: Logger;
 }
 
 const UNDECIDED_AGAIN_MS = 3_000;
 
 export function createHandleLandingEvents(options: HandleLandingEventsOptions) {
-  const { takeArrivals, recordedBucket, metrics, logger } = options;
+  const { sql, takeArrivals, recordedBucket, metrics, logger } = options;
+  async function storeMails(received: readonly Received<LandingEvent>[]): Promise<void> {
+    const mails = received.flatMap(({ message }) => (message.type === 'mail event' ? [message] : []));
+    if (mails.length === 0) return;
+    const outcomes = await storeMailEvents(sql, mails);
+    for (const outcome of outcomes) metrics.mailEvents.inc({ outcome });
+  }
+
   return async (received: readonly Received<LandingEvent>[], signal: AbortSignal): Promise<Disposition[]> => {
+    await storeMails(received);
     const reports = received.map(({ message }) => {
       const report = toArrivalReport(message);
       return report && { ...report, bucket: recordedBucket(report.bucket) };

@@ -9,6 +9,12 @@ export function createIngestorMetrics(registry: Registry) {
       labelNames: ['event', 'outcome'] as const,
       registers: [registry],
     }),
+    mailEvents: new Counter({
+      name: 'longshore_mail_events_total',
+      help: 'Reports of the mail service about mails of campaigns: new, repeated, or unknown, of no mail of ours.',
+      labelNames: ['outcome'] as const,
+      registers: [registry],
+    }),
     s3Requests: new Counter({
       name: 'longshore_s3_requests_total',
       help: 'Requests sent to the object store.',

@@ -42,6 +42,7 @@ export function createIngestor(context: ServiceContext<IngestorConfig>): Service
           logger,
         });
         const handle = createHandleLandingEvents({
+          sql,
           takeArrivals,
           recordedBucket: (bucket) => recordedBucket(bucket, config),
           metrics,

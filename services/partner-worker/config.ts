@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { checkMail, mailVariables } from '#shared/notices/mail-variables.ts';
 import { receiptVariables } from '#shared/receipts/receipt-variables.ts';
+import { linkVariables } from '#shared/reviews/link-variables.ts';
 import { copyVariables, remoteVariables } from '#shared/runtime/config/copy-variables.ts';
 import { fleetVariables, networksVariable } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
@@ -13,6 +14,13 @@ export const variables = z.object({
   ...secretVariables,
   ...receiptVariables,
   ...mailVariables,
+  ...linkVariables,
+  LONGSHORE_PUBLIC_URL: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe(
+      'Address at which recipients reach the control API, for unsubscribe links. Marketing campaigns wait without it.',
+    ),
   LONGSHORE_PARTNER_ADDRESSES: networksVariable
     .optional()
     .describe('Private addresses and networks of partners that may be called, comma-separated, such as `10.1.0.0/16`.'),

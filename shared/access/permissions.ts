@@ -25,6 +25,7 @@ export const PERMISSIONS = [
   'letters:redrive',
   'notices:retry',
   'pulls:change',
+  'campaigns:change',
   'definitions:apply',
   'access:change',
   'keys:manage',
@@ -49,6 +50,7 @@ const OPERATOR: readonly Permission[] = [
   'letters:redrive',
   'notices:retry',
   'pulls:change',
+  'campaigns:change',
   'queues:read',
 ];
 
@@ -58,7 +60,7 @@ export const PERMISSIONS_OF: Readonly<Record<Role, readonly Permission[]>> = {
   admin: PERMISSIONS,
   auditor: ['read', 'audit:read'],
   'tenant-viewer': ['read', 'results:download'],
-  sender: ['read', 'jobs:cancel', 'files:upload', 'results:download'],
+  sender: ['read', 'jobs:cancel', 'files:upload', 'results:download', 'campaigns:change'],
   'tenant-admin': [
     'read',
     'jobs:cancel',
@@ -69,6 +71,7 @@ export const PERMISSIONS_OF: Readonly<Record<Role, readonly Permission[]>> = {
     'uploads:invite',
     'notices:retry',
     'pulls:change',
+    'campaigns:change',
     'keys:manage',
     'people:manage',
     'audit:read',

@@ -62,7 +62,8 @@ export interface SentUploads {
   ): Promise<Completion>;
   abort(upload: UploadAddress, options?: CallOptions): Promise<void>;
   presignPart(part: SentPart): Promise<PresignedRequest>;
-  presignPut(object: SentObject & { readonly sizeBytes: number }): Promise<PresignedRequest>;
+  /** Without a size, of any; whoever reads the object looks at it. */
+  presignPut(object: SentObject & { readonly sizeBytes?: number | undefined }): Promise<PresignedRequest>;
   /** As a file to be saved under `name`. */
   presignGet(address: ObjectAddress, name: string): Promise<string>;
 }

@@ -4,6 +4,8 @@
  * 1. A marker or checksum of another file is no file for the route that asks for it, even where the route's globs take it.
  * 2. Whatever is decided names a reason that the sender or the tenant's operator can act on.
  */
+
+import { RECIPIENTS_PREFIX } from '#shared/campaigns/recipients-prefix.ts';
 import type { RoutingInput } from '#shared/definitions/load-routing-input.ts';
 import { type ActiveRoute, newJob } from './new-job.ts';
 import type { RoutingDecision } from './route-files.ts';
@@ -24,6 +26,8 @@ export function decideRouting(
 ): RoutingDecision {
   const path = pathOf(file);
   const isLarge = file.sizeBytes > largeFileThresholdBytes;
+  // It waits for the campaigns that name it.
+  if (path.startsWith(RECIPIENTS_PREFIX)) return { fileId: file.fileId, isLarge, jobs: [], companionOf: 'campaigns' };
   const jobs = routes
     .filter(({ route }) => route.matches(path, file.sizeBytes) && !route.isCompanion(path))
     .map((active) => newJob(active, isLarge));

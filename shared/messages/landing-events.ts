@@ -6,6 +6,7 @@
  */
 import { z } from 'zod';
 import { defineExternalMessage, type MessageOf } from '#shared/queue/define-message.ts';
+import { mailEvent } from './mail-events.ts';
 
 const envelope = { id: z.string().max(200).optional(), time: z.iso.datetime({ offset: true }) };
 const etag = z.string().min(1).max(200);
@@ -89,5 +90,12 @@ const otherEvent = defineExternalMessage({
   schema: z.object({ source: z.string(), 'detail-type': z.string() }),
 });
 
-export const LANDING_EVENTS = [objectCreated, uploadCompleted, uploadFailed, renameCompleted, otherEvent] as const;
+export const LANDING_EVENTS = [
+  objectCreated,
+  uploadCompleted,
+  uploadFailed,
+  renameCompleted,
+  mailEvent,
+  otherEvent,
+] as const;
 export type LandingEvent = MessageOf<(typeof LANDING_EVENTS)[number]>;

@@ -27,6 +27,12 @@ export interface Mail {
   /** Without angle brackets. */
   readonly messageId: string;
   readonly attachment?: FileContent;
+  readonly html?: string | undefined;
+  readonly replyTo?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly dkim?:
+    | { readonly domainName: string; readonly keySelector: string; readonly privateKey: string }
+    | undefined;
 }
 
 export type MailOutcome =
@@ -97,13 +103,17 @@ export async function sendMail(mail: Mail, { server, secrets, deadlineMs, signal
     next();
   });
   try {
-    const { to, subject, text, messageId, attachment } = mail;
+    const { to, subject, text, messageId, attachment, html, replyTo, headers, dkim } = mail;
     const sent = await transport.sendMail({
       from: server.from,
       to: [...to],
       subject,
       text,
       messageId: `<${messageId}>`,
+      ...(html !== undefined && { html }),
+      ...(replyTo !== undefined && { replyTo }),
+      ...(headers !== undefined && { headers: { ...headers } }),
+      ...(dkim !== undefined && { dkim: { ...dkim } }),
       ...(attachment !== undefined && {
         attachments: [
           { filename: attachment.name, contentType: attachment.contentType, content: Buffer.from(attachment.bytes) },

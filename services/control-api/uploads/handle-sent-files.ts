@@ -10,6 +10,7 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { actorOf, type Caller } from '#shared/access/permissions.ts';
 import { MOST_UPLOAD_BYTES, type SentFile, sentFileSchema, UPLOAD_URL_SECONDS } from '#shared/api/uploads.ts';
+import { RECIPIENTS_PREFIX } from '#shared/campaigns/recipients-prefix.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { SINGLE_COPY_LIMIT_BYTES } from '#shared/files/object-store.ts';
 import { UPLOAD_METADATA } from '#shared/uploads/upload-metadata.ts';
@@ -21,6 +22,7 @@ import { createBodyRoom } from './body-room.ts';
 import { parseContentDigest } from './content-digest.ts';
 import { directoryField, nameField, sizeField, typeField, type UploadParts } from './handle-uploads.ts';
 import { idempotencyHeader, onceOf } from './idempotency-key.ts';
+import { presignedUpload, presignedUploadSchema } from './presigned-upload.ts';
 import { type ReceivedFile, receiveFile, tooLarge } from './receive-file.ts';
 import { closeAfterAnswer, readBody } from './request-body.ts';
 import { sourceOf } from './upload-source.ts';
@@ -48,13 +50,22 @@ const jsonFileSchema = z.strictObject({
     .optional(),
 });
 
-const presignSchema = z.strictObject({
-  tenant: tenantField.optional().describe('For operators.'),
-  path: directoryField,
-  name: nameField,
-  size: sizeField.max(SINGLE_COPY_LIMIT_BYTES),
-  type: typeField,
-});
+const presignSchema = z.union([
+  z.strictObject({
+    tenant: tenantField.optional().describe('For operators.'),
+    path: directoryField,
+    name: nameField,
+    size: sizeField.max(SINGLE_COPY_LIMIT_BYTES),
+    type: typeField,
+  }),
+  z.strictObject({
+    tenant: tenantField.optional().describe('For operators.'),
+    purpose: z.literal('campaign').describe('A file of recipients: no route takes it, campaigns name its file_id.'),
+    file_name: nameField,
+    size: sizeField.max(SINGLE_COPY_LIMIT_BYTES).optional(),
+    type: typeField.default('text/csv'),
+  }),
+]);
 
 const presignedSchema = z.object({
   upload_id: z.string(),
@@ -62,6 +73,8 @@ const presignedSchema = z.object({
   url: z.string().describe('For one PUT of exactly this size, for 15 minutes.'),
   headers: z.record(z.string(), z.string()).describe('To be sent as they are.'),
   expires_in: z.number().describe('Seconds.'),
+  file_id: z.string().describe('What campaigns name the file by.'),
+  upload: presignedUploadSchema,
 });
 
 export async function handleSentFiles(server: ApiServer, parts: UploadParts): Promise<void> {
@@ -163,14 +176,18 @@ export async function handleSentFiles(server: ApiServer, parts: UploadParts): Pr
       const caller = callerWith(request, 'files:upload');
       const { body } = request;
       const tenantId = tenantOf(caller, body.tenant);
-      const { key } = await uploadTarget(landing.directory, tenantId, `${body.path}/${body.name}`);
-      const once = onceOf(request, ['presigned', key, body.size, body.type]);
+      const id = randomUUIDv7();
+      const isCampaign = 'purpose' in body;
+      // A file of recipients has a directory of its own, so that none takes another's place.
+      const path = isCampaign ? `${RECIPIENTS_PREFIX}${id}/${body.file_name}` : `${body.path}/${body.name}`;
+      const { key } = await uploadTarget(landing.directory, tenantId, path);
+      const once = onceOf(request, ['presigned', isCampaign ? body.file_name : key, body.size, body.type]);
       const created = await createUpload(sql, {
-        id: randomUUIDv7(),
+        id,
         tenantId,
         bucket: landing.bucket,
         key,
-        sizeBytes: body.size,
+        sizeBytes: body.size ?? null,
         contentType: body.type,
         source: sourceOf(caller),
         uploadedBy: caller.label,
@@ -184,14 +201,16 @@ export async function handleSentFiles(server: ApiServer, parts: UploadParts): Pr
         throw new LongshoreError('IDEMPOTENCY_KEY_REUSED', 'This Idempotency-Key was used for another file.');
       if (upload.state !== 'OPEN') throw new LongshoreError('UPLOAD_ENDED', 'The file of this key has been sent.');
       const presigned = await landing.sent.presignPut({
-        target: { bucket: landing.bucket, key },
+        target: { bucket: landing.bucket, key: upload.key },
         metadata: { [UPLOAD_METADATA]: upload.id },
         contentType: body.type,
         sizeBytes: body.size,
       });
-      return await reply
-        .code(201)
-        .send({ upload_id: upload.id, method: 'PUT' as const, ...presigned, expires_in: UPLOAD_URL_SECONDS });
+      const method = 'PUT' as const;
+      return await reply.code(201).send({
+        ...{ upload_id: upload.id, method, ...presigned, expires_in: UPLOAD_URL_SECONDS },
+        ...{ file_id: upload.id, upload: presignedUpload(presigned) },
+      });
     },
   );
 }

@@ -29,7 +29,7 @@ const boundSchema = z.union([
   decimalTextSchema,
 ]);
 
-const COLUMN_TYPES = ['text', 'integer', 'decimal', 'boolean', 'date', 'zoned', 'packed', 'binary'] as const;
+const COLUMN_TYPES = ['text', 'integer', 'decimal', 'boolean', 'date', 'zoned', 'packed', 'binary', 'email'] as const;
 
 const columnFields = {
   name: columnNameSchema,
@@ -43,6 +43,8 @@ const columnFields = {
   /** Blanks around a text; by default those on the right in fixed width, none elsewhere. */
   trim: z.enum(['both', 'left', 'right', 'none']).optional(),
   required: z.boolean().default(false),
+  /** CSV: the header may lack it; every row is then without a value. */
+  optional: z.boolean().optional(),
   /** Texts that stand for "no value", e.g. `00000000` for a date. */
   nullValues: z.array(z.string().min(1).max(200)).max(20).optional(),
   /** `zoned`, `packed`, `binary`: implied decimal places. `decimal`: the most digits after the point. */

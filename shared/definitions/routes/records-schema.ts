@@ -140,6 +140,8 @@ export type RecordsLayout = z.infer<typeof recordsSchema>;
 
 function checkTextColumns(records: CsvRecords | NdjsonRecords, refuse: Refuse): void {
   records.columns.forEach((column, index) => {
+    if (column.optional === true && (records.format !== 'csv' || !records.header || column.required))
+      refuse(['columns', index, 'optional'], 'is for columns of a CSV with a header, and not for required ones');
     for (const option of ['from', 'length'] as const) {
       if (column[option] !== undefined) refuse(['columns', index, option], 'is for fixed width only');
     }
@@ -190,6 +192,7 @@ function checkPlace(
   if (column.length === undefined) refuse('length', 'is needed in fixed width');
   if ((column.from ?? 1) + (column.length ?? 1) - 1 > records.recordLength) refuse('length', 'ends after recordLength');
   if (column.source !== undefined) refuse('source', 'means nothing in fixed width');
+  if (column.optional !== undefined) refuse('optional', 'means nothing in fixed width');
   const isBinary = column.type === 'packed' || column.type === 'binary';
   const isOfBytes = records.encoding !== 'utf-8' && !records.encoding.startsWith('utf-16');
   if (isBinary && !isOfBytes && records.positions !== 'bytes') {

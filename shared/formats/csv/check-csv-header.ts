@@ -27,18 +27,20 @@ export function checkCsvHeader(names: readonly string[], rule: HeaderRule): Form
 interface RecordHeaderRule {
   readonly unknown: 'reject' | 'ignore';
   readonly delimiter: string;
+  /** Of those that are wanted: they may be absent. */
+  readonly optional?: ReadonlySet<string>;
 }
 
 /** The names may come in any order. */
 export function recordHeaderFault(
   names: readonly string[],
   wanted: readonly string[],
-  { unknown, delimiter }: RecordHeaderRule,
+  { unknown, delimiter, optional }: RecordHeaderRule,
 ): FormatFault | undefined {
   const repeated = repeatedName(names);
   if (repeated !== undefined) return repeated;
   const present = new Set(names);
-  const missing = wanted.find((name) => !present.has(name));
+  const missing = wanted.find((name) => !present.has(name) && optional?.has(name) !== true);
   if (missing !== undefined) {
     const other = otherDelimiter(names, wanted.length, delimiter);
     if (other !== undefined) return other;

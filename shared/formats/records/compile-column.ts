@@ -5,6 +5,7 @@
  * 2. A good value costs no allocation but itself: this runs for every field of every record.
  */
 
+import { readAddress } from '#shared/campaigns/mail-address.ts';
 import { compileLinearPattern } from '#shared/definitions/linear-pattern.ts';
 import type { RecordColumn } from '#shared/definitions/routes/record-column-schema.ts';
 import type { RecordsLayout } from '#shared/definitions/routes/records-schema.ts';
@@ -163,6 +164,11 @@ function parserOf(
       );
       return (text) => (format.ok ? format.toIso(text) : undefined) ?? fault;
     }
+    case 'email':
+      return (text) => {
+        const read = readAddress(text);
+        return read.ok ? read.address : new ColumnFault(read.code, named(read.what));
+      };
     default:
       return (text) => text;
   }

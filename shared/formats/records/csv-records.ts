@@ -67,7 +67,7 @@ export function csvRecords(
     let faults: RecordFault[] | undefined;
     for (let index = 0; index < columns.length; index++) {
       const compiled = columns[index] as CompiledColumn;
-      const field = fields[places[index] as number] as string;
+      const field = fields[places[index] as number] ?? '';
       const value = isPlain ? field : codec.decodeValue(field);
       const got = value === undefined ? compiled.encodingFault : compiled.readText(value);
       if (got instanceof ColumnFault) {
@@ -90,7 +90,8 @@ export function csvRecords(
       reasonColumns += 1;
     }
     const wanted = columns.map(({ column, name }) => column.source ?? name);
-    const fault = recordHeaderFault(names as string[], wanted, layout);
+    const optional = new Set(wanted.filter((_name, index) => columns[index]?.column.optional === true));
+    const fault = recordHeaderFault(names as string[], wanted, { ...layout, optional });
     if (fault !== undefined) throw new FormatFault(fault.code, fault.message, line);
     width = names.length;
     places = wanted.map((name) => names.indexOf(name));

@@ -1,0 +1,320 @@
+/**
+ * `/api/v1/campaigns`: one mail to each recipient of a file, and what became of every one.
+ *
+ * 1. The same Idempotency-Key is the same campaign, and gives the same answer; with another request it is refused.
+ * 2. A campaign may be asked for before its file is there.
+ * 3. What people say of it counts from the next mail on.
+ */
+import { createHash, randomUUIDv7 } from 'node:crypto';
+import { z } from 'zod';
+import { actorOf, type Caller } from '#shared/access/permissions.ts';
+import { beginCampaigns } from '#shared/campaigns/begin-campaigns.ts';
+import {
+  type CampaignRow,
+  createCampaign,
+  findCampaign,
+  findCampaignOf,
+  listCampaigns,
+  routeNameOf,
+  sayWord,
+} from '#shared/campaigns/campaign-store.ts';
+import { instantOf } from '#shared/campaigns/send-window.ts';
+import type { CampaignWord } from '#shared/db/schema.ts';
+import { canonicalJson, definitionHash } from '#shared/definitions/definition-hash.ts';
+import { idSchema, timeZoneSchema } from '#shared/definitions/name-schemas.ts';
+import { columnNameSchema } from '#shared/definitions/routes/record-column-schema.ts';
+import { routeDocumentSchema } from '#shared/definitions/routes/route-schema.ts';
+import { type SenderDocument, senderDocumentSchema } from '#shared/definitions/sender-schema.ts';
+import { LongshoreError } from '#shared/errors.ts';
+import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
+import { encodeIdCursor, idCursorField } from '../http/page-cursor.ts';
+import { idField, limitField, reasonField, tenantField, textField } from '../http/request-fields.ts';
+import { callerOf, callerWith } from '../http/request-guard.ts';
+import { scopeOf } from '../http/tenant-scope.ts';
+import type { CountRecords } from '../records/count-records.ts';
+import type { LandingAccess } from '../uploads/landing-access.ts';
+import { tenantOf } from '../uploads/upload-target.ts';
+import { campaignSchema, describeCampaign } from './describe-campaign.ts';
+import { findCheckedTemplate } from './handle-templates.ts';
+
+const clockField = z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, 'is not a time such as 08:00');
+const shareField = z.string().regex(/^\d{1,3}(?:\.\d{1,4})?%$/, 'is not a share such as 2%');
+
+const createSchema = z.strictObject({
+  tenant: tenantField.optional().describe('For operators.'),
+  name: textField(200).optional(),
+  template_id: idSchema,
+  template_version: z.number().int().min(1).max(1_000_000).optional().describe('The newest when absent.'),
+  file_id: idField.describe('Of POST /api/v1/files/presigned-url, or of any file of the tenant.'),
+  sender: idSchema,
+  topic: idSchema.optional().describe('The template’s when absent.'),
+  columns: z
+    .record(textField(63), textField(200))
+    .default({})
+    .describe('Names in the CSV header, by variable; `email` is the recipient.'),
+  defaults: z
+    .record(textField(63), z.string().max(10_000))
+    .default({})
+    .describe('Values of variables that a row lacks.'),
+  csv: z
+    .strictObject({ delimiter: z.string().length(1).optional(), encoding: z.string().max(20).optional() })
+    .optional(),
+  schedule: z
+    .strictObject({
+      at: z.iso.datetime({ local: true, offset: true }).optional().describe('Nothing is sent before.'),
+      time_zone: timeZoneSchema.default('UTC'),
+      window: z.strictObject({ from: clockField, to: clockField }).optional().describe('Hours of a day.'),
+    })
+    .optional(),
+  rate_per_second: z.number().min(0.1).max(10_000).optional().describe('Within the sender’s.'),
+  max_rejected: shareField.default('100%').describe('With more rejected rows nothing is sent.'),
+  hold: z.boolean().default(false).describe('Waits for `resume` before the first mail.'),
+});
+type CreateBody = z.output<typeof createSchema>;
+
+const headers = z.object({
+  'idempotency-key': z
+    .string()
+    .regex(/^[\x21-\x7e]{1,200}$/, 'is 1 to 200 visible ASCII characters')
+    .optional()
+    .describe('One key is one campaign: a repeated request gives the same answer.'),
+});
+const params = z.object({ transaction_id: idField });
+const acceptedSchema = z.object({ transaction_id: z.string(), status: z.string(), status_url: z.string() });
+
+/** Of a schedule's `at`, for clocks that differ. */
+const LATE_MS = 300_000;
+
+export interface CampaignParts extends ApiParts {
+  readonly landing: LandingAccess;
+  readonly linkSecret: string | undefined;
+}
+
+const WORDS: Readonly<
+  Record<'pause' | 'resume' | 'cancel', { word: CampaignWord; from: CampaignWord[]; summary: string }>
+> = {
+  pause: { word: 'PAUSED', from: ['GO'], summary: 'Send nothing more until it is resumed' },
+  resume: { word: 'GO', from: ['PAUSED', 'HELD'], summary: 'Go on with what was not sent' },
+  cancel: { word: 'CANCELLED', from: ['GO', 'PAUSED', 'HELD'], summary: 'Send nothing more, for good' },
+};
+
+export function handleCampaigns(app: ApiServer, parts: CampaignParts, countRecords: CountRecords): void {
+  const { sql, senders, admissionWindow } = parts;
+
+  app.post(
+    '/api/v1/campaigns',
+    {
+      schema: {
+        summary: 'Send one mail to each recipient of a file',
+        tags: ['campaigns'],
+        headers,
+        body: createSchema,
+        response: { 202: acceptedSchema, ...errorReplies },
+      },
+    },
+    async (request, reply) => {
+      const caller = callerWith(request, 'campaigns:change');
+      const { body } = request;
+      const tenantId = tenantOf(caller, body.tenant);
+      const idempotencyKey = request.headers['idempotency-key'] ?? null;
+      const requestHash = createHash('sha256').update(canonicalJson(body)).digest('hex');
+      const known = idempotencyKey && (await findCampaignOf(sql, { tenantId, idempotencyKey }));
+      const campaign =
+        known || (await create({ caller, tenantId, body, idempotencyKey, requestHash, signal: request.ended }));
+      if (campaign.requestHash !== requestHash)
+        throw new LongshoreError('IDEMPOTENCY_KEY_REUSED', 'This Idempotency-Key was used for another campaign.');
+      const { jobs } = await beginCampaigns(sql, { actor: actorOf(caller), window: admissionWindow });
+      await senders.wakeJobs(jobs);
+      const { status } = await describe((await findCampaign(sql, { id: campaign.id, tenantId })) ?? campaign);
+      const status_url = `/api/v1/campaigns/${campaign.id}/status`;
+      return await reply.code(202).send({ transaction_id: campaign.id, status, status_url });
+    },
+  );
+
+  async function create(asked: Asked): Promise<CampaignRow> {
+    const { caller, tenantId, body, idempotencyKey, requestHash, signal } = asked;
+    const at = { tenantId, id: body.template_id, version: body.template_version };
+    const [template, sender] = await Promise.all([
+      findCheckedTemplate(parts, at, signal),
+      findSender(tenantId, body.sender),
+      refuseUnknownFile(tenantId, body.file_id),
+    ]);
+    if (template === undefined) throw invalid('template_id', 'names no template of the tenant');
+    if (template.status !== 'READY')
+      throw new LongshoreError('TEMPLATE_NOT_READY', `The template is ${template.status}.`, {
+        details: { status: template.status, faults: template.faults },
+      });
+    if (sender === undefined) throw invalid('sender', 'names no sender of the tenant');
+    const topic = body.topic ?? template.topic;
+    const kind = sender.topics.find(({ name }) => name === topic);
+    if (kind === undefined)
+      throw invalid('topic', `is none of the sender’s: ${sender.topics.map(({ name }) => name).join(', ')}`);
+    const isMarketing = kind.class === 'marketing';
+    if (isMarketing && parts.linkSecret === undefined)
+      throw new LongshoreError(
+        'CONFIG_INVALID',
+        'Marketing needs LONGSHORE_LINK_SECRET: its mails have unsubscribe links.',
+      );
+    if (isMarketing && template.warnings.includes('NO_UNSUBSCRIBE_LINK'))
+      throw new LongshoreError('TEMPLATE_NO_UNSUBSCRIBE', 'The template has no {{ unsubscribe_url }}.');
+    const id = randomUUIDv7();
+    const definition = definitionOf(id, tenantId, body, template.variables);
+    const created = await createCampaign(sql, {
+      ...{ id, tenantId, topic, isMarketing, idempotencyKey, requestHash, definition },
+      ...{ name: body.name ?? template.id, sender: body.sender, fileRef: body.file_id, isHeld: body.hold },
+      ...{ defaults: body.defaults, definitionHash: definitionHash(definition), actor: actorOf(caller) },
+      ...{ templateId: template.id, templateVersion: template.version, ratePerSecond: body.rate_per_second ?? null },
+      ...scheduleOf(body.schedule),
+    });
+    const winner = created ?? (idempotencyKey && (await findCampaignOf(sql, { tenantId, idempotencyKey })));
+    if (!winner) throw new LongshoreError('INTERNAL', 'The campaign was not created.');
+    return winner;
+  }
+
+  async function findSender(tenantId: string, name: string): Promise<SenderDocument | undefined> {
+    const [row] = await sql<{ definition: unknown }[]>`
+      SELECT definition FROM senders WHERE tenant_id = ${tenantId} AND name = ${name} AND removed_at IS NULL`;
+    return row && senderDocumentSchema.parse(row.definition);
+  }
+
+  async function refuseUnknownFile(tenantId: string, id: string): Promise<void> {
+    const rows = await sql`
+      SELECT 1 FROM uploads WHERE id = ${id} AND tenant_id = ${tenantId}
+      UNION ALL SELECT 1 FROM files WHERE id = ${id} AND tenant_id = ${tenantId}`;
+    if (rows.length === 0) throw invalid('file_id', 'names no file of the tenant');
+  }
+
+  app.get(
+    '/api/v1/campaigns',
+    {
+      schema: {
+        summary: 'Campaigns, newest first',
+        tags: ['campaigns'],
+        querystring: z.strictObject({
+          tenant: tenantField.optional(),
+          cursor: idCursorField.optional().describe('next_cursor of the previous page.'),
+          limit: limitField,
+        }),
+        response: {
+          200: z.object({ campaigns: z.array(campaignSchema), next_cursor: z.string().nullable() }),
+          ...errorReplies,
+        },
+      },
+    },
+    async (request) => {
+      const { tenant, cursor: after, limit } = request.query;
+      const tenantId = scopeOf(callerOf(request), tenant);
+      if (tenantId === undefined) return { campaigns: [], next_cursor: null };
+      const rows = await listCampaigns(sql, { tenantId, after, limit: limit + 1 });
+      const page = rows.slice(0, limit);
+      const last = rows.length > limit ? page.at(-1) : undefined;
+      const campaigns = [];
+      for (const row of page) campaigns.push(await describe(row));
+      return { campaigns, next_cursor: last === undefined ? null : encodeIdCursor(last.id) };
+    },
+  );
+
+  app.get(
+    '/api/v1/campaigns/:transaction_id/status',
+    {
+      schema: {
+        summary: 'How far a campaign is, and what became of its mails',
+        tags: ['campaigns'],
+        params,
+        response: { 200: campaignSchema, ...errorReplies },
+      },
+    },
+    async (request) => await describe(await findOrRefuse(callerOf(request), request.params.transaction_id)),
+  );
+
+  for (const [verb, { word, from, summary }] of Object.entries(WORDS)) {
+    app.post(
+      `/api/v1/campaigns/:transaction_id/${verb}`,
+      {
+        schema: {
+          summary,
+          tags: ['campaigns'],
+          params,
+          body: z.strictObject({ reason: reasonField.optional() }).nullish(),
+          response: { 200: campaignSchema, ...errorReplies },
+        },
+      },
+      async (request) => {
+        const caller = callerWith(request, 'campaigns:change');
+        const campaign = await findOrRefuse(caller, request.params.transaction_id);
+        const { id, jobState } = campaign;
+        const isOver = jobState !== null && !['PENDING', 'RUNNING', 'WAITING'].includes(jobState);
+        if (!isOver) await sayWord(sql, { id, word, from, reason: request.body?.reason, actor: actorOf(caller) });
+        const now = await findOrRefuse(caller, id);
+        if (isOver || now.word !== word)
+          throw new LongshoreError('CAMPAIGN_ENDED', `The campaign is ${(await describe(now)).status}.`);
+        return await describe(now);
+      },
+    );
+  }
+
+  async function findOrRefuse({ tenantId }: Caller, id: string): Promise<CampaignRow> {
+    const campaign = await findCampaign(sql, { id, tenantId });
+    if (campaign === undefined) throw new LongshoreError('NOT_FOUND', 'Campaign not found');
+    return campaign;
+  }
+
+  function describe(campaign: CampaignRow) {
+    return describeCampaign(sql, campaign, countRecords);
+  }
+}
+
+interface Asked {
+  readonly caller: Caller;
+  readonly tenantId: string;
+  readonly body: CreateBody;
+  readonly idempotencyKey: string | null;
+  readonly requestHash: string;
+  readonly signal: AbortSignal;
+}
+
+function invalid(field: string, fault: string): LongshoreError {
+  return new LongshoreError('REQUEST_INVALID', `${field}: ${fault}`, {
+    details: { in: 'body', faults: [{ field, message: fault }] },
+  });
+}
+
+function scheduleOf(schedule: CreateBody['schedule']) {
+  if (schedule === undefined) return { startsAt: null, window: null };
+  const { at, time_zone: timeZone, window } = schedule;
+  const isLocal = at !== undefined && !/(?:Z|[+-]\d{2}:?\d{2})$/.test(at);
+  const startsAt = at === undefined ? null : isLocal ? instantOf(at, timeZone) : new Date(at).toISOString();
+  if (startsAt !== null && Date.parse(startsAt) < Date.now() - LATE_MS) throw invalid('schedule.at', 'is in the past');
+  if (window !== undefined && window.from === window.to) throw invalid('schedule.window', 'never opens');
+  return { startsAt, window: window === undefined ? null : { ...window, timeZone } };
+}
+
+/** The route that the campaign's job is on. */
+function definitionOf(id: string, tenant: string, body: CreateBody, variables: readonly string[]) {
+  const odd = variables.find((name) => !columnNameSchema.safeParse(name).success);
+  if (odd !== undefined) throw invalid('template_id', `has the variable "${odd}", which no column can be named`);
+  const sourceOf = (name: string) => ({ source: body.columns[name] ?? name });
+  const email = { name: 'email', ...sourceOf('email'), type: 'email', required: true, sensitive: true };
+  const others = variables.map((name) => ({
+    ...{ name, ...sourceOf(name), maxLength: 10_000, sensitive: true },
+    ...(body.defaults[name] === undefined ? { required: true } : { optional: true }),
+  }));
+  const parsed = routeDocumentSchema.safeParse({
+    kind: 'route',
+    tenant,
+    name: routeNameOf(id),
+    match: { path: [`campaign-recipients/${id}`] },
+    records: {
+      ...{ format: 'csv', unknown: 'ignore', ...body.csv, columns: [email, ...others], businessKey: ['email'] },
+      onReject: { action: 'reject-rows', upToShare: body.max_rejected },
+    },
+    steps: [
+      { validate: {} },
+      { parse: {} },
+      { call: { partner: routeNameOf(id), operation: 'send', code: 'SEND_ERROR' } },
+    ],
+  });
+  if (parsed.success) return parsed.data;
+  const { path = [], message = 'is invalid' } = parsed.error.issues[0] ?? {};
+  throw invalid(path.join('.'), message);
+}

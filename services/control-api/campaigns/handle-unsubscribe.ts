@@ -1,0 +1,105 @@
+/**
+ * `/u/TOKEN`: what the unsubscribe link of a mail leads to (RFC 8058).
+ *
+ * 1. POST unsubscribes, at once, with no questions. GET changes nothing: scanners of mails follow links. It shows one button.
+ * 2. A forged or altered link is answered alike, and does nothing.
+ */
+import { z } from 'zod';
+import { findUnsubscribe, unsubscribe } from '#shared/campaigns/suppression-store.ts';
+import { readUnsubscribeToken, type Unsubscribe } from '#shared/campaigns/unsubscribe-token.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
+import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
+import { type ApiServer, errorReplies } from '../http/api-server.ts';
+
+export interface UnsubscribeParts {
+  readonly sql: Sql;
+  readonly secrets: SecretStore;
+  /** Name in the secret store of what links are signed with; undefined: there are none. */
+  readonly linkSecret: string | undefined;
+}
+
+const LONGEST_FORM = 1_000;
+const params = z.object({ token: z.string().max(128) });
+const POLICY =
+  "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+export async function handleUnsubscribe(
+  server: ApiServer,
+  { sql, secrets, linkSecret }: UnsubscribeParts,
+): Promise<void> {
+  async function read(token: string): Promise<Unsubscribe | undefined> {
+    if (linkSecret === undefined) return undefined;
+    return readUnsubscribeToken(token, (await secrets.read(linkSecret)).text);
+  }
+
+  // Mail clients and forms send no JSON.
+  await server.register(async (app: ApiServer) => {
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser('*', { parseAs: 'string', bodyLimit: LONGEST_FORM }, (_request, _text, done) =>
+      done(null, undefined),
+    );
+
+    app.get(
+      '/u/:token',
+      {
+        schema: {
+          summary: 'The page of an unsubscribe link; it changes nothing',
+          tags: ['campaigns'],
+          params,
+          response: { 200: z.string(), ...errorReplies },
+        },
+        config: { isPublic: true },
+      },
+      async (request, reply) => {
+        const link = await read(request.params.token);
+        const found = link && (await findUnsubscribe(sql, link));
+        return await page(reply).send(writePage(found));
+      },
+    );
+
+    app.post(
+      '/u/:token',
+      {
+        schema: {
+          summary: 'Unsubscribe, by one click (RFC 8058); may be repeated',
+          tags: ['campaigns'],
+          params,
+          response: { 200: z.string(), ...errorReplies },
+        },
+        config: { isPublic: true },
+      },
+      async (request, reply) => {
+        const link = await read(request.params.token);
+        if (link !== undefined) await unsubscribe(sql, link);
+        const found = link && (await findUnsubscribe(sql, link));
+        return await page(reply).send(writePage(found));
+      },
+    );
+  });
+}
+
+function page<Reply extends { header(name: string, value: string): Reply; type(type: string): Reply }>(
+  reply: Reply,
+): Reply {
+  return reply
+    .header('content-security-policy', POLICY)
+    .header('referrer-policy', 'no-referrer')
+    .header('cache-control', 'no-store')
+    .header('x-robots-tag', 'noindex')
+    .type('text/html; charset=utf-8');
+}
+
+function writePage(found: Awaited<ReturnType<typeof findUnsubscribe>>): string {
+  const body = (() => {
+    if (found === undefined) return '<p>This link is not valid. Use the link of the mail as it is.</p>';
+    const what = `<b>${escaped(found.topic)}</b> of ${escaped(found.tenantName)}`;
+    if (!found.isMarketing) return `<p>${what} belongs to a contract and cannot be unsubscribed from.</p>`;
+    if (found.isUnsubscribed) return `<p>You get no more mails of ${what}.</p>`;
+    return `<p>Mails of ${what}</p><form method="post"><button>Unsubscribe</button></form>`;
+  })();
+  return `<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>Unsubscribe</title>${body}</html>`;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+}

@@ -1,0 +1,85 @@
+/** Rows of `suppressions`: addresses that get nothing of a topic, or with `*` nothing at all. They count from the next mail on. */
+import type { Sql } from '#shared/db/connect-database.ts';
+import type { SUPPRESSION_REASONS } from '#shared/db/schema.ts';
+import { recordEvents } from '#shared/jobs/record-events.ts';
+import { addressHash } from './mail-address.ts';
+import type { Unsubscribe } from './unsubscribe-token.ts';
+
+export const ALL_TOPICS = '*';
+
+export interface SuppressionRow {
+  readonly topic: string;
+  readonly reason: (typeof SUPPRESSION_REASONS)[number];
+  readonly origin: string;
+  readonly createdAt: Date;
+  readonly expiresAt: Date | null;
+}
+
+export interface SuppressionAt {
+  readonly tenantId: string;
+  readonly address: string;
+}
+
+export async function findSuppressions(sql: Sql, { tenantId, address }: SuppressionAt): Promise<SuppressionRow[]> {
+  return await sql<SuppressionRow[]>`
+    SELECT topic, reason, origin, created_at AS "createdAt", expires_at AS "expiresAt" FROM suppressions
+    WHERE tenant_id = ${tenantId} AND address_hash = ${addressHash(address)} AND (expires_at IS NULL OR expires_at > now())
+    ORDER BY topic`;
+}
+
+/** An earlier one of the address and topic stays as it is, but for its end. */
+export async function suppress(
+  sql: Sql,
+  { tenantId, address, topic, actor }: SuppressionAt & { readonly topic: string; readonly actor: string },
+): Promise<void> {
+  await sql`
+    INSERT INTO suppressions (tenant_id, topic, address_hash, address, reason, origin)
+    VALUES (${tenantId}, ${topic}, ${addressHash(address)}, ${address}, 'operator', ${actor})
+    ON CONFLICT (tenant_id, address_hash, topic) DO UPDATE SET expires_at = NULL`;
+}
+
+export async function allowAgain(
+  sql: Sql,
+  { tenantId, address, topic }: SuppressionAt & { readonly topic: string },
+): Promise<boolean> {
+  const rows = await sql`
+    DELETE FROM suppressions WHERE tenant_id = ${tenantId} AND address_hash = ${addressHash(address)} AND topic = ${topic} RETURNING 1`;
+  return rows.length > 0;
+}
+
+export interface UnsubscribedTopic {
+  readonly tenantName: string;
+  readonly topic: string;
+  readonly isMarketing: boolean;
+  readonly isUnsubscribed: boolean;
+}
+
+/** Changes nothing. Undefined: the campaign is unknown. */
+export async function findUnsubscribe(sql: Sql, link: Unsubscribe): Promise<UnsubscribedTopic | undefined> {
+  const [row] = await sql<UnsubscribedTopic[]>`
+    SELECT t.name AS "tenantName", c.topic, c.is_marketing AS "isMarketing", EXISTS (
+      SELECT 1 FROM suppressions s
+      WHERE s.tenant_id = c.tenant_id AND s.address_hash = ${link.addressHash} AND s.topic IN ('*', c.topic)) AS "isUnsubscribed"
+    FROM campaigns c JOIN tenants t ON t.id = c.tenant_id WHERE c.id = ${link.campaignId}`;
+  return row;
+}
+
+/** Of the campaign's topic; done twice, the second time changes nothing. Event: `mail.unsubscribed`. */
+export async function unsubscribe(sql: Sql, { campaignId, line, addressHash: hash }: Unsubscribe): Promise<void> {
+  await sql`
+    WITH added AS (
+      INSERT INTO suppressions (tenant_id, topic, address_hash, reason, origin)
+      SELECT tenant_id, topic, ${hash}, 'unsubscribed', id::text FROM campaigns WHERE id = ${campaignId} AND is_marketing
+      ON CONFLICT DO NOTHING RETURNING tenant_id, topic),
+    counted AS (
+      INSERT INTO campaign_stats AS c (campaign_id, hour, kind, domain, n)
+      SELECT ${campaignId}, date_trunc('hour', now()), 'unsubscribed', '', 1 FROM added
+      ON CONFLICT (campaign_id, hour, kind, domain) DO UPDATE SET n = c.n + 1),
+    event AS (
+      SELECT 'mail.unsubscribed' AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
+        jsonb_build_object('campaignId', ${campaignId}::text, 'line', ${line}::bigint, 'topic', topic) AS detail,
+        '{events}'::text[] AS topics
+      FROM added),
+    ${recordEvents(sql, 'recipient')}
+    SELECT 1 FROM added`;
+}
