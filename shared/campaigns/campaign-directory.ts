@@ -320,7 +320,7 @@ function partnerOf({ id, tenantId }: LoadedCampaign) {
     tenant: tenantId,
     name: `campaign-${id}`,
     baseUrl: 'https://mail.invalid',
-    operations: { send: { method: 'POST', path: '/', idempotencyHeader: 'none' } },
+    operations: { send: { method: 'POST', path: '/', idempotent: false, idempotencyHeader: 'none' } },
   });
 }
 
