@@ -31,10 +31,7 @@ export function createEventSender({
   async function flush(): Promise<void> {
     const chosen = waiting.splice(0, AT_ONCE).reverse();
     if (chosen.length === 0) return;
-    const taken = await send(
-      chosen.map((entry, index) => ({ id: String(index), entry })) as never,
-      AbortSignal.timeout(5_000),
-    );
+    const taken = await send(chosen as never, AbortSignal.timeout(5_000));
     waiting.push(...chosen.filter((_event, index) => taken[index] !== true));
   }
 

@@ -28,7 +28,7 @@ import { type SenderDocument, senderDocumentSchema } from '#shared/definitions/s
 import { LongshoreError } from '#shared/errors.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { encodeIdCursor, idCursorField } from '../http/page-cursor.ts';
-import { idField, limitField, reasonField, tenantField, textField } from '../http/request-fields.ts';
+import { idField, idParams, limitField, reasonField, tenantField, textField } from '../http/request-fields.ts';
 import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
 import type { CountRecords } from '../records/count-records.ts';
@@ -79,7 +79,7 @@ const headers = z.object({
     .optional()
     .describe('One key is one campaign: a repeated request gives the same answer.'),
 });
-const params = z.object({ transaction_id: idField });
+const params = idParams;
 const acceptedSchema = z.object({ transaction_id: z.string(), status: z.string(), status_url: z.string() });
 
 /** Of a schedule's `at`, for clocks that differ. */
@@ -215,7 +215,7 @@ export function handleCampaigns(app: ApiServer, parts: CampaignParts, countRecor
   );
 
   app.get(
-    '/api/v1/campaigns/:transaction_id/status',
+    '/api/v1/campaigns/:id/status',
     {
       schema: {
         summary: 'How far a campaign is, and what became of its mails',
@@ -224,12 +224,12 @@ export function handleCampaigns(app: ApiServer, parts: CampaignParts, countRecor
         response: { 200: campaignSchema, ...errorReplies },
       },
     },
-    async (request) => await describe(await findOrRefuse(callerOf(request), request.params.transaction_id)),
+    async (request) => await describe(await findOrRefuse(callerOf(request), request.params.id)),
   );
 
   for (const [verb, { word, from, summary }] of Object.entries(WORDS)) {
     app.post(
-      `/api/v1/campaigns/:transaction_id/${verb}`,
+      `/api/v1/campaigns/:id/${verb}`,
       {
         schema: {
           summary,
@@ -241,7 +241,7 @@ export function handleCampaigns(app: ApiServer, parts: CampaignParts, countRecor
       },
       async (request) => {
         const caller = callerWith(request, 'campaigns:change');
-        const campaign = await findOrRefuse(caller, request.params.transaction_id);
+        const campaign = await findOrRefuse(caller, request.params.id);
         const { id, jobState } = campaign;
         const isOver = jobState !== null && !['PENDING', 'RUNNING', 'WAITING'].includes(jobState);
         if (!isOver) await sayWord(sql, { id, word, from, reason: request.body?.reason, actor: actorOf(caller) });

@@ -111,12 +111,12 @@ export function handleTemplates(app: ApiServer, { sql, landing }: TemplateParts)
   );
 
   app.get(
-    '/api/v1/templates/:template_id',
+    '/api/v1/templates/:name',
     {
       schema: {
         summary: 'One mail template: its status, variables and faults',
         tags: ['campaigns'],
-        params: z.object({ template_id: idSchema }),
+        params: z.object({ name: idSchema }),
         querystring: z.strictObject({
           tenant: tenantField.optional().describe('For operators.'),
           version: z.coerce.number().int().min(1).max(1_000_000).optional().describe('The newest when absent.'),
@@ -126,7 +126,7 @@ export function handleTemplates(app: ApiServer, { sql, landing }: TemplateParts)
     },
     async (request) => {
       const tenantId = tenantOf(callerOf(request), request.query.tenant);
-      const at = { tenantId, id: request.params.template_id, version: request.query.version };
+      const at = { tenantId, id: request.params.name, version: request.query.version };
       const template = await findCheckedTemplate({ sql, landing }, at, request.ended);
       if (template === undefined) throw new LongshoreError('NOT_FOUND', 'Template not found');
       const { id, version, status, format, topic, subject, variables, warnings, faults, sizeBytes, versions } =

@@ -97,16 +97,16 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'GET /api/v1/expectations': ['read'],
   'GET /api/v1/senders': ['read'],
   'POST /api/v1/templates/presigned-url': ['campaigns:change', { name: 'spring', tenant: 'nobody' }],
-  'GET /api/v1/templates/{template_id}': ['read'],
+  'GET /api/v1/templates/{name}': ['read'],
   'POST /api/v1/campaigns': ['campaigns:change', { template_id: 'x', file_id: randomUUID(), sender: 'x' }],
   'GET /api/v1/campaigns': ['read'],
-  'GET /api/v1/campaigns/{transaction_id}/status': ['read'],
+  'GET /api/v1/campaigns/{id}/status': ['read'],
   'GET /api/v1/suppressions/{address}': ['read'],
   'PUT /api/v1/suppressions/{address}': ['campaigns:change'],
   'DELETE /api/v1/suppressions/{address}': ['campaigns:change'],
-  'POST /api/v1/campaigns/{transaction_id}/pause': ['campaigns:change'],
-  'POST /api/v1/campaigns/{transaction_id}/resume': ['campaigns:change'],
-  'POST /api/v1/campaigns/{transaction_id}/cancel': ['campaigns:change'],
+  'POST /api/v1/campaigns/{id}/pause': ['campaigns:change'],
+  'POST /api/v1/campaigns/{id}/resume': ['campaigns:change'],
+  'POST /api/v1/campaigns/{id}/cancel': ['campaigns:change'],
   'GET /api/v1/occurrences': ['read'],
   // What is not there is a 404; a person's word takes `jobs:review`.
   'GET /api/v1/occurrences/{id}': ['read'],
@@ -190,6 +190,9 @@ const SIGN_IN = [
   'POST /auth/mail',
   'POST /auth/mail/confirm',
   'POST /auth/sign-out',
+  // Of recipients, who have no key: the link is signed.
+  'GET /u/{token}',
+  'POST /u/{token}',
   'GET /api/v1/sessions',
 ];
 /** They answer as long as somebody reads; `job-events.test.ts` and `live.test.ts` have their own. */
