@@ -380,6 +380,48 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
     await Promise.all([asking.close(), other.close()]);
   });
 
+  test('a tenant makes a key of its own in the portal, and none of its pages hinders readers', async () => {
+    const [file] = await api.sql<{ id: string }[]>`
+      UPDATE files SET status = 'FAILED', archived_at = now(), finished_at = now(), lease_until = NULL,
+        error_code = 'VALIDATION_ERROR', error_message = 'Line 3, column 2: "<b>x" is not a number.'
+      WHERE id = (SELECT id FROM files WHERE tenant_id = 'acme' ORDER BY id DESC LIMIT 1) RETURNING id`;
+    const made = await api.app.inject({
+      method: 'POST',
+      url: '/api/v1/sign-in-links',
+      headers: { 'x-api-key': api.keys.acme, host: new URL(address).host },
+    });
+    const context = await browser.newContext();
+    const portal = await context.newPage();
+    await portal.goto(made.json().url);
+    await portal.getByRole('link', { name: 'Keys', exact: true }).click();
+    await portal.getByRole('button', { name: 'Make a key…' }).click();
+    const dialog = portal.getByRole('dialog');
+    await dialog.getByLabel('What it is for').fill('nightly batch');
+    expect(await violations(portal)).toEqual([]);
+    await dialog.getByRole('button', { name: 'Make', exact: true }).click();
+    await portal.getByText('It is shown this once.').waitFor();
+    expect(await violations(portal)).toEqual([]);
+    const [key] = await api.sql<
+      { tenant: string }[]
+    >`SELECT tenant_id AS tenant FROM api_keys WHERE label = 'nightly batch'`;
+    expect(key).toEqual({ tenant: 'acme' });
+    for (const [path, heading] of [
+      ['/', 'Files'],
+      ['/send', 'Send files'],
+      ['/keys', 'Keys'],
+      ['/people', 'People'],
+      [`/files/${file?.id}`, 'What to correct'],
+    ] as const)
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await portal.emulateMedia({ colorScheme });
+        await portal.goto(`${address}/portal${path}`);
+        await portal.getByRole('heading', { name: heading, exact: true }).waitFor();
+        expect([path, colorScheme, await violations(portal)]).toEqual([path, colorScheme, []]);
+      }
+    await portal.getByText('Line 3, column 2: "<b>x" is not a number.').waitFor();
+    await context.close();
+  });
+
   test.each(['light', 'dark'])('they have nothing that hinders readers, in %s', async (theme) => {
     for (const [path, landmark] of [
       ['/', 'Failing jobs of 24 hours'],

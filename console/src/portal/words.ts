@@ -9,6 +9,17 @@ const WORDS: Readonly<Record<string, string>> = {
   companion: 'received',
 };
 
+/** Never by the word alone. */
+const SIGNS: Readonly<Record<string, string>> = {
+  delivered: '✓',
+  'needs you': '▲',
+  'not accepted': '✕',
+};
+
+export function signOf(word: string): string {
+  return SIGNS[word] ?? '●';
+}
+
 export function wordOf(status: string): string {
   return WORDS[status.toLowerCase()] ?? status.toLowerCase();
 }

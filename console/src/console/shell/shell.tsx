@@ -14,6 +14,7 @@ import { Menu } from '../../parts/menu.tsx';
 import { usePreference } from '../../parts/preference.ts';
 import { format, TenantZones, useZone, ZONES } from '../../parts/time.tsx';
 import { sayProblem, Toasts } from '../../parts/toast.tsx';
+import { THEMES, useTheme } from '../../parts/use-theme.ts';
 import { SIGN_IN_LINK, SignIn } from '../sign-in/sign-in.tsx';
 import { VIEWS } from '../views.ts';
 import { Keys } from './keys.tsx';
@@ -23,7 +24,6 @@ import styles from './shell.module.css';
 const AGAIN_MS = 3_000;
 const ZONE_LABELS = { tenant: "The tenant's zone", utc: 'UTC', mine: "This browser's zone" };
 const LIVE_LABELS = { live: '● live', polling: '◐ every 5 s', paused: '○ paused' };
-const THEMES = ['system', 'light', 'dark'] as const;
 
 export function Shell() {
   const me = useMe();
@@ -185,20 +185,6 @@ function Away() {
       again every few seconds; what you see may be old, and nothing that you typed is lost.
     </p>
   );
-}
-
-function useTheme(): void {
-  const [theme] = usePreference<(typeof THEMES)[number]>('theme', 'system');
-  const [isDark, setIsDark] = useState(() => matchMedia('(prefers-color-scheme: dark)').matches);
-  useEffect(() => {
-    const query = matchMedia('(prefers-color-scheme: dark)');
-    const look = () => setIsDark(query.matches);
-    query.addEventListener('change', look);
-    return () => query.removeEventListener('change', look);
-  }, []);
-  useEffect(() => {
-    document.documentElement.dataset.theme = theme === 'system' ? (isDark ? 'dark' : 'light') : theme;
-  }, [theme, isDark]);
 }
 
 export function NotFound() {

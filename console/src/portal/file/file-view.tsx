@@ -2,11 +2,12 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from 'wouter';
 import { get, post } from '../../api/client.ts';
+import { useMe } from '../../api/me.ts';
 import { Fetched } from '../../parts/conditions.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { bytesText, Time } from '../../parts/time.tsx';
 import { say, sayProblem } from '../../parts/toast.tsx';
-import { wordOf } from '../words.ts';
+import { State } from '../state.tsx';
 
 interface File {
   readonly file_id: string;
@@ -23,7 +24,15 @@ interface File {
   }[];
 }
 
-const TAKEN = { original: 'The file as you sent it', results: 'Results', rejects: 'Rejected rows' } as const;
+const TAKEN = {
+  original: { label: 'The file as you sent it', takes: 'files:download' },
+  results: { label: 'Results', takes: 'results:download' },
+  rejects: { label: 'Rejected rows', takes: 'results:download' },
+} as const;
+
+interface Receipts {
+  readonly receipts: readonly { readonly seq: number; readonly issued_at: string; readonly jws: string }[];
+}
 
 export default function FileView() {
   const { id } = useParams<{ id: string }>();
@@ -32,6 +41,11 @@ export default function FileView() {
     queryFn: ({ signal }) => get<File>(`/api/v1/files/${id}`, { signal }),
     refetchInterval: 5_000,
   });
+  const receipts = useQuery({
+    queryKey: ['receipts', id, file.data?.status],
+    queryFn: ({ signal }) => get<Receipts>(`/api/v1/files/${id}/receipt`, { signal }),
+  });
+  const { data: me } = useMe();
   async function take(what: keyof typeof TAKEN): Promise<void> {
     try {
       const { url } = await post<{ url: string }>('/api/v1/downloads', { file_id: id, what });
@@ -50,10 +64,13 @@ export default function FileView() {
             <PlainText>{file_name}</PlainText>
           </h1>
           <p>
-            <strong>{wordOf(status)}</strong> · {bytesText(file_size)} · <Time at={registered_at} />
+            <strong>
+              <State status={status} />
+            </strong>{' '}
+            · {bytesText(file_size)} · <Time at={registered_at} />
           </p>
           {error !== null && (
-            <section aria-label="What to correct">
+            <section aria-label="What to correct" className="card stack">
               <h2>What to correct</h2>
               <p role="alert">
                 <PlainText>{error.message ?? error.code}</PlainText> <code>{error.code}</code>
@@ -71,13 +88,31 @@ export default function FileView() {
               ))}
             </ul>
           )}
-          <p>
-            {(Object.keys(TAKEN) as (keyof typeof TAKEN)[]).map((what) => (
-              <button key={what} type="button" onClick={() => void take(what)}>
-                {TAKEN[what]}
-              </button>
-            ))}
-          </p>
+          <div className="row">
+            {(Object.keys(TAKEN) as (keyof typeof TAKEN)[])
+              .filter((what) => me?.permissions.includes(TAKEN[what].takes))
+              .map((what) => (
+                <button key={what} type="button" onClick={() => void take(what)}>
+                  {TAKEN[what].label}
+                </button>
+              ))}
+          </div>
+          {receipts.data !== undefined && receipts.data.receipts.length > 0 && (
+            <section aria-label="Receipts" className="stack">
+              <h2>Receipts</h2>
+              <p>Signed statements of what became of the file. Anyone can verify them, also later and elsewhere.</p>
+              <ul>
+                {receipts.data.receipts.map(({ seq, issued_at: at, jws }) => (
+                  <li key={seq}>
+                    Receipt {seq}, <Time at={at} />{' '}
+                    <a href={`data:application/jose,${jws}`} download={`receipt-${seq}.jws`}>
+                      Save
+                    </a>
+                  </li>
+                ))}
+              </ul>
+            </section>
+          )}
         </>
       )}
     </Fetched>

@@ -5,7 +5,7 @@ import { get } from '../../api/client.ts';
 import { Empty, Failed, Loading } from '../../parts/conditions.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { bytesText, Time } from '../../parts/time.tsx';
-import { wordOf } from '../words.ts';
+import { State } from '../state.tsx';
 
 interface Page {
   readonly files: readonly {
@@ -55,7 +55,9 @@ export default function FilesView() {
                     <PlainText>{file.file_name}</PlainText>
                   </Link>
                 </td>
-                <td>{wordOf(file.status)}</td>
+                <td>
+                  <State status={file.status} />
+                </td>
                 <td>{bytesText(file.file_size)}</td>
                 <td>
                   <Time at={file.registered_at} />

@@ -2,9 +2,10 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { type DragEvent, useEffect, useRef, useState } from 'react';
 import { Link } from 'wouter';
+import { get } from '../../api/client.ts';
 import { problemOf } from '../../api/problem.ts';
 import { PlainText } from '../../parts/plain-text.tsx';
-import { bytesText } from '../../parts/time.tsx';
+import { bytesText, durationText, Time } from '../../parts/time.tsx';
 import { type Checksums, createChecksums } from '../../upload/checksums.ts';
 import { sendFile } from '../../upload/send-file.ts';
 import { forgetUnfinished, listUnfinished, noteUnfinished } from '../../upload/upload-journal.ts';
@@ -17,6 +18,13 @@ interface Sending {
   readonly state: 'waiting' | 'sending' | 'sent' | 'stopped';
   readonly word?: string | undefined;
   readonly fileId?: string | null;
+  /** When a file of the same name and size came. */
+  readonly sentBefore?: string;
+}
+
+interface SentFile {
+  readonly file_size: number;
+  readonly registered_at: string;
 }
 
 const MOST_FILES = 1_000;
@@ -31,6 +39,7 @@ export default function SendView() {
   const checksums = useRef<Checksums>(undefined);
   const stop = useRef(new AbortController());
   const numbers = useRef(0);
+  const startedWith = useRef({ at: 0, bytes: 0 });
 
   useEffect(() => {
     const controller = new AbortController();
@@ -88,7 +97,17 @@ export default function SendView() {
       numbers.current += 1;
       return { id: numbers.current, file, directory: into, sent: 0, state: 'waiting' };
     });
+    if (!isBusy) startedWith.current = { at: Date.now(), bytes: sent };
     setItems((before) => [...before, ...added]);
+    for (const item of added) void hint(item);
+  }
+
+  /** A name and a size that came before are most often a mistake; sending it all the same is allowed. */
+  async function hint({ id, file }: Sending): Promise<void> {
+    const query = { name: file.name, limit: 1 };
+    const found = await get<{ files: readonly SentFile[] }>('/api/v1/files', { query }).catch(() => undefined);
+    const [before] = found?.files ?? [];
+    if (before?.file_size === file.size) change(id, { sentBefore: before.registered_at });
   }
 
   const choose = (files: FileList | null) =>
@@ -113,7 +132,7 @@ export default function SendView() {
     <>
       <h1>Send files</h1>
       <section
-        className="stack"
+        className="card stack"
         aria-label="Files to send"
         onDragOver={(event) => event.preventDefault()}
         onDrop={(event) => void drop(event)}
@@ -147,6 +166,11 @@ export default function SendView() {
         </section>
       )}
       {items.length > 0 && (
+        <p className="muted">
+          {isBusy ? paceText(sent - startedWith.current.bytes, Date.now() - startedWith.current.at, total - sent) : ''}
+        </p>
+      )}
+      {items.length > 0 && (
         <p role="status">
           {`${Math.floor(percent / ANNOUNCED_PERCENT) * ANNOUNCED_PERCENT} % of ${items.length} ${items.length === 1 ? 'file' : 'files'} sent`}
         </p>
@@ -161,6 +185,12 @@ export default function SendView() {
               aria-label={item.file.name}
             />{' '}
             <Word item={item} />
+            {item.sentBefore !== undefined && (
+              <span className="muted">
+                {' '}
+                A file of this name and size was sent before, <Time at={item.sentBefore} />.
+              </span>
+            )}
             {item.state === 'stopped' && (
               <button type="button" onClick={() => change(item.id, { state: 'waiting' })}>
                 Try again
@@ -178,6 +208,13 @@ function Word({ item }: { readonly item: Sending }) {
     return typeof item.fileId === 'string' ? <Link href={`/files/${item.fileId}`}>sent</Link> : <span>sent</span>;
   if (item.state === 'stopped') return <span role="alert">✕ {item.word}</span>;
   return <span>{item.word ?? (item.state === 'waiting' ? 'waits' : 'is being sent')}</span>;
+}
+
+/** `12.4 MB/s, 40 s left`; nothing before there is a pace. */
+function paceText(bytes: number, ms: number, left: number): string {
+  if (bytes <= 0 || ms < 1_000) return '';
+  const perSecond = (bytes * 1_000) / ms;
+  return `${bytesText(perSecond)}/s, ${durationText((left * 1_000) / perSecond)} left`;
 }
 
 function joined(directory: string, below: readonly string[]): string {

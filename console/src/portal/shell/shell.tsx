@@ -1,19 +1,40 @@
 /** What is around every view of the portal: where one is, who one is, and signing in. */
 import { useQueryClient } from '@tanstack/react-query';
-
 import { lazy, type ReactNode, Suspense, useCallback, useEffect, useState } from 'react';
-import { Link } from 'wouter';
+import { Link, useLocation } from 'wouter';
+import type { Permission } from '#shared/access/permissions.ts';
+import { post } from '../../api/client.ts';
 import { noteSignedIn, useConnection } from '../../api/connection.ts';
 import { useMe } from '../../api/me.ts';
 import { problemOf } from '../../api/problem.ts';
 import { Failed, Loading } from '../../parts/conditions.tsx';
-import { Toasts } from '../../parts/toast.tsx';
+import { sayProblem, Toasts } from '../../parts/toast.tsx';
+import { useTheme } from '../../parts/use-theme.ts';
 import { linkOf } from '../sign-in/sign-in-link.ts';
+import styles from './shell.module.css';
 
 const SignIn = lazy(() => import('../sign-in/sign-in.tsx'));
 
+const PAGES: readonly { readonly to: string; readonly name: string; readonly takes: Permission }[] = [
+  { to: '/', name: 'Files', takes: 'read' },
+  { to: '/send', name: 'Send', takes: 'files:upload' },
+  { to: '/keys', name: 'Keys', takes: 'keys:manage' },
+  { to: '/people', name: 'People', takes: 'people:manage' },
+];
+
+async function signOut(): Promise<void> {
+  try {
+    await post('/auth/sign-out');
+    location.assign('/portal');
+  } catch (error) {
+    sayProblem(error);
+  }
+}
+
 export function Shell({ children }: { readonly children: ReactNode }) {
   const me = useMe();
+  const [path] = useLocation();
+  useTheme();
   const queries = useQueryClient();
   const { isSignedOut } = useConnection();
   useEffect(() => {
@@ -40,9 +61,23 @@ export function Shell({ children }: { readonly children: ReactNode }) {
     );
   return (
     <>
-      <nav aria-label="Portal">
-        <Link href="/">Files</Link> <Link href="/send">Send</Link> <span className="muted">{me.data.tenant}</span>
-      </nav>
+      <header className={styles.header}>
+        <strong>Longshore</strong>
+        <nav aria-label="Portal" className={styles.nav}>
+          {PAGES.filter(({ takes }) => me.data.permissions.includes(takes)).map(({ to, name }) => (
+            <Link key={to} href={to} aria-current={path === to ? 'page' : undefined}>
+              {name}
+            </Link>
+          ))}
+        </nav>
+        <span className="grow" />
+        <span className="muted">
+          {me.data.person?.name ?? me.data.actor}, {me.data.tenant}
+        </span>
+        <button type="button" className="plain" onClick={() => void signOut()}>
+          Sign out
+        </button>
+      </header>
       {isSignedOut && (
         <div role="alert">
           <p>
@@ -57,7 +92,9 @@ export function Shell({ children }: { readonly children: ReactNode }) {
           </button>
         </div>
       )}
-      <main id="main">{children}</main>
+      <main id="main" className={styles.main}>
+        {children}
+      </main>
       <Toasts />
     </>
   );

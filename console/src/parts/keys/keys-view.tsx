@@ -3,16 +3,16 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { KeysPage } from '#services/control-api/access/handle-keys.ts';
 import { get, post } from '../../api/client.ts';
-import { useRefusal } from '../../api/me.ts';
-import { Empty, Failed, Loading } from '../../parts/conditions.tsx';
-import { Copy, CopyCommand } from '../../parts/copy-command.tsx';
-import { Dialog } from '../../parts/dialog.tsx';
-import { FormDialog, OF_OPERATORS, OF_TENANTS, RoleField } from '../../parts/form-dialog.tsx';
-import { type Column, Grid } from '../../parts/grid/grid.tsx';
-import { Menu } from '../../parts/menu.tsx';
-import { PlainText } from '../../parts/plain-text.tsx';
-import { Time } from '../../parts/time.tsx';
-import { say } from '../../parts/toast.tsx';
+import { useMe, useRefusal } from '../../api/me.ts';
+import { Empty, Failed, Loading } from '../conditions.tsx';
+import { Copy, CopyCommand } from '../copy-command.tsx';
+import { Dialog } from '../dialog.tsx';
+import { FormDialog, OF_OPERATORS, OF_TENANTS, RoleField } from '../form-dialog.tsx';
+import { type Column, Grid } from '../grid/grid.tsx';
+import { Menu } from '../menu.tsx';
+import { PlainText } from '../plain-text.tsx';
+import { Time } from '../time.tsx';
+import { say } from '../toast.tsx';
 
 type Key = KeysPage['keys'][number];
 type Open =
@@ -170,7 +170,9 @@ export default function KeysView() {
 }
 
 function MakeDialog({ onClose, onMade }: { readonly onClose: () => void; readonly onMade: (key: string) => void }) {
-  const [tenant, setTenant] = useState('');
+  const own = useMe().data?.tenant ?? null;
+  const [typed, setTenant] = useState('');
+  const tenant = own ?? typed;
   const [label, setLabel] = useState('');
   const [chosen, setRole] = useState('viewer');
   const roles = tenant.trim() === '' ? OF_OPERATORS : OF_TENANTS;
@@ -192,10 +194,12 @@ function MakeDialog({ onClose, onMade }: { readonly onClose: () => void; readonl
         What it is for{' '}
         <input value={label} maxLength={100} required onChange={(event) => setLabel(event.target.value)} />
       </label>
-      <label>
-        Tenant, empty for a key of operators{' '}
-        <input value={tenant} maxLength={128} onChange={(event) => setTenant(event.target.value)} />
-      </label>
+      {own === null && (
+        <label>
+          Tenant, empty for a key of operators{' '}
+          <input value={tenant} maxLength={128} onChange={(event) => setTenant(event.target.value)} />
+        </label>
+      )}
       <RoleField role={role} roles={roles} onChange={setRole} />
     </FormDialog>
   );

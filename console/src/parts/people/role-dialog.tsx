@@ -2,7 +2,7 @@
 import { useState } from 'react';
 import type { PeoplePage } from '#services/control-api/access/handle-people.ts';
 import { post } from '../../api/client.ts';
-import { FormDialog, OF_TENANTS, RoleField } from '../../parts/form-dialog.tsx';
+import { FormDialog, OF_TENANTS, RoleField } from '../form-dialog.tsx';
 
 interface RoleDialogProps {
   readonly person: PeoplePage['people'][number];

@@ -4,14 +4,14 @@ import { useState } from 'react';
 import type { PeoplePage } from '#services/control-api/access/handle-people.ts';
 import { get, post } from '../../api/client.ts';
 import { useRefusal } from '../../api/me.ts';
-import { Empty, Failed, Loading } from '../../parts/conditions.tsx';
-import { CopyCommand } from '../../parts/copy-command.tsx';
-import { type Column, Grid } from '../../parts/grid/grid.tsx';
-import { Menu } from '../../parts/menu.tsx';
-import { PlainText } from '../../parts/plain-text.tsx';
-import { Time } from '../../parts/time.tsx';
-import { say } from '../../parts/toast.tsx';
-import { ReasonDialog } from '../routes/reason-dialog.tsx';
+import { ReasonDialog } from '../../console/routes/reason-dialog.tsx';
+import { Empty, Failed, Loading } from '../conditions.tsx';
+import { CopyCommand } from '../copy-command.tsx';
+import { type Column, Grid } from '../grid/grid.tsx';
+import { Menu } from '../menu.tsx';
+import { PlainText } from '../plain-text.tsx';
+import { Time } from '../time.tsx';
+import { say } from '../toast.tsx';
 import { InviteDialog } from './invite-dialog.tsx';
 import { RoleDialog } from './role-dialog.tsx';
 
@@ -115,7 +115,7 @@ export default function PeopleView() {
         )
       ) : rows.length === 0 ? (
         <Empty title="Nobody yet.">
-          <p>Operators come with their first sign-in. Invite people of tenants.</p>
+          <p>Operators come with their first sign-in; people of tenants are invited.</p>
         </Empty>
       ) : (
         <Grid

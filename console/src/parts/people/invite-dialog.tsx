@@ -1,7 +1,8 @@
 /** Invites a person of a tenant, who then signs in by mail. */
 import { useState } from 'react';
 import { post } from '../../api/client.ts';
-import { FormDialog, OF_TENANTS, RoleField } from '../../parts/form-dialog.tsx';
+import { useMe } from '../../api/me.ts';
+import { FormDialog, OF_TENANTS, RoleField } from '../form-dialog.tsx';
 
 interface InviteDialogProps {
   readonly onClose: () => void;
@@ -9,13 +10,15 @@ interface InviteDialogProps {
 }
 
 export function InviteDialog({ onClose, onDone }: InviteDialogProps) {
-  const [tenant, setTenant] = useState('');
+  const own = useMe().data?.tenant ?? null;
+  const [chosen, setTenant] = useState('');
+  const tenant = own ?? chosen;
   const [email, setEmail] = useState('');
   const [name, setName] = useState('');
   const [role, setRole] = useState('tenant-viewer');
   return (
     <FormDialog
-      title="Invite a person of a tenant"
+      title="Invite a person"
       verb="Invite"
       words={['people', 'invite', email || 'ADDRESS', '--tenant', tenant || 'TENANT', '--role', role]}
       isReady={tenant.trim() !== '' && email.includes('@')}
@@ -31,9 +34,11 @@ export function InviteDialog({ onClose, onDone }: InviteDialogProps) {
         onClose();
       }}
     >
-      <label>
-        Tenant <input value={tenant} maxLength={128} required onChange={(event) => setTenant(event.target.value)} />
-      </label>
+      {own === null && (
+        <label>
+          Tenant <input value={tenant} maxLength={128} required onChange={(event) => setTenant(event.target.value)} />
+        </label>
+      )}
       <label>
         E-mail address{' '}
         <input type="email" value={email} maxLength={254} required onChange={(event) => setEmail(event.target.value)} />
