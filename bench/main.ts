@@ -129,6 +129,22 @@ program
     await runLargeBench(options);
   });
 
+program
+  .command('flows')
+  .description('pull, push and load, against rclone, OpenSSH sftp, curl, lftp and psql, and a long listing')
+  .option('--mib <count>', 'size of the large file', positiveInteger, 300)
+  .option('--files <count>', 'small files, 10 KB each', positiveInteger, 2_000)
+  .option('--listed <count>', 'files in the directory that is listed', positiveInteger, 50_000)
+  .option('--rows <count>', 'rows to load', positiveInteger, 200_000)
+  .option('--rounds <count>', 'rounds, of which the median counts', positiveInteger, 3)
+  .option('--json', 'print one JSON object', false)
+  .action(
+    async (options: { mib: number; files: number; listed: number; rows: number; rounds: number; json: boolean }) => {
+      const { runFlowsBench } = await import('./flows.ts');
+      await runFlowsBench(options);
+    },
+  );
+
 await program.parseAsync();
 
 function positiveInteger(text: string): number {

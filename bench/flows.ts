@@ -1,0 +1,364 @@
+/**
+ * `npm run bench -- flows`: fetching from and bringing to partners' servers, against the programs that people use for it, on the same server
+ * in the same run; a long listing; and loading rows against `psql \copy`.
+ *
+ * 1. Files are read to and written from a directory, by both sides, so that what is compared is the client. Ours asks for size and time before
+ *    and after, and writes under a temporary name, as pulls and pushes do.
+ * 2. Sides take turns within a round; the ratio is that of the medians. What is not installed is left out, and named.
+ */
+import { execFile, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { promisify } from 'node:util';
+import { recordsSchema } from '#shared/definitions/routes/records-schema.ts';
+import { createAddressGuard } from '#shared/http/address-guard.ts';
+import { openRemote, readRemoteSecrets } from '#shared/remotes/open-remote.ts';
+import type { RemoteConnection } from '#shared/remotes/remote-connection.ts';
+import { loadOptions } from '#shared/steps/load/options.ts';
+import { loadStep } from '#shared/steps/load/run.ts';
+import { startLoadBed } from '#testkit/beds/load-bed.ts';
+import { runStep, startStepBench } from '#testkit/beds/step-bed.ts';
+import { PARTNER_SERVERS, type PartnerFileServer } from '#testkit/servers/partner-file-servers.ts';
+import { percentiles } from './percentiles.ts';
+
+export interface FlowsBenchOptions {
+  readonly mib: number;
+  readonly files: number;
+  readonly listed: number;
+  readonly rows: number;
+  readonly rounds: number;
+  readonly json: boolean;
+}
+
+const SMALL_BYTES = 10_240;
+const CONNECTIONS = 4;
+const LARGE = 'large.bin';
+const run = promisify(execFile);
+
+interface Place {
+  readonly server: PartnerFileServer;
+  /** On this side. */
+  readonly here: string;
+}
+type Side = (place: Place) => Promise<void>;
+interface Race {
+  readonly name: string;
+  readonly before: (place: Place) => Promise<void>;
+  readonly ours: Side;
+  /** By program. */
+  readonly others: Readonly<Record<string, Side>>;
+}
+
+interface Line {
+  readonly name: string;
+  readonly seconds: Readonly<Record<string, number>>;
+  /** How many times as fast as each other side. */
+  readonly ratios: Readonly<Record<string, number>>;
+}
+
+export async function runFlowsBench(options: FlowsBenchOptions): Promise<void> {
+  const lines: Line[] = [];
+  // A run takes minutes: what is known is shown.
+  const note = (line: Line): void => {
+    lines.push(line);
+    if (!options.json) process.stdout.write(shown(line));
+  };
+  const facts: Record<string, number> = {};
+  for (const [title, prefix, races] of [
+    ['SFTP, OpenSSH', 'OpenSSH', sftpRaces()],
+    ['FTPS, vsftpd', 'vsftpd', ftpsRaces()],
+  ] as const) {
+    const kind = PARTNER_SERVERS.find(({ name }) => name.startsWith(prefix));
+    if (kind === undefined || kind.missing !== undefined) {
+      process.stderr.write(`${title} is left out: ${kind?.missing ?? 'not known'}\n`);
+      continue;
+    }
+    const server = await kind.start();
+    const here = await mkdtemp(join(tmpdir(), 'longshore-flows-'));
+    try {
+      for (const race of races)
+        note({ ...(await compete({ server, here }, race, options)), name: `${title}: ${race.name}` });
+      if (prefix === 'OpenSSH') Object.assign(facts, await list(server, options.listed));
+    } finally {
+      await server.stop();
+      await rm(here, { recursive: true, force: true });
+    }
+  }
+  note(await raceLoad(options));
+  facts.peakRssMiB = Math.round(process.resourceUsage().maxRSS / 1_024);
+  if (options.json) return void process.stdout.write(`${JSON.stringify({ lines, facts })}\n`);
+  process.stdout.write(`${JSON.stringify(facts)}\n`);
+}
+
+function shown({ name, seconds, ratios }: Line): string {
+  const taken = Object.entries(seconds).map(([side, value]) => `${side} ${value.toFixed(2)} s`);
+  const compared = Object.entries(ratios).map(([side, ratio]) => `${ratio.toFixed(2)} × ${side}`);
+  return `${name}\n  ${taken.join(', ')}\n  ${compared.join(', ')}\n`;
+}
+
+async function compete(place: Place, race: Race, options: FlowsBenchOptions) {
+  const installed = Object.entries(race.others).filter(([program]) => isInstalled(program.split(' ')[0] ?? ''));
+  const sides: [string, Side][] = [['longshore', race.ours], ...installed];
+  const seconds = new Map<string, number[]>();
+  for (let round = 0; round < options.rounds; round += 1) {
+    for (const [name, side] of sides) {
+      await clear(place);
+      await fill(race.name.startsWith('pull') ? place.server.onDisk : place.here, race.name, options);
+      await race.before(place);
+      const startedMs = performance.now();
+      await side(place);
+      seconds.set(name, [...(seconds.get(name) ?? []), (performance.now() - startedMs) / 1_000]);
+      const came = race.name.startsWith('pull') ? place.here : place.server.onDisk;
+      const names = (await readdir(came)).filter((each) => !each.startsWith('.'));
+      const expected = race.name.endsWith('large') ? 1 : options.files;
+      const sizes = await Promise.all(names.map(async (each) => (await stat(join(came, each))).size));
+      const size = race.name.endsWith('large') ? options.mib * 1_048_576 : SMALL_BYTES;
+      if (names.length !== expected || sizes.some((each) => each !== size))
+        throw new Error(`${name} did not carry every file whole in ${race.name}: ${names.length} of ${expected}`);
+    }
+  }
+  return summed(seconds);
+}
+
+function summed(measured: ReadonlyMap<string, readonly number[]>) {
+  const seconds = Object.fromEntries([...measured].map(([name, values]) => [name, percentiles(values).p50]));
+  const { longshore = Number.NaN, ...others } = seconds;
+  return {
+    seconds,
+    ratios: Object.fromEntries(Object.entries(others).map(([name, value]) => [name, value / longshore])),
+  };
+}
+
+async function clear({ server, here }: Place): Promise<void> {
+  for (const directory of [server.onDisk, here])
+    for (const name of await readdir(directory)) await rm(join(directory, name), { recursive: true });
+}
+
+async function fill(directory: string, race: string, { mib, files }: FlowsBenchOptions): Promise<void> {
+  if (race.endsWith('large')) {
+    const piece = randomBytes(1_048_576);
+    await pipeline(
+      function* () {
+        for (let count = 0; count < mib; count += 1) yield piece;
+      },
+      createWriteStream(join(directory, LARGE), { mode: 0o644 }),
+    );
+    return;
+  }
+  const content = randomBytes(SMALL_BYTES);
+  for (let index = 0; index < files; index += 1)
+    await writeFile(join(directory, `f${index}`), content, { mode: 0o644 });
+}
+
+async function connect({ remote, secrets }: PartnerFileServer): Promise<RemoteConnection> {
+  const store = { read: async (name: string) => ({ text: secrets[name] ?? '', version: '1' }) };
+  return await openRemote(remote, await readRemoteSecrets(remote, store), {
+    guard: createAddressGuard({ allow: ['127.0.0.0/8'] }),
+  });
+}
+
+/** All names over so many connections. */
+async function each(
+  place: Place,
+  { names, connections }: { readonly names: readonly string[]; readonly connections: number },
+  work: (connection: RemoteConnection, name: string) => Promise<void>,
+): Promise<void> {
+  const open = [...names];
+  const one = async (): Promise<void> => {
+    const connection = await connect(place.server);
+    try {
+      for (let name = open.shift(); name !== undefined; name = open.shift()) await work(connection, name);
+    } finally {
+      await connection.close();
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(connections, names.length) }, one));
+}
+
+const pullOurs =
+  (connections: number): Side =>
+  async (place) => {
+    const names = await readdir(place.server.onDisk);
+    await each(place, { names, connections }, async (connection, name) => {
+      const path = `${place.server.directory}${name}`;
+      const before = await connection.stat(path);
+      await pipeline(connection.read(path), createWriteStream(join(place.here, name)));
+      const after = await connection.stat(path);
+      if (after?.sizeBytes !== before?.sizeBytes) throw new Error(`${name} changed`);
+    });
+  };
+
+const pushOurs =
+  (connections: number): Side =>
+  async (place) => {
+    const names = await readdir(place.here);
+    await each(place, { names, connections }, async (connection, name) => {
+      const path = `${place.server.directory}${name}`;
+      const temp = `${place.server.directory}.${name}.part`;
+      await connection.write(temp, createReadStream(join(place.here, name), { highWaterMark: 262_144 }));
+      if ((await connection.stat(temp)) === undefined) throw new Error(`${name} is not there`);
+      await connection.rename(temp, path);
+    });
+  };
+
+function isInstalled(program: string): boolean {
+  return spawnSync('which', [program]).status === 0;
+}
+
+async function keyFile({ server, here }: Place): Promise<string> {
+  const path = `${here}-key`;
+  await writeFile(path, server.secrets['partner-key'] ?? '', { mode: 0o600 });
+  return path;
+}
+
+function sftpRaces(): Race[] {
+  const rclone =
+    (direction: 'pull' | 'push', transfers: number): Side =>
+    async (place) => {
+      const { remote, directory } = place.server;
+      const there = `:sftp,host=127.0.0.1,port=${remote.port},user=root,key_file=${place.here}-key,disable_hashcheck=true:${directory}`;
+      const [from, to] = direction === 'pull' ? [there, place.here] : [place.here, there];
+      await run('rclone', [
+        'copy',
+        from,
+        to,
+        '--transfers',
+        String(transfers),
+        '--ignore-checksum',
+        '--config',
+        '/dev/null',
+      ]);
+    };
+  const sftp =
+    (direction: 'pull' | 'push'): Side =>
+    async (place) => {
+      const { remote, directory } = place.server;
+      const batch = `${place.here}-batch`;
+      const words = direction === 'pull' ? `get ${directory}*` : `put ${place.here}/*`;
+      await writeFile(batch, direction === 'pull' ? `lcd ${place.here}\n${words}\n` : `cd ${directory}\n${words}\n`);
+      const trust = ['-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null', '-o', 'LogLevel=ERROR'];
+      const login = ['-i', `${place.here}-key`, '-P', String(remote.port)];
+      await run('sftp', ['-b', batch, ...login, ...trust, 'root@127.0.0.1'], { maxBuffer: 64 * 1_048_576 });
+    };
+  const before = async (place: Place): Promise<void> => void (await keyFile(place));
+  return (['pull', 'push'] as const).flatMap((direction) => {
+    const ours = direction === 'pull' ? pullOurs : pushOurs;
+    return [
+      {
+        ...{ name: `${direction} large`, before, ours: ours(1) },
+        others: { rclone: rclone(direction, 1), 'sftp -b': sftp(direction) },
+      },
+      {
+        ...{ name: `${direction} small, one connection`, before, ours: ours(1) },
+        others: { 'sftp -b': sftp(direction) },
+      },
+      {
+        ...{ name: `${direction} small, ${CONNECTIONS} connections`, before, ours: ours(CONNECTIONS) },
+        others: { 'rclone, 4 transfers': rclone(direction, CONNECTIONS), 'sftp -b': sftp(direction) },
+      },
+    ];
+  });
+}
+
+function ftpsRaces(): Race[] {
+  const before = async ({ server }: Place): Promise<void> => chmod(server.onDisk, 0o777);
+  const url = ({ server }: Place) => `ftp://127.0.0.1:${server.remote.port}${server.directory}${LARGE}`;
+  const login = ({ server }: Place) => `${server.remote.user}:${server.secrets['partner-password']}`;
+  const curl =
+    (direction: 'pull' | 'push'): Side =>
+    async (place) => {
+      const file = join(place.here, LARGE);
+      const words = direction === 'pull' ? ['-o', file] : ['-T', file];
+      await run('curl', ['-sS', '-k', '--ssl-reqd', '-u', login(place), ...words, url(place)]);
+    };
+  const lftp =
+    (direction: 'pull' | 'push'): Side =>
+    async (place) => {
+      const { remote, directory } = place.server;
+      const mirror =
+        direction === 'pull'
+          ? `mirror -P${CONNECTIONS} ${directory} ${place.here}`
+          : `mirror -R -P${CONNECTIONS} ${place.here} ${directory.replace(/\/$/, '')}`;
+      const settings =
+        'set ssl:verify-certificate no; set ftp:ssl-force true; set ftp:ssl-protect-data true; set cmd:fail-exit true';
+      const target = ['-u', login(place).replace(':', ','), '-p', String(remote.port), '127.0.0.1'];
+      await run('lftp', ['-e', `${settings}; ${mirror}; quit`, ...target], { maxBuffer: 64 * 1_048_576 });
+    };
+  return (['pull', 'push'] as const).flatMap((direction) => {
+    const ours = direction === 'pull' ? pullOurs : pushOurs;
+    return [
+      { name: `${direction} large`, before, ours: ours(1), others: { curl: curl(direction) } },
+      {
+        ...{ name: `${direction} small, ${CONNECTIONS} connections`, before, ours: ours(CONNECTIONS) },
+        others: { lftp: lftp(direction) },
+      },
+    ];
+  });
+}
+
+/** Memory is read as the listing comes: it must not grow with it. */
+async function list(server: PartnerFileServer, count: number): Promise<Record<string, number>> {
+  const directory = join(server.onDisk, 'many');
+  await mkdir(directory);
+  for (let index = 0; index < count; index += 1) await writeFile(join(directory, `statement-${index}.csv`), '');
+  const connection = await connect(server);
+  global.gc?.();
+  const heapBefore = process.memoryUsage().rss;
+  let most = heapBefore;
+  let entries = 0;
+  const startedMs = performance.now();
+  for await (const _entry of connection.list(`${server.directory}many/`)) {
+    entries += 1;
+    if (entries % 1_000 === 0) most = Math.max(most, process.memoryUsage().rss);
+  }
+  const listingSeconds = (performance.now() - startedMs) / 1_000;
+  await connection.close();
+  if (entries !== count) throw new Error(`${entries} of ${count} entries came`);
+  return { listed: count, listingSeconds, listingMiB: Math.round((most - heapBefore) / 1_048_576) };
+}
+
+async function raceLoad({ rows, rounds }: FlowsBenchOptions) {
+  const [bench, bed] = await Promise.all([startStepBench(), startLoadBed()]);
+  const text = `id,name,amount\n${Array.from({ length: rows }, (_, index) => `${index},name ${index},${index % 1_000}.50\n`).join('')}`;
+  const file = join(await mkdtemp(join(tmpdir(), 'longshore-load-')), 'rows.csv');
+  await writeFile(file, text);
+  const object = await bench.land('rows.csv', text);
+  const layout = recordsSchema.parse({
+    format: 'csv',
+    columns: [{ name: 'id', type: 'integer', required: true }, { name: 'name' }, { name: 'amount', type: 'decimal' }],
+  });
+  const measured = new Map<string, number[]>();
+  const time = async (name: string, work: () => Promise<unknown>): Promise<void> => {
+    await bed.sql`TRUNCATE statements, longshore_loads, longshore_rows`;
+    const startedMs = performance.now();
+    await work();
+    measured.set(name, [...(measured.get(name) ?? []), (performance.now() - startedMs) / 1_000]);
+    const [loaded] = await bed.sql`SELECT count(*)::int AS n FROM statements`;
+    if (loaded?.n !== rows) throw new Error(`${name} loaded ${loaded?.n} of ${rows} rows`);
+  };
+  const open = bed.open();
+  try {
+    for (let round = 0; round < rounds; round += 1) {
+      await time('longshore', () =>
+        runStep(bench, {
+          ...{ step: loadStep, kind: loadOptions, object, targets: bed.targets(open) },
+          records: { layout, failJobAt: 1, store: undefined as never },
+          options: { database: 'warehouse', table: 'statements' },
+        }),
+      );
+      if (isInstalled('psql'))
+        await time('\\copy', () =>
+          run('psql', [bed.database.url, '-qc', `\\copy statements FROM '${file}' WITH (FORMAT csv, HEADER)`]),
+        );
+    }
+  } finally {
+    open.close();
+    await rm(join(file, '..'), { recursive: true, force: true });
+    await Promise.all([bench.stop(), bed.stop()]);
+  }
+  return { name: `load of ${rows} rows`, ...summed(measured) };
+}

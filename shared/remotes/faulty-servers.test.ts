@@ -1,0 +1,171 @@
+/** What faulty FTPS servers do to a client, row by row: each ends in its own error, in time, and nothing of what the server said is in it. */
+import { afterEach, expect, test } from 'vitest';
+import { createAddressGuard } from '#shared/http/address-guard.ts';
+import {
+  type FtpsScript,
+  SCRIPTED_CONTENT,
+  type ScriptedFtpsServer,
+  startScriptedFtpsServer,
+} from '#testkit/servers/scripted-ftps-server.ts';
+import { openRemote, readRemoteSecrets } from './open-remote.ts';
+import type { RemoteConnection } from './remote-connection.ts';
+
+let server: ScriptedFtpsServer | undefined;
+afterEach(() => server?.stop());
+
+const SAID = 'secret-of-the-server';
+
+async function open(script: FtpsScript): Promise<RemoteConnection> {
+  server = await startScriptedFtpsServer(script);
+  const { remote, secrets } = server;
+  const store = { read: async (name: string) => ({ text: secrets[name] ?? '', version: '1' }) };
+  return await openRemote(remote, await readRemoteSecrets(remote, store), {
+    guard: createAddressGuard({ allow: ['127.0.0.0/8'] }),
+  });
+}
+
+async function* body(): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(SCRIPTED_CONTENT);
+}
+async function read(connection: RemoteConnection): Promise<number> {
+  let bytes = 0;
+  for await (const piece of connection.read('/in/a')) bytes += piece.byteLength;
+  return bytes;
+}
+async function list(connection: RemoteConnection): Promise<void> {
+  for await (const _entry of connection.list('/in/'));
+}
+const write = (connection: RemoteConnection) => connection.write('/in/a', body());
+const rename = (connection: RemoteConnection) => connection.rename('/in/a', '/in/b', { overwrite: true });
+const stat = (connection: RemoteConnection) => connection.stat('/in/a');
+
+const listing =
+  (text: string): FtpsScript[string] =>
+  async ({ reply, data }) => {
+    const socket = await data();
+    reply('150 here it comes');
+    socket.end(text, () => reply('226 done'));
+  };
+
+type Row = [string, FtpsScript, (connection: RemoteConnection) => Promise<unknown>, string, object?];
+const ROWS: Row[] = [
+  [
+    '426 in the middle of a download',
+    {
+      async RETR({ reply, data }) {
+        const socket = await data();
+        reply('150 here it comes');
+        socket.write('half', () => reply(`426 ${SAID}`));
+      },
+    },
+    read,
+    'REMOTE_LOST',
+  ],
+  [
+    'a reset in the middle of a download',
+    {
+      async RETR({ reply, data, control }) {
+        const socket = await data();
+        reply('150 here it comes');
+        socket.write('half', () => control.destroy());
+      },
+    },
+    read,
+    'REMOTE_LOST',
+  ],
+  [
+    'silence in the middle of a download',
+    {
+      async RETR({ reply, data }) {
+        (await data()).write('half');
+        reply('150 here it comes');
+      },
+    },
+    read,
+    'REMOTE_STALLED',
+  ],
+  ['silence to a question', { SIZE: () => {} }, stat, 'REMOTE_STALLED'],
+  ['421 while it is used', { SIZE: ({ reply }) => reply(`421 ${SAID}`) }, stat, 'REMOTE_BUSY', { isUsable: false }],
+  ['425 for a data connection', { RETR: ({ reply }) => reply(`425 ${SAID}`) }, read, 'REMOTE_TLS_REUSE'],
+  ['522 for a data connection', { STOR: ({ reply }) => reply(`522 ${SAID}`) }, write, 'REMOTE_TLS_REUSE'],
+  ['552 for an upload', { STOR: ({ reply }) => reply(`552 ${SAID}`) }, write, 'REMOTE_NO_SPACE', { isUsable: true }],
+  ['553 for a rename', { RNTO: ({ reply }) => reply(`553 ${SAID}`) }, rename, 'REMOTE_DENIED', { isUsable: true }],
+  [
+    'a connection that ends before the reply to an upload',
+    {
+      async STOR({ reply, data, control }) {
+        const socket = await data();
+        reply('150 go on');
+        socket.resume().once('end', () => control.end());
+      },
+    },
+    write,
+    'REMOTE_LOST',
+    { isOutcomeUnknown: true },
+  ],
+  [
+    'a connection that ends before the reply to a rename',
+    { RNTO: ({ control }) => control.end() },
+    rename,
+    'REMOTE_LOST',
+    { isOutcomeUnknown: true },
+  ],
+  ['an upload that it kept a part of', { SIZE: ({ reply }) => reply('213 17') }, write, 'REMOTE_REFUSED'],
+  [
+    'a listing of no known form',
+    { FEAT: ({ reply }) => reply('211 none'), LIST: listing('\u0001?? what is this ??\r\n') },
+    list,
+    'REMOTE_LISTING_UNKNOWN',
+  ],
+  ['a port that is none', { EPSV: ({ reply }) => reply('229 Entering (|||0|)') }, read, 'REMOTE_PROTOCOL'],
+];
+
+test.each<Row>(ROWS)('%s', async (_name, script, run, code, facts = {}) => {
+  const connection = await open(script);
+  const { isUsable, ...ofError } = facts as { readonly isUsable?: boolean };
+  const error = await run(connection).then(
+    (value) => ({ value }),
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toMatchObject({ code, ...ofError });
+  expect(String(error)).not.toContain(SAID);
+  if (isUsable !== undefined) expect(connection.isUsable).toBe(isUsable);
+  await connection.close();
+});
+
+test.each<[string, FtpsScript, string]>([
+  ['421 in place of a greeting', { PASS: ({ reply }) => reply(`421 ${SAID}`) }, 'REMOTE_BUSY'],
+  ['530 for the password', { PASS: ({ reply }) => reply(`530 ${SAID}`) }, 'REMOTE_AUTH_FAILED'],
+])('%s', async (_name, script, code) => {
+  const error = await open(script).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code });
+  expect(String(error)).not.toContain(SAID);
+  // One try, whatever it was.
+  expect(server?.commands.filter((command) => command.startsWith('PASS'))).toHaveLength(1);
+});
+
+test('226 after a part of the file is no error here: who reads compares with the size', async () => {
+  const connection = await open({
+    async RETR({ reply, data }) {
+      const socket = await data();
+      reply('150 here it comes');
+      socket.end(SCRIPTED_CONTENT.slice(0, 1_000), () => reply('226 done'));
+    },
+  });
+  expect(await read(connection)).toBe(1_000);
+  expect(await stat(connection)).toMatchObject({ sizeBytes: SCRIPTED_CONTENT.length });
+  await connection.close();
+});
+
+test('226 before the data ended loses none of it', async () => {
+  const connection = await open({
+    async RETR({ reply, data }) {
+      const socket = await data();
+      reply('150 here it comes');
+      reply('226 done');
+      setTimeout(() => socket.end(SCRIPTED_CONTENT), 50);
+    },
+  });
+  expect(await read(connection)).toBe(SCRIPTED_CONTENT.length);
+  await connection.close();
+});
