@@ -108,6 +108,7 @@ async function measure(stack: Stack, options: ApiBenchOptions): Promise<ApiResul
       }
       const wanted = WANTED[name];
       reads[name] = { ...percentiles(took), ...(wanted !== undefined && { wanted }) };
+      if (!options.json) console.log(describeRead(name, reads[name]));
     }
     const status = await askStatus(stack, sql, ids, options);
     return { files: options.files, load: loadavg()[0] ?? Number.NaN, reads, status };
@@ -189,18 +190,20 @@ async function askStatus(
   return { ...answered, cpuMsPerRequest };
 }
 
-function describe({ files, load, reads, status }: ApiResult): string {
-  const line = (name: string, { p50, p95, p99 }: Percentiles, wanted: string) =>
-    `${name.padEnd(24)} p50 ${p50.toFixed(1)}  p95 ${p95.toFixed(1)}  p99 ${p99.toFixed(1)} ms${wanted}`;
+function describeRead(name: string, { wanted, ...took }: Percentiles & { readonly wanted?: number }): string {
+  return line(name, took, wanted === undefined ? '' : ` (p95 wanted: ${wanted} or less)`);
+}
+
+function line(name: string, { p50, p95, p99 }: Percentiles, wanted: string): string {
+  return `${name.padEnd(24)} p50 ${p50.toFixed(1)}  p95 ${p95.toFixed(1)}  p99 ${p99.toFixed(1)} ms${wanted}`;
+}
+
+/** The reads are printed as they are done. */
+function describe({ files, load, status }: ApiResult): string {
+  const { perSecond, failures, cpuMsPerRequest } = status;
+  const facts = `, ${failures} failed, ${cpuMsPerRequest.toFixed(2)} ms of processor time of the API each (p99 wanted: ${WANTED.status} or less)`;
   return [
+    line(`/status at ${perSecond.toFixed(0)}/s`, status, facts),
     `${files} files, load of the machine ${load.toFixed(1)}`,
-    ...Object.entries(reads).map(([name, { wanted, ...took }]) =>
-      line(name, took, wanted === undefined ? '' : ` (p95 wanted: ${wanted} or less)`),
-    ),
-    line(
-      `/status at ${status.perSecond.toFixed(0)}/s`,
-      status,
-      `, ${status.failures} failed, ${status.cpuMsPerRequest.toFixed(2)} ms of processor time of the API each (p99 wanted: ${WANTED.status} or less)`,
-    ),
   ].join('\n');
 }

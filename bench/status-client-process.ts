@@ -15,9 +15,12 @@ export interface StatusWork {
 }
 
 const CONNECTIONS = 64;
+/** What was not answered by then has failed; the API cannot keep up. */
+const LATEST_MS = 10_000;
 
 const work = JSON.parse(process.argv[2] ?? '') as StatusWork;
 const pool = new Pool(work.api, { connections: CONNECTIONS });
+const ended = AbortSignal.timeout(work.seconds * 1_000 + LATEST_MS);
 const took: number[] = [];
 let failures = 0;
 
@@ -25,6 +28,7 @@ async function one(index: number, dueMs: number): Promise<void> {
   const { statusCode, body } = await pool.request({
     method: 'GET',
     path: `/status?file_id=${work.fileIds[index % work.fileIds.length]}`,
+    signal: ended,
     headers: { 'x-api-key': work.keys[index % work.keys.length] ?? '' },
   });
   await body.dump();
@@ -47,5 +51,5 @@ for (let index = 0; index < work.rate * work.seconds; index += 1) {
 }
 await Promise.all(asked);
 const perSecond = took.length / ((performance.now() - begun) / 1_000);
-await pool.close();
+await pool.destroy();
 console.log(JSON.stringify({ ...percentiles(took), perSecond, failures }));

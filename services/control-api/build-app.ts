@@ -165,7 +165,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   const countRecords = createRecordCounter({ summarise: (jobId) => summariseRecords(options.sql, jobId) });
   handleStatus(app, options, countRecords);
   handleGraphql(app, options, countRecords);
-  await handleChat(app, { ...options, countRecords });
+  await handleChat(app, { ...options, countRecords, publicUrl: options.signIn.portalOrigin });
   handleFiles(app, options);
   handleTimeline(app, options);
   handleJobs(app, options, countRecords);

@@ -29,7 +29,7 @@ export type ChannelKind = (typeof CHANNEL_KINDS)[number];
 const SECOND_MS = 1_000;
 const DAY_MS = 86_400_000;
 
-const incomingWebhookSchema = z.strictObject({ urlSecret: secretNameSchema }).optional();
+const incomingWebhookSchema = z.strictObject({ urlSecret: secretNameSchema });
 
 const ticketSchema = z
   .strictObject({
@@ -61,8 +61,13 @@ export const channelSchema = z
     /** Its people may release and reject held files: notices of these carry a link. */
     review: z.boolean().optional(),
     webhook: z.strictObject({ urlSecret: secretNameSchema, signingSecret: secretNameSchema }).optional(),
-    slack: incomingWebhookSchema,
-    teams: incomingWebhookSchema,
+    slack: incomingWebhookSchema
+      .extend({
+        /** With `review`: the webhook is of an app whose buttons come to the control API, which asks for the reason in a dialog. */
+        buttons: z.boolean().optional(),
+      })
+      .optional(),
+    teams: incomingWebhookSchema.optional(),
     email: z.strictObject({ to: z.array(z.email().max(254)).min(1).max(20) }).optional(),
     ticket: ticketSchema.optional(),
     sns: z.preprocess((value) => (value === null ? {} : value), z.strictObject({}).optional()),

@@ -110,7 +110,7 @@ export function createNoticeSender(options: NoticeSenderOptions): NoticeSender {
     const idHeader = { [ID_HEADER]: delivery.id };
     if (channel.slack !== undefined)
       return await post(channel.slack.urlSecret, own, {
-        body: writeSlackBody(delivery),
+        body: writeSlackBody(delivery, { hasButtons: channel.slack.buttons === true }),
         headers: idHeader,
         judge: judgeSlack,
       });

@@ -175,6 +175,18 @@ describe('a held file that the channel may release', () => {
     expect(JSON.parse(writeWebhookBody(held(1))).notices[0].reviewUrl).toBe(reviewUrl);
   });
 
+  test('has Release and Reject in Slack, if the app asks for the reason, with the link as their value', () => {
+    const { blocks } = JSON.parse(writeSlackBody(held(1), { hasButtons: true }));
+    expect(blocks.at(-1)).toMatchObject({
+      type: 'actions',
+      elements: [
+        { action_id: 'longshore-release', text: { text: 'Release f0.csv' }, value: 'abc.def' },
+        { action_id: 'longshore-reject', text: { text: 'Reject f0.csv' }, value: 'abc.def' },
+      ],
+    });
+    expect(JSON.stringify(blocks)).not.toContain('"url"');
+  });
+
   test('keeps to what Slack and Teams take', () => {
     const slack = JSON.parse(writeSlackBody(held(100)));
     expect(slack.blocks.length).toBeLessThanOrEqual(50);

@@ -44,7 +44,8 @@ export function writeWebhookBody(delivery: NoticeDelivery): string {
 }
 
 /** https://api.slack.com/messaging/webhooks; `text` is what a notification on a telephone shows. */
-export function writeSlackBody(delivery: NoticeDelivery): string {
+export function writeSlackBody(delivery: NoticeDelivery, { hasButtons = false } = {}): string {
+  const write = hasButtons ? writeSlackVerbs : writeSlackLink;
   const title = titleOf(delivery);
   const plain = (text: string) => ({
     type: 'section',
@@ -56,7 +57,7 @@ export function writeSlackBody(delivery: NoticeDelivery): string {
     link_names: false,
     unfurl_links: false,
     unfurl_media: false,
-    blocks: [...[title, ...linesOf(withoutUrls(delivery))].map(plain), ...reviewsOf(delivery).map(writeSlackButtons)],
+    blocks: [...[title, ...linesOf(withoutUrls(delivery))].map(plain), ...reviewsOf(delivery).map(write)],
   });
 }
 
@@ -95,18 +96,36 @@ function withoutUrls(delivery: NoticeDelivery): NoticeDelivery {
   return { ...delivery, notices: delivery.notices.map(({ reviewUrl: _, ...stored }) => stored) };
 }
 
-function reviewsOf({ notices }: NoticeDelivery): { readonly title: string; readonly url: string }[] {
+interface Review {
+  readonly name: string;
+  readonly title: string;
+  readonly url: string;
+}
+
+function reviewsOf({ notices }: NoticeDelivery): Review[] {
   return notices.slice(0, MOST_LINES).flatMap(({ reviewUrl: url, file }) => {
     if (url === undefined) return [];
-    return [{ title: `Release or reject ${plainText(file?.name ?? 'the file', LONGEST_TITLE)}`, url }];
+    const name = plainText(file?.name ?? 'the file', LONGEST_TITLE);
+    return [{ name, title: `Release or reject ${name}`, url }];
   });
 }
 
-function writeSlackButtons({ title, url }: { readonly title: string; readonly url: string }) {
+function writeSlackLink({ title, url }: Review): object {
   return {
     type: 'actions',
     elements: [{ type: 'button', text: { type: 'plain_text', text: escapeSlack(title), emoji: false }, url }],
   };
+}
+
+/** The value is the review link: the control API checks it as it checks that of the page. */
+function writeSlackVerbs({ name, url }: Review): object {
+  const button = (verb: 'Release' | 'Reject') => ({
+    type: 'button',
+    action_id: `longshore-${verb.toLowerCase()}`,
+    text: { type: 'plain_text', text: escapeSlack(`${verb} ${name}`), emoji: false },
+    value: new URL(url).searchParams.get('link'),
+  });
+  return { type: 'actions', elements: [button('Release'), button('Reject')] };
 }
 
 /** The three characters that Slack reads (https://api.slack.com/reference/surfaces/formatting#escaping). */

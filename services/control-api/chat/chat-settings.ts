@@ -27,6 +27,11 @@ export const chatVariables = {
   LONGSHORE_SLACK_SIGNING_SECRET: secretNameSchema
     .optional()
     .describe('Name in the secret store of the signing secret of the Slack app. Slack is refused without it.'),
+  LONGSHORE_SLACK_BOT_TOKEN: secretNameSchema
+    .optional()
+    .describe(
+      'Name in the secret store of the bot token of the Slack app, for the dialogs of Release and Reject ([chat](../guides/chat.md#release-and-reject)).',
+    ),
   LONGSHORE_SLACK_WORKSPACES: tenantsVariable(/^[A-Z0-9]{2,32}$/)
     .prefault('')
     .describe(
@@ -41,19 +46,36 @@ export const chatVariables = {
 
 export interface ChatSettings {
   readonly slack?:
-    | { readonly signingSecret: string; readonly workspaces: ReadonlyMap<string, string | null> }
+    | {
+        readonly signingSecret: string;
+        readonly workspaces: ReadonlyMap<string, string | null>;
+        readonly botToken?: string | undefined;
+        /** Slack's own unless said. */
+        readonly apiUrl?: string;
+        readonly responseOrigins?: readonly string[];
+      }
     | undefined;
+  /** Before an answer is sent later, if it can be. */
+  readonly answerMs?: number;
   readonly teamsWebhooks: ReadonlyMap<string, string | null>;
 }
 
 export function chatSettingsOf(config: {
   readonly LONGSHORE_SLACK_SIGNING_SECRET?: string | undefined;
+  readonly LONGSHORE_SLACK_BOT_TOKEN?: string | undefined;
   readonly LONGSHORE_SLACK_WORKSPACES: ReadonlyMap<string, string | null>;
   readonly LONGSHORE_TEAMS_WEBHOOKS: ReadonlyMap<string, string | null>;
 }): ChatSettings {
   const signingSecret = config.LONGSHORE_SLACK_SIGNING_SECRET;
   return {
-    slack: signingSecret === undefined ? undefined : { signingSecret, workspaces: config.LONGSHORE_SLACK_WORKSPACES },
+    slack:
+      signingSecret === undefined
+        ? undefined
+        : {
+            signingSecret,
+            workspaces: config.LONGSHORE_SLACK_WORKSPACES,
+            botToken: config.LONGSHORE_SLACK_BOT_TOKEN,
+          },
     teamsWebhooks: config.LONGSHORE_TEAMS_WEBHOOKS,
   };
 }
