@@ -3,7 +3,7 @@ import Fastify from 'fastify';
 import { Registry } from 'prom-client';
 import { createBridgeMetrics } from '#local/event-bridge/metrics.ts';
 import { createSftpMetrics } from '#local/sftp/metrics.ts';
-import { countChatRequests } from '#services/control-api/chat/handle-chat.ts';
+import { countChatRequests } from '#services/control-api/chat/count-chat-requests.ts';
 import { observeStreams } from '#services/control-api/http/event-streams.ts';
 import { observeRequests } from '#services/control-api/http/observe-requests.ts';
 import { loadIngestorConfig } from '#services/ingestor/config.ts';

@@ -7,7 +7,6 @@
  * 4. `/filestatus upload` makes a one-time upload link, and `POST /slack/interactions` is where buttons and dialogs of Slack come.
  */
 import type { FastifyRequest } from 'fastify';
-import { Counter, type Registry } from 'prom-client';
 import { z } from 'zod';
 import { isFromSlack, isFromTeams, OLDEST_MS, type SignedRequest } from '#shared/chat/chat-signatures.ts';
 import { LongshoreError } from '#shared/errors.ts';
@@ -21,6 +20,7 @@ import { createReviewLinks, type ReviewParts } from '../reviews/use-review-link.
 import type { LandingAccess } from '../uploads/landing-access.ts';
 import { createLaterAnswers } from './answer-later.ts';
 import { type ChatSettings, teamsSecretName } from './chat-settings.ts';
+import { countChatRequests } from './count-chat-requests.ts';
 import { askedUpload, createUploadLinks } from './make-upload-link.ts';
 import { createReviewDialog } from './review-dialog.ts';
 import { type Chat, writeStatus, writeUsage } from './write-answer.ts';
@@ -55,15 +55,6 @@ const teamsBody = z.object({
   timestamp: z.string().default(''),
   from: z.looseObject({ name: z.string().max(200).optional() }).optional(),
 });
-
-export function countChatRequests(registry: Registry) {
-  return new Counter({
-    name: 'longshore_chat_requests_total',
-    help: 'Requests of Slack and Teams, by how they were answered.',
-    labelNames: ['chat', 'outcome'] as const,
-    registers: [registry],
-  });
-}
 
 export async function handleChat(server: ApiServer, parts: ChatParts): Promise<void> {
   const { sql, registry, chat, secrets, logger, now = Date.now } = parts;
