@@ -122,11 +122,15 @@ export const fleetOverview: Board = {
           ],
         },
         {
-          title: 'Arrivals',
-          why: 'Events of the landing bucket, by what came of them.',
+          title: 'Arrivals and mails',
+          why: 'Events of the landing bucket, mails of campaigns and reports on them, by what came of them.',
           unit: 'ops',
           isStacked: true,
-          queries: [query('{{outcome}}', `sum by (outcome) (${rate('longshore_landing_events_total')})`)],
+          queries: [
+            query('{{outcome}}', `sum by (outcome) (${rate('longshore_landing_events_total')})`),
+            query('mails: {{outcome}}', `sum by (outcome) (${rate('longshore_mails_total')})`),
+            query('mail reports: {{outcome}}', `sum by (outcome) (${rate('longshore_mail_events_total')})`),
+          ],
         },
       ],
     },
