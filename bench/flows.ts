@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
+import { startPostgres } from '#local/postgres/start-postgres.ts';
 import { recordsSchema } from '#shared/definitions/routes/records-schema.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import { openRemote, readRemoteSecrets } from '#shared/remotes/open-remote.ts';
@@ -258,7 +259,7 @@ function sftpRaces(): Race[] {
       },
       {
         ...{ name: `${direction} small, ${CONNECTIONS} connections`, before, ours: ours(CONNECTIONS) },
-        others: { 'rclone, 4 transfers': rclone(direction, CONNECTIONS), 'sftp -b': sftp(direction) },
+        others: { 'rclone (4 transfers)': rclone(direction, CONNECTIONS), 'sftp -b': sftp(direction) },
       },
     ];
   });
@@ -322,9 +323,14 @@ async function list(server: PartnerFileServer, count: number): Promise<Record<st
 }
 
 async function raceLoad({ rows, rounds }: FlowsBenchOptions) {
-  const [bench, bed] = await Promise.all([startStepBench(), startLoadBed()]);
+  const directory = await mkdtemp(join(tmpdir(), 'longshore-load-'));
+  const postgres = await startPostgres({ directory: join(directory, 'postgres'), port: 0, isDisposable: true });
+  const [bench, bed] = await Promise.all([
+    startStepBench(),
+    startLoadBed({ url: postgres.url, drop: () => postgres.stop() }),
+  ]);
   const text = `id,name,amount\n${Array.from({ length: rows }, (_, index) => `${index},name ${index},${index % 1_000}.50\n`).join('')}`;
-  const file = join(await mkdtemp(join(tmpdir(), 'longshore-load-')), 'rows.csv');
+  const file = join(directory, 'rows.csv');
   await writeFile(file, text);
   const object = await bench.land('rows.csv', text);
   const layout = recordsSchema.parse({
@@ -357,8 +363,8 @@ async function raceLoad({ rows, rounds }: FlowsBenchOptions) {
     }
   } finally {
     open.close();
-    await rm(join(file, '..'), { recursive: true, force: true });
     await Promise.all([bench.stop(), bed.stop()]);
+    await rm(directory, { recursive: true, force: true });
   }
   return { name: `load of ${rows} rows`, ...summed(measured) };
 }

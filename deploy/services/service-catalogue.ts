@@ -26,7 +26,7 @@ export interface CatalogueEntry {
   readonly loadConfig: (env: Record<string, string>) => TaskConfig;
   /** Beside those of the fleet. */
   readonly variables: Readonly<Record<string, string>>;
-  /** Only what calls partners, or tells them something, may leave the network. */
+  /** Only what calls partners, sends them something, or signs people in may leave the network. */
   readonly subnets: 'fleet' | 'egress';
   /** The queue it scales on. */
   readonly queue?: QueueId;
@@ -86,7 +86,7 @@ export const SERVICES: readonly CatalogueEntry[] = [
     name: 'control-api',
     loadConfig: loadControlApiConfig,
     variables: {},
-    subnets: 'fleet',
+    subnets: 'egress',
     pools: 2,
     connectionWeight: 0,
   },

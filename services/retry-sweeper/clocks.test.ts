@@ -256,7 +256,7 @@ test('shows remotes that refuse, certificates that end and sources that nobody l
     expect(text).toContain('longshore_sources_overdue 1');
     expect(text).toMatch(/longshore_certificate_days 10\.[45]/);
   });
-  await bed.sql`TRUNCATE remotes, remote_connections, sources`;
+  await emptyTables(bed.sql, 'remotes', 'sources');
 });
 
 test('shows who is connected to the database, strangers under one name', async () => {

@@ -8,7 +8,7 @@ import { databaseDocumentSchema } from '#shared/definitions/database-schema.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import type { StepTargets } from '#shared/targets/step-targets.ts';
 import { NO_TARGETS } from '#testkit/beds/step-bed.ts';
-import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
+import type { TestDatabase } from '#testkit/servers/test-database.ts';
 
 export interface LoadBed {
   /** As its owner. */
@@ -22,9 +22,15 @@ export interface LoadBed {
   stop(): Promise<void>;
 }
 
+/** Of the server of a test run: a benchmark has none, and brings its own. */
+async function emptyDatabase(): Promise<TestDatabase> {
+  const { createTestDatabase } = await import('#testkit/servers/test-database.ts');
+  return await createTestDatabase({ isEmpty: true });
+}
+
 /** With the tables of loads, and `statements (id integer PRIMARY KEY, name text NOT NULL, amount numeric(9,2))`. */
-export async function startLoadBed(): Promise<LoadBed> {
-  const database = await createTestDatabase({ isEmpty: true });
+export async function startLoadBed(given?: TestDatabase): Promise<LoadBed> {
+  const database = given ?? (await emptyDatabase());
   const sql = postgres(database.url, { max: 2, onnotice: () => {} });
   const user = `loader_${randomUUID().slice(0, 8)}`;
   const password = 'hunter2-of-the-warehouse';
