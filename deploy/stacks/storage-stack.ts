@@ -221,6 +221,8 @@ export class StorageStack extends FleetStack {
   }
 }
 
-/** Those that the rule sends are those that the ingestor reads. */
+/** Those that the rule sends are those that the ingestor reads; mail events come by a rule of the mail service: docs/guides/campaigns.md. */
 export const SENT_EVENTS = ['Object Created', ...TRANSFER_EVENTS];
-export const READ_EVENTS: readonly string[] = LANDING_EVENTS.map(({ name }) => name).filter((name) => name !== 'other');
+export const READ_EVENTS: readonly string[] = LANDING_EVENTS.map(({ name }) => name).filter(
+  (name) => name !== 'other' && name !== 'mail event',
+);
