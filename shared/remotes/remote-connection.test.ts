@@ -22,7 +22,9 @@ function secretStoreOf(secrets: Readonly<Record<string, string>>) {
 }
 
 async function open(server: PartnerFileServer, change: Partial<RemoteDocument> = {}, secrets = server.secrets) {
-  const remote = { ...server.remote, ...change } as RemoteDocument;
+  // A server may take many seconds before its first answer, or before it refuses a password.
+  const timeouts = { ...server.remote.timeouts, connect: 50_000 };
+  const remote = { ...server.remote, timeouts, ...change } as RemoteDocument;
   return await openRemote(remote, await readRemoteSecrets(remote, secretStoreOf(secrets)), { guard });
 }
 
@@ -46,7 +48,7 @@ for (const { name, missing, start } of PARTNER_SERVERS) {
     beforeAll(async () => {
       server = await start();
       connection = await open(server);
-    }, 60_000);
+    }, 120_000);
 
     afterAll(async () => {
       await connection?.close();
@@ -185,9 +187,7 @@ for (const { name, missing, start } of PARTNER_SERVERS) {
       if (wrong['partner-key'] !== undefined) {
         wrong['partner-key'] = makeSshKey().private;
       }
-      // A server may let a wrong password wait for many seconds before it says no.
-      const timeouts = { ...server.remote.timeouts, connect: 50_000 };
-      const failure = await open(server, { timeouts }, wrong).catch((error: unknown) => error);
+      const failure = await open(server, {}, wrong).catch((error: unknown) => error);
       expect(failure).toMatchObject({ code: 'REMOTE_AUTH_FAILED' });
       expect(JSON.stringify(failure) + String(failure)).not.toContain('hush');
       if (server.logins !== undefined)
