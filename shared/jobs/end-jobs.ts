@@ -20,6 +20,7 @@ import { leaveLines } from './job-lines.ts';
 import { keepsAttempt } from './note-progress.ts';
 import { recordEvents } from './record-events.ts';
 import type { OperatorAction } from './reopen-jobs.ts';
+import { repeatOnDeadlock } from './run-set.ts';
 import { noScope, type SetScope } from './set-scope.ts';
 import { type ClosedFile, closedFileEvents, closedFilesJson, closeFiles, whyFailed } from './store-outcomes.ts';
 
@@ -46,7 +47,8 @@ function cancelWhere(
   condition: ReturnType<Sql>,
 ): Promise<EndResult> {
   const error = { code: 'CANCELLED', cause: 'OPERATOR', message: reason };
-  return endJobs(sql, { jobIds, actor, scope, state: 'CANCELLED', error, condition });
+  // A worker may be at the chunks of the records that go with their job.
+  return repeatOnDeadlock(() => endJobs(sql, { jobIds, actor, scope, state: 'CANCELLED', error, condition }));
 }
 
 export function rejectHeldJobs(sql: Sql, { jobIds, actor, reason, scope }: OperatorAction): Promise<EndResult> {

@@ -42,7 +42,7 @@ async function runHalving<Row, Result>(
   into: SetResult<Row, Result>,
 ): Promise<void> {
   try {
-    into.results.push(await runRepeating(rows, run));
+    into.results.push(await repeatOnDeadlock(() => run(rows)));
   } catch (error) {
     if (!isRefusal(error)) throw error;
     if (rows.length === 1) {
@@ -55,10 +55,11 @@ async function runHalving<Row, Result>(
   }
 }
 
-async function runRepeating<Row, Result>(rows: Row[], run: (rows: Row[]) => Promise<Result>): Promise<Result> {
+/** `run` is one statement outside of a transaction: what met another one has changed nothing. */
+export async function repeatOnDeadlock<Result>(run: () => Promise<Result>): Promise<Result> {
   for (let repeat = 0; ; repeat += 1) {
     try {
-      return await run(rows);
+      return await run();
     } catch (error) {
       const state = sqlState(error);
       if ((state !== '40P01' && state !== '40001') || repeat === MAX_REPEATS) throw error;
