@@ -104,6 +104,8 @@ export const tenants = pgTable('tenants', {
   timeZone: text('time_zone').notNull().default('UTC'),
   homeRegion: text('home_region'),
   ignoreGlobs: text('ignore_globs').array().notNull(),
+  /** How its people sign in; null: by mail. */
+  signIn: jsonb('sign_in'),
   createdAt: createdAt(),
   disabledAt: instant('disabled_at'),
 });
@@ -183,7 +185,8 @@ export const people = pgTable(
     disabledAt: instant('disabled_at'),
   },
   (table) => [
-    unique('people_issuer_subject').on(table.issuer, table.subject),
+    /** With the tenant: several tenants may have the same provider. */
+    unique('people_issuer_subject').on(table.issuer, table.subject, table.tenantId).nullsNotDistinct(),
     uniqueIndex('people_email').on(table.email, table.tenantId).where(sql`${table.issuer} IS NULL`),
     index('people_tenant').on(table.tenantId, table.id),
     check('people_identity', sql`CASE WHEN issuer IS NULL THEN email IS NOT NULL ELSE subject IS NOT NULL END`),

@@ -49,7 +49,7 @@ export interface ProvenPerson {
   readonly provedAtMs: number | undefined;
 }
 
-/** Resolves to the new session's token; undefined when the person or the tenant is disabled, or belongs elsewhere. */
+/** Resolves to the new session's token; undefined when the person or the tenant is disabled. */
 export async function openProvenSession(
   sql: Sql,
   { issuer, subject, email, name, role, tenantId, provedAtMs = 0 }: ProvenPerson,
@@ -60,9 +60,9 @@ export async function openProvenSession(
     WITH known AS (
       INSERT INTO people AS p (id, tenant_id, email, name, role, issuer, subject, last_signed_in_at)
       VALUES (uuid_v7(), ${tenantId}, ${email}, ${name}, ${role}, ${issuer}, ${subject}, now())
-      ON CONFLICT (issuer, subject) DO UPDATE
+      ON CONFLICT (issuer, subject, tenant_id) DO UPDATE
       SET email = excluded.email, name = excluded.name, role = excluded.role, last_signed_in_at = now()
-      WHERE p.tenant_id IS NOT DISTINCT FROM excluded.tenant_id AND p.disabled_at IS NULL
+      WHERE p.disabled_at IS NULL
       RETURNING *),
     person AS (
       SELECT k.id, k.tenant_id, k.role, NULL::uuid AS key_id,
