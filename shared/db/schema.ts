@@ -410,6 +410,15 @@ export const jobs = pgTable(
     stepCount: integer('step_count').notNull(),
     /** Of this file on this route: raised by an operator's "resend as new" alone. */
     run: integer('run').notNull().default(1),
+    /** The job that waits for this one, at its step `parent_seq` (`shared/jobs/start-branches.ts`). */
+    parentJobId: uuid('parent_job_id'),
+    parentSeq: integer('parent_seq'),
+    /** The branch of the parent's `parallel` that it runs; null for a route that the parent's `run` names. */
+    branch: text('branch'),
+    /** How many parents are above it. */
+    depth: smallint('depth').notNull().default(0),
+    /** Outputs of the steps before it in its parents, by kind. */
+    inputs: jsonb('inputs'),
     /** The job of the next run: this one has ended permanently. */
     supersededBy: uuid('superseded_by'),
     /** Attempts of the current step in this generation; a crash is counted too, unless what was done under that claim stays. */
@@ -459,7 +468,10 @@ export const jobs = pgTable(
     finishedAt: instant('finished_at'),
   },
   (table) => [
-    unique('jobs_file_route').on(table.fileId, table.routeId, table.run),
+    unique('jobs_file_route')
+      .on(table.fileId, table.routeId, table.run, table.parentJobId, table.parentSeq, table.branch)
+      .nullsNotDistinct(),
+    index('jobs_parent').on(table.parentJobId, table.parentSeq).where(sql`parent_job_id IS NOT NULL`),
     check('jobs_state', oneOf('state', JOB_STATES)),
     check('jobs_open_records', sql`open_records >= 0`),
     check('jobs_head_failure', oneOf('head_failure', ['block', 'skip'])),

@@ -1,8 +1,8 @@
 /**
  * Operator action: a failed or cancelled job goes on from its failed step as the next generation, with new attempts.
  *
- * In:  jobs, who asked and why. Out: the jobs reopened, with their wake-ups; others were not failed or cancelled, or were sent again as
- *      new (`resend-jobs.ts`).
+ * In:  jobs, who asked and why. Out: the jobs reopened, with their wake-ups; others were not failed or cancelled, were sent again as
+ *      new (`resend-jobs.ts`), or are a branch, which its parent opens again (`start-branches.ts`).
  * Events: `job.reopened`.
  *
  * On an ordered route a job that kept the turn of its line goes on at once; one that had left its line comes back to its old place and waits
@@ -41,7 +41,8 @@ export async function reopenJobs(
   return await sql<ReopenedJob[]>`
     WITH ${scope.before} locked AS (
       SELECT * FROM jobs
-      WHERE id = ANY(${[...jobIds]}::uuid[]) AND state IN ('FAILED', 'CANCELLED') AND superseded_by IS NULL ${scope.only(sql`id`)}
+      WHERE id = ANY(${[...jobIds]}::uuid[]) AND state IN ('FAILED', 'CANCELLED') AND superseded_by IS NULL
+        AND parent_job_id IS NULL ${scope.only(sql`id`)}
       ORDER BY id FOR UPDATE),
     ${lockLines(sql, sql`locked`)},
     keeping AS (SELECT job_id AS id FROM line_locked WHERE holder = job_id),

@@ -41,7 +41,7 @@ export async function resendJobs(sql: Sql, resend: ResendJobs, window = ADMISSIO
         "maxAttempts" int, "isOrdered" boolean, "headFailure" text)),
     locked AS (
       SELECT j.* FROM jobs j JOIN input i ON i.after = j.id
-      WHERE j.finished_at IS NOT NULL AND j.superseded_by IS NULL ${scope.only(sql`j.id`)} ORDER BY j.id FOR UPDATE OF j),
+      WHERE j.finished_at IS NOT NULL AND j.superseded_by IS NULL AND j.parent_job_id IS NULL ${scope.only(sql`j.id`)} ORDER BY j.id FOR UPDATE OF j),
     file_locked AS MATERIALIZED (
       SELECT f.* FROM files f
       WHERE f.id IN (SELECT "fileId" FROM input) AND f.routed_at IS NOT NULL AND (SELECT count(*) FROM locked) >= 0
@@ -61,7 +61,7 @@ export async function resendJobs(sql: Sql, resend: ResendJobs, window = ADMISSIO
         c."maxAttempts", c.queue, c."isOrdered", c."headFailure", c.order_key, c.order_at, c.order_seq, c."isOrdered",
         CASE WHEN c."isOrdered" THEN ${TURN} END, c.time_zone, CASE WHEN a.id IS NOT NULL THEN now() END, (a.id IS NOT NULL)::int
       FROM candidate c LEFT JOIN admitted a USING (id) ORDER BY c."fileId"
-      ON CONFLICT (file_id, route_id, run) DO NOTHING
+      ON CONFLICT (file_id, route_id, run, parent_job_id, parent_seq, branch) DO NOTHING
       RETURNING *),
     superseded AS (
       UPDATE jobs j SET superseded_by = c.id, updated_at = now()

@@ -17,10 +17,10 @@ const ALWAYS: Readonly<Record<string, string>> = {
     HAVING f.open_jobs <> count(j.id) FILTER (WHERE j.state IN ('PENDING', 'RUNNING', 'WAITING'))`,
   'failed_jobs counts the failed and cancelled jobs of a file, of each route the newest run': `
     SELECT f.id, f.failed_jobs, count(j.id) FILTER (WHERE j.state IN ('FAILED', 'CANCELLED')) AS counted
-    FROM files f LEFT JOIN jobs j ON j.file_id = f.id AND j.superseded_by IS NULL GROUP BY f.id
+    FROM files f LEFT JOIN jobs j ON j.file_id = f.id AND j.superseded_by IS NULL AND j.parent_job_id IS NULL GROUP BY f.id
     HAVING f.failed_jobs <> count(j.id) FILTER (WHERE j.state IN ('FAILED', 'CANCELLED'))`,
   'one job per file and route, unless a person had it sent once more': `
-    SELECT j.file_id, j.route_id, count(*) FROM jobs j GROUP BY j.file_id, j.route_id
+    SELECT j.file_id, j.route_id, count(*) FROM jobs j WHERE j.parent_job_id IS NULL GROUP BY j.file_id, j.route_id
     HAVING count(*) FILTER (WHERE j.superseded_by IS NULL) <> 1 OR count(*) > 1 + (
       SELECT count(*) FROM audit_events e JOIN jobs n ON n.id = e.job_id
       WHERE e.file_id = j.file_id AND e.type = 'job.resent' AND n.route_id = j.route_id)`,
@@ -31,6 +31,9 @@ const ALWAYS: Readonly<Record<string, string>> = {
     SELECT a.id, a.done, a.refused FROM actions a LEFT JOIN action_items i ON i.action_id = a.id GROUP BY a.id
     HAVING a.takes <> count(i.subject) OR a.done <> count(i.subject) FILTER (WHERE i.state = 'DONE')
       OR a.refused <> count(i.subject) FILTER (WHERE i.state = 'REFUSED')`,
+  'a branch belongs to a step of a job of its file that was reached': `
+    SELECT c.id FROM jobs c LEFT JOIN jobs p ON p.id = c.parent_job_id
+    WHERE c.parent_job_id IS NOT NULL AND (p.file_id IS DISTINCT FROM c.file_id OR p.depth + 1 <> c.depth OR p.step_seq < c.parent_seq)`,
   'one file per object version': `
     SELECT bucket, key, version_id, count(*) FROM files GROUP BY bucket, key, version_id HAVING count(*) > 1`,
   'a completed file was archived and all its jobs succeeded': `
