@@ -1459,9 +1459,27 @@ export const senders = pgTable(
     givenOn: date('given_on'),
     /** Mails given away to tasks on that day. */
     given: integer('given').notNull().default(0),
+    /** Of its rate, after the service refused mails as too many; grows back to 1. */
+    pace: doublePrecision('pace').notNull().default(1),
+    slowedUntil: instant('slowed_until'),
+    /** The service takes no more mails of this day. */
+    quotaUntil: instant('quota_until'),
   },
   (table) => [primaryKey({ columns: [table.tenantId, table.name] })],
 );
+
+/** The account at the mail service that all senders share, as it was last asked about. */
+export const mailAccounts = pgTable('mail_accounts', {
+  /** Such as `ses/eu-central-1`. */
+  name: text('name').primaryKey(),
+  maxPerSecond: doublePrecision('max_per_second'),
+  maxPerDay: doublePrecision('max_per_day'),
+  sentLastDay: doublePrecision('sent_last_day'),
+  askedAt: instant('asked_at'),
+  rateGivenUntil: instant('rate_given_until'),
+  /** Of the part of the rate that marketing may use. */
+  marketingGivenUntil: instant('marketing_given_until'),
+});
 
 export const TEMPLATE_STATUSES = ['AWAITING_UPLOAD', 'READY', 'INVALID', 'EXPIRED'] as const;
 export const TEMPLATE_FORMATS = ['html', 'mjml', 'json'] as const;
@@ -1503,6 +1521,7 @@ export const templates = pgTable(
 
 export const CAMPAIGN_WORDS = ['GO', 'PAUSED', 'HELD', 'CANCELLED'] as const;
 export type CampaignWord = (typeof CAMPAIGN_WORDS)[number];
+export const CAMPAIGN_STAGES = ['CREATED', 'STARTED', 'SENT', 'DONE'] as const;
 
 /**
  * One template version, one file of recipients, one sender, one schedule. It is carried by its own job id on a route that takes no
@@ -1533,8 +1552,21 @@ export const campaigns = pgTable(
     startsAt: instant('starts_at'),
     /** `{from, to, timeZone}` of a day. */
     window: jsonb('send_window'),
+    /** Name of the tenant's calendar whose business days the window is limited to. */
+    calendar: text('calendar'),
+    /** `2026-06-01T10:00:00`: the start by each recipient's clock, in place of `starts_at`. */
+    localStart: text('local_start'),
+    isRecipientZone: boolean('is_recipient_zone').notNull().default(false),
     ratePerSecond: doublePrecision('rate_per_second'),
     rateGivenUntil: instant('rate_given_until'),
+    /** Held for a person when more recipients than these are valid. */
+    holdOver: integer('hold_over'),
+    /** Opens and clicks are reported. */
+    isTracked: boolean('is_tracked').notNull().default(false),
+    /** The one notice channel that hears of it; null: every channel that asks for its notices. */
+    channel: text('channel'),
+    /** The last stage that an event told of. */
+    announced: text('announced').$type<(typeof CAMPAIGN_STAGES)[number]>().notNull().default('CREATED'),
     idempotencyKey: text('idempotency_key'),
     requestHash: text('request_hash').notNull(),
     createdBy: text('created_by').notNull(),
@@ -1545,11 +1577,13 @@ export const campaigns = pgTable(
   },
   (table) => [
     check('campaigns_word', oneOf('word', CAMPAIGN_WORDS)),
+    check('campaigns_announced', oneOf('announced', CAMPAIGN_STAGES)),
     uniqueIndex('campaigns_idempotency_key')
       .on(table.tenantId, table.idempotencyKey)
       .where(sql`idempotency_key IS NOT NULL`),
     index('campaigns_tenant').on(table.tenantId, table.id),
     index('campaigns_waiting').on(table.id).where(sql`begun_at IS NULL AND word <> 'CANCELLED'`),
+    index('campaigns_announced').on(table.id).where(sql`begun_at IS NOT NULL AND announced <> 'DONE'`),
   ],
 );
 
@@ -1568,11 +1602,16 @@ export const mailEvents = pgTable(
     at: instant('at').notNull(),
     /** Such as the SMTP code of a bounce, or the link of a click. */
     detail: jsonb('detail').notNull().default(sql`'{}'`),
+    addressHash: text('address_hash'),
     receivedAt: instant('received_at').notNull().default(sql`now()`),
   },
   (table) => [
     primaryKey({ columns: [table.campaignId, table.line, table.kind, table.eventKey] }),
     index('mail_events_received').on(table.receivedAt),
+    index('mail_events_causes')
+      .on(table.campaignId, table.kind)
+      .where(sql`kind IN ('bounced_hard', 'bounced_soft', 'clicked')`),
+    index('mail_events_soft').on(table.tenantId, table.addressHash).where(sql`kind = 'bounced_soft'`),
   ],
 );
 
@@ -1590,7 +1629,14 @@ export const campaignStats = pgTable(
   (table) => [primaryKey({ columns: [table.campaignId, table.hour, table.kind, table.domain] })],
 );
 
-export const SUPPRESSION_REASONS = ['unsubscribed', 'complaint', 'hard-bounce', 'imported', 'operator'] as const;
+export const SUPPRESSION_REASONS = [
+  'unsubscribed',
+  'complaint',
+  'hard-bounce',
+  'soft-bounces',
+  'imported',
+  'operator',
+] as const;
 
 /** Addresses that get nothing of a topic, or with the topic `*` nothing at all. */
 export const suppressions = pgTable(
