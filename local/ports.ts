@@ -33,6 +33,9 @@ export const PORT_OFFSETS = {
   'partner-files': 19,
   /** The mail service, with its inbox. */
   ses: 26,
+  /** The virus scanner, and its health. */
+  'clamd-stream': 27,
+  clamd: 28,
 } as const;
 
 /** The second partner-worker has the offset 22, the third 32: further instances of a service stand in rows of their own. */

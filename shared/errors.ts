@@ -209,6 +209,33 @@ export const ERROR_CODES = {
     meaning: 'A file does not meet the requirements of its route.',
     remedy: 'See the cause. Usually the sender has to correct the file and send it again.',
   },
+  SCAN_ERROR: {
+    meaning: 'A file did not pass the virus scan of its route.',
+    remedy: 'See the cause. Nothing of the file is delivered by the steps after the scan.',
+  },
+  SCAN_INFECTED: {
+    meaning: 'The scanner found a virus in the file. The file is quarantined.',
+    remedy:
+      'Tell the sender, who has to clean their system. If it is a false alarm, update the signatures of clamd and retry the job: it is scanned again.',
+  },
+  SCAN_TOO_LARGE: {
+    meaning: 'The file, or something in it, is larger than the scanner looks into.',
+    remedy: 'Raise `maxSize` of the step and the limits of clamd, or ask the sender for smaller files.',
+  },
+  SCAN_ENCRYPTED: {
+    meaning: 'The file is an archive or a document with a password, so it cannot be scanned.',
+    remedy: 'Ask the sender for a file without a password, or say `onEncrypted: hold` in the route.',
+  },
+  SCAN_UNAVAILABLE: {
+    meaning: 'The scanner is not set up or gave no verdict. Files wait at the step; no try is counted.',
+    remedy: 'Set LONGSHORE_CLAMD for the workers, or check clamd. Files go on as soon as it answers.',
+  },
+  SCAN_NOT_TRUSTED: {
+    meaning:
+      'The scanner did not find the test file (EICAR) in an archive of the size that the route scans. Files wait.',
+    remedy:
+      'Check the signatures of clamd (freshclam), and set StreamMaxLength, MaxScanSize and MaxFileSize above `maxSize` and AlertExceedsMax to yes.',
+  },
   STAGING_ERROR: {
     meaning: 'The copy that a job works on could not be made.',
     remedy: 'See the cause and remove it, then retry the job.',

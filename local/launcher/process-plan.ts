@@ -91,6 +91,7 @@ const READY_PATHS: Readonly<Partial<Record<NodeProcessName, string>>> = {
   gateway: '/_health',
   'partner-files': '/',
   ses: '/_health',
+  clamd: '/',
 };
 
 export interface PlanProcessOptions {
@@ -166,6 +167,8 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
       };
     case 'ses':
       return { LONGSHORE_SES_DIRECTORY: home.data('ses') };
+    case 'clamd':
+      return { LONGSHORE_CLAMD_PORT: String(ports['clamd-stream']) };
     case 'gateway':
       return {
         ...gatewayVariables(`http://${host}:${ports['partner-simulator']}`),
@@ -173,10 +176,16 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
         LOG_LEVEL: fleet.LOG_LEVEL ?? 'warn',
       };
     case 'large-file-worker':
-      return { LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home), ...OUTWARD, ...receiptVariablesOf(fleet) };
+      return {
+        LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home),
+        LONGSHORE_CLAMD: fleet.LONGSHORE_CLAMD ?? `${host}:${ports['clamd-stream']}`,
+        ...OUTWARD,
+        ...receiptVariablesOf(fleet),
+      };
     case 'partner-worker':
       return {
         LONGSHORE_SECRETS_DIRECTORY: secretsDirectory(home),
+        LONGSHORE_CLAMD: fleet.LONGSHORE_CLAMD ?? `${host}:${ports['clamd-stream']}`,
         ...OUTWARD,
         ...receiptVariablesOf(fleet),
         ...linkVariablesOf(fleet),

@@ -10,8 +10,8 @@ export const SERVICE_NAMES = [
 ] as const;
 
 export type ServiceName = (typeof SERVICE_NAMES)[number];
-/** Of the partners in the examples, and the mail service: they stand in for what no fleet has, and take part in nothing else. */
-export const PARTNER_PROCESSES = ['partner-simulator', 'gateway', 'partner-files', 'ses'] as const;
+/** Of the partners in the examples, the mail service and the virus scanner: they stand in for what no fleet has, and take part in nothing else. */
+export const PARTNER_PROCESSES = ['partner-simulator', 'gateway', 'partner-files', 'ses', 'clamd'] as const;
 
 export type ProcessName =
   | 'postgres'

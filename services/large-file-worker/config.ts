@@ -1,5 +1,6 @@
 /** The variables of the large-file-worker. */
 import { z } from 'zod';
+import { scanVariables } from '#shared/content/scan/scan-variables.ts';
 import { checkMail, mailVariables } from '#shared/notices/mail-variables.ts';
 import { receiptVariables } from '#shared/receipts/receipt-variables.ts';
 import { copyVariables, remoteVariables } from '#shared/runtime/config/copy-variables.ts';
@@ -13,6 +14,7 @@ export const variables = z.object({
   ...secretVariables,
   ...receiptVariables,
   ...mailVariables,
+  ...scanVariables,
   LONGSHORE_PARTNER_ADDRESSES: networksVariable
     .optional()
     .describe('Private addresses and networks of partners that may be called, comma-separated, such as `10.1.0.0/16`.'),

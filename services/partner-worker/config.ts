@@ -1,5 +1,6 @@
 /** The variables of the partner-worker. */
 import { z } from 'zod';
+import { scanVariables } from '#shared/content/scan/scan-variables.ts';
 import { checkMail, mailVariables } from '#shared/notices/mail-variables.ts';
 import { receiptVariables } from '#shared/receipts/receipt-variables.ts';
 import { linkVariables } from '#shared/reviews/link-variables.ts';
@@ -14,6 +15,7 @@ export const variables = z.object({
   ...secretVariables,
   ...receiptVariables,
   ...mailVariables,
+  ...scanVariables,
   ...linkVariables,
   LONGSHORE_PUBLIC_URL: z
     .url({ protocol: /^https?$/ })

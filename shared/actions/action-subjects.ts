@@ -66,13 +66,13 @@ const TAKEN: Readonly<Record<ActionVerb, string>> = {
   resend: `s.state IN ('SUCCEEDED', 'FAILED', 'CANCELLED') AND s.superseded_by IS NULL AND s.route_id NOT IN (
     SELECT r.id FROM routes r JOIN route_versions v ON v.route_id = r.id AND v.version = r.active_version
     WHERE r.disabled_at IS NOT NULL OR v.definition ? 'records')`,
-  reroute: `s.status IN ('FAILED', 'QUARANTINED') AND s.status = 'QUARANTINED' AND s.routed_at IS NOT NULL`,
+  reroute: `s.status IN ('FAILED', 'QUARANTINED') AND s.status = 'QUARANTINED' AND s.routed_at IS NOT NULL AND s.job_count = 0`,
   redrive: `s.state = 'PARKED'`,
   discard: `s.state = 'PARKED'`,
 };
 
 /** Rerouted only where they are named: most of them have a file that they belong to. */
-const COMPANIONS = `s.status IN ('QUARANTINED', 'COMPANION') AND s.routed_at IS NOT NULL`;
+const COMPANIONS = `s.status IN ('QUARANTINED', 'COMPANION') AND s.routed_at IS NOT NULL AND s.job_count = 0`;
 
 /** Of a row `s` that the verb does not take: the reason, one of few. */
 const LEFT: Readonly<Record<SubjectKind, string>> = {

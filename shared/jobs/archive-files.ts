@@ -3,11 +3,12 @@
  *
  * `claimArchives`. In: file ids from wake-ups. Out: the files claimed. Event: `file.archive-claimed`.
  * `storeArchives`. In: where each object is now, or why it could not be moved yet. A stale epoch changes nothing.
- *                  Events: `file.completed`, `file.failed`, `file.archive-retrying`, and `file.archived` or
+ *                  Events: `file.completed`, `file.failed`, `file.quarantined`, `file.archive-retrying`, and `file.archived` or
  *                  `file.archive-lost` when a job was reopened meanwhile.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { FileStatus } from '#shared/db/schema.ts';
+import { isQuarantining } from './quarantine.ts';
 import { recordEvents } from './record-events.ts';
 import { type RefusedRow, runSet } from './run-set.ts';
 import type { ClosedFile } from './store-outcomes.ts';
@@ -114,6 +115,7 @@ function storeSet(sql: Sql, outcomes: ArchiveOutcome[], service: string): Promis
         finished_at = CASE WHEN i.type <> 'later' AND f.open_jobs = 0 THEN now() END,
         next_action_at = CASE WHEN i.type = 'later' THEN now() + i."delayMs" * interval '1 ms' END,
         status = CASE WHEN i.type = 'later' OR f.open_jobs > 0 THEN f.status
+          WHEN f.failed_jobs > 0 AND ${isQuarantining(sql, sql`f.error_cause`)} THEN 'QUARANTINED'
           WHEN i.type = 'gone' OR f.failed_jobs > 0 THEN 'FAILED' ELSE 'COMPLETED' END,
         error_code = CASE WHEN ${isLost} THEN 'ARCHIVE_ERROR' ELSE f.error_code END,
         error_cause = CASE WHEN ${isLost} THEN 'SOURCE_GONE' ELSE f.error_cause END,
@@ -127,9 +129,9 @@ function storeSet(sql: Sql, outcomes: ArchiveOutcome[], service: string): Promis
         jsonb_strip_nulls(jsonb_build_object('key', key, 'sizeBytes', size_bytes, 'jobs', job_count, 'failedJobs', failed_jobs,
           'archive', CASE WHEN outcome = 'archived' THEN jsonb_build_object('bucket', archive_bucket, 'key', archive_key,
             'versionId', archive_version_id) END,
-          'code', CASE WHEN status = 'FAILED' THEN error_code END,
-          'cause', CASE WHEN status = 'FAILED' THEN error_cause ELSE cause END,
-          'message', CASE WHEN status = 'FAILED' THEN error_message ELSE message END,
+          'code', CASE WHEN status IN ('FAILED', 'QUARANTINED') THEN error_code END,
+          'cause', CASE WHEN status IN ('FAILED', 'QUARANTINED') THEN error_cause ELSE cause END,
+          'message', CASE WHEN status IN ('FAILED', 'QUARANTINED') THEN error_message ELSE message END,
           'nextActionAt', next_action_at)) AS detail,
         CASE WHEN status = 'PROCESSING' THEN '{events}'::text[] WHEN status = 'COMPLETED' THEN '{events,success}'::text[]
           ELSE '{events,failure}'::text[] END AS topics
@@ -141,5 +143,5 @@ function storeSet(sql: Sql, outcomes: ArchiveOutcome[], service: string): Promis
       SELECT bool_or(generation > 1 OR released_at IS NOT NULL OR error_cause IS NOT DISTINCT FROM 'OPERATOR') AS is_attended,
         bool_or(open_records IS NOT NULL) AS has_records
       FROM jobs WHERE file_id = moved.id) AS j
-    WHERE status IN ('COMPLETED', 'FAILED') ORDER BY id`;
+    WHERE status IN ('COMPLETED', 'FAILED', 'QUARANTINED') ORDER BY id`;
 }

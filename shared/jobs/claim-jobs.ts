@@ -46,6 +46,8 @@ export interface ClaimedJob {
   readonly isLarge: boolean;
   /** An operator let it go on. */
   readonly isReleased: boolean;
+  /** It was held at the current step, and an operator let it go on after that. */
+  readonly isStepReleased: boolean;
   readonly stepSeq: number;
   readonly stepKind: string;
   /** This try included. Above `maxAttempts`, an earlier try ended without an outcome: the step is not run again. */
@@ -125,7 +127,9 @@ function claimSet(sql: Sql, ids: string[], options: ClaimOptions): Promise<Claim
     ${recordEvents(sql, options.service)}
     SELECT c.id, c.tenant_id AS "tenantId", c.file_id AS "fileId", c.route_id AS "routeId",
       c.route_version_id AS "routeVersionId", c.generation, c.epoch, now() AS "claimedAt", c.is_large AS "isLarge",
-      c.released_at IS NOT NULL AS "isReleased", c.step_seq AS "stepSeq",
+      c.released_at IS NOT NULL AS "isReleased", CASE WHEN c.released_at IS NULL THEN false ELSE EXISTS (
+        SELECT 1 FROM job_steps h WHERE h.job_id = c.id AND h.seq = c.step_seq AND h.state = 'WAITING'
+          AND h.finished_at <= c.released_at) END AS "isStepReleased", c.step_seq AS "stepSeq",
       c.step_kind AS "stepKind", c.step_attempts AS "stepAttempts", c.step_tries AS "stepTries",
       c.max_attempts AS "maxAttempts", c.object, c.time_zone AS "timeZone", c.shares_place AS "sharesPlace",
       coalesce((SELECT jsonb_object_agg(s.seq, jsonb_build_object('kind', s.kind, 'output', s.output))

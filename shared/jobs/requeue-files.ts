@@ -2,7 +2,7 @@
  * Operator action: files that the router set aside are routed again, by the routes as they are now.
  *
  * In:  files, who asked and why. Out: the files requeued, with their wake-ups; others were not quarantined by the router. An
- *      upload that was cut off, or an object under no tenant, stays where it is.
+ *      upload that was cut off, an object under no tenant, or a file that one of its jobs quarantined stays where it is.
  * Events: `file.queued`, with the reason.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -29,7 +29,7 @@ export async function requeueFiles(
   return await sql<RequeuedFile[]>`
     WITH ${scope.before} locked AS (
       SELECT id FROM files
-      WHERE id = ANY(${[...fileIds]}::uuid[]) AND status IN ('QUARANTINED', 'COMPANION') AND routed_at IS NOT NULL ${scope.only(sql`id`)}
+      WHERE id = ANY(${[...fileIds]}::uuid[]) AND status IN ('QUARANTINED', 'COMPANION') AND routed_at IS NOT NULL AND job_count = 0 ${scope.only(sql`id`)}
       ORDER BY id FOR UPDATE),
     requeued AS (
       UPDATE files f SET status = 'QUEUED', routed_at = NULL, finished_at = NULL, updated_at = now(), error_code = NULL,

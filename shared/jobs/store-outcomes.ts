@@ -21,6 +21,7 @@ import { HELD, RECORDS } from '#shared/steps/step-outcome.ts';
 import { ADMISSION_WINDOW, admit } from './admission.ts';
 import { giveTurns } from './give-turns.ts';
 import { type JobLine, leaveLines } from './job-lines.ts';
+import { isQuarantining } from './quarantine.ts';
 import { recordEvents } from './record-events.ts';
 import type { WokenJob, WorkQueue } from './route-files.ts';
 import { type RefusedRow, runSet } from './run-set.ts';
@@ -247,14 +248,17 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
  * `ended(file_id, jobs, failed, code, cause, message)`; provides `closed`. A file says why one of its jobs failed.
  */
 export function closeFiles(sql: Sql, options: Pick<StoreOptions, 'token' | 'leaseMs' | 'archivesLarge'>) {
+  const staysQuarantined = isQuarantining(sql, sql`f.error_cause`);
   return sql`
     file_locked AS (SELECT id FROM files WHERE id IN (SELECT file_id FROM ended) ORDER BY id FOR UPDATE),
     counted AS (
       UPDATE files f SET
         updated_at = now(), open_jobs = f.open_jobs - e.jobs, failed_jobs = f.failed_jobs + e.failed,
-        error_code = coalesce(e.code, f.error_code), error_cause = coalesce(e.cause, f.error_cause),
-        error_message = coalesce(e.message, f.error_message),
+        error_code = CASE WHEN e.code IS NULL OR ${staysQuarantined} THEN f.error_code ELSE e.code END,
+        error_cause = CASE WHEN e.code IS NULL OR ${staysQuarantined} THEN f.error_cause ELSE e.cause END,
+        error_message = CASE WHEN e.code IS NULL OR ${staysQuarantined} THEN f.error_message ELSE e.message END,
         status = CASE WHEN f.open_jobs > e.jobs OR f.archived_at IS NULL THEN f.status
+          WHEN ${staysQuarantined} OR ${isQuarantining(sql, sql`e.cause`)} THEN 'QUARANTINED'
           WHEN f.failed_jobs + e.failed > 0 THEN 'FAILED' ELSE 'COMPLETED' END,
         finished_at = CASE WHEN f.open_jobs = e.jobs AND f.archived_at IS NOT NULL THEN now() END,
         epoch = f.epoch + (f.open_jobs = e.jobs)::int,
@@ -275,10 +279,11 @@ export function closeFiles(sql: Sql, options: Pick<StoreOptions, 'token' | 'leas
 
 /** Of jobs grouped by file: what the file says of them when it fails. */
 export function whyFailed(sql: Sql) {
+  const order = sql`${isQuarantining(sql, sql`error_cause`)} DESC, id`;
   return sql`
-    (array_agg(error_code ORDER BY id) FILTER (WHERE state <> 'SUCCEEDED'))[1] AS code,
-    (array_agg(error_cause ORDER BY id) FILTER (WHERE state <> 'SUCCEEDED'))[1] AS cause,
-    (array_agg(error_message ORDER BY id) FILTER (WHERE state <> 'SUCCEEDED'))[1] AS message`;
+    (array_agg(error_code ORDER BY ${order}) FILTER (WHERE state <> 'SUCCEEDED'))[1] AS code,
+    (array_agg(error_cause ORDER BY ${order}) FILTER (WHERE state <> 'SUCCEEDED'))[1] AS cause,
+    (array_agg(error_message ORDER BY ${order}) FILTER (WHERE state <> 'SUCCEEDED'))[1] AS message`;
 }
 
 /** Events of closed files that were archived in an earlier generation; the others get theirs when they are archived. */
@@ -287,7 +292,7 @@ export function closedFileEvents(sql: Sql) {
     SELECT 'file.' || lower(status), tenant_id, id, NULL::uuid, jsonb_strip_nulls(jsonb_build_object('key', key, 'jobs', job_count,
       'failedJobs', failed_jobs, 'code', error_code, 'cause', error_cause, 'message', error_message)),
       CASE WHEN status = 'COMPLETED' THEN '{events,success}'::text[] ELSE '{events,failure}'::text[] END
-    FROM closed WHERE status IN ('COMPLETED', 'FAILED')`;
+    FROM closed WHERE status IN ('COMPLETED', 'FAILED', 'QUARANTINED')`;
 }
 
 /** `closed`, or another set of files, as a JSON array of `ClosedFile`. */

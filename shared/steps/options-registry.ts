@@ -9,6 +9,7 @@ import { postOptions } from './post/options.ts';
 import { publishOptions } from './publish/options.ts';
 import { pushOptions } from './push/options.ts';
 import { receiptOptions } from './receipt/options.ts';
+import { scanOptions } from './scan/options.ts';
 import { stageOptions } from './stage/options.ts';
 import type { StepOptionsKind } from './step-options.ts';
 import { transformOptions } from './transform/options.ts';
@@ -16,6 +17,7 @@ import { validateOptions } from './validate/options.ts';
 
 export const STEP_OPTIONS: readonly StepOptionsKind<unknown>[] = [
   validateOptions,
+  scanOptions,
   stageOptions,
   transformOptions,
   parseOptions,

@@ -9,6 +9,7 @@ import { postStep } from './post/run.ts';
 import { publishStep } from './publish/run.ts';
 import { pushStep } from './push/run.ts';
 import { receiptStep } from './receipt/run.ts';
+import { scanStep } from './scan/run.ts';
 import { stageStep } from './stage/run.ts';
 import type { StepKind } from './step-context.ts';
 import { transformStep } from './transform/run.ts';
@@ -16,6 +17,7 @@ import { validateStep } from './validate/run.ts';
 
 const STEPS: readonly StepKind<unknown>[] = [
   validateStep,
+  scanStep,
   stageStep,
   transformStep,
   parseStep,

@@ -65,6 +65,8 @@ export interface StepContext<Options> {
     readonly kind: string;
     readonly attempt: number;
     readonly isFirstTry: boolean;
+    /** The step held the job, and an operator let it go on. */
+    readonly isReleased: boolean;
   };
   /** The job's bytes as they are now: the file itself, or what the last stage or transform step made. */
   readonly object: ObjectLocation;

@@ -7,8 +7,24 @@ export interface StepOptionsKind<Options> {
   /** Takes what a route file says, and takes its own result again: stored definitions are parsed with it too. */
   readonly schema: z.ZodType<Options>;
   classOf(options: Options, isLarge: boolean): StepClass;
+  /** What the step would do with a file, for `longshore simulate`. */
+  tell?(options: Options, file: SimulatedStepFile): ToldStep;
   /** Suffixes of files that the step looks for beside the job's file, e.g. `.sha256`. */
   companionSuffixes?(options: Options): readonly string[];
+}
+
+/** A file as the steps before this one would leave it. */
+export interface SimulatedStepFile {
+  readonly name: string;
+  readonly sizeBytes: number;
+}
+
+export interface ToldStep {
+  /** Goes on from "would". */
+  readonly would: string;
+  readonly fails?: boolean;
+  /** The name after it, where it changes. */
+  readonly name?: string;
 }
 
 /**

@@ -21,7 +21,13 @@ export type StepOutcome =
   /** Counts an attempt; without `afterMs` the route's retry policy gives the delay. */
   | ({ readonly type: 'retry'; readonly afterMs?: number } & StepFailure)
   /** Waiting is not failing: counts no attempt and has no slot. */
-  | { readonly type: 'wait'; readonly afterMs: number; readonly reason: string }
+  | {
+      readonly type: 'wait';
+      readonly afterMs: number;
+      readonly reason: string;
+      /** What was found so far, for the person who decides. */
+      readonly output?: Readonly<Record<string, unknown>>;
+    }
   /** Final for this generation. `output`: what was found on the way. */
   | ({ readonly type: 'failed'; readonly output?: Readonly<Record<string, unknown>> } & StepFailure)
   /** An effect whose result is unknown: never blindly repeated. */

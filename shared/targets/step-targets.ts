@@ -1,5 +1,6 @@
 /** The targets outside that a tenant's steps write to, as this process opens them. */
 
+import type { Scan } from '#shared/content/scan/create-scanner.ts';
 import { createDatabaseDirectory } from '#shared/databases/database-directory.ts';
 import type { OpenDatabase } from '#shared/databases/open-database.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -25,6 +26,8 @@ export interface StepTargets {
   readonly sendMail?: SendMail | undefined;
   /** To the tenant's own queues and topics. @throws SecretError */
   readonly sendMessages?: SendMessages | undefined;
+  /** Undefined: the fleet has no scanner. */
+  readonly scan?: Scan | undefined;
   findPartner(name: string): Promise<FoundPartner>;
   /** Runs `work` over a connection that nobody else uses meanwhile. @throws as `RemoteDirectory.use`. */
   useRemote<Result>(
@@ -55,11 +58,12 @@ export interface TargetDirectoryOptions {
   readonly remotes: RemoteDirectory;
   readonly reports?: PartnerDirectoryOptions['reports'];
   readonly mailServer?: MailServer | undefined;
+  readonly scan?: Scan | undefined;
   readonly logger: Logger;
 }
 
 export function createTargetDirectory(options: TargetDirectoryOptions): TargetDirectory {
-  const { remotes, secrets, mailServer: server } = options;
+  const { remotes, secrets, scan, mailServer: server } = options;
   const send: SendMail | undefined =
     server === undefined ? undefined : (mail, sending) => sendMail(mail, { ...sending, server, secrets });
   const partners = createPartnerDirectory(options);
@@ -68,6 +72,7 @@ export function createTargetDirectory(options: TargetDirectoryOptions): TargetDi
     partners,
     of: (tenantId) => ({
       sendMail: send,
+      scan,
       sendMessages: createSendMessages(secretsOfTenant(secrets, tenantId), options.addressGuard),
       findPartner: (name) => partners.find(tenantId, name),
       useRemote: (name, work, use) => remotes.use({ tenantId, name }, work, use),

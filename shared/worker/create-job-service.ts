@@ -7,6 +7,9 @@
 import { hostname } from 'node:os';
 import { Counter } from 'prom-client';
 import type { z } from 'zod';
+import { createScanner } from '#shared/content/scan/create-scanner.ts';
+import { createScanSeconds } from '#shared/content/scan/scan-metrics.ts';
+import type { ClamdAddress } from '#shared/content/scan/scan-variables.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { PartBuffers } from '#shared/files/copies/part-buffers.ts';
@@ -64,6 +67,7 @@ export interface JobServiceConfig
   /** Private addresses of partners and their databases that may be called. */
   readonly LONGSHORE_PARTNER_ADDRESSES?: readonly string[] | undefined;
   readonly LONGSHORE_RECEIPT_SECRET?: string | undefined;
+  readonly LONGSHORE_CLAMD?: ClamdAddress | undefined;
   /** Private addresses of remotes. */
   readonly LONGSHORE_REMOTE_ADDRESSES?: readonly string[] | undefined;
   /** Share of the slots that one tenant takes while others may be waiting behind it. */
@@ -97,6 +101,9 @@ export function createJobService(
   const buckets = bucketNames(recordedPrefix(config));
   const metrics = createJobMetrics(registry);
   const pullMetrics = createPulls && createPullMetrics(registry);
+  const scanSeconds = createScanSeconds(registry);
+  const { LONGSHORE_CLAMD: clamd } = config;
+  const scan = clamd && createScanner({ address: clamd, seconds: scanSeconds, now: () => performance.now() });
   const s3Requests = new Counter({
     name: 'longshore_s3_requests_total',
     help: 'Requests sent to the object store.',
@@ -197,6 +204,7 @@ export function createJobService(
       remotes,
       reports,
       mailServer: mailServerOf(config),
+      scan,
       sql,
       secrets: createSecretStore(config),
       addressGuard: createAddressGuard({ allow: config.LONGSHORE_PARTNER_ADDRESSES ?? [] }),

@@ -23,6 +23,8 @@ export interface JobPosition {
   /** Over all generations. */
   readonly tries: number;
   readonly object: ObjectLocation;
+  /** An operator let the job go on from this step, at which it was held. */
+  readonly isReleased: boolean;
   /** By step kind, the latest of a kind. */
   readonly outputs: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
@@ -35,6 +37,7 @@ export function claimedPosition(job: ClaimedJob): JobPosition {
     attempt: job.stepAttempts,
     tries: job.stepTries,
     object: job.object ?? fileLocation(job.file),
+    isReleased: job.isStepReleased,
     outputs: Object.fromEntries(bySeq.map(([, { kind, output }]) => [kind, output ?? {}])),
   };
 }
@@ -51,6 +54,7 @@ export function nextPosition(
     attempt: 1,
     tries: 1,
     object: done.object ?? position.object,
+    isReleased: false,
     outputs: { ...position.outputs, [position.stepKind]: done.output ?? {} },
   };
 }

@@ -119,13 +119,13 @@ function contextOf(
 ): Omit<StepContext<unknown>, 'signal'> {
   const { id, tenantId, fileId, generation, isLarge } = job;
   const { key, name, sizeBytes, receivedAt, head } = job.file;
-  const { stepSeq, stepKind, attempt, tries, object, outputs } = position;
+  const { stepSeq, stepKind, attempt, tries, object, isReleased, outputs } = position;
   const isOriginal = object.bucket === job.file.bucket && object.key === key && object.versionId === job.file.versionId;
   return {
     options: step.options,
     file: { id: fileId, tenantId, key, name, sizeBytes, receivedAt, timeZone: job.timeZone },
     job: { id, generation, routeName: route.name, isLarge },
-    step: { seq: stepSeq, kind: stepKind, attempt, isFirstTry: tries === 1 && generation === 1 },
+    step: { seq: stepSeq, kind: stepKind, attempt, isFirstTry: tries === 1 && generation === 1, isReleased },
     object,
     ...(isOriginal && head !== null && { head }),
     original: fileLocation(job.file),
@@ -213,6 +213,7 @@ const CODE_OF_KIND: Readonly<Record<string, ErrorCode>> = {
   mail: 'DELIVERY_ERROR',
   push: 'DELIVERY_ERROR',
   receipt: 'RECEIPT_ERROR',
+  scan: 'SCAN_ERROR',
 };
 
 export function stepErrorCode(kind: string): ErrorCode {

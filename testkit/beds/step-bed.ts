@@ -91,6 +91,7 @@ export interface StepToRun<Options> {
   readonly isLarge?: boolean;
   readonly timeZone?: string;
   readonly isFirstTry?: boolean;
+  readonly isReleased?: boolean;
   readonly outputs?: StepContext<Options>['outputs'];
   readonly records?: StepContext<Options>['records'];
   readonly useStore?: StepContext<Options>['useStore'];
@@ -130,7 +131,7 @@ export async function runStep<Options>(bench: StepBench, request: StepToRun<Opti
       timeZone: request.timeZone ?? 'UTC',
     },
     job: { id: jobId, generation: 1, routeName: 'orders', isLarge },
-    step: { seq: 1, kind: step.kind, attempt: isFirstTry ? 1 : 2, isFirstTry },
+    step: { seq: 1, kind: step.kind, attempt: isFirstTry ? 1 : 2, isFirstTry, isReleased: request.isReleased ?? false },
     object,
     original: object,
     outputs,

@@ -29,6 +29,7 @@ interface FindOptions {
 interface FileRow {
   readonly id: string;
   readonly status: string;
+  readonly jobs: number;
   readonly key: string;
   readonly versionId: string;
   readonly sizeBytes: number;
@@ -66,7 +67,7 @@ interface Found {
 
 async function findFiles({ sql }: TestFleet): Promise<FileRow[]> {
   return await sql<FileRow[]>`
-    SELECT id, status, key, version_id AS "versionId", size_bytes::float8 AS "sizeBytes",
+    SELECT id, status, job_count AS jobs, key, version_id AS "versionId", size_bytes::float8 AS "sizeBytes",
       jsonb_build_object('bucket', archive_bucket, 'key', archive_key, 'versionId', archive_version_id) AS archive
     FROM files ORDER BY id`;
 }
@@ -87,7 +88,7 @@ async function compareContents(
 ): Promise<Found[]> {
   const limit = pLimit(READS_AT_ONCE);
   const deliveriesOf = Map.groupBy(deliveries, ({ fileId }) => fileId);
-  const ended = files.filter(({ status }) => status === 'COMPLETED' || status === 'FAILED');
+  const ended = files.filter(({ status, jobs }) => jobs > 0 && ['COMPLETED', 'FAILED', 'QUARANTINED'].includes(status));
   const found = ended.map(async (file): Promise<Found[]> => {
     const expected = known.get(file.key);
     const archived = await limit(() => digest(fleet, file.archive));
@@ -172,7 +173,9 @@ async function compareLanding(
   );
   const identity = ({ key, versionId }: { key: string; versionId: string }) => `${key}\n${versionId}`;
   const standing = new Set(objects.map(identity));
-  const quarantined = files.filter(({ status }) => status === 'QUARANTINED' || status === 'COMPANION');
+  const quarantined = files.filter(
+    ({ status, jobs }) => jobs === 0 && (status === 'QUARANTINED' || status === 'COMPANION'),
+  );
   const mayStand = new Set(quarantined.map(identity));
   return [
     ...objects

@@ -1,6 +1,7 @@
 /** Every variable of every process, with its default and its description, from the schemas that the processes read them by. */
 import type { z } from 'zod';
 import { variables as command } from '#cli/config.ts';
+import { variables as clamd } from '#local/clamd/config.ts';
 import { variables as eventBridge } from '#local/event-bridge/config.ts';
 import { variables as queueServer } from '#local/fauxqs/config.ts';
 import { variables as gateway } from '#local/gateway/config.ts';
@@ -50,6 +51,7 @@ const OTHERS = {
   'API gateway stand-in': gateway,
   'partner simulator': partnerSimulator,
   'partner files': partnerFiles,
+  'virus scanner': clamd,
   'longshore command': command,
 };
 

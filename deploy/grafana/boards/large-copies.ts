@@ -93,6 +93,18 @@ export const largeCopies: Board = {
           unit: 'ops',
           queries: [query('{{outcome}}', `sum by (outcome) (${rate('longshore_archives_total')})`)],
         },
+        {
+          title: 'Virus scans',
+          why: 'By verdict. Files wait while it says unavailable or untrusted.',
+          unit: 'ops',
+          queries: [query('{{verdict}}', `sum by (verdict) (${rate('longshore_scan_seconds_count')})`)],
+        },
+        {
+          title: 'Virus scans, p95',
+          why: 'Time for one file, of the scanner mostly.',
+          unit: 's',
+          queries: [query('{{verdict}}', quantile(0.95, 'longshore_scan_seconds', { by: ['verdict'] }))],
+        },
       ],
     },
   ],

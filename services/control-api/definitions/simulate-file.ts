@@ -13,6 +13,7 @@ import type { BucketId } from '#shared/runtime/config/resource-names.ts';
 import type { CallStepOptions } from '#shared/steps/call/options.ts';
 import { deliveryTarget } from '#shared/steps/deliver/delivery-target.ts';
 import type { DeliverOptions } from '#shared/steps/deliver/options.ts';
+import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
 import { nameAfter } from '#shared/steps/transform/name-after.ts';
 import type { TransformOptions } from '#shared/steps/transform/options.ts';
 import { checkNameAndSize } from '#shared/steps/validate/check-name-and-size.ts';
@@ -147,7 +148,11 @@ interface Walk {
   readonly key: string;
 }
 
-type Told = Pick<RouteAnswer['steps'][number], 'would'> & { readonly fails?: boolean; readonly output?: string };
+type Told = Pick<RouteAnswer['steps'][number], 'would'> & {
+  readonly fails?: boolean;
+  readonly output?: string;
+  readonly renames?: boolean;
+};
 
 function walkSteps(
   file: FileToSimulate,
@@ -159,10 +164,15 @@ function walkSteps(
   const steps: RouteAnswer['steps'] = [];
   let key = file.key;
   for (const step of route.steps) {
-    const { would, fails = false, output = null } = tell(step.kind, step.options, { file, route, rules, limits, key });
+    const {
+      would,
+      fails = false,
+      output = null,
+      renames = false,
+    } = tell(step.kind, step.options, { file, route, rules, limits, key });
     steps.push({ kind: step.kind, class: step.classOf(isLarge), would, fails, output });
     if (fails) break;
-    if (step.kind === 'transform' && output !== null) key = `${key.slice(0, key.lastIndexOf('/') + 1)}${output}`;
+    if (renames && output !== null) key = `${key.slice(0, key.lastIndexOf('/') + 1)}${output}`;
   }
   return steps;
 }
@@ -184,8 +194,16 @@ function tell(kind: string, options: unknown, walk: Walk): Told {
     case 'confirm':
       return { would: 'verify the delivered object' };
     default:
-      return { would: `run ${kind}` };
+      return tellOwn(kind, options, walk);
   }
+}
+
+function tellOwn(kind: string, options: unknown, { file, key }: Walk): Told {
+  const known = STEP_OPTIONS.find((candidate) => candidate.kind === kind);
+  const told = known?.tell?.(options, { name: nameIn(key), sizeBytes: file.sizeBytes });
+  if (told === undefined) return { would: `run ${kind}` };
+  const { would, fails, name } = told;
+  return { would, ...(fails !== undefined && { fails }), ...(name !== undefined && { output: name, renames: true }) };
 }
 
 function tellValidate(options: ValidateOptions, { file, key }: Walk): Told {
@@ -203,7 +221,7 @@ function tellTransform(options: TransformOptions, walk: Walk): Told {
   const name = nameAfter({ options, ...contextOf(walk) });
   if (!name.ok) return { would: `fail with TRANSFORM_ERROR KEY_REJECTED: ${name.message}`, fails: true };
   const operations = options.ops.map((operation) => Object.keys(operation)[0]).join(', ');
-  return { would: `${operations}: continue as ${name.key}`, output: name.key };
+  return { would: `${operations}: continue as ${name.key}`, output: name.key, renames: true };
 }
 
 function tellCalls({ calls }: CallStepOptions, { operations }: RuleSet): string {
