@@ -3,7 +3,7 @@
  * in the same run; a long listing; and loading rows against `psql \copy`.
  *
  * 1. Files are read to and written from a directory, by both sides, so that what is compared is the client. Ours asks for size and time before
- *    and after, and writes under a temporary name, as pulls and pushes do.
+ *    and after, and writes under a temporary name, as pulls and pushes do; several files share a connection where its protocol can.
  * 2. Sides take turns within a round; the ratio is that of the medians. What is not installed is left out, and named.
  */
 import { execFile, spawnSync } from 'node:child_process';
@@ -37,6 +37,8 @@ export interface FlowsBenchOptions {
 
 const SMALL_BYTES = 10_240;
 const CONNECTIONS = 4;
+/** Of one connection at a time, as of a remote's (shared/remotes/remote-directory.ts). */
+const USES = 8;
 const LARGE = 'large.bin';
 const run = promisify(execFile);
 
@@ -171,8 +173,12 @@ async function each(
   const open = [...names];
   const one = async (): Promise<void> => {
     const connection = await connect(place.server);
+    const lane = async (use: RemoteConnection): Promise<void> => {
+      for (let name = open.shift(); name !== undefined; name = open.shift()) await work(use, name);
+    };
     try {
-      for (let name = open.shift(); name !== undefined; name = open.shift()) await work(connection, name);
+      const uses = Array.from({ length: connection.share === undefined ? 1 : USES }, () => connection.share?.());
+      await Promise.all(uses.map((use) => lane(use ?? connection)));
     } finally {
       await connection.close();
     }
@@ -187,7 +193,7 @@ const pullOurs =
     await each(place, { names, connections }, async (connection, name) => {
       const path = `${place.server.directory}${name}`;
       const before = await connection.stat(path);
-      await pipeline(connection.read(path), createWriteStream(join(place.here, name)));
+      await pipeline(connection.read(path), createWriteStream(join(place.here, name), { highWaterMark: 1_048_576 }));
       const after = await connection.stat(path);
       if (after?.sizeBytes !== before?.sizeBytes) throw new Error(`${name} changed`);
     });

@@ -7,7 +7,14 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { neverStops } from '#testkit/beds/job-runner.ts';
-import { LANDING, type PullBed, type PullWorker, putAtPartner, startPullBed } from '#testkit/beds/pull-bed.ts';
+import {
+  LANDING,
+  PART_BYTES,
+  type PullBed,
+  type PullWorker,
+  putAtPartner,
+  startPullBed,
+} from '#testkit/beds/pull-bed.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
 import { PARTNER_SERVERS, type PartnerFileServer } from '#testkit/servers/partner-file-servers.ts';
 
@@ -15,9 +22,10 @@ const KILLS = Number(process.env.LONGSHORE_TEST_KILLED_PULLS ?? 25);
 const AT_RANDOM = Number(process.env.LONGSHORE_TEST_KILLED_PULLS_AT_RANDOM ?? 200);
 const SEED = Number(process.env.LONGSHORE_TEST_SEED ?? Date.now() % 1_000_000);
 /** Two parts. */
-const CONTENT = randomBytes(8_500_000);
+const CONTENT = randomBytes(PART_BYTES + 100_000);
 const SHA256 = createHash('sha256').update(CONTENT).digest('hex');
-const LONGEST_MS = 400;
+/** About as long as one takes on a busy machine. */
+const LONGEST_MS = 250;
 const MOST_TRIES = 4;
 
 type Kill = (id: string, lost: () => void) => Promise<void> | void;

@@ -100,6 +100,7 @@ function within(connection: RemoteConnection, paths: readonly string[]): RemoteC
     rename: async (from, to, options) => await connection.rename(file(from), file(to), options),
     remove: async (path) => await connection.remove(file(path)),
     close: () => connection.close(),
+    ...(connection.share !== undefined && { share: () => within(connection.share?.() ?? connection, paths) }),
   };
 }
 

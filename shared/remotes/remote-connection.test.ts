@@ -59,6 +59,27 @@ for (const { name, missing, start } of PARTNER_SERVERS) {
       if (!connection.isUsable) connection = await open(server);
     });
 
+    test('several uses share a connection where the protocol can, and one that ends leaves the others alone', async ({
+      skip,
+    }) => {
+      skip(server.remote.type === 'ftps', 'FTP does one thing at a time');
+      const contents = Array.from({ length: 8 }, () => randomBytes(700_001));
+      const uses = contents.map(() => connection.share?.() as RemoteConnection);
+      const lost = connection.share?.() as RemoteConnection;
+      const reading = gather(lost.read(at('shared-0')));
+      reading.catch(() => {});
+      await Promise.all(
+        uses.map(async (use, index) => await use.write(at(`shared-${index}`), inPieces(contents[index] as Buffer))),
+      );
+      await lost.close();
+      await expect(lost.stat(at('shared-1'))).rejects.toMatchObject({ fault: 'lost' });
+      const read = await Promise.all(uses.map((use, index) => gather(use.read(at(`shared-${index}`)))));
+      expect(read.every((bytes, index) => bytes.equals(contents[index] as Buffer))).toBe(true);
+      await Promise.all(uses.map((use) => use.close()));
+      expect(connection.isUsable).toBe(true);
+      for (const index of uses.keys()) await connection.remove(at(`shared-${index}`));
+    });
+
     test('a file is written, found, read from any place, renamed and removed', async () => {
       const content = randomBytes(3_000_001);
       expect(await connection.write(at('.a.part'), inPieces(content))).toBe(content.length);

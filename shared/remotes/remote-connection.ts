@@ -2,7 +2,7 @@
  * One connection to a server with files that is not ours, whatever it speaks.
  *
  * 1. One request at a time: a stream that is read or written has the connection until it ends. A stream that is left early may cost the
- *    connection; `isUsable` tells.
+ *    connection; `isUsable` tells. Where the protocol can do more at a time, `share` gives one such connection to each use.
  * 2. Every request ends: when the server says so, when nothing comes for the remote's `timeouts.stall`, or when the connection closes.
  * 3. Paths are absolute, canonical (`canonicalRemotePath`) and below the remote's `paths`; others are `REMOTE_PLACE_REFUSED`.
  * 4. What `write` wrote and `rename` moved is known only once they resolve. After an error that `isOutcomeUnknown` ask with `stat`, over another
@@ -48,6 +48,11 @@ export interface RemoteConnection {
   remove(path: string): Promise<void>;
   /** Idempotent; bounded by a second. */
   close(): Promise<void>;
+  /**
+   * The same connection for one more use at the same time; closing that ends what it asked for, and nothing of the others.
+   * Absent where the protocol does one thing at a time.
+   */
+  readonly share?: (() => RemoteConnection) | undefined;
 }
 
 /** What the server showed of itself before anything was sent to it. */

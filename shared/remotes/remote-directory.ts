@@ -4,7 +4,8 @@
  * 1. The definition that is applied now counts (`versioned-directory.ts`). A tenant's definitions reach the tenant's own secrets alone.
  * 2. Every connection holds a slot of the remote's `limits.connections`, which are counted over the whole fleet (`remote-slots.ts`). One that
  *    lost its slot is closed at once.
- * 3. A connection that was used goes back and serves again, for `IDLE_MS`; small files would else cost a login each.
+ * 3. A connection that was used goes back and serves again, for `IDLE_MS`; small files would else cost a login each. When no further one is to
+ *    be had, several uses share one where its protocol can: between two requests of one small file is the work of another.
  * 4. Wrong credentials are tried once; then nobody connects for a while, unless the secrets change.
  * 5. Nothing is waited for: without a free connection the answer is `wait`.
  */
@@ -81,19 +82,31 @@ const LOOK_DEADLINE_MS = 5_000;
 const IDLE_MS = 5_000;
 /** Until somebody asks again for a slot that is taken. */
 const FULL_MS = 2_000;
+/** Of one connection at a time. */
+const MOST_USES = 8;
 
 interface HeldConnection {
   readonly token: string;
   readonly connection: RemoteConnection;
   readonly secretVersion: string;
   readonly definition: RemoteDocument;
+  uses: number;
+  /** Closed with its last use. */
+  isLeaving?: boolean;
   idleTimer?: NodeJS.Timeout;
+}
+
+interface Wanted {
+  readonly secretVersion: string;
+  readonly definition: RemoteDocument;
 }
 
 export function createRemoteDirectory(options: RemoteDirectoryOptions): RemoteDirectory {
   const { sql, secrets, addressGuard, leaseMs, worker, service, logger, now, random = Math.random } = options;
-  const idle = new Map<string, HeldConnection[]>();
-  const busy = new Map<string, Set<HeldConnection>>();
+  const clock = now ?? (() => performance.now());
+  const held = new Map<string, Set<HeldConnection>>();
+  /** Until then a free slot is not asked for where a connection can be shared. */
+  const fullUntil = new Map<string, number>();
   /** Renewed while connecting too. */
   const tokens = new Map<string, () => void>();
   /** Connections that are being closed, whoever closes them. */
@@ -147,38 +160,41 @@ export function createRemoteDirectory(options: RemoteDirectoryOptions): RemoteDi
     );
   }
 
-  function discard(held: HeldConnection): Promise<void> {
-    clearTimeout(held.idleTimer);
-    const left = held.connection
+  function discard(connected: HeldConnection): Promise<void> {
+    clearTimeout(connected.idleTimer);
+    for (const connections of held.values()) connections.delete(connected);
+    const left = connected.connection
       .close()
       .catch(() => {})
-      .then(() => leave(held.token))
+      .then(() => leave(connected.token))
       .finally(() => leaving.delete(left));
     leaving.add(left);
     return left;
   }
 
-  function takeIdle(key: string, secretVersion: string, definition: RemoteDocument): HeldConnection | undefined {
-    const waiting = idle.get(key) ?? [];
-    for (let held = waiting.pop(); held !== undefined; held = waiting.pop()) {
-      clearTimeout(held.idleTimer);
-      if (held.connection.isUsable && held.secretVersion === secretVersion && held.definition === definition)
-        return held;
-      void discard(held);
+  /** `isShared`: one that others use meanwhile. */
+  function take(key: string, wanted: Wanted, { isShared }: { readonly isShared: boolean }): HeldConnection | undefined {
+    let taken: HeldConnection | undefined;
+    for (const connected of held.get(key) ?? []) {
+      const { connection, secretVersion, definition, uses } = connected;
+      const isRight = secretVersion === wanted.secretVersion && definition === wanted.definition;
+      if (!connection.isUsable || !isRight) {
+        connected.isLeaving = true;
+        if (uses === 0) void discard(connected);
+      } else if (isShared ? connection.share !== undefined && uses < MOST_USES : uses === 0) {
+        if (!connected.isLeaving && (taken === undefined || uses < taken.uses)) taken = connected;
+      }
     }
-    return undefined;
+    clearTimeout(taken?.idleTimer);
+    return taken;
   }
 
-  function giveBack(key: string, held: HeldConnection): void {
-    if (isClosed || !held.connection.isUsable || !tokens.has(held.token)) return void discard(held);
-    const waiting = idle.get(key) ?? [];
-    idle.set(key, waiting);
-    waiting.push(held);
-    held.idleTimer = setTimeout(() => {
-      const at = waiting.indexOf(held);
-      if (at >= 0) waiting.splice(at, 1);
-      void discard(held);
-    }, IDLE_MS).unref();
+  async function giveBack(connected: HeldConnection): Promise<void> {
+    connected.uses -= 1;
+    if (connected.uses > 0) return;
+    if (isClosed || connected.isLeaving || !connected.connection.isUsable || !tokens.has(connected.token))
+      return await discard(connected);
+    connected.idleTimer = setTimeout(() => void discard(connected), IDLE_MS).unref();
   }
 
   async function connect(
@@ -211,7 +227,7 @@ export function createRemoteDirectory(options: RemoteDirectoryOptions): RemoteDi
       });
       if (answer.hadFailed || definition.type === 'ftps')
         await ask(() => noteConnected(sql, remote, connection, service)).catch(() => {});
-      return { token, connection, secretVersion, definition };
+      return { token, connection, secretVersion, definition, uses: 0 };
     } catch (error) {
       await leave(token);
       if (error instanceof RemoteError && !signal?.aborted) {
@@ -246,26 +262,35 @@ export function createRemoteDirectory(options: RemoteDirectoryOptions): RemoteDi
       const key = `${tenantId}/${name}`;
       const definition = found.opened;
       const credentials = await readRemoteSecrets(definition, secretsOfTenant(secrets, tenantId));
-      const held =
-        takeIdle(key, credentials.version, definition) ??
-        (await connect(remote, definition, credentials, { signal, onIdentity }));
-      if ('type' in held) return held;
-      const using = busy.get(key) ?? new Set();
-      busy.set(key, using);
-      using.add(held);
-      const onAbort = (): void => void held.connection.close();
+      const wanted = { secretVersion: credentials.version, definition };
+      let connected = take(key, wanted, { isShared: false });
+      if (connected === undefined && (fullUntil.get(key) ?? 0) > clock())
+        connected = take(key, wanted, { isShared: true });
+      if (connected === undefined) {
+        const made = await connect(remote, definition, credentials, { signal, onIdentity });
+        if (!('type' in made)) {
+          held.set(key, (held.get(key) ?? new Set()).add(made));
+          connected = made;
+        } else {
+          if (made.type !== 'wait' || made.reason !== 'connections') return made;
+          fullUntil.set(key, clock() + FULL_MS);
+          connected = take(key, wanted, { isShared: true });
+          if (connected === undefined) return made;
+        }
+      }
+      connected.uses += 1;
+      const connection = connected.connection.share?.() ?? connected.connection;
+      const onAbort = (): void => void connection.close();
       signal?.addEventListener('abort', onAbort, { once: true });
       try {
-        const result = await work(held.connection, { definition });
-        giveBack(key, held);
-        return { type: 'used', result };
+        return { type: 'used', result: await work(connection, { definition }) };
       } catch (error) {
-        if (error instanceof RemoteError && !error.endsConnection) giveBack(key, held);
-        else await discard(held);
+        if (!(error instanceof RemoteError) || error.endsConnection) connected.isLeaving = true;
         throw error;
       } finally {
         signal?.removeEventListener('abort', onAbort);
-        using.delete(held);
+        if (connection !== connected.connection) await connection.close();
+        await giveBack(connected);
       }
     },
     async find({ tenantId, name }) {
@@ -273,17 +298,16 @@ export function createRemoteDirectory(options: RemoteDirectoryOptions): RemoteDi
       return found.ok ? found.opened : undefined;
     },
     states() {
-      const keys = new Set([...idle.keys(), ...busy.keys()]);
-      return [...keys].map((key) => {
+      return [...held].map(([key, connections]) => {
         const [tenantId = '', remote = ''] = key.split('/');
-        return { tenantId, remote, busy: busy.get(key)?.size ?? 0, idle: idle.get(key)?.length ?? 0 };
+        const busy = [...connections].filter(({ uses }) => uses > 0).length;
+        return { tenantId, remote, busy, idle: connections.size - busy };
       });
     },
     async close() {
       isClosed = true;
-      const all = [...idle.values()].flat();
-      idle.clear();
-      for (const held of all) void discard(held);
+      for (const connected of [...held.values()].flatMap((connections) => [...connections]))
+        if (connected.uses === 0) void discard(connected);
       await Promise.all(leaving);
       directory.clear();
     },

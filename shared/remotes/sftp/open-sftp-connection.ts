@@ -80,6 +80,7 @@ export async function openSftpConnection(
   let fingerprint = '';
   let isTrusted: boolean | undefined;
   let failure: unknown;
+  let isReady = false;
   client.on('error', (error) => {
     failure ??= error;
     stop.abort(error);
@@ -110,6 +111,7 @@ export async function openSftpConnection(
   });
   try {
     await ready;
+    isReady = true;
     const sftp = await startSftp(client, AbortSignal.any([signal, stop.signal]));
     return new SftpConnection({ client, sftp, fingerprint, stallMs: remote.timeouts.stall });
   } catch {
@@ -124,6 +126,8 @@ export async function openSftpConnection(
       throw new RemoteError('auth-failed', `the server accepts none of: ${tried.join(', ')}`);
     if (deadline.aborted) throw new RemoteError('unreachable', `${place.host}:${place.port} did not answer in time`);
     if (options.signal?.aborted) throw new RemoteError('lost', 'the connection was given up');
+    if (isReady && !stop.signal.aborted)
+      throw new RemoteError('protocol', 'the server lets us in and has no SFTP for this user');
     if (isLevel(failure, 'handshake') || isLevel(failure, 'protocol'))
       throw new RemoteError(
         'protocol',

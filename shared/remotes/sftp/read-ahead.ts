@@ -1,29 +1,31 @@
 /** Reads a file with many requests under way, and gives its pieces in their order. What one request leaves of its piece is asked for again. */
 
-/** What every server gives in one reply. */
-export const PIECE_BYTES = 32_768;
-/** Over a line of 100 ms these keep 20 MB/s going. */
-export const IN_FLIGHT = 64;
+/** Asked for at once. Over a line of 100 ms they keep 20 MB/s going. */
+export const WINDOW_BYTES = 2_097_152;
 
 /** Resolves to the bytes read; 0 at the end. */
 export type ReadPiece = (buffer: Buffer, position: number) => Promise<number>;
 
-export async function* readAhead(read: ReadPiece, offset: number): AsyncIterable<Uint8Array> {
+export async function* readAhead(
+  read: ReadPiece,
+  { offset, pieceBytes }: { readonly offset: number; readonly pieceBytes: number },
+): AsyncIterable<Uint8Array> {
+  const inFlight = Math.floor(WINDOW_BYTES / pieceBytes);
   const flights: Promise<Uint8Array>[] = [];
   let position = offset;
   let isAtEnd = false;
 
   async function readWhole(at: number): Promise<Uint8Array> {
-    const buffer = Buffer.allocUnsafeSlow(PIECE_BYTES);
+    const buffer = Buffer.allocUnsafeSlow(pieceBytes);
     let filled = 0;
-    while (filled < PIECE_BYTES) {
+    while (filled < pieceBytes) {
       const count = await read(filled === 0 ? buffer : buffer.subarray(filled), at + filled);
       if (count === 0) break;
       filled += count;
     }
     // No more is asked for; what was, further on, is not waited for.
-    if (filled < PIECE_BYTES) isAtEnd = true;
-    return filled === PIECE_BYTES ? buffer : buffer.subarray(0, filled);
+    if (filled < pieceBytes) isAtEnd = true;
+    return filled === pieceBytes ? buffer : buffer.subarray(0, filled);
   }
 
   function launch(): void {
@@ -31,17 +33,17 @@ export async function* readAhead(read: ReadPiece, offset: number): AsyncIterable
     // Its error is met when its turn comes.
     flight.catch(() => {});
     flights.push(flight);
-    position += PIECE_BYTES;
+    position += pieceBytes;
   }
 
-  // A small file should not cost 64 requests.
+  // A small file should not cost a whole window of requests.
   launch();
   let width = 2;
   while (flights.length > 0) {
     const piece = (await flights.shift()) as Uint8Array;
     if (piece.length > 0) yield piece;
-    if (piece.length < PIECE_BYTES) break;
-    width = Math.min(IN_FLIGHT, width * 2);
+    if (piece.length < pieceBytes) break;
+    width = Math.min(inFlight, width * 2);
     while (!isAtEnd && flights.length < width) launch();
   }
   await Promise.allSettled(flights);

@@ -4,7 +4,7 @@ import type { RemoteConnection, RemoteEntry, RemoteFile } from '../remote-connec
 import { hasRemoteFault, RemoteError, type RemoteFault } from '../remote-error.ts';
 import { RequestWatch } from '../request-watch.ts';
 import { readAhead } from './read-ahead.ts';
-import { UNSURE_TAIL_BYTES, writeBehind } from './write-behind.ts';
+import { MOST_PIECE_BYTES, UNSURE_TAIL_BYTES, writeBehind } from './write-behind.ts';
 
 export interface SftpConnectionOptions {
   readonly client: Client;
@@ -33,6 +33,18 @@ const NEW_FILE_MODE = 0o644;
 
 type Callback<Result> = (error?: Error | null, result?: Result) => void;
 
+/** ssh2 splits what is longer into requests one after the other. This is its bound for servers of which it knows no better. */
+const LEAST_PIECE_BYTES = 31_952;
+
+/** How much one request may ask for, which ssh2 learns from the server and keeps to itself. */
+function pieceBytesOf(sftp: SFTPWrapper): { readonly read: number; readonly write: number } {
+  const { _maxReadLen: read = LEAST_PIECE_BYTES, _maxWriteLen: write = LEAST_PIECE_BYTES } = sftp as unknown as {
+    readonly _maxReadLen?: number;
+    readonly _maxWriteLen?: number;
+  };
+  return { read: Math.min(read, MOST_PIECE_BYTES), write: Math.min(write, MOST_PIECE_BYTES) };
+}
+
 export class SftpConnection implements RemoteConnection {
   readonly fingerprint: string;
   readonly unsureTailBytes = UNSURE_TAIL_BYTES;
@@ -40,14 +52,25 @@ export class SftpConnection implements RemoteConnection {
   readonly #client: Client;
   readonly #sftp: SFTPWrapper;
   readonly #watch: RequestWatch;
+  readonly #stallMs: number;
+  readonly #pieceBytes: { readonly read: number; readonly write: number };
+  /** The connection that this is a use of. */
+  readonly #whole: SftpConnection | undefined;
+  readonly #uses = new Set<SftpConnection>();
   /** That the server lacks, learnt by asking. */
-  readonly #lacking = new Set<'posix-rename' | 'fsync'>();
+  readonly #lacking: Set<'posix-rename' | 'fsync'>;
+  #isSpoilt = false;
 
-  constructor({ client, sftp, fingerprint, stallMs }: SftpConnectionOptions) {
+  constructor({ client, sftp, fingerprint, stallMs }: SftpConnectionOptions, whole?: SftpConnection) {
     this.fingerprint = fingerprint;
     this.#client = client;
     this.#sftp = sftp;
-    this.#watch = new RequestWatch(stallMs, () => client.destroy());
+    this.#stallMs = stallMs;
+    this.#whole = whole;
+    this.#pieceBytes = whole === undefined ? pieceBytesOf(sftp) : whole.#pieceBytes;
+    this.#lacking = whole === undefined ? new Set() : whole.#lacking;
+    this.#watch = new RequestWatch(stallMs, (error) => this.#ended(error));
+    if (whole !== undefined) return;
     const end = (): void => this.#watch.end(new RemoteError('lost', 'the server closed the connection'));
     for (const event of ['close', 'end', 'exit'] as const) sftp.on(event, end);
     sftp.on('error', end);
@@ -57,7 +80,30 @@ export class SftpConnection implements RemoteConnection {
   }
 
   get isUsable(): boolean {
-    return this.#watch.ended === undefined;
+    return this.#watch.ended === undefined && !this.#isSpoilt;
+  }
+
+  share(): RemoteConnection {
+    const { fingerprint } = this;
+    const use = new SftpConnection(
+      { client: this.#client, sftp: this.#sftp, fingerprint, stallMs: this.#stallMs },
+      this.#whole ?? this,
+    );
+    (this.#whole ?? this).#uses.add(use);
+    const { ended } = (this.#whole ?? this).#watch;
+    if (ended !== undefined) use.#watch.end(ended);
+    return use;
+  }
+
+  /** The end of a use leaves the others alone; nobody else begins on a connection on which one stood still. */
+  #ended(error: RemoteError): void {
+    if (this.#whole === undefined) {
+      this.#client.destroy();
+      for (const use of this.#uses) use.#watch.end(error);
+      return;
+    }
+    this.#whole.#uses.delete(this);
+    if (error.fault === 'stalled') this.#whole.#isSpoilt = true;
   }
 
   async *list(directory: string): AsyncIterable<RemoteEntry> {
@@ -71,7 +117,8 @@ export class SftpConnection implements RemoteConnection {
             isStatus(error, 1) ? done(undefined, false) : done(error, entries),
           ),
         );
-        if (page === false) return;
+        // As OpenSSH does: a server that gives empty pages gives them for ever.
+        if (page === false || page.length === 0) return;
         for (const { filename, attrs } of page) {
           if (filename === '.' || filename === '..') continue;
           yield { name: filename, kind: kindOf(attrs), sizeBytes: attrs.size, modifiedAt: timeOf(attrs) };
@@ -100,7 +147,7 @@ export class SftpConnection implements RemoteConnection {
           this.#ask<number>('read the file', (done) =>
             this.#sftp.read(handle, buffer, 0, buffer.length, at, (error, count) => done(error, count)),
           ),
-        offset,
+        { offset, pieceBytes: this.#pieceBytes.read },
       );
     } finally {
       await this.#closeHandle(handle);
@@ -113,8 +160,11 @@ export class SftpConnection implements RemoteConnection {
     );
     let isClosed = false;
     try {
-      const written = await writeBehind(body, offset, (piece, at) =>
-        this.#ask<void>('write the file', (done) => this.#sftp.write(handle, piece, 0, piece.length, at, done)),
+      const written = await writeBehind(
+        body,
+        (piece, at) =>
+          this.#ask<void>('write the file', (done) => this.#sftp.write(handle, piece, 0, piece.length, at, done)),
+        { offset, pieceBytes: this.#pieceBytes.write },
       );
       await this.#sync(handle);
       isClosed = true;
@@ -138,14 +188,16 @@ export class SftpConnection implements RemoteConnection {
   }
 
   async close(): Promise<void> {
-    if (!this.isUsable) return;
+    const closed = new RemoteError('lost', 'the connection was closed');
+    if (this.#whole !== undefined) return this.#watch.end(closed);
+    if (this.#watch.ended !== undefined) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, CLOSE_MS);
     this.#client.once('close', () => resolve());
     this.#client.end();
     await promise;
     clearTimeout(timer);
-    this.#watch.end(new RemoteError('lost', 'the connection was closed'));
+    this.#watch.end(closed);
   }
 
   /** In one step where the server can; else the old file goes first, and a failure in between leaves `from`. */

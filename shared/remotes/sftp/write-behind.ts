@@ -4,15 +4,20 @@
  * A server may carry requests out in any order, so what was cut off can have holes; none is more than `UNSURE_TAIL_BYTES` before the end,
  * since nothing is sent further ahead of the oldest request that is not answered.
  */
-import { IN_FLIGHT, PIECE_BYTES } from './read-ahead.ts';
+import { WINDOW_BYTES } from './read-ahead.ts';
 
-const WINDOW_BYTES = IN_FLIGHT * PIECE_BYTES;
-export const UNSURE_TAIL_BYTES = WINDOW_BYTES + PIECE_BYTES;
+/** A server that is asked for more in one request takes less. */
+export const MOST_PIECE_BYTES = 131_072;
+export const UNSURE_TAIL_BYTES = WINDOW_BYTES + MOST_PIECE_BYTES;
 
 export type WritePiece = (piece: Buffer, position: number) => Promise<unknown>;
 
 /** Resolves to the bytes written. Whatever fails first is thrown, and nothing more is sent. */
-export async function writeBehind(body: AsyncIterable<Uint8Array>, offset: number, write: WritePiece): Promise<number> {
+export async function writeBehind(
+  body: AsyncIterable<Uint8Array>,
+  write: WritePiece,
+  { offset, pieceBytes }: { readonly offset: number; readonly pieceBytes: number },
+): Promise<number> {
   /** By position, the oldest first. */
   const flights = new Map<number, Promise<unknown>>();
   let position = offset;
@@ -39,7 +44,7 @@ export async function writeBehind(body: AsyncIterable<Uint8Array>, offset: numbe
     for await (const bytes of body) {
       // ssh2 copies what it is given before it returns.
       const piece = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      for (let at = 0; at < piece.length; at += PIECE_BYTES) await send(piece.subarray(at, at + PIECE_BYTES));
+      for (let at = 0; at < piece.length; at += pieceBytes) await send(piece.subarray(at, at + pieceBytes));
     }
   } finally {
     await Promise.all(flights.values());
