@@ -1,5 +1,5 @@
 /**
- * Messages to a tenant's own queue (SQS) or topic (SNS), in batches.
+ * Messages to a tenant's own queue (SQS), topic (SNS), stream (Kinesis) or event bus (EventBridge), in batches.
  *
  * 1. Endpoint, region and credentials are the route's, never those of the fleet's environment; no address is called that the guard refuses.
  * 2. A batch is answered entry by entry: what was not taken is sent again, a few times.
@@ -7,14 +7,16 @@
  */
 import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { EventBridgeClientConfig } from '@aws-sdk/client-eventbridge';
+import type { KinesisClientConfig } from '@aws-sdk/client-kinesis';
 import { z } from 'zod';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
 import { type SecretStore, unavailableSecret } from '#shared/runtime/secrets/secret-store.ts';
 import { parseJson } from '#shared/text/parse-json.ts';
 
 export interface MessagePlace {
-  readonly to: 'sqs' | 'sns';
-  /** URL of the queue, ARN of the topic. */
+  readonly to: 'sqs' | 'sns' | 'kinesis' | 'eventbridge';
+  /** URL of the queue; ARN of the topic, the stream or the bus. */
   readonly target: string;
   readonly region: string;
   /** That of AWS in the region when absent. */
@@ -24,11 +26,14 @@ export interface MessagePlace {
 }
 
 export interface OutgoingMessage {
+  /** JSON, an object. */
   readonly body: string;
   /** The same for every try. */
   readonly key: string;
-  /** Of FIFO queues and topics. */
+  /** Of FIFO queues and topics, and what decides the shard of a stream. */
   readonly group?: string | undefined;
+  /** What it is about, as the bus's rules match it. */
+  readonly about: 'file' | 'record';
 }
 
 export type SentMessages =
@@ -49,12 +54,13 @@ const credentialsSchema = z.strictObject({
   secretAccessKey: z.string().min(1).max(1_000),
   sessionToken: z.string().min(1).optional(),
 });
-const MOST_ENTRIES = 10;
+const MOST_ENTRIES = { sqs: 10, sns: 10, kinesis: 500, eventbridge: 10 } as const;
+/** Of one message as well. A stream takes more; one bound is easier to know. */
 export const MOST_BATCH_BYTES = 262_144;
 const DEADLINE_MS = 10_000;
 const MOST_TRIES = 4;
 const PAUSE_MS = 200;
-const BUSY = /throttl|too many requests|request limit/i;
+const BUSY = /throttl|too many requests|request limit|throughput ?exceeded|limit ?exceeded|internal/i;
 
 /** Ids of the entries that were not taken, and how the service says so. */
 interface Untaken {
@@ -78,7 +84,7 @@ export function createSendMessages(secrets: SecretStore, addressGuard: AddressGu
     const credentials = await readCredentials(secrets, place.credentials);
     const client = await openClient(place, { endpoint, credentials, lookup: addressGuard.lookup });
     try {
-      return await sendAll(client, messages, signal);
+      return await sendAll(client, batchesOf(messages, MOST_ENTRIES[place.to]), signal);
     } finally {
       client.close();
     }
@@ -87,11 +93,11 @@ export function createSendMessages(secrets: SecretStore, addressGuard: AddressGu
 
 async function sendAll(
   client: Client,
-  messages: readonly OutgoingMessage[],
+  batches: Iterable<readonly OutgoingMessage[]>,
   signal: AbortSignal,
 ): Promise<SentMessages> {
   let wasSent = false;
-  for (const batch of batchesOf(messages)) {
+  for (const batch of batches) {
     let open = batch.map((message, index) => ({ ...message, id: String(index) }));
     for (let tries = 1; open.length > 0; tries += 1) {
       let untaken: readonly Untaken[];
@@ -115,12 +121,12 @@ async function sendAll(
   return { type: 'sent' };
 }
 
-function* batchesOf(messages: readonly OutgoingMessage[]): Generator<OutgoingMessage[]> {
+function* batchesOf(messages: readonly OutgoingMessage[], most: number): Generator<OutgoingMessage[]> {
   let batch: OutgoingMessage[] = [];
   let bytes = 0;
   for (const message of messages) {
     const size = bytesOf(message);
-    if (batch.length === MOST_ENTRIES || (batch.length > 0 && bytes + size > MOST_BATCH_BYTES)) {
+    if (batch.length === most || (batch.length > 0 && bytes + size > MOST_BATCH_BYTES)) {
       yield batch;
       [batch, bytes] = [[], 0];
     }
@@ -130,9 +136,18 @@ function* batchesOf(messages: readonly OutgoingMessage[]): Generator<OutgoingMes
   if (batch.length > 0) yield batch;
 }
 
-/** With its attribute, which counts too. */
-export function bytesOf({ body, key }: OutgoingMessage): number {
-  return Buffer.byteLength(body) + Buffer.byteLength(key) + 'longshore-keyString'.length;
+/** With its attribute, and what else counts. */
+export function bytesOf({ body, key, group = '' }: OutgoingMessage): number {
+  return Buffer.byteLength(body) + Buffer.byteLength(key) + Buffer.byteLength(group) + LARGEST_OVERHEAD_BYTES;
+}
+
+const LARGEST_OVERHEAD_BYTES = 64;
+
+/** Streams and buses have no attributes. */
+function withKey({ body, key }: OutgoingMessage): string {
+  return body === '{}'
+    ? `{"longshore-key":${JSON.stringify(key)}}`
+    : `${body.slice(0, -1)},"longshore-key":${JSON.stringify(key)}}`;
 }
 
 /** A reply that says no has had no effect; without a reply it is not known. */
@@ -167,6 +182,7 @@ interface ClientOptions {
 }
 
 async function openClient(place: MessagePlace, { endpoint, credentials, lookup }: ClientOptions): Promise<Client> {
+  const { NodeHttpHandler } = await import('@smithy/node-http-handler');
   const agent = { keepAlive: true, lookup };
   const { sessionToken, ...keys } = credentials;
   const config = {
@@ -175,10 +191,11 @@ async function openClient(place: MessagePlace, { endpoint, credentials, lookup }
     credentials: { ...keys, ...(sessionToken !== undefined && { sessionToken }) },
     // What is sent again is decided here.
     maxAttempts: 1,
-    requestHandler: {
+    // Said by name: the client of streams would else open HTTP/2 connections, past the guard.
+    requestHandler: new NodeHttpHandler({
       ...{ connectionTimeout: 3_000, requestTimeout: DEADLINE_MS, throwOnRequestTimeout: true },
       ...{ httpAgent: agent, httpsAgent: agent },
-    },
+    }),
   };
   const isFifo = place.target.endsWith('.fifo');
   const entryOf = ({ id, key, group }: OutgoingMessage & { readonly id: string }) => ({
@@ -186,6 +203,8 @@ async function openClient(place: MessagePlace, { endpoint, credentials, lookup }
     MessageAttributes: { 'longshore-key': { DataType: 'String', StringValue: key } },
     ...(isFifo && { MessageGroupId: group ?? key, MessageDeduplicationId: key }),
   });
+  if (place.to === 'kinesis') return await openStream(place, config);
+  if (place.to === 'eventbridge') return await openBus(place, config);
   if (place.to === 'sqs') {
     const { SendMessageBatchCommand, SQSClient } = await import('@aws-sdk/client-sqs');
     const client = new SQSClient({ ...config, useQueueUrlAsEndpoint: false });
@@ -212,6 +231,54 @@ async function openClient(place: MessagePlace, { endpoint, credentials, lookup }
   };
 }
 
+type ClientConfig = Pick<
+  KinesisClientConfig & EventBridgeClientConfig,
+  'region' | 'endpoint' | 'credentials' | 'requestHandler'
+>;
+
+async function openStream({ target }: MessagePlace, config: ClientConfig): Promise<Client> {
+  const { KinesisClient, PutRecordsCommand } = await import('@aws-sdk/client-kinesis');
+  const client = new KinesisClient(config);
+  return {
+    async send(batch, abortSignal) {
+      const Records = batch.map((message) => ({
+        Data: Buffer.from(withKey(message)),
+        PartitionKey: message.group ?? message.key,
+      }));
+      const reply = await client.send(new PutRecordsCommand({ StreamARN: target, Records }), { abortSignal });
+      return untakenAt(batch, reply.Records);
+    },
+    close: () => client.destroy(),
+  };
+}
+
+async function openBus({ target }: MessagePlace, config: ClientConfig): Promise<Client> {
+  const { EventBridgeClient, PutEventsCommand } = await import('@aws-sdk/client-eventbridge');
+  const client = new EventBridgeClient(config);
+  return {
+    async send(batch, abortSignal) {
+      const Entries = batch.map((message) => ({
+        ...{ EventBusName: target, Source: 'longshore', Detail: withKey(message) },
+        DetailType: message.about === 'file' ? 'Longshore File' : 'Longshore Record',
+      }));
+      return untakenAt(batch, (await client.send(new PutEventsCommand({ Entries }), { abortSignal })).Entries);
+    },
+    close: () => client.destroy(),
+  };
+}
+
+/** By their place in the reply. A reply that leaves some out says nothing about them. */
+function untakenAt(
+  batch: readonly { readonly id: string }[],
+  results: readonly { readonly ErrorCode?: string | undefined }[] | undefined,
+): Untaken[] {
+  if (results?.length !== batch.length) throw new Error('the reply is of another number of messages');
+  return batch.flatMap(({ id }, index) => {
+    const code = results[index]?.ErrorCode;
+    return code === undefined ? [] : [{ id, isOurFault: !BUSY.test(code), code: code.slice(0, 80) }];
+  });
+}
+
 function untakenOf(
   failed:
     | readonly {
@@ -229,7 +296,8 @@ function untakenOf(
 }
 
 function endpointOfAmazon({ to, region }: MessagePlace): string {
-  return `https://${to}.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}`;
+  const service = to === 'eventbridge' ? 'events' : to;
+  return `https://${service}.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}`;
 }
 
 /** The secret's own text is in no error. */

@@ -1,4 +1,4 @@
-/** `publish`: word of the file, or its rows, as messages of the tenant's own queue or topic. */
+/** `publish`: word of the file, or its rows, as messages of the tenant's own queue, topic, stream or event bus. */
 import { z } from 'zod';
 import { endpointSchema } from '#shared/definitions/endpoint-schema.ts';
 import { secretNameSchema } from '#shared/definitions/name-schemas.ts';
@@ -15,10 +15,17 @@ const groupSchema = z.string().superRefine((template, context) => {
   if (!compiled.ok) context.addIssue({ code: 'custom', message: compiled.message });
 });
 
+const TARGETS = {
+  sqs: { pattern: /^https?:\/\/[^\s?#]+$/, name: 'URL of a queue' },
+  sns: { pattern: /^arn:[\w-]+:sns:[\w-]*:\d*:[\w.-]+$/, name: 'ARN of a topic' },
+  kinesis: { pattern: /^arn:[\w-]+:kinesis:[\w-]*:\d*:stream\/[\w.-]+$/, name: 'ARN of a stream' },
+  eventbridge: { pattern: /^arn:[\w-]+:events:[\w-]*:\d*:event-bus\/[\w./-]+$/, name: 'ARN of an event bus' },
+} as const;
+
 const publishOptionsSchema = z
   .strictObject({
-    to: z.enum(['sqs', 'sns']),
-    /** URL of the queue, ARN of the topic. */
+    to: z.enum(['sqs', 'sns', 'kinesis', 'eventbridge']),
+    /** URL of the queue; ARN of the topic, the stream or the bus. */
     target: z.string().min(1).max(500),
     region: regionSchema,
     /** That of AWS in the region when absent. */
@@ -26,17 +33,16 @@ const publishOptionsSchema = z
     /** JSON in the secret store: `accessKeyId`, `secretAccessKey` and, of a session, `sessionToken`. */
     credentials: secretNameSchema,
     per: z.enum(['file', 'record']).default('file'),
-    /** Of FIFO queues and topics: what is in one group keeps its order. Template. */
+    /** Of FIFO queues and topics: what is in one group keeps its order. Of a stream: it goes to one shard. Template. */
     group: groupSchema.default('{{ tenant }}'),
     /** Said by who takes a message twice, which only FIFO queues and topics rule out. */
     duplicates: z.literal('allowed').optional(),
   })
   .superRefine(({ to, target, duplicates }, context) => {
     const fault = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
-    const isTarget = to === 'sqs' ? /^https?:\/\/[^\s?#]+$/ : /^arn:[\w-]+:sns:[\w-]*:\d*:[\w.-]+$/;
-    if (!isTarget.test(target))
-      fault('target', to === 'sqs' ? 'must be the URL of a queue' : 'must be the ARN of a topic');
-    if (!isFifo(target) && duplicates === undefined)
+    const { pattern, name } = TARGETS[to];
+    if (!pattern.test(target)) fault('target', `must be the ${name}`);
+    if (!isFifo({ to, target }) && duplicates === undefined)
       fault(
         'duplicates',
         'this target can receive a message twice after a lost reply: say `duplicates: allowed`, or use a FIFO one',
@@ -44,8 +50,8 @@ const publishOptionsSchema = z
   });
 export type PublishOptions = z.output<typeof publishOptionsSchema>;
 
-export function isFifo(target: string): boolean {
-  return target.endsWith('.fifo');
+export function isFifo({ to, target }: Pick<PublishOptions, 'to' | 'target'>): boolean {
+  return (to === 'sqs' || to === 'sns') && target.endsWith('.fifo');
 }
 
 export const publishOptions: StepOptionsKind<PublishOptions> = {

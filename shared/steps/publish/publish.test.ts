@@ -1,12 +1,13 @@
 /** `publish` to a real queue and topic: what comes, once on FIFO ones, and what becomes of lost replies. */
 import { CreateTopicCommand, SubscribeCommand } from '@aws-sdk/client-sns';
 import { CreateQueueCommand, GetQueueAttributesCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { recordsSchema } from '#shared/definitions/routes/records-schema.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import { createSendMessages, type SendMessages } from '#shared/queue/publish-messages.ts';
 import { memoryEffectLog, NO_TARGETS, runStep, type StepBench, startStepBench } from '#testkit/beds/step-bed.ts';
 import { type Fauxqs, startFauxqs } from '#testkit/servers/start-fauxqs.ts';
+import { type ScriptedBus, startScriptedBus } from '#testkit/servers/start-scripted-bus.ts';
 import { publishOptions } from './options.ts';
 import { publishStep } from './run.ts';
 
@@ -180,7 +181,51 @@ test('to a topic: its subscribers get the message with its key', async () => {
   expect(await receive(queue)).toMatchObject([{ body: { path: 'a.csv' }, key: 'acme/job-1/1' }]);
 });
 
+describe.each([
+  { to: 'kinesis', target: 'arn:aws:kinesis:us-east-1:111122223333:stream/files' },
+  { to: 'eventbridge', target: 'arn:aws:events:us-east-1:111122223333:event-bus/files' },
+] as const)('to $to', ({ to, target }) => {
+  let bus: ScriptedBus;
+  beforeEach(async () => {
+    bus = await startScriptedBus();
+  });
+  afterEach(() => bus.stop());
+  const options = () => ({ to, target, endpoint: bus.endpoint, duplicates: 'allowed' });
+
+  test('one message says which file it is, with its key', async () => {
+    expect(await publish(options())).toMatchObject({ type: 'succeeded', output: { to, target, messages: 1 } });
+    expect(bus.taken).toMatchObject([
+      {
+        body: { path: 'a.csv', tenant: 'acme', name: 'a.csv', 'longshore-key': 'acme/job-1/1' },
+        ...(to === 'kinesis' ? { group: 'acme' } : { source: 'longshore', type: 'Longshore File' }),
+      },
+    ]);
+  });
+
+  test('of the rows only those that were not taken are sent again', async () => {
+    const Busy = to === 'kinesis' ? 'ProvisionedThroughputExceededException' : 'ThrottlingException';
+    bus.answer((entries, request) => (request === 0 ? { untaken: { 0: Busy, [entries - 1]: Busy } } : {}));
+    const perRecord = { ...options(), per: 'record' };
+    expect(await publish(perRecord)).toMatchObject({ type: 'succeeded', output: { messages: 700 } });
+    const ids = bus.taken.map(({ body }) => Number((body as Record<string, string>).id));
+    expect(ids.toSorted((one, other) => one - other)).toEqual(Array.from({ length: 700 }, (_, index) => index));
+    expect(new Set(bus.taken.map(({ body }) => (body as Record<string, string>)['longshore-key'])).size).toBe(700);
+  });
+
+  test('what it refuses is refused for good, and what it cannot take now is tried again', async () => {
+    bus.answer(() => ({ untaken: { 0: 'NotAuthorizedForSourceException' } }));
+    expect(await publish(options())).toMatchObject({ type: 'failed', cause: 'PUBLISH_REFUSED' });
+    bus.answer(() => ({ untaken: { 0: 'InternalFailure' } }));
+    expect(await publish(options())).toMatchObject({ type: 'retry', cause: 'PUBLISH_UNAVAILABLE' });
+    expect(await publish({ ...options(), region: 'eu-west-1' })).toMatchObject({ type: 'failed' });
+    expect(await publish({ ...options(), endpoint: 'http://169.254.169.254' })).toMatchObject({ type: 'failed' });
+    expect(bus.taken).toEqual([]);
+  });
+});
+
 test.each([
+  [{ to: 'kinesis', target: 'files', duplicates: 'allowed' }, 'target'],
+  [{ to: 'eventbridge', target: 'arn:aws:events:us-east-1:1:event-bus/a.fifo' }, 'duplicates'],
   [{ to: 'sqs', target: 'https://sqs.example/1/q' }, 'duplicates'],
   [{ to: 'sqs', target: 'q.fifo' }, 'target'],
   [{ to: 'sns', target: 'https://sns.example/t.fifo' }, 'target'],

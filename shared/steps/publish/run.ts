@@ -1,7 +1,7 @@
 /**
  * `publish`: one message for the file, or one for each of its rows.
  *
- * 1. Every message has the attribute `longshore-key`, the same for every try.
+ * 1. Every message has the attribute `longshore-key`, the same for every try; where there are no attributes, it is a field of the body.
  * 2. Messages are sent in parts, each an effect of its own: what is done is not sent again.
  * 3. A FIFO target drops what it was sent before, for five minutes: within four a part whose reply was lost is repeated, later it is
  *    ambiguous. Other targets are sent it again, which the route has allowed.
@@ -71,7 +71,12 @@ async function publishRows(context: Context, layout: RecordsLayout, publisher: P
   for await (const items of readRecordFile(context, layout)) {
     for (const item of items) {
       if (item.type !== 'row') continue;
-      const message = { body: JSON.stringify(item.values), key: `${idempotencyKey}/${count}`, group };
+      const message = {
+        body: JSON.stringify(item.values),
+        key: `${idempotencyKey}/${count}`,
+        group,
+        about: 'record' as const,
+      };
       if (bytesOf(message) > MOST_BATCH_BYTES) {
         const told = `Line ${item.line} is larger than a message may be, ${MOST_BATCH_BYTES} bytes; what was before it is sent.`;
         return failed('DELIVERY_ERROR', 'CONTENT_TOO_LARGE', told);
@@ -127,12 +132,12 @@ function createPublisher(context: Context, send: SendMessages): Publisher {
         if (sent.type === 'sent') return { type: 'done', facts };
         const message = `The ${options.to} target: ${sent.message}.`;
         // What was sent before may have been taken.
-        if (sent.type === 'unsure' || (facts.mayHaveArrived && isFifo(options.target)))
+        if (sent.type === 'unsure' || (facts.mayHaveArrived && isFifo(options)))
           return { type: 'unsure', cause: 'PUBLISH_UNAVAILABLE', message };
         return { type: 'not-done', outcome: notDone(sent.mayPass, message) };
       },
       async ask(facts) {
-        if (!isFifo(options.target)) return { type: 'not-done' };
+        if (!isFifo(options)) return { type: 'not-done' };
         if (nowMs() - facts.sentAtMs < REPEATABLE_MS) {
           if (!wasSent) {
             wasAsked = true;
@@ -185,7 +190,7 @@ function messageOfFile(context: Context): OutgoingMessage {
     job: job.id,
     key: idempotencyKey,
   };
-  return { body: JSON.stringify(body), key: idempotencyKey, group: groupOf(context) };
+  return { body: JSON.stringify(body), key: idempotencyKey, group: groupOf(context), about: 'file' };
 }
 
 /** At most 128 of printable ASCII. */
