@@ -1,6 +1,6 @@
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
-import { eventLoopTurns, restForOthers } from './event-loop-turns.ts';
+import { eventLoopTurns, inTurnElsewhere, restForOthers } from './event-loop-turns.ts';
 
 afterEach(() => restForOthers(() => false));
 
@@ -39,4 +39,32 @@ it('leaves most rounds of the event loop to others while they need it', async ()
   const inRounds = await slicesByRound(2, 5);
   expect(Math.max(...inRounds)).toBe(1);
   expect(inRounds.filter((slices) => slices === 0).length).toBeGreaterThan(inRounds.filter(Boolean).length * 5);
+});
+
+/** Of pieces of work of 10 ms: the most at once, and the shortest pause between two of them. */
+async function workedElsewhere(pieces: number): Promise<{ most: number; shortestPauseMs: number }> {
+  let underWay = 0;
+  let most = 0;
+  let lastEnd = Number.NEGATIVE_INFINITY;
+  let shortestPauseMs = Number.POSITIVE_INFINITY;
+  const piece = async () => {
+    most = Math.max(most, ++underWay);
+    shortestPauseMs = Math.min(shortestPauseMs, performance.now() - lastEnd);
+    await sleep(10);
+    lastEnd = performance.now();
+    underWay -= 1;
+  };
+  await Promise.all(Array.from({ length: pieces }, () => inTurnElsewhere(piece)));
+  return { most, shortestPauseMs };
+}
+
+it('lets content keep another process busy as it likes while nobody else is here', async () => {
+  expect(await workedElsewhere(5)).toMatchObject({ most: 5 });
+});
+
+it('lets content keep another process busy for a part of the time only, while others need it', async () => {
+  restForOthers(() => true);
+  const { most, shortestPauseMs } = await workedElsewhere(5);
+  expect(most).toBe(1);
+  expect(shortestPauseMs).toBeGreaterThan(25);
 });

@@ -7,7 +7,10 @@
  * 3. While others need the process, each turn is followed by a rest of several times as long as the loop was busy since the one before it, with
  *    what the content cost elsewhere: its hashing, its writes, its garbage. A process that always has something to run is made to wait by the
  *    operating system, and everybody's small work in it with it.
+ * 4. What content makes another process do, such as the database, rests alike: one piece of it at a time, and then several times as long.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
+import pLimit from 'p-limit';
 
 const LONGEST_TURN_MS = 5;
 /** Of the time that the loop was busy. */
@@ -34,6 +37,21 @@ export function eventLoopTurns(): () => Promise<void> | undefined {
       began = performance.now();
     });
   };
+}
+
+const oneAtATime = pLimit(1);
+
+/** For work of another process that content makes, of which this one only waits for the end. */
+export function inTurnElsewhere<T>(work: () => Promise<T>): Promise<T> {
+  if (!hasOthers()) return work();
+  return oneAtATime(async () => {
+    const began = performance.now();
+    try {
+      return await work();
+    } finally {
+      if (hasOthers()) await sleep(Math.min(LONGEST_REST_MS, (performance.now() - began) * RESTS));
+    }
+  });
 }
 
 function nextTurn(): Promise<void> {

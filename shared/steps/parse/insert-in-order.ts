@@ -4,6 +4,7 @@
  * 1. One insert is under way while the next batch is filled: two batches are all that is held, bounded by rows and by text.
  * 2. A batch is sent after the one before it is stored, so that after a crash no line is missing before the last one.
  */
+import { inTurnElsewhere } from '#shared/formats/event-loop-turns.ts';
 import type { NewRecord, RecordStore } from '../record-store.ts';
 
 /** One statement's rows: more do not go faster and hold their locks longer. */
@@ -32,7 +33,7 @@ export function insertInOrder(store: Pick<RecordStore, 'insert'>): OrderedInsert
     batch = [];
     text = 0;
     await inFlight;
-    inFlight = store.insert(full);
+    inFlight = inTurnElsewhere(() => store.insert(full));
     // Its failure is met by whoever waits for it next; until then nobody has asked.
     inFlight.catch(() => {});
   }
