@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import ssh2 from 'ssh2';
 import { describe, expect, it } from 'vitest';
 import { parseRouteFiles } from './parse-route-files.ts';
+import { sshPublicKeySchema } from './ssh-public-key.ts';
 
 const faultOf = (publicKey: string) => {
   const text = `kind: tenant\nid: acme\nname: Acme\nsftpUsers:\n  - username: acme-user\n    publicKey: ${JSON.stringify(publicKey)}\n`;
@@ -33,7 +34,13 @@ describe('the public key of an SFTP user', () => {
     ['ECDSA on P-384', ssh2.utils.generateKeyPairSync('ecdsa', { bits: 384 }).public],
     ['ECDSA on P-521', ssh2.utils.generateKeyPairSync('ecdsa', { bits: 521 }).public],
     ['RSA of 2,048 bits', rsa(2_048)],
+    ['in a block of YAML, with blanks around it', `  ${ED25519} somebody\n\n`],
   ])('is taken when it is %s', (_what, key) => expect(faultOf(key)).toBeUndefined());
+
+  it('is stored with one blank between its words', () => {
+    const [type, base64] = ED25519.split(' ');
+    expect(sshPublicKeySchema.parse(`  ${type}\t${base64}  somebody\n\n`)).toBe(`${ED25519} somebody`);
+  });
 
   it.each([
     ['RSA of 1,024 bits', rsa(1_024), /1024 bits/],
@@ -49,10 +56,24 @@ describe('the public key of an SFTP user', () => {
       keyOf('ecdsa-sha2-nistp256', Buffer.from('nistp256'), Buffer.from(`04${'11'.repeat(64)}`, 'hex')),
       /whole/,
     ],
-    ['a private key', ssh2.utils.generateKeyPairSync('ed25519').private, /must be an OpenSSH public key/],
+    ['a private key', ssh2.utils.generateKeyPairSync('ed25519').private, /is a private key.*\.pub file/],
+    ['a private key of PuTTY', 'PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none', /is a private key/],
+    [
+      'in the form of RFC 4716',
+      '---- BEGIN SSH2 PUBLIC KEY ----\nAAAA\n---- END SSH2 PUBLIC KEY ----',
+      /ssh-keygen -i/,
+    ],
+    ['a PEM', '-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----', /-m PKCS8/],
     ['not a key', 'garbage', /must be an OpenSSH public key/],
-    ['two lines', `${ED25519}\n${P256}`, /must be an OpenSSH public key/],
-    ['with options', `restrict ${ED25519}`, /type restrict|must be/],
+    ['two lines', `${ED25519}\n${P256}`, /several lines.*publicKeys/],
+    ['with an option', `restrict ${ED25519}`, /begins with restrict;.*begin with the type/],
+    [
+      'with options that have blanks',
+      `from="10.0.0.0/8,!10.1.1.1",command="a b" ${ED25519}`,
+      /begins with from="10\.0\.0\.0\/8,!10\.1\.1\.1",command="a b";/,
+    ],
+    ['a line of known_hosts', `[sftp.example.com]:2222,10.1.1.1 ${P256}`, /begins with \[sftp\.example\.com\]/],
+    ['with a number before it', `1. ${ED25519}`, /begins with 1\.;/],
   ])('is refused at its line when it is %s', (_what, key, message) => {
     expect(faultOf(key)).toMatchObject({ code: 'ROUTE_INVALID', line: 6, path: 'sftpUsers.0.publicKey' });
     expect(faultOf(key)?.message).toMatch(message);

@@ -16,8 +16,10 @@ const CURVES: Readonly<Record<string, { readonly crv: string; readonly bytes: nu
 const TYPES = ['ssh-ed25519', ...Object.keys(CURVES).map((curve) => `ecdsa-sha2-${curve}`), 'ssh-rsa'];
 const MALFORMED = 'is not a whole OpenSSH public key; copy the line of the .pub file again';
 
+/** Block scalars of YAML and the clipboard add blanks; those who read keys later expect one between two words. */
 export const sshPublicKeySchema = z
   .string()
+  .overwrite((line) => line.trim().replace(/[ \t]+/g, ' '))
   .max(8_192)
   .superRefine((line, context) => {
     const fault = findKeyFault(line);
@@ -26,6 +28,8 @@ export const sshPublicKeySchema = z
 
 function findKeyFault(line: string): string | undefined {
   const [, type = '', base64 = ''] = /^([A-Za-z0-9@.-]+) ([A-Za-z0-9+/]+={0,2})(?: [^\n\r]*)?$/.exec(line) ?? [];
+  const begins = findWrongBeginning(line);
+  if (begins !== undefined) return begins;
   if (type === '') return 'must be an OpenSSH public key, such as ssh-ed25519 AAAA...';
   if (!TYPES.includes(type)) return `is of the type ${type}, which cannot log in; use ${TYPES.join(', ')}`;
   const [name, ...fields] = readFields(Buffer.from(base64, 'base64')) ?? [];
@@ -33,6 +37,18 @@ function findKeyFault(line: string): string | undefined {
   if (type === 'ssh-rsa') return findRsaFault(fields);
   if (type === 'ssh-ed25519') return fields.length === 1 && fields[0]?.length === 32 ? undefined : MALFORMED;
   return isOnCurve(type.slice('ecdsa-sha2-'.length), fields) ? undefined : MALFORMED;
+}
+
+/** What people paste in place of the line of a .pub file. */
+function findWrongBeginning(line: string): string | undefined {
+  if (/PRIVATE KEY-----|^PuTTY-User-Key-File/.test(line))
+    return 'is a private key, which nobody else should have; use the line of the .pub file, and replace this key';
+  if (/^---- ?BEGIN SSH2|^-----BEGIN/.test(line))
+    return 'is not in the form of OpenSSH; ssh-keygen -i -f FILE converts it (-m PKCS8 where it begins with BEGIN PUBLIC KEY)';
+  if (/[\n\r]/.test(line)) return 'has several lines; give one key each in publicKeys';
+  const [, before] = /^(.+?) (?:ssh-(?:ed25519|rsa|dss)|ecdsa-sha2-\S+|sk-\S+@openssh\.com) AAAA/.exec(line) ?? [];
+  if (before === undefined) return undefined;
+  return `begins with ${before}; options of authorized_keys, host names and numbers have no effect here, so begin with the type of the key`;
 }
 
 function findRsaFault([exponent, modulus, ...rest]: readonly Buffer[]): string | undefined {

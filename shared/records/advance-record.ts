@@ -18,7 +18,8 @@ import type { CallOutcome } from '#shared/partners/call-partner.ts';
 import { isRepeatable } from '#shared/partners/judge-reply.ts';
 import type { OpenPartner, PartnerDirectory } from '#shared/partners/partner-directory.ts';
 import type { CompiledCall } from '#shared/steps/call/options.ts';
-import { isLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
+import { REPEAT_FOR_MS } from '#shared/worker/job-commits.ts';
+import { isLostDatabase, repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 import { stepErrorCode } from '#shared/worker/try-step.ts';
 import type { RecordAt } from './begin-records.ts';
 import type { ClaimedChunk, ClaimedRecord } from './claim-chunks.ts';
@@ -79,6 +80,7 @@ interface Uncallable {
 /** Of a route that cannot be read, which says nothing about sweeps. */
 const DEFAULT_SWEEPS = 3;
 const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 3, firstDelay: 2_000, factor: 2, maxDelay: 900_000, jitter: 'full' };
+const LOOK_DEADLINE_MS = 5_000;
 /** The rows differ from what the claim said; the worker that claims the chunk next sees why. */
 const STALE_MS = 1_000;
 
@@ -310,7 +312,11 @@ class RecordWalker {
     if (compiled === undefined) {
       return { cause: 'ROUTE_STEP_MISMATCH', message: `The route version has no call ${step + 1}.` };
     }
-    const known = await this.#parts.partners.find(chunk.tenantId, compiled.partner);
+    // Until then the record's row says that it is begun: an error here would cost it a try.
+    const known = await repeatOnLostDatabase(() => this.#parts.partners.find(chunk.tenantId, compiled.partner), {
+      deadlineMs: LOOK_DEADLINE_MS,
+      forMs: REPEAT_FOR_MS,
+    });
     if (!known.ok) return { cause: 'PARTNER_UNKNOWN', message: known.message };
     const message = `The partner ${compiled.partner} has no operation ${compiled.operation}.`;
     return this.#callAt(step, known.partner) ?? { cause: 'PARTNER_UNKNOWN', message };

@@ -49,3 +49,13 @@ test.each([
   expect(await states()).toMatchObject([{ state, step: 0, tries: 1 }]);
   expect(await bed.sql`SELECT 1 FROM record_attempts`).toHaveLength(1);
 });
+
+test('the next call’s partner cannot be looked up in an outage: it is looked up again, and no try is spent', async () => {
+  const { chunks } = await bed.seed({ records: 3, calls: ['validate', 'assign'], retry: { maxSweeps: 0 } });
+  await bed.applyPartner({ name: 'second' });
+  await bed.sql`UPDATE route_versions SET definition = jsonb_set(definition, '{steps,2,call,partner}', '"second"')`;
+  const lost = proxy.loseReply('second');
+  await bed.startRunner({ sql: cutSql }).run(chunks);
+  await lost;
+  expect([...(await states())]).toEqual([{ state: 'SUCCESS', step: 1, tries: 1, count: 3 }]);
+});

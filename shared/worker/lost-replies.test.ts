@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { LongshoreError } from '#shared/errors.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
 import { acknowledge } from '#shared/queue/disposition.ts';
 import type { StepOutcome } from '#shared/steps/step-outcome.ts';
@@ -154,9 +155,12 @@ test('a step that is ended because its lease could not be renewed in an outage c
   expect(await jobRows()).toMatchObject([{ state: 'WAITING', epoch: 1, attempts: 0 }]);
 });
 
-test('a step whose own statement finds the database gone counts no attempt', async () => {
+test.each([
+  ['gone', Object.assign(new Error('gone'), { code: 'CONNECTION_CLOSED' })],
+  ['silent', new LongshoreError('DEPENDENCY_UNAVAILABLE', 'PostgreSQL did not answer within 5000 ms.')],
+])('a step whose own statement finds the database %s counts no attempt', async (_how, error) => {
   await seedRoutes(sql, { retry: NO_SECOND_TRY });
-  const validate: FakeStep = () => Promise.reject(Object.assign(new Error('gone'), { code: 'CONNECTION_CLOSED' }));
+  const validate: FakeStep = () => Promise.reject(error);
   await run(await seedFiles(sql), { validate });
   expect(await jobRows()).toMatchObject([{ state: 'WAITING', attempts: 0 }]);
 });

@@ -186,7 +186,7 @@ const DATABASE_AWAY: StepOutcome = { type: 'wait', afterMs: 1_000, reason: 'DATA
 function afterThrow(end: AbortableEnd<StepOutcome>, kind: string, logger: Logger): StepOutcome {
   const error = end.type === 'threw' ? end.error : undefined;
   logger.error({ err: error }, 'step threw');
-  if (!(error instanceof LongshoreError) && isLostDatabase(error)) return DATABASE_AWAY;
+  if (isLostDatabase(error)) return DATABASE_AWAY;
   const code = stepErrorCode(kind);
   if (error instanceof LongshoreError) {
     return { type: 'retry', code, cause: error.code, message: `${error.message} ${error.hint}` };

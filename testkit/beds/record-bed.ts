@@ -53,6 +53,9 @@ export interface RunnerOptions {
   readonly sql?: Sql;
 }
 
+/** To the definition of the bed's partner; with another name they make another one. */
+type PartnerChanges = Readonly<Record<string, unknown>> & { readonly name?: string };
+
 export async function startRecordBed() {
   const database = await createTestDatabase();
   const sql = connectTestDatabase(database.url);
@@ -82,7 +85,7 @@ export async function startRecordBed() {
     async seed(options: {
       records: number;
       calls?: readonly string[];
-      partner?: object | null;
+      partner?: PartnerChanges | null;
       retry?: object;
       window?: number;
     }): Promise<SeededRecords> {
@@ -106,7 +109,7 @@ export async function startRecordBed() {
       await sql`UPDATE route_versions SET definition = ${sql.json(definition as never)}`;
       return seeded;
     },
-    applyPartner: (changes: object = {}) => applyTestPartner(sql, partner.url, changes),
+    applyPartner: (changes: PartnerChanges = {}) => applyTestPartner(sql, partner.url, changes),
     startRunner(options: RunnerOptions = {}): TestRecordRunner {
       const runner = createTestRecordRunner({ sql, ...options });
       runners.push(runner);
@@ -177,7 +180,7 @@ function createTestRecordRunner({
   };
 }
 
-async function applyTestPartner(sql: Sql, baseUrl: string, changes: object = {}): Promise<void> {
+async function applyTestPartner(sql: Sql, baseUrl: string, changes: PartnerChanges = {}): Promise<void> {
   const check = (path: string) => ({ method: 'POST', path, idempotent: true, output: { reference: 'reference' } });
   const definition = {
     kind: 'partner',
@@ -211,7 +214,7 @@ async function applyTestPartner(sql: Sql, baseUrl: string, changes: object = {})
   await applyDefinition(
     sql,
     'partner',
-    { tenantId: 'acme', name: 'globex', definition, definitionHash: randomUUID() },
+    { tenantId: 'acme', name: definition.name, definition, definitionHash: randomUUID() },
     'test',
   );
 }
