@@ -1,5 +1,5 @@
 /**
- * `npm run test:containers`: end-to-end suites of `test/e2e`, the same files, with PostgreSQL, ElasticMQ and MinIO in containers in place of
+ * `npm run test:containers`: end-to-end suites of `test/e2e/suites`, the same ones, with PostgreSQL, ElasticMQ and MinIO in containers in place of
  * the embedded servers.
  *
  * 1. Without a container engine every test is skipped, a sentence says so, and the run succeeds. `LONGSHORE_TEST_SERVERS_FILE` names servers
@@ -17,7 +17,7 @@ const canRun = isGiven || (await findEngineFault()) === undefined;
 export default defineConfig({
   root: fileURLToPath(new URL('../..', import.meta.url)),
   test: {
-    include: ['front-door', 'duplicates-and-garbage', 'routes'].map((suite) => `test/e2e/${suite}.test.ts`),
+    include: ['test/containers/*.test.ts'],
     globalSetup: ['test/containers/global-setup.ts'],
     pool: 'forks',
     maxWorkers: 1,

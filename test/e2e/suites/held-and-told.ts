@@ -7,26 +7,25 @@ import type { TestFleet } from '#testkit/beds/start-test-fleet.ts';
 import { runLongshore } from '#testkit/servers/run-longshore.ts';
 import { type Receiver, startReceiver } from '#testkit/servers/start-receiver.ts';
 
-/** What is larger is large. */
-export const THRESHOLD = 1_000;
+const TENANT = 'told';
 export const HELD_DEFINITIONS = `
 kind: tenant
-id: acme
-name: Acme
+id: ${TENANT}
+name: Told
 notify:
   - name: portal
     on: [large-file, held, released, failed, completed]
     webhook: { urlSecret: portal-url, signingSecret: portal-key }
 ---
 kind: route
-tenant: acme
+tenant: ${TENANT}
 name: watched
 match: { path: "watched/**" }
 hold: large
 steps: [{ deliver: {} }]
 ---
 kind: route
-tenant: acme
+tenant: ${TENANT}
 name: open
 match: { path: "open/**" }
 steps: [{ deliver: {} }]
@@ -36,14 +35,15 @@ notify:
     slack: { urlSecret: slack-url }
 `;
 
-export function heldAndTold(running: () => TestFleet): void {
+/** What is larger than `largeBytes` is large. */
+export function heldAndTold(running: () => TestFleet, largeBytes: number): void {
   let fleet: TestFleet;
   let receiver: Receiver;
 
   beforeAll(async () => {
     receiver = await startReceiver();
     fleet = running();
-    const secrets = join(fleet.home, 'keys', 'secrets', 'acme');
+    const secrets = join(fleet.home, 'keys', 'secrets', TENANT);
     await mkdir(secrets, { recursive: true, mode: 0o700 });
     const put = (name: string, value: string) => writeFile(join(secrets, name), value, { mode: 0o600 });
     await put('portal-url', `${receiver.url}/portal`);
@@ -66,7 +66,7 @@ export function heldAndTold(running: () => TestFleet): void {
 
   /** Resolves to the held job. */
   async function holdFile(name: string): Promise<string> {
-    await fleet.put(`acme/watched/${name}`, 'x'.repeat(THRESHOLD + 1));
+    await fleet.put(`${TENANT}/watched/${name}`, 'x'.repeat(largeBytes + 1));
     const held = () => toldPortal(name).find(({ notice }) => notice === 'held')?.jobs[0]?.id;
     return await fleet.waitUntil(`${name} is told as held`, held, 40_000);
   }
@@ -84,7 +84,9 @@ export function heldAndTold(running: () => TestFleet): void {
 
   test('a held file goes on when a person releases it, and each turn is told, signed', async () => {
     const job = await holdFile('release.csv');
-    expect(await fleet.store.listVersions({ bucket: fleet.bucket('delivered') })).toMatchObject({ items: [] });
+    expect(await fleet.store.listVersions({ bucket: fleet.bucket('delivered'), prefix: `${TENANT}/` })).toMatchObject({
+      items: [],
+    });
     const released = await runLongshore(fleet.home, ['release', job, '--reason', 'it is theirs']);
     expect(released.code).toBe(0);
     await untilTold('release.csv', ['large-file', 'held', 'released', 'completed']);
@@ -104,13 +106,13 @@ export function heldAndTold(running: () => TestFleet): void {
   }, 180_000);
 
   test('by default a large file goes on by itself; a small one is not told as large', async () => {
-    await fleet.put('acme/open/large.csv', 'x'.repeat(THRESHOLD + 1));
-    await fleet.put('acme/open/small.csv', 'x'.repeat(THRESHOLD));
+    await fleet.put(`${TENANT}/open/large.csv`, 'x'.repeat(largeBytes + 1));
+    await fleet.put(`${TENANT}/open/small.csv`, 'x'.repeat(largeBytes));
     await untilTold('large.csv', ['large-file', 'completed']);
     await untilTold('small.csv', ['completed']);
     await expect
       .poll(() => receiver.received.filter(({ path }) => path === '/slack').length, { timeout: 20_000 })
       .toBe(1);
-    expect(receiver.received.find(({ path }) => path === '/slack')?.body).toContain('large.csv (1 kB) is large');
+    expect(receiver.received.find(({ path }) => path === '/slack')?.body).toContain('large.csv (3 kB) is large');
   }, 90_000);
 }

@@ -13,10 +13,12 @@ import { type S3TestServer, startTestServer } from '#testkit/servers/s3-server.t
 
 const TENANT = 'sender';
 const BUCKET = 'globex-inbox';
+/** More than one part of an upload. */
+const PARTS_BYTES = 6_000_001;
 const ENDED_MS = 30_000;
 const CREDENTIAL = { accessKeyId: 'ELSEWHERE', secretAccessKey: 'hush-of-elsewhere' };
 
-export function storeElsewhere(running: () => TestFleet, largeBytes: number): void {
+export function storeElsewhere(running: () => TestFleet): void {
   let fleet: TestFleet;
   let far: S3TestServer;
 
@@ -60,7 +62,7 @@ steps:
   });
 
   test('its files wait for the secret, and are delivered when it is there', async () => {
-    const files = [makeFile('out/small.csv', 900), makeFile('out/large.bin', largeBytes + 1)];
+    const files = [makeFile('out/small.csv', 900), makeFile('out/large.bin', PARTS_BYTES)];
     for (const file of files) await fleet.put(`${TENANT}/${file.path}`, file.body);
     await fleet.waitUntil(
       'both were tried without a secret',

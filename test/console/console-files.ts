@@ -1,11 +1,14 @@
-/** The console over a whole fleet, in a real browser: files are found, explained and retried, whatever their names are. */
+/**
+ * The console over a whole fleet, in a real browser: files are found, explained and retried, whatever their names are. No other suite of
+ * its fleet may come before it: it reads whole lists.
+ */
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildPages, noBrowser, type OpenConsole, openConsole } from '#testkit/beds/open-console.ts';
-import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { buildPages, type OpenConsole, openConsole } from '#testkit/beds/open-console.ts';
+import type { TestFleet } from '#testkit/beds/start-test-fleet.ts';
 
-const TENANT = 'acme';
-const ROUTES = `
+const TENANT = 'watched';
+export const CONSOLE_ROUTES = `
 kind: route
 tenant: ${TENANT}
 name: checked
@@ -30,16 +33,14 @@ const HOSTILE = [
 ];
 const LONG_MS = 60_000;
 
-if (noBrowser !== undefined) process.stdout.write(`tests of the console are skipped: ${noBrowser}\n`);
-
-describe.skipIf(noBrowser !== undefined)('the console (skipped without Chromium)', () => {
+export function consoleFiles(running: () => TestFleet): void {
   let fleet: TestFleet;
   let console: OpenConsole;
   const at = (path: string) => new URL(`/console${path}`, fleet.stack.endpoints.api).href;
 
   beforeAll(async () => {
     buildPages();
-    fleet = await startTestFleet({ tenants: [TENANT], routes: ROUTES });
+    fleet = running();
     const key = readFileSync(fleet.stack.endpoints.operatorKeyFile, 'utf8').trim();
     const made = await fetch(new URL('/api/v1/sign-in-links', fleet.stack.endpoints.api), {
       method: 'POST',
@@ -48,10 +49,7 @@ describe.skipIf(noBrowser !== undefined)('the console (skipped without Chromium)
     console = await openConsole(((await made.json()) as { url: string }).url);
     console.page.setDefaultTimeout(LONG_MS);
   }, 180_000);
-  afterAll(async () => {
-    await console?.close();
-    await fleet?.stop();
-  }, 60_000);
+  afterAll(() => console?.close());
 
   test('a failed file is found, explained and retried by keys alone, and becomes completed while one looks', async () => {
     const { page } = console;
@@ -173,7 +171,7 @@ describe.skipIf(noBrowser !== undefined)('the console (skipped without Chromium)
     expect(await page.getByRole('row', { includeHidden: true }).count()).toBeGreaterThan(1);
     expect(console.faults).toEqual([]);
   });
-});
+}
 
 async function sha256(text: string): Promise<string> {
   const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));

@@ -1,0 +1,36 @@
+/** A fleet as it is by default: the suites that need no variable of their own, one after another, each with its tenant. */
+import { afterAll, beforeAll, describe } from 'vitest';
+import { noBrowser } from '#testkit/beds/open-console.ts';
+import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import { CONSOLE_ROUTES, consoleFiles } from '../console/console-files.ts';
+import { campaigns, SENDER } from './suites/campaigns.ts';
+import { DUPLICATE_ROUTES, duplicatesAndGarbage } from './suites/duplicates-and-garbage.ts';
+import { FRONT_DOOR_ROUTES, frontDoor } from './suites/front-door.ts';
+import { newestVersion, VERSION_ROUTES } from './suites/newest-version.ts';
+import { ORDERED_ROUTES, orderedFiles } from './suites/ordered-files.ts';
+import { exactDefinitions, recordsExact } from './suites/records-exact.ts';
+
+let fleet: TestFleet;
+beforeAll(async () => {
+  fleet = await startTestFleet({
+    tenants: ['watched', 'in-order', 'acme', 'front', 'exact', 'globex', 'renewed'],
+    routes: ({ endpoints }) =>
+      [
+        ...[CONSOLE_ROUTES, ORDERED_ROUTES, DUPLICATE_ROUTES, FRONT_DOOR_ROUTES],
+        ...[exactDefinitions(endpoints.partnerSimulator), SENDER, VERSION_ROUTES],
+      ].join('\n---\n'),
+  });
+}, 180_000);
+afterAll(() => fleet?.stop(), 60_000);
+
+const running = () => fleet;
+if (noBrowser !== undefined) process.stdout.write(`tests of the console are skipped: ${noBrowser}\n`);
+// First, since it reads whole lists.
+describe.skipIf(noBrowser !== undefined)('the console (skipped without Chromium)', () => consoleFiles(running));
+describe('ordered files', () => orderedFiles(running));
+describe('duplicates and garbage', () => duplicatesAndGarbage(running));
+describe('the front door', () => frontDoor(running));
+describe('records', () => recordsExact(running));
+// Last, since what it puts back by hand, and mail in doubt, break rules of later checks.
+describe('versions of a key', () => newestVersion(running));
+describe('campaigns', () => campaigns(running));

@@ -1,0 +1,138 @@
+/** A campaign from template to report, by plain HTTP: the five endpoints alone, on a fleet. */
+import { beforeAll, expect, test } from 'vitest';
+import type { TestFleet } from '#testkit/beds/start-test-fleet.ts';
+
+const TENANT = 'globex';
+export const SENDER = `
+kind: sender
+tenant: ${TENANT}
+name: news
+from: Globex Bank <news@mail.globex.example>
+transport: ses
+limits: { ratePerSecond: 500, concurrency: 8 }
+topics:
+  - { name: newsletter, class: marketing }
+`;
+const TEMPLATE = `<html><title>Hello {{ first_name }}</title><body><p>Your plan: {{ plan }}</p>
+<a href="{{ unsubscribe_url }}">Unsubscribe</a></body></html>`;
+/** Ten rows: one duplicate, one invalid. */
+const ROWS = [
+  'E-Mail,first_name',
+  'ada@example.com,Ada',
+  'bob@example.com,Bob',
+  'ADA@Example.com,Ada again',
+  'not an address,Nobody',
+  'bounce@example.com,Bounce',
+  'lost-reply@example.com,Lost',
+  'throttled@example.com,Late',
+  'eve+news@example.com,Eve',
+  'complaint@example.com,Carl',
+  'grace@bücher.example,"<b>Grace</b>"',
+].join('\n');
+
+interface Report {
+  readonly status: string;
+  readonly messages: { readonly sent: number };
+  readonly events: Readonly<Record<string, number>>;
+}
+
+interface Mail {
+  readonly to: string;
+  readonly subject: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export function campaigns(running: () => TestFleet): void {
+  let fleet: TestFleet;
+  beforeAll(() => {
+    fleet = running();
+  });
+
+  async function upload(url: unknown, body: string): Promise<void> {
+    const { url: to, method, headers } = url as { url: string; method: string; headers: Record<string, string> };
+    const reply = await fetch(to, { method, headers, body });
+    expect([reply.status, await reply.text()]).toEqual([200, '']);
+  }
+
+  async function ask(path: string, body?: unknown, method = body === undefined ? 'GET' : 'POST') {
+    return await fleet.api(path, { tenant: TENANT, method, ...(body !== undefined && { body }) });
+  }
+
+  async function mailsOf(campaign: string): Promise<Mail[]> {
+    const reply = await fetch(`${fleet.stack.endpoints.ses}/_ledger?campaign=${campaign}`);
+    return (await reply.json()) as Mail[];
+  }
+
+  async function statusWhen(id: string, look: (body: Report) => boolean) {
+    return await fleet.waitUntil(
+      'the campaign',
+      async () => {
+        const { body } = await ask(`/api/v1/campaigns/${id}/status`);
+        return look(body as unknown as Report) && body;
+      },
+      60_000,
+    );
+  }
+
+  test('ten rows, one a duplicate and one invalid, are eight mails, each once, and each is accounted for', async () => {
+    const template = await ask('/api/v1/templates/presigned-url', {
+      name: 'spring',
+      format: 'html',
+      topic: 'newsletter',
+    });
+    expect(template).toMatchObject({
+      status: 201,
+      body: { template_id: 'spring', version: 1, status: 'AWAITING_UPLOAD' },
+    });
+    await upload(template.body.upload, TEMPLATE);
+    expect((await ask('/api/v1/templates/spring')).body).toMatchObject({
+      status: 'READY',
+      variables: ['first_name', 'plan'],
+    });
+    const file = await ask('/api/v1/files/presigned-url', { file_name: 'june.csv', purpose: 'campaign' });
+    expect(file.status).toBe(201);
+
+    const wish = {
+      ...{ template_id: 'spring', file_id: file.body.file_id, sender: 'news', name: 'June' },
+      ...{ columns: { email: 'E-Mail' }, defaults: { plan: 'free' } },
+    };
+    const campaign = await ask('/api/v1/campaigns', wish);
+    expect(campaign).toMatchObject({ status: 202, body: { status: 'AWAITING_FILE' } });
+    await upload(file.body.upload, ROWS);
+    const id = String(campaign.body.transaction_id);
+
+    // The mail whose answer was lost is in doubt until the service speaks of it.
+    const report = await statusWhen(id, ({ status, messages }) => status === 'SENT' && messages.sent === 8);
+    expect(report).toMatchObject({
+      recipients: { rows: 10, valid: 8, rejected: 1, duplicates: 1, suppressed: 0 },
+      messages: { pending: 0, sent: 8, failed: 0, ambiguous: 0 },
+      error: null,
+    });
+    const mails = await mailsOf(id);
+    expect(mails.map(({ to }) => to).sort()).toEqual([
+      ...['ada@example.com', 'bob@example.com', 'bounce@example.com', 'complaint@example.com', 'eve+news@example.com'],
+      ...['grace@xn--bcher-kva.example', 'lost-reply@example.com', 'throttled@example.com'],
+    ]);
+    const events = { accepted: 8, bounced_hard: 1, complained: 1, delivered: 7 };
+    expect(await statusWhen(id, ({ events: told }) => JSON.stringify(told) === JSON.stringify(events))).toMatchObject({
+      events,
+    });
+
+    // Whoever bounced, complained or unsubscribed is not in the next campaign.
+    const link = mails.find(({ to }) => to === 'bob@example.com')?.headers['List-Unsubscribe']?.slice(1, -1) ?? '';
+    expect((await fetch(link)).status).toBe(200);
+    expect((await ask('/api/v1/suppressions/bob@example.com')).body.suppressions).toEqual([]);
+    for (const form of ['List-Unsubscribe=One-Click', 'List-Unsubscribe=One-Click']) {
+      const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+      expect((await fetch(link, { method: 'POST', headers, body: form })).status).toBe(200);
+    }
+    expect((await fetch(`${link.slice(0, -4)}AAAA`, { method: 'POST' })).status).toBe(200);
+    const next = await ask('/api/v1/campaigns', wish);
+    const second = await statusWhen(String(next.body.transaction_id), ({ status }) => status === 'SENT');
+    expect(second).toMatchObject({
+      recipients: { suppressed: 3 },
+      messages: { failed: 0, ambiguous: expect.anything() },
+    });
+    expect((await mailsOf(String(next.body.transaction_id))).length).toBe(5);
+  }, 120_000);
+}
