@@ -21,6 +21,7 @@ import {
   SAMPLE,
 } from '#shared/actions/action-transitions.ts';
 import type { Fragment, Sql } from '#shared/db/connect-database.ts';
+import { runSet, toJsonb } from '#shared/db/run-statements.ts';
 import type { ActionVerb } from '#shared/db/schema.ts';
 import { settleParkedLetters } from '#shared/dead-letters/dead-letters.ts';
 import { faultOfLetter, type ReturnedLetter, type SendLetters } from '#shared/dead-letters/return-letters.ts';
@@ -31,10 +32,8 @@ import { releaseJobs } from '#shared/jobs/release-jobs.ts';
 import { type OperatorAction, type ReopenedJob, reopenJobs } from '#shared/jobs/reopen-jobs.ts';
 import { requeueFiles } from '#shared/jobs/requeue-files.ts';
 import { resendJobs } from '#shared/jobs/resend-jobs.ts';
-import { runSet } from '#shared/jobs/run-set.ts';
 import type { SetScope } from '#shared/jobs/set-scope.ts';
 import { skipJobs } from '#shared/jobs/skip-jobs.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import { reopenRecords } from '#shared/records/reopen-records.ts';
 import type { Logger } from '#shared/runtime/logger.ts';

@@ -7,10 +7,10 @@
  */
 import { randomUUIDv7 } from 'node:crypto';
 import type { Fragment, Sql } from '#shared/db/connect-database.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import type { ActionVerb } from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 import { actionEvent } from './action-scope.ts';
 import { type ActionFilter, SUBJECTS, type SubjectKind, type Subjects, subjectsOf } from './action-subjects.ts';
 

@@ -11,7 +11,7 @@
  * Out: how many lines were sealed, and for how long the oldest that is not has waited. Events: none.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import { hashLine, lineText, NO_HASH } from './audit-line.ts';
 
 export interface SealResult {

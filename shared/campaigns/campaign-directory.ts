@@ -16,8 +16,8 @@ import { type SenderDocument, senderDocumentSchema } from '#shared/definitions/s
 import type { CallOutcome, PartnerCall } from '#shared/partners/call-partner.ts';
 import type { FoundPartner, OpenPartner, PartnerDirectory } from '#shared/partners/partner-directory.ts';
 import { createRateSlices, type RateSlices } from '#shared/partners/rate-slices.ts';
+import { Coalescer } from '#shared/queue/coalescer.ts';
 import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
-import { GroupCommit } from '#shared/worker/group-commit.ts';
 import type { CampaignMail, MailSent } from './campaign-mail.ts';
 import { type SendWindow, sayWord } from './campaign-store.ts';
 import { leaseCampaignSlice, leaseSenderSlice } from './lease-sender-slice.ts';
@@ -83,11 +83,11 @@ export function createCampaignDirectory(options: CampaignDirectoryOptions): Pick
   });
   const templates = new LRUCache<string, CompiledMail>({ max: MOST_TEMPLATES });
   const rates = new LRUCache<string, RateSlices>({ max: MOST_CAMPAIGNS });
-  const gates = new GroupCommit<{ id: string; hash: string }, Gate | undefined>({
+  const gates = new Coalescer<{ id: string; hash: string }, Gate | undefined>({
     name: 'look-at-campaigns',
     run: (items) => askGates(sql, items),
-    maxItems: 250,
-    maxConcurrent: 2,
+    maxEntries: 250,
+    concurrency: 2,
   });
 
   async function look(id: string) {

@@ -7,9 +7,9 @@
  */
 import { randomUUIDv7 } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import type { CampaignWord } from '#shared/db/schema.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 
 export interface NewCampaign {
   readonly id: string;

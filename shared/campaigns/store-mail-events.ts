@@ -8,8 +8,7 @@
  * Out: for each event whether it was `new`, `repeated` or `unknown`. Events: `campaign.changed` where one is held.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { runSet } from '#shared/jobs/run-set.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
+import { runSet, toJsonb } from '#shared/db/run-statements.ts';
 import type { MailEvent } from '#shared/messages/mail-events.ts';
 import { sayWord } from './campaign-store.ts';
 import { addressHash, domainOf } from './mail-address.ts';

@@ -4,8 +4,8 @@
  * The check is stored by whoever sees the upload first; a second one changes nothing.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import type { TEMPLATE_FORMATS, TEMPLATE_STATUSES } from '#shared/db/schema.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 import type { CheckedTemplate, TemplateFault } from './check-template.ts';
 
 export interface TemplateRow {

@@ -7,13 +7,13 @@
  * 3. A tenant's definitions reach the tenant's own secrets alone.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { repeatOnLostDatabase } from '#shared/db/run-statements.ts';
 import { type DatabaseDocument, databaseDocumentSchema } from '#shared/definitions/database-schema.ts';
 import { HeldOpened } from '#shared/definitions/held-opened.ts';
 import { createVersionedDirectory, type DefinitionRow } from '#shared/definitions/versioned-directory.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
-import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 import { type OpenDatabase, openDatabase } from './open-database.ts';
 
 export interface DatabaseDirectory {

@@ -5,10 +5,10 @@
  * parked for an operator. A job is failed only when it is unleased, at the epoch named, and its attempts are spent.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import { keepsAttempt } from '#shared/jobs/note-progress.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import { noScope, type SetScope } from '#shared/jobs/set-scope.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 
 export interface DeadLetter {
   /** UUIDv7. */

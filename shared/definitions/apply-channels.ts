@@ -3,8 +3,8 @@
  * `channel_owner(tenant_id, route)`, whose channels are then those given and no others; notices to a channel that goes, go too.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import type { ChannelDefinition } from '#shared/definitions/notify-schema.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 
 export interface OwnedChannel {
   readonly tenantId: string;

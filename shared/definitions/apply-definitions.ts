@@ -14,12 +14,12 @@
  */
 import { fingerprintOf, keyOfLine } from '#shared/access/sftp-users.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import type { DefinitionKind } from '#shared/db/schema.ts';
 import type { ChannelDefinition } from '#shared/definitions/notify-schema.ts';
 import type { DeclaredKey } from '#shared/definitions/routes/route-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 import { applyChannels } from './apply-channels.ts';
 
 export interface TenantDefinition {

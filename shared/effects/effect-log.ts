@@ -8,11 +8,10 @@
  * Events: `effect.unknown`, when nobody can say whether the effect was had.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { repeatOnLostDatabase, toJsonb } from '#shared/db/run-statements.ts';
 import type { EffectStage } from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
-import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 
 export type EffectFacts = Readonly<Record<string, unknown>>;
 

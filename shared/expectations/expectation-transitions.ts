@@ -11,9 +11,9 @@
  * `excuseOccurrence`:  a person says that it will not come; `linkFile`: that this is the file. Events `expectation.excused`, `expectation.linked`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import type { OccurrenceState } from '#shared/db/schema.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 import type { ArrivalHistory, ArrivedFile, Verdict } from './judge-occurrence.ts';
 import type { PlannedOccurrence } from './plan-occurrences.ts';
 

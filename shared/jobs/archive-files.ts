@@ -7,12 +7,11 @@
  *                  `file.archive-lost` when a job was reopened meanwhile.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { type RefusedRow, runSet, toJsonb } from '#shared/db/run-statements.ts';
 import type { FileStatus } from '#shared/db/schema.ts';
 import { isQuarantining } from './quarantine.ts';
 import { recordEvents } from './record-events.ts';
-import { type RefusedRow, runSet } from './run-set.ts';
 import type { ClosedFile } from './store-outcomes.ts';
-import { toJsonb } from './to-jsonb.ts';
 
 export interface ClaimArchivesOptions {
   readonly fileIds: readonly string[];

@@ -13,12 +13,12 @@
  * Events: `job.claimed`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { runSet } from '#shared/db/run-statements.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { StoredHead } from '#shared/files/object-store.ts';
 import { keepsAttempt } from './note-progress.ts';
 import { recordEvents } from './record-events.ts';
 import type { WorkQueue } from './route-files.ts';
-import { runSet } from './run-set.ts';
 
 export interface ClaimOptions {
   readonly jobIds: readonly string[];

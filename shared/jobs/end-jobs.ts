@@ -14,13 +14,13 @@
  * Events: `job.cancelled`, `job.failed`, and `file.failed` for a file archived before.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { repeatOnDeadlock } from '#shared/db/run-statements.ts';
 import type { JobState } from '#shared/db/schema.ts';
 import { HELD } from '#shared/steps/step-outcome.ts';
 import { leaveLines } from './job-lines.ts';
 import { keepsAttempt } from './note-progress.ts';
 import { recordEvents } from './record-events.ts';
 import type { OperatorAction } from './reopen-jobs.ts';
-import { repeatOnDeadlock } from './run-set.ts';
 import { noScope, type SetScope } from './set-scope.ts';
 import { type ClosedFile, closedFileEvents, closedFilesJson, closeFiles, whyFailed } from './store-outcomes.ts';
 

@@ -14,12 +14,11 @@
  * In:  lines, or whichever are due. Out: the jobs that got the turn and a wake-up. Events: `job.woken` (audit only).
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { runSet, toJsonb } from '#shared/db/run-statements.ts';
 import { admit } from './admission.ts';
 import type { JobLine } from './job-lines.ts';
 import { recordEvents } from './record-events.ts';
 import type { WokenJob } from './route-files.ts';
-import { runSet } from './run-set.ts';
-import { toJsonb } from './to-jsonb.ts';
 import type { OnRefused } from './wake-chosen.ts';
 
 export interface GiveTurnsOptions {

@@ -7,12 +7,11 @@
  * Events: `file.uploaded`, `file.queued`, `file.quarantined`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { runSet, toJsonb } from '#shared/db/run-statements.ts';
 import type { FileStatus } from '#shared/db/schema.ts';
 import type { StoredHead } from '#shared/files/object-store.ts';
 import { UPLOAD_METADATA } from '#shared/uploads/upload-metadata.ts';
 import { recordEvents } from './record-events.ts';
-import { runSet } from './run-set.ts';
-import { toJsonb } from './to-jsonb.ts';
 
 export interface ArrivedObject {
   /** UUIDv7, given by the caller; ignored when the object is registered already. */

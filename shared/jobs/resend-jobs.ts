@@ -11,13 +11,13 @@
  * route the new job has the old one's place in the line, and an old one that held the line frees it.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import { TURN } from '#shared/steps/step-outcome.ts';
 import { ADMISSION_WINDOW, admit } from './admission.ts';
 import { recordEvents } from './record-events.ts';
 import type { ReopenedJob } from './reopen-jobs.ts';
 import type { NewJob } from './route-files.ts';
 import { noScope, type SetScope } from './set-scope.ts';
-import { toJsonb } from './to-jsonb.ts';
 
 export interface NewRun extends NewJob {
   readonly fileId: string;

@@ -7,12 +7,11 @@
  * Events: `file.routed`, `file.quarantined`, `file.companion`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { runSet, toJsonb } from '#shared/db/run-statements.ts';
 import { TURN } from '#shared/steps/step-outcome.ts';
 import { ADMISSION_WINDOW, admit } from './admission.ts';
 import { joinLines } from './job-lines.ts';
 import { recordEvents } from './record-events.ts';
-import { runSet } from './run-set.ts';
-import { toJsonb } from './to-jsonb.ts';
 
 /** For how long a file of an ordered route leaves room for files whose uploads ended before its own and whose events come later. */
 export const ORDER_SETTLE_MS = 5_000;

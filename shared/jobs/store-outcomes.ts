@@ -14,6 +14,7 @@
  *         `file.failed` when the file was archived before (a later generation).
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { type RefusedRow, runSet, toJsonb } from '#shared/db/run-statements.ts';
 import type { FileStatus, JobState } from '#shared/db/schema.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { StoredHead } from '#shared/files/object-store.ts';
@@ -24,8 +25,6 @@ import { type JobLine, leaveLines } from './job-lines.ts';
 import { isQuarantining } from './quarantine.ts';
 import { recordEvents } from './record-events.ts';
 import type { WokenJob, WorkQueue } from './route-files.ts';
-import { type RefusedRow, runSet } from './run-set.ts';
-import { toJsonb } from './to-jsonb.ts';
 
 /** Where a job goes after an outcome. */
 export type NextMove =

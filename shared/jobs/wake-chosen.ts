@@ -2,11 +2,11 @@
  * How the clocks wake rows: one statement reads which rows need it and locks nothing, a second one wakes those that are still as they were read.
  *
  * 1. Several sweepers may read the same rows; the first to wake one raises `wakes`, and the others leave it alone.
- * 2. A row that the database refuses (`run-set.ts`) is put off and reported; the others are woken.
+ * 2. A row that the database refuses is put off and reported; the others are woken.
  */
 
 import type { Sql } from '#shared/db/connect-database.ts';
-import { runSet } from './run-set.ts';
+import { runSet } from '#shared/db/run-statements.ts';
 
 /** A row as it was read: a claim raises `epoch`, a wake-up `wakes`. */
 export interface ChosenRow {

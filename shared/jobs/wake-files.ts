@@ -6,9 +6,9 @@
  * period), `file.woken` (audit only).
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import { recordEvents } from './record-events.ts';
 import type { WorkQueue } from './route-files.ts';
-import { toJsonb } from './to-jsonb.ts';
 import { type ChosenRow, type OnRefused, wakeBound, wakeChosen } from './wake-chosen.ts';
 
 export interface WokenFile {

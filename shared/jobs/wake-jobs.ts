@@ -11,10 +11,10 @@
  *   lost:     `PENDING` with a wake-up that is no longer in the queue, or is older than a bound that doubles with each wake-up.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import { roomOf } from './admission.ts';
 import { recordEvents } from './record-events.ts';
 import type { WokenJob, WorkQueue } from './route-files.ts';
-import { toJsonb } from './to-jsonb.ts';
 import { type ChosenRow, type OnRefused, wakeBound, wakeChosen } from './wake-chosen.ts';
 
 export interface WakeJobsOptions {

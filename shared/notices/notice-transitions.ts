@@ -11,8 +11,8 @@
  * 2. Rows of a channel that is no longer defined go when it goes (`apply-definitions.ts`).
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import { noticeOf, recordEvents } from '#shared/jobs/record-events.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 import type { StoredNotice } from '#shared/notices/describe-notice.ts';
 
 /** The `topic` of outbox rows that `tellChannels` takes. */

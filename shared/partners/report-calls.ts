@@ -6,7 +6,7 @@
  * 3. A breaker that nobody has reported for a minute is that of a process that is gone.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { DURATION_PLACES, durationPlace } from './call-durations.ts';
 

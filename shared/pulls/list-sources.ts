@@ -7,6 +7,7 @@
  */
 import { createHash, randomUUID } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { repeatOnLostDatabase } from '#shared/db/run-statements.ts';
 import { nextCronTime } from '#shared/definitions/cron.ts';
 import { canonicalRemotePath } from '#shared/definitions/remote-schema.ts';
 import { compileGlobs } from '#shared/definitions/routes/match-glob.ts';
@@ -16,7 +17,6 @@ import { acknowledge, type Disposition } from '#shared/queue/disposition.ts';
 import type { RemoteConnection, RemoteEntry } from '#shared/remotes/remote-connection.ts';
 import type { RemoteDirectory } from '#shared/remotes/remote-directory.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
-import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 import type { PullMetrics } from './pull-metrics.ts';
 import {
   type ClaimedSource,

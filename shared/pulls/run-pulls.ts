@@ -8,6 +8,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { isLostDatabase, repeatOnLostDatabase } from '#shared/db/run-statements.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import { mayPass } from '#shared/files/store-error.ts';
@@ -19,7 +20,6 @@ import type { Logger } from '#shared/runtime/logger.ts';
 import { SecretError } from '#shared/runtime/secrets/secret-store.ts';
 import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
 import { LeaseKeeper } from '#shared/worker/lease-keeper.ts';
-import { isLostDatabase, repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 import { type ClaimedPull, claimPull, renewPulls } from './claim-pulls.ts';
 import { cleanPull, fetchPull, UnsettledFile, VanishedFile } from './fetch-pull.ts';
 import { type PullPlan, planPull } from './plan-pull.ts';

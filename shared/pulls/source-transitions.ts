@@ -10,8 +10,8 @@
  * Events: `pull.triggered`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 import { wakeBound } from '#shared/jobs/wake-chosen.ts';
 
 export interface WokenSource {

@@ -11,10 +11,10 @@
  * Events: `pull.landed`, `pull.completed`, `pull.failed`, `pull.skipped`, `pull.retrying` (audit only), `pull.unsettled`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import type { PullStage } from '#shared/db/schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 import type { PullIdentity } from './claim-pulls.ts';
 
 export interface HeldPull {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Coalescer } from '#shared/queue/coalescer.ts';
 
-function recording(options: { concurrency?: number; lingerMs?: number; maxBytes?: number } = {}) {
+function recording(options: { concurrency?: number; lingerMs?: number; maxBytes?: number; maxWaiting?: number } = {}) {
   const batches: number[][] = [];
   const gates: PromiseWithResolvers<void>[] = [];
   const coalescer = new Coalescer<number, number>({
@@ -70,6 +70,21 @@ describe('a coalescer', () => {
     const flushedAgain = coalescer.flush();
     gates[1]?.resolve();
     expect(await next).toBe(20);
+    await flushedAgain;
+  });
+
+  it('refuses an entry past the bound of what may wait, and answers the others', async () => {
+    const { coalescer, gates } = recording({ maxWaiting: 1 });
+    const first = coalescer.add(1);
+    await expect(coalescer.add(2)).rejects.toMatchObject({ code: 'DEPENDENCY_UNAVAILABLE' });
+    const flushed = coalescer.flush();
+    gates[0]?.resolve();
+    expect(await first).toBe(10);
+    await flushed;
+    const next = coalescer.add(3);
+    const flushedAgain = coalescer.flush();
+    gates[1]?.resolve();
+    expect(await next).toBe(30);
     await flushedAgain;
   });
 });

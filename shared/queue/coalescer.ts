@@ -1,15 +1,25 @@
 /**
- * Collects entries that arrive side by side into requests of up to 10, so that the number of requests stays low.
+ * Collects entries that arrive side by side into few requests, or into few statements of many rows: the more there is to do, the fewer are
+ * needed for each.
  *
  * 1. An entry waits at most `lingerMs`, or until the requests before it have ended when `concurrency` of them are under way.
  * 2. Entries leave in the order of their arrival; with `concurrency` 1 also one request after the other.
- * 3. `run` gives one result per entry, in the same order.
+ * 3. `run` gives one result per entry, in the same order. What it throws reaches every entry of its request.
+ * 4. What waits is bounded where `maxWaiting` says so: an entry past it is refused at once, not kept in memory.
  */
+import { LongshoreError } from '#shared/errors.ts';
+
 export interface CoalescerOptions<Entry, Result> {
-  readonly lingerMs: number;
-  readonly concurrency: number;
+  /** For errors, e.g. `claim-jobs`. */
+  readonly name?: string;
+  /** Default 5. */
+  readonly lingerMs?: number;
+  /** Requests under way at once. Default 1, which gives the largest. */
+  readonly concurrency?: number;
   /** Default 10, the limit of every SQS and SNS batch request. */
   readonly maxEntries?: number;
+  /** Entries that are not yet answered; unbounded when absent. */
+  readonly maxWaiting?: number;
   readonly maxBytes?: number;
   readonly sizeOf?: (entry: Entry) => number;
   readonly run: (entries: readonly Entry[]) => Promise<readonly Result[]>;
@@ -25,7 +35,9 @@ interface Waiting<Entry, Result> {
 export class Coalescer<Entry, Result> {
   readonly #options: CoalescerOptions<Entry, Result>;
   readonly #maxEntries: number;
+  readonly #concurrency: number;
   #waiting: Waiting<Entry, Result>[] = [];
+  #pending = 0;
   readonly #running = new Set<Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
   #isLingerOver = false;
@@ -33,18 +45,25 @@ export class Coalescer<Entry, Result> {
   constructor(options: CoalescerOptions<Entry, Result>) {
     this.#options = options;
     this.#maxEntries = options.maxEntries ?? 10;
+    this.#concurrency = options.concurrency ?? 1;
   }
 
+  /** @throws LongshoreError `DEPENDENCY_UNAVAILABLE` when too many wait, or what `run` threw. */
   add(entry: Entry): Promise<Result> {
+    const { name = 'request', maxWaiting = Number.POSITIVE_INFINITY } = this.#options;
+    if (this.#pending >= maxWaiting) {
+      return Promise.reject(new LongshoreError('DEPENDENCY_UNAVAILABLE', `Too many wait for "${name}".`));
+    }
+    this.#pending += 1;
     return new Promise((resolve, reject) => {
       this.#waiting.push({ entry, sizeBytes: this.#options.sizeOf?.(entry) ?? 0, resolve, reject });
       this.#send();
     });
   }
 
-  /** Entries added and not yet answered, at most one request's worth too many. */
+  /** Entries added and not yet answered. */
   get pending(): number {
-    return this.#waiting.length + this.#running.size * this.#maxEntries;
+    return this.#pending;
   }
 
   /** Resolves when a request under way has ended, at once when there is none. */
@@ -62,7 +81,7 @@ export class Coalescer<Entry, Result> {
   }
 
   #send(): void {
-    while (this.#waiting.length > 0 && this.#running.size < this.#options.concurrency) {
+    while (this.#waiting.length > 0 && this.#running.size < this.#concurrency) {
       const count = this.#countForOneRequest();
       const isFull = count < this.#waiting.length || count >= this.#maxEntries;
       if (!isFull && !this.#isLingerOver) break;
@@ -88,7 +107,7 @@ export class Coalescer<Entry, Result> {
       this.#timer = undefined;
       this.#isLingerOver = true;
       this.#send();
-    }, this.#options.lingerMs);
+    }, this.#options.lingerMs ?? 5);
   }
 
   #countForOneRequest(): number {
@@ -106,8 +125,10 @@ export class Coalescer<Entry, Result> {
   async #run(batch: readonly Waiting<Entry, Result>[]): Promise<void> {
     try {
       const results = await this.#options.run(batch.map(({ entry }) => entry));
+      this.#pending -= batch.length;
       for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
     } catch (error) {
+      this.#pending -= batch.length;
       for (const { reject } of batch) reject(error);
     }
   }

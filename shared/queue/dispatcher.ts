@@ -9,14 +9,12 @@
  * 4. After `stop` nothing starts; what had not started is visible again at once.
  */
 import { LongshoreError } from '#shared/errors.ts';
-import type { Acknowledgements } from '#shared/queue/acknowledgements.ts';
 import { backoffMs } from '#shared/queue/backoff.ts';
-import type { Capacity } from '#shared/queue/capacity.ts';
 import type { Received } from '#shared/queue/define-message.ts';
 import type { Disposition } from '#shared/queue/disposition.ts';
 import type { Lease, Leases } from '#shared/queue/leases.ts';
 import type { QueueMetrics } from '#shared/queue/queue-metrics.ts';
-import type { Queued, WaitQueue } from '#shared/queue/wait-queue.ts';
+import type { Capacity, Queued, WaitQueue } from '#shared/queue/waiting-room.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
 export interface HandlerContext {
@@ -47,9 +45,9 @@ export interface DispatcherOptions<Payload> {
     | { readonly maxMessages: number; readonly lingerMs: number; readonly maxConcurrent: number }
     | undefined;
   readonly deadlineMs: number;
+  readonly onFailure?: (() => void) | undefined;
   readonly line: WaitQueue<Item<Payload>>;
   readonly leases: Leases;
-  readonly acknowledgements: Acknowledgements;
   readonly capacity: Capacity;
   readonly metrics: QueueMetrics;
   readonly logger: Logger;
@@ -148,7 +146,7 @@ export class Dispatcher<Payload> {
   }
 
   async #call(items: readonly Item<Payload>[], controller: AbortController): Promise<void> {
-    const { queue, metrics, now, deadlineMs, handleBatch, leases, logger } = this.#options;
+    const { queue, metrics, now, deadlineMs, handleBatch, leases, logger, onFailure } = this.#options;
     const startedAtMs = now();
     this.#running += items.length;
     metrics.inFlight.inc({ queue }, items.length);
@@ -168,6 +166,7 @@ export class Dispatcher<Payload> {
           },
         ),
     });
+    if (outcome.type === 'failed') onFailure?.();
     this.#running -= items.length;
     metrics.inFlight.dec({ queue }, items.length);
     metrics.handleSeconds.observe({ queue }, (now() - startedAtMs) / 1_000);
@@ -197,9 +196,8 @@ export class Dispatcher<Payload> {
   }
 
   async #acknowledge({ lease, groupId }: Item<Payload>): Promise<void> {
-    const { leases, acknowledgements, line } = this.#options;
-    leases.drop(lease);
-    const isGone = await acknowledgements.acknowledge(lease);
+    const { leases, line } = this.#options;
+    const isGone = await leases.acknowledge(lease);
     if (groupId === undefined) return;
     if (!isGone) return this.#blockGroup(groupId);
     line.endGroup(groupId);

@@ -1,13 +1,14 @@
 /**
- * The visibility timeouts of the messages a worker holds, waiting or running.
+ * The messages that a worker holds, waiting or running: hidden from others, then given back or deleted.
  *
  * 1. A held message is extended every `heartbeatIntervalMs`, in batches of 10, until `holdMs` after its receive, or
  *    after its handler's start.
  * 2. A lease is given up only after its heartbeat under way has ended: the late extension would hide the message again.
  * 3. A lost lease does not stop the handler: the message comes a second time, and the row's own lease and epoch decide. Aborting a
  *    long copy because the queue blinked would lose the copy and win nothing.
+ * 4. What cannot be deleted after 3 tries is logged, counted and comes again: its handler then finds nothing to do.
  */
-import { ChangeMessageVisibilityBatchCommand, type SQSClient } from '@aws-sdk/client-sqs';
+import { ChangeMessageVisibilityBatchCommand, DeleteMessageBatchCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { type EntryOutcome, sendBatchRequest } from '#shared/queue/batch-request.ts';
 import { Coalescer } from '#shared/queue/coalescer.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
@@ -18,9 +19,13 @@ export interface LeasesOptions {
   readonly visibilityTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   readonly holdMs: number;
+  readonly deleteLingerMs: number;
+  /** As many waiting deletes stop further receives. */
+  readonly maxPendingDeletes: number;
   readonly now: () => number;
   readonly logger: Logger;
   readonly onLost: () => void;
+  readonly onNotDeleted: () => void;
 }
 
 export interface Lease {
@@ -40,12 +45,18 @@ export class Leases {
   readonly #options: LeasesOptions;
   readonly #held = new Set<Lease>();
   readonly #changes: Coalescer<Change, EntryOutcome>;
+  readonly #deletes: Coalescer<Lease, EntryOutcome>;
   readonly #giving = new Set<Promise<void>>();
   #heartbeat: NodeJS.Timeout | undefined;
 
   constructor(options: LeasesOptions) {
     this.#options = options;
     this.#changes = new Coalescer({ lingerMs: 10, concurrency: 4, run: (changes) => this.#change(changes) });
+    this.#deletes = new Coalescer({
+      lingerMs: options.deleteLingerMs,
+      concurrency: 8,
+      run: (leases) => this.#delete(leases),
+    });
   }
 
   start(): void {
@@ -77,7 +88,7 @@ export class Leases {
     lease.heldUntilMs = this.#options.now() + this.#options.holdMs;
   }
 
-  /** No further heartbeat for this message: it is about to be deleted, or is left to reappear. */
+  /** No further heartbeat for this message: it is left to reappear. */
   drop(lease: Lease): void {
     this.#held.delete(lease);
   }
@@ -111,8 +122,27 @@ export class Leases {
     return lease.extending as Promise<void>;
   }
 
-  /** Resolves when every release is answered. */
+  /** Deletes the message. Resolves to whether it is gone from the queue. */
+  async acknowledge(lease: Lease): Promise<boolean> {
+    this.drop(lease);
+    const outcome = await this.#deletes.add(lease);
+    if (outcome.ok) return true;
+    this.#options.onNotDeleted();
+    this.#options.logger.error(
+      { messageId: lease.messageId, reason: outcome.reason },
+      'message not acknowledged; it comes again',
+    );
+    return false;
+  }
+
+  /** Resolves once few enough messages wait to be deleted: otherwise a slow queue would fill the memory. */
+  async belowDeleteLimit(): Promise<void> {
+    while (this.#deletes.pending >= this.#options.maxPendingDeletes) await this.#deletes.oneRequest();
+  }
+
+  /** Resolves when every release and every delete is answered. */
   async flush(): Promise<void> {
+    await this.#deletes.flush();
     while (this.#giving.size > 0) {
       await Promise.all([...this.#giving, this.#changes.flush()]);
     }
@@ -140,6 +170,23 @@ export class Leases {
         void this.extend(lease, visibilityTimeoutMs);
       }
     }
+  }
+
+  async #delete(leases: readonly Lease[]): Promise<EntryOutcome[]> {
+    // A heartbeat under way would be refused after the delete and be taken for a lost lease.
+    await Promise.all(leases.map(({ extending }) => extending));
+    return sendBatchRequest({
+      entries: leases,
+      deadlineMs: 10_000,
+      request: (batch, abortSignal) =>
+        this.#options.client.send(
+          new DeleteMessageBatchCommand({
+            QueueUrl: this.#options.queueUrl,
+            Entries: batch.map(({ id, entry }) => ({ Id: id, ReceiptHandle: entry.receiptHandle })),
+          }),
+          { abortSignal },
+        ),
+    });
   }
 
   #change(changes: readonly Change[]): Promise<EntryOutcome[]> {

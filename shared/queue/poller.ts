@@ -12,8 +12,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Message, SQSClient } from '@aws-sdk/client-sqs';
 import { Consumer } from 'sqs-consumer';
 import { backoffMs } from '#shared/queue/backoff.ts';
-import type { Capacity } from '#shared/queue/capacity.ts';
 import { SYSTEM_ATTRIBUTES } from '#shared/queue/define-message.ts';
+import type { Capacity } from '#shared/queue/waiting-room.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
 const MAX_BATCH = 10;

@@ -26,6 +26,8 @@ export interface WorkerOptions<Messages extends WorkerMessages> {
   readonly handle?: Handle<WorkerMessage<Messages>>;
   /** One disposition per message, in the same order. A batch has at most one message of a FIFO group. */
   readonly handleBatch?: HandleBatch<WorkerMessage<Messages>>;
+  /** A handler threw. */
+  readonly onFailure?: () => void;
   /** For `handleBatch`; defaults: 100 messages, 10 ms, 2 batches side by side. */
   readonly batch?: { readonly maxMessages?: number; readonly lingerMs?: number; readonly maxConcurrent?: number };
   readonly visibilityTimeoutMs: number;
@@ -35,7 +37,7 @@ export interface WorkerOptions<Messages extends WorkerMessages> {
   readonly heartbeatIntervalMs?: number;
   /** The message's tenant, for `maxTenantShare`. */
   readonly tenantOf?: (message: WorkerMessage<Messages>) => string | undefined;
-  /** Share of the slots (over 0, at most 1) that one tenant takes while there is room to look for others; see `waiting-line.ts`. */
+  /** Share of the slots (over 0, at most 1) that one tenant takes while there is room to look for others; see `waiting-room.ts`. */
   readonly maxTenantShare?: number;
   /** sqs-consumer pollers side by side; default 1. */
   readonly pollers?: number;

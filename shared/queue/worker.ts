@@ -8,17 +8,15 @@
  *    it.
  * 4. `stop` ends within its bound: no more polls, handlers get time, then their signal; what did not start, and what arrives late,
  *    is visible again at once. A handler that does not end keeps its message until the visibility timeout.
- * 5. The parts: `poller.ts` receives, `waiting-line.ts` says what is next, `dispatcher.ts` runs it, `leases.ts` keeps messages hidden,
- *    `acknowledgements.ts` deletes them.
+ * 5. The parts: `poller.ts` receives, `waiting-room.ts` says what is next, `dispatcher.ts` runs it, `leases.ts` keeps messages hidden and
+ *    deletes them.
  */
 import type { Message } from '@aws-sdk/client-sqs';
-import { Acknowledgements } from '#shared/queue/acknowledgements.ts';
-import { Capacity } from '#shared/queue/capacity.ts';
 import { type DecodeResult, decodeMessage, describeReceived } from '#shared/queue/define-message.ts';
 import { Dispatcher, type Handle, type HandleBatch, type Item } from '#shared/queue/dispatcher.ts';
 import { Leases } from '#shared/queue/leases.ts';
 import { Poller } from '#shared/queue/poller.ts';
-import { WaitQueue } from '#shared/queue/wait-queue.ts';
+import { Capacity, WaitQueue } from '#shared/queue/waiting-room.ts';
 import {
   checkWorkerOptions,
   type WorkerMessage,
@@ -52,7 +50,6 @@ class QueueWorker<Messages extends WorkerMessages> implements Worker {
   readonly #now: () => number;
   readonly #isFifo: boolean;
   readonly #leases: Leases;
-  readonly #acknowledgements: Acknowledgements;
   readonly #capacity: Capacity;
   readonly #dispatcher: Dispatcher<WorkerMessage<Messages>>;
   readonly #pollers: Poller[];
@@ -75,18 +72,13 @@ class QueueWorker<Messages extends WorkerMessages> implements Worker {
       visibilityTimeoutMs,
       heartbeatIntervalMs: options.heartbeatIntervalMs ?? visibilityTimeoutMs / 3,
       holdMs: deadlineMs,
+      // Within a FIFO group the next message waits for the delete.
+      deleteLingerMs: this.#isFifo ? 5 : 20,
+      maxPendingDeletes: Math.max(100, 2 * slots),
       now,
       logger,
       onLost: () => metrics.leasesLost.inc({ queue }),
-    });
-    this.#acknowledgements = new Acknowledgements({
-      client,
-      queueUrl,
-      logger,
-      // Within a FIFO group the next message waits for the delete.
-      lingerMs: this.#isFifo ? 5 : 20,
-      maxPending: Math.max(100, 2 * slots),
-      onFailure: () => metrics.acknowledgeFailures.inc({ queue }),
+      onNotDeleted: () => metrics.acknowledgeFailures.inc({ queue }),
     });
     const holdLimit = maxTenantShare === undefined ? 0 : slots;
     this.#capacity = new Capacity(slots + holdLimit);
@@ -96,12 +88,12 @@ class QueueWorker<Messages extends WorkerMessages> implements Worker {
       handleBatch: toHandleBatch(options),
       batch: options.handleBatch && { maxMessages: 100, lingerMs: 10, maxConcurrent: 2, ...options.batch },
       deadlineMs,
+      onFailure: options.onFailure,
       line: new WaitQueue<Item<WorkerMessage<Messages>>>({
         tenantLimit: maxTenantShare === undefined ? undefined : Math.max(1, Math.floor(slots * maxTenantShare)),
         holdLimit,
       }),
       leases: this.#leases,
-      acknowledgements: this.#acknowledgements,
       capacity: this.#capacity,
       metrics,
       logger,
@@ -117,7 +109,7 @@ class QueueWorker<Messages extends WorkerMessages> implements Worker {
           waitTimeSeconds,
           visibilityTimeoutMs,
           capacity: this.#capacity,
-          backpressure: () => this.#acknowledgements.belowLimit(),
+          backpressure: () => this.#leases.belowDeleteLimit(),
           gate: () => this.#resumed(),
           onMessages: (messages) => this.#receive(messages),
           onError: () => metrics.pollErrors.inc({ queue }),
@@ -236,8 +228,7 @@ class QueueWorker<Messages extends WorkerMessages> implements Worker {
       isDrained = await within(drained, untilMs(endMs - reserveMs / 2));
     }
     const arePollersIdle = (await polled).every(Boolean);
-    const flushed = Promise.all([this.#acknowledgements.flush(), this.#leases.flush()]);
-    const isFlushed = await within(flushed, untilMs(endMs));
+    const isFlushed = await within(this.#leases.flush(), untilMs(endMs));
     this.#leases.close();
     if (!isDrained) this.#options.logger.error({ running: this.inFlight() }, 'handlers did not stop in time');
     return isDrained && arePollersIdle && isFlushed;

@@ -8,9 +8,9 @@
  * Event: `receipt.issued`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { repeatOnLostDatabase } from '#shared/db/run-statements.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
-import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 import type { ReceiptKeys } from './receipt-keys.ts';
 import { hashOfReceipt } from './verify-receipt.ts';
 

@@ -11,6 +11,7 @@
  * 5. A failure ends this record's walk and no other's. What throws is the database's, and ends the chunk's.
  */
 import { hash, randomUUIDv7 } from 'node:crypto';
+import { isLostDatabase, repeatOnLostDatabase } from '#shared/db/run-statements.ts';
 import type { FoundRoute } from '#shared/definitions/route-cache.ts';
 import type { CompiledRoute } from '#shared/definitions/routes/compile-route.ts';
 import type { RetryPolicy } from '#shared/definitions/routes/retry-delay.ts';
@@ -19,7 +20,6 @@ import { isRepeatable } from '#shared/partners/judge-reply.ts';
 import type { OpenPartner, PartnerDirectory } from '#shared/partners/partner-directory.ts';
 import type { CompiledCall } from '#shared/steps/call/options.ts';
 import { REPEAT_FOR_MS } from '#shared/worker/job-commits.ts';
-import { isLostDatabase, repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 import { stepErrorCode } from '#shared/worker/try-step.ts';
 import type { RecordAt } from './begin-records.ts';
 import type { ClaimedChunk, ClaimedRecord } from './claim-chunks.ts';

@@ -8,7 +8,7 @@
  * Out: the records begun; absent ones are somebody else's. Events: none; the outcome is kept as an attempt.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { runSet } from '#shared/jobs/run-set.ts';
+import { runSet } from '#shared/db/run-statements.ts';
 
 /** One try of one record, under one claim. */
 export interface RecordAt {

@@ -9,8 +9,8 @@
  * Events: none; a chunk is a lease, what happens to its records is kept as their attempts.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { runSet } from '#shared/db/run-statements.ts';
 import type { RecordValues } from '#shared/formats/records/record-item.ts';
-import { runSet } from '#shared/jobs/run-set.ts';
 import { parseExactJson } from '#shared/partners/exact-json.ts';
 import type { Scalar } from '#shared/partners/value-path.ts';
 

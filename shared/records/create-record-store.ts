@@ -5,11 +5,11 @@
  *    it changes nothing.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { repeatOnLostDatabase } from '#shared/db/run-statements.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { dropProgress, noteProgress } from '#shared/jobs/note-progress.ts';
 import { isReleased } from '#shared/jobs/release-jobs.ts';
 import type { RecordStore } from '#shared/steps/record-store.ts';
-import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 import { countInserted, discardAccepted, discardAll, findLastLine, insertRecords } from './insert-records.ts';
 import { openRecords, type WokenChunk } from './open-records.ts';
 import { findResults, summariseRecords } from './summarise-records.ts';

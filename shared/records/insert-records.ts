@@ -11,8 +11,7 @@
  * Events: none; the outcome of the step tells how many there are.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { runSet } from '#shared/jobs/run-set.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
+import { runSet, toJsonb } from '#shared/db/run-statements.ts';
 import type { InsertedRecords, NewRecord } from '#shared/steps/record-store.ts';
 import { CHUNK_RECORDS } from './claim-chunks.ts';
 

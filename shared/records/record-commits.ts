@@ -8,12 +8,12 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { repeatOnLostDatabase } from '#shared/db/run-statements.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
+import { Coalescer } from '#shared/queue/coalescer.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
-import { GroupCommit } from '#shared/worker/group-commit.ts';
-import { type Claim, REPEAT_FOR_MS } from '#shared/worker/job-commits.ts';
+import { type Claim, MOST_WAITING, REPEAT_FOR_MS } from '#shared/worker/job-commits.ts';
 import type { JobMetrics } from '#shared/worker/job-metrics.ts';
-import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 import { type BeginRecord, beginRecords, type RecordId, recordKey } from './begin-records.ts';
 import { type ClaimedChunk, claimChunks } from './claim-chunks.ts';
 import { type SettleChunk, type SettledChunks, settleChunks } from './settle-chunks.ts';
@@ -55,10 +55,10 @@ const STATEMENTS = 2;
 
 export class RecordCommits {
   readonly #options: RecordCommitsOptions;
-  readonly #claims: GroupCommit<string, Claim<ClaimedChunk>>;
-  readonly #begins: GroupCommit<BeginRecord, boolean>;
-  readonly #outcomes: GroupCommit<RecordOutcome, RecordStored>;
-  readonly #settlements: GroupCommit<SettleTraced, ChunkSettled>;
+  readonly #claims: Coalescer<string, Claim<ClaimedChunk>>;
+  readonly #begins: Coalescer<BeginRecord, boolean>;
+  readonly #outcomes: Coalescer<RecordOutcome, RecordStored>;
+  readonly #settlements: Coalescer<SettleTraced, ChunkSettled>;
   readonly #sending = new Set<Promise<void>>();
 
   constructor(options: RecordCommitsOptions) {
@@ -68,12 +68,13 @@ export class RecordCommits {
       maxItems: number,
       run: (items: readonly Item[]) => Promise<readonly Result[]>,
     ) =>
-      new GroupCommit<Item, Result>({
-        name,
-        run,
-        maxItems,
-        maxConcurrent: STATEMENTS,
-        onCommit: (items) => options.metrics.groupSize.observe({ statement: name }, items),
+      new Coalescer<Item, Result>({
+        ...{ name, maxEntries: maxItems, maxWaiting: MOST_WAITING, concurrency: STATEMENTS },
+        run: async (items) => {
+          const results = await run(items);
+          options.metrics.groupSize.observe({ statement: name }, items.length);
+          return results;
+        },
       });
     this.#claims = grouped('claim-chunks', MOST_CLAIMS, (ids) => this.#claimChunks(ids));
     this.#begins = grouped('begin-records', MOST_RECORDS, (begins) => this.#beginRecords(begins));

@@ -13,8 +13,8 @@
  * Out: how many records were taken. Events: `records.reopened`, and `job.reopened` for a job that had ended.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { runSet } from '#shared/db/run-statements.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
-import { runSet } from '#shared/jobs/run-set.ts';
 import { noScope, type SetScope } from '#shared/jobs/set-scope.ts';
 import { RECORDS } from '#shared/steps/step-outcome.ts';
 

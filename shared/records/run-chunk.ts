@@ -8,9 +8,9 @@
  *    is next. One that ran out in an outage of the database is settled at its epoch.
  */
 
+import { isLostDatabase } from '#shared/db/run-statements.ts';
 import type { FoundRoute } from '#shared/definitions/route-cache.ts';
 import type { Lease } from '#shared/worker/lease-keeper.ts';
-import { isLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 import { advanceRecord, type RecordWalkParts } from './advance-record.ts';
 import type { ChunkBulkhead } from './chunk-bulkhead.ts';
 import type { ClaimedChunk } from './claim-chunks.ts';

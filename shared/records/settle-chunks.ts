@@ -11,10 +11,10 @@
  * Out: what became of each chunk (absent: stale, or settled before), chunks and jobs to wake. Events: `records.settled` (audit only).
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { runSet } from '#shared/db/run-statements.ts';
 import { ADMISSION_WINDOW, admit } from '#shared/jobs/admission.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
-import { runSet } from '#shared/jobs/run-set.ts';
 import type { WokenChunk } from './open-records.ts';
 
 export interface SettleChunk {

@@ -9,8 +9,7 @@
  * Events: none; attempts are the trail of a record, and the job's events tell the counts.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { type RefusedRow, runSet } from '#shared/jobs/run-set.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
+import { type RefusedRow, runSet, toJsonb } from '#shared/db/run-statements.ts';
 import type { Scalar } from '#shared/partners/value-path.ts';
 import { amongRecords, type RecordAt, type RecordId, recordKey } from './begin-records.ts';
 

@@ -10,8 +10,8 @@
  * Out: the chunks made, marked as woken. Events: `records.swept` (audit only).
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { isRefusal, runSet } from '#shared/db/run-statements.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
-import { isRefusal, runSet } from '#shared/jobs/run-set.ts';
 import type { OnRefused } from '#shared/jobs/wake-chosen.ts';
 import { CHUNK_RECORDS, isCarried } from './claim-chunks.ts';
 import type { WokenChunk } from './open-records.ts';

@@ -5,7 +5,7 @@
  * Events: none; a wake-up changes nothing but its mark.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import { type ChosenRow, type OnRefused, wakeBound, wakeChosen } from '#shared/jobs/wake-chosen.ts';
 import { isCarried } from './claim-chunks.ts';
 import type { WokenChunk } from './open-records.ts';

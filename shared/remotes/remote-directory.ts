@@ -11,12 +11,12 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { repeatOnLostDatabase } from '#shared/db/run-statements.ts';
 import { type RemoteDocument, remoteDocumentSchema } from '#shared/definitions/remote-schema.ts';
 import { createVersionedDirectory, type DefinitionRow } from '#shared/definitions/versioned-directory.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
-import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 import { openRemote, type RemoteSecrets, readRemoteSecrets } from './open-remote.ts';
 import type { RemoteConnection, RemoteIdentity } from './remote-connection.ts';
 import { RemoteError, type RemoteErrorCode } from './remote-error.ts';

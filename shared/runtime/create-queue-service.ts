@@ -113,11 +113,9 @@ export function createQueueService<const Messages extends WorkerMessages>(
         logger,
       });
       opened = open({ sql, wakeUps, tracing, registry });
-      const { handle, handleBatch, ...handling } = opened.handling;
       worker = createWorker<Messages>({
-        ...handling,
-        ...(handle && { handle: (received, context) => guard.watch(() => handle(received, context)) }),
-        ...(handleBatch && { handleBatch: (received, context) => guard.watch(() => handleBatch(received, context)) }),
+        ...opened.handling,
+        onFailure: () => guard.suspect(),
         queue,
         messages,
         queueUrl: urls[queue],

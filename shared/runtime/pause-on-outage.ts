@@ -11,8 +11,8 @@ import type { Worker } from '#shared/queue/worker.ts';
 import type { Logger } from './logger.ts';
 
 export interface OutageGuard {
-  /** Rethrows what `work` throws; when the dependency then does not answer either, the workers pause. */
-  watch<Result>(work: () => Promise<Result>): Promise<Result>;
+  /** Something failed: when the dependency does not answer, the workers pause. */
+  suspect(): void;
   isPaused(): boolean;
   stop(): void;
 }
@@ -49,15 +49,10 @@ export function createOutageGuard({ workers, probe, logger, random = Math.random
   }
 
   return {
-    async watch(work) {
-      try {
-        return await work();
-      } catch (error) {
-        outage ??= waitOut().finally(() => {
-          outage = undefined;
-        });
-        throw error;
-      }
+    suspect() {
+      outage ??= waitOut().finally(() => {
+        outage = undefined;
+      });
     },
     isPaused: () => outage !== undefined,
     stop: () => stopping.abort(),

@@ -7,12 +7,12 @@
  * 3. A tenant's definitions reach the tenant's own secrets alone.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { repeatOnLostDatabase } from '#shared/db/run-statements.ts';
 import { HeldOpened } from '#shared/definitions/held-opened.ts';
 import { type StoreDocument, storeDocumentSchema } from '#shared/definitions/store-schema.ts';
 import { createVersionedDirectory, type DefinitionRow } from '#shared/definitions/versioned-directory.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
-import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 import { type ExternalStoreOptions, type OpenStore, openStore } from './open-store.ts';
 
 export type UsedStore<Result> =

@@ -7,11 +7,10 @@
  * 3. The first parts that are written under an epoch are progress of its job: should the lease be lost, no attempt is.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { repeatOnLostDatabase, toJsonb } from '#shared/db/run-statements.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import type { LeftTransfer, TransferFacts, TransferLog } from '#shared/files/copies/transfer-log.ts';
 import { noteProgress } from '#shared/jobs/note-progress.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
-import { repeatOnLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 
 export interface TransferOwner {
   readonly owner: 'job' | 'file' | 'pull';

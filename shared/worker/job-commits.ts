@@ -8,6 +8,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { repeatOnLostDatabase } from '#shared/db/run-statements.ts';
 import { type ArchiveOutcome, claimArchives, type FinishedFile, storeArchives } from '#shared/jobs/archive-files.ts';
 import { type ClaimedJob, claimJobs } from '#shared/jobs/claim-jobs.ts';
 import type { WorkQueue } from '#shared/jobs/route-files.ts';
@@ -19,11 +20,10 @@ import {
   storeOutcomes,
 } from '#shared/jobs/store-outcomes.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
+import { Coalescer } from '#shared/queue/coalescer.ts';
 import { SMALL_FILE_SECONDS } from '#shared/runtime/config/small-file-seconds.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
-import { GroupCommit } from './group-commit.ts';
 import type { JobMetrics } from './job-metrics.ts';
-import { repeatOnLostDatabase } from './repeat-on-lost-database.ts';
 
 export interface JobCommitsOptions {
   readonly sql: Sql;
@@ -63,21 +63,28 @@ export type OutcomeStored =
  */
 export const REPEAT_FOR_MS = 600_000;
 
+const MOST_ROWS = 100;
+/** Rows that wait for one kind of statement: past it, a wake-up is better left in its queue. */
+export const MOST_WAITING = 10_000;
+
 export class JobCommits {
   readonly #options: JobCommitsOptions;
-  readonly #jobClaims: GroupCommit<string, Claim<ClaimedJob>>;
-  readonly #fileClaims: GroupCommit<string, Claim<ClosedFile>>;
-  readonly #outcomes: GroupCommit<StoredOutcome, OutcomeStored>;
-  readonly #archives: GroupCommit<ArchiveOutcome, { readonly refusal: unknown }>;
+  readonly #jobClaims: Coalescer<string, Claim<ClaimedJob>>;
+  readonly #fileClaims: Coalescer<string, Claim<ClosedFile>>;
+  readonly #outcomes: Coalescer<StoredOutcome, OutcomeStored>;
+  readonly #archives: Coalescer<ArchiveOutcome, { readonly refusal: unknown }>;
   readonly #sending = new Set<Promise<void>>();
 
   constructor(options: JobCommitsOptions) {
     this.#options = options;
     const grouped = <Item, Result>(name: string, run: (items: readonly Item[]) => Promise<readonly Result[]>) =>
-      new GroupCommit<Item, Result>({
-        name,
-        run,
-        onCommit: (items) => options.metrics.groupSize.observe({ statement: name }, items),
+      new Coalescer<Item, Result>({
+        ...{ name, maxEntries: MOST_ROWS, maxWaiting: MOST_WAITING },
+        run: async (items) => {
+          const results = await run(items);
+          options.metrics.groupSize.observe({ statement: name }, items.length);
+          return results;
+        },
       });
     this.#jobClaims = grouped('claim-jobs', (ids) => this.#claimJobs(ids));
     this.#fileClaims = grouped('claim-archives', (ids) => this.#claimArchives(ids));

@@ -8,10 +8,11 @@
  *    neither renewed nor given up.
  * 4. A lease that ran out because the database was away says so: nobody else was at fault, and the work is to be tried again at no cost.
  */
+
+import { isLostDatabase } from '#shared/db/run-statements.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import type { Holding, RenewedLeases } from '#shared/jobs/renew-leases.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
-import { isLostDatabase } from './repeat-on-lost-database.ts';
 
 export type LeaseKind = 'job' | 'file' | 'chunk' | 'pull';
 

@@ -1,12 +1,12 @@
 /** What the engines of jobs and of records have in common: the leases of what they work on, and the routes that it goes by. */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { repeatOnLostDatabase } from '#shared/db/run-statements.ts';
 import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
 import { RouteCache } from '#shared/definitions/route-cache.ts';
 import { renewLeases } from '#shared/jobs/renew-leases.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { JobMetrics } from './job-metrics.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
-import { repeatOnLostDatabase } from './repeat-on-lost-database.ts';
 
 export interface LeasesOptions {
   readonly sql: Sql;

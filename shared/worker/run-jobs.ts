@@ -10,6 +10,7 @@
  */
 
 import type { Sql } from '#shared/db/connect-database.ts';
+import { repeatOnLostDatabase } from '#shared/db/run-statements.ts';
 import { effectLogOf } from '#shared/effects/effect-log.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import { ADMISSION_WINDOW } from '#shared/jobs/admission.ts';
@@ -34,7 +35,6 @@ import { JobCommits } from './job-commits.ts';
 import type { JobMetrics } from './job-metrics.ts';
 import { idempotencyKey, type JobPosition } from './next-move.ts';
 import { openLeases } from './open-leases.ts';
-import { repeatOnLostDatabase } from './repeat-on-lost-database.ts';
 
 export interface JobRunnerOptions {
   readonly sql: Sql;

@@ -5,6 +5,8 @@
  * 2. A file that its route holds waits before its first step, until a person releases or rejects it.
  * 3. A route version that cannot be used fails the job with a clear code: no other try would find another version.
  */
+
+import { isLostDatabase } from '#shared/db/run-statements.ts';
 import type { FoundRoute } from '#shared/definitions/route-cache.ts';
 import type { CompiledRoute, CompiledStep } from '#shared/definitions/routes/compile-route.ts';
 import type { EffectLog } from '#shared/effects/effect-log.ts';
@@ -23,7 +25,6 @@ import type { StoreDirectory } from '#shared/stores/store-directory.ts';
 import type { StepTargets } from '#shared/targets/step-targets.ts';
 import type { JobMetrics } from './job-metrics.ts';
 import { fileLocation, idempotencyKey, type JobPosition } from './next-move.ts';
-import { isLostDatabase } from './repeat-on-lost-database.ts';
 import { type AbortableEnd, runAbortable } from './run-abortable.ts';
 
 /** The release wakes the job; once a day it is told again that it waits. */

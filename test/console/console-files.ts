@@ -61,7 +61,7 @@ export function consoleFiles(running: () => TestFleet): void {
     await row.focus();
     await page.keyboard.press('o');
     await page.getByText('What to do:').waitFor();
-    expect(await page.getByRole('region', { name: 'What happened' }).innerText()).toContain('CHECKSUM_SIDECAR_MISSING');
+    expect(await page.getByRole('region', { name: 'What happened' }).textContent()).toContain('CHECKSUM_SIDECAR_MISSING');
     await fleet.put(`${TENANT}/checked/order.csv.sha256`, `${await sha256(CONTENT)}  order.csv\n`);
     await page.keyboard.press('r');
     await page.getByText(/^Takes/).waitFor();
@@ -84,7 +84,7 @@ export function consoleFiles(running: () => TestFleet): void {
     expect(shown.sort()).toEqual(HOSTILE.map((name) => name.replace('\u202E', '⟨U+202E⟩')).sort());
     await page.getByRole('row').filter({ hasText: 'onerror' }).getByRole('link').click();
     await page.getByText('What happened:').waitFor();
-    expect(await page.getByRole('heading', { level: 1 }).innerText()).toBe(HOSTILE[0]);
+    expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe(HOSTILE[0]);
     expect(await page.locator('img, main script').count()).toBe(0);
     expect(console.faults).toEqual([]);
   });

@@ -48,6 +48,8 @@ export interface WorkBed {
   /** For a proxy before it. */
   readonly databaseUrl: string;
   readonly s3Url: string;
+  /** What a worker's configuration is read from. */
+  readonly env: Readonly<Record<string, string>>;
   readonly wakeUps: WakeUpSenders;
   bucket(id: BucketId): string;
   /** Puts objects into landing, and makes their files and jobs. Resolves to the jobs; nothing is woken yet. */
@@ -142,6 +144,7 @@ export async function startWorkBed({ createDatabase = createTestDatabase }: Work
     sql,
     databaseUrl: database.url,
     s3Url: s3.server.url,
+    env: fleet,
     wakeUps,
     bucket,
     async putFiles({ count, bodyOf, isLarge = false }) {

@@ -7,8 +7,8 @@
 import type { FastifyError } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { isLostDatabase } from '#shared/db/run-statements.ts';
 import { ERROR_CODES, type ErrorCode, LongshoreError } from '#shared/errors.ts';
-import { isLostDatabase } from '#shared/worker/repeat-on-lost-database.ts';
 
 export const errorBodySchema = z
   .object({

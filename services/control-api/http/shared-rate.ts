@@ -10,7 +10,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
 export interface SharedRateOptions {

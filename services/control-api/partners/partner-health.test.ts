@@ -1,8 +1,8 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { PartnerHealth } from '#shared/api/partner-health.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
 import { createCallReports } from '#shared/partners/report-calls.ts';
 import { connectTestDatabase } from '#testkit/beds/job-runner.ts';
 import { longshoreAt } from '#testkit/beds/longshore-at.ts';

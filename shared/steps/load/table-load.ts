@@ -11,7 +11,7 @@
 import { DatabaseError } from '#shared/databases/database-error.ts';
 import type { OpenDatabase } from '#shared/databases/open-database.ts';
 import type { Fragment, Sql } from '#shared/db/connect-database.ts';
-import { toJsonb } from '#shared/jobs/to-jsonb.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import type { Row } from './read-rows.ts';
 
 export interface LoadPlan {

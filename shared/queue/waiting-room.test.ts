@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Queued, WaitQueue } from '#shared/queue/wait-queue.ts';
+import { type Queued, WaitQueue } from '#shared/queue/waiting-room.ts';
 
 interface Named extends Queued {
   readonly name: string;
@@ -38,7 +38,7 @@ describe('a waiting line', () => {
     for (const name of ['a1', 'a2', 'b1', 'a3']) line.add(item(name, { groupId: name.slice(0, 1) }));
     startAll(line);
     expect(line.remove('a').map(({ name }) => name)).toEqual(['a2', 'a3']);
-    expect(line.length).toBe(0);
+    expect(line.remove()).toHaveLength(0);
   });
 
   it('holds a tenant at its limit while there is room to look for others', () => {
@@ -53,7 +53,7 @@ describe('a waiting line', () => {
     const line = new WaitQueue<Named>({ tenantLimit: 1, holdLimit: 2 });
     for (const name of ['x1', 'x2', 'x3', 'x4']) line.add(item(name, { tenant: 'x' }));
     expect(startAll(line)).toEqual(['x1', 'x2', 'x3']);
-    expect(line.length).toBe(1);
+    expect(line.remove()).toHaveLength(1);
   });
 
   it('lets no message of a group overtake one that is held for its tenant', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { repeatOnLostDatabase } from './repeat-on-lost-database.ts';
+import { repeatOnLostDatabase } from './run-statements.ts';
 
 const lost = (code: string) => Object.assign(new Error('the connection is gone'), { code });
 const options = { deadlineMs: 1_000, forMs: 5_000 };

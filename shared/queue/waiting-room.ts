@@ -1,35 +1,103 @@
 /**
- * Received messages that wait for a slot, and the rule by which the next one starts.
+ * The room of a worker: how many more messages it may receive, and which of those that wait starts next.
  *
- * 1. Order of arrival, but a FIFO group has one message running at a time, and within a group none overtakes.
- * 2. A tenant runs at most `tenantLimit` at once as long as there is room to look past its messages for others'. They wait here,
- *    held and extended, because putting one back would spend one of its 3 receives. When the line is full of them there is
+ * 1. Taken room never exceeds the total, so a poll can never bring more than can be held.
+ * 2. A poller that finds little room waits `LINGER_MS` for more, never longer: asking for one message at a time would cost one
+ *    request per message, and one slow message must not keep the others waiting.
+ * 3. Messages start in the order of arrival, but a FIFO group has one running at a time, and within a group none overtakes.
+ * 4. A tenant runs at most `tenantLimit` at once as long as there is room to look past its messages for others'. They wait here,
+ *    held and extended, because putting one back would spend one of its 3 receives. When the queue is full of them there is
  *    nothing to look past any more, and they start: idle slots would only slow the queue in which the others stand.
  */
+const LINGER_MS = 5;
+
+interface Taker {
+  readonly max: number;
+  readonly resolve: (taken: number) => void;
+  timer: NodeJS.Timeout | undefined;
+  isLingerOver: boolean;
+}
+
+/** Pollers take room before they ask, and it is given back with each message that has ended. */
+export class Capacity {
+  #free: number;
+  #isClosed = false;
+  readonly #takers: Taker[] = [];
+
+  constructor(total: number) {
+    this.#free = total;
+  }
+
+  /** Resolves to 1 to `max`, or to 0 once the capacity is closed. */
+  take(max: number): Promise<number> {
+    return new Promise((resolve) => {
+      this.#takers.push({ max, resolve, timer: undefined, isLingerOver: false });
+      this.#serve();
+    });
+  }
+
+  /** Up to `max` more, at once; may be 0. */
+  takeNow(max: number): number {
+    const taken = this.#takers.length > 0 ? 0 : Math.min(max, this.#free);
+    this.#free -= taken;
+    return taken;
+  }
+
+  give(count: number): void {
+    this.#free += count;
+    this.#serve();
+  }
+
+  /** Everyone who waits, now or later, gets 0. */
+  close(): void {
+    this.#isClosed = true;
+    this.#serve();
+  }
+
+  #serve(): void {
+    for (let taker = this.#takers[0]; taker !== undefined; taker = this.#takers[0]) {
+      const taken = this.#isClosed ? 0 : Math.min(taker.max, this.#free);
+      if (!this.#isClosed && taken === 0) return;
+      if (!this.#isClosed && taken < taker.max && !taker.isLingerOver) {
+        this.#startLinger(taker);
+        return;
+      }
+      clearTimeout(taker.timer);
+      this.#takers.shift();
+      this.#free -= taken;
+      taker.resolve(taken);
+    }
+  }
+
+  #startLinger(taker: Taker): void {
+    taker.timer ??= setTimeout(() => {
+      taker.isLingerOver = true;
+      this.#serve();
+    }, LINGER_MS);
+  }
+}
+
 export interface Queued {
   readonly groupId: string | undefined;
   readonly tenant: string | undefined;
 }
 
-export interface WaitingLineOptions {
+export interface WaitQueueOptions {
   /** Running at once for one tenant; unlimited when absent. */
   readonly tenantLimit?: number | undefined;
   /** As many waiting ones make the line full. */
   readonly holdLimit: number;
 }
 
+/** Received messages that wait for a slot. */
 export class WaitQueue<Item extends Queued> {
-  readonly #options: WaitingLineOptions;
+  readonly #options: WaitQueueOptions;
   #waiting: Item[] = [];
   readonly #busyGroups = new Set<string>();
   readonly #runningOfTenant = new Map<string, number>();
 
-  constructor(options: WaitingLineOptions) {
+  constructor(options: WaitQueueOptions) {
     this.#options = options;
-  }
-
-  get length(): number {
-    return this.#waiting.length;
   }
 
   add(item: Item): void {

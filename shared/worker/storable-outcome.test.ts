@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { storableOutcome } from './storable-outcome.ts';
+import { storableOutcome } from './advance-job.ts';
 
 const circular: Record<string, unknown> = {};
 circular.itself = circular;
