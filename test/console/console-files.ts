@@ -61,7 +61,9 @@ export function consoleFiles(running: () => TestFleet): void {
     await row.focus();
     await page.keyboard.press('o');
     await page.getByText('What to do:').waitFor();
-    expect(await page.getByRole('region', { name: 'What happened' }).textContent()).toContain('CHECKSUM_SIDECAR_MISSING');
+    expect(await page.getByRole('region', { name: 'What happened' }).textContent()).toContain(
+      'CHECKSUM_SIDECAR_MISSING',
+    );
     await fleet.put(`${TENANT}/checked/order.csv.sha256`, `${await sha256(CONTENT)}  order.csv\n`);
     await page.keyboard.press('r');
     await page.getByText(/^Takes/).waitFor();
