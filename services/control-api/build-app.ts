@@ -62,10 +62,10 @@ import { handleRecords } from './records/handle-records.ts';
 import { handleOpenReviews } from './reviews/handle-open-reviews.ts';
 import { handleReviews } from './reviews/handle-reviews.ts';
 import { handleSearch } from './search/handle-search.ts';
-import { createAudience } from './sign-in/create-audience.ts';
 import { handleLinks } from './sign-in/handle-links.ts';
 import { handleMail } from './sign-in/handle-mail.ts';
 import { handleOidc } from './sign-in/handle-oidc.ts';
+import { createOidcAudiences } from './sign-in/oidc-audiences.ts';
 import { pageOriginsOf, type SignInSettings } from './sign-in/sign-in-settings.ts';
 import { handleDownloads } from './uploads/handle-downloads.ts';
 import { handleSentFiles } from './uploads/handle-sent-files.ts';
@@ -189,14 +189,10 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleDeadLetters(app, options);
   handleNotices(app, options);
   handleQueues(app, options);
-  const operators = createAudience(options.signIn.oidc, options.secrets);
-  handleOidc(app, { ...options, operators });
+  const audiences = createOidcAudiences(options.signIn, options);
+  handleOidc(app, { ...options, audiences });
   handleMail(app, { ...options, portalOrigin: options.signIn.portalOrigin });
-  handleLinks(app, {
-    ...options,
-    hasMail: options.mailServer !== undefined,
-    providerSignOutUrl: async () => await operators?.provider.signOutUrl(`${operators.origin}/console/sign-in`),
-  });
+  handleLinks(app, { ...options, audiences, hasMail: options.mailServer !== undefined });
   handleKeys(app, options);
   handlePeople(app, options);
   handleAccess(app, options);

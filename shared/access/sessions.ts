@@ -1,8 +1,8 @@
 /**
  * Sessions of people who signed in. The browser has 256 random bits in a cookie; here is their SHA-256.
  *
- * 1. A session ends by the person's word, when it is idle for too long, 12 hours after sign-in, and when the person, its tenant or the key
- *    that made its link is out of use or the role is another.
+ * 1. A session ends by the person's word, when it is idle for too long, 12 hours after sign-in, when the person, its tenant or the key
+ *    that made its link is out of use or the role is another, and when the tenant's people sign in elsewhere by now.
  * 2. Each sign-in makes a new session, and ends the one that the browser had before: what was planted in a browser is worth nothing.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -57,7 +57,10 @@ export function openSession(sql: Sql, { way, token, visitor, actor }: NewSession
 const isOpen = (sql: Sql) => sql`
   s.ended_at IS NULL AND s.expires_at > now() AND s.last_seen_at + s.idle_seconds * interval '1 second' > now()
   AND s.role = p.role AND p.disabled_at IS NULL
-  AND NOT EXISTS (SELECT 1 FROM tenants t WHERE t.id = p.tenant_id AND t.disabled_at IS NOT NULL)
+  AND NOT EXISTS (
+    SELECT 1 FROM tenants t WHERE t.id = p.tenant_id AND (t.disabled_at IS NOT NULL
+      OR s.way = 'oidc' AND t.sign_in -> 'oidc' ->> 'issuer' IS DISTINCT FROM p.issuer
+      OR s.way = 'mail' AND t.sign_in IS NOT NULL))
   AND NOT EXISTS (
     SELECT 1 FROM api_keys k WHERE k.id = s.key_id AND (k.revoked_at IS NOT NULL OR k.expires_at <= now()))`;
 

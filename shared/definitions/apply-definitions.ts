@@ -18,6 +18,7 @@ import { toJsonb } from '#shared/db/run-statements.ts';
 import type { DefinitionKind } from '#shared/db/schema.ts';
 import type { ChannelDefinition } from '#shared/definitions/notify-schema.ts';
 import type { DeclaredKey } from '#shared/definitions/routes/route-schema.ts';
+import type { TenantSignIn } from '#shared/definitions/sign-in-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import { applyChannels } from './apply-channels.ts';
@@ -28,6 +29,8 @@ export interface TenantDefinition {
   readonly timeZone: string;
   readonly homeRegion: string | null;
   readonly ignoreGlobs: readonly string[];
+  /** How its people sign in; by mail when absent. */
+  readonly signIn?: TenantSignIn | undefined;
   /** Whom to tell of what; nobody when absent. */
   readonly notify?: readonly ChannelDefinition[];
 }
@@ -72,17 +75,19 @@ export async function applyTenants(sql: Sql, tenants: readonly TenantDefinition[
   await sql`
     WITH input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(tenants)}::text::jsonb) AS r(
-        id text, name text, "timeZone" text, "homeRegion" text, "ignoreGlobs" jsonb)),
+        id text, name text, "timeZone" text, "homeRegion" text, "ignoreGlobs" jsonb, "signIn" jsonb)),
     applied AS (
-      INSERT INTO tenants AS t (id, name, time_zone, home_region, ignore_globs)
-      SELECT id, name, "timeZone", "homeRegion", ARRAY(SELECT jsonb_array_elements_text("ignoreGlobs")) FROM input ORDER BY id
+      INSERT INTO tenants AS t (id, name, time_zone, home_region, ignore_globs, sign_in)
+      SELECT id, name, "timeZone", "homeRegion", ARRAY(SELECT jsonb_array_elements_text("ignoreGlobs")), "signIn"
+      FROM input ORDER BY id
       ON CONFLICT (id) DO UPDATE SET name = excluded.name, time_zone = excluded.time_zone,
-        home_region = excluded.home_region, ignore_globs = excluded.ignore_globs
+        home_region = excluded.home_region, ignore_globs = excluded.ignore_globs, sign_in = excluded.sign_in
       RETURNING t.*, CASE WHEN old.id IS NOT NULL THEN jsonb_build_object(
-        'name', old.name, 'timeZone', old.time_zone, 'homeRegion', old.home_region, 'ignore', old.ignore_globs) END AS before),
+        'name', old.name, 'timeZone', old.time_zone, 'homeRegion', old.home_region, 'ignore', old.ignore_globs,
+        'signIn', old.sign_in) END AS before),
     judged AS (
       SELECT *, jsonb_build_object(
-        'name', name, 'timeZone', time_zone, 'homeRegion', home_region, 'ignore', ignore_globs) AS after FROM applied),
+        'name', name, 'timeZone', time_zone, 'homeRegion', home_region, 'ignore', ignore_globs, 'signIn', sign_in) AS after FROM applied),
     channel_owner AS (SELECT id AS tenant_id, '' AS route FROM applied),
     ${applyChannels(sql, channels)},
     event AS (

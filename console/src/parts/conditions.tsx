@@ -2,7 +2,7 @@
 import type { ReactNode } from 'react';
 import { useConnection } from '../api/connection.ts';
 import { problemOf } from '../api/problem.ts';
-import { signInAgain } from '../api/sign-in-again.ts';
+import { signInAgain } from '../api/sign-in.ts';
 import styles from './conditions.module.css';
 import { sayProblem } from './toast.tsx';
 

@@ -129,7 +129,7 @@ export function handlePeople(app: ApiServer, { sql, reads }: ApiParts): void {
     '/api/v1/people',
     {
       schema: {
-        summary: 'Invite a person of a tenant, who then signs in by mail. Operators come by their provider',
+        summary: 'Invite a person of a tenant, who then signs in by mail. Who has a provider comes by that',
         tags: ['access'],
         body: invitationSchema,
         response: { 201: z.object({ person_id: z.string() }), ...errorReplies },
@@ -141,8 +141,14 @@ export function handlePeople(app: ApiServer, { sql, reads }: ApiParts): void {
       if (caller.tenantId !== null && tenant !== caller.tenantId)
         throw new LongshoreError('FORBIDDEN', 'A tenant invites people for itself only.');
       assertRoleOf(role, tenant);
-      if ((await sql`SELECT 1 FROM tenants WHERE id = ${tenant} AND disabled_at IS NULL`).length === 0)
-        throw new LongshoreError('NOT_FOUND', 'There is no such tenant, or it is disabled.');
+      const [found] = await sql<{ issuer: string | null }[]>`
+        SELECT sign_in -> 'oidc' ->> 'issuer' AS issuer FROM tenants WHERE id = ${tenant} AND disabled_at IS NULL`;
+      if (found === undefined) throw new LongshoreError('NOT_FOUND', 'There is no such tenant, or it is disabled.');
+      if (found.issuer !== null)
+        throw new LongshoreError(
+          'PERSON_ROLE_ELSEWHERE',
+          `The people of ${tenant} sign in at ${found.issuer}, which decides who they are and what they may do.`,
+        );
       const id = await invitePerson(sql, { tenantId: tenant, email, name, role, actor: actorOf(caller) });
       if (id === undefined) throw new LongshoreError('PERSON_EXISTS', `${email} is a person of ${tenant} already.`);
       return await reply.code(201).send({ person_id: id });

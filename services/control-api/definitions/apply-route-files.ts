@@ -431,12 +431,13 @@ function shortened(diff: string): string {
 
 async function storeTenants(sql: Sql, entries: readonly EntryOf<'tenant'>[], actor: string): Promise<void> {
   if (entries.length === 0) return;
-  const rows = entries.map(({ document: { id, name, timeZone, homeRegion, ignore, notify } }) => ({
+  const rows = entries.map(({ document: { id, name, timeZone, homeRegion, ignore, signIn, notify } }) => ({
     id,
     name,
     timeZone,
     homeRegion,
     ignoreGlobs: ignore,
+    signIn,
     notify,
   }));
   await applyTenants(sql, rows, actor);

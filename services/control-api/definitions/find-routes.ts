@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Reads } from '#shared/db/connect-database.ts';
 import { and, asc, eq, sql } from '#shared/db/drizzle.ts';
 import { routes, routeVersions, tenants, UNASSIGNED_TENANT } from '#shared/db/schema.ts';
+import { tenantSignInSchema } from '#shared/definitions/sign-in-schema.ts';
 import type { ApiParts } from '../http/api-server.ts';
 import { encodeCursor, type PagePosition } from '../http/page-cursor.ts';
 import { exactInstantOf, instantOf, instantOrNullOf } from '../records/read-columns.ts';
@@ -127,25 +128,31 @@ export const tenantDetailSchema = tenantSchema
     has: z
       .object({ routes: count, partners: count, stores: count, sftp_users: count, api_keys: count, channels: count })
       .describe('How many are in use: not disabled, removed, revoked or expired.'),
+    sign_in: tenantSignInSchema.nullable().describe('The provider of its people; null: they sign in by mail.'),
   })
   .meta({ id: 'TenantDetail' });
+
+type TenantDetail = z.infer<typeof tenantDetailSchema>;
 
 /** Undefined: there is none in sight. */
 export async function findTenant(
   { sql: write, reads }: Pick<ApiParts, 'sql' | 'reads'>,
   tenantId: string | null,
   id: string,
-): Promise<z.infer<typeof tenantDetailSchema> | undefined> {
+): Promise<TenantDetail | undefined> {
   const tenant = (await findTenants(reads, tenantId)).tenants.find((each) => each.tenant === id);
   if (tenant === undefined) return undefined;
-  const [has] = await write<z.infer<typeof tenantDetailSchema>['has'][]>`
-    SELECT (SELECT count(*) FROM routes WHERE tenant_id = ${id} AND disabled_at IS NULL)::int AS routes,
+  const [found] = await write<(TenantDetail['has'] & { signIn: TenantDetail['sign_in'] })[]>`
+    SELECT (SELECT sign_in FROM tenants WHERE id = ${id}) AS "signIn",
+      (SELECT count(*) FROM routes WHERE tenant_id = ${id} AND disabled_at IS NULL)::int AS routes,
       (SELECT count(*) FROM partners WHERE tenant_id = ${id} AND removed_at IS NULL)::int AS partners,
       (SELECT count(*) FROM stores WHERE tenant_id = ${id} AND removed_at IS NULL)::int AS stores,
       (SELECT count(*) FROM sftp_users WHERE tenant_id = ${id} AND disabled_at IS NULL AND removed_at IS NULL)::int AS sftp_users,
       (SELECT count(*) FROM api_keys WHERE tenant_id = ${id} AND revoked_at IS NULL AND coalesce(expires_at > now(), true))::int AS api_keys,
       (SELECT count(*) FROM notice_channels WHERE tenant_id = ${id})::int AS channels`;
-  return has && { ...tenant, has };
+  if (found === undefined) return undefined;
+  const { signIn, ...has } = found;
+  return { ...tenant, has, sign_in: signIn };
 }
 
 /** A fleet has hundreds, not more. */

@@ -21,13 +21,14 @@ import {
   sessionTokenOf,
   setSessionCookie,
 } from '../http/session-cookies.ts';
+import type { OidcAudiences } from './oidc-audiences.ts';
 import type { SignInSettings } from './sign-in-settings.ts';
 
 export interface SignInParts extends Pick<ApiParts, 'sql'> {
   readonly signIn: SignInSettings;
   /** Whether there is a server that sends sign-in mails. */
   readonly hasMail: boolean;
-  readonly providerSignOutUrl: () => Promise<URL | undefined>;
+  readonly audiences: OidcAudiences;
 }
 
 const USER_AGENT_LENGTH = 200;
@@ -39,10 +40,11 @@ export const signedInSchema = z.object({
 const waysSchema = z.object({
   link: z.boolean().describe('By a one-time link of `longshore console`.'),
   oidc: z.boolean().describe('Operators, at their provider.'),
-  mail: z.boolean().describe('People of tenants, by a link in a mail.'),
+  tenant_oidc: z.boolean().describe('People of some tenants, at the provider of the tenant.'),
+  mail: z.boolean().describe('People of the other tenants, by a link in a mail.'),
 });
 
-export function handleLinks(app: ApiServer, { sql, signIn, hasMail, providerSignOutUrl }: SignInParts): void {
+export function handleLinks(app: ApiServer, { sql, signIn, hasMail, audiences }: SignInParts): void {
   app.post(
     '/api/v1/sign-in-links',
     {
@@ -77,6 +79,7 @@ export function handleLinks(app: ApiServer, { sql, signIn, hasMail, providerSign
     async (request) => ({
       link: signIn.hasLinks && isFromLoopback(request),
       oidc: signIn.oidc !== undefined,
+      tenant_oidc: await audiences.hasTenants(),
       mail: hasMail && signIn.portalOrigin !== undefined,
     }),
   );
@@ -125,7 +128,8 @@ export function handleLinks(app: ApiServer, { sql, signIn, hasMail, providerSign
       const person = personOf(request);
       await signOut(sql, person);
       clearSessionCookies(request, reply);
-      const url = person.session.way === 'oidc' ? await providerSignOutUrl() : undefined;
+      const audience = person.session.way === 'oidc' ? await audiences.find(person.tenantId) : undefined;
+      const url = await audience?.provider.signOutUrl(`${audience.origin}/${appOf(person.tenantId)}/sign-in`);
       return { signed_out: true as const, provider_url: url?.href ?? null };
     },
   );

@@ -1,51 +1,41 @@
 /**
- * Operators sign in at their OpenID Connect provider: `POST /auth/oidc` begins it, `GET /auth/callback` is where the provider sends the browser.
+ * Operators, and people of tenants, sign in at their OpenID Connect provider: `POST /auth/oidc` begins it, `GET /auth/callback` is where the
+ * provider sends the browser, and `GET /auth/callback/{tenant}` where a tenant's does.
  *
  * 1. The role comes from a claim of the ID token, by the operator's mapping, at every sign-in; who maps to none is shown what the claim said.
  * 2. A sign-in ends in the browser that began it, once.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Role } from '#shared/access/permissions.ts';
 import { newToken } from '#shared/access/random-token.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { visibleText } from '#shared/text/visible-text.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
+import { tenantField } from '../http/request-fields.ts';
 import { appOf, browserTokenOf, keepBrowserToken, setSessionCookie } from '../http/session-cookies.ts';
 import { PAGE_HEADERS, writeWordPage } from '../reviews/write-page.ts';
 import { assertMayHaveCookies, visitorOf } from './handle-links.ts';
-import type { OidcClaims, OidcProvider } from './oidc-provider.ts';
+import { CALLBACK, type OidcAudience, type OidcAudiences } from './oidc-audiences.ts';
+import type { OidcClaims } from './oidc-provider.ts';
 import { keepOidcSignIn, openProvenSession, useOidcSignIn } from './oidc-sign-ins.ts';
 
-/** Those who sign in at one provider, and what they become here. */
-export interface OidcAudience {
-  readonly provider: OidcProvider;
-  /** A name, or names with dots between for a claim within a claim. */
-  readonly rolesClaim: string;
-  /** The first that the person has counts. */
-  readonly roles: Readonly<Record<string, Role>>;
-  /** Where the provider sends browsers back to. */
-  readonly origin: string;
-}
-
 export interface OidcParts extends Pick<ApiParts, 'sql' | 'logger'> {
-  /** Of operators; undefined: there is none. */
-  readonly operators: OidcAudience | undefined;
+  readonly audiences: OidcAudiences;
 }
 
-const CALLBACK = '/auth/callback';
 const MOST_SHOWN = 20;
 
-export function handleOidc(app: ApiServer, { sql, logger, operators }: OidcParts): void {
+export function handleOidc(app: ApiServer, { sql, logger, audiences }: OidcParts): void {
   app.post(
     '/auth/oidc',
     {
       schema: {
-        summary: 'Begin to sign in at the provider of the operators; the page goes to the URL',
+        summary: 'Begin to sign in at the provider of the operators, or of a tenant; the page goes to the URL',
         tags: ['access'],
         security: [],
         body: z.strictObject({
-          return_to: z.string().max(1_000).default('/console').describe('A path of the console.'),
+          tenant: tenantField.optional().describe('Whose provider; without it, that of the operators.'),
+          return_to: z.string().max(1_000).default('').describe('A path of the console, or of the portal.'),
           again: z
             .boolean()
             .default(false)
@@ -57,32 +47,38 @@ export function handleOidc(app: ApiServer, { sql, logger, operators }: OidcParts
     },
     async (request, reply) => {
       assertMayHaveCookies(request);
-      if (operators === undefined)
-        throw new LongshoreError(
-          'SIGN_IN_INSECURE',
-          'There is no identity provider: LONGSHORE_OIDC_ISSUER is not set.',
-        );
-      const { return_to: returnTo, again } = request.body;
-      const signIn = { state: newToken(), nonce: newToken(), verifier: newToken(), tenantId: null };
-      const redirectUri = `${operators.origin}${CALLBACK}`;
-      const url = await operators.provider.begin({ ...signIn, redirectUri, again });
+      const { tenant: tenantId = null, return_to: returnTo, again } = request.body;
+      const audience = await audiences.find(tenantId);
+      if (audience === undefined)
+        throw tenantId === null
+          ? new LongshoreError('SIGN_IN_INSECURE', 'There is no identity provider: LONGSHORE_OIDC_ISSUER is not set.')
+          : new LongshoreError('NOT_FOUND', 'There is no organisation of this id whose people sign in at a provider.');
+      const signIn = { state: newToken(), nonce: newToken(), verifier: newToken(), tenantId };
+      const url = await audience.provider.begin({ ...signIn, redirectUri: audience.redirectUri, again });
       const browser = browserTokenOf(request) ?? newToken();
-      await keepOidcSignIn(sql, { ...signIn, browser, returnTo: pathWithin('/console', returnTo) });
+      await keepOidcSignIn(sql, { ...signIn, browser, returnTo: pathWithin(`/${appOf(tenantId)}`, returnTo) });
       keepBrowserToken(request, reply, browser);
       return { url: url.href };
     },
   );
 
-  app.get(CALLBACK, { schema: { hide: true }, config: { isPublic: true } }, async (request, reply) => {
+  const isPublic = { schema: { hide: true }, config: { isPublic: true } } as const;
+  app.get(CALLBACK, isPublic, (request, reply) => comeBack(request, reply, null));
+  app.get<{ Params: { tenant: string } }>(`${CALLBACK}/:tenant`, isPublic, (request, reply) =>
+    comeBack(request, reply, request.params.tenant),
+  );
+
+  async function comeBack(request: FastifyRequest, reply: FastifyReply, tenantId: string | null) {
     const answer = (status: number, title: string, text: string) => sendWord(reply, status, title, text);
     assertMayHaveCookies(request);
-    if (operators === undefined) return await answer(404, 'No provider', 'There is no identity provider here.');
-    const callback = new URL(request.raw.url ?? '', operators.origin);
+    const audience = await audiences.find(tenantId);
+    if (audience === undefined) return await answer(404, 'No provider', 'There is no identity provider here.');
+    const callback = new URL(request.raw.url ?? '', audience.origin);
     const state = callback.searchParams.get('state') ?? '';
     const browser = browserTokenOf(request);
     const signIn = browser === undefined ? undefined : await useOidcSignIn(sql, { state, browser });
-    if (signIn === undefined) return await answer(400, 'Sign in again', NOT_BEGUN);
-    const verdict = await operators.provider.finish(callback, signIn);
+    if (signIn === undefined || signIn.tenantId !== tenantId) return await answer(400, 'Sign in again', NOT_BEGUN);
+    const verdict = await audience.provider.finish(callback, signIn);
     if (verdict.type !== 'accepted') {
       const why = verdict.type === 'refused' ? verdict.why : verdict.message;
       logger.warn({ requestId: request.id, why }, 'sign-in at the provider failed');
@@ -90,15 +86,15 @@ export function handleOidc(app: ApiServer, { sql, logger, operators }: OidcParts
         return await answer(503, 'No answer', 'The identity provider did not answer. Sign in again in a moment.');
       return await answer(403, 'Not signed in', `The identity provider's answer was not accepted: ${why}.`);
     }
-    return await finish(request, reply, { ...operators, claims: verdict.claims, returnTo: signIn.returnTo });
-  });
+    return await finish(request, reply, { ...audience, claims: verdict.claims, returnTo: signIn.returnTo });
+  }
 
   async function finish(
     request: FastifyRequest,
     reply: FastifyReply,
-    { claims, roles, rolesClaim, returnTo }: OidcAudience & { claims: OidcClaims; returnTo: string },
+    { tenantId, issuer, claims, roles, rolesClaim, returnTo }: OidcAudience & { claims: OidcClaims; returnTo: string },
   ) {
-    const held = namesIn(claimOf(claims, rolesClaim));
+    const held = namesIn(provenClaimOf(claims, rolesClaim));
     const role = Object.entries(roles).find(([name]) => held.includes(name))?.[1];
     const { email, name } = nameOf(claims);
     if (role === undefined) {
@@ -108,12 +104,21 @@ export function handleOidc(app: ApiServer, { sql, logger, operators }: OidcParts
       logger.info({ requestId: request.id, subject: claims.sub }, 'sign-in without a role');
       return await sendWord(reply, 403, 'No role', text);
     }
-    const person = { issuer: claims.iss, subject: claims.sub, email, name, role, tenantId: null };
+    // A tenant's as its document writes it: sessions end when it writes another.
+    const person = {
+      issuer: tenantId === null ? claims.iss : issuer,
+      subject: claims.sub,
+      email,
+      name,
+      role,
+      tenantId,
+    };
     const { auth_time: provedAt } = claims;
     const provedAtMs = typeof provedAt === 'number' ? provedAt * 1_000 : undefined;
     const token = await openProvenSession(sql, { ...person, provedAtMs }, visitorOf(request));
-    if (token === undefined) return await sendWord(reply, 403, 'Disabled', 'An administrator has disabled you here.');
-    setSessionCookie(request, reply, appOf(person.tenantId), token);
+    if (token === undefined)
+      return await sendWord(reply, 403, 'Disabled', 'An administrator has disabled you, or your organisation, here.');
+    setSessionCookie(request, reply, appOf(tenantId), token);
     return await reply.header('cache-control', 'no-store').redirect(returnTo, 303);
   }
 }
@@ -135,6 +140,11 @@ export function pathWithin(base: string, path: string): string {
   const { origin, pathname, search, hash } = new URL(path, here);
   const isWithin = origin === here && (pathname === base || pathname.startsWith(`${base}/`));
   return isWithin ? `${pathname}${search}${hash}` : base;
+}
+
+/** An address that nobody proved to have is anybody's to claim. */
+function provenClaimOf(claims: OidcClaims, path: string): unknown {
+  return path === 'email' && claims.email_verified !== true ? undefined : claimOf(claims, path);
 }
 
 function claimOf(claims: OidcClaims, path: string): unknown {

@@ -49,7 +49,8 @@ export async function beginMailSignIn(
   const code = String(randomInt(1_000_000)).padStart(6, '0');
   const people = await sql<{ id: string; tenant: string }[]>`
     SELECT p.id, t.name AS tenant FROM people p JOIN tenants t ON t.id = p.tenant_id
-    WHERE p.email = ${email} AND p.issuer IS NULL AND p.disabled_at IS NULL AND t.disabled_at IS NULL ORDER BY t.name`;
+    WHERE p.email = ${email} AND p.issuer IS NULL AND p.disabled_at IS NULL AND t.disabled_at IS NULL
+      AND t.sign_in IS NULL ORDER BY t.name`;
   const links = people.map(({ id, tenant }) => ({ personId: id, tenant, token: newToken() }));
   await sql`
     INSERT INTO sign_ins (id, way, token_hash, browser_hash, code_hash, person_id, expires_at)
@@ -89,7 +90,7 @@ export async function useMailLink(sql: Sql, { token, code, browser, visitor }: M
     person AS (
       UPDATE people p SET last_signed_in_at = now()
       FROM tried JOIN people q ON q.id = tried.person_id JOIN tenants t ON t.id = q.tenant_id
-      WHERE p.id = q.id AND tried.used_at IS NOT NULL AND p.disabled_at IS NULL AND t.disabled_at IS NULL
+      WHERE p.id = q.id AND tried.used_at IS NOT NULL AND p.disabled_at IS NULL AND t.disabled_at IS NULL AND t.sign_in IS NULL
       RETURNING p.id, p.tenant_id, p.role, NULL::uuid AS key_id, now() AS proved_at),
     ${openSession(sql, { way: 'mail', token: sessionToken, visitor, actor: personActor(person.tenantId, person.email) })}
     SELECT (SELECT count(*) FROM tried WHERE used_at IS NULL)::int AS open, (SELECT count(*) FROM session)::int AS "signedIn"`;

@@ -10,10 +10,11 @@ const ORIGIN = 'http://localhost:80';
 
 let provider: TestProvider;
 let api: TestApi;
-const settingsOf = (addresses: readonly string[]) => ({
+const settingsOf = (oidcAddresses: readonly string[]) => ({
   hasLinks: false,
   consoleOrigin: ORIGIN,
   portalOrigin: undefined,
+  oidcAddresses,
   oidc: {
     issuer: provider.issuer,
     clientId: 'longshore',
@@ -21,7 +22,6 @@ const settingsOf = (addresses: readonly string[]) => ({
     scopes: 'openid profile email',
     rolesClaim: 'realm.groups',
     roles: { 'sre-prod': 'operator', admins: 'admin' } as const,
-    addresses,
     origin: ORIGIN,
   },
 });

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { OPERATOR_ROLES, type Role } from '#shared/access/permissions.ts';
 import { secretNameSchema } from '#shared/definitions/name-schemas.ts';
+import { issuerSchema, rolesClaimSchema, scopesSchema } from '#shared/definitions/sign-in-schema.ts';
 import { networksVariable } from '#shared/runtime/config/fleet-variables.ts';
 import { booleanVariable, jsonVariable } from '#shared/runtime/config/load-config.ts';
 import type { OidcClient } from './oidc-provider.ts';
@@ -13,16 +14,8 @@ const originVariable = z
   })
   .transform((text) => new URL(text).origin);
 
-const LOOPBACK = ['127.0.0.1', '[::1]', 'localhost'];
-
 export const signInVariables = {
-  LONGSHORE_OIDC_ISSUER: z
-    .url()
-    .refine((text) => {
-      const { protocol, hostname, search, hash } = new URL(text);
-      const isSecure = protocol === 'https:' || (protocol === 'http:' && LOOPBACK.includes(hostname));
-      return isSecure && search === '' && hash === '';
-    }, 'must be https, without query and fragment')
+  LONGSHORE_OIDC_ISSUER: issuerSchema
     .optional()
     .describe(
       'OpenID Connect provider at which operators sign in to the console. Set it with client id, roles and `LONGSHORE_CONSOLE_ORIGIN`.',
@@ -31,24 +24,17 @@ export const signInVariables = {
   LONGSHORE_OIDC_CLIENT_SECRET_NAME: secretNameSchema
     .optional()
     .describe('Name in the secret store of the client secret. Without it, the client is a public one.'),
-  LONGSHORE_OIDC_SCOPES: z
-    .string()
-    .regex(/^openid(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/, 'must begin with openid')
-    .default('openid profile email')
-    .describe('Scopes that are asked for. Some providers have a scope for groups.'),
-  LONGSHORE_OIDC_ROLES_CLAIM: z
-    .string()
-    .min(1)
-    .max(200)
-    .default('groups')
-    .describe('Claim of the ID token that decides the role; `realm_access.roles` names a claim within a claim.'),
+  LONGSHORE_OIDC_SCOPES: scopesSchema.describe('Scopes that are asked for. Some providers have a scope for groups.'),
+  LONGSHORE_OIDC_ROLES_CLAIM: rolesClaimSchema.describe(
+    'Claim of the ID token that decides the role; `realm_access.roles` names a claim within a claim.',
+  ),
   LONGSHORE_CONSOLE_ROLES: jsonVariable
     .pipe(z.record(z.string(), z.enum(OPERATOR_ROLES)))
     .optional()
     .describe('JSON from values of that claim to roles: `{"sre-prod":"operator"}`. The first match counts.'),
   LONGSHORE_OIDC_ADDRESSES: networksVariable
     .optional()
-    .describe('Networks that are not public and in which the provider may be, comma-separated.'),
+    .describe('Networks that are not public and in which providers, also those of tenants, may be, comma-separated.'),
   LONGSHORE_CONSOLE_LINKS: booleanVariable
     .default(false)
     .describe(
@@ -69,12 +55,13 @@ export interface SignInSettings {
   readonly portalOrigin: string | undefined;
   /** Where operators sign in; undefined: nowhere. */
   readonly oidc?: OidcSettings | undefined;
+  /** Networks that are not public, in which providers may be. */
+  readonly oidcAddresses?: readonly string[];
 }
 
 export interface OidcSettings extends OidcClient {
   readonly rolesClaim: string;
   readonly roles: Readonly<Record<string, Role>>;
-  readonly addresses: readonly string[];
   readonly origin: string;
 }
 
@@ -100,6 +87,7 @@ export function signInSettingsOf(config: SignInVariables): SignInSettings {
     consoleOrigin: config.LONGSHORE_CONSOLE_ORIGIN,
     portalOrigin: config.LONGSHORE_PORTAL_ORIGIN,
     oidc: oidcSettingsOf(config),
+    oidcAddresses: config.LONGSHORE_OIDC_ADDRESSES ?? [],
   };
 }
 
@@ -118,7 +106,6 @@ function oidcSettingsOf(config: SignInVariables): OidcSettings | undefined {
     scopes: config.LONGSHORE_OIDC_SCOPES,
     rolesClaim: config.LONGSHORE_OIDC_ROLES_CLAIM,
     roles: config.LONGSHORE_CONSOLE_ROLES ?? {},
-    addresses: config.LONGSHORE_OIDC_ADDRESSES ?? [],
   };
 }
 

@@ -14,6 +14,7 @@ import { notifySchema } from '#shared/definitions/notify-schema.ts';
 import { type PartnerDocument, partnerDocumentSchema } from '#shared/definitions/partner-schema.ts';
 import { type RemoteDocument, remoteDocumentSchema } from '#shared/definitions/remote-schema.ts';
 import { type SenderDocument, senderDocumentSchema } from '#shared/definitions/sender-schema.ts';
+import { tenantSignInSchema } from '#shared/definitions/sign-in-schema.ts';
 import { sizeSchema } from '#shared/definitions/size.ts';
 import { type SourceDocument, sourceDocumentSchema } from '#shared/definitions/source-schema.ts';
 import { sshPublicKeySchema } from '#shared/definitions/ssh-public-key.ts';
@@ -129,6 +130,8 @@ export const tenantDocumentSchema = z.strictObject({
       }
     })
     .default([]),
+  /** How its people sign in to the portal; by mail when absent. */
+  signIn: tenantSignInSchema.optional(),
   /** Whom to tell of what, of all of the tenant's files. */
   notify: notifySchema.default([]),
 });

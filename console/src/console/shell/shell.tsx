@@ -3,11 +3,12 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
 import { useCallback, useEffect, useMemo, useState } from 'react';
 import type { TenantList } from '#services/control-api/definitions/find-routes.ts';
-import { get, post } from '../../api/client.ts';
+import { get } from '../../api/client.ts';
 import { noteSignedIn, useConnection } from '../../api/connection.ts';
 import { togglePause, useLive, useLiveState } from '../../api/live.ts';
 import { useMe } from '../../api/me.ts';
 import { problemOf } from '../../api/problem.ts';
+import { signOut } from '../../api/sign-in.ts';
 import { Failed, Loading } from '../../parts/conditions.tsx';
 import { Dialog } from '../../parts/dialog.tsx';
 import { Menu } from '../../parts/menu.tsx';
@@ -133,19 +134,10 @@ function Header() {
       <Menu
         label={`${me?.person?.name ?? me?.actor}, ${me?.role} ▾`}
         className={`plain ${styles.person}`}
-        items={[{ label: 'Sign out', onSelect: () => void signOut() }]}
+        items={[{ label: 'Sign out', onSelect: () => void signOut('console').catch(sayProblem) }]}
       />
     </header>
   );
-}
-
-async function signOut(): Promise<void> {
-  try {
-    await post('/auth/sign-out');
-    location.assign('/console');
-  } catch (error) {
-    sayProblem(error);
-  }
 }
 
 function Navigation() {

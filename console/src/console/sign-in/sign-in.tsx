@@ -1,6 +1,8 @@
 /** For whoever has no session, or no longer. The address stays, so that one is where one wanted to be afterwards. */
+import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { post } from '../../api/client.ts';
+import { readWays, toProvider } from '../../api/sign-in.ts';
 import { Failed } from '../../parts/conditions.tsx';
 import styles from './sign-in.module.css';
 
@@ -14,6 +16,7 @@ interface SignInProps {
 
 export function SignIn({ onDone, isAgain = false }: SignInProps) {
   const [error, setError] = useState<unknown>();
+  const ways = useQuery({ queryKey: ['ways'], queryFn: readWays });
   useEffect(() => {
     const token = SIGN_IN_LINK.exec(location.hash)?.[1];
     if (token === undefined) return;
@@ -25,14 +28,22 @@ export function SignIn({ onDone, isAgain = false }: SignInProps) {
       <div className="stack">
         {!isAgain && <h1>Sign in to Longshore</h1>}
         {error !== undefined && <Failed error={error} />}
-        <p>
-          On the machine that runs Longshore, print a link that signs you in once: <code>npx longshore console</code>
-        </p>
-        <p>
-          <button type="button" onClick={() => void toProvider().catch(setError)}>
-            Sign in with your organisation
-          </button>
-        </p>
+        {ways.data?.link && (
+          <p>
+            On the machine that runs Longshore, print a link that signs you in once: <code>npx longshore console</code>
+          </p>
+        )}
+        {ways.data?.oidc && (
+          <p>
+            <button type="button" className="primary" onClick={() => void toProvider().catch(setError)}>
+              Sign in with your organisation
+            </button>
+          </p>
+        )}
+        {ways.data?.link === false && !ways.data.oidc && (
+          <p>No way to sign in is set up: your administrator sets LONGSHORE_OIDC_ISSUER.</p>
+        )}
+        {ways.error !== null && <Failed error={ways.error} onRetry={() => void ways.refetch()} />}
         {isAgain && (
           <p>
             <button type="button" onClick={onDone}>
@@ -43,10 +54,4 @@ export function SignIn({ onDone, isAgain = false }: SignInProps) {
       </div>
     </div>
   );
-}
-
-/** The provider sends the browser back to where it is now. @throws Problem */
-async function toProvider(): Promise<void> {
-  const { url } = await post<{ url: string }>('/auth/oidc', { return_to: location.pathname + location.search });
-  location.assign(url);
 }

@@ -3,10 +3,10 @@ import { useQueryClient } from '@tanstack/react-query';
 import { lazy, type ReactNode, Suspense, useCallback, useEffect, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import type { Permission } from '#shared/access/permissions.ts';
-import { post } from '../../api/client.ts';
 import { noteSignedIn, useConnection } from '../../api/connection.ts';
 import { useMe } from '../../api/me.ts';
 import { problemOf } from '../../api/problem.ts';
+import { signOut } from '../../api/sign-in.ts';
 import { Failed, Loading } from '../../parts/conditions.tsx';
 import { sayProblem, Toasts } from '../../parts/toast.tsx';
 import { useTheme } from '../../parts/use-theme.ts';
@@ -21,15 +21,6 @@ const PAGES: readonly { readonly to: string; readonly name: string; readonly tak
   { to: '/keys', name: 'Keys', takes: 'keys:manage' },
   { to: '/people', name: 'People', takes: 'people:manage' },
 ];
-
-async function signOut(): Promise<void> {
-  try {
-    await post('/auth/sign-out');
-    location.assign('/portal');
-  } catch (error) {
-    sayProblem(error);
-  }
-}
 
 export function Shell({ children }: { readonly children: ReactNode }) {
   const me = useMe();
@@ -74,7 +65,7 @@ export function Shell({ children }: { readonly children: ReactNode }) {
         <span className="muted">
           {me.data.person?.name ?? me.data.actor}, {me.data.tenant}
         </span>
-        <button type="button" className="plain" onClick={() => void signOut()}>
+        <button type="button" className="plain" onClick={() => void signOut('portal').catch(sayProblem)}>
           Sign out
         </button>
       </header>

@@ -1,14 +1,15 @@
-/** For whoever has no session: a mail with a link is asked for here, and the link leads here, where a button uses it. */
+/**
+ * For whoever has no session: the way to the provider of the tenant, or a mail with a link, which leads here, where a button uses it. A tenant
+ * gives its people an address with its id in it: `/portal/sign-in?tenant=acme`.
+ */
 import { useQuery } from '@tanstack/react-query';
 import { type FormEvent, useEffect, useState } from 'react';
-import { get, post } from '../../api/client.ts';
+import { post } from '../../api/client.ts';
 import { problemOf } from '../../api/problem.ts';
+import { readWays, type SignInWays, toProvider } from '../../api/sign-in.ts';
 import { Failed, Fetched } from '../../parts/conditions.tsx';
+import { readPreference, savePreference } from '../../parts/preference.ts';
 import { linkOf } from './sign-in-link.ts';
-
-interface Ways {
-  readonly mail: boolean;
-}
 
 export default function SignIn({ onDone }: { readonly onDone: () => void }) {
   const [link] = useState(() => linkOf(location.hash));
@@ -19,7 +20,7 @@ export default function SignIn({ onDone }: { readonly onDone: () => void }) {
     <main id="main" className="stack">
       <h1>Sign in</h1>
       {link === undefined || isLeft ? (
-        <AskForMail />
+        <Ways />
       ) : link.way === 'mail' ? (
         <UseMail token={link.token} onDone={onDone} onLeave={() => setIsLeft(true)} />
       ) : (
@@ -29,8 +30,60 @@ export default function SignIn({ onDone }: { readonly onDone: () => void }) {
   );
 }
 
+function Ways() {
+  const ways = useQuery({ queryKey: ['ways'], queryFn: readWays });
+  return (
+    <Fetched query={ways}>
+      {({ mail, tenant_oidc: hasProviders }: SignInWays) => (
+        <>
+          {hasProviders && <AskForTenant />}
+          {mail && hasProviders && <h2>Or by mail</h2>}
+          {mail && <AskForMail />}
+          {!mail && !hasProviders && <p>Open the link that you were sent, or ask your contact for a new one.</p>}
+        </>
+      )}
+    </Fetched>
+  );
+}
+
+const TENANT = 'tenant';
+
+function AskForTenant() {
+  const given = new URLSearchParams(location.search).get(TENANT);
+  const [tenant, setTenant] = useState(given ?? readPreference(TENANT) ?? '');
+  const { error, isActing, act } = useAct();
+
+  async function leave(): Promise<void> {
+    const id = tenant.trim();
+    await toProvider({ tenant: id });
+    savePreference(TENANT, id);
+  }
+
+  return (
+    <form className="stack" onSubmit={(event) => act(event, leave)}>
+      <label>
+        Your organisation’s id{' '}
+        <input
+          autoCapitalize="none"
+          autoComplete="organization"
+          spellCheck={false}
+          maxLength={63}
+          required
+          value={tenant}
+          onChange={(event) => setTenant(event.target.value)}
+        />
+      </label>
+      <p>
+        <button type="submit" className="primary" disabled={isActing}>
+          Sign in with your organisation
+        </button>
+      </p>
+      {error !== undefined && <Failed error={error} />}
+    </form>
+  );
+}
+
 function AskForMail() {
-  const ways = useQuery({ queryKey: ['ways'], queryFn: ({ signal }) => get<Ways>('/auth/ways', { signal }) });
   const [email, setEmail] = useState('');
   const [asked, setAsked] = useState<{ readonly code: string; readonly minutes: number }>();
   const { error, isActing, act } = useAct();
@@ -52,36 +105,28 @@ function AskForMail() {
       </>
     );
   return (
-    <Fetched query={ways}>
-      {({ mail: hasMail }) =>
-        hasMail ? (
-          <form
-            className="stack"
-            onSubmit={(event) => act(event, async () => setAsked(await post('/auth/mail', { email: email.trim() })))}
-          >
-            <label>
-              Your e-mail address{' '}
-              <input
-                type="email"
-                autoComplete="email"
-                maxLength={254}
-                required
-                value={email}
-                onChange={(event) => setEmail(event.target.value)}
-              />
-            </label>
-            <p>
-              <button type="submit" className="primary" disabled={isActing}>
-                Send me a link
-              </button>
-            </p>
-            {error !== undefined && <Failed error={error} />}
-          </form>
-        ) : (
-          <p>Open the link that you were sent, or ask your contact for a new one.</p>
-        )
-      }
-    </Fetched>
+    <form
+      className="stack"
+      onSubmit={(event) => act(event, async () => setAsked(await post('/auth/mail', { email: email.trim() })))}
+    >
+      <label>
+        Your e-mail address{' '}
+        <input
+          type="email"
+          autoComplete="email"
+          maxLength={254}
+          required
+          value={email}
+          onChange={(event) => setEmail(event.target.value)}
+        />
+      </label>
+      <p>
+        <button type="submit" className="primary" disabled={isActing}>
+          Send me a link
+        </button>
+      </p>
+      {error !== undefined && <Failed error={error} />}
+    </form>
   );
 }
 
