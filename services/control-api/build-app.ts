@@ -52,6 +52,7 @@ import { handleLive } from './live/handle-live.ts';
 import { handleNotices } from './operations/handle-notices.ts';
 import { handleDeadLetters, handleQueues } from './operations/handle-operations.ts';
 import { handleOverview } from './overview/handle-overview.ts';
+import { keepToHosts } from './pages/app-hosts.ts';
 import { type ServePagesOptions, servePages } from './pages/serve-pages.ts';
 import { handlePartnerHealth } from './partners/handle-partner-health.ts';
 import { handlePulls } from './pulls/handle-pulls.ts';
@@ -154,6 +155,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   takeJsonOnly(app);
   boundAnswers(app, options.answerMs ?? ANSWER_MS);
   observeRequests(app, options);
+  keepToHosts(app, options.signIn);
   await guardRequests(app, { ...options, pageOrigins: pageOriginsOf(options.signIn) });
   app.setNotFoundHandler(() => {
     throw new LongshoreError('NOT_FOUND', 'There is no such endpoint.', {

@@ -64,7 +64,7 @@ export async function useSignInLink(
         ${KEY_ISSUER}, k.id::text, now()
       FROM used u JOIN api_keys k ON k.id = u.key_id LEFT JOIN tenants t ON t.id = k.tenant_id
       WHERE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now()) AND t.disabled_at IS NULL
-      ON CONFLICT (issuer, subject, tenant_id) DO UPDATE SET name = excluded.name, role = excluded.role, last_signed_in_at = now()
+      ON CONFLICT (issuer, subject, coalesce(tenant_id, '')) WHERE issuer IS NOT NULL DO UPDATE SET name = excluded.name, role = excluded.role, last_signed_in_at = now()
       RETURNING *),
     person AS (
       SELECT id, tenant_id, role, subject::uuid AS key_id, now() AS proved_at FROM known WHERE disabled_at IS NULL),

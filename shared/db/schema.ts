@@ -186,7 +186,9 @@ export const people = pgTable(
   },
   (table) => [
     /** With the tenant: several tenants may have the same provider. */
-    unique('people_issuer_subject').on(table.issuer, table.subject, table.tenantId).nullsNotDistinct(),
+    uniqueIndex('people_identity_of_tenant')
+      .on(table.issuer, table.subject, sql`coalesce(${table.tenantId}, '')`)
+      .where(sql`${table.issuer} IS NOT NULL`),
     uniqueIndex('people_email').on(table.email, table.tenantId).where(sql`${table.issuer} IS NULL`),
     index('people_tenant').on(table.tenantId, table.id),
     check('people_identity', sql`CASE WHEN issuer IS NULL THEN email IS NOT NULL ELSE subject IS NOT NULL END`),

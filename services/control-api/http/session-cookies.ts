@@ -24,7 +24,11 @@ export function appOf(tenantId: string | null): SignInApp {
 export function isFromLoopback(request: FastifyRequest): boolean {
   const { remoteAddress = '' } = request.raw.socket;
   const isForwarded = request.headers['x-forwarded-for'] !== undefined || request.headers.forwarded !== undefined;
-  return !isForwarded && LOOPBACK_ADDRESS.test(remoteAddress) && LOOPBACK_NAMES.includes(request.hostname);
+  return !isForwarded && LOOPBACK_ADDRESS.test(remoteAddress) && isLoopbackName(request.hostname);
+}
+
+export function isLoopbackName(name: string): boolean {
+  return LOOPBACK_NAMES.includes(name);
 }
 
 /** Whether cookies may be given at all: over TLS, or on this machine. */

@@ -2,8 +2,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Fastify from 'fastify';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ApiServer } from '../http/api-server.ts';
+import { keepToHosts } from './app-hosts.ts';
 import { servePages } from './serve-pages.ts';
 
 let directory: string;
@@ -77,4 +78,46 @@ test('a page that is not built yet says so and asks again; one that cannot be bu
   expect(failed.statusCode).toBe(503);
   expect(failed.body).toContain('x.tsx: &lt;script&gt;');
   expect(failed.body).not.toContain('refresh');
+});
+
+describe('a host has its own app', () => {
+  const CONSOLE = 'https://console.internal';
+  const PORTAL = 'https://portal.example';
+  const PAGES = ['/console', '/console/files', '/console/assets/x-1a.js', '/portal', '/portal/send'] as const;
+  /** Of the pages, those that are answered. */
+  async function pagesAt(origins: readonly [string | undefined, string | undefined], headers: Record<string, string>) {
+    const here: ApiServer = Fastify({ trustProxy: true }) as unknown as ApiServer;
+    const [consoleOrigin, portalOrigin] = origins;
+    keepToHosts(here, { consoleOrigin, portalOrigin });
+    await servePages(here, { pagesDirectory: directory });
+    try {
+      const answers = await Promise.all(PAGES.map((url) => here.inject({ url, headers })));
+      return PAGES.filter((_url, index) => answers[index]?.statusCode === 200);
+    } finally {
+      await here.close();
+    }
+  }
+  const by = (host: string) => ({ host, 'x-forwarded-for': '203.0.113.9', 'x-forwarded-proto': 'https' });
+  const all = [...PAGES];
+  const ofConsole = PAGES.slice(0, 3);
+  const ofPortal = PAGES.slice(3);
+
+  test.each([
+    ['each on its own', [CONSOLE, PORTAL], by('console.internal'), ofConsole],
+    ['no console where partners come', [CONSOLE, PORTAL], by('portal.example'), ofPortal],
+    ['a port that goes without saying', [CONSOLE, PORTAL], by('portal.example:443'), ofPortal],
+    ['another port', [CONSOLE, PORTAL], by('portal.example:8443'), []],
+    ['a name that somebody else gave this address', [CONSOLE, PORTAL], by('evil.example'), []],
+    ['one host for both', [PORTAL, PORTAL], by('portal.example'), all],
+    ['a console without an origin', [undefined, PORTAL], by('portal.example'), ofPortal],
+    ['a console without an origin, elsewhere', [undefined, PORTAL], by('console.internal'), ofConsole],
+    ['a portal without an origin', [CONSOLE, undefined], by('console.internal'), ofConsole],
+    ['no origins', [undefined, undefined], by('anything.example'), all],
+    ['one machine, by any name', ['http://127.0.0.1:8080', 'http://127.0.0.1:8080'], by('laptop.local:8080'), all],
+    ['on the machine itself', [CONSOLE, PORTAL], { host: '127.0.0.1:8080' }, all],
+    ['what claims to be on it', [CONSOLE, PORTAL], by('127.0.0.1:8080'), []],
+  ] as const)('%s', async (_what, origins, headers, pages) => {
+    await makePages();
+    expect(await pagesAt(origins, headers)).toEqual(pages);
+  });
 });

@@ -60,7 +60,7 @@ export async function openProvenSession(
     WITH known AS (
       INSERT INTO people AS p (id, tenant_id, email, name, role, issuer, subject, last_signed_in_at)
       VALUES (uuid_v7(), ${tenantId}, ${email}, ${name}, ${role}, ${issuer}, ${subject}, now())
-      ON CONFLICT (issuer, subject, tenant_id) DO UPDATE
+      ON CONFLICT (issuer, subject, coalesce(tenant_id, '')) WHERE issuer IS NOT NULL DO UPDATE
       SET email = excluded.email, name = excluded.name, role = excluded.role, last_signed_in_at = now()
       WHERE p.disabled_at IS NULL
       RETURNING *),

@@ -1,4 +1,4 @@
-/** Operators sign in at a provider, which may lie. */
+/** Operators, and people of tenants, sign in at a provider, which may lie. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { createTestBrowser, type TestBrowser } from '#testkit/beds/test-browser.ts';
@@ -244,6 +244,146 @@ describe('a sign-in', () => {
     const url = new URL(out);
     expect([url.origin, url.pathname]).toEqual([provider.issuer, '/sign-out']);
     expect(url.searchParams.get('post_logout_redirect_uri')).toBe(`${ORIGIN}/console/sign-in`);
+  });
+});
+
+describe('people of a tenant', () => {
+  const PORTAL = 'http://localhost:80';
+  const documentOf = (signIn: unknown, id = 'acme') => ({
+    name: 'tenant.yaml',
+    text: JSON.stringify({ kind: 'tenant', id, name: id, ...(signIn === undefined ? {} : { signIn }) }),
+  });
+  const providerOf = (more = {}) => ({
+    oidc: {
+      ...{ issuer: provider.issuer, clientId: 'longshore', clientSecret: 'oidc', rolesClaim: 'realm.groups' },
+      ...{ roles: { admins: 'tenant-admin', staff: 'sender' }, ...more },
+    },
+  });
+  const asked: string[] = [];
+  let portal: TestApi;
+  beforeAll(async () => {
+    const read = async (name: string) => {
+      asked.push(name);
+      return { text: SECRET };
+    };
+    const signIn = { ...settingsOf(['127.0.0.0/8']), portalOrigin: PORTAL };
+    portal = await startTestApi({ signIn, secrets: { read } as never, mailServer: { host: 'none.invalid' } as never });
+  });
+  afterAll(() => portal.stop());
+
+  async function apply(...files: ReturnType<typeof documentOf>[]) {
+    const headers = { 'x-api-key': portal.keys.operator };
+    const reply = await portal.app.inject({ method: 'POST', url: '/api/v1/routes', headers, payload: { files } });
+    return { status: reply.statusCode, body: reply.json() };
+  }
+  const goTo = async (browser: TestBrowser, body: object) => await browser.post('/auth/oidc', body);
+
+  async function signInAt(tenant: string, browser = createTestBrowser(portal.app), body = {}) {
+    const { status, body: begun } = await goTo(browser, { tenant, ...body });
+    expect(status).toBe(200);
+    const back = provider.signIn(begun.url);
+    return { browser, back, answer: await comeBack(browser, back) };
+  }
+
+  test('sign in at its provider, with its secret and a redirect URI of its own, and become what its document says', async () => {
+    expect((await apply(documentOf(providerOf()))).status).toBe(200);
+    asked.length = 0;
+    const { browser, back, answer } = await signInAt('acme', undefined, { return_to: '/portal/send' });
+    expect([answer.status, answer.headers.location]).toEqual([303, '/portal/send']);
+    expect([back.pathname, asked]).toEqual(['/auth/callback/acme', ['acme/oidc']]);
+    expect((await browser.get('/api/v1/me')).body).toMatchObject({
+      ...{ actor: 'person:acme:maria@bank.example', role: 'sender', tenant: 'acme', session: { way: 'oidc' } },
+    });
+    expect(browser.cookies.has('longshore-portal')).toBe(true);
+    const out = new URL((await browser.post('/auth/sign-out', {})).body.provider_url);
+    expect(out.searchParams.get('post_logout_redirect_uri')).toBe(`${PORTAL}/portal/sign-in`);
+    const { sign_in: shown } = (
+      await portal.app.inject({ url: '/api/v1/tenants/acme', headers: { 'x-api-key': portal.keys.acme } })
+    ).json();
+    expect(shown).toMatchObject({ oidc: { issuer: provider.issuer, roles: { staff: 'sender' } } });
+  });
+
+  test('are asked again who they are before they make keys', async () => {
+    provider.claims = { ...personOf('ada', ['admins']), auth_time: Math.floor(Date.now() / 1_000) - 3_600 };
+    const { browser } = await signInAt('acme');
+    const key = { tenant: 'acme', label: 'x' };
+    expect((await browser.post('/api/v1/keys', key)).body.code).toBe('SIGN_IN_AGAIN');
+    provider.claims = { ...personOf('ada', ['admins']), auth_time: Math.floor(Date.now() / 1_000) };
+    await signInAt('acme', browser, { again: true });
+    expect((await browser.post('/api/v1/keys', key)).status).toBe(201);
+  });
+
+  test('come by no mail, and nobody is invited', async () => {
+    await portal.sql`INSERT INTO people (id, tenant_id, email, name, role) VALUES (uuid_v7(), 'acme', 'old@acme.example', 'Old', 'sender')`;
+    const browser = createTestBrowser(portal.app);
+    expect((await browser.post('/auth/mail', { email: 'old@acme.example' })).status).toBe(202);
+    expect(await portal.sql`SELECT 1 FROM sign_ins WHERE way = 'mail' AND person_id IS NOT NULL`).toHaveLength(0);
+    const invited = await portal.app.inject({
+      ...{ method: 'POST', url: '/api/v1/people', headers: { 'x-api-key': portal.keys.operator } },
+      payload: { tenant: 'acme', email: 'new@acme.example', name: 'New', role: 'sender' },
+    });
+    expect([invited.statusCode, invited.json().code]).toEqual([409, 'PERSON_ROLE_ELSEWHERE']);
+  });
+
+  test('of two tenants with the same provider are two, with the role of each', async () => {
+    await apply(documentOf(providerOf({ roles: { staff: 'tenant-viewer' } }), 'globex'));
+    const [acme, globex] = [await signInAt('acme'), await signInAt('globex')];
+    const roleIn = async ({ browser }: { browser: TestBrowser }) => {
+      const { tenant, role } = (await browser.get('/api/v1/me')).body;
+      return [tenant, role];
+    };
+    expect([await roleIn(acme), await roleIn(globex)]).toEqual([
+      ['acme', 'sender'],
+      ['globex', 'tenant-viewer'],
+    ]);
+    const operators = createTestBrowser(portal.app);
+    await comeBack(operators, provider.signIn((await goTo(operators, {})).body.url));
+    expect(await portal.sql`SELECT 1 FROM people WHERE subject = 'maria'`).toHaveLength(3);
+  });
+
+  test('cannot take the answer for another tenant, or for operators, as theirs', async () => {
+    for (const path of ['/auth/callback/globex', '/auth/callback', '/auth/callback/nobody']) {
+      const browser = createTestBrowser(portal.app);
+      const back = provider.signIn((await goTo(browser, { tenant: 'acme' })).body.url);
+      back.pathname = path;
+      expect([path, (await comeBack(browser, back)).status]).toEqual([path, path.endsWith('nobody') ? 404 : 400]);
+      expect([...browser.cookies.keys()]).toEqual(['longshore-sign-in']);
+    }
+  });
+
+  test('never get a role of operators, and an unproven address gives none', async () => {
+    const refused = await apply(documentOf(providerOf({ roles: { staff: 'admin' } })));
+    expect([refused.status, JSON.stringify(refused.body)]).toEqual([422, expect.stringContaining('signIn')]);
+    await apply(documentOf(providerOf({ rolesClaim: 'email', roles: { 'maria@Bank.example': 'sender' } })));
+    expect((await signInAt('acme')).answer.status).toBe(403);
+    provider.claims = { ...personOf('maria', []), email_verified: true };
+    expect((await signInAt('acme')).answer.status).toBe(303);
+  });
+
+  test('are signed out when the tenant has another provider, or none', async () => {
+    await apply(documentOf(providerOf()));
+    const { browser } = await signInAt('acme');
+    expect((await browser.get('/api/v1/me')).status).toBe(200);
+    await apply(documentOf(providerOf({ issuer: 'https://login.elsewhere.example' })));
+    expect((await browser.get('/api/v1/me')).status).toBe(401);
+    const begun = createTestBrowser(portal.app);
+    await apply(documentOf(providerOf()));
+    const back = provider.signIn((await goTo(begun, { tenant: 'acme' })).body.url);
+    await apply(documentOf(undefined));
+    expect((await comeBack(begun, back)).status).toBe(404);
+    const [event] =
+      await portal.sql`SELECT detail FROM audit_events WHERE type = 'tenant.applied' AND tenant_id = 'acme' ORDER BY id DESC LIMIT 1`;
+    expect(event?.detail).toMatchObject({ before: { signIn: { oidc: { issuer: provider.issuer } } }, after: {} });
+  });
+
+  test('of a tenant that is unknown, disabled or without a provider get the same answer', async () => {
+    await apply(documentOf(undefined));
+    await portal.sql`UPDATE tenants SET disabled_at = now() WHERE id = 'globex'`;
+    const answers = await Promise.all(
+      ['acme', 'globex', 'nobody', "x' OR 1=1"].map((tenant) => goTo(createTestBrowser(portal.app), { tenant })),
+    );
+    for (const { status, body } of answers) expect([status, body.message]).toEqual([404, answers[0]?.body.message]);
+    expect((await createTestBrowser(portal.app).get('/auth/ways')).body).toMatchObject({ tenant_oidc: false });
   });
 });
 
