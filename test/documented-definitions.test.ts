@@ -51,7 +51,7 @@ test('the documents on the pages can be applied together', () => {
 });
 
 test.each([
-  ['tenants', tenantDocumentSchema, ['routes.md', 'notifications.md']],
+  ['tenants', tenantDocumentSchema, ['routes.md', 'notifications.md', 'signing-in.md']],
   [
     'routes',
     routeDocumentSchema,

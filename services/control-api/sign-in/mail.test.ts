@@ -211,11 +211,21 @@ test('neither token nor code are in the database or the log', async () => {
 });
 
 test('the ways to sign in are said, and without a mail server there is none by mail', async () => {
-  expect((await createTestBrowser(api.app).get('/auth/ways')).body).toEqual({ link: true, oidc: false, mail: true });
+  expect((await createTestBrowser(api.app).get('/auth/ways')).body).toEqual({
+    link: true,
+    oidc: false,
+    tenant_oidc: false,
+    mail: true,
+  });
   const without = await startTestApi();
   try {
     const browser = createTestBrowser(without.app);
-    expect((await browser.get('/auth/ways')).body).toEqual({ link: true, oidc: false, mail: false });
+    expect((await browser.get('/auth/ways')).body).toEqual({
+      link: true,
+      oidc: false,
+      tenant_oidc: false,
+      mail: false,
+    });
     expect(await browser.post('/auth/mail', { email: 'a@acme.example' })).toMatchObject({
       status: 403,
       body: { code: 'SIGN_IN_INSECURE' },

@@ -1,0 +1,2 @@
+ALTER TABLE "people" DROP CONSTRAINT "people_issuer_subject";--> statement-breakpoint
+CREATE UNIQUE INDEX "people_identity_of_tenant" ON "people" USING btree ("issuer","subject",coalesce("tenant_id", '')) WHERE "people"."issuer" IS NOT NULL;
