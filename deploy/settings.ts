@@ -129,6 +129,31 @@ const settingsSchema = z
           .optional(),
       })
       .optional(),
+    /** Links by which people without an account release files, and recipients unsubscribe; there are none when absent. */
+    links: z
+      .strictObject({
+        /** What they are signed with; below `<prefix>/tenants/` in Secrets Manager. */
+        secret: z.string(),
+        /** What they begin with: where people reach the API. */
+        publicUrl: z.url({ protocol: /^https$/ }),
+      })
+      .optional(),
+    /** Who may ask in chats. Secrets are below `<prefix>/tenants/` in Secrets Manager; those of Teams are `chat/teams-<webhook>`. */
+    chat: z
+      .strictObject({
+        slack: z
+          .strictObject({
+            signingSecret: z.string(),
+            /** For the dialogs of Release and Reject. */
+            botToken: z.string().optional(),
+            /** Workspaces, and the tenant whose files each sees; `*` is every tenant. */
+            workspaces: z.record(z.string(), z.string()),
+          })
+          .optional(),
+        /** Outgoing webhooks, likewise. */
+        teams: z.record(z.string(), z.string()).default({}),
+      })
+      .optional(),
     /** What receipts are signed with; there are no receipts when absent. */
     receipts: z
       .strictObject({

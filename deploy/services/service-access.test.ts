@@ -152,6 +152,13 @@ describe.each(SERVICES)('$name', ({ name, loadConfig }) => {
     expect(secret).toBe(loads('shared/receipts/receipt-keys.ts') ? 'receipts/key' : undefined);
   });
 
+  test('is given the secret of links where it reads it, and what they begin with where it writes them', () => {
+    const { LONGSHORE_LINK_SECRET: secret, LONGSHORE_PUBLIC_URL: url } = variablesOf(name);
+    const text = [...sources.values()].join('\n');
+    expect(secret).toBe(loads('shared/reviews/link-variables.ts') ? 'links/key' : undefined);
+    expect(url).toBe(/LONGSHORE_PUBLIC_URL: z\b/.test(text) ? 'https://longshore.example.com' : undefined);
+  });
+
   test('reaches beyond AWS what its sources call, and only that', () => {
     const text = [...sources.values()].join('\n');
     const called = Object.entries(REACH_VARIABLES).flatMap(([kind, variable]) =>

@@ -37,6 +37,8 @@ export interface ServiceAccess {
   readonly readsSecrets: boolean;
   /** Signs receipts, or publishes the keys of them. */
   readonly usesReceiptKeys: boolean;
+  /** Review and unsubscribe links: reads the pages of them, or writes them too. */
+  readonly links: 'none' | 'reads' | 'writes';
   /** What it calls beyond AWS. */
   readonly reaches: readonly Reach[];
   /** Asks ECS not to end its task while it is busy. */
@@ -62,6 +64,7 @@ const NOTHING: ServiceAccess = {
   objects: {},
   readsSecrets: false,
   usesReceiptKeys: false,
+  links: 'none',
   reaches: [],
   protectsItself: false,
   databaseUser: 'longshore_app',
@@ -82,6 +85,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     objects: WORKER_OBJECTS,
     readsSecrets: true,
     usesReceiptKeys: true,
+    links: 'writes',
     reaches: ['partners', 'stores', 'remotes', 'mail'],
   },
   'large-file-worker': {
@@ -115,6 +119,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     ),
     // What tenants want to be told goes to addresses of theirs.
     readsSecrets: true,
+    links: 'writes',
     reaches: ['stores', 'notices', 'mail'],
     databaseUser: 'longshore_owner',
   },
@@ -127,6 +132,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     // The secrets of chats, of the provider, of the mail server and of remotes that a person tests.
     readsSecrets: true,
     usesReceiptKeys: true,
+    links: 'reads',
     reaches: ['remotes', 'mail'],
   },
 };

@@ -23,6 +23,7 @@ import { type ScaledService, SERVICE_OBJECTIVES } from '#shared/scaling/service-
 import { taskCeilings } from '#shared/scaling/task-ceiling.ts';
 import { fleetNamespace } from '../alarms/fleet-gauges.ts';
 import { cloudWatchMetricsOf } from '../alarms/task-metrics.ts';
+import { chatVariables } from '../services/chat-variables.ts';
 import { collectorConfiguration } from '../services/collector-configuration.ts';
 import { type OutwardRule, outwardRules, outwardVariables } from '../services/outward.ts';
 import { addScaling } from '../services/scaling.ts';
@@ -126,8 +127,17 @@ export class ServicesStack extends FleetStack {
       SERVICE_ACCESS[name].usesReceiptKeys && settings.receipts !== undefined
         ? { LONGSHORE_RECEIPT_SECRET: settings.receipts.secret }
         : {};
+    const links: Record<string, string> =
+      settings.links === undefined
+        ? {}
+        : {
+            ...(SERVICE_ACCESS[name].links !== 'none' && { LONGSHORE_LINK_SECRET: settings.links.secret }),
+            ...(SERVICE_ACCESS[name].links === 'writes' && { LONGSHORE_PUBLIC_URL: settings.links.publicUrl }),
+          };
     const people: Record<string, string> =
-      name === 'control-api' ? { LONGSHORE_API_TRUSTED_PROXIES: place.cidr, ...signInVariables(settings) } : {};
+      name === 'control-api'
+        ? { LONGSHORE_API_TRUSTED_PROXIES: place.cidr, ...signInVariables(settings), ...chatVariables(settings) }
+        : {};
     return {
       // Its address is known when the database is made: until then the user is what the schema can check.
       DATABASE_URL: `postgres://${databaseUser}@${role}.invalid:5432/${DATABASE_NAME}?sslmode=verify-full`,
@@ -139,6 +149,7 @@ export class ServicesStack extends FleetStack {
       ...variables,
       ...secrets,
       ...receipts,
+      ...links,
       ...people,
       ...outwardVariables(settings, SERVICE_ACCESS[name]),
       ...tracing(settings.traces),
