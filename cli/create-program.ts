@@ -7,7 +7,7 @@ import { addAccessCommands } from './commands/access.ts';
 import { addActions } from './commands/actions.ts';
 import { addApply } from './commands/apply.ts';
 import { addAudit } from './commands/audit.ts';
-import { addCampaigns } from './commands/campaigns.ts';
+import { addCampaigns, addTemplates } from './commands/campaigns.ts';
 import { addConsole } from './commands/console.ts';
 import { addDeadLetterCommands } from './commands/dead-letters.ts';
 import { addEffects } from './commands/effects.ts';
@@ -54,6 +54,7 @@ const COMMANDS = [
   addEffects,
   addExpectations,
   addCampaigns,
+  addTemplates,
   addReceipts,
   addDeadLetterCommands,
   addNotices,

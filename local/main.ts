@@ -82,7 +82,7 @@ async function run(): Promise<number> {
   const reporting = new AbortController();
   const reported = reportFiles({ sql, print, signal: reporting.signal });
   // Samples that cannot be sent take nothing from a stack that runs.
-  examples?.send(stack.endpoints).catch((error: unknown) => print(`The sample files could not be sent: ${error}`));
+  examples?.send(stack.endpoints, print).catch((error: unknown) => print(`The samples could not be sent: ${error}`));
 
   await stopRequested;
   print('Longshore stops ...');

@@ -108,6 +108,40 @@ export const ERROR_CODES = {
     meaning: 'The domain of an e-mail address cannot receive mail: it has no dot, is malformed or is reserved.',
     remedy: 'Correct the row.',
   },
+  SEND_ERROR: {
+    meaning: 'A mail of a campaign was not sent. The cause says why.',
+    remedy: 'See the cause.',
+  },
+  SEND_UNKNOWN: {
+    meaning: 'The mail service did not say whether it took a mail. The mail is not sent again.',
+    remedy:
+      'Wait: reports of the service settle it. What stays so is in `longshore campaigns recipients --state AMBIGUOUS`.',
+  },
+  MESSAGE_REJECTED: {
+    meaning: 'The mail service refused a mail for good. Its answer is in the message.',
+    remedy: 'Correct the address or the template, and send a campaign to these recipients.',
+  },
+  RENDER_FAILED: {
+    meaning: 'The mail of a recipient could not be made from the template; the message names the variable.',
+    remedy: 'Correct the row, or give the variable a default.',
+  },
+  SUPPRESSED: {
+    meaning:
+      'The recipient gets no mails of this topic: it unsubscribed, complained, bounced, or was suppressed by a person.',
+    remedy: 'Nothing, or allow the address again with `DELETE /api/v1/suppressions/{address}`.',
+  },
+  CAMPAIGN_CANCELLED: {
+    meaning: 'The campaign was cancelled before this mail was sent.',
+    remedy: 'Nothing. Create another campaign to send it.',
+  },
+  ZONE_UNKNOWN: {
+    meaning: 'The value is not the name of a time zone.',
+    remedy: 'Send a name of the IANA database, such as Europe/Berlin.',
+  },
+  CAMPAIGN_NOT_READY: {
+    meaning: 'The recipients of the campaign have not been read, so no mail of it can be shown or tested.',
+    remedy: 'Create the campaign with `hold`, wait until its status is HELD, and ask again.',
+  },
   TEMPLATE_TOO_LARGE: {
     meaning: 'A mail template has more than 512 KiB.',
     remedy: 'Make it smaller: link images instead of writing them into the mail.',

@@ -1,9 +1,12 @@
 /** `longshore campaigns`: what was sent to whom, and how far it is. */
+import { readFile } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { addCommand, type Cli } from '#cli/command-context.ts';
+import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
 import { listEntries } from '#cli/list-entries.ts';
 import { parseCount } from '#cli/parse-option.ts';
+import { LongshoreError } from '#shared/errors.ts';
 
 const campaignSchema = z.looseObject({
   transaction_id: z.string(),
@@ -17,6 +20,12 @@ const campaignSchema = z.looseObject({
   created_at: z.string(),
 });
 type Campaign = z.output<typeof campaignSchema>;
+
+const recipientSchema = z.object({
+  ...{ line: z.number(), address: z.string().nullable(), state: z.string(), code: z.string().nullable() },
+  events: z.array(z.looseObject({ kind: z.string() })),
+});
+const UPLOAD_MS = 300_000;
 
 export function addCampaigns(program: Command, cli: Cli): void {
   const campaigns = addCommand<{ tenant?: string; limit: number }>(program, cli, {
@@ -77,13 +86,201 @@ export function addCampaigns(program: Command, cli: Cli): void {
       },
     });
   }
+  addSending(campaigns, cli);
+  addReports(campaigns, cli);
+}
+
+interface CreateOptions {
+  readonly template: string;
+  readonly sender: string;
+  readonly tenant?: string;
+  readonly name?: string;
+  readonly email?: string;
+  readonly topic?: string;
+  readonly at?: string;
+  readonly timeZone?: string;
+  readonly hold?: boolean;
+  readonly default?: string[];
+}
+
+const uploadSchema = z.object({
+  file_id: z.string().optional(),
+  upload: z.object({ url: z.string(), method: z.string(), headers: z.record(z.string(), z.string()) }),
+});
+
+function addSending(campaigns: Command, cli: Cli): void {
+  addCommand<CreateOptions>(campaigns, cli, {
+    usage: 'create <file>',
+    description: 'send one mail to each recipient of a CSV file',
+    define: (command) =>
+      command
+        .requiredOption('--template <template>', 'its id, or id@version')
+        .requiredOption('--sender <sender>', 'who it is from')
+        .option('--tenant <tenant>', 'with an operator key')
+        .option('--name <name>', 'of the campaign')
+        .option('--email <column>', 'the column with the addresses (default: email)')
+        .option('--topic <topic>', 'what recipients can unsubscribe from (default: of the template)')
+        .option('--at <time>', 'nothing is sent before, such as 2026-06-01T10:00:00')
+        .option('--time-zone <zone>', 'of --at (default: UTC)')
+        .option('--hold', 'wait for `campaigns resume`')
+        .option('--default <name=value...>', 'value of a variable that a row lacks'),
+    run: async (context, options, [file = '']) => {
+      const { api, isJson, terminal } = context;
+      const { tenant, template, at, timeZone } = options;
+      const fileId = await uploadRecipients(context, file, tenant);
+      const [id, version] = template.split('@');
+      const body = {
+        ...{ tenant, template_id: id, ...(version && { template_version: Number(version) }), file_id: fileId },
+        ...{ sender: options.sender, name: options.name, topic: options.topic, hold: options.hold === true },
+        ...(options.email && { columns: { email: options.email } }),
+        ...(options.default && { defaults: pairsOf(options.default) }),
+        ...(at && { schedule: { at, ...(timeZone && { time_zone: timeZone }) } }),
+      };
+      const schema = z.object({ transaction_id: z.string(), status: z.string(), status_url: z.string() });
+      const created = await api.post('/api/v1/campaigns', schema, { body });
+      if (isJson) return terminal.json(created);
+      terminal.line(`${created.transaction_id}  ${created.status}`);
+    },
+  });
+
+  addCommand<{ rows: number }>(campaigns, cli, {
+    usage: 'test <campaign> <addresses...>',
+    description: 'send the first mails of a campaign to people who test them',
+    define: (command) => command.option('--rows <count>', 'how many of the first recipients to render', parseCount, 1),
+    run: async ({ api, isJson, terminal }, { rows }, [id = '', to]) => {
+      const schema = z.object({
+        sent: z.number(),
+        results: z.array(z.object({ to: z.string(), line: z.number(), outcome: z.string() })),
+      });
+      const path = `/api/v1/campaigns/${encodeURIComponent(id)}/test`;
+      const reply = await api.post(path, schema, { body: { to, rows } });
+      if (isJson) return terminal.json(reply);
+      for (const { to: address, line, outcome } of reply.results) terminal.line(`${address}  line ${line}  ${outcome}`);
+    },
+  });
+}
+
+async function uploadRecipients(
+  { api, config }: CommandContext,
+  file: string,
+  tenant: string | undefined,
+): Promise<string> {
+  const bytes = await readFile(resolve(config.INIT_CWD ?? '.', file));
+  const body = { tenant, purpose: 'campaign', file_name: basename(file), size: bytes.length };
+  const { file_id: fileId = '', upload } = await api.post('/api/v1/files/presigned-url', uploadSchema, { body });
+  await put(upload, bytes);
+  return fileId;
+}
+
+async function put({ url, method, headers }: z.output<typeof uploadSchema>['upload'], bytes: Buffer): Promise<void> {
+  const reply = await fetch(url, { method, headers, body: bytes, signal: AbortSignal.timeout(UPLOAD_MS) });
+  if (!reply.ok) throw new LongshoreError('API_UNREACHABLE', `The upload was refused with ${reply.status}.`);
+}
+
+function pairsOf(texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const [name = '', ...rest] = text.split('=');
+      return [name, rest.join('=')];
+    }),
+  );
+}
+
+function addReports(campaigns: Command, cli: Cli): void {
+  addCommand<{ state?: string; code?: string; event?: string; address?: string; values?: boolean; limit: number }>(
+    campaigns,
+    cli,
+    {
+      usage: 'recipients <campaign>',
+      description: 'list what became of each recipient',
+      define: (command) =>
+        command
+          .option('--state <state>', 'SUCCESS, FAILED, REJECTED, AMBIGUOUS, PENDING or SUPPRESSED')
+          .option('--code <code>', 'such as EMAIL_SYNTAX')
+          .option('--event <kind>', 'only those of whom this was reported, such as bounced_hard')
+          .option('--address <address>', 'only this recipient')
+          .option('--values', 'show addresses; for operators')
+          .option('--limit <count>', 'how many at most', parseCount, 50),
+      run: async (context, { limit: most, ...filters }, [id = '']) => {
+        const schema = z.object({ recipients: z.array(recipientSchema), next_cursor: z.string().nullable() });
+        await listEntries(context, {
+          most,
+          readPage: async (page) => {
+            const path = `/api/v1/campaigns/${encodeURIComponent(id)}/recipients`;
+            const reply = await context.api.get(path, schema, { query: { ...filters, ...page } });
+            return { entries: reply.recipients, next: reply.next_cursor };
+          },
+          headings: ['LINE', 'ADDRESS', 'STATE', 'CODE', 'EVENTS'],
+          rowOf: ({ line, address, state, code, events }) => [
+            ...[String(line), address ?? '***', state, code ?? ''],
+            events.map(({ kind }) => kind).join(', '),
+          ],
+          what: 'recipients',
+          filters: { others: Object.values(filters) },
+        });
+      },
+    },
+  );
+
+  addCommand<{ by?: string }>(campaigns, cli, {
+    usage: 'analytics <campaign>',
+    description: 'add up what was reported of the mails',
+    define: (command) => command.option('--by <group>', 'hour, domain, code or link'),
+    run: async ({ api, isJson, terminal }, { by }, [id = '']) => {
+      const counts = z.record(z.string(), z.number());
+      const schema = z.object({
+        ...{ totals: counts, rates: counts },
+        groups: z.array(z.object({ name: z.string(), counts })),
+      });
+      const path = `/api/v1/campaigns/${encodeURIComponent(id)}/analytics`;
+      const reply = await api.get(path, schema, { query: { by } });
+      if (isJson) return terminal.json(reply);
+      for (const [kind, n] of Object.entries(reply.totals)) terminal.line(`${kind}  ${n}`);
+      for (const { name, counts: group } of reply.groups) terminal.line(`${name}  ${wordsOf(group)}`);
+    },
+  });
+}
+
+export function addTemplates(program: Command, cli: Cli): void {
+  const templates = program.command('templates').description('mail templates of campaigns');
+  addCommand<{ name: string; topic?: string; tenant?: string }>(templates, cli, {
+    usage: 'put <file>',
+    description: 'upload the next version of a template and check it (.html, .mjml or .json)',
+    define: (command) =>
+      command
+        .requiredOption('--name <name>', 'its id')
+        .option('--topic <topic>', 'what recipients can unsubscribe from')
+        .option('--tenant <tenant>', 'with an operator key'),
+    run: async ({ api, config, isJson, terminal }, { name, topic, tenant }, [file = '']) => {
+      const path = resolve(config.INIT_CWD ?? '.', file);
+      const bytes = await readFile(path);
+      const format = /\.(mjml|json)$/.exec(path)?.[1] ?? 'html';
+      const body = { tenant, name, format, topic, size: bytes.length };
+      const { upload } = await api.post('/api/v1/templates/presigned-url', uploadSchema, { body });
+      await put(upload, bytes);
+      const schema = z.object({
+        ...{ template_id: z.string(), version: z.number(), status: z.string(), variables: z.array(z.string()) },
+        faults: z.array(z.object({ code: z.string(), message: z.string(), line: z.number().optional() })),
+      });
+      const template = await api.get(`/api/v1/templates/${encodeURIComponent(name)}`, schema, { query: { tenant } });
+      if (isJson) return terminal.json(template);
+      terminal.line(
+        `${template.template_id}@${template.version}  ${template.status}  ${template.variables.join(', ')}`,
+      );
+      for (const { code, message, line } of template.faults) terminal.line(`  line ${line ?? '?'}: ${code} ${message}`);
+    },
+  });
+}
+
+function wordsOf(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .map(([word, count]) => `${count} ${word.replaceAll('_', ' ')}`)
+    .join(', ');
 }
 
 function describe({ name, status, waiting_for: waitingFor, recipients, messages, events }: Campaign): string {
-  const words = (counts: Readonly<Record<string, number>>) =>
-    Object.entries(counts)
-      .map(([word, count]) => `${count} ${word.replaceAll('_', ' ')}`)
-      .join(', ');
   const waits = waitingFor === null ? '' : ` (${waitingFor})`;
-  return [`${name}: ${status}${waits}`, words(recipients), words(messages), words(events)].filter(Boolean).join('\n  ');
+  return [`${name}: ${status}${waits}`, wordsOf(recipients), wordsOf(messages), wordsOf(events)]
+    .filter(Boolean)
+    .join('\n  ');
 }

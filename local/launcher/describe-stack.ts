@@ -21,6 +21,7 @@ export function describeStack({ endpoints, home, tookMs, consoleLink }: StackDes
     ['SQS, SNS', endpoints.sqs],
     ['PostgreSQL', withoutPassword(endpoints.postgres)],
     ['Partner', `${endpoints.gateway}  (simulated; what it saw: ${endpoints.partnerSimulator}/_ledger/summary)`],
+    ['Mail', `${endpoints.ses}  (the inbox of campaigns)`],
     ['Metrics', ''],
     ...Object.entries(endpoints.metrics).map(([service, url]): [string, string] => [`  ${service}`, url]),
     ['Home', `${home}  (endpoints.json, logs/, keys/)`],

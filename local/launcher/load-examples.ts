@@ -8,7 +8,8 @@
  * 3. Partners are written with the gateway's address of the default ports, so that they can be applied by hand as they stand; with other
  *    ports its own address takes that place. So do the ports of remotes, and the host key of this home's file server.
  * 4. `examples/<tenant>/partner-files/` is what that partner's own server has. One pull is asked for that succeeds, and one that does not.
- * 5. The start waits for none of it: files are sent, and the database to load into is made, once the fleet is ready.
+ * 5. `examples/globex-bank/campaign/` is sent once after the files; one that fails is told of, and not sent again.
+ * 6. The start waits for none of it: files are sent, and the database to load into is made, once the fleet is ready.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -20,6 +21,7 @@ import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import type { Endpoints } from '#local/launcher/endpoints.ts';
 import { createExampleWarehouse } from '#local/launcher/example-warehouse.ts';
 import { partnerFilesKeys } from '#local/launcher/partner-access.ts';
+import { sendExampleCampaign } from '#local/launcher/send-example-campaign.ts';
 import { sendFiles } from '#local/launcher/send-files.ts';
 import type { TenantToRegister } from '#local/launcher/tenant-access.ts';
 import { portsFrom } from '#local/ports.ts';
@@ -33,12 +35,12 @@ export interface Examples {
   readonly tenants: readonly TenantToRegister[];
   /** Partners and stores first: routes name them. */
   applyDefinitions(databaseUrl: string): Promise<void>;
-  /** Uploads the sample files, each tenant's as that tenant. */
-  send(endpoints: Endpoints): Promise<void>;
+  /** Uploads the sample files, each tenant's as that tenant; then its campaign is sent, and told of in a line. */
+  send(endpoints: Endpoints, print: (line: string) => void): Promise<void>;
 }
 
 const EXAMPLES = fileURLToPath(new URL('../../examples', import.meta.url));
-const DEFINITIONS = ['routes.yaml', 'partners.yaml', 'expectations.yaml'];
+const DEFINITIONS = ['routes.yaml', 'partners.yaml', 'expectations.yaml', 'senders.yaml'];
 /** With whose ports the examples are written. */
 const DEFAULT_BASE = 8_080;
 /** In place of the host key of this home's file server. */
@@ -69,7 +71,7 @@ export async function prepareExamples(home: string, portBase = DEFAULT_BASE): Pr
       }
       await applyDefinitions(databaseUrl, documents);
     },
-    send: async (endpoints) => {
+    send: async (endpoints, print) => {
       await createExampleWarehouse(endpoints.postgres, join(home, 'keys'));
       for (const [id, access] of Object.entries(endpoints.tenants)) {
         const directory = join(EXAMPLES, id, 'files');
@@ -77,6 +79,8 @@ export async function prepareExamples(home: string, portBase = DEFAULT_BASE): Pr
       }
       await requestExamplePulls(endpoints.postgres);
       await writeFile(marker, '', { mode: 0o600 });
+      const told = await sendExampleCampaign(endpoints, join(EXAMPLES, 'globex-bank', 'campaign'));
+      if (told !== undefined) print(told);
     },
   };
 }

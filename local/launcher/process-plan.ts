@@ -212,6 +212,7 @@ function ownVariables(name: NodeProcessName, { home, host, ports, fleet }: PlanP
         ...chatVariables(fleet),
         ...receiptVariablesOf(fleet),
         ...linkVariablesOf(fleet),
+        LONGSHORE_PUBLIC_URL: fleet.LONGSHORE_PUBLIC_URL ?? `http://${host}:${ports.api}`,
       };
     default:
       return {};

@@ -15,6 +15,9 @@ export const variables = z.object({
   LONGSHORE_SES_RATE: integerVariable({ min: 1, max: 1_000_000 })
     .default(1_000)
     .describe('Mails per second; above it requests are refused with 429.'),
+  LONGSHORE_SES_PER_DAY: integerVariable({ min: 1, max: 1_000_000_000 })
+    .optional()
+    .describe('Mails in 24 hours; above it they are refused. Default: any number.'),
 });
 
 export type SesConfig = z.output<typeof variables>;

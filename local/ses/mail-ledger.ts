@@ -25,6 +25,9 @@ export interface MailLedger {
   close(): void;
 }
 
+/** In memory, for the inbox. */
+const BODIES_KEPT = 1_000;
+
 export function openMailLedger(path: string): MailLedger {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const file = openSync(makePrivate(path), 'a+');
@@ -39,6 +42,9 @@ export function openMailLedger(path: string): MailLedger {
     add(mail) {
       writeSync(file, `${JSON.stringify(mail)}\n`);
       mails.push(mail);
+      const old = mails.at(-BODIES_KEPT);
+      // The file has them all.
+      if (old !== undefined) mails[mails.length - BODIES_KEPT] = { ...old, html: '', text: '' };
     },
     close: () => closeSync(file),
   };

@@ -29,6 +29,7 @@ const ses = await startSes({
   credentials: { accessKeyId: config.AWS_ACCESS_KEY_ID, secretAccessKey: config.AWS_SECRET_ACCESS_KEY },
   ledger,
   ratePerSecond: config.LONGSHORE_SES_RATE,
+  perDay: config.LONGSHORE_SES_PER_DAY,
   publish: events.add,
 });
 // What a kill took is sent again; whoever stores it knows what it has.

@@ -7,12 +7,15 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { z } from 'zod';
+import { setTimeout as delay } from 'node:timers/promises';
 import { S3Error } from '#local/s3/s3-error.ts';
 import { createSignatureChecker } from '#local/s3/signature.ts';
 import { parseJson } from '#shared/text/parse-json.ts';
 import { eventsOf, type SesEvent } from './mail-events.ts';
 import type { MailLedger, TakenMail } from './mail-ledger.ts';
+import { type AskedMail, readMail, readMails } from './read-mails.ts';
+import { behaviourSchema, WELL_BEHAVED } from './ses-behaviour.ts';
+import { SesError } from './ses-error.ts';
 import { writeInbox } from './write-inbox.ts';
 
 export interface SesOptions {
@@ -24,7 +27,10 @@ export interface SesOptions {
   readonly ratePerSecond: number;
   /** After the mail was taken; it must not throw. */
   readonly publish: (events: readonly SesEvent[]) => void;
+  /** In 24 hours; any number when absent. */
+  readonly perDay?: number | undefined;
   readonly now?: () => number;
+  readonly random?: () => number;
 }
 
 export interface Ses {
@@ -34,36 +40,11 @@ export interface Ses {
 
 const LARGEST_BODY = 10 * 1024 ** 2;
 const SLOW_MS = 2_000;
+const DAY_MS = 86_400_000;
 const STOP_MS = 1_000;
 
-const textSchema = z.object({ Data: z.string() });
-const pairSchema = z.object({ Name: z.string(), Value: z.string() });
-const sendSchema = z.object({
-  FromEmailAddress: z.string().min(3),
-  Destination: z.object({ ToAddresses: z.array(z.string()).min(1).max(50) }),
-  EmailTags: z.array(pairSchema).default([]),
-  Content: z.object({
-    Simple: z.object({
-      Subject: textSchema,
-      Body: z.object({ Html: textSchema.optional(), Text: textSchema.optional() }),
-      Headers: z.array(pairSchema).default([]),
-    }),
-  }),
-});
-
-class SesError extends Error {
-  readonly status: number;
-  readonly type: string;
-
-  constructor(status: number, type: string, message: string) {
-    super(message);
-    this.status = status;
-    this.type = type;
-  }
-}
-
 export async function startSes(options: SesOptions): Promise<Ses> {
-  const { ledger, ratePerSecond, now = Date.now } = options;
+  const { ledger, ratePerSecond, perDay, now = Date.now, random = Math.random } = options;
   const checkSignature = createSignatureChecker({
     credentials: [{ ...options.credentials, name: 'ses' }],
     ...{ region: options.region, services: ['ses'], now },
@@ -71,6 +52,7 @@ export async function startSes(options: SesOptions): Promise<Ses> {
   const throttled = new Set<string>();
   let room = ratePerSecond;
   let roomAt = now();
+  let behaviour = WELL_BEHAVED;
 
   function takeRoom(): boolean {
     const at = now();
@@ -81,29 +63,58 @@ export async function startSes(options: SesOptions): Promise<Ses> {
     return true;
   }
 
-  async function take(body: Buffer): Promise<{ readonly mail: TakenMail; readonly word: string }> {
-    const parsed = sendSchema.safeParse(parseJson(body.toString('utf8')));
-    if (!parsed.success) throw new SesError(400, 'BadRequestException', 'The request is malformed.');
-    const { FromEmailAddress: from, Destination, EmailTags, Content } = parsed.data;
-    const [to = ''] = Destination.ToAddresses;
-    const [word = ''] = to.split('@');
+  function sentLastDay(): number {
+    const since = now() - DAY_MS;
+    const first = ledger.mails.findIndex(({ at }) => Date.parse(at) > since);
+    return first < 0 ? 0 : ledger.mails.length - first;
+  }
+
+  /** @throws SesError when it is refused. */
+  function take(asked: AskedMail): TakenMail {
+    const { to } = asked;
+    const word = wordOf(to);
     if (!/^[\x21-\x7e]+@[\x21-\x7e]+$/.test(to))
       throw new SesError(400, 'BadRequestException', 'Local address contains control or whitespace');
+    if (word === 'refused') throw new SesError(400, 'MessageRejected', 'The content of the message is not allowed.');
     if (word === 'throttled' && !throttled.has(to)) {
       throttled.add(to);
       throw new SesError(429, 'TooManyRequestsException', 'Maximum sending rate exceeded.');
     }
-    if (!takeRoom()) throw new SesError(429, 'TooManyRequestsException', 'Maximum sending rate exceeded.');
-    const { Subject, Body, Headers } = Content.Simple;
-    const pairs = (list: readonly z.output<typeof pairSchema>[]) =>
-      Object.fromEntries(list.map(({ Name, Value }) => [Name, Value]));
-    const mail: TakenMail = {
-      ...{ id: `local-${randomUUID()}`, at: new Date(now()).toISOString(), from, to, subject: Subject.Data },
-      ...{ html: Body.Html?.Data ?? '', text: Body.Text?.Data ?? '', headers: pairs(Headers), tags: pairs(EmailTags) },
-    };
+    if (behaviour.isQuotaSpent || (perDay !== undefined && sentLastDay() >= perDay))
+      throw new SesError(400, 'LimitExceededException', 'Daily message quota exceeded.');
+    if (random() < behaviour.throttled || !takeRoom())
+      throw new SesError(429, 'TooManyRequestsException', 'Maximum sending rate exceeded.');
+    const mail = { id: `local-${randomUUID()}`, at: new Date(now()).toISOString(), ...asked };
     ledger.add(mail);
     options.publish(eventsOf(mail, options.region));
-    return { mail, word };
+    return mail;
+  }
+
+  /** Undefined: the answer is lost. */
+  function carryOut(method: string, path: string, body: Buffer): unknown {
+    if (method === 'GET' && path === '/v2/email/account')
+      return {
+        ...{ SendingEnabled: true, ProductionAccessEnabled: true, EnforcementStatus: 'HEALTHY' },
+        SendQuota: { Max24HourSend: perDay ?? -1, MaxSendRate: ratePerSecond, SentLast24Hours: sentLastDay() },
+      };
+    if (method !== 'POST') throw new SesError(404, 'UnknownOperationException', 'There is no such operation.');
+    if (random() < behaviour.failed) throw new SesError(500, 'InternalFailure', 'The service failed.');
+    const isLost = random() < behaviour.lostReplies;
+    if (path === '/v2/email/outbound-emails') {
+      const mail = take(readMail(body));
+      return isLost || wordOf(mail.to) === 'lost-reply' ? undefined : { MessageId: mail.id };
+    }
+    if (path !== '/v2/email/outbound-bulk-emails')
+      throw new SesError(404, 'UnknownOperationException', 'There is no such operation.');
+    const BulkEmailEntryResults = readMails(body).map((asked) => {
+      try {
+        return { Status: 'SUCCESS', MessageId: take(asked).id };
+      } catch (error) {
+        if (!(error instanceof SesError)) throw error;
+        return { Status: BULK_STATUS[error.type] ?? 'FAILED', Error: error.message };
+      }
+    });
+    return isLost ? undefined : { BulkEmailEntryResults };
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -113,18 +124,19 @@ export async function startSes(options: SesOptions): Promise<Ses> {
       return;
     }
     const body = await readBody(request);
-    const digest = createHash('sha256').update(body).digest('hex');
     const { method = 'GET', headers } = request;
-    checkSignature({ method, path: url.pathname, query: new Map(url.searchParams), message: { headers } }, digest);
-    if (method !== 'POST' || url.pathname !== '/v2/email/outbound-emails')
-      throw new SesError(404, 'UnknownOperationException', 'There is no such operation.');
-    const { mail, word } = await take(body);
-    if (word === 'lost-reply') {
-      request.socket.destroy();
+    if (url.pathname === '/_behaviour') {
+      behaviour = behaviourSchema.parse(parseJson(body.toString('utf8')));
+      reply(response, 200, behaviour);
       return;
     }
-    if (word === 'slow') await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
-    reply(response, 200, { MessageId: mail.id });
+    const digest = createHash('sha256').update(body).digest('hex');
+    checkSignature({ method, path: url.pathname, query: new Map(url.searchParams), message: { headers } }, digest);
+    const outcome = carryOut(method, url.pathname, body);
+    if (behaviour.latencyMs > 0) await delay(behaviour.latencyMs);
+    if (body.includes('"slow@')) await delay(SLOW_MS);
+    if (outcome === undefined) request.socket.destroy();
+    else reply(response, 200, outcome);
   }
 
   const server = createServer((request, response) => {
@@ -154,6 +166,17 @@ export async function startSes(options: SesOptions): Promise<Ses> {
         setTimeout(() => server.closeAllConnections(), STOP_MS).unref();
       }),
   };
+}
+
+const BULK_STATUS: Readonly<Record<string, string>> = {
+  TooManyRequestsException: 'ACCOUNT_THROTTLED',
+  LimitExceededException: 'ACCOUNT_DAILY_QUOTA_EXCEEDED',
+  BadRequestException: 'INVALID_PARAMETER',
+  MessageRejected: 'MESSAGE_REJECTED',
+};
+
+function wordOf(address: string): string {
+  return address.slice(0, address.indexOf('@'));
 }
 
 function show(url: URL, response: ServerResponse, { mails }: MailLedger): void {

@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto';
 import Fastify, { type FastifyReply } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { MailTransports } from '#shared/campaigns/mail-transports.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { type AddressGuard, createAddressGuard } from '#shared/http/address-guard.ts';
 import type { MailServer } from '#shared/notices/send-mail.ts';
@@ -21,6 +22,8 @@ import { handleSftpUsers } from './access/handle-sftp-users.ts';
 import { handleActions } from './actions/handle-actions.ts';
 import { handleResend } from './actions/handle-resend.ts';
 import { handleAudit } from './audit/handle-audit.ts';
+import { handleCampaignAnalytics } from './campaigns/handle-campaign-analytics.ts';
+import { handleCampaignMails } from './campaigns/handle-campaign-mails.ts';
 import { handleCampaigns } from './campaigns/handle-campaigns.ts';
 import { handleSuppressions } from './campaigns/handle-suppressions.ts';
 import { handleTemplates } from './campaigns/handle-templates.ts';
@@ -86,6 +89,10 @@ export interface AppOptions extends ApiParts, SimulationLimits, ServePagesOption
   readonly landing: LandingAccess;
   /** Name in the secret store of what review links are signed with; undefined: there are none. */
   readonly linkSecret: string | undefined;
+  /** Where those links lead. */
+  readonly publicUrl?: string | undefined;
+  /** For tests of campaigns. */
+  readonly transports: MailTransports;
   /** Name in the secret store of what receipts are signed with; undefined: there are none. */
   readonly receiptSecret?: string | undefined;
   /** In place of the clock of this host. */
@@ -185,6 +192,8 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleRecords(app, options);
   handleTemplates(app, options);
   handleCampaigns(app, options, countRecords);
+  handleCampaignMails(app, { ...options, publicUrl: options.publicUrl });
+  handleCampaignAnalytics(app, options);
   handleSuppressions(app, options);
   await handleUnsubscribe(app, options);
   await handleDefinitions(app, options);

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ROLES } from '#shared/access/permissions.ts';
 import { algorithmsVariable, keySetUrlVariable } from '#shared/access/token-variables.ts';
+import { publicUrlVariable } from '#shared/campaigns/public-url-variable.ts';
 import { checkMail, mailVariables } from '#shared/notices/mail-variables.ts';
 import { receiptVariables } from '#shared/receipts/receipt-variables.ts';
 import { linkVariables } from '#shared/reviews/link-variables.ts';
@@ -39,6 +40,7 @@ export const variables = z.object({
     .describe(
       'URL at which senders and browsers reach the object store, for presigned URLs. Defaults to the endpoint that the fleet uses.',
     ),
+  LONGSHORE_PUBLIC_URL: publicUrlVariable,
   ...secretVariables,
   ...remoteVariables,
   ...receiptVariables,

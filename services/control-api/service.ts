@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { findApiKey, noteKeyUse } from '#shared/access/api-keys.ts';
 import { createKeyCache } from '#shared/access/key-cache.ts';
 import { findSession, noteSessionUse } from '#shared/access/sessions.ts';
+import { createMailTransports } from '#shared/campaigns/mail-transports.ts';
 import { assertDatabaseAnswers, connectDatabase, connectReads, type Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { recordedPrefix } from '#shared/files/replica-buckets.ts';
@@ -46,6 +47,7 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
   const client = createSqsClient({ region: config.AWS_REGION });
   let app: ApiServer | undefined;
   let landing: LandingAccess | undefined;
+  let closeTransports = () => {};
   let address: string | undefined;
   let stopping: Promise<void> | undefined;
 
@@ -75,6 +77,9 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
       senders,
       logger,
     });
+    const secrets = createSecretStore(config);
+    const transports = createMailTransports({ region: config.AWS_REGION, secrets });
+    closeTransports = transports.close;
     app = await buildApp({
       sql,
       reads,
@@ -104,10 +109,12 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
       strangerRatePerMinute: config.LONGSHORE_API_STRANGER_RATE_PER_MINUTE,
       streamsPerKey: config.LONGSHORE_API_STREAMS_PER_KEY,
       streams: config.LONGSHORE_API_STREAMS,
-      secrets: createSecretStore(config),
+      secrets,
+      transports,
       remoteGuard: createAddressGuard({ allow: config.LONGSHORE_REMOTE_ADDRESSES ?? [] }),
       chat: chatSettingsOf(config),
       linkSecret: config.LONGSHORE_LINK_SECRET,
+      publicUrl: config.LONGSHORE_PUBLIC_URL,
       receiptSecret: config.LONGSHORE_RECEIPT_SECRET,
       trustedProxies: config.LONGSHORE_API_TRUSTED_PROXIES,
     });
@@ -128,6 +135,7 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
     }
     await Promise.all([sql.end({ timeout: 5 }), reads.$client.end({ timeout: 5 })]);
     client.destroy();
+    closeTransports();
     await landing?.close();
   }
 

@@ -1,5 +1,6 @@
 /** The variables of the partner-worker. */
 import { z } from 'zod';
+import { publicUrlVariable } from '#shared/campaigns/public-url-variable.ts';
 import { scanVariables } from '#shared/content/scan/scan-variables.ts';
 import { checkMail, mailVariables } from '#shared/notices/mail-variables.ts';
 import { receiptVariables } from '#shared/receipts/receipt-variables.ts';
@@ -17,12 +18,7 @@ export const variables = z.object({
   ...mailVariables,
   ...scanVariables,
   ...linkVariables,
-  LONGSHORE_PUBLIC_URL: z
-    .url({ protocol: /^https?$/ })
-    .optional()
-    .describe(
-      'Address at which recipients reach the control API, for unsubscribe links. Marketing campaigns wait without it.',
-    ),
+  LONGSHORE_PUBLIC_URL: publicUrlVariable,
   LONGSHORE_PARTNER_ADDRESSES: networksVariable
     .optional()
     .describe('Private addresses and networks of partners that may be called, comma-separated, such as `10.1.0.0/16`.'),

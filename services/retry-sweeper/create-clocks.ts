@@ -3,8 +3,7 @@
  */
 import type { TakeArrivals } from '#shared/arrival/take-arrivals.ts';
 import { sealLines } from '#shared/audit/seal-lines.ts';
-import { beginCampaigns } from '#shared/campaigns/begin-campaigns.ts';
-import { settleSends } from '#shared/campaigns/settle-sends.ts';
+import { tickCampaigns } from '#shared/campaigns/campaign-clock.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { SendLetters } from '#shared/dead-letters/return-letters.ts';
 import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
@@ -70,7 +69,6 @@ const AUDIT_MS = 1_000;
 const SEALED_AT_ONCE = 5_000;
 const EFFECTS_MS = 10_000;
 const DOUBTED_AT_ONCE = 1_000;
-const SETTLED_AT_ONCE = 1_000;
 const TRANSFERS_MS = 2_000;
 const EXPECTATIONS_MS = 5_000;
 const STORE_STALL_MS = 10_000;
@@ -151,13 +149,10 @@ export function createClocks(parts: ClockParts): Clocks {
     clock('actions', tickMs, () => carryActions(acting)),
     clock('expectations', EXPECTATIONS_MS, () => watchExpectations({ sql, logger })),
     clock('campaigns', tickMs, async () => {
-      const { jobs, count } = await beginCampaigns(sql, {
-        actor: 'retry-sweeper',
-        window: config.LONGSHORE_ADMISSION_WINDOW,
-      });
+      const window = config.LONGSHORE_ADMISSION_WINDOW;
+      const { jobs, isMore } = await tickCampaigns(sql, { actor: 'retry-sweeper', window });
       await senders.sendJobs(jobs);
-      const settled = await settleSends(sql, SETTLED_AT_ONCE);
-      return count > 0 || settled === SETTLED_AT_ONCE ? 'again' : 'done';
+      return isMore ? 'again' : 'done';
     }),
     clock('notices', tickMs, () => sendNotices(telling)),
     clock('reconcile', config.LONGSHORE_RECONCILE_MS, async (signal) => {

@@ -12,6 +12,8 @@ export interface CampaignMail {
   readonly headers: Readonly<Record<string, string>>;
   /** Come back with what the service reports. */
   readonly tags: Readonly<Record<string, string>>;
+  /** Opens and clicks are to be reported. */
+  readonly isTracked?: boolean;
 }
 
 export type MailSent =

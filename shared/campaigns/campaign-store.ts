@@ -10,6 +10,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { toJsonb } from '#shared/db/run-statements.ts';
 import type { CampaignWord } from '#shared/db/schema.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
+import type { BusinessCalendar, SendWindow } from './send-window.ts';
 
 export interface NewCampaign {
   readonly id: string;
@@ -27,17 +28,18 @@ export interface NewCampaign {
   readonly defaults: Readonly<Record<string, string>>;
   readonly startsAt: string | null;
   readonly window: SendWindow | null;
+  readonly calendar: string | null;
+  /** By each recipient's clock; `startsAt` is then the time of the first. */
+  readonly localStart: string | null;
+  readonly isRecipientZone: boolean;
   readonly ratePerSecond: number | null;
+  /** Held for a person when more recipients are valid. */
+  readonly holdOver: number | null;
+  readonly isTracked: boolean;
+  readonly channel: string | null;
   readonly idempotencyKey: string | null;
   readonly requestHash: string;
   readonly actor: string;
-}
-
-/** Of a day; `08:00`. */
-export interface SendWindow {
-  readonly from: string;
-  readonly to: string;
-  readonly timeZone: string;
 }
 
 export interface CampaignRow {
@@ -52,6 +54,9 @@ export interface CampaignRow {
   readonly heldReason: string | null;
   readonly startsAt: Date | null;
   readonly window: SendWindow | null;
+  readonly calendar: BusinessCalendar | null;
+  readonly isRecipientZone: boolean;
+  readonly ratePerSecond: number | null;
   readonly requestHash: string;
   readonly createdAt: Date;
   readonly begunAt: Date | null;
@@ -64,9 +69,16 @@ export interface CampaignRow {
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
   readonly fileId: string | null;
+  /** Of the sender; null when it was removed. */
+  readonly senderRate: number | null;
+  /** The sender, or the account, may send no more of this day. */
+  readonly isQuotaSpent: boolean;
   /** By the database's clock. */
   readonly now: Date;
 }
+
+/** Why a campaign is held until its recipients are counted (`holdOver`); nothing is sent before. */
+export const COUNTING = 'COUNTING';
 
 /** Undefined: the Idempotency-Key is another campaign's. */
 export async function createCampaign(sql: Sql, campaign: NewCampaign): Promise<CampaignRow | undefined> {
@@ -75,12 +87,15 @@ export async function createCampaign(sql: Sql, campaign: NewCampaign): Promise<C
   const rows = await sql`
     WITH created AS (
       INSERT INTO campaigns (id, tenant_id, name, route_id, route_version_id, template_id, template_version, sender, topic, is_marketing,
-        file_ref, word, held_reason, defaults, starts_at, send_window, rate_per_second, idempotency_key, request_hash, created_by)
+        file_ref, word, held_reason, defaults, starts_at, send_window, calendar, local_start, is_recipient_zone, rate_per_second,
+        hold_over, is_tracked, channel, idempotency_key, request_hash, created_by)
       VALUES (${id}, ${tenantId}, ${campaign.name}, ${randomUUIDv7()}, ${randomUUIDv7()}, ${campaign.templateId},
         ${campaign.templateVersion}, ${campaign.sender}, ${campaign.topic}, ${campaign.isMarketing}, ${campaign.fileRef},
-        ${campaign.isHeld ? 'HELD' : 'GO'}, ${campaign.isHeld ? 'REQUESTED' : null}, ${toJsonb(campaign.defaults)}::text::jsonb,
-        ${campaign.startsAt}, ${campaign.window === null ? null : toJsonb(campaign.window)}::text::jsonb, ${campaign.ratePerSecond},
-        ${campaign.idempotencyKey}, ${campaign.requestHash}, ${actor})
+        ${campaign.isHeld || campaign.holdOver !== null ? 'HELD' : 'GO'},
+        ${campaign.holdOver !== null ? COUNTING : campaign.isHeld ? 'REQUESTED' : null}, ${toJsonb(campaign.defaults)}::text::jsonb,
+        ${campaign.startsAt}, ${campaign.window === null ? null : toJsonb(campaign.window)}::text::jsonb, ${campaign.calendar},
+        ${campaign.localStart}, ${campaign.isRecipientZone}, ${campaign.ratePerSecond}, ${campaign.holdOver}, ${campaign.isTracked},
+        ${campaign.channel}, ${campaign.idempotencyKey}, ${campaign.requestHash}, ${actor})
       ON CONFLICT DO NOTHING RETURNING *),
     route AS (
       INSERT INTO routes (id, tenant_id, name, active_version, disabled_at, removed_at)
@@ -110,15 +125,24 @@ export interface CampaignAt {
 
 function columnsOf(sql: Sql) {
   return sql`c.id, c.tenant_id AS "tenantId", c.name, c.template_id AS "templateId", c.template_version AS "templateVersion", c.sender,
-    c.topic, c.word, c.held_reason AS "heldReason", c.starts_at AS "startsAt", c.send_window AS "window", c.request_hash AS "requestHash",
+    c.topic, c.word, c.held_reason AS "heldReason", c.starts_at AS "startsAt", c.send_window AS "window", d.definition AS calendar,
+    c.is_recipient_zone AS "isRecipientZone", c.rate_per_second AS "ratePerSecond", c.request_hash AS "requestHash",
     c.created_at AS "createdAt", c.begun_at AS "begunAt", j.state AS "jobState", j.step_kind AS "stepKind",
     j.open_records AS "openRecords", j.error_cause AS "errorCause", j.error_message AS "errorMessage", j.started_at AS "startedAt",
-    j.finished_at AS "finishedAt", j.file_id AS "fileId", now() AS now`;
+    j.finished_at AS "finishedAt", j.file_id AS "fileId", (s.definition -> 'limits' ->> 'ratePerSecond')::float8 AS "senderRate",
+    coalesce(s.quota_until > now() OR (s.given_on = (now() AT TIME ZONE 'UTC')::date
+      AND s.given >= (s.definition -> 'limits' ->> 'perDay')::int), false) AS "isQuotaSpent", now() AS now`;
+}
+
+function joinsOf(sql: Sql) {
+  return sql`LEFT JOIN jobs j ON j.id = c.id
+    LEFT JOIN senders s ON s.tenant_id = c.tenant_id AND s.name = c.sender AND s.removed_at IS NULL
+    LEFT JOIN calendars d ON d.tenant_id = c.tenant_id AND d.name = c.calendar AND d.removed_at IS NULL`;
 }
 
 export async function findCampaign(sql: Sql, { id, tenantId }: CampaignAt): Promise<CampaignRow | undefined> {
   const [row] = await sql<CampaignRow[]>`
-    SELECT ${columnsOf(sql)} FROM campaigns c LEFT JOIN jobs j ON j.id = c.id
+    SELECT ${columnsOf(sql)} FROM campaigns c ${joinsOf(sql)}
     WHERE c.id = ${id} AND (${tenantId}::text IS NULL OR c.tenant_id = ${tenantId})`;
   return row;
 }
@@ -128,7 +152,7 @@ export async function findCampaignOf(
   { tenantId, idempotencyKey }: { readonly tenantId: string; readonly idempotencyKey: string },
 ): Promise<CampaignRow | undefined> {
   const [row] = await sql<CampaignRow[]>`
-    SELECT ${columnsOf(sql)} FROM campaigns c LEFT JOIN jobs j ON j.id = c.id
+    SELECT ${columnsOf(sql)} FROM campaigns c ${joinsOf(sql)}
     WHERE c.tenant_id = ${tenantId} AND c.idempotency_key = ${idempotencyKey}`;
   return row;
 }
@@ -143,24 +167,27 @@ export async function listCampaigns(
   }: { readonly tenantId: string | null; readonly after?: string | undefined; readonly limit: number },
 ): Promise<CampaignRow[]> {
   return await sql<CampaignRow[]>`
-    SELECT ${columnsOf(sql)} FROM campaigns c LEFT JOIN jobs j ON j.id = c.id
+    SELECT ${columnsOf(sql)} FROM campaigns c ${joinsOf(sql)}
     WHERE (${tenantId}::text IS NULL OR c.tenant_id = ${tenantId}) AND (${after ?? null}::uuid IS NULL OR c.id < ${after ?? null}::uuid)
     ORDER BY c.id DESC LIMIT ${limit}`;
 }
 
-/** Of a campaign that goes on by it at once: chunks that wait are due. */
+/** Of a campaign that goes on by it at once: chunks that wait are due; of one that ends, records that wait for their day are too. */
 export async function sayWord(
   sql: Sql,
   {
     id,
     word,
     from,
+    fromReason,
     reason,
     actor,
   }: {
     readonly id: string;
     readonly word: CampaignWord;
     readonly from: readonly CampaignWord[];
+    /** Only while it is held for this. */
+    readonly fromReason?: string;
     readonly reason?: string | undefined;
     readonly actor: string;
   },
@@ -168,13 +195,18 @@ export async function sayWord(
   const rows = await sql`
     WITH said AS (
       UPDATE campaigns SET word = ${word}, held_reason = ${word === 'HELD' ? (reason ?? null) : null}, updated_at = now()
-      WHERE id = ${id} AND word = ANY(${[...from]}::text[]) RETURNING *),
+      WHERE id = ${id} AND word = ANY(${[...from]}::text[])
+        AND (${fromReason ?? null}::text IS NULL OR held_reason = ${fromReason ?? null}) RETURNING *),
     due AS (
       UPDATE record_chunks r SET next_action_at = now() FROM said
       WHERE r.job_id = said.id AND said.word IN ('GO', 'CANCELLED') AND r.next_action_at > now()),
+    recalled AS (
+      UPDATE records r SET next_attempt_at = now() FROM said
+      WHERE r.job_id = said.id AND said.word = 'CANCELLED' AND r.next_attempt_at > now()),
     event AS (
       SELECT 'campaign.changed' AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
-        jsonb_strip_nulls(jsonb_build_object('campaignId', id, 'word', word, 'reason', ${reason ?? null}::text)) AS detail,
+        jsonb_strip_nulls(jsonb_build_object('campaignId', id, 'name', name, 'channel', channel, 'word', word,
+          'reason', ${reason ?? null}::text)) AS detail,
         '{events}'::text[] AS topics
       FROM said),
     ${recordEvents(sql, actor)}

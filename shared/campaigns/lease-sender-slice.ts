@@ -9,6 +9,12 @@ import type { RateSlice } from '#shared/partners/rate-slices.ts';
 const AHEAD_MS = 250;
 /** Until a day's quota, or a sender that has gone, is asked about again. */
 const LATER_MS = 30_000;
+const SLOWED_MS = 10_000;
+/** Between two halvings: mails that were under way side by side are refused together. */
+const HALVED_EVERY_MS = 1_000;
+const SLOWEST = 0.02;
+const FASTER = 1.1;
+const QUOTA_AGAIN_MINUTES = 10;
 
 export interface SenderSlice {
   readonly tenantId: string;
@@ -25,11 +31,12 @@ export async function leaseSenderSlice(
   const [row] = await sql<{ given: number | null; forMs: number }[]>`
     WITH held AS (
       SELECT greatest(coalesce(rate_given_until, now()), now()) AS until,
+        CASE WHEN slowed_until > now() THEN pace ELSE least(1, pace * ${FASTER}::float8) END AS pace,
         CASE WHEN given_on = (now() AT TIME ZONE 'UTC')::date THEN given ELSE 0 END AS today
       FROM senders WHERE tenant_id = ${tenantId} AND name = ${sender} AND removed_at IS NULL FOR UPDATE),
-    slice AS (SELECT until, today, least(${mails}::int, ${perDay}::int - today) AS mails FROM held),
+    slice AS (SELECT until, today, pace, least(${mails}::int, ${perDay}::int - today) AS mails FROM held),
     given AS (
-      UPDATE senders s SET rate_given_until = p.until + (p.mails / ${ratePerSecond}::float8) * interval '1 s',
+      UPDATE senders s SET rate_given_until = p.until + (p.mails / (${ratePerSecond}::float8 * p.pace)) * interval '1 s', pace = p.pace,
         given_on = (now() AT TIME ZONE 'UTC')::date, given = p.today + p.mails
       FROM slice p
       WHERE s.tenant_id = ${tenantId} AND s.name = ${sender} AND p.mails > 0 AND p.until <= now() + ${AHEAD_MS}::int * interval '1 ms'
@@ -57,6 +64,22 @@ export async function leaseCampaignSlice(sql: Sql, campaignId: string, ratePerSe
   return row === undefined
     ? { calls: 0, forMs: LATER_MS }
     : { calls: row.isGiven ? mails : 0, forMs: Math.max(1, row.forMs) };
+}
+
+type SenderAt = Pick<SenderSlice, 'tenantId' | 'sender'>;
+
+export async function slowSender(sql: Sql, { tenantId, sender }: SenderAt): Promise<void> {
+  await sql`
+    UPDATE senders SET pace = greatest(${SLOWEST}::float8, pace / 2), slowed_until = now() + ${SLOWED_MS}::int * interval '1 ms'
+    WHERE tenant_id = ${tenantId} AND name = ${sender}
+      AND (slowed_until IS NULL OR slowed_until < now() + ${SLOWED_MS - HALVED_EVERY_MS}::int * interval '1 ms')`;
+}
+
+/** For status alone: what the service refused is asked of it again. */
+export async function spendQuota(sql: Sql, { tenantId, sender }: SenderAt): Promise<void> {
+  await sql`
+    UPDATE senders SET quota_until = now() + ${QUOTA_AGAIN_MINUTES}::int * interval '1 minute'
+    WHERE tenant_id = ${tenantId} AND name = ${sender}`;
 }
 
 function mailsOf(ratePerSecond: number): number {

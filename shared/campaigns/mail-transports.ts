@@ -4,13 +4,17 @@ import type { SenderDocument } from '#shared/definitions/sender-schema.ts';
 import { sendMail } from '#shared/notices/send-mail.ts';
 import { type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
 import type { CampaignMail, MailSent } from './campaign-mail.ts';
-import { openSes, sendBySes } from './send-by-ses.ts';
+import { type MailAccount, openSes, readAccount, sendBySes } from './send-by-ses.ts';
+import { type BulkTerms, createBulkSender } from './send-in-bulk.ts';
 
 export interface MailTransports {
   send(
     mail: CampaignMail,
     by: { readonly tenantId: string; readonly sender: SenderDocument; readonly signal?: AbortSignal | undefined },
   ): Promise<MailSent>;
+  /** Of the service that `ses` senders share. */
+  readonly accountName: string;
+  account(): Promise<MailAccount>;
   close(): void;
 }
 
@@ -25,13 +29,22 @@ export function createMailTransports({
   readonly secrets: SecretStore;
 }): MailTransports {
   let opening: Promise<SESv2Client> | undefined;
+  const open = () => {
+    opening ??= openSes(region, SES_TIMEOUT_MS);
+    return opening;
+  };
+  const inBulk = createBulkSender(open);
   return {
+    accountName: `ses/${region}`,
+    account: async () => await readAccount(await open()),
     async send(mail, { tenantId, sender, signal }) {
       const deadline = AbortSignal.timeout(sender.timeout);
       const bound = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
       if (sender.transport === 'ses') {
-        opening ??= openSes(region, SES_TIMEOUT_MS);
-        return await sendBySes(await opening, mail, { configurationSet: sender.configurationSet, signal: bound });
+        const configurationSet = mail.isTracked === true ? sender.trackingSet : sender.configurationSet;
+        const terms: BulkTerms = { configurationSet, batch: sender.batch, timeoutMs: sender.timeout };
+        if (sender.batch > 1) return await inBulk.send(mail, terms);
+        return await sendBySes(await open(), mail, { configurationSet, signal: bound });
       }
       return await sendBySmtp(mail, sender, secretsOfTenant(secrets, tenantId), signal);
     },

@@ -10,6 +10,7 @@ import type { CampaignMail, MailSent } from './campaign-mail.ts';
 /** Nothing of the request left this machine. */
 const NOT_CONNECTED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
 const THROTTLED = new Set(['TooManyRequestsException', 'ThrottlingException', 'Throttling']);
+const ACCOUNT_MS = 5_000;
 const STOPPED: ReadonlySet<string> = new Set([
   'SendingPausedException',
   'AccountSuspendedException',
@@ -28,6 +29,24 @@ export async function openSes(region: string, requestTimeout: number): Promise<S
     httpsAgent: { maxSockets: 200 },
   };
   return new Client({ region, maxAttempts: 1, requestHandler });
+}
+
+/** Null: the service names no limit. */
+export interface MailAccount {
+  readonly maxPerSecond: number | null;
+  readonly maxPerDay: number | null;
+  readonly sentLastDay: number | null;
+}
+
+export async function readAccount(client: SESv2Client): Promise<MailAccount> {
+  const { GetAccountCommand } = await import('@aws-sdk/client-sesv2');
+  const { SendQuota } = await client.send(new GetAccountCommand({}), { abortSignal: AbortSignal.timeout(ACCOUNT_MS) });
+  const limitOf = (limit: number | undefined) => (limit === undefined || limit <= 0 ? null : limit);
+  return {
+    maxPerSecond: limitOf(SendQuota?.MaxSendRate),
+    maxPerDay: limitOf(SendQuota?.Max24HourSend),
+    sentLastDay: SendQuota?.SentLast24Hours ?? null,
+  };
 }
 
 export async function sendBySes(
@@ -58,11 +77,11 @@ export async function sendBySes(
     const { MessageId } = await client.send(command, signal && { abortSignal: signal });
     return { type: 'sent', messageId: MessageId ?? '' };
   } catch (error) {
-    return judge(error);
+    return judgeSes(error);
   }
 }
 
-function judge(error: unknown): MailSent {
+export function judgeSes(error: unknown): MailSent {
   const {
     name = '',
     code = '',

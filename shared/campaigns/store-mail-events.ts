@@ -2,13 +2,16 @@
  * What the mail service reports of messages, stored: one row for each fact. Repetition and order change nothing.
  *
  * 1. An event counts only for a record of the campaign that its tags name; the recipient's suppression is of the record's own address.
- * 2. A hard bounce suppresses the address for all topics for half a year, a complaint for all topics without end.
+ * 2. A hard bounce suppresses the address for all topics for half a year, a complaint for all topics without end, soft bounces in three
+ *    campaigns for two weeks.
  * 3. Past its sender's limits a campaign is held, whoever stores the event that says so.
  *
- * Out: for each event whether it was `new`, `repeated` or `unknown`. Events: `campaign.changed` where one is held.
+ * Out: for each event whether it was `new`, `repeated` or `unknown`. Events: `mail.bounced`, `mail.complained`; `campaign.changed`
+ * where one is held.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { runSet, toJsonb } from '#shared/db/run-statements.ts';
+import { recordEvents } from '#shared/jobs/record-events.ts';
 import type { MailEvent } from '#shared/messages/mail-events.ts';
 import { sayWord } from './campaign-store.ts';
 import { addressHash, domainOf } from './mail-address.ts';
@@ -31,6 +34,9 @@ interface Fact {
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const LINE = /^[1-9]\d{0,14}$/;
 const HARD_BOUNCE_DAYS = 180;
+const SOFT_BOUNCE_DAYS = 14;
+/** In so many campaigns. */
+const SOFT_BOUNCES = 3;
 
 export async function storeMailEvents(sql: Sql, events: readonly MailEvent[]): Promise<MailEventOutcome[]> {
   const facts = events.map(factOf);
@@ -65,12 +71,11 @@ function keyOf({ campaignId, line, kind, eventKey }: Pick<Fact, 'campaignId' | '
 }
 
 function factOf({ time, detail }: MailEvent): Fact | undefined {
-  const { eventType, mail, bounce, complaint, click, open } = detail;
+  const { mail, bounce, complaint, click, open } = detail;
   const campaignId = mail.tags.ls_campaign?.[0] ?? '';
   const lineText = mail.tags.ls_line?.[0] ?? '';
   const [address = ''] = mail.destination;
-  const kind =
-    eventType === 'Bounce' ? (bounce?.bounceType === 'Permanent' ? 'bounced_hard' : 'bounced_soft') : KINDS[eventType];
+  const kind = kindOf(detail);
   if (!UUID.test(campaignId) || !LINE.test(lineText) || kind === undefined) return undefined;
   const [recipient] = bounce?.bouncedRecipients ?? [];
   const said = bounce?.timestamp ?? complaint?.timestamp ?? open?.timestamp ?? click?.timestamp ?? time;
@@ -79,13 +84,30 @@ function factOf({ time, detail }: MailEvent): Fact | undefined {
     ...{ campaignId, line: Number(lineText), kind, messageId: mail.messageId, at: new Date(at).toISOString() },
     ...{ address, hash: addressHash(address), domain: domainOf(address).slice(0, 253) },
     // These alone happen more than once.
-    eventKey: kind === 'opened' || kind === 'clicked' ? `${at} ${click?.link ?? ''}`.slice(0, 500) : '',
+    eventKey: REPEATED.has(kind) ? `${at} ${click?.link ?? ''}`.slice(0, 500) : '',
     detail: {
       ...(recipient?.status !== undefined && { smtp: recipient.status }),
       ...(recipient?.diagnosticCode !== undefined && { diagnostic: recipient.diagnosticCode.slice(0, 500) }),
       ...(click?.link !== undefined && { link: click.link }),
     },
   };
+}
+
+const REPEATED: ReadonlySet<string> = new Set(['opened', 'machine_opened', 'clicked', 'machine_clicked']);
+/** Fetch every picture, and some every link, before anybody reads the mail. */
+const MACHINES =
+  /GoogleImageProxy|YahooMailProxy|^Mozilla\/5\.0$|Barracuda|Mimecast|Proofpoint|SafeLinks|urlscan|bot\b/i;
+
+function kindOf({ eventType, bounce, click, open }: MailEvent['detail']): string | undefined {
+  if (eventType === 'Bounce') {
+    // A list of the service's own: no server was asked, so it says nothing of the sender's reputation.
+    if (bounce?.bounceSubType === 'OnAccountSuppressionList') return 'suppressed';
+    return bounce?.bounceType === 'Permanent' ? 'bounced_hard' : 'bounced_soft';
+  }
+  const isMachine = MACHINES.test((open ?? click)?.userAgent ?? '');
+  if (eventType === 'Open' && isMachine) return 'machine_opened';
+  if (eventType === 'Click' && isMachine) return 'machine_clicked';
+  return KINDS[eventType];
 }
 
 type StoredFact = Pick<Fact, 'campaignId' | 'line' | 'kind' | 'eventKey'> & { readonly isNew: boolean };
@@ -100,8 +122,8 @@ function storeSet(sql: Sql, facts: Fact[]): Promise<StoredFact[]> {
         JOIN records r ON r.job_id = j.id AND r.line = i.line AND r.created_at = j.created_at
       WHERE lower(r.values ->> 'email') = lower(i.address)),
     stored AS (
-      INSERT INTO mail_events (campaign_id, line, kind, event_key, tenant_id, message_id, at, detail)
-      SELECT "campaignId", line, kind, "eventKey", tenant_id, "messageId", at, detail FROM input
+      INSERT INTO mail_events (campaign_id, line, kind, event_key, tenant_id, message_id, at, detail, address_hash)
+      SELECT "campaignId", line, kind, "eventKey", tenant_id, "messageId", at, detail, hash FROM input
       ORDER BY "campaignId", line, kind, "eventKey"
       ON CONFLICT DO NOTHING RETURNING campaign_id, line, kind, event_key),
     fresh AS (
@@ -114,12 +136,22 @@ function storeSet(sql: Sql, facts: Fact[]): Promise<StoredFact[]> {
     suppressed AS (
       INSERT INTO suppressions AS s (tenant_id, topic, address_hash, address, reason, origin, expires_at)
       SELECT DISTINCT ON (tenant_id, hash) tenant_id, '*', hash, address,
-        CASE kind WHEN 'complained' THEN 'complaint' ELSE 'hard-bounce' END, "campaignId"::text,
-        CASE kind WHEN 'complained' THEN NULL ELSE now() + ${HARD_BOUNCE_DAYS}::int * interval '1 day' END
-      FROM fresh WHERE kind IN ('bounced_hard', 'complained') ORDER BY tenant_id, hash, kind DESC
+        CASE kind WHEN 'complained' THEN 'complaint' WHEN 'bounced_soft' THEN 'soft-bounces' ELSE 'hard-bounce' END, "campaignId"::text,
+        CASE kind WHEN 'complained' THEN NULL WHEN 'bounced_soft' THEN now() + ${SOFT_BOUNCE_DAYS}::int * interval '1 day'
+          ELSE now() + ${HARD_BOUNCE_DAYS}::int * interval '1 day' END
+      FROM fresh f
+      WHERE kind IN ('bounced_hard', 'complained', 'suppressed') OR (kind = 'bounced_soft' AND ${SOFT_BOUNCES - 1}::int <= (
+        SELECT count(DISTINCT e.campaign_id) FROM mail_events e
+        WHERE e.tenant_id = f.tenant_id AND e.address_hash = f.hash AND e.kind = 'bounced_soft' AND e.campaign_id <> f."campaignId"))
+      ORDER BY tenant_id, hash, array_position(ARRAY['complained', 'bounced_hard', 'suppressed', 'bounced_soft'], kind)
       ON CONFLICT (tenant_id, address_hash, topic) DO UPDATE SET reason = excluded.reason, origin = excluded.origin,
-        expires_at = CASE WHEN s.expires_at IS NULL THEN NULL ELSE excluded.expires_at END
-      WHERE s.reason = 'hard-bounce')
+        expires_at = CASE WHEN s.expires_at IS NULL THEN NULL ELSE greatest(s.expires_at, excluded.expires_at) END
+      WHERE s.reason IN ('hard-bounce', 'soft-bounces')),
+    event AS (
+      SELECT CASE kind WHEN 'complained' THEN 'mail.complained' ELSE 'mail.bounced' END AS type, tenant_id, NULL::uuid AS file_id,
+        "campaignId" AS job_id, jsonb_build_object('campaignId', "campaignId", 'line', line) AS detail, '{events}'::text[] AS topics
+      FROM fresh WHERE kind IN ('bounced_hard', 'complained')),
+    ${recordEvents(sql, 'ingestor')}
     SELECT i."campaignId", i.line::float8 AS line, i.kind, i."eventKey", f."campaignId" IS NOT NULL AS "isNew"
     FROM input i LEFT JOIN fresh f USING ("campaignId", line, kind, "eventKey")`;
 }

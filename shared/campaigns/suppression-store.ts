@@ -38,6 +38,62 @@ export async function suppress(
     ON CONFLICT (tenant_id, address_hash, topic) DO UPDATE SET expires_at = NULL`;
 }
 
+export interface ListedSuppression extends SuppressionRow {
+  /** Null when it was erased, or is known by a link alone. */
+  readonly address: string | null;
+  readonly addressHash: string;
+}
+
+/** In the order of the hashes of their addresses. */
+export async function listSuppressions(
+  sql: Sql,
+  {
+    tenantId,
+    topic,
+    reason,
+    after,
+    limit,
+  }: {
+    readonly tenantId: string;
+    readonly topic?: string | undefined;
+    readonly reason?: string | undefined;
+    readonly after?: string | undefined;
+    readonly limit: number;
+  },
+): Promise<ListedSuppression[]> {
+  return await sql<ListedSuppression[]>`
+    SELECT address, address_hash || '/' || topic AS "addressHash", topic, reason, origin, created_at AS "createdAt", expires_at AS "expiresAt"
+    FROM suppressions
+    WHERE tenant_id = ${tenantId} AND (expires_at IS NULL OR expires_at > now())
+      AND (${topic ?? null}::text IS NULL OR topic = ${topic ?? null}) AND (${reason ?? null}::text IS NULL OR reason = ${reason ?? null})
+      AND (${after ?? null}::text IS NULL OR (address_hash, topic) > (split_part(${after ?? ''}, '/', 1), split_part(${after ?? ''}, '/', 2)))
+    ORDER BY address_hash, topic LIMIT ${limit}`;
+}
+
+/** Those that are there stay as they are. Out: how many were not. */
+export async function importSuppressions(
+  sql: Sql,
+  {
+    tenantId,
+    topic,
+    addresses,
+    actor,
+  }: {
+    readonly tenantId: string;
+    readonly topic: string;
+    readonly addresses: readonly string[];
+    readonly actor: string;
+  },
+): Promise<number> {
+  const byHash = new Map(addresses.map((address) => [addressHash(address), address]));
+  const rows = await sql`
+    INSERT INTO suppressions (tenant_id, topic, address_hash, address, reason, origin)
+    SELECT ${tenantId}, ${topic}, i.hash, i.address, 'imported', ${actor}
+    FROM unnest(${[...byHash.keys()]}::text[], ${[...byHash.values()]}::text[]) AS i(hash, address) ORDER BY i.hash
+    ON CONFLICT DO NOTHING RETURNING 1`;
+  return rows.length;
+}
+
 export async function allowAgain(
   sql: Sql,
   { tenantId, address, topic }: SuppressionAt & { readonly topic: string },

@@ -1556,7 +1556,7 @@ export const campaigns = pgTable(
     window: jsonb('send_window'),
     /** Name of the tenant's calendar whose business days the window is limited to. */
     calendar: text('calendar'),
-    /** `2026-06-01T10:00:00`: the start by each recipient's clock, in place of `starts_at`. */
+    /** `2026-06-01T10:00:00[Europe/Berlin]`: the start by each recipient's clock, and the zone of those who have none. */
     localStart: text('local_start'),
     isRecipientZone: boolean('is_recipient_zone').notNull().default(false),
     ratePerSecond: doublePrecision('rate_per_second'),

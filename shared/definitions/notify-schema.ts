@@ -21,6 +21,13 @@ export const NOTICES = [
   'expected-late',
   'expected-missed',
   'expected-odd',
+  'campaign-started',
+  'campaign-held',
+  'campaign-sent',
+  'campaign-done',
+  'mail-bounced',
+  'mail-complained',
+  'mail-unsubscribed',
 ] as const;
 
 export const CHANNEL_KINDS = ['webhook', 'slack', 'teams', 'email', 'sns', 'ticket'] as const;

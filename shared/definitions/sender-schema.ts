@@ -48,6 +48,11 @@ const shared = {
     })
     .default({ after: 500, hardBounces: 0.05, complaints: 0.001 }),
   topics: z.array(topicSchema).min(1).max(50),
+  /** Where unsubscribe links lead: a host of the sender's that hands `/u` to the control API. */
+  unsubscribe: z.strictObject({ baseUrl: z.url({ protocol: /^https?$/ }).max(200) }).optional(),
+  /** Of mails of which nothing is heard for `settleAfter`, while others are heard of: sent once more, or left to a person. */
+  onUnknown: z.enum(['leave', 'resend']).default('leave'),
+  settleAfter: durationSchema({ minMs: 60_000, maxMs: 259_200_000 }).default(900_000),
   timeout: durationSchema({ minMs: 1_000, maxMs: 60_000 }).default(10_000),
 };
 
@@ -59,6 +64,13 @@ const sesSenderSchema = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 letters, digits, "_" and "-"')
     .optional(),
+  /** Publishes opens and clicks too; of campaigns that ask for `track`. */
+  trackingSet: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 letters, digits, "_" and "-"')
+    .optional(),
+  /** Mails of one request. Above some 200 mails per second single ones cost a worker its processor. */
+  batch: z.int().min(1).max(50).default(1),
 });
 
 const smtpSenderSchema = z.strictObject({

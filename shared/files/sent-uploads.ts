@@ -63,7 +63,13 @@ export interface SentUploads {
   abort(upload: UploadAddress, options?: CallOptions): Promise<void>;
   presignPart(part: SentPart): Promise<PresignedRequest>;
   /** Without a size, of any; whoever reads the object looks at it. */
-  presignPut(object: SentObject & { readonly sizeBytes?: number | undefined }): Promise<PresignedRequest>;
+  presignPut(
+    object: SentObject & {
+      readonly sizeBytes?: number | undefined;
+      /** Base64; the store takes no other bytes. */
+      readonly sha256?: string | undefined;
+    },
+  ): Promise<PresignedRequest>;
   /** As a file to be saved under `name`. */
   presignGet(address: ObjectAddress, name: string): Promise<string>;
 }
@@ -106,16 +112,18 @@ export function createSentUploads(client: S3Client, presigner: S3Client = client
       return { url: await presign(presigner, command, headers), headers };
     },
 
-    async presignPut({ target, metadata, contentType = 'application/octet-stream', sizeBytes }) {
+    async presignPut({ target, metadata, contentType = 'application/octet-stream', sizeBytes, sha256 }) {
       const command = new PutObjectCommand({
         Bucket: target.bucket,
         Key: target.key,
         Metadata: { ...metadata },
         ContentType: contentType,
         ContentLength: sizeBytes,
+        ...(sha256 !== undefined && { ChecksumSHA256: sha256 }),
       });
       const headers = {
         'content-type': contentType,
+        ...(sha256 !== undefined && { 'x-amz-checksum-sha256': sha256 }),
         ...Object.fromEntries(Object.entries(metadata).map(([name, value]) => [`x-amz-meta-${name}`, value])),
       };
       return { url: await presign(presigner, command, headers), headers };

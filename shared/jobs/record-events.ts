@@ -41,5 +41,12 @@ export function noticeOf(sql: Sql) {
     WHEN 'expectation.late' THEN 'expected-late'
     WHEN 'expectation.missed' THEN 'expected-missed'
     WHEN 'expectation.odd' THEN 'expected-odd'
+    WHEN 'campaign.started' THEN 'campaign-started'
+    WHEN 'campaign.sent' THEN 'campaign-sent'
+    WHEN 'campaign.done' THEN 'campaign-done'
+    WHEN 'campaign.changed' THEN CASE WHEN detail ->> 'word' = 'HELD' THEN 'campaign-held' END
+    WHEN 'mail.bounced' THEN 'mail-bounced'
+    WHEN 'mail.complained' THEN 'mail-complained'
+    WHEN 'mail.unsubscribed' THEN 'mail-unsubscribed'
   END`;
 }

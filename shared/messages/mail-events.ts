@@ -38,8 +38,10 @@ export const mailEvent = defineExternalMessage({
         .optional(),
       complaint: facts.extend({ complaintFeedbackType: z.string().max(40).nullish() }).optional(),
       delivery: facts.optional(),
-      open: facts.optional(),
-      click: facts.extend({ link: z.string().max(4_000).optional() }).optional(),
+      open: facts.extend({ userAgent: z.string().max(1_000).nullish() }).optional(),
+      click: facts
+        .extend({ userAgent: z.string().max(1_000).nullish(), link: z.string().max(4_000).optional() })
+        .optional(),
     }),
   }),
 });

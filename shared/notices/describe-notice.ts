@@ -59,9 +59,27 @@ export function describeNotice(stored: StoredNotice): string {
       return `${expectedOf(stored)} was missed: ${arrivedOf(event.data)} until ${words('closesAt')}.`;
     case 'expected-odd':
       return `${expectedOf(stored)} is odd: ${words('oddities')}; ${arrivedOf(event.data)}.`;
+    case 'campaign-started':
+      return `${campaignOf(stored)} is being sent.`;
+    case 'campaign-held':
+      return `${campaignOf(stored)} is held: ${words('reason')}. Go on with it: longshore campaigns resume ${words('campaignId')}`;
+    case 'campaign-sent':
+      return `${campaignOf(stored)} was sent: ${countsOf(event.data.records)}.`;
+    case 'campaign-done':
+      return `${campaignOf(stored)} is done; no more reports are expected.`;
+    case 'mail-bounced':
+      return `A mail bounced for good: campaign ${words('campaignId')}, line ${words('line')}.`;
+    case 'mail-complained':
+      return `A recipient complained of a mail: campaign ${words('campaignId')}, line ${words('line')}.`;
+    case 'mail-unsubscribed':
+      return `A recipient unsubscribed from ${words('topic')}: campaign ${words('campaignId')}, line ${words('line')}.`;
     default:
       return `${name}: ${plainText(event.type, NAME_LENGTH)}.`;
   }
+}
+
+function campaignOf({ event }: StoredNotice): string {
+  return `The campaign ${plainText(String(event.data.name ?? ''), NAME_LENGTH)}`;
 }
 
 function routesOf({ jobs }: StoredNotice): string {

@@ -44,7 +44,7 @@ export async function tellChannels(sql: Sql, { limit }: { readonly limit: number
             WHERE j.file_id = n.file_id AND (n.job_id IS NULL OR j.id = n.job_id)), '[]')),
         CASE WHEN c.digest_ms = 0 THEN n.event_id END, now() + c.digest_ms * interval '1 ms'
       FROM named n
-      JOIN notice_channels c ON c.tenant_id = n.tenant_id AND n.notice = ANY(c.notices)
+      JOIN notice_channels c ON c.tenant_id = n.tenant_id AND n.notice = ANY(c.notices) AND c.name = coalesce(n.detail ->> 'channel', c.name)
       LEFT JOIN files f ON f.id = n.file_id
       WHERE c.route IN ('', 'expectation/' || (n.detail ->> 'expectation')) OR EXISTS (
         SELECT 1 FROM jobs j JOIN routes r ON r.id = j.route_id

@@ -17,6 +17,12 @@ import { type CallOutcome, createPartnerCaller, type PartnerCall, type PartnerCa
 import { leaseRateSlice, SLICE_MS } from './lease-rate-slice.ts';
 import type { CallReports } from './report-calls.ts';
 
+/** Of one record alone: others of its chunk go on. */
+export interface PostponedCall {
+  readonly type: 'postponed';
+  readonly afterMs: number;
+}
+
 export interface OpenPartner {
   readonly definition: PartnerDocument;
   readonly breakerOpenForMs: number;
@@ -25,7 +31,7 @@ export interface OpenPartner {
   /** Runs the storing of an outcome, during which one more walk may be begun. */
   whileStoring<Stored>(store: () => Promise<Stored>): Promise<Stored>;
   /** Waits for one of the calls that may be under way side by side. `isWanted` is asked when it is there. */
-  call(call: PartnerCall, isWanted: () => boolean): Promise<CallOutcome>;
+  call(call: PartnerCall, isWanted: () => boolean): Promise<CallOutcome | PostponedCall>;
 }
 
 export type FoundPartner =

@@ -180,6 +180,11 @@ class RecordWalker {
         return !walk.lease.aborted && !walk.isStopping();
       },
     );
+    if (outcome.type === 'postponed') {
+      if (!this.#isTakenOver && (position.isBegun || (await begin(false))))
+        await this.#store(position, { type: 'postponed', delayMs: outcome.afterMs }, {});
+      return undefined;
+    }
     const durationMs = parts.now() - startedMs;
     this.#count(call, outcome, durationMs);
     if (outcome.type !== 'withdrawn') this.#traceCall(position, call, { outcome, requestId, startedAt, durationMs });

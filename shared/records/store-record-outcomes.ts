@@ -3,7 +3,7 @@
  *
  * 1. A row counts only under its chunk's epoch, at its step, its try and `RUNNING`: a stale outcome changes nothing and is absent from the
  *    answer.
- * 2. `later` leaves the chunk: the sweeper gathers what is due into new ones. All other moves stay in it until it is settled.
+ * 2. `later` and `postponed` leave the chunk: the sweeper gathers what is due into new ones. All other moves stay in it until it is settled.
  * 3. Each try that was made is kept as an attempt in the same statement.
  *
  * Events: none; attempts are the trail of a record, and the job's events tell the counts.
@@ -23,7 +23,9 @@ export type RecordMove =
   | { readonly type: 'failed' }
   | { readonly type: 'ambiguous' }
   /** Nothing was sent: the try is not counted, and the chunk comes again. */
-  | { readonly type: 'wait' };
+  | { readonly type: 'wait' }
+  /** As `wait`, but the record leaves the chunk and comes again by itself. */
+  | { readonly type: 'postponed'; readonly delayMs: number };
 
 export interface RecordOutcome extends RecordAt {
   readonly generation: number;
@@ -73,7 +75,7 @@ export function findStoredRecords(sql: Sql, outcomes: readonly RecordOutcome[]):
     SELECT r.job_id AS "jobId", r.line::float8 AS line
     FROM input i JOIN record_chunks c ON c.id = i."chunkId" AND c.epoch = i.epoch
       JOIN records r ON r.job_id = i."jobId" AND r.line = i.line AND r.created_at = i."createdAt"
-    WHERE CASE WHEN i.move = 'later' THEN r.chunk_id IS DISTINCT FROM c.id
+    WHERE CASE WHEN i.move IN ('later', 'postponed') THEN r.chunk_id IS DISTINCT FROM c.id
       ELSE r.chunk_id = c.id AND (r.step, r.tries, r.state) = (i.step + (i.move = 'walk-on')::int, ${triesAfter(sql)}, ${stateAfter(sql)}) END`;
 }
 
@@ -81,7 +83,7 @@ function toRow({ move, error, attempt, ...at }: RecordOutcome) {
   return {
     ...at,
     move: move.type,
-    delayMs: move.type === 'later' ? Math.ceil(move.delayMs) : undefined,
+    delayMs: 'delayMs' in move ? Math.ceil(move.delayMs) : undefined,
     ...error,
     outcome: attempt?.outcome,
     httpStatus: attempt?.httpStatus,
@@ -100,12 +102,12 @@ function inputOf(sql: Sql, outcomes: readonly RecordOutcome[]) {
 }
 
 function stateAfter(sql: Sql) {
-  return sql`CASE i.move WHEN 'walk-on' THEN 'RUNNING' WHEN 'success' THEN 'SUCCESS' WHEN 'wait' THEN 'PENDING'
+  return sql`CASE i.move WHEN 'walk-on' THEN 'RUNNING' WHEN 'success' THEN 'SUCCESS' WHEN 'wait' THEN 'PENDING' WHEN 'postponed' THEN 'PENDING'
           WHEN 'ambiguous' THEN 'AMBIGUOUS' ELSE 'FAILED' END`;
 }
 
 function triesAfter(sql: Sql) {
-  return sql`CASE i.move WHEN 'walk-on' THEN 1 WHEN 'wait' THEN i.tries - 1 ELSE i.tries END`;
+  return sql`CASE i.move WHEN 'walk-on' THEN 1 WHEN 'wait' THEN i.tries - 1 WHEN 'postponed' THEN i.tries - 1 ELSE i.tries END`;
 }
 
 function storeSet(sql: Sql, outcomes: RecordOutcome[], worker: string): Promise<RecordId[]> {
@@ -124,8 +126,8 @@ function storeSet(sql: Sql, outcomes: RecordOutcome[], worker: string): Promise<
           ELSE coalesce(r.replies, '{}') || jsonb_build_object(i."stepName", i.reply) END,
         reference = coalesce(i.reference, r.reference),
         error_code = i.code, error_cause = i.cause, error_message = i.message,
-        next_attempt_at = CASE WHEN i.move = 'later' THEN now() + i."delayMs" * interval '1 ms' END,
-        chunk_id = CASE WHEN i.move = 'later' THEN NULL ELSE r.chunk_id END
+        next_attempt_at = CASE WHEN i.move IN ('later', 'postponed') THEN now() + i."delayMs" * interval '1 ms' END,
+        chunk_id = CASE WHEN i.move IN ('later', 'postponed') THEN NULL ELSE r.chunk_id END
       FROM input i JOIN held h ON h.id = i."chunkId"
       WHERE ${amongRecords(sql, outcomes)} AND r.job_id = i."jobId" AND r.line = i.line AND r.created_at = i."createdAt" AND r.chunk_id = i."chunkId"
         AND r.step = i.step AND r.tries = i.tries AND r.state = 'RUNNING'

@@ -1,4 +1,5 @@
 /** The API with its own database, real queues and keys, for tests. */
+
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { type AppOptions, buildApp } from '#services/control-api/build-app.ts';
@@ -9,6 +10,7 @@ import { createWakeUpSenders } from '#services/control-api/operations/wake-up-se
 import { type OpenLandingOptions, openLanding } from '#services/control-api/uploads/landing-access.ts';
 import { createApiKey, findApiKey } from '#shared/access/api-keys.ts';
 import { findSession, noteSessionUse } from '#shared/access/sessions.ts';
+import type { MailTransports } from '#shared/campaigns/mail-transports.ts';
 import { connectDatabase, connectReads, type Reads, type Sql } from '#shared/db/connect-database.ts';
 import { applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { ADMISSION_WINDOW } from '#shared/jobs/admission.ts';
@@ -37,6 +39,14 @@ const NO_STORE = {
   region: 'us-east-1',
   credentials: { accessKeyId: 'none', secretAccessKey: 'none' },
   maxAttempts: 1,
+};
+
+/** Nothing is sent. */
+const NO_MAIL: MailTransports = {
+  send: async () => ({ type: 'not-sent', reason: 'NO_MAIL' }),
+  accountName: 'none',
+  account: async () => ({ maxPerSecond: null, maxPerDay: null, sentLastDay: null }),
+  close: () => undefined,
 };
 
 export async function startTestApi(
@@ -137,6 +147,7 @@ export async function startTestApi(
     },
     chat: { slack: undefined, teamsWebhooks: new Map() },
     linkSecret: undefined,
+    transports: NO_MAIL,
     ...others,
   });
   await app.ready();

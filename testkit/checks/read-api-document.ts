@@ -38,7 +38,15 @@ export interface ApiSchema {
 /** Nothing of it is called: handlers are described, and no request is made. */
 const UNUSED = {} as Pick<
   AppOptions,
-  'sql' | 'reads' | 'senders' | 'readDepths' | 'authenticate' | 'authenticateSession' | 'noteSessionUse' | 'secrets'
+  | 'sql'
+  | 'reads'
+  | 'senders'
+  | 'readDepths'
+  | 'authenticate'
+  | 'authenticateSession'
+  | 'noteSessionUse'
+  | 'secrets'
+  | 'transports'
 >;
 
 export async function readApiDocument(): Promise<ApiDocument> {

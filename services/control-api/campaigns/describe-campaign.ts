@@ -1,25 +1,11 @@
 /** A campaign as replies show it. Its status is made of what people said, of its job, and of the clock: it is stored nowhere. */
 import { z } from 'zod';
-import type { CampaignRow } from '#shared/campaigns/campaign-store.ts';
+import { type CampaignRow, COUNTING } from '#shared/campaigns/campaign-store.ts';
 import { msUntilOpen } from '#shared/campaigns/send-window.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { CountRecords } from '../records/count-records.ts';
 
-const STATUSES = [
-  ...[
-    'AWAITING_FILE',
-    'PREPARING',
-    'HELD',
-    'SCHEDULED',
-    'SENDING',
-    'PAUSED',
-    'WAITING',
-    'SENT',
-    'DONE',
-    'FAILED',
-    'CANCELLED',
-  ],
-] as const;
+const STATUSES = 'AWAITING_FILE, PREPARING, HELD, SCHEDULED, SENDING, PAUSED, WAITING, SENT, DONE, FAILED, CANCELLED';
 
 export const campaignSchema = z
   .object({
@@ -30,8 +16,8 @@ export const campaignSchema = z
     template_version: z.number(),
     sender: z.string(),
     topic: z.string(),
-    status: z.string().describe(STATUSES.join(', ')),
-    waiting_for: z.string().nullable().describe('WINDOW, or why it is held.'),
+    status: z.string().describe(STATUSES),
+    waiting_for: z.string().nullable().describe('WINDOW, DAILY_QUOTA, SENDER_UNKNOWN, or why it is held.'),
     recipients: z.object({
       rows: z.number(),
       valid: z.number(),
@@ -48,13 +34,23 @@ export const campaignSchema = z
     events: z.record(z.string(), z.number()).describe('What the mail service reported.'),
     created_at: z.string(),
     starts_at: z.string().nullable(),
+    expected_end_at: z.string().nullable().describe('By its rate; null while its recipients are not counted.'),
     started_at: z.string().nullable(),
     finished_at: z.string().nullable(),
     error: z.object({ code: z.string(), message: z.string().nullable() }).nullable(),
     file_id: z.string().nullable(),
+    results: z
+      .object({ file_id: z.string(), what: z.literal('results') })
+      .nullable()
+      .describe('What to ask POST /api/v1/downloads for: a line for each row.'),
   })
   .meta({ id: 'Campaign' });
 
+/** What every campaign shows, reported or not. */
+const NO_EVENTS = {
+  ...{ delivered: 0, bounced_hard: 0, bounced_soft: 0, complained: 0 },
+  ...{ opened: 0, clicked: 0, unsubscribed: 0 },
+};
 /** Events come for so long after the last mail. */
 const SETTLED_MS = 72 * 3_600_000;
 
@@ -88,18 +84,47 @@ export async function describeCampaign(
       ...{ pending: count('PENDING') + count('RUNNING'), sent: count('SUCCESS') },
       ...{ failed: count('FAILED') - suppressed, ambiguous: count('AMBIGUOUS') },
     },
-    events: Object.fromEntries(events.map(({ kind, n }) => [kind, n])),
+    events: { ...NO_EVENTS, ...Object.fromEntries(events.map(({ kind, n }) => [kind, n])) },
     created_at: campaign.createdAt.toISOString(),
     starts_at: campaign.startsAt?.toISOString() ?? null,
+    expected_end_at: expectedEnd(campaign, count('PENDING') + count('RUNNING')),
     started_at: campaign.startedAt?.toISOString() ?? null,
     finished_at: campaign.finishedAt?.toISOString() ?? null,
     error: status === 'FAILED' && errorCause !== null ? { code: errorCause, message: errorMessage } : null,
     file_id: campaign.fileId,
+    results: hasResults(campaign) ? { file_id: String(campaign.fileId), what: 'results' } : null,
   };
 }
 
+/** Windows and other campaigns of the sender make it later. */
+function expectedEnd(
+  { ratePerSecond, senderRate, startsAt, now, openRecords }: CampaignRow,
+  pending: number,
+): string | null {
+  const rate = Math.min(ratePerSecond ?? Number.POSITIVE_INFINITY, senderRate ?? Number.POSITIVE_INFINITY);
+  if (pending === 0 || openRecords === null || !Number.isFinite(rate)) return null;
+  const beginsMs = Math.max(now.getTime(), startsAt?.getTime() ?? 0);
+  return new Date(beginsMs + (pending / rate) * 1_000).toISOString();
+}
+
+function hasResults({ jobState, errorCause, fileId }: CampaignRow): boolean {
+  return fileId !== null && (jobState === 'SUCCEEDED' || (jobState === 'FAILED' && errorCause === 'RECORDS_FAILED'));
+}
+
 function statusOf(campaign: CampaignRow): { readonly status: string; readonly waitingFor: string | null } {
-  const { word, jobState, stepKind, openRecords, startsAt, window, finishedAt, now, errorCause } = campaign;
+  const {
+    word,
+    jobState,
+    stepKind,
+    openRecords,
+    startsAt,
+    window,
+    calendar,
+    isRecipientZone,
+    finishedAt,
+    now,
+    errorCause,
+  } = campaign;
   const is = (status: string, waitingFor: string | null = null) => ({ status, waitingFor });
   if (word === 'CANCELLED') return is('CANCELLED');
   if (jobState === 'SUCCEEDED' || (jobState === 'FAILED' && errorCause === 'RECORDS_FAILED')) {
@@ -107,11 +132,14 @@ function statusOf(campaign: CampaignRow): { readonly status: string; readonly wa
     return is(isSettled ? 'DONE' : 'SENT');
   }
   if (jobState === 'FAILED' || jobState === 'CANCELLED') return is(jobState);
-  if (word === 'HELD') return is('HELD', campaign.heldReason);
+  if (word === 'HELD') return campaign.heldReason === COUNTING ? is('PREPARING') : is('HELD', campaign.heldReason);
   if (word === 'PAUSED') return is('PAUSED');
   if (jobState === null) return is('AWAITING_FILE');
   if (stepKind !== 'call' || openRecords === null) return is('PREPARING');
   if (startsAt !== null && startsAt > now) return is('SCHEDULED');
-  if (window !== null && msUntilOpen(window, now.getTime()) > 0) return is('WAITING', 'WINDOW');
+  if (window !== null && !isRecipientZone && msUntilOpen(window, now.getTime(), calendar ?? {}) > 0)
+    return is('WAITING', 'WINDOW');
+  if (campaign.senderRate === null) return is('WAITING', 'SENDER_UNKNOWN');
+  if (campaign.isQuotaSpent) return is('WAITING', 'DAILY_QUOTA');
   return is('SENDING');
 }

@@ -18,7 +18,7 @@ import {
   routeNameOf,
   sayWord,
 } from '#shared/campaigns/campaign-store.ts';
-import { instantOf } from '#shared/campaigns/send-window.ts';
+import { earliestInstantOf, instantOf, latestInstantOf } from '#shared/campaigns/send-window.ts';
 import type { CampaignWord } from '#shared/db/schema.ts';
 import { canonicalJson, definitionHash } from '#shared/definitions/definition-hash.ts';
 import { idSchema, timeZoneSchema } from '#shared/definitions/name-schemas.ts';
@@ -63,12 +63,31 @@ const createSchema = z.strictObject({
     .strictObject({
       at: z.iso.datetime({ local: true, offset: true }).optional().describe('Nothing is sent before.'),
       time_zone: timeZoneSchema.default('UTC'),
-      window: z.strictObject({ from: clockField, to: clockField }).optional().describe('Hours of a day.'),
+      window: z
+        .strictObject({
+          from: clockField,
+          to: clockField,
+          calendar: idSchema.optional().describe('A calendar of the tenant: the window opens on its business days.'),
+        })
+        .optional()
+        .describe('Hours of a day.'),
+      recipient_zone: z
+        .boolean()
+        .default(false)
+        .describe('`at` and `window` are by each recipient’s clock: the column `time_zone`, else `time_zone` here.'),
     })
     .optional(),
   rate_per_second: z.number().min(0.1).max(10_000).optional().describe('Within the sender’s.'),
   max_rejected: shareField.default('100%').describe('With more rejected rows nothing is sent.'),
-  hold: z.boolean().default(false).describe('Waits for `resume` before the first mail.'),
+  hold: z
+    .union([z.boolean(), z.string().regex(/^over-\d{1,9}$/, 'is true, false, or such as over-10000')])
+    .default(false)
+    .describe('Waits for `resume` before the first mail; `over-10000`: when more recipients than these are valid.'),
+  track: z
+    .strictObject({ opens: z.boolean().default(false), clicks: z.boolean().default(false) })
+    .optional()
+    .describe('Needs `trackingSet` of the sender.'),
+  webhook: idSchema.optional().describe('The notice channel that hears of it; default: all that ask for such notices.'),
 });
 type CreateBody = z.output<typeof createSchema>;
 
@@ -157,11 +176,20 @@ export function handleCampaigns(app: ApiServer, parts: CampaignParts, countRecor
       );
     if (isMarketing && template.warnings.includes('NO_UNSUBSCRIBE_LINK'))
       throw new LongshoreError('TEMPLATE_NO_UNSUBSCRIBE', 'The template has no {{ unsubscribe_url }}.');
+    const isTracked = body.track?.opens === true || body.track?.clicks === true;
+    if (isTracked && (sender.transport !== 'ses' || sender.trackingSet === undefined))
+      throw invalid('track', 'needs `trackingSet`, a configuration set that reports opens and clicks, in the sender');
+    await Promise.all([
+      refuseUnnamed('calendars', tenantId, 'schedule.window.calendar', body.schedule?.window?.calendar),
+      refuseUnnamed('channels', tenantId, 'webhook', body.webhook),
+    ]);
     const id = randomUUIDv7();
     const definition = definitionOf(id, tenantId, body, template.variables);
     const created = await createCampaign(sql, {
       ...{ id, tenantId, topic, isMarketing, idempotencyKey, requestHash, definition },
-      ...{ name: body.name ?? template.id, sender: body.sender, fileRef: body.file_id, isHeld: body.hold },
+      ...{ name: body.name ?? template.id, sender: body.sender, fileRef: body.file_id, isTracked },
+      ...holdOf(body.hold),
+      channel: body.webhook ?? null,
       ...{ defaults: body.defaults, definitionHash: definitionHash(definition), actor: actorOf(caller) },
       ...{ templateId: template.id, templateVersion: template.version, ratePerSecond: body.rate_per_second ?? null },
       ...scheduleOf(body.schedule),
@@ -175,6 +203,15 @@ export function handleCampaigns(app: ApiServer, parts: CampaignParts, countRecor
     const [row] = await sql<{ definition: unknown }[]>`
       SELECT definition FROM senders WHERE tenant_id = ${tenantId} AND name = ${name} AND removed_at IS NULL`;
     return row && senderDocumentSchema.parse(row.definition);
+  }
+
+  async function refuseUnnamed(kind: 'calendars' | 'channels', tenantId: string, field: string, name?: string) {
+    if (name === undefined) return;
+    const rows =
+      kind === 'calendars'
+        ? await sql`SELECT 1 FROM calendars WHERE tenant_id = ${tenantId} AND name = ${name} AND removed_at IS NULL`
+        : await sql`SELECT 1 FROM notice_channels WHERE tenant_id = ${tenantId} AND name = ${name} AND route = ''`;
+    if (rows.length === 0) throw invalid(field, `names no ${kind.slice(0, -1)} of the tenant`);
   }
 
   async function refuseUnknownFile(tenantId: string, id: string): Promise<void> {
@@ -279,14 +316,34 @@ function invalid(field: string, fault: string): LongshoreError {
   });
 }
 
+function holdOf(hold: CreateBody['hold']) {
+  if (typeof hold === 'boolean') return { isHeld: hold, holdOver: null };
+  return { isHeld: true, holdOver: Number(hold.slice('over-'.length)) };
+}
+
 function scheduleOf(schedule: CreateBody['schedule']) {
-  if (schedule === undefined) return { startsAt: null, window: null };
-  const { at, time_zone: timeZone, window } = schedule;
-  const isLocal = at !== undefined && !/(?:Z|[+-]\d{2}:?\d{2})$/.test(at);
-  const startsAt = at === undefined ? null : isLocal ? instantOf(at, timeZone) : new Date(at).toISOString();
-  if (startsAt !== null && Date.parse(startsAt) < Date.now() - LATE_MS) throw invalid('schedule.at', 'is in the past');
+  const none = { startsAt: null, localStart: null, window: null, calendar: null, isRecipientZone: false };
+  if (schedule === undefined) return none;
+  const { at, time_zone: timeZone, window, recipient_zone: isRecipientZone } = schedule;
   if (window !== undefined && window.from === window.to) throw invalid('schedule.window', 'never opens');
-  return { startsAt, window: window === undefined ? null : { ...window, timeZone } };
+  const opening = {
+    calendar: window?.calendar ?? null,
+    window: window === undefined ? null : { from: window.from, to: window.to, timeZone },
+    isRecipientZone,
+  };
+  if (at === undefined) return { ...none, ...opening };
+  const isLocal = !/(?:Z|[+-]\d{2}:?\d{2})$/.test(at);
+  if (isRecipientZone && !isLocal)
+    throw invalid('schedule.at', 'is a time without a zone, such as 2026-06-01T10:00:00, with recipient_zone');
+  const startsAt = isRecipientZone
+    ? earliestInstantOf(at)
+    : isLocal
+      ? instantOf(at, timeZone)
+      : new Date(at).toISOString();
+  const lastAt = isRecipientZone ? latestInstantOf(at) : startsAt;
+  if (Date.parse(lastAt) < Date.now() - LATE_MS) throw invalid('schedule.at', 'is in the past');
+  const localStart = isRecipientZone ? `${at}[${timeZone}]` : null;
+  return { ...opening, startsAt, localStart };
 }
 
 /** The route that the campaign's job is on. */
@@ -295,6 +352,8 @@ function definitionOf(id: string, tenant: string, body: CreateBody, variables: r
   if (odd !== undefined) throw invalid('template_id', `has the variable "${odd}", which no column can be named`);
   const sourceOf = (name: string) => ({ source: body.columns[name] ?? name });
   const email = { name: 'email', ...sourceOf('email'), type: 'email', required: true, sensitive: true };
+  const zone = { name: 'time_zone', ...sourceOf('time_zone'), type: 'time-zone', optional: true };
+  const hasZone = body.schedule?.recipient_zone === true && !variables.includes('time_zone');
   const others = variables.map((name) => ({
     ...{ name, ...sourceOf(name), maxLength: 10_000, sensitive: true },
     ...(body.defaults[name] === undefined ? { required: true } : { optional: true }),
@@ -305,7 +364,13 @@ function definitionOf(id: string, tenant: string, body: CreateBody, variables: r
     name: routeNameOf(id),
     match: { path: [`campaign-recipients/${id}`] },
     records: {
-      ...{ format: 'csv', unknown: 'ignore', ...body.csv, columns: [email, ...others], businessKey: ['email'] },
+      ...{
+        format: 'csv',
+        unknown: 'ignore',
+        ...body.csv,
+        columns: [email, ...(hasZone ? [zone] : []), ...others],
+        businessKey: ['email'],
+      },
       onReject: { action: 'reject-rows', upToShare: body.max_rejected },
     },
     steps: [

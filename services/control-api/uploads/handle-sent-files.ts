@@ -34,6 +34,7 @@ const MOST_JSON_FILE_BYTES = 7_000_000;
 /** Base64 of that, and names. */
 const JSON_BODY_BYTES = 10 * 1024 ** 2;
 const PATH = '/api/v1/files/';
+const sha256Field = z.string().regex(/^[0-9a-fA-F]{64}$/, 'is not a SHA-256 in hex');
 
 const jsonFileSchema = z.strictObject({
   tenant: tenantField.optional().describe('For operators.'),
@@ -44,28 +45,40 @@ const jsonFileSchema = z.strictObject({
     .string()
     .max(Math.ceil(MOST_JSON_FILE_BYTES / 3) * 4)
     .regex(/^[A-Za-z0-9+/]*={0,2}$/, 'is not base64'),
-  sha256: z
-    .string()
-    .regex(/^[0-9a-fA-F]{64}$/, 'is not a SHA-256 in hex')
-    .optional(),
+  sha256: sha256Field.optional(),
 });
 
-const presignSchema = z.union([
-  z.strictObject({
-    tenant: tenantField.optional().describe('For operators.'),
-    path: directoryField,
-    name: nameField,
-    size: sizeField.max(SINGLE_COPY_LIMIT_BYTES),
-    type: typeField,
-  }),
-  z.strictObject({
-    tenant: tenantField.optional().describe('For operators.'),
-    purpose: z.literal('campaign').describe('A file of recipients: no route takes it, campaigns name its file_id.'),
-    file_name: nameField,
-    size: sizeField.max(SINGLE_COPY_LIMIT_BYTES).optional(),
-    type: typeField.default('text/csv'),
-  }),
-]);
+const presignSchema = z.union(
+  [
+    z.strictObject({
+      tenant: tenantField.optional().describe('For operators.'),
+      path: directoryField,
+      name: nameField,
+      size: sizeField.max(SINGLE_COPY_LIMIT_BYTES),
+      type: typeField,
+      sha256: sha256Field.optional(),
+    }),
+    z.strictObject({
+      tenant: tenantField.optional().describe('For operators.'),
+      purpose: z
+        .literal('campaign')
+        .default('campaign')
+        .describe('A file of recipients: no route takes it, campaigns name its file_id.'),
+      file_name: nameField,
+      size: sizeField.max(SINGLE_COPY_LIMIT_BYTES).optional(),
+      type: typeField.default('text/csv'),
+      sha256: sha256Field.optional().describe('In hex; other bytes are refused.'),
+    }),
+  ],
+  { error: (issue) => unfit(issue.input, 'errors' in issue ? issue.errors : []) },
+);
+
+/** The faults of the form that was meant. */
+function unfit(body: unknown, faults: unknown): string {
+  const isCampaign = typeof body === 'object' && body !== null && ('file_name' in body || 'purpose' in body);
+  const meant = (faults as z.core.$ZodIssue[][])[isCampaign ? 1 : 0] ?? [];
+  return meant.map(({ path, message }) => (path.length === 0 ? message : `${path.join('.')}: ${message}`)).join('; ');
+}
 
 const presignedSchema = z.object({
   upload_id: z.string(),
@@ -181,7 +194,13 @@ export async function handleSentFiles(server: ApiServer, parts: UploadParts): Pr
       // A file of recipients has a directory of its own, so that none takes another's place.
       const path = isCampaign ? `${RECIPIENTS_PREFIX}${id}/${body.file_name}` : `${body.path}/${body.name}`;
       const { key } = await uploadTarget(landing.directory, tenantId, path);
-      const once = onceOf(request, ['presigned', isCampaign ? body.file_name : key, body.size, body.type]);
+      const once = onceOf(request, [
+        'presigned',
+        isCampaign ? body.file_name : key,
+        body.size,
+        body.type,
+        ...(body.sha256 ? [body.sha256] : []),
+      ]);
       const created = await createUpload(sql, {
         id,
         tenantId,
@@ -205,6 +224,7 @@ export async function handleSentFiles(server: ApiServer, parts: UploadParts): Pr
         metadata: { [UPLOAD_METADATA]: upload.id },
         contentType: body.type,
         sizeBytes: body.size,
+        sha256: body.sha256 && Buffer.from(body.sha256, 'hex').toString('base64'),
       });
       const method = 'PUT' as const;
       return await reply.code(201).send({

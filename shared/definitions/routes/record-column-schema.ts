@@ -29,7 +29,18 @@ const boundSchema = z.union([
   decimalTextSchema,
 ]);
 
-const COLUMN_TYPES = ['text', 'integer', 'decimal', 'boolean', 'date', 'zoned', 'packed', 'binary', 'email'] as const;
+const COLUMN_TYPES = [
+  'text',
+  'integer',
+  'decimal',
+  'boolean',
+  'date',
+  'zoned',
+  'packed',
+  'binary',
+  'email',
+  'time-zone',
+] as const;
 
 const columnFields = {
   name: columnNameSchema,

@@ -7,6 +7,7 @@
 
 import { readAddress } from '#shared/campaigns/mail-address.ts';
 import { compileLinearPattern } from '#shared/definitions/linear-pattern.ts';
+import { timeZoneSchema } from '#shared/definitions/name-schemas.ts';
 import type { RecordColumn } from '#shared/definitions/routes/record-column-schema.ts';
 import type { RecordsLayout } from '#shared/definitions/routes/records-schema.ts';
 import type { ErrorCode } from '#shared/errors.ts';
@@ -169,6 +170,10 @@ function parserOf(
         const read = readAddress(text);
         return read.ok ? read.address : new ColumnFault(read.code, named(read.what));
       };
+    case 'time-zone': {
+      const unknown = new ColumnFault('ZONE_UNKNOWN', named('is not a time zone such as Europe/Berlin'));
+      return (text) => (timeZoneSchema.safeParse(text).success ? text : unknown);
+    }
     default:
       return (text) => text;
   }

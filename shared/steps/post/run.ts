@@ -74,8 +74,8 @@ function postTarget(
 ): EffectTarget<PostFacts> {
   const { options, idempotencyKey, object, signal } = context;
   let content: FileContent | undefined;
-  const call = (name: string, file?: FileContent): Promise<CallOutcome> =>
-    partner.call(
+  const call = async (name: string, file?: FileContent): Promise<CallOutcome> => {
+    const outcome = await partner.call(
       {
         operation: name,
         values: valuesOf(context),
@@ -86,6 +86,8 @@ function postTarget(
       },
       () => !signal.aborted,
     );
+    return outcome.type === 'postponed' ? { type: 'wait', afterMs: outcome.afterMs, reason: 'rate' } : outcome;
+  };
   return {
     async prepare() {
       content = await readContent(context);
