@@ -42,7 +42,7 @@ const ROWS = [
 
 interface Report {
   readonly status: string;
-  readonly messages: { readonly sent: number };
+  readonly messages: { readonly sent: number; readonly pending: number };
   readonly events: Readonly<Record<string, number>>;
 }
 
