@@ -93,10 +93,16 @@ function insertTarget(context: StepContext<LoadOptions>, layout: RecordsLayout, 
         await table.forget(key);
         const stage = randomUUID();
         let rows = 0;
+        // One batch is staged while the next is read.
+        let staging: Promise<void> | undefined;
         const read = await readRows(context, layout, async (batch) => {
-          await table.stage({ key, stage }, batch, rows);
+          const after = rows;
           rows += batch.length;
-        });
+          await staging;
+          staging = table.stage({ key, stage }, batch, after);
+          staging.catch(() => {});
+        }).finally(() => staging?.catch(() => {}));
+        await staging;
         if (read.isAccepted) return prepared(context, read, { stage, rows });
         await table.forget(key);
         return { type: 'ended', outcome: refusedFile(read) };
