@@ -4,7 +4,7 @@
  *
  * 1. Unknown keys are faults: a misspelt option must not be passed over in silence.
  * 2. Secrets are named, never written: a definition can be shown to anyone who may see the tenant.
- * 3. Nobody is trusted on first use: SFTP needs the server's host keys, FTPS a certificate of a known authority or a pinned key.
+ * 3. Nobody is trusted on first use: SFTP needs the server's host keys, FTPS and WebDAV a certificate of a known authority or a pinned key.
  * 4. What is not below one of `paths` is never touched. `/` must be written out.
  */
 import { z } from 'zod';
@@ -81,32 +81,47 @@ const sftpRemoteSchema = z
       context.addIssue({ code: 'custom', path: ['passphrase'], message: 'a passphrase needs a privateKey' });
   });
 
+const certificates = {
+  /** Secret with the certificates, in PEM form, of those who may sign the server's; the well-known authorities when absent. */
+  authority: secretNameSchema.optional(),
+  /** With an authority both must hold; without one a pinned key is enough. */
+  pins: z.array(certificatePinSchema).min(1).max(5).optional(),
+  minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2'),
+};
+
 const ftpsRemoteSchema = z.strictObject({
   ...shared,
   type: z.literal('ftps'),
   password: secretNameSchema,
   tls: z
-    .strictObject({
-      mode: z.enum(['explicit', 'implicit']).default('explicit'),
-      /** Secret with the certificates, in PEM form, of those who may sign the server's; the well-known authorities when absent. */
-      authority: secretNameSchema.optional(),
-      /** With an authority both must hold; without one a pinned key is enough. */
-      pins: z.array(certificatePinSchema).min(1).max(5).optional(),
-      minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2'),
-    })
+    .strictObject({ mode: z.enum(['explicit', 'implicit']).default('explicit'), ...certificates })
     .default({ mode: 'explicit', minVersion: 'TLSv1.2' }),
 });
 
-export const remoteDocumentSchema = z.discriminatedUnion('type', [sftpRemoteSchema, ftpsRemoteSchema], {
-  error: (issue) => (issue.code === 'invalid_union' ? 'type must be sftp or ftps' : undefined),
+/** Over HTTPS alone; `paths` are paths of its URLs, without percent signs. */
+const webdavRemoteSchema = z.strictObject({
+  ...shared,
+  type: z.literal('webdav'),
+  password: secretNameSchema,
+  tls: z.strictObject(certificates).default({ minVersion: 'TLSv1.2' }),
 });
+
+export const remoteDocumentSchema = z.discriminatedUnion(
+  'type',
+  [sftpRemoteSchema, ftpsRemoteSchema, webdavRemoteSchema],
+  {
+    error: (issue) => (issue.code === 'invalid_union' ? 'type must be sftp, ftps or webdav' : undefined),
+  },
+);
 export type RemoteDocument = z.output<typeof remoteDocumentSchema>;
 export type SftpRemote = Extract<RemoteDocument, { readonly type: 'sftp' }>;
+export type WebdavRemote = Extract<RemoteDocument, { readonly type: 'webdav' }>;
 export type FtpsRemote = Extract<RemoteDocument, { readonly type: 'ftps' }>;
 
 export function portOf(remote: RemoteDocument): number {
   if (remote.port !== undefined) return remote.port;
   if (remote.type === 'sftp') return 22;
+  if (remote.type === 'webdav') return 443;
   return remote.tls.mode === 'implicit' ? 990 : 21;
 }
 

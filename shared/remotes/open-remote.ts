@@ -67,8 +67,13 @@ async function openConnection(
     const { openSftpConnection } = await import('./sftp/open-sftp-connection.ts');
     return await openSftpConnection(remote, secrets, options);
   }
+  const withPassword = { ...secrets, password: secrets.password ?? '' };
+  if (remote.type === 'webdav') {
+    const { openWebdavConnection } = await import('./webdav/open-webdav-connection.ts');
+    return await openWebdavConnection(remote, withPassword, options);
+  }
   const { openFtpsConnection } = await import('./ftps/open-ftps-connection.ts');
-  return await openFtpsConnection(remote, { ...secrets, password: secrets.password ?? '' }, options);
+  return await openFtpsConnection(remote, withPassword, options);
 }
 
 function within(connection: RemoteConnection, paths: readonly string[]): RemoteConnection {
@@ -87,8 +92,12 @@ function within(connection: RemoteConnection, paths: readonly string[]): RemoteC
     return path;
   };
   return {
-    fingerprint: connection.fingerprint,
-    certificateEndsAt: connection.certificateEndsAt,
+    get fingerprint() {
+      return connection.fingerprint;
+    },
+    get certificateEndsAt() {
+      return connection.certificateEndsAt;
+    },
     unsureTailBytes: connection.unsureTailBytes,
     get isUsable() {
       return connection.isUsable;

@@ -25,12 +25,17 @@ export interface RemoteFile {
   readonly modifiedAt: string | undefined;
 }
 
+export interface WriteOptions {
+  readonly offset?: number;
+  readonly sizeBytes?: number;
+}
+
 export interface RemoteConnection {
-  /** What proved who the server is: `SHA256:...` of its host key, or `sha256/...` of its certificate's key. */
+  /** What proved who the server is: `SHA256:...` of its host key, or `sha256/...` of its certificate's key. Of the last socket, where there are many. */
   readonly fingerprint: string;
   /** So many bytes at the end of an upload that was cut off may be missing, whatever the file's size. */
   readonly unsureTailBytes: number;
-  /** RFC 3339; of FTPS. */
+  /** RFC 3339; where the server has a certificate. */
   readonly certificateEndsAt: string | undefined;
   /** False once it closed, or may no longer be used. */
   readonly isUsable: boolean;
@@ -40,8 +45,11 @@ export interface RemoteConnection {
   stat(path: string): Promise<RemoteFile | undefined>;
   /** From `offset` to the end that the file has while it is read. */
   read(path: string, offset?: number): AsyncIterable<Uint8Array>;
-  /** At 0 the file is made or emptied; further on it goes on with a file that has exactly `offset` bytes. Resolves to the bytes written. */
-  write(path: string, body: AsyncIterable<Uint8Array>, options?: { readonly offset?: number }): Promise<number>;
+  /**
+   * At 0 the file is made or emptied; further on it goes on with a file that has exactly `offset` bytes. Resolves to the bytes written.
+   * `sizeBytes`: of `body`, where it is known; some servers take nothing else.
+   */
+  write(path: string, body: AsyncIterable<Uint8Array>, options?: WriteOptions): Promise<number>;
   /** Without `overwrite` an existing `to` is `REMOTE_EXISTS`. FTP servers can only be asked before: between the question and the rename is a gap. */
   rename(from: string, to: string, options?: { readonly overwrite?: boolean }): Promise<void>;
   /** A file that is not there is `REMOTE_PATH_GONE`. */

@@ -225,7 +225,7 @@ export function createRemoteDirectory(options: RemoteDirectoryOptions): RemoteDi
         tokens.delete(token);
         void connection.close();
       });
-      if (answer.hadFailed || definition.type === 'ftps')
+      if (answer.hadFailed || definition.type !== 'sftp')
         await ask(() => noteConnected(sql, remote, connection, service)).catch(() => {});
       return { token, connection, secretVersion, definition, uses: 0 };
     } catch (error) {

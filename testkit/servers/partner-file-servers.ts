@@ -56,8 +56,45 @@ export const PARTNER_SERVERS: readonly PartnerServerKind[] = [
     start: startVsftpd,
   },
   { name: 'proftpd', missing: whyNotPackage('proftpd-core', 'usr/sbin/proftpd'), start: startProftpd },
+  { name: 'rclone, WebDAV', missing: whyNotProgram('rclone'), start: startRclone },
   { name: 'pure-ftpd', missing: whyNotPackage('pure-ftpd_', 'usr/sbin/pure-ftpd'), start: startPureFtpd },
 ];
+
+function webdavRemote(fields: Record<string, unknown>): RemoteDocument {
+  return remoteDocumentSchema.parse({
+    ...{ kind: 'remote', tenant: 'acme', name: 'partner', type: 'webdav', host: HOST, password: 'partner-password' },
+    ...{ tls: { authority: 'partner-ca' }, user: 'partner', ...fields },
+  });
+}
+
+async function startRclone(): Promise<PartnerFileServer> {
+  const place = await makePlace();
+  const { file, authority } = await makeTls(place.home);
+  const port = await findFreePort(HOST);
+  const login = ['--user', 'partner', '--pass', 'hush-webdav', '--config', '/dev/null', '--dir-cache-time', '0'];
+  const args = [
+    'serve',
+    'webdav',
+    join(place.home, 'files'),
+    '--addr',
+    `${HOST}:${port}`,
+    '--cert',
+    file,
+    '--key',
+    file,
+  ];
+  const stop = await startProgram('rclone', [...args, ...login], port);
+  return {
+    remote: webdavRemote({ port, paths: ['/in/'] }),
+    secrets: { 'partner-password': 'hush-webdav', 'partner-ca': authority },
+    onDisk: place.onDisk,
+    directory: '/in/',
+    stop: async () => {
+      await stop();
+      await place.remove();
+    },
+  };
+}
 
 function fingerprintOfHostKey(key: string): string {
   const parsed = ssh2.utils.parseKey(key);
@@ -68,6 +105,10 @@ function fingerprintOfHostKey(key: string): string {
 function whyNot(program: string): string | undefined {
   if (!isRoot) return 'needs root';
   return spawnSync('test', ['-x', program]).status === 0 ? undefined : `${program} is not installed`;
+}
+
+function whyNotProgram(program: string): string | undefined {
+  return spawnSync('which', [program]).status === 0 ? undefined : `${program} is not installed`;
 }
 
 function whyNotPackage(prefix: string, program: string): string | undefined {

@@ -16,6 +16,7 @@ import { RemoteError } from '../remote-error.ts';
 import { FtpsConnection } from './ftps-connection.ts';
 import { openDataConnection } from './open-data-connection.ts';
 import { trustOf } from './trust-certificate.ts';
+import { untrusted } from './untrusted.ts';
 
 export interface FtpsSecrets {
   readonly password: string;
@@ -114,13 +115,4 @@ async function welcome(client: Client): Promise<void> {
     if (reply instanceof Error) task.reject(reply);
     else if (reply.code >= 200) task.resolve(reply);
   });
-}
-
-function untrusted(identity: Pick<RemoteIdentity, 'fingerprint'> | undefined, reason?: string): RemoteError {
-  const shown = identity === undefined ? '' : ` with the key ${identity.fingerprint}`;
-  return new RemoteError(
-    'untrusted',
-    `the server shows a certificate${shown} that is not trusted${reason === undefined ? '' : ` (${reason})`}`,
-    { hint: 'Ask the partner whether it is theirs, then name its authority or add the key to tls.pins.' },
-  );
 }

@@ -1,8 +1,8 @@
-/** Which certificates an FTPS server may show: by an authority, by the pins of its key, or by both. */
+/** Which certificates a server may show: by an authority, by the pins of its key, or by both. */
 import { createHash, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { type ConnectionOptions, checkServerIdentity, type TLSSocket } from 'node:tls';
-import type { FtpsRemote } from '#shared/definitions/remote-schema.ts';
+import type { FtpsRemote, WebdavRemote } from '#shared/definitions/remote-schema.ts';
 import type { RemoteIdentity } from '../remote-connection.ts';
 
 export interface Trust {
@@ -15,7 +15,7 @@ export interface Trust {
 }
 
 /** `authority`: PEM. */
-export function trustOf({ host, tls }: FtpsRemote, authority: string | undefined): Trust {
+export function trustOf({ host, tls }: FtpsRemote | WebdavRemote, authority: string | undefined): Trust {
   const { pins, minVersion } = tls;
   const isPinnedOnly = pins !== undefined && authority === undefined;
   let last: Omit<RemoteIdentity, 'isTrusted'> | undefined;

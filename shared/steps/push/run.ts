@@ -1,5 +1,5 @@
 /**
- * `push`: the file onto a partner's SFTP or FTPS server.
+ * `push`: the file onto a partner's SFTP, FTPS or WebDAV server.
  *
  * 1. The final name shows a whole, verified file or none: the bytes go to a temporary name that is made of the effect's key, and are renamed.
  * 2. An upload that was cut off goes on at the size that is there.
@@ -205,7 +205,7 @@ async function upload(
     object.sizeBytes === 0 || offset === object.sizeBytes
       ? nothing()
       : store.readStream(object, { range, ifMatch: object.etag, signal });
-  await connection.write(path, body, { offset });
+  await connection.write(path, body, { offset, sizeBytes: object.sizeBytes - offset });
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
@@ -269,7 +269,7 @@ function markerTarget(
     commit: (facts) =>
       committing(context, () =>
         connected(context, async (connection): Promise<Committed<{ readonly path: string }>> => {
-          await connection.write(marker, nothing());
+          await connection.write(marker, nothing(), { sizeBytes: 0 });
           return { type: 'done', facts };
         }),
       ),

@@ -127,7 +127,7 @@ function Keys({ document }: { readonly document: RemoteDocument }) {
   const authority = document.type === 'sftp' ? undefined : document.tls.authority;
   return (
     <>
-      {document.type === 'ftps' && (keys.length === 0 || authority !== undefined) && (
+      {document.type !== 'sftp' && (keys.length === 0 || authority !== undefined) && (
         <p>{authority === undefined ? 'the well-known authorities' : `the authority in the secret ${authority}`}</p>
       )}
       {keys.map((key) => (
