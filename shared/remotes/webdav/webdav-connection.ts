@@ -142,7 +142,7 @@ export class WebdavConnection implements RemoteConnection {
       }
     }
     // Many servers want to know the length before.
-    const headers = sizeBytes === undefined ? {} : { 'content-length': String(sizeBytes) };
+    const headers: Record<string, string> = sizeBytes === undefined ? {} : { 'content-length': String(sizeBytes) };
     try {
       await this.#done('write the file', path, { method: 'PUT', headers, body: counted() });
     } catch (error) {
