@@ -15,6 +15,8 @@ export const FAULTS_BY_NAME: Readonly<Record<string, StoreFault>> = {
   ExpiredToken: 'unavailable',
   ExpiredTokenException: 'unavailable',
   RequestTimeout: 'unavailable',
+  // Of a clock that jumped: the SDK signs the next request by the store's.
+  RequestTimeTooSkewed: 'unavailable',
   // Damaged on the way, or a part that was sent again meanwhile: sent again, or listed again, it is right.
   BadDigest: 'unavailable',
   XAmzContentSHA256Mismatch: 'unavailable',

@@ -29,7 +29,6 @@ const KNOWN = new Set([
   'MethodNotAllowed',
   'PermanentRedirect',
   'QuotaExceeded',
-  'RequestTimeTooSkewed',
   'SignatureDoesNotMatch',
   'TemporaryRedirect',
 ]);

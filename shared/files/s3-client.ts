@@ -8,6 +8,7 @@
 import type { LookupFunction } from 'node:net';
 import { S3Client, type S3ClientConfig as S3ClientConfigOfSdk } from '@aws-sdk/client-s3';
 import { leavePartsUnsigned } from '#shared/files/copies/leave-parts-unsigned.ts';
+import { correctClockSkew } from '#shared/files/correct-clock-skew.ts';
 import { type ReplicaConfig, useReplicas } from '#shared/files/replica-buckets.ts';
 import { limitRequests } from '#shared/files/s3-requests.ts';
 import { trimClient } from '#shared/runtime/trim-client.ts';
@@ -80,6 +81,7 @@ export function createPresigner(config: S3ClientConfig): S3Client {
 function limited(client: S3Client, { maxRequests = 50, ...config }: S3ClientConfig): S3Client {
   useReplicas(client, config);
   limitRequests(client, maxRequests);
+  correctClockSkew(client);
   return trimClient(client);
 }
 
