@@ -270,6 +270,18 @@ export const ERROR_CODES = {
     remedy:
       'Check the signatures of clamd (freshclam), and set StreamMaxLength, MaxScanSize and MaxFileSize above `maxSize` and AlertExceedsMax to yes.',
   },
+  UNPACK_ERROR: {
+    meaning: 'An archive could not be unpacked. None of its entries became a file.',
+    remedy: 'See the cause. Usually the sender has to make the archive again.',
+  },
+  APPROVAL_ERROR: {
+    meaning: 'A file was not approved at the step of its route that asks a person.',
+    remedy: 'See the cause. `longshore retry` asks again.',
+  },
+  APPROVAL_EXPIRED: {
+    meaning: 'Nobody released or rejected a held file within the time of its route.',
+    remedy: 'Retry the job, which asks again, or say `onTimeout: release` in the route.',
+  },
   STAGING_ERROR: {
     meaning: 'The copy that a job works on could not be made.',
     remedy: 'See the cause and remove it, then retry the job.',
@@ -768,6 +780,34 @@ export const ERROR_CODES = {
   ARCHIVE_BOMB: {
     meaning: 'The file becomes much larger when it is expanded or converted than its route allows.',
     remedy: 'If the file is genuine, raise `maxRatio` or `maxBytes` of gunzip.',
+  },
+  ARCHIVE_SLIP: {
+    meaning: 'An entry of an archive has a name that points outside of the archive, or that may not be used.',
+    remedy: 'Ask the sender to make the archive again, with plain relative names. No entry of it was taken.',
+  },
+  ARCHIVE_LINK: {
+    meaning: 'An archive has a link or a device in it.',
+    remedy: 'Ask the sender to put the files themselves into the archive. No entry of it was taken.',
+  },
+  ARCHIVE_ENCRYPTED: {
+    meaning: 'An archive has an entry with a password.',
+    remedy: 'Ask the sender for an archive without a password, or for a PGP file (`pgp-decrypt`).',
+  },
+  ARCHIVE_OVERLAP: {
+    meaning: 'Entries of an archive share the same bytes, as in a bomb.',
+    remedy: 'Ask the sender what it is; no usual program makes such an archive.',
+  },
+  ARCHIVE_DUPLICATE: {
+    meaning: 'An archive has two entries of one name.',
+    remedy: 'Ask the sender to make the archive again. No entry of it was taken.',
+  },
+  ARCHIVE_UNSUPPORTED: {
+    meaning: 'A file is not an archive of a format that is unpacked, or uses a compression that is not supported.',
+    remedy: 'Ask the sender for a zip (stored or deflated), tar or tgz.',
+  },
+  ARCHIVE_TOO_DEEP: {
+    meaning: 'An archive came out of archives in archives, deeper than its route unpacks.',
+    remedy: 'Raise `maxDepth` of the step, or let its route match the outer archives only.',
   },
   ARCHIVE_CORRUPT: {
     meaning: 'The compressed file cannot be expanded: it is damaged, truncated or in another format.',

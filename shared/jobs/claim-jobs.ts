@@ -48,6 +48,8 @@ export interface ClaimedJob {
   readonly isReleased: boolean;
   /** It was held at the current step, and an operator let it go on after that. */
   readonly isStepReleased: boolean;
+  /** The output with which an earlier try of the current step waited. */
+  readonly held: Record<string, unknown> | null;
   readonly stepSeq: number;
   readonly stepKind: string;
   /** This try included. Above `maxAttempts`, an earlier try ended without an outcome: the step is not run again. */
@@ -70,6 +72,8 @@ export interface ClaimedJob {
     readonly sizeBytes: number;
     readonly etag: string;
     readonly receivedAt: Date;
+    /** How many archives it came out of. */
+    readonly depth: number;
     /** The same content came before. */
     readonly isDuplicate: boolean;
     /** It came before under another name. */
@@ -129,7 +133,9 @@ function claimSet(sql: Sql, ids: string[], options: ClaimOptions): Promise<Claim
       c.route_version_id AS "routeVersionId", c.generation, c.epoch, now() AS "claimedAt", c.is_large AS "isLarge",
       c.released_at IS NOT NULL AS "isReleased", CASE WHEN c.released_at IS NULL THEN false ELSE EXISTS (
         SELECT 1 FROM job_steps h WHERE h.job_id = c.id AND h.seq = c.step_seq AND h.state = 'WAITING'
-          AND h.finished_at <= c.released_at) END AS "isStepReleased", c.step_seq AS "stepSeq",
+          AND h.finished_at <= c.released_at) END AS "isStepReleased",
+      CASE WHEN c.step_tries > 1 THEN (SELECT h.output FROM job_steps h
+        WHERE h.job_id = c.id AND h.seq = c.step_seq AND h.state = 'WAITING') END AS held, c.step_seq AS "stepSeq",
       c.step_kind AS "stepKind", c.step_attempts AS "stepAttempts", c.step_tries AS "stepTries",
       c.max_attempts AS "maxAttempts", c.object, c.time_zone AS "timeZone", c.shares_place AS "sharesPlace",
       coalesce((SELECT jsonb_object_agg(s.seq, jsonb_build_object('kind', s.kind, 'output', s.output))
@@ -139,6 +145,12 @@ function claimSet(sql: Sql, ids: string[], options: ClaimOptions): Promise<Claim
         'isRenamed', f.duplicate_of IS NOT NULL AND NOT EXISTS (
           SELECT 1 FROM files d WHERE d.id = f.duplicate_of AND d.bucket = f.bucket AND d.key = f.key),
         'head', f.head,
+        'depth', CASE WHEN f.parent_file_id IS NULL THEN 0 ELSE (
+          WITH RECURSIVE above AS (
+            SELECT f.parent_file_id AS id, 1 AS depth
+            UNION ALL SELECT p.parent_file_id, a.depth + 1 FROM above a JOIN files p ON p.id = a.id
+            WHERE p.parent_file_id IS NOT NULL AND a.depth < 20)
+          SELECT max(depth) FROM above) END,
         'archive', CASE WHEN f.archived_at IS NOT NULL THEN jsonb_build_object(
           'bucket', f.archive_bucket, 'key', f.archive_key, 'versionId', f.archive_version_id) END) AS file
     FROM claimed c JOIN files f ON f.id = c.file_id ORDER BY c.id`.then((rows) =>

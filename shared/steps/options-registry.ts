@@ -1,4 +1,5 @@
 /** Every step kind's options. A new kind is a new folder, one line here and one in `registry.ts`. */
+import { approveOptions } from './approve/options.ts';
 import { callOptions } from './call/options.ts';
 import { confirmOptions } from './confirm/options.ts';
 import { deliverOptions } from './deliver/options.ts';
@@ -13,11 +14,14 @@ import { scanOptions } from './scan/options.ts';
 import { stageOptions } from './stage/options.ts';
 import type { StepOptionsKind } from './step-options.ts';
 import { transformOptions } from './transform/options.ts';
+import { unpackOptions } from './unpack/options.ts';
 import { validateOptions } from './validate/options.ts';
 
 export const STEP_OPTIONS: readonly StepOptionsKind<unknown>[] = [
   validateOptions,
   scanOptions,
+  unpackOptions,
+  approveOptions,
   stageOptions,
   transformOptions,
   parseOptions,

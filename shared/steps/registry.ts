@@ -1,4 +1,5 @@
 /** Every step kind, ready to run. A new kind is a new folder, one line here and one in `options-registry.ts`. */
+import { approveStep } from './approve/run.ts';
 import { callStep } from './call/run.ts';
 import { confirmStep } from './confirm/run.ts';
 import { deliverStep } from './deliver/run.ts';
@@ -13,11 +14,14 @@ import { scanStep } from './scan/run.ts';
 import { stageStep } from './stage/run.ts';
 import type { StepKind } from './step-context.ts';
 import { transformStep } from './transform/run.ts';
+import { unpackStep } from './unpack/run.ts';
 import { validateStep } from './validate/run.ts';
 
 const STEPS: readonly StepKind<unknown>[] = [
   validateStep,
   scanStep,
+  unpackStep,
+  approveStep,
   stageStep,
   transformStep,
   parseStep,

@@ -5,6 +5,7 @@ import type { EffectLog } from '#shared/effects/effect-log.ts';
 import type { TransferLog } from '#shared/files/copies/transfer-log.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { ObjectStore, StoredHead } from '#shared/files/object-store.ts';
+import type { Product } from '#shared/jobs/register-products.ts';
 import type { IssueReceipt } from '#shared/receipts/issue-receipt.ts';
 import type { BucketId } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
@@ -27,6 +28,12 @@ export interface FileFacts {
   readonly receivedAt: Date;
   /** IANA name; dates in keys are those of this zone. */
   readonly timeZone: string;
+}
+
+/** Files that the step makes of its file. */
+export interface ProductLog {
+  /** All of them at once, and the same ones on every try. @throws LongshoreError `LEASE_LOST` */
+  register(products: readonly Product[]): Promise<void>;
 }
 
 export type UseStore = <Result>(
@@ -58,6 +65,8 @@ export interface StepContext<Options> {
     readonly generation: number;
     readonly routeName: string;
     readonly isLarge: boolean;
+    /** How many archives its file came out of. */
+    readonly depth: number;
   };
   /** `attempt` counts from 1 within a generation; `isFirstTry` is false as soon as any earlier try may have had an effect. */
   readonly step: {
@@ -67,6 +76,8 @@ export interface StepContext<Options> {
     readonly isFirstTry: boolean;
     /** The step held the job, and an operator let it go on. */
     readonly isReleased: boolean;
+    /** What an earlier try of the step waited with. */
+    readonly held?: Readonly<Record<string, unknown>> | undefined;
   };
   /** The job's bytes as they are now: the file itself, or what the last stage or transform step made. */
   readonly object: ObjectLocation;
@@ -91,6 +102,7 @@ export interface StepContext<Options> {
   readonly places?: DeliveryPlaces | undefined;
   /** Where the effects of the step at targets outside are written down. */
   readonly effects: EffectLog;
+  readonly products: ProductLog;
   /** The step's receipt; none are issued without it. */
   readonly issueReceipt?: IssueReceipt | undefined;
   /** Where a copy in parts writes down how far it is; without one it is begun again. */

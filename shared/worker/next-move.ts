@@ -25,6 +25,7 @@ export interface JobPosition {
   readonly object: ObjectLocation;
   /** An operator let the job go on from this step, at which it was held. */
   readonly isReleased: boolean;
+  readonly held?: JobPosition['outputs'][string] | undefined;
   /** By step kind, the latest of a kind. */
   readonly outputs: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
@@ -38,6 +39,7 @@ export function claimedPosition(job: ClaimedJob): JobPosition {
     tries: job.stepTries,
     object: job.object ?? fileLocation(job.file),
     isReleased: job.isStepReleased,
+    ...(job.held !== null && { held: job.held }),
     outputs: Object.fromEntries(bySeq.map(([, { kind, output }]) => [kind, output ?? {}])),
   };
 }

@@ -16,6 +16,7 @@ import type { ObjectStore } from '#shared/files/object-store.ts';
 import { ADMISSION_WINDOW } from '#shared/jobs/admission.ts';
 import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
 import { leavePlace, takePlace } from '#shared/jobs/delivery-places.ts';
+import { type Product, registerProducts } from '#shared/jobs/register-products.ts';
 import type { WorkQueue } from '#shared/jobs/route-files.ts';
 import type { WakeUpSenders, WorkWakeUp } from '#shared/jobs/wake-up-senders.ts';
 import { acknowledge, type Disposition, leave } from '#shared/queue/disposition.ts';
@@ -128,6 +129,12 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
       take: (place: PlaceName) => duringStep(() => takePlace(sql, { ...place, jobId })),
       leave: (place: PlaceName, isDelivered: boolean) =>
         duringStep(() => leavePlace(sql, { ...place, jobId }, isDelivered)),
+    }),
+    productsFor: ({ id: jobId, epoch, tenantId, fileId }: ClaimedJob) => ({
+      register: async (products: readonly Product[]) => {
+        const owner = { jobId, epoch, tenantId, fileId, landingBucket: options.bucketNames.landing, service };
+        await duringStep(() => registerProducts(sql, products, owner));
+      },
     }),
     metrics,
     now,

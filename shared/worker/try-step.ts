@@ -19,7 +19,7 @@ import type { BucketId } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { Span } from '#shared/runtime/tracing/tracing.ts';
 import type { RecordStore } from '#shared/steps/record-store.ts';
-import type { DeliveryPlaces, StepContext, StepKind } from '#shared/steps/step-context.ts';
+import type { DeliveryPlaces, ProductLog, StepContext, StepKind } from '#shared/steps/step-context.ts';
 import { HELD, type StepOutcome } from '#shared/steps/step-outcome.ts';
 import type { StoreDirectory } from '#shared/stores/store-directory.ts';
 import type { StepTargets } from '#shared/targets/step-targets.ts';
@@ -47,6 +47,7 @@ export interface TryParts {
   /** Undefined: receipts are not set up. */
   readonly receiptFor?: ((job: ClaimedJob, position: JobPosition) => IssueReceipt) | undefined;
   readonly placesFor: (job: ClaimedJob) => DeliveryPlaces;
+  readonly productsFor: (job: ClaimedJob) => ProductLog;
   readonly metrics: JobMetrics;
   readonly now: () => number;
 }
@@ -113,20 +114,21 @@ function contextOf(
     effectLogFor,
     receiptFor,
     placesFor,
+    productsFor,
   }: TryParts,
   { job, position, span, logger }: TryRequest,
   route: CompiledRoute,
   step: CompiledStep,
 ): Omit<StepContext<unknown>, 'signal'> {
   const { id, tenantId, fileId, generation, isLarge } = job;
-  const { key, name, sizeBytes, receivedAt, head } = job.file;
-  const { stepSeq, stepKind, attempt, tries, object, isReleased, outputs } = position;
+  const { key, name, sizeBytes, receivedAt, head, depth } = job.file;
+  const { stepSeq, stepKind, attempt, tries, object, isReleased, held, outputs } = position;
   const isOriginal = object.bucket === job.file.bucket && object.key === key && object.versionId === job.file.versionId;
   return {
     options: step.options,
     file: { id: fileId, tenantId, key, name, sizeBytes, receivedAt, timeZone: job.timeZone },
-    job: { id, generation, routeName: route.name, isLarge },
-    step: { seq: stepSeq, kind: stepKind, attempt, isFirstTry: tries === 1 && generation === 1, isReleased },
+    job: { id, generation, routeName: route.name, isLarge, depth },
+    step: { seq: stepSeq, kind: stepKind, attempt, isFirstTry: tries === 1 && generation === 1, isReleased, held },
     object,
     ...(isOriginal && head !== null && { head }),
     original: fileLocation(job.file),
@@ -138,6 +140,7 @@ function contextOf(
     records: route.records && { layout: route.records, failJobAt: route.failJobAt, store: recordStoreFor(job, span) },
     ...(job.sharesPlace && { places: placesFor(job) }),
     effects: effectLogFor(job, position),
+    products: productsFor(job),
     issueReceipt: receiptFor?.(job, position),
     transferLog: transferLogFor(job, position),
     bucketNames,
@@ -215,6 +218,8 @@ const CODE_OF_KIND: Readonly<Record<string, ErrorCode>> = {
   push: 'DELIVERY_ERROR',
   receipt: 'RECEIPT_ERROR',
   scan: 'SCAN_ERROR',
+  unpack: 'UNPACK_ERROR',
+  approve: 'APPROVAL_ERROR',
 };
 
 export function stepErrorCode(kind: string): ErrorCode {

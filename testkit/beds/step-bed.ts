@@ -7,7 +7,7 @@ import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import { BUCKET_IDS, type BucketId, bucketName } from '#shared/runtime/config/resource-names.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
-import type { StepContext, StepKind } from '#shared/steps/step-context.ts';
+import type { ProductLog, StepContext, StepKind } from '#shared/steps/step-context.ts';
 import type { StepOptionsKind } from '#shared/steps/step-options.ts';
 import type { StepOutcome } from '#shared/steps/step-outcome.ts';
 import type { StepTargets } from '#shared/targets/step-targets.ts';
@@ -92,6 +92,9 @@ export interface StepToRun<Options> {
   readonly timeZone?: string;
   readonly isFirstTry?: boolean;
   readonly isReleased?: boolean;
+  readonly held?: Readonly<Record<string, unknown>>;
+  readonly depth?: number;
+  readonly products?: ProductLog;
   readonly outputs?: StepContext<Options>['outputs'];
   readonly records?: StepContext<Options>['records'];
   readonly useStore?: StepContext<Options>['useStore'];
@@ -130,8 +133,15 @@ export async function runStep<Options>(bench: StepBench, request: StepToRun<Opti
       receivedAt,
       timeZone: request.timeZone ?? 'UTC',
     },
-    job: { id: jobId, generation: 1, routeName: 'orders', isLarge },
-    step: { seq: 1, kind: step.kind, attempt: isFirstTry ? 1 : 2, isFirstTry, isReleased: request.isReleased ?? false },
+    job: { id: jobId, generation: 1, routeName: 'orders', isLarge, depth: request.depth ?? 0 },
+    step: {
+      seq: 1,
+      kind: step.kind,
+      attempt: isFirstTry ? 1 : 2,
+      isFirstTry,
+      isReleased: request.isReleased ?? false,
+      held: request.held,
+    },
     object,
     original: object,
     outputs,
@@ -142,6 +152,7 @@ export async function runStep<Options>(bench: StepBench, request: StepToRun<Opti
     targets: request.targets,
     issueReceipt: request.issueReceipt,
     effects: request.effects ?? memoryEffectLog(),
+    products: request.products ?? { register: async () => {} },
     bucketNames: bench.bucketNames,
     signal: request.signal ?? new AbortController().signal,
     now: request.now ?? receivedAt,

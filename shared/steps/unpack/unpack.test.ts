@@ -1,0 +1,190 @@
+/** `unpack`: what becomes of good archives, and that one at fault brings no file. */
+import { buffer } from 'node:stream/consumers';
+import { gzipSync } from 'node:zlib';
+import { pack } from 'tar-stream';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ZipFile } from 'yazl';
+import type { Product } from '#shared/jobs/register-products.ts';
+import { runStep, type StepBench, startStepBench } from '#testkit/beds/step-bed.ts';
+import { unpackOptions } from './options.ts';
+import { unpackStep } from './run.ts';
+
+const MIB = 1024 ** 2;
+
+let bench: StepBench;
+beforeAll(async () => {
+  bench = await startStepBench();
+});
+afterAll(() => bench.stop());
+
+type Entries = Readonly<Record<string, string | Uint8Array>>;
+
+async function zipOf(entries: Entries, more: (zip: ZipFile) => void = () => {}): Promise<Buffer> {
+  const zip = new ZipFile();
+  for (const [name, content] of Object.entries(entries)) zip.addBuffer(Buffer.from(content), name);
+  more(zip);
+  zip.end();
+  return await buffer(zip.outputStream);
+}
+
+async function tarOf(entries: Entries, more: (tar: ReturnType<typeof pack>) => void = () => {}): Promise<Buffer> {
+  const tar = pack();
+  for (const [name, content] of Object.entries(entries)) tar.entry({ name }, Buffer.from(content));
+  more(tar);
+  tar.finalize();
+  return await buffer(tar);
+}
+
+async function unpack(archive: Uint8Array, options: object = {}, request: object = {}, name = 'day.zip') {
+  const registered: Product[] = [];
+  const object = await bench.land(`inbound/${name}`, archive);
+  const products = { register: async (all: readonly Product[]) => void registered.push(...all) };
+  const outcome = await runStep(bench, {
+    ...{ step: unpackStep, kind: unpackOptions, object, options, products },
+    ...request,
+  });
+  return { outcome, registered };
+}
+
+/** Key below the tenant and content of each product. */
+async function contentsOf(registered: readonly Product[]) {
+  const read = registered.map(async ({ key, archive }) => [key, (await bench.read(archive)).toString()]);
+  return Object.fromEntries(await Promise.all(read));
+}
+
+const big = 'x'.repeat(600_000);
+const entries = { 'a.csv': 'a,b\n1,2\n', 'sub/Größe.txt': 'µ', 'big.txt': big, 'empty.txt': '' };
+const expected = {
+  'acme/inbound/day/a.csv': 'a,b\n1,2\n',
+  'acme/inbound/day/sub/Größe.txt': 'µ',
+  'acme/inbound/day/big.txt': big,
+  'acme/inbound/day/empty.txt': '',
+};
+
+test.each([
+  ['zip', () => zipOf(entries, (zip) => zip.addEmptyDirectory('nothing/'))],
+  ['tar', () => tarOf(entries, (tar) => tar.entry({ name: 'nothing/', type: 'directory' }))],
+  ['tgz', async () => gzipSync(await tarOf(entries))],
+])('each file in a %s becomes a file, the same on every try', async (format, make) => {
+  const archive = await make();
+  const first = await unpack(archive);
+  expect(first.outcome).toMatchObject({ type: 'succeeded', output: { entries: 4, bytes: big.length + 10 } });
+  expect(await contentsOf(first.registered)).toEqual(expected);
+  const second = await unpack(archive, { format }, { isFirstTry: false });
+  const identity = ({ id, key, archive: place }: Product) => ({ id, key, place: place.key });
+  expect(second.registered.map(identity)).toEqual(first.registered.map(identity));
+  const other = await unpack(archive, {}, { jobId: 'job-2' });
+  expect(other.registered[0]?.id).not.toBe(first.registered[0]?.id);
+});
+
+test('`only` takes some of the entries, and `into` says where they appear', async () => {
+  const { registered } = await unpack(await zipOf(entries), { only: ['**/*.csv'], into: 'unpacked/{{ stem }}' });
+  expect(registered.map(({ key }) => key)).toEqual(['acme/unpacked/day/a.csv']);
+});
+
+/** Of the same length, so that every offset stays. */
+const renamed = (archive: Buffer, from: string, to: string) =>
+  Buffer.from(archive.toString('latin1').replaceAll(from, to), 'latin1');
+
+async function overlapping(): Promise<Buffer> {
+  const archive = await zipOf({ 'a.txt': 'one and the same', 'b.txt': 'one and the same' });
+  // The second entry of the directory points to the first one's content.
+  const second = archive.lastIndexOf('PK\x01\x02', undefined, 'latin1');
+  archive.writeUInt32LE(0, second + 42);
+  return archive;
+}
+
+async function withFlag(): Promise<Buffer> {
+  const archive = await zipOf({ 'a.txt': 'secret' });
+  archive.writeUInt16LE(
+    archive.readUInt16LE(archive.indexOf('PK\x01\x02', 0, 'latin1') + 8) | 1,
+    archive.indexOf('PK\x01\x02', 0, 'latin1') + 8,
+  );
+  return archive;
+}
+
+async function damaged(): Promise<Buffer> {
+  const zip = new ZipFile();
+  zip.addBuffer(Buffer.from('stored as it is'), 'a.txt', { compress: false });
+  zip.end();
+  return renamed(await buffer(zip.outputStream), 'stored', 'storxd');
+}
+
+const faults: [string, () => Promise<Uint8Array>, string][] = [
+  [
+    'an entry that leaves the archive',
+    async () => renamed(await zipOf({ 'aa/bb/c.txt': 'x' }), 'aa/bb/', '../../'),
+    'ARCHIVE_SLIP',
+  ],
+  ['an absolute entry', async () => renamed(await zipOf({ 'aa/c.txt': 'x' }), 'aa/c.txt', '/etc/pwd'), 'ARCHIVE_SLIP'],
+  [
+    'a backslash that leaves it',
+    async () => renamed(await zipOf({ 'aa/c.txt': 'x' }), 'aa/c.txt', '..\\c.txt'),
+    'ARCHIVE_SLIP',
+  ],
+  ['a tar entry that leaves it', () => tarOf({ '../c.txt': 'x' }), 'ARCHIVE_SLIP'],
+  [
+    'a link in a zip',
+    () => zipOf({}, (zip) => zip.addBuffer(Buffer.from('/etc/passwd'), 'l', { mode: 0o120777 })),
+    'ARCHIVE_LINK',
+  ],
+  [
+    'a link in a tar',
+    () => tarOf({}, (tar) => tar.entry({ name: 'l', type: 'symlink', linkname: '/etc/passwd' })),
+    'ARCHIVE_LINK',
+  ],
+  ['a password', withFlag, 'ARCHIVE_ENCRYPTED'],
+  ['two entries that share bytes', overlapping, 'ARCHIVE_OVERLAP'],
+  [
+    'two entries of one name',
+    async () => renamed(await zipOf({ 'a.txt': 'x', 'b.txt': 'y' }), 'b.txt', 'a.txt'),
+    'ARCHIVE_DUPLICATE',
+  ],
+  ['a wrong checksum', damaged, 'ARCHIVE_CORRUPT'],
+  ['a zip that is cut off', async () => (await zipOf(entries)).subarray(0, -10), 'ARCHIVE_CORRUPT'],
+  [
+    'a tar that is cut off between entries',
+    async () => (await tarOf({ 'a.txt': 'x' })).subarray(0, 1_024),
+    'ARCHIVE_CORRUPT',
+  ],
+  [
+    'a tar that is cut off in an entry',
+    async () => (await tarOf({ 'a.txt': big })).subarray(0, 100_000),
+    'ARCHIVE_CORRUPT',
+  ],
+  ['what is no archive', async () => Buffer.from('a,b\n1,2\n'), 'ARCHIVE_UNSUPPORTED'],
+  ['nothing', async () => Buffer.alloc(0), 'ARCHIVE_CORRUPT'],
+  ['a bomb by its ratio', async () => zipOf({ zeros: new Uint8Array(24 * MIB) }), 'ARCHIVE_BOMB'],
+  ['a bomb in gzip', async () => gzipSync(await tarOf({ zeros: new Uint8Array(24 * MIB) })), 'ARCHIVE_BOMB'],
+];
+
+test.each(faults)('of an archive with %s nothing is taken', async (_what, make, cause) => {
+  const { outcome, registered } = await unpack(await make());
+  expect(outcome).toMatchObject({ type: 'failed', code: 'UNPACK_ERROR', cause });
+  expect(registered).toEqual([]);
+  expect(await bench.openUploads()).toBe(0);
+});
+
+test('the bounds of the route count for entries, bytes and depth', async () => {
+  const archive = await zipOf({ a: 'one', b: 'two' });
+  const bomb = { type: 'failed', cause: 'ARCHIVE_BOMB' };
+  expect((await unpack(archive, { maxEntries: 1 })).outcome).toMatchObject(bomb);
+  expect((await unpack(archive, { maxBytes: 5 })).outcome).toMatchObject(bomb);
+  expect((await unpack(archive, { maxBytes: 6 })).outcome).toMatchObject({ type: 'succeeded' });
+  expect((await unpack(archive, {}, { depth: 3 })).outcome).toMatchObject({
+    type: 'failed',
+    cause: 'ARCHIVE_TOO_DEEP',
+  });
+});
+
+test('a store that fails in the middle is tried again, and is not a fault of the archive', async () => {
+  const archive = await zipOf({ 'a.bin': big });
+  const object = await bench.land('inbound/day.zip', archive);
+  const store = { ...bench.store, readRange: bench.store.readRange.bind(bench.store) };
+  const gone = { ...object, versionId: '00000000-0000-0000-0000-000000000000' };
+  const outcome = await runStep(
+    { ...bench, store },
+    { step: unpackStep, kind: unpackOptions, object: gone, options: { format: 'zip' } },
+  );
+  expect(outcome).not.toMatchObject({ cause: 'ARCHIVE_CORRUPT' });
+});
