@@ -7,9 +7,9 @@
  * Events: `file.queued`, with the parent. The clock wakes the router for them.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { toJsonb } from '#shared/db/run-statements.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { recordEvents } from './record-events.ts';
-import { toJsonb } from './to-jsonb.ts';
 
 export interface Product {
   readonly id: string;
