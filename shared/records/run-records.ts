@@ -1,26 +1,25 @@
 /**
  * The engine of records: wake-ups of chunks in, outcomes of their records stored. `handle` is what it does with one wake-up.
  *
- * 1. A message is acknowledged once the chunk left this worker's hands: settled, or given back with a time at which the clocks wake it.
- *    When there is nothing to do (a live lease, done, not due), it is acknowledged too.
- * 2. A lost lease leaves the message as it is: whoever gets it next finds the rows as they are then.
- * 3. Stopping has two steps: from `drain` on nothing is begun, and calls under way may end; when a handler's own signal is aborted they
+ * 1. A chunk leaves this worker's hands settled, or given back with a time at which the clocks wake it.
+ * 2. Stopping has two steps: from `drain` on nothing is begun, and calls under way may end; when a handler's own signal is aborted they
  *    are given up.
- * 4. The parts: `record-commits.ts` talks to the database, `run-chunk.ts` carries a chunk, `walk-record.ts` a record,
- *    `next-record-move.ts` decides where it goes.
+ * 3. The parts: `leased-runner.ts` claims, holds and answers, `record-commits.ts` talks to the database, `run-chunk.ts` carries a chunk,
+ *    `advance-record.ts` a record, `next-record-move.ts` decides where it goes.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import type { PartnerDirectory } from '#shared/partners/partner-directory.ts';
-import { acknowledge, type Disposition, leave, release } from '#shared/queue/disposition.ts';
+import { type Disposition, release } from '#shared/queue/disposition.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
-import { endedBy, NO_TRACING, type Tracing } from '#shared/runtime/tracing/tracing.ts';
+import { NO_TRACING, type Tracing } from '#shared/runtime/tracing/tracing.ts';
 import type { JobMetrics } from '#shared/worker/job-metrics.ts';
-import { openLeases } from '#shared/worker/open-leases.ts';
+import { createLeasedRunner, type LeasedWork } from '#shared/worker/leased-runner.ts';
 import { createChunkBulkhead } from './chunk-bulkhead.ts';
+import type { ClaimedChunk } from './claim-chunks.ts';
 import { RecordCommits } from './record-commits.ts';
 import type { RecordMetrics } from './record-metrics.ts';
-import { type ChunkEnd, runChunk } from './run-chunk.ts';
+import { runChunk } from './run-chunk.ts';
 import { createCallTrace } from './trace-calls.ts';
 
 export interface RecordRunnerOptions {
@@ -61,44 +60,39 @@ export function createRecordRunner(options: RecordRunnerOptions): RecordRunner {
   const { sql, partners, leaseMs, metrics, jobMetrics, logger } = options;
   const { now = () => performance.now(), random = Math.random, tracing = NO_TRACING } = options;
   const commits = new RecordCommits({ ...options, metrics: jobMetrics, now, random });
-  const { keeper, routes } = openLeases({ sql, leaseMs, metrics: jobMetrics, logger, now });
+  const queue = 'partner-steps';
+  const leased = createLeasedRunner({ sql, queue, leaseMs, metrics: jobMetrics, tracing, logger, now });
+  const { keeper, routes } = leased;
   const parts = { commits, partners, metrics, bulkhead: createChunkBulkhead(options.slots), now, random };
   let isDraining = false;
   metrics.watchBreakers(() => partners.states());
 
-  async function handle(chunkId: string, stop: AbortSignal, traceparent?: string): Promise<Disposition> {
-    if (isDraining) return release();
-    const startedAt = new Date();
-    const startedMs = now();
-    const claim = await commits.claimChunk(chunkId);
-    if (claim === undefined) {
-      logger.debug({ chunkId }, 'nothing to do for chunk');
-      return acknowledge;
-    }
-    const chunk = claim.row;
-    const facts = { tenant: chunk.tenantId, fileId: chunk.fileId, jobId: chunk.jobId, chunkId };
-    const span = tracing.join(chunk.fileId, 'carry records', { queue: 'partner-steps', startedAt, traceparent, facts });
-    return await endedBy(span, async () => {
-      const lease = keeper.hold('chunk', chunk, claim.askedAtMs);
+  const chunkWork: LeasedWork<ClaimedChunk> = {
+    ...{ kind: 'chunk', name: 'chunk', spanName: 'carry records' },
+    claim: (id) => commits.claimChunk(id),
+    fileIdOf: ({ fileId }) => fileId,
+    factsOf: ({ tenantId, fileId, jobId, id }) => ({ tenant: tenantId, fileId, jobId, chunkId: id }),
+    async run(chunk, { underLease, span, stop, traceparent }) {
       const calls = createCallTrace(span);
-      let end: ChunkEnd;
-      try {
+      const end = await underLease(async (lease) => {
         const found = await routes.find(chunk.routeVersionId);
-        end = await runChunk(parts, { chunk, found, lease, calls, traceparent, stop, isDraining: () => isDraining });
-      } finally {
-        lease.release();
-      }
+        return await runChunk(parts, { chunk, found, lease, calls, traceparent, stop, isDraining: () => isDraining });
+      });
       metrics.chunks.inc({ outcome: end.outcome });
-      const came = { ...end, records: chunk.records.length, epoch: chunk.epoch };
-      span.end({ ...came, ...calls.counts() }, end.outcome === 'lost' ? 'LEASE_LOST' : undefined);
-      logger.info({ ...facts, ...came, durationMs: Math.round(now() - startedMs) }, 'chunk handled');
-      return end.outcome === 'lost' ? leave : acknowledge;
-    });
-  }
+      const isLost = end.outcome === 'lost';
+      return {
+        fields: { ...end, records: chunk.records.length, epoch: chunk.epoch },
+        spanFields: calls.counts(),
+        fault: isLost ? 'LEASE_LOST' : undefined,
+        isLost,
+      };
+    },
+  };
 
   return {
     start: () => keeper.start(),
-    handle,
+    handle: async (id, stop, traceparent) =>
+      isDraining ? release() : await leased.handle(chunkWork, { id, stop, traceparent }),
     drain() {
       isDraining = true;
     },

@@ -1,12 +1,9 @@
 /**
  * The engine of a worker: wake-ups in, outcomes stored. What it does with one wake-up is `handle`; the queue's worker brings them.
  *
- * 1. A message is acknowledged once the job left this worker's hands with its outcome stored, or when there is nothing to do: a
- *    live lease, a terminal job, one that is not due. Waiting and retrying hold no message.
- * 2. A lost lease leaves the message as it is: whoever gets it next finds the row as it is then.
- * 3. Whoever ends the last job of a file archives it before the message is acknowledged.
- * 4. The parts: `job-commits.ts` talks to the database, `lease-keeper.ts` says how long work may go on, `walk-job.ts` runs the
- *    steps, `next-move.ts` decides where a job goes, `archive-held-file.ts` moves the object out of landing.
+ * 1. The worker that ends the last job of a file archives it before the message is acknowledged.
+ * 2. The parts: `leased-runner.ts` claims, holds and answers, `job-commits.ts` talks to the database, `advance-job.ts` runs the steps,
+ *    `next-move.ts` decides where a job goes, `archive-held-file.ts` moves the object out of landing.
  */
 
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -18,8 +15,9 @@ import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
 import { leavePlace, takePlace } from '#shared/jobs/delivery-places.ts';
 import { type Product, registerProducts } from '#shared/jobs/register-products.ts';
 import type { WorkQueue } from '#shared/jobs/route-files.ts';
+import type { ClosedFile } from '#shared/jobs/store-outcomes.ts';
 import type { WakeUpSenders, WorkWakeUp } from '#shared/jobs/wake-up-senders.ts';
-import { acknowledge, type Disposition, leave } from '#shared/queue/disposition.ts';
+import type { Disposition } from '#shared/queue/disposition.ts';
 import { type IssueReceipt, issueReceipt } from '#shared/receipts/issue-receipt.ts';
 import type { ReceiptKeys } from '#shared/receipts/receipt-keys.ts';
 import type { BucketId } from '#shared/runtime/config/resource-names.ts';
@@ -31,11 +29,11 @@ import type { StoreDirectory } from '#shared/stores/store-directory.ts';
 import type { StepTargets } from '#shared/targets/step-targets.ts';
 import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
 import { advanceJob, type WalkEnd } from './advance-job.ts';
-import { type ArchiveEnd, type ArchiveFile, archiveHeldFile, type HeldFile } from './archive-held-file.ts';
+import { type ArchiveEnd, type ArchiveFile, archiveHeldFile } from './archive-held-file.ts';
 import { JobCommits } from './job-commits.ts';
 import type { JobMetrics } from './job-metrics.ts';
+import { createLeasedRunner, type LeasedWork } from './leased-runner.ts';
 import { idempotencyKey, type JobPosition } from './next-move.ts';
-import { openLeases } from './open-leases.ts';
 
 export interface JobRunnerOptions {
   readonly sql: Sql;
@@ -98,7 +96,8 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     now,
     random,
   });
-  const { keeper, routes } = openLeases({ sql, leaseMs, metrics, logger, now });
+  const leased = createLeasedRunner({ sql, queue, leaseMs, metrics, tracing, logger, now });
+  const { keeper, routes } = leased;
   const archiving = { archive: options.archive, keeper, commits, deadlineMs: stepDeadlineMs, metrics, logger, now };
   const duringStep = <Answer>(statement: () => Promise<Answer>) =>
     repeatOnLostDatabase(statement, { deadlineMs: leaseMs / 3, forMs: leaseMs, now, random });
@@ -141,68 +140,52 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     random,
   };
 
-  async function handleJob(jobId: string, stop: AbortSignal, traceparent?: string): Promise<Disposition> {
-    const startedAt = new Date();
-    const startedMs = now();
-    const claim = await commits.claimJob(jobId);
-    if (claim === undefined) {
-      logger.debug({ jobId }, 'nothing to do for job');
-      return acknowledge;
-    }
-    const job = claim.row;
-    const facts = { tenant: job.tenantId, fileId: job.fileId, jobId: job.id };
-    const span = tracing.join(job.fileId, 'run job', { queue, startedAt, traceparent, facts });
-    return await endedBy(span, async () => {
-      const lease = keeper.hold('job', job, claim.askedAtMs);
-      let end: WalkEnd;
-      try {
-        end = await advanceJob(walking, { job, lease, stop, span, logger: logger.child(facts) });
-      } finally {
-        lease.release();
-      }
+  const jobWork: LeasedWork<ClaimedJob> = {
+    ...{ kind: 'job', name: 'job', spanName: 'run job' },
+    claim: (id) => commits.claimJob(id),
+    fileIdOf: ({ fileId }) => fileId,
+    factsOf: ({ tenantId, fileId, id }) => ({ tenant: tenantId, fileId, jobId: id }),
+    async run(job, { underLease, stop, span, logger: jobLogger }) {
+      const end = await underLease((lease) => advanceJob(walking, { job, lease, stop, span, logger: jobLogger }));
       countJob(metrics, job, end);
       const archive = await archiveClosed(end, stop, span);
-      const came = { ...summary(end), archive };
-      span.end(came, faultOf(end));
-      logger.info({ ...facts, ...came, durationMs: Math.round(now() - startedMs) }, 'job handled');
-      return end.type === 'lost' ? leave : acknowledge;
-    });
-  }
+      return { fields: { ...summary(end), archive }, fault: faultOf(end), isLost: end.type === 'lost' };
+    },
+  };
+
+  const archiveWork: LeasedWork<ClosedFile> = {
+    ...{ kind: 'file', name: 'archive', spanName: 'archive file' },
+    claim: (id) => commits.claimArchive(id),
+    fileIdOf: ({ id }) => id,
+    factsOf: ({ tenantId, id, epoch }) => ({ tenant: tenantId, fileId: id, attempt: epoch }),
+    async run(file, { askedAtMs, stop }) {
+      const archive = await archiveHeldFile(archiving, { file, askedAtMs, stop });
+      return {
+        fields: { archive },
+        spanFields: { outcome: archive },
+        fault: archive === 'archived' ? undefined : archive,
+        isLost: archive === 'lost',
+      };
+    },
+  };
 
   async function archiveClosed(end: WalkEnd, stop: AbortSignal, span: Span): Promise<ArchiveEnd | undefined> {
     if (end.type === 'lost' || end.closed?.file.archive !== 'held') return undefined;
-    return await archiveTraced({ ...end.closed, stop }, span.child('archive file', { fileId: end.closed.file.id }));
-  }
-
-  function archiveTraced(held: HeldFile, span: Span): Promise<ArchiveEnd> {
-    return endedBy(span, async () => {
+    const held = { ...end.closed, stop };
+    const archiveSpan = span.child('archive file', { fileId: held.file.id });
+    return await endedBy(archiveSpan, async () => {
       const archive = await archiveHeldFile(archiving, held);
-      span.end({ outcome: archive }, archive === 'archived' ? undefined : archive);
+      archiveSpan.end({ outcome: archive }, archive === 'archived' ? undefined : archive);
       return archive;
     });
-  }
-
-  async function handleArchive(fileId: string, stop: AbortSignal, traceparent?: string): Promise<Disposition> {
-    const startedAt = new Date();
-    const startedMs = now();
-    const claim = await commits.claimArchive(fileId);
-    if (claim === undefined) {
-      logger.debug({ fileId }, 'nothing to archive');
-      return acknowledge;
-    }
-    const facts = { tenant: claim.row.tenantId, fileId, attempt: claim.row.epoch };
-    const span = tracing.join(fileId, 'archive file', { queue, startedAt, traceparent, facts });
-    const archive = await archiveTraced({ file: claim.row, askedAtMs: claim.askedAtMs, stop }, span);
-    logger.info({ ...facts, archive, durationMs: Math.round(now() - startedMs) }, 'archive handled');
-    return archive === 'lost' ? leave : acknowledge;
   }
 
   return {
     start: () => keeper.start(),
     handle: (wakeUp, stop, traceparent) =>
       wakeUp.type === 'job.due'
-        ? handleJob(wakeUp.jobId, stop, traceparent)
-        : handleArchive(wakeUp.fileId, stop, traceparent),
+        ? leased.handle(jobWork, { id: wakeUp.jobId, stop, traceparent })
+        : leased.handle(archiveWork, { id: wakeUp.fileId, stop, traceparent }),
     async stop() {
       await commits.flush();
       keeper.stop();
