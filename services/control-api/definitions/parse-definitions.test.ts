@@ -1,0 +1,47 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createDefinitionParser } from './parse-definitions.ts';
+
+const GOOD = { text: 'kind: tenant\nid: acme\nname: Acme\n', contentType: '' };
+const FAULTY = { text: 'kind: tenant\nid: Not An Id\n', contentType: '' };
+/** More than a tenth of a second of work. */
+const SLOW = { text: 'a: '.repeat(80_000), contentType: '' };
+const caller = { customer: 'acme', signal: new AbortController().signal };
+
+let started = 0;
+const count = () => {
+  started += 1;
+};
+beforeAll(() => void process.on('worker', count));
+afterAll(() => void process.off('worker', count));
+
+test('a thread serves one body after the other, whatever they came to', async () => {
+  started = 0;
+  const parser = createDefinitionParser();
+  for (const [body, ok] of [
+    [GOOD, true],
+    [FAULTY, false],
+    [GOOD, true],
+  ] as const)
+    expect(await parser.parse(body, caller)).toMatchObject({ ok });
+  expect(started).toBe(1);
+});
+
+test('a thread that was ended as nobody waited serves no more, and the next body has another', async () => {
+  started = 0;
+  const parser = createDefinitionParser();
+  expect(await parser.parse(GOOD, caller)).toMatchObject({ ok: true });
+  const gone = new AbortController();
+  const left = parser.parse(SLOW, { customer: 'acme', signal: gone.signal });
+  setImmediate(() => gone.abort());
+  await expect(left).rejects.toMatchObject({ code: 'ROUTE_TOO_COMPLEX' });
+  expect(await parser.parse(GOOD, caller)).toMatchObject({ ok: true });
+  expect(started).toBe(2);
+});
+
+test('two customers have a thread each at the same time', async () => {
+  started = 0;
+  const parser = createDefinitionParser();
+  const customers = ['acme', 'globex', 'acme', 'globex'];
+  await Promise.all(customers.map((customer) => parser.parse(GOOD, { ...caller, customer })));
+  expect(started).toBe(2);
+});
