@@ -1,19 +1,31 @@
+import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { findPostgresBinaries } from '#local/postgres/binaries.ts';
 import { type RunningPostgres, type StartPostgresOptions, startPostgres } from '#local/postgres/start-postgres.ts';
 import { chooseUnprivilegedRun, type WayName } from '#local/postgres/unprivileged.ts';
 import { startProcess } from '#testkit/servers/start-process.ts';
 
 const isRoot = process.getuid?.() === 0;
+/** A database that was made once: most tests are about what happens to one that is there. */
+let made: string;
 let directory: string;
 let running: RunningPostgres[];
 
+beforeAll(async () => {
+  made = await mkdtemp(join(tmpdir(), 'longshore-postgres-made-'));
+  const server = await startPostgres({ directory: join(made, 'postgres'), port: 0, isDisposable: true });
+  await server.stop();
+});
+afterAll(() => rm(made, { recursive: true, force: true }));
+
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'longshore-postgres-'));
+  // Owners and modes are kept.
+  execFileSync('cp', ['-a', join(made, 'postgres'), directory]);
   running = [];
 });
 
@@ -74,10 +86,11 @@ describe('data', () => {
   });
 
   test('are not lost when making the database was cut off', async () => {
-    await mkdir(join(directory, 'postgres', 'data.partial', 'base'), { recursive: true });
-    const server = await start();
+    const cutOff = join(directory, 'cut-off');
+    await mkdir(join(cutOff, 'data.partial', 'base'), { recursive: true });
+    const server = await start({ directory: cutOff });
     expect(await query(server.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
-    expect(await readdir(join(directory, 'postgres'))).not.toContain('data.partial');
+    expect(await readdir(cutOff)).not.toContain('data.partial');
   });
 });
 

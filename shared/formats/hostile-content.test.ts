@@ -8,14 +8,22 @@ const DIALECT = { delimiter: ',', quote: '"', encoding: 'utf-8', maxRecordBytes:
 /** Fields of a slice: the bound of the readers, and one record of the longest. */
 const MOST_FIELDS = 2 * 16_384;
 
-async function* repeated(text: string, bytes: number, before = ''): AsyncGenerator<Uint8Array> {
+interface Repeated {
+  readonly bytes: number;
+  readonly pieceBytes: number;
+  readonly before?: string;
+}
+
+async function* repeated(text: string, { bytes, pieceBytes, before = '' }: Repeated): AsyncGenerator<Uint8Array> {
   if (before !== '') yield Buffer.from(before);
-  const piece = Buffer.from(text.repeat(Math.ceil(65_536 / text.length)));
+  const piece = Buffer.from(text.repeat(Math.ceil(pieceBytes / text.length)));
   for (let given = 0; given < bytes; given += piece.length) yield piece;
 }
 
 const columns = (count: number) => Array.from({ length: count }, (_none, index) => ({ name: `c${index}` }));
-const MB = 1_048_576;
+/** Rows of two bytes, of which each has all fields of the widest layout, are many more fields than a slice may have. */
+const OF_RECORDS = { bytes: 32_768, pieceBytes: 16_384 };
+const OF_CSV = { bytes: 1_048_576, pieceBytes: 65_536 };
 
 describe('a slice of CSV is bounded', () => {
   it.each([
@@ -34,7 +42,7 @@ describe('a slice of CSV is bounded', () => {
   ])('of %s', async (_what, text, header) => {
     let most = 0;
     try {
-      for await (const items of readCsvRows(repeated(text, MB, header), DIALECT)) {
+      for await (const items of readCsvRows(repeated(text, { ...OF_CSV, before: header }), DIALECT)) {
         most = Math.max(
           most,
           items.reduce((sum, item) => sum + (item.type === 'row' ? item.values.length : 1), 0),
@@ -69,7 +77,7 @@ describe('a slice of records is bounded', () => {
   ])('of %s', async (_what, layout, text) => {
     const parsed = recordsSchema.parse(layout);
     let most = 0;
-    for await (const items of readRecordBatches(repeated(text, MB / 8), parsed)) {
+    for await (const items of readRecordBatches(repeated(text, OF_RECORDS), parsed)) {
       most = Math.max(most, items.length * (items.some((item) => item.type === 'row') ? parsed.columns.length : 1));
     }
     expect(most).toBeLessThanOrEqual(MOST_FIELDS);
