@@ -303,6 +303,10 @@ export const ERROR_CODES = {
     meaning: 'The object at the destination is not the one that was delivered.',
     remedy: 'Find out what else writes to the destination, then retry the job.',
   },
+  CALENDAR_UNKNOWN: {
+    meaning: 'A push has a window on the days of a calendar that the tenant has not defined.',
+    remedy: 'Apply the definition (`kind: calendar`). The step is retried until then.',
+  },
   DATABASE_UNKNOWN: {
     meaning: 'A route loads into a database that the tenant has not defined, or that this version cannot use.',
     remedy: 'Apply the definition (`kind: database`). The step is retried until then.',

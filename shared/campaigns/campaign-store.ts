@@ -9,8 +9,8 @@ import { randomUUIDv7 } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { toJsonb } from '#shared/db/run-statements.ts';
 import type { CampaignWord } from '#shared/db/schema.ts';
+import type { BusinessCalendar, OpenHours } from '#shared/expectations/open-hours.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
-import type { BusinessCalendar, SendWindow } from './send-window.ts';
 
 export interface NewCampaign {
   readonly id: string;
@@ -27,7 +27,7 @@ export interface NewCampaign {
   readonly isHeld: boolean;
   readonly defaults: Readonly<Record<string, string>>;
   readonly startsAt: string | null;
-  readonly window: SendWindow | null;
+  readonly window: OpenHours | null;
   readonly calendar: string | null;
   /** By each recipient's clock; `startsAt` is then the time of the first. */
   readonly localStart: string | null;
@@ -53,7 +53,7 @@ export interface CampaignRow {
   readonly word: CampaignWord;
   readonly heldReason: string | null;
   readonly startsAt: Date | null;
-  readonly window: SendWindow | null;
+  readonly window: OpenHours | null;
   readonly calendar: BusinessCalendar | null;
   readonly isRecipientZone: boolean;
   readonly ratePerSecond: number | null;

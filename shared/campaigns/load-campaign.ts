@@ -1,8 +1,8 @@
 /** A campaign with what its mails are made of: its sender as it is defined now, its days, its template. */
 import { LRUCache } from 'lru-cache';
 import type { Sql } from '#shared/db/connect-database.ts';
+import type { BusinessCalendar, OpenHours } from '#shared/expectations/open-hours.ts';
 import { type CompiledMail, compileMail } from './render-mail.ts';
-import type { BusinessCalendar, SendWindow } from './send-window.ts';
 
 export interface LoadedCampaign {
   readonly id: string;
@@ -14,7 +14,7 @@ export interface LoadedCampaign {
   readonly topic: string;
   readonly isMarketing: boolean;
   readonly defaults: Readonly<Record<string, string>>;
-  readonly window: SendWindow | null;
+  readonly window: OpenHours | null;
   /** Days on which the window opens; all when null. */
   readonly calendar: BusinessCalendar | null;
   /** By each recipient's clock. */

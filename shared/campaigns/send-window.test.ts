@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { msUntilDue, msUntilOpen } from './send-window.ts';
+import { msUntilOpen } from '#shared/expectations/open-hours.ts';
+import { msUntilDue } from './send-window.ts';
 
 const HOUR = 3_600_000;
 const BERLIN = { from: '08:00', to: '18:00', timeZone: 'Europe/Berlin' };

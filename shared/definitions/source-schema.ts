@@ -37,9 +37,14 @@ export const projectSchema = z
 const whenSchema = z.union(
   [
     z.literal('on-request'),
-    z.strictObject({ every: durationSchema({ minMs: 5 * SECOND_MS, maxMs: DAY_MS }) }),
-    /** In the tenant's time zone unless another one is named. */
-    z.strictObject({ cron: cronSchema, timeZone: timeZoneSchema.optional() }),
+    z.strictObject({ every: durationSchema({ minMs: 5 * SECOND_MS, maxMs: DAY_MS }), calendar: idSchema.optional() }),
+    /** In the tenant's time zone unless another one, or that of a calendar, is named. On other days than the calendar's nothing is listed. */
+    z
+      .strictObject({ cron: cronSchema, timeZone: timeZoneSchema.optional(), calendar: idSchema.optional() })
+      .refine(({ timeZone, calendar }) => timeZone === undefined || calendar === undefined, {
+        error: 'is that of the calendar; leave it out',
+        path: ['timeZone'],
+      }),
   ],
   { error: 'must be { every: 5m }, { cron: "*/5 6-20 * * mon-fri" } or on-request' },
 );

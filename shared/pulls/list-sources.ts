@@ -8,11 +8,14 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { repeatOnLostDatabase } from '#shared/db/run-statements.ts';
+import { calendarDocumentSchema } from '#shared/definitions/calendar-schema.ts';
 import { nextCronTime } from '#shared/definitions/cron.ts';
 import { canonicalRemotePath } from '#shared/definitions/remote-schema.ts';
 import { compileGlobs } from '#shared/definitions/routes/match-glob.ts';
 import { type SourceDocument, sourceDocumentSchema } from '#shared/definitions/source-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
+import { msUntilOpen } from '#shared/expectations/open-hours.ts';
+import type { BusinessDays } from '#shared/expectations/plan-occurrences.ts';
 import { acknowledge, type Disposition } from '#shared/queue/disposition.ts';
 import type { RemoteConnection, RemoteEntry } from '#shared/remotes/remote-connection.ts';
 import type { RemoteDirectory } from '#shared/remotes/remote-directory.ts';
@@ -50,6 +53,9 @@ const LONGEST_RETRY_MS = 900_000;
 /** A file that is not ready is looked at again after this at the latest, however seldom its source is listed. */
 const UNREADY_MS = 60_000;
 const SOONEST_MS = 1_000;
+const WHOLE_DAY = { from: '00:00', to: '24:00' } as const;
+/** Closed days, one after the other as the schedule meets them, that are passed over. */
+const MOST_CLOSED_DAYS = 1_000;
 const REPEAT_FOR_MS = 60_000;
 
 export function createSourceLister(options: SourceListerOptions): SourceLister {
@@ -101,7 +107,9 @@ export function createSourceLister(options: SourceListerOptions): SourceLister {
         return acknowledge;
       }
       const source = parsed.data;
-      const next = nextListingMs(source, claimed.timeZone, clock());
+      const calendar = calendarDocumentSchema.safeParse(claimed.calendar);
+      const days: BusinessDays = calendar.success ? calendar.data : { timeZone: claimed.timeZone };
+      const next = nextListingMs(source, days, clock());
       const signal = AbortSignal.any([stop, AbortSignal.timeout(deadlineMs)]);
       let error: { code: string; message: string } | undefined;
       let files: number | undefined;
@@ -146,11 +154,20 @@ export function createSourceLister(options: SourceListerOptions): SourceLister {
 }
 
 /** From now: null when it is listed on request only. */
-export function nextListingMs({ when }: SourceDocument, timeZone: string, nowMs: number): number | null {
+export function nextListingMs({ when }: SourceDocument, days: BusinessDays, nowMs: number): number | null {
   if (when === 'on-request') return null;
-  if ('every' in when) return when.every;
-  const next = nextCronTime(when.cron, when.timeZone ?? timeZone, nowMs);
-  return next === undefined ? null : Math.max(SOONEST_MS, next - nowMs);
+  const { timeZone } = days;
+  if ('every' in when) return when.every + msUntilOpen({ ...WHOLE_DAY, timeZone }, nowMs + when.every, days);
+  const zone = when.timeZone ?? timeZone;
+  let nextMs: number | undefined;
+  for (let fromMs = nowMs, left = MOST_CLOSED_DAYS; left > 0; left -= 1) {
+    nextMs = nextCronTime(when.cron, zone, fromMs);
+    const closedMs = nextMs === undefined ? 0 : msUntilOpen({ ...WHOLE_DAY, timeZone: zone }, nextMs, days);
+    if (nextMs === undefined || closedMs === 0) break;
+    // A time at midnight itself is one of that day.
+    fromMs = nextMs + closedMs - 1;
+  }
+  return nextMs === undefined ? null : Math.max(SOONEST_MS, nextMs - nowMs);
 }
 
 function unreadyAfter({ ready }: SourceDocument): number | null {

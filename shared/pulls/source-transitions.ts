@@ -56,6 +56,8 @@ export interface ClaimedSource {
   readonly timeZone: string;
   /** Database time: what it cleans after this is not what the listing shows. */
   readonly claimedAt: string;
+  /** That of its schedule; null without one, and when it is gone: then every day counts. */
+  readonly calendar: unknown;
 }
 
 export async function claimSource(
@@ -76,6 +78,8 @@ export async function claimSource(
     WHERE s.tenant_id = ${tenantId} AND s.name = ${name} AND s.removed_at IS NULL AND t.id = s.tenant_id
       AND ((s.next_action_at <= now() AND coalesce(s.lease_until < now(), true)) OR s.claim_token = ${token}::uuid)
     RETURNING s.tenant_id AS "tenantId", s.name, s.definition, s.epoch, s.failures, t.time_zone AS "timeZone",
+      (SELECT c.definition FROM calendars c WHERE c.tenant_id = s.tenant_id AND c.name = s.definition -> 'when' ->> 'calendar'
+        AND c.removed_at IS NULL) AS calendar,
       now()::text AS "claimedAt"`;
   return row;
 }

@@ -4,6 +4,7 @@ import type { Scan } from '#shared/content/scan/create-scanner.ts';
 import { createDatabaseDirectory } from '#shared/databases/database-directory.ts';
 import type { OpenDatabase } from '#shared/databases/open-database.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { type CalendarDocument, calendarDocumentSchema } from '#shared/definitions/calendar-schema.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
 import { type Mail, type MailOutcome, type MailSending, type MailServer, sendMail } from '#shared/notices/send-mail.ts';
 import {
@@ -29,6 +30,8 @@ export interface StepTargets {
   /** Undefined: the fleet has no scanner. */
   readonly scan?: Scan | undefined;
   findPartner(name: string): Promise<FoundPartner>;
+  /** Undefined: the tenant has no such calendar. */
+  findCalendar(name: string): Promise<CalendarDocument | undefined>;
   /** Runs `work` over a connection that nobody else uses meanwhile. @throws as `RemoteDirectory.use`. */
   useRemote<Result>(
     name: string,
@@ -62,6 +65,13 @@ export interface TargetDirectoryOptions {
   readonly logger: Logger;
 }
 
+async function findCalendar(sql: Sql, tenantId: string, name: string): Promise<CalendarDocument | undefined> {
+  const [row] = await sql<{ definition: unknown }[]>`
+    SELECT definition FROM calendars WHERE tenant_id = ${tenantId} AND name = ${name} AND removed_at IS NULL`;
+  const parsed = calendarDocumentSchema.safeParse(row?.definition);
+  return parsed.success ? parsed.data : undefined;
+}
+
 export function createTargetDirectory(options: TargetDirectoryOptions): TargetDirectory {
   const { remotes, secrets, scan, mailServer: server } = options;
   const send: SendMail | undefined =
@@ -75,6 +85,7 @@ export function createTargetDirectory(options: TargetDirectoryOptions): TargetDi
       scan,
       sendMessages: createSendMessages(secretsOfTenant(secrets, tenantId), options.addressGuard),
       findPartner: (name) => partners.find(tenantId, name),
+      findCalendar: (name) => findCalendar(options.sql, tenantId, name),
       useRemote: (name, work, use) => remotes.use({ tenantId, name }, work, use),
       useDatabase: (name, work) => databases.use({ tenantId, name }, work),
     }),

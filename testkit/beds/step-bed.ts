@@ -163,6 +163,7 @@ export async function runStep<Options>(bench: StepBench, request: StepToRun<Opti
 /** Of a tenant that has none. */
 export const NO_TARGETS: StepTargets = {
   findPartner: async () => ({ ok: false, message: 'The tenant has no such partner.' }),
+  findCalendar: async () => undefined,
   useRemote: async () => ({ type: 'unknown', message: 'The tenant has no such remote' }),
   useDatabase: async () => undefined,
 };

@@ -1,8 +1,8 @@
 /** A campaign as replies show it. Its status is made of what people said, of its job, and of the clock: it is stored nowhere. */
 import { z } from 'zod';
 import { type CampaignRow, COUNTING } from '#shared/campaigns/campaign-store.ts';
-import { msUntilOpen } from '#shared/campaigns/send-window.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { msUntilOpen } from '#shared/expectations/open-hours.ts';
 import type { CountRecords } from '../records/count-records.ts';
 
 const STATUSES = 'AWAITING_FILE, PREPARING, HELD, SCHEDULED, SENDING, PAUSED, WAITING, SENT, DONE, FAILED, CANCELLED';

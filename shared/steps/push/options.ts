@@ -25,9 +25,9 @@ const pushOptionsSchema = z
     acceptPartial: z.boolean().default(false),
     /** What a final name that is gone, with no other trace, means. */
     pickedUp: z.enum(['in-doubt', 'delivered']).default('in-doubt'),
-    /** In the time zone of the tenant; outside it the file waits. */
+    /** In the time zone of the tenant, or of its calendar, on whose days it opens; outside it the file waits. */
     window: z
-      .strictObject({ from: clockSchema, to: clockSchema })
+      .strictObject({ from: clockSchema, to: clockSchema, calendar: idSchema.optional() })
       .refine(({ from, to }) => from !== to, { error: 'begins when it ends' })
       .optional(),
   })

@@ -63,18 +63,3 @@ export function numberedPath(path: string, number: number): string {
   const [stem, extension] = dot > 0 ? [name.slice(0, dot), name.slice(dot)] : [name, ''];
   return `${directoryOf(path)}${stem}-${number}${extension}`;
 }
-
-/** Milliseconds until the window opens; 0 within it. */
-export function untilOpen(window: { readonly from: string; readonly to: string }, now: Date, timeZone: string): number {
-  const format = new Intl.DateTimeFormat('en-GB', { timeZone, hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
-  const [from, to, at] = [window.from, window.to, format.format(now)].map(minutesOf) as [number, number, number];
-  const isOpen = from < to ? at >= from && at < to : at >= from || at < to;
-  return isOpen ? 0 : ((from - at + DAY_MINUTES) % DAY_MINUTES) * 60_000;
-}
-
-const DAY_MINUTES = 1_440;
-
-function minutesOf(time: string): number {
-  const [hours = 0, minutes = 0] = time.split(':').map(Number);
-  return hours * 60 + minutes;
-}

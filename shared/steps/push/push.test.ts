@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { calendarDocumentSchema } from '#shared/definitions/calendar-schema.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { RemoteConnection } from '#shared/remotes/remote-connection.ts';
 import { RemoteError } from '#shared/remotes/remote-error.ts';
@@ -10,7 +11,7 @@ import { targetsOf } from '#testkit/beds/remote-bed.ts';
 import { memoryEffectLog, runStep, type StepBench, startStepBench } from '#testkit/beds/step-bed.ts';
 import { PARTNER_SERVERS, type PartnerFileServer } from '#testkit/servers/partner-file-servers.ts';
 import { pushOptions } from './options.ts';
-import { numberedPath, tempNameOf, untilOpen } from './push-places.ts';
+import { numberedPath, tempNameOf } from './push-places.ts';
 import { pushStep } from './run.ts';
 
 let bench: StepBench;
@@ -161,6 +162,25 @@ for (const { name, start, missing } of SERVERS) {
       expect(await names()).toEqual(['refused.csv']);
     });
 
+    test('a file waits for the window, on the days and in the time zone of its calendar', async () => {
+      const object = await bench.land('night.csv', 'n');
+      const calendar = calendarDocumentSchema.parse({
+        ...{ kind: 'calendar', tenant: 'acme', name: 'target', timeZone: 'Europe/Berlin', holidays: ['2026-05-01'] },
+      });
+      const options = { window: { from: '22:00', to: '05:00', calendar: 'target' } };
+      const at = (time: string, found: typeof calendar | undefined = calendar) =>
+        push(object, {
+          ...{ options, now: new Date(time) },
+          targets: { ...targetsOf(server), findCalendar: async () => found },
+        });
+      expect(await at('2026-05-01T20:30:00Z')).toMatchObject({ type: 'wait', reason: 'WINDOW' });
+      expect(await at('2026-05-04T19:59:00Z')).toMatchObject({ type: 'wait', afterMs: 60_000 });
+      const none = await push(object, { options, now: new Date() });
+      expect(none).toMatchObject({ type: 'retry', cause: 'CALENDAR_UNKNOWN' });
+      // The night before the holiday belongs to the day on which it begins.
+      expect(await at('2026-05-01T02:59:00Z')).toMatchObject({ type: 'succeeded' });
+    });
+
     test('a worker that wakes up late finds no temporary name, and changes nothing', async () => {
       const object = await bench.land('d.csv', 'd');
       const effects = memoryEffectLog();
@@ -232,15 +252,6 @@ function bound(connection: RemoteConnection): RemoteConnection {
 async function* pieces(text: string): AsyncGenerator<Uint8Array> {
   yield Buffer.from(text);
 }
-
-test('a window over midnight, in the time zone of the tenant', () => {
-  const night = { from: '22:00', to: '05:00' };
-  const at = (time: string, zone = 'UTC') => untilOpen(night, new Date(`2026-03-04T${time}:00Z`), zone) / 60_000;
-  expect([at('21:59'), at('22:00'), at('04:59'), at('05:00'), at('21:30', 'Europe/Berlin')]).toEqual([
-    1, 0, 0, 1_020, 0,
-  ]);
-  expect(untilOpen({ from: '09:00', to: '17:00' }, new Date('2026-03-04T18:00:00Z'), 'UTC')).toBe(15 * 3_600_000);
-});
 
 test('names are made of what they stand for, and fit', () => {
   expect(numberedPath('/in/a.tar.gz', 3)).toBe('/in/a.tar-3.gz');

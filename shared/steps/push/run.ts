@@ -16,6 +16,7 @@ import {
   type Prepared,
   runEffect,
 } from '#shared/effects/run-effect.ts';
+import { msUntilOpen } from '#shared/expectations/open-hours.ts';
 import type { RemoteConnection } from '#shared/remotes/remote-connection.ts';
 import { hasRemoteFault, RemoteError } from '#shared/remotes/remote-error.ts';
 import { SecretError } from '#shared/runtime/secrets/secret-store.ts';
@@ -23,7 +24,7 @@ import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, withStoreFailures } from '../step-failure.ts';
 import { factsOfFile } from '../step-keys.ts';
 import { type PushOptions, pushOptions } from './options.ts';
-import { numberedPath, type PushPlaces, placesOf, tempNameOf, untilOpen } from './push-places.ts';
+import { numberedPath, type PushPlaces, placesOf, tempNameOf } from './push-places.ts';
 
 /** Asked again by then: clocks change, and so do routes' windows. */
 const LONGEST_WINDOW_WAIT_MS = 3_600_000;
@@ -34,9 +35,8 @@ export const pushStep: StepKind<PushOptions> = {
   classOf: pushOptions.classOf,
   run: (context) =>
     withStoreFailures('DELIVERY_ERROR', async () => {
-      const { options, now, file } = context;
-      const closedMs = options.window === undefined ? 0 : untilOpen(options.window, now, file.timeZone);
-      if (closedMs > 0) return { type: 'wait', afterMs: Math.min(closedMs, LONGEST_WINDOW_WAIT_MS), reason: 'WINDOW' };
+      const closed = await whileClosed(context);
+      if (closed !== undefined) return closed;
       const pushed = await runEffect({ log: context.effects, code: 'DELIVERY_ERROR', target: pushTarget(context) });
       if (pushed.type === 'ended') return pushed.outcome;
       const { facts } = pushed;
@@ -48,6 +48,20 @@ export const pushStep: StepKind<PushOptions> = {
       return { type: 'succeeded', output: { ...facts, wasThere: pushed.wasThere } };
     }),
 };
+
+/** Undefined while the window is open. */
+async function whileClosed({ options, targets, now, file }: Context): Promise<NotDone | undefined> {
+  const { window } = options;
+  if (window === undefined) return undefined;
+  const days = window.calendar === undefined ? undefined : await targets?.findCalendar(window.calendar);
+  if (window.calendar !== undefined && days === undefined) {
+    const message = `The tenant has no calendar ${window.calendar}; apply its definition.`;
+    return { type: 'retry', code: 'DELIVERY_ERROR', cause: 'CALENDAR_UNKNOWN', message };
+  }
+  const closedMs = msUntilOpen({ ...window, timeZone: days?.timeZone ?? file.timeZone }, now.getTime(), days);
+  if (closedMs === 0) return undefined;
+  return { type: 'wait', afterMs: Math.min(closedMs, LONGEST_WINDOW_WAIT_MS), reason: 'WINDOW' };
+}
 
 export interface PushFacts extends Readonly<Record<string, unknown>> {
   readonly remote: string;
