@@ -29,8 +29,10 @@ export async function createExampleWarehouse(databaseUrl: string, keys: string):
   url.pathname = `/${WAREHOUSE}`;
   const warehouse = connectLauncher(url.href);
   try {
-    for (const table of [...LOAD_TABLES, ...TABLES])
-      await warehouse.unsafe(table.replace('TABLE', 'TABLE IF NOT EXISTS'));
+    // What was staged is staged again; earlier versions had other columns.
+    await warehouse`DROP TABLE IF EXISTS longshore_rows`;
+    for (const statement of [...LOAD_TABLES, ...TABLES])
+      await warehouse.unsafe(statement.replace(/^CREATE (UNLOGGED )?TABLE /, '$&IF NOT EXISTS '));
     await warehouse.unsafe(`GRANT SELECT, INSERT, DELETE ON ALL TABLES IN SCHEMA public TO ${WAREHOUSE}`);
   } finally {
     await warehouse.end({ timeout: 5 });

@@ -1,4 +1,7 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { LongshoreError } from '#shared/errors.ts';
 import { toErrorReply } from './error-reply.ts';
 
 const failure = (code: string) => Object.assign(new Error('of the driver'), { code });
@@ -16,4 +19,21 @@ it('says nothing of what is not known', () => {
   const reply = toErrorReply(failure('42P01'));
   expect(reply).toMatchObject({ status: 500, body: { code: 'INTERNAL' } });
   expect(JSON.stringify(reply)).not.toContain('of the driver');
+});
+
+/** A fault of ours, wherever it is thrown. */
+const OURS = ['INTERNAL', 'CONFIG_INVALID'];
+
+it('has a status for every code that an endpoint throws', () => {
+  const root = join(import.meta.dirname, '..');
+  const files = globSync('**/*.ts', { cwd: root, exclude: ['**/*.test.ts'] });
+  const thrown = files.flatMap((file) =>
+    [...readFileSync(join(root, file), 'utf8').matchAll(/new LongshoreError\(\s*'([A-Z_]+)'/g)].map(([, code]) => code),
+  );
+  expect(thrown.length).toBeGreaterThan(50);
+  const unknown = [...new Set(thrown)].filter((code) => {
+    const { body } = toErrorReply(new LongshoreError(code as 'NOT_FOUND', 'said'));
+    return body.code !== code && !OURS.includes(code ?? '');
+  });
+  expect(unknown).toEqual([]);
 });
