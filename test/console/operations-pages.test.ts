@@ -140,10 +140,32 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
     await api.sql`UPDATE jobs SET state = 'SUCCEEDED', wait_reason = NULL, next_action_at = NULL WHERE id = ${job?.id ?? ''}`;
   });
 
+  test('an upload link is made for somebody without a key, with a reason, and shown once', async () => {
+    await open('/files');
+    await page.getByRole('button', { name: 'Upload link…' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Tenant', { exact: true }).fill('nobody');
+    await dialog.getByLabel('Directory').fill('desk/<b>');
+    await dialog.getByLabel('Reason').fill('INC-4711 the mailbox was full');
+    expect(await violations()).toEqual([]);
+    await dialog.getByRole('button', { name: 'Make the link' }).click();
+    await dialog.getByRole('alert').waitFor();
+    await dialog.getByLabel('Tenant', { exact: true }).fill('acme');
+    await dialog.getByLabel('Directory').fill('desk');
+    await dialog.getByRole('button', { name: 'Make the link' }).click();
+    const url = await dialog.getByText(/\/upload#/).textContent();
+    expect(url).toMatch(/^https:\/\/portal\.example\/upload#/);
+    expect(await violations()).toEqual([]);
+    await dialog.getByRole('button', { name: 'Close' }).last().click();
+    expect(await api.sql`SELECT directory, reason FROM upload_links ORDER BY created_at DESC LIMIT 1`).toEqual([
+      { directory: 'acme/desk', reason: 'INC-4711 the mailbox was full' },
+    ]);
+  });
+
   test('the palette finds a job by the beginning of its id, and a view by its name', async () => {
     const [job] = await api.sql<{ id: string; file: string }[]>`SELECT id, file_id AS file FROM jobs LIMIT 1`;
     await open('/queues');
-    await page.keyboard.press('/');
+    await page.getByRole('button', { name: /File, key, request id/ }).click();
     await page.getByRole('combobox').fill(job?.id.slice(0, 18) ?? '');
     await page.getByRole('option', { name: /^job: / }).waitFor();
     expect(await violations()).toEqual([]);

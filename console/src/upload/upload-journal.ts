@@ -21,6 +21,7 @@ export async function forgetUnfinished(uploadId: string): Promise<void> {
   await inStore('readwrite', (store) => store.delete(uploadId));
 }
 
+/** Resolves once it is on disk: a browser that is closed the next moment does not lose it. */
 async function inStore<Result>(
   mode: IDBTransactionMode,
   act: (store: IDBObjectStore) => IDBRequest<Result>,
@@ -29,7 +30,13 @@ async function inStore<Result>(
   opening.onupgradeneeded = () => opening.result.createObjectStore(STORE, { keyPath: 'uploadId' });
   const database = await ended(opening);
   try {
-    return await ended(act(database.transaction(STORE, mode).objectStore(STORE)));
+    const transaction = database.transaction(STORE, mode, { durability: 'strict' });
+    const committed = new Promise<void>((resolve, reject) => {
+      transaction.oncomplete = () => resolve();
+      transaction.onabort = () => reject(transaction.error ?? new Error('IndexedDB failed'));
+    });
+    const [result] = await Promise.all([ended(act(transaction.objectStore(STORE))), committed]);
+    return result;
   } finally {
     database.close();
   }

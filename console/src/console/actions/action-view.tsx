@@ -8,6 +8,7 @@ import { Preview } from '../../parts/action-sheet/action-sheet.tsx';
 import { VERBS } from '../../parts/action-sheet/verbs.ts';
 import { Fetched } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
+import { CsvButton } from '../../parts/csv/csv-button.tsx';
 import { Grid } from '../../parts/grid/grid.tsx';
 import { JsonView } from '../../parts/json-view.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
@@ -17,6 +18,7 @@ import { sayProblem } from '../../parts/toast.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
 
 const REFETCH_MS = 1_000;
+const EXPORTED_PAGE = 200;
 const ENDED: ReadonlySet<string> = new Set(['DONE', 'ABORTED']);
 const PAUSES: Readonly<Record<string, string>> = {
   CANARY: 'The first ones are done. Look at what became of them, then let it go on.',
@@ -136,27 +138,38 @@ function ActionPage({ action }: { readonly action: Action }) {
 function Items({ actionId, isFile }: { readonly actionId: string; readonly isFile: boolean }) {
   const [search, change] = useUrlState();
   const state = search.items ?? 'refused';
+  const readPage = (page: { cursor: string | undefined; limit: number }, signal: AbortSignal) =>
+    get<ActionItemPage>(`/api/v1/actions/${actionId}/items`, { query: { state, ...page }, signal });
   const pages = useInfiniteQuery({
     queryKey: ['action-items', actionId, state],
-    queryFn: ({ pageParam, signal }) =>
-      get<ActionItemPage>(`/api/v1/actions/${actionId}/items`, {
-        query: { state, cursor: pageParam, limit: 100 },
-        signal,
-      }),
+    queryFn: ({ pageParam, signal }) => readPage({ cursor: pageParam, limit: 100 }, signal),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
   });
   const rows = pages.data?.pages.flatMap(({ items }) => items) ?? [];
   return (
     <section className="stack" aria-label="What became of each">
-      <label className="row">
-        Show those that are
-        <select value={state} onChange={(event) => change({ items: event.target.value }, true)}>
-          {['refused', 'done', 'open'].map((each) => (
-            <option key={each}>{each}</option>
-          ))}
-        </select>
-      </label>
+      <div className="row">
+        <label className="row">
+          Show those that are
+          <select value={state} onChange={(event) => change({ items: event.target.value }, true)}>
+            {['refused', 'done', 'open'].map((each) => (
+              <option key={each}>{each}</option>
+            ))}
+          </select>
+        </label>
+        {rows.length > 0 && (
+          <CsvButton<ActionItemPage['items'][number]>
+            name={`action-${state}`}
+            headings={['id', 'state', 'code']}
+            cellsOf={({ id, state: became, code }) => [id, became, code]}
+            readPage={async (cursor, signal) => {
+              const { items, next_cursor: next } = await readPage({ cursor, limit: EXPORTED_PAGE }, signal);
+              return { rows: items, next };
+            }}
+          />
+        )}
+      </div>
       {rows.length === 0 ? (
         <p className="muted">None.</p>
       ) : (

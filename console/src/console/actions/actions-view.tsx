@@ -6,6 +6,7 @@ import { get } from '../../api/client.ts';
 import { VERBS } from '../../parts/action-sheet/verbs.ts';
 import { Empty, Failed, Loading } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
+import { CsvButton } from '../../parts/csv/csv-button.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
@@ -45,14 +46,15 @@ export default function ActionsView() {
   const [search, change] = useUrlState();
   const navigate = useNavigate();
   const { state, verb } = search;
+  const readPage = (cursor: string | undefined, signal: AbortSignal) =>
+    get<ActionPage>('/api/v1/actions', {
+      query: { state, verb, cursor, limit: 100 },
+      headers: { 'x-longshore-background': '1' },
+      signal,
+    });
   const pages = useInfiniteQuery({
     queryKey: ['actions', state, verb],
-    queryFn: ({ pageParam, signal }) =>
-      get<ActionPage>('/api/v1/actions', {
-        query: { state, verb, cursor: pageParam, limit: 100 },
-        headers: { 'x-longshore-background': '1' },
-        signal,
-      }),
+    queryFn: ({ pageParam, signal }) => readPage(pageParam, signal),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
     refetchInterval: REFETCH_MS,
@@ -63,6 +65,18 @@ export default function ActionsView() {
       <div className="row">
         <h1>Actions</h1>
         <span className="grow" />
+        <CsvButton<ActionSummary>
+          name="actions"
+          headings={['action', 'verb', 'state', 'takes', 'done', 'refused', 'who', 'approved by', 'reason', 'created']}
+          cellsOf={(action) => [
+            ...[action.action_id, action.verb, action.state, action.takes, action.done, action.refused],
+            ...[action.actor, action.approved_by, action.reason, action.created_at],
+          ]}
+          readPage={async (cursor, signal) => {
+            const { actions, next_cursor: next } = await readPage(cursor, signal);
+            return { rows: actions, next };
+          }}
+        />
         <CopyCommand words={['actions', ...(state ? ['--state', state] : []), ...(verb ? ['--verb', verb] : [])]} />
       </div>
       <FilterBar

@@ -12,10 +12,10 @@ import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
 import { JsonView } from '../../parts/json-view.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
+import { ReasonDialog } from '../../parts/reason-dialog.tsx';
 import { Time } from '../../parts/time.tsx';
 import { say } from '../../parts/toast.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
-import { ReasonDialog } from '../routes/reason-dialog.tsx';
 
 type Effect = EffectPage['effects'][number];
 

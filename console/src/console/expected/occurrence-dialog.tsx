@@ -8,9 +8,9 @@ import { useRefusal } from '../../api/me.ts';
 import { Fetched } from '../../parts/conditions.tsx';
 import { Dialog } from '../../parts/dialog.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
+import { ReasonDialog } from '../../parts/reason-dialog.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
 import { Time } from '../../parts/time.tsx';
-import { ReasonDialog } from '../routes/reason-dialog.tsx';
 import styles from './expected.module.css';
 import { oddityText, wordOf } from './occurrence-words.ts';
 

@@ -20,6 +20,7 @@ import { PlainText } from '../../parts/plain-text.tsx';
 import { usePreference } from '../../parts/preference.ts';
 import { StateBadge } from '../../parts/state-badge.tsx';
 import { bytesText, countText, durationText, TenantZones, Time } from '../../parts/time.tsx';
+import { UploadLinkButton } from '../../parts/upload-link-dialog.tsx';
 import { type UrlState, useUrlState } from '../../parts/url-state.ts';
 import { FILTERS, toCommand, toQuery, toScope } from './file-search.ts';
 import styles from './files.module.css';
@@ -166,6 +167,7 @@ export default function FilesView() {
             },
           }))}
         />
+        <UploadLinkButton />
         <CsvButton<FileSummary>
           name="files"
           headings={[

@@ -13,11 +13,11 @@ import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
 import { JsonView } from '../../parts/json-view.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
+import { ReasonDialog } from '../../parts/reason-dialog.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
 import { bytesText, Time } from '../../parts/time.tsx';
 import { say } from '../../parts/toast.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
-import { ReasonDialog } from '../routes/reason-dialog.tsx';
 
 const REFETCH_MS = 5_000;
 const FILTERS = ['status', 'tenant', 'remote', 'source', 'project'] as const;

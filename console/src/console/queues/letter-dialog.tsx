@@ -9,10 +9,10 @@ import { Fetched } from '../../parts/conditions.tsx';
 import { Dialog } from '../../parts/dialog.tsx';
 import { JsonView } from '../../parts/json-view.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
+import { ReasonDialog } from '../../parts/reason-dialog.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
 import { Time } from '../../parts/time.tsx';
 import { say } from '../../parts/toast.tsx';
-import { ReasonDialog } from '../routes/reason-dialog.tsx';
 
 interface LetterDialogProps {
   readonly id: string;

@@ -8,9 +8,9 @@ import { Empty, Fetched } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
+import { ReasonDialog } from '../../parts/reason-dialog.tsx';
 import { Time } from '../../parts/time.tsx';
 import { say } from '../../parts/toast.tsx';
-import { ReasonDialog } from '../routes/reason-dialog.tsx';
 
 type Notice = NoticePage['notices'][number];
 

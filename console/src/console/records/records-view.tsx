@@ -8,6 +8,7 @@ import { get, post } from '../../api/client.ts';
 import { useRefusal } from '../../api/me.ts';
 import { Failed, Fetched, Loading } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
+import { CsvButton } from '../../parts/csv/csv-button.tsx';
 import { Dialog } from '../../parts/dialog.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
 import { Grid } from '../../parts/grid/grid.tsx';
@@ -20,6 +21,7 @@ import { useUrlState } from '../../parts/url-state.ts';
 
 const STATES = ['failed', 'ambiguous', 'rejected', 'success', 'pending'];
 const REFETCH_MS = 3_000;
+const EXPORTED_PAGE = 200;
 
 export default function RecordsView() {
   const { id = '' } = useParams({ strict: false }) as { id?: string };
@@ -36,13 +38,14 @@ export default function RecordsView() {
       get<JobDetail>(`/api/v1/jobs/${encodeURIComponent(id)}`, { signal, headers: { 'x-longshore-background': '1' } }),
     refetchInterval: ({ state: { data } }) => (data?.finished_at === null ? REFETCH_MS : false),
   });
+  const readPage = (page: { cursor: string | undefined; limit: number }, signal: AbortSignal) =>
+    get<RecordPage>(`/api/v1/jobs/${encodeURIComponent(id)}/records`, {
+      query: { state, code, line: search.line, values: isRevealed || undefined, ...page },
+      signal,
+    });
   const pages = useInfiniteQuery({
     queryKey: ['records', id, state, code, search.line, isRevealed],
-    queryFn: ({ pageParam, signal }) =>
-      get<RecordPage>(`/api/v1/jobs/${encodeURIComponent(id)}/records`, {
-        query: { state, code, line: search.line, values: isRevealed || undefined, cursor: pageParam, limit: 200 },
-        signal,
-      }),
+    queryFn: ({ pageParam, signal }) => readPage({ cursor: pageParam, limit: 200 }, signal),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
   });
@@ -76,6 +79,22 @@ export default function RecordsView() {
         >
           Retry…
         </button>
+        <CsvButton<RecordPage['records'][number]>
+          name="records"
+          headings={[
+            ...['line', 'state', 'key', 'call', 'tries', 'reference', 'code', 'cause', 'message'],
+            ...(isRevealed ? ['values'] : []),
+          ]}
+          cellsOf={({ error, ...record }) => [
+            ...[record.line, record.state, record.key, record.step, record.tries, record.reference],
+            ...[error?.code, error?.cause, error?.message],
+            ...(isRevealed ? [record.values && JSON.stringify(record.values)] : []),
+          ]}
+          readPage={async (cursor, signal) => {
+            const { records, next_cursor: next } = await readPage({ cursor, limit: EXPORTED_PAGE }, signal);
+            return { rows: records, next };
+          }}
+        />
         <CopyCommand words={['records', id, ...(state ? ['--state', state] : []), ...(code ? ['--code', code] : [])]} />
       </div>
       {job.data?.record_summary && (

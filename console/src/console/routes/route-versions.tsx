@@ -7,12 +7,12 @@ import { call, get } from '../../api/client.ts';
 import { useRefusal } from '../../api/me.ts';
 import { Fetched } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
+import { DiffText } from '../../parts/diff/diff-text.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
+import { ReasonDialog } from '../../parts/reason-dialog.tsx';
 import { countText, Time } from '../../parts/time.tsx';
 import { say } from '../../parts/toast.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
-import { DiffText } from './diff-text.tsx';
-import { ReasonDialog } from './reason-dialog.tsx';
 
 interface RouteVersionsProps {
   readonly tenant: string;

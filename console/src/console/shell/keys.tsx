@@ -1,6 +1,6 @@
 /** Keys of the whole console, which can be switched off; and the list of them. */
 import { useNavigate } from '@tanstack/react-router';
-import { useEffect, useState } from 'react';
+import { useEffect } from 'react';
 import { togglePause } from '../../api/live.ts';
 import { Dialog } from '../../parts/dialog.tsx';
 import { usePreference } from '../../parts/preference.ts';
@@ -9,10 +9,16 @@ import { Palette } from './palette.tsx';
 
 const CHORD_MS = 1_500;
 
-export function Keys() {
+export type Shown = 'help' | 'palette' | undefined;
+
+interface KeysProps {
+  readonly shown: Shown;
+  readonly onShow: (shown: Shown) => void;
+}
+
+export function Keys({ shown, onShow: setShown }: KeysProps) {
   const navigate = useNavigate();
   const [isOn, setIsOn] = usePreference<'on' | 'off'>('keys', 'on');
-  const [shown, setShown] = useState<'help' | 'palette'>();
   useEffect(() => {
     let chordUntil = 0;
     const hear = (event: KeyboardEvent) => {
@@ -39,7 +45,7 @@ export function Keys() {
     };
     addEventListener('keydown', hear);
     return () => removeEventListener('keydown', hear);
-  }, [isOn, navigate]);
+  }, [isOn, navigate, setShown]);
   if (shown === 'palette') return <Palette onClose={() => setShown(undefined)} />;
   if (shown === undefined) return null;
   const keys: [string, string][] = [

@@ -18,7 +18,7 @@ import { sayProblem, Toasts } from '../../parts/toast.tsx';
 import { THEMES, useTheme } from '../../parts/use-theme.ts';
 import { SIGN_IN_LINK, SignIn } from '../sign-in/sign-in.tsx';
 import { VIEWS } from '../views.ts';
-import { Keys } from './keys.tsx';
+import { Keys, type Shown } from './keys.tsx';
 import { SessionEnd } from './session-end.tsx';
 import styles from './shell.module.css';
 
@@ -42,6 +42,7 @@ export function Shell() {
     // A question from before would be answered as before.
     void queries.cancelQueries({ queryKey: ['me'] }).then(() => me.refetch());
   }, [me.refetch, queries]);
+  const [shown, setShown] = useState<Shown>();
   const isStranger = me.error !== null && problemOf(me.error).status === 401;
   if (hasLink || (me.data === undefined && isStranger)) return <SignIn onDone={signedIn} />;
   if (me.data === undefined) {
@@ -56,7 +57,7 @@ export function Shell() {
       <a href="#main" className={styles.skip}>
         Skip to the content
       </a>
-      <Header />
+      <Header onSearch={() => setShown('palette')} />
       <div className={styles.columns}>
         <Navigation />
         <main id="main" tabIndex={-1} className={styles.main}>
@@ -66,7 +67,7 @@ export function Shell() {
         </main>
       </div>
       <Toasts />
-      <Keys />
+      <Keys shown={shown} onShow={setShown} />
       {isSignedOut && (
         <Dialog title="Your session has ended" onClose={() => {}} isBinding>
           <SignIn onDone={signedIn} isAgain />
@@ -86,7 +87,7 @@ function Zones({ children }: { readonly children: React.ReactNode }) {
   return <TenantZones value={zones}>{children}</TenantZones>;
 }
 
-function Header() {
+function Header({ onSearch }: { readonly onSearch: () => void }) {
   const { data: me } = useMe();
   const live = useLiveState();
   // Connected on every view, also on those that hear nothing themselves.
@@ -100,6 +101,9 @@ function Header() {
       <Link to="/" className={styles.brand}>
         Longshore
       </Link>
+      <button type="button" className={styles.search} title="/" aria-haspopup="dialog" onClick={onSearch}>
+        ⌕ <span>File, key, request id…</span>
+      </button>
       <span className="grow" />
       <button type="button" className="plain" aria-pressed={live === 'paused'} title="p" onClick={togglePause}>
         {LIVE_LABELS[live]}

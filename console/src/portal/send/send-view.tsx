@@ -6,6 +6,7 @@ import { get } from '../../api/client.ts';
 import { problemOf } from '../../api/problem.ts';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { bytesText, durationText, Time } from '../../parts/time.tsx';
+import { UploadLinkButton } from '../../parts/upload-link-dialog.tsx';
 import { type Checksums, createChecksums } from '../../upload/checksums.ts';
 import { sendFile } from '../../upload/send-file.ts';
 import { forgetUnfinished, listUnfinished, noteUnfinished } from '../../upload/upload-journal.ts';
@@ -130,7 +131,11 @@ export default function SendView() {
   const left = unfinished.data?.filter(({ name }) => !items.some(({ file }) => file.name === name)) ?? [];
   return (
     <>
-      <h1>Send files</h1>
+      <div className="row">
+        <h1>Send files</h1>
+        <span className="grow" />
+        <UploadLinkButton />
+      </div>
       <section
         className="card stack"
         aria-label="Files to send"

@@ -1,6 +1,6 @@
 /** A unified diff, by line: signs as well as colours say what is gone and what is new. */
-import { visibleText } from '../../parts/plain-text.tsx';
-import styles from './routes.module.css';
+import { visibleText } from '../plain-text.tsx';
+import styles from './diff.module.css';
 
 const KINDS: Readonly<Record<string, string | undefined>> = { '+': styles.added, '-': styles.gone, '@': styles.hunk };
 

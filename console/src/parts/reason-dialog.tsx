@@ -1,10 +1,10 @@
 /** A change that asks for a reason, which the audit keeps. A refusal stays in the dialog, with what others changed meanwhile. */
 import { type ReactNode, useState } from 'react';
-import { problemOf } from '../../api/problem.ts';
-import { Failed } from '../../parts/conditions.tsx';
-import { CopyCommand } from '../../parts/copy-command.tsx';
-import { Dialog } from '../../parts/dialog.tsx';
-import { DiffText } from './diff-text.tsx';
+import { problemOf } from '../api/problem.ts';
+import { Failed } from './conditions.tsx';
+import { CopyCommand } from './copy-command.tsx';
+import { Dialog } from './dialog.tsx';
+import { DiffText } from './diff/diff-text.tsx';
 
 interface ReasonDialogProps {
   readonly title: string;
