@@ -430,6 +430,8 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
     for (const [path, heading] of [
       ['/', 'Files'],
       ['/send', 'Send files'],
+      ['/expected', 'Expected files'],
+      ['/notices', 'Notices'],
       ['/keys', 'Keys'],
       ['/people', 'People'],
       [`/files/${file?.id}`, 'What to correct'],

@@ -9,12 +9,12 @@ import { Empty, Failed, Fetched, Loading } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
+import { ParkedNotices } from '../../parts/notices/parked-notices.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
 import { countText, durationText, Time } from '../../parts/time.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
 import { LetterDialog } from './letter-dialog.tsx';
-import { ParkedNotices } from './parked-notices.tsx';
 
 type Letter = DeadLetterPage['dead_letters'][number];
 

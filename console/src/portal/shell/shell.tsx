@@ -18,6 +18,8 @@ const SignIn = lazy(() => import('../sign-in/sign-in.tsx'));
 const PAGES: readonly { readonly to: string; readonly name: string; readonly takes: Permission }[] = [
   { to: '/', name: 'Files', takes: 'read' },
   { to: '/send', name: 'Send', takes: 'files:upload' },
+  { to: '/expected', name: 'Expected', takes: 'read' },
+  { to: '/notices', name: 'Notices', takes: 'notices:retry' },
   { to: '/keys', name: 'Keys', takes: 'keys:manage' },
   { to: '/people', name: 'People', takes: 'people:manage' },
 ];

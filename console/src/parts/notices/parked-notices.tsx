@@ -4,13 +4,13 @@ import { useState } from 'react';
 import type { NoticePage } from '#services/control-api/operations/handle-notices.ts';
 import { get, post } from '../../api/client.ts';
 import { useRefusal } from '../../api/me.ts';
-import { Empty, Fetched } from '../../parts/conditions.tsx';
-import { CopyCommand } from '../../parts/copy-command.tsx';
-import { type Column, Grid } from '../../parts/grid/grid.tsx';
-import { PlainText } from '../../parts/plain-text.tsx';
-import { ReasonDialog } from '../../parts/reason-dialog.tsx';
-import { Time } from '../../parts/time.tsx';
-import { say } from '../../parts/toast.tsx';
+import { Empty, Fetched } from '../conditions.tsx';
+import { CopyCommand } from '../copy-command.tsx';
+import { type Column, Grid } from '../grid/grid.tsx';
+import { PlainText } from '../plain-text.tsx';
+import { ReasonDialog } from '../reason-dialog.tsx';
+import { Time } from '../time.tsx';
+import { say } from '../toast.tsx';
 
 type Notice = NoticePage['notices'][number];
 
@@ -39,7 +39,12 @@ const COLUMNS: readonly Column<Notice>[] = [
   },
 ];
 
-export function ParkedNotices() {
+interface ParkedNoticesProps {
+  /** In a page of several parts. */
+  readonly heading?: 'h1' | 'h2';
+}
+
+export function ParkedNotices({ heading: Heading = 'h2' }: ParkedNoticesProps) {
   const [isAsking, setIsAsking] = useState(false);
   const refusal = useRefusal('notices:retry');
   const notices = useQuery({
@@ -55,7 +60,7 @@ export function ParkedNotices() {
   return (
     <section className="stack" aria-labelledby="notices">
       <div className="row">
-        <h2 id="notices">Parked notices</h2>
+        <Heading id="notices">{Heading === 'h1' ? 'Notices' : 'Parked notices'}</Heading>
         <span className="grow" />
         <CopyCommand words={['notices', '--state', 'parked']} />
         <button type="button" disabled={refusal !== undefined} title={refusal} onClick={() => setIsAsking(true)}>
