@@ -5,7 +5,9 @@ import { PassThrough, Readable } from 'node:stream';
 import { text as readText } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runCli } from '#cli/run-cli.ts';
+import { writeReviewUrl } from '#shared/reviews/review-links.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 
 const SECRET = Buffer.from('the secret of both chats').toString('base64');
 
@@ -19,6 +21,7 @@ beforeAll(async () => {
       slack: { signingSecret: 'chat/slack', workspaces: new Map([['TLOCAL', null]]) },
       teamsWebhooks: new Map([['local', null]]),
     },
+    linkSecret: 'links',
   });
   const address = await api.app.listen({ host: '127.0.0.1', port: 0 });
   directory = await mkdtemp(join(tmpdir(), 'longshore-chat-'));
@@ -52,6 +55,19 @@ test.each(['slack', 'teams'])('asks as %s would, signed', async (chat) => {
   const refused = await simulate(chat, 'x', '--secret-file', 'wrong.secret');
   expect(refused.code).not.toBe(0);
   expect(refused.err).toContain('UNAUTHENTICATED');
+});
+
+test('presses a button of a notice, with a reason, as slack would', async () => {
+  await seedTenant(api.sql);
+  const [job] = await seedJobs(api.sql);
+  const jobId = job?.id ?? '';
+  await api.sql`UPDATE jobs SET state = 'WAITING', wait_reason = 'HELD', next_action_at = now() WHERE id = ${jobId}`;
+  const options = { publicUrl: 'https://longshore.example', secret: SECRET, nowMs: Date.now() };
+  const press = `reject ${writeReviewUrl({ jobId, channel: 'acme/desk' }, options)} INC-4711 not ours`;
+  const rejected = await simulate('slack', press);
+  expect(rejected).toMatchObject({ code: 0, err: '', out: expect.stringMatching(/^Rejected: /) });
+  expect(await api.sql`SELECT state FROM jobs WHERE id = ${jobId}`).not.toEqual([{ state: 'WAITING' }]);
+  expect((await simulate('slack', `${press}, again`)).out).toMatch(/^(?:Nothing was done|Not valid): /);
 });
 
 test('says which chats there are', async () => {

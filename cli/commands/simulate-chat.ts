@@ -1,4 +1,7 @@
-/** `longshore simulate-chat`: asks as Slack or Teams would, signed with the secret of the instance that `npm start` runs. */
+/**
+ * `longshore simulate-chat`: asks as Slack or Teams would, signed with the secret of the instance that `npm start` runs. `release <link> <reason>` and
+ * `reject <link> <reason>` are what Slack sends after a button of a notice was pressed and its dialog filled in.
+ */
 import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import { z } from 'zod';
@@ -8,6 +11,13 @@ import { signForSlack, signForTeams } from '#shared/chat/chat-signatures.ts';
 import { LongshoreError } from '#shared/errors.ts';
 
 const answerSchema = z.looseObject({ text: z.string() });
+const dialogSchema = z.looseObject({
+  view: z.looseObject({
+    title: answerSchema,
+    blocks: z.array(z.looseObject({ text: answerSchema })),
+  }),
+});
+const PRESSED = /^(release|reject) (https?:\/\/\S+) (.+)$/s;
 
 export function addSimulateChat(program: Command, cli: Cli): void {
   addCommand<{ secretFile?: string; workspace: string; webhook: string }>(program, cli, {
@@ -22,6 +32,14 @@ export function addSimulateChat(program: Command, cli: Cli): void {
       if (chat !== 'slack' && chat !== 'teams')
         throw new LongshoreError('USAGE', `${JSON.stringify(chat)} is not a chat.`, { hint: 'Give slack or teams.' });
       const secret = await findChatSecret(chat, secretFile, config);
+      const [, verb = '', link = '', reason = ''] = (chat === 'slack' && PRESSED.exec(text)) || [];
+      if (verb !== '') {
+        const pressed = pressInSlack({ verb, link, reason, workspace, secret, nowMs: now() });
+        const { view } = await api.post(pressed.path, dialogSchema, { signed: pressed });
+        if (isJson) return terminal.json(view);
+        terminal.line(`${view.title.text}: ${view.blocks.map((block) => block.text.text).join(' ')}`);
+        return;
+      }
       const asked =
         chat === 'slack'
           ? askSlack({ text, workspace, secret, nowMs: now() })
@@ -39,6 +57,30 @@ interface Asked {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+function pressInSlack(options: {
+  readonly verb: string;
+  /** Of the notice: the value of the button. */
+  readonly link: string;
+  readonly reason: string;
+  readonly workspace: string;
+  readonly secret: string;
+  readonly nowMs: number;
+}): Asked {
+  const value = new URL(options.link).searchParams.get('link') ?? '';
+  const payload = {
+    type: 'view_submission',
+    team: { id: options.workspace },
+    user: { id: 'simulate-chat' },
+    view: {
+      callback_id: 'longshore-review',
+      private_metadata: JSON.stringify([options.verb, value]),
+      state: { values: { reason: { text: { value: options.reason } } } },
+    },
+  };
+  const body = new URLSearchParams({ payload: JSON.stringify(payload) }).toString();
+  return { path: '/slack/interactions', text: body, headers: slackHeaders(body, options.secret, options.nowMs) };
+}
+
 function askSlack(options: {
   readonly text: string;
   readonly workspace: string;
@@ -52,11 +94,11 @@ function askSlack(options: {
     text: options.text,
     trigger_id: randomUUID(),
   }).toString();
-  const headers = {
-    'content-type': 'application/x-www-form-urlencoded',
-    ...signForSlack(body, options.secret, options.nowMs),
-  };
-  return { path: '/slack/filestatus', text: body, headers };
+  return { path: '/slack/filestatus', text: body, headers: slackHeaders(body, options.secret, options.nowMs) };
+}
+
+function slackHeaders(body: string, secret: string, nowMs: number) {
+  return { 'content-type': 'application/x-www-form-urlencoded', ...signForSlack(body, secret, nowMs) };
 }
 
 function askTeams(options: {
