@@ -1,0 +1,67 @@
+/** Files that are due. */
+import { pg, sql } from '../drizzle.ts';
+import { createdAt, instant, oneOf } from './columns.ts';
+import { definitionColumns } from './definitions.ts';
+import { tenants } from './tenants.ts';
+
+const { check, index, pgTable, primaryKey, text, uniqueIndex, uuid } = pg;
+
+/** Business days of a tenant, as they are described now. */
+export const calendars = pgTable('calendars', definitionColumns(), (table) => [
+  primaryKey({ columns: [table.tenantId, table.name] }),
+]);
+
+/** What a tenant says will come, as it is described now. `plannedUntil`, `plannedFrom`: see `shared/expectations/plan-expectations.ts`. */
+export const expectations = pgTable(
+  'expectations',
+  {
+    ...definitionColumns(),
+    /** Until then enough of its occurrences are in `expected_occurrences`. */
+    plannedUntil: instant('planned_until'),
+    /** Versions of the expectation and of its calendar that they were planned from. */
+    plannedFrom: text('planned_from'),
+  },
+  (table) => [primaryKey({ columns: [table.tenantId, table.name] })],
+);
+
+export const OCCURRENCE_STATES = ['PENDING', 'OPEN', 'MET', 'LATE', 'MET_LATE', 'MISSED', 'EXCUSED'] as const;
+export type OccurrenceState = (typeof OCCURRENCE_STATES)[number];
+
+/** One time at which an expectation's files are due. */
+export const expectedOccurrences = pgTable(
+  'expected_occurrences',
+  {
+    id: uuid('id').primaryKey().default(sql`uuid_v7()`),
+    tenantId: text('tenant_id')
+      .notNull()
+      .references(() => tenants.id),
+    expectation: text('expectation').notNull(),
+    opensAt: instant('opens_at').notNull(),
+    dueAt: instant('due_at').notNull(),
+    /** After it nothing counts any more. */
+    closesAt: instant('closes_at').notNull(),
+    state: text('state').$type<OccurrenceState>().notNull().default('PENDING'),
+    /** Null when it is over. */
+    nextLookAt: instant('next_look_at'),
+    /** Files registered before it have been looked at. */
+    lookedUntil: instant('looked_until'),
+    atRiskAt: instant('at_risk_at'),
+    /** When the last of the files that were needed was registered. */
+    metAt: instant('met_at'),
+    /** At most one more than a person reads: see `MOST_FILES`. */
+    fileIds: uuid('file_ids').array().notNull().default(sql`'{}'`),
+    oddities: text('oddities').array().notNull().default(sql`'{}'`),
+    /** Why it was excused, and by whom. */
+    note: text('note'),
+    notedBy: text('noted_by'),
+    createdAt: createdAt(),
+    updatedAt: instant('updated_at').notNull().default(sql`now()`),
+  },
+  (table) => [
+    check('expected_occurrences_state', oneOf('state', OCCURRENCE_STATES)),
+    uniqueIndex('expected_occurrences_due').on(table.tenantId, table.expectation, table.dueAt),
+    index('expected_occurrences_look').on(table.nextLookAt).where(sql`next_look_at IS NOT NULL`),
+    index('expected_occurrences_tenant').on(table.tenantId, table.dueAt),
+    index('expected_occurrences_at').on(table.dueAt),
+  ],
+);
