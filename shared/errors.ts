@@ -785,6 +785,50 @@ export const ERROR_CODES = {
     meaning: 'The file becomes much larger when it is expanded or converted than its route allows.',
     remedy: 'If the file is genuine, raise `maxRatio` or `maxBytes` of gunzip.',
   },
+  PGP_SYNTAX: {
+    meaning: 'A file that a route decrypts or verifies is not a PGP message.',
+    remedy: 'Ask the sender to encrypt the file, or let its route match encrypted files only.',
+  },
+  PGP_NOT_ENCRYPTED: {
+    meaning: 'A PGP message is not encrypted, although its route decrypts.',
+    remedy: 'Ask the sender to encrypt it, or use `pgp-verify` for messages that are only signed.',
+  },
+  PGP_KEY_UNKNOWN: {
+    meaning: 'A PGP message is encrypted to none of the private keys that its route names.',
+    remedy: 'Give the sender the right public key, or add the private key to `key` of the route; then retry the job.',
+  },
+  PGP_KEY_INVALID: {
+    meaning: 'A secret that a route names is not a PGP key of the right kind, or its passphrase does not open it.',
+    remedy: 'Put the armored key, or the passphrase, into the secret, then retry the job.',
+  },
+  PGP_KEY_EXPIRED: {
+    meaning: 'A PGP key or signature has expired, was revoked, or is not valid yet.',
+    remedy: 'Replace the key that the message names, or ask the sender for one with a valid signature.',
+  },
+  PGP_TRUNCATED: {
+    meaning: 'A PGP message ends too early. Nothing of it was used.',
+    remedy: 'Ask the sender to send it again.',
+  },
+  PGP_ALTERED: {
+    meaning: 'A PGP message was changed after it was encrypted. Nothing of it was used.',
+    remedy: 'Ask the sender to send it again. When it repeats, find out who changes it on the way.',
+  },
+  PGP_UNSIGNED: {
+    meaning: 'A PGP message has no signature, and its route asks for one.',
+    remedy: 'Ask the sender to sign, or say `onUnsigned: accept` in the route.',
+  },
+  PGP_SIGNER_UNKNOWN: {
+    meaning: 'A PGP message is signed by a key that its route does not name.',
+    remedy: 'Ask the sender which key it is, and add the public key to `signedBy`; then retry the job.',
+  },
+  PGP_SIGNATURE_INVALID: {
+    meaning: 'The signature of a PGP message does not belong to its content. Nothing of it was used.',
+    remedy: 'Ask the sender to sign and send it again.',
+  },
+  PGP_BOMB: {
+    meaning: 'A PGP message expands to more than its route takes.',
+    remedy: 'Raise `maxBytes` of the operation if the file is legitimate.',
+  },
   ARCHIVE_SLIP: {
     meaning: 'An entry of an archive has a name that points outside of the archive, or that may not be used.',
     remedy: 'Ask the sender to make the archive again, with plain relative names. No entry of it was taken.',

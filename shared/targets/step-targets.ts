@@ -27,6 +27,8 @@ export interface StepTargets {
   readonly sendMail?: SendMail | undefined;
   /** To the tenant's own queues and topics. @throws SecretError */
   readonly sendMessages?: SendMessages | undefined;
+  /** Of the tenant. */
+  readonly secrets?: SecretStore | undefined;
   /** Undefined: the fleet has no scanner. */
   readonly scan?: Scan | undefined;
   findPartner(name: string): Promise<FoundPartner>;
@@ -83,6 +85,7 @@ export function createTargetDirectory(options: TargetDirectoryOptions): TargetDi
     of: (tenantId) => ({
       sendMail: send,
       scan,
+      secrets: secretsOfTenant(secrets, tenantId),
       sendMessages: createSendMessages(secretsOfTenant(secrets, tenantId), options.addressGuard),
       findPartner: (name) => partners.find(tenantId, name),
       findCalendar: (name) => findCalendar(options.sql, tenantId, name),

@@ -4,6 +4,7 @@ import { canonicalKey } from '#shared/definitions/routes/canonical-key.ts';
 import type { StepContext } from '../step-context.ts';
 import { currentName, type NamedObject } from '../step-keys.ts';
 import type { TransformOptions } from './options.ts';
+import { nameAfterPgp } from './pgp-operations.ts';
 
 type Context = Pick<StepContext<TransformOptions>, 'options' | 'file'> & NamedObject;
 
@@ -11,7 +12,9 @@ type Context = Pick<StepContext<TransformOptions>, 'options' | 'file'> & NamedOb
 export function nameAfter(context: Context): ReturnType<typeof canonicalKey> {
   let name = currentName(context);
   for (const operation of context.options.ops) {
-    if (operation.gunzip !== undefined) name = name.replace(/(?<=.)\.gz(?:ip)?$/i, '');
+    const afterPgp = nameAfterPgp(operation, name);
+    if (afterPgp !== undefined) name = afterPgp;
+    else if (operation.gunzip !== undefined) name = name.replace(/(?<=.)\.gz(?:ip)?$/i, '');
     else if (operation['csv-to-ndjson'] !== undefined) name = `${name.replace(/(?<=.)\.(?:csv|txt|tsv)$/i, '')}.ndjson`;
     else {
       const renamed = render(context, operation.rename ?? '', name);

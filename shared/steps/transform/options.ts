@@ -4,6 +4,7 @@ import { compileNameTemplate } from '#shared/definitions/name-template.ts';
 import { sizeSchema } from '#shared/definitions/size.ts';
 import { csvDialectSchema, differingDelimiters } from '#shared/formats/csv/csv-dialect.ts';
 import type { StepOptionsKind } from '../step-options.ts';
+import { pgpOperations } from './pgp-operations.ts';
 
 const gunzipSchema = z.strictObject({
   /** A small archive that becomes a huge file is refused once it is past this factor (and past 10 MB). */
@@ -29,7 +30,8 @@ function orNull<Schema extends z.ZodType>(schema: Schema) {
   return z.preprocess((value) => (value === null ? {} : value), schema);
 }
 
-const NO_SINGLE_OPERATION = 'expected one operation: gunzip, csv-to-ndjson or rename';
+const NO_SINGLE_OPERATION =
+  'expected one operation: gunzip, csv-to-ndjson, pgp-decrypt, pgp-verify, pgp-encrypt, pgp-sign or rename';
 const NO_OPERATION = `${NO_SINGLE_OPERATION}, with its options behind it, as in "- gunzip: {}"`;
 
 const operationSchema = z
@@ -37,6 +39,10 @@ const operationSchema = z
     {
       gunzip: orNull(gunzipSchema).optional(),
       'csv-to-ndjson': orNull(csvToNdjsonSchema).optional(),
+      'pgp-decrypt': pgpOperations['pgp-decrypt'].optional(),
+      'pgp-verify': pgpOperations['pgp-verify'].optional(),
+      'pgp-encrypt': pgpOperations['pgp-encrypt'].optional(),
+      'pgp-sign': pgpOperations['pgp-sign'].optional(),
       rename: renameSchema.optional(),
     },
     {

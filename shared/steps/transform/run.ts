@@ -9,6 +9,7 @@ import { verifiedRead } from '#shared/files/verified-read.ts';
 import { csvToNdjson, type NdjsonCounts } from '#shared/formats/csv/csv-to-ndjson.ts';
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import { gunzip } from '#shared/formats/gunzip.ts';
+import { type SecretStore, unavailableSecret } from '#shared/runtime/secrets/secret-store.ts';
 import { stagingTarget } from '#shared/steps/step-keys.ts';
 import { copyJobObject, JOB_METADATA, KEY_METADATA } from '../copy-job-object.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
@@ -16,6 +17,7 @@ import { failed, retry, withStoreFailures } from '../step-failure.ts';
 import type { StepOutcome } from '../step-outcome.ts';
 import { nameAfter } from './name-after.ts';
 import { type TransformOperation, type TransformOptions, transformOptions } from './options.ts';
+import { applyPgp } from './pgp-operations.ts';
 
 export const transformStep: StepKind<TransformOptions> = {
   kind: transformOptions.kind,
@@ -47,9 +49,10 @@ async function stream(
   source: AsyncIterable<Uint8Array>,
 ): Promise<StepOutcome> {
   const { store, object, options, signal, job, idempotencyKey } = context;
+  const secrets = context.targets?.secrets ?? NO_SECRETS;
   const counts: NdjsonCounts = { recordsIn: 0, recordsOut: 0, rejected: [] };
   const body = options.ops.reduce<AsyncIterable<Uint8Array>>(
-    (bytes, operation) => apply(bytes, operation, counts),
+    (bytes, operation) => applyPgp(bytes, operation, secrets) ?? apply(bytes, operation, counts),
     source,
   );
   const metadata = { [JOB_METADATA]: job.id, [KEY_METADATA]: idempotencyKey };
@@ -61,6 +64,12 @@ async function stream(
   const records = hasRows ? await recordRejected(context, target, counts) : {};
   return { type: 'succeeded', object: made, output: { ...made, sha256: written.sha256, ...records } };
 }
+
+const NO_SECRETS: SecretStore = {
+  read: async (name) => {
+    throw unavailableSecret(`This service does not read the secret ${name}.`);
+  },
+};
 
 function apply(
   bytes: AsyncIterable<Uint8Array>,

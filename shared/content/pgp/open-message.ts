@@ -1,0 +1,150 @@
+/**
+ * Decrypts and verifies a PGP message as a stream.
+ *
+ * 1. Bytes come out before they are known to be whole and signed: the stream ends well only when they are, and what takes it must not show
+ *    them to anybody before its end.
+ * 2. Memory is flat: the library's own way of waiting for the end takes several times the size of the file.
+ */
+import { ReadableStream } from 'node:stream/web';
+import type { DecryptMessageResult, Message, PrivateKey, PublicKey } from 'openpgp';
+import { FormatFault } from '#shared/formats/format-fault.ts';
+import { loadOpenpgp } from './pgp-keys.ts';
+
+export interface OpenMessage {
+  /** Empty: the message is signed and not encrypted. */
+  readonly decryptionKeys: readonly PrivateKey[];
+  readonly verificationKeys: readonly PublicKey[];
+  /** False: signatures are not looked at. */
+  readonly isSignatureRequired: boolean;
+  readonly maxBytes: number;
+}
+
+/** @throws FormatFault `PGP_*`; whatever `source` throws comes through unchanged */
+export async function* openPgpMessage(
+  source: AsyncIterable<Uint8Array>,
+  options: OpenMessage,
+): AsyncGenerator<Uint8Array> {
+  const input = new WatchedSource(source);
+  try {
+    const { data, signatures } = await open(await input.begin(), options);
+    let bytesOut = 0;
+    for await (const piece of data) {
+      bytesOut += piece.length;
+      if (bytesOut > options.maxBytes)
+        throw new FormatFault('PGP_BOMB', `The message has more than ${options.maxBytes} bytes in it.`);
+      yield piece;
+    }
+    if (options.isSignatureRequired) await verify(signatures);
+  } catch (error) {
+    if (input.fault !== undefined) throw input.fault;
+    throw error instanceof FormatFault ? error : faultOf(error);
+  } finally {
+    await input.close();
+  }
+}
+
+type VerificationResult = DecryptMessageResult['signatures'][number];
+
+interface Opened {
+  readonly data: AsyncIterable<Uint8Array>;
+  readonly signatures: readonly VerificationResult[];
+}
+
+async function open(
+  input: { readonly bytes: ReadableStream<Uint8Array>; readonly isArmored: boolean },
+  { decryptionKeys, verificationKeys }: OpenMessage,
+): Promise<Opened> {
+  const openpgp = await loadOpenpgp();
+  // Node's stream and the one of the library's types are the same at run time.
+  const stream = (input.isArmored ? input.bytes.pipeThrough(toLatin1()) : input.bytes) as never;
+  const read = input.isArmored
+    ? openpgp.readMessage({ armoredMessage: stream })
+    : openpgp.readMessage({ binaryMessage: stream });
+  const message: Message<never> = await read;
+  const common = { message, verificationKeys: [...verificationKeys], format: 'binary' as const };
+  const config = { allowUnauthenticatedStream: true };
+  const opened =
+    decryptionKeys.length === 0
+      ? await openpgp.verify({ ...common, config })
+      : await openpgp.decrypt({ ...common, decryptionKeys: [...decryptionKeys], config });
+  for (const { verified } of opened.signatures) verified.catch(() => {});
+  return { data: opened.data as unknown as AsyncIterable<Uint8Array>, signatures: opened.signatures };
+}
+
+/** One signature of a known key is enough: a message may have others. */
+async function verify(signatures: readonly VerificationResult[]): Promise<void> {
+  if (signatures.length === 0) throw new FormatFault('PGP_UNSIGNED', 'The message is not signed.');
+  const verdicts = await Promise.allSettled(signatures.map(({ verified }) => verified));
+  if (verdicts.some(({ status }) => status === 'fulfilled')) return;
+  const reasons = verdicts.map((verdict) => (verdict.status === 'rejected' ? String(verdict.reason) : ''));
+  const known = reasons.find((reason) => !/could not find/i.test(reason));
+  if (known === undefined)
+    throw new FormatFault('PGP_SIGNER_UNKNOWN', 'The message is signed by none of the keys that the route names.');
+  if (/expired|revoked|not yet valid/i.test(known))
+    throw new FormatFault('PGP_KEY_EXPIRED', 'The key or the signature of the sender is not valid at this time.');
+  throw new FormatFault('PGP_SIGNATURE_INVALID', 'The signature does not belong to the content.');
+}
+
+/** By the library's words, which stay in the code: they may hold what the sender wrote. */
+function faultOf(error: unknown): FormatFault {
+  const text = error instanceof Error ? error.message : '';
+  if (/no encrypted data|not.*encrypted/i.test(text))
+    return new FormatFault('PGP_NOT_ENCRYPTED', 'The file is a PGP message that is not encrypted.');
+  if (/modification detected|authentication tag mismatch|integrity|digest did not match|operation failed/i.test(text))
+    return new FormatFault('PGP_ALTERED', 'The message was changed after it was encrypted.');
+  if (/session key|no decryption key|decryption key packets|passphrase/i.test(text))
+    return new FormatFault('PGP_KEY_UNKNOWN', 'The message is encrypted to none of the keys that the route names.');
+  if (/expired/i.test(text)) return new FormatFault('PGP_KEY_EXPIRED', 'A key is not valid at this time.');
+  if (/end of|unexpected end|premature|truncated|missing/i.test(text))
+    return new FormatFault('PGP_TRUNCATED', 'The message is not whole.');
+  return new FormatFault('PGP_SYNTAX', 'The file is not a PGP message.');
+}
+
+function toLatin1(): TransformStream<Uint8Array, string> {
+  return new TransformStream({
+    transform: (piece, controller) => controller.enqueue(Buffer.from(piece).toString('latin1')),
+  });
+}
+
+/** Looks at the first bytes, and keeps what the source itself throws apart from faults of the message. */
+class WatchedSource {
+  fault: unknown;
+  readonly #pieces: AsyncIterator<Uint8Array>;
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#pieces = source[Symbol.asyncIterator]();
+  }
+
+  async begin(): Promise<{ readonly bytes: ReadableStream<Uint8Array>; readonly isArmored: boolean }> {
+    const first = await this.#next();
+    if (first === undefined) throw new FormatFault('PGP_SYNTAX', 'The file is empty.');
+    let pending: Uint8Array | undefined = first;
+    const bytes = new ReadableStream<Uint8Array>(
+      {
+        pull: async (controller) => {
+          const piece = pending ?? (await this.#next());
+          pending = undefined;
+          if (piece === undefined) controller.close();
+          else controller.enqueue(piece);
+        },
+      },
+      { highWaterMark: 0 },
+    );
+    const isArmored = /^\s*-----BEGIN PGP/.test(Buffer.from(first.subarray(0, 64)).toString('latin1'));
+    return { bytes, isArmored };
+  }
+
+  async close(): Promise<void> {
+    await this.#pieces.return?.();
+  }
+
+  async #next(): Promise<Uint8Array | undefined> {
+    try {
+      const { done, value } = await this.#pieces.next();
+      return done === true ? undefined : value;
+    } catch (error) {
+      this.fault = error;
+      throw error;
+    }
+  }
+}
