@@ -24,6 +24,8 @@ export const jobSummarySchema = z.looseObject({
   wait_reason: z.string().nullable(),
   next_action_at: z.string().nullable(),
   error: failureSchema.nullable(),
+  parent_job_id: z.string().nullish(),
+  branch: z.string().nullish(),
 });
 
 export type JobSummary = z.infer<typeof jobSummarySchema>;
@@ -34,6 +36,7 @@ export function describeJob(job: JobSummary, times: Times): string[] {
     file: job.file_id,
     tenant: job.customer_id,
     route: `${job.route}, version ${job.route_version}`,
+    'branch of': describeParent(job),
     state: job.state,
     generation: job.generation,
     step: `${job.step}, attempt ${job.step_attempts} of ${job.max_attempts}`,
@@ -42,6 +45,11 @@ export function describeJob(job: JobSummary, times: Times): string[] {
     next: times.show(job.next_action_at),
     error: describeFailure(job.error),
   });
+}
+
+function describeParent({ parent_job_id: parent, branch }: JobSummary): string | null {
+  if (parent === null || parent === undefined) return null;
+  return branch === null || branch === undefined ? parent : `${parent}, ${branch}`;
 }
 
 export function describeFailure(error: z.infer<typeof failureSchema> | null): string | null {

@@ -22,6 +22,7 @@ const OPEN: readonly string[] = ['PENDING', 'RUNNING', 'WAITING'];
 const HELD = 'HELD';
 /** They are carried meanwhile. */
 const RECORDS = 'RECORDS';
+const BRANCHES: readonly unknown[] = ['BRANCHES', 'ANY_BRANCH'];
 
 export function statusWithWaits(status: string, jobs: readonly WaitingJob[]): string {
   if (status !== 'processing') return status;
@@ -43,7 +44,7 @@ function isHeld({ state, wait_reason: reason }: WaitingJob): boolean {
 }
 
 function isWaiting({ state, wait_reason: reason }: WaitingJob): boolean {
-  return state === 'WAITING' && reason !== HELD && reason !== RECORDS;
+  return state === 'WAITING' && reason !== HELD && reason !== RECORDS && !BRANCHES.includes(reason);
 }
 
 function describeHeld({ job_id: id }: WaitingJob): string {

@@ -11,6 +11,7 @@ const jobsSchema = z.looseObject({
       route: z.string(),
       state: z.string(),
       superseded_by: z.string().nullish(),
+      parent_job_id: z.string().nullish(),
     }),
   ),
 });
@@ -24,8 +25,10 @@ export async function findJobId({ api }: CommandContext, reference: string): Pro
   if (z.guid().safeParse(reference).success) return reference;
   const { file_id: id } = await api.get('/status', foundSchema, { query: { file_id: reference } });
   const { jobs: all } = await api.get(`/api/v1/files/${id}`, jobsSchema);
-  // Of a route the newest run is meant.
-  const jobs = all.filter(({ superseded_by: successor }) => successor === null || successor === undefined);
+  // Of a route the newest run is meant, and not its branches.
+  const jobs = all.filter(
+    ({ superseded_by: successor, parent_job_id: parent }) => (successor ?? parent ?? null) === null,
+  );
   const [job, ...others] = jobs;
   if (job !== undefined && others.length === 0) return job.job_id;
   throw new LongshoreError('USAGE', `The file ${reference} has ${jobs.length} jobs.`, {

@@ -382,6 +382,10 @@ export const ERROR_CODES = {
     meaning: 'A receipt could not be made or stored.',
     remedy: 'See the cause and remove it, then retry the job. Nothing is delivered again.',
   },
+  BRANCH_ERROR: {
+    meaning: 'What a job waits for below it, its branches or another route, did not succeed.',
+    remedy: 'See the cause and the failed branches, which the job lists.',
+  },
   PARSE_ERROR: {
     meaning: 'A record file, or a row of it, does not match its layout.',
     remedy: 'See the cause, line and column. Correct the file and send it again, or correct the layout.',
@@ -887,6 +891,18 @@ export const ERROR_CODES = {
     meaning: 'A job is at a step that its route version does not have.',
     remedy: 'Report it with the job id. The row was changed by hand or by a faulty version.',
   },
+  BRANCH_FAILED: {
+    meaning: 'Branches of a job, or the route that it runs, did not succeed.',
+    remedy: 'See the failed branches of the job, and mend their cause. Then retry the job: it repeats those alone.',
+  },
+  RUN_TOO_DEEP: {
+    meaning: 'Routes run each other more levels deep than allowed.',
+    remedy: 'See which route runs which; one of them probably runs itself.',
+  },
+  PARENT_CANCELLED: {
+    meaning: 'The job above this branch was cancelled.',
+    remedy: 'Nothing to do. Retry the job above it to go on.',
+  },
   // Causes: calls of partners
   BUSINESS_REJECTION: {
     meaning: 'The partner processed the request and rejected the record.',
@@ -1051,6 +1067,10 @@ export const ERROR_CODES = {
   JOB_NOT_ENDED: {
     meaning: 'Only a job that has ended can be sent again as new.',
     remedy: 'Wait until it ends, or cancel it.',
+  },
+  JOB_IS_BRANCH: {
+    meaning: 'The job is a branch: it is retried and sent again with the job above it.',
+    remedy: 'Act on the job above it, which `longshore job` names.',
   },
   JOB_SUPERSEDED: {
     meaning: 'The job was sent again as new: its file is carried on the route by a later job.',

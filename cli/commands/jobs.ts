@@ -22,6 +22,19 @@ const detailSchema = jobSummarySchema.extend({
       error: failureSchema.nullable(),
     }),
   ),
+  branches: z
+    .array(
+      z.looseObject({
+        job_id: z.string(),
+        seq: z.number(),
+        branch: z.string().nullable(),
+        route: z.string(),
+        state: z.string(),
+        step: z.string(),
+        error: failureSchema.nullable(),
+      }),
+    )
+    .default([]),
   audit: auditSchema,
 });
 
@@ -50,6 +63,7 @@ export function addJobCommands(program: Command, cli: Cli): void {
       terminal.line('');
       for (const line of formatTable(['STEP', 'KIND', 'STATE', 'ATTEMPTS', 'FINISHED', 'ERROR'], steps))
         terminal.line(line);
+      for (const line of describeBranches(job)) terminal.line(line);
       for (const line of describeRecords(job)) terminal.line(line);
       terminal.line('');
       for (const line of describeAudit(all === true ? job.audit : foldRecords(job.audit), times)) terminal.line(line);
@@ -102,6 +116,19 @@ function foldRecords(audit: Detail['audit']): Detail['audit'] {
     folded[folded.length - 1] = { ...event, type, detail };
   }
   return folded;
+}
+
+function describeBranches({ branches }: Detail): string[] {
+  if (branches.length === 0) return [];
+  const rows = branches.map(({ seq, branch, route, job_id: id, state, step, error }) => [
+    seq,
+    branch ?? route,
+    id,
+    state,
+    step,
+    error?.cause,
+  ]);
+  return ['', ...formatTable(['STEP', 'BRANCH', 'JOB', 'STATE', 'AT', 'ERROR'], rows)];
 }
 
 function describeRecords({ open_records: open, record_summary: summary }: Detail): string[] {

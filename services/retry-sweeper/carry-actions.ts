@@ -364,5 +364,5 @@ async function carrySet<Result>(
 
 function refusalOfJob(sql: Sql, code: string) {
   return sql`coalesce((
-    SELECT CASE WHEN j.superseded_by IS NOT NULL THEN 'JOB_SUPERSEDED' ELSE ${code}::text END FROM jobs j WHERE j.id = t.id), 'NOT_FOUND')`;
+    SELECT CASE WHEN j.superseded_by IS NOT NULL THEN 'JOB_SUPERSEDED' WHEN j.parent_job_id IS NOT NULL THEN 'JOB_IS_BRANCH' ELSE ${code}::text END FROM jobs j WHERE j.id = t.id), 'NOT_FOUND')`;
 }

@@ -57,13 +57,13 @@ const ENDED_BADLY = `s.state IN ('FAILED', 'CANCELLED')`;
 
 /** Of a row `s`: whether the verb takes it. */
 const TAKEN: Readonly<Record<ActionVerb, string>> = {
-  retry: `${ENDED_BADLY} AND s.superseded_by IS NULL`,
+  retry: `${ENDED_BADLY} AND s.superseded_by IS NULL AND s.parent_job_id IS NULL`,
   cancel: OPEN_JOB,
   release: `s.state = 'WAITING' AND s.wait_reason = '${HELD}'`,
   reject: `s.state = 'WAITING' AND s.wait_reason = '${HELD}'`,
   skip: `s.is_ordered AND (${OPEN_JOB} OR (s.state = 'FAILED' AND EXISTS (
     SELECT 1 FROM job_lines l WHERE l.order_key = s.order_key AND l.route_id = s.route_id AND l.holder = s.id)))`,
-  resend: `s.state IN ('SUCCEEDED', 'FAILED', 'CANCELLED') AND s.superseded_by IS NULL AND s.route_id NOT IN (
+  resend: `s.state IN ('SUCCEEDED', 'FAILED', 'CANCELLED') AND s.superseded_by IS NULL AND s.parent_job_id IS NULL AND s.route_id NOT IN (
     SELECT r.id FROM routes r JOIN route_versions v ON v.route_id = r.id AND v.version = r.active_version
     WHERE r.disabled_at IS NOT NULL OR v.definition ? 'records')`,
   reroute: `s.status IN ('FAILED', 'QUARANTINED') AND s.status = 'QUARANTINED' AND s.routed_at IS NOT NULL AND s.job_count = 0`,
@@ -77,7 +77,7 @@ const COMPANIONS = `s.status IN ('QUARANTINED', 'COMPANION') AND s.routed_at IS 
 /** Of a row `s` that the verb does not take: the reason, one of few. */
 const LEFT: Readonly<Record<SubjectKind, string>> = {
   job: `CASE WHEN s.superseded_by IS NOT NULL THEN 'sent again as new'
-    WHEN s.state = 'WAITING' THEN 'waiting: ' || coalesce(s.wait_reason, 'its time') ELSE lower(s.state) END`,
+    WHEN s.parent_job_id IS NOT NULL THEN 'goes with the job above it' WHEN s.state = 'WAITING' THEN 'waiting: ' || coalesce(s.wait_reason, 'its time') ELSE lower(s.state) END`,
   file: `lower(s.status)`,
   'dead letter': `lower(s.state)`,
 };

@@ -60,6 +60,15 @@ export interface ClaimedJob {
   readonly timeZone: string;
   /** The key of its file has other versions. */
   readonly sharesPlace: boolean;
+  /** The branch of the parent's `parallel` that it runs, at `parentSeq`; null for a whole route. */
+  readonly branch: string | null;
+  readonly parentSeq: number | null;
+  /** How many parents are above it. */
+  readonly depth: number;
+  /** Its parent was cancelled. */
+  readonly isAbandoned: boolean;
+  /** Of a branch: outputs of the steps before it in its parents, by kind. */
+  readonly inputs: Readonly<Record<string, Record<string, unknown>>> | null;
   /** Outputs of the steps done so far, by sequence number. */
   readonly outputs: Readonly<
     Record<string, { readonly kind: string; readonly output: Record<string, unknown> | null }>
@@ -137,7 +146,9 @@ function claimSet(sql: Sql, ids: string[], options: ClaimOptions): Promise<Claim
       CASE WHEN c.step_tries > 1 THEN (SELECT h.output FROM job_steps h
         WHERE h.job_id = c.id AND h.seq = c.step_seq AND h.state = 'WAITING') END AS held, c.step_seq AS "stepSeq",
       c.step_kind AS "stepKind", c.step_attempts AS "stepAttempts", c.step_tries AS "stepTries",
-      c.max_attempts AS "maxAttempts", c.object, c.time_zone AS "timeZone", c.shares_place AS "sharesPlace",
+      c.max_attempts AS "maxAttempts", c.object, c.time_zone AS "timeZone", c.shares_place AS "sharesPlace", c.branch, c.parent_seq AS "parentSeq", c.depth, c.inputs,
+      c.parent_job_id IS NOT NULL AND EXISTS (
+        SELECT 1 FROM jobs p WHERE p.id = c.parent_job_id AND p.state = 'CANCELLED') AS "isAbandoned",
       coalesce((SELECT jsonb_object_agg(s.seq, jsonb_build_object('kind', s.kind, 'output', s.output))
         FROM job_steps s WHERE s.job_id = c.id AND s.state = 'SUCCEEDED' AND s.seq < c.step_seq), '{}') AS outputs,
       jsonb_build_object('bucket', f.bucket, 'key', f.key, 'versionId', f.version_id, 'name', f.name,

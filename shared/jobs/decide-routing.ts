@@ -35,7 +35,17 @@ export function decideRouting(
   const companion = routes.find(({ route }) => route.isCompanion(path));
   const decided = { fileId: file.fileId, isLarge, jobs: [] };
   return companion === undefined
-    ? { ...decided, error: { code: 'NO_ROUTE', ...refusal(path, file, routes) } }
+    ? {
+        ...decided,
+        error: {
+          code: 'NO_ROUTE',
+          ...refusal(
+            path,
+            file,
+            routes.filter(({ route }) => route.takesFiles),
+          ),
+        },
+      }
     : { ...decided, companionOf: companion.route.name };
 }
 

@@ -5,6 +5,8 @@
  * `rejectHeldJobs`: an operator's word on a held job; it ends as `FAILED`.
  * `failSpentJobs`: the sweeper's, for a dead letter's job that nobody holds and that has no attempt left; it ends as `FAILED`.
  *
+ * What is cancelled takes the branches below it along; a branch that ends wakes its parent.
+ *
  * Chunks of records go with their job; their records wait for it to be reopened.
  *
  * A job of an ordered route that ends here frees its turn; the clock gives it to the next. One that fails keeps it where the route says
@@ -22,7 +24,15 @@ import { keepsAttempt } from './note-progress.ts';
 import { recordEvents } from './record-events.ts';
 import type { OperatorAction } from './reopen-jobs.ts';
 import { noScope, type SetScope } from './set-scope.ts';
-import { type ClosedFile, closedFileEvents, closedFilesJson, closeFiles, whyFailed } from './store-outcomes.ts';
+import {
+  type ClosedFile,
+  closedFileEvents,
+  closedFilesJson,
+  closeFiles,
+  countFailed,
+  whyFailed,
+} from './store-outcomes.ts';
+import { wakeParents } from './wake-parents.ts';
 
 export interface EndResult {
   readonly jobIds: string[];
@@ -41,14 +51,31 @@ export function cancelOrderedJobs(sql: Sql, word: OperatorAction): Promise<EndRe
   return cancelWhere(sql, word, sql`is_ordered AND state IN ('PENDING', 'RUNNING', 'WAITING')`);
 }
 
-function cancelWhere(
+async function cancelWhere(
   sql: Sql,
   { jobIds, actor, reason, scope }: OperatorAction,
   condition: ReturnType<Sql>,
 ): Promise<EndResult> {
   const error = { code: 'CANCELLED', cause: 'OPERATOR', message: reason };
   // A worker may be at the chunks of the records that go with their job.
-  return repeatOnDeadlock(() => endJobs(sql, { jobIds, actor, scope, state: 'CANCELLED', error, condition }));
+  const cancel = (ids: readonly string[], of: SetScope | undefined, when: ReturnType<Sql>) =>
+    repeatOnDeadlock(() => endJobs(sql, { jobIds: ids, actor, scope: of, state: 'CANCELLED', error, condition: when }));
+  const ended = await cancel(jobIds, scope, condition);
+  const files = [...ended.files];
+  // Ends: each round is one level further down, and levels are bounded. A branch that is made meanwhile is made under a stale epoch.
+  for (let above = ended.jobIds; above.length > 0; ) {
+    const branches = await sql<{ id: string }[]>`
+      SELECT id FROM jobs WHERE parent_job_id = ANY(${above}::uuid[]) AND finished_at IS NULL`;
+    if (branches.length === 0) break;
+    const below = await cancel(
+      branches.map(({ id }) => id),
+      undefined,
+      sql`finished_at IS NULL`,
+    );
+    files.push(...below.files);
+    above = below.jobIds;
+  }
+  return { jobIds: ended.jobIds, files };
 }
 
 export function rejectHeldJobs(sql: Sql, { jobIds, actor, reason, scope }: OperatorAction): Promise<EndResult> {
@@ -91,7 +118,7 @@ async function endJobs(
   sql: Sql,
   { jobIds, actor, state, error, condition, scope = noScope(sql) }: Ending,
 ): Promise<EndResult> {
-  const [row] = await sql<EndResult[]>`
+  const [row] = await sql<(EndResult & { readonly parentIds: string[] })[]>`
     WITH ${scope.before} locked AS (
       SELECT id FROM jobs j WHERE id = ANY(${[...jobIds]}::uuid[]) AND ${condition} ${scope.only(sql`id`)} ORDER BY id FOR UPDATE),
     moved AS (
@@ -100,7 +127,7 @@ async function endJobs(
         error_cause = ${error.cause}, error_message = ${error.message}
       WHERE id IN (SELECT id FROM locked) RETURNING *),
     unchunked AS (DELETE FROM record_chunks WHERE job_id IN (SELECT id FROM locked)),
-    ended AS (SELECT file_id, count(*)::int AS jobs, count(*)::int AS failed, ${whyFailed(sql)} FROM moved GROUP BY file_id),
+    ended AS (SELECT file_id, count(*)::int AS jobs, ${countFailed(sql)} AS failed, ${whyFailed(sql)} FROM moved GROUP BY file_id),
     ${closeFiles(sql, NOBODY)},
     ${leaveLines(sql)},
     ${scope.after(sql`SELECT id FROM moved`)}
@@ -112,10 +139,13 @@ async function endJobs(
       FROM moved
       UNION ALL ${closedFileEvents(sql)} ${scope.events}),
     ${recordEvents(sql, actor)}
-    SELECT coalesce((SELECT jsonb_agg(id) FROM moved), '[]') AS "jobIds", ${closedFilesJson(sql)} AS files`;
+    SELECT coalesce((SELECT jsonb_agg(id) FROM moved), '[]') AS "jobIds", ${closedFilesJson(sql)} AS files,
+      coalesce((SELECT jsonb_agg(DISTINCT parent_job_id) FROM moved WHERE parent_job_id IS NOT NULL), '[]') AS "parentIds"`;
   if (row === undefined) return { jobIds: [], files: [] };
-  await removeLateChunks(sql, row.jobIds);
-  return row;
+  const { jobIds: endedIds, files, parentIds } = row;
+  await removeLateChunks(sql, endedIds);
+  if (parentIds.length > 0) await wakeParents(sql, parentIds, { actor, window: 0 });
+  return { jobIds: endedIds, files };
 }
 
 /** Those made while the statement above waited for its jobs, which it cannot see. One that is left over nobody takes. */

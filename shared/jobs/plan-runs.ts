@@ -16,6 +16,7 @@ interface RunRow {
   readonly after: string | null;
   readonly isEnded: boolean;
   readonly isSuperseded: boolean;
+  readonly isBranch: boolean;
   readonly isLarge: boolean;
   readonly routeId: string;
   readonly routeVersionId: string;
@@ -28,7 +29,8 @@ type FindRoute = Pick<RouteCache, 'find'>;
 /** After jobs that have ended. */
 export async function planRuns(sql: Sql, routes: FindRoute, jobIds: readonly string[]): Promise<PlannedRuns> {
   const rows = await sql<RunRow[]>`
-    SELECT ${runColumns(sql)}, j.id AS after, j.finished_at IS NOT NULL AS "isEnded", j.superseded_by IS NOT NULL AS "isSuperseded"
+    SELECT ${runColumns(sql)}, j.id AS after, j.finished_at IS NOT NULL AS "isEnded", j.superseded_by IS NOT NULL AS "isSuperseded",
+      j.parent_job_id IS NOT NULL AS "isBranch"
     FROM jobs j JOIN files f ON f.id = j.file_id JOIN routes r ON r.id = j.route_id ${joins(sql)}
     WHERE j.id = ANY(${[...jobIds]}::uuid[])`;
   const planned = await Promise.all(rows.map(async (row) => ({ row, run: await planRun(routes, row) })));
@@ -47,7 +49,7 @@ export async function planFirstRun(
   { fileId, routeId }: { readonly fileId: string; readonly routeId: string },
 ): Promise<NewRun | ErrorCode> {
   const [row] = await sql<RunRow[]>`
-    SELECT ${runColumns(sql)}, NULL AS after, true AS "isEnded", false AS "isSuperseded"
+    SELECT ${runColumns(sql)}, NULL AS after, true AS "isEnded", false AS "isSuperseded", false AS "isBranch"
     FROM files f JOIN routes r ON r.id = ${routeId} AND r.tenant_id = f.tenant_id ${joins(sql)} WHERE f.id = ${fileId}`;
   return row === undefined ? 'NOT_FOUND' : await planRun(routes, row);
 }
@@ -65,6 +67,7 @@ function joins(sql: Sql) {
 async function planRun(routes: FindRoute, row: RunRow): Promise<NewRun | ErrorCode> {
   const { fileId, after, isLarge, routeId, routeVersionId } = row;
   if (!row.isEnded) return 'JOB_NOT_ENDED';
+  if (row.isBranch) return 'JOB_IS_BRANCH';
   if (row.isSuperseded) return 'JOB_SUPERSEDED';
   if (row.isTenantDisabled) return 'TENANT_DISABLED';
   if (row.isRouteDisabled) return 'ROUTE_DISABLED';

@@ -8,9 +8,10 @@
  * 3. Whoever ends the last job holds the file's archive lease from the same statement on, unless the copy is long work.
  * 4. The end of an ordered job frees its turn; the next in its line gets it in its own statement, or from the clock.
  * 5. A job that would wait for its records does not when the last one ended meanwhile.
+ * 6. A branch that ended wakes its parent in a statement of its own (`wake-parents.ts`).
  *
  * Out: the jobs moved (with their wake-ups), the files whose last job ended.
- * Events: `step.succeeded`, `step.retrying`, `step.waiting`, `job.held`, `job.succeeded`, `job.failed`, and `file.completed` or
+ * Events: `step.succeeded`, `step.skipped`, `step.retrying`, `step.waiting`, `job.held`, `job.succeeded`, `job.failed`, and `file.completed` or
  *         `file.failed` when the file was archived before (a later generation).
  */
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -18,13 +19,14 @@ import { type RefusedRow, runSet, toJsonb } from '#shared/db/run-statements.ts';
 import type { FileStatus, JobState } from '#shared/db/schema.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { StoredHead } from '#shared/files/object-store.ts';
-import { HELD, RECORDS } from '#shared/steps/step-outcome.ts';
+import { ANY_BRANCH, BRANCHES, HELD, RECORDS } from '#shared/steps/step-outcome.ts';
 import { ADMISSION_WINDOW, admit } from './admission.ts';
 import { giveTurns } from './give-turns.ts';
 import { type JobLine, leaveLines } from './job-lines.ts';
 import { isQuarantining } from './quarantine.ts';
 import { recordEvents } from './record-events.ts';
 import type { WokenJob, WorkQueue } from './route-files.ts';
+import { wakeParents } from './wake-parents.ts';
 
 /** Where a job goes after an outcome. */
 export type NextMove =
@@ -44,7 +46,7 @@ export interface StoredOutcome {
   readonly stepKind: string;
   readonly attempt: number;
   readonly generation: number;
-  readonly outcome: 'succeeded' | 'retry' | 'wait' | 'failed' | 'ambiguous';
+  readonly outcome: 'succeeded' | 'skipped' | 'retry' | 'wait' | 'failed' | 'ambiguous';
   readonly error?: { readonly code: string; readonly cause: string; readonly message: string };
   readonly output?: Readonly<Record<string, unknown>>;
   readonly object?: ObjectLocation;
@@ -74,6 +76,8 @@ export interface MovedJob {
   readonly state: JobState;
   readonly epoch: number;
   readonly wake: WokenJob | null;
+  /** Of a branch. */
+  readonly parentId: string | null;
 }
 
 export interface ClosedFile {
@@ -97,7 +101,7 @@ export interface ClosedFile {
 export interface StoreResult {
   readonly jobs: MovedJob[];
   readonly files: ClosedFile[];
-  /** Of ordered jobs that ended: whose turn it is now, to be woken. */
+  /** To be woken: whose turn it is after an ordered job that ended, and parents whose branches have ended. */
   readonly successors: WokenJob[];
 }
 
@@ -115,12 +119,31 @@ export async function storeOutcomes(
     run: (rows) => storeSet(sql, rows, options),
   });
   const lines = results.flatMap((result) => result.lines);
+  const jobs = results.flatMap((result) => result.jobs);
+  const parents = parentsIn(outcomes, jobs);
   return {
-    jobs: results.flatMap((result) => result.jobs),
+    jobs,
     files: results.flatMap((result) => result.files),
-    successors: lines.length === 0 ? [] : await passOn(sql, lines, options),
+    successors: [
+      ...(lines.length === 0 ? [] : await passOn(sql, lines, options)),
+      ...(parents.length === 0 ? [] : await joinBranches(sql, parents, options)),
+    ],
     refused,
   };
+}
+
+/** Of branches that ended, and those that wait for theirs from now on. */
+function parentsIn(outcomes: readonly StoredOutcome[], jobs: readonly MovedJob[]): string[] {
+  const waiting = outcomes.filter(({ next }) => next.type === 'later' && WAITS_FOR_BRANCHES.has(next.reason));
+  const above = jobs.filter(({ state }) => state === 'SUCCEEDED' || state === 'FAILED').map(({ parentId }) => parentId);
+  return [...waiting.map(({ jobId }) => jobId), ...above.filter((id) => id !== null)];
+}
+
+const WAITS_FOR_BRANCHES: ReadonlySet<string> = new Set([BRANCHES, ANY_BRANCH]);
+
+/** As `passOn`: a parent looks again by itself. */
+function joinBranches(sql: Sql, parents: string[], { window, service }: StoreOptions): Promise<WokenJob[]> {
+  return wakeParents(sql, parents, { actor: service, ...(window !== undefined && { window }) }).catch(() => []);
 }
 
 /** The outcomes are stored already: whatever prevents this, the clock gives the turns. */
@@ -183,9 +206,9 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
         record_summary = CASE WHEN i."stepKind" = 'call' THEN coalesce(i.output -> 'records', j.record_summary)
           ELSE j.record_summary END,
         wait_reason = i.reason,
-        error_code = CASE WHEN i.outcome = 'succeeded' THEN NULL WHEN i.outcome = 'wait' THEN j.error_code ELSE i.code END,
-        error_cause = CASE WHEN i.outcome = 'succeeded' THEN NULL WHEN i.outcome = 'wait' THEN j.error_cause ELSE i.cause END,
-        error_message = CASE WHEN i.outcome = 'succeeded' THEN NULL WHEN i.outcome = 'wait' THEN j.error_message ELSE i.message END,
+        error_code = CASE WHEN i.outcome IN ('succeeded', 'skipped') THEN NULL WHEN i.outcome = 'wait' THEN j.error_code ELSE i.code END,
+        error_cause = CASE WHEN i.outcome IN ('succeeded', 'skipped') THEN NULL WHEN i.outcome = 'wait' THEN j.error_cause ELSE i.cause END,
+        error_message = CASE WHEN i.outcome IN ('succeeded', 'skipped') THEN NULL WHEN i.outcome = 'wait' THEN j.error_message ELSE i.message END,
         finished_at = CASE WHEN i.move IN ('succeeded', 'failed') THEN now() END
       FROM input i LEFT JOIN admitted a ON a.id = i."jobId" WHERE j.id = i."jobId" AND j.id IN (SELECT id FROM locked)
       RETURNING j.*, i.move, i.outcome, i."stepSeq" AS done_seq, i."stepKind" AS done_kind, i.attempt, i.output,
@@ -194,7 +217,7 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
       INSERT INTO job_steps AS s (job_id, seq, kind, state, attempts, output, error_code, error_cause, error_message,
         started_at, finished_at)
       SELECT id, done_seq, done_kind,
-        CASE outcome WHEN 'succeeded' THEN 'SUCCEEDED' WHEN 'retry' THEN CASE WHEN move = 'failed' THEN 'FAILED' ELSE 'RETRYING' END
+        CASE outcome WHEN 'succeeded' THEN 'SUCCEEDED' WHEN 'skipped' THEN 'SKIPPED' WHEN 'retry' THEN CASE WHEN move = 'failed' THEN 'FAILED' ELSE 'RETRYING' END
           WHEN 'wait' THEN 'WAITING' ELSE 'FAILED' END,
         attempt, output, code, cause, message, try_started_at, now()
       FROM moved ORDER BY id
@@ -208,7 +231,7 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
         try_started_at, duration_ms
       FROM moved),
     ended AS (
-      SELECT file_id, count(*)::int AS jobs, count(*) FILTER (WHERE state <> 'SUCCEEDED')::int AS failed, ${whyFailed(sql)}
+      SELECT file_id, count(*)::int AS jobs, ${countFailed(sql)} AS failed, ${whyFailed(sql)}
       FROM moved WHERE state IN ('SUCCEEDED', 'FAILED') GROUP BY file_id),
     ${closeFiles(sql, options)},
     kept AS (
@@ -219,7 +242,7 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
     ${leaveLines(sql)},
     event AS (
       SELECT CASE WHEN state = 'SUCCEEDED' THEN 'job.succeeded' WHEN state = 'FAILED' THEN 'job.failed'
-          WHEN outcome = 'succeeded' THEN 'step.succeeded' WHEN outcome = 'wait' AND wait_reason = ${HELD} THEN 'job.held'
+          WHEN outcome = 'succeeded' THEN 'step.succeeded' WHEN outcome = 'skipped' THEN 'step.skipped' WHEN outcome = 'wait' AND wait_reason = ${HELD} THEN 'job.held'
           WHEN outcome = 'wait' THEN 'step.waiting'
           ELSE 'step.retrying' END AS type,
         tenant_id, file_id, id AS job_id,
@@ -232,10 +255,10 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
     ${recordEvents(sql, options.service)}
     SELECT
       coalesce((SELECT jsonb_agg(jsonb_build_object('id', id, 'fileId', file_id, 'tenantId', tenant_id, 'state', state,
-        'epoch', epoch, 'wake', CASE WHEN move = 'hand-over' AND woken_at IS NOT NULL THEN jsonb_build_object('id', id, 'fileId', file_id,
+        'epoch', epoch, 'parentId', parent_job_id, 'wake', CASE WHEN move = 'hand-over' AND woken_at IS NOT NULL THEN jsonb_build_object('id', id, 'fileId', file_id,
           'tenantId', tenant_id, 'queue', queue, 'wake', wakes) END))
-        FROM (SELECT id, file_id, tenant_id, state, epoch, move, queue, woken_at, wakes FROM moved
-          UNION ALL SELECT id, file_id, tenant_id, state, epoch, move, queue, woken_at, wakes FROM stored) AS done), '[]') AS jobs,
+        FROM (SELECT id, file_id, tenant_id, state, epoch, parent_job_id, move, queue, woken_at, wakes FROM moved
+          UNION ALL SELECT id, file_id, tenant_id, state, epoch, parent_job_id, move, queue, woken_at, wakes FROM stored) AS done), '[]') AS jobs,
       ${closedFilesJson(sql, sql`(SELECT * FROM closed UNION ALL SELECT * FROM kept WHERE claim_token = ${options.token}::uuid) AS ended_files`)}
         AS files,
       coalesce((SELECT jsonb_agg(jsonb_build_object('orderKey', order_key, 'routeId', route_id)) FROM left_line), '[]') AS lines`;
@@ -276,13 +299,18 @@ export function closeFiles(sql: Sql, options: Pick<StoreOptions, 'token' | 'leas
     closed AS (SELECT * FROM counted WHERE open_jobs = 0)`;
 }
 
+/** Of jobs grouped by file: how many fail it. A branch fails its parent. */
+export function countFailed(sql: Sql) {
+  return sql`count(*) FILTER (WHERE state <> 'SUCCEEDED' AND parent_job_id IS NULL)::int`;
+}
+
 /** Of jobs grouped by file: what the file says of them when it fails. */
 export function whyFailed(sql: Sql) {
   const order = sql`${isQuarantining(sql, sql`error_cause`)} DESC, id`;
   return sql`
-    (array_agg(error_code ORDER BY ${order}) FILTER (WHERE state <> 'SUCCEEDED'))[1] AS code,
-    (array_agg(error_cause ORDER BY ${order}) FILTER (WHERE state <> 'SUCCEEDED'))[1] AS cause,
-    (array_agg(error_message ORDER BY ${order}) FILTER (WHERE state <> 'SUCCEEDED'))[1] AS message`;
+    (array_agg(error_code ORDER BY ${order}) FILTER (WHERE state <> 'SUCCEEDED' AND parent_job_id IS NULL))[1] AS code,
+    (array_agg(error_cause ORDER BY ${order}) FILTER (WHERE state <> 'SUCCEEDED' AND parent_job_id IS NULL))[1] AS cause,
+    (array_agg(error_message ORDER BY ${order}) FILTER (WHERE state <> 'SUCCEEDED' AND parent_job_id IS NULL))[1] AS message`;
 }
 
 /** Events of closed files that were archived in an earlier generation; the others get theirs when they are archived. */

@@ -94,10 +94,10 @@ async function reopenSet(sql: Sql, reopen: ReopenRecords): Promise<number> {
       RETURNING j.*, c.records),
     file_opened AS (
       UPDATE files f SET status = 'PROCESSING', open_jobs = f.open_jobs + 1,
-        failed_jobs = f.failed_jobs - (job.state <> 'SUCCEEDED')::int, next_action_at = NULL, finished_at = NULL, updated_at = now(),
-        error_code = CASE WHEN f.failed_jobs > (job.state <> 'SUCCEEDED')::int THEN f.error_code END,
-        error_cause = CASE WHEN f.failed_jobs > (job.state <> 'SUCCEEDED')::int THEN f.error_cause END,
-        error_message = CASE WHEN f.failed_jobs > (job.state <> 'SUCCEEDED')::int THEN f.error_message END
+        failed_jobs = f.failed_jobs - (job.state <> 'SUCCEEDED' AND job.parent_job_id IS NULL)::int, next_action_at = NULL, finished_at = NULL, updated_at = now(),
+        error_code = CASE WHEN f.failed_jobs > (job.state <> 'SUCCEEDED' AND job.parent_job_id IS NULL)::int THEN f.error_code END,
+        error_cause = CASE WHEN f.failed_jobs > (job.state <> 'SUCCEEDED' AND job.parent_job_id IS NULL)::int THEN f.error_cause END,
+        error_message = CASE WHEN f.failed_jobs > (job.state <> 'SUCCEEDED' AND job.parent_job_id IS NULL)::int THEN f.error_message END
       FROM job CROSS JOIN moved WHERE f.id = job.file_id AND job.finished_at IS NOT NULL),
     ${scope.after(sql`SELECT id FROM moved`)}
     event AS (

@@ -5,11 +5,13 @@ import { confirmOptions } from './confirm/options.ts';
 import { deliverOptions } from './deliver/options.ts';
 import { loadOptions } from './load/options.ts';
 import { mailOptions } from './mail/options.ts';
+import { parallelOptions } from './parallel/options.ts';
 import { parseOptions } from './parse/options.ts';
 import { postOptions } from './post/options.ts';
 import { publishOptions } from './publish/options.ts';
 import { pushOptions } from './push/options.ts';
 import { receiptOptions } from './receipt/options.ts';
+import { runOptions } from './run/options.ts';
 import { scanOptions } from './scan/options.ts';
 import { stageOptions } from './stage/options.ts';
 import type { StepOptionsKind } from './step-options.ts';
@@ -34,4 +36,6 @@ export const STEP_OPTIONS: readonly StepOptionsKind<unknown>[] = [
   mailOptions,
   confirmOptions,
   receiptOptions,
+  parallelOptions,
+  runOptions,
 ];

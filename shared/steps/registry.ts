@@ -5,11 +5,13 @@ import { confirmStep } from './confirm/run.ts';
 import { deliverStep } from './deliver/run.ts';
 import { loadStep } from './load/run.ts';
 import { mailStep } from './mail/run.ts';
+import { parallelStep } from './parallel/run.ts';
 import { parseStep } from './parse/run.ts';
 import { postStep } from './post/run.ts';
 import { publishStep } from './publish/run.ts';
 import { pushStep } from './push/run.ts';
 import { receiptStep } from './receipt/run.ts';
+import { runStep } from './run/run.ts';
 import { scanStep } from './scan/run.ts';
 import { stageStep } from './stage/run.ts';
 import type { StepKind } from './step-context.ts';
@@ -34,6 +36,8 @@ const STEPS: readonly StepKind<unknown>[] = [
   mailStep,
   confirmStep,
   receiptStep,
+  parallelStep,
+  runStep,
 ];
 
 export const STEP_KINDS: ReadonlyMap<string, StepKind<unknown>> = new Map(STEPS.map((step) => [step.kind, step]));

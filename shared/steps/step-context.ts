@@ -2,10 +2,12 @@
 
 import type { RecordsLayout } from '#shared/definitions/routes/records-schema.ts';
 import type { EffectLog } from '#shared/effects/effect-log.ts';
+import type { ErrorCode } from '#shared/errors.ts';
 import type { TransferLog } from '#shared/files/copies/transfer-log.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { ObjectStore, StoredHead } from '#shared/files/object-store.ts';
 import type { Product } from '#shared/jobs/register-products.ts';
+import type { BranchState } from '#shared/jobs/start-branches.ts';
 import type { IssueReceipt } from '#shared/receipts/issue-receipt.ts';
 import type { BucketId } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
@@ -57,6 +59,14 @@ export interface PlaceName {
   readonly key: string;
 }
 
+/** Jobs below the step; asked again, it finds those that it started. */
+export interface StepBranches {
+  /** Those of `parallel`. */
+  start(): Promise<readonly BranchState[]>;
+  /** A route of the tenant, or why it cannot be run. */
+  run(routeName: string): Promise<readonly BranchState[] | { readonly cause: ErrorCode; readonly message: string }>;
+}
+
 export interface StepContext<Options> {
   readonly options: Options;
   readonly file: FileFacts;
@@ -98,6 +108,8 @@ export interface StepContext<Options> {
   readonly records?:
     | { readonly layout: RecordsLayout; readonly failJobAt: number; readonly store: RecordStore }
     | undefined;
+  /** None can be started without it. */
+  readonly branches?: StepBranches | undefined;
   /** Of a file whose key has other versions: the place that it is delivered to must be taken first. */
   readonly places?: DeliveryPlaces | undefined;
   /** Where the effects of the step at targets outside are written down. */

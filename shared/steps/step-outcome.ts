@@ -18,6 +18,8 @@ export type StepOutcome =
       /** Where the job's bytes are from now on, when this step made a new object (stage, transform). */
       readonly object?: ObjectLocation;
     }
+  /** Its condition does not hold: the job goes on without it. */
+  | { readonly type: 'skipped' }
   /** Counts an attempt; without `afterMs` the route's retry policy gives the delay. */
   | ({ readonly type: 'retry'; readonly afterMs?: number } & StepFailure)
   /** Waiting is not failing: counts no attempt and has no slot. */
@@ -39,6 +41,10 @@ export type StepOutcome =
 export const HELD = 'HELD';
 /** Until the last of the job's records has ended. */
 export const RECORDS = 'RECORDS';
+/** Until all branches below the step have ended. */
+export const BRANCHES = 'BRANCHES';
+/** Until one of them has succeeded, or all have ended. */
+export const ANY_BRANCH = 'ANY_BRANCH';
 /** Until another version of the same key has been delivered. */
 export const PLACE = 'PLACE';
 /** On an ordered route: until the files before it are done. */

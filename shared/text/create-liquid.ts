@@ -15,11 +15,19 @@ export interface LiquidOptions {
   readonly encode?: (value: string) => string;
   /** Of what one rendering allocates, in characters; 100,000 when absent. */
   readonly memory?: number;
+  /** Values that are not there are nil, in place of a fault. */
+  readonly lenient?: boolean;
 }
 
-export function createLiquid({ longestTemplate, filters, encode, memory = 100_000 }: LiquidOptions): Liquid {
+export function createLiquid({
+  longestTemplate,
+  filters,
+  encode,
+  memory = 100_000,
+  lenient = false,
+}: LiquidOptions): Liquid {
   const engine = new Liquid({
-    strictVariables: true,
+    strictVariables: !lenient,
     strictFilters: true,
     ownPropertyOnly: true,
     parseLimit: longestTemplate,

@@ -50,7 +50,7 @@ export type WalkEnd =
 
 export async function advanceJob(parts: WalkParts, walk: Walk): Promise<WalkEnd> {
   const { job } = walk;
-  const found = await parts.routes.find(job.routeVersionId);
+  const found = inBranch(await parts.routes.find(job.routeVersionId), job);
   let position = claimedPosition(job);
   // Ends: the sequence number grows with every round, and a route has at most 50 steps.
   for (;;) {
@@ -59,7 +59,7 @@ export async function advanceJob(parts: WalkParts, walk: Walk): Promise<WalkEnd>
     walk.lease.settle();
     const { stored, outcome, move } = await storeTried(parts, walk, { found, position, tried });
     if (stored.type !== 'stored') return { type: 'lost', position };
-    if (move.type !== 'walk-on' || outcome.type !== 'succeeded') {
+    if (move.type !== 'walk-on' || (outcome.type !== 'succeeded' && outcome.type !== 'skipped')) {
       return {
         type: 'stored',
         position,
@@ -72,6 +72,14 @@ export async function advanceJob(parts: WalkParts, walk: Walk): Promise<WalkEnd>
     walk.lease.extend(stored.askedAtMs);
     position = nextPosition(position, outcome, move);
   }
+}
+
+/** The route as the job walks it: of a branch, its steps alone. */
+function inBranch(found: FoundRoute, { branch, parentSeq }: ClaimedJob): FoundRoute {
+  if (!found.ok || branch === null) return found;
+  const route = found.route.branchesAt(parentSeq ?? -1).get(branch);
+  if (route !== undefined) return { ok: true, route };
+  return { ok: false, cause: 'ROUTE_INVALID', message: `The route version of the job has no branch ${branch}.` };
 }
 
 async function tryTraced(
@@ -171,7 +179,7 @@ function nextStepOf(found: FoundRoute, { stepSeq }: JobPosition, isLarge: boolea
 
 function causeOf(outcome: StepOutcome): string | undefined {
   if (outcome.type === 'wait') return outcome.reason;
-  return outcome.type === 'succeeded' ? undefined : outcome.cause;
+  return outcome.type === 'succeeded' || outcome.type === 'skipped' ? undefined : outcome.cause;
 }
 
 /** Facts for later steps, not contents of files. */
@@ -188,6 +196,8 @@ type StorableOutcome =
 /** One outcome that PostgreSQL cannot hold must not cost the jobs whose outcomes are stored in the same statement. */
 export function storableOutcome(outcome: StepOutcome): StorableOutcome {
   switch (outcome.type) {
+    case 'skipped':
+      return { ok: true, outcome };
     case 'succeeded': {
       const reason = outputFault(outcome.output);
       return reason === undefined ? { ok: true, outcome } : { ok: false, reason };

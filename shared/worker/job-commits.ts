@@ -11,7 +11,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { repeatOnLostDatabase } from '#shared/db/run-statements.ts';
 import { type ArchiveOutcome, claimArchives, type FinishedFile, storeArchives } from '#shared/jobs/archive-files.ts';
 import { type ClaimedJob, claimJobs } from '#shared/jobs/claim-jobs.ts';
-import type { WorkQueue } from '#shared/jobs/route-files.ts';
+import type { WokenJob, WorkQueue } from '#shared/jobs/route-files.ts';
 import {
   type ClosedFile,
   type MovedJob,
@@ -179,8 +179,12 @@ export class JobCommits {
     return { answer, askedAtMs };
   }
 
+  /** Of jobs that were woken beside an outcome. */
+  sendJobs(jobs: readonly WokenJob[]): void {
+    this.#send(jobs, []);
+  }
+
   #sendWakeUps({ jobs, files, successors }: StoreResult, outcomes: readonly StoredOutcome[]): void {
-    const { wakeUps, metrics, logger } = this.#options;
     const byJob = new Map(outcomes.map(({ jobId, traceparent }) => [jobId, traceparent]));
     const byFile = new Map(jobs.map(({ id, fileId }) => [fileId, byJob.get(id)]));
     const own = jobs.flatMap(({ id, wake }) => (wake === null ? [] : [{ ...wake, traceparent: byJob.get(id) }]));
@@ -189,6 +193,11 @@ export class JobCommits {
     const copies = files
       .filter((file) => file.archive === 'woken')
       .map((file) => ({ ...file, queue: 'work' as const, traceparent: byFile.get(file.id) }));
+    this.#send(due, copies);
+  }
+
+  #send(due: Parameters<WakeUpSenders['sendJobs']>[0], copies: Parameters<WakeUpSenders['sendArchives']>[0]): void {
+    const { wakeUps, metrics, logger } = this.#options;
     if (due.length + copies.length === 0) return;
     const sending = Promise.all([wakeUps.sendJobs(due), wakeUps.sendArchives(copies)])
       .then(([jobsSent, copiesSent]) => metrics.wakeUpsUnsent.inc(due.length + copies.length - jobsSent - copiesSent))

@@ -40,24 +40,25 @@ export function claimedPosition(job: ClaimedJob): JobPosition {
     object: job.object ?? fileLocation(job.file),
     isReleased: job.isStepReleased,
     ...(job.held !== null && { held: job.held }),
-    outputs: Object.fromEntries(bySeq.map(([, { kind, output }]) => [kind, output ?? {}])),
+    outputs: { ...job.inputs, ...Object.fromEntries(bySeq.map(([, { kind, output }]) => [kind, output ?? {}])) },
   };
 }
 
-/** After a step that succeeded, when the job walks on. */
+/** After a step that succeeded or was skipped, when the job walks on. */
 export function nextPosition(
   position: JobPosition,
-  done: { readonly output?: Readonly<Record<string, unknown>>; readonly object?: ObjectLocation },
+  done: Extract<StepOutcome, { type: 'succeeded' | 'skipped' }>,
   next: { readonly stepSeq: number; readonly stepKind: string },
 ): JobPosition {
+  const { outputs, stepKind } = position;
   return {
     stepSeq: next.stepSeq,
     stepKind: next.stepKind,
     attempt: 1,
     tries: 1,
-    object: done.object ?? position.object,
     isReleased: false,
-    outputs: { ...position.outputs, [position.stepKind]: done.output ?? {} },
+    object: (done.type === 'succeeded' ? done.object : undefined) ?? position.object,
+    outputs: done.type === 'succeeded' ? { ...outputs, [stepKind]: done.output ?? {} } : outputs,
   };
 }
 
@@ -99,6 +100,7 @@ export function nextMove(input: NextMoveInput): NextMove {
   const { outcome, attempt, maxAttempts } = input;
   switch (outcome.type) {
     case 'succeeded':
+    case 'skipped':
       return afterSuccess(input);
     case 'wait':
       return { type: 'later', delayMs: boundedDelayMs(outcome.afterMs), countsAttempt: false, reason: outcome.reason };

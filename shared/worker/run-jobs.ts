@@ -30,6 +30,7 @@ import type { StepTargets } from '#shared/targets/step-targets.ts';
 import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
 import { advanceJob, type WalkEnd } from './advance-job.ts';
 import { type ArchiveEnd, type ArchiveFile, archiveHeldFile } from './archive-held-file.ts';
+import { createJobBranches } from './job-branches.ts';
 import { JobCommits } from './job-commits.ts';
 import type { JobMetrics } from './job-metrics.ts';
 import { createLeasedRunner, type LeasedWork } from './leased-runner.ts';
@@ -134,6 +135,13 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
         const owner = { jobId, epoch, tenantId, fileId, landingBucket: options.bucketNames.landing, service };
         await duringStep(() => registerProducts(sql, products, owner));
       },
+    }),
+    branchesFor: createJobBranches({
+      sql,
+      routes,
+      service,
+      admissionWindow: options.admissionWindow ?? ADMISSION_WINDOW,
+      onWoken: (jobs) => commits.sendJobs(jobs),
     }),
     metrics,
     now,

@@ -9,6 +9,7 @@
 import { isLostDatabase } from '#shared/db/run-statements.ts';
 import type { FoundRoute } from '#shared/definitions/route-cache.ts';
 import type { CompiledRoute, CompiledStep } from '#shared/definitions/routes/compile-route.ts';
+import type { ConditionFacts } from '#shared/definitions/routes/step-condition.ts';
 import type { EffectLog } from '#shared/effects/effect-log.ts';
 import { type ErrorCode, LongshoreError } from '#shared/errors.ts';
 import type { TransferLog } from '#shared/files/copies/transfer-log.ts';
@@ -19,7 +20,7 @@ import type { BucketId } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { Span } from '#shared/runtime/tracing/tracing.ts';
 import type { RecordStore } from '#shared/steps/record-store.ts';
-import type { DeliveryPlaces, ProductLog, StepContext, StepKind } from '#shared/steps/step-context.ts';
+import type { DeliveryPlaces, ProductLog, StepBranches, StepContext, StepKind } from '#shared/steps/step-context.ts';
 import { HELD, type StepOutcome } from '#shared/steps/step-outcome.ts';
 import type { StoreDirectory } from '#shared/stores/store-directory.ts';
 import type { StepTargets } from '#shared/targets/step-targets.ts';
@@ -48,6 +49,7 @@ export interface TryParts {
   readonly receiptFor?: ((job: ClaimedJob, position: JobPosition) => IssueReceipt) | undefined;
   readonly placesFor: (job: ClaimedJob) => DeliveryPlaces;
   readonly productsFor: (job: ClaimedJob) => ProductLog;
+  readonly branchesFor?: ((job: ClaimedJob, position: JobPosition, route: CompiledRoute) => StepBranches) | undefined;
   readonly metrics: JobMetrics;
   readonly now: () => number;
 }
@@ -81,6 +83,10 @@ export async function tryStep(parts: TryParts, request: TryRequest): Promise<Tri
 async function outcomeOf(parts: TryParts, request: TryRequest): Promise<StepOutcome | 'lease-lost'> {
   const { job, found, position, lease, stop } = request;
   const { stepSeq, stepKind, attempt } = position;
+  if (job.isAbandoned) {
+    const message = 'The job above this branch was cancelled; retry that one to go on.';
+    return { type: 'failed', code: 'CANCELLED', cause: 'PARENT_CANCELLED', message };
+  }
   if (!found.ok) return { type: 'failed', code: 'ROUTE_INVALID', cause: found.cause, message: found.message };
   const kind = parts.kinds.get(stepKind);
   const step = found.route.steps[stepSeq];
@@ -99,8 +105,15 @@ async function outcomeOf(parts: TryParts, request: TryRequest): Promise<StepOutc
       message: `No attempt of ${job.maxAttempts} is left: the worker died, or lost the job, before the last one came to an outcome.`,
     };
   }
+  if (step.when !== undefined && !step.when(conditionFacts(job, position))) return { type: 'skipped' };
   const context = contextOf(parts, request, found.route, step);
   return await runStep({ kind, context, lease, stop, deadlineMs: parts.stepDeadlineMs });
+}
+
+function conditionFacts({ tenantId, file }: ClaimedJob, { outputs }: JobPosition): ConditionFacts {
+  const path = file.key.slice(tenantId.length + 1);
+  const type = /[^.]\.([^.]+)$/.exec(file.name)?.[1]?.toLowerCase() ?? '';
+  return { file: { name: file.name, path, size: file.sizeBytes, type, tenant: tenantId }, steps: outputs };
 }
 
 function contextOf(
@@ -115,6 +128,7 @@ function contextOf(
     receiptFor,
     placesFor,
     productsFor,
+    branchesFor,
   }: TryParts,
   { job, position, span, logger }: TryRequest,
   route: CompiledRoute,
@@ -139,6 +153,7 @@ function contextOf(
     targets: targetsOf?.(tenantId),
     records: route.records && { layout: route.records, failJobAt: route.failJobAt, store: recordStoreFor(job, span) },
     ...(job.sharesPlace && { places: placesFor(job) }),
+    branches: branchesFor?.(job, position, route),
     effects: effectLogFor(job, position),
     products: productsFor(job),
     issueReceipt: receiptFor?.(job, position),
@@ -220,6 +235,8 @@ const CODE_OF_KIND: Readonly<Record<string, ErrorCode>> = {
   scan: 'SCAN_ERROR',
   unpack: 'UNPACK_ERROR',
   approve: 'APPROVAL_ERROR',
+  parallel: 'BRANCH_ERROR',
+  run: 'BRANCH_ERROR',
 };
 
 export function stepErrorCode(kind: string): ErrorCode {

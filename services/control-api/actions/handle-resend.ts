@@ -51,7 +51,7 @@ export function handleResend(app: ApiServer, parts: ApiParts): void {
       const { file_id: fileId, route, reason } = request.body;
       const [found] = await sql<{ routeId: string; jobId: string | null; isRouted: boolean }[]>`
         SELECT r.id AS "routeId", f.routed_at IS NOT NULL AS "isRouted", (
-          SELECT j.id FROM jobs j WHERE j.file_id = f.id AND j.route_id = r.id AND j.superseded_by IS NULL) AS "jobId"
+          SELECT j.id FROM jobs j WHERE j.file_id = f.id AND j.route_id = r.id AND j.superseded_by IS NULL AND j.parent_job_id IS NULL) AS "jobId"
         FROM files f JOIN routes r ON r.tenant_id = f.tenant_id AND r.name = ${route} WHERE f.id = ${fileId}`;
       if (found === undefined)
         throw new LongshoreError('NOT_FOUND', 'There is no such file, or its tenant has no such route.');

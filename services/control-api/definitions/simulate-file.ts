@@ -7,6 +7,7 @@ import { classifyKey } from '#shared/arrival/classify-key.ts';
 import type { ArrivalTenant } from '#shared/arrival/tenant-directory.ts';
 import { type ChannelDefinition, kindOf } from '#shared/definitions/notify-schema.ts';
 import type { CompiledRoute, Refusal } from '#shared/definitions/routes/compile-route.ts';
+import { stepKindOf } from '#shared/definitions/routes/route-steps.ts';
 import { decideRouting, pathOf } from '#shared/jobs/decide-routing.ts';
 import type { ActiveRoute } from '#shared/jobs/new-job.ts';
 import type { BucketId } from '#shared/runtime/config/resource-names.ts';
@@ -14,6 +15,8 @@ import type { CallStepOptions } from '#shared/steps/call/options.ts';
 import { deliveryTarget } from '#shared/steps/deliver/delivery-target.ts';
 import type { DeliverOptions } from '#shared/steps/deliver/options.ts';
 import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
+import type { ParallelOptions } from '#shared/steps/parallel/options.ts';
+import type { RunOptions } from '#shared/steps/run/options.ts';
 import { nameAfter } from '#shared/steps/transform/name-after.ts';
 import type { TransformOptions } from '#shared/steps/transform/options.ts';
 import { checkNameAndSize } from '#shared/steps/validate/check-name-and-size.ts';
@@ -90,6 +93,7 @@ export interface Simulated {
 }
 
 const REFUSALS: Readonly<Record<Refusal, string>> = {
+  'no match': 'it has no match: other routes run it',
   path: 'no glob of match.path matches the path',
   excluded: 'match.exclude excludes the path',
   empty: 'the file is empty, and acceptEmpty is false',
@@ -170,7 +174,8 @@ function walkSteps(
       output = null,
       renames = false,
     } = tell(step.kind, step.options, { file, route, rules, limits, key });
-    steps.push({ kind: step.kind, class: step.classOf(isLarge), would, fails, output });
+    const condition = step.when === undefined ? '' : ', if its condition holds then';
+    steps.push({ kind: step.kind, class: step.classOf(isLarge), would: `${would}${condition}`, fails, output });
     if (fails) break;
     if (renames && output !== null) key = `${key.slice(0, key.lastIndexOf('/') + 1)}${output}`;
   }
@@ -193,6 +198,10 @@ function tell(kind: string, options: unknown, walk: Walk): Told {
       return tellDeliver(options as DeliverOptions, walk);
     case 'confirm':
       return { would: 'verify the delivered object' };
+    case 'parallel':
+      return { would: tellBranches(options as ParallelOptions) };
+    case 'run':
+      return { would: `run the route ${(options as RunOptions).route} below this one, and wait for it` };
     default:
       return tellOwn(kind, options, walk);
   }
@@ -204,6 +213,12 @@ function tellOwn(kind: string, options: unknown, { file, key }: Walk): Told {
   if (told === undefined) return { would: `run ${kind}` };
   const { would, fails, name } = told;
   return { would, ...(fails !== undefined && { fails }), ...(name !== undefined && { output: name, renames: true }) };
+}
+
+function tellBranches({ branches, join }: ParallelOptions): string {
+  const each = Object.entries(branches).map(([name, steps]) => `${name} (${steps.map(stepKindOf).join(', ')})`);
+  const until = join === 'all' ? 'all have ended' : 'one has succeeded';
+  return `run side by side ${each.join(' and ')}, until ${until}`;
 }
 
 function tellValidate(options: ValidateOptions, { file, key }: Walk): Told {

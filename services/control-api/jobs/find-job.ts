@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
 import { and, asc, desc, eq } from '#shared/db/drizzle.ts';
 import { attempts, jobSteps, jobs, routes, routeVersions } from '#shared/db/schema.ts';
+import { branchesOf, type RouteStep, stepKindOf } from '#shared/definitions/routes/route-steps.ts';
 import type { RecordSummary } from '#shared/steps/record-store.ts';
 import { findTransfersOf } from '#shared/transfers/find-transfers.ts';
 import { toTransferSummary, transferSummarySchema } from '../files/transfer-summary.ts';
@@ -16,7 +17,7 @@ import { failureOf, failureSchema, jobSummaryColumns, jobSummarySchema, toJobSum
 const jobStepSchema = z.object({
   seq: z.number().describe('Position in the route, from 0.'),
   kind: z.string(),
-  state: z.string().describe('PENDING, RUNNING, WAITING, SUCCEEDED, FAILED or CANCELLED.'),
+  state: z.string().describe('PENDING, RUNNING, WAITING, SUCCEEDED, SKIPPED, FAILED or CANCELLED.'),
   attempts: z.number(),
   output: z.record(z.string(), z.unknown()).nullable(),
   error: failureSchema.nullable(),
@@ -37,6 +38,13 @@ export const jobDetailSchema = jobSummarySchema
       .nullable()
       .describe('For record files; updated periodically while records are processed.'),
     steps: z.array(jobStepSchema),
+    branches: z
+      .array(
+        jobSummarySchema
+          .pick({ job_id: true, branch: true, route: true, state: true, step: true, error: true })
+          .extend({ seq: z.number().describe('The step of this job that waits for it.') }),
+      )
+      .describe('Jobs below this one.'),
     transfers: z.array(transferSummarySchema).describe('Multipart copies of the job and of its file to the archive.'),
     attempts: z.array(
       z.object({
@@ -90,7 +98,8 @@ export async function findJobDetail(
     .where(and(ofTenant(reads, jobs.tenantId, tenantId), eq(jobs.id, id)));
   if (job === undefined) return undefined;
   const hasRecords = readRecordRoute(job.definition) !== undefined;
-  const [transfers, done, tried, audit, summary] = await Promise.all([
+  const [branches, transfers, done, tried, audit, summary] = await Promise.all([
+    findBranches(reads, id),
     findTransfersOf(sql, [id, job.fileId]),
     findSteps(reads, id),
     findAttempts(reads, id),
@@ -106,6 +115,7 @@ export async function findJobDetail(
       duration_ms: summary.durationMs,
     },
     steps: mergeSteps(job, done),
+    branches,
     transfers: transfers.map(toTransferSummary),
     attempts: tried.reverse().map((row) => ({
       generation: row.generation,
@@ -130,12 +140,14 @@ interface StepPosition {
   readonly stepSeq: number;
   readonly stepKind: string;
   readonly stepAttempts: number;
+  readonly branch: string | null;
+  readonly parentSeq: number | null;
 }
 
 /** What the route says is to be done, and what of it was; the present step has the job's own state. */
 function mergeSteps(job: StepPosition, done: readonly DoneStep[]): JobDetail['steps'] {
   const bySeq = new Map(done.map((step) => [step.seq, step]));
-  return stepKindsOf(job.definition).map((kind, seq) => {
+  return stepKindsOf(job).map((kind, seq) => {
     const step = bySeq.get(seq);
     const isPresent = seq === job.stepSeq && job.state !== 'SUCCEEDED';
     const state = isPresent ? job.state : (step?.state ?? 'PENDING');
@@ -155,12 +167,34 @@ function mergeSteps(job: StepPosition, done: readonly DoneStep[]): JobDetail['st
 /** Stored definitions can be those of an older version: only what is needed is read. */
 const stepsSchema = z.object({ steps: z.array(z.record(z.string(), z.unknown())) });
 
-function stepKindsOf(definition: unknown): string[] {
+function stepKindsOf({
+  definition,
+  branch,
+  parentSeq,
+}: Pick<StepPosition, 'definition' | 'branch' | 'parentSeq'>): string[] {
   const parsed = stepsSchema.safeParse(definition);
   if (!parsed.success) return [];
-  const kinds = parsed.data.steps.map((step) => Object.keys(step)[0] ?? '');
+  const { steps } = parsed.data;
+  const isCall = (step: RouteStep | undefined) => step !== undefined && stepKindOf(step) === 'call';
   // The calls of a route stand together, and are one step of the job.
-  return kinds.filter((kind, index) => kind !== 'call' || kinds[index - 1] !== 'call');
+  const own = steps.filter((step, index) => !isCall(step) || !isCall(steps[index - 1]));
+  if (branch === null) return own.map(stepKindOf);
+  const branches = new Map(branchesOf(own[parentSeq ?? -1] ?? {}));
+  return (branches.get(branch) ?? []).map(stepKindOf);
+}
+
+async function findBranches(reads: Reads, jobId: string): Promise<JobDetail['branches']> {
+  const rows = await reads
+    .select(jobSummaryColumns)
+    .from(jobs)
+    .innerJoin(routes, eq(routes.id, jobs.routeId))
+    .innerJoin(routeVersions, eq(routeVersions.id, jobs.routeVersionId))
+    .where(eq(jobs.parentJobId, jobId))
+    .orderBy(asc(jobs.parentSeq), asc(jobs.id));
+  return rows.map((row) => {
+    const { job_id, branch, route, state, step, error } = toJobSummary(row);
+    return { job_id, branch, route, state, step, error, seq: row.parentSeq ?? 0 };
+  });
 }
 
 function findSteps(reads: Reads, jobId: string) {

@@ -118,6 +118,8 @@ export function handleJobs(
       'Continue at the failed step with new attempts, or at the failed records if the job failed because of them',
     takes: 'jobs:retry',
     async act(job, word) {
+      if (job.parent_job_id !== null)
+        throw new LongshoreError('JOB_IS_BRANCH', `Retry the job above it, ${job.parent_job_id}.`);
       if (job.state === 'FAILED' && job.error?.cause === RECORDS_FAILED) {
         await retryRecords(sql, { ...word, jobId: job.job_id });
         return;

@@ -22,6 +22,11 @@ export const jobSummarySchema = z
     generation: z.number().describe('Increases with each retry by an operator.'),
     run: z.number().describe('Of this file on this route, from 1; raised when it is sent again as new.'),
     superseded_by: z.string().nullable().describe('The job of the next run, if there is one.'),
+    parent_job_id: z.string().nullable().describe('The job that waits for this one, of a branch.'),
+    branch: z
+      .string()
+      .nullable()
+      .describe('The branch of the parent’s `parallel`; null for a route that is run whole.'),
     step: z.string().describe('The current step, or the last one.'),
     step_count: z.number(),
     step_attempts: z.number(),
@@ -51,6 +56,9 @@ export const jobSummaryColumns = {
   generation: jobs.generation,
   run: jobs.run,
   supersededBy: jobs.supersededBy,
+  parentJobId: jobs.parentJobId,
+  parentSeq: jobs.parentSeq,
+  branch: jobs.branch,
   stepKind: jobs.stepKind,
   stepCount: jobs.stepCount,
   stepAttempts: jobs.stepAttempts,
@@ -84,6 +92,8 @@ interface JobSummaryRow extends FailureRow {
   readonly generation: number;
   readonly run: number;
   readonly supersededBy: string | null;
+  readonly parentJobId: string | null;
+  readonly branch: string | null;
   readonly stepKind: string;
   readonly stepCount: number;
   readonly stepAttempts: number;
@@ -109,6 +119,8 @@ export function toJobSummary(row: JobSummaryRow): JobSummary {
     generation: row.generation,
     run: row.run,
     superseded_by: row.supersededBy,
+    parent_job_id: row.parentJobId,
+    branch: row.branch,
     step: row.stepKind,
     step_count: row.stepCount,
     step_attempts: row.stepAttempts,

@@ -7,7 +7,9 @@ import type { StepClass } from '#shared/steps/step-context.ts';
 import { compileGlobs } from './match-glob.ts';
 import type { RecordsLayout } from './records-schema.ts';
 import type { RetryPolicy } from './retry-delay.ts';
-import { matchSchema, type RouteDocument, routeDocumentSchema } from './route-schema.ts';
+import { matchSchema, routeDocumentSchema } from './route-schema.ts';
+import { branchesOf, type RouteStep, stepKindOf } from './route-steps.ts';
+import { type ConditionFacts, compileCondition } from './step-condition.ts';
 
 export interface CompiledStep {
   /** From 0, as in `job_steps`. */
@@ -15,13 +17,17 @@ export interface CompiledStep {
   readonly kind: string;
   readonly options: unknown;
   classOf(isLarge: boolean): StepClass;
+  /** Whether it is run at all; undefined: always. */
+  readonly when?: ((facts: ConditionFacts) => boolean) | undefined;
 }
 
-export type Refusal = 'path' | 'excluded' | 'empty' | 'too small' | 'too large';
+export type Refusal = 'no match' | 'path' | 'excluded' | 'empty' | 'too small' | 'too large';
 
 export interface CompiledRoute {
   readonly tenantId: string;
   readonly name: string;
+  /** False: it takes no file by itself, other routes run it. */
+  readonly takesFiles: boolean;
   /** `relativePath`: in the tenant's home, without the tenant's prefix. */
   matches(relativePath: string, sizeBytes: number): boolean;
   /** Why it does not match; undefined when it does. */
@@ -45,6 +51,8 @@ export interface CompiledRoute {
   readonly calls: readonly CompiledCall[];
   /** The job's: all calls are one of them. */
   readonly steps: readonly CompiledStep[];
+  /** Of the step `parallel` at `seq`: each branch as a route of its own, which waits for nobody. */
+  branchesAt(seq: number): ReadonlyMap<string, CompiledRoute>;
 }
 
 /** @throws LongshoreError `ROUTE_INVALID` when the definition is none, e.g. written by hand or by a newer version. */
@@ -56,21 +64,26 @@ export function compileRoute(definition: unknown): CompiledRoute {
   }
   const { tenant, name, match, acceptEmpty, ordered, onHeadFailure, hold, duplicates, records } = parsed.data;
   const { maxSweeps, ...retry } = parsed.data.retry;
-  const { isTaken, isExcluded } = compilePaths(match);
+  const { isTaken, isExcluded } = compilePaths(match ?? NO_PATH);
   const takesPath = (path: string) => isTaken(path) && !isExcluded(path);
   const refuses = (path: string, sizeBytes: number): Refusal | undefined => {
+    if (match === undefined) return 'no match';
     if (sizeBytes === 0 && !acceptEmpty) return 'empty';
-    if (sizeBytes < (match.minSize ?? 0)) return 'too small';
-    if (sizeBytes > (match.maxSize ?? Number.POSITIVE_INFINITY)) return 'too large';
+    if (sizeBytes < (match?.minSize ?? 0)) return 'too small';
+    if (sizeBytes > (match?.maxSize ?? Number.POSITIVE_INFINITY)) return 'too large';
     if (!isTaken(path)) return 'path';
     return isExcluded(path) ? 'excluded' : undefined;
   };
   const calls = callsOf(parsed.data);
-  const steps = groupCalls(parsed.data.steps, calls).map(compileStep);
-  const suffixes = new Set(steps.flatMap((step) => step.companionSuffixes));
-  return {
+  const grouped = groupCalls(parsed.data.steps, calls);
+  const steps = grouped.map(compileStep);
+  const branchSteps = new Map(grouped.map((step, seq) => [seq, branchesOf(step)]));
+  const inBranches = [...branchSteps.values()].flat().flatMap(([, inner]) => inner.map(compileStep));
+  const suffixes = new Set([...steps, ...inBranches].flatMap((step) => step.companionSuffixes));
+  const route: CompiledRoute = {
     tenantId: tenant,
     name,
+    takesFiles: match !== undefined,
     matches: (relativePath, sizeBytes) => refuses(relativePath, sizeBytes) === undefined,
     refuses,
     takesPath,
@@ -88,8 +101,25 @@ export function compileRoute(definition: unknown): CompiledRoute {
     failJobAt: records?.failJobAt ?? 1,
     calls,
     steps,
+    branchesAt: (seq) =>
+      new Map(
+        (branchSteps.get(seq) ?? []).map(([branch, inner]) => [
+          branch,
+          {
+            ...route,
+            steps: inner.map(compileStep),
+            calls: [],
+            ordered: false,
+            holds: () => false,
+            branchesAt: () => new Map(),
+          },
+        ]),
+      ),
   };
+  return route;
 }
+
+const NO_PATH = { path: [], exclude: [] };
 
 /** Earlier versions took a `maxRecordBytes` of up to 16 MiB: such a route goes on with the longest that this one takes. */
 function parseStored(definition: unknown): ReturnType<typeof routeDocumentSchema.safeParse> {
@@ -118,23 +148,30 @@ function compilePaths(match: { readonly path: readonly string[]; readonly exclud
   return { isTaken: compileGlobs(match.path), isExcluded: compileGlobs(match.exclude) };
 }
 
-type Step = Readonly<Record<string, unknown>>;
+const KINDS: ReadonlySet<string> = new Set(STEP_OPTIONS.map(({ kind }) => kind));
 
-function callsOf({ steps }: RouteDocument): CompiledCall[] {
+function conditionOf(source: string): (facts: ConditionFacts) => boolean {
+  const condition = compileCondition(source, KINDS);
+  if (!condition.ok) throw new LongshoreError('ROUTE_INVALID', `A condition is invalid: ${condition.message}`);
+  return condition.holds;
+}
+
+function callsOf({ steps }: { readonly steps: readonly RouteStep[] }): CompiledCall[] {
   const calls = steps.flatMap((step) => (step.call === undefined ? [] : [step.call as CallOptions]));
   return calls.map((call, seq) => ({ ...call, seq }));
 }
 
 /** Calls stand together, which the schema holds; the first makes room for all. */
-function groupCalls(steps: readonly Step[], calls: readonly CompiledCall[]): Step[] {
+function groupCalls(steps: readonly RouteStep[], calls: readonly CompiledCall[]): RouteStep[] {
   const first = steps.findIndex((step) => Object.hasOwn(step, 'call'));
   if (first < 0) return [...steps];
   const all: CallStepOptions = { calls };
   return [...steps.slice(0, first), { call: all }, ...steps.slice(first + calls.length)];
 }
 
-function compileStep(step: Step, index: number): CompiledStep & { companionSuffixes: readonly string[] } {
-  const [kind = '', options] = Object.entries(step)[0] ?? [];
+function compileStep(step: RouteStep, index: number): CompiledStep & { companionSuffixes: readonly string[] } {
+  const kind = stepKindOf(step);
+  const options = step[kind];
   const known = STEP_OPTIONS.find((candidate) => candidate.kind === kind);
   if (known === undefined) throw new LongshoreError('ROUTE_INVALID', `The step kind "${kind}" is unknown.`);
   return {
@@ -142,6 +179,7 @@ function compileStep(step: Step, index: number): CompiledStep & { companionSuffi
     kind,
     options,
     classOf: (isLarge) => known.classOf(options, isLarge),
+    ...(typeof step.when === 'string' && { when: conditionOf(step.when) }),
     companionSuffixes: known.companionSuffixes?.(options) ?? [],
   };
 }

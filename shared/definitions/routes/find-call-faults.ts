@@ -9,6 +9,7 @@ import { faultAt, type ParsedDocument, type RouteFileFault } from '#shared/defin
 import type { PartnerDocument } from '#shared/definitions/partner-schema.ts';
 import { type CallOptions, callOptions } from '#shared/steps/call/options.ts';
 import { postOptions } from '#shared/steps/post/options.ts';
+import { everyStep, type RouteStep } from './route-steps.ts';
 
 export interface StoredPartner {
   readonly tenantId: string;
@@ -44,34 +45,33 @@ export function findCallFaults(documents: readonly ParsedDocument[], stored: Sto
 }
 
 /** The calls of a route, in their order; what is none is passed over, so that definitions of other versions can be asked. */
-export function callsIn(steps: readonly Readonly<Record<string, unknown>>[]): CallInRoute[] {
-  return steps.flatMap((step, index) =>
+export function callsIn(steps: readonly RouteStep[]): CallInRoute[] {
+  return everyStep(steps).flatMap(({ step, path }) =>
     [callOptions, postOptions].flatMap(({ kind, schema }) => {
       const parsed = schema.safeParse(step[kind]);
-      return parsed.success ? [{ call: parsed.data, kind, index }] : [];
+      return parsed.success ? [{ call: parsed.data, path: [...path, kind] }] : [];
     }),
   );
 }
 
 interface CallInRoute {
   readonly call: StoredCaller['calls'][number];
-  /** Of the step. */
-  readonly kind: string;
-  readonly index: number;
+  /** From the route. */
+  readonly path: readonly (string | number)[];
 }
 
 function faultsOfCalls(entry: ParsedDocument, operations: ReadonlyMap<string, readonly string[]>): RouteFileFault[] {
   const { document } = entry;
   if (document.kind !== 'route') return [];
-  return callsIn(document.steps).flatMap(({ call: { partner, operation }, kind, index }) => {
+  return callsIn(document.steps).flatMap(({ call: { partner, operation }, path }) => {
     const known = operations.get(keyOf({ tenantId: document.tenant, name: partner }));
     if (known === undefined) {
       const message = `the tenant ${document.tenant} has no partner ${partner}; define it with kind: partner`;
-      return [faultAt(entry, ['steps', index, kind, 'partner'], message)];
+      return [faultAt(entry, [...path, 'partner'], message)];
     }
     if (known.includes(operation)) return [];
     const message = `the partner ${partner} has no operation ${operation}; it has ${known.join(', ')}`;
-    return [faultAt(entry, ['steps', index, kind, 'operation'], message)];
+    return [faultAt(entry, [...path, 'operation'], message)];
   });
 }
 

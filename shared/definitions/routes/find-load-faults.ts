@@ -4,6 +4,7 @@
  */
 import { faultAt, type ParsedDocument, type RouteFileFault } from '#shared/definitions/parse-route-files.ts';
 import { type LoadOptions, loadOptions } from '#shared/steps/load/options.ts';
+import { everyStep, type RouteStep } from './route-steps.ts';
 
 export interface StoredDatabases {
   readonly databases: readonly {
@@ -14,9 +15,9 @@ export interface StoredDatabases {
 }
 
 /** The databases that the steps name; what is no load is passed over, so that definitions of other versions can be asked. */
-export function loadsIn(steps: readonly Readonly<Record<string, unknown>>[]): string[] {
-  return steps.flatMap(({ load }) => {
-    const parsed = loadOptions.schema.safeParse(load);
+export function loadsIn(steps: readonly RouteStep[]): string[] {
+  return everyStep(steps).flatMap(({ step }) => {
+    const parsed = loadOptions.schema.safeParse(step.load);
     return parsed.success ? [parsed.data.database] : [];
   });
 }
@@ -30,27 +31,23 @@ export function findLoadFaults(documents: readonly ParsedDocument[], stored: Sto
   return documents.flatMap((entry) => {
     const { document } = entry;
     if (document.kind !== 'route') return [];
-    return document.steps.flatMap((step: Readonly<Record<string, unknown>>, index): RouteFileFault[] => {
+    return everyStep(document.steps).flatMap(({ step, path }): RouteFileFault[] => {
       if (step.load === undefined) return [];
       const { database, table, columns } = step.load as LoadOptions;
       const allowed = tables.get(`${document.tenant}/${database}`);
       if (allowed === undefined) {
         const message = `the tenant ${document.tenant} has no database ${database}; define it with kind: database`;
-        return [faultAt(entry, ['steps', index, 'load', 'database'], message)];
+        return [faultAt(entry, [...path, 'load', 'database'], message)];
       }
       if (!allowed.includes(table)) {
         const message = `the database ${database} does not allow the table ${table}; it allows ${allowed.join(', ')}`;
-        return [faultAt(entry, ['steps', index, 'load', 'table'], message)];
+        return [faultAt(entry, [...path, 'load', 'table'], message)];
       }
       const known = new Set(document.records?.columns.map(({ name }) => name));
       return Object.entries(columns ?? {})
         .filter(([, from]) => !known.has(from))
         .map(([column, from]) =>
-          faultAt(
-            entry,
-            ['steps', index, 'load', 'columns', column],
-            `"${from}" is none of the columns of \`records\``,
-          ),
+          faultAt(entry, [...path, 'load', 'columns', column], `"${from}" is none of the columns of \`records\``),
         );
     });
   });

@@ -8,6 +8,7 @@
 
 import { faultAt, type ParsedDocument, type RouteFileFault } from '#shared/definitions/parse-route-files.ts';
 import { deliverOptions } from '#shared/steps/deliver/options.ts';
+import { everyStep, type RouteStep } from './route-steps.ts';
 
 export interface Delivery {
   readonly route: string;
@@ -15,8 +16,8 @@ export interface Delivery {
   readonly bucket: string;
   /** With which every key begins. */
   readonly keyBeginning: string;
-  /** The step's place in the route. */
-  readonly index: number;
+  /** Of the step, from the route. */
+  readonly path: readonly (string | number)[];
 }
 
 interface Named {
@@ -44,16 +45,14 @@ export function findStoreFaults(documents: readonly ParsedDocument[], stored: St
 }
 
 /** To external stores, in their order; what is none is passed over, so that definitions of other versions can be asked. */
-export function deliveriesIn(
-  route: Named & { readonly steps: readonly Readonly<Record<string, unknown>>[] },
-): Delivery[] {
-  return route.steps.flatMap(({ deliver }, index) => {
-    const parsed = deliverOptions.schema.safeParse(deliver);
+export function deliveriesIn(route: Named & { readonly steps: readonly RouteStep[] }): Delivery[] {
+  return everyStep(route.steps).flatMap(({ step, path }) => {
+    const parsed = deliverOptions.schema.safeParse(step.deliver);
     if (!parsed.success) return [];
     const { store, externalBucket: bucket, key } = parsed.data;
     if (store === undefined || bucket === undefined) return [];
     const [keyBeginning = ''] = key === undefined ? [`${route.tenantId}/`] : key.split(/\{[{%]/);
-    return [{ route: route.name, store, bucket, keyBeginning, index }];
+    return [{ route: route.name, store, bucket, keyBeginning, path }];
   });
 }
 
@@ -62,15 +61,15 @@ function faultsOfRoute(entry: ParsedDocument, buckets: ReadonlyMap<string, reado
   if (document.kind !== 'route') return [];
   const { tenant: tenantId, name, steps } = document;
   return deliveriesIn({ tenantId, name, steps }).flatMap((delivery) => {
-    const { store, index } = delivery;
+    const { store, path } = delivery;
     const allowed = buckets.get(keyOf({ tenantId, name: store }));
     if (allowed === undefined) {
       const message = `the tenant ${tenantId} has no store ${store}; define it with kind: store`;
-      return [faultAt(entry, ['steps', index, 'deliver', 'store'], message)];
+      return [faultAt(entry, [...path, 'deliver', 'store'], message)];
     }
     if (mayBeAllowed(allowed, delivery)) return [];
     const message = `the store ${store} does not allow what this delivers; it allows ${allowed.join(', ')}`;
-    return [faultAt(entry, ['steps', index, 'deliver', 'externalBucket'], message)];
+    return [faultAt(entry, [...path, 'deliver', 'externalBucket'], message)];
   });
 }
 

@@ -20,9 +20,13 @@ import { type SourceDocument, sourceDocumentSchema } from '#shared/definitions/s
 import { sshPublicKeySchema } from '#shared/definitions/ssh-public-key.ts';
 import { type StoreDocument, storeDocumentSchema } from '#shared/definitions/store-schema.ts';
 import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
+import { parallelOptions, parallelSchema } from '#shared/steps/parallel/options.ts';
+import type { StepOptionsKind } from '#shared/steps/step-options.ts';
 import { globSchema, globsSchema } from './glob-schema.ts';
 import { type RecordsLayout, recordsSchema } from './records-schema.ts';
-import { findOrderFaults } from './step-order.ts';
+import { everyStep, type RouteStep, stepKindOf } from './route-steps.ts';
+import { compileCondition } from './step-condition.ts';
+import { findBranchFaults, findOrderFaults, type OrderFault } from './step-order.ts';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -53,26 +57,63 @@ const holdSchema = z.union([
 ]);
 
 const stepKinds = STEP_OPTIONS.map(({ kind }) => kind);
+const knownKinds: ReadonlySet<string> = new Set(stepKinds);
 
-/** One key, the kind, with its options; `confirm:` alone, which YAML reads as null, has none. */
-const stepSchema = z
-  .strictObject(
-    Object.fromEntries(
-      STEP_OPTIONS.map(({ kind, schema }) => [
-        kind,
-        z.preprocess((value) => (value === null ? {} : value), schema).optional(),
-      ]),
-    ),
-    {
-      error: (issue) =>
-        issue.code === 'unrecognized_keys'
-          ? `unknown step kind ${issue.keys.map((key) => `"${key}"`).join(', ')}; known are ${stepKinds.join(', ')}`
-          : undefined,
-    },
-  )
-  .refine((step) => Object.keys(step).length === 1, {
-    error: `a step has exactly one key, its kind: ${stepKinds.join(', ')}`,
+/** Whether the step is run, by the file and by the steps before it. */
+const whenSchema = z
+  .string()
+  .min(1)
+  .superRefine((source, context) => {
+    const condition = compileCondition(source, knownKinds);
+    if (!condition.ok) context.addIssue({ code: 'custom', message: condition.message });
   });
+
+/** One key, the kind, with its options, and `when`; `confirm:` alone, which YAML reads as null, has none. */
+function stepSchemaOf(kinds: readonly Pick<StepOptionsKind<unknown>, 'kind' | 'schema'>[]) {
+  return z
+    .strictObject(
+      {
+        ...Object.fromEntries(
+          kinds.map(({ kind, schema }) => [
+            kind,
+            z.preprocess((value) => (value === null ? {} : value), schema).optional(),
+          ]),
+        ),
+        when: whenSchema.optional(),
+      },
+      {
+        error: (issue) =>
+          issue.code === 'unrecognized_keys'
+            ? `unknown step kind ${issue.keys.map((key) => `"${key}"`).join(', ')}; known are ${kinds.map(({ kind }) => kind).join(', ')}`
+            : undefined,
+      },
+    )
+    .refine((step) => Object.keys(step).filter((key) => key !== 'when').length === 1, {
+      error: `a step has exactly one key, its kind: ${kinds.map(({ kind }) => kind).join(', ')}`,
+    });
+}
+
+function stepsSchemaOf<Step extends z.ZodType<RouteStep>>(
+  step: Step,
+  most: number,
+  faultsIn: (steps: readonly RouteStep[]) => OrderFault[],
+) {
+  return z
+    .array(step)
+    .min(1)
+    .max(most)
+    .superRefine((steps, context) => {
+      for (const { path, message } of faultsIn(steps)) context.addIssue({ code: 'custom', path: [...path], message });
+    });
+}
+
+const branchStepsSchema = stepsSchemaOf(
+  stepSchemaOf(STEP_OPTIONS.filter(({ kind }) => kind !== parallelOptions.kind)),
+  20,
+  findBranchFaults,
+);
+const parallelKind = { kind: parallelOptions.kind, schema: parallelSchema(branchStepsSchema) };
+const stepSchema = stepSchemaOf(STEP_OPTIONS.map((known) => (known.kind === parallelKind.kind ? parallelKind : known)));
 
 const keyTimeSchema = z.iso.datetime({ offset: true, error: 'must be a time such as 2026-01-31T08:00:00Z' });
 
@@ -173,7 +214,8 @@ export const routeDocumentSchema = z
     tenant: idSchema,
     name: idSchema,
     description: z.string().max(500).optional(),
-    match: matchSchema,
+    /** Absent: the route takes no file by itself; other routes `run` it. */
+    match: matchSchema.optional(),
     acceptEmpty: z.boolean().default(true),
     ordered: z.boolean().default(false),
     /** On an ordered route: whether a failed file holds back those after it. */
@@ -187,15 +229,7 @@ export const routeDocumentSchema = z
     notify: notifySchema.default([]),
     /** How records stand in the file, for `parse` and the calls after it. */
     records: recordsSchema.optional(),
-    steps: z
-      .array(stepSchema)
-      .min(1)
-      .max(50)
-      .superRefine((steps, context) => {
-        for (const { path, message } of findOrderFaults(steps)) {
-          context.addIssue({ code: 'custom', path: [...path], message });
-        }
-      }),
+    steps: stepsSchemaOf(stepSchema, 50, findOrderFaults),
   })
   .superRefine(({ records, steps }, context) => {
     const parse = steps.findIndex((step) => Object.hasOwn(step, 'parse'));
@@ -206,14 +240,14 @@ export const routeDocumentSchema = z
         message: 'parse needs a section `records` in the route',
       });
     }
-    const reading = steps.flatMap((step, index) => (readsRecords(step) ? [index] : []));
+    const reading = everyStep(steps).filter(({ step }) => readsRecords(step));
     if (reading.length === 0 && parse < 0 && records !== undefined) {
       const message = 'records need a step that reads them: parse, load, or publish per record';
       context.addIssue({ code: 'custom', path: ['records'], message });
     }
-    for (const index of reading)
-      for (const message of readingFaults(Object.keys(steps[index] ?? {})[0] ?? '', records))
-        context.addIssue({ code: 'custom', path: ['steps', index], message });
+    for (const { step, path } of reading)
+      for (const message of readingFaults(stepKindOf(step), records))
+        context.addIssue({ code: 'custom', path: [...path], message });
   });
 export type RouteDocument = z.infer<typeof routeDocumentSchema>;
 

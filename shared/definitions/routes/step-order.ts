@@ -1,4 +1,5 @@
-/** Which steps may stand where in a route. Pure; steps as a parsed route has them, one key each. */
+/** Which steps may stand where in a route. Pure; steps as a parsed route has them. */
+import { branchesOf, type RouteStep, stepKindOf } from './route-steps.ts';
 
 export interface OrderFault {
   /** From the list of steps. */
@@ -9,11 +10,50 @@ export interface OrderFault {
 /** Steps that bring a file somewhere. */
 const DELIVERIES = ['deliver', 'load', 'post', 'push', 'publish', 'mail'];
 
-type Step = Readonly<Record<string, unknown>>;
+export function findOrderFaults(steps: readonly RouteStep[]): OrderFault[] {
+  const kinds = steps.map(stepKindOf);
+  return [
+    ...confirmFaults(kinds),
+    ...parseFaults(kinds),
+    ...callFaults(kinds),
+    ...callNameFaults(steps),
+    ...conditionFaults(steps),
+    ...steps.flatMap((step, index) => confirmFaultsInBranches(step, index, kinds.slice(0, index))),
+  ];
+}
 
-export function findOrderFaults(steps: readonly Step[]): OrderFault[] {
-  const kinds = steps.map((step) => Object.keys(step)[0] ?? '');
-  return [...confirmFaults(kinds), ...parseFaults(kinds), ...callFaults(kinds), ...callNameFaults(steps)];
+/** Of the steps of one branch, but for what depends on the steps before it. */
+export function findBranchFaults(steps: readonly RouteStep[]): OrderFault[] {
+  return steps.flatMap((step, index): OrderFault[] => {
+    const kind = stepKindOf(step);
+    if (kind !== 'parse' && kind !== 'call') return [];
+    return [
+      { path: [index], message: `${kind} has no place in a branch; give the records a route of their own and run it` },
+    ];
+  });
+}
+
+function confirmFaultsInBranches(step: RouteStep, index: number, before: readonly string[]): OrderFault[] {
+  return branchesOf(step).flatMap(([name, inner]) =>
+    confirmFaults([...before, ...inner.map(stepKindOf)])
+      .map(({ path: [at], message }) => ({ nth: Number(at) - before.length, message }))
+      .filter(({ nth }) => nth >= 0)
+      .map(({ nth, message }) => ({ path: [index, 'parallel', 'branches', name, nth], message })),
+  );
+}
+
+/** Calls are one step for the engine, and rows are read again by every call. */
+function conditionFaults(steps: readonly RouteStep[]): OrderFault[] {
+  return steps.flatMap((step, index): OrderFault[] => {
+    const kind = stepKindOf(step);
+    if (step.when === undefined || (kind !== 'parse' && kind !== 'call')) return [];
+    return [
+      {
+        path: [index, 'when'],
+        message: `${kind} takes no condition; give the records a route of their own and run it`,
+      },
+    ];
+  });
 }
 
 function confirmFaults(kinds: readonly string[]): OrderFault[] {
@@ -41,7 +81,7 @@ function callFaults(kinds: readonly string[]): OrderFault[] {
   return [...early, { path: [gap], message: 'calls must follow each other directly, with no other step between them' }];
 }
 
-function callNameFaults(steps: readonly Step[]): OrderFault[] {
+function callNameFaults(steps: readonly RouteStep[]): OrderFault[] {
   const names = new Set<unknown>();
   return steps.flatMap(({ call }, index): OrderFault[] => {
     if (call === undefined) return [];

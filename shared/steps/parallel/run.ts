@@ -1,0 +1,53 @@
+/**
+ * `parallel`: starts the job's branches, waits for them without a slot, and says what became of each.
+ *
+ * 1. A branch is a job of its own: it retries, waits and fails by itself, and works on the bytes that the job has here. What it makes of them
+ *    stays in the branch.
+ * 2. Reopening the job reopens the branches that failed; those that succeeded are not repeated.
+ */
+import { quarantines } from '#shared/jobs/quarantine.ts';
+import type { BranchState } from '#shared/jobs/start-branches.ts';
+import type { StepContext, StepKind } from '../step-context.ts';
+import { failed } from '../step-failure.ts';
+import { ANY_BRANCH, BRANCHES, type StepOutcome } from '../step-outcome.ts';
+import { type ParallelOptions, parallelOptions } from './options.ts';
+
+/** Only a net: the branch that ends last wakes the job. */
+const BRANCHES_MS = 300_000;
+
+export const parallelStep: StepKind<ParallelOptions> = {
+  kind: parallelOptions.kind,
+  classOf: parallelOptions.classOf,
+  async run({ options, branches }: StepContext<ParallelOptions>): Promise<StepOutcome> {
+    if (branches === undefined) return failed('BRANCH_ERROR', 'STEP_INPUT_MISSING', 'This worker starts no branches.');
+    const states = await branches.start();
+    return outcomeOf(states, options);
+  },
+};
+
+/** Pure: the same for any order in which branches end, and for any number of looks at them. */
+export function outcomeOf(
+  states: readonly BranchState[],
+  { join, onFailure }: Pick<ParallelOptions, 'join' | 'onFailure'>,
+): StepOutcome {
+  const open = states.filter(({ state }) => state === 'PENDING' || state === 'RUNNING' || state === 'WAITING');
+  const succeeded = states.filter(({ state }) => state === 'SUCCEEDED');
+  const output = { branches: Object.fromEntries(states.map((state) => [state.branch ?? '', describe(state)])) };
+  const isJoined = join === 'any' ? succeeded.length > 0 || open.length === 0 : open.length === 0;
+  if (!isJoined) return { type: 'wait', afterMs: BRANCHES_MS, reason: join === 'any' ? ANY_BRANCH : BRANCHES };
+  const unsuccessful = states.length - succeeded.length;
+  const isFailure = join === 'any' ? succeeded.length === 0 : unsuccessful > 0;
+  if (!isFailure || onFailure === 'continue') return { type: 'succeeded', output };
+  const infected = states.find(({ cause }) => quarantines(cause));
+  const named = states
+    .filter(({ state }) => state !== 'SUCCEEDED')
+    .map(({ branch, code }) => `${branch ?? ''} (${code ?? 'FAILED'})`);
+  const message = `${unsuccessful} of ${states.length} branches did not succeed: ${named.join(', ')}. Retry this job to repeat them.`;
+  // What must not go on with one branch must not with any.
+  const cause = infected?.cause ?? 'BRANCH_FAILED';
+  return { type: 'failed', code: 'BRANCH_ERROR', cause, message, output };
+}
+
+function describe({ jobId, state, code, message, outputs }: BranchState) {
+  return { job: jobId, state, ...(code !== null && { code, message }), outputs };
+}
