@@ -114,7 +114,7 @@ steps:
     expect(faultsOf(text)).toMatchObject([
       {
         message: expect.stringContaining(
-          'validate, stage, transform, parse, call, deliver, load, post, push, publish, mail, confirm, receipt',
+          'stage, transform, parse, call, deliver, load, post, push, publish, mail, confirm, receipt, parallel, run',
         ),
       },
     ]);

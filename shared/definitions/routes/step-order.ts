@@ -28,7 +28,7 @@ export function findBranchFaults(steps: readonly RouteStep[]): OrderFault[] {
     const kind = stepKindOf(step);
     if (kind !== 'parse' && kind !== 'call') return [];
     return [
-      { path: [index], message: `${kind} has no place in a branch; give the records a route of their own and run it` },
+      { path: [index], message: `${kind} is not allowed in a branch; put parse and the calls in another route and run it` },
     ];
   });
 }
@@ -50,7 +50,7 @@ function conditionFaults(steps: readonly RouteStep[]): OrderFault[] {
     return [
       {
         path: [index, 'when'],
-        message: `${kind} takes no condition; give the records a route of their own and run it`,
+        message: `${kind} takes no condition; put parse and the calls in another route and run it`,
       },
     ];
   });
