@@ -55,7 +55,16 @@ test.each([
   [
     'routes',
     routeDocumentSchema,
-    ['routes.md', 'notifications.md', 'external-stores.md', 'record-layouts.md', 'targets.md', 'receipts.md', 'pgp.md', 'branches.md'],
+    [
+      'routes.md',
+      'notifications.md',
+      'external-stores.md',
+      'record-layouts.md',
+      'targets.md',
+      'receipts.md',
+      'pgp.md',
+      'branches.md',
+    ],
   ],
   ['partners', partnerDocumentSchema, ['partners.md', 'targets.md']],
   ['stores', storeDocumentSchema, ['external-stores.md']],

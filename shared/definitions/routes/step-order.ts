@@ -28,7 +28,10 @@ export function findBranchFaults(steps: readonly RouteStep[]): OrderFault[] {
     const kind = stepKindOf(step);
     if (kind !== 'parse' && kind !== 'call') return [];
     return [
-      { path: [index], message: `${kind} is not allowed in a branch; put parse and the calls in another route and run it` },
+      {
+        path: [index],
+        message: `${kind} is not allowed in a branch; put parse and the calls in another route and run it`,
+      },
     ];
   });
 }
