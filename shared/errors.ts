@@ -270,6 +270,23 @@ export const ERROR_CODES = {
     remedy:
       'Check the signatures of clamd (freshclam), and set StreamMaxLength, MaxScanSize and MaxFileSize above `maxSize` and AlertExceedsMax to yes.',
   },
+  CLASSIFY_ERROR: {
+    meaning: 'The content of a file is not what its route takes.',
+    remedy: 'See the cause. Usually the sender has to send another file.',
+  },
+  CONTENT_NOT_ALLOWED: {
+    meaning: 'A file has a type that its route does not take, or one that its name does not say. It is quarantined.',
+    remedy: 'Ask the sender what the file is. If it is legitimate, add the type to `allow` and retry the job.',
+  },
+  CONTENT_TYPE: {
+    meaning: 'A file has a type that its route does not take, or one that its name does not say.',
+    remedy: 'Ask the sender for a file of the right type, or add the type to `allow` and retry the job.',
+  },
+  SENSITIVE_DATA: {
+    meaning: 'A file has what looks like payment cards, bank accounts or social security numbers. It is quarantined.',
+    remedy:
+      'Ask the sender to leave them out or to encrypt the file. If they may be there, change `onSensitive` and retry the job.',
+  },
   UNPACK_ERROR: {
     meaning: 'An archive could not be unpacked. None of its entries became a file.',
     remedy: 'See the cause. Usually the sender has to make the archive again.',

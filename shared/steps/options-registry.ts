@@ -1,6 +1,7 @@
 /** Every step kind's options. A new kind is a new folder, one line here and one in `registry.ts`. */
 import { approveOptions } from './approve/options.ts';
 import { callOptions } from './call/options.ts';
+import { classifyOptions } from './classify/options.ts';
 import { confirmOptions } from './confirm/options.ts';
 import { deliverOptions } from './deliver/options.ts';
 import { loadOptions } from './load/options.ts';
@@ -22,6 +23,7 @@ import { validateOptions } from './validate/options.ts';
 export const STEP_OPTIONS: readonly StepOptionsKind<unknown>[] = [
   validateOptions,
   scanOptions,
+  classifyOptions,
   unpackOptions,
   approveOptions,
   stageOptions,

@@ -1,6 +1,7 @@
 /** Every step kind, ready to run. A new kind is a new folder, one line here and one in `options-registry.ts`. */
 import { approveStep } from './approve/run.ts';
 import { callStep } from './call/run.ts';
+import { classifyStep } from './classify/run.ts';
 import { confirmStep } from './confirm/run.ts';
 import { deliverStep } from './deliver/run.ts';
 import { loadStep } from './load/run.ts';
@@ -22,6 +23,7 @@ import { validateStep } from './validate/run.ts';
 const STEPS: readonly StepKind<unknown>[] = [
   validateStep,
   scanStep,
+  classifyStep,
   unpackStep,
   approveStep,
   stageStep,

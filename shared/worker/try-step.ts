@@ -233,6 +233,7 @@ const CODE_OF_KIND: Readonly<Record<string, ErrorCode>> = {
   push: 'DELIVERY_ERROR',
   receipt: 'RECEIPT_ERROR',
   scan: 'SCAN_ERROR',
+  classify: 'CLASSIFY_ERROR',
   unpack: 'UNPACK_ERROR',
   approve: 'APPROVAL_ERROR',
   parallel: 'BRANCH_ERROR',
