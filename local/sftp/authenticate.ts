@@ -16,7 +16,8 @@ export type AuthenticationResult =
   | { readonly kind: 'accepted'; readonly user: SftpUser; readonly key: Buffer }
   /** The key would do; the client now has to sign with it. */
   | { readonly kind: 'key-known' }
-  | { readonly kind: 'refused'; readonly reason: 'method' | 'key' | 'signature' | 'look-up' };
+  | { readonly kind: 'refused'; readonly reason: 'method' | 'key' | 'signature' }
+  | { readonly kind: 'refused'; readonly reason: 'look-up'; readonly error: unknown };
 
 /** AWS Transfer Family's rule, 3 to 100 characters; it also keeps log lines and metadata headers clean. */
 const USERNAME = /^[A-Za-z0-9_][A-Za-z0-9_.@-]{2,99}$/;
@@ -38,8 +39,8 @@ export async function authenticate(context: AuthContext, findUser: FindUser): Pr
   try {
     const found = await findUser(context.username);
     user = USERNAME.test(context.username) ? found : undefined;
-  } catch {
-    return { kind: 'refused', reason: 'look-up' };
+  } catch (error) {
+    return { kind: 'refused', reason: 'look-up', error };
   }
   const key = matchingKey(context.key, user === undefined ? NOBODYS_KEY : parseKeys(user.publicKeys));
   if (user === undefined || key === undefined || isSha1(context)) return { kind: 'refused', reason: 'key' };

@@ -89,7 +89,8 @@ export function serveConnection(
     // The first request of every client is `none`, to learn the methods: that is not a failure.
     if (context.method !== 'none') {
       metrics.authFailures.inc({ reason });
-      logger.warn({ username: context.username, method: context.method, reason }, 'login refused');
+      const err = 'error' in result ? result.error : undefined;
+      logger.warn({ username: context.username, method: context.method, reason, err }, 'login refused');
     }
     refusals += 1;
     if (refusals > limits.maxAuthAttempts) return disconnect();

@@ -17,7 +17,7 @@ export interface SftpLogin {
   readonly homePrefix: string;
   /** Type and base64, without comments. */
   readonly publicKeys: readonly string[];
-  /** `match.path` of the tenant's routes. */
+  /** `match.path` of the tenant's routes that have one. */
   readonly routeGlobs: readonly (string | readonly string[])[];
 }
 
@@ -35,7 +35,7 @@ export async function findSftpLogin(sql: Sql, username: string): Promise<SftpLog
       ORDER BY key) AS "publicKeys", coalesce((
       SELECT jsonb_agg(v.definition #> '{match,path}')
       FROM routes r JOIN route_versions v ON v.route_id = r.id AND v.version = r.active_version
-      WHERE r.tenant_id = u.tenant_id AND r.disabled_at IS NULL), '[]') AS "routeGlobs"
+      WHERE r.tenant_id = u.tenant_id AND r.disabled_at IS NULL AND v.definition #> '{match,path}' IS NOT NULL), '[]') AS "routeGlobs"
     FROM sftp_users u JOIN tenants t ON t.id = u.tenant_id
     WHERE u.username = ${username} AND u.disabled_at IS NULL AND u.removed_at IS NULL AND t.disabled_at IS NULL`;
   return row;

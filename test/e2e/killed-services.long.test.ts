@@ -1,5 +1,5 @@
 /**
- * 500 files flow while everything under them fails: services die by `kill -9`, queues lose every message, the database restarts,
+ * 600 files flow, some of them along branches, while everything under them fails: services die by `kill -9`, queues lose every message, the database restarts,
  * S3 answers 503. Afterwards every guarantee holds.
  */
 
@@ -19,9 +19,29 @@ const ROUTES = `
 kind: route
 tenant: ${TENANT}
 name: copies
-match: { path: "**" }
+match: { path: "**", exclude: "branches/**" }
 retry: { maxAttempts: 20, firstDelay: 100ms, maxDelay: 1s }
 steps: [{ stage: }, { deliver: {} }, { confirm: }]
+---
+kind: route
+tenant: ${TENANT}
+name: branched
+match: { path: "branches/**" }
+retry: { maxAttempts: 20, firstDelay: 100ms, maxDelay: 1s }
+steps:
+  - stage:
+  - parallel:
+      branches:
+        one: [{ deliver: { key: "{{ tenant }}/one/{{ name }}" } }, { confirm: }]
+        two: [{ stage: }, { deliver: { key: "{{ tenant }}/two/{{ name }}" } }]
+  - run: { route: below }
+  - deliver: { key: "{{ tenant }}/above/{{ name }}" }
+---
+kind: route
+tenant: ${TENANT}
+name: below
+retry: { maxAttempts: 20, firstDelay: 100ms, maxDelay: 1s }
+steps: [{ deliver: { key: "{{ tenant }}/below/{{ name }}" } }]
 `;
 const LARGE_BYTES = 100_000;
 const LEAST_REFUSED = 10;
@@ -61,11 +81,11 @@ afterAll(async () => {
   await proxy?.stop();
 }, 60_000);
 
-/** One wave: 50 files, of which 15 come through the front door, and 3 are large. */
+/** One wave: 60 files, of which 15 come through the front door, 3 are large, and 10 have branches. */
 function makeWave(number: number): { put: TestFile[]; sftp: TestFile[] } {
   const large = [1, 2, 3].map((index) => makeFile(`s3/large-${number}-${index}.bin`, LARGE_BYTES + index));
   return {
-    put: [...makeFiles(32, 's3', `wave-${number}`), ...large],
+    put: [...makeFiles(32, 's3', `wave-${number}`), ...makeFiles(10, 'branches', `wave-${number}`), ...large],
     sftp: makeFiles(15, 'sftp', `wave-${number}`),
   };
 }
@@ -97,7 +117,7 @@ const FAULTS: readonly (() => unknown)[] = [
   () => kill('ingestor', 'router', 'partner-worker', 'large-file-worker', 'retry-sweeper', 'control-api'),
 ];
 
-test('500 files are delivered exactly once through kills, an emptied queue, a database restart and a failing S3', async () => {
+test('600 files are delivered exactly once through kills, an emptied queue, a database restart and a failing S3', async () => {
   const sent: TestFile[] = [];
   for (const [number, fault] of FAULTS.entries()) {
     const wave = makeWave(number);
@@ -108,7 +128,7 @@ test('500 files are delivered exactly once through kills, an emptied queue, a da
       fault(),
     ]);
   }
-  expect(sent).toHaveLength(500);
+  expect(sent).toHaveLength(600);
   await fleet.untilAllEnded(sent.length, 120_000);
   expect(proxy.refused).toBeGreaterThan(LEAST_REFUSED);
 
@@ -120,6 +140,9 @@ test('500 files are delivered exactly once through kills, an emptied queue, a da
   expect(violations).toEqual([]);
   const states = await fleet.sql`SELECT status, count(*)::int FROM files GROUP BY 1`;
   expect([...states]).toEqual([{ status: 'COMPLETED', count: sent.length }]);
+  const branches = await fleet.sql`
+    SELECT branch, state, count(*)::int FROM jobs WHERE parent_job_id IS NOT NULL GROUP BY 1, 2 ORDER BY 1`;
+  expect([...branches]).toEqual(['one', 'two', null].map((branch) => ({ branch, state: 'SUCCEEDED', count: 100 })));
   expect(await baseline.findLeaks(20_000)).toEqual([]);
 }, 240_000);
 

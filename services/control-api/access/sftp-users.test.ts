@@ -163,3 +163,9 @@ test('a tenant sees its own users and changes none', async () => {
   expect((await ask('POST', '/sftp-users', { tenant: 'nobody', username: 'somebody', reason: 'x' })).status).toBe(404);
   expect((await addKey('ssh-dss AAAA')).status).toBe(400);
 });
+
+test('a route that takes no file by itself, run by others, shuts nobody out', async () => {
+  const route = { kind: 'route', tenant: 'acme', name: 'below', steps: [{ deliver: {} }] };
+  expect((await ask('POST', '/routes', route)).status).toBe(200);
+  expect((await findSftpLogin(api.sql, 'acme-erp'))?.routeGlobs.flat()).not.toContain(null);
+});

@@ -56,7 +56,7 @@ async function open(
 ): Promise<Opened> {
   const openpgp = await loadOpenpgp();
   // Node's stream and the one of the library's types are the same at run time.
-  const stream = (input.isArmored ? input.bytes.pipeThrough(toLatin1()) : input.bytes) as never;
+  const stream = (input.isArmored ? input.bytes.pipeThrough(toLatin1() as never) : input.bytes) as never;
   const read = input.isArmored
     ? openpgp.readMessage({ armoredMessage: stream })
     : openpgp.readMessage({ binaryMessage: stream });

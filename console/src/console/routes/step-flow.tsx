@@ -10,17 +10,18 @@ export function StepFlow({ definition }: { readonly definition: unknown }) {
     <ol className={styles.flow} aria-label="Steps">
       <li>
         <details>
-          <summary>arrives</summary>
+          <summary>{match === undefined ? 'is run by other routes' : 'arrives'}</summary>
           <JsonView value={match} />
         </details>
       </li>
       {steps.map((step, index) => {
-        const [kind = '', options] = Object.entries(step)[0] ?? [];
+        const [kind = '', options] = Object.entries(step).find(([key]) => key !== 'when') ?? [];
         return (
           <li key={index}>
             <details>
               <summary>
                 {kind} <span className="muted">{summaryOf(kind, options)}</span>
+                {typeof step.when === 'string' && <span className="muted">when {step.when}</span>}
               </summary>
               <JsonView value={options} />
             </details>
@@ -33,6 +34,8 @@ export function StepFlow({ definition }: { readonly definition: unknown }) {
 
 function summaryOf(kind: string, options: unknown): string {
   const given = (options ?? {}) as Readonly<Record<string, unknown>>;
-  const named = { call: [given.partner, given.operation], deliver: [given.store ?? given.bucket] }[kind] ?? [];
+  if (kind === 'parallel') return Object.keys(given.branches ?? {}).join(', ');
+  const named =
+    { run: [given.route], call: [given.partner, given.operation], deliver: [given.store ?? given.bucket] }[kind] ?? [];
   return named.filter((part) => typeof part === 'string').join(' ');
 }
