@@ -19,6 +19,7 @@ import { fileURLToPath } from 'node:url';
 import ssh2 from 'ssh2';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import type { Endpoints } from '#local/launcher/endpoints.ts';
+import { CONTENT_TENANT, makeContentExamples } from '#local/launcher/example-content.ts';
 import { createExampleWarehouse } from '#local/launcher/example-warehouse.ts';
 import { partnerFilesKeys } from '#local/launcher/partner-access.ts';
 import { sendExampleCampaign } from '#local/launcher/send-example-campaign.ts';
@@ -77,6 +78,9 @@ export async function prepareExamples(home: string, portBase = DEFAULT_BASE): Pr
         const directory = join(EXAMPLES, id, 'files');
         if (existsSync(directory)) await sendFiles({ ...endpoints.sftp, access, directory });
       }
+      const access = endpoints.tenants[CONTENT_TENANT];
+      if (access !== undefined)
+        await sendFiles({ ...endpoints.sftp, access, directory: await makeContentExamples(home) });
       await requestExamplePulls(endpoints.postgres);
       await writeFile(marker, '', { mode: 0o600 });
       const told = await sendExampleCampaign(endpoints, join(EXAMPLES, 'globex-bank', 'campaign'));

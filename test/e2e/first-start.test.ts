@@ -16,11 +16,13 @@ import { startProcess, type TestProcess } from '#testkit/servers/start-process.t
 const MAIN = fileURLToPath(new URL('../../local/main.ts', import.meta.url));
 /** What `examples/README.md` says of its files; the two checksums stay beside their statements. */
 const EXAMPLES = [
+  ['acme/inbound/attachments/eicar-test-file.txt', 'QUARANTINED'],
   ['acme/inbound/contracts/framework agreement.txt', 'PROCESSING'],
   ['acme/inbound/documents/delivery terms.txt', 'COMPLETED'],
   ['acme/inbound/orders/orders-from-the-old-shop.csv', 'FAILED'],
   ['acme/inbound/orders/orders-week-01.csv', 'COMPLETED'],
   ['acme/inbound/orders/orders-week-02.csv', 'COMPLETED'],
+  ['acme/inbound/sealed/price-list.csv.pgp', 'COMPLETED'],
   ['acme/misc/note-to-self.txt', 'QUARANTINED'],
   ['fsa/FLPIDS-NATS/mo.moyr540.data', 'COMPLETED'],
   ['fsa/FSA-REPORTS/loans-by-county.csv', 'COMPLETED'],
