@@ -1,0 +1,59 @@
+/** The dashboard that is looked at when an alarm calls. */
+import { Duration } from 'aws-cdk-lib';
+import * as cw from 'aws-cdk-lib/aws-cloudwatch';
+import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
+import { oldestAge } from '../services/scaling.ts';
+import { SERVICES } from '../services/service-catalogue.ts';
+import { type AlarmScope, awsMetric, MINUTE } from './alarm-scope.ts';
+import { ADMITTED, depthOf, waitingRows } from './queue-metrics.ts';
+
+export function createDashboard(scope: AlarmScope, alarms: cw.Alarm[]): void {
+  const { prefix } = scope.stack.fleet;
+  const { services, data, api } = scope.parts;
+  const graph = (title: string, left: cw.IMetric[], right: cw.IMetric[] = []) =>
+    new cw.GraphWidget({ title, left, right, width: 12, height: 6 });
+  const cpu = SERVICES.map(({ name }) => services.services[name].metricCpuUtilization({ label: name, period: MINUTE }));
+  const memory = SERVICES.map(({ name }) =>
+    services.services[name].metricMemoryUtilization({ label: name, period: MINUTE }),
+  );
+  const tasks = SERVICES.map(({ name }) =>
+    awsMetric(
+      'ECS/ContainerInsights',
+      'RunningTaskCount',
+      { ClusterName: prefix, ServiceName: name },
+      cw.Stats.AVERAGE,
+    ).with({ label: name }),
+  );
+  const waiting = ADMITTED.map((queue) => waitingRows(scope, queue));
+  new cw.Dashboard(scope.stack, 'Dashboard', {
+    dashboardName: prefix,
+    defaultInterval: Duration.hours(3),
+    widgets: [
+      [new cw.AlarmStatusWidget({ title: 'Alarms', alarms: alarms, width: 24, height: 5 })],
+      [
+        graph(
+          'Messages in queues',
+          QUEUE_IDS.map((queue) => depthOf(scope, queue)),
+          waiting,
+        ),
+        graph(
+          'Oldest (s)',
+          QUEUE_IDS.map((queue) => oldestAge(prefix, queue).with({ label: queue })),
+        ),
+      ],
+      [graph('Tasks', tasks), graph('Processor and memory (%)', cpu, memory)],
+      [
+        graph(
+          'Database',
+          [data.cluster.metricDatabaseConnections({ period: MINUTE })],
+          [data.cluster.metricACUUtilization({ period: MINUTE })],
+        ),
+        graph(
+          'Control API',
+          [api.loadBalancer.metrics.requestCount({ period: MINUTE })],
+          [api.targets.metrics.targetResponseTime({ statistic: 'p95', period: MINUTE })],
+        ),
+      ],
+    ],
+  });
+}
