@@ -10,6 +10,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, isIPv6 } from 'node:net';
 import type { Logger } from '#shared/runtime/logger.ts';
+import { within } from '#shared/runtime/within.ts';
 import { type AuthorizerAnswer, authorizerAnswerSchema, evaluatePolicy } from './evaluate-policy.ts';
 import { forwardCall, openBackend } from './forward-call.ts';
 import { type GatewayAnswer, giveAnswer } from './gateway-answer.ts';
@@ -80,6 +81,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       const given = await within(
         options.authorize(event),
         options.authorizerDeadlineMs ?? DEFAULT_AUTHORIZER_DEADLINE_MS,
+        notInTime,
       );
       const parsed = authorizerAnswerSchema.safeParse(given);
       if (!parsed.success) return { refusal: 'authorizer-failed' };
@@ -115,12 +117,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   };
 }
 
-async function within<Value>(promise: Promise<Value>, ms: number): Promise<Value> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error('The authorizer did not answer in time.')), ms);
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function notInTime(): never {
+  throw new Error('The authorizer did not answer in time.');
 }

@@ -12,6 +12,7 @@ import type { ChildGuardian } from '#local/launcher/guardian.ts';
 import type { LogFile } from '#local/launcher/log-file.ts';
 import type { RunningChild } from '#local/launcher/supervisor.ts';
 import { LongshoreError } from '#shared/errors.ts';
+import { endsWithin } from '#shared/runtime/within.ts';
 
 export interface NodeChildOptions {
   readonly name: string;
@@ -148,12 +149,4 @@ function describeCrash(lines: readonly string[]): string {
     .slice(0, end === -1 ? undefined : end)
     .slice(0, MOST_CRASH_LINES)
     .join('\n');
-}
-
-async function endsWithin(ended: Promise<void>, timeoutMs: number): Promise<boolean> {
-  const timer = new AbortController();
-  const timedOut = delay(timeoutMs, false, { signal: timer.signal }).catch(() => false);
-  const result = await Promise.race([ended.then(() => true), timedOut]);
-  timer.abort();
-  return result;
 }

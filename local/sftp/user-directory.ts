@@ -5,6 +5,7 @@
  * more after `REMEMBER_MS`; its open sessions ask again and end (`serve-connection.ts`).
  */
 import type { SftpLogin } from '#shared/access/sftp-users.ts';
+import { within } from '#shared/runtime/within.ts';
 import type { FindUser } from './authenticate.ts';
 import { routeDirectories } from './file-tree.ts';
 import type { SftpUser } from './user-root.ts';
@@ -25,7 +26,7 @@ export function createUserDirectory({ queryUser, now = Date.now }: UserDirectory
   return (username) => {
     const known = remembered.get(username);
     if (known !== undefined && known.until > now()) return known.user;
-    const user = withDeadline(queryUser(username)).then((row) => row && toUser(row));
+    const user = within(queryUser(username), QUERY_DEADLINE_MS, notInTime).then((row) => row && toUser(row));
     remembered.delete(username);
     for (const oldest of remembered.keys()) {
       if (remembered.size < MAX_REMEMBERED) break;
@@ -41,12 +42,6 @@ function toUser({ routeGlobs, ...user }: SftpLogin): SftpUser {
   return { ...user, directories: routeDirectories(routeGlobs.flat()) };
 }
 
-async function withDeadline<T>(query: Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error('the database did not answer in time')), QUERY_DEADLINE_MS);
-  try {
-    return await Promise.race([query, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function notInTime(): never {
+  throw new Error('the database did not answer in time');
 }

@@ -14,6 +14,7 @@ import { z } from 'zod';
 import { LongshoreError } from '#shared/errors.ts';
 import { booleanVariable, integerVariable } from '#shared/runtime/config/load-config.ts';
 import { VERSION } from '#shared/runtime/version.ts';
+import { within } from '#shared/runtime/within.ts';
 import { createIamPassword } from './iam-password.ts';
 import { createReplaceablePool, replacePool } from './replaceable-pool.ts';
 import type * as schema from './schema.ts';
@@ -107,23 +108,16 @@ export type Reads = PostgresJsDatabase<typeof schema> & { readonly $client: Sql 
  * @throws LongshoreError `DEPENDENCY_UNAVAILABLE`.
  */
 export async function assertDatabaseAnswers(sql: Sql, timeoutMs: number): Promise<void> {
-  const { promise: timedOut, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => reject(new LongshoreError('DEPENDENCY_UNAVAILABLE', `PostgreSQL did not answer within ${timeoutMs} ms.`)),
-    timeoutMs,
-  );
   try {
-    const [state] = await Promise.race([
-      sql<{ isReadOnly: boolean }[]>`
-        SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean AS "isReadOnly"`,
-      timedOut,
-    ]);
+    const asked = sql<{ isReadOnly: boolean }[]>`
+      SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean AS "isReadOnly"`;
+    const [state] = await within(asked, timeoutMs, () => {
+      throw new LongshoreError('DEPENDENCY_UNAVAILABLE', `PostgreSQL did not answer within ${timeoutMs} ms.`);
+    });
     if (state?.isReadOnly === true) throw new LongshoreError('DEPENDENCY_UNAVAILABLE', 'PostgreSQL is read-only.');
   } catch (error) {
     replacePool(sql);
     if (error instanceof LongshoreError) throw error;
     throw new LongshoreError('DEPENDENCY_UNAVAILABLE', 'PostgreSQL cannot be reached.', { cause: error });
-  } finally {
-    clearTimeout(timer);
   }
 }

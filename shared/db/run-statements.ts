@@ -11,6 +11,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { LongshoreError } from '#shared/errors.ts';
+import { within } from '#shared/runtime/within.ts';
 
 /**
  * Rows on their way into `jsonb_to_recordset`: one text parameter, whatever the number of rows. PostgreSQL's text holds neither NUL nor lone
@@ -117,7 +118,7 @@ export async function repeatOnLostDatabase<Result>(
   const endMs = now() + options.forMs;
   for (let failures = 0; ; failures += 1) {
     try {
-      return await withinDeadline(statement(), options.deadlineMs);
+      return await within(statement(), options.deadlineMs, () => notAnswered(options.deadlineMs));
     } catch (error) {
       if (!isLostDatabase(error) || now() >= endMs) throw error;
       await delay(Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures, 10)) * (0.5 + random() / 2));
@@ -156,15 +157,6 @@ export function isLostDatabase(error: unknown): boolean {
   return LOST.has(error.code) || /^08\w{3}$/.test(error.code);
 }
 
-async function withinDeadline<Result>(result: Promise<Result>, deadlineMs: number): Promise<Result> {
-  const { promise: timedOut, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => reject(new LongshoreError('DEPENDENCY_UNAVAILABLE', `PostgreSQL did not answer within ${deadlineMs} ms.`)),
-    deadlineMs,
-  );
-  try {
-    return await Promise.race([result, timedOut]);
-  } finally {
-    clearTimeout(timer);
-  }
+function notAnswered(deadlineMs: number): never {
+  throw new LongshoreError('DEPENDENCY_UNAVAILABLE', `PostgreSQL did not answer within ${deadlineMs} ms.`);
 }

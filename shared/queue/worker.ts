@@ -23,6 +23,7 @@ import {
   type WorkerMessages,
   type WorkerOptions,
 } from '#shared/queue/worker-options.ts';
+import { endsWithin } from '#shared/runtime/within.ts';
 
 const INVALID_VISIBLE_AGAIN_MS = 1_000;
 /** Longer without a poll is no back-off and no slow request any more. */
@@ -222,13 +223,13 @@ class QueueWorker<Messages extends WorkerMessages> implements Worker {
     const polled = Promise.all(this.#pollers.map((poller) => poller.stop(untilMs(endMs - reserveMs / 2))));
     this.#dispatcher.stop();
     const drained = this.#dispatcher.drained();
-    let isDrained = await within(drained, untilMs(endMs - reserveMs));
+    let isDrained = await endsWithin(drained, untilMs(endMs - reserveMs));
     if (!isDrained) {
       this.#dispatcher.abort();
-      isDrained = await within(drained, untilMs(endMs - reserveMs / 2));
+      isDrained = await endsWithin(drained, untilMs(endMs - reserveMs / 2));
     }
     const arePollersIdle = (await polled).every(Boolean);
-    const isFlushed = await within(this.#leases.flush(), untilMs(endMs));
+    const isFlushed = await endsWithin(this.#leases.flush(), untilMs(endMs));
     this.#leases.close();
     if (!isDrained) this.#options.logger.error({ running: this.inFlight() }, 'handlers did not stop in time');
     return isDrained && arePollersIdle && isFlushed;
@@ -242,16 +243,6 @@ function toHandleBatch<Messages extends WorkerMessages>({
   if (handleBatch !== undefined) return handleBatch;
   return (received, context) =>
     Promise.all(received.map((one) => (handle as Handle<WorkerMessage<Messages>>)(one, context)));
-}
-
-async function within(done: Promise<unknown>, timeoutMs: number): Promise<boolean> {
-  const { promise: timedOut, resolve } = Promise.withResolvers<false>();
-  const timer = setTimeout(() => resolve(false), timeoutMs);
-  try {
-    return await Promise.race([done.then(() => true), timedOut]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** By the queue's clock and ours: never less than none. */

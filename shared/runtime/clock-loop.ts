@@ -7,6 +7,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs } from '#shared/queue/backoff.ts';
+import { endsWithin } from '#shared/runtime/within.ts';
 import type { Logger } from './logger.ts';
 
 export interface ClockLoopOptions {
@@ -73,10 +74,7 @@ export function createClockLoop(options: ClockLoopOptions): ClockLoop {
     },
     async stop({ timeoutMs }) {
       stopping.abort();
-      const timer = new AbortController();
-      const timedOut = delay(timeoutMs, false, { signal: timer.signal }).catch(() => false);
-      const isDone = await Promise.race([(ended ?? Promise.resolve()).then(() => true), timedOut]);
-      timer.abort();
+      const isDone = await endsWithin(ended ?? Promise.resolve(), timeoutMs);
       aborting.abort();
       return isDone;
     },

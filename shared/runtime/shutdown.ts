@@ -5,6 +5,7 @@
  * 2. A part that does not stop in time is left behind and reported; the others still stop.
  */
 import type { Logger } from '#shared/runtime/logger.ts';
+import { endsWithin } from '#shared/runtime/within.ts';
 
 export interface Stoppable {
   readonly name: string;
@@ -22,7 +23,7 @@ export interface StopAllOptions {
 export async function stopAll({ parts, timeoutMs, logger }: StopAllOptions): Promise<boolean> {
   let isClean = true;
   for (const part of [...parts].reverse()) {
-    const stopped = await stopWithin(part, timeoutMs).catch((error: unknown) => {
+    const stopped = await endsWithin(stop(part), timeoutMs).catch((error: unknown) => {
       logger.error({ err: error, part: part.name }, 'part failed to stop');
       return false;
     });
@@ -34,14 +35,9 @@ export async function stopAll({ parts, timeoutMs, logger }: StopAllOptions): Pro
   return isClean;
 }
 
-async function stopWithin(part: Stoppable, timeoutMs: number): Promise<boolean> {
-  const { promise: timedOut, resolve } = Promise.withResolvers<false>();
-  const timer = setTimeout(() => resolve(false), timeoutMs);
-  try {
-    return await Promise.race([part.stop().then(() => true), timedOut]);
-  } finally {
-    clearTimeout(timer);
-  }
+/** What it throws at once is a rejection too. */
+async function stop(part: Stoppable): Promise<void> {
+  await part.stop();
 }
 
 /** Resolves at the first SIGTERM or SIGINT. */

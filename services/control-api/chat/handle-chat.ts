@@ -11,6 +11,7 @@ import { z } from 'zod';
 import { isFromSlack, isFromTeams, OLDEST_MS, type SignedRequest } from '#shared/chat/chat-signatures.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { plainText } from '#shared/notices/plain-text.ts';
+import { within } from '#shared/runtime/within.ts';
 import { findStatus } from '../files/find-status.ts';
 import type { ApiParts, ApiServer } from '../http/api-server.ts';
 import { textField } from '../http/request-fields.ts';
@@ -89,7 +90,7 @@ export async function handleChat(server: ApiServer, parts: ChatParts): Promise<v
   }
 
   async function answer(found: Promise<Answer>, of: Chat, isTakenLater: () => boolean): Promise<Answer> {
-    const first = await withinTime(found, chat.answerMs ?? ANSWER_MS);
+    const first = await within(found, chat.answerMs ?? ANSWER_MS, () => 'late' as const);
     if (first !== 'late') return first;
     questions.inc({ chat: of, outcome: 'late' });
     return { text: isTakenLater() ? COMES_LATER : LATE, isFound: false };
@@ -202,19 +203,5 @@ function parseJson(body: Buffer): unknown {
     return JSON.parse(body.toString('utf8'));
   } catch {
     return undefined;
-  }
-}
-
-async function withinTime<T>(found: Promise<T>, ms: number): Promise<T | 'late'> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => resolve('late'), ms);
-  });
-  try {
-    return await Promise.race([found, late]);
-  } finally {
-    clearTimeout(timer);
-    // A later failure has nobody to tell.
-    found.catch(() => undefined);
   }
 }

@@ -4,13 +4,13 @@
  * 1. Read from the database and the queues alone, so that it serves on one machine and on AWS, and says most of it while the queues are away.
  * 2. A service is connected while one of its processes has a session at the database; its own `/readyz` says more.
  */
-import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { countBlockedLines, countParkedLetters, readQueueRows } from '#shared/fleet/open-rows.ts';
 import { noticeLag } from '#shared/notices/notice-transitions.ts';
 import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import { VERSION } from '#shared/runtime/version.ts';
+import { within } from '#shared/runtime/within.ts';
 import { HELD } from '#shared/steps/step-outcome.ts';
 import type { ApiParts } from '../http/api-server.ts';
 
@@ -97,7 +97,11 @@ async function findServices(sql: Sql): Promise<Health['services']> {
 async function findQueues({ sql, readDepths }: Pick<ApiParts, 'sql' | 'readDepths'>): Promise<Health['queues']> {
   const [rows, depths] = await Promise.all([
     readQueueRows(sql),
-    Promise.race([readDepths(QUEUE_IDS).catch(() => []), setTimeout(QUEUES_ANSWER_MS, [], { ref: false })]),
+    within(
+      readDepths(QUEUE_IDS).catch(() => []),
+      QUEUES_ANSWER_MS,
+      () => [],
+    ),
   ]);
   return QUEUE_IDS.map((queue) => {
     const depth = depths.find((each) => each.queue === queue);

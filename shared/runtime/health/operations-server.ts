@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import { LongshoreError } from '#shared/errors.ts';
+import { within } from '#shared/runtime/within.ts';
 
 export interface Health {
   readonly ok: boolean;
@@ -48,10 +49,10 @@ export async function startOperationsServer(options: OperationsServerOptions): P
       const late: Health = { ok: false, detail: 'a dependency does not answer' };
       const failed: Health = { ok: false, detail: 'a dependency failed' };
       const asked = (async () => readiness())().catch(() => failed);
-      return describeHealth(await within(READINESS_DEADLINE_MS, asked, late));
+      return describeHealth(await within(asked, READINESS_DEADLINE_MS, () => late));
     }
     if (path === '/metrics') {
-      const text = await within(METRICS_DEADLINE_MS, registry.metrics(), undefined);
+      const text = await within(registry.metrics(), METRICS_DEADLINE_MS, () => undefined);
       if (text === undefined) return describeHealth({ ok: false, detail: 'metrics could not be collected in time' });
       return { status: 200, body: text, contentType: registry.contentType };
     }
@@ -88,14 +89,4 @@ function describeHealth({ ok, detail }: Health): Answer {
 
 function send(response: ServerResponse, { status, body, contentType }: Answer): void {
   response.writeHead(status, { 'content-type': contentType, 'cache-control': 'no-store' }).end(body);
-}
-
-async function within<Value, Late>(timeoutMs: number, value: Promise<Value>, late: Late): Promise<Value | Late> {
-  const { promise: timedOut, resolve } = Promise.withResolvers<Late>();
-  const timer = setTimeout(() => resolve(late), timeoutMs);
-  try {
-    return await Promise.race([value, timedOut]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -4,6 +4,7 @@
  */
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { endsWithin } from '#shared/runtime/within.ts';
 
 export interface Dependencies {
   readonly sql: Sql;
@@ -81,14 +82,10 @@ function faultOf(error: unknown): Fault | undefined {
 
 async function measureAnswer(sql: Sql): Promise<number> {
   const startedMs = performance.now();
-  const { promise: givenUp, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, DATABASE_DEADLINE_MS);
   try {
-    await Promise.race([sql`SELECT 1`.then(() => {}), givenUp]);
+    await endsWithin(sql`SELECT 1`, DATABASE_DEADLINE_MS);
     return (performance.now() - startedMs) / 1_000;
   } catch {
     return DATABASE_DEADLINE_MS / 1_000;
-  } finally {
-    clearTimeout(timer);
   }
 }
