@@ -122,6 +122,7 @@ async function textFrom(html: string): Promise<string> {
 const UNSAFE: readonly (readonly [RegExp, string])[] = [
   [/<\s*(?:script|form|iframe|object|embed|applet|base)\b/gi, 'is not allowed in a mail'],
   [/<\s*link\b[^<>]*stylesheet/gi, 'names a style sheet outside; write the styles into the mail'],
+  [/@import\b/gi, 'names a style sheet outside; write the styles into the mail'],
   [/<\s*meta\b[^<>]*refresh/gi, 'is not allowed in a mail'],
   [/<[^<>]*\son[a-z]+\s*=/gi, 'has an event handler'],
   [/(?:javascript|vbscript|data\s*:\s*text\/html)\s*:/gi, 'is a link that runs code'],

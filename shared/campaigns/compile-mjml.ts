@@ -10,6 +10,8 @@ try {
   const { html, errors } = await mjml2html(source, {
     validationLevel: 'soft',
     ignoreIncludes: true,
+    // Its own would be fetched from elsewhere by whoever opens the mail.
+    fonts: {},
     keepComments: false,
   });
   const faults = errors.map(({ line, message }) => ({ line, message }));

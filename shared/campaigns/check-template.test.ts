@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest';
+import { checkTemplate, MOST_TEMPLATE_BYTES } from './check-template.ts';
+
+const html = (body: string, title = 'Hello') => `<html><title>${title}</title><body>${body}</body></html>`;
+const check = (text: string | Uint8Array, format: 'html' | 'mjml' | 'json' = 'html') =>
+  checkTemplate(typeof text === 'string' ? Buffer.from(text) : text, format);
+
+test('a template is read with its subject, its variables, and a text part made of its HTML', async () => {
+  const source = html('<p>Dear {{ first_name }},</p>\n<a href="{{ unsubscribe_url }}">Out</a>', 'Your {{ plan }}');
+  expect(await check(source)).toMatchObject({
+    ok: true,
+    variables: ['first_name', 'plan'],
+    warnings: [],
+    mail: { subject: 'Your {{ plan }}', text: expect.stringContaining('Dear {{ first_name }}') },
+  });
+});
+
+test('JSON has its own text and preheader', async () => {
+  const json = { subject: 'Hi', preheader: 'Soon', html: '<p>{{ n }}</p>', text: 'Plain {{ n }}' };
+  expect(await check(JSON.stringify(json), 'json')).toMatchObject({
+    ok: true,
+    mail: { text: 'Plain {{ n }}', html: expect.stringContaining('Soon') },
+    warnings: ['NO_UNSUBSCRIBE_LINK'],
+  });
+});
+
+test.each([
+  ['an image without alt', '<img src="https://a.example/x.png">', 'IMAGE_WITHOUT_ALT'],
+  ['a link without TLS', '<a href="http://a.example/">x</a>', 'LINK_WITHOUT_TLS'],
+  ['more than Gmail shows', 'x'.repeat(103 * 1024), 'HTML_OVER_102KB'],
+])('%s is a warning', async (_what, body, warning) => {
+  const checked = await check(html(body));
+  expect(checked.ok && checked.warnings).toContain(warning);
+});
+
+test.each([
+  ['too many bytes', Buffer.alloc(MOST_TEMPLATE_BYTES + 1, 'x'), 'TEMPLATE_TOO_LARGE'],
+  ['no bytes', '', 'TEMPLATE_NO_SUBJECT'],
+  ['no UTF-8', Buffer.from([0x3c, 0xff, 0xfe]), 'TEMPLATE_ENCODING'],
+  ['a NUL', html('a\u0000b'), 'TEMPLATE_ENCODING'],
+  ['no title', '<html><body>x</body></html>', 'TEMPLATE_NO_SUBJECT'],
+  ['a Liquid tag without an end', html('{% if a %}x'), 'TEMPLATE_SYNTAX'],
+  ['a Liquid loop', html('{% for i in (1..9999999) %}x{% endfor %}'), 'TEMPLATE_SYNTAX'],
+  ['a filter that is not there', html('{{ a | nothing }}'), 'TEMPLATE_SYNTAX'],
+  ['an include', html('{% include "secret" %}'), 'TEMPLATE_SYNTAX'],
+  ['a script', html('<script>alert(1)</script>'), 'TEMPLATE_UNSAFE'],
+  ['a form', html('<FORM action="/x">'), 'TEMPLATE_UNSAFE'],
+  ['an event handler', html('<img src=x alt="" onerror=alert(1)>'), 'TEMPLATE_UNSAFE'],
+  ['a link that runs code', html('<a href="javascript:alert(1)">x</a>'), 'TEMPLATE_UNSAFE'],
+  ['an imported style sheet', html('<style>@import url(https://a.example/x.css);</style>'), 'TEMPLATE_UNSAFE'],
+  ['a style sheet outside', html('<link rel="stylesheet" href="https://a.example/x.css">'), 'TEMPLATE_UNSAFE'],
+])('%s is refused with a code', async (_what, source, code) => {
+  const checked = await check(source);
+  expect(checked.ok ? [] : checked.faults.map((fault) => fault.code)).toContain(code);
+});
+
+test.each(['{', '[]', '{"subject":"x"}', '{"subject":"x","html":"y","more":1}'])(
+  'the JSON %s is refused',
+  async (source) => {
+    expect(await check(source, 'json')).toMatchObject({ ok: false, faults: [{ code: 'TEMPLATE_SYNTAX' }] });
+  },
+);
+
+test('a fault has its line', async () => {
+  const source = html('<p>one</p>\n<p>two</p>\n<script>x</script>');
+  expect(await check(source)).toMatchObject({ ok: false, faults: [{ line: 3 }] });
+});
+
+test('MJML is compiled, names its faults with their lines, and reads no file', async () => {
+  const mjml = (body: string) =>
+    `<mjml>\n<mj-head><mj-title>Hi {{ n }}</mj-title></mj-head>\n<mj-body>${body}</mj-body>\n</mjml>`;
+  const text = '<mj-section><mj-column><mj-text>Dear {{ n }} {{ unsubscribe_url }}</mj-text></mj-column></mj-section>';
+  expect(await check(mjml(text), 'mjml')).toMatchObject({
+    ok: true,
+    variables: ['n'],
+    mail: { subject: 'Hi {{ n }}' },
+  });
+  expect(await check(mjml('<mj-nothing>x</mj-nothing>'), 'mjml')).toMatchObject({
+    ok: false,
+    faults: [{ code: 'TEMPLATE_MJML', line: 3 }],
+  });
+  const included = await check(mjml(`<mj-include path="/etc/passwd" />${text}`), 'mjml');
+  expect(JSON.stringify(included)).not.toContain('root:');
+}, 30_000);

@@ -1,0 +1,188 @@
+import { randomUUIDv7 } from 'node:crypto';
+import { beforeEach, expect, test } from 'vitest';
+import type { Sql } from '#shared/db/connect-database.ts';
+import type { MailEvent } from '#shared/messages/mail-events.ts';
+import { seedTenant, TEST_TENANT } from '#testkit/seeds/seed-jobs.ts';
+import { seedRecords } from '#testkit/seeds/seed-records.ts';
+import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
+import { leaseAccountSlice } from './lease-account-slice.ts';
+import { leaseSenderSlice, slowSender } from './lease-sender-slice.ts';
+import { settleSends } from './settle-sends.ts';
+import { storeMailEvents } from './store-mail-events.ts';
+import { findSuppressions } from './suppression-store.ts';
+
+let sql: Sql;
+useTestDatabase((connected) => {
+  sql = connected;
+});
+
+let campaignId: string;
+const RECIPIENTS = 4;
+const AT = '2026-06-01T10:00:00Z';
+const address = (line: number) => `r${line}@example.com`;
+
+beforeEach(async () => {
+  await seedTenant(sql).catch(() => undefined);
+  campaignId = await seedCampaign();
+});
+
+async function seedCampaign(): Promise<string> {
+  const { job } = await seedRecords(sql, { records: RECIPIENTS });
+  await sql`UPDATE records SET "values" = jsonb_build_object('email', 'r' || line || '@example.com') WHERE job_id = ${job.id}`;
+  const definition = { guard: { after: 2, hardBounces: 0.5, complaints: 0.5 } };
+  await sql`
+    INSERT INTO senders (tenant_id, name, definition, definition_hash, version, created_by)
+    VALUES (${TEST_TENANT}, 'news', ${JSON.stringify(definition)}::text::jsonb, 'x', 1, 'test') ON CONFLICT DO NOTHING`;
+  await sql`
+    INSERT INTO campaigns (id, tenant_id, name, route_id, route_version_id, template_id, template_version, sender, topic, is_marketing,
+      file_ref, request_hash, created_by, begun_at)
+    VALUES (${job.id}, ${TEST_TENANT}, 'June', ${randomUUIDv7()}, ${randomUUIDv7()}, 'spring', 1, 'news', 'newsletter', true,
+      ${randomUUIDv7()}, 'x', 'test', now())`;
+  return job.id;
+}
+
+function event(line: number, eventType: string, own: Partial<MailEvent['detail']> = {}, of = campaignId): MailEvent {
+  return {
+    type: 'mail event',
+    time: AT,
+    detail: {
+      eventType,
+      mail: {
+        messageId: `m-${line}`,
+        destination: [address(line)],
+        tags: { ls_campaign: [of], ls_line: [String(line)] },
+      },
+      ...own,
+    },
+  };
+}
+
+const bounce = (line: number, bounceType: string, of?: string) =>
+  event(line, 'Bounce', { bounce: { bounceType, bouncedRecipients: [{ status: '5.1.1' }] } }, of);
+const click = (line: number, link: string, userAgent = 'Firefox') =>
+  event(line, 'Click', { click: { link, userAgent, timestamp: AT } });
+
+const rowsOf = () => sql`
+  SELECT line, kind, event_key, n FROM (
+    SELECT line, kind, event_key, NULL::bigint AS n FROM mail_events WHERE campaign_id = ${campaignId}
+    UNION ALL SELECT NULL, kind, domain, n FROM campaign_stats WHERE campaign_id = ${campaignId}) AS r ORDER BY 1, 2, 3, 4`;
+
+test('events in any order, and any number of times, are the same rows', async () => {
+  const events = () => [
+    ...[1, 2, 3, 4].map((line) => event(line, 'Send')),
+    ...[1, 2].map((line) => event(line, 'Delivery')),
+    ...[event(3, 'DeliveryDelay'), bounce(3, 'Transient'), event(1, 'Open', { open: { timestamp: AT } })],
+    ...[click(1, 'https://a.example/'), click(1, 'https://b.example/'), click(2, 'https://a.example/', 'SafeLinks')],
+  ];
+  await storeMailEvents(sql, events());
+  const inOrder = await rowsOf();
+  expect(inOrder.filter(({ kind }) => String(kind).includes('click'))).toMatchObject([
+    { line: '1', kind: 'clicked' },
+    { line: '1', kind: 'clicked' },
+    { line: '2', kind: 'machine_clicked' },
+    { kind: 'clicked', n: '2' },
+    { kind: 'machine_clicked', n: '1' },
+  ]);
+  campaignId = await seedCampaign();
+  const backwards = events().reverse();
+  for (const each of backwards) await storeMailEvents(sql, [each, each]);
+  const again = await storeMailEvents(sql, backwards);
+  expect(new Set(again)).toEqual(new Set(['repeated']));
+  expect(await rowsOf()).toEqual(inOrder);
+});
+
+test('events without our tags, of another campaign, another line or another address count for nothing', async () => {
+  const foreign = [
+    {
+      ...event(1, 'Delivery'),
+      detail: { ...event(1, 'Delivery').detail, mail: { messageId: 'x', destination: [], tags: {} } },
+    },
+    event(1, 'Delivery', {}, randomUUIDv7()),
+    event(99, 'Delivery'),
+    {
+      ...bounce(1, 'Permanent'),
+      detail: {
+        ...bounce(1, 'Permanent').detail,
+        mail: { ...event(2, 'Send').detail.mail, tags: event(1, 'Send').detail.mail.tags },
+      },
+    },
+    event(1, 'Something new'),
+  ];
+  expect(await storeMailEvents(sql, foreign)).toEqual(foreign.map(() => 'unknown'));
+  expect(await rowsOf()).toEqual([]);
+});
+
+test('a hard bounce suppresses for half a year, a complaint for good, a soft bounce in the third campaign for two weeks', async () => {
+  await storeMailEvents(sql, [
+    bounce(1, 'Permanent'),
+    event(2, 'Complaint', { complaint: {} }),
+    bounce(4, 'Transient'),
+  ]);
+  const suppressionsOf = async (line: number) =>
+    (await findSuppressions(sql, { tenantId: TEST_TENANT, address: address(line) })).map(({ reason, expiresAt }) => [
+      reason,
+      expiresAt && Math.round((expiresAt.getTime() - Date.now()) / 86_400_000),
+    ]);
+  expect(await suppressionsOf(1)).toEqual([['hard-bounce', 180]]);
+  expect(await suppressionsOf(2)).toEqual([['complaint', null]]);
+  expect(await suppressionsOf(4)).toEqual([]);
+  for (let n = 0; n < 2; n += 1) await storeMailEvents(sql, [bounce(4, 'Transient', await seedCampaign())]);
+  expect(await suppressionsOf(4)).toEqual([['soft-bounces', 14]]);
+  const [outbox] =
+    await sql`SELECT count(*)::int FROM outbox WHERE body ->> 'type' IN ('mail.bounced', 'mail.complained')`;
+  expect(outbox?.count).toBe(2);
+});
+
+test('past the sender’s limit of bounces a campaign is held', async () => {
+  await storeMailEvents(sql, [event(1, 'Send'), event(2, 'Send'), bounce(1, 'Permanent')]);
+  expect([...(await sql`SELECT word, held_reason FROM campaigns WHERE id = ${campaignId}`)]).toEqual([
+    { word: 'HELD', held_reason: 'REPUTATION_GUARD' },
+  ]);
+});
+
+test('a mail in doubt that is reported on was sent, one that is not stays in doubt', async () => {
+  await sql`UPDATE records SET state = 'AMBIGUOUS', error_code = 'SEND_ERROR', error_cause = 'SEND_UNKNOWN' WHERE job_id = ${campaignId}`;
+  await storeMailEvents(sql, [event(2, 'Send')]);
+  await settleSends(sql, 100);
+  const rows =
+    await sql`SELECT line::int AS line, reference FROM records WHERE job_id = ${campaignId} AND state = 'SUCCESS'`;
+  expect([...rows]).toEqual([{ line: 2, reference: 'm-2' }]);
+});
+
+test('a sender that was refused goes on at half its rate', async () => {
+  const slice = { tenantId: TEST_TENANT, sender: 'news', ratePerSecond: 1_000, perDay: undefined };
+  const worth = async () => {
+    await sql`UPDATE senders SET rate_given_until = NULL`;
+    const { calls, forMs } = await leaseSenderSlice(sql, slice);
+    return Math.round((calls / forMs) * 1_000);
+  };
+  expect(await worth()).toBeGreaterThan(900);
+  await slowSender(sql, slice);
+  await slowSender(sql, slice);
+  const slowed = await worth();
+  expect([slowed > 450, slowed < 600]).toEqual([true, true]);
+  await sql`UPDATE senders SET slowed_until = now()`;
+  expect(await worth()).toBeGreaterThan(slowed);
+});
+
+test('marketing leaves a fifth of the account’s rate, and an account without a rate bounds nobody', async () => {
+  const name = 'ses/test';
+  expect((await leaseAccountSlice(sql, { name, isMarketing: true })).calls).toBeGreaterThan(100);
+  await sql`INSERT INTO mail_accounts (name, max_per_second) VALUES (${name}, 100)`;
+  const givenTo = async (isMarketing: boolean) => {
+    await sql`UPDATE mail_accounts SET rate_given_until = NULL, marketing_given_until = NULL`;
+    let given = 0;
+    for (;;) {
+      const { calls } = await leaseAccountSlice(sql, { name, isMarketing });
+      if (calls === 0) return given;
+      given += calls;
+      // As if a second of the clock were one of ten: what is given ahead is what counts.
+      if (given > 1_000) throw new Error('the rate bounds nothing');
+    }
+  };
+  expect(await givenTo(true)).toBeLessThanOrEqual(50);
+  // Marketing has all of its part; the rest is there.
+  await sql`UPDATE mail_accounts SET rate_given_until = now(), marketing_given_until = now() + interval '1 hour'`;
+  expect((await leaseAccountSlice(sql, { name, isMarketing: true })).calls).toBe(0);
+  expect((await leaseAccountSlice(sql, { name, isMarketing: false })).calls).toBe(25);
+});

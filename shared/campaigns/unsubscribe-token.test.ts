@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { addressHash } from './mail-address.ts';
+import { readUnsubscribeToken, writeUnsubscribeToken } from './unsubscribe-token.ts';
+
+const LINK = {
+  campaignId: '0198c0de-0000-7000-8000-000000000001',
+  line: 1_000_001,
+  addressHash: addressHash('ada@example.com'),
+};
+const SECRET = 'of links';
+
+test('a token says which message of which campaign, and is short enough for every mail client', () => {
+  const token = writeUnsubscribeToken(LINK, SECRET);
+  expect(readUnsubscribeToken(token, SECRET)).toEqual(LINK);
+  expect(token).toMatch(/^[\w-]{1,128}$/);
+});
+
+test('a token with any byte changed, cut, lengthened, or signed by another key is refused', () => {
+  const token = writeUnsubscribeToken(LINK, SECRET);
+  const bytes = Buffer.from(token, 'base64url');
+  const altered = [...bytes.keys()].map((at) => {
+    const copy = Buffer.from(bytes);
+    copy[at] = copy[at]! ^ 1;
+    return copy.toString('base64url');
+  });
+  const others = ['', 'x', '..', token.slice(1), token.slice(0, -2), `${token}AAAA`, writeUnsubscribeToken(LINK, 'x')];
+  expect([...altered, ...others].filter((each) => readUnsubscribeToken(each, SECRET) !== undefined)).toEqual([]);
+});
