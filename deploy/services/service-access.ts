@@ -37,6 +37,8 @@ export interface ServiceAccess {
   readonly readsSecrets: boolean;
   /** Signs receipts, or publishes the keys of them. */
   readonly usesReceiptKeys: boolean;
+  /** Sends mails of campaigns through Amazon SES. */
+  readonly sendsMails: boolean;
   /** Review and unsubscribe links: reads the pages of them, or writes them too. */
   readonly links: 'none' | 'reads' | 'writes';
   /** What it calls beyond AWS. */
@@ -64,6 +66,7 @@ const NOTHING: ServiceAccess = {
   objects: {},
   readsSecrets: false,
   usesReceiptKeys: false,
+  sendsMails: false,
   links: 'none',
   reaches: [],
   protectsItself: false,
@@ -73,7 +76,7 @@ const NOTHING: ServiceAccess = {
 export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
   ingestor: {
     ...NOTHING,
-    takes: ['landing'],
+    takes: ['landing', 'mail-events'],
     sends: ['ingest'],
     objects: { landing: ['read', 'list-versions'] },
   },
@@ -85,6 +88,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     objects: WORKER_OBJECTS,
     readsSecrets: true,
     usesReceiptKeys: true,
+    sendsMails: true,
     links: 'writes',
     reaches: ['partners', 'stores', 'remotes', 'mail'],
   },
@@ -127,11 +131,18 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     ...NOTHING,
     sends: [...QUEUE_IDS],
     counts: true,
-    // What is sent over HTTP, and what presigned URLs give to read.
-    objects: { landing: ['read', 'write', 'list-versions'], archive: ['read'], outbound: ['read'] },
+    // What is sent over HTTP, templates of mails, and what presigned URLs give to read.
+    objects: {
+      landing: ['read', 'write', 'list-versions'],
+      staging: ['read', 'write'],
+      archive: ['read'],
+      outbound: ['read'],
+    },
     // The secrets of chats, of the provider, of the mail server and of remotes that a person tests.
     readsSecrets: true,
     usesReceiptKeys: true,
+    // Tests of campaigns.
+    sendsMails: true,
     links: 'reads',
     reaches: ['remotes', 'mail'],
   },

@@ -19,7 +19,7 @@ const config = loadSesConfig();
 const logger = createLogger({ service: 'ses', level: config.LOG_LEVEL });
 const ledger = openMailLedger(join(config.LONGSHORE_SES_DIRECTORY, 'mails.ndjson'));
 const client = createSqsClient({ region: config.AWS_REGION, requestTimeoutMs: 5_000 });
-const name = queueName(config.LONGSHORE_PREFIX, 'landing');
+const name = queueName(config.LONGSHORE_PREFIX, 'mail-events');
 const queueUrl = async () => (await resolveQueueUrls({ client, names: [name] }))[name] ?? '';
 const events = createEventSender({ send: sendToQueue({ client, queueUrl, logger }), logger });
 const ses = await startSes({

@@ -1,5 +1,6 @@
 /**
- * The ingestor: makes settled files, once each, out of the events of the landing bucket, and is the only service that hears them.
+ * The ingestor: makes settled files, once each, out of the events of the landing bucket, and is the only service that hears them; from a queue of
+ * their own it takes what the mail service reports.
  * Composition only: the rules are in `shared/arrival/`.
  */
 import { createTakeArrivals } from '#shared/arrival/take-arrivals.ts';
@@ -7,12 +8,13 @@ import { createTenantDirectory } from '#shared/arrival/tenant-directory.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { recordedBucket, recordedPrefix } from '#shared/files/replica-buckets.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
-import { LANDING_EVENTS } from '#shared/messages/landing-events.ts';
+import { LANDING_EVENTS, MAIL_EVENTS } from '#shared/messages/landing-events.ts';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
 import { createQueueService } from '#shared/runtime/create-queue-service.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
 import type { IngestorConfig } from './config.ts';
 import { createHandleLandingEvents } from './handle-landing-events.ts';
+import { createHandleMailEvents } from './handle-mail-events.ts';
 import { createIngestorMetrics } from './metrics.ts';
 
 const NAME = 'ingestor';
@@ -28,6 +30,12 @@ export function createIngestor(context: ServiceContext<IngestorConfig>): Service
       queue: 'landing',
       messages: LANDING_EVENTS,
       sendsTo: ['ingest'],
+      besides: {
+        queue: 'mail-events',
+        messages: MAIL_EVENTS,
+        deadlineMs: DEADLINE_MS,
+        handleBatch: ({ sql }) => createHandleMailEvents({ sql, metrics }),
+      },
       s3: [s3],
       open({ sql, wakeUps, tracing }) {
         const takeArrivals = createTakeArrivals({

@@ -12,7 +12,7 @@ import { outboxLag } from '#shared/jobs/outbox.ts';
 import { noticeLag } from '#shared/notices/notice-transitions.ts';
 import type { QueueDepth } from '#shared/queue/queue-depth.ts';
 import { countRemotes } from '#shared/remotes/count-remotes.ts';
-import { QUEUE_IDS, type QueueId } from '#shared/runtime/config/resource-names.ts';
+import { ARRIVAL_QUEUES, QUEUE_IDS, type QueueId } from '#shared/runtime/config/resource-names.ts';
 import type { RetrySweeperMetrics } from './metrics.ts';
 
 export interface ObserveFleetOptions {
@@ -81,7 +81,7 @@ export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOp
     // Tasks are scaled by this one: what is not shown is not known, and 0 is.
     if (queue === 'work' || queue === 'partner-steps') metrics.rows.set({ queue, state: 'waiting for admission' }, 0);
     for (const { state, rows: count } of ofQueue) metrics.rows.set({ queue, state }, count);
-    if (queue === 'landing') continue;
+    if (ARRIVAL_QUEUES.has(queue)) continue;
     metrics.oldestDueSeconds.set({ queue }, Math.max(0, ...ofQueue.map(({ oldestDueSeconds }) => oldestDueSeconds)));
   }
 }

@@ -157,6 +157,7 @@ test('a sender that was refused goes on at half its rate', async () => {
     return Math.round((calls / forMs) * 1_000);
   };
   expect(await worth()).toBeGreaterThan(900);
+  // Refused twice at once, it is slowed once.
   await slowSender(sql, slice);
   await slowSender(sql, slice);
   const slowed = await worth();

@@ -2,7 +2,7 @@
 
 import type { MessageDefinition } from '#shared/queue/define-message.ts';
 import type { QueueId } from '#shared/runtime/config/resource-names.ts';
-import { LANDING_EVENTS } from './landing-events.ts';
+import { LANDING_EVENTS, MAIL_EVENTS } from './landing-events.ts';
 import { fileArchiveDue, fileSettled, jobDue, pullDue, recordsDue, sourceDue } from './wake-ups.ts';
 
 export const JOB_MESSAGES = [jobDue, fileArchiveDue] as const;
@@ -14,4 +14,5 @@ export const QUEUE_MESSAGES = {
   ingest: [fileSettled],
   work: WORK_MESSAGES,
   'partner-steps': PARTNER_STEPS_MESSAGES,
+  'mail-events': MAIL_EVENTS,
 } as const satisfies Record<QueueId, readonly MessageDefinition[]>;

@@ -17,6 +17,7 @@ export const QUEUE_SETTINGS: Readonly<Record<QueueId, QueueSettings>> = {
   ingest: { visibilityTimeoutSeconds: 30, retentionSeconds: FOUR_DAYS_SECONDS },
   work: { visibilityTimeoutSeconds: 60, retentionSeconds: FOUR_DAYS_SECONDS },
   'partner-steps': { visibilityTimeoutSeconds: 60, retentionSeconds: FOUR_DAYS_SECONDS },
+  'mail-events': { visibilityTimeoutSeconds: 30, retentionSeconds: FOUR_DAYS_SECONDS },
 };
 
 /** 14 days, the most SQS allows: on a standard queue the time spent in the source queue counts too. */

@@ -69,6 +69,16 @@ export interface QueueServiceOptions<Messages extends WorkerMessages> {
   /** Watched, and destroyed at the end. */
   readonly s3?: readonly S3Connection[];
   readonly open: (parts: QueueServiceParts) => OpenedService<Messages>;
+  /** Another queue that the service consumes, with slots of its own: neither waits for the other. */
+  readonly besides?: SecondQueue;
+}
+
+interface SecondQueue {
+  readonly queue: QueueId;
+  readonly messages: WorkerMessages;
+  // The messages' types are the concern of whoever handles them.
+  readonly handleBatch: (parts: QueueServiceParts) => NonNullable<Handling<WorkerMessages>['handleBatch']>;
+  readonly deadlineMs: number;
 }
 
 type S3Connection = NonNullable<Dependencies['s3']>[number] & { destroy(): void };
@@ -80,7 +90,7 @@ const SEEN_EVERY_MS = 20_000;
 const FLUSH_MS = 1_000;
 
 export function createQueueService<const Messages extends WorkerMessages>(
-  { name, queue, messages, sendsTo, s3 = [], open }: QueueServiceOptions<Messages>,
+  { name, queue, messages, sendsTo, s3 = [], open, besides }: QueueServiceOptions<Messages>,
   { config, logger, registry }: ServiceContext<QueueServiceConfig>,
 ): Service {
   const metrics = createQueueMetrics(registry);
@@ -88,17 +98,37 @@ export function createQueueService<const Messages extends WorkerMessages>(
   const sqs = createSqsClient({ region: config.AWS_REGION, metrics });
   watchDependencies(registry, { sql, sqs, s3 });
   const probe = () => assertDatabaseAnswers(sql, DATABASE_TIMEOUT_MS);
-  const guard = createOutageGuard({ workers: () => (worker === undefined ? [] : [worker]), probe, logger });
+  const guard = createOutageGuard({
+    workers: () => [worker, second].filter((each) => each !== undefined),
+    probe,
+    logger,
+  });
   let tracing: Tracing = NO_TRACING;
   let opened: OpenedService<Messages> | undefined;
   let worker: Worker | undefined;
+  let second: Worker | undefined;
   let presence: NodeJS.Timeout | undefined;
 
   async function findQueueUrls(): Promise<Record<QueueId, string>> {
-    const ids = [...new Set([queue, ...sendsTo])];
+    const ids = [...new Set([queue, ...sendsTo, ...(besides === undefined ? [] : [besides.queue])])];
     const nameOf = (id: QueueId) => queueName(config.LONGSHORE_PREFIX, id);
     const urls = await resolveQueueUrls({ client: sqs, names: ids.map(nameOf) });
     return Object.fromEntries(ids.map((id) => [id, urls[nameOf(id)]])) as Record<QueueId, string>;
+  }
+
+  function openSecond(
+    { queue: id, messages: taken, handleBatch, deadlineMs }: SecondQueue,
+    parts: QueueServiceParts,
+    queueUrl: string,
+  ) {
+    const handle = handleBatch(parts);
+    return createWorker({
+      ...{ queue: id, messages: taken, queueUrl, deadlineMs, client: sqs, logger, metrics },
+      handleBatch: handle,
+      onFailure: () => guard.suspect(),
+      ...{ slots: config.LONGSHORE_SLOTS, pollers: 1 },
+      visibilityTimeoutMs: QUEUE_SETTINGS[id].visibilityTimeoutSeconds * 1_000,
+    });
   }
 
   return {
@@ -112,7 +142,8 @@ export function createQueueService<const Messages extends WorkerMessages>(
         fairQueues: config.LONGSHORE_FAIR_QUEUES,
         logger,
       });
-      opened = open({ sql, wakeUps, tracing, registry });
+      const parts = { sql, wakeUps, tracing, registry };
+      opened = open(parts);
       worker = createWorker<Messages>({
         ...opened.handling,
         onFailure: () => guard.suspect(),
@@ -126,22 +157,26 @@ export function createQueueService<const Messages extends WorkerMessages>(
         logger,
         metrics,
       });
+      if (besides !== undefined) second = openSecond(besides, parts, urls[besides.queue]);
       opened.start?.();
       worker.start();
+      second?.start();
       presence = setInterval(() => void probe().catch(() => undefined), SEEN_EVERY_MS).unref();
     },
     async stop() {
       clearInterval(presence);
       guard.stop();
       opened?.drain?.();
-      await worker?.stop({ timeoutMs: config.LONGSHORE_DRAIN_MS });
+      const stopped = { timeoutMs: config.LONGSHORE_DRAIN_MS };
+      await Promise.all([worker?.stop(stopped), second?.stop(stopped)]);
       await Promise.race([opened?.flush?.(), delay(FLUSH_MS, undefined, { ref: false })]);
       opened?.close?.();
       await Promise.all([tracing.stop(), sql.end({ timeout: 1 })]);
       for (const client of [sqs, ...s3]) client.destroy();
     },
     liveness(): Health {
-      const { ok = true, lastPollAgeMs = 0 } = worker?.isLive() ?? {};
+      const looks = [worker, second].flatMap((each) => (each === undefined ? [] : [each.isLive()]));
+      const { ok = true, lastPollAgeMs = 0 } = looks.find((look) => !look.ok) ?? looks[0] ?? {};
       return { ok, detail: ok ? 'alive' : `no receive for ${Math.round(lastPollAgeMs / 1_000)} s` };
     },
     async readiness(): Promise<Health> {

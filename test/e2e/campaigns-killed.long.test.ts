@@ -14,7 +14,7 @@ const TENANT = 'globex';
 const RATE = 150;
 /** What one lease gives of it, and what is given ahead. */
 const SLICES = RATE;
-const RECIPIENTS = 3_000;
+const RECIPIENTS = 2_000;
 const SUPPRESSED = 100;
 const KILLS = 25;
 const WORKERS = 2;
@@ -32,7 +32,7 @@ topics:
 const BEHAVIOURS = [
   { latencyMs: 300, lostReplies: 0.02 },
   { latencyMs: 0, lostReplies: 0.02 },
-  { latencyMs: 50, lostReplies: 0.02, failed: 0.03, throttled: 0.05 },
+  { latencyMs: 50, lostReplies: 0.02, failed: 0.03, throttled: 0.01 },
 ] as const;
 
 let fleet: TestFleet;
@@ -98,7 +98,7 @@ async function behave(behaviour: object): Promise<void> {
 
 const address = (n: number) => `r${n}@example.com`;
 
-test('3,000 recipients have one mail each at most, and none is lost, although everything dies meanwhile', async () => {
+test('2,000 recipients have one mail each at most, and none is lost, although everything dies meanwhile', async () => {
   const seed = randomInt(1, 1_000_000);
   const random = seededRandom(seed);
   const template = await ask('/api/v1/templates/presigned-url', { name: 'bill', format: 'json', topic: 'billing' });
@@ -118,11 +118,11 @@ test('3,000 recipients have one mail each at most, and none is lost, although ev
   for (let kill = 1; kill <= KILLS; kill += 1) {
     await behave(BEHAVIOURS[kill % BEHAVIOURS.length] ?? {});
     const seen = (await mailsOf(id)).length;
-    const until = Math.min(RECIPIENTS - SUPPRESSED - 300, seen + 10 + Math.floor(random() * 90));
+    const until = Math.min(RECIPIENTS - SUPPRESSED - 300, seen + 5 + Math.floor(random() * 45));
     await fleet.waitUntil(
       `${until} mails before kill ${kill} (seed ${seed})`,
       async () => (await mailsOf(id)).length >= until,
-      60_000,
+      90_000,
     );
     if (kill === 5) {
       const addresses = Array.from({ length: SUPPRESSED }, (_each, n) => address(RECIPIENTS - 1 - n));

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { countBlockedLines, countParkedLetters, readQueueRows } from '#shared/fleet/open-rows.ts';
 import { noticeLag } from '#shared/notices/notice-transitions.ts';
-import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
+import { ARRIVAL_QUEUES, QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import { VERSION } from '#shared/runtime/version.ts';
 import { within } from '#shared/runtime/within.ts';
 import { HELD } from '#shared/steps/step-outcome.ts';
@@ -111,7 +111,7 @@ async function findQueues({ sql, readDepths }: Pick<ApiParts, 'sql' | 'readDepth
       messages: depth === undefined ? null : depth.main.visible,
       dead_letters: depth === undefined ? null : depth.dead.visible + depth.dead.inFlight,
       // What arrives has no row yet.
-      oldest_due_seconds: queue === 'landing' ? null : Math.round(Math.max(0, ...ages)),
+      oldest_due_seconds: ARRIVAL_QUEUES.has(queue) ? null : Math.round(Math.max(0, ...ages)),
     };
   });
 }
