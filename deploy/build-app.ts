@@ -7,6 +7,7 @@ import { ApiStack } from './stacks/api-stack.ts';
 import { AuditStack } from './stacks/audit-stack.ts';
 import { DataStack } from './stacks/data-stack.ts';
 import { type Fleet, standbyPrefix } from './stacks/fleet-stack.ts';
+import { MailStack } from './stacks/mail-stack.ts';
 import { MessagingStack } from './stacks/messaging-stack.ts';
 import { NetworkStack } from './stacks/network-stack.ts';
 import { PartnerApisStack } from './stacks/partner-apis-stack.ts';
@@ -90,6 +91,7 @@ function buildFleet(app: App, fleet: Fleet): FleetParts {
       ? undefined
       : new PartnerApisStack(app, fleet, { network, api, settings: settings.partnerApis });
   new AlarmsStack(app, fleet, { data, messaging, storage, services, telemetry, api, sftp, logins, partnerApis });
+  if (settings.campaigns !== undefined) new MailStack(app, fleet, { messaging, domains: settings.campaigns.domains });
   const { audit } = settings;
   if (role !== 'activated' && (audit.cloudTrailDataEvents || audit.config || audit.guardDuty)) {
     new AuditStack(app, fleet, { network, storage });

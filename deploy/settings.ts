@@ -109,6 +109,16 @@ const settingsSchema = z
         networks: z.array(cidr).min(1).default(['0.0.0.0/0']),
       })
       .optional(),
+    /** Campaigns through Amazon SES; none are sent when absent. */
+    campaigns: z
+      .strictObject({
+        /** That mails come from; each a domain of its own, such as `mail.globex.example`. */
+        domains: z
+          .array(z.string().regex(/^(?=.{4,200}$)(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/, 'must be a domain'))
+          .min(1)
+          .max(100),
+      })
+      .optional(),
     /** How people sign in to the console and the portal; nobody does when absent. */
     signIn: z
       .strictObject({

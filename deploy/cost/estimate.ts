@@ -67,6 +67,15 @@ export function fleetCost(load: Load): CostLine[] {
   ];
 }
 
+/** Of mails of campaigns, with what is reported of them; the rows are in the fleet's database. */
+export function mailCost(mails: number): CostLine[] {
+  const requests = (mails * A.reportsPerMail * A.requestsPerMessage) / A.messagesPerBatch;
+  return [
+    line('SES', (mails / 1_000) * PRICES.ses.thousandMails, 'without attachments and dedicated addresses'),
+    line('SQS', (requests / 1e6) * PRICES.sqs.millionStandard, `${A.reportsPerMail} reports a mail`),
+  ];
+}
+
 /** The same files through a state machine each, with functions for its steps and items for its state. */
 export function serverlessCost(load: Load): CostLine[] {
   const files = load.filesPerDay * A.daysPerMonth;

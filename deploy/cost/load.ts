@@ -43,6 +43,8 @@ export const ASSUMPTIONS = {
   /** In CloudWatch: those that alarms and scaling read, and those of Container Insights, buckets and fleet gauges. */
   alarmMetrics: 100,
   customMetrics: 170,
+  /** Sent, delivered or bounced. */
+  reportsPerMail: 2,
   interfaceEndpoints: 8,
   zones: 3,
   secrets: 20,

@@ -1,6 +1,6 @@
 /** `npm run cost -- --files-per-day 1000000 --avg-size 2MB`: the month's bill of a load, by service, with what was assumed. */
 import { parseArgs } from 'node:util';
-import { type CostLine, fleetCost, serverlessCost, total } from './estimate.ts';
+import { type CostLine, fleetCost, mailCost, serverlessCost, total } from './estimate.ts';
 import { ASSUMPTIONS, type Load, NOT_COUNTED, parseBytes } from './load.ts';
 import { PRICES_AS_OF } from './prices.ts';
 
@@ -8,9 +8,12 @@ const { values } = parseArgs({
   options: {
     'files-per-day': { type: 'string', default: '1000000' },
     'avg-size': { type: 'string', default: '2MB' },
+    mails: { type: 'string', default: '1000000' },
   },
 });
 const load = readLoad(values['files-per-day'], values['avg-size']);
+const mails = Number(values.mails);
+if (!Number.isInteger(mails) || mails < 0) throw new RangeError(`${values.mails} is not a number of mails`);
 process.stdout.write(describe(load));
 
 function readLoad(files: string, size: string): Load {
@@ -29,6 +32,8 @@ function describe(load: Load): string {
     '',
     ...table('Step Functions + Lambda + DynamoDB', serverlessCost(load), load),
     '',
+    ...table(`${mails.toLocaleString('en')} mails of campaigns`, mailCost(mails)),
+    '',
     'Assumed',
     ...assumed,
     '',
@@ -38,13 +43,16 @@ function describe(load: Load): string {
   ].join('\n');
 }
 
-function table(title: string, lines: readonly CostLine[], { filesPerDay }: Load): string[] {
+function perMillion(sum: number, { filesPerDay }: Load): string {
+  return ((sum / (filesPerDay * ASSUMPTIONS.daysPerMonth)) * 1e6).toFixed(2);
+}
+
+function table(title: string, lines: readonly CostLine[], forFiles?: Load): string[] {
   const money = (dollars: number) => dollars.toFixed(2).padStart(12);
   const sum = total(lines);
-  const perMillion = (sum / (filesPerDay * ASSUMPTIONS.daysPerMonth)) * 1e6;
   return [
     title,
     ...lines.map(({ service, dollars, from }) => `  ${service.padEnd(18)}${money(dollars)}   ${from}`),
-    `  ${'total'.padEnd(18)}${money(sum)}   ${perMillion.toFixed(2)} for a million files`,
+    `  ${'total'.padEnd(18)}${money(sum)}   ${forFiles === undefined ? '' : `${perMillion(sum, forFiles)} for a million files`}`.trimEnd(),
   ];
 }

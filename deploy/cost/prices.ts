@@ -22,6 +22,8 @@ export const PRICES = {
   sqs: { millionStandard: 0.4, millionFifo: 0.5 },
   /** sns/pricing */
   sns: { millionPublishes: 0.5 },
+  /** ses/pricing: outgoing mail, without attachments. */
+  ses: { thousandMails: 0.1 },
   /** eventbridge/pricing: events that a service sends when asked to, as S3 does. */
   events: { millionOptIn: 1, archiveGib: 0.1 },
   /** aws-transfer-family/pricing */

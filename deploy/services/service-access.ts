@@ -143,7 +143,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     usesReceiptKeys: true,
     // Tests of campaigns.
     sendsMails: true,
-    links: 'reads',
+    links: 'writes',
     reaches: ['remotes', 'mail'],
   },
 };

@@ -16,6 +16,8 @@ export interface ResourceArns {
   /** Buckets of others that routes deliver to. */
   readonly externalBuckets: readonly string[];
   readonly externalKeys: readonly string[];
+  /** Domains that mails of campaigns come from, and their configuration sets; none when there are no campaigns. */
+  readonly mailArns: readonly string[];
 }
 
 /** Amazon SQS and S3, "Actions, resources, and condition keys". */
@@ -65,6 +67,9 @@ export function taskPolicy(access: ServiceAccess, arns: ResourceArns): PolicySta
       access.publishes ? TOPIC_IDS.map((topic) => arns.topicArn(topicName(arns.prefix, topic))) : [],
     ),
     ...objectStatements(access, arns),
+    allow('Mails', ['ses:SendEmail', 'ses:SendBulkEmail'], access.sendsMails ? arns.mailArns : []),
+    // It knows no resource.
+    allow('MailAccount', ['ses:GetAccount'], access.sendsMails && arns.mailArns.length > 0 ? ['*'] : []),
     allow('Secrets', ['secretsmanager:GetSecretValue'], access.readsSecrets ? [arns.secretsArn] : []),
     allow('Key', ['kms:Decrypt', 'kms:GenerateDataKey'], usesQueues || usesObjects ? [arns.keyArn] : []),
     allow(

@@ -42,6 +42,25 @@ beforeAll(() => {
   templates = synthesise(settings);
 }, SYNTHESIS_MS);
 
+describe('mails of campaigns', () => {
+  test('every domain of the settings signs, and its mails are reported to the queue of the code', () => {
+    const domains = settings.campaigns?.domains ?? [];
+    expect(
+      resourcesOf(stack('mail'), 'AWS::SES::EmailIdentity').map(({ Properties }) => Properties.EmailIdentity),
+    ).toEqual(domains);
+    const sets = [`${EAST}-campaigns`, `${EAST}-campaigns-tracked`];
+    expect(resourcesOf(stack('mail'), 'AWS::SES::ConfigurationSet').map(({ Properties }) => Properties.Name)).toEqual(
+      sets,
+    );
+    stack('mail').hasResourceProperties('AWS::Events::Rule', {
+      EventPattern: { source: ['aws.ses'], detail: { mail: { tags: { 'ses:configuration-set': sets } } } },
+      State: 'ENABLED',
+    });
+    const reported = resourcesOf(stack('mail'), 'AWS::SES::ConfigurationSetEventDestination');
+    expect(JSON.stringify(reported)).toContain('DELIVERY_DELAY');
+  });
+});
+
 describe('queues and topics', () => {
   test.each(QUEUE_IDS)('%s and its DLQ have the names and settings of the code', (id) => {
     const fifo = isFifo(id)

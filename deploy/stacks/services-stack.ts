@@ -37,6 +37,7 @@ import { API_PORT, type ApiStack, HEALTH_PORT } from './api-stack.ts';
 import { buildImages, type FleetImages } from './build-images.ts';
 import { DATABASE_NAME, type DataStack } from './data-stack.ts';
 import { type Fleet, FleetStack } from './fleet-stack.ts';
+import { configurationSetNames } from './mail-stack.ts';
 import type { MessagingStack } from './messaging-stack.ts';
 import type { NetworkStack } from './network-stack.ts';
 import type { TelemetryStack } from './telemetry-stack.ts';
@@ -329,6 +330,13 @@ export class ServicesStack extends FleetStack {
       tasksArn: this.formatArn({ service: 'ecs', resource: 'task', resourceName: `${prefix}/*` }),
       externalBuckets: settings.externalBuckets,
       externalKeys: settings.externalKeys,
+      mailArns: (settings.campaigns === undefined
+        ? []
+        : [
+            ...settings.campaigns.domains.map((domain) => `identity/${domain}`),
+            ...configurationSetNames(prefix).map((set) => `configuration-set/${set}`),
+          ]
+      ).map((resource) => this.formatArn({ service: 'ses', resource })),
     });
   }
 
