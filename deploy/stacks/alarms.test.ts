@@ -57,7 +57,8 @@ test('every alarm has a reason, calls somebody, and leads to its section of the 
 test('whatever can go wrong is watched', () => {
   expect(names()).toEqual(
     [
-      ...QUEUE_IDS.flatMap((id) => [`${id}-oldest`, `${id}-depth`, `dead-letters-waiting-${id}`]),
+      ...QUEUE_IDS.flatMap((id) => [`${id}-oldest`, `dead-letters-waiting-${id}`]),
+      ...SERVICES.flatMap(({ queue }) => (queue === undefined ? [] : [`${queue}-depth`])),
       ...SERVICES.flatMap(({ name }) => [`task-processor-${name}`, `task-memory-${name}`]),
       ...BUCKET_IDS.map((id) => `store-errors-${id}`),
       ...TOPIC_IDS.map((id) => `notices-undelivered-${id}`),
