@@ -100,6 +100,5 @@ export const LANDING_EVENTS = [
 ] as const;
 /** Other events of the mail service are of no use, and no reason for a dead letter. */
 export const MAIL_EVENTS = [mailEvent, otherEvent] as const;
-export type MailQueueEvent = MessageOf<(typeof MAIL_EVENTS)[number]>;
 
 export type LandingEvent = MessageOf<(typeof LANDING_EVENTS)[number]>;

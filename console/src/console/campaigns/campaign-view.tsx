@@ -9,9 +9,9 @@ import { CopyCommand } from '../../parts/copy-command.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
+import { ReasonDialog } from '../../parts/reason-dialog.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
-import { ReasonDialog } from '../routes/reason-dialog.tsx';
 import type { Campaign } from './campaigns-view.tsx';
 
 interface Recipient {

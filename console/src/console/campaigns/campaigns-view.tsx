@@ -1,8 +1,6 @@
 /** Campaigns, newest first, and how far each is. */
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import type { z } from 'zod';
-import type { campaignSchema } from '#services/control-api/campaigns/describe-campaign.ts';
 import { get } from '../../api/client.ts';
 import { Empty, Fetched } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
@@ -13,7 +11,21 @@ import { StateBadge } from '../../parts/state-badge.tsx';
 import { Time } from '../../parts/time.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
 
-export type Campaign = z.output<typeof campaignSchema>;
+type Counts = Readonly<Record<string, number>>;
+
+export interface Campaign {
+  readonly transaction_id: string;
+  readonly tenant: string;
+  readonly name: string;
+  readonly status: string;
+  readonly waiting_for: string | null;
+  readonly recipients: Counts & { readonly valid: number; readonly suppressed: number };
+  readonly messages: Counts & { readonly sent: number; readonly failed: number; readonly ambiguous: number };
+  readonly events: Counts;
+  readonly created_at: string;
+  readonly expected_end_at: string | null;
+  readonly error: { readonly code: string; readonly message: string | null } | null;
+}
 
 const REFETCH_MS = 5_000;
 
