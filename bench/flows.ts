@@ -3,7 +3,8 @@
  * in the same run; a long listing; and loading rows against `psql \copy`.
  *
  * 1. Files are read to and written from a directory, by both sides, so that what is compared is the client. Ours asks for size and time before
- *    and after, and writes under a temporary name, as pulls and pushes do; several files share a connection where its protocol can.
+ *    and after, writes under a temporary name and has it flushed (as `put -f` does), as pulls and pushes do; several files share a connection
+ *    where its protocol can.
  * 2. Sides take turns within a round; the ratio is that of the medians. What is not installed is left out, and named.
  */
 import { execFile, spawnSync } from 'node:child_process';
@@ -245,7 +246,7 @@ function sftpRaces(): Race[] {
     async (place) => {
       const { remote, directory } = place.server;
       const batch = `${place.here}-batch`;
-      const words = direction === 'pull' ? `get ${directory}*` : `put ${place.here}/*`;
+      const words = direction === 'pull' ? `get ${directory}*` : `put -f ${place.here}/*`;
       await writeFile(batch, direction === 'pull' ? `lcd ${place.here}\n${words}\n` : `cd ${directory}\n${words}\n`);
       const trust = ['-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null', '-o', 'LogLevel=ERROR'];
       const login = ['-i', `${place.here}-key`, '-P', String(remote.port)];

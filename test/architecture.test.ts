@@ -141,7 +141,7 @@ describe('imports', () => {
 
 describe('vendor libraries have one home each', () => {
   const homes: readonly [string, RegExp, RegExp][] = [
-    ['queue', /^(sqs-consumer|@aws-sdk\/client-sqs|@aws-sdk\/client-sns)$/, /^(shared\/queue|bench|local)\//],
+    ['queue', /^(sqs-consumer|@aws-sdk\/client-(sqs|sns|kinesis|eventbridge))$/, /^(shared\/queue|bench|local)\//],
     ['files', /^(@aws-sdk\/client-s3|@aws-sdk\/lib-storage)$/, /^(shared\/files|bench|load|local|deploy\/compose)\//],
     ['db', /^(drizzle-orm.*|postgres)$/, /^(shared\/db|shared\/databases|bench|local)\//],
     ['tracing', /^@opentelemetry\//, /^shared\/runtime\/tracing\//],
@@ -150,7 +150,7 @@ describe('vendor libraries have one home each', () => {
     ['archives', /^(yauzl|tar-stream)$/, /^(shared\/content\/archives|local\/clamd)\//],
     ['mail', /^nodemailer$/, /^shared\/notices\//],
     ['pages', /^(react|react-dom|@tanstack|wouter|uplot|@codemirror|@lezer|@vitejs|vite)(\/|$)/, /^(console|deploy)\//],
-    ['http', /^(undici|got)$/, /^(shared\/http|bench)\//],
+    ['http', /^(undici|got)$/, /^(shared\/http|shared\/remotes\/webdav|bench)\//],
     ['sign-in', /^(openid-client|@fastify\/cookie)$/, /^services\/control-api\/(sign-in|http)\//],
   ];
   test.each(homes)('%s', (_home, library, folders) => {

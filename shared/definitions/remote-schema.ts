@@ -11,9 +11,12 @@ import { z } from 'zod';
 import { durationSchema } from '#shared/definitions/duration.ts';
 import { idSchema, secretNameSchema } from '#shared/definitions/name-schemas.ts';
 import { UNSAFE_IN_NAMES } from '#shared/definitions/routes/canonical-key.ts';
+import { sizeSchema } from '#shared/definitions/size.ts';
 
 const SECOND_MS = 1_000;
 const MOST_PATH_BYTES = 1_024;
+/** Slower ones look like connections that stand still. */
+const LEAST_PACE_BYTES = 64_000;
 const HOST =
   /^(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?)*\.?$/;
 
@@ -52,6 +55,12 @@ const shared = {
     .strictObject({
       /** Over all processes of the fleet. */
       connections: z.int().min(1).max(100).default(4),
+      /** Over all of them together. */
+      bytesPerSecond: sizeSchema.optional(),
+    })
+    .refine(({ connections, bytesPerSecond }) => (bytesPerSecond ?? Infinity) >= connections * LEAST_PACE_BYTES, {
+      error: 'must be at least 64KB for each connection; allow fewer connections',
+      path: ['bytesPerSecond'],
     })
     .default({ connections: 4 }),
   timeouts: z

@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 import { canonicalRemotePath, isRemotePlaceAllowed, type RemoteDocument } from '#shared/definitions/remote-schema.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
 import type { Secret, SecretStore } from '#shared/runtime/secrets/secret-store.ts';
+import { paceConnection } from './pace-connection.ts';
 import type { RemoteConnection, RemoteIdentity } from './remote-connection.ts';
 import { RemoteError } from './remote-error.ts';
 
@@ -54,7 +55,11 @@ export async function openRemote(
   secrets: RemoteSecrets,
   options: OpenRemoteOptions,
 ): Promise<RemoteConnection> {
-  return within(await openConnection(remote, secrets, options), remote.paths);
+  const connection = within(await openConnection(remote, secrets, options), remote.paths);
+  const { connections, bytesPerSecond } = remote.limits;
+  return bytesPerSecond === undefined
+    ? connection
+    : paceConnection(connection, { bytesPerSecond: bytesPerSecond / connections });
 }
 
 /** The clients are loaded by the first connection only: most processes open none. */
