@@ -12,6 +12,7 @@ import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { arrivedObject, seedJobs, seedTenant, TEST_TENANT } from '#testkit/seeds/seed-jobs.ts';
 import { seedRecords } from '#testkit/seeds/seed-records.ts';
+import { keepPartitions } from './keep-partitions.ts';
 
 let bed: SweeperTestBed;
 let place: Awaited<ReturnType<SweeperTestBed['begin']>>;
@@ -276,6 +277,24 @@ test('shows who is connected to the database, strangers under one name', async (
   } finally {
     await stranger.end({ timeout: 1 });
   }
+});
+
+test('drops nothing and makes no month of another year where this machine’s clock is years ahead', async () => {
+  const partitions = () =>
+    bed.sql`SELECT relid::regclass::text AS name FROM pg_partition_tree('records') ORDER BY name`;
+  const before = await partitions();
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 5 * 365 * 86_400_000 });
+  try {
+    await keepPartitions(
+      bed.sql,
+      400,
+      createLogger({ service: 'test', level: 'silent' }),
+      new AbortController().signal,
+    );
+  } finally {
+    vi.useRealTimers();
+  }
+  expect(await partitions()).toEqual(before);
 });
 
 test('makes partitions ahead and drops those past retention, with the business keys of that time', async () => {

@@ -5,6 +5,7 @@ import type { TakeArrivals } from '#shared/arrival/take-arrivals.ts';
 import { sealLines } from '#shared/audit/seal-lines.ts';
 import { tickCampaigns } from '#shared/campaigns/campaign-clock.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { databaseClock } from '#shared/db/database-clock.ts';
 import type { SendLetters } from '#shared/dead-letters/return-letters.ts';
 import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
 import { RouteCache } from '#shared/definitions/route-cache.ts';
@@ -157,15 +158,16 @@ export function createClocks(parts: ClockParts): Clocks {
     clock('notices', tickMs, () => sendNotices(telling)),
     clock('reconcile', config.LONGSHORE_RECONCILE_MS, async (signal) => {
       const youngestMs = config.LONGSHORE_RECONCILE_MIN_AGE_MS;
-      const parts = { sql, store, takeArrivals, landingBucket, metrics, logger };
-      const { next } = await reconcileLanding({ ...parts, signal, now: Date.now, youngestMs, from: landingPlace });
+      const parts = { sql, store, takeArrivals, landingBucket, metrics, logger, now: await databaseClock(sql) };
+      const { next } = await reconcileLanding({ ...parts, signal, youngestMs, from: landingPlace });
       landingPlace = next;
       return next === undefined ? 'done' : 'again';
     }),
     clock('uploads', config.LONGSHORE_RECONCILE_MS, async (signal) => {
       const youngestMs = config.LONGSHORE_ABANDONED_UPLOAD_MS;
       const buckets = { buckets: ownBuckets, landingBucket };
-      await abortAbandonedUploads({ sql, store, ...buckets, youngestMs, logger, signal, now: Date.now });
+      const now = await databaseClock(sql);
+      await abortAbandonedUploads({ sql, store, ...buckets, youngestMs, logger, signal, now });
       return 'done';
     }),
     clock('sent-uploads', config.LONGSHORE_RECONCILE_MS, async (signal) => {

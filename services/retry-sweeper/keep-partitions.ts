@@ -1,5 +1,9 @@
-/** Makes the partitions that are needed next, and drops those past retention, with the business keys of that time. */
+/**
+ * Makes the partitions that are needed next, and drops those past retention, with the business keys of that time: by the database's clock,
+ * since what is dropped is gone.
+ */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { databaseClock } from '#shared/db/database-clock.ts';
 import { dropExpiredPartitions, ensurePartitions, isLockTimeout } from '#shared/db/partitions.ts';
 import { deleteExpiredOccurrences } from '#shared/expectations/expectation-transitions.ts';
 import { deleteExpiredKeys } from '#shared/records/delete-expired-keys.ts';
@@ -13,7 +17,7 @@ export async function keepPartitions(
   logger: Logger,
   signal: AbortSignal,
 ): Promise<'done'> {
-  const now = Date.now();
+  const now = (await databaseClock(sql))();
   const missing = await ensurePartitions(sql, new Date(now));
   const before = new Date(now - retentionDays * DAY_MS);
   const { dropped, faults } = await dropExpiredPartitions(sql, before);

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import postgres from 'postgres';
 import type { Sql } from './connect-database.ts';
+import { databaseClock } from './database-clock.ts';
 import { ensurePartitions, isLockTimeout } from './partitions.ts';
 
 const require = createRequire(import.meta.url);
@@ -21,7 +22,9 @@ export async function migrate(databaseUrl: string): Promise<void> {
     await migrator.migrate(drizzle(client), {
       migrationsFolder: fileURLToPath(new URL('migrations', import.meta.url)),
     });
-    const fault = (await ensurePartitions(client, new Date())).find((each) => !isLockTimeout(each));
+    const fault = (await ensurePartitions(client, new Date((await databaseClock(client))()))).find(
+      (each) => !isLockTimeout(each),
+    );
     if (fault !== undefined) throw fault.error;
   } finally {
     await client.end({ timeout: 5 });

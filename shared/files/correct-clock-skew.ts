@@ -39,6 +39,11 @@ export function correctClockSkew(client: S3Client): void {
   );
 }
 
+/** The store's time in milliseconds since 1970, as its replies so far tell. */
+export function storeTime(client: S3Client): number {
+  return Date.now() + client.config.systemClockOffset;
+}
+
 function isSkewed(signedAt = '', repliedAt = ''): boolean {
   return Math.abs(Date.parse(signedAt.replace(SIGNED_AT, '$1-$2-$3T$4:$5:$6Z')) - Date.parse(repliedAt)) >= SKEW_MS;
 }

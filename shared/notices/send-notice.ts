@@ -188,7 +188,7 @@ const judge: JudgeReply = (outcome, now) => {
   }
   // A reply that is too long is a reply all the same.
   if (outcome.status >= 200 && outcome.status < 300) return { type: 'sent' };
-  const afterMs = parseRetryAfterMs(outcome.headers['retry-after'], now.getTime());
+  const afterMs = parseRetryAfterMs(outcome.headers, now.getTime());
   return failed('NOTICE_REFUSED', `The receiver answered ${outcome.status}.`, afterMs);
 };
 

@@ -202,7 +202,14 @@ test.each([
   [undefined, undefined],
   [['5', '6'], undefined],
 ])('Retry-After %j is %j ms', (header, ms) => {
-  expect(parseRetryAfterMs(header, NOW)).toBe(ms);
+  expect(parseRetryAfterMs({ 'retry-after': header }, NOW)).toBe(ms);
+});
+
+test.each([
+  ['of its own day', 'Mon, 01 Jun 2026 08:00:00 GMT', 30_000],
+  ['that is not a date', 'today', 86_400_000],
+])('a date in Retry-After counts from the Date of the reply: one %s', (_what, date, ms) => {
+  expect(parseRetryAfterMs({ 'retry-after': 'Mon, 01 Jun 2026 08:00:30 GMT', date }, NOW)).toBe(ms);
 });
 
 describe('successful replies in unlucky packing', () => {

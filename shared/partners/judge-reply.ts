@@ -96,7 +96,7 @@ function judgeStatus({ reply, operation, now, uncertain, redact }: StatusOptions
   // Half a body may say something else than the whole one.
   const body = reply.bodyFault === undefined ? readReply(reply) : undefined;
   const rule = operation.judge.find(({ when }) => isFitting(when, status, body));
-  const afterMs = parseRetryAfterMs(reply.headers['retry-after'], now);
+  const afterMs = parseRetryAfterMs(reply.headers, now);
   const wish = afterMs === undefined ? {} : { afterMs };
   if (rule !== undefined) return applyRule({ rule, reply, body, operation, wish, redact });
 

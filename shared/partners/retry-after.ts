@@ -1,5 +1,7 @@
 /** `Retry-After` (RFC 9110, 10.2.3): seconds or a date; anything else counts as if it were not there. */
 
+type ReplyHeaders = Readonly<Record<string, string | string[] | undefined>>;
+
 /** A partner that says "in a year" does not mean it. */
 const LONGEST_MS = 86_400_000;
 /** The forms of RFC 9110, 5.6.7: IMF-fixdate, and the obsolete ones of RFC 850 and asctime, which a recipient must take too. */
@@ -12,14 +14,21 @@ const HTTP_DATES = [
 const ZONE = /(?:GMT|UTC)$/;
 const TWO_DIGIT_YEAR = /-(\d{2}) /;
 
-/** Milliseconds from `now`; 0 for what has passed. */
-export function parseRetryAfterMs(header: string | string[] | undefined, now: number): number | undefined {
+/** A date counts from that of the reply itself, and from `now` where the reply has none: clocks differ, and jump. 0 for what has passed. */
+export function parseRetryAfterMs({ 'retry-after': header, date }: ReplyHeaders, now: number): number | undefined {
   if (typeof header !== 'string') return undefined;
   const value = header.trim();
   if (/^\d{1,10}$/.test(value)) return Math.min(LONGEST_MS, Number(value) * 1_000);
+  const at = parseHttpDate(value, now);
+  if (at === undefined) return undefined;
+  const repliedAt = typeof date === 'string' ? parseHttpDate(date.trim(), now) : undefined;
+  return Math.min(LONGEST_MS, Math.max(0, at - (repliedAt ?? now)));
+}
+
+function parseHttpDate(value: string, now: number): number | undefined {
   if (!HTTP_DATES.some((form) => form.test(value))) return undefined;
   const at = Date.parse(inFullYears(ZONE.test(value) ? value : `${value} GMT`, now));
-  return Number.isNaN(at) ? undefined : Math.min(LONGEST_MS, Math.max(0, at - now));
+  return Number.isNaN(at) ? undefined : at;
 }
 
 /** A year of two digits that would lie more than fifty years ahead is one of the past (RFC 9110, 5.6.7). */

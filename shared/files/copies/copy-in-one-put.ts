@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { storeCall } from '#shared/files/classify-store-error.ts';
 import { contentFields } from '#shared/files/content-headers.ts';
+import { storeTime } from '#shared/files/correct-clock-skew.ts';
 import { fullObjectChecksum, type ObjectChecksum } from '#shared/files/object-checksum.ts';
 import type { MultipartCopyRequest, MultipartObject, WrittenObject } from '#shared/files/object-store.ts';
 import { abortable, nameOf } from '#shared/files/read-object.ts';
@@ -62,7 +63,7 @@ async function putOnce(
 ): Promise<WrittenObject> {
   const { target, replace } = request;
   const doing = `write ${nameOf(target)}`;
-  const startedAt = Date.now();
+  const startedAt = storeTime(client);
   try {
     const reply = await storeCall(doing, signal, () =>
       partClient.send(

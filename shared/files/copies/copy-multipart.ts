@@ -14,6 +14,7 @@ import { createHash } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
 import { onlyContentHeaders } from '#shared/files/content-headers.ts';
+import { storeTime } from '#shared/files/correct-clock-skew.ts';
 import { fullObjectChecksum, type ObjectChecksum } from '#shared/files/object-checksum.ts';
 import type {
   ExternalTarget,
@@ -67,7 +68,7 @@ export async function copyMultipart(parts: CopyParts, request: MultipartCopyRequ
   const described = await describeCopy(parts, request);
   const { log, target, source, sizeBytes } = request;
   const plan = parts.external === undefined ? (request.plan ?? 'server-side') : 'streamed';
-  const startedAt = Date.now();
+  const startedAt = storeTime(parts.client);
   const preferred = plan === 'streamed' ? parts.buffers.bytes : parts.serverSidePartBytes;
   const facts: CopyFacts = {
     plan,

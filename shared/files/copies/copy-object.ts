@@ -7,6 +7,7 @@
 import { CopyObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { storeCall } from '#shared/files/classify-store-error.ts';
 import { contentFields } from '#shared/files/content-headers.ts';
+import { storeTime } from '#shared/files/correct-clock-skew.ts';
 import type { CopyRequest, ObjectAddress, ObjectHead, WrittenObject } from '#shared/files/object-store.ts';
 import { abortable, headObject, nameOf } from '#shared/files/read-object.ts';
 import { stopOnAmbiguity } from '#shared/files/send-once.ts';
@@ -16,7 +17,7 @@ import { AmbiguousWriteError, ObjectStoreError } from '#shared/files/store-error
 export async function copyObject(client: S3Client, request: CopyRequest): Promise<WrittenObject> {
   const { source, target, replace, checksumAlgorithm, signal } = request;
   const doing = `copy ${nameOf(source)} to ${nameOf(target)}`;
-  const startedAt = Date.now();
+  const startedAt = storeTime(client);
   try {
     const reply = await storeCall(doing, signal, () =>
       client.send(
@@ -57,7 +58,7 @@ export function copySourceOf({ bucket, key, versionId }: ObjectAddress): string 
 export interface LostReply {
   readonly doing: string;
   readonly request: CopyRequest;
-  /** Milliseconds since the epoch, before the write was sent. */
+  /** By the store's clock, in milliseconds since 1970, before the write was sent. */
   readonly startedAt: number;
   readonly cause: unknown;
 }

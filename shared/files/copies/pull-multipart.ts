@@ -10,6 +10,7 @@
 import { createHash } from 'node:crypto';
 import { type S3Client, UploadPartCommand } from '@aws-sdk/client-s3';
 import { storeCall } from '#shared/files/classify-store-error.ts';
+import { storeTime } from '#shared/files/correct-clock-skew.ts';
 import { listVersions } from '#shared/files/list-objects.ts';
 import type { PulledObject, PullObjectRequest } from '#shared/files/object-store.ts';
 import { abortable, headObject, nameOf } from '#shared/files/read-object.ts';
@@ -93,7 +94,7 @@ export async function pullMultipart(parts: PullParts, request: PullObjectRequest
     throw error;
   }
   await log.completing();
-  const startedAt = Date.now();
+  const startedAt = storeTime(parts.client);
   try {
     const toComplete = { request: described, upload, parts: sent.parts, expected: undefined, startedAt };
     const written = await completeUpload(parts.client, toComplete);
