@@ -41,7 +41,7 @@ export function outcomeOf(
   const infected = states.find(({ cause }) => quarantines(cause));
   const named = states
     .filter(({ state }) => state !== 'SUCCEEDED')
-    .map(({ branch, code }) => `${branch ?? ''} (${code ?? 'FAILED'})`);
+    .map(({ branch, code, cause }) => `${branch ?? ''} (${[code, cause].filter((part) => part !== null).join(' ')})`);
   const message = `${unsuccessful} of ${states.length} branches did not succeed: ${named.join(', ')}. Retry this job to repeat them.`;
   // What must not go on with one branch must not with any.
   const cause = infected?.cause ?? 'BRANCH_FAILED';
