@@ -1,9 +1,18 @@
 /** What programs are generated from, and pages are shown by. */
+import { Ajv2020 as Ajv } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 
 interface Operation {
   readonly operationId?: string;
+  readonly summary?: string;
+  readonly security?: readonly object[];
+  readonly parameters?: readonly {
+    readonly name: string;
+    readonly in: string;
+    readonly required?: boolean;
+    readonly schema?: object;
+  }[];
   readonly tags?: readonly string[];
   readonly requestBody?: { readonly content: Record<string, unknown> };
   readonly responses: Readonly<Record<string, { readonly description: string }>>;
@@ -42,6 +51,40 @@ test('what several replies have is a schema with a name, and every reference has
   expect(new Set(references)).toEqual(new Set(references.filter((name) => name in document.components.schemas)));
   for (const name of ['Error', 'File', 'FileStatus', 'Job', 'JobDetail', 'Record', 'Route'])
     expect(references).toContain(name);
+});
+
+test('path parameters are those of the path, and what is without security says so', () => {
+  for (const [path, methods] of Object.entries(document.paths))
+    for (const [method, { parameters = [], responses, security, summary }] of Object.entries(methods)) {
+      const inPath = parameters.filter((parameter) => parameter.in === 'path');
+      const named = [...path.matchAll(/\{([^}]+)\}/g)].map(([, name]) => name);
+      expect([method, path, inPath.map(({ name }) => name).sort()]).toEqual([method, path, named.sort()]);
+      expect(inPath.every(({ required, schema }) => required === true && schema !== undefined)).toBe(true);
+      const names = parameters.map((parameter) => `${parameter.in} ${parameter.name}`);
+      expect(new Set(names).size).toBe(names.length);
+      expect([path, summary]).toEqual([path, expect.stringMatching(/^[A-Z].*[^.]$/s)]);
+      expect([path, Object.keys(responses).some((status) => /^[123]/.test(status))]).toEqual([path, true]);
+      if (!path.startsWith('/api/v1')) continue;
+      expect([path, security ?? 'as all']).toEqual([path, 'as all']);
+    }
+});
+
+test('every schema compiles', () => {
+  const ajv = new Ajv({ strict: false, validateFormats: false });
+  ajv.addSchema({ $id: 'api', ...document });
+  const pointers: string[] = [];
+  const visit = (node: unknown, pointer: string): void => {
+    if (typeof node !== 'object' || node === null) return;
+    for (const [key, value] of Object.entries(node)) {
+      const at = `${pointer}/${encodeURIComponent(key.replaceAll('~', '~0').replaceAll('/', '~1'))}`;
+      if (key === 'schema') pointers.push(at);
+      else visit(value, at);
+    }
+  };
+  visit(document.paths, '/paths');
+  for (const name of Object.keys(document.components.schemas)) pointers.push(`/components/schemas/${name}`);
+  expect(pointers.length).toBeGreaterThan(300);
+  for (const pointer of pointers) expect(() => ajv.compile({ $ref: `api#${pointer}` }), pointer).not.toThrow();
 });
 
 test('replies are open for further fields', () => {
