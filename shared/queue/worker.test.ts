@@ -128,6 +128,27 @@ describe('acknowledging', () => {
     await expectEmpty('landing');
   });
 
+  it('has all its slots again after receives that brought less than there was room for', async () => {
+    const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
+    const handled: number[] = [];
+    const worker = startWorker({
+      slots: 5,
+      handle: async ({ message }) => {
+        handled.push(message.n);
+        if (message.n >= 3) await allowed;
+        return acknowledge;
+      },
+    });
+    for (const n of range(3)) {
+      await send('landing', [n]);
+      await vi.waitFor(() => expect(handled).toHaveLength(n + 1), { timeout: 20_000 });
+    }
+    await send('landing', [3, 4, 5, 6, 7]);
+    await vi.waitFor(() => expect(worker.inFlight()).toBe(5), { timeout: 20_000 });
+    allow();
+    await expectEmpty('landing');
+  });
+
   it('hands a message over again after a handler threw, with its receive count', async () => {
     const receiveCounts: number[] = [];
     startWorker({
