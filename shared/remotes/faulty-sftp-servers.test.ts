@@ -131,7 +131,7 @@ test.each<[string, SftpLogins, string, object?]>([
     'silence to a password',
     { onTry: () => 'wait' },
     'REMOTE_UNREACHABLE',
-    { timeouts: { connect: 1_000, stall: 1_000 } },
+    { timeouts: { connect: 8_000, stall: 1_000 } },
   ],
   ['a server that has no SFTP', { hasSftp: false }, 'REMOTE_PROTOCOL'],
 ])('%s is met with one try', async (_name, logins, code, change = {}) => {

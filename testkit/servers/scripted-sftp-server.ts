@@ -130,7 +130,7 @@ export async function startScriptedSftpServer(
     remote: remoteDocumentSchema.parse({
       ...{ kind: 'remote', tenant: 'acme', name: 'partner', type: 'sftp', host: HOST, user: 'u', paths: ['/in/'] },
       ...{ port: (server.address() as { port: number }).port, password: 'partner-password' },
-      ...{ hostKeys: [`SHA256:${fingerprint}`], timeouts: { connect: '5s', stall: '1s' } },
+      ...{ hostKeys: [`SHA256:${fingerprint}`], timeouts: { connect: '30s', stall: '2s' } },
     }),
     secrets: { 'partner-password': 'hush-scripted' },
     async stop() {
