@@ -1,5 +1,6 @@
 /** `npm run bench -- <name>`: measurements that carry their own yardstick, so that a ratio holds on any machine. */
 import { Command, InvalidArgumentError } from 'commander';
+import type { CampaignsBenchOptions } from './campaigns.ts';
 import type { FairnessBenchOptions } from './fairness.ts';
 import type { GrowthBenchOptions } from './growth.ts';
 
@@ -144,6 +145,19 @@ program
       await runFlowsBench(options);
     },
   );
+
+program
+  .command('campaigns')
+  .description('mails per second against a bare SDK loop, a held rate, reports folded in, and reads of a status')
+  .option('--recipients <count>', 'recipients of a campaign', positiveInteger, 50_000)
+  .option('--size <bytes>', 'of the HTML of a mail', positiveInteger, 20_000)
+  .option('--seconds <count>', 'for so long the rate is held', positiveInteger, 60)
+  .option('--events <count>', 'reports to fold in', positiveInteger, 50_000)
+  .option('--json', 'print one JSON object', false)
+  .action(async (options: CampaignsBenchOptions) => {
+    const { runCampaignsBench } = await import('./campaigns.ts');
+    await runCampaignsBench(options);
+  });
 
 await program.parseAsync();
 
