@@ -9,10 +9,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import type { SQSClient } from '@aws-sdk/client-sqs';
-import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import { PARTNER_PROCESSES, type ServiceName } from '#local/launcher/processes.ts';
 import { type Stack, type StartStackOptions, startStack } from '#local/stack.ts';
-import type { Sql } from '#shared/db/connect-database.ts';
+import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
@@ -138,7 +137,16 @@ async function connectFleet(parts: {
   const prefix = env.LONGSHORE_PREFIX ?? '';
   const credentials = { accessKeyId: env.AWS_ACCESS_KEY_ID ?? '', secretAccessKey: env.AWS_SECRET_ACCESS_KEY ?? '' };
   const aws = { region: env.AWS_REGION ?? '', credentials };
-  const sql = connectLauncher(endpoints.postgres);
+  // Guarantees are checked over whole tables, after an hour's soak too.
+  const sql = connectDatabase(
+    {
+      DATABASE_URL: endpoints.postgres,
+      DATABASE_POOL_MAX: 1,
+      DATABASE_PREPARE: true,
+      DATABASE_STATEMENT_TIMEOUT_MS: 120_000,
+    },
+    'longshore-test',
+  );
   const s3 = createS3Client({ LONGSHORE_S3_PATH_STYLE: true, endpoint: endpoints.s3, ...aws });
   const sqs = createSqsClient({ endpoint: endpoints.sqs, ...aws });
   const sns = createSnsClient({ endpoint: endpoints.sns, ...aws });
