@@ -65,10 +65,11 @@ test('the map names every module that a message passes, and no more than twelve 
   timeout: 120_000,
 }, async () => {
   for (const [name, value] of Object.entries(bed.env)) vi.stubEnv(name, value);
+  const registry = new Registry();
   const worker = createPartnerWorker({
     config: loadPartnerWorkerConfig({ ...bed.env, LONGSHORE_LEASE_MS: '60000' }),
     logger: createLogger({ service: 'partner-worker', level: 'error' }),
-    registry: new Registry(),
+    registry,
   });
   const session = new Session();
   session.connect();
@@ -81,7 +82,13 @@ test('the map names every module that a message passes, and no more than twelve 
   if (first === undefined || second === undefined) throw new Error('no jobs were made');
   // So that the route is compiled, and the connections are made.
   await send(first);
-  await vi.waitFor(async () => expect(await bed.countVersions('landing')).toBe(1), { timeout: 60_000 });
+  await vi.waitFor(
+    async () =>
+      expect(await registry.metrics()).toMatch(
+        /longshore_queue_handled_total\{[^}]*disposition="acknowledge"[^}]*\} 1\n/,
+      ),
+    { timeout: 60_000 },
+  );
 
   // The statement that stores the outcome stops at this lock, before anything that follows it.
   const blocker = await bed.sql.reserve();

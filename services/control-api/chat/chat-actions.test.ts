@@ -58,7 +58,7 @@ beforeAll(async () => {
       },
       teamsWebhooks: new Map([['desk', null]]),
       // More than answers take on a busy machine: only those that wait for a lock are late.
-      answerMs: 1_000,
+      answerMs: 3_000,
     },
     linkSecret: 'links',
     signIn: { hasLinks: false, consoleOrigin: undefined, portalOrigin: PORTAL },
