@@ -119,6 +119,14 @@ const settingsSchema = z
           .max(100),
       })
       .optional(),
+    /** clamd, for the step `scan`; files wait at it when absent. */
+    scanner: z
+      .strictObject({
+        host: z.string().min(1).max(253),
+        port: port.default(3310),
+        networks: z.array(cidr).min(1),
+      })
+      .optional(),
     /** How people sign in to the console and the portal; nobody does when absent. */
     signIn: z
       .strictObject({

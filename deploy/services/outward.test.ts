@@ -4,6 +4,8 @@ import type { Template } from 'aws-cdk-lib/assertions';
 import { beforeAll, expect, test } from 'vitest';
 import { readSettings } from '../settings.ts';
 import { resourcesOf, synthesise } from '../synthesise-test-bed.ts';
+import { outwardRules, outwardVariables } from './outward.ts';
+import { SERVICE_ACCESS } from './service-access.ts';
 import { SERVICES } from './service-catalogue.ts';
 
 const PREFIX = 'example-ls-dev';
@@ -128,4 +130,16 @@ test('a mail server without a sender, or a password in the clear, fails the synt
   expect(() => synthesise({ ...settings, mail })).toThrow(/LONGSHORE_SMTP_FROM/);
   const inClear = { ...mail, from: 'longshore@example.com', user: 'longshore', passwordSecret: 'smtp-password' };
   expect(() => synthesise({ ...settings, mail: inClear })).toThrow(/LONGSHORE_SMTP_TLS/);
+});
+
+test('the workers, and nobody else, reach the scanner of the settings', () => {
+  const scanning = { ...settings, scanner: { host: 'clamd.internal', port: 3310, networks: ['10.64.0.0/24'] } };
+  const reaching = SERVICES.filter(({ name }) => {
+    const variables = outwardVariables(scanning, SERVICE_ACCESS[name]);
+    const rules = outwardRules(scanning, SERVICE_ACCESS[name]);
+    const isReached = rules.some(({ network, port }) => network === '10.64.0.0/24' && port === 3310);
+    expect(variables.LONGSHORE_CLAMD).toBe(isReached ? 'clamd.internal:3310' : undefined);
+    return isReached;
+  });
+  expect(reaching.map(({ name }) => name).sort()).toEqual(['large-file-worker', 'partner-worker']);
 });

@@ -13,25 +13,35 @@ export interface OutwardRule {
 
 const HTTPS = 443;
 
-export function outwardVariables({ reach, mail }: DeploySettings, { reaches }: ServiceAccess): Record<string, string> {
+export function outwardVariables(
+  { reach, mail, scanner }: DeploySettings,
+  { reaches }: ServiceAccess,
+): Record<string, string> {
   const networks = reachesIn(reach, reaches).map(([kind, { networks }]) => [REACH_VARIABLES[kind], networks.join(',')]);
   return {
     ...Object.fromEntries(networks),
     ...(mail !== undefined && reaches.includes('mail') && mailVariables(mail)),
+    ...(scanner !== undefined && reaches.includes('scanner') && { LONGSHORE_CLAMD: `${scanner.host}:${scanner.port}` }),
   };
 }
 
 /** Beside HTTPS to everywhere, which every service has. */
-export function outwardRules({ reach, mail }: DeploySettings, { reaches }: ServiceAccess): OutwardRule[] {
+export function outwardRules({ reach, mail, scanner }: DeploySettings, { reaches }: ServiceAccess): OutwardRule[] {
   const rules = reachesIn(reach, reaches).flatMap(([kind, { networks, ports }]) =>
     networks.flatMap((network) =>
       ports.filter((port) => port !== HTTPS).map((port) => ({ network, port, description: `${kind} of the settings` })),
     ),
   );
-  if (mail === undefined || !reaches.includes('mail')) return rules;
+  const toServer = (server: { readonly networks: readonly string[]; readonly port: number } | undefined, of: string) =>
+    (server?.networks ?? []).map((network) => ({
+      network,
+      port: server?.port ?? HTTPS,
+      description: `the ${of} of the settings`,
+    }));
   return [
     ...rules,
-    ...mail.networks.map((network) => ({ network, port: mail.port, description: 'the mail server of the settings' })),
+    ...(reaches.includes('mail') ? toServer(mail, 'mail server') : []),
+    ...(reaches.includes('scanner') ? toServer(scanner, 'scanner') : []),
   ];
 }
 

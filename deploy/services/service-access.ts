@@ -23,7 +23,7 @@ export const REACH_VARIABLES = {
   notices: 'LONGSHORE_NOTICE_ADDRESSES',
 } as const;
 
-export type Reach = keyof typeof REACH_VARIABLES | 'mail';
+export type Reach = keyof typeof REACH_VARIABLES | 'mail' | 'scanner';
 
 export interface ServiceAccess {
   readonly takes: readonly QueueId[];
@@ -90,7 +90,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     usesReceiptKeys: true,
     sendsMails: true,
     links: 'writes',
-    reaches: ['partners', 'stores', 'remotes', 'mail'],
+    reaches: ['partners', 'stores', 'remotes', 'mail', 'scanner'],
   },
   'large-file-worker': {
     ...NOTHING,
@@ -104,7 +104,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     // The credentials of external stores.
     readsSecrets: true,
     usesReceiptKeys: true,
-    reaches: ['partners', 'stores', 'remotes', 'mail'],
+    reaches: ['partners', 'stores', 'remotes', 'mail', 'scanner'],
     protectsItself: true,
   },
   'retry-sweeper': {
