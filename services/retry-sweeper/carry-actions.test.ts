@@ -349,7 +349,7 @@ test('reroute sends quarantined files to the router again', async () => {
   const jobs = await seedFailed(3);
   const fileIds = jobs.slice(0, 2).map(({ fileId }) => fileId);
   await sql`DELETE FROM jobs WHERE file_id = ANY(${fileIds})`;
-  await sql`UPDATE files SET status = 'QUARANTINED', failed_jobs = 0, error_code = 'NO_ROUTE' WHERE id = ANY(${fileIds})`;
+  await sql`UPDATE files SET status = 'QUARANTINED', job_count = 0, failed_jobs = 0, error_code = 'NO_ROUTE' WHERE id = ANY(${fileIds})`;
   await sql`UPDATE audit_events SET type = 'file.quarantined' WHERE file_id = ANY(${fileIds})`;
   const id = await run('reroute', { tenant: 'acme' });
   await carryAll();
