@@ -191,6 +191,19 @@ describe('the order', () => {
   });
 });
 
+test('of two files of one instant, the later waits for the earlier until that is routed', async () => {
+  await seed({ objects: [named('a.csv', 10), named('b.csv', 10)] });
+  const a = await idOf('a.csv');
+  await sql`UPDATE files SET order_seq = CASE name WHEN 'a.csv' THEN 1 ELSE 2 END`;
+  await sql`UPDATE jobs SET order_seq = 2`;
+  await sql`DELETE FROM jobs WHERE id = ${a}`;
+  await sql`UPDATE files SET status = 'QUEUED', routed_at = NULL, job_count = 0, open_jobs = 0 WHERE name = 'a.csv'`;
+  expect(await giveTurns()).toEqual([]);
+  await sql`UPDATE files SET order_seq = 3 WHERE name = 'a.csv'`;
+  await sql`UPDATE job_lines SET look_at = now()`;
+  expect(await giveTurns()).toEqual(['b.csv']);
+});
+
 describe('a failed file', () => {
   beforeEach(async () => {
     await seed({ objects: [named('head.csv', 1), named('next.csv', 2), named('last.csv', 3)] });

@@ -487,6 +487,15 @@ describe('claim and outcome', () => {
     });
   });
 
+  test('the lease of a file whose archive copy another worker has is not renewed', async () => {
+    const { fileId: id } = await claimOne();
+    await sql`UPDATE files SET epoch = 3, lease_until = now() + interval '1 minute' WHERE id = ${id}`;
+    const renew = (epoch: number) =>
+      renewLeases(sql, { jobs: [], files: [{ id, epoch }], chunks: [], leaseMs: 60_000 });
+    expect(await renew(2)).toMatchObject({ fileIds: [] });
+    expect(await renew(3)).toMatchObject({ fileIds: [id] });
+  });
+
   test('a lease that has ended is not renewed, though nobody took the job over', async () => {
     const job = await claimOne();
     await sql`UPDATE jobs SET lease_until = now() - interval '1 ms'`;
