@@ -524,6 +524,22 @@ describe('operators', () => {
     await expectSound();
   });
 
+  test('a file whose job was reopened while it was being archived is archived, and not finished', async () => {
+    const job = await claimOne();
+    await storeOne(job, 'failed', failed);
+    await sql`UPDATE files SET lease_until = NULL`;
+    const fileId = job.fileId;
+    const lease = { token: randomUUID(), service: 'partner-worker', leaseMs: 60_000 };
+    const [held] = await claimArchives(sql, { fileIds: [fileId], ...lease });
+    await reopenJobs(sql, { jobIds: [job.id], actor: 'operator:test', reason: 'partner fixed it' });
+    const epoch = held?.epoch ?? 0;
+    const copy = { bucket: 'archive', key: job.file.key, versionId: 'v' };
+    await storeArchives(sql, [{ type: 'archived', fileId, epoch, ...copy }], 'partner-worker');
+    const [file] = await sql`SELECT status, archive_key AS key, finished_at AS finished FROM files`;
+    expect(file).toEqual({ status: 'PROCESSING', key: job.file.key, finished: null });
+    await expectSound();
+  });
+
   test('reopening and cancelling tell what they did not touch', async () => {
     const job = await claimOne();
     expect(await reopenJobs(sql, { jobIds: [job.id], actor: 'operator:test', reason: '-' })).toEqual([]);
