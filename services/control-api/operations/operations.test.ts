@@ -521,6 +521,7 @@ describe('dead letters', () => {
       ['ingest', true],
       ['work', true],
       ['partner-steps', false],
+      ['mail-events', false],
     ]);
   });
 });
