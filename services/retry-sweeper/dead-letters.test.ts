@@ -83,7 +83,7 @@ function dueMessage(jobId: string): string {
 test('parks what no service could read, from every queue, once and with an explanation', async () => {
   await Promise.all(QUEUE_IDS.map((queue) => bed.send(place.queues[queue].deadLetterUrl, 'no JSON: \u00e9', queue)));
   await sweeper.start();
-  const rows = await letters(4);
+  const rows = await letters(QUEUE_IDS.length);
   expect(rows.map(({ queue }) => queue).sort()).toEqual([...QUEUE_IDS].sort());
   for (const row of rows) {
     expect(row).toMatchObject({ state: 'PARKED', receiveCount: 3, body: 'no JSON: \u00e9' });
@@ -93,7 +93,7 @@ test('parks what no service could read, from every queue, once and with an expla
     for (const queue of QUEUE_IDS) expect(await bed.count(place.queues[queue].deadLetterUrl)).toBe(0);
   });
   const events = await bed.sql`SELECT type FROM audit_events WHERE type LIKE 'dead-letter.%'`;
-  expect(events.map(({ type }) => type)).toEqual(Array.from({ length: 4 }, () => 'dead-letter.parked'));
+  expect(events.map(({ type }) => type)).toEqual(QUEUE_IDS.map(() => 'dead-letter.parked'));
 });
 
 test('lets the clocks wake the open row that a dead wake-up names', async () => {
