@@ -169,7 +169,8 @@ describe.each(SERVICES)('$name', ({ name, loadConfig }) => {
       text.includes(`createAddressGuard({ allow: config.${variable}`) ? [kind] : [],
     );
     const mails = loads('shared/notices/send-mail.ts') ? ['mail'] : [];
-    expect([...access.reaches].sort()).toEqual([...called, ...mails].sort());
+    const scanners = text.includes('config.LONGSHORE_CLAMD') ? ['scanner'] : [];
+    expect([...access.reaches].sort()).toEqual([...called, ...mails, ...scanners].sort());
   });
 
   test('has a role that names its own resources and no wildcard of actions', () => {

@@ -40,6 +40,7 @@ steps:
 kind: route
 tenant: ${TENANT}
 name: below
+runOnly: true
 retry: { maxAttempts: 20, firstDelay: 100ms, maxDelay: 1s }
 steps: [{ deliver: { key: "{{ tenant }}/below/{{ name }}" } }]
 `;

@@ -165,7 +165,7 @@ test('a tenant sees its own users and changes none', async () => {
 });
 
 test('a route that takes no file by itself, run by others, shuts nobody out', async () => {
-  const route = { kind: 'route', tenant: 'acme', name: 'below', steps: [{ deliver: {} }] };
+  const route = { kind: 'route', tenant: 'acme', name: 'below', runOnly: true, steps: [{ deliver: {} }] };
   expect((await ask('POST', '/routes', route)).status).toBe(200);
   expect((await findSftpLogin(api.sql, 'acme-erp'))?.routeGlobs.flat()).not.toContain(null);
 });

@@ -93,7 +93,7 @@ export interface Simulated {
 }
 
 const REFUSALS: Readonly<Record<Refusal, string>> = {
-  'no match': 'it has no match: other routes run it',
+  'no match': 'runOnly: other routes run it',
   path: 'no glob of match.path matches the path',
   excluded: 'match.exclude excludes the path',
   empty: 'the file is empty, and acceptEmpty is false',

@@ -8,6 +8,7 @@ const READING_ORDER: readonly unknown[] = [
   'name',
   'description',
   'match',
+  'runOnly',
   'ordered',
   'records',
   'steps',

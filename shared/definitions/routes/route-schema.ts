@@ -214,8 +214,10 @@ export const routeDocumentSchema = z
     tenant: idSchema,
     name: idSchema,
     description: z.string().max(500).optional(),
-    /** Absent: the route takes no file by itself; other routes `run` it. */
+    /** Absent where the route says `runOnly`. */
     match: matchSchema.optional(),
+    /** The route takes no file by itself: other routes `run` it. */
+    runOnly: z.boolean().optional(),
     acceptEmpty: z.boolean().default(true),
     ordered: z.boolean().default(false),
     /** On an ordered route: whether a failed file holds back those after it. */
@@ -231,7 +233,15 @@ export const routeDocumentSchema = z
     records: recordsSchema.optional(),
     steps: stepsSchemaOf(stepSchema, 50, findOrderFaults),
   })
-  .superRefine(({ records, steps }, context) => {
+  .superRefine(({ match, runOnly, records, steps }, context) => {
+    if (match === undefined && runOnly !== true)
+      context.addIssue({
+        code: 'custom',
+        path: ['match'],
+        message: 'a route needs match, unless only other routes run it: runOnly: true',
+      });
+    if (match !== undefined && runOnly === true)
+      context.addIssue({ code: 'custom', path: ['runOnly'], message: 'a route with match takes files already; leave one of the two out' });
     const parse = steps.findIndex((step) => Object.hasOwn(step, 'parse'));
     if (parse >= 0 && records === undefined) {
       context.addIssue({
