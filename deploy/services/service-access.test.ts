@@ -169,7 +169,7 @@ describe.each(SERVICES)('$name', ({ name, loadConfig }) => {
       text.includes(`createAddressGuard({ allow: config.${variable}`) ? [kind] : [],
     );
     const mails = loads('shared/notices/send-mail.ts') ? ['mail'] : [];
-    const scanners = text.includes('config.LONGSHORE_CLAMD') ? ['scanner'] : [];
+    const scanners = loads('shared/content/scan/clamd-client.ts') ? ['scanner'] : [];
     expect([...access.reaches].sort()).toEqual([...called, ...mails, ...scanners].sort());
   });
 

@@ -98,7 +98,7 @@ export const LANDING_EVENTS = [
   mailEvent,
   otherEvent,
 ] as const;
-/** Other events of the mail service are of no use, and no reason for a dead letter. */
-export const MAIL_EVENTS = [mailEvent, otherEvent] as const;
+/** Its rule lets nothing else in: what does not fit is set aside for a person. */
+export const MAIL_EVENTS = [mailEvent] as const;
 
 export type LandingEvent = MessageOf<(typeof LANDING_EVENTS)[number]>;
