@@ -241,7 +241,11 @@ export const routeDocumentSchema = z
         message: 'a route needs match, unless only other routes run it: runOnly: true',
       });
     if (match !== undefined && runOnly === true)
-      context.addIssue({ code: 'custom', path: ['runOnly'], message: 'a route with match takes files already; leave one of the two out' });
+      context.addIssue({
+        code: 'custom',
+        path: ['runOnly'],
+        message: 'a route with match takes files already; leave one of the two out',
+      });
     const parse = steps.findIndex((step) => Object.hasOwn(step, 'parse'));
     if (parse >= 0 && records === undefined) {
       context.addIssue({
