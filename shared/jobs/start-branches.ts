@@ -42,6 +42,8 @@ export interface BranchState {
   readonly code: string | null;
   readonly cause: string | null;
   readonly message: string | null;
+  /** Since it last changed. */
+  readonly quietMs: number;
   /** Of its succeeded steps, by kind. */
   readonly outputs: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
@@ -117,7 +119,7 @@ export function startBranches(
       SELECT EXISTS (SELECT 1 FROM parent) AS "isHeld",
         coalesce((
           SELECT jsonb_agg(jsonb_build_object('jobId', s.id, 'branch', s.branch, 'state', s.state, 'code', s.error_code, 'cause', s.error_cause,
-            'message', s.error_message, 'outputs', coalesce((
+            'message', s.error_message, 'quietMs', greatest(0, extract(epoch FROM clock_timestamp() - s.updated_at) * 1000), 'outputs', coalesce((
               SELECT jsonb_object_agg(t.kind, coalesce(t.output, '{}')) FROM job_steps t
               WHERE t.job_id = s.id AND t.state = 'SUCCEEDED'), '{}')) ORDER BY s.id)
           FROM shown s), '[]') AS branches,

@@ -358,6 +358,7 @@ test('a join is decided by the states alone: in any order of branches, looked at
             state: each as never,
             code: null,
             cause: null,
+            quietMs: 0,
             message: null,
             outputs: {},
           }),

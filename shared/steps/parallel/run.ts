@@ -12,8 +12,9 @@ import { failed } from '../step-failure.ts';
 import { ANY_BRANCH, BRANCHES, type StepOutcome } from '../step-outcome.ts';
 import { type ParallelOptions, parallelOptions } from './options.ts';
 
-/** Only a net: the branch that ends last wakes the job. */
-const BRANCHES_MS = 300_000;
+/** Only a net: the branch that ends last wakes the job. After a kill in between it is found as late again as the branches were quiet. */
+const SOONEST_LOOK_MS = 5_000;
+const LATEST_LOOK_MS = 300_000;
 
 export const parallelStep: StepKind<ParallelOptions> = {
   kind: parallelOptions.kind,
@@ -34,7 +35,11 @@ export function outcomeOf(
   const succeeded = states.filter(({ state }) => state === 'SUCCEEDED');
   const output = { branches: Object.fromEntries(states.map((state) => [state.branch ?? '', describe(state)])) };
   const isJoined = join === 'any' ? succeeded.length > 0 || open.length === 0 : open.length === 0;
-  if (!isJoined) return { type: 'wait', afterMs: BRANCHES_MS, reason: join === 'any' ? ANY_BRANCH : BRANCHES };
+  if (!isJoined) {
+    const quietMs = Math.min(...states.map((state) => state.quietMs));
+    const afterMs = Math.min(Math.max(SOONEST_LOOK_MS, quietMs), LATEST_LOOK_MS);
+    return { type: 'wait', afterMs, reason: join === 'any' ? ANY_BRANCH : BRANCHES };
+  }
   const unsuccessful = states.length - succeeded.length;
   const isFailure = join === 'any' ? succeeded.length === 0 : unsuccessful > 0;
   if (!isFailure || onFailure === 'continue') return { type: 'succeeded', output };
