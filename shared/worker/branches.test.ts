@@ -342,6 +342,16 @@ describe('when', () => {
   });
 });
 
+test.each([
+  { join: 'all', onFailure: 'continue' },
+  { join: 'any', onFailure: 'fail' },
+] as const)('an infected branch fails the job with its cause: $join, $onFailure', (how) => {
+  const branch = { jobId: '1', code: null, cause: null, message: null, quietMs: 0, outputs: {} };
+  const infected = { ...branch, branch: 'one', state: 'FAILED', code: 'SCAN_ERROR', cause: 'SCAN_INFECTED' } as const;
+  const outcome = outcomeOf([infected, { ...branch, branch: 'two', state: 'SUCCEEDED' }], how);
+  expect(outcome).toMatchObject({ type: 'failed', cause: 'SCAN_INFECTED' });
+});
+
 test('a join is decided by the states alone: in any order of branches, looked at any number of times', () => {
   const state = fc.constantFrom('PENDING', 'RUNNING', 'WAITING', 'SUCCEEDED', 'FAILED', 'CANCELLED');
   const options = fc.record({ join: fc.constantFrom('all', 'any'), onFailure: fc.constantFrom('fail', 'continue') });

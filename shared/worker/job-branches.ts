@@ -1,5 +1,4 @@
 /** Branches below a step of a claimed job: made from its route, or from another route of the tenant, and woken. */
-import { randomUUIDv7 } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { RouteCache } from '#shared/definitions/route-cache.ts';
 import type { CompiledRoute } from '#shared/definitions/routes/compile-route.ts';
@@ -37,15 +36,15 @@ export function createJobBranches(options: JobBranchesOptions) {
 
     function branchOf(
       compiled: CompiledRoute,
-      ids: { routeId: string; routeVersionId: string },
+      { routeId, routeVersionId }: Pick<ClaimedJob, 'routeId' | 'routeVersionId'>,
       branch: string | null,
     ) {
       const {
         isOrdered: _isOrdered,
         headFailure: _headFailure,
         ...first
-      } = newJob({ ...ids, route: compiled }, job.isLarge);
-      return { ...first, id: randomUUIDv7(), branch };
+      } = newJob({ routeId, routeVersionId, route: compiled }, job.isLarge);
+      return { ...first, branch };
     }
 
     async function findRoute(name: string) {

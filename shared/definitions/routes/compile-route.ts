@@ -69,18 +69,20 @@ export function compileRoute(definition: unknown): CompiledRoute {
   const refuses = (path: string, sizeBytes: number): Refusal | undefined => {
     if (match === undefined) return 'no match';
     if (sizeBytes === 0 && !acceptEmpty) return 'empty';
-    if (sizeBytes < (match?.minSize ?? 0)) return 'too small';
-    if (sizeBytes > (match?.maxSize ?? Number.POSITIVE_INFINITY)) return 'too large';
+    if (sizeBytes < (match.minSize ?? 0)) return 'too small';
+    if (sizeBytes > (match.maxSize ?? Number.POSITIVE_INFINITY)) return 'too large';
     if (!isTaken(path)) return 'path';
     return isExcluded(path) ? 'excluded' : undefined;
   };
   const calls = callsOf(parsed.data);
   const grouped = groupCalls(parsed.data.steps, calls);
   const steps = grouped.map(compileStep);
-  const branchSteps = new Map(grouped.map((step, seq) => [seq, branchesOf(step)]));
-  const inBranches = [...branchSteps.values()].flat().flatMap(([, inner]) => inner.map(compileStep));
+  const branches = grouped.map((step) =>
+    branchesOf(step).map(([name, inner]) => ({ name, steps: inner.map(compileStep) })),
+  );
+  const inBranches = branches.flat().flatMap((branch) => branch.steps);
   const suffixes = new Set([...steps, ...inBranches].flatMap((step) => step.companionSuffixes));
-  const route: CompiledRoute = {
+  const whole: Omit<CompiledRoute, 'branchesAt'> = {
     tenantId: tenant,
     name,
     takesFiles: match !== undefined,
@@ -101,23 +103,18 @@ export function compileRoute(definition: unknown): CompiledRoute {
     failJobAt: records?.failJobAt ?? 1,
     calls,
     steps,
-    branchesAt: (seq) =>
-      new Map(
-        (branchSteps.get(seq) ?? []).map(([branch, inner]) => [
-          branch,
-          {
-            ...route,
-            steps: inner.map(compileStep),
-            calls: [],
-            ordered: false,
-            holds: () => false,
-            branchesAt: () => new Map(),
-          },
-        ]),
-      ),
   };
-  return route;
+  const inBranch = { ...whole, calls: [], ordered: false, holds: () => false, branchesAt: () => NO_BRANCHES };
+  const branchesBySeq = branches.map(
+    (each) =>
+      new Map(
+        each.map(({ name: branch, steps: own }): [string, CompiledRoute] => [branch, { ...inBranch, steps: own }]),
+      ),
+  );
+  return { ...whole, branchesAt: (seq) => branchesBySeq[seq] ?? NO_BRANCHES };
 }
+
+const NO_BRANCHES: ReadonlyMap<string, CompiledRoute> = new Map();
 
 const NO_PATH = { path: [], exclude: [] };
 

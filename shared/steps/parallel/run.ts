@@ -41,14 +41,14 @@ export function outcomeOf(
     return { type: 'wait', afterMs, reason: join === 'any' ? ANY_BRANCH : BRANCHES };
   }
   const unsuccessful = states.length - succeeded.length;
-  const isFailure = join === 'any' ? succeeded.length === 0 : unsuccessful > 0;
-  if (!isFailure || onFailure === 'continue') return { type: 'succeeded', output };
+  // What must not go on with one branch must not with any, whatever the route says of failures.
   const infected = states.find(({ cause }) => quarantines(cause));
+  const isFailure = join === 'any' ? succeeded.length === 0 : unsuccessful > 0;
+  if (infected === undefined && (!isFailure || onFailure === 'continue')) return { type: 'succeeded', output };
   const named = states
     .filter(({ state }) => state !== 'SUCCEEDED')
     .map(({ branch, code, cause }) => `${branch ?? ''} (${[code, cause].filter((part) => part !== null).join(' ')})`);
   const message = `${unsuccessful} of ${states.length} branches did not succeed: ${named.join(', ')}. Retry this job to repeat them.`;
-  // What must not go on with one branch must not with any.
   const cause = infected?.cause ?? 'BRANCH_FAILED';
   return { type: 'failed', code: 'BRANCH_ERROR', cause, message, output };
 }
