@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { findPostgresBinaries } from '#local/postgres/binaries.ts';
 import { type RunningPostgres, type StartPostgresOptions, startPostgres } from '#local/postgres/start-postgres.ts';
 import { chooseUnprivilegedRun, type WayName } from '#local/postgres/unprivileged.ts';
+import type { Logger } from '#shared/runtime/logger.ts';
 import { startProcess } from '#testkit/servers/start-process.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -83,6 +84,26 @@ describe('data', () => {
     expect(await readFile(join(directory, 'postgres', 'data', 'postmaster.pid'), 'utf8')).toContain(String(first.pid));
     const second = await start();
     expect(await query(second.url, 'SELECT count(*)::int AS n FROM kept')).toEqual([{ n: 1000 }]);
+  });
+
+  test('are served again once the last session of a killed server has noticed', async () => {
+    const first = await start();
+    const sql = postgres(first.url, { max: 1, onnotice: () => {}, connect_timeout: 5 });
+    const [session] = await sql<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`;
+    process.kill(session!.pid, 'SIGSTOP');
+    const said: string[] = [];
+    const logger = { info: ({ line }: { line: string }) => said.push(line) } as unknown as Logger;
+    try {
+      first.kill('SIGKILL');
+      await first.ended;
+      const second = start({ logger });
+      await vi.waitFor(() => expect(said.join()).toContain('is still in use'), { timeout: 60_000 });
+      process.kill(session!.pid, 'SIGCONT');
+      expect(await query((await second).url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    } finally {
+      if (isAlive(session!.pid)) process.kill(session!.pid, 'SIGCONT');
+      await sql.end({ timeout: 1 });
+    }
   });
 
   test('are not lost when making the database was cut off', async () => {

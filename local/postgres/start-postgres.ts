@@ -103,9 +103,13 @@ export async function startPostgres(options: StartPostgresOptions): Promise<Runn
   }
 }
 
-/** The server takes a process that has ended, and that nobody has waited for yet, for a living one. */
+/**
+ * Sessions of a killed server hold its memory until they notice. And a process that has ended, and that nobody has waited for yet,
+ * passes for a living one.
+ */
 function isLockedByRemains(lines: readonly string[]): boolean {
   const text = lines.join('\n');
+  if (/pre-existing shared memory block .* is still in use/.test(text)) return true;
   const pid = /Is another post(?:master|gres) \(PID (\d+)\)/.exec(text)?.[1];
   return text.includes('postmaster.pid') && pid !== undefined && startOfProcess(Number(pid)) === undefined;
 }
