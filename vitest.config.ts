@@ -33,8 +33,10 @@ export default defineConfig({
   test: {
     globalSetup: ['testkit/vitest/global-setup.ts'],
     reporters: ['default', './testkit/vitest/slowest-files.ts'],
-    testTimeout: 60_000,
+    // How long a machine may take that does ten other things at once: nothing waits for its limit where all is well.
+    testTimeout: 120_000,
     hookTimeout: 180_000,
+    expect: { poll: { timeout: 60_000 } },
     projects: PROJECT_NAMES.filter((name) => files[name].length > 0).map((name) => ({
       extends: true,
       test: { name, include: files[name], ...poolOf(name) },

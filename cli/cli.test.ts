@@ -404,7 +404,7 @@ test('watching shows how far a copy is, as plain lines where there is no termina
   const lookedAt = () => api.logged.some((line) => line.includes('"route":"/api/v1/files/:id"'));
   api.logged.length = 0;
   const watching = longshore(['status', job.fileId, '--watch']);
-  await expect.poll(lookedAt, { timeout: 15_000 }).toBe(true);
+  await expect.poll(lookedAt).toBe(true);
   await api.sql`UPDATE files SET status = 'COMPLETED', finished_at = now() WHERE id = ${job.fileId}`;
   const { code, err } = await watching;
   expect(code).toBe(0);
@@ -413,7 +413,7 @@ test('watching shows how far a copy is, as plain lines where there is no termina
     'deliver:  25%  500 kB of 2 MB  100 kB/s  15 s left',
     expect.stringMatching(/: completed$/),
   ]);
-}, 30_000);
+});
 
 test('a file that waits for a person, or for a partner, says so and who ends it', async () => {
   const [job] = await seedJobs(api.sql, { isLarge: true });
@@ -428,14 +428,14 @@ test('a file that waits for a person, or for a partner, says so and who ends it'
   const watching = longshore(['status', job.fileId, '--watch']);
   const lookedAt = () => api.logged.filter((line) => line.includes('"route":"/api/v1/files/:id"')).length;
   api.logged.length = 0;
-  await expect.poll(lookedAt, { timeout: 15_000 }).toBeGreaterThan(0);
+  await expect.poll(lookedAt).toBeGreaterThan(0);
   expect(await longshore(['release', job.id, '--reason', 'looked at it'])).toMatchObject({ code: 0 });
   await api.sql`UPDATE jobs SET state = 'WAITING', wait_reason = 'BREAKER_OPEN', step_attempts = 1, next_action_at = ${due} WHERE id = ${job.id}`;
   const waiting = await longshore(['status', job.fileId]);
   expect(waiting.out).toMatch(/^status +waiting$/m);
   expect(waiting.out).toMatch(/waiting: deliver, for BREAKER_OPEN, until 2030-01-02 03:04:05Z; 1 of 3 attempts used/);
   api.logged.length = 0;
-  await expect.poll(lookedAt, { timeout: 15_000 }).toBeGreaterThan(1);
+  await expect.poll(lookedAt).toBeGreaterThan(1);
   await api.sql`UPDATE files SET status = 'COMPLETED', finished_at = now() WHERE id = ${job.fileId}`;
   const { err } = await watching;
   const told = err.split('\n').filter((line) => !/: processing$/.test(line));
@@ -447,7 +447,7 @@ test('a file that waits for a person, or for a partner, says so and who ends it'
     expect.stringMatching(/: completed$/),
     '',
   ]);
-}, 40_000);
+});
 
 test('lists notices that were not taken, and has parked ones sent again', async () => {
   const event = '019aa4c2-7d1e-7b62-9a51-0f3f1f6f0a11';

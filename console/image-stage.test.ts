@@ -23,4 +23,4 @@ test('the pages are built from what the stage copies', () => {
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
-}, 60_000);
+});

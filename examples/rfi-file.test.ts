@@ -161,4 +161,4 @@ test('at the partner some fail for good at each API, and some recover', async ()
   } finally {
     await partner.stop();
   }
-}, 30_000);
+});

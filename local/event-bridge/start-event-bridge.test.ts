@@ -165,7 +165,7 @@ describe('the event bridge', () => {
     objects.append(objectCreated('sibling.csv', 'longshore-landing-2'));
     objects.append(objectCreated('wanted.csv'));
     expect(keysOf(await receive((events) => events.length === 1))).toEqual(['wanted.csv']);
-    await vi.waitFor(() => expect(objects.read(10)).toEqual([]), { timeout: 20_000 });
+    await vi.waitFor(() => expect(objects.read(10)).toEqual([]), { timeout: 60_000 });
     await bridge.stop();
   });
 
@@ -191,7 +191,7 @@ describe('the event bridge', () => {
     for (let round = 0; round < 5; round += 1) {
       objects.append(objectCreated(`latency-${round}`));
       // The journal forgets an entry once the queue has it.
-      await vi.waitFor(() => expect(objects.read(1)).toEqual([]), { timeout: 20_000, interval: 5 });
+      await vi.waitFor(() => expect(objects.read(1)).toEqual([]), { timeout: 60_000, interval: 5 });
     }
     await bridge.stop();
   });
@@ -199,11 +199,11 @@ describe('the event bridge', () => {
   it('keeps events on disk while the queue is down and sends each once it is back', async () => {
     const bridge = startBridge();
     objects.append(objectCreated('before'));
-    await vi.waitFor(() => expect(objects.read(1)).toEqual([]), { timeout: 20_000 });
+    await vi.waitFor(() => expect(objects.read(1)).toEqual([]), { timeout: 60_000 });
     await queues.stop();
     const keys = Array.from({ length: 25 }, (_, index) => `while-down-${index}`);
     for (const key of keys) objects.append(objectCreated(key));
-    await vi.waitFor(async () => expect(await failuresOf(bridge)).toBeGreaterThan(0), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await failuresOf(bridge)).toBeGreaterThan(0), { timeout: 60_000 });
     expect(objects.read(100)).toHaveLength(25);
     queues = await startQueues();
     const events = await receive((all) => new Set(keysOf(all)).size === 26);
@@ -219,14 +219,14 @@ describe('the event bridge', () => {
       objects.append(objectCreated(key));
       if (index % 20 === 0) await delay(5);
       if (index % 100 === 50) {
-        await vi.waitFor(() => expect(objects.read(1, 0)[0]?.key).not.toBe(keys[0]), { timeout: 20_000 });
+        await vi.waitFor(() => expect(objects.read(1, 0)[0]?.key).not.toBe(keys[0]), { timeout: 60_000 });
         expect(await bridge.end('SIGKILL')).toEqual({ code: null, signal: 'SIGKILL' });
         bridge = spawnBridge();
       }
     }
     const received = await receive((events) => new Set(keysOf(events)).size === keys.length);
     expect(new Set(keysOf(received))).toEqual(new Set(keys));
-    await vi.waitFor(() => expect(objects.read(1)).toEqual([]), { timeout: 20_000 });
+    await vi.waitFor(() => expect(objects.read(1)).toEqual([]), { timeout: 60_000 });
     expect(await bridge.end('SIGTERM')).toEqual({ code: 0, signal: null });
   });
 });

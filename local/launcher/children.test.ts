@@ -82,8 +82,8 @@ describe('a child', () => {
     const router = children.supervised.get('router')!;
     const before = router.pid!;
     process.kill(before, 'SIGKILL');
-    await vi.waitFor(() => expect(router.restarts).toBe(1), { timeout: 20_000 });
-    await vi.waitFor(() => expect(router.pid).toBeTypeOf('number'), { timeout: 20_000 });
+    await vi.waitFor(() => expect(router.restarts).toBe(1), { timeout: 60_000 });
+    await vi.waitFor(() => expect(router.pid).toBeTypeOf('number'), { timeout: 60_000 });
     expect(router.pid).not.toBe(before);
     const lines = (await readFile(join(home.logs, 'router.log'), 'utf8')).trimEnd().split('\n');
     const parsed = lines.map((line) => JSON.parse(line) as { msg: string; names?: string[] });
@@ -188,7 +188,7 @@ describe('after kill -9 of the launcher', () => {
     const { kill, pids } = await startLauncher(directory);
     expect(pids.filter(isAlive)).toHaveLength(3);
     kill();
-    await vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), { timeout: 20_000, interval: 50 });
+    await vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), { timeout: 60_000, interval: 50 });
     const home = await openHome(directory);
     home.release();
   });
@@ -197,7 +197,7 @@ describe('after kill -9 of the launcher', () => {
     const directory = join(parent, 'home');
     const { kill, pids } = await startLauncher(directory);
     kill();
-    const home = await vi.waitFor(() => openHome(directory), { timeout: 20_000, interval: 10 });
+    const home = await vi.waitFor(() => openHome(directory), { timeout: 60_000, interval: 10 });
     await waitForLeftovers(home.childrenFile);
     expect(pids.filter(isAlive)).toEqual([]);
     home.release();
@@ -218,9 +218,9 @@ test('a guardian that was killed is replaced and still knows the children', asyn
   const sleeper = Number((await starter.untilLine(/^\d+$/))[0]);
   const first = await findGuardian(starter.pid);
   process.kill(first, 'SIGKILL');
-  await vi.waitFor(async () => expect(await findGuardian(starter.pid)).not.toBe(first), { timeout: 20_000 });
+  await vi.waitFor(async () => expect(await findGuardian(starter.pid)).not.toBe(first), { timeout: 60_000 });
   starter.kill('SIGKILL');
-  await vi.waitFor(() => expect(isAlive(sleeper)).toBe(false), { timeout: 20_000, interval: 50 });
+  await vi.waitFor(() => expect(isAlive(sleeper)).toBe(false), { timeout: 60_000, interval: 50 });
 });
 
 async function findGuardian(parentPid: number): Promise<number> {

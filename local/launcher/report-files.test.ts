@@ -58,7 +58,7 @@ test('after a retry the time is that of the retry', async () => {
       SELECT now() - interval '2300 ms', 'job.reopened', 'acme', id, 'operator:x', '{}' FROM files`;
   });
   await vi.waitFor(() => expect(lines).toEqual(['acme  again.csv  5 B  received → delivered  2.3 s']), {
-    timeout: 20_000,
+    timeout: 60_000,
   });
   reporting.abort();
   await reported;
@@ -70,12 +70,12 @@ test('tells each file once, also one that becomes visible after a later one', as
   const print = (line: string) => void lines.push(line);
   const reported = reportFiles({ sql, print, signal: reporting.signal });
   await addFinished('first.csv');
-  await vi.waitFor(() => expect(lines).toHaveLength(1), { timeout: 20_000 });
+  await vi.waitFor(() => expect(lines).toHaveLength(1), { timeout: 60_000 });
   await addFinished('second.csv');
   await addFinished('late.csv', '2 s');
-  await vi.waitFor(() => expect(lines).toHaveLength(3), { timeout: 20_000 });
+  await vi.waitFor(() => expect(lines).toHaveLength(3), { timeout: 60_000 });
   await addFinished('third.csv');
-  await vi.waitFor(() => expect(lines).toHaveLength(4), { timeout: 20_000 });
+  await vi.waitFor(() => expect(lines).toHaveLength(4), { timeout: 60_000 });
   reporting.abort();
   await reported;
   expect(lines[0]).toBe('acme  first.csv  3.4 kB  received → delivered → archived  1.2 s');
@@ -128,7 +128,7 @@ test('tells of the records below their file', async () => {
     byCode: { 'VALIDATION_ERROR HTTP_500': 1 },
     durationMs: 5,
   });
-  await vi.waitFor(() => expect(lines).toHaveLength(3), { timeout: 20_000 });
+  await vi.waitFor(() => expect(lines).toHaveLength(3), { timeout: 60_000 });
   reporting.abort();
   await reported;
   expect(lines.slice(1)).toEqual(['    3 records: 2 SUCCESS, 1 FAILED', '    1 VALIDATION_ERROR: 1 HTTP_500']);

@@ -106,14 +106,14 @@ test('a number starts so many, each with its port, its log and its place in the 
 test('grows with what waits, up to as many further ones as there are cores, and drains them when nothing does', async () => {
   await startScaled({ 'partner-worker': 'auto' }, 2);
   load = { ...IDLE, visibleMessages: 2_000, waitingRows: 100_000 };
-  await vi.waitFor(() => expect(names()).toHaveLength(3), { timeout: 20_000 });
+  await vi.waitFor(() => expect(names()).toHaveLength(3), { timeout: 60_000 });
   load = IDLE;
-  await vi.waitFor(() => expect(names()).toEqual(['partner-worker']), { timeout: 20_000 });
-  await vi.waitFor(async () => expect(await targets()).toHaveLength(1), { timeout: 20_000 });
+  await vi.waitFor(() => expect(names()).toEqual(['partner-worker']), { timeout: 60_000 });
+  await vi.waitFor(async () => expect(await targets()).toHaveLength(1), { timeout: 60_000 });
   for (const instance of [2, 3]) {
     const log = join(home.logs, `partner-worker-${instance}.log`);
     await vi.waitFor(async () => expect(await readFile(log, 'utf8')).toMatch(/drained.*ended: code 0/s), {
-      timeout: 20_000,
+      timeout: 60_000,
     });
   }
 });
@@ -121,13 +121,13 @@ test('grows with what waits, up to as many further ones as there are cores, and 
 test('a load that cannot be read changes nothing', async () => {
   await startScaled({ 'partner-worker': 'auto' });
   load = { ...IDLE, visibleMessages: 1_500 };
-  await vi.waitFor(() => expect(names()).toHaveLength(2), { timeout: 20_000 });
+  await vi.waitFor(() => expect(names()).toHaveLength(2), { timeout: 60_000 });
   load = 'unknown';
   const log = join(home.logs, 'launcher.log');
   await vi.waitFor(
     async () => expect((await readFile(log, 'utf8')).split('clock tick failed').length).toBeGreaterThan(3),
     {
-      timeout: 20_000,
+      timeout: 60_000,
     },
   );
   expect(names()).toHaveLength(2);
@@ -138,8 +138,8 @@ test('an instance that dies is started again, and stopping ends all of them', as
   const second = children.supervised.get('partner-worker-2');
   const pid = second?.pid;
   second?.kill('SIGKILL');
-  await vi.waitFor(() => expect(second?.restarts).toBe(1), { timeout: 20_000 });
-  await vi.waitFor(() => expect(second?.pid).toSatisfy((now) => now !== undefined && now !== pid), { timeout: 20_000 });
+  await vi.waitFor(() => expect(second?.restarts).toBe(1), { timeout: 60_000 });
+  await vi.waitFor(() => expect(second?.pid).toSatisfy((now) => now !== undefined && now !== pid), { timeout: 60_000 });
   const reached = await targets();
   await scaler?.stop();
   await children.stop();

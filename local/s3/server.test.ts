@@ -665,7 +665,7 @@ describe('events', () => {
     journal.close();
     const database = openMetadataDatabase(s3.directory);
     const count = database.prepare('SELECT count(*) AS count FROM events');
-    await expect.poll(() => count.get()?.count, { timeout: 5_000 }).toBe(0);
+    await expect.poll(() => count.get()?.count).toBe(0);
     database.close();
   });
 });

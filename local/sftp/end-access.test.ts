@@ -46,7 +46,7 @@ describe('an open session', () => {
           'detail-type': 'SFTP Server File Upload Failed',
           detail: { 'file-path': expect.stringContaining('under-way.csv') },
         }),
-      { timeout: 20_000 },
+      { timeout: 60_000 },
     );
   });
 
@@ -60,10 +60,10 @@ describe('an open session', () => {
         output += String(chunk);
       });
     client.stdin.write('pwd\n');
-    await vi.waitFor(() => expect(output).toContain('Remote working directory'), { timeout: 20_000 });
+    await vi.waitFor(() => expect(output).toContain('Remote working directory'), { timeout: 60_000 });
     gateway.users.delete('acme-user');
     try {
-      await vi.waitFor(() => expect(output).toContain('Received disconnect'), { timeout: 20_000 });
+      await vi.waitFor(() => expect(output).toContain('Received disconnect'), { timeout: 60_000 });
     } finally {
       client.kill('SIGKILL');
     }
@@ -81,7 +81,7 @@ describe('an open session', () => {
       },
     };
     gateway.users.set('acme-user', changed);
-    await vi.waitFor(() => expect(checks).toBeGreaterThan(3), { timeout: 20_000 });
+    await vi.waitFor(() => expect(checks).toBeGreaterThan(3), { timeout: 60_000 });
     await call<unknown>((done) => connection.sftp.stat('/', done));
     gateway.users.set('acme-user', { ...user, publicKeys: [added.public] });
     await closed;

@@ -178,7 +178,7 @@ describe('an upload whose connection is cut', () => {
     cut.client.destroy();
     const filePath = `/${LANDING}/acme${path}`;
     const eventsOf = () => test.events().filter(({ detail }) => detail['file-path'] === filePath);
-    await vi.waitFor(() => expect(eventsOf()).toHaveLength(1), { timeout: 20_000 });
+    await vi.waitFor(() => expect(eventsOf()).toHaveLength(1), { timeout: 60_000 });
     expect(eventsOf()[0]).toMatchObject({
       'detail-type': 'SFTP Server File Upload Failed',
       detail: {
@@ -238,7 +238,7 @@ describe('a name that is not UTF-8', () => {
     const path = Buffer.from([0x2f, 0xc0, 0xae, 0xc0, 0xae]);
     channel.write(Buffer.concat([Buffer.from([0, 0, 0, 9 + path.length, 17, 0, 0, 0, 1, 0, 0, 0, path.length]), path]));
     await vi.waitFor(() => expect(Buffer.concat(replies).toString('latin1')).toContain('NAME_REJECTED'), {
-      timeout: 20_000,
+      timeout: 60_000,
     });
     await raw.close();
   });

@@ -189,13 +189,13 @@ describe.skipIf(!isInstalled(OPENSSH_SFTP))('OpenSSH sftp', () => {
     const received = async () => (await test.gateway.metrics.receivedBytes.get()).values[0]?.value ?? 0;
     const before = await received();
     await vi.waitFor(async () => expect(await received()).toBeGreaterThan(before + 2 * PART_BYTES), {
-      timeout: 20_000,
+      timeout: 60_000,
       interval: 5,
     });
     child.kill('SIGKILL');
     await exited;
     const eventsOf = () => test.events().filter(({ detail }) => detail['file-path'] === `/${LANDING}/acme/killed.bin`);
-    await vi.waitFor(() => expect(eventsOf()).toHaveLength(1), { timeout: 20_000 });
+    await vi.waitFor(() => expect(eventsOf()).toHaveLength(1), { timeout: 60_000 });
     expect(eventsOf()[0]!['detail-type']).toBe('SFTP Server File Upload Failed');
     expect(eventsOf()[0]!.detail.bytes).toBeLessThan(size);
     expect(await test.openUploadCount()).toBe(0);

@@ -37,7 +37,7 @@ describe('while the object store is down', () => {
     for (let offset = 0; offset < 2 * PART_BYTES; offset += piece.length) {
       await call((done) => sftp.write(handle, piece, 0, piece.length, offset, done));
     }
-    await vi.waitFor(() => expect(test.journal.openUploads.list()).toHaveLength(1), { timeout: 20_000 });
+    await vi.waitFor(() => expect(test.journal.openUploads.list()).toHaveLength(1), { timeout: 60_000 });
     await test.stopStore();
     expect(await codeOf(call((done) => sftp.close(handle, done)))).toBe('DEPENDENCY_UNAVAILABLE');
     expect(test.journal.openUploads.list()).toMatchObject([{ bucket: LANDING, key: 'acme/large.bin' }]);
@@ -78,12 +78,12 @@ describe('a client', () => {
     channel.write(Buffer.concat(reads));
     const sentMegabytes = async (): Promise<number> =>
       ((await test.gateway.metrics.sentBytes.get()).values[0]?.value ?? 0) / 1_024 / 1_024;
-    await vi.waitFor(async () => expect(await sentMegabytes()).toBeGreaterThan(1), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await sentMegabytes()).toBeGreaterThan(1), { timeout: 60_000 });
     // As many requests of another channel as would have been served long since, had they not waited.
     for (let round = 0; round < 300; round += 1) await call((done) => sftp.stat('/large.bin', done as never));
     expect(await sentMegabytes()).toBeLessThan(12);
     channel.resume();
-    await vi.waitFor(async () => expect(await sentMegabytes()).toBeGreaterThan(23), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await sentMegabytes()).toBeGreaterThan(23), { timeout: 60_000 });
     await close();
   });
 

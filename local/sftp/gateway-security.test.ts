@@ -129,7 +129,7 @@ describe('the handshake', () => {
     socket.write('SSH-2.0-probe\r\n');
     await vi.waitFor(
       () => expect(Buffer.concat(received).toString('latin1')).toContain('kex-strict-s-v00@openssh.com'),
-      { timeout: 20_000 },
+      { timeout: 60_000 },
     );
     socket.destroy();
   });
@@ -154,7 +154,7 @@ describe('sockets', () => {
     expect(await places()).toBeLessThanOrEqual(2);
     expect(await failure({})).toBe('connected');
     await Promise.all(silent.filter(({ closed }) => !closed).map((socket) => once(socket, 'close')));
-    await vi.waitFor(async () => expect(await places()).toBe(0), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await places()).toBe(0), { timeout: 60_000 });
     expect(await counter('refusedConnections', 'unauthenticated')).toBeGreaterThan(50);
     expect(await failure({})).toBe('connected');
   });
@@ -167,7 +167,7 @@ describe('sockets', () => {
     await first.close();
     await second.close();
     await vi.waitFor(async () => expect((await test.gateway.metrics.sessions.get()).values[0]?.value).toBe(0), {
-      timeout: 20_000,
+      timeout: 60_000,
     });
     expect(await failure({})).toBe('connected');
   });

@@ -156,7 +156,7 @@ describe('the gateway process', () => {
     await expect(connectSftp(config)).rejects.toThrow(/authentication/i);
     const key = { username: 'acme-user', publicKey: further.public, label: 'x', reason: 'x' };
     expect(await addSftpKey(sql as unknown as Sql, key, 'test')).toBe('added');
-    const open = await vi.waitFor(() => connectSftp(config), { timeout: 20_000, interval: 200 });
+    const open = await vi.waitFor(() => connectSftp(config), { timeout: 60_000, interval: 200 });
     const ended = once(open.client, 'close');
     await revokeSftpKey(
       sql as unknown as Sql,
@@ -164,12 +164,12 @@ describe('the gateway process', () => {
       'test',
     );
     await vi.waitFor(() => expect(connectSftp(config)).rejects.toThrow(/authentication/i), {
-      timeout: 20_000,
+      timeout: 60_000,
       interval: 200,
     });
     await ended;
     await (await gateway.connect()).close();
-  }, 90_000);
+  });
 
   it('lets a user in no more once it is disabled', async () => {
     const gateway = await startGateway();
@@ -177,7 +177,7 @@ describe('the gateway process', () => {
     await sql`UPDATE sftp_users SET disabled_at = now()`;
     try {
       await vi.waitFor(() => expect(gateway.connect()).rejects.toThrow(/authentication/i), {
-        timeout: 20_000,
+        timeout: 60_000,
         interval: 200,
       });
     } finally {
@@ -203,7 +203,7 @@ describe('the gateway process', () => {
     const connection = await gateway.connect();
     connection.client.on('error', () => undefined);
     await beginUpload(connection, '/at-kill.bin', 20 * 1_024 * 1_024);
-    await vi.waitFor(async () => expect(await openUploadCount()).toBe(1), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await openUploadCount()).toBe(1), { timeout: 60_000 });
     await gateway.process.end('SIGKILL');
     expect(await openUploadCount()).toBe(1);
     await startGateway();

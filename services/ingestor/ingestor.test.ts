@@ -168,7 +168,7 @@ async function settled(): Promise<void> {
       const { ApproximateNumberOfMessages: visible, ApproximateNumberOfMessagesNotVisible: held } = Attributes ?? {};
       expect([visible, held]).toEqual(['0', '0']);
     },
-    { timeout: 20_000, interval: 50 },
+    { timeout: 60_000, interval: 50 },
   );
 }
 
@@ -251,7 +251,7 @@ describe('objects of other writers', () => {
     expect(await files()).toEqual([]);
     expect(await countOf('Object Created', 'gone')).toBe(2);
     await send(created({ ...object, versionId: 'not-a-version-id' }));
-    await vi.waitFor(async () => expect(await countOf('Object Created', 'refused')).toBe(1), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await countOf('Object Created', 'refused')).toBe(1), { timeout: 60_000 });
     expect(await files()).toEqual([]);
   });
 
@@ -332,7 +332,7 @@ describe('what is no file', () => {
       ['SFTP Server File Upload Completed', 'gone', 2],
       ['SFTP Server File Upload Failed', 'refused', 1],
     ] as const) {
-      await vi.waitFor(async () => expect(await countOf(event, outcome)).toBe(count), { timeout: 20_000 });
+      await vi.waitFor(async () => expect(await countOf(event, outcome)).toBe(count), { timeout: 60_000 });
     }
     expect(await files()).toMatchObject([{ key: 'plain/a.csv', status: 'QUEUED' }]);
   });
@@ -462,7 +462,7 @@ describe('while the object store is away', () => {
     const object = await put('acme/a.csv', 'x', AS_SFTP);
     await send(created(object), completed({ ...object, key: 'acme/b.csv' }));
     for (const event of ['Object Created', 'SFTP Server File Upload Completed']) {
-      await vi.waitFor(async () => expect(await countOf(event, 'later')).toBeGreaterThan(0), { timeout: 20_000 });
+      await vi.waitFor(async () => expect(await countOf(event, 'later')).toBeGreaterThan(0), { timeout: 60_000 });
     }
     expect(await files()).toEqual([]);
   });

@@ -128,7 +128,7 @@ test('a worker killed in the middle costs the parts in flight, and the next one 
   >`SELECT output FROM job_steps WHERE kind = 'deliver'`;
   expect(step?.output).toMatchObject({ store: 'globex', copy: { proof: 'CRC32', plan: 'streamed', parts: PARTS + 1 } });
   await expectSound();
-}, 120_000);
+});
 
 test('a large file goes by the large-file-worker and is confirmed by the other', async () => {
   const body = randomBytes(2 * PART_BYTES + 1);
@@ -143,7 +143,7 @@ test('a large file goes by the large-file-worker and is confirmed by the other',
     { step_kind: 'deliver', service: 'large-file-worker' },
   ]);
   await expectSound();
-}, 120_000);
+});
 
 test('small files go by the partner-worker, and wait for a store that is away', async () => {
   const bodies = [randomBytes(10), Buffer.alloc(0), randomBytes(PART_BYTES + 100)];
@@ -161,4 +161,4 @@ test('small files go by the partner-worker, and wait for a store that is away', 
     expect(await far.farVersions(key)).toHaveLength(1);
   }
   await expectSound();
-}, 120_000);
+});

@@ -49,7 +49,7 @@ async function start(main: URL): Promise<WorkerProcess> {
 }
 
 async function untilCompleted(count: number): Promise<void> {
-  const endMs = performance.now() + 40_000;
+  const endMs = performance.now() + 100_000;
   for (;;) {
     const [row] = await bed.sql<{ done: number }[]>`SELECT count(*)::int AS done FROM files WHERE status = 'COMPLETED'`;
     if (row?.done === count) return;

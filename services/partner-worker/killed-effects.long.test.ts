@@ -76,7 +76,7 @@ beforeAll(async () => {
       ],
     }),
   );
-}, 120_000);
+});
 afterAll(async () => {
   await bed?.stop();
   await Promise.all([target?.stop(), server?.stop(), rm(secrets, { recursive: true, force: true })]);

@@ -93,7 +93,7 @@ beforeAll(async () => {
         ...{ retry: { maxAttempts: 100, firstDelay: '100ms' }, steps: [step] },
       }),
     );
-}, 120_000);
+});
 afterAll(async () => {
   await bed?.stop();
   partner?.closeAllConnections();

@@ -37,7 +37,7 @@ afterEach(async () => {
 
 /** Sweeps meanwhile, as the fleet does: a killed worker takes messages with it for as long as their visibility lasts. */
 async function sweepUntil(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + 40_000;
+  const endMs = performance.now() + 100_000;
   for (let round = 0; !(await condition()); round += 1) {
     if (performance.now() > endMs) {
       const rows = await bed.sql`SELECT state, step_kind, error_cause, count(*)::int FROM jobs GROUP BY 1, 2, 3`;

@@ -83,7 +83,7 @@ async function applyDefinitions(baseUrl: string, maxSweeps: number): Promise<voi
 }
 
 async function sweepUntil(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + 40_000;
+  const endMs = performance.now() + 100_000;
   for (let round = 0; !(await condition()); round += 1) {
     if (performance.now() > endMs) {
       const rows = await bed.sql`SELECT state, error_cause, count(*)::int FROM records GROUP BY 1, 2`;

@@ -29,7 +29,7 @@ async function run(verb: ActionVerb, filter: Parameters<typeof previewAction>[1]
 async function untilDone(id: string): Promise<void> {
   const isDone = async () =>
     expect(await bed.sql`SELECT state FROM actions WHERE id = ${id}`).toEqual([{ state: 'DONE' }]);
-  await vi.waitFor(isDone, { timeout: 20_000, interval: 50 });
+  await vi.waitFor(isDone, { timeout: 60_000, interval: 50 });
 }
 
 test('retried jobs are woken in their queue, and redriven letters are back in theirs as they were', async () => {
@@ -59,7 +59,7 @@ test('retried jobs are woken in their queue, and redriven letters are back in th
       for (const { jobId } of await bed.bodies(place.queues['partner-steps'].url)) woken.add(jobId);
       expect(woken).toEqual(new Set(jobs.map(({ id }) => id)));
     };
-    await vi.waitFor(areWoken, { timeout: 20_000, interval: 50 });
+    await vi.waitFor(areWoken, { timeout: 60_000, interval: 50 });
     await untilDone(await run('redrive', { queue: 'work' }));
     expect(await bed.bodies(place.queues.work.url)).toEqual([JSON.parse(body)]);
     expect(await bed.sql`SELECT state FROM dead_letters`).toEqual([{ state: 'REDRIVEN' }]);

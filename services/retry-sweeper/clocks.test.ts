@@ -55,7 +55,7 @@ async function startSweeper(variables: Record<string, string> = {}) {
 }
 
 function until(condition: () => Promise<void>): Promise<void> {
-  return vi.waitFor(condition, { timeout: 15_000, interval: 50 });
+  return vi.waitFor(condition, { timeout: 60_000, interval: 50 });
 }
 
 const senders = () =>

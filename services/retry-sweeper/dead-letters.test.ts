@@ -59,7 +59,7 @@ interface LetterRow {
 }
 
 function until(condition: () => Promise<void>): Promise<void> {
-  return vi.waitFor(condition, { timeout: 20_000, interval: 50 });
+  return vi.waitFor(condition, { timeout: 60_000, interval: 50 });
 }
 
 async function letters(count: number): Promise<LetterRow[]> {
@@ -72,7 +72,7 @@ async function letters(count: number): Promise<LetterRow[]> {
       expect(rows).toHaveLength(count);
       return [...rows];
     },
-    { timeout: 20_000, interval: 50 },
+    { timeout: 60_000, interval: 50 },
   );
 }
 

@@ -68,7 +68,7 @@ beforeAll(async () => {
   });
   mailServer.listen(0, '127.0.0.1');
   await once(mailServer.server, 'listening');
-}, 60_000);
+});
 
 afterAll(async () => {
   await new Promise<void>((resolve) => mailServer.close(() => resolve()));

@@ -90,10 +90,10 @@ test('after a day a foreign upload goes; a younger one, a sender’s, and one of
       LOG_LEVEL: 'silent',
     },
   });
-  await expect.poll(openUploads, { timeout: 30_000 }).toEqual(kept);
+  await expect.poll(openUploads).toEqual(kept);
   // One more round, that has seen them all.
   await beginUpload('staging', 'foreign', 25);
-  await expect.poll(openUploads, { timeout: 30_000 }).toEqual(kept);
+  await expect.poll(openUploads).toEqual(kept);
   const transfers = await bed.sql`SELECT state FROM transfers`;
   expect(transfers).toEqual([{ state: 'COPYING' }]);
-}, 60_000);
+});

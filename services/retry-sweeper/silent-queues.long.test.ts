@@ -15,7 +15,7 @@ test('a sweeper lives through minutes of silent queues, with wake-ups on their w
   await seedTenant(bed.sql);
   const { sweeper } = bed.createSweeper(place.prefix, { LONGSHORE_SWEEP_COUNT_MS: '5000' });
   await sweeper.start();
-  await vi.waitFor(async () => expect((await sweeper.readiness()).ok).toBe(true), { timeout: 20_000 });
+  await vi.waitFor(async () => expect((await sweeper.readiness()).ok).toBe(true), { timeout: 60_000 });
   await seedJobs(bed.sql, { count: 210, window: 0 });
   await bed.sql`UPDATE jobs SET queue = 'work'`;
   proxy.hush();

@@ -36,7 +36,7 @@ const start = async () => {
   await sweeper.start();
   return sweeper;
 };
-const until = (condition: () => Promise<void>) => vi.waitFor(condition, { timeout: 40_000, interval: 50 });
+const until = (condition: () => Promise<void>) => vi.waitFor(condition, { timeout: 60_000, interval: 50 });
 const untilOutboxIsEmpty = () => until(async () => expect(await bed.sql`SELECT 1 FROM outbox`).toHaveLength(0));
 const arrive = () => registerFiles(bed.sql, [arrivedObject()], 'test');
 /** Of jobs that wait for the clock; woken ones count as lost as soon as the queue answers. */

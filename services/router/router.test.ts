@@ -91,7 +91,7 @@ async function countIn(queueUrl: string): Promise<number> {
 }
 
 function handled(): Promise<void> {
-  return vi.waitFor(async () => expect(await countIn(queues.ingest.url)).toBe(0), { timeout: 15_000, interval: 50 });
+  return vi.waitFor(async () => expect(await countIn(queues.ingest.url)).toBe(0), { timeout: 60_000, interval: 50 });
 }
 
 async function bodies(queue: QueueId): Promise<Record<string, unknown>[]> {
@@ -175,13 +175,13 @@ test('leaves a file undecided whose route it cannot read, and routes the others'
   const files = await register({ tenantId, orderKey: 'a' }, { orderKey: 'b' });
   await wake(files);
   await router.start();
-  await vi.waitFor(async () => expect(await countIn(queues.ingest.url)).toBe(1), { timeout: 20_000 });
+  await vi.waitFor(async () => expect(await countIn(queues.ingest.url)).toBe(1), { timeout: 60_000 });
   await vi.waitFor(
     async () => {
       const metric = await registry.getSingleMetric('longshore_routed_files_total')!.get();
       expect(metric.values.find(({ labels }) => labels.outcome === 'undecided')?.value).toBeGreaterThan(0);
     },
-    { timeout: 20_000 },
+    { timeout: 60_000 },
   );
   const rows = await sql`SELECT tenant_id AS tenant, status FROM files ORDER BY tenant_id`;
   expect([...rows]).toEqual([

@@ -32,7 +32,7 @@ function open(url = database.url, max?: number): Sql {
 
 const write = (sql: Sql, id: string) =>
   sql`INSERT INTO tenants (id, name, ignore_globs) VALUES (${id}, ${id}, ${[]}) ON CONFLICT DO NOTHING`;
-const untilWritten = (sql: Sql, id: string) => vi.waitFor(() => write(sql, id), { timeout: 30_000, interval: 100 });
+const untilWritten = (sql: Sql, id: string) => vi.waitFor(() => write(sql, id), { timeout: 60_000, interval: 100 });
 
 async function startProxy() {
   const proxy = await startTcpProxy(database.url);
@@ -49,7 +49,7 @@ test('a session that became read-only is given up at the first write that it ref
       await expect(write(sql, 'two')).rejects.toMatchObject({ code: '25006' });
       await write(sql, 'two');
     },
-    { timeout: 10_000 },
+    { timeout: 60_000 },
   );
   expect(await sql`SELECT id FROM tenants WHERE id = ANY(${sql.array(['two', 'none'])})`).toEqual([{ id: 'two' }]);
 });
@@ -61,7 +61,7 @@ test('a server that is read-only does not count as there, and is found writable 
   const sql = open();
   await expect(assertDatabaseAnswers(sql, 5_000)).rejects.toThrow('read-only');
   await operator.unsafe(`ALTER DATABASE ${name} RESET default_transaction_read_only`);
-  await vi.waitFor(() => assertDatabaseAnswers(sql, 5_000), { timeout: 20_000, interval: 100 });
+  await vi.waitFor(() => assertDatabaseAnswers(sql, 5_000), { timeout: 60_000, interval: 100 });
   await write(sql, 'three');
 });
 
@@ -112,7 +112,7 @@ test('a pool of reads keeps the parsers of its reader when it is replaced', asyn
       await expect(write(reads.$client, 'six')).rejects.toMatchObject({ code: '25006' });
       await write(reads.$client, 'six');
     },
-    { timeout: 10_000 },
+    { timeout: 60_000 },
   );
   expect(typeof (await instant())).toBe('string');
 });

@@ -77,7 +77,7 @@ beforeAll(async () => {
     SELECT gen_random_uuid(), 'acme', job.id, '{1}' FROM job, generate_series(1, 50000)`;
   await sql`SET session_replication_role = origin`;
   await sql`ANALYZE`;
-}, 120_000);
+});
 
 afterAll(async () => {
   await sql.end({ timeout: 5 });

@@ -125,7 +125,7 @@ describe('the sender', () => {
     worker.start();
     await sender.send([entry('traced', { attributes: { traceparent: '00-abc' } })]);
     await vi.waitFor(() => expect(seen).toEqual([{ attributes: { traceparent: '00-abc' }, isRecent: true }]), {
-      timeout: 20_000,
+      timeout: 60_000,
     });
     await worker.stop({ timeoutMs: 3_000 });
   });

@@ -88,7 +88,7 @@ function depth(queueUrl: string) {
 async function expectEmpty(queue: QueueId): Promise<void> {
   await vi.waitFor(
     async () => expect(await depth(queues[queue].url)).toEqual({ visible: 0, inFlight: 0, delayed: 0 }),
-    { timeout: 20_000 },
+    { timeout: 60_000 },
   );
 }
 
@@ -108,7 +108,7 @@ describe('acknowledging', () => {
       },
     });
     await send('landing', [1]);
-    await vi.waitFor(() => expect(started).toHaveBeenCalledTimes(1), { timeout: 20_000 });
+    await vi.waitFor(() => expect(started).toHaveBeenCalledTimes(1), { timeout: 60_000 });
     expect((await depth(queues.landing.url)).inFlight).toBe(1);
     allow();
     await expectEmpty('landing');
@@ -124,7 +124,7 @@ describe('acknowledging', () => {
       },
     });
     await send('landing', range(200));
-    await vi.waitFor(() => expect(handled.toSorted((a, b) => a - b)).toEqual(range(200)), { timeout: 20_000 });
+    await vi.waitFor(() => expect(handled.toSorted((a, b) => a - b)).toEqual(range(200)), { timeout: 60_000 });
     await expectEmpty('landing');
   });
 
@@ -141,10 +141,10 @@ describe('acknowledging', () => {
     });
     for (const n of range(3)) {
       await send('landing', [n]);
-      await vi.waitFor(() => expect(handled).toHaveLength(n + 1), { timeout: 20_000 });
+      await vi.waitFor(() => expect(handled).toHaveLength(n + 1), { timeout: 60_000 });
     }
     await send('landing', [3, 4, 5, 6, 7]);
-    await vi.waitFor(() => expect(worker.inFlight()).toBe(5), { timeout: 20_000 });
+    await vi.waitFor(() => expect(worker.inFlight()).toBe(5), { timeout: 60_000 });
     allow();
     await expectEmpty('landing');
   });
@@ -160,7 +160,7 @@ describe('acknowledging', () => {
       },
     });
     await send('landing', [1]);
-    await vi.waitFor(() => expect(receiveCounts).toEqual([1, 2]), { timeout: 20_000 });
+    await vi.waitFor(() => expect(receiveCounts).toEqual([1, 2]), { timeout: 60_000 });
     await expectEmpty('landing');
   });
 
@@ -173,7 +173,7 @@ describe('acknowledging', () => {
       },
     });
     await send('landing', [1]);
-    await vi.waitFor(() => expect(at).toHaveLength(2), { timeout: 20_000 });
+    await vi.waitFor(() => expect(at).toHaveLength(2), { timeout: 60_000 });
     expect((at[1] ?? 0) - (at[0] ?? 0)).toBeGreaterThan(900);
   });
 });
@@ -197,14 +197,14 @@ describe('bad messages', () => {
     ];
     for (const body of garbage) await sendRaw('landing', body);
     await send('landing', range(50));
-    await vi.waitFor(() => expect(handled).toHaveLength(50), { timeout: 20_000 });
+    await vi.waitFor(() => expect(handled).toHaveLength(50), { timeout: 60_000 });
     await vi.waitFor(async () => expect((await depth(queues.landing.deadLetterUrl)).visible).toBe(garbage.length), {
-      timeout: 15_000,
+      timeout: 60_000,
     });
     await expectEmpty('landing');
     const { values } = await metrics.invalid.get();
     expect(values).toMatchObject([{ labels: { queue: 'landing' }, value: 3 * garbage.length }]);
-  }, 25_000);
+  });
 
   it('hands any body over as it stands to a raw worker', async () => {
     const bodies: string[] = [];
@@ -227,7 +227,7 @@ describe('bad messages', () => {
     });
     workers.push(worker);
     worker.start();
-    await vi.waitFor(() => expect(bodies).toEqual(['not json']), { timeout: 20_000 });
+    await vi.waitFor(() => expect(bodies).toEqual(['not json']), { timeout: 60_000 });
   });
 });
 
@@ -271,10 +271,10 @@ describe('driving again', () => {
         return acknowledge;
       },
     });
-    await vi.waitFor(() => expect(handled).toEqual([{ body, groupId: 'g' }]), { timeout: 20_000 });
+    await vi.waitFor(() => expect(handled).toEqual([{ body, groupId: 'g' }]), { timeout: 60_000 });
     await vi.waitFor(
       async () => expect(await depth(queues.ingest.deadLetterUrl)).toEqual({ visible: 0, inFlight: 0, delayed: 0 }),
-      { timeout: 20_000 },
+      { timeout: 60_000 },
     );
   });
 });
@@ -292,7 +292,7 @@ describe('slots', () => {
       },
     });
     await send('landing', range(60));
-    await vi.waitFor(() => expect(fast).toBe(59), { timeout: 20_000 });
+    await vi.waitFor(() => expect(fast).toBe(59), { timeout: 60_000 });
     allow();
     await expectEmpty('landing');
   });
@@ -311,7 +311,7 @@ describe('slots', () => {
       },
     });
     await send('landing', range(60));
-    await vi.waitFor(() => expect(handled).toBe(60), { timeout: 20_000 });
+    await vi.waitFor(() => expect(handled).toBe(60), { timeout: 60_000 });
     expect(most).toBeLessThanOrEqual(3);
   });
 
@@ -330,7 +330,7 @@ describe('slots', () => {
       },
     });
     await send('landing', range(60));
-    await vi.waitFor(() => expect(again).toEqual([7]), { timeout: 20_000 });
+    await vi.waitFor(() => expect(again).toEqual([7]), { timeout: 60_000 });
     await expectEmpty('landing');
     expect(Math.max(...sizes)).toBeGreaterThan(10);
     expect(Math.max(...sizes)).toBeLessThanOrEqual(20);
@@ -346,7 +346,7 @@ describe('slots', () => {
       },
     });
     await send('landing', [1, 2]);
-    await vi.waitFor(() => expect(receiveCounts).toEqual([1, 1, 2, 2]), { timeout: 20_000 });
+    await vi.waitFor(() => expect(receiveCounts).toEqual([1, 1, 2, 2]), { timeout: 60_000 });
     await expectEmpty('landing');
   });
 });
@@ -369,10 +369,10 @@ describe('FIFO', () => {
       },
     });
     await send('ingest', range(60), (n) => `group-${n % 6}`);
-    await vi.waitFor(() => expect([...seen.values()].flat()).toHaveLength(60), { timeout: 15_000 });
+    await vi.waitFor(() => expect([...seen.values()].flat()).toHaveLength(60), { timeout: 60_000 });
     for (const ns of seen.values()) expect(ns).toEqual(ns.toSorted((a, b) => a - b));
     expect(most).toBeGreaterThan(1);
-  }, 20_000);
+  });
 });
 
 describe('FIFO in batches', () => {
@@ -392,11 +392,11 @@ describe('FIFO in batches', () => {
       },
     });
     await send('ingest', range(100), (n) => `group-${n % 20}`);
-    await vi.waitFor(() => expect([...seen.values()].flat()).toHaveLength(100), { timeout: 15_000 });
+    await vi.waitFor(() => expect([...seen.values()].flat()).toHaveLength(100), { timeout: 60_000 });
     for (const ns of seen.values()) expect(ns).toEqual(ns.toSorted((a, b) => a - b));
     expect(largest).toBeGreaterThan(5);
     await expectEmpty('ingest');
-  }, 20_000);
+  });
 });
 
 describe('leases', () => {
@@ -413,7 +413,7 @@ describe('leases', () => {
     });
     const startedAtMs = performance.now();
     await send('landing', [1]);
-    await vi.waitFor(() => expect(performance.now() - startedAtMs).toBeGreaterThan(3_500), { timeout: 20_000 });
+    await vi.waitFor(() => expect(performance.now() - startedAtMs).toBeGreaterThan(3_500), { timeout: 60_000 });
     expect(calls).toBe(1);
     allow();
     await expectEmpty('landing');
@@ -435,9 +435,9 @@ describe('leases', () => {
       },
     });
     await send('landing', [1]);
-    await vi.waitFor(() => expect(isExtended).toBe(true), { timeout: 20_000 });
+    await vi.waitFor(() => expect(isExtended).toBe(true), { timeout: 60_000 });
     const extendedAtMs = performance.now();
-    await vi.waitFor(() => expect(performance.now() - extendedAtMs).toBeGreaterThan(500), { timeout: 20_000 });
+    await vi.waitFor(() => expect(performance.now() - extendedAtMs).toBeGreaterThan(500), { timeout: 60_000 });
     const [held] = fauxqs.server.inspectQueue(`t${prefixes}-landing`)?.messages.inflight ?? [];
     expect((held?.visibilityDeadline ?? 0) - Date.now()).toBeGreaterThan(500_000);
     allow();
@@ -493,10 +493,10 @@ it('does not run a message that waited until its visibility ran out: somebody el
     },
   });
   await send('landing', [1, 2]);
-  await vi.waitFor(() => expect(runs).toHaveLength(1), { timeout: 20_000 });
+  await vi.waitFor(() => expect(runs).toHaveLength(1), { timeout: 60_000 });
   const waited = runs[0]?.n === 1 ? 2 : 1;
   const sinceMs = performance.now();
-  await vi.waitFor(() => expect(performance.now() - sinceMs).toBeGreaterThan(1_500), { timeout: 20_000 });
+  await vi.waitFor(() => expect(performance.now() - sinceMs).toBeGreaterThan(1_500), { timeout: 60_000 });
   allow();
   await expectEmpty('landing');
   expect(runs.find(({ n }) => n === waited)?.receiveCount).toBeGreaterThan(1);
@@ -518,10 +518,10 @@ describe('stopping', () => {
       },
     });
     await send('landing', range(10));
-    await vi.waitFor(() => expect(metricTotal('received')).resolves.toBe(10), { timeout: 20_000 });
+    await vi.waitFor(() => expect(metricTotal('received')).resolves.toBe(10), { timeout: 60_000 });
     expect(started).toBe(5);
     const stopped = worker.stop({ timeoutMs: 10_000 });
-    await vi.waitFor(async () => expect((await depth(queues.landing.url)).visible).toBe(5), { timeout: 20_000 });
+    await vi.waitFor(async () => expect((await depth(queues.landing.url)).visible).toBe(5), { timeout: 60_000 });
     allow();
     expect(await stopped).toBe(true);
     expect(started).toBe(5);
@@ -537,14 +537,14 @@ describe('stopping', () => {
     };
     await send('landing', range(1_000));
     const first = startWorker({ pollers: 3, handle });
-    await vi.waitFor(() => expect(handled.length).toBeGreaterThan(100), { timeout: 20_000, interval: 1 });
+    await vi.waitFor(() => expect(handled.length).toBeGreaterThan(100), { timeout: 60_000, interval: 1 });
     expect(await first.stop({ timeoutMs: 5_000 })).toBe(true);
     expect(handled.length).toBeLessThan(1_000);
     expect(await depth(queues.landing.url)).toEqual({ visible: 1_000 - handled.length, inFlight: 0, delayed: 0 });
     startWorker({ handle });
-    await vi.waitFor(() => expect(handled).toHaveLength(1_000), { timeout: 20_000 });
+    await vi.waitFor(() => expect(handled).toHaveLength(1_000), { timeout: 60_000 });
     expect(new Set(handled).size).toBe(1_000);
-  }, 20_000);
+  });
 
   it('stops within its bound when a handler listens to nothing', async () => {
     let isAborted = false;
@@ -559,7 +559,7 @@ describe('stopping', () => {
       },
     });
     await send('landing', [1]);
-    await vi.waitFor(() => expect(worker.inFlight()).toBe(1), { timeout: 20_000 });
+    await vi.waitFor(() => expect(worker.inFlight()).toBe(1), { timeout: 60_000 });
     // The handler never ends, so that this one does is the bound.
     expect(await worker.stop({ timeoutMs: 1_500 })).toBe(false);
     expect(isAborted).toBe(true);
@@ -574,7 +574,7 @@ describe('stopping', () => {
       },
     });
     await send('landing', [1]);
-    await vi.waitFor(() => expect(worker.inFlight()).toBe(1), { timeout: 20_000 });
+    await vi.waitFor(() => expect(worker.inFlight()).toBe(1), { timeout: 60_000 });
     expect(await worker.stop({ timeoutMs: 3_000 })).toBe(true);
     expect((await depth(queues.landing.url)).visible).toBe(1);
   });
@@ -582,7 +582,7 @@ describe('stopping', () => {
   it('gives back what arrives after the stop', async () => {
     const handle = vi.fn(async () => acknowledge);
     const worker = startWorker({ waitTimeSeconds: 5, handle });
-    await vi.waitFor(() => expect(worker.isLive().lastPollAgeMs).toBeGreaterThan(50), { timeout: 20_000 });
+    await vi.waitFor(() => expect(worker.isLive().lastPollAgeMs).toBeGreaterThan(50), { timeout: 60_000 });
     const stopped = worker.stop({ timeoutMs: 10_000 });
     await send('landing', [1]);
     expect(await stopped).toBe(true);
@@ -602,12 +602,12 @@ describe('pausing', () => {
     });
     worker.pause();
     // The poll under way may still bring one.
-    await vi.waitFor(() => expect(worker.isLive().lastPollAgeMs).toBeGreaterThan(1_200), { timeout: 20_000 });
+    await vi.waitFor(() => expect(worker.isLive().lastPollAgeMs).toBeGreaterThan(1_200), { timeout: 60_000 });
     await send('landing', [1, 2]);
-    await vi.waitFor(async () => expect((await depth(queues.landing.url)).visible).toBe(2), { timeout: 20_000 });
+    await vi.waitFor(async () => expect((await depth(queues.landing.url)).visible).toBe(2), { timeout: 60_000 });
     expect(worker.isLive().ok).toBe(true);
     worker.resume();
-    await vi.waitFor(() => expect(handled).toHaveLength(2), { timeout: 20_000 });
+    await vi.waitFor(() => expect(handled).toHaveLength(2), { timeout: 60_000 });
   });
 });
 
@@ -627,9 +627,9 @@ describe('tenants', () => {
       },
     });
     await send('landing', range(10));
-    await vi.waitFor(() => expect(handled.toSorted()).toEqual([8, 9]), { timeout: 20_000 });
+    await vi.waitFor(() => expect(handled.toSorted()).toEqual([8, 9]), { timeout: 60_000 });
     allow();
-    await vi.waitFor(() => expect(handled).toHaveLength(10), { timeout: 20_000 });
+    await vi.waitFor(() => expect(handled).toHaveLength(10), { timeout: 60_000 });
     await expectEmpty('landing');
   });
 
@@ -645,7 +645,7 @@ describe('tenants', () => {
       },
     });
     await send('landing', range(20));
-    await vi.waitFor(() => expect(worker.inFlight()).toBe(4), { timeout: 20_000 });
+    await vi.waitFor(() => expect(worker.inFlight()).toBe(4), { timeout: 60_000 });
     allow();
     await expectEmpty('landing');
   });

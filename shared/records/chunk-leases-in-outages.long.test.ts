@@ -41,7 +41,7 @@ async function runThroughOutage(calls: readonly string[], play: (isLost: Promise
   });
   const running = runner.run(chunks);
   const isOver = /longshore_leases_lost_total\{kind="chunk"\} 1/;
-  await vi.waitFor(async () => expect(await runner.registry.metrics()).toMatch(isOver), { timeout: 20_000 });
+  await vi.waitFor(async () => expect(await runner.registry.metrics()).toMatch(isOver), { timeout: 60_000 });
   isLost.resolve();
   bed.partner.plays(() => undefined);
   proxy.speak();

@@ -48,7 +48,7 @@ for (const { name, missing, start } of PARTNER_SERVERS) {
     beforeAll(async () => {
       server = await start();
       connection = await open(server);
-    }, 120_000);
+    });
 
     afterAll(async () => {
       await connection?.close();

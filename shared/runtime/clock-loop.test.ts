@@ -28,7 +28,7 @@ test('ticks again and again and never overlaps', async () => {
     ticks += 1;
     return 'done';
   });
-  await vi.waitFor(() => expect(ticks).toBeGreaterThan(5), { timeout: 20_000 });
+  await vi.waitFor(() => expect(ticks).toBeGreaterThan(5), { timeout: 60_000 });
   expect(most).toBe(1);
 });
 
@@ -37,8 +37,8 @@ test('repeats at once while there is more to do', async () => {
   startLoop(async () => {
     ticks += 1;
     return ticks < 5 ? 'again' : 'done';
-  }, 60_000);
-  await vi.waitFor(() => expect(ticks).toBe(5), { timeout: 20_000 });
+  });
+  await vi.waitFor(() => expect(ticks).toBe(5), { timeout: 60_000 });
 });
 
 test('survives a tick that throws', async () => {
@@ -48,7 +48,7 @@ test('survives a tick that throws', async () => {
     if (ticks === 1) throw new Error('the database is away');
     return 'done';
   });
-  await vi.waitFor(() => expect(ticks).toBeGreaterThan(2), { timeout: 20_000 });
+  await vi.waitFor(() => expect(ticks).toBeGreaterThan(2), { timeout: 60_000 });
 });
 
 test('stops during its wait at once, and a tick that hangs within the bound', async () => {
@@ -80,6 +80,6 @@ test('says how many ticks in a row have failed, and forgets them after one that 
   });
   loops.push(loop);
   loop.start();
-  await vi.waitFor(() => expect(told.slice(0, 3)).toEqual([1, 2, 0]), { timeout: 20_000 });
+  await vi.waitFor(() => expect(told.slice(0, 3)).toEqual([1, 2, 0]), { timeout: 60_000 });
   expect(loop.failures()).toBe(0);
 });

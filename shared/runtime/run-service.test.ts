@@ -76,7 +76,7 @@ function runProgram(
           if (line === undefined) throw new Error(`not started: ${output} ${errors}`);
           return line.port as number;
         },
-        { timeout: 20_000, interval: 20 },
+        { timeout: 60_000, interval: 20 },
       ),
   };
 }
@@ -120,7 +120,7 @@ test('ends at once at the second signal', async () => {
   );
   await program.port();
   program.kill('SIGTERM');
-  await vi.waitFor(() => expect(program.lines().map(({ msg }) => msg)).toContain('service stops'), { timeout: 20_000 });
+  await vi.waitFor(() => expect(program.lines().map(({ msg }) => msg)).toContain('service stops'), { timeout: 60_000 });
   program.kill('SIGINT');
   expect(await program.exit).toBe(1);
   expect(program.lines().map(({ msg }) => msg)).toContain('second signal, the process ends at once');
@@ -130,7 +130,7 @@ test('stops while it is still starting', async () => {
   const program = runProgram({
     start: `console.log('{"msg":"begun"}'); await new Promise(() => setInterval(() => {}, 1000));`,
   });
-  await vi.waitFor(() => expect(program.lines().map(({ msg }) => msg)).toContain('begun'), { timeout: 20_000 });
+  await vi.waitFor(() => expect(program.lines().map(({ msg }) => msg)).toContain('begun'), { timeout: 60_000 });
   program.kill('SIGTERM');
   expect(await program.exit).toBe(0);
 });

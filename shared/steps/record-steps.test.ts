@@ -63,7 +63,7 @@ beforeEach(async () => {
 afterEach(async () => {
   // A connection that was cut says so once more to whoever asks next.
   await vi.waitFor(async () => expect(await findRowViolations(sql, { isAtRest: false })).toEqual([]), {
-    timeout: 20_000,
+    timeout: 60_000,
   });
   expect(await bench.openUploads()).toBe(0);
 });

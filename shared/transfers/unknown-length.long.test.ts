@@ -38,7 +38,7 @@ beforeAll(async () => {
   const target = { bucket: bucketName('test', 'landing'), key: 'acme/inbound/large.bin.gz' };
   const { versionId = '', etag } = await store.put({ target, body: packed });
   source = { ...target, name: 'large.bin.gz', versionId, etag, sizeBytes: packed.length };
-}, 60_000);
+});
 
 afterAll(() => bed.stop());
 
@@ -109,7 +109,7 @@ test('a killed worker leaves an upload that is known, and whoever begins anew ab
     { plan: 'unknown-length', state: 'DONE', bytesDone: SIZE, bytesTotal: null, resumes: 0 },
   ]);
   await close();
-}, 60_000);
+});
 
 test('its bytes and their rate are written while they move, and nothing of the time left', async () => {
   const job = await seedTransform();
@@ -122,11 +122,11 @@ test('its bytes and their rate are written while they move, and nothing of the t
   await until(async () => {
     const [seen] = await findTransfers(sql, job.id);
     return (seen?.bytesDone ?? 0) % PART_BYTES > 0 && (seen?.bytesPerSecond ?? 0) > 0 && seen?.secondsLeft === null;
-  }, 30_000);
+  });
   await handled;
   await expectMade();
   await close();
-}, 60_000);
+});
 
 test('a worker whose job was stolen neither completes nor aborts: the holder does', async () => {
   const job = await seedTransform();
@@ -153,7 +153,7 @@ test('a worker whose job was stolen neither completes nor aborts: the holder doe
   expect(proxy.counts.get('AbortMultipartUpload')).toBe(1);
   expect(proxy.counts.get('CompleteMultipartUpload')).toBe(1);
   await Promise.all([slow.close(), fast.close()]);
-}, 60_000);
+});
 
 test('a worker that is told to stop writes that it aborts, and leaves no upload', async () => {
   const job = await seedTransform();
@@ -170,7 +170,7 @@ test('a worker that is told to stop writes that it aborts, and leaves no upload'
   await runner.handle(jobDue({ ...job, wake: 2 }), neverStops);
   await expectMade();
   await close();
-}, 60_000);
+});
 
 test('a part that fails for a passing reason is sent again by itself', async () => {
   const job = await seedTransform();
@@ -182,4 +182,4 @@ test('a part that fails for a passing reason is sent again by itself', async () 
   await expectMade();
   expect(await sql`SELECT outcome FROM attempts`).toEqual([{ outcome: 'succeeded' }]);
   await close();
-}, 60_000);
+});

@@ -187,9 +187,9 @@ test('a repeat that overtakes its own statement waits for it and goes on with wh
     return { type: 'succeeded' };
   };
   const running = run([job as WokenJob], { validate });
-  await vi.waitFor(async () => expect(await blocked()).toBe(1), { timeout: 20_000, interval: 20 });
+  await vi.waitFor(async () => expect(await blocked()).toBe(1), { timeout: 60_000, interval: 20 });
   proxy.cut();
-  await vi.waitFor(async () => expect(await blocked()).toBe(2), { timeout: 20_000, interval: 20 });
+  await vi.waitFor(async () => expect(await blocked()).toBe(2), { timeout: 60_000, interval: 20 });
   release();
   expect((await running).handled).toEqual([acknowledge]);
   await blocking;

@@ -94,7 +94,7 @@ describe.skipIf(noBrowser !== undefined)(`pages of actions (${noBrowser ?? 'in C
     await sheet.getByLabel(`Type ${FAILURES}`).fill(String(FAILURES));
     expect(await findBarriers()).toEqual([]);
     await sheet.getByRole('button', { name: /^Retry 5,000/ }).click();
-    await expect.poll(async () => (await newest())?.state, { timeout: 30_000 }).toBe('RUNNING');
+    await expect.poll(async () => (await newest())?.state).toBe('RUNNING');
     await carryUntilRest();
     const action = await newest();
     expect(action).toMatchObject({ state: 'PAUSED', done: CANARY });
@@ -103,13 +103,13 @@ describe.skipIf(noBrowser !== undefined)(`pages of actions (${noBrowser ?? 'in C
     await page.getByText('The first ones are done.').waitFor();
     expect(await findBarriers()).toEqual([]);
     await page.getByRole('button', { name: 'Go on' }).click();
-    await expect.poll(async () => (await newest())?.state, { timeout: 30_000 }).toBe('RUNNING');
+    await expect.poll(async () => (await newest())?.state).toBe('RUNNING');
     await carry();
     await page.getByRole('button', { name: 'Pause' }).click();
-    await expect.poll(async () => (await newest())?.state, { timeout: 30_000 }).toBe('PAUSED');
+    await expect.poll(async () => (await newest())?.state).toBe('PAUSED');
     await page.getByText('Somebody paused it.').waitFor();
     await page.getByRole('button', { name: 'Abort' }).click();
-    await expect.poll(async () => (await newest())?.state, { timeout: 30_000 }).toBe('ABORTED');
+    await expect.poll(async () => (await newest())?.state).toBe('ABORTED');
     await carryUntilRest();
     const left = await api.sql<{ n: number }[]>`SELECT count(*)::int AS n FROM jobs WHERE state = 'FAILED'`;
     const done = (await newest())?.done ?? 0;
@@ -137,7 +137,7 @@ describe.skipIf(noBrowser !== undefined)(`pages of actions (${noBrowser ?? 'in C
       .getByRole('button', { name: /^Resend/ })
       .last()
       .click();
-    await expect.poll(async () => (await newest())?.state, { timeout: 30_000 }).toBe('AWAITING_APPROVAL');
+    await expect.poll(async () => (await newest())?.state).toBe('AWAITING_APPROVAL');
     const action = await newest();
     await page.goto(`${address}/console/actions/${action?.id}`);
     const own = page.getByRole('button', { name: 'Approve' });
@@ -154,11 +154,11 @@ describe.skipIf(noBrowser !== undefined)(`pages of actions (${noBrowser ?? 'in C
     try {
       await second.page.goto(`${address}/console/actions/${action?.id}`);
       await second.page.getByRole('button', { name: 'Approve' }).click();
-      await expect.poll(async () => (await newest())?.state, { timeout: 30_000 }).toBe('RUNNING');
+      await expect.poll(async () => (await newest())?.state).toBe('RUNNING');
       await second.page.getByText('approved by').waitFor();
     } finally {
       await second.close();
     }
     expect(operator.faults).toEqual([]);
-  }, 120_000);
+  });
 });

@@ -187,7 +187,7 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
         UPDATE sessions SET last_seen_at = now() - idle_seconds * interval '1 second' + interval '90 seconds'`;
       return await page.getByText('Your session ends at').isVisible();
     };
-    await expect.poll(isWarned, { interval: 3_000, timeout: 60_000 }).toBe(true);
+    await expect.poll(isWarned, { interval: 3_000 }).toBe(true);
     expect(await violations()).toEqual([]);
     await page.getByRole('button', { name: 'Stay signed in' }).click();
     await page.getByText('Your session ends at').waitFor({ state: 'detached' });
@@ -220,7 +220,7 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
       .last()
       .click();
     await expect
-      .poll(async () => (await api.sql`SELECT state FROM actions`).map(({ state }) => state), { timeout: 15_000 })
+      .poll(async () => (await api.sql`SELECT state FROM actions`).map(({ state }) => state))
       .toContain('RUNNING');
   });
 
@@ -384,7 +384,7 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
     await first.getByRole('button', { name: 'Send me a link' }).click();
     const code = (await first.getByText(/^\d{6}$/).textContent()) ?? '';
     expect(await violations(first)).toEqual([]);
-    await expect.poll(() => mails.length, { timeout: 15_000 }).toBe(1);
+    await expect.poll(() => mails.length).toBe(1);
     const [fragment] = /#mail=[\w-]{43}/.exec(mails[0] ?? '') ?? [];
 
     const second = await other.newPage();

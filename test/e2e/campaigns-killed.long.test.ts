@@ -50,7 +50,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await workers?.stop();
   await fleet?.stop();
-}, 60_000);
+});
 
 interface Mail {
   readonly to: string;

@@ -78,7 +78,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await launcher?.end('SIGTERM');
   await rm(home, { recursive: true, force: true });
-}, 60_000);
+});
 
 /** Resolves when it prints that it is ready. */
 async function start(): Promise<Endpoints> {
@@ -228,4 +228,4 @@ test('asked to stop, it ends everything, and has to kill nothing', async () => {
   expect(await launcher?.end('SIGTERM')).toEqual({ code: 0, signal: null });
   expect(await readLogs(home)).not.toContain('did not stop within');
   expect(printed).toContain('Longshore has stopped');
-}, 90_000);
+});

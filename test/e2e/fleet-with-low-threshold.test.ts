@@ -32,7 +32,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await fleet?.stop();
   await receiver?.stop();
-}, 60_000);
+});
 
 const running = () => fleet;
 describe('held files', () => heldAndTold(running, LARGE_BYTES));

@@ -80,7 +80,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await fleet?.stop();
   await proxy?.stop();
-}, 60_000);
+});
 
 /** One wave: 60 files, of which 15 come through the front door, 3 are large, and 10 have branches. */
 function makeWave(number: number): { put: TestFile[]; sftp: TestFile[] } {

@@ -187,7 +187,7 @@ test('and what was delivered has the bytes that were sent, and the archive their
   client.destroy();
   for (const id of BUCKET_IDS)
     expect((await fleet.store.listMultipartUploads({ bucket: fleet.bucket(id) })).items).toEqual([]);
-  await expect.poll(() => findRowViolations(fleet.sql, { isAtRest: true }), { timeout: 10_000 }).toEqual([]);
+  await expect.poll(() => findRowViolations(fleet.sql, { isAtRest: true })).toEqual([]);
 }, 240_000);
 
 interface Delivered {

@@ -52,7 +52,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await workers?.stop();
   await fleet?.stop();
-}, 60_000);
+});
 
 /** Every hundredth never passes; some others fail once at each of the three, before or after the partner's work. */
 const REMARKS: Readonly<Record<number, string>> = {

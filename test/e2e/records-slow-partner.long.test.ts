@@ -92,7 +92,7 @@ test("another tenant's records all end while those of a hanging and of a missing
   const most = Math.max(...held);
   expect(most).toBeGreaterThan(0);
   expect(most).toBeLessThanOrEqual(SHARE_OF_ONE);
-}, 120_000);
+});
 
 test('once the partner answers its records go on by themselves, and a job whose partner stays away can be cancelled', async () => {
   const down = await recordJobOf(fleet, DOWN);

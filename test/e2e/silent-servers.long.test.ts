@@ -74,7 +74,7 @@ afterAll(async () => {
   await fleet?.stop();
   await issuer?.stop();
   await rm(directory, { recursive: true, force: true });
-}, 60_000);
+});
 
 async function putFiles(count: number, label: string): Promise<void> {
   const files = makeFiles(count, 'copies', label);

@@ -86,7 +86,7 @@ export function jobDue({ id, tenantId, wake }: WokenJob): WorkWakeUp {
 export const neverStops = new AbortController().signal;
 
 /** Bounded; the condition may ask the database. */
-export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 60_000): Promise<void> {
   const endMs = performance.now() + timeoutMs;
   while (!(await condition())) {
     if (performance.now() > endMs) throw new Error(`not so after ${timeoutMs} ms: ${condition}`);

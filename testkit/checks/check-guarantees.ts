@@ -22,7 +22,7 @@ export interface CheckGuaranteesOptions {
   readonly queuesTimeoutMs?: number;
 }
 
-const QUEUES_TIMEOUT_MS = 10_000;
+const QUEUES_TIMEOUT_MS = 60_000;
 
 export async function checkGuarantees(fleet: TestFleet, options: CheckGuaranteesOptions = {}): Promise<Violation[]> {
   const inQueues = await findMessageViolations(fleet, options.queuesTimeoutMs ?? QUEUES_TIMEOUT_MS);

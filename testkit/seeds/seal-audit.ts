@@ -15,5 +15,5 @@ export async function sealAudit(sql: Sql, lines?: number): Promise<void> {
     if (open > 0) await sealLines(sql, { limit: Math.min(open, 7) });
     return open <= 0;
   };
-  await waitUntil(`${wanted} lines are sealed`, isSealed, { timeoutMs: 45_000, intervalMs: 5 });
+  await waitUntil(`${wanted} lines are sealed`, isSealed, { timeoutMs: 100_000, intervalMs: 5 });
 }

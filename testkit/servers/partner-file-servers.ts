@@ -42,7 +42,7 @@ export interface PartnerServerKind {
 const HOST = '127.0.0.1';
 const DEBS = '/opt/debs';
 const isRoot = process.getuid?.() === 0;
-const READY_MS = 15_000;
+const READY_MS = 60_000;
 
 let unpacked: string | undefined;
 

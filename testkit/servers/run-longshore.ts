@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { withCompileCache } from './start-process.ts';
 
 const MAIN = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 110_000;
 
 export interface Ended {
   readonly code: number | null;

@@ -15,7 +15,7 @@ export interface SftpClient {
   close(): void;
 }
 
-const CONNECT_TIMEOUT_MS = 15_000;
+const CONNECT_TIMEOUT_MS = 60_000;
 const CALL_TIMEOUT_MS = 60_000;
 
 export async function connectSftp(

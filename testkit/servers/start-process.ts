@@ -40,7 +40,7 @@ export interface TestProcess {
 }
 
 /** For a process that lives and says nothing: below the limits of tests, so that what it printed is shown. */
-const LINE_TIMEOUT_MS = 55_000;
+const LINE_TIMEOUT_MS = 110_000;
 const LINES_SHOWN = 20;
 
 const running = new Set<ChildProcess>();

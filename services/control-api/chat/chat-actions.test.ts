@@ -255,7 +255,7 @@ test('an answer that takes too long is sent to the address that Slack gave, and 
     for (const elsewhere of ['https://evil.example/', 'nonsense'])
       expect((await ask('no-such.csv', 'TDESK', { response_url: elsewhere })).body.text).toContain('Ask again');
   });
-  await vi.waitFor(() => expect(calls).toHaveLength(1));
+  await vi.waitFor(() => expect(calls).toHaveLength(1), { timeout: 60_000 });
   expect(calls[0]).toMatchObject({
     path: '/commands/1',
     body: { response_type: 'ephemeral', text: '⚠️ File ID *no-such.csv* not found.' },

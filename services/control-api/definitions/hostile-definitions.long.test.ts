@@ -6,7 +6,7 @@ import { createDefinitionParser } from './parse-definitions.ts';
 let api: ApiProcess;
 beforeAll(async () => {
   api = await startApiProcess({ LONGSHORE_API_RATE_PER_SECOND: '100000' });
-}, 60_000);
+});
 afterAll(async () => await api?.stop());
 
 const YAML = { 'content-type': 'application/yaml' };
@@ -97,7 +97,7 @@ test('whatever definitions are sent, they are refused, and other tenants are ans
     }),
   );
   expect(api.exitCode()).toBeNull();
-}, 120_000);
+});
 
 test('the same of an operator, in bodies of 1 MiB: what outgrows its thread is too complex', async () => {
   const larger = [
@@ -112,7 +112,7 @@ test('the same of an operator, in bodies of 1 MiB: what outgrows its thread is t
     }),
   );
   expect(api.exitCode()).toBeNull();
-}, 60_000);
+});
 
 test('one tenant waits behind itself, and another is served', async () => {
   const slow = 'a: '.repeat(80_000);
@@ -130,7 +130,7 @@ test('one tenant waits behind itself, and another is served', async () => {
   expect(other.status).toBe(422);
   const statuses = await Promise.all(many);
   expect(new Set(statuses)).toEqual(new Set([422, 429]));
-}, 60_000);
+});
 
 test('what takes too much of the processor is too complex, and what is only late may come again', async () => {
   const caller = { customer: 'acme', signal: new AbortController().signal };

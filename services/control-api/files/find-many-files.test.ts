@@ -36,7 +36,7 @@ beforeAll(async () => {
     FROM (SELECT * FROM files WHERE tenant_id = 'acme' ORDER BY created_at) f JOIN routes r USING (tenant_id)
     WHERE r.name = 'route-0' OR right(f.key, 4) = '1000'`;
   await sql`VACUUM ANALYZE files, jobs`;
-}, 120_000);
+});
 
 afterAll(async () => {
   await reads.$client.end({ timeout: 5 });

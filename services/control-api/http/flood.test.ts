@@ -10,7 +10,7 @@ beforeEach(async () => {
     LONGSHORE_API_RATE_PER_SECOND: '100000',
     NODE_OPTIONS: '--max-semi-space-size=4',
   });
-}, 60_000);
+});
 afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy();
   await api?.stop();
@@ -57,7 +57,7 @@ test('requests that are piped in by the ten thousand and never read leave memory
     .filter((line) => !line.includes('"tenant":"acme"'));
   expect(lines.length).toBeLessThan(30);
   expect(api.output()).not.toContain('"stack"');
-}, 120_000);
+});
 
 test('sockets that send nothing, or a header without an end, are cut one by one when an address has too many', async () => {
   let cut = 0;
@@ -74,9 +74,9 @@ test('sockets that send nothing, or a header without an end, are cut one by one 
     sockets.push(socket);
   }
   await Promise.all(opened);
-  await vi.waitFor(() => expect(cut).toBeGreaterThanOrEqual(200), { timeout: 10_000 });
+  await vi.waitFor(() => expect(cut).toBeGreaterThanOrEqual(200), { timeout: 60_000 });
   expect(await askAsTenant()).toBe(404);
-}, 60_000);
+});
 
 test('a tenant that sends many bodies slowly leaves places for the others, and has some for itself when they end', async () => {
   expect(await askAsTenant(api.keys.globex)).toBe(404);
@@ -91,12 +91,12 @@ test('a tenant that sends many bodies slowly leaves places for the others, and h
     socket.write(`${head}content-type: application/json\r\ncontent-length: 1000\r\n\r\n{`);
     sockets.push(socket);
   }
-  await vi.waitFor(() => expect(answers.match(/ 429 /g)?.length).toBe(100), { timeout: 20_000 });
+  await vi.waitFor(() => expect(answers.match(/ 429 /g)?.length).toBe(100), { timeout: 60_000 });
   expect(answers).toContain('retry-after: 1');
   expect(await askAsTenant()).toBe(404);
   for (const socket of sockets.splice(0)) socket.destroy();
-  await vi.waitFor(async () => expect(await askAsTenant(api.keys.globex)).toBe(404), { timeout: 20_000 });
-}, 60_000);
+  await vi.waitFor(async () => expect(await askAsTenant(api.keys.globex)).toBe(404), { timeout: 60_000 });
+});
 
 async function askWithWrongKeys(stranger: number): Promise<number[]> {
   const statuses: number[] = [];
@@ -117,4 +117,4 @@ test('wrong keys from one address are refused without a look-up each, and a key 
   const statuses = (await replies).flat();
   expect(statuses.filter((status) => status === 401)).toHaveLength(59);
   expect(statuses.filter((status) => status === 429)).toHaveLength(1_941);
-}, 60_000);
+});

@@ -56,7 +56,7 @@ test('tells the state at once, progress while bytes move, and the end, after whi
   await expect.poll(() => kindsOf(stream)).toEqual(['state']);
   expect(stream.events()[0]?.data).toMatchObject({ job_id: job.id, state: 'PENDING', step: 'deliver' });
   await move(400);
-  await expect.poll(() => kindsOf(stream), { timeout: 5_000 }).toEqual(['state', 'progress']);
+  await expect.poll(() => kindsOf(stream)).toEqual(['state', 'progress']);
   expect(stream.events()[1]?.data.transfers).toMatchObject([
     {
       job_id: job.id,
@@ -99,7 +99,7 @@ test('what has no known length is shown with its bytes and rate, and neither a t
     seconds_left: null,
   };
   const stream = await open();
-  await expect.poll(() => kindsOf(stream), { timeout: 5_000 }).toEqual(['state', 'progress']);
+  await expect.poll(() => kindsOf(stream)).toEqual(['state', 'progress']);
   expect(stream.events()[1]?.data.transfers).toMatchObject([shown]);
   const url = `/api/v1/jobs/${job.id}`;
   const reply = await api.app.inject({ url, headers: { 'x-api-key': api.keys.acme } });
@@ -126,7 +126,7 @@ describe('streams are bounded', () => {
     expect((await open({ key: api.keys.operator })).status).toBe(429);
     expect(await api.registry.metrics()).toContain('longshore_api_streams 5');
     own[0]?.request.destroy();
-    await expect.poll(async () => (await open()).status, { timeout: 5_000 }).toBe(200);
+    await expect.poll(async () => (await open()).status).toBe(200);
   });
 
   test('in time: a stream ends by itself, without an end of the job', async () => {
@@ -171,5 +171,5 @@ test('nothing is asked of the database once the last client has gone', async () 
       WHERE pid <> pg_backend_pid() AND query LIKE '%step_attempts, generation, wait_reason%'`;
     return row?.age ?? 60;
   };
-  await expect.poll(asked, { timeout: 10_000 }).toBeGreaterThan(3);
+  await expect.poll(asked).toBeGreaterThan(3);
 });

@@ -26,14 +26,12 @@ afterEach(async () => {
   await api.stop();
 });
 
-const ARRIVES = { timeout: 15_000 };
-
 /** Resolves when it hears what happens from now on. */
 async function open(topics: string, key = api.keys.acme, lastId?: string): Promise<EventStream> {
   const headers = { 'x-api-key': key, ...(lastId !== undefined && { 'last-event-id': lastId }) };
   const stream = await openEventStream(`${address}/api/v1/live?topics=${topics}`, headers);
   streams.push(stream);
-  if (stream.status === 200) await expect.poll(() => kindsOf(stream), ARRIVES).toContain('ready');
+  if (stream.status === 200) await expect.poll(() => kindsOf(stream)).toContain('ready');
   return stream;
 }
 
@@ -48,13 +46,13 @@ test('a file that changed is reported to who watches, with its state, and to no 
     await open('files', api.keys.globex),
   ];
   const [job] = await seedJobs(api.sql);
-  await expect.poll(() => changesOf(own), ARRIVES).not.toEqual([]);
-  await expect.poll(() => changesOf(all), ARRIVES).not.toEqual([]);
+  await expect.poll(() => changesOf(own)).not.toEqual([]);
+  await expect.poll(() => changesOf(all)).not.toEqual([]);
   expect(changesOf(own).at(-1)).toMatchObject({ file_id: job!.fileId, status: 'PROCESSING' });
   const [foreign] = await seedJobs(api.sql, { tenantId: 'globex' });
-  await expect.poll(() => changesOf(other), ARRIVES).not.toEqual([]);
+  await expect.poll(() => changesOf(other)).not.toEqual([]);
   expect(changesOf(other).every(({ file_id: id }) => id === foreign!.fileId)).toBe(true);
-  await expect.poll(() => changesOf(all).map(({ file_id: id }) => id), ARRIVES).toContain(foreign!.fileId);
+  await expect.poll(() => changesOf(all).map(({ file_id: id }) => id)).toContain(foreign!.fileId);
   expect(changesOf(own).every(({ file_id: id }) => id === job!.fileId)).toBe(true);
 });
 
@@ -71,7 +69,7 @@ test('a topic of one file is of that file alone, and of another tenant it is sil
     });
   await end(next!.id);
   await end(job!.id);
-  await expect.poll(() => changesOf(own), ARRIVES).not.toEqual([]);
+  await expect.poll(() => changesOf(own)).not.toEqual([]);
   expect(changesOf(own)).toMatchObject([{ file_id: job!.fileId, job_id: job!.id }]);
   expect(kindsOf(foreign)).toEqual(['ready']);
 });
@@ -84,12 +82,12 @@ test('a transaction that ends after later ones is reported once, and nothing twi
     await held`BEGIN`;
     await registerFiles(held as unknown as typeof api.sql, [late], 'test');
     await registerFiles(api.sql, [early], 'test');
-    await expect.poll(() => changesOf(stream).map(({ file_id: id }) => id), ARRIVES).toEqual([early.id]);
+    await expect.poll(() => changesOf(stream).map(({ file_id: id }) => id)).toEqual([early.id]);
     await held`COMMIT`;
   } finally {
     held.release();
   }
-  await expect.poll(() => changesOf(stream).map(({ file_id: id }) => id), ARRIVES).toEqual([early.id, late.id]);
+  await expect.poll(() => changesOf(stream).map(({ file_id: id }) => id)).toEqual([early.id, late.id]);
 });
 
 test('more than a hundred changes are one word, but for a file that is watched', async () => {
@@ -98,7 +96,7 @@ test('more than a hundred changes are one word, but for a file that is watched',
   await api.sql`
     INSERT INTO audit_events (type, tenant_id, file_id, actor, detail)
     SELECT 'file.test', tenant_id, id, 'test', '{}' FROM files`;
-  await expect.poll(() => changesOf(stream), ARRIVES).toHaveLength(1);
+  await expect.poll(() => changesOf(stream)).toHaveLength(1);
   await registerFiles(
     api.sql,
     Array.from({ length: 120 }, () => arrivedObject()),
@@ -107,8 +105,8 @@ test('more than a hundred changes are one word, but for a file that is watched',
   await api.sql`
     INSERT INTO audit_events (type, tenant_id, file_id, actor, detail)
     SELECT 'file.test', tenant_id, id, 'test', '{}' FROM files`;
-  await expect.poll(() => kindsOf(stream), ARRIVES).toContain('many');
-  await expect.poll(() => changesOf(stream).map(({ file_id: id }) => id), ARRIVES).toContain(job!.fileId);
+  await expect.poll(() => kindsOf(stream)).toContain('many');
+  await expect.poll(() => changesOf(stream).map(({ file_id: id }) => id)).toContain(job!.fileId);
 });
 
 test('copies of a file and the course of an action are reported while they move', async () => {
@@ -119,15 +117,15 @@ test('copies of a file and the course of an action are reported while they move'
   await put(action, 'acme');
   await put(foreign, null);
   const stream = await open(`file:${job!.fileId},action:${action},action:${foreign}`);
-  await expect.poll(() => kindsOf(stream), ARRIVES).toEqual(['ready', 'action']);
+  await expect.poll(() => kindsOf(stream)).toEqual(['ready', 'action']);
   await api.sql`UPDATE actions SET done = 4`;
   await api.sql`
     INSERT INTO transfers (owner_id, seq, owner, purpose, tenant_id, file_id, epoch, state, plan, bucket, key, source_etag, part_bytes,
       bytes_total, bytes_done, worker)
     VALUES (${job!.id}, 0, 'job', 'deliver', 'acme', ${job!.fileId}, 1, 'COPYING', 'streamed', 'b', 'k', 'e', 5, 10, 5, 'w/1')`;
-  await expect.poll(() => kindsOf(stream), ARRIVES).toContain('progress');
+  await expect.poll(() => kindsOf(stream)).toContain('progress');
   await expect
-    .poll(() => stream.events().flatMap(({ event, data }) => (event === 'action' ? [data] : [])), ARRIVES)
+    .poll(() => stream.events().flatMap(({ event, data }) => (event === 'action' ? [data] : [])))
     .toMatchObject([{ done: 0 }, { action_id: action, state: 'RUNNING', takes: 9, done: 4 }]);
   expect(stream.events().find(({ event }) => event === 'progress')?.data).toMatchObject({
     file_id: job!.fileId,
@@ -145,7 +143,7 @@ describe('a client that comes again', () => {
     before.request.destroy();
     const [job] = await seedJobs(api.sql);
     const after = await open('files', api.keys.acme, id);
-    await expect.poll(() => changesOf(after), ARRIVES).not.toEqual([]);
+    await expect.poll(() => changesOf(after)).not.toEqual([]);
     expect(changesOf(after)[0]).toMatchObject({ file_id: job!.fileId, status: 'PROCESSING' });
     expect(kindsOf(after)).not.toContain('reset');
   });
@@ -157,7 +155,7 @@ describe('a client that comes again', () => {
     ['not an id of ours', 'end'],
   ])('with a place that is %s is asked to look for itself', async (_case, id) => {
     const stream = await open('files', api.keys.acme, id);
-    await expect.poll(() => kindsOf(stream), ARRIVES).toContain('reset');
+    await expect.poll(() => kindsOf(stream)).toContain('reset');
   });
 });
 
@@ -204,7 +202,7 @@ test('however many watch, the database is asked one question for all', async () 
   const endings = told.map((_, index) =>
     watch.listen({ fileIds: [], actionIds: [], tell: () => void told.splice(index, 1, (told[index] ?? 0) + 1) }),
   );
-  await expect.poll(() => Math.min(...told), ARRIVES).toBeGreaterThan(1);
+  await expect.poll(() => Math.min(...told)).toBeGreaterThan(1);
   expect(questions).toBeLessThanOrEqual(Math.max(...told) + 1);
   for (const end of endings) end();
   const asked = questions;

@@ -235,7 +235,7 @@ describe('before a byte is taken', () => {
     const asOperator = { key: api.keys.operator };
     const acts = (status: number) =>
       waitUntil('it acts', async () => (await begin({ tenant: 'acme' }, asOperator)).status === status, {
-        timeoutMs: 10_000,
+        timeoutMs: 60_000,
       });
     await disable('disable');
     try {
@@ -363,7 +363,7 @@ describe('a file as one body', () => {
       'both ended',
       async () => (await states()).filter(({ state }) => state === 'ABORTED').length === 2,
       {
-        timeoutMs: 10_000,
+        timeoutMs: 60_000,
       },
     );
     expect((await states()).map(({ errorCode }) => errorCode)).toEqual(['UPLOAD_STALLED', 'UPLOAD_INCOMPLETE']);

@@ -57,18 +57,18 @@ const off = { path: '/task-protection/v1/state', ProtectionEnabled: false };
 test('is protected while at work, again after half an hour, and no longer when idle', async () => {
   busy = 1;
   await start();
-  await vi.waitFor(() => expect(asked).toEqual([on]), { timeout: 20_000 });
+  await vi.waitFor(() => expect(asked).toEqual([on]), { timeout: 60_000 });
   clock = 30 * 60_000;
-  await vi.waitFor(() => expect(asked).toEqual([on, on]), { timeout: 20_000 });
+  await vi.waitFor(() => expect(asked).toEqual([on, on]), { timeout: 60_000 });
   busy = 0;
-  await vi.waitFor(() => expect(asked).toEqual([on, on, off]), { timeout: 20_000 });
+  await vi.waitFor(() => expect(asked).toEqual([on, on, off]), { timeout: 60_000 });
 });
 
 test('asks again when the agent refused', async () => {
   refusals = 1;
   busy = 1;
   await start();
-  await vi.waitFor(() => expect(asked.length).toBeGreaterThan(1), { timeout: 20_000 });
+  await vi.waitFor(() => expect(asked.length).toBeGreaterThan(1), { timeout: 60_000 });
   expect(asked[1]).toEqual(on);
 });
 

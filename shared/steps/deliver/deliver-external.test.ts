@@ -220,7 +220,7 @@ describe('an external store that cannot be used', () => {
     const outcome = await deliver(await land(randomBytes(10)));
     expect(outcome).toMatchObject({ type: 'retry', code: 'DELIVERY_ERROR', cause: 'OBJECT_STORE_UNAVAILABLE' });
     expect(outcome).toHaveProperty('message', expect.stringContaining('the store globex'));
-  }, 30_000);
+  });
 
   it('is tried again when it refuses, and takes the credentials that were rotated meanwhile, with no restart', async () => {
     await bed.putSecret({ ...FAR_CREDENTIAL, secretAccessKey: 'an-old-secret-of-theirs' });
@@ -321,5 +321,5 @@ describe('an external store that cannot be used', () => {
       expect(await store.head({ bucket: FAR_BUCKET, key: object.key })).not.toBe('not-found');
     });
     from.close();
-  }, 30_000);
+  });
 });

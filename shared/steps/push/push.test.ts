@@ -30,7 +30,7 @@ for (const { name, start, missing } of SERVERS) {
     let server: PartnerFileServer;
     beforeAll(async () => {
       server = await start();
-    }, 60_000);
+    });
     afterAll(() => server?.stop());
     afterEach(async () => {
       for (const file of await readdir(server.onDisk)) await rm(join(server.onDisk, file), { recursive: true });

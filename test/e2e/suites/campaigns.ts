@@ -163,7 +163,7 @@ export function campaigns(running: () => TestFleet): void {
       messages: { failed: 0, ambiguous: expect.anything() },
     });
     expect((await mailsOf(String(next.body.transaction_id))).length).toBe(5);
-  }, 120_000);
+  });
 
   test('many recipients are held for a person, shown, tested, and sent by each one’s clock, many by one request', async () => {
     const template = await ask('/api/v1/templates/presigned-url', { name: 'bill', format: 'json', topic: 'billing' });
@@ -203,7 +203,7 @@ export function campaigns(running: () => TestFleet): void {
     expect((await ask(`/api/v1/campaigns/${id}/cancel`, {})).body).toMatchObject({ status: 'CANCELLED' });
     await statusWhen(id, ({ messages }) => messages.pending === 0);
     expect((await mailsOf(id)).length).toBe(59);
-  }, 120_000);
+  });
 }
 
 /** By the clock of Tokyo, some hours from now: its past is the future of clocks further west. */

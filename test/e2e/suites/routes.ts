@@ -93,7 +93,7 @@ export function operatedRoutes(running: () => TestFleet, largeBytes: number): vo
     const keys = delivered.items.map(({ key }) => key).filter((key) => /before|after/.test(key));
     expect(keys).toEqual([`${TENANT}/first/before.csv`, `${TENANT}/second/after.csv`]);
     expect(await checkAll()).toEqual([]);
-  }, 60_000);
+  });
 
   /** The wake-up that a file had when it was settled, once more. */
   async function settledAgain(path: string): Promise<string> {
@@ -207,7 +207,7 @@ export function operatedRoutes(running: () => TestFleet, largeBytes: number): vo
       await fleet.sql`SELECT detail FROM audit_events WHERE job_id = ${failed.id} AND type = 'job.reopened'`;
     expect(reopened?.detail).toMatchObject({ reason: 'the checksum has come' });
     expect(await checkAll()).toEqual([]);
-  }, 60_000);
+  });
 
   test('a parked letter is counted, refused as long as nobody can read it, and sent again when an operator insists', async () => {
     await sendBodies(fleet.sqs, fleet.queueUrls.landing.main, ['{"what":"is this"}']);
@@ -245,5 +245,5 @@ export function operatedRoutes(running: () => TestFleet, largeBytes: number): vo
     const { body } = await fleet.api(`/status?file_id=${large.path}`);
     expect(body).toMatchObject({ status: 'completed', processed_by: 'large-file-worker', file_size: largeBytes + 1 });
     expect(await checkAll()).toEqual([]);
-  }, 60_000);
+  });
 }

@@ -91,5 +91,5 @@ steps:
     expect(jobs.map(({ state }) => state)).toEqual(['SUCCEEDED', 'SUCCEEDED']);
     expect((await store.listMultipartUploads({ bucket: BUCKET })).items).toEqual([]);
     client.destroy();
-  }, 90_000);
+  });
 }
