@@ -46,6 +46,10 @@ const THROTTLED_MS = 1_000;
 const QUOTA_MS = 60_000;
 const AWAY_MS = 2_000;
 const WAITING_PER_SEND = 3;
+/** Walks are begun for what the rate gives within so long: more would hold their chunk, and wait. */
+const BEGUN_MS = 500;
+/** What was seen of a campaign may be so old when a mail goes. */
+const GATE_MS = 200;
 /** Of a recipient's clock: asked again after a day at the latest. */
 const LONGEST_POSTPONED_MS = 86_400_000;
 
@@ -85,7 +89,7 @@ export function createCampaignDirectory(options: CampaignDirectoryOptions): Pick
     let awayUntil = 0;
     return {
       definition: partnerOf(campaign),
-      begun: pLimit(concurrency * WAITING_PER_SEND),
+      begun: pLimit(sender.success ? begunAtOnce(campaign, sender.data) : 1),
       whileStoring: (store) => store(),
       get breakerOpenForMs() {
         return Math.max(0, awayUntil - now());
@@ -113,7 +117,37 @@ export function createCampaignDirectory(options: CampaignDirectoryOptions): Pick
     const values = call.values.record as Readonly<Record<string, unknown>>;
     const address = String(values.email);
     const hash = addressHash(address);
-    const gate = await gates.add({ id: campaign.id, hash });
+    const lookAtGate = async () => closedBy(await gates.add({ id: campaign.id, hash }), campaign, values);
+    const closed = await lookAtGate();
+    if (closed !== undefined) return closed;
+    const composed = await composeMail(composing, campaign, sender, { address, hash, line, values });
+    if (composed.type === 'not-ready') return wait(UNREADY_MS);
+    if (composed.type === 'faulty') {
+      onSent?.('render-failed');
+      return final('RENDER_FAILED', composed.message);
+    }
+    const pace = rates.paceOf(campaign, sender);
+    const askedMs = now();
+    const waitMs = await pace.take();
+    if (waitMs > 0) return wait(waitMs);
+    const closedMeanwhile = now() - askedMs > GATE_MS ? await lookAtGate() : undefined;
+    if (closedMeanwhile !== undefined) {
+      pace.giveBack();
+      return closedMeanwhile;
+    }
+    if (call.beforeSend !== undefined && !(await call.beforeSend())) return { type: 'withdrawn' };
+    const by = { tenantId: campaign.tenantId, sender, signal: call.signal };
+    const sent = await transports.send(composed.mail, by);
+    onSent?.(sent.type);
+    return await judge(campaign, sent);
+  }
+
+  /** Undefined: the mail may go. */
+  function closedBy(
+    gate: Gate | undefined,
+    campaign: LoadedCampaign,
+    { time_zone: zone }: Readonly<Record<string, unknown>>,
+  ): CallOutcome | PostponedCall | undefined {
     if (gate === undefined) return final('CAMPAIGN_CANCELLED', 'The campaign is gone.');
     if (gate.word === 'CANCELLED')
       return final('CAMPAIGN_CANCELLED', 'The campaign was cancelled before this mail was sent.');
@@ -123,25 +157,11 @@ export function createCampaignDirectory(options: CampaignDirectoryOptions): Pick
     }
     if (gate.word !== 'GO') return wait(PAUSED_MS);
     if (gate.startsInMs > 0) return wait(gate.startsInMs);
-    const zone = typeof values.time_zone === 'string' ? values.time_zone : undefined;
-    const closedMs = msUntilDue(campaign, zone, gate.nowMs);
+    const closedMs = msUntilDue(campaign, typeof zone === 'string' ? zone : undefined, gate.nowMs);
+    if (closedMs <= 0) return undefined;
     // Others of its chunk may be in the middle of their day.
-    if (closedMs > 0 && campaign.isRecipientZone)
-      return { type: 'postponed', afterMs: Math.min(closedMs, LONGEST_POSTPONED_MS) };
-    if (closedMs > 0) return wait(closedMs);
-    const composed = await composeMail(composing, campaign, sender, { address, hash, line, values });
-    if (composed.type === 'not-ready') return wait(UNREADY_MS);
-    if (composed.type === 'faulty') {
-      onSent?.('render-failed');
-      return final('RENDER_FAILED', composed.message);
-    }
-    const waitMs = await rates.take(campaign, sender);
-    if (waitMs > 0) return wait(waitMs);
-    if (call.beforeSend !== undefined && !(await call.beforeSend())) return { type: 'withdrawn' };
-    const by = { tenantId: campaign.tenantId, sender, signal: call.signal };
-    const sent = await transports.send(composed.mail, by);
-    onSent?.(sent.type);
-    return await judge(campaign, sent);
+    if (campaign.isRecipientZone) return { type: 'postponed', afterMs: Math.min(closedMs, LONGEST_POSTPONED_MS) };
+    return wait(closedMs);
   }
 
   async function judge(campaign: LoadedCampaign, sent: MailSent): Promise<CallOutcome | 'away'> {
@@ -200,6 +220,11 @@ export function withCampaigns(
 /** Mails of one request side by side count for themselves. */
 function mailsAtOnce(sender: SenderDocument): number {
   return sender.limits.concurrency * (sender.transport === 'ses' ? sender.batch : 1);
+}
+
+function begunAtOnce({ ratePerSecond: own }: LoadedCampaign, sender: SenderDocument): number {
+  const perSecond = Math.min(own ?? Number.POSITIVE_INFINITY, sender.limits.ratePerSecond);
+  return Math.min(mailsAtOnce(sender) * WAITING_PER_SEND, Math.max(1, Math.ceil((perSecond * BEGUN_MS) / 1_000)));
 }
 
 function partnerOf({ id, tenantId }: LoadedCampaign) {

@@ -1,22 +1,18 @@
-/**
- * How fast mails may go: the campaign's own rate, its sender's, and that of the account which all senders of a service share. Each is counted in
- * its row, over all workers.
- *
- * 1. A sender whose mails the service refuses as too many sends at half its rate for ten seconds, and then a tenth faster with each slice.
- * 2. Of the account's rate marketing leaves a part to the mails of contracts.
- */
+/** How fast mails may go: the campaign's own rate, its sender's, and that of the account which all senders of a service share. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { SenderDocument } from '#shared/definitions/sender-schema.ts';
-import { createRateSlices, type RateSlices } from '#shared/partners/rate-slices.ts';
-import { leaseAccountSlice, refreshAccount } from './lease-account-slice.ts';
-import { leaseCampaignSlice, leaseSenderSlice, slowSender, spendQuota } from './lease-sender-slice.ts';
+import { leaseMails, SLICE_MS } from './lease-mails.ts';
 import type { LoadedCampaign } from './load-campaign.ts';
+import { refreshAccount } from './mail-account.ts';
 import type { MailTransports } from './mail-transports.ts';
+import { createMailPace, type MailPace } from './pace-mails.ts';
+import { slowSender, spendQuota } from './sender-pace.ts';
 
 export interface MailRates {
-  /** 0: one mail may go now; else after how long to ask again. */
-  take(campaign: LoadedCampaign, sender: SenderDocument): Promise<number>;
+  /** Of the campaign's mails; to be asked for again when its sender has changed. */
+  paceOf(campaign: LoadedCampaign, sender: SenderDocument): MailPace;
   /** The service refused a mail as one too many. */
   slow(campaign: LoadedCampaign): Promise<void>;
   /** The service takes no more of this day. */
@@ -35,18 +31,9 @@ export function createMailRates({
   readonly transports: Pick<MailTransports, 'account' | 'accountName'>;
   readonly now: () => number;
 }): MailRates {
-  const rates = new LRUCache<string, RateSlices>({ max: MOST_RATES });
+  const paces = new LRUCache<string, MailPace>({ max: MOST_RATES });
   let lookAt = Number.NEGATIVE_INFINITY;
   let looking: Promise<void> | undefined;
-
-  function slices(key: string, lease: Parameters<typeof createRateSlices>[0]): RateSlices {
-    let found = rates.get(key);
-    if (found === undefined) {
-      found = createRateSlices(lease, now);
-      rates.set(key, found);
-    }
-    return found;
-  }
 
   /** The first mail waits for what the account allows; later ones do not wait for a look again. */
   async function look(): Promise<void> {
@@ -61,26 +48,39 @@ export function createMailRates({
     await looking;
   }
 
+  function open(campaign: LoadedCampaign, sender: SenderDocument): MailPace {
+    const { id: campaignId, tenantId, senderName, ratePerSecond: campaignRate, isMarketing } = campaign;
+    const account = sender.transport === 'ses' ? transports.accountName : null;
+    const { ratePerSecond, perDay } = sender.limits;
+    return createMailPace({
+      ...{ sliceMs: SLICE_MS, now, sleep: (ms) => delay(ms) },
+      async lease(wish) {
+        if (account !== null) await look();
+        const of = {
+          campaignId,
+          campaignRate,
+          tenantId,
+          sender: senderName,
+          ratePerSecond,
+          perDay,
+          account,
+          isMarketing,
+        };
+        return await leaseMails(sql, { ...of, ...wish });
+      },
+    });
+  }
+
   return {
-    async take(campaign, sender) {
-      const { id, tenantId, senderName, ratePerSecond: own, isMarketing } = campaign;
+    paceOf(campaign, sender) {
       const { ratePerSecond, perDay } = sender.limits;
-      const asked = [
-        ...(own === null ? [] : [slices(`campaign ${id} ${own}`, () => leaseCampaignSlice(sql, id, own))]),
-        slices(`sender ${tenantId}/${senderName} ${ratePerSecond} ${perDay}`, () =>
-          leaseSenderSlice(sql, { tenantId, sender: senderName, ratePerSecond, perDay }),
-        ),
-      ];
-      if (sender.transport === 'ses') {
-        await look();
-        const name = transports.accountName;
-        asked.push(slices(`account ${name} ${isMarketing}`, () => leaseAccountSlice(sql, { name, isMarketing })));
+      const key = JSON.stringify([campaign.id, campaign.ratePerSecond, sender.transport, ratePerSecond, perDay]);
+      let pace = paces.get(key);
+      if (pace === undefined) {
+        pace = open(campaign, sender);
+        paces.set(key, pace);
       }
-      for (const rate of asked) {
-        const answer = await rate.take();
-        if (answer.type === 'wait') return answer.afterMs;
-      }
-      return 0;
+      return pace;
     },
     slow: ({ tenantId, senderName }) => slowSender(sql, { tenantId, sender: senderName }),
     spend: ({ tenantId, senderName }) => spendQuota(sql, { tenantId, sender: senderName }),

@@ -5,8 +5,6 @@ import type { MailEvent } from '#shared/messages/mail-events.ts';
 import { seedTenant, TEST_TENANT } from '#testkit/seeds/seed-jobs.ts';
 import { seedRecords } from '#testkit/seeds/seed-records.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
-import { leaseAccountSlice } from './lease-account-slice.ts';
-import { leaseSenderSlice, slowSender } from './lease-sender-slice.ts';
 import { settleSends } from './settle-sends.ts';
 import { storeMailEvents } from './store-mail-events.ts';
 import { findSuppressions } from './suppression-store.ts';
@@ -147,43 +145,4 @@ test('a mail in doubt that is reported on was sent, one that is not stays in dou
   const rows =
     await sql`SELECT line::int AS line, reference FROM records WHERE job_id = ${campaignId} AND state = 'SUCCESS'`;
   expect([...rows]).toEqual([{ line: 2, reference: 'm-2' }]);
-});
-
-test('a sender that was refused goes on at half its rate', async () => {
-  const slice = { tenantId: TEST_TENANT, sender: 'news', ratePerSecond: 1_000, perDay: undefined };
-  const worth = async () => {
-    await sql`UPDATE senders SET rate_given_until = NULL`;
-    const { calls, forMs } = await leaseSenderSlice(sql, slice);
-    return Math.round((calls / forMs) * 1_000);
-  };
-  expect(await worth()).toBeGreaterThan(900);
-  // Refused twice at once, it is slowed once.
-  await slowSender(sql, slice);
-  await slowSender(sql, slice);
-  const slowed = await worth();
-  expect([slowed > 450, slowed < 600]).toEqual([true, true]);
-  await sql`UPDATE senders SET slowed_until = now()`;
-  expect(await worth()).toBeGreaterThan(slowed);
-});
-
-test('marketing leaves a fifth of the account’s rate, and an account without a rate bounds nobody', async () => {
-  const name = 'ses/test';
-  expect((await leaseAccountSlice(sql, { name, isMarketing: true })).calls).toBeGreaterThan(100);
-  await sql`INSERT INTO mail_accounts (name, max_per_second) VALUES (${name}, 100)`;
-  const givenTo = async (isMarketing: boolean) => {
-    await sql`UPDATE mail_accounts SET rate_given_until = NULL, marketing_given_until = NULL`;
-    let given = 0;
-    for (;;) {
-      const { calls } = await leaseAccountSlice(sql, { name, isMarketing });
-      if (calls === 0) return given;
-      given += calls;
-      // As if a second of the clock were one of ten: what is given ahead is what counts.
-      if (given > 1_000) throw new Error('the rate bounds nothing');
-    }
-  };
-  expect(await givenTo(true)).toBeLessThanOrEqual(50);
-  // Marketing has all of its part; the rest is there.
-  await sql`UPDATE mail_accounts SET rate_given_until = now(), marketing_given_until = now() + interval '1 hour'`;
-  expect((await leaseAccountSlice(sql, { name, isMarketing: true })).calls).toBe(0);
-  expect((await leaseAccountSlice(sql, { name, isMarketing: false })).calls).toBe(25);
 });

@@ -36,8 +36,14 @@ export const senders = pgTable(
     slowedUntil: instant('slowed_until'),
     /** The service takes no more mails of this day. */
     quotaUntil: instant('quota_until'),
+    /** When it was last given mails of the account's rate, and until when it waits for its next turn. */
+    turnGivenAt: instant('turn_given_at'),
+    turnWantedUntil: instant('turn_wanted_until'),
   },
-  (table) => [primaryKey({ columns: [table.tenantId, table.name] })],
+  (table) => [
+    primaryKey({ columns: [table.tenantId, table.name] }),
+    index('senders_turns').on(table.turnWantedUntil).where(sql`turn_wanted_until IS NOT NULL`),
+  ],
 );
 
 /** The account at the mail service that all senders share, as it was last asked about. */
