@@ -8,6 +8,7 @@ import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { arrivedObject, seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { seedRecords } from '#testkit/seeds/seed-records.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
+import { claimJobs } from './claim-jobs.ts';
 import { registerFiles } from './register-files.ts';
 import type { OnRefused } from './wake-chosen.ts';
 import { wakeFiles } from './wake-files.ts';
@@ -148,6 +149,24 @@ describe.each(Object.entries(CLOCKS))('the clock of %s', (_name, clock) => {
     expect(await clock.wake(onRefused)).toEqual([]);
     expect(refused).toEqual([poisoned]);
   });
+});
+
+test('a job that another worker took over since it was read is not woken', async () => {
+  const [job] = await seedJobs(sql);
+  if (job === undefined) throw new Error('no job was made');
+  const claim = (leaseMs: number) => {
+    const worker = { worker: 'test/1', service: 'test', kinds: ['deliver'], token: randomUUID(), leaseMs };
+    return claimJobs(sql, { jobIds: [job.id], queue: job.queue, ...worker });
+  };
+  await claim(0);
+  const { promise: isRead, resolve: read } = Promise.withResolvers<void>();
+  const { promise: mayWake, resolve: letWake } = Promise.withResolvers<void>();
+  const through = heldBeforeItsSecondStatement(sql, { onHeld: read, until: mayWake });
+  const late = wakeJobs(through, { ...options, queue: 'partner-steps', actor: 'test' });
+  await isRead;
+  expect(await claim(60_000)).toHaveLength(1);
+  letWake();
+  expect(await late).toEqual([]);
 });
 
 test('records that the database refuses to sweep keep only their own job back', async () => {

@@ -1,6 +1,6 @@
 /** Lines of ordered routes: whose turn it is, what a failed file holds back, and how an operator opens a line. */
 import { randomUUID } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
@@ -8,7 +8,8 @@ import { arrivedObject, type SeedJobsOptions, seedJobs, seedTenant } from '#test
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
 import { type ClaimedJob, claimJobs } from './claim-jobs.ts';
 import { cancelJobs } from './end-jobs.ts';
-import { giveDueTurns } from './give-turns.ts';
+import { giveDueTurns, giveTurns as giveTurnsOf } from './give-turns.ts';
+import type { JobLine } from './job-lines.ts';
 import { registerFiles } from './register-files.ts';
 import { reopenJobs } from './reopen-jobs.ts';
 import { routeFiles } from './route-files.ts';
@@ -22,7 +23,7 @@ useTestDatabase(
   (opened) => {
     sql = opened;
   },
-  { poolMax: 2 },
+  { poolMax: 3 },
 );
 
 beforeEach(async () => {
@@ -107,6 +108,35 @@ async function run(name: string, type: 'succeeded' | 'failed' = 'succeeded'): Pr
   return rows.map((row) => row.name);
 }
 
+/** Runs a statement up to its first look at the clock, when it has read its rows; then `meanwhile`, then the rest of it. */
+async function haltAtClock<T>(statement: (through: Sql) => Promise<T>, meanwhile: () => Promise<void>): Promise<T> {
+  await sql.unsafe(`CREATE SCHEMA halting; CREATE FUNCTION halting.now() RETURNS timestamptz
+    LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN pg_catalog.now(); END $$`);
+  const session = await sql.reserve();
+  await session`SET search_path = halting, pg_catalog, public`;
+  try {
+    const { ended } = await sql.begin(async (gate) => {
+      await gate`SELECT pg_advisory_xact_lock(1)`;
+      const running = { ended: statement(session) };
+      await vi.waitFor(
+        async () => {
+          const halted = await gate`SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+            WHERE l.locktype = 'advisory' AND NOT l.granted AND d.datname = current_database()`;
+          expect(halted).toHaveLength(1);
+        },
+        { timeout: 60_000, interval: 5 },
+      );
+      await meanwhile();
+      return running;
+    });
+    return await ended;
+  } finally {
+    await session`RESET search_path`;
+    session.release();
+    await sql`DROP SCHEMA halting CASCADE`;
+  }
+}
+
 /** Everything that the clock of jobs finds to wake, with every bound at nothing. */
 const wakeAll = () =>
   wakeJobs(sql, {
@@ -132,6 +162,19 @@ describe('the order', () => {
     expect(await run('a.csv')).toEqual([]);
     expect(await giveTurns()).toEqual([]);
     expect(await sql`SELECT 1 FROM job_lines`).toHaveLength(0);
+  });
+
+  test('holds when another sweeper gave the turn after this one had read the line', async () => {
+    await seed({ objects: [named('a.csv', 1), named('b.csv', 2)] });
+    const lines = await sql<JobLine[]>`SELECT order_key AS "orderKey", route_id AS "routeId" FROM job_lines`;
+    const late = await haltAtClock(
+      (through) => giveTurnsOf(through, lines, { window: 100, actor: 'test' }),
+      async () => expect(await giveTurns()).toEqual(['a.csv']),
+    );
+    expect(late).toEqual([]);
+    await sql`UPDATE job_lines SET look_at = now()`;
+    expect(await giveTurns()).toEqual([]);
+    expect(await run('a.csv')).toEqual(['b.csv']);
   });
 
   test('of uploads that ended at one moment is that of their registration', async () => {

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { jobConditions } from '#shared/dead-letters/dead-letters.ts';
 import { loadRoutingInput } from '#shared/definitions/load-routing-input.ts';
+import { HELD } from '#shared/steps/step-outcome.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { arrivedObject, seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
@@ -13,6 +14,7 @@ import { cancelJobs, failSpentJobs } from './end-jobs.ts';
 import { dropProgress, noteProgress } from './note-progress.ts';
 import { deleteFromOutbox, leaseOutbox } from './outbox.ts';
 import { registerFiles } from './register-files.ts';
+import { releaseJobs } from './release-jobs.ts';
 import { renewLeases } from './renew-leases.ts';
 import { reopenJobs } from './reopen-jobs.ts';
 import { requeueFiles } from './requeue-files.ts';
@@ -362,6 +364,17 @@ describe('claim and outcome', () => {
     }
   });
 
+  test('a release counts for the hold before it, and not for a later one of the same step', async () => {
+    const job = await claimOne();
+    const hold: NextMove = { type: 'later', delayMs: 0, countsAttempt: false, reason: HELD };
+    await storeOne(job, 'wait', hold);
+    await releaseJobs(sql, { jobIds: [job.id], actor: 'operator:test', reason: 'looked at' });
+    const [released] = await claim([job.id]);
+    expect([job.isStepReleased, released?.isStepReleased]).toEqual([false, true]);
+    await storeOne(released as ClaimedJob, 'wait', hold);
+    expect((await claim([job.id]))[0]).toMatchObject({ isReleased: true, isStepReleased: false });
+  });
+
   test('kinds that this version does not know are left for the next', async () => {
     const [woken] = await seedJobs(sql);
     await sql`UPDATE jobs SET step_kind = 'teleport'`;
@@ -556,6 +569,15 @@ describe('operators', () => {
     });
     expect(woken.map((file) => file.queue)).toEqual(['partner-steps']);
     await archiveAll();
+    await expectSound();
+  });
+
+  test('an outcome that is repeated after the job was opened again changes nothing', async () => {
+    const job = await claimOne();
+    await storeOne(job, 'failed', failed);
+    expect((await storeOne(job, 'failed', failed)).jobs).toMatchObject([{ state: 'FAILED' }]);
+    await reopenJobs(sql, { jobIds: [job.id], actor: 'operator:test', reason: 'again' });
+    expect((await storeOne(job, 'failed', failed)).jobs).toEqual([]);
     await expectSound();
   });
 

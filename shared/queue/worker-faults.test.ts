@@ -183,28 +183,48 @@ describe('acknowledgements', () => {
     expect(worker.isLive().ok).toBe(true);
   });
 
-  it('gives a message back only after the heartbeat under way was answered, which would hide it again', async () => {
-    const receive = receiveOnce([scriptedMessage('1', body(1))]);
-    const events: string[] = [];
-    const server = await scripted(async (request) => {
-      if (request.operation === 'ReceiveMessage') return receive();
-      const [entry] = request.input.Entries ?? [];
-      const isHeartbeat = entry?.VisibilityTimeout === 2;
-      events.push(isHeartbeat ? 'heartbeat asked' : 'given back');
-      if (isHeartbeat) await sleep(300);
-      if (isHeartbeat) events.push('heartbeat answered');
-      return allDone(request);
-    });
+  it.each([
+    ['gives a message back', release(0), 'released 1 after 0'],
+    ['deletes a message', acknowledge, 'deleted 1'],
+  ])(
+    '%s only after the heartbeat under way was answered, which comes too late otherwise',
+    async (_, disposition, end) => {
+      const receive = receiveOnce([scriptedMessage('1', body(1))]);
+      const events: string[] = [];
+      const server = await scripted(async (request) => {
+        if (request.operation === 'ReceiveMessage') return receive();
+        const [entry] = request.input.Entries ?? [];
+        const isHeartbeat = entry?.VisibilityTimeout === 2;
+        events.push(isHeartbeat ? 'heartbeat asked' : 'ended');
+        if (isHeartbeat) await sleep(300);
+        if (isHeartbeat) events.push('heartbeat answered');
+        return allDone(request);
+      });
+      startWorker(server.sqs, {
+        visibilityTimeoutMs: 2_000,
+        heartbeatIntervalMs: 50,
+        handle: async () => {
+          await vi.waitFor(() => expect(events).toHaveLength(1), { timeout: 60_000, interval: 5 });
+          return disposition;
+        },
+      });
+      await vi.waitFor(() => expect(events).toHaveLength(3), { timeout: 60_000 });
+      expect(events).toEqual(['heartbeat asked', 'heartbeat answered', 'ended']);
+      expect(told(server)).toContain(end);
+    },
+  );
+
+  it('hides the message of a handler that ran into its deadline a little longer each time', async () => {
+    const receive = receiveOnce([1, 2].map((n) => scriptedMessage(String(n), body(n), { receiveCount: n })));
+    const server = await scripted((request) => (request.operation === 'ReceiveMessage' ? receive() : allDone(request)));
     startWorker(server.sqs, {
-      visibilityTimeoutMs: 2_000,
-      heartbeatIntervalMs: 50,
-      handle: async () => {
-        await vi.waitFor(() => expect(events).toHaveLength(1), { timeout: 60_000, interval: 5 });
-        return release(0);
-      },
+      deadlineMs: 50,
+      random: () => 0,
+      handle: (_received, { signal }) =>
+        new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
     });
-    await vi.waitFor(() => expect(events).toHaveLength(3), { timeout: 60_000 });
-    expect(events).toEqual(['heartbeat asked', 'heartbeat answered', 'given back']);
+    await vi.waitFor(() => expect(told(server)).toHaveLength(2), { timeout: 60_000 });
+    expect(told(server).toSorted()).toEqual(['released 1 after 1', 'released 2 after 2']);
   });
 });
 
