@@ -1,14 +1,16 @@
 /** What a browser has to load, from the files as they are served: compressed. */
-import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
+import { askTestRun } from '#testkit/vitest/ask-test-run.ts';
 
 const DIST = join(import.meta.dirname, 'dist');
 const KB = 1_000;
 const EDITOR = /^yaml-editor-/;
 
-beforeAll(() => void execFileSync(process.execPath, [join(import.meta.dirname, 'build-pages.ts')]), 60_000);
+beforeAll(async () => {
+  await askTestRun('pages');
+});
 
 function compressedBytes(name: string): number {
   const path = join(DIST, 'assets', name);

@@ -2,7 +2,7 @@
  * Builds the pages into `console/dist`, unless they are there already for the same sources: `node console/build-pages.ts`.
  *
  * 1. The stamp is a digest of the sources and of the versions that they are built with; one that fits ends the program before Vite is loaded.
- * 2. `dist` is replaced whole, so what is served is never half a build.
+ * 2. `dist` is replaced whole, so what is served is never half a build, and not at all by the second of two builds of the same sources.
  * 3. A build that fails leaves its reason in `dist`, where the server finds it, and ends with 1.
  */
 import { createHash } from 'node:crypto';
@@ -64,14 +64,25 @@ async function compress(path: string): Promise<void> {
 
 async function replaceDist(directory: string): Promise<void> {
   const old = `${directory}.old`;
-  await rename(DIST, old).catch(() => {});
-  await rename(directory, DIST);
-  await rm(old, { recursive: true, force: true });
+  while (!(await isBuilt())) {
+    await rename(DIST, old).catch(() => {});
+    // Another build has put its own there in between.
+    const isTaken = await rename(directory, DIST).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+      return true;
+    });
+    await rm(old, { recursive: true, force: true });
+    if (isTaken !== true) return;
+  }
+  await rm(directory, { recursive: true, force: true });
+}
+
+async function isBuilt(): Promise<boolean> {
+  return (await readFile(join(DIST, STAMP), 'utf8').catch(() => '')) === stamp;
 }
 
 const stamp = stampOf();
-const known = await readFile(join(DIST, STAMP), 'utf8').catch(() => '');
-if (known !== stamp) {
+if (!(await isBuilt())) {
   setPriority(LOW_PRIORITY);
   const next = join(ROOT, `dist.${process.pid}`);
   try {

@@ -6,9 +6,10 @@ import { createRetrySweeperMetrics } from '#services/retry-sweeper/metrics.ts';
 import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
 import { RouteCache } from '#shared/definitions/route-cache.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
-import { buildPages, noBrowser, type OpenConsole, openConsole } from '#testkit/beds/open-console.ts';
+import { noBrowser, type OpenConsole, openConsole } from '#testkit/beds/open-console.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { askTestRun } from '#testkit/vitest/ask-test-run.ts';
 
 const FAILURES = 5_000;
 const CANARY = 10;
@@ -19,7 +20,7 @@ describe.skipIf(noBrowser !== undefined)(`pages of actions (${noBrowser ?? 'in C
   let operator: OpenConsole;
 
   beforeAll(async () => {
-    buildPages();
+    await askTestRun('pages');
     api = await startTestApi();
     address = await api.app.listen({ host: '127.0.0.1', port: 0 });
     await seedTenant(api.sql);

@@ -4,8 +4,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { buildPages, type OpenConsole, openConsole } from '#testkit/beds/open-console.ts';
+import { type OpenConsole, openConsole } from '#testkit/beds/open-console.ts';
 import type { TestFleet } from '#testkit/beds/start-test-fleet.ts';
+import { askTestRun } from '#testkit/vitest/ask-test-run.ts';
 
 const TENANT = 'watched';
 export const CONSOLE_ROUTES = `
@@ -39,7 +40,7 @@ export function consoleFiles(running: () => TestFleet): void {
   const at = (path: string) => new URL(`/console${path}`, fleet.stack.endpoints.api).href;
 
   beforeAll(async () => {
-    buildPages();
+    await askTestRun('pages');
     fleet = running();
     const key = readFileSync(fleet.stack.endpoints.operatorKeyFile, 'utf8').trim();
     const made = await fetch(new URL('/api/v1/sign-in-links', fleet.stack.endpoints.api), {
@@ -47,7 +48,6 @@ export function consoleFiles(running: () => TestFleet): void {
       headers: { 'x-api-key': key },
     });
     console = await openConsole(((await made.json()) as { url: string }).url);
-    console.page.setDefaultTimeout(LONG_MS);
   }, 180_000);
   afterAll(() => console?.close());
 

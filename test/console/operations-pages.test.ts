@@ -1,25 +1,25 @@
 /** The sign-in page of the portal, and the pages Now, Queues, Remotes, Pulls, Audit, Expected and Effects in doubt in a real browser: numbers lead to lists, a dead letter is looked at and discarded, a chain is verified. */
-import { execFileSync } from 'node:child_process';
 import { randomUUIDv7 } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { SMTPServer } from 'smtp-server';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
 import { createCallReports } from '#shared/partners/report-calls.ts';
+import { launchBrowser, noBrowser } from '#testkit/beds/open-console.ts';
 import { examplePartner } from '#testkit/beds/partner-bed.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { sealAudit } from '#testkit/seeds/seal-audit.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { askTestRun } from '#testkit/vitest/ask-test-run.ts';
 
 const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
-const CHROMIUM = '/usr/bin/chromium';
 
-describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /usr/bin/chromium)', () => {
+describe.skipIf(noBrowser !== undefined)('pages of operations (skipped without Chromium)', () => {
   let api: TestApi;
   let browser: Browser;
   let page: Page;
@@ -37,7 +37,7 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
   });
 
   beforeAll(async () => {
-    execFileSync(process.execPath, [fileURLToPath(new URL('../../console/build-pages.ts', import.meta.url))]);
+    await askTestRun('pages');
     await new Promise<void>((resolve) => smtp.listen(0, '127.0.0.1', resolve));
     const { port } = smtp.server.address() as AddressInfo;
     api = await startTestApi({
@@ -62,10 +62,7 @@ describe.skipIf(!existsSync(CHROMIUM))('pages of operations (skipped without /us
         ('2026-11-25T07:00Z', 'MET', '{TOO_SMALL}', (SELECT array_agg(id) FROM files)),
         ('2026-11-26T07:00Z', 'MET', '{}', '{}')) AS o (at, state, oddities, files)`;
     await sealAudit(api.sql);
-    const options = { executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-dev-shm-usage'] };
-    // On a machine under load its first start may not be in time.
-    browser = await chromium.launch(options).catch(() => chromium.launch(options));
-    page = await browser.newPage();
+    ({ browser, page } = await launchBrowser());
     page.on('pageerror', (error) => faults.push(String(error)));
     page.on('dialog', (dialog) => faults.push(dialog.message()));
     page.on('console', (message) => {

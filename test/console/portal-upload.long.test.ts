@@ -1,45 +1,45 @@
 /** The portal in a real browser: a file is cut at half, the browser is closed, and another one goes on. */
-import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { claimPorts, type PortClaim } from '#local/ports.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
+import { BROWSER_OPTIONS, noBrowser } from '#testkit/beds/open-console.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { waitUntil } from '#testkit/checks/wait-until.ts';
 import { type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
+import { askTestRun } from '#testkit/vitest/ask-test-run.ts';
 
-const CHROMIUM = '/usr/bin/chromium';
 const BYTES = 200_000_000;
 const PART_BYTES = 16 * 1024 ** 2;
 const PARTS = Math.ceil(BYTES / PART_BYTES);
 const HALF = Math.floor(PARTS / 2);
 const NAME = 'ledger <img src=x onerror=alert(1)>.bin';
 
-describe.skipIf(!existsSync(CHROMIUM))('the portal (skipped without /usr/bin/chromium)', () => {
+describe.skipIf(noBrowser !== undefined)('the portal (skipped without Chromium)', () => {
   const directory = mkdtempSync(join(tmpdir(), 'longshore-portal-'));
   const file = join(directory, NAME);
   const faults: string[] = [];
+  let ports: PortClaim;
   let s3: S3TestServer;
   let api: TestApi;
   let address: string;
   let sha256: string;
 
   beforeAll(async () => {
-    execFileSync(process.execPath, [fileURLToPath(new URL('../../console/build-pages.ts', import.meta.url))]);
-    const port = await freePort();
-    address = `http://127.0.0.1:${port}`;
+    await askTestRun('pages');
+    ports = await claimPorts();
+    address = `http://127.0.0.1:${ports.base}`;
     s3 = await startTestServer({ origins: [address] });
     s3.server.createBucket('test-landing');
     api = await startTestApi({
       s3: { endpoint: s3.server.url, region: 'us-east-1', credentials: TEST_CREDENTIAL },
       uploadOrigins: [s3.server.url],
     });
-    await api.app.listen({ host: '127.0.0.1', port });
+    await api.app.listen({ host: '127.0.0.1', port: ports.base });
     const piece = randomBytes(1_000_000);
     const content = Buffer.concat(Array.from({ length: BYTES / piece.length }, () => piece));
     content.writeUInt32BE(1, BYTES - 4);
@@ -49,14 +49,13 @@ describe.skipIf(!existsSync(CHROMIUM))('the portal (skipped without /usr/bin/chr
   afterAll(async () => {
     await api?.stop();
     await s3?.stop();
+    await ports?.release();
     rmSync(directory, { recursive: true, force: true });
   });
 
   /** As a person has it: what is kept in it is there again when it is opened again. */
   async function openBrowser(): Promise<{ browser: BrowserContext; page: Page }> {
-    const options = { executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-dev-shm-usage'] };
-    const open = () => chromium.launchPersistentContext(join(directory, 'profile'), options);
-    const browser = await open().catch(open);
+    const browser = await chromium.launchPersistentContext(join(directory, 'profile'), BROWSER_OPTIONS);
     const page = await browser.newPage();
     page.on('pageerror', (error) => faults.push(String(error)));
     page.on('console', (message) => {
@@ -133,12 +132,3 @@ describe.skipIf(!existsSync(CHROMIUM))('the portal (skipped without /usr/bin/chr
     expect(faults).toEqual([]);
   }, 300_000);
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}

@@ -1,13 +1,13 @@
 /** The page Routes in a real browser: edit, simulate, apply, two people at once, and back to an earlier version. */
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { launchBrowser, noBrowser } from '#testkit/beds/open-console.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { askTestRun } from '#testkit/vitest/ask-test-run.ts';
 
 const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
-const CHROMIUM = '/usr/bin/chromium';
 const ROUTE = `# for finance
 kind: route
 tenant: acme
@@ -18,7 +18,7 @@ steps:
   - deliver: { key: "{{ tenant }}/{{ name }}" }
 `;
 
-describe.skipIf(!existsSync(CHROMIUM))('the page Routes (skipped without /usr/bin/chromium)', () => {
+describe.skipIf(noBrowser !== undefined)('the page Routes (skipped without Chromium)', () => {
   let api: TestApi;
   let browser: Browser;
   let page: Page;
@@ -26,14 +26,11 @@ describe.skipIf(!existsSync(CHROMIUM))('the page Routes (skipped without /usr/bi
   const faults: string[] = [];
 
   beforeAll(async () => {
-    execFileSync(process.execPath, [fileURLToPath(new URL('../../console/build-pages.ts', import.meta.url))]);
+    await askTestRun('pages');
     api = await startTestApi();
     address = await api.app.listen({ host: '127.0.0.1', port: 0 });
     await put(ROUTE);
-    const options = { executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-dev-shm-usage'] };
-    // On a machine under load its first start may not be in time.
-    browser = await chromium.launch(options).catch(() => chromium.launch(options));
-    page = await browser.newPage();
+    ({ browser, page } = await launchBrowser());
     page.on('pageerror', (error) => faults.push(String(error)));
     page.on('console', (message) => {
       if (/Content Security Policy|TrustedHTML/.test(message.text())) faults.push(message.text());

@@ -1,10 +1,16 @@
 /** The console of a fleet in a real browser, signed in by a one-time link, with every fault of the page and its policy written down. */
-import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 
 const { LONGSHORE_TEST_CHROMIUM = '/usr/bin/chromium' } = process.env;
+/** A machine under load starts a browser in a minute, and shows a page in as long. */
+const LOADED_MACHINE_MS = 100_000;
+export const BROWSER_OPTIONS = {
+  executablePath: LONGSHORE_TEST_CHROMIUM,
+  args: ['--no-sandbox', '--disable-dev-shm-usage'],
+  timeout: LOADED_MACHINE_MS,
+};
 const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
 
 /** Why there can be no browser; undefined when there can. */
@@ -20,17 +26,16 @@ export interface OpenConsole {
   close(): Promise<void>;
 }
 
-export function buildPages(): void {
-  execFileSync(process.execPath, [fileURLToPath(new URL('../../console/build-pages.ts', import.meta.url))]);
+export async function launchBrowser(): Promise<{ browser: Browser; context: BrowserContext; page: Page }> {
+  const browser = await chromium.launch(BROWSER_OPTIONS);
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  context.setDefaultTimeout(LOADED_MACHINE_MS);
+  return { browser, context, page: await context.newPage() };
 }
 
 /** @param link a one-time sign-in link */
 export async function openConsole(link: string): Promise<OpenConsole> {
-  const options = { executablePath: LONGSHORE_TEST_CHROMIUM, args: ['--no-sandbox', '--disable-dev-shm-usage'] };
-  // On a machine under load its first start may not be in time.
-  const browser: Browser = await chromium.launch(options).catch(() => chromium.launch(options));
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-  const page = await context.newPage();
+  const { browser, context, page } = await launchBrowser();
   const faults: string[] = [];
   page.on('pageerror', (error) => faults.push(String(error)));
   page.on('dialog', (dialog) => {

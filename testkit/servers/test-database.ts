@@ -6,9 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import postgres from 'postgres';
-import { inject } from 'vitest';
-// Says what vitest provides.
-import type {} from '#testkit/vitest/global-setup.ts';
+import { askTestRun } from '#testkit/vitest/ask-test-run.ts';
 
 export interface TestDatabase {
   readonly url: string;
@@ -18,20 +16,13 @@ export interface TestDatabase {
 
 /** `isEmpty` leaves the migrations out, for tests of the migrations themselves. */
 export async function createTestDatabase(options: { isEmpty?: boolean } = {}): Promise<TestDatabase> {
-  const { serverUrl, templateName } = await requestServer();
+  const { serverUrl, templateName } = await askTestRun<{ serverUrl: string; templateName: string }>('database');
   const name = `test_${randomBytes(8).toString('hex')}`;
   const template = options.isEmpty ? 'template0' : templateName;
   await execute(serverUrl, `CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY file_copy`);
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   return { url: url.href, drop: () => execute(serverUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
-}
-
-async function requestServer(): Promise<{ serverUrl: string; templateName: string }> {
-  const response = await fetch(inject('testDatabaseBroker'), { method: 'POST' });
-  const body = (await response.json()) as { serverUrl: string; templateName: string } | { error: string };
-  if ('error' in body) throw new Error(`no test database: ${body.error}`);
-  return body;
 }
 
 async function execute(url: string, statement: string): Promise<void> {

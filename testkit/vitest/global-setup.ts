@@ -1,20 +1,23 @@
-/** Starts, for a whole vitest run, the database server that `createTestDatabase` asks for: at the first question. */
+/** Makes, once for a whole vitest run and at the first question, what many files share: the database server, and the pages of the console. */
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { TestProject } from 'vitest/node';
 import type { RunningPostgres } from '#local/postgres/start-postgres.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    /** URL that answers a POST with the server's address. */
-    testDatabaseBroker: string;
+    /** URL that answers a POST of `database` with the server's address, and one of `pages` when they are built. */
+    testRunBroker: string;
   }
 }
 
 const TEMPLATE_NAME = 'longshore';
+const PAGES_PROGRAM = join(import.meta.dirname, '../../console/build-pages.ts');
 
 interface TestServer {
   readonly postgres: RunningPostgres;
@@ -23,11 +26,20 @@ interface TestServer {
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   let starting: Promise<TestServer> | undefined;
-  const broker = createServer((_request, response) => {
+  let building: Promise<unknown> | undefined;
+  async function answer(path: string | undefined): Promise<object> {
+    if (path === '/pages') {
+      building ??= promisify(execFile)(process.execPath, [PAGES_PROGRAM]);
+      await building;
+      return {};
+    }
     starting ??= startTestServer();
-    starting.then(
-      ({ postgres }) =>
-        response.end(JSON.stringify({ serverUrl: maintenanceUrl(postgres), templateName: TEMPLATE_NAME })),
+    const { postgres } = await starting;
+    return { serverUrl: maintenanceUrl(postgres), templateName: TEMPLATE_NAME };
+  }
+  const broker = createServer(({ url }, response) => {
+    answer(url).then(
+      (given) => response.end(JSON.stringify(given)),
       (error: unknown) => response.end(JSON.stringify({ error: String(error) })),
     );
   });
@@ -35,7 +47,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await once(broker, 'listening');
   const address = broker.address();
   if (address === null || typeof address === 'string') throw new Error('a listening socket has an address');
-  project.provide('testDatabaseBroker', `http://127.0.0.1:${address.port}/`);
+  project.provide('testRunBroker', `http://127.0.0.1:${address.port}/`);
 
   return async () => {
     broker.closeAllConnections();
