@@ -56,3 +56,10 @@ export function parseLines(text: string): number[] {
 export function parseList(text: string, before: readonly string[] = []): string[] {
   return [...before, ...text.split(',').filter((part) => part !== '')];
 }
+
+/** `name=value`, and further values of the option. */
+export function parsePair(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('Give a name and a value, e.g. kind=invoice.');
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}

@@ -8,6 +8,7 @@ import type { ObjectLocation } from '#shared/files/object-location.ts';
 import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
 import { STEP_KINDS } from '#shared/steps/registry.ts';
 import { runStep, type StepBench, startStepBench } from '#testkit/beds/step-bed.ts';
+import { fileToMatch } from '#testkit/seeds/file-to-match.ts';
 
 const EXAMPLES = import.meta.dirname;
 let bench: StepBench;
@@ -64,7 +65,9 @@ async function becomes(tenant: string): Promise<Record<string, string[]>> {
   const landed = new Map<string, ObjectLocation>();
   for (const { path, bytes } of files) landed.set(path, await bench.land(path, bytes, tenant));
   const ends = files.map(async ({ path, bytes }) => {
-    const takers = routes.filter((route) => route.matches(path, bytes.length) && !route.isCompanion(path));
+    const takers = routes.filter(
+      (route) => route.refuses(fileToMatch(path, bytes.length)) === undefined && !route.isCompanion(path),
+    );
     const object = landed.get(path) as ObjectLocation;
     return [path, await Promise.all(takers.map((route) => walk(route, object)))] as const;
   });

@@ -64,6 +64,7 @@ test.each([
       'receipts.md',
       'pgp.md',
       'branches.md',
+      'matching.md',
     ],
   ],
   ['partners', partnerDocumentSchema, ['partners.md', 'targets.md']],

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
-import { parseBytes, parseCount } from '#cli/parse-option.ts';
+import { parseBytes, parseCount, parsePair } from '#cli/parse-option.ts';
 import { readDefinitionFiles } from '#cli/read-definition-files.ts';
 import { formatTable } from '#cli/terminal.ts';
 import { LongshoreError } from '#shared/errors.ts';
@@ -45,6 +45,12 @@ interface SimulateOptions {
   readonly file?: string[];
   readonly path?: string;
   readonly size: number;
+  readonly source?: string;
+  readonly user?: string;
+  readonly type?: string;
+  readonly firstLine?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly tag?: Readonly<Record<string, string>>;
   readonly last?: number;
   readonly id?: string[];
   readonly tenant?: string;
@@ -59,6 +65,12 @@ export function addSimulate(program: Command, cli: Cli): void {
         .option('-f, --file <path...>', 'route files that are proposed; the routes in force when absent')
         .option('--path <path>', 'of a made-up file, in the home of the tenant, e.g. inbound/orders/a.csv')
         .option('--size <size>', 'of that file, e.g. 10MB', parseBytes, 1)
+        .option('--source <source>', 'how that file came: sftp, s3, http, ...')
+        .option('--user <name>', 'who sent that file')
+        .option('--type <type>', 'what its content is, e.g. pdf')
+        .option('--first-line <text>', 'of its text')
+        .option('--metadata <name=value>', 'of its object, repeatable', parsePair)
+        .option('--tag <name=value>', 'of its object, repeatable', parsePair)
         .option('--last <count>', 'the files of the tenant that arrived last, 1000 at most', parseCount)
         .option('--id <file...>', 'files by their ids')
         .option('--tenant <tenant>', 'whose; not needed where there is one'),
@@ -73,7 +85,8 @@ export function addSimulate(program: Command, cli: Cli): void {
   });
 }
 
-async function subjectOf(context: CommandContext, { path, size, last, id, tenant: given }: SimulateOptions) {
+async function subjectOf(context: CommandContext, options: SimulateOptions) {
+  const { path, last, id, tenant: given } = options;
   if ([path, last, id].filter((part) => part !== undefined).length !== 1)
     throw new LongshoreError('USAGE', 'Give one of --path, --last and --id.');
   if (id !== undefined) return { file_ids: id };
@@ -82,7 +95,9 @@ async function subjectOf(context: CommandContext, { path, size, last, id, tenant
   if (only === undefined || tenants.length > 1)
     throw new LongshoreError('USAGE', 'There are several tenants.', { hint: 'Name one with --tenant.' });
   const { tenant } = only;
-  return path === undefined ? { sample: { tenant, last } } : { file: { tenant, path, size_bytes: size } };
+  if (path === undefined) return { sample: { tenant, last } };
+  const { size, source, user, type, firstLine, metadata, tag } = options;
+  return { file: { tenant, path, size_bytes: size, source, user, type, first_line: firstLine, metadata, tags: tag } };
 }
 
 function printOne({ terminal }: CommandContext, { decisions: [decision] }: Simulation): void {

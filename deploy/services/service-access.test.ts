@@ -43,6 +43,7 @@ const STORE_USES: Record<string, readonly string[]> = {
   pull: ['read', 'write', 'list-versions', 'list-parts', 'abort-upload'],
   head: ['read'],
   readRange: ['read'],
+  tags: ['read-tags'],
   readStream: ['read'],
   copy: ['read', 'write'],
   copyMultipart: ['read', 'write'],

@@ -8,6 +8,7 @@ import type { ServiceName } from './service-catalogue.ts';
 /** As in `shared/files/object-store.ts`, grouped by what S3 calls them. */
 export type ObjectUse =
   | 'read'
+  | 'read-tags'
   | 'write'
   | 'delete-version'
   | 'list-versions'
@@ -80,7 +81,13 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     sends: ['ingest'],
     objects: { landing: ['read', 'list-versions'] },
   },
-  router: { ...NOTHING, takes: ['ingest'], sends: ['work', 'partner-steps'] },
+  router: {
+    ...NOTHING,
+    takes: ['ingest'],
+    sends: ['work', 'partner-steps'],
+    // Where a route asks for the content or the tags of a file; those that steps made are in the archive.
+    objects: { landing: ['read', 'read-tags'], archive: ['read', 'read-tags'] },
+  },
   'partner-worker': {
     ...NOTHING,
     takes: ['partner-steps'],
@@ -133,9 +140,9 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     counts: true,
     // What is sent over HTTP, templates of mails, and what presigned URLs give to read.
     objects: {
-      landing: ['read', 'write', 'list-versions'],
+      landing: ['read', 'read-tags', 'write', 'list-versions'],
       staging: ['read', 'write'],
-      archive: ['read'],
+      archive: ['read', 'read-tags'],
       outbound: ['read'],
     },
     // The secrets of chats, of the provider, of the mail server and of remotes that a person tests.

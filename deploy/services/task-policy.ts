@@ -33,6 +33,7 @@ interface ObjectActions {
 const OBJECT_ACTIONS: Readonly<Record<ObjectUse, ObjectActions>> = {
   // Without ListBucket an absent object is a 403, which reads as a fault of rights.
   read: { objects: ['s3:GetObject', 's3:GetObjectVersion'], bucket: ['s3:ListBucket'] },
+  'read-tags': { objects: ['s3:GetObjectTagging', 's3:GetObjectVersionTagging'], bucket: [] },
   write: { objects: ['s3:PutObject', 's3:AbortMultipartUpload', 's3:ListMultipartUploadParts'], bucket: [] },
   'delete-version': { objects: ['s3:DeleteObjectVersion'], bucket: [] },
   'list-versions': { objects: [], bucket: ['s3:ListBucketVersions'] },

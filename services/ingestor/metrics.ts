@@ -1,5 +1,6 @@
 /** What the ingestor counts, besides the metrics of its queue. */
 import { Counter, type Registry } from 'prom-client';
+import { createS3RequestCounter } from '#shared/files/s3-requests.ts';
 
 export function createIngestorMetrics(registry: Registry) {
   return {
@@ -15,12 +16,7 @@ export function createIngestorMetrics(registry: Registry) {
       labelNames: ['outcome'] as const,
       registers: [registry],
     }),
-    s3Requests: new Counter({
-      name: 'longshore_s3_requests_total',
-      help: 'Requests sent to the object store.',
-      labelNames: ['operation'] as const,
-      registers: [registry],
-    }),
+    s3Requests: createS3RequestCounter(registry),
   };
 }
 

@@ -1,5 +1,6 @@
 /** What the retry-sweeper counts, and the state of the fleet as it sees it. Every sweeper shows the same fleet: take the maximum. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { createS3RequestCounter } from '#shared/files/s3-requests.ts';
 import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 
 export function createRetrySweeperMetrics(registry: Registry) {
@@ -56,12 +57,7 @@ export function createRetrySweeperMetrics(registry: Registry) {
       help: 'Age of the oldest line of the audit that has no seal yet; 0 when all have one.',
       registers,
     }),
-    s3Requests: new Counter({
-      name: 'longshore_s3_requests_total',
-      help: 'Requests sent to the object store.',
-      labelNames: ['operation'] as const,
-      registers,
-    }),
+    s3Requests: createS3RequestCounter(registry),
     rows: new Gauge({
       name: 'longshore_open_rows',
       help: 'Open rows by queue: let in, waiting for admission, for their time or for their turn on an ordered route, running; chunks of records likewise, and records that are due.',

@@ -3,13 +3,18 @@
  *
  * 1. Two statements for a batch; definitions of routes are read once each, as versions never change.
  * 2. A file that was routed before has nothing to decide: its wake-up is acknowledged.
- * 3. A file that a route which this version cannot read may take is not decided, as it would never get that route's job. It stays, comes
+ * 3. The object of a file is read only where a route asks for its content or its tags, and everything else of that route fits. While the
+ *    store does not answer, the file is not decided: it comes again.
+ * 4. A file that a route which this version cannot read may take is not decided, as it would never get that route's job. It stays, comes
  *    again, and waits for a version that can, or for the route to be corrected.
  */
+import pLimit from 'p-limit';
+import type { FactsToRead, MatchFacts } from '#shared/arrival/read-match-facts.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { loadRoutingInput, type RoutingInput } from '#shared/definitions/load-routing-input.ts';
 import type { FoundRoute, RouteCache } from '#shared/definitions/route-cache.ts';
-import { decideRouting, pathOf } from '#shared/jobs/decide-routing.ts';
+import { ObjectStoreError } from '#shared/files/store-error.ts';
+import { decideRouting, fileToMatch, pathOf } from '#shared/jobs/decide-routing.ts';
 import type { ActiveRoute } from '#shared/jobs/new-job.ts';
 import { type RoutingDecision, routeFiles, type WokenJob } from '#shared/jobs/route-files.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
@@ -23,6 +28,8 @@ import type { RouterMetrics } from './metrics.ts';
 export interface HandleSettledFilesOptions {
   readonly sql: Sql;
   readonly routes: Pick<RouteCache, 'find'>;
+  /** @throws ObjectStoreError */
+  readonly readFacts: (asked: FactsToRead) => Promise<MatchFacts>;
   readonly senders: Pick<WakeUpSenders, 'sendJobs'>;
   readonly largeFileThresholdBytes: number;
   /** Wake-ups of one tenant that may stand in one queue. */
@@ -36,18 +43,22 @@ export interface HandleSettledFilesOptions {
 
 const ACTOR = 'router';
 const UNREADABLE_AGAIN_MS = 30_000;
+const UNREAD_AGAIN_MS = 3_000;
+/** Objects of one batch. */
+const READ_AT_ONCE = 16;
 
 type FileSettled = Received<MessageOf<typeof fileSettled>>;
 
 interface Decided {
   readonly file: RoutingInput;
-  /** Absent: one of its routes cannot be read, for this reason. */
   readonly decision?: RoutingDecision;
-  readonly reason?: string;
+  /** Why there is no decision yet. */
+  readonly undecided?: { readonly reason: string; readonly againMs: number };
 }
 
 export function createHandleSettledFiles(options: HandleSettledFilesOptions) {
   const { sql, senders, metrics, tracing, logger } = options;
+  const reading = pLimit(READ_AT_ONCE);
 
   async function decide(file: RoutingInput): Promise<Decided> {
     const found = await Promise.all(
@@ -55,11 +66,21 @@ export function createHandleSettledFiles(options: HandleSettledFilesOptions) {
     );
     const path = pathOf(file);
     const unreadable = found.find(({ found }) => !found.ok && found.takesPath?.(path) !== false);
-    if (unreadable !== undefined) return { file, reason: `route ${unreadable.name}: ${messageOf(unreadable.found)}` };
+    if (unreadable !== undefined) {
+      const reason = `route ${unreadable.name}: ${messageOf(unreadable.found)}`;
+      return { file, undecided: { reason, againMs: UNREADABLE_AGAIN_MS } };
+    }
     const active = found.flatMap(({ routeId, routeVersionId, found }): ActiveRoute[] =>
       found.ok ? [{ routeId, routeVersionId, route: found.route }] : [],
     );
-    return { file, decision: decideRouting(file, active, options) };
+    try {
+      const asked = { file: fileToMatch(file), object: file.object, routes: active.map(({ route }) => route) };
+      const facts = await reading(() => options.readFacts(asked));
+      return { file, decision: decideRouting({ ...file, ...facts }, active, options) };
+    } catch (error) {
+      if (!(error instanceof ObjectStoreError)) throw error;
+      return { file, undecided: { reason: error.message, againMs: UNREAD_AGAIN_MS } };
+    }
   }
 
   function report(received: FileSettled, decided: Decided | undefined, woken: ReadonlySet<string>): Disposition {
@@ -69,12 +90,12 @@ export function createHandleSettledFiles(options: HandleSettledFilesOptions) {
       logger.info({ fileId: message.fileId, messageId, outcome: 'known' }, 'file handled');
       return acknowledge;
     }
-    const { file, decision, reason } = decided;
+    const { file, decision, undecided } = decided;
     const facts = { tenant: file.tenantId, fileId: file.fileId, name: file.name, sizeBytes: file.sizeBytes, messageId };
     if (decision === undefined) {
       metrics.files.inc({ outcome: 'undecided' });
-      logger.error({ ...facts, outcome: 'undecided', reason }, 'file handled');
-      return release(UNREADABLE_AGAIN_MS);
+      logger.error({ ...facts, outcome: 'undecided', reason: undecided?.reason }, 'file handled');
+      return release(undecided?.againMs ?? UNREADABLE_AGAIN_MS);
     }
     const outcome = outcomeOf(decision);
     metrics.files.inc({ outcome });

@@ -1,8 +1,10 @@
 /** What the router counts, besides the metrics of its queue. */
 import { Counter, type Registry } from 'prom-client';
+import { createS3RequestCounter } from '#shared/files/s3-requests.ts';
 
 export function createRouterMetrics(registry: Registry) {
   return {
+    s3Requests: createS3RequestCounter(registry),
     files: new Counter({
       name: 'longshore_routed_files_total',
       help: 'Files by what the router decided.',

@@ -1,3 +1,4 @@
+import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { GetQueueAttributesCommand, ReceiveMessageCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import { Registry } from 'prom-client';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
@@ -12,7 +13,9 @@ import type { Service } from '#shared/runtime/run-service.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { arrivedObject } from '#testkit/seeds/seed-jobs.ts';
+import { type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
 import { type Fauxqs, startFauxqs } from '#testkit/servers/start-fauxqs.ts';
+import { type S3Fault, type S3FaultProxy, startS3FaultProxy } from '#testkit/servers/start-s3-fault-proxy.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { loadRouterConfig } from './config.ts';
 import { createRouter } from './service.ts';
@@ -23,12 +26,23 @@ let database: TestDatabase;
 let sql: Sql;
 let fauxqs: Fauxqs;
 let queues: Record<QueueId, CreatedQueue>;
+let s3: S3TestServer;
+let proxy: S3FaultProxy;
 let registry: Registry;
 let router: Service;
 let tests = 0;
 
+const BUCKET = 'test-landing';
+const STORE_ENV = () => ({
+  AWS_ENDPOINT_URL_S3: proxy.url,
+  AWS_ACCESS_KEY_ID: TEST_CREDENTIAL.accessKeyId,
+  AWS_SECRET_ACCESS_KEY: TEST_CREDENTIAL.secretAccessKey,
+});
+
 beforeAll(async () => {
-  [database, fauxqs] = await Promise.all([createTestDatabase(), startFauxqs()]);
+  [database, fauxqs, s3] = await Promise.all([createTestDatabase(), startFauxqs(), startTestServer()]);
+  s3.server.createBucket(BUCKET);
+  proxy = await startS3FaultProxy(s3.server.url);
   sql = connectDatabase(
     { DATABASE_URL: database.url, DATABASE_POOL_MAX: 2, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 10_000 },
     'router-test',
@@ -37,17 +51,18 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await sql.end({ timeout: 5 });
-  await Promise.all([database.drop(), fauxqs.stop()]);
+  await Promise.all([database.drop(), fauxqs.stop(), proxy.stop(), s3.stop()]);
 });
 
 beforeEach(async () => {
   tests += 1;
-  for (const [name, value] of Object.entries(fauxqs.env)) vi.stubEnv(name, value);
+  for (const [name, value] of Object.entries({ ...fauxqs.env, ...STORE_ENV() })) vi.stubEnv(name, value);
   const prefix = `r${tests}`;
   queues = await createQueues({ client: fauxqs.sqs, prefix });
   registry = new Registry();
   const config = loadRouterConfig({
     ...fauxqs.env,
+    LONGSHORE_S3_PATH_STYLE: 'true',
     DATABASE_URL: database.url,
     LONGSHORE_PREFIX: prefix,
     LONGSHORE_DRAIN_MS: '1000',
@@ -241,3 +256,81 @@ test('lets a message that is none reach the dead letters, and routes the files a
   expect(await sql`SELECT id FROM jobs`).toHaveLength(1);
   expect(await countIn(queues.ingest.deadLetterUrl)).toBe(1);
 });
+
+async function applyMatch(name: string, match: object): Promise<void> {
+  const definition = {
+    kind: 'route',
+    tenant: 'acme',
+    name,
+    match: { path: 'inbound/**', ...match },
+    steps: [{ deliver: {} }],
+  };
+  await applyRoute(sql, { tenantId: 'acme', name, definition, definitionHash: name }, 'test');
+}
+
+async function put(name: string, body: Buffer | string, tagging = ''): Promise<Partial<ArrivedObject>> {
+  const key = `acme/inbound/${name}`;
+  const { VersionId } = await s3.client.send(
+    new PutObjectCommand({ Bucket: BUCKET, Key: key, Body: body, Tagging: tagging }),
+  );
+  return { key, name, versionId: VersionId ?? 'null', sizeBytes: Buffer.byteLength(body) };
+}
+
+test('routes by content and tags, each object read once and only where a route asks for it', async () => {
+  await emptyTables(sql, 'routes');
+  await applyMatch('pdf', { type: ['pdf'] });
+  await applyMatch('invoices', { tags: { kind: 'invoice' } });
+  await applyMatch('orders', { header: { columns: ['order', 'amount'] } });
+  await applyMatch('mine', { user: 'acme-*', type: ['csv'] });
+  await wake(
+    await register(
+      // The name lies.
+      await put('report.csv', Buffer.from('%PDF-1.7\n')),
+      await put('invoice.xml', '<?xml version="1.0"?><a/>', 'kind=invoice&more=1'),
+      { ...(await put('orders.csv', 'order,amount\n1,2\n')), uploadedBy: 'acme-sftp' },
+      await put('wide.csv', Buffer.from('\ufefforder,amount\r\n', 'utf16le')),
+      await put('empty.csv', ''),
+      { key: 'acme/elsewhere/unread.csv' },
+    ),
+  );
+  await router.start();
+  await handled();
+  const rows = await sql`
+    SELECT f.name, f.error_cause AS cause, coalesce(array_agg(r.name ORDER BY r.name) FILTER (WHERE r.name IS NOT NULL), '{}') AS routes
+    FROM files f LEFT JOIN jobs j ON j.file_id = f.id LEFT JOIN routes r ON r.id = j.route_id
+    WHERE f.key LIKE 'acme/inbound/%' GROUP BY f.id ORDER BY f.name`;
+  expect(rows.map(({ name, cause, routes }) => [name, cause, routes])).toEqual([
+    ['empty.csv', 'CONDITION_MISMATCH', []],
+    ['invoice.xml', null, ['invoices']],
+    ['orders.csv', null, ['mine', 'orders']],
+    ['report.csv', null, ['pdf']],
+    ['wide.csv', null, ['orders']],
+  ]);
+  const [empty] = await sql`SELECT error_message AS message FROM files WHERE name = 'empty.csv'`;
+  expect(empty?.message).toContain('orders: its first line is not as match.header says');
+  const requests = await registry.getSingleMetric('longshore_s3_requests_total')?.get();
+  const counts = Object.fromEntries(requests?.values.map(({ labels, value }) => [labels.operation, value]) ?? []);
+  expect(counts).toEqual({ GetObjectTagging: 5, GetObject: 4 });
+});
+
+test.each<S3Fault>([{ type: 'reset' }, { type: 'silent' }])(
+  'a file is not decided while the store answers with %o, and is routed once it is back',
+  async (fault) => {
+    await emptyTables(sql, 'routes');
+    await applyMatch('pdf', { type: ['pdf'] });
+    await wake(await register(await put('late.pdf', '%PDF-1.7\n')));
+    proxy.spoil(() => fault);
+    await router.start();
+    const undecided = async () => {
+      const metric = await registry.getSingleMetric('longshore_routed_files_total')?.get();
+      return metric?.values.find(({ labels }) => labels.outcome === 'undecided')?.value ?? 0;
+    };
+    await vi.waitFor(async () => expect(await undecided()).toBeGreaterThan(0), { timeout: 60_000, interval: 50 });
+    expect(await sql`SELECT status FROM files`).toMatchObject([{ status: 'QUEUED' }]);
+    proxy.spoil(() => undefined);
+    await vi.waitFor(async () => expect(await sql`SELECT 1 FROM jobs`).toHaveLength(1), {
+      timeout: 60_000,
+      interval: 50,
+    });
+  },
+);

@@ -1,6 +1,9 @@
 /** The router: gives each settled file its jobs, once. It moves no bytes. Composition only. */
+import { readMatchFacts } from '#shared/arrival/read-match-facts.ts';
 import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
 import { RouteCache } from '#shared/definitions/route-cache.ts';
+import { createObjectStore } from '#shared/files/create-object-store.ts';
+import { createS3Client } from '#shared/files/s3-client.ts';
 import { QUEUE_MESSAGES } from '#shared/messages/queue-messages.ts';
 import { createQueueService } from '#shared/runtime/create-queue-service.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
@@ -9,16 +12,26 @@ import { createHandleSettledFiles } from './handle-settled-files.ts';
 import { createRouterMetrics } from './metrics.ts';
 
 const DEADLINE_MS = 60_000;
+const READ_TIMEOUT_MS = 5_000;
+/** For what is read of one file, so that a batch ends long before its deadline. */
+const DECIDE_TIMEOUT_MS = 10_000;
 
 export function createRouter(context: ServiceContext<RouterConfig>): Service {
   const { config, logger, registry } = context;
   const metrics = createRouterMetrics(registry);
+  const s3 = createS3Client({ ...config, requestTimeoutMs: READ_TIMEOUT_MS });
+  const store = createObjectStore({
+    client: s3,
+    idleTimeoutMs: READ_TIMEOUT_MS,
+    metrics: { requests: metrics.s3Requests },
+  });
   return createQueueService(
     {
       name: 'router',
       queue: 'ingest',
       messages: QUEUE_MESSAGES.ingest,
       sendsTo: ['work', 'partner-steps'],
+      s3: [s3],
       open({ sql, wakeUps, tracing }) {
         const routes = new RouteCache({
           load: async (id) => (await loadRouteDefinitions(sql, [id])).get(id)?.definition,
@@ -26,6 +39,7 @@ export function createRouter(context: ServiceContext<RouterConfig>): Service {
         const handle = createHandleSettledFiles({
           sql,
           routes,
+          readFacts: (asked) => readMatchFacts(store, asked, { signal: AbortSignal.timeout(DECIDE_TIMEOUT_MS) }),
           senders: wakeUps,
           largeFileThresholdBytes: config.LONGSHORE_LARGE_FILE_THRESHOLD_BYTES,
           admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,

@@ -11,6 +11,7 @@ import { idSchema, timeZoneSchema } from '#shared/definitions/name-schemas.ts';
 import { notifySchema } from '#shared/definitions/notify-schema.ts';
 import { globsSchema } from '#shared/definitions/routes/glob-schema.ts';
 import { sizeSchema } from '#shared/definitions/size.ts';
+import { timeOfDaySchema } from '#shared/definitions/time-of-day.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -22,10 +23,6 @@ export const MOST_FILES = 1_000;
 /** What is odd about what came. */
 export const ODDITIES = ['TOO_MANY', 'TOO_SMALL', 'TOO_LARGE', 'UNUSUAL_SIZE', 'SAME_CONTENT', 'OTHER_DATE'] as const;
 export type Oddity = (typeof ODDITIES)[number];
-
-const timeOfDaySchema = z
-  .string()
-  .regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, 'must be a time of day such as "07:00", in quotes');
 
 const percentSchema = z
   .union([z.number(), z.string().regex(/^\d{1,3}(?:\.\d+)?%$/, 'must be a percentage such as 50%')])

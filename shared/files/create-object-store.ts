@@ -11,7 +11,7 @@ import { putObject, uploadStream } from '#shared/files/copies/upload-stream.ts';
 import { deleteVersion, deleteVersions, gatherDeletions } from './delete-objects.ts';
 import { listMultipartUploads, listVersions } from './list-objects.ts';
 import type { ObjectAddress, ObjectStore, ObjectStoreOptions, ReadOptions } from './object-store.ts';
-import { headObject, readRange, readStream } from './read-object.ts';
+import { headObject, objectTags, readRange, readStream } from './read-object.ts';
 import { countRequests } from './s3-requests.ts';
 
 const MIB = 1024 ** 2;
@@ -54,6 +54,7 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
   const deletions = gatherDeletions(client);
   return {
     head: (address, call) => headObject(client, address, call),
+    tags: (address, call) => objectTags(client, address, call),
     readRange: (address, range, call) => readRange(stream, address, range, call),
     readStream: stream,
     copy: (request) => copyObject(client, request),

@@ -188,6 +188,8 @@ export interface ListRequest<Cursor> extends CallOptions {
 
 export interface ObjectStore {
   head(address: ObjectAddress, options?: CallOptions): Promise<ObjectHead | 'not-found'>;
+  /** The object's tags by key. */
+  tags(address: ObjectAddress, options?: CallOptions): Promise<Readonly<Record<string, string>>>;
   /** A small piece as a whole; the range's bytes that exist. @throws `invalid` when the range is over 16 MiB. */
   readRange(
     address: ObjectAddress,

@@ -7,7 +7,7 @@
  *    shows at the end of a whole read.
  */
 import type { Readable } from 'node:stream';
-import { GetObjectCommand, HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { GetObjectCommand, GetObjectTaggingCommand, HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { classifyStoreError, storeCall } from './classify-store-error.ts';
 import { contentHeadersOf } from './content-headers.ts';
 import type { CallOptions, ObjectAddress, ObjectHead, ReadOptions } from './object-store.ts';
@@ -47,6 +47,17 @@ export async function headObject(
     if (hasFault(error, 'not-found')) return 'not-found';
     throw error;
   }
+}
+
+export async function objectTags(
+  client: S3Client,
+  { bucket, key, versionId }: ObjectAddress,
+  { signal }: CallOptions = {},
+): Promise<Readonly<Record<string, string>>> {
+  const reply = await storeCall(`read the tags of ${nameOf({ bucket, key })}`, signal, () =>
+    client.send(new GetObjectTaggingCommand({ Bucket: bucket, Key: key, VersionId: versionId }), abortable(signal)),
+  );
+  return Object.fromEntries((reply.TagSet ?? []).map(({ Key = '', Value = '' }) => [Key, Value]));
 }
 
 function isKeyServices(encryption: string | undefined): boolean {

@@ -1,7 +1,16 @@
 /** What is added to an S3 client's requests: a count of them, and a bound on those under way. */
 import type { S3Client } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
-import type { Counter } from 'prom-client';
+import { Counter, type Registry } from 'prom-client';
+
+export function createS3RequestCounter(registry: Registry): Counter<'operation'> {
+  return new Counter({
+    name: 'longshore_s3_requests_total',
+    help: 'Requests sent to the object store.',
+    labelNames: ['operation'] as const,
+    registers: [registry],
+  });
+}
 
 /** Counts requests as they go out, repeated ones too: the benchmark's budget per file is about these. */
 export function countRequests(client: S3Client, requests: Counter<'operation'>): void {

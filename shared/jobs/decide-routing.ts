@@ -7,6 +7,7 @@
 
 import { RECIPIENTS_PREFIX } from '#shared/campaigns/recipients-prefix.ts';
 import type { RoutingInput } from '#shared/definitions/load-routing-input.ts';
+import { type FileToMatch, REFUSALS } from '#shared/definitions/routes/compile-match.ts';
 import { type ActiveRoute, newJob } from './new-job.ts';
 import type { RoutingDecision } from './route-files.ts';
 
@@ -17,19 +18,24 @@ export interface DecideRoutingOptions {
 /** More are counted, not named. */
 const ROUTES_NAMED = 5;
 
-export type FileToRoute = Pick<RoutingInput, 'fileId' | 'tenantId' | 'key' | 'sizeBytes'>;
+export type FileToRoute = Pick<
+  RoutingInput,
+  'fileId' | 'tenantId' | 'key' | 'sizeBytes' | 'source' | 'uploadedBy' | 'uploadedAt' | 'timeZone' | 'metadata'
+> &
+  Pick<FileToMatch, 'content' | 'tags'>;
 
 export function decideRouting(
   file: FileToRoute,
   routes: readonly ActiveRoute[],
   { largeFileThresholdBytes }: DecideRoutingOptions,
 ): RoutingDecision {
-  const path = pathOf(file);
+  const toMatch = fileToMatch(file);
+  const { path } = toMatch;
   const isLarge = file.sizeBytes > largeFileThresholdBytes;
   // It waits for the campaigns that name it.
   if (path.startsWith(RECIPIENTS_PREFIX)) return { fileId: file.fileId, isLarge, jobs: [], companionOf: 'campaigns' };
   const jobs = routes
-    .filter(({ route }) => route.matches(path, file.sizeBytes) && !route.isCompanion(path))
+    .filter(({ route }) => route.refuses(toMatch) === undefined && !route.isCompanion(path))
     .map((active) => newJob(active, isLarge));
   if (jobs.length > 0) return { fileId: file.fileId, isLarge, jobs };
   const companion = routes.find(({ route }) => route.isCompanion(path));
@@ -40,8 +46,8 @@ export function decideRouting(
         error: {
           code: 'NO_ROUTE',
           ...refusal(
-            path,
-            file,
+            file.tenantId,
+            toMatch,
             routes.filter(({ route }) => route.takesFiles),
           ),
         },
@@ -54,11 +60,16 @@ export function pathOf({ key, tenantId }: Pick<FileToRoute, 'key' | 'tenantId'>)
   return key.slice(tenantId.length + 1);
 }
 
+export function fileToMatch(file: FileToRoute): FileToMatch {
+  return { ...file, path: pathOf(file), arrivedAtMs: file.uploadedAt.getTime() };
+}
+
 function refusal(
-  path: string,
-  { tenantId, sizeBytes }: FileToRoute,
+  tenantId: string,
+  file: FileToMatch,
   routes: readonly ActiveRoute[],
 ): { cause: string; message: string } {
+  const { path, sizeBytes } = file;
   if (routes.length === 0) {
     return {
       cause: 'TENANT_HAS_NO_ROUTE',
@@ -72,6 +83,16 @@ function refusal(
       message: `No route of ${tenantId} matches the path "${path}"; tried: ${namesOf(routes)}. Correct \`match.path\` of one of them, or send the file to a path that a route matches.`,
     };
   }
+  const other = byPath.find(({ route }) => !SIZE_REFUSALS.has(route.refuses(file)));
+  if (other !== undefined) {
+    const reasons = byPath
+      .slice(0, ROUTES_NAMED)
+      .map(({ route }) => `${route.name}: ${REFUSALS[route.refuses(file) ?? 'path']}`);
+    return {
+      cause: 'CONDITION_MISMATCH',
+      message: `Routes of ${tenantId} match the path "${path}", but none takes the file: ${reasons.join('; ')}. Correct \`match\` of one of them, or send the file as it asks.`,
+    };
+  }
   if (sizeBytes === 0) {
     return {
       cause: 'FILE_EMPTY',
@@ -83,6 +104,8 @@ function refusal(
     message: `The file has ${sizeBytes} bytes; ${namesOf(byPath)} of ${tenantId} would take its path but not its size. Correct \`minSize\` or \`maxSize\`.`,
   };
 }
+
+const SIZE_REFUSALS: ReadonlySet<string | undefined> = new Set(['empty', 'too small', 'too large']);
 
 function namesOf(routes: readonly ActiveRoute[]): string {
   const names = routes.slice(0, ROUTES_NAMED).map(({ route }) => route.name);

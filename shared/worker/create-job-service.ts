@@ -5,7 +5,6 @@
  *    connections close.
  */
 import { hostname } from 'node:os';
-import { Counter } from 'prom-client';
 import type { z } from 'zod';
 import { createScanner } from '#shared/content/scan/create-scanner.ts';
 import { createScanSeconds } from '#shared/content/scan/scan-metrics.ts';
@@ -18,6 +17,7 @@ import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import { recordedPrefix } from '#shared/files/replica-buckets.ts';
 import { createPartClient, createS3Client } from '#shared/files/s3-client.ts';
+import { createS3RequestCounter } from '#shared/files/s3-requests.ts';
 import { restForOthers } from '#shared/formats/event-loop-turns.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import type { WorkQueue } from '#shared/jobs/route-files.ts';
@@ -104,12 +104,7 @@ export function createJobService(
   const scanSeconds = createScanSeconds(registry);
   const { LONGSHORE_CLAMD: clamd } = config;
   const scan = clamd && createScanner({ address: clamd, seconds: scanSeconds, now: () => performance.now() });
-  const s3Requests = new Counter({
-    name: 'longshore_s3_requests_total',
-    help: 'Requests sent to the object store.',
-    labelNames: ['operation'] as const,
-    registers: [registry],
-  });
+  const s3Requests = createS3RequestCounter(registry);
   const s3 = createS3Client(config);
   const stallMs = requestStallMs(config.LONGSHORE_COPY_STALL_MS);
   const partClient = createPartClient({ ...config, stallMs });

@@ -1,13 +1,20 @@
 /**
  * `POST /api/v1/routes/simulate`: what would become of files, by the routes in force and by those that are proposed.
  *
- * 1. Nothing is stored, sent or read but rows of files and definitions.
+ * 1. Nothing is stored or sent. Read are rows of files and definitions, and the beginning and the tags of objects where a route asks for
+ *    them, of at most 100 files; of further ones the answer says that they were not read.
  * 2. At most 1,000 files; between them others get their turn, and a caller that is gone ends it.
  */
 import { setImmediate } from 'node:timers/promises';
+import pLimit from 'p-limit';
 import { z } from 'zod';
+import { readMatchFacts } from '#shared/arrival/read-match-facts.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { objectOf, type RoutingInput } from '#shared/definitions/load-routing-input.ts';
+import { MATCHED_SOURCES } from '#shared/definitions/routes/match-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
+import type { ObjectStore } from '#shared/files/object-store.ts';
+import { fileToMatch } from '#shared/jobs/decide-routing.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import type {} from '../http/bound-answers.ts';
 import { idField, instantField, tenantField, textField } from '../http/request-fields.ts';
@@ -17,6 +24,7 @@ import type { PostedDefinitions } from './posted-definitions.ts';
 import { filesSchema } from './read-definitions.ts';
 import {
   type FileToSimulate,
+  routable,
   routeAnswerSchema,
   type Simulated,
   type SimulationLimits,
@@ -25,6 +33,10 @@ import {
 
 const MOST_FILES = 1_000;
 const FILES_AT_ONCE = 20;
+/** Of which objects are looked into. */
+const MOST_READ = 100;
+const READ_AT_ONCE = 8;
+const READ_TIMEOUT_MS = 10_000;
 /** Of definitions in the body. */
 const LARGEST_DOCUMENTS = 1_000_000;
 
@@ -40,6 +52,12 @@ const bodySchema = z
         path: textField(1_024).describe('In the home of the tenant, such as `inbound/orders/week-49.csv`.'),
         size_bytes: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(1),
         received_at: instantField.optional().describe('Now when absent; names with dates use it.'),
+        source: z.enum(MATCHED_SOURCES).default('sftp').describe('How it came.'),
+        user: textField(256).optional().describe('Who sent it, as `match.user` compares it.'),
+        metadata: z.record(z.string(), z.string()).default({}).describe('Of the object, for `match.metadata`.'),
+        tags: z.record(z.string(), z.string()).optional().describe('Of the object, for `match.tags`.'),
+        type: textField(16).optional().describe('What its content is, for `match.type`, such as `pdf`.'),
+        first_line: textField(2_000).optional().describe('Of its text, for `match.header`.'),
       })
       .optional(),
     file_ids: z.array(idField).min(1).max(MOST_FILES).optional(),
@@ -88,6 +106,7 @@ const replySchema = z.object({
 export type Simulation = z.infer<typeof replySchema>;
 
 export interface SimulateParts extends ApiParts, SimulationLimits {
+  readonly landing: { readonly store: Pick<ObjectStore, 'readRange' | 'tags'> };
   readonly now?: (() => number) | undefined;
 }
 
@@ -117,7 +136,8 @@ export function handleSimulate(app: ApiServer, parts: SimulateParts, posted: Pos
         rules.set(id, found);
       }
       const decisions: z.infer<typeof decisionSchema>[] = [];
-      for (const [index, each] of files.entries()) {
+      const known = await readFactsOf(files, rules, parts.landing.store, request.ended);
+      for (const [index, each] of known.entries()) {
         if (index % FILES_AT_ONCE === FILES_AT_ONCE - 1) await setImmediate();
         request.ended.throwIfAborted();
         const decision = decide(each, rules.get(each.tenantId) as RuleSets, parts);
@@ -136,39 +156,77 @@ interface Asking {
   readonly now: number;
 }
 
-interface FileRow {
-  readonly fileId: string;
-  readonly tenantId: string;
-  readonly key: string;
-  readonly sizeBytes: number;
-  readonly receivedAt: Date;
-  readonly isDuplicate: boolean;
-  readonly isRenamed: boolean;
-}
+/** `object`: where its bytes are; of a file that is made up, nowhere. */
+type KnownFile = FileToSimulate & { readonly object?: RoutingInput['object'] };
 
 async function filesOf(
   sql: Sql,
   { file, file_ids: ids, sample }: Body,
   { tenantId, now }: Asking,
-): Promise<readonly FileToSimulate[]> {
+): Promise<readonly KnownFile[]> {
   if (file !== undefined) {
     const key = `${file.tenant}/${file.path.replace(/^\//, '')}`;
     const receivedAt = new Date(file.received_at ?? now);
-    const { size_bytes: sizeBytes, tenant } = file;
-    return [{ fileId: null, tenantId: tenant, key, sizeBytes, receivedAt, isDuplicate: false, isRenamed: false }];
+    const { size_bytes: sizeBytes, tenant: ofTenant, source, user: uploadedBy = null, metadata, tags } = file;
+    return [
+      {
+        ...{ fileId: null, tenantId: ofTenant, key, sizeBytes, receivedAt, isDuplicate: false, isRenamed: false },
+        ...{ source, uploadedBy, metadata, tags, content: contentOf(file) },
+      },
+    ];
   }
   const isSeen = sql`(${tenantId}::text IS NULL OR f.tenant_id = ${tenantId})`;
   const chosen =
     sample === undefined
       ? sql`f.id = ANY(${ids ?? []}::uuid[])`
       : sql`f.tenant_id = ${sample.tenant} AND f.status <> 'COMPANION' ORDER BY f.created_at DESC, f.id DESC LIMIT ${sample.last}`;
-  const rows = await sql<FileRow[]>`
+  const rows = await sql<(KnownFile & { readonly fileId: string })[]>`
     SELECT f.id AS "fileId", f.tenant_id AS "tenantId", f.key, f.size_bytes::float8 AS "sizeBytes", f.uploaded_at AS "receivedAt",
+      f.source, f.uploaded_by AS "uploadedBy", coalesce(f.head -> 'metadata', '{}') AS metadata, ${objectOf(sql)} AS object,
       f.duplicate_of IS NOT NULL AS "isDuplicate", f.duplicate_of IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM files d WHERE d.id = f.duplicate_of AND d.bucket = f.bucket AND d.key = f.key) AS "isRenamed"
     FROM files f WHERE ${isSeen} AND ${chosen}`;
   if (ids !== undefined && rows.length < new Set(ids).size) throw new LongshoreError('NOT_FOUND', 'File not found');
-  return rows;
+  return [...rows];
+}
+
+/** Where nothing is said of the content, it is not known. */
+function contentOf({ path, type, first_line: firstLine }: NonNullable<Body['file']>): FileToSimulate['content'] {
+  if (type === undefined && firstLine === undefined) return undefined;
+  return { type: type ?? path.slice(path.lastIndexOf('.') + 1).toLowerCase(), firstLine: firstLine ?? null };
+}
+
+/** With what a route in force, or a proposed one, asks of an object; what the store does not give stays unread. */
+async function readFactsOf(
+  files: readonly KnownFile[],
+  rules: ReadonlyMap<string, RuleSets>,
+  store: SimulateParts['landing']['store'],
+  ended: AbortSignal,
+): Promise<readonly FileToSimulate[]> {
+  const reading = pLimit(READ_AT_ONCE);
+  const signal = AbortSignal.any([ended, AbortSignal.timeout(READ_TIMEOUT_MS)]);
+  let left = MOST_READ;
+
+  async function readFacts(file: KnownFile): Promise<FileToSimulate> {
+    const sets = rules.get(file.tenantId);
+    if (file.object === undefined || sets === undefined || left === 0) return file;
+    const toMatch = fileToMatch(routable(file, sets.proposed.tenant));
+    const routes = [...sets.present.routes, ...sets.proposed.routes].map(({ route }) => route);
+    if (!routes.some((route) => route.refuses(toMatch)?.endsWith('unread'))) return file;
+    left -= 1;
+    const { object } = file;
+    const facts = await reading(() => readMatchFacts(store, { file: toMatch, object, routes }, { signal })).catch(
+      () => undefined,
+    );
+    return { ...file, ...facts };
+  }
+
+  const known: FileToSimulate[] = [];
+  for (let from = 0; from < files.length; from += FILES_AT_ONCE) {
+    known.push(...(await Promise.all(files.slice(from, from + FILES_AT_ONCE).map(readFacts))));
+    await setImmediate();
+  }
+  return known;
 }
 
 function decide(file: FileToSimulate, { present, proposed }: RuleSets, limits: SimulationLimits) {

@@ -6,9 +6,10 @@ import { z } from 'zod';
 import { classifyKey } from '#shared/arrival/classify-key.ts';
 import type { ArrivalTenant } from '#shared/arrival/tenant-directory.ts';
 import { type ChannelDefinition, kindOf } from '#shared/definitions/notify-schema.ts';
-import type { CompiledRoute, Refusal } from '#shared/definitions/routes/compile-route.ts';
+import { type FileToMatch, REFUSALS } from '#shared/definitions/routes/compile-match.ts';
+import type { CompiledRoute } from '#shared/definitions/routes/compile-route.ts';
 import { stepKindOf } from '#shared/definitions/routes/route-steps.ts';
-import { decideRouting, pathOf } from '#shared/jobs/decide-routing.ts';
+import { decideRouting, type FileToRoute, fileToMatch } from '#shared/jobs/decide-routing.ts';
 import type { ActiveRoute } from '#shared/jobs/new-job.ts';
 import type { BucketId } from '#shared/runtime/config/resource-names.ts';
 import type { CallStepOptions } from '#shared/steps/call/options.ts';
@@ -22,12 +23,11 @@ import type { TransformOptions } from '#shared/steps/transform/options.ts';
 import { checkNameAndSize } from '#shared/steps/validate/check-name-and-size.ts';
 import type { ValidateOptions } from '#shared/steps/validate/options.ts';
 
-export interface FileToSimulate {
+export interface FileToSimulate
+  extends Pick<FileToMatch, 'content' | 'tags'>,
+    Pick<FileToRoute, 'tenantId' | 'key' | 'sizeBytes' | 'source' | 'uploadedBy' | 'metadata'> {
   /** Null: it is made up. */
   readonly fileId: string | null;
-  readonly tenantId: string;
-  readonly key: string;
-  readonly sizeBytes: number;
   readonly receivedAt: Date;
   readonly isDuplicate: boolean;
   readonly isRenamed: boolean;
@@ -92,22 +92,14 @@ export interface Simulated {
   readonly routes: readonly RouteAnswer[];
 }
 
-const REFUSALS: Readonly<Record<Refusal, string>> = {
-  'no match': 'runOnly: other routes run it',
-  path: 'no glob of match.path matches the path',
-  excluded: 'match.exclude excludes the path',
-  empty: 'the file is empty, and acceptEmpty is false',
-  'too small': 'the file is smaller than match.minSize',
-  'too large': 'the file is larger than match.maxSize',
-};
-
 export function simulateFile(file: FileToSimulate, rules: RuleSet, limits: SimulationLimits): Simulated {
   const classified = classifyKey(file.key, new Map([[rules.tenant.id, rules.tenant]]));
   const isLarge = file.sizeBytes > limits.largeFileThresholdBytes;
   if (classified.type === 'ignored') return { outcome: 'ignored', error: null, isLarge, routes: [] };
   if (classified.error !== undefined) return { outcome: 'quarantined', error: classified.error, isLarge, routes: [] };
   const active = rules.routes.filter(({ isDisabled }) => !isDisabled);
-  const decision = decideRouting({ ...file, fileId: file.fileId ?? NO_ID }, active, limits);
+  const toRoute = routable(file, rules.tenant);
+  const decision = decideRouting(toRoute, active, limits);
   const taking = new Set(decision.jobs.map(({ routeVersionId }) => routeVersionId));
   const answers = rules.routes.map((route) => {
     const takes = taking.has(route.routeVersionId);
@@ -115,7 +107,7 @@ export function simulateFile(file: FileToSimulate, rules: RuleSet, limits: Simul
       route: route.route.name,
       version: route.version,
       takes,
-      because: takes ? 'it matches' : refusalOf(route, file),
+      because: takes ? 'it matches' : refusalOf(route, fileToMatch(toRoute)),
       held: takes && route.route.holds({ ...file, isLarge }),
       order_group: takes && route.route.ordered ? file.key.slice(0, file.key.lastIndexOf('/') + 1) : null,
       tells: takes ? [...route.channels, ...rules.tenant.channels].map(toChannel) : [],
@@ -128,13 +120,17 @@ export function simulateFile(file: FileToSimulate, rules: RuleSet, limits: Simul
   return { outcome, error: decision.error ?? null, isLarge, routes: [...answers, ...unreadable] };
 }
 
+/** As the router is given it. */
+export function routable(file: FileToSimulate, { timeZone }: Pick<SimulatedTenant, 'timeZone'>): FileToRoute {
+  return { ...file, fileId: file.fileId ?? NO_ID, uploadedAt: file.receivedAt, timeZone };
+}
+
 const NO_ID = '00000000-0000-0000-0000-000000000000';
 const NOT_TAKEN = { version: null, takes: false, held: false, order_group: null, tells: [], steps: [] };
 
-function refusalOf({ route, isDisabled }: SimulatedRoute, file: FileToSimulate): string {
-  const path = pathOf(file);
+function refusalOf({ route, isDisabled }: SimulatedRoute, file: FileToMatch): string {
   if (isDisabled) return 'the route is disabled';
-  const refusal = route.refuses(path, file.sizeBytes);
+  const refusal = route.refuses(file);
   if (refusal !== undefined) return REFUSALS[refusal];
   return 'it is the marker or the checksum of another file of this route';
 }

@@ -123,6 +123,42 @@ test.each([
   expect(because(await simulateOne(path, more), 'orders')).toBe(reason);
 });
 
+const CONDITIONS = `kind: route
+tenant: acme
+name: conditions
+match:
+  path: "conditions/**"
+  user: "acme-*"
+  time: [{ days: [mon, tue, wed, thu, fri], from: "08:00", to: "18:00" }]
+  metadata: { kind: invoice }
+  tags: { desk: "*" }
+  type: [csv]
+  header: { columns: [id] }
+steps: [{ stage: {} }]
+`;
+// Thursday 05:00 in Tokyo, and 10:00.
+const [AT_NIGHT, BY_DAY] = ['2026-03-04T20:00:00Z', '2026-03-05T01:00:00Z'];
+
+test.each([
+  [{}, 'match.user does not name who sent it'],
+  [{ user: 'acme-sftp', received_at: AT_NIGHT }, 'it came outside the hours of match.time'],
+  [{ user: 'acme-sftp' }, 'its metadata is not as match.metadata says'],
+  [{ user: 'acme-sftp', metadata: { kind: 'invoice' } }, 'it may: match.tags decides by its tags, which were not read'],
+  [{ user: 'acme-sftp', metadata: { kind: 'invoice' }, tags: {} }, 'its tags are not as match.tags says'],
+  [
+    { user: 'acme-sftp', metadata: { kind: 'invoice' }, tags: { desk: '1' } },
+    'it may: match.type or match.header decides by its content, which was not read',
+  ],
+  [
+    { user: 'acme-sftp', metadata: { kind: 'invoice' }, tags: { desk: '1' }, first_line: 'name' },
+    'its first line is not as match.header says',
+  ],
+  [{ user: 'acme-sftp', metadata: { kind: 'invoice' }, tags: { desk: '1' }, first_line: 'name,id' }, 'it matches'],
+])('conditions beyond path and size: %j: %s', async (more, reason) => {
+  const decision = await simulateOne('conditions/a.csv', { received_at: BY_DAY, ...more }, CONDITIONS);
+  expect(because(decision, 'conditions')).toBe(reason);
+});
+
 test('tells what is quarantined, a companion, ignored, large, ordered, and of a name that a step refuses', async () => {
   expect(await simulateOne('nowhere.txt')).toMatchObject({
     outcome: 'quarantined',

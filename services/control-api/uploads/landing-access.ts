@@ -17,7 +17,7 @@ export interface LandingAccess {
   readonly bucket: string;
   /** Of the fleet's buckets. */
   readonly prefix: string;
-  readonly store: Pick<ObjectStore, 'head' | 'upload' | 'readRange'>;
+  readonly store: Pick<ObjectStore, 'head' | 'upload' | 'readRange' | 'tags'>;
   readonly sent: SentUploads;
   readonly directory: TenantDirectory;
   readonly takeArrivals: TakeArrivals;
@@ -81,6 +81,7 @@ export function openLanding(options: OpenLandingOptions): LandingAccess {
     store: {
       head: async (...given) => (await reached()).store.head(...given),
       upload: async (...given) => (await reached()).store.upload(...given),
+      tags: async (...given) => (await reached()).store.tags(...given),
       readRange: async (...given) => (await reached()).store.readRange(...given),
     },
     sent: {

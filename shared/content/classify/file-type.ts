@@ -32,6 +32,10 @@ export async function findType(sample: Uint8Array, name: string): Promise<FoundT
   return { type, mimeType, isAsNamed: type === extension };
 }
 
+export function isTextType({ type, mimeType }: Pick<FoundType, 'type' | 'mimeType'>): boolean {
+  return mimeType === 'text/plain' || ['json', 'xml', 'html', 'svg'].includes(type);
+}
+
 function extensionOf(name: string): string {
   const extension = /.\.([^.]{1,16})$/.exec(name)?.[1]?.toLowerCase() ?? '';
   return SPELLINGS[extension] ?? extension;

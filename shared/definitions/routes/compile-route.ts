@@ -4,10 +4,11 @@ import { LongshoreError } from '#shared/errors.ts';
 import type { CallOptions, CallStepOptions, CompiledCall } from '#shared/steps/call/options.ts';
 import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
 import type { StepClass } from '#shared/steps/step-context.ts';
-import { compileGlobs } from './match-glob.ts';
+import { type CompiledMatch, compileMatch, compilePaths, type FileToMatch, type Refusal } from './compile-match.ts';
+import { matchSchema } from './match-schema.ts';
 import type { RecordsLayout } from './records-schema.ts';
 import type { RetryPolicy } from './retry-delay.ts';
-import { matchSchema, routeDocumentSchema } from './route-schema.ts';
+import { routeDocumentSchema } from './route-schema.ts';
 import { branchesOf, type RouteStep, stepKindOf } from './route-steps.ts';
 import { type ConditionFacts, compileCondition } from './step-condition.ts';
 
@@ -21,17 +22,13 @@ export interface CompiledStep {
   readonly when?: ((facts: ConditionFacts) => boolean) | undefined;
 }
 
-export type Refusal = 'no match' | 'path' | 'excluded' | 'empty' | 'too small' | 'too large';
-
 export interface CompiledRoute {
   readonly tenantId: string;
   readonly name: string;
   /** False: it takes no file by itself, other routes run it. */
   readonly takesFiles: boolean;
-  /** `relativePath`: in the tenant's home, without the tenant's prefix. */
-  matches(relativePath: string, sizeBytes: number): boolean;
   /** Why it does not match; undefined when it does. */
-  refuses(relativePath: string, sizeBytes: number): Refusal | undefined;
+  refuses(file: FileToMatch): Refusal | undefined;
   /** The path alone: tells apart why a file does not match. */
   takesPath(relativePath: string): boolean;
   /** True for a marker or a checksum sidecar of a file that this route takes: it is not a file to be carried by itself. */
@@ -64,16 +61,7 @@ export function compileRoute(definition: unknown): CompiledRoute {
   }
   const { tenant, name, match, acceptEmpty, ordered, onHeadFailure, hold, duplicates, records } = parsed.data;
   const { maxSweeps, ...retry } = parsed.data.retry;
-  const { isTaken, isExcluded } = compilePaths(match ?? NO_PATH);
-  const takesPath = (path: string) => isTaken(path) && !isExcluded(path);
-  const refuses = (path: string, sizeBytes: number): Refusal | undefined => {
-    if (match === undefined) return 'no match';
-    if (sizeBytes === 0 && !acceptEmpty) return 'empty';
-    if (sizeBytes < (match.minSize ?? 0)) return 'too small';
-    if (sizeBytes > (match.maxSize ?? Number.POSITIVE_INFINITY)) return 'too large';
-    if (!isTaken(path)) return 'path';
-    return isExcluded(path) ? 'excluded' : undefined;
-  };
+  const { refuses, takesPath } = match === undefined ? NO_MATCH : compileMatch(match, acceptEmpty);
   const calls = callsOf(parsed.data);
   const grouped = groupCalls(parsed.data.steps, calls);
   const steps = grouped.map(compileStep);
@@ -86,7 +74,6 @@ export function compileRoute(definition: unknown): CompiledRoute {
     tenantId: tenant,
     name,
     takesFiles: match !== undefined,
-    matches: (relativePath, sizeBytes) => refuses(relativePath, sizeBytes) === undefined,
     refuses,
     takesPath,
     isCompanion: (relativePath) =>
@@ -116,7 +103,7 @@ export function compileRoute(definition: unknown): CompiledRoute {
 
 const NO_BRANCHES: ReadonlyMap<string, CompiledRoute> = new Map();
 
-const NO_PATH = { path: [], exclude: [] };
+const NO_MATCH: CompiledMatch = { refuses: () => 'no match', takesPath: () => false };
 
 /** Earlier versions took a `maxRecordBytes` of up to 16 MiB: such a route goes on with the longest that this one takes. */
 function parseStored(definition: unknown): ReturnType<typeof routeDocumentSchema.safeParse> {
@@ -139,10 +126,6 @@ export function pathsTakenBy(definition: unknown): CompiledRoute['takesPath'] | 
   if (!parsed.success) return undefined;
   const { isTaken, isExcluded } = compilePaths(parsed.data.match);
   return (path) => isTaken(path) && !isExcluded(path);
-}
-
-function compilePaths(match: { readonly path: readonly string[]; readonly exclude: readonly string[] }) {
-  return { isTaken: compileGlobs(match.path), isExcluded: compileGlobs(match.exclude) };
 }
 
 const KINDS: ReadonlySet<string> = new Set(STEP_OPTIONS.map(({ kind }) => kind));

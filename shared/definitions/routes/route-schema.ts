@@ -15,14 +15,14 @@ import { type PartnerDocument, partnerDocumentSchema } from '#shared/definitions
 import { type RemoteDocument, remoteDocumentSchema } from '#shared/definitions/remote-schema.ts';
 import { type SenderDocument, senderDocumentSchema } from '#shared/definitions/sender-schema.ts';
 import { tenantSignInSchema } from '#shared/definitions/sign-in-schema.ts';
-import { sizeSchema } from '#shared/definitions/size.ts';
 import { type SourceDocument, sourceDocumentSchema } from '#shared/definitions/source-schema.ts';
 import { sshPublicKeySchema } from '#shared/definitions/ssh-public-key.ts';
 import { type StoreDocument, storeDocumentSchema } from '#shared/definitions/store-schema.ts';
 import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
 import { parallelOptions, parallelSchema } from '#shared/steps/parallel/options.ts';
 import type { StepOptionsKind } from '#shared/steps/step-options.ts';
-import { globSchema, globsSchema } from './glob-schema.ts';
+import { globSchema } from './glob-schema.ts';
+import { matchSchema } from './match-schema.ts';
 import { type RecordsLayout, recordsSchema } from './records-schema.ts';
 import { everyStep, type RouteStep, stepKindOf } from './route-steps.ts';
 import { compileCondition } from './step-condition.ts';
@@ -177,19 +177,6 @@ export const tenantDocumentSchema = z.strictObject({
   notify: notifySchema.default([]),
 });
 export type TenantDocument = z.infer<typeof tenantDocumentSchema>;
-
-export const matchSchema = z
-  .strictObject({
-    /** Globs relative to the tenant's home; one of them has to match. */
-    path: globsSchema.refine((globs) => globs.length > 0, { error: 'needs at least one glob' }),
-    exclude: globsSchema.default([]),
-    minSize: sizeSchema.optional(),
-    maxSize: sizeSchema.optional(),
-  })
-  .refine(({ minSize, maxSize }) => minSize === undefined || maxSize === undefined || minSize <= maxSize, {
-    error: 'minSize is greater than maxSize',
-    path: ['minSize'],
-  });
 
 export interface DeclaredKey {
   readonly key: string;

@@ -7,6 +7,7 @@ import { compileNameTemplate, SAMPLE_FACTS } from '#shared/definitions/name-temp
 import { parseSizeBytes, sizeSchema } from '#shared/definitions/size.ts';
 import { costGrowth, LINEAR } from '#testkit/checks/cost-growth.ts';
 import { anyCharacter } from '#testkit/seeds/any-character.ts';
+import { fileToMatch } from '#testkit/seeds/file-to-match.ts';
 import { canonicalKey } from './canonical-key.ts';
 import { compileRoute } from './compile-route.ts';
 import { compileGlob } from './match-glob.ts';
@@ -234,11 +235,11 @@ describe('a compiled route', () => {
 
   it('takes files by path and size', () => {
     const route = compileRoute(definition);
-    expect(route.matches('inbound/a.csv', 10)).toBe(true);
-    expect(route.matches('inbound/test/a.csv', 10)).toBe(false);
-    expect(route.matches('inbound/a.csv', 1_001)).toBe(false);
-    expect(route.matches('inbound/a.csv', 0)).toBe(false);
-    expect(compileRoute({ ...definition, acceptEmpty: true }).matches('inbound/a.csv', 0)).toBe(true);
+    expect(route.refuses(fileToMatch('inbound/a.csv', 10))).toBeUndefined();
+    expect(route.refuses(fileToMatch('inbound/test/a.csv', 10))).toBeDefined();
+    expect(route.refuses(fileToMatch('inbound/a.csv', 1_001))).toBeDefined();
+    expect(route.refuses(fileToMatch('inbound/a.csv', 0))).toBeDefined();
+    expect(compileRoute({ ...definition, acceptEmpty: true }).refuses(fileToMatch('inbound/a.csv', 0))).toBeUndefined();
   });
 
   it('knows companions of its files, and nobody else’s', () => {

@@ -3,7 +3,7 @@
  *
  * 1. What was found is in the step's output, as counts; no value of the file is.
  */
-import { findType, TYPE_SAMPLE_BYTES } from '#shared/content/classify/file-type.ts';
+import { findType, isTextType, TYPE_SAMPLE_BYTES } from '#shared/content/classify/file-type.ts';
 import { countSensitive, type SensitiveCounts } from '#shared/content/classify/sensitive-data.ts';
 import { eventLoopTurns } from '#shared/formats/event-loop-turns.ts';
 import { holdJob } from '../hold-job.ts';
@@ -28,8 +28,7 @@ export const classifyStep: StepKind<ClassifyOptions> = {
           : await store.readRange(object, { first: 0, last }, { ifMatch: object.etag, signal });
       const name = currentName(context);
       const { type, mimeType, isAsNamed } = await findType(sample, name);
-      const isText = mimeType === 'text/plain' || ['json', 'xml', 'html', 'svg'].includes(type);
-      const sensitive = isText ? await countIn(context, sample) : undefined;
+      const sensitive = isTextType({ type, mimeType }) ? await countIn(context, sample) : undefined;
       const found = { type, mimeType, isAsNamed, ...(sensitive !== undefined && { sensitive }) };
       if (step.isReleased) return { type: 'succeeded', output: { ...found, released: true } };
       const isOther =
