@@ -37,7 +37,8 @@ interface ApiResult {
   readonly status: Percentiles & {
     readonly perSecond: number;
     readonly failures: number;
-    readonly cpuMsPerRequest: number;
+    /** Of the client too: it works on the same cores. */
+    readonly cpuMsPerRequest: Readonly<Record<'api' | 'postgres' | 'client', number>>;
   };
 }
 
@@ -47,6 +48,8 @@ const ROUTE = `kind: route\ntenant: ${TENANT}\nname: bench\nmatch: { path: '**' 
 const MOST_WITH_HISTORY = 200_000;
 /** Each key has an allowance of its own. */
 const STATUS_KEYS = 20;
+/** That `/status` is asked for. */
+const STATUS_FILES = 1_000;
 /** Milliseconds, p95; of `/status` p99. */
 const WANTED: Readonly<Record<string, number>> = {
   'first page': 100,
@@ -110,7 +113,7 @@ async function measure(stack: Stack, options: ApiBenchOptions): Promise<ApiResul
       reads[name] = { ...percentiles(took), ...(wanted !== undefined && { wanted }) };
       if (!options.json) console.log(describeRead(name, reads[name]));
     }
-    const status = await askStatus(stack, sql, ids, options);
+    const status = await askStatus(stack, sql, await pickFiles(sql, STATUS_FILES), options);
     return { files: options.files, load: loadavg()[0] ?? Number.NaN, reads, status };
   } finally {
     await sql.end({ timeout: 5 });
@@ -179,15 +182,30 @@ async function askStatus(
     rate,
     seconds,
   };
-  const pid = stack.processes['control-api']?.pid ?? 0;
-  const before = await cpuMs(pid);
-  const client = fileURLToPath(new URL('status-client-process.ts', import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, [client, JSON.stringify(work)], {
+  const cpuNow = async () => ({
+    api: await cpuMs(stack.processes['control-api']?.pid ?? 0),
+    postgres: await cpuMs(stack.processes.postgres?.pid ?? 0),
+  });
+  const before = await cpuNow();
+  const program = fileURLToPath(new URL('status-client-process.ts', import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [program, JSON.stringify(work)], {
     timeout: (seconds + 60) * 1_000,
   });
-  const answered = JSON.parse(stdout) as Percentiles & { perSecond: number; failures: number };
-  const cpuMsPerRequest = ((await cpuMs(pid)) - before) / (rate * seconds);
-  return { ...answered, cpuMsPerRequest };
+  const after = await cpuNow();
+  const { cpuMs: ofClient, ...answered } = JSON.parse(stdout) as Percentiles & {
+    perSecond: number;
+    failures: number;
+    cpuMs: number;
+  };
+  const perRequest = (ms: number) => ms / (rate * seconds);
+  return {
+    ...answered,
+    cpuMsPerRequest: {
+      api: perRequest(after.api - before.api),
+      postgres: perRequest(after.postgres - before.postgres),
+      client: perRequest(ofClient),
+    },
+  };
 }
 
 function describeRead(name: string, { wanted, ...took }: Percentiles & { readonly wanted?: number }): string {
@@ -201,7 +219,9 @@ function line(name: string, { p50, p95, p99 }: Percentiles, wanted: string): str
 /** The reads are printed as they are done. */
 function describe({ files, load, status }: ApiResult): string {
   const { perSecond, failures, cpuMsPerRequest } = status;
-  const facts = `, ${failures} failed, ${cpuMsPerRequest.toFixed(2)} ms of processor time of the API each (p99 wanted: ${WANTED.status} or less)`;
+  const { api, postgres, client } = cpuMsPerRequest;
+  const cpu = `processor time each: API ${api.toFixed(2)}, PostgreSQL ${postgres.toFixed(2)}, client ${client.toFixed(2)} ms`;
+  const facts = `, ${failures} failed, ${cpu} (p99 wanted: ${WANTED.status} or less)`;
   return [
     line(`/status at ${perSecond.toFixed(0)}/s`, status, facts),
     `${files} files, load of the machine ${load.toFixed(1)}`,

@@ -38,6 +38,7 @@ async function one(index: number, dueMs: number): Promise<void> {
 
 const asked: Promise<void>[] = [];
 const begun = performance.now();
+const cpuBefore = process.cpuUsage();
 for (let index = 0; index < work.rate * work.seconds; index += 1) {
   const dueMs = begun + (index * 1_000) / work.rate;
   const early = dueMs - performance.now();
@@ -50,6 +51,7 @@ for (let index = 0; index < work.rate * work.seconds; index += 1) {
   );
 }
 await Promise.all(asked);
+const { user, system } = process.cpuUsage(cpuBefore);
 const perSecond = took.length / ((performance.now() - begun) / 1_000);
 await pool.destroy();
-console.log(JSON.stringify({ ...percentiles(took), perSecond, failures }));
+console.log(JSON.stringify({ ...percentiles(took), perSecond, failures, cpuMs: (user + system) / 1_000 }));

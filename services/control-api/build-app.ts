@@ -34,6 +34,7 @@ import { handleDefinitions } from './definitions/handle-definitions.ts';
 import type { SimulationLimits } from './definitions/simulate-file.ts';
 import { handleEffects } from './effects/handle-effects.ts';
 import { handleOccurrences } from './expectations/handle-occurrences.ts';
+import { createStatusFinder } from './files/find-status.ts';
 import { handleFiles } from './files/handle-files.ts';
 import { handleStatus } from './files/handle-status.ts';
 import { handleTimeline } from './files/handle-timeline.ts';
@@ -172,9 +173,10 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
 
   await describeApi(app);
   const countRecords = createRecordCounter({ summarise: (jobId) => summariseRecords(options.sql, jobId) });
-  handleStatus(app, options, countRecords);
-  handleGraphql(app, options, countRecords);
-  await handleChat(app, { ...options, countRecords, publicUrl: options.signIn.portalOrigin });
+  const findStatus = createStatusFinder({ reads: options.reads, countRecords });
+  handleStatus(app, findStatus);
+  handleGraphql(app, findStatus);
+  await handleChat(app, { ...options, findStatus, publicUrl: options.signIn.portalOrigin });
   handleFiles(app, options);
   handleTimeline(app, options);
   handleJobs(app, options, countRecords);

@@ -12,11 +12,10 @@ import { isFromSlack, isFromTeams, OLDEST_MS, type SignedRequest } from '#shared
 import { LongshoreError } from '#shared/errors.ts';
 import { plainText } from '#shared/notices/plain-text.ts';
 import { within } from '#shared/runtime/within.ts';
-import { findStatus } from '../files/find-status.ts';
+import type { FindStatus } from '../files/find-status.ts';
 import type { ApiParts, ApiServer } from '../http/api-server.ts';
 import { textField } from '../http/request-fields.ts';
 import { useOnce } from '../http/use-once.ts';
-import type { CountRecords } from '../records/count-records.ts';
 import { createReviewLinks, type ReviewParts } from '../reviews/use-review-link.ts';
 import type { LandingAccess } from '../uploads/landing-access.ts';
 import { createLaterAnswers } from './answer-later.ts';
@@ -31,7 +30,7 @@ export interface ChatParts extends Pick<ApiParts, 'reads' | 'registry' | 'logger
   readonly landing: LandingAccess;
   /** As people reach the API, for upload links. */
   readonly publicUrl: string | undefined;
-  readonly countRecords: CountRecords;
+  readonly findStatus: FindStatus;
 }
 
 const ANSWER_MS = 2_000;
@@ -58,7 +57,7 @@ const teamsBody = z.object({
 });
 
 export async function handleChat(server: ApiServer, parts: ChatParts): Promise<void> {
-  const { sql, registry, chat, secrets, logger, now = Date.now } = parts;
+  const { sql, registry, chat, secrets, logger, findStatus, now = Date.now } = parts;
   const questions = countChatRequests(registry);
   const makeUploadLink = createUploadLinks(parts);
   const later = createLaterAnswers(logger, chat.slack?.responseOrigins);
@@ -82,7 +81,7 @@ export async function handleChat(server: ApiServer, parts: ChatParts): Promise<v
 
   function find(of: Chat, tenantId: string | null, asked: string): Promise<Answer> {
     const reference = referenceField.safeParse(asked);
-    const found = reference.success ? findStatus(parts, tenantId, reference.data) : Promise.resolve(undefined);
+    const found = reference.success ? findStatus(tenantId, reference.data) : Promise.resolve(undefined);
     return found.then((status) => {
       questions.inc({ chat: of, outcome: status === undefined ? 'not found' : 'found' });
       return { text: writeStatus(of, asked, status), isFound: status !== undefined };

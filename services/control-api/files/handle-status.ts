@@ -1,18 +1,17 @@
 /** `GET /status`: where one file is, for partners' programs. */
 import { z } from 'zod';
 import { LongshoreError } from '#shared/errors.ts';
-import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
+import { type ApiServer, errorReplies } from '../http/api-server.ts';
 import { cachePrivately } from '../http/cache-privately.ts';
 import { errorBodySchema } from '../http/error-reply.ts';
 import { textField } from '../http/request-fields.ts';
 import { callerOf } from '../http/request-guard.ts';
-import type { CountRecords } from '../records/count-records.ts';
-import { fileStatusSchema, findStatus } from './find-status.ts';
+import { type FindStatus, fileStatusSchema } from './find-status.ts';
 
 /** The wording that partners' programs know. */
 const NOT_FOUND = 'File not found';
 
-export function handleStatus(app: ApiServer, { reads }: ApiParts, countRecords: CountRecords): void {
+export function handleStatus(app: ApiServer, findStatus: FindStatus): void {
   app.get(
     '/status',
     {
@@ -31,7 +30,7 @@ export function handleStatus(app: ApiServer, { reads }: ApiParts, countRecords: 
       },
     },
     async (request) => {
-      const status = await findStatus({ reads, countRecords }, callerOf(request).tenantId, request.query.file_id);
+      const status = await findStatus(callerOf(request).tenantId, request.query.file_id);
       if (status === undefined) throw new LongshoreError('NOT_FOUND', NOT_FOUND);
       return status;
     },

@@ -174,6 +174,22 @@ test('the time of processing is that of the work: neither the wait for a person,
   expect((await statusOf(job!.fileId)).body).toMatchObject({ processing_time_ms: 1_850, retry_count: 4 });
 });
 
+test('the time of processing of a file that went on after its end counts the new tries', async () => {
+  const [job] = await seedJobs(api.sql);
+  const end = async (generation: number, startedAt: string) => {
+    await api.sql`
+      INSERT INTO attempts (tenant_id, job_id, generation, step_seq, step_kind, attempt, outcome, worker, started_at, duration_ms)
+      VALUES ('acme', ${job!.id}, ${generation}, 0, 'deliver', 1, 'failed', 'w', ${startedAt}, 100)`;
+    await api.sql`UPDATE jobs SET state = 'FAILED', generation = ${generation}, finished_at = ${startedAt} WHERE id = ${job!.id}`;
+    await api.sql`UPDATE files SET status = 'FAILED', open_jobs = 0, finished_at = ${startedAt} WHERE id = ${job!.fileId}`;
+  };
+  await end(1, '2026-11-02T03:05:00Z');
+  for (const _time of [1, 2])
+    expect((await statusOf(job!.fileId)).body).toMatchObject({ processing_time_ms: 100, retry_count: 0 });
+  await end(2, '2026-11-02T04:05:00Z');
+  expect((await statusOf(job!.fileId)).body).toMatchObject({ processing_time_ms: 200, retry_count: 1 });
+});
+
 test('a file that waits for a person says so, and a record file how its records stand', async () => {
   const [job] = await seedJobs(api.sql);
   await api.sql`UPDATE jobs SET state = 'WAITING', wait_reason = 'HELD', next_action_at = now() + interval '1 day' WHERE id = ${job!.id}`;

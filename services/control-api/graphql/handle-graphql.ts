@@ -7,12 +7,11 @@
 import type { GraphQLError } from 'graphql';
 import { z } from 'zod';
 import { LongshoreError } from '#shared/errors.ts';
-import { findStatus } from '../files/find-status.ts';
-import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
+import type { FindStatus } from '../files/find-status.ts';
+import { type ApiServer, errorReplies } from '../http/api-server.ts';
 import { errorBodySchema, toErrorReply } from '../http/error-reply.ts';
 import { textField } from '../http/request-fields.ts';
 import { callerOf } from '../http/request-guard.ts';
-import type { CountRecords } from '../records/count-records.ts';
 import type { GraphqlEngine } from './create-engine.ts';
 
 const LONGEST_QUERY = 4_000;
@@ -34,13 +33,11 @@ const answerSchema = z.object({
   errors: z.array(errorSchema).optional(),
 });
 
-export function handleGraphql(app: ApiServer, { reads }: ApiParts, countRecords: CountRecords): void {
+export function handleGraphql(app: ApiServer, findStatus: FindStatus): void {
   let engine: Promise<GraphqlEngine> | undefined;
   // Loaded when somebody asks: it takes 20 MB that a fleet without such clients need not have.
   const load = () => {
-    engine ??= import('./create-engine.ts').then(({ createEngine }) =>
-      createEngine((tenantId, reference) => findStatus({ reads, countRecords }, tenantId, reference)),
-    );
+    engine ??= import('./create-engine.ts').then(({ createEngine }) => createEngine(findStatus));
     return engine;
   };
   app.addHook('onClose', async () => (await engine?.catch(() => undefined))?.close());

@@ -6,7 +6,7 @@
  * Fastify's own `handlerTimeout` and `request.signal` end with the request stream: as soon as a body is read, the timer is cleared
  * and the signal fires, so that requests with a body would have no deadline (fastify 5.12, `lib/route.js`).
  */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { LongshoreError } from '#shared/errors.ts';
 import { letArrive } from './bound-sockets.ts';
 
@@ -17,29 +17,41 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     /** Fires when the answer is late, or when nobody waits for it any more. */
-    ended: AbortSignal;
+    readonly ended: AbortSignal;
   }
 }
 
 export function boundAnswers(app: FastifyInstance, deadlineMs: number): void {
-  app.decorateRequest('ended');
+  // Most handlers never look at it, and a signal costs as much as the rest of this hook.
+  const controllers = new WeakMap<FastifyRequest, AbortController>();
+  const over = new WeakSet<FastifyRequest>();
+  app.decorateRequest('ended', {
+    getter() {
+      if (over.has(this)) return AbortSignal.abort();
+      const controller = controllers.get(this) ?? new AbortController();
+      controllers.set(this, controller);
+      return controller.signal;
+    },
+  });
   app.addHook('onRequest', (request, reply, done) => {
-    const controller = new AbortController();
-    request.ended = controller.signal;
+    const end = () => {
+      over.add(request);
+      controllers.get(request)?.abort();
+    };
     if (request.routeOptions.config.takesFile === true) {
       letArrive(request.raw);
-      reply.raw.once('close', () => controller.abort());
+      reply.raw.once('close', end);
       done();
       return;
     }
     const timer = setTimeout(() => {
-      controller.abort();
+      end();
       // The handler may still be at it; what it gives later is dropped.
       if (!reply.sent) reply.send(new LongshoreError('REQUEST_TIMEOUT', 'The request could not be answered in time.'));
     }, deadlineMs);
     reply.raw.once('close', () => {
       clearTimeout(timer);
-      controller.abort();
+      end();
     });
     done();
   });
