@@ -15,6 +15,8 @@ import { isValuePath } from '#shared/partners/value-path.ts';
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
+/** Each call under way holds its reply in memory. */
+const LARGEST_REPLY_BYTES = 16 * 1_024 * 1_024;
 
 const headerNameSchema = z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'must be the name of a header');
 const pathSchema = z.string().refine(isValuePath, { error: 'must be a path such as assignments.0.id' });
@@ -168,7 +170,7 @@ export const partnerDocumentSchema = z.strictObject({
     .optional(),
   /** For a whole call, from the look-up of the name to the last byte. */
   timeout: durationSchema({ minMs: 10, maxMs: 5 * MINUTE_MS }).default(10 * SECOND_MS),
-  maxReply: sizeSchema.default(1_048_576),
+  maxReply: sizeSchema.refine((bytes) => bytes <= LARGEST_REPLY_BYTES, 'must be at most 16 MiB').default(1_048_576),
   limits: z
     .strictObject({
       /** Over all tasks. */

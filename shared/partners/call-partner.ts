@@ -21,6 +21,7 @@ import { createPartnerBreaker } from './partner-breaker.ts';
 import { createRateSlices, type LeaseSlice, localSlices } from './rate-slices.ts';
 import { createRedactors } from './redact-secrets.ts';
 import { createRequestRenderer, HEADER_VALUE, type RenderedRequest } from './render-request.ts';
+import { createReplyReader } from './reply-reader.ts';
 import type { MadeCall } from './report-calls.ts';
 import type { FileContent } from './request-content.ts';
 import type { TemplateValues } from './request-template.ts';
@@ -71,6 +72,8 @@ export interface PartnerCallerOptions {
 }
 
 const BUSY_WAIT_MS = 200;
+/** It is read on the event loop. */
+const LONGEST_TOKEN_REPLY = 65_536;
 /** Before a secret store that did not answer is asked again; it has its own pause besides. */
 const SECRET_WAIT_MS = 5_000;
 
@@ -99,6 +102,7 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
         })
       : undefined;
   const redactorFor = createRedactors();
+  const replies = createReplyReader();
   let inFlight = 0;
 
   async function authenticate(request: RenderedRequest, refused?: string): Promise<Identity | NoIdentity> {
@@ -179,7 +183,10 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
     const { reply, noIdentity, isWithdrawn, secrets: sentSecrets = [], tookMs = 0 } = answer.result;
     if (isWithdrawn) return { type: 'withdrawn' };
     if (reply === undefined) return withoutIdentity(noIdentity);
-    const judged = judgeReply({ reply, operation, hasKey, now: now(), redact: redactorFor(sentSecrets) });
+    // Half a body may say something else than the whole one.
+    const isRead = reply.type === 'replied' && reply.bodyFault === undefined;
+    const body = isRead ? await replies.read(reply, operation) : undefined;
+    const judged = judgeReply({ reply, body, operation, hasKey, now: now(), redact: redactorFor(sentSecrets) });
     const httpStatus = 'status' in reply ? reply.status : undefined;
     options.onMade?.({
       outcome: judged.type,
@@ -209,7 +216,10 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
     get breakerOpenForMs() {
       return breaker.openForMs;
     },
-    close: clients.close,
+    close() {
+      clients.close();
+      replies.close();
+    },
   };
 }
 
@@ -267,7 +277,11 @@ function createClients(definition: PartnerDocument, secrets: SecretStore, addres
   const held = new Map<string, { readonly client: HttpClient; readonly version: string }>();
   const { tls } = definition;
 
-  async function find(name: string, timeoutMs: number, create: typeof createUndiciClient): Promise<HttpClient> {
+  async function find(
+    name: string,
+    { timeoutMs, maxBodyBytes = definition.maxReply }: { timeoutMs: number; maxBodyBytes?: number },
+    create: typeof createUndiciClient,
+  ): Promise<HttpClient> {
     const [key, certificate, authority] = await Promise.all(
       [tls?.key, tls?.certificate, tls?.authority].map((secret) =>
         secret === undefined ? undefined : secrets.read(secret),
@@ -279,7 +293,7 @@ function createClients(definition: PartnerDocument, secrets: SecretStore, addres
     assertUsable({ key, certificate, authority });
     const client = create({
       timeoutMs,
-      maxBodyBytes: definition.maxReply,
+      maxBodyBytes,
       addressGuard,
       maxSockets: definition.limits.concurrency,
       ...(key !== undefined &&
@@ -293,8 +307,9 @@ function createClients(definition: PartnerDocument, secrets: SecretStore, addres
   }
 
   return {
-    forTimeout: (timeoutMs: number) => find(String(timeoutMs), timeoutMs, createUndiciClient),
-    forTokens: () => find('tokens', definition.timeout, createGotClient),
+    forTimeout: (timeoutMs: number) => find(String(timeoutMs), { timeoutMs }, createUndiciClient),
+    forTokens: () =>
+      find('tokens', { timeoutMs: definition.timeout, maxBodyBytes: LONGEST_TOKEN_REPLY }, createGotClient),
     close(): void {
       for (const { client } of held.values()) client.close();
       held.clear();

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { BodyFault, HttpOutcome, NoReply } from '#shared/http/http-client.ts';
 import { examplePartner } from '#testkit/beds/partner-bed.ts';
 import { judgeReply } from './judge-reply.ts';
+import { readHere } from './reply-reader.ts';
 import { parseRetryAfterMs } from './retry-after.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
@@ -17,10 +18,13 @@ function replied(status: number, body: unknown = {}, headers: Record<string, str
   };
 }
 
+const bodyOf = (reply: HttpOutcome) =>
+  reply.type === 'replied' && reply.bodyFault === undefined ? readHere(reply) : undefined;
+
 function judge(operationName: string, reply: HttpOutcome, hasKey = false) {
   const operation = partner.operations[operationName];
   if (operation === undefined) throw new Error(`no operation ${operationName}`);
-  return judgeReply({ reply, operation, hasKey, now: NOW });
+  return judgeReply({ reply, body: bodyOf(reply), operation, hasKey, now: NOW });
 }
 
 /** An operation that must not be repeated, with these changes. */
@@ -30,7 +34,14 @@ function judgeOf(changes: Record<string, unknown>, reply: HttpOutcome, redact?: 
   });
   const operation = operations.one;
   if (operation === undefined) throw new Error('there is one');
-  return judgeReply({ reply, operation, hasKey: false, now: NOW, ...(redact !== undefined && { redact }) });
+  return judgeReply({
+    reply,
+    body: bodyOf(reply),
+    operation,
+    hasKey: false,
+    now: NOW,
+    ...(redact !== undefined && { redact }),
+  });
 }
 
 const silence = (cause: NoReply['cause'], wasSent = true): HttpOutcome => ({
@@ -228,6 +239,10 @@ describe('successful replies in unlucky packing', () => {
     ['blanks and line breaks around it', inBytes(Buffer.from(` \r\n${json}\r\n `))],
     ['NULs at its end', inBytes(Buffer.from(`${json}\0\0\0`))],
     ['a guard against scripts', inBytes(Buffer.from(`)]}',\n${json}`))],
+    ['blanks between NULs at its end', inBytes(Buffer.from(`${json}\0\r\n\0 `))],
+    ['a loop as a guard against scripts', inBytes(Buffer.from(`for (;;);${json}`))],
+    ['UTF-16 without any', inBytes(Buffer.from(json, 'utf16le'))],
+    ['UTF-16 in the other order without any', inBytes(Buffer.from(json, 'utf16le').swap16())],
     ['UTF-16 with a mark', inBytes(Buffer.from(`\ufeff${json}`, 'utf16le'))],
     [
       'UTF-16 by its header',
@@ -297,6 +312,21 @@ describe('numbers of replies', () => {
   ])('a rule for %j does not fit %s', (wanted, stored) => {
     const rules = [{ when: { body: { status: wanted } }, is: 'success' }];
     expect(judgeOf({ judge: rules }, replied(200, `{"status":${stored}}`))).toMatchObject({ type: 'ambiguous' });
+  });
+});
+
+test.each([
+  ['of a hundred thousand digits', '9'.repeat(100_000)],
+  ['beyond the range of the database', '1e999999'],
+])('a number %s is handed on as a text', (_name, number) => {
+  const judged = judgeOf({ output: { n: 'n' } }, replied(200, `{"n":${number}}`));
+  expect(judged).toMatchObject({ type: 'success', output: { n: number.slice(0, 1_024) } });
+});
+
+test('a reply of nothing but blanks within is read in time', () => {
+  expect(judgeOf({ output: { n: 'n' } }, replied(200, `{"n":1${' '.repeat(1_000_000)}}`))).toMatchObject({
+    type: 'success',
+    output: { n: 1 },
   });
 });
 

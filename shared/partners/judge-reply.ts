@@ -10,9 +10,10 @@
 
 import type { JudgingRule, PartnerOperation } from '#shared/definitions/partner-schema.ts';
 import type { HttpOutcome, HttpReply, NoReply } from '#shared/http/http-client.ts';
-import { readReply } from './read-reply.ts';
+import { ExactNumber } from './exact-json.ts';
+import type { ReplyValues } from './reply-reader.ts';
 import { parseRetryAfterMs } from './retry-after.ts';
-import { isScalar, readPath, type Scalar } from './value-path.ts';
+import { isScalar, type Scalar } from './value-path.ts';
 
 interface Failure {
   /** `HTTP_503`, `PARTNER_TIMEOUT`, `BUSINESS_REJECTION` ... */
@@ -35,6 +36,8 @@ export type PartnerOutcome =
 
 export interface JudgeReplyOptions {
   readonly reply: HttpOutcome;
+  /** What its body says; undefined where it is not JSON, or half of it. */
+  readonly body: ReplyValues | undefined;
   readonly operation: PartnerOperation;
   /** Whether this call carried an idempotency key. */
   readonly hasKey: boolean;
@@ -48,12 +51,19 @@ export function isRepeatable(operation: PartnerOperation, hasKey: boolean): bool
   return operation.idempotent || (operation.idempotencyHeader !== 'none' && hasKey);
 }
 
-export function judgeReply({ reply, operation, hasKey, now, redact = String }: JudgeReplyOptions): PartnerOutcome {
+export function judgeReply({
+  reply,
+  body,
+  operation,
+  hasKey,
+  now,
+  redact = String,
+}: JudgeReplyOptions): PartnerOutcome {
   const uncertain = (cause: string, message: string): PartnerOutcome =>
     isRepeatable(operation, hasKey) ? { type: 'retryable', cause, message } : { type: 'ambiguous', cause, message };
   return reply.type === 'no-reply'
     ? judgeSilence(reply, uncertain)
-    : judgeStatus({ reply, operation, now, uncertain, redact });
+    : judgeStatus({ reply, body, operation, now, uncertain, redact });
 }
 
 type Uncertain = (cause: string, message: string) => PartnerOutcome;
@@ -85,16 +95,15 @@ function judgeSilence({ cause, message, wasSent }: NoReply, uncertain: Uncertain
 
 interface StatusOptions {
   readonly reply: HttpReply;
+  readonly body: ReplyValues | undefined;
   readonly operation: PartnerOperation;
   readonly now: number;
   readonly uncertain: Uncertain;
   readonly redact: (text: string) => string;
 }
 
-function judgeStatus({ reply, operation, now, uncertain, redact }: StatusOptions): PartnerOutcome {
+function judgeStatus({ reply, body, operation, now, uncertain, redact }: StatusOptions): PartnerOutcome {
   const { status } = reply;
-  // Half a body may say something else than the whole one.
-  const body = reply.bodyFault === undefined ? readReply(reply) : undefined;
   const rule = operation.judge.find(({ when }) => isFitting(when, status, body));
   const afterMs = parseRetryAfterMs(reply.headers, now);
   const wish = afterMs === undefined ? {} : { afterMs };
@@ -130,7 +139,7 @@ function judgeStatus({ reply, operation, now, uncertain, redact }: StatusOptions
 interface RuleOptions {
   readonly rule: JudgingRule;
   readonly reply: HttpReply;
-  readonly body: unknown;
+  readonly body: ReplyValues | undefined;
   readonly operation: PartnerOperation;
   readonly wish: { readonly afterMs?: number };
   readonly redact: (text: string) => string;
@@ -138,8 +147,8 @@ interface RuleOptions {
 
 function applyRule({ rule, reply, body, operation, wish, redact }: RuleOptions): PartnerOutcome {
   if (rule.is === 'success') return succeed(operation, body, redact);
-  const code = rule.codeFrom === undefined ? undefined : scalarText(readPath(body, rule.codeFrom), redact);
-  const words = rule.messageFrom === undefined ? undefined : scalarText(readPath(body, rule.messageFrom), redact);
+  const code = rule.codeFrom === undefined ? undefined : scalarText(body?.(rule.codeFrom), redact);
+  const words = rule.messageFrom === undefined ? undefined : scalarText(body?.(rule.messageFrom), redact);
   const said = [code, words].filter((part) => part !== undefined && part !== '').join(': ');
   const message = said === '' ? `The partner answered HTTP ${reply.status}.` : `The partner said: ${said}`;
   const partnerCode = code === undefined ? {} : { partnerCode: code };
@@ -173,25 +182,30 @@ function whyUnread({ status, bodyFault }: HttpReply): [cause: string, message: s
   }
 }
 
-function succeed(operation: PartnerOperation, body: unknown, redact: (text: string) => string): PartnerOutcome {
+function succeed(
+  operation: PartnerOperation,
+  body: ReplyValues | undefined,
+  redact: (text: string) => string,
+): PartnerOutcome {
   const output = Object.entries(operation.output).flatMap(([name, path]) => {
-    const value = readPath(body, path);
+    const value = body?.(path);
     if (!isScalar(value)) return [];
-    return [[name, typeof value === 'string' ? redact(value).slice(0, LONGEST_OUTPUT) : value] as const];
+    const isText = typeof value === 'string' || (value instanceof ExactNumber && !isStorable(value));
+    return [[name, isText ? redact(String(value)).slice(0, LONGEST_OUTPUT) : value] as const];
   });
   const reference =
-    operation.referenceFrom === undefined ? undefined : scalarText(readPath(body, operation.referenceFrom), redact);
+    operation.referenceFrom === undefined ? undefined : scalarText(body?.(operation.referenceFrom), redact);
   return { type: 'success', output: Object.fromEntries(output), ...(reference !== undefined && { reference }) };
 }
 
-function isFitting(when: JudgingRule['when'], status: number, body: unknown): boolean {
+function isFitting(when: JudgingRule['when'], status: number, body: ReplyValues | undefined): boolean {
   const hasStatus =
     when.status === undefined ||
     when.status.some((wanted) => (typeof wanted === 'number' ? wanted === status : wanted[0] === String(status)[0]));
   return (
     hasStatus &&
     Object.entries(when.body).every(([path, wanted]) => {
-      const value = readPath(body, path);
+      const value = body?.(path);
       return (Array.isArray(wanted) ? wanted : [wanted]).some((each) => isSame(each, value));
     })
   );
@@ -210,6 +224,13 @@ function isSame(wanted: string | number | boolean | null, value: unknown): boole
 
 const NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 const LONGEST_OUTPUT = 1_024;
+/** Of exponents: PostgreSQL writes such a number out, digit by digit, and takes none beyond its range. */
+const LONG_EXPONENT = /[eE][+-]?\d{4,}$/;
+
+function isStorable({ text }: ExactNumber): boolean {
+  return text.length <= LONGEST_OUTPUT && !LONG_EXPONENT.test(text);
+}
+
 const LONGEST_WORDS = 200;
 
 function scalarText(value: unknown, redact: (text: string) => string): string | undefined {

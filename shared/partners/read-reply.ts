@@ -1,6 +1,6 @@
 /**
- * The JSON in a reply, whatever surrounds it: byte order marks, other encodings than UTF-8, padding with NUL, and the guard against being
- * loaded as a script (`)]}',`).
+ * The JSON in a reply, whatever surrounds it: byte order marks, other encodings than UTF-8, padding with NUL, and the guards against being
+ * loaded as a script (`)]}',`, `for(;;);`).
  */
 import type { HttpReply } from '#shared/http/http-client.ts';
 import { parseExactJson } from './exact-json.ts';
@@ -9,13 +9,23 @@ import { parseExactJson } from './exact-json.ts';
 export function readReply({ body, headers }: Pick<HttpReply, 'body' | 'headers'>): unknown {
   const text = decodeText(body, headers['content-type'])
     .replace(/^\ufeff+/, '')
-    .replace(/^\s*\)\]\}',?/, '')
-    .replace(/[\0\s]+$/, '');
+    .replace(SCRIPT_GUARD, '');
   try {
-    return parseExactJson(text);
+    return parseExactJson(withoutPadding(text));
   } catch {
     return undefined;
   }
+}
+
+const SCRIPT_GUARD = /^\s*(?:\)\]\}',?|(?:while\s*\(1\)|for\s*\(;;\));|\{\}\s*&&)/;
+
+const PADDING = '\0 \t\r\n';
+
+/** By hand: a pattern for the end of a text is tried at each run of blanks in it, which costs their square. */
+function withoutPadding(text: string): string {
+  let end = text.length;
+  while (end > 0 && PADDING.includes(text.charAt(end - 1))) end -= 1;
+  return text.slice(0, end);
 }
 
 function decodeText(body: Buffer, contentType: string | string[] | undefined): string {
@@ -29,9 +39,11 @@ function decodeText(body: Buffer, contentType: string | string[] | undefined): s
   }
 }
 
-/** A mark says more than a header. */
-function marked(body: Buffer): string | undefined {
-  if (body[0] === 0xfe && body[1] === 0xff) return 'utf-16be';
-  if (body[0] === 0xff && body[1] === 0xfe) return 'utf-16le';
-  return body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 'utf-8' : undefined;
+/** A mark says more than a header; so do the NULs between the characters of UTF-16, as JSON begins with two of ASCII (RFC 4627, 3). */
+function marked([first, second, third, fourth]: Buffer): string | undefined {
+  if (first === 0xfe && second === 0xff) return 'utf-16be';
+  if (first === 0xff && second === 0xfe) return 'utf-16le';
+  if (first === 0xef && second === 0xbb && third === 0xbf) return 'utf-8';
+  if (first === 0 && second && third === 0 && fourth) return 'utf-16be';
+  return first && second === 0 && third && fourth === 0 ? 'utf-16le' : undefined;
 }

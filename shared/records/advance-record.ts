@@ -206,7 +206,7 @@ class RecordWalker {
 
   async #storeResult(
     position: Position,
-    { step, route, partner }: Call,
+    { step, route, partner, operation }: Call,
     made: {
       readonly result: CallResult;
       readonly requestId: string;
@@ -225,17 +225,24 @@ class RecordWalker {
       random: this.#parts.random,
     });
     const { httpStatus } = result;
+    const isDone = attempt === 'succeeded' || attempt === 'ambiguous';
+    const isInDoubt = isDone && !isRepeatable(operation, operation.idempotencyHeader !== 'none');
     const isStored = await partner.whileStoring(() =>
-      this.#store(position, move, {
-        ...rest,
-        attempt: {
-          outcome: attempt,
-          requestId,
-          startedAt,
-          durationMs,
-          ...(httpStatus !== undefined && { httpStatus }),
+      this.#store(
+        position,
+        move,
+        {
+          ...rest,
+          attempt: {
+            outcome: attempt,
+            requestId,
+            startedAt,
+            durationMs,
+            ...(httpStatus !== undefined && { httpStatus }),
+          },
         },
-      }),
+        isInDoubt,
+      ),
     );
     if (!isStored || move.type !== 'walk-on') return undefined;
     const replies = rest.reply === undefined ? position.replies : { ...position.replies, [step.name]: rest.reply };
@@ -268,6 +275,8 @@ class RecordWalker {
     position: Position,
     move: RecordMove,
     rest: Pick<RecordOutcome, 'error' | 'reply' | 'reference' | 'attempt'>,
+    /** What was done must not be repeated: without its outcome a person is asked. */
+    isInDoubt = false,
   ): Promise<boolean> {
     const walk = this.#walk;
     const parts = this.#parts;
@@ -279,12 +288,12 @@ class RecordWalker {
       const message = 'What the call came to could not be stored: the database does not take it.';
       const error = { code: this.#codeOf(position.step), cause: 'OUTCOME_REFUSED', message };
       const { attempt } = rest;
-      end = 'failed';
+      end = isInDoubt ? 'ambiguous' : 'failed';
       stored = await parts.commits.storeOutcome({
         ...at,
         move: { type: end },
         error,
-        ...(attempt !== undefined && { attempt: { ...attempt, outcome: 'failed' } }),
+        ...(attempt !== undefined && { attempt: { ...attempt, outcome: end } }),
       });
     }
     if (stored.type === 'refused') throw stored.error;

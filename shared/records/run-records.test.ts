@@ -272,6 +272,27 @@ describe('a call that must not be repeated', () => {
     expect(await openRecords()).toBe(0);
   });
 
+  test('is ambiguous when the database does not take its outcome, and that of a check fails', async () => {
+    await sql.unsafe(`
+      CREATE FUNCTION refuse_reply() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '22003'; END $$;
+      CREATE TRIGGER refuse BEFORE UPDATE ON records FOR EACH ROW
+        WHEN (NEW.state = 'SUCCESS') EXECUTE FUNCTION refuse_reply()`);
+    try {
+      for (const [operation, state] of [
+        ['redeem', 'AMBIGUOUS'],
+        ['validate', 'FAILED'],
+      ] as const) {
+        const { chunks } = await bed.seed({ records: 1, calls: [operation] });
+        await bed.startRunner().run(chunks);
+        expect(await records()).toMatchObject([{ state, cause: 'OUTCOME_REFUSED' }]);
+        await bed.reset();
+      }
+    } finally {
+      await sql`DROP FUNCTION refuse_reply CASCADE`;
+    }
+  });
+
   test('is not begun while it waits for its turn', async () => {
     const { chunks } = await bed.seed({ records: 3, calls: ['redeem'], partner: { limits: { concurrency: 1 } } });
     partner.plays(() => partner.hold());
