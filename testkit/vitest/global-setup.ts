@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { Sql } from 'postgres';
 import type { TestProject } from 'vitest/node';
 import type { RunningPostgres } from '#local/postgres/start-postgres.ts';
 
@@ -62,10 +63,26 @@ async function startTestServer(): Promise<TestServer> {
   // Loaded here, so that a run of pure tests does not pay for the database client either.
   const { startPostgres } = await import('#local/postgres/start-postgres.ts');
   const { migrate } = await import('#shared/db/migrate.ts');
+  const { default: connect } = await import('postgres');
   const directory = await mkdtemp(join(tmpdir(), 'longshore-test-postgres-'));
   const postgres = await startPostgres({ directory, port: 0, isDisposable: true });
   await migrate(postgres.url);
+  const sql = connect(maintenanceUrl(postgres), { max: 1 });
+  await copyByKernel(sql).catch(() => {});
+  await sql.end();
   return { postgres, directory };
+}
+
+/**
+ * Databases are copied by the kernel from now on, which shares their blocks where the file system can: a sixth of the work.
+ *
+ * @throws when this kernel does not, and the server goes on to copy them itself
+ */
+async function copyByKernel(sql: Sql): Promise<void> {
+  await sql`SET file_copy_method = clone`;
+  await sql.unsafe(`CREATE DATABASE tried TEMPLATE ${TEMPLATE_NAME} STRATEGY file_copy`);
+  await sql`DROP DATABASE tried`;
+  await sql`ALTER DATABASE postgres SET file_copy_method = clone`;
 }
 
 /** Nobody may be connected to a template while it is copied, so statements go to the `postgres` database. */
