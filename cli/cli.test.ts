@@ -590,6 +590,7 @@ test('an empty list says why, on standard error', async () => {
     'No parked dead letters match these filters.\n',
   );
   expect((await longshore(['notices', '--tenant', 'globex'])).err).toBe('No notices match these filters.\n');
+  expect((await longshore(['effects'])).err).toMatch(/^There are no effects in doubt\.\n.*--stage/);
   expect((await longshore(['routes', 'nosuch'])).err).toMatch(/^NOT_FOUND Route not found\n/);
 });
 
@@ -665,7 +666,7 @@ test('a job of a record file is readable: its sweeps are one line with their sum
   }
   const { out } = await longshore(['job', job.id]);
   expect(out.match(/ records\.\w+ /g)).toHaveLength(1);
-  expect(out).toMatch(/4 events 8 records 3 success 4 failed 0 ambiguous 0 open$/m);
+  expect(out).toMatch(/4 events, 8 records, 3 success, 4 failed, 0 ambiguous, 0 open$/m);
   expect(out).toMatch(/FAILED +7\nSUCCESS +3\n +B FIVE +5\n +C TWO +2\n +A ONE +1\n/);
   expect((await longshore(['job', job.id, '--all'])).out.match(/ records\.\w+ /g)).toHaveLength(4);
 });

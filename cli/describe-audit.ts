@@ -13,10 +13,12 @@ export function describeAudit(audit: z.infer<typeof auditSchema>, times: Times):
 }
 
 /** The reason that a person gave, or what went wrong, or how many records it was about. */
-function describeDetail(detail: Readonly<Record<string, unknown>>): string | null {
-  const shown = [detail.reason, detail.code, detail.cause, detail.message].filter((part) => typeof part === 'string');
+export function describeDetail(detail: Readonly<Record<string, unknown>>): string | null {
+  const shown = [detail.reason, detail.code, detail.cause, detail.message, detail.name].filter(
+    (part) => typeof part === 'string',
+  );
   const counts = ['events', 'records', 'success', 'failed', 'ambiguous', 'open'].flatMap((name) =>
     typeof detail[name] === 'number' ? [`${detail[name]} ${name}`] : [],
   );
-  return [...shown, ...counts].join(' ') || null;
+  return [shown.join(' '), counts.join(', ')].filter(Boolean).join(': ') || null;
 }

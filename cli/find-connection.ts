@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { LongshoreError } from '#shared/errors.ts';
 import { parseJson } from '#shared/text/parse-json.ts';
 import type { CliConfig } from './config.ts';
+import { pathOf } from './read-named-file.ts';
 
 export interface Connection {
   readonly api: URL;
@@ -49,11 +50,6 @@ export async function findChatSecret(chat: 'slack' | 'teams', file: string | und
   const path = (await readEndpoints(config)).chatSecretFiles?.[chat];
   if (path !== undefined) return await readKey(resolve(path));
   throw new LongshoreError('USAGE', 'The instance has no secret for chats.', { hint: 'Give --secret-file FILE.' });
-}
-
-/** A path that the user gave: from where the command was called, which under `npm run` is not where it works. */
-export function pathOf(path: string, config: CliConfig): string {
-  return resolve(config.INIT_CWD ?? '', path);
 }
 
 async function readKey(path: string): Promise<string> {

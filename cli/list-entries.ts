@@ -1,4 +1,4 @@
-/** A list as every command prints it: pages until there are enough entries or no more, a table or JSON, and a word about an empty one. */
+/** A list as every command prints it: pages until there are enough entries or no more, a table or JSON, and why one is empty. */
 import type { CommandContext } from './command-context.ts';
 import { type Cell, formatTable } from './terminal.ts';
 
@@ -21,6 +21,8 @@ export interface ListOptions<Entry> {
   /** What was looked for, such as `files`, and the filters that may be why there is none. */
   readonly what: string;
   readonly filters?: Filters;
+  /** A sentence about where else to look. */
+  readonly ifNone?: string;
 }
 
 export interface Filters {
@@ -34,7 +36,11 @@ export async function listEntries<Entry>(context: CommandContext, options: ListO
   const { most, headings, rowOf, what, filters = {} } = options;
   const { entries, hasMore } = await collectPages(most, options.readPage);
   if (context.isJson) return context.terminal.json(entries);
-  if (entries.length === 0) return await explainEmpty(context, what, filters);
+  if (entries.length === 0) {
+    await explainEmpty(context, what, filters);
+    if (options.ifNone !== undefined) context.terminal.note(options.ifNone);
+    return;
+  }
   for (const line of formatTable(headings, entries.map(rowOf))) context.terminal.line(line);
   if (hasMore) context.terminal.note('There are more; narrow the filters or raise --limit.');
 }

@@ -3,7 +3,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LongshoreError } from '#shared/errors.ts';
 import type { CommandContext } from './command-context.ts';
-import { pathOf } from './find-connection.ts';
+import { pathOf } from './read-named-file.ts';
 
 export interface DefinitionFile {
   readonly name: string;

@@ -1038,7 +1038,7 @@ export const ERROR_CODES = {
   },
   NOT_FOUND: {
     meaning: 'The requested object does not exist, or the API key is not allowed to see it.',
-    remedy: 'Check the id, and that the key belongs to the tenant that owns it.',
+    remedy: 'Check the id or name, and that the key belongs to the tenant that owns it.',
   },
   FILE_NOT_QUARANTINED: {
     meaning: 'The file is not quarantined, so it cannot be routed again.',

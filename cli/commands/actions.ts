@@ -1,8 +1,9 @@
-/** `longshore actions`: one word on a set of jobs, files or dead letters, with a preview; and `longshore resend`. */
+/** `longshore actions`: one command on a set of jobs, files or dead letters, with a preview; and `longshore resend`. */
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
 import { describeJob, jobSummarySchema } from '#cli/describe-job.ts';
+import { findFileId } from '#cli/find-by-name.ts';
 import { listEntries } from '#cli/list-entries.ts';
 import { parseCount, parseList, parsePercent, parseRate } from '#cli/parse-option.ts';
 import { formatFields, formatTable } from '#cli/terminal.ts';
@@ -39,7 +40,6 @@ const itemsSchema = z.object({
   items: z.array(z.object({ id: z.string(), state: z.string(), code: z.string().nullable() })),
   next_cursor: z.string().nullable(),
 });
-const foundSchema = z.looseObject({ file_id: z.uuid() });
 const resentSchema = z.object({ job: jobSummarySchema.nullable(), action: actionSchema.nullable() });
 
 interface ListOptions {
@@ -193,7 +193,7 @@ export function addActions(program: Command, cli: Cli): void {
     define: (command) =>
       command.requiredOption('--route <route>').requiredOption('--reason <text>', 'why; kept in the audit'),
     run: async (context, { route, reason }, [reference = '']) => {
-      const { file_id: id } = await context.api.get('/status', foundSchema, { query: { file_id: reference } });
+      const id = await findFileId(context, reference);
       const body = { file_id: id, route, reason };
       const resent = await context.api.post('/api/v1/jobs', resentSchema, { body });
       if (context.isJson) return context.terminal.json(resent);
@@ -238,6 +238,12 @@ async function list(context: CommandContext, { state, verb, limit: most }: ListO
   });
 }
 
+const MOST_LISTED = 3;
+
+function listed(values: readonly unknown[]): string {
+  return values.length > MOST_LISTED ? `${values.length} of them` : values.join(',');
+}
+
 function show({ isJson, terminal }: CommandContext, action: Action): void {
   if (isJson) {
     terminal.json(action);
@@ -249,20 +255,23 @@ function show({ isJson, terminal }: CommandContext, action: Action): void {
     verb: action.verb,
     state: action.pause_reason === null ? action.state : `${action.state} (${action.pause_reason})`,
     filter: Object.entries(action.filter)
-      .map(([name, value]) => `${name}=${Array.isArray(value) ? `${value.length} of them` : String(value)}`)
+      .map(([name, value]) => `${name}=${Array.isArray(value) ? listed(value) : String(value)}`)
       .join(' '),
     takes: action.takes,
     done: action.done,
     refused: action.refused,
-    ...(results !== null && {
-      'failed again': `${results.failing} of ${results.ended} that ended; ${results.open} are open`,
-    }),
+    ...(results !== null &&
+      results.ended + results.open > 0 && {
+        'failed again': `${results.failing} of ${results.ended} that ended; ${results.open} are open`,
+      }),
     ...(action.seconds_left !== null && { 'time left': `${action.seconds_left} s` }),
     by: action.actor,
     ...(action.reason !== null && { reason: action.reason }),
     ...(action.approved_by !== null && { 'approved by': action.approved_by }),
   };
   for (const line of formatFields(fields)) terminal.line(line);
+  if (action.state === 'AWAITING_APPROVAL')
+    terminal.note(`A second person approves it: longshore actions approve ${action.action_id}`);
   if (action.state !== 'PREVIEWED') return;
   const groups = Object.entries(preview.by).flatMap(([name, values]) =>
     values.map(({ value, count }, index) => [index === 0 ? `by ${name}` : '', value, count]),

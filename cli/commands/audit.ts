@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
+import { describeDetail } from '#cli/describe-audit.ts';
 import { EXIT } from '#cli/exit-codes.ts';
 import { listEntries } from '#cli/list-entries.ts';
 import { parseCount } from '#cli/parse-option.ts';
@@ -79,7 +80,7 @@ export function addAudit(program: Command, cli: Cli): void {
           type,
           actor,
           job_id ?? file_id,
-          [detail.reason, detail.code, detail.cause, detail.name].filter((part) => typeof part === 'string').join(' '),
+          describeDetail(detail),
         ],
         what: 'lines of the audit',
         filters: { tenant: filters.tenant, others: [filters.actor, filters.type, filters.file, from, to] },

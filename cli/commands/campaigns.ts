@@ -1,11 +1,12 @@
 /** `longshore campaigns`: what was sent to whom, and how far it is. */
-import { readFile } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
+import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
+import { findCampaignId } from '#cli/find-by-name.ts';
 import { listEntries } from '#cli/list-entries.ts';
 import { parseCount } from '#cli/parse-option.ts';
+import { readNamedFile } from '#cli/read-named-file.ts';
 import { LongshoreError } from '#shared/errors.ts';
 
 const campaignSchema = z.looseObject({
@@ -61,11 +62,12 @@ export function addCampaigns(program: Command, cli: Cli): void {
 
   addCommand(campaigns, cli, {
     usage: 'status <campaign>',
-    description: 'show how far a campaign is and what became of its mails',
-    run: async ({ api, isJson, terminal }, _options, [id = '']) => {
-      const campaign = await api.get(`/api/v1/campaigns/${encodeURIComponent(id)}/status`, campaignSchema);
-      if (isJson) return terminal.json(campaign);
-      terminal.line(describe(campaign));
+    description: 'show how far a campaign is and what became of its mails; by id or name',
+    run: async (context, _options, [campaign = '']) => {
+      const { api, isJson, terminal } = context;
+      const found = await api.get(await pathOf(context, campaign, 'status'), campaignSchema);
+      if (isJson) return terminal.json(found);
+      terminal.line(describe(found));
     },
   });
 
@@ -78,16 +80,22 @@ export function addCampaigns(program: Command, cli: Cli): void {
       usage: `${verb} <campaign>`,
       description,
       define: (command) => command.option('--reason <text>', 'recorded in the audit'),
-      run: async ({ api, isJson, terminal }, { reason }, [id = '']) => {
-        const path = `/api/v1/campaigns/${encodeURIComponent(id)}/${verb}`;
-        const campaign = await api.post(path, campaignSchema, { body: reason === undefined ? {} : { reason } });
-        if (isJson) return terminal.json(campaign);
-        terminal.line(describe(campaign));
+      run: async (context, { reason }, [campaign = '']) => {
+        const { api, isJson, terminal } = context;
+        const path = await pathOf(context, campaign, verb);
+        const changed = await api.post(path, campaignSchema, { body: reason === undefined ? {} : { reason } });
+        if (isJson) return terminal.json(changed);
+        terminal.line(describe(changed));
       },
     });
   }
   addSending(campaigns, cli);
   addReports(campaigns, cli);
+}
+
+/** `campaign`: its id or its name. */
+async function pathOf(context: CommandContext, campaign: string, what: string): Promise<string> {
+  return `/api/v1/campaigns/${encodeURIComponent(await findCampaignId(context, campaign))}/${what}`;
 }
 
 interface CreateOptions {
@@ -147,12 +155,13 @@ function addSending(campaigns: Command, cli: Cli): void {
     usage: 'test <campaign> <addresses...>',
     description: 'send the first mails of a campaign to people who test them',
     define: (command) => command.option('--rows <count>', 'how many of the first recipients to render', parseCount, 1),
-    run: async ({ api, isJson, terminal }, { rows }, [id = '', to]) => {
+    run: async (context, { rows }, [campaign = '', to]) => {
+      const { api, isJson, terminal } = context;
       const schema = z.object({
         sent: z.number(),
         results: z.array(z.object({ to: z.string(), line: z.number(), outcome: z.string() })),
       });
-      const path = `/api/v1/campaigns/${encodeURIComponent(id)}/test`;
+      const path = await pathOf(context, campaign, 'test');
       const reply = await api.post(path, schema, { body: { to, rows } });
       if (isJson) return terminal.json(reply);
       for (const { to: address, line, outcome } of reply.results) terminal.line(`${address}  line ${line}  ${outcome}`);
@@ -165,7 +174,7 @@ async function uploadRecipients(
   file: string,
   tenant: string | undefined,
 ): Promise<string> {
-  const bytes = await readFile(resolve(config.INIT_CWD ?? '.', file));
+  const bytes = await readNamedFile(file, config);
   const body = { tenant, purpose: 'campaign', file_name: basename(file), size: bytes.length };
   const { file_id: fileId = '', upload } = await api.post('/api/v1/files/presigned-url', uploadSchema, { body });
   await put(upload, bytes);
@@ -201,19 +210,19 @@ function addReports(campaigns: Command, cli: Cli): void {
           .option('--address <address>', 'only this recipient')
           .option('--values', 'show addresses; for operators')
           .option('--limit <count>', 'how many at most', parseCount, 50),
-      run: async (context, { limit: most, ...filters }, [id = '']) => {
+      run: async (context, { limit: most, ...filters }, [campaign = '']) => {
+        const path = await pathOf(context, campaign, 'recipients');
         const schema = z.object({ recipients: z.array(recipientSchema), next_cursor: z.string().nullable() });
         await listEntries(context, {
           most,
           readPage: async (page) => {
-            const path = `/api/v1/campaigns/${encodeURIComponent(id)}/recipients`;
             const reply = await context.api.get(path, schema, { query: { ...filters, ...page } });
             return { entries: reply.recipients, next: reply.next_cursor };
           },
           headings: ['LINE', 'ADDRESS', 'STATE', 'CODE', 'EVENTS'],
           rowOf: ({ line, address, state, code, events }) => [
-            ...[String(line), address ?? '***', state, code ?? ''],
-            events.map(({ kind }) => kind).join(', '),
+            ...[String(line), address ?? '***', state, code],
+            events.map(({ kind }) => kind).join(', ') || null,
           ],
           what: 'recipients',
           filters: { others: Object.values(filters) },
@@ -226,14 +235,14 @@ function addReports(campaigns: Command, cli: Cli): void {
     usage: 'analytics <campaign>',
     description: 'add up what was reported of the mails',
     define: (command) => command.option('--by <group>', 'hour, domain, code or link'),
-    run: async ({ api, isJson, terminal }, { by }, [id = '']) => {
+    run: async (context, { by }, [campaign = '']) => {
+      const { api, isJson, terminal } = context;
       const counts = z.record(z.string(), z.number());
       const schema = z.object({
         ...{ totals: counts, rates: counts },
         groups: z.array(z.object({ name: z.string(), counts })),
       });
-      const path = `/api/v1/campaigns/${encodeURIComponent(id)}/analytics`;
-      const reply = await api.get(path, schema, { query: { by } });
+      const reply = await api.get(await pathOf(context, campaign, 'analytics'), schema, { query: { by } });
       if (isJson) return terminal.json(reply);
       for (const [kind, n] of Object.entries(reply.totals)) terminal.line(`${kind}  ${n}`);
       for (const { name, counts: group } of reply.groups) terminal.line(`${name}  ${wordsOf(group)}`);
@@ -242,7 +251,7 @@ function addReports(campaigns: Command, cli: Cli): void {
 }
 
 export function addTemplates(program: Command, cli: Cli): void {
-  const templates = program.command('templates').description('mail templates of campaigns');
+  const templates = program.command('templates').description('upload mail templates of campaigns');
   addCommand<{ name: string; topic?: string; tenant?: string }>(templates, cli, {
     usage: 'put <file>',
     description: 'upload the next version of a template and check it (.html, .mjml or .json)',
@@ -252,9 +261,8 @@ export function addTemplates(program: Command, cli: Cli): void {
         .option('--topic <topic>', 'what recipients can unsubscribe from')
         .option('--tenant <tenant>', 'with an operator key'),
     run: async ({ api, config, isJson, terminal }, { name, topic, tenant }, [file = '']) => {
-      const path = resolve(config.INIT_CWD ?? '.', file);
-      const bytes = await readFile(path);
-      const format = /\.(mjml|json)$/.exec(path)?.[1] ?? 'html';
+      const bytes = await readNamedFile(file, config);
+      const format = /\.(mjml|json)$/.exec(file)?.[1] ?? 'html';
       const body = { tenant, name, format, topic, size: bytes.length };
       const { upload } = await api.post('/api/v1/templates/presigned-url', uploadSchema, { body });
       await put(upload, bytes);

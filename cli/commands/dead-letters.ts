@@ -1,12 +1,11 @@
 /** `longshore dead-letters` and `redrive`. */
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
 import { EXIT } from '#cli/exit-codes.ts';
-import { pathOf } from '#cli/find-connection.ts';
 import { explainEmpty, listEntries } from '#cli/list-entries.ts';
 import { parseCount, parseRate } from '#cli/parse-option.ts';
+import { readNamedFile } from '#cli/read-named-file.ts';
 import { formatFields, formatTable } from '#cli/terminal.ts';
 import { LongshoreError } from '#shared/errors.ts';
 
@@ -207,9 +206,7 @@ async function sendCorrected(context: CommandContext, options: RedriveOptions, f
     throw new LongshoreError('USAGE', 'A corrected body is for one dead letter.', { hint: 'Give one --id.' });
   if (options.reason === undefined)
     throw new LongshoreError('USAGE', 'A redrive needs a reason.', { hint: 'Give --reason TEXT.' });
-  const body = await readFile(pathOf(file, config), 'utf8').catch(() => {
-    throw new LongshoreError('USAGE', `${file} cannot be read.`);
-  });
+  const body = (await readNamedFile(file, config)).toString();
   const letter = await api.post(`/api/v1/dead-letters/${encodeURIComponent(id)}/redrive`, letterSchema, {
     body: { body: body.trim(), reason: options.reason },
   });

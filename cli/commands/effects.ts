@@ -49,12 +49,12 @@ export function addEffects(program: Command, cli: Cli): void {
         .option('--tenant <tenant>')
         .option('--job <job>')
         .option('--limit <count>', 'how many at most', parseCount, 50),
-    run: async (context, { stage = ['unknown'], kind, tenant, job, limit }) => {
+    run: async (context, { stage, kind, tenant, job, limit }) => {
       const times = await context.times(tenant);
       await listEntries(context, {
         most: limit,
         readPage: async (page) => {
-          const query = { stage: stage.join(','), kind, tenant, job_id: job, ...page };
+          const query = { stage: (stage ?? ['unknown']).join(','), kind, tenant, job_id: job, ...page };
           const reply = await context.api.get('/api/v1/effects', pageSchema, { query });
           return { entries: reply.effects, next: reply.next_cursor };
         },
@@ -68,8 +68,11 @@ export function addEffects(program: Command, cli: Cli): void {
           times.show(effect.since),
           effect.file_name,
         ],
-        what: 'effects',
-        filters: { tenant, others: [kind, job, stage.join()] },
+        what: stage === undefined ? 'effects in doubt' : 'effects',
+        filters: { tenant, others: [kind, job, stage] },
+        ...(stage === undefined && {
+          ifNone: 'Those of other stages: `longshore effects --stage preparing,prepared,committing,done`.',
+        }),
       });
     },
   });

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { addCommand, type Cli } from '#cli/command-context.ts';
 import { auditSchema, describeAudit } from '#cli/describe-audit.ts';
 import { describeJob, failureSchema, jobSummarySchema } from '#cli/describe-job.ts';
-import { findJobId } from '#cli/find-job-id.ts';
+import { findJobId } from '#cli/find-by-name.ts';
 import { formatTable } from '#cli/terminal.ts';
 
 const detailSchema = jobSummarySchema.extend({

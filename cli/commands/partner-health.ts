@@ -30,7 +30,7 @@ export function addPartnerHealth(partners: Command, cli: Cli): void {
         const rows = health.replies.map((reply) => [
           reply.outcome,
           reply.http_status ?? 'no reply',
-          reply.cause ?? '',
+          reply.cause ?? null,
           reply.calls,
         ]);
         for (const line of formatTable(['OUTCOME', 'STATUS', 'CAUSE', 'CALLS'], rows)) terminal.line(line);

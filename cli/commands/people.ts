@@ -61,7 +61,7 @@ export function addPeopleCommands(program: Command, cli: Cli): void {
         rowOf: (person) => [
           person.person_id,
           person.tenant ?? '(operator)',
-          person.email ?? '',
+          person.email ?? null,
           person.name,
           person.role,
           person.signs_in,

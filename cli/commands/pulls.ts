@@ -113,7 +113,7 @@ function addPulls(program: Command, cli: Cli): void {
           pull.status,
           pull.transferStage,
           times.show(pull.updatedAt),
-          pull.error?.cause ?? '',
+          pull.error?.cause ?? null,
         ],
         what: 'pulls',
         filters: { tenant: filters.tenant, others: [filters.status, filters.remote, filters.source, filters.project] },
@@ -172,7 +172,7 @@ function addSources(program: Command, cli: Cli): void {
     define: (command) => command.option(...TENANT),
     run: async (context, { tenant }) => {
       const times = await context.times(tenant);
-      const shown = (at: string | null) => (at === null ? '' : times.show(at));
+      const shown = (at: string | null) => times.show(at);
       await listEntries(context, {
         most: ALL_ENTRIES,
         readPage: async (page) => {
@@ -183,12 +183,12 @@ function addSources(program: Command, cli: Cli): void {
         rowOf: (source) => [
           source.customer_id,
           source.name,
-          source.definition.remote ?? '',
-          source.definition.directory ?? '',
+          source.definition.remote ?? null,
+          source.definition.directory ?? null,
           shown(source.listed_at),
-          source.listed_files ?? '',
+          source.listed_files ?? null,
           shown(source.next_listing_at),
-          source.error_code ?? '',
+          source.error_code ?? null,
         ],
         what: 'sources',
         filters: { tenant },
@@ -215,12 +215,12 @@ function addRemotes(program: Command, cli: Cli): void {
         rowOf: (remote) => [
           remote.customer_id,
           remote.name,
-          remote.definition.type ?? '',
-          remote.definition.host ?? '',
+          remote.definition.type ?? null,
+          remote.definition.host ?? null,
           remote.state,
           remote.connections,
           remote.certificate_ends_at === null ? '' : times.show(remote.certificate_ends_at),
-          remote.error_code ?? '',
+          remote.error_code ?? null,
         ],
         what: 'remotes',
         filters: { tenant },

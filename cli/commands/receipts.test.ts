@@ -66,7 +66,8 @@ test.each([
   ['altered', ['altered.jws'], /altered|not a receipt/],
   ['about another file', ['second.jws', '--against', 'other.csv'], /its bytes are others/],
   ['after another one', ['second.jws', '--previous', 'second.jws'], /not the receipt before/],
-  ['not there', ['nowhere.jws'], /cannot be read/],
+  ['not there', ['nowhere.jws'], /cannot be read[\s\S]*There is no/],
+  ['about a file that is not there', ['second.jws', '--against', 'nowhere.csv'], /cannot be read[\s\S]*There is no/],
 ])('fails for one that is %s', async (_name, args, message) => {
   const { code, err } = await verify(...args.map((arg) => (arg.startsWith('--') ? arg : at(arg))));
   expect(code).not.toBe(0);

@@ -1,10 +1,13 @@
 /** `longshore receipts`: those of a file, and their verification without a connection. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { finished } from 'node:stream/promises';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli } from '#cli/command-context.ts';
+import type { CliConfig } from '#cli/config.ts';
+import { findFileId } from '#cli/find-by-name.ts';
+import { pathOf, readNamedFile, refuseToRead } from '#cli/read-named-file.ts';
 import { formatFields } from '#cli/terminal.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { type ReceiptPayload, verifyReceipt } from '#shared/receipts/verify-receipt.ts';
@@ -25,11 +28,15 @@ interface VerifyOptions {
 export function addReceipts(program: Command, cli: Cli): void {
   const receipts = addCommand(program, cli, {
     usage: 'receipts <file>',
-    description: 'print the signed receipts of a file (by its id), one a line',
-    run: async ({ api, isJson, terminal }, _options, [id = '']) => {
+    description: 'print the signed receipts of a file, one a line; by id, name or path',
+    run: async (context, _options, [file = '']) => {
+      const { api, isJson, terminal } = context;
+      const id = await findFileId(context, file);
       const reply = await api.get(`/api/v1/files/${encodeURIComponent(id)}/receipt`, receiptsSchema);
-      if (isJson) terminal.json(reply);
-      else for (const { jws } of reply.receipts) terminal.line(jws);
+      if (isJson) return terminal.json(reply);
+      if (reply.receipts.length === 0)
+        terminal.note('The file has no receipts: the route that takes it has no `receipt` step, or was not there yet.');
+      for (const { jws } of reply.receipts) terminal.line(jws);
     },
   });
   receipts.enablePositionalOptions();
@@ -43,19 +50,24 @@ export function addReceipts(program: Command, cli: Cli): void {
     .option('--previous <file>', "the tenant's receipt before it: its hash must be in this one")
     .option('--json', 'print JSON')
     .action(async (path: string, options: VerifyOptions) => {
-      const payload = await verify(path, options);
+      const payload = await verify(path, options, cli.config);
       if (options.json === true) cli.terminal.json(payload);
       else for (const line of describe(payload)) cli.terminal.line(line);
     });
 }
 
-async function verify(path: string, { against, jwks, previous }: VerifyOptions): Promise<ReceiptPayload> {
+async function verify(
+  path: string,
+  { against, jwks, previous }: VerifyOptions,
+  config: CliConfig,
+): Promise<ReceiptPayload> {
+  const readText = async (file: string) => (await readNamedFile(file, config)).toString();
   const keys = keysSchema.safeParse(parseJson(await readText(jwks)));
   if (!keys.success) throw new LongshoreError('RECEIPT_INVALID', `${jwks} is not a set of keys.`);
   const verified = await verifyReceipt((await readText(path)).trim(), keys.data as never);
   if (!verified.ok) throw new LongshoreError('RECEIPT_INVALID', REASONS[verified.reason]);
   const { payload } = verified;
-  if (against !== undefined) await compare(against, payload);
+  if (against !== undefined) await compare(against, payload, config);
   if (previous !== undefined) {
     const hash = createHash('sha256')
       .update((await readText(previous)).trim())
@@ -72,26 +84,20 @@ const REASONS = {
   form: 'The file is not a receipt.',
 };
 
-async function compare(path: string, { file }: ReceiptPayload): Promise<void> {
+async function compare(path: string, { file }: ReceiptPayload, config: CliConfig): Promise<void> {
   const hash = createHash('sha256');
   let sizeBytes = 0;
-  for await (const piece of createReadStream(path)) {
-    hash.update(piece as Buffer);
-    sizeBytes += (piece as Buffer).length;
-  }
+  const bytes = createReadStream(pathOf(path, config));
+  bytes.on('data', (piece) => {
+    hash.update(piece);
+    sizeBytes += piece.length;
+  });
+  await finished(bytes).catch(refuseToRead(path, config));
   if (sizeBytes !== file.sizeBytes || hash.digest('hex') !== file.sha256)
     throw new LongshoreError(
       'RECEIPT_INVALID',
       `${path} is not the file that the receipt is about: its bytes are others.`,
     );
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    throw new LongshoreError('USAGE', `${path} cannot be read.`, { cause });
-  }
 }
 
 function describe({ tenant, seq, previous, issuedAt, file, deliveries }: ReceiptPayload): string[] {

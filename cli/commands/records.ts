@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
 import { describeFailure, failureSchema } from '#cli/describe-job.ts';
-import { findJobId } from '#cli/find-job-id.ts';
+import { findJobId } from '#cli/find-by-name.ts';
 import { listEntries } from '#cli/list-entries.ts';
 import { parseCount, parseLine } from '#cli/parse-option.ts';
 import { formatFields, formatTable } from '#cli/terminal.ts';

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
 import { describeJob, type JobSummary, jobSummarySchema } from '#cli/describe-job.ts';
-import { findJobId } from '#cli/find-job-id.ts';
+import { findJobId } from '#cli/find-by-name.ts';
 import { parseLines, parseRate } from '#cli/parse-option.ts';
 import { LongshoreError } from '#shared/errors.ts';
 

@@ -129,7 +129,7 @@ export function addRouteCommands(program: Command, cli: Cli): void {
           partner.customer_id,
           partner.name,
           partner.version,
-          partner.definition.baseUrl ?? '',
+          partner.definition.baseUrl ?? null,
           times.show(partner.applied_at),
           partner.applied_by,
         ],

@@ -1,12 +1,10 @@
 /** `longshore sftp-users show`, `create`, `add-key` and `revoke-key`. */
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
-import { pathOf } from '#cli/find-connection.ts';
+import { readNamedFile } from '#cli/read-named-file.ts';
 import { formatFields, formatTable } from '#cli/terminal.ts';
 import { TIME_FORMS } from '#cli/times.ts';
-import { LongshoreError } from '#shared/errors.ts';
 
 const userSchema = z.looseObject({
   username: z.string(),
@@ -61,7 +59,7 @@ export function addSftpUserCommands(parent: Command, cli: Cli): void {
     run: async (context, { label, from, until, reason }, [name = '', file = '']) => {
       const times = await context.times();
       const body = {
-        public_key: (await readKey(context, file)).trim(),
+        public_key: (await readNamedFile(file, context.config)).toString().trim(),
         label,
         valid_from: from && times.parse(from),
         valid_until: until && times.parse(until),
@@ -84,15 +82,6 @@ export function addSftpUserCommands(parent: Command, cli: Cli): void {
 
 function userPath(name: string): string {
   return `/api/v1/sftp-users/${encodeURIComponent(name)}`;
-}
-
-async function readKey({ config }: CommandContext, file: string): Promise<string> {
-  const place = pathOf(file, config);
-  try {
-    return await readFile(place, 'utf8');
-  } catch (cause) {
-    throw new LongshoreError('USAGE', `${file} cannot be read.`, { cause, hint: `There is no ${place}.` });
-  }
 }
 
 async function printUser(context: CommandContext, user: User): Promise<void> {

@@ -58,12 +58,12 @@ interface SimulateOptions {
 
 export function addSimulate(program: Command, cli: Cli): void {
   addCommand<SimulateOptions>(program, cli, {
-    usage: 'simulate',
+    usage: 'simulate [path]',
     description: 'show what would become of files, without sending any: which routes take them and what each step does',
     define: (command) =>
       command
         .option('-f, --file <path...>', 'route files that are proposed; the routes in force when absent')
-        .option('--path <path>', 'of a made-up file, in the home of the tenant, e.g. inbound/orders/a.csv')
+        .option('--path <path>', 'the same as the argument: of a made-up file, e.g. inbound/orders/a.csv')
         .option('--size <size>', 'of that file, e.g. 10MB', parseBytes, 1)
         .option('--source <source>', 'how that file came: sftp, s3, http, ...')
         .option('--user <name>', 'who sent that file')
@@ -74,7 +74,8 @@ export function addSimulate(program: Command, cli: Cli): void {
         .option('--last <count>', 'the files of the tenant that arrived last, 1000 at most', parseCount)
         .option('--id <file...>', 'files by their ids')
         .option('--tenant <tenant>', 'whose; not needed where there is one'),
-    run: async (context, options) => {
+    run: async (context, { path: option, ...others }, [path = option]) => {
+      const options = { ...others, ...(path !== undefined && { path }) };
       const files = options.file === undefined ? undefined : await readDefinitionFiles(options.file, context);
       const body = { ...(files && { documents: files }), ...(await subjectOf(context, options)) };
       const simulation = await context.api.post('/api/v1/routes/simulate', simulationSchema, { body });
@@ -88,7 +89,7 @@ export function addSimulate(program: Command, cli: Cli): void {
 async function subjectOf(context: CommandContext, options: SimulateOptions) {
   const { path, last, id, tenant: given } = options;
   if ([path, last, id].filter((part) => part !== undefined).length !== 1)
-    throw new LongshoreError('USAGE', 'Give one of --path, --last and --id.');
+    throw new LongshoreError('USAGE', 'Give one of a path, --last and --id.');
   if (id !== undefined) return { file_ids: id };
   const tenants = given === undefined ? await context.tenants() : [{ tenant: given }];
   const [only] = tenants;

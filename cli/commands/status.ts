@@ -147,11 +147,16 @@ function describe(status: Status, times: Times): Record<string, string | number 
     uploaded: times.show(status.upload_timestamp),
     delivered: times.show(status.transfer_timestamp),
     'processed by': status.processed_by,
-    'processing time': status.processing_time_ms === null ? null : `${status.processing_time_ms} ms`,
+    'processing time': describeTime(status.processing_time_ms),
     retries: status.retry_count,
     records: describeCounts(status.records),
     error: status.error_message,
   };
+}
+
+function describeTime(ms: number | null): string | null {
+  if (ms === null) return null;
+  return ms < 1_000 ? `${ms} ms` : `${(ms / 1_000).toFixed(1)} s`;
 }
 
 /** `1000: 990 success, 10 failed`. */

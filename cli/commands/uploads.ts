@@ -2,7 +2,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
+import { basename } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
@@ -10,6 +10,8 @@ import pLimit from 'p-limit';
 import prettyBytes from 'pretty-bytes';
 import { z } from 'zod';
 import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
+import { findFileId } from '#cli/find-by-name.ts';
+import { pathOf, refuseToRead } from '#cli/read-named-file.ts';
 import { DOWNLOADS, partUrlSchema, uploadSchema } from '#shared/api/uploads.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { createCrc64Nvme, partChecksum } from '#shared/files/copies/part-checksum.ts';
@@ -36,7 +38,7 @@ export function addUploadCommands(program: Command, cli: Cli): void {
       const { isJson, terminal, config } = context;
       const sent: z.output<typeof uploadSchema>[] = [];
       for (const file of files as unknown as string[]) {
-        const path = resolve(config.INIT_CWD ?? '.', file);
+        const path = pathOf(file, config);
         const upload = await sendFile(context, { path, to, tenant, isAgain: again === true });
         sent.push(upload);
         if (!isJson)
@@ -47,19 +49,20 @@ export function addUploadCommands(program: Command, cli: Cli): void {
   });
 
   addCommand<{ what: string; route?: string; reason?: string; out?: string }>(program, cli, {
-    usage: 'download <file-id>',
-    description: 'save a file, or what was made of it',
+    usage: 'download <file>',
+    description: 'save a file, or what was made of it; by id, name or path',
     define: (command) =>
       command
         .option('--what <what>', DOWNLOADS.join(', '), 'original')
         .option('--route <route>', 'of several that delivered it')
         .option('--reason <text>', 'recorded in the audit; required of operators')
         .option('--out <file>', 'where to save it (default: its own name, in this directory)'),
-    run: async ({ api, isJson, terminal, config }, { what, route, reason, out }, [fileId = '']) => {
+    run: async (context, { what, route, reason, out }, [file = '']) => {
+      const { api, isJson, terminal, config } = context;
       const schema = z.object({ url: z.string(), name: z.string(), size: z.number() });
-      const body = { file_id: fileId, what, route, reason };
+      const body = { file_id: await findFileId(context, file), what, route, reason };
       const { url, name, size } = await api.post('/api/v1/downloads', schema, { body });
-      const path = resolve(config.INIT_CWD ?? '.', out ?? safeName(name));
+      const path = pathOf(out ?? safeName(name), config);
       await save(url, path);
       if (isJson) return terminal.json({ path, size });
       terminal.line(`${path}  ${prettyBytes(size)}`);
@@ -75,13 +78,13 @@ export function addUploadCommands(program: Command, cli: Cli): void {
         .option('--to <path>', "directory in the tenant's home", '')
         .requiredOption('--reason <text>', 'recorded in the audit')
         .option('--hours <hours>', 'for which it is valid (default: 24)'),
-    run: async ({ api, isJson, terminal }, { tenant, to, reason, hours }) => {
+    run: async ({ api, isJson, terminal, times }, { tenant, to, reason, hours }) => {
       const schema = z.object({ link_id: z.string(), url: z.string(), expires_at: z.string() });
       const body = { tenant, path: to, reason, ...(hours !== undefined && { hours: Number(hours) }) };
       const link = await api.post('/api/v1/upload-links', schema, { body });
       if (isJson) return terminal.json(link);
       terminal.line(link.url);
-      terminal.note(`It takes one file, until ${link.expires_at}. It is shown this once.`);
+      terminal.note(`It takes one file, until ${(await times(tenant)).show(link.expires_at)}. It is shown only once.`);
     },
   });
 }
@@ -93,13 +96,8 @@ interface FileToSend {
   readonly isAgain: boolean;
 }
 
-async function sendFile({ api, terminal, isJson }: CommandContext, { path, to, tenant, isAgain }: FileToSend) {
-  const file = await open(path).catch((cause: unknown) => {
-    throw new LongshoreError('USAGE', `${path} cannot be read.`, {
-      cause,
-      hint: 'Check the name and the rights of the file.',
-    });
-  });
+async function sendFile({ api, config, terminal, isJson }: CommandContext, { path, to, tenant, isAgain }: FileToSend) {
+  const file = await open(path).catch(refuseToRead(path, config));
   try {
     const { size, mtimeMs } = await file.stat();
     const name = basename(path);

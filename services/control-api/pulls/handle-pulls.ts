@@ -8,12 +8,11 @@ import { projectSchema } from '#shared/definitions/source-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { requestPull, retriggerPull } from '#shared/pulls/request-pulls.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
-import { limitField, tenantField } from '../http/request-fields.ts';
+import { idField, idParams, limitField, tenantField } from '../http/request-fields.ts';
 import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
 import { findPulls, type Pull, pullPageSchema, pullSchema } from './pull-fields.ts';
 
-const pathParams = z.strictObject({ id: z.uuid() });
 const remotePathField = z
   .string()
   .max(1_024)
@@ -42,7 +41,7 @@ export function handlePulls(server: ApiServer, { sql, senders }: ApiParts): void
           remote: idSchema.optional(),
           source: idSchema.optional(),
           project: projectSchema.optional(),
-          cursor: z.uuid().optional(),
+          cursor: idField.optional(),
           limit: limitField,
         }),
         response: { 200: pullPageSchema, ...errorReplies },
@@ -64,7 +63,7 @@ export function handlePulls(server: ApiServer, { sql, senders }: ApiParts): void
       schema: {
         summary: 'One pull, as the FileChecks item',
         tags: ['pulls'],
-        params: pathParams,
+        params: idParams,
         response: { 200: pullSchema, ...errorReplies },
       },
     },
@@ -110,7 +109,7 @@ export function handlePulls(server: ApiServer, { sql, senders }: ApiParts): void
       schema: {
         summary: 'Run a pull that has ended again, as its next generation. One that failed to clean up only does that',
         tags: ['pulls'],
-        params: pathParams,
+        params: idParams,
         body: z.strictObject({ reason: z.string().trim().min(1).max(500) }),
         response: { 200: pullSchema, 202: pullSchema, ...errorReplies },
       },
