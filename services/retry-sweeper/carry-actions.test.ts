@@ -1,7 +1,7 @@
 /** Actions over real tables: what each verb takes, and that nothing is lost or taken twice whatever happens in between. */
 import { randomUUID } from 'node:crypto';
 import { Registry } from 'prom-client';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { ActionFilter } from '#shared/actions/action-subjects.ts';
 import {
   abortAction,
@@ -413,6 +413,18 @@ test('what was sent while a person aborted the action is marked as sent', async 
   );
   expect(await actionOf(id)).toMatchObject({ state: 'ABORTED', done: 1 });
   expect(await sql`SELECT state FROM dead_letters WHERE id = ${letter!}`).toEqual([{ state: 'REDRIVEN' }]);
+});
+
+test('actions go when they are past retention by the database’s clock, whatever this machine’s says', async () => {
+  await seedLetters([READABLE]);
+  const id = await run('discard', { queue: 'partner-steps' });
+  await carryAll();
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 400 * 86_400_000 });
+  await carryAll().finally(() => vi.useRealTimers());
+  expect(await actionOf(id)).toMatchObject({ state: 'DONE' });
+  await sql`UPDATE actions SET finished_at = now() - interval '25 hours'`;
+  await carryAll();
+  expect(await sql`SELECT id FROM actions`).toEqual([]);
 });
 
 test('discard gives letters up', async () => {

@@ -49,7 +49,6 @@ export interface CarryActionsOptions {
   readonly retentionMs: number;
   readonly metrics: Pick<RetrySweeperMetrics, 'actionItems'>;
   readonly logger: Logger;
-  readonly now?: () => number;
 }
 
 const ACTOR = 'retry-sweeper';
@@ -66,8 +65,8 @@ const SENDING_MS = 60_000;
 
 /** `again`: there may be more. */
 export async function carryActions(options: CarryActionsOptions): Promise<'again' | 'done'> {
-  const { sql, retentionMs, logger, now = Date.now } = options;
-  const isMoreToForget = await expireActions(sql, { before: new Date(now() - retentionMs), actor: ACTOR });
+  const { sql, retentionMs, logger } = options;
+  const isMoreToForget = await expireActions(sql, { retentionMs, actor: ACTOR });
   const due = await findDueActions(sql, ACTIONS_AT_ONCE);
   for (const action of due) {
     try {

@@ -110,6 +110,8 @@ export interface Session {
   readonly way: SignInWay;
   /** When the person last proved who it is, in ms since 1970. */
   readonly provedAtMs: number;
+  /** That was in the last ten minutes, by the database's clock. */
+  readonly isRecent: boolean;
 }
 
 /** As it is in the audit. No key can take a person's name: those of keys begin otherwise. */

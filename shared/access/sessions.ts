@@ -68,6 +68,7 @@ const isOpen = (sql: Sql) => sql`
 export async function findSession(sql: Sql, token: string): Promise<Caller | undefined> {
   const [row] = await sql<(Session & { tenantId: string | null; role: Role })[]>`
     SELECT s.id, p.id AS "personId", p.name, p.email, s.way, extract(epoch FROM s.proved_at)::float8 * 1000 AS "provedAtMs",
+      s.proved_at > now() - interval '10 minutes' AS "isRecent",
       p.tenant_id AS "tenantId", p.role
     FROM sessions s JOIN people p ON p.id = s.person_id
     WHERE s.token_hash = ${hashToken(token)} AND ${isOpen(sql)}`;

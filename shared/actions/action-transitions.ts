@@ -223,7 +223,10 @@ const FORGOTTEN_AT_ONCE = 10_000;
  * Forgets previews that nobody ran (a minute late, as a run may be under way) and actions past retention, with their items, and ends what nobody approved. Resolves to whether
  * there may be more.
  */
-export async function expireActions(sql: Sql, { before, actor }: { before: Date; actor: string }): Promise<boolean> {
+export async function expireActions(
+  sql: Sql,
+  { retentionMs, actor }: { readonly retentionMs: number; readonly actor: string },
+): Promise<boolean> {
   const waited = await sql<{ id: string }[]>`
     SELECT id FROM actions WHERE state = 'AWAITING_APPROVAL' AND expires_at <= now() LIMIT 100`;
   for (const { id } of waited)
@@ -238,7 +241,7 @@ export async function expireActions(sql: Sql, { before, actor }: { before: Date;
     );
   const [forgotten] = await sql<{ id: string }[]>`
     (SELECT id FROM actions WHERE state = 'PREVIEWED' AND expires_at < now() - interval '1 minute' LIMIT 1)
-    UNION ALL (SELECT id FROM actions WHERE finished_at < ${before} LIMIT 1) LIMIT 1`;
+    UNION ALL (SELECT id FROM actions WHERE finished_at < now() - ${retentionMs}::float8 * interval '1 ms' LIMIT 1) LIMIT 1`;
   if (forgotten === undefined) return false;
   const { count } = await sql`
     DELETE FROM action_items WHERE action_id = ${forgotten.id} AND subject IN (

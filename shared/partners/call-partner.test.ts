@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type RequestListener } from 'node:h
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { createFileSecretStore } from '#shared/runtime/secrets/file-secret-store.ts';
@@ -447,6 +447,20 @@ describe('what has to be waited for is no failure, and sends nothing', () => {
     expect(partner.ledger.calls).toHaveLength(3);
     partner.setBehaviour({});
     await expect.poll(() => call('validate')).toMatchObject({ type: 'success' });
+  });
+
+  test('as long as it was meant to be, where this machine’s clock is set back meanwhile', async () => {
+    const partner = await openPartner();
+    partner.setBehaviour({ faults: [{ api: '*', fault: '503' }] });
+    const limits = { breaker: { failures: 2, openFor: '300ms' }, limits: { ratePerSecond: 2 } };
+    const { call, caller } = openCaller(partner.url, limits);
+    const outcomes = [await call('validate'), await call('validate'), await call('validate')];
+    expect(outcomes).toMatchObject([{ type: 'retryable' }, { type: 'retryable' }, { type: 'wait' }]);
+    partner.setBehaviour({});
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 3_600_000 });
+    closers.push(() => vi.useRealTimers());
+    expect(caller.breakerOpenForMs).toBeLessThanOrEqual(300);
+    await expect.poll(() => call('validate'), { timeout: 10_000 }).toMatchObject({ type: 'success' });
   });
 
   test('business failures and 429 leave the breaker closed', async () => {

@@ -68,6 +68,7 @@ export interface PartnerCallerOptions {
   readonly leaseSlice?: LeaseSlice;
   /** Of each call for which a request was sent. */
   readonly onMade?: (call: MadeCall) => void;
+  /** Monotonic milliseconds. */
   readonly now?: () => number;
 }
 
@@ -78,7 +79,7 @@ const LONGEST_TOKEN_REPLY = 65_536;
 const SECRET_WAIT_MS = 5_000;
 
 export function createPartnerCaller(options: PartnerCallerOptions): PartnerCaller {
-  const { definition, secrets, addressGuard, now = Date.now } = options;
+  const { definition, secrets, addressGuard, now = () => performance.now() } = options;
   const { auth, limits, breaker: breakerSettings } = definition;
   const clients = createClients(definition, secrets, addressGuard);
   const renderers = new Map(
@@ -118,7 +119,7 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
       }
       case 'hmac': {
         const { text } = await secrets.read(auth.secret);
-        const headers = signatureHeaders(auth, request, text, now());
+        const headers = signatureHeaders(auth, request, text, Date.now());
         return { headers, secrets: [text, headers[auth.header] ?? text] };
       }
       case 'oauth2-client-credentials': {
@@ -186,7 +187,7 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
     // Half a body may say something else than the whole one.
     const isRead = reply.type === 'replied' && reply.bodyFault === undefined;
     const body = isRead ? await replies.read(reply, operation) : undefined;
-    const judged = judgeReply({ reply, body, operation, hasKey, now: now(), redact: redactorFor(sentSecrets) });
+    const judged = judgeReply({ reply, body, operation, hasKey, now: Date.now(), redact: redactorFor(sentSecrets) });
     const httpStatus = 'status' in reply ? reply.status : undefined;
     options.onMade?.({
       outcome: judged.type,

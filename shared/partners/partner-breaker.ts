@@ -1,5 +1,12 @@
 /** A partner's breaker in one task: after so many calls in a row without a usable reply none is made for a while, then one to try. */
-import { CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhenResult, isBrokenCircuitError } from 'cockatiel';
+import {
+  CircuitState,
+  ConsecutiveBreaker,
+  circuitBreaker,
+  handleWhenResult,
+  type IBackoff,
+  isBrokenCircuitError,
+} from 'cockatiel';
 import type { HttpOutcome } from '#shared/http/http-client.ts';
 
 export type BrokenOr<Result> =
@@ -18,6 +25,7 @@ export interface PartnerBreaker {
 export interface PartnerBreakerOptions {
   readonly failures: number;
   readonly openForMs: number;
+  /** Monotonic milliseconds. */
   readonly now: () => number;
 }
 
@@ -26,26 +34,34 @@ const TRIAL_MS = 250;
 
 export function createPartnerBreaker({ failures, openForMs, now }: PartnerBreakerOptions): PartnerBreaker {
   let openedAt = 0;
+  const openForMore = () => Math.max(0, openedAt + openForMs - now());
+  // cockatiel asks the clock on the wall, which may be set back for an hour: only "not yet" and "now" are the same by any clock.
+  const open = (): IBackoff<unknown> => {
+    openedAt = now();
+    return {
+      get duration() {
+        return openForMore() > 0 ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+      },
+      next: open,
+    };
+  };
   const policy = circuitBreaker(
     handleWhenResult((result) => isOutage((result as { reply: HttpOutcome | undefined }).reply)),
-    { breaker: new ConsecutiveBreaker(failures), halfOpenAfter: openForMs },
+    { breaker: new ConsecutiveBreaker(failures), halfOpenAfter: { next: open } },
   );
-  policy.onBreak(() => {
-    openedAt = now();
-  });
   return {
     get isOpen() {
       return policy.state === CircuitState.Open;
     },
     get openForMs() {
-      return policy.state === CircuitState.Open ? Math.max(0, openedAt + openForMs - now()) : 0;
+      return policy.state === CircuitState.Open ? openForMore() : 0;
     },
     async run(call) {
       try {
         return { type: 'called', result: await policy.execute(call) };
       } catch (error) {
         if (!isBrokenCircuitError(error)) throw error;
-        return { type: 'open', afterMs: Math.max(TRIAL_MS, openedAt + openForMs - now()) };
+        return { type: 'open', afterMs: Math.max(TRIAL_MS, openForMore()) };
       }
     },
   };

@@ -39,8 +39,6 @@ export interface SourceListerOptions {
   readonly deadlineMs: number;
   readonly metrics: PullMetrics;
   readonly logger: Logger;
-  /** Milliseconds since 1970: schedules are those of the clock on the wall. */
-  readonly clock?: () => number;
 }
 
 export interface SourceLister {
@@ -59,7 +57,7 @@ const MOST_CLOSED_DAYS = 1_000;
 const REPEAT_FOR_MS = 60_000;
 
 export function createSourceLister(options: SourceListerOptions): SourceLister {
-  const { sql, remotes, worker, service, leaseMs, deadlineMs, metrics, logger, clock = Date.now } = options;
+  const { sql, remotes, worker, service, leaseMs, deadlineMs, metrics, logger } = options;
   const ask = <Answer>(statement: () => Promise<Answer>) =>
     repeatOnLostDatabase(statement, { deadlineMs: leaseMs, forMs: REPEAT_FOR_MS });
 
@@ -109,7 +107,7 @@ export function createSourceLister(options: SourceListerOptions): SourceLister {
       const source = parsed.data;
       const calendar = calendarDocumentSchema.safeParse(claimed.calendar);
       const days: BusinessDays = calendar.success ? calendar.data : { timeZone: claimed.timeZone };
-      const next = nextListingMs(source, days, clock());
+      const next = nextListingMs(source, days, claimed.claimedAtMs);
       const signal = AbortSignal.any([stop, AbortSignal.timeout(deadlineMs)]);
       let error: { code: string; message: string } | undefined;
       let files: number | undefined;

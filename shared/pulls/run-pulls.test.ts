@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { appendFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { neverStops } from '#testkit/beds/job-runner.ts';
 import {
   LANDING,
@@ -226,6 +226,16 @@ describe.each(servers)('over $name', ({ start }) => {
         expect(existsSync(join(server.onDisk, name))).toBe(false);
       }
     }
+  });
+
+  test('the next listing is when the schedule says by the database’s clock, whatever this machine’s says', async () => {
+    await bed.applySource({ when: { cron: '0 0 1 1 *', timeZone: 'Etc/UTC' } });
+    await bed.makeDue();
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 40 * 86_400_000 });
+    await bed.settle(worker).finally(() => vi.useRealTimers());
+    const [source] = await bed.sql`
+      SELECT round(extract(epoch FROM next_action_at - (date_trunc('year', now(), 'UTC') + interval '1 year')) / 3600) AS hours FROM sources`;
+    expect(Number(source?.hours)).toBe(0);
   });
 
   test('a source fetches what it lists, once; what is kept is not fetched again, and a changed file is another one', async () => {

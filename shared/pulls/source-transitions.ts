@@ -56,6 +56,8 @@ export interface ClaimedSource {
   readonly timeZone: string;
   /** Database time: what it cleans after this is not what the listing shows. */
   readonly claimedAt: string;
+  /** The same in milliseconds since 1970. */
+  readonly claimedAtMs: number;
   /** That of its schedule; null without one, and when it is gone: then every day counts. */
   readonly calendar: unknown;
 }
@@ -80,7 +82,7 @@ export async function claimSource(
     RETURNING s.tenant_id AS "tenantId", s.name, s.definition, s.epoch, s.failures, t.time_zone AS "timeZone",
       (SELECT c.definition FROM calendars c WHERE c.tenant_id = s.tenant_id AND c.name = s.definition -> 'when' ->> 'calendar'
         AND c.removed_at IS NULL) AS calendar,
-      now()::text AS "claimedAt"`;
+      now()::text AS "claimedAt", floor(extract(epoch FROM now()) * 1000)::float8 AS "claimedAtMs"`;
   return row;
 }
 

@@ -30,6 +30,7 @@ export interface UploadRow {
   readonly epoch: number;
   readonly createdAt: Date;
   readonly expiresAt: Date;
+  readonly isExpired: boolean;
   readonly fileId: string | null;
   readonly fileStatus: FileStatus | null;
 }
@@ -90,7 +91,8 @@ function columnsOf(sql: Sql) {
     u.source, u.uploaded_by AS "uploadedBy", u.link_id AS "linkId", u.state, u.part_bytes::float8 AS "partBytes",
     u.is_checked AS "isChecked", u.store_upload_id AS "storeUploadId", u.request_hash AS "requestHash",
     u.version_id AS "versionId", u.error_code AS "errorCode", coalesce(u.lease_until > now(), false) AS "isHeld", u.epoch,
-    u.created_at AS "createdAt", u.expires_at AS "expiresAt", f.id AS "fileId", f.status AS "fileStatus"`;
+    u.created_at AS "createdAt", u.expires_at AS "expiresAt",
+    u.expires_at <= now() AS "isExpired", f.id AS "fileId", f.status AS "fileStatus"`;
 }
 
 /** Null of the tenant: an operator's, any. */

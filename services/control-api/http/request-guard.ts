@@ -191,10 +191,9 @@ const TAKES_RECENT_SIGN_IN: readonly Permission[] = [
   'people:manage',
   'definitions:apply',
 ];
-const RECENT_MS = 600_000;
 
 function assertRecent({ session }: Caller): void {
-  if (session?.way !== 'oidc' || Date.now() - session.provedAtMs < RECENT_MS) return;
+  if (session?.way !== 'oidc' || session.isRecent) return;
   throw new LongshoreError('SIGN_IN_AGAIN', 'This takes a sign-in of the last 10 minutes.', {
     details: { proved_at: new Date(session.provedAtMs).toISOString() },
   });

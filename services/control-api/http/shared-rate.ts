@@ -51,7 +51,13 @@ interface CommittedRow {
   readonly at: number;
 }
 
-export function createSharedRate({ sql, max, windowMs, logger, now = Date.now }: SharedRateOptions): SharedRate {
+export function createSharedRate({
+  sql,
+  max,
+  windowMs,
+  logger,
+  now = () => performance.timeOrigin + performance.now(),
+}: SharedRateOptions): SharedRate {
   const process = randomUUID();
   let counts = new Map<string, Count>();
   let slot = 0;

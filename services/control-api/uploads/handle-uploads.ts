@@ -203,7 +203,7 @@ export function handleUploads(app: ApiServer, { sql, landing }: UploadParts): vo
       const { tenantId } = callerWith(request, 'files:upload');
       const upload = await findOrRefuse(tenantId, request.params.id);
       const { bucket, key, storeUploadId, sizeBytes, partBytes } = upload;
-      if (upload.state !== 'OPEN' || upload.expiresAt.getTime() <= Date.now()) throw ended();
+      if (upload.state !== 'OPEN' || upload.isExpired) throw ended();
       if (storeUploadId === null || sizeBytes === null || partBytes === null)
         throw new LongshoreError('REQUEST_INVALID', 'The file is not sent in parts.');
       await refuseDisabled(upload);
