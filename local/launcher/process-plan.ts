@@ -81,7 +81,8 @@ const OUTWARD = {
 };
 /** The drain, and time to close what it held. */
 const SERVICE_STOP_TIMEOUT_MS = 18_000;
-const PART_STOP_TIMEOUT_MS = 4_000;
+/** Seconds beyond its own bounds, for a machine that is busy elsewhere. */
+const PART_STOP_TIMEOUT_MS = 12_000;
 
 /** The servers in place of AWS and of partners have health checks of their own. */
 const READY_PATHS: Readonly<Partial<Record<NodeProcessName, string>>> = {
