@@ -1,16 +1,16 @@
 /** The compose file as compose reads it: its form, the variables of each service by that service's own schema, and the files it mounts. */
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { startStack } from '#local/stack.ts';
 import { memoryFlags } from '#shared/runtime/config/memory.ts';
 import { findVariables } from '#testkit/checks/find-variables.ts';
+import { startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
+import { startFauxqs } from '#testkit/servers/start-fauxqs.ts';
+import { withCompileCache } from '#testkit/servers/start-process.ts';
 import { createTestDatabase } from '#testkit/servers/test-database.ts';
 import { SERVICES, stopTimeoutSeconds } from './services/service-catalogue.ts';
 
@@ -156,11 +156,18 @@ test.skipIf(!hasPromtool)('promtool takes both configurations (needs promtool, w
 });
 
 test('prepare makes what is not there, shows the operator key once, and can be repeated', async () => {
-  const parent = mkdtempSync(join(tmpdir(), 'longshore-compose-'));
-  const database = await createTestDatabase();
-  const stack = await startStack({ home: join(parent, 'home'), portBase: 'free', services: [], isDisposable: true });
+  const database = await createTestDatabase({ isEmpty: true });
+  const [s3, queues] = [await startTestServer(), await startFauxqs()];
   const prepare = async () => {
-    const env = { ...stack.env, DATABASE_URL: database.url, LONGSHORE_PREFIX: 'composed' };
+    const env = withCompileCache({
+      ...queues.env,
+      AWS_ENDPOINT_URL_S3: s3.server.url,
+      AWS_ACCESS_KEY_ID: TEST_CREDENTIAL.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: TEST_CREDENTIAL.secretAccessKey,
+      LONGSHORE_S3_PATH_STYLE: 'true',
+      DATABASE_URL: database.url,
+      LONGSHORE_PREFIX: 'composed',
+    });
     const main = fileURLToPath(new URL('compose/prepare.ts', ROOT));
     const { stdout } = await promisify(execFile)(process.execPath, [main], { env });
     return stdout;
@@ -173,8 +180,7 @@ test('prepare makes what is not there, shows the operator key once, and can be r
     expect(second).toMatch(/schema: there\nbuckets: there\nqueues: there\ntopics: there\n/);
     expect(second).not.toContain('ls_');
   } finally {
-    await stack.stop();
+    await Promise.all([s3.stop(), queues.stop()]);
     await database.drop();
-    rmSync(parent, { recursive: true, force: true });
   }
 });

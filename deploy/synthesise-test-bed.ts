@@ -9,7 +9,7 @@ import type { DeploySettings } from './settings.ts';
 export type Templates = ReadonlyMap<string, Template>;
 
 /**
- * CloudFormation's own rules take most of the time, so that one test alone asks for them, and `npm run synth`.
+ * CloudFormation's own rules take most of the time, so that `cloudformation-rules.long.test.ts` alone asks for them, and `npm run synth`.
  *
  * @throws when cdk-nag finds anything.
  */

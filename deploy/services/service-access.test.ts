@@ -20,7 +20,7 @@ let services: Template;
 
 beforeAll(() => {
   const settings = readSettings(join(ROOT, 'deploy/settings/dev.yaml'));
-  services = synthesise(settings, { isValidated: true }).get(`${PREFIX}-services`)!;
+  services = synthesise(settings).get(`${PREFIX}-services`)!;
 }, 300_000);
 
 /** Every source that a service loads, by its path from the root. */
