@@ -150,7 +150,7 @@ describe('vendor libraries have one home each', () => {
     ['archives', /^(yauzl|tar-stream)$/, /^(shared\/content\/archives|local\/clamd)\//],
     ['mail', /^nodemailer$/, /^shared\/notices\//],
     ['pages', /^(react|react-dom|@tanstack|wouter|uplot|@codemirror|@lezer|@vitejs|vite)(\/|$)/, /^(console|deploy)\//],
-    ['http', /^(undici|got)$/, /^(shared\/http|shared\/remotes\/webdav|bench)\//],
+    ['http', /^(undici|got)$/, /^(shared\/http|shared\/remotes\/https|bench)\//],
     ['sign-in', /^(openid-client|@fastify\/cookie)$/, /^services\/control-api\/(sign-in|http)\//],
   ];
   test.each(homes)('%s', (_home, library, folders) => {

@@ -4,7 +4,7 @@
  *
  * 1. Unknown keys are faults: a misspelt option must not be passed over in silence.
  * 2. Secrets are named, never written: a definition can be shown to anyone who may see the tenant.
- * 3. Nobody is trusted on first use: SFTP needs the server's host keys, FTPS and WebDAV a certificate of a known authority or a pinned key.
+ * 3. Nobody is trusted on first use: SFTP needs the server's host keys, all others a certificate of a known authority or a pinned key.
  * 4. What is not below one of `paths` is never touched. `/` must be written out.
  */
 import { z } from 'zod';
@@ -115,23 +115,50 @@ const webdavRemoteSchema = z.strictObject({
   tls: z.strictObject(certificates).default({ minVersion: 'TLSv1.2' }),
 });
 
+/** `user` is the storage account; each of `paths` begins with a container. */
+const azureBlobRemoteSchema = z
+  .strictObject({
+    ...shared,
+    type: z.literal('azure-blob'),
+    user: z.string().regex(/^[a-z0-9]{3,24}$/, 'must be the name of a storage account'),
+    /** In base64, as the portal shows it. */
+    accountKey: secretNameSchema.optional(),
+    /** A shared access signature: the query string that comes after `?`. */
+    sas: secretNameSchema.optional(),
+    tls: z.strictObject(certificates).default({ minVersion: 'TLSv1.2' }),
+  })
+  .superRefine(({ accountKey, sas, paths }, context) => {
+    if ((accountKey === undefined) === (sas === undefined))
+      context.addIssue({ code: 'custom', path: ['accountKey'], message: 'name either an accountKey or a sas' });
+    for (const [index, path] of paths.entries())
+      if (!/^\/[a-z0-9$][a-z0-9-]{2,62}\//.test(path))
+        context.addIssue({
+          code: 'custom',
+          path: ['paths', index],
+          message: 'must begin with the name of a container',
+        });
+  });
+
 export const remoteDocumentSchema = z.discriminatedUnion(
   'type',
-  [sftpRemoteSchema, ftpsRemoteSchema, webdavRemoteSchema],
+  [sftpRemoteSchema, ftpsRemoteSchema, webdavRemoteSchema, azureBlobRemoteSchema],
   {
-    error: (issue) => (issue.code === 'invalid_union' ? 'type must be sftp, ftps or webdav' : undefined),
+    error: (issue) => (issue.code === 'invalid_union' ? 'type must be sftp, ftps, webdav or azure-blob' : undefined),
   },
 );
 export type RemoteDocument = z.output<typeof remoteDocumentSchema>;
 export type SftpRemote = Extract<RemoteDocument, { readonly type: 'sftp' }>;
 export type WebdavRemote = Extract<RemoteDocument, { readonly type: 'webdav' }>;
+export type AzureBlobRemote = Extract<RemoteDocument, { readonly type: 'azure-blob' }>;
+/** Spoken over HTTPS. */
+export type HttpsRemote = WebdavRemote | AzureBlobRemote;
 export type FtpsRemote = Extract<RemoteDocument, { readonly type: 'ftps' }>;
 
 export function portOf(remote: RemoteDocument): number {
   if (remote.port !== undefined) return remote.port;
   if (remote.type === 'sftp') return 22;
-  if (remote.type === 'webdav') return 443;
-  return remote.tls.mode === 'implicit' ? 990 : 21;
+  if (remote.type === 'ftps') return remote.tls.mode === 'implicit' ? 990 : 21;
+  return 443;
 }
 
 /** `paths` as in a definition. `path`: as `canonicalRemotePath` gives it, or a directory that ends with `/`. */

@@ -10,7 +10,7 @@ import { canonicalRemotePath, isRemotePlaceAllowed, type RemoteDocument } from '
 import type { AddressGuard } from '#shared/http/address-guard.ts';
 import type { Secret, SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import { paceConnection } from './pace-connection.ts';
-import type { RemoteConnection, RemoteIdentity } from './remote-connection.ts';
+import type { RemoteConnection, RemoteIdentity, RemoteStaging } from './remote-connection.ts';
 import { RemoteError } from './remote-error.ts';
 
 export interface RemoteSecrets {
@@ -19,6 +19,8 @@ export interface RemoteSecrets {
   readonly privateKey?: string | undefined;
   readonly passphrase?: string | undefined;
   readonly authority?: string | undefined;
+  readonly accountKey?: string | undefined;
+  readonly sas?: string | undefined;
 }
 
 export interface OpenRemoteOptions {
@@ -30,13 +32,9 @@ export interface OpenRemoteOptions {
 
 /** @throws SecretError */
 export async function readRemoteSecrets(remote: RemoteDocument, secrets: SecretStore): Promise<RemoteSecrets> {
-  const names =
-    remote.type === 'sftp'
-      ? { password: remote.password, privateKey: remote.privateKey, passphrase: remote.passphrase }
-      : { password: remote.password, authority: remote.tls.authority };
   const read: Record<string, string> = {};
   const versions: string[] = [];
-  for (const [use, name] of Object.entries(names)) {
+  for (const [use, name] of Object.entries(secretNamesOf(remote))) {
     if (name === undefined) continue;
     const secret: Secret = await secrets.read(name);
     read[use] = secret.text;
@@ -47,6 +45,14 @@ export async function readRemoteSecrets(remote: RemoteDocument, secrets: SecretS
     .digest('hex')
     .slice(0, 32);
   return { version, ...read };
+}
+
+function secretNamesOf(remote: RemoteDocument): Readonly<Record<string, string | undefined>> {
+  if (remote.type === 'sftp')
+    return { password: remote.password, privateKey: remote.privateKey, passphrase: remote.passphrase };
+  const { authority } = remote.tls;
+  if (remote.type === 'azure-blob') return { accountKey: remote.accountKey, sas: remote.sas, authority };
+  return { password: remote.password, authority };
 }
 
 /** @throws RemoteError */
@@ -71,6 +77,10 @@ async function openConnection(
   if (remote.type === 'sftp') {
     const { openSftpConnection } = await import('./sftp/open-sftp-connection.ts');
     return await openSftpConnection(remote, secrets, options);
+  }
+  if (remote.type === 'azure-blob') {
+    const { openAzureBlobConnection } = await import('./azure-blob/open-azure-blob-connection.ts');
+    return await openAzureBlobConnection(remote, secrets, options);
   }
   const withPassword = { ...secrets, password: secrets.password ?? '' };
   if (remote.type === 'webdav') {
@@ -115,6 +125,15 @@ function within(connection: RemoteConnection, paths: readonly string[]): RemoteC
     remove: async (path) => await connection.remove(file(path)),
     close: () => connection.close(),
     ...(connection.share !== undefined && { share: () => within(connection.share?.() ?? connection, paths) }),
+    ...(connection.staging !== undefined && { staging: stagingWithin(connection.staging, file) }),
+  };
+}
+
+function stagingWithin(staging: RemoteStaging, allowed: (path: string) => string): RemoteStaging {
+  return {
+    stage: async (path, file, read) => await staging.stage(allowed(path), file, read),
+    show: async (path, file, options) => await staging.show(allowed(path), file, options),
+    find: async (path, file) => await staging.find(allowed(path), file),
   };
 }
 

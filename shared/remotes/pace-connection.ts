@@ -3,7 +3,7 @@
  * are counted over the whole fleet: so it holds over the fleet, and what one connection leaves no other takes.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RemoteConnection, WriteOptions } from './remote-connection.ts';
+import type { RemoteConnection, RemoteStaging, WriteOptions } from './remote-connection.ts';
 
 export interface PaceOptions {
   readonly bytesPerSecond: number;
@@ -26,6 +26,11 @@ export function paceConnection(
       yield piece;
     }
   }
+  const paceStaging = (staging: RemoteStaging): RemoteStaging => ({
+    stage: async (path, file, read) => await staging.stage(path, file, (offset) => paced(read(offset))),
+    show: async (path, file, options) => await staging.show(path, file, options),
+    find: async (path, file) => await staging.find(path, file),
+  });
   const pace = (paceable: RemoteConnection): RemoteConnection => ({
     get fingerprint() {
       return paceable.fingerprint;
@@ -44,6 +49,7 @@ export function paceConnection(
     rename: async (from, to, options) => await paceable.rename(from, to, options),
     remove: async (path) => await paceable.remove(path),
     close: () => paceable.close(),
+    ...(paceable.staging !== undefined && { staging: paceStaging(paceable.staging) }),
     ...(paceable.share !== undefined && { share: () => pace(paceable.share?.() ?? paceable) }),
   });
   return pace(connection);

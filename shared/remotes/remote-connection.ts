@@ -61,6 +61,24 @@ export interface RemoteConnection {
    * Absent where the protocol does one thing at a time.
    */
   readonly share?: (() => RemoteConnection) | undefined;
+  /** Present where bytes can wait unseen under their final name until one request shows them: no temporary name is needed. */
+  readonly staging?: RemoteStaging | undefined;
+}
+
+/** A file by its final name, and what it is staged for. */
+export interface StagedFile {
+  /** The same for every try of one upload, and of no other. */
+  readonly key: string;
+  readonly sizeBytes: number;
+}
+
+export interface RemoteStaging {
+  /** Goes on where an earlier try ended. `read`: the bytes from there on. Resolves once the server has all of them, unseen, and checked. */
+  stage(path: string, file: StagedFile, read: (offset: number) => AsyncIterable<Uint8Array>): Promise<void>;
+  /** Shows what was staged, whole. Without `overwrite` an existing file is `REMOTE_EXISTS`. */
+  show(path: string, file: StagedFile, options?: { readonly overwrite?: boolean }): Promise<void>;
+  /** What became of `show`: `gone` where neither what was staged is there nor a file that was shown with this key. */
+  find(path: string, file: StagedFile): Promise<'shown' | 'staged' | 'gone'>;
 }
 
 /** What the server showed of itself before anything was sent to it. */

@@ -3,7 +3,7 @@
  * from a package of the directory LONGSHORE_TEST_DEBS (`/opt/debs`).
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -17,6 +17,7 @@ import { findFreePort } from '#local/ports.ts';
 import { makeSshKey } from '#local/sftp/make-ssh-key.ts';
 import { type RemoteDocument, remoteDocumentSchema } from '#shared/definitions/remote-schema.ts';
 import { waitUntil } from '#testkit/checks/wait-until.ts';
+import { type BlobServer, startBlobServer } from './blob-server.ts';
 import { makeAuthority } from './make-certificates.ts';
 
 export interface PartnerFileServer {
@@ -49,6 +50,7 @@ let unpacked: string | undefined;
 export const PARTNER_SERVERS: readonly PartnerServerKind[] = [
   { name: 'the SFTP server of partner-files', missing: undefined, start: startStubSftp },
   { name: 'the FTPS server of partner-files', missing: undefined, start: startStubFtps },
+  { name: 'a blob server that checks what Azure checks', missing: undefined, start: startBlobs },
   { name: 'OpenSSH', missing: whyNot('/usr/sbin/sshd'), start: startOpenssh },
   {
     name: 'vsftpd, which requires that TLS sessions are resumed',
@@ -59,6 +61,28 @@ export const PARTNER_SERVERS: readonly PartnerServerKind[] = [
   { name: 'rclone, WebDAV', missing: whyNotProgram('rclone'), start: startRclone },
   { name: 'pure-ftpd', missing: whyNotPackage('pure-ftpd_', 'usr/sbin/pure-ftpd'), start: startPureFtpd },
 ];
+
+export async function startBlobs(): Promise<PartnerFileServer & { readonly blobs: BlobServer }> {
+  const place = await makePlace();
+  const authority = await makeAuthority('Partner CA');
+  const [account, accountKey] = ['partner', randomBytes(64).toString('base64')];
+  const { key, certificate } = await authority.issue(HOST);
+  const server = await startBlobServer({ host: HOST, directory: place.home, account, accountKey, key, certificate });
+  return {
+    remote: remoteDocumentSchema.parse({
+      ...{ kind: 'remote', tenant: 'acme', name: 'partner', type: 'azure-blob', host: HOST, port: server.port },
+      ...{ user: account, accountKey: 'partner-password', tls: { authority: 'partner-ca' }, paths: ['/files/in/'] },
+    }),
+    secrets: { 'partner-password': accountKey, 'partner-ca': authority.certificate },
+    blobs: server,
+    onDisk: place.onDisk,
+    directory: '/files/in/',
+    stop: async () => {
+      await server.stop();
+      await place.remove();
+    },
+  };
+}
 
 function webdavRemote(fields: Record<string, unknown>): RemoteDocument {
   return remoteDocumentSchema.parse({

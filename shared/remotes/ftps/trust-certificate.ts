@@ -2,7 +2,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { type ConnectionOptions, checkServerIdentity, type TLSSocket } from 'node:tls';
-import type { FtpsRemote, WebdavRemote } from '#shared/definitions/remote-schema.ts';
+import type { FtpsRemote, HttpsRemote } from '#shared/definitions/remote-schema.ts';
 import type { RemoteIdentity } from '../remote-connection.ts';
 
 export interface Trust {
@@ -15,7 +15,7 @@ export interface Trust {
 }
 
 /** `authority`: PEM. */
-export function trustOf({ host, tls }: FtpsRemote | WebdavRemote, authority: string | undefined): Trust {
+export function trustOf({ host, tls }: FtpsRemote | HttpsRemote, authority: string | undefined): Trust {
   const { pins, minVersion } = tls;
   const isPinnedOnly = pins !== undefined && authority === undefined;
   let last: Omit<RemoteIdentity, 'isTrusted'> | undefined;

@@ -1,5 +1,6 @@
 /** Reads the reply to PROPFIND (RFC 4918) as it comes: memory does not grow with the listing, and no entity is expanded. */
 import { SaxesParser } from 'saxes';
+import { timeOf } from '../https/https-requests.ts';
 import { RemoteError } from '../remote-error.ts';
 
 export interface DavEntry {
@@ -50,11 +51,10 @@ export async function* readMultistatus(body: AsyncIterable<Uint8Array>): AsyncIt
     reading = undefined;
     if (uri !== DAV || local !== 'response') return;
     const { href = '', getcontentlength = '', getlastmodified = '' } = texts;
-    const time = Date.parse(getlastmodified.trim());
     found.push({
       ...{ href: href.trim(), isCollection },
       sizeBytes: /^\s*\d{1,15}\s*$/.test(getcontentlength) ? Number(getcontentlength) : undefined,
-      modifiedAt: Number.isNaN(time) || time <= 0 ? undefined : new Date(time).toISOString().replace('.000Z', 'Z'),
+      modifiedAt: timeOf(getlastmodified),
     });
   });
   const decoder = new TextDecoder('utf-8');

@@ -4,20 +4,12 @@
  * 1. What the server keeps under a name after a PUT that was cut off is its own affair: `write` compares sizes, and final names come by MOVE.
  * 2. DELETE of a directory deletes everything in it: only what is a file is deleted.
  */
-import type { Client, Dispatcher } from 'undici';
-import type { RemoteConnection, RemoteEntry, RemoteFile, RemoteIdentity } from '../remote-connection.ts';
+import { encodedPath, type HttpsRequest, type HttpsRequests } from '../https/https-requests.ts';
+import type { RemoteConnection, RemoteEntry, RemoteFile } from '../remote-connection.ts';
 import { hasRemoteFault, RemoteError, type RemoteFault } from '../remote-error.ts';
 import { type DavEntry, readMultistatus } from './read-multistatus.ts';
 
-export interface WebdavConnectionOptions {
-  readonly client: Client;
-  readonly origin: string;
-  readonly authorization: string;
-  /** Of the last socket. */
-  readonly identity: () => RemoteIdentity | undefined;
-}
-
-const FAULTS: Readonly<Record<number, RemoteFault>> = {
+export const WEBDAV_FAULTS: Readonly<Record<number, RemoteFault>> = {
   401: 'auth-failed',
   403: 'denied',
   404: 'path-gone',
@@ -35,36 +27,26 @@ const PROPERTIES =
   '<?xml version="1.0"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/></prop></propfind>';
 const WRITES_AGAIN = Number.MAX_SAFE_INTEGER;
 
-interface DavRequest {
-  readonly method: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string | AsyncIterable<Uint8Array>;
-}
+type DavRequest = Omit<HttpsRequest, 'target'>;
 
 export class WebdavConnection implements RemoteConnection {
   readonly unsureTailBytes = WRITES_AGAIN;
-  readonly #client: Client;
-  readonly #origin: string;
-  readonly #authorization: string;
-  readonly #identity: () => RemoteIdentity | undefined;
+  readonly #requests: HttpsRequests;
 
-  constructor({ client, origin, authorization, identity }: WebdavConnectionOptions) {
-    this.#client = client;
-    this.#origin = origin;
-    this.#authorization = authorization;
-    this.#identity = identity;
+  constructor(requests: HttpsRequests) {
+    this.#requests = requests;
   }
 
   get fingerprint(): string {
-    return this.#identity()?.fingerprint ?? '';
+    return this.#requests.fingerprint;
   }
 
   get certificateEndsAt(): string | undefined {
-    return this.#identity()?.certificateEndsAt;
+    return this.#requests.certificateEndsAt;
   }
 
   get isUsable(): boolean {
-    return !this.#client.destroyed && !this.#client.closed;
+    return this.#requests.isUsable;
   }
 
   /** What the directory is does not matter here: that the server lets us in does. */
@@ -100,26 +82,8 @@ export class WebdavConnection implements RemoteConnection {
     return { sizeBytes: found.sizeBytes, modifiedAt: found.modifiedAt };
   }
 
-  async *read(path: string, offset = 0): AsyncIterable<Uint8Array> {
-    const headers = { 'accept-encoding': 'identity', ...(offset > 0 && { range: `bytes=${offset}-` }) };
-    const { statusCode, headers: replied, body } = await this.#ask('read the file', path, { method: 'GET', headers });
-    if (statusCode === 416) return await body.dump();
-    const isEncoded = replied['content-encoding'] !== undefined && replied['content-encoding'] !== 'identity';
-    if (isEncoded || (statusCode !== 200 && statusCode !== 206)) {
-      body.destroy();
-      throw new RemoteError('protocol', 'the server does not give the bytes of the file', { reply: statusCode });
-    }
-    // Some servers know no ranges.
-    let skipped = statusCode === 206 ? offset : 0;
-    if (statusCode === 206 && !`${replied['content-range']}`.startsWith(`bytes ${offset}-`)) {
-      body.destroy();
-      throw new RemoteError('protocol', 'the server gives another part of the file than was asked for');
-    }
-    for await (const piece of this.#received('read the file', body)) {
-      const left = piece.subarray(Math.min(piece.length, offset - skipped));
-      skipped += piece.length - left.length;
-      if (left.length > 0) yield left;
-    }
+  read(path: string, offset = 0): AsyncIterable<Uint8Array> {
+    return this.#requests.read(encodedPath(path), offset);
   }
 
   async write(
@@ -152,7 +116,7 @@ export class WebdavConnection implements RemoteConnection {
   }
 
   async rename(from: string, to: string, { overwrite = false } = {}): Promise<void> {
-    const headers = { destination: `${this.#origin}${encoded(to)}`, overwrite: overwrite ? 'T' : 'F' };
+    const headers = { destination: `${this.#requests.origin}${encodedPath(to)}`, overwrite: overwrite ? 'T' : 'F' };
     try {
       await this.#done('rename the file', from, { method: 'MOVE', headers });
     } catch (error) {
@@ -168,12 +132,12 @@ export class WebdavConnection implements RemoteConnection {
   }
 
   async close(): Promise<void> {
-    await this.#client.destroy().catch(() => {});
+    await this.#requests.close();
   }
 
   async *#find(path: string, depth: 0 | 1): AsyncIterable<DavEntry> {
-    const { statusCode, body } = await this.#ask('list the directory', path, {
-      ...{ method: 'PROPFIND', body: PROPERTIES },
+    const { statusCode, body } = await this.#requests.ask('list the directory', {
+      ...{ method: 'PROPFIND', target: encodedPath(path), body: PROPERTIES },
       headers: {
         depth: String(depth),
         'content-type': 'application/xml; charset=utf-8',
@@ -184,52 +148,13 @@ export class WebdavConnection implements RemoteConnection {
       body.destroy();
       throw new RemoteError('protocol', 'the server does not speak WebDAV', { reply: statusCode });
     }
-    yield* readMultistatus(this.#received('list the directory', body));
+    yield* readMultistatus(this.#requests.received('list the directory', body));
   }
 
-  /** Of what has no reply but its status. */
   async #done(doing: string, path: string, request: DavRequest): Promise<void> {
-    const { statusCode, body } = await this.#ask(doing, path, request);
-    await body.dump();
-    // 207: a part of it failed.
+    const { statusCode } = await this.#requests.done(doing, { ...request, target: encodedPath(path) });
+    // A part of it failed.
     if (statusCode === 207) throw new RemoteError('refused', `could not ${doing}`, { reply: statusCode });
-  }
-
-  async #ask(
-    doing: string,
-    path: string,
-    { method, headers = {}, body }: DavRequest,
-  ): Promise<Dispatcher.ResponseData> {
-    let reply: Dispatcher.ResponseData;
-    try {
-      reply = await this.#client.request({
-        ...{ method: method as Dispatcher.HttpMethod, path: encoded(path), body: (body as never) ?? null },
-        headers: { ...headers, authorization: this.#authorization },
-      });
-    } catch (error) {
-      throw this.#lost(doing, error);
-    }
-    const { statusCode } = reply;
-    if (statusCode < 300 || statusCode === 416) return reply;
-    await reply.body.dump();
-    throw new RemoteError(FAULTS[statusCode] ?? 'refused', `could not ${doing}`, { reply: statusCode });
-  }
-
-  async *#received(doing: string, body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-    try {
-      yield* body;
-    } catch (error) {
-      throw this.#lost(doing, error);
-    }
-  }
-
-  #lost(doing: string, error: unknown): RemoteError {
-    this.#client.destroy().catch(() => {});
-    if (error instanceof RemoteError) return error;
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    if (/TIMEOUT/.test(code)) return new RemoteError('stalled', `could not ${doing}: nothing came from the server`);
-    if (/HPE_|PARSER/.test(code)) return new RemoteError('protocol', `could not ${doing}: the reply is not HTTP`);
-    return new RemoteError('lost', `could not ${doing}: the connection ended`);
   }
 
   /** Decoded; undefined where that is no path of this server. A name that is not UTF-8 has U+FFFD. */
@@ -241,10 +166,6 @@ export class WebdavConnection implements RemoteConnection {
       .map((segment) => decodeSegment(segment))
       .join('/');
   }
-}
-
-function encoded(path: string): string {
-  return path.split('/').map(encodeURIComponent).join('/');
 }
 
 function decodeSegment(segment: string): string {

@@ -23,7 +23,7 @@ afterAll(() => bench.stop());
 type Wrap = (connection: RemoteConnection) => RemoteConnection;
 
 /** The others do the same, slowly; what differs among them is in the contract of connections. */
-const SERVERS = PARTNER_SERVERS.filter(({ name }) => !/proftpd|pure-ftpd/.test(name));
+const SERVERS = PARTNER_SERVERS.filter(({ name }) => !/proftpd|pure-ftpd|blob/.test(name));
 
 for (const { name, start, missing } of SERVERS) {
   describe.skipIf(missing !== undefined)(missing === undefined ? name : `${name} (skipped: ${missing})`, () => {

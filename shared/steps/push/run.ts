@@ -1,11 +1,12 @@
 /**
- * `push`: the file onto a partner's SFTP, FTPS or WebDAV server.
+ * `push`: the file onto a partner's SFTP, FTPS or WebDAV server, or into Azure Blob Storage.
  *
  * 1. The final name shows a whole, verified file or none: the bytes go to a temporary name that is made of the effect's key, and are renamed.
  * 2. An upload that was cut off goes on at the size that is there.
  * 3. Whoever does not know whether the rename was carried out asks: the temporary name is there, or the final one with our size.
  * 4. A final name that somebody else has is left alone, unless the route says otherwise.
  * 5. The marker is its own effect, after the file.
+ * 6. Where a server can hold bytes unseen under their final name, there is no temporary one: they are staged, and shown by one request.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -17,7 +18,7 @@ import {
   runEffect,
 } from '#shared/effects/run-effect.ts';
 import { msUntilOpen } from '#shared/expectations/open-hours.ts';
-import type { RemoteConnection } from '#shared/remotes/remote-connection.ts';
+import type { RemoteConnection, RemoteFile } from '#shared/remotes/remote-connection.ts';
 import { hasRemoteFault, RemoteError } from '#shared/remotes/remote-error.ts';
 import { SecretError } from '#shared/runtime/secrets/secret-store.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
@@ -67,6 +68,8 @@ export interface PushFacts extends Readonly<Record<string, unknown>> {
   readonly remote: string;
   readonly path: string;
   readonly temp?: string;
+  /** The bytes wait under the final name, for this key. */
+  readonly staged?: string;
   readonly marker?: string;
   readonly sizeBytes: number;
   /** Hexadecimal, of a file that was read back. */
@@ -122,7 +125,8 @@ function pushTarget(context: Context): EffectTarget<PushFacts> {
     async commit(facts) {
       return await committing(context, () =>
         connected(context, async (connection): Promise<Committed<PushFacts>> => {
-          if (isDirect) await upload(context, connection, facts.path, 0);
+          if (facts.staged !== undefined) await show(context, connection, facts);
+          else if (isDirect) await upload(context, connection, facts.path, 0);
           else await rename(context, connection, facts);
           return { type: 'done', facts };
         }),
@@ -143,6 +147,11 @@ async function rename({ options }: Context, connection: RemoteConnection, facts:
     const message = `The remote ${options.remote} refuses to rename the file: ${error.message}.`;
     throw new Ended({ type: 'retry', code: 'DELIVERY_ERROR', cause: 'PUSH_RENAME_REFUSED', message });
   }
+}
+
+async function show({ options }: Context, connection: RemoteConnection, facts: PushFacts): Promise<void> {
+  const overwrite = options.onExisting === 'overwrite';
+  await connection.staging?.show(facts.path, { key: facts.staged ?? '', sizeBytes: facts.sizeBytes }, { overwrite });
 }
 
 interface Preparing {
@@ -166,6 +175,13 @@ async function prepare(context: Context, { connection, paths, left }: Preparing)
     sizeBytes: object.sizeBytes,
     fingerprint: connection.fingerprint,
   };
+  if (connection.staging !== undefined) {
+    const staged = createHash('sha256').update(idempotencyKey).digest('hex').slice(0, 32);
+    await connection.staging.stage(path, { key: staged, sizeBytes: object.sizeBytes }, (offset) =>
+      bytesFrom(context, offset),
+    );
+    return { type: 'prepared', facts: { ...common, staged } };
+  }
   if (options.temp === 'none') return { type: 'prepared', facts: common };
   const temp = tempNameOf(places.path, idempotencyKey);
   const there = await connection.stat(temp);
@@ -208,18 +224,15 @@ function targetExists(path: string): NotDone {
   return failed('DELIVERY_ERROR', 'PUSH_TARGET_EXISTS', message);
 }
 
-async function upload(
-  { store, object, signal }: Context,
-  connection: RemoteConnection,
-  path: string,
-  offset: number,
-): Promise<void> {
+async function upload(context: Context, connection: RemoteConnection, path: string, offset: number): Promise<void> {
+  const sizeBytes = context.object.sizeBytes - offset;
+  await connection.write(path, bytesFrom(context, offset), { offset, sizeBytes });
+}
+
+function bytesFrom({ store, object, signal }: Context, offset: number): AsyncIterable<Uint8Array> {
+  if (offset === object.sizeBytes) return nothing();
   const range = { first: offset, last: object.sizeBytes - 1 };
-  const body =
-    object.sizeBytes === 0 || offset === object.sizeBytes
-      ? nothing()
-      : store.readStream(object, { range, ifMatch: object.etag, signal });
-  await connection.write(path, body, { offset, sizeBytes: object.sizeBytes - offset });
+  return store.readStream(object, { range, ifMatch: object.etag, signal });
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
@@ -260,17 +273,23 @@ async function hashOf(pieces: AsyncIterable<Uint8Array>): Promise<string> {
 }
 
 async function ask({ options }: Context, connection: RemoteConnection, facts: PushFacts): Promise<Answer<PushFacts>> {
-  const { path, temp, sizeBytes } = facts;
+  const { path, temp, staged, sizeBytes } = facts;
+  if (staged !== undefined) {
+    const found = await connection.staging?.find(path, { key: staged, sizeBytes });
+    if (found === 'shown') return { type: 'done', facts };
+    if (found === 'staged') return { type: 'not-done' };
+  }
   if (temp !== undefined && (await connection.stat(temp)) !== undefined) return { type: 'not-done' };
   const final = await connection.stat(path);
-  if (final?.sizeBytes === sizeBytes) return { type: 'done', facts };
-  if (final !== undefined && temp === undefined) return { type: 'not-done' };
+  if (final?.sizeBytes === sizeBytes && staged === undefined) return { type: 'done', facts };
+  if (final !== undefined && temp === undefined && staged === undefined) return { type: 'not-done' };
   if (options.pickedUp === 'delivered') return { type: 'done', facts: { ...facts, pickedUp: true } };
-  const seen =
-    final === undefined
-      ? 'is not there (the partner may have taken it)'
-      : `has ${final.sizeBytes} bytes and not ${sizeBytes}`;
-  return { type: 'unknown', message: `${path} ${seen}; ask the partner whether the file came.` };
+  return { type: 'unknown', message: `${path} ${seen(final, facts)}; ask the partner whether the file came.` };
+}
+
+function seen(final: RemoteFile | undefined, { staged, sizeBytes }: PushFacts): string {
+  if (final === undefined) return 'is not there (the partner may have taken it)';
+  return staged === undefined ? `has ${final.sizeBytes} bytes and not ${sizeBytes}` : 'is another file';
 }
 
 /** Written over what is there: it has no bytes. Once the file was taken, it is of no use. */

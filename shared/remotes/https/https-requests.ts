@@ -1,0 +1,141 @@
+/** Requests to one HTTPS server with files, whatever is spoken over it: what goes wrong becomes a `RemoteError`, and no redirect is followed. */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Client, Dispatcher } from 'undici';
+import type { RemoteFile, RemoteIdentity } from '../remote-connection.ts';
+import { RemoteError, type RemoteFault } from '../remote-error.ts';
+import type { HttpsClient } from './open-https-client.ts';
+
+export interface HttpsRequest {
+  readonly method: string;
+  /** Path and query, encoded. */
+  readonly target: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array | AsyncIterable<Uint8Array> | undefined;
+}
+
+export type HttpsReply = Dispatcher.ResponseData;
+
+export interface HttpsRequestsOptions extends HttpsClient {
+  /** Headers that show who we are. */
+  readonly authorize: (request: HttpsRequest) => Readonly<Record<string, string>>;
+  readonly faultOf: (status: number, headers: IncomingHttpHeaders) => RemoteFault | undefined;
+}
+
+export class HttpsRequests {
+  readonly origin: string;
+  readonly #client: Client;
+  readonly #identity: () => RemoteIdentity | undefined;
+  readonly #authorize: HttpsRequestsOptions['authorize'];
+  readonly #faultOf: HttpsRequestsOptions['faultOf'];
+
+  constructor({ client, origin, identity, authorize, faultOf }: HttpsRequestsOptions) {
+    this.#client = client;
+    this.origin = origin;
+    this.#identity = identity;
+    this.#authorize = authorize;
+    this.#faultOf = faultOf;
+  }
+
+  get fingerprint(): string {
+    return this.#identity()?.fingerprint ?? '';
+  }
+
+  get certificateEndsAt(): string | undefined {
+    return this.#identity()?.certificateEndsAt;
+  }
+
+  get isUsable(): boolean {
+    return !this.#client.destroyed && !this.#client.closed;
+  }
+
+  async close(): Promise<void> {
+    await this.#client.destroy().catch(() => {});
+  }
+
+  /** Resolves to a reply below 300, or to a 416. */
+  async ask(doing: string, request: HttpsRequest): Promise<HttpsReply> {
+    const { method, target, headers = {}, body } = request;
+    let reply: HttpsReply;
+    try {
+      reply = await this.#client.request({
+        ...{ method: method as Dispatcher.HttpMethod, path: target, body: (body as never) ?? null },
+        headers: { ...headers, ...this.#authorize(request) },
+      });
+    } catch (error) {
+      throw this.#lost(doing, error);
+    }
+    const { statusCode } = reply;
+    if (statusCode < 300 || statusCode === 416) return reply;
+    await reply.body.dump();
+    throw new RemoteError(this.#faultOf(statusCode, reply.headers) ?? 'refused', `could not ${doing}`, {
+      reply: statusCode,
+    });
+  }
+
+  /** Of what has no reply but its status. */
+  async done(doing: string, request: HttpsRequest): Promise<HttpsReply> {
+    const reply = await this.ask(doing, request);
+    await reply.body.dump();
+    return reply;
+  }
+
+  async *received(doing: string, body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    try {
+      yield* body;
+    } catch (error) {
+      throw this.#lost(doing, error);
+    }
+  }
+
+  /** The bytes of a file from `offset` on, whether the server gives ranges or only the whole. `range`: the header that asks for it. */
+  async *read(target: string, offset: number, range: 'range' | 'x-ms-range' = 'range'): AsyncIterable<Uint8Array> {
+    const doing = 'read the file';
+    const headers = { 'accept-encoding': 'identity', ...(offset > 0 && { [range]: `bytes=${offset}-` }) };
+    const { statusCode, headers: replied, body } = await this.ask(doing, { method: 'GET', target, headers });
+    if (statusCode === 416) return await body.dump();
+    // What was stored with an encoding is given as it is stored, since no other was asked for.
+    const isEncoded = range === 'range' && ![undefined, 'identity'].includes(replied['content-encoding'] as string);
+    if (isEncoded || (statusCode !== 200 && statusCode !== 206)) {
+      body.destroy();
+      throw new RemoteError('protocol', 'the server does not give the bytes of the file', { reply: statusCode });
+    }
+    // Some servers know no ranges.
+    let skipped = statusCode === 206 ? offset : 0;
+    if (statusCode === 206 && !`${replied['content-range']}`.startsWith(`bytes ${offset}-`)) {
+      body.destroy();
+      throw new RemoteError('protocol', 'the server gives another part of the file than was asked for');
+    }
+    for await (const piece of this.received(doing, body)) {
+      const left = piece.subarray(Math.min(piece.length, offset - skipped));
+      skipped += piece.length - left.length;
+      if (left.length > 0) yield left;
+    }
+  }
+
+  #lost(doing: string, error: unknown): RemoteError {
+    this.#client.destroy().catch(() => {});
+    if (error instanceof RemoteError) return error;
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    if (/TIMEOUT/.test(code)) return new RemoteError('stalled', `could not ${doing}: nothing came from the server`);
+    if (/HPE_|PARSER/.test(code)) return new RemoteError('protocol', `could not ${doing}: the reply is not HTTP`);
+    return new RemoteError('lost', `could not ${doing}: the connection ended`);
+  }
+}
+
+/** `/a b/c` as it is in a URL. */
+export function encodedPath(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/');
+}
+
+/** RFC 3339, UTC, to the second, of a date as HTTP writes it. */
+export function timeOf(date: string | undefined): string | undefined {
+  const time = Date.parse(date?.trim() ?? '');
+  return Number.isNaN(time) || time <= 0 ? undefined : new Date(time).toISOString().replace(/\.\d{3}Z$/, 'Z');
+}
+
+/** Size and time of a file as the headers of a reply tell them. */
+export function fileOf(headers: IncomingHttpHeaders): RemoteFile | undefined {
+  const size = headers['content-length'];
+  if (size === undefined || !/^\d{1,15}$/.test(size)) return undefined;
+  return { sizeBytes: Number(size), modifiedAt: timeOf(headers['last-modified']) };
+}
