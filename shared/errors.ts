@@ -358,6 +358,10 @@ export const ERROR_CODES = {
     remedy:
       'Compare it with the receipt that the API returns, and take the keys from the address of the sender of the receipt.',
   },
+  ACKNOWLEDGEMENT_MISSING: {
+    meaning: 'The partner did not acknowledge a file within the time that the route gives it.',
+    remedy: 'Ask the partner whether the file arrived. Retry the job once the acknowledgement is there.',
+  },
   PUSH_TARGET_EXISTS: {
     meaning: 'The partner’s server already has a file of the final name, and the route does not allow to overwrite it.',
     remedy:

@@ -17,6 +17,7 @@ export const NOTICES = [
   'failed',
   'completed',
   'records-done',
+  'receipt-issued',
   'expected-at-risk',
   'expected-late',
   'expected-missed',

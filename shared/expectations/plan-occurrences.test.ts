@@ -79,9 +79,12 @@ describe('a schedule', () => {
     expect(plan({ cron: '0 7 31 2 *' }, BERLIN, range)).toEqual([]);
   });
 
-  test('of every minute is cut at what was asked for', () => {
-    const range = { from: '2026-01-01T00:00:00Z', until: '2027-01-01T00:00:00Z', most: 3 };
-    expect(plan({ cron: '* * * * *' }, BERLIN, range)).toHaveLength(3);
+  test('of every minute is cut at what was asked for, and a file is in time for one of them', () => {
+    const range = { from: '2026-01-01T00:00:30Z', until: '2027-01-01T00:00:00Z', most: 2 };
+    expect(plan({ cron: '* * * * *' }, BERLIN, range)).toEqual([
+      '2026-01-01T00:00Z 2026-01-01T00:01Z 2026-01-01T00:02Z',
+      '2026-01-01T00:01Z 2026-01-01T00:02Z 2026-01-01T00:03Z',
+    ]);
   });
 });
 

@@ -42,10 +42,11 @@ const MOST_CRON_TIMES = 10_080;
 
 export function planOccurrences(due: Due, days: BusinessDays, range: PlanRange): PlannedOccurrence[] {
   const times = due.at === undefined ? dueByCron(due, days, range) : dueByTimeOfDay(due.at, days, range);
-  const within = times.filter((ms) => ms <= range.untilMs).slice(0, range.most);
+  const first = times.findIndex((ms) => ms > range.afterMs);
+  const within = first < 0 ? [] : times.slice(first, first + range.most).filter((ms) => ms <= range.untilMs);
   return within.map((dueMs, index) => {
-    const { opensMs, graceEndMs } = windowOf(due, days, dueMs);
-    const nextMs = times[index + 1] ?? Number.POSITIVE_INFINITY;
+    const { opensMs, graceEndMs } = windowOf(due, days, dueMs, times[first + index - 1]);
+    const nextMs = times[first + index + 1] ?? Number.POSITIVE_INFINITY;
     return { opensMs, dueMs, closesMs: graceEndMs ?? Math.min(dueMs + DEFAULT_GRACE_MS, nextMs) };
   });
 }
@@ -83,19 +84,26 @@ function dueByTimeOfDay(at: string, days: BusinessDays, { afterMs, untilMs, most
   return times;
 }
 
+/** Those of the hour before `afterMs` too: each opens when the one before it is due. */
 function dueByCron({ cron = '' }: Due, days: BusinessDays, { afterMs, untilMs, most }: PlanRange): number[] {
   const times: number[] = [];
-  for (const ms of cronTimes(cron, days.timeZone, { afterMs, untilMs, most: MOST_CRON_TIMES })) {
-    if (isBusinessDay(days, dateIn(days.timeZone, ms))) times.push(ms);
-    if (times.length > most) break;
+  const range = { afterMs: afterMs - DEFAULT_OPENS_BEFORE_MS, untilMs, most: MOST_CRON_TIMES };
+  let planned = 0;
+  for (const ms of cronTimes(cron, days.timeZone, range)) {
+    if (!isBusinessDay(days, dateIn(days.timeZone, ms))) continue;
+    times.push(ms);
+    planned += ms > afterMs ? 1 : 0;
+    if (planned > most) break;
   }
   return times;
 }
 
-function windowOf(due: Due, days: BusinessDays, dueMs: number) {
+/** `previousMs`: when the one before it is due, if that is within the last hour: else one file would be in time for many of a schedule. */
+function windowOf(due: Due, days: BusinessDays, dueMs: number, previousMs = Number.NEGATIVE_INFINITY) {
   if (due.at === undefined) {
+    const opensBefore = due.opensBefore ?? Math.min(DEFAULT_OPENS_BEFORE_MS, dueMs - previousMs);
     return {
-      opensMs: dueMs - (due.opensBefore ?? DEFAULT_OPENS_BEFORE_MS),
+      opensMs: dueMs - opensBefore,
       graceEndMs: due.grace === undefined ? undefined : dueMs + due.grace,
     };
   }

@@ -37,6 +37,7 @@ export function noticeOf(sql: Sql) {
     WHEN 'file.completed' THEN 'completed'
     WHEN 'job.succeeded' THEN CASE WHEN detail ? 'records' THEN 'records-done' END
     WHEN 'job.failed' THEN CASE WHEN detail ? 'records' THEN 'records-done' END
+    WHEN 'receipt.issued' THEN 'receipt-issued'
     WHEN 'expectation.at-risk' THEN 'expected-at-risk'
     WHEN 'expectation.late' THEN 'expected-late'
     WHEN 'expectation.missed' THEN 'expected-missed'

@@ -51,6 +51,8 @@ export function describeNotice(stored: StoredNotice): string {
       return `${name}${size} was carried by ${routesOf(stored)}.`;
     case 'records-done':
       return `The records of ${name} ended: ${countsOf(event.data.records)}.`;
+    case 'receipt-issued':
+      return `The receipt of ${name} was issued.`;
     case 'expected-at-risk':
       return `${expectedOf(stored)} may be late: ${arrivedOf(event.data)}, due ${words('dueAt')}.`;
     case 'expected-late':

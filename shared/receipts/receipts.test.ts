@@ -71,6 +71,23 @@ test('twenty that are issued side by side are one chain without a gap, each veri
   }
 });
 
+test('a receipt goes to a channel that asks for them', async () => {
+  const channel = {
+    name: 'sender',
+    on: ['receipt-issued'],
+    webhook: { urlSecret: 'sender-url', signingSecret: 'sender-key' },
+  };
+  await sql`
+    INSERT INTO notice_channels (tenant_id, route, name, notices, digest_ms, definition)
+    VALUES ('acme', '', 'sender', '{receipt-issued}', 0, ${sql.json(channel)})`;
+  const [owner] = await claimAll(1);
+  if (owner === undefined) throw new Error('no job');
+  const { jws } = await issueReceipt(sql, keys, owner, STATEMENT);
+  const sent = await sql`SELECT body #>> '{data,receipt}' AS receipt FROM outbox WHERE topic = 'channels'`;
+  expect(sent).toEqual([{ receipt: jws }]);
+  await sql`DELETE FROM notice_channels`;
+});
+
 test('a step has one receipt, also when a worker that lost the job comes late', async () => {
   const [owner] = await claimAll(1);
   if (owner === undefined) throw new Error('no job');

@@ -1,4 +1,7 @@
-/** `confirm`: the very version that was delivered is at its destination, with the size and checksum of its source. */
+/**
+ * `confirm`: the very version that was delivered is at its destination, with the size and checksum of its source; then, where the route asks for
+ * it, the acknowledgement of the partner.
+ */
 import { z } from 'zod';
 import { compareContents } from '#shared/files/object-checksum.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
@@ -9,6 +12,7 @@ import { type Delivery, deliverySchema } from '../deliver/delivery.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, retry, withStoreFailures } from '../step-failure.ts';
 import type { StepOutcome } from '../step-outcome.ts';
+import { awaitAcknowledgement, confirmedBefore } from './await-acknowledgement.ts';
 import { type ConfirmOptions, confirmOptions } from './options.ts';
 
 export const confirmStep: StepKind<ConfirmOptions> = {
@@ -16,30 +20,36 @@ export const confirmStep: StepKind<ConfirmOptions> = {
   classOf: confirmOptions.classOf,
   run: (context) =>
     withStoreFailures('CONFIRMATION_ERROR', async () => {
-      const pushed = pushedSchema.safeParse(context.outputs.push);
-      if (pushed.success && context.outputs.deliver === undefined) return await confirmPush(context, pushed.data);
-      const told = TOLD_KINDS.find((kind) => context.outputs[kind] !== undefined);
-      if (told !== undefined && context.outputs.deliver === undefined)
-        return { type: 'succeeded', output: { confirmedBy: told } };
-      const { supersededBy } = context.outputs.deliver ?? {};
-      if (supersededBy !== undefined) return { type: 'succeeded', output: { supersededBy } };
-      const parsed = deliverySchema.safeParse(context.outputs.deliver);
-      if (!parsed.success) {
-        return failed(
-          'CONFIRMATION_ERROR',
-          'STEP_INPUT_MISSING',
-          'There is no delivery before this step to be confirmed.',
-        );
-      }
-      const delivery = parsed.data;
-      if (delivery.store === undefined) return await confirm(context, context.store, delivery);
-      return await useExternalStore(
-        context,
-        { name: delivery.store, code: 'CONFIRMATION_ERROR' },
-        async ({ store }) => await confirm(context, store, delivery),
-      );
+      const { acknowledgement } = context.options;
+      if (acknowledgement === undefined) return await confirmDelivery(context);
+      const before = confirmedBefore(context);
+      if (before !== undefined) return await awaitAcknowledgement(context, acknowledgement, before.confirmed);
+      const outcome = await confirmDelivery(context);
+      if (outcome.type !== 'succeeded' || outcome.output?.supersededBy !== undefined) return outcome;
+      return await awaitAcknowledgement(context, acknowledgement, outcome.output ?? {});
     }),
 };
+
+async function confirmDelivery(context: StepContext<ConfirmOptions>): Promise<StepOutcome> {
+  const pushed = pushedSchema.safeParse(context.outputs.push);
+  if (pushed.success && context.outputs.deliver === undefined) return await confirmPush(context, pushed.data);
+  const told = TOLD_KINDS.find((kind) => context.outputs[kind] !== undefined);
+  if (told !== undefined && context.outputs.deliver === undefined)
+    return { type: 'succeeded', output: { confirmedBy: told } };
+  const { supersededBy } = context.outputs.deliver ?? {};
+  if (supersededBy !== undefined) return { type: 'succeeded', output: { supersededBy } };
+  const parsed = deliverySchema.safeParse(context.outputs.deliver);
+  if (!parsed.success) {
+    return failed('CONFIRMATION_ERROR', 'STEP_INPUT_MISSING', 'There is no delivery before this step to be confirmed.');
+  }
+  const delivery = parsed.data;
+  if (delivery.store === undefined) return await confirm(context, context.store, delivery);
+  return await useExternalStore(
+    context,
+    { name: delivery.store, code: 'CONFIRMATION_ERROR' },
+    async ({ store }) => await confirm(context, store, delivery),
+  );
+}
 
 async function confirm({ signal }: StepContext<unknown>, store: ObjectStore, delivery: Delivery): Promise<StepOutcome> {
   const place = `${delivery.bucket}/${delivery.key}`;

@@ -51,7 +51,8 @@ export const pushOptions: StepOptionsKind<PushOptions> = {
   classOf: (_options, isLarge) => (isLarge ? 'long' : 'short'),
 };
 
-function templateFault(template: string, toPath: (text: string) => string): string | undefined {
+/** Undefined for a template of a path that a remote may have. */
+export function templateFault(template: string, toPath: (text: string) => string): string | undefined {
   const compiled = compileNameTemplate(template);
   if (!compiled.ok) return compiled.message;
   const path = canonicalRemotePath(toPath(compiled.render(SAMPLE_FACTS)));

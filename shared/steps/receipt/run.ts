@@ -77,6 +77,7 @@ async function statementOf({
     route: job.routeName,
     job: job.id,
     deliveries: DELIVERIES.flatMap((step) => (outputs[step] === undefined ? [] : [{ step, ...outputs[step] }])),
+    ...(outputs.confirm?.acknowledgement !== undefined && { acknowledgement: outputs.confirm.acknowledgement }),
   };
 }
 
