@@ -1,6 +1,8 @@
 /** `npm run bench -- <name>`: measurements that carry their own yardstick, so that a ratio holds on any machine. */
 import { Command, InvalidArgumentError } from 'commander';
+import type { BranchesBenchOptions } from './branches.ts';
 import type { CampaignsBenchOptions } from './campaigns.ts';
+import type { ContentBenchOptions } from './content.ts';
 import type { FairnessBenchOptions } from './fairness.ts';
 import type { GrowthBenchOptions } from './growth.ts';
 
@@ -145,6 +147,28 @@ program
       await runFlowsBench(options);
     },
   );
+
+program
+  .command('branches')
+  .description('statements and processor time of PostgreSQL for five parallel steps, against the same five in line')
+  .option('--files <count>', 'files of a round', positiveInteger, 500)
+  .option('--rounds <count>', 'rounds of each way, of which the median counts', positiveInteger, 3)
+  .option('--json', 'print one JSON object', false)
+  .action(async (options: BranchesBenchOptions) => {
+    const { runBranchesBench } = await import('./branches.ts');
+    await runBranchesBench(options);
+  });
+
+program
+  .command('content')
+  .description('PGP against GnuPG, and scans against clamd itself, where they are installed')
+  .option('--mib <count>', 'size of the file', positiveInteger, 64)
+  .option('--rounds <count>', 'of each side, of which the median counts', positiveInteger, 3)
+  .option('--json', 'print one JSON object', false)
+  .action(async (options: ContentBenchOptions) => {
+    const { runContentBench } = await import('./content.ts');
+    await runContentBench(options);
+  });
 
 program
   .command('campaigns')
