@@ -5,9 +5,9 @@ import type { CompiledRoute } from '#shared/definitions/routes/compile-route.ts'
 import { LongshoreError } from '#shared/errors.ts';
 import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
 import { newJob } from '#shared/jobs/new-job.ts';
-import type { WokenJob } from '#shared/jobs/route-files.ts';
-import { type BranchState, type NewBranch, startBranches } from '#shared/jobs/start-branches.ts';
+import type { BranchState, NewBranch } from '#shared/jobs/start-branches.ts';
 import type { StepBranches } from '#shared/steps/step-context.ts';
+import type { JobCommits } from './job-commits.ts';
 import type { JobPosition } from './next-move.ts';
 
 /** Levels of routes that run each other. */
@@ -16,21 +16,24 @@ const MOST_LEVELS = 5;
 export interface JobBranchesOptions {
   readonly sql: Sql;
   readonly routes: Pick<RouteCache, 'find'>;
-  readonly service: string;
-  readonly admissionWindow: number;
-  readonly onWoken: (jobs: readonly WokenJob[]) => void;
+  readonly commits: Pick<JobCommits, 'startBranches'>;
 }
 
 export function createJobBranches(options: JobBranchesOptions) {
-  const { sql, routes, service: actor, admissionWindow: window, onWoken } = options;
+  const { sql, routes, commits } = options;
 
   return (job: ClaimedJob, position: JobPosition, route: CompiledRoute): StepBranches => {
     const start = async (branches: readonly NewBranch[]): Promise<readonly BranchState[]> => {
       const { stepSeq, object, outputs: inputs } = position;
-      const below = { jobId: job.id, epoch: job.epoch, stepSeq, branches, object, inputs };
-      const started = await startBranches(sql, below, { actor, window });
+      const started = await commits.startBranches({
+        jobId: job.id,
+        epoch: job.epoch,
+        stepSeq,
+        branches,
+        object,
+        inputs,
+      });
       if (started === undefined) throw new LongshoreError('LEASE_LOST', 'The job is no longer this worker’s.');
-      onWoken(started.woken);
       return started.branches;
     };
 

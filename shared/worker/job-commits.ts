@@ -11,7 +11,8 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { repeatOnLostDatabase } from '#shared/db/run-statements.ts';
 import { type ArchiveOutcome, claimArchives, type FinishedFile, storeArchives } from '#shared/jobs/archive-files.ts';
 import { type ClaimedJob, claimJobs } from '#shared/jobs/claim-jobs.ts';
-import type { WokenJob, WorkQueue } from '#shared/jobs/route-files.ts';
+import type { WorkQueue } from '#shared/jobs/route-files.ts';
+import { type StartBranches, type StartedBranches, startBranches } from '#shared/jobs/start-branches.ts';
 import {
   type ClosedFile,
   type MovedJob,
@@ -73,6 +74,7 @@ export class JobCommits {
   readonly #fileClaims: Coalescer<string, Claim<ClosedFile>>;
   readonly #outcomes: Coalescer<StoredOutcome, OutcomeStored>;
   readonly #archives: Coalescer<ArchiveOutcome, { readonly refusal: unknown }>;
+  readonly #branches: Coalescer<StartBranches, { readonly started?: StartedBranches; readonly refusal: unknown }>;
   readonly #sending = new Set<Promise<void>>();
 
   constructor(options: JobCommitsOptions) {
@@ -90,6 +92,7 @@ export class JobCommits {
     this.#fileClaims = grouped('claim-archives', (ids) => this.#claimArchives(ids));
     this.#outcomes = grouped('store-outcomes', (outcomes) => this.#storeOutcomes(outcomes));
     this.#archives = grouped('store-archives', (outcomes) => this.#storeArchives(outcomes));
+    this.#branches = grouped('start-branches', (starts) => this.#startBranches(starts));
   }
 
   /** Undefined: a live lease, a terminal job, not due, not its turn, or a kind unknown here. */
@@ -111,10 +114,17 @@ export class JobCommits {
     if (refusal !== undefined) throw refusal;
   }
 
+  /** Undefined: the parent is no longer the worker's. @throws what the database said when it refuses the row. */
+  async startBranches(start: StartBranches): Promise<StartedBranches | undefined> {
+    const { started, refusal } = await this.#branches.add(start);
+    if (refusal !== undefined) throw refusal;
+    return started;
+  }
+
   /** Resolves when everything added so far is written or refused, and its wake-ups are sent. */
   async flush(): Promise<void> {
     await Promise.all(
-      [this.#jobClaims, this.#fileClaims, this.#outcomes, this.#archives].map((group) => group.flush()),
+      [this.#jobClaims, this.#fileClaims, this.#outcomes, this.#archives, this.#branches].map((group) => group.flush()),
     );
     await Promise.all(this.#sending);
   }
@@ -166,6 +176,22 @@ export class JobCommits {
     return outcomes.map(({ fileId }) => ({ refusal: refusals.get(fileId) }));
   }
 
+  async #startBranches(starts: readonly StartBranches[]) {
+    const { sql, service: actor, admissionWindow: window } = this.#options;
+    const { answer } = await this.#ask(REPEAT_FOR_MS, () => startBranches(sql, starts, { actor, window }));
+    this.#send(
+      answer.started.flatMap(({ woken }) => woken),
+      [],
+    );
+    const keyOf = ({ jobId, epoch }: Pick<StartBranches, 'jobId' | 'epoch'>) => `${jobId} ${epoch}`;
+    const started = new Map(answer.started.map((each) => [keyOf(each), each]));
+    const refusals = new Map(answer.refused.map(({ row, error }) => [keyOf(row), error]));
+    return starts.map((start) => {
+      const each = started.get(keyOf(start));
+      return { ...(each !== undefined && { started: each }), refusal: refusals.get(keyOf(start)) };
+    });
+  }
+
   async #ask<Answer>(forMs: number, statement: () => Promise<Answer>): Promise<{ answer: Answer; askedAtMs: number }> {
     const { now, random, leaseMs } = this.#options;
     let askedAtMs = now();
@@ -177,11 +203,6 @@ export class JobCommits {
       { deadlineMs: leaseMs, forMs, now, random },
     );
     return { answer, askedAtMs };
-  }
-
-  /** Of jobs that were woken beside an outcome. */
-  sendJobs(jobs: readonly WokenJob[]): void {
-    this.#send(jobs, []);
   }
 
   #sendWakeUps({ jobs, files, successors }: StoreResult, outcomes: readonly StoredOutcome[]): void {

@@ -136,13 +136,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
         await duringStep(() => registerProducts(sql, products, owner));
       },
     }),
-    branchesFor: createJobBranches({
-      sql,
-      routes,
-      service,
-      admissionWindow: options.admissionWindow ?? ADMISSION_WINDOW,
-      onWoken: (jobs) => commits.sendJobs(jobs),
-    }),
+    branchesFor: createJobBranches({ sql, routes, commits }),
     metrics,
     now,
     random,
