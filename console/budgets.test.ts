@@ -57,6 +57,12 @@ test('each view is at most 25 KB, the editor 120 KB, and all styles 12 KB', () =
   expect(sum(assets.filter((name) => name.endsWith('.css')))).toBeLessThanOrEqual(12 * KB);
 });
 
+test('whichever styles come first, those of parts and views go over those of elements', () => {
+  const styles = readdirSync(join(DIST, 'assets')).filter((name) => name.endsWith('.css'));
+  const starts = styles.map((name) => readFileSync(join(DIST, 'assets', name), 'utf8').slice(0, 11));
+  expect(starts).toEqual(styles.map(() => '@layer base'));
+});
+
 test('nothing of the console is in the first load of the portal', () => {
   const portal = firstLoad('portal').filter((name) => name.endsWith('.js'));
   expect(portal.filter((name) => name.startsWith('console-'))).toEqual([]);

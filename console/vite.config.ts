@@ -16,6 +16,15 @@ function errorCodes(): Plugin {
   };
 }
 
+/** Layers are in the order in which a page first hears of them, and which file of styles comes first is up to how the build splits them. */
+function layerOrder(): Plugin {
+  return {
+    name: 'longshore-layer-order',
+    enforce: 'pre',
+    transform: (code, id) => (id.endsWith('.css') ? `@layer base, parts, views;\n${code}` : null),
+  };
+}
+
 // What is served is the same, whoever builds it: tests have their own environment, and React is three times as large in it.
 function buildForUse(command: string): void {
   if (command === 'build') process.env.NODE_ENV = 'production';
@@ -27,7 +36,7 @@ export default defineConfig(({ command }) => {
     root: import.meta.dirname,
     // Assets are found from where the page is served: under /console, or under /portal.
     base: './',
-    plugins: [react(), errorCodes()],
+    plugins: [react(), errorCodes(), layerOrder()],
     css: { modules: { localsConvention: 'camelCaseOnly' } },
     build: {
       target: 'es2024',

@@ -12,6 +12,7 @@ import { VerbButtons } from '../../parts/action-sheet/verb-buttons.tsx';
 import { VERBS } from '../../parts/action-sheet/verbs.ts';
 import { Fetched } from '../../parts/conditions.tsx';
 import { Copy, CopyCommand } from '../../parts/copy-command.tsx';
+import { jobName, placeJobs } from '../../parts/job-tree.ts';
 import { JsonView } from '../../parts/json-view.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
@@ -110,8 +111,8 @@ function FilePage({ file }: { readonly file: FileDetail }) {
         </p>
       </header>
       <Explanation file={file} />
-      {file.jobs.map((job) => (
-        <Stages key={job.job_id} jobId={job.job_id} isOpen={job.finished_at === null} />
+      {placeJobs(file.jobs).map(({ job, depth }) => (
+        <Stages key={job.job_id} jobId={job.job_id} depth={depth} isOpen={job.finished_at === null} />
       ))}
       <Tabs
         label="About the file"
@@ -121,7 +122,7 @@ function FilePage({ file }: { readonly file: FileDetail }) {
           {
             id: 'timeline',
             label: 'Timeline',
-            panel: () => <Timeline fileId={file.file_id} tenant={file.customer_id} isOpen={isOpen(file)} />,
+            panel: () => <Timeline file={file} />,
           },
           { id: 'jobs', label: `Jobs ${file.jobs.length}`, panel: () => <Jobs file={file} /> },
           { id: 'copies', label: `Copies ${file.transfers.length}`, panel: () => <Copies file={file} /> },
@@ -154,6 +155,17 @@ function Explanation({ file }: { readonly file: FileDetail }) {
         {records !== undefined && `${records} `}
         {explained !== undefined && <PlainText>{explained.happened}</PlainText>}
       </p>
+      {file.jobs
+        .filter(({ parent_job_id: parent, error }) => parent !== null && error !== null)
+        .map(({ job_id: id, route, branch, error }) => (
+          <p key={id}>
+            <strong>{jobName({ route, branch })}: </strong>
+            <code>
+              {error?.code} {error?.cause}
+            </code>{' '}
+            <PlainText>{error?.message}</PlainText>
+          </p>
+        ))}
       {explained !== undefined && (
         <p>
           <strong>What to do: </strong>
@@ -174,14 +186,39 @@ function useJob(id: string | undefined, isRunning = false) {
   });
 }
 
+const WAIT_WORDS: Readonly<Record<string, string>> = {
+  HELD: 'a person',
+  BRANCHES: 'its branches',
+  ANY_BRANCH: 'the first branch that succeeds',
+  RECORDS: 'its records',
+};
+const INDENT_PX = 20;
+/** Deeper ones would be too narrow on a phone. */
+const MOST_INDENTED = 3;
+
+interface StagesProps {
+  readonly jobId: string;
+  /** How many jobs wait for it, one through the other. */
+  readonly depth: number;
+  readonly isOpen: boolean;
+}
+
 /** The steps of a job in their order, with how long each took, or what it waits for. */
-function Stages({ jobId, isOpen: isRunning }: { readonly jobId: string; readonly isOpen: boolean }) {
+function Stages({ jobId, depth, isOpen: isRunning }: StagesProps) {
   const job = useJob(jobId, isRunning);
   if (job.data === undefined) return null;
-  const { route, steps, state, wait_reason: waitReason, next_action_at: next, customer_id: tenant } = job.data;
+  const { route, branch, steps, state, wait_reason: waitReason, next_action_at: next, customer_id: tenant } = job.data;
+  const name = jobName({ route, branch });
   return (
-    <section aria-label={`Steps on ${route}`} className={styles.stages}>
-      <Link to={`/routes/${tenant}/${route}` as string}>{route}</Link>
+    <section
+      aria-label={`Steps on ${name}`}
+      className={styles.stages}
+      style={{ marginInlineStart: `${Math.min(depth, MOST_INDENTED) * INDENT_PX}px` }}
+    >
+      <span>
+        {depth > 0 && <span className="muted">{branch === null ? 'sub-route ' : 'branch '}</span>}
+        <Link to={`/routes/${tenant}/${route}` as string}>{name}</Link>
+      </span>
       <ol>
         {steps.map((step) => (
           <li key={step.seq} data-state={step.state}>
@@ -198,7 +235,7 @@ function Stages({ jobId, isOpen: isRunning }: { readonly jobId: string; readonly
       </ol>
       {state === 'WAITING' && (
         <p>
-          Waits for {waitReason}
+          Waits for {WAIT_WORDS[waitReason ?? ''] ?? waitReason}
           {next !== null && (
             <>
               , next try <Time at={next} tenant={tenant} />
@@ -213,7 +250,7 @@ function Stages({ jobId, isOpen: isRunning }: { readonly jobId: string; readonly
 function Jobs({ file }: { readonly file: FileDetail }) {
   if (file.jobs.length === 0) return <p>No route took the file, so it has no job.</p>;
   return (
-    <div className={styles.wide}>
+    <div className="sideways">
       <table>
         <thead>
           <tr>
@@ -223,10 +260,10 @@ function Jobs({ file }: { readonly file: FileDetail }) {
           </tr>
         </thead>
         <tbody>
-          {file.jobs.map((job) => (
+          {placeJobs(file.jobs).map(({ job, depth }) => (
             <tr key={job.job_id}>
-              <td>
-                {job.route} v{job.route_version}
+              <td style={{ paddingInlineStart: `${Math.min(depth, MOST_INDENTED) * INDENT_PX + 8}px` }}>
+                {jobName(job)} v{job.route_version}
               </td>
               <td>
                 <StateBadge state={job.state} />

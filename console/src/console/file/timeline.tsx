@@ -2,9 +2,11 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useMemo, useRef } from 'react';
+import type { FileDetail } from '#services/control-api/files/find-files.ts';
 import type { TimelinePage } from '#shared/api/timeline.ts';
 import { get } from '../../api/client.ts';
 import { Empty, Failed, Loading } from '../../parts/conditions.tsx';
+import { jobName } from '../../parts/job-tree.ts';
 import { JsonView } from '../../parts/json-view.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { countText, durationText, Time } from '../../parts/time.tsx';
@@ -17,13 +19,11 @@ const LINE_PX = 34;
 const AHEAD = 20;
 const REFETCH_MS = 3_000;
 
-interface TimelineProps {
-  readonly fileId: string;
-  readonly tenant: string;
-  readonly isOpen: boolean;
-}
-
-export function Timeline({ fileId, tenant, isOpen }: TimelineProps) {
+export function Timeline({ file }: { readonly file: FileDetail }) {
+  const { file_id: fileId, customer_id: tenant } = file;
+  const isOpen = file.finished_at === null;
+  /** Of lines of which one could not tell otherwise which job they are of. */
+  const jobNames = new Map(file.jobs.length > 1 ? file.jobs.map((job) => [job.job_id, jobName(job)]) : []);
   const [search, change] = useUrlState();
   const { kinds } = search;
   const pages = useInfiniteQuery({
@@ -98,6 +98,7 @@ export function Timeline({ fileId, tenant, isOpen }: TimelineProps) {
                       <Time at={entry.line.at} tenant={tenant} isExact />
                       <div>
                         <strong>{entry.line.type}</strong>
+                        {jobNames.has(entry.line.job_id ?? '') && `${jobNames.get(entry.line.job_id ?? '')} `}
                         {entry.count > 1 && ` ${countText(entry.count)} times`}{' '}
                         {entry.line.step !== null && `${entry.line.step} `}
                         {entry.line.outcome !== null && `${entry.line.outcome} `}

@@ -12,6 +12,7 @@ import { CopyCommand } from '../../parts/copy-command.tsx';
 import { CsvButton } from '../../parts/csv/csv-button.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
+import { jobName } from '../../parts/job-tree.ts';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
 import { countText, Time } from '../../parts/time.tsx';
@@ -43,13 +44,14 @@ const COLUMNS: readonly Column<Job>[] = [
     ),
   },
   { id: 'tenant', title: 'Tenant', width: 'minmax(90px, 1fr)', cell: ({ customer_id: tenant }) => tenant },
-  { id: 'route', title: 'Route', width: 'minmax(90px, 1fr)', cell: ({ route }) => route },
+  { id: 'route', title: 'Route', width: 'minmax(90px, 1fr)', cell: jobName },
   { id: 'step', title: 'Step', width: '100px', cell: ({ step }) => step },
   {
     id: 'waits',
     title: 'Waits for',
     width: '130px',
-    cell: ({ wait_reason: reason }) => (reason === 'HELD' ? 'a person' : (reason?.toLowerCase() ?? '')),
+    cell: ({ wait_reason: reason }) =>
+      reason === 'HELD' ? 'a person' : (reason?.toLowerCase().replace('_', ' ') ?? ''),
   },
   {
     id: 'since',
@@ -157,7 +159,11 @@ export default function JobsView() {
         fields={[
           { name: 'held', label: 'held for a person', options: ['true'] },
           { name: 'state', label: 'state', options: STATES },
-          { name: 'wait_reason', label: 'waits for', options: ['HELD', 'RECORDS', 'breaker-open'] },
+          {
+            name: 'wait_reason',
+            label: 'waits for',
+            options: ['HELD', 'RECORDS', 'BRANCHES', 'ANY_BRANCH', 'breaker-open'],
+          },
           { name: 'tenant', label: 'tenant' },
           { name: 'route', label: 'route' },
           { name: 'code', label: 'code' },

@@ -4,10 +4,13 @@ import { Link, useParams } from 'wouter';
 import { get, post } from '../../api/client.ts';
 import { useMe } from '../../api/me.ts';
 import { Fetched } from '../../parts/conditions.tsx';
+import { jobName, placeJobs } from '../../parts/job-tree.ts';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { bytesText, Time } from '../../parts/time.tsx';
 import { say, sayProblem } from '../../parts/toast.tsx';
 import { State } from '../state.tsx';
+
+type Fault = { readonly code: string; readonly message?: string | null };
 
 interface File {
   readonly file_id: string;
@@ -15,12 +18,14 @@ interface File {
   readonly file_size: number;
   readonly status: string;
   readonly registered_at: string;
-  readonly error: { readonly code: string; readonly message?: string | null } | null;
+  readonly error: Fault | null;
   readonly jobs?: readonly {
     readonly job_id: string;
+    readonly parent_job_id: string | null;
     readonly route: string;
+    readonly branch: string | null;
     readonly state: string;
-    readonly error: { readonly code: string; readonly message?: string | null } | null;
+    readonly error: Fault | null;
   }[];
 }
 
@@ -32,6 +37,15 @@ const TAKEN = {
 
 interface Receipts {
   readonly receipts: readonly { readonly seq: number; readonly issued_at: string; readonly jws: string }[];
+}
+
+/** The failure of a job whose branches failed: what there is to correct is said by those. */
+const OF_BRANCHES = 'BRANCH_ERROR';
+
+function faultsOf(error: Fault, jobs: NonNullable<File['jobs']>): Fault[] {
+  if (error.code !== OF_BRANCHES) return [error];
+  const ofBranches = jobs.flatMap((job) => (job.error === null || job.error.code === OF_BRANCHES ? [] : [job.error]));
+  return ofBranches.length === 0 ? [error] : ofBranches;
 }
 
 export default function FileView() {
@@ -72,18 +86,24 @@ export default function FileView() {
           {error !== null && (
             <section aria-label="What to correct" className="card stack">
               <h2>What to correct</h2>
-              <p role="alert">
-                <PlainText>{error.message ?? error.code}</PlainText> <code>{error.code}</code>
-              </p>
+              <div role="alert">
+                {faultsOf(error, jobs).map(({ code, message }) => (
+                  <p key={message ?? code}>
+                    <PlainText>{message ?? code}</PlainText> <code>{code}</code>
+                  </p>
+                ))}
+              </div>
               <Link href="/send">Send a corrected file</Link>
             </section>
           )}
           {jobs.length > 0 && (
             <ul aria-label="Steps">
-              {jobs.map((job) => (
-                <li key={job.job_id}>
-                  <PlainText>{job.route}</PlainText>: {job.state.toLowerCase()}{' '}
-                  {job.error !== null && <PlainText>{job.error.message ?? job.error.code}</PlainText>}
+              {placeJobs(jobs).map(({ job, depth }) => (
+                <li key={job.job_id} style={{ marginInlineStart: `${Math.min(depth, 3)}rem` }}>
+                  <PlainText>{jobName(job)}</PlainText>: {job.state.toLowerCase()}{' '}
+                  {job.error !== null && job.error.code !== OF_BRANCHES && (
+                    <PlainText>{job.error.message ?? job.error.code}</PlainText>
+                  )}
                 </li>
               ))}
             </ul>
