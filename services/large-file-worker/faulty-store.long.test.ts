@@ -90,7 +90,7 @@ test('files come whole, once, by every plan through a store that does everything
     // An archive copy that failed is in no hurry; the test is.
     await bed.sql`UPDATE files SET next_action_at = now() WHERE open_jobs = 0 AND next_action_at > now()`;
     return (await bed.sql`SELECT 1 FROM files WHERE status = 'COMPLETED'`).length === FILES;
-  });
+  }, 90_000);
 
   const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
   const sent = { packed: bodies.map(sha256).sort(), unpacked: contents.map(sha256).sort() };

@@ -32,7 +32,7 @@ test('four streamed copies side by side are written down, counted, and hold no m
   await until(async () => {
     await bed.sweep();
     return (await bed.sql`SELECT 1 FROM files WHERE status = 'COMPLETED'`).length === 4;
-  });
+  }, 90_000);
 
   for (const { id } of jobs) {
     const [copy, archive] = await findTransfers(bed.sql, id);

@@ -35,7 +35,7 @@ test('four files that are unpacked side by side come whole, and hold no more mem
   await until(async () => {
     await bed.sweep();
     return (await bed.sql`SELECT 1 FROM files WHERE status = 'COMPLETED'`).length === 4;
-  });
+  }, 90_000);
 
   const sha256 = createHash('sha256').update(content).digest('hex');
   const delivered = await bed.sql<{ key: string }[]>`

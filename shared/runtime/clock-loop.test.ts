@@ -37,7 +37,7 @@ test('repeats at once while there is more to do', async () => {
   startLoop(async () => {
     ticks += 1;
     return ticks < 5 ? 'again' : 'done';
-  });
+  }, 60_000);
   await vi.waitFor(() => expect(ticks).toBe(5), { timeout: 60_000 });
 });
 

@@ -122,7 +122,7 @@ test('its bytes and their rate are written while they move, and nothing of the t
   await until(async () => {
     const [seen] = await findTransfers(sql, job.id);
     return (seen?.bytesDone ?? 0) % PART_BYTES > 0 && (seen?.bytesPerSecond ?? 0) > 0 && seen?.secondsLeft === null;
-  });
+  }, 60_000);
   await handled;
   await expectMade();
   await close();
