@@ -27,6 +27,8 @@ export interface CampaignsBenchOptions {
   /** Of a mail's HTML, in bytes. */
   readonly size: number;
   readonly seconds: number;
+  /** Partner-workers. */
+  readonly workers: number;
   readonly events: number;
   readonly json: boolean;
 }
@@ -71,6 +73,7 @@ export async function runCampaignsBench(options: CampaignsBenchOptions): Promise
     portBase: 'free',
     isDisposable: true,
     tenants: [{ id: TENANT }],
+    ...(options.workers > 1 && { scale: { 'partner-worker': options.workers } }),
     env: { all: { LOG_LEVEL: 'warn' }, ses: { LONGSHORE_SES_RATE: '1000000' } },
   });
   const sql = connectDatabase(

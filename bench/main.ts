@@ -176,6 +176,7 @@ program
   .option('--recipients <count>', 'recipients of a campaign', positiveInteger, 50_000)
   .option('--size <bytes>', 'of the HTML of a mail', positiveInteger, 20_000)
   .option('--seconds <count>', 'for so long the rate is held', positiveInteger, 60)
+  .option('--workers <count>', 'partner-workers', positiveInteger, 1)
   .option('--events <count>', 'reports to fold in', positiveInteger, 50_000)
   .option('--json', 'print one JSON object', false)
   .action(async (options: CampaignsBenchOptions) => {

@@ -159,7 +159,7 @@ export const ERROR_CODES = {
     remedy: 'Correct the line named and upload the template as a new version.',
   },
   TEMPLATE_UNSAFE: {
-    meaning: 'A mail template has a script, a form, an event handler or a style sheet outside.',
+    meaning: 'A mail template has a script, a form, an event handler, a link that runs code or a style sheet outside.',
     remedy: 'Remove it and upload the template as a new version.',
   },
   TEMPLATE_NO_SUBJECT: {
@@ -1178,8 +1178,8 @@ export const ERROR_CODES = {
     remedy: 'Ask the person who sent the link for a new one.',
   },
   IDEMPOTENCY_KEY_REUSED: {
-    meaning: 'The Idempotency-Key was used before, for another file.',
-    remedy: 'Use one key per file, and repeat it only with the same path, size and checksum.',
+    meaning: 'The Idempotency-Key was used before, for another request.',
+    remedy: 'Use one key per file or campaign, and repeat it only with the same body.',
   },
   UNSUPPORTED_MEDIA_TYPE: {
     meaning: 'The body of a request is compressed, or has a type that the endpoint does not accept.',

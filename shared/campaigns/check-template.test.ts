@@ -47,6 +47,13 @@ test.each([
   ['a form', html('<FORM action="/x">'), 'TEMPLATE_UNSAFE'],
   ['an event handler', html('<img src=x alt="" onerror=alert(1)>'), 'TEMPLATE_UNSAFE'],
   ['a link that runs code', html('<a href="javascript:alert(1)">x</a>'), 'TEMPLATE_UNSAFE'],
+  ['an event handler without a space', html('<svg/onload=alert(1)>'), 'TEMPLATE_UNSAFE'],
+  ['an event handler after a value', html('<img src="x"onerror="alert(1)" alt="">'), 'TEMPLATE_UNSAFE'],
+  ['code behind an entity', html('<a href="java&#115;cript:alert(1)">x</a>'), 'TEMPLATE_UNSAFE'],
+  ['code behind a tab', html('<a href="\n java\tscript:alert(1)">x</a>'), 'TEMPLATE_UNSAFE'],
+  ['a page in a link', html('<a href="data:text/html,x">x</a>'), 'TEMPLATE_UNSAFE'],
+  ['a picture that is code', html('<svg><image xlink:href="data:image/svg+xml,x" /></svg>'), 'TEMPLATE_UNSAFE'],
+  ['a style that runs code', html('<p style="width: expression(alert(1))">x</p>'), 'TEMPLATE_UNSAFE'],
   ['an imported style sheet', html('<style>@import url(https://a.example/x.css);</style>'), 'TEMPLATE_UNSAFE'],
   ['a style sheet outside', html('<link rel="stylesheet" href="https://a.example/x.css">'), 'TEMPLATE_UNSAFE'],
 ])('%s is refused with a code', async (_what, source, code) => {
@@ -60,6 +67,17 @@ test.each(['{', '[]', '{"subject":"x"}', '{"subject":"x","html":"y","more":1}'])
     expect(await check(source, 'json')).toMatchObject({ ok: false, faults: [{ code: 'TEMPLATE_SYNTAX' }] });
   },
 );
+
+test('the unsubscribe link counts where people see it', async () => {
+  const warningsOf = async (body: string) => {
+    const checked = await check(html(body));
+    return checked.ok && checked.warnings;
+  };
+  expect(await warningsOf('<a href="{{ unsubscribe_url }}">x</a>')).toEqual([]);
+  expect(await warningsOf('Open {{ unsubscribe_url }}')).toEqual([]);
+  expect(await warningsOf('<!-- {{ unsubscribe_url }} -->')).toEqual(['NO_UNSUBSCRIBE_LINK']);
+  expect(await warningsOf('<img src="data:image/png;base64,x" alt="">')).toEqual(['NO_UNSUBSCRIBE_LINK']);
+});
 
 test('a fault has its line', async () => {
   const source = html('<p>one</p>\n<p>two</p>\n<script>x</script>');

@@ -2,7 +2,8 @@
  * Mails out of a template: Liquid with the tags and filters of partners' templates, in bounded time and memory.
  *
  * 1. Values of recipients are escaped in HTML and stay as they are in text; in a subject nothing ends a line.
- * 2. A variable that a recipient lacks is a fault of that mail, not an empty place.
+ * 2. A variable that a recipient lacks is a fault of that mail, not an empty place; so is a link that a value makes run code, and a mail that is
+ *    too large.
  */
 import { type Liquid, LiquidError, type Template } from 'liquidjs';
 import { createLiquid } from '#shared/text/create-liquid.ts';
@@ -93,7 +94,26 @@ export function renderMail(mail: CompiledMail, values: Readonly<Record<string, u
       return { ok: false, message: `${part}: ${messageOf(error)}` };
     }
   }
-  return { ok: true, mail: rendered as MailSource };
+  const source = rendered as MailSource;
+  const fault = faultOf(source);
+  return fault === undefined ? { ok: true, mail: source } : { ok: false, message: fault };
+}
+
+const LARGEST_MAIL = 5_000_000;
+const LONGEST_SUBJECT = 998;
+/** Attributes as templates write them; values cannot bring quotes. */
+const LINK = /\s(?:href|src|action|background|poster)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/gi;
+const SCHEME = /^(?!(?:https?|mailto|tel|sms|cid):|data:image\/)[a-z][a-z0-9+.-]*:/i;
+
+function faultOf({ subject, html, text }: MailSource): string | undefined {
+  if (html.length + text.length > LARGEST_MAIL) return `The mail has more than ${LARGEST_MAIL} characters.`;
+  if (subject.length > LONGEST_SUBJECT) return `subject: it has more than ${LONGEST_SUBJECT} characters.`;
+  for (const [, doubly, singly, bare] of html.matchAll(LINK)) {
+    const link = (doubly ?? singly ?? bare ?? '').replace(/[\p{Cc}\s]+/gu, '');
+    const scheme = SCHEME.exec(link)?.[0];
+    if (scheme !== undefined) return `html: a link begins with ${scheme.slice(0, 20)}, which is not allowed.`;
+  }
+  return undefined;
 }
 
 function messageOf(error: unknown): string {

@@ -93,6 +93,9 @@ export function judgeSes(error: unknown): MailSent {
   };
   const status = $metadata?.httpStatusCode;
   if (NOT_CONNECTED.has(code)) return { type: 'not-sent', reason: code };
+  // `TimeoutError` is what it calls each of its timeouts.
+  if (status === undefined && message.includes('did not establish a connection'))
+    return { type: 'not-sent', reason: 'connect timeout' };
   if (status === undefined || status >= 500 || status === 408) {
     return { type: 'unknown', reason: status === undefined ? 'no answer' : `HTTP ${status}` };
   }

@@ -108,6 +108,8 @@ export interface UnsubscribedTopic {
   readonly topic: string;
   readonly isMarketing: boolean;
   readonly isUnsubscribed: boolean;
+  /** By the recipient's own word, which can be taken back. */
+  readonly canUndo: boolean;
 }
 
 /** Changes nothing. Undefined: the campaign is unknown. */
@@ -115,27 +117,50 @@ export async function findUnsubscribe(sql: Sql, link: Unsubscribe): Promise<Unsu
   const [row] = await sql<UnsubscribedTopic[]>`
     SELECT t.name AS "tenantName", c.topic, c.is_marketing AS "isMarketing", EXISTS (
       SELECT 1 FROM suppressions s
-      WHERE s.tenant_id = c.tenant_id AND s.address_hash = ${link.addressHash} AND s.topic IN ('*', c.topic)) AS "isUnsubscribed"
+      WHERE s.tenant_id = c.tenant_id AND s.address_hash = ${link.addressHash} AND s.topic IN ('*', c.topic)
+        AND (s.expires_at IS NULL OR s.expires_at > now())) AS "isUnsubscribed", EXISTS (
+      SELECT 1 FROM suppressions s
+      WHERE s.tenant_id = c.tenant_id AND s.address_hash = ${link.addressHash} AND s.topic = c.topic AND s.reason = 'unsubscribed') AS "canUndo"
     FROM campaigns c JOIN tenants t ON t.id = c.tenant_id WHERE c.id = ${link.campaignId}`;
   return row;
 }
 
-/** Of the campaign's topic; done twice, the second time changes nothing. Event: `mail.unsubscribed`. */
+/** Of the campaign's topic, without end; done twice, the second time changes nothing. Event: `mail.unsubscribed`. */
 export async function unsubscribe(sql: Sql, { campaignId, line, addressHash: hash }: Unsubscribe): Promise<void> {
   await sql`
     WITH added AS (
-      INSERT INTO suppressions (tenant_id, topic, address_hash, reason, origin)
-      SELECT tenant_id, topic, ${hash}, 'unsubscribed', id::text FROM campaigns WHERE id = ${campaignId} AND is_marketing
-      ON CONFLICT DO NOTHING RETURNING tenant_id, topic),
+      INSERT INTO suppressions AS s (tenant_id, topic, address_hash, address, reason, origin)
+      SELECT c.tenant_id, c.topic, ${hash}, (
+          SELECT r."values" ->> 'email' FROM jobs j JOIN records r ON r.job_id = j.id AND r.created_at = j.created_at
+          WHERE j.id = c.id AND r.line = ${line}::bigint), 'unsubscribed', c.id::text
+      FROM campaigns c WHERE c.id = ${campaignId} AND c.is_marketing
+      ON CONFLICT (tenant_id, address_hash, topic) DO UPDATE SET reason = 'unsubscribed', origin = excluded.origin, expires_at = NULL
+        WHERE s.expires_at IS NOT NULL
+      RETURNING tenant_id, topic),
     counted AS (
       INSERT INTO campaign_stats AS c (campaign_id, hour, kind, domain, n)
       SELECT ${campaignId}, date_trunc('hour', now()), 'unsubscribed', '', 1 FROM added
       ON CONFLICT (campaign_id, hour, kind, domain) DO UPDATE SET n = c.n + 1),
-    event AS (
-      SELECT 'mail.unsubscribed' AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
-        jsonb_build_object('campaignId', ${campaignId}::text, 'line', ${line}::bigint, 'topic', topic) AS detail,
-        '{events}'::text[] AS topics
-      FROM added),
+    event AS (${eventOf(sql, 'mail.unsubscribed', { campaignId, line })} FROM added),
     ${recordEvents(sql, 'recipient')}
     SELECT 1 FROM added`;
+}
+
+/** What the recipient said, not what others did. Event: `mail.resubscribed`. */
+export async function undoUnsubscribe(sql: Sql, { campaignId, line, addressHash: hash }: Unsubscribe): Promise<void> {
+  await sql`
+    WITH removed AS (
+      DELETE FROM suppressions s USING campaigns c
+      WHERE c.id = ${campaignId} AND s.tenant_id = c.tenant_id AND s.topic = c.topic AND s.address_hash = ${hash} AND s.reason = 'unsubscribed'
+      RETURNING s.tenant_id, s.topic),
+    event AS (${eventOf(sql, 'mail.resubscribed', { campaignId, line })} FROM removed),
+    ${recordEvents(sql, 'recipient')}
+    SELECT 1 FROM removed`;
+}
+
+function eventOf(sql: Sql, type: string, { campaignId, line }: Pick<Unsubscribe, 'campaignId' | 'line'>) {
+  return sql`
+      SELECT ${type}::text AS type, tenant_id, NULL::uuid AS file_id, NULL::uuid AS job_id,
+        jsonb_build_object('campaignId', ${campaignId}::text, 'line', ${line}::bigint, 'topic', topic) AS detail,
+        '{events}'::text[] AS topics`;
 }

@@ -1,6 +1,6 @@
 /** A campaign as replies show it. Its status is made of what people said, of its job, and of the clock: it is stored nowhere. */
 import { z } from 'zod';
-import { type CampaignRow, COUNTING } from '#shared/campaigns/campaign-store.ts';
+import { type CampaignRow, COUNTING, routeNameOf } from '#shared/campaigns/campaign-store.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { msUntilOpen } from '#shared/expectations/open-hours.ts';
 import type { CountRecords } from '../records/count-records.ts';
@@ -40,7 +40,7 @@ export const campaignSchema = z
     error: z.object({ code: z.string(), message: z.string().nullable() }).nullable(),
     file_id: z.string().nullable(),
     results: z
-      .object({ file_id: z.string(), what: z.literal('results') })
+      .object({ file_id: z.string(), what: z.literal('results'), route: z.string() })
       .nullable()
       .describe('What to ask POST /api/v1/downloads for: a line for each row.'),
   })
@@ -92,7 +92,9 @@ export async function describeCampaign(
     finished_at: campaign.finishedAt?.toISOString() ?? null,
     error: status === 'FAILED' && errorCause !== null ? { code: errorCause, message: errorMessage } : null,
     file_id: campaign.fileId,
-    results: hasResults(campaign) ? { file_id: String(campaign.fileId), what: 'results' } : null,
+    results: hasResults(campaign)
+      ? { file_id: String(campaign.fileId), what: 'results', route: routeNameOf(id) }
+      : null,
   };
 }
 
@@ -132,6 +134,7 @@ function statusOf(campaign: CampaignRow): { readonly status: string; readonly wa
     return is(isSettled ? 'DONE' : 'SENT');
   }
   if (jobState === 'FAILED' || jobState === 'CANCELLED') return is(jobState);
+  if (word === 'HELD' && jobState === null && campaign.heldReason === COUNTING) return is('AWAITING_FILE');
   if (word === 'HELD') return campaign.heldReason === COUNTING ? is('PREPARING') : is('HELD', campaign.heldReason);
   if (word === 'PAUSED') return is('PAUSED');
   if (jobState === null) return is('AWAITING_FILE');

@@ -2,10 +2,11 @@
  * `/u/TOKEN`: what the unsubscribe link of a mail leads to (RFC 8058).
  *
  * 1. POST unsubscribes, at once, with no questions. GET changes nothing: scanners of mails follow links. It shows one button.
- * 2. A forged or altered link is answered alike, and does nothing.
+ * 2. Whoever unsubscribed can take it back on that page, by a button of its own.
+ * 3. A forged or altered link is answered alike, and does nothing.
  */
 import { z } from 'zod';
-import { findUnsubscribe, unsubscribe } from '#shared/campaigns/suppression-store.ts';
+import { findUnsubscribe, undoUnsubscribe, unsubscribe } from '#shared/campaigns/suppression-store.ts';
 import { readUnsubscribeToken, type Unsubscribe } from '#shared/campaigns/unsubscribe-token.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
@@ -19,6 +20,8 @@ export interface UnsubscribeParts {
 }
 
 const LONGEST_FORM = 1_000;
+/** The form of the button that takes it back, and nothing else. */
+const UNDO = 'undo=1';
 const params = z.object({ token: z.string().max(128) });
 const POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -35,8 +38,8 @@ export async function handleUnsubscribe(
   // Mail clients and forms send no JSON.
   await server.register(async (app: ApiServer) => {
     app.removeAllContentTypeParsers();
-    app.addContentTypeParser('*', { parseAs: 'string', bodyLimit: LONGEST_FORM }, (_request, _text, done) =>
-      done(null, undefined),
+    app.addContentTypeParser('*', { parseAs: 'string', bodyLimit: LONGEST_FORM }, (_request, text, done) =>
+      done(null, { isUndo: text === UNDO }),
     );
 
     app.get(
@@ -70,7 +73,8 @@ export async function handleUnsubscribe(
       },
       async (request, reply) => {
         const link = await read(request.params.token);
-        if (link !== undefined) await unsubscribe(sql, link);
+        const { isUndo = false } = (request.body ?? {}) as { readonly isUndo?: boolean };
+        if (link !== undefined) await (isUndo ? undoUnsubscribe : unsubscribe)(sql, link);
         const found = link && (await findUnsubscribe(sql, link));
         return await page(reply).send(writePage(found));
       },
@@ -94,7 +98,8 @@ function writePage(found: Awaited<ReturnType<typeof findUnsubscribe>>): string {
     if (found === undefined) return '<p>This link is not valid. Use the link of the mail as it is.</p>';
     const what = `<b>${escaped(found.topic)}</b> of ${escaped(found.tenantName)}`;
     if (!found.isMarketing) return `<p>${what} belongs to a contract and cannot be unsubscribed from.</p>`;
-    if (found.isUnsubscribed) return `<p>You get no more mails of ${what}.</p>`;
+    const undo = '<form method="post"><button name="undo" value="1">Subscribe again</button></form>';
+    if (found.isUnsubscribed) return `<p>You get no more mails of ${what}.</p>${found.canUndo ? undo : ''}`;
     return `<p>Mails of ${what}</p><form method="post"><button>Unsubscribe</button></form>`;
   })();
   return `<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>Unsubscribe</title>${body}</html>`;

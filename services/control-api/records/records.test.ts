@@ -322,4 +322,33 @@ describe('a count', () => {
     await expect(count('broken')).rejects.toThrow('lost');
     expect(counts).toBe(5);
   });
+
+  test('is not waited for by who asked a while before, and is by who comes after long', async () => {
+    let now = 1;
+    const reads: (() => void)[] = [];
+    const count = createRecordCounter({
+      now: () => now,
+      summarise: async () => {
+        const rows = reads.length;
+        await new Promise<void>((resolve) => reads.push(resolve));
+        now += 200;
+        return { byState: { PENDING: rows }, byCode: {}, durationMs: 0 };
+      },
+    });
+    const rowsOf = async (asked: ReturnType<typeof count>) => (await asked).byState.PENDING;
+    const first = count('a');
+    await expect.poll(() => reads.length).toBe(1);
+    reads[0]?.();
+    expect(await rowsOf(first)).toBe(0);
+    now += 3_000;
+    expect(await rowsOf(count('a'))).toBe(0);
+    await expect.poll(() => reads.length).toBe(2);
+    reads[1]?.();
+    await expect.poll(() => rowsOf(count('a'))).toBe(1);
+    now += 10_000;
+    const late = count('a');
+    await expect.poll(() => reads.length).toBe(3);
+    reads[2]?.();
+    expect(await rowsOf(late)).toBe(2);
+  });
 });

@@ -3,7 +3,8 @@
  *
  * 1. An answer serves all who ask for ten times as long as it took to read: however often it is asked for, reading takes a tenth of one
  *    connection at most.
- * 2. Two keys are read at once; a read that takes longer than a statement may is an error like any other.
+ * 2. Who asks again soon after gets the answer before, while the next is read: nobody who watches waits.
+ * 3. Two keys are read at once; a read that takes longer than a statement may is an error like any other.
  */
 import { LRUCache } from 'lru-cache';
 import pLimit from 'p-limit';
@@ -37,8 +38,14 @@ export function serveByCost<Answer extends object>({
         const answer = await read(key);
         // 0 would be for ever.
         options.ttl = Math.max(atLeastMs, (now() - begun) * SERVES_TIMES);
+        lifetimes.set(answer, options.ttl);
         return answer;
       }),
   });
-  return (key) => answers.forceFetch(key);
+  const lifetimes = new WeakMap<Answer, number>();
+  return async (key) => {
+    const before = answers.peek(key, { allowStale: true });
+    const isWatched = before !== undefined && -answers.getRemainingTTL(key) < (lifetimes.get(before) ?? 0);
+    return await answers.forceFetch(key, { allowStale: isWatched });
+  };
 }

@@ -131,6 +131,17 @@ export function campaigns(running: () => TestFleet): void {
     );
     expect((await ask(`/api/v1/campaigns/${id}/status`)).body).toMatchObject({ events, results: { what: 'results' } });
 
+    // Of each row, whatever became of it.
+    const { file_id, what, route } = (await ask(`/api/v1/campaigns/${id}/status`)).body.results as Record<
+      string,
+      string
+    >;
+    const download = await ask('/api/v1/downloads', { file_id, what, route });
+    const results = await (await fetch(String(download.body.url))).text();
+    expect(results.split('\n')).toHaveLength(12);
+    expect(results).toMatch(/^"2","ada@example.com","SUCCESS","","","","local-/m);
+    expect(results).toMatch(/^"5","","REJECTED","PARSE_ERROR","EMAIL_SYNTAX",/m);
+
     // Of each recipient, and added up.
     const rejected = await ask(`/api/v1/campaigns/${id}/recipients?state=rejected`);
     expect(rejected.body.recipients).toMatchObject([
@@ -156,6 +167,14 @@ export function campaigns(running: () => TestFleet): void {
       expect((await fetch(link, { method: 'POST', headers, body: form })).status).toBe(200);
     }
     expect((await fetch(`${link.slice(0, -4)}AAAA`, { method: 'POST' })).status).toBe(200);
+    const stillOut = async () => (await ask('/api/v1/suppressions/bob@example.com')).body.suppressions;
+    expect(await stillOut()).toMatchObject([{ topic: 'newsletter', reason: 'unsubscribed' }]);
+    const press = (form: string) => fetch(link, { method: 'POST', body: new URLSearchParams(form) });
+    expect(await (await press('undo=1')).text()).toContain('<button>Unsubscribe</button>');
+    expect(await stillOut()).toEqual([]);
+    // One click is never an undo, whatever comes with it.
+    expect(await (await press('List-Unsubscribe=One-Click&undo=1')).text()).toContain('Subscribe again');
+    expect(await stillOut()).toMatchObject([{ topic: 'newsletter', reason: 'unsubscribed' }]);
     const next = await ask('/api/v1/campaigns', wish);
     const second = await statusWhen(String(next.body.transaction_id), ({ status }) => status === 'SENT');
     expect(second).toMatchObject({

@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest';
+import { compileMail, renderMail } from './render-mail.ts';
+
+const template = (html: string, subject = 'Hi {{ name }}') => {
+  const compiled = compileMail({ subject, html, text: 'Dear {{ name }}' });
+  if (!compiled.ok) throw new Error(compiled.message);
+  return compiled.mail;
+};
+const render = (html: string, values: object) => renderMail(template(html), { name: 'Ada', ...values });
+
+test('values are escaped in HTML, stay as they are in text, and end no line of a subject', () => {
+  const rendered = renderMail(template('<p>{{ name }}</p>'), { name: `<b>"A'\r\nBcc: x@example.com` });
+  expect(rendered).toMatchObject({
+    ok: true,
+    mail: { subject: `Hi <b>"A' Bcc: x@example.com`, html: expect.stringContaining('&lt;b&gt;&quot;A&#39;') },
+  });
+});
+
+test.each([
+  ['"{{ link }}"', 'javascript:alert(1)'],
+  ["'{{ link }}'", ' java\tscript:alert(1)'],
+  ['{{ link }}', 'vbscript:x'],
+  ['"{{ scheme }}{{ link }}"', 'script:x'],
+  ['"{{ link }}"', 'data:text/html,x'],
+  ['"{{ link }}"', 'file:///etc/passwd'],
+])('the link %s of %j makes no mail', (attribute, link) => {
+  const rendered = render(`<a href=${attribute}>x</a>`, { link, scheme: 'java' });
+  expect(rendered).toMatchObject({ ok: false, message: expect.stringContaining('a link begins with') });
+});
+
+test.each(['https://a.example/?q=javascript:', 'mailto:a@b.example', 'tel:+491', '/relative', '#top', ''])(
+  'the link %j is sent',
+  (link) => {
+    expect(render('<a href="{{ link }}">x: javascript: the good parts</a>', { link }).ok).toBe(true);
+  },
+);
+
+test('a mail that is too large, a long subject, and a value that is missing are faults of that mail', () => {
+  expect(render('{{ big }}', { big: 'x'.repeat(5_000_001) })).toMatchObject({ ok: false });
+  expect(render('x', { name: 'x'.repeat(1_000) })).toMatchObject({
+    ok: false,
+    message: expect.stringMatching(/subject/),
+  });
+  expect(render('{{ nothing }}', {})).toMatchObject({ ok: false, message: expect.stringContaining('nothing') });
+});
