@@ -2,7 +2,7 @@
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { acceptsOf, type HttpClient, type HttpClientOptions, IDLE_CONNECTION_MS, refusalOf } from './http-client.ts';
 import { HttpExchange } from './http-exchange.ts';
-import { readPastInterim } from './read-past-interim.ts';
+import { readHeads } from './read-heads.ts';
 
 export function createUndiciClient(options: HttpClientOptions): HttpClient {
   const { addressGuard, timeoutMs, maxBodyBytes, maxSockets, clientCertificate, authority } = options;
@@ -16,7 +16,7 @@ export function createUndiciClient(options: HttpClientOptions): HttpClient {
   const connect: buildConnector.connector = (to, done) =>
     connectSocket(to, (...made) => {
       // Undefined after an error, whatever the type says.
-      if (made[1]) readPastInterim(made[1]);
+      if (made[1]) readHeads(made[1]);
       done(...made);
     });
   const agentOf = (pipelining: number): Agent =>

@@ -231,6 +231,11 @@ describe.each([
     }
   });
 
+  test('reads gzip that no header names', async () => {
+    const url = await serve((_request, response) => response.end(gzipSync(JSON_TEXT)));
+    expect(((await client.send({ method: 'GET', url })) as HttpReply).body.toString()).toBe(JSON_TEXT.toString());
+  });
+
   test.each([
     ['no HTTP', 'SSH-2.0-OpenSSH_9.6\r\n\r\n'],
     ['a bare line end', WHOLE.replaceAll('\r\n', '\n')],
@@ -318,4 +323,30 @@ describe.each([
     own.close();
     expect(sockets.size).toBeLessThanOrEqual(2);
   });
+});
+
+test.each([
+  ['a header on several lines', 'HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\n\td\r\nContent-Length: 2\r\n\r\n{}'],
+  ['one length twice', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\ncontent-length:2\r\n\r\n{}'],
+  ['one length in a list', 'HTTP/1.1 200 OK\r\nContent-Length: 2, 2, 2\r\nX: y\r\n\r\n{}'],
+  ['an encoding that is none', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n\r\n{}'],
+  ['HTTP/1.0', 'HTTP/1.0 200 OK\r\n\r\n{}'],
+])('undici reads a head with %s', async (_name, words) => {
+  const client = createUndiciClient({ timeoutMs: 20_000, maxBodyBytes: 10_000 });
+  for (const pieces of [[words], [...words]]) {
+    const url = await listen((socket) =>
+      socket.once('data', async () => {
+        for (const piece of pieces) {
+          socket.write(piece);
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        socket.end();
+      }),
+    );
+    url.protocol = 'http:';
+    const reply = (await client.send({ method: 'POST', url, body: 'x' })) as HttpReply;
+    expect(reply).toMatchObject({ type: 'replied', status: 200 });
+    expect(reply.body.toString()).toBe('{}');
+    expect(reply).not.toHaveProperty('bodyFault');
+  }
 });

@@ -118,7 +118,7 @@ export class HttpExchange {
     clearTimeout(this.#timer);
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     const raw = this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks);
-    const encoding = head.headers['content-encoding'];
+    const encoding = head.headers['content-encoding'] ?? (isGzip(raw) ? 'gzip' : undefined);
     if (raw.length === 0 || encoding === undefined) this.#resolve({ type: 'replied', ...head, body: raw });
     else
       void decodeBody(raw, String(encoding), this.#options.maxBodyBytes).then((decoded) =>
@@ -132,6 +132,11 @@ export class HttpExchange {
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     this.#resolve(outcome);
   }
+}
+
+/** RFC 1952, 2.3.1. Files that are stored packed are served without a word about it. */
+function isGzip([first, second]: Buffer): boolean {
+  return first === 0x1f && second === 0x8b;
 }
 
 /** Node's names of what is wrong with the other side's certificate. Only the words depend on it: nothing was sent either way. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { BodyFault, HttpOutcome, NoReply } from '#shared/http/http-client.ts';
+import type { BodyFault, HttpOutcome, HttpReply, NoReply } from '#shared/http/http-client.ts';
 import { examplePartner } from '#testkit/beds/partner-bed.ts';
 import { judgeReply } from './judge-reply.ts';
 import { readHere } from './reply-reader.ts';
@@ -101,6 +101,7 @@ const UNCERTAIN: readonly [HttpOutcome, string][] = [
   [silence('lost'), 'PARTNER_CONNECTION_LOST'],
   [silence('aborted'), 'STEP_ABORTED'],
   [replied(408), 'HTTP_408'],
+  [replied(499), 'HTTP_499'],
   [replied(500), 'HTTP_500'],
   [replied(503), 'HTTP_503'],
   [replied(504), 'HTTP_504'],
@@ -160,11 +161,34 @@ test.each([
   [replied(401), { type: 'retryable', cause: 'HTTP_401' }],
   [replied(403), { type: 'failed', isFinal: false, cause: 'HTTP_403' }],
   [replied(404), { type: 'failed', isFinal: false, cause: 'HTTP_404' }],
-  [replied(302), { type: 'failed', isFinal: false, cause: 'PARTNER_REDIRECT' }],
+  [replied(307), { type: 'failed', isFinal: false, cause: 'PARTNER_REDIRECT' }],
   [replied(501), { type: 'failed', isFinal: false, cause: 'HTTP_501' }],
 ])('where nothing was done, all operations are judged alike: %#', (reply, expected) => {
   for (const operation of ['validate', 'redeem', 'redeem-unkeyed'])
     expect(judge(operation, reply)).toMatchObject(expected);
+});
+
+test.each([302, 303])('%i may be said of what was done', (status) => {
+  expect(judge('redeem-unkeyed', replied(status))).toMatchObject({ type: 'ambiguous', cause: 'PARTNER_REDIRECT' });
+  for (const operation of ['validate', 'redeem'])
+    expect(judge(operation, replied(status), true)).toMatchObject({ type: 'failed', isFinal: false });
+});
+
+describe('a success by its status whose output cannot be read', () => {
+  const rules = { judge: [{ when: { status: '2xx' }, is: 'success' }], output: { id: 'id' } };
+
+  test.each([
+    ['half of it came', { bodyFault: { cause: 'cut-off', message: 'why' } }, 'PARTNER_CONNECTION_LOST'],
+    ['it is not JSON', { body: Buffer.from('<html>') }, 'PARTNER_REPLY_INVALID'],
+  ] as const)('is asked for again where that is harmless: %s', (_name, changes, cause) => {
+    const reply = { ...(replied(200, '{"id":') as HttpReply), ...changes };
+    expect(judgeOf({ ...rules, idempotent: true }, reply)).toMatchObject({ type: 'retryable', cause });
+    expect(judgeOf(rules, reply)).toMatchObject({ type: 'success' });
+  });
+
+  test('stays one where nothing came', () => {
+    expect(judgeOf({ ...rules, idempotent: true }, replied(204, ''))).toMatchObject({ type: 'success', output: {} });
+  });
 });
 
 test('a Retry-After is kept with a 503 of a check', () => {

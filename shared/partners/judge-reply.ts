@@ -107,6 +107,11 @@ function judgeStatus({ reply, body, operation, now, uncertain, redact }: StatusO
   const rule = operation.judge.find(({ when }) => isFitting(when, status, body));
   const afterMs = parseRetryAfterMs(reply.headers, now);
   const wish = afterMs === undefined ? {} : { afterMs };
+  if (rule?.is === 'success' && isOutputLost(reply, body, operation)) {
+    // Its later calls could not be made. What must not be repeated has succeeded all the same.
+    const unread = uncertain(...whyUnread(reply));
+    if (unread.type === 'retryable') return unread;
+  }
   if (rule !== undefined) return applyRule({ rule, reply, body, operation, wish, redact });
 
   const cause = `HTTP_${status}`;
@@ -119,22 +124,23 @@ function judgeStatus({ reply, body, operation, now, uncertain, redact }: StatusO
     return succeed(operation, body, redact);
   }
   if (status >= 300 && status < 400) {
-    return {
-      type: 'failed',
-      isFinal: false,
-      cause: 'PARTNER_REDIRECT',
-      message: `${message} Redirects are not followed.`,
-    };
+    const redirect = ['PARTNER_REDIRECT', `${message} Redirects are not followed.`] as const;
+    const outcome = uncertain(...redirect);
+    if (AFTER_THE_DEED.includes(status) && outcome.type === 'ambiguous') return outcome;
+    return { type: 'failed', isFinal: false, cause: redirect[0], message: redirect[1] };
   }
   // Asked to come again, or not known to it: nothing was done.
   if ([401, 425, 429].includes(status)) return { type: 'retryable', cause, message, ...wish };
-  if (status === 408 || (status >= 500 && ![501, 505].includes(status))) {
+  if ([408, 499].includes(status) || (status >= 500 && ![501, 505].includes(status))) {
     const outcome = uncertain(cause, message);
     return outcome.type === 'retryable' ? { ...outcome, ...wish } : outcome;
   }
   if (status >= 400) return { type: 'failed', isFinal: false, cause, message };
   return uncertain('PARTNER_REPLY_INVALID', message);
 }
+
+/** "See other" is said of what was done (RFC 9110, 15.4.4), and many servers say "found" for it. */
+const AFTER_THE_DEED = [302, 303];
 
 interface RuleOptions {
   readonly rule: JudgingRule;
@@ -166,6 +172,12 @@ function applyRule({ rule, reply, body, operation, wish, redact }: RuleOptions):
 
 function asksForBody({ judge, output }: PartnerOperation): boolean {
   return Object.keys(output).length > 0 || judge.some(({ when }) => Object.keys(when.body).length > 0);
+}
+
+/** Something came, and it cannot be read. */
+function isOutputLost(reply: HttpReply, body: ReplyValues | undefined, { output }: PartnerOperation): boolean {
+  const isDamaged = reply.bodyFault !== undefined || reply.body.length > 0;
+  return body === undefined && isDamaged && Object.keys(output).length > 0;
 }
 
 /** Why there is no JSON in a reply. */
