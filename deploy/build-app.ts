@@ -91,7 +91,8 @@ function buildFleet(app: App, fleet: Fleet): FleetParts {
       ? undefined
       : new PartnerApisStack(app, fleet, { network, api, settings: settings.partnerApis });
   new AlarmsStack(app, fleet, { data, messaging, storage, services, telemetry, api, sftp, logins, partnerApis });
-  if (settings.campaigns !== undefined) new MailStack(app, fleet, { messaging, domains: settings.campaigns.domains });
+  if (settings.campaigns !== undefined)
+    new MailStack(app, fleet, { messaging, telemetry, domains: settings.campaigns.domains });
   const { audit } = settings;
   if (role !== 'activated' && (audit.cloudTrailDataEvents || audit.config || audit.guardDuty)) {
     new AuditStack(app, fleet, { network, storage });

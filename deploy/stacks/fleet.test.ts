@@ -54,6 +54,15 @@ describe('mails of campaigns', () => {
     });
     stack('mail').resourceCountIs('AWS::SES::ConfigurationSetEventDestination', sets.length);
   });
+
+  test('a report that the queue did not take calls', () => {
+    stack('mail').hasResourceProperties('AWS::CloudWatch::Alarm', {
+      AlarmName: `${EAST}-mail-events-undelivered`,
+      MetricName: 'ApproximateNumberOfMessagesVisible',
+      AlarmActions: [Match.anyValue()],
+      AlarmDescription: Match.stringLikeRegexp('aws.md#mail-events-undelivered'),
+    });
+  });
 });
 
 describe('queues and topics', () => {

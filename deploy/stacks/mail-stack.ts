@@ -3,7 +3,7 @@
  *
  * 1. Each domain signs by DKIM and has its own MAIL FROM; the records for its zone are outputs, since the zone is the tenant's.
  * 2. Two configuration sets, with and without opens and clicks: a sender names them in `configurationSet` and `trackingSet`.
- * 3. Events of these sets alone come to the queue; what cannot be delivered there is kept for two weeks.
+ * 3. Events of these sets alone come to the queue; what cannot be delivered there is kept for two weeks, and an alarm says so.
  */
 import { CfnOutput, Duration } from 'aws-cdk-lib';
 import * as events from 'aws-cdk-lib/aws-events';
@@ -11,12 +11,15 @@ import { SqsQueue } from 'aws-cdk-lib/aws-events-targets';
 import * as ses from 'aws-cdk-lib/aws-ses';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
+import { raiseAlarm } from '../alarms/raise-alarm.ts';
 import { acknowledge } from './acknowledge.ts';
 import { type Fleet, FleetStack } from './fleet-stack.ts';
 import type { MessagingStack } from './messaging-stack.ts';
+import type { TelemetryStack } from './telemetry-stack.ts';
 
 export interface MailParts {
   readonly messaging: MessagingStack;
+  readonly telemetry: TelemetryStack;
   readonly domains: readonly string[];
 }
 
@@ -36,7 +39,7 @@ export const configurationSetNames = (prefix: string) =>
   [`${prefix}-campaigns`, `${prefix}-campaigns-tracked`] as const;
 
 export class MailStack extends FleetStack {
-  constructor(scope: Construct, fleet: Fleet, { messaging, domains }: MailParts) {
+  constructor(scope: Construct, fleet: Fleet, { messaging, telemetry, domains }: MailParts) {
     super(scope, 'mail', fleet);
     const [plain, tracked] = configurationSetNames(fleet.prefix);
     const defaultSet = this.#createSet('Campaigns', plain, REPORTED);
@@ -49,6 +52,14 @@ export class MailStack extends FleetStack {
       enforceSSL: true,
     });
     acknowledge(undelivered, { SQS3: 'It is a dead-letter queue itself: the one of the rule’s target.' });
+    raiseAlarm(this, telemetry.alarmTopic, {
+      id: 'mail-events-undelivered',
+      runbook: 'aws.md#mail-events-undelivered',
+      reason: 'EventBridge could not put a report of a mail into the queue mail-events.',
+      metric: undelivered.metricApproximateNumberOfMessagesVisible({ period: Duration.minutes(1) }),
+      limit: 0,
+      minutes: 1,
+    });
     new events.Rule(this, 'Reported', {
       ruleName: `${fleet.prefix}-mail-events`,
       description: 'What becomes of mails of campaigns',

@@ -297,7 +297,7 @@ test('drops nothing and makes no month of another year where this machine’s cl
   expect(await partitions()).toEqual(before);
 });
 
-test('makes partitions ahead and drops those past retention, with the business keys of that time', async () => {
+test('makes partitions ahead and drops those past retention, with the business keys and reports of mails of that time', async () => {
   await bed.sql`CREATE TABLE audit_events_2001_01 PARTITION OF audit_events FOR VALUES FROM ('2001-01-01') TO ('2001-02-01')`;
   const inTwoMonths = new Date(Date.UTC(new Date().getUTCFullYear(), new Date().getUTCMonth() + 2, 1));
   const ahead = `attempts_${inTwoMonths.toISOString().slice(0, 7).replace('-', '_')}`;
@@ -306,11 +306,15 @@ test('makes partitions ahead and drops those past retention, with the business k
     INSERT INTO record_keys (tenant_id, route_id, business_key, job_id, line, created_at)
     SELECT ${TEST_TENANT}, ${randomUUID()}, key, ${randomUUID()}, 1, at
     FROM (VALUES ('old', '2001-01-15'::timestamptz), ('new', now())) AS k(key, at)`;
+  await bed.sql`
+    INSERT INTO mail_events (campaign_id, line, kind, tenant_id, at, received_at)
+    SELECT ${randomUUID()}, line, 'accepted', ${TEST_TENANT}, at, at FROM (VALUES (1, '2001-01-15'::timestamptz), (2, now())) AS e(line, at)`;
   await startSweeper();
   await until(async () => {
     const [row] = await bed.sql`
       SELECT to_regclass('audit_events_2001_01') IS NULL AS "isDropped", to_regclass(${ahead}) IS NOT NULL AS "isMade"`;
     expect(row).toEqual({ isDropped: true, isMade: true });
     expect(await bed.sql`SELECT business_key FROM record_keys`).toEqual([{ business_key: 'new' }]);
+    expect(await bed.sql`SELECT line::int FROM mail_events`).toEqual([{ line: 2 }]);
   });
 });

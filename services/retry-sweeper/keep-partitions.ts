@@ -1,7 +1,8 @@
 /**
- * Makes the partitions that are needed next, and drops those past retention, with the business keys of that time: by the database's clock,
- * since what is dropped is gone.
+ * Makes the partitions that are needed next, and drops those past retention, with the business keys and the reports of mails of that time: by
+ * the database's clock, since what is dropped is gone.
  */
+import { deleteExpiredMailEvents } from '#shared/campaigns/delete-expired-mail-events.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { databaseClock } from '#shared/db/database-clock.ts';
 import { dropExpiredPartitions, ensurePartitions, isLockTimeout } from '#shared/db/partitions.ts';
@@ -24,6 +25,8 @@ export async function keepPartitions(
   if (dropped.length > 0) logger.info({ dropped }, 'partitions dropped');
   const forgotten = await deleteExpiredKeys(sql, before, signal);
   if (forgotten > 0) logger.info({ forgotten }, 'business keys past retention forgotten');
+  const reports = await deleteExpiredMailEvents(sql, before, signal);
+  if (reports > 0) logger.info({ reports }, 'reports of mails past retention deleted');
   await deleteExpiredOccurrences(sql, before);
   const undone = [...missing, ...faults];
   const late = undone.filter(isLockTimeout);

@@ -1,0 +1,27 @@
+/**
+ * Retention of what was reported of mails: as long as their records. The counts of campaigns stay.
+ *
+ * They go in bounded statements, so that none holds many rows for long; what is left when the signal fires goes the next time.
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+
+const BATCH_ROWS = 5_000;
+
+/** Resolves to how many that came before `before` were removed. */
+export async function deleteExpiredMailEvents(
+  sql: Sql,
+  before: Date,
+  signal: AbortSignal,
+  batchRows: number = BATCH_ROWS,
+): Promise<number> {
+  let deleted = 0;
+  while (!signal.aborted) {
+    const { count } = await sql`
+      DELETE FROM mail_events WHERE (campaign_id, line, kind, event_key) IN (
+        SELECT campaign_id, line, kind, event_key FROM mail_events
+        WHERE received_at < ${before.toISOString()}::timestamptz ORDER BY received_at LIMIT ${batchRows}::int FOR UPDATE SKIP LOCKED)`;
+    deleted += count;
+    if (count < batchRows) break;
+  }
+  return deleted;
+}
