@@ -41,8 +41,8 @@ it('leaves most rounds of the event loop to others while they need it', async ()
   expect(inRounds.filter((slices) => slices === 0).length).toBeGreaterThan(inRounds.filter(Boolean).length * 5);
 });
 
-/** Of pieces of work of 10 ms: the most at once, and the shortest pause between two of them. */
-async function workedElsewhere(pieces: number): Promise<{ most: number; shortestPauseMs: number }> {
+/** Of pieces of work: the most at once, and the shortest pause between two of them. */
+async function workedElsewhere(pieces: number, pieceMs = 10): Promise<{ most: number; shortestPauseMs: number }> {
   let underWay = 0;
   let most = 0;
   let lastEnd = Number.NEGATIVE_INFINITY;
@@ -50,7 +50,7 @@ async function workedElsewhere(pieces: number): Promise<{ most: number; shortest
   const piece = async () => {
     most = Math.max(most, ++underWay);
     shortestPauseMs = Math.min(shortestPauseMs, performance.now() - lastEnd);
-    await sleep(10);
+    await sleep(pieceMs);
     lastEnd = performance.now();
     underWay -= 1;
   };
@@ -67,4 +67,9 @@ it('lets content keep another process busy for a part of the time only, while ot
   const { most, shortestPauseMs } = await workedElsewhere(5);
   expect(most).toBe(1);
   expect(shortestPauseMs).toBeGreaterThan(25);
+});
+
+it('rests from long work elsewhere as many times as long as from short work', async () => {
+  restForOthers(() => true);
+  expect((await workedElsewhere(2, 100)).shortestPauseMs).toBeGreaterThan(250);
 });

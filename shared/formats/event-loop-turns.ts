@@ -16,6 +16,8 @@ const LONGEST_TURN_MS = 5;
 /** Of the time that the loop was busy. */
 const RESTS = 3;
 const LONGEST_REST_MS = 100;
+/** Longer, as that process is as slow as everything is on a busy machine: shorter rests would leave it to this one. */
+const LONGEST_REST_ELSEWHERE_MS = 1_000;
 
 /** Of the whole process, as its event loop is. */
 const waiting: (() => void)[] = [];
@@ -49,7 +51,7 @@ export function inTurnElsewhere<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } finally {
-      if (hasOthers()) await sleep(Math.min(LONGEST_REST_MS, (performance.now() - began) * RESTS));
+      if (hasOthers()) await sleep(Math.min(LONGEST_REST_ELSEWHERE_MS, (performance.now() - began) * RESTS));
     }
   });
 }

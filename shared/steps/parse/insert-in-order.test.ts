@@ -23,7 +23,8 @@ it('sends short rows a thousand at a time', async () => {
 });
 
 it.each([
-  ['of 64 KiB', 65_536, 16],
+  ['of 8 KiB', 8_192, 16],
+  ['of 64 KiB', 65_536, 2],
   ['of 1 MiB', 1_048_576, 1],
   ['of 4 MiB', 4_194_304, 1],
 ])('sends rows %s before a batch holds more than their text is worth', async (_what, length, most) => {

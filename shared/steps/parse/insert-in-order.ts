@@ -9,8 +9,11 @@ import type { NewRecord, RecordStore } from '../record-store.ts';
 
 /** One statement's rows: more do not go faster and hold their locks longer. */
 const BATCH_ROWS = 1_000;
-/** Of all its values, in characters: a batch of long rows is sent before it has its rows, with one row more at the most. */
-const BATCH_TEXT = 1_048_576;
+/**
+ * Of all its values, in characters: a batch of long rows is sent before it has its rows, with one row more at the most. It keeps the database, and
+ * this process that writes it, busy for some milliseconds; others wait for no longer.
+ */
+const BATCH_TEXT = 131_072;
 /** What the name of a value takes: rows of hundreds of columns without text are long too. */
 const FIELD_TEXT = 16;
 
