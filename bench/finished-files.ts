@@ -1,4 +1,5 @@
 /** Files that ended, with their jobs, steps, attempts and audit events, so that the tables have the size of a fleet in use. */
+import { availableParallelism } from 'node:os';
 import type { Sql } from '#shared/db/connect-database.ts';
 
 const ROWS_AT_ONCE = 50_000;
@@ -13,29 +14,13 @@ export async function insertFinishedFiles(
   failedEvery = FAILED_EVERY,
 ): Promise<void> {
   if (count === 0) return;
-  const connection = await sql.reserve();
-  try {
-    // These rows are true by construction, and need not survive a crash of the benchmark.
-    await connection`SET session_replication_role = replica`;
-    await connection`SET synchronous_commit = off`;
-    for (let from = 1; from <= count; from += ROWS_AT_ONCE) {
-      await insertRows(connection, tenantId, {
-        from,
-        to: Math.min(count, from + ROWS_AT_ONCE - 1),
-        failedEvery,
-        hasHistory: true,
-      });
-    }
-    await connection`RESET ALL`;
-    await connection`VACUUM ANALYZE`;
-  } finally {
-    connection.release();
-  }
+  await insertRanges(sql, tenantId, { from: 1, to: count, failedEvery, hasHistory: true });
+  await sql`VACUUM ANALYZE`;
 }
 
 /**
  * Files with their jobs alone, without steps, attempts and audit: for tables of many millions. Numbers go on after `from`.
- * Indexes are made afterwards, as the rows of years are not put in one by one.
+ * Indexes are made afterwards, as the rows of years are not put in one by one; meanwhile nothing else may use the tables.
  */
 export async function insertFilesWithoutHistory(
   sql: Sql,
@@ -46,27 +31,50 @@ export async function insertFilesWithoutHistory(
   const indexes = await sql<{ name: string; definition: string }[]>`
     SELECT i.indexrelid::regclass::text AS name, pg_get_indexdef(i.indexrelid) AS definition FROM pg_index i
     WHERE i.indrelid IN ('files'::regclass, 'jobs'::regclass) AND NOT i.indisprimary AND NOT EXISTS (
-      SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)`;
-  const connection = await sql.reserve();
-  try {
-    await connection`SET session_replication_role = replica`;
-    await connection`SET synchronous_commit = off`;
-    await connection`SET maintenance_work_mem = '512MB'`;
-    for (const { name } of indexes) await connection`DROP INDEX ${connection.unsafe(name)}`;
-    for (let first = from; first <= to; first += 10 * ROWS_AT_ONCE) {
-      await insertRows(connection, tenantId, {
-        from: first,
-        to: Math.min(to, first + 10 * ROWS_AT_ONCE - 1),
-        failedEvery: FAILED_EVERY,
-        hasHistory: false,
-      });
+      SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)
+    ORDER BY i.indrelid, i.indnatts DESC`;
+  for (const { name } of indexes) await sql`DROP INDEX ${sql.unsafe(name)}`;
+  await insertRanges(sql, tenantId, { from, to, failedEvery: FAILED_EVERY, hasHistory: false });
+  const definitions = indexes.map(({ definition }) => definition);
+  await onConnections(sql, async (connection) => {
+    for (let next = definitions.shift(); next !== undefined; next = definitions.shift()) await connection.unsafe(next);
+  });
+  const tables = ['files', 'jobs'];
+  await onConnections(sql, async (connection) => {
+    for (let next = tables.shift(); next !== undefined; next = tables.shift())
+      await connection.unsafe(`VACUUM ANALYZE ${next}`);
+  });
+}
+
+async function insertRanges(sql: Sql, tenantId: string, { from, to, ...rest }: Numbers): Promise<void> {
+  let next = from;
+  await onConnections(sql, async (connection) => {
+    while (next <= to) {
+      const first = next;
+      next += ROWS_AT_ONCE;
+      await insertRows(connection, tenantId, { from: first, to: Math.min(to, next - 1), ...rest });
     }
-    for (const { definition } of indexes) await connection.unsafe(definition);
-    await connection`RESET ALL`;
-    await connection`VACUUM ANALYZE`;
-  } finally {
-    connection.release();
-  }
+  });
+}
+
+/** These rows are true by construction, and need not survive a crash of the benchmark. */
+async function onConnections(sql: Sql, work: (connection: Sql) => Promise<void>): Promise<void> {
+  await Promise.all(
+    Array.from({ length: availableParallelism() }, async () => {
+      const connection = await sql.reserve();
+      try {
+        await connection`SET session_replication_role = replica`;
+        await connection`SET synchronous_commit = off`;
+        // What one statement makes goes through memory from table to table.
+        await connection`SET work_mem = '256MB'`;
+        await connection`SET maintenance_work_mem = '512MB'`;
+        await work(connection);
+        await connection`RESET ALL`;
+      } finally {
+        connection.release();
+      }
+    }),
+  );
 }
 
 interface Numbers {

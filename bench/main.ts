@@ -47,7 +47,7 @@ program
   .command('growth')
   .description('files per second and the clocks of the sweeper, with empty tables and with many finished files')
   .option('--finished <count>', 'finished files and jobs in the tables', wholeNumber, 1_000_000)
-  .option('--with-history <count>', 'how many of them have steps, attempts and audit events', wholeNumber, 1_000_000)
+  .option('--with-history <count>', 'how many of them have steps, attempts and audit events', wholeNumber, 200_000)
   .option('--files <count>', 'files of a flood', positiveInteger, 1_000)
   .option('--floods <count>', 'floods to each fleet, in turn', positiveInteger, 4)
   .option('--rest <seconds>', 'for so long the clocks are read', positiveInteger, 30)
