@@ -283,11 +283,14 @@ function createClients(definition: PartnerDocument, secrets: SecretStore, addres
     { timeoutMs, maxBodyBytes = definition.maxReply }: { timeoutMs: number; maxBodyBytes?: number },
     create: typeof createUndiciClient,
   ): Promise<HttpClient> {
-    const [key, certificate, authority] = await Promise.all(
-      [tls?.key, tls?.certificate, tls?.authority].map((secret) =>
-        secret === undefined ? undefined : secrets.read(secret),
-      ),
-    );
+    const [key, certificate, authority] =
+      tls === undefined
+        ? []
+        : await Promise.all(
+            [tls.key, tls.certificate, tls.authority].map((secret) =>
+              secret === undefined ? undefined : secrets.read(secret),
+            ),
+          );
     const version = [key, certificate, authority].map((secret) => secret?.version ?? '').join('|');
     const known = held.get(name);
     if (known?.version === version) return known.client;

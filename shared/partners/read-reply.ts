@@ -28,11 +28,14 @@ function withoutPadding(text: string): string {
   return text.slice(0, end);
 }
 
+/** For nearly all replies: to make one costs more than to decode a short reply. */
+const UTF_8 = new TextDecoder('utf-8');
+
 function decodeText(body: Buffer, contentType: string | string[] | undefined): string {
   const [, named = 'utf-8'] = /;\s*charset="?([\w.:-]+)"?/i.exec(String(contentType ?? '')) ?? [];
   const label = marked(body) ?? named;
   try {
-    return new TextDecoder(label).decode(body);
+    return label === 'utf-8' ? UTF_8.decode(body) : new TextDecoder(label).decode(body);
   } catch {
     // A name that nobody knows; nearly all JSON is UTF-8 (RFC 8259, 8.1).
     return body.toString('utf8');

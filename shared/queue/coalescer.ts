@@ -13,7 +13,7 @@ export interface CoalescerOptions<Entry, Result> {
   /** For errors, e.g. `claim-jobs`. */
   readonly name?: string;
   /** Default 5. */
-  readonly lingerMs?: number;
+  readonly lingerMs?: number | undefined;
   /** Requests under way at once. Default 1, which gives the largest. */
   readonly concurrency?: number;
   /** Default 10, the limit of every SQS and SNS batch request. */

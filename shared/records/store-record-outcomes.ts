@@ -138,7 +138,6 @@ function storeSet(sql: Sql, outcomes: RecordOutcome[], worker: string): Promise<
       SELECT m.job_id, m.line, i."startedAt", m.tenant_id, i.generation, i.step, i."stepName", i.tries, i.outcome, i."httpStatus",
         i.code, i.cause, i.message, i."requestId", ${worker}, i."durationMs"
       FROM moved m JOIN input i ON i."jobId" = m.job_id AND i.line = m.line
-      WHERE i.outcome IS NOT NULL
-      ON CONFLICT DO NOTHING)
+      WHERE i.outcome IS NOT NULL)
     SELECT job_id AS "jobId", line::float8 AS line FROM moved`;
 }
