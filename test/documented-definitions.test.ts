@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { databaseDocumentSchema } from '#shared/definitions/database-schema.ts';
 import { parseRouteFiles } from '#shared/definitions/parse-route-files.ts';
 import { partnerDocumentSchema } from '#shared/definitions/partner-schema.ts';
+import { remoteDocumentSchema } from '#shared/definitions/remote-schema.ts';
 import { findCallFaults } from '#shared/definitions/routes/find-call-faults.ts';
 import { findStoreFaults } from '#shared/definitions/routes/find-store-faults.ts';
 import { routeDocumentSchema, tenantDocumentSchema } from '#shared/definitions/routes/route-schema.ts';
@@ -69,6 +70,7 @@ test.each([
   ],
   ['partners', partnerDocumentSchema, ['partners.md', 'targets.md']],
   ['stores', storeDocumentSchema, ['external-stores.md']],
+  ['remotes', remoteDocumentSchema, ['sources.md', 'http-sources.md']],
   ['databases', databaseDocumentSchema, ['targets.md']],
 ])('every option of %s is described', (_kind, schema, pages) => {
   const text = pages.flatMap((name) => page(name).match(/```.*?```|`[^`\n]+`/gs) ?? []).join('\n');

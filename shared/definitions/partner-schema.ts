@@ -18,8 +18,8 @@ const MINUTE_MS = 60_000;
 /** Each call under way holds its reply in memory. */
 const LARGEST_REPLY_BYTES = 16 * 1_024 * 1_024;
 
-const headerNameSchema = z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'must be the name of a header');
-const pathSchema = z.string().refine(isValuePath, { error: 'must be a path such as assignments.0.id' });
+export const headerNameSchema = z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'must be the name of a header');
+export const valuePathSchema = z.string().refine(isValuePath, { error: 'must be a path such as assignments.0.id' });
 const causeSchema = z.string().regex(/^[A-Z][A-Z0-9_]{1,62}$/, 'must be upper-case letters, digits and "_"');
 
 const httpUrlSchema = z.url({ protocol: /^https?$/ }).refine((url) => {
@@ -27,7 +27,7 @@ const httpUrlSchema = z.url({ protocol: /^https?$/ }).refine((url) => {
   return [username, password, search, hash].every((part) => part === '');
 }, 'must have no user, query or fragment');
 
-function templateSchema(compile: (source: string) => unknown) {
+export function templateSchema(compile: (source: string) => unknown) {
   return z.string().superRefine((source, context) => {
     try {
       compile(source);
@@ -38,7 +38,7 @@ function templateSchema(compile: (source: string) => unknown) {
   });
 }
 
-const jsonTemplateSchema: z.ZodType<JsonTemplate> = z.lazy(() =>
+export const jsonTemplateSchema: z.ZodType<JsonTemplate> = z.lazy(() =>
   z.union([
     templateSchema((source) => compileJson(source)),
     z.number(),
@@ -49,7 +49,7 @@ const jsonTemplateSchema: z.ZodType<JsonTemplate> = z.lazy(() =>
   ]),
 );
 
-const authSchema = z.discriminatedUnion('type', [
+export const authSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('none') }),
   /** The secret's text in a header, after a prefix such as `Bearer `. */
   z.strictObject({
@@ -67,6 +67,10 @@ const authSchema = z.discriminatedUnion('type', [
     audience: z.string().max(500).optional(),
     /** Where id and secret go. */
     credentials: z.enum(['basic', 'body']).default('basic'),
+    /** Secret with a refresh token of an account: it is exchanged in place of the client's own credentials (RFC 6749, 6). */
+    refreshToken: secretNameSchema.optional(),
+    /** Further fields of the request for a token. */
+    parameters: z.record(z.string().max(100), z.string().max(500)).optional(),
   }),
   /** Over `<timestamp>.<method>.<path and query>.<hash of the body>`, hexadecimal. */
   z.strictObject({
@@ -92,7 +96,7 @@ const scalarSchema = z.union([z.string().max(200), z.number(), z.boolean(), z.nu
 const whenSchema = z.strictObject({
   status: statusSchema.optional(),
   /** Each path has the value, or one of the values. */
-  body: z.record(pathSchema, z.union([scalarSchema, z.array(scalarSchema).min(1).max(50)])).default({}),
+  body: z.record(valuePathSchema, z.union([scalarSchema, z.array(scalarSchema).min(1).max(50)])).default({}),
 });
 
 /** The first rule that fits is taken. */
@@ -104,8 +108,8 @@ const judgingRuleSchema = z
     final: z.boolean().default(false),
     cause: causeSchema.optional(),
     /** Where the partner's own code and words stand in the reply. */
-    codeFrom: pathSchema.optional(),
-    messageFrom: pathSchema.optional(),
+    codeFrom: valuePathSchema.optional(),
+    messageFrom: valuePathSchema.optional(),
   })
   .refine((rule) => !rule.final || rule.is === 'business-failure', {
     error: 'only a business failure can be final',
@@ -136,9 +140,9 @@ const operationSchema = z
     timeout: durationSchema({ minMs: 10, maxMs: 5 * MINUTE_MS }).optional(),
     judge: z.array(judgingRuleSchema).max(50).default([]),
     /** Names for later steps and the results file, from the reply of a success. */
-    output: z.record(z.string().regex(/^[A-Za-z_]\w{0,63}$/), pathSchema).default({}),
+    output: z.record(z.string().regex(/^[A-Za-z_]\w{0,63}$/), valuePathSchema).default({}),
     /** The one of `output` that the partner knows the call by. */
-    referenceFrom: pathSchema.optional(),
+    referenceFrom: valuePathSchema.optional(),
   })
   .refine(({ method, body, file }) => method !== 'GET' || (body === undefined && file === undefined), {
     error: 'a GET has no body',

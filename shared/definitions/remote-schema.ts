@@ -10,8 +10,16 @@
 import { z } from 'zod';
 import { durationSchema } from '#shared/definitions/duration.ts';
 import { idSchema, secretNameSchema } from '#shared/definitions/name-schemas.ts';
+import {
+  authSchema,
+  headerNameSchema,
+  jsonTemplateSchema,
+  templateSchema,
+  valuePathSchema,
+} from '#shared/definitions/partner-schema.ts';
 import { UNSAFE_IN_NAMES } from '#shared/definitions/routes/canonical-key.ts';
 import { sizeSchema } from '#shared/definitions/size.ts';
+import { compilePath, compileText } from '#shared/partners/request-template.ts';
 
 const SECOND_MS = 1_000;
 const MOST_PATH_BYTES = 1_024;
@@ -139,19 +147,78 @@ const azureBlobRemoteSchema = z
         });
   });
 
+const scalarSchema = z.union([z.string().max(200), z.number(), z.boolean()]);
+
+/** Templates know `meta` (`directory`, `folder`: without its slashes, `path`, `name`, `next`), and `record`: the entry as it was listed. */
+const httpRequestSchema = z.strictObject({
+  method: z.enum(['GET', 'POST', 'DELETE']).default('GET'),
+  /** Another server of the same partner; it is shown who we are too. */
+  host: hostSchema.optional(),
+  path: templateSchema(compilePath).refine((path) => path.startsWith('/'), { error: 'must begin with "/"' }),
+  query: z.record(z.string().max(100), templateSchema(compileText)).default({}),
+  headers: z.record(headerNameSchema, templateSchema(compileText)).default({}),
+  body: jsonTemplateSchema.optional(),
+});
+export type HttpFileRequest = z.output<typeof httpRequestSchema>;
+
+const httpListSchema = z.strictObject({
+  ...httpRequestSchema.shape,
+  /** Where the entries are in the reply; the reply itself when absent. */
+  entries: valuePathSchema.optional(),
+  name: valuePathSchema.default('name'),
+  size: valuePathSchema.default('size'),
+  modifiedAt: valuePathSchema.optional(),
+  /** Entries with these values are files. */
+  only: z.record(valuePathSchema, scalarSchema).default({}),
+  /** Entries that have this are files; `size` when absent. */
+  onlyWith: valuePathSchema.optional(),
+  /** How the next page is found: by a token, `{{ meta.next }}`, or by a member of the reply that has its whole URL. */
+  next: z
+    .union([
+      z.strictObject({ token: valuePathSchema, while: valuePathSchema.optional() }),
+      z.strictObject({ link: z.string().min(1).max(100) }),
+    ])
+    .optional(),
+  /** The request for further pages, where it is another one. */
+  more: httpRequestSchema.optional(),
+});
+
+/** An HTTP API that lists files and gives them: Box, Drive, OneDrive, Dropbox and others. */
+const httpRemoteSchema = z.strictObject({
+  ...shared,
+  type: z.literal('http'),
+  /** For people: who we are there is said by `auth`. */
+  user: z.string().max(256).default(''),
+  auth: authSchema.refine(({ type }) => type !== 'hmac', { error: 'hmac is for calls of partners only' }),
+  tls: z.strictObject(certificates).default({ minVersion: 'TLSv1.2' }),
+  list: httpListSchema,
+  /** The bytes of one file; `Range` is added. */
+  fetch: httpRequestSchema,
+  /** One entry, as `list` gives it; the directory is listed again where it is absent. */
+  entry: httpRequestSchema.optional(),
+  remove: httpRequestSchema.optional(),
+  /** Hosts, or such as `*.example.com`, that `fetch` may be redirected to; they learn nothing of who we are. */
+  redirects: z
+    .array(z.string().regex(/^(?:\*\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+$/, 'must be a host, or such as *.example.com'))
+    .max(20)
+    .default([]),
+});
+
 export const remoteDocumentSchema = z.discriminatedUnion(
   'type',
-  [sftpRemoteSchema, ftpsRemoteSchema, webdavRemoteSchema, azureBlobRemoteSchema],
+  [sftpRemoteSchema, ftpsRemoteSchema, webdavRemoteSchema, azureBlobRemoteSchema, httpRemoteSchema],
   {
-    error: (issue) => (issue.code === 'invalid_union' ? 'type must be sftp, ftps, webdav or azure-blob' : undefined),
+    error: (issue) =>
+      issue.code === 'invalid_union' ? 'type must be sftp, ftps, webdav, azure-blob or http' : undefined,
   },
 );
 export type RemoteDocument = z.output<typeof remoteDocumentSchema>;
 export type SftpRemote = Extract<RemoteDocument, { readonly type: 'sftp' }>;
 export type WebdavRemote = Extract<RemoteDocument, { readonly type: 'webdav' }>;
 export type AzureBlobRemote = Extract<RemoteDocument, { readonly type: 'azure-blob' }>;
+export type HttpRemote = Extract<RemoteDocument, { readonly type: 'http' }>;
 /** Spoken over HTTPS. */
-export type HttpsRemote = WebdavRemote | AzureBlobRemote;
+export type HttpsRemote = WebdavRemote | AzureBlobRemote | HttpRemote;
 export type FtpsRemote = Extract<RemoteDocument, { readonly type: 'ftps' }>;
 
 export function portOf(remote: RemoteDocument): number {

@@ -140,7 +140,7 @@ function isGzip([first, second]: Buffer): boolean {
 }
 
 /** Node's names of what is wrong with the other side's certificate. Only the words depend on it: nothing was sent either way. */
-function isCertificateFault(error: unknown): boolean {
+export function isCertificateFault(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return /CERT|SIGNATURE|ISSUER|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH|HOSTNAME_MISMATCH|CRL/.test(code);
 }

@@ -91,10 +91,11 @@ export function createOAuthTokens({ settings, secrets, client, now }: OAuthToken
   let asking: Promise<TokenAnswer> | undefined;
 
   async function ask(secret: Secret): Promise<TokenAnswer> {
+    const refresh = settings.refreshToken === undefined ? undefined : await secrets.read(settings.refreshToken);
     const outcome = await client.send({
       method: 'POST',
       url: new URL(settings.tokenUrl),
-      ...tokenRequest(settings, secret),
+      ...tokenRequest(settings, secret, refresh),
     });
     const fail = (isAway: boolean, message: string): TokenAnswer => {
       const failures = failure?.secretVersion === secret.version ? failure.failures + 1 : 1;
@@ -136,8 +137,12 @@ export function createOAuthTokens({ settings, secrets, client, now }: OAuthToken
   };
 }
 
-function tokenRequest(settings: OAuthSettings, secret: Secret) {
-  const form = new URLSearchParams({ grant_type: 'client_credentials' });
+function tokenRequest(settings: OAuthSettings, secret: Secret, refresh: Secret | undefined) {
+  const grant =
+    refresh === undefined
+      ? { grant_type: 'client_credentials' }
+      : { grant_type: 'refresh_token', refresh_token: refresh.text };
+  const form = new URLSearchParams({ ...settings.parameters, ...grant });
   if (settings.scope !== undefined) form.set('scope', settings.scope);
   if (settings.audience !== undefined) form.set('audience', settings.audience);
   const headers: Record<string, string> = {

@@ -133,6 +133,8 @@ export async function renewPulls(
     locked AS (
       SELECT p.id FROM pulls p JOIN input i USING (id)
       WHERE p.epoch = i.epoch AND p.lease_until > now() ORDER BY p.id FOR UPDATE OF p)
-    UPDATE pulls SET lease_until = now() + ${leaseMs}::int * interval '1 ms' WHERE id IN (SELECT id FROM locked) RETURNING id`;
+    -- Whoever triggers one that runs changes nothing, and it is shown as what it is.
+    UPDATE pulls SET lease_until = now() + ${leaseMs}::int * interval '1 ms', status = 'RUNNING'
+    WHERE id IN (SELECT id FROM locked) RETURNING id`;
   return rows.map(({ id }) => id);
 }

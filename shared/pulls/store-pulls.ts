@@ -39,7 +39,7 @@ export async function notePullStage(
   identity?: PullIdentity,
 ): Promise<void> {
   const rows = await sql`
-    UPDATE pulls SET transfer_stage = ${stage}, updated_at = now(),
+    UPDATE pulls SET status = 'RUNNING', transfer_stage = ${stage}, updated_at = now(),
       identity = CASE WHEN ${identity !== undefined} THEN ${toJsonb(identity ?? null)}::text::jsonb ELSE identity END
     WHERE id = ${id} AND epoch = ${epoch} AND lease_until IS NOT NULL RETURNING id`;
   if (rows.length === 0) throw lost(id);

@@ -1,5 +1,8 @@
 /** What faulty FTPS servers do to a client, row by row: each ends in its own error, in time, and nothing of what the server said is in it. */
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
+import { remoteDocumentSchema } from '#shared/definitions/remote-schema.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import {
   type FtpsScript,
@@ -142,6 +145,28 @@ test.each<[string, FtpsScript, string]>([
   expect(String(error)).not.toContain(SAID);
   // One try, whatever it was.
   expect(server?.commands.filter((command) => command.startsWith('PASS'))).toHaveLength(1);
+});
+
+test.each<[string, (socket: Socket) => void, string]>([
+  ['ends', (socket) => socket.once('data', () => socket.destroy()), 'REMOTE_UNREACHABLE'],
+  ['answers with what is not TLS', (socket) => socket.once('data', () => socket.end(SAID)), 'REMOTE_PROTOCOL'],
+])('a handshake that the server %s is no matter of trust', async (_name, onSocket, code) => {
+  const broken = createServer((socket) => onSocket(socket.on('error', () => {})));
+  broken.listen(0, '127.0.0.1');
+  await once(broken, 'listening');
+  server = await startScriptedFtpsServer({});
+  const store = { read: async () => ({ text: 'hush', version: '1' }) };
+  for (const type of ['ftps', 'webdav']) {
+    const tls = { ...(type === 'ftps' && { mode: 'implicit' }), pins: [`sha256/${'A'.repeat(43)}=`] };
+    const { port } = broken.address() as AddressInfo;
+    const { limits: _limits, timeouts: _timeouts, ...fields } = server.remote;
+    const remote = remoteDocumentSchema.parse({ ...fields, type, port, tls, timeouts: { connect: '5s', stall: '1s' } });
+    const opened = openRemote(remote, await readRemoteSecrets(remote, store), {
+      guard: createAddressGuard({ allow: ['127.0.0.0/8'] }),
+    });
+    await expect(opened).rejects.toMatchObject({ code });
+  }
+  broken.close();
 });
 
 test('226 after a part of the file is no error here: who reads compares with the size', async () => {

@@ -21,6 +21,10 @@ export interface RemoteSecrets {
   readonly authority?: string | undefined;
   readonly accountKey?: string | undefined;
   readonly sas?: string | undefined;
+  /** Of `auth`. */
+  readonly secret?: string | undefined;
+  readonly clientSecret?: string | undefined;
+  readonly refreshToken?: string | undefined;
 }
 
 export interface OpenRemoteOptions {
@@ -52,6 +56,12 @@ function secretNamesOf(remote: RemoteDocument): Readonly<Record<string, string |
     return { password: remote.password, privateKey: remote.privateKey, passphrase: remote.passphrase };
   const { authority } = remote.tls;
   if (remote.type === 'azure-blob') return { accountKey: remote.accountKey, sas: remote.sas, authority };
+  if (remote.type === 'http') {
+    const { auth } = remote;
+    if (auth.type === 'static') return { secret: auth.secret, authority };
+    if (auth.type !== 'oauth2-client-credentials') return { authority };
+    return { clientSecret: auth.clientSecret, refreshToken: auth.refreshToken, authority };
+  }
   return { password: remote.password, authority };
 }
 
@@ -81,6 +91,10 @@ async function openConnection(
   if (remote.type === 'azure-blob') {
     const { openAzureBlobConnection } = await import('./azure-blob/open-azure-blob-connection.ts');
     return await openAzureBlobConnection(remote, secrets, options);
+  }
+  if (remote.type === 'http') {
+    const { openHttpConnection } = await import('./http/open-http-connection.ts');
+    return await openHttpConnection(remote, secrets, options);
   }
   const withPassword = { ...secrets, password: secrets.password ?? '' };
   if (remote.type === 'webdav') {

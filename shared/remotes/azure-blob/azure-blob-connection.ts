@@ -110,7 +110,7 @@ export class AzureBlobConnection implements RemoteConnection {
   }
 
   read(path: string, offset = 0): AsyncIterable<Uint8Array> {
-    return this.#requests.read(this.#target(path), offset, 'x-ms-range');
+    return this.#requests.read({ target: this.#target(path), range: 'x-ms-range' }, offset);
   }
 
   async write(path: string, body: AsyncIterable<Uint8Array>, { offset = 0 }: WriteOptions = {}): Promise<number> {

@@ -16,7 +16,7 @@ import { RemoteError } from '../remote-error.ts';
 import { FtpsConnection } from './ftps-connection.ts';
 import { openDataConnection } from './open-data-connection.ts';
 import { trustOf } from './trust-certificate.ts';
-import { untrusted } from './untrusted.ts';
+import { handshakeFailed, untrusted } from './untrusted.ts';
 
 export interface FtpsSecrets {
   readonly password: string;
@@ -98,11 +98,7 @@ export async function openFtpsConnection(
         throw new RemoteError('auth-failed', 'the server does not accept user and password', { reply: error.code });
       throw new RemoteError('protocol', 'the server refuses what FTPS needs', { reply: error.code });
     }
-    if (doing === 'secure') {
-      const shown = trust.shown();
-      if (shown !== undefined) options.onIdentity?.({ ...shown, isTrusted: false });
-      throw untrusted(shown, reasonOf(error));
-    }
+    if (doing === 'secure') throw handshakeFailed(error, { shown: trust.shown(), onIdentity: options.onIdentity });
     throw new RemoteError('unreachable', `${place.host}:${place.port} closed the connection (${reasonOf(error)})`);
   } finally {
     signal.removeEventListener('abort', onAbort);

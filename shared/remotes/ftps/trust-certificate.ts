@@ -15,7 +15,10 @@ export interface Trust {
 }
 
 /** `authority`: PEM. */
-export function trustOf({ host, tls }: FtpsRemote | HttpsRemote, authority: string | undefined): Trust {
+export function trustOf(
+  { host, tls }: Pick<FtpsRemote | HttpsRemote, 'host' | 'tls'>,
+  authority: string | undefined,
+): Trust {
   const { pins, minVersion } = tls;
   const isPinnedOnly = pins !== undefined && authority === undefined;
   let last: Omit<RemoteIdentity, 'isTrusted'> | undefined;

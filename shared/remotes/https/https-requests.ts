@@ -1,6 +1,6 @@
 /** Requests to one HTTPS server with files, whatever is spoken over it: what goes wrong becomes a `RemoteError`, and no redirect is followed. */
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Client, Dispatcher } from 'undici';
+import type { Agent, Dispatcher } from 'undici';
 import type { RemoteFile, RemoteIdentity } from '../remote-connection.ts';
 import { RemoteError, type RemoteFault } from '../remote-error.ts';
 import type { HttpsClient } from './open-https-client.ts';
@@ -9,6 +9,11 @@ export interface HttpsRequest {
   readonly method: string;
   /** Path and query, encoded. */
   readonly target: string;
+  readonly origin?: string | undefined;
+  /** Of another server that may be shown who we are. */
+  readonly isAuthorized?: boolean | undefined;
+  /** A redirection is a reply, and not followed. */
+  readonly takesRedirects?: boolean | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array | AsyncIterable<Uint8Array> | undefined;
 }
@@ -21,9 +26,15 @@ export interface HttpsRequestsOptions extends HttpsClient {
   readonly faultOf: (status: number, headers: IncomingHttpHeaders) => RemoteFault | undefined;
 }
 
+export interface HttpsRead extends Omit<HttpsRequest, 'method'> {
+  readonly method?: string;
+  readonly range?: 'range' | 'x-ms-range';
+  readonly ask?: (request: HttpsRequest) => Promise<HttpsReply>;
+}
+
 export class HttpsRequests {
   readonly origin: string;
-  readonly #client: Client;
+  readonly #client: Agent;
   readonly #identity: () => RemoteIdentity | undefined;
   readonly #authorize: HttpsRequestsOptions['authorize'];
   readonly #faultOf: HttpsRequestsOptions['faultOf'];
@@ -54,18 +65,20 @@ export class HttpsRequests {
 
   /** Resolves to a reply below 300, or to a 416. */
   async ask(doing: string, request: HttpsRequest): Promise<HttpsReply> {
-    const { method, target, headers = {}, body } = request;
+    const { method, target, origin = this.origin, headers = {}, body } = request;
+    const isShown = origin === this.origin || request.isAuthorized === true;
     let reply: HttpsReply;
     try {
       reply = await this.#client.request({
-        ...{ method: method as Dispatcher.HttpMethod, path: target, body: (body as never) ?? null },
-        headers: { ...headers, ...this.#authorize(request) },
+        ...{ origin, method: method as Dispatcher.HttpMethod, path: target, body: (body as never) ?? null },
+        headers: { ...headers, ...(isShown && this.#authorize(request)) },
       });
     } catch (error) {
       throw this.#lost(doing, error);
     }
     const { statusCode } = reply;
     if (statusCode < 300 || statusCode === 416) return reply;
+    if (statusCode < 400 && request.takesRedirects === true) return reply;
     await reply.body.dump();
     throw new RemoteError(this.#faultOf(statusCode, reply.headers) ?? 'refused', `could not ${doing}`, {
       reply: statusCode,
@@ -87,11 +100,19 @@ export class HttpsRequests {
     }
   }
 
-  /** The bytes of a file from `offset` on, whether the server gives ranges or only the whole. `range`: the header that asks for it. */
-  async *read(target: string, offset: number, range: 'range' | 'x-ms-range' = 'range'): AsyncIterable<Uint8Array> {
-    const doing = 'read the file';
-    const headers = { 'accept-encoding': 'identity', ...(offset > 0 && { [range]: `bytes=${offset}-` }) };
-    const { statusCode, headers: replied, body } = await this.ask(doing, { method: 'GET', target, headers });
+  /**
+   * The bytes of a file from `offset` on, whether the server gives ranges or only the whole. `range`: the header that asks for it. `ask`: in
+   * place of a plain request.
+   */
+  async *read(
+    { range = 'range', ask = (request) => this.ask('read the file', request), ...request }: HttpsRead,
+    offset: number,
+  ): AsyncIterable<Uint8Array> {
+    const headers = {
+      ...request.headers,
+      ...{ 'accept-encoding': 'identity', ...(offset > 0 && { [range]: `bytes=${offset}-` }) },
+    };
+    const { statusCode, headers: replied, body } = await ask({ method: 'GET', ...request, headers });
     if (statusCode === 416) return await body.dump();
     // What was stored with an encoding is given as it is stored, since no other was asked for.
     const isEncoded = range === 'range' && ![undefined, 'identity'].includes(replied['content-encoding'] as string);
@@ -105,7 +126,7 @@ export class HttpsRequests {
       body.destroy();
       throw new RemoteError('protocol', 'the server gives another part of the file than was asked for');
     }
-    for await (const piece of this.received(doing, body)) {
+    for await (const piece of this.received('read the file', body)) {
       const left = piece.subarray(Math.min(piece.length, offset - skipped));
       skipped += piece.length - left.length;
       if (left.length > 0) yield left;

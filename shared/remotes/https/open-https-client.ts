@@ -1,19 +1,21 @@
 /**
- * A client of one HTTPS server with files.
+ * A client of one HTTPS server with files, and of others that it names.
  *
- * 1. The certificate is judged before anything is sent, on every socket that is opened.
+ * 1. The certificate is judged before anything is sent, on every socket that is opened. Pinned keys are those of the server itself.
  * 2. One request at a time; what makes no progress for `timeouts.stall` is ended, a long transfer that goes on is not.
  */
 import { once } from 'node:events';
 import { type TLSSocket, connect as tlsConnect } from 'node:tls';
-import { type buildConnector, Client } from 'undici';
+import { Agent, type buildConnector } from 'undici';
 import { type HttpsRemote, portOf } from '#shared/definitions/remote-schema.ts';
 import type { AddressGuard } from '#shared/http/address-guard.ts';
-import { connectSocket, reasonOf } from '../connect-socket.ts';
+import { connectSocket, type SocketPlace } from '../connect-socket.ts';
 import { trustOf } from '../ftps/trust-certificate.ts';
-import { untrusted } from '../ftps/untrusted.ts';
+import { handshakeFailed, untrusted } from '../ftps/untrusted.ts';
 import type { RemoteIdentity } from '../remote-connection.ts';
 import { RemoteError } from '../remote-error.ts';
+
+const HTTPS_PORT = 443;
 
 export interface OpenHttpsOptions {
   readonly guard: AddressGuard;
@@ -22,7 +24,7 @@ export interface OpenHttpsOptions {
 }
 
 export interface HttpsClient {
-  readonly client: Client;
+  readonly client: Agent;
   readonly origin: string;
   /** Of the last socket. */
   readonly identity: () => RemoteIdentity | undefined;
@@ -36,11 +38,14 @@ export async function openHttpsClient<Opened>(
   logIn: (client: HttpsClient) => Promise<Opened>,
 ): Promise<Opened> {
   const { connect: connectMs, stall: stallMs } = remote.timeouts;
-  const place = { host: remote.host, port: portOf(remote) };
-  const trust = trustOf(remote, authority);
+  const { host: ownHost } = remote;
+  const ownTrust = trustOf(remote, authority);
   let identity: RemoteIdentity | undefined;
 
-  async function openSocket(deadline: AbortSignal): Promise<TLSSocket> {
+  async function openSocket(place: SocketPlace, deadline: AbortSignal): Promise<TLSSocket> {
+    const isOwn = place.host === ownHost;
+    const { pins: _pins, ...unpinned } = remote.tls;
+    const trust = isOwn ? ownTrust : trustOf({ host: place.host, tls: unpinned }, authority);
     const socket = await connectSocket(place, { guard, signal: deadline });
     const secured = tlsConnect({ ...trust.tls, socket, ALPNProtocols: ['http/1.1'] });
     try {
@@ -48,28 +53,30 @@ export async function openHttpsClient<Opened>(
     } catch (error) {
       socket.destroy();
       if (deadline.aborted) throw new RemoteError('unreachable', `${place.host}:${place.port} did not answer in time`);
-      const shown = trust.shown();
-      if (shown !== undefined) onIdentity?.({ ...shown, isTrusted: false });
-      throw untrusted(shown, reasonOf(error));
+      throw handshakeFailed(error, { shown: trust.shown(), onIdentity: isOwn ? onIdentity : undefined });
     }
-    identity = trust.judge(secured);
-    onIdentity?.(identity);
-    if (identity.isTrusted) return secured;
+    const judged = trust.judge(secured);
+    if (isOwn) {
+      identity = judged;
+      onIdentity?.(judged);
+    }
+    if (judged.isTrusted) return secured;
     secured.destroy();
-    throw untrusted(identity);
+    throw untrusted(judged);
   }
 
-  const connector: buildConnector.connector = (_to, done) => {
-    openSocket(AbortSignal.timeout(connectMs)).then(
+  const connector: buildConnector.connector = ({ hostname, port }, done) => {
+    const place = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || HTTPS_PORT) };
+    openSocket(place, AbortSignal.timeout(connectMs)).then(
       (socket) => done(null, socket),
       (error: Error) => done(error, null),
     );
   };
-  const host = place.host.includes(':') ? `[${place.host}]` : place.host;
-  const origin = new URL(`https://${host}:${place.port}`).origin;
-  const client = new Client(origin, {
+  const host = ownHost.includes(':') ? `[${ownHost}]` : ownHost;
+  const origin = new URL(`https://${host}:${portOf(remote)}`).origin;
+  const client = new Agent({
     connect: connector,
-    ...{ headersTimeout: stallMs, bodyTimeout: stallMs, pipelining: 1 },
+    ...{ headersTimeout: stallMs, bodyTimeout: stallMs, pipelining: 1, connections: 1 },
   });
   const onAbort = (): void => void client.destroy();
   signal?.addEventListener('abort', onAbort, { once: true });

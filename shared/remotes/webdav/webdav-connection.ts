@@ -83,7 +83,7 @@ export class WebdavConnection implements RemoteConnection {
   }
 
   read(path: string, offset = 0): AsyncIterable<Uint8Array> {
-    return this.#requests.read(encodedPath(path), offset);
+    return this.#requests.read({ target: encodedPath(path) }, offset);
   }
 
   async write(
