@@ -60,7 +60,32 @@ test('partners are applied with the address at which the gateway of this home st
   }
 });
 
-test('a home that has had the examples gets none', async () => {
-  await writeFile(join(home, 'examples-sent'), '');
-  expect(await prepareExamples(home)).toBeUndefined();
+test('a home that has had the examples gets none; with other ports, what nobody changed gets these', async () => {
+  const examples = await prepareExamples(home, 9_180);
+  const sql = connectLauncher(database.url);
+  try {
+    await ensureTenants(sql, home, examples!.tenants);
+    await examples!.applyDefinitions(database.url);
+    await writeFile(join(home, 'examples-sent'), '9180\n');
+    expect(await prepareExamples(home, 9_180)).toBeUndefined();
+
+    await sql`UPDATE remotes SET definition_hash = 'changed', definition = jsonb_set(definition, '{port}', '22') WHERE name = 'bank'`;
+    const moved = await prepareExamples(home, 9_280);
+    expect(moved?.tenants).toEqual([]);
+    await moved!.applyDefinitions(database.url);
+    const ports = await sql`
+      SELECT name, (definition ->> 'port')::int AS port, version FROM remotes WHERE tenant_id = 'fsa' ORDER BY name`;
+    expect(ports.map(({ name, port }) => [name, port])).toEqual([
+      ['bank', 22],
+      ['fsa-ftps', 9_296],
+      ['fsa-ftps-old-password', 9_296],
+      ['fsa-sftp', 9_289],
+    ]);
+    expect(
+      await sql`SELECT version FROM routes r JOIN route_versions v ON v.route_id = r.id WHERE v.version > 1`,
+    ).toEqual([]);
+    expect(await prepareExamples(home, 9_280)).toBeUndefined();
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
 });

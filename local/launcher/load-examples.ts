@@ -6,7 +6,8 @@
  * 2. A home takes them once. A marker is written when all were sent; a start that was cut off before sends them again, which
  *    is an overwrite, hence new files.
  * 3. Partners are written with the gateway's address of the default ports, so that they can be applied by hand as they stand; with other
- *    ports its own address takes that place. So do the ports of remotes, and the host key of this home's file server.
+ *    ports its own address takes that place. So do the ports of remotes and databases, and the host key of this home's file server. A home that
+ *    is started with other ports than before has them changed, in those definitions that nobody else has changed.
  * 4. `examples/<tenant>/partner-files/` is what that partner's own server has. One pull is asked for that succeeds, and one that does not.
  * 5. `examples/globex-bank/campaign/` is sent once after the files; one that fails is told of, and not sent again.
  * 6. The start waits for none of it: files are sent, and the database to load into is made, once the fleet is ready.
@@ -54,15 +55,28 @@ const EXAMPLE_PULLS = [
 ];
 const ACTOR = 'examples';
 
-/** Undefined when the home has had them. @throws LongshoreError `CONFIG_INVALID` naming each fault of an example. */
+/** Undefined when the home has had them, with these ports. @throws LongshoreError `CONFIG_INVALID` naming each fault of an example. */
 export async function prepareExamples(home: string, portBase = DEFAULT_BASE): Promise<Examples | undefined> {
   const marker = join(home, 'examples-sent');
-  if (existsSync(marker)) return undefined;
+  const sentWith = existsSync(marker) ? Number(await readFile(marker, 'utf8')) || DEFAULT_BASE : undefined;
+  if (sentWith === portBase) return undefined;
   const directories = (await readdir(EXAMPLES, { withFileTypes: true })).filter((entry) => entry.isDirectory());
   const paths = directories
     .flatMap(({ name }) => DEFINITIONS.map((definition) => join(EXAMPLES, name, definition)))
     .filter((path) => existsSync(path));
   const documents = await readDocuments(paths, (text) => placed(text, home, portBase));
+  const note = () => writeFile(marker, `${portBase}\n`, { mode: 0o600 });
+  if (sentWith !== undefined) {
+    const before = await readDocuments(paths, (text) => placed(text, home, sentWith));
+    return {
+      tenants: [],
+      async applyDefinitions(databaseUrl) {
+        await applyDefinitions(databaseUrl, documents, before);
+        await note();
+      },
+      async send() {},
+    };
+  }
   return {
     tenants: documents.flatMap(({ document }) => (document.kind === 'tenant' ? [document] : [])),
     applyDefinitions: async (databaseUrl) => {
@@ -82,7 +96,7 @@ export async function prepareExamples(home: string, portBase = DEFAULT_BASE): Pr
       if (access !== undefined)
         await sendFiles({ ...endpoints.sftp, access, directory: await makeContentExamples(home) });
       await requestExamplePulls(endpoints.postgres);
-      await writeFile(marker, '', { mode: 0o600 });
+      await note();
       const told = await sendExampleCampaign(endpoints, join(EXAMPLES, 'globex-bank', 'campaign'));
       if (told !== undefined) print(told);
     },
@@ -136,10 +150,21 @@ async function readDocuments(
   throw new LongshoreError('CONFIG_INVALID', `The examples have faults:\n  ${faults.join('\n  ')}`);
 }
 
-async function applyDefinitions(databaseUrl: string, documents: readonly ParsedDocument[]): Promise<void> {
+/** `before`: of the same files; only what is in force as it was there is changed. */
+async function applyDefinitions(
+  databaseUrl: string,
+  documents: readonly ParsedDocument[],
+  before?: readonly ParsedDocument[],
+): Promise<void> {
   const sql = connectLauncher(databaseUrl);
   try {
-    const owned = documents.flatMap(({ document, ...entry }) =>
+    const inForce = before === undefined ? undefined : await hashesInForce(sql);
+    const changes = documents.filter(
+      ({ definitionHash }, index) =>
+        inForce === undefined ||
+        (before?.[index]?.definitionHash !== definitionHash && inForce.has(before?.[index]?.definitionHash ?? '')),
+    );
+    const owned = changes.flatMap(({ document, ...entry }) =>
       document.kind === 'tenant' ? [] : [{ ...entry, document }],
     );
     const inOrder = [
@@ -154,4 +179,13 @@ async function applyDefinitions(databaseUrl: string, documents: readonly ParsedD
   } finally {
     await sql.end({ timeout: 5 });
   }
+}
+
+/** Of the kinds that name ports. */
+async function hashesInForce(sql: ReturnType<typeof connectLauncher>): Promise<ReadonlySet<string>> {
+  const rows = await sql<{ hash: string }[]>`
+    SELECT definition_hash AS hash FROM partners WHERE removed_at IS NULL
+    UNION ALL SELECT definition_hash FROM remotes WHERE removed_at IS NULL
+    UNION ALL SELECT definition_hash FROM databases WHERE removed_at IS NULL`;
+  return new Set(rows.map(({ hash }) => hash));
 }
