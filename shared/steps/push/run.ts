@@ -161,7 +161,7 @@ interface Preparing {
 }
 
 async function prepare(context: Context, { connection, paths, left }: Preparing): Promise<Prepared<PushFacts>> {
-  const { options, object, idempotencyKey } = context;
+  const { options, object, idempotencyKey, step } = context;
   const places = placesOf(options, factsOfFile(context), paths);
   if (!places.ok) {
     const message = `The file may not be pushed: ${places.message}.`;
@@ -184,7 +184,8 @@ async function prepare(context: Context, { connection, paths, left }: Preparing)
   }
   if (options.temp === 'none') return { type: 'prepared', facts: common };
   const temp = tempNameOf(places.path, idempotencyKey);
-  const there = await connection.stat(temp);
+  // The name is this effect's own: before its first try nothing has it.
+  const there = left === undefined && step.isFirstTry ? undefined : await connection.stat(temp);
   // What an earlier try found whole is whole.
   const isWhole = left?.temp === temp && there?.sizeBytes === object.sizeBytes;
   const offset = goOnAt(there?.sizeBytes ?? 0, object.sizeBytes, connection);
