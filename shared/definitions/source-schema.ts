@@ -82,8 +82,8 @@ export const sourceDocumentSchema = z
     maxSize: sizeSchema.optional(),
     when: whenSchema.default({ every: 5 * MINUTE_MS }),
     ready: readySchema.default({ stable: 30 * SECOND_MS }),
-    /** By what a file is known again. `name`: a name is fetched once. */
-    identity: z.enum(['size-and-time', 'name']).default('size-and-time'),
+    /** By what a file is known again. `name`: a name is fetched once. `content`: fetched when size or time differ, and landed when its bytes do. */
+    identity: z.enum(['size-and-time', 'name', 'content']).default('size-and-time'),
     /** A file `x.csv.sha256` beside `x.csv` with its SHA-256. */
     checksum: z.strictObject({ sidecar: suffixSchema }).optional(),
     project: projectSchema,

@@ -16,7 +16,7 @@ import type { RemoteConnection, RemoteFile } from '#shared/remotes/remote-connec
 import { hasRemoteFault, RemoteError } from '#shared/remotes/remote-error.ts';
 import type { ClaimedPull, PullIdentity } from './claim-pulls.ts';
 import { directoryOf, type PullPlan } from './plan-pull.ts';
-import { type HeldPull, landPull, notePullStage } from './store-pulls.ts';
+import { type HeldPull, landAgain, landPull, notePullStage } from './store-pulls.ts';
 
 export interface FetchParts {
   readonly sql: Sql;
@@ -31,6 +31,16 @@ export interface FetchParts {
 export class UnsettledFile extends Error {}
 /** The file is not there any more. */
 export class VanishedFile extends Error {}
+
+/** The remote gave these bytes before, under the same path: the pull of then is the one that landed them. */
+class KnownContent extends Error {
+  readonly pullId: string;
+
+  constructor(pullId: string) {
+    super('its content landed before');
+    this.pullId = pullId;
+  }
+}
 
 const MOST_SIDECAR_BYTES = 65_536;
 
@@ -51,12 +61,12 @@ export async function fetchPull(
   const expected = await readSidecar(connection, plan.sidecarPath);
   const target = { bucket: landingBucket, key: plan.key };
   const mark = `${pull.id}.${pull.generation}`;
-  const pulled = await store.pull({
+  const pulling = store.pull({
     target,
     sizeBytes: before.sizeBytes,
     identity: JSON.stringify([pull.remotePath, identity.size, identity.time]),
     // A digest of a whole file needs the whole file to come by.
-    canResume: expected === undefined && identity.time !== null,
+    canResume: expected === undefined && !plan.comparesContent && identity.time !== null,
     mark,
     metadata: metadataOf(pull),
     log,
@@ -75,8 +85,15 @@ export async function fetchPull(
         throw new LongshoreError('PULL_SIZE_MISMATCH', `${sizeBytes} bytes came of a file of ${before.sizeBytes}`);
       if (expected !== undefined && sha256 !== expected)
         throw new LongshoreError('CHECKSUM_MISMATCH', 'the SHA-256 of what came is not that of the checksum file');
+      const known = plan.comparesContent ? await findSameContent(sql, pull, sha256) : undefined;
+      if (known !== undefined) throw new KnownContent(known);
     },
   });
+  const pulled = await pulling.catch((error: unknown) => {
+    if (error instanceof KnownContent) return error;
+    throw error;
+  });
+  if (pulled instanceof KnownContent) return await landAgain(sql, held, pulled.pullId, service);
   await landPull(
     sql,
     held,
@@ -93,6 +110,15 @@ export async function fetchPull(
     },
     service,
   );
+}
+
+async function findSameContent(sql: Sql, pull: ClaimedPull, sha256: string | null): Promise<string | undefined> {
+  const [row] = await sql<{ id: string }[]>`
+    SELECT id FROM pulls
+    WHERE tenant_id = ${pull.tenantId} AND remote = ${pull.remote} AND remote_path = ${pull.remotePath} AND sha256 = ${sha256}
+      AND file_id IS NOT NULL AND id <> ${pull.id}
+    ORDER BY created_at DESC LIMIT 1`;
+  return row?.id;
 }
 
 /** With `ready: rename` the file is ours once it has our name: a writer's next one of its name is another file. */

@@ -18,6 +18,8 @@ export interface PullPlan {
   readonly companionPaths: readonly string[];
   readonly afterwards: 'delete' | 'keep' | { readonly moveTo: string };
   readonly isCarriedFirst: boolean;
+  /** What has the content of an earlier one does not land again. */
+  readonly comparesContent: boolean;
   readonly maxAttempts: number;
   readonly firstDelayMs: number;
   readonly maxDelayMs: number;
@@ -33,6 +35,7 @@ const BY_ITSELF = {
   into: '{{ project }}/{{ name }}',
   ready: { stable: 0 },
   checksum: undefined,
+  identity: 'size-and-time',
   afterwards: 'delete',
   afterwardsWhen: 'landed',
   firstDelayMs: 5_000,
@@ -78,6 +81,7 @@ export function planPull(pull: ClaimedPull): Planned {
       companionPaths: companions,
       afterwards,
       isCarriedFirst: source.afterwardsWhen === 'carried',
+      comparesContent: source.identity === 'content',
       maxAttempts: pull.source === null ? pull.maxAttempts : source.maxAttempts,
       firstDelayMs: source.firstDelayMs,
       maxDelayMs: source.maxDelayMs,
@@ -89,7 +93,7 @@ export function directoryOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/') + 1);
 }
 
-type Rules = Pick<SourceDocument, 'into' | 'ready' | 'checksum' | 'afterwards' | 'afterwardsWhen'> & {
+type Rules = Pick<SourceDocument, 'into' | 'ready' | 'checksum' | 'identity' | 'afterwards' | 'afterwardsWhen'> & {
   readonly maxAttempts: number;
   readonly firstDelayMs: number;
   readonly maxDelayMs: number;

@@ -4,6 +4,7 @@
  *
  * `notePullStage`: how far it is, and by what its file is known.
  * `landPull`:      the version in landing is a file, once, whether its event or this comes first; the pull never fetches again.
+ * `landAgain`:     its bytes landed with an earlier pull: that one's file is its file.
  * `endPull`:       `COMPLETED`, `ERROR`, or `SKIPPED` for a file that a source listed and that vanished; lets others for the same file go on.
  * `delayPull`:     it is due again later; `isAttempt: false` gives the attempt of the claim back.
  * `unsettlePull`:  the file changed while it was fetched: it is seen again.
@@ -92,6 +93,23 @@ export async function landPull(
     SELECT file_id AS "fileId" FROM landed`;
   if (row === undefined) throw lost(id);
   return row.fileId;
+}
+
+export async function landAgain(sql: Sql, { id, epoch }: HeldPull, earlierId: string, actor: string): Promise<void> {
+  const rows = await sql`
+    WITH landed AS (
+      UPDATE pulls p SET transfer_stage = 'LANDED', file_id = e.file_id, bucket = e.bucket, key = e.key, version_id = e.version_id,
+        etag = e.etag, size_bytes = e.size_bytes, sha256 = e.sha256, attempts = 0, updated_at = now(),
+        error_code = NULL, error_cause = NULL, error_message = NULL
+      FROM pulls e WHERE e.id = ${earlierId} AND p.id = ${id} AND p.epoch = ${epoch} AND p.lease_until IS NOT NULL RETURNING p.*),
+    event AS (
+      SELECT 'pull.landed' AS type, tenant_id, file_id, NULL::uuid AS job_id,
+        jsonb_build_object('pullId', id, 'remote', remote, 'remotePath', remote_path, 'key', key, 'sizeBytes', size_bytes,
+          'sha256', sha256, 'sameAs', ${earlierId}::text) AS detail, '{events}'::text[] AS topics
+      FROM landed),
+    ${recordEvents(sql, actor)}
+    SELECT id FROM landed`;
+  if (rows.length === 0) throw lost(id);
 }
 
 export interface PullEnd {
