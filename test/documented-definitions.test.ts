@@ -1,6 +1,7 @@
 /** What the pages on routes and partners show can be applied as it stands, and they name every option that there is. */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { databaseDocumentSchema } from '#shared/definitions/database-schema.ts';
 import { parseRouteFiles } from '#shared/definitions/parse-route-files.ts';
@@ -49,6 +50,14 @@ test('the documents on the pages can be applied together', () => {
   expect(parsed).toMatchObject({ ok: true });
   expect(parsed.ok && findCallFaults(parsed.documents, { partners: [], routes: [] })).toEqual([]);
   expect(parsed.ok && findStoreFaults(parsed.documents, { stores: [], routes: [] })).toEqual([]);
+});
+
+test('each API of HTTP sources is a remote', () => {
+  const blocks = [...page('http-sources.md').matchAll(/```yaml\n(.*?)(?:---\n.*?)?```/gs)].map(([, text = '']) => text);
+  expect(blocks).toHaveLength(4);
+  const common = { kind: 'remote', tenant: 'acme', name: 'api', type: 'http' };
+  for (const block of blocks)
+    expect(remoteDocumentSchema.safeParse({ ...common, ...parseYaml(block) }).error?.issues ?? [], block).toEqual([]);
 });
 
 test.each([

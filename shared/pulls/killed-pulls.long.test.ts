@@ -1,25 +1,25 @@
 /**
- * Pulls whose worker is lost at every row of the table of kills, and at random: what it still does afterwards counts for nothing, and another
- * worker brings the file to its end. After each: one version in landing and whole (P1), the partner's file gone only then (P2), nothing open.
+ * Pulls whose worker is killed at every row of the table of kills, and at random; then again by workers that lose their lease at random, and
+ * whose late acts count for nothing. Another worker brings the file to its end. After each: one version in landing and whole (P1), the partner's
+ * file gone only then (P2), nothing open.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { neverStops } from '#testkit/beds/job-runner.ts';
-import {
-  LANDING,
-  PART_BYTES,
-  type PullBed,
-  type PullWorker,
-  putAtPartner,
-  startPullBed,
-} from '#testkit/beds/pull-bed.ts';
+import { type PullBed, putAtPartner, startPullBed } from '#testkit/beds/pull-bed.ts';
+import { LANDING, PART_BYTES, type PullWorker } from '#testkit/beds/pull-process.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
 import { PARTNER_SERVERS, type PartnerFileServer } from '#testkit/servers/partner-file-servers.ts';
+import type { TestProcess } from '#testkit/servers/start-process.ts';
 
+/** At each point, over both servers together. */
 const KILLS = Number(process.env.LONGSHORE_TEST_KILLED_PULLS ?? 25);
-const AT_RANDOM = Number(process.env.LONGSHORE_TEST_KILLED_PULLS_AT_RANDOM ?? 200);
+const AT_RANDOM = Number(process.env.LONGSHORE_TEST_KILLED_PULLS_AT_RANDOM ?? 50);
+/** Losing a lease costs no process. */
+const LOST_AT_RANDOM = Number(process.env.LONGSHORE_TEST_LOST_PULLS_AT_RANDOM ?? 150);
 const SEED = Number(process.env.LONGSHORE_TEST_SEED ?? Date.now() % 1_000_000);
 /** Two parts. */
 const CONTENT = randomBytes(PART_BYTES + 100_000);
@@ -28,28 +28,30 @@ const SHA256 = createHash('sha256').update(CONTENT).digest('hex');
 const LONGEST_MS = 250;
 const MOST_TRIES = 4;
 
-type Kill = (id: string, lost: () => void) => Promise<void> | void;
+/** Arranges that `kill` is called once, at the point. */
+type Arrange = (kill: () => void) => Promise<unknown> | unknown;
 
 /** The store has answered, and the worker does not live to hear it. */
 const atStore =
-  (operation: string, nth = 1): Kill =>
-  (id, lost) => {
+  (operation: string, nth = 1): Arrange =>
+  (kill) => {
     let seen = 0;
     bed.proxy.onAnswered((answered) => {
       if (!answered.operation.startsWith(operation)) return;
       seen += 1;
-      if (seen === nth) void take(id).then(lost);
+      if (seen === nth) kill();
     });
   };
 
-/** Its statement was committed, and it does not live to hear it. */
+/** Its statement was committed, and it does not live long after. */
 const atStage =
-  (stage: string): Kill =>
-  async () => {
+  (stage: string): Arrange =>
+  async (kill) => {
+    whenReached = kill;
     await bed.sql`UPDATE kill_points SET stage = ${stage}`;
   };
 
-const POINTS: readonly (readonly [string, Kill])[] = [
+const POINTS: readonly (readonly [string, Arrange])[] = [
   ['before its upload was written down', atStore('CreateMultipartUpload')],
   ['in the download, after the first part', atStore('UploadPart')],
   ['in the download, after the last part', atStore('UploadPart', 2)],
@@ -62,6 +64,8 @@ const POINTS: readonly (readonly [string, Kill])[] = [
 
 let bed: PullBed;
 let worker: PullWorker;
+let next: TestProcess;
+let whenReached: (() => void) | undefined;
 let count = 0;
 
 beforeAll(async () => {
@@ -70,41 +74,68 @@ beforeAll(async () => {
   await bed.sql`CREATE TABLE kill_points (stage text)`;
   await bed.sql`INSERT INTO kill_points VALUES (NULL)`;
   await bed.sql`
-    CREATE FUNCTION lose_lease() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION tell_stage() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
       IF NEW.transfer_stage IS DISTINCT FROM OLD.transfer_stage AND NEW.transfer_stage = (SELECT stage FROM kill_points) THEN
         UPDATE kill_points SET stage = NULL;
-        NEW.epoch := NEW.epoch + 1;
-        NEW.lease_until := now() - interval '1 second';
+        PERFORM pg_notify('reached', NEW.transfer_stage);
       END IF;
       RETURN NEW;
     END $$`;
-  await bed.sql`CREATE TRIGGER lose_lease BEFORE UPDATE ON pulls FOR EACH ROW EXECUTE FUNCTION lose_lease()`;
+  await bed.sql`CREATE TRIGGER tell_stage BEFORE UPDATE ON pulls FOR EACH ROW EXECUTE FUNCTION tell_stage()`;
+  await bed.sql.listen('reached', () => whenReached?.());
 });
 afterAll(() => bed?.stop());
+
+/** The one that is killed; the next one starts meanwhile. */
+async function killOnce(server: PartnerFileServer, arrange: Arrange): Promise<void> {
+  const killed = next;
+  next = bed.startWorkerProcess();
+  await killed.untilLine(/^ready$/);
+  const { id, name } = await bring(server);
+  await arrange(() => killed.kill('SIGKILL'));
+  await bed.sendTo(killed, id);
+  // One that was killed too late has handled it.
+  await Promise.race([killed.ended, killed.untilLine(/^handled/).catch(() => {})]);
+  bed.proxy.onAnswered(undefined);
+  whenReached = undefined;
+  await bed.sql`UPDATE kill_points SET stage = NULL`;
+  await killed.end('SIGKILL');
+  await takeOver(server, { id, name });
+}
 
 const take = (id: string) =>
   bed.sql`UPDATE pulls SET epoch = epoch + 1, lease_until = now() - interval '1 second' WHERE id = ${id} AND lease_until > now()`;
 
-async function killOnce(server: PartnerFileServer, kill: Kill): Promise<void> {
+/** It wakes up late, at any time, and must change nothing. */
+async function loseOnce(server: PartnerFileServer, afterMs: number): Promise<void> {
+  const { id, name } = await bring(server);
+  const lost = bed.startWorker();
+  const losing = lost.runner.handle(id, neverStops);
+  await Promise.race([losing, delay(afterMs).then(() => take(id))]);
+  const taken = takeOver(server, { id, name });
+  await Promise.all([losing, taken.catch(() => {})]);
+  await lost.stop();
+  await taken;
+}
+
+interface Brought {
+  readonly id: string;
+  readonly name: string;
+}
+
+async function bring(server: PartnerFileServer): Promise<Brought> {
   count += 1;
   const name = `f-${count}.data`;
-  const id = await bed.trigger(await putAtPartner(server, name, CONTENT));
-  const dead = bed.startWorker();
-  const lost = Promise.withResolvers<void>();
-  await kill(id, () => lost.resolve());
-  const dying = dead.runner.handle(id, neverStops);
-  await Promise.race([dying, lost.promise]);
-  bed.proxy.onAnswered(undefined);
-  await bed.sql`UPDATE kill_points SET stage = NULL`;
-  // What the lost one still does can cost the other a try, as a store that is busy would.
+  return { id: await bed.trigger(await putAtPartner(server, name, CONTENT)), name };
+}
+
+async function takeOver(server: PartnerFileServer, { id, name }: Brought): Promise<void> {
+  // What a lost one still does can cost the other a try, as a store that is busy would.
   for (let tries = 0; tries < MOST_TRIES && (await bed.read(id)).status !== 'COMPLETED'; tries += 1) {
     await bed.makeDue();
     await bed.settle(worker);
   }
-  // The lost one wakes up late, at any time, and must change nothing.
-  await dying;
-  await dead.stop();
   expect(await bed.read(id), bed.logged.slice(-4).join('\n')).toMatchObject({
     status: 'COMPLETED',
     transfer_stage: 'DONE',
@@ -146,27 +177,35 @@ describe.each(PARTNER_SERVERS.slice(0, 2))('over $name', ({ start }) => {
     server = await start();
     await bed.useServer(server);
     worker = bed.startWorker();
+    next = bed.startWorkerProcess();
   });
   afterAll(async () => {
+    await next.end('SIGKILL');
     await worker.stop();
     await server.stop();
   });
 
   test.each(POINTS)(
-    `a worker that is lost %s, ${KILLS} times`,
-    async (_name, kill) => {
-      for (let times = 0; times < KILLS; times += 1) await killOnce(server, kill);
+    `a worker that is killed %s, ${Math.ceil(KILLS / 2)} times`,
+    async (_name, arrange) => {
+      for (let times = 0; times < KILLS / 2; times += 1) await killOnce(server, arrange);
       expect(await violations()).toEqual([]);
     },
     600_000,
   );
 
-  test(`a worker that is lost at random, ${AT_RANDOM / 2} times, seed ${SEED}`, async () => {
+  test(`a worker that is killed at random, ${AT_RANDOM / 2} times, seed ${SEED}`, async () => {
     const random = randomOf(SEED);
     for (let times = 0; times < AT_RANDOM / 2; times += 1) {
       const afterMs = random() * LONGEST_MS;
-      await killOnce(server, (id, lost) => void setTimeout(() => void take(id).then(lost), afterMs));
+      await killOnce(server, (kill) => void setTimeout(kill, afterMs));
     }
+    expect(await violations()).toEqual([]);
+  }, 900_000);
+
+  test(`a worker that loses its lease at random, ${LOST_AT_RANDOM / 2} times, seed ${SEED}`, async () => {
+    const random = randomOf(SEED);
+    for (let times = 0; times < LOST_AT_RANDOM / 2; times += 1) await loseOnce(server, random() * LONGEST_MS);
     expect(await violations()).toEqual([]);
   }, 900_000);
 });

@@ -4,14 +4,8 @@ import { appendFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { neverStops } from '#testkit/beds/job-runner.ts';
-import {
-  LANDING,
-  PART_BYTES,
-  type PullBed,
-  type PullWorker,
-  putAtPartner,
-  startPullBed,
-} from '#testkit/beds/pull-bed.ts';
+import { type PullBed, putAtPartner, startPullBed } from '#testkit/beds/pull-bed.ts';
+import { LANDING, PART_BYTES, type PullWorker } from '#testkit/beds/pull-process.ts';
 import { PARTNER_SERVERS, type PartnerFileServer } from '#testkit/servers/partner-file-servers.ts';
 
 let bed: PullBed;
@@ -308,6 +302,24 @@ describe.each(servers)('over $name', ({ start }) => {
     await bed.makeDue();
     await bed.settle(worker);
     expect(await bed.sql`SELECT status FROM pulls`).toEqual([{ status: 'SKIPPED' }]);
+  });
+
+  test('identity: content fetches what changed, and lands only other bytes', async () => {
+    await bed.applySource({ identity: 'content', afterwards: 'keep' });
+    await putAtPartner(server, 'a.csv', 'the same');
+    await bed.settle(worker);
+    // Brought again with another time: the listing cannot tell that it is the same.
+    await utimes(join(server.onDisk, 'a.csv'), new Date('2026-01-02'), new Date('2026-01-02'));
+    await bed.makeDue();
+    await bed.settle(worker);
+    const rows = await bed.sql`SELECT status, transfer_stage, file_id IS NOT NULL AS "hasFile" FROM pulls`;
+    expect(rows).toEqual(Array(2).fill({ status: 'COMPLETED', transfer_stage: 'DONE', hasFile: true }));
+    expect(await landed()).toHaveLength(1);
+    expect(await bed.sql`SELECT count(DISTINCT file_id)::int AS n FROM pulls`).toEqual([{ n: 1 }]);
+    await putAtPartner(server, 'a.csv', 'the next');
+    await bed.makeDue();
+    await bed.settle(worker);
+    expect((await landed()).map(({ bytes }) => String(bytes)).sort()).toEqual(['the next', 'the same']);
   });
 
   test('afterwards waits for the jobs of the file where the source says so', async () => {

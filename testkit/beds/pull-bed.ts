@@ -3,38 +3,32 @@ import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { Registry } from 'prom-client';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { applyDefinition, applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { type SourceDocument, sourceDocumentSchema } from '#shared/definitions/source-schema.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
-import { createS3Client } from '#shared/files/s3-client.ts';
-import { createAddressGuard } from '#shared/http/address-guard.ts';
-import { createSourceLister, type SourceLister } from '#shared/pulls/list-sources.ts';
-import { createPullMetrics } from '#shared/pulls/pull-metrics.ts';
-import { createPullRunner, type PullRunner } from '#shared/pulls/run-pulls.ts';
 import { wakeSources } from '#shared/pulls/source-transitions.ts';
 import { wakePulls } from '#shared/pulls/wake-pulls.ts';
-import { createRemoteDirectory, type RemoteDirectory } from '#shared/remotes/remote-directory.ts';
-import { bucketName } from '#shared/runtime/config/resource-names.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import type { PartnerFileServer } from '#testkit/servers/partner-file-servers.ts';
 import { startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
+import { startProcess, type TestProcess, withCompileCache } from '#testkit/servers/start-process.ts';
 import { type S3FaultProxy, startS3FaultProxy } from '#testkit/servers/start-s3-fault-proxy.ts';
 import { createTestDatabase } from '#testkit/servers/test-database.ts';
 import { connectTestDatabase, neverStops } from './job-runner.ts';
+import {
+  channelOf,
+  createPullClient,
+  createPullWorker,
+  LANDING,
+  PART_BYTES,
+  type PullProcess,
+  type PullWorker,
+} from './pull-process.ts';
 
-export const LANDING = bucketName('test', 'landing');
-/** Small, so that files of many parts are small as well. */
-export const PART_BYTES = 256 * 1024;
-
-export interface PullWorker {
-  readonly runner: PullRunner;
-  readonly lister: SourceLister;
-  readonly remotes: RemoteDirectory;
-  stop(): Promise<void>;
-}
+/** As of the workers that are killed. */
+const PROCESS = new URL('pull-process.ts', import.meta.url).pathname;
 
 export interface PullBed {
   readonly sql: Sql;
@@ -50,6 +44,9 @@ export interface PullBed {
   setSecret(name: string, text: string): void;
   applySource(fields?: Readonly<Record<string, unknown>>): Promise<SourceDocument>;
   startWorker(options?: { readonly leaseMs?: number }): PullWorker;
+  /** The same in a process of its own, which handles what `sendTo` gives it, once it has printed `ready`; prints `handled <id>` then. */
+  startWorkerProcess(): TestProcess;
+  sendTo(worker: TestProcess, id: string): Promise<void>;
   /** As an operator's SQL would. */
   trigger(remotePath: string, fields?: Readonly<Record<string, unknown>>): Promise<string>;
   /** Wakes and runs everything that is due, until nothing is. */
@@ -67,10 +64,7 @@ export async function startPullBed(): Promise<PullBed> {
   s3.server.createBucket(LANDING);
   const proxy = await startS3FaultProxy(s3.server.url);
   const { accessKeyId, secretAccessKey } = TEST_CREDENTIAL;
-  const client = createS3Client({
-    LONGSHORE_S3_PATH_STYLE: true,
-    ...{ endpoint: proxy.url, region: 'us-east-1', credentials: { accessKeyId, secretAccessKey } },
-  });
+  const client = createPullClient(proxy.url, { accessKeyId, secretAccessKey });
   const secrets = new Map<string, string>();
   const logged: string[] = [];
   const logger = pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) });
@@ -116,43 +110,37 @@ export async function startPullBed(): Promise<PullBed> {
       return definition;
     },
     startWorker({ leaseMs = 30_000 } = {}) {
-      const remotes = createRemoteDirectory({
-        ...{ sql, leaseMs, worker: `test/${randomUUID()}`, service: 'large-file-worker', logger },
-        addressGuard: createAddressGuard({ allow: ['127.0.0.0/8'] }),
-        secrets: {
-          async read(name) {
-            const text = secrets.get(name);
-            if (text === undefined) throw new Error(`no secret ${name}`);
-            return { text, version: text };
-          },
-        },
-      });
-      const parts = {
-        ...{ sql, remotes, leaseMs, worker: 'test', service: 'large-file-worker', deadlineMs: 60_000, logger },
-        metrics: createPullMetrics(new Registry()),
-      };
-      const runner = createPullRunner({
-        ...parts,
-        store: createObjectStore({ client, pullPartBytes: PART_BYTES }),
-        landingBucket: LANDING,
-      });
-      runner.start();
+      const made = createPullWorker({ sql, client, logger, leaseMs, read: (name) => secrets.get(name) });
       const worker: PullWorker = {
-        ...{ runner, remotes, lister: createSourceLister(parts) },
+        ...made,
         async stop() {
           workers.delete(worker);
-          runner.stop();
-          await remotes.close();
+          await made.stop();
         },
       };
       workers.add(worker);
       return worker;
+    },
+    startWorkerProcess() {
+      const place: PullProcess = {
+        ...{
+          databaseUrl: database.url,
+          s3Url: proxy.url,
+          credentials: { accessKeyId, secretAccessKey },
+          leaseMs: 30_000,
+        },
+        secrets: Object.fromEntries(secrets),
+      };
+      return startProcess([PROCESS, JSON.stringify(place)], { env: withCompileCache(process.env) });
     },
     async trigger(remotePath, fields = {}) {
       const [row] = await sql<{ id: string }[]>`
         INSERT INTO pulls ${sql({ tenant_id: 'acme', project: 'P-1', pipeline: 'ODS', remote: 'partner', remote_path: remotePath, status: 'TRIGGERED', ...fields })}
         RETURNING id`;
       return row?.id ?? '';
+    },
+    async sendTo({ pid }, id) {
+      await sql`SELECT pg_notify(${channelOf(pid)}, ${id})`;
     },
     async settle({ runner, lister }) {
       for (let rounds = 0; rounds < 50; rounds += 1) {
