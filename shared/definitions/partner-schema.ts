@@ -49,7 +49,8 @@ export const jsonTemplateSchema: z.ZodType<JsonTemplate> = z.lazy(() =>
   ]),
 );
 
-export const authSchema = z.discriminatedUnion('type', [
+/** Whose headers are the same for every request. */
+export const constantAuthSchemas = [
   z.strictObject({ type: z.literal('none') }),
   /** The secret's text in a header, after a prefix such as `Bearer `. */
   z.strictObject({
@@ -72,6 +73,10 @@ export const authSchema = z.discriminatedUnion('type', [
     /** Further fields of the request for a token. */
     parameters: z.record(z.string().max(100), z.string().max(500)).optional(),
   }),
+] as const;
+
+const authSchema = z.discriminatedUnion('type', [
+  ...constantAuthSchemas,
   /** Over `<timestamp>.<method>.<path and query>.<hash of the body>`, hexadecimal. */
   z.strictObject({
     type: z.literal('hmac'),

@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { durationSchema } from '#shared/definitions/duration.ts';
 import { idSchema, secretNameSchema } from '#shared/definitions/name-schemas.ts';
 import {
-  authSchema,
+  constantAuthSchemas,
   headerNameSchema,
   jsonTemplateSchema,
   templateSchema,
@@ -189,7 +189,7 @@ const httpRemoteSchema = z.strictObject({
   type: z.literal('http'),
   /** For people: who we are there is said by `auth`. */
   user: z.string().max(256).default(''),
-  auth: authSchema.refine(({ type }) => type !== 'hmac', { error: 'hmac is for calls of partners only' }),
+  auth: z.discriminatedUnion('type', constantAuthSchemas),
   tls: z.strictObject(certificates).default({ minVersion: 'TLSv1.2' }),
   list: httpListSchema,
   /** The bytes of one file; `Range` is added. */
