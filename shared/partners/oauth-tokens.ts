@@ -138,7 +138,7 @@ export function createOAuthTokens({ settings, secrets, client, now }: OAuthToken
 }
 
 function tokenRequest(settings: OAuthSettings, secret: Secret, refresh: Secret | undefined) {
-  const grant =
+  const grant: Record<string, string> =
     refresh === undefined
       ? { grant_type: 'client_credentials' }
       : { grant_type: 'refresh_token', refresh_token: refresh.text };
