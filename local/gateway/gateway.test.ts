@@ -15,7 +15,7 @@ import { loadGatewayConfig } from './config.ts';
 import { evaluatePolicy } from './evaluate-policy.ts';
 import { type GatewayOptions, startGateway } from './start-gateway.ts';
 
-const client = createUndiciClient({ timeoutMs: 3_000, maxBodyBytes: 100_000 });
+const client = createUndiciClient({ timeoutMs: 60_000, maxBodyBytes: 100_000 });
 const lines: string[] = [];
 const logger = createLogger({ service: 'gateway', destination: { write: (line: string) => lines.push(line) } });
 

@@ -12,7 +12,9 @@ import { loadPartnerSimulatorConfig } from './config.ts';
 import { findLedgerViolations } from './find-ledger-violations.ts';
 import { findAskedFaults, parseFault } from './simulated-fault.ts';
 
-const client = createUndiciClient({ timeoutMs: 400, maxBodyBytes: 100_000 });
+const client = createUndiciClient({ timeoutMs: 60_000, maxBodyBytes: 100_000 });
+/** For what never comes, or not whole. */
+const hasty = createUndiciClient({ timeoutMs: 400, maxBodyBytes: 100_000 });
 
 let partner: Awaited<ReturnType<typeof startTestPartner>>;
 beforeEach(async () => {
@@ -20,8 +22,8 @@ beforeEach(async () => {
 });
 afterEach(() => partner.stop());
 
-async function post(path: string, body: object, headers: Record<string, string> = {}) {
-  const outcome = await client.send({
+async function post(path: string, body: object, headers: Record<string, string> = {}, via = client) {
+  const outcome = await via.send({
     method: 'POST',
     url: new URL(path, partner.simulator.url),
     headers: { 'content-type': 'application/json', ...headers },
@@ -137,7 +139,13 @@ describe('a magic value', () => {
     ['short', { type: 'replied', bodyFault: { cause: 'cut-off' } }],
     ['headers', { type: 'no-reply' }],
   ])('%s goes wrong on the wire', async (word, expected) => {
-    const { outcome } = await post('/validation', { recordKey: 'r', m: `SIM:V:${word}` });
+    const isEndless = /^(timeout|drip)/.test(word);
+    const { outcome } = await post(
+      '/validation',
+      { recordKey: 'r', m: `SIM:V:${word}` },
+      {},
+      isEndless ? hasty : client,
+    );
     expect(outcome).toMatchObject(expected);
     expect(callsOf('r')).toMatchObject([{ outcome: 'faulted', fault: word }]);
     expect(partner.simulator.followedRedirects).toBe(0);
@@ -198,8 +206,8 @@ describe('faults and latencies for all', () => {
 });
 
 describe('an operation with effects', () => {
-  const redeem = (recordKey: string, key: string, more: object = {}) =>
-    post('/coupon-redemptions', { recordKey, ...more }, { 'idempotency-key': key });
+  const redeem = (recordKey: string, key: string, more: object = {}, via = client) =>
+    post('/coupon-redemptions', { recordKey, ...more }, { 'idempotency-key': key }, via);
 
   test('has one effect per key, and answers the same again', async () => {
     const replies = await Promise.all([1, 2, 3, 4, 5].map(() => redeem('r1', 'k1')));
@@ -223,7 +231,7 @@ describe('an operation with effects', () => {
     ['500-after', 'made'],
     ['bomb', 'made'],
   ])('was done or not when %s hides it: %s', async (word, effect) => {
-    await redeem('r1', 'k1', { m: `SIM:R:${word}:1` });
+    await redeem('r1', 'k1', { m: `SIM:R:${word}:1` }, word.startsWith('timeout') ? hasty : client);
     expect(callsOf('r1')).toMatchObject([{ outcome: 'faulted', effect }]);
     expect(await redeem('r1', 'k1', { m: `SIM:R:${word}:1` })).toMatchObject({ status: 201 });
     expect(callsOf('r1').filter((call) => call.effect === 'made')).toHaveLength(1);

@@ -231,7 +231,7 @@ describe('when the issuer', () => {
 
   test.each(faults)('%s, nobody is let in, and it is not asked by every token', async (_name, reply) => {
     issuer.state.reply = reply;
-    const { ask } = startAuthorizer(issuer.url);
+    const { ask } = startAuthorizer(issuer.url, { LONGSHORE_AUTHORIZER_JWKS_TIMEOUT_MS: '300' });
     const token = await signToken(key);
     const failures = await Promise.allSettled([1, 2, 3].map(() => ask(`Bearer ${token}`)));
     const again = await Promise.allSettled([ask(`Bearer ${token}`)]);

@@ -73,7 +73,7 @@ function databaseConfig() {
     DATABASE_URL: database.url,
     DATABASE_POOL_MAX: 2,
     DATABASE_PREPARE: true,
-    DATABASE_STATEMENT_TIMEOUT_MS: 10_000,
+    DATABASE_STATEMENT_TIMEOUT_MS: 60_000,
   };
 }
 

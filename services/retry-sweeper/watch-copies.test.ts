@@ -13,7 +13,7 @@ let nowMs = 0;
 beforeAll(async () => {
   database = await createTestDatabase();
   sql = connectDatabase(
-    { DATABASE_URL: database.url, DATABASE_POOL_MAX: 2, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 10_000 },
+    { DATABASE_URL: database.url, DATABASE_POOL_MAX: 2, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 60_000 },
     'test',
   );
 });

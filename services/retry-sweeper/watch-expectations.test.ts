@@ -18,7 +18,7 @@ const watch = () => watchExpectations({ sql, logger });
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  const settings = { DATABASE_POOL_MAX: 3, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 10_000 };
+  const settings = { DATABASE_POOL_MAX: 3, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 60_000 };
   sql = connectDatabase({ DATABASE_URL: database.url, ...settings }, 'expectations-test');
 });
 

@@ -44,7 +44,7 @@ beforeAll(async () => {
   s3.server.createBucket(BUCKET);
   proxy = await startS3FaultProxy(s3.server.url);
   sql = connectDatabase(
-    { DATABASE_URL: database.url, DATABASE_POOL_MAX: 2, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 10_000 },
+    { DATABASE_URL: database.url, DATABASE_POOL_MAX: 2, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 60_000 },
     'router-test',
   );
 });

@@ -54,7 +54,7 @@ const apply = (sftpUsers: object[]) => ask('/routes', { kind: 'tenant', id: 'acm
 
 function createHandler(parts: Partial<LoginParts> = {}) {
   const url = `http://127.0.0.1:${(provider.address() as AddressInfo).port}/token`;
-  const idp = { url, clientId: 'sftp', clientSecret: async () => 'of the client', scope: 'openid', timeoutMs: 2_000 };
+  const idp = { url, clientId: 'sftp', clientSecret: async () => 'of the client', scope: 'openid', timeoutMs: 60_000 };
   return createLoginHandler({
     findLogin: (username) => findLoginAgain(api.sql, username),
     checkPassword: (username, password) => checkPassword(idp, username, password),

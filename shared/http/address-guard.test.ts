@@ -78,7 +78,7 @@ describe('a client with a guard', () => {
 
   function open(allow: string[], lookup?: LookupFunction) {
     const addressGuard = createAddressGuard({ allow, ...(lookup !== undefined && { lookup }) });
-    const client = createUndiciClient({ timeoutMs: 1_000, maxBodyBytes: 100, addressGuard });
+    const client = createUndiciClient({ timeoutMs: 60_000, maxBodyBytes: 100, addressGuard });
     closers.push(client.close);
     return client;
   }

@@ -83,7 +83,7 @@ function sender(options: Partial<NoticeSenderOptions> = {}) {
         return entries.map(() => ({ ok: true as const, messageId: undefined }));
       },
     },
-    deadlineMs: 1_000,
+    deadlineMs: 60_000,
     ...options,
   });
   closing.push(() => made.close());
@@ -148,7 +148,8 @@ describe('a webhook', () => {
     ['hang' as const, { cause: 'NOTICE_UNREACHABLE' }],
   ])('whose receiver answers %j failed', async (answer, outcome) => {
     receiver.answer = () => answer;
-    expect(await sender().send(delivery, SLACK)).toMatchObject({ type: 'failed', ...outcome });
+    const deadlineMs = answer === 'hang' ? 1_000 : 60_000;
+    expect(await sender({ deadlineMs }).send(delivery, SLACK)).toMatchObject({ type: 'failed', ...outcome });
     expect(receiver.received).toHaveLength(1);
   });
 
@@ -296,7 +297,7 @@ describe('mail', () => {
     await once(silent, 'listening');
     const { port } = silent.address() as { port: number };
     const server: MailServer = { host: '127.0.0.1', port, tls: 'none', from: 'a@b.example' };
-    expect(await sender({ mailServer: server }).send(delivery, EMAIL)).toMatchObject({
+    expect(await sender({ mailServer: server, deadlineMs: 1_000 }).send(delivery, EMAIL)).toMatchObject({
       type: 'failed',
       cause: 'NOTICE_UNREACHABLE',
     });

@@ -485,10 +485,10 @@ describe('leases', () => {
     await seedRoutes(sql);
     const job = await seedOne();
     const runner = startRunner({
-      leaseMs: 600,
+      leaseMs: 2_000,
       steps: {
         validate: async () => {
-          await new Promise((resolve) => setTimeout(resolve, 1_500));
+          await new Promise((resolve) => setTimeout(resolve, 3_000));
           return { type: 'succeeded' };
         },
       },
@@ -585,9 +585,9 @@ describe('a worker killed with kill -9', () => {
   test('while it lives, nobody takes its job, however long the step runs', async () => {
     await seedRoutes(sql);
     const job = await seedOne();
-    await startHanging(job, 'step', 600);
+    await startHanging(job, 'step', 2_000);
     const runner = startRunner();
-    const endMs = performance.now() + 1_500;
+    const endMs = performance.now() + 3_000;
     while (performance.now() < endMs) {
       await runner.handle(jobDue(job), neverStops);
       expect(await readJob(job)).toMatchObject({ state: 'RUNNING', epoch: 1 });

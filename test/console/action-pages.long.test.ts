@@ -6,7 +6,7 @@ import { createRetrySweeperMetrics } from '#services/retry-sweeper/metrics.ts';
 import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
 import { RouteCache } from '#shared/definitions/route-cache.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
-import { noBrowser, type OpenConsole, openConsole } from '#testkit/beds/open-console.ts';
+import { findBarriers, noBrowser, type OpenConsole, openConsole } from '#testkit/beds/open-console.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { askTestRun } from '#testkit/vitest/ask-test-run.ts';
@@ -73,7 +73,7 @@ describe.skipIf(noBrowser !== undefined)(`pages of actions (${noBrowser ?? 'in C
     )[0];
 
   test('5,000 failures: all that match, the first ten, a pause, on again, and an end; the filter stays', async () => {
-    const { page, findBarriers } = operator;
+    const { page } = operator;
     await page.goto(`${address}/console/files?status=failed&code=DELIVERY_ERROR`);
     await page.getByText('5,000', { exact: true }).waitFor();
     await page.reload();
@@ -93,7 +93,7 @@ describe.skipIf(noBrowser !== undefined)(`pages of actions (${noBrowser ?? 'in C
     await sheet.getByRole('checkbox').first().check();
     await sheet.getByLabel('Reason').fill('INC-4711 the partner is back');
     await sheet.getByLabel(`Type ${FAILURES}`).fill(String(FAILURES));
-    expect(await findBarriers()).toEqual([]);
+    expect(await findBarriers(page)).toEqual([]);
     await sheet.getByRole('button', { name: /^Retry 5,000/ }).click();
     await expect.poll(async () => (await newest())?.state).toBe('RUNNING');
     await carryUntilRest();
@@ -102,7 +102,7 @@ describe.skipIf(noBrowser !== undefined)(`pages of actions (${noBrowser ?? 'in C
 
     await page.goto(`${address}/console/actions/${action?.id}`);
     await page.getByText('The first ones are done.').waitFor();
-    expect(await findBarriers()).toEqual([]);
+    expect(await findBarriers(page)).toEqual([]);
     await page.getByRole('button', { name: 'Go on' }).click();
     await expect.poll(async () => (await newest())?.state).toBe('RUNNING');
     await carry();

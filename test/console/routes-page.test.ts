@@ -1,13 +1,10 @@
 /** The page Routes in a real browser: edit, simulate, apply, two people at once, and back to an earlier version. */
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { launchBrowser, noBrowser } from '#testkit/beds/open-console.ts';
+import { findBarriers, launchBrowser, noBrowser } from '#testkit/beds/open-console.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { askTestRun } from '#testkit/vitest/ask-test-run.ts';
 
-const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
 const ROUTE = `# for finance
 kind: route
 tenant: acme
@@ -152,13 +149,7 @@ describe.skipIf(noBrowser !== undefined)('the page Routes (skipped without Chrom
     expect(await violations()).toEqual([]);
   });
 
-  async function violations(): Promise<string[]> {
-    await page.evaluate(AXE);
-    const found = await page.evaluate('axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"] })');
-    return (found as { violations: { id: string; nodes: { html: string }[] }[] }).violations.flatMap(({ id, nodes }) =>
-      nodes.map(({ html }) => `${id}: ${html.slice(0, 160)}`),
-    );
-  }
+  const violations = () => findBarriers(page, 'wcag');
 
   test('runs under its policy without a fault', () => {
     expect(faults).toEqual([]);

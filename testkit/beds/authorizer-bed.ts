@@ -73,7 +73,7 @@ export function startAuthorizer(jwksUrl: string, env: Record<string, string> = {
     LONGSHORE_AUTHORIZER_ISSUER: ISSUER,
     LONGSHORE_AUTHORIZER_AUDIENCE: AUDIENCE,
     LONGSHORE_AUTHORIZER_JWKS_URL: jwksUrl,
-    LONGSHORE_AUTHORIZER_JWKS_TIMEOUT_MS: '300',
+    LONGSHORE_AUTHORIZER_JWKS_TIMEOUT_MS: '10000',
     LONGSHORE_AUTHORIZER_RULES: JSON.stringify([
       { method: 'POST', path: '/validation', scopes: ['rfi.validate'] },
       { method: 'POST', path: '/coupons/*', scopes: ['rfi.validate', 'coupons.redeem'] },

@@ -21,8 +21,6 @@ export interface OpenConsole {
   readonly context: BrowserContext;
   /** Faults of scripts, and what the policy refused. */
   readonly faults: readonly string[];
-  /** Rules of WCAG that what is shown breaks, each with where. */
-  findBarriers(): Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -51,25 +49,34 @@ export async function openConsole(link: string): Promise<OpenConsole> {
     page,
     context,
     faults,
-    async findBarriers() {
-      // In the page's own world its policy would refuse the text of a script.
-      const session = await context.newCDPSession(page);
-      const run = async (expression: string) => {
-        const { result, exceptionDetails } = await session.send('Runtime.evaluate', {
-          expression,
-          awaitPromise: true,
-          returnByValue: true,
-        });
-        if (exceptionDetails !== undefined) throw new Error(exceptionDetails.exception?.description);
-        return result.value as unknown;
-      };
-      await run(`if (typeof axe === 'undefined') { ${AXE} }; undefined`);
-      const found = await run(
-        `axe.run(document).then(({ violations }) => violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => id + ' ' + target.join(' ') + ' ' + failureSummary)))`,
-      );
-      await session.detach();
-      return found as string[];
-    },
     close: () => browser.close(),
   };
+}
+
+const RULES = {
+  all: {},
+  wcag: { runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa'] },
+  /** What another theme changes. */
+  colours: { runOnly: ['color-contrast'] },
+} as const;
+
+/** Rules of accessibility that what is shown breaks, each with where. */
+export async function findBarriers(page: Page, rules: keyof typeof RULES = 'all'): Promise<string[]> {
+  // In the page's own world its policy would refuse the text of a script.
+  const session = await page.context().newCDPSession(page);
+  const run = async (expression: string) => {
+    const { result, exceptionDetails } = await session.send('Runtime.evaluate', {
+      expression,
+      awaitPromise: true,
+      returnByValue: true,
+    });
+    if (exceptionDetails !== undefined) throw new Error(exceptionDetails.exception?.description);
+    return result.value as unknown;
+  };
+  await run(`if (typeof axe === 'undefined') { ${AXE} }; undefined`);
+  const found = await run(
+    `axe.run(document, ${JSON.stringify(RULES[rules])}).then(({ violations }) => violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => id + ' ' + target.join(' ') + ' ' + failureSummary)))`,
+  );
+  await session.detach();
+  return found as string[];
 }

@@ -80,7 +80,7 @@ export async function startWorkBed({ createDatabase = createTestDatabase }: Work
     DATABASE_URL: database.url,
     DATABASE_POOL_MAX: 2,
     DATABASE_PREPARE: true,
-    DATABASE_STATEMENT_TIMEOUT_MS: 10_000,
+    DATABASE_STATEMENT_TIMEOUT_MS: 60_000,
   };
   const sql = connectDatabase(databaseConfig, 'work-bed');
   const queues = await createQueues({ client: fauxqs.sqs, prefix: PREFIX });

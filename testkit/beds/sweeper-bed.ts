@@ -23,7 +23,7 @@ export async function startSweeperTestBed() {
     DATABASE_URL: database.url,
     DATABASE_POOL_MAX: 2,
     DATABASE_PREPARE: true,
-    DATABASE_STATEMENT_TIMEOUT_MS: 10_000,
+    DATABASE_STATEMENT_TIMEOUT_MS: 60_000,
   };
   const sql = connectDatabase(connection, 'sweeper-test');
   return {

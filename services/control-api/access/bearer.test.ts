@@ -30,7 +30,7 @@ beforeAll(async () => {
   issuer = await startIssuer(showKeys(key.publicJwk));
   const keys = createKeyCache({
     url: new URL(issuer.url),
-    timeoutMs: 500,
+    timeoutMs: 60_000,
     refreshMs: 60_000,
     maxAgeMs: 60_000,
     cooldownMs: 0,

@@ -49,11 +49,11 @@ async function startServer(answer: Parameters<typeof createServer>[1]): Promise<
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-function watched(endpoint: string) {
+function watched(endpoint: string, requestTimeoutMs = 60_000) {
   const credentials = { accessKeyId: 'key', secretAccessKey: 'secret' };
   const place = { endpoint, region: 'us-east-1', credentials };
-  const sqs = createSqsClient({ ...place, requestTimeoutMs: 200 });
-  const s3 = createS3Client({ ...place, LONGSHORE_S3_PATH_STYLE: true, requestTimeoutMs: 200, maxAttempts: 2 });
+  const sqs = createSqsClient({ ...place, requestTimeoutMs });
+  const s3 = createS3Client({ ...place, LONGSHORE_S3_PATH_STYLE: true, requestTimeoutMs, maxAttempts: 2 });
   closing.push(
     () => sqs.destroy(),
     () => s3.destroy(),
@@ -89,7 +89,7 @@ describe('requests', () => {
   });
 
   test('that nobody answers are counted, each try', async () => {
-    const { count, askSqs, askS3 } = watched(await startServer((request) => request.resume()));
+    const { count, askSqs, askS3 } = watched(await startServer((request) => request.resume()), 200);
     await expect(askSqs()).rejects.toThrow();
     await expect(askS3()).rejects.toThrow();
     expect(await count('sqs', 'timeout')).toBe(2);
@@ -121,7 +121,10 @@ describe('the database', () => {
   test('that answers shows how fast', async () => {
     const sql = connect(1);
     await sql`SELECT 1`;
-    expect(await answerSeconds(sql)).toBeLessThan(1);
+    const askedAt = performance.now();
+    const seconds = await answerSeconds(sql);
+    expect(seconds).toBeGreaterThan(0);
+    expect(seconds).toBeLessThanOrEqual((performance.now() - askedAt) / 1_000);
   });
 
   test('whose connections of this process are all taken shows the wait for one', async () => {
