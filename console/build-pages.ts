@@ -8,7 +8,6 @@
 import { createHash } from 'node:crypto';
 import { globSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
@@ -18,8 +17,6 @@ const DIST = join(ROOT, 'dist');
 const STAMP = 'stamp';
 /** As `services/control-api/pages/serve-pages.ts` looks for it. */
 const FAILURE = 'build-failed.txt';
-/** The fleet that starts at the same time goes first. */
-const LOW_PRIORITY = 10;
 const SMALLEST_COMPRESSED_BYTES = 512;
 const COMPRESSED = /\.(js|css|svg)$/;
 /** Nearly as small as the highest, at a tenth of the time. */
@@ -83,7 +80,6 @@ async function isBuilt(): Promise<boolean> {
 
 const stamp = stampOf();
 if (!(await isBuilt())) {
-  setPriority(LOW_PRIORITY);
   const next = join(ROOT, `dist.${process.pid}`);
   try {
     await buildInto(next);

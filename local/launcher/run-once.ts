@@ -1,6 +1,7 @@
 /** One of our programs that ends alone, such as a build: logged, known to the guardian, and stopped with the stack. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { ChildGuardian } from '#local/launcher/guardian.ts';
 import type { LogFile } from '#local/launcher/log-file.ts';
@@ -18,6 +19,9 @@ export interface Run {
   stop(): Promise<void>;
 }
 
+/** The fleet that starts at the same time goes first. */
+const LOW_PRIORITY = 10;
+
 export function runOnce({ name, main, log, guardian }: RunOnceOptions): Run {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main], {
     cwd: '/',
@@ -26,7 +30,10 @@ export function runOnce({ name, main, log, guardian }: RunOnceOptions): Run {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const { pid } = child;
-  if (pid !== undefined) guardian.guard(pid, 'TERM');
+  if (pid !== undefined) {
+    guardian.guard(pid, 'TERM');
+    setPriority(pid, LOW_PRIORITY);
+  }
   for (const output of [child.stdout, child.stderr])
     createInterface({ input: output }).on('line', (line) => log.writeLine(line));
   const finish = (reason: string) => {
