@@ -15,6 +15,7 @@ const INTERIM = /^HTTP\/1\.1 1(?!01)/;
 /** As many bytes as it takes to know. */
 const KNOWN_AFTER = 'HTTP/1.1 1xx'.length;
 const BARE_LINE_END = /[^\r]\n/;
+const NOTHING = Buffer.alloc(0);
 const END_OF_HEAD = '\r\n\r\n';
 /** Of one head; a longer one is undici's to refuse. */
 const MOST_HEAD_BYTES = 16_384;
@@ -24,13 +25,13 @@ export function readHeads(socket: Socket): void {
   /** What has come of the reply's head so far; undefined once it was given out. */
   let head: Buffer | undefined;
   socket.write = ((...given: Parameters<typeof write>) => {
-    head = Buffer.alloc(0);
+    head = NOTHING;
     return write.apply(socket, given);
   }) as typeof write;
   socket.read = (size) => {
     const chunk: Buffer | null = read.call(socket, size);
     if (head === undefined || chunk === null) return chunk;
-    head = Buffer.concat([head, chunk]);
+    head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
     for (;;) {
       if (head.length < KNOWN_AFTER) return null;
       const start = head.toString('latin1', 0, KNOWN_AFTER);
@@ -52,12 +53,15 @@ export function readHeads(socket: Socket): void {
   };
 }
 
+/** One look at nearly every head. */
+const MAY_BE_ODD = /\n[ \t]|\ncontent-length:[^\r]*(?:,|\r\ncontent-length:)|\ntransfer-encoding:[ \t]*identity/i;
 const FOLD = /\r\n[ \t]+/g;
 const LENGTH_TWICE = /\r\ncontent-length:[ \t]*(\d+)(?:[ \t]*(?:,|\r\ncontent-length:)[ \t]*\1)+[ \t]*(?=\r\n)/i;
 const IDENTITY = /\r\ntransfer-encoding:[ \t]*identity[ \t]*(?=\r\n)/i;
 
 function withPlainHead(reply: Buffer, end: number): Buffer {
   const given = reply.toString('latin1', 0, end + 2);
+  if (!MAY_BE_ODD.test(given)) return reply;
   const unfolded = given.replace(FOLD, ' ');
   const plain = unfolded.replace(LENGTH_TWICE, '\r\nContent-Length: $1').replace(IDENTITY, '');
   return plain === given ? reply : Buffer.concat([Buffer.from(plain, 'latin1'), reply.subarray(end + 2)]);
