@@ -12,6 +12,7 @@ import type { PartnerDocument } from '#shared/definitions/partner-schema.ts';
 import type { HttpClient } from '#shared/http/http-client.ts';
 import type { Secret, SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import { readReply } from './read-reply.ts';
+import { parseRetryAfterMs } from './retry-after.ts';
 
 export type OAuthSettings = Extract<PartnerDocument['auth'], { type: 'oauth2-client-credentials' }>;
 
@@ -44,6 +45,9 @@ const UNUSED_SHARE = 0.1;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
 
+/** Below 500, and yet no refusal of the credentials. */
+const PASSING = [408, 425, 429, 499];
+
 const replySchema = z.object({
   // What may stand in a header, and no more.
   access_token: z
@@ -51,7 +55,9 @@ const replySchema = z.object({
     .trim()
     .min(1)
     .max(16_384)
-    .regex(/^[\x21-\x7e]+$/),
+    // Some give it as it is to stand in the header.
+    .transform((token) => token.replace(/^bearer +/i, ''))
+    .pipe(z.string().regex(/^[\x21-\x7e]+$/)),
   // Required by RFC 6749, 5.1, and left out by some; Apigee says `BearerToken`.
   token_type: z
     .string()
@@ -74,10 +80,13 @@ interface Failure {
   readonly secretVersion: string;
   /** In a row. */
   readonly failures: number;
+  /** The issuer's own wish. */
+  readonly wishMs: number;
 }
 
-function pauseLeftMs({ at, failures }: Failure, now: number): number {
-  return at + Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 10)) - now;
+function pauseLeftMs({ at, failures, wishMs }: Failure, now: number): number {
+  const pauseMs = Math.max(wishMs, FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 10));
+  return at + Math.min(LONGEST_PAUSE_MS, pauseMs) - now;
 }
 
 function answerOf(failure: Failure, now: number): TokenAnswer {
@@ -99,7 +108,8 @@ export function createOAuthTokens({ settings, secrets, client, now }: OAuthToken
     });
     const fail = (isAway: boolean, message: string): TokenAnswer => {
       const failures = failure?.secretVersion === secret.version ? failure.failures + 1 : 1;
-      failure = { isAway, message, at: now(), secretVersion: secret.version, failures };
+      const wishMs = (outcome.type === 'replied' && parseRetryAfterMs(outcome.headers, now())) || 0;
+      failure = { isAway, message, at: now(), secretVersion: secret.version, failures, wishMs };
       return answerOf(failure, now());
     };
     if (outcome.type === 'no-reply') {
@@ -108,7 +118,10 @@ export function createOAuthTokens({ settings, secrets, client, now }: OAuthToken
     }
     const { status } = outcome;
     if (status < 200 || status >= 300) {
-      return fail(status >= 500 || status === 408 || status === 429, `The token issuer answered HTTP ${status}.`);
+      return fail(status >= 500 || PASSING.includes(status), `The token issuer answered HTTP ${status}.`);
+    }
+    if (outcome.bodyFault?.cause === 'cut-off' || outcome.bodyFault?.cause === 'late') {
+      return fail(true, 'The reply of the token issuer was cut off.');
     }
     const parsed = replySchema.safeParse(readReply(outcome));
     if (!parsed.success) return fail(false, 'The reply of the token issuer has no bearer token.');
