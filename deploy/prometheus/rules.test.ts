@@ -108,7 +108,7 @@ const hasPromtool = spawnSync('promtool', ['--version']).status === 0;
 test.skipIf(!hasPromtool)(
   'the rules pass their unit tests (needs promtool, which comes with Prometheus)',
   {
-    timeout: 120_000,
+    timeout: 300_000,
   },
   () => {
     const run = (...words: string[]) =>
