@@ -135,7 +135,7 @@ test('at the partner some fail for good at each API, and some recover', async ()
   try {
     const { partner: definition, route, records } = await readDefinitions(partner.gateway.url);
     const caller = createPartnerCaller({
-      definition: { ...definition, timeout: 1_000, limits: { concurrency: 50 } },
+      definition: { ...definition, timeout: 3_000, limits: { concurrency: 50 } },
       secrets: partner.secrets,
       addressGuard: createAddressGuard({ allow: ['127.0.0.0/8'] }),
     });

@@ -140,7 +140,7 @@ describe('run-migration', () => {
     });
   };
 
-  test('runs one task, as a task of this request, waits for its end, and says so', { timeout: 30_000 }, async () => {
+  test('runs one task, as a task of this request, waits for its end, and says so', async () => {
     // Just after its start ECS may not know it yet.
     await start(started, ok({ tasks: [], failures: [{ arn: 'arn:task', reason: 'MISSING' }] }), ended(0));
     const { error, output } = await run('Update');

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
 
 const run = promisify(execFile);
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 300_000;
 const NAMES = ['plain.txt', 'späße & <more>.csv', 'sub/dir/large.bin', 'empty', 'a+b=c #1.txt'];
 
 function isInstalled(command: string): boolean {

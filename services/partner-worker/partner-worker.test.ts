@@ -105,7 +105,7 @@ test('200 files are delivered byte by byte, archived and gone from landing, at f
   });
 });
 
-test('killed again and again under load, it delivers every file exactly once', { timeout: 90_000 }, async () => {
+test('killed again and again under load, it delivers every file exactly once', { timeout: 300_000 }, async () => {
   // A job can be under way in each of the kills.
   await seedRoutes(bed.sql, { retry: { maxAttempts: 10 } });
   const before = await bed.countVersions('delivered');

@@ -139,7 +139,7 @@ test('a file walks through, record by record, one recovers at its third API, and
   expect(JSON.stringify(worker.lines)).not.toContain('SIM:');
 });
 
-test('killed again and again in the middle, it carries every record to its end', { timeout: 90_000 }, async () => {
+test('killed again and again in the middle, it carries every record to its end', { timeout: 300_000 }, async () => {
   partner.simulator.setBehaviour({ latencies: [{ api: '*', fromMs: 1, toMs: 20 }] });
   const jobs = await bed.putFiles({ count: 1, bodyOf: () => rfi(200) });
   await bed.wakeUps.sendJobs(jobs);

@@ -277,7 +277,7 @@ export function interleaveJobs(endings: readonly Ending[]): void {
     'with jobs $scene.name, when the first one ends with a $ending',
     ({ scene: setScene, ending }) => {
       for (const a of Object.keys(TRANSITIONS)) {
-        test(`${a}, beside each other transition`, { timeout: 60_000 }, async () => {
+        test(`${a}, beside each other transition`, { timeout: 120_000 }, async () => {
           const scene = await setScene();
           await kept.keep();
           for (const b of Object.keys(TRANSITIONS)) {
@@ -390,7 +390,7 @@ export function interleaveJobs(endings: readonly Ending[]): void {
     [lineWithHead, lineWithFailedHead, lineWithOneJob].flatMap((scene) => endings.map((ending) => ({ scene, ending }))),
   )('with a $scene.name, when the first one ends with a $ending', ({ scene: setScene, ending }) => {
     for (const a of Object.keys(LINE_TRANSITIONS)) {
-      test(`${a}, beside each other transition of the line`, { timeout: 60_000 }, async () => {
+      test(`${a}, beside each other transition of the line`, { timeout: 120_000 }, async () => {
         const scene = await setScene();
         await kept.keep();
         for (const b of Object.keys(LINE_TRANSITIONS)) {

@@ -373,7 +373,7 @@ export function interleaveRecords(endings: readonly Ending[]): void {
     'with a job $scene.name, when the first one ends with a $ending',
     ({ scene: makeScene, ending, isFinished, transitions }) => {
       for (const [a, transition] of Object.entries(transitions)) {
-        test(`${a}, beside each other transition`, { timeout: 60_000 }, async () => {
+        test(`${a}, beside each other transition`, { timeout: 120_000 }, async () => {
           await kept.clear();
           const scene = await makeScene();
           await kept.keep();

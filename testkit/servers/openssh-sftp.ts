@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { Endpoints, TenantAccess } from '#local/launcher/endpoints.ts';
 
 const OPTIONS = ['StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'BatchMode=yes', 'IdentitiesOnly=yes'];
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 300_000;
 
 export function isOpensshInstalled(): boolean {
   return spawnSync('sh', ['-c', 'command -v sftp']).status === 0;
