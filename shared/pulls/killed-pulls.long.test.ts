@@ -17,9 +17,9 @@ import type { TestProcess } from '#testkit/servers/start-process.ts';
 
 /** At each point, over both servers together. */
 const KILLS = Number(process.env.LONGSHORE_TEST_KILLED_PULLS ?? 25);
-const AT_RANDOM = Number(process.env.LONGSHORE_TEST_KILLED_PULLS_AT_RANDOM ?? 50);
+const AT_RANDOM = Number(process.env.LONGSHORE_TEST_KILLED_PULLS_AT_RANDOM ?? 20);
 /** Losing a lease costs no process. */
-const LOST_AT_RANDOM = Number(process.env.LONGSHORE_TEST_LOST_PULLS_AT_RANDOM ?? 150);
+const LOST_AT_RANDOM = Number(process.env.LONGSHORE_TEST_LOST_PULLS_AT_RANDOM ?? 180);
 const SEED = Number(process.env.LONGSHORE_TEST_SEED ?? Date.now() % 1_000_000);
 /** Two parts. */
 const CONTENT = randomBytes(PART_BYTES + 100_000);
@@ -159,7 +159,7 @@ async function endLeftUploads(): Promise<void> {
   const { items } = await bed.store.listMultipartUploads({ bucket: LANDING });
   expect(items.length).toBeLessThanOrEqual(1);
   for (const { key, uploadId } of items) {
-    expect(await bed.sql`SELECT id FROM transfers WHERE upload_id = ${uploadId}`).toEqual([]);
+    expect(await bed.sql`SELECT upload_id FROM transfers WHERE upload_id = ${uploadId}`).toEqual([]);
     await bed.store.abortMultipartUpload({ bucket: LANDING, key, uploadId });
   }
 }
