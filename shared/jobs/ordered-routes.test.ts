@@ -274,7 +274,10 @@ describe('a failed file', () => {
     expect(await run('head.csv', 'failed')).toEqual(['next.csv']);
   });
 
-  test('is skipped by an operator, once', async () => {
+  test('is skipped by an operator, once, and not while its job runs', async () => {
+    await claim('head.csv');
+    expect(await skipJobs(sql, word(await idOf('head.csv')))).toEqual([]);
+    await sql`UPDATE jobs SET lease_until = now() - interval '1 second' WHERE state = 'RUNNING'`;
     await run('head.csv', 'failed');
     expect(await skipJobs(sql, word(await idOf('next.csv')))).toEqual([]);
     expect(await skipJobs(sql, word(await idOf('head.csv')))).toEqual([await idOf('head.csv')]);

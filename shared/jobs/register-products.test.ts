@@ -34,6 +34,14 @@ const product = (place: number): Product => ({
 test('products are files once, with their parent, whatever is repeated; a worker that lost the job registers none', async () => {
   await seedRoutes(sql, { routes: [['deliver']] });
   const [job] = await seedFiles(sql);
+  const owner = {
+    jobId: job!.id,
+    epoch: 1,
+    tenantId: 'acme',
+    fileId: job!.fileId,
+    landingBucket: 'l',
+    service: 'test',
+  };
   const seen: unknown[] = [];
   const runner = createTestRunner({
     sql,
@@ -42,6 +50,8 @@ test('products are files once, with their parent, whatever is repeated; a worker
         seen.push(context.job.depth);
         await context.products.register([product(1), product(2)]);
         await context.products.register([product(1), product(2)]);
+        const taken = registerProducts(sql, [product(3)], { ...owner, epoch: 0 });
+        await expect(taken).rejects.toMatchObject({ code: 'LEASE_LOST' });
         return { type: 'succeeded' };
       },
     },
@@ -58,14 +68,6 @@ test('products are files once, with their parent, whatever is repeated; a worker
     { key: 'acme/inbound/day/2.csv', ...made },
   ]);
   expect(seen).toEqual([0]);
-  const owner = {
-    jobId: job!.id,
-    epoch: 1,
-    tenantId: 'acme',
-    fileId: job!.fileId,
-    landingBucket: 'l',
-    service: 'test',
-  };
   await expect(registerProducts(sql, [product(3)], owner)).rejects.toMatchObject({ code: 'LEASE_LOST' });
   const woken = await wakeFiles(sql, { limit: 10, missing: 0, graceMs: 1_000, boundMs: 1_000, actor: 'test' });
   expect(woken.map(({ queue }) => queue)).toEqual(['ingest', 'ingest']);

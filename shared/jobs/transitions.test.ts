@@ -120,95 +120,6 @@ function wakeOptions(overrides: Partial<Parameters<typeof wakeJobs>[1]> = {}): P
   };
 }
 
-describe('arrival', () => {
-  test('registers an object version once, however often and in whatever order its events come', async () => {
-    const object = arrivedObject();
-    const { files: first } = await registerFiles(sql, [object, { ...object, id: randomUUID() }], 'ingestor');
-    const { files: second } = await registerFiles(sql, [{ ...object, id: randomUUID() }], 'ingestor');
-    expect(first.map((file) => [file.id, file.status, file.wake])).toEqual([[object.id, 'QUEUED', 1]]);
-    expect(second).toEqual([]);
-    const events = await sql`SELECT type FROM audit_events WHERE file_id = ${object.id}`;
-    expect(events.map((event) => event.type)).toEqual(['file.queued']);
-    await expectSound();
-  });
-
-  test('lets an unfinished upload settle later, and never back again', async () => {
-    const object = arrivedObject({ status: 'UPLOADED', quietMs: 60_000 });
-    const {
-      files: [uploaded],
-    } = await registerFiles(sql, [object], 'ingestor');
-    const {
-      files: [settled],
-    } = await registerFiles(sql, [{ ...object, status: 'QUEUED' }], 'ingestor');
-    const { files: again } = await registerFiles(sql, [object], 'ingestor');
-    expect([uploaded?.status, uploaded?.wake, settled?.status, settled?.wake]).toEqual(['UPLOADED', 0, 'QUEUED', 1]);
-    expect(again).toEqual([]);
-  });
-
-  test('an upload that stays quiet is settled by the sweeper', async () => {
-    await registerFiles(sql, [arrivedObject({ status: 'UPLOADED', quietMs: 0 })], 'ingestor');
-    const woken = await wakeFiles(sql, {
-      limit: 10,
-      missing: 0,
-      graceMs: 5_000,
-      boundMs: 90_000,
-      actor: 'retry-sweeper',
-    });
-    expect(woken.map((file) => file.queue)).toEqual(['ingest']);
-    expect((await sql`SELECT status, order_seq FROM files`)[0]).toMatchObject({ status: 'QUEUED' });
-  });
-
-  test('an object that the database refuses is named, under each of its ids, and the others come back with their wake-ups', async () => {
-    const refusedOne = arrivedObject({ uploadedAt: 'no time' });
-    const again = { ...refusedOne, id: randomUUID() };
-    const others = Array.from({ length: 5 }, () => arrivedObject());
-    const { files, refused } = await registerFiles(sql, [...others, refusedOne, again], 'ingestor');
-    expect(files.map(({ key, wake }) => [key, wake]).sort()).toEqual(others.map(({ key }) => [key, 1]).sort());
-    expect([...refused.keys()].sort()).toEqual([refusedOne.id, again.id].sort());
-    expect([...refused.values()][0]).toContain('timestamp');
-  });
-
-  test('names with NUL and lone surrogates are stored, and spoil no other row', async () => {
-    const bad = arrivedObject({ name: 'a\0b\ud800', key: 'acme/a\0b\ud800' });
-    const { files: registered } = await registerFiles(sql, [bad, arrivedObject()], 'ingestor');
-    expect(registered).toHaveLength(2);
-    expect((await sql`SELECT name FROM files WHERE id = ${bad.id}`)[0]?.name).toBe('a\ufffdb\ufffd');
-  });
-
-  test('flags content that came before, under another name and under the same', async () => {
-    const contentHash = 'CRC64NVME:same';
-    const {
-      files: [first],
-    } = await registerFiles(sql, [arrivedObject({ contentHash })], 'ingestor');
-    const {
-      files: [second],
-    } = await registerFiles(sql, [arrivedObject({ contentHash })], 'ingestor');
-    const {
-      files: [third],
-    } = await registerFiles(sql, [arrivedObject({ contentHash, key: 'acme/again.csv' })], 'ingestor');
-    const {
-      files: [fourth],
-    } = await registerFiles(sql, [arrivedObject({ contentHash, key: 'acme/again.csv' })], 'ingestor');
-    const {
-      files: [other],
-    } = await registerFiles(sql, [arrivedObject({ contentHash: 'CRC64NVME:other' })], 'ingestor');
-    expect([second, third, fourth, other].map((file) => file?.duplicateOf)).toEqual([
-      first?.id,
-      first?.id,
-      first?.id,
-      null,
-    ]);
-  });
-
-  test('takes no ETag for a digest: without a hash of the content nothing is flagged', async () => {
-    await registerFiles(sql, [arrivedObject({ etag: '"kms"' })], 'ingestor');
-    const {
-      files: [second],
-    } = await registerFiles(sql, [arrivedObject({ etag: '"kms"' })], 'ingestor');
-    expect(second?.duplicateOf).toBeNull();
-  });
-});
-
 describe('routing', () => {
   test('is decided once: a second decision changes nothing', async () => {
     const {
@@ -393,6 +304,19 @@ describe('claim and outcome', () => {
     expect((await sql`SELECT status FROM files`)[0]?.status).toBe('COMPLETED');
     expect(await sql`SELECT 1 FROM outbox WHERE topic = 'success'`).toHaveLength(1);
     await expectSound();
+  });
+
+  test('an archive claimed again with the same token is the same claim, and nobody else’s', async () => {
+    const job = await claimOne();
+    await storeOne(job, 'succeeded', succeeded);
+    await sql`UPDATE files SET lease_until = NULL`;
+    const ask = (token: string) =>
+      claimArchives(sql, { fileIds: [job.fileId], token, service: 'partner-worker', leaseMs: 60_000 });
+    const token = randomUUID();
+    const first = await ask(token);
+    expect(first).toHaveLength(1);
+    expect(await ask(token)).toEqual(first);
+    expect(await ask(randomUUID())).toEqual([]);
   });
 
   test('both jobs of a file ended in one statement close it once', async () => {
@@ -599,11 +523,13 @@ describe('operators', () => {
 });
 
 describe('outbox', () => {
-  test('rows are leased once, and leave when their topic took them', async () => {
+  test('rows are leased once, again when the lease ran out, and leave when their topic took them', async () => {
     await seedJobs(sql);
     const rows = await leaseOutbox(sql, { limit: 100, leaseMs: 60_000 });
     expect(rows.length).toBeGreaterThan(1);
     expect(await leaseOutbox(sql, { limit: 100, leaseMs: 60_000 })).toEqual([]);
+    await sql`UPDATE outbox SET locked_until = now() - interval '1 second'`;
+    expect(await leaseOutbox(sql, { limit: 100, leaseMs: 60_000 })).toHaveLength(rows.length);
     await deleteFromOutbox(sql, rows);
     expect(await sql`SELECT 1 FROM outbox`).toHaveLength(0);
   });

@@ -87,4 +87,11 @@ describe('a coalescer', () => {
     expect(await next).toBe(30);
     await flushedAgain;
   });
+
+  it('holds no place for the entries of a request that failed', async () => {
+    const run = () => Promise.reject(new Error('the server is away'));
+    const coalescer = new Coalescer<number, number>({ lingerMs: 1, maxWaiting: 1, run });
+    for (const n of [1, 2]) await expect(coalescer.add(n)).rejects.toThrow('the server is away');
+    expect(coalescer.pending).toBe(0);
+  });
 });

@@ -89,7 +89,7 @@ describe('topics', () => {
         { topic: 'events', message: 'x'.repeat(300_000) },
         { topic: 'events', message: 'fine' },
       ]),
-    ).toMatchObject([{ ok: false, retryable: false }, { ok: true }]);
+    ).toMatchObject([{ ok: false, retryable: false, reason: 'the message is over 256 KiB' }, { ok: true }]);
   });
 
   it('report every entry when the topic is gone', async () => {

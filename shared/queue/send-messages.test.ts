@@ -155,6 +155,18 @@ describe('the sender, when the server fails', () => {
     await server.stop();
   });
 
+  it('sends an entry again that the answer does not name', async () => {
+    let requests = 0;
+    const server = await startScriptedSqs((request) => {
+      requests += 1;
+      return requests > 1 ? allDone(request) : allDone(request, request.input.Entries?.slice(1));
+    });
+    const sender = createSender({ client: server.sqs, queueUrl: 'http://scripted/1/q', fifo: false, messages });
+    expect(await sender.send([entry('a'), entry('b')])).toMatchObject([{ ok: true }, { ok: true }]);
+    expect(server.requests.map(({ input }) => input.Entries?.length)).toEqual([2, 1]);
+    await server.stop();
+  });
+
   it('says for every entry that it may be tried again when no answer comes', async () => {
     const server = await startScriptedSqs(() => ({ status: 503, body: {} }));
     const sender = createSender({ client: server.sqs, queueUrl: 'http://scripted/1/q', fifo: false, messages });

@@ -270,6 +270,19 @@ describe('a server in trouble', () => {
     expect(server.requests.length).toBeLessThan(40);
   });
 
+  it('is asked again at once when it answers emptily after the wait, however often', async () => {
+    let nowMs = 0;
+    const random = vi.fn(() => 0);
+    const server = await scripted(() => {
+      nowMs += 1_000;
+      return { body: {} };
+    });
+    startWorker(server.sqs, { handle: async () => acknowledge, now: () => nowMs, random });
+    await sleepUntil(() => server.requests.length >= 10, 60_000);
+    // It is asked only for the length of a pause.
+    expect(random).not.toHaveBeenCalled();
+  });
+
   it('does not survive as live when its polls never end', async () => {
     let aheadMs = 0;
     const server = await scripted(() => new Promise<ScriptedAnswer>(() => {}));

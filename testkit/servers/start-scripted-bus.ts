@@ -4,8 +4,11 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { z } from 'zod';
 
-/** `untaken`: error codes by the place of the entry in the request. */
-export type BusScript = (entries: number, request: number) => { readonly untaken?: Readonly<Record<number, string>> };
+/** `untaken`: error codes by the place of the entry in the request; `refused`: of the whole request. */
+export type BusScript = (
+  entries: number,
+  request: number,
+) => { readonly untaken?: Readonly<Record<number, string>>; readonly refused?: string };
 
 export interface ScriptedBus {
   readonly endpoint: string;
@@ -67,8 +70,9 @@ export async function startScriptedBus(): Promise<ScriptedBus> {
         : parsed.data.Entries.map(({ Detail, DetailType, Source }) => ({
             ...{ body: JSON.parse(Detail), type: DetailType, source: Source },
           }));
-    const { untaken = {} } = script(entries.length, requests);
+    const { untaken = {}, refused } = script(entries.length, requests);
     requests += 1;
+    if (refused !== undefined) return reply(400, { __type: refused });
     const results = entries.map((entry, index) => {
       const code = untaken[index];
       if (code !== undefined) return { ErrorCode: code, ErrorMessage: 'not taken' };

@@ -223,6 +223,16 @@ describe.each([
   });
 });
 
+test('a refusal after some were taken does not say that none was', async () => {
+  const bus = await startScriptedBus();
+  const target = 'arn:aws:events:us-east-1:111122223333:event-bus/files';
+  const options = { to: 'eventbridge', target, endpoint: bus.endpoint, duplicates: 'allowed', per: 'record' };
+  bus.answer((_entries, request) => (request === 0 ? {} : { refused: 'AccessDeniedException' }));
+  expect(await publish(options)).toMatchObject({ type: 'retry' });
+  expect(bus.taken).toHaveLength(10);
+  await bus.stop();
+});
+
 test.each([
   [{ to: 'kinesis', target: 'files', duplicates: 'allowed' }, 'target'],
   [{ to: 'eventbridge', target: 'arn:aws:events:us-east-1:1:event-bus/a.fifo' }, 'duplicates'],
