@@ -10,6 +10,7 @@ import { seedRecords } from '#testkit/seeds/seed-records.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
 import { claimJobs } from './claim-jobs.ts';
 import { registerFiles } from './register-files.ts';
+import { reopenJobs } from './reopen-jobs.ts';
 import type { OnRefused } from './wake-chosen.ts';
 import { wakeFiles } from './wake-files.ts';
 import { wakeJobs } from './wake-jobs.ts';
@@ -123,13 +124,11 @@ describe.each(Object.entries(CLOCKS))('the clock of %s', (_name, clock) => {
   test('wakes a row once when two sweepers have read it', async () => {
     const ids = await clock.seed();
     await clock.setWakes(ids, 3);
-    const { promise: isRead, resolve: read } = Promise.withResolvers<void>();
-    const { promise: mayWake, resolve: letWake } = Promise.withResolvers<void>();
-    const late = clock.wake(undefined, heldBeforeItsSecondStatement(sql, { onHeld: read, until: mayWake }));
-    await isRead;
-    expect(await clock.wake()).toEqual(ids);
-    letWake();
-    expect(await late).toEqual([]);
+    const late = await wakeAround(
+      (through) => clock.wake(undefined, through),
+      async () => expect(await clock.wake()).toEqual(ids),
+    );
+    expect(late).toEqual([]);
   });
 
   test('wakes rows that were woken two thousand times before', async () => {
@@ -151,6 +150,20 @@ describe.each(Object.entries(CLOCKS))('the clock of %s', (_name, clock) => {
   });
 });
 
+/** Runs a clock whose rows are read before `meanwhile` and woken after it. */
+async function wakeAround<Woken>(
+  clock: (through: Sql) => Promise<Woken>,
+  meanwhile: () => Promise<void>,
+): Promise<Woken> {
+  const { promise: isRead, resolve: read } = Promise.withResolvers<void>();
+  const { promise: mayWake, resolve: letWake } = Promise.withResolvers<void>();
+  const late = clock(heldBeforeItsSecondStatement(sql, { onHeld: read, until: mayWake }));
+  await isRead;
+  await meanwhile();
+  letWake();
+  return await late;
+}
+
 test('a job that another worker took over since it was read is not woken', async () => {
   const [job] = await seedJobs(sql);
   if (job === undefined) throw new Error('no job was made');
@@ -159,14 +172,25 @@ test('a job that another worker took over since it was read is not woken', async
     return claimJobs(sql, { jobIds: [job.id], queue: job.queue, ...worker });
   };
   await claim(0);
-  const { promise: isRead, resolve: read } = Promise.withResolvers<void>();
-  const { promise: mayWake, resolve: letWake } = Promise.withResolvers<void>();
-  const through = heldBeforeItsSecondStatement(sql, { onHeld: read, until: mayWake });
-  const late = wakeJobs(through, { ...options, queue: 'partner-steps', actor: 'test' });
-  await isRead;
-  expect(await claim(60_000)).toHaveLength(1);
-  letWake();
-  expect(await late).toEqual([]);
+  const woken = await wakeAround(
+    (through) => wakeJobs(through, { ...options, queue: 'partner-steps', actor: 'test' }),
+    async () => expect(await claim(60_000)).toHaveLength(1),
+  );
+  expect(woken).toEqual([]);
+});
+
+test('a file whose job was opened again since it was read is not woken for its archive', async () => {
+  const [job] = await seedJobs(sql);
+  await sql`UPDATE jobs SET state = 'FAILED', finished_at = now()`;
+  await sql`UPDATE files SET open_jobs = 0, failed_jobs = 1`;
+  const woken = await wakeAround(
+    (through) => wakeFiles(through, { ...options, actor: 'test' }),
+    async () => {
+      const again = { jobIds: [job?.id ?? ''], actor: 'operator:test', reason: 'again' };
+      expect(await reopenJobs(sql, again)).toHaveLength(1);
+    },
+  );
+  expect(woken).toEqual([]);
 });
 
 test('records that the database refuses to sweep keep only their own job back', async () => {

@@ -112,6 +112,14 @@ test('takes no ETag for a digest: without a hash of the content nothing is flagg
   expect(second?.duplicateOf).toBeNull();
 });
 
+test('a file that was fetched from a remote stays one, whatever event says that it is whole', async () => {
+  const object = arrivedObject({ status: 'UPLOADED', quietMs: 60_000 });
+  await registerFiles(sql, [object], 'large-file-worker');
+  await sql`UPDATE files SET source = 'pull'`;
+  await registerFiles(sql, [{ ...object, status: 'QUEUED' }], 'ingestor');
+  expect(await sql`SELECT source, status FROM files`).toEqual([{ source: 'pull', status: 'QUEUED' }]);
+});
+
 test('an empty file is no repetition of another empty one', async () => {
   const empty = { contentHash: 'CRC64NVME:AAAAAAAAAAA=', sizeBytes: 0 };
   await registerFiles(sql, [arrivedObject(empty)], 'ingestor');

@@ -19,6 +19,7 @@ import { renewLeases } from './renew-leases.ts';
 import { reopenJobs } from './reopen-jobs.ts';
 import { requeueFiles } from './requeue-files.ts';
 import { routeFiles } from './route-files.ts';
+import { startBranches } from './start-branches.ts';
 import { type NextMove, type StoredOutcome, storeOutcomes } from './store-outcomes.ts';
 import { wakeFiles } from './wake-files.ts';
 import { wakeJobs } from './wake-jobs.ts';
@@ -254,6 +255,9 @@ describe('claim and outcome', () => {
     const [taken] = await claim([stale.id]);
     expect(taken?.epoch).toBe(2);
     expect((await storeOne(stale, 'succeeded', succeeded)).jobs).toEqual([]);
+    const { id: jobId, epoch, stepSeq } = stale;
+    const branches = { jobId, epoch, stepSeq, branches: [], object: stale.object as never, inputs: {} };
+    expect(await startBranches(sql, branches, { actor: 'test' })).toBeUndefined();
     expect((await sql`SELECT state FROM jobs`)[0]?.state).toBe('RUNNING');
     expect(await sql`SELECT 1 FROM attempts`).toHaveLength(0);
     await expectSound();
