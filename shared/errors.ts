@@ -262,7 +262,7 @@ export const ERROR_CODES = {
   },
   SCAN_UNAVAILABLE: {
     meaning: 'The scanner is not set up or gave no verdict. Files wait at the step; no try is counted.',
-    remedy: 'Set LONGSHORE_CLAMD for the workers, or check clamd. Files go on as soon as it answers.',
+    remedy: 'Set LONGSHORE_CLAMD for the workers, or check clamd. Files continue as soon as it answers.',
   },
   SCAN_NOT_TRUSTED: {
     meaning:
@@ -922,7 +922,7 @@ export const ERROR_CODES = {
   },
   PARENT_CANCELLED: {
     meaning: 'The job above this branch was cancelled.',
-    remedy: 'Nothing to do. Retry the job above it to go on.',
+    remedy: 'Nothing to do. Retry the job above it to continue.',
   },
   // Causes: calls of partners
   BUSINESS_REJECTION: {
@@ -1167,7 +1167,7 @@ export const ERROR_CODES = {
   },
   UPLOAD_STALLED: {
     meaning: 'No byte of a body arrived for 30 seconds.',
-    remedy: 'Send it again, or use an upload in parts, which goes on where it stopped.',
+    remedy: 'Send it again, or use an upload in parts, which continues where it stopped.',
   },
   UPLOAD_TOO_LARGE: {
     meaning: 'The file is larger than this way of sending takes.',

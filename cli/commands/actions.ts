@@ -156,8 +156,8 @@ export function addActions(program: Command, cli: Cli): void {
 
   const words = [
     { word: 'pause', description: 'pause a running action' },
-    { word: 'resume', description: 'let a paused action go on' },
-    { word: 'abort', description: 'end an action; what was taken goes on' },
+    { word: 'resume', description: 'let a paused action continue' },
+    { word: 'abort', description: 'end an action; what was taken continues' },
     { word: 'approve', description: 'approve what another person ran' },
   ];
   for (const { word, description } of words)

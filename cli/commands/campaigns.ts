@@ -62,7 +62,7 @@ export function addCampaigns(program: Command, cli: Cli): void {
 
   addCommand(campaigns, cli, {
     usage: 'status <campaign>',
-    description: 'show how far a campaign is and what became of its mails; by id or name',
+    description: 'show how far a campaign is and what happened to its mails; by id or name',
     run: async (context, _options, [campaign = '']) => {
       const { api, isJson, terminal } = context;
       const found = await api.get(await pathOf(context, campaign, 'status'), campaignSchema);
@@ -73,7 +73,7 @@ export function addCampaigns(program: Command, cli: Cli): void {
 
   for (const [verb, description] of [
     ['pause', 'send nothing more until it is resumed'],
-    ['resume', 'go on with what was not sent'],
+    ['resume', 'continue with what was not sent'],
     ['cancel', 'send nothing more, for good'],
   ] as const) {
     addCommand<{ reason?: string }>(campaigns, cli, {
@@ -201,7 +201,7 @@ function addReports(campaigns: Command, cli: Cli): void {
     cli,
     {
       usage: 'recipients <campaign>',
-      description: 'list what became of each recipient',
+      description: 'list what happened to each recipient',
       define: (command) =>
         command
           .option('--state <state>', 'SUCCESS, FAILED, REJECTED, AMBIGUOUS, PENDING or SUPPRESSED')

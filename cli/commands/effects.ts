@@ -90,7 +90,7 @@ export function addEffects(program: Command, cli: Cli): void {
 
   addCommand<{ as: string; reason: string }>(effects, cli, {
     usage: 'resolve <effect>',
-    description: 'say what became of an effect that is in doubt',
+    description: 'say what happened to an effect that is in doubt',
     define: (command) =>
       command
         .requiredOption(

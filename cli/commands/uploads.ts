@@ -28,7 +28,7 @@ const urlsSchema = z.object({ urls: z.array(partUrlSchema) });
 export function addUploadCommands(program: Command, cli: Cli): void {
   addCommand<{ to: string; tenant?: string; again?: boolean }>(program, cli, {
     usage: 'upload <files...>',
-    description: 'send files; one that was interrupted goes on where it stopped',
+    description: 'send files; one that was interrupted continues where it stopped',
     define: (command) =>
       command
         .option('--to <path>', "directory in the tenant's home", '')
@@ -182,7 +182,7 @@ async function sendPart({ api, uploadId, part, bytes }: PartToSend): Promise<voi
     }
   }
   throw new LongshoreError('UPLOAD_INCOMPLETE', `Part ${part} could not be sent: ${reason}.`, {
-    hint: 'Run the command again: it goes on where it stopped.',
+    hint: 'Run the command again: it continues where it stopped.',
   });
 }
 

@@ -193,7 +193,7 @@ describe('run-migration', () => {
     expectAnswer({ Status: 'FAILED', Reason, PhysicalResourceId: 'migration' });
   });
 
-  const late = 'The migration did not end in time; it goes on. See its log, and deploy again when it has ended.';
+  const late = 'The migration did not end in time; it continues. See its log, and deploy again when it has ended.';
 
   test.each<[string, AwsReply, AwsReply]>([
     ['goes on', started, task({ lastStatus: 'RUNNING' })],

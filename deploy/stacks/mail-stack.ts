@@ -62,7 +62,7 @@ export class MailStack extends FleetStack {
     });
     new events.Rule(this, 'Reported', {
       ruleName: `${fleet.prefix}-mail-events`,
-      description: 'What becomes of mails of campaigns',
+      description: 'What happens to mails of campaigns',
       enabled: this.isActive,
       eventPattern: {
         source: ['aws.ses'],

@@ -7,7 +7,7 @@ export function createSftpMetrics() {
   const registers = [registry];
   const uploads = new Counter({
     name: 'longshore_sftp_uploads_total',
-    help: 'Uploads by what came of them.',
+    help: 'Uploads by outcome.',
     labelNames: ['outcome'],
     registers,
   });

@@ -6,7 +6,7 @@ export function createIngestorMetrics(registry: Registry) {
   return {
     events: new Counter({
       name: 'longshore_landing_events_total',
-      help: 'Events of the landing bucket, by what came of them.',
+      help: 'Events of the landing bucket, by outcome.',
       labelNames: ['event', 'outcome'] as const,
       registers: [registry],
     }),

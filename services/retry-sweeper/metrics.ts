@@ -7,7 +7,7 @@ export function createRetrySweeperMetrics(registry: Registry) {
   const registers = [registry];
   const deadLetters = new Counter({
     name: 'longshore_dead_letters_total',
-    help: 'Dead letters taken out of the DLQs, by what became of them.',
+    help: 'Dead letters taken out of the DLQs, by outcome.',
     labelNames: ['queue', 'state'] as const,
     registers,
   });
@@ -84,7 +84,7 @@ export function createRetrySweeperMetrics(registry: Registry) {
     }),
     notices: new Counter({
       name: 'longshore_notices_total',
-      help: 'Tries to tell a channel, by its kind and what came of it.',
+      help: 'Tries to tell a channel, by its kind and the outcome.',
       labelNames: ['channel', 'outcome'] as const,
       registers,
     }),

@@ -229,7 +229,7 @@ function settle(
     ...(username !== undefined && { uploadedBy: username }),
   } as const;
   if (kind === 'completed') return { type: 'register', object: { ...object, status: 'QUEUED' } };
-  const message = `${failure} It ended after ${sizeBytes} bytes; what came of it is kept and not processed. Send the whole file again.`;
+  const message = `${failure} It ended after ${sizeBytes} bytes; what arrived is kept and not processed. Send the whole file again.`;
   return {
     type: 'register',
     object: { ...object, status: 'QUARANTINED', error: { code: 'PARTIAL_UPLOAD', cause: 'PARTIAL_UPLOAD', message } },

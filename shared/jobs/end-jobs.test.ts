@@ -28,7 +28,7 @@ test('a branch that fails for its dead letter ends the wait of its parent', asyn
   const branch = { id: randomUUID(), branch: 'bank', stepKind: 'deliver', stepCount: 1, maxAttempts: 1 };
   const branches = [{ ...branch, routeId, routeVersionId, queue: 'partner-steps' as const }];
   const object = { bucket: 'test-landing', key: 'a', versionId: '1' } as never;
-  await startBranches(sql, { jobId, epoch, stepSeq, branches, object, inputs: {} }, { actor: 'test' });
+  await startBranches(sql, [{ jobId, epoch, stepSeq, branches, object, inputs: {} }], { actor: 'test' });
   await storeStep(sql, parent, { type: 'later', delayMs: 300_000, countsAttempt: false, reason: BRANCHES });
   await sql`UPDATE jobs SET step_attempts = max_attempts WHERE id = ${branch.id}`;
   expect((await failSpentJobs(sql, { jobIds: [branch.id], actor: 'retry-sweeper' })).jobIds).toEqual([branch.id]);

@@ -257,7 +257,7 @@ describe('claim and outcome', () => {
     expect((await storeOne(stale, 'succeeded', succeeded)).jobs).toEqual([]);
     const { id: jobId, epoch, stepSeq } = stale;
     const branches = { jobId, epoch, stepSeq, branches: [], object: stale.object as never, inputs: {} };
-    expect(await startBranches(sql, branches, { actor: 'test' })).toBeUndefined();
+    expect(await startBranches(sql, [branches], { actor: 'test' })).toEqual({ started: [], refused: [] });
     expect((await sql`SELECT state FROM jobs`)[0]?.state).toBe('RUNNING');
     expect(await sql`SELECT 1 FROM attempts`).toHaveLength(0);
     await expectSound();

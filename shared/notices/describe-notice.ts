@@ -44,7 +44,7 @@ export function describeNotice(stored: StoredNotice): string {
       return `${name}${size} waits for a person: longshore release ${job} --reason "...", or reject.`;
     }
     case 'released':
-      return `${name} goes on: ${plainText(event.actor, NAME_LENGTH)} released it: ${words('reason')}`;
+      return `${name} continues: ${plainText(event.actor, NAME_LENGTH)} released it: ${words('reason')}`;
     case 'failed':
       return `${name} ${event.type === 'file.quarantined' ? 'was set aside' : 'failed'}: ${words('code')} ${words('cause')}. ${words('message')}`;
     case 'completed':
@@ -64,7 +64,7 @@ export function describeNotice(stored: StoredNotice): string {
     case 'campaign-started':
       return `${campaignOf(stored)} is being sent.`;
     case 'campaign-held':
-      return `${campaignOf(stored)} is held: ${words('reason')}. Go on with it: longshore campaigns resume ${words('campaignId')}`;
+      return `${campaignOf(stored)} is held: ${words('reason')}. Continue with it: longshore campaigns resume ${words('campaignId')}`;
     case 'campaign-sent':
       return `${campaignOf(stored)} was sent: ${countsOf(event.data.records)}.`;
     case 'campaign-done':

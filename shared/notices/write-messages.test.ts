@@ -95,7 +95,7 @@ describe('a line says what happened and what to do', () => {
     [
       'released',
       { actor: 'operator:desk', data: { reason: 'seen' } },
-      'a.csv goes on: operator:desk released it: seen',
+      'a.csv continues: operator:desk released it: seen',
     ],
     ['failed', {}, 'a.csv failed: VALIDATION_ERROR CSV_NUL. Look at a.csv.'],
     [

@@ -54,7 +54,7 @@ export function createQueueMetrics(registry: Registry): QueueMetrics {
     }),
     handled: new Counter({
       name: 'longshore_queue_handled_total',
-      help: 'Messages done with, by what became of them.',
+      help: 'Messages done with, by outcome.',
       labelNames: ['queue', 'disposition'] as const,
       registers,
     }),

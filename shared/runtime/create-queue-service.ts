@@ -180,7 +180,7 @@ export function createQueueService<const Messages extends WorkerMessages>(
       return { ok, detail: ok ? 'alive' : `no receive for ${Math.round(lastPollAgeMs / 1_000)} s` };
     },
     async readiness(): Promise<Health> {
-      if (guard.isPaused()) return { ok: false, detail: 'the database is away' };
+      if (guard.isPaused()) return { ok: false, detail: 'the database is down' };
       await probe();
       return { ok: true, detail: 'ready' };
     },

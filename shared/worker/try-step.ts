@@ -84,7 +84,7 @@ async function outcomeOf(parts: TryParts, request: TryRequest): Promise<StepOutc
   const { job, found, position, lease, stop } = request;
   const { stepSeq, stepKind, attempt } = position;
   if (job.isAbandoned) {
-    const message = 'The job above this branch was cancelled; retry that one to go on.';
+    const message = 'The job above this branch was cancelled; retry that one to continue.';
     return { type: 'failed', code: 'CANCELLED', cause: 'PARENT_CANCELLED', message };
   }
   if (!found.ok) return { type: 'failed', code: 'ROUTE_INVALID', cause: found.cause, message: found.message };

@@ -14,6 +14,10 @@ export const WORD_LIST: readonly (readonly [not: string, but: string, pattern: R
   ['beside', 'next to, in addition to', /\bbeside\b/i],
   ['lately, of late', 'recently', /\b(?:lately|of late)\b/i],
   ["a person's word", 'operator action', /\b(?:person|operator)['’]s word\b/i],
+  ['goes on', 'continues', /(?<!\*)\b(?:goes|go|going) on\b/i],
+  ['what became of', 'what happened to', /\bwhat (?:became|becomes|came|comes) of\b/i],
+  ['is away', 'is down, cannot be reached', /\b(?:is|are) away\b/i],
+  ['at one look', 'at a glance', /\bat one look\b/i],
 ];
 
 export function findOddWords(text: string): string[] {

@@ -13,7 +13,7 @@ const POLL_MS = 5_000;
 const RESERVE_MS = 20_000;
 const ANSWER_TRIES = 3;
 const ANSWER_MS = 5_000;
-const LATE = 'The migration did not end in time; it goes on. See its log, and deploy again when it has ended.';
+const LATE = 'The migration did not end in time; it continues. See its log, and deploy again when it has ended.';
 
 export async function handler(event, context) {
   const abortSignal = AbortSignal.timeout(Math.max(1, context.getRemainingTimeInMillis() - RESERVE_MS));

@@ -123,7 +123,7 @@ export const fleetOverview: Board = {
         },
         {
           title: 'Arrivals and mails',
-          why: 'Events of the landing bucket, mails of campaigns and reports on them, by what came of them.',
+          why: 'Events of the landing bucket, mails of campaigns and reports on them, by outcome.',
           unit: 'ops',
           isStacked: true,
           queries: [

@@ -11,7 +11,7 @@ export const frontDoor: Board = {
       panels: [
         {
           title: 'Uploads',
-          why: 'By what came of them: `partial` were cut off, `failed` could not be stored.',
+          why: 'By outcome: `partial` were cut off, `failed` could not be stored.',
           unit: 'ops',
           queries: [query('{{outcome}}', `sum by (outcome) (${rate('longshore_sftp_uploads_total')})`)],
         },

@@ -118,7 +118,7 @@ export const partners: Board = {
         },
         {
           title: 'Leases on pulls lost',
-          why: 'A worker was too slow or cut off; another one goes on.',
+          why: 'A worker was too slow or cut off; another one continues.',
           unit: 'ops',
           bound: 0.1,
           queries: [query('lost', `sum(${rate('longshore_pull_leases_lost_total')})`)],
@@ -136,7 +136,7 @@ export const partners: Board = {
       panels: [
         {
           title: 'Records that ended',
-          why: 'By state. `AMBIGUOUS` ones wait for an answer to what became of them.',
+          why: 'By state. `AMBIGUOUS` ones wait for an answer to what happened to them.',
           unit: 'ops',
           isStacked: true,
           queries: [query('{{state}}', `sum by (state) (${rate('longshore_records_total{tenant=~"$tenant"}')})`)],

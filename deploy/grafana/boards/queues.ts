@@ -83,7 +83,7 @@ export const queues: Board = {
         },
         {
           title: 'Dead letters',
-          why: 'Taken out of the DLQs in five minutes, by what became of them.',
+          why: 'Taken out of the DLQs in five minutes, by outcome.',
           unit: 'short',
           queries: [query('{{queue}} {{state}}', 'sum by (queue, state) (increase(longshore_dead_letters_total[5m]))')],
         },

@@ -6,7 +6,7 @@ const FILES = `longshore_files_total{${CHOSEN}}`;
 export const routesAndTenants: Board = {
   uid: 'longshore-routes',
   title: 'routes and tenants',
-  description: 'Whose files, on which routes, and what became of them.',
+  description: 'Whose files, on which routes, and what happened to them.',
   variables: [
     { name: 'tenant', metric: 'longshore_files_total' },
     { name: 'route', metric: 'longshore_files_total' },
@@ -43,7 +43,7 @@ export const routesAndTenants: Board = {
       panels: [
         {
           title: 'Failed share by route',
-          why: 'A partner sends something else than agreed, or a destination is away.',
+          why: 'A partner sends something else than agreed, or a destination is down.',
           unit: 'percentunit',
           bound: 0.05,
           queries: [
@@ -123,7 +123,7 @@ export const routesAndTenants: Board = {
       panels: [
         {
           title: 'Tries',
-          why: 'Webhooks, chats and mails that tell of files, by what came of them.',
+          why: 'Notices by webhook, chat and mail, by outcome.',
           unit: 'ops',
           queries: [query('{{channel}} {{outcome}}', `sum by (channel, outcome) (${rate('longshore_notices_total')})`)],
         },

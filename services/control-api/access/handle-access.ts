@@ -31,7 +31,7 @@ export function handleAccess(app: ApiServer, parts: ApiParts): void {
     handleVerb(app, parts, {
       verb,
       path: '/api/v1/routes/:tenant/:name',
-      what: 'a route: it takes no new files; jobs that exist go on',
+      what: 'a route: it takes no new files; jobs that exist continue',
       params: routeParams,
       toTarget: ({ tenant, name }) => ({ kind: 'route', tenant, name }),
     });

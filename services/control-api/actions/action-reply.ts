@@ -57,7 +57,7 @@ export const actionSchema = actionSummarySchema
     results: z
       .object({ ended: z.number(), failing: z.number(), open: z.number() })
       .nullable()
-      .describe('What became of those set going last, 1,000 at most; null where nothing goes on.'),
+      .describe('What happened to those set going last, 1,000 at most; null where nothing of it can fail again.'),
   })
   .meta({ id: 'Action' });
 

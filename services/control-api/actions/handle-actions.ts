@@ -120,7 +120,7 @@ const runSchema = z
       .min(1)
       .max(100_000)
       .optional()
-      .describe('After so many are done it pauses, and goes on when it is resumed.'),
+      .describe('After so many are done it pauses, and continues when it is resumed.'),
     stop_at_percent: z
       .number()
       .min(0)
@@ -232,7 +232,7 @@ export function handleActions(
     '/api/v1/actions/:id/items',
     {
       schema: {
-        summary: 'What an action has in its set, and what became of each',
+        summary: 'What an action has in its set, and what happened to each',
         tags: ['actions'],
         params: idParams,
         querystring: z.strictObject({
@@ -267,7 +267,7 @@ export function handleActions(
       const word = wordOf(request);
       const { verb } = await findPermitted(request);
       if (stopAtPercent !== undefined && !canFail(verb))
-        throw new LongshoreError('REQUEST_INVALID', `After ${verb} nothing goes on that could fail again.`, {
+        throw new LongshoreError('REQUEST_INVALID', `Nothing that ${verb} does can fail again.`, {
           details: { in: 'body', faults: [{ field: 'stop_at_percent', message: 'is not for this verb' }] },
         });
       const approval = { verbs: APPROVED_VERBS, over: parts.actionApprovalOver };
@@ -281,19 +281,19 @@ export function handleActions(
   );
 
   handleWord('pause', {
-    summary: 'Pause a running action; what was taken goes on',
+    summary: 'Pause a running action; what was taken continues',
     done: 'paused',
     say: pauseAction,
     after: ['PAUSED'],
   });
   handleWord('resume', {
-    summary: 'Let a paused action go on',
+    summary: 'Let a paused action continue',
     done: 'resumed',
     say: resumeAction,
     after: ['RUNNING', 'DONE'],
   });
   handleWord('abort', {
-    summary: 'End an action; what was taken goes on, and nothing more is taken',
+    summary: 'End an action; what was taken continues, and nothing more is taken',
     done: 'aborted',
     say: abortAction,
     after: ['ABORTED'],

@@ -72,7 +72,8 @@ export function handleAudit(app: ApiServer, { sql }: Pick<ApiParts, 'sql'>): voi
     {
       schema: {
         summary: 'Verify the chain of a tenant, a page of lines at a time',
-        description: 'Lines that were altered, added or removed are named. Go on with `next_cursor` until it is null.',
+        description:
+          'Lines that were altered, added or removed are named. Continue with `next_cursor` until it is null.',
         tags: ['audit'],
         querystring: z.strictObject({
           tenant: tenantField,
@@ -112,7 +113,7 @@ export function handleAudit(app: ApiServer, { sql }: Pick<ApiParts, 'sql'>): voi
     {
       schema: {
         summary: 'The audit as one JSON object a line (NDJSON), oldest first',
-        description: `At most ${MOST_EXPORTED} lines; go on with \`from\`.`,
+        description: `At most ${MOST_EXPORTED} lines; continue with \`from\`.`,
         tags: ['audit'],
         produces: ['application/x-ndjson'],
         querystring: z.strictObject(filters),

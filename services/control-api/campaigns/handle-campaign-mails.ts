@@ -68,7 +68,7 @@ export function handleCampaignMails(app: ApiServer, parts: CampaignMailParts): v
     '/api/v1/campaigns/:id/recipients',
     {
       schema: {
-        summary: 'What became of each recipient, in the order of the file',
+        summary: 'What happened to each recipient, in the order of the file',
         tags,
         params: idParams,
         querystring: recipientsQuery,

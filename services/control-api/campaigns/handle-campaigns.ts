@@ -113,7 +113,7 @@ const WORDS: Readonly<
   Record<'pause' | 'resume' | 'cancel', { word: CampaignWord; from: CampaignWord[]; summary: string }>
 > = {
   pause: { word: 'PAUSED', from: ['GO'], summary: 'Send nothing more until it is resumed' },
-  resume: { word: 'GO', from: ['PAUSED', 'HELD'], summary: 'Go on with what was not sent' },
+  resume: { word: 'GO', from: ['PAUSED', 'HELD'], summary: 'Continue with what was not sent' },
   cancel: { word: 'CANCELLED', from: ['GO', 'PAUSED', 'HELD'], summary: 'Send nothing more, for good' },
 };
 
@@ -255,7 +255,7 @@ export function handleCampaigns(app: ApiServer, parts: CampaignParts, countRecor
     '/api/v1/campaigns/:id/status',
     {
       schema: {
-        summary: 'How far a campaign is, and what became of its mails',
+        summary: 'How far a campaign is, and what happened to its mails',
         tags: ['campaigns'],
         params,
         response: { 200: campaignSchema, ...errorReplies },

@@ -42,7 +42,7 @@ const resolveSchema = z
     as: z
       .enum(['done', 'not-done', 'resend'])
       .describe(
-        'done: the target has it, and the job goes on after the step. not-done: it does not, and the step is done again with the same key. resend: as new, with a new key.',
+        'done: the target has it, and the job continues after the step. not-done: it does not, and the step is done again with the same key. resend: as new, with a new key.',
       ),
     reason: reasonField,
   })
@@ -93,7 +93,7 @@ export function handleEffects(app: ApiServer, parts: ApiParts): void {
     '/api/v1/effects/:id/resolve',
     {
       schema: {
-        summary: 'Say what became of an effect that is in doubt',
+        summary: 'Say what happened to an effect that is in doubt',
         tags: ['jobs'],
         params: idParams,
         body: resolveSchema,

@@ -21,7 +21,7 @@ export const filePageSchema = z.object({
     .string()
     .nullable()
     .describe(
-      'Where the search ended before the page was full: files beyond this time were not looked at. next_cursor, where there is one, goes on there.',
+      'Where the search ended before the page was full: files beyond this time were not looked at. next_cursor, where there is one, continues there.',
     ),
 });
 

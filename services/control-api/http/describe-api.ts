@@ -12,7 +12,7 @@ const TAGS = [
   { name: 'files', description: 'Where files are. A key of a tenant sees the tenant’s own.' },
   { name: 'uploads', description: 'Sending files over HTTP, in parts or as one body, and downloading them.' },
   { name: 'expectations', description: 'Files that are to come: when they are due, and what came.' },
-  { name: 'campaigns', description: 'Templates, files of recipients, campaigns, and what became of each mail.' },
+  { name: 'campaigns', description: 'Templates, files of recipients, campaigns, and what happened to each mail.' },
   { name: 'jobs', description: 'One file on one route, its steps, and what operators do about them.' },
   { name: 'actions', description: 'One word on many jobs, files or dead letters: previewed, then run at a pace.' },
   { name: 'records', description: 'The rows of a record file, each on its way through the calls of its route.' },

@@ -212,7 +212,7 @@ export function handleQueues(app: ApiServer, parts: ApiParts): void {
     '/api/v1/health',
     {
       schema: {
-        summary: 'The fleet at one look',
+        summary: 'The fleet at a glance',
         tags: ['operations'],
         response: { 200: healthSchema, ...errorReplies },
       },

@@ -22,7 +22,7 @@ export function handleOverview(
     '/api/v1/overview',
     {
       schema: {
-        summary: 'What needs a person, what arrived and what fails, at one look',
+        summary: 'What needs a person, what arrived and what fails, at a glance',
         description: 'Computed once a second at most for all who ask; of a tenant its own numbers.',
         tags: ['operations'],
         response: { 200: overviewSchema, ...errorReplies },

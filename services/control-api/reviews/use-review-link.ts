@@ -29,7 +29,7 @@ export const REVIEW_WORDS = {
   invalid: 'This link is not valid, or it has expired. Use the one of a newer notice.',
   used: 'This link was used before. Use the one of a newer notice, or ask who released or rejected the file.',
   'not held': 'The file is not held any more: somebody released or rejected it.',
-  release: 'The file goes on.',
+  release: 'The file continues.',
   reject: 'The file is not carried.',
 } as const;
 

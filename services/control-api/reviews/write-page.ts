@@ -31,7 +31,7 @@ export function writeReviewPage(file: HeldFile, link: string, fault?: string): s
 <input type="hidden" name="link" value="${escaped(link)}">
 <p><label>Your name<br><input name="name" required maxlength="100" autocomplete="name"></label></p>
 <p><label>Reason, kept in the audit<br><textarea name="reason" required maxlength="500" rows="4" cols="60"></textarea></label></p>
-<p><button name="verb" value="release">Release: the file goes on</button>
+<p><button name="verb" value="release">Release: the file continues</button>
 <button name="verb" value="reject">Reject: the file is not carried</button></p>
 </form>`,
   );

@@ -186,7 +186,12 @@ async function goOn(
     return { type: 'open', upload, facts: kept, done, found: done.filter(({ number }) => !written.has(number)) };
   }
   try {
-    const written = await findWritten(client, { doing: 'go on with a copy', request, startedAt: 0, cause: undefined });
+    const written = await findWritten(client, {
+      doing: 'continue with a copy',
+      request,
+      startedAt: 0,
+      cause: undefined,
+    });
     await log?.completing();
     await log?.done();
     return { type: 'completed', written };

@@ -64,6 +64,6 @@ function failureOf({ byState }: RecordSummary, failJobAt: number, resultsKey: st
   const others = carried - SUCCESS;
   // A share such as 1.1% has no exact double, and 11 of 1,000 are as many.
   if (others === 0 || others < carried * failJobAt - 1e-6) return undefined;
-  const message = `${others} of ${carried} records did not succeed; ${resultsKey} tells what became of each.`;
+  const message = `${others} of ${carried} records did not succeed; ${resultsKey} says what happened to each.`;
   return failed('RECORDS_ERROR', 'RECORDS_FAILED', message);
 }
