@@ -9,10 +9,10 @@ import type { Template } from 'aws-cdk-lib/assertions';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { BUCKET_IDS, QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import { readSettings } from '../settings.ts';
-import { PLATFORM_VARIABLES } from '../stacks/services-stack.ts';
 import { type Resource, resourcesOf, synthesise } from '../synthesise-test-bed.ts';
 import { REACH_VARIABLES, SERVICE_ACCESS } from './service-access.ts';
 import { SERVICES } from './service-catalogue.ts';
+import { PLATFORM_VARIABLES } from './service-environment.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PREFIX = 'example-ls-dev';

@@ -1,41 +1,30 @@
-/**
- * The services as Fargate tasks on Graviton, one image for all.
- *
- * 1. The database is migrated by its own task before any service is updated; when it fails, nothing is.
- * 2. A deployment that does not come up goes back on its own. Old tasks end after their drain.
- * 3. Tasks run as a numeric user on a read-only root, with a role that names their own queues, buckets and secrets only.
- */
-
-import { fileURLToPath } from 'node:url';
-import { CustomResource, Duration } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as iam from 'aws-cdk-lib/aws-iam';
-import * as lambda from 'aws-cdk-lib/aws-lambda';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
-import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
-import { loadMigrationConfig } from '#services/migration/config.ts';
-import { MEMORY_VARIABLES, memoryFlags } from '#shared/runtime/config/memory.ts';
+import { memoryFlags } from '#shared/runtime/config/memory.ts';
 import { deadLetterQueueName, type QueueId, queueName } from '#shared/runtime/config/resource-names.ts';
 import { messagesPerSecondPerTask } from '#shared/scaling/scaling-policy.ts';
 import { type ScaledService, SERVICE_OBJECTIVES } from '#shared/scaling/service-capacities.ts';
 import { taskCeilings } from '#shared/scaling/task-ceiling.ts';
 import { fleetNamespace } from '../alarms/fleet-gauges.ts';
 import { cloudWatchMetricsOf } from '../alarms/task-metrics.ts';
-import { chatVariables } from '../services/chat-variables.ts';
 import { collectorConfiguration } from '../services/collector-configuration.ts';
-import { type OutwardRule, outwardRules, outwardVariables } from '../services/outward.ts';
+import { type OutwardRule, outwardRules } from '../services/outward.ts';
 import { addScaling } from '../services/scaling.ts';
 import { SERVICE_ACCESS } from '../services/service-access.ts';
 import { type CatalogueEntry, SERVICES, type ServiceName, stopTimeoutSeconds } from '../services/service-catalogue.ts';
-import { signInVariables } from '../services/sign-in-variables.ts';
+import { PLATFORM_VARIABLES, serviceEnvironment } from '../services/service-environment.ts';
 import { taskPolicy } from '../services/task-policy.ts';
 import { databaseConnections } from '../sizes.ts';
 import { acknowledge, allowWithWildcards } from './acknowledge.ts';
+import { addMigration, type MigrationParts } from './add-migration.ts';
 import { API_PORT, type ApiStack, HEALTH_PORT } from './api-stack.ts';
 import { buildImages, type FleetImages } from './build-images.ts';
-import { DATABASE_NAME, type DataStack } from './data-stack.ts';
+import type { DataStack } from './data-stack.ts';
 import { type Fleet, FleetStack } from './fleet-stack.ts';
 import { configurationSetNames } from './mail-stack.ts';
 import type { MessagingStack } from './messaging-stack.ts';
@@ -52,14 +41,7 @@ export interface ServicesParts {
 }
 
 /** As in the image, see `deploy/Dockerfile`. */
-export const USER = '10001';
-export const CA_BUNDLE = '/etc/longshore/rds-ca.pem';
-
-export const PLATFORM_VARIABLES = {
-  NODE_ENV: 'production',
-  ...MEMORY_VARIABLES,
-  NODE_EXTRA_CA_CERTS: CA_BUNDLE,
-};
+const USER = '10001';
 
 const COLLECTOR_MEMORY_MIB = 128;
 
@@ -88,7 +70,7 @@ export class ServicesStack extends FleetStack {
       assumedBy: new iam.ServicePrincipal('ecs-tasks.amazonaws.com'),
     });
     this.#traceHeaders = this.#findTraceHeaders();
-    const migration = this.isActive ? this.#createMigration() : undefined;
+    const migration = this.isActive ? addMigration(this, this.#migrationParts()) : undefined;
     this.services = Object.fromEntries(
       SERVICES.map((entry) => {
         const service = this.#createService(entry);
@@ -97,6 +79,17 @@ export class ServicesStack extends FleetStack {
       }),
     ) as Record<ServiceName, ecs.FargateService>;
     acknowledge(this.#executionRole, { 'IAM5[Resource::*]': 'ecr:GetAuthorizationToken does not support resources.' });
+  }
+
+  #migrationParts(): MigrationParts {
+    const { network, data } = this.#parts;
+    return {
+      ...{ network, data, cluster: this.cluster, image: this.#images.fleet, executionRole: this.#executionRole },
+      taskDefinition: (name, task) => this.#taskDefinition(name, task),
+      logsOf: (name) => this.#logsOf(name),
+      outbound: (name, vpc) => this.#outbound(name, vpc),
+      containment: () => this.#containment(),
+    };
   }
 
   /** They may hold a token, so they are no variable that a task definition shows. */
@@ -118,43 +111,8 @@ export class ServicesStack extends FleetStack {
   }
 
   /** What a service is given; every value passes through its own schema before it gets here. */
-  environmentOf({ name, variables }: CatalogueEntry): Record<string, string> {
-    const { home, place, prefix, role, settings } = this.fleet;
-    const { databaseUser } = SERVICE_ACCESS[name];
-    const secrets: Record<string, string> = SERVICE_ACCESS[name].readsSecrets
-      ? { LONGSHORE_SECRETS_PREFIX: `${home.prefix}/tenants/` }
-      : {};
-    const receipts: Record<string, string> =
-      SERVICE_ACCESS[name].usesReceiptKeys && settings.receipts !== undefined
-        ? { LONGSHORE_RECEIPT_SECRET: settings.receipts.secret }
-        : {};
-    const links: Record<string, string> =
-      settings.links === undefined
-        ? {}
-        : {
-            ...(SERVICE_ACCESS[name].links !== 'none' && { LONGSHORE_LINK_SECRET: settings.links.secret }),
-            ...(SERVICE_ACCESS[name].links === 'writes' && { LONGSHORE_PUBLIC_URL: settings.links.publicUrl }),
-          };
-    const people: Record<string, string> =
-      name === 'control-api'
-        ? { LONGSHORE_API_TRUSTED_PROXIES: place.cidr, ...signInVariables(settings), ...chatVariables(settings) }
-        : {};
-    return {
-      // Its address is known when the database is made: until then the user is what the schema can check.
-      DATABASE_URL: `postgres://${databaseUser}@${role}.invalid:5432/${DATABASE_NAME}?sslmode=verify-full`,
-      DATABASE_IAM_AUTH: 'true',
-      AWS_REGION: this.region,
-      LONGSHORE_PREFIX: prefix,
-      // Rows name the home's buckets, wherever they are read.
-      ...(!this.isHome && { LONGSHORE_RECORDED_PREFIX: home.prefix }),
-      ...variables,
-      ...secrets,
-      ...receipts,
-      ...links,
-      ...people,
-      ...outwardVariables(settings, SERVICE_ACCESS[name]),
-      ...tracing(settings.traces),
-    };
+  environmentOf(entry: CatalogueEntry): Record<string, string> {
+    return serviceEnvironment(entry, { ...this.fleet, region: this.region, isHome: this.isHome });
   }
 
   #taskDefinition(name: string, task: { cpu: number; memoryMiB: number }): ecs.FargateTaskDefinition {
@@ -361,99 +319,6 @@ export class ServicesStack extends FleetStack {
     return perTask * (this.maxTasks[name] ?? 1);
   }
 
-  #createMigration(): CustomResource {
-    const { data, network } = this.#parts;
-    const definition = this.#taskDefinition('migration', { cpu: 256, memoryMiB: 512 });
-    const operatorKey = new Secret(this, 'OperatorKey', {
-      secretName: `${this.fleet.prefix}/operator-key`,
-      description: 'The first key of an operator, put here by the first migration',
-      encryptionKey: network.key,
-      removalPolicy: this.removalPolicy,
-    });
-    acknowledge(operatorKey, {
-      SMG4: 'A key of the API: it is replaced by `longshore keys create` and `keys revoke`.',
-    });
-    const variables = {
-      DATABASE_URL: `postgres://longshore_master@database.invalid/${DATABASE_NAME}?sslmode=verify-full`,
-      AWS_REGION: this.region,
-      LONGSHORE_OPERATOR_KEY_SECRET: `${this.fleet.prefix}/operator-key`,
-    };
-    loadMigrationConfig(variables);
-    definition.addContainer('migration', {
-      image: this.#images.fleet,
-      command: ['node', 'services/migration/main.ts'],
-      environment: { ...PLATFORM_VARIABLES, ...variables, DATABASE_URL: data.databaseUrl('longshore_master') },
-      secrets: { DATABASE_PASSWORD: ecs.Secret.fromSecretsManager(this.#masterSecret(), 'password') },
-      logging: ecs.LogDrivers.awsLogs({ logGroup: this.#logsOf('migration'), streamPrefix: 'migration' }),
-      ...this.#containment(),
-    });
-    definition.addToTaskRolePolicy(
-      new iam.PolicyStatement({
-        sid: 'OperatorKey',
-        actions: ['secretsmanager:GetSecretValue', 'secretsmanager:PutSecretValue'],
-        resources: [operatorKey.secretArn],
-      }),
-    );
-    definition.addToTaskRolePolicy(
-      new iam.PolicyStatement({
-        sid: 'Key',
-        actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
-        resources: [network.key.keyArn],
-      }),
-    );
-    acknowledge(definition, { ECS2: 'Names and addresses; the password comes from the secret.' });
-    return this.#runBeforeServices(definition);
-  }
-
-  /** By its ARN: a grant on the secret itself would write this stack's role into the policy of the network's key. */
-  #masterSecret(): ISecret {
-    const { data, network } = this.#parts;
-    this.#executionRole.addToPolicy(
-      new iam.PolicyStatement({ actions: ['kms:Decrypt'], resources: [network.key.keyArn] }),
-    );
-    return this.isHome ? Secret.fromSecretCompleteArn(this, 'Master', data.masterSecret.secretArn) : data.masterSecret;
-  }
-
-  /** A new task definition, so a new image, is a new run; the deployment waits for its end. */
-  #runBeforeServices(definition: ecs.FargateTaskDefinition): CustomResource {
-    const { data, network } = this.#parts;
-    const role = new iam.Role(this, 'RunMigrationRole', {
-      assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
-    });
-    const logGroup = this.#logsOf('run-migration');
-    const run = new lambda.Function(this, 'RunMigration', {
-      description: 'Runs the migration as a task and waits for its end',
-      code: lambda.Code.fromAsset(fileURLToPath(new URL('../functions/run-migration', import.meta.url))),
-      handler: 'index.handler',
-      runtime: lambda.Runtime.NODEJS_24_X,
-      architecture: lambda.Architecture.ARM_64,
-      timeout: Duration.minutes(14),
-      reservedConcurrentExecutions: 1,
-      role,
-      logGroup,
-    });
-    logGroup.grantWrite(role);
-    const reason = 'Tasks of this cluster: the one it started has no name before.';
-    const allow = (actions: string[], resources: string[]) =>
-      allowWithWildcards(role, [new iam.PolicyStatement({ actions, resources })], reason);
-    allow(['ecs:RunTask'], [definition.taskDefinitionArn]);
-    const tasks = this.formatArn({ service: 'ecs', resource: 'task', resourceName: `${this.fleet.prefix}/*` });
-    allow(['ecs:DescribeTasks'], [tasks]);
-    allow(['iam:PassRole'], [definition.taskRole.roleArn, this.#executionRole.roleArn]);
-    const group = this.#outbound('migration', network.vpc);
-    const result = new CustomResource(this, 'Migration', {
-      serviceToken: run.functionArn,
-      properties: {
-        cluster: this.cluster.clusterArn,
-        taskDefinition: definition.taskDefinitionArn,
-        subnets: network.vpc.selectSubnets({ subnetGroupName: 'fleet' }).subnetIds,
-        securityGroups: [data.clientGroup.securityGroupId, group.securityGroupId],
-      },
-    });
-    result.node.addDependency(role);
-    return result;
-  }
-
   /**
    * With the load balancer, which is made before: CDK's own way would have the load balancer's stack refer to this one, and this one
    * wait for it.
@@ -476,14 +341,4 @@ export class ServicesStack extends FleetStack {
       });
     }
   }
-}
-
-/** By the trace id, so that every service takes the same files. */
-function tracing(traces: Fleet['settings']['traces']): Record<string, string> {
-  if (traces === undefined) return {};
-  return {
-    OTEL_EXPORTER_OTLP_ENDPOINT: traces.endpoint,
-    OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
-    OTEL_TRACES_SAMPLER_ARG: String(traces.share),
-  };
 }

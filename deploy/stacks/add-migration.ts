@@ -1,0 +1,121 @@
+import { fileURLToPath } from 'node:url';
+import { CustomResource, Duration } from 'aws-cdk-lib';
+import type * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+import type { LogGroup } from 'aws-cdk-lib/aws-logs';
+import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import { loadMigrationConfig } from '#services/migration/config.ts';
+import { PLATFORM_VARIABLES } from '../services/service-environment.ts';
+import { acknowledge, allowWithWildcards } from './acknowledge.ts';
+import { DATABASE_NAME, type DataStack } from './data-stack.ts';
+import type { FleetStack } from './fleet-stack.ts';
+import type { NetworkStack } from './network-stack.ts';
+
+export interface MigrationParts {
+  readonly network: NetworkStack;
+  readonly data: DataStack;
+  readonly cluster: ecs.Cluster;
+  readonly image: ecs.ContainerImage;
+  readonly executionRole: iam.Role;
+  taskDefinition(name: string, task: { cpu: number; memoryMiB: number }): ecs.FargateTaskDefinition;
+  logsOf(name: string): LogGroup;
+  outbound(name: string, vpc: ec2.IVpc): ec2.SecurityGroup;
+  containment(): Partial<ecs.ContainerDefinitionOptions>;
+}
+
+/** Runs the migration before any service is updated: a new task definition, so a new image, is a new run. */
+export function addMigration(stack: FleetStack, parts: MigrationParts): CustomResource {
+  const { data, network, image } = parts;
+  const definition = parts.taskDefinition('migration', { cpu: 256, memoryMiB: 512 });
+  const operatorKey = new Secret(stack, 'OperatorKey', {
+    secretName: `${stack.fleet.prefix}/operator-key`,
+    description: 'The first key of an operator, put here by the first migration',
+    encryptionKey: network.key,
+    removalPolicy: stack.removalPolicy,
+  });
+  acknowledge(operatorKey, {
+    SMG4: 'A key of the API: it is replaced by `longshore keys create` and `keys revoke`.',
+  });
+  const variables = {
+    DATABASE_URL: `postgres://longshore_master@database.invalid/${DATABASE_NAME}?sslmode=verify-full`,
+    AWS_REGION: stack.region,
+    LONGSHORE_OPERATOR_KEY_SECRET: `${stack.fleet.prefix}/operator-key`,
+  };
+  loadMigrationConfig(variables);
+  definition.addContainer('migration', {
+    image,
+    command: ['node', 'services/migration/main.ts'],
+    environment: { ...PLATFORM_VARIABLES, ...variables, DATABASE_URL: data.databaseUrl('longshore_master') },
+    secrets: { DATABASE_PASSWORD: ecs.Secret.fromSecretsManager(masterSecret(stack, parts), 'password') },
+    logging: ecs.LogDrivers.awsLogs({ logGroup: parts.logsOf('migration'), streamPrefix: 'migration' }),
+    ...parts.containment(),
+  });
+  definition.addToTaskRolePolicy(
+    new iam.PolicyStatement({
+      sid: 'OperatorKey',
+      actions: ['secretsmanager:GetSecretValue', 'secretsmanager:PutSecretValue'],
+      resources: [operatorKey.secretArn],
+    }),
+  );
+  definition.addToTaskRolePolicy(
+    new iam.PolicyStatement({
+      sid: 'Key',
+      actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+      resources: [network.key.keyArn],
+    }),
+  );
+  acknowledge(definition, { ECS2: 'Names and addresses; the password comes from the secret.' });
+  return runBeforeServices(stack, parts, definition);
+}
+
+/** By its ARN: a grant on the secret itself would write this stack's role into the policy of the network's key. */
+function masterSecret(stack: FleetStack, { data, network, executionRole }: MigrationParts): ISecret {
+  executionRole.addToPolicy(new iam.PolicyStatement({ actions: ['kms:Decrypt'], resources: [network.key.keyArn] }));
+  return stack.isHome ? Secret.fromSecretCompleteArn(stack, 'Master', data.masterSecret.secretArn) : data.masterSecret;
+}
+
+/** The deployment waits for its end. */
+function runBeforeServices(
+  stack: FleetStack,
+  parts: MigrationParts,
+  definition: ecs.FargateTaskDefinition,
+): CustomResource {
+  const { data, network, executionRole, cluster } = parts;
+  const role = new iam.Role(stack, 'RunMigrationRole', {
+    assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
+  });
+  const logGroup = parts.logsOf('run-migration');
+  const run = new lambda.Function(stack, 'RunMigration', {
+    description: 'Runs the migration as a task and waits for its end',
+    code: lambda.Code.fromAsset(fileURLToPath(new URL('../functions/run-migration', import.meta.url))),
+    handler: 'index.handler',
+    runtime: lambda.Runtime.NODEJS_24_X,
+    architecture: lambda.Architecture.ARM_64,
+    timeout: Duration.minutes(14),
+    reservedConcurrentExecutions: 1,
+    role,
+    logGroup,
+  });
+  logGroup.grantWrite(role);
+  const reason = 'Tasks of this cluster: the one it started has no name before.';
+  const allow = (actions: string[], resources: string[]) =>
+    allowWithWildcards(role, [new iam.PolicyStatement({ actions, resources })], reason);
+  allow(['ecs:RunTask'], [definition.taskDefinitionArn]);
+  const tasks = stack.formatArn({ service: 'ecs', resource: 'task', resourceName: `${stack.fleet.prefix}/*` });
+  allow(['ecs:DescribeTasks'], [tasks]);
+  allow(['iam:PassRole'], [definition.taskRole.roleArn, executionRole.roleArn]);
+  const group = parts.outbound('migration', network.vpc);
+  const result = new CustomResource(stack, 'Migration', {
+    serviceToken: run.functionArn,
+    properties: {
+      cluster: cluster.clusterArn,
+      taskDefinition: definition.taskDefinitionArn,
+      subnets: network.vpc.selectSubnets({ subnetGroupName: 'fleet' }).subnetIds,
+      securityGroups: [data.clientGroup.securityGroupId, group.securityGroupId],
+    },
+  });
+  result.node.addDependency(role);
+  return result;
+}
