@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { Coalescer } from '#shared/queue/coalescer.ts';
 
-function recording(options: { concurrency?: number; lingerMs?: number; maxBytes?: number; maxWaiting?: number } = {}) {
+function recording(
+  options: {
+    concurrency?: number;
+    lingerMs?: number | ((pending: number) => number);
+    maxBytes?: number;
+    maxWaiting?: number;
+  } = {},
+) {
   const batches: number[][] = [];
   const gates: PromiseWithResolvers<void>[] = [];
   const coalescer = new Coalescer<number, number>({
@@ -27,6 +34,22 @@ describe('a coalescer', () => {
     const flushed = coalescer.flush();
     gates[0]?.resolve();
     expect(await results).toEqual([10, 20, 30]);
+    await flushed;
+  });
+
+  it('waits as long as the number of entries without an answer makes it', async () => {
+    const { coalescer, batches, gates } = recording({
+      concurrency: 2,
+      lingerMs: (pending) => (pending === 1 ? 0 : 3_600_000),
+    });
+    const results = [coalescer.add(1)];
+    await expect.poll(() => batches).toEqual([[1]]);
+    results.push(coalescer.add(2));
+    await new Promise(setImmediate);
+    expect(batches).toEqual([[1]]);
+    const flushed = coalescer.flush();
+    for (const gate of gates) gate.resolve();
+    expect(await Promise.all(results)).toEqual([10, 20]);
     await flushed;
   });
 

@@ -12,8 +12,8 @@ import { LongshoreError } from '#shared/errors.ts';
 export interface CoalescerOptions<Entry, Result> {
   /** For errors, e.g. `claim-jobs`. */
   readonly name?: string;
-  /** Default 5. */
-  readonly lingerMs?: number | undefined;
+  /** Default 5. By how many entries are not yet answered, where many shall share a request and few shall not wait for each other. */
+  readonly lingerMs?: number | ((pending: number) => number) | undefined;
   /** Requests under way at once. Default 1, which gives the largest. */
   readonly concurrency?: number;
   /** Default 10, the limit of every SQS and SNS batch request. */
@@ -103,11 +103,15 @@ export class Coalescer<Entry, Result> {
       return;
     }
     if (this.#isLingerOver || this.#timer !== undefined) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      this.#isLingerOver = true;
-      this.#send();
-    }, this.#options.lingerMs ?? 5);
+    const { lingerMs = 5 } = this.#options;
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined;
+        this.#isLingerOver = true;
+        this.#send();
+      },
+      typeof lingerMs === 'number' ? lingerMs : lingerMs(this.#pending),
+    );
   }
 
   #countForOneRequest(): number {

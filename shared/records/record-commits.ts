@@ -51,10 +51,11 @@ export type ChunkSettled = 'done' | 'given back' | 'stale';
 const MOST_CLAIMS = 20;
 const MOST_RECORDS = 250;
 /**
- * The more records share a statement, the less it costs each of them. Meanwhile others are with the partner, so that nothing stands still
- * but a file of few records.
+ * The more records share a statement, the less it costs each of them, and meanwhile others are with the partner. Where few are under way
+ * nothing is gained by waiting.
  */
-const LINGER_MS = 10;
+const lingerMs = (pending: number): number => (pending < MANY_RECORDS ? 5 : 10);
+const MANY_RECORDS = 32;
 /** A record waits for the statement that has it, and not for the one before it as well; more would make groups small. */
 const STATEMENTS = 2;
 
@@ -70,7 +71,7 @@ export class RecordCommits {
     this.#options = options;
     const grouped = <Item, Result>(
       name: string,
-      { maxItems, lingerMs }: { readonly maxItems: number; readonly lingerMs?: number },
+      maxItems: number,
       run: (items: readonly Item[]) => Promise<readonly Result[]>,
     ) =>
       new Coalescer<Item, Result>({
@@ -81,14 +82,10 @@ export class RecordCommits {
           return results;
         },
       });
-    this.#claims = grouped('claim-chunks', { maxItems: MOST_CLAIMS }, (ids) => this.#claimChunks(ids));
-    this.#begins = grouped('begin-records', { maxItems: MOST_RECORDS, lingerMs: LINGER_MS }, (begins) =>
-      this.#beginRecords(begins),
-    );
-    this.#outcomes = grouped('store-record-outcomes', { maxItems: MOST_RECORDS, lingerMs: LINGER_MS }, (outcomes) =>
-      this.#storeOutcomes(outcomes),
-    );
-    this.#settlements = grouped('settle-chunks', { maxItems: MOST_CLAIMS }, (chunks) => this.#settleChunks(chunks));
+    this.#claims = grouped('claim-chunks', MOST_CLAIMS, (ids) => this.#claimChunks(ids));
+    this.#begins = grouped('begin-records', MOST_RECORDS, (begins) => this.#beginRecords(begins));
+    this.#outcomes = grouped('store-record-outcomes', MOST_RECORDS, (outcomes) => this.#storeOutcomes(outcomes));
+    this.#settlements = grouped('settle-chunks', MOST_CLAIMS, (chunks) => this.#settleChunks(chunks));
   }
 
   /** Undefined: a live lease, done, not due, or its job does not stand at its record steps. */
