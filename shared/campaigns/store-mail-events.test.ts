@@ -5,6 +5,8 @@ import type { MailEvent } from '#shared/messages/mail-events.ts';
 import { seedTenant, TEST_TENANT } from '#testkit/seeds/seed-jobs.ts';
 import { seedRecords } from '#testkit/seeds/seed-records.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
+import { tickCampaigns } from './campaign-clock.ts';
+import { sayWord } from './campaign-store.ts';
 import { settleSends } from './settle-sends.ts';
 import { storeMailEvents } from './store-mail-events.ts';
 import { findSuppressions } from './suppression-store.ts';
@@ -145,4 +147,45 @@ test('a mail in doubt that is reported on was sent, one that is not stays in dou
   const rows =
     await sql`SELECT line::int AS line, reference FROM records WHERE job_id = ${campaignId} AND state = 'SUCCESS'`;
   expect([...rows]).toEqual([{ line: 2, reference: 'm-2' }]);
+});
+
+test('a mail of which nothing is heard is sent once more where its sender says so, and once only', async () => {
+  const doubt = async () => {
+    await sql`
+      UPDATE records SET state = 'AMBIGUOUS', error_code = 'SEND_ERROR', error_cause = 'SEND_UNKNOWN', chunk_id = NULL,
+        updated_at = now() - interval '20 minutes' WHERE job_id = ${campaignId} AND line IN (2, 3)`;
+    await tickCampaigns(sql, { actor: 'test' });
+    return await sql`
+      SELECT line::int, state, key_generation AS "keyGeneration" FROM records WHERE job_id = ${campaignId} AND line IN (2, 3) ORDER BY line`;
+  };
+  const inDoubt = (line: number, keyGeneration = 0) => ({ line, state: 'AMBIGUOUS', keyGeneration });
+  expect(await doubt()).toEqual([inDoubt(2), inDoubt(3)]);
+  await sql`UPDATE senders SET definition = definition || '{"onUnknown": "resend"}'`;
+  // Nothing is heard of any mail: the reports may be late.
+  expect(await doubt()).toEqual([inDoubt(2), inDoubt(3)]);
+  await storeMailEvents(sql, [event(1, 'Send'), event(3, 'Send')]);
+  expect(await doubt()).toEqual([
+    { line: 2, state: 'PENDING', keyGeneration: 1 },
+    { line: 3, state: 'SUCCESS', keyGeneration: 0 },
+  ]);
+  await sql`UPDATE records SET state = 'SUCCESS' WHERE job_id = ${campaignId} AND line = 3`;
+  expect((await doubt())[0]).toEqual(inDoubt(2, 1));
+});
+
+test('channels that ask hear of the stages of a campaign, once each', async () => {
+  const told = async () => {
+    await tickCampaigns(sql, { actor: 'test' });
+    await tickCampaigns(sql, { actor: 'test' });
+    const rows = await sql<{ type: string }[]>`
+      SELECT body ->> 'type' AS type FROM outbox WHERE topic = 'channels' AND body -> 'data' ->> 'campaignId' = ${campaignId} ORDER BY event_id`;
+    return rows.map(({ type }) => type);
+  };
+  expect(await told()).toEqual([]);
+  await sql`
+    INSERT INTO notice_channels (tenant_id, name, route, digest_ms, definition, notices)
+    VALUES (${TEST_TENANT}, 'desk', '', 0, '{}', '{campaign-sent,campaign-held}')`;
+  await sql`UPDATE jobs SET state = 'SUCCEEDED', finished_at = now() WHERE id = ${campaignId}`;
+  expect(await told()).toEqual(['campaign.sent']);
+  await sayWord(sql, { id: campaignId, word: 'HELD', from: ['GO'], reason: 'REPUTATION_GUARD', actor: 'test' });
+  expect(await told()).toEqual(['campaign.sent', 'campaign.changed']);
 });

@@ -14,6 +14,7 @@ import { examplePartner } from '#testkit/beds/partner-bed.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { sealAudit } from '#testkit/seeds/seal-audit.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
+import { seedRecords } from '#testkit/seeds/seed-records.ts';
 import { askTestRun } from '#testkit/vitest/ask-test-run.ts';
 
 describe.skipIf(noBrowser !== undefined)('pages of operations (skipped without Chromium)', () => {
@@ -460,6 +461,58 @@ describe.skipIf(noBrowser !== undefined)('pages of operations (skipped without C
       await page.evaluate("document.documentElement.dataset.theme = 'dark'");
       expect([path, await findBarriers(page, 'colours')]).toEqual([path, []]);
     }
+  });
+
+  test('a campaign is followed while it goes, its mails are shown as they look, and its recipients are found', async () => {
+    const { job } = await seedRecords(api.sql, { records: 4 });
+    await api.sql`
+      UPDATE records SET "values" = jsonb_build_object('email', 'r' || line || '@example.com', 'name', '<b>Ada</b>') WHERE job_id = ${job.id}`;
+    const sender = {
+      ...{ kind: 'sender', tenant: 'acme', name: 'bills', from: 'Acme <bills@acme.example>', transport: 'ses' },
+      topics: [{ name: 'billing', class: 'transactional' }],
+    };
+    await api.sql`
+      INSERT INTO senders (tenant_id, name, definition, definition_hash, version, created_by)
+      VALUES ('acme', 'bills', ${JSON.stringify(sender)}::text::jsonb, 'x', 1, 'test')`;
+    const html =
+      '<style>p { color: rgb(1, 2, 3) }</style><p>Dear {{ name }}</p><script>document.title = "ran"</script>';
+    await api.sql`
+      INSERT INTO templates (tenant_id, id, version, format, topic, status, key, subject, html, text, created_by, expires_at)
+      VALUES ('acme', 'bill', 1, 'html', 'billing', 'READY', 'k', 'Bill of {{ name }}', ${html}, 'Bill', 'test', now())`;
+    await api.sql`
+      INSERT INTO campaigns (id, tenant_id, name, route_id, route_version_id, template_id, template_version, sender, topic, is_marketing,
+        file_ref, request_hash, created_by, begun_at)
+      VALUES (${job.id}, 'acme', 'June bills', ${randomUUIDv7()}, ${randomUUIDv7()}, 'bill', 1, 'bills', 'billing', false,
+        ${randomUUIDv7()}, 'x', 'test', now())`;
+    const send = (line: number) =>
+      api.sql`UPDATE records SET state = 'SUCCESS' WHERE job_id = ${job.id} AND line = ${line}`;
+    await send(1);
+    await open('/campaigns');
+    await page.getByRole('row').filter({ hasText: 'June bills' }).filter({ hasText: '1 of 4' }).dblclick();
+    await page.waitForURL(`**/campaigns/${job.id}*`);
+    await page.getByText('1 of 4').first().waitFor();
+    await send(2);
+    await page.getByText('2 of 4').first().waitFor();
+
+    await page.getByText('The first mails').click();
+    const mail = page.frameLocator('iframe[title="Mail of line 1"]');
+    await mail.getByText('Dear <b>Ada</b>').waitFor();
+    const colour = await mail.locator('p').evaluate((p) => p.ownerDocument.defaultView?.getComputedStyle(p).color);
+    expect(colour).toBe('rgb(1, 2, 3)');
+    expect(await mail.locator('html').evaluate((element) => element.ownerDocument.title)).toBe('');
+    expect(await violations()).toEqual([]);
+
+    await api.sql`
+      UPDATE records SET state = 'FAILED', error_code = 'SEND_ERROR', error_cause = 'MESSAGE_REJECTED' WHERE job_id = ${job.id} AND line = 3`;
+    await open(`/campaigns/${job.id}?state=FAILED`);
+    await page.getByRole('row').filter({ hasText: 'MESSAGE_REJECTED' }).waitFor();
+
+    await api.sql`
+      INSERT INTO suppressions (tenant_id, topic, address_hash, address, reason, origin)
+      VALUES ('acme', '*', ${'a'.repeat(64)}, 'gone@example.com', 'hard-bounce', ${job.id})`;
+    await open('/suppressions?tenant=acme');
+    await page.getByRole('row').filter({ hasText: 'gone@example.com' }).waitFor();
+    expect(await violations()).toEqual([]);
   });
 
   test('nothing was refused by the page’s own rules, and no word of a message ran', () => {

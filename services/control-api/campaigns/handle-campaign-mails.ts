@@ -31,6 +31,8 @@ export interface CampaignMailParts {
 const MOST_ROWS = 5;
 const PREVIEWED = 3;
 const tags = ['campaigns'];
+/** Its own, and not that of the page around it, which would take the mail's styles away. */
+const MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox";
 
 const recipientSchema = z
   .object({
@@ -100,6 +102,28 @@ export function handleCampaignMails(app: ApiServer, parts: CampaignMailParts): v
       const campaign = await findOrRefuse(callerOf(request).tenantId, request.params.id);
       const { mails } = await render(campaign, PREVIEWED);
       return { mails: mails.map(({ line, mail: { subject, html, text } }) => ({ line, subject, html, text })) };
+    },
+  );
+
+  app.get(
+    '/api/v1/campaigns/:id/preview/:line',
+    {
+      schema: {
+        summary: 'One of the first mails as a page, for a frame: nothing in it runs, and nothing is fetched',
+        tags,
+        params: idParams.extend({ line: z.coerce.number().int().min(1) }),
+        response: { 200: z.string(), ...errorReplies },
+      },
+    },
+    async (request, reply) => {
+      const campaign = await findOrRefuse(callerOf(request).tenantId, request.params.id);
+      const { mails } = await render(campaign, PREVIEWED);
+      const found = mails.find(({ line }) => line === request.params.line);
+      if (found === undefined) throw new LongshoreError('NOT_FOUND', 'Mail not found');
+      return await reply
+        .header('content-security-policy', MAIL_POLICY)
+        .type('text/html; charset=utf-8')
+        .send(found.mail.html);
     },
   );
 

@@ -103,6 +103,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'GET /api/v1/campaigns/{id}/status': ['read'],
   'GET /api/v1/campaigns/{id}/recipients': ['read'],
   'GET /api/v1/campaigns/{id}/preview': ['read'],
+  'GET /api/v1/campaigns/{id}/preview/{line}': ['read'],
   'GET /api/v1/campaigns/{id}/analytics': ['read'],
   'POST /api/v1/campaigns/{id}/test': ['campaigns:change', { to: ['ada@example.com'] }],
   'GET /api/v1/suppressions': ['read'],

@@ -98,6 +98,7 @@ function headersOf(request: FastifyRequest, nonce: string, connectTo: readonly s
     "font-src 'self'",
     ['connect-src', "'self'", ...connectTo].join(' '),
     "worker-src 'self'",
+    "frame-src 'self'",
     "form-action 'self'",
     "base-uri 'none'",
     "frame-ancestors 'none'",

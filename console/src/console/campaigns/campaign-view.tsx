@@ -155,12 +155,18 @@ function Preview({ path }: { readonly path: string }) {
       {isOpen && (
         <Fetched query={preview}>
           {({ mails }) =>
-            mails.map(({ line, subject, html }) => (
+            mails.map(({ line, subject }) => (
               <section key={line}>
                 <h2>
                   Line {line}: <PlainText>{subject}</PlainText>
                 </h2>
-                <iframe title={`Mail of line ${line}`} sandbox="" srcDoc={html} width="100%" height="320" />
+                <iframe
+                  title={`Mail of line ${line}`}
+                  sandbox=""
+                  src={`${path}/preview/${line}`}
+                  width="100%"
+                  height="320"
+                />
               </section>
             ))
           }
