@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import ssh2 from 'ssh2';
 import { startDiskFtpsServer } from '#local/partner-files/disk-ftps-server.ts';
 import { startDiskSftpServer } from '#local/partner-files/disk-sftp-server.ts';
-import { findFreePort } from '#local/ports.ts';
+import { claimPorts, PORTS_PER_BLOCK } from '#local/ports.ts';
 import { makeSshKey } from '#local/sftp/make-ssh-key.ts';
 import { type RemoteDocument, remoteDocumentSchema } from '#shared/definitions/remote-schema.ts';
 import { waitUntil } from '#testkit/checks/wait-until.ts';
@@ -94,7 +94,7 @@ function webdavRemote(fields: Record<string, unknown>): RemoteDocument {
 async function startRclone(): Promise<PartnerFileServer> {
   const place = await makePlace();
   const { file, authority } = await makeTls(place.home);
-  const port = await findFreePort(HOST);
+  const { port } = place;
   const login = ['--user', 'partner', '--pass', 'hush-webdav', '--config', '/dev/null', '--dir-cache-time', '0'];
   const args = [
     'serve',
@@ -157,6 +157,9 @@ function unpack(): string {
 interface Workplace {
   readonly home: string;
   readonly onDisk: string;
+  /** Of a block that no other process on this machine is given. */
+  readonly port: number;
+  readonly passive: { readonly first: number; readonly last: number };
   remove(): Promise<void>;
 }
 
@@ -166,7 +169,17 @@ async function makePlace(): Promise<Workplace> {
   const onDisk = join(home, 'files', 'in');
   await mkdir(onDisk, { recursive: true });
   await chmod(onDisk, 0o777);
-  return { home, onDisk, remove: () => rm(home, { recursive: true, force: true }) };
+  const { base, release } = await claimPorts(HOST);
+  return {
+    home,
+    onDisk,
+    port: base,
+    passive: { first: base + 1, last: base + PORTS_PER_BLOCK - 2 },
+    async remove() {
+      await release();
+      await rm(home, { recursive: true, force: true });
+    },
+  };
 }
 
 function sftpRemote(fields: Record<string, unknown>): RemoteDocument {
@@ -222,12 +235,11 @@ async function startStubFtps(): Promise<PartnerFileServer> {
   const place = await makePlace();
   const authority = await makeAuthority('Partner CA');
   const { key, certificate } = await authority.issue(HOST);
-  const first = await findFreePort(HOST);
   const logins: { user: string; isAccepted: boolean }[] = [];
   const server = await startDiskFtpsServer({
     host: HOST,
-    port: await findFreePort(HOST),
-    passivePorts: { first, last: first + 200 },
+    port: place.port,
+    passivePorts: place.passive,
     key,
     certificate,
     users: [{ user: 'partner', password: 'hush-ftps', directory: join(place.home, 'files') }],
@@ -249,7 +261,7 @@ async function startStubFtps(): Promise<PartnerFileServer> {
 async function startOpenssh(): Promise<PartnerFileServer> {
   const place = await makePlace();
   const [hostKey, userKey] = [makeSshKey(), makeSshKey()];
-  const port = await findFreePort(HOST);
+  const { port } = place;
   await mkdir('/run/sshd', { recursive: true });
   await writeFile(join(place.home, 'host'), hostKey.private, { mode: 0o600 });
   await writeFile(join(place.home, 'authorized'), `${userKey.public}\n`, { mode: 0o600 });
@@ -298,7 +310,7 @@ async function makeTls(home: string): Promise<{ readonly file: string; readonly 
 async function startVsftpd(): Promise<PartnerFileServer> {
   const place = await makePlace();
   const { file, authority } = await makeTls(place.home);
-  const [port, passive] = [await findFreePort(HOST), await findFreePort(HOST)];
+  const { port, passive } = place;
   await writeFile(join(place.home, 'passwords'), 'hush-vsftpd\n');
   await chown(place.onDisk, 1, -1);
   const config = {
@@ -308,7 +320,7 @@ async function startVsftpd(): Promise<PartnerFileServer> {
     ...{ anon_root: join(place.home, 'files'), secure_email_list_enable: 'YES', seccomp_sandbox: 'NO' },
     ...{ email_password_file: join(place.home, 'passwords'), ssl_enable: 'YES', allow_anon_ssl: 'YES' },
     ...{ force_anon_logins_ssl: 'YES', force_anon_data_ssl: 'YES', rsa_cert_file: file, rsa_private_key_file: file },
-    ...{ require_ssl_reuse: 'YES', ssl_ciphers: 'HIGH', pasv_min_port: passive, pasv_max_port: passive + 200 },
+    ...{ require_ssl_reuse: 'YES', ssl_ciphers: 'HIGH', pasv_min_port: passive.first, pasv_max_port: passive.last },
     ...{ secure_chroot_dir: place.home, xferlog_enable: 'NO', ssl_tlsv1: 'YES', use_localtime: 'NO' },
   };
   const empty = join(place.home, 'empty');
@@ -334,7 +346,7 @@ async function startProftpd(): Promise<PartnerFileServer> {
   const { file, authority } = await makeTls(place.home);
   unpacked ??= unpack();
   const root = unpacked;
-  const [port, passive] = [await findFreePort(HOST), await findFreePort(HOST)];
+  const { port, passive } = place;
   const hash = spawnSync('openssl', ['passwd', '-5', 'hush-proftpd'], { encoding: 'utf8' }).stdout.trim();
   await writeFile(join(place.home, 'passwd'), `partner:${hash}:65534:65534::${join(place.home, 'files')}:/bin/sh\n`, {
     mode: 0o600,
@@ -351,7 +363,7 @@ DefaultServer on
 UseIPv6 off
 Port ${port}
 DefaultAddress ${HOST}
-PassivePorts ${passive} ${passive + 200}
+PassivePorts ${passive.first} ${passive.last}
 ScoreboardFile ${join(place.home, 'scoreboard')}
 PidFile ${join(place.home, 'pid')}
 DelayTable none
@@ -394,7 +406,7 @@ async function startPureFtpd(): Promise<PartnerFileServer> {
   const { file, authority } = await makeTls(place.home);
   unpacked ??= unpack();
   const root = unpacked;
-  const [port, passive] = [await findFreePort(HOST), await findFreePort(HOST)];
+  const { port, passive } = place;
   const [passwords, database] = [join(place.home, 'passwords'), join(place.home, 'passwords.pdb')];
   const pw = join(root, 'usr/bin/pure-pw');
   spawnSync(
@@ -430,7 +442,7 @@ async function startPureFtpd(): Promise<PartnerFileServer> {
       '-2',
       file,
       '-p',
-      `${passive}:${passive + 200}`,
+      `${passive.first}:${passive.last}`,
       '-H',
       '-G',
     ].filter((argument) => argument !== '-G'),
