@@ -122,6 +122,18 @@ test('the first start carries the examples through the front door, and tells of 
   await waitUntil('the terminal tells of every file', isTold, { timeoutMs: 60_000 });
 }, 600_000);
 
+test('the price list goes to two places at once, and its job ends when both have it', async () => {
+  const endpoints = JSON.parse(await readFile(join(home, 'endpoints.json'), 'utf8')) as Endpoints;
+  const sql = connectLauncher(endpoints.postgres);
+  const jobs = await sql`
+    SELECT j.branch, j.state, j.finished_at <= p.finished_at AS "isJoined" FROM jobs j JOIN jobs p ON p.id = j.parent_job_id ORDER BY j.branch`;
+  await sql.end({ timeout: 1 });
+  expect([...jobs]).toEqual([
+    { branch: 'ledger', state: 'SUCCEEDED', isJoined: true },
+    { branch: 'shop', state: 'SUCCEEDED', isJoined: true },
+  ]);
+});
+
 test('of the two files that FSA is asked for one is fetched, and the other stays where it is', async () => {
   const endpoints = JSON.parse(await readFile(join(home, 'endpoints.json'), 'utf8')) as Endpoints;
   const key = (await readFile(endpoints.operatorKeyFile, 'utf8')).trim();
