@@ -10,7 +10,7 @@
  */
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -27,6 +27,7 @@ import { cpuMs, peakRssMb } from './read-metrics.ts';
 const CONCURRENCY = 32;
 const TIMEOUT_MS = 900_000;
 const POLL_MS = 250;
+const LEAST_CPU_MS = 0.005;
 
 export interface RecordsBenchOptions {
   readonly rows: number;
@@ -330,7 +331,10 @@ async function measureCalls(bench: Bench, name: string, records: number, latency
       sqs: round((after.sqs - before.sqs) / carried.calls),
     },
     cpuMsPerCall: Object.fromEntries(
-      Object.entries(cpuAfter).map(([name, ms]) => [name, round((ms - (cpuBefore[name] ?? 0)) / carried.calls)]),
+      Object.entries(cpuAfter).map(([name, ms]) => [
+        name,
+        Math.round(((ms - (cpuBefore[name] ?? 0)) * 1_000) / carried.calls) / 1_000,
+      ]),
     ),
   };
 }
@@ -362,6 +366,13 @@ function describe({ parse, calls, callsWithoutLatency, neighbour, peakRssMb: pea
     Object.entries(values)
       .map(([name, value]) => `${name} ${value}`)
       .join(', ');
+  /** The sum says how many calls the processors of this machine could make at most, were they here for nothing else. */
+  const cpuOf = (byProcess: Readonly<Record<string, number>>) => {
+    const spent = Object.entries(byProcess).filter(([, ms]) => ms >= LEAST_CPU_MS);
+    const total = spent.reduce((sum, [, ms]) => sum + ms, 0);
+    const most = Math.round((availableParallelism() * 1_000) / total);
+    return `${each(Object.fromEntries(spent))}; total ${total.toFixed(3)}, ${most} calls per second at most`;
+  };
   const carried = (measured: MeasuredCalls) =>
     `${measured.callsPerSecond} of ${measured.calls}; bare client ${measured.bareCallsPerSecond}; ratio ${measured.ratio} ` +
     `(concurrency ${measured.concurrency}, latency ${measured.latencyMs} ms; SQL ${measured.perCall.sql}, SQS ${measured.perCall.sqs} per call)`;
@@ -370,7 +381,7 @@ function describe({ parse, calls, callsWithoutLatency, neighbour, peakRssMb: pea
     `while parsing         RSS ${parse.peakRssMb} MB, CPU ${parse.cpuMsPerThousandRows} ms per 1,000 rows`,
     `calls per second      ${carried(calls)}`,
     `without latency       ${carried(callsWithoutLatency)}`,
-    `CPU per call (ms)     ${each(callsWithoutLatency.cpuMsPerCall)}`,
+    `CPU per call (ms)     ${cpuOf(callsWithoutLatency.cpuMsPerCall)}`,
     `next to a hanging one  ${neighbour.besideHangingPartner} calls per second, alone ${neighbour.callsPerSecond}; ratio ${neighbour.ratio}`,
     `peak RSS (MB)         ${each(peak)}`,
   ].join('\n');
