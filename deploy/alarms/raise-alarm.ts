@@ -3,7 +3,15 @@ import * as cw from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { FleetStack } from '../stacks/fleet-stack.ts';
-import { type AlarmFacts, describeAlarm } from './alarm.ts';
+
+/** What every alarm says: why somebody is called, and where to read what to do. */
+interface AlarmFacts {
+  readonly id: string;
+  /** What is wrong for whom, in a sentence. */
+  readonly reason: string;
+  /** Page and anchor of its section under docs/operations/alerts/, e.g. `work.md#work-stands`. */
+  readonly runbook: string;
+}
 
 export interface AlarmOptions extends AlarmFacts {
   readonly metric: cw.IMetric;
@@ -40,3 +48,7 @@ export function raiseAlarm(
   alarm.addOkAction(action);
   return alarm;
 }
+
+/** Relative to the repository, as every installation has a checkout. */
+const describeAlarm = ({ reason, runbook }: AlarmFacts): string =>
+  `${reason} What to do: docs/operations/alerts/${runbook}`;

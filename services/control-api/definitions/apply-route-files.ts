@@ -8,7 +8,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Reads, Sql } from '#shared/db/connect-database.ts';
-import { DEFINITION_KINDS } from '#shared/db/schema.ts';
 import {
   applyDefinition,
   applySftpUser,
@@ -16,13 +15,13 @@ import {
   removeDefinitions,
   removeOtherSftpUsers,
 } from '#shared/definitions/apply-definitions.ts';
-import { faultAt, type ParsedDocument, type RouteFileFault } from '#shared/definitions/parse-route-files.ts';
-import { findCallFaults } from '#shared/definitions/routes/find-call-faults.ts';
-import { findLoadFaults } from '#shared/definitions/routes/find-load-faults.ts';
-import { findStoreFaults } from '#shared/definitions/routes/find-store-faults.ts';
+import type { ParsedDocument, RouteFileFault } from '#shared/definitions/parse-route-files.ts';
 import { declaredKeysOf, publicKeysOf, type TenantDocument } from '#shared/definitions/routes/route-schema.ts';
 import { compareTexts } from './compare-texts.ts';
-import { findKnownDefinitions, type KnownDefinitions, type KnownVersion, usesIn } from './find-known-definitions.ts';
+import { type EntryOf, entriesOf, IN_ORDER, type OwnedEntry } from './document-entries.ts';
+import { findDocumentFaults } from './find-document-faults.ts';
+import { findKnownDefinitions, type KnownDefinitions, type KnownVersion } from './find-known-definitions.ts';
+import { findMissing, missingSchema } from './find-missing.ts';
 import { findPresentTexts, type PresentText, VERSIONED_KINDS, type VersionedKind } from './find-versions.ts';
 import { writeSource } from './write-source.ts';
 
@@ -66,19 +65,9 @@ export const appliedSchema = z.object({
   ),
   ...ofKinds(() => z.array(changeSchema)),
   missing: z
-    .array(
-      z.object({
-        kind: z.enum(VERSIONED_KINDS),
-        tenant: z.string(),
-        name: z.string(),
-        version: z.number(),
-        change: z.enum(['kept', 'removed']),
-        used_by: z.array(z.string()).describe('Routes and sources that use it: it is kept as long as there are any.'),
-      }),
-    )
+    .array(missingSchema)
     .describe('In force, of a tenant and a kind that the files have, and not in the files. Kept unless `prune=true`.'),
 });
-type Missing = z.infer<typeof appliedSchema>['missing'][number];
 export type Applied = z.infer<typeof appliedSchema>;
 
 export type ApplyResult =
@@ -99,17 +88,6 @@ export interface ApplyOptions {
   readonly restored?: number | undefined;
 }
 
-type Document = ParsedDocument['document'];
-type EntryOf<Kind extends Document['kind']> = ParsedDocument & { readonly document: Extract<Document, { kind: Kind }> };
-type OwnedEntry = EntryOf<VersionedKind>;
-
-function entriesOf<Kind extends Document['kind']>(documents: readonly ParsedDocument[], kind: Kind): EntryOf<Kind>[] {
-  return documents.filter((entry): entry is EntryOf<Kind> => entry.document.kind === kind);
-}
-
-/** What is used goes before what uses it: `VERSIONED_KINDS` begins with routes. */
-const IN_ORDER = [...DEFINITION_KINDS, 'route'] as const;
-
 export async function applyRouteFiles(
   { sql, reads }: { readonly sql: Sql; readonly reads: Reads },
   { documents, tenantId, isDryRun, actor, isPruning = false, reason, revision, restored }: ApplyOptions,
@@ -118,7 +96,7 @@ export async function applyRouteFiles(
     reads,
     documents.map(({ document }) => document),
   );
-  const faults = findFaults(documents, known, tenantId);
+  const faults = findDocumentFaults(documents, known, tenantId);
   if (faults.length > 0) return { type: 'faulty', faults };
 
   const changes = await describeTexts(sql, documents, known);
@@ -146,74 +124,6 @@ export async function applyRouteFiles(
   for (const { kind, tenant, name, change } of missing.toReversed())
     if (change === 'removed') await removeDefinitions(sql, { kind, tenantId: tenant, names: [name], reason }, actor);
   return { type: 'applied', applied: { ...applied, ...ofKinds((kind) => stored.get(kind) ?? []) } };
-}
-
-/** Calls and stores last: to say what another tenant's partner can do would be telling of it. */
-function findFaults(
-  documents: readonly ParsedDocument[],
-  known: KnownDefinitions,
-  caller: string | null,
-): RouteFileFault[] {
-  const tenants = entriesOf(documents, 'tenant');
-  const owned = IN_ORDER.flatMap((kind): OwnedEntry[] => entriesOf(documents, kind));
-  const tenantIds = new Set([...known.tenantIds, ...tenants.map(({ document }) => document.id)]);
-  const faults = [
-    ...owned.flatMap((entry) => faultsOfOwner(entry, tenantIds, caller)),
-    ...tenants.flatMap((entry) => faultsOfTenant(entry, known.userTenants, caller)),
-  ];
-  if (faults.length > 0) return faults;
-  return [
-    ...findCallFaults(owned, known.stored),
-    ...findStoreFaults(owned, known.stored),
-    ...findLoadFaults(owned, known.stored),
-    ...findSourceFaults(documents, known),
-    ...findCalendarFaults(documents, known),
-  ];
-}
-
-/** A source names a remote that is there. */
-function findSourceFaults(documents: readonly ParsedDocument[], { versions }: KnownDefinitions): RouteFileFault[] {
-  const applied = new Set(entriesOf(documents, 'remote').map(keyOf));
-  return entriesOf(documents, 'source').flatMap((entry) => {
-    const { tenant, remote } = entry.document;
-    const stored = versions.remote.get(`${tenant}/${remote}`);
-    if (applied.has(`${tenant}/${remote}`) || (stored !== undefined && !stored.isRemoved)) return [];
-    return [faultAt(entry, ['remote'], `the tenant ${tenant} has no remote ${remote}; define it with kind: remote`)];
-  });
-}
-
-/** An expectation names a calendar that is there. */
-function findCalendarFaults(documents: readonly ParsedDocument[], { versions }: KnownDefinitions): RouteFileFault[] {
-  const applied = new Set(entriesOf(documents, 'calendar').map(keyOf));
-  return entriesOf(documents, 'expectation').flatMap((entry) => {
-    const { tenant, due } = entry.document;
-    const stored = versions.calendar.get(`${tenant}/${due.calendar}`);
-    const isThere = applied.has(`${tenant}/${due.calendar}`) || (stored !== undefined && !stored.isRemoved);
-    if (due.calendar === undefined || isThere) return [];
-    const message = `the tenant ${tenant} has no calendar ${due.calendar}; define it with kind: calendar`;
-    return [faultAt(entry, ['due', 'calendar'], message)];
-  });
-}
-
-/** To a tenant's key other tenants are as unknown as those that do not exist. */
-function faultsOfOwner(entry: OwnedEntry, tenantIds: ReadonlySet<string>, caller: string | null): RouteFileFault[] {
-  const { tenant } = entry.document;
-  if (tenantIds.has(tenant) && (caller === null || caller === tenant)) return [];
-  return [faultAt(entry, ['tenant'], `the tenant ${tenant} does not exist; define it with kind: tenant`)];
-}
-
-function faultsOfTenant(
-  entry: EntryOf<'tenant'>,
-  userTenants: ReadonlyMap<string, string>,
-  caller: string | null,
-): RouteFileFault[] {
-  const { id, sftpUsers: users } = entry.document;
-  if (caller !== null) return [faultAt(entry, ['kind'], 'only an operator defines tenants')];
-  return users.flatMap(({ username }, index) => {
-    const owner = userTenants.get(username);
-    if (owner === undefined || owner === id) return [];
-    return [faultAt(entry, ['sftpUsers', index, 'username'], `the username ${username} belongs to another tenant`)];
-  });
 }
 
 function describeTenants(
@@ -300,102 +210,6 @@ async function diffOf({ document, source }: OwnedEntry, present: PresentText, ve
     { name: `${tenant}/${name} ${present.version}`, text: present.source ?? writeSource(present.definition) },
     { name: `${tenant}/${name} ${version}`, text: isKept ? source : writeSource(document) },
   );
-}
-
-/** Partners and stores before routes, as everywhere. */
-function findMissing(documents: readonly ParsedDocument[], known: KnownDefinitions, isPruning: boolean): Missing[] {
-  const keysInFiles = (kind: VersionedKind) => new Set(entriesOf(documents, kind).map(keyOf));
-  const missingOf = (kind: VersionedKind) => {
-    const inFiles = keysInFiles(kind);
-    const tenants = new Set([...inFiles].map((key) => key.split('/')[0]));
-    return [...known.versions[kind]].flatMap(([key, { version, isRemoved }]) => {
-      const [tenant = '', name = ''] = key.split('/');
-      const isMissing = version > 0 && !isRemoved && tenants.has(tenant) && !inFiles.has(key);
-      return isMissing ? [{ kind, tenant, name, version }] : [];
-    });
-  };
-  const routes = missingOf('route').map((route) => ({ ...route, used_by: [] }));
-  const gone = new Set(isPruning ? routes.map(({ tenant, name }) => `${tenant}/${name}`) : []);
-  const users = usersOf(entriesOf(documents, 'route'), known, gone);
-  for (const [key, names] of sourcesOf(entriesOf(documents, 'source'), known)) users.set(key, names);
-  for (const [key, names] of expectationsOf(entriesOf(documents, 'expectation'), known)) users.set(key, names);
-  const used = DEFINITION_KINDS.flatMap((kind) =>
-    missingOf(kind).map((each) => ({ ...each, used_by: users.get(`${kind} ${each.tenant}/${each.name}`) ?? [] })),
-  );
-  return [...used, ...routes].map((each) => ({
-    ...each,
-    change: isPruning && each.used_by.length === 0 ? ('removed' as const) : ('kept' as const),
-  }));
-}
-
-/** Which routes use what, once the files are applied: by `<kind> <tenant>/<name>`. */
-function usersOf(
-  applied: readonly EntryOf<'route'>[],
-  { stored }: KnownDefinitions,
-  gone: ReadonlySet<string>,
-): Map<string, string[]> {
-  const replaced = new Set(applied.map(keyOf));
-  const kept = stored.routes.filter(({ tenantId, name }) => {
-    const key = `${tenantId}/${name}`;
-    return !replaced.has(key) && !gone.has(key);
-  });
-  const routes = [...applied.map(({ document: { tenant, name, steps } }) => usesIn(tenant, name, steps)), ...kept];
-  const users = new Map<string, string[]>();
-  for (const { tenantId, name, calls, deliveries, loads } of routes) {
-    const used = new Set([
-      ...calls.map(({ partner }) => `partner ${tenantId}/${partner}`),
-      ...deliveries.map(({ store }) => `store ${tenantId}/${store}`),
-      ...loads.map((database) => `database ${tenantId}/${database}`),
-    ]);
-    for (const key of used) users.set(key, [...(users.get(key) ?? []), name]);
-  }
-  return users;
-}
-
-/** Which sources use which remote, once the files are applied. */
-function sourcesOf(applied: readonly EntryOf<'source'>[], { stored }: KnownDefinitions): ReadonlyMap<string, string[]> {
-  const uses = applied.map(({ document: { tenant, name, remote } }) => ({ tenantId: tenant, name, used: remote }));
-  return namesByUse(
-    'remote',
-    uses,
-    stored.sources.map(({ remote: used, ...source }) => ({ ...source, used })),
-  );
-}
-
-/** Which expectations use which calendar, once the files are applied. */
-function expectationsOf(
-  applied: readonly EntryOf<'expectation'>[],
-  { stored }: KnownDefinitions,
-): ReadonlyMap<string, string[]> {
-  const uses = applied.map(({ document: { tenant, name, due } }) => ({ tenantId: tenant, name, used: due.calendar }));
-  return namesByUse(
-    'calendar',
-    uses,
-    stored.expectations.map(({ calendar: used, ...each }) => ({ ...each, used })),
-  );
-}
-
-interface Use {
-  readonly tenantId: string;
-  readonly name: string;
-  readonly used: string | undefined;
-}
-
-/** By `<kind> <tenant>/<name>` of what is used; those that are applied take the place of the stored ones. */
-function namesByUse(kind: string, applied: readonly Use[], stored: readonly Use[]): ReadonlyMap<string, string[]> {
-  const replaced = new Set(applied.map(({ tenantId, name }) => `${tenantId}/${name}`));
-  const kept = stored.filter(({ tenantId, name }) => !replaced.has(`${tenantId}/${name}`));
-  const users = new Map<string, string[]>();
-  for (const { tenantId, name, used } of [...applied, ...kept]) {
-    if (used === undefined) continue;
-    const key = `${kind} ${tenantId}/${used}`;
-    users.set(key, [...(users.get(key) ?? []), name]);
-  }
-  return users;
-}
-
-function keyOf({ document: { tenant, name } }: OwnedEntry): string {
-  return `${tenant}/${name}`;
 }
 
 type DefinitionRow = Parameters<typeof applyDefinition>[2];
