@@ -87,6 +87,7 @@ export const EVENT_TYPES = [
   'upload.created',
   'upload.aborted',
   'upload-link.created',
+  'support.viewed',
   'file.downloaded',
   'person.invited',
   'person.role-changed',

@@ -7,6 +7,7 @@
 import type { ErrorBody } from '#services/control-api/http/error-reply.ts';
 import { noteAnswer, noteSignedOut, noteSilence } from './connection.ts';
 import { Problem, unreachable } from './problem.ts';
+import { supportedTenant } from './support-view.ts';
 
 export type QueryValue = string | number | boolean | readonly string[] | undefined;
 
@@ -48,6 +49,7 @@ export async function call<Body>(method: string, path: string, options: CallOpti
     headers: {
       accept: 'application/json',
       'x-longshore': '1',
+      ...(supportedTenant !== undefined && { 'x-longshore-as': supportedTenant }),
       ...(body !== undefined && { 'content-type': 'application/json' }),
       ...headers,
     },

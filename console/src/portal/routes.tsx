@@ -1,6 +1,7 @@
 /** The addresses of the portal. Each view is fetched when it is first opened. */
 import { lazy, Suspense } from 'react';
 import { Redirect, Route, Router, Switch } from 'wouter';
+import { portalBase } from '../api/support-view.ts';
 import { Loading } from '../parts/conditions.tsx';
 import { Shell } from './shell/shell.tsx';
 
@@ -15,7 +16,7 @@ const FileView = lazy(() => import('./file/file-view.tsx'));
 /** A few addresses without a state in them take no large router: a partner's line may be slow. */
 export function Portal() {
   return (
-    <Router base="/portal">
+    <Router base={portalBase}>
       <Shell>
         <Suspense fallback={<Loading />}>
           <Switch>

@@ -14,6 +14,7 @@ import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.
 import { lineCursorField } from '../http/page-cursor.ts';
 import { flagField, limitField, reasonField, tenantField, textField, wordSchema } from '../http/request-fields.ts';
 import { callerOf, callerWith } from '../http/request-guard.ts';
+import { SUPPORT_HEADER } from '../http/support-view.ts';
 import { appliedSchema, applyRouteFiles } from './apply-route-files.ts';
 import { compareTexts } from './compare-texts.ts';
 import { routeDetailSchema } from './find-routes.ts';
@@ -112,7 +113,7 @@ async function handleKind(
       reply
         .header('etag', tag)
         .header('cache-control', 'private, no-cache')
-        .header('vary', 'x-api-key, authorization, cookie');
+        .header('vary', `x-api-key, authorization, cookie, ${SUPPORT_HEADER}`);
       if (request.headers['if-none-match']?.split(',').some((part) => part.trim().replace(/^W\//, '') === tag))
         return reply.code(304).send(undefined as never);
       const { id, tenant, revision: _revision, disabledAt, removedAt, ...shown } = present;

@@ -236,7 +236,7 @@ test('an answer that has not changed is not sent again', async () => {
   const tag = String(first.headers.etag);
   expect(first.headers).toMatchObject({
     'cache-control': 'private, max-age=2',
-    vary: 'x-api-key, authorization, cookie',
+    vary: 'x-api-key, authorization, cookie, x-longshore-as',
     etag: expect.stringMatching(/^"[\w-]{22}"$/),
   });
   for (const known of [tag, `W/${tag}`, `"other", ${tag}`, '*']) {

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { SUPPORT_HEADER } from './support-view.ts';
 
 /** Short enough that nobody takes an old answer for the present state. */
 const MAX_AGE_SECONDS = 2;
@@ -14,7 +15,7 @@ export async function cachePrivately(request: FastifyRequest, reply: FastifyRepl
   reply.header('etag', tag);
   reply.header('cache-control', `private, max-age=${MAX_AGE_SECONDS}`);
   // A cache must not give one key's answer to another.
-  reply.header('vary', 'x-api-key, authorization, cookie');
+  reply.header('vary', `x-api-key, authorization, cookie, ${SUPPORT_HEADER}`);
   if (!isKnown(request.headers['if-none-match'], tag)) return payload;
   reply.code(304).removeHeader('content-type').removeHeader('content-length');
   return null;

@@ -17,6 +17,7 @@ import type { AuthenticateBearer } from './authenticate-bearer.ts';
 import { assertFromOwnPage } from './own-pages.ts';
 import { sessionTokenOf } from './session-cookies.ts';
 import { createSharedRate } from './shared-rate.ts';
+import { createSupportView, SUPPORT_HEADER } from './support-view.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -71,6 +72,7 @@ export async function guardRequests(app: FastifyInstance, options: RequestGuardO
     logger: options.logger,
     now: options.now,
   });
+  const viewAs = createSupportView(options.sql);
   app.addHook('onReady', async () => customers.start());
   app.addHook('onClose', async () => customers.stop());
   const strangerLimit = app.createRateLimit({
@@ -165,6 +167,8 @@ export async function guardRequests(app: FastifyInstance, options: RequestGuardO
       const { isAllowed, secondsLeft } = customers.spend(customerOf(callerOf(request)));
       if (!isAllowed) throw rateLimited(secondsLeft, reply);
       takePlace(request, reply);
+      const tenantId = headerText(request, SUPPORT_HEADER);
+      if (tenantId !== undefined) request.caller = await viewAs(callerOf(request), tenantId, request.method);
     }
     refuseOddForms(request, reply);
   });

@@ -55,20 +55,31 @@ export async function servePages(
     app.get(`/${page}`, { schema: { hide: true } }, answer);
     app.get(`/${page}/*`, { schema: { hide: true } }, answer);
   }
+  // The support view: pages of the portal, on the console's host, where the portal's own addresses need not be.
+  app.get('/console/as/*', { schema: { hide: true } }, (request, reply) =>
+    sendPage(request, reply, { page: 'portal', directory, connectTo: [], assetsOf: 'console' }),
+  );
 }
 
 interface PageToSend {
   readonly page: Page;
   readonly directory: string;
   readonly connectTo: readonly string[];
+  /** Where its scripts and styles are fetched; of the page itself when absent. */
+  readonly assetsOf?: Page;
 }
 
 /** One document for every view: the address is read in the browser. */
-async function sendPage(request: FastifyRequest, reply: FastifyReply, { page, directory, connectTo }: PageToSend) {
+async function sendPage(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { page, directory, connectTo, assetsOf = page }: PageToSend,
+) {
   const nonce = randomBytes(NONCE_BYTES).toString('base64url');
   reply.headers(headersOf(request, nonce, connectTo)).type('text/html; charset=utf-8');
   const document = await readText(join(directory, `${page}.html`));
-  if (document !== undefined) return reply.send(document.replaceAll(NONCE, nonce));
+  if (document !== undefined)
+    return reply.send(document.replaceAll(NONCE, nonce).replaceAll(`/${page}/assets/`, `/${assetsOf}/assets/`));
   return await sendWaiting(reply, page, directory);
 }
 

@@ -89,6 +89,9 @@ function FilePage({ file }: { readonly file: FileDetail }) {
               filter: VERBS[verb].subject === 'file' ? { ids: [file.file_id] } : { file_ids: [file.file_id] },
             })}
           />
+          <a href={`/console/as/${encodeURIComponent(file.customer_id)}/files/${file.file_id}`}>
+            As {file.customer_id} sees it
+          </a>
           <Copy text={location.href} label="Copy link" />
           <CopyCommand words={['status', file.file_id]} />
         </div>

@@ -104,7 +104,7 @@ function Failing({ groups }: { readonly groups: Overview['failing'] }) {
         <table>
           <thead>
             <tr>
-              {['Fails with', 'Route', 'Jobs', 'Week before', 'Since', ''].map((title) => (
+              {['Fails with', 'Route', 'Jobs', 'Week before', 'Since', 'Act'].map((title) => (
                 <th key={title} scope="col">
                   {title}
                 </th>

@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from 'wouter';
 import { get, post } from '../../api/client.ts';
 import { useMe } from '../../api/me.ts';
+import { supportedTenant } from '../../api/support-view.ts';
 import { Fetched } from '../../parts/conditions.tsx';
 import { jobName, placeJobs } from '../../parts/job-tree.ts';
 import { PlainText } from '../../parts/plain-text.tsx';
@@ -110,7 +111,7 @@ export default function FileView() {
           )}
           <div className="row">
             {(Object.keys(TAKEN) as (keyof typeof TAKEN)[])
-              .filter((what) => me?.permissions.includes(TAKEN[what].takes))
+              .filter((what) => supportedTenant === undefined && me?.permissions.includes(TAKEN[what].takes))
               .map((what) => (
                 <button key={what} type="button" onClick={() => void take(what)}>
                   {TAKEN[what].label}

@@ -7,6 +7,7 @@ import { noteSignedIn, useConnection } from '../../api/connection.ts';
 import { useMe } from '../../api/me.ts';
 import { problemOf } from '../../api/problem.ts';
 import { signOut } from '../../api/sign-in.ts';
+import { supportedTenant } from '../../api/support-view.ts';
 import { Failed, Loading } from '../../parts/conditions.tsx';
 import { sayProblem, Toasts } from '../../parts/toast.tsx';
 import { useTheme } from '../../parts/use-theme.ts';
@@ -40,6 +41,12 @@ export function Shell({ children }: { readonly children: ReactNode }) {
     void queries.cancelQueries({ queryKey: ['me'] }).then(() => me.refetch());
   }, [me.refetch, queries]);
   const isStranger = me.error !== null && problemOf(me.error).status === 401;
+  if (supportedTenant !== undefined && isStranger)
+    return (
+      <p className="boot">
+        <a href="/console">Sign in to the console</a> first.
+      </p>
+    );
   if (hasLink || (me.data === undefined && isStranger))
     return (
       <Suspense fallback={<Loading />}>
@@ -67,10 +74,20 @@ export function Shell({ children }: { readonly children: ReactNode }) {
         <span className="muted">
           {me.data.person?.name ?? me.data.actor}, {me.data.tenant}
         </span>
-        <button type="button" className="plain" onClick={() => void signOut('portal').catch(sayProblem)}>
-          Sign out
-        </button>
+        {supportedTenant === undefined ? (
+          <button type="button" className="plain" onClick={() => void signOut('portal').catch(sayProblem)}>
+            Sign out
+          </button>
+        ) : (
+          <a href="/console">Back to the console</a>
+        )}
       </header>
+      {supportedTenant !== undefined && (
+        <aside aria-label="Support view" className={styles.support}>
+          You see the portal as people of {supportedTenant} do. It is read-only here, and their audit says that you
+          looked.
+        </aside>
+      )}
       {isSignedOut && (
         <div role="alert">
           <p>
