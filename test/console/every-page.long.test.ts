@@ -37,7 +37,7 @@ describe.skipIf(noBrowser !== undefined)('every page of the console (skipped wit
     const made = await ask('POST', '/api/v1/sign-in-links');
     console = await openConsole(made.url);
     page = console.page;
-  });
+  }, 400_000);
   afterAll(async () => {
     await console?.close();
     await api?.stop();
