@@ -384,6 +384,8 @@ describe('a file that cannot be read', () => {
       Buffer.concat([gzipSync('id,n\na,1\n'), ...line, gzipSync('\nb,2\n')]),
     );
     const layout = { ...CSV, maxExpandRatio: 2_000, maxRecordBytes: 1_000_000 };
+    // What the first file of a process loads and compiles is no growth by this one.
+    await parse(await bench.land('in/small.csv.gz', gzipSync('id,n\na,1\n')), layout);
     const startRss = process.memoryUsage.rss();
     let growth = 0;
     const watch = setInterval(() => {
@@ -394,5 +396,5 @@ describe('a file that cannot be read', () => {
       output: { accepted: 2, firstRejected: [{ line: 3, code: 'CSV_RECORD_TOO_LONG' }] },
     });
     expect(growth).toBeLessThan(64 * 1024 ** 2);
-  });
+  }, 400_000);
 });
