@@ -99,7 +99,7 @@ async function comparePgp(directory: string, plain: string, options: ContentBenc
       }),
     };
   } finally {
-    spawnSync('gpgconf', ['--kill', 'all'], { env: { ...process.env, GNUPGHOME: directory } });
+    spawnSync('gpgconf', ['--homedir', directory, '--kill', 'all']);
   }
 }
 
@@ -107,11 +107,18 @@ async function startGpg(home: string, key: string) {
   const run = async (args: readonly string[], input?: string): Promise<void> => {
     const child = spawn(
       'gpg',
-      ['--batch', '--yes', '--quiet', '--trust-model', 'always', ...args, ...(input === undefined ? [] : [input])],
-      {
-        env: { ...process.env, GNUPGHOME: home },
-        stdio: ['pipe', 'pipe', 'ignore'],
-      },
+      [
+        '--homedir',
+        home,
+        '--batch',
+        '--yes',
+        '--quiet',
+        '--trust-model',
+        'always',
+        ...args,
+        ...(input === undefined ? [] : [input]),
+      ],
+      { stdio: ['pipe', 'pipe', 'ignore'] },
     );
     child.stdin.end(input === undefined ? key : undefined);
     child.stdout.resume();

@@ -146,7 +146,7 @@ describe('vendor libraries have one home each', () => {
     ['db', /^(drizzle-orm.*|postgres)$/, /^(shared\/db|shared\/databases|bench|local)\//],
     ['tracing', /^@opentelemetry\//, /^shared\/runtime\/tracing\//],
     ['secrets', /^@aws-sdk\/client-secrets-manager$/, /^shared\/runtime\/secrets\//],
-    ['pgp', /^openpgp$/, /^shared\/content\/pgp\//],
+    ['pgp', /^openpgp$/, /^(shared\/content\/pgp|bench)\//],
     ['archives', /^(yauzl|tar-stream)$/, /^(shared\/content\/archives|local\/clamd)\//],
     ['mail', /^nodemailer$/, /^shared\/notices\//],
     ['pages', /^(react|react-dom|@tanstack|wouter|uplot|@codemirror|@lezer|@vitejs|vite)(\/|$)/, /^(console|deploy)\//],
