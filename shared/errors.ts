@@ -643,7 +643,7 @@ export const ERROR_CODES = {
     remedy: 'Ask the sender to fix that line.',
   },
   CSV_TOO_MANY_REJECTED: {
-    meaning: 'More rows of a CSV file were rejected than `maxRejected` allows.',
+    meaning: 'More rows of a CSV file were rejected than `maxRejected` allows, or every row was.',
     remedy: 'See the first rejected lines. Ask the sender to correct the file, or raise `maxRejected`.',
   },
   // Causes: columns of record files, whatever the format
@@ -808,7 +808,7 @@ export const ERROR_CODES = {
   // Causes: archives
   ARCHIVE_BOMB: {
     meaning: 'The file becomes much larger when it is expanded or converted than its route allows.',
-    remedy: 'If the file is genuine, raise `maxRatio` or `maxBytes` of gunzip.',
+    remedy: 'If the file is genuine, raise `maxRatio`, `maxBytes` or `maxEntries` of the step.',
   },
   PGP_SYNTAX: {
     meaning: 'A file that a route decrypts or verifies is not a PGP message.',

@@ -3,6 +3,7 @@
  * last block, line ends among them.
  *
  * 1. Only at the very end: when anything else follows, all of it is content, however the text was cut into pieces.
+ * 2. NULs that no content precedes are no padding, but a file whose bytes were never written.
  */
 
 /** A last block is shorter; more than this is content. */
@@ -13,6 +14,7 @@ const NUL_OF_A_LINE = /^\0[\0 ]*[\r\n\u0085]/;
 
 export class EndMarks {
   #held = '';
+  #hasContent = false;
   readonly #isPadding: (code: number) => boolean;
 
   constructor(hasNel: boolean) {
@@ -32,7 +34,9 @@ export class EndMarks {
       this.#held += piece;
       piece = '';
     }
-    const isPadding = isLast ? !NUL_OF_A_LINE.test(this.#held) : this.#held.length <= MOST_HELD;
+    this.#hasContent ||= piece !== '';
+    const isEnd = !NUL_OF_A_LINE.test(this.#held) && (this.#hasContent || !this.#held.includes('\0'));
+    const isPadding = isLast ? isEnd : this.#held.length <= MOST_HELD;
     if (isPadding) return piece;
     const released = piece + this.#held;
     this.#held = '';

@@ -1,7 +1,7 @@
 /**
  * CSV to NDJSON: one object per row, its keys the header's names, its values the texts as they are (`007` stays `"007"`).
  *
- * 1. Rows in = records out + rejected; each rejected row is told with line and reason.
+ * 1. Rows in = records out + rejected; each rejected row is told with line and reason. A file of which every row is rejected is refused.
  * 2. A header of long names over rows of nothing is refused as an archive bomb is: by how much comes out of what went in.
  * 3. Objects are written as text and never built, so that a column named `__proto__` is a column like any other.
  * 4. A long object is given on in pieces: names of a hundred thousand columns, or control characters, make it several times as long as its row.
@@ -103,6 +103,7 @@ export async function* csvToNdjson(
       if (text.length >= PIECE_BYTES) yield flush();
     }
   }
+  if (counts.recordsOut === 0 && counts.recordsIn > 0) throw allRejected(counts.rejected);
   if (text !== '') yield flush();
 }
 
@@ -120,6 +121,12 @@ function* jsonSlices(value: string): Generator<string> {
     from = to;
   }
   yield '"';
+}
+
+/** However many the route allows: what nothing is left of is not what was agreed on. */
+function allRejected([first]: readonly RejectedRow[]): FormatFault {
+  const message = `Every row was rejected, the first at line ${first?.line}: ${first?.message}`;
+  return new FormatFault('CSV_TOO_MANY_REJECTED', message, first?.line);
 }
 
 function tooManyRejected(rejected: readonly RejectedRow[], allowed: number): FormatFault {

@@ -57,6 +57,12 @@ describe.each(ENDINGS)('%s after the last record', (_what, ending) => {
   });
 });
 
+it('takes a file of nothing but NUL for no empty file', async () => {
+  const layout = { format: 'ndjson', columns: [{ name: 'a' }] };
+  expect(await counted(layout, Buffer.from('\x1a'))).toEqual([0, 0]);
+  expect(await counted(layout, Buffer.alloc(1_000))).toEqual([0, 1]);
+});
+
 it('takes blank and empty records for padding only after a trailer, and zero bytes for a record where they may be a number', async () => {
   const latin = { encoding: 'latin-1', lineEnds: false };
   expect(await counted({ ...FIXED, ...latin }, Buffer.from(`D001${' '.repeat(8)}`))).toEqual([3, 0]);

@@ -88,7 +88,8 @@ describe('transform', () => {
     ['ARCHIVE_CORRUPT', 'not gzip', [{ gunzip: null }]],
     ['ARCHIVE_BOMB', gzipSync(Buffer.alloc(20_000_000)), [{ gunzip: { maxRatio: 100 } }]],
     ['CSV_QUOTE', 'a,b\n1,"2\n', [{ 'csv-to-ndjson': null }]],
-    ['CSV_TOO_MANY_REJECTED', 'a,b\n1\n', [{ 'csv-to-ndjson': { maxRejected: 0 } }]],
+    ['CSV_TOO_MANY_REJECTED', 'a,b\n1\n2,3\n', [{ 'csv-to-ndjson': { maxRejected: 0 } }]],
+    ['CSV_TOO_MANY_REJECTED', 'a,b\n1\n1,2,3\n', [{ 'csv-to-ndjson': null }]],
     ['KEY_REJECTED', 'x', [{ rename: '{{ directory }}/x' }]],
   ])('fails with %s and writes nothing', async (cause, body, ops) => {
     const object = await bench.land(`in/${cause}.gz`, body);
