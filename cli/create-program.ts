@@ -30,6 +30,7 @@ import { addSearch } from './commands/search.ts';
 import { addSimulate } from './commands/simulate.ts';
 import { addSimulateChat } from './commands/simulate-chat.ts';
 import { addStatus } from './commands/status.ts';
+import { addSuppressions } from './commands/suppressions.ts';
 import { addTimeline } from './commands/timeline.ts';
 import { addUploadCommands } from './commands/uploads.ts';
 import { addWatch } from './commands/watch.ts';
@@ -55,6 +56,7 @@ const COMMANDS = [
   addExpectations,
   addCampaigns,
   addTemplates,
+  addSuppressions,
   addReceipts,
   addDeadLetterCommands,
   addNotices,

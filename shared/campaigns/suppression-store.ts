@@ -70,7 +70,7 @@ export async function listSuppressions(
     ORDER BY address_hash, topic LIMIT ${limit}`;
 }
 
-/** Those that are there stay as they are. Out: how many were not. */
+/** Those that are there without end stay as they are. Out: how many were not. */
 export async function importSuppressions(
   sql: Sql,
   {
@@ -87,10 +87,12 @@ export async function importSuppressions(
 ): Promise<number> {
   const byHash = new Map(addresses.map((address) => [addressHash(address), address]));
   const rows = await sql`
-    INSERT INTO suppressions (tenant_id, topic, address_hash, address, reason, origin)
+    INSERT INTO suppressions AS s (tenant_id, topic, address_hash, address, reason, origin)
     SELECT ${tenantId}, ${topic}, i.hash, i.address, 'imported', ${actor}
     FROM unnest(${[...byHash.keys()]}::text[], ${[...byHash.values()]}::text[]) AS i(hash, address) ORDER BY i.hash
-    ON CONFLICT DO NOTHING RETURNING 1`;
+    ON CONFLICT (tenant_id, address_hash, topic) DO UPDATE SET reason = excluded.reason, origin = excluded.origin, address = excluded.address,
+      expires_at = NULL WHERE s.expires_at IS NOT NULL
+    RETURNING 1`;
   return rows.length;
 }
 
