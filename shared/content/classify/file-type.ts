@@ -1,6 +1,4 @@
 /** What a file is by its first bytes, whatever its name says. Text has no magic bytes: there the name counts as far as the content fits. */
-import { fileTypeFromBuffer } from 'file-type';
-
 /** As much as the library looks at. */
 export const TYPE_SAMPLE_BYTES = 4_100;
 
@@ -25,6 +23,8 @@ const TEXT_TYPES = 'txt csv tsv dat data json ndjson xml html md log yaml yml sq
 const ANY_TEXT = 'txt';
 
 export async function findType(sample: Uint8Array, name: string): Promise<FoundType> {
+  // Loaded by the first file: most processes that know routes never look into one.
+  const { fileTypeFromBuffer } = await import('file-type');
   const extension = extensionOf(name);
   const found = await fileTypeFromBuffer(sample);
   const type = found === undefined ? textTypeOf(sample, extension) : (SPELLINGS[found.ext] ?? found.ext);
