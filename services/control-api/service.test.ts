@@ -12,7 +12,7 @@ import { startTcpProxy } from '#testkit/servers/start-tcp-proxy.ts';
 let env: { NODE_COMPILE_CACHE: string; NODE_OPTIONS: string };
 beforeAll(async () => {
   const compileCache = await mkdtemp(join(tmpdir(), 'longshore-compile-cache-'));
-  env = { NODE_COMPILE_CACHE: compileCache, NODE_OPTIONS: '--max-semi-space-size=4' };
+  env = { NODE_COMPILE_CACHE: compileCache, NODE_OPTIONS: '--max-semi-space-size=2 --max-old-space-size=256' };
 });
 afterAll(async () => await rm(env.NODE_COMPILE_CACHE, { recursive: true, force: true }));
 
