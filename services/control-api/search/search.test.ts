@@ -146,5 +146,7 @@ test('the command prints what it found', async () => {
   expect((await longshore('search', 'file-777.csv')).out).toMatch(
     /^file +name +\S+ +globex +COMPLETED +file-777\.csv$/m,
   );
-  expect((await longshore('search', 'nothing at all')).err).toContain('Nothing has this id, name, path, checksum or key.');
+  expect((await longshore('search', 'nothing at all')).err).toContain(
+    'Nothing has this id, name, path, checksum or key.',
+  );
 });
