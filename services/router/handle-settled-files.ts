@@ -74,8 +74,9 @@ export function createHandleSettledFiles(options: HandleSettledFilesOptions) {
       found.ok ? [{ routeId, routeVersionId, route: found.route }] : [],
     );
     try {
-      const asked = { file: fileToMatch(file), object: file.object, routes: active.map(({ route }) => route) };
-      const facts = await reading(() => options.readFacts(asked));
+      const routes = active.flatMap(({ route }) => (route.readsObject ? [route] : []));
+      const asked = { file: fileToMatch(file), object: file.object, routes };
+      const facts = routes.length === 0 ? {} : await reading(() => options.readFacts(asked));
       return { file, decision: decideRouting({ ...file, ...facts }, active, options) };
     } catch (error) {
       if (!(error instanceof ObjectStoreError)) throw error;

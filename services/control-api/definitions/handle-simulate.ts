@@ -210,8 +210,11 @@ async function readFactsOf(
   async function readFacts(file: KnownFile): Promise<FileToSimulate> {
     const sets = rules.get(file.tenantId);
     if (file.object === undefined || sets === undefined || left === 0) return file;
+    const routes = [...new Set([...sets.present.routes, ...sets.proposed.routes].map(({ route }) => route))].filter(
+      ({ readsObject }) => readsObject,
+    );
+    if (routes.length === 0) return file;
     const toMatch = fileToMatch(routable(file, sets.proposed.tenant));
-    const routes = [...sets.present.routes, ...sets.proposed.routes].map(({ route }) => route);
     if (!routes.some((route) => route.refuses(toMatch)?.endsWith('unread'))) return file;
     left -= 1;
     const { object } = file;

@@ -66,6 +66,8 @@ export const REFUSALS: Readonly<Record<Refusal, string>> = {
 };
 
 export interface CompiledMatch {
+  /** Whether it can be undecided by the file's row alone. */
+  readonly readsObject: boolean;
   /** Why it does not match; undefined when it does. What costs a read is asked last. */
   refuses(file: FileToMatch): Refusal | undefined;
   /** The path alone: tells apart why a file does not match. */
@@ -86,6 +88,7 @@ export function compileMatch(match: Match, acceptEmpty: boolean): CompiledMatch 
     ...readConditions(match),
   ];
   return {
+    readsObject: match.tags !== undefined || match.type !== undefined || match.header !== undefined,
     refuses(file) {
       for (const condition of conditions) {
         const refusal = condition(file);

@@ -27,6 +27,8 @@ export interface CompiledRoute {
   readonly name: string;
   /** False: it takes no file by itself, other routes run it. */
   readonly takesFiles: boolean;
+  /** Whether `refuses` may ask for the content or the tags of a file. */
+  readonly readsObject: boolean;
   /** Why it does not match; undefined when it does. */
   refuses(file: FileToMatch): Refusal | undefined;
   /** The path alone: tells apart why a file does not match. */
@@ -61,7 +63,7 @@ export function compileRoute(definition: unknown): CompiledRoute {
   }
   const { tenant, name, match, acceptEmpty, ordered, onHeadFailure, hold, duplicates, records } = parsed.data;
   const { maxSweeps, ...retry } = parsed.data.retry;
-  const { refuses, takesPath } = match === undefined ? NO_MATCH : compileMatch(match, acceptEmpty);
+  const { readsObject, refuses, takesPath } = match === undefined ? NO_MATCH : compileMatch(match, acceptEmpty);
   const calls = callsOf(parsed.data);
   const grouped = groupCalls(parsed.data.steps, calls);
   const steps = grouped.map(compileStep);
@@ -74,6 +76,7 @@ export function compileRoute(definition: unknown): CompiledRoute {
     tenantId: tenant,
     name,
     takesFiles: match !== undefined,
+    readsObject,
     refuses,
     takesPath,
     isCompanion: (relativePath) =>
@@ -103,7 +106,7 @@ export function compileRoute(definition: unknown): CompiledRoute {
 
 const NO_BRANCHES: ReadonlyMap<string, CompiledRoute> = new Map();
 
-const NO_MATCH: CompiledMatch = { refuses: () => 'no match', takesPath: () => false };
+const NO_MATCH: CompiledMatch = { readsObject: false, refuses: () => 'no match', takesPath: () => false };
 
 /** Earlier versions took a `maxRecordBytes` of up to 16 MiB: such a route goes on with the longest that this one takes. */
 function parseStored(definition: unknown): ReturnType<typeof routeDocumentSchema.safeParse> {
