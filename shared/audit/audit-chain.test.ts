@@ -77,8 +77,9 @@ test('every line gets one seal, each tenant a chain of its own, and a whole chai
   expect(await verify('nobody')).toEqual({ lines: 0, faults: [] });
 });
 
-test('sealers side by side seal each line once', async () => {
-  await write(60);
+test('sealers side by side seal each line once, and number all tenants’ lines without gaps', async () => {
+  await write(30);
+  await write(30, 'globex');
   const sealers = [sql, other, sql, other].map(async (on) => {
     let sealed = 0;
     for (let round = 0; round < 30; round += 1) sealed += (await sealLines(on, { limit: 4 })).sealed;
@@ -87,7 +88,11 @@ test('sealers side by side seal each line once', async () => {
   const sealed = (await Promise.all(sealers)).reduce((sum, one) => sum + one, 0);
   await sealAudit(sql, 60);
   expect(sealed).toBeLessThanOrEqual(60);
-  expect(await verify()).toEqual({ lines: 60, faults: [] });
+  for (const tenant of ['acme', 'globex']) expect(await verify(tenant)).toEqual({ lines: 30, faults: [] });
+  const [numbers] = await sql`
+    SELECT count(DISTINCT number)::int AS lines, (max(number) - min(number) + 1)::int AS width,
+      (max(number) = (SELECT lines FROM audit_sealing)) AS "isLast" FROM audit_seals`;
+  expect(numbers).toEqual({ lines: 60, width: 60, isLast: true });
 });
 
 test('a line whose transaction is still open is waited for, and the lag says so', async () => {

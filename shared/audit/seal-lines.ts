@@ -5,7 +5,8 @@
  * 2. Only what is older than every transaction that still runs is sealed: nothing can appear before it later. A transaction that runs long
  *    therefore delays the seals, and the metric of the lag shows it.
  * 3. Any number of sealers side by side: the one statement that writes moves the position that was read, or does nothing.
- * 4. After a restore into another cluster transactions are counted from the beginning again; so is the position, and what has a seal is
+ * 4. Over all tenants the lines are numbered without gaps, in the order of commits: a reader that remembers a number misses none.
+ * 5. After a restore into another cluster transactions are counted from the beginning again; so is the position, and what has a seal is
  *    passed over.
  *
  * Out: how many lines were sealed, and for how long the oldest that is not has waited. Events: none.
@@ -25,6 +26,8 @@ interface Position {
   /** Where to go on: as stored, or the beginning. */
   readonly written: string;
   readonly horizon: string;
+  /** How many lines have a number. */
+  readonly lines: number;
 }
 
 interface Line {
@@ -42,6 +45,7 @@ interface Head {
 }
 
 interface Seal extends Omit<Head, 'hash'> {
+  readonly number: number;
   readonly id: string;
   readonly at: string;
   readonly previous: string;
@@ -52,7 +56,7 @@ export async function sealLines(sql: Sql, { limit }: { readonly limit: number })
   const [position] = await sql<Position[]>`
     SELECT written::text AS stored, id,
       CASE WHEN written > pg_snapshot_xmax(pg_current_snapshot()) THEN '0' ELSE written::text END AS written,
-      pg_snapshot_xmin(pg_current_snapshot())::text AS horizon
+      pg_snapshot_xmin(pg_current_snapshot())::text AS horizon, lines::float8 AS lines
     FROM audit_sealing`;
   if (position === undefined) return { sealed: 0, lagSeconds: 0 };
   const lines = await sql<Line[]>`
@@ -63,7 +67,8 @@ export async function sealLines(sql: Sql, { limit }: { readonly limit: number })
       AND NOT EXISTS (SELECT FROM audit_seals s WHERE s.event_at = e.at AND s.event_id = e.id)
     ORDER BY e.written, e.id LIMIT ${limit}`;
   const last = lines.at(-1);
-  const isSealed = last !== undefined && (await store(sql, position, last, chain(lines, await readHeads(sql, lines))));
+  const seals = chain(lines, await readHeads(sql, lines), position.lines);
+  const isSealed = last !== undefined && (await store(sql, position, last, seals));
   return { sealed: isSealed ? lines.length : 0, lagSeconds: await readLag(sql) };
 }
 
@@ -73,28 +78,37 @@ async function readHeads(sql: Sql, lines: readonly Line[]): Promise<Head[]> {
     SELECT tenant_id AS "tenantId", seq::float8 AS seq, hash FROM audit_heads WHERE tenant_id = ANY(${tenants}::text[])`;
 }
 
-function chain(lines: readonly Line[], heads: readonly Head[]): Seal[] {
+function chain(lines: readonly Line[], heads: readonly Head[], numbered: number): Seal[] {
   const byTenant = new Map(heads.map((head) => [head.tenantId, head]));
-  return lines.map(({ id, at, tenantId, text }) => {
+  return lines.map(({ id, at, tenantId, text }, index) => {
     const { seq, hash: previous } = byTenant.get(tenantId) ?? { seq: 0, hash: NO_HASH };
     const head = { tenantId, seq: seq + 1, hash: hashLine(previous, text) };
     byTenant.set(tenantId, head);
-    return { id, at, tenantId, seq: head.seq, previous: previous.toString('hex'), hash: head.hash.toString('hex') };
+    return {
+      number: numbered + index + 1,
+      id,
+      at,
+      tenantId,
+      seq: head.seq,
+      previous: previous.toString('hex'),
+      hash: head.hash.toString('hex'),
+    };
   });
 }
 
 async function store(sql: Sql, position: Position, last: Line, seals: readonly Seal[]): Promise<boolean> {
   const rows = await sql`
     WITH moved AS (
-      UPDATE audit_sealing SET written = ${last.written}::text::xid8, id = ${last.id}::uuid
-      WHERE written = ${position.stored}::text::xid8 AND id = ${position.id}::uuid RETURNING 1),
+      UPDATE audit_sealing SET written = ${last.written}::text::xid8, id = ${last.id}::uuid, lines = lines + ${seals.length}
+      WHERE written = ${position.stored}::text::xid8 AND id = ${position.id}::uuid AND lines = ${position.lines}
+      RETURNING 1),
     input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(seals)}::text::jsonb) AS r(
-        id uuid, at timestamptz, "tenantId" text, seq bigint, previous text, hash text)
+        number bigint, id uuid, at timestamptz, "tenantId" text, seq bigint, previous text, hash text)
       WHERE EXISTS (SELECT FROM moved)),
     sealed AS (
-      INSERT INTO audit_seals (event_at, event_id, tenant_id, seq, previous, hash)
-      SELECT at, id, "tenantId", seq, decode(previous, 'hex'), decode(hash, 'hex') FROM input),
+      INSERT INTO audit_seals (number, event_at, event_id, tenant_id, seq, previous, hash)
+      SELECT number, at, id, "tenantId", seq, decode(previous, 'hex'), decode(hash, 'hex') FROM input),
     headed AS (
       INSERT INTO audit_heads AS h (tenant_id, seq, hash)
       SELECT DISTINCT ON ("tenantId") "tenantId", seq, decode(hash, 'hex') FROM input ORDER BY "tenantId", seq DESC

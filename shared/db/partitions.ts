@@ -25,6 +25,7 @@ const PARTITIONED_TABLES: readonly PartitionedTable[] = [
   { name: 'records', column: 'created_at', storage: 'WITH (fillfactor = 50)' },
   { name: 'record_attempts', column: 'started_at' },
   { name: 'partner_minutes', column: 'minute' },
+  { name: 'sftp_actions', column: 'at' },
 ];
 const LOCK_TIMEOUT = '1s';
 

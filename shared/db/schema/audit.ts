@@ -43,10 +43,13 @@ export const auditSeals = pgTable(
     previous: bytes('previous').notNull(),
     hash: bytes('hash').notNull(),
     sealedAt: instant('sealed_at').notNull().default(sql`now()`),
+    /** Over all tenants, from 1, without gaps and in the order of commits; null of lines from before it was counted. */
+    number: bigint('number', { mode: 'number' }),
   },
   (table) => [
     primaryKey({ columns: [table.eventAt, table.eventId] }),
     index('audit_seals_tenant').on(table.tenantId, table.seq),
+    index('audit_seals_number').on(table.number).where(sql`number IS NOT NULL`),
   ],
 );
 
@@ -62,4 +65,15 @@ export const auditSealing = pgTable('audit_sealing', {
   isOnly: boolean('is_only').primaryKey().default(true),
   written: transactionId('written').notNull(),
   id: uuid('id').notNull(),
+  /** The last `number` that was given. */
+  lines: bigint('lines', { mode: 'number' }).notNull().default(0),
+});
+
+/** Who goes over the sealed lines in the order of their numbers, and how far each is. */
+export const auditReaders = pgTable('audit_readers', {
+  name: text('name').primaryKey(),
+  /** The number of the last line that is done. */
+  line: bigint('line', { mode: 'number' }).notNull().default(0),
+  /** The last line of the batch that is under way: a repetition takes the same lines. */
+  planned: bigint('planned', { mode: 'number' }),
 });

@@ -2,15 +2,18 @@
 
 /** `mail-events`: what the mail service reports, so that no file waits behind the mails of a campaign. */
 export type QueueId = 'landing' | 'ingest' | 'work' | 'partner-steps' | 'mail-events';
-/** `staging` holds a job's intermediate objects; nothing in it outlives its job by more than the lifecycle rule's days. */
-export type BucketId = 'landing' | 'staging' | 'delivered' | 'archive' | 'outbound';
+/**
+ * `staging` holds a job's intermediate objects; nothing in it outlives its job by more than the lifecycle rule's days. `evidence` gets the lines of
+ * the audit.
+ */
+export type BucketId = 'landing' | 'staging' | 'delivered' | 'archive' | 'outbound' | 'evidence';
 /** `notices` carries what tenants have told to their `sns` channels. */
 export type TopicId = 'events' | 'success' | 'failure' | 'notices';
 
 export const QUEUE_IDS: readonly QueueId[] = ['landing', 'ingest', 'work', 'partner-steps', 'mail-events'];
 /** What arrives there has no row yet. */
 export const ARRIVAL_QUEUES: ReadonlySet<QueueId> = new Set(['landing', 'mail-events']);
-export const BUCKET_IDS: readonly BucketId[] = ['landing', 'staging', 'delivered', 'archive', 'outbound'];
+export const BUCKET_IDS: readonly BucketId[] = ['landing', 'staging', 'delivered', 'archive', 'outbound', 'evidence'];
 export const TOPIC_IDS: readonly TopicId[] = ['events', 'success', 'failure', 'notices'];
 
 /** Receives before SQS moves a message to its DLQ; the same for every queue. */
