@@ -23,7 +23,7 @@ export const DATABASE_NAME = 'longshore';
 export const POSTGRES_ENVIRONMENT = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' };
 
 /** Scrambled passwords whatever the address; nothing else gets in. */
-const ACCESS_RULES = 'host all all all scram-sha-256\n';
+const ACCESS_RULES = 'host all all all scram-sha-256\nhost replication all all scram-sha-256\n';
 const INIT_TIMEOUT_MS = 60_000;
 
 export interface Cluster {
@@ -41,7 +41,11 @@ export interface EnsureClusterOptions {
 export async function ensureCluster({ directory, binaries, run }: EnsureClusterOptions): Promise<Cluster> {
   const dataDirectory = join(directory, 'data');
   const passwordFile = join(directory, 'password');
-  if (existsSync(dataDirectory)) return { dataDirectory, password: (await readFile(passwordFile, 'utf8')).trim() };
+  if (existsSync(dataDirectory)) {
+    // An older version's do not let a standby in.
+    await writeFile(join(dataDirectory, 'pg_hba.conf'), ACCESS_RULES);
+    return { dataDirectory, password: (await readFile(passwordFile, 'utf8')).trim() };
+  }
 
   const password = randomBytes(24).toString('base64url');
   await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });

@@ -20,7 +20,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   jit: 'off',
   max_parallel_workers_per_gather: '0',
   max_parallel_maintenance_workers: '0',
-  // Nothing replicates from here, so the log carries no more than recovery needs.
+  // Where nothing replicates, the log carries no more than recovery needs.
   wal_level: 'minimal',
   max_wal_senders: '0',
   min_wal_size: '96MB',
@@ -39,9 +39,30 @@ const SETTINGS: Readonly<Record<string, string>> = {
   log_line_prefix: '',
 };
 
+/** Of a server that others follow, or that follows another. */
+const REPLICATED: Readonly<Record<string, string>> = {
+  wal_level: 'replica',
+  max_wal_senders: '4',
+  max_replication_slots: '4',
+  // A standby that never comes back must not fill the disk: it is copied again.
+  max_slot_wal_keep_size: '4GB',
+  wal_receiver_status_interval: '1s',
+  wal_receiver_timeout: '10s',
+  wal_sender_timeout: '10s',
+  wal_retrieve_retry_interval: '500ms',
+};
+
+export interface PostgresArguments {
+  readonly dataDirectory: string;
+  readonly host: string;
+  readonly port: number;
+  readonly isReplicated: boolean;
+}
+
 /** Command-line arguments: kept here, not in the data directory, so that a newer version's settings reach old homes. */
-export function postgresArguments(options: { dataDirectory: string; host: string; port: number }): string[] {
-  const settings = { ...SETTINGS, listen_addresses: options.host, port: String(options.port) };
+export function postgresArguments(options: PostgresArguments): string[] {
+  const own = { listen_addresses: options.host, port: String(options.port) };
+  const settings = { ...SETTINGS, ...(options.isReplicated ? REPLICATED : {}), ...own };
   return [
     '-D',
     options.dataDirectory,

@@ -40,6 +40,8 @@ export interface StartPostgresOptions {
   readonly logger?: Logger;
   /** For a database that is thrown away: answers commits before they are on disk. */
   readonly isDisposable?: boolean;
+  /** Others may follow it, or it follows another (`standby.ts`). */
+  readonly isReplicated?: boolean;
   /** Stops the server when this process is gone; one of its own when absent. */
   readonly guardian?: ChildGuardian;
   /** Ways of running under root to be tried; all when absent. */
@@ -132,7 +134,8 @@ interface SpawnServerOptions {
 }
 
 function spawnServer({ options, cluster, run, program, host, port }: SpawnServerOptions): Server {
-  const settings = postgresArguments({ dataDirectory: cluster.dataDirectory, host, port });
+  const { isReplicated = false } = options;
+  const settings = postgresArguments({ dataDirectory: cluster.dataDirectory, host, port, isReplicated });
   if (options.isDisposable) settings.push('-c', 'fsync=off', '-c', 'full_page_writes=off');
   const command = run.command(program, settings);
   const child = spawn(command.file, command.args, {
