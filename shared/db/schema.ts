@@ -6,7 +6,7 @@
  * 2. `woken_at`, `wakes` say that a wake-up for the row was sent and how often: the row is the outbox of its wake-ups.
  * 3. `epoch` is raised by every claim; a later write carries it and a stale one changes nothing.
  * 4. `attempts`, `audit_events`, `audit_seals`, `records`, `record_attempts`, `partner_minutes` and `sftp_actions` are partitioned by time and nothing
- *    refers to them: retention drops partitions.
+ *    refers to them: retention drops partitions. Files go row by row, with all that belongs to them, when `expire_at` has come.
  * 5. A record belongs to one chunk, or has a `next_attempt_at`, or its job's operator decides. No index names `records.state`: its
  *    updates then stay within their page.
  */
@@ -23,6 +23,7 @@ export * from './schema/notices.ts';
 export * from './schema/partners.ts';
 export * from './schema/pulls.ts';
 export * from './schema/records.ts';
+export * from './schema/retention.ts';
 export * from './schema/sftp.ts';
 export * from './schema/tenants.ts';
 export * from './schema/uploads.ts';

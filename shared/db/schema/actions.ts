@@ -47,6 +47,8 @@ export const deadLetters = pgTable(
     unique('dead_letters_message').on(table.queue, table.messageId),
     check('dead_letters_state', oneOf('state', DEAD_LETTER_STATES)),
     index('dead_letters_state_created').on(table.state, table.createdAt),
+    index('dead_letters_file').on(table.fileId).where(sql`file_id IS NOT NULL`),
+    index('dead_letters_job').on(table.jobId).where(sql`job_id IS NOT NULL`),
   ],
 );
 

@@ -14,6 +14,8 @@ export const routes = pgTable(
       .references(() => tenants.id),
     name: text('name').notNull(),
     activeVersion: integer('active_version').notNull(),
+    /** Of the active version; counts before the tenant's. */
+    retention: jsonb('retention'),
     revision: revision(),
     createdAt: createdAt(),
     disabledAt: instant('disabled_at'),

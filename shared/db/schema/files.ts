@@ -77,11 +77,21 @@ export const files = pgTable(
     createdAt: createdAt(),
     updatedAt: instant('updated_at').notNull().default(sql`now()`),
     finishedAt: instant('finished_at'),
+    /** When the row may be deleted: given by a trigger together with `finished_at`, and again when the retention changes. */
+    expireAt: instant('expire_at'),
+    /** When its objects may be deleted; null where they go together with the row. */
+    objectsExpireAt: instant('objects_expire_at'),
+    /** Its objects were deleted, or are about to be: it is not opened again. */
+    objectsRemovedAt: instant('objects_removed_at'),
   },
   (table) => [
     unique('files_object').on(table.bucket, table.key, table.versionId),
     check('files_status', oneOf('status', FILE_STATUSES)),
     check('files_open_jobs', sql`open_jobs >= 0 AND failed_jobs >= 0`),
+    check('files_objects_removed', sql`objects_removed_at IS NULL OR finished_at IS NOT NULL`),
+    index('files_expiring').on(table.tenantId, table.expireAt).where(sql`expire_at IS NOT NULL`),
+    index('files_objects_expiring').on(table.tenantId, table.objectsExpireAt).where(sql`objects_expire_at IS NOT NULL`),
+    index('files_parent').on(table.parentFileId).where(sql`parent_file_id IS NOT NULL`),
     index('files_open').on(table.createdAt, table.id).where(sql`status IN ('UPLOADED', 'QUEUED', 'PROCESSING')`),
     index('files_settling').on(table.nextActionAt).where(sql`status = 'UPLOADED'`),
     index('files_queued').on(table.wokenAt).where(sql`status = 'QUEUED'`),

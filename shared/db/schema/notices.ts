@@ -74,5 +74,6 @@ export const notices = pgTable(
       .on(table.tenantId, table.route, table.channel, table.createdAt)
       .where(sql`delivery_id IS NULL`),
     index('notices_delivery').on(table.deliveryId),
+    index('notices_parked').on(table.createdAt).where(sql`state = 'PARKED'`),
   ],
 );

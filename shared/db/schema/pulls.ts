@@ -156,6 +156,7 @@ export const pulls = pgTable(
     index('pulls_tenant').on(table.tenantId, table.id),
     index('pulls_tenant_status').on(table.tenantId, table.status, table.id),
     index('pulls_status').on(table.status, table.id),
+    index('pulls_cleaned').on(table.cleanedAt).where(sql`cleaned_at IS NOT NULL`),
     index('pulls_file').on(table.fileId).where(sql`file_id IS NOT NULL`),
     index('pulls_listed').on(table.lastListedAt).where(sql`last_listed_at IS NOT NULL AND completed_at IS NOT NULL`),
   ],

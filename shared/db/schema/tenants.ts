@@ -2,7 +2,7 @@
 import { pg } from '../drizzle.ts';
 import { createdAt, instant } from './columns.ts';
 
-const { boolean, jsonb, pgTable, primaryKey, text } = pg;
+const { boolean, integer, jsonb, pgTable, primaryKey, text } = pg;
 
 /** The tenant of objects that lie under no tenant's prefix; they are quarantined, not lost. */
 export const UNASSIGNED_TENANT = 'unassigned';
@@ -15,6 +15,10 @@ export const tenants = pgTable('tenants', {
   ignoreGlobs: text('ignore_globs').array().notNull(),
   /** How its people sign in; null: by mail. */
   signIn: jsonb('sign_in'),
+  /** `{files?, objects?}` in milliseconds: for how long finished files are kept. */
+  retention: jsonb('retention'),
+  /** Raised by each legal hold: a deletion that does not know of it deletes nothing. */
+  holdChanges: integer('hold_changes').notNull().default(0),
   createdAt: createdAt(),
   disabledAt: instant('disabled_at'),
 });
