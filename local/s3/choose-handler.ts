@@ -31,6 +31,7 @@ import {
   handlePutObject,
   handlePutObjectTagging,
 } from '#local/s3/handle-object.ts';
+import { handlePutReplica } from '#local/s3/handle-replica.ts';
 import type { S3Handler } from '#local/s3/handler.ts';
 import { S3Error } from '#local/s3/s3-error.ts';
 import type { S3Request } from '#local/s3/s3-request.ts';
@@ -59,6 +60,7 @@ const OBJECT_OPERATIONS: Operations = {
   'PUT ': handlePutObject,
   'PUT copy': handleCopyObject,
   'DELETE ': handleDeleteObject,
+  'PUT replica': handlePutReplica,
   'GET tagging': handleGetObjectTagging,
   'PUT tagging': handlePutObjectTagging,
   'DELETE tagging': handleDeleteObjectTagging,

@@ -1,6 +1,8 @@
 /** Environment of the S3 server as its own process. */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import type { ReplicationTarget } from '#local/s3/replicate-objects.ts';
+import type { ReplicationRule } from '#local/s3/replication-queue.ts';
 import type { S3Credential } from '#local/s3/signature.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { booleanVariable, integerVariable, loadConfig, logLevelVariable } from '#shared/runtime/config/load-config.ts';
@@ -29,17 +31,43 @@ export const variables = z.object({
   LONGSHORE_S3_SYNC_TO_DISK: booleanVariable
     .default(false)
     .describe('Set `true` to confirm a write only after the disk has it.'),
+  LONGSHORE_S3_REPLICA_ENDPOINT: z
+    .url()
+    .optional()
+    .describe('S3 server of another home with the same credentials, to which objects are copied asynchronously.'),
+  LONGSHORE_S3_REPLICAS: list.describe('Buckets to copy and their names there: `from=to`, comma-separated.'),
+  LONGSHORE_S3_REPLICA_DELAY_MS: integerVariable({ min: 0, max: 3_600_000 })
+    .default(0)
+    .describe('How long an object waits before it is copied.'),
   LOG_LEVEL: logLevelVariable
     .default('info')
     .describe('`fatal`, `error`, `warn`, `info`, `debug`, `trace` or `silent`.'),
 });
 
-export type S3Config = z.output<typeof variables> & { readonly credentials: readonly S3Credential[] };
+export type S3Config = z.output<typeof variables> & {
+  readonly credentials: readonly S3Credential[];
+  readonly replication: (ReplicationTarget & { readonly rules: readonly ReplicationRule[] }) | undefined;
+};
+
+/** Of signatures for servers that take any. */
+const ANY_REGION = 'us-east-1';
 
 /** @throws LongshoreError `CONFIG_INVALID`. */
 export function loadS3Config(env: Readonly<Record<string, string | undefined>> = process.env): S3Config {
   const config = loadConfig(variables, env);
-  return { ...config, credentials: readCredentials(config.LONGSHORE_S3_CREDENTIALS_FILE) };
+  const credentials = readCredentials(config.LONGSHORE_S3_CREDENTIALS_FILE);
+  return { ...config, credentials, replication: replicationOf(config, credentials) };
+}
+
+function replicationOf(config: z.output<typeof variables>, [own]: readonly S3Credential[]): S3Config['replication'] {
+  const { LONGSHORE_S3_REPLICA_ENDPOINT: endpoint, LONGSHORE_S3_REPLICAS: pairs } = config;
+  if (endpoint === undefined || own === undefined) return undefined;
+  const rules = pairs.map((pair) => {
+    const [from = '', to = ''] = pair.split('=');
+    return { from, to, deleteMarkers: true };
+  });
+  const region = config.LONGSHORE_S3_REGION ?? ANY_REGION;
+  return { endpoint, region, credentials: own, rules, delayMs: config.LONGSHORE_S3_REPLICA_DELAY_MS };
 }
 
 /** The file's contents never reach the message: they are secrets. */

@@ -102,8 +102,9 @@ export function handleDeleteObjectTagging(call: S3Call): S3Reply {
 }
 
 function setTags(call: S3Call, tags: ObjectVersion['details']['tags'], status: number): S3Reply {
+  const { store, request } = call;
   const version = requestedVersion(call);
-  call.store.versions.setDetails(version, { ...version.details, tags });
+  store.transact(() => store.setTags(store.buckets.get(request.bucket), version, tags));
   return { status, headers: versionHeader(version) };
 }
 

@@ -17,6 +17,7 @@ const server = await startS3Server({
   origins: config.LONGSHORE_S3_ORIGINS,
   syncToDisk: config.LONGSHORE_S3_SYNC_TO_DISK,
   logger,
+  ...(config.replication !== undefined && { replication: config.replication }),
   ...(config.LONGSHORE_S3_REGION === undefined ? {} : { region: config.LONGSHORE_S3_REGION }),
 });
 for (const name of config.LONGSHORE_S3_BUCKETS) server.createBucket(name);

@@ -90,6 +90,8 @@ export function objectHeaders(call: S3Call, version: ObjectVersion, isWhole: boo
     'accept-ranges': 'bytes',
   };
   for (const [name, value] of metadata) reply[META_PREFIX + name] = value;
+  const status = call.store.replicationStatus(call.store.buckets.get(call.request.bucket), version);
+  if (status !== undefined) reply['x-amz-replication-status'] = status;
   if (tags.length > 0) reply['x-amz-tagging-count'] = String(tags.length);
   // A checksum is of the whole object: with a range the client would hold it against other bytes.
   if (checksum !== undefined && isWhole && header(call, 'x-amz-checksum-mode')?.toUpperCase() === 'ENABLED') {

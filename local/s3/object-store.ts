@@ -11,6 +11,7 @@ import { type Bucket, createBucketStore } from '#local/s3/bucket-store.ts';
 import type { ObjectCreatedReason } from '#local/s3/event-journal.ts';
 import { createJournalWriter, type JournalWriter } from '#local/s3/journal-writer.ts';
 import { openMetadataDatabase } from '#local/s3/metadata-database.ts';
+import { createReplicationQueue, type ReplicationQueue, type ReplicationRule } from '#local/s3/replication-queue.ts';
 import { createUploadStore, type Upload } from '#local/s3/upload-store.ts';
 import {
   createVersionId,
@@ -32,7 +33,11 @@ export interface ObjectStoreOptions {
   readonly now: () => number;
   /** Of all parts but the last. */
   readonly smallestPartBytes: number;
+  readonly replicationRules?: readonly ReplicationRule[];
 }
+
+/** A version of another server's bucket, as that server has it. */
+export type NewReplica = Omit<ObjectVersion, 'bucketId'> & { readonly bucket: Bucket; readonly requester: string };
 
 export interface NewObject {
   readonly bucket: Bucket;
@@ -50,6 +55,7 @@ export class ObjectStore {
   readonly buckets: ReturnType<typeof createBucketStore>;
   readonly versions: ReturnType<typeof createVersionStore>;
   readonly uploads: ReturnType<typeof createUploadStore>;
+  readonly replication: ReplicationQueue;
   readonly bodies: BodyStore;
   readonly now: () => number;
   readonly smallestPartBytes: number;
@@ -59,13 +65,15 @@ export class ObjectStore {
   readonly #commit: { run(): unknown };
   #lastNumber = 0;
 
-  constructor({ directory, logger, syncToDisk, now, smallestPartBytes }: ObjectStoreOptions) {
+  constructor(options: ObjectStoreOptions) {
+    const { directory, logger, syncToDisk, now, smallestPartBytes, replicationRules = [] } = options;
     this.smallestPartBytes = smallestPartBytes;
     this.now = now;
     this.#database = openMetadataDatabase(directory, { syncToDisk });
     this.buckets = createBucketStore(this.#database, now);
     this.versions = createVersionStore(this.#database);
     this.uploads = createUploadStore(this.#database);
+    this.replication = createReplicationQueue(this.#database, replicationRules);
     this.#journal = createJournalWriter({ database: this.#database, directory, logger });
     const nextNumber = () => this.nextNumber();
     this.bodies = new BodyStore({ database: this.#database, directory, nextNumber, logger, syncToDisk });
@@ -98,20 +106,28 @@ export class ObjectStore {
   addObject(object: NewObject): ObjectVersion {
     const { bucket, key, sizeBytes, etag, details, bodyId, reason, requester } = object;
     const version = this.#addVersion(bucket, key, { sizeBytes, etag, details, bodyId, isDeleteMarker: false });
-    if (bucket.hasEvents)
-      this.#journal.append({
-        id: randomUUID(),
-        time: new Date(version.modifiedMs).toISOString(),
-        bucket: bucket.name,
-        key,
-        size: sizeBytes,
-        etag,
-        ...(version.versionId === NULL_VERSION ? {} : { versionId: version.versionId }),
-        sequencer: version.seq.toString(16).toUpperCase().padStart(18, '0'),
-        reason,
-        requester,
-      });
+    this.#note(bucket, version, { reason, requester });
     return version;
+  }
+
+  /** Inside a transaction: a version under the id that it has elsewhere, which no version here has. */
+  addReplica({ bucket, requester, ...version }: NewReplica): void {
+    const added = { ...version, bucketId: bucket.id };
+    this.versions.insert(added);
+    if (!version.isDeleteMarker) this.#note(bucket, added, { reason: 'PutObject', requester });
+  }
+
+  /** Inside a transaction. What a version's reader finds changes, its bytes do not. */
+  setTags(bucket: Bucket, version: ObjectVersion, tags: ObjectDetails['tags']): void {
+    this.versions.setDetails(version, { ...version.details, tags });
+    this.#queueReplica(bucket, version);
+  }
+
+  /** `PENDING`, `COMPLETED` or `REPLICA`; undefined where no rule covers the version. */
+  replicationStatus(bucket: Bucket, { key, versionId, details }: ObjectVersion): string | undefined {
+    if (details.isReplica === true) return 'REPLICA';
+    if (this.replication.ruleOf(bucket.name) === undefined) return undefined;
+    return this.replication.isWaiting(bucket.id, key, versionId) ? 'PENDING' : 'COMPLETED';
   }
 
   /** Inside a transaction. */
@@ -151,6 +167,29 @@ export class ObjectStore {
     }
     const version = { bucketId: bucket.id, key, seq, versionId, modifiedMs: this.now(), ...content };
     this.versions.insert(version);
+    this.#queueReplica(bucket, version);
     return version;
+  }
+
+  #queueReplica(bucket: Bucket, { key, versionId, isDeleteMarker, details }: ObjectVersion): void {
+    const rule = this.replication.ruleOf(bucket.name);
+    if (rule === undefined || details.isReplica === true || (isDeleteMarker && !rule.deleteMarkers)) return;
+    this.replication.add(bucket.id, key, versionId);
+  }
+
+  #note(bucket: Bucket, version: ObjectVersion, why: Pick<NewObject, 'reason' | 'requester'>): void {
+    if (!bucket.hasEvents) return;
+    const { key, sizeBytes: size, etag, versionId, seq, modifiedMs } = version;
+    this.#journal.append({
+      id: randomUUID(),
+      time: new Date(modifiedMs).toISOString(),
+      bucket: bucket.name,
+      key,
+      size,
+      etag,
+      ...(versionId === NULL_VERSION ? {} : { versionId }),
+      sequencer: seq.toString(16).toUpperCase().padStart(18, '0'),
+      ...why,
+    });
   }
 }

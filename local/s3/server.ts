@@ -10,6 +10,8 @@ import type { AddressInfo, Socket } from 'node:net';
 import { chooseHandler } from '#local/s3/choose-handler.ts';
 import { answerCrossOrigin } from '#local/s3/cross-origin.ts';
 import { ObjectStore } from '#local/s3/object-store.ts';
+import { type ReplicationTarget, replicateObjects } from '#local/s3/replicate-objects.ts';
+import type { ReplicationRule } from '#local/s3/replication-queue.ts';
 import { S3Error } from '#local/s3/s3-error.ts';
 import { parseS3Request } from '#local/s3/s3-request.ts';
 import { sendError, sendReply } from '#local/s3/send-reply.ts';
@@ -36,6 +38,8 @@ export interface S3ServerOptions {
   readonly now?: () => number;
   /** Of all parts of an upload but the last; S3's 5 MiB when absent. */
   readonly smallestPartBytes?: number;
+  /** What is written to these buckets is copied to another server. */
+  readonly replication?: ReplicationTarget & { readonly rules: readonly ReplicationRule[] };
 }
 
 export interface S3Server {
@@ -63,7 +67,10 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
   const { directory, host = '127.0.0.1', logger, credentials, region, syncToDisk = false, now = Date.now } = options;
   const { smallestPartBytes = SMALLEST_PART_BYTES } = options;
   const origins = new Set(options.origins ?? []);
-  const store = new ObjectStore({ directory, logger, syncToDisk, now, smallestPartBytes });
+  const store = new ObjectStore({
+    ...{ directory, logger, syncToDisk, now, smallestPartBytes },
+    replicationRules: options.replication?.rules ?? [],
+  });
   await store.bodies.recover();
   const authenticate = createSignatureChecker({ credentials, now, ...(region === undefined ? {} : { region }) });
   // Their clients have sent all and wait: a long copy must not look like an idle client.
@@ -143,6 +150,7 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
     throw error;
   }
   const { port } = server.address() as AddressInfo;
+  const replication = options.replication && replicateObjects({ store, target: options.replication, logger });
 
   let stopping: Promise<void> | undefined;
   async function stop(): Promise<void> {
@@ -153,6 +161,7 @@ export async function startS3Server(options: S3ServerOptions): Promise<S3Server>
     clearTimeout(timer);
     // A handler may still be writing for a client that is gone.
     await Promise.allSettled(inFlight);
+    await replication?.stop();
     store.close();
   }
 

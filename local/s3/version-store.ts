@@ -17,6 +17,8 @@ export interface ObjectDetails {
   readonly checksum?: Checksum;
   /** Of the multipart upload that made the object. */
   readonly uploadId?: string;
+  /** It came from another server, under its own version id. */
+  readonly isReplica?: boolean;
 }
 
 export interface ObjectVersion {
