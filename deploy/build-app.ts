@@ -4,7 +4,7 @@ import { AwsSolutionsChecks } from 'cdk-nag';
 import type { DeploySettings } from './settings.ts';
 import { AlarmsStack } from './stacks/alarms-stack.ts';
 import { ApiStack } from './stacks/api-stack.ts';
-import { AuditStack } from './stacks/audit-stack.ts';
+import { AuditStack, isAudited } from './stacks/audit-stack.ts';
 import { DataStack } from './stacks/data-stack.ts';
 import { type Fleet, standbyPrefix } from './stacks/fleet-stack.ts';
 import { MailStack } from './stacks/mail-stack.ts';
@@ -79,7 +79,7 @@ function buildFleet(app: App, fleet: Fleet): FleetParts {
   const logins = new SftpLoginsStack(app, fleet, { network, data });
   if (role === 'standby') {
     new ServicesStack(app, fleet, common);
-    new StandbyAlarmsStack(app, fleet, { data, telemetry });
+    new StandbyAlarmsStack(app, fleet, { data, storage, telemetry });
     return { data, storage };
   }
   const api = new ApiStack(app, fleet, network);
@@ -90,12 +90,20 @@ function buildFleet(app: App, fleet: Fleet): FleetParts {
     settings.partnerApis === undefined
       ? undefined
       : new PartnerApisStack(app, fleet, { network, api, settings: settings.partnerApis });
-  new AlarmsStack(app, fleet, { data, messaging, storage, services, telemetry, api, sftp, logins, partnerApis });
+  new AlarmsStack(app, fleet, {
+    network,
+    data,
+    messaging,
+    storage,
+    services,
+    telemetry,
+    api,
+    sftp,
+    logins,
+    partnerApis,
+  });
   if (settings.campaigns !== undefined)
     new MailStack(app, fleet, { messaging, telemetry, domains: settings.campaigns.domains });
-  const { audit } = settings;
-  if (role !== 'activated' && (audit.cloudTrailDataEvents || audit.config || audit.guardDuty)) {
-    new AuditStack(app, fleet, { network, storage });
-  }
+  if (role !== 'activated' && isAudited(fleet)) new AuditStack(app, fleet, { network, storage, telemetry });
   return { data, storage };
 }

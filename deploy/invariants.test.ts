@@ -98,6 +98,83 @@ describe.each([
     for (const statement of services) expect(statement.Condition, JSON.stringify(statement)).toBeDefined();
   });
 
+  test('nobody uses an endpoint with another account’s credentials', () => {
+    const endpoints = ofType('AWS::EC2::VPCEndpoint');
+    expect(endpoints.length).toBeGreaterThan(30);
+    for (const { Properties, stack, id } of endpoints)
+      expect(JSON.stringify(Properties.PolicyDocument?.Statement[0].Condition), `${stack}/${id}`).toContain(
+        'aws:PrincipalAccount',
+      );
+  });
+
+  test('versions of the database are the template’s, its insights are encrypted with the fleet’s key, its password is kept', () => {
+    for (const { Properties, stack } of ofType('AWS::RDS::DBInstance')) {
+      expect(Properties, stack).toMatchObject({ AutoMinorVersionUpgrade: false });
+      expect(Properties.PerformanceInsightsKMSKeyId, stack).toBeDefined();
+    }
+    const secrets = ofType('AWS::SecretsManager::Secret');
+    expect(secrets.length).toBeGreaterThan(3);
+    for (const { DeletionPolicy, stack } of secrets) expect(DeletionPolicy, stack).toBe('RetainExceptOnCreate');
+  });
+
+  test('a role is passed to the service that needs it alone', () => {
+    const statements = ofType('AWS::IAM::Policy').flatMap(({ Properties }) => Properties.PolicyDocument.Statement);
+    const passing = statements.filter(({ Action }) => [Action].flat().includes('iam:PassRole'));
+    expect(passing.length).toBeGreaterThan(0);
+    for (const { Condition } of passing)
+      expect(Condition).toEqual({ StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } });
+  });
+
+  test('a firewall keeps what it refused, without secrets, and judges no bodies', () => {
+    const firewalls = ofType('AWS::WAFv2::WebACL');
+    const logs = ofType('AWS::WAFv2::LoggingConfiguration');
+    expect(logs.length).toBe(firewalls.length);
+    for (const { Properties } of logs)
+      expect(
+        Properties.RedactedFields.map(({ SingleHeader }: { SingleHeader: { Name: string } }) => SingleHeader.Name),
+      ).toContain('authorization');
+    for (const { Properties } of firewalls) {
+      const groups = Properties.Rules.flatMap(
+        ({
+          Statement,
+        }: {
+          Statement: { ManagedRuleGroupStatement?: { Name: string; RuleActionOverrides?: { Name: string }[] } };
+        }) => Statement.ManagedRuleGroupStatement ?? [],
+      );
+      expect(groups.map(({ Name }: { Name: string }) => Name)).toContain('AWSManagedRulesCommonRuleSet');
+      const counted = groups.flatMap(({ RuleActionOverrides = [] }) =>
+        RuleActionOverrides.map(({ Name }: { Name: string }) => Name),
+      );
+      expect(counted).toEqual(expect.arrayContaining(['SQLi_BODY', 'SizeRestrictions_BODY']));
+    }
+  });
+
+  test('metrics of a task outlive a fault of their collector, and their stream has a name', () => {
+    const collectors = ofType('AWS::ECS::TaskDefinition')
+      .flatMap(({ Properties }) => Properties.ContainerDefinitions)
+      .filter(({ Name }) => Name === 'collector');
+    expect(collectors.length).toBeGreaterThan(20);
+    for (const { RestartPolicy, Environment } of collectors) {
+      expect(RestartPolicy).toMatchObject({ Enabled: true });
+      const { pipelines } = configurationIn(Environment);
+      for (const { processors } of Object.values(pipelines)) {
+        expect(processors[0]).toBe('memory_limiter');
+        expect(processors).toContain('resourcedetection');
+      }
+    }
+  });
+
+  test('the runbook of the gateway reads fields that its log has', () => {
+    const runbook = readFileSync(new URL('../docs/operations/alerts/aws.md', import.meta.url), 'utf8');
+    const [, section = ''] = /## Gateway errors\n([^#]*)/.exec(runbook) ?? [];
+    const fields = [...section.matchAll(/`(\w*[sS]tatus)`/g)].map(([, name]) => name);
+    expect(fields.length).toBeGreaterThan(2);
+    for (const { Properties } of ofType('AWS::ApiGateway::Stage')) {
+      const format = JSON.parse(Properties.AccessLogSetting.Format);
+      for (const field of fields) expect(format).toHaveProperty(field!);
+    }
+  });
+
   test('names are within their limits', () => {
     const limits = {
       'AWS::ElasticLoadBalancingV2::LoadBalancer': 32,
@@ -144,6 +221,16 @@ describe.each([
   });
 });
 
+/** What a collector is given, with what is known only at the deployment left out. */
+function configurationIn(environment: readonly { readonly Name: string; readonly Value: unknown }[]): {
+  readonly pipelines: Readonly<Record<string, { readonly processors: readonly string[] }>>;
+} {
+  const value = environment.find(({ Name }) => Name === 'AOT_CONFIG_CONTENT')?.Value;
+  const parts = typeof value === 'string' ? [value] : (value as { 'Fn::Join': [string, unknown[]] })['Fn::Join'][1];
+  const text = parts.map((part) => (typeof part === 'string' ? part : 'unknown')).join('');
+  return JSON.parse(text).service;
+}
+
 test('a home that failed is fenced: nothing runs there, and no name leads to it', () => {
   const of = (name: string) => templatesOf(FAILED).get(`${LONGEST}-${name}`)!;
   for (const { Properties } of resourcesOf(of('services'), 'AWS::ECS::Service'))
@@ -175,6 +262,7 @@ test.each([
     (text: string) => text.replace('example-ls-east', 'example-ls-'),
     'homes.0.prefix',
   ],
+  ['production that calls nobody', (text: string) => text.replace(/alarms:\n(?: {2}.*\n)+/, 'alarms: {}\n'), 'alarms'],
   ['a prefix that begins with a digit', (text: string) => text.replace('example-ls-east', '9bank'), 'homes.0.prefix'],
   ['no prefix list', (text: string) => text.replace(/ +healthCheckers: .*1\n/, ''), 'homes.0.healthCheckers'],
 ])('settings with %s are refused', (_name, spoil, place) => {

@@ -20,6 +20,12 @@ const networksSchema = z
   .strictObject({ networks: z.array(cidr).min(1), ports: z.array(port).min(1).default([443]) })
   .optional();
 
+const receiversSchema = z.strictObject({
+  emails: z.array(z.email()).default([]),
+  /** A pager's or a chat's incoming webhook. */
+  urls: z.array(z.url({ protocol: /^https$/ })).default([]),
+});
+
 /** Names of buckets and load balancers are made of it, also a standby's. */
 export const LONGEST_PREFIX = 23;
 
@@ -179,10 +185,9 @@ const settingsSchema = z
         secret: z.string(),
       })
       .optional(),
-    alarms: z.strictObject({
-      emails: z.array(z.email()).default([]),
-      /** A pager's or a chat's incoming webhook. */
-      urls: z.array(z.url({ protocol: /^https$/ })).default([]),
+    alarms: receiversSchema.extend({
+      /** Where alarms go that can wait for the morning; where the others go when absent. */
+      tickets: receiversSchema.optional(),
       /** More waiting files than this in one queue call somebody: above the largest burst that is usual. */
       backlogFiles: z.number().int().min(1).default(100_000),
     }),
@@ -215,17 +220,24 @@ const settingsSchema = z
         npmrc: z.string().min(1).optional(),
       })
       .prefault({}),
+    /** What an account may have already, hence by choice. */
     audit: z
       .strictObject({
+        /** Who changed what, in IAM too. */
+        cloudTrailManagementEvents: z.boolean().default(false),
+        /** Who read and wrote which object. */
         cloudTrailDataEvents: z.boolean().default(false),
         config: z.boolean().default(false),
         guardDuty: z.boolean().default(false),
+        macie: z.boolean().default(false),
       })
-      .default({ cloudTrailDataEvents: false, config: false, guardDuty: false }),
+      .prefault({}),
     /** The region that failed: its standby in the other one is brought to work. */
     failedOver: z.string().optional(),
   })
-  .superRefine(({ homes, failedOver }, context) => {
+  .superRefine(({ size, homes, alarms, failedOver }, context) => {
+    if (size === 'prod' && alarms.emails.length + alarms.urls.length === 0)
+      context.addIssue({ code: 'custom', path: ['alarms'], message: 'must name somebody who is called' });
     for (const key of ['region', 'prefix'] as const) {
       if (new Set(homes.map((home) => home[key])).size < homes.length) {
         context.addIssue({ code: 'custom', path: ['homes'], message: `two homes have the same ${key}` });

@@ -5,6 +5,7 @@ import type { ApiStack } from '../stacks/api-stack.ts';
 import type { DataStack } from '../stacks/data-stack.ts';
 import type { FleetStack } from '../stacks/fleet-stack.ts';
 import type { MessagingStack } from '../stacks/messaging-stack.ts';
+import type { NetworkStack } from '../stacks/network-stack.ts';
 import type { PartnerApisStack } from '../stacks/partner-apis-stack.ts';
 import type { ServicesStack } from '../stacks/services-stack.ts';
 import type { SftpLoginsStack } from '../stacks/sftp-logins-stack.ts';
@@ -14,6 +15,7 @@ import type { TelemetryStack } from '../stacks/telemetry-stack.ts';
 import type { AlarmOptions } from './raise-alarm.ts';
 
 export interface AlarmedParts {
+  readonly network: NetworkStack;
   readonly data: DataStack;
   readonly messaging: MessagingStack;
   readonly storage: StorageStack;

@@ -1,8 +1,9 @@
-/** An alarm that calls the topic of alarms, also when it is over. */
+/** An alarm that calls the topic of its severity, also when it is over. */
 import * as cw from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { FleetStack } from '../stacks/fleet-stack.ts';
+import type { Severity } from './severity.ts';
 
 /** What every alarm says: why somebody is called, and where to read what to do. */
 interface AlarmFacts {
@@ -21,14 +22,16 @@ export interface AlarmOptions extends AlarmFacts {
   readonly minutes?: number;
   /** Of the metric. */
   readonly periodMinutes?: number;
+  /** `ticket` unless said. */
+  readonly severity?: Severity;
   /** What silence means; nothing wrong unless said. */
   readonly silence?: cw.TreatMissingData;
 }
 
 export function raiseAlarm(
   stack: FleetStack,
-  topic: ITopic,
-  { metric, limit, minutes = 3, periodMinutes = 1, silence, ...facts }: AlarmOptions,
+  topics: Readonly<Record<Severity, ITopic>>,
+  { metric, limit, minutes = 3, periodMinutes = 1, severity = 'ticket', silence, ...facts }: AlarmOptions,
   suffix = '',
 ): cw.Alarm {
   const id = facts.id + suffix;
@@ -43,7 +46,7 @@ export function raiseAlarm(
     // A home that is fenced is silent on purpose.
     actionsEnabled: stack.fleet.role !== 'fenced',
   });
-  const action = new SnsAction(topic);
+  const action = new SnsAction(topics[severity]);
   alarm.addAlarmAction(action);
   alarm.addOkAction(action);
   return alarm;

@@ -11,6 +11,7 @@ export function watchApis(scope: AlarmScope): void {
   const { targets, loadBalancer } = scope.parts.api;
   scope.raise({
     id: 'api-errors',
+    severity: 'page',
     runbook: 'doors.md#api-errors',
     reason: 'The control API answers with 5xx, or not at all.',
     metric: new cw.MathExpression({
@@ -37,6 +38,7 @@ export function watchApis(scope: AlarmScope): void {
 function watchPartnerApis(scope: AlarmScope, { gateway, authorizer }: PartnerApisStack): void {
   scope.raise({
     id: 'partner-api-errors',
+    severity: 'page',
     runbook: 'aws.md#gateway-errors',
     reason: 'Partners’ APIs answer with 5xx behind the gateway.',
     metric: gateway.metricServerError({ statistic: cw.Stats.SUM, period: MINUTE }),
@@ -52,6 +54,7 @@ function watchPartnerApis(scope: AlarmScope, { gateway, authorizer }: PartnerApi
   });
   scope.raise({
     id: 'authorizer-throttled',
+    severity: 'page',
     runbook: 'aws.md#authorizer-failing',
     reason: 'The authorizer is throttled: calls of partners’ APIs are refused.',
     metric: authorizer.metricThrottles({ period: MINUTE }),
@@ -85,6 +88,7 @@ export function watchSftp(scope: AlarmScope, { logs }: SftpStack): void {
   });
   scope.raise({
     id: 'sftp-session-errors',
+    severity: 'page',
     runbook: 'doors.md#uploads-fail',
     reason: 'More than five SFTP sessions a minute end in an error.',
     metric: count('session_errors', '{ ($.activity-type = "ERROR") || ($.activity-type = "PARTIAL_CLOSE") }'),
@@ -95,6 +99,7 @@ export function watchSftp(scope: AlarmScope, { logs }: SftpStack): void {
 export function watchLogins(scope: AlarmScope, { handler }: SftpLoginsStack): void {
   scope.raise({
     id: 'sftp-logins-undecided',
+    severity: 'page',
     runbook: 'doors.md#logins-undecided',
     reason: 'SFTP logins fail because the database or the provider of passwords does not answer.',
     // A refused login is not an error of the function.

@@ -77,6 +77,7 @@ export function watchDeadLetters(scope: AlarmScope): void {
   });
   scope.raise({
     id: 'effects-in-doubt',
+    severity: 'page',
     runbook: 'work.md#effects-in-doubt',
     reason: 'Files were sent of which nobody knows whether the target has them.',
     metric: new cw.MathExpression({
@@ -93,6 +94,7 @@ export function watchDeadLetters(scope: AlarmScope): void {
   });
   scope.raise({
     id: 'sweeper-silent',
+    severity: 'page',
     runbook: 'processes.md#sweeper-silent',
     reason: 'No retry-sweeper has shown its clocks for five minutes: nothing due is woken, no event leaves.',
     metric: fleetGauge(scope.stack.fleet.prefix, 'longshore_outbox_oldest_seconds').with({
@@ -124,6 +126,7 @@ export function watchEvents(scope: AlarmScope): void {
   );
   scope.raise({
     id: 'events-undelivered',
+    severity: 'page',
     runbook: 'aws.md#events-undelivered',
     reason: 'EventBridge could not put an event into the queue landing.',
     metric: new cw.MathExpression({

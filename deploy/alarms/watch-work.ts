@@ -23,6 +23,7 @@ export function watchFiles(scope: AlarmScope): void {
   });
   scope.raise({
     id: 'files-fail',
+    severity: 'page',
     runbook: 'work.md#files-fail',
     reason: 'More than 5 % of the jobs fail that end.',
     metric: share(scope, 'longshore_jobs_total', 'outcome', { counted: 'failed', other: 'succeeded' }),
@@ -32,6 +33,7 @@ export function watchFiles(scope: AlarmScope): void {
   });
   scope.raise({
     id: 'copies-stalled',
+    severity: 'page',
     runbook: 'work.md#copies-stalled',
     reason: 'A copy in parts has moved no byte for a quarter of an hour.',
     metric: fleetGauge(scope.stack.fleet.prefix, 'longshore_copy_still_seconds'),

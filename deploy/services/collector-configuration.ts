@@ -37,6 +37,8 @@ export function collectorConfiguration(options: CollectorOptions): object {
       },
     },
     processors: {
+      // Refuses before the container is killed for its memory: what is refused is scraped again.
+      memory_limiter: { check_interval: '1s', limit_percentage: 75, spike_limit_percentage: 20 },
       resourcedetection: { detectors: ['env', 'ecs'] },
       batch: { timeout: '15s' },
       ...(hasAlarms && {
@@ -73,13 +75,14 @@ export function collectorConfiguration(options: CollectorOptions): object {
       pipelines: {
         metrics: {
           receivers: ['prometheus'],
-          processors: ['resourcedetection', 'batch'],
+          processors: ['memory_limiter', 'resourcedetection', 'batch'],
           exporters: ['prometheusremotewrite'],
         },
         ...(hasAlarms && {
           'metrics/cloudwatch': {
             receivers: ['prometheus'],
-            processors: ['filter/cloudwatch', 'batch'],
+            // The name of the stream is an attribute that detection adds.
+            processors: ['memory_limiter', 'filter/cloudwatch', 'resourcedetection', 'batch'],
             exporters: ['awsemf'],
           },
         }),

@@ -105,7 +105,13 @@ function runBeforeServices(
   allow(['ecs:RunTask'], [definition.taskDefinitionArn]);
   const tasks = stack.formatArn({ service: 'ecs', resource: 'task', resourceName: `${stack.fleet.prefix}/*` });
   allow(['ecs:DescribeTasks'], [tasks]);
-  allow(['iam:PassRole'], [definition.taskRole.roleArn, executionRole.roleArn]);
+  role.addToPolicy(
+    new iam.PolicyStatement({
+      actions: ['iam:PassRole'],
+      resources: [definition.taskRole.roleArn, executionRole.roleArn],
+      conditions: { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } },
+    }),
+  );
   const group = parts.outbound('migration', network.vpc);
   const result = new CustomResource(stack, 'Migration', {
     serviceToken: run.functionArn,

@@ -12,6 +12,7 @@ import type { AlarmedParts, AlarmScope } from '../alarms/alarm-scope.ts';
 import { createDashboard } from '../alarms/create-dashboard.ts';
 import { raiseAlarm } from '../alarms/raise-alarm.ts';
 import { watchApis, watchLogins, watchSftp } from '../alarms/watch-doors.ts';
+import { watchPlatform } from '../alarms/watch-platform.ts';
 import { watchDatabase, watchDependencies, watchTasks } from '../alarms/watch-processes.ts';
 import { watchDeadLetters, watchEvents, watchNotices, watchQueues } from '../alarms/watch-queues.ts';
 import { watchStores } from '../alarms/watch-stores.ts';
@@ -27,7 +28,7 @@ export class AlarmsStack extends FleetStack {
     const watched: AlarmScope = {
       stack: this,
       parts,
-      raise: (options, suffix = '') => void alarms.push(raiseAlarm(this, parts.telemetry.alarmTopic, options, suffix)),
+      raise: (options, suffix = '') => void alarms.push(raiseAlarm(this, parts.telemetry.topics, options, suffix)),
     };
     watchQueues(watched);
     watchDeadLetters(watched);
@@ -40,6 +41,7 @@ export class AlarmsStack extends FleetStack {
     watchTasks(watched);
     watchDatabase(watched);
     watchStores(watched);
+    watchPlatform(watched);
     watchApis(watched);
     if (parts.sftp !== undefined) watchSftp(watched, parts.sftp);
     watchLogins(watched, parts.logins);

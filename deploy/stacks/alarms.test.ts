@@ -7,6 +7,7 @@ import { BUCKET_IDS, QUEUE_IDS, TOPIC_IDS } from '#shared/runtime/config/resourc
 import { anchorsOf } from '#testkit/checks/anchors-of.ts';
 import { registeredMetrics } from '#testkit/checks/registered-metrics.ts';
 import { FLEET_GAUGES } from '../alarms/fleet-gauges.ts';
+import { PAGED_BY_CLOUDWATCH } from '../alarms/severity.ts';
 import { QUEUE_SERVICES, TASK_METRICS } from '../alarms/task-metrics.ts';
 import { collectorConfiguration } from '../services/collector-configuration.ts';
 import { SERVICES } from '../services/service-catalogue.ts';
@@ -59,7 +60,9 @@ test('whatever can go wrong is watched', () => {
     [
       ...QUEUE_IDS.flatMap((id) => [`${id}-oldest`, `dead-letters-waiting-${id}`]),
       ...SERVICES.flatMap(({ queue }) => (queue === undefined ? [] : [`${queue}-depth`])),
-      ...SERVICES.flatMap(({ name }) => [`task-processor-${name}`, `task-memory-${name}`]),
+      ...SERVICES.map(({ name }) => `task-memory-${name}`),
+      // Copies take all of a processor.
+      ...SERVICES.flatMap(({ name }) => (name === 'large-file-worker' ? [] : [`task-processor-${name}`])),
       ...BUCKET_IDS.map((id) => `store-errors-${id}`),
       ...TOPIC_IDS.map((id) => `notices-undelivered-${id}`),
       ...QUEUE_SERVICES.flatMap((name) => [
@@ -94,6 +97,11 @@ test('whatever can go wrong is watched', () => {
       'sftp-logins-throttled',
       'sftp-logins-undecided',
       'sftp-session-errors',
+      'rotation-failed',
+      'nat-exhausted-a',
+      'requests-blocked',
+      'door-certificate-ends-api',
+      'door-certificate-ends-partners',
     ].sort(),
   );
 });
@@ -243,6 +251,22 @@ test('docs/operations/alerts/README.md names every alarm and every rule next to 
   expect([...names(), ...rules].filter((name) => !named.some((pattern) => pattern.test(name)))).toEqual([]);
 });
 
+test('what pages is the pager’s, once; what can wait is not', () => {
+  const topicOf = (id: string) =>
+    JSON.stringify(alarms.find(({ AlarmName }) => AlarmName === `${PREFIX}-${id}`).AlarmActions);
+  expect(topicOf('sweeper-silent')).toMatch(/OutputRefAlarms/);
+  expect(topicOf('landing-oldest')).toMatch(/OutputRefTickets/);
+  const rules = parse(read('../prometheus/rules.yaml')) as {
+    readonly groups: readonly { readonly rules: readonly { readonly alert?: string; readonly labels?: object }[] }[];
+  };
+  const paging = rules.groups.flatMap((group) =>
+    group.rules.flatMap(({ alert, labels }) => (alert && JSON.stringify(labels).includes('page') ? [alert] : [])),
+  );
+  expect(paging).toEqual(expect.arrayContaining([...PAGED_BY_CLOUDWATCH]));
+  const [workspace] = resourcesOf(telemetry, 'AWS::APS::Workspace');
+  expect(JSON.stringify(workspace?.Properties.AlertManagerDefinition)).toContain(PAGED_BY_CLOUDWATCH.join('|'));
+});
+
 test('people are told what happened and where to read what to do', () => {
   const [workspace] = resourcesOf(telemetry, 'AWS::APS::Workspace');
   const text = JSON.stringify(workspace?.Properties.AlertManagerDefinition);
@@ -252,8 +276,8 @@ test('people are told what happened and where to read what to do', () => {
   const annotations = new Set(
     groups.flatMap(({ rules }) => rules.flatMap((rule) => Object.keys(rule.annotations ?? {}))),
   );
-  const named = [...text.matchAll(/\.Annotations\.(\w+)/g)].map(([, name]) => name);
-  expect(named.sort()).toEqual([...annotations].sort());
+  const named = new Set([...text.matchAll(/\.Annotations\.(\w+)/g)].map(([, name]) => name));
+  expect([...named].sort()).toEqual([...annotations].sort());
 });
 
 test('the rules of Prometheus are those of the repository, and the dashboard shows every alarm', () => {

@@ -4,10 +4,12 @@
  * 1. Made before the services: the control API registers with it, and waits for it.
  * 2. Known bad inputs are refused, and there is a limit for each address; who may come at all is said by networks.
  */
-import { Duration } from 'aws-cdk-lib';
+import { ArnFormat, Duration } from 'aws-cdk-lib';
 import { Certificate, CertificateValidation } from 'aws-cdk-lib/aws-certificatemanager';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as elb from 'aws-cdk-lib/aws-elasticloadbalancingv2';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { HostedZone } from 'aws-cdk-lib/aws-route53';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import * as waf from 'aws-cdk-lib/aws-wafv2';
@@ -22,15 +24,21 @@ export const HEALTH_PORT = 9464;
 /** Requests of one address in five minutes. */
 const MOST_REQUESTS = 2_000;
 
+/** Definitions and files are bodies: YAML and records look like attacks, and are longer than 8 KB. The API's schemas judge them. */
+const COUNTED_IN_BODIES = ['SizeRestrictions_BODY', 'GenericRFI_BODY', 'GenericLFI_BODY', 'CrossSiteScripting_BODY'];
+
 export class ApiStack extends FleetStack {
   readonly loadBalancer: elb.ApplicationLoadBalancer;
   readonly targets: elb.ApplicationTargetGroup;
+  readonly certificate: Certificate;
   readonly listener: elb.ApplicationListener;
   readonly group: ec2.SecurityGroup;
   readonly firewall: waf.CfnWebACL;
+  readonly #key: IKey;
 
-  constructor(scope: Construct, fleet: Fleet, { vpc }: NetworkStack) {
+  constructor(scope: Construct, fleet: Fleet, { vpc, key }: NetworkStack) {
     super(scope, 'api', fleet);
+    this.#key = key;
     this.group = this.#createGroup(vpc);
     this.targets = new elb.ApplicationTargetGroup(this, 'ControlApi', {
       vpc,
@@ -46,6 +54,7 @@ export class ApiStack extends FleetStack {
       },
     });
     this.loadBalancer = this.#createLoadBalancer(vpc);
+    this.certificate = this.#createCertificate();
     this.listener = this.#listen();
     this.firewall = this.#createFirewall();
     new waf.CfnWebACLAssociation(this, 'Guard', {
@@ -93,20 +102,23 @@ export class ApiStack extends FleetStack {
     return loadBalancer;
   }
 
-  #listen(): elb.ApplicationListener {
+  #createCertificate(): Certificate {
     const { domain } = this.fleet.settings;
     const zone = HostedZone.fromHostedZoneAttributes(this, 'Zone', {
       hostedZoneId: domain.zoneId,
       zoneName: domain.zoneName,
     });
-    const certificate = new Certificate(this, 'Certificate', {
+    return new Certificate(this, 'Certificate', {
       domainName: publicName(this.fleet, 'api'),
       validation: CertificateValidation.fromDns(zone),
     });
+  }
+
+  #listen(): elb.ApplicationListener {
     return this.loadBalancer.addListener('Https', {
       port: 443,
       protocol: elb.ApplicationProtocol.HTTPS,
-      certificates: [certificate],
+      certificates: [this.certificate],
       sslPolicy: elb.SslPolicy.TLS13_RES,
       // Who may come is said by the group above.
       open: false,
@@ -135,14 +147,22 @@ export class ApiStack extends FleetStack {
       sampledRequestsEnabled: true,
       metricName: `${prefix}-${metricName}`,
     });
-    const managed = (name: string, priority: number): waf.CfnWebACL.RuleProperty => ({
+    const managed = (name: string, priority: number, counted: readonly string[] = []): waf.CfnWebACL.RuleProperty => ({
       name,
       priority,
       overrideAction: { none: {} },
-      statement: { managedRuleGroupStatement: { vendorName: 'AWS', name } },
+      statement: {
+        managedRuleGroupStatement: {
+          vendorName: 'AWS',
+          name,
+          ...(counted.length > 0 && {
+            ruleActionOverrides: counted.map((rule) => ({ name: rule, actionToUse: { count: {} } })),
+          }),
+        },
+      },
       visibilityConfig: visible(name),
     });
-    return new waf.CfnWebACL(this, 'Firewall', {
+    const firewall = new waf.CfnWebACL(this, 'Firewall', {
       name: prefix,
       scope: 'REGIONAL',
       defaultAction: { allow: {} },
@@ -157,8 +177,44 @@ export class ApiStack extends FleetStack {
         },
         managed('AWSManagedRulesAmazonIpReputationList', 1),
         managed('AWSManagedRulesKnownBadInputsRuleSet', 2),
-        managed('AWSManagedRulesSQLiRuleSet', 3),
+        managed('AWSManagedRulesSQLiRuleSet', 3, ['SQLi_BODY']),
+        managed('AWSManagedRulesCommonRuleSet', 4, COUNTED_IN_BODIES),
       ],
+    });
+    this.#logRefusals(firewall);
+    return firewall;
+  }
+
+  /** What was let pass is in the access logs of the load balancer. */
+  #logRefusals(firewall: waf.CfnWebACL): void {
+    const logs = new LogGroup(this, 'FirewallLogs', {
+      // WAF writes to groups of this beginning alone.
+      logGroupName: `aws-waf-logs-${this.fleet.prefix}`,
+      retention: this.size.logRetentionDays,
+      encryptionKey: this.#key,
+      removalPolicy: this.removalPolicy,
+    });
+    new waf.CfnLoggingConfiguration(this, 'FirewallLogging', {
+      resourceArn: firewall.attrArn,
+      logDestinationConfigs: [
+        this.formatArn({
+          service: 'logs',
+          resource: 'log-group',
+          resourceName: logs.logGroupName,
+          arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+        }),
+      ],
+      loggingFilter: {
+        DefaultBehavior: 'DROP',
+        Filters: [
+          {
+            Behavior: 'KEEP',
+            Requirement: 'MEETS_ANY',
+            Conditions: ['BLOCK', 'COUNT'].map((Action) => ({ ActionCondition: { Action } })),
+          },
+        ],
+      },
+      redactedFields: ['authorization', 'cookie', 'x-api-key'].map((Name) => ({ singleHeader: { Name } })),
     });
   }
 }

@@ -10,6 +10,7 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import * as rds from 'aws-cdk-lib/aws-rds';
+import type { CfnApplication } from 'aws-cdk-lib/aws-sam';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
@@ -25,6 +26,8 @@ const masterSecretName = (prefix: string) => `${prefix}/database-master`;
 export class DataStack extends FleetStack {
   readonly cluster: rds.DatabaseCluster;
   readonly masterSecret: ISecret;
+  /** Of AWS's own application; a follower's password changes with its leader's. */
+  readonly rotationFunctionName: string | undefined;
   /** Services that may connect have this group. */
   readonly clientGroup: ec2.SecurityGroup;
 
@@ -56,12 +59,12 @@ export class DataStack extends FleetStack {
       }),
       serverlessV2MinCapacity: min,
       serverlessV2MaxCapacity: max,
-      writer: rds.ClusterInstance.serverlessV2('Writer', { enablePerformanceInsights: true }),
+      writer: rds.ClusterInstance.serverlessV2('Writer', this.#instance(key)),
       readers: Array.from({ length: this.size.databaseReaders }, (_, index) =>
         // Takes over in seconds: it scales with the writer.
         rds.ClusterInstance.serverlessV2(`Reader${index + 1}`, {
+          ...this.#instance(key),
           scaleWithWriter: true,
-          enablePerformanceInsights: true,
         }),
       ),
       vpc,
@@ -81,13 +84,23 @@ export class DataStack extends FleetStack {
     if (!this.size.isKept) acknowledge(this.cluster, { RDS10: 'A fleet for development is deleted as a whole.' });
     this.cluster.connections.allowDefaultPortFrom(this.clientGroup, 'services of the fleet');
     this.masterSecret = this.cluster.secret ?? this.#followedSecret();
+    // The database outlives its stack; without its master's password nobody could use it then.
+    const generated = this.cluster.node.tryFindChild('Secret');
+    if (generated instanceof Secret) generated.applyRemovalPolicy(this.removalPolicy);
     if (this.isHome) {
-      this.cluster.addRotationSingleUser({
+      const rotation = this.cluster.addRotationSingleUser({
         automaticallyAfter: Duration.days(30),
         securityGroup: this.#rotationGroup(vpc),
       });
+      const { parameters } = rotation.node.defaultChild as CfnApplication;
+      this.rotationFunctionName = (parameters as { readonly functionName: string }).functionName;
     }
     if (fleet.settings.homes.length === 2) this.#join();
+  }
+
+  /** Versions are the template's, in both regions alike: one that AWS raised alone would be set back by the next deployment. */
+  #instance(key: IKey): rds.ServerlessV2ClusterInstanceProps {
+    return { autoMinorVersionUpgrade: false, enablePerformanceInsights: true, performanceInsightEncryptionKey: key };
   }
 
   #rotationGroup(vpc: ec2.IVpc): ec2.SecurityGroup {

@@ -477,10 +477,60 @@ describe('doors', () => {
   });
 });
 
-test('audit is there by choice', () => {
-  stack('audit').hasResourceProperties('AWS::CloudTrail::Trail', { EnableLogFileValidation: true });
-  stack('audit').resourceCountIs('AWS::Config::ConfigurationRecorder', 1);
-  stack('audit').resourceCountIs('AWS::GuardDuty::Detector', 1);
+describe('audit', () => {
+  test('the trail records who did what, and who read and wrote the objects of every fleet in the region', () => {
+    const trail = (prefix: string) => resourcesOf(stack('audit', prefix), 'AWS::CloudTrail::Trail')[0]!.Properties;
+    const [management, data] = trail(EAST).EventSelectors;
+    expect(management).toEqual({ IncludeManagementEvents: true, ReadWriteType: 'All' });
+    expect(data.IncludeManagementEvents).toBe(false);
+    expect(data.DataResources[0].Values).toEqual(
+      [EAST, `${WEST}-standby`].flatMap((prefix) => BUCKET_IDS.map((id) => `arn:aws:s3:::${bucketName(prefix, id)}/`)),
+    );
+    // Events of IAM come to one region.
+    expect(trail(EAST)).toMatchObject({ IsMultiRegionTrail: true, EnableLogFileValidation: true });
+    expect(trail(WEST)).toMatchObject({ IsMultiRegionTrail: false, EnableLogFileValidation: true });
+    stack('audit').hasResourceProperties('AWS::S3::Bucket', {
+      BucketName: `${EAST}-audit`,
+      ObjectLockConfiguration: { Rule: { DefaultRetention: { Mode: 'COMPLIANCE', Days: 400 } } },
+    });
+  });
+
+  test('Config judges encryption, logging, notifications and public access, after it records', () => {
+    const rules = Object.values(stack('audit').findResources('AWS::Config::ConfigRule')) as Resource[];
+    const ids = rules.map(({ Properties }) => Properties.Source.SourceIdentifier);
+    for (const asked of [
+      'S3_BUCKET_SERVER_SIDE_ENCRYPTION_ENABLED',
+      'S3_BUCKET_LOGGING_ENABLED',
+      'S3_EVENT_NOTIFICATIONS_ENABLED',
+      'S3_BUCKET_PUBLIC_READ_PROHIBITED',
+    ])
+      expect(ids).toContain(asked);
+    const recorders = Object.keys(stack('audit').findResources('AWS::Config::ConfigurationRecorder'));
+    expect(recorders).toHaveLength(1);
+    for (const { DependsOn } of rules) expect(DependsOn).toEqual(expect.arrayContaining(recorders));
+    const global = (prefix: string) =>
+      resourcesOf(stack('audit', prefix), 'AWS::Config::ConfigurationRecorder')[0]!.Properties.RecordingGroup
+        .IncludeGlobalResourceTypes;
+    expect([global(EAST), global(WEST)]).toEqual([true, false]);
+  });
+
+  test('what GuardDuty, Macie and Config find calls', () => {
+    stack('audit').resourceCountIs('AWS::GuardDuty::Detector', 1);
+    stack('audit').resourceCountIs('AWS::Macie::Session', 1);
+    const rules = resourcesOf(stack('audit'), 'AWS::Events::Rule').map(({ Properties }) => Properties);
+    expect(rules.flatMap(({ EventPattern }) => EventPattern.source).sort()).toEqual([
+      'aws.config',
+      'aws.guardduty',
+      'aws.macie',
+    ]);
+    for (const { Targets } of rules) {
+      expect(JSON.stringify(Targets[0].Arn)).toContain(`${EAST}-telemetry`);
+      expect(Targets[0].RoleArn).toBeDefined();
+    }
+    const policies = JSON.stringify(stack('audit').findResources('AWS::IAM::Policy'));
+    expect(policies).toContain('sns:Publish');
+    expect(policies).toContain('kms:GenerateDataKey');
+  });
 });
 
 describe('two regions', () => {
@@ -497,9 +547,9 @@ describe('two regions', () => {
       );
       expect(new Set(counts)).toEqual(new Set([0]));
       stack('services', prefix).resourceCountIs('AWS::ApplicationAutoScaling::ScalingPolicy', 0);
-      for (const { Properties } of resourcesOf(stack('storage', prefix), 'AWS::Events::Rule')) {
-        expect(Properties.State).toBe('DISABLED');
-      }
+      const rules = resourcesOf(stack('storage', prefix), 'AWS::Events::Rule').map(({ Properties }) => Properties);
+      const states = Object.fromEntries(rules.map(({ Name, State }) => [Name.slice(prefix.length + 1), State]));
+      expect(states).toEqual({ landed: 'DISABLED', transferred: 'DISABLED', strayed: 'ENABLED' });
       stack('network', prefix).resourceCountIs('AWS::EC2::NatGateway', 0);
       expect(resourcesOf(stack('messaging', prefix), 'AWS::SQS::Queue')).toHaveLength(2 * QUEUE_IDS.length);
     }

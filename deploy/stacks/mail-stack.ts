@@ -52,7 +52,7 @@ export class MailStack extends FleetStack {
       enforceSSL: true,
     });
     acknowledge(undelivered, { SQS3: 'It is a dead-letter queue itself: the one of the rule’s target.' });
-    raiseAlarm(this, telemetry.alarmTopic, {
+    raiseAlarm(this, telemetry.topics, {
       id: 'mail-events-undelivered',
       runbook: 'aws.md#mail-events-undelivered',
       reason: 'EventBridge could not put a report of a mail into the queue mail-events.',

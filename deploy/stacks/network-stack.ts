@@ -7,7 +7,7 @@
  */
 import { Tags } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
-import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { AnyPrincipal, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
@@ -39,6 +39,11 @@ export class NetworkStack extends FleetStack {
     this.key = this.#createKey();
     this.vpc = this.#createVpc();
     this.#addEndpoints();
+  }
+
+  get natGatewayIds(): string[] {
+    const gateways = this.vpc.node.findAll().filter((each) => each instanceof ec2.CfnNatGateway);
+    return gateways.map(({ attrNatGatewayId }) => attrNatGatewayId);
   }
 
   #createKey(): Key {
@@ -107,7 +112,16 @@ export class NetworkStack extends FleetStack {
   }
 
   #addEndpoints(): void {
-    this.vpc.addGatewayEndpoint('S3', { service: ec2.GatewayVpcEndpointAwsService.S3 });
+    const s3 = this.vpc.addGatewayEndpoint('S3', { service: ec2.GatewayVpcEndpointAwsService.S3 });
+    s3.addToPolicy(this.#ofThisAccount());
+    // Amazon ECR, "Minimum Amazon S3 bucket permissions": layers of images are read in its own name.
+    s3.addToPolicy(
+      new PolicyStatement({
+        principals: [new AnyPrincipal()],
+        actions: ['s3:GetObject'],
+        resources: [`arn:${this.partition}:s3:::prod-${this.region}-starport-layer-bucket/*`],
+      }),
+    );
     const securityGroup = new ec2.SecurityGroup(this, 'Endpoints', {
       vpc: this.vpc,
       description: 'HTTPS from the network to services of AWS',
@@ -127,7 +141,18 @@ export class NetworkStack extends FleetStack {
         securityGroups: [securityGroup],
         open: false,
       });
+      endpoint.addToPolicy(this.#ofThisAccount());
       Tags.of(endpoint).add('Name', `${this.fleet.prefix} ${name}`);
     }
+  }
+
+  /** Through an endpoint nobody acts with another account's credentials: those brought in by an intruder lead nowhere. */
+  #ofThisAccount(): PolicyStatement {
+    return new PolicyStatement({
+      principals: [new AnyPrincipal()],
+      actions: ['*'],
+      resources: ['*'],
+      conditions: { StringEquals: { 'aws:PrincipalAccount': this.account } },
+    });
   }
 }

@@ -250,6 +250,9 @@ export class ServicesStack extends FleetStack {
     definition.addContainer('collector', {
       image: this.#images.collector,
       essential: false,
+      // Without it one fault would end the metrics of the task for the rest of its life.
+      enableRestartPolicy: true,
+      restartAttemptPeriod: Duration.minutes(1),
       environment: { AOT_CONFIG_CONTENT: this.toJsonString(configuration) },
       memoryLimitMiB: COLLECTOR_MEMORY_MIB,
       logging: ecs.LogDrivers.awsLogs({ logGroup: logs, streamPrefix: 'collector' }),

@@ -42,6 +42,8 @@ export class StorageStack extends FleetStack {
   readonly buckets: Readonly<Record<BucketId, s3.Bucket>>;
   /** Events that EventBridge could not put into `landing`. */
   readonly undeliveredEvents: sqs.Queue;
+  /** Events of what partners uploaded to a standby that is not brought to work. */
+  readonly strayUploads: sqs.Queue | undefined;
   /** From landing and from the SFTP server. */
   readonly rules: readonly events.Rule[];
   readonly #network: NetworkStack;
@@ -55,15 +57,10 @@ export class StorageStack extends FleetStack {
       s3.Bucket
     >;
     if (this.isHome && fleet.settings.homes.length === 2) this.#replicate();
-    this.undeliveredEvents = new sqs.Queue(this, 'UndeliveredEvents', {
-      queueName: `${fleet.prefix}-undelivered-events`,
-      retentionPeriod: Duration.days(14),
-      encryption: sqs.QueueEncryption.KMS,
-      encryptionMasterKey: this.#network.key,
-      enforceSSL: true,
-    });
+    this.undeliveredEvents = this.#createEventQueue('UndeliveredEvents', 'undelivered-events');
     acknowledge(this.undeliveredEvents, { SQS3: 'It is a dead-letter queue itself: the one of the rules’ targets.' });
     this.rules = this.#sendEventsTo(parts.messaging.queues.landing.main);
+    this.strayUploads = fleet.role === 'standby' ? this.#keepStrayUploads() : undefined;
   }
 
   #createAccessLogs(): s3.Bucket {
@@ -150,14 +147,11 @@ export class StorageStack extends FleetStack {
       eventPattern: pattern,
       targets: [target],
     });
-    // The path begins with the bucket's name: another fleet's server may be of the same account.
-    const ended = { source: ['aws.transfer'], detailType: TRANSFER_EVENTS };
-    const paths = events.Match.anyOf(events.Match.prefix(`/${bucket}/`));
     const transferred = new events.Rule(this, 'Transferred', {
       ruleName: `${this.fleet.prefix}-transferred`,
       description: 'SFTP uploads that ended, failed or were renamed',
       enabled: this.isActive,
-      eventPattern: { ...ended, detail: { $or: [{ 'file-path': paths }, { 'renamed-file-path': paths }] } },
+      eventPattern: this.#transfersTo(bucket),
       targets: [target],
     });
     new events.CfnArchive(this, 'Archive', {
@@ -167,6 +161,42 @@ export class StorageStack extends FleetStack {
       retentionDays: 14,
     });
     return [landed, transferred];
+  }
+
+  /** The path begins with the bucket's name: another fleet's server may be of the same account. */
+  #transfersTo(bucket: string): events.EventPattern {
+    const paths = events.Match.anyOf(events.Match.prefix(`/${bucket}/`));
+    return {
+      source: ['aws.transfer'],
+      detailType: TRANSFER_EVENTS,
+      detail: { $or: [{ 'file-path': paths }, { 'renamed-file-path': paths }] },
+    };
+  }
+
+  /**
+   * While a home's door does not answer for some minutes, its name leads to the other region's, and what is uploaded there nobody
+   * processes: partners were told that it arrived. The events say which files these are.
+   */
+  #keepStrayUploads(): sqs.Queue {
+    const queue = this.#createEventQueue('StrayUploads', 'stray-uploads');
+    acknowledge(queue, { SQS3: 'Nobody receives from it: it is a list for operators, which raises an alarm.' });
+    new events.Rule(this, 'Strayed', {
+      ruleName: `${this.fleet.prefix}-strayed`,
+      description: 'SFTP uploads to a standby that is not brought to work',
+      eventPattern: this.#transfersTo(bucketName(this.fleet.prefix, 'landing')),
+      targets: [new SqsQueue(queue)],
+    });
+    return queue;
+  }
+
+  #createEventQueue(id: string, name: string): sqs.Queue {
+    return new sqs.Queue(this, id, {
+      queueName: `${this.fleet.prefix}-${name}`,
+      retentionPeriod: Duration.days(14),
+      encryption: sqs.QueueEncryption.KMS,
+      encryptionMasterKey: this.#network.key,
+      enforceSSL: true,
+    });
   }
 
   /** To buckets and with a key that are known by name: the stacks of two regions cannot refer to each other. */

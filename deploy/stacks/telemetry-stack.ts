@@ -1,35 +1,32 @@
-/** Where metrics go and alarms call: a workspace of Amazon Managed Prometheus, and the topic behind which people are. */
+/** Where metrics go and alarms call: a workspace of Amazon Managed Prometheus, and the topics behind which people are. */
 import { CfnWorkspace } from 'aws-cdk-lib/aws-aps';
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription, UrlSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { Construct } from 'constructs';
+import { PAGED_BY_CLOUDWATCH, type Severity } from '../alarms/severity.ts';
+import type { DeploySettings } from '../settings.ts';
 import { type Fleet, FleetStack } from './fleet-stack.ts';
 import type { NetworkStack } from './network-stack.ts';
 
+type Receivers = Pick<DeploySettings['alarms'], 'emails' | 'urls'>;
+
 export class TelemetryStack extends FleetStack {
   readonly workspace: CfnWorkspace;
-  readonly alarmTopic: Topic;
+  /** By how urgent it is: `page` wakes somebody, `ticket` waits for the morning. */
+  readonly topics: Readonly<Record<Severity, Topic>>;
+  readonly #key: IKey;
 
   constructor(scope: Construct, fleet: Fleet, { key }: NetworkStack) {
     super(scope, 'telemetry', fleet);
-    this.alarmTopic = new Topic(this, 'Alarms', {
-      topicName: `${fleet.prefix}-alarms`,
-      masterKey: key,
-      enforceSSL: true,
-    });
-    this.alarmTopic.addToResourcePolicy(
-      new PolicyStatement({
-        sid: 'AlarmsOfThisAccount',
-        principals: ['cloudwatch', 'aps'].map((name) => new ServicePrincipal(`${name}.amazonaws.com`)),
-        actions: ['sns:Publish', 'sns:GetTopicAttributes'],
-        resources: [this.alarmTopic.topicArn],
-        conditions: { StringEquals: { 'aws:SourceAccount': this.account } },
-      }),
-    );
-    for (const email of fleet.settings.alarms.emails) this.alarmTopic.addSubscription(new EmailSubscription(email));
-    for (const url of fleet.settings.alarms.urls) this.alarmTopic.addSubscription(new UrlSubscription(url));
+    this.#key = key;
+    const { alarms } = fleet.settings;
+    this.topics = {
+      page: this.#createTopic('Alarms', 'alarms', alarms),
+      ticket: this.#createTopic('Tickets', 'tickets', alarms.tickets ?? alarms),
+    };
     const logs = new LogGroup(this, 'PrometheusLogs', {
       logGroupName: `/aws/vendedlogs/${fleet.prefix}/prometheus`,
       retention: this.size.logRetentionDays,
@@ -44,21 +41,52 @@ export class TelemetryStack extends FleetStack {
     });
   }
 
+  #createTopic(id: string, name: string, { emails, urls }: Receivers): Topic {
+    const topic = new Topic(this, id, {
+      topicName: `${this.fleet.prefix}-${name}`,
+      masterKey: this.#key,
+      enforceSSL: true,
+    });
+    topic.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'AlarmsOfThisAccount',
+        principals: ['cloudwatch', 'aps'].map((service) => new ServicePrincipal(`${service}.amazonaws.com`)),
+        actions: ['sns:Publish', 'sns:GetTopicAttributes'],
+        resources: [topic.topicArn],
+        conditions: { StringEquals: { 'aws:SourceAccount': this.account } },
+      }),
+    );
+    for (const email of emails) topic.addSubscription(new EmailSubscription(email));
+    for (const url of urls) topic.addSubscription(new UrlSubscription(url));
+    return topic;
+  }
+
+  /** Pages that CloudWatch raises as well go nowhere from here: one incident is one call. */
   #alertManager(): string {
-    return [
-      'alertmanager_config: |',
-      '  route:',
-      '    receiver: people',
-      '    group_by: [alertname]',
-      '    repeat_interval: 4h',
-      '  receivers:',
-      '    - name: people',
+    const receiver = (severity: Severity) => [
+      `    - name: ${severity}`,
       '      sns_configs:',
-      `        - topic_arn: ${this.alarmTopic.topicArn}`,
+      `        - topic_arn: ${this.topics[severity].topicArn}`,
       '          sigv4:',
       `            region: ${this.region}`,
       '          subject: "{{ .CommonLabels.alertname }}"',
       '          message: "{{ range .Alerts }}{{ .Annotations.summary }}. What to do: {{ .Annotations.runbook }}\\n{{ end }}"',
+    ];
+    return [
+      'alertmanager_config: |',
+      '  route:',
+      '    receiver: ticket',
+      '    group_by: [alertname]',
+      '    repeat_interval: 4h',
+      '    routes:',
+      `      - matchers: ['alertname=~"${PAGED_BY_CLOUDWATCH.join('|')}"']`,
+      '        receiver: cloudwatch',
+      `      - matchers: ['severity="page"']`,
+      '        receiver: page',
+      '  receivers:',
+      '    - name: cloudwatch',
+      ...receiver('page'),
+      ...receiver('ticket'),
       '',
     ].join('\n');
   }
