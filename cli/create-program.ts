@@ -27,12 +27,14 @@ import { addRetry } from './commands/retry.ts';
 import { addReviews } from './commands/reviews.ts';
 import { addRouteCommands } from './commands/routes.ts';
 import { addSearch } from './commands/search.ts';
+import { addSftpSessions } from './commands/sftp-sessions.ts';
 import { addSimulate } from './commands/simulate.ts';
 import { addSimulateChat } from './commands/simulate-chat.ts';
 import { addStatus } from './commands/status.ts';
 import { addSuppressions } from './commands/suppressions.ts';
 import { addTimeline } from './commands/timeline.ts';
 import { addUploadCommands } from './commands/uploads.ts';
+import { addUsage } from './commands/usage.ts';
 import { addWatch } from './commands/watch.ts';
 import { EXIT_CODES_HELP } from './exit-codes.ts';
 
@@ -68,6 +70,8 @@ const COMMANDS = [
   addPeopleCommands,
   addAccessCommands,
   addAudit,
+  addSftpSessions,
+  addUsage,
   addReviews,
   addSimulateChat,
 ];

@@ -33,10 +33,16 @@ export const REPLICATION_RULE = 'standby';
 /** Twice what reconciliation looks back. */
 const REPLICA_DAYS = 14;
 const TRANSFER_EVENTS = [
-  'SFTP Server File Upload Completed',
-  'SFTP Server File Upload Failed',
-  'SFTP Server File Rename Completed',
-];
+  'File Upload',
+  'File Rename',
+  'File Download',
+  'File Delete',
+  'Directory Create',
+  'Directory Delete',
+].flatMap((what) => [`SFTP Server ${what} Completed`, `SFTP Server ${what} Failed`]);
+/** Those that leave something in landing. */
+const UPLOAD_EVENTS = TRANSFER_EVENTS.filter((name) => /Upload|Rename Completed/.test(name));
+const PATHS = ['file-path', 'renamed-file-path', 'original-file-path', 'directory-path'];
 
 export class StorageStack extends FleetStack {
   readonly buckets: Readonly<Record<BucketId, s3.Bucket>>;
@@ -149,9 +155,9 @@ export class StorageStack extends FleetStack {
     });
     const transferred = new events.Rule(this, 'Transferred', {
       ruleName: `${this.fleet.prefix}-transferred`,
-      description: 'SFTP uploads that ended, failed or were renamed',
+      description: 'What SFTP sessions did: uploads that ended, failed or were renamed, downloads and the rest',
       enabled: this.isActive,
-      eventPattern: this.#transfersTo(bucket),
+      eventPattern: this.#transfersTo([bucket, bucketName(this.fleet.prefix, 'outbound')], TRANSFER_EVENTS),
       targets: [target],
     });
     new events.CfnArchive(this, 'Archive', {
@@ -164,13 +170,9 @@ export class StorageStack extends FleetStack {
   }
 
   /** The path begins with the bucket's name: another fleet's server may be of the same account. */
-  #transfersTo(bucket: string): events.EventPattern {
-    const paths = events.Match.anyOf(events.Match.prefix(`/${bucket}/`));
-    return {
-      source: ['aws.transfer'],
-      detailType: TRANSFER_EVENTS,
-      detail: { $or: [{ 'file-path': paths }, { 'renamed-file-path': paths }] },
-    };
+  #transfersTo(buckets: readonly string[], detailType: string[]): events.EventPattern {
+    const paths = events.Match.anyOf(...buckets.map((bucket) => events.Match.prefix(`/${bucket}/`)));
+    return { source: ['aws.transfer'], detailType, detail: { $or: PATHS.map((path) => ({ [path]: paths })) } };
   }
 
   /**
@@ -183,7 +185,7 @@ export class StorageStack extends FleetStack {
     new events.Rule(this, 'Strayed', {
       ruleName: `${this.fleet.prefix}-strayed`,
       description: 'SFTP uploads to a standby that is not brought to work',
-      eventPattern: this.#transfersTo(bucketName(this.fleet.prefix, 'landing')),
+      eventPattern: this.#transfersTo([bucketName(this.fleet.prefix, 'landing')], UPLOAD_EVENTS),
       targets: [new SqsQueue(queue)],
     });
     return queue;

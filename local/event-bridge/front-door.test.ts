@@ -1,5 +1,6 @@
 /** From the front door to the landing queue: gateway, S3 server and event bridge together. */
 import { join } from 'node:path';
+import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { CreateQueueCommand, ReceiveMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type QueueServer, startQueueServer } from '#local/fauxqs/start-queue-server.ts';
@@ -9,7 +10,7 @@ import { decodeMessage } from '#shared/queue/define-message.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { call, startTestGateway, type TestGateway } from '#testkit/beds/sftp-gateway-bed.ts';
-import { LANDING } from '#testkit/servers/sftp-store.ts';
+import { LANDING, OUTBOUND } from '#testkit/servers/sftp-store.ts';
 import { landingRule } from './event-rule.ts';
 import { objectSource, transferSource } from './event-source.ts';
 import { type EventBridge, startEventBridge } from './start-event-bridge.ts';
@@ -39,7 +40,7 @@ beforeAll(async () => {
   objects = openEventJournal(join(test.directory, 's3'));
   bridge = startEventBridge({
     sources: [objectSource(objects, { account: '000000000000', region: 'us-east-1' }), transferSource(test.journal)],
-    rule: landingRule(LANDING),
+    rule: landingRule(LANDING, [OUTBOUND]),
     client,
     queueName: 'landing',
     logger: createLogger({ service: 'event-bridge', level: 'silent' }),
@@ -74,6 +75,28 @@ async function receive(count: number): Promise<LandingEvent[]> {
 function find<Type extends LandingEvent['type']>(events: LandingEvent[], type: Type) {
   return events.find((event): event is Extract<LandingEvent, { type: Type }> => event.type === type)!;
 }
+
+it('what a session does beside uploads is in the landing queue, too', async () => {
+  await test.store.send(new PutObjectCommand({ Bucket: OUTBOUND, Key: 'acme/answer.csv', Body: 'answer' }));
+  const { sftp, close } = await test.connect();
+  await call((done) => sftp.mkdir('/new', done));
+  await call((done) => sftp.rmdir('/new', done));
+  expect(String(await call<Buffer>((done) => sftp.readFile('/outbound/answer.csv', done)))).toBe('answer');
+  await call((done) => sftp.writeFile('/gone.csv', 'x', done));
+  await call((done) => sftp.unlink('/gone.csv', done));
+  // With the object of the directory, and of the file, and its upload.
+  const events = await receive(7);
+  await close();
+  const session = find(events, 'SFTP Server File Upload Completed').detail['session-id'];
+  expect(session).toBeDefined();
+  for (const [type, path] of [
+    ['SFTP Server Directory Create Completed', { 'directory-path': `/${LANDING}/acme/new` }],
+    ['SFTP Server Directory Delete Completed', { 'directory-path': `/${LANDING}/acme/new` }],
+    ['SFTP Server File Download Completed', { 'file-path': `/${OUTBOUND}/acme/answer.csv`, bytes: 6 }],
+    ['SFTP Server File Delete Completed', { 'file-path': `/${LANDING}/acme/gone.csv` }],
+  ] as const)
+    expect(find(events, type).detail).toMatchObject({ ...path, 'session-id': session });
+});
 
 describe('a file that comes through the front door', () => {
   it('is told of twice in the landing queue: its object, and that it is whole', async () => {

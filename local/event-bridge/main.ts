@@ -26,7 +26,7 @@ const bridge = startEventBridge({
     ...(objects === undefined ? [] : [objectSource(objects, { account: ACCOUNT, region: config.AWS_REGION })]),
     transferSource(transfers),
   ],
-  rule: landingRule(bucketName(config.LONGSHORE_PREFIX, 'landing')),
+  rule: landingRule(bucketName(config.LONGSHORE_PREFIX, 'landing'), [bucketName(config.LONGSHORE_PREFIX, 'outbound')]),
   client,
   queueName: queueName(config.LONGSHORE_PREFIX, 'landing'),
   logger,

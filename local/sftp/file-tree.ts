@@ -25,8 +25,8 @@ export interface FileTree {
   look(location: Location): Promise<Node>;
   attributes(rawPath: string): Promise<Attributes>;
   list(rawPath: string): Promise<DirectoryListing>;
-  makeDirectory(rawPath: string): Promise<void>;
-  removeDirectory(rawPath: string): Promise<void>;
+  makeDirectory(rawPath: string): Promise<Location>;
+  removeDirectory(rawPath: string): Promise<Location>;
   removeFile(rawPath: string): Promise<Location>;
   /** @throws SftpFault `NAME_TAKEN` when the new name is in use and `mayReplace` is false. */
   rename(rawFrom: string, rawTo: string, mayReplace: boolean): Promise<{ from: Location; to: Location }>;
@@ -83,6 +83,7 @@ export function createFileTree({ client, root, metadata }: FileTreeOptions): Fil
       if (below !== 'nothing') throw conflict('a directory of that name exists');
       if ((await headObject(client, location)) !== undefined) throw conflict('a file of that name exists');
       await putObject(client, markerOf(location), Buffer.alloc(0), metadata);
+      return location;
     },
     async removeDirectory(rawPath) {
       const location = root.locateForWriting(rawPath);
@@ -92,6 +93,7 @@ export function createFileTree({ client, root, metadata }: FileTreeOptions): Fil
       if (below === 'entries') throw conflict('the directory is not empty');
       const marker = await headObject(client, markerOf(location));
       if (marker !== undefined) await deleteObject(client, markerOf(location), marker.versionId);
+      return location;
     },
     async removeFile(rawPath) {
       const node = await look(root.locateForWriting(rawPath));

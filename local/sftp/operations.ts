@@ -10,7 +10,7 @@ import type { OpenHandle, OpenHandles, UploadHandle } from './open-handles.ts';
 import type { SessionContext } from './session-context.ts';
 import { closeUpload } from './settle-upload.ts';
 import { denied, SFTP_STATUS, SftpFault, unsupported } from './sftp-fault.ts';
-import { renameCompleted } from './transfer-event.ts';
+import { directoryChanged, downloadCompleted, fileDeleted, renameCompleted } from './transfer-event.ts';
 
 export type Reply =
   | { readonly kind: 'ok' }
@@ -30,13 +30,14 @@ const MIN_UPLOAD_BYTES = 256 * 1_024;
 export function createOperations(context: SessionContext, handles: OpenHandles, limit: LimitFunction) {
   const { tree, root, flow, metrics, logger, journal, partSizeBytes } = context;
 
+  const acted = (startedAt: Date) => ({ ...context, startedAt, endedAt: new Date() });
+
   async function rename(from: string, to: string, mayReplace: boolean): Promise<Reply> {
     const startedAt = new Date();
     const renamed = await tree.rename(from, to, mayReplace);
     const { bucket, key: fromKey } = renamed.from;
     const keys = { bucket, fromKey, toKey: renamed.to.key };
-    if (keys.fromKey !== keys.toKey)
-      journal.append(renameCompleted({ ...context, startedAt, endedAt: new Date() }, keys));
+    if (keys.fromKey !== keys.toKey) journal.append(renameCompleted(acted(startedAt), keys));
     logger.info({ path: renamed.from.path, newPath: renamed.to.path }, 'file renamed');
     return OK;
   }
@@ -66,6 +67,7 @@ export function createOperations(context: SessionContext, handles: OpenHandles, 
         if (handle.kind === 'download') {
           const { location, download, startedAt } = handle;
           const durationMs = Date.now() - startedAt.getTime();
+          journal.append(downloadCompleted(acted(startedAt), { ...location, bytes: download.sentBytes }));
           logger.info({ path: location.path, bytes: download.sentBytes, durationMs }, 'file downloaded');
         }
       });
@@ -113,15 +115,21 @@ export function createOperations(context: SessionContext, handles: OpenHandles, 
       return { kind: 'names', entries: [{ filename, longname: filename, attrs }] };
     },
     async makeDirectory(path: string): Promise<Reply> {
-      await tree.makeDirectory(path);
+      const startedAt = new Date();
+      const made = await tree.makeDirectory(path);
+      journal.append(directoryChanged(acted(startedAt), 'Create', made));
       return OK;
     },
     async removeDirectory(path: string): Promise<Reply> {
-      await tree.removeDirectory(path);
+      const startedAt = new Date();
+      const removed = await tree.removeDirectory(path);
+      journal.append(directoryChanged(acted(startedAt), 'Delete', removed));
       return OK;
     },
     async remove(path: string): Promise<Reply> {
+      const startedAt = new Date();
       const location = await tree.removeFile(path);
+      journal.append(fileDeleted(acted(startedAt), location));
       logger.info({ path: location.path }, 'file removed');
       return OK;
     },

@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { LANDING_EVENTS } from '#shared/messages/landing-events.ts';
 import { decodeMessage } from '#shared/queue/define-message.ts';
-import { renameCompleted, type TransferEvent, uploadCompleted, uploadFailed } from './transfer-event.ts';
+import {
+  directoryChanged,
+  downloadCompleted,
+  fileDeleted,
+  renameCompleted,
+  type TransferEvent,
+  uploadCompleted,
+  uploadFailed,
+} from './transfer-event.ts';
 
 const context = {
   server: { serverId: 's-0123456789abcdef0', region: 'us-east-1', account: '000000000000' },
@@ -32,6 +40,22 @@ describe('a transfer event', () => {
       'of a rename',
       renameCompleted(context, { bucket: 'longshore-landing', fromKey: 'acme/a.tmp', toKey: 'acme/a.csv' }),
       { 'renamed-file-path': '/longshore-landing/acme/a.csv' },
+    ],
+    [
+      'of a download',
+      downloadCompleted(context, { bucket: 'longshore-outbound', key: 'acme/a.csv', bytes: 3 }),
+      { bytes: 3, 'file-path': '/longshore-outbound/acme/a.csv', 'session-id': 'a1b2', 'client-ip': '127.0.0.1' },
+    ],
+    ['of a deleted file', fileDeleted(context, object), { 'file-path': '/longshore-landing/acme/in/Grüße 50%.csv' }],
+    [
+      'of a new directory',
+      directoryChanged(context, 'Create', { bucket: 'longshore-landing', key: 'acme/in' }),
+      { 'directory-path': '/longshore-landing/acme/in' },
+    ],
+    [
+      'of a removed directory',
+      directoryChanged(context, 'Delete', { bucket: 'longshore-landing', key: 'acme/in' }),
+      { 'directory-path': '/longshore-landing/acme/in' },
     ],
   ])('%s is what the landing queue reads', (_, event, detail) => {
     const decoded = decodeMessage(LANDING_EVENTS as never, JSON.stringify(event));

@@ -6,7 +6,11 @@
 type TransferDetailType =
   | 'SFTP Server File Upload Completed'
   | 'SFTP Server File Upload Failed'
-  | 'SFTP Server File Rename Completed';
+  | 'SFTP Server File Rename Completed'
+  | 'SFTP Server File Download Completed'
+  | 'SFTP Server File Delete Completed'
+  | 'SFTP Server Directory Create Completed'
+  | 'SFTP Server Directory Delete Completed';
 
 export interface TransferEvent {
   readonly version: '0';
@@ -42,9 +46,12 @@ export interface TransferEventContext {
   readonly endedAt: Date;
 }
 
-interface Uploaded {
+interface Place {
   readonly bucket: string;
   readonly key: string;
+}
+
+interface Uploaded extends Place {
   readonly bytes: number;
 }
 
@@ -93,6 +100,35 @@ export function renameCompleted(
     ...common(context),
     'original-file-path': `/${bucket}/${fromKey}`,
     'renamed-file-path': `/${bucket}/${toKey}`,
+  });
+}
+
+export function downloadCompleted(context: TransferEventContext, { bucket, key, bytes }: Uploaded): TransferEvent {
+  return envelope(context, 'SFTP Server File Download Completed', {
+    'status-code': 'COMPLETED',
+    ...common(context),
+    bytes,
+    'file-path': `/${bucket}/${key}`,
+  });
+}
+
+export function fileDeleted(context: TransferEventContext, { bucket, key }: Place): TransferEvent {
+  return envelope(context, 'SFTP Server File Delete Completed', {
+    'status-code': 'COMPLETED',
+    ...common(context),
+    'file-path': `/${bucket}/${key}`,
+  });
+}
+
+export function directoryChanged(
+  context: TransferEventContext,
+  change: 'Create' | 'Delete',
+  { bucket, key }: Place,
+): TransferEvent {
+  return envelope(context, `SFTP Server Directory ${change} Completed`, {
+    'status-code': 'COMPLETED',
+    ...common(context),
+    'directory-path': `/${bucket}/${key}`,
   });
 }
 

@@ -67,6 +67,7 @@ import { handleRecords } from './records/handle-records.ts';
 import { handleOpenReviews } from './reviews/handle-open-reviews.ts';
 import { handleReviews } from './reviews/handle-reviews.ts';
 import { handleSearch } from './search/handle-search.ts';
+import { handleSftpSessions } from './sftp/handle-sftp-sessions.ts';
 import { handleLinks } from './sign-in/handle-links.ts';
 import { handleMail } from './sign-in/handle-mail.ts';
 import { handleOidc } from './sign-in/handle-oidc.ts';
@@ -77,6 +78,7 @@ import { handleSentFiles } from './uploads/handle-sent-files.ts';
 import { handleUploadLinks } from './uploads/handle-upload-links.ts';
 import { handleUploads } from './uploads/handle-uploads.ts';
 import type { LandingAccess } from './uploads/landing-access.ts';
+import { handleUsage } from './usage/handle-usage.ts';
 
 export interface AppOptions extends ApiParts, SimulationLimits, ServePagesOptions {
   readonly authenticate: Authenticate;
@@ -211,6 +213,8 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleAccess(app, options);
   handleSftpUsers(app, options);
   handleAudit(app, options);
+  handleSftpSessions(app, options);
+  handleUsage(app, options);
   await handleReviews(app, options);
   handlePulls(app, options);
   handleRemotes(app, options, openRemotes(app, options));

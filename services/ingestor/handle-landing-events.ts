@@ -8,14 +8,16 @@ import { type ArrivalReport, toArrivalReport } from '#shared/arrival/arrival-rep
 import type { ArrivalResult, TakeArrivals } from '#shared/arrival/take-arrivals.ts';
 import { storeMailEvents } from '#shared/campaigns/store-mail-events.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
-import type { LandingEvent } from '#shared/messages/landing-events.ts';
+import { isSftpEvent, type LandingEvent } from '#shared/messages/landing-events.ts';
 import type { Received } from '#shared/queue/define-message.ts';
 import { acknowledge, type Disposition, leave, release } from '#shared/queue/disposition.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import { recordSftpActions } from '#shared/sftp/record-sftp-actions.ts';
 import type { IngestorMetrics } from './metrics.ts';
 
 export interface HandleLandingEventsOptions {
   readonly sql: Sql;
+  readonly actor: string;
   readonly takeArrivals: TakeArrivals;
   /** The name in rows of the bucket that an event names. */
   readonly recordedBucket: (bucket: string) => string;
@@ -26,7 +28,7 @@ export interface HandleLandingEventsOptions {
 const UNDECIDED_AGAIN_MS = 3_000;
 
 export function createHandleLandingEvents(options: HandleLandingEventsOptions) {
-  const { sql, takeArrivals, recordedBucket, metrics, logger } = options;
+  const { sql, actor, takeArrivals, recordedBucket, metrics, logger } = options;
   async function storeMails(received: readonly Received<LandingEvent>[]): Promise<void> {
     const mails = received.flatMap(({ message }) => (message.type === 'mail event' ? [message] : []));
     if (mails.length === 0) return;
@@ -34,8 +36,13 @@ export function createHandleLandingEvents(options: HandleLandingEventsOptions) {
     for (const outcome of outcomes) metrics.mailEvents.inc({ outcome });
   }
 
+  async function recordActions(received: readonly Received<LandingEvent>[]): Promise<void> {
+    const events = received.map(({ message }) => message).filter(isSftpEvent);
+    if (events.length > 0) await recordSftpActions(sql, events, { actor, logger });
+  }
+
   return async (received: readonly Received<LandingEvent>[], signal: AbortSignal): Promise<Disposition[]> => {
-    await storeMails(received);
+    await Promise.all([storeMails(received), recordActions(received)]);
     const reports = received.map(({ message }) => {
       const report = toArrivalReport(message);
       return report && { ...report, bucket: recordedBucket(report.bucket) };

@@ -358,6 +358,9 @@ describe('objects that SFTP wrote', () => {
     await send(completed(object));
     await settled();
     expect(await files()).toMatchObject([{ status: 'QUEUED', source: 'sftp' }]);
+    const actions =
+      await sql`SELECT tenant_id AS tenant, action, session_id AS session FROM sftp_actions WHERE path LIKE ${`/${bucket}/%`}`;
+    expect(actions).toMatchObject([{ tenant: 'acme', action: 'upload' }]);
     expect(await wakeUps()).toHaveLength(1);
     // The object's own event cost a look; its completion was matched with the row.
     expect(await s3Requests()).toBe(1);

@@ -51,6 +51,7 @@ export function createIngestor(context: ServiceContext<IngestorConfig>): Service
         });
         const handle = createHandleLandingEvents({
           sql,
+          actor: NAME,
           takeArrivals,
           recordedBucket: (bucket) => recordedBucket(bucket, config),
           metrics,

@@ -24,6 +24,7 @@ import { BUCKET_IDS, bucketNames } from '#shared/runtime/config/resource-names.t
 import type { Logger } from '#shared/runtime/logger.ts';
 import { createSecretStore } from '#shared/runtime/secrets/create-secret-store.ts';
 import { createStoreDirectory } from '#shared/stores/store-directory.ts';
+import { rollUpUsage } from '#shared/usage/roll-up-usage.ts';
 import { abortAbandonedUploads } from './abort-abandoned-uploads.ts';
 import { carryActions } from './carry-actions.ts';
 import type { RetrySweeperConfig } from './config.ts';
@@ -68,6 +69,8 @@ const OBSERVE_MS = 10_000;
 const DAY_MS = 86_400_000;
 const AUDIT_MS = 1_000;
 const SEALED_AT_ONCE = 5_000;
+const USAGE_MS = 5_000;
+const LINES_AT_ONCE = 5_000;
 const EFFECTS_MS = 10_000;
 const DOUBTED_AT_ONCE = 1_000;
 const TRANSFERS_MS = 2_000;
@@ -188,6 +191,9 @@ export function createClocks(parts: ClockParts): Clocks {
       metrics.auditLagSeconds.set(lagSeconds);
       return sealed === SEALED_AT_ONCE ? 'again' : 'done';
     }),
+    clock('usage', USAGE_MS, async () =>
+      (await rollUpUsage(sql, { limit: LINES_AT_ONCE })) === LINES_AT_ONCE ? 'again' : 'done',
+    ),
     clock('retention', RETENTION_MS, (signal) => keepPartitions(sql, config.LONGSHORE_RETENTION_DAYS, logger, signal)),
     clock('listings', RETENTION_MS, async () => ((await forgetPulls(sql, FORGET_PULLS_DAYS)) === 0 ? 'done' : 'again')),
     clock('observe', OBSERVE_MS, async () => {

@@ -19,7 +19,7 @@ import {
   storeDeadLetters,
 } from '#shared/dead-letters/dead-letters.ts';
 import { failSpentJobs } from '#shared/jobs/end-jobs.ts';
-import type { LandingEvent } from '#shared/messages/landing-events.ts';
+import { isSftpEvent, type LandingEvent } from '#shared/messages/landing-events.ts';
 import { QUEUE_MESSAGES } from '#shared/messages/queue-messages.ts';
 import type { fileArchiveDue, fileSettled, jobDue, pullDue, recordsDue, sourceDue } from '#shared/messages/wake-ups.ts';
 import {
@@ -32,6 +32,7 @@ import {
 import { acknowledge, type Disposition, release } from '#shared/queue/disposition.ts';
 import { MAX_RECEIVE_COUNT, type QueueId } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import { recordSftpActions } from '#shared/sftp/record-sftp-actions.ts';
 import type { RetrySweeperMetrics } from './metrics.ts';
 
 export interface HandleDeadLettersOptions {
@@ -53,6 +54,7 @@ type Settled = { readonly letter: DeadLetter } | { readonly later: string };
 const ACTOR = 'retry-sweeper';
 const LATER_MS = 30_000;
 const GIVEN_UP = `not handled in ${MAX_RECEIVE_COUNT} receives`;
+const RECORDED: Verdict = { state: 'REDRIVEN', reason: `${GIVEN_UP}; the action of the SFTP session was recorded` };
 
 export function createHandleDeadLetters(options: HandleDeadLettersOptions) {
   const { sql, queue, metrics, logger } = options;
@@ -110,21 +112,25 @@ async function createJudge(
 
 async function judgeEvents(
   messages: readonly (LandingEvent | WakeUp)[],
-  { takeArrivals }: HandleDeadLettersOptions,
+  { sql, takeArrivals, logger }: HandleDeadLettersOptions,
   signal: AbortSignal,
 ): Promise<Map<LandingEvent | WakeUp, Verdict | { later: string }>> {
+  const actions = messages.filter(isSftpEvent);
+  if (actions.length > 0) await recordSftpActions(sql, actions, { actor: ACTOR, logger });
+  const recorded = actions.map((action) => [action, RECORDED] as const);
   const reports: [LandingEvent, ArrivalReport][] = [];
   for (const message of messages) {
     if ('fileId' in message || 'jobId' in message || 'chunkId' in message || 'wake' in message) continue;
     const report = toArrivalReport(message);
     if (report !== undefined) reports.push([message, report]);
   }
-  if (reports.length === 0) return new Map();
+  if (reports.length === 0) return new Map(recorded);
   const results = await takeArrivals(
     reports.map(([, report]) => report),
     signal,
   );
-  return new Map(reports.map(([message], index) => [message, eventVerdict(results[index] as ArrivalResult)]));
+  const taken = reports.map(([message], index) => [message, eventVerdict(results[index] as ArrivalResult)] as const);
+  return new Map([...recorded, ...taken]);
 }
 
 /** Needs no look at the row: each try is counted there, so one that kills its worker ends on its own. */

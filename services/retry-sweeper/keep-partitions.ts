@@ -9,6 +9,7 @@ import { dropExpiredPartitions, ensurePartitions, isLockTimeout } from '#shared/
 import { deleteExpiredOccurrences } from '#shared/expectations/expectation-transitions.ts';
 import { deleteExpiredKeys } from '#shared/records/delete-expired-keys.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import { deleteExpiredSessions } from '#shared/sftp/delete-expired-sessions.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -28,6 +29,7 @@ export async function keepPartitions(
   const reports = await deleteExpiredMailEvents(sql, before, signal);
   if (reports > 0) logger.info({ reports }, 'reports of mails past retention deleted');
   await deleteExpiredOccurrences(sql, before);
+  await deleteExpiredSessions(sql, before, signal);
   const undone = [...missing, ...faults];
   const late = undone.filter(isLockTimeout);
   const failed = undone.find((fault) => !isLockTimeout(fault));

@@ -126,6 +126,7 @@ function storeSet(sql: Sql, outcomes: ArchiveOutcome[], service: string): Promis
           WHEN outcome = 'archived' THEN 'file.archived' ELSE 'file.archive-lost' END AS type,
         tenant_id, id AS file_id, NULL::uuid AS job_id,
         jsonb_strip_nulls(jsonb_build_object('key', key, 'sizeBytes', size_bytes, 'jobs', job_count, 'failedJobs', failed_jobs,
+          'durationMs', CASE WHEN status <> 'PROCESSING' THEN greatest(0, round(extract(epoch FROM now() - uploaded_at) * 1000)) END,
           'archive', CASE WHEN outcome = 'archived' THEN jsonb_build_object('bucket', archive_bucket, 'key', archive_key,
             'versionId', archive_version_id) END,
           'code', CASE WHEN status IN ('FAILED', 'QUARANTINED') THEN error_code END,

@@ -128,7 +128,7 @@ function routeSet(
     event AS (
       SELECT CASE WHEN status = 'PROCESSING' THEN 'file.routed' ELSE 'file.' || lower(status) END AS type,
         tenant_id, id AS file_id, NULL::uuid AS job_id,
-        jsonb_strip_nulls(jsonb_build_object('key', key, 'jobs', job_count, 'isLarge', is_large, 'route', companion_of,
+        jsonb_strip_nulls(jsonb_build_object('key', key, 'sizeBytes', size_bytes, 'parentFileId', parent_file_id, 'jobs', job_count, 'isLarge', is_large, 'route', companion_of,
           'code', error_code, 'cause', error_cause, 'message', error_message)) AS detail,
         CASE WHEN status = 'QUARANTINED' THEN '{events,failure}'::text[] ELSE '{events}'::text[] END AS topics
       FROM routed),

@@ -40,6 +40,9 @@ const transferred = {
   'start-timestamp': z.iso.datetime({ offset: true }).optional(),
   'end-timestamp': z.iso.datetime({ offset: true }).optional(),
   username: z.string().max(200).optional(),
+  'session-id': z.string().max(200).optional(),
+  'server-id': z.string().max(200).optional(),
+  'client-ip': z.string().max(100).optional(),
 };
 
 /** `/bucket/key`. */
@@ -79,9 +82,33 @@ const renameCompleted = defineExternalMessage({
   accepts: (body) => body.source === 'aws.transfer' && body['detail-type'] === 'SFTP Server File Rename Completed',
   schema: z.object({
     ...envelope,
-    detail: z.object({ ...transferred, 'renamed-file-path': filePath }),
+    detail: z.object({
+      ...transferred,
+      'original-file-path': z.string().max(1_200).optional(),
+      'renamed-file-path': filePath,
+    }),
   }),
 });
+
+/** What says nothing about arrivals, and much about who did what in a session. */
+function sessionEvent<const Name extends `SFTP Server ${string}`>(name: Name) {
+  return defineExternalMessage({
+    name,
+    accepts: (body) => body.source === 'aws.transfer' && body['detail-type'] === name,
+    schema: z.object({
+      ...envelope,
+      detail: z.object({
+        ...transferred,
+        bytes: sizeBytes.optional(),
+        'failure-message': z.string().max(2_000).optional(),
+        'file-path': z.string().max(1_200).optional(),
+        'directory-path': z.string().max(1_200).optional(),
+        'original-file-path': z.string().max(1_200).optional(),
+        'renamed-file-path': z.string().max(1_200).optional(),
+      }),
+    }),
+  });
+}
 
 /** Last in the list: what the others do not take. */
 const otherEvent = defineExternalMessage({
@@ -95,6 +122,15 @@ export const LANDING_EVENTS = [
   uploadCompleted,
   uploadFailed,
   renameCompleted,
+  sessionEvent('SFTP Server File Rename Failed'),
+  sessionEvent('SFTP Server File Download Completed'),
+  sessionEvent('SFTP Server File Download Failed'),
+  sessionEvent('SFTP Server File Delete Completed'),
+  sessionEvent('SFTP Server File Delete Failed'),
+  sessionEvent('SFTP Server Directory Create Completed'),
+  sessionEvent('SFTP Server Directory Create Failed'),
+  sessionEvent('SFTP Server Directory Delete Completed'),
+  sessionEvent('SFTP Server Directory Delete Failed'),
   mailEvent,
   otherEvent,
 ] as const;
@@ -102,3 +138,9 @@ export const LANDING_EVENTS = [
 export const MAIL_EVENTS = [mailEvent] as const;
 
 export type LandingEvent = MessageOf<(typeof LANDING_EVENTS)[number]>;
+/** What an SFTP server reports of a session. */
+export type SftpEvent = Extract<LandingEvent, { type: `SFTP Server ${string}` }>;
+
+export function isSftpEvent(event: { readonly type: string }): event is SftpEvent {
+  return event.type.startsWith('SFTP Server ');
+}

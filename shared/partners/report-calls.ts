@@ -123,13 +123,19 @@ export function createCallReports({ sql, worker, logger, now = Date.now }: CallR
   };
 }
 
-/** Sorted, so that two processes that meet do not wait for each other. */
+/** To the minutes, and to the tenants' usage. Sorted, so that two processes that meet do not wait for each other. */
 async function addCounts(sql: Sql, rows: readonly Count[]): Promise<void> {
   await sql`
+    WITH input AS (
+      SELECT * FROM jsonb_to_recordset(${toJsonb(rows)}::text::jsonb) AS r(
+        tenant_id text, partner text, minute timestamptz, outcome text, http_status smallint, cause text, calls bigint,
+        durations bigint[])),
+    used AS (
+      INSERT INTO usage_days AS u (day, tenant_id, calls)
+      SELECT (minute AT TIME ZONE 'UTC')::date, tenant_id, sum(calls) FROM input GROUP BY 1, 2 ORDER BY 1, 2
+      ON CONFLICT (day, tenant_id) DO UPDATE SET calls = u.calls + excluded.calls)
     INSERT INTO partner_minutes AS m (tenant_id, partner, minute, outcome, http_status, cause, calls, durations)
-    SELECT * FROM jsonb_to_recordset(${toJsonb(rows)}::text::jsonb) AS r(
-      tenant_id text, partner text, minute timestamptz, outcome text, http_status smallint, cause text, calls bigint, durations bigint[])
-    ORDER BY 1, 2, 3, 4, 5, 6
+    SELECT * FROM input ORDER BY 1, 2, 3, 4, 5, 6
     ON CONFLICT (tenant_id, partner, minute, outcome, http_status, cause) DO UPDATE SET
       calls = m.calls + excluded.calls,
       durations = (

@@ -27,6 +27,22 @@ export const cursorField = fieldOf(positionSchema, 1_000).transform(
   ([at, id, within]): PagePosition => ({ at, id, within }),
 );
 
+export interface TextPosition {
+  /** With microseconds, as PostgreSQL keeps it. */
+  readonly at: string;
+  readonly key: string;
+}
+
+/** For rows whose ids are any text. */
+export function encodeTextCursor({ at, key }: TextPosition): string {
+  return encode([at, key]);
+}
+
+/** Text that `encodeTextCursor` made, as a position. */
+export const textCursorField = fieldOf(z.tuple([z.iso.datetime().startsWith('20'), textField(400)]), 1_000).transform(
+  ([at, key]): TextPosition => ({ at, key }),
+);
+
 /** For pages in the order of ids. */
 export function encodeIdCursor(id: string): string {
   return encode(id);

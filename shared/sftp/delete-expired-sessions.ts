@@ -1,0 +1,18 @@
+/**
+ * Retention of the sums of SFTP sessions: as long as their actions, whose partitions are dropped.
+ *
+ * They go in bounded statements, so that none holds many rows for long; what is left when the signal fires goes the next time.
+ */
+import type { Sql } from '#shared/db/connect-database.ts';
+
+const BATCH_ROWS = 5_000;
+
+export async function deleteExpiredSessions(sql: Sql, before: Date, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const { count } = await sql`
+      DELETE FROM sftp_sessions WHERE id IN (
+        SELECT id FROM sftp_sessions WHERE last_at < ${before.toISOString()}::timestamptz
+        ORDER BY last_at LIMIT ${BATCH_ROWS}::int FOR UPDATE SKIP LOCKED)`;
+    if (count < BATCH_ROWS) return;
+  }
+}
