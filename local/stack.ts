@@ -5,6 +5,8 @@
  *    Stopping goes the other way round.
  * 2. A start that fails stops what it had started before it throws.
  * 3. All state is in the home; a second start of the same home finds it as it was.
+ * 4. Of a pair of homes one leads. The other has a standby of the database, replicas of the buckets, empty queues and a front door, and
+ *    no services until it is promoted (`pair/choose-role.ts`).
  */
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -19,13 +21,23 @@ import { ensureAwsCredentials } from '#local/launcher/keys.ts';
 import { startNodeChild } from '#local/launcher/node-child.ts';
 import { ensurePartnerAccess } from '#local/launcher/partner-access.ts';
 import { fleetEnvironment, type NodeProcessName, planProcess, REGION } from '#local/launcher/process-plan.ts';
-import { PARTNER_PROCESSES, type ProcessName, SERVICE_NAMES, type ServiceName } from '#local/launcher/processes.ts';
+import {
+  PARTNER_PROCESSES,
+  type PartnerName,
+  type ProcessName,
+  SERVICE_NAMES,
+  type ServiceName,
+} from '#local/launcher/processes.ts';
 import { readFleetLoad } from '#local/launcher/read-fleet-load.ts';
 import type { Scale } from '#local/launcher/scale-option.ts';
 import { createServiceScaler, type ServiceScaler } from '#local/launcher/scale-services.ts';
 import { createServiceInstances, instanceName } from '#local/launcher/service-instances.ts';
 import { ensureOperator, ensureTenants, type TenantToRegister } from '#local/launcher/tenant-access.ts';
+import { type ChosenRole, chooseRole, type Pair, type Role } from '#local/pair/choose-role.ts';
+import { pairEnvironment, replicationEnvironment } from '#local/pair/pair-environment.ts';
+import { setLandingEvents } from '#local/pair/set-landing-events.ts';
 import { assertPortFree, claimPorts, type PortClaim, type Ports, portsFrom } from '#local/ports.ts';
+import { promoteStandby } from '#local/postgres/standby.ts';
 import { startPostgres } from '#local/postgres/start-postgres.ts';
 import { migrate } from '#shared/db/migrate.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
@@ -49,6 +61,10 @@ export interface StartStackOptions {
   readonly buildsPages?: boolean;
   /** For data that are thrown away: commits are answered before they are on disk. Processes may still be killed. */
   readonly isDisposable?: boolean;
+  /** With which home this one makes a pair; it is alone when absent. */
+  readonly pair?: Pair;
+  /** Processes that stand in for partners; all when absent. */
+  readonly partners?: readonly PartnerName[];
 }
 
 export interface StackProcess {
@@ -65,6 +81,13 @@ export interface Stack {
   readonly env: Readonly<Record<string, string>>;
   /** Those of now: instances of services come and go. */
   readonly processes: Readonly<Record<string, StackProcess>>;
+  readonly role: Role;
+  /** Of a home that led, was failed over and found that out at this start: the data that it had. */
+  readonly fencedData?: string;
+  /** Of a home that follows: resolves when it leads and its services are ready. The other home must not lead any more. */
+  promote(): Promise<void>;
+  /** Of a home that leads: stops what writes. Its database and buckets go on, so that the other home receives the last of them. */
+  standDown(): Promise<void>;
   /** In reverse order, bounded, idempotent. */
   stop(): Promise<void>;
 }
@@ -90,24 +113,64 @@ export async function startStack(options: StartStackOptions): Promise<Stack> {
     const ports = claim === undefined ? await checkPorts(Number(options.portBase)) : portsFrom(claim.base);
     children = createChildren(home);
     if (options.buildsPages === true) children.runOnce('console-build', PAGES_PROGRAM);
-    const env = await startParts({ options, home, ports, children });
-    const tenants = await registerAccess({ options, home, env });
-    await startServices({ options, home, ports, children, env });
-    scaler = scaleServices({ options, home, ports, children, env });
-    await scaler.start();
-    const endpoints = describeEndpoints({ home, host: HOST, ports, databaseUrl: env.DATABASE_URL ?? '', tenants });
-    const { supervised } = children;
+    const chosen: ChosenRole = options.pair ? await chooseRole(home, options.pair, HOST) : { role: 'leads' };
+    let { role } = chosen;
+    const parts: StartContext = { options, home, ports, children };
+    const env = await startStores(parts, role);
+    const context = { ...parts, env };
+    const describe = (tenants: Record<string, TenantAccess>) =>
+      describeEndpoints({ home, host: HOST, ports, databaseUrl: env.DATABASE_URL ?? '', tenants });
+
+    /** Everything that writes; resolves to what it can be reached by. */
+    async function lead(doors: readonly NodeProcessName[]): Promise<Endpoints> {
+      await Promise.all([ensurePartnerAccess(home), ensureChatAccess(home)]);
+      await startNodes([...doors, ...(options.partners ?? PARTNER_PROCESSES)], context);
+      const tenants = await registerAccess(context);
+      await startNodes(options.services ?? SERVICE_NAMES, context);
+      scaler = scaleServices(context);
+      await scaler.start();
+      return describe(tenants);
+    }
+
+    let endpoints: Endpoints;
+    if (role === 'leads') endpoints = await lead(['event-bridge', 'sftp']);
+    else {
+      await startNodes(['sftp'], context);
+      endpoints = describe({});
+    }
+    const { supervised, logger } = children;
+    const leave = children.leave;
     const stack: Stack = {
-      endpoints,
+      get endpoints() {
+        return endpoints;
+      },
       env,
       get processes() {
         return Object.fromEntries(supervised);
+      },
+      get role() {
+        return role;
+      },
+      ...(chosen.setAside !== undefined && { fencedData: chosen.setAside }),
+      async promote() {
+        await promoteStandby(env.DATABASE_URL ?? '');
+        role = 'leads';
+        await setLandingEvents(env, true);
+        endpoints = await lead(['event-bridge']);
+        await writeEndpoints(home.endpointsFile, endpoints);
+        logger.info('the standby was promoted');
+      },
+      async standDown() {
+        await scaler?.stop();
+        const stores = ['postgres', 's3', 'queues'];
+        await Promise.all([...supervised.keys()].filter((name) => !stores.includes(name)).map(leave));
+        await setLandingEvents(env, false);
       },
       stop,
     };
     await options.beforeReady?.(stack);
     await writeEndpoints(home.endpointsFile, endpoints);
-    children.logger.info({ ports }, 'stack is ready');
+    logger.info({ ports, ...chosen }, 'stack is ready');
     return stack;
   } catch (error) {
     await stop();
@@ -129,7 +192,9 @@ interface StartContext {
 }
 
 /** Everything that services stand on, in order; resolves to the fleet's environment. */
-async function startParts({ options, home, ports, children }: StartContext): Promise<Record<string, string>> {
+async function startStores(context: StartContext, role: Role): Promise<Record<string, string>> {
+  const { options, home, ports, children } = context;
+  const { pair } = options;
   let databaseUrl = '';
   const database: ChildToStart = {
     name: 'postgres',
@@ -141,33 +206,37 @@ async function startParts({ options, home, ports, children }: StartContext): Pro
         guardian,
         logger: createLogger({ service: 'postgres', destination: logDestination(log) }),
         isDisposable: options.isDisposable ?? false,
+        isReplicated: pair !== undefined,
       });
       databaseUrl = server.url;
       return server;
     },
   };
   await children.startGroup([database]);
-  await migrate(databaseUrl);
+  if (role === 'leads') await migrate(databaseUrl);
 
   const credentials = await ensureAwsCredentials(home);
-  const env = { ...fleetEnvironment({ host: HOST, ports, databaseUrl, credentials }), ...options.env?.all };
-  const start = (names: readonly NodeProcessName[]) =>
-    children.startGroup(names.map((name) => nodeChild(name, { options, home, ports, env })));
-  await start(['s3']);
-  await start(['queues']);
+  const env: Record<string, string> = {
+    ...fleetEnvironment({ host: HOST, ports, databaseUrl, credentials }),
+    ...(pair && pairEnvironment(pair)),
+    ...options.env?.all,
+  };
+  await startNodes(['s3'], { ...context, env });
+  if (pair) await setLandingEvents(env, role === 'leads');
+  await startNodes(['queues'], { ...context, env });
   await createQueuesAndTopics({
     region: REGION,
     credentials,
     prefix: env.LONGSHORE_PREFIX ?? '',
     endpoint: env.AWS_ENDPOINT_URL_SQS ?? '',
   });
-  await Promise.all([ensurePartnerAccess(home), ensureChatAccess(home)]);
-  await start(['event-bridge', 'sftp', ...PARTNER_PROCESSES]);
   return env;
 }
 
-async function startServices(context: StartContext & { env: Record<string, string> }): Promise<void> {
-  const names = context.options.services ?? SERVICE_NAMES;
+async function startNodes(
+  names: readonly NodeProcessName[],
+  context: StartContext & { env: Record<string, string> },
+): Promise<void> {
   await context.children.startGroup(names.map((name) => nodeChild(name, context)));
 }
 
@@ -200,10 +269,11 @@ function nodeChild(
 ): ChildToStart {
   const { home, ports, env, options } = context;
   const planned = planProcess(name, { home, host: HOST, ports, fleet: env, instance });
+  const replication = name === 's3' && options.pair ? replicationEnvironment(options.pair, HOST) : {};
+  const own = { ...planned.env, ...replication, ...options.env?.[name] };
   return {
     name,
-    start: ({ guardian, log, signal }) =>
-      startNodeChild({ name, ...planned, env: { ...planned.env, ...options.env?.[name] }, guardian, log }, signal),
+    start: ({ guardian, log, signal }) => startNodeChild({ name, ...planned, env: own, guardian, log }, signal),
   };
 }
 

@@ -65,6 +65,10 @@ export const ERROR_CODES = {
     meaning: 'Another running instance uses the same home directory.',
     remedy: 'Stop that instance, or choose another directory with LONGSHORE_HOME.',
   },
+  PAIR_UNDECIDED: {
+    meaning: 'A home of a pair cannot find out which of the two homes leads.',
+    remedy: 'Start the other home first. If it is gone for good, start this one with the option that says so.',
+  },
   CHILD_NOT_READY: {
     meaning: 'A process of the one-machine stack did not become ready in time.',
     remedy: 'Read its log in `logs/` of the home.',

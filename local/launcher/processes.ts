@@ -13,11 +13,6 @@ export type ServiceName = (typeof SERVICE_NAMES)[number];
 /** Of the partners in the examples, the mail service and the virus scanner: they stand in for what no fleet has, and take part in nothing else. */
 export const PARTNER_PROCESSES = ['partner-simulator', 'gateway', 'partner-files', 'ses', 'clamd'] as const;
 
-export type ProcessName =
-  | 'postgres'
-  | 's3'
-  | 'queues'
-  | 'event-bridge'
-  | 'sftp'
-  | (typeof PARTNER_PROCESSES)[number]
-  | ServiceName;
+export type PartnerName = (typeof PARTNER_PROCESSES)[number];
+
+export type ProcessName = 'postgres' | 's3' | 'queues' | 'event-bridge' | 'sftp' | PartnerName | ServiceName;

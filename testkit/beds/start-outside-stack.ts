@@ -82,7 +82,15 @@ export async function startOutsideStack(options: StartStackOptions, servers: Out
 
     const local = describeEndpoints({ home, host: HOST, ports, databaseUrl, tenants });
     const endpoints = { ...local, s3: servers.s3, sqs: servers.sqs };
-    const stack: Stack = { endpoints, env, processes: Object.fromEntries(children.supervised), stop };
+    const stack: Stack = {
+      endpoints,
+      env,
+      processes: Object.fromEntries(children.supervised),
+      role: 'leads',
+      promote: isAlone,
+      standDown: isAlone,
+      stop,
+    };
     await options.beforeReady?.(stack);
     await writeEndpoints(home.endpointsFile, endpoints);
     return stack;
@@ -90,6 +98,10 @@ export async function startOutsideStack(options: StartStackOptions, servers: Out
     await stop();
     throw error;
   }
+}
+
+async function isAlone(): Promise<void> {
+  throw new Error('a fleet on outside servers is not one of a pair');
 }
 
 async function createDatabase(serverUrl: string, name: string): Promise<string> {
