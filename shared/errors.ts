@@ -291,6 +291,18 @@ export const ERROR_CODES = {
     remedy:
       'Ask the sender to leave them out or to encrypt the file. If they may be there, change `onSensitive` and retry the job.',
   },
+  CONVERT_ERROR: {
+    meaning: 'A file could not be converted. Nothing of it was carried on.',
+    remedy: 'See the cause. Correct the file or the route, then send it again or retry the job.',
+  },
+  CONVERT_MAPPING: {
+    meaning: 'A record cannot be mapped as its route says.',
+    remedy: 'See the rejected records. Correct them, or the templates under `map`, then retry the job.',
+  },
+  CONVERT_UNWRITABLE: {
+    meaning: 'A record has something that the target format or encoding cannot express.',
+    remedy: 'Map the record (`map`), or convert to another format or to UTF-8; then retry the job.',
+  },
   UNPACK_ERROR: {
     meaning: 'An archive could not be unpacked. None of its entries became a file.',
     remedy: 'See the cause. Usually the sender has to make the archive again.',
@@ -808,6 +820,33 @@ export const ERROR_CODES = {
   JSON_LINE_TOO_LONG: {
     meaning: 'A line is longer than `maxRecordBytes`.',
     remedy: 'Look for a missing line break at that line, or raise `maxRecordBytes`.',
+  },
+  JSON_NO_RECORDS: {
+    meaning: 'A JSON document has no list where the route says that its records are.',
+    remedy: 'Correct `records` of the step: the keys that lead to the list, or none when the document is the list.',
+  },
+  // Causes: XML and text
+  XML_SYNTAX: {
+    meaning: 'An XML file is not well-formed, or has a DOCTYPE.',
+    remedy: 'Ask the sender for well-formed XML without a DOCTYPE.',
+  },
+  XML_DEPTH: { meaning: 'XML elements are nested too deeply.', remedy: 'Ask the sender for a flatter document.' },
+  XML_RECORD_TOO_LONG: {
+    meaning: 'A record of an XML file, or what is between two, is longer than `maxRecordBytes`.',
+    remedy: 'Correct `record` of the step: it names the element of one record, not of the whole list.',
+  },
+  XML_ENCODING: {
+    meaning: 'An XML file has bytes that are not valid in its encoding, or declares one that is not known.',
+    remedy: 'Say the right `encoding` in the step, or ask the sender to write the file as UTF-8.',
+  },
+  XML_NO_RECORDS: {
+    meaning: 'An XML file has no element of the name that the route gives for its records.',
+    remedy: 'Correct `record` of the step; upper and lower case count.',
+  },
+  TEXT_ENCODING: {
+    meaning:
+      'A text has bytes that are not valid in its encoding, or a character that the target encoding does not have.',
+    remedy: 'Correct `encoding` under `from`, or convert to UTF-8.',
   },
   // Causes: archives
   ARCHIVE_BOMB: {

@@ -75,6 +75,7 @@ test.each([
       'pgp.md',
       'branches.md',
       'matching.md',
+      'conversions.md',
     ],
   ],
   ['partners', partnerDocumentSchema, ['partners.md', 'targets.md']],

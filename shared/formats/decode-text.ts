@@ -1,18 +1,31 @@
 /**
- * Bytes to text, piece by piece, for CSV that is not read as records.
+ * Bytes to text, piece by piece, for what is not read as records.
  *
  * 1. A byte order mark at the beginning wins over the declared encoding, and is not part of the text; nor is a second one.
  * 2. Bytes that the encoding does not have, and NUL, are faults with their line; nothing is replaced silently. End-of-file marks at the very end are passed over.
  */
 import { type Encoding, isEbcdic } from '#shared/definitions/routes/encoding-schema.ts';
+import type { ErrorCode } from '#shared/errors.ts';
 import { EndMarks } from './end-marks.ts';
 import { FormatFault } from './format-fault.ts';
 import { encodingByMark, encodingCodec } from './records/record-encoding.ts';
 
 const MARK = '\ufeff';
 
-/** The first piece has the whole byte order mark. @throws FormatFault `CSV_ENCODING` or `CSV_NUL`. */
-export async function* decodeText(source: AsyncIterable<Uint8Array>, declared: Encoding): AsyncGenerator<string> {
+/** Of what `encoding` cannot be, and of a NUL. */
+export interface TextFaultCodes {
+  readonly encoding: ErrorCode;
+  readonly nul: ErrorCode;
+}
+
+const OF_CSV: TextFaultCodes = { encoding: 'CSV_ENCODING', nul: 'CSV_NUL' };
+
+/** The first piece has the whole byte order mark. @throws FormatFault of `codes` */
+export async function* decodeText(
+  source: AsyncIterable<Uint8Array>,
+  declared: Encoding,
+  codes: TextFaultCodes = OF_CSV,
+): AsyncGenerator<string> {
   let encoding = declared;
   let decode: ((bytes: Uint8Array | undefined) => string) | undefined;
   let isBeginning = true;
@@ -25,7 +38,7 @@ export async function* decodeText(source: AsyncIterable<Uint8Array>, declared: E
       text = decode?.(bytes) ?? '';
     } catch {
       const at = badLine(bytes);
-      throw new FormatFault('CSV_ENCODING', `The bytes at line ${at} or after it are not ${encoding}.`, at);
+      throw new FormatFault(codes.encoding, `The bytes at line ${at} or after it are not ${encoding}.`, at);
     }
     // The decoder itself takes the first mark.
     if (isBeginning && text.startsWith(MARK)) text = text.slice(1);
@@ -34,7 +47,7 @@ export async function* decodeText(source: AsyncIterable<Uint8Array>, declared: E
     const nul = text.indexOf('\0');
     if (nul >= 0) {
       const at = line + countLines(text.slice(0, nul));
-      throw new FormatFault('CSV_NUL', `There is a NUL character at line ${at}.`, at);
+      throw new FormatFault(codes.nul, `There is a NUL character at line ${at}.`, at);
     }
     line += countLines(text);
     return text;

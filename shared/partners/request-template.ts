@@ -30,12 +30,12 @@ export type Render<Result> = (values: TemplateValues) => Result;
 
 const LONGEST_TEMPLATE = 2_048;
 const LONGEST_RESULT = 16_384;
-const ONE_NAME = /^\{\{\s*([\w$.-]+)\s*\}\}$/;
-const FILTERS =
+export const ONE_NAME = /^\{\{\s*([\w$.-]+)\s*\}\}$/;
+export const REQUEST_FILTERS =
   'abs append at_least at_most capitalize ceil date default divided_by downcase first floor join last lstrip minus modulo plus prepend remove remove_first replace replace_first round rstrip size slice split strip times truncate upcase';
 
-const text = createLiquid({ longestTemplate: LONGEST_TEMPLATE, filters: FILTERS });
-const path = createLiquid({ longestTemplate: LONGEST_TEMPLATE, filters: FILTERS, encode: encodeURIComponent });
+const text = createLiquid({ longestTemplate: LONGEST_TEMPLATE, filters: REQUEST_FILTERS });
+const path = createLiquid({ longestTemplate: LONGEST_TEMPLATE, filters: REQUEST_FILTERS, encode: encodeURIComponent });
 
 /** @throws when the template cannot be used: at the parsing of a definition. */
 export function compileText(source: string): Render<string> {
@@ -66,14 +66,15 @@ export function compilePath(source: string): Render<string> {
   };
 }
 
-export function compileJson(template: JsonTemplate): Render<unknown> {
-  if (typeof template === 'string') return compileLeaf(template);
+/** `leaf`: what becomes of a text; that of requests when absent. */
+export function compileJson(template: JsonTemplate, leaf = compileLeaf): Render<unknown> {
+  if (typeof template === 'string') return leaf(template);
   if (Array.isArray(template)) {
-    const parts = (template as readonly JsonTemplate[]).map(compileJson);
+    const parts = (template as readonly JsonTemplate[]).map((part) => compileJson(part, leaf));
     return (values) => parts.map((render) => render(values));
   }
   if (typeof template === 'object' && template !== null) {
-    const parts = Object.entries(template).map(([name, part]) => [name, compileJson(part)] as const);
+    const parts = Object.entries(template).map(([name, part]) => [name, compileJson(part, leaf)] as const);
     return (values) => Object.fromEntries(parts.map(([name, render]) => [name, render(values)]));
   }
   return () => template;

@@ -3,6 +3,7 @@ import { approveOptions } from './approve/options.ts';
 import { callOptions } from './call/options.ts';
 import { classifyOptions } from './classify/options.ts';
 import { confirmOptions } from './confirm/options.ts';
+import { convertOptions } from './convert/options.ts';
 import { deliverOptions } from './deliver/options.ts';
 import { loadOptions } from './load/options.ts';
 import { mailOptions } from './mail/options.ts';
@@ -25,6 +26,7 @@ export const STEP_OPTIONS: readonly StepOptionsKind<unknown>[] = [
   scanOptions,
   classifyOptions,
   unpackOptions,
+  convertOptions,
   approveOptions,
   stageOptions,
   transformOptions,

@@ -3,6 +3,7 @@ import { approveStep } from './approve/run.ts';
 import { callStep } from './call/run.ts';
 import { classifyStep } from './classify/run.ts';
 import { confirmStep } from './confirm/run.ts';
+import { convertStep } from './convert/run.ts';
 import { deliverStep } from './deliver/run.ts';
 import { loadStep } from './load/run.ts';
 import { mailStep } from './mail/run.ts';
@@ -25,6 +26,7 @@ const STEPS: readonly StepKind<unknown>[] = [
   scanStep,
   classifyStep,
   unpackStep,
+  convertStep,
   approveStep,
   stageStep,
   transformStep,

@@ -235,6 +235,7 @@ const CODE_OF_KIND: Readonly<Record<string, ErrorCode>> = {
   scan: 'SCAN_ERROR',
   classify: 'CLASSIFY_ERROR',
   unpack: 'UNPACK_ERROR',
+  convert: 'CONVERT_ERROR',
   approve: 'APPROVAL_ERROR',
   parallel: 'BRANCH_ERROR',
   run: 'BRANCH_ERROR',

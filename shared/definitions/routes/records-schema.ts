@@ -26,7 +26,7 @@ const shareSchema = z
     return z.NEVER;
   });
 
-const onRejectSchema = z.preprocess(
+export const onRejectSchema = z.preprocess(
   (value) => (typeof value === 'string' ? { action: value } : value),
   z.discriminatedUnion('action', [
     z.strictObject({ action: z.literal('reject-file') }),

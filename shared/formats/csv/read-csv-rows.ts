@@ -17,9 +17,17 @@ import type { CsvDialect } from './csv-dialect.ts';
 import { CsvRowScan } from './csv-row-scan.ts';
 
 export type CsvItem =
-  | { readonly type: 'header'; readonly names: readonly string[] }
-  | { readonly type: 'row'; readonly line: number; readonly values: readonly string[] }
-  | { readonly type: 'rejected'; readonly line: number; readonly code: ErrorCode; readonly message: string };
+  | { readonly type: 'header'; readonly line: number; readonly names: readonly string[]; readonly text: string }
+  | { readonly type: 'row'; readonly line: number; readonly values: readonly string[]; readonly text: string }
+  | {
+      readonly type: 'rejected';
+      readonly line: number;
+      readonly code: ErrorCode;
+      readonly message: string;
+      /** As it was written; its beginning only when `isCut`. */
+      readonly text: string;
+      readonly isCut: boolean;
+    };
 
 /** Fields that are gathered before somebody has to take them. */
 const MOST_FIELDS_HELD = 16_384;
@@ -41,19 +49,19 @@ async function* rowsOf(pieces: AsyncIterable<Uint8Array>, dialect: CsvDialect): 
     { ...dialect, hasNel: isEbcdic(dialect.encoding), longest: dialect.maxRecordBytes },
     {
       isFull: () => fields >= MOST_FIELDS_HELD,
-      row(line, values) {
+      row(line, values, text) {
         if (width === undefined) {
           width = values.length;
-          add({ type: 'header', names: values }, width);
-        } else if (values.length === width) add({ type: 'row', line, values }, width);
+          add({ type: 'header', line, names: values, text }, width);
+        } else if (values.length === width) add({ type: 'row', line, values, text }, width);
         else {
           const message = `Line ${line} has ${values.length} ${values.length === 1 ? 'column' : 'columns'} and not ${width}.`;
-          add({ type: 'rejected', line, code: 'CSV_COLUMN_COUNT', message }, 1);
+          add({ type: 'rejected', line, code: 'CSV_COLUMN_COUNT', message, text, isCut: false }, 1);
         }
       },
-      broken(line, { code, message }) {
+      broken(line, { code, message }, text, isCut) {
         if (width === undefined) throw new FormatFault(code, message, line);
-        add({ type: 'rejected', line, code, message }, 1);
+        add({ type: 'rejected', line, code, message, text, isCut }, 1);
       },
     },
   );

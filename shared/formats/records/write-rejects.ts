@@ -8,7 +8,7 @@
  *    `writeRejectReasons` gives the reasons beside them. Totals in the trailer stay: the right values are the sender's to give.
  */
 import { REASON_COLUMN } from '#shared/definitions/routes/record-column-schema.ts';
-import type { FixedRecords, RecordsLayout } from '#shared/definitions/routes/records-schema.ts';
+import type { CsvRecords, FixedRecords, NdjsonRecords } from '#shared/definitions/routes/records-schema.ts';
 import { encodeColumn } from './encode-column.ts';
 import { hasLineEnds } from './fixed-framing.ts';
 import { type EncodingCodec, encodingCodec } from './record-encoding.ts';
@@ -17,10 +17,16 @@ import type { RecordItem, RejectedRecord } from './record-item.ts';
 const LONGEST_COPIED_BYTES = 65_536;
 const MARK = '\ufeff';
 
+/** What of a layout says how rejected records are written. */
+export type RejectsLayout =
+  | FixedRecords
+  | Pick<CsvRecords, 'format' | 'encoding' | 'delimiter' | 'quote'>
+  | Pick<NdjsonRecords, 'format' | 'encoding'>;
+
 type Items = AsyncIterable<RecordItem> | Iterable<RecordItem>;
 
 /** Takes all items of a file, from `start` on, or those of them that are not rows. Nothing comes out when nothing was rejected. */
-export async function* writeRejects(items: Items, layout: RecordsLayout): AsyncGenerator<Buffer> {
+export async function* writeRejects(items: Items, layout: RejectsLayout): AsyncGenerator<Buffer> {
   let codec = encodingCodec(layout.encoding);
   let beginning: Buffer = Buffer.alloc(0);
   let rejected = 0;
@@ -68,7 +74,7 @@ function rejectReason({ code, message, line, moreFaults }: RejectedRecord): stri
   return `Line ${line}: ${faults.join(' ')}`;
 }
 
-function rejectedRow(item: RejectedRecord, layout: RecordsLayout, codec: EncodingCodec): Buffer {
+function rejectedRow(item: RejectedRecord, layout: RejectsLayout, codec: EncodingCodec): Buffer {
   const reason = rejectReason(item);
   switch (layout.format) {
     case 'fixed':
@@ -133,7 +139,7 @@ function trailerFor(rejected: number, raw: Buffer, layout: FixedRecords, codec: 
   return out;
 }
 
-function lineEnd(layout: RecordsLayout, codec: EncodingCodec): Buffer {
+function lineEnd(layout: RejectsLayout, codec: EncodingCodec): Buffer {
   if (layout.format === 'fixed' && !hasLineEnds(layout, codec)) return Buffer.alloc(0);
   return codec.toBytes(codec.isEbcdic ? '\u0085' : '\n');
 }

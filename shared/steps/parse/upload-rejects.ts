@@ -7,10 +7,9 @@
  */
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
-import type { RecordsLayout } from '#shared/definitions/routes/records-schema.ts';
 import type { RecordItem } from '#shared/formats/records/record-item.ts';
 import { inPieces } from '#shared/formats/records/source-pieces.ts';
-import { writeRejectReasons, writeRejects } from '#shared/formats/records/write-rejects.ts';
+import { type RejectsLayout, writeRejectReasons, writeRejects } from '#shared/formats/records/write-rejects.ts';
 import { JOB_METADATA, KEY_METADATA } from '../copy-job-object.ts';
 import type { StepContext } from '../step-context.ts';
 
@@ -38,7 +37,7 @@ interface Upload {
   readonly done: Promise<unknown>;
 }
 
-export function uploadRejects(context: StepContext<unknown>, layout: RecordsLayout, key: string): RejectsUpload {
+export function uploadRejects(context: StepContext<unknown>, layout: RejectsLayout, key: string): RejectsUpload {
   const bucket = context.bucketNames.outbound;
   const reasonsKey = layout.format === 'fixed' ? `${key}.reasons.csv` : undefined;
   /** What stands before the first rejected row. */
