@@ -47,7 +47,7 @@ export function createAuthorizer(
   return async (event) => {
     const question = readAuthorizerEvent(event);
     if (question === undefined) {
-      logger.error('event is none of API Gateway');
+      logger.error('event is not from API Gateway');
       throw new LongshoreError('REQUEST_INVALID', 'The event is not a TOKEN or REQUEST event of API Gateway.');
     }
     const verdict = await verifyToken({ authorization: question.authorization, rules, keys, now });

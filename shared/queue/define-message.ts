@@ -110,7 +110,7 @@ export function decodeMessage<Message>(
   const payload = json as Payload;
   try {
     const definition = definitions.find((candidate) => candidate.accepts(payload));
-    if (definition === undefined) return invalid('the body is none of the message types of this queue');
+    if (definition === undefined) return invalid('the body is not one of the message types of this queue');
     return definition.decode(payload);
   } catch (error) {
     // An `accepts` or `upgrade` that did not expect this body.

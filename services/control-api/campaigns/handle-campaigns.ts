@@ -167,7 +167,7 @@ export function handleCampaigns(app: ApiServer, parts: CampaignParts, countRecor
     const topic = body.topic ?? template.topic;
     const kind = sender.topics.find(({ name }) => name === topic);
     if (kind === undefined)
-      throw invalid('topic', `is none of the sender’s: ${sender.topics.map(({ name }) => name).join(', ')}`);
+      throw invalid('topic', `is not one of the sender’s: ${sender.topics.map(({ name }) => name).join(', ')}`);
     const isMarketing = kind.class === 'marketing';
     if (isMarketing && parts.linkSecret === undefined)
       throw new LongshoreError(

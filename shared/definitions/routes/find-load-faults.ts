@@ -47,7 +47,7 @@ export function findLoadFaults(documents: readonly ParsedDocument[], stored: Sto
       return Object.entries(columns ?? {})
         .filter(([, from]) => !known.has(from))
         .map(([column, from]) =>
-          faultAt(entry, [...path, 'load', 'columns', column], `"${from}" is none of the columns of \`records\``),
+          faultAt(entry, [...path, 'load', 'columns', column], `"${from}" is not one of the columns of \`records\``),
         );
     });
   });

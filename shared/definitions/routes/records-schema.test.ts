@@ -95,7 +95,7 @@ describe('the records section', () => {
       { typeField: { from: 20, length: 1, detail: 'D' }, header: { type: 'D' } },
       'typeField: two types are the same',
     ],
-    ['a key of no column', { businessKey: ['coupon'] }, 'businessKey.0: "coupon" is none of the columns'],
+    ['a key of no column', { businessKey: ['coupon'] }, 'businessKey.0: "coupon" is not one of the columns'],
     ['a key that may be empty', { businessKey: ['amount'] }, 'businessKey.0: the column "amount" has to be required'],
     [
       'a share beyond all',

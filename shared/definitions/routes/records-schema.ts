@@ -127,7 +127,7 @@ export const recordsSchema = z
     const refuse: Refuse = (path, message) => context.addIssue({ code: 'custom', path: [...path], message });
     for (const [index, name] of (records.businessKey ?? []).entries()) {
       const column = records.columns.find((candidate) => candidate.name === name);
-      if (column === undefined) refuse(['businessKey', index], `"${name}" is none of the columns`);
+      if (column === undefined) refuse(['businessKey', index], `"${name}" is not one of the columns`);
       else if (!column.required) refuse(['businessKey', index], `the column "${name}" has to be required`);
     }
     if (records.format === 'fixed') checkFixed(records, refuse);

@@ -51,7 +51,7 @@ export function recordHeaderFault(
   const known = new Set(wanted);
   const extra = names.findIndex((name) => !known.has(name));
   if (extra < 0 || unknown === 'ignore') return undefined;
-  const message = `Column ${extra + 1} of the header is none of the layout. It is "${shownName(names[extra] as string)}".`;
+  const message = `Column ${extra + 1} of the header is not in the layout. It is "${shownName(names[extra] as string)}".`;
   return new FormatFault('CSV_HEADER_MISMATCH', message, 1);
 }
 

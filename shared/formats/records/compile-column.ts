@@ -209,7 +209,7 @@ function compileRules(column: RecordColumn, named: (what: string) => string): Ru
   }
   if (column.enum !== undefined) {
     const allowed = new Set(column.enum);
-    add('COLUMN_ENUM', 'is none of the values allowed', (value) => !allowed.has(value));
+    add('COLUMN_ENUM', 'is not one of the allowed values', (value) => !allowed.has(value));
   }
   if (pattern !== undefined) {
     const compiled = compileLinearPattern(pattern);

@@ -26,7 +26,9 @@ export function compileDateFormat(format: string, pivotYear = DEFAULT_PIVOT_YEAR
       starts.set(token as Part, length);
     } else if (/^[-/.: T_]$/.test(token)) literals.push([length, token]);
     else
-      return refuse(`"${token}" is none of yyyy, yy, MM, dd, DDD, HH, mm, ss and the separators - / . : _ T and blank`);
+      return refuse(
+        `"${token}" is not one of yyyy, yy, MM, dd, DDD, HH, mm, ss and the separators - / . : _ T and blank`,
+      );
     length += token.length;
   }
   if (starts.has('yyyy') === starts.has('yy')) return refuse('it needs yyyy or yy');

@@ -135,7 +135,7 @@ export function fixedRecords(
       const at = typeField?.from;
       collector.broken(
         line,
-        recordFault('FIXED_RECORD_TYPE', 'The record is of none of the types declared.', at),
+        recordFault('FIXED_RECORD_TYPE', 'The record is not of one of the declared types.', at),
         raw(),
       );
     } else {
