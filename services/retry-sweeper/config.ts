@@ -45,6 +45,17 @@ export const variables = z.object({
   LONGSHORE_RETENTION_DAYS: integerVariable({ min: 31, max: 36_500 })
     .default(400)
     .describe('How long attempts, audit events, records and business keys are kept. Whole months are dropped.'),
+  LONGSHORE_FILE_RETENTION_DAYS: integerVariable({ min: 0, max: 36_500 })
+    .default(400)
+    .describe(
+      'How long a finished file is kept, with its jobs and its objects, where neither its routes nor its tenant have a `retention`. 0 keeps such files for good.',
+    ),
+  LONGSHORE_EXPIRY_MS: integerVariable({ min: 100, max: DAY_MS })
+    .default(3_600_000)
+    .describe('How often files that have expired are looked for and deleted.'),
+  LONGSHORE_EXPIRY_FILES_PER_SECOND: integerVariable({ min: 1, max: 100_000 })
+    .default(500)
+    .describe('Maximum number of expired files that one sweeper deletes in a second.'),
   ...secretVariables,
   LONGSHORE_STORE_ADDRESSES: networksVariable
     .optional()

@@ -29,6 +29,8 @@ import { abortAbandonedUploads } from './abort-abandoned-uploads.ts';
 import { carryActions } from './carry-actions.ts';
 import type { RetrySweeperConfig } from './config.ts';
 import { createCountMissing } from './count-missing.ts';
+import { createDeleteExpired } from './delete-expired.ts';
+import { deleteExpiredObjects } from './delete-expired-objects.ts';
 import { endExpiredUploads } from './end-expired-uploads.ts';
 import { endOrphanedTransfers } from './end-orphaned-transfers.ts';
 import { keepPartitions } from './keep-partitions.ts';
@@ -77,6 +79,7 @@ const TRANSFERS_MS = 2_000;
 const EXPECTATIONS_MS = 5_000;
 const STORE_STALL_MS = 10_000;
 const RETENTION_MS = 3_600_000;
+const EXPIRED_OBJECTS_MS = 60_000;
 /** A kept file that no listing has shown for so long may come again. */
 const FORGET_PULLS_DAYS = 30;
 
@@ -148,6 +151,14 @@ export function createClocks(parts: ClockParts): Clocks {
     metrics,
     logger,
   };
+  const deleteExpired = createDeleteExpired({
+    sql,
+    buckets: Object.values(buckets),
+    defaultMs: config.LONGSHORE_FILE_RETENTION_DAYS * DAY_MS,
+    filesPerSecond: config.LONGSHORE_EXPIRY_FILES_PER_SECOND,
+    metrics,
+    logger,
+  });
   let landingPlace: LandingPlace | undefined;
   const slow = [
     clock('actions', tickMs, () => carryActions(acting)),
@@ -195,6 +206,10 @@ export function createClocks(parts: ClockParts): Clocks {
       (await rollUpUsage(sql, { limit: LINES_AT_ONCE })) === LINES_AT_ONCE ? 'again' : 'done',
     ),
     clock('retention', RETENTION_MS, (signal) => keepPartitions(sql, config.LONGSHORE_RETENTION_DAYS, logger, signal)),
+    clock('expiry', config.LONGSHORE_EXPIRY_MS, deleteExpired),
+    clock('expired-objects', Math.min(config.LONGSHORE_EXPIRY_MS, EXPIRED_OBJECTS_MS), (signal) =>
+      deleteExpiredObjects({ sql, store, metrics, logger, signal }),
+    ),
     clock('listings', RETENTION_MS, async () => ((await forgetPulls(sql, FORGET_PULLS_DAYS)) === 0 ? 'done' : 'again')),
     clock('observe', OBSERVE_MS, async () => {
       await observeFleet({ sql, watchCopies, metrics });

@@ -1,5 +1,5 @@
 /**
- * Makes the partitions that are needed next, and drops those past retention, with the business keys and the reports of mails of that time: by
+ * Makes the partitions that are needed next, and drops those past retention, with the business keys, the reports of mails and what belongs to no file any more of that time: by
  * the database's clock, since what is dropped is gone.
  */
 import { deleteExpiredMailEvents } from '#shared/campaigns/delete-expired-mail-events.ts';
@@ -8,6 +8,7 @@ import { databaseClock } from '#shared/db/database-clock.ts';
 import { dropExpiredPartitions, ensurePartitions, isLockTimeout } from '#shared/db/partitions.ts';
 import { deleteExpiredOccurrences } from '#shared/expectations/expectation-transitions.ts';
 import { deleteExpiredKeys } from '#shared/records/delete-expired-keys.ts';
+import { deleteLeftovers } from '#shared/retention/delete-leftovers.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { deleteExpiredSessions } from '#shared/sftp/delete-expired-sessions.ts';
 
@@ -30,6 +31,8 @@ export async function keepPartitions(
   if (reports > 0) logger.info({ reports }, 'reports of mails past retention deleted');
   await deleteExpiredOccurrences(sql, before);
   await deleteExpiredSessions(sql, before, signal);
+  const leftovers = await deleteLeftovers(sql, before, signal);
+  if (leftovers > 0) logger.info({ leftovers }, 'dead letters, notices and pulls past retention deleted');
   const undone = [...missing, ...faults];
   const late = undone.filter(isLockTimeout);
   const failed = undone.find((fault) => !isLockTimeout(fault));

@@ -135,6 +135,24 @@ export function createRetrySweeperMetrics(registry: Registry) {
       labelNames: ['kind', 'stage'] as const,
       registers,
     }),
+    expiredFiles: new Counter({
+      name: 'longshore_expired_files_total',
+      help: 'Files whose time had come, by what was done: deleted, their objects alone, or kept and why.',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+    expiredObjects: new Counter({
+      name: 'longshore_expired_objects_total',
+      help: 'Object versions of expired files that the store deleted, or refused to delete for now.',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+    expiryOverdueSeconds: new Gauge({
+      name: 'longshore_expiry_overdue_seconds',
+      help: 'For how long the oldest expired file, and the oldest of the objects, has waited to be deleted; not those that a hold keeps.',
+      labelNames: ['what'] as const,
+      registers,
+    }),
     expectations: new Gauge({
       name: 'longshore_expectations',
       help: 'Times at which files are expected now, by what they are: open, at risk, met, late; and those of the last day that were missed.',

@@ -12,6 +12,7 @@ import { outboxLag } from '#shared/jobs/outbox.ts';
 import { noticeLag } from '#shared/notices/notice-transitions.ts';
 import type { QueueDepth } from '#shared/queue/queue-depth.ts';
 import { countRemotes } from '#shared/remotes/count-remotes.ts';
+import { expiryOverdue } from '#shared/retention/expiry-overdue.ts';
 import { ARRIVAL_QUEUES, QUEUE_IDS, type QueueId } from '#shared/runtime/config/resource-names.ts';
 import type { RetrySweeperMetrics } from './metrics.ts';
 
@@ -34,6 +35,7 @@ export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOp
     effects,
     expected,
     remotes,
+    overdue,
   ] = await Promise.all([
     readQueueRows(sql),
     outboxLag(sql),
@@ -46,6 +48,7 @@ export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOp
     countEffects(sql),
     countOccurrences(sql),
     countRemotes(sql),
+    expiryOverdue(sql),
   ]);
   metrics.databaseConnectionsMax.set(connections.max);
   metrics.outboxRows.set(lag.rows);
@@ -54,6 +57,8 @@ export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOp
   metrics.openNotices.set({ state: 'parked' }, notices.parked);
   metrics.noticesOldestSeconds.set(notices.oldestDueSeconds);
   metrics.parkedLetters.set(parked);
+  metrics.expiryOverdueSeconds.set({ what: 'files' }, overdue.files);
+  metrics.expiryOverdueSeconds.set({ what: 'objects' }, overdue.objects);
   metrics.blockedLines.set(blockedLines);
   metrics.copyStillSeconds.set(copyStillSeconds);
   metrics.remotesFailing.set(remotes.failing);

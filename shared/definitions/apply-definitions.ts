@@ -17,10 +17,12 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { toJsonb } from '#shared/db/run-statements.ts';
 import type { DefinitionKind } from '#shared/db/schema.ts';
 import type { ChannelDefinition } from '#shared/definitions/notify-schema.ts';
+import type { Retention } from '#shared/definitions/retention-schema.ts';
 import type { DeclaredKey } from '#shared/definitions/routes/route-schema.ts';
 import type { TenantSignIn } from '#shared/definitions/sign-in-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
+import { dateFilesAgain } from '#shared/retention/redate-files.ts';
 import { applyChannels } from './apply-channels.ts';
 
 export interface TenantDefinition {
@@ -33,6 +35,8 @@ export interface TenantDefinition {
   readonly signIn?: TenantSignIn | undefined;
   /** Whom to tell of what; nobody when absent. */
   readonly notify?: readonly ChannelDefinition[];
+  /** For how long its finished files are kept; the default when absent. */
+  readonly retention?: Retention | undefined;
 }
 
 export interface DefinitionRow {
@@ -75,19 +79,23 @@ export async function applyTenants(sql: Sql, tenants: readonly TenantDefinition[
   await sql`
     WITH input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(tenants)}::text::jsonb) AS r(
-        id text, name text, "timeZone" text, "homeRegion" text, "ignoreGlobs" jsonb, "signIn" jsonb)),
+        id text, name text, "timeZone" text, "homeRegion" text, "ignoreGlobs" jsonb, "signIn" jsonb, retention jsonb)),
     applied AS (
-      INSERT INTO tenants AS t (id, name, time_zone, home_region, ignore_globs, sign_in)
-      SELECT id, name, "timeZone", "homeRegion", ARRAY(SELECT jsonb_array_elements_text("ignoreGlobs")), "signIn"
+      INSERT INTO tenants AS t (id, name, time_zone, home_region, ignore_globs, sign_in, retention)
+      SELECT id, name, "timeZone", "homeRegion", ARRAY(SELECT jsonb_array_elements_text("ignoreGlobs")), "signIn", retention
       FROM input ORDER BY id
       ON CONFLICT (id) DO UPDATE SET name = excluded.name, time_zone = excluded.time_zone,
-        home_region = excluded.home_region, ignore_globs = excluded.ignore_globs, sign_in = excluded.sign_in
-      RETURNING t.*, CASE WHEN old.id IS NOT NULL THEN jsonb_build_object(
+        home_region = excluded.home_region, ignore_globs = excluded.ignore_globs, sign_in = excluded.sign_in,
+        retention = excluded.retention
+      RETURNING t.*, old.id IS NOT NULL AND old.retention IS DISTINCT FROM t.retention AS is_kept_otherwise,
+        CASE WHEN old.id IS NOT NULL THEN jsonb_build_object(
         'name', old.name, 'timeZone', old.time_zone, 'homeRegion', old.home_region, 'ignore', old.ignore_globs,
-        'signIn', old.sign_in) END AS before),
+        'signIn', old.sign_in, 'retention', old.retention) END AS before),
     judged AS (
       SELECT *, jsonb_build_object(
-        'name', name, 'timeZone', time_zone, 'homeRegion', home_region, 'ignore', ignore_globs, 'signIn', sign_in) AS after FROM applied),
+        'name', name, 'timeZone', time_zone, 'homeRegion', home_region, 'ignore', ignore_globs, 'signIn', sign_in,
+        'retention', retention) AS after FROM applied),
+    ${dateFilesAgain(sql, sql`SELECT id AS tenant_id FROM applied WHERE is_kept_otherwise`)},
     channel_owner AS (SELECT id AS tenant_id, '' AS route FROM applied),
     ${applyChannels(sql, channels)},
     event AS (
@@ -118,7 +126,8 @@ export async function applyRoute(
       INSERT INTO routes (id, tenant_id, name, active_version, revision) VALUES (uuid_v7(), ${tenantId}, ${name}, 0, 0)
       ON CONFLICT (tenant_id, name) DO NOTHING`;
   const [row] = await sql<AppliedRoute[]>`
-    WITH locked AS (
+    WITH input AS (SELECT ${toJsonb(route.definition)}::text::jsonb AS definition),
+    locked AS (
       SELECT * FROM routes WHERE tenant_id = ${tenantId} AND name = ${name} FOR UPDATE),
     judged AS (
       SELECT l.*, v.id AS version_id, v.definition_hash IS DISTINCT FROM ${definitionHash}::text AS is_new,
@@ -129,16 +138,19 @@ export async function applyRoute(
     changed AS (
       UPDATE routes r SET
         active_version = j.active_version + j.is_new::int,
+        retention = (SELECT definition -> 'retention' FROM input),
         revision = j.revision + (j.is_new OR coalesce(j.is_reworded, false) OR j.removed_at IS NOT NULL)::int,
         disabled_at = CASE WHEN j.disabled_at = j.removed_at THEN NULL ELSE j.disabled_at END, removed_at = NULL
       FROM judged j WHERE r.id = j.id
-      RETURNING r.*, j.active_version AS before, j.version_id, j.is_new, j.is_reworded, r.revision > j.revision AS is_changed),
+      RETURNING r.*, j.active_version AS before, j.version_id, j.is_new, j.is_reworded, r.revision > j.revision AS is_changed,
+        old.retention IS DISTINCT FROM new.retention AS is_kept_otherwise),
     inserted AS (
       INSERT INTO route_versions (id, route_id, version, definition, definition_hash, source, created_by)
-      SELECT uuid_v7(), id, active_version, ${toJsonb(route.definition)}::text::jsonb, ${definitionHash}, ${source}, ${actor}
-      FROM changed WHERE is_new),
+      SELECT uuid_v7(), id, active_version, definition, ${definitionHash}, ${source}, ${actor}
+      FROM changed CROSS JOIN input WHERE is_new),
     reworded AS (
       UPDATE route_versions v SET source = ${source} FROM changed c WHERE v.id = c.version_id AND c.is_reworded),
+    ${dateFilesAgain(sql, sql`SELECT tenant_id FROM changed WHERE is_kept_otherwise`)},
     channel_owner AS (SELECT tenant_id, name AS route FROM changed),
     ${applyChannels(sql, channels)},
     event AS (

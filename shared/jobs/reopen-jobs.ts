@@ -14,6 +14,7 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import { TURN } from '#shared/steps/step-outcome.ts';
 import { ADMISSION_WINDOW, admit } from './admission.ts';
+import { hasObjects } from './has-objects.ts';
 import { joinLines, lockLines } from './job-lines.ts';
 import { recordEvents } from './record-events.ts';
 import type { WokenJob } from './route-files.ts';
@@ -42,7 +43,7 @@ export async function reopenJobs(
     WITH ${scope.before} locked AS (
       SELECT * FROM jobs
       WHERE id = ANY(${[...jobIds]}::uuid[]) AND state IN ('FAILED', 'CANCELLED') AND superseded_by IS NULL
-        AND parent_job_id IS NULL ${scope.only(sql`id`)}
+        AND parent_job_id IS NULL AND ${hasObjects(sql)} ${scope.only(sql`id`)}
       ORDER BY id FOR UPDATE),
     ${lockLines(sql, sql`locked`)},
     keeping AS (SELECT job_id AS id FROM line_locked WHERE holder = job_id),

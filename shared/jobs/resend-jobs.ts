@@ -44,7 +44,7 @@ export async function resendJobs(sql: Sql, resend: ResendJobs, window = ADMISSIO
       WHERE j.finished_at IS NOT NULL AND j.superseded_by IS NULL AND j.parent_job_id IS NULL ${scope.only(sql`j.id`)} ORDER BY j.id FOR UPDATE OF j),
     file_locked AS MATERIALIZED (
       SELECT f.* FROM files f
-      WHERE f.id IN (SELECT "fileId" FROM input) AND f.routed_at IS NOT NULL AND (SELECT count(*) FROM locked) >= 0
+      WHERE f.id IN (SELECT "fileId" FROM input) AND f.routed_at IS NOT NULL AND f.objects_removed_at IS NULL AND (SELECT count(*) FROM locked) >= 0
       ORDER BY f.id FOR UPDATE),
     candidate AS MATERIALIZED (
       SELECT i.*, f.tenant_id, f.is_large, f.order_key, f.uploaded_at AS order_at, f.order_seq, t.time_zone,

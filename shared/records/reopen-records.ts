@@ -14,6 +14,7 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { runSet } from '#shared/db/run-statements.ts';
+import { hasObjects } from '#shared/jobs/has-objects.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import { noScope, type SetScope } from '#shared/jobs/set-scope.ts';
 import { RECORDS } from '#shared/steps/step-outcome.ts';
@@ -60,7 +61,7 @@ async function reopenSet(sql: Sql, reopen: ReopenRecords): Promise<number> {
   const [row] = await sql<{ records: number }[]>`
     WITH ${scope.before} job AS MATERIALIZED (
       SELECT j.*, (SELECT max(s.seq) FROM job_steps s WHERE s.job_id = j.id AND s.kind = 'call') AS call_seq
-      FROM jobs j WHERE id = ${reopen.jobId} ${scope.only(sql`id`)} FOR UPDATE),
+      FROM jobs j WHERE id = ${reopen.jobId} AND ${hasObjects(sql)} ${scope.only(sql`id`)} FOR UPDATE),
     candidate AS MATERIALIZED (
       SELECT r.job_id, r.line, r.created_at, r.business_key, j.tenant_id, j.route_id
       FROM job j JOIN records r ON r.job_id = j.id AND r.created_at = j.created_at WHERE ${isReopenable(sql, reopen)}),

@@ -245,7 +245,7 @@ function shortened(diff: string): string {
 
 async function storeTenants(sql: Sql, entries: readonly EntryOf<'tenant'>[], actor: string): Promise<void> {
   if (entries.length === 0) return;
-  const rows = entries.map(({ document: { id, name, timeZone, homeRegion, ignore, signIn, notify } }) => ({
+  const rows = entries.map(({ document: { id, name, timeZone, homeRegion, ignore, signIn, notify, retention } }) => ({
     id,
     name,
     timeZone,
@@ -253,6 +253,7 @@ async function storeTenants(sql: Sql, entries: readonly EntryOf<'tenant'>[], act
     ignoreGlobs: ignore,
     signIn,
     notify,
+    retention,
   }));
   await applyTenants(sql, rows, actor);
   for (const { document } of entries) {

@@ -100,6 +100,7 @@ export const expiredObjects = pgTable(
   (table) => [
     primaryKey({ columns: [table.bucket, table.key, table.versionId] }),
     index('expired_objects_due').on(table.nextActionAt),
+    index('expired_objects_created').on(table.createdAt),
     index('expired_objects_file').on(table.fileId),
   ],
 );

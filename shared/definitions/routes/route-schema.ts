@@ -13,6 +13,7 @@ import { idSchema, timeZoneSchema } from '#shared/definitions/name-schemas.ts';
 import { notifySchema } from '#shared/definitions/notify-schema.ts';
 import { type PartnerDocument, partnerDocumentSchema } from '#shared/definitions/partner-schema.ts';
 import { type RemoteDocument, remoteDocumentSchema } from '#shared/definitions/remote-schema.ts';
+import { retentionSchema } from '#shared/definitions/retention-schema.ts';
 import { type SenderDocument, senderDocumentSchema } from '#shared/definitions/sender-schema.ts';
 import { tenantSignInSchema } from '#shared/definitions/sign-in-schema.ts';
 import { type SourceDocument, sourceDocumentSchema } from '#shared/definitions/source-schema.ts';
@@ -175,6 +176,8 @@ export const tenantDocumentSchema = z.strictObject({
   signIn: tenantSignInSchema.optional(),
   /** Whom to tell of what, of all of the tenant's files. */
   notify: notifySchema.default([]),
+  /** For how long finished files are kept, where their route says nothing else. */
+  retention: retentionSchema.optional(),
 });
 export type TenantDocument = z.infer<typeof tenantDocumentSchema>;
 
@@ -216,6 +219,8 @@ export const routeDocumentSchema = z
     retry: retrySchema.default(() => retrySchema.parse({})),
     /** Whom to tell of what, of this route's files. */
     notify: notifySchema.default([]),
+    /** For how long finished files are kept; of a file on several routes, the longest. */
+    retention: retentionSchema.optional(),
     /** How records stand in the file, for `parse` and the calls after it. */
     records: recordsSchema.optional(),
     steps: stepsSchemaOf(stepSchema, 50, findOrderFaults),

@@ -6,6 +6,7 @@
  * 2. The results file has a row for every row of the file, and stands before the step ends.
  */
 
+import type { UploadedObject } from '#shared/files/object-store.ts';
 import { outboundKey } from '#shared/steps/step-keys.ts';
 import { HELD, RECORDS } from '#shared/steps/step-outcome.ts';
 import { JOB_METADATA, KEY_METADATA } from '../copy-job-object.ts';
@@ -40,9 +41,9 @@ export const callStep: StepKind<CallStepOptions> = {
       const { openRecords } = await store.open();
       if (openRecords > 0) return { type: 'wait', afterMs: CARRIED_MS, reason: RECORDS };
       const target = { bucket: context.bucketNames.outbound, key: results.key };
-      await upload(context, target, writeResults(store));
+      const { versionId } = await upload(context, target, writeResults(store));
       const summary = await store.summarise();
-      const output = { records: summary, results: target };
+      const output = { records: summary, results: { ...target, versionId } };
       const failure = failureOf(summary, failJobAt, target.key);
       return failure === undefined ? { type: 'succeeded', output } : { ...failure, output };
     }),
@@ -52,9 +53,9 @@ async function upload(
   { store, job, idempotencyKey, signal }: StepContext<CallStepOptions>,
   target: { readonly bucket: string; readonly key: string },
   body: AsyncIterable<Uint8Array>,
-): Promise<void> {
+): Promise<UploadedObject> {
   const metadata = { [JOB_METADATA]: job.id, [KEY_METADATA]: idempotencyKey };
-  await store.upload({ target, body, metadata, contentType: 'text/csv; charset=utf-8', signal });
+  return await store.upload({ target, body, metadata, contentType: 'text/csv; charset=utf-8', signal });
 }
 
 /** Rejected rows were never carried, and do not count. */

@@ -77,7 +77,7 @@ export function refusedFile({ summary, firstRejected, rejects }: ReadRows): NotD
   const cause = firstRejected?.code ?? 'LOAD_ROW_REFUSED';
   const many = `${summary.rejected} of ${summary.records} rows were rejected, more than the route takes, and none is sent.`;
   const message = `${many} Line ${firstRejected?.line}: ${firstRejected?.message} Correct all that ${rejects?.key} names and send the whole file again.`;
-  return failed('DELIVERY_ERROR', cause, message);
+  return { ...failed('DELIVERY_ERROR', cause, message), output: { rejects } };
 }
 
 function textOf(values: RecordValues): number {

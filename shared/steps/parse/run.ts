@@ -184,5 +184,5 @@ function refused({ summary, firstRejected, rejects }: Read): StepOutcome {
   if (first === undefined) throw new Error('a file was refused without a rejected row');
   const many = `${summary.rejected} of ${summary.records} records were rejected, more than the route takes, and none is carried.`;
   const message = `${many} Line ${first.line}: ${first.message} Correct all that ${rejects?.key} names and send the whole file again.`;
-  return failed('PARSE_ERROR', first.code, message);
+  return { ...failed('PARSE_ERROR', first.code, message), output: { rejects } };
 }

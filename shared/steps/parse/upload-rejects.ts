@@ -7,6 +7,7 @@
  */
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
+import type { WrittenObject } from '#shared/files/object-store.ts';
 import type { RecordItem } from '#shared/formats/records/record-item.ts';
 import { inPieces } from '#shared/formats/records/source-pieces.ts';
 import { type RejectsLayout, writeRejectReasons, writeRejects } from '#shared/formats/records/write-rejects.ts';
@@ -16,8 +17,10 @@ import type { StepContext } from '../step-context.ts';
 export interface WrittenRejects {
   readonly bucket: string;
   readonly key: string;
+  readonly versionId?: string | undefined;
   /** Fixed width: of a CSV with the reasons, as the records have no room for them. */
   readonly reasonsKey?: string;
+  readonly reasonsVersionId?: string | undefined;
 }
 
 export interface RejectsUpload {
@@ -34,7 +37,7 @@ const ITEMS_AHEAD = 64;
 
 interface Upload {
   readonly feed: PassThrough;
-  readonly done: Promise<unknown>;
+  readonly done: Promise<WrittenObject>;
 }
 
 export function uploadRejects(context: StepContext<unknown>, layout: RejectsLayout, key: string): RejectsUpload {
@@ -78,8 +81,9 @@ export function uploadRejects(context: StepContext<unknown>, layout: RejectsLayo
     async finish() {
       if (uploads === undefined) return undefined;
       for (const { feed } of uploads) feed.end();
-      await Promise.all(uploads.map(({ done }) => done));
-      return { bucket, key, ...(reasonsKey === undefined ? {} : { reasonsKey }) };
+      const [rejects, reasons] = await Promise.all(uploads.map(({ done }) => done));
+      const named = reasonsKey === undefined ? {} : { reasonsKey, reasonsVersionId: reasons?.versionId };
+      return { bucket, key, versionId: rejects?.versionId, ...named };
     },
     async abandon(reason) {
       const error = reason instanceof Error ? reason : new Error('the parse failed', { cause: reason });

@@ -32,19 +32,24 @@ export const receiptStep: StepKind<ReceiptOptions> = {
       try {
         const { seq, jws, hash } = await issueReceipt(await statementOf(context));
         const key = `${target.key}.receipt.jws`;
+        let versionId: string | undefined;
         if (options.to.includes('outbound')) {
           const metadata = { [JOB_METADATA]: job.id, [KEY_METADATA]: idempotencyKey };
-          await store.put({
+          ({ versionId } = await store.put({
             target: { bucket: bucketNames.outbound, key },
             body: jws,
             metadata,
             contentType: 'application/jose',
             signal,
-          });
+          }));
         }
         return {
           type: 'succeeded',
-          output: { seq, hash, ...(options.to.includes('outbound') && { bucket: bucketNames.outbound, key }) },
+          output: {
+            seq,
+            hash,
+            ...(options.to.includes('outbound') && { bucket: bucketNames.outbound, key, versionId }),
+          },
         };
       } catch (error) {
         if (error instanceof SecretError) return retry('RECEIPT_ERROR', error.code, error.message);

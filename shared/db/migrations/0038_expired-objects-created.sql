@@ -1,0 +1,1 @@
+CREATE INDEX "expired_objects_created" ON "expired_objects" USING btree ("created_at");
