@@ -61,7 +61,7 @@ test('each API of HTTP sources is a remote', () => {
 });
 
 test.each([
-  ['tenants', tenantDocumentSchema, ['routes.md', 'notifications.md', 'signing-in.md']],
+  ['tenants', tenantDocumentSchema, ['routes.md', 'notifications.md', 'signing-in.md', 'retention.md']],
   [
     'routes',
     routeDocumentSchema,

@@ -12,6 +12,7 @@ export const FLEET_GAUGES: readonly FleetGauge[] = [
   { name: 'longshore_oldest_due_seconds', labels: ['queue'] },
   { name: 'longshore_parked_dead_letters', labels: [] },
   { name: 'longshore_effects', labels: ['kind', 'stage'] },
+  { name: 'longshore_expiry_overdue_seconds', labels: ['what'] },
   { name: 'longshore_remote_breakers_open', labels: [] },
   { name: 'longshore_sources_overdue', labels: [] },
   { name: 'longshore_certificate_days', labels: [] },

@@ -8,6 +8,7 @@ import { QUEUE_SERVICES, TASK_METRICS, taskMetric, WORKERS } from './task-metric
 
 /** Before the end of a remote's certificate. */
 const CERTIFICATE_DAYS = 7;
+const DAY_SECONDS = 86_400;
 /** In five minutes: one bad file of these is no share. */
 const FEW_FILES = 20;
 
@@ -39,6 +40,23 @@ export function watchFiles(scope: AlarmScope): void {
     metric: fleetGauge(scope.stack.fleet.prefix, 'longshore_copy_still_seconds'),
     limit: 900,
     minutes: 1,
+  });
+  scope.raise({
+    id: 'expiry-overdue',
+    runbook: 'work.md#expiry-overdue',
+    reason: 'Files or objects whose retention ended more than a day ago are still there.',
+    metric: new cw.MathExpression({
+      expression: 'MAX([FILL(files, 0), FILL(objects, 0)])',
+      usingMetrics: Object.fromEntries(
+        ['files', 'objects'].map((what) => [
+          what,
+          fleetGauge(scope.stack.fleet.prefix, 'longshore_expiry_overdue_seconds', { what }),
+        ]),
+      ),
+      period: MINUTE,
+    }),
+    limit: DAY_SECONDS,
+    minutes: 60,
   });
   scope.raise({
     id: 'breaker-open',

@@ -73,6 +73,7 @@ test('whatever can go wrong is watched', () => {
       'small-files-slow',
       'files-fail',
       'copies-stalled',
+      'expiry-overdue',
       'breaker-open',
       'remote-refuses',
       'sources-overdue',

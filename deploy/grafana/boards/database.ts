@@ -79,6 +79,30 @@ export const database: Board = {
       ],
     },
     {
+      title: 'Retention',
+      panels: [
+        {
+          title: 'Expired files',
+          why: 'Deleted per second, or kept and why. A hold keeps its files until it is released.',
+          unit: 'ops',
+          queries: [query('{{outcome}}', `sum by (outcome) (${rate('longshore_expired_files_total')})`)],
+        },
+        {
+          title: 'Objects of expired files',
+          why: '`refused` are asked for again: object lock, or a missing permission.',
+          unit: 'ops',
+          queries: [query('{{outcome}}', `sum by (outcome) (${rate('longshore_expired_objects_total')})`)],
+        },
+        {
+          title: 'Overdue',
+          why: 'For how long the oldest of what has expired has waited to be deleted.',
+          unit: 's',
+          bound: 86_400,
+          queries: [query('{{what}}', 'max by (what) (longshore_expiry_overdue_seconds)')],
+        },
+      ],
+    },
+    {
       title: 'Outbox',
       panels: [
         {
