@@ -919,7 +919,7 @@ export const ERROR_CODES = {
   },
   ARCHIVE_UNSUPPORTED: {
     meaning: 'A file is not an archive of a format that is unpacked, or uses a compression that is not supported.',
-    remedy: 'Ask the sender for a zip (stored or deflated), tar or tgz.',
+    remedy: 'Ask the sender for a zip (stored or deflated), tar, tgz or gz.',
   },
   ARCHIVE_TOO_DEEP: {
     meaning: 'An archive came out of archives in archives, deeper than its route unpacks.',

@@ -3,7 +3,8 @@ import { FormatFault } from '#shared/formats/format-fault.ts';
 
 export interface ArchiveEntry {
   readonly name: string;
-  readonly sizeBytes: number;
+  /** Undefined where the archive does not say. */
+  readonly sizeBytes?: number;
   /** Of a format that is read in order: before the next entry is asked for. @throws FormatFault `ARCHIVE_CORRUPT` */
   readonly open: () => AsyncIterable<Uint8Array>;
 }

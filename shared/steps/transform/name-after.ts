@@ -8,6 +8,14 @@ import { nameAfterPgp } from './pgp-operations.ts';
 
 type Context = Pick<StepContext<TransformOptions>, 'options' | 'file'> & NamedObject;
 
+/** In the zip that the operation at `index` makes. */
+export function nameInZip(context: Context, index: number): ReturnType<typeof canonicalKey> {
+  const { ops } = context.options;
+  const before = nameAfter({ ...context, options: { ops: ops.slice(0, index) } });
+  const template = ops[index]?.zip?.name;
+  return template === undefined || !before.ok ? before : render(context, template, before.key);
+}
+
 /** Each operation on the bytes has its usual extension; `rename` says more. */
 export function nameAfter(context: Context): ReturnType<typeof canonicalKey> {
   let name = currentName(context);
@@ -15,6 +23,7 @@ export function nameAfter(context: Context): ReturnType<typeof canonicalKey> {
     const afterPgp = nameAfterPgp(operation, name);
     if (afterPgp !== undefined) name = afterPgp;
     else if (operation.gunzip !== undefined) name = name.replace(/(?<=.)\.gz(?:ip)?$/i, '');
+    else if (operation.zip !== undefined) name = `${name}.zip`;
     else if (operation['csv-to-ndjson'] !== undefined) name = `${name.replace(/(?<=.)\.(?:csv|txt|tsv)$/i, '')}.ndjson`;
     else {
       const renamed = render(context, operation.rename ?? '', name);

@@ -20,9 +20,14 @@ const csvToNdjsonSchema = z
   })
   .refine(differingDelimiters, { error: 'delimiter and quote must differ', path: ['quote'] });
 
-const renameSchema = z.string().superRefine((template, context) => {
+const templateSchema = z.string().superRefine((template, context) => {
   const compiled = compileNameTemplate(template);
   if (!compiled.ok) context.addIssue({ code: 'custom', message: compiled.message });
+});
+
+const zipSchema = z.strictObject({
+  /** Template of the name that the file has in the zip; as it is called when absent. */
+  name: templateSchema.optional(),
 });
 
 /** An operation without options may be written `gunzip:`, which YAML reads as null. */
@@ -31,7 +36,7 @@ function orNull<Schema extends z.ZodType>(schema: Schema) {
 }
 
 const NO_SINGLE_OPERATION =
-  'expected one operation: gunzip, csv-to-ndjson, pgp-decrypt, pgp-verify, pgp-encrypt, pgp-sign or rename';
+  'expected one operation: gunzip, csv-to-ndjson, zip, pgp-decrypt, pgp-verify, pgp-encrypt, pgp-sign or rename';
 const NO_OPERATION = `${NO_SINGLE_OPERATION}, with its options behind it, as in "- gunzip: {}"`;
 
 const operationSchema = z
@@ -39,11 +44,12 @@ const operationSchema = z
     {
       gunzip: orNull(gunzipSchema).optional(),
       'csv-to-ndjson': orNull(csvToNdjsonSchema).optional(),
+      zip: orNull(zipSchema).optional(),
       'pgp-decrypt': pgpOperations['pgp-decrypt'].optional(),
       'pgp-verify': pgpOperations['pgp-verify'].optional(),
       'pgp-encrypt': pgpOperations['pgp-encrypt'].optional(),
       'pgp-sign': pgpOperations['pgp-sign'].optional(),
-      rename: renameSchema.optional(),
+      rename: templateSchema.optional(),
     },
     {
       error: ({ code }) =>

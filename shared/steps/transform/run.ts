@@ -5,6 +5,7 @@
  * 2. Rejected rows are written beside the result, each with its line and reason.
  */
 
+import { zipOf } from '#shared/content/archives/write-zip.ts';
 import { verifiedRead } from '#shared/files/verified-read.ts';
 import { csvToNdjson, type NdjsonCounts } from '#shared/formats/csv/csv-to-ndjson.ts';
 import { FormatFault } from '#shared/formats/format-fault.ts';
@@ -15,7 +16,7 @@ import { copyJobObject, JOB_METADATA, KEY_METADATA } from '../copy-job-object.ts
 import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, retry, withStoreFailures } from '../step-failure.ts';
 import type { StepOutcome } from '../step-outcome.ts';
-import { nameAfter } from './name-after.ts';
+import { nameAfter, nameInZip } from './name-after.ts';
 import { type TransformOperation, type TransformOptions, transformOptions } from './options.ts';
 import { applyPgp } from './pgp-operations.ts';
 
@@ -52,7 +53,8 @@ async function stream(
   const secrets = context.targets?.secrets ?? NO_SECRETS;
   const counts: NdjsonCounts = { recordsIn: 0, recordsOut: 0, rejected: [] };
   const body = options.ops.reduce<AsyncIterable<Uint8Array>>(
-    (bytes, operation) => applyPgp(bytes, operation, secrets) ?? apply(bytes, operation, counts),
+    (bytes, operation, index) =>
+      applyPgp(bytes, operation, secrets) ?? applyZip(context, bytes, index) ?? apply(bytes, operation, counts),
     source,
   );
   const metadata = { [JOB_METADATA]: job.id, [KEY_METADATA]: idempotencyKey };
@@ -63,6 +65,17 @@ async function stream(
   const hasRows = options.ops.some((operation) => operation['csv-to-ndjson'] !== undefined);
   const records = hasRows ? await recordRejected(context, target, counts) : {};
   return { type: 'succeeded', object: made, output: { ...made, sha256: written.sha256, ...records } };
+}
+
+function applyZip(
+  context: StepContext<TransformOptions>,
+  bytes: AsyncIterable<Uint8Array>,
+  index: number,
+): AsyncIterable<Uint8Array> | undefined {
+  if (context.options.ops[index]?.zip === undefined) return undefined;
+  const name = nameInZip(context, index);
+  if (!name.ok) throw new FormatFault('KEY_REJECTED', `The name in the zip may not be used: ${name.message}.`);
+  return zipOf(bytes, { name: name.key, at: context.file.receivedAt });
 }
 
 const NO_SECRETS: SecretStore = {

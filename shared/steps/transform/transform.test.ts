@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import * as yauzl from 'yauzl';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import { runStep, type StepBench, startStepBench } from '#testkit/beds/step-bed.ts';
 import { type TransformOptions, transformOptions } from './options.ts';
@@ -31,6 +33,14 @@ async function made(object: ObjectLocation, ops: unknown[]) {
   const outcome = await transform(object, ops);
   if (outcome.type !== 'succeeded' || outcome.object === undefined) throw new Error(JSON.stringify(outcome));
   return { object: outcome.object, output: outcome.output ?? {}, bytes: await bench.read(outcome.object) };
+}
+
+async function entriesOf(zip: Buffer): Promise<{ name: string; content: Buffer }[]> {
+  const opened = await yauzl.fromBufferPromise(zip);
+  const entries: { name: string; content: Buffer }[] = [];
+  for await (const entry of opened.eachEntry())
+    entries.push({ name: entry.fileName, content: await buffer(await opened.openReadStreamPromise(entry)) });
+  return entries;
 }
 
 describe('transform', () => {
@@ -66,6 +76,21 @@ describe('transform', () => {
     expect(result.bytes.equals(bytes)).toBe(true);
   });
 
+  it('packs a file into a zip, the same on every try', async () => {
+    const bytes = randomBytes(12_000_000);
+    const object = await bench.land('in/day.csv.gz', gzipSync(bytes));
+    const ops = [{ gunzip: {} }, { zip: { name: '{{ stem }}-{{ date }}.{{ extension }}' } }];
+    const first = await made(object, ops);
+    expect(first.object.key).toBe('acme/job-1/1/day.csv.zip');
+    const [entry] = await entriesOf(first.bytes);
+    expect(entry?.name).toBe('day-2026-01-02.csv');
+    expect(entry?.content.equals(bytes)).toBe(true);
+    expect((await made(object, ops)).output.sha256).toBe(first.output.sha256);
+    expect(await entriesOf((await made(await bench.land('in/a.csv', ''), [{ zip: null }])).bytes)).toMatchObject([
+      { name: 'a.csv', content: Buffer.alloc(0) },
+    ]);
+  });
+
   it('renames by a server-side copy alone', async () => {
     const object = await bench.land('in/a.csv', 'bytes');
     await bench.requestsSince();
@@ -86,6 +111,8 @@ describe('transform', () => {
 
   it.each([
     ['ARCHIVE_CORRUPT', 'not gzip', [{ gunzip: null }]],
+    ['ARCHIVE_CORRUPT', gzipSync(randomBytes(100_000)).subarray(0, 90_000), [{ gunzip: null }, { zip: null }]],
+    ['KEY_REJECTED', 'x', [{ zip: { name: '../{{ name }}' } }]],
     ['ARCHIVE_BOMB', gzipSync(Buffer.alloc(20_000_000)), [{ gunzip: { maxRatio: 100 } }]],
     ['CSV_QUOTE', 'a,b\n1,"2\n', [{ 'csv-to-ndjson': null }]],
     ['CSV_TOO_MANY_REJECTED', 'a,b\n1\n2,3\n', [{ 'csv-to-ndjson': { maxRejected: 0 } }]],

@@ -7,8 +7,8 @@ import { sizeSchema } from '#shared/definitions/size.ts';
 import type { StepOptionsKind } from '../step-options.ts';
 
 const unpackOptionsSchema = z.strictObject({
-  /** `auto`: by the first bytes. */
-  format: z.enum(['auto', 'zip', 'tar', 'tgz']).default('auto'),
+  /** `auto`: by the first bytes. `gz`: one file in gzip. */
+  format: z.enum(['auto', 'zip', 'tar', 'tgz', 'gz']).default('auto'),
   /** Template of the directory in the tenant's home that the entries appear in. */
   into: z
     .string()

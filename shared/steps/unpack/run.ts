@@ -21,7 +21,7 @@ import { messageGroupId } from '#shared/queue/message-group.ts';
 import { JOB_METADATA, KEY_METADATA } from '../copy-job-object.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, withStoreFailures } from '../step-failure.ts';
-import { factsOfFile } from '../step-keys.ts';
+import { currentName, factsOfFile } from '../step-keys.ts';
 import type { StepOutcome } from '../step-outcome.ts';
 import { type UnpackOptions, unpackOptions } from './options.ts';
 
@@ -68,7 +68,9 @@ async function openArchive(context: Context): Promise<Archive> {
   const format = options.format === 'auto' ? await formatOf(context) : options.format;
   const read = () => store.readStream(object, within);
   if (format === 'tar') return openTar(object.sizeBytes, read, options);
-  if (format === 'tgz') return openTar(object.sizeBytes, () => gunzip(read(), options), options);
+  const expanded = () => gunzip(read(), options);
+  if (format === 'tgz') return openTar(object.sizeBytes, expanded, options);
+  if (format === 'gz') return singleFile(currentName(context).replace(GZIP_EXTENSION, ''), expanded);
   const source = {
     sizeBytes: object.sizeBytes,
     readRange: (range: { first: number; last: number }) => store.readRange(object, range, within),
@@ -77,16 +79,42 @@ async function openArchive(context: Context): Promise<Archive> {
   return await openZip(source, options);
 }
 
-const TAR_MAGIC_AT = 257;
+/** The name that gzip itself has for it is the sender's machine's, and often none. */
+function singleFile(name: string, open: ArchiveEntry['open']): Archive {
+  return {
+    isRandomAccess: false,
+    async *entries() {
+      yield { name, open };
+    },
+  };
+}
 
-async function formatOf({ store, object, signal }: Context): Promise<'zip' | 'tar' | 'tgz'> {
+const TAR_MAGIC_AT = 257;
+const GZIP_EXTENSION = /(?<=.)\.gz(?:ip)?$/i;
+const TAR_IN_GZIP = /\.(?:tgz|taz|tar\.gz)$/i;
+
+async function formatOf(context: Context): Promise<'zip' | 'tar' | 'tgz' | 'gz'> {
+  const { store, object, signal } = context;
   if (object.sizeBytes === 0) throw corrupt('it is empty');
   const last = Math.min(object.sizeBytes, 512) - 1;
   const head = await store.readRange(object, { first: 0, last }, { ifMatch: object.etag, signal });
   if (head.subarray(0, 2).toString('latin1') === 'PK') return 'zip';
-  if (head[0] === 0x1f && head[1] === 0x8b) return 'tgz';
-  if (head.subarray(TAR_MAGIC_AT, TAR_MAGIC_AT + 5).toString('latin1') === 'ustar') return 'tar';
-  throw new FormatFault('ARCHIVE_UNSUPPORTED', 'The file is not a zip, tar or tgz archive.');
+  if (head[0] === 0x1f && head[1] === 0x8b) return (await isTarInGzip(context)) ? 'tgz' : 'gz';
+  if (isTar(head)) return 'tar';
+  throw new FormatFault('ARCHIVE_UNSUPPORTED', 'The file is not a zip, tar, tgz or gz archive.');
+}
+
+/** Tars of the oldest programs have no mark: there the name counts. */
+async function isTarInGzip(context: Context): Promise<boolean> {
+  const { store, object, options, signal } = context;
+  if (TAR_IN_GZIP.test(currentName(context))) return true;
+  for await (const piece of gunzip(store.readStream(object, { ifMatch: object.etag, signal }), options))
+    return isTar(piece);
+  return false;
+}
+
+function isTar(beginning: Uint8Array): boolean {
+  return Buffer.from(beginning.subarray(TAR_MAGIC_AT, TAR_MAGIC_AT + 5)).toString('latin1') === 'ustar';
 }
 
 /** The key of each entry that is taken, by its name: none is written before all of them are known to be good. */
@@ -103,6 +131,8 @@ async function placesOf(context: Context, archive: Archive): Promise<ReadonlyMap
     const shown = JSON.stringify(name.slice(0, 200));
     if (path.startsWith('/') || path.split(/[\\/]/).includes('..') || /^[A-Za-z]:/.test(path))
       throw new FormatFault('ARCHIVE_SLIP', `The entry ${shown} of the archive points outside of it.`);
+    if (path.split('/').some((segment) => segment.startsWith('-')))
+      throw new FormatFault('ARCHIVE_SLIP', `The entry ${shown} has a name that programs would take for an option.`);
     const key = canonicalKey(`${directory}/${path}`, `${file.tenantId}/`);
     if (!key.ok)
       throw new FormatFault('ARCHIVE_SLIP', `The entry ${shown} has a name that may not be used: ${key.message}.`);
@@ -149,7 +179,12 @@ async function write(context: Context, entry: ArchiveEntry, key: string): Promis
   const id = productId(idempotencyKey, key);
   const target = { bucket: bucketNames.archive, key: archiveKey({ id, tenantId, name, receivedAt }) };
   const metadata = { [JOB_METADATA]: job.id, [KEY_METADATA]: idempotencyKey };
-  const written = await store.upload({ target, body: entry.open(), expectedBytes: entry.sizeBytes, metadata, signal });
+  const { sizeBytes: expectedBytes } = entry;
+  const body = entry.open();
+  const written = await store.upload({
+    ...{ target, body, metadata, signal },
+    ...(expectedBytes !== undefined && { expectedBytes }),
+  });
   return {
     id,
     key,

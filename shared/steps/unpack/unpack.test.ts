@@ -1,4 +1,5 @@
 /** `unpack`: what becomes of good archives, and that one at fault brings no file. */
+import { randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { pack } from 'tar-stream';
@@ -77,6 +78,16 @@ test.each([
   expect(other.registered[0]?.id).not.toBe(first.registered[0]?.id);
 });
 
+test('a file in gzip becomes that file, and a tar in gzip its entries, whatever their names', async () => {
+  const single = await unpack(gzipSync('a,b\n1,2\n'), {}, {}, 'day.csv.gz');
+  expect(single.outcome).toMatchObject({ type: 'succeeded', output: { entries: 1, bytes: 8 } });
+  expect(await contentsOf(single.registered)).toEqual({ 'acme/inbound/day.csv/day.csv': 'a,b\n1,2\n' });
+  const empty = await unpack(gzipSync(''), {}, {}, 'none.gz');
+  expect(await contentsOf(empty.registered)).toEqual({ 'acme/inbound/none/none': '' });
+  const tar = await unpack(gzipSync(await tarOf({ 'a.csv': '1' })), {}, {}, 'day.gz');
+  expect(await contentsOf(tar.registered)).toEqual({ 'acme/inbound/day/a.csv': '1' });
+});
+
 test('`only` takes some of the entries, and `into` says where they appear', async () => {
   const { registered } = await unpack(await zipOf(entries), { only: ['**/*.csv'], into: 'unpacked/{{ stem }}' });
   expect(registered.map(({ key }) => key)).toEqual(['acme/unpacked/day/a.csv']);
@@ -110,6 +121,12 @@ async function damaged(): Promise<Buffer> {
   return renamed(await buffer(zip.outputStream), 'stored', 'storxd');
 }
 
+async function understated(): Promise<Buffer> {
+  const archive = await zipOf({ zeros: new Uint8Array(24 * MIB) });
+  archive.writeUInt32LE(10, archive.indexOf('PK\x01\x02', 0, 'latin1') + 24);
+  return archive;
+}
+
 const faults: [string, () => Promise<Uint8Array>, string][] = [
   [
     'an entry that leaves the archive',
@@ -140,6 +157,11 @@ const faults: [string, () => Promise<Uint8Array>, string][] = [
     async () => renamed(await zipOf({ 'a.txt': 'x', 'b.txt': 'y' }), 'b.txt', 'a.txt'),
     'ARCHIVE_DUPLICATE',
   ],
+  ['an entry that is an option', () => zipOf({ '-rf': 'x' }), 'ARCHIVE_SLIP'],
+  ['a directory that is an option', () => tarOf({ 'a/-rf/b': 'x' }), 'ARCHIVE_SLIP'],
+  ['a directory that says less than there is', understated, 'ARCHIVE_CORRUPT'],
+  ['gzip that is cut off', async () => gzipSync(randomBytes(100_000)).subarray(0, 90_000), 'ARCHIVE_CORRUPT'],
+  ['a file in gzip that is a bomb', async () => gzipSync(new Uint8Array(24 * MIB)), 'ARCHIVE_BOMB'],
   ['a wrong checksum', damaged, 'ARCHIVE_CORRUPT'],
   ['a zip that is cut off', async () => (await zipOf(entries)).subarray(0, -10), 'ARCHIVE_CORRUPT'],
   [
