@@ -298,7 +298,7 @@ async function untilEnded(sql: Sql, puts: readonly Put[]): Promise<FileRow[]> {
   for (;;) {
     const [row] = await sql<{ ended: number }[]>`
       SELECT count(*)::int AS ended FROM files
-      WHERE bucket = ${LANDING} AND key = ANY(${keys}) AND (archived_at IS NOT NULL OR status IN ('FAILED', 'QUARANTINED', 'COMPANION'))`;
+      WHERE bucket = ${LANDING} AND key = ANY(${keys}) AND (archived_at IS NOT NULL OR status IN ('FAILED', 'QUARANTINED', 'COMPANION', 'ELSEWHERE'))`;
     if ((row?.ended ?? 0) >= keys.length || performance.now() > deadline) break;
     await sleep(LOOK_EVERY_MS);
   }

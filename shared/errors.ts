@@ -229,6 +229,11 @@ export const ERROR_CODES = {
     meaning: 'No route of the tenant matches the file.',
     remedy: 'Correct `match` of the route that should match, as the message says, then run `longshore reroute FILE`.',
   },
+  LEFT_TO_HOME: {
+    meaning: 'The home of the tenant is another region, and this fleet processes only files of the regions it serves.',
+    remedy:
+      'Nothing to do where the fleet of the home region has the file too. Otherwise have it sent there, or add the region to `LONGSHORE_HOME_REGIONS` and run `longshore reroute FILE`.',
+  },
   // Jobs ended from outside their worker
   DEAD_LETTER: {
     meaning: 'The message of a job could not be processed, and its step had no attempts left.',

@@ -13,6 +13,8 @@ const routeSchema = z.looseObject({
   takes: z.boolean(),
   because: z.string(),
   held: z.boolean(),
+  lane: z.string().nullable(),
+  starts_at: z.string().nullable(),
   order_group: z.string().nullable(),
   tells: z.array(z.looseObject({ channel: z.string(), kind: z.string(), on: z.array(z.string()) })),
   steps: z.array(z.looseObject({ kind: z.string(), class: z.string(), would: z.string() })),
@@ -46,6 +48,7 @@ interface SimulateOptions {
   readonly path?: string;
   readonly size: number;
   readonly source?: string;
+  readonly region?: string;
   readonly user?: string;
   readonly type?: string;
   readonly firstLine?: string;
@@ -66,6 +69,7 @@ export function addSimulate(program: Command, cli: Cli): void {
         .option('--path <path>', 'the same as the argument: of a made-up file, e.g. inbound/orders/a.csv')
         .option('--size <size>', 'of that file, e.g. 10MB', parseBytes, 1)
         .option('--source <source>', 'how that file came: sftp, s3, http, ...')
+        .option('--region <region>', 'where that file arrives; the fleet’s when absent')
         .option('--user <name>', 'who sent that file')
         .option('--type <type>', 'what its content is, e.g. pdf')
         .option('--first-line <text>', 'of its text')
@@ -97,8 +101,10 @@ async function subjectOf(context: CommandContext, options: SimulateOptions) {
     throw new LongshoreError('USAGE', 'There are several tenants.', { hint: 'Name one with --tenant.' });
   const { tenant } = only;
   if (path === undefined) return { sample: { tenant, last } };
-  const { size, source, user, type, firstLine, metadata, tag } = options;
-  return { file: { tenant, path, size_bytes: size, source, user, type, first_line: firstLine, metadata, tags: tag } };
+  const { size, source, region, user, type, firstLine, metadata, tag } = options;
+  return {
+    file: { tenant, path, size_bytes: size, source, region, user, type, first_line: firstLine, metadata, tags: tag },
+  };
 }
 
 function printOne({ terminal }: CommandContext, { decisions: [decision] }: Simulation): void {
@@ -112,6 +118,8 @@ function printOne({ terminal }: CommandContext, { decisions: [decision] }: Simul
     terminal.line(`${route.route} ${route.version === null ? '(as proposed)' : `version ${route.version}`} takes it`);
     const steps = route.steps.map(({ kind, class: runs, would }) => [`  ${kind}`, runs, would]);
     for (const line of formatTable(['  STEP', 'CLASS', 'WOULD'], steps)) terminal.line(line);
+    if (route.lane !== null && route.lane !== 'standard') terminal.line(`  It goes in the lane ${route.lane}.`);
+    if (route.starts_at !== null) terminal.line(`  It waits for its quiet hours, until ${route.starts_at}.`);
     if (route.held) terminal.line('  It would be held for a person first.');
     if (route.order_group !== null) terminal.line(`  It goes in the order of ${route.order_group}`);
     for (const { channel, kind, on } of route.tells)

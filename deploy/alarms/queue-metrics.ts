@@ -1,11 +1,11 @@
 /** How much waits for a queue: in it, and as rows that are not let in yet. */
 import * as cw from 'aws-cdk-lib/aws-cloudwatch';
-import type { QueueId } from '#shared/runtime/config/resource-names.ts';
+import { type QueueId, WORK_QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import { type AlarmScope, MINUTE } from './alarm-scope.ts';
 import { fleetGauge } from './fleet-gauges.ts';
 
 /** Queues with an admission window. */
-export const ADMITTED = ['work', 'partner-steps'] as const satisfies readonly QueueId[];
+export const ADMITTED: readonly QueueId[] = WORK_QUEUE_IDS;
 
 export function depthOf(scope: AlarmScope, queue: QueueId): cw.IMetric {
   return scope.parts.messaging.queues[queue].main.metricApproximateNumberOfMessagesVisible({

@@ -23,7 +23,7 @@ import {
 import { ApplicationScalingAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { FargateService } from 'aws-cdk-lib/aws-ecs';
 import { LongshoreError } from '#shared/errors.ts';
-import { type QueueId, queueName } from '#shared/runtime/config/resource-names.ts';
+import { type QueueId, queueName, WORK_QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import { FARGATE_SCALING } from '#shared/scaling/fargate-scaling.ts';
 import { LATE_GROWTH, type ScalingPolicy } from '#shared/scaling/scaling-policy.ts';
 import { policyOf, type ScaledService } from '#shared/scaling/service-capacities.ts';
@@ -45,8 +45,8 @@ export interface ScalingOptions {
 const PERIOD = Duration.seconds(FARGATE_SCALING.readingSeconds);
 const WAITING_GAUGE = 'longshore_open_rows';
 
-/** Only `work` and `partner-steps` have an admission window, and so rows that wait before it. */
-const hasAdmission = (queue: QueueId): boolean => queue === 'work' || queue === 'partner-steps';
+/** Only queues of work have an admission window, and so rows that wait before it. */
+const hasAdmission = (queue: QueueId): boolean => WORK_QUEUE_IDS.some((id) => id === queue);
 
 /** @throws LongshoreError `CONFIG_INVALID` for a scheduled minimum beyond the bounds. */
 export function addScaling(stack: Stack, options: ScalingOptions): void {

@@ -2,7 +2,14 @@
  * What each service may touch, in the words of its code: queues it takes from and sends to, calls of the object store by bucket. The
  * task roles are made from this; `service-access.test.ts` compares it with the sources.
  */
-import { BUCKET_IDS, type BucketId, QUEUE_IDS, type QueueId } from '#shared/runtime/config/resource-names.ts';
+import {
+  BUCKET_IDS,
+  type BucketId,
+  QUEUE_IDS,
+  type QueueId,
+  STEP_QUEUE_IDS,
+  WORK_QUEUE_IDS,
+} from '#shared/runtime/config/resource-names.ts';
 import type { ServiceName } from './service-catalogue.ts';
 
 /** As in `shared/files/object-store.ts`, grouped by what S3 calls them. */
@@ -84,14 +91,14 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
   router: {
     ...NOTHING,
     takes: ['ingest'],
-    sends: ['work', 'partner-steps'],
+    sends: WORK_QUEUE_IDS,
     // Where a route asks for the content or the tags of a file; those that steps made are in the archive.
     objects: { landing: ['read', 'read-tags'], archive: ['read', 'read-tags'] },
   },
   'partner-worker': {
     ...NOTHING,
-    takes: ['partner-steps'],
-    sends: ['work', 'partner-steps'],
+    takes: STEP_QUEUE_IDS,
+    sends: WORK_QUEUE_IDS,
     objects: WORKER_OBJECTS,
     readsSecrets: true,
     usesReceiptKeys: true,
@@ -102,7 +109,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
   'large-file-worker': {
     ...NOTHING,
     takes: ['work'],
-    sends: ['work', 'partner-steps'],
+    sends: WORK_QUEUE_IDS,
     objects: {
       ...WORKER_OBJECTS,
       // What it fetches from remotes goes there.
@@ -117,7 +124,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
   'retry-sweeper': {
     ...NOTHING,
     takesDeadLetters: true,
-    sends: ['ingest', 'work', 'partner-steps'],
+    sends: ['ingest', ...WORK_QUEUE_IDS],
     counts: true,
     publishes: true,
     objects: Object.fromEntries(

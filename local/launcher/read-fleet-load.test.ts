@@ -19,16 +19,18 @@ async function showMetrics(fill: (metrics: ReturnType<typeof createRetrySweeperM
   return `http://127.0.0.1:${server.port}/metrics`;
 }
 
-test('reads depth, waiting rows and age of a service’s queue', async () => {
+test('reads depth, waiting rows and age of a service’s queues', async () => {
   const url = await showMetrics((metrics) => {
     metrics.queueMessages.set({ queue: 'partner-steps', state: 'visible' }, 150);
     metrics.queueMessages.set({ queue: 'partner-steps', state: 'in flight' }, 32);
     metrics.queueMessages.set({ queue: 'partner-steps-dlq', state: 'visible' }, 7);
     metrics.rows.set({ queue: 'partner-steps', state: 'waiting for admission' }, 4_000);
     metrics.oldestDueSeconds.set({ queue: 'partner-steps' }, 12.5);
+    metrics.queueMessages.set({ queue: 'bronze-steps', state: 'visible' }, 50);
+    metrics.rows.set({ queue: 'bronze-steps', state: 'waiting for admission' }, 1_000);
   });
   const loadOf = await readFleetLoad(url);
-  expect(loadOf('partner-worker')).toEqual({ visibleMessages: 150, waitingRows: 4_000, oldestAgeSeconds: 12.5 });
+  expect(loadOf('partner-worker')).toEqual({ visibleMessages: 200, waitingRows: 5_000, oldestAgeSeconds: 12.5 });
   expect(loadOf('ingestor')).toEqual({ visibleMessages: 0, waitingRows: 0, oldestAgeSeconds: 0 });
 });
 

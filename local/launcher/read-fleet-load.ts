@@ -2,7 +2,7 @@
  * What the scaling policy wants to know of each queue, from the gauges that the retry-sweeper shows of the whole fleet: the launcher decides by
  * the very numbers that a dashboard draws.
  */
-import type { QueueId } from '#shared/runtime/config/resource-names.ts';
+import { type QueueId, STEP_QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import type { ScaledService } from '#shared/scaling/service-capacities.ts';
 
 export interface QueueLoad {
@@ -11,11 +11,11 @@ export interface QueueLoad {
   readonly oldestAgeSeconds: number;
 }
 
-export const QUEUE_OF_SERVICE: Readonly<Record<ScaledService, QueueId>> = {
-  ingestor: 'landing',
-  router: 'ingest',
-  'partner-worker': 'partner-steps',
-  'large-file-worker': 'work',
+const QUEUES_OF_SERVICE: Readonly<Record<ScaledService, readonly QueueId[]>> = {
+  ingestor: ['landing'],
+  router: ['ingest'],
+  'partner-worker': STEP_QUEUE_IDS,
+  'large-file-worker': ['work'],
 };
 
 const DEADLINE_MS = 3_000;
@@ -27,11 +27,13 @@ export async function readFleetLoad(metricsUrl: string): Promise<(service: Scale
   if (!page.includes('longshore_queue_messages{'))
     throw new Error('the retry-sweeper has not looked at the queues yet');
   return (service) => {
-    const queue = QUEUE_OF_SERVICE[service];
+    const each = (seriesOf: (queue: QueueId) => string) =>
+      QUEUES_OF_SERVICE[service].map((queue) => readSample(page, seriesOf(queue)));
+    const sum = (samples: readonly number[]) => samples.reduce((total, sample) => total + sample, 0);
     return {
-      visibleMessages: readSample(page, `longshore_queue_messages{queue="${queue}",state="visible"}`),
-      waitingRows: readSample(page, `longshore_open_rows{queue="${queue}",state="waiting for admission"}`),
-      oldestAgeSeconds: readSample(page, `longshore_oldest_due_seconds{queue="${queue}"}`),
+      visibleMessages: sum(each((queue) => `longshore_queue_messages{queue="${queue}",state="visible"}`)),
+      waitingRows: sum(each((queue) => `longshore_open_rows{queue="${queue}",state="waiting for admission"}`)),
+      oldestAgeSeconds: Math.max(...each((queue) => `longshore_oldest_due_seconds{queue="${queue}"}`)),
     };
   };
 }

@@ -7,7 +7,7 @@ import { checkMail, mailVariables } from '#shared/notices/mail-variables.ts';
 import { receiptVariables } from '#shared/receipts/receipt-variables.ts';
 import { linkVariables } from '#shared/reviews/link-variables.ts';
 import { remoteVariables } from '#shared/runtime/config/copy-variables.ts';
-import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
+import { fleetVariables, homeRegionsVariable } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, jsonVariable, listVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
 import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
 import { chatVariables } from './chat/chat-settings.ts';
@@ -41,6 +41,7 @@ export const variables = z.object({
       'URL at which senders and browsers reach the object store, for presigned URLs. Defaults to the endpoint that the fleet uses.',
     ),
   LONGSHORE_PUBLIC_URL: publicUrlVariable,
+  LONGSHORE_HOME_REGIONS: homeRegionsVariable,
   ...secretVariables,
   ...remoteVariables,
   ...receiptVariables,

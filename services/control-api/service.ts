@@ -87,6 +87,8 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
       landing,
       uploadOrigins: [uploadOriginOf(config)],
       admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
+      region: config.AWS_REGION,
+      homeRegions: config.LONGSHORE_HOME_REGIONS,
       largeFileThresholdBytes: config.LONGSHORE_LARGE_FILE_THRESHOLD_BYTES,
       bucketNames: bucketNames(recordedPrefix(config)),
       readDepths: (queues = QUEUE_IDS) => readQueueDepths(client, addresses, queues),

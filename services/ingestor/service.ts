@@ -27,7 +27,7 @@ export function createIngestor(context: ServiceContext<IngestorConfig>): Service
   return createQueueService(
     {
       name: NAME,
-      queue: 'landing',
+      queues: [{ queue: 'landing', slots: config.LONGSHORE_SLOTS }],
       messages: LANDING_EVENTS,
       sendsTo: ['ingest'],
       besides: {

@@ -16,7 +16,8 @@ const MESSAGE_DEADLINE_MS = 11 * 3_600_000;
 export function createLargeFileWorker(context: ServiceContext<LargeFileWorkerConfig>): Service {
   const service = createJobService(
     {
-      ...{ name: 'large-file-worker', queue: 'work', kinds: STEP_KINDS, messageDeadlineMs: MESSAGE_DEADLINE_MS },
+      ...{ name: 'large-file-worker', workerClass: 'long', kinds: STEP_KINDS, messageDeadlineMs: MESSAGE_DEADLINE_MS },
+      queues: [{ queue: 'work', slots: context.config.LONGSHORE_SLOTS }],
       createPulls,
     },
     context,

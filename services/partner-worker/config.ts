@@ -2,13 +2,19 @@
 import { z } from 'zod';
 import { publicUrlVariable } from '#shared/campaigns/public-url-variable.ts';
 import { scanVariables } from '#shared/content/scan/scan-variables.ts';
+import { LANES } from '#shared/definitions/lanes.ts';
 import { checkMail, mailVariables } from '#shared/notices/mail-variables.ts';
 import { receiptVariables } from '#shared/receipts/receipt-variables.ts';
 import { linkVariables } from '#shared/reviews/link-variables.ts';
 import { copyVariables, remoteVariables } from '#shared/runtime/config/copy-variables.ts';
 import { fleetVariables, networksVariable } from '#shared/runtime/config/fleet-variables.ts';
-import { integerVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
+import { integerVariable, listVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
 import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
+
+const lanesVariable = listVariable
+  .pipe(z.array(z.enum(LANES)).min(1))
+  .default([...LANES])
+  .describe('Lanes whose steps are processed, comma-separated: `platinum`, `standard`, `bronze`.');
 
 export const variables = z.object({
   ...fleetVariables,
@@ -26,6 +32,7 @@ export const variables = z.object({
   LONGSHORE_SLOTS: integerVariable({ min: 1, max: 1_000 })
     .default(32)
     .describe('Number of jobs processed concurrently.'),
+  LONGSHORE_LANES: lanesVariable,
   LONGSHORE_POLLERS: integerVariable({ min: 1, max: 10 }).default(1).describe('Number of concurrent receive requests.'),
   LONGSHORE_STEP_DEADLINE_MS: integerVariable({ min: 1_000, max: 3_600_000 })
     .default(300_000)

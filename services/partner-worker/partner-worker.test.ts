@@ -218,3 +218,19 @@ test('a file that is sent again as new is delivered once more, from the archive,
   ]);
   expect(await bed.countVersions('delivered')).toBe(before + 2);
 });
+
+test('a worker takes the lanes that it is given, and bronze takes no slot of another', async () => {
+  const jobs = await bed.putFiles({ count: 6, bodyOf });
+  const [urgent, ...others] = jobs;
+  await bed.sql`UPDATE jobs SET lane = 'bronze', queue = 'bronze-steps' WHERE id = ANY(${others.map(({ id }) => id)}::uuid[])`;
+  await bed.sql`UPDATE jobs SET lane = 'platinum', queue = 'platinum-steps' WHERE id = ${urgent!.id}`;
+  worker = await bed.startWorker(MAIN, { LONGSHORE_LANES: 'platinum' });
+  await bed.wakeUps.sendJobs(others.map((job) => ({ ...job, queue: 'bronze-steps' as const })));
+  await bed.wakeUps.sendJobs([{ ...urgent!, queue: 'platinum-steps' }]);
+  await untilCompleted(1);
+  expect(await bed.sql`SELECT lane FROM jobs WHERE state <> 'PENDING'`).toEqual([{ lane: 'platinum' }]);
+  await worker.end('SIGKILL');
+  worker = await bed.startWorker(MAIN, { LONGSHORE_SLOTS: '1' });
+  await untilCompleted(6);
+  await expectSound();
+});

@@ -5,6 +5,8 @@
 import { createCampaignDirectory, withCampaigns } from '#shared/campaigns/campaign-directory.ts';
 import { createMailCounter } from '#shared/campaigns/mail-metrics.ts';
 import { createMailTransports } from '#shared/campaigns/mail-transports.ts';
+import { LANES } from '#shared/definitions/lanes.ts';
+import { stepQueueOf } from '#shared/jobs/lanes.ts';
 import { createRecordMetrics } from '#shared/records/record-metrics.ts';
 import { createRecordRunner } from '#shared/records/run-records.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
@@ -23,7 +25,8 @@ export function createPartnerWorker(context: ServiceContext<PartnerWorkerConfig>
   return createJobService(
     {
       name: 'partner-worker',
-      queue: 'partner-steps',
+      workerClass: 'short',
+      queues: queuesOf(config),
       kinds: STEP_KINDS,
       messageDeadlineMs: MESSAGE_DEADLINE_MS,
       createRecordRunner: (parts) => {
@@ -38,6 +41,14 @@ export function createPartnerWorker(context: ServiceContext<PartnerWorkerConfig>
     },
     context,
   );
+}
+
+/** Each lane has slots of its own, so that no flood takes those of another; bronze has a quarter as many. */
+function queuesOf({ LONGSHORE_LANES: lanes, LONGSHORE_SLOTS: slots }: PartnerWorkerConfig) {
+  return LANES.filter((lane) => lanes.includes(lane)).map((lane) => ({
+    queue: stepQueueOf(lane),
+    slots: lane === 'bronze' ? Math.max(1, Math.floor(slots / 4)) : slots,
+  }));
 }
 
 function unsubscribeOf(config: PartnerWorkerConfig) {

@@ -13,7 +13,7 @@ import { noticeLag } from '#shared/notices/notice-transitions.ts';
 import type { QueueDepth } from '#shared/queue/queue-depth.ts';
 import { countRemotes } from '#shared/remotes/count-remotes.ts';
 import { expiryOverdue } from '#shared/retention/expiry-overdue.ts';
-import { ARRIVAL_QUEUES, QUEUE_IDS, type QueueId } from '#shared/runtime/config/resource-names.ts';
+import { ARRIVAL_QUEUES, QUEUE_IDS, type QueueId, WORK_QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import type { RetrySweeperMetrics } from './metrics.ts';
 
 export interface ObserveFleetOptions {
@@ -84,7 +84,7 @@ export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOp
   for (const queue of QUEUE_IDS) {
     const ofQueue = rows.filter((row) => row.queue === queue);
     // Tasks are scaled by this one: what is not shown is not known, and 0 is.
-    if (queue === 'work' || queue === 'partner-steps') metrics.rows.set({ queue, state: 'waiting for admission' }, 0);
+    if (WORK_QUEUE_IDS.some((id) => id === queue)) metrics.rows.set({ queue, state: 'waiting for admission' }, 0);
     for (const { state, rows: count } of ofQueue) metrics.rows.set({ queue, state }, count);
     if (ARRIVAL_QUEUES.has(queue)) continue;
     metrics.oldestDueSeconds.set({ queue }, Math.max(0, ...ofQueue.map(({ oldestDueSeconds }) => oldestDueSeconds)));

@@ -2,10 +2,12 @@
  * One tick of the clock of records: what is due goes back to the call at which it failed, in new chunks, and chunks that are due, orphaned,
  * let in or lost are woken. Statements mark what they take, so several sweepers share the work.
  */
+
 import { CHUNK_WINDOW } from '#shared/records/create-record-store.ts';
 import type { WokenChunk } from '#shared/records/open-records.ts';
 import { sweepRecords } from '#shared/records/sweep-records.ts';
 import { wakeChunks } from '#shared/records/wake-chunks.ts';
+import { STEP_QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import { reportRefused, type WakeDueRowsOptions } from './wake-due-rows.ts';
 
 export type WakeDueRecordsOptions = Omit<WakeDueRowsOptions, 'admissionWindow'>;
@@ -19,8 +21,9 @@ const MOST_RECORDS = 5_000;
 /** `again`: there was more than one statement takes. */
 export async function wakeDueRecords(options: WakeDueRecordsOptions): Promise<'again' | 'done'> {
   // What is missing may be wake-ups of jobs: their clock counts for itself, and a wake-up too many costs a claim.
-  const missing = await options.countMissing('partner-steps');
-  if (missing === undefined) return 'done';
+  const counts = await Promise.all(STEP_QUEUE_IDS.map((queue) => options.countMissing(queue)));
+  if (counts.every((count) => count === undefined)) return 'done';
+  const missing = counts.reduce<number>((sum, count = 0) => sum + count, 0);
   const swept = await sweep(options);
   const woken = await wake(missing, options);
   const isMore = swept.length * 100 >= MOST_RECORDS || woken.length >= MOST_CHUNKS;
@@ -61,5 +64,5 @@ async function send(chunks: readonly WokenChunk[], { budget, senders, metrics }:
   if (chunks.length === 0) return;
   budget.spend(chunks.length);
   await senders.sendChunks(chunks);
-  metrics.wakes.inc({ queue: 'partner-steps', row: 'chunk' }, chunks.length);
+  for (const { queue } of chunks) metrics.wakes.inc({ queue, row: 'chunk' });
 }

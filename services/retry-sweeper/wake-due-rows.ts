@@ -4,11 +4,11 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { giveDueTurns } from '#shared/jobs/give-turns.ts';
-import type { WorkQueue } from '#shared/jobs/route-files.ts';
 import type { OnRefused } from '#shared/jobs/wake-chosen.ts';
 import { wakeFiles } from '#shared/jobs/wake-files.ts';
 import { wakeJobs } from '#shared/jobs/wake-jobs.ts';
 import type { DueRow, WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
+import { WORK_QUEUE_IDS, type WorkQueue } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { CountMissing } from './count-missing.ts';
 import type { RetrySweeperMetrics } from './metrics.ts';
@@ -33,17 +33,15 @@ const MOST_ROWS = 500;
 
 /** `again`: there was more than one statement takes. */
 export async function wakeDueRows(options: WakeDueRowsOptions): Promise<'again' | 'done'> {
-  const [short, long, ingest] = await Promise.all([
-    countMissing('partner-steps', options),
-    countMissing('work', options),
+  const [ingest, ...work] = await Promise.all([
     countMissing('ingest', options),
+    ...WORK_QUEUE_IDS.map(async (queue) => ({ queue, missing: await countMissing(queue, options) })),
   ]);
-  const counts = [
-    short === undefined || long === undefined ? 0 : await giveTurns(options),
-    short === undefined ? 0 : await wakeDueJobs('partner-steps', short, options),
-    long === undefined ? 0 : await wakeDueJobs('work', long, options),
-    ingest === undefined ? 0 : await wakeDueFiles(ingest, options),
-  ];
+  const counts = [work.some(({ missing }) => missing === undefined) ? 0 : await giveTurns(options)];
+  // In the order of lanes: what is left of the budget is the next one's.
+  for (const { queue, missing } of work)
+    counts.push(missing === undefined ? 0 : await wakeDueJobs(queue, missing, options));
+  counts.push(ingest === undefined ? 0 : await wakeDueFiles(ingest, options));
   return counts.some((count) => count >= MOST_ROWS) && options.budget.left() > 0 ? 'again' : 'done';
 }
 

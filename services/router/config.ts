@@ -1,10 +1,11 @@
 /** The variables of the router. */
 import { z } from 'zod';
-import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
+import { fleetVariables, homeRegionsVariable } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
 
 export const variables = z.object({
   ...fleetVariables,
+  LONGSHORE_HOME_REGIONS: homeRegionsVariable,
   LONGSHORE_SLOTS: integerVariable({ min: 1, max: 2_000 })
     .default(200)
     .describe('Number of files processed concurrently.'),

@@ -32,6 +32,11 @@ export interface HandleSettledFilesOptions {
   readonly readFacts: (asked: FactsToRead) => Promise<MatchFacts>;
   readonly senders: Pick<WakeUpSenders, 'sendJobs'>;
   readonly largeFileThresholdBytes: number;
+  /** Where the files arrive. */
+  readonly region: string;
+  readonly homeRegions: readonly string[] | undefined;
+  /** By the clock on the wall. */
+  readonly now: () => number;
   /** Wake-ups of one tenant that may stand in one queue. */
   readonly admissionWindow: number;
   /** For how long a file of an ordered route leaves room for earlier ones whose events come later. */
@@ -75,9 +80,10 @@ export function createHandleSettledFiles(options: HandleSettledFilesOptions) {
     );
     try {
       const routes = active.flatMap(({ route }) => (route.readsObject ? [route] : []));
-      const asked = { file: fileToMatch(file), object: file.object, routes };
+      const here = { ...file, region: options.region };
+      const asked = { file: fileToMatch(here), object: file.object, routes };
       const facts = routes.length === 0 ? {} : await reading(() => options.readFacts(asked));
-      return { file, decision: decideRouting({ ...file, ...facts }, active, options) };
+      return { file, decision: decideRouting({ ...here, ...facts }, active, { ...options, nowMs: options.now() }) };
     } catch (error) {
       if (!(error instanceof ObjectStoreError)) throw error;
       return { file, undecided: { reason: error.message, againMs: UNREAD_AGAIN_MS } };
@@ -158,8 +164,13 @@ function endSpan(span: Span | undefined, decided: Decided | undefined): void {
   }
 }
 
-function outcomeOf({ jobs, companionOf }: RoutingDecision): 'routed' | 'companion' | 'quarantined' {
+function outcomeOf({
+  jobs,
+  companionOf,
+  isElsewhere,
+}: RoutingDecision): 'routed' | 'companion' | 'elsewhere' | 'quarantined' {
   if (jobs.length > 0) return 'routed';
+  if (isElsewhere) return 'elsewhere';
   return companionOf === undefined ? 'quarantined' : 'companion';
 }
 

@@ -4,7 +4,10 @@ import { Registry } from 'prom-client';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
+import { WEEKDAYS } from '#shared/definitions/calendar-schema.ts';
 import { type ArrivedObject, type RegisteredFile, registerFiles } from '#shared/jobs/register-files.ts';
+import { requeueFiles } from '#shared/jobs/requeue-files.ts';
+import { wakeJobs } from '#shared/jobs/wake-jobs.ts';
 import { createWakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import { type CreatedQueue, createQueues } from '#shared/queue/create-queues.ts';
 import type { QueueId } from '#shared/runtime/config/resource-names.ts';
@@ -30,6 +33,7 @@ let s3: S3TestServer;
 let proxy: S3FaultProxy;
 let registry: Registry;
 let router: Service;
+let prefix: string;
 let tests = 0;
 
 const BUCKET = 'test-landing';
@@ -57,7 +61,7 @@ afterAll(async () => {
 beforeEach(async () => {
   tests += 1;
   for (const [name, value] of Object.entries({ ...fauxqs.env, ...STORE_ENV() })) vi.stubEnv(name, value);
-  const prefix = `r${tests}`;
+  prefix = `r${tests}`;
   queues = await createQueues({ client: fauxqs.sqs, prefix });
   registry = new Registry();
   const config = loadRouterConfig({
@@ -334,3 +338,73 @@ test.each<S3Fault>([{ type: 'reset' }, { type: 'silent' }])(
     });
   },
 );
+
+test('a job goes into the queue of its lane, or waits for its quiet hours', async () => {
+  const definition = { kind: 'route', tenant: 'acme', match: { path: 'inbound/**' }, steps: [{ deliver: {} }] };
+  // A day that is not today, whatever the time zone.
+  const day = WEEKDAYS[(new Date().getUTCDay() + 2) % 7];
+  const quietHours = [{ days: [day], from: '08:00', to: '09:00' }];
+  for (const [name, more] of Object.entries({
+    urgent: { priority: 'platinum' },
+    cheap: { priority: 'bronze', quietHours },
+  }))
+    await applyRoute(
+      sql,
+      { tenantId: 'acme', name, definition: { ...definition, name, ...more }, definitionHash: name },
+      'test',
+    );
+  await wake(await register({}));
+  await router.start();
+  await handled();
+  const jobs = await sql`
+    SELECT r.name, j.lane, j.queue, j.state, j.wait_reason AS reason, j.wakes, j.next_action_at > now() AS "isLater"
+    FROM jobs j JOIN routes r ON r.id = j.route_id ORDER BY r.name`;
+  expect(jobs).toMatchObject([
+    {
+      name: 'cheap',
+      lane: 'bronze',
+      queue: 'bronze-steps',
+      state: 'WAITING',
+      reason: 'QUIET_HOURS',
+      wakes: 0,
+      isLater: true,
+    },
+    { name: 'deliver', lane: 'standard', queue: 'partner-steps', state: 'PENDING', wakes: 1 },
+    { name: 'urgent', lane: 'platinum', queue: 'platinum-steps', state: 'PENDING', wakes: 1 },
+  ]);
+  expect([await bodies('platinum-steps'), await bodies('partner-steps'), await bodies('bronze-steps')]).toMatchObject([
+    [{ type: 'job.due' }],
+    [{ type: 'job.due' }],
+    [],
+  ]);
+  expect(await findRowViolations(sql, { isAtRest: false })).toEqual([]);
+  // Their time has come.
+  await sql`UPDATE jobs SET next_action_at = now() WHERE state = 'WAITING'`;
+  const woken = await wakeJobs(sql, {
+    ...{ queue: 'bronze-steps', window: 10, limit: 10, missing: 0, graceMs: 1_000, boundMs: 60_000, actor: 'test' },
+  });
+  expect(woken).toMatchObject([{ queue: 'bronze-steps', wake: 1 }]);
+});
+
+test('a file whose tenant is at home in another region stays in landing, and says so', async () => {
+  await router.stop();
+  const variables = { ...fauxqs.env, LONGSHORE_S3_PATH_STYLE: 'true', DATABASE_URL: database.url };
+  const more = { LONGSHORE_PREFIX: prefix, LONGSHORE_DRAIN_MS: '1000', LONGSHORE_HOME_REGIONS: 'eu-west-1' };
+  router = createRouter({ config: loadRouterConfig({ ...variables, ...more }), logger, registry: new Registry() });
+  const acme = { id: 'acme', name: 'acme', timeZone: 'UTC', homeRegion: 'us-west-2', ignoreGlobs: [] };
+  await applyTenants(sql, [acme], 'test');
+  await wake(await register({}));
+  await router.start();
+  await handled();
+  const [file] = await sql<
+    { id: string }[]
+  >`SELECT id, status, error_code AS code, archived_at AS "archivedAt" FROM files`;
+  expect(file).toMatchObject({ status: 'ELSEWHERE', code: 'LEFT_TO_HOME', archivedAt: null });
+  expect(
+    await sql`SELECT detail ->> 'message' AS message FROM audit_events WHERE type = 'file.elsewhere'`,
+  ).toMatchObject([{ message: expect.stringContaining('us-west-2') }]);
+  expect(await findRowViolations(sql, { isAtRest: false })).toEqual([]);
+  // Rerouted where it may be carried, it goes on.
+  const word = { fileIds: [file?.id ?? ''], actor: 'test', reason: 'moved here' };
+  expect(await requeueFiles(sql, word)).toHaveLength(1);
+});

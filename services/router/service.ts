@@ -28,9 +28,9 @@ export function createRouter(context: ServiceContext<RouterConfig>): Service {
   return createQueueService(
     {
       name: 'router',
-      queue: 'ingest',
+      queues: [{ queue: 'ingest', slots: config.LONGSHORE_SLOTS }],
       messages: QUEUE_MESSAGES.ingest,
-      sendsTo: ['work', 'partner-steps'],
+      sendsTo: ['platinum-steps', 'partner-steps', 'bronze-steps', 'work'],
       s3: [s3],
       open({ sql, wakeUps, tracing }) {
         const routes = new RouteCache({
@@ -42,6 +42,9 @@ export function createRouter(context: ServiceContext<RouterConfig>): Service {
           readFacts: (asked) => readMatchFacts(store, asked, { signal: AbortSignal.timeout(DECIDE_TIMEOUT_MS) }),
           senders: wakeUps,
           largeFileThresholdBytes: config.LONGSHORE_LARGE_FILE_THRESHOLD_BYTES,
+          region: config.AWS_REGION,
+          homeRegions: config.LONGSHORE_HOME_REGIONS,
+          now: Date.now,
           admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
           orderSettleMs: config.LONGSHORE_ORDER_SETTLE_MS,
           metrics,

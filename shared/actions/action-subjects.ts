@@ -71,8 +71,8 @@ const TAKEN: Readonly<Record<ActionVerb, string>> = {
   discard: `s.state = 'PARKED'`,
 };
 
-/** Rerouted only where they are named: most of them have a file that they belong to. */
-const COMPANIONS = `s.status IN ('QUARANTINED', 'COMPANION') AND s.routed_at IS NOT NULL AND s.job_count = 0`;
+/** Rerouted only where they are named: they have a file that they belong to, or a fleet that carries them. */
+const SET_ASIDE = `s.status IN ('QUARANTINED', 'COMPANION', 'ELSEWHERE') AND s.routed_at IS NOT NULL AND s.job_count = 0`;
 
 /** Of a row `s` that the verb does not take: the reason, one of few. */
 const LEFT: Readonly<Record<SubjectKind, string>> = {
@@ -100,7 +100,11 @@ export function subjectsOf(sql: Sql, verb: ActionVerb, filter: ActionFilter): Su
   return {
     table: sql.unsafe(`${TABLES[kind]} s`),
     fits: conjunction(sql, [...sharedConditions(sql, kind, filter), ...CONDITIONS[kind](sql, filter)]),
-    isTaken: sql.unsafe(verb === 'reroute' && filter.status?.includes('COMPANION') ? COMPANIONS : TAKEN[verb]),
+    isTaken: sql.unsafe(
+      verb === 'reroute' && filter.status?.some((each) => each === 'COMPANION' || each === 'ELSEWHERE')
+        ? SET_ASIDE
+        : TAKEN[verb],
+    ),
     leftBecause: sql.unsafe(LEFT[kind]),
     order: kind === 'job' ? sql`s.id` : sql`s.created_at, s.id`,
   };

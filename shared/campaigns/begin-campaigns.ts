@@ -22,8 +22,8 @@ export async function beginCampaigns(
 ): Promise<BegunCampaigns> {
   const found = await findBeginnable(sql, AT_ONCE);
   if (found.length === 0) return { jobs: [], count: 0 };
-  const runs = found.map(({ id, routeId, routeVersionId, definition, fileId, isLarge }) => ({
-    ...newJob({ routeId, routeVersionId, route: compileRoute(definition) }, isLarge),
+  const runs = found.map(({ id, routeId, routeVersionId, definition, fileId, isLarge, priority }) => ({
+    ...newJob({ routeId, routeVersionId, route: compileRoute(definition) }, { isLarge, priority }),
     ...{ id, fileId, after: null },
   }));
   const made = await resendJobs(sql, { runs, actor, reason: 'campaign' }, window);

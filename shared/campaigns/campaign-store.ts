@@ -9,6 +9,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { toJsonb } from '#shared/db/run-statements.ts';
 import type { CampaignWord } from '#shared/db/schema.ts';
+import type { Lane } from '#shared/definitions/lanes.ts';
 import type { BusinessCalendar, OpenHours } from '#shared/expectations/open-hours.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 
@@ -221,13 +222,14 @@ export interface BeginnableCampaign {
   readonly definition: unknown;
   readonly fileId: string;
   readonly isLarge: boolean;
+  readonly priority: Lane;
 }
 
 /** Whose file is there and was routed. */
 export async function findBeginnable(sql: Sql, limit: number): Promise<BeginnableCampaign[]> {
   return await sql<BeginnableCampaign[]>`
-    SELECT c.id, c.route_id AS "routeId", c.route_version_id AS "routeVersionId", v.definition, f.id AS "fileId", f.is_large AS "isLarge"
-    FROM campaigns c JOIN route_versions v ON v.id = c.route_version_id
+    SELECT c.id, c.route_id AS "routeId", c.route_version_id AS "routeVersionId", v.definition, f.id AS "fileId", f.is_large AS "isLarge", t.priority
+    FROM campaigns c JOIN route_versions v ON v.id = c.route_version_id JOIN tenants t ON t.id = c.tenant_id
       LEFT JOIN uploads u ON u.id = c.file_ref AND u.tenant_id = c.tenant_id
       JOIN files f ON f.tenant_id = c.tenant_id AND f.routed_at IS NOT NULL
         AND f.id = coalesce((

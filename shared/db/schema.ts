@@ -13,6 +13,7 @@
 export * from './schema/access.ts';
 export * from './schema/actions.ts';
 export * from './schema/audit.ts';
+export * from './schema/batches.ts';
 export * from './schema/campaigns.ts';
 export * from './schema/definitions.ts';
 export * from './schema/effects.ts';

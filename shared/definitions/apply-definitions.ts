@@ -16,6 +16,7 @@ import { fingerprintOf, keyOfLine } from '#shared/access/sftp-users.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { toJsonb } from '#shared/db/run-statements.ts';
 import type { DefinitionKind } from '#shared/db/schema.ts';
+import type { Lane } from '#shared/definitions/lanes.ts';
 import type { ChannelDefinition } from '#shared/definitions/notify-schema.ts';
 import type { Retention } from '#shared/definitions/retention-schema.ts';
 import type { DeclaredKey } from '#shared/definitions/routes/route-schema.ts';
@@ -30,6 +31,8 @@ export interface TenantDefinition {
   readonly name: string;
   readonly timeZone: string;
   readonly homeRegion: string | null;
+  /** `standard` when absent. */
+  readonly priority?: Lane | undefined;
   readonly ignoreGlobs: readonly string[];
   /** How its people sign in; by mail when absent. */
   readonly signIn?: TenantSignIn | undefined;
@@ -79,21 +82,21 @@ export async function applyTenants(sql: Sql, tenants: readonly TenantDefinition[
   await sql`
     WITH input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(tenants)}::text::jsonb) AS r(
-        id text, name text, "timeZone" text, "homeRegion" text, "ignoreGlobs" jsonb, "signIn" jsonb, retention jsonb)),
+        id text, name text, "timeZone" text, "homeRegion" text, priority text, "ignoreGlobs" jsonb, "signIn" jsonb, retention jsonb)),
     applied AS (
-      INSERT INTO tenants AS t (id, name, time_zone, home_region, ignore_globs, sign_in, retention)
-      SELECT id, name, "timeZone", "homeRegion", ARRAY(SELECT jsonb_array_elements_text("ignoreGlobs")), "signIn", retention
+      INSERT INTO tenants AS t (id, name, time_zone, home_region, priority, ignore_globs, sign_in, retention)
+      SELECT id, name, "timeZone", "homeRegion", coalesce(priority, 'standard'), ARRAY(SELECT jsonb_array_elements_text("ignoreGlobs")), "signIn", retention
       FROM input ORDER BY id
       ON CONFLICT (id) DO UPDATE SET name = excluded.name, time_zone = excluded.time_zone,
-        home_region = excluded.home_region, ignore_globs = excluded.ignore_globs, sign_in = excluded.sign_in,
+        home_region = excluded.home_region, priority = excluded.priority, ignore_globs = excluded.ignore_globs, sign_in = excluded.sign_in,
         retention = excluded.retention
       RETURNING t.*, old.id IS NOT NULL AND old.retention IS DISTINCT FROM t.retention AS is_kept_otherwise,
         CASE WHEN old.id IS NOT NULL THEN jsonb_build_object(
-        'name', old.name, 'timeZone', old.time_zone, 'homeRegion', old.home_region, 'ignore', old.ignore_globs,
-        'signIn', old.sign_in, 'retention', old.retention) END AS before),
+        'name', old.name, 'timeZone', old.time_zone, 'homeRegion', old.home_region, 'priority', old.priority,
+        'ignore', old.ignore_globs,        'signIn', old.sign_in, 'retention', old.retention) END AS before),
     judged AS (
       SELECT *, jsonb_build_object(
-        'name', name, 'timeZone', time_zone, 'homeRegion', home_region, 'ignore', ignore_globs, 'signIn', sign_in,
+        'name', name, 'timeZone', time_zone, 'homeRegion', home_region, 'priority', priority, 'ignore', ignore_globs, 'signIn', sign_in,
         'retention', retention) AS after FROM applied),
     ${dateFilesAgain(sql, sql`SELECT id AS tenant_id FROM applied WHERE is_kept_otherwise`)},
     channel_owner AS (SELECT id AS tenant_id, '' AS route FROM applied),

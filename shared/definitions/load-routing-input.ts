@@ -1,5 +1,7 @@
 /** What the router needs to decide about files: the files as they are, and the active routes of their tenants. */
+
 import type { Sql } from '#shared/db/connect-database.ts';
+import type { Lane } from '#shared/definitions/lanes.ts';
 
 export interface RoutingInput {
   readonly fileId: string;
@@ -12,6 +14,10 @@ export interface RoutingInput {
   readonly uploadedAt: Date;
   /** Of the tenant. */
   readonly timeZone: string;
+  /** Of the tenant; null: any. */
+  readonly homeRegion: string | null;
+  /** Of the tenant. */
+  readonly priority: Lane;
   readonly metadata: Readonly<Record<string, string>>;
   /** Where its bytes are. */
   readonly object: { readonly bucket: string; readonly key: string; readonly versionId: string };
@@ -25,6 +31,7 @@ export async function loadRoutingInput(sql: Sql, fileIds: readonly string[]): Pr
   return await sql<RoutingInput[]>`
     SELECT f.id AS "fileId", f.tenant_id AS "tenantId", f.key, f.name, f.size_bytes::float8 AS "sizeBytes",
       f.source, f.uploaded_by AS "uploadedBy", f.uploaded_at AS "uploadedAt", t.time_zone AS "timeZone",
+      t.home_region AS "homeRegion", t.priority,
       coalesce(f.head -> 'metadata', '{}') AS metadata, ${objectOf(sql)} AS object,
       f.order_key AS "orderKey", f.order_seq::float8 AS "orderSeq",
       coalesce((

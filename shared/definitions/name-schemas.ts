@@ -8,6 +8,8 @@ export const idSchema = z
     'must be 1 to 63 lower-case letters, digits and "-", beginning and ending with a letter or digit',
   );
 
+export const regionSchema = z.string().regex(/^[a-z0-9-]{1,32}$/, 'must be a region such as us-east-1');
+
 export const secretNameSchema = z
   .string()
   .regex(/^[A-Za-z0-9](?:[A-Za-z0-9/_.-]{0,254}[A-Za-z0-9])?$/, 'must be the name of a secret')

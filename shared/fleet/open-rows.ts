@@ -1,5 +1,6 @@
 /** What is open over the whole fleet: rows by queue and state with the oldest that is due, parked dead letters, blocked lines. */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { stepQueueIn } from '#shared/jobs/lanes.ts';
 import { isCarried } from '#shared/records/claim-chunks.ts';
 
 export interface QueueRows {
@@ -39,15 +40,15 @@ export async function readQueueRows(sql: Sql): Promise<QueueRows[]> {
             FILTER (WHERE coalesce(lease_until, updated_at) <= now() AND coalesce(next_action_at, updated_at) <= now())
         FROM files WHERE status = 'PROCESSING' AND open_jobs = 0 GROUP BY queue
       UNION ALL
-      SELECT 'partner-steps', CASE WHEN c.lease_until IS NOT NULL THEN 'chunks running'
+      SELECT ${stepQueueIn(sql, sql`j.lane`)}, CASE WHEN c.lease_until IS NOT NULL THEN 'chunks running'
           WHEN c.woken_at IS NOT NULL THEN 'chunks standing'
           WHEN c.next_action_at IS NOT NULL THEN 'chunks waiting for their time' ELSE 'chunks waiting for admission' END, count(*),
           min(coalesce(c.lease_until, c.woken_at, c.next_action_at)) FILTER (WHERE coalesce(c.lease_until, c.woken_at, c.next_action_at) <= now())
-        FROM record_chunks c JOIN jobs j ON j.id = c.job_id WHERE ${isCarried(sql)} GROUP BY 2
+        FROM record_chunks c JOIN jobs j ON j.id = c.job_id WHERE ${isCarried(sql)} GROUP BY 1, 2
       UNION ALL
-      SELECT 'partner-steps', 'records due', count(*), min(r.next_attempt_at)
+      SELECT ${stepQueueIn(sql, sql`j.lane`)}, 'records due', count(*), min(r.next_attempt_at)
         FROM records r JOIN jobs j ON j.id = r.job_id WHERE r.next_attempt_at <= now() AND ${isCarried(sql)}
-        HAVING count(*) > 0
+        GROUP BY 1
     ) AS open GROUP BY queue, state`;
 }
 

@@ -14,11 +14,12 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { runSet } from '#shared/db/run-statements.ts';
+import type { Lane } from '#shared/definitions/lanes.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { StoredHead } from '#shared/files/object-store.ts';
+import type { WorkQueue } from '#shared/runtime/config/resource-names.ts';
 import { keepsAttempt } from './note-progress.ts';
 import { recordEvents } from './record-events.ts';
-import type { WorkQueue } from './route-files.ts';
 
 export interface ClaimOptions {
   readonly jobIds: readonly string[];
@@ -28,7 +29,8 @@ export interface ClaimOptions {
   readonly worker: string;
   /** Which service; becomes `processed_by`, as far as (6) goes. */
   readonly service: string;
-  readonly queue: WorkQueue;
+  /** Whose jobs the worker takes. */
+  readonly queue: WorkQueue | readonly WorkQueue[];
   readonly kinds: readonly string[];
   readonly leaseMs: number;
 }
@@ -44,6 +46,7 @@ export interface ClaimedJob {
   /** Database time. */
   readonly claimedAt: Date;
   readonly isLarge: boolean;
+  readonly lane: Lane;
   /** An operator let it go on. */
   readonly isReleased: boolean;
   /** It was held at the current step, and an operator let it go on after that. */
@@ -112,7 +115,7 @@ function claimSet(sql: Sql, ids: string[], options: ClaimOptions): Promise<Claim
           SELECT 1 FROM files f JOIN files o ON o.bucket = f.bucket AND o.key = f.key AND o.id <> f.id WHERE f.id = j.file_id
         ) AS shares_place
       FROM jobs j
-      WHERE j.id = ANY(${ids}::uuid[]) AND j.queue = ${options.queue} AND j.step_kind = ANY(${[...options.kinds]}::text[])
+      WHERE j.id = ANY(${ids}::uuid[]) AND j.queue = ANY(${[options.queue].flat()}::text[]) AND j.step_kind = ANY(${[...options.kinds]}::text[])
         AND ((j.state = 'PENDING' AND coalesce(j.next_action_at <= now(), true))
           OR (j.state = 'WAITING' AND j.next_action_at <= now())
           OR (j.state = 'RUNNING' AND j.lease_until < now())
@@ -139,7 +142,7 @@ function claimSet(sql: Sql, ids: string[], options: ClaimOptions): Promise<Claim
       FROM claimed WHERE NOT is_repeat),
     ${recordEvents(sql, options.service)}
     SELECT c.id, c.tenant_id AS "tenantId", c.file_id AS "fileId", c.route_id AS "routeId",
-      c.route_version_id AS "routeVersionId", c.generation, c.epoch, now() AS "claimedAt", c.is_large AS "isLarge",
+      c.route_version_id AS "routeVersionId", c.generation, c.epoch, now() AS "claimedAt", c.is_large AS "isLarge", c.lane,
       c.released_at IS NOT NULL AS "isReleased", CASE WHEN c.released_at IS NULL THEN false ELSE EXISTS (
         SELECT 1 FROM job_steps h WHERE h.job_id = c.id AND h.seq = c.step_seq AND h.state = 'WAITING'
           AND h.finished_at <= c.released_at) END AS "isStepReleased",

@@ -5,8 +5,9 @@ import { decideRouting } from './decide-routing.ts';
 import type { ActiveRoute } from './new-job.ts';
 
 const THRESHOLD = 524_288_000;
+const NOW = Date.parse('2026-03-04T20:00:00Z');
 
-function file(path: string, sizeBytes = 100): RoutingInput {
+function file(path: string, sizeBytes = 100): RoutingInput & { region: string } {
   const key = `acme/${path}`;
   return {
     fileId: 'f',
@@ -18,6 +19,9 @@ function file(path: string, sizeBytes = 100): RoutingInput {
     uploadedBy: 'acme-sftp',
     uploadedAt: new Date('2026-03-04T20:00:00Z'),
     timeZone: 'UTC',
+    homeRegion: null,
+    priority: 'standard',
+    region: 'eu-west-1',
     metadata: {},
     object: { bucket: 'b', key, versionId: 'v' },
     orderKey: 'o',
@@ -38,8 +42,8 @@ function route(name: string, more: Record<string, unknown> = {}): ActiveRoute {
   return { routeId: `id-${name}`, routeVersionId: `version-${name}`, route };
 }
 
-function decide(given: RoutingInput, ...routes: ActiveRoute[]) {
-  return decideRouting(given, routes, { largeFileThresholdBytes: THRESHOLD });
+function decide(given: ReturnType<typeof file>, ...routes: ActiveRoute[]) {
+  return decideRouting(given, routes, { largeFileThresholdBytes: THRESHOLD, nowMs: NOW });
 }
 
 test('makes one job for each route that takes the file', () => {
@@ -97,4 +101,44 @@ test('carries no checksum or marker by itself for the route that reads it, but f
   });
   expect(decide(file('in/a.csv.sha256'), reading)).toMatchObject({ jobs: [], companionOf: 'reading' });
   expect(decide(file('in/a.csv.sha256'), reading, route('all')).jobs).toMatchObject([{ routeId: 'id-all' }]);
+});
+
+test('the priority of a route is its jobs’ lane, and its tenant’s where it says none', () => {
+  const bronze = { ...file('in/a'), priority: 'bronze' as const };
+  const decided = decide(bronze, route('plain'), route('urgent', { priority: 'platinum' }));
+  expect(decided.jobs.map(({ lane, queue }) => [lane, queue])).toEqual([
+    ['bronze', 'bronze-steps'],
+    ['platinum', 'platinum-steps'],
+  ]);
+});
+
+test('quiet hours are the tenant’s, and a job outside of them begins with the next', () => {
+  const inTokyo = { ...file('in/a'), timeZone: 'Asia/Tokyo' };
+  const at = (quietHours: unknown) => decide(inTokyo, route('r', { quietHours })).jobs[0]?.startAt?.toISOString();
+  // Now it is Thursday, 05:00, there.
+  expect(at([{ from: '22:00', to: '06:00' }])).toBeUndefined();
+  expect(at([{ from: '22:00', to: '04:00' }])).toBe('2026-03-05T13:00:00.000Z');
+  expect(
+    at([
+      { from: '22:00', to: '04:00' },
+      { days: ['sat'], from: '08:00', to: '20:00' },
+    ]),
+  ).toBe('2026-03-05T13:00:00.000Z');
+});
+
+test('a file whose tenant is at home elsewhere is left to the fleet there', () => {
+  const given = { ...file('in/a'), homeRegion: 'us-east-1' };
+  const decideFor = (homeRegions: string[] | undefined, homeRegion: string | null = 'us-east-1') =>
+    decideRouting({ ...given, homeRegion }, [route('r')], {
+      largeFileThresholdBytes: THRESHOLD,
+      nowMs: NOW,
+      homeRegions,
+    });
+  expect(decideFor(['eu-west-1'])).toMatchObject({
+    jobs: [],
+    isElsewhere: true,
+    error: { code: 'LEFT_TO_HOME', message: expect.stringContaining('home of acme is us-east-1') },
+  });
+  for (const taken of [decideFor(undefined), decideFor(['eu-west-1', 'us-east-1']), decideFor(['eu-west-1'], null)])
+    expect(taken.jobs).toHaveLength(1);
 });

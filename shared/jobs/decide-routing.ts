@@ -9,10 +9,13 @@ import { RECIPIENTS_PREFIX } from '#shared/campaigns/recipients-prefix.ts';
 import type { RoutingInput } from '#shared/definitions/load-routing-input.ts';
 import { type FileToMatch, REFUSALS } from '#shared/definitions/routes/compile-match.ts';
 import { type ActiveRoute, newJob } from './new-job.ts';
-import type { RoutingDecision } from './route-files.ts';
+import type { NewJob, RoutingDecision } from './route-files.ts';
 
 export interface DecideRoutingOptions {
   readonly largeFileThresholdBytes: number;
+  /** Home regions whose tenants this fleet carries for; every tenant's when absent. */
+  readonly homeRegions?: readonly string[] | undefined;
+  readonly nowMs: number;
 }
 
 /** More are counted, not named. */
@@ -20,23 +23,35 @@ const ROUTES_NAMED = 5;
 
 export type FileToRoute = Pick<
   RoutingInput,
-  'fileId' | 'tenantId' | 'key' | 'sizeBytes' | 'source' | 'uploadedBy' | 'uploadedAt' | 'timeZone' | 'metadata'
+  | 'fileId'
+  | 'tenantId'
+  | 'key'
+  | 'sizeBytes'
+  | 'source'
+  | 'uploadedBy'
+  | 'uploadedAt'
+  | 'timeZone'
+  | 'homeRegion'
+  | 'priority'
+  | 'metadata'
 > &
-  Pick<FileToMatch, 'content' | 'tags'>;
+  Pick<FileToMatch, 'content' | 'tags' | 'region'>;
 
 export function decideRouting(
   file: FileToRoute,
   routes: readonly ActiveRoute[],
-  { largeFileThresholdBytes }: DecideRoutingOptions,
+  { largeFileThresholdBytes, homeRegions, nowMs }: DecideRoutingOptions,
 ): RoutingDecision {
   const toMatch = fileToMatch(file);
   const { path } = toMatch;
   const isLarge = file.sizeBytes > largeFileThresholdBytes;
   // It waits for the campaigns that name it.
   if (path.startsWith(RECIPIENTS_PREFIX)) return { fileId: file.fileId, isLarge, jobs: [], companionOf: 'campaigns' };
+  if (file.homeRegion !== null && homeRegions?.includes(file.homeRegion) === false)
+    return { fileId: file.fileId, isLarge, jobs: [], isElsewhere: true, error: leftToHome(file, file.homeRegion) };
   const jobs = routes
     .filter(({ route }) => route.refuses(toMatch) === undefined && !route.isCompanion(path))
-    .map((active) => newJob(active, isLarge));
+    .map((active) => ({ ...newJob(active, { ...file, isLarge }), ...startOf(active, file, nowMs) }));
   if (jobs.length > 0) return { fileId: file.fileId, isLarge, jobs };
   const companion = routes.find(({ route }) => route.isCompanion(path));
   const decided = { fileId: file.fileId, isLarge, jobs: [] };
@@ -53,6 +68,19 @@ export function decideRouting(
         },
       }
     : { ...decided, companionOf: companion.route.name };
+}
+
+function startOf({ route }: ActiveRoute, { timeZone }: FileToRoute, nowMs: number): Pick<NewJob, 'startAt'> {
+  const opensAtMs = route.opensAt(nowMs, timeZone);
+  return opensAtMs > nowMs ? { startAt: new Date(opensAtMs) } : {};
+}
+
+function leftToHome({ tenantId, region }: FileToRoute, homeRegion: string) {
+  return {
+    code: 'LEFT_TO_HOME',
+    cause: 'HOME_REGION',
+    message: `The home of ${tenantId} is ${homeRegion}: the fleet of ${region} leaves the file to the fleet there.`,
+  };
 }
 
 /** In the tenant's home, as routes match it. */

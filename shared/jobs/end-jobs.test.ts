@@ -26,7 +26,7 @@ test('a branch that fails for its dead letter ends the wait of its parent', asyn
   const parent = await claimForRecords(sql, woken?.id ?? '');
   const { id: jobId, epoch, stepSeq, routeId, routeVersionId } = parent;
   const branch = { id: randomUUID(), branch: 'bank', stepKind: 'deliver', stepCount: 1, maxAttempts: 1 };
-  const branches = [{ ...branch, routeId, routeVersionId, queue: 'partner-steps' as const }];
+  const branches = [{ ...branch, routeId, routeVersionId, lane: 'standard' as const, queue: 'partner-steps' as const }];
   const object = { bucket: 'test-landing', key: 'a', versionId: '1' } as never;
   await startBranches(sql, [{ jobId, epoch, stepSeq, branches, object, inputs: {} }], { actor: 'test' });
   await storeStep(sql, parent, { type: 'later', delayMs: 300_000, countsAttempt: false, reason: BRANCHES });

@@ -166,7 +166,13 @@ const STATEMENTS: Record<string, () => Promise<(tx: Sql) => Promise<unknown>>> =
   'routing files of a tenant that has many wake-ups in the queue': async () => {
     const files = await someFiles(sql);
     const standing = await someJobs(sql, `state = 'PENDING' AND tenant_id = 'acme'`, 500);
-    const job = { routeId: ROUTE, routeVersionId: ROUTE, queue: 'partner-steps', stepKind: 'deliver' } as const;
+    const job = {
+      routeId: ROUTE,
+      routeVersionId: ROUTE,
+      lane: 'standard',
+      queue: 'partner-steps',
+      stepKind: 'deliver',
+    } as const;
     const rest = { stepCount: 1, maxAttempts: 3, headFailure: 'block' } as const;
     const decisions = files.map(({ id }, index) => ({
       fileId: id,

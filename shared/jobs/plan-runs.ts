@@ -1,5 +1,6 @@
 /** What a person's "this file on that route once more" would create, by the routes as they are now, or why it cannot. */
 import type { Sql } from '#shared/db/connect-database.ts';
+import type { Lane } from '#shared/definitions/lanes.ts';
 import type { RouteCache } from '#shared/definitions/route-cache.ts';
 import type { ErrorCode } from '#shared/errors.ts';
 import { newJob } from './new-job.ts';
@@ -22,6 +23,7 @@ interface RunRow {
   readonly routeVersionId: string;
   readonly isRouteDisabled: boolean;
   readonly isTenantDisabled: boolean;
+  readonly priority: Lane;
 }
 
 type FindRoute = Pick<RouteCache, 'find'>;
@@ -57,7 +59,7 @@ export async function planFirstRun(
 function runColumns(sql: Sql) {
   return sql`
     f.id AS "fileId", f.is_large AS "isLarge", r.id AS "routeId", v.id AS "routeVersionId",
-    r.disabled_at IS NOT NULL AS "isRouteDisabled", t.disabled_at IS NOT NULL AS "isTenantDisabled"`;
+    r.disabled_at IS NOT NULL AS "isRouteDisabled", t.disabled_at IS NOT NULL AS "isTenantDisabled", t.priority`;
 }
 
 function joins(sql: Sql) {
@@ -65,7 +67,7 @@ function joins(sql: Sql) {
 }
 
 async function planRun(routes: FindRoute, row: RunRow): Promise<NewRun | ErrorCode> {
-  const { fileId, after, isLarge, routeId, routeVersionId } = row;
+  const { fileId, after, routeId, routeVersionId } = row;
   if (!row.isEnded) return 'JOB_NOT_ENDED';
   if (row.isBranch) return 'JOB_IS_BRANCH';
   if (row.isSuperseded) return 'JOB_SUPERSEDED';
@@ -75,5 +77,5 @@ async function planRun(routes: FindRoute, row: RunRow): Promise<NewRun | ErrorCo
   if (!found.ok) return 'ROUTE_INVALID';
   // Its records have keys of their own, which a new job would not change.
   if (found.route.calls.length > 0 && after !== null) return 'RESEND_OF_RECORDS';
-  return { ...newJob({ routeId, routeVersionId, route: found.route }, isLarge), fileId, after };
+  return { ...newJob({ routeId, routeVersionId, route: found.route }, row), fileId, after };
 }

@@ -29,7 +29,7 @@ export async function requeueFiles(
   return await sql<RequeuedFile[]>`
     WITH ${scope.before} locked AS (
       SELECT id FROM files
-      WHERE id = ANY(${[...fileIds]}::uuid[]) AND status IN ('QUARANTINED', 'COMPANION') AND routed_at IS NOT NULL AND job_count = 0 AND objects_removed_at IS NULL ${scope.only(sql`id`)}
+      WHERE id = ANY(${[...fileIds]}::uuid[]) AND status IN ('QUARANTINED', 'COMPANION', 'ELSEWHERE') AND routed_at IS NOT NULL AND job_count = 0 AND objects_removed_at IS NULL ${scope.only(sql`id`)}
       ORDER BY id FOR UPDATE),
     requeued AS (
       UPDATE files f SET status = 'QUEUED', routed_at = NULL, finished_at = NULL, updated_at = now(), error_code = NULL,

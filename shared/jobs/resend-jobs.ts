@@ -37,7 +37,7 @@ export async function resendJobs(sql: Sql, resend: ResendJobs, window = ADMISSIO
   return await sql<ReopenedJob[]>`
     WITH ${scope.before} input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(runs)}::text::jsonb) AS r(
-        id uuid, "fileId" uuid, after uuid, "routeId" uuid, "routeVersionId" uuid, queue text, "stepKind" text, "stepCount" int,
+        id uuid, "fileId" uuid, after uuid, "routeId" uuid, "routeVersionId" uuid, lane text, queue text, "stepKind" text, "stepCount" int,
         "maxAttempts" int, "isOrdered" boolean, "headFailure" text)),
     locked AS (
       SELECT j.* FROM jobs j JOIN input i ON i.after = j.id
@@ -55,9 +55,9 @@ export async function resendJobs(sql: Sql, resend: ResendJobs, window = ADMISSIO
     ${admit(sql, window)},
     created AS (
       INSERT INTO jobs (
-        id, tenant_id, file_id, route_id, route_version_id, run, state, is_large, step_kind, step_count, max_attempts, queue,
+        id, tenant_id, file_id, route_id, route_version_id, run, state, is_large, lane, step_kind, step_count, max_attempts, queue,
         is_ordered, head_failure, order_key, order_at, order_seq, awaits_turn, wait_reason, time_zone, woken_at, wakes)
-      SELECT c.id, c.tenant_id, c."fileId", c."routeId", c."routeVersionId", c.run, 'PENDING', c.is_large, c."stepKind", c."stepCount",
+      SELECT c.id, c.tenant_id, c."fileId", c."routeId", c."routeVersionId", c.run, 'PENDING', c.is_large, c.lane, c."stepKind", c."stepCount",
         c."maxAttempts", c.queue, c."isOrdered", c."headFailure", c.order_key, c.order_at, c.order_seq, c."isOrdered",
         CASE WHEN c."isOrdered" THEN ${TURN} END, c.time_zone, CASE WHEN a.id IS NOT NULL THEN now() END, (a.id IS NOT NULL)::int
       FROM candidate c LEFT JOIN admitted a USING (id) ORDER BY c."fileId"

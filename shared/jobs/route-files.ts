@@ -8,7 +8,9 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { runSet, toJsonb } from '#shared/db/run-statements.ts';
-import { TURN } from '#shared/steps/step-outcome.ts';
+import type { Lane } from '#shared/definitions/lanes.ts';
+import type { WorkQueue } from '#shared/runtime/config/resource-names.ts';
+import { QUIET_HOURS, TURN } from '#shared/steps/step-outcome.ts';
 import { ADMISSION_WINDOW, admit } from './admission.ts';
 import { joinLines } from './job-lines.ts';
 import { recordEvents } from './record-events.ts';
@@ -16,28 +18,31 @@ import { recordEvents } from './record-events.ts';
 /** For how long a file of an ordered route leaves room for files whose uploads ended before its own and whose events come later. */
 export const ORDER_SETTLE_MS = 5_000;
 
-export type WorkQueue = 'partner-steps' | 'work';
-
 export interface NewJob {
   /** UUIDv7. */
   readonly id: string;
   readonly routeId: string;
   readonly routeVersionId: string;
+  readonly lane: Lane;
   readonly queue: WorkQueue;
   readonly stepKind: string;
   readonly stepCount: number;
   readonly maxAttempts: number;
   readonly isOrdered: boolean;
   readonly headFailure: 'block' | 'skip';
+  /** When its quiet hours begin. */
+  readonly startAt?: Date | undefined;
 }
 
 export interface RoutingDecision {
   readonly fileId: string;
   readonly isLarge: boolean;
-  /** Empty: the file is quarantined with `error`, or is a companion. */
+  /** Empty: the file is quarantined with `error`, is a companion, or is left to another fleet. */
   readonly jobs: readonly NewJob[];
   /** The route that reads the file together with another one, as its marker or checksum. */
   readonly companionOf?: string;
+  /** Its tenant's home is another region: `error` says which. */
+  readonly isElsewhere?: boolean;
   readonly error?: { readonly code: string; readonly cause: string; readonly message: string };
 }
 
@@ -76,9 +81,10 @@ function routeSet(
   actor: string,
   { window, settleMs }: Required<RouteFilesOptions>,
 ): Promise<WokenJob[]> {
-  const files = decisions.map(({ fileId, isLarge, jobs, companionOf, error }) => ({
+  const files = decisions.map(({ fileId, isLarge, jobs, companionOf, isElsewhere = false, error }) => ({
     fileId,
     companionOf,
+    isElsewhere,
     isLarge,
     jobCount: jobs.length,
     errorCode: error?.code,
@@ -89,11 +95,11 @@ function routeSet(
   return sql<WokenJob[]>`
     WITH input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(files)}::text::jsonb) AS r(
-        "fileId" uuid, "isLarge" boolean, "companionOf" text, "jobCount" int, "errorCode" text, "errorCause" text, "errorMessage" text)),
+        "fileId" uuid, "isLarge" boolean, "companionOf" text, "isElsewhere" boolean, "jobCount" int, "errorCode" text, "errorCause" text, "errorMessage" text)),
     job_input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(jobs)}::text::jsonb) AS r(
-        id uuid, "fileId" uuid, "isLarge" boolean, "routeId" uuid, "routeVersionId" uuid, queue text, "stepKind" text,
-        "stepCount" int, "maxAttempts" int, "isOrdered" boolean, "headFailure" text)),
+        id uuid, "fileId" uuid, "isLarge" boolean, "routeId" uuid, "routeVersionId" uuid, lane text, queue text, "stepKind" text,
+        "stepCount" int, "maxAttempts" int, "isOrdered" boolean, "headFailure" text, "startAt" timestamptz)),
     locked AS (
       SELECT id FROM files
       WHERE id IN (SELECT "fileId" FROM input) AND routed_at IS NULL AND status = 'QUEUED'
@@ -102,24 +108,26 @@ function routeSet(
       UPDATE files f SET
         routed_at = now(), updated_at = now(), woken_at = NULL, next_action_at = NULL, is_large = i."isLarge",
         job_count = i."jobCount", open_jobs = i."jobCount",
-        status = CASE WHEN i."jobCount" > 0 THEN 'PROCESSING' WHEN i."companionOf" IS NOT NULL THEN 'COMPANION' ELSE 'QUARANTINED' END,
+        status = CASE WHEN i."jobCount" > 0 THEN 'PROCESSING' WHEN i."companionOf" IS NOT NULL THEN 'COMPANION'
+          WHEN i."isElsewhere" THEN 'ELSEWHERE' ELSE 'QUARANTINED' END,
         finished_at = CASE WHEN i."jobCount" > 0 THEN NULL ELSE now() END,
         error_code = i."errorCode", error_cause = i."errorCause", error_message = i."errorMessage"
       FROM input i WHERE f.id = i."fileId" AND f.id IN (SELECT id FROM locked)
       RETURNING f.*, i."companionOf" AS companion_of),
     candidate AS (
       SELECT j.*, r.tenant_id, t.time_zone, r.order_key, r.uploaded_at AS order_at, r.order_seq,
-        CASE WHEN j."isOrdered" THEN least(r.uploaded_at, r.created_at) + ${settleMs}::int * interval '1 ms' END AS settled_at
+        j."startAt" > now() AND NOT j."isOrdered" AS is_early,
+        greatest(CASE WHEN j."isOrdered" THEN least(r.uploaded_at, r.created_at) + ${settleMs}::int * interval '1 ms' END, j."startAt") AS starts_at
       FROM job_input j JOIN routed r ON r.id = j."fileId" JOIN tenants t ON t.id = r.tenant_id),
-    asking AS (SELECT id, tenant_id, queue, order_seq AS place FROM candidate WHERE NOT "isOrdered"),
+    asking AS (SELECT id, tenant_id, queue, order_seq AS place FROM candidate WHERE NOT "isOrdered" AND is_early IS NOT TRUE),
     ${admit(sql, window)},
     created AS (
       INSERT INTO jobs (
-        id, tenant_id, file_id, route_id, route_version_id, state, is_large, step_kind, step_count, max_attempts, queue,
+        id, tenant_id, file_id, route_id, route_version_id, state, is_large, lane, step_kind, step_count, max_attempts, queue,
         is_ordered, head_failure, order_key, order_at, order_seq, awaits_turn, wait_reason, next_action_at, time_zone, woken_at, wakes)
-      SELECT c.id, c.tenant_id, c."fileId", c."routeId", c."routeVersionId", 'PENDING', c."isLarge", c."stepKind",
-        c."stepCount", c."maxAttempts", c.queue, c."isOrdered", c."headFailure", c.order_key, c.order_at, c.order_seq,
-        c."isOrdered", CASE WHEN c."isOrdered" THEN ${TURN} END, c.settled_at, c.time_zone,
+      SELECT c.id, c.tenant_id, c."fileId", c."routeId", c."routeVersionId", CASE WHEN c.is_early THEN 'WAITING' ELSE 'PENDING' END,
+        c."isLarge", c.lane, c."stepKind", c."stepCount", c."maxAttempts", c.queue, c."isOrdered", c."headFailure", c.order_key, c.order_at, c.order_seq,
+        c."isOrdered", CASE WHEN c."isOrdered" THEN ${TURN} WHEN c.is_early THEN ${QUIET_HOURS} END, c.starts_at, c.time_zone,
         CASE WHEN a.id IS NOT NULL THEN now() END, (a.id IS NOT NULL)::int
       FROM candidate c LEFT JOIN admitted a USING (id)
       RETURNING id, tenant_id, file_id, queue, wakes, woken_at),

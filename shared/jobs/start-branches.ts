@@ -92,7 +92,7 @@ function startSet(
     existing AS MATERIALIZED (
       SELECT c.* FROM jobs c JOIN parent p ON c.parent_job_id = p.id AND c.parent_seq = p.step_seq ORDER BY c.id FOR UPDATE OF c),
     candidate AS MATERIALIZED (
-      SELECT i.*, p.step_seq AS parent_seq, p.tenant_id, p.file_id, p.run, p.generation, p.is_large, p.depth, p.time_zone, p.object_now,
+      SELECT i.*, p.step_seq AS parent_seq, p.tenant_id, p.file_id, p.run, p.generation, p.is_large, p.lane, p.depth, p.time_zone, p.object_now,
         p.inputs_now
       FROM input i JOIN parent p ON p.id = i.parent_id
       WHERE NOT EXISTS (SELECT 1 FROM existing e WHERE e.parent_job_id = p.id AND e.branch IS NOT DISTINCT FROM i.branch)),
@@ -105,9 +105,9 @@ function startSet(
     created AS (
       INSERT INTO jobs (
         id, tenant_id, file_id, route_id, route_version_id, run, generation, parent_job_id, parent_seq, branch, depth, inputs, object,
-        state, is_large, step_kind, step_count, max_attempts, queue, time_zone, woken_at, wakes)
+        state, is_large, lane, step_kind, step_count, max_attempts, queue, time_zone, woken_at, wakes)
       SELECT c.id, c.tenant_id, c.file_id, c."routeId", c."routeVersionId", c.run, c.generation, c.parent_id, c.parent_seq, c.branch,
-        c.depth + 1, c.inputs_now, c.object_now, 'PENDING', c.is_large, c."stepKind", c."stepCount",
+        c.depth + 1, c.inputs_now, c.object_now, 'PENDING', c.is_large, c.lane, c."stepKind", c."stepCount",
         c."maxAttempts", c.queue, c.time_zone, CASE WHEN a.id IS NOT NULL THEN now() END, (a.id IS NOT NULL)::int
       FROM candidate c LEFT JOIN admitted a USING (id) ORDER BY c.id
       RETURNING *),

@@ -19,13 +19,14 @@ import { type RefusedRow, runSet, toJsonb } from '#shared/db/run-statements.ts';
 import type { FileStatus, JobState } from '#shared/db/schema.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { StoredHead } from '#shared/files/object-store.ts';
+import type { WorkQueue } from '#shared/runtime/config/resource-names.ts';
 import { ANY_BRANCH, BRANCHES, HELD, RECORDS } from '#shared/steps/step-outcome.ts';
 import { ADMISSION_WINDOW, admit } from './admission.ts';
 import { giveTurns } from './give-turns.ts';
 import { type JobLine, leaveLines } from './job-lines.ts';
 import { isQuarantining } from './quarantine.ts';
 import { recordEvents } from './record-events.ts';
-import type { WokenJob, WorkQueue } from './route-files.ts';
+import type { WokenJob } from './route-files.ts';
 import { wakeParents } from './wake-parents.ts';
 
 /** Where a job goes after an outcome. */

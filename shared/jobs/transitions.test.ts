@@ -130,6 +130,7 @@ describe('routing', () => {
     const job = {
       routeId: input?.routes[0]?.routeId ?? '',
       routeVersionId: input?.routes[0]?.routeVersionId ?? '',
+      lane: 'standard' as const,
       queue: 'partner-steps' as const,
       stepKind: 'deliver',
       stepCount: 1,

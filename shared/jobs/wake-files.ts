@@ -7,8 +7,8 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { toJsonb } from '#shared/db/run-statements.ts';
+import type { WorkQueue } from '#shared/runtime/config/resource-names.ts';
 import { recordEvents } from './record-events.ts';
-import type { WorkQueue } from './route-files.ts';
 import { type ChosenRow, type OnRefused, wakeBound, wakeChosen } from './wake-chosen.ts';
 
 export interface WokenFile {

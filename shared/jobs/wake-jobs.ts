@@ -12,9 +12,10 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { toJsonb } from '#shared/db/run-statements.ts';
+import type { WorkQueue } from '#shared/runtime/config/resource-names.ts';
 import { roomOf } from './admission.ts';
 import { recordEvents } from './record-events.ts';
-import type { WokenJob, WorkQueue } from './route-files.ts';
+import type { WokenJob } from './route-files.ts';
 import { type ChosenRow, type OnRefused, wakeBound, wakeChosen } from './wake-chosen.ts';
 
 export interface WakeJobsOptions {

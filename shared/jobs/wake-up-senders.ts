@@ -10,10 +10,9 @@ import type { MessageOf } from '#shared/queue/define-message.ts';
 import { messageGroupId } from '#shared/queue/message-group.ts';
 import type { QueueUrl } from '#shared/queue/queue-urls.ts';
 import { createSender, type SendEntry, type Sender, type SenderOptions } from '#shared/queue/send-messages.ts';
-import { isFifo, type QueueId } from '#shared/runtime/config/resource-names.ts';
+import { isFifo, type QueueId, type StepQueue, type WorkQueue } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { traceAttributes } from '#shared/runtime/tracing/tracing.ts';
-import type { WorkQueue } from './route-files.ts';
 
 const [, , pullDue, sourceDue] = WORK_MESSAGES;
 const WAKE_UPS = [fileSettled, ...PARTNER_STEPS_MESSAGES, pullDue, sourceDue] as const;
@@ -35,11 +34,8 @@ export interface DueRow {
   readonly traceparent?: string | undefined;
 }
 
-interface DueChunk {
-  readonly id: string;
-  readonly tenantId: string;
-  readonly wake: number;
-  readonly traceparent?: string | undefined;
+interface DueChunk extends DueRow {
+  readonly queue: StepQueue;
 }
 
 /** Each resolves to the number of wake-ups that their queue took. */
@@ -83,17 +79,14 @@ export function createWakeUpSenders({ client, queueUrls, fairQueues, logger }: W
     return isFifo(queue) || !fairQueues ? entry : { ...entry, groupId: messageGroupId(tenantId) };
   }
 
-  async function sendWork(
+  async function sendEach(
     rows: readonly DueRow[],
     toEntry: (row: DueRow, queue: WorkQueue) => SendEntry<WakeUp>,
   ): Promise<number> {
     const toFairEntry = (row: DueRow) => withTenant(toEntry(row, row.queue), row);
-    const [short = 0, long = 0] = await Promise.all(
-      (['partner-steps', 'work'] as const).map((queue) =>
-        send(queue, rows.filter((row) => row.queue === queue).map(toFairEntry)),
-      ),
-    );
-    return short + long;
+    const byQueue = Map.groupBy(rows, ({ queue }) => queue);
+    const sent = await Promise.all([...byQueue].map(([queue, of]) => send(queue, of.map(toFairEntry))));
+    return sent.reduce((sum, count) => sum + count, 0);
   }
 
   return {
@@ -108,15 +101,11 @@ export function createWakeUpSenders({ client, queueUrls, fairQueues, logger }: W
           attributes: traceAttributes(traceparent),
         })),
       ),
-    sendJobs: (jobs) => sendWork(jobs, jobDueEntry),
-    sendArchives: (files) => sendWork(files, fileArchiveDueEntry),
+    sendJobs: (jobs) => sendEach(jobs, jobDueEntry),
+    sendArchives: (files) => sendEach(files, fileArchiveDueEntry),
     sendPulls: (pulls) => send('work', pulls.map(pullDueEntry)),
     sendSources: (sources) => send('work', sources.map(sourceDueEntry)),
-    sendChunks: (chunks) =>
-      send(
-        'partner-steps',
-        chunks.map((chunk) => withTenant(chunkDueEntry(chunk), { ...chunk, queue: 'partner-steps' })),
-      ),
+    sendChunks: (chunks) => sendEach(chunks, chunkDueEntry),
   };
 }
 
@@ -142,10 +131,9 @@ export function fileArchiveDueEntry(
   return { message, ...sentAs(queue, { id, wake, traceparent }) };
 }
 
-/** Chunks stand in `partner-steps` alone. */
-export function chunkDueEntry({ id, tenantId, wake, traceparent }: Woken): SendEntry<ChunkWakeUp> {
+export function chunkDueEntry({ id, tenantId, wake, traceparent }: Woken, queue: WorkQueue): SendEntry<ChunkWakeUp> {
   const message = { type: 'records.due', chunkId: id, tenantId, wake } as const;
-  return { message, ...sentAs('partner-steps', { id, wake, traceparent }) };
+  return { message, ...sentAs(queue, { id, wake, traceparent }) };
 }
 
 /** Each its own group: pulls and listings go side by side. */

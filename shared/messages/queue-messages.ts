@@ -14,5 +14,7 @@ export const QUEUE_MESSAGES = {
   ingest: [fileSettled],
   work: WORK_MESSAGES,
   'partner-steps': PARTNER_STEPS_MESSAGES,
+  'platinum-steps': PARTNER_STEPS_MESSAGES,
+  'bronze-steps': PARTNER_STEPS_MESSAGES,
   'mail-events': MAIL_EVENTS,
 } as const satisfies Record<QueueId, readonly MessageDefinition[]>;

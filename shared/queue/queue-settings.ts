@@ -17,6 +17,8 @@ export const QUEUE_SETTINGS: Readonly<Record<QueueId, QueueSettings>> = {
   ingest: { visibilityTimeoutSeconds: 30, retentionSeconds: FOUR_DAYS_SECONDS },
   work: { visibilityTimeoutSeconds: 60, retentionSeconds: FOUR_DAYS_SECONDS },
   'partner-steps': { visibilityTimeoutSeconds: 60, retentionSeconds: FOUR_DAYS_SECONDS },
+  'platinum-steps': { visibilityTimeoutSeconds: 60, retentionSeconds: FOUR_DAYS_SECONDS },
+  'bronze-steps': { visibilityTimeoutSeconds: 60, retentionSeconds: FOUR_DAYS_SECONDS },
   'mail-events': { visibilityTimeoutSeconds: 30, retentionSeconds: FOUR_DAYS_SECONDS },
 };
 

@@ -11,6 +11,8 @@
  * Events: none; the outcome of the step follows.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
+import { stepQueueIn } from '#shared/jobs/lanes.ts';
+import type { StepQueue } from '#shared/runtime/config/resource-names.ts';
 import { CHUNK_RECORDS } from './claim-chunks.ts';
 
 export interface OpenRecords {
@@ -24,6 +26,7 @@ export interface WokenChunk {
   readonly id: string;
   readonly tenantId: string;
   readonly jobId: string;
+  readonly queue: StepQueue;
   readonly wake: number;
 }
 
@@ -45,7 +48,7 @@ export async function openRecords(sql: Sql, open: OpenRecords): Promise<OpenedRe
   }
   const [row] = await sql<OpenedRecords[]>`
     WITH job AS (
-      SELECT id, created_at, open_records FROM jobs
+      SELECT id, created_at, open_records, ${stepQueueIn(sql, sql`lane`)} AS queue FROM jobs
       WHERE id = ${open.jobId} AND epoch = ${open.epoch} AND state = 'RUNNING' FOR UPDATE),
     opened AS (
       UPDATE jobs j SET open_records = (
@@ -59,9 +62,9 @@ export async function openRecords(sql: Sql, open: OpenRecords): Promise<OpenedRe
       ORDER BY c.id LIMIT ${open.window}::int FOR UPDATE OF c),
     woken AS (
       UPDATE record_chunks c SET woken_at = now(), wakes = c.wakes + 1 FROM next n WHERE c.id = n.id
-      RETURNING c.id, c.tenant_id, c.job_id, c.wakes)
+      RETURNING c.id, c.tenant_id, c.job_id, c.wakes, (SELECT queue FROM job) AS queue)
     SELECT coalesce((SELECT open_records FROM opened), job.open_records) AS "openRecords",
-      coalesce((SELECT jsonb_agg(jsonb_build_object('id', id, 'tenantId', tenant_id, 'jobId', job_id, 'wake', wakes)) FROM woken),
+      coalesce((SELECT jsonb_agg(jsonb_build_object('id', id, 'tenantId', tenant_id, 'jobId', job_id, 'queue', queue, 'wake', wakes)) FROM woken),
         '[]') AS woken
     FROM job`;
   return row;

@@ -247,6 +247,17 @@ describe('carrying', () => {
     expect(rows).toHaveLength(1);
   });
 
+  test('chunks stand in the queue of their job’s lane, whoever wakes them', async () => {
+    const { job, chunks } = await seedRecords(sql, { records: 300, window: 1 });
+    await sql`UPDATE jobs SET lane = 'bronze' WHERE id = ${job.id}`;
+    const chunk = await claimOne(chunks[0]?.id);
+    await carry(chunk, () => SUCCESS);
+    expect((await settle(chunk)).chunks).toMatchObject([{ queue: 'bronze-steps' }]);
+    expect(await wakeChunks(sql, { ...sweep, window: 2 })).toMatchObject([{ queue: 'bronze-steps' }]);
+    expect(await countStandingChunks(sql, 'bronze-steps')).toEqual({ standing: 2, running: 0 });
+    expect(await countStandingChunks(sql, 'partner-steps')).toEqual({ standing: 0, running: 0 });
+  });
+
   test('each chunk that is done lets in the next of its job', async () => {
     const { chunks } = await seedRecords(sql, { records: 300, window: 1 });
     expect(chunks).toHaveLength(1);
@@ -254,7 +265,7 @@ describe('carrying', () => {
     await carry(chunk, () => SUCCESS);
     const { chunks: next } = await settle(chunk);
     expect(next).toMatchObject([{ wake: 1 }]);
-    expect(await countStandingChunks(sql)).toEqual({ standing: 1, running: 0 });
+    expect(await countStandingChunks(sql, 'partner-steps')).toEqual({ standing: 1, running: 0 });
     expect(await wakeChunks(sql, { ...sweep, window: 1 })).toEqual([]);
     expect(await wakeChunks(sql, { ...sweep, window: 2 })).toHaveLength(1);
   });

@@ -15,6 +15,7 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import { runSet } from '#shared/db/run-statements.ts';
 import { hasObjects } from '#shared/jobs/has-objects.ts';
+import { stepQueueIn } from '#shared/jobs/lanes.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import { noScope, type SetScope } from '#shared/jobs/set-scope.ts';
 import { RECORDS } from '#shared/steps/step-outcome.ts';
@@ -87,7 +88,7 @@ async function reopenSet(sql: Sql, reopen: ReopenRecords): Promise<number> {
         wait_reason = CASE WHEN j.finished_at IS NULL THEN j.wait_reason ELSE ${RECORDS} END,
         next_action_at = CASE WHEN j.finished_at IS NULL THEN j.next_action_at ELSE now() + interval '5 minutes' END,
         generation = j.generation + (j.finished_at IS NOT NULL)::int, epoch = j.epoch + (j.finished_at IS NOT NULL)::int,
-        step_seq = job.call_seq, step_kind = 'call', queue = 'partner-steps',
+        step_seq = job.call_seq, step_kind = 'call', queue = ${stepQueueIn(sql, sql`j.lane`)},
         step_attempts = CASE WHEN j.finished_at IS NULL THEN j.step_attempts ELSE 0 END,
         woken_at = CASE WHEN j.finished_at IS NULL THEN j.woken_at END,
         error_code = NULL, error_cause = NULL, error_message = NULL, record_summary = NULL, finished_at = NULL

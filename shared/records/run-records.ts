@@ -14,7 +14,7 @@ import { type Disposition, release } from '#shared/queue/disposition.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { NO_TRACING, type Tracing } from '#shared/runtime/tracing/tracing.ts';
 import type { JobMetrics } from '#shared/worker/job-metrics.ts';
-import { createLeasedRunner, type LeasedWork } from '#shared/worker/leased-runner.ts';
+import { createLeasedRunner, type LeasedWork, type WakeUpMessage } from '#shared/worker/leased-runner.ts';
 import { createChunkBulkhead } from './chunk-bulkhead.ts';
 import type { ClaimedChunk } from './claim-chunks.ts';
 import { RecordCommits } from './record-commits.ts';
@@ -46,10 +46,10 @@ export interface RecordRunnerOptions {
 export interface RecordRunner {
   start(): void;
   /**
-   * `stop` is aborted when the worker stops and waits no longer; `traceparent` is the message's. Throws when the database is away for longer
-   * than a while.
+   * `stop` is aborted when the worker stops and waits no longer; `message` is what the wake-up came in. Throws when the database is away for
+   * longer than a while.
    */
-  handle(chunkId: string, stop: AbortSignal, traceparent?: string): Promise<Disposition>;
+  handle(chunkId: string, stop: AbortSignal, message?: WakeUpMessage): Promise<Disposition>;
   /** Nothing is begun any more. */
   drain(): void;
   /** After the last `handle` has ended; bounded by the statements' deadlines. */
@@ -60,8 +60,7 @@ export function createRecordRunner(options: RecordRunnerOptions): RecordRunner {
   const { sql, partners, leaseMs, metrics, jobMetrics, logger } = options;
   const { now = () => performance.now(), random = Math.random, tracing = NO_TRACING } = options;
   const commits = new RecordCommits({ ...options, metrics: jobMetrics, now, random });
-  const queue = 'partner-steps';
-  const leased = createLeasedRunner({ sql, queue, leaseMs, metrics: jobMetrics, tracing, logger, now });
+  const leased = createLeasedRunner({ sql, leaseMs, metrics: jobMetrics, tracing, logger, now });
   const { keeper, routes } = leased;
   const parts = { commits, partners, metrics, bulkhead: createChunkBulkhead(options.slots), now, random };
   let isDraining = false;
@@ -91,8 +90,8 @@ export function createRecordRunner(options: RecordRunnerOptions): RecordRunner {
 
   return {
     start: () => keeper.start(),
-    handle: async (id, stop, traceparent) =>
-      isDraining ? release() : await leased.handle(chunkWork, { id, stop, traceparent }),
+    handle: async (id, stop, message) =>
+      isDraining ? release() : await leased.handle(chunkWork, { id, stop, ...message }),
     drain() {
       isDraining = true;
     },

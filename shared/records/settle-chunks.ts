@@ -13,6 +13,7 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import { runSet } from '#shared/db/run-statements.ts';
 import { ADMISSION_WINDOW, admit } from '#shared/jobs/admission.ts';
+import { stepQueueIn } from '#shared/jobs/lanes.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import type { WokenJob } from '#shared/jobs/route-files.ts';
 import type { WokenChunk } from './open-records.ts';
@@ -64,7 +65,7 @@ async function settleSet(
       SELECT * FROM unnest(${rows.map((row) => row.chunkId)}::uuid[], ${rows.map((row) => row.epoch)}::int[],
         ${rows.map((row) => Math.ceil(row.delayMs))}::int[]) AS r(id, epoch, delay_ms)),
     job AS MATERIALIZED (
-      SELECT j.id, j.created_at, j.tenant_id, j.queue, j.state, j.open_records FROM jobs j
+      SELECT j.id, j.created_at, j.tenant_id, j.queue, ${stepQueueIn(sql, sql`j.lane`)} AS step_queue, j.state, j.open_records FROM jobs j
       WHERE j.id IN (SELECT c.job_id FROM record_chunks c JOIN input i USING (id)) ORDER BY j.id FOR UPDATE),
     held AS MATERIALIZED (
       SELECT c.id, c.job_id, c.lines, job.created_at, i.delay_ms
@@ -109,7 +110,7 @@ async function settleSet(
         ORDER BY c.id LIMIT e.chunks FOR UPDATE SKIP LOCKED) AS n),
     woken AS (
       UPDATE record_chunks c SET woken_at = now(), wakes = c.wakes + 1 FROM next n WHERE c.id = n.id
-      RETURNING c.id, c.tenant_id, c.job_id, c.wakes),
+      RETURNING c.id, c.tenant_id, c.job_id, c.wakes, (SELECT step_queue FROM job WHERE job.id = c.job_id) AS queue),
     event AS (
       SELECT 'records.settled' AS type, tenant_id, file_id, id AS job_id,
         jsonb_build_object('success', success, 'failed', failed, 'ambiguous', ambiguous, 'open', open_records,
@@ -119,7 +120,7 @@ async function settleSet(
     ${recordEvents(sql, actor)}
     SELECT
       coalesce((SELECT jsonb_agg(jsonb_build_object('chunkId', id, 'isDone', left_over = 0)) FROM counted), '[]') AS settled,
-      coalesce((SELECT jsonb_agg(jsonb_build_object('id', id, 'tenantId', tenant_id, 'jobId', job_id, 'wake', wakes)) FROM woken),
+      coalesce((SELECT jsonb_agg(jsonb_build_object('id', id, 'tenantId', tenant_id, 'jobId', job_id, 'queue', queue, 'wake', wakes)) FROM woken),
         '[]') AS chunks,
       coalesce((SELECT jsonb_agg(jsonb_build_object('id', id, 'fileId', file_id, 'tenantId', tenant_id, 'queue', queue,
         'wake', wakes)) FROM job_counted WHERE id IN (SELECT id FROM admitted)), '[]') AS jobs`;

@@ -11,6 +11,7 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { isRefusal, runSet } from '#shared/db/run-statements.ts';
+import { stepQueueIn } from '#shared/jobs/lanes.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import type { OnRefused } from '#shared/jobs/wake-chosen.ts';
 import { CHUNK_RECORDS, isCarried } from './claim-chunks.ts';
@@ -87,5 +88,6 @@ async function sweepDue(
         jsonb_build_object('records', sum(m.records)) AS detail, '{}'::text[] AS topics
       FROM made m JOIN jobs j ON j.id = m.job_id GROUP BY m.tenant_id, j.file_id, m.job_id),
     ${recordEvents(sql, actor)}
-    SELECT id, tenant_id AS "tenantId", job_id AS "jobId", wakes AS wake FROM made`;
+    SELECT m.id, m.tenant_id AS "tenantId", m.job_id AS "jobId", ${stepQueueIn(sql, sql`j.lane`)} AS queue, m.wakes AS wake
+    FROM made m JOIN jobs j ON j.id = m.job_id`;
 }

@@ -65,7 +65,7 @@ test('what a chunk wakes stands beside it, below the step that let it go', async
   const [first] = chunks;
   const [file] = await bed.sql<{ id: string }[]>`SELECT id FROM files`;
   const step = tracing.join(file!.id, 'step call');
-  await runner.handle(first!.id, neverStops, step.traceparent);
+  await runner.handle(first!.id, neverStops, { traceparent: step.traceparent });
   const [next] = runner.sent.chunks;
   expect(next?.id).not.toBe(first?.id);
   expect(next).toMatchObject({ traceparent: step.traceparent });

@@ -6,7 +6,9 @@
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { toJsonb } from '#shared/db/run-statements.ts';
+import { stepQueueIn } from '#shared/jobs/lanes.ts';
 import { type ChosenRow, type OnRefused, wakeBound, wakeChosen } from '#shared/jobs/wake-chosen.ts';
+import type { StepQueue } from '#shared/runtime/config/resource-names.ts';
 import { isCarried } from './claim-chunks.ts';
 import type { WokenChunk } from './open-records.ts';
 
@@ -76,19 +78,19 @@ async function wakeSet(sql: Sql, chosen: readonly ChosenRow[]): Promise<WokenChu
     WITH input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(chosen)}::text::jsonb) AS r(id uuid, epoch int, wakes int)),
     locked AS (
-      SELECT c.id FROM record_chunks c JOIN input i USING (id)
+      SELECT c.id, (SELECT ${stepQueueIn(sql, sql`j.lane`)} FROM jobs j WHERE j.id = c.job_id) AS queue FROM record_chunks c JOIN input i USING (id)
       WHERE c.epoch = i.epoch AND c.wakes = i.wakes AND (c.lease_until IS NULL OR c.lease_until < now())
         AND (c.next_action_at IS NULL OR c.next_action_at <= now())
       ORDER BY c.id FOR UPDATE OF c SKIP LOCKED)
     UPDATE record_chunks c SET woken_at = now(), wakes = c.wakes + 1 FROM locked n WHERE c.id = n.id
-    RETURNING c.id, c.tenant_id AS "tenantId", c.job_id AS "jobId", c.wakes AS wake`;
+    RETURNING c.id, c.tenant_id AS "tenantId", c.job_id AS "jobId", n.queue, c.wakes AS wake`;
 }
 
-/** How many chunks have a wake-up that should still stand in `partner-steps`, and how many are being carried. */
-export async function countStandingChunks(sql: Sql): Promise<{ standing: number; running: number }> {
+/** How many chunks have a wake-up that should still stand in `queue`, and how many are being carried. */
+export async function countStandingChunks(sql: Sql, queue: StepQueue): Promise<{ standing: number; running: number }> {
   const [row] = await sql<{ standing: number; running: number }[]>`
     SELECT count(*) FILTER (WHERE c.woken_at IS NOT NULL AND c.lease_until IS NULL)::int AS standing,
       count(*) FILTER (WHERE c.lease_until > now())::int AS running
-    FROM record_chunks c JOIN jobs j ON j.id = c.job_id WHERE ${isCarried(sql)}`;
+    FROM record_chunks c JOIN jobs j ON j.id = c.job_id WHERE ${isCarried(sql)} AND ${stepQueueIn(sql, sql`j.lane`)} = ${queue}`;
   return row ?? { standing: 0, running: 0 };
 }

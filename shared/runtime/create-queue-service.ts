@@ -62,15 +62,22 @@ export interface OpenedService<Messages extends WorkerMessages> {
 
 export interface QueueServiceOptions<Messages extends WorkerMessages> {
   readonly name: string;
-  readonly queue: QueueId;
-  /** What the queue carries. */
+  /** Handled alike, each with slots of its own: none waits for another. */
+  readonly queues: readonly ConsumedQueue[];
+  /** What the queues carry. */
   readonly messages: Messages;
   readonly sendsTo: readonly QueueId[];
   /** Watched, and destroyed at the end. */
   readonly s3?: readonly S3Connection[];
   readonly open: (parts: QueueServiceParts) => OpenedService<Messages>;
-  /** Another queue that the service consumes, with slots of its own: neither waits for the other. */
+  /** Another queue that the service consumes, with a handler and slots of its own. */
   readonly besides?: SecondQueue;
+}
+
+export interface ConsumedQueue {
+  readonly queue: QueueId;
+  /** Messages side by side. */
+  readonly slots: number;
 }
 
 interface SecondQueue {
@@ -90,7 +97,7 @@ const SEEN_EVERY_MS = 20_000;
 const FLUSH_MS = 1_000;
 
 export function createQueueService<const Messages extends WorkerMessages>(
-  { name, queue, messages, sendsTo, s3 = [], open, besides }: QueueServiceOptions<Messages>,
+  { name, queues, messages, sendsTo, s3 = [], open, besides }: QueueServiceOptions<Messages>,
   { config, logger, registry }: ServiceContext<QueueServiceConfig>,
 ): Service {
   const metrics = createQueueMetrics(registry);
@@ -99,18 +106,19 @@ export function createQueueService<const Messages extends WorkerMessages>(
   watchDependencies(registry, { sql, sqs, s3 });
   const probe = () => assertDatabaseAnswers(sql, DATABASE_TIMEOUT_MS);
   const guard = createOutageGuard({
-    workers: () => [worker, second].filter((each) => each !== undefined),
+    workers: () => workers,
     probe,
     logger,
   });
   let tracing: Tracing = NO_TRACING;
   let opened: OpenedService<Messages> | undefined;
-  let worker: Worker | undefined;
-  let second: Worker | undefined;
+  let workers: readonly Worker[] = [];
   let presence: NodeJS.Timeout | undefined;
 
   async function findQueueUrls(): Promise<Record<QueueId, string>> {
-    const ids = [...new Set([queue, ...sendsTo, ...(besides === undefined ? [] : [besides.queue])])];
+    const ids = [
+      ...new Set([...queues.map(({ queue }) => queue), ...sendsTo, ...(besides === undefined ? [] : [besides.queue])]),
+    ];
     const nameOf = (id: QueueId) => queueName(config.LONGSHORE_PREFIX, id);
     const urls = await resolveQueueUrls({ client: sqs, names: ids.map(nameOf) });
     return Object.fromEntries(ids.map((id) => [id, urls[nameOf(id)]])) as Record<QueueId, string>;
@@ -143,24 +151,26 @@ export function createQueueService<const Messages extends WorkerMessages>(
         logger,
       });
       const parts = { sql, wakeUps, tracing, registry };
-      opened = open(parts);
-      worker = createWorker<Messages>({
-        ...opened.handling,
-        onFailure: () => guard.suspect(),
-        queue,
-        messages,
-        queueUrl: urls[queue],
-        client: sqs,
-        slots: config.LONGSHORE_SLOTS,
-        pollers: config.LONGSHORE_POLLERS,
-        visibilityTimeoutMs: QUEUE_SETTINGS[queue].visibilityTimeoutSeconds * 1_000,
-        logger,
-        metrics,
-      });
-      if (besides !== undefined) second = openSecond(besides, parts, urls[besides.queue]);
-      opened.start?.();
-      worker.start();
-      second?.start();
+      const service = open(parts);
+      opened = service;
+      const consuming = queues.map(({ queue, slots }) =>
+        createWorker<Messages>({
+          ...service.handling,
+          onFailure: () => guard.suspect(),
+          queue,
+          messages,
+          queueUrl: urls[queue],
+          client: sqs,
+          slots,
+          pollers: config.LONGSHORE_POLLERS,
+          visibilityTimeoutMs: QUEUE_SETTINGS[queue].visibilityTimeoutSeconds * 1_000,
+          logger,
+          metrics,
+        }),
+      );
+      workers = besides === undefined ? consuming : [...consuming, openSecond(besides, parts, urls[besides.queue])];
+      service.start?.();
+      for (const worker of workers) worker.start();
       presence = setInterval(() => void probe().catch(() => undefined), SEEN_EVERY_MS).unref();
     },
     async stop() {
@@ -168,14 +178,14 @@ export function createQueueService<const Messages extends WorkerMessages>(
       guard.stop();
       opened?.drain?.();
       const stopped = { timeoutMs: config.LONGSHORE_DRAIN_MS };
-      await Promise.all([worker?.stop(stopped), second?.stop(stopped)]);
+      await Promise.all(workers.map((worker) => worker.stop(stopped)));
       await Promise.race([opened?.flush?.(), delay(FLUSH_MS, undefined, { ref: false })]);
       opened?.close?.();
       await Promise.all([tracing.stop(), sql.end({ timeout: 1 })]);
       for (const client of [sqs, ...s3]) client.destroy();
     },
     liveness(): Health {
-      const looks = [worker, second].flatMap((each) => (each === undefined ? [] : [each.isLive()]));
+      const looks = workers.map((worker) => worker.isLive());
       const { ok = true, lastPollAgeMs = 0 } = looks.find((look) => !look.ok) ?? looks[0] ?? {};
       return { ok, detail: ok ? 'alive' : `no receive for ${Math.round(lastPollAgeMs / 1_000)} s` };
     },

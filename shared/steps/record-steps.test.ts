@@ -107,6 +107,7 @@ async function send(name: string, body: string): Promise<WokenJob> {
     id: randomUUID(),
     routeId: route.routeId,
     routeVersionId: route.routeVersionId,
+    lane: 'standard' as const,
     queue: 'partner-steps' as const,
     stepKind: 'parse',
     stepCount: 2,

@@ -49,3 +49,7 @@ export const ANY_BRANCH = 'ANY_BRANCH';
 export const PLACE = 'PLACE';
 /** On an ordered route: until the files before it are done. */
 export const TURN = 'TURN';
+/** Until the quiet hours of the route. */
+export const QUIET_HOURS = 'QUIET_HOURS';
+/** Until the batch closes, and until it is the job's place in it. */
+export const BATCH = 'BATCH';

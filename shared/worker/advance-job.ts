@@ -138,6 +138,7 @@ async function storeOutcome(parts: WalkParts, { job, stop, span }: Walk, toStore
     retry: found.ok ? found.route.retry : NO_RETRY,
     next: nextStepOf(found, position, job.isLarge),
     workerClass: parts.workerClass,
+    lane: job.lane,
     isStopping: stop.aborted,
     random: parts.random,
   });

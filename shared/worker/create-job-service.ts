@@ -20,7 +20,6 @@ import { createPartClient, createS3Client } from '#shared/files/s3-client.ts';
 import { createS3RequestCounter } from '#shared/files/s3-requests.ts';
 import { restForOthers } from '#shared/formats/event-loop-turns.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
-import type { WorkQueue } from '#shared/jobs/route-files.ts';
 import { PARTNER_STEPS_MESSAGES, WORK_MESSAGES } from '#shared/messages/queue-messages.ts';
 import type { pullDue, sourceDue } from '#shared/messages/wake-ups.ts';
 import { type MailVariables, mailServerOf } from '#shared/notices/mail-variables.ts';
@@ -36,8 +35,9 @@ import type { RecordRunner, RecordRunnerOptions } from '#shared/records/run-reco
 import { createRemoteDirectory } from '#shared/remotes/remote-directory.ts';
 import type { copyVariables } from '#shared/runtime/config/copy-variables.ts';
 import type { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
-import { bucketNames } from '#shared/runtime/config/resource-names.ts';
+import { bucketNames, type WorkQueue } from '#shared/runtime/config/resource-names.ts';
 import {
+  type ConsumedQueue,
   createQueueService,
   type OpenedService,
   type QueueServiceParts,
@@ -45,7 +45,7 @@ import {
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
 import { createSecretStore, type SecretConfig } from '#shared/runtime/secrets/create-secret-store.ts';
 import { TRACEPARENT } from '#shared/runtime/tracing/tracing.ts';
-import type { StepKind } from '#shared/steps/step-context.ts';
+import type { StepClass, StepKind } from '#shared/steps/step-context.ts';
 import { createStoreDirectory, type StoreDirectory } from '#shared/stores/store-directory.ts';
 import { createTargetDirectory, type TargetDirectory } from '#shared/targets/step-targets.ts';
 import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
@@ -76,7 +76,9 @@ export interface JobServiceConfig
 
 export interface JobServiceOptions {
   readonly name: string;
-  readonly queue: WorkQueue;
+  readonly workerClass: StepClass;
+  /** What it consumes. */
+  readonly queues: readonly (ConsumedQueue & { readonly queue: WorkQueue })[];
   readonly kinds: ReadonlyMap<string, StepKind<unknown>>;
   /** For one message, i.e. all the steps that a job walks here. After it the job changes hands. */
   readonly messageDeadlineMs: number;
@@ -93,7 +95,7 @@ type PullMessage = MessageOf<typeof pullDue | typeof sourceDue>;
 type JobMessages = typeof WORK_MESSAGES | typeof PARTNER_STEPS_MESSAGES;
 
 export function createJobService(
-  { name, queue, kinds, messageDeadlineMs, createRecordRunner, createPulls }: JobServiceOptions,
+  { name, workerClass, queues, kinds, messageDeadlineMs, createRecordRunner, createPulls }: JobServiceOptions,
   context: ServiceContext<JobServiceConfig>,
 ): Service {
   const { config, logger, registry } = context;
@@ -110,7 +112,7 @@ export function createJobService(
   const partClient = createPartClient({ ...config, stallMs });
   const tenants = new TenantsAtWork(() => performance.now());
   // Long work is in nobody's way there.
-  if (queue === 'partner-steps') restForOthers(() => tenants.areSeveral);
+  if (workerClass === 'short') restForOthers(() => tenants.areSeveral);
   const workerName = `${name}/${hostname()}/${process.pid}`;
 
   function openStores(sql: Sql): { store: ObjectStore; stores: StoreDirectory } {
@@ -144,7 +146,7 @@ export function createJobService(
     return createJobRunner({
       sql,
       kinds,
-      queue,
+      workerClass,
       worker: workerName,
       service: name,
       leaseMs,
@@ -235,13 +237,13 @@ export function createJobService(
 
     return {
       handling: {
-        handle: ({ message, attributes }, { signal }) =>
+        handle: ({ message, attributes }, { signal, queue }) =>
           tenants.during(message.tenantId, () => {
             const traceparent = attributes[TRACEPARENT];
             if (message.type === 'pull.due' || message.type === 'source.due') return handlePull(message, signal);
-            if (message.type !== 'records.due') return runner.handle(message, signal, traceparent);
+            if (message.type !== 'records.due') return runner.handle(message, signal, { queue, traceparent });
             if (records === undefined) throw new LongshoreError('INTERNAL', `The ${name} takes no records.`);
-            return records.handle(message.chunkId, signal, traceparent);
+            return records.handle(message.chunkId, signal, { queue, traceparent });
           }),
         tenantOf: (message) => message.tenantId,
         maxTenantShare: config.LONGSHORE_TENANT_SHARE_PERCENT / 100,
@@ -265,7 +267,10 @@ export function createJobService(
 
   const messages = createRecordRunner === undefined ? WORK_MESSAGES : PARTNER_STEPS_MESSAGES;
   return createQueueService(
-    { name, queue, messages, sendsTo: ['partner-steps', 'work'], s3: [s3, partClient], open },
+    {
+      ...{ name, queues, messages, s3: [s3, partClient], open },
+      sendsTo: ['platinum-steps', 'partner-steps', 'bronze-steps', 'work'],
+    },
     context,
   );
 }

@@ -46,7 +46,10 @@ export function createJobBranches(options: JobBranchesOptions) {
         isOrdered: _isOrdered,
         headFailure: _headFailure,
         ...first
-      } = newJob({ routeId, routeVersionId, route: compiled }, job.isLarge);
+      } = newJob(
+        { routeId, routeVersionId, route: { ...compiled, priority: job.lane } },
+        { isLarge: job.isLarge, priority: job.lane },
+      );
       return { ...first, branch };
     }
 

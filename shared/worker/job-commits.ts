@@ -11,7 +11,6 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { repeatOnLostDatabase } from '#shared/db/run-statements.ts';
 import { type ArchiveOutcome, claimArchives, type FinishedFile, storeArchives } from '#shared/jobs/archive-files.ts';
 import { type ClaimedJob, claimJobs } from '#shared/jobs/claim-jobs.ts';
-import type { WorkQueue } from '#shared/jobs/route-files.ts';
 import { type StartBranches, type StartedBranches, startBranches } from '#shared/jobs/start-branches.ts';
 import {
   type ClosedFile,
@@ -22,13 +21,14 @@ import {
 } from '#shared/jobs/store-outcomes.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import { Coalescer } from '#shared/queue/coalescer.ts';
+import type { WorkQueue } from '#shared/runtime/config/resource-names.ts';
 import { SMALL_FILE_SECONDS } from '#shared/runtime/config/small-file-seconds.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { JobMetrics } from './job-metrics.ts';
 
 export interface JobCommitsOptions {
   readonly sql: Sql;
-  readonly queue: WorkQueue;
+  readonly queues: readonly WorkQueue[];
   readonly kinds: readonly string[];
   readonly worker: string;
   readonly service: string;
@@ -130,12 +130,12 @@ export class JobCommits {
   }
 
   async #claimJobs(ids: readonly string[]): Promise<Claim<ClaimedJob>[]> {
-    const { sql, queue, kinds, worker, service, leaseMs } = this.#options;
+    const { sql, queues, kinds, worker, service, leaseMs } = this.#options;
     const token = randomUUID();
     return givenOnce(
       ids,
       await this.#ask(REPEAT_FOR_MS, () =>
-        claimJobs(sql, { jobIds: [...new Set(ids)], token, worker, service, queue, kinds, leaseMs }),
+        claimJobs(sql, { jobIds: [...new Set(ids)], token, worker, service, queue: queues, kinds, leaseMs }),
       ),
     );
   }
@@ -150,8 +150,8 @@ export class JobCommits {
   }
 
   async #storeOutcomes(outcomes: readonly StoredOutcome[]): Promise<OutcomeStored[]> {
-    const { sql, queue, worker, service, leaseMs, admissionWindow: window } = this.#options;
-    const store = { worker, service, leaseMs, window, token: randomUUID(), archivesLarge: queue === 'work' };
+    const { sql, queues, worker, service, leaseMs, admissionWindow: window } = this.#options;
+    const store = { worker, service, leaseMs, window, token: randomUUID(), archivesLarge: queues.includes('work') };
     const { answer, askedAtMs } = await this.#ask(REPEAT_FOR_MS, () => storeOutcomes(sql, outcomes, store));
     this.#sendWakeUps(answer, outcomes);
     const moved = new Map(answer.jobs.map((job) => [job.id, job]));

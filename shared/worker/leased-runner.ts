@@ -19,8 +19,6 @@ import { type Lease, LeaseKeeper, type LeaseKind } from './lease-keeper.ts';
 
 export interface LeasedRunnerOptions {
   readonly sql: Sql;
-  /** Of the wake-ups, for traces. */
-  readonly queue: string;
   readonly leaseMs: number;
   readonly metrics: Pick<JobMetrics, 'leasesLost'>;
   readonly tracing: Tracing;
@@ -29,12 +27,16 @@ export interface LeasedRunnerOptions {
   readonly now: () => number;
 }
 
-export interface WakeUp {
+/** For traces. */
+export interface WakeUpMessage {
+  readonly queue?: string | undefined;
+  readonly traceparent?: string | undefined;
+}
+
+export interface WakeUp extends WakeUpMessage {
   readonly id: string;
   /** Aborted when the worker stops and waits no longer. */
   readonly stop: AbortSignal;
-  /** The message's. */
-  readonly traceparent?: string | undefined;
 }
 
 export interface LeasedWork<Row> {
@@ -78,7 +80,7 @@ export interface LeasedRunner {
 }
 
 export function createLeasedRunner(options: LeasedRunnerOptions): LeasedRunner {
-  const { sql, queue, leaseMs, metrics, tracing, logger, now } = options;
+  const { sql, leaseMs, metrics, tracing, logger, now } = options;
   const keeper = new LeaseKeeper({
     leaseMs,
     // Two tries without an answer fit into what is left of a lease when its renewal begins: by the second, the database is away.
@@ -110,8 +112,11 @@ export function createLeasedRunner(options: LeasedRunnerOptions): LeasedRunner {
       }
       const { row, askedAtMs } = claim;
       const facts = work.factsOf(row);
-      const { traceparent } = wakeUp;
-      const span = tracing.join(work.fileIdOf(row), work.spanName, { queue, startedAt, traceparent, facts });
+      const { queue, traceparent } = wakeUp;
+      const span = tracing.join(work.fileIdOf(row), work.spanName, {
+        ...(queue !== undefined && { queue }),
+        ...{ startedAt, traceparent, facts },
+      });
       return await endedBy(span, async () => {
         const end = await work.run(row, {
           ...wakeUp,

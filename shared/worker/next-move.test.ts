@@ -17,11 +17,19 @@ function move(overrides: Partial<NextMoveInput>): NextMove {
     retry: { maxAttempts: 3, firstDelay: 2_000, factor: 2, maxDelay: 900_000, jitter: 'full' },
     next: undefined,
     workerClass: 'short',
+    lane: 'standard',
     isStopping: false,
     random: () => 0.5,
     ...overrides,
   });
 }
+
+test('a job that changes hands goes to the queue of its lane, or to the one of long steps', () => {
+  const handOver = (overrides: Partial<NextMoveInput>) => move({ workerClass: 'long', next: shortStep, ...overrides });
+  expect(handOver({ lane: 'platinum' })).toMatchObject({ type: 'hand-over', queue: 'platinum-steps' });
+  expect(handOver({ lane: 'bronze' })).toMatchObject({ type: 'hand-over', queue: 'bronze-steps' });
+  expect(handOver({ workerClass: 'short', lane: 'bronze', next: longStep })).toMatchObject({ queue: 'work' });
+});
 
 const later = (delayMs: number, reason: string, countsAttempt = true) => ({
   type: 'later',

@@ -6,10 +6,11 @@
  * 3. A job walks on only within its worker's class of steps, and not in a worker that stops: it changes hands instead.
  */
 import { createHash } from 'node:crypto';
+import type { Lane } from '#shared/definitions/lanes.ts';
 import { type RetryPolicy, retryDelayMs } from '#shared/definitions/routes/retry-delay.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
-import type { WorkQueue } from '#shared/jobs/route-files.ts';
+import { queueOfClass } from '#shared/jobs/lanes.ts';
 import type { NextMove } from '#shared/jobs/store-outcomes.ts';
 import type { StepClass } from '#shared/steps/step-context.ts';
 import type { StepOutcome } from '#shared/steps/step-outcome.ts';
@@ -89,6 +90,7 @@ export interface NextMoveInput {
   /** Undefined after the last step. */
   readonly next: NextStep | undefined;
   readonly workerClass: StepClass;
+  readonly lane: Lane;
   readonly isStopping: boolean;
   readonly random: () => number;
 }
@@ -115,15 +117,11 @@ export function nextMove(input: NextMoveInput): NextMove {
   }
 }
 
-export function queueOfClass(stepClass: StepClass): WorkQueue {
-  return stepClass === 'long' ? 'work' : 'partner-steps';
-}
-
-function afterSuccess({ next, workerClass, isStopping }: NextMoveInput): NextMove {
+function afterSuccess({ next, workerClass, lane, isStopping }: NextMoveInput): NextMove {
   if (next === undefined) return { type: 'succeeded' };
   const { stepSeq, stepKind, stepClass } = next;
   if (stepClass === workerClass && !isStopping) return { type: 'walk-on', stepSeq, stepKind };
-  return { type: 'hand-over', stepSeq, stepKind, queue: queueOfClass(stepClass) };
+  return { type: 'hand-over', stepSeq, stepKind, queue: queueOfClass(stepClass, lane) };
 }
 
 function boundedDelayMs(delayMs: number): number {

@@ -14,17 +14,16 @@ import { ADMISSION_WINDOW } from '#shared/jobs/admission.ts';
 import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
 import { leavePlace, takePlace } from '#shared/jobs/delivery-places.ts';
 import { type Product, registerProducts } from '#shared/jobs/register-products.ts';
-import type { WorkQueue } from '#shared/jobs/route-files.ts';
 import type { ClosedFile } from '#shared/jobs/store-outcomes.ts';
 import type { WakeUpSenders, WorkWakeUp } from '#shared/jobs/wake-up-senders.ts';
 import type { Disposition } from '#shared/queue/disposition.ts';
 import { type IssueReceipt, issueReceipt } from '#shared/receipts/issue-receipt.ts';
 import type { ReceiptKeys } from '#shared/receipts/receipt-keys.ts';
-import type { BucketId } from '#shared/runtime/config/resource-names.ts';
+import { type BucketId, STEP_QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { endedBy, NO_TRACING, type Span, type Tracing } from '#shared/runtime/tracing/tracing.ts';
 import type { RecordStore } from '#shared/steps/record-store.ts';
-import type { PlaceName, StepKind } from '#shared/steps/step-context.ts';
+import type { PlaceName, StepClass, StepKind } from '#shared/steps/step-context.ts';
 import type { StoreDirectory } from '#shared/stores/store-directory.ts';
 import type { StepTargets } from '#shared/targets/step-targets.ts';
 import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
@@ -33,15 +32,15 @@ import { type ArchiveEnd, type ArchiveFile, archiveHeldFile } from './archive-he
 import { createJobBranches } from './job-branches.ts';
 import { JobCommits } from './job-commits.ts';
 import type { JobMetrics } from './job-metrics.ts';
-import { createLeasedRunner, type LeasedWork } from './leased-runner.ts';
+import { createLeasedRunner, type LeasedWork, type WakeUpMessage } from './leased-runner.ts';
 import { idempotencyKey, type JobPosition } from './next-move.ts';
 
 export interface JobRunnerOptions {
   readonly sql: Sql;
   /** The step kinds that this version knows, by name. */
   readonly kinds: ReadonlyMap<string, StepKind<unknown>>;
-  /** `partner-steps` makes a worker of short steps, `work` one of long steps, which archives large files too. */
-  readonly queue: WorkQueue;
+  /** Of short steps, or of long ones, which archives large files too. */
+  readonly workerClass: StepClass;
   /** Which process, e.g. `partner-worker/4711`. */
   readonly worker: string;
   readonly service: string;
@@ -72,20 +71,20 @@ export interface JobRunnerOptions {
 export interface JobRunner {
   start(): void;
   /**
-   * `stop` is aborted when the worker stops and waits no longer; `traceparent` is the message's. Throws when the database is away for longer
-   * than a while.
+   * `stop` is aborted when the worker stops and waits no longer; `message` is what the wake-up came in. Throws when the database is away for
+   * longer than a while.
    */
-  handle(wakeUp: WorkWakeUp, stop: AbortSignal, traceparent?: string): Promise<Disposition>;
+  handle(wakeUp: WorkWakeUp, stop: AbortSignal, message?: WakeUpMessage): Promise<Disposition>;
   /** After the last `handle` has ended; bounded by the statements' deadlines. */
   stop(): Promise<void>;
 }
 
 export function createJobRunner(options: JobRunnerOptions): JobRunner {
-  const { sql, queue, worker, service, leaseMs, stepDeadlineMs, metrics, logger } = options;
+  const { sql, workerClass, worker, service, leaseMs, stepDeadlineMs, metrics, logger } = options;
   const { now = () => performance.now(), random = Math.random, tracing = NO_TRACING } = options;
   const commits = new JobCommits({
     sql,
-    queue,
+    queues: workerClass === 'long' ? ['work'] : STEP_QUEUE_IDS,
     kinds: [...options.kinds.keys()],
     worker,
     service,
@@ -97,7 +96,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     now,
     random,
   });
-  const leased = createLeasedRunner({ sql, queue, leaseMs, metrics, tracing, logger, now });
+  const leased = createLeasedRunner({ sql, leaseMs, metrics, tracing, logger, now });
   const { keeper, routes } = leased;
   const archiving = { archive: options.archive, keeper, commits, deadlineMs: stepDeadlineMs, metrics, logger, now };
   const duringStep = <Answer>(statement: () => Promise<Answer>) =>
@@ -111,7 +110,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     kinds: options.kinds,
     routes,
     commits,
-    workerClass: queue === 'work' ? ('long' as const) : ('short' as const),
+    workerClass,
     stepDeadlineMs,
     store: options.store,
     stores: options.stores,
@@ -184,10 +183,10 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
 
   return {
     start: () => keeper.start(),
-    handle: (wakeUp, stop, traceparent) =>
+    handle: (wakeUp, stop, message) =>
       wakeUp.type === 'job.due'
-        ? leased.handle(jobWork, { id: wakeUp.jobId, stop, traceparent })
-        : leased.handle(archiveWork, { id: wakeUp.fileId, stop, traceparent }),
+        ? leased.handle(jobWork, { id: wakeUp.jobId, stop, ...message })
+        : leased.handle(archiveWork, { id: wakeUp.fileId, stop, ...message }),
     async stop() {
       await commits.flush();
       keeper.stop();

@@ -4,9 +4,15 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
-import type { WokenJob, WorkQueue } from '#shared/jobs/route-files.ts';
+import type { WokenJob } from '#shared/jobs/route-files.ts';
 import { type DueRow, fileArchiveDueEntry, jobDueEntry, type WorkWakeUp } from '#shared/jobs/wake-up-senders.ts';
-import { BUCKET_IDS, type BucketId, bucketName } from '#shared/runtime/config/resource-names.ts';
+import {
+  BUCKET_IDS,
+  type BucketId,
+  bucketName,
+  WORK_QUEUE_IDS,
+  type WorkQueue,
+} from '#shared/runtime/config/resource-names.ts';
 import type { StepContext, StepKind } from '#shared/steps/step-context.ts';
 import type { StepOutcome } from '#shared/steps/step-outcome.ts';
 import type { ArchiveFile } from '#shared/worker/archive-held-file.ts';
@@ -48,7 +54,7 @@ const noRecords = (): never => {
 
 export function createTestRunner(options: TestRunnerOptions): TestRunner {
   const { sql, steps, queue = 'partner-steps', leaseMs = 30_000, isSendingBroken = false } = options;
-  const sent: TestRunner['sent'] = { 'partner-steps': [], work: [] };
+  const sent = Object.fromEntries(WORK_QUEUE_IDS.map((id) => [id, []])) as unknown as TestRunner['sent'];
   const registry = new Registry();
   const send = (toEntry: typeof jobDueEntry | typeof fileArchiveDueEntry) => async (rows: readonly DueRow[]) => {
     if (isSendingBroken) return 0;
@@ -63,7 +69,7 @@ export function createTestRunner(options: TestRunnerOptions): TestRunner {
         { kind, classOf: () => 'short', run },
       ]),
     ),
-    queue,
+    workerClass: queue === 'work' ? 'long' : 'short',
     worker: options.worker ?? 'test/1',
     service: queue === 'work' ? 'large-file-worker' : 'partner-worker',
     leaseMs,

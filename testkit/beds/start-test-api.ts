@@ -124,6 +124,7 @@ export async function startTestApi(
     senders,
     landing,
     admissionWindow: ADMISSION_WINDOW,
+    region: 'us-east-1',
     largeFileThresholdBytes: 524_288_000,
     bucketNames: bucketNames('test'),
     readDepths: (ids) => readQueueDepths(fauxqs.sqs, { main: queueUrls, dead: urlsOf('deadLetterUrl') }, ids),

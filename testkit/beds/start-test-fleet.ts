@@ -219,8 +219,8 @@ async function connectFleet(parts: {
         `${count} files have ended`,
         async () => {
           const [row] = await sql<{ ended: number; open: number }[]>`
-            SELECT count(*) FILTER (WHERE status IN ('COMPLETED', 'FAILED', 'QUARANTINED', 'COMPANION'))::int AS ended,
-              count(*) FILTER (WHERE status NOT IN ('COMPLETED', 'FAILED', 'QUARANTINED', 'COMPANION'))::int AS open
+            SELECT count(*) FILTER (WHERE status IN ('COMPLETED', 'FAILED', 'QUARANTINED', 'COMPANION', 'ELSEWHERE'))::int AS ended,
+              count(*) FILTER (WHERE status NOT IN ('COMPLETED', 'FAILED', 'QUARANTINED', 'COMPANION', 'ELSEWHERE'))::int AS open
             FROM files ${tenant === undefined ? sql`` : sql`WHERE tenant_id = ${tenant}`}`;
           return row !== undefined && row.open === 0 && row.ended >= count;
         },
@@ -252,7 +252,7 @@ async function describeState({ sql, stack }: TestFleet): Promise<string> {
       FROM jobs GROUP BY 1, 2, 3, 4, 5, 6`,
     sql`SELECT queue, state, left(reason, 100) AS reason, count(*)::int FROM dead_letters GROUP BY 1, 2, 3`,
     sql`SELECT id, key, status, open_jobs, woken_at, wakes, next_action_at, lease_until, now() FROM files
-      WHERE status NOT IN ('COMPLETED', 'FAILED', 'QUARANTINED', 'COMPANION') ORDER BY created_at LIMIT 5`,
+      WHERE status NOT IN ('COMPLETED', 'FAILED', 'QUARANTINED', 'COMPANION', 'ELSEWHERE') ORDER BY created_at LIMIT 5`,
     sql`SELECT state, step, error_cause, next_attempt_at IS NOT NULL AS later, count(*)::int, min(error_message) AS message
       FROM records GROUP BY 1, 2, 3, 4`,
     sql`SELECT woken_at IS NOT NULL AS woken, lease_until > now() AS leased, next_action_at > now() AS waits, count(*)::int

@@ -11,7 +11,7 @@ import { CopyObjectCommand, GetObjectCommand, ListObjectVersionsCommand, PutObje
 import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { giveDueTurns } from '#shared/jobs/give-turns.ts';
-import type { WokenJob, WorkQueue } from '#shared/jobs/route-files.ts';
+import type { WokenJob } from '#shared/jobs/route-files.ts';
 import { wakeFiles } from '#shared/jobs/wake-files.ts';
 import { wakeJobs } from '#shared/jobs/wake-jobs.ts';
 import { createWakeUpSenders, type WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
@@ -19,7 +19,7 @@ import { createQueues } from '#shared/queue/create-queues.ts';
 import { sweepRecords } from '#shared/records/sweep-records.ts';
 import { wakeChunks } from '#shared/records/wake-chunks.ts';
 import { MEMORY_VARIABLES, memoryFlags } from '#shared/runtime/config/memory.ts';
-import { BUCKET_IDS, type BucketId, bucketName } from '#shared/runtime/config/resource-names.ts';
+import { BUCKET_IDS, type BucketId, bucketName, type WorkQueue } from '#shared/runtime/config/resource-names.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { seedFiles } from '#testkit/seeds/seed-routed-files.ts';
 import { startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';

@@ -174,7 +174,7 @@ async function compareLanding(
   const identity = ({ key, versionId }: { key: string; versionId: string }) => `${key}\n${versionId}`;
   const standing = new Set(objects.map(identity));
   const quarantined = files.filter(
-    ({ status, jobs }) => jobs === 0 && (status === 'QUARANTINED' || status === 'COMPANION'),
+    ({ status, jobs }) => jobs === 0 && (status === 'QUARANTINED' || status === 'COMPANION' || status === 'ELSEWHERE'),
   );
   const mayStand = new Set(quarantined.map(identity));
   return [

@@ -44,7 +44,7 @@ const ALWAYS: Readonly<Record<string, string>> = {
       OR (f.archived_at IS NULL AND f.error_cause IS DISTINCT FROM 'SOURCE_GONE' AND NOT EXISTS (
         SELECT 1 FROM jobs j WHERE j.file_id = f.id AND j.error_cause = 'SOURCE_GONE')))`,
   'a file says why it failed exactly while a job of it has failed, or its original was lost': `
-    SELECT id FROM files WHERE (status <> 'QUARANTINED' OR job_count > 0) AND error_code IS DISTINCT FROM 'ARCHIVE_ERROR'
+    SELECT id FROM files WHERE (status NOT IN ('QUARANTINED', 'ELSEWHERE') OR job_count > 0) AND error_code IS DISTINCT FROM 'ARCHIVE_ERROR'
       AND (error_code IS NOT NULL) <> (failed_jobs > 0)`,
   'a quarantined file says why': `
     SELECT id FROM files WHERE status = 'QUARANTINED' AND (error_code IS NULL OR error_message IS NULL OR open_jobs > 0)`,
@@ -61,7 +61,8 @@ const ALWAYS: Readonly<Record<string, string>> = {
   'a line looks at its holder again before long': `
     SELECT order_key, route_id, look_at FROM job_lines WHERE look_at < now() - interval '2 minutes'`,
   'a waiting job has a time to go on': `
-    SELECT id FROM jobs WHERE state = 'WAITING' AND next_action_at IS NULL`,
+    SELECT id FROM jobs WHERE state = 'WAITING' AND next_action_at IS NULL AND NOT (wait_reason = 'BATCH' AND EXISTS (
+      SELECT 1 FROM batches b WHERE b.id = batch_id AND b.state IN ('OPEN', 'RUNNING')))`,
   'a job is terminal exactly when it is finished': `
     SELECT id FROM jobs WHERE (finished_at IS NOT NULL) <> (state IN ('SUCCEEDED', 'FAILED', 'CANCELLED'))`,
   'no step is tried more often than allowed in one generation': `
@@ -76,7 +77,7 @@ const ALWAYS: Readonly<Record<string, string>> = {
     GROUP BY a.job_id, a.step_seq
     HAVING count(*) > 1 + (SELECT count(*) FROM audit_events e WHERE e.job_id = a.job_id AND e.type = 'records.reopened')`,
   'every terminal file has one terminal event for each time it ended': `
-    SELECT f.id, f.status FROM files f WHERE f.status IN ('COMPLETED', 'FAILED', 'QUARANTINED', 'COMPANION')
+    SELECT f.id, f.status FROM files f WHERE f.status IN ('COMPLETED', 'FAILED', 'QUARANTINED', 'COMPANION', 'ELSEWHERE')
       AND NOT EXISTS (SELECT 1 FROM audit_events e WHERE e.file_id = f.id AND e.type = 'file.' || lower(f.status))`,
   'a file completes once for each generation of its jobs': `
     SELECT f.id, count(*) FROM files f JOIN audit_events e ON e.file_id = f.id AND e.type IN ('file.completed', 'file.failed')
@@ -155,7 +156,7 @@ const ALWAYS: Readonly<Record<string, string>> = {
 };
 
 const AT_REST: Readonly<Record<string, string>> = {
-  'no file is in progress': `SELECT id, status FROM files WHERE status NOT IN ('COMPLETED', 'FAILED', 'QUARANTINED', 'COMPANION')`,
+  'no file is in progress': `SELECT id, status FROM files WHERE status NOT IN ('COMPLETED', 'FAILED', 'QUARANTINED', 'COMPANION', 'ELSEWHERE')`,
   'no job is in progress': `SELECT id, state FROM jobs WHERE state IN ('PENDING', 'RUNNING', 'WAITING')`,
   'every event left the outbox': `SELECT event_id, topic FROM outbox`,
 };

@@ -86,12 +86,14 @@ export function interleaveJobs(endings: readonly Ending[]): void {
   const claimOptions = {
     worker: 'test/1',
     service: 'partner-worker',
+    lane: 'standard' as const,
     queue: 'partner-steps' as const,
     kinds: ['deliver'],
   };
   const storeOptions = { worker: 'test/1', service: 'partner-worker', leaseMs: 60_000, archivesLarge: false };
 
   const NEW_JOB = {
+    lane: 'standard' as const,
     queue: 'partner-steps' as const,
     stepKind: 'deliver',
     stepCount: 1,
@@ -356,7 +358,14 @@ export function interleaveJobs(endings: readonly Ending[]): void {
       SELECT r.id AS "routeId", v.id AS "routeVersionId" FROM routes r JOIN route_versions v ON v.route_id = r.id
       ORDER BY r.name LIMIT 1`;
       if (route === undefined) throw new Error('there is no route');
-      const job = { ...route, id: randomUUID(), queue: 'partner-steps', stepKind: 'deliver', stepCount: 1 } as const;
+      const job = {
+        ...route,
+        id: randomUUID(),
+        lane: 'standard',
+        queue: 'partner-steps',
+        stepKind: 'deliver',
+        stepCount: 1,
+      } as const;
       const jobs = [{ ...job, maxAttempts: 3, isOrdered: true, headFailure: 'block' as const }];
       return await routeFiles(sql, [{ fileId: newFileId, isLarge: false, jobs }], 'router', { settleMs: 0 });
     },
@@ -466,6 +475,7 @@ export function interleaveJobs(endings: readonly Ending[]): void {
         id: randomUUID(),
         routeId,
         routeVersionId,
+        lane: 'standard' as const,
         queue: 'partner-steps' as const,
         stepKind: 'deliver',
         stepCount: 1,

@@ -56,6 +56,7 @@ export async function readApiDocument(): Promise<ApiDocument> {
     logger: pino({ level: 'silent' }),
     registry: new Registry(),
     admissionWindow: 1,
+    region: 'us-east-1',
     largeFileThresholdBytes: 0,
     bucketNames: bucketNames('test'),
     actionApprovalOver: undefined,

@@ -9,6 +9,7 @@ export function fileToMatch(path: string, sizeBytes: number, more: Partial<FileT
     uploadedBy: 'acme-sftp',
     arrivedAtMs: Date.parse('2026-03-04T20:00:00Z'),
     timeZone: 'UTC',
+    region: 'us-east-1',
     metadata: {},
     ...more,
   };

@@ -56,7 +56,9 @@ export async function untilFileEnded(fleet: TestFleet, key: string, timeoutMs: n
     async () => {
       const [file] = await fleet.sql<{ status: string }[]>`
         SELECT status FROM files WHERE key = ${key} ORDER BY created_at DESC LIMIT 1`;
-      return file !== undefined && ['COMPLETED', 'FAILED', 'QUARANTINED', 'COMPANION'].includes(file.status);
+      return (
+        file !== undefined && ['COMPLETED', 'FAILED', 'QUARANTINED', 'COMPANION', 'ELSEWHERE'].includes(file.status)
+      );
     },
     timeoutMs,
   );

@@ -73,6 +73,7 @@ export async function seedJobs(sql: Sql, options: SeedJobsOptions = {}): Promise
         id: randomUUIDv7(),
         routeId: route.routeId,
         routeVersionId: route.routeVersionId,
+        lane: 'standard' as const,
         queue: 'partner-steps' as const,
         stepKind: 'deliver',
         stepCount: options.stepCount ?? 1,

@@ -4,9 +4,9 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { loadRoutingInput } from '#shared/definitions/load-routing-input.ts';
 import { compileRoute } from '#shared/definitions/routes/compile-route.ts';
+import { newJob } from '#shared/jobs/new-job.ts';
 import { type ArrivedObject, registerFiles } from '#shared/jobs/register-files.ts';
 import { routeFiles, type WokenJob } from '#shared/jobs/route-files.ts';
-import { queueOfClass } from '#shared/worker/next-move.ts';
 import { arrivedObject } from './seed-jobs.ts';
 
 export interface SeedRouteOptions {
@@ -67,19 +67,8 @@ export async function seedFiles(sql: Sql, options: SeedFilesOptions = {}): Promi
     isLarge,
     jobs: routes.map(({ routeId, routeVersionId }) => {
       const route = compiled.get(routeVersionId);
-      const first = route?.steps[0];
-      if (route === undefined || first === undefined) throw new Error('the route was not seeded');
-      return {
-        id: randomUUID(),
-        routeId,
-        routeVersionId,
-        queue: queueOfClass(first.classOf(isLarge)),
-        stepKind: first.kind,
-        stepCount: route.steps.length,
-        maxAttempts: route.retry.maxAttempts,
-        isOrdered: route.ordered,
-        headFailure: route.onHeadFailure,
-      };
+      if (route === undefined) throw new Error('the route was not seeded');
+      return { ...newJob({ routeId, routeVersionId, route }, { isLarge, priority: 'standard' }), id: randomUUID() };
     }),
   }));
   return await routeFiles(sql, decisions, 'test', {

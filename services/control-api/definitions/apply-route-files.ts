@@ -245,11 +245,12 @@ function shortened(diff: string): string {
 
 async function storeTenants(sql: Sql, entries: readonly EntryOf<'tenant'>[], actor: string): Promise<void> {
   if (entries.length === 0) return;
-  const rows = entries.map(({ document: { id, name, timeZone, homeRegion, ignore, signIn, notify, retention } }) => ({
+  const rows = entries.map(({ document: { id, name, timeZone, homeRegion, priority, ignore, signIn, notify, retention } }) => ({
     id,
     name,
     timeZone,
     homeRegion,
+    priority,
     ignoreGlobs: ignore,
     signIn,
     notify,

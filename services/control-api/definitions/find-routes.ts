@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Reads } from '#shared/db/connect-database.ts';
 import { and, asc, eq, sql } from '#shared/db/drizzle.ts';
 import { routes, routeVersions, tenants, UNASSIGNED_TENANT } from '#shared/db/schema.ts';
+import { LANES } from '#shared/definitions/lanes.ts';
 import { tenantSignInSchema } from '#shared/definitions/sign-in-schema.ts';
 import type { ApiParts } from '../http/api-server.ts';
 import { encodeCursor, type PagePosition } from '../http/page-cursor.ts';
@@ -114,6 +115,7 @@ const tenantSchema = z
     name: z.string(),
     time_zone: z.string(),
     home_region: z.string().nullable(),
+    priority: z.enum(LANES),
     ignore: z.array(z.string()),
     created_at: z.string(),
     disabled_at: z.string().nullable(),
@@ -165,6 +167,7 @@ export async function findTenants(reads: Reads, tenantId: string | null): Promis
       name: tenants.name,
       time_zone: tenants.timeZone,
       home_region: tenants.homeRegion,
+      priority: tenants.priority,
       ignore: tenants.ignoreGlobs,
       created_at: instantOf(tenants.createdAt),
       disabled_at: instantOrNullOf(tenants.disabledAt),

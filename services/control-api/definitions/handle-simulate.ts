@@ -11,6 +11,7 @@ import { z } from 'zod';
 import { readMatchFacts } from '#shared/arrival/read-match-facts.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { objectOf, type RoutingInput } from '#shared/definitions/load-routing-input.ts';
+import { regionSchema } from '#shared/definitions/name-schemas.ts';
 import { MATCHED_SOURCES } from '#shared/definitions/routes/match-schema.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
@@ -53,6 +54,7 @@ const bodySchema = z
         size_bytes: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(1),
         received_at: instantField.optional().describe('Now when absent; names with dates use it.'),
         source: z.enum(MATCHED_SOURCES).default('sftp').describe('How it came.'),
+        region: regionSchema.optional().describe('Where it arrives, for `match.region`; this fleet’s when absent.'),
         user: textField(256).optional().describe('Who sent it, as `match.user` compares it.'),
         metadata: z.record(z.string(), z.string()).default({}).describe('Of the object, for `match.metadata`.'),
         tags: z.record(z.string(), z.string()).optional().describe('Of the object, for `match.tags`.'),
@@ -78,7 +80,7 @@ type ChangeOf = (typeof CHANGES)[number];
 const decisionSchema = z
   .object({
     file: z.object({ file_id: z.string().nullable(), tenant: z.string(), path: z.string(), size_bytes: z.number() }),
-    outcome: z.enum(['routed', 'companion', 'quarantined', 'ignored']),
+    outcome: z.enum(['routed', 'companion', 'elsewhere', 'quarantined', 'ignored']),
     error: z.object({ code: z.string(), cause: z.string(), message: z.string() }).nullable(),
     is_large: z.boolean(),
     routes: z
@@ -128,7 +130,7 @@ export function handleSimulate(app: ApiServer, parts: SimulateParts, posted: Pos
       const { tenantId } = callerOf(request);
       const { documents: proposed, file } = request.body;
       const documents = proposed === undefined ? [] : await posted.parse(proposed, request, reply);
-      const files = await filesOf(sql, request.body, { tenantId, now: now() });
+      const files = await filesOf(sql, request.body, { tenantId, now: now(), region: parts.region });
       const rules = new Map<string, RuleSets>();
       for (const id of new Set(files.map((each) => each.tenantId))) {
         const found = tenantId === null || tenantId === id ? await load(id, documents) : undefined;
@@ -154,6 +156,7 @@ interface Asking {
   /** Null: an operator. */
   readonly tenantId: string | null;
   readonly now: number;
+  readonly region: string;
 }
 
 /** `object`: where its bytes are; of a file that is made up, nowhere. */
@@ -162,16 +165,24 @@ type KnownFile = FileToSimulate & { readonly object?: RoutingInput['object'] };
 async function filesOf(
   sql: Sql,
   { file, file_ids: ids, sample }: Body,
-  { tenantId, now }: Asking,
+  { tenantId, now, region: here }: Asking,
 ): Promise<readonly KnownFile[]> {
   if (file !== undefined) {
     const key = `${file.tenant}/${file.path.replace(/^\//, '')}`;
     const receivedAt = new Date(file.received_at ?? now);
-    const { size_bytes: sizeBytes, tenant: ofTenant, source, user: uploadedBy = null, metadata, tags } = file;
+    const {
+      size_bytes: sizeBytes,
+      tenant: ofTenant,
+      source,
+      user: uploadedBy = null,
+      metadata,
+      tags,
+      region = here,
+    } = file;
     return [
       {
         ...{ fileId: null, tenantId: ofTenant, key, sizeBytes, receivedAt, isDuplicate: false, isRenamed: false },
-        ...{ source, uploadedBy, metadata, tags, content: contentOf(file) },
+        ...{ source, uploadedBy, metadata, tags, region, content: contentOf(file) },
       },
     ];
   }
@@ -187,7 +198,7 @@ async function filesOf(
         SELECT 1 FROM files d WHERE d.id = f.duplicate_of AND d.bucket = f.bucket AND d.key = f.key) AS "isRenamed"
     FROM files f WHERE ${isSeen} AND ${chosen}`;
   if (ids !== undefined && rows.length < new Set(ids).size) throw new LongshoreError('NOT_FOUND', 'File not found');
-  return [...rows];
+  return rows.map((row) => ({ ...row, region: here }));
 }
 
 /** Where nothing is said of the content, it is not known. */

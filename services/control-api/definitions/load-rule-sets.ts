@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import type { Sql } from '#shared/db/connect-database.ts';
+import type { Lane } from '#shared/definitions/lanes.ts';
 import type { ParsedDocument } from '#shared/definitions/parse-route-files.ts';
 import { type CompiledRoute, compileRoute } from '#shared/definitions/routes/compile-route.ts';
 import { compileGlobs } from '#shared/definitions/routes/match-glob.ts';
@@ -27,6 +28,8 @@ interface RouteRow {
 interface TenantRow {
   readonly id: string;
   readonly timeZone: string;
+  readonly homeRegion: string | null;
+  readonly priority: Lane;
   readonly ignoreGlobs: readonly string[];
   readonly isDisabled: boolean;
   readonly channels: SimulatedTenant['channels'];
@@ -51,7 +54,7 @@ export function createRuleSetLoader(sql: Sql) {
   async function loadPresent(tenantId: string): Promise<RuleSet | undefined> {
     const [[tenant], routes, partners] = await Promise.all([
       sql<TenantRow[]>`
-        SELECT id, time_zone AS "timeZone", ignore_globs AS "ignoreGlobs", disabled_at IS NOT NULL AS "isDisabled", (
+        SELECT id, time_zone AS "timeZone", home_region AS "homeRegion", priority, ignore_globs AS "ignoreGlobs", disabled_at IS NOT NULL AS "isDisabled", (
           SELECT coalesce(jsonb_agg(definition ORDER BY name), '[]') FROM notice_channels c WHERE c.tenant_id = t.id AND c.route = ''
         ) AS channels
         FROM tenants t WHERE id = ${tenantId}`,
@@ -96,8 +99,8 @@ async function propose(present: RuleSet, documents: readonly ParsedDocument[]): 
     if (index % COMPILED_AT_ONCE === COMPILED_AT_ONCE - 1) await setImmediate();
     if (document.kind === 'tenant') {
       if (document.id !== tenant.id) continue;
-      const { timeZone, ignore, notify } = document;
-      tenant = { ...tenant, timeZone, ignores: compileGlobs(ignore), channels: notify };
+      const { timeZone, homeRegion, priority, ignore, notify } = document;
+      tenant = { ...tenant, timeZone, homeRegion, priority, ignores: compileGlobs(ignore), channels: notify };
       continue;
     }
     if (document.tenant !== tenant.id) continue;

@@ -5,12 +5,14 @@
 import { z } from 'zod';
 import { classifyKey } from '#shared/arrival/classify-key.ts';
 import type { ArrivalTenant } from '#shared/arrival/tenant-directory.ts';
+import { LANES } from '#shared/definitions/lanes.ts';
 import { type ChannelDefinition, kindOf } from '#shared/definitions/notify-schema.ts';
 import { type FileToMatch, REFUSALS } from '#shared/definitions/routes/compile-match.ts';
 import type { CompiledRoute } from '#shared/definitions/routes/compile-route.ts';
 import { stepKindOf } from '#shared/definitions/routes/route-steps.ts';
 import { decideRouting, type FileToRoute, fileToMatch } from '#shared/jobs/decide-routing.ts';
 import type { ActiveRoute } from '#shared/jobs/new-job.ts';
+import type { RoutingDecision } from '#shared/jobs/route-files.ts';
 import type { BucketId } from '#shared/runtime/config/resource-names.ts';
 import type { CallStepOptions } from '#shared/steps/call/options.ts';
 import { deliveryTarget } from '#shared/steps/deliver/delivery-target.ts';
@@ -24,7 +26,7 @@ import { checkNameAndSize } from '#shared/steps/validate/check-name-and-size.ts'
 import type { ValidateOptions } from '#shared/steps/validate/options.ts';
 
 export interface FileToSimulate
-  extends Pick<FileToMatch, 'content' | 'tags'>,
+  extends Pick<FileToMatch, 'content' | 'tags' | 'region'>,
     Pick<FileToRoute, 'tenantId' | 'key' | 'sizeBytes' | 'source' | 'uploadedBy' | 'metadata'> {
   /** Null: it is made up. */
   readonly fileId: string | null;
@@ -40,8 +42,7 @@ export interface SimulatedRoute extends ActiveRoute {
   readonly channels: readonly ChannelDefinition[];
 }
 
-export interface SimulatedTenant extends ArrivalTenant {
-  readonly timeZone: string;
+export interface SimulatedTenant extends ArrivalTenant, Pick<FileToRoute, 'timeZone' | 'homeRegion' | 'priority'> {
   readonly channels: readonly ChannelDefinition[];
 }
 
@@ -57,6 +58,9 @@ export interface RuleSet {
 
 export interface SimulationLimits {
   readonly largeFileThresholdBytes: number;
+  /** Of this fleet. */
+  readonly region: string;
+  readonly homeRegions?: readonly string[] | undefined;
   readonly bucketNames: Readonly<Record<BucketId, string>>;
 }
 
@@ -77,6 +81,8 @@ export const routeAnswerSchema = z
     takes: z.boolean(),
     because: z.string(),
     held: z.boolean().describe('It would wait for a person before its first step.'),
+    lane: z.enum(LANES).nullable().describe('Of its short steps; null where it does not take the file.'),
+    starts_at: z.string().nullable().describe('When its quiet hours begin; null: at once.'),
     order_group: z.string().nullable().describe('Files of one group go one after the other.'),
     tells: z.array(z.object({ channel: z.string(), kind: z.string(), on: z.array(z.string()) })),
     steps: z.array(stepSchema),
@@ -85,7 +91,7 @@ export const routeAnswerSchema = z
 type RouteAnswer = z.infer<typeof routeAnswerSchema>;
 
 export interface Simulated {
-  readonly outcome: 'routed' | 'companion' | 'quarantined' | 'ignored';
+  readonly outcome: 'routed' | 'companion' | 'elsewhere' | 'quarantined' | 'ignored';
   readonly error: { readonly code: string; readonly cause: string; readonly message: string } | null;
   readonly isLarge: boolean;
   /** All of them. */
@@ -99,15 +105,18 @@ export function simulateFile(file: FileToSimulate, rules: RuleSet, limits: Simul
   if (classified.error !== undefined) return { outcome: 'quarantined', error: classified.error, isLarge, routes: [] };
   const active = rules.routes.filter(({ isDisabled }) => !isDisabled);
   const toRoute = routable(file, rules.tenant);
-  const decision = decideRouting(toRoute, active, limits);
-  const taking = new Set(decision.jobs.map(({ routeVersionId }) => routeVersionId));
+  const decision = decideRouting(toRoute, active, { ...limits, nowMs: file.receivedAt.getTime() });
+  const jobs = new Map(decision.jobs.map((job) => [job.routeVersionId, job]));
   const answers = rules.routes.map((route) => {
-    const takes = taking.has(route.routeVersionId);
+    const job = jobs.get(route.routeVersionId);
+    const takes = job !== undefined;
     return {
       route: route.route.name,
       version: route.version,
       takes,
       because: takes ? 'it matches' : refusalOf(route, fileToMatch(toRoute)),
+      lane: job?.lane ?? null,
+      starts_at: job?.startAt?.toISOString() ?? null,
       held: takes && route.route.holds({ ...file, isLarge }),
       order_group: takes && route.route.ordered ? file.key.slice(0, file.key.lastIndexOf('/') + 1) : null,
       tells: takes ? [...route.channels, ...rules.tenant.channels].map(toChannel) : [],
@@ -115,18 +124,28 @@ export function simulateFile(file: FileToSimulate, rules: RuleSet, limits: Simul
     };
   });
   const unreadable = rules.unreadable.map((name) => ({ ...NOT_TAKEN, route: name, because: 'it cannot be read' }));
-  const outcome =
-    decision.jobs.length > 0 ? 'routed' : decision.companionOf === undefined ? 'quarantined' : 'companion';
-  return { outcome, error: decision.error ?? null, isLarge, routes: [...answers, ...unreadable] };
+  return { outcome: outcomeOf(decision), error: decision.error ?? null, isLarge, routes: [...answers, ...unreadable] };
+}
+
+function outcomeOf({ jobs, companionOf, isElsewhere }: RoutingDecision): Simulated['outcome'] {
+  if (jobs.length > 0) return 'routed';
+  if (isElsewhere) return 'elsewhere';
+  return companionOf === undefined ? 'quarantined' : 'companion';
 }
 
 /** As the router is given it. */
-export function routable(file: FileToSimulate, { timeZone }: Pick<SimulatedTenant, 'timeZone'>): FileToRoute {
-  return { ...file, fileId: file.fileId ?? NO_ID, uploadedAt: file.receivedAt, timeZone };
+export function routable(
+  file: FileToSimulate,
+  { timeZone, homeRegion, priority }: Pick<SimulatedTenant, 'timeZone' | 'homeRegion' | 'priority'>,
+): FileToRoute {
+  return { ...file, fileId: file.fileId ?? NO_ID, uploadedAt: file.receivedAt, timeZone, homeRegion, priority };
 }
 
 const NO_ID = '00000000-0000-0000-0000-000000000000';
-const NOT_TAKEN = { version: null, takes: false, held: false, order_group: null, tells: [], steps: [] };
+const NOT_TAKEN = {
+  ...{ version: null, takes: false, held: false, lane: null, starts_at: null },
+  ...{ order_group: null, tells: [], steps: [] },
+};
 
 function refusalOf({ route, isDisabled }: SimulatedRoute, file: FileToMatch): string {
   if (isDisabled) return 'the route is disabled';

@@ -247,3 +247,16 @@ test('1,000 files on 50 routes cost the event loop no long stall', async () => {
   console.log(`1,000 files on 54 routes: ${Math.round(cpuMs)} ms of CPU`);
   expect(cpuMs).toBeLessThan(10_000);
 });
+
+test('shows the lane, the quiet hours and what is left to the home of the tenant', async () => {
+  const orders = ORDERS.replace('hold: large', 'priority: bronze\nquietHours: [{ from: "22:00", to: "04:00" }]');
+  const decision = await simulateOne('orders/a.csv', {}, orders);
+  // 05:00 in Tokyo.
+  expect(decision.routes.find(({ route }: { route: string }) => route === 'orders')).toMatchObject({
+    lane: 'bronze',
+    starts_at: '2026-03-05T13:00:00.000Z',
+  });
+  const regional = ORDERS.replace('match: {', 'match: { region: [eu-west-1],');
+  expect(because(await simulateOne('orders/a.csv', {}, regional), 'orders')).toContain('match.region');
+  expect(await simulateOne('orders/a.csv', { region: 'eu-west-1' }, regional)).toMatchObject({ outcome: 'routed' });
+});

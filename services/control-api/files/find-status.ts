@@ -72,6 +72,8 @@ const PUBLIC_STATUSES: Readonly<Record<FileStatus, FileStatusReply['status']>> =
   QUARANTINED: 'failed',
   // It was read with the file that it belongs to, and nothing else is to become of it.
   COMPANION: 'completed',
+  // The fleet of its home carries it.
+  ELSEWHERE: 'processing',
 };
 
 /** `tenantId` null sees every tenant. Resolves to undefined when there is no such file in sight. */

@@ -13,6 +13,7 @@ export const FILE_STATUSES = [
   'FAILED',
   'QUARANTINED',
   'COMPANION',
+  'ELSEWHERE',
 ] as const;
 
 export const TRANSFER_STATES = ['COPYING', 'COMPLETING', 'ABORTING', 'DONE', 'ABORTED'] as const;

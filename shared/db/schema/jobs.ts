@@ -1,4 +1,5 @@
 /** A file on one route: jobs, their steps and attempts, and the order in which they go. */
+import { LANES, type Lane } from '#shared/definitions/lanes.ts';
 import { pg, sql } from '../drizzle.ts';
 import { createdAt, instant, oneOf } from './columns.ts';
 import { files } from './files.ts';
@@ -21,6 +22,10 @@ export const jobs = pgTable(
     state: text('state').$type<JobState>().notNull(),
     generation: integer('generation').notNull().default(1),
     isLarge: boolean('is_large').notNull().default(false),
+    /** Whose queue its short steps go to: the route's `priority`, or its tenant's. */
+    lane: text('lane').$type<Lane>().notNull().default('standard'),
+    /** The batch that it belongs to (`shared/batches/`). */
+    batchId: uuid('batch_id'),
     stepSeq: integer('step_seq').notNull().default(0),
     stepKind: text('step_kind').notNull(),
     stepCount: integer('step_count').notNull(),
@@ -88,7 +93,13 @@ export const jobs = pgTable(
       .on(table.fileId, table.routeId, table.run, table.parentJobId, table.parentSeq, table.branch)
       .nullsNotDistinct(),
     index('jobs_parent').on(table.parentJobId, table.parentSeq).where(sql`parent_job_id IS NOT NULL`),
+    index('jobs_batch').on(table.batchId, table.id).where(sql`batch_id IS NOT NULL`),
+    index('jobs_batch_waiting').on(table.batchId, table.id).where(sql`state = 'WAITING' AND wait_reason = 'BATCH'`),
+    index('jobs_batch_going')
+      .on(table.batchId)
+      .where(sql`batch_id IS NOT NULL AND finished_at IS NULL AND wait_reason IS DISTINCT FROM 'BATCH'`),
     check('jobs_state', oneOf('state', JOB_STATES)),
+    check('jobs_lane', oneOf('lane', LANES)),
     check('jobs_open_records', sql`open_records >= 0`),
     check('jobs_head_failure', oneOf('head_failure', ['block', 'skip'])),
     index('jobs_waiting_admission')

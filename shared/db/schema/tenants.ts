@@ -1,4 +1,5 @@
 /** Tenants and their SFTP users. */
+import type { Lane } from '#shared/definitions/lanes.ts';
 import { pg } from '../drizzle.ts';
 import { createdAt, instant } from './columns.ts';
 
@@ -12,6 +13,8 @@ export const tenants = pgTable('tenants', {
   name: text('name').notNull(),
   timeZone: text('time_zone').notNull().default('UTC'),
   homeRegion: text('home_region'),
+  /** Of its routes that say none. */
+  priority: text('priority').$type<Lane>().notNull().default('standard'),
   ignoreGlobs: text('ignore_globs').array().notNull(),
   /** How its people sign in; null: by mail. */
   signIn: jsonb('sign_in'),

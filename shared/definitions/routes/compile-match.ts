@@ -2,7 +2,7 @@
 import { compileLinearPattern } from '#shared/definitions/linear-pattern.ts';
 import { msUntilOpen } from '#shared/expectations/open-hours.ts';
 import { compileGlobs } from './match-glob.ts';
-import type { Match } from './match-schema.ts';
+import type { Hours, Match } from './match-schema.ts';
 
 /** What a file shows only when its object is read. */
 export interface FileContentFacts {
@@ -16,6 +16,8 @@ export interface FileToMatch {
   /** In the tenant's home, without the tenant's prefix. */
   readonly path: string;
   readonly sizeBytes: number;
+  /** Where it arrived. */
+  readonly region: string;
   /** As in `files.source`. */
   readonly source: string;
   readonly uploadedBy: string | null;
@@ -40,6 +42,7 @@ export type Refusal =
   | 'source'
   | 'user'
   | 'time'
+  | 'region'
   | 'metadata'
   | 'tags'
   | 'type'
@@ -57,6 +60,7 @@ export const REFUSALS: Readonly<Record<Refusal, string>> = {
   source: 'it came in a way that match.source does not name',
   user: 'match.user does not name who sent it',
   time: 'it came outside the hours of match.time',
+  region: 'it arrived in a region that match.region does not name',
   metadata: 'its metadata is not as match.metadata says',
   tags: 'its tags are not as match.tags says',
   type: 'its content is of a type that match.type does not name',
@@ -104,8 +108,13 @@ export function compilePaths(match: Pick<Match, 'path' | 'exclude'>) {
   return { isTaken: compileGlobs(match.path), isExcluded: compileGlobs(match.exclude) };
 }
 
+/** 0 while it is within the hours, else until they begin. */
+export function msUntilHours({ days: weekdays, ...hours }: Hours, nowMs: number, timeZone: string): number {
+  return msUntilOpen({ ...hours, timeZone }, nowMs, weekdays === undefined ? {} : { weekdays });
+}
+
 /** Of what is in the file's row. */
-function* knownConditions({ source, user, time, metadata }: Match): Generator<Condition> {
+function* knownConditions({ source, user, time, region, metadata }: Match): Generator<Condition> {
   if (source !== undefined) yield (file) => (source.some((each) => each === sourceOf(file)) ? undefined : 'source');
   if (user !== undefined) {
     const isOne = compileGlobs(user);
@@ -113,13 +122,9 @@ function* knownConditions({ source, user, time, metadata }: Match): Generator<Co
   }
   if (time !== undefined) {
     yield ({ arrivedAtMs, timeZone }) =>
-      time.some(({ days: weekdays, ...hours }) => {
-        const onDays = weekdays === undefined ? {} : { weekdays };
-        return msUntilOpen({ ...hours, timeZone }, arrivedAtMs, onDays) === 0;
-      })
-        ? undefined
-        : 'time';
+      time.some((hours) => msUntilHours(hours, arrivedAtMs, timeZone) === 0) ? undefined : 'time';
   }
+  if (region !== undefined) yield (file) => (region.includes(file.region) ? undefined : 'region');
   if (metadata !== undefined) {
     const fits = compileValues(metadata);
     yield (file) => (fits(file.metadata) ? undefined : 'metadata');

@@ -1,14 +1,22 @@
 /** A stored route definition, ready to be asked: does it take this file, and what is done with it? */
 import { z } from 'zod';
+import type { Lane } from '#shared/definitions/lanes.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import type { CallOptions, CallStepOptions, CompiledCall } from '#shared/steps/call/options.ts';
 import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
 import type { StepClass } from '#shared/steps/step-context.ts';
-import { type CompiledMatch, compileMatch, compilePaths, type FileToMatch, type Refusal } from './compile-match.ts';
+import {
+  type CompiledMatch,
+  compileMatch,
+  compilePaths,
+  type FileToMatch,
+  msUntilHours,
+  type Refusal,
+} from './compile-match.ts';
 import { matchSchema } from './match-schema.ts';
 import type { RecordsLayout } from './records-schema.ts';
 import type { RetryPolicy } from './retry-delay.ts';
-import { routeDocumentSchema } from './route-schema.ts';
+import { type RouteDocument, routeDocumentSchema } from './route-schema.ts';
 import { branchesOf, type RouteStep, stepKindOf } from './route-steps.ts';
 import { type ConditionFacts, compileCondition } from './step-condition.ts';
 
@@ -36,6 +44,10 @@ export interface CompiledRoute {
   /** True for a marker or a checksum sidecar of a file that this route takes: it is not a file to be carried by itself. */
   isCompanion(relativePath: string): boolean;
   readonly ordered: boolean;
+  /** The tenant's when undefined. */
+  readonly priority: Lane | undefined;
+  /** When a job of now may begin, by the clock of a time zone. */
+  opensAt(nowMs: number, timeZone: string): number;
   readonly onHeadFailure: 'block' | 'skip';
   /** Whether a file waits for a person before its first step. */
   holds(file: { readonly isLarge: boolean; readonly isDuplicate: boolean; readonly isRenamed: boolean }): boolean;
@@ -61,7 +73,8 @@ export function compileRoute(definition: unknown): CompiledRoute {
     const faults = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new LongshoreError('ROUTE_INVALID', `The stored route definition is invalid: ${faults.join('; ')}`);
   }
-  const { tenant, name, match, acceptEmpty, ordered, onHeadFailure, hold, duplicates, records } = parsed.data;
+  const { tenant, name, match, acceptEmpty, ordered, onHeadFailure, hold, duplicates, records, priority, quietHours } =
+    parsed.data;
   const { maxSweeps, ...retry } = parsed.data.retry;
   const { readsObject, refuses, takesPath } = match === undefined ? NO_MATCH : compileMatch(match, acceptEmpty);
   const calls = callsOf(parsed.data);
@@ -82,6 +95,8 @@ export function compileRoute(definition: unknown): CompiledRoute {
     isCompanion: (relativePath) =>
       [...suffixes].some((suffix) => relativePath.endsWith(suffix) && takesPath(relativePath.slice(0, -suffix.length))),
     ordered,
+    priority,
+    opensAt: (nowMs, timeZone) => nowMs + msUntilQuiet(quietHours, nowMs, timeZone),
     onHeadFailure,
     holds: ({ isLarge, isDuplicate, isRenamed }) => {
       const isFlagged = isDuplicate && (duplicates === 'any' || isRenamed);
@@ -102,6 +117,11 @@ export function compileRoute(definition: unknown): CompiledRoute {
       ),
   );
   return { ...whole, branchesAt: (seq) => branchesBySeq[seq] ?? NO_BRANCHES };
+}
+
+/** 0 without quiet hours, and within them. */
+function msUntilQuiet(hours: RouteDocument['quietHours'], nowMs: number, timeZone: string): number {
+  return hours === undefined ? 0 : Math.min(...hours.map((each) => msUntilHours(each, nowMs, timeZone)));
 }
 
 const NO_BRANCHES: ReadonlyMap<string, CompiledRoute> = new Map();

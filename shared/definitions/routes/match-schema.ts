@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { WEEKDAYS } from '#shared/definitions/calendar-schema.ts';
 import { compileLinearPattern } from '#shared/definitions/linear-pattern.ts';
+import { regionSchema } from '#shared/definitions/name-schemas.ts';
 import { sizeSchema } from '#shared/definitions/size.ts';
 import { timeOfDaySchema } from '#shared/definitions/time-of-day.ts';
 import { globSchema, globsSchema } from './glob-schema.ts';
@@ -12,13 +13,14 @@ export const MATCHED_SOURCES = ['sftp', 's3', 'pull', 'portal', 'http', 'link', 
 /** Of S3, which compares names without regard to case: lower-case letters, digits and `-`. */
 const metadataNameSchema = z.string().regex(/^[a-z0-9][a-z0-9_.-]{0,127}$/, 'must be a name of metadata in lower case');
 
-const timeSchema = z
+export const hoursSchema = z
   .strictObject({
     days: z.array(z.enum(WEEKDAYS)).min(1).max(7).optional(),
     from: timeOfDaySchema,
     to: timeOfDaySchema,
   })
   .refine(({ from, to }) => from !== to, { error: 'begins when it ends' });
+export type Hours = z.output<typeof hoursSchema>;
 
 const patternSchema = z.string().superRefine((source, context) => {
   const pattern = compileLinearPattern(source);
@@ -48,7 +50,9 @@ export const matchSchema = z
     /** Globs of who sent it: the name of an SFTP user, of an API key or of a person. */
     user: globsSchema.refine((globs) => globs.length > 0, { error: 'needs at least one glob' }).optional(),
     /** When it arrived, by the clock of the tenant's time zone: within one of these. */
-    time: z.array(timeSchema).min(1).max(20).optional(),
+    time: z.array(hoursSchema).min(1).max(20).optional(),
+    /** Where it arrived: regions of fleets. */
+    region: z.array(regionSchema).min(1).max(20).optional(),
     /** Globs of values by name. */
     metadata: z.record(metadataNameSchema, globSchema).optional(),
     /** Globs of values by the keys of the object's tags. */

@@ -9,7 +9,8 @@ import { type CalendarDocument, calendarDocumentSchema } from '#shared/definitio
 import { type DatabaseDocument, databaseDocumentSchema } from '#shared/definitions/database-schema.ts';
 import { durationSchema } from '#shared/definitions/duration.ts';
 import { type ExpectationDocument, expectationDocumentSchema } from '#shared/definitions/expectation-schema.ts';
-import { idSchema, timeZoneSchema } from '#shared/definitions/name-schemas.ts';
+import { LANES } from '#shared/definitions/lanes.ts';
+import { idSchema, regionSchema, timeZoneSchema } from '#shared/definitions/name-schemas.ts';
 import { notifySchema } from '#shared/definitions/notify-schema.ts';
 import { type PartnerDocument, partnerDocumentSchema } from '#shared/definitions/partner-schema.ts';
 import { type RemoteDocument, remoteDocumentSchema } from '#shared/definitions/remote-schema.ts';
@@ -23,11 +24,13 @@ import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
 import { parallelOptions, parallelSchema } from '#shared/steps/parallel/options.ts';
 import type { StepOptionsKind } from '#shared/steps/step-options.ts';
 import { globSchema } from './glob-schema.ts';
-import { matchSchema } from './match-schema.ts';
+import { hoursSchema, matchSchema } from './match-schema.ts';
 import { type RecordsLayout, recordsSchema } from './records-schema.ts';
 import { everyStep, type RouteStep, stepKindOf } from './route-steps.ts';
 import { compileCondition } from './step-condition.ts';
 import { findBranchFaults, findOrderFaults, type OrderFault } from './step-order.ts';
+
+const prioritySchema = z.enum(LANES);
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -135,10 +138,10 @@ export const tenantDocumentSchema = z.strictObject({
   id: idSchema,
   name: z.string().min(1).max(200),
   timeZone: timeZoneSchema.default('UTC'),
-  homeRegion: z
-    .string()
-    .regex(/^[a-z0-9-]{1,32}$/, 'must be a region such as us-east-1')
-    .default('us-east-1'),
+  /** Whose fleet carries its files, where fleets say whose they carry. */
+  homeRegion: regionSchema.default('us-east-1'),
+  /** Of its routes that say none. */
+  priority: prioritySchema.default('standard'),
   /** Globs of names (without a directory) that wait for their rename. */
   ignore: z.array(globSchema).max(50).default(['*.part', '*.tmp', '*.filepart', '.*']),
   sftpUsers: z
@@ -209,6 +212,10 @@ export const routeDocumentSchema = z
     /** The route takes no file by itself: other routes `run` it. */
     runOnly: z.boolean().optional(),
     acceptEmpty: z.boolean().default(true),
+    /** Whose lane its short steps go in; the tenant's when absent. */
+    priority: prioritySchema.optional(),
+    /** When its jobs begin, by the clock of the tenant's time zone: within one of these. Others wait for the next. */
+    quietHours: z.array(hoursSchema).min(1).max(20).optional(),
     ordered: z.boolean().default(false),
     /** On an ordered route: whether a failed file holds back those after it. */
     onHeadFailure: z.enum(['block', 'skip']).default('block'),

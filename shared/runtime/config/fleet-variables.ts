@@ -1,9 +1,10 @@
 /** The variables that every service of the fleet understands; each service's `config.ts` adds its own. */
 import { z } from 'zod';
 import { databaseVariables } from '#shared/db/connect-database.ts';
+import { regionSchema } from '#shared/definitions/name-schemas.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import { tracingVariables } from '#shared/runtime/tracing/tracing-variables.ts';
-import { booleanVariable, integerVariable, logLevelVariable } from './load-config.ts';
+import { booleanVariable, integerVariable, listVariable, logLevelVariable } from './load-config.ts';
 
 export const fleetVariables = {
   ...databaseVariables,
@@ -50,6 +51,13 @@ export const fleetVariables = {
     .default('info')
     .describe('`fatal`, `error`, `warn`, `info`, `debug`, `trace` or `silent`.'),
 };
+
+export const homeRegionsVariable = listVariable
+  .pipe(z.array(regionSchema).min(1))
+  .optional()
+  .describe(
+    'Home regions of the tenants whose files this fleet processes, comma-separated. Files of other tenants are left to the fleet of their home. Unset: all tenants.',
+  );
 
 export const networksVariable = z
   .string()

@@ -1,7 +1,18 @@
 /** Names of queues, buckets and topics: one prefix from the configuration, so that several fleets share an account. */
+import { LANES, type Lane } from '#shared/definitions/lanes.ts';
 
-/** `mail-events`: what the mail service reports, so that no file waits behind the mails of a campaign. */
-export type QueueId = 'landing' | 'ingest' | 'work' | 'partner-steps' | 'mail-events';
+/**
+ * `platinum-steps`, `bronze-steps`: short steps of those lanes, as `partner-steps` is of the standard one. `mail-events`: what the mail service
+ * reports, so that no file waits behind the mails of a campaign.
+ */
+export type QueueId =
+  | 'landing'
+  | 'ingest'
+  | 'work'
+  | 'partner-steps'
+  | 'platinum-steps'
+  | 'bronze-steps'
+  | 'mail-events';
 /**
  * `staging` holds a job's intermediate objects; nothing in it outlives its job by more than the lifecycle rule's days. `evidence` gets the lines of
  * the audit.
@@ -10,7 +21,26 @@ export type BucketId = 'landing' | 'staging' | 'delivered' | 'archive' | 'outbou
 /** `notices` carries what tenants have told to their `sns` channels. */
 export type TopicId = 'events' | 'success' | 'failure' | 'notices';
 
-export const QUEUE_IDS: readonly QueueId[] = ['landing', 'ingest', 'work', 'partner-steps', 'mail-events'];
+export const QUEUE_IDS: readonly QueueId[] = [
+  'landing',
+  'ingest',
+  'work',
+  'partner-steps',
+  'platinum-steps',
+  'bronze-steps',
+  'mail-events',
+];
+/** Of short steps, by lane. */
+export const STEP_QUEUES = {
+  platinum: 'platinum-steps',
+  standard: 'partner-steps',
+  bronze: 'bronze-steps',
+} as const satisfies Record<Lane, QueueId>;
+export type StepQueue = (typeof STEP_QUEUES)[Lane];
+export type WorkQueue = StepQueue | 'work';
+/** In the order in which they are served. */
+export const STEP_QUEUE_IDS: readonly StepQueue[] = LANES.map((lane) => STEP_QUEUES[lane]);
+export const WORK_QUEUE_IDS: readonly WorkQueue[] = [...STEP_QUEUE_IDS, 'work'];
 /** What arrives there has no row yet. */
 export const ARRIVAL_QUEUES: ReadonlySet<QueueId> = new Set(['landing', 'mail-events']);
 export const BUCKET_IDS: readonly BucketId[] = ['landing', 'staging', 'delivered', 'archive', 'outbound', 'evidence'];
