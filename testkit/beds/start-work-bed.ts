@@ -19,7 +19,13 @@ import { createQueues } from '#shared/queue/create-queues.ts';
 import { sweepRecords } from '#shared/records/sweep-records.ts';
 import { wakeChunks } from '#shared/records/wake-chunks.ts';
 import { MEMORY_VARIABLES, memoryFlags } from '#shared/runtime/config/memory.ts';
-import { BUCKET_IDS, type BucketId, bucketName, type WorkQueue } from '#shared/runtime/config/resource-names.ts';
+import {
+  BUCKET_IDS,
+  type BucketId,
+  bucketName,
+  WORK_QUEUE_IDS,
+  type WorkQueue,
+} from '#shared/runtime/config/resource-names.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { seedFiles } from '#testkit/seeds/seed-routed-files.ts';
 import { startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
@@ -85,7 +91,7 @@ export async function startWorkBed({ createDatabase = createTestDatabase }: Work
   const sql = connectDatabase(databaseConfig, 'work-bed');
   const queues = await createQueues({ client: fauxqs.sqs, prefix: PREFIX });
   for (const id of BUCKET_IDS) s3.server.createBucket(bucketName(PREFIX, id));
-  const queueUrls = { 'partner-steps': queues['partner-steps'].url, work: queues.work.url };
+  const queueUrls = Object.fromEntries(WORK_QUEUE_IDS.map((id) => [id, queues[id].url])) as Record<WorkQueue, string>;
   const logger = createLogger({ service: 'work-bed', level: 'error' });
   const wakeUps = createWakeUpSenders({ client: fauxqs.sqs, queueUrls, fairQueues: true, logger });
   const workers: WorkerProcess[] = [];
@@ -176,8 +182,7 @@ export async function startWorkBed({ createDatabase = createTestDatabase }: Work
     },
     async sweep() {
       await wakeUps.sendJobs(await giveDueTurns(sql, { window: 1_000, limit: 1_000, actor: 'test' }));
-      await sweepQueue('partner-steps');
-      await sweepQueue('work');
+      for (const queue of WORK_QUEUE_IDS) await sweepQueue(queue);
       await sweepChunks();
       const options = { limit: 1_000, missing: 0, graceMs: LEASE_MS, boundMs: LEASE_MS, actor: 'test' };
       const files = await wakeFiles(sql, options);
