@@ -93,7 +93,7 @@ export async function applyTenants(sql: Sql, tenants: readonly TenantDefinition[
       RETURNING t.*, old.id IS NOT NULL AND old.retention IS DISTINCT FROM t.retention AS is_kept_otherwise,
         CASE WHEN old.id IS NOT NULL THEN jsonb_build_object(
         'name', old.name, 'timeZone', old.time_zone, 'homeRegion', old.home_region, 'priority', old.priority,
-        'ignore', old.ignore_globs,        'signIn', old.sign_in, 'retention', old.retention) END AS before),
+        'ignore', old.ignore_globs, 'signIn', old.sign_in, 'retention', old.retention) END AS before),
     judged AS (
       SELECT *, jsonb_build_object(
         'name', name, 'timeZone', time_zone, 'homeRegion', home_region, 'priority', priority, 'ignore', ignore_globs, 'signIn', sign_in,

@@ -245,17 +245,19 @@ function shortened(diff: string): string {
 
 async function storeTenants(sql: Sql, entries: readonly EntryOf<'tenant'>[], actor: string): Promise<void> {
   if (entries.length === 0) return;
-  const rows = entries.map(({ document: { id, name, timeZone, homeRegion, priority, ignore, signIn, notify, retention } }) => ({
-    id,
-    name,
-    timeZone,
-    homeRegion,
-    priority,
-    ignoreGlobs: ignore,
-    signIn,
-    notify,
-    retention,
-  }));
+  const rows = entries.map(
+    ({ document: { id, name, timeZone, homeRegion, priority, ignore, signIn, notify, retention } }) => ({
+      id,
+      name,
+      timeZone,
+      homeRegion,
+      priority,
+      ignoreGlobs: ignore,
+      signIn,
+      notify,
+      retention,
+    }),
+  );
   await applyTenants(sql, rows, actor);
   for (const { document } of entries) {
     for (const declared of document.sftpUsers) {
