@@ -300,6 +300,38 @@ export const ERROR_CODES = {
     meaning: 'A file could not be converted. Nothing of it was carried on.',
     remedy: 'See the cause. Correct the file or the route, then send it again or retry the job.',
   },
+  ENRICH_ERROR: {
+    meaning: 'The facts that a route looks up for a file could not be found.',
+    remedy: 'See the cause and remove it, then retry the job. It continues at this step.',
+  },
+  LOOKUP_NONE: {
+    meaning: 'A look-up found nothing for a file.',
+    remedy: 'Add what is looked for, or say `onNone: accept` in the route; then retry the job.',
+  },
+  LOOKUP_NOT_UNIQUE: {
+    meaning: 'A look-up in a table found more than one row.',
+    remedy: 'Name more columns under `where`, or read a view with one row for each value; then retry the job.',
+  },
+  LOOKUP_RESULT: {
+    meaning: 'A look-up gave a fact that is a list, an object, or too long.',
+    remedy: 'Name a single value under `facts`, then retry the job.',
+  },
+  LOOKUP_VALUE: {
+    meaning: 'A value that is looked for does not fit its column.',
+    remedy: 'Correct the templates under `where`, or the name of the file; then retry the job.',
+  },
+  LOOKUP_SCHEMA: {
+    meaning: 'A table or a column that a look-up names is missing.',
+    remedy: 'Create it, or correct the route; then retry the job.',
+  },
+  LOOKUP_DENIED: {
+    meaning: 'The database, or its definition, does not allow a look-up.',
+    remedy: 'Grant the user SELECT on the table, add the table to `reads`, or correct the secret.',
+  },
+  LOOKUP_UNAVAILABLE: {
+    meaning: 'The database did not answer a look-up in time. It is tried again.',
+    remedy: 'Check the database and its address, and that the columns under `where` have an index.',
+  },
   CONVERT_MAPPING: {
     meaning: 'A record cannot be mapped as its route says.',
     remedy: 'See the rejected records. Correct them, or the templates under `map`, then retry the job.',

@@ -76,12 +76,13 @@ test.each([
       'branches.md',
       'matching.md',
       'conversions.md',
+      'enrichment.md',
     ],
   ],
   ['partners', partnerDocumentSchema, ['partners.md', 'targets.md']],
   ['stores', storeDocumentSchema, ['external-stores.md']],
   ['remotes', remoteDocumentSchema, ['sources.md', 'http-sources.md']],
-  ['databases', databaseDocumentSchema, ['targets.md']],
+  ['databases', databaseDocumentSchema, ['targets.md', 'enrichment.md']],
 ])('every option of %s is described', (_kind, schema, pages) => {
   const text = pages.flatMap((name) => page(name).match(/```.*?```|`[^`\n]+`/gs) ?? []).join('\n');
   const missing = optionsOf(schema).filter((name) => !new RegExp(`\\b${name}\\b`).test(text));

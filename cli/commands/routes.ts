@@ -54,7 +54,10 @@ const databasePageSchema = z.object({
       version: z.number(),
       applied_by: z.string(),
       applied_at: z.string(),
-      definition: z.looseObject({ host: z.string(), database: z.string(), tables: z.array(z.string()) }),
+      definition: z.looseObject({
+        ...{ host: z.string(), database: z.string(), tables: z.array(z.string()) },
+        reads: z.array(z.string()).default([]),
+      }),
     }),
   ),
   next_cursor: z.string().nullable(),
@@ -174,7 +177,7 @@ export function addRouteCommands(program: Command, cli: Cli): void {
 
   const databases = addCommand<{ tenant?: string }>(program, cli, {
     usage: 'databases',
-    description: 'list the databases that routes load rows into',
+    description: 'list the databases that routes load rows into or read',
     define: (command) => command.option('--tenant <tenant>', 'only those of this tenant'),
     run: async (context, { tenant }) => {
       const times = await context.times(tenant);
@@ -191,7 +194,7 @@ export function addRouteCommands(program: Command, cli: Cli): void {
           database.name,
           database.version,
           `${database.definition.host}/${database.definition.database}`,
-          database.definition.tables.join(', '),
+          [...database.definition.tables, ...database.definition.reads].join(', '),
           times.show(database.applied_at),
           database.applied_by,
         ],

@@ -6,7 +6,7 @@
  * 2. A template reads nothing but the values below, includes no file, and is bounded in length, in what it allocates and in its result; there
  *    are no loops, so that bounds its time too. LiquidJS's own limit of time is wall-clock time: a stalled process would fail a good template.
  */
-import type { Liquid } from 'liquidjs';
+import { Drop, type Liquid } from 'liquidjs';
 import { createLiquid } from '#shared/text/create-liquid.ts';
 
 export interface TemplateFacts {
@@ -21,6 +21,8 @@ export interface TemplateFacts {
   readonly receivedAt: Date;
   /** IANA name. */
   readonly timeZone: string;
+  /** What the steps `enrich` before it found. */
+  readonly facts?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** Values besides those of a file. */
@@ -65,9 +67,24 @@ export const SAMPLE_FACTS: TemplateFacts = {
   routeName: 'route',
   receivedAt: new Date('2026-01-02T03:04:05Z'),
   timeZone: 'UTC',
+  facts: new Proxy({}, { get: () => 'fact' }),
 };
 
-function templateValues(facts: TemplateFacts): Record<string, string> {
+/** By name; one that was not found is empty, so that `default` gives another. */
+class FoundFacts extends Drop {
+  readonly #facts: Readonly<Record<string, unknown>>;
+
+  constructor(facts: Readonly<Record<string, unknown>>) {
+    super();
+    this.#facts = facts;
+  }
+
+  override liquidMethodMissing(name: string): unknown {
+    return this.#facts[name] ?? '';
+  }
+}
+
+function templateValues(facts: TemplateFacts): Record<string, unknown> {
   const path = facts.key.startsWith(`${facts.tenantId}/`) ? facts.key.slice(facts.tenantId.length + 1) : facts.key;
   const at = localTime(facts.receivedAt, facts.timeZone);
   const dot = facts.name.lastIndexOf('.');
@@ -83,6 +100,7 @@ function templateValues(facts: TemplateFacts): Record<string, string> {
     stem: dot > 0 ? facts.name.slice(0, dot) : facts.name,
     extension: dot > 0 ? facts.name.slice(dot + 1) : '',
     date: `${at.year}-${at.month}-${at.day}`,
+    facts: new FoundFacts(facts.facts ?? {}),
     ...at,
   };
 }

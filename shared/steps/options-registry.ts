@@ -5,6 +5,7 @@ import { classifyOptions } from './classify/options.ts';
 import { confirmOptions } from './confirm/options.ts';
 import { convertOptions } from './convert/options.ts';
 import { deliverOptions } from './deliver/options.ts';
+import { enrichOptions } from './enrich/options.ts';
 import { loadOptions } from './load/options.ts';
 import { mailOptions } from './mail/options.ts';
 import { parallelOptions } from './parallel/options.ts';
@@ -27,6 +28,7 @@ export const STEP_OPTIONS: readonly StepOptionsKind<unknown>[] = [
   classifyOptions,
   unpackOptions,
   convertOptions,
+  enrichOptions,
   approveOptions,
   stageOptions,
   transformOptions,

@@ -5,6 +5,7 @@ import { classifyStep } from './classify/run.ts';
 import { confirmStep } from './confirm/run.ts';
 import { convertStep } from './convert/run.ts';
 import { deliverStep } from './deliver/run.ts';
+import { enrichStep } from './enrich/run.ts';
 import { loadStep } from './load/run.ts';
 import { mailStep } from './mail/run.ts';
 import { parallelStep } from './parallel/run.ts';
@@ -27,6 +28,7 @@ const STEPS: readonly StepKind<unknown>[] = [
   classifyStep,
   unpackStep,
   convertStep,
+  enrichStep,
   approveStep,
   stageStep,
   transformStep,

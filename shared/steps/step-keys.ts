@@ -14,15 +14,17 @@ export function stagingTarget(context: StepContext<unknown>, name: string): { bu
 export interface NamedObject {
   readonly object: { readonly key: string };
   readonly job: { readonly id: string; readonly routeName: string };
+  readonly outputs?: StepContext<unknown>['outputs'] | undefined;
 }
 
 /** For templates of keys, paths and subjects. */
 export function factsOfFile(context: Pick<StepContext<unknown>, 'file'> & NamedObject): TemplateFacts {
-  const { file, job } = context;
+  const { file, job, outputs } = context;
   return {
     tenantId: file.tenantId,
     key: file.key,
     name: currentName(context),
+    facts: outputs?.enrich,
     fileId: file.id,
     jobId: job.id,
     routeName: job.routeName,

@@ -1,5 +1,6 @@
 /** The targets outside that a tenant's steps write to, as this process opens them. */
 
+import { LRUCache } from 'lru-cache';
 import type { Scan } from '#shared/content/scan/create-scanner.ts';
 import { createDatabaseDirectory } from '#shared/databases/database-directory.ts';
 import type { OpenDatabase } from '#shared/databases/open-database.ts';
@@ -31,6 +32,8 @@ export interface StepTargets {
   readonly secrets?: SecretStore | undefined;
   /** Undefined: the fleet has no scanner. */
   readonly scan?: Scan | undefined;
+  /** What `find` gave for the same question at most `forMs` ago; asked each time without it. */
+  readonly lookUp?: LookUp | undefined;
   findPartner(name: string): Promise<FoundPartner>;
   /** Undefined: the tenant has no such calendar. */
   findCalendar(name: string): Promise<CalendarDocument | undefined>;
@@ -45,6 +48,28 @@ export interface StepTargets {
     name: string,
     work: (database: OpenDatabase) => Promise<Result>,
   ): Promise<{ readonly result: Result } | undefined>;
+}
+
+/** What `find` throws is not kept. */
+export type LookUp = <Result extends object>(
+  question: string,
+  forMs: number,
+  find: () => Promise<Result>,
+) => Promise<Result>;
+
+/** Answers have at most some kilobytes. */
+const MOST_ANSWERS = 5_000;
+
+export function createLookUps(): (tenantId: string) => LookUp {
+  const answers = new LRUCache<string, object>({ max: MOST_ANSWERS });
+  return (tenantId) => async (question, forMs, find) => {
+    const key = JSON.stringify([tenantId, question]);
+    const known = answers.get(key);
+    if (known !== undefined) return known as Awaited<ReturnType<typeof find>>;
+    const found = await find();
+    if (forMs > 0) answers.set(key, found, { ttl: forMs });
+    return found;
+  };
 }
 
 export interface TargetDirectory {
@@ -80,12 +105,14 @@ export function createTargetDirectory(options: TargetDirectoryOptions): TargetDi
     server === undefined ? undefined : (mail, sending) => sendMail(mail, { ...sending, server, secrets });
   const partners = createPartnerDirectory(options);
   const databases = createDatabaseDirectory(options);
+  const lookUps = createLookUps();
   return {
     partners,
     of: (tenantId) => ({
       sendMail: send,
       scan,
       secrets: secretsOfTenant(secrets, tenantId),
+      lookUp: lookUps(tenantId),
       sendMessages: createSendMessages(secretsOfTenant(secrets, tenantId), options.addressGuard),
       findPartner: (name) => partners.find(tenantId, name),
       findCalendar: (name) => findCalendar(options.sql, tenantId, name),

@@ -236,6 +236,7 @@ const CODE_OF_KIND: Readonly<Record<string, ErrorCode>> = {
   classify: 'CLASSIFY_ERROR',
   unpack: 'UNPACK_ERROR',
   convert: 'CONVERT_ERROR',
+  enrich: 'ENRICH_ERROR',
   approve: 'APPROVAL_ERROR',
   parallel: 'BRANCH_ERROR',
   run: 'BRANCH_ERROR',

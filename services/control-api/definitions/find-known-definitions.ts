@@ -143,7 +143,7 @@ export async function findKnownDefinitions(
         .map(({ tenantId, name, definition }) => ({ tenantId, name, buckets: bucketsIn(definition) })),
       databases: databaseRows
         .filter(isInForce)
-        .map(({ tenantId, name, definition }) => ({ tenantId, name, tables: tablesIn(definition) })),
+        .map(({ tenantId, name, definition }) => ({ tenantId, name, ...tablesIn(definition) })),
       sources: sourceRows
         .filter(isInForce)
         .map(({ tenantId, name, definition }) => ({ tenantId, name, remote: remoteIn(definition) })),
@@ -202,7 +202,7 @@ function findRoutes(reads: Reads, tenantIds: readonly string[]) {
 /** Stored definitions can be those of another version: only what is needed is read. */
 const operationsSchema = z.object({ operations: z.record(z.string(), z.unknown()) });
 const bucketsSchema = z.object({ buckets: z.array(z.string()) });
-const tablesSchema = z.object({ tables: z.array(z.string()) });
+const tablesSchema = z.object({ tables: z.array(z.string()), reads: z.array(z.string()).default([]) });
 const stepsSchema = z.object({ steps: z.array(z.record(z.string(), z.unknown())) });
 
 function operationsIn(definition: unknown): string[] {
@@ -225,9 +225,9 @@ function bucketsIn(definition: unknown): string[] {
   return parsed.success ? parsed.data.buckets : [];
 }
 
-function tablesIn(definition: unknown): string[] {
+function tablesIn(definition: unknown): z.output<typeof tablesSchema> {
   const parsed = tablesSchema.safeParse(definition);
-  return parsed.success ? parsed.data.tables : [];
+  return parsed.success ? parsed.data : { tables: [], reads: [] };
 }
 
 function stepsIn(definition: unknown): readonly Step[] {

@@ -67,7 +67,7 @@ function csvWriter(form: Extract<TargetForm, { format: 'csv' }>, columns: readon
     write(value) {
       if (unknown === 'reject') {
         const other = Object.keys(value).find((key) => !known.has(key));
-        if (other !== undefined) throw new Unwritable('it has a member that is none of the columns');
+        if (other !== undefined) throw new Unwritable('it has a member that is not one of the columns');
       }
       return row(columns.map((name) => cellOf(Object.hasOwn(value, name) ? value[name] : null, name)));
     },

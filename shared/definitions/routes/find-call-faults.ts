@@ -8,6 +8,7 @@
 import { faultAt, type ParsedDocument, type RouteFileFault } from '#shared/definitions/parse-route-files.ts';
 import type { PartnerDocument } from '#shared/definitions/partner-schema.ts';
 import { type CallOptions, callOptions } from '#shared/steps/call/options.ts';
+import { enrichOptions } from '#shared/steps/enrich/options.ts';
 import { postOptions } from '#shared/steps/post/options.ts';
 import { everyStep, type RouteStep } from './route-steps.ts';
 
@@ -47,9 +48,9 @@ export function findCallFaults(documents: readonly ParsedDocument[], stored: Sto
 /** The calls of a route, in their order; what is none is passed over, so that definitions of other versions can be asked. */
 export function callsIn(steps: readonly RouteStep[]): CallInRoute[] {
   return everyStep(steps).flatMap(({ step, path }) =>
-    [callOptions, postOptions].flatMap(({ kind, schema }) => {
+    [callOptions, postOptions, enrichOptions].flatMap(({ kind, schema }) => {
       const parsed = schema.safeParse(step[kind]);
-      return parsed.success ? [{ call: parsed.data, path: [...path, kind] }] : [];
+      return parsed.success && 'partner' in parsed.data ? [{ call: parsed.data, path: [...path, kind] }] : [];
     }),
   );
 }

@@ -23,6 +23,7 @@ import { type StoreDocument, storeDocumentSchema } from '#shared/definitions/sto
 import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
 import { parallelOptions, parallelSchema } from '#shared/steps/parallel/options.ts';
 import type { StepOptionsKind } from '#shared/steps/step-options.ts';
+import { findUnknownFacts } from './find-unknown-facts.ts';
 import { globSchema } from './glob-schema.ts';
 import { hoursSchema, matchSchema } from './match-schema.ts';
 import { type RecordsLayout, recordsSchema } from './records-schema.ts';
@@ -253,6 +254,10 @@ export const routeDocumentSchema = z
         message: 'parse needs a section `records` in the route',
       });
     }
+    // What only other routes run may use the facts of those.
+    if (match !== undefined)
+      for (const { name, path } of findUnknownFacts(steps))
+        context.addIssue({ code: 'custom', path: [...path], message: `no step \`enrich\` finds a fact "${name}"` });
     const reading = everyStep(steps).filter(({ step }) => readsRecords(step));
     if (reading.length === 0 && parse < 0 && records !== undefined) {
       const message = 'records need a step that reads them: parse, load, or publish per record';

@@ -11,11 +11,10 @@ import type { CallOutcome } from '#shared/partners/call-partner.ts';
 import { isRepeatable } from '#shared/partners/judge-reply.ts';
 import type { OpenPartner } from '#shared/partners/partner-directory.ts';
 import type { FileContent } from '#shared/partners/request-content.ts';
-import type { TemplateValues } from '#shared/partners/request-template.ts';
+import { metaOf, notDone, requestIdOf } from '../partner-calls.ts';
 import { readContent } from '../read-content.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, retry, withStoreFailures } from '../step-failure.ts';
-import { currentName } from '../step-keys.ts';
 import type { StepOutcome } from '../step-outcome.ts';
 import { type PostOptions, postOptions } from './options.ts';
 
@@ -78,7 +77,7 @@ function postTarget(
     const outcome = await partner.call(
       {
         operation: name,
-        values: valuesOf(context),
+        values: { record: {}, replies: {}, meta: metaOf(context) },
         requestId: requestIdOf(context),
         idempotencyKey,
         signal,
@@ -111,7 +110,7 @@ function committed(outcome: CallOutcome, facts: PostFacts): Committed<PostFacts>
     case 'ambiguous':
       return { type: 'unsure', cause: outcome.cause, message: outcome.message };
     default:
-      return { type: 'not-done', outcome: notDone(outcome) };
+      return { type: 'not-done', outcome: notDone('DELIVERY_ERROR', outcome) };
   }
 }
 
@@ -125,43 +124,9 @@ function answered(outcome: CallOutcome, facts: PostFacts): Answer<PostFacts> {
     case 'ambiguous':
       return { type: 'unknown', message: outcome.message };
     default:
-      return { type: 'later', outcome: notDone(outcome) };
+      return { type: 'later', outcome: notDone('DELIVERY_ERROR', outcome) };
   }
 }
-
-function notDone(outcome: Exclude<CallOutcome, { type: 'success' | 'ambiguous' }>) {
-  switch (outcome.type) {
-    case 'failed':
-      return { type: 'failed', code: 'DELIVERY_ERROR', cause: outcome.cause, message: outcome.message } as const;
-    case 'wait':
-      return { type: 'wait', afterMs: outcome.afterMs, reason: WAIT_REASONS[outcome.reason] } as const;
-    case 'withdrawn':
-      return {
-        type: 'retry',
-        code: 'DELIVERY_ERROR',
-        cause: 'STEP_ABORTED',
-        message: 'The call was given up before it was made.',
-      } as const;
-    case 'retryable': {
-      const { cause, message, afterMs } = outcome;
-      return {
-        type: 'retry',
-        code: 'DELIVERY_ERROR',
-        cause,
-        message,
-        ...(afterMs !== undefined && { afterMs }),
-      } as const;
-    }
-  }
-}
-
-const WAIT_REASONS = {
-  'breaker-open': 'PARTNER_BREAKER_OPEN',
-  concurrency: 'PARTNER_BUSY',
-  rate: 'PARTNER_RATE',
-  token: 'PARTNER_TOKEN_UNAVAILABLE',
-  secret: 'SECRET_UNAVAILABLE',
-} as const;
 
 function withReply(facts: PostFacts, { output, reference }: Extract<CallOutcome, { type: 'success' }>): PostFacts {
   return { ...facts, ...(reference !== undefined && { reference }), reply: output };
@@ -172,26 +137,4 @@ function unknown({ name }: PartnerDocument): Answer<PostFacts> {
     type: 'unknown',
     message: `The partner ${name} does not know keys, and has no operation to ask about the call; ask the partner whether it has the file.`,
   };
-}
-
-/** Facts of the file, as `{{ meta.name }}`. */
-function valuesOf(context: StepContext<PostOptions>): TemplateValues {
-  const { file, job, object, idempotencyKey } = context;
-  const meta = {
-    name: currentName(context),
-    path: file.key.slice(file.tenantId.length + 1),
-    tenant: file.tenantId,
-    route: job.routeName,
-    file: file.id,
-    job: job.id,
-    key: idempotencyKey,
-    sizeBytes: object.sizeBytes,
-    receivedAt: file.receivedAt.toISOString(),
-  };
-  return { record: {}, replies: {}, meta };
-}
-
-/** The same for every try, so that the partner's log and ours meet. */
-function requestIdOf({ idempotencyKey }: StepContext<unknown>): string {
-  return idempotencyKey.slice(0, 32);
 }

@@ -2,7 +2,7 @@
 import { compileNameTemplate } from '#shared/definitions/name-template.ts';
 import { canonicalKey } from '#shared/definitions/routes/canonical-key.ts';
 import type { StepContext } from '../step-context.ts';
-import { currentName, type NamedObject } from '../step-keys.ts';
+import { currentName, factsOfFile, type NamedObject } from '../step-keys.ts';
 import type { TransformOptions } from './options.ts';
 import { nameAfterPgp } from './pgp-operations.ts';
 
@@ -37,15 +37,7 @@ export function nameAfter(context: Context): ReturnType<typeof canonicalKey> {
 function render(context: Context, source: string, name: string): ReturnType<typeof canonicalKey> {
   const template = compileNameTemplate(source);
   if (!template.ok) return template;
-  const { file, job } = context;
-  const facts = {
-    tenantId: file.tenantId,
-    key: file.key,
-    fileId: file.id,
-    receivedAt: file.receivedAt,
-    timeZone: file.timeZone,
-  };
-  const rendered = canonicalKey(template.render({ ...facts, name, jobId: job.id, routeName: job.routeName }));
+  const rendered = canonicalKey(template.render({ ...factsOfFile(context), name }));
   if (rendered.ok && rendered.key.includes('/'))
     return { ok: false, message: 'a name has no "/"; directories belong in the key of deliver' };
   return rendered;
