@@ -101,15 +101,6 @@ function twoParts(many: number, unit: string, rest: number, ofRest: string): str
   return rest === 0 ? `${many} ${unit}` : `${many} ${unit} ${rest} ${ofRest}`;
 }
 
-const UNITS = ['B', 'KB', 'MB', 'GB', 'TB', 'PB'];
-
-/** `100.2 KB`; a thousand bytes are one. */
-export function bytesText(bytes: number): string {
-  const power = bytes === 0 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log10(bytes) / 3));
-  const value = bytes / 1_000 ** power;
-  return `${power === 0 ? value : value.toFixed(value < 100 ? 2 : 1)} ${UNITS[power]}`;
-}
-
 export function countText(count: number): string {
   return new Intl.NumberFormat('en').format(count);
 }

@@ -1,6 +1,8 @@
 /** A file: what happened and what to do about it, where it is, and everything that was done with it. */
+
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
+import prettyBytes from 'pretty-bytes';
 import { useEffect } from 'react';
 import type { FileDetail } from '#services/control-api/files/find-files.ts';
 import type { JobDetail } from '#services/control-api/jobs/find-job.ts';
@@ -17,7 +19,7 @@ import { JsonView } from '../../parts/json-view.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
 import { Tabs } from '../../parts/tabs.tsx';
-import { bytesText, countText, durationText, Time } from '../../parts/time.tsx';
+import { countText, durationText, Time } from '../../parts/time.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
 import { neighboursOf } from '../files/last-list.ts';
 import styles from './file.module.css';
@@ -96,7 +98,7 @@ function FilePage({ file }: { readonly file: FileDetail }) {
           <CopyCommand words={['status', file.file_id]} />
         </div>
         <p className="muted">
-          {file.customer_id} · {bytesText(file.file_size)} · {file.source}
+          {file.customer_id} · {prettyBytes(file.file_size)} · {file.source}
           {file.uploaded_by !== null && (
             <>
               {' '}
@@ -305,9 +307,9 @@ function Copies({ file }: { readonly file: FileDetail }) {
     <ul className={styles.plain}>
       {file.transfers.map((copy) => (
         <li key={`${copy.job_id}-${copy.purpose}-${copy.started_at}`}>
-          <StateBadge state={copy.state} /> {copy.purpose}: {bytesText(copy.bytes_done)}
-          {copy.bytes_total !== null && ` of ${bytesText(copy.bytes_total)}`}
-          {copy.finished_at === null && copy.bytes_per_second > 0 && `, ${bytesText(copy.bytes_per_second)}/s`}
+          <StateBadge state={copy.state} /> {copy.purpose}: {prettyBytes(copy.bytes_done)}
+          {copy.bytes_total !== null && ` of ${prettyBytes(copy.bytes_total)}`}
+          {copy.finished_at === null && copy.bytes_per_second > 0 && `, ${prettyBytes(copy.bytes_per_second)}/s`}
           {copy.proof !== null && ` · verified by ${copy.proof}`}
         </li>
       ))}

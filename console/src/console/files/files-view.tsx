@@ -1,6 +1,8 @@
 /** The list of files: filters in the address, rows of any number, and verbs on those selected or on all that match. */
+
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
+import prettyBytes from 'pretty-bytes';
 import { useContext, useMemo, useState } from 'react';
 import type { FileSummary } from '#services/control-api/files/file-summary.ts';
 import type { FilePage } from '#services/control-api/files/find-files.ts';
@@ -19,7 +21,7 @@ import { Menu } from '../../parts/menu.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { usePreference } from '../../parts/preference.ts';
 import { StateBadge } from '../../parts/state-badge.tsx';
-import { bytesText, countText, durationText, TenantZones, Time } from '../../parts/time.tsx';
+import { countText, durationText, TenantZones, Time } from '../../parts/time.tsx';
 import { UploadLinkButton } from '../../parts/upload-link-dialog.tsx';
 import { type UrlState, useUrlState } from '../../parts/url-state.ts';
 import { FILTERS, toCommand, toQuery, toScope } from './file-search.ts';
@@ -47,7 +49,7 @@ const COLUMNS: readonly Column<FileSummary>[] = [
   },
   { id: 'tenant', title: 'Tenant', width: 'minmax(90px, 140px)', cell: (file) => file.customer_id },
   { id: 'path', title: 'Path', width: 'minmax(160px, 2fr)', cell: (file) => <PlainText>{file.key}</PlainText> },
-  { id: 'size', title: 'Size', width: '90px', isNumber: true, cell: (file) => bytesText(file.file_size) },
+  { id: 'size', title: 'Size', width: '90px', isNumber: true, cell: (file) => prettyBytes(file.file_size) },
   {
     id: 'arrived',
     title: 'Arrived',

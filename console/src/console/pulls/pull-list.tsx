@@ -1,6 +1,8 @@
 /** Pulls, newest first; one that ended is run again with a reason. */
+
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
+import prettyBytes from 'pretty-bytes';
 import { useState } from 'react';
 import type { Pull, PullPage } from '#services/control-api/pulls/pull-fields.ts';
 import { get, post } from '../../api/client.ts';
@@ -15,7 +17,7 @@ import { JsonView } from '../../parts/json-view.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { ReasonDialog } from '../../parts/reason-dialog.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
-import { bytesText, Time } from '../../parts/time.tsx';
+import { Time } from '../../parts/time.tsx';
 import { say } from '../../parts/toast.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
 
@@ -205,7 +207,7 @@ function PullDialog({ pull, onClose, onRun }: PullDialogProps) {
         <dt>File</dt>
         <dd>{pull.fileId === null ? '–' : <Link to={`/files/${pull.fileId}` as string}>{pull.fileId}</Link>}</dd>
         <dt>Size</dt>
-        <dd>{pull.sizeBytes === null ? '–' : bytesText(pull.sizeBytes)}</dd>
+        <dd>{pull.sizeBytes === null ? '–' : prettyBytes(pull.sizeBytes)}</dd>
         {pull.sourceReplaced && (
           <>
             <dt>At the remote</dt>

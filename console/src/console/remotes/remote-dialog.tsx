@@ -1,4 +1,5 @@
 /** One remote: its health, its keys, what it is for, and a test that connects to it once. */
+import prettyBytes from 'pretty-bytes';
 import { useState } from 'react';
 import type { Remote, RemoteTest } from '#services/control-api/pulls/handle-remotes.ts';
 import type { RemoteDocument } from '#shared/definitions/remote-schema.ts';
@@ -11,7 +12,7 @@ import { Dialog } from '../../parts/dialog.tsx';
 import { JsonView } from '../../parts/json-view.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
-import { bytesText, Time } from '../../parts/time.tsx';
+import { Time } from '../../parts/time.tsx';
 import { CertificateEnd } from './certificate-end.tsx';
 
 interface RemoteDialogProps {
@@ -167,7 +168,7 @@ function Tested({ test: { ok, identity, places, error } }: { readonly test: Remo
             <ul>
               {entries.map((entry) => (
                 <li key={entry.name}>
-                  <PlainText>{entry.name}</PlainText> {entry.size_bytes === null ? '' : bytesText(entry.size_bytes)}
+                  <PlainText>{entry.name}</PlainText> {entry.size_bytes === null ? '' : prettyBytes(entry.size_bytes)}
                 </li>
               ))}
               {hasMore && <li>and more</li>}

@@ -1,5 +1,7 @@
 /** One file: what became of it, what to correct, and what can be taken. */
+
 import { useQuery } from '@tanstack/react-query';
+import prettyBytes from 'pretty-bytes';
 import { Link, useParams } from 'wouter';
 import { get, post } from '../../api/client.ts';
 import { useMe } from '../../api/me.ts';
@@ -7,7 +9,7 @@ import { supportedTenant } from '../../api/support-view.ts';
 import { Fetched } from '../../parts/conditions.tsx';
 import { jobName, placeJobs } from '../../parts/job-tree.ts';
 import { PlainText } from '../../parts/plain-text.tsx';
-import { bytesText, Time } from '../../parts/time.tsx';
+import { Time } from '../../parts/time.tsx';
 import { say, sayProblem } from '../../parts/toast.tsx';
 import { State } from '../state.tsx';
 
@@ -82,7 +84,7 @@ export default function FileView() {
             <strong>
               <State status={status} />
             </strong>{' '}
-            · {bytesText(file_size)} · <Time at={registered_at} />
+            · {prettyBytes(file_size)} · <Time at={registered_at} />
           </p>
           {error !== null && (
             <section aria-label="What to correct" className="card stack">

@@ -1,10 +1,12 @@
 /** What this tenant sent, newest first, in its own words. */
+
 import { useInfiniteQuery } from '@tanstack/react-query';
+import prettyBytes from 'pretty-bytes';
 import { Link } from 'wouter';
 import { get } from '../../api/client.ts';
 import { Empty, Failed, Loading } from '../../parts/conditions.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
-import { bytesText, Time } from '../../parts/time.tsx';
+import { Time } from '../../parts/time.tsx';
 import { State } from '../state.tsx';
 
 interface Page {
@@ -58,7 +60,7 @@ export default function FilesView() {
                 <td>
                   <State status={file.status} />
                 </td>
-                <td>{bytesText(file.file_size)}</td>
+                <td>{prettyBytes(file.file_size)}</td>
                 <td>
                   <Time at={file.registered_at} />
                 </td>

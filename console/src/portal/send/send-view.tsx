@@ -1,11 +1,13 @@
 /** Send files: drop or choose them, folders too. Each goes in parts, and goes on where it stopped. */
+
 import { useQuery, useQueryClient } from '@tanstack/react-query';
+import prettyBytes from 'pretty-bytes';
 import { type DragEvent, useEffect, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { get } from '../../api/client.ts';
 import { problemOf } from '../../api/problem.ts';
 import { PlainText } from '../../parts/plain-text.tsx';
-import { bytesText, durationText, Time } from '../../parts/time.tsx';
+import { durationText, Time } from '../../parts/time.tsx';
 import { UploadLinkButton } from '../../parts/upload-link-dialog.tsx';
 import { type Checksums, createChecksums } from '../../upload/checksums.ts';
 import { sendFile } from '../../upload/send-file.ts';
@@ -161,7 +163,7 @@ export default function SendView() {
           <ul>
             {left.map(({ uploadId, name, size }) => (
               <li key={uploadId}>
-                <PlainText>{name}</PlainText> {bytesText(size)}{' '}
+                <PlainText>{name}</PlainText> {prettyBytes(size)}{' '}
                 <button type="button" onClick={() => void forgetUnfinished(uploadId).then(() => unfinished.refetch())}>
                   Forget
                 </button>
@@ -183,7 +185,7 @@ export default function SendView() {
       <ul aria-label="Progress">
         {items.map((item) => (
           <li key={item.id}>
-            <PlainText>{item.file.name}</PlainText> {bytesText(item.file.size)}{' '}
+            <PlainText>{item.file.name}</PlainText> {prettyBytes(item.file.size)}{' '}
             <progress
               max={Math.max(1, item.file.size)}
               value={item.state === 'sent' ? Math.max(1, item.file.size) : item.sent}
@@ -219,7 +221,7 @@ function Word({ item }: { readonly item: Sending }) {
 function paceText(bytes: number, ms: number, left: number): string {
   if (bytes <= 0 || ms < 1_000) return '';
   const perSecond = (bytes * 1_000) / ms;
-  return `${bytesText(perSecond)}/s, ${durationText((left * 1_000) / perSecond)} left`;
+  return `${prettyBytes(perSecond)}/s, ${durationText((left * 1_000) / perSecond)} left`;
 }
 
 function joined(directory: string, below: readonly string[]): string {
