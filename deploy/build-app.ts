@@ -6,6 +6,7 @@ import { AlarmsStack } from './stacks/alarms-stack.ts';
 import { ApiStack } from './stacks/api-stack.ts';
 import { AuditStack, isAudited } from './stacks/audit-stack.ts';
 import { DataStack } from './stacks/data-stack.ts';
+import { EvidenceStack } from './stacks/evidence-stack.ts';
 import { type Fleet, standbyPrefix } from './stacks/fleet-stack.ts';
 import { MailStack } from './stacks/mail-stack.ts';
 import { MessagingStack } from './stacks/messaging-stack.ts';
@@ -104,6 +105,7 @@ function buildFleet(app: App, fleet: Fleet): FleetParts {
   });
   if (settings.campaigns !== undefined)
     new MailStack(app, fleet, { messaging, telemetry, domains: settings.campaigns.domains });
+  new EvidenceStack(app, fleet, { network, storage });
   if (role !== 'activated' && isAudited(fleet)) new AuditStack(app, fleet, { network, storage, telemetry });
   return { data, storage };
 }

@@ -20,6 +20,7 @@ export const FLEET_GAUGES: readonly FleetGauge[] = [
   { name: 'longshore_open_notices', labels: ['state'] },
   { name: 'longshore_notices_oldest_due_seconds', labels: [] },
   { name: 'longshore_copy_still_seconds', labels: [] },
+  { name: 'longshore_evidence_lag_seconds', labels: [] },
   { name: 'longshore_database_connections_max', labels: [] },
 ];
 

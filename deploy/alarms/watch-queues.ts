@@ -154,6 +154,17 @@ export function watchEvents(scope: AlarmScope): void {
   }
 }
 
+export function watchEvidence(scope: AlarmScope): void {
+  scope.raise({
+    id: 'evidence-late',
+    runbook: 'work.md#evidence-late',
+    reason: 'Lines of the audit have not reached the bucket evidence for a quarter of an hour.',
+    metric: fleetGauge(scope.stack.fleet.prefix, 'longshore_evidence_lag_seconds'),
+    limit: 900,
+    minutes: 5,
+  });
+}
+
 export function watchNotices(scope: AlarmScope): void {
   scope.raise({
     id: 'notices-late',

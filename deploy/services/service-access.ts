@@ -132,7 +132,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
         bucket,
         bucket === 'landing'
           ? ['read', 'list-versions', 'abort-upload', 'list-parts']
-          : ['list-uploads', 'abort-upload', 'list-parts'],
+          : ['list-uploads', 'abort-upload', 'list-parts', ...(bucket === 'evidence' ? (['write'] as const) : [])],
       ]),
     ),
     // What tenants want to be told goes to addresses of theirs.

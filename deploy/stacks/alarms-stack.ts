@@ -14,7 +14,7 @@ import { raiseAlarm } from '../alarms/raise-alarm.ts';
 import { watchApis, watchLogins, watchSftp } from '../alarms/watch-doors.ts';
 import { watchPlatform } from '../alarms/watch-platform.ts';
 import { watchDatabase, watchDependencies, watchTasks } from '../alarms/watch-processes.ts';
-import { watchDeadLetters, watchEvents, watchNotices, watchQueues } from '../alarms/watch-queues.ts';
+import { watchDeadLetters, watchEvents, watchEvidence, watchNotices, watchQueues } from '../alarms/watch-queues.ts';
 import { watchStores } from '../alarms/watch-stores.ts';
 import { watchFiles, watchLeases, watchRemotes } from '../alarms/watch-work.ts';
 import { type Fleet, FleetStack } from './fleet-stack.ts';
@@ -34,6 +34,7 @@ export class AlarmsStack extends FleetStack {
     watchDeadLetters(watched);
     watchEvents(watched);
     watchNotices(watched);
+    watchEvidence(watched);
     watchFiles(watched);
     watchRemotes(watched);
     watchLeases(watched);

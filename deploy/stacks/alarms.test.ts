@@ -79,6 +79,7 @@ test('whatever can go wrong is watched', () => {
       'sources-overdue',
       'certificate-ends',
       'notices-late',
+      'evidence-late',
       'notices-parked',
       'dead-letters-arrive',
       'parked-dead-letters',

@@ -19,6 +19,8 @@ import { FARGATE_SCALING } from '#shared/scaling/fargate-scaling.ts';
 import { backlogPerTask, messagesPerSecondPerTask } from '#shared/scaling/scaling-policy.ts';
 import { type ScaledService, SERVICE_OBJECTIVES } from '#shared/scaling/service-capacities.ts';
 import { buildApp } from '../build-app.ts';
+import { readQueries } from '../evidence/events-table.ts';
+import { LOG_QUERIES } from '../evidence/log-queries.ts';
 import { SERVICES, stopTimeoutSeconds } from '../services/service-catalogue.ts';
 import { readSettings } from '../settings.ts';
 import { FLEET_SIZES } from '../sizes.ts';
@@ -62,6 +64,41 @@ describe('mails of campaigns', () => {
       AlarmActions: [Match.anyValue()],
       AlarmDescription: Match.stringLikeRegexp('aws.md#mail-events-undelivered'),
     });
+  });
+});
+
+describe('evidence', () => {
+  test('the table is over the bucket of the sweeper, and its queries are the texts that the tests ask', () => {
+    const evidence = stack('evidence');
+    evidence.hasResourceProperties('AWS::Glue::Table', {
+      TableInput: {
+        Name: 'events',
+        PartitionKeys: [
+          { Name: 'dt', Type: 'string' },
+          { Name: 'hour', Type: 'string' },
+        ],
+        Parameters: { 'projection.enabled': 'true' },
+      },
+    });
+    const queries = resourcesOf(evidence, 'AWS::Athena::NamedQuery').map(({ Properties }) => Properties.QueryString);
+    expect(queries.sort()).toEqual(
+      readQueries()
+        .map(({ text }) => text)
+        .sort(),
+    );
+    expect(queries).toHaveLength(6);
+  });
+
+  test('saved queries of logs name log groups that there are', () => {
+    const groups = [...templates.values()].flatMap((template) =>
+      resourcesOf(template, 'AWS::Logs::LogGroup').map(({ Properties }) => Properties.LogGroupName),
+    );
+    const asked = resourcesOf(stack('evidence'), 'AWS::Logs::QueryDefinition');
+    expect(asked).toHaveLength(LOG_QUERIES.length);
+    const unknown = asked
+      .flatMap(({ Properties }) => Properties.LogGroupNames)
+      .filter((name) => !groups.includes(name));
+    expect(unknown).toEqual([]);
   });
 });
 

@@ -56,6 +56,11 @@ export const variables = z.object({
   LONGSHORE_EXPIRY_FILES_PER_SECOND: integerVariable({ min: 1, max: 100_000 })
     .default(500)
     .describe('Maximum number of expired files that one sweeper deletes in a second.'),
+  LONGSHORE_EVIDENCE_MS: integerVariable({ min: 0, max: DAY_MS })
+    .default(60_000)
+    .describe(
+      'How long a sealed line of the audit waits at most before it is written to the bucket evidence; 0 writes none.',
+    ),
   ...secretVariables,
   LONGSHORE_STORE_ADDRESSES: networksVariable
     .optional()

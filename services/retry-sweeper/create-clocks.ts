@@ -10,6 +10,7 @@ import type { SendLetters } from '#shared/dead-letters/return-letters.ts';
 import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
 import { RouteCache } from '#shared/definitions/route-cache.ts';
 import { doubtLeftEffects } from '#shared/effects/resolve-effect.ts';
+import { exportLines } from '#shared/evidence/export-lines.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import { recordedPrefix } from '#shared/files/replica-buckets.ts';
 import type { createS3Client } from '#shared/files/s3-client.ts';
@@ -20,7 +21,7 @@ import { createNoticeSender, type ReviewLinks } from '#shared/notices/send-notic
 import { forgetPulls } from '#shared/pulls/source-transitions.ts';
 import { type createSnsClient, createTopicPublisher, createTopics } from '#shared/queue/topics.ts';
 import { type ClockLoop, createClockLoop } from '#shared/runtime/clock-loop.ts';
-import { BUCKET_IDS, bucketNames } from '#shared/runtime/config/resource-names.ts';
+import { BUCKET_IDS, bucketName, bucketNames } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { createSecretStore } from '#shared/runtime/secrets/create-secret-store.ts';
 import { createStoreDirectory } from '#shared/stores/store-directory.ts';
@@ -72,6 +73,9 @@ const DAY_MS = 86_400_000;
 const AUDIT_MS = 1_000;
 const SEALED_AT_ONCE = 5_000;
 const USAGE_MS = 5_000;
+const EVIDENCE_LOOK_MS = 5_000;
+/** About ten megabytes before they are compressed. */
+const EXPORTED_AT_ONCE = 20_000;
 const LINES_AT_ONCE = 5_000;
 const EFFECTS_MS = 10_000;
 const DOUBTED_AT_ONCE = 1_000;
@@ -201,6 +205,23 @@ export function createClocks(parts: ClockParts): Clocks {
       metrics.auditSealed.inc(sealed);
       metrics.auditLagSeconds.set(lagSeconds);
       return sealed === SEALED_AT_ONCE ? 'again' : 'done';
+    }),
+    clock('evidence', EVIDENCE_LOOK_MS, async (signal) => {
+      const everyMs = config.LONGSHORE_EVIDENCE_MS;
+      if (everyMs === 0) return 'done';
+      const bucket = bucketName(prefix, 'evidence');
+      const { written, lagSeconds, isMore } = await exportLines({
+        sql,
+        store,
+        bucket,
+        limit: EXPORTED_AT_ONCE,
+        everyMs,
+        logger,
+        signal,
+      });
+      metrics.evidenceLines.inc(written);
+      metrics.evidenceLagSeconds.set(lagSeconds);
+      return isMore ? 'again' : 'done';
     }),
     clock('usage', USAGE_MS, async () =>
       (await rollUpUsage(sql, { limit: LINES_AT_ONCE })) === LINES_AT_ONCE ? 'again' : 'done',

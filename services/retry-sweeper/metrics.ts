@@ -57,6 +57,16 @@ export function createRetrySweeperMetrics(registry: Registry) {
       help: 'Age of the oldest line of the audit that has no seal yet; 0 when all have one.',
       registers,
     }),
+    evidenceLines: new Counter({
+      name: 'longshore_evidence_lines_total',
+      help: 'Lines of the audit written to the bucket evidence.',
+      registers,
+    }),
+    evidenceLagSeconds: new Gauge({
+      name: 'longshore_evidence_lag_seconds',
+      help: 'Age of the oldest sealed line of the audit that is not in the bucket evidence yet; 0 when all are.',
+      registers,
+    }),
     s3Requests: createS3RequestCounter(registry),
     rows: new Gauge({
       name: 'longshore_open_rows',

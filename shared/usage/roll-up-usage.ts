@@ -22,7 +22,8 @@ export async function rollUpUsage(sql: Sql, { limit }: { readonly limit: number 
       SELECT (e.at AT TIME ZONE 'UTC')::date AS day, e.tenant_id, e.type, c.id IS NOT NULL AS is_campaign,
         (e.detail ->> 'sizeBytes')::bigint AS bytes, (e.detail ->> 'success')::bigint AS success,
         (e.detail ->> 'failed')::bigint + (e.detail ->> 'ambiguous')::bigint AS other
-      FROM line l JOIN audit_events e ON e.at = l.event_at AND e.id = l.event_id LEFT JOIN campaigns c ON c.id = e.job_id
+      FROM line l CROSS JOIN LATERAL (SELECT * FROM audit_events e WHERE e.at = l.event_at AND e.id = l.event_id LIMIT 1) AS e
+        LEFT JOIN campaigns c ON c.id = e.job_id
       WHERE (e.type = 'file.routed' AND NOT e.detail ? 'parentFileId' OR e.type = 'records.settled') AND EXISTS (SELECT FROM moved)),
     added AS (
       INSERT INTO usage_days AS u (day, tenant_id, files, bytes, records, mails)

@@ -215,6 +215,19 @@ export const fleetOverview: Board = {
           queries: [query('lines', `sum(${rate('longshore_audit_sealed_lines_total')})`)],
         },
         {
+          title: 'Evidence not written',
+          why: 'Age of the oldest sealed line of the audit that is not in the bucket `evidence`.',
+          unit: 's',
+          bound: 900,
+          queries: [query('oldest', 'max(longshore_evidence_lag_seconds)')],
+        },
+        {
+          title: 'Evidence written',
+          why: 'Lines per second.',
+          unit: 'ops',
+          queries: [query('lines', `sum(${rate('longshore_evidence_lines_total')})`)],
+        },
+        {
           title: 'Chat',
           why: 'Questions of Slack and Teams. Refused ones carry no valid signature: a wrong secret, or a stranger.',
           unit: 'ops',
