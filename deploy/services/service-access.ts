@@ -58,10 +58,11 @@ export interface ServiceAccess {
 }
 
 const WORKER_OBJECTS: ServiceAccess['objects'] = {
-  landing: ['read', 'delete-version'],
-  staging: ['read', 'write', 'delete-version', 'list-versions'],
+  // GuardDuty's results are tags.
+  landing: ['read', 'read-tags', 'delete-version'],
+  staging: ['read', 'read-tags', 'write', 'delete-version', 'list-versions'],
   delivered: ['read', 'write', 'delete-version', 'list-versions'],
-  archive: ['read', 'write', 'delete-version', 'list-versions'],
+  archive: ['read', 'read-tags', 'write', 'delete-version', 'list-versions'],
   outbound: ['read', 'write', 'delete-version', 'list-versions'],
 };
 
@@ -113,7 +114,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     objects: {
       ...WORKER_OBJECTS,
       // What it fetches from remotes goes there.
-      landing: ['read', 'write', 'delete-version', 'list-versions', 'list-parts', 'abort-upload'],
+      landing: ['read', 'read-tags', 'write', 'delete-version', 'list-versions', 'list-parts', 'abort-upload'],
     },
     // The credentials of external stores.
     readsSecrets: true,

@@ -9,7 +9,9 @@ import { holdJob } from '../hold-job.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, withStoreFailures } from '../step-failure.ts';
 import type { StepOutcome } from '../step-outcome.ts';
+import { awaitGuardDuty } from './await-guardduty.ts';
 import { type ScanOptions, scanOptions } from './options.ts';
+import { infected, tooLarge } from './scan-outcomes.ts';
 
 /** A scanner that is away or untrusted is asked again. */
 const AGAIN_MS = 15_000;
@@ -21,6 +23,7 @@ export const scanStep: StepKind<ScanOptions> = {
     withStoreFailures('SCAN_ERROR', async () => {
       const { options, object, step, targets, logger } = context;
       if (step.isReleased) return { type: 'succeeded', output: { verdict: 'not-scanned', released: true } };
+      if (options.engine === 'guardduty') return await awaitGuardDuty(context);
       if (object.sizeBytes > options.maxSize) return tooLarge(context);
       const scan = targets?.scan;
       if (scan === undefined) return { type: 'wait', afterMs: AGAIN_MS, reason: 'SCAN_UNAVAILABLE' };
@@ -37,14 +40,8 @@ function outcomeOf({ options, object }: StepContext<ScanOptions>, verdict: Trust
   switch (verdict.type) {
     case 'clean':
       return { type: 'succeeded', output: { verdict: 'clean', ...facts } };
-    case 'infected': {
-      const { signature } = verdict;
-      const message = `The scanner found ${signature} in the file. It is in quarantine, and nothing of it was delivered by this route.`;
-      return {
-        ...failed('SCAN_ERROR', 'SCAN_INFECTED', message),
-        output: { verdict: 'infected', signature, ...facts },
-      };
-    }
+    case 'infected':
+      return infected(verdict.signature, facts);
     case 'too-large':
       return tooLarge({ options, object });
     case 'encrypted':
@@ -55,11 +52,4 @@ function outcomeOf({ options, object }: StepContext<ScanOptions>, verdict: Trust
     case 'untrusted':
       return { type: 'wait', afterMs: AGAIN_MS, reason: 'SCAN_NOT_TRUSTED' };
   }
-}
-
-function tooLarge({ options, object }: Pick<StepContext<ScanOptions>, 'options' | 'object'>): StepOutcome {
-  const { engine, onTooLarge, maxSize } = options;
-  if (onTooLarge === 'hold') return holdJob({ verdict: 'too-large', engine, sizeBytes: object.sizeBytes });
-  const message = `The file, or something in it, is larger than the ${maxSize} bytes that are scanned.`;
-  return failed('SCAN_ERROR', 'SCAN_TOO_LARGE', message);
 }
