@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { findBarriers, type OpenConsole, openConsole } from '#testkit/beds/open-console.ts';
+import { type OpenConsole, openConsole } from '#testkit/beds/open-console.ts';
 import type { TestFleet } from '#testkit/beds/start-test-fleet.ts';
 import { askTestRun } from '#testkit/vitest/ask-test-run.ts';
 
@@ -119,29 +119,6 @@ export function consoleFiles(running: () => TestFleet): void {
     await page.keyboard.press('.');
     await page.locator('[data-index="0"]').filter({ hasText: 'late.csv' }).waitFor();
     await page.locator('[data-index="0"]').getByText('completed').waitFor();
-  });
-
-  test('no view has a barrier, in light and in dark', async () => {
-    const { page } = console;
-    const [file] = await fleet.sql<{ id: string }[]>`SELECT id FROM files WHERE name = 'order.csv'`;
-    const [action] = await fleet.sql<{ id: string }[]>`SELECT id FROM actions LIMIT 1`;
-    const views: [path: string, sign: string][] = [
-      ['/files?status=quarantined', 'Files'],
-      ['/files?name=nothing-like-it', 'Files'],
-      [`/files/${file?.id}`, 'order.csv'],
-      ['/actions', 'Actions'],
-      [`/actions/${action?.id}`, 'Retry 1'],
-      ['/nowhere', 'There is no such page'],
-    ];
-    for (const [path, sign] of views) {
-      await page.goto(at(path));
-      await page.getByRole('heading', { name: sign }).waitFor();
-      await page.locator('[aria-busy="true"]').waitFor({ state: 'detached' });
-      await page.evaluate("document.documentElement.dataset.theme = 'light'");
-      expect([path, await findBarriers(page)]).toEqual([path, []]);
-      await page.evaluate("document.documentElement.dataset.theme = 'dark'");
-      expect([path, await findBarriers(page, 'colours')]).toEqual([path, []]);
-    }
   });
 
   test('an API that is away is said, and what is shown and typed stays until it is back', async () => {

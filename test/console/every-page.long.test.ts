@@ -19,6 +19,14 @@ const ROUTE = 'kind: route\ntenant: acme\nname: route-0\nmatch: { path: "**" }\n
 const PATHS = [
   ...readFileSync(new URL('../../console/src/console/views.ts', import.meta.url), 'utf8').matchAll(/ path: '([^']+)'/g),
 ].map(([, path = '']) => path);
+/** Views that look different by what they are asked for. */
+const STATES = [
+  '/pulls?tab=sources',
+  '/files?status=failed',
+  '/files?name=nothing-like-it',
+  '/jobs?held=true',
+  '/nowhere',
+];
 /** Where each of them is. */
 const places = new Map<string, string>();
 
@@ -130,7 +138,7 @@ describe.skipIf(noBrowser !== undefined)('every page of the console (skipped wit
     expect([...places.values()].filter((path) => path.includes('$'))).toEqual([]);
   });
 
-  test.each([...PATHS, '/pulls?tab=sources'])('%s runs nothing and hinders nobody', async (path) => {
+  test.each([...PATHS, ...STATES])('%s runs nothing and hinders nobody', async (path) => {
     await open(places.get(path) ?? path);
     expect(await findFaults()).toEqual([]);
     await page.evaluate(`document.documentElement.dataset.theme = 'dark'`);

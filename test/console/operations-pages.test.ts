@@ -441,28 +441,6 @@ describe.skipIf(noBrowser !== undefined)('pages of operations (skipped without C
     await context.close();
   });
 
-  test('they have nothing that hinders readers, in light and in dark', async () => {
-    for (const [path, landmark] of [
-      ['/', 'Failing jobs of 24 hours'],
-      ['/queues', 'Parked notices'],
-      ['/jobs?held=true', 'Jobs'],
-      ['/audit', 'Audit'],
-      ['/effects', 'Effects in doubt'],
-      ['/partners/acme/rfi', 'acme/rfi'],
-      ['/remotes', 'Remotes'],
-      ['/pulls', 'Pulls'],
-      ['/pulls?tab=sources', 'Pulls'],
-      ['/expected?week=2026-11-25', 'Late, missed, at risk or odd'],
-    ] as const) {
-      await open(path);
-      await page.getByRole('heading', { name: landmark }).first().waitFor();
-      await page.evaluate("document.documentElement.dataset.theme = 'light'");
-      expect([path, await violations()]).toEqual([path, []]);
-      await page.evaluate("document.documentElement.dataset.theme = 'dark'");
-      expect([path, await findBarriers(page, 'colours')]).toEqual([path, []]);
-    }
-  });
-
   test('a campaign is followed while it goes, its mails are shown as they look, and its recipients are found', async () => {
     const { job } = await seedRecords(api.sql, { records: 4 });
     await api.sql`
