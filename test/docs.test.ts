@@ -74,22 +74,23 @@ test('what users read is plain English, by the word list in CONTRIBUTING.md', as
 });
 
 test('messages of programs are plain English, by the same list', () => {
-  const files = globSync('{shared,services,cli,local,deploy,load,simulate,bench}/**/*.ts', { cwd: ROOT }).filter(
-    (file) => !file.endsWith('.test.ts') && !file.includes('node_modules'),
-  );
+  const files = globSync('{shared,services,cli,console/src,local,deploy,load,simulate,bench}/**/*.{ts,tsx}', {
+    cwd: ROOT,
+  }).filter((file) => !file.endsWith('.test.ts') && !file.includes('node_modules'));
   expect(files.length).toBeGreaterThan(400);
   const found = files.flatMap((file) =>
-    messagesOf(readFileSync(join(ROOT, file), 'utf8')).flatMap((message) =>
-      findOddWords(message).map((fault) => `${file}: ${fault}`),
-    ),
+    messagesOf(file).flatMap((message) => findOddWords(message).map((fault) => `${file}: ${fault}`)),
   );
   expect(found).toEqual([]);
 });
 
-/** Texts of several words in quotes; no comments, and no SQL. */
-function messagesOf(source: string): string[] {
+/** Texts of several words in quotes, and between the tags of JSX; no comments, and no SQL. */
+function messagesOf(file: string): string[] {
+  const source = readFileSync(join(ROOT, file), 'utf8');
   const code = source.replace(/\/\*.*?\*\//gs, '').replace(/(^|\s)(?:\/\/|--) .*$/gm, '');
-  return [...code.matchAll(/'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g)]
+  const quoted = code.matchAll(/'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g);
+  const shown = file.endsWith('.tsx') ? code.matchAll(/(?<=>|\})[^<>{}`'"=]+(?=<|\{)/g) : [];
+  return [...quoted, ...shown]
     .map(([text]) => text)
     .filter((text) => / /.test(text) && !/\b(SELECT|UPDATE|INSERT|DELETE FROM|CREATE)\b/.test(text));
 }

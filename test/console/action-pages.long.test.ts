@@ -103,7 +103,7 @@ describe.skipIf(noBrowser !== undefined)(`pages of actions (${noBrowser ?? 'in C
     await page.goto(`${address}/console/actions/${action?.id}`);
     await page.getByText('The first ones are done.').waitFor();
     expect(await findBarriers(page)).toEqual([]);
-    await page.getByRole('button', { name: 'Go on' }).click();
+    await page.getByRole('button', { name: 'Continue' }).click();
     await expect.poll(async () => (await newest())?.state).toBe('RUNNING');
     await carry();
     await page.getByRole('button', { name: 'Pause' }).click();

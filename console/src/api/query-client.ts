@@ -19,3 +19,9 @@ export function createQueryClient(): QueryClient {
     },
   });
 }
+
+/** For one resource: fetched again after `ms`, unless the API says that there is none. */
+export function whileThere(ms: number) {
+  return ({ state: { error } }: { readonly state: { readonly error: Error | null } }): number | false =>
+    error !== null && problemOf(error).status === 404 ? false : ms;
+}

@@ -104,7 +104,7 @@ async function patiently<Answer>(options: SendOptions, ask: () => Promise<Answer
       options.signal.throwIfAborted();
       if (!(error instanceof Problem) || !(error.status === UNAUTHENTICATED || error.code === UNREACHABLE)) throw error;
       options.onWait(
-        error.status === UNAUTHENTICATED ? 'Sign in again, and it goes on.' : 'Waiting for the connection.',
+        error.status === UNAUTHENTICATED ? 'Sign in again, and it continues.' : 'Waiting for the connection.',
       );
       await delay(AGAIN_MS, options.signal);
     }
@@ -113,7 +113,7 @@ async function patiently<Answer>(options: SendOptions, ask: () => Promise<Answer
 
 async function online({ onWait, signal }: SendOptions): Promise<void> {
   while (!navigator.onLine) {
-    onWait('Offline. It goes on when the connection is back.');
+    onWait('Offline. It continues when the connection is back.');
     await delay(AGAIN_MS, signal);
   }
   onWait(undefined);

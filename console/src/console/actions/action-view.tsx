@@ -1,9 +1,11 @@
 /** One action: how far it is, what failed again, and pausing, going on, ending and approving it. */
+
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
 import type { Action, ActionItemPage } from '#services/control-api/actions/action-reply.ts';
 import { get, post } from '../../api/client.ts';
 import { useMe } from '../../api/me.ts';
+import { whileThere } from '../../api/query-client.ts';
 import { Preview } from '../../parts/action-sheet/action-sheet.tsx';
 import { VERBS } from '../../parts/action-sheet/verbs.ts';
 import { Fetched } from '../../parts/conditions.tsx';
@@ -21,7 +23,7 @@ const REFETCH_MS = 1_000;
 const EXPORTED_PAGE = 200;
 const ENDED: ReadonlySet<string> = new Set(['DONE', 'ABORTED']);
 const PAUSES: Readonly<Record<string, string>> = {
-  CANARY: 'The first ones are done. Look at what became of them, then let it go on.',
+  CANARY: 'The first ones are done. Look at what happened to them, then continue.',
   FAILING: 'More failed again than was allowed.',
   PERSON: 'Somebody paused it.',
   NOT_APPROVED: 'Nobody approved it in time.',
@@ -33,7 +35,8 @@ export default function ActionView() {
     queryKey: ['action', id],
     queryFn: ({ signal }) =>
       get<Action>(`/api/v1/actions/${encodeURIComponent(id)}`, { signal, headers: { 'x-longshore-background': '1' } }),
-    refetchInterval: ({ state }) => (state.data !== undefined && ENDED.has(state.data.state) ? false : REFETCH_MS),
+    refetchInterval: (query) =>
+      query.state.data !== undefined && ENDED.has(query.state.data.state) ? false : whileThere(REFETCH_MS)(query),
   });
   return <Fetched query={action}>{(found) => <ActionPage action={found} />}</Fetched>;
 }
@@ -80,7 +83,7 @@ function ActionPage({ action }: { readonly action: Action }) {
         <StateBadge state={state} />
         <span className="grow" />
         {state === 'RUNNING' && word('pause', 'Pause')}
-        {state === 'PAUSED' && word('resume', 'Go on', undefined, true)}
+        {state === 'PAUSED' && word('resume', 'Continue', undefined, true)}
         {state === 'AWAITING_APPROVAL' &&
           word(
             'approve',
@@ -148,7 +151,7 @@ function Items({ actionId, isFile }: { readonly actionId: string; readonly isFil
   });
   const rows = pages.data?.pages.flatMap(({ items }) => items) ?? [];
   return (
-    <section className="stack" aria-label="What became of each">
+    <section className="stack" aria-label="What happened to each">
       <div className="row">
         <label className="row">
           Show those that are

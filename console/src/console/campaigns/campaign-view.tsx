@@ -1,9 +1,11 @@
 /** One campaign: how far it is, what was reported, its first mails as they look, and each recipient. */
+
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 import { useState } from 'react';
 import { get, post } from '../../api/client.ts';
 import { useRefusal } from '../../api/me.ts';
+import { whileThere } from '../../api/query-client.ts';
 import { Empty, Fetched } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
@@ -65,7 +67,7 @@ export default function CampaignView() {
   const campaign = useQuery({
     queryKey: ['campaign', id],
     queryFn: ({ signal }) => get<Campaign>(`${path}/status`, { headers: { 'x-longshore-background': '1' }, signal }),
-    refetchInterval: REFETCH_MS,
+    refetchInterval: whileThere(REFETCH_MS),
   });
   return (
     <Fetched query={campaign}>

@@ -22,7 +22,7 @@ type Effect = EffectPage['effects'][number];
 const REFETCH_MS = 5_000;
 
 const WORDS = [
-  { as: 'done', label: 'Done…', means: 'The target has it. The job goes on after this step.' },
+  { as: 'done', label: 'Done…', means: 'The target has it. The job continues after this step.' },
   { as: 'not-done', label: 'Not done…', means: 'The target does not have it. It is done again with the same key.' },
   { as: 'resend', label: 'Resend…', means: 'It is sent as new, with a new key, once a second person has approved.' },
 ] as const;

@@ -1,9 +1,11 @@
 /** One partner: how its calls go, its breakers, and what waits for it. */
+
 import { useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import type { PartnerHealth } from '#shared/api/partner-health.ts';
 import { get } from '../../api/client.ts';
+import { whileThere } from '../../api/query-client.ts';
 import { Empty, Fetched } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
@@ -24,7 +26,7 @@ export default function PartnerView() {
         headers: { 'x-longshore-background': '1' },
         signal,
       }),
-    refetchInterval: REFETCH_MS,
+    refetchInterval: whileThere(REFETCH_MS),
   });
   return (
     <>
@@ -82,7 +84,7 @@ function Numbers({ health }: { readonly health: PartnerHealth }) {
       )}
       <h2>Breakers</h2>
       {breakers.length === 0 ? (
-        <Empty title="No worker has called it lately." />
+        <Empty title="No worker has called it recently." />
       ) : (
         <Table
           headings={['Worker', 'Breaker', 'Since']}

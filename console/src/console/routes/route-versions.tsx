@@ -127,7 +127,7 @@ export function RouteVersions({ tenant, name, path, etag, onChanged }: RouteVers
           }}
         >
           <p>
-            Its text becomes the next version. Files that arrive from now on go by it; jobs that exist go on as they
+            Its text becomes the next version. Files that arrive from now on go by it; jobs that exist continue as they
             are.
           </p>
         </ReasonDialog>

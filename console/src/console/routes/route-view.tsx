@@ -130,7 +130,7 @@ function AccessButton({ path, route, onChanged }: AccessButtonProps) {
         >
           <p>
             {verb === 'disable'
-              ? 'It takes no new files. Jobs that exist go on.'
+              ? 'It takes no new files. Jobs that exist continue.'
               : 'It takes files again, from now on.'}
           </p>
         </ReasonDialog>

@@ -185,7 +185,7 @@ export function ActionSheet({ verb, filter, onClose, onRun }: ActionSheetProps) 
         {mustType && takes > 0 && (
           <div className="row">
             <label htmlFor={ids.typed}>
-              Type <strong>{takes}</strong> to go on
+              Type <strong>{takes}</strong> to continue
             </label>
             <input
               id={ids.typed}

@@ -20,7 +20,7 @@ export const VERBS: Readonly<Record<ActionVerb, Verb>> = {
     label: 'Retry',
     subject: 'job',
     permission: 'jobs:retry',
-    meaning: 'Goes on at the step that failed, with the same idempotency keys: what was sent already is recognised.',
+    meaning: 'Continues at the step that failed, with the same idempotency keys: what was sent already is recognised.',
     canFail: true,
   },
   resend: {
@@ -49,7 +49,7 @@ export const VERBS: Readonly<Record<ActionVerb, Verb>> = {
     label: 'Release',
     subject: 'job',
     permission: 'jobs:review',
-    meaning: 'Lets held jobs go on.',
+    meaning: 'Lets held jobs continue.',
     canFail: true,
   },
   reject: { label: 'Reject', subject: 'job', permission: 'jobs:review', meaning: 'Ends held jobs as rejected.' },
@@ -57,7 +57,7 @@ export const VERBS: Readonly<Record<ActionVerb, Verb>> = {
     label: 'Skip',
     subject: 'job',
     permission: 'jobs:retry',
-    meaning: 'Gives up the head of an order, so that the next in line goes on.',
+    meaning: 'Gives up the head of an order, so that the next in line continues.',
   },
   redrive: {
     label: 'Redrive',

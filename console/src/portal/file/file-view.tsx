@@ -5,6 +5,7 @@ import prettyBytes from 'pretty-bytes';
 import { Link, useParams } from 'wouter';
 import { get, post } from '../../api/client.ts';
 import { useMe } from '../../api/me.ts';
+import { whileThere } from '../../api/query-client.ts';
 import { supportedTenant } from '../../api/support-view.ts';
 import { Fetched } from '../../parts/conditions.tsx';
 import { jobName, placeJobs } from '../../parts/job-tree.ts';
@@ -56,7 +57,7 @@ export default function FileView() {
   const file = useQuery({
     queryKey: ['file', id],
     queryFn: ({ signal }) => get<File>(`/api/v1/files/${id}`, { signal }),
-    refetchInterval: 5_000,
+    refetchInterval: whileThere(5_000),
   });
   const receipts = useQuery({
     queryKey: ['receipts', id, file.data?.status],
@@ -123,7 +124,7 @@ export default function FileView() {
           {receipts.data !== undefined && receipts.data.receipts.length > 0 && (
             <section aria-label="Receipts" className="stack">
               <h2>Receipts</h2>
-              <p>Signed statements of what became of the file. Anyone can verify them, also later and elsewhere.</p>
+              <p>Signed statements of what happened to the file. Anyone can verify them, also later and elsewhere.</p>
               <ul>
                 {receipts.data.receipts.map(({ seq, issued_at: at, jws }) => (
                   <li key={seq}>

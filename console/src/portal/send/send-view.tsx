@@ -159,7 +159,7 @@ export default function SendView() {
       {left.length > 0 && (
         <section aria-label="Not finished">
           <h2>Not finished</h2>
-          <p>Choose these files again; each goes on where it stopped, for 24 hours after it began.</p>
+          <p>Choose these files again; each continues where it stopped, for 24 hours after it began.</p>
           <ul>
             {left.map(({ uploadId, name, size }) => (
               <li key={uploadId}>

@@ -95,7 +95,7 @@ export function Shell({ children }: { readonly children: ReactNode }) {
             <a href="/portal/sign-in" target="_blank" rel="noreferrer">
               Sign in again in another tab
             </a>
-            ; what is being sent goes on then.
+            ; what is being sent continues then.
           </p>
           <button type="button" onClick={signedIn}>
             I have signed in
