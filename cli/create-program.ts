@@ -23,6 +23,7 @@ import { addPeopleCommands } from './commands/people.ts';
 import { addPullCommands } from './commands/pulls.ts';
 import { addReceipts } from './commands/receipts.ts';
 import { addRecords } from './commands/records.ts';
+import { addLegalHold, addRestore, addRetention } from './commands/retention.ts';
 import { addRetry } from './commands/retry.ts';
 import { addReviews } from './commands/reviews.ts';
 import { addRouteCommands } from './commands/routes.ts';
@@ -60,6 +61,9 @@ const COMMANDS = [
   addTemplates,
   addSuppressions,
   addReceipts,
+  addRetention,
+  addLegalHold,
+  addRestore,
   addDeadLetterCommands,
   addNotices,
   addRouteCommands,

@@ -595,6 +595,10 @@ export const ERROR_CODES = {
     meaning: 'The source object no longer exists.',
     remedy: 'Find out what removed it, such as a lifecycle rule, and ask the sender to send the file again.',
   },
+  OBJECT_COLD: {
+    meaning: 'The object is in a cold tier of the store, where it cannot be read.',
+    remedy: 'Run `longshore restore FILE --reason "..."`, and retry when it can be read.',
+  },
   SOURCE_CHANGED: {
     meaning: 'The source object is no longer the one that was registered.',
     remedy: 'Find out what overwrote it. The newer version is a separate file.',
@@ -1180,6 +1184,18 @@ export const ERROR_CODES = {
   EFFECT_NOT_IN_DOUBT: {
     meaning: 'A word was said about an effect whose outcome is known, or whose job is still running.',
     remedy: 'See the stage of the effect with `longshore effects show`. Nothing has to be decided about it.',
+  },
+  HOLD_RELEASED: {
+    meaning: 'A legal hold was to be released that was released before.',
+    remedy: 'See `longshore legal-hold list --all`. Nothing has to be done.',
+  },
+  FILE_EXPIRED: {
+    meaning: 'The objects of the file were deleted when their retention ended; its row is kept for longer.',
+    remedy: 'Ask the sender to send the file again. A longer `retention.objects` keeps the objects of later files.',
+  },
+  FILE_NOT_ARCHIVED: {
+    meaning: 'A file was to be restored whose original is not in the archive.',
+    remedy: 'Wait until the file has ended. What is in landing can be read as it is.',
   },
   OCCURRENCE_OVER: {
     meaning: 'A word was said about an expectation whose files came, which was excused, or which has not opened.',

@@ -3,6 +3,8 @@
  *
  * 1. A subresource that is not there is refused: taken for a plain request, `PUT ?acl` would overwrite the object.
  */
+
+import { handleRestoreObject } from '#local/s3/cold-tiers.ts';
 import {
   handleCreateBucket,
   handleDeleteBucket,
@@ -64,6 +66,7 @@ const OBJECT_OPERATIONS: Operations = {
   'GET tagging': handleGetObjectTagging,
   'PUT tagging': handlePutObjectTagging,
   'DELETE tagging': handleDeleteObjectTagging,
+  'POST restore': handleRestoreObject,
   'POST uploads': handleCreateUpload,
   'PUT uploadId': handleUploadPart,
   'PUT uploadId copy': handleUploadPartCopy,

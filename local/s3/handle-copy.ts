@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto';
 import { parseCopyRange } from '#local/s3/byte-range.ts';
 import { type Checksum, type ChecksumAlgorithm, checksumElement, createDigest } from '#local/s3/checksum.ts';
+import { checkReadable, readStorageClass } from '#local/s3/cold-tiers.ts';
 import { checkCopySourceConditions, checkWriteConditions } from '#local/s3/conditions.ts';
 import { getUpload, readPartNumber } from '#local/s3/find-upload.ts';
 import { getVersion } from '#local/s3/find-version.ts';
@@ -27,19 +28,27 @@ export async function handleCopyObject(call: S3Call): Promise<S3Reply> {
   const replacesMetadata = readDirective(call, 'x-amz-metadata-directive');
   const replacesTags = readDirective(call, 'x-amz-tagging-directive');
   if (source.sizeBytes > MAX_PUT_BYTES) throw tooLarge();
-  if (source.isCurrentOf(request) && !replacesMetadata && !replacesTags)
+  const isMoved = readStorageClass(call).storageClass !== source.details.storageClass;
+  if (source.isCurrentOf(request) && !replacesMetadata && !replacesTags && !isMoved)
     throw new S3Error(
       'InvalidRequest',
       "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata.",
     );
   const { headers, metadata } = replacesMetadata ? readObjectHeaders(call) : source.details;
+  const storageClass = readStorageClass(call);
   const tags = replacesTags ? readTagHeader(call) : source.details.tags;
 
   // Pinned over the digest, so that a delete of the source meanwhile does not take the body away.
   const body = store.bodies.open(source.bodyId);
   try {
     const checksum = await copiedChecksum(call, source, () => body.read(0, source.sizeBytes));
-    const details: ObjectDetails = { headers, metadata, tags, ...(checksum === undefined ? {} : { checksum }) };
+    const details: ObjectDetails = {
+      headers,
+      metadata,
+      tags,
+      ...storageClass,
+      ...(checksum === undefined ? {} : { checksum }),
+    };
     const version = store.transact(() => {
       const bucket = store.buckets.get(request.bucket);
       checkWriteConditions(request.message.headers, store.versions.findLatest(bucket.id, key));
@@ -123,6 +132,7 @@ function findSource(call: S3Call) {
   const bucket = call.store.buckets.get(bucketName);
   const version = getSourceVersion(call, { bucket, key, versionId });
   checkCopySourceConditions(call.request.message.headers, version);
+  checkReadable(version, call.store.now());
   const isCurrentOf = (target: { bucket: string; key: string }) =>
     versionId === undefined && target.bucket === bucketName && target.key === key;
   return { ...version, isCurrentOf };

@@ -135,7 +135,7 @@ function contentNodes({ modifiedMs, etag, sizeBytes, details }: ObjectVersion): 
     ['ChecksumAlgorithm', details.checksum?.algorithm],
     ['ChecksumType', details.checksum?.type],
     ['Size', sizeBytes],
-    ['StorageClass', 'STANDARD'],
+    ['StorageClass', details.storageClass ?? 'STANDARD'],
   ];
 }
 

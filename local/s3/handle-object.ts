@@ -1,6 +1,7 @@
 /** GetObject, HeadObject, PutObject and the tags of an object. */
 import { parseRange } from '#local/s3/byte-range.ts';
 import { type ChecksumAlgorithm, checksumHeader, DEFAULT_ALGORITHM } from '#local/s3/checksum.ts';
+import { checkReadable } from '#local/s3/cold-tiers.ts';
 import { checkReadConditions, checkWriteConditions } from '#local/s3/conditions.ts';
 import { getVersion } from '#local/s3/find-version.ts';
 import { header, type S3Call, type S3Reply, xmlReply } from '#local/s3/handler.ts';
@@ -25,6 +26,7 @@ export function handleGetObject(call: S3Call): S3Reply {
   const version = requestedVersion(call);
   if (checkReadConditions(request.message.headers, version) === 304)
     return { status: 304, headers: { etag: `"${version.etag}"`, ...versionHeader(version) } };
+  if (request.method !== 'HEAD') checkReadable(version, store.now());
   const range = parseRange(header(call, 'range'), version.sizeBytes);
   const { start, end } = range ?? { start: 0, end: version.sizeBytes };
   const headers = objectHeaders(call, version, range === undefined);

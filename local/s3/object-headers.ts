@@ -1,5 +1,6 @@
 /** Between an object's details and HTTP headers: what a write may set, and what a read answers. */
 import { checksumHeader } from '#local/s3/checksum.ts';
+import { readStorageClass, tierHeaders } from '#local/s3/cold-tiers.ts';
 import { header, type S3Call } from '#local/s3/handler.ts';
 import { S3Error } from '#local/s3/s3-error.ts';
 import { NULL_VERSION, type ObjectDetails, type ObjectVersion } from '#local/s3/version-store.ts';
@@ -20,7 +21,7 @@ const MAX_METADATA_BYTES = 2048;
 const META_PREFIX = 'x-amz-meta-';
 
 /** Content-Type and the like, and user metadata, of a request that writes. @throws S3Error `MetadataTooLarge`. */
-export function readObjectHeaders(call: S3Call): Pick<ObjectDetails, 'headers' | 'metadata'> {
+export function readObjectHeaders(call: S3Call): Pick<ObjectDetails, 'headers' | 'metadata' | 'storageClass'> {
   const given = call.request.message.headers;
   const headers: [string, string][] = [];
   for (const name of STORED_HEADERS) {
@@ -43,7 +44,7 @@ export function readObjectHeaders(call: S3Call): Pick<ObjectDetails, 'headers' |
         add(name.toLowerCase().slice(META_PREFIX.length), Buffer.from(value).toString('latin1'));
   if (metadataBytes > MAX_METADATA_BYTES)
     throw new S3Error('MetadataTooLarge', 'Your metadata headers exceed the maximum allowed metadata size');
-  return { headers, metadata };
+  return { headers, metadata, ...readStorageClass(call) };
 }
 
 /** `x-amz-tagging`. @throws S3Error `InvalidTag`. */
@@ -90,6 +91,7 @@ export function objectHeaders(call: S3Call, version: ObjectVersion, isWhole: boo
     'accept-ranges': 'bytes',
   };
   for (const [name, value] of metadata) reply[META_PREFIX + name] = value;
+  Object.assign(reply, tierHeaders(version, call.store.now()));
   const status = call.store.replicationStatus(call.store.buckets.get(call.request.bucket), version);
   if (status !== undefined) reply['x-amz-replication-status'] = status;
   if (tags.length > 0) reply['x-amz-tagging-count'] = String(tags.length);

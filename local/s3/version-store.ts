@@ -15,6 +15,10 @@ export interface ObjectDetails {
   readonly metadata: readonly (readonly [string, string])[];
   readonly tags: readonly (readonly [string, string])[];
   readonly checksum?: Checksum;
+  /** `STANDARD` when absent. */
+  readonly storageClass?: string;
+  /** Of an object in a cold class: from when to when a copy of it can be read. */
+  readonly restore?: { readonly readableMs: number; readonly endsMs: number };
   /** Of the multipart upload that made the object. */
   readonly uploadId?: string;
   /** It came from another server, under its own version id. */

@@ -64,6 +64,8 @@ import { handleRemotes } from './pulls/handle-remotes.ts';
 import { handleReceipts } from './receipts/handle-receipts.ts';
 import { createRecordCounter } from './records/count-records.ts';
 import { handleRecords } from './records/handle-records.ts';
+import { handleRestore } from './retention/handle-restore.ts';
+import { handleRetention } from './retention/handle-retention.ts';
 import { handleOpenReviews } from './reviews/handle-open-reviews.ts';
 import { handleReviews } from './reviews/handle-reviews.ts';
 import { handleSearch } from './search/handle-search.ts';
@@ -190,6 +192,8 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleJobEvents(app, options, streams);
   handleLive(app, options, streams);
   handleReceipts(app, options);
+  handleRetention(app, options);
+  handleRestore(app, options);
   handleSearch(app, options);
   handleOverview(app, options);
   handlePartnerHealth(app, options);

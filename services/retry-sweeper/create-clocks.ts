@@ -28,6 +28,7 @@ import { createStoreDirectory } from '#shared/stores/store-directory.ts';
 import { rollUpUsage } from '#shared/usage/roll-up-usage.ts';
 import { abortAbandonedUploads } from './abort-abandoned-uploads.ts';
 import { carryActions } from './carry-actions.ts';
+import { carryRestores } from './carry-restores.ts';
 import type { RetrySweeperConfig } from './config.ts';
 import { createCountMissing } from './count-missing.ts';
 import { createDeleteExpired } from './delete-expired.ts';
@@ -84,6 +85,7 @@ const EXPECTATIONS_MS = 5_000;
 const STORE_STALL_MS = 10_000;
 const RETENTION_MS = 3_600_000;
 const EXPIRED_OBJECTS_MS = 60_000;
+const RESTORES_MS = 2_000;
 /** A kept file that no listing has shown for so long may come again. */
 const FORGET_PULLS_DAYS = 30;
 
@@ -231,6 +233,7 @@ export function createClocks(parts: ClockParts): Clocks {
     clock('expired-objects', Math.min(config.LONGSHORE_EXPIRY_MS, EXPIRED_OBJECTS_MS), (signal) =>
       deleteExpiredObjects({ sql, store, metrics, logger, signal }),
     ),
+    clock('restores', RESTORES_MS, (signal) => carryRestores({ sql, store, logger, signal })),
     clock('listings', RETENTION_MS, async () => ((await forgetPulls(sql, FORGET_PULLS_DAYS)) === 0 ? 'done' : 'again')),
     clock('observe', OBSERVE_MS, async () => {
       await observeFleet({ sql, watchCopies, metrics });

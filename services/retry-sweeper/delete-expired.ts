@@ -39,7 +39,7 @@ export function createDeleteExpired(options: DeleteExpiredOptions): (signal: Abo
   let turns: ExpiryTurn[] | undefined;
 
   async function deleteBatch(turn: ExpiryTurn): Promise<number> {
-    const batch = { ...turn, limit: FILES_AT_ONCE, buckets, actor: ACTOR };
+    const batch = { ...turn, limit: Math.min(FILES_AT_ONCE, filesPerSecond), buckets, actor: ACTOR };
     const expired = await expireObjects(sql, batch);
     const records = await deleteExpiredRecords(sql, { tenantId: turn.tenantId, limit: RECORDS_AT_ONCE });
     const deleted = await deleteExpiredFiles(sql, batch);

@@ -30,6 +30,8 @@ export const PERMISSIONS = [
   'access:change',
   'keys:manage',
   'people:manage',
+  'files:restore',
+  'holds:change',
   'queues:read',
   'audit:read',
 ] as const;
@@ -51,6 +53,7 @@ const OPERATOR: readonly Permission[] = [
   'notices:retry',
   'pulls:change',
   'campaigns:change',
+  'files:restore',
   'queues:read',
 ];
 

@@ -10,6 +10,7 @@ export const FAULTS_BY_NAME: Readonly<Record<string, StoreFault>> = {
   NoSuchVersion: 'not-found',
   NoSuchUpload: 'upload-gone',
   NotFound: 'not-found',
+  InvalidObjectState: 'cold',
   PreconditionFailed: 'precondition-failed',
   // Answered with 400, and over as soon as the credentials are renewed.
   ExpiredToken: 'unavailable',

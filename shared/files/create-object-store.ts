@@ -12,6 +12,7 @@ import { deleteVersion, deleteVersions, gatherDeletions } from './delete-objects
 import { listMultipartUploads, listVersions } from './list-objects.ts';
 import type { ObjectAddress, ObjectStore, ObjectStoreOptions, ReadOptions } from './object-store.ts';
 import { headObject, objectTags, readRange, readStream } from './read-object.ts';
+import { restoreObject } from './restore-object.ts';
 import { countRequests } from './s3-requests.ts';
 
 const MIB = 1024 ** 2;
@@ -57,6 +58,7 @@ export function createObjectStore(options: ObjectStoreOptions): ObjectStore {
     tags: (address, call) => objectTags(client, address, call),
     readRange: (address, range, call) => readRange(stream, address, range, call),
     readStream: stream,
+    restore: (address, wish, call) => restoreObject(client, address, { ...wish, ...call }),
     copy: (request) => copyObject(client, request),
     async copyMultipart(request) {
       if (external !== undefined && request.sizeBytes <= partBuffers.bytes)

@@ -28,7 +28,18 @@ export interface ObjectHead extends ContentHeaders {
   readonly metadata: Readonly<Record<string, string>>;
   readonly checksums: readonly ObjectChecksum[];
   readonly lastModified?: Date;
+  /** Of an object in a cold tier: whether it can be read, and what is to be done about it. */
+  readonly tier?: ColdTier;
 }
+
+/** `until`: when a restored copy goes; an object that moves back to a warm tier has none. */
+export type ColdTier =
+  | { readonly state: 'cold'; readonly movesBack: boolean }
+  | { readonly state: 'restoring' }
+  | { readonly state: 'readable'; readonly until: Date };
+
+export const RESTORE_TIERS = ['bulk', 'standard', 'expedited'] as const;
+export type RestoreTier = (typeof RESTORE_TIERS)[number];
 
 /** What is kept of a version when it arrives, so that it need not be asked for again. */
 export type StoredHead = ContentHeaders & Pick<ObjectHead, 'metadata' | 'checksums'>;
@@ -202,6 +213,12 @@ export interface ObjectStore {
   copy(request: CopyRequest): Promise<WrittenObject>;
   /** In parts side by side, server-side or streamed; resumable with a log. From another store: streamed, in one request when a part holds it. */
   copyMultipart(request: MultipartCopyRequest): Promise<MultipartObject>;
+  /** Asks for a readable copy of an object in a cold tier; asked already is no error. Resolves before it can be read: see `tier` of `head`. */
+  restore(
+    address: ObjectAddress,
+    wish: { readonly days: number; readonly tier: RestoreTier; readonly movesBack: boolean },
+    options?: CallOptions,
+  ): Promise<void>;
   /** A stream of unknown length, in parts; flat memory. */
   upload(request: UploadRequest): Promise<UploadedObject>;
   /** A stream of known length over one connection, in parts whatever its size; resumable, and made once. */

@@ -11,6 +11,7 @@ import { GetObjectCommand, GetObjectTaggingCommand, HeadObjectCommand, type S3Cl
 import { classifyStoreError, storeCall } from './classify-store-error.ts';
 import { contentHeadersOf } from './content-headers.ts';
 import type { CallOptions, ObjectAddress, ObjectHead, ReadOptions } from './object-store.ts';
+import { coldTierOf } from './restore-object.ts';
 import { checksumsOf } from './store-checksums.ts';
 import { hasFault, ObjectStoreError } from './store-error.ts';
 
@@ -33,7 +34,9 @@ export async function headObject(
         abortable(signal),
       ),
     );
+    const tier = coldTierOf(reply);
     return {
+      ...(tier !== undefined && { tier }),
       sizeBytes: reply.ContentLength ?? 0,
       etag: reply.ETag ?? '',
       ...(reply.VersionId !== undefined && { versionId: reply.VersionId }),

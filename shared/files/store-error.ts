@@ -5,13 +5,14 @@ import { type ErrorCode, LongshoreError } from '#shared/errors.ts';
  * `not-found`: the object or version is not there. `precondition-failed`: it is no longer the one that was meant.
  * `upload-gone`: the multipart upload was completed or aborted by somebody. `corrupt`: what arrived is not what was sent.
  * `unavailable`: throttled, timed out or broken for now, worth another try. `truncated`: a stream ended before or after its size.
- * `denied` and `invalid` stay so until somebody changes something, and so does `forbidden`: an address that may not be called.
+ * `cold`: it cannot be read before it is restored. `denied` and `invalid` stay so until somebody changes something, and so does `forbidden`: an address that may not be called.
  * `aborted`: the caller's own signal.
  */
 export type StoreFault =
   | 'not-found'
   | 'precondition-failed'
   | 'denied'
+  | 'cold'
   | 'unavailable'
   | 'invalid'
   | 'forbidden'
@@ -24,6 +25,7 @@ const CODES: Readonly<Record<StoreFault, ErrorCode>> = {
   'not-found': 'SOURCE_GONE',
   'precondition-failed': 'SOURCE_CHANGED',
   denied: 'OBJECT_STORE_DENIED',
+  cold: 'OBJECT_COLD',
   unavailable: 'OBJECT_STORE_UNAVAILABLE',
   invalid: 'OBJECT_STORE_REJECTED',
   forbidden: 'STORE_ADDRESS_REFUSED',

@@ -24,6 +24,7 @@ interface RunRow {
   readonly isRouteDisabled: boolean;
   readonly isTenantDisabled: boolean;
   readonly priority: Lane;
+  readonly isExpired: boolean;
 }
 
 type FindRoute = Pick<RouteCache, 'find'>;
@@ -59,7 +60,8 @@ export async function planFirstRun(
 function runColumns(sql: Sql) {
   return sql`
     f.id AS "fileId", f.is_large AS "isLarge", r.id AS "routeId", v.id AS "routeVersionId",
-    r.disabled_at IS NOT NULL AS "isRouteDisabled", t.disabled_at IS NOT NULL AS "isTenantDisabled", t.priority`;
+    r.disabled_at IS NOT NULL AS "isRouteDisabled", t.disabled_at IS NOT NULL AS "isTenantDisabled", t.priority,
+    f.objects_removed_at IS NOT NULL AS "isExpired"`;
 }
 
 function joins(sql: Sql) {
@@ -71,6 +73,7 @@ async function planRun(routes: FindRoute, row: RunRow): Promise<NewRun | ErrorCo
   if (!row.isEnded) return 'JOB_NOT_ENDED';
   if (row.isBranch) return 'JOB_IS_BRANCH';
   if (row.isSuperseded) return 'JOB_SUPERSEDED';
+  if (row.isExpired) return 'FILE_EXPIRED';
   if (row.isTenantDisabled) return 'TENANT_DISABLED';
   if (row.isRouteDisabled) return 'ROUTE_DISABLED';
   const found = await routes.find(routeVersionId);

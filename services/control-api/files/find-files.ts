@@ -8,7 +8,7 @@ import { encodeCursor } from '../http/page-cursor.ts';
 import { ofTenant } from '../http/tenant-scope.ts';
 import { auditSchema, findAuditOfFile } from '../jobs/find-audit.ts';
 import { jobSummaryColumns, jobSummarySchema, toJobSummary } from '../jobs/job-summary.ts';
-import { instantOf } from '../records/read-columns.ts';
+import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
 import type { FileFilters } from './file-filters.ts';
 import { fileSummarySchema, summaryColumns, toFileSummary } from './file-summary.ts';
 import { toTransferSummary, transferSummarySchema } from './transfer-summary.ts';
@@ -38,6 +38,8 @@ export const fileDetailSchema = fileSummarySchema
     is_large: z.boolean(),
     duplicate_of: z.string().nullable().describe('An earlier file with the same content.'),
     parent_file_id: z.string().nullable(),
+    expires_at: z.string().nullable().describe('When its retention ends; null: not finished, or kept for good.'),
+    objects_expired_at: z.string().nullable().describe('Its objects were deleted; it cannot be retried or downloaded.'),
     location: placeSchema.extend({ place: z.enum(['landing', 'archive']) }).describe('Current location of the object.'),
     deliveries: z.array(placeSchema.extend({ job_id: z.string(), delivered_at: z.string() })),
     jobs: z.array(jobSummarySchema),
@@ -78,6 +80,8 @@ export async function findFileDetail(
       archiveBucket: files.archiveBucket,
       archiveKey: files.archiveKey,
       archiveVersionId: files.archiveVersionId,
+      expiresAt: sql<string | null>`CASE WHEN isfinite(${files.expireAt}) THEN ${instantOf(files.expireAt)} END`,
+      objectsExpiredAt: instantOrNullOf(files.objectsRemovedAt),
     })
     .from(files)
     .where(and(ofTenant(reads, files.tenantId, tenantId), eq(files.id, id)));
@@ -98,6 +102,8 @@ export async function findFileDetail(
     is_large: file.isLarge,
     duplicate_of: file.duplicateOf,
     parent_file_id: file.parentFileId,
+    expires_at: file.expiresAt,
+    objects_expired_at: file.objectsExpiredAt,
     location:
       archiveBucket === null || archiveKey === null
         ? { place: 'landing', bucket: file.bucket, key: file.key, version_id: file.versionId }

@@ -8,6 +8,7 @@ import { cursorField } from '../http/page-cursor.ts';
 import { idParams, limitField, wordSchema } from '../http/request-fields.ts';
 import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
+import { refuseExpired } from '../retention/refuse-expired.ts';
 import { FILE_ORDERS, fileFiltersSchema, isByFinish, toFileFilters } from './file-filters.ts';
 import { fileDetailSchema, filePageSchema, findFileDetail, findFiles } from './find-files.ts';
 import { countFiles, MOST_COUNTED } from './walk-files.ts';
@@ -108,6 +109,7 @@ export function handleFiles(
       const file = await findOrRefuse(caller.tenantId, request.params.id);
       callerWith(request, 'files:reroute');
       const word = { fileIds: [file.file_id], actor: actorOf(caller), reason: request.body.reason };
+      await refuseExpired(sql, file.file_id);
       const requeued = await requeueFiles(sql, word);
       if (requeued.length === 0) {
         throw new LongshoreError(

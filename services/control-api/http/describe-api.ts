@@ -26,6 +26,7 @@ const TAGS = [
     description: 'Tenants and what they define: routes, partners and stores. Applying takes an operator.',
   },
   { name: 'operations', description: 'Health, queues, dead letters, notices, API keys. Most of it takes an operator.' },
+  { name: 'retention', description: 'For how long files are kept, legal holds, certificates of deletion, restores.' },
   {
     name: 'access',
     description:

@@ -28,6 +28,7 @@ import { callerOf, callerWith } from '../http/request-guard.ts';
 import { scopeOf } from '../http/tenant-scope.ts';
 import type { CountRecords } from '../records/count-records.ts';
 import { retryRecords } from '../records/retry-records.ts';
+import { refuseExpired } from '../retention/refuse-expired.ts';
 import { findJobDetail, findJobSummary, jobDetailSchema } from './find-job.ts';
 import { findJobs, jobPageSchema } from './find-jobs.ts';
 import { type JobSummary, jobSummarySchema } from './job-summary.ts';
@@ -120,6 +121,7 @@ export function handleJobs(
     async act(job, word) {
       if (job.parent_job_id !== null)
         throw new LongshoreError('JOB_IS_BRANCH', `Retry the job above it, ${job.parent_job_id}.`);
+      await refuseExpired(sql, job.file_id);
       if (job.state === 'FAILED' && job.error?.cause === RECORDS_FAILED) {
         await retryRecords(sql, { ...word, jobId: job.job_id });
         return;

@@ -14,6 +14,7 @@ import { BUCKET_IDS, bucketName } from '#shared/runtime/config/resource-names.ts
 import { type ApiServer, errorReplies } from '../http/api-server.ts';
 import { idField, reasonField } from '../http/request-fields.ts';
 import { callerWith } from '../http/request-guard.ts';
+import { refuseExpired } from '../retention/refuse-expired.ts';
 import type { UploadParts } from './handle-uploads.ts';
 
 const bodySchema = z.strictObject({
@@ -61,6 +62,7 @@ export function handleDownloads(app: ApiServer, { sql, landing }: UploadParts): 
       const found = await findDownload(sql, { tenantId: caller.tenantId, fileId, what, route });
       if (found === undefined)
         throw new LongshoreError('NOT_FOUND', what === 'original' ? 'File not found' : `The file has no ${what}.`);
+      await refuseExpired(sql, fileId);
       if (!ownBuckets.has(found.bucket))
         throw new LongshoreError(
           'NOT_FOUND',
