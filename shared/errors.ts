@@ -332,6 +332,10 @@ export const ERROR_CODES = {
     meaning: 'The database did not answer a look-up in time. It is tried again.',
     remedy: 'Check the database and its address, and that the columns under `where` have an index.',
   },
+  INDEX_ERROR: {
+    meaning: 'The words of a file could not be stored, so that a search does not find it by them.',
+    remedy: 'See the cause and remove it, then retry the job. It continues at this step.',
+  },
   CONVERT_MAPPING: {
     meaning: 'A record cannot be mapped as its route says.',
     remedy: 'See the rejected records. Correct them, or the templates under `map`, then retry the job.',

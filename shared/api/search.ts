@@ -4,7 +4,7 @@ import { z } from 'zod';
 export const searchHitSchema = z
   .object({
     kind: z.enum(['file', 'job', 'record', 'action', 'dead-letter', 'route', 'partner']),
-    by: z.enum(['id', 'name', 'path', 'checksum', 'business-key', 'request-id']).describe('What matched.'),
+    by: z.enum(['id', 'name', 'path', 'checksum', 'business-key', 'request-id', 'content']).describe('What matched.'),
     id: z.string().describe('Of a record `<job>:<line>`; of a route or partner its name.'),
     name: z.string().nullable(),
     tenant: z.string().nullable(),

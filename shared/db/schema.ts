@@ -27,5 +27,6 @@ export * from './schema/records.ts';
 export * from './schema/retention.ts';
 export * from './schema/sftp.ts';
 export * from './schema/tenants.ts';
+export * from './schema/texts.ts';
 export * from './schema/uploads.ts';
 export * from './schema/usage.ts';

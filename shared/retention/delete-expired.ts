@@ -82,6 +82,7 @@ export function deleteExpiredFiles(sql: Sql, options: DeleteOptions): Promise<De
     gone_job_letter AS (DELETE FROM dead_letters WHERE job_id ${ofJobs} AND file_id IS NULL AND state <> 'PARKED'),
     gone_campaign AS (DELETE FROM campaigns WHERE id ${ofJobs}),
     gone_restore AS (DELETE FROM restores WHERE file_id ${ofFiles}),
+    gone_text AS (DELETE FROM file_texts WHERE file_id ${ofFiles}),
     gone_job AS (DELETE FROM jobs WHERE id ${ofJobs}),
     gone_file AS (DELETE FROM files WHERE id ${ofFiles}),
     ${listObjects(sql, options, sql`gone_step`)},
@@ -107,6 +108,7 @@ export function expireObjects(sql: Sql, options: DeleteOptions): Promise<Deletio
     step AS MATERIALIZED (SELECT job_id, kind, output FROM job_steps WHERE job_id IN (SELECT id FROM going_job)),
     marked AS (
       UPDATE files SET objects_removed_at = now(), objects_expire_at = NULL, updated_at = now() WHERE id IN (SELECT id FROM going)),
+    gone_text AS (DELETE FROM file_texts WHERE file_id IN (SELECT id FROM going)),
     ${listObjects(sql, options, sql`step`)},
     ${certify(sql, { what: 'objects', tenantId })},
     ${recordEvents(sql, actor)}

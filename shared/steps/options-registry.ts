@@ -6,6 +6,7 @@ import { confirmOptions } from './confirm/options.ts';
 import { convertOptions } from './convert/options.ts';
 import { deliverOptions } from './deliver/options.ts';
 import { enrichOptions } from './enrich/options.ts';
+import { indexOptions } from './index/options.ts';
 import { loadOptions } from './load/options.ts';
 import { mailOptions } from './mail/options.ts';
 import { parallelOptions } from './parallel/options.ts';
@@ -29,6 +30,7 @@ export const STEP_OPTIONS: readonly StepOptionsKind<unknown>[] = [
   unpackOptions,
   convertOptions,
   enrichOptions,
+  indexOptions,
   approveOptions,
   stageOptions,
   transformOptions,

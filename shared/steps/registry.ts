@@ -6,6 +6,7 @@ import { confirmStep } from './confirm/run.ts';
 import { convertStep } from './convert/run.ts';
 import { deliverStep } from './deliver/run.ts';
 import { enrichStep } from './enrich/run.ts';
+import { indexStep } from './index/run.ts';
 import { loadStep } from './load/run.ts';
 import { mailStep } from './mail/run.ts';
 import { parallelStep } from './parallel/run.ts';
@@ -29,6 +30,7 @@ const STEPS: readonly StepKind<unknown>[] = [
   unpackStep,
   convertStep,
   enrichStep,
+  indexStep,
   approveStep,
   stageStep,
   transformStep,

@@ -38,6 +38,12 @@ export interface ProductLog {
   register(products: readonly Product[]): Promise<void>;
 }
 
+/** The words that the file is found by. */
+export interface TextIndex {
+  /** Resolves to how many different words there are. @throws LongshoreError `LEASE_LOST` */
+  index(text: string): Promise<number>;
+}
+
 export type UseStore = <Result>(
   name: string,
   work: (open: Pick<OpenStore, 'definition' | 'store'>) => Promise<Result>,
@@ -115,6 +121,7 @@ export interface StepContext<Options> {
   /** Where the effects of the step at targets outside are written down. */
   readonly effects: EffectLog;
   readonly products: ProductLog;
+  readonly texts: TextIndex;
   /** The step's receipt; none are issued without it. */
   readonly issueReceipt?: IssueReceipt | undefined;
   /** Where a copy in parts writes down how far it is; without one it is begun again. */

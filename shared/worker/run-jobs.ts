@@ -13,6 +13,7 @@ import type { ObjectStore } from '#shared/files/object-store.ts';
 import { ADMISSION_WINDOW } from '#shared/jobs/admission.ts';
 import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
 import { leavePlace, takePlace } from '#shared/jobs/delivery-places.ts';
+import { indexFile } from '#shared/jobs/index-file.ts';
 import { type Product, registerProducts } from '#shared/jobs/register-products.ts';
 import type { ClosedFile } from '#shared/jobs/store-outcomes.ts';
 import type { WakeUpSenders, WorkWakeUp } from '#shared/jobs/wake-up-senders.ts';
@@ -134,6 +135,9 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
         const owner = { jobId, epoch, tenantId, fileId, landingBucket: options.bucketNames.landing, service };
         await duringStep(() => registerProducts(sql, products, owner));
       },
+    }),
+    textsFor: ({ id: jobId, epoch, tenantId, fileId }: ClaimedJob) => ({
+      index: (text: string) => duringStep(() => indexFile(sql, text, { jobId, epoch, tenantId, fileId })),
     }),
     branchesFor: createJobBranches({ sql, routes, commits }),
     metrics,

@@ -20,7 +20,14 @@ import type { BucketId } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { Span } from '#shared/runtime/tracing/tracing.ts';
 import type { RecordStore } from '#shared/steps/record-store.ts';
-import type { DeliveryPlaces, ProductLog, StepBranches, StepContext, StepKind } from '#shared/steps/step-context.ts';
+import type {
+  DeliveryPlaces,
+  ProductLog,
+  StepBranches,
+  StepContext,
+  StepKind,
+  TextIndex,
+} from '#shared/steps/step-context.ts';
 import { HELD, type StepOutcome } from '#shared/steps/step-outcome.ts';
 import type { StoreDirectory } from '#shared/stores/store-directory.ts';
 import type { StepTargets } from '#shared/targets/step-targets.ts';
@@ -49,6 +56,7 @@ export interface TryParts {
   readonly receiptFor?: ((job: ClaimedJob, position: JobPosition) => IssueReceipt) | undefined;
   readonly placesFor: (job: ClaimedJob) => DeliveryPlaces;
   readonly productsFor: (job: ClaimedJob) => ProductLog;
+  readonly textsFor: (job: ClaimedJob) => TextIndex;
   readonly branchesFor?: ((job: ClaimedJob, position: JobPosition, route: CompiledRoute) => StepBranches) | undefined;
   readonly metrics: JobMetrics;
   readonly now: () => number;
@@ -128,6 +136,7 @@ function contextOf(
     receiptFor,
     placesFor,
     productsFor,
+    textsFor,
     branchesFor,
   }: TryParts,
   { job, position, span, logger }: TryRequest,
@@ -156,6 +165,7 @@ function contextOf(
     branches: branchesFor?.(job, position, route),
     effects: effectLogFor(job, position),
     products: productsFor(job),
+    texts: textsFor(job),
     issueReceipt: receiptFor?.(job, position),
     transferLog: transferLogFor(job, position),
     bucketNames,
@@ -237,6 +247,7 @@ const CODE_OF_KIND: Readonly<Record<string, ErrorCode>> = {
   unpack: 'UNPACK_ERROR',
   convert: 'CONVERT_ERROR',
   enrich: 'ENRICH_ERROR',
+  index: 'INDEX_ERROR',
   approve: 'APPROVAL_ERROR',
   parallel: 'BRANCH_ERROR',
   run: 'BRANCH_ERROR',

@@ -7,7 +7,7 @@ import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
 import { BUCKET_IDS, type BucketId, bucketName } from '#shared/runtime/config/resource-names.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
-import type { ProductLog, StepContext, StepKind } from '#shared/steps/step-context.ts';
+import type { ProductLog, StepContext, StepKind, TextIndex } from '#shared/steps/step-context.ts';
 import type { StepOptionsKind } from '#shared/steps/step-options.ts';
 import type { StepOutcome } from '#shared/steps/step-outcome.ts';
 import type { StepTargets } from '#shared/targets/step-targets.ts';
@@ -95,6 +95,7 @@ export interface StepToRun<Options> {
   readonly held?: Readonly<Record<string, unknown>>;
   readonly depth?: number;
   readonly products?: ProductLog;
+  readonly texts?: TextIndex;
   readonly outputs?: StepContext<Options>['outputs'];
   readonly records?: StepContext<Options>['records'];
   readonly useStore?: StepContext<Options>['useStore'];
@@ -153,6 +154,7 @@ export async function runStep<Options>(bench: StepBench, request: StepToRun<Opti
     issueReceipt: request.issueReceipt,
     effects: request.effects ?? memoryEffectLog(),
     products: request.products ?? { register: async () => {} },
+    texts: request.texts ?? { index: async () => 0 },
     bucketNames: bench.bucketNames,
     signal: request.signal ?? new AbortController().signal,
     now: request.now ?? receivedAt,

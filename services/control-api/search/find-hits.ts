@@ -1,10 +1,11 @@
 /**
- * One box for all that people have in hand: an id or its beginning, a name, a path, a checksum, a business key, the id of a request.
+ * One box for all that people have in hand: an id or its beginning, a name, a path, a checksum, a business key, the id of a request, words.
  *
  * Every question walks an index and ends at `MOST_HITS`, so that none costs more with the number of rows.
  */
 import type { SearchHit } from '#shared/api/search.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { tenantWord } from '#shared/jobs/index-file.ts';
 
 export const MOST_HITS = 8;
 const ID_PREFIX = /^[0-9a-f]{8}(?:[0-9a-f-]*)$/i;
@@ -24,6 +25,7 @@ export async function findHits(sql: Sql, tenantId: string | null, q: string): Pr
     findRecordsByKey(search),
     findNamed(search, 'route'),
     findNamed(search, 'partner'),
+    findFilesByWords(search),
   ]);
   const seen = new Set<string>();
   return found.flat().filter(({ kind, id }) => {
@@ -146,6 +148,21 @@ async function findFilesByChecksum(search: Search): Promise<SearchHit[]> {
       SELECT * FROM files WHERE tenant_id = t.id AND content_hash = ANY(${written}) LIMIT ${MOST_HITS}) f
     LIMIT ${MOST_HITS}`;
   return rows.map(toFileHit('checksum'));
+}
+
+/** Of words that many files have, some of these are looked at. */
+const MOST_WITH_WORDS = 500;
+
+/** Files that have all of the words, by the step `index`. */
+async function findFilesByWords(search: Search): Promise<SearchHit[]> {
+  const { sql, tenantId, q } = search;
+  const words = sql`plainto_tsquery('simple', ${q})`;
+  const ofTenant = tenantId === null ? sql`` : sql`&& ${`'${tenantWord(tenantId)}'`}::tsquery`;
+  const rows = await sql<FileRow[]>`
+    SELECT f.id, f.name, f.tenant_id AS tenant, f.status AS state FROM (
+      SELECT file_id FROM file_texts WHERE words @@ (${words} ${ofTenant}) AND numnode(${words}) > 0 LIMIT ${MOST_WITH_WORDS}) t
+    JOIN files f ON f.id = t.file_id ORDER BY f.created_at DESC LIMIT ${MOST_HITS}`;
+  return rows.map(toFileHit('content'));
 }
 
 async function findRecordsByKey(search: Search): Promise<SearchHit[]> {

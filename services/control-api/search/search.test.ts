@@ -1,6 +1,7 @@
 /** What the search finds, and how many rows it reads of 200,000 to find it. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { SearchHit } from '#shared/api/search.ts';
+import { indexFile } from '#shared/jobs/index-file.ts';
 import { longshoreAt } from '#testkit/beds/longshore-at.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
@@ -39,7 +40,11 @@ beforeAll(async () => {
       'w', 1
     FROM generate_series(1, 200000) AS n
     JOIN (SELECT id, tenant_id, row_number() OVER () AS place FROM jobs WHERE tenant_id = 'acme' LIMIT 20000) j ON j.place = n % 20000 + 1`;
-  await sql`VACUUM ANALYZE files, jobs, record_keys, record_attempts`;
+  await sql`
+    INSERT INTO file_texts (file_id, tenant_id, indexed_at, words)
+    SELECT id, tenant_id, now(), strip(to_tsvector('simple', 'statement ' || name || ' zebra-' || etag)) || array_to_tsvector(ARRAY['@' || tenant_id])
+    FROM (SELECT * FROM files ORDER BY created_at LIMIT 20000) f`;
+  await sql`VACUUM ANALYZE files, jobs, record_keys, record_attempts, file_texts`;
   sql.release();
 }, 180_000);
 afterAll(() => api.stop());
@@ -81,6 +86,30 @@ test('finds jobs, records, routes and partners', async () => {
   expect(brief(await ask('desk'))).toEqual([['partner', 'name', 'desk']]);
 });
 
+test('finds files by words in them, all of which they must have', async () => {
+  const [file] = await api.sql<{ id: string; name: string; etag: string }[]>`
+    SELECT f.id, f.name, f.etag FROM files f JOIN file_texts t ON t.file_id = f.id WHERE f.tenant_id = 'acme' LIMIT 1`;
+  expect(brief(await ask(`Statement zebra-${file!.etag}`))).toEqual([['file', 'content', file!.name]]);
+  expect(await ask(`nowhere zebra-${file!.etag}`)).toEqual([]);
+  expect(brief(await ask('statement'))).toHaveLength(8);
+  expect(await ask('@acme')).toEqual([]);
+});
+
+test('the words of a file are those of the job that holds it, and the last ones count', async () => {
+  const [job] = await api.sql<{ id: string; file_id: string }[]>`
+    UPDATE jobs SET state = 'RUNNING', epoch = 5 WHERE id = (SELECT id FROM jobs WHERE tenant_id = 'acme' LIMIT 1) RETURNING id, file_id`;
+  const owner = { jobId: job!.id, epoch: 5, tenantId: 'acme', fileId: job!.file_id };
+  expect(await indexFile(api.sql, 'first words, first', owner)).toBe(2);
+  expect(await indexFile(api.sql, "second O'Neill words \\ : & ! (", owner)).toBeGreaterThan(1);
+  await expect(indexFile(api.sql, 'third', { ...owner, epoch: 4 })).rejects.toMatchObject({ code: 'LEASE_LOST' });
+  expect(await ask('second words')).toMatchObject([{ by: 'content', file_id: job!.file_id }]);
+  expect(await ask("O'Neill & : ! (")).toMatchObject([{ by: 'content', file_id: job!.file_id }]);
+  expect([...(await ask('first words')), ...(await ask('third words'))]).toEqual([]);
+  // As many different words as a step may store.
+  const most = Array.from({ length: 65_536 }, (_none, at) => at.toString(36).padStart(3, 'z')).join(' ');
+  expect(await indexFile(api.sql, most, owner)).toBeGreaterThan(60_000);
+});
+
 test('a tenant finds its own alone', async () => {
   const { id } = await oneOf('files');
   const [attempt] = await api.sql<{ request: string }[]>`SELECT request_id AS request FROM record_attempts LIMIT 1`;
@@ -93,6 +122,7 @@ test('a tenant finds its own alone', async () => {
     'key-1',
     'desk',
     'route-1',
+    'statement',
     attempt!.request,
   ]) {
     const hits = await ask(q, api.keys.globex);
@@ -111,6 +141,7 @@ test.each([
   'key-77',
   'CRC64NVME:9',
   'nothing at all',
+  'zebra-77',
   '019c0de0',
   'a\\'.padEnd(3, '\\'),
 ])('%s reads few rows', async (q) => {
@@ -120,7 +151,7 @@ test.each([
     const rowsRead = async () => {
       const [row] = await held<{ rows: number }[]>`
           SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::int AS rows FROM pg_stat_xact_user_tables
-          WHERE relname IN ('files', 'jobs', 'record_keys') OR relname LIKE 'record_attempts%'`;
+          WHERE relname IN ('files', 'jobs', 'record_keys', 'file_texts') OR relname LIKE 'record_attempts%'`;
       return row?.rows ?? 0;
     };
     const before = await rowsRead();

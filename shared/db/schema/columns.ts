@@ -5,6 +5,7 @@ const { integer, text, timestamp } = pg;
 
 export const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 6, mode: 'string' });
 export const transactionId = pg.customType<{ data: string }>({ dataType: () => 'xid8' });
+export const textSearch = pg.customType<{ data: string }>({ dataType: () => 'tsvector' });
 export const bytes = pg.customType<{ data: Buffer }>({ dataType: () => 'bytea' });
 export const createdAt = () => instant('created_at').notNull().default(sql`now()`);
 

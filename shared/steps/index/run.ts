@@ -1,0 +1,54 @@
+/**
+ * `index`: words of the file's names, of the facts that were looked up, and of the beginning of its text.
+ *
+ * 1. What is read is bounded, and the words are made by the database, one file at a time where others need the process.
+ * 2. The same file gives the same words, so every try may repeat it.
+ */
+import { findType, isTextType, TYPE_SAMPLE_BYTES } from '#shared/content/classify/file-type.ts';
+import { isEbcdic } from '#shared/definitions/routes/encoding-schema.ts';
+import { inTurnElsewhere } from '#shared/formats/event-loop-turns.ts';
+import { encodingByMark, encodingCodec } from '#shared/formats/records/record-encoding.ts';
+import type { StepContext, StepKind } from '../step-context.ts';
+import { withStoreFailures } from '../step-failure.ts';
+import { currentName } from '../step-keys.ts';
+import { type IndexOptions, indexOptions } from './options.ts';
+
+type Context = StepContext<IndexOptions>;
+
+export const indexStep: StepKind<IndexOptions> = {
+  kind: indexOptions.kind,
+  classOf: indexOptions.classOf,
+  run: (context) =>
+    withStoreFailures('INDEX_ERROR', async () => {
+      const { file, outputs } = context;
+      const path = file.key.slice(file.tenantId.length + 1);
+      const facts = Object.values(outputs.enrich ?? {}).filter((value) => value !== null);
+      const content = await textOf(context);
+      const written = [path, inWords(path), inWords(currentName(context)), ...facts, content ?? ''].join('\n');
+      // No text of the database can have it.
+      const words = await inTurnElsewhere(() => context.texts.index(written.replaceAll('\0', ' ')));
+      return { type: 'succeeded', output: { words, hasText: content !== undefined } };
+    }),
+};
+
+/** Of a name, which the database would take for one word. */
+function inWords(name: string): string {
+  return name.replaceAll(/[^\p{L}\p{N}]+/gu, ' ');
+}
+
+/** Undefined where there is none. */
+async function textOf(context: Context): Promise<string | undefined> {
+  const { store, object, options, signal } = context;
+  const last = Math.min(object.sizeBytes, options.upTo) - 1;
+  if (last < 0) return undefined;
+  const bytes = await store.readRange(object, { first: 0, last }, { ifMatch: object.etag, signal });
+  const encoding = (isEbcdic(options.encoding) ? undefined : encodingByMark(bytes)?.encoding) ?? options.encoding;
+  const isText =
+    isEbcdic(encoding) || isTextType(await findType(bytes.subarray(0, TYPE_SAMPLE_BYTES), currentName(context)));
+  if (!isText) return undefined;
+  // The last character may be cut off.
+  if (encoding.startsWith('utf-')) return new TextDecoder(encoding).decode(bytes);
+  const codec = encodingCodec(encoding);
+  const units = codec.toUnits(bytes);
+  return codec.decodeValue(units) ?? units;
+}
