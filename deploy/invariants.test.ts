@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { type DeploySettings, LONGEST_PREFIX, readSettings } from './settings.ts';
+import { type DeploySettings, readSettings } from './settings.ts';
+import { LONGEST_PREFIX } from './settings-shape.ts';
 import { type Resource, resourcesOf, stacksBefore, synthesise, type Templates } from './synthesise-test-bed.ts';
 
 const PROD = fileURLToPath(new URL('settings/prod.yaml', import.meta.url));

@@ -8,262 +8,46 @@ import { readFileSync } from 'node:fs';
 import { BlockList } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { LongshoreError } from '#shared/errors.ts';
-import { scheduledMinimumsSchema } from './scheduled-minimums.ts';
+import { settingsShape } from './settings-shape.ts';
 
-const port = z.number().int().min(1).max(65_535);
-const cidr = z.cidrv4({ error: 'must be an IPv4 network such as 10.0.0.0/16' });
-
-/** Addresses that may be called although they are private, and at which ports; public ones may be named for their ports. */
-const networksSchema = z
-  .strictObject({ networks: z.array(cidr).min(1), ports: z.array(port).min(1).default([443]) })
-  .optional();
-
-const receiversSchema = z.strictObject({
-  emails: z.array(z.email()).default([]),
-  /** A pager's or a chat's incoming webhook. */
-  urls: z.array(z.url({ protocol: /^https$/ })).default([]),
+const settingsSchema = settingsShape.superRefine(({ size, homes, alarms, images, failedOver }, context) => {
+  if (size === 'prod' && alarms.emails.length + alarms.urls.length === 0)
+    context.addIssue({ code: 'custom', path: ['alarms'], message: 'must name somebody who is called' });
+  for (const key of ['region', 'prefix'] as const) {
+    if (new Set(homes.map((home) => home[key])).size < homes.length) {
+      context.addIssue({ code: 'custom', path: ['homes'], message: `two homes have the same ${key}` });
+    }
+  }
+  for (const image of ['node', 'collector'] as const) {
+    // A tag may name something else tomorrow.
+    if (size === 'prod' && !/@sha256:[0-9a-f]{64}$/.test(images[image])) {
+      const message = 'must end with the digest of the image in production, @sha256:...';
+      context.addIssue({ code: 'custom', path: ['images', image], message });
+    }
+  }
+  const networks = homes.flatMap(({ cidr, standbyCidr }) => [
+    cidr,
+    ...(standbyCidr === undefined ? [] : [standbyCidr]),
+  ]);
+  for (const [index, network] of networks.entries()) {
+    const other = networks.slice(0, index).find((each) => overlap(each, network));
+    // Networks that a transit gateway is to join have to differ.
+    if (other !== undefined)
+      context.addIssue({ code: 'custom', path: ['homes'], message: `the networks ${other} and ${network} overlap` });
+  }
+  for (const [index, home] of homes.entries()) {
+    for (const key of ['standbyCidr', 'healthCheckers'] as const) {
+      if ((home[key] !== undefined) === (homes.length === 2)) continue;
+      const message = homes.length === 2 ? 'is needed, as there are two homes' : 'is for two homes only';
+      context.addIssue({ code: 'custom', path: ['homes', index, key], message });
+    }
+  }
+  if (failedOver !== undefined && !(homes.length === 2 && homes.some(({ region }) => region === failedOver))) {
+    context.addIssue({ code: 'custom', path: ['failedOver'], message: 'must be the region of one of two homes' });
+  }
 });
-
-/** Names of buckets and load balancers are made of it, also a standby's. */
-export const LONGEST_PREFIX = 23;
-
-const homeSchema = z.strictObject({
-  region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be a region such as us-east-1'),
-  prefix: z
-    .string()
-    .regex(
-      /^[a-z](?:-?[a-z0-9]){0,22}$/,
-      'must be lower case letters, digits and single hyphens, at most 23, begin with a letter and end with none',
-    )
-    .max(LONGEST_PREFIX),
-  cidr,
-  /** Of its standby's network in the other region; of a pair only. */
-  standbyCidr: cidr.optional(),
-  /**
-   * The prefix list of Route 53's health checkers in this region, of a pair only: `aws ec2 describe-managed-prefix-lists --filters
-   * Name=prefix-list-name,Values=com.amazonaws.<region>.route53-healthchecks`.
-   */
-  healthCheckers: z
-    .string()
-    .regex(/^pl-[0-9a-f]{8,17}$/, 'must be the id of a prefix list, such as pl-0123456789abcdef0')
-    .optional(),
-  availabilityZones: z.array(z.string()).min(2).max(3),
-  /** Tasks that stand ready for the bursts that come at known hours. */
-  scheduledMinimums: scheduledMinimumsSchema,
-});
-
-const settingsSchema = z
-  .strictObject({
-    size: z.enum(['dev', 'prod']),
-    homes: z.array(homeSchema).min(1).max(2),
-    /** The hosted zone under which `sftp.`, `api.` and `partners.` stand. */
-    domain: z.strictObject({ zoneId: z.string(), zoneName: z.string() }),
-    sftp: z.strictObject({
-      allowedCidrs: z.array(cidr).min(1),
-      /** The identity provider that checks passwords; keys alone when absent. */
-      passwords: z
-        .strictObject({
-          /** Its token endpoint, for the grant `password` of OAuth 2. */
-          url: z.url({ protocol: /^https$/ }),
-          clientId: z.string().min(1),
-          /** Below `<prefix>/tenants/` in Secrets Manager. */
-          clientSecret: z.string().optional(),
-          scope: z.string().optional(),
-        })
-        .optional(),
-    }),
-    /** Who reaches the control API; the WAF and its keys stand behind. */
-    api: z.strictObject({ allowedCidrs: z.array(cidr).min(1) }),
-    /** API Gateway with the authorizer before partners' APIs; none when absent. */
-    partnerApis: z
-      .strictObject({
-        backendUrl: z.url({ protocol: /^https$/ }),
-        issuer: z.string(),
-        audience: z.string(),
-        jwksUrl: z.url({ protocol: /^https$/ }),
-        rules: z.array(z.strictObject({ method: z.string(), path: z.string(), scopes: z.array(z.string()) })).min(1),
-      })
-      .optional(),
-    /** Buckets of others that routes deliver to. */
-    externalBuckets: z.array(z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/)).default([]),
-    /** Keys that those buckets are encrypted with. */
-    externalKeys: z
-      .array(z.string().regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[a-zA-Z0-9-]+$/, 'must be the ARN of a key'))
-      .default([]),
-    /** Where services may go beside public addresses at port 443; nowhere when absent. */
-    reach: z
-      .strictObject({
-        partners: networksSchema,
-        stores: networksSchema,
-        remotes: networksSchema,
-        notices: networksSchema,
-      })
-      .default({}),
-    /** The mail server for notices; none when absent. */
-    mail: z
-      .strictObject({
-        host: z.string().min(1).max(253),
-        port: port.default(587),
-        tls: z.enum(['starttls', 'implicit', 'none']).default('starttls'),
-        from: z.string(),
-        user: z.string().optional(),
-        /** Below `<prefix>/tenants/` in Secrets Manager. */
-        passwordSecret: z.string().optional(),
-        /** Of the server, whose addresses may change. */
-        networks: z.array(cidr).min(1).default(['0.0.0.0/0']),
-      })
-      .optional(),
-    /** Campaigns through Amazon SES; none are sent when absent. */
-    campaigns: z
-      .strictObject({
-        /** That mails come from; each a domain of its own, such as `mail.globex.example`. */
-        domains: z
-          .array(z.string().regex(/^(?=.{4,200}$)(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/, 'must be a domain'))
-          .min(1)
-          .max(100),
-      })
-      .optional(),
-    /** clamd, for the step `scan`; files wait at it when absent. */
-    scanner: z
-      .strictObject({
-        host: z.string().min(1).max(253),
-        port: port.default(3310),
-        networks: z.array(cidr).min(1),
-      })
-      .optional(),
-    /** How people sign in to the console and the portal; nobody does when absent. */
-    signIn: z
-      .strictObject({
-        consoleOrigin: z.url({ protocol: /^https$/ }),
-        portalOrigin: z.url({ protocol: /^https$/ }).optional(),
-        oidc: z
-          .strictObject({
-            issuer: z.url({ protocol: /^https$/ }),
-            clientId: z.string().min(1),
-            /** Below `<prefix>/tenants/` in Secrets Manager. */
-            clientSecret: z.string().optional(),
-            scopes: z.string().optional(),
-            rolesClaim: z.string().optional(),
-            roles: z.record(z.string(), z.string()),
-            /** Where a provider is that has no public address. */
-            networks: z.array(cidr).default([]),
-          })
-          .optional(),
-      })
-      .optional(),
-    /** Links by which people without an account release files, and recipients unsubscribe; there are none when absent. */
-    links: z
-      .strictObject({
-        /** What they are signed with; below `<prefix>/tenants/` in Secrets Manager. */
-        secret: z.string(),
-        /** What they begin with: where people reach the API. */
-        publicUrl: z.url({ protocol: /^https$/ }),
-      })
-      .optional(),
-    /** Who may ask in chats. Secrets are below `<prefix>/tenants/` in Secrets Manager; those of Teams are `chat/teams-<webhook>`. */
-    chat: z
-      .strictObject({
-        slack: z
-          .strictObject({
-            signingSecret: z.string(),
-            /** For the dialogs of Release and Reject. */
-            botToken: z.string().optional(),
-            /** Workspaces, and the tenant whose files each sees; `*` is every tenant. */
-            workspaces: z.record(z.string(), z.string()),
-          })
-          .optional(),
-        /** Outgoing webhooks, likewise. */
-        teams: z.record(z.string(), z.string()).default({}),
-      })
-      .optional(),
-    /** What receipts are signed with; there are no receipts when absent. */
-    receipts: z
-      .strictObject({
-        /** Below `<prefix>/tenants/` in Secrets Manager. */
-        secret: z.string(),
-      })
-      .optional(),
-    alarms: receiversSchema.extend({
-      /** Where alarms go that can wait for the morning; where the others go when absent. */
-      tickets: receiversSchema.optional(),
-      /** More waiting files than this in one queue call somebody: above the largest burst that is usual. */
-      backlogFiles: z.number().int().min(1).default(100_000),
-    }),
-    /** Traces; none when absent. The endpoint is an OTLP receiver over HTTP that all subnets of the fleet reach, by HTTPS at its own port. */
-    traces: z
-      .strictObject({
-        endpoint: z
-          .url({ protocol: /^https$/ })
-          .refine((url) => new URL(url).port === '', { error: 'must be on port 443: tasks may go to no other' }),
-        /** Of the files. */
-        share: z.number().min(0).max(1).default(1),
-        /** A secret of each region with headers for the receiver, such as `authorization=Bearer%20...`; none when absent. */
-        headersSecret: z
-          .string()
-          .regex(/^[A-Za-z0-9/_+=.@-]{1,500}$/, 'must be the name of a secret')
-          .optional(),
-      })
-      .optional(),
-    /** What the images are built from, see `deploy/Dockerfile`. */
-    images: z
-      .strictObject({
-        node: z.string().default('public.ecr.aws/docker/library/node:24-bookworm-slim'),
-        collector: z.string().default('public.ecr.aws/aws-observability/aws-otel-collector:v0.43.3'),
-        /** The authorities of Amazon RDS; those that it publishes when absent. */
-        rdsCaBundle: z
-          .string()
-          .regex(/^(https:\/\/|deploy\/certificates\/)/, 'must be an https address, or a file in deploy/certificates/')
-          .optional(),
-        /** A file with an npm registry of one's own and its token, from where the settings stand. It gets into no layer. */
-        npmrc: z.string().min(1).optional(),
-      })
-      .prefault({}),
-    /** What an account may have already, hence by choice. */
-    audit: z
-      .strictObject({
-        /** Who changed what, in IAM too. */
-        cloudTrailManagementEvents: z.boolean().default(false),
-        /** Who read and wrote which object. */
-        cloudTrailDataEvents: z.boolean().default(false),
-        config: z.boolean().default(false),
-        guardDuty: z.boolean().default(false),
-        macie: z.boolean().default(false),
-      })
-      .prefault({}),
-    /** The region that failed: its standby in the other one is brought to work. */
-    failedOver: z.string().optional(),
-  })
-  .superRefine(({ size, homes, alarms, failedOver }, context) => {
-    if (size === 'prod' && alarms.emails.length + alarms.urls.length === 0)
-      context.addIssue({ code: 'custom', path: ['alarms'], message: 'must name somebody who is called' });
-    for (const key of ['region', 'prefix'] as const) {
-      if (new Set(homes.map((home) => home[key])).size < homes.length) {
-        context.addIssue({ code: 'custom', path: ['homes'], message: `two homes have the same ${key}` });
-      }
-    }
-    const networks = homes.flatMap(({ cidr, standbyCidr }) => [
-      cidr,
-      ...(standbyCidr === undefined ? [] : [standbyCidr]),
-    ]);
-    for (const [index, network] of networks.entries()) {
-      const other = networks.slice(0, index).find((each) => overlap(each, network));
-      // Networks that a transit gateway is to join have to differ.
-      if (other !== undefined)
-        context.addIssue({ code: 'custom', path: ['homes'], message: `the networks ${other} and ${network} overlap` });
-    }
-    for (const [index, home] of homes.entries()) {
-      for (const key of ['standbyCidr', 'healthCheckers'] as const) {
-        if ((home[key] !== undefined) === (homes.length === 2)) continue;
-        const message = homes.length === 2 ? 'is needed, as there are two homes' : 'is for two homes only';
-        context.addIssue({ code: 'custom', path: ['homes', index, key], message });
-      }
-    }
-    if (failedOver !== undefined && !(homes.length === 2 && homes.some(({ region }) => region === failedOver))) {
-      context.addIssue({ code: 'custom', path: ['failedOver'], message: 'must be the region of one of two homes' });
-    }
-  });
 
 function overlap(one: string, other: string): boolean {
   const contains = (outer: string, inner: string): boolean => {

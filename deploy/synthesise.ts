@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildApp } from './build-app.ts';
-import { type DeploySettings, LONGEST_PREFIX, readSettings } from './settings.ts';
+import { type DeploySettings, readSettings } from './settings.ts';
+import { LONGEST_PREFIX } from './settings-shape.ts';
 
 const pathOf = (name: string) => fileURLToPath(new URL(`settings/${name}.yaml`, import.meta.url));
 const OUTPUT = fileURLToPath(new URL('../cdk.out', import.meta.url));

@@ -139,6 +139,14 @@ describe('imports', () => {
   });
 });
 
+test('no file of a stack is longer than 250 lines: what is larger is several constructs', () => {
+  const long = shipped
+    .filter(({ path, text }) => inFolder(path, 'deploy') && /extends (FleetStack|Stack|Construct)\b/.test(text))
+    .map(({ path, text }) => ({ path, lines: text.split('\n').length }))
+    .filter(({ lines }) => lines > 250);
+  expect(long).toEqual([]);
+});
+
 describe('vendor libraries have one home each', () => {
   const homes: readonly [string, RegExp, RegExp][] = [
     ['queue', /^(sqs-consumer|@aws-sdk\/client-(sqs|sns|kinesis|eventbridge))$/, /^(shared\/queue|bench|local)\//],

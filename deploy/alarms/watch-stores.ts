@@ -2,7 +2,7 @@
 import * as cw from 'aws-cdk-lib/aws-cloudwatch';
 import { BUCKET_IDS, bucketName } from '#shared/runtime/config/resource-names.ts';
 import { standbyPrefix } from '../stacks/fleet-stack.ts';
-import { REPLICATION_MINUTES, REPLICATION_RULE } from '../stacks/storage-stack.ts';
+import { REPLICATION_MINUTES, REPLICATION_RULE } from '../storage/bucket-replication.ts';
 import { type AlarmScope, awsMetric } from './alarm-scope.ts';
 
 export function watchStores(scope: AlarmScope): void {

@@ -84,7 +84,7 @@ function queuesNamedBy(sources: Map<string, string>): string[] {
 
 function statementsOf(service: string): { sid: string; actions: string[]; resources: string[] }[] {
   const policies = Object.entries(services.findResources('AWS::IAM::Policy')) as [string, Resource][];
-  const [, policy] = policies.find(([id]) => id.startsWith(`${service.replaceAll('-', '')}taskTaskRole`))!;
+  const [, policy] = policies.find(([id]) => id.startsWith(`${service.replaceAll('-', '')}taskDefinitionTaskRole`))!;
   const many = <Value>(value: Value | Value[]): Value[] => (Array.isArray(value) ? value : [value]);
   return (policy.Properties.PolicyDocument.Statement as Record<string, unknown>[]).map(({ Sid, Action, Resource }) => ({
     sid: String(Sid ?? ''),

@@ -1,12 +1,12 @@
 import { fileURLToPath } from 'node:url';
 import { CustomResource, Duration } from 'aws-cdk-lib';
-import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
-import type { LogGroup } from 'aws-cdk-lib/aws-logs';
+import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { loadMigrationConfig } from '#services/migration/config.ts';
+import { FleetTask } from '../services/fleet-task.ts';
 import { PLATFORM_VARIABLES } from '../services/service-environment.ts';
 import { acknowledge, allowWithWildcards } from './acknowledge.ts';
 import { DATABASE_NAME, type DataStack } from './data-stack.ts';
@@ -18,17 +18,13 @@ export interface MigrationParts {
   readonly data: DataStack;
   readonly cluster: ecs.Cluster;
   readonly image: ecs.ContainerImage;
-  readonly executionRole: iam.Role;
-  taskDefinition(name: string, task: { cpu: number; memoryMiB: number }): ecs.FargateTaskDefinition;
-  logsOf(name: string): LogGroup;
-  outbound(name: string, vpc: ec2.IVpc): ec2.SecurityGroup;
-  containment(): Partial<ecs.ContainerDefinitionOptions>;
 }
 
 /** Runs the migration before any service is updated: a new task definition, so a new image, is a new run. */
 export function addMigration(stack: FleetStack, parts: MigrationParts): CustomResource {
   const { data, network, image } = parts;
-  const definition = parts.taskDefinition('migration', { cpu: 256, memoryMiB: 512 });
+  const task = new FleetTask(stack, { name: 'migration', cpu: 256, memoryMiB: 512, network });
+  const { definition } = task;
   const operatorKey = new Secret(stack, 'OperatorKey', {
     secretName: `${stack.fleet.prefix}/operator-key`,
     description: 'The first key of an operator, put here by the first migration',
@@ -48,9 +44,9 @@ export function addMigration(stack: FleetStack, parts: MigrationParts): CustomRe
     image,
     command: ['node', 'services/migration/main.ts'],
     environment: { ...PLATFORM_VARIABLES, ...variables, DATABASE_URL: data.databaseUrl('longshore_master') },
-    secrets: { DATABASE_PASSWORD: ecs.Secret.fromSecretsManager(masterSecret(stack, parts), 'password') },
-    logging: ecs.LogDrivers.awsLogs({ logGroup: parts.logsOf('migration'), streamPrefix: 'migration' }),
-    ...parts.containment(),
+    secrets: { DATABASE_PASSWORD: ecs.Secret.fromSecretsManager(masterSecret(stack, parts, task), 'password') },
+    logging: ecs.LogDrivers.awsLogs({ logGroup: task.logs, streamPrefix: 'migration' }),
+    ...task.containment(),
   });
   definition.addToTaskRolePolicy(
     new iam.PolicyStatement({
@@ -67,11 +63,11 @@ export function addMigration(stack: FleetStack, parts: MigrationParts): CustomRe
     }),
   );
   acknowledge(definition, { ECS2: 'Names and addresses; the password comes from the secret.' });
-  return runBeforeServices(stack, parts, definition);
+  return runBeforeServices(stack, parts, task);
 }
 
 /** By its ARN: a grant on the secret itself would write this stack's role into the policy of the network's key. */
-function masterSecret(stack: FleetStack, { data, network, executionRole }: MigrationParts): ISecret {
+function masterSecret(stack: FleetStack, { data, network }: MigrationParts, { executionRole }: FleetTask): ISecret {
   executionRole.addToPolicy(new iam.PolicyStatement({ actions: ['kms:Decrypt'], resources: [network.key.keyArn] }));
   return stack.isHome ? Secret.fromSecretCompleteArn(stack, 'Master', data.masterSecret.secretArn) : data.masterSecret;
 }
@@ -79,20 +75,24 @@ function masterSecret(stack: FleetStack, { data, network, executionRole }: Migra
 /** The deployment waits for its end. */
 function runBeforeServices(
   stack: FleetStack,
-  parts: MigrationParts,
-  definition: ecs.FargateTaskDefinition,
+  { data, network, cluster }: MigrationParts,
+  { definition, executionRole, group }: FleetTask,
 ): CustomResource {
-  const { data, network, executionRole, cluster } = parts;
   const role = new iam.Role(stack, 'RunMigrationRole', {
     assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
   });
-  const logGroup = parts.logsOf('run-migration');
+  const logGroup = new LogGroup(stack, 'RunMigrationLogs', {
+    logGroupName: `/longshore/${stack.fleet.prefix}/run-migration`,
+    retention: stack.size.logRetentionDays,
+    encryptionKey: network.key,
+    removalPolicy: stack.removalPolicy,
+  });
   const run = new lambda.Function(stack, 'RunMigration', {
     description: 'Runs the migration as a task and waits for its end',
     code: lambda.Code.fromAsset(fileURLToPath(new URL('../functions/run-migration', import.meta.url))),
     handler: 'index.handler',
     runtime: lambda.Runtime.NODEJS_24_X,
-    architecture: lambda.Architecture.ARM_64,
+    architecture: stack.functionArchitecture,
     timeout: Duration.minutes(14),
     reservedConcurrentExecutions: 1,
     role,
@@ -112,7 +112,6 @@ function runBeforeServices(
       conditions: { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } },
     }),
   );
-  const group = parts.outbound('migration', network.vpc);
   const result = new CustomResource(stack, 'Migration', {
     serviceToken: run.functionArn,
     properties: {

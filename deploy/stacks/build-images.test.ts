@@ -29,7 +29,7 @@ function buildsOf(images: string): Record<string, unknown>[] {
     builtinCloudFormationValidation: false,
     context: { 'aws:cdk:disable-asset-staging': true },
   });
-  buildImages(new Stack(app, 'images'), settingsWith(images).images);
+  buildImages(new Stack(app, 'images'), settingsWith(images));
   app.synth();
   const manifest = JSON.parse(readFileSync(join(outdir, 'images.assets.json'), 'utf8'));
   return Object.values<{ source: Record<string, unknown> }>(manifest.dockerImages).map(({ source }) => source);
@@ -49,6 +49,10 @@ test('images are built for Graviton from public bases, without secrets, unless t
     }),
   ]);
   expect(buildsOf('').some((build) => 'dockerBuildSecrets' in build)).toBe(false);
+});
+
+test('images are built for the other processor when the settings say so', () => {
+  expect(buildsOf('architecture: amd64').map(({ platform }) => platform)).toEqual(['linux/amd64', 'linux/amd64']);
 });
 
 test('without a public registry bases, authorities and the npm registry come from the settings', () => {

@@ -8,21 +8,26 @@ import type { DeploySettings } from '../settings.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
+type ImageSettings = Pick<DeploySettings, 'images' | 'architecture'>;
+
 export interface FleetImages {
   /** Of all services. */
   readonly fleet: ecs.ContainerImage;
   readonly collector: ecs.ContainerImage;
 }
 
-export function buildImages(scope: Construct, images: DeploySettings['images']): FleetImages {
+export function buildImages(scope: Construct, { images, architecture }: ImageSettings): FleetImages {
+  const platform = architecture === 'arm64' ? Platform.LINUX_ARM64 : Platform.LINUX_AMD64;
   const { node, collector, rdsCaBundle, npmrc } = images;
   return {
     fleet: build(scope, 'Image', {
+      platform,
       file: 'deploy/Dockerfile',
       buildArgs: { NODE_IMAGE: node, ...(rdsCaBundle !== undefined && { RDS_CA_BUNDLE: rdsCaBundle }) },
       ...(npmrc !== undefined && { buildSecrets: { npmrc: DockerBuildSecret.fromSrc(npmrc) } }),
     }),
     collector: build(scope, 'CollectorImage', {
+      platform,
       file: 'deploy/collector.Dockerfile',
       buildArgs: { COLLECTOR_IMAGE: collector },
     }),
@@ -33,7 +38,6 @@ function build(scope: Construct, id: string, options: Omit<DockerImageAssetProps
   return ecs.ContainerImage.fromDockerImageAsset(
     new DockerImageAsset(scope, id, {
       directory: ROOT,
-      platform: Platform.LINUX_ARM64,
       ignoreMode: IgnoreMode.DOCKER,
       ...options,
     }),

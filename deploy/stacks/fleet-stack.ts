@@ -1,5 +1,6 @@
 /** What every stack of a fleet is given, and how it is named and tagged. */
-import { RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { DefaultStackSynthesizer, PermissionsBoundary, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
 import type { DeploySettings, HomeSettings } from '../settings.ts';
 import { FLEET_SIZES, type FleetSize } from '../sizes.ts';
@@ -37,8 +38,16 @@ export abstract class FleetStack extends Stack {
   readonly size: FleetSize;
 
   constructor(scope: Construct, name: string, fleet: Fleet) {
+    const {
+      account,
+      deployment: { permissionsBoundary, qualifier },
+    } = fleet.settings;
     super(scope, `${fleet.prefix}-${name}`, {
-      env: { region: fleet.region },
+      env: { region: fleet.region, ...(account !== undefined && { account }) },
+      synthesizer: new DefaultStackSynthesizer(qualifier === undefined ? {} : { qualifier }),
+      ...(permissionsBoundary !== undefined && {
+        permissionsBoundary: PermissionsBoundary.fromName(permissionsBoundary),
+      }),
       description: `Longshore ${name}, ${fleet.role} of ${fleet.home.region}`,
       terminationProtection: FLEET_SIZES[fleet.settings.size].isKept,
       tags: { application: 'longshore', fleet: fleet.prefix, size: fleet.settings.size },
@@ -63,7 +72,11 @@ export abstract class FleetStack extends Stack {
     return this.fleet.role === 'home' || this.fleet.role === 'fenced';
   }
 
-  protected queueArn(name: string): string {
+  queueArn(name: string): string {
     return this.formatArn({ service: 'sqs', resource: name });
+  }
+
+  get functionArchitecture(): lambda.Architecture {
+    return this.fleet.settings.architecture === 'arm64' ? lambda.Architecture.ARM_64 : lambda.Architecture.X86_64;
   }
 }

@@ -83,7 +83,7 @@ export class PartnerApisStack extends FleetStack {
       code: lambda.Code.fromAsset(bundleFunction('authorizer')),
       handler: 'lambda.handler',
       runtime: lambda.Runtime.NODEJS_24_X,
-      architecture: lambda.Architecture.ARM_64,
+      architecture: this.functionArchitecture,
       memorySize: 256,
       timeout: Duration.seconds(10),
       environment,

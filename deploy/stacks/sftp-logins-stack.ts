@@ -90,7 +90,7 @@ export class SftpLoginsStack extends FleetStack {
       code: lambda.Code.fromAsset(bundleFunction('sftp-logins')),
       handler: 'lambda.handler',
       runtime: lambda.Runtime.NODEJS_24_X,
-      architecture: lambda.Architecture.ARM_64,
+      architecture: this.functionArchitecture,
       memorySize: 512,
       // Two questions to the database, and one to the provider of passwords.
       timeout: Duration.seconds(15),

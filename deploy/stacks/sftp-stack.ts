@@ -102,7 +102,7 @@ export class SftpStack extends FleetStack {
       code: lambda.Code.fromAsset(fileURLToPath(new URL('../functions/import-host-key', import.meta.url))),
       handler: 'index.handler',
       runtime: lambda.Runtime.NODEJS_24_X,
-      architecture: lambda.Architecture.ARM_64,
+      architecture: this.functionArchitecture,
       timeout: Duration.minutes(1),
       reservedConcurrentExecutions: 1,
       role,

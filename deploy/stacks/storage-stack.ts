@@ -9,15 +9,15 @@
 import { Duration } from 'aws-cdk-lib';
 import * as events from 'aws-cdk-lib/aws-events';
 import { SqsQueue } from 'aws-cdk-lib/aws-events-targets';
-import * as iam from 'aws-cdk-lib/aws-iam';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { LANDING_EVENTS } from '#shared/messages/landing-events.ts';
 import { BUCKET_IDS, type BucketId, bucketName } from '#shared/runtime/config/resource-names.ts';
-import { acknowledge, allowWithWildcards } from './acknowledge.ts';
+import { BucketReplication } from '../storage/bucket-replication.ts';
+import { acknowledge } from './acknowledge.ts';
 import { publicName } from './failover-name.ts';
-import { type Fleet, FleetStack, standbyPrefix } from './fleet-stack.ts';
+import { type Fleet, FleetStack } from './fleet-stack.ts';
 import type { MessagingStack } from './messaging-stack.ts';
 import type { NetworkStack } from './network-stack.ts';
 
@@ -27,9 +27,6 @@ const PREFLIGHT_SECONDS = 3_600;
 const STAGING_DAYS = 7;
 /** Of objects that were overwritten or deleted: time to notice, and for the other region to follow. */
 const NONCURRENT_DAYS = 30;
-/** What S3 promises of its Replication Time Control. */
-export const REPLICATION_MINUTES = 15;
-export const REPLICATION_RULE = 'standby';
 /** Twice what reconciliation looks back. */
 const REPLICA_DAYS = 14;
 const TRANSFER_EVENTS = [
@@ -62,7 +59,8 @@ export class StorageStack extends FleetStack {
       BucketId,
       s3.Bucket
     >;
-    if (this.isHome && fleet.settings.homes.length === 2) this.#replicate();
+    if (this.isHome && fleet.settings.homes.length === 2)
+      new BucketReplication(this, { buckets: this.buckets, key: this.#network.key });
     this.undeliveredEvents = this.#createEventQueue('UndeliveredEvents', 'undelivered-events');
     acknowledge(this.undeliveredEvents, { SQS3: 'It is a dead-letter queue itself: the one of the rules’ targets.' });
     this.rules = this.#sendEventsTo(parts.messaging.queues.landing.main);
@@ -199,57 +197,6 @@ export class StorageStack extends FleetStack {
       encryptionMasterKey: this.#network.key,
       enforceSSL: true,
     });
-  }
-
-  /** To buckets and with a key that are known by name: the stacks of two regions cannot refer to each other. */
-  #replicate(): void {
-    const other = this.fleet.settings.homes.find(({ region }) => region !== this.fleet.region)?.region ?? '';
-    const prefix = standbyPrefix(this.fleet.prefix);
-    const keyAlias = this.formatArn({ service: 'kms', region: other, resource: 'alias', resourceName: prefix });
-    const role = new iam.Role(this, 'Replication', { assumedBy: new iam.ServicePrincipal('s3.amazonaws.com') });
-    const own = BUCKET_IDS.map((id) => this.buckets[id].bucketArn);
-    const copies = BUCKET_IDS.map((id) => `arn:${this.partition}:s3:::${bucketName(prefix, id)}/*`);
-    const reason = 'Every object of the named buckets is copied; the key abroad is named by its alias.';
-    const allow = (actions: string[], resources: string[], conditions?: Record<string, unknown>) =>
-      allowWithWildcards(role, [new iam.PolicyStatement({ actions, resources, conditions })], reason);
-    allow(['s3:GetReplicationConfiguration', 's3:ListBucket'], own);
-    allow(
-      ['s3:GetObjectVersionForReplication', 's3:GetObjectVersionAcl', 's3:GetObjectVersionTagging'],
-      own.map((arn) => `${arn}/*`),
-    );
-    allow(['s3:ReplicateObject', 's3:ReplicateDelete', 's3:ReplicateTags'], copies);
-    allow(['kms:Decrypt'], [this.#network.key.keyArn]);
-    // With bucket keys S3 asks for a data key abroad.
-    allow(
-      ['kms:Encrypt', 'kms:GenerateDataKey*', 'kms:ReEncrypt*'],
-      [this.formatArn({ service: 'kms', region: other, resource: 'key', resourceName: '*' })],
-      {
-        'ForAnyValue:StringEquals': { 'kms:ResourceAliases': `alias/${prefix}` },
-      },
-    );
-    for (const id of BUCKET_IDS) {
-      const cfn = this.buckets[id].node.defaultChild as s3.CfnBucket;
-      cfn.replicationConfiguration = {
-        role: role.roleArn,
-        rules: [
-          {
-            id: REPLICATION_RULE,
-            priority: 1,
-            status: 'Enabled',
-            filter: { prefix: '' },
-            deleteMarkerReplication: { status: 'Enabled' },
-            sourceSelectionCriteria: { sseKmsEncryptedObjects: { status: 'Enabled' } },
-            destination: {
-              bucket: `arn:${this.partition}:s3:::${bucketName(prefix, id)}`,
-              encryptionConfiguration: { replicaKmsKeyId: keyAlias },
-              // Within 15 minutes, with metrics that say so: the recovery point.
-              replicationTime: { status: 'Enabled', time: { minutes: REPLICATION_MINUTES } },
-              metrics: { status: 'Enabled', eventThreshold: { minutes: REPLICATION_MINUTES } },
-            },
-          },
-        ],
-      };
-    }
   }
 }
 
