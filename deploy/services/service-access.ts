@@ -66,6 +66,13 @@ const WORKER_OBJECTS: ServiceAccess['objects'] = {
   outbound: ['read', 'write', 'delete-version', 'list-versions'],
 };
 
+/** What has expired is deleted wherever it is, and uploads that nobody ends. */
+const EXPIRES: readonly ObjectUse[] = ['read', 'delete-version', 'list-uploads', 'abort-upload', 'list-parts'];
+const SWEEPER_OBJECTS: ServiceAccess['objects'] = {
+  landing: ['read', 'delete-version', 'list-versions', 'abort-upload', 'list-parts'],
+  evidence: ['write', 'list-uploads', 'abort-upload', 'list-parts'],
+};
+
 const NOTHING: ServiceAccess = {
   takes: [],
   takesDeadLetters: false,
@@ -128,14 +135,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
     sends: ['ingest', ...WORK_QUEUE_IDS],
     counts: true,
     publishes: true,
-    objects: Object.fromEntries(
-      BUCKET_IDS.map((bucket): [BucketId, ObjectUse[]] => [
-        bucket,
-        bucket === 'landing'
-          ? ['read', 'list-versions', 'abort-upload', 'list-parts']
-          : ['list-uploads', 'abort-upload', 'list-parts', ...(bucket === 'evidence' ? (['write'] as const) : [])],
-      ]),
-    ),
+    objects: Object.fromEntries(BUCKET_IDS.map((bucket) => [bucket, SWEEPER_OBJECTS[bucket] ?? EXPIRES])),
     // What tenants want to be told goes to addresses of theirs.
     readsSecrets: true,
     links: 'writes',

@@ -9,7 +9,7 @@ import {
   settleExpiredObjects,
 } from '#shared/retention/expired-objects.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
-import { JOB_METADATA } from '#shared/steps/copy-job-object.ts';
+import { JOB_METADATA } from '#shared/steps/job-metadata.ts';
 import type { RetrySweeperMetrics } from './metrics.ts';
 
 /** Of one DeleteObjects. */

@@ -19,12 +19,9 @@ import {
   type WrittenObject,
 } from '#shared/files/object-store.ts';
 import { hasFault, ObjectStoreError } from '#shared/files/store-error.ts';
+import { JOB_METADATA, KEY_METADATA } from './job-metadata.ts';
 import type { StepContext } from './step-context.ts';
 import type { CopyWish } from './step-options.ts';
-
-/** Metadata by which a repeated try recognises what an earlier one wrote. */
-export const KEY_METADATA = 'longshore-key';
-export const JOB_METADATA = 'longshore-job';
 
 export type JobCopy =
   | {

@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto';
 import pLimit from 'p-limit';
 import type { ListedVersion, ObjectAddress, VersionCursor } from '#shared/files/object-store.ts';
 import { BUCKET_IDS } from '#shared/runtime/config/resource-names.ts';
-import { JOB_METADATA } from '#shared/steps/copy-job-object.ts';
+import { JOB_METADATA } from '#shared/steps/job-metadata.ts';
 import type { TestFleet } from '#testkit/beds/start-test-fleet.ts';
 import type { Violation } from './find-row-violations.ts';
 

@@ -9,7 +9,7 @@
 import type { UploadedObject } from '#shared/files/object-store.ts';
 import { outboundKey } from '#shared/steps/step-keys.ts';
 import { HELD, RECORDS } from '#shared/steps/step-outcome.ts';
-import { JOB_METADATA, KEY_METADATA } from '../copy-job-object.ts';
+import { JOB_METADATA, KEY_METADATA } from '../job-metadata.ts';
 import type { RecordSummary } from '../record-store.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, withStoreFailures } from '../step-failure.ts';

@@ -11,7 +11,7 @@ import type { WrittenObject } from '#shared/files/object-store.ts';
 import type { RecordItem } from '#shared/formats/records/record-item.ts';
 import { inPieces } from '#shared/formats/records/source-pieces.ts';
 import { type RejectsLayout, writeRejectReasons, writeRejects } from '#shared/formats/records/write-rejects.ts';
-import { JOB_METADATA, KEY_METADATA } from '../copy-job-object.ts';
+import { JOB_METADATA, KEY_METADATA } from '../job-metadata.ts';
 import type { StepContext } from '../step-context.ts';
 
 export interface WrittenRejects {

@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { SecretError } from '#shared/runtime/secrets/secret-store.ts';
-import { JOB_METADATA, KEY_METADATA } from '../copy-job-object.ts';
+import { JOB_METADATA, KEY_METADATA } from '../job-metadata.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, retry, withStoreFailures } from '../step-failure.ts';
 import { outboundKey } from '../step-keys.ts';

@@ -18,7 +18,7 @@ import { FormatFault } from '#shared/formats/format-fault.ts';
 import { gunzip } from '#shared/formats/gunzip.ts';
 import type { Product } from '#shared/jobs/register-products.ts';
 import { messageGroupId } from '#shared/queue/message-group.ts';
-import { JOB_METADATA, KEY_METADATA } from '../copy-job-object.ts';
+import { JOB_METADATA, KEY_METADATA } from '../job-metadata.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, withStoreFailures } from '../step-failure.ts';
 import { currentName, factsOfFile } from '../step-keys.ts';
