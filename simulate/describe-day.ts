@@ -29,7 +29,7 @@ function describeAssumptions({ options, services }: PlayedDay): string[] {
   return [
     `${whole.format(options.files)} files, ${options.day}: ${DAYS[options.day].description}.`,
     `Readings of ${platform.readingSeconds} s, ${platform.readingDelaySeconds} s late; growing after ${platform.growReadings} of them, when late after ${platform.lateReadings}; a task works ${platform.taskStartSeconds} s after it is asked for;`,
-    `one in ten may go each ${platform.shrinkCooldownSeconds} s after ${platform.quietReadings} quiet readings; the database is assumed to bear ${whole.format(options.databaseFilesPerSecond)} files/s of each service.`,
+    `one in ten may go each ${platform.shrinkCooldownSeconds} s after ${platform.quietReadings} quiet readings; the database bears ${whole.format(options.databaseFilesPerSecond)} files/s.`,
     ...describeSchedule(options),
     '',
     ...asTable(
@@ -47,13 +47,17 @@ function describeSchedule({ scheduledMinimums, scheduleFactor }: PlayedDay['opti
   });
 }
 
-function describeAges({ ages, burstAges, oldestAgeP95Seconds }: PlayedDay): string[] {
+function describeAges({ ages, burstAges, orderedAges, oldestAgeP95Seconds }: PlayedDay): string[] {
   const row = (name: string, { files, p50Seconds, p95Seconds, maxSeconds }: Ages) => [
     name,
     whole.format(files),
     ...[p50Seconds, p95Seconds, maxSeconds].map((seconds) => `${seconds} s`),
   ];
-  const rows = [row('all files', ages), ...(burstAges === undefined ? [] : [row('of bursts', burstAges)])];
+  const rows = [
+    row('all files', ages),
+    ...(burstAges === undefined ? [] : [row('of bursts', burstAges)]),
+    ...(orderedAges === undefined ? [] : [row('in order', orderedAges)]),
+  ];
   return [
     ...asTable(['from arrival to end', 'files', 'p50', 'p95', 'most'], rows),
     `In 95 % of the day’s seconds no small file in the fleet is older than ${oldestAgeP95Seconds} s.`,

@@ -3,8 +3,10 @@ import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { databaseFilesPerSecond } from '#shared/scaling/database-capacity.ts';
 import { FARGATE_SCALING } from '#shared/scaling/fargate-scaling.ts';
 import { readSettings } from '../deploy/settings.ts';
+import { FLEET_SIZES } from '../deploy/sizes.ts';
 import { DAYS, type DayName } from './days.ts';
 import { describeDay } from './describe-day.ts';
 import { drawDay } from './draw-day.ts';
@@ -18,7 +20,9 @@ interface SimulateOptions {
   readonly workerRate?: number;
   readonly taskStart: number;
   readonly largeShare: number;
-  readonly databaseRate: number;
+  readonly databaseUnits: number;
+  readonly orderedShare: number;
+  readonly orderedDirectories: number;
   readonly settings: string;
   readonly schedule: number;
   readonly seed: number;
@@ -41,8 +45,15 @@ const command = new Command('simulate')
     positive,
     FARGATE_SCALING.taskStartSeconds,
   )
+  .option('--ordered-share <share>', 'share of files that a route carries in order', share, 0)
+  .option('--ordered-directories <count>', 'directories that those come to', positive, 1)
   .option('--large-share <share>', 'share of files over the large-file threshold', share, 0.001)
-  .option('--database-rate <files>', 'files a second that the database bears of each service', positive, 5_000)
+  .option(
+    '--database-units <count>',
+    'capacity units that the database grows to',
+    positive,
+    FLEET_SIZES.prod.databaseCapacity.max,
+  )
   .option('--settings <file>', 'whose first home is played', PRODUCTION_SETTINGS)
   .option('--schedule <factor>', 'so many times its scheduled minimums; 0 for none', atLeastZero, 1)
   .option('--seed <number>', 'another day of the same kind', positive, 1)
@@ -53,8 +64,8 @@ const options = command.opts<SimulateOptions>();
 const played = playDay({
   ...options,
   files: options.files * options.factor,
-  fleet: productionFleet(options.workerRate),
-  databaseFilesPerSecond: options.databaseRate,
+  fleet: productionFleet(options),
+  databaseFilesPerSecond: databaseFilesPerSecond(options.databaseUnits),
   scheduledMinimums: readSettings(options.settings).homes[0]?.scheduledMinimums ?? [],
   scheduleFactor: options.schedule,
   platform: { ...FARGATE_SCALING, taskStartSeconds: options.taskStart },

@@ -1,7 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { databaseFilesPerSecond } from '#shared/scaling/database-capacity.ts';
 import { FARGATE_SCALING } from '#shared/scaling/fargate-scaling.ts';
+import { PLANNED_UTILISATION } from '#shared/scaling/scaling-policy.ts';
 import { readSettings } from '../deploy/settings.ts';
+import { FLEET_SIZES } from '../deploy/sizes.ts';
 import { describeDay } from './describe-day.ts';
 import { drawDay } from './draw-day.ts';
 import { type PlayDayOptions, playDay } from './play-day.ts';
@@ -16,7 +19,9 @@ const million: PlayDayOptions = {
   fleet: productionFleet(),
   platform: FARGATE_SCALING,
   largeShare: 0.001,
-  databaseFilesPerSecond: 5_000,
+  databaseFilesPerSecond: databaseFilesPerSecond(FLEET_SIZES.prod.databaseCapacity.max),
+  orderedShare: 0,
+  orderedDirectories: 1,
   scheduledMinimums: production.homes[0]!.scheduledMinimums,
   scheduleFactor: 1,
   seed: 1,
@@ -50,10 +55,37 @@ test('a burst that nobody knew of ends within 5 min as well', () => {
   expect(oldestAgeP95Seconds).toBeLessThan(30);
 });
 
-test('ten times the files: a burst still ends within 5 min with ten times the scheduled minimums', () => {
-  const { oldestAgeP95Seconds, burstAges } = dayWith({ files: 10_000_000, scheduleFactor: 10 });
+test('ten times the files: a burst still ends within 5 min with ten times the scheduled minimums and twice the database', () => {
+  const databaseUnits = 2 * FLEET_SIZES.prod.databaseCapacity.max;
+  const { oldestAgeP95Seconds, burstAges } = dayWith({
+    files: 10_000_000,
+    scheduleFactor: 10,
+    fleet: productionFleet({ databaseUnits }),
+    databaseFilesPerSecond: databaseFilesPerSecond(databaseUnits),
+  });
   expect(oldestAgeP95Seconds).toBeLessThan(30);
   expect(burstAges?.p95Seconds).toBeLessThan(300);
+});
+
+test('what comes to one directory in order waits for its turn, and starts no task', () => {
+  const { orderedAges, services, burstAges } = dayWith({ orderedShare: 0.03 });
+  expect(orderedAges?.maxSeconds).toBeGreaterThan(60);
+  const most = (day: ReturnType<typeof playDay>) =>
+    Math.max(...(day.services.find(({ name }) => name === 'partner-worker')?.queue.runningTasks ?? []));
+  expect(most({ ...dayWith(), services })).toBeLessThanOrEqual(most(dayWith()));
+  // Over several directories they go side by side.
+  const spread = dayWith({ orderedShare: 0.03, orderedDirectories: 10 });
+  expect(spread.orderedAges?.maxSeconds).toBeLessThan(orderedAges?.maxSeconds ?? 0);
+  expect(burstAges?.openFiles).toBe(0);
+});
+
+test('no more tasks than the database has work for', () => {
+  const { fleet, databaseFilesPerSecond: bears } = million;
+  for (const name of ['ingestor', 'router'] as const) {
+    const { policy, filesPerSecondPerTask } = fleet[name];
+    expect((policy.maxTasks - 1) * filesPerSecondPerTask * PLANNED_UTILISATION).toBeLessThan(bears);
+  }
+  expect(fleet['partner-worker'].policy.maxTasks).toBeLessThan(150);
 });
 
 test('scheduled minimums stand when their window begins, and go when it has ended', () => {

@@ -22,6 +22,9 @@ export interface PlayDayOptions {
   readonly largeShare: number;
   /** What the database bears of each service's files, however many tasks there are. */
   readonly databaseFilesPerSecond: number;
+  /** Of the small files, those that a route carries in order, and the directories that they come to: one file of each at a time. */
+  readonly orderedShare: number;
+  readonly orderedDirectories: number;
   /** As the settings have them. */
   readonly scheduledMinimums: readonly ScheduledMinimum[];
   /** So many times those, up to the ceilings; 0 is none. */
@@ -36,7 +39,12 @@ export interface PlayedService extends SimulatedService {
   readonly costUsd: number;
 }
 
+/** `npm run load -- front-door`: p50 from put to delivered of a file that nothing waits before. */
+const SECONDS_IN_ORDER = 0.102;
+
 export interface PlayedDay {
+  /** From arrival to end of those that are carried in order; absent without. */
+  readonly orderedAges?: Ages;
   readonly options: PlayDayOptions;
   readonly services: readonly PlayedService[];
   /** Of all files, small and large, from their arrival to their end. */
@@ -67,11 +75,15 @@ export function playDay(options: PlayDayOptions): PlayedDay {
   const ingestor = play('ingestor', arrivals);
   const router = play('router', oneSecondLater(ingestor.queue.departures));
   const routed = oneSecondLater(router.queue.departures);
-  const short = play('partner-worker', shareOf(routed, 1 - largeShare));
+  const smallRouted = shareOf(routed, 1 - largeShare);
+  // They wait as rows for their turn, which no count shows to the policy: no task would make them faster.
+  const orderedRouted = shareOf(smallRouted, options.orderedShare);
+  const inOrder = playLines(orderedRouted, options.orderedDirectories / SECONDS_IN_ORDER);
+  const short = play('partner-worker', shareOf(smallRouted, 1 - options.orderedShare));
   const long = play('large-file-worker', shareOf(routed, largeShare));
   const services = [ingestor, router, short, long];
 
-  const small = { arrivals: shareOf(arrivals, 1 - largeShare), departures: short.queue.departures };
+  const small = { arrivals: shareOf(arrivals, 1 - largeShare), departures: addUp(short.queue.departures, inOrder) };
   const flows = [small, { arrivals: shareOf(arrivals, largeShare), departures: long.queue.departures }];
   const oldestAgeSeconds = oldestAges(small.arrivals, small.departures);
   const wholeDay = { fromSecond: 0, toSecond: DAY_SECONDS };
@@ -85,6 +97,9 @@ export function playDay(options: PlayDayOptions): PlayedDay {
     ages: measureAges(flows, [wholeDay]),
     oldestAgeSeconds,
     oldestAgeP95Seconds: oldestAgeSeconds.toSorted()[Math.floor(DAY_SECONDS * 0.95)] ?? 0,
+    ...(options.orderedShare > 0 && {
+      orderedAges: measureAges([{ arrivals: orderedRouted, departures: inOrder }], [wholeDay]),
+    }),
     ...(bursts.length > 0 && { burstAges: measureAges(flows, bursts) }),
     costUsd: services.reduce((sum, { costUsd }) => sum + costUsd, 0),
   };
@@ -109,6 +124,18 @@ function readSchedule(
     );
   };
 }
+
+/** First come, first served, at a rate that tasks do not change. */
+function playLines(arrivals: Float64Array, filesPerSecond: number): Float64Array {
+  let waiting = 0;
+  return arrivals.map((arrived) => {
+    const served = Math.min(waiting + arrived, filesPerSecond);
+    waiting += arrived - served;
+    return served;
+  });
+}
+
+const addUp = (one: Float64Array, other: Float64Array) => one.map((value, second) => value + (other[second] ?? 0));
 
 function oldestAges(arrivals: Float64Array, departures: Float64Array): Float64Array {
   const line = createWaitingLine(arrivals.length);

@@ -2,9 +2,9 @@
 import { FARGATE_SCALING } from '#shared/scaling/fargate-scaling.ts';
 import type { ScalingPolicy, ServiceCapacity } from '#shared/scaling/scaling-policy.ts';
 import { policyOf, type ScaledService, SERVICE_OBJECTIVES } from '#shared/scaling/service-capacities.ts';
-import { taskCeilings } from '#shared/scaling/task-ceiling.ts';
 import { SERVICES } from '../deploy/services/service-catalogue.ts';
-import { databaseConnections, FLEET_SIZES } from '../deploy/sizes.ts';
+import { FLEET_SIZES } from '../deploy/sizes.ts';
+import { taskLimits } from '../deploy/task-limits.ts';
 
 export interface SimulatedService {
   readonly name: ScaledService;
@@ -21,22 +21,21 @@ export interface SimulatedService {
 /** What a service's schema requires and a simulation does not use. */
 const REQUIRED_VARIABLES = { DATABASE_URL: 'postgres://none/none', AWS_REGION: 'us-east-1' };
 
-/** @param workerRate files a second of one partner-worker task, instead of the benchmark's */
-export function productionFleet(workerRate?: number): Readonly<Record<ScaledService, SimulatedService>> {
-  const size = FLEET_SIZES.prod;
+export interface FleetChange {
+  /** Files a second of one partner-worker task, instead of the benchmark's. */
+  readonly workerRate?: number | undefined;
+  /** Capacity units that the database grows to, instead of production's. */
+  readonly databaseUnits?: number | undefined;
+}
+
+export function productionFleet(change: FleetChange = {}): Readonly<Record<ScaledService, SimulatedService>> {
+  const { workerRate, databaseUnits = FLEET_SIZES.prod.databaseCapacity.max } = change;
+  const size = { ...FLEET_SIZES.prod, databaseCapacity: { ...FLEET_SIZES.prod.databaseCapacity, max: databaseUnits } };
   const entries = SERVICES.map((entry) => ({
     ...entry,
     config: entry.loadConfig({ ...REQUIRED_VARIABLES, ...entry.variables }),
   }));
-  const ceilings = taskCeilings(
-    entries.map(({ name, config, pools, connectionWeight }) => ({
-      name,
-      connections: pools * config.DATABASE_POOL_MAX,
-      minTasks: size.tasks[name].minTasks,
-      weight: connectionWeight,
-    })),
-    databaseConnections(size),
-  );
+  const limits = taskLimits(size);
   const service = (name: ScaledService): SimulatedService => {
     const isGiven = name === 'partner-worker' && workerRate !== undefined;
     const capacity = isGiven ? givenAs(workerRate) : SERVICE_OBJECTIVES[name].capacity;
@@ -51,7 +50,7 @@ export function productionFleet(workerRate?: number): Readonly<Record<ScaledServ
       memoryGib: memoryMiB / 1_024,
       taskDrainSeconds: drainMs / 1_000,
       filesPerSecondPerTask: Math.min(capacity.mostPerSecond, (vcpu * 1_000) / capacity.cpuMsPerMessage),
-      policy: policyOf(name, { vcpu, minTasks, maxTasks: ceilings[name] ?? minTasks, largestShrink }, capacity),
+      policy: policyOf(name, { vcpu, minTasks, maxTasks: limits[name] ?? minTasks, largestShrink }, capacity),
     };
   };
   return {

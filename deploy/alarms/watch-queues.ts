@@ -4,6 +4,7 @@ import { QUEUE_IDS, TOPIC_IDS } from '#shared/runtime/config/resource-names.ts';
 import type { ScaledService } from '#shared/scaling/service-capacities.ts';
 import { oldestAge } from '../services/scaling.ts';
 import { SERVICES } from '../services/service-catalogue.ts';
+import { clearedPerSecond } from '../task-limits.ts';
 import { type AlarmScope, awsMetric, MINUTE } from './alarm-scope.ts';
 import { fleetGauge } from './fleet-gauges.ts';
 import { waitingIn } from './queue-metrics.ts';
@@ -33,7 +34,7 @@ export function watchQueues(scope: AlarmScope): void {
       // What all tasks could clear may be the files of a week: a person wants to know much earlier.
       limit: Math.min(
         scope.stack.fleet.settings.alarms.backlogFiles,
-        Math.floor(scope.parts.services.clearedPerSecond(service.name as ScaledService) * CLEARED_WITHIN_SECONDS),
+        Math.floor(clearedPerSecond(service.name as ScaledService, scope.stack.size) * CLEARED_WITHIN_SECONDS),
       ),
     });
   }

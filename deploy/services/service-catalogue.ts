@@ -34,6 +34,11 @@ export interface CatalogueEntry {
   readonly pools: number;
   /** Share of the database's connections that scaling may take. */
   readonly connectionWeight: number;
+  /**
+   * How many times the tasks that take all of the database may run: once where tasks do little else, more often where they wait for
+   * partners meanwhile; undefined where the database is not what bounds them.
+   */
+  readonly ofDatabase?: number;
 }
 
 export const SERVICES: readonly CatalogueEntry[] = [
@@ -45,6 +50,7 @@ export const SERVICES: readonly CatalogueEntry[] = [
     queue: 'landing',
     pools: 1,
     connectionWeight: 1,
+    ofDatabase: 1,
   },
   {
     name: 'router',
@@ -54,6 +60,7 @@ export const SERVICES: readonly CatalogueEntry[] = [
     queue: 'ingest',
     pools: 1,
     connectionWeight: 1,
+    ofDatabase: 1,
   },
   {
     name: 'partner-worker',
@@ -63,6 +70,7 @@ export const SERVICES: readonly CatalogueEntry[] = [
     queue: 'partner-steps',
     pools: 1,
     connectionWeight: 6,
+    ofDatabase: 4,
   },
   {
     name: 'large-file-worker',

@@ -2,13 +2,10 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
-import { messagesPerSecondPerTask } from '#shared/scaling/scaling-policy.ts';
-import { type ScaledService, SERVICE_OBJECTIVES } from '#shared/scaling/service-capacities.ts';
-import { taskCeilings } from '#shared/scaling/task-ceiling.ts';
 import { FleetService } from '../services/fleet-service.ts';
 import { type CatalogueEntry, SERVICES, type ServiceName } from '../services/service-catalogue.ts';
 import { serviceEnvironment } from '../services/service-environment.ts';
-import { databaseConnections } from '../sizes.ts';
+import { taskLimits } from '../task-limits.ts';
 import { addMigration } from './add-migration.ts';
 import { API_PORT, type ApiStack, HEALTH_PORT } from './api-stack.ts';
 import { buildImages } from './build-images.ts';
@@ -35,7 +32,7 @@ export class ServicesStack extends FleetStack {
   constructor(scope: Construct, fleet: Fleet, parts: ServicesParts) {
     super(scope, 'services', fleet);
     const { network, data, telemetry, api } = parts;
-    this.maxTasks = this.#shareConnections();
+    this.maxTasks = taskLimits(this.size);
     this.cluster = new ecs.Cluster(this, 'Cluster', {
       clusterName: fleet.prefix,
       vpc: network.vpc,
@@ -66,26 +63,9 @@ export class ServicesStack extends FleetStack {
     return ecs.Secret.fromSecretsManager(Secret.fromSecretNameV2(this, 'TraceHeaders', name));
   }
 
-  /** Tasks of each service at most: what the database's connections allow. */
-  #shareConnections(): Record<string, number> {
-    const users = SERVICES.map((entry) => ({
-      name: entry.name,
-      connections: entry.loadConfig(this.environmentOf(entry)).DATABASE_POOL_MAX * entry.pools,
-      minTasks: this.size.tasks[entry.name].minTasks,
-      weight: entry.connectionWeight,
-    }));
-    return taskCeilings(users, databaseConnections(this.size));
-  }
-
   /** What a service is given; every value passes through its own schema before it gets here. */
   environmentOf(entry: CatalogueEntry): Record<string, string> {
     return serviceEnvironment(entry, { ...this.fleet, region: this.region, isHome: this.isHome });
-  }
-
-  /** What all tasks together clear: by this an alarm knows what a queue may hold. */
-  clearedPerSecond(name: ScaledService): number {
-    const perTask = messagesPerSecondPerTask(SERVICE_OBJECTIVES[name].capacity, this.size.tasks[name].cpu / 1_024);
-    return perTask * (this.maxTasks[name] ?? 1);
   }
 
   /**
