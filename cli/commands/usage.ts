@@ -22,13 +22,13 @@ export function addUsage(program: Command, cli: Cli): void {
         .option('--from <day>', 'this day or later, e.g. 2026-01-31 (default: 30 days ago)')
         .option('--to <day>', 'this day or earlier')
         .option('--csv', 'print CSV'),
-    run: async (context, { csv = false, ...query }) => {
+    run: async (context, { csv = false, tenant, from, to }) => {
       const { api, terminal } = context;
+      const query = { tenant, from, to };
       const { usage } = await api.get('/api/v1/usage', usageReplySchema, { query });
       if (context.isJson) return terminal.json(usage);
       if (csv) return terminal.write(usageCsv(usage));
-      if (usage.length === 0)
-        return await explainEmpty(context, 'days with usage', { tenant: query.tenant, others: [query.from, query.to] });
+      if (usage.length === 0) return await explainEmpty(context, 'days with usage', { tenant, others: [from, to] });
       const rows = usage.map((row) => [row.day, row.tenant, row.files, row.bytes, row.records, row.mails, row.calls]);
       for (const line of formatTable(['DAY', 'TENANT', 'FILES', 'BYTES', 'RECORDS', 'MAILS', 'CALLS'], rows))
         terminal.line(line);

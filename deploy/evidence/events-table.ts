@@ -40,6 +40,19 @@ export function createTable(bucket: string): string {
   ].join('\n');
 }
 
+/** For DuckDB, over a copy of the bucket's `events/` in `directory`. */
+export function createView(directory: string): string {
+  const types = { string: 'VARCHAR', bigint: 'BIGINT' } as const;
+  const columns = EVIDENCE_COLUMNS.map(({ name, type }) => `    ${name}: '${types[type]}'`);
+  const partitions = EVIDENCE_PARTITIONS.map((name) => `${name}: VARCHAR`);
+  return [
+    'CREATE OR REPLACE VIEW events AS',
+    `SELECT * FROM read_json('${directory}/*/*/*.ndjson.gz',`,
+    `  format = 'newline_delimited', hive_partitioning = true, hive_types = {${partitions.join(', ')}},`,
+    `  columns = {\n${columns.join(',\n')}\n  });\n`,
+  ].join('\n');
+}
+
 function quoted(text: string): string {
   return text.replaceAll("'", "''");
 }

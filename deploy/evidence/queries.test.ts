@@ -18,7 +18,7 @@ import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { sealAudit } from '#testkit/seeds/seal-audit.ts';
 import { type S3TestServer, startTestServer } from '#testkit/servers/s3-server.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
-import { createTable, readQueries } from './events-table.ts';
+import { createTable, createView, readQueries } from './events-table.ts';
 
 const logger = createLogger({ service: 'test', level: 'silent' });
 const BUCKET = 'longshore-evidence';
@@ -101,10 +101,7 @@ async function load(): Promise<string[]> {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, await Body!.transformToByteArray());
   }
-  const columns = EVIDENCE_COLUMNS.map(({ name, type }) => `${name}: '${type === 'string' ? 'VARCHAR' : 'BIGINT'}'`);
-  await duck.run(`
-    CREATE OR REPLACE VIEW events AS SELECT * FROM read_json('${directory}/events/*/*/*.ndjson.gz', format = 'newline_delimited',
-      columns = {${columns.join(', ')}}, hive_partitioning = true, hive_types = {dt: VARCHAR, hour: VARCHAR})`);
+  await duck.run(createView(join(directory, 'events')));
   return keys;
 }
 
@@ -241,7 +238,8 @@ test('each named query says what it promises', async () => {
   ]);
 });
 
-test('the statement for Athena is the committed one, with each column that a line has', async () => {
+test('the statements for Athena and DuckDB are the committed ones, with each column that a line has', async () => {
+  await expect(createView('events')).toMatchFileSnapshot('create-events-view.sql');
   await expect(createTable('PREFIX-evidence')).toMatchFileSnapshot('create-events-table.sql');
   await write([{ type: 'x', detail: {} }]);
   await exportAll();

@@ -126,5 +126,6 @@ test('a tenant sees its own, over the days that it asks for, as CSV too, and so 
   expect(reply.body).toBe(csv);
   const longshore = longshoreAt(await api.app.listen({ host: '127.0.0.1', port: 0 }), api.keys.globex);
   expect((await longshore('usage', '--csv')).out).toBe(csv);
+  expect(JSON.parse((await longshore('usage', '--json', '--utc')).out)).toMatchObject([{ tenant: 'globex', files: 1 }]);
   expect((await longshore('usage', '--from', TODAY)).out).toMatch(/globex +1 +1 +0 +0 +0$/m);
 });

@@ -1,0 +1,27 @@
+CREATE OR REPLACE VIEW events AS
+SELECT * FROM read_json('events/*/*/*.ndjson.gz',
+  format = 'newline_delimited', hive_partitioning = true, hive_types = {dt: VARCHAR, hour: VARCHAR},
+  columns = {
+    line: 'BIGINT',
+    event_time: 'VARCHAR',
+    event_id: 'VARCHAR',
+    type: 'VARCHAR',
+    tenant: 'VARCHAR',
+    file_id: 'VARCHAR',
+    job_id: 'VARCHAR',
+    actor: 'VARCHAR',
+    tenant_line: 'BIGINT',
+    hash: 'VARCHAR',
+    detail: 'VARCHAR',
+    size_bytes: 'BIGINT',
+    duration_ms: 'BIGINT',
+    code: 'VARCHAR',
+    cause: 'VARCHAR',
+    message: 'VARCHAR',
+    step: 'VARCHAR',
+    reason: 'VARCHAR',
+    session_id: 'VARCHAR',
+    username: 'VARCHAR',
+    client_ip: 'VARCHAR',
+    failure: 'VARCHAR'
+  });

@@ -1,0 +1,66 @@
+/** `npm run load -- api`: `/status` at a steady rate, of files that were sent for it. */
+import { execFile } from 'node:child_process';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { z } from 'zod';
+import type { Percentiles } from '../bench/percentiles.ts';
+import type { StatusWork } from '../bench/status-client-process.ts';
+import { openS3Door, openSftpDoor } from './doors.ts';
+import { findMissedBounds, findSlowStatus } from './judge-load.ts';
+import { newPrefix } from './load-files.ts';
+import { ask, listFiles, measurePhase } from './measure-phase.ts';
+import { type LoadTarget, type TargetOptions, withTarget } from './target.ts';
+
+export interface LoadApiOptions extends TargetOptions {
+  readonly rate: number;
+  readonly seconds: number;
+  readonly files: number;
+  readonly json: boolean;
+}
+
+type Answered = Percentiles & { readonly perSecond: number; readonly failures: number };
+
+const FILE_BYTES = 100;
+
+export async function runApiLoad(options: LoadApiOptions): Promise<boolean> {
+  return await withTarget(options, async (target) => {
+    const { fileIds, faults } = await sendFiles(target, options.files);
+    const answered = await askStatus(target, fileIds, options);
+    const missed = [...faults, ...findSlowStatus(answered)];
+    if (options.json) console.log(JSON.stringify({ ...answered, missed }));
+    else {
+      const { p50, p95, p99, perSecond, failures } = answered;
+      const times = `p50 ${p50.toFixed(1)} ms, p95 ${p95.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`;
+      const verdict = missed.length === 0 ? ['every bound was kept'] : missed.map((each) => `MISSED ${each}`);
+      console.log([`/status at ${perSecond.toFixed(0)}/s: ${times}; ${failures} failed`, ...verdict].join('\n'));
+    }
+    return missed.length === 0;
+  });
+}
+
+async function sendFiles(target: LoadTarget, count: number): Promise<{ fileIds: string[]; faults: string[] }> {
+  const open = target.s3 === undefined ? openSftpDoor : openS3Door;
+  const door = await open(target, randomBytes(FILE_BYTES));
+  const prefix = newPrefix();
+  try {
+    const paths = Array.from({ length: count }, () => `${prefix}${randomUUID()}.csv`);
+    const phase = await measurePhase(target, prefix, () => door.putAll(paths));
+    const files = await listFiles(target, prefix);
+    return { fileIds: files.map((file) => file.file_id), faults: findMissedBounds('files', phase, {}) };
+  } finally {
+    await door.close();
+  }
+}
+
+async function askStatus(target: LoadTarget, fileIds: string[], { rate, seconds }: LoadApiOptions): Promise<Answered> {
+  // A key that was used before is looked up once.
+  for (const key of target.apiKeys) await ask({ ...target, apiKeys: [key] }, '/api/v1/me', z.unknown());
+  const work: StatusWork = { api: new URL(target.api).origin, keys: target.apiKeys, fileIds, rate, seconds };
+  const program = fileURLToPath(new URL('../bench/status-client-process.ts', import.meta.url));
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [program, JSON.stringify(work)], {
+    timeout: (seconds + 60) * 1_000,
+  });
+  if (stderr !== '') console.error(`the first failure: ${stderr.trim()}`);
+  return JSON.parse(stdout) as Answered;
+}

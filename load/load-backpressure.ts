@@ -1,0 +1,76 @@
+/**
+ * `npm run load -- backpressure`: a steady stream while the queues stand still, and how long it takes to drain them afterwards.
+ *
+ * Of a fleet that was started here the queue server is halted, as by a network that drops everything. For others two commands say how to
+ * stop and to start: of the queues, or of the services that take from them.
+ */
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { promisify } from 'node:util';
+import { openSftpDoor } from './doors.ts';
+import { describePhase, findMissedBounds } from './judge-load.ts';
+import { newPrefix, sendSteadily } from './load-files.ts';
+import { measurePhase } from './measure-phase.ts';
+import { type LoadTarget, type TargetOptions, withTarget } from './target.ts';
+
+export interface LoadBackpressureOptions extends TargetOptions {
+  readonly minutes: number;
+  readonly rate: number;
+  readonly size: number;
+  readonly stopCommand?: string;
+  readonly startCommand?: string;
+  readonly json: boolean;
+}
+
+export async function runBackpressureLoad(options: LoadBackpressureOptions): Promise<boolean> {
+  return await withTarget(options, async (target) => {
+    const queues = stoppable(target, options);
+    const door = await openSftpDoor(target, randomBytes(options.size));
+    const prefix = newPrefix();
+    let startedAtMs = Number.NaN;
+    try {
+      const phase = await measurePhase(target, prefix, async () => {
+        await queues.stop();
+        try {
+          return await sendSteadily(door, prefix, options);
+        } finally {
+          await queues.start();
+          startedAtMs = Date.now();
+        }
+      });
+      const drainSeconds = Math.round((Date.now() - startedAtMs) / 100) / 10;
+      const missed = findMissedBounds('backpressure', phase, {});
+      if (options.json) console.log(JSON.stringify({ phase, drainSeconds, missed }));
+      else {
+        const verdict = missed.length === 0 ? ['every bound was kept'] : missed.map((each) => `MISSED ${each}`);
+        const drained = `drained ${drainSeconds} s after the queues were back, with the time to look at every file`;
+        console.log([...describePhase('backpressure', phase), drained, ...verdict].join('\n'));
+      }
+      return missed.length === 0;
+    } finally {
+      await door.close();
+    }
+  });
+}
+
+interface Stoppable {
+  stop(): Promise<void>;
+  start(): Promise<void>;
+}
+
+function stoppable({ stack }: LoadTarget, { stopCommand, startCommand }: LoadBackpressureOptions): Stoppable {
+  if (stopCommand !== undefined && startCommand !== undefined)
+    return { stop: () => runCommand(stopCommand), start: () => runCommand(startCommand) };
+  if (stack === undefined)
+    throw new Error('give --stop-command and --start-command: a fleet that was not started here is not stopped');
+  return {
+    stop: async () => stack.processes.queues?.kill('SIGSTOP'),
+    start: async () => stack.processes.queues?.kill('SIGCONT'),
+  };
+}
+
+const COMMAND_TIMEOUT_MS = 600_000;
+
+async function runCommand(command: string): Promise<void> {
+  await promisify(execFile)('sh', ['-c', command], { timeout: COMMAND_TIMEOUT_MS });
+}
