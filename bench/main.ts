@@ -5,6 +5,7 @@ import type { CampaignsBenchOptions } from './campaigns.ts';
 import type { ContentBenchOptions } from './content.ts';
 import type { FairnessBenchOptions } from './fairness.ts';
 import type { GrowthBenchOptions } from './growth.ts';
+import type { LanesBenchOptions } from './lanes.ts';
 
 const program = new Command('bench').description('Measure Longshore against the ceiling of its parts.');
 
@@ -69,6 +70,19 @@ program
   .action(async (options: FairnessBenchOptions) => {
     const { runFairnessBench } = await import('./fairness.ts');
     await runFairnessBench(options);
+  });
+
+program
+  .command('lanes')
+  .description('files of the lane platinum, alone and during a flood in the lane bronze')
+  .option('--files <count>', 'files of the flood', positiveInteger, 20_000)
+  .option('--alone <count>', 'platinum files before the flood', positiveInteger, 100)
+  .option('--per-second <count>', 'rate of the platinum files', positiveInteger, 2)
+  .option('--flood <lane>', 'lane of the flood', 'bronze')
+  .option('--json', 'print one JSON object', false)
+  .action(async (options: LanesBenchOptions) => {
+    const { runLanesBench } = await import('./lanes.ts');
+    await runLanesBench(options);
   });
 
 program

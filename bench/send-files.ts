@@ -75,10 +75,18 @@ export async function openFlow({ env }: Stack, size: string): Promise<FlowBench>
   };
 }
 
+export interface FileTimes {
+  readonly registeredMs: number;
+  readonly routedMs: number;
+  readonly finishedMs: number;
+}
+
 export interface Flow {
   readonly filesPerSecond: number;
   readonly stagesPerSecond: StageRates;
   readonly latencyMs: Percentiles;
+  /** Of each file, from the begin of its put. */
+  readonly times: readonly FileTimes[];
 }
 
 export interface FilesToSend {
@@ -124,7 +132,10 @@ export async function sendFiles(
   const rows = await bench.sql<{ key: string; registeredAt: Date; routedAt: Date; finishedAt: Date }[]>`
     SELECT key, uuid_extract_timestamp(id) AS "registeredAt", routed_at AS "routedAt", finished_at AS "finishedAt"
     FROM files WHERE id >= ${since} AND starts_with(key, ${prefix})`;
-  const latencies = rows.map((row) => row.finishedAt.getTime() - (putAtMs.get(row.key) ?? Number.NaN));
+  const times = rows.map(({ key, registeredAt, routedAt, finishedAt }): FileTimes => {
+    const since = (at: Date) => at.getTime() - (putAtMs.get(key) ?? Number.NaN);
+    return { registeredMs: since(registeredAt), routedMs: since(routedAt), finishedMs: since(finishedAt) };
+  });
   const firstPutMs = Math.min(...putAtMs.values());
   const lastFinishMs = Math.max(...rows.map((row) => row.finishedAt.getTime()));
   const rateOf = (times: readonly Date[]) => {
@@ -137,7 +148,8 @@ export async function sendFiles(
       ingestor: rateOf(rows.map(({ registeredAt }) => registeredAt)),
       router: rateOf(rows.map(({ routedAt }) => routedAt)),
     },
-    latencyMs: percentiles(latencies),
+    latencyMs: percentiles(times.map(({ finishedMs }) => finishedMs)),
+    times,
   };
 }
 

@@ -229,6 +229,10 @@ export const ERROR_CODES = {
     meaning: 'No route of the tenant matches the file.',
     remedy: 'Correct `match` of the route that should match, as the message says, then run `longshore reroute FILE`.',
   },
+  MANIFEST_INVALID: {
+    meaning: 'The manifest of a batch cannot be read, names no file, or names too many.',
+    remedy: 'Have the manifest sent again: text with a path on each line, or JSON; at most 10,000 files and 2 MB.',
+  },
   LEFT_TO_HOME: {
     meaning: 'The home of the tenant is another region, and this fleet processes only files of the regions it serves.',
     remedy:

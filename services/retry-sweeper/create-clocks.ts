@@ -3,6 +3,8 @@
  */
 import type { TakeArrivals } from '#shared/arrival/take-arrivals.ts';
 import { sealLines } from '#shared/audit/seal-lines.ts';
+import { advanceDueBatches } from '#shared/batches/advance-batches.ts';
+import { closeDueBatches } from '#shared/batches/close-batches.ts';
 import { tickCampaigns } from '#shared/campaigns/campaign-clock.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { databaseClock } from '#shared/db/database-clock.ts';
@@ -78,6 +80,7 @@ const EVIDENCE_LOOK_MS = 5_000;
 /** About ten megabytes before they are compressed. */
 const EXPORTED_AT_ONCE = 20_000;
 const LINES_AT_ONCE = 5_000;
+const BATCHES_AT_ONCE = 100;
 const EFFECTS_MS = 10_000;
 const DOUBTED_AT_ONCE = 1_000;
 const TRANSFERS_MS = 2_000;
@@ -174,6 +177,13 @@ export function createClocks(parts: ClockParts): Clocks {
       const { jobs, isMore } = await tickCampaigns(sql, { actor: 'retry-sweeper', window });
       await senders.sendJobs(jobs);
       return isMore ? 'again' : 'done';
+    }),
+    clock('batches', tickMs, async () => {
+      const options = { actor: 'retry-sweeper', window: config.LONGSHORE_ADMISSION_WINDOW, limit: BATCHES_AT_ONCE };
+      const closed = await closeDueBatches(sql, options);
+      const advanced = await advanceDueBatches(sql, options);
+      await senders.sendJobs([...closed.jobs, ...advanced.jobs]);
+      return Math.max(closed.looked, advanced.looked) === BATCHES_AT_ONCE ? 'again' : 'done';
     }),
     clock('notices', tickMs, () => sendNotices(telling)),
     clock('reconcile', config.LONGSHORE_RECONCILE_MS, async (signal) => {

@@ -10,6 +10,8 @@
  */
 import pLimit from 'p-limit';
 import type { FactsToRead, MatchFacts } from '#shared/arrival/read-match-facts.ts';
+import { closeDueBatches } from '#shared/batches/close-batches.ts';
+import type { ReadManifest } from '#shared/batches/read-manifest.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { loadRoutingInput, type RoutingInput } from '#shared/definitions/load-routing-input.ts';
 import type { FoundRoute, RouteCache } from '#shared/definitions/route-cache.ts';
@@ -30,6 +32,8 @@ export interface HandleSettledFilesOptions {
   readonly routes: Pick<RouteCache, 'find'>;
   /** @throws ObjectStoreError */
   readonly readFacts: (asked: FactsToRead) => Promise<MatchFacts>;
+  /** @throws ObjectStoreError */
+  readonly readManifest: (file: Pick<RoutingInput, 'object' | 'sizeBytes'>, path: string) => Promise<ReadManifest>;
   readonly senders: Pick<WakeUpSenders, 'sendJobs'>;
   readonly largeFileThresholdBytes: number;
   /** Where the files arrive. */
@@ -49,7 +53,9 @@ export interface HandleSettledFilesOptions {
 const ACTOR = 'router';
 const UNREADABLE_AGAIN_MS = 30_000;
 const UNREAD_AGAIN_MS = 3_000;
-/** Objects of one batch. */
+/** Of a route's files, looked at in one statement. */
+const BATCHES_AT_ONCE = 100;
+/** Objects of one batch of messages. */
 const READ_AT_ONCE = 16;
 
 type FileSettled = Received<MessageOf<typeof fileSettled>>;
@@ -83,7 +89,13 @@ export function createHandleSettledFiles(options: HandleSettledFilesOptions) {
       const here = { ...file, region: options.region };
       const asked = { file: fileToMatch(here), object: file.object, routes };
       const facts = routes.length === 0 ? {} : await reading(() => options.readFacts(asked));
-      return { file, decision: decideRouting({ ...here, ...facts }, active, { ...options, nowMs: options.now() }) };
+      const manifest = active.some(({ route }) => route.isManifest(path))
+        ? await reading(() => options.readManifest(file, path))
+        : undefined;
+      return {
+        file,
+        decision: decideRouting({ ...here, ...facts, manifest }, active, { ...options, nowMs: options.now() }),
+      };
     } catch (error) {
       if (!(error instanceof ObjectStoreError)) throw error;
       return { file, undecided: { reason: error.message, againMs: UNREAD_AGAIN_MS } };
@@ -128,12 +140,11 @@ export function createHandleSettledFiles(options: HandleSettledFilesOptions) {
       received.map(({ message }) => message.fileId),
     );
     const decided = await Promise.all(files.map(decide));
-    const woken = await storeDecisions(
-      options,
-      decided.flatMap(({ decision }) => decision ?? []),
-    );
+    const decisions = decided.flatMap(({ decision }) => decision ?? []);
+    const woken = await storeDecisions(options, decisions);
     const spanOf = new Map(received.map(({ message }, index) => [message.fileId, spans[index]]));
     await senders.sendJobs(woken.map((job) => ({ ...job, traceparent: spanOf.get(job.fileId)?.traceparent })));
+    if (decisions.some(isOfBatch)) await closeBatches(options);
     const byFile = new Map(decided.map((one) => [one.file.fileId, one]));
     const wokenIds = new Set(woken.map(({ id }) => id));
     return received.map((one, index) => {
@@ -172,6 +183,24 @@ function outcomeOf({
   if (jobs.length > 0) return 'routed';
   if (isElsewhere) return 'elsewhere';
   return companionOf === undefined ? 'quarantined' : 'companion';
+}
+
+const isOfBatch = ({ jobs, manifests = [] }: RoutingDecision) =>
+  manifests.length > 0 || jobs.some(({ batch }) => batch !== undefined);
+
+/** What was full with these files begins at once; whatever prevents it, the clock does it. */
+async function closeBatches({
+  sql,
+  senders,
+  admissionWindow: window,
+  logger,
+}: HandleSettledFilesOptions): Promise<void> {
+  try {
+    const { jobs } = await closeDueBatches(sql, { actor: ACTOR, window, limit: BATCHES_AT_ONCE });
+    await senders.sendJobs(jobs);
+  } catch (error) {
+    logger.warn({ err: error }, 'batches not closed, the sweeper will');
+  }
 }
 
 async function storeDecisions(

@@ -1,5 +1,6 @@
 /** The router: gives each settled file its jobs, once. It moves no bytes. Composition only. */
 import { readMatchFacts } from '#shared/arrival/read-match-facts.ts';
+import { LARGEST_MANIFEST_BYTES, readManifest } from '#shared/batches/read-manifest.ts';
 import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
 import { RouteCache } from '#shared/definitions/route-cache.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
@@ -40,6 +41,15 @@ export function createRouter(context: ServiceContext<RouterConfig>): Service {
           sql,
           routes,
           readFacts: (asked) => readMatchFacts(store, asked, { signal: AbortSignal.timeout(DECIDE_TIMEOUT_MS) }),
+          readManifest: async ({ object, sizeBytes }, path) => {
+            if (sizeBytes > LARGEST_MANIFEST_BYTES) return { ok: false, message: 'it has more than 2 MB' };
+            if (sizeBytes === 0) return { ok: false, message: 'it is empty' };
+            const range = { first: 0, last: sizeBytes - 1 };
+            return readManifest(
+              await store.readRange(object, range, { signal: AbortSignal.timeout(DECIDE_TIMEOUT_MS) }),
+              path,
+            );
+          },
           senders: wakeUps,
           largeFileThresholdBytes: config.LONGSHORE_LARGE_FILE_THRESHOLD_BYTES,
           region: config.AWS_REGION,

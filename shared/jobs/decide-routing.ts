@@ -5,9 +5,12 @@
  * 2. Whatever is decided names a reason that the sender or the tenant's operator can act on.
  */
 
+import type { JoinedBatch, ManifestOfBatch } from '#shared/batches/join-batches.ts';
+import type { ReadManifest } from '#shared/batches/read-manifest.ts';
 import { RECIPIENTS_PREFIX } from '#shared/campaigns/recipients-prefix.ts';
 import type { RoutingInput } from '#shared/definitions/load-routing-input.ts';
-import { type FileToMatch, REFUSALS } from '#shared/definitions/routes/compile-match.ts';
+import { closingMs } from '#shared/definitions/routes/batch-schema.ts';
+import { type FileToMatch, msUntilTime, REFUSALS } from '#shared/definitions/routes/compile-match.ts';
 import { type ActiveRoute, newJob } from './new-job.ts';
 import type { NewJob, RoutingDecision } from './route-files.ts';
 
@@ -35,7 +38,10 @@ export type FileToRoute = Pick<
   | 'priority'
   | 'metadata'
 > &
-  Pick<FileToMatch, 'content' | 'tags' | 'region'>;
+  Pick<FileToMatch, 'content' | 'tags' | 'region'> & {
+    /** Where it is the manifest of a route. */
+    readonly manifest?: ReadManifest | undefined;
+  };
 
 export function decideRouting(
   file: FileToRoute,
@@ -51,10 +57,17 @@ export function decideRouting(
     return { fileId: file.fileId, isLarge, jobs: [], isElsewhere: true, error: leftToHome(file, file.homeRegion) };
   const jobs = routes
     .filter(({ route }) => route.refuses(toMatch) === undefined && !route.isCompanion(path))
-    .map((active) => ({ ...newJob(active, { ...file, isLarge }), ...startOf(active, file, nowMs) }));
-  if (jobs.length > 0) return { fileId: file.fileId, isLarge, jobs };
+    .map((active) => ({
+      ...newJob(active, { ...file, isLarge }),
+      ...startOf(active, file, nowMs),
+      ...batchOf(active, file, nowMs),
+    }));
+  const manifests = manifestsOf(file, path, routes, nowMs);
+  if (manifests.error !== undefined && jobs.length === 0)
+    return { fileId: file.fileId, isLarge, jobs: [], error: manifests.error };
+  if (jobs.length > 0) return { fileId: file.fileId, isLarge, jobs, manifests: manifests.named };
   const companion = routes.find(({ route }) => route.isCompanion(path));
-  const decided = { fileId: file.fileId, isLarge, jobs: [] };
+  const decided = { fileId: file.fileId, isLarge, jobs: [], manifests: manifests.named };
   return companion === undefined
     ? {
         ...decided,
@@ -73,6 +86,41 @@ export function decideRouting(
 function startOf({ route }: ActiveRoute, { timeZone }: FileToRoute, nowMs: number): Pick<NewJob, 'startAt'> {
   const opensAtMs = route.opensAt(nowMs, timeZone);
   return opensAtMs > nowMs ? { startAt: new Date(opensAtMs) } : {};
+}
+
+function batchOf(active: ActiveRoute, file: FileToRoute, nowMs: number): Pick<NewJob, 'batch'> {
+  const batch = joinedBatch(active, file, nowMs);
+  return batch === undefined ? {} : { batch };
+}
+
+function joinedBatch({ route }: ActiveRoute, file: FileToRoute, nowMs: number): JoinedBatch | undefined {
+  const { batch } = route;
+  if (batch === undefined) return undefined;
+  const path = pathOf(file);
+  const closeAtMs = closingMs(batch, nowMs, (time) => msUntilTime(time, nowMs, file.timeZone));
+  return {
+    key: batch.by === 'directory' ? path.slice(0, path.lastIndexOf('/') + 1) : '',
+    fullAt: batch.count,
+    idleMs: batch.idle,
+    maxConcurrency: batch.maxConcurrency,
+    closeAt: closeAtMs === undefined ? undefined : new Date(closeAtMs),
+  };
+}
+
+/** What the file names, for each route whose manifest it is. */
+function manifestsOf(file: FileToRoute, path: string, routes: readonly ActiveRoute[], nowMs: number) {
+  const reading = routes.filter(({ route }) => route.isManifest(path));
+  const { manifest } = file;
+  if (reading.length === 0 || manifest === undefined) return { named: [] };
+  if (!manifest.ok) {
+    const message = `The manifest "${path}" cannot be read: ${manifest.message}. Have it sent again.`;
+    return { named: [], error: { code: 'MANIFEST_INVALID', cause: 'MANIFEST_UNREADABLE', message } };
+  }
+  const named = reading.flatMap((active): ManifestOfBatch[] => {
+    const batch = joinedBatch(active, file, nowMs);
+    return batch === undefined ? [] : [{ ...batch, routeId: active.routeId, expected: manifest.expected }];
+  });
+  return { named };
 }
 
 function leftToHome({ tenantId, region }: FileToRoute, homeRegion: string) {

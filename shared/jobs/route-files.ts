@@ -6,11 +6,12 @@
  *      `PENDING` without one; the sweeper lets them in as others finish. Jobs of ordered routes always wait, for their turn (`give-turns.ts`).
  * Events: `file.routed`, `file.quarantined`, `file.companion`.
  */
+import { type JoinedBatch, joinBatches, type ManifestOfBatch } from '#shared/batches/join-batches.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { runSet, toJsonb } from '#shared/db/run-statements.ts';
 import type { Lane } from '#shared/definitions/lanes.ts';
 import type { WorkQueue } from '#shared/runtime/config/resource-names.ts';
-import { QUIET_HOURS, TURN } from '#shared/steps/step-outcome.ts';
+import { BATCH, QUIET_HOURS, TURN } from '#shared/steps/step-outcome.ts';
 import { ADMISSION_WINDOW, admit } from './admission.ts';
 import { joinLines } from './job-lines.ts';
 import { recordEvents } from './record-events.ts';
@@ -30,6 +31,8 @@ export interface NewJob {
   readonly maxAttempts: number;
   readonly isOrdered: boolean;
   readonly headFailure: 'block' | 'skip';
+  /** Whose files are taken together. */
+  readonly batch?: JoinedBatch | undefined;
   /** When its quiet hours begin. */
   readonly startAt?: Date | undefined;
 }
@@ -43,6 +46,8 @@ export interface RoutingDecision {
   readonly companionOf?: string;
   /** Its tenant's home is another region: `error` says which. */
   readonly isElsewhere?: boolean;
+  /** Batches whose files it names. */
+  readonly manifests?: readonly ManifestOfBatch[];
   readonly error?: { readonly code: string; readonly cause: string; readonly message: string };
 }
 
@@ -92,6 +97,9 @@ function routeSet(
     errorMessage: error?.message,
   }));
   const jobs = decisions.flatMap(({ fileId, isLarge, jobs }) => jobs.map((job) => ({ ...job, fileId, isLarge })));
+  const manifests = decisions.flatMap(({ fileId, manifests = [] }) =>
+    manifests.map(({ routeId, expected, ...batch }) => ({ fileId, routeId, expected, batch })),
+  );
   return sql<WokenJob[]>`
     WITH input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(files)}::text::jsonb) AS r(
@@ -99,7 +107,10 @@ function routeSet(
     job_input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(jobs)}::text::jsonb) AS r(
         id uuid, "fileId" uuid, "isLarge" boolean, "routeId" uuid, "routeVersionId" uuid, lane text, queue text, "stepKind" text,
-        "stepCount" int, "maxAttempts" int, "isOrdered" boolean, "headFailure" text, "startAt" timestamptz)),
+        "stepCount" int, "maxAttempts" int, "isOrdered" boolean, "headFailure" text, "startAt" timestamptz, batch jsonb)),
+    manifest_input AS (
+      SELECT * FROM jsonb_to_recordset(${toJsonb(manifests)}::text::jsonb) AS r(
+        "fileId" uuid, "routeId" uuid, expected jsonb, batch jsonb)),
     locked AS (
       SELECT id FROM files
       WHERE id IN (SELECT "fileId" FROM input) AND routed_at IS NULL AND status = 'QUEUED'
@@ -119,17 +130,24 @@ function routeSet(
         j."startAt" > now() AND NOT j."isOrdered" AS is_early,
         greatest(CASE WHEN j."isOrdered" THEN least(r.uploaded_at, r.created_at) + ${settleMs}::int * interval '1 ms' END, j."startAt") AS starts_at
       FROM job_input j JOIN routed r ON r.id = j."fileId" JOIN tenants t ON t.id = r.tenant_id),
-    asking AS (SELECT id, tenant_id, queue, order_seq AS place FROM candidate WHERE NOT "isOrdered" AND is_early IS NOT TRUE),
+    asking AS (SELECT id, tenant_id, queue, order_seq AS place FROM candidate WHERE NOT "isOrdered" AND is_early IS NOT TRUE AND batch IS NULL),
     ${admit(sql, window)},
+    joining_batch AS (
+      SELECT tenant_id, "routeId" AS route_id, batch, 1 AS files, NULL::uuid AS manifest_file_id, NULL::jsonb AS expected
+      FROM candidate WHERE batch IS NOT NULL
+      UNION ALL
+      SELECT r.tenant_id, m."routeId", m.batch, 0, r.id, m.expected FROM manifest_input m JOIN routed r ON r.id = m."fileId"),
+    ${joinBatches(sql)},
     created AS (
       INSERT INTO jobs (
-        id, tenant_id, file_id, route_id, route_version_id, state, is_large, lane, step_kind, step_count, max_attempts, queue,
+        id, tenant_id, file_id, route_id, route_version_id, batch_id, state, is_large, lane, step_kind, step_count, max_attempts, queue,
         is_ordered, head_failure, order_key, order_at, order_seq, awaits_turn, wait_reason, next_action_at, time_zone, woken_at, wakes)
-      SELECT c.id, c.tenant_id, c."fileId", c."routeId", c."routeVersionId", CASE WHEN c.is_early THEN 'WAITING' ELSE 'PENDING' END,
+      SELECT c.id, c.tenant_id, c."fileId", c."routeId", c."routeVersionId", b.id, CASE WHEN c.is_early OR b.id IS NOT NULL THEN 'WAITING' ELSE 'PENDING' END,
         c."isLarge", c.lane, c."stepKind", c."stepCount", c."maxAttempts", c.queue, c."isOrdered", c."headFailure", c.order_key, c.order_at, c.order_seq,
-        c."isOrdered", CASE WHEN c."isOrdered" THEN ${TURN} WHEN c.is_early THEN ${QUIET_HOURS} END, c.starts_at, c.time_zone,
+        c."isOrdered", CASE WHEN c."isOrdered" THEN ${TURN} WHEN b.id IS NOT NULL THEN ${BATCH} WHEN c.is_early THEN ${QUIET_HOURS} END, c.starts_at, c.time_zone,
         CASE WHEN a.id IS NOT NULL THEN now() END, (a.id IS NOT NULL)::int
       FROM candidate c LEFT JOIN admitted a USING (id)
+        LEFT JOIN batch_joined b ON b.route_id = c."routeId" AND b.key = c.batch ->> 'key'
       RETURNING id, tenant_id, file_id, queue, wakes, woken_at),
     joining AS (SELECT order_key, "routeId" AS route_id, tenant_id FROM candidate WHERE "isOrdered"),
     ${joinLines(sql)},

@@ -14,6 +14,7 @@
  * Events: `step.succeeded`, `step.skipped`, `step.retrying`, `step.waiting`, `job.held`, `job.succeeded`, `job.failed`, and `file.completed` or
  *         `file.failed` when the file was archived before (a later generation).
  */
+import { advanceBatches } from '#shared/batches/advance-batches.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { type RefusedRow, runSet, toJsonb } from '#shared/db/run-statements.ts';
 import type { FileStatus, JobState } from '#shared/db/schema.ts';
@@ -79,6 +80,7 @@ export interface MovedJob {
   readonly wake: WokenJob | null;
   /** Of a branch. */
   readonly parentId: string | null;
+  readonly batchId: string | null;
 }
 
 export interface ClosedFile {
@@ -102,7 +104,7 @@ export interface ClosedFile {
 export interface StoreResult {
   readonly jobs: MovedJob[];
   readonly files: ClosedFile[];
-  /** To be woken: whose turn it is after an ordered job that ended, and parents whose branches have ended. */
+  /** To be woken: whose turn it is after an ordered job that ended, parents whose branches have ended, and the next of a batch. */
   readonly successors: WokenJob[];
 }
 
@@ -122,12 +124,14 @@ export async function storeOutcomes(
   const lines = results.flatMap((result) => result.lines);
   const jobs = results.flatMap((result) => result.jobs);
   const parents = parentsIn(outcomes, jobs);
+  const batches = jobs.flatMap(({ state, batchId }) => (batchId !== null && ENDED.has(state) ? [batchId] : []));
   return {
     jobs,
     files: results.flatMap((result) => result.files),
     successors: [
       ...(lines.length === 0 ? [] : await passOn(sql, lines, options)),
       ...(parents.length === 0 ? [] : await joinBranches(sql, parents, options)),
+      ...(batches.length === 0 ? [] : await goOn(sql, batches, options)),
     ],
     refused,
   };
@@ -136,11 +140,18 @@ export async function storeOutcomes(
 /** Of branches that ended, and those that wait for theirs from now on. */
 function parentsIn(outcomes: readonly StoredOutcome[], jobs: readonly MovedJob[]): string[] {
   const waiting = outcomes.filter(({ next }) => next.type === 'later' && WAITS_FOR_BRANCHES.has(next.reason));
-  const above = jobs.filter(({ state }) => state === 'SUCCEEDED' || state === 'FAILED').map(({ parentId }) => parentId);
+  const above = jobs.filter(({ state }) => ENDED.has(state)).map(({ parentId }) => parentId);
   return [...waiting.map(({ jobId }) => jobId), ...above.filter((id) => id !== null)];
 }
 
 const WAITS_FOR_BRANCHES: ReadonlySet<string> = new Set([BRANCHES, ANY_BRANCH]);
+
+const ENDED: ReadonlySet<JobState> = new Set(['SUCCEEDED', 'FAILED']);
+
+/** As `passOn`: the clock looks at batches. */
+function goOn(sql: Sql, ids: string[], { window = ADMISSION_WINDOW, service }: StoreOptions): Promise<WokenJob[]> {
+  return advanceBatches(sql, ids, { actor: service, window }).catch(() => []);
+}
 
 /** As `passOn`: a parent looks again by itself. */
 function joinBranches(sql: Sql, parents: string[], { window, service }: StoreOptions): Promise<WokenJob[]> {
@@ -256,10 +267,10 @@ async function storeSet(sql: Sql, outcomes: StoredOutcome[], options: StoreOptio
     ${recordEvents(sql, options.service)}
     SELECT
       coalesce((SELECT jsonb_agg(jsonb_build_object('id', id, 'fileId', file_id, 'tenantId', tenant_id, 'state', state,
-        'epoch', epoch, 'parentId', parent_job_id, 'wake', CASE WHEN move = 'hand-over' AND woken_at IS NOT NULL THEN jsonb_build_object('id', id, 'fileId', file_id,
+        'epoch', epoch, 'parentId', parent_job_id, 'batchId', batch_id, 'wake', CASE WHEN move = 'hand-over' AND woken_at IS NOT NULL THEN jsonb_build_object('id', id, 'fileId', file_id,
           'tenantId', tenant_id, 'queue', queue, 'wake', wakes) END))
-        FROM (SELECT id, file_id, tenant_id, state, epoch, parent_job_id, move, queue, woken_at, wakes FROM moved
-          UNION ALL SELECT id, file_id, tenant_id, state, epoch, parent_job_id, move, queue, woken_at, wakes FROM stored) AS done), '[]') AS jobs,
+        FROM (SELECT id, file_id, tenant_id, state, epoch, parent_job_id, batch_id, move, queue, woken_at, wakes FROM moved
+          UNION ALL SELECT id, file_id, tenant_id, state, epoch, parent_job_id, batch_id, move, queue, woken_at, wakes FROM stored) AS done), '[]') AS jobs,
       ${closedFilesJson(sql, sql`(SELECT * FROM closed UNION ALL SELECT * FROM kept WHERE claim_token = ${options.token}::uuid) AS ended_files`)}
         AS files,
       coalesce((SELECT jsonb_agg(jsonb_build_object('orderKey', order_key, 'routeId', route_id)) FROM left_line), '[]') AS lines`;

@@ -113,6 +113,15 @@ export function msUntilHours({ days: weekdays, ...hours }: Hours, nowMs: number,
   return msUntilOpen({ ...hours, timeZone }, nowMs, weekdays === undefined ? {} : { weekdays });
 }
 
+/** To the next time of that day. */
+export function msUntilTime(time: string, nowMs: number, timeZone: string): number {
+  const [hours = 0, minutes = 0] = time.split(':').map(Number);
+  const minute = (hours * 60 + minutes + 1) % 1_440;
+  const twoDigits = (value: number) => String(value).padStart(2, '0');
+  const to = `${twoDigits(Math.floor(minute / 60))}:${twoDigits(minute % 60)}`;
+  return msUntilOpen({ from: time, to, timeZone }, nowMs);
+}
+
 /** Of what is in the file's row. */
 function* knownConditions({ source, user, time, region, metadata }: Match): Generator<Condition> {
   if (source !== undefined) yield (file) => (source.some((each) => each === sourceOf(file)) ? undefined : 'source');

@@ -5,6 +5,7 @@ import { LongshoreError } from '#shared/errors.ts';
 import type { CallOptions, CallStepOptions, CompiledCall } from '#shared/steps/call/options.ts';
 import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
 import type { StepClass } from '#shared/steps/step-context.ts';
+import type { BatchRule } from './batch-schema.ts';
 import {
   type CompiledMatch,
   compileMatch,
@@ -13,6 +14,7 @@ import {
   msUntilHours,
   type Refusal,
 } from './compile-match.ts';
+import { compileGlobs } from './match-glob.ts';
 import { matchSchema } from './match-schema.ts';
 import type { RecordsLayout } from './records-schema.ts';
 import type { RetryPolicy } from './retry-delay.ts';
@@ -43,6 +45,10 @@ export interface CompiledRoute {
   takesPath(relativePath: string): boolean;
   /** True for a marker or a checksum sidecar of a file that this route takes: it is not a file to be carried by itself. */
   isCompanion(relativePath: string): boolean;
+  /** Undefined: each file by itself. */
+  readonly batch: BatchRule | undefined;
+  /** True for a file that names those of a batch. */
+  isManifest(relativePath: string): boolean;
   readonly ordered: boolean;
   /** The tenant's when undefined. */
   readonly priority: Lane | undefined;
@@ -73,8 +79,20 @@ export function compileRoute(definition: unknown): CompiledRoute {
     const faults = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new LongshoreError('ROUTE_INVALID', `The stored route definition is invalid: ${faults.join('; ')}`);
   }
-  const { tenant, name, match, acceptEmpty, ordered, onHeadFailure, hold, duplicates, records, priority, quietHours } =
-    parsed.data;
+  const {
+    tenant,
+    name,
+    match,
+    acceptEmpty,
+    ordered,
+    onHeadFailure,
+    hold,
+    duplicates,
+    records,
+    priority,
+    quietHours,
+    batch,
+  } = parsed.data;
   const { maxSweeps, ...retry } = parsed.data.retry;
   const { readsObject, refuses, takesPath } = match === undefined ? NO_MATCH : compileMatch(match, acceptEmpty);
   const calls = callsOf(parsed.data);
@@ -85,6 +103,7 @@ export function compileRoute(definition: unknown): CompiledRoute {
   );
   const inBranches = branches.flat().flatMap((branch) => branch.steps);
   const suffixes = new Set([...steps, ...inBranches].flatMap((step) => step.companionSuffixes));
+  const isManifest = batch?.manifest === undefined ? () => false : compileGlobs(batch.manifest);
   const whole: Omit<CompiledRoute, 'branchesAt'> = {
     tenantId: tenant,
     name,
@@ -93,7 +112,10 @@ export function compileRoute(definition: unknown): CompiledRoute {
     refuses,
     takesPath,
     isCompanion: (relativePath) =>
+      isManifest(relativePath) ||
       [...suffixes].some((suffix) => relativePath.endsWith(suffix) && takesPath(relativePath.slice(0, -suffix.length))),
+    batch,
+    isManifest,
     ordered,
     priority,
     opensAt: (nowMs, timeZone) => nowMs + msUntilQuiet(quietHours, nowMs, timeZone),
@@ -109,7 +131,14 @@ export function compileRoute(definition: unknown): CompiledRoute {
     calls,
     steps,
   };
-  const inBranch = { ...whole, calls: [], ordered: false, holds: () => false, branchesAt: () => NO_BRANCHES };
+  const inBranch = {
+    ...whole,
+    calls: [],
+    batch: undefined,
+    ordered: false,
+    holds: () => false,
+    branchesAt: () => NO_BRANCHES,
+  };
   const branchesBySeq = branches.map(
     (each) =>
       new Map(

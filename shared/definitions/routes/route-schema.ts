@@ -23,6 +23,7 @@ import { type StoreDocument, storeDocumentSchema } from '#shared/definitions/sto
 import { STEP_OPTIONS } from '#shared/steps/options-registry.ts';
 import { parallelOptions, parallelSchema } from '#shared/steps/parallel/options.ts';
 import type { StepOptionsKind } from '#shared/steps/step-options.ts';
+import { batchSchema } from './batch-schema.ts';
 import { findUnknownFacts } from './find-unknown-facts.ts';
 import { globSchema } from './glob-schema.ts';
 import { hoursSchema, matchSchema } from './match-schema.ts';
@@ -217,6 +218,8 @@ export const routeDocumentSchema = z
     priority: prioritySchema.optional(),
     /** When its jobs begin, by the clock of the tenant's time zone: within one of these. Others wait for the next. */
     quietHours: z.array(hoursSchema).min(1).max(20).optional(),
+    /** Which of its files are taken together. */
+    batch: batchSchema.optional(),
     ordered: z.boolean().default(false),
     /** On an ordered route: whether a failed file holds back those after it. */
     onHeadFailure: z.enum(['block', 'skip']).default('block'),
@@ -233,7 +236,15 @@ export const routeDocumentSchema = z
     records: recordsSchema.optional(),
     steps: stepsSchemaOf(stepSchema, 50, findOrderFaults),
   })
-  .superRefine(({ match, runOnly, records, steps }, context) => {
+  .superRefine(({ match, runOnly, batch, ordered, quietHours, records, steps }, context) => {
+    const besides = [
+      [ordered, 'ordered: a batch takes its files side by side'],
+      [quietHours !== undefined, 'quietHours: a batch begins when it closes, e.g. with `until`'],
+      [runOnly, 'runOnly: only files that arrive join a batch'],
+    ] as const;
+    for (const [isThere, message] of besides)
+      if (batch !== undefined && isThere)
+        context.addIssue({ code: 'custom', path: ['batch'], message: `batch does not go with ${message}` });
     if (match === undefined && runOnly !== true)
       context.addIssue({
         code: 'custom',
