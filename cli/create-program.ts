@@ -7,6 +7,7 @@ import { addAccessCommands } from './commands/access.ts';
 import { addActions } from './commands/actions.ts';
 import { addApply } from './commands/apply.ts';
 import { addAudit } from './commands/audit.ts';
+import { addBatches } from './commands/batches.ts';
 import { addCampaigns, addTemplates } from './commands/campaigns.ts';
 import { addConsole } from './commands/console.ts';
 import { addDeadLetterCommands } from './commands/dead-letters.ts';
@@ -56,6 +57,7 @@ const COMMANDS = [
   addRetry,
   addActions,
   addEffects,
+  addBatches,
   addExpectations,
   addCampaigns,
   addTemplates,

@@ -1205,6 +1205,10 @@ export const ERROR_CODES = {
     meaning: 'A file was to be restored whose original is not in the archive.',
     remedy: 'Wait until the file has ended. What is in landing can be read as it is.',
   },
+  BATCH_CLOSED: {
+    meaning: 'A batch was to be closed that is closed already.',
+    remedy: 'Nothing to do. See its files with `longshore batches show BATCH`.',
+  },
   OCCURRENCE_OVER: {
     meaning: 'A word was said about an expectation whose files came, which was excused, or which has not opened.',
     remedy: 'See its state with `longshore occurrences`. Nothing has to be decided about it.',

@@ -22,6 +22,7 @@ import { handleSftpUsers } from './access/handle-sftp-users.ts';
 import { handleActions } from './actions/handle-actions.ts';
 import { handleResend } from './actions/handle-resend.ts';
 import { handleAudit } from './audit/handle-audit.ts';
+import { handleBatches } from './batches/handle-batches.ts';
 import { handleCampaignAnalytics } from './campaigns/handle-campaign-analytics.ts';
 import { handleCampaignMails } from './campaigns/handle-campaign-mails.ts';
 import { handleCampaigns } from './campaigns/handle-campaigns.ts';
@@ -188,6 +189,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleActions(app, options);
   handleEffects(app, options);
   handleOccurrences(app, options, options.now);
+  handleBatches(app, options);
   const streams = createEventStreams(app, options);
   handleJobEvents(app, options, streams);
   handleLive(app, options, streams);

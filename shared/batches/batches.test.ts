@@ -110,9 +110,11 @@ const going = async () =>
   (await sql<{ id: string }[]>`SELECT id FROM jobs WHERE state = 'PENDING' ORDER BY id`).map(({ id }) => id);
 
 const events = async () =>
-  (await sql<{ type: string }[]>`SELECT type FROM audit_events WHERE type LIKE 'batch.%' ORDER BY id`).map(
-    ({ type }) => type,
-  );
+  (
+    await sql<
+      { type: string }[]
+    >`SELECT type FROM audit_events WHERE type LIKE 'batch.%' ORDER BY at, CASE type WHEN 'batch.closed' THEN 0 ELSE 1 END`
+  ).map(({ type }) => type);
 
 test('a batch closes with its count, and what is beyond it opens the next', async () => {
   await join(names(25), { fullAt: 10 });

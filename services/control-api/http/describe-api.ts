@@ -11,6 +11,7 @@ import type { ApiServer } from './api-server.ts';
 const TAGS = [
   { name: 'files', description: 'Where files are. A key of a tenant sees the tenant’s own.' },
   { name: 'uploads', description: 'Sending files over HTTP, in parts or as one body, and downloading them.' },
+  { name: 'batches', description: 'Files that a route takes together.' },
   { name: 'expectations', description: 'Files that are to come: when they are due, and what came.' },
   { name: 'campaigns', description: 'Templates, files of recipients, campaigns, and what happened to each mail.' },
   { name: 'jobs', description: 'One file on one route, its steps, and what operators do about them.' },

@@ -1,6 +1,7 @@
 /** A job in one row, as lists and details show it. */
 import { z } from 'zod';
 import { type JobState, jobs, routes, routeVersions } from '#shared/db/schema.ts';
+import { LANES, type Lane } from '#shared/definitions/lanes.ts';
 import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
 
 export const failureSchema = z
@@ -32,6 +33,8 @@ export const jobSummarySchema = z
     step_attempts: z.number(),
     max_attempts: z.number(),
     retry_count: z.number(),
+    lane: z.enum(LANES).describe('Whose queue its short steps go to.'),
+    batch_id: z.string().nullable().describe('The batch that it belongs to.'),
     queue: z.string(),
     wait_reason: z.string().nullable(),
     next_action_at: z.string().nullable(),
@@ -64,6 +67,8 @@ export const jobSummaryColumns = {
   stepAttempts: jobs.stepAttempts,
   maxAttempts: jobs.maxAttempts,
   retryCount: jobs.retryCount,
+  lane: jobs.lane,
+  batchId: jobs.batchId,
   queue: jobs.queue,
   waitReason: jobs.waitReason,
   nextActionAt: instantOrNullOf(jobs.nextActionAt),
@@ -99,6 +104,8 @@ interface JobSummaryRow extends FailureRow {
   readonly stepAttempts: number;
   readonly maxAttempts: number;
   readonly retryCount: number;
+  readonly lane: Lane;
+  readonly batchId: string | null;
   readonly queue: string;
   readonly waitReason: string | null;
   readonly nextActionAt: string | null;
@@ -126,6 +133,8 @@ export function toJobSummary(row: JobSummaryRow): JobSummary {
     step_attempts: row.stepAttempts,
     max_attempts: row.maxAttempts,
     retry_count: row.retryCount,
+    lane: row.lane,
+    batch_id: row.batchId,
     queue: row.queue,
     wait_reason: row.waitReason,
     next_action_at: row.nextActionAt,
