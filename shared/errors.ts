@@ -340,6 +340,10 @@ export const ERROR_CODES = {
     meaning: 'The words of a file could not be stored, so that a search does not find it by them.',
     remedy: 'See the cause and remove it, then retry the job. It continues at this step.',
   },
+  KEEP_ERROR: {
+    meaning: 'The copy that the step `archive` keeps could not be made.',
+    remedy: 'See the cause and remove it, then retry the job. It continues at this step.',
+  },
   CONVERT_MAPPING: {
     meaning: 'A record cannot be mapped as its route says.',
     remedy: 'See the rejected records. Correct them, or the templates under `map`, then retry the job.',

@@ -63,7 +63,20 @@ export interface CopyRequest extends CallOptions {
   readonly replace?: ContentHeaders & { readonly metadata: Readonly<Record<string, string>> };
   /** Full-object checksum to keep with the target; the store's own choice when absent. */
   readonly checksumAlgorithm?: ChecksumAlgorithm | undefined;
+  /** The bucket's own when absent. */
+  readonly storageClass?: StorageClass | undefined;
 }
+
+/** Of Amazon S3. */
+export const STORAGE_CLASSES = [
+  'STANDARD',
+  'STANDARD_IA',
+  'INTELLIGENT_TIERING',
+  'GLACIER_IR',
+  'GLACIER',
+  'DEEP_ARCHIVE',
+] as const;
+export type StorageClass = (typeof STORAGE_CLASSES)[number];
 
 export interface MultipartCopyRequest extends CopyRequest {
   readonly sizeBytes: number;

@@ -15,6 +15,7 @@ import {
   type ObjectHead,
   type ObjectStore,
   SINGLE_COPY_LIMIT_BYTES,
+  type StorageClass,
   type StoredHead,
   type WrittenObject,
 } from '#shared/files/object-store.ts';
@@ -58,6 +59,7 @@ export async function copyJobObject(
   context: StepContext<unknown>,
   { external, ...target }: CopyTarget,
   wanted: CopyWish = 'auto',
+  storageClass?: StorageClass,
 ): Promise<JobCopy> {
   const { store, object, job, signal } = context;
   const head = await headSource(context);
@@ -70,6 +72,7 @@ export async function copyJobObject(
       metadata: { ...head.metadata, [JOB_METADATA]: job.id, [KEY_METADATA]: context.idempotencyKey },
     },
     checksumAlgorithm: checksum?.algorithm,
+    storageClass,
     signal,
   };
   const targetStore = external ?? store;

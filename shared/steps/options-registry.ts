@@ -1,5 +1,6 @@
 /** Every step kind's options. A new kind is a new folder, one line here and one in `registry.ts`. */
 import { approveOptions } from './approve/options.ts';
+import { archiveOptions } from './archive/options.ts';
 import { callOptions } from './call/options.ts';
 import { classifyOptions } from './classify/options.ts';
 import { confirmOptions } from './confirm/options.ts';
@@ -31,6 +32,7 @@ export const STEP_OPTIONS: readonly StepOptionsKind<unknown>[] = [
   convertOptions,
   enrichOptions,
   indexOptions,
+  archiveOptions,
   approveOptions,
   stageOptions,
   transformOptions,

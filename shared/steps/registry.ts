@@ -1,5 +1,6 @@
 /** Every step kind, ready to run. A new kind is a new folder, one line here and one in `options-registry.ts`. */
 import { approveStep } from './approve/run.ts';
+import { archiveStep } from './archive/run.ts';
 import { callStep } from './call/run.ts';
 import { classifyStep } from './classify/run.ts';
 import { confirmStep } from './confirm/run.ts';
@@ -31,6 +32,7 @@ const STEPS: readonly StepKind<unknown>[] = [
   convertStep,
   enrichStep,
   indexStep,
+  archiveStep,
   approveStep,
   stageStep,
   transformStep,

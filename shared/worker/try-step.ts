@@ -248,6 +248,7 @@ const CODE_OF_KIND: Readonly<Record<string, ErrorCode>> = {
   convert: 'CONVERT_ERROR',
   enrich: 'ENRICH_ERROR',
   index: 'INDEX_ERROR',
+  archive: 'KEEP_ERROR',
   approve: 'APPROVAL_ERROR',
   parallel: 'BRANCH_ERROR',
   run: 'BRANCH_ERROR',

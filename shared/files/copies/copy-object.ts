@@ -15,7 +15,7 @@ import { checksumsOf } from '#shared/files/store-checksums.ts';
 import { AmbiguousWriteError, ObjectStoreError } from '#shared/files/store-error.ts';
 
 export async function copyObject(client: S3Client, request: CopyRequest): Promise<WrittenObject> {
-  const { source, target, replace, checksumAlgorithm, signal } = request;
+  const { source, target, replace, checksumAlgorithm, storageClass, signal } = request;
   const doing = `copy ${nameOf(source)} to ${nameOf(target)}`;
   const startedAt = storeTime(client);
   try {
@@ -28,6 +28,7 @@ export async function copyObject(client: S3Client, request: CopyRequest): Promis
             CopySource: copySourceOf(source),
             CopySourceIfMatch: source.etag,
             ChecksumAlgorithm: checksumAlgorithm,
+            StorageClass: storageClass,
             ...(replace !== undefined && {
               MetadataDirective: 'REPLACE',
               Metadata: { ...replace.metadata },

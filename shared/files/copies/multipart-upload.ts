@@ -32,7 +32,7 @@ export type DescribedCopy = MultipartCopyRequest & {
 
 export async function createUpload(
   client: S3Client,
-  { target, replace, checksumAlgorithm, hasChecksums, signal }: DescribedCopy,
+  { target, replace, checksumAlgorithm, storageClass, hasChecksums, signal }: DescribedCopy,
 ): Promise<UploadAddress> {
   const reply = await storeCall(`begin the upload to ${nameOf(target)}`, signal, () =>
     client.send(
@@ -40,6 +40,7 @@ export async function createUpload(
         Bucket: target.bucket,
         Key: target.key,
         Metadata: { ...replace.metadata },
+        StorageClass: storageClass,
         ...contentFields(replace),
         ...(hasChecksums && { ChecksumAlgorithm: uploadAlgorithm(checksumAlgorithm), ChecksumType: 'FULL_OBJECT' }),
       }),
