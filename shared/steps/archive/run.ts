@@ -5,7 +5,8 @@
  * 2. It is deleted with the file's objects, as the output names it (`shared/retention/`), and kept by the same holds.
  */
 import { archiveKey } from '#shared/files/archive-object.ts';
-import { copyJobObject, KEY_METADATA } from '../copy-job-object.ts';
+import { copyJobObject } from '../copy-job-object.ts';
+import { KEY_METADATA } from '../job-metadata.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
 import { retry, withStoreFailures } from '../step-failure.ts';
 import { currentName } from '../step-keys.ts';
