@@ -139,7 +139,10 @@ test('Prometheus reads every process of ours, and Grafana asks that Prometheus',
   const { datasources } = parse(read('compose/grafana-datasources.yaml')) as {
     readonly datasources: readonly object[];
   };
-  expect(datasources).toEqual([expect.objectContaining({ type: 'prometheus', url: 'http://prometheus:9090' })]);
+  expect(datasources).toEqual([
+    expect.objectContaining({ type: 'prometheus', url: 'http://prometheus:9090' }),
+    expect.objectContaining({ type: 'grafana-postgresql-datasource', user: 'longshore_reader', url: 'postgres:5432' }),
+  ]);
   const { providers } = parse(read('compose/grafana-dashboards.yaml')) as {
     readonly providers: readonly { readonly options: { readonly path: string } }[];
   };
@@ -167,6 +170,7 @@ test('prepare makes what is not there, shows the operator key once, and can be r
       LONGSHORE_S3_PATH_STYLE: 'true',
       DATABASE_URL: database.url,
       LONGSHORE_PREFIX: 'composed',
+      LONGSHORE_READER_PASSWORD: "it's a secret",
     });
     const main = fileURLToPath(new URL('compose/prepare.ts', ROOT));
     const { stdout } = await promisify(execFile)(process.execPath, [main], { env });
@@ -174,7 +178,7 @@ test('prepare makes what is not there, shows the operator key once, and can be r
   };
   try {
     const first = await prepare();
-    expect(first).toMatch(/schema: there\nbuckets: there\nqueues: there\ntopics: there\n/);
+    expect(first).toMatch(/schema: there\nbuckets: there\nqueues: there\ntopics: there\nrole of Grafana: there\n/);
     expect(first).toMatch(/operator key, shown this once: ls_[\w-]{43}\n/);
     const second = await prepare();
     expect(second).toMatch(/schema: there\nbuckets: there\nqueues: there\ntopics: there\n/);

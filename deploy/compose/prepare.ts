@@ -1,5 +1,6 @@
 /**
- * What a fleet of containers needs before its services start: the schema, buckets, queues with their DLQs, topics, and a first operator key.
+ * What a fleet of containers needs before its services start: the schema, buckets, queues with their DLQs, topics, the role by which
+ * Grafana reads, and a first operator key.
  *
  * 1. Everything is made where it is not there yet, so it runs before every start and every upgrade.
  * 2. What does not answer yet ends it with one line that names it; compose starts it again.
@@ -7,7 +8,7 @@
  * 4. With `--keep` it makes queues and topics alone, every few seconds until SIGTERM: their servers hold them in memory, and come back
  *    from a restart without them. What the messages said is in the database. While all are there, so is the file `/tmp/kept`.
  */
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BucketAlreadyOwnedByYou, CreateBucketCommand, PutBucketVersioningCommand } from '@aws-sdk/client-s3';
 import { createApiKey } from '#shared/access/api-keys.ts';
@@ -41,6 +42,7 @@ if (process.argv.includes('--keep')) {
   await doing('buckets', makeBuckets);
   await doing('queues', makeQueues);
   await doing('topics', makeTopics);
+  if (config.LONGSHORE_READER_PASSWORD !== undefined) await doing('role of Grafana', makeReader);
   await doing('operator key', makeOperatorKey);
 }
 
@@ -83,6 +85,19 @@ async function makeBuckets(): Promise<void> {
       if (!(error instanceof BucketAlreadyOwnedByYou)) throw error;
     });
     await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } }));
+  }
+}
+
+/** Its rights, and its password as it is now. */
+async function makeReader(): Promise<void> {
+  const sql = connectDatabase(config, 'longshore-prepare');
+  try {
+    await sql.unsafe(readFileSync(new URL('../grafana/reader-role.sql', import.meta.url), 'utf8'));
+    const [role] = await sql<{ statement: string }[]>`
+      SELECT format('ALTER ROLE longshore_reader PASSWORD %L', ${config.LONGSHORE_READER_PASSWORD ?? ''}::text) AS statement`;
+    await sql.unsafe(role?.statement ?? '');
+  } finally {
+    await sql.end({ timeout: 5 });
   }
 }
 

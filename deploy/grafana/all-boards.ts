@@ -1,6 +1,7 @@
 /** The dashboards, in the order in which one looks at them. */
 import type { Board } from './board.ts';
 import { database } from './boards/database.ts';
+import { filesAndSessions } from './boards/files-and-sessions.ts';
 import { fleetOverview } from './boards/fleet-overview.ts';
 import { frontDoor } from './boards/front-door.ts';
 import { largeCopies } from './boards/large-copies.ts';
@@ -18,4 +19,5 @@ export const ALL_BOARDS: readonly Board[] = [
   largeCopies,
   database,
   slos,
+  filesAndSessions,
 ];

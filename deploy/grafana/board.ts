@@ -14,16 +14,24 @@ export interface Panel {
   readonly why: string;
   readonly unit: Unit;
   readonly queries: readonly [Query, ...Query[]];
-  /** `now` shows the last value large; `over time` is the default. */
-  readonly shows?: 'over time' | 'now';
+  /** `now` shows the last value large, `history` when each series was there; `over time` is the default. */
+  readonly shows?: 'over time' | 'now' | 'history';
   /** From here on it is bad: drawn as a line, and colours what is shown now. */
   readonly bound?: number;
   readonly isStacked?: boolean;
 }
 
+/** Asked of the database. Of `bars` the first column is a time. */
+export interface SqlPanel {
+  readonly title: string;
+  readonly why: string;
+  readonly shows: 'table' | 'pie' | 'bars';
+  readonly sql: string;
+}
+
 export interface Row {
   readonly title: string;
-  readonly panels: readonly Panel[];
+  readonly panels: readonly (Panel | SqlPanel)[];
 }
 
 export interface Variable {
@@ -38,7 +46,13 @@ export interface Board {
   readonly title: string;
   readonly description: string;
   readonly variables?: readonly Variable[];
+  /** Has panels of the database, so that one is chosen. */
+  readonly readsDatabase?: boolean;
   readonly rows: readonly Row[];
+}
+
+export function isSqlPanel(panel: Panel | SqlPanel): panel is SqlPanel {
+  return 'sql' in panel;
 }
 
 export function query(legend: string, expr: string): Query {

@@ -2,14 +2,18 @@
  * Grafana's JSON of a board, by Grafana's own SDK.
  *
  * 1. The same board gives the same JSON: ids and places follow from the order, nothing from a clock.
- * 2. The datasource is a variable, so that one file serves every Prometheus.
+ * 2. The datasources are variables, so that one file serves every Prometheus and every database.
  */
+
+import { PanelBuilder as BarsBuilder } from '@grafana/grafana-foundation-sdk/barchart';
+import type { Builder, Dataquery } from '@grafana/grafana-foundation-sdk/cog';
 import {
   BigValueColorMode,
   GraphThresholdsStyleConfigBuilder,
   GraphThresholdsStyleMode,
   LegendDisplayMode,
   LegendPlacement,
+  ReduceDataOptionsBuilder,
   SortOrder,
   StackingConfigBuilder,
   StackingMode,
@@ -32,19 +36,23 @@ import {
   VariableRefresh,
   VariableSort,
 } from '@grafana/grafana-foundation-sdk/dashboard';
+import { PanelBuilder as PieBuilder, PieChartLegendOptionsBuilder } from '@grafana/grafana-foundation-sdk/piechart';
 import { DataqueryBuilder } from '@grafana/grafana-foundation-sdk/prometheus';
 import { PanelBuilder as StatBuilder } from '@grafana/grafana-foundation-sdk/stat';
+import { PanelBuilder as HistoryBuilder } from '@grafana/grafana-foundation-sdk/statetimeline';
+import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/table';
 import { PanelBuilder as TimeseriesBuilder } from '@grafana/grafana-foundation-sdk/timeseries';
-import type { Board, Panel, Row, Variable } from './board.ts';
+import { type Board, isSqlPanel, type Panel, type Row, type SqlPanel, type Variable } from './board.ts';
 
 const DATASOURCE = { type: 'prometheus', uid: '$datasource' };
+const DATABASE = { type: 'grafana-postgresql-datasource', uid: '$database' };
 /** All dashboards of the fleet carry it, and link to each other by it. */
 const TAG = 'longshore';
 const GRID_WIDTH = 24;
 const PANEL_HEIGHT = 8;
 const STAT = { width: 4, height: 4 };
 
-export function buildDashboard({ uid, title, description, variables = [], rows }: Board): Dashboard {
+export function buildDashboard({ uid, title, description, variables = [], readsDatabase, rows }: Board): Dashboard {
   const dashboard = new DashboardBuilder(`Longshore: ${title}`)
     .uid(uid)
     .description(description)
@@ -62,11 +70,16 @@ export function buildDashboard({ uid, title, description, variables = [], rows }
         .keepTime(true),
     )
     .withVariable(new DatasourceVariableBuilder('datasource').label('Prometheus').type('prometheus'));
+  if (readsDatabase === true)
+    dashboard.withVariable(new DatasourceVariableBuilder('database').label('Database').type(DATABASE.type));
   for (const variable of variables) dashboard.withVariable(buildVariable(variable));
   let nextId = 1;
   for (const row of rows) {
     dashboard.withRow(new RowBuilder(row.title).id(nextId++));
-    for (const panel of row.panels) dashboard.withPanel(buildPanel(panel, row).id(nextId++));
+    for (const panel of row.panels) {
+      const builder = isSqlPanel(panel) ? buildSqlPanel(panel, row) : buildPanel(panel, row);
+      dashboard.withPanel(builder.id(nextId++));
+    }
   }
   return dashboard.build();
 }
@@ -83,8 +96,39 @@ function buildVariable({ name, metric }: Variable): QueryVariableBuilder {
     .allValue('.*');
 }
 
-function buildPanel(panel: Panel, row: Row): StatBuilder | TimeseriesBuilder {
-  const builder = panel.shows === 'now' ? buildStat(panel) : buildTimeseries(panel, widthIn(row));
+function buildSqlPanel({ title, why, shows, sql }: SqlPanel, row: Row): TableBuilder | PieBuilder | BarsBuilder {
+  const builder = { table: () => new TableBuilder(), pie: buildPie, bars: () => new BarsBuilder() }[shows]();
+  return builder
+    .title(title)
+    .description(why)
+    .datasource(DATABASE)
+    .height(PANEL_HEIGHT)
+    .span(widthIn(row))
+    .withTarget(sqlTarget(sql));
+}
+
+/** A slice for each row. */
+function buildPie(): PieBuilder {
+  const legend = new PieChartLegendOptionsBuilder()
+    .displayMode(LegendDisplayMode.List)
+    .placement(LegendPlacement.Right)
+    .showLegend(true);
+  return new PieBuilder().legend(legend).reduceOptions(new ReduceDataOptionsBuilder().values(true).calcs([]));
+}
+
+/** The SDK has no query of PostgreSQL. */
+function sqlTarget(rawSql: string): Builder<Dataquery> {
+  const target = { refId: 'A', datasource: DATABASE, format: 'table', editorMode: 'code', rawQuery: true, rawSql };
+  return { build: () => ({ ...target, _implementsDataqueryVariant: () => undefined }) };
+}
+
+function buildPanel(panel: Panel, row: Row): StatBuilder | TimeseriesBuilder | HistoryBuilder {
+  const { shows = 'over time' } = panel;
+  const builder = {
+    now: () => buildStat(panel),
+    history: () => new HistoryBuilder().height(PANEL_HEIGHT).span(widthIn(row)).showValue(VisibilityMode.Never),
+    'over time': () => buildTimeseries(panel, widthIn(row)),
+  }[shows]();
   builder
     .title(panel.title)
     .description(panel.why)

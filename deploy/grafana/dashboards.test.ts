@@ -1,15 +1,20 @@
 /** The committed JSON is what the boards say; `vitest run deploy/grafana -u` writes it anew. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import type { Sql } from '#shared/db/connect-database.ts';
 import { knownSeries } from '#testkit/checks/known-series.ts';
+import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
 import { readPromql } from '../prometheus/read-promql.ts';
 import { ALL_BOARDS } from './all-boards.ts';
+import { isSqlPanel } from './board.ts';
 import { buildDashboard } from './build-dashboard.ts';
 
 const series = await knownSeries();
-const panels = ALL_BOARDS.flatMap((board) =>
-  board.rows.flatMap((row) => row.panels.map((panel) => ({ ...panel, board: board.title, row }))),
+const all = ALL_BOARDS.flatMap((board) =>
+  board.rows.flatMap((row) => row.panels.map((panel) => ({ panel, board: board.title }))),
 );
+const panels = all.flatMap(({ panel, board }) => (isSqlPanel(panel) ? [] : [{ ...panel, board }]));
+const sqlPanels = all.flatMap(({ panel, board }) => (isSqlPanel(panel) ? [{ ...panel, board }] : []));
 
 describe.each(ALL_BOARDS)('$title', (board) => {
   const dashboard = buildDashboard(board);
@@ -62,6 +67,38 @@ describe.each(panels)('$board: $title', ({ queries, board }) => {
     const chosen = [...expr.matchAll(/\$(?!__)(\w+)/g)].map(([, name]) => name);
     const offered = (ALL_BOARDS.find(({ title }) => title === board)?.variables ?? []).map(({ name }) => name);
     expect(chosen.filter((name) => !offered.includes(name ?? ''))).toEqual([]);
+  });
+});
+
+describe('panels of the database', () => {
+  let sql: Sql;
+  useTestDatabase((opened) => {
+    sql = opened;
+  });
+
+  test('ask what there is, as the role that may read no more', async () => {
+    await sql.unsafe(readFileSync(new URL('reader-role.sql', import.meta.url), 'utf8'));
+    const connection = await sql.reserve();
+    try {
+      await connection`SET ROLE longshore_reader`;
+      expect(sqlPanels.length).toBeGreaterThan(0);
+      for (const panel of sqlPanels) {
+        // As Grafana writes it out.
+        const asked = panel.sql.replaceAll(/\$__timeFilter\((\w+)\)/g, "$1 BETWEEN now() - interval '1 day' AND now()");
+        const { columns } = await connection.unsafe(asked);
+        expect(columns.length, panel.title).toBeGreaterThan(1);
+      }
+      await expect(connection`SELECT key_hash FROM api_keys`).rejects.toThrow('permission denied');
+      await expect(connection`SELECT head FROM files`).rejects.toThrow('permission denied');
+    } finally {
+      await connection`RESET ROLE`;
+      connection.release();
+    }
+  });
+
+  test('are on boards that offer a database, and no others are', () => {
+    const boards = ALL_BOARDS.filter(({ readsDatabase }) => readsDatabase).map(({ title }) => title);
+    expect(boards).toEqual([...new Set(sqlPanels.map(({ board }) => board))]);
   });
 });
 

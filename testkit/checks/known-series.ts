@@ -10,7 +10,10 @@ import { registeredMetrics } from './registered-metrics.ts';
 /** Prometheus gives them to every series: who was read, and where. */
 const TARGET_LABELS = ['job', 'instance'];
 /** The labels of a recording rule are those of its query; ours sum them away. */
-const OF_PROMETHEUS = new Map<string, ReadonlySet<string>>([['up', new Set(TARGET_LABELS)]]);
+const OF_PROMETHEUS = new Map<string, ReadonlySet<string>>([
+  ['up', new Set(TARGET_LABELS)],
+  ['ALERTS', new Set(['alertname', 'alertstate', 'severity'])],
+]);
 
 interface Metric {
   readonly name: string;
