@@ -2,11 +2,18 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { averageTasks, type CostLine, fleetCost, serverlessCost, total } from './estimate.ts';
-import { ASSUMPTIONS, NOT_COUNTED, parseBytes } from './load.ts';
+import { databaseFilesPerSecond } from '#shared/scaling/database-capacity.ts';
+import { readSettings } from '../settings.ts';
+import { FLEET_SIZES } from '../sizes.ts';
+import { REPLICA_DAYS } from '../stacks/storage-stack.ts';
+import { resourcesOf, synthesise } from '../synthesise-test-bed.ts';
+import { ASSUMPTIONS, NOT_COUNTED } from './assumptions.ts';
+import { averageTasks, fleetCost, serverlessCost, standbyCost, total } from './estimate.ts';
+import { parseBytes } from './load.ts';
 import { PRICES_AS_OF } from './prices.ts';
+import type { CostLine } from './storage.ts';
 
-const million = { filesPerDay: 1_000_000, averageBytes: 2_000_000 };
+const million = { filesPerDay: 1_000_000, averageBytes: 2_000_000, month: 12 };
 const of = (lines: readonly CostLine[], service: string) => lines.find((line) => line.service === service)!.dollars;
 
 test('state machines: 12 transitions for each of 30 million files at 0.025 a thousand', () => {
@@ -28,11 +35,16 @@ test('queues: two standard and one FIFO, three requests a message, five messages
 test('the largest lines, worked out by hand for a million files of 2 MB a day', () => {
   const fleet = fleetCost(million);
   const serverless = serverlessCost(million);
-  // 55,879.4 GiB a month: two copies at 0.023; one way through SFTP at 0.04, and 720 hours at 0.30.
-  expect(of(fleet, 'S3 storage')).toBeCloseTo(2_570.45, 1);
+  // 55,879.4 GiB a month over SFTP at 0.04, and 720 hours at 0.30.
   expect(of(fleet, 'Transfer Family')).toBeCloseTo(2_451.17, 1);
-  // 278 files/s in twelve hours are 6.94 units, 2 at night: 4.47, twice, 720 hours at 0.12; 167.6 GiB at 0.10; 360 million at 0.20.
-  expect(of(fleet, 'Aurora')).toBeCloseTo(861.56, 0);
+  // 679,866 GiB of a year at 0.023.
+  expect(of(fleet, 'S3 delivered')).toBeCloseTo(15_422.7, 0);
+  // 30 days at 0.023, 60 at 0.0125, 270 at 0.004 of 1,862.6 GiB a day; 360 million objects at 2.50 a million, 30 million moved at 10.
+  expect(of(fleet, 'S3 archive')).toBeCloseTo(1_285.2 + 1_397 + 2_011.7 + 900 + 300, 0);
+  // The least two units, twice, 720 hours at 0.12; 2,011.7 GiB of rows of a year at 0.10; 360 million at 0.20.
+  expect(of(fleet, 'Aurora')).toBeCloseTo(345.6 + 201.2 + 72, 0);
+  // 9 addresses, 720 hours at 0.005.
+  expect(of(fleet, 'Public addresses')).toBeCloseTo(32.4, 1);
   // 8 tasks of half a processor and 1 GiB, 3 of a whole one and 2 GiB, 720 hours.
   expect(of(fleet, 'Fargate')).toBeCloseTo(720 * (8 * 0.01975 + 3 * 0.0395), 0);
   // 90 million writes at 5 a million, 120 million reads at 0.40.
@@ -41,13 +53,14 @@ test('the largest lines, worked out by hand for a million files of 2 MB a day', 
   expect(of(fleet, 'EventBridge')).toBeCloseTo(66.7, 1);
   expect(of(serverless, 'Step Functions')).toBeCloseTo(9_000, 1);
   expect(of(serverless, 'Lambda')).toBeCloseTo(602, 1);
-  // 420 million writes at 0.625, 300 million reads at 0.125, 167.6 GiB at 0.25.
-  expect(of(serverless, 'DynamoDB')).toBeCloseTo(341.9, 1);
+  // 420 million writes at 0.625, 300 million reads at 0.125, 2,011.7 GiB at 0.25.
+  expect(of(serverless, 'DynamoDB')).toBeCloseTo(802.9, 0);
 });
 
 test('what both need costs the same in both', () => {
   for (const service of [
-    'S3 storage',
+    'S3 delivered',
+    'S3 archive',
     'S3 requests',
     'Transfer Family',
     'EventBridge',
@@ -57,8 +70,6 @@ test('what both need costs the same in both', () => {
   ]) {
     expect(of(fleetCost(million), service)).toBe(of(serverlessCost(million), service));
   }
-  // 30 million files of 2 MB, two copies for a month.
-  expect(of(fleetCost(million), 'S3 storage')).toBeCloseTo(((30e6 * 2e6) / 1024 ** 3) * 2 * 0.023);
 });
 
 test('tasks follow the load, and never fall below the least', () => {
@@ -84,19 +95,67 @@ test('the command prints both bills with their totals, the date of the prices, e
   const main = fileURLToPath(new URL('main.ts', import.meta.url));
   const args = [main, '--files-per-day', '1000000', '--avg-size', '2MB'];
   const { stdout } = await promisify(execFile)(process.execPath, args);
-  for (const [title, lines] of [
-    ['Longshore', fleetCost(million)],
-    ['Step Functions + Lambda + DynamoDB', serverlessCost(million)],
+  for (const [title, bill] of [
+    ['Longshore, one region', fleetCost],
+    ['Its standby in another region', standbyCost],
+    ['Step Functions + Lambda + DynamoDB', serverlessCost],
   ] as const) {
     const table = stdout.slice(stdout.indexOf(`\n${title}\n`));
-    for (const { service, dollars } of lines)
-      expect(table).toContain(`${service.padEnd(18)}${dollars.toFixed(2).padStart(12)}`);
-    expect(table).toContain(`${'total'.padEnd(18)}${total(lines).toFixed(2).padStart(12)}`);
+    const [first, later] = [bill({ ...million, month: 1 }), bill(million)];
+    const row = (name: string, one: number, other: number) =>
+      `  ${name.padEnd(20)}${one.toFixed(2).padStart(12)}${other.toFixed(2).padStart(12)}`;
+    for (const [index, { service, dollars }] of later.entries())
+      expect(table).toContain(row(service, first[index]!.dollars, dollars));
+    expect(table).toContain(row('total', total(first), total(later)));
+    expect(table).toContain(row('for a million files', total(first) / 30, total(later) / 30));
   }
   expect(stdout).toContain(PRICES_AS_OF);
   for (const name of Object.keys(ASSUMPTIONS)) expect(stdout).toMatch(new RegExp(`^  ${name} +[\\d.]+$`, 'm'));
   for (const each of NOT_COUNTED) expect(stdout).toContain(each);
 });
+
+test('what is kept costs more each month until the first of it has reached its time', () => {
+  const months = [1, 6, 12, 13, 24].map((month) => total(fleetCost({ ...million, month })));
+  expect(months[1]).toBeGreaterThan(months[0]!);
+  expect(months[2]).toBeGreaterThan(months[1]!);
+  expect(months[4]).toBe(months[3]);
+});
+
+test('a standby costs its copies: every byte once more over the border and in the other region', () => {
+  const standby = standbyCost(million);
+  // Three copies of 55,879.4 GiB at 0.02 and 0.015.
+  expect(of(standby, 'Replication')).toBeCloseTo(5_867.3, 0);
+  expect(of(standby, 'S3 archive')).toBe(of(fleetCost(million), 'S3 archive'));
+});
+
+test('the load is one that the database of the stacks bears', () => {
+  const busy = million.filesPerDay / (ASSUMPTIONS.busyHours * 3_600);
+  expect(busy).toBeLessThan(databaseFilesPerSecond(FLEET_SIZES.prod.databaseCapacity.max));
+  expect(busy).toBeGreaterThan(1);
+});
+
+test('what is counted of resources is in the templates', () => {
+  const path = fileURLToPath(new URL('../settings/prod.yaml', import.meta.url));
+  const templates = synthesise(readSettings(path));
+  const stack = (name: string) => templates.get(`example-ls-east-${name}`)!;
+  const endpoints = resourcesOf(stack('network'), 'AWS::EC2::VPCEndpoint').filter(
+    ({ Properties }) => Properties.VpcEndpointType === 'Interface',
+  );
+  // A pair has one more, for logins of the standby's users.
+  expect(endpoints).toHaveLength(ASSUMPTIONS.interfaceEndpoints + 1);
+  expect(endpoints[0]?.Properties.SubnetIds).toHaveLength(ASSUMPTIONS.zones);
+  const addresses = [...resourcesOf(stack('network'), 'AWS::EC2::EIP'), ...resourcesOf(stack('sftp'), 'AWS::EC2::EIP')];
+  expect(addresses.length + ASSUMPTIONS.zones).toBe(ASSUMPTIONS.publicAddresses);
+  expect(resourcesOf(stack('network'), 'AWS::KMS::Key')).toHaveLength(ASSUMPTIONS.keys);
+  expect(REPLICA_DAYS).toBe(ASSUMPTIONS.replicaDays);
+  const read = resourcesOf(stack('alarms'), 'AWS::CloudWatch::Alarm').flatMap(({ Properties }) =>
+    Properties.Metrics === undefined
+      ? [1]
+      : Properties.Metrics.filter(({ MetricStat }: { MetricStat?: object }) => MetricStat),
+  );
+  expect(read.length).toBeLessThanOrEqual(ASSUMPTIONS.alarmMetrics);
+  expect(read.length).toBeGreaterThan(ASSUMPTIONS.alarmMetrics / 2);
+}, 300_000);
 
 test('reads sizes as people write them', () => {
   expect([parseBytes('2MB'), parseBytes('512 KiB'), parseBytes('1.5gb'), parseBytes('7')]).toEqual([

@@ -2,19 +2,15 @@
  * What a load costs in a month, by service of AWS: with this fleet, and with Step Functions, Lambda and DynamoDB in its place. What both
  * need (SFTP, objects, the API's door) is in both, so that the totals can be compared.
  */
-import { messagesPerSecondPerTask } from '#shared/scaling/scaling-policy.ts';
+import { databaseFilesPerSecond } from '#shared/scaling/database-capacity.ts';
+import { messagesPerSecondPerTask, PLANNED_UTILISATION } from '#shared/scaling/scaling-policy.ts';
 import { type ScaledService, SERVICE_OBJECTIVES } from '#shared/scaling/service-capacities.ts';
 import { SERVICES } from '../services/service-catalogue.ts';
 import { FLEET_SIZES } from '../sizes.ts';
-import { ASSUMPTIONS, type Load } from './load.ts';
+import { ASSUMPTIONS } from './assumptions.ts';
+import type { Load } from './load.ts';
 import { PRICES } from './prices.ts';
-
-export interface CostLine {
-  readonly service: string;
-  readonly dollars: number;
-  /** How it comes about. */
-  readonly from: string;
-}
+import { type CostLine, keptGib, line, storageLines } from './storage.ts';
 
 const A = ASSUMPTIONS;
 const GIB = 1024 ** 3;
@@ -62,8 +58,50 @@ export function fleetCost(load: Load): CostLine[] {
       prod.natGateways * PRICES.nat.hour * HOURS,
       `${prod.natGateways}, for calls of partners; their bytes not counted`,
     ),
+    line(
+      'Public addresses',
+      A.publicAddresses * PRICES.publicAddress.hour * HOURS,
+      `${A.publicAddresses}: NAT, SFTP, load balancer`,
+    ),
+    line(
+      'Task logs',
+      logsOf((taskCount * A.logBytesPerTaskPerDay * A.daysPerMonth) / GIB),
+      'EMF and Container Insights',
+    ),
     line('Metrics', metrics(taskCount), `${A.seriesPerTask} series of each task; alarms and metrics of CloudWatch`),
     ...commonCost(load),
+    line('Audit', audit(files), 'trail of changes and objects, Config, GuardDuty'),
+  ];
+}
+
+/** What a standby in another region adds to the bill of its home. */
+export function standbyCost(load: Load): CostLine[] {
+  const files = load.filesPerDay * A.daysPerMonth;
+  const copied = ((files * load.averageBytes) / GIB) * A.s3WritesPerFile;
+  const { s3, aurora: db } = PRICES;
+  const landed = (load.filesPerDay * load.averageBytes * Math.min(A.replicaDays, load.month * A.daysPerMonth)) / GIB;
+  return [
+    line(
+      'Replication',
+      copied * (s3.regionGib + s3.replicationTimeGib),
+      `${A.s3WritesPerFile} copies of every byte, within 15 minutes`,
+    ),
+    line('S3 requests', ((files * A.s3WritesPerFile) / 1e3) * s3.thousandWrites, 'a write for each copy'),
+    ...storageLines(load),
+    line('S3 storage, landing', landed * s3.gibMonth, `replicas for ${A.replicaDays} days`),
+    line(
+      'Aurora',
+      prod.databaseCapacity.min * (1 + prod.databaseReaders) * db.capacityUnitHour * HOURS +
+        rowsGib(load) * db.gibMonth +
+        ((files * A.databaseRequestsPerFile) / 1e6) * db.millionReplicatedWrites,
+      'the least capacity, its storage, replicated writes',
+    ),
+    line('Endpoints', A.interfaceEndpoints * A.zones * PRICES.endpoint.hour * HOURS, 'as at home'),
+    line(
+      'Keys and secrets',
+      A.keys * PRICES.kms.keyMonth + 2 * PRICES.secrets.secretMonth,
+      'a key, replicas of secrets',
+    ),
   ];
 }
 
@@ -96,7 +134,7 @@ export function serverlessCost(load: Load): CostLine[] {
       'DynamoDB',
       ((files * A.dynamoWritesPerFile) / 1e6) * dynamodb.millionWrites +
         ((files * A.dynamoReadsPerFile) / 1e6) * dynamodb.millionReads +
-        ((files * A.dynamoBytesPerFile) / GIB) * dynamodb.gibMonth,
+        keptGib({ ...load, averageBytes: A.dynamoBytesPerFile }, A.rowDays) * dynamodb.gibMonth,
       `${A.dynamoWritesPerFile} writes and ${A.dynamoReadsPerFile} reads a file, on demand`,
     ),
     ...commonCost(load),
@@ -106,11 +144,9 @@ export function serverlessCost(load: Load): CostLine[] {
 function commonCost(load: Load): CostLine[] {
   const files = load.filesPerDay * A.daysPerMonth;
   const gib = (files * load.averageBytes) / GIB;
-  const stored = (gib * A.storedCopies * A.storedDays) / A.daysPerMonth;
-  const { s3, transfer, events, logs, loadBalancer, waf } = PRICES;
-  const logGib = (files * A.logBytesPerFile) / GIB;
+  const { s3, transfer, events, loadBalancer, waf } = PRICES;
   return [
-    line('S3 storage', stored * s3.gibMonth, `${A.storedCopies} copies for ${A.storedDays} days`),
+    ...storageLines(load),
     line(
       'S3 requests',
       ((files * A.s3WritesPerFile) / 1e3) * s3.thousandWrites + ((files * A.s3ReadsPerFile) / 1e3) * s3.thousandReads,
@@ -123,25 +159,19 @@ function commonCost(load: Load): CostLine[] {
         ((files * A.eventsPerFile * A.eventBytes) / GIB) * events.archiveGib,
       `${A.eventsPerFile} events of landing a file, and their archive`,
     ),
-    line(
-      'Logs',
-      logGib * logs.gib + (logGib * logs.gibMonth * A.logDays) / A.daysPerMonth,
-      `${A.logBytesPerFile} bytes a file`,
-    ),
+    line('Logs', logsOf((files * A.logBytesPerFile) / GIB), `${A.logBytesPerFile} bytes a file`),
     line(
       'API door',
-      (loadBalancer.hour + loadBalancer.capacityUnitHour) * HOURS + waf.aclMonth + 4 * waf.ruleMonth,
+      (loadBalancer.hour + loadBalancer.capacityUnitHour) * HOURS + waf.aclMonth + 5 * waf.ruleMonth,
       'load balancer and WAF',
     ),
     line(
       'Keys and secrets',
-      PRICES.kms.keyMonth + A.secrets * PRICES.secrets.secretMonth,
+      A.keys * PRICES.kms.keyMonth + A.secrets * PRICES.secrets.secretMonth,
       `one key, ${A.secrets} secrets`,
     ),
   ];
 }
-
-const line = (service: string, dollars: number, from: string): CostLine => ({ service, dollars, from });
 
 function fargate(tasks: Readonly<Record<string, number>>): number {
   return SERVICES.reduce((sum, { name }) => {
@@ -151,12 +181,17 @@ function fargate(tasks: Readonly<Record<string, number>>): number {
   }, 0);
 }
 
-/** In the busy hours as many units as bear the requests, and never under the least. */
+/** In the busy hours as many units as bear the files, planned as tasks are, and never under the least. */
 function averageCapacity({ filesPerDay }: Load): number {
-  const perSecond = (filesPerDay * A.databaseRequestsPerFile) / (A.busyHours * 3_600);
+  const perSecond = filesPerDay / (A.busyHours * 3_600);
   const { min, max } = prod.databaseCapacity;
-  const busy = Math.min(max, Math.max(min, perSecond / A.databaseRequestsPerUnit));
+  const busy = Math.min(max, Math.max(min, perSecond / (databaseFilesPerSecond(1) * PLANNED_UTILISATION)));
   return (busy * A.busyHours + min * (24 - A.busyHours)) / 24;
+}
+
+/** Rows stay until their time is over. */
+function rowsGib(load: Load): number {
+  return keptGib({ ...load, averageBytes: A.databaseBytesPerFile }, A.rowDays);
 }
 
 function aurora(load: Load): number {
@@ -165,8 +200,27 @@ function aurora(load: Load): number {
   const instances = 1 + prod.databaseReaders;
   return (
     averageCapacity(load) * instances * capacityUnitHour * HOURS +
-    ((files * A.databaseBytesPerFile) / GIB) * gibMonth +
+    rowsGib(load) * gibMonth +
     ((files * A.databaseRequestsPerFile) / 1e6) * millionRequests
+  );
+}
+
+/** Taken in once, and kept for their days. */
+function logsOf(gib: number): number {
+  const { logs } = PRICES;
+  return gib * logs.gib + (gib * logs.gibMonth * A.logDays) / A.daysPerMonth;
+}
+
+function audit(files: number): number {
+  const { trail, config, guardDuty, s3 } = PRICES;
+  const accesses = files * (A.s3WritesPerFile + A.s3ReadsPerFile);
+  return (
+    (A.managementEventsPerMonth / 1e5) * trail.hundredThousandManagement +
+    (accesses / 1e5) * trail.hundredThousandData +
+    (accesses / 1e6) * guardDuty.millionS3Events +
+    ((files * A.auditBytesPerFile) / GIB) * s3.gibMonth +
+    A.configItemsPerMonth * config.item +
+    (A.configEvaluationsPerMonth / 1e3) * config.thousandEvaluations
   );
 }
 

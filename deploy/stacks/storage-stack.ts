@@ -28,7 +28,7 @@ const STAGING_DAYS = 7;
 /** Of objects that were overwritten or deleted: time to notice, and for the other region to follow. */
 const NONCURRENT_DAYS = 30;
 /** Twice what reconciliation looks back. */
-const REPLICA_DAYS = 14;
+export const REPLICA_DAYS = 14;
 const TRANSFER_EVENTS = [
   'File Upload',
   'File Rename',
