@@ -41,6 +41,8 @@ export type FileToRoute = Pick<
   Pick<FileToMatch, 'content' | 'tags' | 'region'> & {
     /** Where it is the manifest of a route. */
     readonly manifest?: ReadManifest | undefined;
+    /** Absent for one that never arrived. */
+    readonly object?: RoutingInput['object'];
   };
 
 export function decideRouting(
@@ -58,7 +60,7 @@ export function decideRouting(
   const jobs = routes
     .filter(({ route }) => route.refuses(toMatch) === undefined && !route.isCompanion(path))
     .map((active) => ({
-      ...newJob(active, { ...file, isLarge }),
+      ...newJob(active, { ...file, isLarge, of: file.object && [...placeOf(file.object), active.routeId] }),
       ...startOf(active, file, nowMs),
       ...batchOf(active, file, nowMs),
     }));
@@ -129,6 +131,10 @@ function leftToHome({ tenantId, region }: FileToRoute, homeRegion: string) {
     cause: 'HOME_REGION',
     message: `The home of ${tenantId} is ${homeRegion}: the fleet of ${region} leaves the file to the fleet there.`,
   };
+}
+
+function placeOf({ bucket, key, versionId }: RoutingInput['object']): string[] {
+  return [bucket, key, versionId];
 }
 
 /** In the tenant's home, as routes match it. */

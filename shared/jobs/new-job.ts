@@ -1,7 +1,7 @@
 /** What a job of a route begins with. Pure, but for the id it gives. */
-import { randomUUIDv7 } from 'node:crypto';
 import type { Lane } from '#shared/definitions/lanes.ts';
 import type { CompiledRoute } from '#shared/definitions/routes/compile-route.ts';
+import { makeJobId } from './job-id.ts';
 import { queueOfClass } from './lanes.ts';
 import type { NewJob } from './route-files.ts';
 
@@ -11,15 +11,20 @@ export interface ActiveRoute {
   readonly route: CompiledRoute;
 }
 
-/** `priority` of the tenant counts where the route has none. */
-export function newJob(
-  { routeId, routeVersionId, route }: ActiveRoute,
-  { isLarge, priority }: { readonly isLarge: boolean; readonly priority: Lane },
-): NewJob {
+/** What a job is made of beside its route. */
+export interface JobFacts {
+  readonly isLarge: boolean;
+  /** Of the tenant; it counts where the route has none. */
+  readonly priority: Lane;
+  /** What it is for, whoever makes it; a job without is another each time. */
+  readonly of?: readonly unknown[] | undefined;
+}
+
+export function newJob({ routeId, routeVersionId, route }: ActiveRoute, { isLarge, priority, of }: JobFacts): NewJob {
   const [first] = route.steps;
   const lane = route.priority ?? priority;
   return {
-    id: randomUUIDv7(),
+    id: makeJobId(of),
     routeId,
     routeVersionId,
     lane,

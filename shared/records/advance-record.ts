@@ -15,6 +15,7 @@ import { isLostDatabase, repeatOnLostDatabase } from '#shared/db/run-statements.
 import type { FoundRoute } from '#shared/definitions/route-cache.ts';
 import type { CompiledRoute } from '#shared/definitions/routes/compile-route.ts';
 import type { RetryPolicy } from '#shared/definitions/routes/retry-delay.ts';
+import { effectSeed } from '#shared/jobs/job-id.ts';
 import type { CallOutcome } from '#shared/partners/call-partner.ts';
 import { isRepeatable } from '#shared/partners/judge-reply.ts';
 import type { OpenPartner, PartnerDirectory } from '#shared/partners/partner-directory.ts';
@@ -372,7 +373,7 @@ class RecordWalker {
   /** Constant over sweeps and generations of the job; only an operator's "resend as new" changes it. */
   #idempotencyKey({ name }: CompiledCall): string {
     const { tenantId, jobId } = this.#walk.chunk;
-    const named = [tenantId, jobId, name, this.#record.line, this.#record.keyGeneration];
+    const named = [tenantId, effectSeed(jobId), name, this.#record.line, this.#record.keyGeneration];
     return hash('sha256', JSON.stringify(named), 'hex');
   }
 

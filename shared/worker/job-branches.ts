@@ -4,6 +4,7 @@ import type { RouteCache } from '#shared/definitions/route-cache.ts';
 import type { CompiledRoute } from '#shared/definitions/routes/compile-route.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
+import { effectSeed } from '#shared/jobs/job-id.ts';
 import { newJob } from '#shared/jobs/new-job.ts';
 import type { BranchState, NewBranch } from '#shared/jobs/start-branches.ts';
 import type { StepBranches } from '#shared/steps/step-context.ts';
@@ -48,7 +49,7 @@ export function createJobBranches(options: JobBranchesOptions) {
         ...first
       } = newJob(
         { routeId, routeVersionId, route: { ...compiled, priority: job.lane } },
-        { isLarge: job.isLarge, priority: job.lane },
+        { isLarge: job.isLarge, priority: job.lane, of: [effectSeed(job.id), position.stepSeq, branch] },
       );
       return { ...first, branch };
     }

@@ -10,6 +10,7 @@ import type { Lane } from '#shared/definitions/lanes.ts';
 import { type RetryPolicy, retryDelayMs } from '#shared/definitions/routes/retry-delay.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
+import { effectSeed } from '#shared/jobs/job-id.ts';
 import { queueOfClass } from '#shared/jobs/lanes.ts';
 import type { NextMove } from '#shared/jobs/store-outcomes.ts';
 import type { StepClass } from '#shared/steps/step-context.ts';
@@ -63,10 +64,10 @@ export function nextPosition(
   };
 }
 
-/** One per (tenant, job, step): the same over retries, redrives and generations. */
+/** One per (tenant, job, step): the same over retries, redrives and generations, and for a job that another region makes again. */
 export function idempotencyKey(tenantId: string, jobId: string, stepSeq: number): string {
   return createHash('sha256')
-    .update(JSON.stringify([tenantId, jobId, stepSeq]))
+    .update(JSON.stringify([tenantId, effectSeed(jobId), stepSeq]))
     .digest('hex');
 }
 

@@ -1,0 +1,28 @@
+/**
+ * Ids of jobs, from which the idempotency keys of their effects are made.
+ *
+ * 1. The id of a job of a file on a route begins with the time and goes on with what the job is for (UUID version 8, RFC 9562). When its
+ *    row is lost in a failover, and the other region makes the job again, the time differs and the rest is the same: so are its keys.
+ * 2. Any other id is random, and its keys are made from all of it.
+ */
+import { hash, randomUUIDv7 } from 'node:crypto';
+
+/** `of`: the file's version and the route; random when absent. */
+export function makeJobId(of: readonly unknown[] | undefined, now = Date.now()): string {
+  if (of === undefined) return randomUUIDv7();
+  const time = now.toString(16).padStart(12, '0');
+  const digest = hash('sha256', JSON.stringify(of), 'hex');
+  const variant = ((Number.parseInt(digest[3]!, 16) & 0b0011) | 0b1000).toString(16);
+  return [
+    time.slice(0, 8),
+    time.slice(8),
+    `8${digest.slice(0, 3)}`,
+    variant + digest.slice(4, 7),
+    digest.slice(7, 19),
+  ].join('-');
+}
+
+/** What stays the same when the job is made again. */
+export function effectSeed(jobId: string): string {
+  return jobId[14] === '8' ? jobId.slice(14) : jobId;
+}
