@@ -11,6 +11,7 @@ import { addBatches } from './commands/batches.ts';
 import { addCampaigns, addTemplates } from './commands/campaigns.ts';
 import { addConsole } from './commands/console.ts';
 import { addDeadLetterCommands } from './commands/dead-letters.ts';
+import { addDrill } from './commands/drill.ts';
 import { addEffects } from './commands/effects.ts';
 import { addExpectations } from './commands/expectations.ts';
 import { addFiles } from './commands/files.ts';
@@ -80,6 +81,7 @@ const COMMANDS = [
   addUsage,
   addReviews,
   addSimulateChat,
+  addDrill,
 ];
 
 export function createProgram(cli: Cli): Command {

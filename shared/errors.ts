@@ -35,6 +35,10 @@ export const ERROR_CODES = {
     meaning: 'Processing a queue message took longer than its deadline and was stopped.',
     remedy: 'Find the slow dependency in the log lines of that time. The message is received again.',
   },
+  REPLICA_AWAITED: {
+    meaning: 'After a failover: an object of the file had not been copied from the other region when that was lost.',
+    remedy: 'Bring the other region back. Its objects are copied then, and the job continues. After a day it fails.',
+  },
   WORKER_STOPPING: {
     meaning: 'A service stopped and could not finish the message it was processing.',
     remedy: 'Nothing to do. The message is received again and another worker processes it.',

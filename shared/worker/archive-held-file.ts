@@ -15,6 +15,7 @@ import type { ClosedFile } from '#shared/jobs/store-outcomes.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { JobCommits } from './job-commits.ts';
 import type { JobMetrics } from './job-metrics.ts';
+import { type LateReplicas, REPLICA_AWAITED } from './late-replicas.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
 import { type AbortableEnd, runAbortable } from './run-abortable.ts';
 
@@ -29,6 +30,7 @@ export type ArchiveFile = (file: ClosedFile, options: { readonly signal: AbortSi
 
 export interface ArchiveParts {
   readonly archive: ArchiveFile;
+  readonly lateReplicas?: LateReplicas | undefined;
   readonly keeper: LeaseKeeper;
   readonly commits: JobCommits;
   readonly deadlineMs: number;
@@ -59,7 +61,7 @@ export async function archiveHeldFile(parts: ArchiveParts, { file, askedAtMs, st
       stop,
       deadlineMs: parts.deadlineMs,
     });
-    const outcome = outcomeOf(file, end);
+    const outcome = outcomeOf(file, end, parts.lateReplicas);
     if (outcome !== undefined) {
       lease.settle();
       await parts.commits.storeArchive(outcome);
@@ -74,7 +76,11 @@ export async function archiveHeldFile(parts: ArchiveParts, { file, askedAtMs, st
 }
 
 /** Undefined under a lost lease: whoever took over stores what comes of it. */
-function outcomeOf(file: ClosedFile, end: AbortableEnd<ArchivedObject>): ArchiveOutcome | undefined {
+function outcomeOf(
+  file: ClosedFile,
+  end: AbortableEnd<ArchivedObject>,
+  lateReplicas: LateReplicas | undefined,
+): ArchiveOutcome | undefined {
   const { id: fileId, epoch } = file;
   if (end.type === 'returned') return { type: 'archived', fileId, epoch, ...end.result };
   if (end.aborted === 'lease-lost') return undefined;
@@ -83,6 +89,10 @@ function outcomeOf(file: ClosedFile, end: AbortableEnd<ArchivedObject>): Archive
     return { ...later, delayMs: 0, cause: 'WORKER_STOPPING', message: 'The worker stopped before the copy had ended.' };
   }
   if (end.type === 'threw' && hasFault(end.error, 'not-found')) {
+    if (lateReplicas?.mayCome(new Date(file.uploadedAt)) === true) {
+      const message = `The original ${file.bucket}/${file.key} has not come from the other region yet.`;
+      return { ...later, delayMs: lateReplicas.afterMs, cause: REPLICA_AWAITED, message };
+    }
     const message = `The original ${file.bucket}/${file.key} was removed before it was archived; what its jobs delivered is not affected.`;
     return { type: 'gone', fileId, epoch, message };
   }

@@ -51,6 +51,7 @@ import { createTargetDirectory, type TargetDirectory } from '#shared/targets/ste
 import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
 import { createArchiveFile } from './archive-held-file.ts';
 import { createJobMetrics } from './job-metrics.ts';
+import { createLateReplicas } from './late-replicas.ts';
 import { createJobRunner, type JobRunner } from './run-jobs.ts';
 import { TenantsAtWork } from './tenants-at-work.ts';
 
@@ -152,6 +153,7 @@ export function createJobService(
       leaseMs,
       admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
       stepDeadlineMs: config.LONGSHORE_STEP_DEADLINE_MS,
+      lateReplicas: createLateReplicas(config, { afterMs: config.LONGSHORE_REPLICA_LOOK_MS, now: Date.now }),
       ...opened,
       targetsOf: targets.of,
       receiptKeys:

@@ -33,6 +33,7 @@ import { type ArchiveEnd, type ArchiveFile, archiveHeldFile } from './archive-he
 import { createJobBranches } from './job-branches.ts';
 import { JobCommits } from './job-commits.ts';
 import type { JobMetrics } from './job-metrics.ts';
+import type { LateReplicas } from './late-replicas.ts';
 import { createLeasedRunner, type LeasedWork, type WakeUpMessage } from './leased-runner.ts';
 import { idempotencyKey, type JobPosition } from './next-move.ts';
 
@@ -50,6 +51,7 @@ export interface JobRunnerOptions {
   readonly admissionWindow?: number;
   /** For one try of a step, and for an archive copy. */
   readonly stepDeadlineMs: number;
+  readonly lateReplicas?: LateReplicas | undefined;
   readonly store: ObjectStore;
   /** External stores. */
   readonly stores?: StoreDirectory | undefined;
@@ -99,7 +101,8 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
   });
   const leased = createLeasedRunner({ sql, leaseMs, metrics, tracing, logger, now });
   const { keeper, routes } = leased;
-  const archiving = { archive: options.archive, keeper, commits, deadlineMs: stepDeadlineMs, metrics, logger, now };
+  const { archive, lateReplicas } = options;
+  const archiving = { archive, lateReplicas, keeper, commits, deadlineMs: stepDeadlineMs, metrics, logger, now };
   const duringStep = <Answer>(statement: () => Promise<Answer>) =>
     repeatOnLostDatabase(statement, { deadlineMs: leaseMs / 3, forMs: leaseMs, now, random });
   const receiptFor =
@@ -113,6 +116,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     commits,
     workerClass,
     stepDeadlineMs,
+    lateReplicas,
     store: options.store,
     stores: options.stores,
     targetsOf: options.targetsOf,

@@ -32,6 +32,7 @@ import { HELD, type StepOutcome } from '#shared/steps/step-outcome.ts';
 import type { StoreDirectory } from '#shared/stores/store-directory.ts';
 import type { StepTargets } from '#shared/targets/step-targets.ts';
 import type { JobMetrics } from './job-metrics.ts';
+import { awaitReplica, type LateReplicas } from './late-replicas.ts';
 import { fileLocation, idempotencyKey, type JobPosition } from './next-move.ts';
 import { type AbortableEnd, runAbortable } from './run-abortable.ts';
 
@@ -41,6 +42,8 @@ const HELD_MS = 86_400_000;
 export interface TryParts {
   readonly kinds: ReadonlyMap<string, StepKind<unknown>>;
   readonly stepDeadlineMs: number;
+  /** Undefined where none is expected. */
+  readonly lateReplicas?: LateReplicas | undefined;
   readonly store: ObjectStore;
   /** External stores. */
   readonly stores?: StoreDirectory | undefined;
@@ -115,7 +118,8 @@ async function outcomeOf(parts: TryParts, request: TryRequest): Promise<StepOutc
   }
   if (step.when !== undefined && !step.when(conditionFacts(job, position))) return { type: 'skipped' };
   const context = contextOf(parts, request, found.route, step);
-  return await runStep({ kind, context, lease, stop, deadlineMs: parts.stepDeadlineMs });
+  const outcome = await runStep({ kind, context, lease, stop, deadlineMs: parts.stepDeadlineMs });
+  return outcome === 'lease-lost' ? outcome : awaitReplica(outcome, parts.lateReplicas, job.file.receivedAt);
 }
 
 function conditionFacts({ tenantId, file }: ClaimedJob, { outputs }: JobPosition): ConditionFacts {

@@ -27,4 +27,6 @@ process.on('message', (question: HomeQuestion) => {
     (error: unknown) => answer({ about: question, error: String(error) }),
   );
 });
+// Its parent was killed: the guardian stops the children.
+process.once('disconnect', () => process.exit(1));
 answer({ about: 'start', state: state() });

@@ -32,8 +32,8 @@ export interface DrillHome {
   /** As of its last answer. */
   readonly state: HomeState;
   ask(question: HomeQuestion): Promise<void>;
-  /** Resolves when nothing of it runs any more. */
-  kill(): Promise<void>;
+  /** Resolves when nothing of it runs any more, to when that began, in milliseconds since 1970. */
+  kill(): Promise<number>;
 }
 
 const PROGRAM = fileURLToPath(new URL('./home-process.ts', import.meta.url));
@@ -78,10 +78,12 @@ async function answerOf(child: ChildProcess, words: () => string): Promise<HomeS
   }
 }
 
-async function killFamily(pid: number): Promise<void> {
+async function killFamily(pid: number): Promise<number> {
   const family = [pid, ...descendantsOf(pid)];
   for (const one of family) killQuietly(one);
+  const killedAt = Date.now();
   await waitUntil('every process of the home is gone', () => !family.some(isRunning), { timeoutMs: GONE_TIMEOUT_MS });
+  return killedAt;
 }
 
 function descendantsOf(pid: number): number[] {

@@ -19,6 +19,9 @@ export const fleetVariables = {
     .string()
     .optional()
     .describe('After a failover: prefix of the buckets that rows name, whose replicas have `LONGSHORE_PREFIX`.'),
+  LONGSHORE_REPLICA_LOOK_MS: integerVariable({ min: 100, max: 3_600_000 })
+    .default(30_000)
+    .describe('After a failover: how often a job looks for an object that had not been copied from the other region.'),
   LONGSHORE_S3_PATH_STYLE: booleanVariable
     .default(false)
     .describe('Set `true` for S3 servers that do not support virtual-hosted buckets.'),

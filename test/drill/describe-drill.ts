@@ -1,0 +1,56 @@
+/** What a drill came to, on one screen. */
+import type { DrillOutcome } from './count-outcome.ts';
+import type { DrillReport } from './run-drill.ts';
+
+const MOST_SHOWN = 5;
+
+export function describeDrill(report: DrillReport): string[] {
+  const { times, unreplicated, fenced } = report;
+  const bytes = unreplicated.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return [
+    `Failover drill: ${report.isGood ? 'good' : 'NOT good'}`,
+    `RPO         database ${report.databaseRpoMs} ms, objects ${report.objectRpoMs} ms: ` +
+      `${unreplicated.length} objects of ${Math.round(bytes / 1e6)} MB had not been copied`,
+    `RTO         name ${seconds(times.nameMs)}, first upload ${seconds(times.uploadMs)}, services ${seconds(times.promotedMs)}, ` +
+      `first file completed ${seconds(times.completedMs)}`,
+    `way back    ${seconds(times.wayBackMs)} without services`,
+    `sent again  ${report.resent} files that were under way`,
+    `returned    ${fenced.role}, own data ${fenced.setAside ? 'set aside' : 'NOT set aside'}, ${fenced.services} services, ` +
+      `writes refused with ${fenced.refusal}`,
+    `awaited     ${report.awaited} files, for objects that the lost home had not copied`,
+    `replayed    ${report.replayed.events} events, ${report.replayed.deadLetters} dead letters`,
+    'files                 acknowledged  delivered  missing     lost    twice  AMBIGUOUS  effects',
+    row('after the failover', report.afterFailover),
+    row('after the return', report.afterReturn),
+    row('after the replay', report.afterReplay),
+    row('after the way back', report.afterWayBack),
+    ...[report.afterFailover, report.afterReturn, report.afterReplay, report.afterWayBack].flatMap(describeFaults),
+    ...report.violations.map(({ rule, rows }) => `  ${rule}: ${JSON.stringify(rows).slice(0, 400)}`),
+  ];
+}
+
+function row(
+  name: string,
+  { acknowledged, delivered, missing, lost, twice, ambiguous, effects }: DrillOutcome,
+): string {
+  const numbers = [
+    [acknowledged, 14],
+    [delivered, 11],
+    [missing.length, 9],
+    [lost.length, 9],
+    [twice.length, 9],
+    [ambiguous, 11],
+    [effects, 9],
+  ] as const;
+  return `  ${name.padEnd(18)}${numbers.map(([number, width]) => String(number).padStart(width)).join('')}`;
+}
+
+function describeFaults({ missing, lost, twice }: DrillOutcome): string[] {
+  return Object.entries({ missing, lost, twice }).flatMap(([name, each]) =>
+    each.slice(0, MOST_SHOWN).map((what) => `  ${name}: ${what}`),
+  );
+}
+
+function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1_000).toFixed(1)} s`;
+}

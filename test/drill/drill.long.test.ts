@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+import { describeDrill } from './describe-drill.ts';
+import { runDrill } from './run-drill.ts';
+
+test('a home that is lost under load loses nothing that was copied, finds itself fenced, and takes over again', async () => {
+  const lines: string[] = [];
+  const report = await runDrill({
+    ...{ seconds: 6, rate: 6, large: 1, replicaDelayMs: 1_000 },
+    print: (line) => lines.push(line),
+  });
+  const told = [...lines, ...describeDrill(report)].join('\n');
+  expect(report.violations, told).toEqual([]);
+  expect(report.isGood, told).toBe(true);
+  expect(report.fenced).toEqual({ role: 'follows', setAside: true, services: 0, refusal: '25006' });
+  const { afterFailover, afterReturn, afterWayBack, replayed } = report;
+  expect(afterReturn.acknowledged, told).toBe(afterFailover.acknowledged);
+  expect(afterWayBack.acknowledged, told).toBeGreaterThan(afterReturn.acknowledged);
+  expect(afterWayBack.effects, told).toBeGreaterThan(0);
+  expect(replayed.events, told).toBeGreaterThan(0);
+}, 600_000);
