@@ -19,7 +19,7 @@ export function describeDrill(report: DrillReport): string[] {
       `writes refused with ${fenced.refusal}`,
     `awaited     ${report.awaited} files, for objects that the lost home had not copied`,
     `replayed    ${report.replayed.events} events, ${report.replayed.deadLetters} dead letters`,
-    'files                 acknowledged  delivered  missing     lost    twice  AMBIGUOUS  effects',
+    'files                 acknowledged  delivered  missing     lost    twice  repeated  AMBIGUOUS  effects',
     row('after the failover', report.afterFailover),
     row('after the return', report.afterReturn),
     row('after the replay', report.afterReplay),
@@ -29,18 +29,16 @@ export function describeDrill(report: DrillReport): string[] {
   ];
 }
 
-function row(
-  name: string,
-  { acknowledged, delivered, missing, lost, twice, ambiguous, effects }: DrillOutcome,
-): string {
+function row(name: string, outcome: DrillOutcome): string {
   const numbers = [
-    [acknowledged, 14],
-    [delivered, 11],
-    [missing.length, 9],
-    [lost.length, 9],
-    [twice.length, 9],
-    [ambiguous, 11],
-    [effects, 9],
+    [outcome.acknowledged, 14],
+    [outcome.delivered, 11],
+    [outcome.missing.length, 9],
+    [outcome.lost.length, 9],
+    [outcome.twice.length, 9],
+    [outcome.repeated, 10],
+    [outcome.ambiguous, 11],
+    [outcome.effects, 9],
   ] as const;
   return `  ${name.padEnd(18)}${numbers.map(([number, width]) => String(number).padStart(width)).join('')}`;
 }
