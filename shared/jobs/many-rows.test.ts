@@ -7,6 +7,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { fileConditions, jobConditions } from '#shared/dead-letters/dead-letters.ts';
 import { wakeChunks } from '#shared/records/wake-chunks.ts';
+import { deleteExpiredFiles, expireObjects, findExpiryTurns } from '#shared/retention/delete-expired.ts';
+import { expiryOverdue } from '#shared/retention/expiry-overdue.ts';
+import { redateFiles } from '#shared/retention/redate-files.ts';
 import { arrivedObject, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { claimArchives, storeArchives } from './archive-files.ts';
@@ -129,6 +132,17 @@ const someJobs = async (tx: Sql, condition: string, limit = 50) =>
 const someFiles = (tx: Sql) =>
   tx<{ id: string }[]>`SELECT id FROM files WHERE status = 'QUEUED' AND routed_at IS NULL LIMIT 50`;
 
+async function endedFiles(): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`SELECT file_id AS id FROM jobs WHERE state = 'SUCCEEDED' LIMIT 50`;
+  return rows.map(({ id }) => id);
+}
+
+async function expire(tx: Sql, files: readonly string[]): Promise<void> {
+  await tx`INSERT INTO retention_defaults (files_ms) VALUES (86400000)`;
+  await tx`
+    UPDATE files SET finished_at = now() - interval '2 days', expire_at = now() - interval '1 day' WHERE id = ANY(${[...files]}::uuid[])`;
+}
+
 /** Each prepares what it needs, and gives the statement to be counted. */
 const STATEMENTS: Record<string, () => Promise<(tx: Sql) => Promise<unknown>>> = {
   'claiming jobs': async () => {
@@ -205,6 +219,36 @@ const STATEMENTS: Record<string, () => Promise<(tx: Sql) => Promise<unknown>>> =
       const place = { type: 'archived', bucket: 'test-archive', versionId: 'v' } as const;
       const outcomes = claimed.map(({ id, epoch, key }) => ({ ...place, fileId: id, epoch, key }));
       expect((await storeArchives(tx, outcomes, 'partner-worker')).finished).toHaveLength(50);
+    };
+  },
+  'deleting expired files': async () => {
+    const files = await endedFiles();
+    return async (tx) => {
+      await expire(tx, files);
+      const [turn] = await findExpiryTurns(tx);
+      const options = { ...turn!, limit: 50, buckets: ['test-archive'], actor: 'test' };
+      expect((await deleteExpiredFiles(tx, options)).files).toBe(50);
+    };
+  },
+  'deleting the objects of files that stay': async () => {
+    const files = await endedFiles();
+    return async (tx) => {
+      await expire(tx, files);
+      await tx`UPDATE files SET objects_expire_at = expire_at WHERE id = ANY(${files}::uuid[])`;
+      const [turn] = await findExpiryTurns(tx);
+      const options = { ...turn!, limit: 50, buckets: ['test-archive'], actor: 'test' };
+      expect((await expireObjects(tx, options)).files).toBe(50);
+    };
+  },
+  'dating files again': async () => async (tx) => {
+    await tx`INSERT INTO retention_changes (tenant_id) VALUES ('acme')`;
+    await redateFiles(tx, 500);
+  },
+  'looking for what is overdue': async () => {
+    const files = await endedFiles();
+    return async (tx) => {
+      await expire(tx, files);
+      expect((await expiryOverdue(tx)).files).toBeGreaterThan(80_000);
     };
   },
   'looking up dead letters': async () => {
