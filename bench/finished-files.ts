@@ -12,9 +12,10 @@ export async function insertFinishedFiles(
   tenantId: string,
   count: number,
   failedEvery = FAILED_EVERY,
+  endedDaysAgo = 0,
 ): Promise<void> {
   if (count === 0) return;
-  await insertRanges(sql, tenantId, { from: 1, to: count, failedEvery, hasHistory: true });
+  await insertRanges(sql, tenantId, { from: 1, to: count, failedEvery, hasHistory: true, endedDaysAgo });
   await sql`VACUUM ANALYZE`;
 }
 
@@ -34,7 +35,7 @@ export async function insertFilesWithoutHistory(
       SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)
     ORDER BY i.indrelid, i.indnatts DESC`;
   for (const { name } of indexes) await sql`DROP INDEX ${sql.unsafe(name)}`;
-  await insertRanges(sql, tenantId, { from, to, failedEvery: FAILED_EVERY, hasHistory: false });
+  await insertRanges(sql, tenantId, { from, to, failedEvery: FAILED_EVERY, hasHistory: false, endedDaysAgo: 0 });
   const definitions = indexes.map(({ definition }) => definition);
   await onConnections(sql, async (connection) => {
     for (let next = definitions.shift(); next !== undefined; next = definitions.shift()) await connection.unsafe(next);
@@ -82,19 +83,21 @@ interface Numbers {
   readonly to: number;
   readonly failedEvery: number;
   readonly hasHistory: boolean;
+  readonly endedDaysAgo: number;
 }
 
-async function insertRows(sql: Sql, tenantId: string, { from, to, failedEvery, hasHistory }: Numbers): Promise<void> {
+async function insertRows(sql: Sql, tenantId: string, numbers: Numbers): Promise<void> {
+  const { from, to, failedEvery, hasHistory, endedDaysAgo } = numbers;
   await sql`
     WITH route AS (
       SELECT r.id, v.id AS version FROM routes r JOIN route_versions v ON v.route_id = r.id WHERE r.tenant_id = ${tenantId}),
     old AS (
       INSERT INTO files (id, tenant_id, bucket, key, version_id, name, size_bytes, etag, source, uploaded_at, status, order_key,
-        order_seq, routed_at, job_count, failed_jobs, archived_at, archive_bucket, archive_key, archive_version_id, finished_at, wakes,
+        order_seq, routed_at, job_count, failed_jobs, archived_at, archive_bucket, archive_key, archive_version_id, finished_at, expire_at, wakes,
         error_code, error_cause, error_message)
       SELECT uuid_v7(), ${tenantId}, 'old', ${tenantId} || '/old/' || n, n::text, n::text, 4096, md5(n::text), 's3',
         now() - interval '1 hour', CASE WHEN is_failed THEN 'FAILED' ELSE 'COMPLETED' END, 'old', nextval('file_order'), now(), 1,
-        is_failed::int, now(), 'old', n::text, 'v', now(), 1, CASE WHEN is_failed THEN 'DELIVERY_ERROR' END,
+        is_failed::int, now(), 'old', n::text, 'v', now() - ${endedDaysAgo}::int * interval '1 day', now() + (400 - ${endedDaysAgo}::int) * interval '1 day', 1, CASE WHEN is_failed THEN 'DELIVERY_ERROR' END,
         CASE WHEN is_failed THEN 'CHECKSUM_MISMATCH' END, CASE WHEN is_failed THEN 'Not as it was sent.' END
       FROM (SELECT n, n % ${failedEvery}::int = 0 AS is_failed FROM generate_series(${from}::int, ${to}::int) AS n) AS numbered
       RETURNING id, status, error_code, error_cause, error_message),

@@ -7,21 +7,15 @@
  *    and seal for minutes.
  * 3. The clocks are read while nothing arrives: in a flood a tick waits for the processor like everything else.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Stack, type StartStackOptions, startStack } from '#local/stack.ts';
 import { sealLines } from '#shared/audit/seal-lines.ts';
 import { insertFilesWithoutHistory, insertFinishedFiles } from './finished-files.ts';
-import { eachProcess, round } from './fleet-requests.ts';
-import { boundBetween, cpuMs, readHistogram } from './read-metrics.ts';
-import { type FlowBench, mean, openFlow, sendFiles, TENANT } from './send-files.ts';
+import { round } from './fleet-requests.ts';
+import { boundBetween } from './read-metrics.ts';
+import { type FlowBench, TENANT } from './send-files.ts';
+import { type Fleet, type Measured, withFleet, withHome, withStack } from './twin-fleets.ts';
 
-const DIRECTORIES = 50;
-const WARM_UP_FILES = 200;
 const SEALED_AT_ONCE = 5_000;
-const CLOCKS = { name: 'longshore_clock_seconds', label: 'clock' };
 
 export interface GrowthBenchOptions {
   readonly finished: number;
@@ -32,13 +26,6 @@ export interface GrowthBenchOptions {
   /** Seconds in which the clocks are read. */
   readonly rest: number;
   readonly json: boolean;
-}
-
-interface Measured {
-  readonly filesPerSecond: number;
-  readonly cpuMsPerFile: Readonly<Record<string, number>>;
-  /** That 95 % of the ticks stayed within, by clock. */
-  readonly clockMs: Readonly<Record<string, number>>;
 }
 
 interface GrowthResult {
@@ -70,80 +57,9 @@ export async function runGrowthBench(options: GrowthBenchOptions): Promise<void>
   console.log(options.json ? JSON.stringify(result) : describe(result));
 }
 
-async function withHome<Result>(use: (home: string) => Promise<Result>): Promise<Result> {
-  const home = await mkdtemp(join(tmpdir(), 'longshore-bench-'));
-  try {
-    return await use(home);
-  } finally {
-    await rm(home, { recursive: true, force: true });
-  }
-}
-
-function withFleet<Result>(home: string, use: (fleet: Fleet) => Promise<Result>): Promise<Result> {
-  return withStack({ home }, (stack, bench) => use(new Fleet(stack, bench)));
-}
-
-async function withStack<Result>(
-  options: Pick<StartStackOptions, 'home' | 'services'>,
-  use: (stack: Stack, bench: FlowBench) => Promise<Result>,
-): Promise<Result> {
-  const stack = await startStack({ ...options, portBase: 'free' });
-  try {
-    const bench = await openFlow(stack, '4KB');
-    try {
-      return await use(stack, bench);
-    } finally {
-      await bench.close();
-    }
-  } finally {
-    await stack.stop();
-  }
-}
-
-class Fleet {
-  readonly bench: FlowBench;
-  readonly #stack: Stack;
-  readonly #rates: number[] = [];
-  readonly #cpuMs: Record<string, number> = {};
-  #files = 0;
-  #floods = 0;
-
-  constructor(stack: Stack, bench: FlowBench) {
-    this.#stack = stack;
-    this.bench = bench;
-  }
-
-  async flood(files: number): Promise<void> {
-    this.#floods += 1;
-    const before = await eachProcess(this.#stack, cpuMs);
-    const flow = { files, directory: `flood-${this.#floods}`, directories: DIRECTORIES };
-    this.#rates.push((await sendFiles(this.bench, flow)).filesPerSecond);
-    const after = await eachProcess(this.#stack, cpuMs);
-    this.#files += files;
-    for (const [name, ms] of Object.entries(after)) {
-      this.#cpuMs[name] = (this.#cpuMs[name] ?? 0) + ms - (before[name] ?? 0);
-    }
-  }
-
-  readClocks(): ReturnType<typeof readHistogram> {
-    return readHistogram(this.#stack.endpoints.metrics['retry-sweeper'] ?? '', CLOCKS);
-  }
-
-  measured(clockSeconds: Readonly<Record<string, number>>): Measured {
-    const perFile = Object.entries(this.#cpuMs).map(([name, ms]) => [name, round(ms / this.#files)] as const);
-    return {
-      filesPerSecond: round(mean(this.#rates)),
-      cpuMsPerFile: { ...Object.fromEntries(perFile), total: round(perFile.reduce((sum, [, ms]) => sum + ms, 0)) },
-      clockMs: Object.fromEntries(Object.entries(clockSeconds).map(([clock, seconds]) => [clock, seconds * 1_000])),
-    };
-  }
-}
-
 async function measureGrowth(empty: Fleet, grown: Fleet, options: GrowthBenchOptions): Promise<GrowthResult> {
   const { finished, files, floods, rest } = options;
-  for (const { bench } of [empty, grown]) {
-    await sendFiles(bench, { files: WARM_UP_FILES, directory: 'warm-up', directories: DIRECTORIES });
-  }
+  for (const fleet of [empty, grown]) await fleet.warmUp();
   for (let index = 0; index < floods; index += 1) {
     for (const fleet of index % 2 === 0 ? [empty, grown] : [grown, empty]) await fleet.flood(files);
   }

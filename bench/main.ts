@@ -6,6 +6,7 @@ import type { ContentBenchOptions } from './content.ts';
 import type { FairnessBenchOptions } from './fairness.ts';
 import type { GrowthBenchOptions } from './growth.ts';
 import type { LanesBenchOptions } from './lanes.ts';
+import type { RetentionBenchOptions } from './retention.ts';
 
 const program = new Command('bench').description('Measure Longshore against the ceiling of its parts.');
 
@@ -56,6 +57,19 @@ program
   .action(async (options: GrowthBenchOptions) => {
     const { runGrowthBench } = await import('./growth.ts');
     await runGrowthBench(options);
+  });
+
+program
+  .command('retention')
+  .description('files per second while expired files are deleted, and how fast they are')
+  .option('--rows <count>', 'rows that expire: five of each file, of its job and its steps', positiveInteger, 1_000_000)
+  .option('--per-second <count>', 'files that are deleted in a second at most', positiveInteger, 500)
+  .option('--files <count>', 'files of a flood', positiveInteger, 1_000)
+  .option('--floods <count>', 'floods to each fleet, in turn', positiveInteger, 4)
+  .option('--json', 'print one JSON object', false)
+  .action(async (options: RetentionBenchOptions) => {
+    const { runRetentionBench } = await import('./retention.ts');
+    await runRetentionBench(options);
   });
 
 program

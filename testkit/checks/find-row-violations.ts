@@ -34,6 +34,8 @@ const ALWAYS: Readonly<Record<string, string>> = {
   'a branch belongs to a step of a job of its file that was reached': `
     SELECT c.id FROM jobs c LEFT JOIN jobs p ON p.id = c.parent_job_id
     WHERE c.parent_job_id IS NOT NULL AND (p.file_id IS DISTINCT FROM c.file_id OR p.depth + 1 <> c.depth OR p.step_seq < c.parent_seq)`,
+  'what is not finished does not expire, and has its objects': `
+    SELECT id FROM files WHERE finished_at IS NULL AND (expire_at IS NOT NULL OR objects_expire_at IS NOT NULL OR objects_removed_at IS NOT NULL)`,
   'one file per object version': `
     SELECT bucket, key, version_id, count(*) FROM files GROUP BY bucket, key, version_id HAVING count(*) > 1`,
   'a completed file was archived and all its jobs succeeded': `
