@@ -12,13 +12,13 @@ export function describeAudit(audit: z.infer<typeof auditSchema>, times: Times):
   return formatTable(['TIME', 'EVENT', 'BY', 'WHY'], rows);
 }
 
-/** The reason that a person gave, or what went wrong, or how many records it was about. */
+/** The reason that a person gave, or what went wrong, or how many of what it was about. */
 export function describeDetail(detail: Readonly<Record<string, unknown>>): string | null {
-  const shown = [detail.reason, detail.code, detail.cause, detail.message, detail.name].filter(
+  const shown = [detail.reason, detail.code, detail.cause, detail.message, detail.name, detail.rule].filter(
     (part) => typeof part === 'string',
   );
-  const counts = ['events', 'records', 'success', 'failed', 'ambiguous', 'open'].flatMap((name) =>
-    typeof detail[name] === 'number' ? [`${detail[name]} ${name}`] : [],
+  const counts = ['events', 'files', 'jobs', 'objects', 'records', 'success', 'failed', 'ambiguous', 'open'].flatMap(
+    (name) => (typeof detail[name] === 'number' ? [`${detail[name]} ${name}`] : []),
   );
   return [shown.join(' '), counts.join(', ')].filter(Boolean).join(': ') || null;
 }

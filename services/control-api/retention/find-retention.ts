@@ -50,7 +50,7 @@ export async function findRetention(sql: Sql, tenantId: string | null): Promise<
         ${counted(sql`f.expire_at <= now()`)} AS expired,
         ${counted(sql`f.expire_at <= now() + interval '1 day'`)} AS within_day,
         ${counted(sql`f.expire_at <= now() + interval '30 days'`)} AS within_month,
-        (SELECT to_jsonb(f.expire_at) #>> '{}' FROM files f WHERE f.tenant_id = t.id AND f.expire_at < 'infinity' ORDER BY f.expire_at LIMIT 1) AS next_at,
+        (SELECT ${instant(sql, sql`f.expire_at`)} FROM files f WHERE f.tenant_id = t.id AND f.expire_at < 'infinity' ORDER BY f.expire_at LIMIT 1) AS next_at,
         h.holds, h.is_held, EXISTS (SELECT FROM retention_changes c WHERE c.tenant_id = t.id) AS is_dating
       FROM tenants t LEFT JOIN retention_defaults d ON true
       CROSS JOIN LATERAL (
@@ -99,7 +99,7 @@ export async function findHolds(sql: Sql, filters: HoldFilters): Promise<z.infer
   const { tenantId, id = null, includesReleased, after = null, limit } = filters;
   const rows = await sql<Hold[]>`
     SELECT h.id AS hold_id, h.tenant_id AS customer_id, r.name AS route, h.file_id, h.reason, h.placed_by,
-      to_jsonb(h.created_at) #>> '{}' AS placed_at, to_jsonb(h.released_at) #>> '{}' AS released_at, h.released_by, h.release_reason
+      ${instant(sql, sql`h.created_at`)} AS placed_at, ${instant(sql, sql`h.released_at`)} AS released_at, h.released_by, h.release_reason
     FROM legal_holds h LEFT JOIN routes r ON r.id = h.route_id
     WHERE (${tenantId}::text IS NULL OR h.tenant_id = ${tenantId}) AND (${id}::uuid IS NULL OR h.id = ${id})
       AND (${includesReleased} OR h.released_at IS NULL) AND (${after}::uuid IS NULL OR h.id < ${after})
@@ -149,8 +149,8 @@ export async function findCertificates(
   const [from, to, after] = [filters.from ?? null, filters.to ?? null, filters.after ?? null];
   const rows = await sql<Certificate[]>`
     SELECT id AS certificate_id, tenant_id AS customer_id, what, rule, files, jobs, bytes::float8 AS bytes,
-      to_jsonb(finished_from) #>> '{}' AS finished_from, to_jsonb(finished_to) #>> '{}' AS finished_to, digest, objects, objects_left,
-      to_jsonb(created_at) #>> '{}' AS deleted_at, to_jsonb(completed_at) #>> '{}' AS completed_at
+      ${instant(sql, sql`finished_from`)} AS finished_from, ${instant(sql, sql`finished_to`)} AS finished_to, digest, objects, objects_left,
+      ${instant(sql, sql`created_at`)} AS deleted_at, ${instant(sql, sql`completed_at`)} AS completed_at
     FROM deletion_certificates
     WHERE (${tenantId}::text IS NULL OR tenant_id = ${tenantId}) AND (${after}::uuid IS NULL OR id < ${after})
       AND (${from}::timestamptz IS NULL OR created_at >= ${from}) AND (${to}::timestamptz IS NULL OR created_at <= ${to})
@@ -163,4 +163,9 @@ function pageOf<Row>(rows: readonly Row[], limit: number, idOf: (row: Row) => st
   const page = rows.slice(0, limit);
   const last = rows.length > limit ? page.at(-1) : undefined;
   return { page, next: last === undefined ? null : encodeIdCursor(idOf(last)) };
+}
+
+/** As every other answer has it. */
+export function instant(sql: Sql, value: ReturnType<Sql>) {
+  return sql`to_char(${value} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 }

@@ -9,6 +9,7 @@ import { askRestore } from '#shared/retention/restores.ts';
 import { type ApiParts, type ApiServer, errorReplies } from '../http/api-server.ts';
 import { idParams, reasonField } from '../http/request-fields.ts';
 import { callerOf, callerWith } from '../http/request-guard.ts';
+import { instant } from './find-retention.ts';
 import { refuseExpired } from './refuse-expired.ts';
 
 const bodySchema = z
@@ -96,8 +97,8 @@ async function assertSeen(sql: Sql, tenantId: string | null, id: string): Promis
 
 async function findRestore(sql: Sql, fileId: string): Promise<Restore> {
   const [restore] = await sql<Restore[]>`
-    SELECT file_id, state, tier, days, resends AS resend, reason, actor AS asked_by, to_jsonb(created_at) #>> '{}' AS asked_at,
-      to_jsonb(readable_until) #>> '{}' AS readable_until, error_code AS code, error_message AS message
+    SELECT file_id, state, tier, days, resends AS resend, reason, actor AS asked_by, ${instant(sql, sql`created_at`)} AS asked_at,
+      ${instant(sql, sql`readable_until`)} AS readable_until, error_code AS code, error_message AS message
     FROM restores WHERE file_id = ${fileId}`;
   if (restore === undefined) throw new LongshoreError('NOT_FOUND', 'Nobody asked for the file to be restored.');
   return restore;

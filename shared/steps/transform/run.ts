@@ -103,8 +103,9 @@ async function recordRejected(
   const counted = { recordsIn, recordsOut, recordsRejected: rejected.length };
   if (rejected.length === 0) return counted;
   const target = { bucket: made.bucket, key: `${made.key}.rejected.ndjson` };
-  await store.put({ target, body: rejected.map((row) => `${JSON.stringify(row)}\n`).join(''), signal });
-  return { ...counted, rejectedRows: target, firstRejected: rejected.slice(0, MOST_TOLD) };
+  const body = rejected.map((row) => `${JSON.stringify(row)}\n`).join('');
+  const { versionId } = await store.put({ target, body, signal });
+  return { ...counted, rejectedRows: { ...target, versionId }, firstRejected: rejected.slice(0, MOST_TOLD) };
 }
 
 async function rename(context: StepContext<TransformOptions>, name: string): Promise<StepOutcome> {
