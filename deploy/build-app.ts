@@ -69,6 +69,10 @@ interface FleetParts {
   readonly storage: StorageStack;
 }
 
+/**
+ * A standby has all that a failover would have to ask IAM, Certificate Manager, Route 53 or SES for: bringing it to work starts tasks, ways out,
+ * rules and alarms.
+ */
 function buildFleet(app: App, fleet: Fleet): FleetParts {
   const { settings, role } = fleet;
   const network = new NetworkStack(app, fleet);
@@ -76,35 +80,24 @@ function buildFleet(app: App, fleet: Fleet): FleetParts {
   const messaging = new MessagingStack(app, fleet, network);
   const storage = new StorageStack(app, fleet, { network, messaging });
   const telemetry = new TelemetryStack(app, fleet, network);
-  const common = { network, data, messaging, telemetry };
   const logins = new SftpLoginsStack(app, fleet, { network, data });
-  if (role === 'standby') {
-    new ServicesStack(app, fleet, common);
-    new StandbyAlarmsStack(app, fleet, { data, storage, telemetry });
-    return { data, storage };
-  }
   const api = new ApiStack(app, fleet, network);
-  const services = new ServicesStack(app, fleet, { ...common, api });
-  // An activated standby is reached by the SFTP server of the region where it stands, which asks its function too.
-  const sftp = role !== 'activated' ? new SftpStack(app, fleet, { network, logins }) : undefined;
+  const services = new ServicesStack(app, fleet, { network, data, messaging, telemetry, api });
   const partnerApis =
     settings.partnerApis === undefined
       ? undefined
       : new PartnerApisStack(app, fleet, { network, api, settings: settings.partnerApis });
-  new AlarmsStack(app, fleet, {
-    network,
-    data,
-    messaging,
-    storage,
-    services,
-    telemetry,
-    api,
-    sftp,
-    logins,
-    partnerApis,
-  });
   if (settings.campaigns !== undefined)
     new MailStack(app, fleet, { messaging, telemetry, domains: settings.campaigns.domains });
+  if (role === 'standby') {
+    new StandbyAlarmsStack(app, fleet, { data, storage, telemetry });
+    return { data, storage };
+  }
+  // A standby is reached by the SFTP server of the region where it is, which asks its function too.
+  const sftp = role !== 'activated' ? new SftpStack(app, fleet, { network, logins }) : undefined;
+  new AlarmsStack(app, fleet, {
+    ...{ network, data, messaging, storage, services, telemetry, api, sftp, logins, partnerApis },
+  });
   new EvidenceStack(app, fleet, { network, storage });
   if (role !== 'activated' && isAudited(fleet)) new AuditStack(app, fleet, { network, storage, telemetry });
   return { data, storage };

@@ -232,6 +232,25 @@ function configurationIn(environment: readonly { readonly Name: string; readonly
   return JSON.parse(text).service;
 }
 
+test('a failover asks nothing of IAM, Certificate Manager, Route 53, SES or S3: what they give is there before', () => {
+  const RECOVERED_WITHOUT =
+    /^AWS::(IAM|CertificateManager|Route53|S3|SES|KMS|SecretsManager|WAFv2|EC2::EIP$|ElasticLoadBalancingV2)/;
+  const west = settings.homes[1]!;
+  const failed = templatesOf({ ...settings, failedOver: west.region });
+  const before = templatesOf(settings);
+  const standby = [...failed].filter(([stack]) => stack.startsWith(`${west.prefix}-standby-`));
+  expect(standby.length).toBeGreaterThan(8);
+  const idsOf = (template: Templates extends ReadonlyMap<string, infer One> ? One | undefined : never) =>
+    Object.entries((template?.toJSON().Resources ?? {}) as Record<string, Resource>)
+      .filter(([, { Type }]) => RECOVERED_WITHOUT.test(Type))
+      .map(([id]) => id);
+  const made = standby.flatMap(([stack, template]) => {
+    const known = new Set(idsOf(before.get(stack)));
+    return idsOf(template).flatMap((id) => (known.has(id) ? [] : [`${stack}/${id}`]));
+  });
+  expect(made).toEqual([]);
+});
+
 test('a home that failed is fenced: nothing runs there, and no name leads to it', () => {
   const of = (name: string) => templatesOf(FAILED).get(`${LONGEST}-${name}`)!;
   for (const { Properties } of resourcesOf(of('services'), 'AWS::ECS::Service'))

@@ -2,6 +2,8 @@
 import { Duration } from 'aws-cdk-lib';
 import * as cw from 'aws-cdk-lib/aws-cloudwatch';
 import { Match } from 'aws-cdk-lib/aws-events';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { FleetStack } from '../stacks/fleet-stack.ts';
 import { type AlarmScope, awsMetric } from './alarm-scope.ts';
 import { EventNotices, field } from './event-notices.ts';
 
@@ -14,7 +16,7 @@ export function watchPlatform(scope: AlarmScope): void {
   watchAddresses(scope);
   watchFirewall(scope);
   watchCertificates(scope);
-  reportDeployments(scope);
+  reportDeployments(scope.stack, scope.parts.telemetry.topics.ticket);
 }
 
 function watchRotation(scope: AlarmScope): void {
@@ -84,8 +86,8 @@ function watchCertificates(scope: AlarmScope): void {
   }
 }
 
-function reportDeployments({ stack, parts }: AlarmScope): void {
-  new EventNotices(stack, parts.telemetry.topics.ticket).add({
+export function reportDeployments(stack: FleetStack, topic: ITopic): void {
+  new EventNotices(stack, topic).add({
     name: 'deployment-failed',
     pattern: {
       source: ['aws.ecs'],

@@ -97,6 +97,12 @@ export function standbyCost(load: Load): CostLine[] {
       'the least capacity, its storage, replicated writes',
     ),
     line('Endpoints', A.interfaceEndpoints * A.zones * PRICES.endpoint.hour * HOURS, 'as at home'),
+    line('API door', apiDoor(), 'there before a failover'),
+    line(
+      'Public addresses',
+      2 * A.zones * PRICES.publicAddress.hour * HOURS,
+      `${2 * A.zones}: load balancer, and those of NAT that partners know`,
+    ),
     line(
       'Keys and secrets',
       A.keys * PRICES.kms.keyMonth + 2 * PRICES.secrets.secretMonth,
@@ -144,7 +150,7 @@ export function serverlessCost(load: Load): CostLine[] {
 function commonCost(load: Load): CostLine[] {
   const files = load.filesPerDay * A.daysPerMonth;
   const gib = (files * load.averageBytes) / GIB;
-  const { s3, transfer, events, loadBalancer, waf } = PRICES;
+  const { s3, transfer, events } = PRICES;
   return [
     ...storageLines(load),
     line(
@@ -160,11 +166,7 @@ function commonCost(load: Load): CostLine[] {
       `${A.eventsPerFile} events of landing a file, and their archive`,
     ),
     line('Logs', logsOf((files * A.logBytesPerFile) / GIB), `${A.logBytesPerFile} bytes a file`),
-    line(
-      'API door',
-      (loadBalancer.hour + loadBalancer.capacityUnitHour) * HOURS + waf.aclMonth + 5 * waf.ruleMonth,
-      'load balancer and WAF',
-    ),
+    line('API door', apiDoor(), 'load balancer and WAF'),
     line(
       'Keys and secrets',
       A.keys * PRICES.kms.keyMonth + A.secrets * PRICES.secrets.secretMonth,
@@ -203,6 +205,11 @@ function aurora(load: Load): number {
     rowsGib(load) * gibMonth +
     ((files * A.databaseRequestsPerFile) / 1e6) * millionRequests
   );
+}
+
+function apiDoor(): number {
+  const { loadBalancer, waf } = PRICES;
+  return (loadBalancer.hour + loadBalancer.capacityUnitHour) * HOURS + waf.aclMonth + 5 * waf.ruleMonth;
 }
 
 /** Taken in once, and kept for their days. */

@@ -22,6 +22,7 @@ import {
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { ApplicationScalingAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { FargateService } from 'aws-cdk-lib/aws-ecs';
+import { Role } from 'aws-cdk-lib/aws-iam';
 import { LongshoreError } from '#shared/errors.ts';
 import { type QueueId, queueName, WORK_QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import { FARGATE_SCALING } from '#shared/scaling/fargate-scaling.ts';
@@ -64,6 +65,7 @@ export function addScaling(stack: Stack, options: ScalingOptions): void {
     resourceId: `service/${clusterName}/${service.serviceName}`,
     minCapacity: minTasks,
     maxCapacity: maxTasks,
+    role: Role.fromRoleArn(stack, `${name}-scaler`, scalerArn(stack)),
   });
   const signals = signalsOf(options);
   const backlog = hasAdmission(options.queue) ? 'FILL(visible, 0) + FILL(waiting, 0)' : 'FILL(visible, 0)';
@@ -82,6 +84,13 @@ export function addScaling(stack: Stack, options: ScalingOptions): void {
   growWhenLate(stack, target, options, policy);
   letGoWhenQuiet(stack, target, options, { policy, signals, backlog });
   for (const minimum of options.scheduledMinimums) raiseLeast(target, minimum, { name, minTasks, maxTasks });
+}
+
+/** Application Auto Scaling's own role for ECS, which it makes with the first target of an account. */
+function scalerArn(stack: Stack): string {
+  const resourceName =
+    'aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService';
+  return stack.formatArn({ service: 'iam', region: '', resource: 'role', resourceName });
 }
 
 /** A metric under the name that expressions have for it. */

@@ -20,8 +20,11 @@ export interface MigrationParts {
   readonly image: ecs.ContainerImage;
 }
 
-/** Runs the migration before any service is updated: a new task definition, so a new image, is a new run. */
-export function addMigration(stack: FleetStack, parts: MigrationParts): CustomResource {
+/**
+ * Runs the migration before any service is updated: a new task definition, so a new image, is a new run. A standby has all but the run,
+ * so that bringing it to work makes no role.
+ */
+export function addMigration(stack: FleetStack, parts: MigrationParts): CustomResource | undefined {
   const { data, network, image } = parts;
   const task = new FleetTask(stack, { name: 'migration', cpu: 256, memoryMiB: 512, network });
   const { definition } = task;
@@ -77,7 +80,7 @@ function runBeforeServices(
   stack: FleetStack,
   { data, network, cluster }: MigrationParts,
   { definition, executionRole, group }: FleetTask,
-): CustomResource {
+): CustomResource | undefined {
   const role = new iam.Role(stack, 'RunMigrationRole', {
     assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
   });
@@ -112,6 +115,7 @@ function runBeforeServices(
       conditions: { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } },
     }),
   );
+  if (!stack.isActive) return undefined;
   const result = new CustomResource(stack, 'Migration', {
     serviceToken: run.functionArn,
     properties: {

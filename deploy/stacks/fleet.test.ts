@@ -670,7 +670,8 @@ describe('two regions', () => {
       const names = resourcesOf(template('api'), 'AWS::Route53::RecordSet').map(({ Properties }) => Properties.Name);
       expect(names).toEqual([`api-direct.${prefix}.${settings.domain.zoneName}`]);
       expect(failedOver.has(`${prefix}-sftp`)).toBe(false);
-      expect(failedOver.has(`${WEST}-standby-api`)).toBe(false);
+      const [service] = resourcesOf(failedOver.get(`${WEST}-standby-services`)!, 'AWS::ECS::Service');
+      expect(service?.Properties.DesiredCount).toBe(0);
     },
     SYNTHESIS_MS,
   );

@@ -5,7 +5,7 @@
  *    partners, leads through a NAT gateway.
  * 2. One key, rotated each year, encrypts everything; services of AWS that write with it are named.
  */
-import { Tags } from 'aws-cdk-lib';
+import { CfnOutput, Tags } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import { AnyPrincipal, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
@@ -83,10 +83,14 @@ export class NetworkStack extends FleetStack {
     const { cidr, availabilityZones } = this.fleet.place;
     // A home that is fenced keeps its way out: it comes back without new addresses.
     const leadsOut = this.fleet.role !== 'standby';
+    const addresses = this.#createAddresses();
     const vpc = new ec2.Vpc(this, 'Vpc', {
       ipAddresses: ec2.IpAddresses.cidr(cidr),
       availabilityZones: [...availabilityZones],
       natGateways: leadsOut ? this.size.natGateways : 0,
+      natGatewayProvider: ec2.NatProvider.gateway({
+        eipAllocationIds: addresses.map(({ attrAllocationId }) => attrAllocationId),
+      }),
       restrictDefaultSecurityGroup: false,
       subnetConfiguration: [
         { name: 'public', subnetType: ec2.SubnetType.PUBLIC, cidrMask: 24, mapPublicIpOnLaunch: false },
@@ -109,6 +113,15 @@ export class NetworkStack extends FleetStack {
       trafficType: ec2.FlowLogTrafficType.REJECT,
     });
     return vpc;
+  }
+
+  /** What partners see of the fleet's calls, so that they can let them in: those of a standby before it is brought to work. */
+  #createAddresses(): ec2.CfnEIP[] {
+    return Array.from({ length: this.size.natGateways }, (_, index) => {
+      const address = new ec2.CfnEIP(this, `WayOut${index + 1}`, { domain: 'vpc' });
+      new CfnOutput(this, `WayOutAddress${index + 1}`, { value: address.attrPublicIp });
+      return address;
+    });
   }
 
   #addEndpoints(): void {

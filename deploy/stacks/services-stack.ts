@@ -20,8 +20,7 @@ export interface ServicesParts {
   readonly data: DataStack;
   readonly messaging: MessagingStack;
   readonly telemetry: TelemetryStack;
-  /** A standby has none until it is brought to work. */
-  readonly api?: ApiStack;
+  readonly api: ApiStack;
 }
 
 export class ServicesStack extends FleetStack {
@@ -42,7 +41,7 @@ export class ServicesStack extends FleetStack {
     const images = buildImages(this, fleet.settings);
     const traceHeaders = this.#findTraceHeaders();
     const { cluster } = this;
-    const migration = this.isActive ? addMigration(this, { network, data, cluster, image: images.fleet }) : undefined;
+    const migration = addMigration(this, { network, data, cluster, image: images.fleet });
     const made = SERVICES.map((entry) => {
       const one = new FleetService(this, {
         ...{ entry, cluster, images, network, data, telemetry, traceHeaders },
@@ -50,7 +49,7 @@ export class ServicesStack extends FleetStack {
         maxTasks: this.maxTasks[entry.name] ?? this.size.tasks[entry.name].minTasks,
       });
       if (migration !== undefined) one.service.node.addDependency(migration);
-      if (entry.name === 'control-api' && api !== undefined) this.#register(one, api);
+      if (entry.name === 'control-api') this.#register(one, api);
       return [entry.name, one.service];
     });
     this.services = Object.fromEntries(made) as Record<ServiceName, ecs.FargateService>;

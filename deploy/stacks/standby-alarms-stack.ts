@@ -3,6 +3,7 @@ import { Duration } from 'aws-cdk-lib';
 import * as cw from 'aws-cdk-lib/aws-cloudwatch';
 import type { Construct } from 'constructs';
 import { raiseAlarm } from '../alarms/raise-alarm.ts';
+import { reportDeployments } from '../alarms/watch-platform.ts';
 import type { DataStack } from './data-stack.ts';
 import { type Fleet, FleetStack } from './fleet-stack.ts';
 import type { StorageStack } from './storage-stack.ts';
@@ -17,6 +18,8 @@ export interface StandbyParts {
 export class StandbyAlarmsStack extends FleetStack {
   constructor(scope: Construct, fleet: Fleet, { data, storage, telemetry }: StandbyParts) {
     super(scope, 'alarms', fleet);
+    // Its role is there before a failover, in which nothing of IAM is made.
+    reportDeployments(this, telemetry.topics.ticket);
     raiseAlarm(this, telemetry.topics, {
       id: 'standby-behind',
       severity: 'page',
