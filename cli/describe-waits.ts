@@ -24,6 +24,8 @@ const HELD = 'HELD';
 const RECORDS = 'RECORDS';
 const BRANCHES: readonly unknown[] = ['BRANCHES', 'ANY_BRANCH'];
 
+const WAIT_WORDS: Readonly<Record<string, string>> = { QUIET_HOURS: 'its quiet hours', BATCH: 'its batch' };
+
 export function statusWithWaits(status: string, jobs: readonly WaitingJob[]): string {
   if (status !== 'processing') return status;
   if (jobs.some(isHeld)) return 'held';
@@ -57,5 +59,5 @@ function describeWaiting(
   times: Times,
 ): string {
   const until = job.next_action_at === null ? '' : `, until ${times.show(job.next_action_at)}`;
-  return `waiting: ${step}, for ${job.wait_reason ?? 'its time'}${until}; ${attempt} of ${most} attempts used`;
+  return `waiting: ${step}, for ${WAIT_WORDS[job.wait_reason ?? ''] ?? job.wait_reason ?? 'its time'}${until}; ${attempt} of ${most} attempts used`;
 }

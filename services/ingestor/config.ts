@@ -13,7 +13,7 @@ export const variables = z.object({
   LONGSHORE_SLOTS: integerVariable({ min: 1, max: 2_000 })
     .default(200)
     .describe('Number of events processed concurrently.'),
-  LONGSHORE_POLLERS: integerVariable({ min: 1, max: 10 }).default(2).describe('Number of concurrent receive requests.'),
+  LONGSHORE_POLLERS: integerVariable({ min: 1, max: 10 }).default(4).describe('Number of concurrent receive requests.'),
 });
 
 export type IngestorConfig = z.output<typeof variables>;

@@ -3,12 +3,13 @@
  * their own it takes what the mail service reports.
  * Composition only: the rules are in `shared/arrival/`.
  */
+import { toArrivalReport } from '#shared/arrival/arrival-report.ts';
 import { createTakeArrivals } from '#shared/arrival/take-arrivals.ts';
 import { createTenantDirectory } from '#shared/arrival/tenant-directory.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { recordedBucket, recordedPrefix } from '#shared/files/replica-buckets.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
-import { LANDING_EVENTS, MAIL_EVENTS } from '#shared/messages/landing-events.ts';
+import { LANDING_EVENTS, type LandingEvent, MAIL_EVENTS } from '#shared/messages/landing-events.ts';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
 import { createQueueService } from '#shared/runtime/create-queue-service.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
@@ -19,6 +20,14 @@ import { createIngestorMetrics } from './metrics.ts';
 
 const NAME = 'ingestor';
 const DEADLINE_MS = 60_000;
+/** Of a flood, so many are looked through for those of the lane platinum. */
+const HELD_EVENTS = 1_000;
+
+/** As its key begins; that of an event about nothing that arrived is nobody's. */
+function tenantIn(event: LandingEvent): string {
+  const key = toArrivalReport(event)?.key ?? '';
+  return key.slice(0, key.indexOf('/'));
+}
 
 export function createIngestor(context: ServiceContext<IngestorConfig>): Service {
   const { config, logger, registry } = context;
@@ -38,10 +47,11 @@ export function createIngestor(context: ServiceContext<IngestorConfig>): Service
       },
       s3: [s3],
       open({ sql, wakeUps, tracing }) {
+        const directory = createTenantDirectory({ sql });
         const takeArrivals = createTakeArrivals({
           sql,
           store: createObjectStore({ client: s3, metrics: { requests: metrics.s3Requests } }),
-          directory: createTenantDirectory({ sql }),
+          directory,
           landingBucket: bucketName(recordedPrefix(config), 'landing'),
           quietMs: config.LONGSHORE_SFTP_QUIET_MS,
           senders: wakeUps,
@@ -60,6 +70,7 @@ export function createIngestor(context: ServiceContext<IngestorConfig>): Service
         return {
           handling: {
             handleBatch: (received, { signal }) => handle(received, signal),
+            urgent: { isUrgent: (event) => directory.isUrgent(tenantIn(event)), hold: HELD_EVENTS },
             deadlineMs: DEADLINE_MS,
           },
         };

@@ -14,6 +14,8 @@ export interface ArrivalTenant {
 export interface TenantDirectory {
   /** Those of `ids` that exist. `unassigned` is nobody's prefix. */
   find(ids: readonly string[]): Promise<ReadonlyMap<string, ArrivalTenant>>;
+  /** Whether its files, or those of one of its routes, go in the lane platinum; as last read. */
+  isUrgent(id: string): boolean;
 }
 
 export interface TenantDirectoryOptions {
@@ -27,21 +29,29 @@ interface TenantRow {
   readonly id: string;
   readonly ignoreGlobs: string[];
   readonly isDisabled: boolean;
+  readonly isUrgent: boolean;
 }
 
 export function createTenantDirectory(options: TenantDirectoryOptions): TenantDirectory {
   const { sql, maxAgeMs = 2_000, now = () => performance.now() } = options;
   let tenants: ReadonlyMap<string, ArrivalTenant> = new Map();
+  let urgent: ReadonlySet<string> = new Set();
   let readAtMs = Number.NEGATIVE_INFINITY;
 
   async function read(): Promise<void> {
     const startedAtMs = now();
     const rows = await sql<TenantRow[]>`
-      SELECT id, ignore_globs AS "ignoreGlobs", disabled_at IS NOT NULL AS "isDisabled"
+      SELECT id, ignore_globs AS "ignoreGlobs", disabled_at IS NOT NULL AS "isDisabled",
+        t.priority = 'platinum' OR EXISTS (
+          SELECT FROM routes r JOIN route_versions v ON v.route_id = r.id AND v.version = r.active_version
+          WHERE r.tenant_id = t.id AND r.disabled_at IS NULL AND v.definition ->> 'priority' = 'platinum') AS "isUrgent"
       FROM tenants t WHERE id <> ${UNASSIGNED_TENANT}`;
     tenants = new Map(
-      rows.map(({ ignoreGlobs, ...row }) => [row.id, { ...row, ignores: compileGlobs(ignoreGlobs) }] as const),
+      rows.map(
+        ({ id, isDisabled, ignoreGlobs }) => [id, { id, isDisabled, ignores: compileGlobs(ignoreGlobs) }] as const,
+      ),
     );
+    urgent = new Set(rows.flatMap(({ id, isUrgent }) => (isUrgent ? [id] : [])));
     readAtMs = startedAtMs;
   }
 
@@ -51,5 +61,6 @@ export function createTenantDirectory(options: TenantDirectoryOptions): TenantDi
       if (isOld || ids.some((id) => !tenants.has(id))) await read();
       return tenants;
     },
+    isUrgent: (id) => urgent.has(id),
   };
 }

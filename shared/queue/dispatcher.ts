@@ -14,7 +14,7 @@ import type { Received } from '#shared/queue/define-message.ts';
 import type { Disposition } from '#shared/queue/disposition.ts';
 import type { Lease, Leases } from '#shared/queue/leases.ts';
 import type { QueueMetrics } from '#shared/queue/queue-metrics.ts';
-import type { Capacity, Queued, WaitQueue } from '#shared/queue/waiting-room.ts';
+import { addByUrgency, type Capacity, type Queued, type WaitQueue } from '#shared/queue/waiting-room.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
 export interface HandlerContext {
@@ -117,7 +117,7 @@ export class Dispatcher<Payload> {
         this.#freeSlot(item);
         this.#leave(item);
       } else if (batch === undefined) this.#start([item]);
-      else this.#forming.push(item);
+      else addByUrgency(this.#forming, item);
     }
     if (batch !== undefined) this.#startBatches(batch);
   }

@@ -23,6 +23,12 @@ describe('a waiting line', () => {
     expect(startAll(line)).toEqual(['a', 'b', 'c']);
   });
 
+  it('starts urgent ones first, each kind in order of arrival', () => {
+    const line = new WaitQueue<Named>({ holdLimit: 0 });
+    for (const name of ['a', 'b', 'U', 'c', 'V']) line.add({ ...item(name), isUrgent: name < 'a' });
+    expect(startAll(line)).toEqual(['U', 'V', 'a', 'b', 'c']);
+  });
+
   it('runs one of a group and lets other groups pass', () => {
     const line = new WaitQueue<Named>({ holdLimit: 0 });
     for (const name of ['a1', 'a2', 'b1', 'a3']) line.add(item(name, { groupId: name.slice(0, 1) }));

@@ -8,6 +8,7 @@
  * 4. A tenant runs at most `tenantLimit` at once as long as there is room to look past its messages for others'. They wait here,
  *    held and extended, because putting one back would spend one of its 3 receives. When the queue is full of them there is
  *    nothing to look past any more, and they start: idle slots would only slow the queue in which the others stand.
+ * 5. Urgent messages start first. For that, more is received than there are slots: what stands in the queue behind a flood cannot be seen.
  */
 const LINGER_MS = 5;
 
@@ -80,6 +81,8 @@ export class Capacity {
 export interface Queued {
   readonly groupId: string | undefined;
   readonly tenant: string | undefined;
+  /** It starts before those that are not. */
+  readonly isUrgent?: boolean | undefined;
 }
 
 export interface WaitQueueOptions {
@@ -87,6 +90,12 @@ export interface WaitQueueOptions {
   readonly tenantLimit?: number | undefined;
   /** As many waiting ones make the line full. */
   readonly holdLimit: number;
+}
+
+/** Urgent ones before the others, each in the order of arrival. */
+export function addByUrgency<Item extends Queued>(waiting: Item[], item: Item): void {
+  const place = item.isUrgent === true ? waiting.findIndex((other) => other.isUrgent !== true) : -1;
+  waiting.splice(place === -1 ? waiting.length : place, 0, item);
 }
 
 /** Received messages that wait for a slot. */
@@ -101,7 +110,7 @@ export class WaitQueue<Item extends Queued> {
   }
 
   add(item: Item): void {
-    this.#waiting.push(item);
+    addByUrgency(this.#waiting, item);
   }
 
   /** The item to start now; it counts as running until `end`. */

@@ -39,6 +39,8 @@ export interface WorkerOptions<Messages extends WorkerMessages> {
   readonly tenantOf?: (message: WorkerMessage<Messages>) => string | undefined;
   /** Share of the slots (over 0, at most 1) that one tenant takes while there is room to look for others; see `waiting-room.ts`. */
   readonly maxTenantShare?: number;
+  /** Of a standard queue: which messages start first, and how many are received beyond the slots to find them among. */
+  readonly urgent?: { readonly isUrgent: (message: WorkerMessage<Messages>) => boolean; readonly hold: number };
   /** sqs-consumer pollers side by side; default 1. */
   readonly pollers?: number;
   /** Long-poll wait, 1 to 5; so long may a stop take when idle. Default 5. */

@@ -96,6 +96,33 @@ function range(length: number): number[] {
   return Array.from({ length }, (_, index) => index);
 }
 
+describe('urgent messages', () => {
+  it('start before a flood that was received before them', async () => {
+    const started: number[] = [];
+    const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
+    await send('landing', range(60));
+    startWorker({
+      slots: 2,
+      pollers: 2,
+      urgent: { isUrgent: ({ n }) => n >= 1_000, hold: 200 },
+      handle: async ({ message }) => {
+        started.push(message.n);
+        await allowed;
+        return acknowledge;
+      },
+    });
+    await vi.waitFor(() => expect(started).toHaveLength(2), { timeout: 30_000 });
+    await send('landing', [1_000, 1_001]);
+    await vi.waitFor(async () => expect(await depth(queues.landing.url)).toMatchObject({ visible: 0, inFlight: 62 }), {
+      timeout: 30_000,
+    });
+    allow();
+    await expectEmpty('landing');
+    expect(started.slice(2, 4).sort()).toEqual([1_000, 1_001]);
+    expect(started).toHaveLength(62);
+  });
+});
+
 describe('acknowledging', () => {
   it('deletes a message only after its handler said so', async () => {
     const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();

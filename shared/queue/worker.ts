@@ -82,7 +82,7 @@ class QueueWorker<Messages extends WorkerMessages> implements Worker {
       onNotDeleted: () => metrics.acknowledgeFailures.inc({ queue }),
     });
     const holdLimit = maxTenantShare === undefined ? 0 : slots;
-    this.#capacity = new Capacity(slots + holdLimit);
+    this.#capacity = new Capacity(slots + Math.max(holdLimit, options.urgent?.hold ?? 0));
     this.#dispatcher = new Dispatcher({
       queue,
       slots,
@@ -193,6 +193,7 @@ class QueueWorker<Messages extends WorkerMessages> implements Worker {
       // A standard queue's group id only marks the tenant for SQS itself.
       groupId: this.#isFifo ? facts.groupId : undefined,
       tenant: this.#tenantOf(decoded.message),
+      isUrgent: this.#options.urgent?.isUrgent(decoded.message),
     };
   }
 

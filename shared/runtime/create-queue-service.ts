@@ -39,7 +39,7 @@ export interface QueueServiceConfig extends DatabaseConfig, TracingConfig {
 /** How messages are handled: what a worker takes of this. */
 type Handling<Messages extends WorkerMessages> = Pick<
   WorkerOptions<Messages>,
-  'handle' | 'handleBatch' | 'batch' | 'tenantOf' | 'maxTenantShare' | 'deadlineMs'
+  'handle' | 'handleBatch' | 'batch' | 'tenantOf' | 'maxTenantShare' | 'urgent' | 'deadlineMs'
 >;
 
 export interface QueueServiceParts {

@@ -22,6 +22,7 @@ import { Tabs } from '../../parts/tabs.tsx';
 import { countText, durationText, Time } from '../../parts/time.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
 import { neighboursOf } from '../files/last-list.ts';
+import { BatchLine } from './batch-line.tsx';
 import styles from './file.module.css';
 import { Timeline } from './timeline.tsx';
 
@@ -196,6 +197,8 @@ const WAIT_WORDS: Readonly<Record<string, string>> = {
   BRANCHES: 'its branches',
   ANY_BRANCH: 'the first branch that succeeds',
   RECORDS: 'its records',
+  QUIET_HOURS: 'its quiet hours',
+  BATCH: 'its batch',
 };
 const INDENT_PX = 20;
 /** Deeper ones would be too narrow on a phone. */
@@ -213,6 +216,7 @@ function Stages({ jobId, depth, isOpen: isRunning }: StagesProps) {
   const job = useJob(jobId, isRunning);
   if (job.data === undefined) return null;
   const { route, branch, steps, state, wait_reason: waitReason, next_action_at: next, customer_id: tenant } = job.data;
+  const { lane, batch_id: batchId } = job.data;
   const name = jobName({ route, branch });
   return (
     <section
@@ -223,6 +227,7 @@ function Stages({ jobId, depth, isOpen: isRunning }: StagesProps) {
       <span>
         {depth > 0 && <span className="muted">{branch === null ? 'sub-route ' : 'branch '}</span>}
         <Link to={`/routes/${tenant}/${route}` as string}>{name}</Link>
+        {lane !== 'standard' && <span className="muted"> {lane}</span>}
       </span>
       <ol>
         {steps.map((step) => (
@@ -238,6 +243,7 @@ function Stages({ jobId, depth, isOpen: isRunning }: StagesProps) {
           </li>
         ))}
       </ol>
+      {batchId !== null && <BatchLine id={batchId} />}
       {state === 'WAITING' && (
         <p>
           Waits for {WAIT_WORDS[waitReason ?? ''] ?? waitReason}
