@@ -17,6 +17,7 @@ import type { PartnerWorkerConfig } from './config.ts';
 
 /** A message that walks longer than this hands its job over, so that no message is held without end. */
 const MESSAGE_DEADLINE_MS = 3_600_000;
+const BRONZE_PART = 16;
 
 export function createPartnerWorker(context: ServiceContext<PartnerWorkerConfig>): Service {
   const { config } = context;
@@ -43,11 +44,11 @@ export function createPartnerWorker(context: ServiceContext<PartnerWorkerConfig>
   );
 }
 
-/** Each lane has slots of its own, so that no flood takes those of another; bronze has a quarter as many. */
+/** Each lane has slots of its own, so that no flood takes those of another; bronze has few, which leaves the processor to the others. */
 function queuesOf({ LONGSHORE_LANES: lanes, LONGSHORE_SLOTS: slots }: PartnerWorkerConfig) {
   return LANES.filter((lane) => lanes.includes(lane)).map((lane) => ({
     queue: stepQueueOf(lane),
-    slots: lane === 'bronze' ? Math.max(1, Math.floor(slots / 16)) : slots,
+    slots: lane === 'bronze' ? Math.max(1, Math.floor(slots / BRONZE_PART)) : slots,
   }));
 }
 
