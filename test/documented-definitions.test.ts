@@ -52,6 +52,12 @@ test('the documents on the pages can be applied together', () => {
   expect(parsed.ok && findStoreFaults(parsed.documents, { stores: [], routes: [] })).toEqual([]);
 });
 
+test('each recipe can be applied', () => {
+  const blocks = [...page('recipes.md').matchAll(/```yaml\n(.*?)```/gs)].map(([, text = '']) => text);
+  expect(blocks).toHaveLength(5);
+  for (const text of blocks) expect(parseRouteFiles([{ name: 'recipes.md', text }]), text).toMatchObject({ ok: true });
+});
+
 test('each API of HTTP sources is a remote', () => {
   const blocks = [...page('http-sources.md').matchAll(/```yaml\n(.*?)(?:---\n.*?)?```/gs)].map(([, text = '']) => text);
   expect(blocks).toHaveLength(4);

@@ -1,10 +1,12 @@
 /** PGP in `transform`, with GnuPG as the peer where it is installed, and with the library's own keys elsewhere. */
 import { execFileSync, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createMessage, encrypt, generateKey, readKey, readPrivateKey } from 'openpgp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ObjectLocation } from '#shared/files/object-location.ts';
 import { type SecretStore, unavailableSecret } from '#shared/runtime/secrets/secret-store.ts';
 import { NO_TARGETS, runStep, type StepBench, startStepBench } from '#testkit/beds/step-bed.ts';
 import { transformOptions } from './options.ts';
@@ -43,10 +45,12 @@ beforeAll(async () => {
 afterAll(() => bench.stop());
 
 async function transform(content: Uint8Array | string, operation: object, name = 'statement.csv.pgp') {
-  const object = await bench.land(name, content);
+  return await runOperations(await bench.land(name, content), [operation]);
+}
+
+async function runOperations(object: ObjectLocation, ops: readonly object[]) {
   const targets = { ...NO_TARGETS, secrets };
-  const options = { ops: [operation] };
-  return await runStep(bench, { step: transformStep, kind: transformOptions, object, options, targets });
+  return await runStep(bench, { step: transformStep, kind: transformOptions, object, options: { ops }, targets });
 }
 
 async function made(content: Uint8Array | string, operation: object, name?: string): Promise<Buffer> {
@@ -82,6 +86,13 @@ test('a new key is used together with the one before it', async () => {
   expect((await made(sealed, { 'pgp-decrypt': both })).toString()).toBe('x');
 });
 
+/** Where another step, or anybody, could read what was decrypted. */
+async function versionsBesidesLanding(): Promise<number> {
+  const { landing: _landing, ...others } = bench.bucketNames;
+  const pages = await Promise.all(Object.values(others).map((bucket) => bench.store.listVersions({ bucket })));
+  return pages.reduce((sum, { items }) => sum + items.length, 0);
+}
+
 describe('nothing appears of a message', () => {
   let sealed: Buffer;
   beforeAll(async () => {
@@ -113,7 +124,24 @@ describe('nothing appears of a message', () => {
     ['for a key without its passphrase', () => sealed, { passphrase: undefined }, 'PGP_KEY_INVALID'],
     ['for a secret that is no key', () => sealed, { key: 'phrase' }, 'PGP_KEY_INVALID'],
   ])('%s', async (_what, content, options, cause) => {
-    expect(await decrypted(await content(), options)).toMatchObject(failure(cause));
+    const given = await content();
+    const before = await versionsBesidesLanding();
+    expect(await decrypted(given, options)).toMatchObject(failure(cause));
+    expect(await versionsBesidesLanding()).toBe(before);
+    expect(await bench.openUploads()).toBe(0);
+  });
+
+  test('that was altered at its end, when parts of it had been written', async () => {
+    const content = randomBytes(12_000_000);
+    const large = Buffer.from(await made(content, { 'pgp-encrypt': SEAL }, 'large.bin'));
+    large.writeUInt8(large.readUInt8(large.length - 10) ^ 1, large.length - 10);
+    const before = await versionsBesidesLanding();
+    for (const more of [[], [{ zip: {} }]]) {
+      const object = await bench.land('inbound/large.bin.pgp', large);
+      const outcome = await runOperations(object, [{ 'pgp-decrypt': OPEN }, ...more]);
+      expect(outcome).toMatchObject({ type: 'failed', code: 'TRANSFORM_ERROR', cause: expect.stringMatching(/^PGP_/) });
+    }
+    expect(await versionsBesidesLanding()).toBe(before);
     expect(await bench.openUploads()).toBe(0);
   });
 

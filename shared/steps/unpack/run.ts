@@ -2,7 +2,8 @@
  * `unpack`: the entries of the job's object become files.
  *
  * 1. The whole archive is looked at before the first entry is written: one that is at fault brings no file.
- * 2. All entries become files in one statement. Ids and places come from the step and the entry, so another try repeats them.
+ * 2. All entries become files in one statement. Ids and places come from the step and the entry, so another try repeats them, and keeps
+ *    the objects that an earlier one wrote.
  * 3. Entries stream: memory is flat whatever their size.
  */
 import { createHash } from 'node:crypto';
@@ -14,6 +15,7 @@ import { compileNameTemplate } from '#shared/definitions/name-template.ts';
 import { canonicalKey } from '#shared/definitions/routes/canonical-key.ts';
 import { compileGlobs } from '#shared/definitions/routes/match-glob.ts';
 import { archiveKey } from '#shared/files/archive-object.ts';
+import type { UploadedObject } from '#shared/files/object-store.ts';
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import { gunzip } from '#shared/formats/gunzip.ts';
 import type { Product } from '#shared/jobs/register-products.ts';
@@ -180,11 +182,12 @@ async function write(context: Context, entry: ArchiveEntry, key: string): Promis
   const target = { bucket: bucketNames.archive, key: archiveKey({ id, tenantId, name, receivedAt }) };
   const metadata = { [JOB_METADATA]: job.id, [KEY_METADATA]: idempotencyKey };
   const { sizeBytes: expectedBytes } = entry;
-  const body = entry.open();
-  const written = await store.upload({
-    ...{ target, body, metadata, signal },
-    ...(expectedBytes !== undefined && { expectedBytes }),
-  });
+  const written =
+    (await findEarlier(context, target, expectedBytes)) ??
+    (await store.upload({
+      ...{ target, body: entry.open(), metadata, signal },
+      ...(expectedBytes !== undefined && { expectedBytes }),
+    }));
   return {
     id,
     key,
@@ -194,6 +197,21 @@ async function write(context: Context, entry: ArchiveEntry, key: string): Promis
     orderKey: messageGroupId(tenantId, key.slice(0, key.lastIndexOf('/') + 1)),
     archive: { ...target, versionId: written.versionId ?? '' },
   };
+}
+
+/** What an earlier try wrote: a second version would belong to no file, and stay for good. */
+async function findEarlier(
+  { store, step, idempotencyKey, signal }: Context,
+  target: { readonly bucket: string; readonly key: string },
+  expectedBytes: number | undefined,
+): Promise<Pick<UploadedObject, 'versionId' | 'etag' | 'sizeBytes'> | undefined> {
+  if (step.isFirstTry) return undefined;
+  const head = await store.head(target, { signal });
+  const isOurs =
+    head !== 'not-found' &&
+    head.metadata[KEY_METADATA] === idempotencyKey &&
+    (expectedBytes === undefined || head.sizeBytes === expectedBytes);
+  return isOurs ? head : undefined;
 }
 
 /** The same on every try (RFC 9562, version 8). */

@@ -74,6 +74,9 @@ test.each([
   const second = await unpack(archive, { format }, { isFirstTry: false });
   const identity = ({ id, key, archive: place }: Product) => ({ id, key, place: place.key });
   expect(second.registered.map(identity)).toEqual(first.registered.map(identity));
+  // Another version would belong to no file.
+  const versionOf = ({ archive: place }: Product) => place.versionId;
+  expect(second.registered.map(versionOf)).toEqual(first.registered.map(versionOf));
   const other = await unpack(archive, {}, { jobId: 'job-2' });
   expect(other.registered[0]?.id).not.toBe(first.registered[0]?.id);
 });
@@ -82,6 +85,8 @@ test('a file in gzip becomes that file, and a tar in gzip its entries, whatever 
   const single = await unpack(gzipSync('a,b\n1,2\n'), {}, {}, 'day.csv.gz');
   expect(single.outcome).toMatchObject({ type: 'succeeded', output: { entries: 1, bytes: 8 } });
   expect(await contentsOf(single.registered)).toEqual({ 'acme/inbound/day.csv/day.csv': 'a,b\n1,2\n' });
+  const again = await unpack(gzipSync('a,b\n1,2\n'), {}, { isFirstTry: false }, 'day.csv.gz');
+  expect(again.registered).toEqual(single.registered);
   const empty = await unpack(gzipSync(''), {}, {}, 'none.gz');
   expect(await contentsOf(empty.registered)).toEqual({ 'acme/inbound/none/none': '' });
   const tar = await unpack(gzipSync(await tarOf({ 'a.csv': '1' })), {}, {}, 'day.gz');
