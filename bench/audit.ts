@@ -1,6 +1,6 @@
 /**
- * The audit's chain over a million lines: how long lines take to write, to seal and to verify, and that one
- * altered, added or removed line among them is named.
+ * The audit's chain over a million lines: how long lines take to write, to seal, to count as usage, to make into evidence and to verify, and
+ * that one altered, added or removed line among them is named.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,9 +11,13 @@ import { sealLines } from '#shared/audit/seal-lines.ts';
 import { type FaultyLine, verifyPage } from '#shared/audit/verify-chain.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import { migrate } from '#shared/db/migrate.ts';
+import { type ExportLinesOptions, exportLines } from '#shared/evidence/export-lines.ts';
+import { createLogger } from '#shared/runtime/logger.ts';
+import { rollUpUsage } from '#shared/usage/roll-up-usage.ts';
 
 const PAGE = 50_000;
 const SEALED_AT_ONCE = 5_000;
+const EXPORTED_AT_ONCE = 20_000;
 const WRITTEN_AT_ONCE = 1_000;
 const TENANT = 'acme';
 
@@ -40,12 +44,17 @@ export async function runAuditBench({
     const written = await timed(() => write(sql, lines));
     const sealed = await timed(() => sealAll(sql));
     await sql`VACUUM ANALYZE audit_events, audit_seals`;
+    const counted = await timed(() => countAll(sql));
+    const exported = await timed(() => exportAll(sql));
     const verified = await timed(() => verify(sql));
     const { found, seconds } = await tamper(sql, Math.floor(lines / 2));
     const result = {
       lines,
       writtenPerSecond: Math.round(lines / written.seconds),
       sealedPerSecond: Math.round(lines / sealed.seconds),
+      countedPerSecond: Math.round(lines / counted.seconds),
+      exportedPerSecond: Math.round(lines / exported.seconds),
+      evidenceBytesPerLine: Math.round(exported.value / lines),
       verifySeconds: round(verified.seconds),
       soundFaults: verified.value.length,
       tampered: found,
@@ -72,6 +81,26 @@ async function write(sql: Sql, lines: number): Promise<void> {
 
 async function sealAll(sql: Sql): Promise<void> {
   while ((await sealLines(sql, { limit: SEALED_AT_ONCE })).sealed > 0);
+}
+
+async function countAll(sql: Sql): Promise<void> {
+  while ((await rollUpUsage(sql, { limit: SEALED_AT_ONCE })) > 0);
+}
+
+/** Resolves to the bytes of all objects; no store is part of this. */
+async function exportAll(sql: Sql): Promise<number> {
+  let bytes = 0;
+  const store: ExportLinesOptions['store'] = {
+    async put({ body }) {
+      bytes += body.length;
+      return { versionId: '', etag: '' } as never;
+    },
+  };
+  const logger = createLogger({ service: 'bench', level: 'warn' });
+  const { signal } = new AbortController();
+  const options = { sql, store, bucket: 'evidence', limit: EXPORTED_AT_ONCE, everyMs: 0, logger, signal };
+  while ((await exportLines(options)).written > 0);
+  return bytes;
 }
 
 async function verify(sql: Sql): Promise<FaultyLine[]> {

@@ -115,7 +115,9 @@ program
 
 program
   .command('audit')
-  .description('the chain of the audit over many lines: write, seal, verify, and find what was tampered with')
+  .description(
+    'the chain of the audit over many lines: write, seal, count, export, verify, and find what was tampered with',
+  )
   .option('--lines <count>', 'lines of one tenant', positiveInteger, 1_000_000)
   .option('--json', 'print one JSON object', false)
   .action(async (options: { lines: number; json: boolean }) => {

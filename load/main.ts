@@ -32,8 +32,8 @@ onTarget(program.command('parallel'))
   });
 
 onTarget(program.command('backpressure'))
-  .description('a steady stream while the queues stand still, and how long it takes to drain them')
-  .option('--minutes <count>', 'how long the queues stand still', positive, 5)
+  .description('a steady stream while the queues are stopped, and how long it takes to drain them')
+  .option('--minutes <count>', 'how long the queues are stopped', positive, 5)
   .option('--rate <count>', 'files a second', positive, 12)
   .option('--size <bytes>', 'size of each file', size, 4_000)
   .option('--stop-command <command>', 'stops the queues, or the services, of a fleet that was not started here')

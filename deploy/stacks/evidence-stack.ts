@@ -16,7 +16,7 @@ import { type Fleet, FleetStack } from './fleet-stack.ts';
 import type { NetworkStack } from './network-stack.ts';
 import type { StorageStack } from './storage-stack.ts';
 
-/** Of one question; all lines of a month at 1,000,000 files a day are about 15 GB. */
+/** Of one question; all lines of a month at 1,000,000 files a day are about 25 GB. */
 const MOST_SCANNED_BYTES = 100_000_000_000;
 
 export class EvidenceStack extends FleetStack {

@@ -96,6 +96,24 @@ test('parks what no service could read, from every queue, once and with an expla
   expect(events.map(({ type }) => type)).toEqual(QUEUE_IDS.map(() => 'dead-letter.parked'));
 });
 
+test('records the action of an SFTP session that a dead event reports, and parks no letter for it', async () => {
+  const detail = {
+    'session-id': 'dead-session',
+    username: 'somebody',
+    'end-timestamp': '2026-03-04T05:06:07.000Z',
+    'file-path': `/outbound/${TEST_TENANT}/answer.csv`,
+    bytes: 7,
+  };
+  const type = 'SFTP Server File Download Completed';
+  const event = { id: 'dead-event', time: '2026-03-04T05:06:07Z', source: 'aws.transfer', 'detail-type': type, detail };
+  await bed.send(place.queues.landing.deadLetterUrl, JSON.stringify(event), 'landing');
+  await sweeper.start();
+  expect(await letters(1)).toMatchObject([{ queue: 'landing', state: 'REDRIVEN' }]);
+  const actions =
+    await bed.sql`SELECT action, size_bytes::int AS bytes FROM sftp_actions WHERE session_id = 'dead-session'`;
+  expect([...actions]).toEqual([{ action: 'download', bytes: 7 }]);
+});
+
 test('lets the clocks wake the open row that a dead wake-up names', async () => {
   const [job] = await seedJobs(bed.sql);
   await bed.send(place.queues['partner-steps'].deadLetterUrl, dueMessage(job!.id), 'partner-steps');
