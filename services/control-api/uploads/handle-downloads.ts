@@ -92,9 +92,11 @@ async function findDownload(sql: Sql, question: DownloadQuestion): Promise<Downl
       FROM files WHERE id = ${fileId} AND (${tenantId}::text IS NULL OR tenant_id = ${tenantId})`;
     return original;
   }
-  const kinds = { delivered: ['deliver'], results: ['deliver', 'transform', 'confirm', 'call'], rejects: ['parse'] }[
-    what
-  ];
+  const kinds = {
+    delivered: ['deliver'],
+    results: ['deliver', 'transform', 'confirm', 'call'],
+    rejects: ['parse', 'load', 'convert'],
+  }[what];
   const [made] = await sql<Download[]>`
     SELECT f.tenant_id AS "tenantId", f.id AS "fileId", s.place ->> 'bucket' AS bucket, s.place ->> 'key' AS key,
       s.place ->> 'versionId' AS "versionId", coalesce((s.place ->> 'sizeBytes')::float8, 0) AS "sizeBytes"
@@ -103,8 +105,8 @@ async function findDownload(sql: Sql, question: DownloadQuestion): Promise<Downl
         SELECT CASE WHEN ${what} = 'rejects' THEN output -> 'rejects' WHEN kind = 'call' THEN output -> 'results' ELSE output END AS place,
           finished_at
         FROM job_steps WHERE job_id = j.id AND kind = ANY(${kinds}::text[])
-          -- Records that failed are what a results file is read for.
-          AND (state = 'SUCCEEDED' OR (state = 'FAILED' AND kind = 'call'))) s
+          -- What failed is what a results file, and one of rejects, is read for.
+          AND (state = 'SUCCEEDED' OR (state = 'FAILED' AND (kind = 'call' OR ${what} = 'rejects')))) s
         ON s.place ? 'bucket' AND s.place ? 'key' AND NOT s.place ? 'store'
     WHERE f.id = ${fileId} AND (${tenantId}::text IS NULL OR f.tenant_id = ${tenantId})
       AND (${route}::text IS NULL OR r.name = ${route})

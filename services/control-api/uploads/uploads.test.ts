@@ -8,6 +8,7 @@ import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { beginCompletion, createUpload, noteStoreUpload } from '#shared/uploads/uploads.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { waitUntil } from '#testkit/checks/wait-until.ts';
+import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
 
 const BUCKET = 'test-landing';
@@ -425,6 +426,22 @@ describe('a download', () => {
     const { body: sent } = await ask('PUT', `/api/v1/files/${name}`, { body: Buffer.from('x') });
     const ofKey = (what: string) => ask('POST', '/api/v1/downloads', { key, body: { file_id: sent.file_id, what } });
     expect([(await ofKey('original')).status, (await ofKey('rejects')).status]).toEqual([403, 404]);
+  });
+
+  test.each([
+    ['parse', 'SUCCEEDED'],
+    ['load', 'SUCCEEDED'],
+    ['convert', 'FAILED'],
+  ])('of what a step %s that %s rejected is the file that the sender gets', async (kind, state) => {
+    const place = { bucket: 'test-outbound', key: `acme/rejects/inbound/${name}` };
+    await createObjectStore({ client: s3.client }).put({ target: place, body: Buffer.from('x,no number\n') });
+    await seedTenant(api.sql);
+    const [job] = await seedJobs(api.sql, { objects: [{ key: `acme/inbound/${name}` }] });
+    await api.sql`
+      INSERT INTO job_steps (job_id, seq, kind, state, attempts, output, started_at, finished_at)
+      VALUES (${job?.id ?? ''}, 0, ${kind}, ${state}, 1, ${api.sql.json({ rejects: place })}, now(), now())`;
+    const { body } = await ask('POST', '/api/v1/downloads', { body: { file_id: job?.fileId, what: 'rejects' } });
+    expect(await (await fetch(body.url)).text()).toBe('x,no number\n');
   });
 });
 

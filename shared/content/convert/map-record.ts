@@ -75,7 +75,7 @@ function compileLiquid(source: string, names: Set<string>): (values: { readonly 
 function toNumber(text: string): unknown {
   const written = text.trim();
   if (written === '') return null;
-  if (!NUMBER.test(written)) throw new MappingFault('a value that has to be a number is none');
+  if (!NUMBER.test(written)) throw new MappingFault('a value that must be a number is not one');
   return parseExactJson(written);
 }
 
@@ -94,6 +94,6 @@ function toBoolean(text: string): boolean | null {
     case '0':
       return false;
     default:
-      throw new MappingFault('a value that has to be true or false is neither');
+      throw new MappingFault('a value that must be true or false is neither');
   }
 }
