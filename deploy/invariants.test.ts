@@ -4,9 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import type { ServiceName } from './services/service-catalogue.ts';
 import { type DeploySettings, readSettings } from './settings.ts';
 import { LONGEST_PREFIX } from './settings-shape.ts';
+import { FLEET_SIZES } from './sizes.ts';
 import { type Resource, resourcesOf, stacksBefore, synthesise, type Templates } from './synthesise-test-bed.ts';
+import { taskLimits } from './task-limits.ts';
 
 const PROD = fileURLToPath(new URL('settings/prod.yaml', import.meta.url));
 const settings = readSettings(PROD);
@@ -17,6 +20,13 @@ const FAILED: DeploySettings = {
   ...settings,
   failedOver: 'us-east-1',
   homes: settings.homes.map((home, index) => (index === 0 ? { ...home, prefix: LONGEST } : home)),
+};
+
+const { partnerApis, ...WITHOUT_PARTNERS } = settings;
+const PRIVATE: DeploySettings = {
+  ...WITHOUT_PARTNERS,
+  doors: 'private',
+  homes: settings.homes.map(({ healthCheckers, ...home }) => home),
 };
 
 const made = new Map<DeploySettings, Templates>();
@@ -31,6 +41,7 @@ function templatesOf(variant: DeploySettings): Templates {
 describe.each([
   ['as it is', settings],
   ['after the first home failed, with the longest prefix', FAILED],
+  ['with private doors', PRIVATE],
 ] as const)('%s', (_name, variant) => {
   const templates = () => templatesOf(variant);
   const all = () =>
@@ -68,8 +79,13 @@ describe.each([
       ([, template]) => resourcesOf(template, 'AWS::Route53::HealthCheck').length > 0,
     );
     expect(checked.length).toBeGreaterThan(3);
+    const alarms = ofType('AWS::CloudWatch::Alarm').map(({ Properties }) => Properties.AlarmName);
     for (const [stack, template] of checked) {
       const [check] = resourcesOf(template, 'AWS::Route53::HealthCheck');
+      const { Type, AlarmIdentifier } = check!.Properties.HealthCheckConfig;
+      expect(Type === 'CLOUDWATCH_METRIC', stack).toBe(variant.doors === 'private');
+      if (Type === 'CLOUDWATCH_METRIC') expect(alarms, stack).toContain(AlarmIdentifier.Name);
+      if (Type === 'CLOUDWATCH_METRIC') continue;
       const groups = resourcesOf(template, 'AWS::EC2::SecurityGroup');
       // A gateway of AWS has no group: all come in.
       if (groups.length === 0) continue;
@@ -171,6 +187,8 @@ describe.each([
     const fields = [...section.matchAll(/`(\w*[sS]tatus)`/g)].map(([, name]) => name);
     expect(fields.length).toBeGreaterThan(2);
     for (const { Properties } of ofType('AWS::ApiGateway::Stage')) {
+      // The backend can refuse whoever is not the gateway.
+      expect(Properties.ClientCertificateId).toBeDefined();
       const format = JSON.parse(Properties.AccessLogSetting.Format);
       for (const field of fields) expect(format).toHaveProperty(field!);
     }
@@ -269,6 +287,47 @@ test('a home that failed is fenced: nothing runs there, and no name leads to it'
     expect(Properties.ActionsEnabled).toBe(false);
 });
 
+test('with private doors nobody comes in from the Internet', () => {
+  const all = [...templatesOf(PRIVATE).values()];
+  const balancers = all.flatMap((template) => resourcesOf(template, 'AWS::ElasticLoadBalancingV2::LoadBalancer'));
+  expect(balancers.length).toBeGreaterThan(3);
+  for (const { Properties } of balancers) expect(Properties.Scheme).toBe('internal');
+  for (const template of all)
+    for (const { Properties } of resourcesOf(template, 'AWS::Transfer::Server'))
+      expect(Properties.EndpointDetails.AddressAllocationIds).toBeUndefined();
+  const checkers = all.flatMap((template) => resourcesOf(template, 'AWS::EC2::SecurityGroupIngress'));
+  expect(checkers.filter(({ Properties }) => Properties.SourcePrefixListId !== undefined)).toEqual([]);
+});
+
+test('a backend without a public address is reached by a link', () => {
+  const arn = (region: string) => `arn:aws:elasticloadbalancing:${region}:111122223333:loadbalancer/net/backend/0123`;
+  const loadBalancers = Object.fromEntries(settings.homes.map(({ region }) => [region, arn(region)]));
+  const linked = synthesise({ ...settings, partnerApis: { ...settings.partnerApis!, loadBalancers } });
+  const gateway = linked.get('example-ls-east-partner-apis')!;
+  gateway.hasResourceProperties('AWS::ApiGateway::VpcLink', { TargetArns: [arn('us-east-1')] });
+  for (const { Properties } of resourcesOf(gateway, 'AWS::ApiGateway::Method'))
+    expect(Properties.Integration.ConnectionType).toBe('VPC_LINK');
+});
+
+test('what the guide says of quotas is what the templates need', () => {
+  const guide = readFileSync(new URL('../docs/guides/aws-first-deployment.md', import.meta.url), 'utf8');
+  const addresses = (prefix: string, of = settings) =>
+    [...templatesOf(of)]
+      .filter(([stack]) => stack.startsWith(`${prefix}-`))
+      .flatMap(([, template]) => resourcesOf(template, 'AWS::EC2::EIP')).length;
+  // The home's own, with the standby of the other one, in one region.
+  const own = addresses('example-ls-west') - addresses('example-ls-west-standby');
+  expect(guide).toContain(`| ${own + addresses('example-ls-east-standby')} or more`);
+  const { prod } = FLEET_SIZES;
+  const processors = Object.entries(taskLimits(prod)).reduce(
+    (sum, [name, most]) => sum + (most * prod.tasks[name as ServiceName].cpu) / 1_024,
+    0,
+  );
+  const [, named = '0'] = /`prod`: (\d+) or more to reach every ceiling/.exec(guide) ?? [];
+  expect(Number(named)).toBeGreaterThanOrEqual(processors);
+  expect(Number(named)).toBeLessThan(processors * 1.2);
+});
+
 test('stacks are made in the order in which they need each other', () => {
   const before = (stack: string) => stacksBefore(templatesOf(settings), stack);
   expect(before('example-ls-east-storage')).toContain('example-ls-east-standby-storage');
@@ -284,6 +343,12 @@ test.each([
   ],
   ['production that calls nobody', (text: string) => text.replace(/alarms:\n(?: {2}.*\n)+/, 'alarms: {}\n'), 'alarms'],
   ['a prefix that begins with a digit', (text: string) => text.replace('example-ls-east', '9bank'), 'homes.0.prefix'],
+  [
+    'private doors and a gateway of partners',
+    (text: string) => `${text.replaceAll(/ +healthCheckers: .*\n/g, '')}\ndoors: private\n`,
+    'partnerApis',
+  ],
+  ['an image by its tag', (text: string) => text.replace(/@sha256:0{63}1/, ''), 'images.node'],
   ['no prefix list', (text: string) => text.replace(/ +healthCheckers: .*1\n/, ''), 'homes.0.healthCheckers'],
 ])('settings with %s are refused', (_name, spoil, place) => {
   const folder = mkdtempSync(join(tmpdir(), 'longshore-settings-'));

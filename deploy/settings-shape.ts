@@ -68,6 +68,8 @@ export const settingsShape = z.strictObject({
   homes: z.array(homeSchema).min(1).max(2),
   /** The hosted zone under which `sftp.`, `api.` and `partners.` stand. */
   domain: z.strictObject({ zoneId: z.string(), zoneName: z.string() }),
+  /** `private`: SFTP and the control API have addresses of their networks alone, which partners reach by VPN or Direct Connect. */
+  doors: z.enum(['public', 'private']).default('public'),
   sftp: z.strictObject({
     allowedCidrs: z.array(cidr).min(1),
     /** The identity provider that checks passwords; keys alone when absent. */
@@ -88,6 +90,18 @@ export const settingsShape = z.strictObject({
   partnerApis: z
     .strictObject({
       backendUrl: z.url({ protocol: /^https$/ }),
+      /** By region, the Network Load Balancer in front of a backend that has no public address. */
+      loadBalancers: z
+        .record(
+          z.string(),
+          z
+            .string()
+            .regex(
+              /^arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:loadbalancer\/net\//,
+              'must be the ARN of a Network Load Balancer',
+            ),
+        )
+        .optional(),
       issuer: z.string(),
       audience: z.string(),
       jwksUrl: z.url({ protocol: /^https$/ }),

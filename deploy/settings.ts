@@ -12,42 +12,55 @@ import type { z } from 'zod';
 import { LongshoreError } from '#shared/errors.ts';
 import { settingsShape } from './settings-shape.ts';
 
-const settingsSchema = settingsShape.superRefine(({ size, homes, alarms, images, failedOver }, context) => {
-  if (size === 'prod' && alarms.emails.length + alarms.urls.length === 0)
-    context.addIssue({ code: 'custom', path: ['alarms'], message: 'must name somebody who is called' });
-  for (const key of ['region', 'prefix'] as const) {
-    if (new Set(homes.map((home) => home[key])).size < homes.length) {
-      context.addIssue({ code: 'custom', path: ['homes'], message: `two homes have the same ${key}` });
+const settingsSchema = settingsShape.superRefine(
+  ({ size, homes, alarms, doors, images, partnerApis, failedOver }, context) => {
+    if (size === 'prod' && alarms.emails.length + alarms.urls.length === 0)
+      context.addIssue({ code: 'custom', path: ['alarms'], message: 'must name somebody who is called' });
+    for (const key of ['region', 'prefix'] as const) {
+      if (new Set(homes.map((home) => home[key])).size < homes.length) {
+        context.addIssue({ code: 'custom', path: ['homes'], message: `two homes have the same ${key}` });
+      }
     }
-  }
-  for (const image of ['node', 'collector'] as const) {
-    // A tag may name something else tomorrow.
-    if (size === 'prod' && !/@sha256:[0-9a-f]{64}$/.test(images[image])) {
-      const message = 'must end with the digest of the image in production, @sha256:...';
-      context.addIssue({ code: 'custom', path: ['images', image], message });
+    for (const image of ['node', 'collector'] as const) {
+      // A tag may name something else tomorrow.
+      if (size === 'prod' && !/@sha256:[0-9a-f]{64}$/.test(images[image])) {
+        const message = 'must end with the digest of the image in production, @sha256:...';
+        context.addIssue({ code: 'custom', path: ['images', image], message });
+      }
     }
-  }
-  const networks = homes.flatMap(({ cidr, standbyCidr }) => [
-    cidr,
-    ...(standbyCidr === undefined ? [] : [standbyCidr]),
-  ]);
-  for (const [index, network] of networks.entries()) {
-    const other = networks.slice(0, index).find((each) => overlap(each, network));
-    // Networks that a transit gateway is to join have to differ.
-    if (other !== undefined)
-      context.addIssue({ code: 'custom', path: ['homes'], message: `the networks ${other} and ${network} overlap` });
-  }
-  for (const [index, home] of homes.entries()) {
-    for (const key of ['standbyCidr', 'healthCheckers'] as const) {
-      if ((home[key] !== undefined) === (homes.length === 2)) continue;
-      const message = homes.length === 2 ? 'is needed, as there are two homes' : 'is for two homes only';
-      context.addIssue({ code: 'custom', path: ['homes', index, key], message });
+    const networks = homes.flatMap(({ cidr, standbyCidr }) => [
+      cidr,
+      ...(standbyCidr === undefined ? [] : [standbyCidr]),
+    ]);
+    for (const [index, network] of networks.entries()) {
+      const other = networks.slice(0, index).find((each) => overlap(each, network));
+      // Networks that a transit gateway is to join have to differ.
+      if (other !== undefined)
+        context.addIssue({ code: 'custom', path: ['homes'], message: `the networks ${other} and ${network} overlap` });
     }
-  }
-  if (failedOver !== undefined && !(homes.length === 2 && homes.some(({ region }) => region === failedOver))) {
-    context.addIssue({ code: 'custom', path: ['failedOver'], message: 'must be the region of one of two homes' });
-  }
-});
+    const isPair = homes.length === 2;
+    const needed = { standbyCidr: isPair, healthCheckers: isPair && doors === 'public' };
+    for (const [index, home] of homes.entries()) {
+      for (const key of ['standbyCidr', 'healthCheckers'] as const) {
+        if ((home[key] !== undefined) === needed[key]) continue;
+        const whose = key === 'standbyCidr' ? 'two homes' : 'two homes with public doors';
+        const message = needed[key] ? `is needed: there are ${whose}` : `is for ${whose} only`;
+        context.addIssue({ code: 'custom', path: ['homes', index, key], message });
+      }
+      if (partnerApis?.loadBalancers !== undefined && partnerApis.loadBalancers[home.region] === undefined) {
+        const message = `must name one in ${home.region}`;
+        context.addIssue({ code: 'custom', path: ['partnerApis', 'loadBalancers'], message });
+      }
+    }
+    if (doors === 'private' && partnerApis !== undefined) {
+      const message = 'is for public doors: the gateway of partners is public';
+      context.addIssue({ code: 'custom', path: ['partnerApis'], message });
+    }
+    if (failedOver !== undefined && !(isPair && homes.some(({ region }) => region === failedOver))) {
+      context.addIssue({ code: 'custom', path: ['failedOver'], message: 'must be the region of one of two homes' });
+    }
+  },
+);
 
 function overlap(one: string, other: string): boolean {
   const contains = (outer: string, inner: string): boolean => {

@@ -1,6 +1,6 @@
 /**
  * `npm run synth`: the templates of the sample settings, and then those that nobody looks at before the day they are needed: of a
- * failover of either region, and of the longest prefix. Every finding of cdk-nag and every fault of a template is an error.
+ * failover of either region, of the longest prefix, and of private doors. Every finding of cdk-nag and every fault of a template is an error.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,9 +20,21 @@ for (const { region } of production.homes) {
   const homes = production.homes.map((home) =>
     home.region === region ? { ...home, prefix: 'a'.repeat(LONGEST_PREFIX) } : home,
   );
+  reportOnly(`prod, ${region} failed, the longest prefix`, { ...production, homes, failedOver: region });
+}
+
+const { partnerApis: _public, ...others } = production;
+reportOnly('prod, private doors', {
+  ...others,
+  doors: 'private',
+  homes: production.homes.map(({ healthCheckers: _none, ...home }) => home),
+});
+
+/** Made, judged and thrown away. */
+function reportOnly(name: string, settings: DeploySettings): void {
   const outdir = mkdtempSync(join(tmpdir(), 'longshore-synth-'));
   try {
-    report(`prod, ${region} failed, the longest prefix`, { ...production, homes, failedOver: region }, outdir);
+    report(name, settings, outdir);
   } finally {
     rmSync(outdir, { recursive: true });
   }

@@ -2,11 +2,13 @@
  * The public name of a service of a fleet, `<service>.<home's prefix>.<zone>`: its home's endpoint while that answers, else its standby's.
  *
  * 1. Each endpoint has its own name, `<service>-direct.<prefix>.<zone>`, by which it is watched and referred to across regions.
- * 2. Who looks whether an endpoint answers is let in by its own prefix list: without that every door counts as down.
+ * 2. Who looks whether an endpoint answers is let in by its own prefix list: without that every door counts as down. Private doors let nobody
+ *    in from outside: there an alarm says it.
  * 3. The name itself belongs to the home alone: a standby that is brought to work adds its own endpoint's name, and traffic follows.
  */
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as route53 from 'aws-cdk-lib/aws-route53';
+import { doorAlarmName } from '../doors/door-health.ts';
 import { type Fleet, type FleetStack, standbyPrefix } from './fleet-stack.ts';
 
 type NamedService = 'sftp' | 'api' | 'partners';
@@ -49,14 +51,22 @@ export function addFailoverName(
     return;
   }
   const check = new route53.CfnHealthCheck(stack, `${service}-health`, {
-    healthCheckConfig: {
-      // An address that accepts connections says nothing of who answers behind it.
-      ...(healthPath === undefined ? { type: 'TCP' } : { type: 'HTTPS', resourcePath: healthPath, enableSni: true }),
-      fullyQualifiedDomainName: direct,
-      port,
-      requestInterval: 30,
-      failureThreshold: 3,
-    },
+    healthCheckConfig: stack.hasPrivateDoors
+      ? {
+          type: 'CLOUDWATCH_METRIC',
+          alarmIdentifier: { name: doorAlarmName(prefix), region: stack.region },
+          insufficientDataHealthStatus: 'Unhealthy',
+        }
+      : {
+          // An address that accepts connections says nothing of who answers behind it.
+          ...(healthPath === undefined
+            ? { type: 'TCP' }
+            : { type: 'HTTPS', resourcePath: healthPath, enableSni: true }),
+          fullyQualifiedDomainName: direct,
+          port,
+          requestInterval: 30,
+          failureThreshold: 3,
+        },
     healthCheckTags: [{ key: 'Name', value: name }],
   });
   const healthCheckId = check.attrHealthCheckId;

@@ -72,6 +72,11 @@ export abstract class FleetStack extends Stack {
     return this.fleet.role === 'home' || this.fleet.role === 'fenced';
   }
 
+  /** Nobody comes in from the Internet. */
+  get hasPrivateDoors(): boolean {
+    return this.fleet.settings.doors === 'private';
+  }
+
   queueArn(name: string): string {
     return this.formatArn({ service: 'sqs', resource: name });
   }

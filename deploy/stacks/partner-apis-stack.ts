@@ -4,9 +4,10 @@
  * 1. The authorizer's bundle is made from the service's source while the stacks are made, so that it is the code that was tested.
  * 2. Methods and paths are those of the authorizer's own rules: what no rule allows is not there.
  */
-import { Duration } from 'aws-cdk-lib';
+import { CfnOutput, Duration } from 'aws-cdk-lib';
 import * as apigateway from 'aws-cdk-lib/aws-apigateway';
 import { Certificate, CertificateValidation } from 'aws-cdk-lib/aws-certificatemanager';
+import { NetworkLoadBalancer } from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
@@ -113,7 +114,24 @@ export class PartnerApisStack extends FleetStack {
     });
   }
 
-  #createGateway({ backendUrl, rules }: PartnerApis, handler: lambda.Function): apigateway.RestApi {
+  /** The backend accepts nobody else: only then is `x-longshore-subject` who it says. */
+  #certifyCaller(): string {
+    const certificate = new apigateway.CfnClientCertificate(this, 'CallerCertificate', {
+      description: `The gateway ${this.fleet.prefix}-partners, to its backend`,
+    });
+    new CfnOutput(this, 'CallerCertificateId', { value: certificate.attrClientCertificateId });
+    return certificate.attrClientCertificateId;
+  }
+
+  /** To a backend without a public address. */
+  #link(loadBalancerArn: string | undefined): apigateway.VpcLink | undefined {
+    if (loadBalancerArn === undefined) return undefined;
+    const balancer = NetworkLoadBalancer.fromNetworkLoadBalancerAttributes(this, 'Backend', { loadBalancerArn });
+    return new apigateway.VpcLink(this, 'Link', { vpcLinkName: `${this.fleet.prefix}-partners`, targets: [balancer] });
+  }
+
+  #createGateway({ backendUrl, rules, loadBalancers }: PartnerApis, handler: lambda.Function): apigateway.RestApi {
+    const link = this.#link(loadBalancers?.[this.region]);
     const gateway = new apigateway.RestApi(this, 'PartnerApis', {
       restApiName: `${this.fleet.prefix}-partners`,
       endpointTypes: [apigateway.EndpointType.REGIONAL],
@@ -134,6 +152,7 @@ export class PartnerApisStack extends FleetStack {
         tracingEnabled: true,
         throttlingRateLimit: 500,
         throttlingBurstLimit: 1_000,
+        clientCertificateId: this.#certifyCaller(),
       },
       deploy: true,
     });
@@ -156,6 +175,7 @@ export class PartnerApisStack extends FleetStack {
           proxy: true,
           options: {
             timeout: Duration.seconds(29),
+            ...(link !== undefined && { connectionType: apigateway.ConnectionType.VPC_LINK, vpcLink: link }),
             requestParameters: {
               'integration.request.header.x-longshore-subject': 'context.authorizer.subject',
               ...(isPrefix && { 'integration.request.path.proxy': 'method.request.path.proxy' }),

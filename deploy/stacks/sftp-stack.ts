@@ -64,8 +64,11 @@ export class SftpStack extends FleetStack {
     });
     for (const cidr of settings.sftp.allowedCidrs) group.addIngressRule(ec2.Peer.ipv4(cidr), ec2.Port.tcp(SFTP_PORT));
     admitHealthCheckers(group, this.fleet, SFTP_PORT);
-    const subnetIds = vpc.selectSubnets({ subnetGroupName: 'public' }).subnetIds;
-    const addresses = subnetIds.map((_, index) => new ec2.CfnEIP(this, `Address${index + 1}`, { domain: 'vpc' }));
+    const isPrivate = this.hasPrivateDoors;
+    const subnetIds = vpc.selectSubnets({ subnetGroupName: isPrivate ? 'fleet' : 'public' }).subnetIds;
+    const addresses = isPrivate
+      ? []
+      : subnetIds.map((_, index) => new ec2.CfnEIP(this, `Address${index + 1}`, { domain: 'vpc' }));
     return new CfnServer(this, 'Server', {
       domain: 'S3',
       protocols: ['SFTP'],
@@ -78,7 +81,7 @@ export class SftpStack extends FleetStack {
       endpointDetails: {
         vpcId: vpc.vpcId,
         subnetIds,
-        addressAllocationIds: addresses.map(({ attrAllocationId }) => attrAllocationId),
+        ...(!isPrivate && { addressAllocationIds: addresses.map(({ attrAllocationId }) => attrAllocationId) }),
         securityGroupIds: [group.securityGroupId],
       },
       securityPolicyName: SECURITY_POLICY,
