@@ -34,6 +34,7 @@ import { createServiceScaler, type ServiceScaler } from '#local/launcher/scale-s
 import { createServiceInstances, instanceName } from '#local/launcher/service-instances.ts';
 import { ensureOperator, ensureTenants, type TenantToRegister } from '#local/launcher/tenant-access.ts';
 import { type ChosenRole, chooseRole, type Pair, type Role } from '#local/pair/choose-role.ts';
+import { type KeptSynchronous, keepSynchronous } from '#local/pair/keep-synchronous.ts';
 import { pairEnvironment, replicationEnvironment } from '#local/pair/pair-environment.ts';
 import { setLandingEvents } from '#local/pair/set-landing-events.ts';
 import { assertPortFree, claimPorts, type PortClaim, type Ports, portsFrom } from '#local/ports.ts';
@@ -101,8 +102,10 @@ export async function startStack(options: StartStackOptions): Promise<Stack> {
   let children: Children | undefined;
   let claim: PortClaim | undefined;
   let scaler: ServiceScaler | undefined;
+  let synchronous: KeptSynchronous | undefined;
   const stop = async () => {
     await scaler?.stop();
+    await synchronous?.stop();
     await children?.stop();
     await claim?.release();
     home.release();
@@ -123,6 +126,7 @@ export async function startStack(options: StartStackOptions): Promise<Stack> {
 
     /** Everything that writes; resolves to what it can be reached by. */
     async function lead(doors: readonly NodeProcessName[]): Promise<Endpoints> {
+      if (options.pair) synchronous = keepSynchronous(env.DATABASE_URL ?? '', parts.children.logger);
       await Promise.all([ensurePartnerAccess(home), ensureChatAccess(home)]);
       await startNodes([...doors, ...(options.partners ?? PARTNER_PROCESSES)], context);
       const tenants = await registerAccess(context);

@@ -42,6 +42,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
 /** Of a server that others follow, or that follows another. */
 const REPLICATED: Readonly<Record<string, string>> = {
   wal_level: 'replica',
+  // Also with a synchronous standby, but for what asks for more (`shared/db/commit-in-pair.ts`).
+  synchronous_commit: 'local',
   max_wal_senders: '4',
   max_replication_slots: '4',
   // A standby that never comes back must not fill the disk: it is copied again.

@@ -7,6 +7,7 @@
  *
  * Events: `effect.unknown`, when nobody can say whether the effect was had.
  */
+import { commitInPair } from '#shared/db/commit-in-pair.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { repeatOnLostDatabase, toJsonb } from '#shared/db/run-statements.ts';
 import type { EffectStage } from '#shared/db/schema.ts';
@@ -82,7 +83,7 @@ export function effectLogOf(sql: Sql, owner: EffectOwner): EffectLog {
               jsonb_build_object('effect', id, 'step', kind, 'seq', step_seq, 'part', part) AS detail, '{events}'::text[] AS topics
             FROM written WHERE stage = 'UNKNOWN'),
           ${recordEvents(sql, service)}
-          SELECT id FROM written`,
+          SELECT id FROM written WHERE ${commitInPair(sql)}`,
       );
     },
   };

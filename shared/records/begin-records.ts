@@ -7,6 +7,7 @@
  *
  * Out: the records begun; absent ones are somebody else's. Events: none; the outcome is kept as an attempt.
  */
+import { commitInPair } from '#shared/db/commit-in-pair.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { runSet } from '#shared/db/run-statements.ts';
 
@@ -66,7 +67,7 @@ function beginSet(sql: Sql, rows: BeginRecord[]): Promise<RecordId[]> {
       WHERE (c.id, c.epoch) IN (SELECT chunk_id, epoch FROM input) ORDER BY c.id FOR SHARE)
     UPDATE records r SET state = 'RUNNING', tries = i.tries, has_intent = i.intent = 1, updated_at = now()
     FROM input i JOIN held h ON h.id = i.chunk_id
-    WHERE ${amongRecords(sql, rows)}
+    WHERE ${amongRecords(sql, rows)} ${rows.some(({ intent }) => intent) ? sql`AND ${commitInPair(sql)}` : sql``}
       AND r.job_id = i.job_id AND r.line = i.line AND r.created_at = i.created_at AND r.chunk_id = i.chunk_id AND r.step = i.step
       AND ((r.state IN ('PENDING', 'RUNNING') AND r.tries = i.tries - 1) OR (r.state = 'RUNNING' AND r.tries = i.tries))
     RETURNING r.job_id AS "jobId", r.line::float8 AS line`;

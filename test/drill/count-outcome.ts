@@ -4,7 +4,7 @@
  * 1. Delivered: a file of that key is completed, and the object that its row names has the bytes that were sent. A file of records has
  *    ended, each record with an outcome.
  * 2. Missing: acknowledged, and not delivered here. It is explained where an object of it had not reached this home when the other was
- *    lost, and lost where it is not.
+ *    lost, or where its job waits for one, and lost where it is not.
  * 3. Twice: a version at the destination that no row names, or a second effect of a record at the partner. Repeated: such a version that
  *    came with the return of the lost home, which had delivered the file in its last moments.
  */
@@ -15,6 +15,7 @@ import type { ListedVersion, ObjectStore, VersionCursor } from '#shared/files/ob
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
 import type { SimulatedPartner } from '#testkit/servers/simulated-partner.ts';
 import type { ConnectedHome } from './connect-home.ts';
+import { findAwaiting } from './find-awaiting.ts';
 import type { SentFile } from './send-load.ts';
 
 export interface DrillOutcome {
@@ -70,8 +71,10 @@ export async function countOutcome({ home, partner, sent, unreplicated }: CountO
       ': ',
     );
   const unreplicatedKeys = new Set([...unreplicated].map((name) => JSON.parse(name)[1] as string));
+  const awaiting = await findAwaiting(home.sql);
   const isExplained = (key: string) =>
     unreplicatedKeys.has(key) ||
+    awaiting.has(key) ||
     (rows.get(key) ?? []).some(({ archive, delivery }) =>
       [archive, delivery].some((place) => place !== null && unreplicated.has(nameOf(place))),
     );

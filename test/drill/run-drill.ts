@@ -13,8 +13,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { claimPorts, type PortClaim } from '#local/ports.ts';
 import { readUnreplicated, type UnreplicatedVersion } from '#local/s3/replication-queue.ts';
 import type { StartStackOptions } from '#local/stack.ts';
-import type { Sql } from '#shared/db/connect-database.ts';
-import { REPLICA_AWAITED } from '#shared/worker/late-replicas.ts';
 import { startTestPartner } from '#testkit/beds/partner-simulator-bed.ts';
 import { findRowViolations, type Violation } from '#testkit/checks/find-row-violations.ts';
 import { waitUntil } from '#testkit/checks/wait-until.ts';
@@ -23,6 +21,7 @@ import { withCompileCache } from '#testkit/servers/start-process.ts';
 import { type ConnectedHome, connectHome } from './connect-home.ts';
 import { countOutcome, type DrillOutcome, unreplicatedNames } from './count-outcome.ts';
 import { DRILL_VARIABLES, drillDefinitions, PARTNER_BEHAVIOUR, TENANTS } from './drill-plan.ts';
+import { awaitingFiles, findAwaiting } from './find-awaiting.ts';
 import { replayEverything } from './replay-everything.ts';
 import { createDrillLoad, type DrillLoad, type SentFile } from './send-load.ts';
 import { type DrillHome, startHome } from './start-home.ts';
@@ -160,7 +159,7 @@ class Drill {
     await load.pause();
     const leading = this.#lookAt(second);
     await this.#untilAtRest(leading, load.sent, unreplicated);
-    const awaited = await countAwaiting(leading);
+    const awaited = (await findAwaiting(leading.sql)).size;
     const count = (home: ConnectedHome) =>
       countOutcome({ home, partner: this.#partner, sent: load.sent, unreplicated: unreplicatedNames(unreplicated) });
     const afterFailover = await count(leading);
@@ -264,7 +263,7 @@ class Drill {
       const [row] = await sql<{ known: number; open: number; outbox: number }[]>`
         SELECT count(DISTINCT key) FILTER (WHERE key = ANY(${keys}))::int AS known,
           count(*) FILTER (WHERE status NOT IN ('COMPLETED', 'FAILED', 'QUARANTINED', 'COMPANION'))::int
-            - ${mayWait ? sql`(SELECT count(*)::int FROM (${awaiting(sql)}) AS a)` : sql`0`} AS open,
+            - ${mayWait ? sql`(SELECT count(*)::int FROM (${awaitingFiles(sql)}) AS a)` : sql`0`} AS open,
           (SELECT count(*)::int FROM outbox) AS outbox
         FROM files`;
       return row?.known === keys.length && row.open === 0 && row.outbox === 0;
@@ -340,19 +339,4 @@ async function describeFenced({ state }: DrillHome): Promise<DrillReport['fenced
   } finally {
     await close();
   }
-}
-
-async function countAwaiting({ sql }: ConnectedHome): Promise<number> {
-  const rows = await sql`${awaiting(sql)}`;
-  return rows.length;
-}
-
-/** Files of which everything that is open waits for an object that had not been copied. */
-function awaiting(sql: Sql) {
-  return sql`
-    SELECT f.id FROM files f WHERE f.status = 'PROCESSING' AND NOT EXISTS (
-        SELECT 1 FROM jobs j WHERE j.file_id = f.id AND j.finished_at IS NULL AND j.wait_reason IS DISTINCT FROM ${REPLICA_AWAITED})
-      AND (f.open_jobs > 0 OR (
-        SELECT e.detail ->> 'cause' FROM audit_events e WHERE e.file_id = f.id AND e.type = 'file.archive-retrying'
-        ORDER BY e.at DESC LIMIT 1) = ${REPLICA_AWAITED})`;
 }
