@@ -48,7 +48,7 @@ export function createPartnerWorker(context: ServiceContext<PartnerWorkerConfig>
 function queuesOf({ LONGSHORE_LANES: lanes, LONGSHORE_SLOTS: slots }: PartnerWorkerConfig) {
   return LANES.filter((lane) => lanes.includes(lane)).map((lane) => ({
     queue: stepQueueOf(lane),
-    slots: lane === 'bronze' ? Math.max(1, Math.floor(slots / BRONZE_PART)) : slots,
+    slots: lane === 'bronze' && lanes.length > 1 ? Math.max(1, Math.floor(slots / BRONZE_PART)) : slots,
   }));
 }
 
