@@ -90,7 +90,7 @@ program
   .command('lanes')
   .description('files of the lane platinum, alone and during a flood in the lane bronze')
   .option('--files <count>', 'files of the flood', positiveInteger, 20_000)
-  .option('--alone <count>', 'platinum files before the flood', positiveInteger, 100)
+  .option('--alone <count>', 'platinum files before the flood, and after it', positiveInteger, 100)
   .option('--per-second <count>', 'rate of the platinum files', positiveInteger, 2)
   .option('--flood <lane>', 'lane of the flood', 'bronze')
   .option('--json', 'print one JSON object', false)

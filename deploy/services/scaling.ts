@@ -24,7 +24,7 @@ import { ApplicationScalingAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { FargateService } from 'aws-cdk-lib/aws-ecs';
 import { Role } from 'aws-cdk-lib/aws-iam';
 import { LongshoreError } from '#shared/errors.ts';
-import { type QueueId, queueName, WORK_QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
+import { type QueueId, queueName, STEP_QUEUES, WORK_QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import { FARGATE_SCALING } from '#shared/scaling/fargate-scaling.ts';
 import { LATE_GROWTH, type ScalingPolicy } from '#shared/scaling/scaling-policy.ts';
 import { policyOf, type ScaledService } from '#shared/scaling/service-capacities.ts';
@@ -119,7 +119,9 @@ function signalsOf({ prefix, queue, clusterName, service }: ScalingOptions): Sig
     statistic: Stats.AVERAGE,
     period: PERIOD,
   });
-  const waiting = fleetGauge(prefix, WAITING_GAUGE, { queue, state: 'waiting for admission' });
+  // The task of a short step takes those of all lanes, and an alarm has room for one gauge.
+  const state = queue === STEP_QUEUES.standard ? 'waiting in all lanes' : 'waiting for admission';
+  const waiting = fleetGauge(prefix, WAITING_GAUGE, { queue, state });
   return {
     visible: ofQueue('visible', 'ApproximateNumberOfMessagesVisible', Stats.MAXIMUM),
     sent: ofQueue('sent', 'NumberOfMessagesSent', Stats.SUM),

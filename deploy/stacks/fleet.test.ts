@@ -296,6 +296,8 @@ describe('services', () => {
       });
       expect(metric.Metrics.filter(({ ReturnData }: { ReturnData: boolean }) => ReturnData)).toHaveLength(1);
       expect('waiting' in byId).toBe(queue === 'work' || queue === 'partner-steps');
+      if (queue === 'partner-steps')
+        expect(JSON.stringify(byId.waiting.MetricStat.Metric.Dimensions)).toContain('waiting in all lanes');
       // It only grows: letting go has a pace of its own.
       expect(policy.TargetTrackingScalingPolicyConfiguration.DisableScaleIn).toBe(true);
       const arrivals = policies.find(({ PolicyName }) => PolicyName === `${EAST}-${name}-arrivals-per-task`);

@@ -194,6 +194,9 @@ test('publishes events with their type and tenant, and empties the outbox', asyn
 test('shows what is open, due, parked and blocked', async () => {
   await seedJobs(bed.sql, { count: 2 });
   await bed.sql`UPDATE jobs SET woken_at = now() - interval '90 s'`;
+  const bronze = await seedJobs(bed.sql, { count: 3 });
+  await bed.sql`
+    UPDATE jobs SET lane = 'bronze', queue = 'bronze-steps' WHERE id = ANY(${bronze.map(({ id }) => id)}::uuid[])`;
   const directory = { orderKey: 'acme/line' };
   await seedJobs(bed.sql, { objects: [directory, directory], isOrdered: true });
   const [head] = await giveDueTurns(bed.sql, { limit: 1, window: 10, actor: 'test' });
@@ -215,6 +218,7 @@ test('shows what is open, due, parked and blocked', async () => {
     expect(text).toContain('longshore_parked_dead_letters 1');
     expect(text).toContain('longshore_blocked_lines 1');
     expect(text).toContain('longshore_open_rows{queue="partner-steps",state="waiting for their turn"} 1');
+    expect(text).toContain('longshore_open_rows{queue="partner-steps",state="waiting in all lanes"} 3');
     expect(text).toContain('longshore_copy_still_seconds 0');
     expect(text).toContain('longshore_queue_messages{queue="work-dlq",state="visible"} 0');
   });

@@ -7,13 +7,20 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { countEffects } from '#shared/effects/resolve-effect.ts';
 import { countOccurrences } from '#shared/expectations/expectation-transitions.ts';
 import { countConnections } from '#shared/fleet/count-connections.ts';
-import { countBlockedLines, countParkedLetters, readQueueRows } from '#shared/fleet/open-rows.ts';
+import { countBlockedLines, countParkedLetters, type QueueRows, readQueueRows } from '#shared/fleet/open-rows.ts';
 import { outboxLag } from '#shared/jobs/outbox.ts';
 import { noticeLag } from '#shared/notices/notice-transitions.ts';
 import type { QueueDepth } from '#shared/queue/queue-depth.ts';
 import { countRemotes } from '#shared/remotes/count-remotes.ts';
 import { expiryOverdue } from '#shared/retention/expiry-overdue.ts';
-import { ARRIVAL_QUEUES, QUEUE_IDS, type QueueId, WORK_QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
+import {
+  ARRIVAL_QUEUES,
+  QUEUE_IDS,
+  type QueueId,
+  STEP_QUEUE_IDS,
+  STEP_QUEUES,
+  WORK_QUEUE_IDS,
+} from '#shared/runtime/config/resource-names.ts';
 import type { RetrySweeperMetrics } from './metrics.ts';
 
 export interface ObserveFleetOptions {
@@ -89,6 +96,15 @@ export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOp
     if (ARRIVAL_QUEUES.has(queue)) continue;
     metrics.oldestDueSeconds.set({ queue }, Math.max(0, ...ofQueue.map(({ oldestDueSeconds }) => oldestDueSeconds)));
   }
+  metrics.rows.set({ queue: STEP_QUEUES.standard, state: 'waiting in all lanes' }, countInLanes(rows));
+}
+
+/** What partner-workers are scaled by beside the messages of the lane standard, whose queue counts those itself. */
+function countInLanes(rows: readonly QueueRows[]): number {
+  const waits = ({ queue, state }: QueueRows) =>
+    STEP_QUEUE_IDS.some((id) => id === queue) &&
+    (state === 'waiting for admission' || (state === 'standing' && queue !== STEP_QUEUES.standard));
+  return rows.filter(waits).reduce((sum, { rows: count }) => sum + count, 0);
 }
 
 /** A clock of its own: queues that do not answer keep no figure of the database back. */

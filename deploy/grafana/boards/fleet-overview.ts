@@ -142,7 +142,12 @@ export const fleetOverview: Board = {
           why: 'Files and jobs that are not done, by the queue that serves them.',
           unit: 'short',
           isStacked: true,
-          queries: [query('{{queue}}', 'sum by (queue) (max by (queue, state) (longshore_open_rows))')],
+          queries: [
+            query(
+              '{{queue}}',
+              'sum by (queue) (max by (queue, state) (longshore_open_rows{state!="waiting in all lanes"}))',
+            ),
+          ],
         },
         {
           title: 'Oldest due',
