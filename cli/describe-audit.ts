@@ -17,8 +17,9 @@ export function describeDetail(detail: Readonly<Record<string, unknown>>): strin
   const shown = [detail.reason, detail.code, detail.cause, detail.message, detail.name, detail.rule].filter(
     (part) => typeof part === 'string',
   );
-  const counts = ['events', 'files', 'jobs', 'objects', 'records', 'success', 'failed', 'ambiguous', 'open'].flatMap(
-    (name) => (typeof detail[name] === 'number' ? [`${detail[name]} ${name}`] : []),
+  const deleted = detail.certificate === undefined ? [] : ['files', 'jobs', 'objects'];
+  const counts = ['events', ...deleted, 'records', 'success', 'failed', 'ambiguous', 'open'].flatMap((name) =>
+    typeof detail[name] === 'number' ? [`${detail[name]} ${name}`] : [],
   );
   return [shown.join(' '), counts.join(', ')].filter(Boolean).join(': ') || null;
 }
