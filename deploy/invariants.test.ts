@@ -19,6 +19,7 @@ const LONGEST = 'a'.repeat(LONGEST_PREFIX);
 const FAILED: DeploySettings = {
   ...settings,
   failedOver: 'us-east-1',
+  archiveLockDays: 90,
   homes: settings.homes.map((home, index) => (index === 0 ? { ...home, prefix: LONGEST } : home)),
 };
 
@@ -63,6 +64,21 @@ describe.each([
     },
     SYNTHESIS_MS,
   );
+
+  test('no rule of a bucket deletes originals that a hold may keep, and a lock is on the archives if the settings have one', () => {
+    const archives = ofType('AWS::S3::Bucket').filter(({ Properties }) => /-archive$/.test(Properties.BucketName));
+    expect(archives.length).toBeGreaterThan(1);
+    for (const { Properties } of archives)
+      expect(Properties.ObjectLockConfiguration?.Rule.DefaultRetention).toEqual(
+        variant.archiveLockDays === undefined ? undefined : { Mode: 'COMPLIANCE', Days: variant.archiveLockDays },
+      );
+    const expiring = archives.filter(({ Properties }) =>
+      JSON.stringify(Properties.LifecycleConfiguration).includes('"ExpirationInDays"'),
+    );
+    // Copies of a standby that is at rest.
+    expect(expiring.every(({ Properties }) => Properties.ReplicationConfiguration === undefined)).toBe(true);
+    expect(expiring.length).toBeLessThan(archives.length);
+  });
 
   test('no task may go anywhere: every group says where to', () => {
     const anywhere = ofType('AWS::EC2::SecurityGroup').filter(({ Properties }) =>

@@ -108,6 +108,8 @@ export const settingsShape = z.strictObject({
       rules: z.array(z.strictObject({ method: z.string(), path: z.string(), scopes: z.array(z.string()) })).min(1),
     })
     .optional(),
+  /** Object lock of the archive in compliance mode: nobody deletes a version before. None when absent; set before the first deployment. */
+  archiveLockDays: z.number().int().min(1).max(36_500).optional(),
   /** Buckets of others that routes deliver to. */
   externalBuckets: z.array(z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/)).default([]),
   /** Keys that those buckets are encrypted with. */

@@ -51,6 +51,7 @@ const STORE_USES: Record<string, readonly string[]> = {
   put: ['write'],
   deleteVersion: ['delete-version'],
   deleteVersions: ['delete-version'],
+  restore: ['restore'],
   listVersions: ['list-versions'],
   listMultipartUploads: ['list-uploads'],
   abortMultipartUpload: ['abort-upload'],

@@ -21,7 +21,8 @@ export type ObjectUse =
   | 'list-versions'
   | 'list-uploads'
   | 'abort-upload'
-  | 'list-parts';
+  | 'list-parts'
+  | 'restore';
 
 /** What an address is called for; the variable takes networks that may be private. */
 export const REACH_VARIABLES = {
@@ -70,6 +71,7 @@ const WORKER_OBJECTS: ServiceAccess['objects'] = {
 const EXPIRES: readonly ObjectUse[] = ['read', 'delete-version', 'list-uploads', 'abort-upload', 'list-parts'];
 const SWEEPER_OBJECTS: ServiceAccess['objects'] = {
   landing: ['read', 'delete-version', 'list-versions', 'abort-upload', 'list-parts'],
+  archive: [...EXPIRES, 'restore'],
   evidence: ['write', 'list-uploads', 'abort-upload', 'list-parts'],
 };
 

@@ -1,5 +1,6 @@
 /** The variables of a service on AWS, as its own schema reads them. */
 import { MEMORY_VARIABLES } from '#shared/runtime/config/memory.ts';
+import { FLEET_SIZES } from '../sizes.ts';
 import { DATABASE_NAME } from '../stacks/data-stack.ts';
 import type { Fleet } from '../stacks/fleet-stack.ts';
 import { chatVariables } from './chat-variables.ts';
@@ -46,6 +47,8 @@ export function serviceEnvironment(
     name === 'control-api'
       ? { LONGSHORE_API_TRUSTED_PROXIES: place.cidr, ...signInVariables(settings), ...chatVariables(settings) }
       : {};
+  const retention: Record<string, string> =
+    name === 'retry-sweeper' ? { LONGSHORE_FILE_RETENTION_DAYS: String(FLEET_SIZES[settings.size].archiveDays) } : {};
   return {
     // Its address is known when the database is made: until then the user is what the schema can check.
     DATABASE_URL: `postgres://${databaseUser}@${role}.invalid:5432/${DATABASE_NAME}?sslmode=verify-full`,
@@ -59,6 +62,7 @@ export function serviceEnvironment(
     ...receipts,
     ...links,
     ...people,
+    ...retention,
     ...outwardVariables(settings, SERVICE_ACCESS[name]),
     ...tracing(settings.traces),
   };

@@ -39,6 +39,7 @@ const OBJECT_ACTIONS: Readonly<Record<ObjectUse, ObjectActions>> = {
   'list-versions': { objects: [], bucket: ['s3:ListBucketVersions'] },
   'list-uploads': { objects: [], bucket: ['s3:ListBucketMultipartUploads'] },
   'list-parts': { objects: ['s3:ListMultipartUploadParts'], bucket: [] },
+  restore: { objects: ['s3:RestoreObject'], bucket: [] },
   'abort-upload': { objects: ['s3:AbortMultipartUpload'], bucket: [] },
 };
 

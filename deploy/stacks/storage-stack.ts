@@ -99,6 +99,7 @@ export class StorageStack extends FleetStack {
       metrics: [{ id: 'EntireBucket' }],
       lifecycleRules: this.#lifecycleOf(id),
       removalPolicy: this.removalPolicy,
+      ...(id === 'archive' && this.#archiveLock()),
     });
     if (id === 'landing') {
       // The portal's pages put parts by presigned URLs.
@@ -129,7 +130,16 @@ export class StorageStack extends FleetStack {
       return [always, { id: 'replicas', expiration: Duration.days(REPLICA_DAYS) }];
     if (id !== 'archive') return [always];
     const infrequent = { storageClass: s3.StorageClass.INTELLIGENT_TIERING, transitionAfter: Duration.days(0) };
-    return [always, { id: 'archive', expiration: Duration.days(this.size.archiveDays), transitions: [infrequent] }];
+    // Retention and legal holds are the sweeper's; of what it deletes, the copies of a standby are not told.
+    const expiration = this.fleet.role === 'standby' ? { expiration: Duration.days(this.size.archiveDays) } : {};
+    return [always, { id: 'archive', ...expiration, transitions: [infrequent] }];
+  }
+
+  #archiveLock(): Pick<s3.BucketProps, 'objectLockEnabled' | 'objectLockDefaultRetention'> {
+    const { archiveLockDays } = this.fleet.settings;
+    if (archiveLockDays === undefined) return {};
+    const objectLockDefaultRetention = s3.ObjectLockRetention.compliance(Duration.days(archiveLockDays));
+    return { objectLockEnabled: true, objectLockDefaultRetention };
   }
 
   #sendEventsTo(landing: sqs.Queue): events.Rule[] {

@@ -37,6 +37,8 @@ export class BucketReplication extends Construct {
       ['s3:GetObjectVersionForReplication', 's3:GetObjectVersionAcl', 's3:GetObjectVersionTagging'],
       own.map((arn) => `${arn}/*`),
     );
+    if (stack.fleet.settings.archiveLockDays !== undefined)
+      allow(['s3:GetObjectRetention', 's3:GetObjectLegalHold'], [`${buckets.archive.bucketArn}/*`]);
     allow(['s3:ReplicateObject', 's3:ReplicateDelete', 's3:ReplicateTags'], copies);
     allow(['kms:Decrypt'], [key.keyArn]);
     // With bucket keys S3 asks for a data key abroad.
