@@ -223,6 +223,47 @@ describe('walking on', () => {
   });
 });
 
+describe('after a failover', () => {
+  const lateReplicas = { afterMs: 30_000, mayCome: () => true };
+
+  test('a step whose object has not come waits for it, counts no attempt, and no try is taken for the first', async () => {
+    await seedRoutes(sql);
+    const job = await seedOne();
+    const tries: unknown[] = [];
+    const gone = { type: 'failed', ...failure, cause: 'SOURCE_GONE' } as const;
+    const runner = startRunner({
+      lateReplicas,
+      steps: {
+        deliver: async ({ step }) => {
+          tries.push([step.attempt, step.isFirstTry]);
+          return tries.length === 1 ? gone : { type: 'succeeded' };
+        },
+      },
+    });
+    await runner.handle(jobDue(job), neverStops);
+    const [waiting] = await sql`SELECT state, wait_reason AS reason FROM jobs`;
+    expect(waiting).toEqual({ state: 'WAITING', reason: 'REPLICA_AWAITED' });
+    await makeDue(job);
+    await runner.handle(jobDue({ ...job, wake: 2 }), neverStops);
+    expect(await readJob(job)).toMatchObject({ state: 'SUCCEEDED', fileStatus: 'COMPLETED' });
+    expect(tries).toEqual([
+      [1, false],
+      [1, false],
+    ]);
+  });
+
+  test('a file whose original has not come is archived later', async () => {
+    await seedRoutes(sql);
+    const job = await seedOne();
+    const archive = async () => {
+      throw new ObjectStoreError('not-found', 'it is not there');
+    };
+    await startRunner({ lateReplicas, archive }).handle(jobDue(job), neverStops);
+    const [file] = await sql`SELECT status, next_action_at > now() AS later FROM files`;
+    expect(file).toEqual({ status: 'PROCESSING', later: true });
+  });
+});
+
 describe('trying again', () => {
   test('a retry waits as the route says, counts, and ends as failed when the attempts are spent', async () => {
     await seedRoutes(sql, { retry: { maxAttempts: 3, firstDelay: 2_000, jitter: 'none' } });

@@ -142,6 +142,7 @@ function contextOf(
     productsFor,
     textsFor,
     branchesFor,
+    lateReplicas,
   }: TryParts,
   { job, position, span, logger }: TryRequest,
   route: CompiledRoute,
@@ -150,12 +151,14 @@ function contextOf(
   const { id, tenantId, fileId, generation, isLarge } = job;
   const { key, name, sizeBytes, receivedAt, head, depth } = job.file;
   const { stepSeq, stepKind, attempt, tries, object, isReleased, held, outputs } = position;
+  // The lost region may have tried it, and its row may not say so.
+  const isFirstTry = tries === 1 && generation === 1 && lateReplicas?.mayCome(receivedAt) !== true;
   const isOriginal = object.bucket === job.file.bucket && object.key === key && object.versionId === job.file.versionId;
   return {
     options: step.options,
     file: { id: fileId, tenantId, key, name, sizeBytes, receivedAt, timeZone: job.timeZone },
     job: { id, generation, routeName: route.name, isLarge, depth },
-    step: { seq: stepSeq, kind: stepKind, attempt, isFirstTry: tries === 1 && generation === 1, isReleased, held },
+    step: { seq: stepSeq, kind: stepKind, attempt, isFirstTry, isReleased, held },
     object,
     ...(isOriginal && head !== null && { head }),
     original: fileLocation(job.file),

@@ -304,8 +304,8 @@ class Drill {
 async function lastTransactionAt({ state }: DrillHome): Promise<number> {
   const { sql, close } = connectHome(state);
   try {
-    const [row] = await sql<{ at: Date }[]>`SELECT pg_last_xact_replay_timestamp() AS at`;
-    return row!.at.getTime();
+    const [row] = await sql<{ at: Date | null }[]>`SELECT pg_last_xact_replay_timestamp() AS at`;
+    return row?.at?.getTime() ?? Number.NaN;
   } finally {
     await close();
   }

@@ -37,6 +37,7 @@ export interface TestRunnerOptions {
   readonly recordStoreFor?: JobRunnerOptions['recordStoreFor'];
   readonly worker?: string;
   readonly isSendingBroken?: boolean;
+  readonly lateReplicas?: JobRunnerOptions['lateReplicas'];
 }
 
 export function connectTestDatabase(url: string): Sql {
@@ -77,6 +78,7 @@ export function createTestRunner(options: TestRunnerOptions): TestRunner {
     store: {} as ObjectStore,
     bucketNames: Object.fromEntries(BUCKET_IDS.map((id) => [id, bucketName('test', id)])) as Record<BucketId, string>,
     recordStoreFor: options.recordStoreFor ?? noRecords,
+    lateReplicas: options.lateReplicas,
     archive: options.archive ?? archiveInto,
     wakeUps: { sendJobs: send(jobDueEntry), sendArchives: send(fileArchiveDueEntry) },
     metrics: createJobMetrics(registry),
