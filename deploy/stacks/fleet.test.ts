@@ -25,7 +25,7 @@ import { SERVICES, stopTimeoutSeconds } from '../services/service-catalogue.ts';
 import { readSettings } from '../settings.ts';
 import { FLEET_SIZES } from '../sizes.ts';
 import { type Resource, resourcesOf, synthesise, type Templates } from '../synthesise-test-bed.ts';
-import { READ_EVENTS, SENT_EVENTS } from './storage-stack.ts';
+import { READ_EVENTS, REPLICA_DAYS, SENT_EVENTS } from './storage-stack.ts';
 
 const EAST = 'example-ls-east';
 const WEST = 'example-ls-west';
@@ -186,6 +186,34 @@ describe('buckets and events', () => {
     stack('storage').hasResourceProperties('AWS::Events::Archive', { RetentionDays: 14 });
   });
 });
+
+test('copies of landing are not kept for ever', () => {
+  const rulesOf = (prefix: string) =>
+    resourcesOf(stack('storage', prefix), 'AWS::S3::Bucket')
+      .filter(({ Properties }) => Properties.BucketName === bucketName(prefix, 'landing'))
+      .flatMap(({ Properties }) => Properties.LifecycleConfiguration.Rules);
+  // Deletions by version are not replicated.
+  expect(rulesOf(`${EAST}-standby`)).toContainEqual(expect.objectContaining({ ExpirationInDays: REPLICA_DAYS }));
+  // What partners sent and nobody processed yet stays.
+  expect(rulesOf(EAST).filter(({ ExpirationInDays }) => ExpirationInDays !== undefined)).toEqual([]);
+});
+
+test(
+  'buckets of others with a key of their own can be delivered to',
+  () => {
+    const key = 'arn:aws:kms:us-east-1:111122223333:key/00000000-0000-0000-0000-000000000000';
+    const delivering = synthesise({ ...settings, externalBuckets: ['partner-bucket'], externalKeys: [key] });
+    const policies = delivering.get(`${EAST}-services`)!.findResources('AWS::IAM::Policy') as Record<string, Resource>;
+    const statements = Object.values(policies).flatMap(({ Properties }) => Properties.PolicyDocument.Statement);
+    const allowed = statements.filter(({ Sid }) => Sid === 'ExternalKeys');
+    expect(allowed.length).toBeGreaterThanOrEqual(2);
+    for (const { Resource: resource, Action } of allowed) {
+      expect(resource).toBe(key);
+      expect(Action).toEqual(['kms:Decrypt', 'kms:GenerateDataKey']);
+    }
+  },
+  SYNTHESIS_MS,
+);
 
 test('the network leads out for partners alone, and to AWS by endpoints', () => {
   stack('network').resourceCountIs('AWS::EC2::NatGateway', 3);
