@@ -90,6 +90,10 @@ describe.each([
     expect(anywhere.map(({ stack, id }) => `${stack}/${id}`)).toEqual([]);
   });
 
+  test('the default group of every network lets nothing through', () => {
+    expect(ofType('Custom::VpcRestrictDefaultSG')).toHaveLength(ofType('AWS::EC2::VPC').length);
+  });
+
   test('behind every name with a health check a group lets the checkers in, and what it asks is served', () => {
     const checked = [...templates()].filter(
       ([, template]) => resourcesOf(template, 'AWS::Route53::HealthCheck').length > 0,
