@@ -15,6 +15,7 @@ const routeSchema = z.looseObject({
   held: z.boolean(),
   lane: z.string().nullable(),
   starts_at: z.string().nullable(),
+  joins_batch: z.boolean(),
   order_group: z.string().nullable(),
   tells: z.array(z.looseObject({ channel: z.string(), kind: z.string(), on: z.array(z.string()) })),
   steps: z.array(z.looseObject({ kind: z.string(), class: z.string(), would: z.string() })),
@@ -120,6 +121,7 @@ function printOne({ terminal }: CommandContext, { decisions: [decision] }: Simul
     for (const line of formatTable(['  STEP', 'CLASS', 'WOULD'], steps)) terminal.line(line);
     if (route.lane !== null && route.lane !== 'standard') terminal.line(`  It goes in the lane ${route.lane}.`);
     if (route.starts_at !== null) terminal.line(`  It waits for its quiet hours, until ${route.starts_at}.`);
+    if (route.joins_batch) terminal.line('  It waits with other files until its batch closes.');
     if (route.held) terminal.line('  It would be held for a person first.');
     if (route.order_group !== null) terminal.line(`  It goes in the order of ${route.order_group}`);
     for (const { channel, kind, on } of route.tells)

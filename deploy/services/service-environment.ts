@@ -49,6 +49,11 @@ export function serviceEnvironment(
       : {};
   const retention: Record<string, string> =
     name === 'retry-sweeper' ? { LONGSHORE_FILE_RETENTION_DAYS: String(FLEET_SIZES[settings.size].archiveDays) } : {};
+  // Of a pair, each carries for its tenants, also where its standby does.
+  const regions: Record<string, string> =
+    settings.homes.length > 1 && (name === 'router' || name === 'control-api')
+      ? { LONGSHORE_HOME_REGIONS: home.region }
+      : {};
   return {
     // Its address is known when the database is made: until then the user is what the schema can check.
     DATABASE_URL: `postgres://${databaseUser}@${role}.invalid:5432/${DATABASE_NAME}?sslmode=verify-full`,
@@ -63,6 +68,7 @@ export function serviceEnvironment(
     ...links,
     ...people,
     ...retention,
+    ...regions,
     ...outwardVariables(settings, SERVICE_ACCESS[name]),
     ...tracing(settings.traces),
   };

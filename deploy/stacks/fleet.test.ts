@@ -692,6 +692,8 @@ describe('two regions', () => {
         expect.arrayContaining([
           { Name: 'LONGSHORE_RECORDED_PREFIX', Value: EAST },
           { Name: 'LONGSHORE_PREFIX', Value: prefix },
+          // It carries for the tenants of its home, wherever it runs.
+          { Name: 'LONGSHORE_HOME_REGIONS', Value: 'us-east-1' },
         ]),
       );
       template('api').hasResourceProperties('AWS::CertificateManager::Certificate', {

@@ -83,6 +83,7 @@ export const routeAnswerSchema = z
     held: z.boolean().describe('It would wait for a person before its first step.'),
     lane: z.enum(LANES).nullable().describe('Of its short steps; null where it does not take the file.'),
     starts_at: z.string().nullable().describe('When its quiet hours begin; null: at once.'),
+    joins_batch: z.boolean().describe('It waits with other files until its batch closes.'),
     order_group: z.string().nullable().describe('Files of one group go one after the other.'),
     tells: z.array(z.object({ channel: z.string(), kind: z.string(), on: z.array(z.string()) })),
     steps: z.array(stepSchema),
@@ -117,6 +118,7 @@ export function simulateFile(file: FileToSimulate, rules: RuleSet, limits: Simul
       because: takes ? 'it matches' : refusalOf(route, fileToMatch(toRoute)),
       lane: job?.lane ?? null,
       starts_at: job?.startAt?.toISOString() ?? null,
+      joins_batch: job?.batch !== undefined,
       held: takes && route.route.holds({ ...file, isLarge }),
       order_group: takes && route.route.ordered ? file.key.slice(0, file.key.lastIndexOf('/') + 1) : null,
       tells: takes ? [...route.channels, ...rules.tenant.channels].map(toChannel) : [],
@@ -143,7 +145,7 @@ export function routable(
 
 const NO_ID = '00000000-0000-0000-0000-000000000000';
 const NOT_TAKEN = {
-  ...{ version: null, takes: false, held: false, lane: null, starts_at: null },
+  ...{ version: null, takes: false, held: false, lane: null, starts_at: null, joins_batch: false },
   ...{ order_group: null, tells: [], steps: [] },
 };
 
