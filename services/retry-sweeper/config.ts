@@ -1,5 +1,6 @@
 /** The variables of the retry-sweeper. */
 import { z } from 'zod';
+import { LEAST_FILE_DAYS } from '#shared/definitions/retention-schema.ts';
 import { checkMail, mailVariables } from '#shared/notices/mail-variables.ts';
 import { linkVariables } from '#shared/reviews/link-variables.ts';
 import { fleetVariables, networksVariable } from '#shared/runtime/config/fleet-variables.ts';
@@ -46,9 +47,10 @@ export const variables = z.object({
     .default(400)
     .describe('How long attempts, audit events, records and business keys are kept. Whole months are dropped.'),
   LONGSHORE_FILE_RETENTION_DAYS: integerVariable({ min: 0, max: 36_500 })
+    .refine((days) => days === 0 || days >= LEAST_FILE_DAYS, { error: `must be 0, or at least ${LEAST_FILE_DAYS}` })
     .default(400)
     .describe(
-      'How long a finished file is kept, with its jobs and its objects, where neither its routes nor its tenant have a `retention`. 0 keeps such files for good.',
+      'How long a finished file is kept, with its jobs and its objects, where neither its routes nor its tenant have a `retention`. At least 15; 0 keeps such files for good.',
     ),
   LONGSHORE_EXPIRY_MS: integerVariable({ min: 100, max: DAY_MS })
     .default(3_600_000)

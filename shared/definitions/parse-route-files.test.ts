@@ -187,3 +187,16 @@ steps:
     });
   });
 });
+
+it.each([
+  ['{ files: 15d, objects: 5m }', undefined],
+  ['{ objects: 30d }', undefined],
+  ['{ files: 14d }', 'must be between 15d and 36500d'],
+  ['{ files: 20d, objects: 21d }', 'longer than files'],
+  ['{}', 'needs files, or objects'],
+  ['{ archive: 20d }', 'Unrecognized key'],
+])('retention: %s is accepted, or says what is wrong', (retention, fault) => {
+  const parsed = parseRouteFiles([{ text: `kind: tenant\nid: acme\nname: Acme\nretention: ${retention}\n` }]);
+  if (fault === undefined) expect(parsed).toMatchObject({ ok: true });
+  else expect(JSON.stringify(parsed)).toContain(fault);
+});

@@ -5,14 +5,19 @@ import { durationSchema } from './duration.ts';
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
-const periodSchema = durationSchema({ minMs: MINUTE_MS, maxMs: 36_500 * DAY_MS });
+/**
+ * A row outlives what could bring its file back: messages and archived events (14 days), and copies of the original in the landing of a
+ * standby (14 days), which would be registered as new files after a failover.
+ */
+export const LEAST_FILE_DAYS = 15;
+const MOST_MS = 36_500 * DAY_MS;
 
 export const retentionSchema = z
   .strictObject({
     /** From the end of a file: its row, its jobs and all that belongs to them. */
-    files: periodSchema.optional(),
+    files: durationSchema({ minMs: LEAST_FILE_DAYS * DAY_MS, maxMs: MOST_MS }).optional(),
     /** Its objects: the original in the archive, what was delivered, and what went back to the sender. As long as the file when absent. */
-    objects: periodSchema.optional(),
+    objects: durationSchema({ minMs: MINUTE_MS, maxMs: MOST_MS }).optional(),
   })
   .refine(({ files, objects }) => files !== undefined || objects !== undefined, { error: 'needs files, or objects' })
   .refine(({ files, objects }) => files === undefined || objects === undefined || objects <= files, {
