@@ -18,8 +18,26 @@ export function tenantWord(tenantId: string): string {
   return `@${tenantId}`;
 }
 
-/** Resolves to how many different words there are. @throws LongshoreError `LEASE_LOST` */
+/** Of a name or an expression, which the database would take for one word. */
+export function inWords(text: string): string {
+  return text.replaceAll(/[^\p{L}\p{N}]+/gu, ' ');
+}
+
+/** More words than a row can have. */
+const TOO_MANY_WORDS = '54000';
+
+/** Of a text with too many words, those of its beginning. Resolves to how many there are. @throws LongshoreError `LEASE_LOST` */
 export async function indexFile(sql: Sql, text: string, owner: IndexOwner): Promise<number> {
+  for (let length = text.length; ; length = Math.floor(length / 2)) {
+    try {
+      return await store(sql, text.slice(0, length), owner);
+    } catch (error) {
+      if (!(error instanceof Error) || (error as { code?: unknown }).code !== TOO_MANY_WORDS || length < 2) throw error;
+    }
+  }
+}
+
+async function store(sql: Sql, text: string, owner: IndexOwner): Promise<number> {
   const { jobId, epoch, tenantId, fileId } = owner;
   const [row] = await sql<{ words: number }[]>`
     WITH holder AS (SELECT id FROM jobs WHERE id = ${jobId} AND epoch = ${epoch} AND state = 'RUNNING' FOR UPDATE)

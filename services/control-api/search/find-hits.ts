@@ -5,7 +5,7 @@
  */
 import type { SearchHit } from '#shared/api/search.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { tenantWord } from '#shared/jobs/index-file.ts';
+import { inWords, tenantWord } from '#shared/jobs/index-file.ts';
 
 export const MOST_HITS = 8;
 const ID_PREFIX = /^[0-9a-f]{8}(?:[0-9a-f-]*)$/i;
@@ -156,11 +156,12 @@ const MOST_WITH_WORDS = 500;
 /** Files that have all of the words, by the step `index`. */
 async function findFilesByWords(search: Search): Promise<SearchHit[]> {
   const { sql, tenantId, q } = search;
-  const words = sql`plainto_tsquery('simple', ${q})`;
+  // `a.csv` is one word or two, as whoever wrote it meant it.
+  const words = sql`(plainto_tsquery('simple', ${q}) || plainto_tsquery('simple', ${inWords(q)}))`;
   const ofTenant = tenantId === null ? sql`` : sql`&& ${`'${tenantWord(tenantId)}'`}::tsquery`;
   const rows = await sql<FileRow[]>`
-    SELECT f.id, f.name, f.tenant_id AS tenant, f.status AS state FROM (
-      SELECT file_id FROM file_texts WHERE words @@ (${words} ${ofTenant}) AND numnode(${words}) > 0 LIMIT ${MOST_WITH_WORDS}) t
+    SELECT f.id, f.name, f.tenant_id AS tenant, f.status AS state
+    FROM find_files_with_words(CASE WHEN numnode(${words}) > 0 THEN ${words} ${ofTenant} END, ${MOST_WITH_WORDS}) AS t(file_id)
     JOIN files f ON f.id = t.file_id ORDER BY f.created_at DESC LIMIT ${MOST_HITS}`;
   return rows.map(toFileHit('content'));
 }

@@ -1,7 +1,7 @@
 /** What the search finds, and how many rows it reads of 200,000 to find it. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { SearchHit } from '#shared/api/search.ts';
-import { indexFile } from '#shared/jobs/index-file.ts';
+import { indexFile, inWords } from '#shared/jobs/index-file.ts';
 import { longshoreAt } from '#testkit/beds/longshore-at.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
@@ -101,6 +101,10 @@ test('the words of a file are those of the job that holds it, and the last ones 
   const owner = { jobId: job!.id, epoch: 5, tenantId: 'acme', fileId: job!.file_id };
   expect(await indexFile(api.sql, 'first words, first', owner)).toBe(2);
   expect(await indexFile(api.sql, "second O'Neill words \\ : & ! (", owner)).toBeGreaterThan(1);
+  await indexFile(api.sql, `second words ${inWords('inbound/try/Day-7.csv')}`, owner);
+  for (const q of ['try day-7.csv', 'Day-7.csv', 'day 7', 'inbound/try'])
+    expect(await ask(q)).toMatchObject([{ by: 'content' }]);
+  await indexFile(api.sql, "second O'Neill words", owner);
   await expect(indexFile(api.sql, 'third', { ...owner, epoch: 4 })).rejects.toMatchObject({ code: 'LEASE_LOST' });
   expect(await ask('second words')).toMatchObject([{ by: 'content', file_id: job!.file_id }]);
   expect(await ask("O'Neill & : ! (")).toMatchObject([{ by: 'content', file_id: job!.file_id }]);
@@ -108,6 +112,8 @@ test('the words of a file are those of the job that holds it, and the last ones 
   // As many different words as a step may store.
   const most = Array.from({ length: 65_536 }, (_none, at) => at.toString(36).padStart(3, 'z')).join(' ');
   expect(await indexFile(api.sql, most, owner)).toBeGreaterThan(60_000);
+  const more = Array.from({ length: 100_000 }, (_none, at) => `${at.toString(36)}-${at}`).join(' ');
+  expect(await indexFile(api.sql, more, owner)).toBeGreaterThan(10_000);
 });
 
 test('a tenant finds its own alone', async () => {
@@ -142,6 +148,7 @@ test.each([
   'CRC64NVME:9',
   'nothing at all',
   'zebra-77',
+  'zebra nowhere',
   '019c0de0',
   'a\\'.padEnd(3, '\\'),
 ])('%s reads few rows', async (q) => {

@@ -8,6 +8,7 @@ import { findType, isTextType, TYPE_SAMPLE_BYTES } from '#shared/content/classif
 import { isEbcdic } from '#shared/definitions/routes/encoding-schema.ts';
 import { inTurnElsewhere } from '#shared/formats/event-loop-turns.ts';
 import { encodingByMark, encodingCodec } from '#shared/formats/records/record-encoding.ts';
+import { inWords } from '#shared/jobs/index-file.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
 import { withStoreFailures } from '../step-failure.ts';
 import { currentName } from '../step-keys.ts';
@@ -24,17 +25,13 @@ export const indexStep: StepKind<IndexOptions> = {
       const path = file.key.slice(file.tenantId.length + 1);
       const facts = Object.values(outputs.enrich ?? {}).filter((value) => value !== null);
       const content = await textOf(context);
-      const written = [path, inWords(path), inWords(currentName(context)), ...facts, content ?? ''].join('\n');
-      // No text of the database can have it.
-      const words = await inTurnElsewhere(() => context.texts.index(written.replaceAll('\0', ' ')));
+      const written = [path, currentName(context), ...facts, content ?? ''].join('\n');
+      // Names are found by their parts too, and no text of the database can have a NUL.
+      const text = `${written}\n${inWords(written)}`.replaceAll('\0', ' ');
+      const words = await inTurnElsewhere(() => context.texts.index(text));
       return { type: 'succeeded', output: { words, hasText: content !== undefined } };
     }),
 };
-
-/** Of a name, which the database would take for one word. */
-function inWords(name: string): string {
-  return name.replaceAll(/[^\p{L}\p{N}]+/gu, ' ');
-}
 
 /** Undefined where there is none. */
 async function textOf(context: Context): Promise<string | undefined> {
