@@ -12,7 +12,7 @@ import type { StepOutcome } from '../step-outcome.ts';
 import type { ScanOptions } from './options.ts';
 import { infected, tooLarge } from './scan-outcomes.ts';
 
-export const GUARDDUTY_TAG = 'GuardDutyMalwareScanStatus';
+const GUARDDUTY_TAG = 'GuardDutyMalwareScanStatus';
 
 /** Small files have their result after some seconds. */
 const SOON_MS = 5_000;
