@@ -1,10 +1,10 @@
-/** Files, the partners and remotes they go through, and the leases under which they are worked on. */
+/** Files, and the partners and remotes they go through. */
 import { Duration } from 'aws-cdk-lib';
 import * as cw from 'aws-cdk-lib/aws-cloudwatch';
 import { SMALL_FILE_SECONDS } from '#shared/runtime/config/small-file-seconds.ts';
 import { type AlarmScope, MINUTE } from './alarm-scope.ts';
 import { fleetGauge } from './fleet-gauges.ts';
-import { QUEUE_SERVICES, TASK_METRICS, taskMetric, WORKERS } from './task-metrics.ts';
+import { taskMetric, WORKERS } from './task-metrics.ts';
 
 /** Before the end of a remote's certificate. */
 const CERTIFICATE_DAYS = 7;
@@ -127,32 +127,4 @@ export function watchRemotes(scope: AlarmScope): void {
     }),
     limit: 0,
   });
-}
-
-export function watchLeases(scope: AlarmScope): void {
-  for (const service of QUEUE_SERVICES) {
-    const names = TASK_METRICS.filter(
-      ({ name, services }) => name.endsWith('leases_lost_total') && services.includes(service),
-    ).map(({ name }) => name);
-    scope.raise(
-      {
-        id: 'leases-lost',
-        runbook: 'messages.md#leases-lost',
-        reason: `Tasks of ${service} lose more than one lease a minute: they are too slow to keep what they hold.`,
-        metric: new cw.MathExpression({
-          expression: names.map((_, index) => `FILL(lost_${index}, 0)`).join(' + '),
-          usingMetrics: Object.fromEntries(
-            names.map((name, index) => [
-              `lost_${index}`,
-              taskMetric(scope.stack.fleet.prefix, name, { service, statistic: cw.Stats.SUM }),
-            ]),
-          ),
-          period: MINUTE,
-        }),
-        limit: 1,
-        minutes: 10,
-      },
-      `-${service}`,
-    );
-  }
 }

@@ -1,61 +1,13 @@
-/** What waits in queues, and what came out of them unhandled. */
+/** What came out of queues unhandled, and what does not get to where it is awaited. */
 import * as cw from 'aws-cdk-lib/aws-cloudwatch';
-import { QUEUE_IDS, TOPIC_IDS } from '#shared/runtime/config/resource-names.ts';
-import type { ScaledService } from '#shared/scaling/service-capacities.ts';
-import { oldestAge } from '../services/scaling.ts';
-import { SERVICES } from '../services/service-catalogue.ts';
-import { clearedPerSecond } from '../task-limits.ts';
+import { TOPIC_IDS } from '#shared/runtime/config/resource-names.ts';
 import { type AlarmScope, awsMetric, MINUTE } from './alarm-scope.ts';
 import { fleetGauge } from './fleet-gauges.ts';
-import { waitingIn } from './queue-metrics.ts';
 import { taskMetric } from './task-metrics.ts';
 
 /** Of steps that have effects at targets outside. */
 const EFFECT_KINDS = ['load', 'post', 'push', 'publish', 'mail'] as const;
-const OLDEST_SECONDS = 30;
-const CLEARED_WITHIN_SECONDS = 300;
-
-export function watchQueues(scope: AlarmScope): void {
-  for (const queue of QUEUE_IDS) {
-    scope.raise({
-      id: `${queue}-oldest`,
-      runbook: 'work.md#work-stands',
-      reason: `What came to ${queue} waits for more than ${OLDEST_SECONDS} s.`,
-      metric: oldestAge(scope.stack.fleet.prefix, queue),
-      limit: OLDEST_SECONDS,
-    });
-    const service = SERVICES.find((entry) => entry.queue === queue);
-    if (service === undefined) continue;
-    scope.raise({
-      id: `${queue}-depth`,
-      runbook: 'work.md#backlog-too-deep',
-      reason: `More waits for ${queue} than a usual burst, or than all tasks of ${service.name} clear in five minutes.`,
-      metric: waitingIn(scope, queue),
-      // What all tasks could clear may be the files of a week: a person wants to know much earlier.
-      limit: Math.min(
-        scope.stack.fleet.settings.alarms.backlogFiles,
-        Math.floor(clearedPerSecond(service.name as ScaledService, scope.stack.size) * CLEARED_WITHIN_SECONDS),
-      ),
-    });
-  }
-}
-
 export function watchDeadLetters(scope: AlarmScope): void {
-  for (const queue of QUEUE_IDS) {
-    scope.raise(
-      {
-        id: 'dead-letters-waiting',
-        runbook: 'messages.md#dead-letters-arrive',
-        reason: `Dead letters of ${queue} stay in their queue: the retry-sweeper receives none.`,
-        metric: scope.parts.messaging.queues[queue].dead.metricApproximateNumberOfMessagesVisible({
-          statistic: cw.Stats.MAXIMUM,
-          period: MINUTE,
-        }),
-        limit: 0,
-      },
-      `-${queue}`,
-    );
-  }
   scope.raise({
     id: 'dead-letters-arrive',
     runbook: 'messages.md#dead-letters-arrive',
