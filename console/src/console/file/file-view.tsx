@@ -374,6 +374,22 @@ function Details({ file, jobIds }: { readonly file: FileDetail; readonly jobIds:
         <dd>
           <code>{file.checksum ?? 'none'}</code>
         </dd>
+        {file.expires_at !== null && (
+          <>
+            <dt>Kept until</dt>
+            <dd>
+              <Time at={file.expires_at} tenant={file.customer_id} />
+            </dd>
+          </>
+        )}
+        {file.objects_expired_at !== null && (
+          <>
+            <dt>Objects deleted</dt>
+            <dd>
+              <Time at={file.objects_expired_at} tenant={file.customer_id} />, when their retention ended
+            </dd>
+          </>
+        )}
         {file.duplicate_of !== null && (
           <>
             <dt>Same content as</dt>
