@@ -186,6 +186,22 @@ describe.each([
     }
   });
 
+  test('an alarm can be raised: its metric is shown under the names that it asks for, and its limit can be passed', () => {
+    const metricNames = ofType('AWS::WAFv2::WebACL').map(({ Properties }) => Properties.VisibilityConfig.MetricName);
+    const alarms = ofType('AWS::CloudWatch::Alarm').map(({ Properties }) => Properties);
+    const firewalls = alarms.flatMap(({ Dimensions = [] }) =>
+      Dimensions.filter(({ Name }: { Name: string }) => Name === 'WebACL'),
+    );
+    expect(firewalls.length).toBeGreaterThan(0);
+    for (const { Value } of firewalls) expect(metricNames).toContain(Value);
+    const percent = alarms.filter(({ MetricName }) => /Utilization$/.test(MetricName ?? ''));
+    expect(percent.length).toBeGreaterThan(10);
+    for (const { Threshold, AlarmName } of percent) expect(Threshold, AlarmName).toBeLessThan(100);
+    // Above them nothing is ever counted: what comes in a minute, or in all.
+    for (const { Threshold, AlarmName, TreatMissingData } of alarms)
+      if (TreatMissingData !== 'breaching') expect(Threshold, AlarmName).toBeLessThanOrEqual(100_000);
+  });
+
   test('metrics of a task outlive a fault of their collector, and their stream has a name', () => {
     const collectors = ofType('AWS::ECS::TaskDefinition')
       .flatMap(({ Properties }) => Properties.ContainerDefinitions)

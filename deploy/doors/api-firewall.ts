@@ -47,7 +47,8 @@ export class ApiFirewall extends Construct {
       name: prefix,
       scope: 'REGIONAL',
       defaultAction: { allow: {} },
-      visibilityConfig: visible('firewall'),
+      // Metrics name it so: the alarm of refused requests reads them by this.
+      visibilityConfig: { ...visible('firewall'), metricName: prefix },
       rules: [
         {
           name: 'rate',
