@@ -46,7 +46,7 @@ describe('CSV', () => {
   });
 
   it('takes a byte order mark as the encoding, and not as part of the first name', async () => {
-    const header = { type: 'header', names: ['ä', 'b'] };
+    const header = { type: 'header', line: 1, names: ['ä', 'b'], text: 'ä,b' };
     const text = '\ufeffä,b\n';
     expect(await read(text)).toEqual([header]);
     expect(await read(Buffer.from(text, 'utf16le'))).toEqual([header]);
@@ -146,7 +146,12 @@ describe('what programs leave in CSV', () => {
     ['rows of delimiters', 'a,b\n,,,\n1,2\n,\n,\n'],
     ['the line of Excel that names the delimiter', 'sep=,\r\na,b\r\n1,2\r\n'],
   ])('passes over %s', async (_what, text) => {
-    expect((await read(text))[0]).toEqual({ type: 'header', names: ['a', 'b'] });
+    expect((await read(text))[0]).toEqual({
+      type: 'header',
+      line: text.startsWith('sep=') ? 2 : 1,
+      names: ['a', 'b'],
+      text: 'a,b',
+    });
     expect(await rowsOf(text)).toEqual(['1|2']);
   });
 

@@ -20,9 +20,12 @@ import { requeueFiles } from '#shared/jobs/requeue-files.ts';
 import { resendJobs } from '#shared/jobs/resend-jobs.ts';
 import { routeFiles } from '#shared/jobs/route-files.ts';
 import { skipJobs } from '#shared/jobs/skip-jobs.ts';
+import { type NewBranch, startBranches } from '#shared/jobs/start-branches.ts';
 import { type NextMove, type StoredOutcome, storeOutcomes } from '#shared/jobs/store-outcomes.ts';
 import { wakeFiles } from '#shared/jobs/wake-files.ts';
 import { wakeJobs } from '#shared/jobs/wake-jobs.ts';
+import { wakeParents } from '#shared/jobs/wake-parents.ts';
+import { BRANCHES } from '#shared/steps/step-outcome.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
 import { createKeptScene, type KeptScene } from '#testkit/seeds/kept-scene.ts';
 import { arrivedObject, seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
@@ -139,7 +142,7 @@ export function interleaveJobs(endings: readonly Ending[]): void {
       startedAt: new Date(),
       durationMs: 1,
       next,
-      ...(outcome === 'succeeded' ? {} : { error }),
+      ...(outcome === 'succeeded' || outcome === 'wait' ? {} : { error }),
     };
     return storeOutcomes(sql, [row], { ...storeOptions, token: randomUUID() });
   }
@@ -294,6 +297,101 @@ export function interleaveJobs(endings: readonly Ending[]): void {
             expect(await findRowViolations(observer, { isAtRest: true }), `${a} | ${b}, then everything ends`).toEqual(
               [],
             );
+          }
+        });
+      }
+    },
+  );
+
+  /** A job whose step has two branches, all three held by live workers. */
+  interface BranchScene {
+    readonly parent: ClaimedJob;
+    readonly one: ClaimedJob;
+    readonly other: ClaimedJob;
+    readonly branches: readonly NewBranch[];
+  }
+
+  const OBJECT = { bucket: 'landing', key: 'acme/x', versionId: 'v', sizeBytes: 1 };
+  const WAITS = { type: 'later', delayMs: 300_000, countsAttempt: false, reason: BRANCHES } as const;
+
+  const startAll = (sql: Sql, { parent, branches }: Pick<BranchScene, 'parent' | 'branches'>) =>
+    startBranches(
+      sql,
+      [{ jobId: parent.id, epoch: parent.epoch, stepSeq: parent.stepSeq, branches, object: OBJECT, inputs: {} }],
+      { actor: 'w' },
+    );
+
+  async function claimOne(id: string): Promise<ClaimedJob> {
+    const [job] = await claimJobs(observer, {
+      ...{ ...claimOptions, jobIds: [id], token: randomUUID(), leaseMs: 600_000 },
+    });
+    if (job === undefined) throw new Error('the job was to be claimed');
+    return job;
+  }
+
+  async function branching(): Promise<BranchScene> {
+    const [first, second] = await seedJobs(observer);
+    await observer`DELETE FROM jobs WHERE id = ${second?.id ?? ''}`;
+    await observer`UPDATE files SET job_count = 1, open_jobs = 1`;
+    const parent = await claimOne(first?.id ?? '');
+    const { routeId, routeVersionId } = parent;
+    const { isOrdered: _isOrdered, headFailure: _headFailure, ...job } = NEW_JOB;
+    const branches = ['one', 'other'].map((branch) => ({ ...job, routeId, routeVersionId, id: randomUUID(), branch }));
+    await startAll(observer, { parent, branches });
+    const [one, other] = await Promise.all(branches.map(({ id }) => claimOne(id)));
+    if (one === undefined || other === undefined) throw new Error('both branches were expected');
+    return { parent, one, other, branches };
+  }
+
+  async function branchingAndWaiting(): Promise<BranchScene> {
+    const scene = await branching();
+    await storeOne(observer, scene.parent, 'wait', WAITS);
+    return scene;
+  }
+
+  const BRANCH_TRANSITIONS: Record<string, (sql: Sql, scene: BranchScene) => Promise<unknown>> = {
+    'the step starts its branches again': startAll,
+    'the parent waits for its branches': (sql, { parent }) => storeOne(sql, parent, 'wait', WAITS),
+    'one branch succeeds': (sql, { one }) => storeOne(sql, one, 'succeeded', { type: 'succeeded' }),
+    'the other branch fails': (sql, { other }) => storeOne(sql, other, 'failed', { type: 'failed' }),
+    'a join is decided': (sql, { parent }) => wakeParents(sql, [parent.id], { actor: 'w' }),
+    'an operator cancels the parent': (sql, { parent }) =>
+      cancelJobs(sql, { jobIds: [parent.id], actor: 'operator:test', reason: 'test' }),
+    'an operator retries all three': (sql, { parent, one, other }) =>
+      reopenJobs(sql, { jobIds: [parent.id, one.id, other.id], actor: 'operator:test', reason: 'test' }),
+  };
+
+  /** Once both branches have ended, a join that is asked for lets the parent go on. */
+  async function finishBranches(scene: BranchScene): Promise<void> {
+    await observer`UPDATE jobs SET next_action_at = now() WHERE state = 'WAITING' AND id <> ${scene.parent.id}`;
+    for (let round = 0; round < 3; round += 1) {
+      await finishEverything();
+      await wakeParents(observer, [scene.parent.id], { actor: 'w' });
+    }
+    await finishEverything();
+  }
+
+  describe.each([branching, branchingAndWaiting].flatMap((scene) => endings.map((ending) => ({ scene, ending }))))(
+    'with a job $scene.name, when the first one ends with a $ending',
+    ({ scene: setScene, ending }) => {
+      for (const a of Object.keys(BRANCH_TRANSITIONS)) {
+        test(`${a}, beside each other transition of branches`, { timeout: 120_000 }, async () => {
+          const scene = await setScene();
+          await kept.keep();
+          for (const b of Object.keys(BRANCH_TRANSITIONS)) {
+            if (ending === 'cut') {
+              await first.end({ timeout: 1 });
+              first = connect('first', 1);
+            }
+            await kept.restore();
+            await interleave(BRANCH_TRANSITIONS, scene, { a, b, ending });
+            expect(await findRowViolations(observer, { isAtRest: false }), `${a} | ${b}`).toEqual([]);
+            await finishBranches(scene);
+            const rest = await findRowViolations(observer, { isAtRest: true });
+            expect(rest, `${a} | ${b}, then everything ends`).toEqual([]);
+            const made =
+              await observer`SELECT branch FROM jobs WHERE parent_job_id = ${scene.parent.id} ORDER BY branch`;
+            expect(made, `${a} | ${b}`).toEqual([{ branch: 'one' }, { branch: 'other' }]);
           }
         });
       }
