@@ -1,6 +1,5 @@
 /** `archive`: a copy of the file as it is at this step, in a storage class of the route's choice. */
 import { z } from 'zod';
-import type { StorageClass } from '#shared/files/object-store.ts';
 import type { StepOptionsKind } from '../step-options.ts';
 
 /** By their names in the route. */
@@ -11,7 +10,7 @@ export const STORAGE_CLASS_OF_TIER = {
   'glacier-ir': 'GLACIER_IR',
   glacier: 'GLACIER',
   'deep-archive': 'DEEP_ARCHIVE',
-} as const satisfies Readonly<Record<string, StorageClass>>;
+} as const;
 type Tier = keyof typeof STORAGE_CLASS_OF_TIER;
 
 const archiveOptionsSchema = z.strictObject({
