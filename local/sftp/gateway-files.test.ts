@@ -62,6 +62,10 @@ describe('an uploaded file', () => {
           username: 'acme-user',
         },
       },
+      {
+        'detail-type': 'SFTP Server File Download Completed',
+        detail: { 'status-code': 'COMPLETED', bytes: size, 'file-path': `/${LANDING}/acme${path}` },
+      },
     ]);
     expect(await test.openUploadCount()).toBe(0);
   });
