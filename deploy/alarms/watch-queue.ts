@@ -1,6 +1,6 @@
 /** One queue: how old and how deep it may be, and whether its dead letters are taken out. */
 import * as cw from 'aws-cdk-lib/aws-cloudwatch';
-import type { QueueId } from '#shared/runtime/config/resource-names.ts';
+import { type QueueId, STEP_QUEUE_IDS, STEP_QUEUES } from '#shared/runtime/config/resource-names.ts';
 import type { ScaledService } from '#shared/scaling/service-capacities.ts';
 import { oldestAge } from '../services/scaling.ts';
 import { SERVICES } from '../services/service-catalogue.ts';
@@ -9,6 +9,8 @@ import { type AlarmScope, MINUTE } from './alarm-scope.ts';
 import { waitingIn } from './queue-metrics.ts';
 
 const OLDEST_SECONDS = 30;
+/** Bronze is what may wait while the other lanes are busy. */
+const OLDEST_OF_BRONZE_SECONDS = 3_600;
 const CLEARED_WITHIN_SECONDS = 300;
 
 export function watchQueue(scope: AlarmScope, queue: QueueId): void {
@@ -25,14 +27,16 @@ export function watchQueue(scope: AlarmScope, queue: QueueId): void {
     },
     `-${queue}`,
   );
+  const oldest = queue === STEP_QUEUES.bronze ? OLDEST_OF_BRONZE_SECONDS : OLDEST_SECONDS;
   scope.raise({
     id: `${queue}-oldest`,
     runbook: 'work.md#work-stands',
-    reason: `What came to ${queue} waits for more than ${OLDEST_SECONDS} s.`,
+    reason: `What came to ${queue} waits for more than ${oldest} s.`,
     metric: oldestAge(scope.stack.fleet.prefix, queue),
-    limit: OLDEST_SECONDS,
+    limit: oldest,
   });
-  const service = SERVICES.find((entry) => entry.queue === queue);
+  const isLane = STEP_QUEUE_IDS.some((id) => id === queue);
+  const service = SERVICES.find((entry) => entry.queue === (isLane ? STEP_QUEUES.standard : queue));
   if (service === undefined) return;
   scope.raise({
     id: `${queue}-depth`,

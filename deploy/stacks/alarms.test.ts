@@ -60,6 +60,7 @@ test('whatever can go wrong is watched', () => {
     [
       ...QUEUE_IDS.flatMap((id) => [`${id}-oldest`, `dead-letters-waiting-${id}`]),
       ...SERVICES.flatMap(({ queue }) => (queue === undefined ? [] : [`${queue}-depth`])),
+      ...['platinum-steps-depth', 'bronze-steps-depth'],
       ...SERVICES.map(({ name }) => `task-memory-${name}`),
       // Copies take all of a processor.
       ...SERVICES.flatMap(({ name }) => (name === 'large-file-worker' ? [] : [`task-processor-${name}`])),
@@ -120,6 +121,8 @@ test('waiting over 30 s calls, by the age of messages where nothing is long, by 
     MetricName: 'longshore_oldest_due_seconds',
     Threshold: 30,
   });
+  expect(oldest('platinum-steps')).toMatchObject({ Threshold: 30 });
+  expect(oldest('bronze-steps')).toMatchObject({ Threshold: 3_600 });
 });
 
 test('a backlog is what stands in the queue and, where there is a window before it, what waits outside', () => {
