@@ -119,7 +119,7 @@ describe('walking on', () => {
       ['confirm', ['validate SUCCEEDED', 'deliver SUCCEEDED'], 'RUNNING', 'confirm'],
     ]);
     expect(await readJob(job)).toMatchObject({ state: 'SUCCEEDED', epoch: 1, fileStatus: 'COMPLETED' });
-    expect(runner.sent).toEqual({ 'partner-steps': [], work: [] });
+    expect(Object.values(runner.sent).flat()).toEqual([]);
   });
 
   test('gives each step what the steps before it made, and a key that is its own', async () => {
