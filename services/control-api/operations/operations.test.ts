@@ -521,6 +521,8 @@ describe('dead letters', () => {
       ['ingest', true],
       ['work', true],
       ['partner-steps', false],
+      ['platinum-steps', false],
+      ['bronze-steps', false],
       ['mail-events', false],
     ]);
   });
