@@ -29,7 +29,11 @@ test('a file continues as the converted object, with its counts, and rejected re
   });
   if (outcome.type !== 'succeeded') return;
   expect(await textOf(outcome.object)).toBe('{"id":"1","name":"a"}\n{"id":"3","name":"c"}\n');
-  expect(outcome.output?.rejects).toEqual({ bucket: 'test-outbound', key: 'acme/rejects/inbound/day.csv' });
+  expect(outcome.output?.rejects).toEqual({
+    bucket: 'test-outbound',
+    key: 'acme/rejects/inbound/day.csv',
+    versionId: expect.any(String),
+  });
   const rejects = await textOf(outcome.output?.rejects);
   expect(rejects).toMatch(/^id;name;reject_reason\n2;"Line 3: CSV_COLUMN_COUNT: [^"]+"\n$/);
   const again = await convert('day.csv', THREE, { ...ROWS, onReject: 'reject-rows' }, { isFirstTry: false });
