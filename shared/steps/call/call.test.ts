@@ -97,7 +97,7 @@ describe('call', () => {
           byCode: { 'PARSE_ERROR COLUMN_TYPE': 1, 'VALIDATION_ERROR HTTP_503': 1, 'BOOKING_ERROR EFFECT_UNKNOWN': 1 },
           durationMs: 1,
         },
-        results: RESULTS,
+        results: { ...RESULTS, versionId: expect.any(String) },
       },
     });
     expect((await bench.read(RESULTS)).toString()).toBe(
