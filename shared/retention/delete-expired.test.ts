@@ -9,6 +9,7 @@ import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
 import { deleteExpiredFiles, deleteExpiredRecords, expireObjects, findExpiryTurns } from './delete-expired.ts';
+import { deleteLeftovers } from './delete-leftovers.ts';
 import { claimExpiredObjects, settleExpiredObjects } from './expired-objects.ts';
 import { placeHold, releaseHold } from './legal-holds.ts';
 import { redateFiles, setRetentionDefault } from './redate-files.ts';
@@ -30,6 +31,7 @@ beforeEach(async () => {
     'job_steps',
     'effects',
     'dead_letters',
+    'batches',
     'expired_objects',
     'deletion_certificates',
   );
@@ -335,4 +337,26 @@ describe('a legal hold', () => {
     await placeHold(sql, { tenantId: 'acme', ...ARRIVED });
     expect(await kept()).toBe(1);
   });
+});
+
+test('of what belongs to no file, what is old and dealt with is deleted', async () => {
+  const [used] = await seedEnded({ daysAgo: 1 });
+  const ids = { gone: randomUUID(), used: randomUUID(), young: randomUUID() };
+  await sql`
+    INSERT INTO batches (id, tenant_id, route_id, key, state, look_at, finished_at)
+    SELECT b.id, 'acme', ${randomUUID()}, '', 'SUCCEEDED', now(), now() - b.days * interval '1 day'
+    FROM (VALUES (${ids.gone}::uuid, 500), (${ids.used}, 500), (${ids.young}, 300)) AS b (id, days)`;
+  await sql`UPDATE jobs SET batch_id = ${ids.used} WHERE id = ${used?.jobId ?? ''}`;
+  const letter = (state: string) => sql`
+    INSERT INTO dead_letters (id, queue, message_id, body, attributes, receive_count, reason, state, created_at)
+    VALUES (${randomUUID()}, 'work', ${state}, 'b', '{}', 3, 'UNREADABLE', ${state}, now() - interval '500 days')`;
+  await letter('DISCARDED');
+  await letter('PARKED');
+
+  const before = new Date(Date.now() - 400 * DAY_MS);
+  expect(await deleteLeftovers(sql, before, new AbortController().signal)).toBe(2);
+  expect(new Set((await sql<{ id: string }[]>`SELECT id FROM batches`).map(({ id }) => id))).toEqual(
+    new Set([ids.used, ids.young]),
+  );
+  expect(await sql`SELECT state FROM dead_letters`).toEqual([{ state: 'PARKED' }]);
 });

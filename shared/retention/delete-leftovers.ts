@@ -1,6 +1,6 @@
 /**
- * Rows that belong to no file any more, after the time that history is kept: dead letters that were dealt with, parked notices, and pulls
- * whose remote file is gone. A pull that its remote may list again stays, or it would be fetched twice.
+ * Rows that belong to no file any more, after the time that history is kept: dead letters that were dealt with, parked notices, batches
+ * without a file, and pulls whose remote file is gone. A pull that its remote may list again stays, or it would be fetched twice.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 
@@ -18,6 +18,10 @@ export async function deleteLeftovers(sql: Sql, before: Date, signal: AbortSigna
       DELETE FROM notices WHERE (event_id, tenant_id, route, channel) IN (
         SELECT event_id, tenant_id, route, channel FROM notices WHERE state = 'PARKED' AND created_at < ${before}
         ORDER BY created_at LIMIT ${AT_ONCE} FOR UPDATE SKIP LOCKED)`,
+    () => sql`
+      DELETE FROM batches WHERE id IN (
+        SELECT id FROM batches b WHERE finished_at < ${before} AND NOT EXISTS (SELECT FROM jobs j WHERE j.batch_id = b.id)
+        ORDER BY finished_at LIMIT ${AT_ONCE} FOR UPDATE SKIP LOCKED)`,
     () => sql`
       WITH gone AS (
         DELETE FROM pulls WHERE id IN (

@@ -50,5 +50,6 @@ export const batches = pgTable(
     index('batches_due').on(table.lookAt).where(sql`state IN ('OPEN', 'RUNNING')`),
     index('batches_tenant').on(table.tenantId, table.id),
     index('batches_route').on(table.routeId, table.id),
+    index('batches_finished').on(table.finishedAt).where(sql`finished_at IS NOT NULL`),
   ],
 );

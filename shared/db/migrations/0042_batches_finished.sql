@@ -1,0 +1,1 @@
+CREATE INDEX "batches_finished" ON "batches" USING btree ("finished_at") WHERE finished_at IS NOT NULL;
