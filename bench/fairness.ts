@@ -7,9 +7,6 @@
  *    small files go. They are copied from another bucket: to make and send them would cost this process, which measures, its own time.
  * 3. XML comes in requests to the store, as many side by side. Its documents are as long as the store takes.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CompleteMultipartUploadCommand,
@@ -19,7 +16,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { SERVICE_NAMES } from '#local/launcher/processes.ts';
-import { type Stack, startStack } from '#local/stack.ts';
+import type { Stack } from '#local/stack.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { cancelJobs } from '#shared/jobs/end-jobs.ts';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
@@ -28,7 +25,8 @@ import { applyTenantDocuments } from './apply-tenant-documents.ts';
 import { round } from './fleet-requests.ts';
 import { percentiles } from './percentiles.ts';
 import { readGauge, sumCounter } from './read-metrics.ts';
-import { type FlowBench, mean, openFlow, sendFiles } from './send-files.ts';
+import { type FlowBench, mean, sendFiles } from './send-files.ts';
+import { withHome, withStack } from './with-stack.ts';
 
 const HOSTILE = 'mallory';
 const WARM_UP_FILES = 50;
@@ -74,31 +72,21 @@ interface FairnessResult {
 }
 
 export async function runFairnessBench(options: FairnessBenchOptions): Promise<void> {
-  const home = await mkdtemp(join(tmpdir(), 'longshore-bench-'));
-  try {
-    const stack = await startStack({ home, portBase: 'free' });
-    try {
-      const bench = await openFlow(stack, '4KB');
-      try {
-        const result = await measureFairness(stack, bench, options);
-        console.log(options.json ? JSON.stringify(result) : describe(result));
-      } finally {
-        await bench.close();
-      }
-    } finally {
-      await stack.stop();
-    }
-  } finally {
-    await rm(home, { recursive: true, force: true });
-  }
+  const result = await withHome((home) =>
+    withStack({ home }, (stack, bench) => measureFairness(stack, bench, options)),
+  );
+  console.log(options.json ? JSON.stringify(result) : describe(result));
 }
 
 async function measureFairness(stack: Stack, bench: FlowBench, options: FairnessBenchOptions): Promise<FairnessResult> {
   const { files, perSecond, turns, hostile, formats } = options;
   await applyTenantDocuments(bench.sql, HOSTILE, hostileDocuments(stack.endpoints.partnerSimulator));
-  const floods = [...(await fileFloods(stack, bench)), xmlFlood(bench)].filter(
-    ({ format }) => formats?.includes(format) ?? true,
-  );
+  const known = [...(await fileFloods(stack, bench)), xmlFlood(bench)];
+  const floods = known.filter(({ format }) => formats?.includes(format) ?? true);
+  if (floods.length < (formats?.length ?? 1))
+    throw new Error(
+      `not all of these are formats: ${formats?.join(', ')}; there are ${known.map(({ format }) => format).join(', ')}`,
+    );
   await sendFiles(bench, { files: WARM_UP_FILES, directory: 'warm-up', directories: DIRECTORIES });
   for (const flood of floods) await flood.send(hostile, AbortSignal.timeout(WARM_UP_MS));
   await untilHostileEnded(bench);

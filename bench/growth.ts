@@ -13,7 +13,8 @@ import { insertFilesWithoutHistory, insertFinishedFiles } from './finished-files
 import { round } from './fleet-requests.ts';
 import { boundBetween } from './read-metrics.ts';
 import { type FlowBench, TENANT } from './send-files.ts';
-import { type Fleet, type Measured, withFleet, withHome, withStack } from './twin-fleets.ts';
+import { type Fleet, type Measured, withFleet } from './twin-fleets.ts';
+import { withHome, withStack } from './with-stack.ts';
 
 const SEALED_AT_ONCE = 5_000;
 

@@ -6,18 +6,16 @@
  * 2. The flood goes into one directory as fast as the store takes it, and is copied there: to make and send it would cost this process, which
  *    measures, its own time.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CopyObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import { type Stack, startStack } from '#local/stack.ts';
+import type { Stack } from '#local/stack.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
 import { applyTenantDocuments } from './apply-tenant-documents.ts';
 import { round } from './fleet-requests.ts';
 import { percentiles } from './percentiles.ts';
-import { type FileTimes, type FlowBench, openFlow, sendFiles, TENANT } from './send-files.ts';
+import { type FileTimes, type FlowBench, sendFiles, TENANT } from './send-files.ts';
+import { withHome, withStack } from './with-stack.ts';
 
 const FLOODING = 'bulk';
 const WARM_UP_FILES = 50;
@@ -59,23 +57,8 @@ interface Measured {
 }
 
 export async function runLanesBench(options: LanesBenchOptions): Promise<void> {
-  const home = await mkdtemp(join(tmpdir(), 'longshore-bench-'));
-  try {
-    const stack = await startStack({ home, portBase: 'free' });
-    try {
-      const bench = await openFlow(stack, '4KB');
-      try {
-        const result = await measureLanes(stack, bench, options);
-        console.log(options.json ? JSON.stringify(result) : describe(result));
-      } finally {
-        await bench.close();
-      }
-    } finally {
-      await stack.stop();
-    }
-  } finally {
-    await rm(home, { recursive: true, force: true });
-  }
+  const result = await withHome((home) => withStack({ home }, (stack, bench) => measureLanes(stack, bench, options)));
+  console.log(options.json ? JSON.stringify(result) : describe(result));
 }
 
 async function measureLanes(stack: Stack, bench: FlowBench, options: LanesBenchOptions): Promise<LanesResult> {

@@ -10,7 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { insertFinishedFiles } from './finished-files.ts';
 import { round } from './fleet-requests.ts';
 import { type FlowBench, TENANT } from './send-files.ts';
-import { type Fleet, type Measured, withFleet, withHome, withStack } from './twin-fleets.ts';
+import { type Fleet, type Measured, withFleet } from './twin-fleets.ts';
+import { withHome, withStack } from './with-stack.ts';
 
 /** Of a file with its job and three steps. */
 const ROWS_PER_FILE = 5;

@@ -1,11 +1,9 @@
 /** Fleets that run side by side and take floods in turn, so that what else the machine does meets all of them. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type Stack, type StartStackOptions, startStack } from '#local/stack.ts';
+import type { Stack, StartStackOptions } from '#local/stack.ts';
 import { eachProcess, round } from './fleet-requests.ts';
 import { cpuMs, readHistogram } from './read-metrics.ts';
-import { type FlowBench, mean, openFlow, sendFiles } from './send-files.ts';
+import { type FlowBench, mean, sendFiles } from './send-files.ts';
+import { withStack } from './with-stack.ts';
 
 const DIRECTORIES = 50;
 const WARM_UP_FILES = 200;
@@ -18,38 +16,12 @@ export interface Measured {
   readonly clockMs: Readonly<Record<string, number>>;
 }
 
-export async function withHome<Result>(use: (home: string) => Promise<Result>): Promise<Result> {
-  const home = await mkdtemp(join(tmpdir(), 'longshore-bench-'));
-  try {
-    return await use(home);
-  } finally {
-    await rm(home, { recursive: true, force: true });
-  }
-}
-
 export function withFleet<Result>(
   home: string,
   use: (fleet: Fleet) => Promise<Result>,
   env: StartStackOptions['env'] = {},
 ): Promise<Result> {
   return withStack({ home, env }, (stack, bench) => use(new Fleet(stack, bench)));
-}
-
-export async function withStack<Result>(
-  options: Pick<StartStackOptions, 'home' | 'services' | 'env'>,
-  use: (stack: Stack, bench: FlowBench) => Promise<Result>,
-): Promise<Result> {
-  const stack = await startStack({ ...options, portBase: 'free' });
-  try {
-    const bench = await openFlow(stack, '4KB');
-    try {
-      return await use(stack, bench);
-    } finally {
-      await bench.close();
-    }
-  } finally {
-    await stack.stop();
-  }
 }
 
 export class Fleet {
