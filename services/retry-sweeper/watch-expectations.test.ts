@@ -36,13 +36,17 @@ beforeEach(async () => {
   );
 });
 
+/** Half a day from now: no window is open when a test begins, at whatever time of day or year it runs. */
+const farHour = (new Date().getUTCHours() + 12) % 24;
+const farMonth = ((new Date().getUTCMonth() + 6) % 12) + 1;
+
 async function apply(changes: object = {}): Promise<void> {
   const definition = expectationDocumentSchema.parse({
     kind: 'expectation',
     tenant: 'acme',
     name: 'orders',
     match: 'in/*.csv',
-    due: { cron: '0 7 * * *', opensBefore: '2h', grace: '2h' },
+    due: { cron: `0 ${farHour} * * *`, opensBefore: '2h', grace: '2h' },
     ...changes,
   });
   const { tenant: tenantId, name, notify } = definition;
@@ -107,7 +111,7 @@ describe('a plan', () => {
     });
     const row = { tenantId: 'acme', name: 'weekly', definition: calendar, definitionHash: definitionHash(calendar) };
     await applyDefinition(sql, 'calendar', row, 'test');
-    await apply({ due: { cron: '0 7 * * *', calendar: 'weekly' } });
+    await apply({ due: { cron: `0 ${farHour} * * *`, calendar: 'weekly' } });
     await watch();
     expect(await count()).toBe(3);
     const daily = { ...calendar, weekdays: ['mon', 'tue'] as const };
@@ -142,7 +146,7 @@ describe('a plan', () => {
     await watch();
     const id = await bringNext(30);
     await watch();
-    await apply({ due: { cron: '0 9 * * *' } });
+    await apply({ due: { cron: `30 ${farHour} * * *` } });
     await watch();
     expect(await occurrence(id)).toMatchObject({ state: 'OPEN' });
   });
@@ -259,7 +263,7 @@ test('its channels are told, and no other expectation’s', async () => {
     name: 'invoices',
     match: 'invoices/*',
     notify: [channel('invoices-desk')],
-    due: { cron: '0 0 1 1 *' },
+    due: { cron: `0 0 1 ${farMonth} *` },
   });
   await watch();
   await bringNext(-1);
