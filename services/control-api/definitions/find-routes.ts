@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Reads } from '#shared/db/connect-database.ts';
 import { and, asc, eq, sql } from '#shared/db/drizzle.ts';
-import { routes, routeVersions, tenants, UNASSIGNED_TENANT } from '#shared/db/schema.ts';
+import { campaigns, routes, routeVersions, tenants, UNASSIGNED_TENANT } from '#shared/db/schema.ts';
 import { LANES } from '#shared/definitions/lanes.ts';
 import { tenantSignInSchema } from '#shared/definitions/sign-in-schema.ts';
 import type { ApiParts } from '../http/api-server.ts';
@@ -81,7 +81,7 @@ function toRoute(row: RouteRow): z.infer<typeof routeSchema> {
   };
 }
 
-/** Oldest first. */
+/** Oldest first. The route of a campaign is not a tenant's to read: it is hidden. */
 export async function findRoutes(
   reads: Reads,
   { tenantId, after, limit }: PageOptions,
@@ -95,6 +95,7 @@ export async function findRoutes(
     )
     .where(
       and(
+        sql`NOT EXISTS (SELECT FROM ${campaigns} WHERE ${campaigns.routeId} = ${routes.id})`,
         tenantId === null ? undefined : eq(routes.tenantId, tenantId),
         after && sql`(${routes.createdAt}, ${routes.id}) > (${after.at}::timestamptz, ${after.id}::uuid)`,
       ),

@@ -131,6 +131,10 @@ export function campaigns(running: () => TestFleet): void {
     );
     expect((await ask(`/api/v1/campaigns/${id}/status`)).body).toMatchObject({ events, results: { what: 'results' } });
 
+    // Its route is the campaign's own: nobody reads it among those that were applied.
+    const routes = (await ask('/api/v1/routes?limit=200')).body.routes as readonly { readonly name: string }[];
+    expect(routes.map(({ name }) => name).filter((name) => name.startsWith('campaign-'))).toEqual([]);
+
     // Of each row, whatever became of it.
     const { file_id, what, route } = (await ask(`/api/v1/campaigns/${id}/status`)).body.results as Record<
       string,
