@@ -208,7 +208,7 @@ test('docs/reference/metrics.md lists every metric with its labels and who shows
 });
 
 test('docs/reference/api.md describes every endpoint', async () => {
-  const { paths } = await readApiDocument();
+  const { paths, components } = await readApiDocument();
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ title: `${method.toUpperCase()} ${path}`, ...operation })),
   );
@@ -218,7 +218,7 @@ test('docs/reference/api.md describes every endpoint', async () => {
       ...(operation.parameters ?? []).map(({ name, in: place, required, description, schema }) =>
         fieldRow(name, place, { ...schema, ...(description && { description }) }, required),
       ),
-      ...bodyFields(operation.requestBody),
+      ...bodyFields(operation.requestBody, components.schemas),
     ];
     return [
       `## ${operation.title}`,
@@ -246,8 +246,8 @@ test('docs/reference/api.md describes every endpoint', async () => {
   await expect(page).toMatchFileSnapshot('../docs/reference/api.md');
 });
 
-function bodyFields(body: ApiOperation['requestBody']): string[] {
-  const schema = body?.content['application/json']?.schema;
+function bodyFields(body: ApiOperation['requestBody'], named: Readonly<Record<string, ApiSchema>>): string[] {
+  const schema = named[body?.content['application/json']?.schema.$ref?.split('/').at(-1) ?? ''];
   return Object.entries(schema?.properties ?? {}).map(([name, field]) =>
     fieldRow(name, 'body', field, schema?.required?.includes(name)),
   );

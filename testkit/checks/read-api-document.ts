@@ -7,6 +7,7 @@ import { bucketNames } from '#shared/runtime/config/resource-names.ts';
 
 export interface ApiDocument {
   readonly paths: Readonly<Record<string, Readonly<Record<string, ApiOperation>>>>;
+  readonly components: { readonly schemas: Readonly<Record<string, ApiSchema>> };
 }
 
 export interface ApiOperation {
@@ -25,6 +26,7 @@ export interface ApiParameter {
 }
 
 export interface ApiSchema {
+  readonly $ref?: string;
   readonly type?: string | readonly string[];
   readonly description?: string;
   readonly enum?: readonly unknown[];

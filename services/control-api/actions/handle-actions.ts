@@ -84,7 +84,6 @@ const filterSchema = z
   })
   .transform(({ held, ...filter }) => (held ? { ...filter, wait_reason: HELD } : filter));
 
-// Not `examples`, which are lost where a field is transformed.
 const previewSchema = z
   .strictObject({
     verb: anyCaseVerb(),
@@ -98,41 +97,24 @@ const previewSchema = z
       const message = `is not a condition of a ${SUBJECTS[verb]}, which ${verb} is about`;
       context.addIssue({ code: 'custom', path: ['filter', field], message });
     }
-  })
-  .meta({
-    'x-examples': {
-      one: {
-        value: {
-          verb: 'retry',
-          filter: { code: 'VALIDATION_ERROR', since: '2026-01-31T08:00:00Z' },
-          rate_per_second: 50,
-        },
-      },
-    },
   });
 
-const runSchema = z
-  .strictObject({
-    reason: plainTextField(500).describe('Why; kept in the audit.'),
-    rate_per_second: rateField.optional().describe('As fast as it goes when absent.'),
-    canary: z
-      .int()
-      .min(1)
-      .max(100_000)
-      .optional()
-      .describe('After so many are done it pauses, and continues when it is resumed.'),
-    stop_at_percent: z
-      .number()
-      .min(0)
-      .max(100)
-      .optional()
-      .describe('It pauses when more of those set going have failed again; for retry, release, resend and reroute.'),
-  })
-  .meta({
-    'x-examples': {
-      one: { value: { reason: 'INC-4711 the partner is back', rate_per_second: 50, canary: 10, stop_at_percent: 5 } },
-    },
-  });
+const runSchema = z.strictObject({
+  reason: plainTextField(500).describe('Why; kept in the audit.'),
+  rate_per_second: rateField.optional().describe('As fast as it goes when absent.'),
+  canary: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .optional()
+    .describe('After so many are done it pauses, and continues when it is resumed.'),
+  stop_at_percent: z
+    .number()
+    .min(0)
+    .max(100)
+    .optional()
+    .describe('It pauses when more of those set going have failed again; for retry, release, resend and reroute.'),
+});
 
 function anyCaseVerb() {
   return z

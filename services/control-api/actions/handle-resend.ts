@@ -21,9 +21,7 @@ import { jobSummarySchema } from '../jobs/job-summary.ts';
 import { actionSchema, findAction } from './action-reply.ts';
 import { APPROVED_VERBS } from './handle-actions.ts';
 
-const bodySchema = z
-  .strictObject({ file_id: idField, route: textField(128), reason: reasonField })
-  .meta({ examples: [{ file_id: '0198c0de-0000-7000-8000-000000000001', route: 'orders', reason: 'INC-4711' }] });
+const bodySchema = z.strictObject({ file_id: idField, route: textField(128), reason: reasonField });
 
 const replySchema = z
   .object({

@@ -112,6 +112,7 @@ export function handleCampaignMails(app: ApiServer, parts: CampaignMailParts): v
         summary: 'One of the first mails as a page, for a frame: nothing in it runs, and nothing is fetched',
         tags,
         params: idParams.extend({ line: z.coerce.number().int().min(1) }),
+        produces: ['text/html'],
         response: { 200: z.string(), ...errorReplies },
       },
     },

@@ -70,8 +70,7 @@ const bodySchema = z
   })
   .refine(({ file, file_ids: ids, sample }) => [file, ids, sample].filter((part) => part !== undefined).length === 1, {
     error: 'must have exactly one of file, file_ids and sample',
-  })
-  .meta({ examples: [{ file: { tenant: 'acme', path: 'inbound/orders/week-49.csv', size_bytes: 1_200 } }] });
+  });
 type Body = z.output<typeof bodySchema>;
 
 const CHANGES = ['same', 'steps', 'other', 'new', 'none'] as const;

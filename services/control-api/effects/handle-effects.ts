@@ -37,16 +37,14 @@ const filtersSchema = z.strictObject({
   limit: limitField,
 });
 
-const resolveSchema = z
-  .strictObject({
-    as: z
-      .enum(['done', 'not-done', 'resend'])
-      .describe(
-        'done: the target has it, and the job continues after the step. not-done: it does not, and the step is done again with the same key. resend: as new, with a new key.',
-      ),
-    reason: reasonField,
-  })
-  .meta({ examples: [{ as: 'done', reason: 'The partner confirmed the file, INC-4711' }] });
+const resolveSchema = z.strictObject({
+  as: z
+    .enum(['done', 'not-done', 'resend'])
+    .describe(
+      'done: the target has it, and the job continues after the step. not-done: it does not, and the step is done again with the same key. resend: as new, with a new key.',
+    ),
+  reason: reasonField,
+});
 
 const resolvedSchema = z
   .object({

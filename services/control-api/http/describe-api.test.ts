@@ -2,7 +2,9 @@
 import { Ajv2020 as Ajv } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { REQUEST_EXAMPLES } from './request-examples.ts';
 
+type Content = Readonly<Record<string, { readonly schema?: { readonly $ref?: string } }>>;
 interface Operation {
   readonly operationId?: string;
   readonly summary?: string;
@@ -14,8 +16,8 @@ interface Operation {
     readonly schema?: object;
   }[];
   readonly tags?: readonly string[];
-  readonly requestBody?: { readonly content: Record<string, unknown> };
-  readonly responses: Readonly<Record<string, { readonly description: string }>>;
+  readonly requestBody?: { readonly content: Content };
+  readonly responses: Readonly<Record<string, { readonly description: string; readonly content?: Content }>>;
 }
 interface Document {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
@@ -53,6 +55,37 @@ test('what several replies have is a schema with a name, and every reference has
     expect(references).toContain(name);
 });
 
+test('every body of JSON is a schema with a name, and no schema is without a use', () => {
+  const bodies = operations.flatMap(({ operationId, requestBody, responses }) =>
+    [requestBody, ...Object.values(responses)].flatMap((part) => {
+      const schema = part?.content?.['application/json']?.schema;
+      return schema === undefined ? [] : [{ operationId, $ref: schema.$ref }];
+    }),
+  );
+  expect(bodies.length).toBeGreaterThan(400);
+  expect(bodies.filter(({ $ref }) => $ref === undefined)).toEqual([]);
+  const text = JSON.stringify(document);
+  const names = Object.keys(document.components.schemas);
+  expect(names.filter((name) => !text.includes(`"#/components/schemas/${name}"`))).toEqual([]);
+});
+
+test('what is public takes no key, and every example is of an operation', () => {
+  const open = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).flatMap(([method, { security }]) => (security?.length === 0 ? [`${method} ${path}`] : [])),
+  );
+  expect(open).toEqual([
+    'get /u/{token}',
+    'post /u/{token}',
+    'post /auth/oidc',
+    'post /auth/mail',
+    'post /auth/mail/confirm',
+    'get /auth/ways',
+    'post /auth/link',
+  ]);
+  const ids = new Set(operations.map(({ operationId }) => operationId));
+  expect(Object.keys(REQUEST_EXAMPLES).filter((id) => !ids.has(id))).toEqual([]);
+});
+
 test('path parameters are those of the path, and what is without security says so', () => {
   for (const [path, methods] of Object.entries(document.paths))
     for (const [method, { parameters = [], responses, security, summary }] of Object.entries(methods)) {
@@ -88,8 +121,14 @@ test('every schema compiles', () => {
 });
 
 test('replies are open for further fields', () => {
+  const requests = operations.flatMap(({ requestBody }) =>
+    Object.values(requestBody?.content ?? {}).map(({ schema }) => schema?.$ref?.split('/').at(-1)),
+  );
   const replies = operations.map(({ responses }) => responses);
-  expect(JSON.stringify([replies, document.components])).not.toContain('"additionalProperties":false');
+  const theirs = Object.entries(document.components.schemas).filter(([name]) => !requests.includes(name));
+  expect(theirs.length).toBeGreaterThan(100);
+  for (const part of [...replies, ...theirs])
+    expect(JSON.stringify(part)).not.toContain('"additionalProperties":false');
 });
 
 test('applying route files has a body, as YAML and as JSON', () => {

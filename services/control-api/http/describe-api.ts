@@ -7,6 +7,8 @@ import swagger, { type SwaggerTransform } from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { ApiServer } from './api-server.ts';
+import { nameSchemas } from './name-schemas.ts';
+import { exampleOf } from './request-examples.ts';
 
 const TAGS = [
   { name: 'files', description: 'Where files are. A key of a tenant sees the tenant’s own.' },
@@ -65,6 +67,7 @@ export async function describeApi(app: ApiServer): Promise<void> {
         title: 'Longshore control API',
         description: 'Shows where files are and what happened to them, and manages routes.',
         version: '1',
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       servers: [{ url: '/' }],
       tags: TAGS,
@@ -87,6 +90,7 @@ export async function describeApi(app: ApiServer): Promise<void> {
     transformObject: (document) => {
       const described = jsonSchemaTransformObject(document);
       openReplies((described as { components?: unknown }).components);
+      nameSchemas(described as Parameters<typeof nameSchemas>[0]);
       return described;
     },
   });
@@ -104,19 +108,42 @@ export async function describeApi(app: ApiServer): Promise<void> {
   );
 }
 
+/** A path of several parts has no template of its own in OpenAPI: `/files/*` would be `/files/{id}` once more. */
+const WILDCARD = { from: '/api/v1/files/*', to: '/api/v1/files/:directory/:name' };
+const PATH_PARAMS = {
+  type: 'object',
+  required: ['directory', 'name'],
+  properties: {
+    directory: { type: 'string', description: 'In the tenant’s home; may have several parts, and may be left out.' },
+    name: { type: 'string', description: 'Of the file.' },
+  },
+};
+
 const describeRoute: SwaggerTransform = (given) => {
   const { schema, url } = jsonSchemaTransform(given as Parameters<typeof jsonSchemaTransform>[0]);
-  const { method } = given.route;
+  const { method, config } = given.route;
   if (schema === undefined || 'hide' in schema || typeof method !== 'string') return { schema, url };
-  const described = { ...schema, operationId: operationIdOf(method, url) } as Record<string, unknown>;
+  const operationId = operationIdOf(method, url);
+  const described = { ...schema, operationId } as Record<string, unknown>;
+  if (config?.isPublic) described.security = [];
   // Whatever takes YAML takes route files.
-  if (schema.consumes?.includes('application/yaml')) described.body = ROUTE_FILES_BODY;
+  const takesYaml = schema.consumes?.includes('application/yaml') === true;
+  if (takesYaml) described.body = ROUTE_FILES_BODY;
+  if (described.body !== undefined) described.body = withExample(described.body as Schema, operationId, takesYaml);
   const replies = described.response as Record<string, Record<string, unknown>> | undefined;
   openReplies(replies);
   // Replies without a description would all be called "Default Response".
   for (const reply of Object.values(replies ?? {})) reply.description ??= described.summary;
-  return { schema: described, url };
+  if (url !== WILDCARD.from) return { schema: described, url };
+  return { schema: { ...described, params: PATH_PARAMS }, url: WILDCARD.to };
 };
+
+type Schema = Readonly<Record<string, unknown>>;
+
+function withExample(body: Schema, operationId: string, takesYaml: boolean): Schema {
+  const value = exampleOf(operationId, body, takesYaml);
+  return value === undefined ? body : { ...body, 'x-examples': { one: { value } } };
+}
 
 /** `GET /api/v1/jobs/:id/records` is `getJobsByIdRecords`. */
 function operationIdOf(method: string, url: string): string {

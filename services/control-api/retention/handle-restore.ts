@@ -12,19 +12,15 @@ import { callerOf, callerWith } from '../http/request-guard.ts';
 import { instant } from './find-retention.ts';
 import { refuseExpired } from './refuse-expired.ts';
 
-const bodySchema = z
-  .strictObject({
-    days: z.int().min(1).max(365).default(7).describe('For so long the readable copy is kept.'),
-    tier: z.enum(RESTORE_TIERS).default('standard').describe('How fast, and at which price.'),
-    resend: z
-      .boolean()
-      .default(false)
-      .describe(
-        'Send its jobs again as new afterwards: an action that a second person approves. Takes effects:resend.',
-      ),
-    reason: reasonField,
-  })
-  .meta({ examples: [{ reason: 'Asked for by the auditor', tier: 'bulk' }] });
+const bodySchema = z.strictObject({
+  days: z.int().min(1).max(365).default(7).describe('For so long the readable copy is kept.'),
+  tier: z.enum(RESTORE_TIERS).default('standard').describe('How fast, and at which price.'),
+  resend: z
+    .boolean()
+    .default(false)
+    .describe('Send its jobs again as new afterwards: an action that a second person approves. Takes effects:resend.'),
+  reason: reasonField,
+});
 
 const restoreSchema = z
   .object({

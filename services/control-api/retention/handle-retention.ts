@@ -44,8 +44,7 @@ const placeSchema = z
   })
   .refine(({ tenant, route, file_id: file }) => (file === undefined ? tenant !== undefined : !(tenant ?? route)), {
     error: 'needs a tenant, a tenant and its route, or a file_id alone',
-  })
-  .meta({ examples: [{ tenant: 'acme', route: 'invoices', reason: 'Case 4711' }] });
+  });
 
 export function handleRetention(app: ApiServer, { sql }: ApiParts): void {
   app.get(
