@@ -77,7 +77,10 @@ export function addFiles(program: Command, cli: Cli): void {
         .option('--route <route>', 'with a job on a route of this name')
         .option('--partner <partner>', 'with a job on a route that calls this partner')
         .option('--source <source>', 'how it arrived: sftp, s3 or reconciliation')
-        .option('--path <prefix>', 'the key in the landing bucket begins with this')
+        .option(
+          '--path <prefix>',
+          'the path begins with this, e.g. inbound/orders/ of a tenant, or acme/inbound/orders/ of any',
+        )
         .option('--min-size <size>', 'at least so large, e.g. 10MB', parseBytes)
         .option('--checksum <checksum>', 'of the content, as `longshore status --json` shows it')
         .option('--finished-since <time>', 'completed, failed or quarantined since then')

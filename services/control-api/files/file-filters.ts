@@ -27,7 +27,9 @@ export const fileFiltersSchema = z.strictObject({
   route: textField(128).optional().describe('With a job on a route of this name.'),
   partner: textField(128).optional().describe('With a job on a route that calls this partner.'),
   source: textField(32).optional().describe('How it arrived: sftp, s3 or reconciliation.'),
-  path: textField(1_024).optional().describe('The key in the landing bucket begins with this, e.g. acme/inbound/.'),
+  path: textField(1_024)
+    .optional()
+    .describe('The path begins with this, e.g. inbound/orders/ of a tenant, or acme/inbound/orders/ of any.'),
   name: textField(1_024)
     .optional()
     .describe(
@@ -73,7 +75,7 @@ export interface FileFilters {
 
 /** @throws LongshoreError `REQUEST_INVALID` when a name cannot be searched for in so long a time. */
 export function toFileFilters(
-  { tenant: _, status, min_size, finished_from, ...filters }: z.output<typeof fileFiltersSchema>,
+  { tenant: _, status, min_size, finished_from, path, ...filters }: z.output<typeof fileFiltersSchema>,
   tenantId: string | null,
   now: number,
 ): FileFilters {
@@ -88,7 +90,21 @@ export function toFileFilters(
       `A name that begins with * is searched for in ${SUBSTRING_DAYS} days at most.`,
       { hint: 'Give a from and a to that are closer together, or a name that does not begin with *.' },
     );
-  return { ...filters, from, tenantId, statuses: status, minSize: min_size, finishedFrom: finished_from };
+  return {
+    ...filters,
+    path: path === undefined || tenantId === null ? path : withinTenant(path, tenantId),
+    from,
+    tenantId,
+    statuses: status,
+    minSize: min_size,
+    finishedFrom: finished_from,
+  };
+}
+
+/** A route's `match.path` has no tenant in it, a key in the landing bucket has: both are taken. */
+function withinTenant(path: string, tenantId: string): string {
+  const home = `${tenantId}/`;
+  return path.startsWith(home) ? path : home + path;
 }
 
 /** Each of these has a stretch of a partial index of its own: a rare status costs no walk through everything else. */
