@@ -5,6 +5,9 @@
  * 2. A job delivered once: one version in all destinations carries its mark, and no version carries a mark of nobody.
  * 3. Every ended file is in the archive and gone from landing; a quarantined one, or a companion, is still in landing.
  * 4. No multipart upload is open.
+ *
+ * Which versions there are is listed at each check. What a version holds never changes, so each is read once for a fleet, however often
+ * that is checked.
  */
 import { createHash } from 'node:crypto';
 import pLimit from 'p-limit';
@@ -50,10 +53,14 @@ const REPORT = /^[^/]+\/(?:results|rejects)\//;
 
 export async function findBucketViolations(fleet: TestFleet, options: FindOptions): Promise<Violation[]> {
   const [files, deliveries] = await Promise.all([findFiles(fleet), findDeliveries(fleet)]);
+  const versions = await listBuckets(fleet, [
+    ...(['landing', ...DESTINATIONS] as const).map(fleet.bucket),
+    ...[...files.map(({ archive }) => archive), ...deliveries].map(({ bucket }) => bucket),
+  ]);
   const found = [
-    ...(await compareContents(fleet, { files, deliveries, known: options.known })),
-    ...(await compareMarks(fleet, deliveries)),
-    ...(await compareLanding(fleet, files, options.staying)),
+    ...(await compareContents(fleet, { files, deliveries, versions, known: options.known })),
+    ...(await compareMarks(fleet, { deliveries, versions })),
+    ...compareLanding(versions.get(fleet.bucket('landing')) ?? new Map(), files, options.staying),
     ...(await findOpenUploads(fleet)),
   ];
   const byRule = Map.groupBy(found, ({ rule }) => rule);
@@ -84,20 +91,25 @@ async function findDeliveries({ sql }: TestFleet): Promise<DeliveryRow[]> {
 
 async function compareContents(
   fleet: TestFleet,
-  { files, deliveries, known }: { files: FileRow[]; deliveries: DeliveryRow[]; known: FindOptions['known'] },
+  parts: { files: FileRow[]; deliveries: DeliveryRow[]; versions: Versions; known: FindOptions['known'] },
 ): Promise<Found[]> {
+  const { files, deliveries, versions, known } = parts;
   const limit = pLimit(READS_AT_ONCE);
+  const digest = async (address: ObjectAddress) =>
+    versions.get(address.bucket)?.get(identity(address))?.isDeleteMarker === false
+      ? await limit(() => readOnce(digests, fleet, address, readDigest))
+      : undefined;
   const deliveriesOf = Map.groupBy(deliveries, ({ fileId }) => fileId);
   const ended = files.filter(({ status, jobs }) => jobs > 0 && ['COMPLETED', 'FAILED', 'QUARANTINED'].includes(status));
   const found = ended.map(async (file): Promise<Found[]> => {
     const expected = known.get(file.key);
-    const archived = await limit(() => digest(fleet, file.archive));
+    const archived = await digest(file.archive);
     const row = { fileId: file.id, key: file.key, archived, expected };
     if (archived === undefined) return [{ rule: 'an ended file is in the archive', row }];
     const isTrue = archived.sizeBytes === file.sizeBytes && (expected === undefined || isSame(archived, expected));
     const faults: Found[] = isTrue ? [] : [{ rule: 'the archive holds the bytes that were sent', row }];
     for (const delivery of deliveriesOf.get(file.id) ?? []) {
-      const delivered = await limit(() => digest(fleet, delivery));
+      const delivered = await digest(delivery);
       const detail = { ...row, delivery, delivered };
       if (delivered === undefined) faults.push({ rule: 'a delivery is at its destination', row: detail });
       else if (!delivery.isTransformed && !isSame(delivered, archived))
@@ -116,17 +128,38 @@ interface Digest {
   readonly sizeBytes: number;
 }
 
-/** Undefined when the object is not there. */
-async function digest({ store }: TestFleet, { bucket, key, versionId }: ObjectAddress): Promise<Digest | undefined> {
-  const address = { bucket, key, versionId };
-  if (!bucket || (await store.head(address)) === 'not-found') return undefined;
+async function readDigest({ store }: TestFleet, { bucket, key, versionId }: ObjectAddress): Promise<Digest> {
   const hash = createHash('sha256');
   let sizeBytes = 0;
-  for await (const piece of store.readStream(address)) {
+  for await (const piece of store.readStream({ bucket, key, versionId })) {
     hash.update(piece);
     sizeBytes += piece.length;
   }
   return { sha256: hash.digest('hex'), sizeBytes };
+}
+
+/** Undefined when the version went after it was listed. */
+async function readMark({ store }: TestFleet, { bucket, key, versionId }: ObjectAddress): Promise<string | undefined> {
+  const head = await store.head({ bucket, key, versionId });
+  return head === 'not-found' ? undefined : head.metadata[JOB_METADATA];
+}
+
+type Known<Value> = WeakMap<TestFleet, Map<string, Promise<Value>>>;
+const digests: Known<Digest> = new WeakMap();
+const marks: Known<string | undefined> = new WeakMap();
+
+function readOnce<Value>(
+  known: Known<Value>,
+  fleet: TestFleet,
+  address: ObjectAddress,
+  read: (fleet: TestFleet, address: ObjectAddress) => Promise<Value>,
+): Promise<Value> {
+  const ofFleet = known.get(fleet) ?? new Map<string, Promise<Value>>();
+  known.set(fleet, ofFleet);
+  const place = `${address.bucket}\n${identity(address)}`;
+  const value = ofFleet.get(place) ?? read(fleet, address);
+  ofFleet.set(place, value);
+  return value;
 }
 
 function isSame(one: Digest, other: Digest): boolean {
@@ -134,20 +167,22 @@ function isSame(one: Digest, other: Digest): boolean {
 }
 
 /** The effect of a job is a version with its mark: one for each delivery that the tables know, and no other. */
-async function compareMarks(fleet: TestFleet, deliveries: readonly DeliveryRow[]): Promise<Found[]> {
+async function compareMarks(
+  fleet: TestFleet,
+  { deliveries, versions }: { deliveries: readonly DeliveryRow[]; versions: Versions },
+): Promise<Found[]> {
   const limit = pLimit(READS_AT_ONCE);
   const marked = new Map<string, string[]>();
   const buckets = new Set([...DESTINATIONS.map(fleet.bucket), ...deliveries.map(({ bucket }) => bucket)]);
   for (const bucket of buckets) {
-    const versions = (await listVersions(fleet, bucket)).filter(
+    const objects = [...(versions.get(bucket)?.values() ?? [])].filter(
       ({ isDeleteMarker, key }) => !isDeleteMarker && !(bucket === fleet.bucket('outbound') && REPORT.test(key)),
     );
-    const marks = versions.map(async ({ key, versionId }) => {
-      const head = await limit(() => fleet.store.head({ bucket, key, versionId }));
-      const job = head === 'not-found' ? undefined : head.metadata[JOB_METADATA];
+    const places = objects.map(async ({ key, versionId }) => {
+      const job = await limit(() => readOnce(marks, fleet, { bucket, key, versionId }, readMark));
       return { job: job ?? 'nobody', place: `${bucket}/${key}?versionId=${versionId}` };
     });
-    for (const { job, place } of await Promise.all(marks)) marked.set(job, [...(marked.get(job) ?? []), place]);
+    for (const { job, place } of await Promise.all(places)) marked.set(job, [...(marked.get(job) ?? []), place]);
   }
   const expected = new Map(
     [...Map.groupBy(deliveries, ({ jobId }) => jobId)].map(([jobId, each]) => [jobId, each.length]),
@@ -161,17 +196,15 @@ async function compareMarks(fleet: TestFleet, deliveries: readonly DeliveryRow[]
   }));
 }
 
-async function compareLanding(
-  fleet: TestFleet,
+function compareLanding(
+  versions: ReadonlyMap<string, ListedVersion>,
   files: readonly FileRow[],
   staying: ReadonlySet<string>,
-): Promise<Found[]> {
-  const versions = await listVersions(fleet, fleet.bucket('landing'));
+): Found[] {
   // A key that ends in `/` is how a directory that a partner made is kept.
-  const objects = versions.filter(
+  const objects = [...versions.values()].filter(
     ({ isDeleteMarker, key }) => !isDeleteMarker && !staying.has(key) && !key.endsWith('/'),
   );
-  const identity = ({ key, versionId }: { key: string; versionId: string }) => `${key}\n${versionId}`;
   const standing = new Set(objects.map(identity));
   const quarantined = files.filter(
     ({ status, jobs }) => jobs === 0 && (status === 'QUARANTINED' || status === 'COMPANION' || status === 'ELSEWHERE'),
@@ -194,6 +227,22 @@ async function findOpenUploads(fleet: TestFleet): Promise<Found[]> {
     return items.map((upload) => ({ rule: 'no multipart upload is open', row: { bucket, ...upload } }));
   });
   return (await Promise.all(pages)).flat();
+}
+
+/** By bucket, and in it by key and version. */
+type Versions = ReadonlyMap<string, ReadonlyMap<string, ListedVersion>>;
+
+function identity({ key, versionId }: { readonly key: string; readonly versionId?: string | undefined }): string {
+  return `${key}\n${versionId}`;
+}
+
+async function listBuckets(fleet: TestFleet, buckets: readonly string[]): Promise<Versions> {
+  const named = [...new Set(buckets)].filter((bucket) => bucket);
+  const listed = named.map(async (bucket) => {
+    const versions = await listVersions(fleet, bucket);
+    return [bucket, new Map(versions.map((version) => [identity(version), version]))] as const;
+  });
+  return new Map(await Promise.all(listed));
 }
 
 async function listVersions(fleet: TestFleet, bucket: string): Promise<ListedVersion[]> {
