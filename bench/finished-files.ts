@@ -12,21 +12,20 @@ export async function insertFinishedFiles(
   tenantId: string,
   count: number,
   failedEvery = FAILED_EVERY,
-  endedDaysAgo = 0,
 ): Promise<void> {
   if (count === 0) return;
-  await insertRanges(sql, tenantId, { from: 1, to: count, failedEvery, hasHistory: true, endedDaysAgo });
+  await insertRanges(sql, tenantId, { from: 1, to: count, failedEvery, history: 'all', endedDaysAgo: 0 });
   await sql`VACUUM ANALYZE`;
 }
 
 /**
- * Files with their jobs alone, without steps, attempts and audit: for tables of many millions. Numbers go on after `from`.
- * Indexes are made afterwards, as the rows of years are not put in one by one; meanwhile nothing else may use the tables.
+ * Files with their jobs, and with their steps if `history` says so, without attempts and audit: for tables of many millions. Numbers go on
+ * after `from`. Indexes are made afterwards, as the rows of years are not put in one by one; meanwhile nothing else may use the tables.
  */
 export async function insertFilesWithoutHistory(
   sql: Sql,
   tenantId: string,
-  { from, to }: { readonly from: number; readonly to: number },
+  { from, to, history = 'none', endedDaysAgo = 0 }: BulkNumbers,
 ): Promise<void> {
   if (to < from) return;
   const indexes = await sql<{ name: string; definition: string }[]>`
@@ -35,12 +34,12 @@ export async function insertFilesWithoutHistory(
       SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)
     ORDER BY i.indrelid, i.indnatts DESC`;
   for (const { name } of indexes) await sql`DROP INDEX ${sql.unsafe(name)}`;
-  await insertRanges(sql, tenantId, { from, to, failedEvery: FAILED_EVERY, hasHistory: false, endedDaysAgo: 0 });
+  await insertRanges(sql, tenantId, { from, to, failedEvery: FAILED_EVERY, history, endedDaysAgo });
   const definitions = indexes.map(({ definition }) => definition);
   await onConnections(sql, async (connection) => {
     for (let next = definitions.shift(); next !== undefined; next = definitions.shift()) await connection.unsafe(next);
   });
-  const tables = ['files', 'jobs'];
+  const tables = ['files', 'jobs', ...(history === 'none' ? [] : ['job_steps'])];
   await onConnections(sql, async (connection) => {
     for (let next = tables.shift(); next !== undefined; next = tables.shift())
       await connection.unsafe(`VACUUM ANALYZE ${next}`);
@@ -78,16 +77,24 @@ async function onConnections(sql: Sql, work: (connection: Sql) => Promise<void>)
   );
 }
 
+interface BulkNumbers {
+  readonly from: number;
+  readonly to: number;
+  readonly history?: 'none' | 'steps';
+  readonly endedDaysAgo?: number;
+}
+
 interface Numbers {
   readonly from: number;
   readonly to: number;
   readonly failedEvery: number;
-  readonly hasHistory: boolean;
+  /** What is put in beside files and jobs: their steps, or attempts and audit events as well. */
+  readonly history: 'none' | 'steps' | 'all';
   readonly endedDaysAgo: number;
 }
 
 async function insertRows(sql: Sql, tenantId: string, numbers: Numbers): Promise<void> {
-  const { from, to, failedEvery, hasHistory, endedDaysAgo } = numbers;
+  const { from, to, failedEvery, history, endedDaysAgo } = numbers;
   await sql`
     WITH route AS (
       SELECT r.id, v.id AS version FROM routes r JOIN route_versions v ON v.route_id = r.id WHERE r.tenant_id = ${tenantId}),
@@ -109,15 +116,15 @@ async function insertRows(sql: Sql, tenantId: string, numbers: Numbers): Promise
         old.error_code, old.error_cause, old.error_message
       FROM old, route RETURNING id, file_id, state),
     step AS (
-      SELECT done.*, seq, kind FROM done, (VALUES (0, 'validate'), (1, 'deliver'), (2, 'confirm')) AS of_route(seq, kind) WHERE ${hasHistory}),
+      SELECT done.*, seq, kind FROM done, (VALUES (0, 'validate'), (1, 'deliver'), (2, 'confirm')) AS of_route(seq, kind) WHERE ${history !== 'none'}),
     steps AS (
       INSERT INTO job_steps (job_id, seq, kind, state, attempts, output, started_at, finished_at)
       SELECT id, seq, kind, 'SUCCEEDED', 1, '{"sizeBytes": 4096}', now(), now() FROM step),
     tries AS (
       INSERT INTO attempts (tenant_id, job_id, generation, step_seq, step_kind, attempt, outcome, worker, started_at, duration_ms)
-      SELECT ${tenantId}, id, 1, seq, kind, 1, 'succeeded', 'partner-worker/old/1', now(), 5 FROM step)
+      SELECT ${tenantId}, id, 1, seq, kind, 1, 'succeeded', 'partner-worker/old/1', now(), 5 FROM step WHERE ${history === 'all'})
     INSERT INTO audit_events (type, tenant_id, file_id, job_id, actor, detail)
     SELECT type, ${tenantId}, file_id, CASE WHEN type LIKE 'file.%' THEN NULL ELSE id END, 'old', '{"key": "old", "sizeBytes": 4096}'
     FROM done, unnest('{file.registered,file.routed,job.claimed,step.succeeded,step.succeeded,job.succeeded,file.completed}'::text[]) AS type
-    WHERE ${hasHistory}`;
+    WHERE ${history === 'all'}`;
 }

@@ -16,6 +16,7 @@ import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { startProcess, type TestProcess } from '#testkit/servers/start-process.ts';
 import { carryRestores } from './carry-restores.ts';
+import { createDeleteExpired } from './delete-expired.ts';
 import { deleteExpiredObjects } from './delete-expired-objects.ts';
 import { createRetrySweeperMetrics } from './metrics.ts';
 
@@ -240,4 +241,32 @@ test('an original in a cold tier cannot be read, is restored, and its jobs wait 
     { type: 'file.restore-asked', detail: { tier: 'bulk', days: 2 } },
     { type: 'file.restored', detail: { readableUntil: expect.any(String), resent: expect.any(String) } },
   ]);
+});
+
+test('a file of more records than go at once is deleted in one turn, and not put off in between', async () => {
+  const { sql } = bed;
+  const RECORDS = 12_000;
+  const [job] = await seedExpired(1);
+  await emptyTables(sql, 'records');
+  await sql`UPDATE job_steps SET kind = 'parse' WHERE job_id = ${job?.id ?? ''}`;
+  await sql`
+    INSERT INTO records (job_id, line, created_at, tenant_id, state)
+    SELECT id, line, created_at, tenant_id, 'SUCCESS' FROM jobs, generate_series(1, ${RECORDS}::int) AS line WHERE id = ${job?.id ?? ''}`;
+  await sql`UPDATE files SET objects_removed_at = now()`;
+  await dateAll();
+  const metrics = createRetrySweeperMetrics(new Registry());
+  const tick = createDeleteExpired({
+    ...{
+      sql,
+      buckets: [archive(), delivered()],
+      defaultMs: 400 * 86_400_000,
+      filesPerSecond: 100_000,
+      metrics,
+      logger,
+    },
+  });
+  for (let ticks = 0; ticks < 20; ticks += 1) if ((await tick(AbortSignal.timeout(30_000))) === 'done') break;
+  expect(
+    await sql`SELECT (SELECT count(*)::int FROM records) AS records, (SELECT count(*)::int FROM files) AS files`,
+  ).toEqual([{ records: 0, files: 0 }]);
 });

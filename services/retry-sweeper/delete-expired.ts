@@ -21,6 +21,8 @@ import type { RetrySweeperMetrics } from './metrics.ts';
 const ACTOR = 'retry-sweeper';
 const FILES_AT_ONCE = 500;
 const RECORDS_AT_ONCE = 5_000;
+/** So many rows take as long as a file with its jobs and steps. */
+const RECORDS_PER_FILE = 10;
 const DATED_AT_ONCE = 1_000;
 
 export interface DeleteExpiredOptions {
@@ -41,10 +43,16 @@ export function createDeleteExpired(options: DeleteExpiredOptions): (signal: Abo
   async function deleteBatch(turn: ExpiryTurn): Promise<number> {
     const batch = { ...turn, limit: Math.min(FILES_AT_ONCE, filesPerSecond), buckets, actor: ACTOR };
     const expired = await expireObjects(sql, batch);
-    const records = await deleteExpiredRecords(sql, { tenantId: turn.tenantId, limit: RECORDS_AT_ONCE });
+    metrics.expiredFiles.inc({ outcome: 'objects expired' }, expired.files);
+    const records = await deleteExpiredRecords(sql, {
+      tenantId: turn.tenantId,
+      files: batch.limit,
+      limit: RECORDS_AT_ONCE,
+    });
+    // Their files would be met with what is left of their records, and put off.
+    if (records === RECORDS_AT_ONCE) return seenIn(expired) + records / RECORDS_PER_FILE;
     const deleted = await deleteExpiredFiles(sql, batch);
     metrics.expiredFiles.inc({ outcome: 'deleted' }, deleted.files);
-    metrics.expiredFiles.inc({ outcome: 'objects expired' }, expired.files);
     for (const [reason, files] of [...Object.entries(expired.kept), ...Object.entries(deleted.kept)])
       metrics.expiredFiles.inc({ outcome: `kept: ${reason}` }, files);
     if (deleted.files + expired.files > 0)
@@ -52,7 +60,7 @@ export function createDeleteExpired(options: DeleteExpiredOptions): (signal: Abo
         { tenant: turn.tenantId, files: deleted.files, jobs: deleted.jobs, objects: deleted.objects + expired.objects },
         'expired files deleted',
       );
-    return seenIn(expired) + seenIn(deleted) + (records > 0 ? 1 : 0);
+    return seenIn(expired) + seenIn(deleted) + Math.ceil(records / RECORDS_PER_FILE);
   }
 
   return async (signal) => {

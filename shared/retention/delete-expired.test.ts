@@ -188,8 +188,8 @@ describe('an expired file', () => {
     expect(await run(deleteExpiredFiles)).toMatchObject({ files: 0, kept: { records: 1 } });
     expect(await run(expireObjects)).toMatchObject({ files: 1 });
     await sql`UPDATE files SET expire_at = now() - interval '1 hour'`;
-    expect(await deleteExpiredRecords(sql, { tenantId: 'acme', limit: 20 })).toBe(20);
-    expect(await deleteExpiredRecords(sql, { tenantId: 'acme', limit: 20 })).toBe(5);
+    expect(await deleteExpiredRecords(sql, { tenantId: 'acme', files: 10, limit: 20 })).toBe(20);
+    expect(await deleteExpiredRecords(sql, { tenantId: 'acme', files: 10, limit: 20 })).toBe(5);
     expect(await run(deleteExpiredFiles)).toMatchObject({ files: 1 });
     expect(await isThere(fileId)).toBe(false);
   });

@@ -116,21 +116,24 @@ export function expireObjects(sql: Sql, options: DeleteOptions): Promise<Deletio
   );
 }
 
-/** Rows of record files that wait for it, so that no batch has more of them than `limit`. Resolves to how many there were. */
+/**
+ * Rows of record files among the next `files` to go, so that no batch has more of them than `limit`: as many are looked at, however many have
+ * expired. Resolves to how many there were.
+ */
 export async function deleteExpiredRecords(
   sql: Sql,
-  { tenantId, limit }: { tenantId: string; limit: number },
+  { tenantId, files, limit }: { readonly tenantId: string; readonly files: number; readonly limit: number },
 ): Promise<number> {
   const { count } = await repeatOnDeadlock(
     () => sql`
+    WITH next AS MATERIALIZED (
+      SELECT id, objects_removed_at FROM files WHERE tenant_id = ${tenantId} AND expire_at <= now() ORDER BY expire_at LIMIT ${files}),
+    parsed AS MATERIALIZED (
+      SELECT j.id, j.created_at FROM next f JOIN jobs j ON j.file_id = f.id
+      WHERE f.objects_removed_at IS NOT NULL AND EXISTS (SELECT FROM job_steps s WHERE s.job_id = j.id AND s.kind = 'parse'))
     DELETE FROM records WHERE (job_id, line, created_at) IN (
       SELECT r.job_id, r.line, r.created_at
-      FROM (
-        SELECT j.id, j.created_at FROM files f JOIN jobs j ON j.file_id = f.id
-        WHERE f.tenant_id = ${tenantId} AND f.expire_at <= now() AND f.objects_removed_at IS NOT NULL
-          AND EXISTS (SELECT FROM job_steps s WHERE s.job_id = j.id AND s.kind = 'parse')
-        ORDER BY f.expire_at LIMIT 100) AS j
-      JOIN records r ON r.job_id = j.id AND r.created_at = j.created_at LIMIT ${limit} FOR UPDATE OF r SKIP LOCKED)`,
+      FROM parsed j JOIN records r ON r.job_id = j.id AND r.created_at = j.created_at LIMIT ${limit} FOR UPDATE OF r SKIP LOCKED)`,
   );
   return count;
 }
