@@ -9,8 +9,9 @@ import { type AlarmScope, MINUTE } from './alarm-scope.ts';
 import { waitingIn } from './queue-metrics.ts';
 
 const OLDEST_SECONDS = 30;
-/** Bronze is what may wait while the other lanes are busy. */
-const OLDEST_OF_BRONZE_SECONDS = 3_600;
+/** What may wait while the other lanes are busy. */
+const MAY_WAIT: readonly QueueId[] = [STEP_QUEUES.bronze, 'landing-overflow'];
+const OLDEST_OF_THOSE_SECONDS = 3_600;
 const CLEARED_WITHIN_SECONDS = 300;
 
 export function watchQueue(scope: AlarmScope, queue: QueueId): void {
@@ -27,7 +28,7 @@ export function watchQueue(scope: AlarmScope, queue: QueueId): void {
     },
     `-${queue}`,
   );
-  const oldest = queue === STEP_QUEUES.bronze ? OLDEST_OF_BRONZE_SECONDS : OLDEST_SECONDS;
+  const oldest = MAY_WAIT.includes(queue) ? OLDEST_OF_THOSE_SECONDS : OLDEST_SECONDS;
   scope.raise({
     id: `${queue}-oldest`,
     runbook: 'work.md#work-stands',

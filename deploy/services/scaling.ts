@@ -45,9 +45,12 @@ export interface ScalingOptions {
 
 const PERIOD = Duration.seconds(FARGATE_SCALING.readingSeconds);
 const WAITING_GAUGE = 'longshore_open_rows';
+const VISIBLE = 'ApproximateNumberOfMessagesVisible';
 
 /** Only queues of work have an admission window, and so rows that wait before it. */
 const hasAdmission = (queue: QueueId): boolean => WORK_QUEUE_IDS.some((id) => id === queue);
+/** What waits elsewhere for the same tasks: rows, or the events of a flood. */
+const hasMore = (queue: QueueId): boolean => queue === 'landing' || hasAdmission(queue);
 
 /** @throws LongshoreError `CONFIG_INVALID` for a scheduled minimum beyond the bounds. */
 export function addScaling(stack: Stack, options: ScalingOptions): void {
@@ -68,7 +71,7 @@ export function addScaling(stack: Stack, options: ScalingOptions): void {
     role: Role.fromRoleArn(stack, `${name}-scaler`, scalerArn(stack)),
   });
   const signals = signalsOf(options);
-  const backlog = hasAdmission(options.queue) ? 'FILL(visible, 0) + FILL(waiting, 0)' : 'FILL(visible, 0)';
+  const backlog = hasMore(options.queue) ? 'FILL(visible, 0) + FILL(waiting, 0)' : 'FILL(visible, 0)';
   track(stack, target, options, {
     name: 'backlog',
     targetValue: policy.backlogPerTask,
@@ -102,12 +105,12 @@ interface Signal {
 type Signals = Readonly<Record<'visible' | 'sent' | 'tasks', Signal>> & { readonly waiting?: Signal };
 
 function signalsOf({ prefix, queue, clusterName, service }: ScalingOptions): Signals {
-  const ofQueue = (id: string, metricName: string, statistic: string): Signal => ({
+  const ofQueue = (id: string, metricName: string, statistic: string, of: QueueId = queue): Signal => ({
     id,
     metric: new Metric({
       namespace: 'AWS/SQS',
       metricName,
-      dimensionsMap: { QueueName: queueName(prefix, queue) },
+      dimensionsMap: { QueueName: queueName(prefix, of) },
       statistic,
       period: PERIOD,
     }),
@@ -121,12 +124,15 @@ function signalsOf({ prefix, queue, clusterName, service }: ScalingOptions): Sig
   });
   // The task of a short step takes those of all lanes, and an alarm has room for one gauge.
   const state = queue === STEP_QUEUES.standard ? 'waiting in all lanes' : 'waiting for admission';
-  const waiting = fleetGauge(prefix, WAITING_GAUGE, { queue, state });
+  const waiting =
+    queue === 'landing'
+      ? ofQueue('waiting', VISIBLE, Stats.MAXIMUM, 'landing-overflow')
+      : { id: 'waiting', metric: fleetGauge(prefix, WAITING_GAUGE, { queue, state }) };
   return {
-    visible: ofQueue('visible', 'ApproximateNumberOfMessagesVisible', Stats.MAXIMUM),
+    visible: ofQueue('visible', VISIBLE, Stats.MAXIMUM),
     sent: ofQueue('sent', 'NumberOfMessagesSent', Stats.SUM),
     tasks: { id: 'tasks', metric: tasks },
-    ...(hasAdmission(queue) && { waiting: { id: 'waiting', metric: waiting } }),
+    ...(hasMore(queue) && { waiting }),
   };
 }
 

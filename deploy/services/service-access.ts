@@ -94,8 +94,8 @@ const NOTHING: ServiceAccess = {
 export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
   ingestor: {
     ...NOTHING,
-    takes: ['landing', 'mail-events'],
-    sends: ['ingest'],
+    takes: ['landing', 'landing-overflow', 'mail-events'],
+    sends: ['landing-overflow', 'ingest'],
     objects: { landing: ['read', 'list-versions'] },
   },
   router: {

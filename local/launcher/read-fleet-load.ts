@@ -12,7 +12,7 @@ export interface QueueLoad {
 }
 
 const QUEUES_OF_SERVICE: Readonly<Record<ScaledService, readonly QueueId[]>> = {
-  ingestor: ['landing'],
+  ingestor: ['landing', 'landing-overflow'],
   router: ['ingest'],
   'partner-worker': STEP_QUEUE_IDS,
   'large-file-worker': ['work'],

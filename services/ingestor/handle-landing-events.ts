@@ -2,7 +2,8 @@
  * Handles a batch of landing events.
  *
  * 1. An event is acknowledged after what it caused is committed, or when it causes nothing.
- * 2. An event that cannot be decided for want of the object store comes again after a few seconds, and from the DLQ as long as that lasts.
+ * 2. Of a flood, most events go on to a queue of their own (`pass-on-flood.ts`), and are acknowledged when they are there.
+ * 3. An event that cannot be decided for want of the object store comes again after a few seconds, and from the DLQ as long as that lasts.
  */
 import { type ArrivalReport, toArrivalReport } from '#shared/arrival/arrival-report.ts';
 import type { ArrivalResult, TakeArrivals } from '#shared/arrival/take-arrivals.ts';
@@ -10,15 +11,18 @@ import { storeMailEvents } from '#shared/campaigns/store-mail-events.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { isSftpEvent, type LandingEvent } from '#shared/messages/landing-events.ts';
 import type { Received } from '#shared/queue/define-message.ts';
+import type { HandlerContext } from '#shared/queue/dispatcher.ts';
 import { acknowledge, type Disposition, leave, release } from '#shared/queue/disposition.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { recordSftpActions } from '#shared/sftp/record-sftp-actions.ts';
 import type { IngestorMetrics } from './metrics.ts';
+import type { PassOnFlood } from './pass-on-flood.ts';
 
 export interface HandleLandingEventsOptions {
   readonly sql: Sql;
   readonly actor: string;
   readonly takeArrivals: TakeArrivals;
+  readonly passOnFlood: PassOnFlood;
   /** The name in rows of the bucket that an event names. */
   readonly recordedBucket: (bucket: string) => string;
   readonly metrics: Pick<IngestorMetrics, 'events' | 'mailEvents'>;
@@ -28,7 +32,7 @@ export interface HandleLandingEventsOptions {
 const UNDECIDED_AGAIN_MS = 3_000;
 
 export function createHandleLandingEvents(options: HandleLandingEventsOptions) {
-  const { sql, actor, takeArrivals, recordedBucket, metrics, logger } = options;
+  const { sql, actor, takeArrivals, passOnFlood, recordedBucket, metrics, logger } = options;
   async function storeMails(received: readonly Received<LandingEvent>[]): Promise<void> {
     const mails = received.flatMap(({ message }) => (message.type === 'mail event' ? [message] : []));
     if (mails.length === 0) return;
@@ -41,7 +45,7 @@ export function createHandleLandingEvents(options: HandleLandingEventsOptions) {
     if (events.length > 0) await recordSftpActions(sql, events, { actor, logger });
   }
 
-  return async (received: readonly Received<LandingEvent>[], signal: AbortSignal): Promise<Disposition[]> => {
+  async function handle(received: readonly Received<LandingEvent>[], signal: AbortSignal): Promise<Disposition[]> {
     await Promise.all([storeMails(received), recordActions(received)]);
     const reports = received.map(({ message }) => {
       const report = toArrivalReport(message);
@@ -64,6 +68,21 @@ export function createHandleLandingEvents(options: HandleLandingEventsOptions) {
       );
       return dispositionOf(result);
     });
+  }
+
+  return async (
+    received: readonly Received<LandingEvent>[],
+    { signal, queue }: Pick<HandlerContext, 'signal' | 'queue'>,
+  ): Promise<Disposition[]> => {
+    const passed = await passOnFlood(received, queue);
+    const remaining = (
+      await handle(
+        received.filter((one) => !passed.has(one)),
+        signal,
+      )
+    ).values();
+    for (const { message } of passed) metrics.events.inc({ event: message.type, outcome: 'overflow' });
+    return received.map((one) => (passed.has(one) ? acknowledge : (remaining.next().value ?? leave)));
   };
 }
 

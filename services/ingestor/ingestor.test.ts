@@ -29,7 +29,7 @@ let database: TestDatabase;
 let sql: Sql;
 let fauxqs: Fauxqs;
 let s3: S3TestServer;
-let queues: Record<'landing' | 'ingest', CreatedQueue>;
+let queues: Record<'landing' | 'landing-overflow' | 'ingest', CreatedQueue>;
 let prefix: string;
 let bucket: string;
 let registry: Registry;
@@ -40,6 +40,7 @@ beforeAll(async () => {
   [database, fauxqs, s3] = await Promise.all([createTestDatabase(), startFauxqs(), startTestServer()]);
   sql = connectDatabase({ ...databaseConfig(), DATABASE_POOL_MAX: 2 }, 'ingestor-test');
   await applyTenants(sql, ['acme', 'plain'].map(tenant), 'test');
+  await applyTenants(sql, [{ ...tenant('urgent'), priority: 'platinum' }], 'test');
   await applySftpUser(sql, { username: 'acme-user', tenantId: 'acme', publicKey: 'k', homePrefix: 'acme/' }, 'test');
 });
 
@@ -159,11 +160,11 @@ async function send(...events: unknown[]): Promise<void> {
 }
 
 /** Waits until every event sent so far has left the queue, handled or dead. */
-async function settled(): Promise<void> {
+async function settled(queue: 'landing' | 'landing-overflow' = 'landing'): Promise<void> {
   await vi.waitFor(
     async () => {
       const { Attributes } = await fauxqs.sqs.send(
-        new GetQueueAttributesCommand({ QueueUrl: queues.landing.url, AttributeNames: ['All'] }),
+        new GetQueueAttributesCommand({ QueueUrl: queues[queue].url, AttributeNames: ['All'] }),
       );
       const { ApproximateNumberOfMessages: visible, ApproximateNumberOfMessagesNotVisible: held } = Attributes ?? {};
       expect([visible, held]).toEqual(['0', '0']);
@@ -345,6 +346,18 @@ describe('what is no file', () => {
     );
     expect(await wakeUps()).toEqual([]);
   });
+});
+
+test('most of a flood goes on to its own queue, and each of its files is registered once', async () => {
+  await send(created(await put('urgent/a.csv', 'x')));
+  await settled();
+  const objects = await Promise.all(Array.from({ length: 300 }, (_, index) => put(`plain/${index}.csv`, 'x')));
+  await send(...objects.map((object) => created(object)));
+  await settled();
+  await settled('landing-overflow');
+  expect(await countOf('Object Created', 'overflow')).toBeGreaterThan(0);
+  expect(await countOf('Object Created', 'queued')).toBe(301);
+  expect(new Set((await files()).map(({ key }) => key)).size).toBe(301);
 });
 
 describe('objects that SFTP wrote', () => {

@@ -3,13 +3,12 @@
  * their own it takes what the mail service reports.
  * Composition only: the rules are in `shared/arrival/`.
  */
-import { toArrivalReport } from '#shared/arrival/arrival-report.ts';
 import { createTakeArrivals } from '#shared/arrival/take-arrivals.ts';
 import { createTenantDirectory } from '#shared/arrival/tenant-directory.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { recordedBucket, recordedPrefix } from '#shared/files/replica-buckets.ts';
 import { createS3Client } from '#shared/files/s3-client.ts';
-import { LANDING_EVENTS, type LandingEvent, MAIL_EVENTS } from '#shared/messages/landing-events.ts';
+import { LANDING_EVENTS, MAIL_EVENTS } from '#shared/messages/landing-events.ts';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
 import { createQueueService } from '#shared/runtime/create-queue-service.ts';
 import type { Service, ServiceContext } from '#shared/runtime/run-service.ts';
@@ -17,17 +16,15 @@ import type { IngestorConfig } from './config.ts';
 import { createHandleLandingEvents } from './handle-landing-events.ts';
 import { createHandleMailEvents } from './handle-mail-events.ts';
 import { createIngestorMetrics } from './metrics.ts';
+import { createPassOnFlood, tenantIn } from './pass-on-flood.ts';
 
 const NAME = 'ingestor';
 const DEADLINE_MS = 60_000;
 /** Of a flood, so many are looked through for those of the lane platinum. */
 const HELD_EVENTS = 1_000;
 
-/** As its key begins; that of an event about nothing that arrived is nobody's. */
-function tenantIn(event: LandingEvent): string {
-  const key = toArrivalReport(event)?.key ?? '';
-  return key.slice(0, key.indexOf('/'));
-}
+/** Of the events of a flood: one call registers so many at a time, and leaves the processor to what is more urgent. */
+const OVERFLOW_SLOTS = 50;
 
 export function createIngestor(context: ServiceContext<IngestorConfig>): Service {
   const { config, logger, registry } = context;
@@ -36,7 +33,10 @@ export function createIngestor(context: ServiceContext<IngestorConfig>): Service
   return createQueueService(
     {
       name: NAME,
-      queues: [{ queue: 'landing', slots: config.LONGSHORE_SLOTS }],
+      queues: [
+        { queue: 'landing', slots: config.LONGSHORE_SLOTS },
+        { queue: 'landing-overflow', slots: Math.min(config.LONGSHORE_SLOTS, OVERFLOW_SLOTS) },
+      ],
       messages: LANDING_EVENTS,
       sendsTo: ['ingest'],
       besides: {
@@ -46,7 +46,7 @@ export function createIngestor(context: ServiceContext<IngestorConfig>): Service
         handleBatch: ({ sql }) => createHandleMailEvents({ sql, metrics }),
       },
       s3: [s3],
-      open({ sql, wakeUps, tracing }) {
+      open({ sql, wakeUps, senderTo, tracing }) {
         const directory = createTenantDirectory({ sql });
         const takeArrivals = createTakeArrivals({
           sql,
@@ -63,13 +63,14 @@ export function createIngestor(context: ServiceContext<IngestorConfig>): Service
           sql,
           actor: NAME,
           takeArrivals,
+          passOnFlood: createPassOnFlood({ directory, sender: senderTo('landing-overflow') }),
           recordedBucket: (bucket) => recordedBucket(bucket, config),
           metrics,
           logger,
         });
         return {
           handling: {
-            handleBatch: (received, { signal }) => handle(received, signal),
+            handleBatch: handle,
             urgent: { isUrgent: (event) => directory.isUrgent(tenantIn(event)), hold: HELD_EVENTS },
             deadlineMs: DEADLINE_MS,
           },

@@ -11,6 +11,7 @@ export const PARTNER_STEPS_MESSAGES = [...JOB_MESSAGES, recordsDue] as const;
 
 export const QUEUE_MESSAGES = {
   landing: LANDING_EVENTS,
+  'landing-overflow': LANDING_EVENTS,
   ingest: [fileSettled],
   work: WORK_MESSAGES,
   'partner-steps': PARTNER_STEPS_MESSAGES,

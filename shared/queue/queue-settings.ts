@@ -14,6 +14,7 @@ const FOUR_DAYS_SECONDS = 4 * 86_400;
 
 export const QUEUE_SETTINGS: Readonly<Record<QueueId, QueueSettings>> = {
   landing: { visibilityTimeoutSeconds: 30, retentionSeconds: FOUR_DAYS_SECONDS },
+  'landing-overflow': { visibilityTimeoutSeconds: 30, retentionSeconds: FOUR_DAYS_SECONDS },
   ingest: { visibilityTimeoutSeconds: 30, retentionSeconds: FOUR_DAYS_SECONDS },
   work: { visibilityTimeoutSeconds: 60, retentionSeconds: FOUR_DAYS_SECONDS },
   'partner-steps': { visibilityTimeoutSeconds: 60, retentionSeconds: FOUR_DAYS_SECONDS },

@@ -13,6 +13,7 @@ import { createWakeUpSenders, type WakeUpSenders } from '#shared/jobs/wake-up-se
 import { createQueueMetrics } from '#shared/queue/queue-metrics.ts';
 import { QUEUE_SETTINGS } from '#shared/queue/queue-settings.ts';
 import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
+import { createSender, type Sender } from '#shared/queue/send-messages.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
 import { createWorker, type Worker } from '#shared/queue/worker.ts';
 import type { WorkerMessages, WorkerOptions } from '#shared/queue/worker-options.ts';
@@ -46,6 +47,8 @@ export interface QueueServiceParts {
   readonly sql: Sql;
   /** To the queues named in `sendsTo`. */
   readonly wakeUps: WakeUpSenders;
+  /** To a standard queue that the service consumes: bodies as they came. */
+  readonly senderTo: (queue: QueueId) => Sender<string>;
   readonly tracing: Tracing;
   readonly registry: Registry;
 }
@@ -150,7 +153,9 @@ export function createQueueService<const Messages extends WorkerMessages>(
         fairQueues: config.LONGSHORE_FAIR_QUEUES,
         logger,
       });
-      const parts = { sql, wakeUps, tracing, registry };
+      const senderTo = (queue: QueueId) =>
+        createSender({ client: sqs, queueUrl: urls[queue], fifo: false, messages: 'raw' });
+      const parts = { sql, wakeUps, senderTo, tracing, registry };
       const service = open(parts);
       opened = service;
       const consuming = queues.map(({ queue, slots }) =>

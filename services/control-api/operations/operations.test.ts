@@ -518,6 +518,7 @@ describe('dead letters', () => {
     const { body } = await ask('GET', '/api/v1/queues');
     expect(body.queues.map(({ queue, is_fifo }: { queue: string; is_fifo: boolean }) => [queue, is_fifo])).toEqual([
       ['landing', false],
+      ['landing-overflow', false],
       ['ingest', true],
       ['work', true],
       ['partner-steps', false],

@@ -3,10 +3,12 @@ import { LANES, type Lane } from '#shared/definitions/lanes.ts';
 
 /**
  * `platinum-steps`, `bronze-steps`: short steps of those lanes, as `partner-steps` is of the standard one. `mail-events`: what the mail service
- * reports, so that no file waits behind the mails of a campaign.
+ * reports, so that no file waits behind the mails of a campaign. `landing-overflow`: events of a flood, which the ingestor puts there so that
+ * those of the lane platinum are not behind them.
  */
 export type QueueId =
   | 'landing'
+  | 'landing-overflow'
   | 'ingest'
   | 'work'
   | 'partner-steps'
@@ -23,6 +25,7 @@ export type TopicId = 'events' | 'success' | 'failure' | 'notices';
 
 export const QUEUE_IDS: readonly QueueId[] = [
   'landing',
+  'landing-overflow',
   'ingest',
   'work',
   'partner-steps',
@@ -42,7 +45,7 @@ export type WorkQueue = StepQueue | 'work';
 export const STEP_QUEUE_IDS: readonly StepQueue[] = LANES.map((lane) => STEP_QUEUES[lane]);
 export const WORK_QUEUE_IDS: readonly WorkQueue[] = [...STEP_QUEUE_IDS, 'work'];
 /** What arrives there has no row yet. */
-export const ARRIVAL_QUEUES: ReadonlySet<QueueId> = new Set(['landing', 'mail-events']);
+export const ARRIVAL_QUEUES: ReadonlySet<QueueId> = new Set(['landing', 'landing-overflow', 'mail-events']);
 export const BUCKET_IDS: readonly BucketId[] = ['landing', 'staging', 'delivered', 'archive', 'outbound', 'evidence'];
 export const TOPIC_IDS: readonly TopicId[] = ['events', 'success', 'failure', 'notices'];
 
