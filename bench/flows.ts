@@ -346,7 +346,7 @@ async function raceLoad({ rows, rounds }: FlowsBenchOptions) {
   });
   const measured = new Map<string, number[]>();
   const time = async (name: string, work: () => Promise<unknown>): Promise<void> => {
-    await bed.sql`TRUNCATE statements, longshore_loads, longshore_rows`;
+    await bed.sql`TRUNCATE statements, longshore_loads`;
     const startedMs = performance.now();
     await work();
     measured.set(name, [...(measured.get(name) ?? []), (performance.now() - startedMs) / 1_000]);

@@ -410,7 +410,7 @@ export const ERROR_CODES = {
   LOAD_DENIED: {
     meaning: 'The database, or its definition, does not allow the load.',
     remedy:
-      'Grant the user INSERT on the table and the tables of Longshore, add the table to `tables`, or correct the secret.',
+      'Grant the user INSERT on the table, SELECT and INSERT on `longshore_loads`, add the table to `tables`, or correct the secret.',
   },
   LOAD_UNAVAILABLE: {
     meaning: 'The database did not answer, or gave up the statement. The load is retried.',

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { connectLauncher } from '#local/launcher/connect-launcher.ts';
 import { ensureSecret, makeSecret } from '#local/launcher/keys.ts';
-import { LOAD_TABLES } from '#shared/databases/load-tables.ts';
+import { LOAD_TABLE } from '#shared/databases/load-tables.ts';
 
 const WAREHOUSE = 'fsa_warehouse';
 const TABLES = [
@@ -29,10 +29,10 @@ export async function createExampleWarehouse(databaseUrl: string, keys: string):
   url.pathname = `/${WAREHOUSE}`;
   const warehouse = connectLauncher(url.href);
   try {
-    // What was staged is staged again; earlier versions had other columns.
+    // Earlier versions staged rows in it.
     await warehouse`DROP TABLE IF EXISTS longshore_rows`;
-    for (const statement of [...LOAD_TABLES, ...TABLES])
-      await warehouse.unsafe(statement.replace(/^CREATE (UNLOGGED )?TABLE /, '$&IF NOT EXISTS '));
+    for (const statement of [LOAD_TABLE, ...TABLES])
+      await warehouse.unsafe(statement.replace(/^CREATE TABLE /, '$&IF NOT EXISTS '));
     await warehouse.unsafe(`GRANT SELECT, INSERT, DELETE ON ALL TABLES IN SCHEMA public TO ${WAREHOUSE}`);
   } finally {
     await warehouse.end({ timeout: 5 });

@@ -1,7 +1,7 @@
 /** A tenant's database to load into, and what the step is given of it. */
 import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
-import { LOAD_TABLES } from '#shared/databases/load-tables.ts';
+import { LOAD_TABLE } from '#shared/databases/load-tables.ts';
 import { type OpenDatabase, openDatabase } from '#shared/databases/open-database.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { databaseDocumentSchema } from '#shared/definitions/database-schema.ts';
@@ -28,16 +28,17 @@ async function emptyDatabase(): Promise<TestDatabase> {
   return await createTestDatabase({ isEmpty: true });
 }
 
-/** With the tables of loads, and `statements (id integer PRIMARY KEY, name text NOT NULL, amount numeric(9,2))`. */
+/** With the table of loads, and `statements (id integer PRIMARY KEY, name text NOT NULL, amount numeric(9,2))`. */
 export async function startLoadBed(given?: TestDatabase): Promise<LoadBed> {
   const database = given ?? (await emptyDatabase());
   const sql = postgres(database.url, { max: 2, onnotice: () => {} });
   const user = `loader_${randomUUID().slice(0, 8)}`;
   const password = 'hunter2-of-the-warehouse';
-  for (const table of LOAD_TABLES) await sql.unsafe(table);
+  await sql.unsafe(LOAD_TABLE);
   await sql`CREATE TABLE statements (id integer PRIMARY KEY, name text NOT NULL, amount numeric(9,2))`;
   await sql.unsafe(`CREATE ROLE ${user} LOGIN PASSWORD '${password}'`);
-  await sql.unsafe(`GRANT ALL ON statements, longshore_loads, longshore_rows TO ${user}`);
+  await sql.unsafe(`GRANT ALL ON statements TO ${user}`);
+  await sql.unsafe(`GRANT SELECT, INSERT ON longshore_loads TO ${user}`);
   const { hostname, port, pathname } = new URL(database.url);
   const place = { host: hostname, port: Number(port), database: pathname.slice(1), user };
   return {

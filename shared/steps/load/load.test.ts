@@ -1,5 +1,5 @@
 /** `load` into a real PostgreSQL: exactly once, refused by line, and with a server that goes away at every point. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { OpenDatabase } from '#shared/databases/open-database.ts';
 import { recordsSchema } from '#shared/definitions/routes/records-schema.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => Promise.all([bench.stop(), bed.stop()]));
 beforeEach(async () => {
   database = bed.open();
-  await emptyTables(bed.sql, 'statements', 'longshore_loads', 'longshore_rows');
+  await emptyTables(bed.sql, 'statements', 'longshore_loads');
 });
 afterEach(() => database.close());
 
@@ -39,7 +39,12 @@ function load(object: ObjectLocation, request: Record<string, unknown> = {}) {
 const rowsOf = (count: number, of = (index: number) => `${index},name ${index},${index}.50`) =>
   `id,name,amount\n${Array.from({ length: count }, (_, index) => `${of(index + 1)}\n`).join('')}`;
 const count = async () => (await bed.sql<{ n: number }[]>`SELECT count(*)::int AS n FROM statements`)[0]?.n;
-const leftover = async () => (await bed.sql<{ n: number }[]>`SELECT count(*)::int AS n FROM longshore_rows`)[0]?.n;
+/** Transactions that the loader's sessions have open. */
+const leftover = async () =>
+  (
+    await bed.sql<{ n: number }[]>`
+      SELECT count(*)::int AS n FROM pg_stat_activity WHERE usename = ${bed.place.user} AND xact_start IS NOT NULL`
+  )[0]?.n;
 
 describe('an insert', () => {
   test('loads every row once, however often it is repeated, and leaves nothing behind', async () => {
@@ -189,8 +194,7 @@ describe('a server that goes away', () => {
   test('before its reply to the commit is asked, and what was loaded is not loaded again', async () => {
     const object = await bench.land('lost.csv', rowsOf(300));
     const effects = memoryEffectLog();
-    // The commit's own parameter, with its length.
-    const lost = proxy.loseReply('\nstatements');
+    const lost = proxy.loseReply('COMMIT');
     expect(await load(object, { effects })).toMatchObject({ type: 'succeeded', output: { rows: 300 } });
     await lost;
     expect([await count(), effects.rows.get(0)?.stage]).toEqual([300, 'DONE']);
@@ -230,19 +234,118 @@ describe('a server that goes away', () => {
     30_000,
   );
 
-  test('and takes what was staged with it has it staged again', async () => {
-    const object = await bench.land('crash.csv', rowsOf(300));
+  test('and comes back while rows are added, or after, has them loaded once, none of them outside of the transaction', async () => {
+    for (const stage of ['PREPARING', 'COMMITTING']) {
+      const object = await bench.land(`${stage}.csv`, rowsOf(20_000));
+      const effects = memoryEffectLog();
+      const { begin, write } = effects;
+      const cut = async (): Promise<void> => {
+        if (stage === 'PREPARING') await vi.waitUntil(async () => (await leftover()) === 1, { interval: 5 });
+        proxy.cut();
+      };
+      effects.begin = async (part) => {
+        if (stage === 'PREPARING') void cut();
+        return await begin.call(effects, part);
+      };
+      effects.write = async (part, written, facts) => {
+        await write.call(effects, part, written, facts);
+        if (written === stage) await cut();
+      };
+      const options = { jobId: `job-${stage}`, effects };
+      expect(await load(object, options)).toMatchObject({ type: 'retry', cause: 'LOAD_UNAVAILABLE' });
+      expect(await count()).toBe(0);
+      Object.assign(effects, { begin, write });
+      expect(await load(object, options)).toMatchObject({ type: 'succeeded', output: { rows: 20_000 } });
+      expect(await count()).toBe(20_000);
+      await emptyTables(bed.sql, 'statements');
+    }
+  });
+});
+
+describe('two loads of one key', () => {
+  test('at the same time load it once, and both say so', async () => {
+    const object = await bench.land('twice.csv', rowsOf(6_000));
+    const outcomes = await Promise.all([load(object), load(object)]);
+    for (const outcome of outcomes) expect(outcome).toMatchObject({ type: 'succeeded', output: { rows: 6_000 } });
+    expect(await count()).toBe(6_000);
+  });
+
+  test('of which one stands still with its transaction open end once that is gone', async () => {
+    const object = await bench.land('still.csv', rowsOf(10));
     const effects = memoryEffectLog();
     const { write } = effects;
+    const stop = new AbortController();
+    const stored = Promise.withResolvers<void>();
     effects.write = async (part, stage, facts) => {
       await write.call(effects, part, stage, facts);
-      // As a crash of the server does, which empties unlogged tables.
-      if (stage === 'COMMITTING') await emptyTables(bed.sql, 'longshore_rows');
+      if (stage !== 'COMMITTING') return;
+      stored.resolve();
+      await new Promise((resolve) => stop.signal.addEventListener('abort', resolve));
+      throw new Error('stopped');
     };
-    expect(await load(object, { effects })).toMatchObject({ type: 'retry', cause: 'LOAD_UNAVAILABLE' });
-    expect(await count()).toBe(0);
-    effects.write = write;
-    expect(await load(object, { effects })).toMatchObject({ type: 'succeeded' });
-    expect(await count()).toBe(300);
+    const first = load(object, { effects });
+    first.catch(() => {});
+    await stored.promise;
+    const second = load(object);
+    await vi.waitUntil(async () => (await leftover()) === 2);
+    stop.abort();
+    await expect(first).rejects.toThrow('stopped');
+    expect(await second).toMatchObject({ type: 'succeeded', output: { rows: 10 } });
+    expect([await count(), await leftover()]).toEqual([10, 0]);
+  });
+});
+
+describe('columns', () => {
+  test('of every kind take what their type makes of the text, and nothing is cut off', async () => {
+    await bed.sql`CREATE DOMAIN short_code AS varchar(3)`;
+    await bed.sql`CREATE TYPE mood AS ENUM ('good', 'bad')`;
+    await bed.sql`
+      CREATE TABLE gone (a varchar(3), b char(3), c short_code, d mood, e jsonb, f int[], g bit(4), h numeric(5,2), i timestamptz, j boolean)`;
+    await bed.sql.unsafe(`GRANT ALL ON gone TO ${bed.place.user}`);
+    const columns = [...'abcdefghij'].map((name) => ({ name }));
+    const layout = { format: 'csv', delimiter: ';', quote: "'", columns };
+    const row = (fields: Record<string, string> = {}): string =>
+      Object.values({
+        ...{
+          a: 'a"\\',
+          b: 'xy',
+          c: 'abc',
+          d: 'good',
+          e: '{"k": [1]}',
+          f: '{1,2}',
+          g: '1010',
+          h: '1.005',
+          i: '2026-01-01',
+        },
+        ...{ j: 'true', ...fields },
+      }).join(';');
+    const file = (text: string): string => `a;b;c;d;e;f;g;h;i;j\n${text}\n`;
+    const object = await bench.land('kinds.csv', file(`${row()}\n;xy;;;;;;;;`));
+    expect(await load(object, { layout, options: { table: 'gone' } })).toMatchObject({
+      type: 'succeeded',
+      output: { rows: 2 },
+    });
+    expect(await bed.sql`SELECT a, b, c, d, e, f, g::text, h, i::text, j FROM gone WHERE a IS NOT NULL`).toMatchObject([
+      { a: 'a"\\', b: 'xy ', c: 'abc', d: 'good', e: { k: [1] }, f: [1, 2], g: '1010', h: '1.01', j: true },
+    ]);
+    for (const fields of [
+      { a: 'abcd' },
+      { b: 'abcd' },
+      { c: 'abcd' },
+      { d: 'sad' },
+      { e: '{' },
+      { g: '1' },
+      { h: '1000' },
+    ]) {
+      const name = Object.keys(fields).join('');
+      const wrong = await bench.land(`kinds-${name}.csv`, file(`${row()}\n${row(fields)}`));
+      expect(await load(wrong, { layout, options: { table: 'gone' }, jobId: `job-${name}` })).toMatchObject({
+        ...{ type: 'failed', cause: 'LOAD_ROW_REFUSED', message: expect.stringMatching(/^Line 3: /) },
+      });
+    }
+    expect((await bed.sql`SELECT count(*)::int AS n FROM gone`)[0]?.n).toBe(2);
+    await bed.sql`DROP TABLE gone`;
+    await bed.sql`DROP TYPE mood`;
+    await bed.sql`DROP DOMAIN short_code`;
   });
 });

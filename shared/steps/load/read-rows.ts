@@ -28,7 +28,7 @@ export interface ReadRows {
   readonly rejects: WrittenRejects | undefined;
 }
 
-const BATCH_ROWS = 1_000;
+const BATCH_ROWS = 4_000;
 const BATCH_TEXT = 1_048_576;
 
 /** @throws FormatFault of the file; ObjectStoreError; what `take` throws. */

@@ -1,21 +1,15 @@
 /**
  * `load`: the rows of the job's object, as the route's `records:` reads them, into a table of a tenant's database.
  *
- * 1. `insert` is exactly once: all rows of the file in one statement with the effect's key, which the database keeps. Asking for the key tells.
+ * 1. `insert` is exactly once: all rows of the file in one transaction with the effect's key, which the database keeps. Asking for the key tells.
+ *    Preparing adds the rows to it, where nobody sees them.
  * 2. `upsert` may be repeated: a row that is there is replaced by the same.
  * 3. A file whose rows are refused, by its layout or by the database, loads none; of an upsert, earlier chunks stay.
  */
-import { randomUUID } from 'node:crypto';
 import { classifyDatabaseError, DatabaseError } from '#shared/databases/database-error.ts';
 import type { OpenDatabase } from '#shared/databases/open-database.ts';
 import type { RecordsLayout } from '#shared/definitions/routes/records-schema.ts';
-import {
-  type Committed,
-  type EffectTarget,
-  type NotDone,
-  type Prepared,
-  runEffect,
-} from '#shared/effects/run-effect.ts';
+import { type EffectTarget, type NotDone, type Prepared, runEffect } from '#shared/effects/run-effect.ts';
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import { SecretError } from '#shared/runtime/secrets/secret-store.ts';
 import { faultMessage } from '../read-record-file.ts';
@@ -23,8 +17,8 @@ import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, retry, withStoreFailures } from '../step-failure.ts';
 import type { StepOutcome } from '../step-outcome.ts';
 import { type LoadOptions, loadOptions } from './options.ts';
-import { type ReadRows, readRows, refusedFile } from './read-rows.ts';
-import { createTableLoad, type LoadPlan, refusedLine, type StagedLoad, type TableLoad } from './table-load.ts';
+import { type ReadRows, type Row, readRows, refusedFile } from './read-rows.ts';
+import { createTableLoad, type LoadPlan, type OpenLoad, type TableLoad } from './table-load.ts';
 
 export const loadStep: StepKind<LoadOptions> = {
   kind: loadOptions.kind,
@@ -52,7 +46,6 @@ export const loadStep: StepKind<LoadOptions> = {
 interface LoadFacts extends Readonly<Record<string, unknown>> {
   readonly database: string;
   readonly table: string;
-  readonly stage: string;
   readonly rows: number;
   readonly rejected: number;
 }
@@ -63,18 +56,19 @@ async function load(
   database: OpenDatabase,
 ): Promise<StepOutcome> {
   const table = createTableLoad(database, planOf(context.options, layout), context.signal);
-  const target =
-    context.options.upsert === undefined ? insertTarget(context, layout, table) : upsertTarget(context, layout, table);
-  const end = await runEffect({ log: context.effects, code: 'DELIVERY_ERROR', target });
-  if (end.type === 'ended') return end.outcome;
-  if (context.options.upsert === undefined) await forget(context, table);
-  const { stage: _stage, ...facts } = end.facts;
-  return { type: 'succeeded', output: { ...facts, wasThere: end.wasThere } };
+  if (context.options.upsert !== undefined) return await run(context, upsertTarget(context, layout, table));
+  const target = insertTarget(context, layout, table);
+  try {
+    return await run(context, target);
+  } finally {
+    target.end();
+  }
 }
 
-/** Of every try. They are of no use any more, and of no harm. */
-async function forget({ idempotencyKey, logger }: StepContext<LoadOptions>, table: TableLoad): Promise<void> {
-  await table.forget(idempotencyKey).catch((error: unknown) => logger.warn({ err: error }, 'staged rows not removed'));
+async function run({ effects }: StepContext<LoadOptions>, target: Target): Promise<StepOutcome> {
+  const end = await runEffect({ log: effects, code: 'DELIVERY_ERROR', target });
+  if (end.type === 'ended') return end.outcome;
+  return { type: 'succeeded', output: { ...end.facts, wasThere: end.wasThere } };
 }
 
 function planOf({ table, columns, upsert }: LoadOptions, layout: RecordsLayout): LoadPlan {
@@ -84,37 +78,43 @@ function planOf({ table, columns, upsert }: LoadOptions, layout: RecordsLayout):
 
 type Target = EffectTarget<LoadFacts>;
 
-function insertTarget(context: StepContext<LoadOptions>, layout: RecordsLayout, table: TableLoad): Target {
+/** `end` undoes what was prepared and not committed. */
+function insertTarget(
+  context: StepContext<LoadOptions>,
+  layout: RecordsLayout,
+  table: TableLoad,
+): Target & { end(): void } {
   const { idempotencyKey: key } = context;
+  let open: OpenLoad | undefined;
+  const end = (): void => {
+    open?.end();
+    open = undefined;
+  };
   return {
     prepare: () =>
       refusing(context, async () => {
         await table.check();
-        await table.forget(key);
-        const stage = randomUUID();
-        let rows = 0;
-        // One batch is staged while the next is read.
-        let staging: Promise<void> | undefined;
-        const read = await readRows(context, layout, async (batch) => {
-          const after = rows;
-          rows += batch.length;
-          await staging;
-          staging = table.stage({ key, stage }, batch, after);
-          staging.catch(() => {});
-        }).finally(() => staging?.catch(() => {}));
-        await staging;
-        if (read.isAccepted) return prepared(context, read, { stage, rows });
-        await table.forget(key);
+        open = await table.begin(key);
+        const { read, rows } = await addRows(context, layout, open).catch(async (error: unknown) => {
+          end();
+          throw await withLine(context, layout, { table, error });
+        });
+        if (read.isAccepted) return prepared(context, read, rows);
+        end();
         return { type: 'ended', outcome: refusedFile(read) };
       }),
     async commit(facts) {
-      const staged = { key, stage: facts.stage, rows: facts.rows };
       try {
-        // Not there, and its key neither: what was staged is lost with the database's crash, and is staged again.
-        const came = await table.commit(staged);
+        // Without a transaction: the load was there before, as asking says.
+        const came = await open?.commit(facts.rows);
         return came === 'loaded' ? { type: 'done', facts } : { type: 'unsure', ...NOT_LOADED };
       } catch (error) {
-        return await whyNotLoaded(context, table, { staged, error });
+        const fault = classifyDatabaseError(error, context.options.database);
+        // A server that ends a session says so, whatever became of the commit.
+        if (fault.fault === 'unavailable') return { type: 'unsure', cause: fault.code, message: fault.message };
+        return { type: 'not-done', outcome: outcomeOf(context, fault) };
+      } finally {
+        end();
       }
     },
     async ask(facts) {
@@ -124,30 +124,59 @@ function insertTarget(context: StepContext<LoadOptions>, layout: RecordsLayout, 
         return { type: 'later', outcome: outcomeOf(context, error) };
       }
     },
+    end,
   };
 }
 
-const NOT_LOADED = { cause: 'LOAD_UNAVAILABLE', message: 'The rows that were staged are not there any more.' };
+const NOT_LOADED = { cause: 'LOAD_UNAVAILABLE', message: 'The connection was lost before the rows were committed.' };
 
-interface Refused {
-  readonly staged: StagedLoad;
+interface AddedRows {
+  readonly read: ReadRows;
+  readonly rows: number;
+}
+
+/** Into nothing where the load was there before: the file is read for what else there is to say of it. */
+async function addRows(
+  context: StepContext<LoadOptions>,
+  layout: RecordsLayout,
+  open: Pick<OpenLoad, 'add'> | undefined,
+): Promise<AddedRows> {
+  let rows = 0;
+  // One batch is added while the next is read.
+  let adding: Promise<void> | undefined;
+  const read = await readRows(context, layout, async (batch) => {
+    rows += batch.length;
+    await adding;
+    adding = open?.add(batch);
+    adding?.catch(() => {});
+  });
+  await adding;
+  return { read, rows };
+}
+
+interface FailedLoad {
+  readonly table: TableLoad;
   readonly error: unknown;
 }
 
-async function whyNotLoaded(
+/** A server names no line: the file is loaded once more, row by row where it has to be, and undone. */
+async function withLine(
   context: StepContext<LoadOptions>,
-  table: TableLoad,
-  { staged, error }: Refused,
-): Promise<Committed<LoadFacts>> {
-  const fault = classifyDatabaseError(error, context.options.database);
-  if (fault.isOutcomeUnknown) return { type: 'unsure', cause: fault.code, message: fault.message };
-  if (fault.fault !== 'row-refused') return { type: 'not-done', outcome: outcomeOf(context, fault) };
-  const line = await table.findRefused(staged).catch(() => undefined);
-  await table.forget(staged.key).catch(() => {});
-  return {
-    type: 'not-done',
-    outcome: outcomeOf(context, line === undefined ? fault : refusedLine(line, fault.message)),
-  };
+  layout: RecordsLayout,
+  { table, error }: FailedLoad,
+): Promise<unknown> {
+  if (!(error instanceof DatabaseError) || error.fault !== 'row-refused' || error.sqlState === undefined) return error;
+  const open = await table.begin(context.idempotencyKey).catch(() => undefined);
+  if (open === undefined) return error;
+  try {
+    const add = (rows: readonly Row[]): Promise<void> => open.addCarefully(rows);
+    await addRows(context, layout, { add });
+    return error;
+  } catch (named) {
+    return named instanceof DatabaseError && named.fault === 'row-refused' ? named : error;
+  } finally {
+    open.end();
+  }
 }
 
 /** Every act may be repeated: asking says so. */
@@ -160,9 +189,7 @@ function upsertTarget(context: StepContext<LoadOptions>, layout: RecordsLayout, 
         const read = await readRows(context, layout, async (batch) => {
           rows += batch.length;
         });
-        return read.isAccepted
-          ? prepared(context, read, { stage: '', rows })
-          : { type: 'ended', outcome: refusedFile(read) };
+        return read.isAccepted ? prepared(context, read, rows) : { type: 'ended', outcome: refusedFile(read) };
       }),
     async commit(facts) {
       try {
@@ -180,10 +207,10 @@ function upsertTarget(context: StepContext<LoadOptions>, layout: RecordsLayout, 
 function prepared(
   { options }: StepContext<LoadOptions>,
   { summary, rejects }: ReadRows,
-  staged: { readonly stage: string; readonly rows: number },
+  rows: number,
 ): Prepared<LoadFacts> {
   const { database, table } = options;
-  const facts = { database, table, ...staged, rejected: summary.rejected, ...(rejects !== undefined && { rejects }) };
+  const facts = { database, table, rows, rejected: summary.rejected, ...(rejects !== undefined && { rejects }) };
   return { type: 'prepared', facts };
 }
 
