@@ -1,11 +1,11 @@
 /**
  * Servers with files, as partners run them, each over a directory of its own: ours, and those that are installed on this machine or unpacked
- * from a package of the directory LONGSHORE_TEST_DEBS (`/opt/debs`).
+ * into `/opt/partner-servers`, as `.ci/run` does: installed, they would conflict with each other, and be started.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { globSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -41,11 +41,9 @@ export interface PartnerServerKind {
 }
 
 const HOST = '127.0.0.1';
-const DEBS = '/opt/debs';
+const UNPACKED = '/opt/partner-servers';
 const isRoot = process.getuid?.() === 0;
 const READY_MS = 60_000;
-
-let unpacked: string | undefined;
 
 export const PARTNER_SERVERS: readonly PartnerServerKind[] = [
   { name: 'the SFTP server of partner-files', missing: undefined, start: startStubSftp },
@@ -54,12 +52,12 @@ export const PARTNER_SERVERS: readonly PartnerServerKind[] = [
   { name: 'OpenSSH', missing: whyNot('/usr/sbin/sshd'), start: startOpenssh },
   {
     name: 'vsftpd, which requires that TLS sessions are resumed',
-    missing: whyNot('/usr/sbin/vsftpd'),
+    missing: whyNotUnpacked('usr/sbin/vsftpd'),
     start: startVsftpd,
   },
-  { name: 'proftpd', missing: whyNotPackage('proftpd-core', 'usr/sbin/proftpd'), start: startProftpd },
+  { name: 'proftpd', missing: whyNotUnpacked('usr/sbin/proftpd'), start: startProftpd },
   { name: 'rclone, WebDAV', missing: whyNotProgram('rclone'), start: startRclone },
-  { name: 'pure-ftpd', missing: whyNotPackage('pure-ftpd_', 'usr/sbin/pure-ftpd'), start: startPureFtpd },
+  { name: 'pure-ftpd', missing: whyNotUnpacked('usr/sbin/pure-ftpd'), start: startPureFtpd },
 ];
 
 export async function startBlobs(): Promise<PartnerFileServer & { readonly blobs: BlobServer }> {
@@ -135,23 +133,18 @@ function whyNotProgram(program: string): string | undefined {
   return spawnSync('which', [program]).status === 0 ? undefined : `${program} is not installed`;
 }
 
-function whyNotPackage(prefix: string, program: string): string | undefined {
+function whyNotUnpacked(program: string): string | undefined {
   if (!isRoot) return 'needs root';
-  const found = spawnSync('sh', ['-c', `ls ${DEBS}/${prefix}*.deb`]).status === 0;
-  if (!found) return `no package ${prefix} in ${DEBS}`;
-  unpacked ??= unpack();
-  const linked = spawnSync('ldd', [join(unpacked, program)], { encoding: 'utf8' }).stdout;
-  const lacking = /^\s*(\S+) => not found/m.exec(linked)?.[1];
+  const linked = spawnSync('ldd', [join(UNPACKED, program)], { encoding: 'utf8', env: withLibraries() });
+  if (linked.status !== 0) return `${join(UNPACKED, program)} is not there; .ci/run puts it there`;
+  const lacking = /^\s*(\S+) => not found/m.exec(linked.stdout)?.[1];
   return lacking === undefined ? undefined : `${lacking} is not installed`;
 }
 
-function unpack(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'longshore-debs-'));
-  chmodSync(directory, 0o755);
-  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
-  for (const name of readdirSync(DEBS))
-    if (name.endsWith('.deb')) spawnSync('dpkg', ['-x', join(DEBS, name), directory]);
-  return directory;
+/** Libraries come as packages too. */
+function withLibraries(): NodeJS.ProcessEnv {
+  const found = globSync('usr/lib/*-linux-gnu', { cwd: UNPACKED }).map((name) => join(UNPACKED, name));
+  return { ...process.env, LD_LIBRARY_PATH: found.join(':') };
 }
 
 interface Workplace {
@@ -328,7 +321,7 @@ async function startVsftpd(): Promise<PartnerFileServer> {
   config.secure_chroot_dir = empty;
   const text = Object.entries(config).map(([name, value]) => `${name}=${value}`);
   await writeFile(join(place.home, 'vsftpd.conf'), `${text.join('\n')}\n`);
-  const stop = await startProgram('/usr/sbin/vsftpd', [join(place.home, 'vsftpd.conf')], port);
+  const stop = await startProgram(join(UNPACKED, 'usr/sbin/vsftpd'), [join(place.home, 'vsftpd.conf')], port);
   return {
     remote: ftpsRemote({ port, user: 'anonymous', paths: ['/in/'] }),
     secrets: { 'partner-password': 'hush-vsftpd', 'partner-ca': authority },
@@ -344,14 +337,12 @@ async function startVsftpd(): Promise<PartnerFileServer> {
 async function startProftpd(): Promise<PartnerFileServer> {
   const place = await makePlace();
   const { file, authority } = await makeTls(place.home);
-  unpacked ??= unpack();
-  const root = unpacked;
   const { port, passive } = place;
   const hash = spawnSync('openssl', ['passwd', '-5', 'hush-proftpd'], { encoding: 'utf8' }).stdout.trim();
   await writeFile(join(place.home, 'passwd'), `partner:${hash}:65534:65534::${join(place.home, 'files')}:/bin/sh\n`, {
     mode: 0o600,
   });
-  const modules = join(root, 'usr/lib/proftpd');
+  const modules = join(UNPACKED, 'usr/lib/proftpd');
   await writeFile(
     join(place.home, 'proftpd.conf'),
     `
@@ -388,7 +379,11 @@ TLSECCertificateFile ${file}
 TLSECCertificateKeyFile ${file}
 `.replace(/^TLSRSA.*\n/gm, ''),
   );
-  const stop = await startProgram(join(root, 'usr/sbin/proftpd'), ['-n', '-c', join(place.home, 'proftpd.conf')], port);
+  const stop = await startProgram(
+    join(UNPACKED, 'usr/sbin/proftpd'),
+    ['-n', '-c', join(place.home, 'proftpd.conf')],
+    port,
+  );
   return {
     remote: ftpsRemote({ port, user: 'partner', paths: ['/in/'] }),
     secrets: { 'partner-password': 'hush-proftpd', 'partner-ca': authority },
@@ -404,11 +399,9 @@ TLSECCertificateKeyFile ${file}
 async function startPureFtpd(): Promise<PartnerFileServer> {
   const place = await makePlace();
   const { file, authority } = await makeTls(place.home);
-  unpacked ??= unpack();
-  const root = unpacked;
   const { port, passive } = place;
   const [passwords, database] = [join(place.home, 'passwords'), join(place.home, 'passwords.pdb')];
-  const pw = join(root, 'usr/bin/pure-pw');
+  const pw = join(UNPACKED, 'usr/bin/pure-pw');
   spawnSync(
     pw,
     [
@@ -429,7 +422,7 @@ async function startPureFtpd(): Promise<PartnerFileServer> {
     { input: 'hush-pure-ftpd\nhush-pure-ftpd\n' },
   );
   const stop = await startProgram(
-    join(root, 'usr/sbin/pure-ftpd'),
+    join(UNPACKED, 'usr/sbin/pure-ftpd'),
     [
       '-S',
       `${HOST},${port}`,
@@ -462,7 +455,8 @@ async function startPureFtpd(): Promise<PartnerFileServer> {
 
 /** Resolves to what ends it. @throws with what it printed when it does not listen in time. */
 async function startProgram(program: string, args: readonly string[], port: number): Promise<() => Promise<void>> {
-  const child = spawn(program, [...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const env = program.startsWith(UNPACKED) ? withLibraries() : process.env;
+  const child = spawn(program, [...args], { stdio: ['ignore', 'pipe', 'pipe'], env });
   const printed: Buffer[] = [];
   child.stdout.on('data', (data) => printed.push(data));
   child.stderr.on('data', (data) => printed.push(data));
