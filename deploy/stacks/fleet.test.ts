@@ -323,9 +323,13 @@ describe('services', () => {
         Expression: 'IF(FILL(tasks, 0) > 0, backlog / FILL(tasks, 1), backlog)',
       });
       expect(metric.Metrics.filter(({ ReturnData }: { ReturnData: boolean }) => ReturnData)).toHaveLength(1);
-      expect('waiting' in byId).toBe(queue === 'work' || queue === 'partner-steps');
+      expect('waiting' in byId).toBe(queue !== 'ingest');
       if (queue === 'partner-steps')
         expect(JSON.stringify(byId.waiting.MetricStat.Metric.Dimensions)).toContain('waiting in all lanes');
+      if (queue === 'landing')
+        expect(byId.waiting.MetricStat.Metric.Dimensions).toEqual([
+          { Name: 'QueueName', Value: queueName(EAST, 'landing-overflow') },
+        ]);
       // It only grows: letting go has a pace of its own.
       expect(policy.TargetTrackingScalingPolicyConfiguration.DisableScaleIn).toBe(true);
       const arrivals = policies.find(({ PolicyName }) => PolicyName === `${EAST}-${name}-arrivals-per-task`);
