@@ -15,6 +15,7 @@ import { encodingByMark, encodingCodec } from '#shared/formats/records/record-en
 import type { RecordItem, RejectedRecord } from '#shared/formats/records/record-item.ts';
 import { inPieces } from '#shared/formats/records/source-pieces.ts';
 import type { RejectsLayout } from '#shared/formats/records/write-rejects.ts';
+import type { BatchMapping } from './jsonata-mapper.ts';
 import { MappingFault, type RecordMapping } from './map-record.ts';
 import { readCsvSource } from './read-csv-source.ts';
 import { readJsonSource, readNdjsonSource } from './read-json-source.ts';
@@ -45,7 +46,7 @@ export interface Conversion {
   readonly to: TargetForm & { readonly encoding: Encoding };
   /** Of a CSV; those of the mapping or of the header when absent. */
   readonly columns?: readonly string[] | undefined;
-  readonly mapping?: RecordMapping | undefined;
+  readonly mapping?: RecordMapping | BatchMapping | undefined;
 }
 
 export interface ConversionCounts {
@@ -81,9 +82,10 @@ export async function* convertRecords(
   let writer = from.format === 'csv' ? undefined : createRecordWriter(to, columns ?? mapping?.columns ?? []);
   let text = writer?.beginning ?? '';
   let bytesOut = 0;
+  const named = columns ?? (mapping !== undefined && 'names' in mapping ? mapping.names : []);
 
   function takeColumns({ line, names }: Extract<SourceItem, { type: 'columns' }>): void {
-    const missing = [...(columns ?? mapping?.names ?? [])].find((name) => !names.includes(name));
+    const missing = [...named].find((name) => !names.includes(name));
     if (missing !== undefined)
       throw new FormatFault('CSV_HEADER_MISMATCH', `The file has no column "${missing}", which the route names.`, line);
     if (to.format === 'xml' && mapping === undefined && !names.every(isXmlName)) {
@@ -95,9 +97,13 @@ export async function* convertRecords(
   }
 
   /** Why it is rejected; undefined when it was written. */
-  function written(value: RecordTree): { readonly code: ErrorCode; readonly message: string } | undefined {
+  function written(
+    value: RecordTree,
+    result?: RecordTree | MappingFault,
+  ): { readonly code: ErrorCode; readonly message: string } | undefined {
     try {
-      const mapped = mapping === undefined ? value : mapping.map(value);
+      if (result instanceof MappingFault) throw result;
+      const mapped = mapping !== undefined && 'map' in mapping ? mapping.map(value) : (result ?? value);
       const record = writer?.write(mapped, counts.recordsOut === 0) ?? '';
       if (isCheckNeeded && target.decodeValue(target.toUnits(target.encodeText(record))) !== record)
         return { code: 'CONVERT_UNWRITABLE', message: `The record has a character that ${to.encoding} does not have.` };
@@ -112,10 +118,10 @@ export async function* convertRecords(
     }
   }
 
-  function rejectionOf(item: SourceItem): RejectedRecord | undefined {
+  function rejectionOf(item: SourceItem, result?: RecordTree | MappingFault): RejectedRecord | undefined {
     if (item.type === 'columns') return undefined;
     counts.recordsIn += 1;
-    const fault = item.type === 'record' ? written(item.value) : item;
+    const fault = item.type === 'record' ? written(item.value, result) : item;
     if (fault === undefined) return undefined;
     counts.recordsRejected += 1;
     const raw = rawOf(item);
@@ -139,6 +145,7 @@ export async function* convertRecords(
 
   const turn = eventLoopTurns();
   for await (const items of sourceItems(bytes, from, encoding)) {
+    const results = (await mapTogether(items, mapping)).values();
     for (const item of items) {
       if (item.type === 'columns') {
         takeColumns(item);
@@ -146,7 +153,7 @@ export async function* convertRecords(
           await reject([{ type: 'header', line: item.line, values: {}, raw: codec.encodeText(item.text) }], layout);
         continue;
       }
-      const rejected = rejectionOf(item);
+      const rejected = rejectionOf(item, item.type === 'record' ? results.next().value : undefined);
       if (rejected !== undefined) await reject([rejected], layout);
       if (text.length >= PIECE_CHARACTERS) yield flush();
       await turn();
@@ -160,6 +167,15 @@ export async function* convertRecords(
   }
   text += writer.end(counts.recordsOut === 0);
   if (text !== '') yield flush();
+}
+
+/** Of a mapping that takes several at once; others map one by one. */
+async function mapTogether(
+  items: readonly SourceItem[],
+  mapping: Conversion['mapping'],
+): Promise<readonly (RecordTree | MappingFault)[]> {
+  if (mapping === undefined || !('mapAll' in mapping)) return [];
+  return await mapping.mapAll(items.flatMap((item) => (item.type === 'record' ? [item.value] : [])));
 }
 
 interface Beginning {

@@ -77,6 +77,19 @@ test('XML and JSON become each other, and what is rejected of them comes line by
   });
 });
 
+test('records are mapped by JSONata too, and those that do not fit are rejected', async () => {
+  const outcome = await convert('orders.csv', 'id;total\n1;2,5\n2;x\n3;4\n', {
+    from: { format: 'csv', delimiter: ';' },
+    to: 'csv',
+    jsonata: { order: 'id', cents: '100 * $number($replace(total, ",", "."))' },
+    onReject: 'reject-rows',
+  });
+  expect(outcome).toMatchObject({
+    output: { recordsIn: 3, recordsOut: 2, firstRejected: [{ line: 3, code: 'CONVERT_MAPPING' }] },
+  });
+  expect(outcome.type === 'succeeded' && (await textOf(outcome.object))).toBe('order,cents\n1,250\n3,400\n');
+});
+
 test('a text changes its encoding and keeps its name', async () => {
   const options = { from: { format: 'text', encoding: 'windows-1252' }, to: 'text' };
   const outcome = await convert('note.txt', Buffer.from('5 \x80\r\n', 'latin1'), options);
@@ -98,6 +111,8 @@ test.each([
   [{ from: 'csv', to: 'json', map: { a: '{{ file.name }}' } }, 'a mapping reads record'],
   [{ from: 'csv', to: 'json', map: { a: '{{ record.a | md5 }}' } }, 'undefined filter'],
   [{ from: 'csv', to: { format: 'csv', columns: ['a'] }, map: { a: '{{ record.a }}' } }, 'are those of `map`'],
+  [{ from: 'csv', to: 'json', jsonata: { a: '$sum(' } }, 'the mapping cannot be used: a:'],
+  [{ from: 'csv', to: 'json', map: { a: '{{ record.a }}' }, jsonata: { a: 'a' } }, 'give `map` or `jsonata`'],
   [{ from: 'excel', to: 'json' }, 'format must be csv'],
   [{ from: { format: 'xml', record: 'a b' }, to: 'json' }, 'name of an XML element'],
   [{ from: { format: 'json', encoding: 'cp1141' }, to: 'ndjson' }, 'EBCDIC'],

@@ -1,5 +1,6 @@
 /** `convert`: the records of the file in another format, or its text in another encoding. */
 import { z } from 'zod';
+import { checkJsonata } from '#shared/content/convert/jsonata-columns.ts';
 import { compileMapping } from '#shared/content/convert/map-record.ts';
 import { isXmlName, XML_ENCODING_NAMES } from '#shared/content/convert/xml-names.ts';
 import { encodingSchema, isEbcdic } from '#shared/definitions/routes/encoding-schema.ts';
@@ -111,19 +112,38 @@ const mapSchema = z
     }
   });
 
+const jsonataSchema = z
+  .record(z.string().min(1).max(100), z.string().min(1))
+  .refine((columns) => Object.keys(columns).length > 0, { error: 'names at least one column' })
+  .superRefine((columns, context) => {
+    try {
+      checkJsonata(columns);
+    } catch (error) {
+      context.addIssue({
+        code: 'custom',
+        message: `the mapping cannot be used: ${error instanceof Error ? error.message : String(error)}`,
+      });
+    }
+  });
+
 const convertOptionsSchema = z
   .strictObject({
     from: orFormat(fromSchema),
     to: orFormat(toSchema),
     /** The members of each new record, as templates over `record`; the same as they were when absent. */
     map: mapSchema.optional(),
+    /** The same as expressions of JSONata, in place of `map`. */
+    jsonata: jsonataSchema.optional(),
     onReject: onRejectSchema.default({ action: 'reject-file' }),
   })
-  .superRefine(({ from, to, map }, context) => {
+  .superRefine(({ from, to, map: templates, jsonata }, context) => {
+    const map = templates ?? jsonata;
     const refuse = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
     if ((from.format === 'text') !== (to.format === 'text'))
       refuse(['to', 'format'], 'text is converted to text, and records to records');
-    if (from.format === 'text' && map !== undefined) refuse(['map'], 'is for records');
+    if (templates !== undefined && jsonata !== undefined) refuse(['jsonata'], 'give `map` or `jsonata`');
+    if (from.format === 'text' && map !== undefined)
+      refuse([jsonata === undefined ? 'map' : 'jsonata'], 'is for records');
     if (to.format !== 'csv') return;
     if (to.columns !== undefined && map !== undefined) refuse(['to', 'columns'], 'are those of `map`');
     if (to.columns === undefined && map === undefined && from.format !== 'csv')
@@ -136,7 +156,7 @@ export const convertOptions: StepOptionsKind<ConvertOptions> = {
   schema: convertOptionsSchema,
   classOf: (_options, isLarge) => (isLarge ? 'long' : 'short'),
   tell(options, { name }) {
-    const { from, to, map } = options;
+    const { from, to, map = options.jsonata } = options;
     const what =
       from.format === 'text'
         ? `convert its text from ${from.encoding} to ${to.encoding}`

@@ -7,6 +7,7 @@
  */
 import { type ConversionCounts, convertRecords } from '#shared/content/convert/convert-records.ts';
 import { convertText } from '#shared/content/convert/convert-text.ts';
+import { createJsonataMapper } from '#shared/content/convert/jsonata-mapper.ts';
 import { compileMapping } from '#shared/content/convert/map-record.ts';
 import { XML_ENCODING_NAMES } from '#shared/content/convert/xml-names.ts';
 import { canonicalKey } from '#shared/definitions/routes/canonical-key.ts';
@@ -26,6 +27,9 @@ import type { StepOutcome } from '../step-outcome.ts';
 import { type ConvertOptions, convertOptions, nameAfterConversion } from './options.ts';
 
 type Context = StepContext<ConvertOptions>;
+
+/** One thread for all files of the process. */
+const JSONATA = createJsonataMapper();
 
 export const convertStep: StepKind<ConvertOptions> = {
   kind: convertOptions.kind,
@@ -75,12 +79,12 @@ async function convert(
 }
 
 function bodyOf(
-  { options, step }: Context,
+  { options, step, signal }: Context,
   source: AsyncIterable<Uint8Array>,
   counts: ConversionCounts,
   rejects: Rejects,
 ): AsyncIterable<Uint8Array> {
-  const { from, to, map, onReject } = options;
+  const { from, to, map, jsonata, onReject } = options;
   if (from.format === 'text' || to.format === 'text') {
     const lineEnds = 'lineEnds' in to ? to.lineEnds : 'keep';
     return convertText(source, {
@@ -94,7 +98,8 @@ function bodyOf(
       : to.format === 'xml'
         ? { ...to, declared: XML_ENCODING_NAMES[to.encoding] ?? 'UTF-8' }
         : to;
-  const mapping = map === undefined ? undefined : compileMapping(map);
+  const expressions = jsonata === undefined ? undefined : JSONATA.mapping(jsonata, signal);
+  const mapping = map === undefined ? expressions : compileMapping(map);
   const columns = to.format === 'csv' ? to.columns : undefined;
   return convertRecords(
     source,
