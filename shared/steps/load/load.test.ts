@@ -9,6 +9,7 @@ import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { startTcpProxy, type TcpProxy } from '#testkit/servers/start-tcp-proxy.ts';
 import { loadOptions } from './options.ts';
 import { loadStep } from './run.ts';
+import { createTableLoad } from './table-load.ts';
 
 let bench: StepBench;
 let bed: LoadBed;
@@ -45,6 +46,8 @@ const leftover = async () =>
     await bed.sql<{ n: number }[]>`
       SELECT count(*)::int AS n FROM pg_stat_activity WHERE usename = ${bed.place.user} AND xact_start IS NOT NULL`
   )[0]?.n;
+/** A server undoes a transaction shortly after its connection was closed. */
+const nothingLeft = () => vi.waitUntil(async () => (await leftover()) === 0, { timeout: 60_000 });
 
 describe('an insert', () => {
   test('loads every row once, however often it is repeated, and leaves nothing behind', async () => {
@@ -58,7 +61,7 @@ describe('an insert', () => {
     // Whoever finds no trace of it in the effects, as after a restore of our database.
     expect(await load(object, { isFirstTry: false })).toMatchObject({ type: 'succeeded', output: { rows: 2_500 } });
     expect(await load(object, { effects })).toMatchObject({ type: 'succeeded', output: { wasThere: true } });
-    expect([await count(), await leftover()]).toEqual([2_500, 0]);
+    expect([await count(), await nothingLeft()]).toEqual([2_500, true]);
     expect(await bed.sql`SELECT name, amount FROM statements WHERE id = 2500`).toEqual([
       { name: 'name 2500', amount: '2500.50' },
     ]);
@@ -87,7 +90,7 @@ describe('an insert', () => {
     expect(outcome).toMatchObject({ type: 'failed', code: 'DELIVERY_ERROR', cause: 'LOAD_ROW_REFUSED' });
     expect((outcome as { message: string }).message).toMatch(new RegExp(`^Line ${line}: `));
     expect((outcome as { message: string }).message).not.toMatch(/99999999999|"x"/);
-    expect([await count(), await leftover()]).toEqual([0, 0]);
+    expect([await count(), await nothingLeft()]).toEqual([0, true]);
   });
 
   test('of rejected rows loads the others when the route says so, and none otherwise', async () => {
@@ -105,7 +108,7 @@ describe('an insert', () => {
       cause: 'COLUMN_TYPE',
       message: expect.stringContaining('Line 5:'),
     });
-    expect([await count(), await leftover()]).toEqual([0, 0]);
+    expect([await count(), await nothingLeft()]).toEqual([0, true]);
     const onReject = { action: 'reject-rows', upToShare: '10%' };
     const loaded = await load(object, { layout: { ...layout, onReject } });
     expect(loaded).toMatchObject({
@@ -229,7 +232,7 @@ describe('a server that goes away', () => {
       proxy.speak();
       proxy.cut();
       expect(await load(object, { effects })).toMatchObject({ type: 'succeeded', output: { rows: 300 } });
-      expect([await count(), await leftover()]).toEqual([300, 0]);
+      expect([await count(), await nothingLeft()]).toEqual([300, true]);
     },
     30_000,
   );
@@ -270,6 +273,23 @@ describe('two loads of one key', () => {
     expect(await count()).toBe(6_000);
   });
 
+  test('are asked about once the commit of the first, whose reply was lost, has ended', async () => {
+    const plan = { table: 'statements', columns: [['id', 'id']] } as const;
+    const table = createTableLoad(database, plan, AbortSignal.timeout(60_000));
+    const first = await bed.sql.reserve();
+    await first`BEGIN`;
+    await first`SELECT pg_advisory_xact_lock(hashtextextended('k', 0))`;
+    await first`INSERT INTO longshore_loads (key, "table", rows) VALUES ('k', 'statements', 1)`;
+    const answer = table.isLoaded('k');
+    await vi.waitFor(async () =>
+      expect(await bed.sql`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`).toHaveLength(1),
+    );
+    await first`COMMIT`;
+    first.release();
+    expect(await answer).toBe(true);
+    expect(await table.isLoaded('other')).toBe(false);
+  });
+
   test('of which one stands still with its transaction open end once that is gone', async () => {
     const object = await bench.land('still.csv', rowsOf(10));
     const effects = memoryEffectLog();
@@ -291,7 +311,7 @@ describe('two loads of one key', () => {
     stop.abort();
     await expect(first).rejects.toThrow('stopped');
     expect(await second).toMatchObject({ type: 'succeeded', output: { rows: 10 } });
-    expect([await count(), await leftover()]).toEqual([10, 0]);
+    expect([await count(), await nothingLeft()]).toEqual([10, true]);
   });
 });
 

@@ -28,6 +28,7 @@ export interface TableLoad {
   check(): Promise<void>;
   /** Undefined: the key was loaded before. */
   begin(key: string): Promise<OpenLoad | undefined>;
+  /** Waits for a load of the key that is being committed, or undone, by a connection that was lost. */
   isLoaded(key: string): Promise<boolean>;
   /** @throws DatabaseError `row-refused`, with the line. */
   upsert(rows: readonly Row[]): Promise<void>;
@@ -106,26 +107,32 @@ export function createTableLoad(database: OpenDatabase, plan: LoadPlan, signal: 
         throw new DatabaseError('schema', `The table ${table} has no column ${absent.join(', ')}.`);
       types = names.map((name) => present.get(name) ?? '');
     },
-    async begin(key) {
-      const transaction = await database.begin(signal);
-      try {
-        await transaction.run((sql) => sql`SELECT pg_advisory_xact_lock(hashtextextended(${key}, 0))`);
-        const known = await transaction.run((sql) => sql`SELECT FROM longshore_loads WHERE key = ${key}`);
-        if (known.length === 0) return openLoad(transaction, key);
-      } catch (error) {
-        transaction.end();
-        throw error;
-      }
-      transaction.end();
-      return undefined;
+    begin,
+    async isLoaded(key) {
+      const load = await begin(key);
+      load?.end();
+      return load === undefined;
     },
-    isLoaded,
     async upsert(rows) {
       await byHalves(rows, upsertRows);
     },
   };
 
-  async function isLoaded(key: string): Promise<boolean> {
+  async function begin(key: string): Promise<OpenLoad | undefined> {
+    const transaction = await database.begin(signal);
+    try {
+      await transaction.run((sql) => sql`SELECT pg_advisory_xact_lock(hashtextextended(${key}, 0))`);
+      const known = await transaction.run((sql) => sql`SELECT FROM longshore_loads WHERE key = ${key}`);
+      if (known.length === 0) return openLoad(transaction, key);
+    } catch (error) {
+      transaction.end();
+      throw error;
+    }
+    transaction.end();
+    return undefined;
+  }
+
+  async function hasKey(key: string): Promise<boolean> {
     return (await run((sql) => sql`SELECT FROM longshore_loads WHERE key = ${key}`)).length > 0;
   }
 
@@ -157,7 +164,7 @@ export function createTableLoad(database: OpenDatabase, plan: LoadPlan, signal: 
             SELECT ${key}, ${table}, ${rows}::bigint WHERE ${isHere(sql)} ON CONFLICT (key) DO NOTHING`,
         );
         await transaction.commit();
-        return (await isLoaded(key)) ? 'loaded' : 'not-loaded';
+        return (await hasKey(key)) ? 'loaded' : 'not-loaded';
       },
       end: () => transaction.end(),
     };
