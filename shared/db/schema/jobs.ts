@@ -109,7 +109,8 @@ export const jobs = pgTable(
       .on(table.queue, table.tenantId, table.wokenAt)
       .where(sql`state = 'PENDING' AND woken_at IS NOT NULL`),
     index('jobs_waiting').on(table.queue, table.tenantId, table.nextActionAt).where(sql`state = 'WAITING'`),
-    index('jobs_running').on(table.leaseUntil).where(sql`state = 'RUNNING'`),
+    // Without `lease_until`: as many as there are slots, and a job that walks on or is renewed leaves every index as it is.
+    index('jobs_running').on(table.queue).where(sql`state = 'RUNNING'`),
     // For lists, newest first: ids are in the order of time.
     index('jobs_tenant').on(table.tenantId, table.id),
     index('jobs_route').on(table.routeId, table.id),
