@@ -243,7 +243,8 @@ describe('a server that goes away', () => {
       const effects = memoryEffectLog();
       const { begin, write } = effects;
       const cut = async (): Promise<void> => {
-        if (stage === 'PREPARING') await vi.waitUntil(async () => (await leftover()) === 1, { interval: 5 });
+        if (stage === 'PREPARING')
+          await vi.waitUntil(async () => (await leftover()) === 1, { interval: 5, timeout: 60_000 });
         proxy.cut();
       };
       effects.begin = async (part) => {
@@ -281,9 +282,9 @@ describe('two loads of one key', () => {
     await first`SELECT pg_advisory_xact_lock(hashtextextended('k', 0))`;
     await first`INSERT INTO longshore_loads (key, "table", rows) VALUES ('k', 'statements', 1)`;
     const answer = table.isLoaded('k');
-    await vi.waitFor(async () =>
-      expect(await bed.sql`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`).toHaveLength(1),
-    );
+    await expect
+      .poll(async () => await bed.sql`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`)
+      .toHaveLength(1);
     await first`COMMIT`;
     first.release();
     expect(await answer).toBe(true);
@@ -307,7 +308,7 @@ describe('two loads of one key', () => {
     first.catch(() => {});
     await stored.promise;
     const second = load(object);
-    await vi.waitUntil(async () => (await leftover()) === 2);
+    await vi.waitUntil(async () => (await leftover()) === 2, { timeout: 60_000 });
     stop.abort();
     await expect(first).rejects.toThrow('stopped');
     expect(await second).toMatchObject({ type: 'succeeded', output: { rows: 10 } });
