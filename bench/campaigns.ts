@@ -148,8 +148,12 @@ async function send(bench: Bench, sender: string, recipients: number): Promise<S
   }
   const reply = await fetch(`${bench.stack.endpoints.ses}/_ledger?campaign=${id}`);
   const mails = z.array(z.object({ to: z.string(), at: z.string() })).parse(await reply.json());
-  if (new Set(mails.map(({ to }) => to)).size !== recipients || mails.length !== recipients)
-    throw new Error(`${mails.length} mails were sent to ${recipients} recipients`);
+  if (new Set(mails.map(({ to }) => to)).size !== recipients || mails.length !== recipients) {
+    const states = await bench.sql<{ state: string; cause: string | null; message: string | null; count: number }[]>`
+      SELECT state, error_cause AS cause, max(error_message) AS message, count(*)::int AS count FROM records
+      WHERE job_id = ${id} GROUP BY 1, 2`;
+    throw new Error(`${mails.length} mails were sent to ${recipients} recipients: ${JSON.stringify(states)}`);
+  }
   const times = mails.map(({ at }) => Date.parse(at));
   const spanMs = Math.max(...extremes(times));
   return { id, perSecond: ((recipients - 1) * 1_000) / Math.max(1, spanMs) };

@@ -125,6 +125,11 @@ export const ERROR_CODES = {
     remedy:
       'Wait: reports of the service settle it. What stays so is in `longshore campaigns recipients --state AMBIGUOUS`.',
   },
+  MAIL_DEFERRED: {
+    meaning:
+      'The mail server does not take a mail now; its answer is in the message. It is tried again for some hours.',
+    remedy: 'Nothing. If it stays so, ask the recipient or the mail server’s operator.',
+  },
   MESSAGE_REJECTED: {
     meaning: 'The mail service refused a mail for good. Its answer is in the message.',
     remedy: 'Correct the address or the template, and send a campaign to these recipients.',

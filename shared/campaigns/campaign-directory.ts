@@ -10,12 +10,15 @@ import { LRUCache } from 'lru-cache';
 import pLimit from 'p-limit';
 import { z } from 'zod';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { repeatOnLostDatabase } from '#shared/db/run-statements.ts';
 import { partnerDocumentSchema } from '#shared/definitions/partner-schema.ts';
 import { type SenderDocument, senderDocumentSchema } from '#shared/definitions/sender-schema.ts';
 import type { CallOutcome, PartnerCall } from '#shared/partners/call-partner.ts';
 import type { FoundPartner, OpenPartner, PartnerDirectory, PostponedCall } from '#shared/partners/partner-directory.ts';
 import { Coalescer } from '#shared/queue/coalescer.ts';
-import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
+import { SecretError, type SecretStore } from '#shared/runtime/secrets/secret-store.ts';
+import { within } from '#shared/runtime/within.ts';
+import { REPEAT_FOR_MS } from '#shared/worker/job-commits.ts';
 import { askGates, type Gate } from './ask-gates.ts';
 import type { MailSent } from './campaign-mail.ts';
 import { sayWord } from './campaign-store.ts';
@@ -39,12 +42,15 @@ export interface CampaignDirectoryOptions {
 
 const NAME = /^campaign-([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/;
 const LOOK_AGAIN_MS = 2_000;
+const LOOK_MS = 5_000;
 const MOST_CAMPAIGNS = 1_000;
 const PAUSED_MS = 60_000;
 const UNREADY_MS = 5_000;
 const THROTTLED_MS = 1_000;
 const QUOTA_MS = 60_000;
 const AWAY_MS = 2_000;
+/** Servers that put mails of strangers off take them after minutes. */
+const DEFERRED_MS = 900_000;
 const WAITING_PER_SEND = 3;
 /** Walks are begun for what the rate gives within so long: more would hold their chunk, and wait. */
 const BEGUN_MS = 500;
@@ -67,7 +73,7 @@ export function createCampaignDirectory(options: CampaignDirectoryOptions): Pick
   const rates = createMailRates({ sql, transports, now });
   const gates = new Coalescer<{ id: string; hash: string }, Gate | undefined>({
     name: 'look-at-campaigns',
-    run: (items) => askGates(sql, items),
+    run: (items) => repeatOnLostDatabase(() => askGates(sql, items), { deadlineMs: LOOK_MS, forMs: REPEAT_FOR_MS }),
     maxEntries: 250,
     concurrency: 2,
   });
@@ -120,7 +126,12 @@ export function createCampaignDirectory(options: CampaignDirectoryOptions): Pick
     const lookAtGate = async () => closedBy(await gates.add({ id: campaign.id, hash }), campaign, values);
     const closed = await lookAtGate();
     if (closed !== undefined) return closed;
-    const composed = await composeMail(composing, campaign, sender, { address, hash, line, values });
+    const composed = await composeMail(composing, campaign, sender, { address, hash, line, values }).catch(
+      (error: unknown) => {
+        if (error instanceof SecretError) return { type: 'not-ready' } as const;
+        throw error;
+      },
+    );
     if (composed.type === 'not-ready') return wait(UNREADY_MS);
     if (composed.type === 'faulty') {
       onSent?.('render-failed');
@@ -171,14 +182,16 @@ export function createCampaignDirectory(options: CampaignDirectoryOptions): Pick
         return { type: 'success', output: {}, ...(sent.messageId !== '' && { reference: sent.messageId }) };
       case 'refused':
         return final('MESSAGE_REJECTED', sent.reason);
+      case 'deferred':
+        return { type: 'retryable', cause: 'MAIL_DEFERRED', message: sent.reason, afterMs: DEFERRED_MS };
       case 'throttled':
-        await rates.slow(campaign);
+        await said(rates.slow(campaign));
         return wait(THROTTLED_MS);
       case 'quota':
-        await rates.spend(campaign);
+        await said(rates.spend(campaign));
         return wait(QUOTA_MS);
       case 'stopped':
-        await sayWord(sql, { id, word: 'HELD', from: ['GO'], reason: sent.reason, actor: 'partner-worker' });
+        await said(sayWord(sql, { id, word: 'HELD', from: ['GO'], reason: sent.reason, actor: 'partner-worker' }));
         return wait(PAUSED_MS);
       case 'not-sent':
         return 'away';
@@ -235,6 +248,14 @@ function partnerOf({ id, tenantId }: LoadedCampaign) {
     baseUrl: 'https://mail.invalid',
     operations: { send: { method: 'POST', path: '/', idempotent: false, idempotencyHeader: 'none' } },
   });
+}
+
+/**
+ * What is noted beside a mail's outcome. Where the database does not take it, the next mail meets the same answer; without the outcome this one
+ * would be in doubt, although it was not sent.
+ */
+async function said(note: Promise<unknown>): Promise<void> {
+  await within(note, LOOK_MS, () => undefined).catch(() => undefined);
 }
 
 function wait(afterMs: number): CallOutcome {

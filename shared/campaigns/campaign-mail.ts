@@ -20,6 +20,8 @@ export type MailSent =
   | { readonly type: 'sent'; readonly messageId: string }
   /** Final, of this mail. */
   | { readonly type: 'refused'; readonly reason: string }
+  /** This mail was not taken now, but may be later. */
+  | { readonly type: 'deferred'; readonly reason: string }
   | { readonly type: 'throttled' }
   | { readonly type: 'quota' }
   /** No mail of the sender would be taken. */

@@ -1,11 +1,11 @@
 /** The transports of senders as this process has them: one SES client, one SMTP connection for each mail. */
-import type { SESv2Client } from '@aws-sdk/client-sesv2';
 import type { SenderDocument } from '#shared/definitions/sender-schema.ts';
-import { sendMail } from '#shared/notices/send-mail.ts';
-import { type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
+import { type MailOutcome, sendMail } from '#shared/notices/send-mail.ts';
+import { SecretError, type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
 import type { CampaignMail, MailSent } from './campaign-mail.ts';
-import { type MailAccount, openSes, readAccount, sendBySes } from './send-by-ses.ts';
+import { type MailAccount, readAccount, sendBySes } from './send-by-ses.ts';
 import { type BulkTerms, createBulkSender } from './send-in-bulk.ts';
+import { createSesRequests } from './ses-requests.ts';
 
 export interface MailTransports {
   send(
@@ -18,9 +18,6 @@ export interface MailTransports {
   close(): void;
 }
 
-/** Longer than any mail is given. */
-const SES_TIMEOUT_MS = 60_000;
-
 export function createMailTransports({
   region,
   secrets,
@@ -28,32 +25,28 @@ export function createMailTransports({
   readonly region: string;
   readonly secrets: SecretStore;
 }): MailTransports {
-  let opening: Promise<SESv2Client> | undefined;
-  const open = () => {
-    opening ??= openSes(region, SES_TIMEOUT_MS);
-    return opening;
-  };
-  const inBulk = createBulkSender(open);
+  const ses = createSesRequests(region);
+  const inBulk = createBulkSender(ses);
   return {
     accountName: `ses/${region}`,
-    account: async () => await readAccount(await open()),
+    account: () => readAccount(ses),
     async send(mail, { tenantId, sender, signal }) {
-      const deadline = AbortSignal.timeout(sender.timeout);
-      const bound = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
       if (sender.transport === 'ses') {
         const configurationSet = mail.isTracked === true ? sender.trackingSet : sender.configurationSet;
-        const terms: BulkTerms = { configurationSet, batch: sender.batch, timeoutMs: sender.timeout };
-        if (sender.batch > 1) return await inBulk.send(mail, terms);
-        return await sendBySes(await open(), mail, { configurationSet, signal: bound });
+        const { batch, timeout: timeoutMs } = sender;
+        const terms: BulkTerms = { configurationSet, batch, timeoutMs, concurrency: sender.limits.concurrency };
+        if (batch > 1) return await inBulk.send(mail, terms);
+        return await sendBySes(ses, mail, { configurationSet, timeoutMs, signal });
       }
       return await sendBySmtp(mail, sender, secretsOfTenant(secrets, tenantId), signal);
     },
     close() {
-      void opening?.then((client) => client.destroy());
+      ses.close();
     },
   };
 }
 
+/** Its secrets are read before the server is spoken to. */
 async function sendBySmtp(
   mail: CampaignMail,
   sender: Extract<SenderDocument, { transport: 'smtp' }>,
@@ -61,25 +54,37 @@ async function sendBySmtp(
   signal: AbortSignal | undefined,
 ): Promise<MailSent> {
   const { from, host, port, tls, user, password: passwordSecret, dkim, timeout } = sender;
-  const signing = dkim && {
-    domainName: dkim.domain,
-    keySelector: dkim.selector,
-    privateKey: (await secrets.read(dkim.key)).text,
-  };
   const { to, subject, text, html, messageId, headers, replyTo } = mail;
-  const outcome = await sendMail(
-    { to: [to], subject, text, html, messageId, headers, replyTo, dkim: signing },
-    {
-      server: { host, port, tls, user, passwordSecret, from },
-      ...{ secrets, deadlineMs: timeout, ...(signal && { signal }) },
-    },
-  );
+  let outcome: MailOutcome;
+  try {
+    const signing = dkim && {
+      domainName: dkim.domain,
+      keySelector: dkim.selector,
+      privateKey: (await secrets.read(dkim.key)).text,
+    };
+    const server = { host, port, tls, user, passwordSecret, from };
+    outcome = await sendMail(
+      { to: [to], subject, text, html, messageId, headers, replyTo, dkim: signing },
+      { server, secrets, deadlineMs: timeout, ...(signal && { signal }) },
+    );
+  } catch (error) {
+    if (error instanceof SecretError) return { type: 'not-sent', reason: error.message };
+    throw error;
+  }
   switch (outcome.type) {
     case 'sent':
       return { type: 'sent', messageId };
     case 'refused':
-      return outcome.status >= 500 ? { type: 'refused', reason: `SMTP ${outcome.status}` } : { type: 'throttled' };
+      return judgeSmtp(outcome);
     case 'unreachable':
       return { type: outcome.mayHaveArrived === true ? 'unknown' : 'not-sent', reason: outcome.reason };
   }
+}
+
+/** RFC 5321, section 4.2.1. 421 ends the session, whatever it came after. */
+function judgeSmtp({ status, isOfMail }: { readonly status: number; readonly isOfMail: boolean }): MailSent {
+  const reason = `SMTP ${status}`;
+  if (status === 421 || (status < 500 && !isOfMail)) return { type: 'throttled' };
+  if (status < 500) return { type: 'deferred', reason };
+  return { type: isOfMail ? 'refused' : 'stopped', reason };
 }

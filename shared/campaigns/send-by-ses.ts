@@ -2,34 +2,23 @@
  * One mail by Amazon SES v2: one request, one outcome.
  *
  * 1. SES knows no idempotency token, so nothing is sent again here, and an answer that was lost is `unknown`.
- * 2. What SES refuses by name was not sent ("Common errors" and the operation's errors, Amazon SES API v2).
+ * 2. What never went out, and what SES refuses by name, was not sent ("Common errors" and the operation's errors, Amazon SES API v2).
  */
-import type { SESv2Client } from '@aws-sdk/client-sesv2';
+import type { SendEmailCommandInput } from '@aws-sdk/client-sesv2';
 import type { CampaignMail, MailSent } from './campaign-mail.ts';
+import type { SesBound, SesReply, SesRequests } from './ses-requests.ts';
 
-/** Nothing of the request left this machine. */
-const NOT_CONNECTED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
 const THROTTLED = new Set(['TooManyRequestsException', 'ThrottlingException', 'Throttling']);
+/** Its credentials are renewed before the next one. */
+const EXPIRED = new Set(['ExpiredTokenException', 'ExpiredToken', 'RequestExpired']);
 const ACCOUNT_MS = 5_000;
+/** And what SES answers with 401 or 403: no mail of the sender would be taken. */
 const STOPPED: ReadonlySet<string> = new Set([
   'SendingPausedException',
   'AccountSuspendedException',
   'MailFromDomainNotVerifiedException',
   'NotFoundException',
-  'AccessDeniedException',
-  'UnrecognizedClientException',
 ]);
-
-export async function openSes(region: string, requestTimeout: number): Promise<SESv2Client> {
-  // Loaded by the first campaign.
-  const { SESv2Client: Client } = await import('@aws-sdk/client-sesv2');
-  const requestHandler = {
-    ...{ requestTimeout, throwOnRequestTimeout: true, connectionTimeout: 3_000, socketTimeout: requestTimeout },
-    httpAgent: { maxSockets: 200 },
-    httpsAgent: { maxSockets: 200 },
-  };
-  return new Client({ region, maxAttempts: 1, requestHandler });
-}
 
 /** Null: the service names no limit. */
 export interface MailAccount {
@@ -38,8 +27,9 @@ export interface MailAccount {
   readonly sentLastDay: number | null;
 }
 
-export async function readAccount(client: SESv2Client): Promise<MailAccount> {
+export async function readAccount(ses: SesRequests): Promise<MailAccount> {
   const { GetAccountCommand } = await import('@aws-sdk/client-sesv2');
+  const client = await ses.client();
   const { SendQuota } = await client.send(new GetAccountCommand({}), { abortSignal: AbortSignal.timeout(ACCOUNT_MS) });
   const limitOf = (limit: number | undefined) => (limit === undefined || limit <= 0 ? null : limit);
   return {
@@ -50,16 +40,12 @@ export async function readAccount(client: SESv2Client): Promise<MailAccount> {
 }
 
 export async function sendBySes(
-  client: SESv2Client,
+  ses: SesRequests,
   mail: CampaignMail,
-  {
-    configurationSet,
-    signal,
-  }: { readonly configurationSet?: string | undefined; readonly signal?: AbortSignal | undefined },
+  { configurationSet, ...bound }: SesBound & { readonly configurationSet?: string | undefined },
 ): Promise<MailSent> {
-  const { SendEmailCommand } = await import('@aws-sdk/client-sesv2');
   const utf8 = (Data: string) => ({ Data, Charset: 'UTF-8' });
-  const command = new SendEmailCommand({
+  const request: SendEmailCommandInput = {
     FromEmailAddress: mail.from,
     Destination: { ToAddresses: [mail.to] },
     ReplyToAddresses: mail.replyTo === undefined ? undefined : [mail.replyTo],
@@ -72,35 +58,24 @@ export async function sendBySes(
         Headers: Object.entries(mail.headers).map(([Name, Value]) => ({ Name, Value })),
       },
     },
-  });
-  try {
-    const { MessageId } = await client.send(command, signal && { abortSignal: signal });
-    return { type: 'sent', messageId: MessageId ?? '' };
-  } catch (error) {
-    return judgeSes(error);
-  }
+  };
+  const reply = await ses.post('/v2/email/outbound-emails', request, bound);
+  if (reply.type !== 'taken') return judgeSes(reply);
+  const { MessageId } = (reply.body ?? {}) as { readonly MessageId?: unknown };
+  return { type: 'sent', messageId: String(MessageId ?? '') };
 }
 
-export function judgeSes(error: unknown): MailSent {
-  const {
-    name = '',
-    code = '',
-    message = '',
-    $metadata,
-  } = (error ?? {}) as Partial<Error> & {
-    readonly code?: string;
-    readonly $metadata?: { readonly httpStatusCode?: number };
-  };
-  const status = $metadata?.httpStatusCode;
-  if (NOT_CONNECTED.has(code)) return { type: 'not-sent', reason: code };
-  // `TimeoutError` is what it calls each of its timeouts.
-  if (status === undefined && message.includes('did not establish a connection'))
-    return { type: 'not-sent', reason: 'connect timeout' };
-  if (status === undefined || status >= 500 || status === 408) {
-    return { type: 'unknown', reason: status === undefined ? 'no answer' : `HTTP ${status}` };
-  }
+export function judgeSes(reply: Exclude<SesReply, { type: 'taken' }>): MailSent {
+  if (reply.type === 'no-reply')
+    return reply.wasSent
+      ? { type: 'unknown', reason: `no answer (${reply.reason})` }
+      : { type: 'not-sent', reason: reply.reason };
+  const { status, name, message } = reply;
+  if (status < 400 || status >= 500 || status === 408) return { type: 'unknown', reason: `HTTP ${status}` };
   if (THROTTLED.has(name) || status === 429) return { type: 'throttled' };
+  if (EXPIRED.has(name)) return { type: 'not-sent', reason: name };
   if (name === 'LimitExceededException') return { type: 'quota' };
-  if (STOPPED.has(name)) return { type: 'stopped', reason: name };
+  if (STOPPED.has(name) || status === 401 || status === 403)
+    return { type: 'stopped', reason: name || `HTTP ${status}` };
   return { type: 'refused', reason: `${name}: ${message}`.slice(0, 300) };
 }

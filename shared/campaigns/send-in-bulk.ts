@@ -3,15 +3,18 @@
  *
  * A request is made once, as a single mail's is: an answer that was lost leaves all of its mails `unknown`.
  */
-import type { BulkEmailEntryResult, SESv2Client } from '@aws-sdk/client-sesv2';
+import type { BulkEmailEntryResult, SendBulkEmailCommandInput } from '@aws-sdk/client-sesv2';
 import { LRUCache } from 'lru-cache';
 import { Coalescer } from '#shared/queue/coalescer.ts';
 import type { CampaignMail, MailSent } from './campaign-mail.ts';
 import { judgeSes } from './send-by-ses.ts';
+import type { SesRequests } from './ses-requests.ts';
 
 export interface BulkTerms {
   readonly configurationSet: string | undefined;
   readonly batch: number;
+  /** Requests side by side. */
+  readonly concurrency: number;
   readonly timeoutMs: number;
 }
 
@@ -21,9 +24,10 @@ export interface BulkSender {
 
 const MOST_SENDERS = 1_000;
 const LINGER_MS = 10;
-const REQUESTS = 20;
+/** Each may have megabytes; one that is given up leaves all of its mails in doubt. */
+const MOST_REQUESTS = 8;
 
-export function createBulkSender(open: () => Promise<SESv2Client>): BulkSender {
+export function createBulkSender(ses: SesRequests): BulkSender {
   const groups = new LRUCache<string, Coalescer<CampaignMail, MailSent>>({ max: MOST_SENDERS });
   return {
     async send(mail, terms) {
@@ -33,8 +37,9 @@ export function createBulkSender(open: () => Promise<SESv2Client>): BulkSender {
       if (group === undefined) {
         group = new Coalescer({
           name: 'send-bulk',
-          run: async (mails) => await sendBulk(await open(), mails, terms),
-          ...{ maxEntries: terms.batch, lingerMs: LINGER_MS, concurrency: REQUESTS },
+          run: (mails) => sendBulk(ses, mails, terms),
+          ...{ maxEntries: terms.batch, lingerMs: LINGER_MS },
+          concurrency: Math.min(MOST_REQUESTS, terms.concurrency),
         });
         groups.set(key, group);
       }
@@ -44,15 +49,14 @@ export function createBulkSender(open: () => Promise<SESv2Client>): BulkSender {
 }
 
 async function sendBulk(
-  client: SESv2Client,
+  ses: SesRequests,
   mails: readonly CampaignMail[],
   { configurationSet, timeoutMs }: BulkTerms,
 ): Promise<MailSent[]> {
-  const { SendBulkEmailCommand } = await import('@aws-sdk/client-sesv2');
   const [first] = mails;
   const pairs = (list: Readonly<Record<string, string>>) =>
     Object.entries(list).map(([Name, Value]) => ({ Name, Value }));
-  const command = new SendBulkEmailCommand({
+  const request: SendBulkEmailCommandInput = {
     FromEmailAddress: first?.from,
     ReplyToAddresses: first?.replyTo === undefined ? undefined : [first.replyTo],
     ConfigurationSetName: configurationSet,
@@ -70,14 +74,14 @@ async function sendBulk(
         ReplacementTemplate: { ReplacementTemplateData: JSON.stringify({ subject, html, text }) },
       },
     })),
-  });
-  try {
-    const { BulkEmailEntryResults = [] } = await client.send(command, { abortSignal: AbortSignal.timeout(timeoutMs) });
-    return mails.map((_mail, index) => sentOf(BulkEmailEntryResults[index]));
-  } catch (error) {
-    const outcome = judgeSes(error);
+  };
+  const reply = await ses.post('/v2/email/outbound-bulk-emails', request, { timeoutMs });
+  if (reply.type !== 'taken') {
+    const outcome = judgeSes(reply);
     return mails.map(() => outcome);
   }
+  const { BulkEmailEntryResults: results } = (reply.body ?? {}) as { readonly BulkEmailEntryResults?: unknown };
+  return mails.map((_mail, index) => sentOf(Array.isArray(results) ? results[index] : undefined));
 }
 
 const STOPPED: ReadonlySet<string> = new Set([

@@ -53,7 +53,8 @@ const shared = {
   /** Of mails of which nothing is heard for `settleAfter`, while others are heard of: sent once more, or left to a person. */
   onUnknown: z.enum(['leave', 'resend']).default('leave'),
   settleAfter: durationSchema({ minMs: 60_000, maxMs: 259_200_000 }).default(900_000),
-  timeout: durationSchema({ minMs: 1_000, maxMs: 60_000 }).default(10_000),
+  /** From the moment a request is sent; one that is given up leaves its mails in doubt. */
+  timeout: durationSchema({ minMs: 1_000, maxMs: 60_000 }).default(30_000),
 };
 
 const sesSenderSchema = z.strictObject({

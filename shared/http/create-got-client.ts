@@ -30,7 +30,6 @@ export function createGotClient(options: HttpClientOptions): HttpClient {
       followRedirect: false,
       throwHttpErrors: false,
       retry: { limit: 0 },
-      timeout: { request: timeoutMs },
       https: {
         certificateAuthority: authority,
         key: clientCertificate?.key,
@@ -50,7 +49,12 @@ export function createGotClient(options: HttpClientOptions): HttpClient {
       loading ??= loadClient();
       const client = await loading;
       let abort = (): void => {};
-      const exchange = new HttpExchange({ timeoutMs, maxBodyBytes, signal: request.signal, abort: () => abort() });
+      const exchange = new HttpExchange({
+        timeoutMs: request.timeoutMs ?? timeoutMs,
+        maxBodyBytes,
+        signal: request.signal,
+        abort: () => abort(),
+      });
       if (exchange.isOver) return await exchange.outcome;
       try {
         const { method, url, body = '', isUnrepeatable } = request;

@@ -43,7 +43,7 @@ export function createUndiciClient(options: HttpClientOptions): HttpClient {
       if (refusal !== undefined) return refusal;
       let controller: Dispatcher.DispatchController | undefined;
       const exchange = new HttpExchange({
-        timeoutMs,
+        timeoutMs: request.timeoutMs ?? timeoutMs,
         maxBodyBytes,
         signal: request.signal,
         abort: () => controller?.abort(new Error('The request was given up.')),

@@ -3,7 +3,8 @@
  * got for the few calls to servers of our own, and one suite holds both to it.
  *
  * 1. It never repeats a request and never follows a redirect: the caller decides, and a key never goes to another host.
- * 2. `timeoutMs` is for everything from the first look-up to the last byte, so a reply that trickles ends too.
+ * 2. `timeoutMs` is for everything from the first look-up to the last byte, so a reply that trickles ends too. A reply that has come is read
+ *    first, although a process that had to wait for its processor finds both the end of the time and the reply.
  * 3. At most `maxBodyBytes` of a reply are held, counted before and after decompression.
  * 4. With an `addressGuard` no connection is opened, or used again, that the guard has not seen.
  * 5. Whether a request was sent is decided by the phase of its connection, never by the code of an error.
@@ -31,6 +32,8 @@ export interface HttpRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer;
   readonly signal?: AbortSignal;
+  /** Instead of the client's. */
+  readonly timeoutMs?: number;
   /** On its own connection: on a kept one, a request that is lost may have been sent into nothing, and nobody can tell. */
   readonly isUnrepeatable?: boolean;
 }

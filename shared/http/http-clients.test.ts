@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import { createServer as createSocketServer, type Socket } from 'node:net';
+import { Worker } from 'node:worker_threads';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { generate } from 'selfsigned';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -46,6 +47,19 @@ async function listen(onSocket: (socket: Socket) => void): Promise<URL> {
   });
   return new URL(`https://127.0.0.1:${(server.address() as { port: number }).port}/`);
 }
+
+/** A server on a thread of its own: says its port, then that a request is there, and answers it once it may. */
+const ANSWERING = `
+  const { parentPort } = require('node:worker_threads');
+  const server = require('node:http').createServer((request, response) => {
+    parentPort.once('message', (answered) => response.end('done', () => {
+      Atomics.store(answered, 0, 1);
+      Atomics.notify(answered, 0);
+    }));
+    parentPort.postMessage('asked');
+  });
+  server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port));
+`;
 
 describe.each([
   ['undici', createUndiciClient],
@@ -259,6 +273,21 @@ describe.each([
       status: 201,
       bodyFault: { cause: 'undecodable' },
     });
+  });
+
+  test('reads a reply that came while the process stood still, although its time is over', async () => {
+    const answering = new Worker(ANSWERING, { eval: true });
+    closers.push(async () => void (await answering.terminate()));
+    const [port] = (await once(answering, 'message')) as [number];
+    const answered = new Int32Array(new SharedArrayBuffer(4));
+    const url = new URL(`http://127.0.0.1:${port}/`);
+    const reply = client.send({ method: 'POST', url, body: 'x', timeoutMs: 1_500 });
+    await once(answering, 'message');
+    const stoodMs = performance.now();
+    answering.postMessage(answered);
+    Atomics.wait(answered, 0, 0, 30_000);
+    while (performance.now() - stoodMs < 1_600);
+    expect(await reply).toMatchObject({ type: 'replied', status: 200 });
   });
 
   describe('what fails before the request is sent', () => {

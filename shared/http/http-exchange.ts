@@ -38,10 +38,9 @@ export class HttpExchange {
     this.outcome = promise;
     this.#resolve = resolve;
     this.#options = options;
-    this.#timer = setTimeout(
-      () => this.#end({ cause: 'timeout', message: 'There was no reply in time.' }),
-      options.timeoutMs,
-    );
+    const end = () => this.#end({ cause: 'timeout', message: 'There was no reply in time.' });
+    // Sockets are read between the two.
+    this.#timer = setTimeout(() => setImmediate(end), options.timeoutMs);
     options.signal?.addEventListener('abort', this.#onAbort, { once: true });
     if (options.signal?.aborted === true) this.#onAbort();
   }

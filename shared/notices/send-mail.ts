@@ -37,7 +37,12 @@ export interface Mail {
 
 export type MailOutcome =
   | { readonly type: 'sent'; readonly rejected: number }
-  | { readonly type: 'refused'; readonly status: number }
+  | {
+      readonly type: 'refused';
+      readonly status: number;
+      /** This mail, or its recipient; else the server would take none of ours. */
+      readonly isOfMail: boolean;
+    }
   | {
       readonly type: 'unreachable';
       readonly reason: string;
@@ -133,8 +138,11 @@ export async function sendMail(mail: Mail, { server, secrets, deadlineMs, signal
 
 /** The server's own words can repeat what was sent to it, so only its number is kept. */
 function outcomeOf(error: unknown, isLate: boolean): MailOutcome {
-  const { code, responseCode } = (error ?? {}) as { readonly code?: unknown; readonly responseCode?: unknown };
-  if (typeof responseCode === 'number') return { type: 'refused', status: responseCode };
+  const { code, responseCode, command } = (error ?? {}) as Readonly<
+    Record<'code' | 'responseCode' | 'command', unknown>
+  >;
+  if (typeof responseCode === 'number')
+    return { type: 'refused', status: responseCode, isOfMail: command === 'RCPT TO' || command === 'DATA' };
   if (isLate) return { type: 'unreachable', reason: 'no end within the deadline' };
   return {
     type: 'unreachable',

@@ -101,6 +101,8 @@ const headers = z.object({
 const params = idParams;
 const acceptedSchema = z.object({ transaction_id: z.string(), status: z.string(), status_url: z.string() });
 
+/** Of a mail that its server puts off, each for a quarter of an hour. */
+const DEFERRALS = 24;
 /** Of a schedule's `at`, for clocks that differ. */
 const LATE_MS = 300_000;
 
@@ -373,6 +375,7 @@ function definitionOf(id: string, tenant: string, body: CreateBody, variables: r
       },
       onReject: { action: 'reject-rows', upToShare: body.max_rejected },
     },
+    retry: { maxSweeps: DEFERRALS },
     steps: [
       { validate: {} },
       { parse: {} },

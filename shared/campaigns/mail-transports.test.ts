@@ -1,0 +1,232 @@
+/** What each transport says of one mail, by real SMTP and HTTP servers: a mail that was not sent is never in doubt. */
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import { type AddressInfo, createServer as createSocketServer, type Server } from 'node:net';
+import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { senderDocumentSchema } from '#shared/definitions/sender-schema.ts';
+import { type SecretStore, unavailableSecret } from '#shared/runtime/secrets/secret-store.ts';
+import type { CampaignMail, MailSent } from './campaign-mail.ts';
+import { createMailTransports } from './mail-transports.ts';
+
+const MAIL: CampaignMail = {
+  from: 'Globex Bank <news@mail.globex.example>',
+  to: 'ada@example.com',
+  subject: 'June',
+  html: '<p>June</p>',
+  text: 'June',
+  messageId: '1.2@longshore.invalid',
+  headers: { 'List-Id': '<a.b>' },
+  tags: { ls_line: '2' },
+};
+const TOPICS = [{ name: 'billing', class: 'transactional' }];
+const NO_SECRETS: SecretStore = { read: () => Promise.reject(unavailableSecret('There is no such secret.')) };
+const PASSWORD: SecretStore = { read: async () => ({ text: 'a password', version: '1' }) };
+
+const closing: (() => unknown)[] = [];
+beforeEach(() => {
+  vi.stubEnv('AWS_ACCESS_KEY_ID', 'key');
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'secret');
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  for (const close of closing.splice(0)) await close();
+});
+
+async function listen(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closing.push(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+async function send(sender: object, secrets: SecretStore = PASSWORD, mails = 1): Promise<MailSent[]> {
+  const transports = createMailTransports({ region: 'eu-central-1', secrets });
+  closing.push(() => transports.close());
+  const parsed = senderDocumentSchema.parse({
+    ...{ kind: 'sender', tenant: 'globex', name: 'bills', from: MAIL.from, topics: TOPICS, timeout: '1s' },
+    ...sender,
+  });
+  const by = { tenantId: 'globex', sender: parsed };
+  return await Promise.all(
+    Array.from({ length: mails }, (_each, n) => transports.send({ ...MAIL, to: `r${n}@example.com` }, by)),
+  );
+}
+
+describe('by SES', () => {
+  async function sesAt(port: number, mails?: number): Promise<MailSent[]> {
+    vi.stubEnv('AWS_ENDPOINT_URL_SESV2', `http://127.0.0.1:${port}`);
+    return await send({ transport: 'ses', ...(mails !== undefined && { batch: 50 }) }, PASSWORD, mails);
+  }
+
+  async function answeredBy(answer: RequestListener, mails?: number): Promise<MailSent[]> {
+    const server = createServer((request, response) => {
+      request.resume();
+      request.once('end', () => answer(request, response));
+    });
+    return await sesAt(await listen(server), mails);
+  }
+
+  const refusal =
+    (status: number, type: string, body = '{"message":"no"}'): RequestListener =>
+    (_request, response) => {
+      response.writeHead(status, { 'x-amzn-errortype': type }).end(body);
+    };
+
+  test('a mail that is taken has the message id of the service', async () => {
+    const asked: (string | undefined)[] = [];
+    const sent = await answeredBy((request, response) => {
+      asked.push(request.url, request.headers.authorization?.replace(/\/\d{8}\//, '/DAY/').replace(/, .*/, ''));
+      response.end('{"MessageId":"m-1"}');
+    });
+    expect(sent).toEqual([{ type: 'sent', messageId: 'm-1' }]);
+    const credential = 'AWS4-HMAC-SHA256 Credential=key/DAY/eu-central-1/ses/aws4_request';
+    expect(asked).toEqual(['/v2/email/outbound-emails', credential]);
+  });
+
+  test.each<[string, RequestListener, MailSent]>([
+    ['more than the rate', refusal(429, 'TooManyRequestsException'), { type: 'throttled' }],
+    ['the day’s quota', refusal(400, 'LimitExceededException'), { type: 'quota' }],
+    [
+      'a paused account, by a full name',
+      refusal(400, 'com.amazonaws.sesv2#SendingPausedException:http://docs'),
+      { type: 'stopped', reason: 'SendingPausedException' },
+    ],
+    [
+      'a clock that is wrong',
+      refusal(403, 'InvalidSignatureException'),
+      { type: 'stopped', reason: 'InvalidSignatureException' },
+    ],
+    ['no permission, by a proxy', refusal(403, '', '<html>'), { type: 'stopped', reason: 'HTTP 403' }],
+    [
+      'credentials that have expired',
+      refusal(403, 'ExpiredTokenException'),
+      { type: 'not-sent', reason: 'ExpiredTokenException' },
+    ],
+    ['the mail', refusal(400, 'MessageRejected'), { type: 'refused', reason: 'MessageRejected: no' }],
+    ['a failure', refusal(500, 'InternalFailure'), { type: 'unknown', reason: 'HTTP 500' }],
+    ['a redirect', refusal(302, ''), { type: 'unknown', reason: 'HTTP 302' }],
+    ['a cut line', (request) => request.socket.destroy(), { type: 'unknown', reason: 'no answer (lost)' }],
+    ['silence', () => undefined, { type: 'unknown', reason: 'no answer (timeout)' }],
+  ])('%s', async (_name, answer, outcome) => {
+    expect(await answeredBy(answer)).toEqual([outcome]);
+  });
+
+  test('an answer that is cut off after its status says that the mail was taken', async () => {
+    const sent = await answeredBy((request, response) => {
+      response.writeHead(200, { 'content-length': '100' });
+      response.write('{"Mess', () => request.socket.destroy());
+    });
+    expect(sent).toEqual([{ type: 'sent', messageId: '' }]);
+  });
+
+  test('a service that cannot be reached, and one that does not take the connection, was sent nothing', async () => {
+    const gone = createSocketServer();
+    const port = await listen(gone);
+    await new Promise((resolve) => gone.close(resolve));
+    expect(await sesAt(port)).toEqual([{ type: 'not-sent', reason: 'unreachable' }]);
+  });
+
+  test('without credentials nothing is sent', async () => {
+    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) vi.stubEnv(name, undefined);
+    vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true');
+    vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', '/nonexistent');
+    vi.stubEnv('AWS_CONFIG_FILE', '/nonexistent');
+    expect(await sesAt(1)).toEqual([{ type: 'not-sent', reason: 'CredentialsProviderError' }]);
+  });
+
+  test('mails of one request have outcomes of their own; without an answer all are in doubt', async () => {
+    const results = [
+      { Status: 'SUCCESS', MessageId: 'm-0' },
+      { Status: 'ACCOUNT_THROTTLED' },
+      { Status: 'MESSAGE_REJECTED' },
+    ];
+    const sent = await answeredBy((_request, response) => {
+      response.end(JSON.stringify({ BulkEmailEntryResults: results }));
+    }, 4);
+    expect(sent.map(({ type }) => type)).toEqual(['sent', 'throttled', 'refused', 'unknown']);
+    const lost = await answeredBy((request) => request.socket.destroy(), 3);
+    expect(lost.map(({ type }) => type)).toEqual(['unknown', 'unknown', 'unknown']);
+    const odd = await answeredBy((_request, response) => response.end('[]'), 2);
+    expect(odd.map(({ type }) => type)).toEqual(['unknown', 'unknown']);
+  });
+});
+
+describe('by SMTP', () => {
+  const says = (responseCode: number) => Object.assign(new Error('no'), { responseCode });
+
+  async function smtp(options: SMTPServerOptions, sender: object = {}, secrets?: SecretStore): Promise<MailSent[]> {
+    const server = new SMTPServer({
+      authOptional: true,
+      allowInsecureAuth: true,
+      disabledCommands: ['STARTTLS'],
+      ...options,
+    });
+    server.on('error', () => undefined);
+    server.listen(0, '127.0.0.1');
+    await once(server.server, 'listening');
+    closing.push(() => new Promise<void>((resolve) => void server.close(resolve)));
+    const { port } = server.server.address() as AddressInfo;
+    return await send({ transport: 'smtp', host: '127.0.0.1', port, tls: 'none', ...sender }, secrets);
+  }
+
+  const taken: SMTPServerOptions['onData'] = (stream, _session, done) => {
+    stream.resume();
+    stream.once('end', () => done());
+  };
+
+  test('a mail that is taken has its own message id', async () => {
+    expect(await smtp({ onData: taken })).toEqual([{ type: 'sent', messageId: MAIL.messageId }]);
+  });
+
+  test.each<[string, SMTPServerOptions, MailSent]>([
+    [
+      'a recipient for good',
+      { onRcptTo: (_to, _session, done) => done(says(550)) },
+      { type: 'refused', reason: 'SMTP 550' },
+    ],
+    [
+      'a recipient for now',
+      { onRcptTo: (_to, _session, done) => done(says(450)) },
+      { type: 'deferred', reason: 'SMTP 450' },
+    ],
+    ['the session', { onRcptTo: (_to, _session, done) => done(says(421)) }, { type: 'throttled' }],
+    [
+      'the sender for good',
+      { onMailFrom: (_from, _session, done) => done(says(550)) },
+      { type: 'stopped', reason: 'SMTP 550' },
+    ],
+    ['the sender for now', { onMailFrom: (_from, _session, done) => done(says(451)) }, { type: 'throttled' }],
+    [
+      'the content',
+      { onData: (stream, _session, done) => void stream.resume().once('end', () => done(says(554))) },
+      { type: 'refused', reason: 'SMTP 554' },
+    ],
+  ])('a server that refuses %s', async (_name, options, outcome) => {
+    expect(await smtp(options)).toEqual([outcome]);
+  });
+
+  test('a password that is not accepted stops the sender, and fails no mail', async () => {
+    const sender = { user: 'globex', password: 'smtp' };
+    const sent = await smtp({ authOptional: false, onAuth: (_auth, _session, done) => done(says(535)) }, sender);
+    expect(sent).toEqual([{ type: 'stopped', reason: 'SMTP 535' }]);
+  });
+
+  test('a secret that cannot be read sends nothing, a line that is cut after the content leaves doubt', async () => {
+    const sender = { user: 'globex', password: 'smtp' };
+    expect(await smtp({ onData: taken }, sender, NO_SECRETS)).toMatchObject([{ type: 'not-sent' }]);
+    const server = createSocketServer((socket) => {
+      const replies = ['250 hello', '250 ok', '250 ok', '354 go on'];
+      socket.on('error', () => undefined);
+      socket.write('220 ready\r\n');
+      socket.on('data', () => {
+        const reply = replies.shift();
+        if (reply === undefined) socket.destroy();
+        else socket.write(`${reply}\r\n`);
+      });
+    });
+    const port = await listen(server);
+    const [sent] = await send({ transport: 'smtp', host: '127.0.0.1', port, tls: 'none' });
+    expect(sent?.type).toBe('unknown');
+  });
+});
