@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { closeDueBatches } from '#shared/batches/close-batches.ts';
 import { applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { type ChannelDefinition, channelSchema } from '#shared/definitions/notify-schema.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
@@ -144,6 +145,25 @@ describe('a channel is told', () => {
     while ((await tick()) === 'again');
     expect(namesOf()).toEqual([['told.csv']]);
     expect(JSON.parse(receiver.received[0]?.body ?? '')).toMatchObject({ route: 'route-0', channel: 'desk' });
+  });
+
+  test('of the batches of its route, with what is missing', async () => {
+    await seed([channel('desk', ['batch-failed'])]);
+    const definition = { kind: 'route', match: { path: ['**'] }, steps: [] };
+    const notify = [channel('own', ['batch-done', 'batch-failed'])];
+    await applyRoute(bed.sql, { tenantId: 'acme', name: 'days', definition, definitionHash: 'd', notify }, 'test');
+    await bed.sql`
+      INSERT INTO batches (id, tenant_id, route_id, key, expected, files, state, close_at, look_at)
+      SELECT uuid_v7(), 'acme', id, name, '["a.csv"]', 0, 'OPEN', now(), now() FROM routes`;
+    await closeDueBatches(bed.sql, { actor: 'test', window: 10, limit: 10 });
+    while ((await tick()) === 'again');
+    const bodies = receiver.received.map(({ body }) => JSON.parse(body));
+    expect(bodies.map((body) => [body.channel, body.notices[0].event.data.route]).sort()).toEqual([
+      ['desk', 'days'],
+      ['desk', 'route-0'],
+      ['own', 'days'],
+    ]);
+    expect(bodies[0].notices[0]).toMatchObject({ notice: 'batch-failed', event: { data: { missing: ['a.csv'] } } });
   });
 
   test('nothing more once its definition is gone, also of what waited', async () => {

@@ -386,6 +386,34 @@ test('a job goes into the queue of its lane, or waits for its quiet hours', asyn
   expect(woken).toMatchObject([{ queue: 'bronze-steps', wake: 1 }]);
 });
 
+test('a manifest names the files of its batch, and one that cannot be read is quarantined', async () => {
+  await emptyTables(sql, 'routes', 'batches');
+  const definition = {
+    ...{ kind: 'route', tenant: 'acme', name: 'together', match: { path: 'inbound/*.csv' } },
+    ...{ batch: { manifest: 'inbound/*.manifest', within: '1h' }, steps: [{ deliver: {} }] },
+  };
+  await applyRoute(sql, { tenantId: 'acme', name: 'together', definition, definitionHash: 'together' }, 'test');
+  await wake(
+    await register(
+      await put('day.manifest', '# of today\r\na.csv;12\r\nb.csv;13\r\n'),
+      await put('a.csv', 'x'),
+      await put('bad.manifest', Buffer.from([0xff, 0xfe, 0x00])),
+    ),
+  );
+  await router.start();
+  await handled();
+  const files = await sql`SELECT name, status, error_code AS code FROM files ORDER BY name`;
+  expect(files).toMatchObject([
+    { name: 'a.csv', status: 'PROCESSING' },
+    { name: 'bad.manifest', status: 'QUARANTINED', code: 'MANIFEST_INVALID' },
+    { name: 'day.manifest' },
+  ]);
+  expect(await sql`SELECT state, files, expected FROM batches`).toEqual([
+    { state: 'OPEN', files: 1, expected: ['inbound/a.csv', 'inbound/b.csv'] },
+  ]);
+  expect(await sql`SELECT state, wait_reason AS reason FROM jobs`).toEqual([{ state: 'WAITING', reason: 'BATCH' }]);
+});
+
 test('a file whose tenant is at home in another region stays in landing, and says so', async () => {
   await router.stop();
   const variables = { ...fauxqs.env, LONGSHORE_S3_PATH_STYLE: 'true', DATABASE_URL: database.url };

@@ -22,6 +22,8 @@ export const NOTICES = [
   'expected-late',
   'expected-missed',
   'expected-odd',
+  'batch-done',
+  'batch-failed',
   'campaign-started',
   'campaign-held',
   'campaign-sent',

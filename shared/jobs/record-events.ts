@@ -42,6 +42,8 @@ export function noticeOf(sql: Sql) {
     WHEN 'expectation.late' THEN 'expected-late'
     WHEN 'expectation.missed' THEN 'expected-missed'
     WHEN 'expectation.odd' THEN 'expected-odd'
+    WHEN 'batch.succeeded' THEN 'batch-done'
+    WHEN 'batch.failed' THEN 'batch-failed'
     WHEN 'campaign.started' THEN 'campaign-started'
     WHEN 'campaign.sent' THEN 'campaign-sent'
     WHEN 'campaign.done' THEN 'campaign-done'

@@ -61,6 +61,9 @@ export function describeNotice(stored: StoredNotice): string {
       return `${expectedOf(stored)} was missed: ${arrivedOf(event.data)} until ${words('closesAt')}.`;
     case 'expected-odd':
       return `${expectedOf(stored)} is odd: ${words('oddities')}; ${arrivedOf(event.data)}.`;
+    case 'batch-done':
+    case 'batch-failed':
+      return describeBatch(event.data);
     case 'campaign-started':
       return `${campaignOf(stored)} is being sent.`;
     case 'campaign-held':
@@ -78,6 +81,19 @@ export function describeNotice(stored: StoredNotice): string {
     default:
       return `${name}: ${plainText(event.type, NAME_LENGTH)}.`;
   }
+}
+
+const MISSING_NAMED = 10;
+
+function describeBatch(data: Readonly<Record<string, unknown>>): string {
+  const { batch, route, key, files, failed, missing } = data;
+  const of = key === undefined ? '' : ` in ${plainText(String(key), NAME_LENGTH)}`;
+  const named = Array.isArray(missing) ? missing.map((path) => plainText(String(path), NAME_LENGTH)) : [];
+  const more = named.length > MISSING_NAMED ? ` and ${named.length - MISSING_NAMED} more` : '';
+  const lacks = named.length === 0 ? '' : `; missing: ${named.slice(0, MISSING_NAMED).join(', ')}${more}`;
+  const what = `The batch of ${plainText(String(route), NAME_LENGTH)}${of} ended: ${Number(files)} files, ${Number(failed)} failed${lacks}.`;
+  const isFailed = Number(failed) > 0 || named.length > 0;
+  return isFailed ? `${what} See: longshore batches show ${plainText(String(batch), NAME_LENGTH)}` : what;
 }
 
 function campaignOf({ event }: StoredNotice): string {

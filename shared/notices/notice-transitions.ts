@@ -46,7 +46,7 @@ export async function tellChannels(sql: Sql, { limit }: { readonly limit: number
       FROM named n
       JOIN notice_channels c ON c.tenant_id = n.tenant_id AND n.notice = ANY(c.notices) AND c.name = coalesce(n.detail ->> 'channel', c.name)
       LEFT JOIN files f ON f.id = n.file_id
-      WHERE c.route IN ('', 'expectation/' || (n.detail ->> 'expectation')) OR EXISTS (
+      WHERE c.route IN ('', 'expectation/' || (n.detail ->> 'expectation'), CASE WHEN n.detail ? 'batch' THEN n.detail ->> 'route' END) OR EXISTS (
         SELECT 1 FROM jobs j JOIN routes r ON r.id = j.route_id
         WHERE j.file_id = n.file_id AND (n.job_id IS NULL OR j.id = n.job_id) AND r.name = c.route)
       ON CONFLICT DO NOTHING)

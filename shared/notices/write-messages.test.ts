@@ -38,6 +38,16 @@ const delivery = (...notices: StoredNotice[]): NoticeDelivery => ({
   notices,
 });
 
+test('a batch that failed names its files that are missing, and where to look', () => {
+  const missing = Array.from({ length: 12 }, (_, index) => `day/${index}.csv`);
+  const data = { batch: 'b1', route: 'statements', key: 'day', files: 3, succeeded: 2, failed: 1, missing };
+  const event = { id: 'e1', type: 'batch.failed', time: '2026-01-02T03:04:05Z', actor: 'retry-sweeper', data };
+  const [line] = linesOf(delivery({ notice: 'batch-failed', event, file: null, jobs: [] }));
+  expect(line).toBe(
+    `The batch of statements in day ended: 3 files, 1 failed; missing: ${missing.slice(0, 10).join(', ')} and 2 more. See: longshore batches show b1`,
+  );
+});
+
 interface TextBlock {
   readonly text: { readonly type: string; readonly text: string };
 }
