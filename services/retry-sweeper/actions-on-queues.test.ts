@@ -63,10 +63,14 @@ test('retried jobs are woken in their queue, and redriven letters are back in th
     await untilDone(await run('redrive', { queue: 'work' }));
     expect(await bed.bodies(place.queues.work.url)).toEqual([JSON.parse(body)]);
     expect(await bed.sql`SELECT state FROM dead_letters`).toEqual([{ state: 'REDRIVEN' }]);
-    const metrics = await registry.metrics();
-    expect(metrics).toMatch(/longshore_action_items_total\{verb="retry"\} 3/);
-    expect(metrics).toMatch(/longshore_action_items_total\{verb="redrive"\} 1/);
-    expect(metrics).toMatch(/longshore_open_actions\{state="paused"\} 0/);
+    // They are counted after the rows are committed.
+    const areCounted = async () => {
+      const metrics = await registry.metrics();
+      expect(metrics).toMatch(/longshore_action_items_total\{verb="retry"\} 3/);
+      expect(metrics).toMatch(/longshore_action_items_total\{verb="redrive"\} 1/);
+      expect(metrics).toMatch(/longshore_open_actions\{state="paused"\} 0/);
+    };
+    await vi.waitFor(areCounted, { timeout: 60_000, interval: 50 });
   } finally {
     await sweeper.stop();
   }

@@ -53,7 +53,7 @@ export interface CarryActionsOptions {
 
 const ACTOR = 'retry-sweeper';
 const ACTIONS_AT_ONCE = 20;
-const ITEMS_AT_ONCE = 500;
+const ITEMS_AT_ONCE = 1_000;
 /** A set of an action with a rate is for about so long. */
 const SET_SECONDS = 0.5;
 /** Fewer say nothing about a share. */

@@ -48,6 +48,7 @@ export async function previewAction(sql: Sql, preview: PreviewAction): Promise<s
   const [row] = await sql<{ takes: number }[]>`
     WITH fitting AS MATERIALIZED (${fittingRows(sql, verb, seen)}),
     counted AS MATERIALIZED (SELECT count(*)::int AS takes FROM fitting),
+    grouped AS MATERIALIZED (${groupedRows(sql, SUBJECTS[verb])}),
     items AS (
       INSERT INTO action_items (action_id, subject)
       SELECT ${id}::uuid, f.id FROM fitting f WHERE (SELECT takes FROM counted) <= ${MOST_ITEMS} ORDER BY f.id),
@@ -92,23 +93,34 @@ const GROUP_COLUMNS: Readonly<Record<SubjectKind, (sql: Sql) => Fragment>> = {
   'dead letter': (sql) => sql`s.queue, left(s.reason, 200) AS reason, s.file_id`,
 };
 
+/** What a set is grouped by, each by the name that the preview gives it. */
+const GROUPS: Readonly<Record<SubjectKind, Readonly<Record<string, string>>>> = {
+  job: { tenant: 'tenant_id', route: 'route_id', code: 'error_code', cause: 'error_cause' },
+  file: { tenant: 'tenant_id', code: 'error_code', cause: 'error_cause' },
+  'dead letter': { tenant: 'tenant_id', queue: 'queue', reason: 'reason' },
+};
+
+/** Each value of each column with its count, in one pass over the set; `of` says of which column. */
+function groupedRows(sql: Sql, kind: SubjectKind): Fragment {
+  const columns = Object.values(GROUPS[kind]);
+  return sql.unsafe(`
+    SELECT ${columns.join(', ')}, grouping(${columns.join(', ')}) AS of, count(*)::int AS count FROM fitting
+    GROUP BY GROUPING SETS (${columns.map((column) => `(${column})`).join(', ')})`);
+}
+
 /** What the set is made of: the commonest values of each. */
 function groups(sql: Sql, kind: SubjectKind): Fragment {
-  const by = (name: string, value: Fragment) => sql`
-    ${name}::text, coalesce((
+  const columns = Object.entries(GROUPS[kind]);
+  const parts = columns.map(([name, column], index) => {
+    const others = 2 ** columns.length - 1 - 2 ** (columns.length - 1 - index);
+    const value = name === 'route' ? 'r.name' : `g.${column}`;
+    const join = name === 'route' ? 'JOIN routes r ON r.id = g.route_id' : '';
+    return `'${name}', coalesce((
       SELECT jsonb_agg(jsonb_build_object('value', value, 'count', count) ORDER BY count DESC, value) FROM (
-        SELECT ${value} AS value, count(*)::int AS count FROM fitting f WHERE ${value} IS NOT NULL
-        GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ${MOST_GROUPS}) AS g), '[]')`;
-  const byTenant = by('tenant', sql`f.tenant_id`);
-  const byFailure = sql`${by('code', sql`f.error_code`)}, ${by('cause', sql`f.error_cause`)}`;
-  const byRoute = sql`
-    'route', coalesce((
-      SELECT jsonb_agg(jsonb_build_object('value', r.name, 'count', count) ORDER BY count DESC, r.name) FROM (
-        SELECT route_id, count(*)::int AS count FROM fitting GROUP BY 1 ORDER BY 2 DESC LIMIT ${MOST_GROUPS}) AS g
-      JOIN routes r ON r.id = g.route_id), '[]')`;
-  if (kind === 'job') return sql`jsonb_build_object(${byTenant}, ${byRoute}, ${byFailure})`;
-  if (kind === 'file') return sql`jsonb_build_object(${byTenant}, ${byFailure})`;
-  return sql`jsonb_build_object(${byTenant}, ${by('queue', sql`f.queue`)}, ${by('reason', sql`f.reason`)})`;
+        SELECT ${value} AS value, g.count FROM grouped g ${join} WHERE g.of = ${others} AND ${value} IS NOT NULL
+        ORDER BY g.count DESC, 1 LIMIT ${MOST_GROUPS}) AS most), '[]')`;
+  });
+  return sql.unsafe(`jsonb_build_object(${parts.join(', ')})`);
 }
 
 function samples(sql: Sql, kind: SubjectKind): Fragment {
