@@ -21,6 +21,12 @@ const PATHS = [
 ].map(([, path = '']) => path);
 /** Views that look different by what they are asked for. */
 const STATES = [
+  '/batches?state=failed',
+  '/retention?tab=holds&all=true',
+  '/retention?tab=certificates',
+  '/retention?tenant=globex&tab=certificates',
+  '/usage?tenant=globex',
+  '/sessions?username=nobody',
   '/pulls?tab=sources',
   '/files?status=failed',
   '/files?name=nothing-like-it',
@@ -103,6 +109,24 @@ describe.skipIf(noBrowser !== undefined)('every page of the console (skipped wit
         is_marketing, file_ref, request_hash, created_by, held_reason)
       SELECT ${campaign}, 'acme', ${HOSTILE}, route_id, route_version_id, 'spring', 1, 'news', 'news', true, ${fileId}, 'x', ${HOSTILE},
         ${HOSTILE} FROM jobs WHERE id = ${jobId}`;
+    const batch = randomUUIDv7();
+    await sql`
+      INSERT INTO batches (id, tenant_id, route_id, key, state, files, look_at, closed_at, closed_by, missing)
+      SELECT ${batch}, 'acme', route_id, ${HOSTILE}, 'RUNNING', 1, now(), now(), 'manifest', ${sql.json([HOSTILE])}
+      FROM jobs WHERE id = ${jobId}`;
+    await sql`UPDATE jobs SET batch_id = ${batch} WHERE id = ${jobId}`;
+    await ask('POST', '/api/v1/legal-holds', { tenant: 'acme', reason: `${MARKUP} hold` });
+    await sql`
+      INSERT INTO deletion_certificates (id, tenant_id, what, rule, files, jobs, bytes, finished_from, finished_to, digest, objects,
+        objects_left)
+      VALUES (${randomUUIDv7()}, 'acme', 'files', ${MARKUP}, 2, 2, 100, now(), now(), 'ab', 4, 1)`;
+    await sql`INSERT INTO usage_days (day, tenant_id, files, bytes) VALUES (current_date, 'acme', 3, 300)`;
+    await sql`
+      INSERT INTO sftp_sessions (id, tenant_id, username, client_ip, first_at, last_at, uploads, failures)
+      VALUES (${MARKUP}, 'acme', ${HOSTILE}, '10.0.0.1', now(), now(), 1, 1)`;
+    await sql`
+      INSERT INTO sftp_actions (at, event_id, session_id, tenant_id, action, path, failure)
+      VALUES (now(), 'e', ${MARKUP}, 'acme', 'upload', ${`/b/${HOSTILE}`}, ${HOSTILE})`;
     await ask('PUT', `/api/v1/suppressions/mallory@example.com?tenant=acme`);
     const { action_id: action } = await ask('POST', '/api/v1/actions', { verb: 'retry', filter: { ids: [jobId] } });
     await ask('POST', `/api/v1/actions/${action}/run`, { reason: `${MARKUP} retry` });
@@ -114,6 +138,7 @@ describe.skipIf(noBrowser !== undefined)('every page of the console (skipped wit
     places.set('/routes/$tenant/$name', '/routes/acme/route-0');
     places.set('/partners/$tenant/$name', '/partners/acme/rfi');
     places.set('/campaigns/$id', `/campaigns/${campaign}`);
+    places.set('/batches/$id', `/batches/${batch}`);
     places.set('/suppressions', '/suppressions?tenant=acme');
     places.set('/expected', '/expected?week=2026-11-25');
   }
@@ -149,9 +174,27 @@ describe.skipIf(noBrowser !== undefined)('every page of the console (skipped wit
     await open(`/as/acme${places.get('/files/$id')}`);
     await page.getByRole('complementary', { name: 'Support view' }).filter({ hasText: 'people of acme' }).waitFor();
     await page.getByRole('heading', { name: 'What to correct' }).waitFor();
-    expect(await page.getByRole('navigation').getByRole('link').allTextContents()).toEqual(['Files', 'Expected']);
+    const pages = await page.getByRole('navigation').getByRole('link').allTextContents();
+    expect(pages).toEqual(['Files', 'Expected', 'Campaigns']);
     expect(await findFaults()).toEqual([]);
   });
+
+  test.each(['/', '/expected', '/campaigns', '/campaigns/$id'])(
+    'the page %s of the portal runs nothing and hinders nobody',
+    async (path) => {
+      await open(`/as/acme${path === '/' ? '' : (places.get(path) ?? path)}`);
+      expect(await findFaults()).toEqual([]);
+    },
+  );
+
+  test.each(['/files/$id', '/batches/$id', '/actions/$id', '/campaigns/$id'])(
+    '%s says that there is no such thing',
+    async (path) => {
+      await page.goto(`${address}/console${path.replace('$id', '0198c0de-0000-7000-8000-000000000001')}`);
+      await page.getByRole('alert').getByText('NOT_FOUND').waitFor();
+      expect(await findFaults()).toEqual([]);
+    },
+  );
 
   const press = (name: string | RegExp) => () => page.getByRole('button', { name }).first().click();
   const row = () => page.getByRole('row').nth(1).dblclick();
@@ -169,6 +212,10 @@ describe.skipIf(noBrowser !== undefined)('every page of the console (skipped wit
     ['pull', '/pulls', row],
     ['effect', '/effects', () => page.getByText('push', { exact: true }).dblclick()],
     ['line of the audit', '/audit', row],
+    ['SFTP session', '/sessions', row],
+    ['certificate', '/retention?tab=certificates', row],
+    ['hold', '/retention?tab=holds', press('Place a hold…')],
+    ['release', '/retention?tab=holds', press('Release…')],
     ['occurrence', '/expected', () => page.getByRole('table').first().getByRole('button').first().click()],
   ];
   test.each(DIALOGS)(

@@ -17,6 +17,8 @@ export const VIEWS: readonly View[] = [
   { path: '/files/$id', load: () => import('./file/file-view.tsx') },
   { path: '/jobs', nav: 'Jobs', key: 'j', load: () => import('./jobs/jobs-view.tsx') },
   { path: '/jobs/$id/records', load: () => import('./records/records-view.tsx') },
+  { path: '/batches', nav: 'Batches', key: 'b', load: () => import('./batches/batches-view.tsx') },
+  { path: '/batches/$id', load: () => import('./batches/batch-view.tsx') },
   { path: '/actions', nav: 'Actions', key: 'x', load: () => import('./actions/actions-view.tsx') },
   { path: '/actions/$id', load: () => import('./actions/action-view.tsx') },
   { path: '/expected', nav: 'Expected', key: 'e', load: () => import('./expected/expected-view.tsx') },
@@ -33,5 +35,8 @@ export const VIEWS: readonly View[] = [
   { path: '/keys', nav: 'Keys', load: () => import('../parts/keys/keys-view.tsx') },
   { path: '/queues', nav: 'Queues', key: 'q', load: () => import('./queues/queues-view.tsx') },
   { path: '/effects', nav: 'In doubt', load: () => import('./effects/effects-view.tsx') },
+  { path: '/sessions', nav: 'SFTP sessions', key: 's', load: () => import('./sessions/sessions-view.tsx') },
+  { path: '/usage', nav: 'Usage', load: () => import('./usage/usage-view.tsx') },
+  { path: '/retention', nav: 'Retention', key: 't', load: () => import('./retention/retention-view.tsx') },
   { path: '/audit', nav: 'Audit', key: 'a', load: () => import('./audit/audit-view.tsx') },
 ];

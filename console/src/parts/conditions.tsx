@@ -70,13 +70,21 @@ interface FetchedProps<Data> {
   };
   readonly children: (data: Data) => ReactNode;
   readonly loading?: ReactNode;
+  /** Of the page, while there is nothing that has one. */
+  readonly heading?: string;
 }
 
 /** What was fetched before stays while it is fetched again, or cannot be. */
-export function Fetched<Data>({ query, children, loading = <Loading /> }: FetchedProps<Data>) {
+export function Fetched<Data>({ query, children, loading = <Loading />, heading }: FetchedProps<Data>) {
   const { data, error, refetch } = query;
   const { awaySince } = useConnection();
-  if (data === undefined) return error ? <Failed error={error} onRetry={() => void refetch()} /> : loading;
+  if (data === undefined)
+    return (
+      <>
+        {heading !== undefined && <h1>{heading}</h1>}
+        {error ? <Failed error={error} onRetry={() => void refetch()} /> : loading}
+      </>
+    );
   return (
     <>
       {error !== null && awaySince === undefined ? <Failed error={error} onRetry={() => void refetch()} /> : null}

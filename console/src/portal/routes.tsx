@@ -8,6 +8,8 @@ import { Shell } from './shell/shell.tsx';
 const FilesView = lazy(() => import('./files/files-view.tsx'));
 const SendView = lazy(() => import('./send/send-view.tsx'));
 const ExpectedView = lazy(() => import('./expected/expected-view.tsx'));
+const CampaignsView = lazy(() => import('./campaigns/campaigns-view.tsx'));
+const CampaignView = lazy(() => import('./campaigns/campaign-view.tsx'));
 const NoticesView = lazy(() => import('./notices/notices-view.tsx'));
 const KeysView = lazy(() => import('../parts/keys/keys-view.tsx'));
 const PeopleView = lazy(() => import('../parts/people/people-view.tsx'));
@@ -24,6 +26,8 @@ export function Portal() {
             <Route path="/send" component={SendView} />
             <Route path="/files/:id" component={FileView} />
             <Route path="/expected" component={ExpectedView} />
+            <Route path="/campaigns" component={CampaignsView} />
+            <Route path="/campaigns/:id" component={CampaignView} />
             <Route path="/notices" component={NoticesView} />
             <Route path="/keys" component={KeysView} />
             <Route path="/people" component={PeopleView} />

@@ -38,7 +38,11 @@ export default function ActionView() {
     refetchInterval: (query) =>
       query.state.data !== undefined && ENDED.has(query.state.data.state) ? false : whileThere(REFETCH_MS)(query),
   });
-  return <Fetched query={action}>{(found) => <ActionPage action={found} />}</Fetched>;
+  return (
+    <Fetched query={action} heading="Action">
+      {(found) => <ActionPage action={found} />}
+    </Fetched>
+  );
 }
 
 function ActionPage({ action }: { readonly action: Action }) {

@@ -1,30 +1,19 @@
 /** Campaigns, newest first, and how far each is. */
-import { useInfiniteQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import { get } from '../../api/client.ts';
-import { Empty, Fetched } from '../../parts/conditions.tsx';
+import type { Campaign } from '../../parts/campaigns/campaign-progress.tsx';
+import { Empty } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
-import { type Column, Grid } from '../../parts/grid/grid.tsx';
+import type { Column } from '../../parts/grid/grid.tsx';
+import { PagedGrid } from '../../parts/grid/paged-grid.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
 import { Time } from '../../parts/time.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
 
-type Counts = Readonly<Record<string, number>>;
-
-export interface Campaign {
-  readonly transaction_id: string;
-  readonly tenant: string;
-  readonly name: string;
-  readonly status: string;
-  readonly waiting_for: string | null;
-  readonly recipients: Counts & { readonly valid: number; readonly suppressed: number };
-  readonly messages: Counts & { readonly sent: number; readonly failed: number; readonly ambiguous: number };
-  readonly events: Counts;
-  readonly created_at: string;
-  readonly expected_end_at: string | null;
-  readonly error: { readonly code: string; readonly message: string | null } | null;
+interface CampaignPage {
+  readonly campaigns: readonly Campaign[];
+  readonly next_cursor: string | null;
 }
 
 const REFETCH_MS = 5_000;
@@ -54,18 +43,6 @@ export default function CampaignsView() {
   const [search, change] = useUrlState();
   const navigate = useNavigate();
   const { tenant } = search;
-  const pages = useInfiniteQuery({
-    queryKey: ['campaigns', tenant],
-    queryFn: ({ pageParam, signal }) =>
-      get<{ campaigns: Campaign[]; next_cursor: string | null }>('/api/v1/campaigns', {
-        query: { tenant, cursor: pageParam, limit: 50 },
-        headers: { 'x-longshore-background': '1' },
-        signal,
-      }),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
-    refetchInterval: REFETCH_MS,
-  });
   return (
     <>
       <div className="row">
@@ -74,25 +51,18 @@ export default function CampaignsView() {
         <CopyCommand words={['campaigns']} />
       </div>
       <FilterBar fields={[{ name: 'tenant', label: 'tenant' }]} values={search} onChange={change} />
-      <Fetched query={pages}>
-        {({ pages: found }) => {
-          const rows = found.flatMap(({ campaigns }) => campaigns);
-          if (rows.length === 0) return <Empty title="There is no campaign." />;
-          return (
-            <Grid
-              label="Campaigns"
-              columns={COLUMNS}
-              rows={rows}
-              rowId={({ transaction_id: id }) => id}
-              rowName={({ name }) => name}
-              onOpen={({ transaction_id: id }) => void navigate({ to: `/campaigns/${id}` as string })}
-              hasMore={pages.hasNextPage}
-              onMore={() => void pages.fetchNextPage()}
-              isFetching={pages.isFetching}
-            />
-          );
-        }}
-      </Fetched>
+      <PagedGrid
+        label="Campaigns"
+        path="/api/v1/campaigns"
+        query={{ tenant }}
+        rowsOf={({ campaigns }: CampaignPage) => campaigns}
+        columns={COLUMNS}
+        rowId={({ transaction_id: id }) => id}
+        rowName={({ name }) => name}
+        onOpen={({ transaction_id: id }) => void navigate({ to: `/campaigns/${id}` as string })}
+        againMs={REFETCH_MS}
+        empty={<Empty title={tenant === undefined ? 'There is no campaign.' : 'This tenant has no campaign.'} />}
+      />
     </>
   );
 }

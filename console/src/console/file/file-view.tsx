@@ -47,7 +47,11 @@ export default function FileView() {
     for (const queryKey of [['file', id], ['timeline', id], ['job']]) void client.invalidateQueries({ queryKey });
   });
   useNeighbours(id);
-  return <Fetched query={file}>{(found) => <FilePage file={found} />}</Fetched>;
+  return (
+    <Fetched query={file} heading="File">
+      {(found) => <FilePage file={found} />}
+    </Fetched>
+  );
 }
 
 /** `[` and `]` go to the one before and after in the list from which the file was opened. */

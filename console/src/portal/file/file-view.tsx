@@ -75,7 +75,7 @@ export default function FileView() {
     }
   }
   return (
-    <Fetched query={file}>
+    <Fetched query={file} heading="File">
       {({ file_name, file_size, status, registered_at, error, jobs = [] }) => (
         <>
           <h1>

@@ -20,6 +20,7 @@ const PAGES: readonly { readonly to: string; readonly name: string; readonly tak
   { to: '/', name: 'Files', takes: 'read' },
   { to: '/send', name: 'Send', takes: 'files:upload' },
   { to: '/expected', name: 'Expected', takes: 'read' },
+  { to: '/campaigns', name: 'Campaigns', takes: 'read' },
   { to: '/notices', name: 'Notices', takes: 'notices:retry' },
   { to: '/keys', name: 'Keys', takes: 'keys:manage' },
   { to: '/people', name: 'People', takes: 'people:manage' },
