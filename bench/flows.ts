@@ -6,11 +6,12 @@
  *    and after, writes under a temporary name and has it flushed (as `put -f` does), as pulls and pushes do; several files share a connection
  *    where its protocol can.
  * 2. Sides take turns within a round; the ratio is that of the medians. What is not installed is left out, and named.
+ * 3. On a machine that does other work too, seconds say little: the processor time of the client, ours or theirs, is compared as well.
  */
 import { execFile, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { createReadStream, createWriteStream, readFileSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -33,6 +34,8 @@ export interface FlowsBenchOptions {
   readonly listed: number;
   readonly rows: number;
   readonly rounds: number;
+  /** Races whose names have this text. */
+  readonly race: string;
   readonly json: boolean;
 }
 
@@ -60,8 +63,31 @@ interface Race {
 interface Line {
   readonly name: string;
   readonly seconds: Readonly<Record<string, number>>;
+  /** Of the client alone. */
+  readonly cpuSeconds: Readonly<Record<string, number>>;
   /** How many times as fast as each other side. */
   readonly ratios: Readonly<Record<string, number>>;
+}
+
+interface Measured {
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+}
+
+const TICKS_PER_SECOND = 100;
+
+/** Of this process, or of the programs that it ran to their end. */
+function cpuSeconds(of: 'process' | 'programs'): number {
+  if (of === 'process') return (process.cpuUsage().user + process.cpuUsage().system) / 1_000_000;
+  const text = readFileSync('/proc/self/stat', 'utf8');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[13]) + Number(fields[14])) / TICKS_PER_SECOND;
+}
+
+async function measure(of: 'process' | 'programs', work: () => Promise<unknown>): Promise<Measured> {
+  const [startedMs, cpuBefore] = [performance.now(), cpuSeconds(of)];
+  await work();
+  return { seconds: (performance.now() - startedMs) / 1_000, cpuSeconds: cpuSeconds(of) - cpuBefore };
 }
 
 export async function runFlowsBench(options: FlowsBenchOptions): Promise<void> {
@@ -84,22 +110,25 @@ export async function runFlowsBench(options: FlowsBenchOptions): Promise<void> {
     const server = await kind.start();
     const here = await mkdtemp(join(tmpdir(), 'longshore-flows-'));
     try {
-      for (const race of races)
+      for (const race of races.filter(({ name }) => `${title}: ${name}`.includes(options.race)))
         note({ ...(await compete({ server, here }, race, options)), name: `${title}: ${race.name}` });
-      if (prefix === 'OpenSSH') Object.assign(facts, await list(server, options.listed));
+      if (prefix === 'OpenSSH' && 'listing'.includes(options.race))
+        Object.assign(facts, await list(server, options.listed));
     } finally {
       await server.stop();
       await rm(here, { recursive: true, force: true });
     }
   }
-  note(await raceLoad(options));
+  if ('load'.includes(options.race)) note(await raceLoad(options));
   facts.peakRssMiB = Math.round(process.resourceUsage().maxRSS / 1_024);
   if (options.json) return void process.stdout.write(`${JSON.stringify({ lines, facts })}\n`);
   process.stdout.write(`${JSON.stringify(facts)}\n`);
 }
 
-function shown({ name, seconds, ratios }: Line): string {
-  const taken = Object.entries(seconds).map(([side, value]) => `${side} ${value.toFixed(2)} s`);
+function shown({ name, seconds, cpuSeconds: cpu, ratios }: Line): string {
+  const taken = Object.entries(seconds).map(
+    ([side, value]) => `${side} ${value.toFixed(2)} s (client's CPU ${cpu[side]?.toFixed(2)})`,
+  );
   const compared = Object.entries(ratios).map(([side, ratio]) => `${ratio.toFixed(2)} × ${side}`);
   return `${name}\n  ${taken.join(', ')}\n  ${compared.join(', ')}\n`;
 }
@@ -107,15 +136,14 @@ function shown({ name, seconds, ratios }: Line): string {
 async function compete(place: Place, race: Race, options: FlowsBenchOptions) {
   const installed = Object.entries(race.others).filter(([program]) => isInstalled(program.split(' ')[0] ?? ''));
   const sides: [string, Side][] = [['longshore', race.ours], ...installed];
-  const seconds = new Map<string, number[]>();
+  const measured = new Map<string, Measured[]>();
   for (let round = 0; round < options.rounds; round += 1) {
     for (const [name, side] of sides) {
       await clear(place);
       await fill(race.name.startsWith('pull') ? place.server.onDisk : place.here, race.name, options);
       await race.before(place);
-      const startedMs = performance.now();
-      await side(place);
-      seconds.set(name, [...(seconds.get(name) ?? []), (performance.now() - startedMs) / 1_000]);
+      const taken = await measure(name === 'longshore' ? 'process' : 'programs', () => side(place));
+      measured.set(name, [...(measured.get(name) ?? []), taken]);
       const came = race.name.startsWith('pull') ? place.here : place.server.onDisk;
       const names = (await readdir(came)).filter((each) => !each.startsWith('.'));
       const expected = race.name.endsWith('large') ? 1 : options.files;
@@ -125,14 +153,17 @@ async function compete(place: Place, race: Race, options: FlowsBenchOptions) {
         throw new Error(`${name} did not carry every file whole in ${race.name}: ${names.length} of ${expected}`);
     }
   }
-  return summed(seconds);
+  return summed(measured);
 }
 
-function summed(measured: ReadonlyMap<string, readonly number[]>) {
-  const seconds = Object.fromEntries([...measured].map(([name, values]) => [name, percentiles(values).p50]));
+function summed(measured: ReadonlyMap<string, readonly Measured[]>) {
+  const medians = (of: keyof Measured): Record<string, number> =>
+    Object.fromEntries([...measured].map(([name, all]) => [name, percentiles(all.map((each) => each[of])).p50]));
+  const seconds = medians('seconds');
   const { longshore = Number.NaN, ...others } = seconds;
   return {
     seconds,
+    cpuSeconds: medians('cpuSeconds'),
     ratios: Object.fromEntries(Object.entries(others).map(([name, value]) => [name, value / longshore])),
   };
 }
@@ -207,11 +238,18 @@ const pushOurs =
     await each(place, { names, connections }, async (connection, name) => {
       const path = `${place.server.directory}${name}`;
       const temp = `${place.server.directory}.${name}.part`;
-      await connection.write(temp, createReadStream(join(place.here, name), { highWaterMark: 262_144 }));
+      await connection.write(temp, contentOf(join(place.here, name)));
       if ((await connection.stat(temp)) === undefined) throw new Error(`${name} is not there`);
       await connection.rename(temp, path);
     });
   };
+
+/** As a store gives an object: no buffer is larger than what is in it. */
+async function* contentOf(path: string): AsyncGenerator<Uint8Array> {
+  const { size } = await stat(path);
+  if (size <= SMALL_BYTES) yield await readFile(path);
+  else yield* createReadStream(path, { highWaterMark: 262_144 });
+}
 
 function isInstalled(program: string): boolean {
   return spawnSync('which', [program]).status === 0;
@@ -344,12 +382,11 @@ async function raceLoad({ rows, rounds }: FlowsBenchOptions) {
     format: 'csv',
     columns: [{ name: 'id', type: 'integer', required: true }, { name: 'name' }, { name: 'amount', type: 'decimal' }],
   });
-  const measured = new Map<string, number[]>();
+  const measured = new Map<string, Measured[]>();
   const time = async (name: string, work: () => Promise<unknown>): Promise<void> => {
     await bed.sql`TRUNCATE statements, longshore_loads`;
-    const startedMs = performance.now();
-    await work();
-    measured.set(name, [...(measured.get(name) ?? []), (performance.now() - startedMs) / 1_000]);
+    const taken = await measure(name === 'longshore' ? 'process' : 'programs', work);
+    measured.set(name, [...(measured.get(name) ?? []), taken]);
     const [loaded] = await bed.sql`SELECT count(*)::int AS n FROM statements`;
     if (loaded?.n !== rows) throw new Error(`${name} loaded ${loaded?.n} of ${rows} rows`);
   };

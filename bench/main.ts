@@ -4,6 +4,7 @@ import type { BranchesBenchOptions } from './branches.ts';
 import type { CampaignsBenchOptions } from './campaigns.ts';
 import type { ContentBenchOptions } from './content.ts';
 import type { FairnessBenchOptions } from './fairness.ts';
+import type { FlowsBenchOptions } from './flows.ts';
 import type { GrowthBenchOptions } from './growth.ts';
 import type { LanesBenchOptions } from './lanes.ts';
 import type { RetentionBenchOptions } from './retention.ts';
@@ -170,13 +171,12 @@ program
   .option('--listed <count>', 'files in the directory that is listed', positiveInteger, 50_000)
   .option('--rows <count>', 'rows to load', positiveInteger, 200_000)
   .option('--rounds <count>', 'rounds, of which the median counts', positiveInteger, 3)
+  .option('--race <text>', 'only races whose names have this text', '')
   .option('--json', 'print one JSON object', false)
-  .action(
-    async (options: { mib: number; files: number; listed: number; rows: number; rounds: number; json: boolean }) => {
-      const { runFlowsBench } = await import('./flows.ts');
-      await runFlowsBench(options);
-    },
-  );
+  .action(async (options: FlowsBenchOptions) => {
+    const { runFlowsBench } = await import('./flows.ts');
+    await runFlowsBench(options);
+  });
 
 program
   .command('branches')

@@ -3,6 +3,9 @@
 /** Asked for at once. Over a line of 100 ms they keep 20 MB/s going. */
 export const WINDOW_BYTES = 2_097_152;
 
+/** Of a small file this is all. */
+const FIRST_BYTES = 32_768;
+
 /** Resolves to the bytes read; 0 at the end. */
 export type ReadPiece = (buffer: Buffer, position: number) => Promise<number>;
 
@@ -11,40 +14,40 @@ export async function* readAhead(
   { offset, pieceBytes }: { readonly offset: number; readonly pieceBytes: number },
 ): AsyncIterable<Uint8Array> {
   const inFlight = Math.floor(WINDOW_BYTES / pieceBytes);
-  const flights: Promise<Uint8Array>[] = [];
+  const flights: { readonly bytes: number; readonly piece: Promise<Uint8Array> }[] = [];
   let position = offset;
   let isAtEnd = false;
 
-  async function readWhole(at: number): Promise<Uint8Array> {
-    const buffer = Buffer.allocUnsafeSlow(pieceBytes);
+  async function readWhole(at: number, bytes: number): Promise<Uint8Array> {
+    const buffer = Buffer.allocUnsafeSlow(bytes);
     let filled = 0;
-    while (filled < pieceBytes) {
+    while (filled < bytes) {
       const count = await read(filled === 0 ? buffer : buffer.subarray(filled), at + filled);
       if (count === 0) break;
       filled += count;
     }
     // No more is asked for; what was, further on, is not waited for.
-    if (filled < pieceBytes) isAtEnd = true;
-    return filled === pieceBytes ? buffer : buffer.subarray(0, filled);
+    if (filled < bytes) isAtEnd = true;
+    return filled === bytes ? buffer : buffer.subarray(0, filled);
   }
 
-  function launch(): void {
-    const flight = readWhole(position);
+  function launch(bytes: number): void {
+    const piece = readWhole(position, bytes);
     // Its error is met when its turn comes.
-    flight.catch(() => {});
-    flights.push(flight);
-    position += pieceBytes;
+    piece.catch(() => {});
+    flights.push({ bytes, piece });
+    position += bytes;
   }
 
-  // A small file should not cost a whole window of requests.
-  launch();
+  // A small file should cost neither a whole window of requests nor memory that it does not fill, which the collector is called for.
+  launch(Math.min(pieceBytes, FIRST_BYTES));
   let width = 2;
-  while (flights.length > 0) {
-    const piece = (await flights.shift()) as Uint8Array;
+  for (let next = flights.shift(); next !== undefined; next = flights.shift()) {
+    const piece = await next.piece;
     if (piece.length > 0) yield piece;
-    if (piece.length < pieceBytes) break;
+    if (piece.length < next.bytes) break;
     width = Math.min(inFlight, width * 2);
-    while (!isAtEnd && flights.length < width) launch();
+    while (!isAtEnd && flights.length < width) launch(pieceBytes);
   }
-  await Promise.allSettled(flights);
+  await Promise.allSettled(flights.map(({ piece }) => piece));
 }
