@@ -55,7 +55,7 @@ type AnyQueue = QueueId | `${QueueId}-dlq`;
 export function createRetrySweeper({ config, logger, registry }: ServiceDependencies): Service {
   const metrics = createRetrySweeperMetrics(registry);
   const queueMetrics = createQueueMetrics(registry);
-  const sql = connectDatabase(config, `longshore-${NAME}`);
+  const sql = connectDatabase(config, `longshore-${NAME}`, { keepsPlans: true });
   const sqs = createSqsClient({ region: config.AWS_REGION, metrics: queueMetrics });
   const sns = createSnsClient({ region: config.AWS_REGION });
   const s3 = createS3Client({ ...config, requestTimeoutMs: 10_000 });

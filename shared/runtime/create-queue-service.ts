@@ -104,7 +104,7 @@ export function createQueueService<const Messages extends WorkerMessages>(
   { config, logger, registry }: ServiceContext<QueueServiceConfig>,
 ): Service {
   const metrics = createQueueMetrics(registry);
-  const sql = connectDatabase(config, `longshore-${name}`);
+  const sql = connectDatabase(config, `longshore-${name}`, { keepsPlans: true });
   const sqs = createSqsClient({ region: config.AWS_REGION, metrics });
   watchDependencies(registry, { sql, sqs, s3 });
   const probe = () => assertDatabaseAnswers(sql, DATABASE_TIMEOUT_MS);
