@@ -11,6 +11,7 @@ import { leavePartsUnsigned } from '#shared/files/copies/leave-parts-unsigned.ts
 import { correctClockSkew } from '#shared/files/correct-clock-skew.ts';
 import { type ReplicaConfig, useReplicas } from '#shared/files/replica-buckets.ts';
 import { limitRequests } from '#shared/files/s3-requests.ts';
+import { RequestSha256 } from '#shared/runtime/request-sha256.ts';
 import { trimClient } from '#shared/runtime/trim-client.ts';
 
 export interface S3ClientConfig extends ReplicaConfig {
@@ -91,6 +92,7 @@ function clientConfig(config: S3ClientConfig, socketTimeoutMs = SOCKET_IDLE_TIME
   return {
     forcePathStyle: config.LONGSHORE_S3_PATH_STYLE,
     maxAttempts,
+    sha256: RequestSha256,
     ...(config.endpoint !== undefined && { endpoint: config.endpoint }),
     ...(config.region !== undefined && { region: config.region }),
     ...(config.credentials !== undefined && { credentials: config.credentials }),

@@ -8,6 +8,7 @@
  */
 import { SQSClient, type SQSClientConfig } from '@aws-sdk/client-sqs';
 import type { QueueMetrics } from '#shared/queue/queue-metrics.ts';
+import { RequestSha256 } from '#shared/runtime/request-sha256.ts';
 import { trimClient } from '#shared/runtime/trim-client.ts';
 
 export type { SQSClient };
@@ -34,6 +35,7 @@ export function createSqsClient({
 }: SqsClientOptions): SQSClient {
   const client = new SQSClient({
     region,
+    sha256: RequestSha256,
     useQueueUrlAsEndpoint: false,
     // Not `adaptive`: its one limiter per client lets throttled polls hold back the deletes of what was handled already.
     retryMode: 'standard',

@@ -16,6 +16,7 @@ import { LongshoreError } from '#shared/errors.ts';
 import { type BatchSender, createBatchSender, type EntryOutcome } from '#shared/queue/batch-request.ts';
 import { askUntilKnown } from '#shared/runtime/ask-until-known.ts';
 import { TOPIC_IDS, type TopicId, topicName } from '#shared/runtime/config/resource-names.ts';
+import { RequestSha256 } from '#shared/runtime/request-sha256.ts';
 import { trimClient } from '#shared/runtime/trim-client.ts';
 
 /** Amazon SNS: the limit of a message and of a whole batch (PublishBatch). */
@@ -33,6 +34,7 @@ export function createSnsClient({ region, endpoint, credentials }: SnsClientOpti
   return trimClient(
     new SNSClient({
       region,
+      sha256: RequestSha256,
       maxAttempts: 2,
       requestHandler: {
         connectionTimeout: 3_000,
