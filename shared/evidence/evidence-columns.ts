@@ -55,13 +55,14 @@ export interface EvidenceEvent {
 
 /** A line of NDJSON; a column without a value is absent. */
 export function evidenceLine(event: EvidenceEvent): string {
-  const { detail, ...own } = event;
-  const values = EVIDENCE_COLUMNS.map((column) => {
-    if (column.name === 'detail') return [column.name, JSON.stringify(detail)];
-    if ('field' in column) return [column.name, columnValue(detail[column.field], column.type)];
-    return [column.name, own[column.name] ?? undefined];
-  });
-  return `${JSON.stringify(Object.fromEntries(values))}\n`;
+  const { detail } = event;
+  const line: Record<string, unknown> = {};
+  for (const column of EVIDENCE_COLUMNS) {
+    if (column.name === 'detail') line.detail = JSON.stringify(detail);
+    else if ('field' in column) line[column.name] = columnValue(detail[column.field], column.type);
+    else line[column.name] = event[column.name] ?? undefined;
+  }
+  return `${JSON.stringify(line)}\n`;
 }
 
 /** What is of another type stays in `detail` alone: one such value would make its whole object unreadable. */
