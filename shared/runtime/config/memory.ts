@@ -29,6 +29,13 @@ export function memoryFlags(service: string): readonly string[] {
       return ['--max-semi-space-size=1', LARGE_FROM_THE_START];
     case 'partner-worker':
       return ['--max-semi-space-size=16', LARGE_FROM_THE_START];
+    case 'ingestor':
+    case 'router':
+    case 'retry-sweeper':
+    case 'event-bridge':
+    case 'queues':
+    case 's3':
+      return ['--max-semi-space-size=8'];
     default:
       return [];
   }
