@@ -10,7 +10,7 @@ import postgres from 'postgres';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { addSftpKey, fingerprintOf, revokeSftpKey } from '#shared/access/sftp-users.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { call, connectSftp, PART_BYTES, type TestConnection } from '#testkit/beds/sftp-gateway-bed.ts';
+import { call, connectSftp, type TestConnection } from '#testkit/beds/sftp-gateway-bed.ts';
 import { LANDING, startTestStore, type TestStore } from '#testkit/servers/sftp-store.ts';
 import { startProcess, type TestProcess } from '#testkit/servers/start-process.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
@@ -18,6 +18,8 @@ import { makeSshKey } from './make-ssh-key.ts';
 import { openTransferJournal } from './transfer-journal.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+/** A process has parts of 8 MiB: this is less than one, and twice this more. */
+const PART_BYTES = 5 * 1_024 * 1_024;
 const keys = makeSshKey();
 
 let directory: string;

@@ -18,7 +18,8 @@ import type { SftpUser } from '#local/sftp/user-root.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { LANDING, OUTBOUND, startTestStore } from '#testkit/servers/sftp-store.ts';
 
-export const PART_BYTES = 5 * 1_024 * 1_024;
+/** What is proved of parts holds of small ones: the 5 MiB are the store's rule. */
+export const PART_BYTES = 1_024 * 1_024;
 
 export interface TestGateway {
   readonly gateway: SftpGateway;
@@ -48,7 +49,9 @@ export interface TestConnection {
 
 export async function startTestGateway(limits: Partial<GatewayLimits> = {}): Promise<TestGateway> {
   const directory = mkdtempSync(join(tmpdir(), 'longshore-sftp-'));
-  const { client: store, stop: stopStore } = await startTestStore(join(directory, 's3'));
+  const { client: store, stop: stopStore } = await startTestStore(join(directory, 's3'), {
+    smallestPartBytes: PART_BYTES,
+  });
   const journal = openTransferJournal(join(directory, 'journal'));
   const keys = makeSshKey();
   const privateKeyFile = join(directory, 'id_ed25519');
