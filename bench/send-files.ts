@@ -76,6 +76,8 @@ export async function openFlow({ env }: Stack, size: string): Promise<FlowBench>
 }
 
 export interface FileTimes {
+  /** The put has its answer. */
+  readonly storedMs: number;
   readonly registeredMs: number;
   readonly routedMs: number;
   readonly finishedMs: number;
@@ -113,6 +115,7 @@ export async function sendFiles(
   const since = firstIdOf(Date.now());
   const startedMs = performance.now();
   const putAtMs = new Map<string, number>();
+  const storedAtMs = new Map<string, number>();
   let next = 0;
   await Promise.all(
     Array.from({ length: PUTS_SIDE_BY_SIDE }, async () => {
@@ -125,6 +128,7 @@ export async function sendFiles(
         const key = `${prefix}${index % directories}/${randomUUID()}.csv`;
         putAtMs.set(key, Date.now());
         await bench.s3.send(new PutObjectCommand({ Bucket: bench.bucket, Key: key, Body: bench.body }));
+        storedAtMs.set(key, Date.now());
       }
     }),
   );
@@ -134,7 +138,8 @@ export async function sendFiles(
     FROM files WHERE id >= ${since} AND starts_with(key, ${prefix})`;
   const times = rows.map(({ key, registeredAt, routedAt, finishedAt }): FileTimes => {
     const since = (at: Date) => at.getTime() - (putAtMs.get(key) ?? Number.NaN);
-    return { registeredMs: since(registeredAt), routedMs: since(routedAt), finishedMs: since(finishedAt) };
+    const storedMs = (storedAtMs.get(key) ?? Number.NaN) - (putAtMs.get(key) ?? Number.NaN);
+    return { storedMs, registeredMs: since(registeredAt), routedMs: since(routedAt), finishedMs: since(finishedAt) };
   });
   const firstPutMs = Math.min(...putAtMs.values());
   const lastFinishMs = Math.max(...rows.map((row) => row.finishedAt.getTime()));

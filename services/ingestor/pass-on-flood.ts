@@ -1,5 +1,5 @@
 /**
- * Passes most of a flood on to a queue of its own, so that no event of the lane platinum waits behind it.
+ * Passes a flood on to a queue of its own, so that no event of the lane platinum waits behind it.
  *
  * 1. Nothing is passed on while no tenant has a route of the lane platinum, nor from the queue that it is passed on to.
  * 2. Events of tenants with ordered routes stay: what overtakes them would be processed before them.
@@ -23,15 +23,15 @@ export interface PassOnFloodOptions {
   readonly sender: Pick<Sender<string>, 'send'>;
 }
 
-/** More events that may wait in one batch are a flood: to register so many takes about as long as to pass on the others. */
-const FLOOD_EVENTS = 25;
+/** More events that may wait in one batch are a flood. */
+const FLOOD_EVENTS = 10;
 const NONE: ReadonlySet<Received<LandingEvent>> = new Set();
 
 export function createPassOnFlood({ directory, sender }: PassOnFloodOptions): PassOnFlood {
   return async (received, queue) => {
     if (queue !== 'landing' || !directory.hasUrgent()) return NONE;
-    const flood = received.filter(({ message }) => directory.mayWait(tenantIn(message))).slice(FLOOD_EVENTS);
-    if (flood.length === 0) return NONE;
+    const flood = received.filter(({ message }) => directory.mayWait(tenantIn(message)));
+    if (flood.length <= FLOOD_EVENTS) return NONE;
     const results = await sender.send(flood.map(({ body }) => ({ message: body })));
     return new Set(flood.filter((_, index) => results[index]?.ok === true));
   };
