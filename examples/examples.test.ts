@@ -87,6 +87,10 @@ it('acme: orders go two ways, a wrong header fails, a released contract goes on,
     'inbound/orders/orders-from-the-old-shop.csv': ['VALIDATION_ERROR CSV_DELIMITER'],
     'inbound/documents/delivery terms.txt': ['acme/inbound/documents/delivery terms.txt'],
     'inbound/contracts/framework agreement.txt': ['acme/inbound/contracts/framework agreement.txt'],
+    'inbound/catalogue/products.xml': ['acme/catalogue/products.csv'],
+    'inbound/shifts/shifts-north.csv': ['acme/shifts/shifts-north.csv'],
+    'inbound/shifts/shifts-south.csv': ['acme/shifts/shifts-south.csv'],
+    'inbound/shifts/week-01.manifest': [],
     'misc/note-to-self.txt': [],
   });
 });

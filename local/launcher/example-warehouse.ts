@@ -8,7 +8,10 @@ import { LOAD_TABLE } from '#shared/databases/load-tables.ts';
 const WAREHOUSE = 'fsa_warehouse';
 const TABLES = [
   'CREATE TABLE loans_by_county (county text PRIMARY KEY, loans int NOT NULL, amount numeric(12, 2) NOT NULL)',
+  'CREATE TABLE report_owners (report text PRIMARY KEY, owner text NOT NULL, region text NOT NULL)',
 ];
+/** What the example looks up. */
+const ROWS = "INSERT INTO report_owners VALUES ('loans-by-county', 'lending', 'midwest') ON CONFLICT DO NOTHING";
 const SECRET = 'secrets/fsa/warehouse-password';
 
 export async function createExampleWarehouse(databaseUrl: string, keys: string): Promise<void> {
@@ -33,6 +36,7 @@ export async function createExampleWarehouse(databaseUrl: string, keys: string):
     await warehouse`DROP TABLE IF EXISTS longshore_rows`;
     for (const statement of [LOAD_TABLE, ...TABLES])
       await warehouse.unsafe(statement.replace(/^CREATE TABLE /, '$&IF NOT EXISTS '));
+    await warehouse.unsafe(ROWS);
     await warehouse.unsafe(`GRANT SELECT, INSERT, DELETE ON ALL TABLES IN SCHEMA public TO ${WAREHOUSE}`);
   } finally {
     await warehouse.end({ timeout: 5 });

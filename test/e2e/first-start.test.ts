@@ -17,12 +17,16 @@ const MAIN = fileURLToPath(new URL('../../local/main.ts', import.meta.url));
 /** What `examples/README.md` says of its files; the two checksums stay beside their statements. */
 const EXAMPLES = [
   ['acme/inbound/attachments/eicar-test-file.txt', 'QUARANTINED'],
+  ['acme/inbound/catalogue/products.xml', 'COMPLETED'],
   ['acme/inbound/contracts/framework agreement.txt', 'PROCESSING'],
   ['acme/inbound/documents/delivery terms.txt', 'COMPLETED'],
   ['acme/inbound/orders/orders-from-the-old-shop.csv', 'FAILED'],
   ['acme/inbound/orders/orders-week-01.csv', 'COMPLETED'],
   ['acme/inbound/orders/orders-week-02.csv', 'COMPLETED'],
   ['acme/inbound/sealed/price-list.csv.pgp', 'COMPLETED'],
+  ['acme/inbound/shifts/shifts-north.csv', 'COMPLETED'],
+  ['acme/inbound/shifts/shifts-south.csv', 'COMPLETED'],
+  ['acme/inbound/shifts/week-01.manifest', 'COMPANION'],
   ['acme/misc/note-to-self.txt', 'QUARANTINED'],
   ['fsa/FLPIDS-NATS/mo.moyr540.data', 'COMPLETED'],
   ['fsa/FSA-REPORTS/loans-by-county.csv', 'COMPLETED'],
@@ -132,6 +136,29 @@ test('the price list goes to two places at once, and its job ends when both have
     { branch: 'ledger', state: 'SUCCEEDED', isJoined: true },
     { branch: 'shop', state: 'SUCCEEDED', isJoined: true },
   ]);
+});
+
+test('the catalogue is converted and found by its words, shifts are one batch, a report is delivered to its owner', async () => {
+  const endpoints = JSON.parse(await readFile(join(home, 'endpoints.json'), 'utf8')) as Endpoints;
+  const sql = connectLauncher(endpoints.postgres);
+  const outputs = await sql<{ kind: string; output: Record<string, unknown> }[]>`
+    SELECT s.kind, s.output FROM job_steps s JOIN jobs j ON j.id = s.job_id JOIN routes r ON r.id = j.route_id
+    WHERE r.name IN ('catalogue', 'reports-to-their-owner') ORDER BY r.name, s.seq`;
+  const batches = await sql`SELECT state, closed_by AS by, files, succeeded_files AS succeeded FROM batches`;
+  await sql.end({ timeout: 1 });
+  expect(outputs.map(({ kind, output }) => [kind, output])).toMatchObject([
+    ['convert', { recordsIn: 4, recordsOut: 3, recordsRejected: 1 }],
+    ['index', {}],
+    ['archive', { storageClass: 'STANDARD_IA' }],
+    ['deliver', { key: 'acme/catalogue/products.csv' }],
+    ['confirm', {}],
+    ['enrich', { owner: 'lending', region: 'midwest' }],
+    ['deliver', { key: 'fsa/midwest/lending/loans-by-county.csv' }],
+    ['confirm', {}],
+  ]);
+  expect([...batches]).toEqual([{ state: 'SUCCEEDED', by: 'manifest', files: 2, succeeded: 2 }]);
+  const found = await runLongshore(home, ['search', 'mooring']);
+  expect(found.out).toContain('products.xml');
 });
 
 test('of the two files that FSA is asked for one is fetched, and the other stays where it is', async () => {
