@@ -23,6 +23,9 @@ export const overviewSchema = z
           route: z.string(),
           tenant: z.string(),
           count: z.number(),
+          retryable: z
+            .number()
+            .describe('Of them, those that a retry can help: no branches, and none whose content is the fault.'),
           week_before: z.number().describe('In the same 24 hours a week ago.'),
           since: z.string(),
         }),

@@ -94,7 +94,7 @@ describe.skipIf(noBrowser !== undefined)('pages of operations (skipped without C
     expect(await row.textContent()).toMatch(/acme\/route-0.*3.*new/s);
     await page.locator('canvas').waitFor();
     await row.getByRole('link').click();
-    await page.waitForURL('**/console/files?*code=DELIVERY_ERROR*');
+    await page.waitForURL('**/console/jobs?*code=DELIVERY_ERROR*');
   });
 
   test('what is held leads from Now to its jobs, which are released with a reason', async () => {

@@ -5,6 +5,7 @@
  */
 import type { Overview } from '#shared/api/overview.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { isQuarantining } from '#shared/jobs/quarantine.ts';
 import { HELD } from '#shared/steps/step-outcome.ts';
 
 const DAY_MS = 86_400_000;
@@ -37,7 +38,7 @@ async function findNeeds(sql: Sql, tenantId: string | null, now: number): Promis
   const [row] = await sql<Overview['needs_person'][]>`
     SELECT
       (SELECT count(*)::int FROM jobs WHERE state = 'WAITING' AND wait_reason = ${HELD} ${own}) AS held_jobs,
-      (SELECT count(*)::int FROM jobs WHERE state = 'FAILED' AND superseded_by IS NULL AND id >= ${idAt(now - DAY_MS)}::uuid ${own})
+      (SELECT count(*)::int FROM jobs WHERE state = 'FAILED' AND superseded_by IS NULL AND parent_job_id IS NULL AND id >= ${idAt(now - DAY_MS)}::uuid ${own})
         AS failed_jobs,
       (SELECT count(*)::int FROM dead_letters WHERE state = 'PARKED' ${own}) AS parked_dead_letters,
       (SELECT count(*)::int FROM notices WHERE state = 'PARKED' AND delivery_id = event_id ${own}) AS parked_notices,
@@ -68,13 +69,16 @@ async function findFailing(sql: Sql, tenantId: string | null, now: number): Prom
   ];
   return await sql<Overview['failing'][number][]>`
     WITH top AS (
-      SELECT j.tenant_id, j.route_id, j.error_code AS code, j.error_cause AS cause, count(*)::int AS count, min(j.created_at) AS since
+      SELECT j.tenant_id, j.route_id, j.error_code AS code, j.error_cause AS cause, count(*)::int AS count, min(j.created_at) AS since,
+        count(*) FILTER (
+          WHERE j.parent_job_id IS NULL AND j.superseded_by IS NULL AND NOT ${isQuarantining(sql, sql`j.error_cause`)})::int AS retryable
       FROM jobs j WHERE j.state = 'FAILED' AND j.id >= ${today}::uuid AND j.error_code IS NOT NULL ${own}
       GROUP BY 1, 2, 3, 4 ORDER BY count(*) DESC, 1, 2, 3, 4 LIMIT ${MOST_GROUPS}),
     earlier AS (
       SELECT j.tenant_id, j.route_id, j.error_code AS code, j.error_cause AS cause, count(*)::int AS count
       FROM jobs j WHERE j.state = 'FAILED' AND j.id >= ${before}::uuid AND j.id < ${after}::uuid ${own} GROUP BY 1, 2, 3, 4)
-    SELECT top.code, top.cause, r.name AS route, top.tenant_id AS tenant, top.count, coalesce(e.count, 0) AS week_before,
+    SELECT top.code, top.cause, r.name AS route, top.tenant_id AS tenant, top.count, top.retryable,
+      coalesce(e.count, 0) AS week_before,
       to_char(top.since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS since
     FROM top JOIN routes r ON r.id = top.route_id
     LEFT JOIN earlier e ON e.tenant_id = top.tenant_id AND e.route_id = top.route_id AND e.code = top.code

@@ -39,7 +39,15 @@ test('counts what needs a person and what fails, with the week before', async ()
   const overview = await ask(api.keys.operator);
   expect(overview.needs_person).toMatchObject({ held_jobs: 1, failed_jobs: 5, parked_dead_letters: 0 });
   expect(overview.failing).toMatchObject([
-    { tenant: 'acme', route: 'route-0', code: 'DELIVERY_ERROR', cause: 'HTTP_503', count: 3, week_before: 1 },
+    {
+      tenant: 'acme',
+      route: 'route-0',
+      code: 'DELIVERY_ERROR',
+      cause: 'HTTP_503',
+      count: 3,
+      retryable: 3,
+      week_before: 1,
+    },
     { tenant: 'globex', count: 2, week_before: 0 },
   ]);
   expect(overview.last_day.arrived).toBe(7);
@@ -51,6 +59,22 @@ test('a tenant sees its own numbers', async () => {
   expect(overview.needs_person).toMatchObject({ held_jobs: 0, failed_jobs: 2 });
   expect(overview.failing.map(({ tenant }) => tenant)).toEqual(['globex']);
   expect(overview.last_day.arrived).toBe(2);
+});
+
+test('branches and infected content are shown, and counted as what a retry cannot help', async () => {
+  const jobs = await seedJobs(api.sql, { objects: ['a', 'b', 'c'].map((name) => ({ name })) });
+  const [parent, branch, infected] = jobs.map(({ id }) => id) as [string, string, string];
+  await api.sql`
+    UPDATE jobs SET state = 'FAILED', finished_at = now(), error_code = 'SCAN_ERROR', error_cause = 'SCAN_TIMEOUT',
+      parent_job_id = CASE WHEN id = ${branch} THEN ${parent}::uuid END WHERE id IN (${parent}, ${branch})`;
+  await api.sql`
+    UPDATE jobs SET state = 'FAILED', finished_at = now(), error_code = 'SCAN_ERROR', error_cause = 'SCAN_INFECTED' WHERE id = ${infected}`;
+  const { failing } = await findOverview(api.sql, 'acme', Date.now());
+  expect(failing.filter(({ code }) => code === 'SCAN_ERROR')).toMatchObject([
+    { cause: 'SCAN_TIMEOUT', count: 2, retryable: 1 },
+    { cause: 'SCAN_INFECTED', count: 1, retryable: 0 },
+  ]);
+  await api.sql`DELETE FROM jobs WHERE id = ANY(${jobs.map(({ id }) => id)}::uuid[])`;
 });
 
 test('is read once for all who ask within a second', async () => {

@@ -112,13 +112,19 @@ function Failing({ groups }: { readonly groups: Overview['failing'] }) {
             </tr>
           </thead>
           <tbody>
-            {groups.map(({ tenant, route, code, cause, count, week_before: before, since }) => {
-              const search = new URLSearchParams({ status: 'failed', since: '24h', code, route, tenant });
+            {groups.map(({ tenant, route, code, cause, count, retryable, week_before: before, since }) => {
+              const search = new URLSearchParams({
+                state: 'FAILED',
+                tenant,
+                route,
+                code,
+                ...(cause !== null && { cause }),
+              });
               const filter = { tenant, route, code, ...(cause !== null && { cause }), since };
               return (
                 <tr key={`${tenant} ${route} ${code} ${cause}`}>
                   <th scope="row">
-                    <Link to={`/files?${search}` as string}>
+                    <Link to={`/jobs?${search}` as string}>
                       <PlainText>{[code, cause].filter((part) => part !== null).join(' ')}</PlainText>
                     </Link>
                   </th>
@@ -131,7 +137,10 @@ function Failing({ groups }: { readonly groups: Overview['failing'] }) {
                     <Time at={since} tenant={tenant} isRelative />
                   </td>
                   <td>
-                    <VerbButtons verbs={['retry']} scopeOf={() => ({ filter })} />
+                    <VerbButtons
+                      verbs={['retry']}
+                      scopeOf={() => (retryable > 0 ? { filter } : { refusal: NOT_RETRYABLE })}
+                    />
                   </td>
                 </tr>
               );
@@ -142,6 +151,9 @@ function Failing({ groups }: { readonly groups: Overview['failing'] }) {
     </section>
   );
 }
+
+const NOT_RETRYABLE =
+  'A retry does not help: these are branches, which go with the job above them, or their content is the fault.';
 
 /** Against the same day a week ago. */
 export function changeText(count: number, before: number): string {
