@@ -178,9 +178,20 @@ export class SftpConnection implements RemoteConnection {
 
   async rename(from: string, to: string, { overwrite = false } = {}): Promise<void> {
     if (overwrite) return await this.#replace(from, to);
-    // OpenSSH refuses an existing name without saying why; others overwrite it.
-    if ((await this.stat(to)) !== undefined) throw new RemoteError('exists', 'a file of that name is there');
-    await this.#ask<void>('rename the file', (done) => this.#sftp.rename(from, to, done));
+    const exists = async (): Promise<boolean> => (await this.stat(to)) !== undefined;
+    if (!this.#refusesExisting && (await exists())) throw existing();
+    try {
+      await this.#ask<void>('rename the file', (done) => this.#sftp.rename(from, to, done));
+    } catch (error) {
+      if (hasRemoteFault(error, 'refused') && (await exists())) throw existing();
+      throw error;
+    }
+  }
+
+  /** OpenSSH's rename makes a second link, and says no more than that it failed. Others overwrite what is there. */
+  get #refusesExisting(): boolean {
+    const { _remoteVer: software = '' } = this.#client as unknown as { readonly _remoteVer?: string };
+    return /^OpenSSH_\d/.test(software);
   }
 
   async remove(path: string): Promise<void> {
@@ -255,6 +266,10 @@ export class SftpConnection implements RemoteConnection {
 }
 
 const UNSUPPORTED = 8;
+
+function existing(): RemoteError {
+  return new RemoteError('exists', 'a file of that name is there');
+}
 
 function isStatus(error: unknown, status: number): boolean {
   return error instanceof Error && 'code' in error && error.code === status;
