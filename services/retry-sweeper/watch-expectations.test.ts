@@ -96,6 +96,31 @@ const events = async () =>
     >`SELECT type FROM audit_events WHERE type LIKE 'expectation.%' AND type <> 'expectation.applied' ORDER BY at, id`
   ).map(({ type }) => type);
 
+test('a file that comes late, when the next occurrence has opened, counts for the late one alone', async () => {
+  await apply({ due: { cron: `0 ${farHour} * * *`, opensBefore: '6h', grace: '12h' } });
+  await watch();
+  const lateOne = await bringNext(-60);
+  const [next] = await sql<{ id: string }[]>`
+    UPDATE expected_occurrences SET opens_at = now() - interval '2 hours', due_at = now() + interval '4 hours',
+      closes_at = now() + interval '10 hours', next_look_at = now() - interval '2 hours'
+    WHERE id = (SELECT id FROM expected_occurrences WHERE id <> ${lateOne} ORDER BY due_at LIMIT 1) RETURNING id`;
+  await watch();
+  const file = await arrive('in/a.csv', { minutesAgo: 1 });
+  const look = async (): Promise<void> => {
+    await sql`UPDATE expected_occurrences SET next_look_at = now() WHERE next_look_at IS NOT NULL AND state <> 'PENDING'`;
+    await watch();
+  };
+  await look();
+  await look();
+  expect(await occurrence(lateOne)).toMatchObject({ state: 'MET_LATE', file_ids: [file] });
+  expect(await occurrence(next?.id ?? '')).toMatchObject({ state: 'OPEN', file_ids: [] });
+  const second = await arrive('in/b.csv');
+  await look();
+  await look();
+  expect(await occurrence(next?.id ?? '')).toMatchObject({ state: 'MET', file_ids: [second] });
+  expect(await occurrence(lateOne)).toMatchObject({ file_ids: [file] });
+});
+
 describe('a plan', () => {
   test('reaches three weeks ahead, and follows the expectation and its calendar', async () => {
     await apply();

@@ -20,6 +20,7 @@ import {
   findDue,
   findFiles,
   findHistory,
+  findNeighbours,
   findUnplanned,
   OVERLAP_MS,
   type StoredVerdict,
@@ -29,6 +30,7 @@ import {
 } from '#shared/expectations/expectation-transitions.ts';
 import { type ArrivalHistory, judgeOccurrence } from '#shared/expectations/judge-occurrence.ts';
 import { type BusinessDays, planOccurrences } from '#shared/expectations/plan-occurrences.ts';
+import { shareArrivals } from '#shared/expectations/share-arrivals.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
 export interface WatchExpectationsOptions {
@@ -53,12 +55,30 @@ export async function watchExpectations({ sql, logger }: WatchExpectationsOption
   const unplanned = await findUnplanned(sql, { limit: EXPECTATIONS_AT_ONCE });
   for (const expectation of unplanned) await plan(sql, expectation, logger);
   const due = await findDue(sql, { limit: OCCURRENCES_AT_ONCE });
-  const looks: (Look | undefined)[] = [];
-  for (const occurrence of due) looks.push(await look(sql, occurrence, logger));
-  const done = looks.filter((each) => each !== undefined);
-  await storeVerdicts(sql, done, ACTOR);
+  let isCut = false;
+  for (const occurrences of inTurns(due)) {
+    const looks: (Look | undefined)[] = [];
+    for (const occurrence of occurrences) looks.push(await look(sql, occurrence, logger));
+    const done = looks.filter((each) => each !== undefined);
+    await storeVerdicts(sql, done, ACTOR);
+    isCut ||= done.some((each) => each.isCut);
+  }
   const isMore = unplanned.length === EXPECTATIONS_AT_ONCE || due.length === OCCURRENCES_AT_ONCE;
-  return isMore || done.some(({ isCut }) => isCut) ? 'again' : 'done';
+  return isMore || isCut ? 'again' : 'done';
+}
+
+/** Of one expectation one at a time, in the order in which they are due: what counts for one counts for no later one. */
+function inTurns(due: readonly DueOccurrence[]): DueOccurrence[][] {
+  const seen = new Map<string, number>();
+  const turns: DueOccurrence[][] = [];
+  for (const occurrence of due.toSorted((one, other) => one.dueMs - other.dueMs)) {
+    const name = `${occurrence.tenantId}/${occurrence.expectation}`;
+    const turn = seen.get(name) ?? 0;
+    seen.set(name, turn + 1);
+    turns[turn] ??= [];
+    turns[turn].push(occurrence);
+  }
+  return turns;
 }
 
 async function plan(sql: Sql, expectation: UnplannedExpectation, logger: Logger): Promise<void> {
@@ -107,26 +127,36 @@ async function look(sql: Sql, occurrence: DueOccurrence, logger: Logger): Promis
   const matches = compileGlobs(expectation.match);
   const keyPrefix = home + prefixOf(expectation.match);
   const arrivals = await findArrivals(sql, { ...occurrence, keyPrefix, limit: FILES_AT_ONCE });
-  const arrived = arrivals.filter(({ key }) => matches(key.slice(home.length))).map((file) => file.id);
+  const arrived = arrivals.filter(({ key }) => matches(key.slice(home.length)));
+  const isCut = arrivals.length === FILES_AT_ONCE;
+  const needed = expectation.count.min;
+  const neighbours =
+    arrived.length === 0
+      ? []
+      : await findNeighbours(
+          sql,
+          occurrence,
+          arrived.map((file) => file.id),
+        );
+  const shared = shareArrivals(occurrence, neighbours, { arrivals: arrived, needed });
   // One more than is counted says that there are too many.
-  const fileIds = [...new Set([...occurrence.fileIds, ...arrived])].slice(0, MOST_FILES + 1);
+  const fileIds = shared.fileIds.slice(0, MOST_FILES + 1);
   const files = fileIds.length === 0 ? [] : await findFiles(sql, { tenantId, ids: fileIds });
   const asksHistory = files.length > 0 || expectation.warn.whenLaterThanUsual;
   const history = asksHistory ? await findHistory(sql, occurrence) : NO_HISTORY;
   const days = daysOf(occurrence, expectation);
-  const isCut = arrivals.length === FILES_AT_ONCE;
   // What was not read yet may have been in time.
   const judgedMs = isCut ? Math.min(nowMs, arrivals.at(-1)?.atMs ?? nowMs) : nowMs;
   const verdict = judgeOccurrence({ occurrence, expectation, days, files, history, nowMs: judgedMs });
   // Where there are more, the next look begins with the last of these: what is looked at once more then is no reason to stand still.
-  const lookedMs = isCut ? judgedMs + OVERLAP_MS : nowMs;
+  const lookedMs = isCut ? judgedMs + OVERLAP_MS : Math.min(nowMs, shared.leftMs ?? nowMs);
   const nextLookMs = isCut ? nowMs : verdict.nextLookMs;
   return {
     id,
     updatedAt,
     verdict: { ...verdict, nextLookMs },
     fileIds,
-    needed: expectation.count.min,
+    needed,
     lookedMs,
     isCut,
   };

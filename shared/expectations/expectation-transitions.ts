@@ -5,6 +5,7 @@
  * `storePlan`:         brings what is still to open to a plan; what has opened stays as it was promised.
  * `findDue`:           occurrences whose time to be looked at has come.
  * `findArrivals`:      files of the tenant that were registered since they were last looked for.
+ * `findNeighbours`:    other occurrences of the expectation whose windows overlap.
  * `findFiles`:         those that count already.
  * `findHistory`:       what was usual.
  * `storeVerdicts`:     bound to `updated_at`, so that of two sweepers that looked one stores, and each event is there once.
@@ -16,6 +17,7 @@ import type { OccurrenceState } from '#shared/db/schema.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import type { ArrivalHistory, ArrivedFile, Verdict } from './judge-occurrence.ts';
 import type { PlannedOccurrence } from './plan-occurrences.ts';
+import type { Neighbour } from './share-arrivals.ts';
 
 export interface UnplannedExpectation {
   readonly tenantId: string;
@@ -145,6 +147,25 @@ export function findArrivals(
         ${lookedUntil}::timestamptz - ${OVERLAP_MS}::float8 * interval '1 ms')
       AND created_at <= to_timestamp(${closesMs}::float8 / 1000)
     ORDER BY created_at, id LIMIT ${limit}::int`;
+}
+
+/** Of a schedule of every minute with a grace of days only the nearest matter. */
+const MOST_NEIGHBOURS = 500;
+
+export function findNeighbours(
+  sql: Sql,
+  { id, tenantId, expectation, opensMs, dueMs, closesMs }: DueOccurrence,
+  arrived: readonly string[],
+): Promise<Neighbour[]> {
+  return sql<Neighbour[]>`
+    SELECT floor(extract(epoch FROM opens_at) * 1000)::float8 AS "opensMs", floor(extract(epoch FROM due_at) * 1000)::float8 AS "dueMs",
+      floor(extract(epoch FROM closes_at) * 1000)::float8 AS "closesMs", cardinality(file_ids) AS files,
+      ARRAY(SELECT f FROM unnest(file_ids) AS f WHERE f = ANY(${[...arrived]}::uuid[])) AS taken,
+      next_look_at IS NOT NULL AND state <> 'EXCUSED' AS "isOpen"
+    FROM expected_occurrences
+    WHERE tenant_id = ${tenantId} AND expectation = ${expectation} AND id <> ${id}
+      AND opens_at <= to_timestamp(${closesMs}::float8 / 1000) AND closes_at >= to_timestamp(${opensMs}::float8 / 1000)
+    ORDER BY abs(extract(epoch FROM due_at) * 1000 - ${dueMs}::float8) LIMIT ${MOST_NEIGHBOURS}`;
 }
 
 export function findFiles(
