@@ -110,6 +110,11 @@ const ftpsRemoteSchema = z.strictObject({
   ...shared,
   type: z.literal('ftps'),
   password: secretNameSchema,
+  /** Sent as `SITE ...` after each login, for servers that must be told how names and listings are to look. */
+  site: z
+    .array(z.string().regex(/^[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?$/, 'must be printable ASCII'))
+    .max(10)
+    .optional(),
   tls: z
     .strictObject({ mode: z.enum(['explicit', 'implicit']).default('explicit'), ...certificates })
     .default({ mode: 'explicit', minVersion: 'TLSv1.2' }),

@@ -1,7 +1,7 @@
 /** What faulty FTPS servers do to a client, row by row: each ends in its own error, in time, and nothing of what the server said is in it. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { remoteDocumentSchema } from '#shared/definitions/remote-schema.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import {
@@ -18,9 +18,10 @@ afterEach(() => server?.stop());
 
 const SAID = 'secret-of-the-server';
 
-async function open(script: FtpsScript): Promise<RemoteConnection> {
+async function open(script: FtpsScript, change: { readonly site?: string[] } = {}): Promise<RemoteConnection> {
   server = await startScriptedFtpsServer(script);
-  const { remote, secrets } = server;
+  const { secrets } = server;
+  const remote = remoteDocumentSchema.parse({ ...server.remote, ...change });
   const store = { read: async (name: string) => ({ text: secrets[name] ?? '', version: '1' }) };
   return await openRemote(remote, await readRemoteSecrets(remote, store), {
     guard: createAddressGuard({ allow: ['127.0.0.0/8'] }),
@@ -193,4 +194,66 @@ test('226 before the data ended loses none of it', async () => {
   });
   expect(await read(connection)).toBe(SCRIPTED_CONTENT.length);
   await connection.close();
+});
+
+describe('a listing', () => {
+  const listed = async (text: string, script: FtpsScript = {}) => {
+    const connection = await open({ FEAT: ({ reply }) => reply('211 none'), LIST: listing(text), ...script });
+    try {
+      const entries = [];
+      for await (const { name, kind, sizeBytes } of connection.list('/in/')) entries.push([name, kind, sizeBytes]);
+      return entries;
+    } finally {
+      await connection.close();
+    }
+  };
+
+  test.each([
+    ['Unix', '-rw-r--r-- 1 bank staff 12 Nov 29 02:13 a b.csv\r\ndrwxr-xr-x 2 bank staff 4096 Nov 29  2025 old\r\n'],
+    ['Windows', '11-29-26  02:13AM                   12 a b.csv\r\n11-29-25  02:13PM       <DIR>          old\r\n'],
+    [
+      'z/OS UNIX files',
+      '-rw-r--r--   1 BANK     STAFF         12 Nov 29 02:13 a b.csv\r\ndrwxr-xr-x   2 BANK     STAFF       4096 Nov 29  2025 old\r\n',
+    ],
+  ])('of %s is read', async (_name, text) => {
+    expect(await listed(text)).toEqual([
+      ['a b.csv', 'file', 12],
+      ['old', 'directory', expect.any(Number)],
+    ]);
+  });
+
+  test.each([
+    [
+      'z/OS data sets',
+      'Volume Unit    Referred Ext Used Recfm Lrecl BlkSz Dsorg Dsname\r\nWORK01 3390   2026/11/29  1   15  FB      80  8000  PS  BANK.DATA\r\n',
+    ],
+    ['OS/400', 'BANK         12 29/11/26 02:13:00 *STMF      a.csv\r\n'],
+    ['VMS', 'A.CSV;1              1/3         29-NOV-2026 02:13:00  [BANK,STAFF]   (RWED,RWED,RE,)\r\n'],
+  ])('of %s is refused, and its first line shown', async (_name, text) => {
+    const first = text.slice(0, text.indexOf('\r')).replaceAll(/\s+/g, ' ');
+    const refused = await listed(text).catch((error: Error) => error);
+    expect(refused).toMatchObject({ code: 'REMOTE_LISTING_UNKNOWN' });
+    expect((refused as Error).message.replaceAll(/\s+/g, ' ')).toContain(first);
+  });
+
+  test('with a name that has a line break loses no other file', async () => {
+    const text = '-rw-r--r-- 1 a b 12 Nov 29 02:13 good.csv\r\n-rw-r--r-- 1 a b 5 Nov 29 02:13 evil\r\nname\r\n';
+    expect(await listed(text)).toEqual([
+      ['good.csv', 'file', 12],
+      ['evil', 'file', 5],
+    ]);
+  });
+});
+
+test('the lines of `site` are sent after the login; one that is refused ends it, with nothing of what the server said', async () => {
+  const site = ['NAMEFMT 1', 'LISTFMT 1'];
+  const connection = await open({ SITE: ({ reply }) => reply('200 so be it') }, { site });
+  expect(server?.commands.filter((command) => /^(?:PASS|SITE)/.test(command)).slice(-2)).toEqual([
+    'SITE NAMEFMT 1',
+    'SITE LISTFMT 1',
+  ]);
+  await connection.close();
+  await server?.stop();
+  const refused = await open({ SITE: ({ reply }) => reply(`500 ${SAID}`) }, { site }).catch((error: Error) => error);
+  expect(refused).toMatchObject({ code: 'REMOTE_PROTOCOL', message: expect.not.stringContaining(SAID) });
 });

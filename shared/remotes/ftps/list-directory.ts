@@ -68,11 +68,11 @@ function* parse(client: Client, lines: readonly string[]): Iterable<RemoteEntry>
   // Of Unix, and no entry; alone in an empty directory.
   const shown = lines.filter((line) => !/^total \d+$/.test(line.trim()));
   if (shown.length === 0) return;
+  const [first = ''] = shown;
   let entries: FileInfo[];
   try {
-    entries = client.parseList(shown.join('\n'));
+    entries = parseAsOne(client, shown);
   } catch {
-    const [first = ''] = shown;
     const text = first.replace(/[^\x20-\x7e]/g, '?').slice(0, SHOWN_CHARACTERS);
     throw new RemoteError('listing-unknown', `the listing has a form that is not known here; its first line: ${text}`);
   }
@@ -84,5 +84,14 @@ function* parse(client: Client, lines: readonly string[]): Iterable<RemoteEntry>
       sizeBytes: entry.size,
       modifiedAt: entry.modifiedAt?.toISOString().replace(/\.\d{3}Z$/, 'Z'),
     };
+  }
+}
+
+/** basic-ftp tells the form by the last line, which is what a name with a line break in it left; then the first one tells it. */
+function parseAsOne(client: Client, lines: readonly string[]): FileInfo[] {
+  try {
+    return client.parseList(lines.join('\n'));
+  } catch {
+    return client.parseList([...lines, lines[0]].join('\n')).slice(0, -1);
   }
 }

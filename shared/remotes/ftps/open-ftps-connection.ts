@@ -48,7 +48,7 @@ export async function openFtpsConnection(
   });
   const onAbort = (): void => client.close();
   signal.addEventListener('abort', onAbort, { once: true });
-  let doing = 'connect' as 'connect' | 'secure' | 'log in' | 'settle';
+  let doing = 'connect' as 'connect' | 'secure' | 'log in' | 'site' | 'settle';
   let identity: RemoteIdentity | undefined;
   try {
     const socket = await connectSocket(place, { guard: options.guard, signal });
@@ -79,6 +79,11 @@ export async function openFtpsConnection(
     await client.login(remote.user, secrets.password);
     doing = 'settle';
     await client.useDefaultSettings();
+    for (const line of remote.site ?? []) {
+      doing = 'site';
+      await client.send(`SITE ${line}`);
+    }
+    doing = 'settle';
     const { fingerprint, certificateEndsAt } = identity as RemoteIdentity;
     const features = await client.features();
     return new FtpsConnection({
@@ -96,6 +101,8 @@ export async function openFtpsConnection(
       if (error.code === 421) throw new RemoteError('busy', 'the server takes no more connections', { reply: 421 });
       if (doing === 'log in')
         throw new RemoteError('auth-failed', 'the server does not accept user and password', { reply: error.code });
+      if (doing === 'site')
+        throw new RemoteError('protocol', 'the server refuses a line of `site`', { reply: error.code });
       throw new RemoteError('protocol', 'the server refuses what FTPS needs', { reply: error.code });
     }
     if (doing === 'secure') throw handshakeFailed(error, { shown: trust.shown(), onIdentity: options.onIdentity });
