@@ -3,6 +3,9 @@ import { compileLinearPattern } from '#shared/definitions/linear-pattern.ts';
 import { failed } from '../step-failure.ts';
 import type { ValidateOptions } from './options.ts';
 
+/** Compiling takes longer than everything else here, and a route's options are the same object for all its files. */
+const patterns = new WeakMap<ValidateOptions, ReturnType<typeof compileLinearPattern>>();
+
 type FailedOutcome = ReturnType<typeof failed>;
 
 interface NameAndSize {
@@ -14,7 +17,7 @@ interface NameAndSize {
 export function checkNameAndSize({ options, file, object }: NameAndSize): FailedOutcome | undefined {
   const { minSize = 0, maxSize = Number.POSITIVE_INFINITY, allowEmpty, namePattern } = options;
   if (namePattern !== undefined) {
-    const pattern = compileLinearPattern(namePattern);
+    const pattern = patternOf(options, namePattern);
     if (!pattern.ok || !pattern.matches(file.name)) {
       return failed('VALIDATION_ERROR', 'NAME_MISMATCH', `The name does not fit the pattern ${namePattern}.`);
     }
@@ -42,4 +45,10 @@ export function checkNameAndSize({ options, file, object }: NameAndSize): Failed
     );
   }
   return undefined;
+}
+
+function patternOf(options: ValidateOptions, source: string): ReturnType<typeof compileLinearPattern> {
+  const pattern = patterns.get(options) ?? compileLinearPattern(source);
+  patterns.set(options, pattern);
+  return pattern;
 }
