@@ -36,6 +36,12 @@ test('it needs no secret, may write nothing, and every job has an end', () => {
   }
 });
 
+test('actions are named by commit, with their version beside it: a tag can be moved', () => {
+  const used = text.split('\n').filter((line) => /\buses:/.test(line));
+  expect(used.length).toBeGreaterThan(10);
+  for (const line of used) expect(line).toMatch(/uses: [\w.-]+\/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
+});
+
 test('packages come from the lockfile, in the workflow and in the image', () => {
   expect(runs.filter((run) => /npm (install|i)\b/.test(run))).toEqual([]);
   const stages = read('deploy/Dockerfile').split(/^FROM /m);

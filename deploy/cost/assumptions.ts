@@ -39,6 +39,8 @@ export const ASSUMPTIONS = {
   logDays: 90,
   /** Of S3's accesses, the trail's data events: delivered as files, stored for their time. */
   auditBytesPerFile: 6_000,
+  /** Sealed lines of the audit, gzipped, in the bucket `evidence`: kept for good. */
+  evidenceBytesPerFile: 830,
   /** Objects in `delivered` stay so long (your lifecycle rule, or a retention rule). */
   deliveredDays: 365,
   /** Where a standby deletes replicas of landing. */
@@ -78,5 +80,6 @@ export const NOT_COUNTED = [
   'calls of keys, health checks, requests that WAF looks at, Macie by the bytes that it reads',
   'backups of the database beyond its size, archived objects that are read again',
   'tasks for bursts (npm run simulate), and large files',
+  'questions to Athena, by the bytes that they read',
   'support, taxes; discounts, savings plans and free tiers the other way round',
 ];

@@ -115,17 +115,22 @@ test('the command prints both bills with their totals, the date of the prices, e
 });
 
 test('what is kept costs more each month until the first of it has reached its time', () => {
-  const months = [1, 6, 12, 13, 24].map((month) => total(fleetCost({ ...million, month })));
+  const ofMonth = (month: number) => fleetCost({ ...million, month });
+  const months = [1, 6, 12, 13, 24].map((month) =>
+    total(ofMonth(month).filter(({ service }) => service !== 'Evidence')),
+  );
   expect(months[1]).toBeGreaterThan(months[0]!);
   expect(months[2]).toBeGreaterThan(months[1]!);
   expect(months[4]).toBe(months[3]);
+  // 23.2 GiB a month at 0.023, of which nothing is deleted.
+  for (const month of [1, 24]) expect(of(ofMonth(month), 'Evidence')).toBeCloseTo(23.19 * month * 0.023, 1);
 });
 
 test('a standby costs its copies: every byte once more over the border and in the other region', () => {
   const standby = standbyCost(million);
   // Three copies of 55,879.4 GiB at 0.02 and 0.015.
   expect(of(standby, 'Replication')).toBeCloseTo(5_867.3, 0);
-  expect(of(standby, 'S3 archive')).toBe(of(fleetCost(million), 'S3 archive'));
+  for (const copied of ['S3 archive', 'Evidence']) expect(of(standby, copied)).toBe(of(fleetCost(million), copied));
 });
 
 test('the load is one that the database of the stacks bears', () => {

@@ -71,6 +71,7 @@ export function fleetCost(load: Load): CostLine[] {
     line('Metrics', metrics(taskCount), `${A.seriesPerTask} series of each task; alarms and metrics of CloudWatch`),
     ...commonCost(load),
     line('Audit', audit(files), 'trail of changes and objects, Config, GuardDuty'),
+    evidence(load),
   ];
 }
 
@@ -88,6 +89,7 @@ export function standbyCost(load: Load): CostLine[] {
     ),
     line('S3 requests', ((files * A.s3WritesPerFile) / 1e3) * s3.thousandWrites, 'a write for each copy'),
     ...storageLines(load),
+    evidence(load),
     line('S3 storage, landing', landed * s3.gibMonth, `replicas for ${A.replicaDays} days`),
     line(
       'Aurora',
@@ -229,6 +231,11 @@ function audit(files: number): number {
     A.configItemsPerMonth * config.item +
     (A.configEvaluationsPerMonth / 1e3) * config.thousandEvaluations
   );
+}
+
+function evidence(load: Load): CostLine {
+  const kept = keptGib({ ...load, averageBytes: A.evidenceBytesPerFile }, Number.POSITIVE_INFINITY);
+  return line('Evidence', kept * PRICES.s3.gibMonth, `${A.evidenceBytesPerFile} bytes a file, kept for good`);
 }
 
 function metrics(taskCount: number): number {
