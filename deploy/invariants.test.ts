@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { buildApp } from './build-app.ts';
 import type { ServiceName } from './services/service-catalogue.ts';
 import { type DeploySettings, readSettings } from './settings.ts';
 import { LONGEST_PREFIX } from './settings-shape.ts';
@@ -11,6 +12,7 @@ import { FLEET_SIZES } from './sizes.ts';
 import { type Resource, resourcesOf, stacksBefore, synthesise, type Templates } from './synthesise-test-bed.ts';
 import { taskLimits } from './task-limits.ts';
 
+const DEV = fileURLToPath(new URL('settings/dev.yaml', import.meta.url));
 const PROD = fileURLToPath(new URL('settings/prod.yaml', import.meta.url));
 const settings = readSettings(PROD);
 const SYNTHESIS_MS = 300_000;
@@ -362,6 +364,30 @@ test('what the guide says of quotas is what the templates need', () => {
   const [, named = '0'] = /`prod`: (\d+) or more to reach every ceiling/.exec(guide) ?? [];
   expect(Number(named)).toBeGreaterThanOrEqual(processors);
   expect(Number(named)).toBeLessThan(processors * 1.2);
+});
+
+test('an organisation’s account, boundary and qualifier are in every stack, and every role has the boundary', () => {
+  const outdir = mkdtempSync(join(tmpdir(), 'longshore-organisation-'));
+  try {
+    const app = buildApp(
+      {
+        ...readSettings(DEV),
+        ...{ account: '111122223333', deployment: { permissionsBoundary: 'org-boundary', qualifier: 'orgqual' } },
+      },
+      { outdir, builtinCloudFormationValidation: false, context: { 'aws:cdk:disable-asset-staging': true } },
+    );
+    const { stacks } = app.synth();
+    expect(stacks.length).toBeGreaterThan(8);
+    for (const { environment, template, assumeRoleArn } of stacks) {
+      expect(environment.account).toBe('111122223333');
+      expect(assumeRoleArn).toContain('cdk-orgqual-');
+      for (const [id, { Type, Properties }] of Object.entries((template.Resources ?? {}) as Record<string, Resource>))
+        if (Type === 'AWS::IAM::Role')
+          expect(JSON.stringify(Properties.PermissionsBoundary), id).toContain(':policy/org-boundary');
+    }
+  } finally {
+    rmSync(outdir, { recursive: true });
+  }
 });
 
 test('stacks are made in the order in which they need each other', () => {

@@ -1,5 +1,8 @@
 /** The workflow runs what is there, needs no secret, may write nothing, and ends. */
-import { readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { globSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 
@@ -7,6 +10,26 @@ interface Job {
   readonly 'timeout-minutes'?: number;
   readonly permissions?: unknown;
   readonly steps: readonly { readonly run?: string; readonly uses?: string }[];
+}
+
+interface Locked {
+  readonly name?: string;
+  readonly version: string;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional?: boolean }>>;
+}
+
+/** CycloneDX. */
+interface PackageList {
+  readonly bomFormat: string;
+  readonly components: readonly {
+    readonly name: string;
+    readonly version: string;
+    readonly purl: string;
+    readonly hashes?: readonly { readonly alg: string }[];
+  }[];
+  readonly dependencies: readonly { readonly ref: string; readonly dependsOn: readonly string[] }[];
 }
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
@@ -50,3 +73,63 @@ test('packages come from the lockfile, in the workflow and in the image', () => 
     expect(stage).not.toMatch(/npm install/);
   }
 });
+
+test('every package that the sources in the image import is one that it installs', () => {
+  const { dependencies } = JSON.parse(read('package.json')) as {
+    readonly dependencies: Readonly<Record<string, string>>;
+  };
+  // What the Dockerfile copies, of the fleet and of the gateway.
+  const copied = [...read('deploy/Dockerfile').matchAll(/^COPY (shared|services|local\/\S+) /gm)].map(
+    ([, path]) => path!,
+  );
+  expect(copied).toEqual(expect.arrayContaining(['shared', 'services', 'local/sftp', 'local/s3']));
+  const foreign = new Set<string>();
+  for (const folder of copied)
+    for (const path of globSync(`${folder}/**/*.ts`, { cwd: fileURLToPath(new URL('..', import.meta.url)) }))
+      if (!path.endsWith('.test.ts'))
+        for (const [, name = ''] of read(path).matchAll(/\b(?:from |import\()'((?:@[\w.-]+\/)?[\w.-]+)/g))
+          if (!/^(?:\.|#|node$)/.test(name)) foreign.add(name);
+  expect(foreign.size).toBeGreaterThan(30);
+  expect([...foreign].filter((name) => dependencies[name] === undefined)).toEqual([]);
+});
+
+test('the list of packages has everything that the image installs, with its origin and digest, and nothing of development', async () => {
+  const { stdout } = await promisify(execFile)('npm', ['run', '--silent', 'sbom'], {
+    cwd: fileURLToPath(new URL('..', import.meta.url)),
+    maxBuffer: 64 * 1024 ** 2,
+  });
+  const { bomFormat, components, dependencies } = JSON.parse(stdout) as PackageList;
+  expect(bomFormat).toBe('CycloneDX');
+  const listed = new Map(components.map((component) => [`${component.name}@${component.version}`, component]));
+  expect([...listed.keys()].sort()).toEqual(installedBySource().sort());
+  for (const [name, { purl, hashes }] of listed) {
+    expect(purl, name).toMatch(/^pkg:npm\//);
+    expect(hashes?.[0]?.alg, name).toBe('SHA-512');
+  }
+  const refs = new Set(dependencies.map(({ ref }) => ref));
+  for (const { ref, dependsOn } of dependencies) for (const each of dependsOn) expect(refs.has(each), ref).toBe(true);
+});
+
+/** What the package's own dependencies lead to, as Node resolves it: not by the marks of the lockfile. */
+function installedBySource(): string[] {
+  const { packages } = JSON.parse(read('package-lock.json')) as { readonly packages: Readonly<Record<string, Locked>> };
+  const found = new Map<string, string>();
+  const waiting = [''];
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    const { dependencies = {}, peerDependencies = {}, peerDependenciesMeta = {} } = packages[path]!;
+    const peers = Object.keys(peerDependencies).filter((name) => peerDependenciesMeta[name]?.optional !== true);
+    for (const name of [...Object.keys(dependencies), ...peers]) {
+      let above = path;
+      let place = `${above === '' ? '' : `${above}/`}node_modules/${name}`;
+      while (packages[place] === undefined && above !== '') {
+        above = above.replace(/\/?node_modules\/(?:@[^/]+\/)?[^/]+$/, '');
+        place = `${above === '' ? '' : `${above}/`}node_modules/${name}`;
+      }
+      const target = packages[place];
+      if (target === undefined || found.has(place)) continue;
+      found.set(place, `${target.name ?? name}@${target.version}`);
+      waiting.push(place);
+    }
+  }
+  return [...new Set(found.values())];
+}

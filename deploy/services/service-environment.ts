@@ -45,7 +45,12 @@ export function serviceEnvironment(
         };
   const people: Record<string, string> =
     name === 'control-api'
-      ? { LONGSHORE_API_TRUSTED_PROXIES: place.cidr, ...signInVariables(settings), ...chatVariables(settings) }
+      ? {
+          LONGSHORE_API_TLS: 'self-signed',
+          LONGSHORE_API_TRUSTED_PROXIES: place.cidr,
+          ...signInVariables(settings),
+          ...chatVariables(settings),
+        }
       : {};
   const retention: Record<string, string> =
     name === 'retry-sweeper' ? { LONGSHORE_FILE_RETENTION_DAYS: String(FLEET_SIZES[settings.size].archiveDays) } : {};

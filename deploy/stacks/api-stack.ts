@@ -35,10 +35,13 @@ export class ApiStack extends FleetStack {
     this.targets = new elb.ApplicationTargetGroup(this, 'ControlApi', {
       vpc,
       port: API_PORT,
-      protocol: elb.ApplicationProtocol.HTTP,
+      // With certificates of the tasks' own, which it does not check.
+      protocol: elb.ApplicationProtocol.HTTPS,
       targetType: elb.TargetType.IP,
       deregistrationDelay: Duration.seconds(15),
       healthCheck: {
+        // The service's state alone, without TLS.
+        protocol: elb.Protocol.HTTP,
         path: '/readyz',
         port: String(HEALTH_PORT),
         interval: Duration.seconds(10),

@@ -522,7 +522,10 @@ describe('doors', () => {
   test('the control API stands behind TLS and a firewall, and is asked for its readiness', () => {
     stack('api').hasResourceProperties('AWS::ElasticLoadBalancingV2::Listener', { Port: 443, Protocol: 'HTTPS' });
     stack('api').resourceCountIs('AWS::ElasticLoadBalancingV2::Listener', 1);
+    // To the tasks, too: their service is told to speak TLS.
     stack('api').hasResourceProperties('AWS::ElasticLoadBalancingV2::TargetGroup', {
+      Protocol: 'HTTPS',
+      HealthCheckProtocol: 'HTTP',
       HealthCheckPath: '/readyz',
       HealthCheckPort: '9464',
     });

@@ -49,6 +49,7 @@ import { describeApi } from './http/describe-api.ts';
 import { toErrorReply } from './http/error-reply.ts';
 import { createEventStreams } from './http/event-streams.ts';
 import { observeRequests } from './http/observe-requests.ts';
+import type { OwnCertificate } from './http/own-certificate.ts';
 import { refuseMalformed } from './http/refuse-malformed.ts';
 import { guardRequests } from './http/request-guard.ts';
 import { handleJobEvents } from './jobs/handle-job-events.ts';
@@ -109,6 +110,8 @@ export interface AppOptions extends ApiParts, SimulationLimits, ServePagesOption
   readonly actionApprovalOver: number | undefined;
   readonly strangerRatePerMinute: number;
   readonly trustedProxies: readonly string[];
+  /** To speak TLS with; plain HTTP when absent. */
+  readonly certificate?: OwnCertificate;
   /** For a whole request that is no file; 15 s when absent. */
   readonly arrivalMs?: number;
   /** For a whole answer; 20 s when absent. */
@@ -141,7 +144,10 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
     serverFactory: (handle) =>
       createBoundedServer(
         handle,
-        { arrivalMs: options.arrivalMs ?? ARRIVAL_MS, headersTimeout: ARRIVAL_MS, keepAliveTimeout: KEEP_ALIVE_MS },
+        {
+          ...{ arrivalMs: options.arrivalMs ?? ARRIVAL_MS, headersTimeout: ARRIVAL_MS },
+          ...{ keepAliveTimeout: KEEP_ALIVE_MS, certificate: options.certificate },
+        },
         options.logger,
       ),
     forceCloseConnections: 'idle',

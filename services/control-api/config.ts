@@ -17,6 +17,12 @@ export const variables = z.object({
   ...fleetVariables,
   LONGSHORE_API_HOST: z.string().optional().describe('Address of the API. Defaults to `LONGSHORE_HTTP_HOST`.'),
   LONGSHORE_API_PORT: integerVariable({ min: 0, max: 65_535 }).default(8080).describe('Port of the API.'),
+  LONGSHORE_API_TLS: z
+    .enum(['off', 'self-signed'])
+    .default('off')
+    .describe(
+      '`self-signed`: the API speaks TLS with a certificate that it makes at startup, for a load balancer that checks none, as that of AWS.',
+    ),
   LONGSHORE_API_RATE_PER_SECOND: integerVariable({ min: 1, max: 100_000 })
     .default(100)
     .describe(

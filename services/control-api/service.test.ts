@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Agent, request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startApiProcess } from '#testkit/beds/start-api-process.ts';
 import { startTcpProxy } from '#testkit/servers/start-tcp-proxy.ts';
@@ -56,6 +57,23 @@ test('stays under 160 MB under load, run as README.md says', async () => {
     await stop();
   }
   expect(await exited).toEqual([0, null]);
+});
+
+test('speaks TLS to a load balancer that checks no certificate, refuses everything else, and ends with connections that stay open', async () => {
+  const { child, port, url, keys, stop } = await startApiProcess({ ...env, LONGSHORE_API_TLS: 'self-signed' });
+  const exited = once(child, 'exit');
+  const dispatcher = new Agent({ connect: { rejectUnauthorized: false } });
+  const at = `https://127.0.0.1:${port}`;
+  const headers = { 'x-api-key': keys.operator };
+  try {
+    const reply = await request(`${at}/api/v1/files`, { dispatcher, headers });
+    expect([reply.statusCode, await reply.body.json()]).toMatchObject([200, { files: [] }]);
+    await expect(fetch(`${url}/api/v1/files`, { headers, signal: AbortSignal.timeout(10_000) })).rejects.toThrow();
+  } finally {
+    await stop();
+  }
+  expect(await exited).toEqual([0, null]);
+  await dispatcher.close();
 });
 
 test('starts and serves what needs no queue while the queues take connections and do not answer', async () => {

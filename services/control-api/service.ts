@@ -21,6 +21,7 @@ import type { ControlApiConfig } from './config.ts';
 import type { ApiServer } from './http/api-server.ts';
 import { createAuthenticator } from './http/authenticate.ts';
 import { type AuthenticateBearer, createBearerAuthenticator } from './http/authenticate-bearer.ts';
+import { makeOwnCertificate } from './http/own-certificate.ts';
 import { lookUpQueues, readQueueDepths } from './operations/read-queue-depths.ts';
 import { createWakeUpSenders } from './operations/wake-up-senders.ts';
 import { signInSettingsOf } from './sign-in/sign-in-settings.ts';
@@ -81,6 +82,7 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
     const transports = createMailTransports({ region: config.AWS_REGION, secrets });
     closeTransports = transports.close;
     app = await buildApp({
+      ...(config.LONGSHORE_API_TLS === 'self-signed' && { certificate: await makeOwnCertificate() }),
       sql,
       reads,
       senders,

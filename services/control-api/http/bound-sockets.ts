@@ -10,9 +10,11 @@
  * 4. A request arrives whole in time, or is a file: then it may take as long as it goes on coming. Node's own bound knows no difference.
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { LongshoreError } from '#shared/errors.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import type { OwnCertificate } from './own-certificate.ts';
 import { createQuietLog } from './quiet-log.ts';
 
 const MOST_OF_A_SOCKET = 32;
@@ -20,6 +22,8 @@ const MOST_IN_ALL = 2_000;
 /** A load balancer may keep hundreds for reuse. */
 const MOST_IDLE_OF_ADDRESS = 1_000;
 const MOST_IDLE = 4_000;
+/** Until then nobody counts the socket. */
+const HANDSHAKE_MS = 10_000;
 /** How late a timeout of the options may come. */
 const CHECK_TIMEOUTS_EVERY_MS = 2_000;
 
@@ -38,6 +42,8 @@ export function letArrive(request: IncomingMessage): void {
 export interface BoundedServerOptions extends Omit<ServerOptions, 'requestTimeout'> {
   /** From the end of the headers to that of the body. */
   readonly arrivalMs: number;
+  /** Plain HTTP when absent. */
+  readonly certificate?: OwnCertificate | undefined;
 }
 
 export function createBoundedServer(handle: RequestListener, options: BoundedServerOptions, logger: Logger): Server {
@@ -46,7 +52,7 @@ export function createBoundedServer(handle: RequestListener, options: BoundedSer
   const ofSocket = new WeakMap<Socket, number>();
   let inAll = 0;
 
-  const { arrivalMs, ...others } = options;
+  const { arrivalMs, certificate, ...others } = options;
   const boundArrival = (request: IncomingMessage, ms: number) => {
     const { socket } = request;
     const late = setTimeout(() => {
@@ -57,7 +63,7 @@ export function createBoundedServer(handle: RequestListener, options: BoundedSer
     request.once('close', () => clearTimeout(late));
   };
   const settings = { ...others, requestTimeout: 0, connectionsCheckingInterval: CHECK_TIMEOUTS_EVERY_MS };
-  const server = createServer(settings, (request, response) => {
+  const answer: RequestListener = (request, response) => {
     const { socket } = request;
     idle.remove(socket);
     // What one read brought is parsed to its end, also after the cut.
@@ -88,10 +94,15 @@ export function createBoundedServer(handle: RequestListener, options: BoundedSer
     });
     if (hasBody(request)) boundArrival(request, arrivalMs);
     handle(request, response);
-  });
+  };
+  const server =
+    certificate === undefined
+      ? createServer(settings, answer)
+      : // Of another class, with all that is used of a server here and in fastify.
+        (createTlsServer({ ...settings, ...certificate, handshakeTimeout: HANDSHAKE_MS }, answer) as unknown as Server);
   // Its bytes are asked for by the handler, after whatever is checked before.
   server.on('checkContinue', (request, response) => server.emit('request', request, response));
-  return server.on('connection', (socket) => {
+  return server.on(certificate === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
     idle.add(socket);
     socket.once('close', () => idle.remove(socket));
   });

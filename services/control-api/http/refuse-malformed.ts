@@ -5,8 +5,9 @@ import { LongshoreError } from '#shared/errors.ts';
 import type { ErrorBody } from './error-reply.ts';
 
 export function refuseMalformed(error: Error & { readonly code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable || socket.bytesWritten > 0) {
-    // The other side has gone, or an answer is on its way already: another one would be read as part of it.
+  const isNoTls = /^(ERR_(SSL|TLS)_|EPROTO$)/.test(error.code ?? '');
+  if (isNoTls || error.code === 'ECONNRESET' || !socket.writable || socket.bytesWritten > 0) {
+    // The other side has gone or speaks no TLS, or an answer is on its way already: another one would be read as part of it.
     socket.destroy();
     return;
   }
