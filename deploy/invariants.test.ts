@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, test } from 'vitest';
 import { buildApp } from './build-app.ts';
 import type { ServiceName } from './services/service-catalogue.ts';
@@ -22,6 +23,7 @@ const FAILED: DeploySettings = {
   ...settings,
   failedOver: 'us-east-1',
   archiveLockDays: 90,
+  malwareProtection: true,
   homes: settings.homes.map((home, index) => (index === 0 ? { ...home, prefix: LONGEST } : home)),
 };
 
@@ -323,6 +325,34 @@ test('a home that failed is fenced: nothing runs there, and no name leads to it'
   }
   for (const { Properties } of resourcesOf(of('alarms'), 'AWS::CloudWatch::Alarm'))
     expect(Properties.ActionsEnabled).toBe(false);
+});
+
+test('what arrives is scanned where files are taken, and nobody but the scanner writes its verdicts', () => {
+  const plansOf = (prefix: string) =>
+    resourcesOf(templatesOf(FAILED).get(`${prefix}-storage`)!, 'AWS::GuardDuty::MalwareProtectionPlan');
+  const west = settings.homes[1]!.prefix;
+  expect([LONGEST, `${west}-standby`].flatMap(plansOf)).toEqual([]);
+  for (const prefix of [west, `${LONGEST}-standby`]) {
+    expect(plansOf(prefix)).toMatchObject([{ Properties: { Actions: { Tagging: { Status: 'ENABLED' } } } }]);
+    templatesOf(FAILED)
+      .get(`${prefix}-storage`)!
+      .hasResourceProperties('AWS::S3::BucketPolicy', {
+        PolicyDocument: {
+          Statement: Match.arrayWith([
+            Match.objectLike({
+              Sid: 'VerdictsAreGuardDutys',
+              Effect: 'Deny',
+              Principal: { AWS: '*' },
+              Condition: { ArnNotEquals: { 'aws:PrincipalArn': Match.anyValue() } },
+            }),
+          ]),
+        },
+      });
+  }
+  // No service may, without the policy either.
+  const roles = [...templatesOf(FAILED)].filter(([stack]) => stack.endsWith('-services'));
+  for (const [stack, template] of roles)
+    expect(JSON.stringify(template.toJSON()), stack).not.toMatch(/s3:(?:Put|Delete)Object(?:Version)?Tagging/);
 });
 
 test('with private doors nobody comes in from the Internet', () => {

@@ -157,6 +157,8 @@ export const settingsShape = z.strictObject({
       networks: z.array(cidr).min(1),
     })
     .optional(),
+  /** GuardDuty scans what arrives in landing and tags it, for the step `scan` with `engine: guardduty`. It is billed by the byte. */
+  malwareProtection: z.boolean().default(false),
   /** How people sign in to the console and the portal; nobody does when absent. */
   signIn: z
     .strictObject({

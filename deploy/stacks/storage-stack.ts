@@ -15,6 +15,7 @@ import type { Construct } from 'constructs';
 import { LANDING_EVENTS } from '#shared/messages/landing-events.ts';
 import { BUCKET_IDS, type BucketId, bucketName } from '#shared/runtime/config/resource-names.ts';
 import { BucketReplication } from '../storage/bucket-replication.ts';
+import { MalwareProtection } from '../storage/malware-protection.ts';
 import { acknowledge } from './acknowledge.ts';
 import { publicName } from './failover-name.ts';
 import { type Fleet, FleetStack } from './fleet-stack.ts';
@@ -61,6 +62,8 @@ export class StorageStack extends FleetStack {
     >;
     if (this.isHome && fleet.settings.homes.length === 2)
       new BucketReplication(this, { buckets: this.buckets, key: this.#network.key });
+    if (fleet.settings.malwareProtection)
+      new MalwareProtection(this, { bucket: this.buckets.landing, key: this.#network.key });
     this.undeliveredEvents = this.#createEventQueue('UndeliveredEvents', 'undelivered-events');
     acknowledge(this.undeliveredEvents, { SQS3: 'It is a dead-letter queue itself: the one of the rules’ targets.' });
     this.rules = this.#sendEventsTo(parts.messaging.queues.landing.main);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { compileGlobs } from '#shared/definitions/routes/match-glob.ts';
-import { classifyKey, tenantOfKey } from './classify-key.ts';
+import { classifyKey, GUARDDUTY_PROBE, tenantOfKey } from './classify-key.ts';
 
 const tenant = (id: string, more: { isDisabled?: boolean } = {}) =>
   [id, { id, isDisabled: false, ignores: compileGlobs(['*.part', '.*']), ...more }] as const;
@@ -19,6 +19,11 @@ describe('the tenant of a key', () => {
 });
 
 describe('a key', () => {
+  test('what GuardDuty puts there to see whether it may is not a file; below a prefix of a tenant it is one', () => {
+    expect(classifyKey(GUARDDUTY_PROBE, tenants)).toEqual({ type: 'ignored', why: 'ignored name' });
+    expect(classifyKey(`acme/${GUARDDUTY_PROBE}`, tenants)).toMatchObject({ type: 'file', tenantId: 'acme' });
+  });
+
   test.each(['acme/', 'acme/in/', 'stranger/'])('%j is a directory marker', (key) => {
     expect(classifyKey(key, tenants)).toEqual({ type: 'ignored', why: 'directory marker' });
   });

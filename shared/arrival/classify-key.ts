@@ -10,6 +10,9 @@ interface ArrivalError {
   readonly message: string;
 }
 
+/** What GuardDuty puts at the top of a bucket to see whether it may scan there. */
+export const GUARDDUTY_PROBE = 'malware-protection-resource-validation-object';
+
 export type KeyClass =
   | { readonly type: 'ignored'; readonly why: 'directory marker' | 'ignored name' }
   | {
@@ -30,6 +33,7 @@ export function tenantOfKey(key: string): string | undefined {
 
 export function classifyKey(key: string, tenants: ReadonlyMap<string, ArrivalTenant>): KeyClass {
   if (key.endsWith('/')) return { type: 'ignored', why: 'directory marker' };
+  if (key === GUARDDUTY_PROBE) return { type: 'ignored', why: 'ignored name' };
   const lastSlash = key.lastIndexOf('/');
   const name = key.slice(lastSlash + 1);
   const tenant = tenants.get(tenantOfKey(key) ?? '');
