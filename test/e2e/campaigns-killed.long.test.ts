@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { PurgeQueueCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { seededRandom } from '#local/partner-simulator/simulated-behaviour.ts';
+import { recipient, startCampaign } from '#testkit/beds/campaign-bed.ts';
 import { type PartnerWorkers, startPartnerWorkers } from '#testkit/beds/start-partner-workers.ts';
 import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
 
@@ -52,80 +53,30 @@ afterAll(async () => {
   await fleet?.stop();
 });
 
-interface Mail {
-  readonly to: string;
-  readonly at: string;
-}
-
-async function ask(path: string, body?: unknown) {
-  const method = body === undefined ? 'GET' : 'POST';
-  const reply = await fleet.api(path, { tenant: TENANT, method, ...(body !== undefined && { body }) });
-  if (reply.status >= 300) throw new Error(`${path} answered ${reply.status}: ${JSON.stringify(reply.body)}`);
-  return reply.body;
-}
-
-async function upload(url: unknown, body: string): Promise<void> {
-  const { url: to, method, headers } = url as { url: string; method: string; headers: Record<string, string> };
-  const reply = await fetch(to, { method, headers, body });
-  if (!reply.ok) throw new Error(`the upload was answered with ${reply.status}`);
-}
-
-async function mailsOf(id: string): Promise<Mail[]> {
-  const url = `${fleet.stack.endpoints.ses}/_ledger?campaign=${id}`;
-  return await fleet.waitUntil(
-    'the mail service',
-    async () =>
-      await fetch(url).then(
-        async (reply) => (await reply.json()) as Mail[],
-        () => undefined,
-      ),
-    30_000,
-  );
-}
-
-async function behave(behaviour: object): Promise<void> {
-  const put = { method: 'PUT', body: JSON.stringify(behaviour) };
-  await fleet.waitUntil(
-    'the mail service',
-    async () =>
-      await fetch(`${fleet.stack.endpoints.ses}/_behaviour`, put).then(
-        ({ ok }) => ok,
-        () => false,
-      ),
-    30_000,
-  );
-}
-
-const address = (n: number) => `r${n}@example.com`;
-
 test('2,000 recipients have one mail each at most, and none is lost, although everything dies meanwhile', async () => {
   const seed = randomInt(1, 1_000_000);
   const random = seededRandom(seed);
-  const template = await ask('/api/v1/templates/presigned-url', { name: 'bill', format: 'json', topic: 'billing' });
-  await upload(template.upload, JSON.stringify({ subject: 'Bill', html: '<p>{{ n }}</p>' }));
-  const file = await ask('/api/v1/files/presigned-url', { file_name: 'bills.csv' });
-  const rows = Array.from({ length: RECIPIENTS }, (_each, n) => `${address(n)},${n}`);
-  await upload(file.upload, ['email,n', ...rows, 'r0@EXAMPLE.com,again', 'nobody,x'].join('\n'));
-  await ask('/api/v1/templates/bill');
-  const { transaction_id } = await ask('/api/v1/campaigns', {
-    ...{ template_id: 'bill', file_id: file.file_id, sender: 'bills' },
+  const campaign = await startCampaign(fleet, {
+    tenant: TENANT,
+    sender: 'bills',
+    topic: 'billing',
+    recipients: RECIPIENTS,
   });
-  const id = String(transaction_id);
-  const status = () => ask(`/api/v1/campaigns/${id}/status`) as Promise<Record<string, never>>;
+  const { id, ask, behave } = campaign;
 
   let suppressedAt = Number.POSITIVE_INFINITY;
   const afterPauses: { readonly pausedAt: number; readonly resumedAt: number }[] = [];
   for (let kill = 1; kill <= KILLS; kill += 1) {
     await behave(BEHAVIOURS[kill % BEHAVIOURS.length] ?? {});
-    const seen = (await mailsOf(id)).length;
+    const seen = (await campaign.mails()).length;
     const until = Math.min(RECIPIENTS - SUPPRESSED - 300, seen + 5 + Math.floor(random() * 45));
     await fleet.waitUntil(
       `${until} mails before kill ${kill} (seed ${seed})`,
-      async () => (await mailsOf(id)).length >= until,
+      async () => (await campaign.mails()).length >= until,
       90_000,
     );
     if (kill === 5) {
-      const addresses = Array.from({ length: SUPPRESSED }, (_each, n) => address(RECIPIENTS - 1 - n));
+      const addresses = Array.from({ length: SUPPRESSED }, (_each, n) => recipient(RECIPIENTS - 1 - n));
       await ask('/api/v1/suppressions', { addresses });
       suppressedAt = Date.now();
     }
@@ -147,51 +98,11 @@ test('2,000 recipients have one mail each at most, and none is lost, although ev
     await ask(`/api/v1/campaigns/${id}/pause`, {});
     await ask(`/api/v1/campaigns/${id}/resume`, {});
   }
-  const before = await status();
+  const before = await campaign.status();
   expect(before.messages, 'the kills fell into the run').toMatchObject({ pending: expect.any(Number) });
   await behave({});
   await fleet.sqs.send(new PurgeQueueCommand({ QueueUrl: fleet.queueUrls['partner-steps'].main }));
-  await fleet.waitUntil('all mails', async () => ['SENT'].includes((await status()).status ?? ''), 90_000);
-
-  const mails = await mailsOf(id);
-  const counted = Map.groupBy(mails, ({ to }) => to);
-  expect([...counted].filter(([, each]) => each.length > 1).map(([to]) => to)).toEqual([]);
-  // What was reported settles what was in doubt.
-  const inDoubt = () => fleet.sql<{ email: string }[]>`
-    SELECT r."values" ->> 'email' AS email FROM records r WHERE r.job_id = ${id} AND r.state = 'AMBIGUOUS'`;
-  await fleet.waitUntil(
-    'the reports of all mails that were taken',
-    async () => (await inDoubt()).every(({ email }) => !counted.has(email)),
-    60_000,
-  );
-  const records = await fleet.sql<{ email: string; state: string; cause: string | null }[]>`
-    SELECT "values" ->> 'email' AS email, state, error_cause AS cause FROM records WHERE job_id = ${id} AND state <> 'REJECTED'`;
-  const odd = records.filter(({ email, state, cause }) => {
-    if (counted.has(email)) return state !== 'SUCCESS';
-    return state !== 'AMBIGUOUS' && !(state === 'FAILED' && cause === 'SUPPRESSED');
-  });
-  expect(odd).toEqual([]);
-
-  const report = await fleet.waitUntil(
-    'counters that equal the rows',
-    async () => {
-      const now = (await status()) as unknown as Report;
-      return now.messages.sent === counted.size && now;
-    },
-    30_000,
-  );
-  const { recipients, messages } = report;
-  expect(recipients).toMatchObject({ rows: RECIPIENTS + 2, duplicates: 1, rejected: 1 });
-  expect(
-    messages.sent +
-      messages.failed +
-      messages.ambiguous +
-      messages.pending +
-      recipients.rejected +
-      recipients.duplicates +
-      recipients.suppressed,
-  ).toBe(recipients.rows);
-
+  const mails = await campaign.expectEachOnce(90_000);
   const times = mails.map(({ at }) => Date.parse(at)).sort((a, b) => a - b);
   const most = Math.max(...times.map((from, index) => times.findLastIndex((at) => at < from + 1_000) - index + 1));
   expect(most).toBeLessThanOrEqual(RATE + SLICES);
@@ -202,18 +113,3 @@ test('2,000 recipients have one mail each at most, and none is lost, although ev
   for (const { pausedAt, resumedAt } of afterPauses)
     expect(times.filter((at) => at > pausedAt + 1_000 && at < resumedAt)).toEqual([]);
 }, 300_000);
-
-interface Report {
-  readonly recipients: {
-    readonly rows: number;
-    readonly rejected: number;
-    readonly duplicates: number;
-    readonly suppressed: number;
-  };
-  readonly messages: {
-    readonly sent: number;
-    readonly failed: number;
-    readonly ambiguous: number;
-    readonly pending: number;
-  };
-}
