@@ -16,10 +16,9 @@ import { type Stack, startStack } from '#local/stack.ts';
 import { storeMailEvents } from '#shared/campaigns/store-mail-events.ts';
 import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
 import type { MailEvent } from '#shared/messages/mail-events.ts';
-import { parseJson } from '#shared/text/parse-json.ts';
 import { applyTenantDocuments } from './apply-tenant-documents.ts';
+import { makeTemplate, measureStatus, startCampaign } from './campaign-requests.ts';
 import { eachProcess, round } from './fleet-requests.ts';
-import { percentiles } from './percentiles.ts';
 import { peakRssMb } from './read-metrics.ts';
 
 export interface CampaignsBenchOptions {
@@ -39,7 +38,6 @@ const HELD_RATE = 100;
 const BATCH = 50;
 const TIMEOUT_MS = 900_000;
 const POLL_MS = 250;
-const STATUS_READS = 200;
 const REPEATED_SHARE = 0.1;
 
 const SENDERS = [
@@ -99,7 +97,7 @@ export async function runCampaignsBench(options: CampaignsBenchOptions): Promise
 }
 
 async function measure(bench: Bench, { recipients, seconds, events }: CampaignsBenchOptions) {
-  await makeTemplate(bench);
+  await makeTemplate(bench, TENANT, bench.html);
   await send(bench, 'single', 500);
   const bareBefore = await measureBare(bench, recipients);
   const single = await send(bench, 'single', recipients);
@@ -120,13 +118,6 @@ async function measure(bench: Bench, { recipients, seconds, events }: CampaignsB
   };
 }
 
-async function makeTemplate(bench: Bench): Promise<void> {
-  const body = { tenant: TENANT, name: 'bill', format: 'json', topic: 'billing' };
-  const { upload } = await ask(bench, 'templates/presigned-url', uploadSchema, body);
-  await put(upload, JSON.stringify({ subject: 'Bill {{ n }}', html: `${bench.html}{{ n }}`, text: 'Bill {{ n }}' }));
-  await ask(bench, `templates/bill?tenant=${TENANT}`, z.object({ status: z.literal('READY') }));
-}
-
 interface Sent {
   readonly id: string;
   /** From the first mail to the last. */
@@ -134,11 +125,7 @@ interface Sent {
 }
 
 async function send(bench: Bench, sender: string, recipients: number): Promise<Sent> {
-  const file = await ask(bench, 'files/presigned-url', uploadSchema, { tenant: TENANT, file_name: 'bills.csv' });
-  const rows = Array.from({ length: recipients }, (_each, n) => `r${n}@example.com,${n}`);
-  await put(file.upload, ['email,n', ...rows].join('\n'));
-  const wish = { tenant: TENANT, template_id: 'bill', file_id: file.file_id, sender };
-  const { transaction_id: id } = await ask(bench, 'campaigns', z.object({ transaction_id: z.string() }), wish);
+  const id = await startCampaign(bench, { tenant: TENANT, sender, recipients });
   const deadline = performance.now() + TIMEOUT_MS;
   for (;;) {
     const [job] = await bench.sql<{ state: string }[]>`SELECT state FROM jobs WHERE id = ${id}`;
@@ -223,41 +210,6 @@ async function measureEvents({ sql }: Bench, campaignId: string, count: number) 
   const seconds = (performance.now() - startedMs) / 1_000;
   const { user, system } = process.cpuUsage(cpu);
   return { perSecond: round(all.length / seconds), cpuMsPerThousand: round((user + system) / all.length) };
-}
-
-async function measureStatus(bench: Bench, id: string) {
-  const times: number[] = [];
-  for (let read = 0; read < STATUS_READS; read += 1) {
-    const startedMs = performance.now();
-    await ask(bench, `campaigns/${id}/status`, z.looseObject({}));
-    times.push(performance.now() - startedMs);
-  }
-  const { p50, p99 } = percentiles(times);
-  return { p50: round(p50), p99: round(p99) };
-}
-
-const uploadSchema = z.object({
-  file_id: z.string().optional(),
-  upload: z.object({ url: z.string(), method: z.string(), headers: z.record(z.string(), z.string()) }),
-});
-
-async function put({ url, method, headers }: z.output<typeof uploadSchema>['upload'], body: string): Promise<void> {
-  const reply = await fetch(url, { method, headers, body });
-  if (!reply.ok) throw new Error(`an upload was answered with ${reply.status}`);
-}
-
-async function ask<Schema extends z.ZodType>(
-  { stack, key }: Bench,
-  path: string,
-  schema: Schema,
-  body?: unknown,
-): Promise<z.output<Schema>> {
-  const headers = { 'x-api-key': key, 'content-type': 'application/json' };
-  const request = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
-  const reply = await fetch(`${stack.endpoints.api}/api/v1/${path}`, { headers, ...request });
-  const text = await reply.text();
-  if (!reply.ok) throw new Error(`${path} answered ${reply.status}: ${text}`);
-  return schema.parse(parseJson(text));
 }
 
 function describe(result: Awaited<ReturnType<typeof measure>>): string {

@@ -1,6 +1,7 @@
 /** `npm run bench -- <name>`: measurements that carry their own yardstick, so that a ratio holds on any machine. */
 import { Command, InvalidArgumentError } from 'commander';
 import type { BranchesBenchOptions } from './branches.ts';
+import type { CampaignListBenchOptions } from './campaign-list.ts';
 import type { CampaignsBenchOptions } from './campaigns.ts';
 import type { ContentBenchOptions } from './content.ts';
 import type { FairnessBenchOptions } from './fairness.ts';
@@ -212,6 +213,20 @@ program
   .action(async (options: CampaignsBenchOptions) => {
     const { runCampaignsBench } = await import('./campaigns.ts');
     await runCampaignsBench(options);
+  });
+
+program
+  .command('campaign-list')
+  .description(
+    'a long list of recipients: rows per second, first mail, memory, status, and files of another tenant meanwhile',
+  )
+  .option('--recipients <count>', 'rows of the list', positiveInteger, 1_000_000)
+  .option('--files <count>', 'small files of the other tenant, alone and meanwhile', positiveInteger, 300)
+  .option('--per-second <count>', 'of them', positiveInteger, 5)
+  .option('--json', 'print one JSON object', false)
+  .action(async (options: CampaignListBenchOptions) => {
+    const { runCampaignListBench } = await import('./campaign-list.ts');
+    await runCampaignListBench(options);
   });
 
 await program.parseAsync();

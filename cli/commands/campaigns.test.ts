@@ -78,6 +78,11 @@ test('what became of recipients is listed and added up, and the first mails are 
     /^2 +\*\*\* +FAILED +MESSAGE_REJECTED/m,
   );
   expect(await run('campaigns', 'analytics', 'July', '--by', 'code')).toBe('bounced_hard  1\n5.1.1  1 bounced hard\n');
+  await api.sql`
+    INSERT INTO record_keys (tenant_id, route_id, business_key, job_id, line, created_at)
+    SELECT 'acme', c.route_id, '["r2@example.com"]', j.id, 2, j.created_at FROM campaigns c JOIN jobs j ON j.id = c.id WHERE c.id = ${job.id}`;
+  expect(await run('campaigns', 'to', 'R2@example.com')).toMatch(/July .* 2 +FAILED +MESSAGE_REJECTED/);
+  expect(await run('campaigns', 'to', 'r3@example.com')).toBe('');
   // The fleet of this test has no mail service.
   expect(await run('campaigns', 'test', 'July', 'desk@example.com')).toBe('desk@example.com  line 1  not-sent\n');
 });

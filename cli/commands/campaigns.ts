@@ -26,6 +26,9 @@ const recipientSchema = z.object({
   ...{ line: z.number(), address: z.string().nullable(), state: z.string(), code: z.string().nullable() },
   events: z.array(z.looseObject({ kind: z.string() })),
 });
+const sentMailSchema = recipientSchema
+  .omit({ address: true })
+  .extend({ transaction_id: z.string(), campaign: z.string(), created_at: z.string() });
 const UPLOAD_MS = 300_000;
 
 export function addCampaigns(program: Command, cli: Cli): void {
@@ -230,6 +233,33 @@ function addReports(campaigns: Command, cli: Cli): void {
       },
     },
   );
+
+  addCommand<{ tenant?: string; limit: number }>(campaigns, cli, {
+    usage: 'to <address>',
+    description: 'list what was sent to an address, by all campaigns, newest first',
+    define: (command) =>
+      command
+        .option('--tenant <tenant>', 'only campaigns of this tenant')
+        .option('--limit <count>', 'how many at most', parseCount, 50),
+    run: async (context, { tenant, limit: most }, [address = '']) => {
+      const times = await context.times(tenant);
+      const schema = z.object({ mails: z.array(sentMailSchema), next_cursor: z.string().nullable() });
+      await listEntries(context, {
+        most,
+        readPage: async (page) => {
+          const reply = await context.api.get('/api/v1/mails', schema, { query: { address, tenant, ...page } });
+          return { entries: reply.mails, next: reply.next_cursor };
+        },
+        headings: ['CAMPAIGN', 'NAME', 'CREATED', 'LINE', 'STATE', 'CODE', 'EVENTS'],
+        rowOf: ({ transaction_id, campaign, created_at, line, state, code, events }) => [
+          ...[transaction_id, campaign, times.show(created_at), String(line), state, code],
+          events.map(({ kind }) => kind).join(', ') || null,
+        ],
+        what: 'mails',
+        filters: { tenant },
+      });
+    },
+  });
 
   addCommand<{ by?: string }>(campaigns, cli, {
     usage: 'analytics <campaign>',

@@ -26,6 +26,7 @@ import { handleBatches } from './batches/handle-batches.ts';
 import { handleCampaignAnalytics } from './campaigns/handle-campaign-analytics.ts';
 import { handleCampaignMails } from './campaigns/handle-campaign-mails.ts';
 import { handleCampaigns } from './campaigns/handle-campaigns.ts';
+import { handleMailSearch } from './campaigns/handle-mail-search.ts';
 import { handleSuppressions } from './campaigns/handle-suppressions.ts';
 import { handleTemplates } from './campaigns/handle-templates.ts';
 import { handleUnsubscribe } from './campaigns/handle-unsubscribe.ts';
@@ -210,6 +211,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleCampaigns(app, options, countRecords);
   handleCampaignMails(app, { ...options, publicUrl: options.publicUrl });
   handleCampaignAnalytics(app, options);
+  handleMailSearch(app, options);
   handleSuppressions(app, options);
   await handleUnsubscribe(app, options);
   await handleDefinitions(app, options);

@@ -34,7 +34,7 @@ const tags = ['campaigns'];
 /** Its own, and not that of the page around it, which would take the mail's styles away. */
 const MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox";
 
-const recipientSchema = z
+export const recipientSchema = z
   .object({
     line: z.number().describe('Line in the file, from 1.'),
     address: z.string().nullable().describe('Only with values=true.'),
@@ -203,8 +203,7 @@ async function findRecipients(sql: Sql, { id, fileId }: CampaignRow, query: z.ou
     SELECT r.line::float8 AS line, CASE WHEN ${values}::boolean THEN r."values" ->> 'email' END AS address,
       CASE WHEN r.error_cause = 'SUPPRESSED' THEN 'SUPPRESSED' ELSE r.state END AS state, r.error_cause AS code,
       r.error_message AS message, r.reference AS message_id,
-      (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', e.kind, 'at', to_jsonb(e.at), 'code', e.detail ->> 'smtp') ORDER BY e.at, e.kind), '[]')
-        FROM mail_events e WHERE e.campaign_id = r.job_id AND e.line = r.line) AS events
+      ${eventsOf(sql)} AS events
     FROM jobs j JOIN records r ON r.job_id = j.id AND r.created_at = j.created_at
     WHERE j.id = ${id} AND r.line > ${cursor}::bigint
       ${state === undefined || isSuppressed ? sql`` : sql`AND r.state = ${state} AND r.error_cause IS DISTINCT FROM 'SUPPRESSED'`}
@@ -227,7 +226,14 @@ async function findRecipients(sql: Sql, { id, fileId }: CampaignRow, query: z.ou
   return { recipients: page, next_cursor: last === undefined ? null : encodeLineCursor(last.line) };
 }
 
-function addressOf(text: string): string {
+/** What was reported of the mail of record `r`. */
+export function eventsOf(sql: Sql) {
+  return sql`(
+      SELECT coalesce(jsonb_agg(jsonb_build_object('kind', e.kind, 'at', to_jsonb(e.at), 'code', e.detail ->> 'smtp') ORDER BY e.at, e.kind), '[]')
+      FROM mail_events e WHERE e.campaign_id = r.job_id AND e.line = r.line)`;
+}
+
+export function addressOf(text: string): string {
   const read = readAddress(text);
   if (read.ok) return read.address;
   throw new LongshoreError('REQUEST_INVALID', `address: ${read.what}`);

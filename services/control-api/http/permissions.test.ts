@@ -100,6 +100,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'GET /api/v1/templates/{name}': ['read'],
   'POST /api/v1/campaigns': ['campaigns:change', { template_id: 'x', file_id: randomUUID(), sender: 'x' }],
   'GET /api/v1/campaigns': ['read'],
+  'GET /api/v1/mails': ['read'],
   'GET /api/v1/campaigns/{id}/status': ['read'],
   'GET /api/v1/campaigns/{id}/recipients': ['read'],
   'GET /api/v1/campaigns/{id}/preview': ['read'],

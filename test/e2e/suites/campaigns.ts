@@ -186,6 +186,22 @@ export function campaigns(running: () => TestFleet): void {
       messages: { failed: 0, ambiguous: expect.anything() },
     });
     expect((await mailsOf(String(next.body.transaction_id))).length).toBe(5);
+
+    // What was sent to one address, by all campaigns.
+    const first = { campaign: 'June', topic: 'newsletter', line: 3, created_at: expect.any(String) };
+    const sent = (await ask('/api/v1/mails?address=BOB@example.com')).body;
+    expect(sent).toMatchObject({
+      mails: [
+        { ...first, transaction_id: next.body.transaction_id, state: 'SUPPRESSED', message_id: null, events: [] },
+        { ...first, transaction_id: id, state: 'SUCCESS', events: [{ kind: 'accepted' }, { kind: 'delivered' }] },
+      ],
+      next_cursor: null,
+    });
+    const { next_cursor } = (await ask('/api/v1/mails?address=bob@example.com&limit=1')).body;
+    expect((await ask(`/api/v1/mails?address=bob@example.com&cursor=${next_cursor}`)).body.mails).toMatchObject([
+      { transaction_id: id },
+    ]);
+    expect((await ask('/api/v1/mails?address=nobody@example.com')).body.mails).toEqual([]);
   });
 
   test('many recipients are held for a person, shown, tested, and sent by each one’s clock, many by one request', async () => {
