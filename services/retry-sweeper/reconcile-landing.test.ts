@@ -1,10 +1,11 @@
-import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, ListObjectVersionsCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { Registry } from 'prom-client';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createTakeArrivals } from '#shared/arrival/take-arrivals.ts';
 import { createTenantDirectory } from '#shared/arrival/tenant-directory.ts';
 import { applySftpUser, applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
+import { bucketName } from '#shared/runtime/config/resource-names.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
@@ -130,4 +131,26 @@ test('goes through all pages, and on from where a look stopped', async () => {
   expect(first.found).toBe(1_000);
   const second = await lookAt(10 * MINUTE_MS, { mostPages: 1, from: first.next });
   expect(second).toEqual({ found: count - 1_000, next: undefined });
+});
+
+test('deletes what the archive has as well, by version, and nothing that it has not', async () => {
+  const archive = bucketName('other', 'archive');
+  bed.s3.server.createBucket(archive);
+  const names = ['in-archive', 'not-copied-yet', 'expired', 'just-archived', 'open'] as const;
+  const versions: Record<string, string> = {};
+  for (const name of names) versions[name] = await put(`acme/${name}.csv`, name, { 'user-agent-id': 'u' });
+  expect(await reconcile()).toBe(names.length);
+  await bed.s3.client.send(new PutObjectCommand({ Bucket: archive, Key: 'in-archive', Body: 'in-archive' }));
+  for (const name of names.filter((each) => each !== 'open'))
+    await bed.sql`
+      UPDATE files SET status = 'COMPLETED', finished_at = now(), archive_bucket = ${archive}, archive_key = ${name}, woken_at = NULL,
+        archived_at = now() - ${name === 'just-archived' ? 0 : 2}::int * interval '1 hour',
+        objects_removed_at = CASE WHEN ${name === 'expired'} THEN now() END
+      WHERE version_id = ${versions[name] ?? ''}`;
+  // Sent again under the same name, and not taken in yet.
+  const again = await put('acme/in-archive.csv', 'another');
+  await lookAt(2 * 60 * MINUTE_MS);
+  const { Versions = [] } = await bed.s3.client.send(new ListObjectVersionsCommand({ Bucket: bucket }));
+  const left = [again, versions['not-copied-yet'], versions['just-archived'], versions.open];
+  expect(Versions.map(({ VersionId }) => VersionId).sort()).toEqual(left.sort());
 });

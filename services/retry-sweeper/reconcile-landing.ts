@@ -4,7 +4,8 @@
  * 1. Versions are compared, not keys: an overwrite is its own file. One below a delete marker was withdrawn by its sender.
  * 2. Objects of the last minutes are left to their events; older than a week are those that somebody wanted to stay.
  * 3. A bucket of any size is compared as a whole: a look goes so far, and the next one goes on from there.
- * 4. What is found goes through the ingestor's rules: an object that SFTP wrote still gets its quiet period.
+ * 4. What is in the archive as well is deleted here (`delete-archived-originals.ts`).
+ * 5. What is found goes through the ingestor's rules: an object that SFTP wrote still gets its quiet period.
  */
 import type { ObjectReport } from '#shared/arrival/arrival-report.ts';
 import { quoted } from '#shared/arrival/arrival-report.ts';
@@ -13,11 +14,12 @@ import type { TakeArrivals } from '#shared/arrival/take-arrivals.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { ListedVersion, ObjectStore, VersionCursor } from '#shared/files/object-store.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
+import { deleteArchivedOriginals } from './delete-archived-originals.ts';
 import type { RetrySweeperMetrics } from './metrics.ts';
 
 export interface ReconcileLandingOptions {
   readonly sql: Sql;
-  readonly store: Pick<ObjectStore, 'listVersions'>;
+  readonly store: Pick<ObjectStore, 'listVersions' | 'head' | 'deleteVersions'>;
   readonly takeArrivals: TakeArrivals;
   readonly landingBucket: string;
   readonly metrics: Pick<RetrySweeperMetrics, 'reconciled'>;
@@ -47,10 +49,11 @@ export interface LandingLook {
 
 const YOUNGEST_MS = 120_000;
 const OLDEST_MS = 7 * 86_400_000;
+const ARCHIVED_MS = 3_600_000;
 const MOST_PAGES = 1_000;
 
 export async function reconcileLanding(options: ReconcileLandingOptions): Promise<LandingLook> {
-  const { store, landingBucket, signal, mostPages = MOST_PAGES, from } = options;
+  const { store, landingBucket, signal, now, mostPages = MOST_PAGES, from } = options;
   let after = from?.after;
   let withdrawnKey = from?.withdrawnKey;
   let found = 0;
@@ -62,6 +65,9 @@ export async function reconcileLanding(options: ReconcileLandingOptions): Promis
       else if (version.key !== withdrawnKey) present.push(version);
     }
     found += await takeInPage(present, options);
+    // Those that were withdrawn too. What was archived an hour ago has been here for longer.
+    const old = listed.items.filter((one) => !one.isDeleteMarker && now() - one.lastModified.getTime() >= ARCHIVED_MS);
+    await deleteArchivedOriginals(old, options);
     after = listed.next;
     if (after === undefined) return { found, next: undefined };
   }
