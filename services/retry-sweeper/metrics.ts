@@ -13,7 +13,7 @@ export function createRetrySweeperMetrics(registry: Registry) {
   });
   const reconciled = new Counter({
     name: 'longshore_reconciled_objects_total',
-    help: 'Objects in landing found without an event, by outcome.',
+    help: 'Objects in landing found without an event, or deleted as archived, by outcome.',
     labelNames: ['outcome'] as const,
     registers,
   });
