@@ -32,6 +32,7 @@ function poolOf(name: ProjectName) {
 export default defineConfig({
   test: {
     globalSetup: ['testkit/vitest/global-setup.ts'],
+    setupFiles: ['testkit/vitest/compare-bytes.ts'],
     reporters: ['default', './testkit/vitest/slowest-files.ts'],
     // How long a machine may take that does ten other things at once: nothing waits for its limit where all is well.
     testTimeout: 120_000,
