@@ -219,10 +219,14 @@ describe.each(servers)('over $name', ({ start }) => {
         });
         await Promise.race([dead.runner.handle(id, neverStops), gone.promise]);
         bed.proxy.onAnswered(undefined);
-        await bed.makeDue();
-        await bed.settle(worker);
+        // What the dead one still does may take the partner's connection once more, for which the other one waits.
+        const finish = async () => {
+          await bed.makeDue();
+          await bed.settle(worker);
+          return (await bed.read(id)).status;
+        };
+        await expect.poll(finish).toBe('COMPLETED');
         await dead.stop();
-        expect(await bed.read(id)).toMatchObject({ status: 'COMPLETED' });
         expect(seen).toBeGreaterThanOrEqual(nth);
         const files = (await landed()).filter(({ key }) => key.endsWith(name));
         expect(files.map(({ key }) => key)).toEqual([`acme/P-1/${name}`]);
