@@ -1,7 +1,9 @@
 /** What each transport says of one mail, by real SMTP and HTTP servers: a mail that was not sent is never in doubt. */
+import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer as createSocketServer, type Server } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { senderDocumentSchema } from '#shared/definitions/sender-schema.ts';
@@ -40,7 +42,12 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-async function send(sender: object, secrets: SecretStore = PASSWORD, mails = 1): Promise<MailSent[]> {
+async function send(
+  sender: object,
+  secrets: SecretStore = PASSWORD,
+  mails = 1,
+  headers: CampaignMail['headers'] = {},
+): Promise<MailSent[]> {
   const transports = createMailTransports({ region: 'eu-central-1', secrets });
   closing.push(() => transports.close());
   const parsed = senderDocumentSchema.parse({
@@ -49,7 +56,9 @@ async function send(sender: object, secrets: SecretStore = PASSWORD, mails = 1):
   });
   const by = { tenantId: 'globex', sender: parsed };
   return await Promise.all(
-    Array.from({ length: mails }, (_each, n) => transports.send({ ...MAIL, to: `r${n}@example.com` }, by)),
+    Array.from({ length: mails }, (_each, n) =>
+      transports.send({ ...MAIL, to: `r${n}@example.com`, headers: { ...MAIL.headers, ...headers } }, by),
+    ),
   );
 }
 
@@ -155,7 +164,12 @@ describe('by SES', () => {
 describe('by SMTP', () => {
   const says = (responseCode: number) => Object.assign(new Error('no'), { responseCode });
 
-  async function smtp(options: SMTPServerOptions, sender: object = {}, secrets?: SecretStore): Promise<MailSent[]> {
+  async function smtp(
+    options: SMTPServerOptions,
+    sender: object = {},
+    secrets?: SecretStore,
+    headers: CampaignMail['headers'] = {},
+  ): Promise<MailSent[]> {
     const server = new SMTPServer({
       authOptional: true,
       allowInsecureAuth: true,
@@ -167,7 +181,7 @@ describe('by SMTP', () => {
     await once(server.server, 'listening');
     closing.push(() => new Promise<void>((resolve) => void server.close(resolve)));
     const { port } = server.server.address() as AddressInfo;
-    return await send({ transport: 'smtp', host: '127.0.0.1', port, tls: 'none', ...sender }, secrets);
+    return await send({ transport: 'smtp', host: '127.0.0.1', port, tls: 'none', ...sender }, secrets, 1, headers);
   }
 
   const taken: SMTPServerOptions['onData'] = (stream, _session, done) => {
@@ -177,6 +191,36 @@ describe('by SMTP', () => {
 
   test('a mail that is taken has its own message id', async () => {
     expect(await smtp({ onData: taken })).toEqual([{ type: 'sent', messageId: MAIL.messageId }]);
+  });
+
+  test('a signature covers the headers that unsubscribe', async () => {
+    const { privateKey } = generateKeyPairSync('rsa', {
+      modulusLength: 2048,
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    });
+    const mails: string[] = [];
+    const onData: SMTPServerOptions['onData'] = (stream, _session, done) => {
+      text(stream).then((mail) => {
+        mails.push(mail);
+        done();
+      }, done);
+    };
+    const unsubscribe = {
+      'List-Unsubscribe': '<https://x/u/1>',
+      'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',
+    };
+    const dkim = { domain: 'mail.globex.example', selector: 's1', key: 'dkim' };
+    const secrets: SecretStore = { read: async () => ({ text: privateKey, version: '1' }) };
+    const sent = await smtp({ onData }, { dkim }, secrets, unsubscribe);
+    expect(sent).toMatchObject([{ type: 'sent' }]);
+    const [head = ''] = (mails[0] ?? '').replace(/\r\n[ \t]+/g, '').split('\r\n\r\n');
+    const signed = /^DKIM-Signature:.*?;\s*h=([^;]+);/im.exec(head)?.[1]?.toLowerCase().split(':') ?? [];
+    expect(signed).toEqual(expect.arrayContaining(['from', 'list-id', 'list-unsubscribe', 'list-unsubscribe-post']));
+    const broken: SecretStore = { read: async () => ({ text: privateKey.slice(0, 500), version: '1' }) };
+    expect(await smtp({ onData }, { dkim }, broken)).toEqual([{ type: 'stopped', reason: 'DKIM_KEY' }]);
+    expect(mails).toHaveLength(1);
+    for (const name of Object.keys(unsubscribe)) expect(head).toMatch(new RegExp(`^${name}:`, 'm'));
   });
 
   test.each<[string, SMTPServerOptions, MailSent]>([

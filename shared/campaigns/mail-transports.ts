@@ -1,4 +1,5 @@
 /** The transports of senders as this process has them: one SES client, one SMTP connection for each mail. */
+import { createPrivateKey } from 'node:crypto';
 import type { SenderDocument } from '#shared/definitions/sender-schema.ts';
 import { type MailOutcome, sendMail } from '#shared/notices/send-mail.ts';
 import { SecretError, type SecretStore, secretsOfTenant } from '#shared/runtime/secrets/secret-store.ts';
@@ -46,6 +47,13 @@ export function createMailTransports({
   };
 }
 
+/**
+ * What a signature covers: the fields that RFC 6376 (section 5.4.1) names, and those that an unsubscribe link counts by (RFC 8058, section 4),
+ * which nodemailer leaves out of its own list.
+ */
+const SIGNED = `From:Sender:Reply-To:Subject:Date:Message-ID:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding:
+  In-Reply-To:References:List-Id:List-Unsubscribe:List-Unsubscribe-Post:Feedback-ID:Auto-Submitted`.replace(/\s+/g, '');
+
 /** Its secrets are read before the server is spoken to. */
 async function sendBySmtp(
   mail: CampaignMail,
@@ -61,7 +69,9 @@ async function sendBySmtp(
       domainName: dkim.domain,
       keySelector: dkim.selector,
       privateKey: (await secrets.read(dkim.key)).text,
+      headerFieldNames: SIGNED,
     };
+    if (signing !== undefined && !isSigningKey(signing.privateKey)) return { type: 'stopped', reason: 'DKIM_KEY' };
     const server = { host, port, tls, user, passwordSecret, from };
     outcome = await sendMail(
       { to: [to], subject, text, html, messageId, headers, replyTo, dkim: signing },
@@ -78,6 +88,15 @@ async function sendBySmtp(
       return judgeSmtp(outcome);
     case 'unreachable':
       return { type: outcome.mayHaveArrived === true ? 'unknown' : 'not-sent', reason: outcome.reason };
+  }
+}
+
+/** With any other nodemailer sends the mail unsigned, and does not say so. */
+function isSigningKey(pem: string): boolean {
+  try {
+    return createPrivateKey(pem).asymmetricKeyType === 'rsa';
+  } catch {
+    return false;
   }
 }
 

@@ -31,7 +31,13 @@ export interface Mail {
   readonly replyTo?: string | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly dkim?:
-    | { readonly domainName: string; readonly keySelector: string; readonly privateKey: string }
+    | {
+        readonly domainName: string;
+        readonly keySelector: string;
+        readonly privateKey: string;
+        /** Separated by colons. */
+        readonly headerFieldNames?: string;
+      }
     | undefined;
 }
 
