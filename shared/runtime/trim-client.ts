@@ -42,8 +42,11 @@ function keepSigners(config: SignerConfig): void {
   const kept = new Map<string, Promise<unknown>>();
   config.signer = (scheme) => {
     const name = `${scheme?.name} ${scheme?.signingName} ${scheme?.signingRegion}`;
-    const signer = kept.get(name) ?? make(scheme);
+    const known = kept.get(name);
+    if (known !== undefined) return known;
+    const signer = make(scheme);
     kept.set(name, signer);
+    signer.catch(() => kept.delete(name));
     return signer;
   };
 }
