@@ -85,7 +85,13 @@ export const sourceDocumentSchema = z
     /** By what a file is known again. `name`: a name is fetched once. `content`: fetched when size or time differ, and landed when its bytes do. */
     identity: z.enum(['size-and-time', 'name', 'content']).default('size-and-time'),
     /** A file `x.csv.sha256` beside `x.csv` with its SHA-256. */
-    checksum: z.strictObject({ sidecar: suffixSchema }).optional(),
+    checksum: z
+      .union([
+        z.strictObject({ sidecar: suffixSchema }),
+        /** Asked of an FTPS server that offers SHA-256; others are not asked. */
+        z.strictObject({ hash: z.literal('auto') }),
+      ])
+      .optional(),
     project: projectSchema,
     pipeline: projectSchema.optional(),
     into: templateSchema.default('{{ project }}/{{ name }}'),

@@ -2,7 +2,7 @@
  * Fetches the file of one pull into landing, and cleans up behind it, over one connection.
  *
  * 1. `stat` before and after: what changed meanwhile was still being written, and nothing of it lands.
- * 2. The bytes are counted and, with a sidecar, compared, before there is a version. Servers say 226 to what they cut short.
+ * 2. The bytes are counted and, with a sidecar or a hash of the server, compared, before there is a version. Servers say 226 to what they cut short.
  * 3. The remote file is touched only once its version is in landing and the pull says so, and only when it is still the same file.
  */
 
@@ -59,6 +59,7 @@ export async function fetchPull(
     throw new UnsettledFile('it changed since it was listed');
   await notePullStage(sql, held, 'DOWNLOADING', identity);
   const expected = await readSidecar(connection, plan.sidecarPath);
+  const askHash = plan.asksHash ? connection.hashOf : undefined;
   const target = { bucket: landingBucket, key: plan.key };
   const mark = `${pull.id}.${pull.generation}`;
   const pulling = store.pull({
@@ -66,7 +67,7 @@ export async function fetchPull(
     sizeBytes: before.sizeBytes,
     identity: JSON.stringify([pull.remotePath, identity.size, identity.time]),
     // A digest of a whole file needs the whole file to come by.
-    canResume: expected === undefined && !plan.comparesContent && identity.time !== null,
+    canResume: expected === undefined && askHash === undefined && !plan.comparesContent && identity.time !== null,
     mark,
     metadata: metadataOf(pull),
     log,
@@ -85,6 +86,9 @@ export async function fetchPull(
         throw new LongshoreError('PULL_SIZE_MISMATCH', `${sizeBytes} bytes came of a file of ${before.sizeBytes}`);
       if (expected !== undefined && sha256 !== expected)
         throw new LongshoreError('CHECKSUM_MISMATCH', 'the SHA-256 of what came is not that of the checksum file');
+      const theirs = await askHash?.(plan.claimedPath);
+      if (theirs !== undefined && sha256 !== theirs)
+        throw new LongshoreError('CHECKSUM_MISMATCH', 'the SHA-256 of what came is not the one that the server tells');
       const known = plan.comparesContent ? await findSameContent(sql, pull, sha256) : undefined;
       if (known !== undefined) throw new KnownContent(known);
     },

@@ -189,7 +189,9 @@ async function gather(
   const isMatching = compileGlobs(source.match);
   const isExcluded = compileGlobs(source.exclude);
   const marker = 'marker' in source.ready ? source.ready.marker : undefined;
-  const companions = [marker, source.checksum?.sidecar].filter((suffix) => suffix !== undefined);
+  const { checksum } = source;
+  const sidecar = checksum !== undefined && 'sidecar' in checksum ? checksum.sidecar : undefined;
+  const companions = [marker, sidecar].filter((suffix) => suffix !== undefined);
   const markers = new Set<string>();
   const files: RemoteEntry[] = [];
   let refused = 0;

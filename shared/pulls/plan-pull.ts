@@ -12,6 +12,8 @@ export interface PullPlan {
   /** The file's own, or the one that it is renamed to before it is read. */
   readonly claimedPath: string;
   readonly isRenamed: boolean;
+  /** The SHA-256 of the file is asked of the server, where it offers that. */
+  readonly asksHash: boolean;
   /** SHA-256 beside the file. */
   readonly sidecarPath: string | undefined;
   /** Go with the file. */
@@ -59,9 +61,13 @@ export function planPull(pull: ClaimedPull): Planned {
   const key = canonicalKey(`${pull.tenantId}/${render(source.into)}`, `${pull.tenantId}/`);
   if (!key.ok) return rejected(key.message);
   const isRenamed = 'rename' in source.ready;
+  const sidecarPath =
+    source.checksum !== undefined && 'sidecar' in source.checksum
+      ? `${pull.remotePath}${source.checksum.sidecar}`
+      : undefined;
   const companions = [
     ...('marker' in source.ready ? [`${pull.remotePath}${source.ready.marker}`] : []),
-    ...(source.checksum === undefined ? [] : [`${pull.remotePath}${source.checksum.sidecar}`]),
+    ...(sidecarPath === undefined ? [] : [sidecarPath]),
   ];
   let afterwards: PullPlan['afterwards'] = 'keep';
   if (source.afterwards === 'delete') afterwards = 'delete';
@@ -77,7 +83,8 @@ export function planPull(pull: ClaimedPull): Planned {
       key: key.key,
       isRenamed,
       claimedPath: isRenamed ? `${pull.remotePath}.longshore-${pull.id}` : pull.remotePath,
-      sidecarPath: source.checksum === undefined ? undefined : `${pull.remotePath}${source.checksum.sidecar}`,
+      asksHash: source.checksum !== undefined && 'hash' in source.checksum,
+      sidecarPath,
       companionPaths: companions,
       afterwards,
       isCarriedFirst: source.afterwardsWhen === 'carried',

@@ -7,6 +7,7 @@ import { neverStops } from '#testkit/beds/job-runner.ts';
 import { type PullBed, putAtPartner, startPullBed } from '#testkit/beds/pull-bed.ts';
 import { LANDING, PART_BYTES, type PullWorker } from '#testkit/beds/pull-process.ts';
 import { PARTNER_SERVERS, type PartnerFileServer } from '#testkit/servers/partner-file-servers.ts';
+import { SCRIPTED_CONTENT, startScriptedFtpsServer } from '#testkit/servers/scripted-ftps-server.ts';
 
 let bed: PullBed;
 let worker: PullWorker;
@@ -347,4 +348,38 @@ describe.each(servers)('over $name', ({ start }) => {
     expect(await bed.sql`SELECT status FROM pulls`).toEqual([{ status: 'COMPLETED' }]);
     expect(await readdir(server.onDisk)).toEqual([]);
   });
+});
+
+test('with `hash: auto` a file lands only with the SHA-256 that the server tells', async () => {
+  let told = '0'.repeat(64);
+  const server = await startScriptedFtpsServer({
+    FEAT: ({ reply }) => reply('211-Features\r\n MDTM\r\n MLSD\r\n SIZE\r\n XSHA256\r\n211 End'),
+    async MLSD({ reply, data }) {
+      const socket = await data();
+      reply('150 here it comes');
+      const facts = `type=file;size=${SCRIPTED_CONTENT.length};modify=20260102030405;`;
+      socket.end(`${facts} a b.csv\r\n`, () => reply('226 done'));
+    },
+    XSHA256: ({ reply }) => reply(`250 ${told.toUpperCase()}`),
+    DELE: ({ reply }) => reply('250 gone'),
+  });
+  const puller = bed.startWorker();
+  try {
+    await bed.clear();
+    await bed.useServer(server);
+    await bed.applySource({ checksum: { hash: 'auto' } });
+    await bed.settle(puller);
+    expect(await bed.sql`SELECT status, error_cause FROM pulls`).toEqual([
+      { status: 'TRIGGERED', error_cause: 'CHECKSUM_MISMATCH' },
+    ]);
+    expect(server.commands).toContain('XSHA256 "/in/a b.csv"');
+    expect(server.commands.filter((command) => command.startsWith('DELE'))).toEqual([]);
+    told = createHash('sha256').update(SCRIPTED_CONTENT).digest('hex');
+    await bed.makeDue();
+    await bed.settle(puller);
+    expect(await bed.sql`SELECT status FROM pulls`).toEqual([{ status: 'COMPLETED' }]);
+  } finally {
+    await puller.stop();
+    await server.stop();
+  }
 });

@@ -54,6 +54,8 @@ export interface RemoteConnection {
   rename(from: string, to: string, options?: { readonly overwrite?: boolean }): Promise<void>;
   /** A file that is not there is `REMOTE_PATH_GONE`. */
   remove(path: string): Promise<void>;
+  /** The file's SHA-256, hexadecimal, as the server makes it. Absent where it offers none; undefined where it makes none of this file. */
+  readonly hashOf?: ((path: string) => Promise<string | undefined>) | undefined;
   /** Idempotent; bounded by a second. */
   close(): Promise<void>;
   /**

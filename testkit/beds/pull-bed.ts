@@ -40,7 +40,10 @@ export interface PullBed {
   /** Nothing of the test before is left. */
   clear(): Promise<void>;
   /** As the remote `partner` of the tenant acme. */
-  useServer(server: PartnerFileServer, change?: Readonly<Record<string, unknown>>): Promise<void>;
+  useServer(
+    server: Pick<PartnerFileServer, 'remote' | 'secrets'>,
+    change?: Readonly<Record<string, unknown>>,
+  ): Promise<void>;
   setSecret(name: string, text: string): void;
   applySource(fields?: Readonly<Record<string, unknown>>): Promise<SourceDocument>;
   startWorker(options?: { readonly leaseMs?: number }): PullWorker;

@@ -36,6 +36,7 @@ export class FtpsConnection implements RemoteConnection {
   /** Its bytes come one after the other. */
   readonly unsureTailBytes = 0;
   readonly certificateEndsAt: string | undefined;
+  readonly hashOf: RemoteConnection['hashOf'];
   readonly #client: Client;
   readonly #features: ReadonlySet<string>;
   #isGivenUp = false;
@@ -45,6 +46,7 @@ export class FtpsConnection implements RemoteConnection {
     this.fingerprint = fingerprint;
     this.certificateEndsAt = certificateEndsAt;
     this.#features = features;
+    if (features.has('XSHA256')) this.hashOf = (path) => this.#sha256Of(path);
   }
 
   get isUsable(): boolean {
@@ -185,6 +187,18 @@ export class FtpsConnection implements RemoteConnection {
     } catch (error) {
       if (error instanceof FTPError && (error.code === 550 || NO_SUCH_COMMAND.has(error.code))) return undefined;
       throw this.#faultOf('ask for the time of the file', error);
+    }
+  }
+
+  /** Without quotes a path with blanks is a path and a range. */
+  async #sha256Of(path: string): Promise<string | undefined> {
+    if (path.includes('"')) return undefined;
+    try {
+      const { message } = await this.#client.send(`XSHA256 "${checked(path)}"`);
+      return /\b[0-9a-f]{64}\b/i.exec(message)?.[0]?.toLowerCase();
+    } catch (error) {
+      if (error instanceof FTPError && error.code >= 500) return undefined;
+      throw this.#faultOf('ask for the hash of the file', error);
     }
   }
 
