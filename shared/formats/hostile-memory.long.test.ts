@@ -8,6 +8,7 @@ import { HOSTILE_FILES } from '#testkit/seeds/hostile-files.ts';
 
 const FIXTURE = fileURLToPath(new URL('../../testkit/beds/hostile-file-reader.ts', import.meta.url));
 const MOST_GROWN_BYTES = 64_000_000;
+const BOMBS: ReadonlySet<string> = new Set(['gzip of zeros', 'zip of zeros']);
 /** A collector that is late adds to a peak: what is needed is the lowest of a few. */
 const MOST_RUNS = 8;
 
@@ -17,7 +18,7 @@ it.runIf(process.platform === 'linux').each(Object.keys(HOSTILE_FILES))(
     let grownBytes = Number.POSITIVE_INFINITY;
     for (let runs = 0; runs < MOST_RUNS && grownBytes > MOST_GROWN_BYTES; runs += 1) {
       const run = await read(name);
-      expect(run.code).toBe(name === 'gzip of zeros' ? 'ARCHIVE_BOMB' : null);
+      expect(run.code).toBe(BOMBS.has(name) ? 'ARCHIVE_BOMB' : null);
       grownBytes = Math.min(grownBytes, run.grownBytes);
     }
     expect(grownBytes).toBeLessThanOrEqual(MOST_GROWN_BYTES);

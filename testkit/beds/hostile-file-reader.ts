@@ -1,5 +1,8 @@
 /** Reads an ordinary file and then a hostile one, as its step would, and prints what memory the second took beyond the first. */
+import { buffer } from 'node:stream/consumers';
 import { setImmediate } from 'node:timers/promises';
+import { openZip } from '#shared/content/archives/zip-archive.ts';
+import { convertRecords } from '#shared/content/convert/convert-records.ts';
 import { csvToNdjson } from '#shared/formats/csv/csv-to-ndjson.ts';
 import { readCsvRows } from '#shared/formats/csv/read-csv-rows.ts';
 import { FormatFault } from '#shared/formats/format-fault.ts';
@@ -18,12 +21,44 @@ async function read(source: AsyncIterable<Uint8Array>, { reader, layout }: Hosti
   const read = {
     rows: () => readCsvRows(source, DIALECT),
     'csv-to-ndjson': () => csvToNdjson(source, { ...DIALECT, maxRejected: 100_000 }, counts),
+    convert: () =>
+      convertRecords(
+        source,
+        {
+          from: { format: 'xml', record: 'r', maxRecordBytes: 4 * 1_048_576 },
+          to: { ...DIALECT, format: 'csv', header: true, unknown: 'ignore', lineEnd: '\n' },
+          columns: ['a'],
+        },
+        {
+          counts: { recordsIn: 0, recordsOut: 0, recordsRejected: 0 },
+          reject: async () => {},
+          judge: () => {},
+        },
+      ),
+    unzip: () => unzip(source),
     gunzip: () => gunzip(source, { maxRatio: 200, maxBytes: 10_000_000_000 }),
     records: () => {
       throw new Error('records are read by a layout');
     },
   }[reader]();
   for await (const _taken of read) await setImmediate();
+}
+
+/** As the step does, whose store gives ranges of it. */
+async function* unzip(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const bytes = await buffer(source);
+  const readRange = async ({ first, last }: { first: number; last: number }) => bytes.subarray(first, last + 1);
+  const archive = await openZip(
+    {
+      sizeBytes: bytes.length,
+      readRange,
+      async *streamRange(range) {
+        yield await readRange(range);
+      },
+    },
+    { maxEntries: 10_000, maxBytes: 10_000_000_000, maxRatio: 200 },
+  );
+  for await (const entry of archive.entries()) yield* entry.open();
 }
 
 async function readRecords(
@@ -48,11 +83,13 @@ async function readRecords(
 
 const file = HOSTILE_FILES[process.argv[2] ?? ''];
 if (file === undefined) throw new Error(`there is no hostile file "${process.argv[2]}"`);
-await read(piecesOf(file.ordinary, Math.min(file.sizeBytes, 6_291_456), file.beginning && 'id,value\n'), file);
+const ordinaryBytes = file.reader === 'unzip' ? file.ordinary.length : Math.min(file.sizeBytes, 6_291_456);
+const beginning = file.reader === 'convert' ? file.beginning : file.beginning && 'id,value\n';
+await read(piecesOf(file.ordinary, ordinaryBytes, beginning, file.end), file);
 const before = await peakRssBytes(process.pid);
 let code: string | null = null;
 try {
-  await read(piecesOf(file.unit, file.sizeBytes, file.beginning), file);
+  await read(piecesOf(file.unit, file.sizeBytes, file.beginning, file.end), file);
 } catch (error) {
   if (!(error instanceof FormatFault)) throw error;
   code = error.code;

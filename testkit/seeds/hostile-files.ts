@@ -1,16 +1,19 @@
 /** For tests: files that are as costly to read as the limits let a file be, each with an ordinary file of the same format and size. */
-import { gzipSync } from 'node:zlib';
+import { crc32, deflateRawSync, gzipSync } from 'node:zlib';
 import { LONGEST_RECORD_BYTES } from '#shared/definitions/routes/max-record-bytes.ts';
 import { type RecordsLayout, recordsSchema } from '#shared/definitions/routes/records-schema.ts';
 
 export interface HostileFile {
   /** What reads it. */
-  readonly reader: 'rows' | 'csv-to-ndjson' | 'gunzip' | 'records';
+  readonly reader: 'rows' | 'csv-to-ndjson' | 'gunzip' | 'unzip' | 'convert' | 'records';
   readonly layout?: RecordsLayout;
   readonly beginning?: string;
+  /** After the last unit. */
+  readonly end?: string;
   /** Repeated up to the size of the file. */
   readonly unit: Buffer;
   readonly ordinary: Buffer;
+  /** At least one unit. */
   readonly sizeBytes: number;
 }
 
@@ -54,6 +57,49 @@ const fixed = {
 const nested = (values: string) => filled('{"c0":[', `${values},`, '1]}\n');
 const gzip = { reader: 'gunzip', ordinary: gzipSync(ORDINARY_ROW.toString().repeat(1_000)) } as const;
 
+const fromXml = {
+  reader: 'convert',
+  beginning: '<rs>',
+  end: '</rs>',
+  ordinary: text('<r><a>an ordinary value</a></r>'),
+} as const;
+
+/** Of deflated entries, by the smallest headers that there are. */
+function zipOf(...contents: readonly Buffer[]): Buffer {
+  const parts: Buffer[] = [];
+  const directory: Buffer[] = [];
+  const packedOf = new Map([...new Set(contents)].map((content) => [content, deflateRawSync(content)]));
+  let offset = 0;
+  for (const [index, content] of contents.entries()) {
+    const packed = packedOf.get(content) as Buffer;
+    const name = text(`f${index}`);
+    const facts = Buffer.alloc(26);
+    facts.writeUInt16LE(20, 0);
+    facts.writeUInt16LE(8, 4);
+    facts.writeUInt32LE(crc32(content), 10);
+    facts.writeUInt32LE(packed.length, 14);
+    facts.writeUInt32LE(content.length, 18);
+    facts.writeUInt16LE(name.length, 22);
+    const place = Buffer.alloc(14);
+    place.writeUInt32LE(offset, 10);
+    const local = Buffer.concat([text('PK\x03\x04'), facts, name, packed]);
+    directory.push(Buffer.concat([text('PK\x01\x02'), Buffer.from([20, 0]), facts, place, name]));
+    parts.push(local);
+    offset += local.length;
+  }
+  const central = Buffer.concat(directory);
+  const end = Buffer.alloc(18);
+  end.writeUInt16LE(contents.length, 4);
+  end.writeUInt16LE(contents.length, 6);
+  end.writeUInt32LE(central.length, 8);
+  end.writeUInt32LE(offset, 12);
+  return Buffer.concat([...parts, central, text('PK\x05\x06'), end]);
+}
+const zip = {
+  reader: 'unzip',
+  ordinary: zipOf(...Array<Buffer>(250).fill(Buffer.from(ORDINARY_ROW.toString().repeat(1_000)))),
+} as const;
+
 export const HOSTILE_FILES: Readonly<Record<string, HostileFile>> = {
   'CSV of blank lines': { ...asRows, unit: text('\n'), sizeBytes: 6 * MB },
   'CSV of short rows': { ...asRows, beginning: 'id\n', unit: text('a\n'), sizeBytes: 3 * MB },
@@ -86,11 +132,23 @@ export const HOSTILE_FILES: Readonly<Record<string, HostileFile>> = {
   'fixed width of the longest lines': { ...fixed, unit: filled('', 'y', '\n'), sizeBytes: 24 * MB },
   'fixed width of two-unit characters': { ...fixed, unit: text(`${'😀'.repeat(500)}\n`), sizeBytes: 2 * MB },
   'gzip of zeros': { ...gzip, unit: gzipSync(Buffer.alloc(200 * MB)), sizeBytes: MB },
+  'XML of the longest records to CSV': {
+    ...fromXml,
+    unit: filled('<r><a>', '€', '</a></r>', MB),
+    sizeBytes: 24 * MB,
+  },
+  'XML of nested elements to CSV': {
+    ...fromXml,
+    unit: text(`<r><a>1</a>${'<b>'.repeat(50)}${'</b>'.repeat(50)}</r>`),
+    sizeBytes: 6 * MB,
+  },
+  'zip of zeros': { ...zip, unit: zipOf(Buffer.alloc(20 * MB)), sizeBytes: 1 },
+  'zip of many entries': { ...zip, unit: zipOf(...Array<Buffer>(9_000).fill(text('an entry'))), sizeBytes: 1 },
   'gzip of members': { ...gzip, unit: Buffer.concat([gzipSync('x'), Buffer.alloc(1)]), sizeBytes: 40_000 },
 };
 
 /** In the pieces of a network, with a turn of the event loop before each. Of whole units. */
-export async function* piecesOf(unit: Buffer, mostBytes: number, beginning = ''): AsyncGenerator<Buffer> {
+export async function* piecesOf(unit: Buffer, mostBytes: number, beginning = '', end = ''): AsyncGenerator<Buffer> {
   const sizeBytes = Math.max(1, Math.floor(mostBytes / unit.length)) * unit.length;
   if (beginning !== '') yield Buffer.from(beginning);
   for (let given = 0; given < sizeBytes; given += PIECE_BYTES) {
@@ -101,5 +159,6 @@ export async function* piecesOf(unit: Buffer, mostBytes: number, beginning = '')
     await new Promise(setImmediate);
     yield piece;
   }
+  if (end !== '') yield Buffer.from(end);
 }
 const PIECE_BYTES = 65_536;

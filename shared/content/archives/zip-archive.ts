@@ -5,7 +5,8 @@
  * 2. The content of an entry is true to the size and the checksum that the directory names, or its reading fails.
  */
 import { Readable } from 'node:stream';
-import { crc32 } from 'node:zlib';
+import { buffer } from 'node:stream/consumers';
+import { crc32, inflateRawSync } from 'node:zlib';
 import * as yauzl from 'yauzl';
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import { type Archive, type ArchiveBounds, type ArchiveEntry, boundEntries, corrupt } from './archive.ts';
@@ -87,7 +88,9 @@ function checkEntry(entry: yauzl.Entry, name: string): void {
 async function* contentOf(zip: yauzl.ZipFile, entry: yauzl.Entry, reader: RangeReader): AsyncGenerator<Uint8Array> {
   let crc = 0;
   try {
-    for await (const piece of await zip.openReadStreamPromise(entry)) {
+    for await (const piece of isSmall(entry)
+      ? await smallContent(zip, entry)
+      : await zip.openReadStreamPromise(entry)) {
       crc = crc32(piece as Buffer, crc);
       yield piece as Buffer;
     }
@@ -95,6 +98,20 @@ async function* contentOf(zip: yauzl.ZipFile, entry: yauzl.Entry, reader: RangeR
     throw reader.fault ?? corrupt(wordsOf(error));
   }
   if (crc !== entry.crc32) throw corrupt('the checksum of an entry differs');
+}
+
+/** Thousands of streams that inflate take more memory than their content, until they are collected. */
+const SMALL_BYTES = 65_536;
+
+function isSmall({ compressionMethod, compressedSize, uncompressedSize }: yauzl.Entry): boolean {
+  return compressionMethod === DEFLATED && compressedSize <= SMALL_BYTES && uncompressedSize <= SMALL_BYTES;
+}
+
+async function smallContent(zip: yauzl.ZipFile, entry: yauzl.Entry): Promise<readonly Buffer[]> {
+  const packed = await buffer(await zip.openReadStreamPromise(entry, { decompress: false }));
+  const content = inflateRawSync(packed, { maxOutputLength: SMALL_BYTES });
+  if (content.length !== entry.uncompressedSize) throw new Error('the size of an entry differs');
+  return [content];
 }
 
 /** yauzl's own words and zlib's codes; a line of them, without what the archive says. */
