@@ -149,7 +149,7 @@ test('the catalogue is converted and found by its words, shifts are one batch, a
   expect(outputs.map(({ kind, output }) => [kind, output])).toMatchObject([
     ['convert', { recordsIn: 4, recordsOut: 3, recordsRejected: 1 }],
     ['index', {}],
-    ['archive', { storageClass: 'STANDARD_IA' }],
+    ['archive', { tier: 'standard-ia' }],
     ['deliver', { key: 'acme/catalogue/products.csv' }],
     ['confirm', {}],
     ['enrich', { owner: 'lending', region: 'midwest' }],
