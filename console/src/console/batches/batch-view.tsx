@@ -110,7 +110,7 @@ export default function BatchView() {
           {isClosing && (
             <ReasonDialog
               title={`Close the batch with ${filesText(batch)}`}
-              verb="Close"
+              verb="Close the batch"
               words={['batches', 'close', id]}
               act={async (reason) => {
                 await post(`/api/v1/batches/${id}/close`, { reason });

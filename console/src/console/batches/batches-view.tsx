@@ -51,7 +51,7 @@ const COLUMNS: readonly Column<Batch>[] = [
           <Time at={at} tenant={tenant} /> by {by}
         </>
       ) : until === null ? (
-        'not by time'
+        'when complete'
       ) : (
         <>
           at <Time at={until} tenant={tenant} />

@@ -84,7 +84,7 @@ function Numbers({ campaign: { messages, recipients, events } }: { readonly camp
         {rows.map(([word, count]) => (
           <tr key={word}>
             <th scope="row">{word}</th>
-            <td>{countText(count)}</td>
+            <td className="number">{countText(count)}</td>
           </tr>
         ))}
       </tbody>
