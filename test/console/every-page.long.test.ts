@@ -72,7 +72,7 @@ describe.skipIf(noBrowser !== undefined)('every page of the console (skipped wit
   async function fillWithHostileNames(): Promise<void> {
     const { sql } = api;
     const [failed] = await seedJobs(sql, { objects: [{ name: HOSTILE, key: `acme/inbound/${HOSTILE}` }] });
-    const { job } = await seedRecords(sql, { keyOf: (line) => `${HOSTILE}${line}` });
+    const { job } = await seedRecords(sql, { keyOf: (line) => JSON.stringify([`${HOSTILE}${line}`]) });
     const [fileId, jobId] = [failed?.fileId ?? '', failed?.id ?? ''];
     await sql`
       UPDATE jobs SET state = 'FAILED', error_code = 'DELIVERY_ERROR', error_cause = 'HTTP_503', error_message = ${HOSTILE},
@@ -81,6 +81,12 @@ describe.skipIf(noBrowser !== undefined)('every page of the console (skipped wit
       UPDATE files SET status = 'FAILED', open_jobs = 0, failed_jobs = 1, archived_at = now(), finished_at = now(),
         lease_until = NULL, uploaded_by = ${HOSTILE}, error_code = 'DELIVERY_ERROR', error_message = ${HOSTILE} WHERE id = ${fileId}`;
     await ask('POST', '/api/v1/routes', ROUTE);
+    const ofRecords = {
+      records: { columns: [{ name: 'id' }], businessKey: ['id'] },
+      steps: [{ parse: {} }, { call: {} }],
+    };
+    await sql`
+      UPDATE route_versions SET definition = ${sql.json(ofRecords)} WHERE id = (SELECT route_version_id FROM jobs WHERE id = ${job.id})`;
     const definition = examplePartner();
     await applyDefinition(sql, 'partner', { tenantId: 'acme', name: 'rfi', definition, definitionHash: 'h' }, 'test');
     await sql`
@@ -168,6 +174,12 @@ describe.skipIf(noBrowser !== undefined)('every page of the console (skipped wit
     expect(await findFaults()).toEqual([]);
     await page.evaluate(`document.documentElement.dataset.theme = 'dark'`);
     expect(await findFaults('colours')).toEqual([]);
+  });
+
+  test('records are among the pages, with their hostile keys', async () => {
+    await open(places.get('/jobs/$id/records') ?? '');
+    await page.getByRole('grid', { name: 'Records' }).getByText(MARKUP).first().waitFor();
+    expect(await findFaults()).toEqual([]);
   });
 
   test('the support view shows the portal of a tenant, read-only', async () => {
