@@ -206,8 +206,8 @@ function arrayOf(rows: readonly Row[], from: string): string {
   return `${text}}`;
 }
 
-/** @returns what an error of the whole load becomes once its line is known. */
-export function refusedLine(line: number, why: string): DatabaseError {
+/** What an error of the whole load becomes once its line is known. */
+function refusedLine(line: number, why: string): DatabaseError {
   const reason = why.replace(/\.$/, '');
   return new DatabaseError('row-refused', `Line ${line}: ${reason.charAt(0).toLowerCase()}${reason.slice(1)}.`);
 }
