@@ -196,7 +196,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'POST /api/v1/uploads/{id}/urls': ['files:upload', { parts: [{ part: 1 }] }],
   'POST /api/v1/uploads/{id}/complete': ['files:upload'],
   'DELETE /api/v1/uploads/{id}': ['files:upload'],
-  'PUT /api/v1/files/{*}': ['files:upload'],
+  'PUT /api/v1/files/{directory}/{name}': ['files:upload'],
   'POST /api/v1/files': ['files:upload', { name: '..', contentBase64: '' }],
   'POST /api/v1/files/presigned-url': ['files:upload', { name: '..', size: 1 }],
   'POST /api/v1/downloads': ['files:download', { file_id: randomUUID(), ...REASON }],
