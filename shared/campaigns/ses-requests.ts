@@ -5,7 +5,6 @@
  * starved worker never sent would be in doubt for good. A request is made once; its time begins when it is sent.
  */
 import type { SESv2Client } from '@aws-sdk/client-sesv2';
-import { createUndiciClient } from '#shared/http/create-undici-client.ts';
 import type { HttpReply } from '#shared/http/http-client.ts';
 import { parseJson } from '#shared/text/parse-json.ts';
 
@@ -35,7 +34,6 @@ const CONNECT_MS = 3_000;
 const LONGEST_REPLY = 1_000_000;
 
 export function createSesRequests(region: string): SesRequests {
-  const http = createUndiciClient({ timeoutMs: LONGEST_MS, maxBodyBytes: LONGEST_REPLY });
   let opening: ReturnType<typeof openSdk> | undefined;
 
   /** By the first campaign only; again after it failed. */
@@ -50,11 +48,11 @@ export function createSesRequests(region: string): SesRequests {
   }
 
   async function sign(path: string, body: string) {
-    const { base, signer } = await open();
+    const { base, signer, http } = await open();
     const { protocol, hostname, host } = base;
     const headers = { host, 'content-type': 'application/json' };
     const signed = await signer.sign({ method: 'POST', protocol, hostname, path, headers, query: {}, body });
-    return { url: new URL(path, base), headers: signed.headers };
+    return { http, url: new URL(path, base), headers: signed.headers };
   }
 
   return {
@@ -67,29 +65,40 @@ export function createSesRequests(region: string): SesRequests {
       } catch (error) {
         return { type: 'no-reply', wasSent: false, reason: error instanceof Error ? error.name : 'not signed' };
       }
-      const reply = await http.send({ method: 'POST', ...signed, body, timeoutMs, ...(signal && { signal }) });
+      const { http, ...request } = signed;
+      const reply = await http.send({ method: 'POST', ...request, body, timeoutMs, ...(signal && { signal }) });
       if (reply.type === 'no-reply') return { type: 'no-reply', wasSent: reply.wasSent, reason: reply.cause };
       return readReply(reply);
     },
     close() {
-      http.close();
-      void opening?.then(({ client }) => client.destroy()).catch(() => undefined);
+      void opening
+        ?.then(({ client, http }) => {
+          http.close();
+          client.destroy();
+        })
+        .catch(() => undefined);
     },
   };
 }
 
 async function openSdk(region: string) {
-  const [{ SESv2Client: Client, SendEmailCommand }, { SignatureV4 }, { getEndpointFromInstructions }] =
-    await Promise.all([
-      import('@aws-sdk/client-sesv2'),
-      import('@smithy/signature-v4'),
-      import('@smithy/core/endpoints'),
-    ]);
+  const [
+    { createUndiciClient },
+    { SESv2Client: Client, SendEmailCommand },
+    { SignatureV4 },
+    { getEndpointFromInstructions },
+  ] = await Promise.all([
+    import('#shared/http/create-undici-client.ts'),
+    import('@aws-sdk/client-sesv2'),
+    import('@smithy/signature-v4'),
+    import('@smithy/core/endpoints'),
+  ]);
   const requestHandler = { requestTimeout: LONGEST_MS, throwOnRequestTimeout: true, connectionTimeout: CONNECT_MS };
   const client = new Client({ region, maxAttempts: 1, requestHandler });
   const { url: base } = await getEndpointFromInstructions({}, SendEmailCommand, client.config);
   const { credentials, sha256 } = client.config;
-  return { client, base, signer: new SignatureV4({ credentials, region, service: 'ses', sha256 }) };
+  const http = createUndiciClient({ timeoutMs: LONGEST_MS, maxBodyBytes: LONGEST_REPLY });
+  return { client, http, base, signer: new SignatureV4({ credentials, region, service: 'ses', sha256 }) };
 }
 
 function readReply({ status, headers, body, bodyFault }: HttpReply): SesReply {

@@ -54,7 +54,7 @@ export function consoleFiles(running: () => TestFleet): void {
   test('a failed file is found, explained and retried by keys alone, and becomes completed while one looks', async () => {
     const { page } = console;
     await fleet.put(`${TENANT}/checked/order.csv`, CONTENT);
-    await fleet.untilAllEnded(1, LONG_MS);
+    await fleet.untilAllEnded(1, LONG_MS, TENANT);
     await page.goto(at('/files?status=failed'));
     const row = page.getByRole('row').filter({ hasText: 'order.csv' });
     await row.waitFor();
@@ -79,7 +79,8 @@ export function consoleFiles(running: () => TestFleet): void {
   test('names that are markup, or that turn text round, are shown as they are and run nothing', async () => {
     const { page } = console;
     for (const name of HOSTILE) await fleet.put(`${TENANT}/elsewhere/${name}`, CONTENT);
-    await fleet.untilAllEnded(HOSTILE.length + 1, LONG_MS);
+    // And of the test before, a file and its checksum.
+    await fleet.untilAllEnded(HOSTILE.length + 2, LONG_MS, TENANT);
     await page.goto(at('/files?status=quarantined'));
     await page.getByRole('row').nth(HOSTILE.length).waitFor();
     const shown = await page.locator('[data-column="name"]').allInnerTexts();
