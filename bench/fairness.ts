@@ -20,7 +20,7 @@ import type { Stack } from '#local/stack.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { cancelJobs } from '#shared/jobs/end-jobs.ts';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
-import { HOSTILE_FILES, type HostileFile, piecesOf } from '#testkit/seeds/hostile-files.ts';
+import { contentOf, HOSTILE_FILES, type HostileFile, STEP_OF_READER } from '#testkit/seeds/hostile-files.ts';
 import { applyTenantDocuments } from './apply-tenant-documents.ts';
 import { round } from './fleet-requests.ts';
 import { percentiles } from './percentiles.ts';
@@ -148,11 +148,6 @@ interface HostileFlood {
 
 /** One route for each reader. What is parsed is not called: calls are limited by the partner. */
 function hostileDocuments(simulator: string): string {
-  const steps: Record<string, string> = {
-    rows: '[{ validate: { csv: { everyRow: true } } }, { deliver: {} }]',
-    'csv-to-ndjson': '[{ transform: { ops: [{ csv-to-ndjson: { maxRejected: 100000 } }] } }, { deliver: {} }]',
-    gunzip: '[{ transform: { ops: [{ gunzip: }] } }, { deliver: {} }]',
-  };
   const layouts = new Map(
     Object.values(HOSTILE_FILES).flatMap((file) => (file.layout ? [[formatOf(file), file.layout] as const] : [])),
   );
@@ -161,7 +156,7 @@ function hostileDocuments(simulator: string): string {
   return [
     `kind: partner\ntenant: ${HOSTILE}\nname: desk\nbaseUrl: ${simulator}\nlimits: { concurrency: 1, ratePerSecond: 1 }
 operations: { ask: { method: POST, path: /validation, idempotent: true, body: {} } }\n`,
-    ...Object.entries(steps).map(([name, each]) => routeOf(name, `steps: ${each}`)),
+    ...Object.entries(STEP_OF_READER).map(([name, step]) => routeOf(name, `steps: [${step}, { deliver: {} }]`)),
     ...[...layouts].map(([name, layout]) =>
       routeOf(
         name,
@@ -181,7 +176,7 @@ async function fileFloods(stack: Stack, bench: FlowBench): Promise<HostileFlood[
   const keys = new Map<string, string[]>();
   for (const [name, file] of Object.entries(HOSTILE_FILES)) {
     const key = `hostile/${name.replaceAll(' ', '-')}`;
-    await s3.send(new PutObjectCommand({ Bucket: holding, Key: key, Body: await bodyOf(file) }));
+    await s3.send(new PutObjectCommand({ Bucket: holding, Key: key, Body: await contentOf(file, LARGEST_BYTES) }));
     keys.set(formatOf(file), [...(keys.get(formatOf(file)) ?? []), key]);
   }
   let sent = 0;
@@ -202,12 +197,6 @@ async function fileFloods(stack: Stack, bench: FlowBench): Promise<HostileFlood[
       return sent - before;
     },
   }));
-}
-
-async function bodyOf({ unit, sizeBytes, beginning }: HostileFile): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  for await (const piece of piecesOf(unit, Math.min(sizeBytes, LARGEST_BYTES), beginning)) pieces.push(piece);
-  return Buffer.concat(pieces);
 }
 
 async function cancelParsed({ sql }: FlowBench): Promise<void> {

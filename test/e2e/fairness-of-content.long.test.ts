@@ -1,15 +1,10 @@
 /** The worst content that the limits let in costs no other tenant anything: its small files go through meanwhile, and no lease is lost. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
-import { HOSTILE_FILES, type HostileFile, piecesOf } from '#testkit/seeds/hostile-files.ts';
+import { contentOf, HOSTILE_FILES, STEP_OF_READER } from '#testkit/seeds/hostile-files.ts';
 
 const HOSTILE = 'mallory';
 const OTHER = 'acme';
-const STEPS: Readonly<Record<string, string>> = {
-  rows: '{ validate: { csv: { everyRow: true } } }',
-  'csv-to-ndjson': '{ transform: { ops: [{ csv-to-ndjson: { maxRejected: 100000 } }] } }',
-  gunzip: '{ transform: { ops: [{ gunzip: }] } }',
-};
 const routeOf = (tenant: string, name: string, step: string) => `
 kind: route
 tenant: ${tenant}
@@ -18,8 +13,8 @@ match: { path: "${name}/**" }
 steps: [${step}, { deliver: {} }, { confirm: }]
 `;
 const ROUTES = [
-  routeOf(OTHER, 'small', `${STEPS.rows}, ${STEPS['csv-to-ndjson']}`),
-  ...Object.entries(STEPS).map(([name, step]) => routeOf(HOSTILE, name, step)),
+  routeOf(OTHER, 'small', `${STEP_OF_READER.rows}, ${STEP_OF_READER['csv-to-ndjson']}`),
+  ...Object.entries(STEP_OF_READER).map(([name, step]) => routeOf(HOSTILE, name, step)),
 ].join('---');
 const HOSTILE_FILES_BYTES = 16_777_216;
 const SMALL_FILES = 40;
@@ -34,13 +29,6 @@ beforeAll(async () => {
   });
 }, 180_000);
 afterAll(() => fleet?.stop(), 60_000);
-
-async function contentOf({ unit, sizeBytes, beginning }: HostileFile): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  const bytes = Math.min(sizeBytes, HOSTILE_FILES_BYTES);
-  for await (const piece of piecesOf(unit, bytes, beginning)) pieces.push(piece);
-  return Buffer.concat(pieces);
-}
 
 async function countOf(tenant: string, isEnded: boolean): Promise<number> {
   const [row] = await fleet.sql<{ count: number }[]>`
@@ -63,7 +51,10 @@ test("the worst content of one tenant keeps no other tenant's small files waitin
   const files = Object.entries(HOSTILE_FILES).filter(([, { reader }]) => reader !== 'records');
   const attack = (async () => {
     for (const [name, file] of files) {
-      await fleet.put(`${HOSTILE}/${file.reader}/${name.replaceAll(' ', '-')}`, await contentOf(file));
+      await fleet.put(
+        `${HOSTILE}/${file.reader}/${name.replaceAll(' ', '-')}`,
+        await contentOf(file, HOSTILE_FILES_BYTES),
+      );
     }
   })();
   await fleet.waitUntil('the first of it is read', () => countOf(HOSTILE, false), 60_000);

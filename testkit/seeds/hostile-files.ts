@@ -147,6 +147,23 @@ export const HOSTILE_FILES: Readonly<Record<string, HostileFile>> = {
   'gzip of members': { ...gzip, unit: Buffer.concat([gzipSync('x'), Buffer.alloc(1)]), sizeBytes: 40_000 },
 };
 
+/** As a route has it; `records` are read by their layout. */
+export const STEP_OF_READER: Readonly<Record<Exclude<HostileFile['reader'], 'records'>, string>> = {
+  rows: '{ validate: { csv: { everyRow: true } } }',
+  'csv-to-ndjson': '{ transform: { ops: [{ csv-to-ndjson: { maxRejected: 100000 } }] } }',
+  gunzip: '{ transform: { ops: [{ gunzip: }] } }',
+  convert: '{ convert: { from: { format: xml, record: r }, to: { format: csv, columns: [a], unknown: ignore } } }',
+  // It is checked as a whole, and none of its entries becomes a file.
+  unzip: '{ unpack: { only: ["none/**"] } }',
+};
+
+/** Of whole units. */
+export async function contentOf({ unit, sizeBytes, beginning, end }: HostileFile, mostBytes: number): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for await (const piece of piecesOf(unit, Math.min(sizeBytes, mostBytes), beginning, end)) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
 /** In the pieces of a network, with a turn of the event loop before each. Of whole units. */
 export async function* piecesOf(unit: Buffer, mostBytes: number, beginning = '', end = ''): AsyncGenerator<Buffer> {
   const sizeBytes = Math.max(1, Math.floor(mostBytes / unit.length)) * unit.length;
