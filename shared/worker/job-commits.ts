@@ -68,14 +68,12 @@ const MOST_ROWS = 100;
 /** Rows that wait for one kind of statement: past it, a wake-up is better left in its queue. */
 export const MOST_WAITING = 10_000;
 
-/**
- * A statement costs as much as five of its rows: in a flood, where others come within it, more share one. A few rows wait no longer than
- * nobody notices.
- */
+const FEW_ROWS = 2;
+
+/** A statement costs as much as five of its rows: in a flood it waits for more of them, where there are few it barely waits. */
 function gatherMs(pending: number): number {
   return pending > FEW_ROWS ? 20 : 5;
 }
-const FEW_ROWS = 2;
 
 export class JobCommits {
   readonly #options: JobCommitsOptions;

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { PurgeQueueCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { seededRandom } from '#local/partner-simulator/simulated-behaviour.ts';
-import { recipient, startCampaign } from '#testkit/beds/campaign-bed.ts';
+import { recipient, senderDocument, startCampaign } from '#testkit/beds/campaign-bed.ts';
 import { type PartnerWorkers, startPartnerWorkers } from '#testkit/beds/start-partner-workers.ts';
 import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
 
@@ -19,16 +19,6 @@ const RECIPIENTS = 2_000;
 const SUPPRESSED = 100;
 const KILLS = 25;
 const WORKERS = 2;
-const SENDER = `
-kind: sender
-tenant: ${TENANT}
-name: bills
-from: Globex Bank <bills@mail.globex.example>
-transport: ses
-limits: { ratePerSecond: ${RATE}, concurrency: 10 }
-topics:
-  - { name: billing, class: transactional }
-`;
 /** Where a kill falls is where a worker spends its time: in requests, in statements, or anywhere. */
 const BEHAVIOURS = [
   { latencyMs: 300, lostReplies: 0.02 },
@@ -43,7 +33,7 @@ beforeAll(async () => {
   fleet = await startTestFleet({
     tenants: [TENANT],
     services: ['ingestor', 'router', 'large-file-worker', 'retry-sweeper', 'control-api'],
-    routes: SENDER,
+    routes: senderDocument(TENANT, RATE),
     env: { all: { LONGSHORE_LEASE_MS: '2000', LONGSHORE_SWEEP_GRACE_MS: '1000', LONGSHORE_SWEEP_BOUND_MS: '3000' } },
   });
   workers = await startPartnerWorkers(fleet, WORKERS);
@@ -58,8 +48,6 @@ test('2,000 recipients have one mail each at most, and none is lost, although ev
   const random = seededRandom(seed);
   const campaign = await startCampaign(fleet, {
     tenant: TENANT,
-    sender: 'bills',
-    topic: 'billing',
     recipients: RECIPIENTS,
   });
   const { id, ask, behave } = campaign;

@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { seededRandom } from '#local/partner-simulator/simulated-behaviour.ts';
-import { startCampaign } from '#testkit/beds/campaign-bed.ts';
+import { senderDocument, startCampaign } from '#testkit/beds/campaign-bed.ts';
 import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
 
 const TENANT = 'globex';
@@ -14,22 +14,12 @@ const CRASHES = 50;
 const RECIPIENTS = 1_500;
 /** So that the crashes fall into the run, on any machine. */
 const RATE = 40;
-const SENDER = `
-kind: sender
-tenant: ${TENANT}
-name: bills
-from: Globex Bank <bills@mail.globex.example>
-transport: ses
-limits: { ratePerSecond: ${RATE}, concurrency: 10 }
-topics:
-  - { name: billing, class: transactional }
-`;
 
 let fleet: TestFleet;
 
 beforeAll(async () => {
   fleet = await startTestFleet({
-    ...{ tenants: [TENANT], routes: SENDER, servers: 'embedded' },
+    ...{ tenants: [TENANT], routes: senderDocument(TENANT, RATE), servers: 'embedded' },
     services: ['ingestor', 'router', 'large-file-worker', 'partner-worker', 'retry-sweeper', 'control-api'],
     env: { all: { LONGSHORE_LEASE_MS: '2000', LONGSHORE_SWEEP_GRACE_MS: '1000', LONGSHORE_SWEEP_BOUND_MS: '3000' } },
   });
@@ -40,7 +30,7 @@ test(`${RECIPIENTS} recipients have one mail each at most, and none is lost, alt
   const seed = randomInt(1, 1_000_000);
   const random = seededRandom(seed);
   const campaign = await startCampaign(fleet, {
-    ...{ tenant: TENANT, sender: 'bills', topic: 'billing', recipients: RECIPIENTS },
+    ...{ tenant: TENANT, recipients: RECIPIENTS },
   });
   await campaign.behave({ latencyMs: 100, lostReplies: 0.02, throttled: 0.02 });
   await fleet.waitUntil('the first mails', async () => (await campaign.mails()).length > 10, 60_000);

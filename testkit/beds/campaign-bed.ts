@@ -28,8 +28,6 @@ export interface CampaignReport {
 
 export interface StartCampaign {
   readonly tenant: string;
-  readonly sender: string;
-  readonly topic: string;
   readonly recipients: number;
 }
 
@@ -37,9 +35,24 @@ const SERVICE_MS = 30_000;
 
 export const recipient = (n: number) => `r${n}@example.com`;
 
+const SENDER = 'bills';
+const TOPIC = 'billing';
+
+/** The sender of the campaign, to be applied before it is started. */
+export const senderDocument = (tenant: string, ratePerSecond: number) => `
+kind: sender
+tenant: ${tenant}
+name: ${SENDER}
+from: Globex Bank <bills@mail.globex.example>
+transport: ses
+limits: { ratePerSecond: ${ratePerSecond}, concurrency: 10 }
+topics:
+  - { name: ${TOPIC}, class: transactional }
+`;
+
 /** Two rows more than recipients: a duplicate and an invalid one. */
 export async function startCampaign(fleet: TestFleet, options: StartCampaign): Promise<CampaignBed> {
-  const { tenant, sender, topic, recipients } = options;
+  const { tenant, recipients } = options;
   const { ses } = fleet.stack.endpoints;
 
   async function ask(path: string, body?: unknown) {
@@ -52,13 +65,17 @@ export async function startCampaign(fleet: TestFleet, options: StartCampaign): P
   const reach = <Value>(url: string, request: RequestInit, read: (reply: Response) => Promise<Value>) =>
     fleet.waitUntil('the mail service', () => fetch(url, request).then(read, () => undefined), SERVICE_MS);
 
-  const template = await ask('/api/v1/templates/presigned-url', { name: 'bill', format: 'json', topic });
+  const template = await ask('/api/v1/templates/presigned-url', { name: 'bill', format: 'json', topic: TOPIC });
   await upload(template.upload, JSON.stringify({ subject: 'Bill', html: '<p>{{ n }}</p>' }));
   const file = await ask('/api/v1/files/presigned-url', { file_name: 'bills.csv' });
   const rows = Array.from({ length: recipients }, (_each, n) => `${recipient(n)},${n}`);
   await upload(file.upload, ['email,n', ...rows, `${recipient(0).toUpperCase()},again`, 'nobody,x'].join('\n'));
   await ask('/api/v1/templates/bill');
-  const { transaction_id } = await ask('/api/v1/campaigns', { template_id: 'bill', file_id: file.file_id, sender });
+  const { transaction_id } = await ask('/api/v1/campaigns', {
+    template_id: 'bill',
+    file_id: file.file_id,
+    sender: SENDER,
+  });
   const id = String(transaction_id);
 
   const bed: CampaignBed = {
