@@ -148,18 +148,24 @@ export function indexedConditions(
   ];
 }
 
-/** What is looked at in each row. */
-export function otherConditions(filters: FileFilters): (SQL | undefined)[] {
+/** What is looked at in each row: all that `indexedConditions` with the same `indexed` statuses leaves open. */
+export function otherConditions(filters: FileFilters, indexed?: readonly FileStatus[]): (SQL | undefined)[] {
   const { statuses, code, cause, source, path, name, minSize, finishedFrom } = filters;
   return [
-    statuses ? sql`${files.status} = ANY(${sql.param([...statuses])}::text[])` : sql`${files.status} <> 'COMPANION'`,
-    code === undefined ? undefined : eq(files.errorCode, code),
+    ...(indexed === undefined ? unindexedConditions({ statuses, code }) : []),
     cause === undefined ? undefined : eq(files.errorCause, cause),
     source === undefined ? undefined : eq(files.source, source),
     path === undefined ? undefined : sql`starts_with(${files.key}, ${path})`,
     name === undefined || name[0] !== '*' ? undefined : sql`${files.name} LIKE ${toLikePattern(name)}`,
     minSize === undefined ? undefined : sql`${files.sizeBytes} >= ${minSize}::bigint`,
     finishedFrom === undefined ? undefined : sql`${files.finishedAt} >= ${finishedFrom}::timestamptz`,
+  ];
+}
+
+function unindexedConditions({ statuses, code }: Pick<FileFilters, 'statuses' | 'code'>): (SQL | undefined)[] {
+  return [
+    statuses ? sql`${files.status} = ANY(${sql.param([...statuses])}::text[])` : sql`${files.status} <> 'COMPANION'`,
+    code === undefined ? undefined : eq(files.errorCode, code),
   ];
 }
 

@@ -14,7 +14,12 @@ let reads: Reads;
 beforeAll(async () => {
   database = await createTestDatabase();
   reads = connectReads(
-    { DATABASE_URL: database.url, DATABASE_POOL_MAX: 1, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 60_000 },
+    {
+      DATABASE_URL: database.url,
+      DATABASE_POOL_MAX: 1,
+      DATABASE_PREPARE: true,
+      DATABASE_STATEMENT_TIMEOUT_MS: 300_000,
+    },
     'find-many-files-test',
   );
   const sql = reads.$client;

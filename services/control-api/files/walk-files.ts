@@ -94,6 +94,20 @@ async function walkIndex(
     after && sql`(${column}, ${files.id}) ${past} (${after.at}::timestamptz, ${after.id}::uuid)`,
   );
   const sorted = [direction(column), direction(files.id)];
+  const at = exactInstantOf(column).as('at');
+  const toRows = (found: (SummaryRow & { at: string })[]) =>
+    found.map(({ at: instant, ...file }) => ({ file, at: instant, id: file.id }));
+  const rest = otherConditions(filters, statuses);
+  if (statuses !== undefined && rest.every((condition) => condition === undefined)) {
+    // All that the index has belong to the list: a page of them is read, and not a stride.
+    const found = await reads
+      .select({ ...summaryColumns, at })
+      .from(files)
+      .where(indexed)
+      .orderBy(...sorted)
+      .limit(limit + 1);
+    return { rows: toRows(found), stop: undefined };
+  }
   const walked = reads
     .select()
     .from(files)
@@ -101,14 +115,14 @@ async function walkIndex(
     .orderBy(...sorted)
     .limit(STRIDE)
     .as('files');
-  const at = exactInstantOf(column).as('at');
-  const found = await reads
-    .select({ ...summaryColumns, at })
-    .from(walked as unknown as typeof files)
-    .where(and(...otherConditions(statuses === undefined ? filters : { ...filters, statuses })))
-    .orderBy(...sorted)
-    .limit(limit + 1);
-  const rows = found.map(({ at: instant, ...file }) => ({ file, at: instant, id: file.id }));
+  const rows = toRows(
+    await reads
+      .select({ ...summaryColumns, at })
+      .from(walked as unknown as typeof files)
+      .where(and(...rest))
+      .orderBy(...sorted)
+      .limit(limit + 1),
+  );
   if (rows.length > limit) return { rows, stop: undefined };
   const [stop] = await reads
     .select({ at, id: files.id })
