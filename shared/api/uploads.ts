@@ -27,7 +27,7 @@ export const uploadSchema = z
     missing: z
       .array(z.number())
       .nullable()
-      .describe('Numbers of the parts that the store does not have, at most 1,000; null once it has ended.'),
+      .describe('Numbers of all parts that the store does not have; null once it has ended.'),
     expires_at: z.string().describe('After this the upload is aborted.'),
     file_id: z.string().nullable().describe('Once it is completed and registered.'),
     file_status: z.string().nullable(),

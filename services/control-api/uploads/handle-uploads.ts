@@ -38,7 +38,6 @@ import { sourceOf } from './upload-source.ts';
 import { tenantOf, uploadTarget } from './upload-target.ts';
 
 const LONGEST_PATH = 1_024;
-const MOST_MISSING = 1_000;
 
 export const directoryField = z.string().max(LONGEST_PATH).default('').describe('Directory in the tenant’s home.');
 export const nameField = z
@@ -102,7 +101,7 @@ export function handleUploads(app: ApiServer, { sql, landing }: UploadParts): vo
       size: sizeBytes,
       part_size: partBytes,
       parts: planned?.length ?? null,
-      missing: stored === 'gone' || planned === null ? null : missingParts(planned, stored).slice(0, MOST_MISSING),
+      missing: stored === 'gone' || planned === null ? null : missingParts(planned, stored),
       expires_at: upload.expiresAt.toISOString(),
       file_id: upload.fileId,
       file_status: upload.fileStatus,

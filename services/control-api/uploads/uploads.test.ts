@@ -175,6 +175,13 @@ describe('a file in parts', () => {
     expect((await begin({}, { headers })).body.state).toBe('completed');
   });
 
+  test('names every part of 40 GiB that is missing, however many there are', async () => {
+    const { status, body } = await begin({ size: 40 * 1024 ** 3 });
+    expect(status).toBe(201);
+    expect(body.parts).toBeGreaterThan(1_000);
+    expect(body.missing).toEqual(Array.from({ length: body.parts }, (_, index) => index + 1));
+  });
+
   test('may be empty', async () => {
     const { body } = await begin({ size: 0 });
     const { body: reply } = await ask('POST', `/api/v1/uploads/${body.upload_id}/urls`, {
