@@ -2,8 +2,8 @@
 import { createCRC64, type IHasher } from 'hash-wasm';
 
 export type ChecksumRequest =
-  | { readonly id: number; readonly type: 'part'; readonly piece: Blob; readonly file: string }
-  | { readonly id: number; readonly type: 'whole'; readonly file: string };
+  | { readonly id: number; readonly type: 'part'; readonly piece: Blob; readonly reading: string }
+  | { readonly id: number; readonly type: 'whole'; readonly reading: string };
 export type ChecksumReply = { readonly id: number; readonly crc64nvme?: string; readonly error?: string };
 
 /** Of the reflected CRC that begins and ends with all ones (CRC RevEng catalogue: CRC-64/NVME). */
@@ -13,9 +13,9 @@ const part = createCRC64(POLYNOMIAL);
 const wholes = new Map<string, Promise<IHasher>>();
 
 async function answer(request: ChecksumRequest): Promise<string> {
-  const whole = await wholeOf(request.file);
+  const whole = await wholeOf(request.reading);
   if (request.type === 'whole') {
-    wholes.delete(request.file);
+    wholes.delete(request.reading);
     return base64(whole.digest('binary'));
   }
   const bytes = new Uint8Array(await request.piece.arrayBuffer());
@@ -23,11 +23,11 @@ async function answer(request: ChecksumRequest): Promise<string> {
   return base64((await part).init().update(bytes).digest('binary'));
 }
 
-function wholeOf(file: string): Promise<IHasher> {
-  const known = wholes.get(file);
+function wholeOf(reading: string): Promise<IHasher> {
+  const known = wholes.get(reading);
   if (known !== undefined) return known;
   const made = createCRC64(POLYNOMIAL).then((hasher) => hasher.init());
-  wholes.set(file, made);
+  wholes.set(reading, made);
   return made;
 }
 

@@ -10,9 +10,12 @@ interface TrustedTypes {
 }
 
 export interface Checksums {
-  /** In the order of the file: the whole is of what was asked about. */
-  ofPart(file: string, piece: Blob): Promise<string>;
-  ofWhole(file: string): Promise<string>;
+  /**
+   * In the order of the file: the whole is of the parts that were asked about in one reading. A file that is read again, or twice at once,
+   * is another reading each time.
+   */
+  ofPart(reading: string, piece: Blob): Promise<string>;
+  ofWhole(reading: string): Promise<string>;
 }
 
 type Asked = ChecksumRequest extends infer Request
@@ -42,8 +45,8 @@ export function createChecksums(): Checksums {
       worker.postMessage({ ...request, id: asked });
     });
   return {
-    ofPart: (file, piece) => ask({ type: 'part', file, piece }),
-    ofWhole: (file) => ask({ type: 'whole', file }),
+    ofPart: (reading, piece) => ask({ type: 'part', reading, piece }),
+    ofWhole: (reading) => ask({ type: 'whole', reading }),
   };
 }
 

@@ -2,7 +2,7 @@
  * Sends one file in parts, and goes on where an earlier try of it stopped: today, or after the browser was closed.
  *
  * 1. What a file is, is known by its place, size, time and ends; the Idempotency-Key made of them finds its upload again. Which parts
- *    are missing is the store's word.
+ *    are missing is the store's word. It is noted before its first part is sent, so that a page that is opened again can name it.
  * 2. A lost connection and a session that ended are waited for; anything else ends the try, and the next one goes on.
  */
 import type { PartUrl, Upload } from '#shared/api/uploads.ts';
@@ -14,7 +14,8 @@ export interface SendOptions {
   readonly file: File;
   readonly directory: string;
   readonly checksums: Checksums;
-  readonly onBegin: (upload: Upload) => void;
+  /** Nothing is sent until it resolves. */
+  readonly onBegin: (upload: Upload) => Promise<void>;
   /** Bytes that the store has. */
   readonly onProgress: (bytes: number) => void;
   /** What it waits for; undefined: it goes on. */
@@ -38,16 +39,17 @@ export async function sendFile(options: SendOptions): Promise<Upload> {
       { headers: { 'idempotency-key': key }, signal },
     ),
   );
-  options.onBegin(upload);
+  await options.onBegin(upload);
   if (upload.state === 'completed') return upload;
   const partBytes = upload.part_size ?? file.size;
   const count = upload.parts ?? 1;
   const missing = new Set(upload.missing);
   let done = 0;
   const sending = new Set<Promise<void>>();
+  const reading = crypto.randomUUID();
   for (let part = 1; part <= count; part += 1) {
     const piece = file.slice((part - 1) * partBytes, part * partBytes);
-    const crc64nvme = await checksums.ofPart(upload.upload_id, piece);
+    const crc64nvme = await checksums.ofPart(reading, piece);
     signal.throwIfAborted();
     const put = (missing.has(part) ? sendPart(options, upload, { part, piece, crc64nvme }) : Promise.resolve()).then(
       () => {
@@ -56,11 +58,13 @@ export async function sendFile(options: SendOptions): Promise<Upload> {
         options.onProgress(done);
       },
     );
+    // The first that fails ends the try; the others are stopped with it.
+    put.catch(() => {});
     sending.add(put);
     if (sending.size >= SIDE_BY_SIDE) await Promise.race(sending);
   }
   await Promise.all(sending);
-  const crc64nvme = await checksums.ofWhole(upload.upload_id);
+  const crc64nvme = await checksums.ofWhole(reading);
   return await patiently(options, () =>
     post<Upload>(`/api/v1/uploads/${upload.upload_id}/complete`, { crc64nvme }, { signal }),
   );

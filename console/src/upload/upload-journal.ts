@@ -1,4 +1,9 @@
-/** Files whose sending was not ended, kept in this browser: a page that is opened again says which ones to choose again. */
+/**
+ * Files whose sending was not ended, kept in this browser: a page that is opened again says which ones to choose again.
+ *
+ * 1. What is noted is on disk: a browser that is closed the next moment does not lose it.
+ * 2. A browser that keeps nothing, as some do in private windows, or does not answer, sends files all the same.
+ */
 export interface Unfinished {
   readonly uploadId: string;
   readonly name: string;
@@ -8,20 +13,30 @@ export interface Unfinished {
 
 const DATABASE = 'longshore-uploads';
 const STORE = 'unfinished';
+/** A disk in use takes seconds; some browsers never answer the first question. */
+const LONGEST_MS = 15_000;
 
 export async function listUnfinished(): Promise<readonly Unfinished[]> {
-  return await inStore('readonly', (store) => store.getAll() as IDBRequest<Unfinished[]>);
+  return (await tried(inStore('readonly', (store) => store.getAll() as IDBRequest<Unfinished[]>))) ?? [];
 }
 
 export async function noteUnfinished(upload: Unfinished): Promise<void> {
-  await inStore('readwrite', (store) => store.put(upload));
+  await tried(inStore('readwrite', (store) => store.put(upload)));
 }
 
 export async function forgetUnfinished(uploadId: string): Promise<void> {
-  await inStore('readwrite', (store) => store.delete(uploadId));
+  await tried(inStore('readwrite', (store) => store.delete(uploadId)));
 }
 
-/** Resolves once it is on disk: a browser that is closed the next moment does not lose it. */
+async function tried<Result>(work: Promise<Result>): Promise<Result | undefined> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const tooLong = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, LONGEST_MS, undefined);
+  });
+  return await Promise.race([work.catch(() => undefined), tooLong]).finally(() => clearTimeout(timer));
+}
+
+/** Resolves once it is on disk. */
 async function inStore<Result>(
   mode: IDBTransactionMode,
   act: (store: IDBObjectStore) => IDBRequest<Result>,

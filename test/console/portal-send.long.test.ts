@@ -1,0 +1,152 @@
+/** Sending files from the portal in a real browser, small ones: what a person does between two files, and browsers that keep nothing. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { claimPorts, type PortClaim } from '#local/ports.ts';
+import { findBarriers, launchBrowser, noBrowser } from '#testkit/beds/open-console.ts';
+import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
+import { askTestRun } from '#testkit/vitest/ask-test-run.ts';
+
+const ROUTE = 'kind: route\ntenant: acme\nname: orders\nmatch: { path: "inbound/orders-*" }\nsteps:\n  - deliver:\n';
+
+describe.skipIf(noBrowser !== undefined)('sending from the portal (skipped without Chromium)', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'longshore-send-'));
+  const faults: string[] = [];
+  let ports: PortClaim;
+  let s3: S3TestServer;
+  let api: TestApi;
+  let address: string;
+  let browser: Browser;
+  let context: BrowserContext;
+  let page: Page;
+
+  beforeAll(async () => {
+    await askTestRun('pages');
+    ports = await claimPorts();
+    address = `http://127.0.0.1:${ports.base}`;
+    s3 = await startTestServer({ origins: [address] });
+    s3.server.createBucket('test-landing');
+    api = await startTestApi({
+      s3: { endpoint: s3.server.url, region: 'us-east-1', credentials: TEST_CREDENTIAL },
+      uploadOrigins: [s3.server.url],
+    });
+    await api.app.listen({ host: '127.0.0.1', port: ports.base });
+    const headers = { 'x-api-key': api.keys.operator, 'content-type': 'application/yaml' };
+    await api.app.inject({ method: 'POST', url: '/api/v1/routes', headers, payload: ROUTE });
+    const opened = await launchBrowser();
+    browser = opened.browser;
+    await opened.page.close();
+  }, 180_000);
+  afterAll(async () => {
+    await browser?.close();
+    await api?.stop();
+    await s3?.stop();
+    await ports?.release();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  beforeEach(async () => {
+    context = await browser.newContext();
+    context.setDefaultTimeout(60_000);
+    page = await context.newPage();
+    page.on('pageerror', (error) => faults.push(String(error)));
+    page.on('console', (message) => {
+      if (/Content Security Policy|Trusted(HTML|Script)/.test(message.text())) faults.push(message.text());
+    });
+  });
+  afterEach(async () => {
+    await context.close();
+    expect(faults.splice(0)).toEqual([]);
+  });
+
+  async function openSend(): Promise<void> {
+    const made = await api.app.inject({
+      method: 'POST',
+      url: '/api/v1/sign-in-links',
+      headers: { 'x-api-key': api.keys.acme, host: new URL(address).host },
+    });
+    await page.goto(made.json().url);
+    await goTo('Send');
+  }
+  const goTo = (name: string) =>
+    page.getByRole('navigation', { name: 'Portal' }).getByRole('link', { name, exact: true }).click();
+  const choose = (...paths: string[]) => page.getByLabel('Drop files here').setInputFiles(paths);
+  const line = (name: string) =>
+    page.getByRole('list', { name: 'Progress' }).getByRole('listitem').filter({ hasText: name });
+  const untilSent = (name: string) => line(name).getByRole('link', { name: 'sent' }).first().waitFor();
+
+  function fileOf(name: string, text: string): string {
+    const path = join(directory, name);
+    writeFileSync(path, text);
+    return path;
+  }
+
+  test('says which route takes a file, and that none does', async () => {
+    await openSend();
+    let release = () => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    await page.route(`${s3.server.url}/**`, async (route) => {
+      await held;
+      await route.continue();
+    });
+    await choose(fileOf('orders-1.csv', 'id\n1\n'), fileOf('elsewhere.csv', 'id\n'));
+    await line('orders-1.csv').getByText('It will go to orders.').waitFor();
+    await line('elsewhere.csv').getByText('No route takes').waitFor();
+    expect(await findBarriers(page)).toEqual([]);
+    release();
+    await untilSent('orders-1.csv');
+    await untilSent('elsewhere.csv');
+  });
+
+  test('a file is still being sent while another page is shown, and one more can be sent afterwards', async () => {
+    await openSend();
+    let release = () => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    await page.route(`${s3.server.url}/**`, async (route) => {
+      await held;
+      await route.continue();
+    });
+    await choose(fileOf('orders-2.csv', 'id\n2\n'));
+    await line('orders-2.csv').getByText('is being sent').waitFor();
+    await goTo('Files');
+    await page.getByRole('heading', { name: 'Files' }).waitFor();
+    release();
+    await page.getByRole('link', { name: 'orders-2.csv' }).waitFor();
+    await goTo('Send');
+    await untilSent('orders-2.csv');
+    await choose(fileOf('orders-3.csv', 'id\n3\n'));
+    await untilSent('orders-3.csv');
+  });
+
+  test('the same file chosen twice is one file', async () => {
+    await openSend();
+    const path = fileOf('orders-4.csv', 'id\n4\n');
+    await choose(path);
+    await choose(path);
+    await expect
+      .poll(() => line('orders-4.csv').getByRole('link', { name: 'sent' }).count(), { timeout: 60_000 })
+      .toBe(2);
+    expect(await api.sql`SELECT 1 FROM files WHERE name = 'orders-4.csv'`).toHaveLength(1);
+  });
+
+  test('one that was stopped continues on request', async () => {
+    await openSend();
+    await page.route(`${s3.server.url}/**`, () => {});
+    await choose(fileOf('orders-5.csv', 'id\n5\n'));
+    await line('orders-5.csv').getByRole('button', { name: 'Stop' }).click();
+    await line('orders-5.csv').getByRole('alert').getByText('Stopped.').waitFor();
+    await page.unroute(`${s3.server.url}/**`);
+    await line('orders-5.csv').getByRole('button', { name: 'Try again' }).click();
+    await untilSent('orders-5.csv');
+  });
+
+  test('a browser that keeps nothing sends all the same', async () => {
+    await page.addInitScript("IDBFactory.prototype.open = () => { throw new DOMException('no', 'SecurityError'); };");
+    await openSend();
+    await choose(fileOf('orders-6.csv', 'id\n6\n'));
+    await untilSent('orders-6.csv');
+  });
+});
