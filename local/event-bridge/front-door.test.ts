@@ -58,7 +58,7 @@ afterAll(async () => {
 /** Every message is one that the fleet reads. */
 async function receive(count: number): Promise<LandingEvent[]> {
   const events: LandingEvent[] = [];
-  const deadline = AbortSignal.timeout(10_000);
+  const deadline = AbortSignal.timeout(60_000);
   while (events.length < count && !deadline.aborted) {
     const { Messages: messages = [] } = await client.send(
       new ReceiveMessageCommand({ QueueUrl: queueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 1 }),

@@ -98,10 +98,10 @@ interface Received {
   readonly detail: { readonly object?: { readonly key: string } };
 }
 
-/** Receives until the events satisfy `isEnough`, or 10 s have passed. */
+/** Receives until the events satisfy `isEnough`, or a minute has passed. */
 async function receive(isEnough: (events: Received[]) => boolean): Promise<Received[]> {
   const events: Received[] = [];
-  const deadline = AbortSignal.timeout(10_000);
+  const deadline = AbortSignal.timeout(60_000);
   while (!isEnough(events) && !deadline.aborted) {
     const { Messages: messages = [] } = await client.send(
       new ReceiveMessageCommand({ QueueUrl: queueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 1 }),

@@ -37,7 +37,7 @@ test('of a cold class are neither read nor copied before they are restored', asy
   await expect(get('cold')).rejects.toMatchObject(REFUSED);
   await expect(copy()).rejects.toMatchObject(REFUSED);
   expect(await restore('cold')).toBe(202);
-  await vi.waitFor(() => get('cold'), { timeout: 20_000, interval: 50 });
+  await vi.waitFor(() => get('cold'), { timeout: 60_000, interval: 50 });
   expect((await head('cold')).Restore).toMatch(/^ongoing-request="false", expiry-date="\w{3}, .* GMT"$/);
   expect(await get('cold')).toBe('abc');
   await copy();

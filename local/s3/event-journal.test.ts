@@ -60,7 +60,7 @@ describe('the event journal', () => {
   });
 
   it('wakes a waiting reader when another connection writes', async () => {
-    const waiting = reader.waitForEntries(AbortSignal.timeout(5_000));
+    const waiting = reader.waitForEntries(AbortSignal.timeout(60_000));
     writer.append(objectCreated('late'));
     expect(await waiting).toBe(true);
   });

@@ -40,7 +40,7 @@ const abort = (laterMs: number) =>
     landingBucket,
     youngestMs: HOUR_MS,
     logger: createLogger({ service: 'test', level: 'fatal' }),
-    signal: AbortSignal.timeout(20_000),
+    signal: AbortSignal.timeout(60_000),
     now: () => Date.now() + laterMs,
   });
 const countUploads = async () => (await store.listMultipartUploads({ bucket })).items.length;

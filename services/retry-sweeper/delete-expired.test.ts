@@ -229,7 +229,7 @@ test('an original in a cold tier cannot be read, is restored, and its jobs wait 
     states.add(state);
     return state;
   };
-  await vi.waitFor(async () => expect(await look()).toBe('READY'), { timeout: 20_000, interval: 100 });
+  await vi.waitFor(async () => expect(await look()).toBe('READY'), { timeout: 60_000, interval: 100 });
   expect([...states]).toEqual(['THAWING', 'READY']);
   const reply = await bed.s3.client.send(new GetObjectCommand({ Bucket: original.bucket, Key: original.key }));
   expect(await reply.Body?.transformToString()).toBe('abc');

@@ -81,7 +81,7 @@ const sweep = () =>
     store,
     stores: external,
     logger: createLogger({ service: 'test', level: 'fatal' }),
-    signal: AbortSignal.timeout(20_000),
+    signal: AbortSignal.timeout(60_000),
   });
 const countUploads = async () => (await store.listMultipartUploads({ bucket })).items.length;
 
@@ -104,7 +104,7 @@ test('leaves the upload of a job that waits for its next try, however old, and s
     landingBucket: (await bed.begin()).bucket,
     youngestMs: 86_400_000,
     logger: createLogger({ service: 'test', level: 'fatal' }),
-    signal: AbortSignal.timeout(20_000),
+    signal: AbortSignal.timeout(60_000),
     now: () => Date.now() + 3 * 86_400_000,
   };
   expect([await abortAbandonedUploads(old), await countUploads()]).toEqual([0, 1]);

@@ -64,7 +64,7 @@ function lookAt(laterMs: number, look: Partial<ReconcileLandingOptions> = {}): P
     landingBucket: bucket,
     metrics: createRetrySweeperMetrics(new Registry()),
     logger,
-    signal: AbortSignal.timeout(20_000),
+    signal: new AbortController().signal,
     now: () => Date.now() + laterMs,
     ...look,
   });

@@ -31,7 +31,7 @@ export interface StartCampaign {
   readonly recipients: number;
 }
 
-const SERVICE_MS = 30_000;
+const SERVICE_MS = 60_000;
 
 export const recipient = (n: number) => `r${n}@example.com`;
 

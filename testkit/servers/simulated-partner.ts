@@ -27,7 +27,7 @@ export function connectSimulatedPartner(url: string): SimulatedPartner {
   async function ask(path: string, body?: unknown): Promise<unknown> {
     const reply = await fetch(new URL(path, url), {
       ...(body !== undefined && { method: 'PUT', body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(10_000),
+      signal: AbortSignal.timeout(60_000),
     });
     if (!reply.ok) throw new Error(`the simulated partner answered ${reply.status}: ${await reply.text()}`);
     return await reply.json();

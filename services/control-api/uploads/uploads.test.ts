@@ -152,7 +152,7 @@ describe('a file in parts', () => {
     await api.sql`UPDATE uploads SET expires_at = now() WHERE id = ${expired.body.upload_id}`;
     expect((await urls()).body.code).toBe('UPLOAD_ENDED');
     const store = createObjectStore({ client: s3.client });
-    await endExpiredUploads({ sql: api.sql, store, signal: AbortSignal.timeout(10_000) });
+    await endExpiredUploads({ sql: api.sql, store, signal: AbortSignal.timeout(60_000) });
     expect((await ask('GET', `/api/v1/uploads/${expired.body.upload_id}`)).body).toMatchObject({
       state: 'aborted',
       code: 'UPLOAD_ENDED',

@@ -68,7 +68,7 @@ export function duplicatesAndGarbage(running: () => TestFleet): void {
         some.map(({ body }) => body),
       );
     await Promise.all(quarters.map(send));
-    await fleet.untilAllEnded(sent.length, 30_000, TENANT);
+    await fleet.untilAllEnded(sent.length, 60_000, TENANT);
     // Once more, now that every file has ended and its object is in the archive.
     await send(shuffled);
     expect(await checkAll()).toEqual([]);
@@ -77,7 +77,7 @@ export function duplicatesAndGarbage(running: () => TestFleet): void {
 
   test('a file on two routes is delivered by both and archived once', async () => {
     await putAll(makeFiles(10, 'twice', 'file'));
-    await fleet.untilAllEnded(sent.length, 30_000, TENANT);
+    await fleet.untilAllEnded(sent.length, 60_000, TENANT);
     expect(await checkAll()).toEqual([]);
     expect(await jobsPerFile('twice')).toEqual(Array(10).fill(2));
     const archived = await fleet.store.listVersions({ bucket: fleet.bucket('archive') });
@@ -110,7 +110,7 @@ export function duplicatesAndGarbage(running: () => TestFleet): void {
     await Promise.all(QUEUE_IDS.map((id) => sendBodies(fleet.sqs, fleet.queueUrls[id].main, GARBAGE)));
     await putAll(good.slice(25));
 
-    await fleet.untilAllEnded(sent.length, 30_000, TENANT);
+    await fleet.untilAllEnded(sent.length, 60_000, TENANT);
     await fleet.waitUntil(
       'all garbage is set aside',
       async () => {

@@ -126,10 +126,10 @@ export function frontDoor(running: () => TestFleet): void {
           SELECT status, error_cause, job_count FROM files WHERE key = ${`${TENANT}/daily/cut off.csv`}`;
         return rows.length > 0 && rows[0]?.status === 'QUARANTINED' ? rows : undefined;
       },
-      30_000,
+      60_000,
     );
     expect(failed).toMatchObject({ error_cause: 'PARTIAL_UPLOAD', job_count: 0 });
-    await fleet.untilAllEnded(sent.length + 1, 30_000, TENANT);
+    await fleet.untilAllEnded(sent.length + 1, 60_000, TENANT);
     expect(await checkGuarantees(fleet, { known: knownFiles(TENANT, sent) })).toEqual([]);
   }, 180_000);
 
@@ -138,7 +138,7 @@ export function frontDoor(running: () => TestFleet): void {
     await partner.put('/daily/renamed.csv.tmp', file.body);
     await partner.rename('/daily/renamed.csv.tmp', '/daily/renamed.csv');
     sent.push(file);
-    await fleet.untilAllEnded(sent.length + 1, 30_000, TENANT);
+    await fleet.untilAllEnded(sent.length + 1, 60_000, TENANT);
     const rows = await fleet.sql`SELECT key, status FROM files WHERE key LIKE ${`${TENANT}/daily/renamed%`}`;
     expect([...rows]).toEqual([{ key: `${TENANT}/daily/renamed.csv`, status: 'COMPLETED' }]);
     expect(await checkGuarantees(fleet, { known: knownFiles(TENANT, sent) })).toEqual([]);

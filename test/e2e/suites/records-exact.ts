@@ -15,7 +15,7 @@ import { definitions, recordsCsv, testPartner, testRoute } from '#testkit/seeds/
 import { readOutbound, readOutboundRows, recordJobOf, recordsOf, untilFileEnded } from '#testkit/seeds/record-files.ts';
 
 const TENANT = 'exact';
-const ENDED_MS = 20_000;
+const ENDED_MS = 60_000;
 const AMOUNTS = {
   columns: [{ name: 'id', required: true, maxLength: 20 }, { name: 'remark' }, { name: 'amount', type: 'integer' }],
 };

@@ -54,7 +54,7 @@ export function operatedRoutes(running: () => TestFleet, largeBytes: number): vo
     sentCount += 1;
     for (const [key, each] of knownFiles(TENANT, [file])) known.set(key, each);
     await fleet.put(`${TENANT}/${file.path}`, file.body);
-    await fleet.untilAllEnded(sentCount, 30_000, TENANT);
+    await fleet.untilAllEnded(sentCount, 60_000, TENANT);
   }
 
   const checkAll = () => checkGuarantees(fleet, { known });
@@ -199,9 +199,9 @@ export function operatedRoutes(running: () => TestFleet, largeBytes: number): vo
     await fleet.waitUntil(
       'the retried job has ended',
       async () => (await jobOf(file.path)).state === 'SUCCEEDED',
-      30_000,
+      60_000,
     );
-    await fleet.untilAllEnded(sentCount, 30_000, TENANT);
+    await fleet.untilAllEnded(sentCount, 60_000, TENANT);
     expect(await jobOf(file.path)).toMatchObject({ state: 'SUCCEEDED', generation: 2 });
     const [reopened] =
       await fleet.sql`SELECT detail FROM audit_events WHERE job_id = ${failed.id} AND type = 'job.reopened'`;
@@ -212,7 +212,7 @@ export function operatedRoutes(running: () => TestFleet, largeBytes: number): vo
   test('a parked letter is counted, refused as long as nobody can read it, and sent again when an operator insists', async () => {
     await sendBodies(fleet.sqs, fleet.queueUrls.landing.main, ['{"what":"is this"}']);
     const parked = () => fleet.sql<{ id: string }[]>`SELECT id FROM dead_letters WHERE state = 'PARKED'`;
-    await fleet.waitUntil('the letter is parked', async () => (await parked()).length === 1, 30_000);
+    await fleet.waitUntil('the letter is parked', async () => (await parked()).length === 1, 60_000);
     const [letter] = await parked();
 
     const counted = await longshore(['redrive', '--queue', 'landing']);
@@ -226,7 +226,7 @@ export function operatedRoutes(running: () => TestFleet, largeBytes: number): vo
     const again = await fleet.waitUntil(
       'it is given up again',
       async () => (await parked()).find(({ id }) => id !== letter!.id),
-      30_000,
+      60_000,
     );
     const [first] = await fleet.sql`SELECT state, note FROM dead_letters WHERE id = ${letter!.id}`;
     expect(first).toEqual({ state: 'REDRIVEN', note: 'I insist' });

@@ -15,7 +15,7 @@ const TENANT = 'sender';
 const BUCKET = 'globex-inbox';
 /** More than one part of an upload. */
 const PARTS_BYTES = 6_000_001;
-const ENDED_MS = 30_000;
+const ENDED_MS = 60_000;
 const CREDENTIAL = { accessKeyId: 'ELSEWHERE', secretAccessKey: 'hush-of-elsewhere' };
 
 export function storeElsewhere(running: () => TestFleet): void {

@@ -57,7 +57,7 @@ export function traces(running: () => TestFleet, receiving: () => SpanReceiver):
         const hasParents = spans.every(({ parentSpanId }) => parentSpanId === undefined || ids.has(parentSpanId));
         return hasParents && spans.some(({ name }) => name === END) && isWhole(spans);
       },
-      15_000,
+      60_000,
     );
     return found();
   }
@@ -78,7 +78,7 @@ export function traces(running: () => TestFleet, receiving: () => SpanReceiver):
 
   test('a small file is one trace from its registration to its archive', async () => {
     await fleet.put(`${TENANT}/mixed/small.csv`, 'id\n1\n');
-    await untilFileEnded(fleet, `${TENANT}/mixed/small.csv`, 20_000);
+    await untilFileEnded(fleet, `${TENANT}/mixed/small.csv`, 60_000);
     const spans = await traceOf('mixed/small.csv');
     const job = [
       'partner-worker: run job',
@@ -104,7 +104,7 @@ export function traces(running: () => TestFleet, receiving: () => SpanReceiver):
   test('a file that a partner uploads has one trace, whichever word of it came first', async () => {
     const client = await fleet.sftp(TENANT);
     await client.put('/mixed/uploaded.csv', Buffer.from('id\n1\n'));
-    await untilFileEnded(fleet, `${TENANT}/mixed/uploaded.csv`, 20_000);
+    await untilFileEnded(fleet, `${TENANT}/mixed/uploaded.csv`, 60_000);
     const spans = await traceOf('mixed/uploaded.csv');
     const [first, ...others] = spans.filter(({ parentSpanId }) => parentSpanId === undefined);
     expect(first).toMatchObject({ name: 'register file', attributes: { 'longshore.name': 'uploaded.csv' } });
@@ -114,7 +114,7 @@ export function traces(running: () => TestFleet, receiving: () => SpanReceiver):
 
   test('a large file changes hands within its trace', async () => {
     await fleet.put(`${TENANT}/mixed/large.bin`, Buffer.alloc(LARGE_BYTES + 1, 'x'));
-    await untilFileEnded(fleet, `${TENANT}/mixed/large.bin`, 20_000);
+    await untilFileEnded(fleet, `${TENANT}/mixed/large.bin`, 60_000);
     const spans = await traceOf('mixed/large.bin');
     expect(new Set(spans.map(({ service }) => service))).toContain('large-file-worker');
     const [deliver] = named(spans, 'step deliver');
@@ -131,7 +131,7 @@ export function traces(running: () => TestFleet, receiving: () => SpanReceiver):
   test('records are in the trace of their file: chunks below the step that let them go, few of their calls, all that failed', async () => {
     const rows = Array.from({ length: 250 }, (_, index) => [`r${index}`] as const);
     await fleet.put(`${TENANT}/records/three.csv`, recordsCsv([...rows, ['bad', 'SIM:C:500:9']]));
-    await untilFileEnded(fleet, `${TENANT}/records/three.csv`, 20_000);
+    await untilFileEnded(fleet, `${TENANT}/records/three.csv`, 60_000);
     const spans = await traceOf('records/three.csv', (found) => named(found, 'step call').length > 1);
     const [opened] = named(spans, 'step call').sort((a, b) => (a.startNs < b.startNs ? -1 : 1));
     const chunks = named(spans, 'carry records');
@@ -157,12 +157,12 @@ export function traces(running: () => TestFleet, receiving: () => SpanReceiver):
         SELECT j.state FROM jobs j JOIN files f ON f.id = j.file_id WHERE f.key = ${`${TENANT}/marked/one.csv`}`;
       return job?.state === 'WAITING';
     };
-    await fleet.waitUntil('the job waits for its sidecar', waits, 20_000);
+    await fleet.waitUntil('the job waits for its sidecar', waits, 60_000);
     await fleet.put(
       `${TENANT}/marked/one.csv.sha256`,
       '7cde7fb64fd82bd152710cf238e017b9ab46c0592483edc067ba4f6c75fac108  one.csv',
     );
-    await untilFileEnded(fleet, `${TENANT}/marked/one.csv`, 30_000);
+    await untilFileEnded(fleet, `${TENANT}/marked/one.csv`, 60_000);
     const spans = await traceOf('marked/one.csv');
     const [first] = named(spans, 'register file');
     const jobs = named(spans, 'run job').sort((a, b) => (a.startNs < b.startNs ? -1 : 1));
