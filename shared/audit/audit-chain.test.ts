@@ -18,7 +18,7 @@ beforeAll(async () => {
         DATABASE_URL: database.url,
         DATABASE_POOL_MAX: 2,
         DATABASE_PREPARE: true,
-        DATABASE_STATEMENT_TIMEOUT_MS: 30_000,
+        DATABASE_STATEMENT_TIMEOUT_MS: 120_000,
       },
       name,
     );

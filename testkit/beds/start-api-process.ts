@@ -83,7 +83,7 @@ export async function startApiProcess(env: Readonly<Record<string, string>> = {}
 
 async function createKeys(databaseUrl: string): Promise<ApiProcess['keys']> {
   const sql = connectDatabase(
-    { DATABASE_URL: databaseUrl, DATABASE_POOL_MAX: 1, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 5_000 },
+    { DATABASE_URL: databaseUrl, DATABASE_POOL_MAX: 1, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 60_000 },
     'test',
   );
   const tenants = ['acme', 'globex'].map((id) => ({

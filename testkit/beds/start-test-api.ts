@@ -84,7 +84,7 @@ export async function startTestApi(
     DATABASE_URL: database.url,
     DATABASE_POOL_MAX: 4,
     DATABASE_PREPARE: true,
-    DATABASE_STATEMENT_TIMEOUT_MS: 10_000,
+    DATABASE_STATEMENT_TIMEOUT_MS: 60_000,
   };
   const sql = connectDatabase(config, 'test');
   const reads = connectReads(config, 'test-reads');

@@ -15,7 +15,7 @@ export function useTestDatabase(assign: (sql: Sql) => void, { poolMax = 4 } = {}
         DATABASE_URL: database.url,
         DATABASE_POOL_MAX: poolMax,
         DATABASE_PREPARE: true,
-        DATABASE_STATEMENT_TIMEOUT_MS: 30_000,
+        DATABASE_STATEMENT_TIMEOUT_MS: 120_000,
       },
       'test',
     );
