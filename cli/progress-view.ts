@@ -37,7 +37,7 @@ const MOVING: readonly string[] = ['COPYING', 'COMPLETING'];
 const BAR_CELLS = 24;
 
 export function createProgressView(output: ProgressOutput): ProgressView {
-  const told = new Map<string, number>();
+  const printed = new Map<string, number>();
   let drawn = 0;
 
   function clear(): void {
@@ -46,11 +46,11 @@ export function createProgressView(output: ProgressOutput): ProgressView {
     drawn = 0;
   }
 
-  function tellTenths(transfer: Transfer): void {
+  function printTenths(transfer: Transfer): void {
     const key = `${transfer.job_id ?? ''} ${transfer.purpose} ${transfer.started_at}`;
     const step = transfer.bytes_total === null ? magnitudeOf(transfer.bytes_done) : Math.floor(shareOf(transfer) * 10);
-    if (told.get(key) === step) return;
-    told.set(key, step);
+    if (printed.get(key) === step) return;
+    printed.set(key, step);
     output.write(`${transfer.purpose}: ${describeProgress(transfer)}\n`);
   }
 
@@ -59,7 +59,7 @@ export function createProgressView(output: ProgressOutput): ProgressView {
     show(transfers) {
       const moving = transfers.filter(({ state }) => MOVING.includes(state));
       if (!output.isTerminal) {
-        for (const transfer of moving) tellTenths(transfer);
+        for (const transfer of moving) printTenths(transfer);
         return;
       }
       clear();
@@ -89,7 +89,7 @@ export function describeProgress(transfer: Transfer): string {
   return parts.join('  ');
 }
 
-/** Of what has no known length a line is told whenever it has doubled. */
+/** Of what has no known length a line is printed whenever it has doubled. */
 function magnitudeOf(bytes: number): number {
   return Math.floor(Math.log2(Math.max(1, bytes)));
 }

@@ -13,8 +13,8 @@ import {
   type LeasedNotice,
   leaseNotices,
   type NoticeEnd,
+  notifyChannels,
   storeNotices,
-  tellChannels,
 } from '#shared/notices/notice-transitions.ts';
 import type { NoticeSender } from '#shared/notices/send-notice.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
@@ -43,12 +43,12 @@ const MAX_DELAY_MS = 3_600_000;
 /** `again`: there may be more. */
 export async function sendNotices(options: SendNoticesOptions): Promise<'again' | 'done'> {
   const { sql } = options;
-  const told = await tellChannels(sql, { limit: EVENTS_AT_ONCE });
+  const taken = await notifyChannels(sql, { limit: EVENTS_AT_ONCE });
   await gatherDigests(sql, { most: MOST_IN_DIGEST });
   const leased = await leaseNotices(sql, { limit: AT_ONCE, limitPerChannel: AT_ONCE_PER_CHANNEL, leaseMs: LEASE_MS });
   const ends = await Promise.all(leased.map((notice) => sendOne(options, notice)));
   await storeNotices(sql, ends, ACTOR);
-  return told === EVENTS_AT_ONCE || leased.length > 0 ? 'again' : 'done';
+  return taken === EVENTS_AT_ONCE || leased.length > 0 ? 'again' : 'done';
 }
 
 async function sendOne(options: SendNoticesOptions, leased: LeasedNotice): Promise<NoticeEnd> {

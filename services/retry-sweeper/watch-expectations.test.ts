@@ -6,7 +6,7 @@ import { calendarDocumentSchema } from '#shared/definitions/calendar-schema.ts';
 import { definitionHash } from '#shared/definitions/definition-hash.ts';
 import { expectationDocumentSchema } from '#shared/definitions/expectation-schema.ts';
 import { excuseOccurrence, linkFile } from '#shared/expectations/expectation-transitions.ts';
-import { tellChannels } from '#shared/notices/notice-transitions.ts';
+import { notifyChannels } from '#shared/notices/notice-transitions.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { watchExpectations } from './watch-expectations.ts';
@@ -293,7 +293,7 @@ test('its channels are told, and no other expectation’s', async () => {
   await watch();
   await bringNext(-1);
   await watch();
-  await tellChannels(sql, { limit: 10 });
+  await notifyChannels(sql, { limit: 10 });
   expect(await sql`SELECT channel, notice FROM notices`).toEqual([{ channel: 'desk', notice: 'expected-late' }]);
 });
 

@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
-import { tellChannels } from '#shared/notices/notice-transitions.ts';
+import { notifyChannels } from '#shared/notices/notice-transitions.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
 import { leaseOutbox } from './outbox.ts';
 
@@ -33,7 +33,7 @@ async function rowsRead(): Promise<number> {
 }
 
 test.each<[string, string, () => Promise<unknown>]>([
-  ['channels', 'events', () => tellChannels(sql, { limit: 10 })],
+  ['channels', 'events', () => notifyChannels(sql, { limit: 10 })],
   ['topics', 'channels', () => leaseOutbox(sql, { limit: 10, leaseMs: 60_000 })],
 ])('events on their way to %s do not read those that wait for %s, however old', async (_way, others, take) => {
   await sql`UPDATE outbox SET created_at = created_at - interval '10 hours' WHERE topic = ${others}`;

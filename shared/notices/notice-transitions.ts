@@ -1,11 +1,11 @@
 /**
- * The way out for what tenants' channels are told. One statement each; any number of sweepers side by side.
+ * Notices on their way to tenants' channels. One statement each; any number of sweepers run side by side.
  *
- * `tellChannels`:   events that wait for it become rows, one per channel that wants to know. Deleted from the outbox by the same statement.
+ * `notifyChannels`: events that wait for it become rows, one per channel that wants to know. Deleted from the outbox by the same statement.
  * `gatherDigests`:  rows of channels whose digest is due are given one delivery, which keeps its id and its rows over all tries.
  * `leaseNotices`:   deliveries that are due, a few of each channel, for `leaseMs`. Counts the attempt, so that a crash is counted too.
  * `storeNotices`:   what was sent is deleted, the others have their next time, or are parked: event `notice.parked`.
- * `retryNotices`:   parked ones have all their attempts again, by an operator's word: event `notice.retried`.
+ * `retryNotices`:   parked ones have all their attempts again, on an operator's request: event `notice.retried`.
  *
  * 1. Sent again after a kill between sending and storing: at least once, with the same id.
  * 2. Rows of a channel that is no longer defined go when it goes (`apply-definitions.ts`).
@@ -15,14 +15,14 @@ import { toJsonb } from '#shared/db/run-statements.ts';
 import { noticeOf, recordEvents } from '#shared/jobs/record-events.ts';
 import type { StoredNotice } from '#shared/notices/describe-notice.ts';
 
-/** The `topic` of outbox rows that `tellChannels` takes. */
+/** The `topic` of outbox rows that `notifyChannels` takes. */
 export const CHANNELS = 'channels';
 
 /** Literals, or a prepared statement could not use the partial indexes. */
 export const isForTopics = (sql: Sql) => sql`topic <> 'channels'`;
 const isForChannels = (sql: Sql) => sql`topic = 'channels'`;
 
-export async function tellChannels(sql: Sql, { limit }: { readonly limit: number }): Promise<number> {
+export async function notifyChannels(sql: Sql, { limit }: { readonly limit: number }): Promise<number> {
   const [row] = await sql<{ taken: number }[]>`
     WITH free AS (
       SELECT event_id FROM outbox WHERE ${isForChannels(sql)} ORDER BY created_at LIMIT ${limit}::int FOR UPDATE SKIP LOCKED),
@@ -33,7 +33,7 @@ export async function tellChannels(sql: Sql, { limit }: { readonly limit: number
         (body ->> 'fileId')::uuid AS file_id, (body ->> 'jobId')::uuid AS job_id
       FROM taken),
     named AS (SELECT *, ${noticeOf(sql)} AS notice FROM event),
-    told AS (
+    notified AS (
       INSERT INTO notices (event_id, tenant_id, route, channel, notice, body, delivery_id, next_action_at)
       SELECT n.event_id, n.tenant_id, c.route, c.name, n.notice,
         jsonb_build_object('notice', n.notice, 'event', n.body,

@@ -22,6 +22,6 @@ export async function* readRecordFile(
 }
 
 export function faultMessage({ line, message, hint }: FormatFault): string {
-  const isTold = line === undefined || new RegExp(`\\bline ${line}\\b`, 'i').test(message);
-  return `${isTold ? '' : `Line ${line}: `}${message} ${hint}`;
+  const namesLine = line === undefined || new RegExp(`\\bline ${line}\\b`, 'i').test(message);
+  return `${namesLine ? '' : `Line ${line}: `}${message} ${hint}`;
 }

@@ -122,8 +122,8 @@ test('the first start carries the examples through the front door, and tells of 
   const reply = await fetch(`${endpoints.api}/status?file_id=orders-week-01.csv`, { headers: { 'x-api-key': key } });
   expect(await reply.json()).toMatchObject({ status: 'completed', customer_id: 'acme' });
   const names = EXAMPLES.map(([path]) => path!.split('/').at(-1)!).filter((name) => name !== HELD);
-  const isTold = () => names.every((name) => printed.some((line) => line.includes(name)));
-  await waitUntil('the terminal tells of every file', isTold, { timeoutMs: 60_000 });
+  const isPrinted = () => names.every((name) => printed.some((line) => line.includes(name)));
+  await waitUntil('the terminal names every file', isPrinted, { timeoutMs: 60_000 });
 }, 600_000);
 
 test('the price list goes to two places at once, and its job ends when both have it', async () => {
@@ -208,8 +208,8 @@ test('each record of the RFI file ended as the examples say, and the partner saw
       WHERE j.record_summary IS NOT NULL AND NOT starts_with(f.key, ${RECIPIENTS})`;
   await sql.end({ timeout: 1 });
   expect([...jobs]).toMatchObject([{ state: 'SUCCEEDED', open_records: 0, summary: RECORDS }]);
-  const isTold = () => printed.includes('    1000 records: 984 SUCCESS, 10 FAILED, 6 REJECTED');
-  await waitUntil('the terminal tells of the records', isTold, { timeoutMs: 60_000 });
+  const isPrinted = () => printed.includes('    1000 records: 984 SUCCESS, 10 FAILED, 6 REJECTED');
+  await waitUntil('the terminal counts the records', isPrinted, { timeoutMs: 60_000 });
 
   const ledger = await (await fetch(`${endpoints.partnerSimulator}/_ledger/summary`)).json();
   // 994 rows were carried: what failed for good at one API was never shown to the next.
@@ -228,25 +228,25 @@ test('each record of the RFI file ended as the examples say, and the partner saw
 });
 
 test('the example campaign sends one mail to each of eight recipients, and the terminal says so', async () => {
-  const isTold = () => printed.some((line) => /8 sent, .*1 duplicate, 1 rejected/.test(line));
-  await waitUntil('the terminal tells of the campaign', isTold, { timeoutMs: 60_000 });
+  const isPrinted = () => printed.some((line) => /8 sent, .*1 duplicate, 1 rejected/.test(line));
+  await waitUntil('the terminal counts the mails', isPrinted, { timeoutMs: 60_000 });
 });
 
-test('the contract waits for a person, of which customer service is told, and goes on when it is released', async () => {
+test('the contract waits, customer service is notified, and it continues when it is released', async () => {
   const endpoints = JSON.parse(await readFile(join(home, 'endpoints.json'), 'utf8')) as Endpoints;
   const sent = async () => {
     const metrics = await (await fetch(endpoints.metrics['retry-sweeper']!)).text();
     return Number(/^longshore_notices_total\{channel="sns",outcome="sent"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
   };
   // Held, and a failed file.
-  await waitUntil('customer service is told', async () => (await sent()) >= 2, { timeoutMs: 60_000 });
+  await waitUntil('customer service is notified', async () => (await sent()) >= 2, { timeoutMs: 60_000 });
   const sql = connectLauncher(endpoints.postgres);
   const [held] = await sql<{ id: string }[]>`SELECT id FROM jobs WHERE wait_reason = 'HELD'`;
   await sql.end({ timeout: 1 });
   const released = await runLongshore(home, ['release', held?.id ?? '', '--reason', 'read and signed']);
   expect(released.code).toBe(0);
-  const isTold = () => printed.some((line) => line.includes(HELD) && line.includes('delivered'));
-  await waitUntil('the terminal tells of it', isTold, { timeoutMs: 60_000 });
+  const isPrinted = () => printed.some((line) => line.includes(HELD) && line.includes('delivered'));
+  await waitUntil('the terminal shows the delivery', isPrinted, { timeoutMs: 60_000 });
 }, 240_000);
 
 test('killed with -9, the next start of the same home has everything as it was and carries on', async () => {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { startTestFleet, type TestFleet } from '#testkit/beds/start-test-fleet.ts';
 import { type SpanReceiver, startSpanReceiver } from '#testkit/servers/start-span-receiver.ts';
-import { HELD_DEFINITIONS, heldAndTold } from './suites/held-and-told.ts';
+import { HELD_DEFINITIONS, heldAndNotified } from './suites/held-and-notified.ts';
 import { largeRecords, SIZED, sizedDefinitions } from './suites/large-records.ts';
 import { OPERATED_ROUTES, operatedRoutes } from './suites/routes.ts';
 import { storeElsewhere } from './suites/store-elsewhere.ts';
@@ -35,7 +35,7 @@ afterAll(async () => {
 });
 
 const running = () => fleet;
-describe('held files', () => heldAndTold(running, LARGE_BYTES));
+describe('held files', () => heldAndNotified(running, LARGE_BYTES));
 describe('large files of records', () => largeRecords(running, LARGE_BYTES));
 describe('routes', () => operatedRoutes(running, LARGE_BYTES));
 describe('traces', () => traces(running, () => receiver));

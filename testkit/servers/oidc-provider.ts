@@ -1,4 +1,4 @@
-/** An OpenID Connect provider, hand-written, that lies in every way it is told to. */
+/** An OpenID Connect provider, hand-written, that lies in every way that a test asks for. */
 import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -95,17 +95,17 @@ export async function startTestProvider({
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname } = new URL(request.url ?? '', issuer);
     const what = pathname === '/keys' ? 'keys' : 'token';
-    const isTold = pathname !== '/.well-known/openid-configuration';
-    if (isTold && provider.lie === `silent ${what}`) return;
-    if (isTold && provider.lie === `huge ${what}`) return json(response, { huge: HUGE });
-    if (isTold && provider.lie === `redirected ${what}`)
+    const mayLie = pathname !== '/.well-known/openid-configuration';
+    if (mayLie && provider.lie === `silent ${what}`) return;
+    if (mayLie && provider.lie === `huge ${what}`) return json(response, { huge: HUGE });
+    if (mayLie && provider.lie === `redirected ${what}`)
       return void response.writeHead(302, { location: `${issuer}/elsewhere` }).end();
     if (pathname === '/token') return await answerToken(request, response);
     if (pathname === '/keys') {
       const jwk = await exportJWK(right.publicKey);
       return json(response, { keys: [{ ...jwk, kid: 'one', alg: 'RS256', use: 'sig' }] });
     }
-    if (!isTold)
+    if (!mayLie)
       return json(response, {
         issuer,
         authorization_endpoint: `${issuer}/authorize`,

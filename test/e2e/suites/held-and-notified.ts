@@ -1,4 +1,4 @@
-/** The way of customer service: a large file is told of and waits, a person releases or rejects it, and each end is told too. */
+/** What customer service sees: a large file is reported and waits, an operator releases or rejects it, and each outcome is reported too. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Webhook } from 'standardwebhooks';
@@ -36,7 +36,7 @@ notify:
 `;
 
 /** What is larger than `largeBytes` is large. */
-export function heldAndTold(running: () => TestFleet, largeBytes: number): void {
+export function heldAndNotified(running: () => TestFleet, largeBytes: number): void {
   let fleet: TestFleet;
   let receiver: Receiver;
 
@@ -53,41 +53,41 @@ export function heldAndTold(running: () => TestFleet, largeBytes: number): void 
 
   afterAll(() => receiver?.stop());
 
-  interface Told {
+  interface PortalNotice {
     readonly notice: string;
     readonly file: { readonly name: string };
     readonly jobs: { readonly id: string; readonly route: string }[];
   }
 
-  function toldPortal(name: string): Told[] {
+  function portalNotices(name: string): PortalNotice[] {
     const bodies = receiver.received.filter(({ path }) => path === '/portal').map(({ body }) => JSON.parse(body));
-    return bodies.flatMap(({ notices }) => notices as Told[]).filter(({ file }) => file.name === name);
+    return bodies.flatMap(({ notices }) => notices as PortalNotice[]).filter(({ file }) => file.name === name);
   }
 
   /** Resolves to the held job. */
   async function holdFile(name: string): Promise<string> {
     await fleet.put(`${TENANT}/watched/${name}`, 'x'.repeat(largeBytes + 1));
-    const held = () => toldPortal(name).find(({ notice }) => notice === 'held')?.jobs[0]?.id;
-    return await fleet.waitUntil(`${name} is told as held`, held, 40_000);
+    const held = () => portalNotices(name).find(({ notice }) => notice === 'held')?.jobs[0]?.id;
+    return await fleet.waitUntil(`${name} is reported as held`, held, 40_000);
   }
 
-  const untilTold = (name: string, notices: readonly string[]) =>
+  const untilNotified = (name: string, notices: readonly string[]) =>
     expect
       .poll(() =>
-        toldPortal(name)
+        portalNotices(name)
           .map(({ notice }) => notice)
           .sort(),
       )
       .toEqual([...notices].sort());
 
-  test('a held file goes on when a person releases it, and each turn is told, signed', async () => {
+  test('a held file continues when an operator releases it, and each change is notified, signed', async () => {
     const job = await holdFile('release.csv');
     expect(await fleet.store.listVersions({ bucket: fleet.bucket('delivered'), prefix: `${TENANT}/` })).toMatchObject({
       items: [],
     });
     const released = await runLongshore(fleet.home, ['release', job, '--reason', 'it is theirs']);
     expect(released.code).toBe(0);
-    await untilTold('release.csv', ['large-file', 'held', 'released', 'completed']);
+    await untilNotified('release.csv', ['large-file', 'held', 'released', 'completed']);
     for (const { headers, body, path } of receiver.received) {
       if (path !== '/portal') continue;
       const webhook = new Webhook(Buffer.from('portal-signing-key'), { format: 'raw' });
@@ -98,16 +98,16 @@ export function heldAndTold(running: () => TestFleet, largeBytes: number): void 
   test('a rejected file fails with the reason, and is not delivered', async () => {
     const job = await holdFile('reject.csv');
     expect((await runLongshore(fleet.home, ['reject', job, '--reason', 'sent twice'])).code).toBe(0);
-    await untilTold('reject.csv', ['large-file', 'held', 'failed']);
+    await untilNotified('reject.csv', ['large-file', 'held', 'failed']);
     const file = await runLongshore(fleet.home, ['job', job]);
     expect(file.out).toMatch(/REJECTED.*sent twice/);
   }, 180_000);
 
-  test('by default a large file goes on by itself; a small one is not told as large', async () => {
+  test('by default a large file is not held; a small one is not reported as large', async () => {
     await fleet.put(`${TENANT}/open/large.csv`, 'x'.repeat(largeBytes + 1));
     await fleet.put(`${TENANT}/open/small.csv`, 'x'.repeat(largeBytes));
-    await untilTold('large.csv', ['large-file', 'completed']);
-    await untilTold('small.csv', ['completed']);
+    await untilNotified('large.csv', ['large-file', 'completed']);
+    await untilNotified('small.csv', ['completed']);
     await expect.poll(() => receiver.received.filter(({ path }) => path === '/slack').length).toBe(1);
     expect(receiver.received.find(({ path }) => path === '/slack')?.body).toContain('large.csv (3 kB) is large');
   });
