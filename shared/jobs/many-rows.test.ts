@@ -38,7 +38,12 @@ const FILE_ID = (of: Sql) => of`('00000000-0000-7000-8001-' || lpad(to_hex(n), 1
 beforeAll(async () => {
   database = await createTestDatabase();
   sql = connectDatabase(
-    { DATABASE_URL: database.url, DATABASE_POOL_MAX: 1, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 120_000 },
+    {
+      DATABASE_URL: database.url,
+      DATABASE_POOL_MAX: 1,
+      DATABASE_PREPARE: true,
+      DATABASE_STATEMENT_TIMEOUT_MS: 120_000,
+    },
     'many-rows-test',
   );
   await seedTenant(sql);
