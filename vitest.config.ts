@@ -33,7 +33,7 @@ function poolOf(name: ProjectName) {
 export default defineConfig({
   test: {
     globalSetup: ['testkit/vitest/global-setup.ts'],
-    setupFiles: ['testkit/vitest/compare-bytes.ts'],
+    setupFiles: ['testkit/vitest/compare-bytes.ts', 'testkit/vitest/restore-stubs.ts'],
     reporters: ['default', './testkit/vitest/slowest-files.ts'],
     // How long a machine may take that does ten other things at once: nothing waits for its limit where all is well.
     testTimeout: 120_000,

@@ -14,9 +14,9 @@ export type ProjectName = (typeof PROJECT_NAMES)[number];
 /** Imports that a unit test does not reach. */
 const BEYOND_UNIT =
   /^(node:(child_process|cluster|dgram|dns|http|http2|https|net|tls|worker_threads|sqlite)|postgres|ssh2|undici|got|fastify|sqs-consumer|fauxqs|nodemailer|@aws-sdk\/.*|@fastify\/.*|aws-cdk-lib.*|drizzle-orm.*)$/;
-/** What changes or measures its whole process, so that no other file may run in it. */
+/** What changes its whole process for good, or measures it. What `vi` stubs is put back after each file (`restore-stubs.ts`). */
 const NEEDS_PROCESS =
-  /process\.(chdir|on)\(|vi\.(mock|stubGlobal|stubEnv|useFakeTimers)|process\.env[.[]\w+\]?\s*(\?\?)?=[^=]|delete process\.env|memoryUsage|peak-rss|resourceUsage|cost-growth|monitorEventLoopDelay/;
+  /process\.(chdir|on)\(|vi\.mock|process\.env[.[]\w+\]?\s*(\?\?)?=[^=]|delete process\.env|memoryUsage|peak-rss|resourceUsage|cost-growth|monitorEventLoopDelay/;
 /** Of what starts the whole stack, or its launcher. */
 const RUNS_FLEET = /start-test-fleet\.ts'|#local\/stack\.ts'|local\/main\.ts/;
 /** Calls whose effect outlives a file that shares its modules with others. */
