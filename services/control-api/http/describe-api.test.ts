@@ -102,6 +102,10 @@ test('path parameters are those of the path, and what is without security says s
     }
 });
 
+function isReference(schema: object): boolean {
+  return Object.keys(schema).join() === '$ref';
+}
+
 test('every schema compiles', () => {
   const ajv = new Ajv({ strict: false, validateFormats: false });
   ajv.addSchema({ $id: 'api', ...document });
@@ -110,8 +114,9 @@ test('every schema compiles', () => {
     if (typeof node !== 'object' || node === null) return;
     for (const [key, value] of Object.entries(node)) {
       const at = `${pointer}/${encodeURIComponent(key.replaceAll('~', '~0').replaceAll('/', '~1'))}`;
-      if (key === 'schema') pointers.push(at);
-      else visit(value, at);
+      if (key !== 'schema') visit(value, at);
+      // One with a name is compiled once, below; that the name has its schema is tested above.
+      else if (!isReference(value)) pointers.push(at);
     }
   };
   visit(document.paths, '/paths');
