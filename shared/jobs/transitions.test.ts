@@ -355,6 +355,19 @@ describe('claim and outcome', () => {
     expect(row).toEqual({ state: 'RUNNING', step_seq: 1, step_kind: 'confirm', step_attempts: 1, epoch: 1 });
   });
 
+  test('an outcome that comes again after the job walked on is answered as it was stored, and counts once', async () => {
+    const job = await claimOne();
+    const next: NextMove = { type: 'walk-on', stepSeq: 1, stepKind: 'confirm' };
+    await storeOne(job, 'succeeded', next);
+    const { jobs } = await storeOne(job, 'succeeded', next);
+    expect(jobs).toMatchObject([{ id: job.id, state: 'RUNNING', epoch: job.epoch }]);
+    expect(await sql`SELECT step_seq, outcome FROM attempts`).toMatchObject([{ step_seq: 0, outcome: 'succeeded' }]);
+    expect(await sql`SELECT step_attempts, step_tries, step_seq FROM jobs`).toMatchObject([
+      { step_attempts: 1, step_tries: 1, step_seq: 1 },
+    ]);
+    await expectSound();
+  });
+
   test('a hand-over gives the wake-up for the other queue', async () => {
     const job = await claimOne();
     const next: NextMove = { type: 'hand-over', stepSeq: 1, stepKind: 'confirm', queue: 'work' };
