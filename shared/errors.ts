@@ -110,7 +110,7 @@ export const ERROR_CODES = {
   },
   EMAIL_NOT_ASCII: {
     meaning: 'An e-mail address has a letter before the "@" that is not ASCII.',
-    remedy: 'Ask the recipient for another address; mail services do not take this one.',
+    remedy: 'Ask the recipient for another address; mail services do not accept this one.',
   },
   EMAIL_DOMAIN: {
     meaning: 'The domain of an e-mail address cannot receive mail: it has no dot, is malformed or is reserved.',
@@ -121,17 +121,17 @@ export const ERROR_CODES = {
     remedy: 'See the cause.',
   },
   SEND_UNKNOWN: {
-    meaning: 'The mail service did not say whether it took a mail. The mail is not sent again.',
+    meaning: 'The mail service did not confirm whether it accepted a mail. The mail is not sent again.',
     remedy:
-      'Wait: reports of the service settle it. What stays so is in `longshore campaigns recipients --state AMBIGUOUS`.',
+      'Wait for the delivery reports of the service. `longshore campaigns recipients --state AMBIGUOUS` lists what remains open.',
   },
   MAIL_DEFERRED: {
     meaning:
-      'The mail server does not take a mail now; its answer is in the message. It is tried again for some hours.',
-    remedy: 'Nothing. If it stays so, ask the recipient or the mail server’s operator.',
+      'The mail server does not accept a mail for now; its reply is in the message. The mail is retried for some hours.',
+    remedy: 'Nothing at first. If it continues, ask the recipient or the operator of the mail server.',
   },
   MESSAGE_REJECTED: {
-    meaning: 'The mail service refused a mail for good. Its answer is in the message.',
+    meaning: 'The mail service rejected a mail permanently. Its reply is in the message.',
     remedy: 'Correct the address or the template, and send a campaign to these recipients.',
   },
   RENDER_FAILED: {
@@ -140,7 +140,7 @@ export const ERROR_CODES = {
   },
   SUPPRESSED: {
     meaning:
-      'The recipient gets no mails of this topic: it unsubscribed, complained, bounced, or was suppressed by a person.',
+      'The recipient gets no mails of this topic: it unsubscribed, complained, bounced, or was suppressed by an operator.',
     remedy: 'Nothing, or allow the address again with `DELETE /api/v1/suppressions/{address}`.',
   },
   CAMPAIGN_CANCELLED: {
@@ -156,8 +156,8 @@ export const ERROR_CODES = {
     remedy: 'Create the campaign with `hold`, wait until its status is HELD, and ask again.',
   },
   TEMPLATE_TOO_LARGE: {
-    meaning: 'A mail template has more than 512 KiB.',
-    remedy: 'Make it smaller: link images instead of writing them into the mail.',
+    meaning: 'A mail template is larger than 512 KiB.',
+    remedy: 'Make it smaller: link images instead of embedding them.',
   },
   TEMPLATE_ENCODING: {
     meaning: 'A mail template is not UTF-8 text.',
@@ -177,11 +177,11 @@ export const ERROR_CODES = {
   },
   TEMPLATE_NO_SUBJECT: {
     meaning: 'A mail template has no subject, or one of several lines.',
-    remedy: 'Write it into <title>, into <mj-title> or into `subject`, and upload the template as a new version.',
+    remedy: 'Put it into <title>, <mj-title> or `subject`, and upload the template as a new version.',
   },
   TEMPLATE_NO_UNSUBSCRIBE: {
     meaning: 'A template for a marketing topic has no unsubscribe link.',
-    remedy: 'Write a link to {{ unsubscribe_url }} into it and upload it as a new version.',
+    remedy: 'Add a link to {{ unsubscribe_url }} and upload the template as a new version.',
   },
   TEMPLATE_EXPIRED: {
     meaning: 'A mail template was not uploaded within a day.',
@@ -275,7 +275,7 @@ export const ERROR_CODES = {
       'Tell the sender, who has to clean their system. If it is a false alarm, update the signatures of clamd and retry the job: it is scanned again.',
   },
   SCAN_TOO_LARGE: {
-    meaning: 'The file, or something in it, is larger than the scanner looks into.',
+    meaning: 'The file, or something in it, is larger than the scanner examines.',
     remedy: 'Raise `maxSize` of the step and the limits of clamd, or ask the sender for smaller files.',
   },
   SCAN_ENCRYPTED: {
@@ -283,7 +283,7 @@ export const ERROR_CODES = {
     remedy: 'Ask the sender for a file without a password, or say `onEncrypted: hold` in the route.',
   },
   SCAN_UNAVAILABLE: {
-    meaning: 'The scanner is not set up or gave no verdict. Files wait at the step; no try is counted.',
+    meaning: 'The scanner is not set up or gave no verdict. Files wait at the step; no attempt is counted.',
     remedy: 'Set LONGSHORE_CLAMD for the workers, or check clamd. Files continue as soon as it answers.',
   },
   SCAN_NOT_TRUSTED: {
@@ -293,24 +293,24 @@ export const ERROR_CODES = {
       'Check the signatures of clamd (freshclam), and set StreamMaxLength, MaxScanSize and MaxFileSize above `maxSize` and AlertExceedsMax to yes.',
   },
   CLASSIFY_ERROR: {
-    meaning: 'The content of a file is not what its route takes.',
+    meaning: 'The content of a file is not what its route accepts.',
     remedy: 'See the cause. Usually the sender has to send another file.',
   },
   CONTENT_NOT_ALLOWED: {
-    meaning: 'A file has a type that its route does not take, or one that its name does not say. It is quarantined.',
+    meaning: 'A file has a type that its route does not accept, or that does not match its name. It is quarantined.',
     remedy: 'Ask the sender what the file is. If it is legitimate, add the type to `allow` and retry the job.',
   },
   CONTENT_TYPE: {
-    meaning: 'A file has a type that its route does not take, or one that its name does not say.',
+    meaning: 'A file has a type that its route does not accept, or that does not match its name.',
     remedy: 'Ask the sender for a file of the right type, or add the type to `allow` and retry the job.',
   },
   SENSITIVE_DATA: {
-    meaning: 'A file has what looks like payment cards, bank accounts or social security numbers. It is quarantined.',
+    meaning: 'A file contains what look like payment card, bank account or social security numbers. It is quarantined.',
     remedy:
       'Ask the sender to leave them out or to encrypt the file. If they may be there, change `onSensitive` and retry the job.',
   },
   CONVERT_ERROR: {
-    meaning: 'A file could not be converted. Nothing of it was carried on.',
+    meaning: 'A file could not be converted. None of it was passed on.',
     remedy: 'See the cause. Correct the file or the route, then send it again or retry the job.',
   },
   ENRICH_ERROR: {
@@ -460,8 +460,8 @@ export const ERROR_CODES = {
     remedy: 'Tell the partner. The step is retried.',
   },
   CONTENT_TOO_LARGE: {
-    meaning: 'The file is larger than the target takes in one message: a call takes 16 MiB, a mail 10 MiB.',
-    remedy: 'Push the file or deliver it to a store, or let the route of such files end otherwise (`match.maxSize`).',
+    meaning: 'The file is larger than the target accepts in one message: 16 MiB for a call, 10 MiB for a mail.',
+    remedy: 'Push the file or deliver it to a store, or use another route for such files (`match.maxSize`).',
   },
   MAIL_REFUSED: {
     meaning: 'The mail server answered but did not accept a mail of a route. Nothing was sent.',
@@ -1228,7 +1228,7 @@ export const ERROR_CODES = {
   },
   JOB_EXISTS: {
     meaning: 'The file came to have a job on the route while the request was handled.',
-    remedy: 'Send the request again, if the file is to be carried on the route once more all the same.',
+    remedy: 'Send the request again to process the file on that route once more.',
   },
   RESEND_OF_RECORDS: {
     meaning: 'A job of a record file is not sent again as new: its records are, each with a new key.',

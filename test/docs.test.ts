@@ -290,6 +290,17 @@ test('docs/reference/cli.md describes every command', async () => {
   await expect(page).toMatchFileSnapshot('../docs/reference/cli.md');
 });
 
+test('every command and option says what it is for', () => {
+  const described = (parent: Command): (readonly [name: string, description: string])[] =>
+    parent.commands.flatMap((command) => [
+      [command.name(), command.description()] as const,
+      ...command.options.map(({ flags, description }) => [`${command.name()} ${flags}`, description] as const),
+      ...described(command),
+    ]);
+  const all = described(createProgram(NO_CLI));
+  expect(all.filter(([, description]) => description === '' || /\ba (?!one\b)[aeio]\w/.test(description))).toEqual([]);
+});
+
 function describeCommands(parent: Command, path = parent.name()): string[] {
   return parent.commands.flatMap((command) => {
     const name = `${path} ${command.name()}`;

@@ -81,7 +81,7 @@ export function addActions(program: Command, cli: Cli): void {
     define: (command) =>
       command
         .option('--state <state>', 'previewed, awaiting_approval, running, paused, done or aborted')
-        .option('--verb <verb>')
+        .option('--verb <verb>', 'only those that do this, such as retry or redrive')
         .option('--limit <count>', 'how many at most', parseCount, 50),
     run: list,
   });
@@ -95,18 +95,18 @@ export function addActions(program: Command, cli: Cli): void {
       command
         .option('--id <id...>', 'only these jobs, files or dead letters')
         .option('--file <id...>', 'of jobs: only those of these files')
-        .option('--tenant <tenant>')
+        .option('--tenant <tenant>', 'only those of this tenant')
         .option('--since <time>', 'created since: an age such as 30m, 2h or 7d, or a time')
         .option('--until <time>', 'created before this time')
-        .option('--route <route>', 'of jobs')
+        .option('--route <route>', 'of jobs: only those of routes with this name')
         .option('--code <code>', 'of jobs and files: which step failed, e.g. DELIVERY_ERROR')
         .option('--cause <cause>', 'of jobs and files: what went wrong, e.g. HTTP_503')
         .option('--state <state...>', 'of jobs: one or more of their states', parseList)
-        .option('--held', 'of jobs: those that wait for a person')
+        .option('--held', 'of jobs: only those that wait for an operator')
         .option('--wait-reason <reason>', 'of jobs: what they wait for')
         .option('--status <status...>', 'of files: one or more of their states', parseList)
         .option('--name <name>', 'of files: exact, or with * for any run of characters')
-        .option('--type <extension>', 'of files')
+        .option('--type <extension>', 'of files: extension of the name, e.g. csv')
         .option('--queue <queue>', 'of dead letters: landing, ingest, work or partner-steps')
         .option('--rate <rate>', 'to see how long it takes, e.g. 50/s', parseRate),
     run: async (context, { id, file, waitReason, rate, ...filters }, [verb = '']) => {
@@ -146,8 +146,8 @@ export function addActions(program: Command, cli: Cli): void {
       command
         .requiredOption('--reason <text>', 'why; kept in the audit')
         .option('--rate <rate>', 'per second, e.g. 50/s', parseRate)
-        .option('--canary <count>', 'pause after so many', parseCount)
-        .option('--stop-at <percent>', 'pause when more than so many per cent fail again, e.g. 5%', parsePercent),
+        .option('--canary <count>', 'pause after this many', parseCount)
+        .option('--stop-at <percent>', 'pause when more than this share fails again, e.g. 5%', parsePercent),
     run: async (context, { reason, rate, canary, stopAt }, [id = '']) => {
       const body = { reason, rate_per_second: rate, canary, stop_at_percent: stopAt };
       show(context, await context.api.post(`${pathOf(id)}/run`, actionSchema, { body }));
@@ -189,9 +189,11 @@ export function addActions(program: Command, cli: Cli): void {
   addCommand<{ route: string; reason: string }>(program, cli, {
     usage: 'resend <file>',
     description:
-      'carry a file on a route once more, by the route as it is now; a second person approves what may be there twice',
+      'process a file on a route once more, with the route as it is now; a second person approves where it may arrive twice',
     define: (command) =>
-      command.requiredOption('--route <route>').requiredOption('--reason <text>', 'why; kept in the audit'),
+      command
+        .requiredOption('--route <route>', 'name of the route')
+        .requiredOption('--reason <text>', 'why; kept in the audit'),
     run: async (context, { route, reason }, [reference = '']) => {
       const id = await findFileId(context, reference);
       const body = { file_id: id, route, reason };

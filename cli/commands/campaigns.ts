@@ -65,7 +65,7 @@ export function addCampaigns(program: Command, cli: Cli): void {
 
   addCommand(campaigns, cli, {
     usage: 'status <campaign>',
-    description: 'show how far a campaign is and what happened to its mails; by id or name',
+    description: 'show the progress of a campaign and what happened to its mails; by id or name',
     run: async (context, _options, [campaign = '']) => {
       const { api, isJson, terminal } = context;
       const found = await api.get(await pathOf(context, campaign, 'status'), campaignSchema);
@@ -131,7 +131,7 @@ function addSending(campaigns: Command, cli: Cli): void {
         .option('--name <name>', 'of the campaign')
         .option('--email <column>', 'the column with the addresses (default: email)')
         .option('--topic <topic>', 'what recipients can unsubscribe from (default: of the template)')
-        .option('--at <time>', 'nothing is sent before, such as 2026-06-01T10:00:00')
+        .option('--at <time>', 'send nothing before this time, e.g. 2026-06-01T10:00:00')
         .option('--time-zone <zone>', 'of --at (default: UTC)')
         .option('--hold', 'wait for `campaigns resume`')
         .option('--default <name=value...>', 'value of a variable that a row lacks'),
@@ -236,7 +236,7 @@ function addReports(campaigns: Command, cli: Cli): void {
 
   addCommand<{ tenant?: string; limit: number }>(campaigns, cli, {
     usage: 'to <address>',
-    description: 'list what was sent to an address, by all campaigns, newest first',
+    description: 'list what all campaigns sent to an address, newest first',
     define: (command) =>
       command
         .option('--tenant <tenant>', 'only campaigns of this tenant')

@@ -57,11 +57,12 @@ interface Reference {
 const NOT_KEPT = '# its text was not kept: with the defaults filled in; durations in ms, sizes in bytes';
 
 export function addVersionCommands(parent: Command, cli: Cli, plural: Plural): void {
-  const word = plural.slice(0, -1);
+  const kind = plural.slice(0, -1);
+  const aKind = `${/^[aeio]/.test(kind) ? 'an' : 'a'} ${kind}`;
 
   addCommand(parent, cli, {
-    usage: `show <${word}> [version]`,
-    description: `print the text of a ${word} (NAME or TENANT/NAME) as it was written`,
+    usage: `show <${kind}> [version]`,
+    description: `print the text of ${aKind} (NAME or TENANT/NAME) as it was written`,
     run: async (context, _options, [reference = '', version]) => {
       const path = await pathOf(context, { plural, reference });
       const shown = await context.api.get(version === undefined ? path : `${path}/versions/${version}`, textSchema);
@@ -71,8 +72,8 @@ export function addVersionCommands(parent: Command, cli: Cli, plural: Plural): v
   });
 
   addCommand(parent, cli, {
-    usage: `versions <${word}>`,
-    description: `list the versions of a ${word}, newest first`,
+    usage: `versions <${kind}>`,
+    description: `list the versions of ${aKind}, newest first`,
     run: async (context, _options, [reference = '']) => {
       const path = await pathOf(context, { plural, reference });
       const times = await context.times(tenantIn(path));
@@ -92,8 +93,8 @@ export function addVersionCommands(parent: Command, cli: Cli, plural: Plural): v
   });
 
   addCommand(parent, cli, {
-    usage: `diff <${word}> [from] [to]`,
-    description: `show what changed between two versions of a ${word}; without them, what the last change was`,
+    usage: `diff <${kind}> [from] [to]`,
+    description: `show what changed between two versions of ${aKind}; without them, what the last change was`,
     run: async (context, _options, [reference = '', from, to]) => {
       const path = await pathOf(context, { plural, reference });
       const query = { from: from && parseCount(from), to: to && parseCount(to) };
@@ -106,8 +107,8 @@ export function addVersionCommands(parent: Command, cli: Cli, plural: Plural): v
   });
 
   addCommand<{ reason: string }>(parent, cli, {
-    usage: `restore <${word}> <version>`,
-    description: `apply the text of an earlier version of a ${word} again, as its next version`,
+    usage: `restore <${kind}> <version>`,
+    description: `apply the text of an earlier version of ${aKind} again, as its next version`,
     define: (command) => command.requiredOption('--reason <text>', 'why; kept in the audit'),
     run: async (context, { reason }, [reference = '', version = '']) => {
       const path = await pathOf(context, { plural, reference });
@@ -116,7 +117,7 @@ export function addVersionCommands(parent: Command, cli: Cli, plural: Plural): v
       if (context.isJson) return context.terminal.json(restored);
       const shown = await context.api.get(path, detailSchema);
       context.terminal.line(
-        `${word} ${shown.customer_id}/${shown.name} has version ${shown.version}, the text of version ${version}`,
+        `${kind} ${shown.customer_id}/${shown.name} has version ${shown.version}, the text of version ${version}`,
       );
     },
   });

@@ -46,8 +46,8 @@ export function addEffects(program: Command, cli: Cli): void {
           parseList,
         )
         .option('--kind <kind>', 'of step: load, post, push, publish or mail')
-        .option('--tenant <tenant>')
-        .option('--job <job>')
+        .option('--tenant <tenant>', 'only those of this tenant')
+        .option('--job <job>', 'only those of this job')
         .option('--limit <count>', 'how many at most', parseCount, 50),
     run: async (context, { stage, kind, tenant, job, limit }) => {
       const times = await context.times(tenant);

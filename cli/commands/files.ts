@@ -81,7 +81,7 @@ export function addFiles(program: Command, cli: Cli): void {
           '--path <prefix>',
           'the path begins with this, e.g. inbound/orders/ of a tenant, or acme/inbound/orders/ of any',
         )
-        .option('--min-size <size>', 'at least so large, e.g. 10MB', parseBytes)
+        .option('--min-size <size>', 'at least this size, e.g. 10MB', parseBytes)
         .option('--checksum <checksum>', 'of the content, as `longshore status --json` shows it')
         .option('--finished-since <time>', 'completed, failed or quarantined since then')
         .option('--order <order>', 'newest, oldest, or finished for failed and quarantined files')

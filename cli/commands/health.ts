@@ -42,7 +42,7 @@ const LISTED_BY: Readonly<Record<keyof Health['needs_person'], readonly [one: st
 export function addHealth(program: Command, cli: Cli): void {
   addCommand(program, cli, {
     usage: 'health',
-    description: 'show the fleet at a glance: services, versions, queues, what is overdue and what needs a person',
+    description: 'show the fleet at a glance: services, versions, queues, what is overdue and what needs attention',
     run: async ({ api, isJson, terminal, exitWith }) => {
       const health = await api.get('/api/v1/health', healthSchema);
       const needs = Object.entries(health.needs_person).filter(([, count]) => count > 0);

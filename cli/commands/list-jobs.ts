@@ -34,7 +34,7 @@ export function addListJobs(program: Command, cli: Cli): void {
           'one or more of pending, running, waiting, succeeded, failed, cancelled',
           parseList,
         )
-        .option('--held', 'only those that wait for a person')
+        .option('--held', 'only those that wait for an operator')
         .option('--wait-reason <reason>', 'what they wait for, e.g. breaker-open')
         .option('--route <route>', 'only those of routes with this name')
         .option('--code <code>', 'which step failed, e.g. DELIVERY_ERROR')

@@ -1,4 +1,4 @@
-/** `longshore overview`: what needs a person, what arrived and what fails. */
+/** `longshore overview`: what needs attention, what arrived and what fails. */
 import type { Command } from 'commander';
 import { addCommand, type Cli } from '#cli/command-context.ts';
 import { formatFields, formatTable } from '#cli/terminal.ts';
@@ -7,7 +7,7 @@ import { overviewSchema } from '#shared/api/overview.ts';
 export function addOverview(program: Command, cli: Cli): void {
   addCommand(program, cli, {
     usage: 'overview',
-    description: 'show what needs a person, what arrived in 24 hours and what fails, against the week before',
+    description: 'show what needs attention, what arrived in 24 hours and what fails, compared with the week before',
     run: async (context) => {
       const { api, isJson, terminal } = context;
       const overview = await api.get('/api/v1/overview', overviewSchema);

@@ -1,4 +1,4 @@
-/** `longshore reviews`: files that wait for a person; `longshore comment`: a word on one. */
+/** `longshore reviews`: files that wait for an operator; `longshore comment`: a comment on one. */
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli } from '#cli/command-context.ts';
@@ -24,7 +24,7 @@ const pageSchema = z.object({
 export function addReviews(program: Command, cli: Cli): void {
   addCommand<{ tenant?: string; limit: number }>(program, cli, {
     usage: 'reviews',
-    description: 'list files that wait for a person, the oldest first',
+    description: 'list files that wait for an operator, oldest first',
     define: (command) =>
       command
         .option('--tenant <tenant>', 'only those of this tenant')

@@ -1,4 +1,4 @@
-/** `longshore simulate`: what would become of files, by the routes in force or by those in files. */
+/** `longshore simulate`: what would happen to files, by the routes in force or by those in files. */
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
@@ -63,7 +63,7 @@ interface SimulateOptions {
 export function addSimulate(program: Command, cli: Cli): void {
   addCommand<SimulateOptions>(program, cli, {
     usage: 'simulate [path]',
-    description: 'show what would become of files, without sending any: which routes take them and what each step does',
+    description: 'show what would happen to files, without sending any: which routes take them and what each step does',
     define: (command) =>
       command
         .option('-f, --file <path...>', 'route files that are proposed; the routes in force when absent')

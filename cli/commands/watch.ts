@@ -18,7 +18,7 @@ export function addWatch(program: Command, cli: Cli): void {
       command
         .option('--file <id...>', 'only these files')
         .option('--action <id...>', 'only these actions')
-        .option('--events <count>', 'end after so many', parseCount),
+        .option('--events <count>', 'end after this many events', parseCount),
     run: async (context, { file = [], action = [], events: most = Number.POSITIVE_INFINITY }) => {
       const named = [...file.map((id) => `file:${id}`), ...action.map((id) => `action:${id}`)];
       const topics = (named.length === 0 ? ['files', 'actions'] : named).join();
