@@ -12,7 +12,12 @@ let sql: Sql;
 beforeAll(async () => {
   database = await createTestDatabase({ isEmpty: true });
   sql = connectDatabase(
-    { DATABASE_URL: database.url, DATABASE_POOL_MAX: 2, DATABASE_PREPARE: true, DATABASE_STATEMENT_TIMEOUT_MS: 120_000 },
+    {
+      DATABASE_URL: database.url,
+      DATABASE_POOL_MAX: 2,
+      DATABASE_PREPARE: true,
+      DATABASE_STATEMENT_TIMEOUT_MS: 120_000,
+    },
     'schema-test',
   );
   await Promise.all([migrate(database.url), migrate(database.url), migrate(database.url)]);
