@@ -71,7 +71,9 @@ export async function composeMail(
   async function unsubscribeUrl(): Promise<string | undefined> {
     if (unsubscribe === undefined) return undefined;
     const { text } = await secrets.read(unsubscribe.secretName);
-    const token = writeUnsubscribeToken({ campaignId: campaign.id, line, addressHash: hash }, text);
+    const { id: campaignId, tenantId, topic, isMarketing } = campaign;
+    const from = { tenantId, topic, isMarketing };
+    const token = writeUnsubscribeToken({ campaignId, line, addressHash: hash, from }, text);
     const base = sender.unsubscribe?.baseUrl ?? `${unsubscribe.publicUrl.replace(/\/+$/, '')}/u`;
     return `${base.replace(/\/+$/, '')}/${token}`;
   }

@@ -114,7 +114,16 @@ export interface UnsubscribedTopic {
   readonly canUndo: boolean;
 }
 
-/** Changes nothing. Undefined: the campaign is unknown. */
+/** What a link unsubscribes from: of its campaign, or as it was signed, once the campaign is deleted. */
+function linked(sql: Sql, { campaignId, from }: Unsubscribe) {
+  return sql`
+      SELECT id, tenant_id, topic, is_marketing, true AS is_kept FROM campaigns WHERE id = ${campaignId}
+      UNION ALL
+      SELECT ${campaignId}::uuid, id, ${from?.topic ?? null}::text, ${from?.isMarketing ?? null}::boolean, false FROM tenants
+      WHERE id = ${from?.tenantId ?? null}::text AND NOT EXISTS (SELECT 1 FROM campaigns WHERE id = ${campaignId})`;
+}
+
+/** Changes nothing. Undefined: the campaign is unknown, and the link does not say what it is from. */
 export async function findUnsubscribe(sql: Sql, link: Unsubscribe): Promise<UnsubscribedTopic | undefined> {
   const [row] = await sql<UnsubscribedTopic[]>`
     SELECT t.name AS "tenantName", c.topic, c.is_marketing AS "isMarketing", EXISTS (
@@ -123,25 +132,27 @@ export async function findUnsubscribe(sql: Sql, link: Unsubscribe): Promise<Unsu
         AND (s.expires_at IS NULL OR s.expires_at > now())) AS "isUnsubscribed", EXISTS (
       SELECT 1 FROM suppressions s
       WHERE s.tenant_id = c.tenant_id AND s.address_hash = ${link.addressHash} AND s.topic = c.topic AND s.reason = 'unsubscribed') AS "canUndo"
-    FROM campaigns c JOIN tenants t ON t.id = c.tenant_id WHERE c.id = ${link.campaignId}`;
+    FROM (${linked(sql, link)}) c JOIN tenants t ON t.id = c.tenant_id`;
   return row;
 }
 
 /** Of the campaign's topic, without end; done twice, the second time changes nothing. Event: `mail.unsubscribed`. */
-export async function unsubscribe(sql: Sql, { campaignId, line, addressHash: hash }: Unsubscribe): Promise<void> {
+export async function unsubscribe(sql: Sql, link: Unsubscribe): Promise<void> {
+  const { campaignId, line, addressHash: hash } = link;
   await sql`
-    WITH added AS (
+    WITH link AS (${linked(sql, link)}),
+    added AS (
       INSERT INTO suppressions AS s (tenant_id, topic, address_hash, address, reason, origin)
       SELECT c.tenant_id, c.topic, ${hash}, (
           SELECT r."values" ->> 'email' FROM jobs j JOIN records r ON r.job_id = j.id AND r.created_at = j.created_at
           WHERE j.id = c.id AND r.line = ${line}::bigint), 'unsubscribed', c.id::text
-      FROM campaigns c WHERE c.id = ${campaignId} AND c.is_marketing
+      FROM link c WHERE c.is_marketing
       ON CONFLICT (tenant_id, address_hash, topic) DO UPDATE SET reason = 'unsubscribed', origin = excluded.origin, expires_at = NULL
         WHERE s.expires_at IS NOT NULL
       RETURNING tenant_id, topic),
     counted AS (
       INSERT INTO campaign_stats AS c (campaign_id, hour, kind, domain, n)
-      SELECT ${campaignId}, date_trunc('hour', now()), 'unsubscribed', '', 1 FROM added
+      SELECT ${campaignId}, date_trunc('hour', now()), 'unsubscribed', '', 1 FROM added, link WHERE link.is_kept
       ON CONFLICT (campaign_id, hour, kind, domain) DO UPDATE SET n = c.n + 1),
     event AS (${eventOf(sql, 'mail.unsubscribed', { campaignId, line })} FROM added),
     ${recordEvents(sql, 'recipient')}
@@ -149,11 +160,12 @@ export async function unsubscribe(sql: Sql, { campaignId, line, addressHash: has
 }
 
 /** What the recipient said, not what others did. Event: `mail.resubscribed`. */
-export async function undoUnsubscribe(sql: Sql, { campaignId, line, addressHash: hash }: Unsubscribe): Promise<void> {
+export async function undoUnsubscribe(sql: Sql, link: Unsubscribe): Promise<void> {
+  const { campaignId, line, addressHash: hash } = link;
   await sql`
     WITH removed AS (
-      DELETE FROM suppressions s USING campaigns c
-      WHERE c.id = ${campaignId} AND s.tenant_id = c.tenant_id AND s.topic = c.topic AND s.address_hash = ${hash} AND s.reason = 'unsubscribed'
+      DELETE FROM suppressions s USING (${linked(sql, link)}) c
+      WHERE s.tenant_id = c.tenant_id AND s.topic = c.topic AND s.address_hash = ${hash} AND s.reason = 'unsubscribed'
       RETURNING s.tenant_id, s.topic),
     event AS (${eventOf(sql, 'mail.resubscribed', { campaignId, line })} FROM removed),
     ${recordEvents(sql, 'recipient')}

@@ -1,6 +1,6 @@
 /**
- * What an unsubscribe link carries: the message, and the hash of its address, signed. No expiry: a mail is read years later. Short enough for
- * mail clients that break long lines. Pure.
+ * What an unsubscribe link carries: the message, the hash of its address, and what is unsubscribed from, signed. No expiry: a mail is read
+ * years later, when its campaign may have been deleted. Short enough for mail clients that break long lines. Pure.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
@@ -9,33 +9,52 @@ export interface Unsubscribe {
   readonly line: number;
   /** Hex. */
   readonly addressHash: string;
+  /** Absent in links of the first version, which count as long as their campaign is there. */
+  readonly from?: UnsubscribedFrom;
 }
 
-const VERSION = 1;
-const CONTENT_BYTES = 1 + 16 + 6 + 32;
-const SIGNATURE_BYTES = 18;
+export interface UnsubscribedFrom {
+  readonly tenantId: string;
+  readonly topic: string;
+  readonly isMarketing: boolean;
+}
 
-export function writeUnsubscribeToken({ campaignId, line, addressHash }: Unsubscribe, secret: string): string {
-  const content = Buffer.alloc(CONTENT_BYTES);
-  content.writeUInt8(VERSION, 0);
-  content.write(campaignId.replaceAll('-', ''), 1, 'hex');
-  content.writeUIntBE(line, 17, 6);
-  content.write(addressHash, 23, 'hex');
+const VERSIONS = { withoutTopic: 1, withTopic: 2 } as const;
+const MESSAGE_BYTES = 1 + 16 + 6 + 32;
+const SIGNATURE_BYTES = 18;
+/** Which neither a tenant nor a topic has. */
+const BETWEEN = '/';
+
+export function writeUnsubscribeToken(
+  { campaignId, line, addressHash, from }: Unsubscribe & { readonly from: UnsubscribedFrom },
+  secret: string,
+): string {
+  const message = Buffer.alloc(MESSAGE_BYTES);
+  message.writeUInt8(VERSIONS.withTopic, 0);
+  message.write(campaignId.replaceAll('-', ''), 1, 'hex');
+  message.writeUIntBE(line, 17, 6);
+  message.write(addressHash, 23, 'hex');
+  const what = [from.isMarketing ? 'm' : 't', from.tenantId, from.topic].join(BETWEEN);
+  const content = Buffer.concat([message, Buffer.from(what, 'latin1')]);
   return Buffer.concat([content, sign(content, secret)]).toString('base64url');
 }
 
 /** Undefined: forged or altered. */
 export function readUnsubscribeToken(token: string, secret: string): Unsubscribe | undefined {
   const bytes = Buffer.from(token, 'base64url');
-  if (bytes.length !== CONTENT_BYTES + SIGNATURE_BYTES || bytes[0] !== VERSION) return undefined;
-  const content = bytes.subarray(0, CONTENT_BYTES);
-  if (!timingSafeEqual(bytes.subarray(CONTENT_BYTES), sign(content, secret))) return undefined;
+  const content = bytes.subarray(0, -SIGNATURE_BYTES);
+  if (content.length < MESSAGE_BYTES) return undefined;
+  if (!timingSafeEqual(bytes.subarray(-SIGNATURE_BYTES), sign(content, secret))) return undefined;
   const id = content.toString('hex', 1, 17);
-  return {
+  const message = {
     campaignId: [id.slice(0, 8), id.slice(8, 12), id.slice(12, 16), id.slice(16, 20), id.slice(20)].join('-'),
     line: content.readUIntBE(17, 6),
-    addressHash: content.toString('hex', 23, 55),
+    addressHash: content.toString('hex', 23, MESSAGE_BYTES),
   };
+  if (content[0] === VERSIONS.withoutTopic) return content.length === MESSAGE_BYTES ? message : undefined;
+  const [kind, tenantId, topic] = content.toString('latin1', MESSAGE_BYTES).split(BETWEEN);
+  if (content[0] !== VERSIONS.withTopic || tenantId === undefined || topic === undefined) return undefined;
+  return { ...message, from: { tenantId, topic, isMarketing: kind === 'm' } };
 }
 
 function sign(content: Buffer, secret: string): Buffer {

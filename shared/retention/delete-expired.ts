@@ -81,6 +81,7 @@ export function deleteExpiredFiles(sql: Sql, options: DeleteOptions): Promise<De
     gone_file_letter AS (DELETE FROM dead_letters WHERE file_id ${ofFiles} AND state <> 'PARKED'),
     gone_job_letter AS (DELETE FROM dead_letters WHERE job_id ${ofJobs} AND file_id IS NULL AND state <> 'PARKED'),
     gone_campaign AS (DELETE FROM campaigns WHERE id ${ofJobs}),
+    gone_stats AS (DELETE FROM campaign_stats WHERE campaign_id ${ofJobs}),
     gone_restore AS (DELETE FROM restores WHERE file_id ${ofFiles}),
     gone_text AS (DELETE FROM file_texts WHERE file_id ${ofFiles}),
     gone_job AS (DELETE FROM jobs WHERE id ${ofJobs}),

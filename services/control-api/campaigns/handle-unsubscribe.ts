@@ -22,7 +22,7 @@ export interface UnsubscribeParts {
 const LONGEST_FORM = 1_000;
 /** The form of the button that takes it back, and nothing else. */
 const UNDO = 'undo=1';
-const params = z.object({ token: z.string().max(128) });
+const params = z.object({ token: z.string().max(300) });
 const POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
