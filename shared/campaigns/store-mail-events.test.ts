@@ -112,6 +112,25 @@ test('events without our tags, of another campaign, another line or another addr
   expect(await rowsOf()).toEqual([]);
 });
 
+test.each([
+  '0000-01-01T00:00:00Z',
+  '+275760-09-13T00:00:00.000Z',
+  '9999-12-31T23:59:59Z',
+  '1970-01-01T00:00:00Z',
+  'soon',
+])('the time %s of one event keeps no other from being stored, and counts as the time of its arrival', async (odd) => {
+  const events = [
+    ...[event(1, 'Send'), { ...event(2, 'Send'), time: odd }],
+    event(3, 'Open', { open: { timestamp: odd } }),
+  ];
+  expect(await storeMailEvents(sql, events)).toEqual(['new', 'new', 'new']);
+  expect(await storeMailEvents(sql, events)).toEqual(['repeated', 'repeated', 'repeated']);
+  const [odds] = await sql<{ n: number }[]>`
+      SELECT count(*)::int AS n FROM mail_events
+      WHERE campaign_id = ${campaignId} AND line IN (2, 3) AND (line = 3 AND at = ${AT}::timestamptz OR at > now() - interval '1 minute')`;
+  expect(odds?.n).toBe(2);
+});
+
 test('a hard bounce suppresses for half a year, a complaint for good, a soft bounce in the third campaign for two weeks', async () => {
   await storeMailEvents(sql, [
     bounce(1, 'Permanent'),

@@ -79,18 +79,27 @@ function factOf({ time, detail }: MailEvent): Fact | undefined {
   if (!UUID.test(campaignId) || !LINE.test(lineText) || kind === undefined) return undefined;
   const [recipient] = bounce?.bouncedRecipients ?? [];
   const said = bounce?.timestamp ?? complaint?.timestamp ?? open?.timestamp ?? click?.timestamp ?? time;
-  const at = Number.isNaN(Date.parse(said)) ? time : said;
   return {
-    ...{ campaignId, line: Number(lineText), kind, messageId: mail.messageId, at: new Date(at).toISOString() },
+    ...{ campaignId, line: Number(lineText), kind, messageId: mail.messageId, at: instantOf(said, time) },
     ...{ address, hash: addressHash(address), domain: domainOf(address).slice(0, 253) },
     // These alone happen more than once.
-    eventKey: REPEATED.has(kind) ? `${at} ${click?.link ?? ''}`.slice(0, 500) : '',
+    eventKey: REPEATED.has(kind) ? `${said} ${click?.link ?? ''}`.slice(0, 500) : '',
     detail: {
       ...(recipient?.status !== undefined && { smtp: recipient.status }),
       ...(recipient?.diagnosticCode !== undefined && { diagnostic: recipient.diagnosticCode.slice(0, 500) }),
       ...(click?.link !== undefined && { link: click.link }),
     },
   };
+}
+
+const FIRST_MS = Date.UTC(2000, 0);
+const AHEAD_MS = 86_400_000;
+
+/** The first that can be a time of a mail; else now. */
+function instantOf(...said: readonly string[]): string {
+  const now = Date.now();
+  const times = said.map((text) => Date.parse(text));
+  return new Date(times.find((time) => time > FIRST_MS && time < now + AHEAD_MS) ?? now).toISOString();
 }
 
 const REPEATED: ReadonlySet<string> = new Set(['opened', 'machine_opened', 'clicked', 'machine_clicked']);
