@@ -53,12 +53,25 @@ test.each([
   ['code behind a tab', html('<a href="\n java\tscript:alert(1)">x</a>'), 'TEMPLATE_UNSAFE'],
   ['a page in a link', html('<a href="data:text/html,x">x</a>'), 'TEMPLATE_UNSAFE'],
   ['a picture that is code', html('<svg><image xlink:href="data:image/svg+xml,x" /></svg>'), 'TEMPLATE_UNSAFE'],
+  ['a variable without quotes', html('<a href={{ link }}>x</a>'), 'TEMPLATE_UNSAFE'],
+  ['a variable without quotes behind text', html('<img alt="" src=https://a.example/{{ n }}>'), 'TEMPLATE_UNSAFE'],
+  ['a variable for attributes', html('<p {{ more }}>x</p>'), 'TEMPLATE_UNSAFE'],
+  ['a variable for an element', html('<h{{ n }}>x</h{{ n }}>'), 'TEMPLATE_UNSAFE'],
   ['a style that runs code', html('<p style="width: expression(alert(1))">x</p>'), 'TEMPLATE_UNSAFE'],
   ['an imported style sheet', html('<style>@import url(https://a.example/x.css);</style>'), 'TEMPLATE_UNSAFE'],
   ['a style sheet outside', html('<link rel="stylesheet" href="https://a.example/x.css">'), 'TEMPLATE_UNSAFE'],
 ])('%s is refused with a code', async (_what, source, code) => {
   const checked = await check(source);
   expect(checked.ok ? [] : checked.faults.map((fault) => fault.code)).toContain(code);
+});
+
+test.each([
+  '<a href="https://a.example/{{ n }}?x={{ m | default: 1 }}">x</a>',
+  "<a href='{{ link }}' title=plain>x</a>",
+  '<p {% if n %}class="vip"{% endif %}>{{ n }}</p>',
+  `<a href="{{ link | default: 'https://a.example' }}">x</a>`,
+])('a variable in quotes or in text is taken: %s', async (body) => {
+  expect(await check(html(body))).toMatchObject({ ok: true });
 });
 
 test.each(['{', '[]', '{"subject":"x"}', '{"subject":"x","html":"y","more":1}'])(

@@ -143,6 +143,15 @@ async function readParts(html: string): Promise<ReadHtml> {
   };
   const parser = new Parser(
     {
+      // What a recipient's value may become is text, or the value of an attribute: escaping holds it in there only.
+      onopentagname(name) {
+        if (name.includes(OUTPUT)) fault(`<${name}`, 'is named by a variable');
+      },
+      onattribute(attribute, value, quote) {
+        if (attribute.includes(OUTPUT)) fault(attribute, 'is a variable in place of an attribute');
+        else if (typeof quote !== 'string' && value.includes(OUTPUT))
+          fault(`${attribute}=${value}`, 'has a variable without quotes around it');
+      },
       onopentag(name, attributes) {
         element = name;
         if (ELEMENTS.has(name)) fault(`<${name}`, 'is not allowed in a mail');
@@ -172,6 +181,8 @@ async function readParts(html: string): Promise<ReadHtml> {
   return { faults, hasUnsubscribeLink };
 }
 
+/** What begins a place that Liquid fills. */
+const OUTPUT = '{{';
 const OUTSIDE = 'names a style sheet outside; write the styles into the mail';
 const LONGEST_SHOWN = 40;
 
