@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer as createSocketServer, type Server } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { dkimVerify } from 'mailauth';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { senderDocumentSchema } from '#shared/definitions/sender-schema.ts';
@@ -194,7 +195,7 @@ describe('by SMTP', () => {
   });
 
   test('a signature covers the headers that unsubscribe', async () => {
-    const { privateKey } = generateKeyPairSync('rsa', {
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', {
       modulusLength: 2048,
       publicKeyEncoding: { type: 'spki', format: 'pem' },
       privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
@@ -214,6 +215,21 @@ describe('by SMTP', () => {
     const secrets: SecretStore = { read: async () => ({ text: privateKey, version: '1' }) };
     const sent = await smtp({ onData }, { dkim }, secrets, unsubscribe);
     expect(sent).toMatchObject([{ type: 'sent' }]);
+    // By another implementation than the one that signed.
+    const key = publicKey.replace(/-----[^-]+-----|\s/g, '');
+    const resolver = async (name: string) => {
+      expect(name).toBe('s1._domainkey.mail.globex.example');
+      return [[`v=DKIM1; k=rsa; p=${key}`]];
+    };
+    const verify = async (mail: string) =>
+      (await dkimVerify(mail, { resolver })).results.map(({ status }) => status.result);
+    const [mail = ''] = mails;
+    expect(await verify(mail)).toEqual(['pass']);
+    for (const name of Object.keys(unsubscribe)) {
+      const altered = mail.replace(new RegExp(`^(${name}: ).*$`, 'm'), '$1<https://evil.example/>');
+      expect(altered).not.toBe(mail);
+      expect(await verify(altered)).toEqual(['fail']);
+    }
     const [head = ''] = (mails[0] ?? '').replace(/\r\n[ \t]+/g, '').split('\r\n\r\n');
     const signed = /^DKIM-Signature:.*?;\s*h=([^;]+);/im.exec(head)?.[1]?.toLowerCase().split(':') ?? [];
     expect(signed).toEqual(expect.arrayContaining(['from', 'list-id', 'list-unsubscribe', 'list-unsubscribe-post']));
