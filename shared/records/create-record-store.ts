@@ -10,7 +10,7 @@ import { LongshoreError } from '#shared/errors.ts';
 import { dropProgress, noteProgress } from '#shared/jobs/note-progress.ts';
 import { isReleased } from '#shared/jobs/release-jobs.ts';
 import type { RecordStore } from '#shared/steps/record-store.ts';
-import { countInserted, discardAccepted, discardAll, findLastLine, insertRecords } from './insert-records.ts';
+import { countInserted, discardAccepted, discardAll, findLineBefore, insertRecords } from './insert-records.ts';
 import { openRecords, type WokenChunk } from './open-records.ts';
 import { findResults, summariseRecords } from './summarise-records.ts';
 
@@ -37,7 +37,7 @@ export function createRecordStore({ sql, job, window, leaseMs, onWoken }: Record
   const ask = <Answer>(statement: () => Promise<Answer>) =>
     repeatOnLostDatabase(statement, { deadlineMs: leaseMs, forMs: leaseMs });
   return {
-    findLastLine: () => ask(() => findLastLine(sql, job.id)),
+    findLineBefore: (rows) => ask(() => findLineBefore(sql, job.id, rows)),
     count: () => ask(() => countInserted(sql, job.id)),
     async insert(records) {
       const inserted = held(await ask(() => insertRecords(sql, { ...at, records })));

@@ -125,10 +125,10 @@ function document({ values }: NewRecord): string {
   return text.includes('\\u') ? toJsonb(values) : text;
 }
 
-/** 0 when none is there. */
-export async function findLastLine(sql: Sql, jobId: string): Promise<number> {
+/** The last one before the last `rows` rows; 0 when there is none. */
+export async function findLineBefore(sql: Sql, jobId: string, rows: number): Promise<number> {
   const [row] = await sql<{ line: number }[]>`
-    SELECT coalesce(max(line), 0)::float8 AS line FROM records WHERE job_id = ${jobId}`;
+    SELECT line::float8 AS line FROM records WHERE job_id = ${jobId} ORDER BY records.line DESC OFFSET ${rows}::int LIMIT 1`;
   return row?.line ?? 0;
 }
 

@@ -12,7 +12,7 @@ import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
 import { beginRecords, type RecordAt } from './begin-records.ts';
 import { type ClaimedChunk, type ClaimedRecord, claimChunks } from './claim-chunks.ts';
 import { deleteExpiredKeys } from './delete-expired-keys.ts';
-import { countInserted, discardAccepted, findLastLine, insertRecords } from './insert-records.ts';
+import { countInserted, discardAccepted, findLineBefore, insertRecords } from './insert-records.ts';
 import { openRecords } from './open-records.ts';
 import { countReopenable, reopenRecords } from './reopen-records.ts';
 import { settleChunks } from './settle-chunks.ts';
@@ -152,14 +152,16 @@ describe('parsing', () => {
     expect(await insertRecords(sql, { ...at, records })).toEqual({ accepted: 0, rejected: 0, duplicates: 0 });
     const chunks = await sql<{ n: number }[]>`SELECT cardinality(lines) AS n FROM record_chunks ORDER BY lines`;
     expect(chunks.map(({ n }) => n)).toEqual([100, 100, 50]);
-    expect(await findLastLine(sql, job.id)).toBe(250);
+    expect(await findLineBefore(sql, job.id, 0)).toBe(250);
+    expect(await findLineBefore(sql, job.id, 100)).toBe(150);
+    expect(await findLineBefore(sql, job.id, 250)).toBe(0);
     expect(await countInserted(sql, job.id)).toEqual({ accepted: 250, rejected: 0, duplicates: 0 });
   });
 
   test('a stale epoch inserts nothing', async () => {
     const job = await seedParsingJob(sql);
     expect(await insertRecords(sql, { jobId: job.id, epoch: job.epoch - 1, records: [newRecord(1)] })).toBeUndefined();
-    expect(await findLastLine(sql, job.id)).toBe(0);
+    expect(await findLineBefore(sql, job.id, 0)).toBe(0);
   });
 
   test('values that PostgreSQL cannot hold are cleaned, and rejected rows keep their reason', async () => {

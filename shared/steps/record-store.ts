@@ -40,11 +40,11 @@ export interface RecordResult {
 }
 
 export interface RecordStore {
-  /** The last line that is there, 0 when none is: rows are inserted in order, so all before it are there too. */
-  findLastLine(): Promise<number>;
+  /** The last line that is there before the last `rows` rows; 0 when there is none. */
+  findLineBefore(rows: number): Promise<number>;
   /** Counts of the records that are there, for a parse that goes on. */
   count(): Promise<InsertedRecords>;
-  /** In the order of their lines; lines that are there already change nothing and are not counted. */
+  /** Lines that are there already change nothing and are not counted. */
   insert(records: readonly NewRecord[]): Promise<InsertedRecords>;
   /** Removes what was accepted of a file that is refused as a whole; the rejected rows stay. */
   discardAccepted(): Promise<void>;

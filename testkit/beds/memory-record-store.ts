@@ -55,7 +55,7 @@ export function createMemoryRecordStore(keys: readonly string[] = []): MemoryRec
     openRecords: 0,
     opened: 0,
     ended: [],
-    findLastLine: async () => Math.max(0, ...store.records.keys()),
+    findLineBefore: async (rows) => [...store.records.keys()].sort((one, other) => other - one)[rows] ?? 0,
     count: async () => counts(store.records.values()),
     async insert(records) {
       underWay += 1;

@@ -71,7 +71,7 @@ function csvOf(rows: number, bad: readonly number[] = []): string {
 }
 
 describe('parse', () => {
-  it('stores every row in order, a thousand at a time, one insert under way', async () => {
+  it('stores every row, a thousand at a time, two inserts under way', async () => {
     const outcome = await parse(await bench.land('in/rows.csv', csvOf(2_500)), CSV);
     expect(outcome).toEqual({
       type: 'succeeded',
@@ -93,7 +93,7 @@ describe('parse', () => {
       values: { id: 'k2', n: '2' },
       isDuplicate: false,
     });
-    expect(records.mostUnderWay).toBe(1);
+    expect(records.mostUnderWay).toBeLessThanOrEqual(2);
     expect(await outboundKeys('acme/rejects/in/rows.csv')).toEqual([]);
   });
 
@@ -224,11 +224,36 @@ describe('a parse that ended in the middle', () => {
         output: { records: 4_000, accepted: 3_997, rejected: 3 },
       });
       expect(lines()).toEqual(Array.from({ length: 4_000 }, (_, index) => index + 2));
-      expect(records.inserts[0]?.[0]).toBe(batches * 1_000 + 2);
+      // But for the last batch, before which others might be missing.
+      expect(records.inserts[0]?.[0]).toBe((Math.max(1, batches) - 1) * 1_000 + 2);
       const text = (await outbound(`acme/rejects/in/${name}`)).toString();
       expect(text.match(/^k\d+/gm)).toEqual(['k10', 'k1500', 'k3900']);
     },
   );
+
+  it('stores a batch that is missing before the last one, and the first row of a key stays the one that counts', async () => {
+    const twice: Record<number, number> = { 3500: 1_500, 3600: 2_500 };
+    const body = Array.from({ length: 4_000 }, (_, row) => `k${twice[row] ?? row},${row}\n`).join('');
+    const object = await bench.land('in/overtaken.csv', `id,n\n${body}`);
+    const columns = [{ name: 'id', required: true }, { name: 'n' }];
+    const keyed = { ...layout, columns, businessKey: ['id'] };
+    let inserts = 0;
+    records.onInsert = async () => {
+      inserts += 1;
+      if (inserts !== 2) return;
+      await vi.waitFor(() => expect(records.records.size).toBe(2_000), { timeout: 60_000 });
+      throw new Error('the database is away');
+    };
+    await expect(parse(object, keyed)).rejects.toThrow('the database is away');
+    expect(lines().filter((line) => line > 1_001 && line < 2_002)).toEqual([]);
+    expect(lines()).toContain(2_500);
+    records.onInsert = undefined;
+    await expect(parse(object, keyed)).resolves.toMatchObject({
+      output: { records: 4_000, accepted: 3_998, duplicates: 2 },
+    });
+    const duplicates = [...records.records.values()].filter(({ isDuplicate }) => isDuplicate);
+    expect(duplicates.map(({ line }) => line)).toEqual([3_502, 3_602]);
+  });
 
   it('stores all rows when lines are missing before the last one', async () => {
     const object = await bench.land('in/gaps.csv', csvOf(4_000, bad));

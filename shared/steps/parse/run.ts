@@ -2,7 +2,8 @@
  * `parse`: the rows of the job's object become records, and the rejected ones go back to the sender.
  *
  * 1. Every row of the file is a record, accepted or rejected: what is stored is counted against what was read.
- * 2. A parse that begins again doubles nothing: it passes over the lines that are there, and the rejects file is made whole again.
+ * 2. A parse that begins again doubles nothing: it passes over the lines that are there, but for the last ones, which it inserts again in
+ *    case others are missing between them; the rejects file is made whole again.
  * 3. Of a file that is refused, or that cannot be read to its end, no accepted row stays.
  * 4. Of a read that was damaged on its way no row stays: the next try would pass over what is there.
  * 5. Memory is flat, whatever the size of the file or of a line.
@@ -21,7 +22,7 @@ import type { NewRecord, RecordStore } from '../record-store.ts';
 import type { StepContext, StepKind } from '../step-context.ts';
 import { failed, withStoreFailures } from '../step-failure.ts';
 import type { StepOutcome } from '../step-outcome.ts';
-import { insertInOrder, type OrderedInserts } from './insert-in-order.ts';
+import { insertInOrder, MOST_AHEAD, type OrderedInserts } from './insert-in-order.ts';
 import { type ParseOptions, parseOptions } from './options.ts';
 import { type RejectsUpload, uploadRejects, type WrittenRejects } from './upload-rejects.ts';
 
@@ -67,7 +68,7 @@ interface Read {
 
 async function parseAndJudge(parse: Parse): Promise<StepOutcome> {
   const { layout, store } = parse;
-  const lastLine = await store.findLastLine();
+  const lastLine = await store.findLineBefore(MOST_AHEAD);
   const read = await readFile(parse, lastLine);
   const verdict = judgeRejects(read.summary, layout.onReject);
   if (verdict === 'reject-file') {
@@ -114,6 +115,8 @@ async function readFile({ context, layout, store, rejectsKey }: Parse, lastLine:
     return { summary, firstRejected, rejects: await upload.finish() };
   } catch (error) {
     await Promise.all([upload.abandon(error), inserts.settled()]);
+    // The upload is aborted too, and may have failed first.
+    context.signal.throwIfAborted();
     throw error;
   }
 }
