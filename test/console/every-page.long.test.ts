@@ -146,6 +146,7 @@ describe.skipIf(noBrowser !== undefined)('every page of the console (skipped wit
     places.set('/campaigns/$id', `/campaigns/${campaign}`);
     places.set('/batches/$id', `/batches/${batch}`);
     places.set('/suppressions', '/suppressions?tenant=acme');
+    places.set('/mails', '/mails?address=mallory@example.com');
     places.set('/expected', '/expected?week=2026-11-25');
   }
 

@@ -491,6 +491,21 @@ describe.skipIf(noBrowser !== undefined)('pages of operations (skipped without C
     await open('/suppressions?tenant=acme');
     await page.getByRole('row').filter({ hasText: 'gone@example.com' }).waitFor();
     expect(await violations()).toEqual([]);
+
+    await api.sql`
+      INSERT INTO record_keys (tenant_id, route_id, business_key, job_id, line, created_at)
+      SELECT 'acme', c.route_id, '["r2@example.com"]', r.job_id, r.line, r.created_at
+      FROM campaigns c JOIN records r ON r.job_id = c.id AND r.line = 2 WHERE c.id = ${job.id}`;
+    await api.sql`
+      INSERT INTO mail_events (campaign_id, line, kind, tenant_id, at) VALUES (${job.id}, 2, 'delivered', 'acme', now())`;
+    await open('/mails');
+    await page.getByText('Choose an address.').waitFor();
+    await open('/mails?address=R2@example.com');
+    await page.getByRole('row').filter({ hasText: 'June bills' }).filter({ hasText: 'delivered' }).dblclick();
+    await page.waitForURL(`**/campaigns/${job.id}*`);
+    await open('/mails?address=nobody@example.com');
+    await page.getByText('No campaign has this recipient.').waitFor();
+    expect(await violations()).toEqual([]);
   });
 
   test('nothing was refused by the page’s own rules, and no word of a message ran', () => {

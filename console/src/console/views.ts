@@ -30,6 +30,7 @@ export const VIEWS: readonly View[] = [
   { path: '/pulls', nav: 'Pulls', key: 'u', load: () => import('./pulls/pulls-view.tsx') },
   { path: '/campaigns', nav: 'Campaigns', key: 'c', load: () => import('./campaigns/campaigns-view.tsx') },
   { path: '/campaigns/$id', load: () => import('./campaigns/campaign-view.tsx') },
+  { path: '/mails', nav: 'Mails', load: () => import('./campaigns/mails-view.tsx') },
   { path: '/suppressions', nav: 'Suppressed', load: () => import('./campaigns/suppressions-view.tsx') },
   { path: '/people', nav: 'People', load: () => import('../parts/people/people-view.tsx') },
   { path: '/keys', nav: 'Keys', load: () => import('../parts/keys/keys-view.tsx') },
