@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { BranchesBenchOptions } from './branches.ts';
 import type { CampaignListBenchOptions } from './campaign-list.ts';
+import type { CampaignStatusBenchOptions } from './campaign-status.ts';
 import type { CampaignsBenchOptions } from './campaigns.ts';
 import type { ContentBenchOptions } from './content.ts';
 import type { FairnessBenchOptions } from './fairness.ts';
@@ -227,6 +228,16 @@ program
   .action(async (options: CampaignListBenchOptions) => {
     const { runCampaignListBench } = await import('./campaign-list.ts');
     await runCampaignListBench(options);
+  });
+
+program
+  .command('campaign-status')
+  .description('reads of the status of a campaign with very many messages')
+  .option('--messages <count>', 'of the campaign', positiveInteger, 10_000_000)
+  .option('--json', 'print one JSON object', false)
+  .action(async (options: CampaignStatusBenchOptions) => {
+    const { runCampaignStatusBench } = await import('./campaign-status.ts');
+    await runCampaignStatusBench(options);
   });
 
 await program.parseAsync();

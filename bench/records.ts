@@ -256,7 +256,8 @@ async function measureParse(bench: Bench, rows: number): Promise<RecordsResult['
   };
 }
 
-const COPIED_JOB = '00000000-0000-7000-8000-000000000001';
+/** What `measureCopy` makes. */
+export const COPIED_JOB = '00000000-0000-7000-8000-000000000001';
 const COLUMNS =
   `line, created_at, tenant_id, chunk_id, state, step, tries, has_intent, key_generation, business_key, "values", replies,
   reference, error_code, error_cause, error_message, next_attempt_at, updated_at`.replace(/\s+/g, ' ');

@@ -1,0 +1,74 @@
+/**
+ * `npm run bench -- campaign-status`: how fast the status of a campaign with very many messages is read.
+ *
+ * 1. A small campaign is sent, then its records are multiplied in the database: what is read is what a long list leaves, without the hours of
+ *    sending it.
+ * 2. The first read counts all messages, and is shown apart; the others follow each other, as those of a page that is watched.
+ */
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { applyTenantDocuments } from './apply-tenant-documents.ts';
+import { ask, makeTemplate, measureStatus, startCampaign } from './campaign-requests.ts';
+import { round } from './fleet-requests.ts';
+import { withHome, withStack } from './with-stack.ts';
+
+export interface CampaignStatusBenchOptions {
+  readonly messages: number;
+  readonly json: boolean;
+}
+
+const TENANT = 'lister';
+const FIRST = 100;
+const ROWS_AT_ONCE = 500_000;
+const TIMEOUT_MS = 120_000;
+const POLL_MS = 200;
+const SENDER = `kind: sender
+tenant: ${TENANT}
+name: bills
+from: Bench <bench@mail.example.com>
+transport: ses
+limits: { ratePerSecond: 1000, concurrency: 8 }
+topics: [{ name: billing, class: transactional }]
+`;
+const statusSchema = z.object({ status: z.string(), messages: z.object({ sent: z.number() }) });
+
+export async function runCampaignStatusBench({ messages, json }: CampaignStatusBenchOptions): Promise<void> {
+  const result = await withHome((home) =>
+    withStack({ home, env: { all: { LOG_LEVEL: 'warn' } } }, async (stack, { sql }) => {
+      const api = { stack, key: (await readFile(stack.endpoints.operatorKeyFile, 'utf8')).trim() };
+      await applyTenantDocuments(sql, TENANT, SENDER);
+      await makeTemplate(api, TENANT, '');
+      const id = await startCampaign(api, { tenant: TENANT, sender: 'bills', recipients: FIRST });
+      const status = () => ask(api, `campaigns/${id}/status`, statusSchema);
+      const deadline = performance.now() + TIMEOUT_MS;
+      while ((await status()).status !== 'SENT') {
+        if (performance.now() > deadline) throw new Error('the campaign was not sent in time');
+        await sleep(POLL_MS);
+      }
+      for (let from = FIRST + 2; from <= messages + 1; from += ROWS_AT_ONCE) {
+        const to = Math.min(messages + 1, from + ROWS_AT_ONCE - 1);
+        await sql`
+          INSERT INTO records (job_id, line, created_at, tenant_id, state, step, tries, business_key, "values", reference)
+          SELECT r.job_id, n, r.created_at, r.tenant_id, r.state, r.step, r.tries, '["r' || n || '@example.com"]',
+            jsonb_build_object('email', 'r' || n || '@example.com', 'n', n::text), 'bench-' || n
+          FROM records r, generate_series(${from}::bigint, ${to}::bigint) AS n WHERE r.job_id = ${id} AND r.line = 2`;
+      }
+      await sql.unsafe('VACUUM ANALYZE records');
+      // What was counted before is forgotten.
+      await sleep(POLL_MS);
+      const startedMs = performance.now();
+      const { messages: counted } = await status();
+      const firstMs = performance.now() - startedMs;
+      const deadlineOfCount = performance.now() + TIMEOUT_MS;
+      while ((await status()).messages.sent !== messages) {
+        if (performance.now() > deadlineOfCount) throw new Error(`${counted.sent} of ${messages} were counted`);
+        await sleep(POLL_MS);
+      }
+      return { messages, firstMs: round(firstMs), statusMs: await measureStatus(api, id), wanted: { p99Ms: 20 } };
+    }),
+  );
+  const { firstMs, statusMs, wanted } = result;
+  const text = `${messages} messages: first read ${firstMs} ms; then p50 ${statusMs.p50} ms, p99 ${statusMs.p99} ms (${wanted.p99Ms})`;
+  process.stdout.write(`${json ? JSON.stringify(result) : text}\n`);
+}
