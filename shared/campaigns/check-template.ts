@@ -16,7 +16,8 @@ import { compileMail, type MailSource, variablesOf } from './render-mail.ts';
 export const MOST_TEMPLATE_BYTES = 512 * 1024;
 /** Gmail shows no more of a mail. */
 const CLIPPED_BYTES = 102 * 1024;
-const MJML_DEADLINE_MS = 10_000;
+/** A small one takes 0.2 s; what a busy machine did not compile in time would be refused for good. */
+const MJML_DEADLINE_MS = 30_000;
 const MOST_FAULTS = 20;
 
 export interface TemplateFault {
