@@ -24,6 +24,7 @@ export function landingRule(bucket: string, readBuckets: readonly string[] = [])
       'SFTP Server File Upload Failed',
       'SFTP Server File Rename Completed',
       'SFTP Server File Download Completed',
+      'SFTP Server File Download Failed',
       'SFTP Server File Delete Completed',
       'SFTP Server Directory Create Completed',
       'SFTP Server Directory Delete Completed',

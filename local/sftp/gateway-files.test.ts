@@ -70,6 +70,23 @@ describe('an uploaded file', () => {
     expect(await test.openUploadCount()).toBe(0);
   });
 
+  it('that is not there is a failed download when it is opened for reading, and none when it is only asked about', async () => {
+    const eventsBefore = test.events().length;
+    await expect(call<Stats>((done) => sftp.stat('/nowhere.csv', done))).rejects.toThrow();
+    expect(test.events().slice(eventsBefore)).toEqual([]);
+    await expect(call<Buffer>((done) => sftp.open('/nowhere.csv', 'r', done))).rejects.toThrow('no such file');
+    expect(test.events().slice(eventsBefore)).toMatchObject([
+      {
+        'detail-type': 'SFTP Server File Download Failed',
+        detail: {
+          'status-code': 'FAILED',
+          'failure-code': 'FILE_NOT_FOUND',
+          'file-path': `/${LANDING}/acme/nowhere.csv`,
+        },
+      },
+    ]);
+  });
+
   it('shows its size by its name while it is being sent', async () => {
     const handle = await call<Buffer>((done) => sftp.open('/growing.csv', 'w', done));
     await call((done) => sftp.write(handle, Buffer.from('abc'), 0, 3, 0, done));

@@ -5,6 +5,7 @@ import { createObjectWriter } from './object-writer.ts';
 import type { OpenHandle } from './open-handles.ts';
 import type { SessionContext } from './session-context.ts';
 import { conflict, noSuchFile, notResumable, unsupported } from './sftp-fault.ts';
+import { downloadFailed } from './transfer-event.ts';
 import { createUpload } from './upload.ts';
 
 const FLAG = { write: 0x02, append: 0x04, create: 0x08, truncate: 0x10, exclusive: 0x20 } as const;
@@ -17,12 +18,18 @@ export async function openFile(context: SessionContext, rawPath: string, flags: 
   return isForWriting(flags) ? openForWriting(context, rawPath, flags) : openForReading(context, rawPath);
 }
 
-async function openForReading({ store, root, tree }: SessionContext, rawPath: string): Promise<OpenHandle> {
-  const node = await tree.look(root.locate(rawPath));
-  if (node.kind === 'nothing') throw noSuchFile();
+async function openForReading(context: SessionContext, rawPath: string): Promise<OpenHandle> {
+  const { store, root, tree, journal } = context;
+  const startedAt = new Date();
+  const wanted = root.locate(rawPath);
+  const node = await tree.look(wanted);
+  if (node.kind === 'nothing') {
+    journal.append(downloadFailed({ ...context, startedAt, endedAt: new Date() }, wanted));
+    throw noSuchFile();
+  }
   if (node.kind === 'directory') throw unsupported('this is a directory');
   const { location, head } = node;
-  return { kind: 'download', location, head, download: createDownload(store, location, head), startedAt: new Date() };
+  return { kind: 'download', location, head, download: createDownload(store, location, head), startedAt };
 }
 
 /** A file opened for reading and writing is taken for an upload: that is how some libraries create files. */

@@ -4,6 +4,7 @@ import { decodeMessage } from '#shared/queue/define-message.ts';
 import {
   directoryChanged,
   downloadCompleted,
+  downloadFailed,
   fileDeleted,
   renameCompleted,
   type TransferEvent,
@@ -45,6 +46,11 @@ describe('a transfer event', () => {
       'of a download',
       downloadCompleted(context, { bucket: 'longshore-outbound', key: 'acme/a.csv', bytes: 3 }),
       { bytes: 3, 'file-path': '/longshore-outbound/acme/a.csv', 'session-id': 'a1b2', 'client-ip': '127.0.0.1' },
+    ],
+    [
+      'of a download of a file that is not there',
+      downloadFailed(context, object),
+      { 'failure-message': 'There is no such file.', 'file-path': '/longshore-landing/acme/in/Grüße 50%.csv' },
     ],
     ['of a deleted file', fileDeleted(context, object), { 'file-path': '/longshore-landing/acme/in/Grüße 50%.csv' }],
     [

@@ -8,6 +8,7 @@ type TransferDetailType =
   | 'SFTP Server File Upload Failed'
   | 'SFTP Server File Rename Completed'
   | 'SFTP Server File Download Completed'
+  | 'SFTP Server File Download Failed'
   | 'SFTP Server File Delete Completed'
   | 'SFTP Server Directory Create Completed'
   | 'SFTP Server Directory Delete Completed';
@@ -108,6 +109,17 @@ export function downloadCompleted(context: TransferEventContext, { bucket, key, 
     'status-code': 'COMPLETED',
     ...common(context),
     bytes,
+    'file-path': `/${bucket}/${key}`,
+  });
+}
+
+export function downloadFailed(context: TransferEventContext, { bucket, key }: Place): TransferEvent {
+  return envelope(context, 'SFTP Server File Download Failed', {
+    'failure-code': 'FILE_NOT_FOUND',
+    'status-code': 'FAILED',
+    ...common(context),
+    bytes: 0,
+    'failure-message': 'There is no such file.',
     'file-path': `/${bucket}/${key}`,
   });
 }
