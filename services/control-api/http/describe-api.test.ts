@@ -69,6 +69,32 @@ test('every body of JSON is a schema with a name, and no schema is without a use
   expect(names.filter((name) => !text.includes(`"#/components/schemas/${name}"`))).toEqual([]);
 });
 
+test('every reply of JSON has an example that its schema takes', () => {
+  const ajv = new Ajv({ strict: false, logger: false });
+  ajv.addSchema({ $id: 'api', ...document });
+  const names = new Set(
+    operations.flatMap(({ responses }) =>
+      Object.values(responses).flatMap(({ content }) => {
+        const name = content?.['application/json']?.schema?.$ref?.split('/').at(-1);
+        return name === undefined ? [] : [name];
+      }),
+    ),
+  );
+  expect(names.size).toBeGreaterThan(100);
+  for (const name of names) {
+    const { examples = [] } = document.components.schemas[name] as { examples?: unknown[] };
+    expect([name, examples.length]).toEqual([name, 1]);
+    const fits = ajv.getSchema(`api#/components/schemas/${name}`);
+    expect([name, fits?.(examples[0]), fits?.errors, examples[0]]).toEqual([name, true, null, examples[0]]);
+  }
+  const example = (document.components.schemas.FileStatus as { examples: object[] }).examples[0];
+  expect(example).toMatchObject({
+    file_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    status: 'completed',
+    customer_id: 'acme',
+  });
+});
+
 test('what is public takes no key, and every example is of an operation', () => {
   const open = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).flatMap(([method, { security }]) => (security?.length === 0 ? [`${method} ${path}`] : [])),

@@ -8,6 +8,7 @@ import swaggerUi from '@fastify/swagger-ui';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { ApiServer } from './api-server.ts';
 import { nameSchemas } from './name-schemas.ts';
+import { addReplyExamples } from './reply-examples.ts';
 import { exampleOf } from './request-examples.ts';
 
 const TAGS = [
@@ -91,6 +92,7 @@ export async function describeApi(app: ApiServer): Promise<void> {
       const described = jsonSchemaTransformObject(document);
       openReplies((described as { components?: unknown }).components);
       nameSchemas(described as Parameters<typeof nameSchemas>[0]);
+      addReplyExamples(described as Parameters<typeof addReplyExamples>[0]);
       return described;
     },
   });
