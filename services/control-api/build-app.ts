@@ -12,7 +12,7 @@ import type { MailTransports } from '#shared/campaigns/mail-transports.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { type AddressGuard, createAddressGuard } from '#shared/http/address-guard.ts';
 import type { MailServer } from '#shared/notices/send-mail.ts';
-import { summariseRecords } from '#shared/records/summarise-records.ts';
+import { summariseByErrors } from '#shared/records/summarise-records.ts';
 import { createRemoteDirectory, type RemoteDirectory } from '#shared/remotes/remote-directory.ts';
 import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import { handleAccess } from './access/handle-access.ts';
@@ -184,7 +184,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   });
 
   await describeApi(app);
-  const countRecords = createRecordCounter({ summarise: (jobId) => summariseRecords(options.sql, jobId) });
+  const countRecords = createRecordCounter({ summarise: (jobId) => summariseByErrors(options.sql, jobId) });
   const findStatus = createStatusFinder({ reads: options.reads, countRecords });
   handleStatus(app, findStatus);
   handleGraphql(app, findStatus);
