@@ -9,7 +9,7 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { applyTenantDocuments } from './apply-tenant-documents.ts';
-import { ask, makeTemplate, measureStatus, startCampaign } from './campaign-requests.ts';
+import { ask, type CampaignsApi, makeTemplate, measureStatus, startCampaign } from './campaign-requests.ts';
 import { round } from './fleet-requests.ts';
 import { withHome, withStack } from './with-stack.ts';
 
@@ -55,20 +55,32 @@ export async function runCampaignStatusBench({ messages, json }: CampaignStatusB
           FROM records r, generate_series(${from}::bigint, ${to}::bigint) AS n WHERE r.job_id = ${id} AND r.line = 2`;
       }
       await sql.unsafe('VACUUM ANALYZE records');
-      // What was counted before is forgotten.
-      await sleep(POLL_MS);
-      const startedMs = performance.now();
-      const { messages: counted } = await status();
-      const firstMs = performance.now() - startedMs;
-      const deadlineOfCount = performance.now() + TIMEOUT_MS;
-      while ((await status()).messages.sent !== messages) {
-        if (performance.now() > deadlineOfCount) throw new Error(`${counted.sent} of ${messages} were counted`);
-        await sleep(POLL_MS);
-      }
-      return { messages, firstMs: round(firstMs), statusMs: await measureStatus(api, id), wanted: { p99Ms: 20 } };
+      // As while it is sent: all records are counted.
+      await sql`UPDATE jobs SET record_summary = NULL WHERE id = ${id}`;
+      const underWay = await measure(api, id, messages);
+      const summary = JSON.stringify({ byState: { SUCCESS: messages }, byCode: {}, durationMs: 1 });
+      await sql`UPDATE jobs SET record_summary = ${summary}::text::jsonb WHERE id = ${id}`;
+      const sent = await measure(api, id, messages);
+      return { messages, underWay, sent, wanted: { p99Ms: 20 } };
     }),
   );
-  const { firstMs, statusMs, wanted } = result;
-  const text = `${messages} messages: first read ${firstMs} ms; then p50 ${statusMs.p50} ms, p99 ${statusMs.p99} ms (${wanted.p99Ms})`;
+  const shown = ({ firstMs, p50, p99 }: typeof result.sent) =>
+    `first read ${firstMs} ms, then p50 ${p50} ms, p99 ${p99} ms`;
+  const text = `${messages} messages, p99 wanted ${result.wanted.p99Ms} ms\nwhile it is sent: ${shown(result.underWay)}\nonce it is sent: ${shown(result.sent)}`;
   process.stdout.write(`${json ? JSON.stringify(result) : text}\n`);
+}
+
+/** Until what was counted before is forgotten; the longest read is the first one's. */
+async function measure(api: CampaignsApi, id: string, messages: number) {
+  const deadline = performance.now() + TIMEOUT_MS;
+  let firstMs = 0;
+  for (;;) {
+    const startedMs = performance.now();
+    const { messages: counted } = await ask(api, `campaigns/${id}/status`, statusSchema);
+    firstMs = Math.max(firstMs, performance.now() - startedMs);
+    if (counted.sent === messages) break;
+    if (performance.now() > deadline) throw new Error(`${counted.sent} of ${messages} were counted`);
+    await sleep(POLL_MS);
+  }
+  return { firstMs: round(firstMs), ...(await measureStatus(api, id)) };
 }
