@@ -31,8 +31,9 @@ const days = new Map<string, ReturnType<typeof playDay>>();
 
 /** A day as production's settings have it, with what is different; each is played once, because playing it takes a second. */
 function dayWith(change: Partial<PlayDayOptions> = {}): ReturnType<typeof playDay> {
-  const name = JSON.stringify(change);
-  const day = days.get(name) ?? playDay({ ...million, ...change });
+  const options = { ...million, ...change };
+  const name = JSON.stringify(options);
+  const day = days.get(name) ?? playDay(options);
   days.set(name, day);
   return day;
 }

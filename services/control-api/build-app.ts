@@ -120,6 +120,8 @@ export interface AppOptions extends ApiParts, SimulationLimits, ServePagesOption
   /** Of remotes; public addresses alone when absent. */
   readonly remoteGuard?: AddressGuard;
   readonly streamsPerKey: number;
+  /** For one body of definitions to be checked, by the clock on the wall; 15 s when absent. */
+  readonly definitionsMs?: number;
   readonly streams: number;
   /** 15 s when absent. */
   readonly heartbeatMs?: number;

@@ -131,7 +131,7 @@ test('sweepers that are killed in the middle leave no object without a row that 
         await sql`UPDATE expired_objects SET next_action_at = now() WHERE next_action_at > now() + interval '4 minutes'`;
         expect(await stateNow()).toEqual({ files: 0, listed: 0 });
       },
-      { timeout: 60_000, interval: 100 },
+      { timeout: 180_000, interval: 100 },
     );
   } finally {
     await sweeper.end('SIGKILL');
@@ -142,7 +142,7 @@ test('sweepers that are killed in the middle leave no object without a row that 
     SELECT sum(files)::int AS files, sum(objects)::int AS objects, sum(objects_left)::int AS left, count(*) FILTER (WHERE completed_at IS NULL)::int AS open
     FROM deletion_certificates`;
   expect(sum).toEqual({ files: FILES, objects: FILES * 2, left: 0, open: 0 });
-}, 120_000);
+}, 360_000);
 
 test('an output without a noted version goes only while the newest one is its job’s', async () => {
   const [own, others] = await seedExpired(2);

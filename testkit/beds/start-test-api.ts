@@ -139,6 +139,9 @@ export async function startTestApi(
     ratePerSecond: 10_000,
     strangerRatePerMinute: 10_000,
     streamsPerKey: 3,
+    // A busy machine takes longer than callers should wait.
+    answerMs: 115_000,
+    definitionsMs: 110_000,
     streams: 5,
     trustedProxies: [],
     secrets: {

@@ -6,8 +6,11 @@ import { handleSimulate, type SimulateParts } from './handle-simulate.ts';
 import { handleVersions } from './handle-versions.ts';
 import { createPostedDefinitions } from './posted-definitions.ts';
 
-export async function handleDefinitions(app: ApiServer, parts: SimulateParts): Promise<void> {
-  const posted = createPostedDefinitions(app);
+export async function handleDefinitions(
+  app: ApiServer,
+  parts: SimulateParts & { readonly definitionsMs?: number | undefined },
+): Promise<void> {
+  const posted = createPostedDefinitions(app, parts.definitionsMs);
   await handleRoutes(app, parts, posted);
   handleLists(app, parts);
   await handleVersions(app, parts, posted);

@@ -5,6 +5,8 @@ const GOOD = { text: 'kind: tenant\nid: acme\nname: Acme\n', contentType: '' };
 const FAULTY = { text: 'kind: tenant\nid: Not An Id\n', contentType: '' };
 /** More than a tenth of a second of work. */
 const SLOW = { text: 'a: '.repeat(80_000), contentType: '' };
+/** A busy machine starts threads late. */
+const PATIENT = { deadlineMs: 110_000 };
 const caller = { customer: 'acme', signal: new AbortController().signal };
 
 let started = 0;
@@ -16,7 +18,7 @@ afterAll(() => void process.off('worker', count));
 
 test('a thread serves one body after the other, whatever they came to', async () => {
   started = 0;
-  const parser = createDefinitionParser();
+  const parser = createDefinitionParser(PATIENT);
   for (const [body, ok] of [
     [GOOD, true],
     [FAULTY, false],
@@ -28,7 +30,7 @@ test('a thread serves one body after the other, whatever they came to', async ()
 
 test('a thread that was ended as nobody waited serves no more, and the next body has another', async () => {
   started = 0;
-  const parser = createDefinitionParser();
+  const parser = createDefinitionParser(PATIENT);
   expect(await parser.parse(GOOD, caller)).toMatchObject({ ok: true });
   const gone = new AbortController();
   const left = parser.parse(SLOW, { customer: 'acme', signal: gone.signal });
@@ -40,7 +42,7 @@ test('a thread that was ended as nobody waited serves no more, and the next body
 
 test('two customers have a thread each at the same time', async () => {
   started = 0;
-  const parser = createDefinitionParser();
+  const parser = createDefinitionParser(PATIENT);
   const customers = ['acme', 'globex', 'acme', 'globex'];
   await Promise.all(customers.map((customer) => parser.parse(GOOD, { ...caller, customer })));
   expect(started).toBe(2);

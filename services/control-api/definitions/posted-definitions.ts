@@ -31,8 +31,8 @@ export interface PostedDefinitions {
   ): Promise<readonly ParsedDocument[]>;
 }
 
-export function createPostedDefinitions(server: ApiServer): PostedDefinitions {
-  const parser = createDefinitionParser();
+export function createPostedDefinitions(server: ApiServer, deadlineMs?: number): PostedDefinitions {
+  const parser = createDefinitionParser(deadlineMs === undefined ? {} : { deadlineMs });
   const checkLimit = server.createRateLimit({
     max: CHECKS_PER_WINDOW,
     timeWindow: CHECK_WINDOW_MS,
