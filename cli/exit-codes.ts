@@ -9,7 +9,7 @@ export const EXIT = {
   unreachable: 4,
   /** `status --watch`: the file ended as failed. */
   fileFailed: 5,
-  /** `health`: something is wrong or needs attention. `diff`: applying would change something. */
+  /** `health`: something is wrong or needs attention. `diff`: applying would change something. `audit verify`, `retention certificates`: altered. */
   needsAttention: 6,
 } as const;
 
@@ -21,4 +21,5 @@ Exit codes:
   3  route files have faults: each is on standard error as file:line:column CODE message
   4  the API cannot be reached
   5  status --watch: the file failed
-  6  health: something is wrong or needs attention; diff: apply would change something`;
+  6  health: something is wrong or needs attention; diff: apply would change something;
+     audit verify, retention certificates: something was altered`;

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import prettyBytes from 'pretty-bytes';
 import { z } from 'zod';
 import { addCommand, type Cli } from '#cli/command-context.ts';
+import { EXIT } from '#cli/exit-codes.ts';
 import { findFileId } from '#cli/find-by-name.ts';
 import { listEntries } from '#cli/list-entries.ts';
 import { parseCount } from '#cli/parse-option.ts';
@@ -42,6 +43,7 @@ const certificateSchema = z.object({
     finished_to: z.string(),
     deleted_at: z.string(),
     completed_at: z.string().nullable(),
+    audit: z.string(),
   },
 });
 const restoreSchema = z.object({
@@ -86,7 +88,7 @@ export function addRetention(program: Command, cli: Cli): void {
 
   addCommand<{ tenant?: string; from?: string; to?: string; limit: number }>(retention, cli, {
     usage: 'certificates',
-    description: 'list what was deleted, by which rule, newest first',
+    description: 'list what was deleted, by which rule, and whether the audit says the same; newest first',
     define: (command) =>
       command
         .option('--tenant <tenant>', 'only of this tenant')
@@ -97,11 +99,13 @@ export function addRetention(program: Command, cli: Cli): void {
       const times = await context.times(tenant);
       const range = { from: from && times.parse(from), to: to && times.parse(to) };
       const schema = z.object({ certificates: z.array(certificateSchema), next_cursor: z.string().nullable() });
+      let altered = 0;
       await listEntries(context, {
         most,
         readPage: async (page) => {
           const query = { tenant, ...range, ...page };
           const reply = await context.api.get('/api/v1/deletion-certificates', schema, { query });
+          altered += reply.certificates.filter(({ audit }) => audit === 'differs' || audit === 'missing').length;
           return { entries: reply.certificates, next: reply.next_cursor };
         },
         headings: [
@@ -116,16 +120,20 @@ export function addRetention(program: Command, cli: Cli): void {
           'TO',
           'OBJECTS',
           'LEFT',
+          'AUDIT',
           'DIGEST',
         ],
         rowOf: (entry) => [
           ...[times.show(entry.deleted_at), entry.customer_id, entry.what, entry.rule, entry.files, entry.jobs],
           ...[prettyBytes(entry.bytes), times.show(entry.finished_from), times.show(entry.finished_to)],
-          ...[entry.objects, entry.objects_left, entry.digest],
+          ...[entry.objects, entry.objects_left, entry.audit, entry.digest],
         ],
         what: 'certificates',
         filters: { tenant, others: [from, to] },
       });
+      if (altered === 0) return;
+      context.exitWith(EXIT.needsAttention);
+      context.terminal.note(`${altered} of them are not what the audit says: longshore audit verify`);
     },
   });
 }

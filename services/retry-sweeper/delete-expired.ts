@@ -44,11 +44,7 @@ export function createDeleteExpired(options: DeleteExpiredOptions): (signal: Abo
     const batch = { ...turn, limit: Math.min(FILES_AT_ONCE, filesPerSecond), buckets, actor: ACTOR };
     const expired = await expireObjects(sql, batch);
     metrics.expiredFiles.inc({ outcome: 'objects expired' }, expired.files);
-    const records = await deleteExpiredRecords(sql, {
-      tenantId: turn.tenantId,
-      files: batch.limit,
-      limit: RECORDS_AT_ONCE,
-    });
+    const records = await deleteExpiredRecords(sql, { ...turn, files: batch.limit, limit: RECORDS_AT_ONCE });
     // Their files would be met with what is left of their records, and put off.
     if (records === RECORDS_AT_ONCE) return seenIn(expired) + records / RECORDS_PER_FILE;
     const deleted = await deleteExpiredFiles(sql, batch);

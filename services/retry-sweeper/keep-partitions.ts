@@ -23,8 +23,9 @@ export async function keepPartitions(
   const now = (await databaseClock(sql))();
   const missing = await ensurePartitions(sql, new Date(now));
   const before = new Date(now - retentionDays * DAY_MS);
-  const { dropped, faults } = await dropExpiredPartitions(sql, before);
+  const { dropped, kept, faults } = await dropExpiredPartitions(sql, before, signal);
   if (dropped.length > 0) logger.info({ dropped }, 'partitions dropped');
+  if (kept.length > 0) logger.info({ kept }, 'partitions past retention are kept by legal holds');
   const forgotten = await deleteExpiredKeys(sql, before, signal);
   if (forgotten > 0) logger.info({ forgotten }, 'business keys past retention forgotten');
   const reports = await deleteExpiredMailEvents(sql, before, signal);

@@ -6,6 +6,8 @@
  *    being done is left to the next call.
  * 2. A partition is filled with its rows of the default one before it is attached: PostgreSQL refuses it otherwise.
  * 3. What fails for one partition keeps no other from being made or dropped.
+ * 4. A partition with rows of a tenant that has a legal hold is not dropped. Of what is not a chain the rows of others are deleted from it.
+ *    A hold that is placed meanwhile is waited for, or the drop is left to the next call.
  */
 import type { Sql } from './connect-database.ts';
 
@@ -14,12 +16,14 @@ interface PartitionedTable {
   /** By which it is partitioned. */
   readonly column: string;
   readonly storage?: string;
+  /** Lines follow each other from month to month: one that is kept keeps the later ones, of every tenant. */
+  readonly isChain?: boolean;
 }
 
 const PARTITIONED_TABLES: readonly PartitionedTable[] = [
   { name: 'attempts', column: 'started_at' },
-  { name: 'audit_events', column: 'at' },
-  { name: 'audit_seals', column: 'event_at' },
+  { name: 'audit_events', column: 'at', isChain: true },
+  { name: 'audit_seals', column: 'event_at', isChain: true },
   // A record is updated for each of its calls, and its neighbours with it, in the same statement: without room for a second version of each
   // row in its page, updates move to other pages, each with new entries in the indexes.
   { name: 'records', column: 'created_at', storage: 'WITH (fillfactor = 50)' },
@@ -28,6 +32,7 @@ const PARTITIONED_TABLES: readonly PartitionedTable[] = [
   { name: 'sftp_actions', column: 'at' },
 ];
 const LOCK_TIMEOUT = '1s';
+const ROWS_AT_ONCE = 10_000;
 
 export interface PartitionFault {
   readonly partition: string;
@@ -56,30 +61,79 @@ export async function ensurePartitions(sql: Sql, now: Date, monthsAhead = 2): Pr
   return faults;
 }
 
-/** Drops the partitions that end before `before`. Resolves to their names, and to what could not be dropped. */
+/** Drops the partitions that end before `before`. Resolves to their names, to what a legal hold kept, and to what could not be dropped. */
 export async function dropExpiredPartitions(
   sql: Sql,
   before: Date,
-): Promise<{ readonly dropped: string[]; readonly faults: PartitionFault[] }> {
+  signal = new AbortController().signal,
+): Promise<{ readonly dropped: string[]; readonly kept: string[]; readonly faults: PartitionFault[] }> {
   const oldestKept = `${before.getUTCFullYear()}_${String(before.getUTCMonth() + 1).padStart(2, '0')}`;
+  const holders = await findHolders(sql);
   const dropped: string[] = [];
+  const kept: string[] = [];
   const faults: PartitionFault[] = [];
-  for (const { name: table } of PARTITIONED_TABLES) {
+  for (const { name: table, isChain = false } of PARTITIONED_TABLES) {
+    let isHeld = false;
     for (const { name } of await partitionsOf(sql, table)) {
       const month = /_(\d{4}_\d{2})$/.exec(name)?.[1];
-      if (month === undefined || month >= oldestKept) continue;
+      if (month === undefined || month >= oldestKept || signal.aborted) continue;
       await attempt(faults, name, async () => {
-        await runDdl(sql, [`DROP TABLE IF EXISTS ${name}`]);
-        dropped.push(name);
+        isHeld = (isHeld && isChain) || (await hasRowsOf(sql, name, holders));
+        if (isHeld) {
+          kept.push(name);
+          if (!isChain) await deleteRowsOfOthers(sql, name, holders, signal);
+        } else if (await dropUnlessHeld(sql, name, holders)) dropped.push(name);
       });
     }
   }
-  return { dropped, faults };
+  return { dropped, kept, faults };
 }
 
+/** Tenants with a legal hold in force, in order. */
+async function findHolders(sql: Sql): Promise<string[]> {
+  const rows = await sql<{ tenantId: string }[]>`
+    SELECT DISTINCT tenant_id AS "tenantId" FROM legal_holds WHERE released_at IS NULL ORDER BY tenant_id`;
+  return rows.map(({ tenantId }) => tenantId);
+}
+
+async function hasRowsOf(sql: Sql, partition: string, tenants: readonly string[]): Promise<boolean> {
+  if (tenants.length === 0) return false;
+  const rows = await sql`SELECT 1 FROM ${sql(partition)} WHERE tenant_id = ANY(${[...tenants]}::text[]) LIMIT 1`;
+  return rows.length > 0;
+}
+
+async function deleteRowsOfOthers(
+  sql: Sql,
+  partition: string,
+  tenants: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (let count = ROWS_AT_ONCE; count === ROWS_AT_ONCE && !signal.aborted; ) {
+    ({ count } = await sql`
+      DELETE FROM ${sql(partition)} WHERE ctid IN (
+        SELECT ctid FROM ${sql(partition)} p WHERE tenant_id <> ALL(${[...tenants]}::text[])
+          AND NOT EXISTS (SELECT FROM legal_holds h WHERE h.tenant_id = p.tenant_id AND h.released_at IS NULL)
+        LIMIT ${ROWS_AT_ONCE} FOR UPDATE SKIP LOCKED)`);
+  }
+}
+
+/** False when holds have changed since they were read. The lock keeps new ones out until the partition is gone. */
+async function dropUnlessHeld(sql: Sql, partition: string, tenants: readonly string[]): Promise<boolean> {
+  const known = `ARRAY[${tenants.map((tenant) => `'${tenant.replaceAll("'", "''")}'`).join(', ')}]::text[]`;
+  await runDdl(sql, [
+    'LOCK TABLE legal_holds IN SHARE MODE',
+    `DO $held$ BEGIN
+      IF ${known} IS NOT DISTINCT FROM ARRAY(SELECT DISTINCT tenant_id FROM legal_holds WHERE released_at IS NULL ORDER BY 1)
+      THEN DROP TABLE IF EXISTS ${partition}; END IF; END $held$`,
+  ]);
+  const [row] = await sql<{ isGone: boolean }[]>`SELECT to_regclass(${partition}) IS NULL AS "isGone"`;
+  return row?.isGone === true;
+}
+
+/** The oldest first. */
 async function partitionsOf(sql: Sql, table: string): Promise<readonly { readonly name: string }[]> {
   return await sql<{ name: string }[]>`
-    SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = ${table}::regclass`;
+    SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = ${table}::regclass ORDER BY name`;
 }
 
 /** In one statement, so that it happens as a whole, and the bound on its locks with it. */

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { placeHold, releaseHold } from '#shared/retention/legal-holds.ts';
+import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 import { connectDatabase, type Sql } from './connect-database.ts';
 import { pg } from './drizzle.ts';
@@ -69,6 +71,35 @@ test('rows of this month go to its partition, and whole months are dropped when 
     'sftp_actions_2020_03',
   ]);
   expect(await sql`SELECT 1 FROM audit_events WHERE type = 'x'`).toHaveLength(0);
+});
+
+test('a month with rows of a tenant under a legal hold is kept, without the rows of others where they are no chain', async () => {
+  await seedTenant(sql, { tenantId: 'held' });
+  await seedTenant(sql, { tenantId: 'other' });
+  const holdId = await placeHold(sql, { tenantId: 'held', reason: 'a case', actor: 'test' });
+  await ensurePartitions(sql, new Date('2021-01-05T00:00:00Z'), 2);
+  const rows = (times: string[]) => ['held', 'other'].flatMap((tenant) => times.map((at) => ({ tenant, at })));
+  for (const { tenant, at } of [...rows(['2021-01-10Z']), { tenant: 'other', at: '2021-02-10Z' }]) {
+    await sql`INSERT INTO audit_events (at, type, tenant_id, actor, detail) VALUES (${at}, 'x', ${tenant}, 'a', '{}')`;
+    await sql`
+      INSERT INTO records (job_id, line, created_at, tenant_id, state) VALUES (gen_random_uuid(), 1, ${at}, ${tenant}, 'SUCCESS')`;
+  }
+  const before = new Date('2021-03-15T00:00:00Z');
+  const first = await dropExpiredPartitions(sql, before);
+  expect(first.faults).toEqual([]);
+  // The chain of `other` has no gap: its February is kept with its January.
+  expect(first.kept).toEqual(['audit_events_2021_01', 'audit_events_2021_02', 'records_2021_01']);
+  expect(first.dropped).toContain('records_2021_02');
+  const tenantsIn = async (table: string) =>
+    (await sql<{ tenant: string }[]>`SELECT tenant_id AS tenant FROM ${sql(table)} ORDER BY 1`).map(
+      ({ tenant }) => tenant,
+    );
+  expect(await tenantsIn('audit_events_2021_01')).toEqual(['held', 'other']);
+  expect(await tenantsIn('records_2021_01')).toEqual(['held']);
+  await releaseHold(sql, { holdId, reason: 'closed', actor: 'test' });
+  const second = await dropExpiredPartitions(sql, before);
+  expect(second).toMatchObject({ kept: [], faults: [] });
+  expect(second.dropped).toEqual(['audit_events_2021_01', 'audit_events_2021_02', 'records_2021_01']);
 });
 
 test('records that are updated together stay in their pages, so that no index has to know', async () => {

@@ -15,6 +15,7 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { toJsonb } from '#shared/db/run-statements.ts';
 import type { OccurrenceState } from '#shared/db/schema.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
+import { isNotHeld } from '#shared/retention/is-not-held.ts';
 import type { ArrivalHistory, ArrivedFile, Verdict } from './judge-occurrence.ts';
 import type { PlannedOccurrence } from './plan-occurrences.ts';
 import type { Neighbour } from './share-arrivals.ts';
@@ -307,6 +308,7 @@ export async function countOccurrences(sql: Sql): Promise<{ readonly state: stri
 export async function deleteExpiredOccurrences(sql: Sql, before: Date): Promise<number> {
   const rows = await sql`
     DELETE FROM expected_occurrences WHERE id IN (
-      SELECT id FROM expected_occurrences WHERE due_at < ${before} AND next_look_at IS NULL ORDER BY due_at LIMIT 5000) RETURNING 1`;
+      SELECT id FROM expected_occurrences o WHERE due_at < ${before} AND next_look_at IS NULL AND ${isNotHeld(sql, sql`o.tenant_id`)}
+      ORDER BY due_at LIMIT 5000) RETURNING 1`;
   return rows.length;
 }

@@ -1,10 +1,12 @@
 /** What expires, when, and what is kept: rows, the objects they name, certificates, holds. */
 import { createHash, randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { deleteExpiredMailEvents } from '#shared/campaigns/delete-expired-mail-events.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { reopenJobs } from '#shared/jobs/reopen-jobs.ts';
 import { requeueFiles } from '#shared/jobs/requeue-files.ts';
+import { deleteExpiredSessions } from '#shared/sftp/delete-expired-sessions.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
@@ -35,7 +37,16 @@ beforeEach(async () => {
     'expired_objects',
     'deletion_certificates',
   );
-  await emptyTables(sql, 'retention_defaults', 'restores', 'records', 'audit_events', 'outbox');
+  await emptyTables(
+    sql,
+    'retention_defaults',
+    'restores',
+    'records',
+    'audit_events',
+    'outbox',
+    'mail_events',
+    'sftp_sessions',
+  );
   await seedTenant(sql);
   await setRetentionDefault(sql, 400 * DAY_MS);
 });
@@ -188,8 +199,14 @@ describe('an expired file', () => {
     expect(await run(deleteExpiredFiles)).toMatchObject({ files: 0, kept: { records: 1 } });
     expect(await run(expireObjects)).toMatchObject({ files: 1 });
     await sql`UPDATE files SET expire_at = now() - interval '1 hour'`;
-    expect(await deleteExpiredRecords(sql, { tenantId: 'acme', files: 10, limit: 20 })).toBe(20);
-    expect(await deleteExpiredRecords(sql, { tenantId: 'acme', files: 10, limit: 20 })).toBe(5);
+    const [turn = { tenantId: '', holdChanges: 0 }] = await findExpiryTurns(sql);
+    const holdId = await placeHold(sql, { tenantId: 'acme', fileId, ...ARRIVED });
+    expect(await deleteExpiredRecords(sql, { ...turn, files: 10, limit: 20 })).toBe(0);
+    const [held = turn] = await findExpiryTurns(sql);
+    expect(await deleteExpiredRecords(sql, { ...held, files: 10, limit: 20 })).toBe(0);
+    await releaseHold(sql, { holdId, ...ARRIVED });
+    expect(await deleteExpiredRecords(sql, { ...held, files: 10, limit: 20 })).toBe(20);
+    expect(await deleteExpiredRecords(sql, { ...held, files: 10, limit: 20 })).toBe(5);
     expect(await run(deleteExpiredFiles)).toMatchObject({ files: 1 });
     expect(await isThere(fileId)).toBe(false);
   });
@@ -329,6 +346,60 @@ describe('a legal hold', () => {
     expect(await deleteExpiredFiles(sql, { ...(turn ?? { tenantId: '', holdChanges: 0 }), ...options })).toMatchObject({
       files: 0,
     });
+  });
+
+  describe.each([
+    ['whose rows are gone', deleteExpiredFiles],
+    ['whose rows are kept', expireObjects],
+  ] as const)('keeps the objects of files %s while the store has them', (_name, expire) => {
+    test.each(['tenant', 'route', 'file'] as const)('on the %s', async (on) => {
+      if (expire === expireObjects) await sql`UPDATE routes SET retention = ${sql.json({ objects: 30 * DAY_MS })}`;
+      const [file] = await seedEnded({ daysAgo: expire === expireObjects ? 31 : 401 });
+      await run(expire);
+      const [first, ...others] = await claimExpiredObjects(sql, 10);
+      if (first === undefined) throw new Error('no object was listed');
+      const [{ routeId } = { routeId: '' }] = await sql<{ routeId: string }[]>`SELECT id AS "routeId" FROM routes`;
+      const scope = { tenant: {}, route: { routeId }, file: { fileId: file?.fileId ?? '' } }[on];
+      const holdIds = [
+        await placeHold(sql, { tenantId: 'acme', ...scope, ...ARRIVED }),
+        await placeHold(sql, { tenantId: 'acme', ...scope, ...ARRIVED }),
+      ];
+      // What the store had refused before stays away, too.
+      await settleExpiredObjects(sql, { gone: others, refused: [{ ...first, message: 'locked' }] }, 'test');
+      const allDue = () => sql`UPDATE expired_objects SET next_action_at = now() WHERE isfinite(next_action_at)`;
+      await allDue();
+      expect(await claimExpiredObjects(sql, 10)).toEqual([]);
+      for (const holdId of holdIds) {
+        expect(await claimExpiredObjects(sql, 10)).toEqual([]);
+        await releaseHold(sql, { holdId, ...ARRIVED });
+      }
+      expect(await claimExpiredObjects(sql, 10)).toMatchObject([{ key: first.key }]);
+    });
+  });
+
+  test('keeps what is deleted by its age', async () => {
+    const holdId = await placeHold(sql, { tenantId: 'acme', ...ARRIVED });
+    await sql`
+      INSERT INTO batches (id, tenant_id, route_id, key, state, look_at, finished_at)
+      VALUES (${randomUUID()}, 'acme', ${randomUUID()}, '', 'SUCCEEDED', now(), now() - interval '500 days')`;
+    await sql`
+      INSERT INTO sftp_sessions (id, tenant_id, username, first_at, last_at)
+      VALUES ('s', 'acme', 'u', now() - interval '500 days', now() - interval '500 days')`;
+    await sql`
+      INSERT INTO mail_events (campaign_id, line, kind, tenant_id, at, received_at)
+      VALUES (${randomUUID()}, 1, 'accepted', 'acme', now() - interval '500 days', now() - interval '500 days')`;
+    const before = new Date(Date.now() - 400 * DAY_MS);
+    const { signal } = new AbortController();
+    const forget = async () => {
+      await deleteExpiredSessions(sql, before, signal);
+      const mails = await deleteExpiredMailEvents(sql, before, signal);
+      const leftovers = await deleteLeftovers(sql, before, signal);
+      const [row] = await sql<{ sessions: number }[]>`SELECT count(*)::int AS sessions FROM sftp_sessions`;
+      return { mails, leftovers, sessions: row?.sessions };
+    };
+    expect(await forget()).toEqual({ mails: 0, leftovers: 0, sessions: 1 });
+    await releaseHold(sql, { holdId, ...ARRIVED });
+    expect(await forget()).toEqual({ mails: 1, leftovers: 1, sessions: 0 });
   });
 
   test('is not for other tenants', async () => {

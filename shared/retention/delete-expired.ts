@@ -123,15 +123,22 @@ export function expireObjects(sql: Sql, options: DeleteOptions): Promise<Deletio
  */
 export async function deleteExpiredRecords(
   sql: Sql,
-  { tenantId, files, limit }: { readonly tenantId: string; readonly files: number; readonly limit: number },
+  { tenantId, holdChanges, files, limit }: ExpiryTurn & { readonly files: number; readonly limit: number },
 ): Promise<number> {
   const { count } = await repeatOnDeadlock(
     () => sql`
-    WITH next AS MATERIALIZED (
-      SELECT id, objects_removed_at FROM files WHERE tenant_id = ${tenantId} AND expire_at <= now() ORDER BY expire_at LIMIT ${files}),
+    WITH ${lockTenant(sql, { tenantId, holdChanges })},
+    next AS MATERIALIZED (
+      SELECT id, objects_removed_at FROM files WHERE tenant_id = ${tenantId} AND expire_at <= now() AND EXISTS (SELECT FROM tenant)
+      ORDER BY expire_at LIMIT ${files}),
+    held AS MATERIALIZED (
+      SELECT file_id, route_id FROM legal_holds WHERE tenant_id = ${tenantId} AND released_at IS NULL),
     parsed AS MATERIALIZED (
       SELECT j.id, j.created_at FROM next f JOIN jobs j ON j.file_id = f.id
-      WHERE f.objects_removed_at IS NOT NULL AND EXISTS (SELECT FROM job_steps s WHERE s.job_id = j.id AND s.kind = 'parse'))
+      WHERE f.objects_removed_at IS NOT NULL
+        AND NOT EXISTS (SELECT FROM held h WHERE h.file_id = f.id
+          OR h.route_id IN (SELECT a.route_id FROM jobs a WHERE a.file_id = f.id))
+        AND EXISTS (SELECT FROM job_steps s WHERE s.job_id = j.id AND s.kind = 'parse'))
     DELETE FROM records WHERE (job_id, line, created_at) IN (
       SELECT r.job_id, r.line, r.created_at
       FROM parsed j JOIN records r ON r.job_id = j.id AND r.created_at = j.created_at LIMIT ${limit} FOR UPDATE OF r SKIP LOCKED)`,
@@ -144,14 +151,19 @@ async function runDeletion(run: () => Promise<Deletion[]>): Promise<Deletion> {
   return deletion ?? { files: 0, jobs: 0, objects: 0, kept: {} };
 }
 
+/** A CTE. A hold that is placed meanwhile waits for this statement, or this one finds it and does nothing. */
+function lockTenant(sql: Sql, { tenantId, holdChanges }: ExpiryTurn) {
+  return sql`
+    tenant AS MATERIALIZED (SELECT id FROM tenants WHERE id = ${tenantId} AND hold_changes = ${holdChanges} FOR SHARE)`;
+}
+
 /** CTEs: `job`, the locked jobs of files that may be due, and `judged`, those files with their rule and what speaks against it. */
 function lockDue(
   sql: Sql,
   { tenantId, holdChanges, limit, due }: ExpiryTurn & { limit: number; due: ReturnType<Sql> },
 ) {
   return sql`
-    -- A hold that is placed meanwhile waits for this statement, or this one finds it and does nothing.
-    tenant AS MATERIALIZED (SELECT id FROM tenants WHERE id = ${tenantId} AND hold_changes = ${holdChanges} FOR SHARE),
+    ${lockTenant(sql, { tenantId, holdChanges })},
     due AS MATERIALIZED (
       SELECT * FROM files
       WHERE tenant_id = ${tenantId} AND ${due} <= now() AND finished_at IS NOT NULL AND EXISTS (SELECT FROM tenant)

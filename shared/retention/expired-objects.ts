@@ -3,7 +3,8 @@
  *
  * 1. Under a lease, so that several clocks share the work; a repeated deletion of a version changes nothing.
  * 2. What the store refuses (an object lock that has not ended) is asked again, ever more rarely, and never forgotten.
- * 3. A certificate is complete when the last of its objects is gone. Event: `retention.objects-deleted`.
+ * 3. What a hold came to name meanwhile stays: its turn is `infinity` until the hold is released (`legal-holds.ts`).
+ * 4. A certificate is complete when the last of its objects is gone. Event: `retention.objects-deleted`.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
 import { repeatOnDeadlock, toJsonb } from '#shared/db/run-statements.ts';
@@ -53,7 +54,8 @@ export async function settleExpiredObjects(
       ORDER BY o.bucket, o.key, o.version_id FOR UPDATE OF o),
     put_off AS (
       UPDATE expired_objects o SET error_message = l.message,
-        next_action_at = now() + least(interval '1 day', interval '1 minute' * power(2, least(o.tries, 12)))
+        next_action_at = CASE WHEN isfinite(o.next_action_at)
+          THEN now() + least(interval '1 day', interval '1 minute' * power(2, least(o.tries, 12))) ELSE o.next_action_at END
       FROM locked l WHERE l.message IS NOT NULL AND (o.bucket, o.key, o.version_id) = (l.bucket, l.key, l.version_id)),
     struck_off AS (
       DELETE FROM expired_objects o USING locked l

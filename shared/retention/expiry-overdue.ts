@@ -14,6 +14,6 @@ export async function expiryOverdue(sql: Sql): Promise<{ readonly files: number;
         WHERE NOT EXISTS (
           SELECT FROM legal_holds h WHERE h.tenant_id = t.id AND h.released_at IS NULL AND h.route_id IS NULL AND h.file_id IS NULL)
       )), 0)::float8 AS files,
-      coalesce(extract(epoch FROM now() - (SELECT min(created_at) FROM expired_objects)), 0)::float8 AS objects`;
+      coalesce(extract(epoch FROM now() - (SELECT min(created_at) FROM expired_objects WHERE isfinite(next_action_at))), 0)::float8 AS objects`;
   return row ?? { files: 0, objects: 0 };
 }

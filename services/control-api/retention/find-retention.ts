@@ -108,6 +108,8 @@ export async function findHolds(sql: Sql, filters: HoldFilters): Promise<z.infer
   return { holds: page, next_cursor: next };
 }
 
+const CERTIFIED = ['matches', 'differs', 'missing', 'dropped'] as const;
+
 export const certificateSchema = z
   .object({
     certificate_id: z.string(),
@@ -124,6 +126,11 @@ export const certificateSchema = z
     objects_left: z.number().describe('Of them, those that the store has not deleted yet.'),
     deleted_at: z.string(),
     completed_at: z.string().nullable().describe('When the last of the objects was deleted.'),
+    audit: z
+      .enum(CERTIFIED)
+      .describe(
+        'Its line in the audit: differs or missing says that one of the two was altered; dropped, that the audit of that time is past retention.',
+      ),
   })
   .meta({ id: 'DeletionCertificate' });
 export type Certificate = z.infer<typeof certificateSchema>;
@@ -150,13 +157,34 @@ export async function findCertificates(
   const rows = await sql<Certificate[]>`
     SELECT id AS certificate_id, tenant_id AS customer_id, what, rule, files, jobs, bytes::float8 AS bytes,
       ${instant(sql, sql`finished_from`)} AS finished_from, ${instant(sql, sql`finished_to`)} AS finished_to, digest, objects, objects_left,
-      ${instant(sql, sql`created_at`)} AS deleted_at, ${instant(sql, sql`completed_at`)} AS completed_at
-    FROM deletion_certificates
+      ${instant(sql, sql`created_at`)} AS deleted_at, ${instant(sql, sql`completed_at`)} AS completed_at,
+      ${auditOf(sql)} AS audit
+    FROM deletion_certificates c
     WHERE (${tenantId}::text IS NULL OR tenant_id = ${tenantId}) AND (${after}::uuid IS NULL OR id < ${after})
       AND (${from}::timestamptz IS NULL OR created_at >= ${from}) AND (${to}::timestamptz IS NULL OR created_at <= ${to})
     ORDER BY id DESC LIMIT ${limit + 1}`;
   const { page, next } = pageOf(rows, limit, (certificate) => certificate.certificate_id);
   return { certificates: page, next_cursor: next };
+}
+
+/** The certificate `c` against the lines of its statements, which have its times: `longshore audit verify` says whether these are the sealed ones. */
+function auditOf(sql: Sql) {
+  const line = (at: ReturnType<Sql>, types: readonly string[]) => sql`
+    FROM audit_events e WHERE e.tenant_id = c.tenant_id AND e.at = ${at} AND e.type = ANY(${[...types]}::text[])
+      AND e.detail ->> 'certificate' = c.id::text`;
+  const deleted = line(sql`c.created_at`, ['retention.files-deleted', 'retention.objects-expired']);
+  const said = sql`e.type = CASE c.what WHEN 'files' THEN 'retention.files-deleted' ELSE 'retention.objects-expired' END
+    AND e.detail @> jsonb_build_object('rule', c.rule, 'files', c.files, 'jobs', c.jobs, 'bytes', c.bytes, 'objects', c.objects,
+      'finishedFrom', c.finished_from, 'finishedTo', c.finished_to, 'digest', c.digest)`;
+  const isDropped = (at: ReturnType<Sql>) =>
+    sql`NOT EXISTS (SELECT FROM audit_events e WHERE e.tenant_id = c.tenant_id AND e.at < ${at})`;
+  return sql`CASE
+    WHEN NOT EXISTS (SELECT ${deleted}) THEN CASE WHEN ${isDropped(sql`c.created_at`)} THEN 'dropped' ELSE 'missing' END
+    WHEN NOT EXISTS (SELECT ${deleted} AND ${said}) OR c.objects_left = 0 AND c.completed_at IS NULL
+      OR c.objects_left > 0 AND c.completed_at IS NOT NULL THEN 'differs'
+    WHEN c.completed_at IS NOT NULL AND c.objects > 0 AND NOT EXISTS (
+      SELECT ${line(sql`c.completed_at`, ['retention.objects-deleted'])}) THEN 'missing'
+    ELSE 'matches' END`;
 }
 
 function pageOf<Row>(rows: readonly Row[], limit: number, idOf: (row: Row) => string) {

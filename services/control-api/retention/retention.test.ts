@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { deleteExpiredFiles, findExpiryTurns } from '#shared/retention/delete-expired.ts';
+import { claimExpiredObjects, settleExpiredObjects } from '#shared/retention/expired-objects.ts';
 import { setRetentionDefault } from '#shared/retention/redate-files.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
@@ -26,6 +27,7 @@ beforeEach(() =>
     'expired_objects',
     'restores',
     'retention_changes',
+    'audit_events',
   ),
 );
 
@@ -110,6 +112,53 @@ test('a hold names one thing, and one that is there', async () => {
     expect(await place(scope)).toBe(404);
   expect(await place({ file_id: fileId })).toBe(200);
   expect((await ask('GET', '/legal-holds')).body.holds).toMatchObject([{ customer_id: 'acme', file_id: fileId }]);
+});
+
+test.each([
+  ['untouched', 'matches', () => api.sql`SELECT`],
+  ['with another count', 'differs', () => api.sql`UPDATE deletion_certificates SET files = 0`],
+  ['of another rule', 'differs', () => api.sql`UPDATE deletion_certificates SET rule = 'route none'`],
+  ['with another digest', 'differs', () => api.sql`UPDATE deletion_certificates SET digest = repeat('0', 64)`],
+  ['of another kind', 'differs', () => api.sql`UPDATE deletion_certificates SET what = 'objects'`],
+  [
+    'of another time',
+    'missing',
+    () => api.sql`UPDATE deletion_certificates SET created_at = created_at + interval '1 day'`,
+  ],
+  ['of another tenant', 'missing', () => api.sql`UPDATE deletion_certificates SET tenant_id = 'globex'`],
+  ['with another id', 'missing', () => api.sql`UPDATE deletion_certificates SET id = gen_random_uuid()`],
+  [
+    'that says too early that the objects are gone',
+    'missing',
+    () => api.sql`UPDATE deletion_certificates SET objects_left = 0, completed_at = now()`,
+  ],
+  ['complete with objects left', 'differs', () => api.sql`UPDATE deletion_certificates SET completed_at = now()`],
+  [
+    'whose line in the audit was altered',
+    'differs',
+    () => api.sql`UPDATE audit_events SET detail = detail || '{"files": 9}'`,
+  ],
+  ['whose line in the audit is gone', 'missing', () => api.sql`DELETE FROM audit_events WHERE type LIKE 'retention.%'`],
+  ['older than the audit', 'dropped', () => api.sql`DELETE FROM audit_events`],
+] as const)('a certificate %s is shown as one that the audit %s', async (_name, audit, alter) => {
+  await api.sql`
+    INSERT INTO audit_events (at, type, tenant_id, actor, detail)
+    SELECT now() - interval '1 day', 'x', id, 'test', '{}' FROM tenants`;
+  await seedEnded(401);
+  for (const turn of await findExpiryTurns(api.sql))
+    await deleteExpiredFiles(api.sql, { ...turn, limit: 10, buckets: ['test-archive'], actor: 'test' });
+  await alter();
+  const { body } = await ask('GET', '/deletion-certificates');
+  expect(body.certificates).toMatchObject([{ audit }]);
+});
+
+test('a certificate whose objects are gone is complete by the audit, too', async () => {
+  await seedEnded(401);
+  for (const turn of await findExpiryTurns(api.sql))
+    await deleteExpiredFiles(api.sql, { ...turn, limit: 10, buckets: ['test-archive'], actor: 'test' });
+  await settleExpiredObjects(api.sql, { gone: await claimExpiredObjects(api.sql, 10), refused: [] }, 'test');
+  const { body } = await ask('GET', '/deletion-certificates');
+  expect(body.certificates).toMatchObject([{ objects: 1, objects_left: 0, audit: 'matches' }]);
 });
 
 test('certificates are listed, newest first, to a tenant its own alone', async () => {
