@@ -27,7 +27,7 @@ export async function runApiLoad(options: LoadApiOptions): Promise<boolean> {
   return await withTarget(options, async (target) => {
     const { fileIds, faults } = await sendFiles(target, options.files);
     const answered = await askStatus(target, fileIds, options);
-    const missed = [...faults, ...findSlowStatus(answered)];
+    const missed = [...faults, ...findSlowStatus(answered, options.rate)];
     if (options.json) console.log(JSON.stringify({ ...answered, missed }));
     else {
       const { p50, p95, p99, perSecond, failures } = answered;

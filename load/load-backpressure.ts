@@ -8,9 +8,9 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import { openSftpDoor } from './doors.ts';
-import { describePhase, findMissedBounds } from './judge-load.ts';
+import { describePhase, findMissedBounds, findSlowDrain } from './judge-load.ts';
 import { newPrefix, sendSteadily } from './load-files.ts';
-import { measurePhase } from './measure-phase.ts';
+import { countFiles, measurePhase } from './measure-phase.ts';
 import { type LoadTarget, type TargetOptions, withTarget } from './target.ts';
 
 export interface LoadBackpressureOptions extends TargetOptions {
@@ -27,23 +27,28 @@ export async function runBackpressureLoad(options: LoadBackpressureOptions): Pro
     const queues = stoppable(target, options);
     const door = await openSftpDoor(target, randomBytes(options.size));
     const prefix = newPrefix();
-    let startedAtMs = Number.NaN;
+    let stoppedSeconds = Number.NaN;
+    let endedWhileStopped = Number.NaN;
     try {
       const phase = await measurePhase(target, prefix, async () => {
         await queues.stop();
+        const stoppedAtMs = performance.now();
         try {
-          return await sendSteadily(door, prefix, options);
+          const puts = await sendSteadily(door, prefix, options);
+          endedWhileStopped = await countFiles(target, prefix, 'completed,failed,quarantined');
+          return puts;
         } finally {
           await queues.start();
-          startedAtMs = Date.now();
+          stoppedSeconds = (performance.now() - stoppedAtMs) / 1_000;
         }
       });
-      const drainSeconds = Math.round((Date.now() - startedAtMs) / 100) / 10;
-      const missed = findMissedBounds('backpressure', phase, {});
-      if (options.json) console.log(JSON.stringify({ phase, drainSeconds, missed }));
+      const drainSeconds = Math.round(Math.max(0, phase.tookSeconds - stoppedSeconds) * 10) / 10;
+      const drain = { endedWhileStopped, stoppedSeconds, drainSeconds };
+      const missed = [...findMissedBounds('backpressure', phase, {}), ...findSlowDrain(phase.sent, drain)];
+      if (options.json) console.log(JSON.stringify({ phase, ...drain, missed }));
       else {
         const verdict = missed.length === 0 ? ['every bound was kept'] : missed.map((each) => `MISSED ${each}`);
-        const drained = `drained ${drainSeconds} s after the queues were back, with the time to look at every file`;
+        const drained = `drained ${drainSeconds} s after the queues were back; ${endedWhileStopped} files ended before`;
         console.log([...describePhase('backpressure', phase), drained, ...verdict].join('\n'));
       }
       return missed.length === 0;

@@ -51,6 +51,7 @@ export async function runFilesLoad(way: keyof typeof DOORS, options: LoadFilesOp
     } finally {
       await door.close();
     }
+    if (Object.keys(phases).length === 0) missed.push('nothing was sent: give --minutes or --burst');
     if (json) console.log(JSON.stringify({ clients: door.clients, phases, missed }));
     say(missed.length === 0 ? ['every bound was kept'] : missed.map((each) => `MISSED ${each}`));
     return missed.length === 0;

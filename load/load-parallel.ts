@@ -2,7 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openS3Door, openSftpDoor } from './doors.ts';
-import { describePhase, findMissedBounds } from './judge-load.ts';
+import { describePhase, findFewOpen, findMissedBounds } from './judge-load.ts';
 import { newPrefix } from './load-files.ts';
 import { countFiles, measurePhase } from './measure-phase.ts';
 import { type TargetOptions, withTarget } from './target.ts';
@@ -32,7 +32,7 @@ export async function runParallelLoad(options: LoadParallelOptions): Promise<boo
     })();
     try {
       const phase = await measurePhase(target, prefix, () => door.putAll(paths));
-      const missed = findMissedBounds('parallel', phase, {});
+      const missed = [...findMissedBounds('parallel', phase, {}), ...findFewOpen(mostOpen, options.files)];
       if (options.json) console.log(JSON.stringify({ clients: door.clients, phase, mostOpen, missed }));
       else {
         const lines = [`clients: ${door.clients.join(', ')}`, ...describePhase('parallel', phase)];
