@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { buildApp } from './build-app.ts';
 import type { ServiceName } from './services/service-catalogue.ts';
 import { type DeploySettings, readSettings } from './settings.ts';
-import { LONGEST_PREFIX } from './settings-shape.ts';
+import { LONGEST_PREFIX, MOST_DOMAINS } from './settings-shape.ts';
 import { FLEET_SIZES } from './sizes.ts';
 import { type Resource, resourcesOf, stacksBefore, synthesise, type Templates } from './synthesise-test-bed.ts';
 import { taskLimits } from './task-limits.ts';
@@ -24,6 +24,7 @@ const FAILED: DeploySettings = {
   failedOver: 'us-east-1',
   archiveLockDays: 90,
   malwareProtection: true,
+  campaigns: { domains: Array.from({ length: MOST_DOMAINS }, (_, index) => `mail-${index}.globex.example`) },
   homes: settings.homes.map((home, index) => (index === 0 ? { ...home, prefix: LONGEST } : home)),
 };
 
@@ -249,6 +250,17 @@ describe.each([
         expect(name, stack).toMatch(/^[a-zA-Z0-9].*[a-zA-Z0-9]$/);
       }
     }
+  });
+
+  test('no stack has more than CloudFormation takes, however many domains and users there are', () => {
+    for (const [stack, template] of templates()) {
+      const { Resources = {}, Outputs = {} } = template.toJSON();
+      expect(Object.keys(Resources).length, stack).toBeLessThanOrEqual(500);
+      expect(Object.keys(Outputs).length, stack).toBeLessThanOrEqual(200);
+      expect(JSON.stringify(template.toJSON()).length, stack).toBeLessThanOrEqual(1_000_000);
+    }
+    // Users and their keys are rows: none is a resource.
+    expect(ofType('AWS::Transfer::User')).toEqual([]);
   });
 
   test('a backlog calls before it is the load of a day', () => {

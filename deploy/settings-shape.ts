@@ -19,6 +19,9 @@ const receiversSchema = z.strictObject({
 /** Names of buckets and load balancers are made of it, also a standby's. */
 export const LONGEST_PREFIX = 23;
 
+/** Each has two of the 200 outputs that a stack may have. */
+export const MOST_DOMAINS = 90;
+
 const homeSchema = z.strictObject({
   region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'must be a region such as us-east-1'),
   prefix: z
@@ -146,7 +149,7 @@ export const settingsShape = z.strictObject({
       domains: z
         .array(z.string().regex(/^(?=.{4,200}$)(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/, 'must be a domain'))
         .min(1)
-        .max(100),
+        .max(MOST_DOMAINS),
     })
     .optional(),
   /** clamd, for the step `scan`; files wait at it when absent. */

@@ -1,6 +1,6 @@
 /**
  * `npm run synth`: the templates of the sample settings, and then those that nobody looks at before the day they are needed: of a
- * failover of either region, of the longest prefix, and of private doors. Every finding of cdk-nag and every fault of a template is an error.
+ * failover of either region, of the longest prefix, of the most domains, and of private doors, of a pair and of one home. Every finding of cdk-nag and every fault of a template is an error.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,13 +8,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildApp } from './build-app.ts';
 import { type DeploySettings, readSettings } from './settings.ts';
-import { LONGEST_PREFIX } from './settings-shape.ts';
+import { LONGEST_PREFIX, MOST_DOMAINS } from './settings-shape.ts';
 
 const pathOf = (name: string) => fileURLToPath(new URL(`settings/${name}.yaml`, import.meta.url));
 const OUTPUT = fileURLToPath(new URL('../cdk.out', import.meta.url));
 
 const production = readSettings(pathOf('prod'));
-report('dev', readSettings(pathOf('dev')), OUTPUT);
+const development = readSettings(pathOf('dev'));
+report('dev', development, OUTPUT);
 report('prod', production, OUTPUT);
 for (const { region } of production.homes) {
   const homes = production.homes.map((home) =>
@@ -22,6 +23,17 @@ for (const { region } of production.homes) {
   );
   reportOnly(`prod, ${region} failed, the longest prefix`, { ...production, homes, failedOver: region });
 }
+
+reportOnly('prod, the most domains and every audit', {
+  ...production,
+  campaigns: { domains: Array.from({ length: MOST_DOMAINS }, (_, index) => `mail-${index}.globex.example`) },
+  audit: { cloudTrailManagementEvents: true, cloudTrailDataEvents: true, config: true, guardDuty: true, macie: true },
+  malwareProtection: true,
+  archiveLockDays: 90,
+});
+
+const { partnerApis: _gateway, ...oneHome } = development;
+reportOnly('dev, private doors, amd64', { ...oneHome, doors: 'private', architecture: 'amd64' });
 
 const { partnerApis: _public, ...others } = production;
 reportOnly('prod, private doors', {

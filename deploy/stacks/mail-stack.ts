@@ -1,7 +1,8 @@
 /**
  * What campaigns need of Amazon SES: the domains that mails come from, and what becomes of each mail on its way to the queue `mail-events`.
  *
- * 1. Each domain signs by DKIM and has its own MAIL FROM; the records for its zone are outputs, since the zone is the tenant's.
+ * 1. Each domain signs by DKIM and has its own MAIL FROM; the records for its zone are outputs, since the zone is the tenant's: two for each
+ *    domain, as a stack has 200 at most.
  * 2. Two configuration sets, with and without opens and clicks: a sender names them in `configurationSet` and `trackingSet`.
  * 3. Events of these sets alone come to the queue; what cannot be delivered there is kept for two weeks, and an alarm says so.
  */
@@ -99,8 +100,8 @@ export class MailStack extends FleetStack {
       mailFromBehaviorOnMxFailure: ses.MailFromBehaviorOnMxFailure.REJECT_MESSAGE,
       configurationSet,
     });
-    for (const [index, { name, value }] of identity.dkimRecords.entries())
-      new CfnOutput(this, `${id}Dkim${index + 1}`, { value: `${name} CNAME ${value}` });
+    const records = identity.dkimRecords.map(({ name, value }) => `${name} CNAME ${value}`);
+    new CfnOutput(this, `${id}Dkim`, { value: records.join('; ') });
     new CfnOutput(this, `${id}MailFrom`, {
       value: `bounces.${domain} MX 10 feedback-smtp.${this.region}.amazonses.com; TXT "v=spf1 include:amazonses.com ~all"`,
     });
