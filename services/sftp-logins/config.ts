@@ -1,7 +1,7 @@
 /** The variables of the function that AWS Transfer Family asks about logins. */
 import { z } from 'zod';
 import { databaseVariables } from '#shared/db/connect-database.ts';
-import { secretNameSchema } from '#shared/definitions/name-schemas.ts';
+import { ownSecretNameSchema } from '#shared/definitions/name-schemas.ts';
 import { fleetVariables } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, loadConfig, logLevelVariable } from '#shared/runtime/config/load-config.ts';
 import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
@@ -25,7 +25,7 @@ export const variables = z.object({
       'Token endpoint of the identity provider that checks passwords; https. Passwords are refused without it.',
     ),
   LONGSHORE_SFTP_PASSWORD_CLIENT_ID: z.string().min(1).optional().describe('Client id at that provider.'),
-  LONGSHORE_SFTP_PASSWORD_CLIENT_SECRET_NAME: secretNameSchema
+  LONGSHORE_SFTP_PASSWORD_CLIENT_SECRET_NAME: ownSecretNameSchema
     .optional()
     .describe('Name in the secret store of the client secret, for a client that has one.'),
   LONGSHORE_SFTP_PASSWORD_SCOPE: z.string().min(1).optional().describe('Scope that is asked for.'),

@@ -1,5 +1,6 @@
 /** Ids and names that tenants give: parts of keys, metrics and MessageGroupIds, hence short and plain. */
 import { z } from 'zod';
+import { OWN_SECRET_FOLDERS } from '#shared/runtime/secrets/secret-store.ts';
 
 export const idSchema = z
   .string()
@@ -17,6 +18,16 @@ export const secretNameSchema = z
   .refine((name) => name.split('/').every((part) => part !== '' && !part.startsWith('.')), {
     error: 'must be the name of a secret',
   });
+
+/** Of the fleet itself: never in the folder of a tenant, which could have it sent to itself. */
+export const ownSecretNameSchema = secretNameSchema.refine(
+  (name) => !name.includes('/') || OWN_SECRET_FOLDERS.includes(name.split('/')[0] ?? ''),
+  { error: `must have no "/", or begin with ${OWN_SECRET_FOLDERS.join('/, ')}/: other folders are tenants’` },
+);
+
+export const tenantIdSchema = idSchema.refine((id) => !OWN_SECRET_FOLDERS.includes(id), {
+  error: `must not be ${OWN_SECRET_FOLDERS.join(', ')}: secrets of the fleet are under these names`,
+});
 
 export const timeZoneSchema = z.string().refine(
   (zone) => {

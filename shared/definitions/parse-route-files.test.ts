@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { OWN_SECRET_FOLDERS } from '#shared/runtime/secrets/secret-store.ts';
 import { costGrowth, LINEAR } from '#testkit/checks/cost-growth.ts';
 import { parseRouteFiles } from './parse-route-files.ts';
 
@@ -39,6 +40,12 @@ describe('route files', () => {
         },
       ],
     });
+  });
+
+  it.each(OWN_SECRET_FOLDERS)('has no tenant %s: secrets of the fleet are under that name', (id) => {
+    const [fault] = faultsOf(`kind: tenant\nid: ${id}\nname: Plausible\n`);
+    expect(fault?.message).toContain('secrets of the fleet');
+    expect(faultsOf(`kind: tenant\nid: ${id}-2\nname: Plausible\n`)).toEqual([]);
   });
 
   it.each([

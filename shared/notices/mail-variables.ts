@@ -1,6 +1,6 @@
 /** The variables of the fleet's mail server, for the processes that send mail. */
 import { z } from 'zod';
-import { secretNameSchema } from '#shared/definitions/name-schemas.ts';
+import { ownSecretNameSchema } from '#shared/definitions/name-schemas.ts';
 import { integerVariable } from '#shared/runtime/config/load-config.ts';
 import type { MailServer } from './send-mail.ts';
 
@@ -18,7 +18,7 @@ export const mailVariables = {
     .max(254)
     .optional()
     .describe('User for the mail server. Requires the password secret.'),
-  LONGSHORE_SMTP_PASSWORD_SECRET: secretNameSchema
+  LONGSHORE_SMTP_PASSWORD_SECRET: ownSecretNameSchema
     .optional()
     .describe('Name of the password in the secret store, outside every tenant.'),
   LONGSHORE_SMTP_FROM: z

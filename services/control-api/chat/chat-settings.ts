@@ -1,6 +1,6 @@
 /** Which workspaces and webhooks of chats are known, and whose files each may ask about. */
 import { z } from 'zod';
-import { idSchema, secretNameSchema } from '#shared/definitions/name-schemas.ts';
+import { idSchema, ownSecretNameSchema } from '#shared/definitions/name-schemas.ts';
 
 /** `T012AB3CD=acme,T045EF6GH=*`: a workspace or webhook, and the tenant whose files it sees; `*` sees every tenant's. */
 function tenantsVariable(name: RegExp) {
@@ -24,10 +24,10 @@ function tenantsVariable(name: RegExp) {
 }
 
 export const chatVariables = {
-  LONGSHORE_SLACK_SIGNING_SECRET: secretNameSchema
+  LONGSHORE_SLACK_SIGNING_SECRET: ownSecretNameSchema
     .optional()
     .describe('Name in the secret store of the signing secret of the Slack app. Slack is refused without it.'),
-  LONGSHORE_SLACK_BOT_TOKEN: secretNameSchema
+  LONGSHORE_SLACK_BOT_TOKEN: ownSecretNameSchema
     .optional()
     .describe(
       'Name in the secret store of the bot token of the Slack app, for the dialogs of Release and Reject ([chat](../guides/chat.md#release-and-reject)).',

@@ -1,7 +1,7 @@
 /** The variables of signing in. */
 import { z } from 'zod';
 import { OPERATOR_ROLES, type Role } from '#shared/access/permissions.ts';
-import { secretNameSchema } from '#shared/definitions/name-schemas.ts';
+import { ownSecretNameSchema } from '#shared/definitions/name-schemas.ts';
 import { issuerSchema, rolesClaimSchema, scopesSchema } from '#shared/definitions/sign-in-schema.ts';
 import { networksVariable } from '#shared/runtime/config/fleet-variables.ts';
 import { booleanVariable, jsonVariable } from '#shared/runtime/config/load-config.ts';
@@ -21,7 +21,7 @@ export const signInVariables = {
       'OpenID Connect provider at which operators sign in to the console. Set it with client id, roles and `LONGSHORE_CONSOLE_ORIGIN`.',
     ),
   LONGSHORE_OIDC_CLIENT_ID: z.string().min(1).max(256).optional().describe('Client id at the provider.'),
-  LONGSHORE_OIDC_CLIENT_SECRET_NAME: secretNameSchema
+  LONGSHORE_OIDC_CLIENT_SECRET_NAME: ownSecretNameSchema
     .optional()
     .describe('Name in the secret store of the client secret. Without it, the client is a public one.'),
   LONGSHORE_OIDC_SCOPES: scopesSchema.describe('Scopes that are asked for. Some providers have a scope for groups.'),

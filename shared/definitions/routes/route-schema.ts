@@ -10,7 +10,7 @@ import { type DatabaseDocument, databaseDocumentSchema } from '#shared/definitio
 import { durationSchema } from '#shared/definitions/duration.ts';
 import { type ExpectationDocument, expectationDocumentSchema } from '#shared/definitions/expectation-schema.ts';
 import { LANES } from '#shared/definitions/lanes.ts';
-import { idSchema, regionSchema, timeZoneSchema } from '#shared/definitions/name-schemas.ts';
+import { idSchema, regionSchema, tenantIdSchema, timeZoneSchema } from '#shared/definitions/name-schemas.ts';
 import { notifySchema } from '#shared/definitions/notify-schema.ts';
 import { type PartnerDocument, partnerDocumentSchema } from '#shared/definitions/partner-schema.ts';
 import { type RemoteDocument, remoteDocumentSchema } from '#shared/definitions/remote-schema.ts';
@@ -137,7 +137,7 @@ const datedKeySchema = z
 
 export const tenantDocumentSchema = z.strictObject({
   kind: z.literal('tenant'),
-  id: idSchema,
+  id: tenantIdSchema,
   name: z.string().min(1).max(200),
   timeZone: timeZoneSchema.default('UTC'),
   /** Whose fleet carries its files, where fleets say whose they carry. */

@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { z } from 'zod';
+import { ownSecretNameSchema } from '#shared/definitions/name-schemas.ts';
 import { loadConfig } from '#shared/runtime/config/load-config.ts';
 import { createSecretStore, secretVariables } from './create-secret-store.ts';
+import { OWN_SECRET_FOLDERS, secretsOfTenant } from './secret-store.ts';
 
 const configOf = (env: Record<string, string>) => loadConfig(z.object(secretVariables), env);
 
@@ -17,6 +19,22 @@ test('a directory makes it the store of that directory', async () => {
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
+});
+
+test('no tenant has a secret of the fleet sent to itself', async () => {
+  const asked: string[] = [];
+  const read = async (name: string) => {
+    asked.push(name);
+    return { text: 'hush', version: '1' };
+  };
+  for (const folder of OWN_SECRET_FOLDERS)
+    await expect(secretsOfTenant({ read }, folder).read('key')).rejects.toMatchObject({ code: 'SECRET_UNAVAILABLE' });
+  expect(asked).toEqual([]);
+  // Its other side: the fleet's own are in none of a tenant's folders.
+  for (const name of ['receipts/key', 'smtp-password', 'chat/teams-desk'])
+    expect(ownSecretNameSchema.safeParse(name).success).toBe(true);
+  for (const name of ['acme/key', 'keys/receipts', 'receipts/../acme/key', '/receipts/key'])
+    expect(ownSecretNameSchema.safeParse(name).success, name).toBe(false);
 });
 
 test('without a directory it is that of AWS', async () => {

@@ -17,6 +17,9 @@ export interface SecretStore {
   read(name: string): Promise<Secret>;
 }
 
+/** Folders of the fleet's own secrets. No tenant is called so: those of a tenant are in the folder of its name. */
+export const OWN_SECRET_FOLDERS: readonly string[] = ['chat', 'links', 'mail', 'oidc', 'receipts', 'sftp'];
+
 const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9/_.-]{0,254}[A-Za-z0-9])?$/;
 
 /** No part of a name leads anywhere else: `..`, hidden files and ARNs are none. */
@@ -43,6 +46,8 @@ export function secretsOfTenant(store: SecretStore, tenantId: string): SecretSto
   return {
     read: async (name) => {
       if (!isSecretName(name)) throw unavailableSecret('A secret has a name that cannot be one.');
+      if (OWN_SECRET_FOLDERS.includes(tenantId))
+        throw unavailableSecret(`The tenant ${tenantId} has no secrets: the fleet's own are under that name.`);
       return await store.read(`${tenantId}/${name}`);
     },
   };
