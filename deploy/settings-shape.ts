@@ -207,6 +207,11 @@ export const settingsShape = z.strictObject({
       teams: z.record(z.string(), z.string()).default({}),
     })
     .optional(),
+  /** Lanes whose steps have tasks of their own, scaled on the queue of the lane; the other partner-workers take the rest. */
+  ownLanes: z
+    .array(z.enum(['platinum', 'bronze']))
+    .refine((lanes) => new Set(lanes).size === lanes.length, { error: 'names a lane twice' })
+    .default([]),
   /** What receipts are signed with; there are no receipts when absent. */
   receipts: z
     .strictObject({

@@ -3,7 +3,6 @@ import { Duration } from 'aws-cdk-lib';
 import * as cw from 'aws-cdk-lib/aws-cloudwatch';
 import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import { oldestAge } from '../services/scaling.ts';
-import { SERVICES } from '../services/service-catalogue.ts';
 import { type AlarmScope, awsMetric, MINUTE } from './alarm-scope.ts';
 import { ADMITTED, depthOf, waitingRows } from './queue-metrics.ts';
 
@@ -12,17 +11,16 @@ export function createDashboard(scope: AlarmScope, alarms: cw.Alarm[]): void {
   const { services, data, api } = scope.parts;
   const graph = (title: string, left: cw.IMetric[], right: cw.IMetric[] = []) =>
     new cw.GraphWidget({ title, left, right, width: 12, height: 6 });
-  const cpu = SERVICES.map(({ name }) => services.services[name].metricCpuUtilization({ label: name, period: MINUTE }));
-  const memory = SERVICES.map(({ name }) =>
-    services.services[name].metricMemoryUtilization({ label: name, period: MINUTE }),
-  );
-  const tasks = SERVICES.map(({ name }) =>
+  const deployed = [...Object.entries(services.services), ...Object.entries(services.lanes)];
+  const cpu = deployed.map(([label, service]) => service.metricCpuUtilization({ label, period: MINUTE }));
+  const memory = deployed.map(([label, service]) => service.metricMemoryUtilization({ label, period: MINUTE }));
+  const tasks = deployed.map(([label]) =>
     awsMetric(
       'ECS/ContainerInsights',
       'RunningTaskCount',
-      { ClusterName: prefix, ServiceName: name },
+      { ClusterName: prefix, ServiceName: label },
       cw.Stats.AVERAGE,
-    ).with({ label: name }),
+    ).with({ label }),
   );
   const waiting = ADMITTED.map((queue) => waitingRows(scope, queue));
   new cw.Dashboard(scope.stack, 'Dashboard', {

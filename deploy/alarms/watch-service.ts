@@ -1,5 +1,6 @@
 /** One service: its tasks, the leases that they hold, and what they depend on. */
 import * as cw from 'aws-cdk-lib/aws-cloudwatch';
+import type * as ecs from 'aws-cdk-lib/aws-ecs';
 import type { ServiceName } from '../services/service-catalogue.ts';
 import { type AlarmScope, MINUTE } from './alarm-scope.ts';
 import { QUEUE_SERVICES, TASK_METRICS, taskMetric } from './task-metrics.ts';
@@ -10,7 +11,14 @@ type QueueService = (typeof QUEUE_SERVICES)[number];
 const FILLS_ITS_PROCESSOR = 'large-file-worker';
 
 export function watchService(scope: AlarmScope, name: ServiceName): void {
-  const service = scope.parts.services.services[name];
+  watchTasks(scope, name, scope.parts.services.services[name]);
+  const withQueue = QUEUE_SERVICES.find((each) => each === name);
+  if (withQueue === undefined) return;
+  watchDependencies(scope, withQueue);
+  watchLeases(scope, withQueue);
+}
+
+export function watchTasks(scope: AlarmScope, name: string, service: ecs.FargateService): void {
   const reason = (what: string) => `Tasks of ${name} use more than 80 % of their ${what}.`;
   if (name !== FILLS_ITS_PROCESSOR) {
     scope.raise(
@@ -36,10 +44,6 @@ export function watchService(scope: AlarmScope, name: ServiceName): void {
     },
     `-${name}`,
   );
-  const withQueue = QUEUE_SERVICES.find((each) => each === name);
-  if (withQueue === undefined) return;
-  watchDependencies(scope, withQueue);
-  watchLeases(scope, withQueue);
 }
 
 function watchDependencies(scope: AlarmScope, service: QueueService): void {

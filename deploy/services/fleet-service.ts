@@ -18,7 +18,7 @@ import { FleetTask } from './fleet-task.ts';
 import { outwardRules } from './outward.ts';
 import { addScaling } from './scaling.ts';
 import { SERVICE_ACCESS } from './service-access.ts';
-import { type CatalogueEntry, stopTimeoutSeconds } from './service-catalogue.ts';
+import { type CatalogueEntry, deployedName, stopTimeoutSeconds } from './service-catalogue.ts';
 import { PLATFORM_VARIABLES } from './service-environment.ts';
 import { type ResourceArns, taskPolicy } from './task-policy.ts';
 
@@ -42,12 +42,12 @@ export class FleetService extends Construct {
   readonly #props: FleetServiceProps;
 
   constructor(stack: FleetStack, props: FleetServiceProps) {
-    super(stack, props.entry.name);
+    super(stack, deployedName(props.entry));
     this.#stack = stack;
     this.#props = props;
     const { entry, network } = props;
     this.task = new FleetTask(stack, {
-      name: entry.name,
+      name: deployedName(entry),
       ...stack.size.tasks[entry.name],
       network,
       outward: outwardRules(stack.fleet.settings, SERVICE_ACCESS[entry.name]),
@@ -108,7 +108,7 @@ export class FleetService extends Construct {
     const { entry, cluster, data } = this.#props;
     const { isActive, size } = this.#stack;
     return new ecs.FargateService(this, 'Service', {
-      serviceName: entry.name,
+      serviceName: deployedName(entry),
       cluster,
       taskDefinition: this.task.definition,
       platformVersion: ecs.FargatePlatformVersion.VERSION1_4,
@@ -134,6 +134,7 @@ export class FleetService extends Construct {
     const { cpu, minTasks } = size.tasks[entry.name];
     addScaling(this.#stack, {
       name: entry.name as ScaledService,
+      deployedName: deployedName(entry),
       service: this.service,
       clusterName: cluster.clusterName,
       prefix: fleet.prefix,
@@ -141,7 +142,7 @@ export class FleetService extends Construct {
       vcpu: cpu / 1_024,
       minTasks,
       maxTasks,
-      scheduledMinimums: fleet.home.scheduledMinimums,
+      scheduledMinimums: entry.lane === undefined ? fleet.home.scheduledMinimums : [],
     });
   }
 

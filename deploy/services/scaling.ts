@@ -33,6 +33,8 @@ import { readClock, type ScheduledMinimum } from '../scheduled-minimums.ts';
 
 export interface ScalingOptions {
   readonly name: ScaledService;
+  /** Its own where several run the same code. */
+  readonly deployedName: string;
   readonly service: FargateService;
   readonly clusterName: string;
   readonly prefix: string;
@@ -54,7 +56,7 @@ const hasMore = (queue: QueueId): boolean => queue === 'landing' || hasAdmission
 
 /** @throws LongshoreError `CONFIG_INVALID` for a scheduled minimum beyond the bounds. */
 export function addScaling(stack: Stack, options: ScalingOptions): void {
-  const { name, service, clusterName, minTasks } = options;
+  const { name, deployedName, service, clusterName, minTasks } = options;
   const maxTasks = Math.max(minTasks, options.maxTasks);
   const policy = policyOf(name, {
     vcpu: options.vcpu,
@@ -62,13 +64,13 @@ export function addScaling(stack: Stack, options: ScalingOptions): void {
     maxTasks,
     largestShrink: FARGATE_SCALING.largestShrink,
   });
-  const target = new scaling.ScalableTarget(stack, `${name}-target`, {
+  const target = new scaling.ScalableTarget(stack, `${deployedName}-target`, {
     serviceNamespace: scaling.ServiceNamespace.ECS,
     scalableDimension: 'ecs:service:DesiredCount',
     resourceId: `service/${clusterName}/${service.serviceName}`,
     minCapacity: minTasks,
     maxCapacity: maxTasks,
-    role: Role.fromRoleArn(stack, `${name}-scaler`, scalerArn(stack)),
+    role: Role.fromRoleArn(stack, `${deployedName}-scaler`, scalerArn(stack)),
   });
   const signals = signalsOf(options);
   const backlog = hasMore(options.queue) ? 'FILL(visible, 0) + FILL(waiting, 0)' : 'FILL(visible, 0)';
@@ -148,7 +150,7 @@ interface Tracked {
 function track(
   stack: Stack,
   target: scaling.ScalableTarget,
-  { name: service, prefix }: ScalingOptions,
+  { deployedName: service, prefix }: ScalingOptions,
   { name, targetValue, signals, expression }: Tracked,
 ): void {
   new scaling.CfnScalingPolicy(stack, `${service}-${name}`, {
@@ -191,7 +193,7 @@ function statOf(stack: Stack, metric: Metric): scaling.CfnScalingPolicy.TargetTr
 function growWhenLate(
   stack: Stack,
   target: scaling.ScalableTarget,
-  { name, prefix, queue }: ScalingOptions,
+  { deployedName: name, prefix, queue }: ScalingOptions,
   { oldestAgeSeconds }: ScalingPolicy,
 ): void {
   const grow = new scaling.StepScalingAction(stack, `${name}-late`, {
@@ -216,7 +218,7 @@ function growWhenLate(
 function letGoWhenQuiet(
   stack: Stack,
   target: scaling.ScalableTarget,
-  { name, prefix, queue }: ScalingOptions,
+  { deployedName: name, prefix, queue }: ScalingOptions,
   { policy, signals, backlog }: { policy: ScalingPolicy; signals: Signals; backlog: string },
 ): void {
   const { readingSeconds, largestShrink, quietReadings, shrinkCooldownSeconds } = FARGATE_SCALING;

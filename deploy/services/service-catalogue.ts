@@ -10,7 +10,8 @@ import { loadLargeFileWorkerConfig } from '#services/large-file-worker/config.ts
 import { loadPartnerWorkerConfig } from '#services/partner-worker/config.ts';
 import { loadRetrySweeperConfig } from '#services/retry-sweeper/config.ts';
 import { loadRouterConfig } from '#services/router/config.ts';
-import type { QueueId } from '#shared/runtime/config/resource-names.ts';
+import { LANES, type Lane } from '#shared/definitions/lanes.ts';
+import { type QueueId, STEP_QUEUES } from '#shared/runtime/config/resource-names.ts';
 import type { ScaledService } from '#shared/scaling/service-capacities.ts';
 
 export type ServiceName = ScaledService | 'retry-sweeper' | 'control-api';
@@ -30,6 +31,8 @@ export interface CatalogueEntry {
   readonly subnets: 'fleet' | 'egress';
   /** The queue it scales on. */
   readonly queue?: QueueId;
+  /** The lane whose steps are all that it takes. */
+  readonly lane?: Lane;
   /** Pools in one process. */
   readonly pools: number;
   /** Share of the database's connections that scaling may take. */
@@ -99,6 +102,35 @@ export const SERVICES: readonly CatalogueEntry[] = [
     connectionWeight: 0,
   },
 ];
+
+interface Deployed {
+  readonly name: ServiceName;
+  readonly lane?: Lane | undefined;
+}
+
+/** Of the service on ECS, of its log and of its task definition. */
+export function deployedName({ name, lane }: Deployed): string {
+  return lane === undefined ? name : `${name}-${lane}`;
+}
+
+/** With a partner-worker for each of these lanes, which scales on that lane's queue; the first one takes the other lanes. */
+export function deployedServices(ownLanes: readonly Lane[]): readonly CatalogueEntry[] {
+  if (ownLanes.length === 0) return SERVICES;
+  const others = LANES.filter((lane) => !ownLanes.includes(lane)).join(',');
+  return SERVICES.flatMap((entry) =>
+    entry.name !== 'partner-worker'
+      ? [entry]
+      : [
+          { ...entry, variables: { ...entry.variables, LONGSHORE_LANES: others } },
+          ...ownLanes.map((lane) => ({
+            ...entry,
+            lane,
+            queue: STEP_QUEUES[lane],
+            variables: { ...entry.variables, LONGSHORE_LANES: lane },
+          })),
+        ],
+  );
+}
 
 /** For connections to close after the drain, and for the platform's own delays; see `runService`. */
 const CLOSE_SECONDS = 5;

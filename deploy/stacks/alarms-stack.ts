@@ -19,7 +19,7 @@ import { watchApis, watchLogins, watchSftp } from '../alarms/watch-doors.ts';
 import { watchDeadLetters, watchEvents, watchEvidence, watchNotices } from '../alarms/watch-messages.ts';
 import { watchPlatform } from '../alarms/watch-platform.ts';
 import { watchQueue } from '../alarms/watch-queue.ts';
-import { watchService } from '../alarms/watch-service.ts';
+import { watchService, watchTasks } from '../alarms/watch-service.ts';
 import { watchFiles, watchRemotes } from '../alarms/watch-work.ts';
 import { SERVICES } from '../services/service-catalogue.ts';
 import { type Fleet, FleetStack } from './fleet-stack.ts';
@@ -37,6 +37,7 @@ export class AlarmsStack extends FleetStack {
     };
     for (const queue of QUEUE_IDS) watchQueue(watched, queue);
     for (const { name } of SERVICES) watchService(watched, name);
+    for (const [name, service] of Object.entries(parts.services.lanes)) watchTasks(watched, name, service);
     for (const bucket of BUCKET_IDS) watchBucket(watched, bucket);
     watchDeadLetters(watched);
     watchEvents(watched);

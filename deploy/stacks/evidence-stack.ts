@@ -11,7 +11,7 @@ import type { Construct } from 'constructs';
 import { EVIDENCE_COLUMNS, EVIDENCE_PARTITIONS } from '#shared/evidence/evidence-columns.ts';
 import { JSON_SERDE, locationIn, readQueries, tableProperties } from '../evidence/events-table.ts';
 import { LOG_QUERIES } from '../evidence/log-queries.ts';
-import { SERVICES } from '../services/service-catalogue.ts';
+import { deployedName, deployedServices } from '../services/service-catalogue.ts';
 import { type Fleet, FleetStack } from './fleet-stack.ts';
 import type { NetworkStack } from './network-stack.ts';
 import type { StorageStack } from './storage-stack.ts';
@@ -78,9 +78,10 @@ export class EvidenceStack extends FleetStack {
     for (const { name, group, query } of LOG_QUERIES) {
       new CfnQueryDefinition(this, `Log ${name}`, {
         name: `${prefix}/${name}`,
-        logGroupNames: (group === 'services' ? SERVICES.map((service) => service.name) : [group]).map(
-          (each) => `/longshore/${prefix}/${each}`,
-        ),
+        logGroupNames: (group === 'services'
+          ? deployedServices(fleet.settings.ownLanes).map(deployedName)
+          : [group]
+        ).map((each) => `/longshore/${prefix}/${each}`),
         queryString: query,
       });
     }

@@ -3,7 +3,12 @@ import * as ecs from 'aws-cdk-lib/aws-ecs';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import { FleetService } from '../services/fleet-service.ts';
-import { type CatalogueEntry, SERVICES, type ServiceName } from '../services/service-catalogue.ts';
+import {
+  type CatalogueEntry,
+  deployedName,
+  deployedServices,
+  type ServiceName,
+} from '../services/service-catalogue.ts';
 import { serviceEnvironment } from '../services/service-environment.ts';
 import { taskLimits } from '../task-limits.ts';
 import { addMigration } from './add-migration.ts';
@@ -26,12 +31,14 @@ export interface ServicesParts {
 export class ServicesStack extends FleetStack {
   readonly cluster: ecs.Cluster;
   readonly services: Readonly<Record<ServiceName, ecs.FargateService>>;
+  /** Partner-workers of one lane, by the name of their service. */
+  readonly lanes: Readonly<Record<string, ecs.FargateService>>;
   readonly maxTasks: Readonly<Record<string, number>>;
 
   constructor(scope: Construct, fleet: Fleet, parts: ServicesParts) {
     super(scope, 'services', fleet);
     const { network, data, telemetry, api } = parts;
-    this.maxTasks = taskLimits(this.size);
+    this.maxTasks = taskLimits(this.size, fleet.settings.ownLanes);
     this.cluster = new ecs.Cluster(this, 'Cluster', {
       clusterName: fleet.prefix,
       vpc: network.vpc,
@@ -42,17 +49,22 @@ export class ServicesStack extends FleetStack {
     const traceHeaders = this.#findTraceHeaders();
     const { cluster } = this;
     const migration = addMigration(this, { network, data, cluster, image: images.fleet });
-    const made = SERVICES.map((entry) => {
+    const made = deployedServices(fleet.settings.ownLanes).map((entry) => {
       const one = new FleetService(this, {
         ...{ entry, cluster, images, network, data, telemetry, traceHeaders },
         environment: this.environmentOf(entry),
-        maxTasks: this.maxTasks[entry.name] ?? this.size.tasks[entry.name].minTasks,
+        maxTasks: this.maxTasks[deployedName(entry)] ?? this.size.tasks[entry.name].minTasks,
       });
       if (migration !== undefined) one.service.node.addDependency(migration);
       if (entry.name === 'control-api') this.#register(one, api);
-      return [entry.name, one.service];
+      return { entry, service: one.service };
     });
-    this.services = Object.fromEntries(made) as Record<ServiceName, ecs.FargateService>;
+    const named = (isLane: boolean) =>
+      made
+        .filter(({ entry }) => (entry.lane !== undefined) === isLane)
+        .map(({ entry, service }) => [deployedName(entry), service]);
+    this.services = Object.fromEntries(named(false)) as Record<ServiceName, ecs.FargateService>;
+    this.lanes = Object.fromEntries(named(true));
   }
 
   /** They may hold a token, so they are no variable that a task definition shows. */

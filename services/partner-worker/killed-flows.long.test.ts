@@ -96,6 +96,10 @@ test(`${KILLS} kills make no branch, child or product twice, and lose none`, asy
     ['flow', 'bank', 'SUCCEEDED', FILES],
     ['packed', null, 'SUCCEEDED', FILES],
   ]);
+  const joins = await bed.sql<{ kind: string; jobs: number; n: number }[]>`
+    SELECT step_kind AS kind, count(DISTINCT job_id)::int AS jobs, count(*)::int AS n FROM attempts
+    WHERE step_kind IN ('parallel', 'run') AND outcome = 'succeeded' GROUP BY 1 ORDER BY 1`;
+  expect(joins).toEqual(['parallel', 'run'].map((kind) => ({ kind, jobs: FILES, n: FILES })));
   const products = await bed.sql<{ parents: number; n: number }[]>`
     SELECT count(DISTINCT parent_file_id)::int AS parents, count(*)::int AS n FROM files WHERE parent_file_id IS NOT NULL`;
   expect(products).toEqual([{ parents: FILES, n: FILES }]);

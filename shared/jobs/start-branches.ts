@@ -6,9 +6,11 @@
  *    ended.
  * 3. Each is counted in the file's `open_jobs`, since it reads the file; it fails its parent and not the file.
  * 4. The parent waits without a wake-up of its own until `wakeParents` finds that they have ended.
+ * 5. A new branch that the parent's worker runs begins claimed, as by a claim of its own: no wake-up brings it, and it counts its attempt.
+ *    A repeat with the same token finds those again: its reply can have been lost.
  *
  * In:  claimed parents, and what is to stand below the step of each.
- * Out: of each whose epoch is not stale, every branch of the step as it is now, and the wake-ups to send.
+ * Out: of each whose epoch is not stale, every branch of the step as it is now, those claimed, and the wake-ups to send.
  * Events: `job.branched` of the parent, `job.reopened` of a branch.
  */
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -16,12 +18,15 @@ import { type RefusedRow, runSet, toJsonb } from '#shared/db/run-statements.ts';
 import type { JobState } from '#shared/db/schema.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import { ADMISSION_WINDOW, admit } from './admission.ts';
+import type { ClaimOptions } from './claim-jobs.ts';
 import { recordEvents } from './record-events.ts';
 import type { NewJob, WokenJob } from './route-files.ts';
 
 export interface NewBranch extends Omit<NewJob, 'isOrdered' | 'headFailure'> {
   /** Its name in `parallel`; null for a route that `run` names. */
   readonly branch: string | null;
+  /** Begins in the hands of its parent's worker, where `StartOptions` has a claim. */
+  readonly isClaimed?: boolean;
 }
 
 export interface StartBranches {
@@ -52,23 +57,33 @@ export interface StartedBranches {
   readonly jobId: string;
   readonly epoch: number;
   readonly branches: readonly BranchState[];
+  readonly claimed: readonly ClaimedBranch[];
+  /** Database time. */
+  readonly claimedAt: Date;
   readonly woken: readonly WokenJob[];
+}
+
+interface ClaimedBranch {
+  readonly id: string;
+  readonly epoch: number;
 }
 
 export interface StartOptions {
   readonly actor: string;
   readonly window?: number;
+  /** As of a claim (`claim-jobs.ts`); none begins claimed without it. */
+  readonly claim?: Pick<ClaimOptions, 'token' | 'worker' | 'leaseMs'> | undefined;
 }
 
 export async function startBranches(
   sql: Sql,
   starts: readonly StartBranches[],
-  { actor, window = ADMISSION_WINDOW }: StartOptions,
+  { actor, window = ADMISSION_WINDOW, claim }: StartOptions,
 ): Promise<{ readonly started: readonly StartedBranches[]; readonly refused: readonly RefusedRow<StartBranches>[] }> {
   const { results, refused } = await runSet({
     rows: starts,
     keyOf: ({ jobId, epoch }) => `${jobId} ${epoch}`,
-    run: (rows) => startSet(sql, rows, { actor, window }),
+    run: (rows) => startSet(sql, rows, { actor, window, claim }),
   });
   return { started: results.flat(), refused };
 }
@@ -76,8 +91,9 @@ export async function startBranches(
 function startSet(
   sql: Sql,
   starts: readonly StartBranches[],
-  { actor, window }: Required<StartOptions>,
+  { actor, window, claim }: StartOptions & { readonly window: number },
 ): Promise<StartedBranches[]> {
+  const token = claim?.token ?? null;
   return sql<StartedBranches[]>`
     WITH parent_input AS (
       SELECT * FROM jsonb_to_recordset(${toJsonb(starts)}::text::jsonb) AS r(
@@ -88,11 +104,11 @@ function startSet(
       WHERE j.state = 'RUNNING' ORDER BY j.id FOR UPDATE OF j),
     input AS (
       SELECT p.id AS parent_id, r.* FROM parent p CROSS JOIN LATERAL jsonb_to_recordset(p.asked) AS r(
-        id uuid, branch text, "routeId" uuid, "routeVersionId" uuid, queue text, "stepKind" text, "stepCount" int, "maxAttempts" int)),
+        id uuid, branch text, "routeId" uuid, "routeVersionId" uuid, queue text, "stepKind" text, "stepCount" int, "maxAttempts" int, "isClaimed" boolean)),
     existing AS MATERIALIZED (
       SELECT c.* FROM jobs c JOIN parent p ON c.parent_job_id = p.id AND c.parent_seq = p.step_seq ORDER BY c.id FOR UPDATE OF c),
     candidate AS MATERIALIZED (
-      SELECT i.*, p.step_seq AS parent_seq, p.tenant_id, p.file_id, p.run, p.generation, p.is_large, p.lane, p.depth, p.time_zone, p.object_now,
+      SELECT i.*, ${token}::uuid IS NOT NULL AND coalesce(i."isClaimed", false) AS is_claimed, p.shares_place, p.step_seq AS parent_seq, p.tenant_id, p.file_id, p.run, p.generation, p.is_large, p.lane, p.depth, p.time_zone, p.object_now,
         p.inputs_now
       FROM input i JOIN parent p ON p.id = i.parent_id
       WHERE NOT EXISTS (SELECT 1 FROM existing e WHERE e.parent_job_id = p.id AND e.branch IS NOT DISTINCT FROM i.branch)),
@@ -100,15 +116,21 @@ function startSet(
       SELECT e.id, e.tenant_id, e.queue, p.generation FROM existing e JOIN parent p ON p.id = e.parent_job_id
       WHERE e.state IN ('FAILED', 'CANCELLED') AND e.generation < p.generation),
     asking AS (
-      SELECT id, tenant_id, queue, 0 AS place FROM candidate UNION ALL SELECT id, tenant_id, queue, 0 FROM again),
+      SELECT id, tenant_id, queue, 0 AS place FROM candidate WHERE NOT is_claimed UNION ALL SELECT id, tenant_id, queue, 0 FROM again),
     ${admit(sql, window)},
     created AS (
       INSERT INTO jobs (
         id, tenant_id, file_id, route_id, route_version_id, run, generation, parent_job_id, parent_seq, branch, depth, inputs, object,
-        state, is_large, lane, step_kind, step_count, max_attempts, queue, time_zone, woken_at, wakes)
+        state, is_large, lane, step_kind, step_count, max_attempts, queue, time_zone, woken_at, wakes,
+        shares_place, epoch, step_attempts, step_tries, claim_token, lease_until, worker, processed_by, started_at)
       SELECT c.id, c.tenant_id, c.file_id, c."routeId", c."routeVersionId", c.run, c.generation, c.parent_id, c.parent_seq, c.branch,
-        c.depth + 1, c.inputs_now, c.object_now, 'PENDING', c.is_large, c.lane, c."stepKind", c."stepCount",
-        c."maxAttempts", c.queue, c.time_zone, CASE WHEN a.id IS NOT NULL THEN now() END, (a.id IS NOT NULL)::int
+        c.depth + 1, c.inputs_now, c.object_now, CASE WHEN c.is_claimed THEN 'RUNNING' ELSE 'PENDING' END, c.is_large, c.lane, c."stepKind", c."stepCount",
+        c."maxAttempts", c.queue, c.time_zone, CASE WHEN a.id IS NOT NULL THEN now() END, (a.id IS NOT NULL)::int,
+        c.is_claimed AND c.shares_place, c.is_claimed::int, c.is_claimed::int, c.is_claimed::int,
+        CASE WHEN c.is_claimed THEN ${token}::uuid END,
+        CASE WHEN c.is_claimed THEN now() + ${claim?.leaseMs ?? 0}::int * interval '1 ms' END,
+        CASE WHEN c.is_claimed THEN ${claim?.worker ?? null}::text END, CASE WHEN c.is_claimed THEN ${actor}::text END,
+        CASE WHEN c.is_claimed THEN now() END
       FROM candidate c LEFT JOIN admitted a USING (id) ORDER BY c.id
       RETURNING *),
     reopened AS (
@@ -138,14 +160,16 @@ function startSet(
     described AS (
       SELECT s.parent_job_id, jsonb_agg(jsonb_build_object('jobId', s.id, 'branch', s.branch, 'state', s.state, 'code', s.error_code,
         'cause', s.error_cause, 'message', s.error_message,
-        'quietMs', greatest(0, extract(epoch FROM clock_timestamp() - s.updated_at) * 1000), 'outputs', coalesce((
+        'quietMs', greatest(0, extract(epoch FROM clock_timestamp() - s.updated_at) * 1000), 'outputs', coalesce(CASE WHEN s.step_seq > 0 OR s.state = 'SUCCEEDED' THEN (
           SELECT jsonb_object_agg(t.kind, coalesce(t.output, '{}')) FROM job_steps t
-          WHERE t.job_id = s.id AND t.state = 'SUCCEEDED'), '{}')) ORDER BY s.id) AS branches
+          WHERE t.job_id = s.id AND t.state = 'SUCCEEDED') END, '{}')) ORDER BY s.id) AS branches
       FROM shown s GROUP BY s.parent_job_id),
     waking AS (
       SELECT parent_job_id,
         jsonb_agg(jsonb_build_object('id', id, 'fileId', file_id, 'tenantId', tenant_id, 'queue', queue, 'wake', wakes)) AS woken
       FROM started WHERE woken_at IS NOT NULL GROUP BY parent_job_id)
-    SELECT p.id AS "jobId", p.epoch, coalesce(d.branches, '[]') AS branches, coalesce(w.woken, '[]') AS woken
+    SELECT p.id AS "jobId", p.epoch, coalesce(d.branches, '[]') AS branches, coalesce(w.woken, '[]') AS woken, now() AS "claimedAt",
+      coalesce((SELECT jsonb_agg(jsonb_build_object('id', s.id, 'epoch', s.epoch)) FROM shown s
+        WHERE s.parent_job_id = p.id AND s.state = 'RUNNING' AND s.claim_token = ${token}::uuid), '[]') AS claimed
     FROM parent p LEFT JOIN described d ON d.parent_job_id = p.id LEFT JOIN waking w ON w.parent_job_id = p.id`;
 }

@@ -8,7 +8,7 @@
  * 3. Whoever ends the last job holds the file's archive lease from the same statement on, unless the copy is long work.
  * 4. The end of an ordered job frees its turn; the next in its line gets it in its own statement, or from the clock.
  * 5. A job that would wait for its records does not when the last one ended meanwhile.
- * 6. A branch that ended wakes its parent in a statement of its own (`wake-parents.ts`).
+ * 6. A branch that ended wakes its parent in a statement of its own (`wake-parents.ts`), unless its worker has the parent in hand.
  *
  * Out: the jobs moved (with their wake-ups), the files whose last job ended.
  * Events: `step.succeeded`, `step.skipped`, `step.retrying`, `step.waiting`, `job.held`, `job.succeeded`, `job.failed`, and `file.completed` or
@@ -57,6 +57,8 @@ export interface StoredOutcome {
   readonly next: NextMove;
   /** Not stored: the wake-ups that follow carry it. */
   readonly traceparent?: string | undefined;
+  /** Of a branch: its parent is in the hands of the same worker, which looks at it afterwards, and is not woken for it. */
+  readonly isParentHere?: boolean | undefined;
 }
 
 export interface StoreOptions {
@@ -140,7 +142,8 @@ export async function storeOutcomes(
 /** Of branches that ended, and those that wait for theirs from now on. */
 function parentsIn(outcomes: readonly StoredOutcome[], jobs: readonly MovedJob[]): string[] {
   const waiting = outcomes.filter(({ next }) => next.type === 'later' && WAITS_FOR_BRANCHES.has(next.reason));
-  const above = jobs.filter(({ state }) => ENDED.has(state)).map(({ parentId }) => parentId);
+  const here = new Set(outcomes.filter(({ isParentHere }) => isParentHere).map(({ jobId }) => jobId));
+  const above = jobs.filter(({ id, state }) => ENDED.has(state) && !here.has(id)).map(({ parentId }) => parentId);
   return [...waiting.map(({ jobId }) => jobId), ...above.filter((id) => id !== null)];
 }
 
@@ -163,7 +166,7 @@ function passOn(sql: Sql, lines: JobLine[], { window = ADMISSION_WINDOW, service
   return giveTurns(sql, lines, { window, actor: service }).catch(() => []);
 }
 
-function toRow({ traceparent: _traceparent, next, error, ...outcome }: StoredOutcome) {
+function toRow({ traceparent: _traceparent, isParentHere: _isParentHere, next, error, ...outcome }: StoredOutcome) {
   return {
     ...outcome,
     code: error?.code,

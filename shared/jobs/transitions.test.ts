@@ -251,6 +251,31 @@ describe('claim and outcome', () => {
     expect((await claim([job.id]))[0]?.stepAttempts).toBe(3);
   });
 
+  test('branches that begin claimed are found again by the same claim alone, and count one attempt', async () => {
+    const { id: jobId, epoch, stepSeq, routeId, routeVersionId, object } = await claimOne(0);
+    const branch = { routeId, routeVersionId, queue: 'partner-steps', lane: 'standard', stepKind: 'deliver' } as const;
+    const start = {
+      ...{ jobId, epoch, stepSeq, object: object as never, inputs: {} },
+      branches: [
+        { ...branch, id: randomUUID(), branch: 'here', isClaimed: true, stepCount: 1, maxAttempts: 3 },
+        { ...branch, id: randomUUID(), branch: 'there', stepCount: 1, maxAttempts: 3 },
+      ],
+    };
+    const [here, there] = start.branches.map(({ id }) => id);
+    const claimed = { token: randomUUID(), worker: 'w/1', leaseMs: 60_000 };
+    const ask = async (token: string) => {
+      const { started } = await startBranches(sql, [start], { actor: 'w', claim: { ...claimed, token } });
+      return [started[0]?.claimed, started[0]?.woken.map(({ id }) => id)];
+    };
+    expect(await ask(claimed.token)).toEqual([[{ id: here, epoch: 1 }], [there]]);
+    expect(await ask(claimed.token)).toEqual([[{ id: here, epoch: 1 }], []]);
+    expect(await ask(randomUUID())).toEqual([[], []]);
+    const [row] = await sql`
+      SELECT state, step_attempts AS attempts, step_tries AS tries, processed_by AS by, wakes FROM jobs WHERE id = ${here ?? ''}`;
+    expect(row).toEqual({ state: 'RUNNING', attempts: 1, tries: 1, by: 'w', wakes: 0 });
+    expect(await claim([here ?? ''])).toEqual([]);
+  });
+
   test('a stale epoch changes nothing', async () => {
     const stale = await claimOne(0);
     const [taken] = await claim([stale.id]);

@@ -67,8 +67,8 @@ export interface PlaceName {
 
 /** Jobs below the step; asked again, it finds those that it started. */
 export interface StepBranches {
-  /** Those of `parallel`. */
-  start(): Promise<readonly BranchState[]>;
+  /** Those of `parallel`. `isWaiting`: short ones are run by this worker at once, and the answer comes when they have left its hands. */
+  start(isWaiting: boolean): Promise<readonly BranchState[]>;
   /** A route of the tenant, or why it cannot be run. */
   run(routeName: string): Promise<readonly BranchState[] | { readonly cause: ErrorCode; readonly message: string }>;
 }

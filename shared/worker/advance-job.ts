@@ -32,6 +32,8 @@ export interface Walk {
   readonly stop: AbortSignal;
   readonly span: Span;
   readonly logger: Logger;
+  /** Of a branch: its parent is in the hands of this worker too. */
+  readonly isParentHere?: boolean | undefined;
 }
 
 export type WalkEnd =
@@ -42,6 +44,9 @@ export type WalkEnd =
       readonly move: NextMove['type'];
       /** Of the last outcome, unless it succeeded. */
       readonly cause: string | undefined;
+      readonly outcome: StepOutcome;
+      /** Of the steps that succeeded in this walk, by kind. */
+      readonly outputs: JobPosition['outputs'];
       readonly routeName: string | undefined;
       readonly closed: { readonly file: ClosedFile; readonly askedAtMs: number } | undefined;
     }
@@ -52,6 +57,7 @@ export async function advanceJob(parts: WalkParts, walk: Walk): Promise<WalkEnd>
   const { job } = walk;
   const found = inBranch(await parts.routes.find(job.routeVersionId), job);
   let position = claimedPosition(job);
+  const outputs: Record<string, Readonly<Record<string, unknown>>> = {};
   // Ends: the sequence number grows with every round, and a route has at most 50 steps.
   for (;;) {
     const tried = await tryTraced(parts, walk, found, position);
@@ -59,12 +65,15 @@ export async function advanceJob(parts: WalkParts, walk: Walk): Promise<WalkEnd>
     walk.lease.settle();
     const { stored, outcome, move } = await storeTried(parts, walk, { found, position, tried });
     if (stored.type !== 'stored') return { type: 'lost', position };
+    if (outcome.type === 'succeeded') outputs[position.stepKind] = outcome.output ?? {};
     if (move.type !== 'walk-on' || (outcome.type !== 'succeeded' && outcome.type !== 'skipped')) {
       return {
         type: 'stored',
         position,
         move: move.type,
         cause: causeOf(outcome),
+        outcome,
+        outputs,
         routeName: found.ok ? found.route.name : undefined,
         closed: stored.closed && { file: stored.closed, askedAtMs: stored.askedAtMs },
       };
@@ -128,7 +137,11 @@ async function storeTried(parts: WalkParts, walk: Walk, { found, position, tried
   return await storeOutcome(parts, walk, { found, position, tried: { ...tried, outcome } });
 }
 
-async function storeOutcome(parts: WalkParts, { job, stop, span }: Walk, toStore: ToStore): Promise<Stored> {
+async function storeOutcome(
+  parts: WalkParts,
+  { job, stop, span, isParentHere }: Walk,
+  toStore: ToStore,
+): Promise<Stored> {
   const { found, position, tried } = toStore;
   const { outcome, startedAt, durationMs } = tried;
   const move = nextMove({
@@ -154,6 +167,7 @@ async function storeOutcome(parts: WalkParts, { job, stop, span }: Walk, toStore
     durationMs,
     next: move,
     traceparent: span.traceparent,
+    isParentHere,
     ...('cause' in outcome ? { error: { code: outcome.code, cause: outcome.cause, message: outcome.message } } : {}),
     ...('output' in outcome && outcome.output !== undefined ? { output: outcome.output } : {}),
     ...(outcome.type === 'succeeded' && outcome.object !== undefined ? { object: outcome.object } : {}),

@@ -17,6 +17,7 @@ import {
   type FakeStep,
   neverStops,
   type TestRunner,
+  until,
 } from '#testkit/beds/job-runner.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
@@ -70,11 +71,21 @@ function apply(name: string, more: Record<string, unknown>) {
   return applyRoute(sql, { tenantId: 'acme', name, definition, definitionHash: randomUUID() }, 'test');
 }
 
-function startRunner(steps: Record<string, FakeStep> = {}, leaseMs = 30_000): TestRunner {
+/** Waits at its first try, as for a circuit breaker. */
+function waitOnce(): FakeStep {
+  let tries = 0;
+  return async () => {
+    tries += 1;
+    return tries === 1 ? { type: 'wait', afterMs: 60_000, reason: 'breaker-open' } : { type: 'succeeded' };
+  };
+}
+
+function startRunner(steps: Record<string, FakeStep> = {}, leaseMs = 30_000, stepDeadlineMs?: number): TestRunner {
   const succeed: FakeStep = async ({ step }) => ({ type: 'succeeded', output: { of: step.kind } });
   const runner = createTestRunner({
     sql,
     leaseMs,
+    ...(stepDeadlineMs !== undefined && { stepDeadlineMs }),
     steps: {
       ...{ validate: succeed, stage: succeed, deliver: succeed, confirm: succeed },
       parallel: (context) => parallelStep.run(context as never),
@@ -232,8 +243,9 @@ describe('parallel', () => {
 
   test('a branch whose parent was cancelled beside it ends at its next claim', async () => {
     const id = await seed([parallel()]);
-    const runner = startRunner();
+    const runner = startRunner({ stage: waitOnce(), deliver: waitOnce() });
     await runner.handle({ type: 'job.due', jobId: id, tenantId: 'acme', wake: 1 }, neverStops);
+    await sql`UPDATE jobs SET next_action_at = now() WHERE branch IS NOT NULL`;
     // As a kill between the two statements of a cancel leaves them.
     await sql`UPDATE jobs SET state = 'CANCELLED', finished_at = now(), next_action_at = NULL, epoch = epoch + 1, error_code = 'CANCELLED' WHERE id = ${id}`;
     await sql`UPDATE files SET open_jobs = open_jobs - 1, failed_jobs = 1, error_code = 'CANCELLED'`;
@@ -275,6 +287,114 @@ describe('parallel', () => {
     await runAll(runner, [id]);
     expect(await wakeParents(sql, [id], { actor: 'test' })).toEqual([]);
     expect((await readJobs())[0]?.state).toBe('SUCCEEDED');
+  });
+});
+
+describe('in the hands of the parent’s worker', () => {
+  const handle = (runner: TestRunner, jobId: string) =>
+    runner.handle({ type: 'job.due', jobId, tenantId: 'acme', wake: 1 }, neverStops);
+  const readTries = () => sql<{ kind: string; outcome: string }[]>`
+    SELECT step_kind AS kind, outcome FROM attempts ORDER BY step_kind, outcome`;
+
+  test('short branches run under the wake-up of their parent, which does not wait', async () => {
+    const id = await seed([parallel(), { validate: {} }]);
+    const runner = startRunner();
+    await handle(runner, id);
+    expect(stateOf(await readJobs())).toEqual({ main: 'SUCCEEDED', bank: 'SUCCEEDED', archive: 'SUCCEEDED' });
+    expect(runner.sent['partner-steps']).toEqual([]);
+    expect(await readTries()).toEqual([
+      { kind: 'deliver', outcome: 'succeeded' },
+      { kind: 'deliver', outcome: 'succeeded' },
+      { kind: 'parallel', outcome: 'succeeded' },
+      { kind: 'stage', outcome: 'succeeded' },
+      { kind: 'validate', outcome: 'succeeded' },
+    ]);
+    const claims =
+      await sql`SELECT epoch, step_tries AS tries, processed_by AS by, worker FROM jobs WHERE branch IS NOT NULL`;
+    const claim = { epoch: 1, tries: 1, by: 'partner-worker', worker: 'test/1' };
+    expect(claims).toEqual([claim, claim]);
+  });
+
+  test('they run side by side', async () => {
+    const id = await seed([parallel()]);
+    const met = Promise.withResolvers<void>();
+    let inside = 0;
+    const meet: FakeStep = async () => {
+      inside += 1;
+      if (inside === 2) met.resolve();
+      await met.promise;
+      return { type: 'succeeded' };
+    };
+    await handle(startRunner({ stage: meet, deliver: meet }), id);
+    expect(stateOf(await readJobs())).toEqual({ main: 'SUCCEEDED', bank: 'SUCCEEDED', archive: 'SUCCEEDED' });
+  });
+
+  test('a branch that waits lets its parent wait, and its end wakes the parent once', async () => {
+    const id = await seed([parallel()]);
+    const runner = startRunner({ stage: waitOnce() });
+    await handle(runner, id);
+    expect(stateOf(await readJobs())).toEqual({ main: 'WAITING', bank: 'WAITING', archive: 'SUCCEEDED' });
+    await sql`UPDATE jobs SET next_action_at = now() WHERE branch = 'bank'`;
+    await runAll(runner, []);
+    expect(stateOf(await readJobs())).toEqual({ main: 'SUCCEEDED', bank: 'SUCCEEDED', archive: 'SUCCEEDED' });
+    const woken = await sql`SELECT 1 FROM audit_events WHERE job_id = ${id} AND type = 'job.woken'`;
+    expect(woken).toHaveLength(1);
+  });
+
+  test('what runs longer than its parent may wait goes on, and wakes it at its end', async () => {
+    const id = await seed([parallel()]);
+    const isFree = Promise.withResolvers<void>();
+    const runner = startRunner(
+      { stage: async () => isFree.promise.then(() => ({ type: 'succeeded' as const })) },
+      30_000,
+      100,
+    );
+    const handled = handle(runner, id);
+    await until(async () => (await readJobs())[0]?.state === 'WAITING');
+    isFree.resolve();
+    await handled;
+    await runAll(runner, []);
+    expect(stateOf(await readJobs())).toEqual({ main: 'SUCCEEDED', bank: 'SUCCEEDED', archive: 'SUCCEEDED' });
+  });
+
+  test('a branch of the other class of steps, and all of a join of any, wait for a wake-up', async () => {
+    const id = await seed([parallel({ join: 'any' })]);
+    const runner = startRunner();
+    await handle(runner, id);
+    expect(stateOf(await readJobs())).toEqual({ main: 'WAITING', bank: 'PENDING', archive: 'PENDING' });
+    expect(runner.sent['partner-steps']).toHaveLength(2);
+    await runAll(runner, []);
+    await emptyTables(sql, 'tenants', 'job_steps', 'attempts', 'audit_events', 'outbox');
+    await sql`INSERT INTO tenants (id, name, ignore_globs) VALUES ('unassigned', 'unassigned', '{}')`;
+    const branches = { long: [{ scan: {} }], short: [{ deliver: {} }] };
+    const other = await seed([{ parallel: { branches } }]);
+    await sql`UPDATE jobs SET is_large = true`;
+    const second = startRunner({ scan: async () => ({ type: 'succeeded' }) });
+    await handle(second, other);
+    expect(second.sent.work).toHaveLength(2);
+    expect(second.sent['partner-steps']).toEqual([]);
+  });
+
+  test('of a worker killed with branches in hand, the next one runs what had not ended, and joins once', async () => {
+    const id = await seed([parallel(), { validate: {} }]);
+    const joins: number[] = [];
+    const hangs = startRunner({ stage: () => new Promise(() => {}) });
+    void handle(hangs, id);
+    await until(async () => stateOf(await readJobs()).archive === 'SUCCEEDED');
+    // Its leases run out, as after kill -9; what it still does is stale.
+    await sql`UPDATE jobs SET lease_until = now() - interval '1 s' WHERE state = 'RUNNING'`;
+    const next = startRunner({
+      validate: async () => {
+        joins.push(1);
+        return { type: 'succeeded' };
+      },
+    });
+    const left = await readJobs();
+    for (const { id: each } of left.toReversed()) await handle(next, each);
+    await runAll(next, []);
+    expect(stateOf(await readJobs())).toEqual({ main: 'SUCCEEDED', bank: 'SUCCEEDED', archive: 'SUCCEEDED' });
+    expect(joins).toEqual([1]);
+    expect(await readJobs()).toHaveLength(3);
   });
 });
 

@@ -152,6 +152,7 @@ export function createJobService(
       service: name,
       leaseMs,
       admissionWindow: config.LONGSHORE_ADMISSION_WINDOW,
+      slots: config.LONGSHORE_SLOTS,
       stepDeadlineMs: config.LONGSHORE_STEP_DEADLINE_MS,
       lateReplicas: createLateReplicas(config, { afterMs: config.LONGSHORE_REPLICA_LOOK_MS, now: Date.now }),
       ...opened,

@@ -19,6 +19,7 @@ import {
   type StoreResult,
   storeOutcomes,
 } from '#shared/jobs/store-outcomes.ts';
+import { wakeParents } from '#shared/jobs/wake-parents.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import { Coalescer } from '#shared/queue/coalescer.ts';
 import type { WorkQueue } from '#shared/runtime/config/resource-names.ts';
@@ -43,6 +44,10 @@ export interface JobCommitsOptions {
 }
 
 export type Claim<Row> = { readonly row: Row; readonly askedAtMs: number } | undefined;
+
+export interface AskedBranches extends StartedBranches {
+  readonly askedAtMs: number;
+}
 
 export type OutcomeStored =
   | {
@@ -81,7 +86,7 @@ export class JobCommits {
   readonly #fileClaims: Coalescer<string, Claim<ClosedFile>>;
   readonly #outcomes: Coalescer<StoredOutcome, OutcomeStored>;
   readonly #archives: Coalescer<ArchiveOutcome, { readonly refusal: unknown }>;
-  readonly #branches: Coalescer<StartBranches, { readonly started?: StartedBranches; readonly refusal: unknown }>;
+  readonly #branches: Coalescer<StartBranches, { readonly started?: AskedBranches; readonly refusal: unknown }>;
   readonly #sending = new Set<Promise<void>>();
 
   constructor(options: JobCommitsOptions) {
@@ -122,10 +127,20 @@ export class JobCommits {
   }
 
   /** Undefined: the parent is no longer the worker's. @throws what the database said when it refuses the row. */
-  async startBranches(start: StartBranches): Promise<StartedBranches | undefined> {
+  async startBranches(start: StartBranches): Promise<AskedBranches | undefined> {
     const { started, refusal } = await this.#branches.add(start);
     if (refusal !== undefined) throw refusal;
     return started;
+  }
+
+  /** Wakes a parent that waits and whose branches have ended. What fails is found when its wait ends. */
+  async wakeParent(jobId: string): Promise<void> {
+    const { sql, service: actor, admissionWindow: window, logger } = this.#options;
+    try {
+      this.#send(await wakeParents(sql, [jobId], { actor, window }), []);
+    } catch (error) {
+      logger.warn({ err: error, jobId }, 'parent not woken');
+    }
   }
 
   /** Resolves when everything added so far is written or refused, and its wake-ups are sent. */
@@ -184,8 +199,11 @@ export class JobCommits {
   }
 
   async #startBranches(starts: readonly StartBranches[]) {
-    const { sql, service: actor, admissionWindow: window } = this.#options;
-    const { answer } = await this.#ask(REPEAT_FOR_MS, () => startBranches(sql, starts, { actor, window }));
+    const { sql, service: actor, admissionWindow: window, worker, leaseMs } = this.#options;
+    const claim = { token: randomUUID(), worker, leaseMs };
+    const { answer, askedAtMs } = await this.#ask(REPEAT_FOR_MS, () =>
+      startBranches(sql, starts, { actor, window, claim }),
+    );
     this.#send(
       answer.started.flatMap(({ woken }) => woken),
       [],
@@ -195,7 +213,7 @@ export class JobCommits {
     const refusals = new Map(answer.refused.map(({ row, error }) => [keyOf(row), error]));
     return starts.map((start) => {
       const each = started.get(keyOf(start));
-      return { ...(each !== undefined && { started: each }), refusal: refusals.get(keyOf(start)) };
+      return { ...(each !== undefined && { started: { ...each, askedAtMs } }), refusal: refusals.get(keyOf(start)) };
     });
   }
 

@@ -30,6 +30,7 @@ import type { StepTargets } from '#shared/targets/step-targets.ts';
 import { transferLogOf } from '#shared/transfers/transfer-log-of.ts';
 import { advanceJob, type WalkEnd } from './advance-job.ts';
 import { type ArchiveEnd, type ArchiveFile, archiveHeldFile } from './archive-held-file.ts';
+import { createBranchesInHand } from './branches-in-hand.ts';
 import { createJobBranches } from './job-branches.ts';
 import { JobCommits } from './job-commits.ts';
 import type { JobMetrics } from './job-metrics.ts';
@@ -49,6 +50,8 @@ export interface JobRunnerOptions {
   readonly leaseMs: number;
   /** Wake-ups of one tenant that may stand in one queue; 1,000 when absent. */
   readonly admissionWindow?: number;
+  /** Jobs side by side: as many branches more are run in the hands of their parents' worker. 32 when absent. */
+  readonly slots?: number;
   /** For one try of a step, and for an archive copy. */
   readonly stepDeadlineMs: number;
   readonly lateReplicas?: LateReplicas | undefined;
@@ -110,6 +113,18 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     ({ id: jobId, epoch, tenantId, fileId }: ClaimedJob, { stepSeq }: JobPosition): IssueReceipt =>
     (statement) =>
       issueReceipt(sql, keys, { tenantId, fileId, jobId, epoch, stepSeq, service }, statement);
+  const inHand = createBranchesInHand({
+    spares: options.slots ?? 32,
+    longestMs: stepDeadlineMs / 2,
+    async carry(branch, { askedAtMs, ...at }) {
+      let end: WalkEnd | undefined;
+      const claim = async () => ({ row: branch, askedAtMs });
+      const work = { ...jobWork, claim, run: runOf({ isParentHere: true, onEnd: (known) => (end = known) }) };
+      await leased.handle(work, { id: branch.id, ...at });
+      return end;
+    },
+    wakeParent: (jobId) => commits.wakeParent(jobId),
+  });
   const walking = {
     kinds: options.kinds,
     routes,
@@ -143,7 +158,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     textsFor: ({ id: jobId, epoch, tenantId, fileId }: ClaimedJob) => ({
       index: (text: string) => duringStep(() => indexFile(sql, text, { jobId, epoch, tenantId, fileId })),
     }),
-    branchesFor: createJobBranches({ sql, routes, commits }),
+    branchesFor: createJobBranches({ sql, routes, commits, kinds: new Set(options.kinds.keys()), workerClass, inHand }),
     metrics,
     now,
     random,
@@ -154,13 +169,23 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     claim: (id) => commits.claimJob(id),
     fileIdOf: ({ fileId }) => fileId,
     factsOf: ({ tenantId, fileId, id }) => ({ tenant: tenantId, fileId, jobId: id }),
-    async run(job, { underLease, stop, span, logger: jobLogger }) {
-      const end = await underLease((lease) => advanceJob(walking, { job, lease, stop, span, logger: jobLogger }));
-      countJob(metrics, job, end);
-      const archive = await archiveClosed(end, stop, span);
-      return { fields: { ...summary(end), archive }, fault: faultOf(end), isLost: end.type === 'lost' };
-    },
+    run: runOf({}),
   };
+
+  function runOf({ isParentHere, onEnd }: HowToRun): LeasedWork<ClaimedJob>['run'] {
+    return async (job, { underLease, stop, span, logger: jobLogger }) => {
+      try {
+        const walk = { job, stop, span, logger: jobLogger, isParentHere };
+        const end = await underLease((lease) => advanceJob(walking, { ...walk, lease }));
+        onEnd?.(end);
+        countJob(metrics, job, end);
+        const archive = await archiveClosed(end, stop, span);
+        return { fields: { ...summary(end), archive }, fault: faultOf(end), isLost: end.type === 'lost' };
+      } finally {
+        await inHand.letGo(job.id);
+      }
+    };
+  }
 
   const archiveWork: LeasedWork<ClosedFile> = {
     ...{ kind: 'file', name: 'archive', spanName: 'archive file' },
@@ -200,6 +225,11 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
       keeper.stop();
     },
   };
+}
+
+interface HowToRun {
+  readonly isParentHere?: boolean;
+  readonly onEnd?: (end: WalkEnd) => void;
 }
 
 function summary(end: WalkEnd): Record<string, unknown> {

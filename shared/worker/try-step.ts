@@ -60,7 +60,7 @@ export interface TryParts {
   readonly placesFor: (job: ClaimedJob) => DeliveryPlaces;
   readonly productsFor: (job: ClaimedJob) => ProductLog;
   readonly textsFor: (job: ClaimedJob) => TextIndex;
-  readonly branchesFor?: ((job: ClaimedJob, position: JobPosition, route: CompiledRoute) => StepBranches) | undefined;
+  readonly branchesFor?: ((request: TryRequest, route: CompiledRoute) => StepBranches) | undefined;
   readonly metrics: JobMetrics;
   readonly now: () => number;
 }
@@ -144,10 +144,11 @@ function contextOf(
     branchesFor,
     lateReplicas,
   }: TryParts,
-  { job, position, span, logger }: TryRequest,
+  request: TryRequest,
   route: CompiledRoute,
   step: CompiledStep,
 ): Omit<StepContext<unknown>, 'signal'> {
+  const { job, position, span, logger } = request;
   const { id, tenantId, fileId, generation, isLarge } = job;
   const { key, name, sizeBytes, receivedAt, head, depth } = job.file;
   const { stepSeq, stepKind, attempt, tries, object, isReleased, held, outputs } = position;
@@ -169,7 +170,7 @@ function contextOf(
     targets: targetsOf?.(tenantId),
     records: route.records && { layout: route.records, failJobAt: route.failJobAt, store: recordStoreFor(job, span) },
     ...(job.sharesPlace && { places: placesFor(job) }),
-    branches: branchesFor?.(job, position, route),
+    branches: branchesFor?.(request, route),
     effects: effectLogFor(job, position),
     products: productsFor(job),
     texts: textsFor(job),

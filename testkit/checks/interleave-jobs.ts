@@ -309,22 +309,22 @@ export function interleaveJobs(endings: readonly Ending[]): void {
     readonly one: ClaimedJob;
     readonly other: ClaimedJob;
     readonly branches: readonly NewBranch[];
+    /** Of the claim with which the branches began. */
+    readonly token: string;
   }
 
   const OBJECT = { bucket: 'landing', key: 'acme/x', versionId: 'v', sizeBytes: 1 };
   const WAITS = { type: 'later', delayMs: 300_000, countsAttempt: false, reason: BRANCHES } as const;
 
-  const startAll = (sql: Sql, { parent, branches }: Pick<BranchScene, 'parent' | 'branches'>) =>
+  const startAll = (sql: Sql, { parent, branches, token }: Pick<BranchScene, 'parent' | 'branches' | 'token'>) =>
     startBranches(
       sql,
       [{ jobId: parent.id, epoch: parent.epoch, stepSeq: parent.stepSeq, branches, object: OBJECT, inputs: {} }],
-      { actor: 'w' },
+      { actor: 'w', claim: { token, worker: 'w/1', leaseMs: 600_000 } },
     );
 
-  async function claimOne(id: string): Promise<ClaimedJob> {
-    const [job] = await claimJobs(observer, {
-      ...{ ...claimOptions, jobIds: [id], token: randomUUID(), leaseMs: 600_000 },
-    });
+  async function claimOne(id: string, by: string = randomUUID()): Promise<ClaimedJob> {
+    const [job] = await claimJobs(observer, { ...claimOptions, jobIds: [id], token: by, leaseMs: 600_000 });
     if (job === undefined) throw new Error('the job was to be claimed');
     return job;
   }
@@ -336,11 +336,14 @@ export function interleaveJobs(endings: readonly Ending[]): void {
     const parent = await claimOne(first?.id ?? '');
     const { routeId, routeVersionId } = parent;
     const { isOrdered: _isOrdered, headFailure: _headFailure, ...job } = NEW_JOB;
-    const branches = ['one', 'other'].map((branch) => ({ ...job, routeId, routeVersionId, id: randomUUID(), branch }));
-    await startAll(observer, { parent, branches });
-    const [one, other] = await Promise.all(branches.map(({ id }) => claimOne(id)));
+    const token = randomUUID();
+    const common = { ...job, routeId, routeVersionId, isClaimed: true };
+    const branches = ['one', 'other'].map((branch) => ({ ...common, id: randomUUID(), branch }));
+    await startAll(observer, { parent, branches, token });
+    // They began claimed: the same claim again gives the same rows.
+    const [one, other] = await Promise.all(branches.map(({ id }) => claimOne(id, token)));
     if (one === undefined || other === undefined) throw new Error('both branches were expected');
-    return { parent, one, other, branches };
+    return { parent, one, other, branches, token };
   }
 
   async function branchingAndWaiting(): Promise<BranchScene> {

@@ -3,6 +3,8 @@
  *
  * 1. A branch is a job of its own: it retries, waits and fails by itself, and works on the bytes that the job has here. What it makes of them
  *    stays in the branch.
+ *    Short ones begin in the hands of the job's worker: where all of them end there, the job does not wait at all. Of `any` the first to succeed
+ *    is not to wait for the others, so each takes the way of the queue.
  * 2. Reopening the job reopens the branches that failed; those that succeeded are not repeated.
  */
 import { quarantines } from '#shared/jobs/quarantine.ts';
@@ -21,7 +23,7 @@ export const parallelStep: StepKind<ParallelOptions> = {
   classOf: parallelOptions.classOf,
   async run({ options, branches }: StepContext<ParallelOptions>): Promise<StepOutcome> {
     if (branches === undefined) return failed('BRANCH_ERROR', 'STEP_INPUT_MISSING', 'This worker starts no branches.');
-    const states = await branches.start();
+    const states = await branches.start(options.join === 'all');
     return outcomeOf(states, options);
   },
 };
