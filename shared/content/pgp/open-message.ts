@@ -3,11 +3,14 @@
  *
  * 1. Bytes come out before they are known to be whole and signed: the stream ends well only when they are, and what takes it must not show
  *    them to anybody before its end.
- * 2. Memory is flat: the library's own way of waiting for the end takes several times the size of the file.
+ * 2. The body of the usual encrypted message is decrypted by `encrypted-body.ts`; what is in it, and every other message, is read by the library.
+ * 3. Memory is flat: the library's own way of waiting for the end takes several times the size of the file.
  */
 import { ReadableStream } from 'node:stream/web';
 import type { DecryptMessageResult, Message, PrivateKey, PublicKey } from 'openpgp';
 import { FormatFault } from '#shared/formats/format-fault.ts';
+import { ByteReader } from './byte-reader.ts';
+import { cipherOf, decryptBody, readEncryptedMessage } from './encrypted-body.ts';
 import { loadOpenpgp } from './pgp-keys.ts';
 
 export interface OpenMessage {
@@ -26,7 +29,9 @@ export async function* openPgpMessage(
 ): AsyncGenerator<Uint8Array> {
   const input = new WatchedSource(source);
   try {
-    const { data, signatures } = await open(await input.begin(), options);
+    const reader = new ByteReader(input);
+    const body = options.decryptionKeys.length === 0 ? undefined : await decryptedBody(reader, options);
+    const { data, signatures } = await open(body ?? reader.all(), body === undefined, options);
     let bytesOut = 0;
     for await (const piece of data) {
       bytesOut += piece.length;
@@ -34,6 +39,8 @@ export async function* openPgpMessage(
         throw new FormatFault('PGP_BOMB', `The message has more than ${options.maxBytes} bytes in it.`);
       yield piece;
     }
+    // Its last bytes say whether it was altered; what reads the content need not have come to them.
+    while (body !== undefined && (await body.next()).done !== true);
     if (options.isSignatureRequired) await verify(signatures);
   } catch (error) {
     if (input.fault !== undefined) throw input.fault;
@@ -41,6 +48,24 @@ export async function* openPgpMessage(
   } finally {
     await input.close();
   }
+}
+
+/** The packets inside of the usual encrypted message; undefined for others, of which `reader` gives all to the library. */
+async function decryptedBody(
+  reader: ByteReader,
+  { decryptionKeys }: OpenMessage,
+): Promise<AsyncGenerator<Uint8Array> | undefined> {
+  const encrypted = await readEncryptedMessage(reader);
+  if (encrypted === undefined) return undefined;
+  const openpgp = await loadOpenpgp();
+  const message = await openpgp.readMessage({ binaryMessage: encrypted.sessionKeys });
+  const keys = await openpgp.decryptSessionKeys({ message, decryptionKeys: [...decryptionKeys] });
+  const [key] = keys;
+  const cipher = key && cipherOf(key);
+  // Several can only be told apart by trying.
+  if (keys.length !== 1 || key === undefined || cipher === undefined) return undefined;
+  reader.forget();
+  return decryptBody(reader, encrypted.length, { cipher, key: key.data });
 }
 
 type VerificationResult = DecryptMessageResult['signatures'][number];
@@ -51,10 +76,12 @@ interface Opened {
 }
 
 async function open(
-  input: { readonly bytes: ReadableStream<Uint8Array>; readonly isArmored: boolean },
+  bytes: AsyncGenerator<Uint8Array>,
+  isEncrypted: boolean,
   { decryptionKeys, verificationKeys }: OpenMessage,
 ): Promise<Opened> {
   const openpgp = await loadOpenpgp();
+  const input = await begin(bytes);
   // Node's stream and the one of the library's types are the same at run time.
   const stream = (input.isArmored ? input.bytes.pipeThrough(toLatin1() as never) : input.bytes) as never;
   const read = input.isArmored
@@ -64,7 +91,7 @@ async function open(
   const common = { message, verificationKeys: [...verificationKeys], format: 'binary' as const };
   const config = { allowUnauthenticatedStream: true };
   const opened =
-    decryptionKeys.length === 0
+    decryptionKeys.length === 0 || !isEncrypted
       ? await openpgp.verify({ ...common, config })
       : await openpgp.decrypt({ ...common, decryptionKeys: [...decryptionKeys], config });
   for (const { verified } of opened.signatures) verified.catch(() => {});
@@ -106,8 +133,28 @@ function toLatin1(): TransformStream<Uint8Array, string> {
   });
 }
 
-/** Looks at the first bytes, and keeps what the source itself throws apart from faults of the message. */
-class WatchedSource {
+/** Looks at the first bytes. */
+async function begin(pieces: AsyncGenerator<Uint8Array>) {
+  const { value: first } = await pieces.next();
+  if (first === undefined) throw new FormatFault('PGP_SYNTAX', 'The file is empty.');
+  let pending: Uint8Array | undefined = first;
+  const bytes = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const piece = pending ?? (await pieces.next()).value;
+        pending = undefined;
+        if (piece === undefined) controller.close();
+        else controller.enqueue(piece);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  const isArmored = /^\s*-----BEGIN PGP/.test(Buffer.from(first.subarray(0, 64)).toString('latin1'));
+  return { bytes, isArmored };
+}
+
+/** Keeps what the source itself throws apart from faults of the message. */
+class WatchedSource implements AsyncIterator<Uint8Array> {
   fault: unknown;
   readonly #pieces: AsyncIterator<Uint8Array>;
 
@@ -115,36 +162,16 @@ class WatchedSource {
     this.#pieces = source[Symbol.asyncIterator]();
   }
 
-  async begin(): Promise<{ readonly bytes: ReadableStream<Uint8Array>; readonly isArmored: boolean }> {
-    const first = await this.#next();
-    if (first === undefined) throw new FormatFault('PGP_SYNTAX', 'The file is empty.');
-    let pending: Uint8Array | undefined = first;
-    const bytes = new ReadableStream<Uint8Array>(
-      {
-        pull: async (controller) => {
-          const piece = pending ?? (await this.#next());
-          pending = undefined;
-          if (piece === undefined) controller.close();
-          else controller.enqueue(piece);
-        },
-      },
-      { highWaterMark: 0 },
-    );
-    const isArmored = /^\s*-----BEGIN PGP/.test(Buffer.from(first.subarray(0, 64)).toString('latin1'));
-    return { bytes, isArmored };
-  }
-
-  async close(): Promise<void> {
-    await this.#pieces.return?.();
-  }
-
-  async #next(): Promise<Uint8Array | undefined> {
+  async next(): Promise<IteratorResult<Uint8Array>> {
     try {
-      const { done, value } = await this.#pieces.next();
-      return done === true ? undefined : value;
+      return await this.#pieces.next();
     } catch (error) {
       this.fault = error;
       throw error;
     }
+  }
+
+  async close(): Promise<void> {
+    await this.#pieces.return?.();
   }
 }

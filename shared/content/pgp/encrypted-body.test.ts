@@ -1,0 +1,159 @@
+/** The body of encrypted messages, against the library as the peer: for any content in any pieces, and for every way to break a message. */
+import { randomBytes } from 'node:crypto';
+import fc from 'fast-check';
+import { createMessage, decrypt, encrypt, generateKey, type PrivateKey, readMessage } from 'openpgp';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { ByteReader } from './byte-reader.ts';
+import { readEncryptedMessage } from './encrypted-body.ts';
+import { openPgpMessage } from './open-message.ts';
+import { sealPgpMessage } from './seal-message.ts';
+
+let ours: PrivateKey;
+let other: PrivateKey;
+
+beforeAll(async () => {
+  const make = async (name: string) =>
+    (await generateKey({ userIDs: [{ name, email: `${name}@example.com` }], format: 'object' })).privateKey;
+  [ours, other] = await Promise.all([make('ours'), make('other')]);
+});
+
+async function* inPieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+async function collect(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const all: Uint8Array[] = [];
+  for await (const piece of pieces) all.push(Uint8Array.from(piece));
+  return Buffer.concat(all);
+}
+
+const open = (message: Uint8Array, size = 65_536, maxBytes = Number.MAX_SAFE_INTEGER) =>
+  collect(
+    openPgpMessage(inPieces(message, size), {
+      ...{ decryptionKeys: [ours], verificationKeys: [], isSignatureRequired: false, maxBytes },
+    }),
+  );
+
+const seal = (content: Uint8Array, { size = 65_536, isSigned = false } = {}) =>
+  collect(
+    sealPgpMessage(inPieces(content, size), {
+      encryptionKeys: [ours.toPublic()],
+      signingKeys: isSigned ? [other] : [],
+      isArmored: false,
+    }),
+  );
+
+async function sealedByLibrary(content: Uint8Array, more: object = {}): Promise<Uint8Array> {
+  const message = await createMessage({ binary: content });
+  return (await encrypt({ message, encryptionKeys: ours.toPublic(), format: 'binary', ...more })) as Uint8Array;
+}
+
+const isUsual = async (message: Uint8Array) =>
+  (await readEncryptedMessage(new ByteReader(inPieces(message, 1_000)))) !== undefined;
+
+const causeOf = (broken: Promise<unknown>): Promise<string> =>
+  broken.then(
+    () => 'opened',
+    (error: { readonly code?: string }) => String(error.code),
+  );
+
+test('what either makes of any content, the other opens, in pieces of any size', async () => {
+  const content = fc.oneof(
+    fc.uint8Array({ maxLength: 300 }),
+    fc.constantFrom(65_500, 65_514, 65_536, 131_072, 400_000).map((size) => randomBytes(size)),
+  );
+  await fc.assert(
+    fc.asyncProperty(content, fc.integer({ min: 1, max: 100_000 }), fc.boolean(), async (bytes, size, isSigned) => {
+      const pieceBytes = bytes.length > 1_000 ? Math.max(size, 500) : size;
+      const sealed = await seal(bytes, { size: pieceBytes, isSigned });
+      expect(await isUsual(sealed)).toBe(true);
+      const message = await readMessage({ binaryMessage: sealed });
+      const config = { allowUnauthenticatedStream: false };
+      const { data } = await decrypt({ message, decryptionKeys: ours, format: 'binary', config });
+      expect(Buffer.compare(Buffer.from(data as Uint8Array), bytes)).toBe(0);
+      for (const each of [sealed, await sealedByLibrary(bytes)])
+        expect(Buffer.compare(await open(each, pieceBytes), bytes)).toBe(0);
+    }),
+    { numRuns: 25 },
+  );
+});
+
+describe('a message', () => {
+  test('with any byte changed opens with other content never', async () => {
+    const sealed = await seal(Buffer.from('id,amount\n1,10.00\n'.repeat(10)));
+    const opened: number[] = [];
+    for (let at = 0; at < sealed.length; at += 1) {
+      const changed = Buffer.from(sealed);
+      changed.writeUInt8(changed.readUInt8(at) ^ 0x20, at);
+      const cause = await causeOf(open(changed));
+      if (cause === 'opened') opened.push(at);
+      else expect(cause).toMatch(/^PGP_/);
+    }
+    // Bits of the session key's packet that say to whom it is may change without harm.
+    expect(opened.every((at) => at < 16)).toBe(true);
+  });
+
+  test('cut off anywhere is not whole', async () => {
+    const sealed = await seal(Buffer.from('id,amount\n1,10.00\n'.repeat(10)));
+    for (let length = 1; length < sealed.length; length += 1)
+      expect(await causeOf(open(sealed.subarray(0, length)))).toMatch(/^PGP_(TRUNCATED|ALTERED|SYNTAX|KEY_UNKNOWN)$/);
+  });
+
+  test.each([
+    ['more bytes after it', (sealed: Buffer) => Buffer.concat([sealed, Buffer.from('more')]), 'PGP_SYNTAX'],
+    ['itself after it', (sealed: Buffer) => Buffer.concat([sealed, sealed]), 'PGP_SYNTAX'],
+    ['no modification detection', (sealed: Buffer) => sealed.subarray(0, -22), 'PGP_TRUNCATED'],
+  ])('with %s is refused', async (_what, broken, cause) => {
+    expect(await causeOf(open(broken(await seal(Buffer.from('x'.repeat(1_000))))))).toBe(cause);
+  });
+
+  test('that says it has a gigabyte more than there is takes no memory for it', async () => {
+    const sealed = await seal(randomBytes(1_000));
+    const message = await readEncryptedMessage(new ByteReader(inPieces(sealed, 1_000)));
+    const headBytes = (message?.sessionKeys.length ?? 0) - 3;
+    const claims = Buffer.concat([sealed.subarray(0, headBytes), Buffer.from([0xd2, 0xfe, 1]), randomBytes(500)]);
+    const before = process.memoryUsage().arrayBuffers;
+    expect(await causeOf(open(claims))).toBe('PGP_TRUNCATED');
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(16 * 1024 ** 2);
+  });
+
+  test('in a message in a message is not opened twice', async () => {
+    const inner = await seal(Buffer.from('x'));
+    expect(await open(await seal(inner))).toEqual(inner);
+    const nested = await causeOf(open(await wrapped(inner)));
+    expect(nested).toMatch(/^PGP_/);
+  });
+
+  test('with more session keys than anybody has, or none, is the library’s', async () => {
+    expect(await isUsual(Buffer.alloc(100_000, Buffer.from([0xc1, 10, ...Buffer.alloc(10)])))).toBe(false);
+    expect(await isUsual(Buffer.from([0xd2, 2, 1, 0]))).toBe(false);
+    expect(await isUsual(Buffer.from([0x85, 0xff, 0xff, 0xff, 0xff]))).toBe(false);
+    expect(await causeOf(open(Buffer.from([0x87, 1, 2, 3])))).toMatch(/^PGP_/);
+  });
+
+  test('with authenticated encryption is opened by the library', async () => {
+    const config = { aeadProtect: true };
+    const { privateKey } = await generateKey({
+      ...{ userIDs: [{ name: 'new', email: 'new@example.com' }], format: 'object', config },
+    });
+    const message = await createMessage({ binary: Buffer.from('x') });
+    const to = { encryptionKeys: privateKey.toPublic(), config };
+    const sealed = (await encrypt({ message, ...to, format: 'binary' })) as Uint8Array;
+    expect(await isUsual(sealed)).toBe(false);
+    const made = openPgpMessage(inPieces(sealed, 7), {
+      ...{ decryptionKeys: [privateKey], verificationKeys: [], isSignatureRequired: false, maxBytes: 1_000 },
+    });
+    expect((await collect(made)).toString()).toBe('x');
+  });
+});
+
+/** Encrypted packets straight inside of encrypted ones, which no sender makes. */
+async function wrapped(packets: Uint8Array): Promise<Buffer> {
+  const { encryptBody, cipherOf } = await import('./encrypted-body.ts');
+  const { encryptSessionKey, generateSessionKey } = await import('openpgp');
+  const encryptionKeys = ours.toPublic();
+  const session = await generateSessionKey({ encryptionKeys });
+  const keys = (await encryptSessionKey({ ...session, encryptionKeys, format: 'binary' })) as Uint8Array;
+  const body = encryptBody(inPieces(packets, 1_000), { cipher: cipherOf(session) ?? '', key: session.data });
+  return Buffer.concat([keys, await collect(body)]);
+}
