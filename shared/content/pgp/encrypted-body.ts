@@ -40,12 +40,13 @@ export interface SessionKey {
   readonly algorithm: string | null;
 }
 
-/** Undefined: it is none of the usual ones, and `reader` still gives all of it. */
+/** Undefined: it is none of the usual ones, and `reader` still gives all of it. @throws FormatFault `PGP_TRUNCATED` */
 export async function readEncryptedMessage(reader: ByteReader): Promise<EncryptedMessage | undefined> {
   const sessionKeys: Uint8Array[] = [];
   let sizeBytes = 0;
   for (;;) {
     const header = await readHeader(reader);
+    if (header === undefined && sessionKeys.length > 0 && (await reader.some(1)) === undefined) throw truncated();
     if (header === undefined) return undefined;
     const { tag, length, raw } = header;
     if (tag === ENCRYPTED) {
