@@ -2,7 +2,8 @@
  * A zip read by its central directory with ranged reads.
  *
  * 1. Local headers are never trusted, and two entries that share bytes make it a bomb (ARCHIVE_OVERLAP).
- * 2. The content of an entry is true to the size and the checksum that the directory names, or its reading fails.
+ * 2. A directory that has more entries than the end of the zip says is at fault: other readers take what this one would leave out.
+ * 3. The content of an entry is true to the size and the checksum that the directory names, or its reading fails.
  */
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -28,6 +29,7 @@ const UNIX_FILE = 0o100000;
 const UNIX_DIRECTORY = 0o040000;
 const MADE_ON_UNIX = 3;
 const [STORED, DEFLATED] = [0, 8];
+const ENTRY_SIGNATURE = Buffer.from('PK\x01\x02', 'latin1');
 
 /** @throws FormatFault `ARCHIVE_*` */
 export async function openZip(source: ZipSource, bounds: ArchiveBounds): Promise<Archive> {
@@ -57,6 +59,8 @@ async function readDirectory(reader: RangeReader, sizeBytes: number, bounds: Arc
     places.push({ first, end: first + LOCAL_HEADER_BYTES + entry.fileNameLength + entry.compressedSize });
     entries.push({ name, sizeBytes: entry.uncompressedSize, open: () => contentOf(zip, entry, reader) });
   }
+  // Its type calls it a boolean.
+  if (await reader.hasEntryAt(Number(zip.readEntryCursor))) throw corrupt('it has more entries than its end says');
   places.sort((one, other) => one.first - other.first);
   if (places.some(({ end }, index) => end > (places[index + 1]?.first ?? sizeBytes)))
     throw new FormatFault('ARCHIVE_OVERLAP', 'Two entries of the archive share the same bytes.');
@@ -135,6 +139,12 @@ class RangeReader extends yauzl.RandomAccessReader {
 
   override _readStreamForRange(start: number, end: number): Readable {
     return Readable.from(this.#pieces(start, end), { objectMode: false });
+  }
+
+  /** One of the directory. */
+  async hasEntryAt(at: number): Promise<boolean> {
+    const end = Math.min(at + ENTRY_SIGNATURE.length, this.#source.sizeBytes);
+    return ENTRY_SIGNATURE.equals(await buffer(this.#pieces(at, end)));
   }
 
   async *#pieces(start: number, end: number): AsyncGenerator<Uint8Array> {

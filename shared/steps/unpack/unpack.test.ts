@@ -132,6 +132,40 @@ async function understated(): Promise<Buffer> {
   return archive;
 }
 
+/** Sizes of its entry as zip64 gives them, set to `bytes`. */
+async function zip64Saying(bytes: bigint): Promise<Buffer> {
+  const archive = await zipOf({}, (zip) => zip.addBuffer(Buffer.from('x'), 'a.txt', { forceZip64Format: true }));
+  const entry = archive.indexOf('PK\x01\x02', 0, 'latin1');
+  const extra = archive.indexOf(Buffer.from([1, 0]), entry + 46 + 'a.txt'.length);
+  archive.writeBigUInt64LE(bytes, extra + 4);
+  return archive;
+}
+
+async function withMethod(method: number): Promise<Buffer> {
+  const archive = await zipOf({ 'a.txt': 'x' });
+  archive.writeUInt16LE(method, 8);
+  archive.writeUInt16LE(method, archive.indexOf('PK\x01\x02', 0, 'latin1') + 10);
+  return archive;
+}
+
+async function countingTo(entryCount: number): Promise<Buffer> {
+  const archive = await zipOf({ 'a.txt': 'x' });
+  const end = archive.lastIndexOf('PK\x05\x06', undefined, 'latin1');
+  archive.writeUInt16LE(entryCount, end + 8);
+  archive.writeUInt16LE(entryCount, end + 10);
+  return archive;
+}
+
+/** Its entry's size as a base-256 number. */
+async function tarSaying(size: readonly number[]): Promise<Buffer> {
+  const archive = await tarOf({ 'a.txt': 'x' });
+  Buffer.from(size).copy(archive, 124);
+  archive.write('        ', 148);
+  const sum = archive.subarray(0, 512).reduce((total, byte) => total + byte, 0);
+  archive.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return archive;
+}
+
 const faults: [string, () => Promise<Uint8Array>, string][] = [
   [
     'an entry that leaves the archive',
@@ -182,6 +216,26 @@ const faults: [string, () => Promise<Uint8Array>, string][] = [
   ['what is no archive', async () => Buffer.from('a,b\n1,2\n'), 'ARCHIVE_UNSUPPORTED'],
   ['nothing', async () => Buffer.alloc(0), 'ARCHIVE_CORRUPT'],
   ['a bomb by its ratio', async () => zipOf({ zeros: new Uint8Array(24 * MIB) }), 'ARCHIVE_BOMB'],
+  ['a size in zip64 of an exabyte', () => zip64Saying(1n << 60n), 'ARCHIVE_BOMB'],
+  ['a size in zip64 that no number holds', () => zip64Saying((1n << 64n) - 1n), 'ARCHIVE_BOMB'],
+  ['a size in zip64 that is none of its bytes', () => zip64Saying(7n), 'ARCHIVE_CORRUPT'],
+  ['a method that is not deflate', () => withMethod(14), 'ARCHIVE_UNSUPPORTED'],
+  ['more entries by its end than there are', () => countingTo(65_534), 'ARCHIVE_CORRUPT'],
+  ['fewer entries by its end than there are', async () => countingTo(0), 'ARCHIVE_CORRUPT'],
+  ['a NUL in a name', async () => renamed(await zipOf({ 'aa/c.txt': 'x' }), 'aa/c.txt', 'aa\0c.txt'), 'ARCHIVE_SLIP'],
+  [
+    'a hard link in a tar',
+    () => tarOf({}, (tar) => tar.entry({ name: 'l', type: 'link', linkname: 'a' })),
+    'ARCHIVE_LINK',
+  ],
+  ['a device in a tar', () => tarOf({}, (tar) => tar.entry({ name: 'd', type: 'character-device' })), 'ARCHIVE_LINK'],
+  [
+    'a path of pax that leaves it',
+    () => tarOf({}, (tar) => tar.entry({ name: 'a', pax: { path: '../../c.txt' } }, 'x')),
+    'ARCHIVE_SLIP',
+  ],
+  ['a tar entry of less than nothing', () => tarSaying(Array(12).fill(0xff)), 'ARCHIVE_CORRUPT'],
+  ['a tar entry of an exabyte', () => tarSaying([0x80, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0]), 'ARCHIVE_BOMB'],
   ['a bomb in gzip', async () => gzipSync(await tarOf({ zeros: new Uint8Array(24 * MIB) })), 'ARCHIVE_BOMB'],
 ];
 
