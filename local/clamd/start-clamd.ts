@@ -92,12 +92,16 @@ async function scanStream(bytes: ByteQueue, { streamMaxBytes = 4_000 * MIB, know
 async function holdsEicar(content: Buffer, depth: number): Promise<boolean> {
   if (content.includes(NEEDLE)) return true;
   if (depth === 0 || content.subarray(0, 2).toString() !== 'PK') return false;
-  const zip = await yauzl.fromBufferPromise(content).catch(() => undefined);
-  if (zip === undefined) return false;
-  for await (const entry of zip.eachEntry()) {
-    if (entry.uncompressedSize > LOOK_BYTES || !entry.canDecodeFileData()) continue;
-    const inside = await buffer(await zip.openReadStreamPromise(entry)).catch(() => undefined);
-    if (inside !== undefined && (await holdsEicar(inside, depth - 1))) return true;
+  try {
+    // Names are of no interest, and one that leaves the archive would end the look.
+    const zip = await yauzl.fromBufferPromise(content, { decodeStrings: false });
+    for await (const entry of zip.eachEntry()) {
+      if (entry.uncompressedSize > LOOK_BYTES || !entry.canDecodeFileData()) continue;
+      const inside = await buffer(await zip.openReadStreamPromise(entry)).catch(() => undefined);
+      if (inside !== undefined && (await holdsEicar(inside, depth - 1))) return true;
+    }
+  } catch {
+    // As clamd, which looks at what it can read.
   }
   return false;
 }

@@ -83,6 +83,14 @@ async function checkVerdicts(address: ClamdAddress): Promise<void> {
   expect(await scan(scanner, EICAR, options)).toMatchObject({ ...infected, output: { verdict: 'infected' } });
   const nested = await zipOf('two.zip', await zipOf('one.zip', await zipOf('eicar.com', Buffer.from(EICAR))));
   expect(await scan(scanner, nested, options)).toMatchObject(infected);
+  // An entry that would leave the archive is `unpack`'s affair: it gets its verdict.
+  const leaving = async (content: string) =>
+    Buffer.from(
+      (await zipOf('aa/bb/c.txt', Buffer.from(content))).toString('latin1').replaceAll('aa/bb', '../..'),
+      'latin1',
+    );
+  expect(await scan(scanner, await leaving('a,b'), options)).toMatchObject({ output: { verdict: 'clean' } });
+  expect(await scan(scanner, await leaving(EICAR), options)).toMatchObject(infected);
 }
 
 test('what is clean goes on, and EICAR does not, as it is or in a zip in a zip in a zip', async () => {
