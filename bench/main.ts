@@ -155,6 +155,19 @@ program
   });
 
 program
+  .command('console')
+  .description('the console in Chromium: a list on a slow line and processor, and long lists scrolled to their end')
+  .option('--files <count>', 'in the list of files', positiveInteger, 20_000)
+  .option('--records <count>', 'of one job', positiveInteger, 100_000)
+  .option('--lines <count>', 'of one timeline', positiveInteger, 20_000)
+  .option('--samples <count>', 'how often the list is opened', positiveInteger, 5)
+  .option('--json', 'print one JSON object', false)
+  .action(async (options: { files: number; records: number; lines: number; samples: number; json: boolean }) => {
+    const { runConsoleBench } = await import('./console.ts');
+    await runConsoleBench(options);
+  });
+
+program
   .command('large')
   .description('MB/s and memory of a large copy, against rclone and the bare ceiling')
   .option('--size <bytes>', 'size of the file, e.g. 2GB', '2GB')
