@@ -6,26 +6,32 @@
  *    and after, writes under a temporary name and has it flushed (as `put -f` does), as pulls and pushes do; several files share a connection
  *    where its protocol can.
  * 2. Sides take turns within a round; the ratio is that of the medians. What is not installed is left out, and named.
- * 3. On a machine that does other work too, seconds say little: the processor time of the client, ours or theirs, is compared as well.
+ * 3. Ours runs in a process with the memory that the service has whose work it is: pulls and large pushes in the large-file-worker's, small
+ *    pushes and loads in the partner-worker's. Their peaks are shown.
+ * 4. On a machine that does other work too, seconds say little: the processor time of the client, ours or theirs, is compared as well.
  */
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile, fork, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { createReadStream, createWriteStream, readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { startPostgres } from '#local/postgres/start-postgres.ts';
 import { recordsSchema } from '#shared/definitions/routes/records-schema.ts';
 import { createAddressGuard } from '#shared/http/address-guard.ts';
 import { openRemote, readRemoteSecrets } from '#shared/remotes/open-remote.ts';
 import type { RemoteConnection } from '#shared/remotes/remote-connection.ts';
+import { memoryFlags } from '#shared/runtime/config/memory.ts';
 import { loadOptions } from '#shared/steps/load/options.ts';
 import { loadStep } from '#shared/steps/load/run.ts';
 import { startLoadBed } from '#testkit/beds/load-bed.ts';
 import { runStep, startStepBench } from '#testkit/beds/step-bed.ts';
 import { PARTNER_SERVERS, type PartnerFileServer } from '#testkit/servers/partner-file-servers.ts';
+import { measuringEnvironment } from './config.ts';
 import { percentiles } from './percentiles.ts';
 
 export interface FlowsBenchOptions {
@@ -90,7 +96,43 @@ async function measure(of: 'process' | 'programs', work: () => Promise<unknown>)
   return { seconds: (performance.now() - startedMs) / 1_000, cpuSeconds: cpuSeconds(of) - cpuBefore };
 }
 
+const SERVICES = ['large-file-worker', 'partner-worker'] as const;
+type Service = (typeof SERVICES)[number];
+
+export interface FlowsMeasurement {
+  readonly options: FlowsBenchOptions;
+  readonly service: Service;
+}
+interface FlowsMeasured {
+  readonly lines: readonly Line[];
+  readonly facts: Readonly<Record<string, number>>;
+}
+
 export async function runFlowsBench(options: FlowsBenchOptions): Promise<void> {
+  const all: FlowsMeasured[] = [];
+  for (const service of SERVICES) {
+    const measurement: FlowsMeasurement = { options, service };
+    const child = fork(fileURLToPath(new URL('flows-process.ts', import.meta.url)), [JSON.stringify(measurement)], {
+      execArgv: [...memoryFlags(service)],
+      env: measuringEnvironment(),
+    });
+    const measured = new Promise<FlowsMeasured>((resolve) => child.once('message', resolve));
+    const [code] = await once(child, 'exit');
+    if (code !== 0) throw new Error(`measuring what the ${service} does ended with ${code}`);
+    all.push(await measured);
+  }
+  const lines = all.flatMap((measured) => measured.lines);
+  const facts = Object.assign({}, ...all.map((measured) => measured.facts));
+  process.stdout.write(`${JSON.stringify(options.json ? { lines, facts } : facts)}\n`);
+}
+
+/** Whose work a race is. */
+function serviceOf(race: string): Service {
+  return race.startsWith('push small') || race === 'load' ? 'partner-worker' : 'large-file-worker';
+}
+
+/** In a process with the memory of the service. */
+export async function measureFlows({ options, service }: FlowsMeasurement): Promise<FlowsMeasured> {
   const lines: Line[] = [];
   // A run takes minutes: what is known is shown.
   const note = (line: Line): void => {
@@ -102,6 +144,11 @@ export async function runFlowsBench(options: FlowsBenchOptions): Promise<void> {
     ['SFTP, OpenSSH', 'OpenSSH', sftpRaces()],
     ['FTPS, vsftpd', 'vsftpd', ftpsRaces()],
   ] as const) {
+    const chosen = races.filter(
+      ({ name }) => serviceOf(name) === service && `${title}: ${name}`.includes(options.race),
+    );
+    const isListed = prefix === 'OpenSSH' && service === 'large-file-worker' && 'listing'.includes(options.race);
+    if (chosen.length === 0 && !isListed) continue;
     const kind = PARTNER_SERVERS.find(({ name }) => name.startsWith(prefix));
     if (kind === undefined || kind.missing !== undefined) {
       process.stderr.write(`${title} is left out: ${kind?.missing ?? 'not known'}\n`);
@@ -110,19 +157,17 @@ export async function runFlowsBench(options: FlowsBenchOptions): Promise<void> {
     const server = await kind.start();
     const here = await mkdtemp(join(tmpdir(), 'longshore-flows-'));
     try {
-      for (const race of races.filter(({ name }) => `${title}: ${name}`.includes(options.race)))
+      for (const race of chosen)
         note({ ...(await compete({ server, here }, race, options)), name: `${title}: ${race.name}` });
-      if (prefix === 'OpenSSH' && 'listing'.includes(options.race))
-        Object.assign(facts, await list(server, options.listed));
+      if (isListed) Object.assign(facts, await list(server, options.listed));
     } finally {
       await server.stop();
       await rm(here, { recursive: true, force: true });
     }
   }
-  if ('load'.includes(options.race)) note(await raceLoad(options));
-  facts.peakRssMiB = Math.round(process.resourceUsage().maxRSS / 1_024);
-  if (options.json) return void process.stdout.write(`${JSON.stringify({ lines, facts })}\n`);
-  process.stdout.write(`${JSON.stringify(facts)}\n`);
+  if (serviceOf('load') === service && 'load'.includes(options.race)) note(await raceLoad(options));
+  if (lines.length > 0) facts[`peakRssMiB of the ${service}`] = Math.round(process.resourceUsage().maxRSS / 1_024);
+  return { lines, facts };
 }
 
 function shown({ name, seconds, cpuSeconds: cpu, ratios }: Line): string {

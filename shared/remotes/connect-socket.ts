@@ -1,6 +1,6 @@
 /** A connection to a remote: by the address guard, in time. The address that was looked at is the one that is connected to. */
 import { once } from 'node:events';
-import { isIP, connect as netConnect, type Socket } from 'node:net';
+import { isIP, connect as netConnect, type OnReadOpts, type Socket } from 'node:net';
 import { ADDRESS_REFUSED, type AddressGuard } from '#shared/http/address-guard.ts';
 import { RemoteError } from './remote-error.ts';
 
@@ -9,14 +9,22 @@ export interface SocketPlace {
   readonly port: number;
 }
 
+export interface ConnectSocketOptions {
+  readonly guard: AddressGuard;
+  readonly signal: AbortSignal;
+  /** Who reads into a buffer of its own gets no `data` events. */
+  readonly onread?: OnReadOpts | undefined;
+}
+
 /** @throws RemoteError `address-refused` or `unreachable`. */
 export async function connectSocket(
   { host, port }: SocketPlace,
-  { guard, signal }: { readonly guard: AddressGuard; readonly signal: AbortSignal },
+  { guard, signal, onread }: ConnectSocketOptions,
 ): Promise<Socket> {
   // Node looks up names only: an address would pass by the guard.
   if (isIP(host) !== 0 && !guard.isAllowed(host)) throw addressRefused(host);
-  const socket = netConnect({ host, port, lookup: guard.lookup, noDelay: true, keepAlive: true });
+  const reading = onread === undefined ? {} : { onread };
+  const socket = netConnect({ host, port, lookup: guard.lookup, noDelay: true, keepAlive: true, ...reading });
   try {
     await once(socket, 'connect', { signal });
     socket.on('error', () => {});

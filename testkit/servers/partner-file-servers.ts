@@ -49,7 +49,7 @@ export const PARTNER_SERVERS: readonly PartnerServerKind[] = [
   { name: 'the SFTP server of partner-files', missing: undefined, start: startStubSftp },
   { name: 'the FTPS server of partner-files', missing: undefined, start: startStubFtps },
   { name: 'a blob server that checks what Azure checks', missing: undefined, start: startBlobs },
-  { name: 'OpenSSH', missing: whyNot('/usr/sbin/sshd'), start: startOpenssh },
+  { name: 'OpenSSH', missing: whyNot('/usr/sbin/sshd'), start: () => startOpenssh() },
   {
     name: 'vsftpd, which requires that TLS sessions are resumed',
     missing: whyNotUnpacked('usr/sbin/vsftpd'),
@@ -251,7 +251,12 @@ async function startStubFtps(): Promise<PartnerFileServer> {
   };
 }
 
-async function startOpenssh(): Promise<PartnerFileServer> {
+/** `lines`: more of its configuration. */
+export async function startOpenssh({
+  lines = [],
+}: {
+  readonly lines?: readonly string[];
+} = {}): Promise<PartnerFileServer> {
   const place = await makePlace();
   const [hostKey, userKey] = [makeSshKey(), makeSshKey()];
   const { port } = place;
@@ -270,6 +275,7 @@ async function startOpenssh(): Promise<PartnerFileServer> {
       'UsePAM no',
       'PidFile none',
       'Subsystem sftp internal-sftp',
+      ...lines,
     ].join('\n'),
   );
   const stop = await startProgram('/usr/sbin/sshd', ['-D', '-e', '-f', join(place.home, 'config')], port);

@@ -15,6 +15,8 @@ import { connectSocket, reasonOf } from '../connect-socket.ts';
 import type { RemoteConnection, RemoteIdentity } from '../remote-connection.ts';
 import { RemoteError } from '../remote-error.ts';
 import { SftpConnection } from './sftp-connection.ts';
+import { createSocketReads } from './socket-reads.ts';
+import { tuneSsh2 } from './tune-ssh2.ts';
 
 export interface SftpSecrets {
   readonly password?: string | undefined;
@@ -75,8 +77,11 @@ export async function openSftpConnection(
   const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
   const place = { host: remote.host, port: portOf(remote) };
   const key = readPrivateKey(secrets);
-  const sock = gatherWrites(await connectSocket(place, { guard: options.guard, signal }));
+  const reads = createSocketReads();
+  const sock = gatherWrites(await connectSocket(place, { guard: options.guard, signal, onread: reads.onread }));
+  reads.feed(sock);
   const client = new ssh2.Client();
+  tuneSsh2(client, reads);
   const stop = new AbortController();
   let fingerprint = '';
   let isTrusted: boolean | undefined;
