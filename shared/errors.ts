@@ -563,6 +563,11 @@ export const ERROR_CODES = {
     meaning: 'A remote lists its files in a form that Longshore does not know.',
     remedy: 'Report the first line of the listing, which is in the message.',
   },
+  SOURCE_ENTRIES_PASSED_OVER: {
+    meaning:
+      'A source was listed, but entries that it showed cannot be read or have names that are refused. The others are fetched.',
+    remedy: 'Ask the partner about the entry in the message; what is refused in a name is in the guide to sources.',
+  },
   REMOTE_TLS_REUSE: {
     meaning: 'An FTPS server refused a data connection, usually because it did not resume the TLS session.',
     remedy: 'Ask the partner whether a proxy or firewall is in front of the server. Try minVersion TLSv1.3 or TLSv1.2.',

@@ -2,7 +2,7 @@
  * The engine of sources: a wake-up in, the directory listed, its files seen or triggered.
  *
  * 1. A listing is noted as it comes, `PAGE` entries a statement, whatever its length.
- * 2. Names that could mean another place, or forge a line, are passed over and counted.
+ * 2. Names that could mean another place, or forge a line, and lines that cannot be read are passed over, and the source says so.
  * 3. After downtime there is one listing, not all that were missed: the next time is reckoned from now.
  */
 import { createHash, randomUUID } from 'node:crypto';
@@ -19,6 +19,7 @@ import type { BusinessDays } from '#shared/expectations/plan-occurrences.ts';
 import { acknowledge, type Disposition } from '#shared/queue/disposition.ts';
 import type { RemoteConnection, RemoteEntry } from '#shared/remotes/remote-connection.ts';
 import type { RemoteDirectory } from '#shared/remotes/remote-directory.ts';
+import { printable } from '#shared/remotes/remote-error.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { PullMetrics } from './pull-metrics.ts';
 import {
@@ -61,7 +62,7 @@ export function createSourceLister(options: SourceListerOptions): SourceLister {
   const ask = <Answer>(statement: () => Promise<Answer>) =>
     repeatOnLostDatabase(statement, { deadlineMs: leaseMs, forMs: REPEAT_FOR_MS });
 
-  async function list(claimed: ClaimedSource, source: SourceDocument, connection: RemoteConnection): Promise<number> {
+  async function list(claimed: ClaimedSource, source: SourceDocument, connection: RemoteConnection): Promise<Listed> {
     const facts: ListingFacts = {
       ...{
         tenantId: claimed.tenantId,
@@ -75,16 +76,19 @@ export function createSourceLister(options: SourceListerOptions): SourceLister {
       stableMs: 'stable' in source.ready ? source.ready.stable : null,
       ageMs: 'age' in source.ready ? source.ready.age : null,
     };
-    const taken = await gather(source, connection.list(source.directory), (refused) =>
-      logger.warn({ tenant: claimed.tenantId, source: claimed.name, refused }, 'names in a listing are not taken'),
-    );
+    const { taken, passedOver } = await gather(source, connection.list(source.directory));
+    if (passedOver !== undefined)
+      logger.warn(
+        { tenant: claimed.tenantId, source: claimed.name, passedOver: passedOver.count },
+        'entries of a listing are not taken',
+      );
     let noted = 0;
     for (let at = 0; at < taken.length; at += PAGE) {
       const page = await describe(source, taken.slice(at, at + PAGE), connection);
       if (!(await ask(() => noteListing(sql, facts, page, service)))) throw lostSource(claimed.name);
       noted += page.length;
     }
-    return noted;
+    return { files: noted, passedOver };
   }
 
   return {
@@ -118,8 +122,10 @@ export function createSourceLister(options: SourceListerOptions): SourceLister {
           (connection) => list(claimed, source, connection),
           { signal },
         );
-        if (used.type === 'used') files = used.result;
-        else if (used.type === 'unknown') error = { code: 'REMOTE_UNKNOWN', message: `${used.message}.` };
+        if (used.type === 'used') {
+          files = used.result.files;
+          error = passedOverError(used.result.passedOver);
+        } else if (used.type === 'unknown') error = { code: 'REMOTE_UNKNOWN', message: `${used.message}.` };
         else {
           waitMs = used.afterMs;
           if (used.code !== undefined)
@@ -134,7 +140,7 @@ export function createSourceLister(options: SourceListerOptions): SourceLister {
         error = { code: thrown.code, message: thrown.message };
       }
       const retryMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(claimed.failures, 10));
-      const againMs = waitMs ?? (error === undefined ? undefined : retryMs);
+      const againMs = waitMs ?? (error === undefined || files !== undefined ? undefined : retryMs);
       const unreadyMs = unreadyAfter(source);
       await ask(() =>
         endListing(sql, {
@@ -180,12 +186,30 @@ interface Taken {
   readonly isReady: boolean;
 }
 
+interface PassedOver {
+  readonly count: number;
+  /** The first: as the server sent it. */
+  readonly example: string;
+}
+
+interface Listed {
+  readonly files: number;
+  readonly passedOver: PassedOver | undefined;
+}
+
+/** What is noted of a source whose other files are fetched. */
+function passedOverError(passedOver: PassedOver | undefined): { code: string; message: string } | undefined {
+  if (passedOver === undefined) return undefined;
+  const { count, example } = passedOver;
+  const entries = count === 1 ? '1 entry is' : `${count} entries are`;
+  return { code: 'SOURCE_ENTRIES_PASSED_OVER', message: `${entries} passed over, the first: ${printable(example)}` };
+}
+
 /** Markers are entries too, so all of them have to be there before any file is ready; of what is not taken nothing is kept. */
 async function gather(
   source: SourceDocument,
   entries: AsyncIterable<RemoteEntry>,
-  onRefused: (count: number) => void,
-): Promise<Taken[]> {
+): Promise<{ readonly taken: Taken[]; readonly passedOver: PassedOver | undefined }> {
   const isMatching = compileGlobs(source.match);
   const isExcluded = compileGlobs(source.exclude);
   const marker = 'marker' in source.ready ? source.ready.marker : undefined;
@@ -194,8 +218,12 @@ async function gather(
   const companions = [marker, sidecar].filter((suffix) => suffix !== undefined);
   const markers = new Set<string>();
   const files: RemoteEntry[] = [];
-  let refused = 0;
+  let passedOver: PassedOver | undefined;
+  const passOver = (example: string): void => {
+    passedOver = { count: (passedOver?.count ?? 0) + 1, example: passedOver?.example ?? example };
+  };
   for await (const entry of entries) {
+    if (entry.kind === 'unread') passOver(entry.name);
     if (entry.kind !== 'file') continue;
     if (marker !== undefined && entry.name.endsWith(marker)) markers.add(entry.name.slice(0, -marker.length));
     if (companions.some((suffix) => entry.name.endsWith(suffix))) continue;
@@ -204,15 +232,15 @@ async function gather(
     if (!isMatching(entry.name) || isExcluded(entry.name)) continue;
     const size = entry.sizeBytes ?? 0;
     if (size < (source.minSize ?? 0) || size > (source.maxSize ?? Number.POSITIVE_INFINITY)) continue;
-    if (entry.name.includes('/') || !canonicalRemotePath(`${source.directory}${entry.name}`).ok) refused += 1;
+    if (entry.name.includes('/') || !canonicalRemotePath(`${source.directory}${entry.name}`).ok) passOver(entry.name);
     else files.push(entry);
   }
-  if (refused > 0) onRefused(refused);
-  return files.map((entry) => ({
+  const taken = files.map((entry) => ({
     remotePath: `${source.directory}${entry.name}`,
     entry,
     isReady: marker === undefined || markers.has(entry.name),
   }));
+  return { taken, passedOver };
 }
 
 /** Where the listing tells no exact time the file is asked for its own. */

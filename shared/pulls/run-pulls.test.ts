@@ -383,3 +383,40 @@ test('with `hash: auto` a file lands only with the SHA-256 that the server tells
     await server.stop();
   }
 });
+
+test('a source tells of entries that it passes over, fetches the others, and forgets it once they are gone', async () => {
+  const facts = `type=file;size=${SCRIPTED_CONTENT.length};modify=20260102030405;`;
+  let more = `${facts} ../\u202eevil.csv\r\nMigrated BANK.B\r\n${facts} \u202egpj.csv\r\n`;
+  const server = await startScriptedFtpsServer({
+    async MLSD({ reply, data }) {
+      const socket = await data();
+      reply('150 here it comes');
+      socket.end(`type=cdir; .\r\n${facts} a.csv\r\n${more}`, () => reply('226 done'));
+    },
+    DELE: ({ reply }) => reply('250 gone'),
+  });
+  const puller = bed.startWorker();
+  const source = async () => {
+    const [row] = await bed.sql`SELECT failures, listed_files, error_code, error_message FROM sources`;
+    return row;
+  };
+  try {
+    await bed.clear();
+    await bed.useServer(server);
+    await bed.applySource({ afterwards: 'keep' });
+    await bed.settle(puller);
+    expect(await source()).toEqual({
+      ...{ failures: 0, listed_files: 1, error_code: 'SOURCE_ENTRIES_PASSED_OVER' },
+      error_message: expect.stringMatching(/^2 entries are passed over, the first: [ -~]+$/),
+    });
+    expect(await bed.sql`SELECT status, file_name FROM pulls`).toEqual([{ status: 'COMPLETED', file_name: 'a.csv' }]);
+
+    more = '';
+    await bed.makeDue();
+    await bed.settle(puller);
+    expect(await source()).toEqual({ failures: 0, listed_files: 1, error_code: null, error_message: null });
+  } finally {
+    await puller.stop();
+    await server.stop();
+  }
+});

@@ -183,6 +183,7 @@ export interface ListingEnd {
   readonly nextMs: number | null;
   /** Earlier, because something that was seen is not ready yet. */
   readonly unreadyMs: number | null;
+  /** With `files`, what was passed over; no failure then. */
   readonly error?: { readonly code: string; readonly message: string } | undefined;
 }
 
@@ -193,7 +194,7 @@ export async function endListing(sql: Sql, end: ListingEnd): Promise<void> {
       UPDATE sources s SET lease_until = NULL, claim_token = NULL, woken_at = NULL,
         listed_at = CASE WHEN ${files !== undefined} THEN ${claimedAt}::timestamptz ELSE s.listed_at END,
         listed_files = coalesce(${files ?? null}::int, s.listed_files),
-        failures = CASE WHEN ${error === undefined} THEN 0 ELSE s.failures + 1 END,
+        failures = CASE WHEN ${error === undefined || files !== undefined} THEN 0 ELSE s.failures + 1 END,
         error_code = ${error?.code ?? null}, error_message = ${error?.message ?? null},
         next_action_at = now() + least(${nextMs}::float8, CASE WHEN EXISTS (
           SELECT 1 FROM pulls p WHERE p.tenant_id = s.tenant_id AND p.source = s.name AND p.status = 'SEEN')

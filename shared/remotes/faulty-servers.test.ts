@@ -241,6 +241,28 @@ describe('a listing', () => {
     expect(await listed(text)).toEqual([
       ['good.csv', 'file', 12],
       ['evil', 'file', 5],
+      ['name', 'unread', undefined],
+    ]);
+  });
+
+  test.each([
+    [
+      'Unix',
+      {},
+      'total 8\r\ndrwxr-xr-x 2 a b 64 Nov 29 02:13 .\r\ndrwxr-xr-x 2 a b 64 Nov 29 02:13 ..\r\n-rw-r--r-- 1 a b 12 Nov 29 02:13 a.csv\r\nMigrated                  BANK.B\r\n-rw-r--r-- 1 a b 5 Nov 29 02:13 c.csv\r\n',
+      'Migrated                  BANK.B',
+    ],
+    [
+      'MLSD',
+      { FEAT: ({ reply }) => reply('211-Features\r\n MLST size*;type*;modify*;\r\n211 End') } as FtpsScript,
+      'type=cdir;modify=20261129021300; /in\r\ntype=file;size=12; a.csv\r\ntype=file;size=7; ../b.csv\r\ntype=file;size=5; c.csv\r\n',
+      'type=file;size=7; ../b.csv',
+    ],
+  ])('of %s gives the lines that cannot be read as such', async (_name, script, text, unread) => {
+    expect(await listed(text, { ...script, MLSD: listing(text) })).toEqual([
+      ['a.csv', 'file', 12],
+      ['c.csv', 'file', 5],
+      [unread, 'unread', undefined],
     ]);
   });
 });

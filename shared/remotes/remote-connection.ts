@@ -13,7 +13,8 @@
 
 export interface RemoteEntry {
   readonly name: string;
-  readonly kind: 'file' | 'directory' | 'other';
+  /** `unread`: a line among others that cannot be read; `name` is the line. */
+  readonly kind: 'file' | 'directory' | 'other' | 'unread';
   readonly sizeBytes: number | undefined;
   /** RFC 3339, UTC, to the second. Undefined where the listing does not tell it exactly: `stat` may. */
   readonly modifiedAt: string | undefined;

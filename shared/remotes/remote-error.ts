@@ -81,3 +81,10 @@ export class RemoteError extends LongshoreError {
 export function hasRemoteFault(error: unknown, ...faults: readonly RemoteFault[]): error is RemoteError {
   return error instanceof RemoteError && faults.includes(error.fault);
 }
+
+const SHOWN_CHARACTERS = 200;
+
+/** Of what a server sent, for a person to look at: it moves no cursor and forges no line. */
+export function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, SHOWN_CHARACTERS);
+}

@@ -2,6 +2,7 @@
 import { LongshoreError } from '#shared/errors.ts';
 import type { RemoteConnection, RemoteIdentity } from './remote-connection.ts';
 import type { RemoteDirectory } from './remote-directory.ts';
+import { printable } from './remote-error.ts';
 import type { RemoteName } from './remote-slots.ts';
 
 export interface RemoteTest {
@@ -64,9 +65,9 @@ export async function testRemote(
 
 async function listPlace(connection: RemoteConnection, path: string): Promise<RemoteTest['places'][number]> {
   const entries: RemoteTest['places'][number]['entries'][number][] = [];
-  for await (const { name, sizeBytes } of connection.list(path)) {
+  for await (const { name, kind, sizeBytes } of connection.list(path)) {
     if (entries.length === MOST_SHOWN) return { path, entries, hasMore: true };
-    entries.push({ name, sizeBytes });
+    entries.push({ name: kind === 'unread' ? `(cannot be read) ${printable(name)}` : name, sizeBytes });
   }
   return { path, entries, hasMore: false };
 }

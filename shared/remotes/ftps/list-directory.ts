@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { PassThrough } from 'node:stream';
 import type { Client, FileInfo, FTPContext, FTPResponse } from 'basic-ftp';
 import type { RemoteEntry } from '../remote-connection.ts';
-import { RemoteError } from '../remote-error.ts';
+import { printable, RemoteError } from '../remote-error.ts';
 
 interface TransferConfig {
   readonly ftp: FTPContext;
@@ -24,7 +24,8 @@ const { downloadTo } = require('basic-ftp/dist/transfer.js') as {
 const LINES_AT_ONCE = 500;
 /** A line is a name and some facts. */
 const MOST_LINE_CHARACTERS = 8_192;
-const SHOWN_CHARACTERS = 200;
+/** The directory itself, or the one above. */
+const SELF = /\s\.{1,2}$|\btype=[cp]dir\b/i;
 
 export async function* listDirectory(client: Client, command: 'MLSD' | 'LIST'): AsyncIterable<RemoteEntry> {
   await client.prepareTransfer(client.ftp);
@@ -73,8 +74,10 @@ function* parse(client: Client, lines: readonly string[]): Iterable<RemoteEntry>
   try {
     entries = parseAsOne(client, shown);
   } catch {
-    const text = first.replace(/[^\x20-\x7e]/g, '?').slice(0, SHOWN_CHARACTERS);
-    throw new RemoteError('listing-unknown', `the listing has a form that is not known here; its first line: ${text}`);
+    throw new RemoteError(
+      'listing-unknown',
+      `the listing has a form that is not known here; its first line: ${printable(first)}`,
+    );
   }
   for (const entry of entries) {
     if (entry.name === '.' || entry.name === '..') continue;
@@ -85,6 +88,23 @@ function* parse(client: Client, lines: readonly string[]): Iterable<RemoteEntry>
       modifiedAt: entry.modifiedAt?.toISOString().replace(/\.\d{3}Z$/, 'Z'),
     };
   }
+  const expected = shown.filter((line) => !SELF.test(line));
+  if (entries.length >= expected.length) return;
+  for (const line of unreadOf(client, expected))
+    yield { name: line, kind: 'unread', sizeBytes: undefined, modifiedAt: undefined };
+}
+
+/** basic-ftp leaves out what it cannot read, and says nothing: so each line is read again, together with one that it can. */
+function unreadOf(client: Client, lines: readonly string[]): string[] {
+  const count = (some: readonly string[]): number => {
+    try {
+      return client.parseList(some.join('\n')).length;
+    } catch {
+      return 0;
+    }
+  };
+  const readable = lines.find((line) => count([line]) === 1);
+  return readable === undefined ? [] : lines.filter((line) => count([line, readable]) < 2);
 }
 
 /** basic-ftp tells the form by the last line, which is what a name with a line break in it left; then the first one tells it. */
