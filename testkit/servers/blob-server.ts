@@ -19,6 +19,8 @@ export interface BlobServerOptions {
   readonly accountKey: string;
   readonly key: string;
   readonly certificate: string;
+  /** A shared access signature, as a query: who has it needs no key. What is copied from must show it too. */
+  readonly sas?: string;
 }
 
 export interface BlobServer {
@@ -68,7 +70,13 @@ export async function startBlobServer(options: BlobServerOptions): Promise<BlobS
     return `"${createHash('md5').update(`${size} ${mtimeMs} ${ino}`).digest('hex')}"`;
   };
 
+  function showsSas(given: URLSearchParams): boolean {
+    const words = [...new URLSearchParams(options.sas)];
+    return words.length > 0 && words.every(([name, value]) => given.get(name) === value);
+  }
+
   function authorize(request: IncomingMessage): void {
+    if (showsSas(new URL(request.url ?? '', 'https://blob').searchParams)) return;
     const [rawPath = '', query = ''] = (request.url ?? '').split('?');
     const own = Object.keys(request.headers).filter((name) => name.startsWith('x-ms-'));
     const parameters = new URLSearchParams(query);
@@ -151,13 +159,19 @@ export async function startBlobServer(options: BlobServerOptions): Promise<BlobS
     const { request, response, file } = exchange;
     await mayWrite(exchange);
     const source = new URL(header(request, 'x-ms-copy-source'));
+    if (header(request, 'authorization') === '' && !showsSas(source.searchParams))
+      throw new Refused(401, 'NoAuthenticationInformation');
     const from = join(directory, decodeURIComponent(source.pathname.slice(account.length + 1)));
     if ((await etagOf(from)) !== header(request, 'x-ms-source-if-match'))
       throw new Refused(412, 'SourceConditionNotMet');
     const { atime, mtime } = await stat(from);
     await writeFile(file, createReadStream(from));
     await utimes(file, atime, mtime);
-    facts.set(file, { ...facts.get(from), 'x-ms-copy-source': source.href, 'x-ms-copy-status': 'success' });
+    facts.set(file, {
+      ...facts.get(from),
+      'x-ms-copy-source': `${source.origin}${source.pathname}`,
+      'x-ms-copy-status': 'success',
+    });
     response.writeHead(202, { 'x-ms-copy-status': 'success' }).end();
   }
 

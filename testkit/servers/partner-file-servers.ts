@@ -48,7 +48,8 @@ const READY_MS = 60_000;
 export const PARTNER_SERVERS: readonly PartnerServerKind[] = [
   { name: 'the SFTP server of partner-files', missing: undefined, start: startStubSftp },
   { name: 'the FTPS server of partner-files', missing: undefined, start: startStubFtps },
-  { name: 'a blob server that checks what Azure checks', missing: undefined, start: startBlobs },
+  { name: 'a blob server that checks what Azure checks', missing: undefined, start: () => startBlobs() },
+  { name: 'a blob server, by a shared access signature', missing: undefined, start: startBlobsBySas },
   { name: 'OpenSSH', missing: whyNot('/usr/sbin/sshd'), start: () => startOpenssh() },
   {
     name: 'vsftpd, which requires that TLS sessions are resumed',
@@ -60,18 +61,29 @@ export const PARTNER_SERVERS: readonly PartnerServerKind[] = [
   { name: 'pure-ftpd', missing: whyNotUnpacked('usr/sbin/pure-ftpd'), start: startPureFtpd },
 ];
 
-export async function startBlobs(): Promise<PartnerFileServer & { readonly blobs: BlobServer }> {
+async function startBlobsBySas(): Promise<PartnerFileServer> {
+  const sas = `sv=2024-11-04&sr=c&sp=racwdl&sig=${encodeURIComponent(randomBytes(32).toString('base64'))}`;
+  return await startBlobs({ sas });
+}
+
+export async function startBlobs({
+  sas,
+}: {
+  readonly sas?: string;
+} = {}): Promise<PartnerFileServer & { readonly blobs: BlobServer }> {
   const place = await makePlace();
   const authority = await makeAuthority('Partner CA');
   const [account, accountKey] = ['partner', randomBytes(64).toString('base64')];
   const { key, certificate } = await authority.issue(HOST);
-  const server = await startBlobServer({ host: HOST, directory: place.home, account, accountKey, key, certificate });
+  const identity = { account, accountKey, ...(sas !== undefined && { sas }) };
+  const server = await startBlobServer({ host: HOST, directory: place.home, key, certificate, ...identity });
   return {
     remote: remoteDocumentSchema.parse({
       ...{ kind: 'remote', tenant: 'acme', name: 'partner', type: 'azure-blob', host: HOST, port: server.port },
-      ...{ user: account, accountKey: 'partner-password', tls: { authority: 'partner-ca' }, paths: ['/files/in/'] },
+      ...{ user: account, tls: { authority: 'partner-ca' }, paths: ['/files/in/'] },
+      [sas === undefined ? 'accountKey' : 'sas']: 'partner-password',
     }),
-    secrets: { 'partner-password': accountKey, 'partner-ca': authority.certificate },
+    secrets: { 'partner-password': sas ?? accountKey, 'partner-ca': authority.certificate },
     blobs: server,
     onDisk: place.onDisk,
     directory: '/files/in/',
