@@ -349,6 +349,18 @@ describe('claim and outcome', () => {
     expect(await ask(randomUUID())).toEqual([]);
   });
 
+  test('a file with an open job is not claimed for its archive, by whatever wake-up', async () => {
+    const { fileId } = await claimOne();
+    const claimed = await claimArchives(sql, {
+      fileIds: [fileId],
+      token: randomUUID(),
+      service: 'partner-worker',
+      leaseMs: 60_000,
+    });
+    expect(claimed).toEqual([]);
+    await expectSound();
+  });
+
   test('both jobs of a file ended in one statement close it once', async () => {
     await seedTenant(sql, { routes: 2 });
     const claimed = await claim((await seedJobs(sql)).map((job) => job.id));
