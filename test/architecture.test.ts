@@ -166,6 +166,11 @@ describe('vendor libraries have one home each', () => {
   });
 });
 
+test('no thread reads foreign text: V8 aborts the whole process where one takes too much memory at once', () => {
+  const threads = shipped.filter(({ path, text }) => /new Worker\(/.test(text) && !inFolder(path, 'console'));
+  expect(threads.map(({ path }) => path)).toEqual(['shared/confined/answer-questions.ts']);
+});
+
 test('the environment is read in configuration files only', () => {
   const isAllowed = (path: string) => /config[^/]*\.ts$/.test(path);
   const readers = shipped.filter((file) => file.text.includes('process.env') && !isAllowed(file.path));

@@ -3,7 +3,7 @@ import { checkTemplate, MOST_TEMPLATE_BYTES } from './check-template.ts';
 
 const html = (body: string, title = 'Hello') => `<html><title>${title}</title><body>${body}</body></html>`;
 const check = (text: string | Uint8Array, format: 'html' | 'mjml' | 'json' = 'html') =>
-  checkTemplate(typeof text === 'string' ? Buffer.from(text) : text, format);
+  checkTemplate(typeof text === 'string' ? Buffer.from(text) : text, format, 'acme');
 
 test('a template is read with its subject, its variables, and a text part made of its HTML', async () => {
   const source = html('<p>Dear {{ first_name }},</p>\n<a href="{{ unsubscribe_url }}">Out</a>', 'Your {{ plan }}');

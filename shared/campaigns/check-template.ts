@@ -4,20 +4,25 @@
  * 1. Every fault has a code, and a line where there is one. A template with a fault is never sent.
  * 2. Nothing that a template names is fetched or read.
  */
-import { spawn } from 'node:child_process';
-import { text as textOf } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { createConfinedProgram } from '#shared/confined/confined-program.ts';
 import type { TEMPLATE_FORMATS } from '#shared/db/schema.ts';
 import type { ErrorCode } from '#shared/errors.ts';
 import { parseJson } from '#shared/text/parse-json.ts';
+import type { CompiledMjml } from './compile-mjml.ts';
 import { compileMail, type MailSource, variablesOf } from './render-mail.ts';
 
 export const MOST_TEMPLATE_BYTES = 512 * 1024;
 /** Gmail shows no more of a mail. */
 const CLIPPED_BYTES = 102 * 1024;
-/** A small one takes 0.2 s; what a busy machine did not compile in time would be refused for good. */
-const MJML_DEADLINE_MS = 30_000;
+const MJML_CPU_MS = 10_000;
+/** A child that waits would hold 150 MB for the few templates that are uploaded. */
+const MJML = createConfinedProgram<string, CompiledMjml>({
+  program: new URL('./compile-mjml.ts', import.meta.url),
+  heapMb: 256,
+  cpuMs: MJML_CPU_MS,
+  idleMs: 0,
+});
 const MOST_FAULTS = 20;
 
 export interface TemplateFault {
@@ -39,6 +44,7 @@ export type CheckedTemplate =
 export async function checkTemplate(
   bytes: Uint8Array,
   format: (typeof TEMPLATE_FORMATS)[number],
+  customer: string,
 ): Promise<CheckedTemplate> {
   if (bytes.length > MOST_TEMPLATE_BYTES)
     return refused('TEMPLATE_TOO_LARGE', `The template has ${bytes.length} bytes; ${MOST_TEMPLATE_BYTES} are taken.`);
@@ -49,7 +55,7 @@ export async function checkTemplate(
     return refused('TEMPLATE_ENCODING', 'The template is not UTF-8.');
   }
   if (source.includes('\0')) return refused('TEMPLATE_ENCODING', 'The template has a NUL character.');
-  const read = format === 'json' ? readJson(source) : await readHtml(source, format === 'mjml');
+  const read = format === 'json' ? readJson(source) : await readHtml(source, format === 'mjml' ? customer : undefined);
   if ('faults' in read) return { ok: false, faults: read.faults };
   const { faults: unsafe, hasUnsubscribeLink } = await readParts(read.html);
   const faults = [...unsafe, ...subjectFaults(read.subject)];
@@ -85,8 +91,9 @@ function readJson(source: string): Read {
   return { subject, html: `${hidden}${html}`, text };
 }
 
-async function readHtml(source: string, isMjml: boolean): Promise<Read> {
-  const compiled = isMjml ? await compileMjml(source) : { html: source, faults: [] };
+/** @param customer - whose MJML it is; HTML when absent */
+async function readHtml(source: string, customer: string | undefined): Promise<Read> {
+  const compiled = customer === undefined ? { html: source, faults: [] } : await compileMjml(source, customer);
   if (compiled.faults.length > 0) {
     const faults = compiled.faults.slice(0, MOST_FAULTS);
     return { faults: faults.map(({ line, message }) => ({ code: 'TEMPLATE_MJML', message, line })) };
@@ -96,25 +103,13 @@ async function readHtml(source: string, isMjml: boolean): Promise<Read> {
   return { subject: subject.trim().replace(/\s+/g, ' '), html: compiled.html };
 }
 
-const mjmlSchema = z.object({
-  html: z.string(),
-  faults: z.array(z.object({ line: z.number().catch(1), message: z.string() })),
-});
-
-async function compileMjml(source: string): Promise<z.output<typeof mjmlSchema>> {
-  const program = fileURLToPath(new URL('./compile-mjml.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--max-old-space-size=256', program], {
-    stdio: ['pipe', 'pipe', 'ignore'],
-    timeout: MJML_DEADLINE_MS,
-    killSignal: 'SIGKILL',
-    // It needs no secret of ours.
-    env: {},
-  });
-  child.on('error', () => undefined);
-  child.stdin.on('error', () => undefined).end(source);
-  const parsed = mjmlSchema.safeParse(parseJson(await textOf(child.stdout)));
-  if (parsed.success) return parsed.data;
-  return { html: '', faults: [{ line: 1, message: `The MJML did not compile within ${MJML_DEADLINE_MS / 1_000} s.` }] };
+async function compileMjml(source: string, customer: string): Promise<CompiledMjml> {
+  const compiled = await MJML.ask(source, { customer });
+  if (compiled.type === 'answered') return compiled.answer;
+  return {
+    html: '',
+    faults: [{ line: 1, message: `The MJML takes more than ${MJML_CPU_MS / 1_000} s or too much memory.` }],
+  };
 }
 
 async function textFrom(html: string): Promise<string> {

@@ -21,7 +21,7 @@ import { createPartnerBreaker } from './partner-breaker.ts';
 import { createRateSlices, type LeaseSlice, localSlices } from './rate-slices.ts';
 import { createRedactors } from './redact-secrets.ts';
 import { createRequestRenderer, HEADER_VALUE, type RenderedRequest } from './render-request.ts';
-import { createReplyReader } from './reply-reader.ts';
+import { readReplyValues } from './reply-reader.ts';
 import type { MadeCall } from './report-calls.ts';
 import type { FileContent } from './request-content.ts';
 import type { TemplateValues } from './request-template.ts';
@@ -103,7 +103,6 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
         })
       : undefined;
   const redactorFor = createRedactors();
-  const replies = createReplyReader();
   let inFlight = 0;
 
   async function authenticate(request: RenderedRequest, refused?: string): Promise<Identity | NoIdentity> {
@@ -186,7 +185,7 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
     if (reply === undefined) return withoutIdentity(noIdentity);
     // Half a body may say something else than the whole one.
     const isRead = reply.type === 'replied' && reply.bodyFault === undefined;
-    const body = isRead ? await replies.read(reply, operation) : undefined;
+    const body = isRead ? await readReplyValues(reply, operation, definition.tenant) : undefined;
     const judged = judgeReply({ reply, body, operation, hasKey, now: Date.now(), redact: redactorFor(sentSecrets) });
     const httpStatus = 'status' in reply ? reply.status : undefined;
     options.onMade?.({
@@ -217,10 +216,7 @@ export function createPartnerCaller(options: PartnerCallerOptions): PartnerCalle
     get breakerOpenForMs() {
       return breaker.openForMs;
     },
-    close() {
-      clients.close();
-      replies.close();
-    },
+    close: clients.close,
   };
 }
 

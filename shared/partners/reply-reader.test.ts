@@ -1,10 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { examplePartner } from '#testkit/beds/partner-bed.ts';
-import { createReplyReader } from './reply-reader.ts';
-
-const reader = createReplyReader();
-afterEach(() => reader.close());
+import { readReplyValues } from './reply-reader.ts';
 
 const { operations } = examplePartner({
   operations: {
@@ -23,7 +20,7 @@ const { operations } = examplePartner({
 const { one } = operations;
 if (one === undefined) throw new Error('there is one');
 
-const read = (body: string) => reader.read({ type: 'replied', status: 200, headers: {}, body: Buffer.from(body) }, one);
+const read = (body: string) => readReplyValues({ headers: {}, body: Buffer.from(body) }, one, 'acme');
 const SAID = '"state":{"name":"OK"},"code":7,"words":null,"ids":["a","b"],"number":1.10,"__proto__":{"x":1}';
 
 describe.each([

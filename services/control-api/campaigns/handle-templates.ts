@@ -157,7 +157,7 @@ export async function findCheckedTemplate(
     // One byte more than is taken, so that what is too large is seen to be.
     const last = Math.min(head.sizeBytes, MOST_TEMPLATE_BYTES + 1) - 1;
     const bytes = last < 0 ? Buffer.alloc(0) : await landing.store.readRange(address, { first: 0, last }, { signal });
-    const checked = await checkTemplate(bytes, template.format);
+    const checked = await checkTemplate(bytes, template.format, at.tenantId);
     await storeCheck(sql, template, { checked, sizeBytes: head.sizeBytes });
   }
   return await findTemplate(sql, { ...at, version: template.version });

@@ -11,7 +11,7 @@ const { signal } = new AbortController();
 
 async function map(columns: Record<string, string>, ...records: RecordTree[]) {
   checkJsonata(columns);
-  return await mapper.mapping(columns, signal).mapAll(records);
+  return await mapper.mapping(columns, { customer: 'acme', signal }).mapAll(records);
 }
 
 test('each column is an expression over the record, and one that gives nothing is null', async () => {
@@ -62,10 +62,29 @@ test.each([
   expect(await good).toEqual([{ x: 41 }]);
 });
 
+/** Each has one allocation that is larger than what is left of the heap: of a thread, V8 would abort the whole process. */
+test.each([
+  '$formatNumber(1, $pad("", 10000000, "0"))',
+  '$uppercase($pad("", 80000000, "ab"))',
+  '$uppercase($pad("", 160000000, "é"))',
+  '$encodeUrl($pad("", 80000000, "é"))',
+  '$base64encode($pad("", 80000000, "é"))',
+  '$base64decode($pad("", 80000000, "abcd"))',
+  '$length($pad("x", 100000000, "ab") & "x" & $pad("x", 100000000, "ab"))',
+  '$split($pad("", 10000000, "a,"), ",")',
+  '$zip([1..1000000], [1..1000000], [1..1000000])',
+])('%s takes too much memory at once, and ends its file alone', async (expression) => {
+  const patient = createJsonataMapper({ cpuMs: 20_000 });
+  const mapping = patient.mapping({ x: expression }, { customer: 'acme', signal });
+  await expect(mapping.mapAll([{}])).rejects.toMatchObject({ code: 'CONVERT_MAPPING' });
+  const other = patient.mapping({ x: 'y' }, { customer: 'globex', signal });
+  expect(await other.mapAll([{ y: 1 }])).toEqual([{ x: 1 }]);
+});
+
 test('a stopped file is not mapped on', async () => {
   const stopping = new AbortController();
   const endless = { x: '($f := function($n) { $f($n + 1) }; $f(0))' };
-  const mapped = createJsonataMapper().mapping(endless, stopping.signal).mapAll([{}]);
+  const mapped = createJsonataMapper().mapping(endless, { customer: 'acme', signal: stopping.signal }).mapAll([{}]);
   stopping.abort(new Error('stopped'));
   await expect(mapped).rejects.toThrow('stopped');
 });

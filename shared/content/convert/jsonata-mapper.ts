@@ -1,14 +1,8 @@
-/**
- * Maps records by JSONata, in a thread of its own: an expression can loop without end, or take any memory.
- *
- * 1. One thread for all files of the process, one batch at a time; it ends when it had nothing to do for a while.
- * 2. A batch has a budget of processor time. What exceeds it, or the thread's memory, ends the thread and fails that file alone.
- */
-import { Worker } from 'node:worker_threads';
-import pLimit from 'p-limit';
+/** Maps records by JSONata, in a child process: an expression can loop without end, or take any memory. */
+import { createConfinedProgram } from '#shared/confined/confined-program.ts';
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import type { JsonataColumns } from './jsonata-columns.ts';
-import type { JsonataAnswer, JsonataQuestion } from './jsonata-thread.ts';
+import type { JsonataAnswer, JsonataQuestion } from './jsonata-program.ts';
 import { MappingFault } from './map-record.ts';
 import type { RecordTree } from './source-record.ts';
 
@@ -23,66 +17,30 @@ export interface JsonataMapperOptions {
   readonly cpuMs?: number;
 }
 
-const HEAP = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 8 };
+const HEAP_MB = 64;
 const CPU_MS = 5_000;
-/** How often the time it used is looked at. */
-const LOOK_MS = 250;
-const IDLE_MS = 5_000;
 
 export function createJsonataMapper({ cpuMs = CPU_MS }: JsonataMapperOptions = {}) {
-  const line = pLimit(1);
-  let thread: Worker | undefined;
-  let idle: NodeJS.Timeout | undefined;
-
-  function start(): Worker {
-    const started = new Worker(new URL('./jsonata-thread.ts', import.meta.url), { resourceLimits: HEAP });
-    const forget = () => {
-      if (thread === started) thread = undefined;
-    };
-    // Without a listener one that fails while nobody waits would end the process.
-    return started.on('error', forget).on('exit', forget);
-  }
-
-  async function ask(question: JsonataQuestion, signal: AbortSignal): Promise<JsonataAnswer> {
-    signal.throwIfAborted();
-    clearTimeout(idle);
-    thread ??= start();
-    const asked = thread;
-    asked.ref();
-    const usedMs = await usedBy(asked);
-    const { promise, resolve } = Promise.withResolvers<JsonataAnswer>();
-    const end = () => void asked.terminate();
-    const ended = () => resolve(undefined);
-    const looking = setInterval(
-      () => void usedBy(asked).then((nowMs) => nowMs - usedMs > cpuMs && end(), ended),
-      LOOK_MS,
-    );
-    signal.addEventListener('abort', end, { once: true });
-    asked.once('message', resolve).once('exit', ended);
-    asked.postMessage(question);
-    try {
-      return await promise;
-    } finally {
-      clearInterval(looking);
-      signal.removeEventListener('abort', end);
-      asked.off('message', resolve).off('exit', ended).unref();
-      idle = setTimeout(() => void asked.terminate(), IDLE_MS).unref();
-    }
-  }
-
+  const program = createConfinedProgram<JsonataQuestion, JsonataAnswer>({
+    program: new URL('./jsonata-program.ts', import.meta.url),
+    heapMb: HEAP_MB,
+    cpuMs,
+  });
   return {
-    mapping: (columns: JsonataColumns, signal: AbortSignal): BatchMapping => ({
+    mapping: (
+      columns: JsonataColumns,
+      asker: { readonly customer: string; readonly signal: AbortSignal },
+    ): BatchMapping => ({
       columns: Object.keys(columns),
       async mapAll(records) {
         if (records.length === 0) return [];
-        const answer = await line(() => ask({ columns, records: JSON.stringify(records) }, signal));
-        signal.throwIfAborted();
-        if (answer === undefined)
+        const mapped = await program.ask({ columns, records: JSON.stringify(records) }, asker);
+        if (mapped.type !== 'answered' || mapped.answer === undefined)
           throw new FormatFault(
             'CONVERT_MAPPING',
             'The mapping takes too much time or memory, or makes too much text.',
           );
-        return answer.map((result) =>
+        return mapped.answer.map((result) =>
           'json' in result
             ? withAll(columns, JSON.parse(result.json))
             : new MappingFault(`JSONata says ${result.code} of it`),
@@ -90,16 +48,6 @@ export function createJsonataMapper({ cpuMs = CPU_MS }: JsonataMapperOptions = {
       },
     }),
   };
-}
-
-/** A thread that has just begun, or ended, has used nothing. */
-async function usedBy(thread: Worker): Promise<number> {
-  try {
-    const { user, system } = await thread.cpuUsage();
-    return (user + system) / 1_000;
-  } catch {
-    return 0;
-  }
 }
 
 /** What an expression gives nothing for is null, as in the other language. */

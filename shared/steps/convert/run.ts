@@ -28,7 +28,7 @@ import { type ConvertOptions, convertOptions, nameAfterConversion } from './opti
 
 type Context = StepContext<ConvertOptions>;
 
-/** One thread for all files of the process. */
+/** For all files of the process. */
 const JSONATA = createJsonataMapper();
 
 export const convertStep: StepKind<ConvertOptions> = {
@@ -79,7 +79,7 @@ async function convert(
 }
 
 function bodyOf(
-  { options, step, signal }: Context,
+  { options, step, file, signal }: Context,
   source: AsyncIterable<Uint8Array>,
   counts: ConversionCounts,
   rejects: Rejects,
@@ -98,7 +98,7 @@ function bodyOf(
       : to.format === 'xml'
         ? { ...to, declared: XML_ENCODING_NAMES[to.encoding] ?? 'UTF-8' }
         : to;
-  const expressions = jsonata === undefined ? undefined : JSONATA.mapping(jsonata, signal);
+  const expressions = jsonata === undefined ? undefined : JSONATA.mapping(jsonata, { customer: file.tenantId, signal });
   const mapping = map === undefined ? expressions : compileMapping(map);
   const columns = to.format === 'csv' ? to.columns : undefined;
   return convertRecords(

@@ -1,6 +1,6 @@
-/** The thread of `jsonata-mapper.ts`: records in, what the expressions make of them out, both as JSON. */
-import { parentPort } from 'node:worker_threads';
+/** The program of `jsonata-mapper.ts`: records in, what the expressions make of them out, both as JSON. */
 import jsonata from 'jsonata';
+import { answerQuestions } from '#shared/confined/answer-questions.ts';
 import { type JsonataColumns, joinColumns, REFUSED_FUNCTIONS } from './jsonata-columns.ts';
 
 export interface JsonataQuestion {
@@ -20,9 +20,7 @@ const MOST_DIGITS = 15;
 
 let known: { readonly source: string; readonly expression: jsonata.Expression } | undefined;
 
-parentPort?.on('message', async ({ columns, records }: JsonataQuestion) => {
-  parentPort?.postMessage(await answer(expressionOf(joinColumns(columns)), records));
-});
+answerQuestions(({ columns, records }: JsonataQuestion) => answer(expressionOf(joinColumns(columns)), records));
 
 function expressionOf(source: string): jsonata.Expression {
   if (known?.source !== source) known = { source, expression: jsonata(source, LIMITS) };
