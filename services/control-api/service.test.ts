@@ -6,14 +6,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Agent, request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { MEMORY_VARIABLES } from '#shared/runtime/config/memory.ts';
 import { startApiProcess } from '#testkit/beds/start-api-process.ts';
 import { startTcpProxy } from '#testkit/servers/start-tcp-proxy.ts';
 
 /** As README.md says: without them the TypeScript stripper (25 MB) and a lazy young generation (40 MB) stay resident. */
-let env: { NODE_COMPILE_CACHE: string; NODE_OPTIONS: string };
+let env: { NODE_COMPILE_CACHE: string } & typeof MEMORY_VARIABLES;
 beforeAll(async () => {
   const compileCache = await mkdtemp(join(tmpdir(), 'longshore-compile-cache-'));
-  env = { NODE_COMPILE_CACHE: compileCache, NODE_OPTIONS: '--max-semi-space-size=2 --max-old-space-size=256' };
+  env = { NODE_COMPILE_CACHE: compileCache, ...MEMORY_VARIABLES };
 });
 afterAll(async () => await rm(env.NODE_COMPILE_CACHE, { recursive: true, force: true }));
 
@@ -42,8 +43,8 @@ test('runs as a process: ready, measured, described, and gone on SIGTERM', async
 });
 
 /**
- * 152 MB were measured, and 145 before there were a console, sources, expectations and sign-in: they may cost 15. The rest is definition
- * schemas, endpoints and their description, which every process needs; clients of remotes and providers are loaded by first use.
+ * 138 MB were measured. Most of it is definition schemas, endpoints and their description, which every process needs; clients of remotes and
+ * providers, and what reads YAML, tokens and calendars, are loaded by first use.
  */
 test('stays under 160 MB under load, run as README.md says', async () => {
   const { child, url: api, keys, residentMb, stop } = await startApiProcess(env);

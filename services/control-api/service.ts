@@ -2,7 +2,6 @@
 
 import { LRUCache } from 'lru-cache';
 import { findApiKey, noteKeyUse } from '#shared/access/api-keys.ts';
-import { createKeyCache } from '#shared/access/key-cache.ts';
 import { findSession, noteSessionUse } from '#shared/access/sessions.ts';
 import { createMailTransports } from '#shared/campaigns/mail-transports.ts';
 import { assertDatabaseAnswers, connectDatabase, connectReads, type Sql } from '#shared/db/connect-database.ts';
@@ -20,7 +19,7 @@ import { chatSettingsOf } from './chat/chat-settings.ts';
 import type { ControlApiConfig } from './config.ts';
 import type { ApiServer } from './http/api-server.ts';
 import { createAuthenticator } from './http/authenticate.ts';
-import { type AuthenticateBearer, createBearerAuthenticator } from './http/authenticate-bearer.ts';
+import type { AuthenticateBearer } from './http/authenticate-bearer.ts';
 import { makeOwnCertificate } from './http/own-certificate.ts';
 import { lookUpQueues, readQueueDepths } from './operations/read-queue-depths.ts';
 import { createWakeUpSenders } from './operations/wake-up-senders.ts';
@@ -98,7 +97,7 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
         findKey: findAndNote,
         cacheMs: config.LONGSHORE_API_KEY_CACHE_MS,
       }),
-      authenticateBearer: createBearer(config, sql),
+      authenticateBearer: await createBearer(config, sql),
       authenticateSession: createAuthenticator({
         findKey: (token) => findSession(sql, token),
         cacheMs: config.LONGSHORE_API_KEY_CACHE_MS,
@@ -183,13 +182,16 @@ function uploadOriginOf({
     : new URL(url).origin;
 }
 
-function createBearer(config: ControlApiConfig, sql: Sql): AuthenticateBearer | undefined {
+async function createBearer(config: ControlApiConfig, sql: Sql): Promise<AuthenticateBearer | undefined> {
   const {
     LONGSHORE_API_OAUTH_ISSUER: issuer,
     LONGSHORE_API_OAUTH_AUDIENCE: audience,
     LONGSHORE_API_OAUTH_JWKS_URL: url,
   } = config;
   if (issuer === undefined || audience === undefined || url === undefined) return undefined;
+  // Loaded where there is an issuer: the libraries take some megabytes.
+  const { createKeyCache } = await import('#shared/access/key-cache.ts');
+  const { createBearerAuthenticator } = await import('./http/authenticate-bearer.ts');
   return createBearerAuthenticator({
     rules: {
       issuer,

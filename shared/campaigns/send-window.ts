@@ -1,10 +1,11 @@
 /** When a campaign may send: the hours of a day, on the days of a calendar, by one clock or by each recipient's. Pure. */
-import { Temporal } from 'temporal-polyfill';
+import { loadTemporal } from '#shared/expectations/load-temporal.ts';
 import { type BusinessCalendar, msUntilOpen, type OpenHours } from '#shared/expectations/open-hours.ts';
 
 /** Of a local time in a zone; the later one where the clocks go back twice over it. */
 export function instantOf(local: string, timeZone: string): string {
-  return Temporal.PlainDateTime.from(local)
+  return loadTemporal()
+    .PlainDateTime.from(local)
     .toZonedDateTime(timeZone, { disambiguation: 'later' })
     .toInstant()
     .toString();

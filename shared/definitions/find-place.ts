@@ -1,5 +1,6 @@
 /** Where the values of a YAML document are, so that each fault can be shown at its line. Plain data, so that a thread can pass it on. */
-import { type Document, isAlias, isMap, isNode, isSeq, type LineCounter, type Node } from 'yaml';
+import type { Document, LineCounter, Node } from 'yaml';
+import { loadYaml } from '#shared/text/load-yaml.ts';
 
 /** Both from 1. */
 export interface Place {
@@ -50,6 +51,7 @@ export function findPlace(places: Places, path: readonly PropertyKey[], ofKey = 
  * @throws RangeError when the document is nested over 100 levels deep.
  */
 export function readPlaces(document: Document, lines: LineCounter): { places: Places; repeated: RepeatedKey[] } {
+  const { isAlias, isMap, isNode, isSeq } = loadYaml();
   const places = new Map<string, ValuePlaces>();
   const repeated: RepeatedKey[] = [];
   const beginning = placeOf(document.contents, lines) ?? placeAt(lines, 0);
@@ -92,6 +94,6 @@ function pathKey(path: string, segment: string): string {
 }
 
 function placeOf(node: unknown, lines: LineCounter): Place | undefined {
-  const offset = isNode(node) ? (node as Node).range?.[0] : undefined;
+  const offset = loadYaml().isNode(node) ? (node as Node).range?.[0] : undefined;
   return offset === undefined ? undefined : placeAt(lines, offset);
 }

@@ -3,7 +3,10 @@
  *
  * 1. No pattern, however nested, can stall the event loop: RE2 knows no backtracking, hence no backreferences and look-arounds.
  */
-import { RE2JS } from 're2js';
+import { createRequire } from 'node:module';
+
+/** Loaded at first use: processes that only describe definitions need none. */
+const require = createRequire(import.meta.url);
 
 /** Bounds the compiled program, which repetition such as `{1000}` multiplies. */
 const LONGEST_PATTERN = 512;
@@ -17,6 +20,7 @@ export function compileLinearPattern(source: string, longest = LONGEST_PATTERN):
     return { ok: false, message: `the pattern is longer than ${longest} characters` };
   }
   try {
+    const { RE2JS } = require('re2js') as typeof import('re2js');
     const compiled = RE2JS.compile(source, RE2JS.DOTALL);
     return { ok: true, matches: (text) => compiled.testExact(text) };
   } catch (error) {

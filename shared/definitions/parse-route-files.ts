@@ -4,11 +4,12 @@
  * 1. Either all documents are good, or none is given out.
  * 2. Hostile files end in a fault: duplicate keys, alias bombs, nesting without end, sizes over 1 MiB.
  * 3. What counts lines and brackets is a cheap refusal of the obvious, not a bound on time or memory: files of strangers are parsed in a
- *    thread that can be ended.
- * 4. Results are plain data, so that such a thread can pass them on.
+ *    child process that can be ended.
+ * 4. Results are plain data, so that such a process can pass them on.
  */
-import { type Document, isScalar, LineCounter, parseAllDocuments } from 'yaml';
+import type { Document } from 'yaml';
 import { type RouteFileDocument, routeFileDocumentSchema } from '#shared/definitions/routes/route-schema.ts';
+import { loadYaml } from '#shared/text/load-yaml.ts';
 import { definitionHash } from './definition-hash.ts';
 import { findPlace, type Place, type Places, placeAt, readPlaces } from './find-place.ts';
 
@@ -93,6 +94,7 @@ function parseFile({ name, text }: RouteFile): FileResult {
   });
   const excess = findExcess(text);
   if (excess !== undefined) return { documents: [], faults: [syntaxFault(excess.place, excess.message)] };
+  const { LineCounter, parseAllDocuments } = loadYaml();
   const lines = new LineCounter();
   const result: FileResult = { documents: [], faults: [] };
   try {
@@ -191,7 +193,7 @@ function tooManyDocuments(documents: readonly ParsedDocument[]): RouteFileFault 
 function isBlank(document: Document): boolean {
   return (
     document.errors.length === 0 &&
-    (document.contents === null || (isScalar(document.contents) && document.contents.value === null))
+    (document.contents === null || (loadYaml().isScalar(document.contents) && document.contents.value === null))
   );
 }
 

@@ -1,5 +1,5 @@
 /** The hours of a day in which something may happen, on the days of a calendar. Pure. */
-import { Temporal } from 'temporal-polyfill';
+import { loadTemporal } from './load-temporal.ts';
 import { type BusinessDays, isBusinessDay } from './plan-occurrences.ts';
 
 /** Of a day; `08:00`. */
@@ -17,7 +17,7 @@ const MOST_DAYS = 366;
 
 /** 0 while it is open, else until it opens. One that ends before it begins goes over midnight, and belongs to the day on which it opens. */
 export function msUntilOpen({ from, to, timeZone }: OpenHours, nowMs: number, days: BusinessCalendar = {}): number {
-  const now = Temporal.Instant.fromEpochMilliseconds(nowMs).toZonedDateTimeISO(timeZone);
+  const now = loadTemporal().Instant.fromEpochMilliseconds(nowMs).toZonedDateTimeISO(timeZone);
   const minute = now.hour * 60 + now.minute;
   const [begins, ends] = [minutesOf(from), minutesOf(to)];
   const isOverMidnight = begins >= ends;

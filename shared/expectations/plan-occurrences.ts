@@ -3,7 +3,7 @@
  *
  * A time of day that a day does not have, in spring, is taken an hour later; of one that comes twice, in autumn, the first counts.
  */
-import { Temporal } from 'temporal-polyfill';
+import type { Temporal } from 'temporal-polyfill';
 import { WEEKDAYS } from '#shared/definitions/calendar-schema.ts';
 import { cronTimes } from '#shared/definitions/cron.ts';
 import {
@@ -12,6 +12,7 @@ import {
   DEFAULT_OPENS_BEFORE_MS,
   type Due,
 } from '#shared/definitions/expectation-schema.ts';
+import { loadTemporal } from './load-temporal.ts';
 
 /** Days on which business goes on. */
 export interface BusinessDays {
@@ -69,7 +70,7 @@ export function previousBusinessDay(days: BusinessDays, date: Temporal.PlainDate
 }
 
 export function dateIn(timeZone: string, ms: number): Temporal.PlainDate {
-  return Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(timeZone).toPlainDate();
+  return loadTemporal().Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(timeZone).toPlainDate();
 }
 
 /** One after `untilMs` too: its time bounds the grace of the last. */
@@ -118,5 +119,5 @@ function windowOf(due: Due, days: BusinessDays, dueMs: number, previousMs = Numb
 }
 
 function instantOf(date: Temporal.PlainDate, timeOfDay: string, timeZone: string): number {
-  return date.toZonedDateTime({ timeZone, plainTime: Temporal.PlainTime.from(timeOfDay) }).epochMilliseconds;
+  return date.toZonedDateTime({ timeZone, plainTime: loadTemporal().PlainTime.from(timeOfDay) }).epochMilliseconds;
 }

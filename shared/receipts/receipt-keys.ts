@@ -3,7 +3,7 @@
  * published, so that receipts of a key that was replaced can still be verified.
  */
 import { createHash, generateKeyPairSync } from 'node:crypto';
-import { CompactSign, importJWK, type JWK } from 'jose';
+import type { JWK } from 'jose';
 import { z } from 'zod';
 import { type SecretStore, unavailableSecret } from '#shared/runtime/secrets/secret-store.ts';
 import { parseJson } from '#shared/text/parse-json.ts';
@@ -35,6 +35,7 @@ export function createReceiptKeys(secrets: SecretStore, secretName: string): Rec
     async sign(payload) {
       const [key] = await read();
       if (key === undefined) throw unavailableSecret(`The secret ${secretName} has no key.`);
+      const { CompactSign, importJWK } = await import('jose');
       return await new CompactSign(Buffer.from(JSON.stringify(payload)))
         .setProtectedHeader({ alg: 'EdDSA', typ: RECEIPT_TYPE, kid: thumbprintOf(key) })
         .sign(await importJWK(key, 'EdDSA'));

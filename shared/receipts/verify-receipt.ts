@@ -1,6 +1,6 @@
 /** Verifies a receipt with published keys alone, without asking anybody. */
 import { createHash } from 'node:crypto';
-import { compactVerify, createLocalJWKSet, errors, type JSONWebKeySet } from 'jose';
+import type { JSONWebKeySet } from 'jose';
 import { z } from 'zod';
 import { parseJson } from '#shared/text/parse-json.ts';
 import { RECEIPT_TYPE } from './receipt-keys.ts';
@@ -20,6 +20,7 @@ export type Verified =
   | { readonly ok: false; readonly reason: 'signature' | 'key' | 'form' };
 
 export async function verifyReceipt(jws: string, keys: JSONWebKeySet): Promise<Verified> {
+  const { compactVerify, createLocalJWKSet, errors } = await import('jose');
   try {
     const { payload, protectedHeader } = await compactVerify(jws, createLocalJWKSet(keys), { algorithms: ['EdDSA'] });
     const parsed = receiptSchema.safeParse(parseJson(Buffer.from(payload).toString()));

@@ -8,6 +8,7 @@ import { createApiKey } from '#shared/access/api-keys.ts';
 import { connectDatabase } from '#shared/db/connect-database.ts';
 import { applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { createQueues } from '#shared/queue/create-queues.ts';
+import { memoryFlags } from '#shared/runtime/config/memory.ts';
 import { startFauxqs } from '#testkit/servers/start-fauxqs.ts';
 import { withCompileCache } from '#testkit/servers/start-process.ts';
 import { createTestDatabase } from '#testkit/servers/test-database.ts';
@@ -39,7 +40,7 @@ export async function startApiProcess(env: Readonly<Record<string, string>> = {}
   const keys = await createKeys(database.url);
   const child = spawn(
     process.execPath,
-    [fileURLToPath(new URL('../../services/control-api/main.ts', import.meta.url))],
+    [...memoryFlags('control-api'), fileURLToPath(new URL('../../services/control-api/main.ts', import.meta.url))],
     {
       env: withCompileCache({
         ...fauxqs.env,
