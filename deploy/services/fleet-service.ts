@@ -19,8 +19,9 @@ import { outwardRules } from './outward.ts';
 import { addScaling } from './scaling.ts';
 import { SERVICE_ACCESS } from './service-access.ts';
 import { type CatalogueEntry, deployedName, stopTimeoutSeconds } from './service-catalogue.ts';
-import { PLATFORM_VARIABLES } from './service-environment.ts';
+import { ownSecretsIn, PLATFORM_VARIABLES } from './service-environment.ts';
 import { type ResourceArns, taskPolicy } from './task-policy.ts';
+import type { TenantSecrets } from './tenant-secrets.ts';
 
 export interface FleetServiceProps {
   readonly entry: CatalogueEntry;
@@ -31,6 +32,7 @@ export interface FleetServiceProps {
   readonly network: NetworkStack;
   readonly data: DataStack;
   readonly telemetry: TelemetryStack;
+  readonly tenantSecrets: TenantSecrets;
   readonly traceHeaders: ecs.Secret | undefined;
   readonly maxTasks: number;
 }
@@ -58,10 +60,12 @@ export class FleetService extends Construct {
   }
 
   #fillTask(): void {
-    const { entry, environment, images, data, telemetry, traceHeaders } = this.#props;
+    const { entry, environment, images, data, telemetry, tenantSecrets, traceHeaders } = this.#props;
     const { name } = entry;
     const { definition, logs } = this.task;
     const config = entry.loadConfig(environment);
+    const { databaseUser, readsSecrets } = SERVICE_ACCESS[name];
+    if (readsSecrets) tenantSecrets.admit(definition.taskRole);
     const { memoryMiB } = this.#stack.size.tasks[name];
     definition.addContainer(name, {
       image: images.fleet,
@@ -69,7 +73,8 @@ export class FleetService extends Construct {
       environment: {
         ...PLATFORM_VARIABLES,
         ...environment,
-        DATABASE_URL: data.databaseUrl(SERVICE_ACCESS[name].databaseUser),
+        DATABASE_URL: data.databaseUrl(databaseUser),
+        ...(readsSecrets && { LONGSHORE_SECRETS_ROLE: tenantSecrets.role.roleArn }),
       },
       ...(traceHeaders !== undefined && { secrets: { OTEL_EXPORTER_OTLP_HEADERS: traceHeaders } }),
       memoryReservationMiB: memoryMiB - COLLECTOR_MEMORY_MIB,
@@ -97,7 +102,7 @@ export class FleetService extends Construct {
     allowWithWildcards(
       definition.taskRole,
       taskPolicy(SERVICE_ACCESS[name], this.#arns()),
-      'All objects of the named buckets, all secrets under the prefix of tenants, all tasks of this cluster.',
+      'All objects of the named buckets, the six characters after the name of a secret, all tasks of this cluster.',
     );
     acknowledge(definition, {
       ECS2: 'The variables hold names, addresses and limits; the database is reached by a signed token.',
@@ -147,7 +152,7 @@ export class FleetService extends Construct {
   }
 
   #arns(): ResourceArns {
-    const { data, network } = this.#props;
+    const { data, environment, network, tenantSecrets } = this.#props;
     const stack = this.#stack;
     const { prefix, home, settings } = stack.fleet;
     const mails =
@@ -163,7 +168,11 @@ export class FleetService extends Construct {
       queueArn: (queue, isDeadLetter) =>
         stack.queueArn((isDeadLetter ? deadLetterQueueName : queueName)(prefix, queue as QueueId)),
       topicArn: (topic) => stack.formatArn({ service: 'sns', resource: topic }),
-      secretsArn: stack.formatArn({ service: 'secretsmanager', resource: `secret:${home.prefix}/tenants/*` }),
+      // Secrets Manager adds six characters to a name.
+      ownSecretArns: ownSecretsIn(environment).map((name) =>
+        stack.formatArn({ service: 'secretsmanager', resource: `secret:${home.prefix}/tenants/${name}-??????` }),
+      ),
+      tenantSecretsRoleArn: tenantSecrets.role.roleArn,
       keyArn: network.key.keyArn,
       connectArn: (user) => data.connectArn(user),
       tasksArn: stack.formatArn({ service: 'ecs', resource: 'task', resourceName: `${prefix}/*` }),

@@ -23,6 +23,11 @@ beforeAll(() => {
   services = synthesise(settings).get(`${PREFIX}-services`)!;
 }, 300_000);
 
+const KNOWN_AT_DEPLOYMENT: Readonly<Record<string, string>> = {
+  DATABASE_URL: 'postgres://user@database.invalid:5432/longshore',
+  LONGSHORE_SECRETS_ROLE: 'arn:aws:iam::111122223333:role/tenant-secrets',
+};
+
 /** Every source that a service loads, by its path from the root. */
 function sourcesOf(service: string): Map<string, string> {
   const found = new Map<string, string>();
@@ -115,8 +120,7 @@ describe.each(SERVICES)('$name', ({ name, loadConfig }) => {
       .filter(([variable]) => !(variable in PLATFORM_VARIABLES))
       .map(([variable, value]): [string, string] => [
         variable,
-        // The database's address is known at the deployment.
-        typeof value === 'string' ? value : 'postgres://user@database.invalid:5432/longshore',
+        typeof value === 'string' ? value : KNOWN_AT_DEPLOYMENT[variable]!,
       ]);
     expect(Object.keys(PLATFORM_VARIABLES).filter((variable) => !(variable in given))).toEqual([]);
     const config = loadConfig(Object.fromEntries(texts));
@@ -165,6 +169,19 @@ describe.each(SERVICES)('$name', ({ name, loadConfig }) => {
     );
   });
 
+  test('reads the fleet’s secrets that it is given, and those of a tenant as that tenant alone', () => {
+    const statements = statementsOf(name);
+    const secrets = statements.filter(({ actions }) => actions.some((action) => action.startsWith('secretsmanager:')));
+    const names = secrets.flatMap(({ resources }) => resources.map((arn) => /tenants\/([^"]+)-\?{6}"/.exec(arn)?.[1]));
+    const given = Object.entries(variablesOf(name)).flatMap(([variable, value]) =>
+      /_(?:SECRET|SECRET_NAME|BOT_TOKEN)$/.test(variable) ? [value] : [],
+    );
+    const teams = String(variablesOf(name).LONGSHORE_TEAMS_WEBHOOKS ?? '').match(/[^,=]+(?==)/g) ?? [];
+    expect(names.sort()).toEqual([...given, ...teams.map((each) => `chat/teams-${each}`)].sort());
+    expect(statements.some(({ sid }) => sid === 'TenantSecrets')).toBe(access.readsSecrets);
+    expect('LONGSHORE_SECRETS_ROLE' in variablesOf(name)).toBe(access.readsSecrets);
+  });
+
   test('reaches beyond AWS what its sources call, and only that', () => {
     const text = [...sources.values()].join('\n');
     const called = Object.entries(REACH_VARIABLES).flatMap(([kind, variable]) =>
@@ -201,6 +218,31 @@ describe.each(SERVICES)('$name', ({ name, loadConfig }) => {
         .sort(),
     );
   });
+});
+
+test('a session that reads secrets of tenants is tagged with the one whose they are, and is given to readers alone', () => {
+  const roles = Object.entries(services.findResources('AWS::IAM::Role')) as [string, Resource][];
+  const [id, role] = roles.find(([each]) => each.startsWith('TenantSecrets'))!;
+  const [trust, ...others] = role.Properties.AssumeRolePolicyDocument.Statement;
+  expect(others).toEqual([]);
+  expect(trust.Action).toEqual(['sts:AssumeRole', 'sts:TagSession']);
+  const readers = SERVICES.filter(({ name }) => SERVICE_ACCESS[name].readsSecrets);
+  expect(trust.Condition.ArnEquals['aws:PrincipalArn']).toHaveLength(readers.length);
+  expect(trust.Condition).toMatchObject({
+    StringLike: { 'aws:RequestTag/longshore-tenant': '?*' },
+    StringNotEquals: { 'aws:RequestTag/longshore-tenant': expect.arrayContaining(['receipts', 'links', 'chat']) },
+    'ForAllValues:StringEquals': { 'aws:TagKeys': ['longshore-tenant'] },
+  });
+  const policies = resourcesOf(services, 'AWS::IAM::Policy').filter(({ Properties }) =>
+    Properties.Roles.some(({ Ref }: { Ref: string }) => Ref === id),
+  );
+  expect(policies).toHaveLength(1);
+  const [statement, ...more] = policies[0]!.Properties.PolicyDocument.Statement;
+  expect(more).toEqual([]);
+  expect(statement.Action).toBe('secretsmanager:GetSecretValue');
+  expect(JSON.stringify(statement.Resource)).toContain(
+    `:secret:${PREFIX}/tenants/\${aws:PrincipalTag/longshore-tenant}/*"`,
+  );
 });
 
 test('every queue is taken from, and every one that is sent to is taken from by somebody', () => {

@@ -88,3 +88,20 @@ function tracing(traces: Fleet['settings']['traces']): Record<string, string> {
     OTEL_TRACES_SAMPLER_ARG: String(traces.share),
   };
 }
+
+/** Variables whose value is the name of a secret of the fleet's own. */
+const OWN_SECRET_VARIABLES = [
+  'LONGSHORE_LINK_SECRET',
+  'LONGSHORE_OIDC_CLIENT_SECRET_NAME',
+  'LONGSHORE_RECEIPT_SECRET',
+  'LONGSHORE_SLACK_BOT_TOKEN',
+  'LONGSHORE_SLACK_SIGNING_SECRET',
+  'LONGSHORE_SMTP_PASSWORD_SECRET',
+];
+
+/** As they are named below `<prefix>/tenants/`. */
+export function ownSecretsIn(environment: Readonly<Record<string, string>>): string[] {
+  const named = OWN_SECRET_VARIABLES.flatMap((variable) => environment[variable] ?? []);
+  const teams = environment.LONGSHORE_TEAMS_WEBHOOKS?.split(',').map((pair) => `chat/teams-${pair.split('=')[0]}`);
+  return [...named, ...(teams ?? [])];
+}

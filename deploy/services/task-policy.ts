@@ -8,7 +8,10 @@ export interface ResourceArns {
   readonly partition: string;
   readonly queueArn: (queue: string, isDeadLetter: boolean) => string;
   readonly topicArn: (name: string) => string;
-  readonly secretsArn: string;
+  /** The fleet's own that the service is given. */
+  readonly ownSecretArns: readonly string[];
+  /** By whose sessions those of tenants are read. */
+  readonly tenantSecretsRoleArn: string;
   readonly keyArn: string;
   readonly connectArn: (user: string) => string;
   /** The task may name no other. */
@@ -72,7 +75,12 @@ export function taskPolicy(access: ServiceAccess, arns: ResourceArns): PolicySta
     allow('Mails', ['ses:SendEmail', 'ses:SendBulkEmail'], access.sendsMails ? arns.mailArns : []),
     // It knows no resource.
     allow('MailAccount', ['ses:GetAccount'], access.sendsMails && arns.mailArns.length > 0 ? ['*'] : []),
-    allow('Secrets', ['secretsmanager:GetSecretValue'], access.readsSecrets ? [arns.secretsArn] : []),
+    allow('OwnSecrets', ['secretsmanager:GetSecretValue'], access.readsSecrets ? arns.ownSecretArns : []),
+    allow(
+      'TenantSecrets',
+      ['sts:AssumeRole', 'sts:TagSession'],
+      access.readsSecrets ? [arns.tenantSecretsRoleArn] : [],
+    ),
     allow('Key', ['kms:Decrypt', 'kms:GenerateDataKey'], usesQueues || usesObjects ? [arns.keyArn] : []),
     allow(
       'ScaleInProtection',

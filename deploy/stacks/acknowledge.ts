@@ -29,9 +29,9 @@ export function acknowledgeWildcards(construct: IConstruct, statement: PolicySta
   }
 }
 
-/** As cdk-nag writes what is known only at the deployment: `<Server.Arn>/*`. */
+/** As cdk-nag writes what is known only at the deployment, or by IAM: `<Server.Arn>/*`, `<aws:PrincipalTag/team>/*`. */
 function describe(value: unknown): string {
-  if (typeof value === 'string') return value;
+  if (typeof value === 'string') return value.replaceAll(/\$\{([^}]+)\}/g, '<$1>');
   const { Ref, 'Fn::GetAtt': attribute, 'Fn::Join': join } = value as Record<string, unknown>;
   if (typeof Ref === 'string') return `<${Ref}>`;
   if (Array.isArray(attribute)) return `<${attribute.join('.')}>`;

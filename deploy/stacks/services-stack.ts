@@ -10,6 +10,7 @@ import {
   type ServiceName,
 } from '../services/service-catalogue.ts';
 import { serviceEnvironment } from '../services/service-environment.ts';
+import { TenantSecrets } from '../services/tenant-secrets.ts';
 import { taskLimits } from '../task-limits.ts';
 import { addMigration } from './add-migration.ts';
 import { API_PORT, type ApiStack, HEALTH_PORT } from './api-stack.ts';
@@ -47,11 +48,12 @@ export class ServicesStack extends FleetStack {
     });
     const images = buildImages(this, fleet.settings);
     const traceHeaders = this.#findTraceHeaders();
+    const tenantSecrets = new TenantSecrets(this);
     const { cluster } = this;
     const migration = addMigration(this, { network, data, cluster, image: images.fleet });
     const made = deployedServices(fleet.settings.ownLanes).map((entry) => {
       const one = new FleetService(this, {
-        ...{ entry, cluster, images, network, data, telemetry, traceHeaders },
+        ...{ entry, cluster, images, network, data, telemetry, tenantSecrets, traceHeaders },
         environment: this.environmentOf(entry),
         maxTasks: this.maxTasks[deployedName(entry)] ?? this.size.tasks[entry.name].minTasks,
       });

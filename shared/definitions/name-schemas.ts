@@ -1,6 +1,6 @@
 /** Ids and names that tenants give: parts of keys, metrics and MessageGroupIds, hence short and plain. */
 import { z } from 'zod';
-import { OWN_SECRET_FOLDERS } from '#shared/runtime/secrets/secret-store.ts';
+import { OWN_SECRET_FOLDERS } from '#shared/runtime/config/secret-names.ts';
 
 export const idSchema = z
   .string()

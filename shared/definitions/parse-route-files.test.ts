@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { OWN_SECRET_FOLDERS } from '#shared/runtime/secrets/secret-store.ts';
+import { OWN_SECRET_FOLDERS } from '#shared/runtime/config/secret-names.ts';
 import { costGrowth, LINEAR } from '#testkit/checks/cost-growth.ts';
 import { parseRouteFiles } from './parse-route-files.ts';
 

@@ -16,19 +16,48 @@ async function startSecretsManager() {
   const state = {
     questions: [] as Question[],
     secrets: new Map<string, { text: string; version: string }>(),
+    /** Tenants of sessions, by their access keys. */
+    sessions: new Map<string, string>(),
+    assumed: [] as Record<string, string>[],
+    refusesSessions: false,
     /** Instead of the honest answer. */
     reply: undefined as ((response: ServerResponse) => void) | undefined,
   };
+  /** AWS STS as far as its query protocol is asked for one session. */
+  function assume(body: string, response: ServerResponse): void {
+    const asked = Object.fromEntries(new URLSearchParams(body));
+    state.assumed.push(asked);
+    if (state.refusesSessions)
+      return void response
+        .writeHead(403, { 'content-type': 'text/xml' })
+        .end(
+          `<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>`,
+        );
+    const key = `ASIA${state.assumed.length}`;
+    state.sessions.set(key, asked['Tags.member.1.Value'] ?? '');
+    const expiration = new Date(Date.now() + 3_600_000).toISOString();
+    const credentials = `<Credentials><AccessKeyId>${key}</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>${expiration}</Expiration></Credentials>`;
+    response
+      .writeHead(200, { 'content-type': 'text/xml' })
+      .end(
+        `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>${credentials}</AssumeRoleResult></AssumeRoleResponse>`,
+      );
+  }
   const server = createServer((request, response) => {
     let body = '';
     request.on('data', (chunk) => {
       body += chunk;
     });
     request.on('end', () => {
+      if (body.startsWith('Action=AssumeRole') || body.includes('&Action=AssumeRole')) return assume(body, response);
       const { SecretId } = JSON.parse(body) as { SecretId: string };
       const operation = request.headers['x-amz-target'] as string | undefined;
       state.questions.push({ operation, secretId: SecretId, authorization: request.headers.authorization ?? '' });
       if (state.reply !== undefined) return state.reply(response);
+      // As the policy of the role says.
+      const tenant = state.sessions.get(/Credential=([^/]+)/.exec(request.headers.authorization ?? '')?.[1] ?? '');
+      if (tenant !== undefined && !SecretId.startsWith(`longshore/${tenant}/`))
+        return fail(response, 400, 'AccessDeniedException');
       const secret = state.secrets.get(SecretId);
       if (secret === undefined) return fail(response, 400, 'ResourceNotFoundException');
       send(response, 200, {
@@ -67,6 +96,7 @@ beforeEach(async () => {
   aws = await startSecretsManager();
   clock = 0;
   vi.stubEnv('AWS_ENDPOINT_URL_SECRETS_MANAGER', aws.url);
+  vi.stubEnv('AWS_ENDPOINT_URL_STS', aws.url);
   vi.stubEnv('AWS_REGION', 'us-east-1');
   vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIDEXAMPLE');
   vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'none');
@@ -189,4 +219,34 @@ test('a tenant reaches its own secrets only', async () => {
   await faultOf(secretsOfTenant(store, 'globex').read('key'));
   await faultOf(secretsOfTenant(store, 'globex').read('../acme/key'));
   expect(aws.state.questions.map(({ secretId }) => secretId)).toEqual(['longshore/acme/key', 'longshore/globex/key']);
+});
+
+describe('with a role for tenants', () => {
+  const ROLE = 'arn:aws:iam::111122223333:role/tenant-secrets';
+  const openWithRole = () => createAwsSecretStore({ prefix: 'longshore/', tenantRole: ROLE, now: () => clock });
+
+  test('a secret is read by a session of its tenant, one for all of them, and the fleet’s own without', async () => {
+    for (const name of ['acme/other', 'globex/key', 'receipts/key', 'smtp-password'])
+      aws.state.secrets.set(`longshore/${name}`, { text: `hush of ${name}`, version: 'v' });
+    const store = openWithRole();
+    for (const name of ['acme/key', 'acme/other', 'globex/key', 'receipts/key', 'smtp-password'])
+      await store.read(name);
+    expect(aws.state.assumed).toMatchObject(
+      ['acme', 'globex'].map((tenant) => ({
+        ...{ RoleArn: ROLE, RoleSessionName: `tenant-${tenant}`, DurationSeconds: '3600' },
+        ...{ 'Tags.member.1.Key': 'longshore-tenant', 'Tags.member.1.Value': tenant },
+      })),
+    );
+    const keys = aws.state.questions.map(({ authorization }) => /Credential=([^/]+)/.exec(authorization)?.[1]);
+    expect(keys).toEqual(['ASIA1', 'ASIA1', 'ASIA2', 'AKIDEXAMPLE', 'AKIDEXAMPLE']);
+  });
+
+  test('what IAM refuses is no longer served, and what is refused once is asked again later', async () => {
+    const store = openWithRole();
+    aws.state.refusesSessions = true;
+    expect(await faultOf(store.read('acme/key'))).toMatchObject({ isPassing: false });
+    aws.state.refusesSessions = false;
+    clock = 2_000;
+    expect((await store.read('acme/key')).text).toBe('hush-1');
+  });
 });

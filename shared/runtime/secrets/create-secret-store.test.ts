@@ -5,8 +5,9 @@ import { expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { ownSecretNameSchema } from '#shared/definitions/name-schemas.ts';
 import { loadConfig } from '#shared/runtime/config/load-config.ts';
+import { OWN_SECRET_FOLDERS } from '#shared/runtime/config/secret-names.ts';
 import { createSecretStore, secretVariables } from './create-secret-store.ts';
-import { OWN_SECRET_FOLDERS, secretsOfTenant } from './secret-store.ts';
+import { secretsOfTenant } from './secret-store.ts';
 
 const configOf = (env: Record<string, string>) => loadConfig(z.object(secretVariables), env);
 

@@ -1,5 +1,6 @@
 /** Where secrets are read from. Their values are handed to whoever calls a partner, and to nobody else. */
 import { LongshoreError } from '#shared/errors.ts';
+import { OWN_SECRET_FOLDERS } from '#shared/runtime/config/secret-names.ts';
 
 export interface Secret {
   /** UTF-8, without a line end at the end. */
@@ -16,9 +17,6 @@ export interface SecretStore {
    */
   read(name: string): Promise<Secret>;
 }
-
-/** Folders of the fleet's own secrets. No tenant is called so: those of a tenant are in the folder of its name. */
-export const OWN_SECRET_FOLDERS: readonly string[] = ['chat', 'links', 'mail', 'oidc', 'receipts', 'sftp'];
 
 const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9/_.-]{0,254}[A-Za-z0-9])?$/;
 
