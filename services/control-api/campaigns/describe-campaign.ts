@@ -59,9 +59,9 @@ export async function describeCampaign(
   campaign: CampaignRow,
   countRecords: CountRecords,
 ): Promise<z.input<typeof campaignSchema>> {
-  const { id, jobState, errorCause, errorMessage } = campaign;
+  const { id, jobState, finishedAt, errorCause, errorMessage } = campaign;
   const [summary, events] = await Promise.all([
-    jobState === null ? { byState: {}, byCode: {} } : countRecords(id),
+    jobState === null ? { byState: {}, byCode: {} } : countRecords(id, finishedAt),
     sql<{ kind: string; n: number }[]>`
       SELECT kind, sum(n)::float8 AS n FROM campaign_stats WHERE campaign_id = ${id} GROUP BY kind ORDER BY kind`,
   ]);
