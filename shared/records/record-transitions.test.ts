@@ -17,7 +17,7 @@ import { openRecords } from './open-records.ts';
 import { countReopenable, reopenRecords } from './reopen-records.ts';
 import { settleChunks } from './settle-chunks.ts';
 import { type RecordMove, type RecordOutcome, storeRecordOutcomes } from './store-record-outcomes.ts';
-import { summariseRecords } from './summarise-records.ts';
+import { summariseByErrors, summariseRecords } from './summarise-records.ts';
 import { sweepRecords } from './sweep-records.ts';
 import { countStandingChunks, wakeChunks } from './wake-chunks.ts';
 
@@ -210,6 +210,62 @@ describe('parsing', () => {
     expect(await statesOf(job.id)).toEqual(['REJECTED']);
     expect(await sql`SELECT 1 FROM record_keys`).toHaveLength(0);
     expect(await sql`SELECT 1 FROM record_chunks`).toHaveLength(0);
+  });
+});
+
+describe('counting', () => {
+  const MOVES: readonly RecordMove[] = [
+    ...([{ type: 'success' }, { type: 'wait' }, { type: 'failed' }, { type: 'later', delayMs: 0 }] as const),
+    ...([{ type: 'ambiguous' }, { type: 'postponed', delayMs: 0 }, { type: 'success' }] as const),
+  ];
+
+  test('records that are being carried are counted without being read, after every transition', async () => {
+    const keyOf = (line: number) => (line % 40 === 0 ? 'twice' : null);
+    const { job, chunks } = await seedRecords(sql, { records: 450, window: 2, keyOf });
+    await sql`UPDATE job_steps SET output = '{"records": 450}' WHERE job_id = ${job.id} AND kind = 'parse'`;
+    const countBoth = async () => {
+      const [known, counted] = [await summariseByErrors(sql, job.id), await summariseRecords(sql, job.id)];
+      expect({ ...known, durationMs: 0 }).toEqual({ ...counted, durationMs: 0 });
+      return counted;
+    };
+    // Told by what transitions keep, not by the rows.
+    const [idle] = await sql<
+      { line: string }[]
+    >`SELECT lines[1] AS line FROM record_chunks WHERE woken_at IS NULL LIMIT 1`;
+    const change = (state: string) =>
+      sql`UPDATE records SET state = ${state} WHERE job_id = ${job.id} AND line = ${idle?.line ?? null}::bigint`;
+    await change('SUCCESS');
+    expect((await summariseByErrors(sql, job.id)).byState).toEqual({ PENDING: 440, REJECTED: 10 });
+    await change('PENDING');
+    let turn = 0;
+    let reopened = 0;
+    let ids = chunks.map(({ id }) => id);
+    for (let round = 0; round < 80 && ids.length > 0; round += 1) {
+      const [chunk, ...others] = await claim(ids.slice(0, 2));
+      for (const record of chunk?.records ?? []) {
+        if (chunk === undefined) break;
+        if (record.state === 'PENDING') await begin(chunk, record);
+        turn += 1;
+        if (turn % 20 === 0) await countBoth();
+        // A worker that is killed leaves some of them begun.
+        if (turn % 23 === 0) break;
+        const move = MOVES[turn % MOVES.length] ?? SUCCESS;
+        const tries = record.tries + Number(record.state === 'PENDING');
+        await store(outcome(chunk, { ...record, tries }, move));
+      }
+      await countBoth();
+      const woken: { readonly id: string }[] = [];
+      for (const each of [...(chunk ? [chunk] : []), ...others]) woken.push(...(await settle(each)).chunks);
+      await countBoth();
+      if (round % 7 === 5) reopened += await reopenRecords(sql, { jobId: job.id, actor: worker, reason: 'a test' });
+      woken.push(...(await sweepRecords(sql, { limit: 500, actor: worker })), ...(await wakeChunks(sql, sweep)));
+      await countBoth();
+      ids = [...new Set([...ids.slice(2), ...woken.map(({ id }) => id)])];
+    }
+    const { byState } = await countBoth();
+    expect(byState.SUCCESS).toBeGreaterThan(50);
+    expect(byState.AMBIGUOUS).toBeGreaterThan(10);
+    expect(reopened).toBeGreaterThan(0);
   });
 });
 

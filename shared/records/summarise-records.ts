@@ -6,7 +6,7 @@ interface Count {
   readonly state: string;
   readonly code: string | null;
   readonly count: number;
-  readonly durationMs: number;
+  readonly durationMs?: number;
 }
 
 /** Reads every record. */
@@ -15,20 +15,66 @@ export async function summariseRecords(sql: Sql, jobId: string): Promise<RecordS
 }
 
 /**
- * As `summariseRecords`, for those who ask often. Of a job that has ended a record without an error was successful, so only records with one are
- * read: those that were in doubt when it ended may have changed. Once its rows are deleted, what was counted at its end stays.
+ * As `summariseRecords`, for those who ask often: without reading records that have no error, but for those of a few chunks. Of a job that has ended a
+ * record without an error was successful: those that were in doubt when it ended may have changed. Once its rows are deleted, what was counted
+ * at its end stays.
  */
 export async function summariseByErrors(sql: Sql, jobId: string): Promise<RecordSummary> {
   const [job] = await sql<{ summary: RecordSummary; hasRows: boolean }[]>`
     SELECT record_summary AS summary, EXISTS (SELECT 1 FROM records r WHERE r.job_id = j.id AND r.created_at = j.created_at) AS "hasRows"
     FROM jobs j WHERE id = ${jobId} AND state IN ('SUCCEEDED', 'FAILED') AND record_summary IS NOT NULL`;
-  if (job === undefined) return await summariseRecords(sql, jobId);
+  if (job === undefined) return (await summariseCarried(sql, jobId)) ?? (await summariseRecords(sql, jobId));
   if (!job.hasRows) return job.summary;
   const { byState, byCode } = summaryOf(await countRows(sql, jobId, sql`AND r.error_code IS NOT NULL`));
   const sum = (counts: RecordSummary['byState']) => Object.values(counts).reduce((total, count) => total + count, 0);
   const successful = sum(job.summary.byState) - sum(byState);
   const success = successful > 0 && { SUCCESS: (byState.SUCCESS ?? 0) + successful };
   return { byState: { ...byState, ...success }, byCode, durationMs: job.summary.durationMs };
+}
+
+/**
+ * Of a job whose records are being carried: `parse` said how many there are, `open_records` says how many have not ended, and what ended in chunks that
+ * are not settled is counted there. Such a chunk was claimed, so it is leased, woken, or has its time. The rest was successful. Undefined: they are
+ * not being carried, or their number is not known.
+ */
+async function summariseCarried(sql: Sql, jobId: string): Promise<RecordSummary | undefined> {
+  const [job] = await sql<(Carried & { errors: readonly (Count & { isDue: boolean })[] })[]>`
+    SELECT j.open_records AS open, (s.output ->> 'records')::float8 AS total, chunked.running, chunked.ended,
+      coalesce(extract(epoch FROM now() - j.started_at) * 1000, 0)::float8 AS "durationMs",
+      coalesce((
+        SELECT jsonb_agg(e) FROM (
+          SELECT r.state, r.error_code || coalesce(' ' || r.error_cause, '') AS code, r.next_attempt_at IS NOT NULL AS "isDue", count(*)::int AS count
+          FROM records r WHERE r.job_id = j.id AND r.created_at = j.created_at AND r.error_code IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3) AS e),
+        '[]') AS errors
+    FROM jobs j JOIN job_steps s ON s.job_id = j.id AND s.kind = 'parse' AND s.output ? 'records'
+    CROSS JOIN LATERAL (
+      SELECT count(*) FILTER (WHERE r.state = 'RUNNING')::int AS running,
+        count(*) FILTER (WHERE r.state IN ('SUCCESS', 'FAILED', 'AMBIGUOUS'))::int AS ended
+      FROM record_chunks c JOIN records r ON r.job_id = j.id AND r.created_at = j.created_at AND r.line = ANY(c.lines) AND r.chunk_id = c.id
+      WHERE c.job_id = j.id AND (c.woken_at IS NOT NULL OR c.lease_until IS NOT NULL OR c.next_action_at IS NOT NULL)) AS chunked
+    WHERE j.id = ${jobId} AND j.state IN ('PENDING', 'RUNNING', 'WAITING') AND j.open_records IS NOT NULL
+      AND EXISTS (SELECT 1 FROM records r WHERE r.job_id = j.id AND r.created_at = j.created_at)`;
+  if (job === undefined) return undefined;
+  const { open, total, running, ended, durationMs, errors } = job;
+  const sum = (counts: readonly { count: number }[]) => counts.reduce((all, { count }) => all + count, 0);
+  const { byState: byError, byCode } = summaryOf(errors);
+  const { FAILED = 0, AMBIGUOUS = 0, REJECTED = 0 } = byError;
+  const failedForNow = sum(errors.filter(({ state, isDue }) => state === 'FAILED' && isDue));
+  const pending = open - ended - failedForNow - running;
+  const success = total - running - pending - FAILED - AMBIGUOUS - REJECTED;
+  if (pending < 0 || success < 0) return undefined;
+  const counts = { AMBIGUOUS, FAILED, PENDING: pending, REJECTED, RUNNING: running, SUCCESS: success };
+  const byState = Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
+  return { byState, byCode, durationMs: Math.round(durationMs) };
+}
+
+interface Carried {
+  readonly open: number;
+  readonly total: number;
+  /** In chunks that are at work. */
+  readonly running: number;
+  readonly ended: number;
+  readonly durationMs: number;
 }
 
 function countRows(sql: Sql, jobId: string, only: Fragment = sql``): Promise<Count[]> {
