@@ -15,6 +15,18 @@ test('a template is read with its subject, its variables, and a text part made o
   });
 });
 
+test('Liquid is in the text part as it is in the HTML: in headings, in long lines, and with quotes in quotes', async () => {
+  const link = '{{ link | default: "https://a.example/a b" }}';
+  const source = html(
+    `<h1>Dear {{ first_name }}</h1><p>${'word '.repeat(18)}{{ plan | default: "a plan" }} {% if n %}x{% endif %}</p><a href="${link}">x</a>`,
+  );
+  const checked = await check(source);
+  expect(checked).toMatchObject({ ok: true, variables: ['first_name', 'link', 'n', 'plan'] });
+  const text = checked.ok ? checked.mail.text : '';
+  for (const code of ['{{ first_name }}', '{{ plan | default: "a plan" }}', '{% if n %}x{% endif %}', link])
+    expect(text).toContain(code);
+});
+
 test('JSON has its own text and preheader', async () => {
   const json = { subject: 'Hi', preheader: 'Soon', html: '<p>{{ n }}</p>', text: 'Plain {{ n }}' };
   expect(await check(JSON.stringify(json), 'json')).toMatchObject({

@@ -112,11 +112,17 @@ async function compileMjml(source: string, customer: string): Promise<CompiledMj
   };
 }
 
+/** What Liquid reads is kept out of it: quotes in it would end attributes, lines be broken in it, and headings be in capitals. */
 async function textFrom(html: string): Promise<string> {
   // Loaded for the few templates that come without a text.
   const { convert } = await import('html-to-text');
-  return convert(html, { wordwrap: 100, selectors: [{ selector: 'img', format: 'skip' }] });
+  const kept: string[] = [];
+  const masked = html.replace(LIQUID, (code) => `\ue000${kept.push(code) - 1}\ue001`);
+  const text = convert(masked, { wordwrap: 100, selectors: [{ selector: 'img', format: 'skip' }] });
+  return text.replace(/\ue000(\d+)\ue001/g, (mask, index: string) => kept[Number(index)] ?? mask);
 }
+
+const LIQUID = /\{\{.*?\}\}|\{%.*?%\}/gs;
 
 const ELEMENTS = new Set(['script', 'form', 'iframe', 'frame', 'object', 'embed', 'applet', 'base', 'portal', 'math']);
 const LINKS = new Set(['href', 'src', 'action', 'background', 'formaction', 'xlink:href', 'poster', 'data', 'cite']);
