@@ -18,6 +18,7 @@ export interface ApiClient {
   /** @throws ApiRefusal, or LongshoreError `API_UNREACHABLE` */
   get<Schema extends z.ZodType>(path: string, schema: Schema, call?: ApiCall): Promise<z.output<Schema>>;
   post<Schema extends z.ZodType>(path: string, schema: Schema, call?: ApiCall): Promise<z.output<Schema>>;
+  delete<Schema extends z.ZodType>(path: string, schema: Schema, call?: ApiCall): Promise<z.output<Schema>>;
   /** Events of a stream, until the caller returns; one that broke is opened again where it was. */
   follow(path: string, query: Readonly<Record<string, string>>): AsyncGenerator<StreamedEvent>;
 }
@@ -55,7 +56,7 @@ export function createApiClient({ api, key }: Connection): ApiClient {
   const http = createGotClient({ timeoutMs: TIMEOUT_MS, maxBodyBytes: MAX_BODY_BYTES });
 
   async function call<Schema extends z.ZodType>(
-    method: 'GET' | 'POST',
+    method: 'GET' | 'POST' | 'DELETE',
     path: string,
     schema: Schema,
     { query = {}, body, headers = {}, signed }: ApiCall = {},
@@ -85,6 +86,7 @@ export function createApiClient({ api, key }: Connection): ApiClient {
   return {
     get: (path, schema, options) => call('GET', path, schema, options),
     post: (path, schema, options) => call('POST', path, schema, options),
+    delete: (path, schema, options) => call('DELETE', path, schema, options),
     follow(path, query) {
       const url = new URL(path.replace(/^\//, ''), api.href.endsWith('/') ? api : `${api.href}/`);
       url.search = new URLSearchParams(query).toString();

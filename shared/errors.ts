@@ -1215,6 +1215,10 @@ export const ERROR_CODES = {
     meaning: 'A legal hold was to be released that was released before.',
     remedy: 'See `longshore legal-hold list --all`. Nothing has to be done.',
   },
+  RECIPIENT_HELD: {
+    meaning: 'A recipient was to be erased while its tenant has a legal hold. Nothing was erased.',
+    remedy: 'See `longshore legal-hold list`. Ask again when the hold was released.',
+  },
   FILE_EXPIRED: {
     meaning: 'The objects of the file were deleted when their retention ended; its row is kept for longer.',
     remedy: 'Ask the sender to send the file again. A longer `retention.objects` keeps the objects of later files.',

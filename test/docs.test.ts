@@ -140,6 +140,14 @@ test('docs/reference/events.md describes every type of event', () => {
   expect(EVENT_TYPES.filter((type) => !page.includes(`\`${type}\``))).toEqual([]);
 });
 
+test('the schema of published events has every type that its page says is published', () => {
+  const [published = ''] = readPage('reference/events.md').split('The audit (`GET', 1);
+  const cells = [...published.matchAll(/^\| ((?:`[a-z-]+\.[a-z-]+`(?:, )?)+) \|/gm)].map(([, cell = '']) => cell);
+  const types = cells.flatMap((cell) => [...cell.matchAll(/`([a-z-]+\.[a-z-]+)`/g)].map(([, type = '']) => type));
+  expect(types).toContain('file.uploaded');
+  expect(types.filter((type) => !(EVENT_TYPES as readonly string[]).includes(type))).toEqual([]);
+});
+
 test('docs/reference/configuration.md lists every variable of every process with its default', async () => {
   const tables = Object.entries(findVariables()).flatMap(([heading, variables]) => [
     `## ${heading}`,

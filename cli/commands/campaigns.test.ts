@@ -83,6 +83,20 @@ test('what became of recipients is listed and added up, and the first mails are 
     SELECT 'acme', c.route_id, '["r2@example.com"]', j.id, 2, j.created_at FROM campaigns c JOIN jobs j ON j.id = c.id WHERE c.id = ${job.id}`;
   expect(await run('campaigns', 'to', 'R2@example.com')).toMatch(/July .* 2 +FAILED +MESSAGE_REJECTED/);
   expect(await run('campaigns', 'to', 'r3@example.com')).toBe('');
+  expect(await longshore('campaigns', 'erase', 'not one')).toMatchObject({
+    err: expect.stringContaining('REQUEST_INVALID'),
+  });
+  expect(await run('campaigns', 'erase', 'R2@example.com')).toMatch(
+    /^1 records of 1 campaigns erased, and 0 reports of their mails\n {2}file [0-9a-f-]{36} \(.*\.csv\) has the address\n$/,
+  );
+  expect(await run('campaigns', 'to', 'r2@example.com')).toBe('');
+  expect(await run('campaigns', 'recipients', 'July', '--state', 'failed')).toMatch(
+    /^2 +\*\*\* +FAILED +MESSAGE_REJECTED/m,
+  );
+  await api.sql`INSERT INTO legal_holds (tenant_id, reason, placed_by) VALUES ('acme', 'case 4711', 'test')`;
+  expect(await longshore('campaigns', 'erase', 'r1@example.com')).toMatchObject({
+    err: expect.stringContaining('RECIPIENT_HELD'),
+  });
   // The fleet of this test has no mail service.
   expect(await run('campaigns', 'test', 'July', 'desk@example.com')).toBe('desk@example.com  line 1  not-sent\n');
 });

@@ -29,6 +29,10 @@ const recipientSchema = z.object({
 const sentMailSchema = recipientSchema
   .omit({ address: true })
   .extend({ transaction_id: z.string(), campaign: z.string(), created_at: z.string() });
+const erasedSchema = z.object({
+  ...{ records: z.number(), campaigns: z.number(), reports: z.number(), ask_again: z.array(z.string()) },
+  files: z.array(z.object({ file_id: z.string(), name: z.string(), expires_at: z.string().nullable() })),
+});
 const UPLOAD_MS = 300_000;
 
 export function addCampaigns(program: Command, cli: Cli): void {
@@ -94,6 +98,7 @@ export function addCampaigns(program: Command, cli: Cli): void {
   }
   addSending(campaigns, cli);
   addReports(campaigns, cli);
+  addErasing(campaigns, cli);
 }
 
 /** `campaign`: its id or its name. */
@@ -276,6 +281,26 @@ function addReports(campaigns: Command, cli: Cli): void {
       if (isJson) return terminal.json(reply);
       for (const [kind, n] of Object.entries(reply.totals)) terminal.line(`${kind}  ${n}`);
       for (const { name, counts: group } of reply.groups) terminal.line(`${name}  ${wordsOf(group)}`);
+    },
+  });
+}
+
+function addErasing(campaigns: Command, cli: Cli): void {
+  addCommand<{ tenant?: string }>(campaigns, cli, {
+    usage: 'erase <address>',
+    description: 'erase a recipient from all campaigns of a tenant, and send the address no more mails',
+    define: (command) => command.option('--tenant <tenant>', 'with an operator key'),
+    run: async (context, { tenant }, [address = '']) => {
+      const { api, isJson, terminal } = context;
+      const path = `/api/v1/recipients/${encodeURIComponent(address)}`;
+      const erased = await api.delete(path, erasedSchema, { query: { tenant } });
+      if (isJson) return terminal.json(erased);
+      const times = await context.times(tenant);
+      const { records, campaigns: of, reports } = erased;
+      terminal.line(`${records} records of ${of} campaigns erased, and ${reports} reports of their mails`);
+      for (const id of erased.ask_again) terminal.line(`  campaign ${id} is at work: ask again when it has ended`);
+      for (const { file_id: id, name, expires_at: at } of erased.files)
+        terminal.line(`  file ${id} (${name}) has the address${at === null ? '' : ` until ${times.show(at)}`}`);
     },
   });
 }

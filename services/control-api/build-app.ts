@@ -26,6 +26,7 @@ import { handleBatches } from './batches/handle-batches.ts';
 import { handleCampaignAnalytics } from './campaigns/handle-campaign-analytics.ts';
 import { handleCampaignMails } from './campaigns/handle-campaign-mails.ts';
 import { handleCampaigns } from './campaigns/handle-campaigns.ts';
+import { handleErasure } from './campaigns/handle-erasure.ts';
 import { handleMailSearch } from './campaigns/handle-mail-search.ts';
 import { handleSuppressions } from './campaigns/handle-suppressions.ts';
 import { handleTemplates } from './campaigns/handle-templates.ts';
@@ -215,6 +216,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleCampaignAnalytics(app, options);
   handleMailSearch(app, options);
   handleSuppressions(app, options);
+  handleErasure(app, options);
   await handleUnsubscribe(app, options);
   await handleDefinitions(app, options);
   handleDeadLetters(app, options);

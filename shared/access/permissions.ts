@@ -26,6 +26,7 @@ export const PERMISSIONS = [
   'notices:retry',
   'pulls:change',
   'campaigns:change',
+  'recipients:erase',
   'definitions:apply',
   'access:change',
   'keys:manage',
@@ -53,6 +54,7 @@ const OPERATOR: readonly Permission[] = [
   'notices:retry',
   'pulls:change',
   'campaigns:change',
+  'recipients:erase',
   'files:restore',
   'queues:read',
 ];
@@ -75,6 +77,7 @@ export const PERMISSIONS_OF: Readonly<Record<Role, readonly Permission[]>> = {
     'notices:retry',
     'pulls:change',
     'campaigns:change',
+    'recipients:erase',
     'keys:manage',
     'people:manage',
     'audit:read',

@@ -121,7 +121,11 @@ export function createCampaignDirectory(options: CampaignDirectoryOptions): Pick
   ): Promise<CallOutcome | PostponedCall | 'away'> {
     const { line } = metaSchema.parse(call.values.meta);
     const values = call.values.record as Readonly<Record<string, unknown>>;
-    const address = String(values.email);
+    if (typeof values.email !== 'string') {
+      onSent?.('suppressed');
+      return final('SUPPRESSED', 'The recipient was erased.');
+    }
+    const address = values.email;
     const hash = addressHash(address);
     const lookAtGate = async () => closedBy(await gates.add({ id: campaign.id, hash }), campaign, values);
     const closed = await lookAtGate();

@@ -45,6 +45,11 @@ export function addressHash(address: string): string {
   return hash('sha256', address.toLowerCase(), 'hex');
 }
 
+/** Of its record: a campaign's rows are told apart by their addresses. */
+export function businessKeyOf(address: string): string {
+  return JSON.stringify([address.toLowerCase()]);
+}
+
 export function domainOf(address: string): string {
   return address.slice(address.lastIndexOf('@') + 1).toLowerCase();
 }

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { type CampaignRow, findCampaign } from '#shared/campaigns/campaign-store.ts';
 import { composeMail } from '#shared/campaigns/compose-mail.ts';
 import { createMailTemplates, loadCampaign } from '#shared/campaigns/load-campaign.ts';
-import { addressHash, readAddress } from '#shared/campaigns/mail-address.ts';
+import { addressHash, businessKeyOf, readAddress } from '#shared/campaigns/mail-address.ts';
 import type { MailTransports } from '#shared/campaigns/mail-transports.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { RECORD_STATES } from '#shared/db/schema.ts';
@@ -175,7 +175,7 @@ export function handleCampaignMails(app: ApiServer, parts: CampaignMailParts): v
     const sender = senderDocumentSchema.safeParse(campaign?.senderDefinition);
     const rows = await sql<{ line: number; values: Readonly<Record<string, unknown>> }[]>`
       SELECT r.line::float8 AS line, r."values" FROM jobs j JOIN records r ON r.job_id = j.id AND r.created_at = j.created_at
-      WHERE j.id = ${id} AND r.state <> 'REJECTED' AND r."values" IS NOT NULL ORDER BY r.line LIMIT ${most}`;
+      WHERE j.id = ${id} AND r.state <> 'REJECTED' AND r."values" ->> 'email' IS NOT NULL ORDER BY r.line LIMIT ${most}`;
     if (campaign === undefined || !sender.success || rows.length === 0)
       throw new LongshoreError('CAMPAIGN_NOT_READY', 'The recipients of the campaign have not been read.');
     const { linkSecret: secretName, publicUrl } = parts;
@@ -198,7 +198,7 @@ async function findRecipients(sql: Sql, { id, fileId }: CampaignRow, query: z.ou
   if (fileId === null) return { recipients: [], next_cursor: null };
   const { state, code, event, address, values, cursor = 0, limit } = query;
   const isSuppressed = state === 'SUPPRESSED';
-  const key = address === undefined ? null : JSON.stringify([addressOf(address).toLowerCase()]);
+  const key = address === undefined ? null : businessKeyOf(addressOf(address));
   const rows = await sql<z.output<typeof recipientSchema>[]>`
     SELECT r.line::float8 AS line, CASE WHEN ${values}::boolean THEN r."values" ->> 'email' END AS address,
       CASE WHEN r.error_cause = 'SUPPRESSED' THEN 'SUPPRESSED' ELSE r.state END AS state, r.error_cause AS code,

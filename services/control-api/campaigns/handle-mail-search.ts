@@ -4,6 +4,7 @@
  * Campaigns are walked by their ids, and the address is looked up in each by its key: it costs the same however long their lists are.
  */
 import { z } from 'zod';
+import { businessKeyOf } from '#shared/campaigns/mail-address.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { type ApiServer, errorReplies } from '../http/api-server.ts';
 import { encodeIdCursor, idCursorField } from '../http/page-cursor.ts';
@@ -44,7 +45,7 @@ export function handleMailSearch(app: ApiServer, { sql }: { readonly sql: Sql })
     },
     async (request) => {
       const { address, tenant, cursor = null, limit } = request.query;
-      const key = JSON.stringify([addressOf(address).toLowerCase()]);
+      const key = businessKeyOf(addressOf(address));
       const tenantId = scopeOf(callerOf(request), tenant);
       if (tenantId === undefined) return { mails: [], next_cursor: null };
       const rows = await sql<z.output<typeof sentSchema>[]>`

@@ -112,6 +112,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'GET /api/v1/suppressions/{address}': ['read'],
   'PUT /api/v1/suppressions/{address}': ['campaigns:change'],
   'DELETE /api/v1/suppressions/{address}': ['campaigns:change'],
+  'DELETE /api/v1/recipients/{address}': ['recipients:erase'],
   'POST /api/v1/campaigns/{id}/pause': ['campaigns:change'],
   'POST /api/v1/campaigns/{id}/resume': ['campaigns:change'],
   'POST /api/v1/campaigns/{id}/cancel': ['campaigns:change'],
