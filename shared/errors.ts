@@ -43,6 +43,10 @@ export const ERROR_CODES = {
     meaning: 'A service stopped and could not finish the message it was processing.',
     remedy: 'Nothing to do. The message is received again and another worker processes it.',
   },
+  BRANCH_GIVEN_BACK: {
+    meaning: 'A branch had not begun after 10 s behind others of its file, and was given back for any worker.',
+    remedy: 'Nothing to do. It is put into the queue of its lane within seconds.',
+  },
   INTERNAL: {
     meaning: 'An unexpected error occurred in Longshore.',
     remedy: 'Report it with the job id and the log lines of that time.',

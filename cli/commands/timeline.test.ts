@@ -23,3 +23,15 @@ test('shows what happened to a file, and what a person said', async () => {
   const people = await longshore('timeline', job!.fileId, '--kinds', 'person', '--json');
   expect(JSON.parse(people.out)).toMatchObject([{ type: 'job.cancelled', reason: 'sent by mistake' }]);
 });
+
+test('names the branch that a line is about', async () => {
+  const [job] = await seedJobs(api.sql);
+  await api.sql`
+    INSERT INTO jobs (id, tenant_id, file_id, route_id, route_version_id, state, step_kind, step_count, max_attempts, queue, parent_job_id,
+      parent_seq, branch, depth)
+    SELECT uuid_v7(), tenant_id, file_id, route_id, route_version_id, 'SUCCEEDED', 'classify', 1, 1, queue, id, 0, 'kind', 1
+    FROM jobs WHERE id = ${job!.id}`;
+  const { out } = await longshore('timeline', job!.fileId);
+  expect(out).toMatch(/job\.created +route-0 /);
+  expect(out).toMatch(/job\.created +route-0, kind/);
+});

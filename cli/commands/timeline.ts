@@ -49,7 +49,7 @@ export function addTimeline(program: Command, cli: Cli): void {
           times.show(line.at),
           tookOf(line),
           line.type,
-          line.route,
+          line.branch === null ? line.route : `${line.route}, ${line.branch}`,
           line.step,
           line.actor,
           wordsOf(line),

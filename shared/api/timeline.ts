@@ -29,6 +29,7 @@ const timelineLineSchema = z
     actor: z.string().nullable().describe('A service, a worker, `operator:<label>` or `tenant:<tenant>:<label>`.'),
     job_id: z.string().nullable(),
     route: z.string().nullable().describe('Of the job.'),
+    branch: z.string().nullable().describe('Of a job that is a branch of a `parallel`.'),
     step: z.string().nullable(),
     generation: z.number().nullable(),
     outcome: z.string().nullable(),

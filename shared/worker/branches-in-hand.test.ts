@@ -33,7 +33,7 @@ function startBed({ spares, longestMs = 60_000, patienceMs = 60_000 }: Bed) {
     ...{ spares, longestMs, patienceMs },
     carry({ id }, { stop }) {
       if (stop.aborted) {
-        givenBack.push(id);
+        givenBack.push(`${id} ${stop.reason.code}`);
         return Promise.resolve(undefined);
       }
       begun.push(id);
@@ -97,6 +97,7 @@ describe('branches in hand', () => {
     const bed = startBed({ spares: 0, patienceMs: 20 });
     const running = bed.run(parentNamed('p'), branchesNamed('slow', 'b', 'c'), 0);
     await until(() => bed.givenBack.length === 2);
+    expect(bed.givenBack).toEqual(['b BRANCH_GIVEN_BACK', 'c BRANCH_GIVEN_BACK']);
     expect(bed.begun).toEqual(['slow']);
     bed.end('slow');
     expect([...(await running).keys()]).toEqual(['slow']);

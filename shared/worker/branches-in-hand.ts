@@ -8,6 +8,7 @@
  * 4. The slot is held until the last of them has left this worker's hands.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { LongshoreError } from '#shared/errors.ts';
 import type { ClaimedJob } from '#shared/jobs/claim-jobs.ts';
 import type { BranchState } from '#shared/jobs/start-branches.ts';
 import type { WalkEnd } from './advance-job.ts';
@@ -76,7 +77,7 @@ export function createBranchesInHand(options: BranchesInHandOptions): BranchesIn
         );
       }
       const impatience = setTimeout(() => {
-        while (waiting.length > 0) lanes.push(runNext(AbortSignal.abort()));
+        while (waiting.length > 0) lanes.push(runNext(AbortSignal.abort(givenBack())));
       }, patienceMs);
       const over = new AbortController();
       const all = settled(lanes).finally(() => {
@@ -95,6 +96,10 @@ export function createBranchesInHand(options: BranchesInHandOptions): BranchesIn
       await wakeParent(parentId);
     },
   };
+}
+
+function givenBack(): LongshoreError {
+  return new LongshoreError('BRANCH_GIVEN_BACK', 'The branch had not begun behind its siblings.');
 }
 
 /** The list can grow meanwhile. */

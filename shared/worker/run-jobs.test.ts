@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { LongshoreError } from '#shared/errors.ts';
 import { ObjectStoreError } from '#shared/files/store-error.ts';
 import { cancelJobs } from '#shared/jobs/end-jobs.ts';
 import { giveDueTurns } from '#shared/jobs/give-turns.ts';
@@ -846,6 +847,14 @@ describe('stopping', () => {
     expect(await readJob(job)).toMatchObject({ state: 'WAITING', stepAttempts: 0, waitReason: 'WORKER_STOPPING' });
     await startRunner().handle(jobDue(job), neverStops);
     expect(await readJob(job)).toMatchObject({ state: 'SUCCEEDED' });
+  });
+
+  test('a branch that its worker gives back says so', async () => {
+    await seedRoutes(sql);
+    const job = await seedOne();
+    const givenBack = new LongshoreError('BRANCH_GIVEN_BACK', 'The branch had not begun behind its siblings.');
+    expect(await startRunner().handle(jobDue(job), AbortSignal.abort(givenBack))).toEqual(acknowledge);
+    expect(await readJob(job)).toMatchObject({ state: 'WAITING', stepAttempts: 0, waitReason: 'BRANCH_GIVEN_BACK' });
   });
 
   test('a step that had succeeded is kept, and the job changes hands', async () => {

@@ -202,9 +202,13 @@ export async function runStep(options: RunStepOptions): Promise<StepOutcome | 'l
   // Stored at its epoch, once the database is back: where somebody else has taken over, it changes nothing.
   if (end.aborted === 'lease-lost') return isLostDatabase(lease.reason) ? DATABASE_AWAY : 'lease-lost';
   if (end.type === 'returned' && (end.aborted === undefined || end.result.type !== 'retry')) return end.result;
-  if (end.aborted === 'stopping') return { type: 'wait', afterMs: 0, reason: 'WORKER_STOPPING' };
+  if (end.aborted === 'stopping') return { type: 'wait', afterMs: 0, reason: whyStopped(stop) };
   if (end.aborted === 'deadline') return deadlineExceeded(kind.kind, deadlineMs);
   return afterThrow(end, kind.kind, context.logger);
+}
+
+function whyStopped({ reason }: AbortSignal): ErrorCode {
+  return reason instanceof LongshoreError && reason.code === 'BRANCH_GIVEN_BACK' ? reason.code : 'WORKER_STOPPING';
 }
 
 function deadlineExceeded(kind: string, deadlineMs: number): StepOutcome {

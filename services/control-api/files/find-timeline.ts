@@ -60,7 +60,7 @@ async function readLines(sql: Sql, fileId: string, options: TimelineOptions): Pr
   const past = order === 'oldest' ? sql`>` : sql`<`;
   return await sql<TimelineLine[]>`
     WITH job AS (
-      SELECT j.id, j.generation, j.created_at, j.tenant_id, r.name AS route
+      SELECT j.id, j.generation, j.created_at, j.tenant_id, j.branch, r.name AS route
       FROM jobs j JOIN routes r ON r.id = j.route_id WHERE j.file_id = ${fileId}::uuid),
     line AS (
       ${auditLines(sql, fileId)}
@@ -70,7 +70,7 @@ async function readLines(sql: Sql, fileId: string, options: TimelineOptions): Pr
       UNION ALL ${transferLines(sql, fileId)}
       UNION ALL ${noticeLines(sql, fileId)})
     SELECT l.id AS line_id, ${instantOf(sql, sql`l.at`)} AS at, ${instantOf(sql, sql`l.ended_at`)} AS ended_at, l.kind, l.type, l.actor,
-      l.job_id, job.route, l.step, l.generation, l.outcome,
+      l.job_id, job.route, job.branch, l.step, l.generation, l.outcome,
       CASE WHEN l.code IS NOT NULL THEN jsonb_build_object('code', l.code, 'cause', l.cause, 'message', l.message) END AS error,
       l.reason, 1 AS count, l.detail
     FROM (
@@ -144,6 +144,7 @@ function noticeLines(sql: Sql, fileId: string) {
 interface FoldedRow {
   readonly jobId: string;
   readonly route: string;
+  readonly branch: string | null;
   readonly step: string;
   readonly generation: number;
   readonly outcome: string;
@@ -159,13 +160,13 @@ interface FoldedRow {
 
 export async function foldCalls(sql: Sql, fileId: string): Promise<readonly TimelineLine[]> {
   const rows = await sql<FoldedRow[]>`
-    SELECT a.job_id AS "jobId", r.name AS route, a.step_name AS step, a.generation, a.outcome, a.code, a.cause,
+    SELECT a.job_id AS "jobId", r.name AS route, j.branch, a.step_name AS step, a.generation, a.outcome, a.code, a.cause,
       a.http_status AS "httpStatus", ${instantOf(sql, sql`min(a.started_at)`)} AS at,
       ${instantOf(sql, sql`max(a.started_at + a.duration_ms * interval '1 ms')`)} AS "endedAt",
       count(*)::float8 AS calls, round(avg(a.duration_ms))::float8 AS "meanMs", max(a.duration_ms) AS "longestMs"
     FROM jobs j JOIN routes r ON r.id = j.route_id JOIN record_attempts a ON a.job_id = j.id
     WHERE j.file_id = ${fileId}::uuid
-    GROUP BY a.job_id, r.name, a.step_name, a.generation, a.outcome, a.code, a.cause, a.http_status, date_trunc('minute', a.started_at)`;
+    GROUP BY a.job_id, r.name, j.branch, a.step_name, a.generation, a.outcome, a.code, a.cause, a.http_status, date_trunc('minute', a.started_at)`;
   return rows.map((row) => ({
     line_id: idOf(row),
     at: row.at,
@@ -175,6 +176,7 @@ export async function foldCalls(sql: Sql, fileId: string): Promise<readonly Time
     actor: null,
     job_id: row.jobId,
     route: row.route,
+    branch: row.branch,
     step: row.step,
     generation: row.generation,
     outcome: row.outcome,
