@@ -1,6 +1,12 @@
 /** One queue: how old and how deep it may be, and whether its dead letters are taken out. */
 import * as cw from 'aws-cdk-lib/aws-cloudwatch';
-import { type QueueId, STEP_QUEUE_IDS, STEP_QUEUES } from '#shared/runtime/config/resource-names.ts';
+import {
+  isLong,
+  LONG_QUEUES,
+  type QueueId,
+  STEP_QUEUE_IDS,
+  STEP_QUEUES,
+} from '#shared/runtime/config/resource-names.ts';
 import type { ScaledService } from '#shared/scaling/service-capacities.ts';
 import { oldestAge } from '../services/scaling.ts';
 import { SERVICES } from '../services/service-catalogue.ts';
@@ -13,6 +19,12 @@ const OLDEST_SECONDS = 30;
 const MAY_WAIT: readonly QueueId[] = [STEP_QUEUES.bronze, 'landing-overflow'];
 const OLDEST_OF_THOSE_SECONDS = 3_600;
 const CLEARED_WITHIN_SECONDS = 300;
+
+/** The queue that the catalogue names for the service of all lanes. */
+function servedWith(queue: QueueId): QueueId {
+  if (STEP_QUEUE_IDS.some((id) => id === queue)) return STEP_QUEUES.standard;
+  return isLong(queue) ? LONG_QUEUES.standard : queue;
+}
 
 export function watchQueue(scope: AlarmScope, queue: QueueId): void {
   scope.raise(
@@ -36,8 +48,7 @@ export function watchQueue(scope: AlarmScope, queue: QueueId): void {
     metric: oldestAge(scope.stack.fleet.prefix, queue),
     limit: oldest,
   });
-  const isLane = STEP_QUEUE_IDS.some((id) => id === queue);
-  const service = SERVICES.find((entry) => entry.queue === (isLane ? STEP_QUEUES.standard : queue));
+  const service = SERVICES.find((entry) => entry.queue === servedWith(queue));
   if (service === undefined) return;
   scope.raise({
     id: `${queue}-depth`,

@@ -24,7 +24,13 @@ import { ApplicationScalingAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { FargateService } from 'aws-cdk-lib/aws-ecs';
 import { Role } from 'aws-cdk-lib/aws-iam';
 import { LongshoreError } from '#shared/errors.ts';
-import { type QueueId, queueName, STEP_QUEUES, WORK_QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
+import {
+  LONG_QUEUES,
+  type QueueId,
+  queueName,
+  STEP_QUEUES,
+  WORK_QUEUE_IDS,
+} from '#shared/runtime/config/resource-names.ts';
 import { FARGATE_SCALING } from '#shared/scaling/fargate-scaling.ts';
 import { LATE_GROWTH, type ScalingPolicy } from '#shared/scaling/scaling-policy.ts';
 import { policyOf, type ScaledService } from '#shared/scaling/service-capacities.ts';
@@ -124,8 +130,9 @@ function signalsOf({ prefix, queue, clusterName, service }: ScalingOptions): Sig
     statistic: Stats.AVERAGE,
     period: PERIOD,
   });
-  // The task of a short step takes those of all lanes, and an alarm has room for one gauge.
-  const state = queue === STEP_QUEUES.standard ? 'waiting in all lanes' : 'waiting for admission';
+  // A task takes steps of all lanes, and an alarm has room for one gauge.
+  const takesLanes = queue === STEP_QUEUES.standard || queue === LONG_QUEUES.standard;
+  const state = takesLanes ? 'waiting in all lanes' : 'waiting for admission';
   const waiting =
     queue === 'landing'
       ? ofQueue('waiting', VISIBLE, Stats.MAXIMUM, 'landing-overflow')

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Template } from 'aws-cdk-lib/assertions';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { BUCKET_IDS, QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
+import { BUCKET_IDS, isFifo, QUEUE_IDS, type QueueId } from '#shared/runtime/config/resource-names.ts';
 import { readSettings } from '../settings.ts';
 import { type Resource, resourcesOf, synthesise } from '../synthesise-test-bed.ts';
 import { REACH_VARIABLES, SERVICE_ACCESS } from './service-access.ts';
@@ -202,8 +202,8 @@ describe.each(SERVICES)('$name', ({ name, loadConfig }) => {
       statements
         .filter((statement) => statement.sid === sid)
         .flatMap(({ resources }) => resources.map((arn) => /:([a-z-]+(?:\.fifo)?)"/.exec(arn)?.[1]));
-    const named = (id: string, isDead: boolean) =>
-      `${PREFIX}-${id}${isDead ? '-dlq' : ''}${id === 'ingest' || id === 'work' ? '.fifo' : ''}`;
+    const named = (id: QueueId, isDead: boolean) =>
+      `${PREFIX}-${id}${isDead ? '-dlq' : ''}${isFifo(id) ? '.fifo' : ''}`;
     expect(queues('Take')).toEqual([
       ...access.takes.map((id) => named(id, false)),
       ...(access.takesDeadLetters ? QUEUE_IDS.map((id) => named(id, true)) : []),

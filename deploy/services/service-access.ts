@@ -5,6 +5,7 @@
 import {
   BUCKET_IDS,
   type BucketId,
+  LONG_QUEUE_IDS,
   QUEUE_IDS,
   type QueueId,
   STEP_QUEUE_IDS,
@@ -118,7 +119,7 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
   },
   'large-file-worker': {
     ...NOTHING,
-    takes: ['work'],
+    takes: LONG_QUEUE_IDS,
     sends: WORK_QUEUE_IDS,
     objects: {
       ...WORKER_OBJECTS,

@@ -60,7 +60,7 @@ test('whatever can go wrong is watched', () => {
     [
       ...QUEUE_IDS.flatMap((id) => [`${id}-oldest`, `dead-letters-waiting-${id}`]),
       ...SERVICES.flatMap(({ queue }) => (queue === undefined ? [] : [`${queue}-depth`])),
-      ...['platinum-steps-depth', 'bronze-steps-depth'],
+      ...['platinum-steps-depth', 'bronze-steps-depth', 'platinum-work-depth'],
       ...SERVICES.map(({ name }) => `task-memory-${name}`),
       // Copies take all of a processor.
       ...SERVICES.flatMap(({ name }) => (name === 'large-file-worker' ? [] : [`task-processor-${name}`])),

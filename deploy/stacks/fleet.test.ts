@@ -324,7 +324,7 @@ describe('services', () => {
       });
       expect(metric.Metrics.filter(({ ReturnData }: { ReturnData: boolean }) => ReturnData)).toHaveLength(1);
       expect('waiting' in byId).toBe(queue !== 'ingest');
-      if (queue === 'partner-steps')
+      if (queue === 'partner-steps' || queue === 'work')
         expect(JSON.stringify(byId.waiting.MetricStat.Metric.Dimensions)).toContain('waiting in all lanes');
       if (queue === 'landing')
         expect(byId.waiting.MetricStat.Metric.Dimensions).toEqual([

@@ -2,7 +2,7 @@
  * What the scaling policy wants to know of each queue, from the gauges that the retry-sweeper shows of the whole fleet: the launcher decides by
  * the very numbers that a dashboard draws.
  */
-import { type QueueId, STEP_QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
+import { LONG_QUEUE_IDS, type QueueId, STEP_QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import type { ScaledService } from '#shared/scaling/service-capacities.ts';
 
 export interface QueueLoad {
@@ -15,7 +15,7 @@ const QUEUES_OF_SERVICE: Readonly<Record<ScaledService, readonly QueueId[]>> = {
   ingestor: ['landing', 'landing-overflow'],
   router: ['ingest'],
   'partner-worker': STEP_QUEUE_IDS,
-  'large-file-worker': ['work'],
+  'large-file-worker': LONG_QUEUE_IDS,
 };
 
 const DEADLINE_MS = 3_000;

@@ -42,8 +42,8 @@ afterEach(async () => {
   workers = [];
 });
 
-async function start(main: URL): Promise<WorkerProcess> {
-  const worker = await bed.startWorker(main, THRESHOLD);
+async function start(main: URL, env: Readonly<Record<string, string>> = {}): Promise<WorkerProcess> {
+  const worker = await bed.startWorker(main, { ...THRESHOLD, ...env });
   workers.push(worker);
   return worker;
 }
@@ -86,6 +86,28 @@ test('a large file goes from hand to hand: checked short, copied long, confirmed
   expect(await bed.countVersions('landing')).toBe(0);
   const violations = await findRowViolations(bed.sql, { isAtRest: true });
   expect(violations.filter(({ rule }) => rule !== 'every event left the outbox')).toEqual([]);
+});
+
+test('a large file of the lane platinum does not wait behind a flood of large ones, nor does its archive copy', async () => {
+  const body = randomBytes(7_000_000);
+  const jobs = await bed.putFiles({ count: 25, bodyOf: () => body, isLarge: true });
+  await bed.sql`UPDATE jobs SET step_seq = 1, step_kind = 'deliver', queue = 'work'`;
+  const urgent = jobs.at(-1)!;
+  await bed.sql`UPDATE jobs SET lane = 'platinum', queue = 'platinum-work' WHERE id = ${urgent.id}`;
+  const flood = jobs.slice(0, -1).map((job) => ({ ...job, queue: 'work' as const }));
+  await bed.wakeUps.sendJobs(flood);
+  await bed.wakeUps.sendJobs([{ ...urgent, queue: 'platinum-work' }]);
+  await Promise.all([start(MAIN, { LONGSHORE_SLOTS: '1' }), start(PARTNER_WORKER)]);
+  await untilCompleted(25);
+
+  const files = await bed.sql<{ id: string; queue: string }[]>`SELECT id, queue FROM files ORDER BY finished_at`;
+  const place = files.findIndex(({ id }) => id === urgent.fileId);
+  expect(place).toBeLessThan(12);
+  expect(files.map(({ queue }) => queue)).toEqual(
+    files.map((_, index) => (index === place ? 'platinum-work' : 'work')),
+  );
+  const [row] = await bed.sql`SELECT processed_by AS "processedBy" FROM jobs WHERE id = ${urgent.id}`;
+  expect(row?.processedBy).toBe('large-file-worker');
 });
 
 test('an idle worker ends at SIGTERM within its drain time', async () => {

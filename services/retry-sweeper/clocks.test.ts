@@ -197,6 +197,8 @@ test('shows what is open, due, parked and blocked', async () => {
   const bronze = await seedJobs(bed.sql, { count: 3 });
   await bed.sql`
     UPDATE jobs SET lane = 'bronze', queue = 'bronze-steps' WHERE id = ANY(${bronze.map(({ id }) => id)}::uuid[])`;
+  const [large] = await seedJobs(bed.sql);
+  await bed.sql`UPDATE jobs SET lane = 'platinum', queue = 'platinum-work' WHERE id = ${large!.id}`;
   const directory = { orderKey: 'acme/line' };
   await seedJobs(bed.sql, { objects: [directory, directory], isOrdered: true });
   const [head] = await giveDueTurns(bed.sql, { limit: 1, window: 10, actor: 'test' });
@@ -219,6 +221,7 @@ test('shows what is open, due, parked and blocked', async () => {
     expect(text).toContain('longshore_blocked_lines 1');
     expect(text).toContain('longshore_open_rows{queue="partner-steps",state="waiting for their turn"} 1');
     expect(text).toContain('longshore_open_rows{queue="partner-steps",state="waiting in all lanes"} 3');
+    expect(text).toContain('longshore_open_rows{queue="work",state="waiting in all lanes"} 1');
     expect(text).toContain('longshore_copy_still_seconds 0');
     expect(text).toContain('longshore_queue_messages{queue="work-dlq",state="visible"} 0');
   });

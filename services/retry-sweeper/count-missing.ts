@@ -12,7 +12,7 @@ import { countStandingJobs } from '#shared/jobs/wake-jobs.ts';
 import { isAnswered } from '#shared/queue/batch-request.ts';
 import type { QueueDepth } from '#shared/queue/queue-depth.ts';
 import { countStandingChunks } from '#shared/records/wake-chunks.ts';
-import type { WorkQueue } from '#shared/runtime/config/resource-names.ts';
+import { isLong, type WorkQueue } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
 /** Fresh every `intervalMs`, 0 in between; undefined while the queue does not answer. */
@@ -42,7 +42,7 @@ export function createCountMissing(options: CountMissingOptions): CountMissing {
     if (queue === 'ingest') return (await countStandingFiles(sql)) - messages;
     const [jobs, chunks] = await Promise.all([
       countStandingJobs(sql, queue),
-      queue === 'work' ? NO_CHUNKS : countStandingChunks(sql, queue),
+      isLong(queue) ? NO_CHUNKS : countStandingChunks(sql, queue),
     ]);
     // The message of what is running is in flight and is nobody else's wake-up.
     return jobs.standing + chunks.standing - Math.max(0, messages - jobs.running - chunks.running);

@@ -70,7 +70,7 @@ export function createRetrySweeperMetrics(registry: Registry) {
     s3Requests: createS3RequestCounter(registry),
     rows: new Gauge({
       name: 'longshore_open_rows',
-      help: 'Open rows by queue: let in, waiting for admission, for their time or for their turn on an ordered route, running; chunks of records likewise, and records that are due. `waiting in all lanes` counts what waits for partner-workers, whatever its lane.',
+      help: 'Open rows by queue: let in, waiting for admission, for their time or for their turn on an ordered route, running; chunks of records likewise, and records that are due. `waiting in all lanes` counts what waits for partner-workers (`partner-steps`) or large-file-workers (`work`), whatever its lane.',
       labelNames: ['queue', 'state'] as const,
       registers,
     }),

@@ -15,11 +15,14 @@ import { countRemotes } from '#shared/remotes/count-remotes.ts';
 import { expiryOverdue } from '#shared/retention/expiry-overdue.ts';
 import {
   ARRIVAL_QUEUES,
+  LONG_QUEUE_IDS,
+  LONG_QUEUES,
   QUEUE_IDS,
   type QueueId,
   STEP_QUEUE_IDS,
   STEP_QUEUES,
   WORK_QUEUE_IDS,
+  type WorkQueue,
 } from '#shared/runtime/config/resource-names.ts';
 import type { RetrySweeperMetrics } from './metrics.ts';
 
@@ -96,14 +99,18 @@ export async function observeFleet({ sql, watchCopies, metrics }: ObserveFleetOp
     if (ARRIVAL_QUEUES.has(queue)) continue;
     metrics.oldestDueSeconds.set({ queue }, Math.max(0, ...ofQueue.map(({ oldestDueSeconds }) => oldestDueSeconds)));
   }
-  metrics.rows.set({ queue: STEP_QUEUES.standard, state: 'waiting in all lanes' }, countInLanes(rows));
+  for (const [queue, lanes] of [
+    [STEP_QUEUES.standard, STEP_QUEUE_IDS],
+    [LONG_QUEUES.standard, LONG_QUEUE_IDS],
+  ] as const)
+    metrics.rows.set({ queue, state: 'waiting in all lanes' }, countInLanes(rows, queue, lanes));
 }
 
-/** What partner-workers are scaled by beside the messages of the lane standard, whose queue counts those itself. */
-function countInLanes(rows: readonly QueueRows[]): number {
+/** What the workers of all `lanes` are scaled by in addition to the messages of the queue of the standard one. */
+function countInLanes(rows: readonly QueueRows[], standard: WorkQueue, lanes: readonly WorkQueue[]): number {
   const waits = ({ queue, state }: QueueRows) =>
-    STEP_QUEUE_IDS.some((id) => id === queue) &&
-    (state === 'waiting for admission' || (state === 'standing' && queue !== STEP_QUEUES.standard));
+    lanes.some((id) => id === queue) &&
+    (state === 'waiting for admission' || (state === 'standing' && queue !== standard));
   return rows.filter(waits).reduce((sum, { rows: count }) => sum + count, 0);
 }
 

@@ -31,7 +31,7 @@ export function createRouter(context: ServiceContext<RouterConfig>): Service {
       name: 'router',
       queues: [{ queue: 'ingest', slots: config.LONGSHORE_SLOTS }],
       messages: QUEUE_MESSAGES.ingest,
-      sendsTo: ['platinum-steps', 'partner-steps', 'bronze-steps', 'work'],
+      sendsTo: ['platinum-steps', 'partner-steps', 'bronze-steps', 'platinum-work', 'work'],
       s3: [s3],
       open({ sql, wakeUps, tracing }) {
         const routes = new RouteCache({

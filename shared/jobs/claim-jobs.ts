@@ -17,7 +17,7 @@ import { runSet } from '#shared/db/run-statements.ts';
 import type { Lane } from '#shared/definitions/lanes.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { StoredHead } from '#shared/files/object-store.ts';
-import type { WorkQueue } from '#shared/runtime/config/resource-names.ts';
+import { LONG_QUEUE_IDS, type WorkQueue } from '#shared/runtime/config/resource-names.ts';
 import { keepsAttempt } from './note-progress.ts';
 import { recordEvents } from './record-events.ts';
 
@@ -126,7 +126,7 @@ function claimSet(sql: Sql, ids: string[], options: ClaimOptions): Promise<Claim
       UPDATE jobs j SET
         state = 'RUNNING', updated_at = now(), woken_at = NULL, next_action_at = NULL, wait_reason = NULL,
         started_at = coalesce(j.started_at, now()), worker = ${options.worker},
-        processed_by = CASE WHEN j.queue = 'work' THEN ${options.service} ELSE coalesce(j.processed_by, ${options.service}) END,
+        processed_by = CASE WHEN j.queue = ANY(${[...LONG_QUEUE_IDS]}::text[]) THEN ${options.service} ELSE coalesce(j.processed_by, ${options.service}) END,
         shares_place = c.shares_place,
         claim_token = ${options.token}::uuid, lease_until = now() + ${options.leaseMs}::int * interval '1 ms',
         epoch = j.epoch + (NOT c.is_repeat)::int,

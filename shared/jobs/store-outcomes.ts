@@ -25,6 +25,7 @@ import { ANY_BRANCH, BRANCHES, HELD, RECORDS } from '#shared/steps/step-outcome.
 import { ADMISSION_WINDOW, admit } from './admission.ts';
 import { giveTurns } from './give-turns.ts';
 import { type JobLine, leaveLines } from './job-lines.ts';
+import { archiveQueueIn } from './lanes.ts';
 import { isQuarantining } from './quarantine.ts';
 import { recordEvents } from './record-events.ts';
 import type { WokenJob } from './route-files.ts';
@@ -98,8 +99,9 @@ export interface ClosedFile {
   readonly head: StoredHead | null;
   readonly status: FileStatus;
   readonly epoch: number;
-  /** `held`: archive it now under `epoch`; `woken`: send `wake` to `work`; `done`: already archived. */
+  /** `held`: archive it now under `epoch`; `woken`: send `wake` to `queue`; `done`: already archived. */
   readonly archive: 'held' | 'woken' | 'done';
+  readonly queue: WorkQueue;
   readonly wake: number;
 }
 
@@ -299,7 +301,7 @@ export function closeFiles(sql: Sql, options: Pick<StoreOptions, 'token' | 'leas
           WHEN f.failed_jobs + e.failed > 0 THEN 'FAILED' ELSE 'COMPLETED' END,
         finished_at = CASE WHEN f.open_jobs = e.jobs AND f.archived_at IS NOT NULL THEN now() END,
         epoch = f.epoch + (f.open_jobs = e.jobs)::int,
-        queue = CASE WHEN f.is_large THEN 'work' ELSE 'partner-steps' END,
+        queue = ${archiveQueueIn(sql)},
         claim_token = CASE WHEN f.open_jobs = e.jobs AND f.archived_at IS NULL AND (NOT f.is_large OR ${options.archivesLarge}::boolean)
           THEN ${options.token}::uuid END,
         lease_until = CASE WHEN f.open_jobs = e.jobs AND f.archived_at IS NULL AND (NOT f.is_large OR ${options.archivesLarge}::boolean)
@@ -342,7 +344,7 @@ export function closedFilesJson(sql: Sql, from = sql`closed`) {
   return sql`
     coalesce((SELECT jsonb_agg(jsonb_build_object('id', id, 'tenantId', tenant_id, 'name', name, 'key', key, 'bucket', bucket,
       'versionId', version_id, 'sizeBytes', size_bytes, 'etag', etag, 'uploadedAt', uploaded_at, 'head', head, 'status', status,
-      'epoch', epoch, 'wake', wakes,
+      'epoch', epoch, 'queue', queue, 'wake', wakes,
       'archive', CASE WHEN archived_at IS NOT NULL THEN 'done' WHEN lease_until IS NOT NULL THEN 'held' ELSE 'woken' END
     )) FROM ${from}), '[]')`;
 }

@@ -8,6 +8,7 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import { toJsonb } from '#shared/db/run-statements.ts';
 import type { WorkQueue } from '#shared/runtime/config/resource-names.ts';
+import { archiveQueueIn } from './lanes.ts';
 import { recordEvents } from './record-events.ts';
 import { type ChosenRow, type OnRefused, wakeBound, wakeChosen } from './wake-chosen.ts';
 
@@ -98,7 +99,7 @@ async function wakeSet(sql: Sql, chosen: readonly ChosenFile[], actor: string): 
       UPDATE files f SET woken_at = now(), wakes = f.wakes + 1, updated_at = now(), next_action_at = NULL,
         status = CASE WHEN f.status = 'UPLOADED' THEN 'QUEUED' ELSE f.status END,
         order_seq = CASE WHEN f.status = 'UPLOADED' THEN nextval('file_order') ELSE f.order_seq END,
-        queue = CASE WHEN c.why <> 'archive' THEN 'ingest' WHEN f.is_large THEN 'work' ELSE 'partner-steps' END
+        queue = CASE WHEN c.why <> 'archive' THEN 'ingest' ELSE ${archiveQueueIn(sql)} END
       FROM locked c WHERE f.id = c.id
       RETURNING f.id, f.tenant_id, f.key, f.size_bytes, f.order_key, f.queue, f.wakes, c.why),
     event AS (

@@ -14,6 +14,7 @@ export const QUEUE_MESSAGES = {
   'landing-overflow': LANDING_EVENTS,
   ingest: [fileSettled],
   work: WORK_MESSAGES,
+  'platinum-work': WORK_MESSAGES,
   'partner-steps': PARTNER_STEPS_MESSAGES,
   'platinum-steps': PARTNER_STEPS_MESSAGES,
   'bronze-steps': PARTNER_STEPS_MESSAGES,

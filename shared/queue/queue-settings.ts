@@ -17,6 +17,7 @@ export const QUEUE_SETTINGS: Readonly<Record<QueueId, QueueSettings>> = {
   'landing-overflow': { visibilityTimeoutSeconds: 30, retentionSeconds: FOUR_DAYS_SECONDS },
   ingest: { visibilityTimeoutSeconds: 30, retentionSeconds: FOUR_DAYS_SECONDS },
   work: { visibilityTimeoutSeconds: 60, retentionSeconds: FOUR_DAYS_SECONDS },
+  'platinum-work': { visibilityTimeoutSeconds: 60, retentionSeconds: FOUR_DAYS_SECONDS },
   'partner-steps': { visibilityTimeoutSeconds: 60, retentionSeconds: FOUR_DAYS_SECONDS },
   'platinum-steps': { visibilityTimeoutSeconds: 60, retentionSeconds: FOUR_DAYS_SECONDS },
   'bronze-steps': { visibilityTimeoutSeconds: 60, retentionSeconds: FOUR_DAYS_SECONDS },

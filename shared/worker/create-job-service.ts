@@ -272,7 +272,7 @@ export function createJobService(
   return createQueueService(
     {
       ...{ name, queues, messages, s3: [s3, partClient], open },
-      sendsTo: ['platinum-steps', 'partner-steps', 'bronze-steps', 'work'],
+      sendsTo: ['platinum-steps', 'partner-steps', 'bronze-steps', 'platinum-work', 'work'],
     },
     context,
   );

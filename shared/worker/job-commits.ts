@@ -238,7 +238,7 @@ export class JobCommits {
     const due = [...own, ...successors];
     const copies = files
       .filter((file) => file.archive === 'woken')
-      .map((file) => ({ ...file, queue: 'work' as const, traceparent: byFile.get(file.id) }));
+      .map((file) => ({ ...file, traceparent: byFile.get(file.id) }));
     this.#send(due, copies);
   }
 

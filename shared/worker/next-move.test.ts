@@ -24,11 +24,14 @@ function move(overrides: Partial<NextMoveInput>): NextMove {
   });
 }
 
-test('a job that changes hands goes to the queue of its lane, or to the one of long steps', () => {
+test('a job that changes hands goes to the queue of its lane, whether the next step is short or long', () => {
   const handOver = (overrides: Partial<NextMoveInput>) => move({ workerClass: 'long', next: shortStep, ...overrides });
   expect(handOver({ lane: 'platinum' })).toMatchObject({ type: 'hand-over', queue: 'platinum-steps' });
   expect(handOver({ lane: 'bronze' })).toMatchObject({ type: 'hand-over', queue: 'bronze-steps' });
   expect(handOver({ workerClass: 'short', lane: 'bronze', next: longStep })).toMatchObject({ queue: 'work' });
+  expect(handOver({ workerClass: 'short', lane: 'platinum', next: longStep })).toMatchObject({
+    queue: 'platinum-work',
+  });
 });
 
 const later = (delayMs: number, reason: string, countsAttempt = true) => ({

@@ -20,7 +20,7 @@ import type { WakeUpSenders, WorkWakeUp } from '#shared/jobs/wake-up-senders.ts'
 import type { Disposition } from '#shared/queue/disposition.ts';
 import { type IssueReceipt, issueReceipt } from '#shared/receipts/issue-receipt.ts';
 import type { ReceiptKeys } from '#shared/receipts/receipt-keys.ts';
-import { type BucketId, STEP_QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
+import { type BucketId, LONG_QUEUE_IDS, STEP_QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import { endedBy, NO_TRACING, type Span, type Tracing } from '#shared/runtime/tracing/tracing.ts';
 import type { RecordStore } from '#shared/steps/record-store.ts';
@@ -90,7 +90,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
   const { now = () => performance.now(), random = Math.random, tracing = NO_TRACING } = options;
   const commits = new JobCommits({
     sql,
-    queues: workerClass === 'long' ? ['work'] : STEP_QUEUE_IDS,
+    queues: workerClass === 'long' ? LONG_QUEUE_IDS : STEP_QUEUE_IDS,
     kinds: [...options.kinds.keys()],
     worker,
     service,

@@ -1,6 +1,7 @@
 import { type Board, quantile, query, rate } from '../board.ts';
 
 const WORKER = 'job="large-file-worker"';
+const QUEUES = 'queue=~"(platinum-)?work"';
 
 export const largeCopies: Board = {
   uid: 'longshore-large-copies',
@@ -11,24 +12,29 @@ export const largeCopies: Board = {
       title: 'Work',
       panels: [
         {
-          title: 'Rows of the work queue',
+          title: 'Rows of the work queues',
           why: 'By what they wait for.',
           unit: 'short',
           isStacked: true,
-          queries: [query('{{state}}', 'max by (state) (longshore_open_rows{queue="work"})')],
+          queries: [
+            query(
+              '{{queue}} {{state}}',
+              `max by (queue, state) (longshore_open_rows{${QUEUES}, state!="waiting in all lanes"})`,
+            ),
+          ],
         },
         {
           title: 'Oldest due',
           why: 'A long copy that is held by a worker is not due.',
           unit: 's',
           bound: 120,
-          queries: [query('work', 'max(longshore_oldest_due_seconds{queue="work"})')],
+          queries: [query('{{queue}}', `max by (queue) (longshore_oldest_due_seconds{${QUEUES}})`)],
         },
         {
           title: 'Jobs in hand',
           why: 'Over all instances. A few each: parts, not jobs, fill the line.',
           unit: 'short',
-          queries: [query('{{instance}}', 'sum by (instance) (longshore_queue_in_flight{queue="work"})')],
+          queries: [query('{{instance}}', `sum by (instance) (longshore_queue_in_flight{${QUEUES}})`)],
         },
       ],
     },

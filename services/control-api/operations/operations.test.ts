@@ -521,6 +521,7 @@ describe('dead letters', () => {
       ['landing-overflow', false],
       ['ingest', true],
       ['work', true],
+      ['platinum-work', true],
       ['partner-steps', false],
       ['platinum-steps', false],
       ['bronze-steps', false],

@@ -2,7 +2,8 @@
 import { LANES, type Lane } from '#shared/definitions/lanes.ts';
 
 /**
- * `platinum-steps`, `bronze-steps`: short steps of those lanes, as `partner-steps` is of the standard one. `mail-events`: what the mail service
+ * `platinum-steps`, `bronze-steps`: short steps of those lanes, as `partner-steps` is of the standard one. `platinum-work`: long steps of that
+ * lane, as `work` is of the others. `mail-events`: what the mail service
  * reports, so that no file waits behind the mails of a campaign. `landing-overflow`: events of a flood, which the ingestor puts there so that
  * those of the lane platinum are not behind them.
  */
@@ -11,6 +12,7 @@ export type QueueId =
   | 'landing-overflow'
   | 'ingest'
   | 'work'
+  | 'platinum-work'
   | 'partner-steps'
   | 'platinum-steps'
   | 'bronze-steps'
@@ -28,6 +30,7 @@ export const QUEUE_IDS: readonly QueueId[] = [
   'landing-overflow',
   'ingest',
   'work',
+  'platinum-work',
   'partner-steps',
   'platinum-steps',
   'bronze-steps',
@@ -39,11 +42,19 @@ export const STEP_QUEUES = {
   standard: 'partner-steps',
   bronze: 'bronze-steps',
 } as const satisfies Record<Lane, QueueId>;
+/** Of long steps, by lane. */
+export const LONG_QUEUES = {
+  platinum: 'platinum-work',
+  standard: 'work',
+  bronze: 'work',
+} as const satisfies Record<Lane, QueueId>;
 export type StepQueue = (typeof STEP_QUEUES)[Lane];
-export type WorkQueue = StepQueue | 'work';
+export type LongQueue = (typeof LONG_QUEUES)[Lane];
+export type WorkQueue = StepQueue | LongQueue;
 /** In the order in which they are served. */
 export const STEP_QUEUE_IDS: readonly StepQueue[] = LANES.map((lane) => STEP_QUEUES[lane]);
-export const WORK_QUEUE_IDS: readonly WorkQueue[] = [...STEP_QUEUE_IDS, 'work'];
+export const LONG_QUEUE_IDS: readonly LongQueue[] = [...new Set(LANES.map((lane) => LONG_QUEUES[lane]))];
+export const WORK_QUEUE_IDS: readonly WorkQueue[] = [...STEP_QUEUE_IDS, ...LONG_QUEUE_IDS];
 /** What arrives there has no row yet. */
 export const ARRIVAL_QUEUES: ReadonlySet<QueueId> = new Set(['landing', 'landing-overflow', 'mail-events']);
 export const BUCKET_IDS: readonly BucketId[] = ['landing', 'staging', 'delivered', 'archive', 'outbound', 'evidence'];
@@ -53,7 +64,11 @@ export const TOPIC_IDS: readonly TopicId[] = ['events', 'success', 'failure', 'n
 export const MAX_RECEIVE_COUNT = 3;
 
 export function isFifo(queue: QueueId): boolean {
-  return queue === 'ingest' || queue === 'work';
+  return queue === 'ingest' || isLong(queue);
+}
+
+export function isLong(queue: QueueId): queue is LongQueue {
+  return LONG_QUEUE_IDS.some((id) => id === queue);
 }
 
 /** `longshore-ingest.fifo`; FIFO names must end in `.fifo` (Amazon SQS, CreateQueue). */
