@@ -351,6 +351,7 @@ describe('what is no file', () => {
 test('a flood goes on to its own queue, and each of its files is registered once', async () => {
   await send(created(await put('urgent/a.csv', 'x')));
   await settled();
+  expect(await wakeUps()).toMatchObject([{ type: 'file.settled', isUrgent: true }]);
   const objects = await Promise.all(Array.from({ length: 300 }, (_, index) => put(`plain/${index}.csv`, 'x')));
   await send(...objects.map((object) => created(object)));
   await settled();

@@ -13,6 +13,8 @@ import { createHandleSettledFiles } from './handle-settled-files.ts';
 import { createRouterMetrics } from './metrics.ts';
 
 const DEADLINE_MS = 60_000;
+/** Of a flood, so many are looked through for those of the lane platinum. */
+const HELD_FILES = 1_000;
 const READ_TIMEOUT_MS = 5_000;
 /** For what is read of one file, so that a batch ends long before its deadline. */
 const DECIDE_TIMEOUT_MS = 10_000;
@@ -64,6 +66,7 @@ export function createRouter(context: ServiceContext<RouterConfig>): Service {
         return {
           handling: {
             handleBatch: (received) => handle(received),
+            urgent: { isUrgent: ({ isUrgent }) => isUrgent === true, hold: HELD_FILES },
             // Statements side by side do not see each other's jobs, and would let more in than the window holds.
             batch: { maxConcurrent: 1 },
             deadlineMs: DEADLINE_MS,

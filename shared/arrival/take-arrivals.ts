@@ -39,7 +39,7 @@ export interface TakeArrivalsOptions extends Omit<ResolveArrivalsOptions, 'signa
 }
 
 export function createTakeArrivals(options: TakeArrivalsOptions): TakeArrivals {
-  const { sql, senders, actor, tracing = NO_TRACING, logger } = options;
+  const { sql, senders, directory, actor, tracing = NO_TRACING, logger } = options;
 
   /** A file's trace begins where its row does; what settles it later joins in. */
   function openSpan(
@@ -61,7 +61,13 @@ export function createTakeArrivals(options: TakeArrivalsOptions): TakeArrivals {
     const made = new Map(objects.map((object) => [object.id, object]));
     const spans = new Map(files.map((file) => [file.id, openSpan(file, made.get(file.id), startedAt)]));
     const settled = files.filter(({ status }) => status === 'QUEUED');
-    await senders.sendFiles(settled.map((file) => ({ ...file, traceparent: spans.get(file.id)?.traceparent })));
+    await senders.sendFiles(
+      settled.map((file) => ({
+        ...file,
+        isUrgent: directory.isUrgent(file.tenantId),
+        traceparent: spans.get(file.id)?.traceparent,
+      })),
+    );
     for (const span of spans.values()) span.end();
     if (refused.size > 0) logger.error({ count: refused.size }, 'objects refused by the database');
 

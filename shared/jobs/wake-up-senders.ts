@@ -22,6 +22,7 @@ interface SettledFile {
   readonly id: string;
   readonly wake: number;
   readonly traceparent?: string | undefined;
+  readonly isUrgent?: boolean | undefined;
 }
 
 /** A job, or a file whose archive copy is due. */
@@ -94,8 +95,8 @@ export function createWakeUpSenders({ client, queueUrls, fairQueues, logger }: W
       send(
         'ingest',
         // Each file is its own group: routed side by side, and one never twice at once. Ordered routes keep their order in the database.
-        files.map(({ id, wake, traceparent }) => ({
-          message: { type: 'file.settled', fileId: id, wake },
+        files.map(({ id, wake, traceparent, isUrgent }) => ({
+          message: { type: 'file.settled', fileId: id, wake, ...(isUrgent === true && { isUrgent }) },
           groupId: messageGroupId(id),
           deduplicationId: `${id}:${wake}`,
           attributes: traceAttributes(traceparent),

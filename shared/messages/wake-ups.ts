@@ -12,7 +12,8 @@ const wake = z.number().int().positive();
 export const fileSettled = defineMessage({
   name: 'file.settled',
   version: 1,
-  schema: z.object({ fileId: z.uuid(), wake }),
+  /** `isUrgent`: its tenant has a route of the lane platinum. */
+  schema: z.object({ fileId: z.uuid(), wake, isUrgent: z.literal(true).optional() }),
 });
 
 /** On `partner-steps` and `work.fifo`: a job has something to do. */

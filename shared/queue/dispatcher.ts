@@ -7,6 +7,8 @@
  *    since a message is only a wake-up, the rows they stand for are woken again.
  * 3. Heartbeats end before a message is acknowledged, released or left.
  * 4. After `stop` nothing starts; what had not started is visible again at once.
+ * 5. In batches, urgent messages have calls of their own, one at a time beyond `maxConcurrent`, and slots beyond `slots`: they wait
+ *    for no call that a flood has filled, and the flood does not wait for them.
  */
 import { LongshoreError } from '#shared/errors.ts';
 import { backoffMs } from '#shared/queue/backoff.ts';
@@ -14,7 +16,7 @@ import type { Received } from '#shared/queue/define-message.ts';
 import type { Disposition } from '#shared/queue/disposition.ts';
 import type { Lease, Leases } from '#shared/queue/leases.ts';
 import type { QueueMetrics } from '#shared/queue/queue-metrics.ts';
-import { addByUrgency, type Capacity, type Queued, type WaitQueue } from '#shared/queue/waiting-room.ts';
+import type { Capacity, Queued, WaitQueue } from '#shared/queue/waiting-room.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 
 export interface HandlerContext {
@@ -55,12 +57,18 @@ export interface DispatcherOptions<Payload> {
   readonly random: () => number;
 }
 
+/** Messages that have a slot and wait for their batch to fill. */
+interface Forming<Payload> {
+  readonly items: Item<Payload>[];
+  /** Calls under way. */
+  calls: number;
+  lingerTimer: NodeJS.Timeout | undefined;
+  isLingerOver: boolean;
+}
+
 export class Dispatcher<Payload> {
   readonly #options: DispatcherOptions<Payload>;
-  /** Have a slot and wait for their batch to fill. */
-  #forming: Item<Payload>[] = [];
-  #lingerTimer: NodeJS.Timeout | undefined;
-  #isLingerOver = false;
+  readonly #forming = { urgent: newForming<Payload>(), others: newForming<Payload>() };
   #takenSlots = 0;
   #running = 0;
   #isStopping = false;
@@ -87,11 +95,13 @@ export class Dispatcher<Payload> {
   /** Starts nothing any more and gives back what had not started. */
   stop(): void {
     this.#isStopping = true;
-    clearTimeout(this.#lingerTimer);
     this.#giveBack(this.#options.line.remove());
-    for (const item of this.#forming.splice(0)) {
-      this.#freeSlot(item);
-      this.#release(item, 0);
+    for (const { items, lingerTimer } of Object.values(this.#forming)) {
+      clearTimeout(lingerTimer);
+      for (const item of items.splice(0)) {
+        this.#freeSlot(item);
+        this.#release(item, 0);
+      }
     }
   }
 
@@ -108,8 +118,10 @@ export class Dispatcher<Payload> {
 
   #startNext(): void {
     const { line, slots, leases, batch } = this.#options;
-    while (!this.#isStopping && this.#takenSlots < slots) {
-      const item = line.next();
+    while (!this.#isStopping) {
+      const hasSlot = this.#takenSlots < slots;
+      if (!hasSlot && batch === undefined) break;
+      const item = line.next({ isUrgentOnly: !hasSlot });
       if (item === undefined) break;
       this.#takenSlots += 1;
       if (leases.isOver(item.lease)) {
@@ -117,29 +129,39 @@ export class Dispatcher<Payload> {
         this.#freeSlot(item);
         this.#leave(item);
       } else if (batch === undefined) this.#start([item]);
-      else addByUrgency(this.#forming, item);
+      else this.#forming[item.isUrgent === true ? 'urgent' : 'others'].items.push(item);
     }
-    if (batch !== undefined) this.#startBatches(batch);
+    if (batch === undefined) return;
+    this.#startBatches(this.#forming.urgent, { ...batch, maxConcurrent: 1 });
+    this.#startBatches(this.#forming.others, batch);
   }
 
-  #startBatches({ maxMessages, lingerMs, maxConcurrent }: NonNullable<DispatcherOptions<Payload>['batch']>): void {
-    while (this.#forming.length > 0 && this.#calls.size < maxConcurrent) {
-      if (this.#forming.length < maxMessages && !this.#isLingerOver) break;
-      this.#isLingerOver = false;
-      this.#start(this.#forming.splice(0, maxMessages));
+  #startBatches(
+    forming: Forming<Payload>,
+    { maxMessages, lingerMs, maxConcurrent }: NonNullable<DispatcherOptions<Payload>['batch']>,
+  ): void {
+    const { items } = forming;
+    while (items.length > 0 && forming.calls < maxConcurrent) {
+      if (items.length < maxMessages && !forming.isLingerOver) break;
+      forming.isLingerOver = false;
+      forming.calls += 1;
+      this.#start(items.splice(0, maxMessages), () => {
+        forming.calls -= 1;
+      });
     }
-    if (this.#forming.length === 0 || this.#isLingerOver) return;
-    this.#lingerTimer ??= setTimeout(() => {
-      this.#lingerTimer = undefined;
-      this.#isLingerOver = true;
+    if (items.length === 0 || forming.isLingerOver) return;
+    forming.lingerTimer ??= setTimeout(() => {
+      forming.lingerTimer = undefined;
+      forming.isLingerOver = true;
       this.#startNext();
     }, lingerMs);
   }
 
-  #start(items: readonly Item<Payload>[]): void {
+  #start(items: readonly Item<Payload>[], onEnd?: () => void): void {
     const controller = new AbortController();
     const call = this.#call(items, controller).finally(() => {
       this.#calls.delete(call);
+      onEnd?.();
       this.#startNext();
     });
     this.#calls.set(call, controller);
@@ -230,6 +252,10 @@ export class Dispatcher<Payload> {
     this.#options.line.end(item);
     this.#options.capacity.give(1);
   }
+}
+
+function newForming<Payload>(): Forming<Payload> {
+  return { items: [], calls: 0, lingerTimer: undefined, isLingerOver: false };
 }
 
 function countMismatch(dispositions: readonly Disposition[], expected: number): Error | undefined {

@@ -29,6 +29,18 @@ describe('a waiting line', () => {
     expect(startAll(line)).toEqual(['U', 'V', 'a', 'b', 'c']);
   });
 
+  it('gives urgent ones alone when no slot is left for others', () => {
+    const line = new WaitQueue<Named>({ holdLimit: 0 });
+    for (const name of ['a', 'U', 'V']) line.add({ ...item(name, { groupId: 'g' }), isUrgent: name < 'a' });
+    expect(line.next({ isUrgentOnly: true })?.name).toBe('U');
+    expect(line.next({ isUrgentOnly: true })).toBeUndefined();
+    line.endGroup('g');
+    expect(line.next({ isUrgentOnly: true })?.name).toBe('V');
+    line.endGroup('g');
+    expect(line.next({ isUrgentOnly: true })).toBeUndefined();
+    expect(line.next()?.name).toBe('a');
+  });
+
   it('runs one of a group and lets other groups pass', () => {
     const line = new WaitQueue<Named>({ holdLimit: 0 });
     for (const name of ['a1', 'a2', 'b1', 'a3']) line.add(item(name, { groupId: name.slice(0, 1) }));

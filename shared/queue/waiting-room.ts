@@ -92,12 +92,6 @@ export interface WaitQueueOptions {
   readonly holdLimit: number;
 }
 
-/** Urgent ones before the others, each in the order of arrival. */
-export function addByUrgency<Item extends Queued>(waiting: Item[], item: Item): void {
-  const place = item.isUrgent === true ? waiting.findIndex((other) => other.isUrgent !== true) : -1;
-  waiting.splice(place === -1 ? waiting.length : place, 0, item);
-}
-
 /** Received messages that wait for a slot. */
 export class WaitQueue<Item extends Queued> {
   readonly #options: WaitQueueOptions;
@@ -109,13 +103,15 @@ export class WaitQueue<Item extends Queued> {
     this.#options = options;
   }
 
+  /** Urgent ones before the others, each in the order of arrival. */
   add(item: Item): void {
-    addByUrgency(this.#waiting, item);
+    const place = item.isUrgent === true ? this.#waiting.findIndex((other) => other.isUrgent !== true) : -1;
+    this.#waiting.splice(place === -1 ? this.#waiting.length : place, 0, item);
   }
 
   /** The item to start now; it counts as running until `end`. */
-  next(): Item | undefined {
-    const index = this.#indexOfNext();
+  next({ isUrgentOnly = false } = {}): Item | undefined {
+    const index = this.#indexOfNext(isUrgentOnly);
     if (index === -1) return undefined;
     const [item] = index === 0 ? [this.#waiting.shift()] : this.#waiting.splice(index, 1);
     if (item === undefined) return undefined;
@@ -140,10 +136,11 @@ export class WaitQueue<Item extends Queued> {
     return removed;
   }
 
-  #indexOfNext(): number {
+  #indexOfNext(isUrgentOnly: boolean): number {
     const passedGroups = new Set<string>();
     let firstOverShare = -1;
-    for (const [index, { groupId, tenant }] of this.#waiting.entries()) {
+    for (const [index, { groupId, tenant, isUrgent }] of this.#waiting.entries()) {
+      if (isUrgentOnly && isUrgent !== true) return -1;
       if (groupId !== undefined && (this.#busyGroups.has(groupId) || passedGroups.has(groupId))) continue;
       if (!this.#isAtLimit(tenant)) return index;
       if (firstOverShare === -1) firstOverShare = index;

@@ -121,6 +121,32 @@ describe('urgent messages', () => {
     expect(started.slice(2, 4).sort()).toEqual([1_000, 1_001]);
     expect(started).toHaveLength(62);
   });
+
+  it.each(['landing', 'ingest'] as const)('of %s are handled while a batch of a flood is under way', async (queue) => {
+    const calls: number[][] = [];
+    const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
+    await send(queue, range(40), String);
+    startWorker({
+      queue,
+      slots: 20,
+      pollers: 2,
+      batch: { maxMessages: 10, maxConcurrent: 1 },
+      urgent: { isUrgent: ({ n }) => n >= 1_000, hold: 200 },
+      handleBatch: async (received) => {
+        calls.push(received.map(({ message }) => message.n));
+        if (received.some(({ message }) => message.n < 1_000)) await allowed;
+        return received.map(() => acknowledge);
+      },
+    });
+    await vi.waitFor(() => expect(calls).toHaveLength(1), { timeout: 60_000 });
+    await send(queue, [1_000, 1_001], String);
+    await vi.waitFor(() => expect(calls.flat()).toEqual(expect.arrayContaining([1_000, 1_001])), { timeout: 60_000 });
+    expect(calls.filter((ns) => ns.some((n) => n < 1_000))).toHaveLength(1);
+    expect(calls.filter((ns) => ns.some((n) => n >= 1_000)).flat()).toEqual([1_000, 1_001]);
+    allow();
+    await expectEmpty(queue);
+    expect(calls.flat()).toHaveLength(42);
+  });
 });
 
 describe('acknowledging', () => {
