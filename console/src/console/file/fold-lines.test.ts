@@ -14,6 +14,7 @@ function line(second: number, fields: Partial<TimelineLine> = {}): TimelineLine 
     actor: null,
     job_id: 'job',
     route: null,
+    branch: null,
     step: 'call',
     generation: 1,
     outcome: null,
