@@ -118,7 +118,7 @@ test('5,000 records end as they should although their workers are killed 50 time
     return state !== 'SUCCESS' && !isInDoubt;
   });
   expect(unclear.filter((row) => !isSpent(row))).toEqual([]);
-}, 180_000);
+}, 400_000);
 
 /** Each of its tries was counted, and a worker died in the last one. */
 function isSpent({ state, cause, tries }: RecordRow): boolean {

@@ -55,8 +55,10 @@ async function checkDefinitions(headers: Record<string, string>, body: string, k
       headers: { ...headers, 'x-api-key': key },
       body,
     });
-    if (reply.status !== 429) return reply;
-    await sleep(Number(reply.headers.get('retry-after')) * 1_000);
+    // 503: late, on a busy machine, and asked for again.
+    if (reply.status !== 429 && reply.status !== 503) return reply;
+    await reply.arrayBuffer();
+    await sleep(Number(reply.headers.get('retry-after') ?? 1) * 1_000);
   }
 }
 
