@@ -7,10 +7,16 @@ import type { StepTargets } from '#shared/targets/step-targets.ts';
 import type { PartnerFileServer } from '#testkit/servers/partner-file-servers.ts';
 import { NO_TARGETS } from './step-bed.ts';
 
+/** What is used one time after the other is connected to once: some servers make a login wait. Its owner closes it. */
+export interface KeptConnection {
+  connection?: RemoteConnection;
+}
+
 /** `wrap` sees every connection before it is used. */
 export function targetsOf(
   { remote, secrets }: Pick<PartnerFileServer, 'remote' | 'secrets'>,
   wrap: (connection: RemoteConnection) => RemoteConnection = (connection) => connection,
+  kept?: KeptConnection,
 ): StepTargets {
   const store = {
     read: async (name: string) => {
@@ -22,11 +28,13 @@ export function targetsOf(
   return {
     ...NO_TARGETS,
     async useRemote(_name, work) {
-      const connection = await openRemote(remote, await readRemoteSecrets(remote, store), { guard });
+      const open = kept?.connection?.isUsable === true ? kept.connection : undefined;
+      const connection = open ?? (await openRemote(remote, await readRemoteSecrets(remote, store), { guard }));
+      if (kept !== undefined) kept.connection = connection;
       try {
         return { type: 'used', result: await work(wrap(connection), { definition: remote }) };
       } finally {
-        await connection.close();
+        if (kept === undefined) await connection.close();
       }
     },
   };

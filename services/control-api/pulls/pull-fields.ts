@@ -29,7 +29,11 @@ export const pullSchema = z
     remote: z.string(),
     source: z.string().nullable().describe('Null: requested one by one, not found by a source.'),
     generation: z.number(),
-    attempts: z.number(),
+    attempts: z
+      .number()
+      .describe(
+        'Tries of the download, the present one included; once the file has landed, of deleting or moving its source.',
+      ),
     nextActionAt: z.string().nullable(),
     waitReason: z.string().nullable(),
     fileId: z.string().nullable().describe('The file that it became; see /api/v1/files.'),
@@ -80,7 +84,9 @@ export async function findPulls(sql: Sql, query: PullQuery): Promise<Pull[]> {
       CASE WHEN p.key IS NOT NULL THEN jsonb_build_object('bucket', coalesce(d.bucket, p.bucket), 'key', coalesce(d.key, p.key)) END AS s3,
       CASE WHEN p.error_code IS NOT NULL THEN jsonb_build_object('code', p.error_code, 'cause', coalesce(p.error_cause, ''),
         'message', coalesce(p.error_message, '')) END AS error,
-      p.tenant_id AS tenant, p.remote, p.source, p.generation, p.attempts, ${at('next_action_at')} AS "nextActionAt",
+      p.tenant_id AS tenant, p.remote, p.source, p.generation,
+      -- The column counts what failed once the file had landed.
+      p.attempts + (p.transfer_stage IN ('LANDED', 'CLEANING', 'DONE') AND p.status <> 'TRIGGERED')::int AS attempts, ${at('next_action_at')} AS "nextActionAt",
       p.wait_reason AS "waitReason", p.file_id AS "fileId", p.size_bytes::float8 AS "sizeBytes", p.sha256,
       t.bytes_done::float8 AS "bytesDone", p.source_replaced AS "sourceReplaced"
     FROM (

@@ -105,6 +105,7 @@ export const pulls = pgTable(
     status: text('status').$type<PullStatus>().notNull().default('TRIGGERED'),
     transferStage: text('transfer_stage').$type<PullStage>().notNull().default('WAITING'),
     generation: integer('generation').notNull().default(1),
+    /** Of the download, the present one included; once the file has landed, of its cleaning, without the present one. */
     attempts: integer('attempts').notNull().default(0),
     maxAttempts: integer('max_attempts').notNull().default(5),
     /** How often the file changed while it was fetched. */

@@ -10,6 +10,7 @@ import { type Client, FTPError } from 'basic-ftp';
 import type { RemoteConnection, RemoteEntry, RemoteFile } from '../remote-connection.ts';
 import { RemoteError, type RemoteFault } from '../remote-error.ts';
 import { listDirectory } from './list-directory.ts';
+import { handshakeAnswered } from './open-data-connection.ts';
 
 export interface FtpsConnectionOptions {
   readonly client: Client;
@@ -98,12 +99,14 @@ export class FtpsConnection implements RemoteConnection {
       throw new RemoteError('refused', `the file does not have the ${offset} bytes that would be gone on with`);
     let written = 0;
     let failure: { readonly error: unknown } | undefined;
+    const { ftp } = this.#client;
     async function* counted(): AsyncIterable<Uint8Array> {
       try {
         for await (const piece of body) {
           written += piece.byteLength;
           yield piece;
         }
+        if (written === 0) await handshakeAnswered(ftp.dataSocket);
       } catch (error) {
         failure = { error };
         throw error;

@@ -3,6 +3,7 @@
  * have, and must show the same certificate, or resume its session.
  */
 import { connect as netConnect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import type { FTPContext, FTPResponse } from 'basic-ftp';
 import { FTPError } from 'basic-ftp';
@@ -12,6 +13,11 @@ import type { Trust } from './trust-certificate.ts';
 const NOT_IMPLEMENTED = new Set([500, 501, 502, 503, 504, 522, 550]);
 /** Contexts whose server knows no EPSV. */
 const withoutEpsv = new WeakSet<FTPContext>();
+/** How long a reply may take after the data connection that it ends. */
+const REPLY_MS = 1_000;
+/** How long a server may take for the ticket that it need not give. */
+const TICKET_MS = 500;
+const ticketed = new WeakMap<object, Promise<void>>();
 
 export async function openDataConnection(ftp: FTPContext, trust: Trust): Promise<FTPResponse> {
   const { reply, port } = await askForPort(ftp);
@@ -28,7 +34,11 @@ export async function openDataConnection(ftp: FTPContext, trust: Trust): Promise
   raw.setTimeout(0);
   const session = ftp.tlsSessionStore ?? (ftp.socket as TLSSocket).getSession();
   const secured = tlsConnect({ ...trust.tls, socket: raw, ...(session !== undefined && { session }) });
+  const ticket = Promise.withResolvers<void>();
+  ticketed.set(secured, ticket.promise);
+  secured.once('close', ticket.resolve);
   secured.on('session', (next) => {
+    ticket.resolve();
     // Tickets of TLS 1.3 serve once.
     ftp.tlsSessionStore = next;
   });
@@ -38,8 +48,38 @@ export async function openDataConnection(ftp: FTPContext, trust: Trust): Promise
         new RemoteError('untrusted', 'the data connection shows another certificate than the control connection'),
       );
   });
-  ftp.dataSocket = secured;
+  letReplyComeFirst(ftp, secured);
   return reply;
+}
+
+/**
+ * Makes it the data connection. proftpd closes it in the midst of its handshake, and says on the other one that there is no such file: that is
+ * what counts.
+ */
+function letReplyComeFirst(ftp: FTPContext, secured: TLSSocket): void {
+  let isOpen = false;
+  secured.once('secureConnect', () => {
+    isOpen = true;
+  });
+  const ours = new Map(['error', 'close'].map((event) => [event, secured.listeners(event)]));
+  ftp.dataSocket = secured;
+  for (const [event, known] of ours) {
+    const theirs = secured.listeners(event).filter((listener) => !known.includes(listener));
+    for (const listener of theirs) secured.off(event, listener as () => void);
+    secured.on(event, async (reason: unknown) => {
+      if (!isOpen) await delay(REPLY_MS, undefined, { ref: false });
+      if (ftp.dataSocket === secured) for (const listener of theirs) listener.call(secured, reason);
+    });
+  }
+}
+
+/**
+ * In TLS 1.3 the client ends the handshake, and what it sends next can be there with it. proftpd takes a file without bytes for a broken
+ * handshake then, so its end waits for what the server says last.
+ */
+export async function handshakeAnswered(socket: object | undefined): Promise<void> {
+  if (socket === undefined || (socket as TLSSocket).getProtocol?.() !== 'TLSv1.3') return;
+  await Promise.race([ticketed.get(socket), delay(TICKET_MS, undefined, { ref: false })]);
 }
 
 async function askForPort(ftp: FTPContext): Promise<{ readonly reply: FTPResponse; readonly port: number }> {

@@ -7,7 +7,7 @@ import { calendarDocumentSchema } from '#shared/definitions/calendar-schema.ts';
 import type { ObjectLocation } from '#shared/files/object-location.ts';
 import type { RemoteConnection } from '#shared/remotes/remote-connection.ts';
 import { RemoteError } from '#shared/remotes/remote-error.ts';
-import { targetsOf } from '#testkit/beds/remote-bed.ts';
+import { type KeptConnection, targetsOf } from '#testkit/beds/remote-bed.ts';
 import { memoryEffectLog, runStep, type StepBench, startStepBench } from '#testkit/beds/step-bed.ts';
 import { PARTNER_SERVERS, type PartnerFileServer } from '#testkit/servers/partner-file-servers.ts';
 import { pushOptions } from './options.ts';
@@ -22,16 +22,20 @@ afterAll(() => bench.stop());
 
 type Wrap = (connection: RemoteConnection) => RemoteConnection;
 
-/** The others do the same, slowly; what differs among them is in the contract of connections. */
-const SERVERS = PARTNER_SERVERS.filter(({ name }) => !/proftpd|pure-ftpd|blob/.test(name));
+/** Blobs are staged, which is another test. */
+const SERVERS = PARTNER_SERVERS.filter(({ name }) => !name.includes('blob'));
 
 for (const { name, start, missing } of SERVERS) {
   describe.skipIf(missing !== undefined)(missing === undefined ? name : `${name} (skipped: ${missing})`, () => {
     let server: PartnerFileServer;
+    const kept: KeptConnection = {};
     beforeAll(async () => {
       server = await start();
     });
-    afterAll(() => server?.stop());
+    afterAll(async () => {
+      await kept.connection?.close();
+      await server?.stop();
+    });
     afterEach(async () => {
       for (const file of await readdir(server.onDisk)) await rm(join(server.onDisk, file), { recursive: true });
     });
@@ -42,7 +46,7 @@ for (const { name, start, missing } of SERVERS) {
     function push(object: ObjectLocation, request: Record<string, unknown> = {}) {
       const { options = {}, wrap, ...rest } = request;
       return runStep(bench, {
-        ...{ step: pushStep, kind: pushOptions, object, targets: targetsOf(server, wrap as Wrap | undefined) },
+        ...{ step: pushStep, kind: pushOptions, object, targets: targetsOf(server, wrap as Wrap | undefined, kept) },
         options: { remote: 'partner', path: `${server.directory}{{ name }}`, ...(options as object) },
         ...rest,
       });
@@ -171,7 +175,7 @@ for (const { name, start, missing } of SERVERS) {
       const at = (time: string, found: typeof calendar | undefined = calendar) =>
         push(object, {
           ...{ options, now: new Date(time) },
-          targets: { ...targetsOf(server), findCalendar: async () => found },
+          targets: { ...targetsOf(server, undefined, kept), findCalendar: async () => found },
         });
       expect(await at('2026-05-01T20:30:00Z')).toMatchObject({ type: 'wait', reason: 'WINDOW' });
       expect(await at('2026-05-04T19:59:00Z')).toMatchObject({ type: 'wait', afterMs: 60_000 });
