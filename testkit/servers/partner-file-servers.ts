@@ -56,7 +56,11 @@ export const PARTNER_SERVERS: readonly PartnerServerKind[] = [
     missing: whyNotUnpacked('usr/sbin/vsftpd'),
     start: startVsftpd,
   },
-  { name: 'proftpd', missing: whyNotUnpacked('usr/sbin/proftpd'), start: startProftpd },
+  {
+    name: 'proftpd',
+    missing: whyNotUnpacked('usr/sbin/proftpd') ?? whyNotUnpacked('usr/lib/proftpd/mod_tls.so'),
+    start: startProftpd,
+  },
   { name: 'rclone, WebDAV', missing: whyNotProgram('rclone'), start: startRclone },
   { name: 'pure-ftpd', missing: whyNotUnpacked('usr/sbin/pure-ftpd'), start: startPureFtpd },
 ];
