@@ -11,8 +11,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Stack, startStack } from '#local/stack.ts';
-import { connectDatabase } from '#shared/db/connect-database.ts';
 import { applyTenantDocuments } from './apply-tenant-documents.ts';
+import { connectForBench } from './connect-for-bench.ts';
 import { insertFinishedFiles } from './finished-files.ts';
 import { eachProcess, round } from './fleet-requests.ts';
 import { cpuMs } from './read-metrics.ts';
@@ -91,15 +91,7 @@ async function measureActions(stack: Stack, { jobs, finished }: ActionsBenchOpti
 }
 
 async function seed(stack: Stack, { jobs, finished }: { jobs: number; finished: number }): Promise<void> {
-  const sql = connectDatabase(
-    {
-      DATABASE_URL: stack.env.DATABASE_URL ?? '',
-      DATABASE_POOL_MAX: 2,
-      DATABASE_PREPARE: true,
-      DATABASE_STATEMENT_TIMEOUT_MS: 600_000,
-    },
-    'bench',
-  );
+  const sql = connectForBench(stack.env.DATABASE_URL);
   try {
     for (const [tenant, count, failedEvery] of [
       [FINISHED, finished, undefined],

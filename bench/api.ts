@@ -14,8 +14,9 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type Stack, startStack } from '#local/stack.ts';
 import { createApiKey } from '#shared/access/api-keys.ts';
-import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
 import { applyTenantDocuments } from './apply-tenant-documents.ts';
+import { connectForBench } from './connect-for-bench.ts';
 import { insertFilesWithoutHistory, insertFinishedFiles } from './finished-files.ts';
 import { type Percentiles, percentiles } from './percentiles.ts';
 import { cpuMs } from './read-metrics.ts';
@@ -75,15 +76,7 @@ export async function runApiBench(options: ApiBenchOptions): Promise<void> {
 }
 
 async function measure(stack: Stack, options: ApiBenchOptions): Promise<ApiResult> {
-  const sql = connectDatabase(
-    {
-      DATABASE_URL: stack.env.DATABASE_URL ?? '',
-      DATABASE_POOL_MAX: 2,
-      DATABASE_PREPARE: true,
-      DATABASE_STATEMENT_TIMEOUT_MS: 600_000,
-    },
-    'bench',
-  );
+  const sql = connectForBench(stack.env.DATABASE_URL);
   try {
     await applyTenantDocuments(sql, TENANT, ROUTE);
     const withHistory = Math.min(options.files, MOST_WITH_HISTORY);

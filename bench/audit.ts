@@ -9,11 +9,12 @@ import { performance } from 'node:perf_hooks';
 import { startPostgres } from '#local/postgres/start-postgres.ts';
 import { sealLines } from '#shared/audit/seal-lines.ts';
 import { type FaultyLine, verifyPage } from '#shared/audit/verify-chain.ts';
-import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
 import { migrate } from '#shared/db/migrate.ts';
 import { type ExportLinesOptions, exportLines } from '#shared/evidence/export-lines.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { rollUpUsage } from '#shared/usage/roll-up-usage.ts';
+import { connectForBench } from './connect-for-bench.ts';
 
 const PAGE = 50_000;
 const SEALED_AT_ONCE = 5_000;
@@ -31,15 +32,7 @@ export async function runAuditBench({
   const directory = await mkdtemp(join(tmpdir(), 'longshore-bench-audit-'));
   const postgres = await startPostgres({ directory, port: 0, isDisposable: true });
   await migrate(postgres.url);
-  const sql = connectDatabase(
-    {
-      DATABASE_URL: postgres.url,
-      DATABASE_POOL_MAX: 2,
-      DATABASE_PREPARE: true,
-      DATABASE_STATEMENT_TIMEOUT_MS: 120_000,
-    },
-    'bench-audit',
-  );
+  const sql = connectForBench(postgres.url);
   try {
     const written = await timed(() => write(sql, lines));
     const sealed = await timed(() => sealAll(sql));

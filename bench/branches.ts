@@ -10,12 +10,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pLimit from 'p-limit';
 import { startStack } from '#local/stack.ts';
-import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
 import { applyRoute } from '#shared/definitions/apply-definitions.ts';
 import type { WorkWakeUp } from '#shared/jobs/wake-up-senders.ts';
 import { parallelStep } from '#shared/steps/parallel/run.ts';
 import { createTestRunner, type FakeStep } from '#testkit/beds/job-runner.ts';
 import { seedFiles, seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
+import { connectForBench } from './connect-for-bench.ts';
 import { round } from './fleet-requests.ts';
 import { cpuMs } from './read-metrics.ts';
 
@@ -52,15 +53,7 @@ export async function runBranchesBench(options: BranchesBenchOptions): Promise<v
   const home = await mkdtemp(join(tmpdir(), 'longshore-bench-'));
   try {
     const stack = await startStack({ home, portBase: 'free', services: [] });
-    const sql = connectDatabase(
-      {
-        DATABASE_URL: stack.env.DATABASE_URL ?? '',
-        DATABASE_POOL_MAX: POOL_MAX,
-        DATABASE_PREPARE: true,
-        DATABASE_STATEMENT_TIMEOUT_MS: 60_000,
-      },
-      'bench',
-    );
+    const sql = connectForBench(stack.env.DATABASE_URL, POOL_MAX);
     try {
       const result = await measure(sql, stack.processes.postgres?.pid ?? 0, options);
       console.log(options.json ? JSON.stringify(result) : describe(result));

@@ -14,10 +14,11 @@ import { SESv2Client, SendEmailCommand } from '@aws-sdk/client-sesv2';
 import { z } from 'zod';
 import { type Stack, startStack } from '#local/stack.ts';
 import { storeMailEvents } from '#shared/campaigns/store-mail-events.ts';
-import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
 import type { MailEvent } from '#shared/messages/mail-events.ts';
 import { applyTenantDocuments } from './apply-tenant-documents.ts';
 import { makeTemplate, measureStatus, startCampaign } from './campaign-requests.ts';
+import { connectForBench } from './connect-for-bench.ts';
 import { eachProcess, round } from './fleet-requests.ts';
 import { peakRssMb } from './read-metrics.ts';
 
@@ -74,15 +75,7 @@ export async function runCampaignsBench(options: CampaignsBenchOptions): Promise
     ...(options.workers > 1 && { scale: { 'partner-worker': options.workers } }),
     env: { all: { LOG_LEVEL: 'warn' }, ses: { LONGSHORE_SES_RATE: '1000000' } },
   });
-  const sql = connectDatabase(
-    {
-      DATABASE_URL: stack.env.DATABASE_URL ?? '',
-      DATABASE_POOL_MAX: 4,
-      DATABASE_PREPARE: true,
-      DATABASE_STATEMENT_TIMEOUT_MS: 300_000,
-    },
-    'bench',
-  );
+  const sql = connectForBench(stack.env.DATABASE_URL, 4);
   try {
     await applyTenantDocuments(sql, TENANT, SENDERS);
     const key = (await readFile(stack.endpoints.operatorKeyFile, 'utf8')).trim();

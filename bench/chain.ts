@@ -16,7 +16,6 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Registry } from 'prom-client';
 import { type Stack, startStack } from '#local/stack.ts';
-import { connectDatabase } from '#shared/db/connect-database.ts';
 import { createQueueMetrics } from '#shared/queue/queue-metrics.ts';
 import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
 import { createSqsClient } from '#shared/queue/sqs-client.ts';
@@ -24,6 +23,7 @@ import { queueName } from '#shared/runtime/config/resource-names.ts';
 import { createLongshoreChain } from './chain-longshore.ts';
 import { createPgBossChain, startPgBoss } from './chain-pg-boss.ts';
 import type { ChainSide } from './chain-side.ts';
+import { connectForBench } from './connect-for-bench.ts';
 import { round } from './fleet-requests.ts';
 import { cpuMs } from './read-metrics.ts';
 
@@ -76,15 +76,7 @@ export async function runChainBench(options: ChainBenchOptions): Promise<void> {
 async function measureChains(stack: Stack, { chains, rounds }: ChainBenchOptions): Promise<ChainResult> {
   const { env } = stack;
   const databaseUrl = env.DATABASE_URL ?? '';
-  const sql = connectDatabase(
-    {
-      DATABASE_URL: databaseUrl,
-      DATABASE_POOL_MAX: POOL_MAX,
-      DATABASE_PREPARE: true,
-      DATABASE_STATEMENT_TIMEOUT_MS: 60_000,
-    },
-    'bench',
-  );
+  const sql = connectForBench(databaseUrl, POOL_MAX);
   const metrics = createQueueMetrics(new Registry());
   const client = createSqsClient({
     region: env.AWS_REGION ?? '',

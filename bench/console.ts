@@ -9,11 +9,12 @@ import { readFile } from 'node:fs/promises';
 import { loadavg } from 'node:os';
 import { type Browser, type CDPSession, chromium, type Page } from 'playwright-core';
 import type { Stack } from '#local/stack.ts';
-import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
 import { BROWSER_OPTIONS } from '#testkit/beds/open-console.ts';
 import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { seedRecords } from '#testkit/seeds/seed-records.ts';
 import { applyTenantDocuments } from './apply-tenant-documents.ts';
+import { connectForBench } from './connect-for-bench.ts';
 import { insertFinishedFiles } from './finished-files.ts';
 import { percentiles } from './percentiles.ts';
 import { withHome, withStack } from './with-stack.ts';
@@ -54,15 +55,7 @@ const WANTED = { usableMs: 1_500, nextPageMs: 200, inputMs: 200, inDocument: 60,
 export async function runConsoleBench(options: ConsoleBenchOptions): Promise<void> {
   const result = await withHome((home) =>
     withStack({ home, services: ['control-api'] }, async (stack) => {
-      const sql = connectDatabase(
-        {
-          DATABASE_URL: stack.env.DATABASE_URL ?? '',
-          DATABASE_POOL_MAX: 2,
-          DATABASE_PREPARE: true,
-          DATABASE_STATEMENT_TIMEOUT_MS: 600_000,
-        },
-        'bench',
-      );
+      const sql = connectForBench(stack.env.DATABASE_URL);
       const browser = await chromium.launch(BROWSER_OPTIONS);
       try {
         const long = await seed(sql, options);

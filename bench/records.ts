@@ -16,11 +16,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { type Stack, startStack } from '#local/stack.ts';
-import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
 import { cancelJobs } from '#shared/jobs/end-jobs.ts';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
 import { applyTenantDocuments } from './apply-tenant-documents.ts';
 import { measureBareCalls } from './bare-calls.ts';
+import { connectForBench } from './connect-for-bench.ts';
 import { countRequests, eachProcess, round } from './fleet-requests.ts';
 import { cpuMs, peakRssMb } from './read-metrics.ts';
 
@@ -97,15 +98,7 @@ interface Bench {
 
 async function measureRecords(stack: Stack, options: RecordsBenchOptions, home: string): Promise<RecordsResult> {
   const { env } = stack;
-  const sql = connectDatabase(
-    {
-      DATABASE_URL: env.DATABASE_URL ?? '',
-      DATABASE_POOL_MAX: 4,
-      DATABASE_PREPARE: true,
-      DATABASE_STATEMENT_TIMEOUT_MS: 300_000,
-    },
-    'bench',
-  );
+  const sql = connectForBench(env.DATABASE_URL, 4);
   const s3 = new S3Client({
     region: env.AWS_REGION ?? '',
     endpoint: env.AWS_ENDPOINT_URL_S3 ?? '',

@@ -3,10 +3,11 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import type { Stack } from '#local/stack.ts';
-import { connectDatabase, type Sql } from '#shared/db/connect-database.ts';
+import type { Sql } from '#shared/db/connect-database.ts';
 import { parseSizeBytes } from '#shared/definitions/size.ts';
 import { bucketName } from '#shared/runtime/config/resource-names.ts';
 import { applyTenantDocuments } from './apply-tenant-documents.ts';
+import { connectForBench } from './connect-for-bench.ts';
 import { round } from './fleet-requests.ts';
 import { type Percentiles, percentiles } from './percentiles.ts';
 
@@ -14,7 +15,6 @@ export const TENANT = 'bench';
 const PUTS_SIDE_BY_SIDE = 16;
 const TERMINAL_TIMEOUT_MS = 600_000;
 /** For a vacuum of many rows. */
-const STATEMENT_TIMEOUT_MS = 600_000;
 
 const ROUTE = `
 kind: route
@@ -46,15 +46,7 @@ export async function openFlow({ env }: Stack, size: string): Promise<FlowBench>
   const sizeBytes = parseSizeBytes(size);
   if (sizeBytes === undefined) throw new Error(`not a size: ${size}`);
   const credentials = { accessKeyId: env.AWS_ACCESS_KEY_ID ?? '', secretAccessKey: env.AWS_SECRET_ACCESS_KEY ?? '' };
-  const sql = connectDatabase(
-    {
-      DATABASE_URL: env.DATABASE_URL ?? '',
-      DATABASE_POOL_MAX: 8,
-      DATABASE_PREPARE: true,
-      DATABASE_STATEMENT_TIMEOUT_MS: STATEMENT_TIMEOUT_MS,
-    },
-    'bench',
-  );
+  const sql = connectForBench(env.DATABASE_URL, 8);
   const s3 = new S3Client({
     region: env.AWS_REGION ?? '',
     endpoint: env.AWS_ENDPOINT_URL_S3 ?? '',
