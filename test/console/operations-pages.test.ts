@@ -9,7 +9,7 @@ import { SMTPServer } from 'smtp-server';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
 import { createCallReports } from '#shared/partners/report-calls.ts';
-import { findBarriers, launchBrowser, noBrowser } from '#testkit/beds/open-console.ts';
+import { findBarriers, launchBrowser, noBrowser, noteFaults } from '#testkit/beds/open-console.ts';
 import { examplePartner } from '#testkit/beds/partner-bed.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { sealAudit } from '#testkit/seeds/seal-audit.ts';
@@ -61,11 +61,7 @@ describe.skipIf(noBrowser !== undefined)('pages of operations (skipped without C
         ('2026-11-26T07:00Z', 'MET', '{}', '{}')) AS o (at, state, oddities, files)`;
     await sealAudit(api.sql);
     ({ browser, page } = await launchBrowser());
-    page.on('pageerror', (error) => faults.push(String(error)));
-    page.on('dialog', (dialog) => faults.push(dialog.message()));
-    page.on('console', (message) => {
-      if (/Content Security Policy|TrustedHTML/.test(message.text())) faults.push(message.text());
-    });
+    noteFaults(page, faults);
     const made = await api.app.inject({
       method: 'POST',
       url: '/api/v1/sign-in-links',

@@ -4,36 +4,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { claimPorts, type PortClaim } from '#local/ports.ts';
-import { findBarriers, launchBrowser, noBrowser } from '#testkit/beds/open-console.ts';
-import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
-import { type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
-import { askTestRun } from '#testkit/vitest/ask-test-run.ts';
+import { findBarriers, launchBrowser, noBrowser, noteFaults } from '#testkit/beds/open-console.ts';
+import { type PortalBed, startPortalBed } from '#testkit/beds/portal-bed.ts';
 
 const ROUTE = 'kind: route\ntenant: acme\nname: orders\nmatch: { path: "inbound/orders-*" }\nsteps:\n  - deliver:\n';
 
 describe.skipIf(noBrowser !== undefined)('sending from the portal (skipped without Chromium)', () => {
   const directory = mkdtempSync(join(tmpdir(), 'longshore-send-'));
   const faults: string[] = [];
-  let ports: PortClaim;
-  let s3: S3TestServer;
-  let api: TestApi;
-  let address: string;
+  let bed: PortalBed;
   let browser: Browser;
   let context: BrowserContext;
   let page: Page;
 
   beforeAll(async () => {
-    await askTestRun('pages');
-    ports = await claimPorts();
-    address = `http://127.0.0.1:${ports.base}`;
-    s3 = await startTestServer({ origins: [address] });
-    s3.server.createBucket('test-landing');
-    api = await startTestApi({
-      s3: { endpoint: s3.server.url, region: 'us-east-1', credentials: TEST_CREDENTIAL },
-      uploadOrigins: [s3.server.url],
-    });
-    await api.app.listen({ host: '127.0.0.1', port: ports.base });
+    bed = await startPortalBed();
+    const { api } = bed;
     const headers = { 'x-api-key': api.keys.operator, 'content-type': 'application/yaml' };
     await api.app.inject({ method: 'POST', url: '/api/v1/routes', headers, payload: ROUTE });
     const opened = await launchBrowser();
@@ -42,9 +28,7 @@ describe.skipIf(noBrowser !== undefined)('sending from the portal (skipped witho
   }, 180_000);
   afterAll(async () => {
     await browser?.close();
-    await api?.stop();
-    await s3?.stop();
-    await ports?.release();
+    await bed?.stop();
     rmSync(directory, { recursive: true, force: true });
   });
 
@@ -52,10 +36,7 @@ describe.skipIf(noBrowser !== undefined)('sending from the portal (skipped witho
     context = await browser.newContext();
     context.setDefaultTimeout(60_000);
     page = await context.newPage();
-    page.on('pageerror', (error) => faults.push(String(error)));
-    page.on('console', (message) => {
-      if (/Content Security Policy|Trusted(HTML|Script)/.test(message.text())) faults.push(message.text());
-    });
+    noteFaults(page, faults);
   });
   afterEach(async () => {
     await context.close();
@@ -63,13 +44,17 @@ describe.skipIf(noBrowser !== undefined)('sending from the portal (skipped witho
   });
 
   async function openSend(): Promise<void> {
-    const made = await api.app.inject({
-      method: 'POST',
-      url: '/api/v1/sign-in-links',
-      headers: { 'x-api-key': api.keys.acme, host: new URL(address).host },
-    });
-    await page.goto(made.json().url);
+    await page.goto(await bed.makeLink());
     await goTo('Send');
+  }
+  /** What is sent to the store waits until the answer is called. */
+  async function holdStore(): Promise<() => void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    await page.route(`${bed.s3.server.url}/**`, async (route) => {
+      await promise;
+      await route.continue();
+    });
+    return resolve;
   }
   const goTo = (name: string) =>
     page.getByRole('navigation', { name: 'Portal' }).getByRole('link', { name, exact: true }).click();
@@ -86,12 +71,7 @@ describe.skipIf(noBrowser !== undefined)('sending from the portal (skipped witho
 
   test('says which route takes a file, and that none does', async () => {
     await openSend();
-    let release = () => {};
-    const held = new Promise<void>((resolve) => (release = resolve));
-    await page.route(`${s3.server.url}/**`, async (route) => {
-      await held;
-      await route.continue();
-    });
+    const release = await holdStore();
     await choose(fileOf('orders-1.csv', 'id\n1\n'), fileOf('elsewhere.csv', 'id\n'));
     await line('orders-1.csv').getByText('It will go to orders.').waitFor();
     await line('elsewhere.csv').getByText('No route takes').waitFor();
@@ -103,12 +83,7 @@ describe.skipIf(noBrowser !== undefined)('sending from the portal (skipped witho
 
   test('a file is still being sent while another page is shown, and one more can be sent afterwards', async () => {
     await openSend();
-    let release = () => {};
-    const held = new Promise<void>((resolve) => (release = resolve));
-    await page.route(`${s3.server.url}/**`, async (route) => {
-      await held;
-      await route.continue();
-    });
+    const release = await holdStore();
     await choose(fileOf('orders-2.csv', 'id\n2\n'));
     await line('orders-2.csv').getByText('is being sent').waitFor();
     await goTo('Files');
@@ -129,16 +104,16 @@ describe.skipIf(noBrowser !== undefined)('sending from the portal (skipped witho
     await expect
       .poll(() => line('orders-4.csv').getByRole('link', { name: 'sent' }).count(), { timeout: 60_000 })
       .toBe(2);
-    expect(await api.sql`SELECT 1 FROM files WHERE name = 'orders-4.csv'`).toHaveLength(1);
+    expect(await bed.api.sql`SELECT 1 FROM files WHERE name = 'orders-4.csv'`).toHaveLength(1);
   });
 
   test('one that was stopped continues on request', async () => {
     await openSend();
-    await page.route(`${s3.server.url}/**`, () => {});
+    await page.route(`${bed.s3.server.url}/**`, () => {});
     await choose(fileOf('orders-5.csv', 'id\n5\n'));
     await line('orders-5.csv').getByRole('button', { name: 'Stop' }).click();
     await line('orders-5.csv').getByRole('alert').getByText('Stopped.').waitFor();
-    await page.unroute(`${s3.server.url}/**`);
+    await page.unroute(`${bed.s3.server.url}/**`);
     await line('orders-5.csv').getByRole('button', { name: 'Try again' }).click();
     await untilSent('orders-5.csv');
   });

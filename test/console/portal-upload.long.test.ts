@@ -5,13 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { claimPorts, type PortClaim } from '#local/ports.ts';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
-import { BROWSER_OPTIONS, noBrowser } from '#testkit/beds/open-console.ts';
-import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { BROWSER_OPTIONS, noBrowser, noteFaults } from '#testkit/beds/open-console.ts';
+import { type PortalBed, startPortalBed } from '#testkit/beds/portal-bed.ts';
 import { waitUntil } from '#testkit/checks/wait-until.ts';
-import { type S3TestServer, startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
-import { askTestRun } from '#testkit/vitest/ask-test-run.ts';
 
 const BYTES = 200_000_000;
 const PART_BYTES = 16 * 1024 ** 2;
@@ -23,23 +20,11 @@ describe.skipIf(noBrowser !== undefined)('the portal (skipped without Chromium)'
   const directory = mkdtempSync(join(tmpdir(), 'longshore-portal-'));
   const file = join(directory, NAME);
   const faults: string[] = [];
-  let ports: PortClaim;
-  let s3: S3TestServer;
-  let api: TestApi;
-  let address: string;
+  let bed: PortalBed;
   let sha256: string;
 
   beforeAll(async () => {
-    await askTestRun('pages');
-    ports = await claimPorts();
-    address = `http://127.0.0.1:${ports.base}`;
-    s3 = await startTestServer({ origins: [address] });
-    s3.server.createBucket('test-landing');
-    api = await startTestApi({
-      s3: { endpoint: s3.server.url, region: 'us-east-1', credentials: TEST_CREDENTIAL },
-      uploadOrigins: [s3.server.url],
-    });
-    await api.app.listen({ host: '127.0.0.1', port: ports.base });
+    bed = await startPortalBed();
     const piece = randomBytes(1_000_000);
     const content = Buffer.concat(Array.from({ length: BYTES / piece.length }, () => piece));
     content.writeUInt32BE(1, BYTES - 4);
@@ -47,9 +32,7 @@ describe.skipIf(noBrowser !== undefined)('the portal (skipped without Chromium)'
     sha256 = createHash('sha256').update(content).digest('hex');
   }, 180_000);
   afterAll(async () => {
-    await api?.stop();
-    await s3?.stop();
-    await ports?.release();
+    await bed?.stop();
     rmSync(directory, { recursive: true, force: true });
   });
 
@@ -57,31 +40,24 @@ describe.skipIf(noBrowser !== undefined)('the portal (skipped without Chromium)'
   async function openBrowser(): Promise<{ browser: BrowserContext; page: Page }> {
     const browser = await chromium.launchPersistentContext(join(directory, 'profile'), BROWSER_OPTIONS);
     const page = await browser.newPage();
-    page.on('pageerror', (error) => faults.push(String(error)));
-    page.on('console', (message) => {
-      if (/Content Security Policy|TrustedHTML|TrustedScriptURL/.test(message.text())) faults.push(message.text());
-    });
+    noteFaults(page, faults);
     return { browser, page };
   }
 
   async function signIn(page: Page): Promise<void> {
-    const made = await api.app.inject({
-      method: 'POST',
-      url: '/api/v1/sign-in-links',
-      headers: { 'x-api-key': api.keys.acme, host: new URL(address).host },
-    });
-    await page.goto(made.json().url);
+    await page.goto(await bed.makeLink());
     await page.getByRole('link', { name: 'Send', exact: true }).waitFor();
-    await page.goto(`${address}/portal/send`);
+    await page.goto(`${bed.address}/portal/send`);
   }
 
-  const uploads = () => api.sql<{ id: string; state: string; source: string }[]>`SELECT id, state, source FROM uploads`;
+  const uploads = () =>
+    bed.api.sql<{ id: string; state: string; source: string }[]>`SELECT id, state, source FROM uploads`;
   async function missing(): Promise<number> {
     const [upload] = await uploads();
     if (upload === undefined) return PARTS;
-    const reply = await api.app.inject({
+    const reply = await bed.api.app.inject({
       url: `/api/v1/uploads/${upload.id}`,
-      headers: { 'x-api-key': api.keys.acme },
+      headers: { 'x-api-key': bed.api.keys.acme },
     });
     // A refusal has no parts either; it is no answer to the question.
     expect(reply.statusCode).toBe(200);
@@ -92,7 +68,7 @@ describe.skipIf(noBrowser !== undefined)('the portal (skipped without Chromium)'
     const first = await openBrowser();
     await signIn(first.page);
     let put = 0;
-    await first.page.route(`${s3.server.url}/**`, async (route) => {
+    await first.page.route(`${bed.s3.server.url}/**`, async (route) => {
       if (route.request().method() !== 'PUT') return await route.continue();
       put += 1;
       // The line is dead from here on.
@@ -117,10 +93,10 @@ describe.skipIf(noBrowser !== undefined)('the portal (skipped without Chromium)'
         .getByRole('link', { name: 'sent' })
         .waitFor({ timeout: 120_000 });
       expect(sent).toBe(PARTS - HALF);
-      const [stored, ...others] = await api.sql<{ key: string; source: string }[]>`SELECT key, source FROM files`;
+      const [stored, ...others] = await bed.api.sql<{ key: string; source: string }[]>`SELECT key, source FROM files`;
       expect([stored?.source, others]).toEqual(['portal', []]);
       const hash = createHash('sha256');
-      const store = createObjectStore({ client: s3.client });
+      const store = createObjectStore({ client: bed.s3.client });
       for await (const piece of store.readStream({ bucket: 'test-landing', key: stored?.key ?? '' }))
         hash.update(piece);
       expect(hash.digest('hex')).toBe(sha256);

@@ -1,7 +1,7 @@
 /** The page Routes in a real browser: edit, simulate, apply, two people at once, and back to an earlier version. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findBarriers, launchBrowser, noBrowser } from '#testkit/beds/open-console.ts';
+import { findBarriers, launchBrowser, noBrowser, noteFaults } from '#testkit/beds/open-console.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { askTestRun } from '#testkit/vitest/ask-test-run.ts';
 
@@ -28,10 +28,7 @@ describe.skipIf(noBrowser !== undefined)('the page Routes (skipped without Chrom
     address = await api.app.listen({ host: '127.0.0.1', port: 0 });
     await put(ROUTE);
     ({ browser, page } = await launchBrowser());
-    page.on('pageerror', (error) => faults.push(String(error)));
-    page.on('console', (message) => {
-      if (/Content Security Policy|TrustedHTML/.test(message.text())) faults.push(message.text());
-    });
+    noteFaults(page, faults);
     const made = await api.app.inject({
       method: 'POST',
       url: '/api/v1/sign-in-links',

@@ -31,10 +31,8 @@ export async function launchBrowser(): Promise<{ browser: Browser; context: Brow
   return { browser, context, page: await context.newPage() };
 }
 
-/** @param link a one-time sign-in link */
-export async function openConsole(link: string): Promise<OpenConsole> {
-  const { browser, context, page } = await launchBrowser();
-  const faults: string[] = [];
+/** Faults of scripts, and what the policy refused, from now on. */
+export function noteFaults(page: Page, faults: string[]): void {
   page.on('pageerror', (error) => faults.push(String(error)));
   page.on('dialog', (dialog) => {
     faults.push(`dialog: ${dialog.message()}`);
@@ -43,6 +41,13 @@ export async function openConsole(link: string): Promise<OpenConsole> {
   page.on('console', (message) => {
     if (/Content Security Policy|Trusted(HTML|Script)/.test(message.text())) faults.push(message.text());
   });
+}
+
+/** @param link a one-time sign-in link */
+export async function openConsole(link: string): Promise<OpenConsole> {
+  const { browser, context, page } = await launchBrowser();
+  const faults: string[] = [];
+  noteFaults(page, faults);
   await page.goto(link);
   await page.getByRole('navigation', { name: 'Views' }).waitFor();
   return {

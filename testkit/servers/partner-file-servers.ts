@@ -5,7 +5,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { globSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -19,6 +18,7 @@ import { type RemoteDocument, remoteDocumentSchema } from '#shared/definitions/r
 import { waitUntil } from '#testkit/checks/wait-until.ts';
 import { type BlobServer, startBlobServer } from './blob-server.ts';
 import { makeAuthority } from './make-certificates.ts';
+import { UNPACKED, whyNotLoaded, withLibraries } from './unpacked-servers.ts';
 
 export interface PartnerFileServer {
   readonly remote: RemoteDocument;
@@ -41,7 +41,6 @@ export interface PartnerServerKind {
 }
 
 const HOST = '127.0.0.1';
-const UNPACKED = '/opt/partner-servers';
 const isRoot = process.getuid?.() === 0;
 const READY_MS = 60_000;
 
@@ -53,16 +52,16 @@ export const PARTNER_SERVERS: readonly PartnerServerKind[] = [
   { name: 'OpenSSH', missing: whyNot('/usr/sbin/sshd'), start: () => startOpenssh() },
   {
     name: 'vsftpd, which requires that TLS sessions are resumed',
-    missing: whyNotUnpacked('usr/sbin/vsftpd'),
+    missing: whyNotLoaded('usr/sbin/vsftpd'),
     start: startVsftpd,
   },
   {
     name: 'proftpd',
-    missing: whyNotUnpacked('usr/sbin/proftpd') ?? whyNotUnpacked('usr/lib/proftpd/mod_tls.so'),
+    missing: whyNotLoaded('usr/sbin/proftpd') ?? whyNotLoaded('usr/lib/proftpd/mod_tls.so'),
     start: startProftpd,
   },
   { name: 'rclone, WebDAV', missing: whyNotProgram('rclone'), start: startRclone },
-  { name: 'pure-ftpd', missing: whyNotUnpacked('usr/sbin/pure-ftpd'), start: startPureFtpd },
+  { name: 'pure-ftpd', missing: whyNotLoaded('usr/sbin/pure-ftpd'), start: startPureFtpd },
 ];
 
 async function startBlobsBySas(): Promise<PartnerFileServer> {
@@ -147,20 +146,6 @@ function whyNot(program: string): string | undefined {
 
 function whyNotProgram(program: string): string | undefined {
   return spawnSync('which', [program]).status === 0 ? undefined : `${program} is not installed`;
-}
-
-function whyNotUnpacked(program: string): string | undefined {
-  if (!isRoot) return 'needs root';
-  const linked = spawnSync('ldd', [join(UNPACKED, program)], { encoding: 'utf8', env: withLibraries() });
-  if (linked.status !== 0) return `${join(UNPACKED, program)} is not there; .ci/run puts it there`;
-  const lacking = /^\s*(\S+) => not found/m.exec(linked.stdout)?.[1];
-  return lacking === undefined ? undefined : `${lacking} is not installed`;
-}
-
-/** Libraries come as packages too. */
-function withLibraries(): NodeJS.ProcessEnv {
-  const found = globSync('usr/lib/*-linux-gnu', { cwd: UNPACKED }).map((name) => join(UNPACKED, name));
-  return { ...process.env, LD_LIBRARY_PATH: found.join(':') };
 }
 
 interface Workplace {

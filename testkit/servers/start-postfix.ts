@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { claimPorts } from '#local/ports.ts';
 import { waitUntil } from '#testkit/checks/wait-until.ts';
+import { UNPACKED, whyNotLoaded, withLibraries } from './unpacked-servers.ts';
 
 export interface Postfix {
   readonly port: number;
@@ -22,7 +23,8 @@ export interface Postfix {
 }
 
 const HOST = '127.0.0.1';
-const ROOTS = ['', '/opt/partner-servers'];
+const MASTER = 'usr/lib/postfix/sbin/master';
+const ROOTS = ['/', UNPACKED];
 const OWNER = 'games';
 const GROUP = 'audio';
 const READY_MS = 60_000;
@@ -43,15 +45,11 @@ const SERVICES = [
   ...['postlog unix-dgram n - n - 1 postlogd'],
 ];
 
-const root = ROOTS.find((each) => existsSync(`${each}/usr/lib/postfix/sbin/master`));
+const root = ROOTS.find((each) => existsSync(join(each, MASTER)));
 
 /** Why it cannot be started here. */
 export function whyNoPostfix(): string | undefined {
-  if (process.getuid?.() !== 0) return 'postfix needs root';
-  if (root === undefined) return 'postfix is not installed; .ci/run unpacks it';
-  const linked = spawnSync('ldd', [`${root}/usr/lib/postfix/sbin/smtpd`], { encoding: 'utf8', env: environment(root) });
-  const lacking = /^\s*(\S+) => not found/m.exec(linked.stdout)?.[1];
-  return lacking === undefined ? undefined : `${lacking} is not installed`;
+  return whyNotLoaded('usr/lib/postfix/sbin/smtpd', root);
 }
 
 export async function startPostfix(): Promise<Postfix> {
@@ -61,8 +59,8 @@ export async function startPostfix(): Promise<Postfix> {
   const mailbox = join(home, 'mail', 'box', 'new');
   await makePlace(home, root, port);
   // A group of its own: its services end with it.
-  const master = spawn(`${root}/usr/lib/postfix/sbin/master`, ['-c', join(home, 'etc'), '-d'], {
-    ...{ detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: environment(root) },
+  const master = spawn(join(root, MASTER), ['-c', join(home, 'etc'), '-d'], {
+    ...{ detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: withLibraries(root) },
   });
   const printed: Buffer[] = [];
   for (const stream of [master.stdout, master.stderr]) stream?.on('data', (data: Buffer) => printed.push(data));
@@ -90,10 +88,6 @@ export async function startPostfix(): Promise<Postfix> {
   };
 }
 
-function environment(at: string): NodeJS.ProcessEnv {
-  return { ...process.env, LD_LIBRARY_PATH: `${at}/usr/lib/postfix` };
-}
-
 async function makePlace(home: string, at: string, port: number): Promise<void> {
   const idOf = (...args: string[]) => Number(spawnSync('id', args, { encoding: 'utf8' }).stdout);
   const [uid, gid] = [idOf('-u', OWNER), idOf('-g', OWNER)];
@@ -107,8 +101,8 @@ async function makePlace(home: string, at: string, port: number): Promise<void> 
   }
   const settings = {
     ...{ compatibility_level: '3.6', inet_interfaces: HOST, inet_protocols: 'ipv4', myhostname: 'mx.example.com' },
-    ...{ queue_directory: queue, data_directory: join(home, 'data'), command_directory: `${at}/usr/sbin` },
-    ...{ daemon_directory: `${at}/usr/lib/postfix/sbin`, shlib_directory: `${at}/usr/lib/postfix` },
+    ...{ queue_directory: queue, data_directory: join(home, 'data'), command_directory: join(at, 'usr/sbin') },
+    ...{ daemon_directory: join(at, 'usr/lib/postfix/sbin'), shlib_directory: join(at, 'usr/lib/postfix') },
     ...{ meta_directory: join(home, 'etc'), mail_owner: OWNER, setgid_group: GROUP, mydestination: '', alias_maps: '' },
     ...{ mynetworks: '127.0.0.0/8', smtpd_relay_restrictions: 'reject_unauth_destination', smtputf8_enable: 'no' },
     ...{ virtual_mailbox_domains: 'example.com', virtual_mailbox_base: join(home, 'mail') },
