@@ -23,8 +23,8 @@ const PUSHES = Number(process.env.LONGSHORE_TEST_KILLED_PUSHES ?? 25);
 const AT_ONCE = Math.ceil(PUSHES / 2);
 /** Many requests of SFTP, many records of TLS. */
 const BYTES = 3_000_000;
-/** One push takes a second and a half with it, so that all are under way at a time. */
-const UPLOAD_PACE = 2_000_000;
+/** One push takes over seven seconds with it, so that all are under way at a time, also where a cold worker begins them one by one. */
+const UPLOAD_PACE = 400_000;
 /** Longer than a rename takes on a busy machine. */
 const RENAME_MS = 12;
 const GATE = 1313;

@@ -60,8 +60,9 @@ export async function describeCampaign(
   countRecords: CountRecords,
 ): Promise<z.input<typeof campaignSchema>> {
   const { id, jobState, finishedAt, errorCause, errorMessage } = campaign;
+  const { status, waitingFor } = statusOf(campaign);
   const [summary, events] = await Promise.all([
-    jobState === null ? { byState: {}, byCode: {} } : countRecords(id, finishedAt),
+    jobState === null ? { byState: {}, byCode: {} } : countRecords(id, `${status} ${finishedAt?.toISOString() ?? ''}`),
     sql<{ kind: string; n: number }[]>`
       SELECT kind, sum(n)::float8 AS n FROM campaign_stats WHERE campaign_id = ${id} GROUP BY kind ORDER BY kind`,
   ]);
@@ -71,7 +72,6 @@ export async function describeCampaign(
   const duplicates = byCode['PARSE_ERROR RECORD_DUPLICATE'] ?? 0;
   const suppressed = byCode['SEND_ERROR SUPPRESSED'] ?? 0;
   const rows = Object.values(byState).reduce((sum, n) => sum + n, 0);
-  const { status, waitingFor } = statusOf(campaign);
   return {
     ...{ transaction_id: id, tenant: campaign.tenantId, name: campaign.name },
     ...{ template_id: campaign.templateId, template_version: campaign.templateVersion },

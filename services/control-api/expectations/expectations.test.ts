@@ -36,11 +36,13 @@ async function ask(method: 'GET' | 'POST', path: string, key: string, payload?: 
   return { status: reply.statusCode, body: reply.json() };
 }
 
+/** Where it is between 12:00 and 13:00 now: the window of today is over, and no test runs while one is open. */
+const HOURS_TO_NOON = 12 - new Date().getUTCHours();
 const CALENDAR = `
 kind: calendar
 tenant: acme
 name: workdays
-timeZone: America/Chicago
+timeZone: Etc/GMT${HOURS_TO_NOON < 0 ? '+' : '-'}${Math.abs(HOURS_TO_NOON)}
 holidays: [2026-12-25, 2027-01-01]
 `;
 const EXPECTATION = `
@@ -98,7 +100,7 @@ test.each([
   [EXPECTATION.replace('workdays', 'nights'), 'has no calendar nights'],
   [EXPECTATION.replace('"07:00"', '07:00'), undefined],
   [EXPECTATION.replace('"07:00"', '"7"'), 'time of day'],
-  [CALENDAR.replace('America/Chicago', 'Mars/Olympus'), 'not an IANA time zone'],
+  [CALENDAR.replace(/Etc\/\S+/, 'Mars/Olympus'), 'not an IANA time zone'],
   [CALENDAR.replace('2026-12-25', '2026-02-30'), 'must be a date'],
   [EXPECTATION.replace('count: { min: 3', 'count: { min: 30'), 'min is greater than max'],
 ])('a faulty document is refused at its place: %#', async (text, message) => {

@@ -2,8 +2,11 @@
 import type { RecordSummary } from '#shared/steps/record-store.ts';
 import { serveByCost } from './serve-by-cost.ts';
 
-/** What was counted before the job's end `endedAt` is not served after it: who sees a job that has ended sees its last counts. */
-export type CountRecords = (jobId: string, endedAt?: Date | null) => Promise<RecordSummary>;
+/**
+ * `standing` is what the caller shows beside the counts, such as HELD: what was counted under one is not served under the next, so who
+ * sees that a list was read sees its rows, and who sees that a job has ended sees its last counts.
+ */
+export type CountRecords = (jobId: string, standing?: string) => Promise<RecordSummary>;
 
 export interface RecordCounterOptions {
   readonly summarise: (jobId: string) => Promise<RecordSummary>;
@@ -13,5 +16,5 @@ export interface RecordCounterOptions {
 
 export function createRecordCounter({ summarise, now }: RecordCounterOptions): CountRecords {
   const serve = serveByCost({ read: (key) => summarise(key.slice(0, key.indexOf(' '))), now });
-  return (jobId, endedAt) => serve(`${jobId} ${endedAt?.getTime() ?? ''}`);
+  return (jobId, standing = '') => serve(`${jobId} ${standing}`);
 }

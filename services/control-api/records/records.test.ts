@@ -323,16 +323,16 @@ describe('a count', () => {
     expect(counts).toBe(5);
   });
 
-  test('from before the end of its job is not served after it', async () => {
+  test('from before what is shown beside it is not served with it', async () => {
     let state = 'PENDING';
     const count = createRecordCounter({
       now: () => 1,
       summarise: async (id) => ({ byState: { [state]: id.length }, byCode: {}, durationMs: 0 }),
     });
-    expect((await count('a', null)).byState).toEqual({ PENDING: 1 });
+    expect((await count('a', 'SENDING')).byState).toEqual({ PENDING: 1 });
     state = 'SUCCESS';
-    expect((await count('a', null)).byState).toEqual({ PENDING: 1 });
-    expect((await count('a', new Date())).byState).toEqual({ SUCCESS: 1 });
+    expect((await count('a', 'SENDING')).byState).toEqual({ PENDING: 1 });
+    expect((await count('a', 'SENT')).byState).toEqual({ SUCCESS: 1 });
   });
 
   test('is not waited for by who asked a while before, and is by who comes after long', async () => {
