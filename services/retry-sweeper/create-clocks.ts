@@ -29,8 +29,8 @@ import { createSecretStore } from '#shared/runtime/secrets/create-secret-store.t
 import { createStoreDirectory } from '#shared/stores/store-directory.ts';
 import { rollUpUsage } from '#shared/usage/roll-up-usage.ts';
 import { abortAbandonedUploads } from './abort-abandoned-uploads.ts';
-import { carryActions } from './carry-actions.ts';
-import { carryRestores } from './carry-restores.ts';
+import { advanceActions } from './advance-actions.ts';
+import { advanceRestores } from './advance-restores.ts';
 import type { RetrySweeperConfig } from './config.ts';
 import { createCountMissing } from './count-missing.ts';
 import { createDeleteExpired } from './delete-expired.ts';
@@ -170,7 +170,7 @@ export function createClocks(parts: ClockParts): Clocks {
   });
   let landingPlace: LandingPlace | undefined;
   const slow = [
-    clock('actions', tickMs, () => carryActions(acting)),
+    clock('actions', tickMs, () => advanceActions(acting)),
     clock('expectations', EXPECTATIONS_MS, () => watchExpectations({ sql, logger })),
     clock('campaigns', tickMs, async () => {
       const window = config.LONGSHORE_ADMISSION_WINDOW;
@@ -243,7 +243,7 @@ export function createClocks(parts: ClockParts): Clocks {
     clock('expired-objects', Math.min(config.LONGSHORE_EXPIRY_MS, EXPIRED_OBJECTS_MS), (signal) =>
       deleteExpiredObjects({ sql, store, metrics, logger, signal }),
     ),
-    clock('restores', RESTORES_MS, (signal) => carryRestores({ sql, store, logger, signal })),
+    clock('restores', RESTORES_MS, (signal) => advanceRestores({ sql, store, logger, signal })),
     clock('listings', RETENTION_MS, async () => ((await forgetPulls(sql, FORGET_PULLS_DAYS)) === 0 ? 'done' : 'again')),
     clock('observe', OBSERVE_MS, async () => {
       await observeFleet({ sql, watchCopies, metrics });

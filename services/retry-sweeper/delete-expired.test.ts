@@ -15,7 +15,7 @@ import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { startProcess, type TestProcess } from '#testkit/servers/start-process.ts';
-import { carryRestores } from './carry-restores.ts';
+import { advanceRestores } from './advance-restores.ts';
 import { createDeleteExpired } from './delete-expired.ts';
 import { deleteExpiredObjects } from './delete-expired-objects.ts';
 import { createRetrySweeperMetrics } from './metrics.ts';
@@ -224,7 +224,7 @@ test('an original in a cold tier cannot be read, is restored, and its jobs wait 
   const states = new Set<string>();
   const look = async () => {
     await bed.sql`UPDATE restores SET next_action_at = now() WHERE next_action_at IS NOT NULL`;
-    await carryRestores({ sql: bed.sql, store, logger, signal: new AbortController().signal });
+    await advanceRestores({ sql: bed.sql, store, logger, signal: new AbortController().signal });
     const [{ state } = { state: '' }] = await bed.sql<{ state: string }[]>`SELECT state FROM restores`;
     states.add(state);
     return state;

@@ -1,7 +1,7 @@
 /** Thousands of failures are retried from the list as one set, and what is sent as new waits for a second person, in a real browser. */
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { carryActions } from '#services/retry-sweeper/carry-actions.ts';
+import { advanceActions } from '#services/retry-sweeper/advance-actions.ts';
 import { createRetrySweeperMetrics } from '#services/retry-sweeper/metrics.ts';
 import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
 import { RouteCache } from '#shared/definitions/route-cache.ts';
@@ -50,8 +50,8 @@ describe.skipIf(noBrowser !== undefined)(`pages of actions (${noBrowser ?? 'in C
   }
 
   /** What the retry-sweeper does, one set at a time. */
-  async function carry(): Promise<'again' | 'rest'> {
-    const next = await carryActions({
+  async function advance(): Promise<'again' | 'rest'> {
+    const next = await advanceActions({
       sql: api.sql,
       routes: new RouteCache({ load: async (id) => (await loadRouteDefinitions(api.sql, [id])).get(id)?.definition }),
       senders: { sendJobs: async () => 0, sendFiles: async () => 0 },
@@ -63,8 +63,8 @@ describe.skipIf(noBrowser !== undefined)(`pages of actions (${noBrowser ?? 'in C
     });
     return next === 'again' ? 'again' : 'rest';
   }
-  async function carryUntilRest(): Promise<void> {
-    while ((await carry()) === 'again');
+  async function advanceUntilRest(): Promise<void> {
+    while ((await advance()) === 'again');
   }
   const newest = async () =>
     (
@@ -96,7 +96,7 @@ describe.skipIf(noBrowser !== undefined)(`pages of actions (${noBrowser ?? 'in C
     expect(await findBarriers(page)).toEqual([]);
     await sheet.getByRole('button', { name: /^Retry 5,000/ }).click();
     await expect.poll(async () => (await newest())?.state).toBe('RUNNING');
-    await carryUntilRest();
+    await advanceUntilRest();
     const action = await newest();
     expect(action).toMatchObject({ state: 'PAUSED', done: CANARY });
 
@@ -105,13 +105,13 @@ describe.skipIf(noBrowser !== undefined)(`pages of actions (${noBrowser ?? 'in C
     expect(await findBarriers(page)).toEqual([]);
     await page.getByRole('button', { name: 'Continue' }).click();
     await expect.poll(async () => (await newest())?.state).toBe('RUNNING');
-    await carry();
+    await advance();
     await page.getByRole('button', { name: 'Pause' }).click();
     await expect.poll(async () => (await newest())?.state).toBe('PAUSED');
     await page.getByText('Somebody paused it.').waitFor();
     await page.getByRole('button', { name: 'Abort' }).click();
     await expect.poll(async () => (await newest())?.state).toBe('ABORTED');
-    await carryUntilRest();
+    await advanceUntilRest();
     const left = await api.sql<{ n: number }[]>`SELECT count(*)::int AS n FROM jobs WHERE state = 'FAILED'`;
     const done = (await newest())?.done ?? 0;
     expect(done).toBeGreaterThan(CANARY);
@@ -145,7 +145,7 @@ describe.skipIf(noBrowser !== undefined)(`pages of actions (${noBrowser ?? 'in C
     await own.waitFor();
     expect(await own.getAttribute('aria-disabled')).toBe('true');
     await own.click({ force: true });
-    expect(await carry()).toBe('rest');
+    expect(await advance()).toBe('rest');
     expect((await newest())?.state).toBe('AWAITING_APPROVAL');
 
     const headers = { 'x-api-key': api.keys.operator };

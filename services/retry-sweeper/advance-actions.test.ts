@@ -26,7 +26,7 @@ import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { seedRecords } from '#testkit/seeds/seed-records.ts';
 import { useTestDatabase } from '#testkit/servers/use-test-database.ts';
-import { type CarryActionsOptions, carryActions } from './carry-actions.ts';
+import { type AdvanceActionsOptions, advanceActions } from './advance-actions.ts';
 import { createRetrySweeperMetrics } from './metrics.ts';
 
 let sql: Sql;
@@ -64,7 +64,7 @@ afterEach(async () => {
   );
 });
 
-function optionsOf(overrides: Partial<CarryActionsOptions> = {}): CarryActionsOptions {
+function optionsOf(overrides: Partial<AdvanceActionsOptions> = {}): AdvanceActionsOptions {
   return {
     sql,
     routes: new RouteCache({ load: async (id) => (await loadRouteDefinitions(sql, [id])).get(id)?.definition }),
@@ -84,8 +84,8 @@ function optionsOf(overrides: Partial<CarryActionsOptions> = {}): CarryActionsOp
   };
 }
 
-async function carryAll(overrides: Partial<CarryActionsOptions> = {}): Promise<void> {
-  while ((await carryActions(optionsOf(overrides))) === 'again');
+async function advanceAll(overrides: Partial<AdvanceActionsOptions> = {}): Promise<void> {
+  while ((await advanceActions(optionsOf(overrides))) === 'again');
 }
 
 const ANN = { tenantId: null, actor: 'operator:ann' };
@@ -168,7 +168,7 @@ test('retry takes the jobs that fit, wakes them, and says what it left out and w
     },
   });
   const ran = await run('retry', { tenant: 'acme', code: 'DELIVERY_ERROR', since: '2020-01-01T00:00:00.000Z' });
-  await carryAll();
+  await advanceAll();
   expect(await actionOf(ran)).toMatchObject({ state: 'DONE', takes: 5, done: 5, refused: 0, actor: 'operator:ann' });
   expect(await jobStates()).toEqual({ FAILED: 5, PENDING: 9 });
   expect(new Set(sent.jobs).size).toBe(5);
@@ -189,7 +189,7 @@ test('the set is frozen by the preview: what fails later is not in it, and what 
     UPDATE files SET status = 'COMPLETED', failed_jobs = 0, error_code = NULL WHERE id IN (SELECT file_id FROM job)`;
   await sql`UPDATE audit_events SET type = 'file.completed' WHERE file_id = ${first!.fileId} AND type = 'file.failed'`;
   await runAction(sql, { id, ...ANN, reason: 'x', approval: { verbs: [], over: undefined } });
-  await carryAll();
+  await advanceAll();
   expect(await itemsOf(id)).toEqual({ DONE: 2, JOB_NOT_RETRYABLE: 1 });
   expect(await actionOf(id)).toMatchObject({ state: 'DONE', done: 2, refused: 1 });
   expect(await jobStates()).toEqual({ FAILED: 2, PENDING: 2, SUCCEEDED: 1 });
@@ -213,12 +213,12 @@ test('a word said twice runs it once, and an old preview is not run', async () =
   const word = { id, ...ANN, reason: 'x', approval: { verbs: [], over: undefined } };
   const runs = await Promise.all([runAction(sql, word), runAction(sql, { ...word, ...BOB }), runAction(sql, word)]);
   expect(runs.filter(Boolean)).toHaveLength(1);
-  await Promise.all([carryAll(), carryAll(), carryAll()]);
+  await Promise.all([advanceAll(), advanceAll(), advanceAll()]);
   expect(await sql`SELECT DISTINCT generation FROM jobs`).toEqual([{ generation: 2 }]);
   const old = await preview('cancel', { tenant: 'acme' });
   await sql`UPDATE actions SET expires_at = now() - interval '2 minutes' WHERE id = ${old}`;
   expect(await runAction(sql, { ...word, id: old })).toBe(false);
-  await carryAll();
+  await advanceAll();
   expect(await sql`SELECT 1 FROM action_items WHERE action_id = ${old}`).toHaveLength(0);
   expect(await actionOf(old)).toBeUndefined();
 });
@@ -226,10 +226,10 @@ test('a word said twice runs it once, and an old preview is not run', async () =
 test('pauses once after its canary, and goes on when it is resumed', async () => {
   await seedFailed(12);
   const id = await run('retry', { code: 'DELIVERY_ERROR' }, { canary: 5 });
-  await carryAll();
+  await advanceAll();
   expect(await actionOf(id)).toMatchObject({ state: 'PAUSED', pause_reason: 'CANARY', done: 5 });
   expect(await resumeAction(sql, { id, ...ANN })).toBe(true);
-  await carryAll();
+  await advanceAll();
   expect(await actionOf(id)).toMatchObject({ state: 'DONE', pause_reason: null, done: 12 });
   const paused = await sql`SELECT 1 FROM audit_events WHERE type = 'action.paused' AND detail ->> 'why' = 'CANARY'`;
   expect(paused).toHaveLength(1);
@@ -238,15 +238,15 @@ test('pauses once after its canary, and goes on when it is resumed', async () =>
 test('pauses when too many of those it set going fail again, and after a word judges only what comes then', async () => {
   await seedFailed(60);
   const id = await run('retry', { code: 'DELIVERY_ERROR' }, { canary: 30, stopAtPercent: 5 });
-  await carryAll();
+  await advanceAll();
   await failJobs(sent.jobs.slice(0, 3));
   await succeedJobs(sent.jobs.slice(3));
   await resumeAction(sql, { id, ...ANN });
   await sql`UPDATE actions SET judged_from = NULL`;
-  await carryAll();
+  await advanceAll();
   expect(await actionOf(id)).toMatchObject({ state: 'PAUSED', pause_reason: 'FAILING', done: 30 });
   await resumeAction(sql, { id, ...ANN });
-  await carryAll();
+  await advanceAll();
   expect(await actionOf(id)).toMatchObject({ state: 'DONE', done: 60 });
 });
 
@@ -263,14 +263,14 @@ async function succeedJobs(ids: readonly string[]): Promise<void> {
 test('takes nothing while it is paused, and never again once it is aborted', async () => {
   await seedFailed(6);
   const id = await run('retry', { code: 'DELIVERY_ERROR' }, { canary: 2 });
-  await carryAll();
+  await advanceAll();
   await resumeAction(sql, { id, ...ANN });
   expect(await pauseAction(sql, { id, ...ANN })).toBe(true);
-  await carryAll();
+  await advanceAll();
   expect(await actionOf(id)).toMatchObject({ state: 'PAUSED', pause_reason: 'PERSON', done: 2 });
   expect(await abortAction(sql, { id, ...ANN })).toBe(true);
   expect(await resumeAction(sql, { id, ...ANN })).toBe(false);
-  await carryAll();
+  await advanceAll();
   expect(await actionOf(id)).toMatchObject({ state: 'ABORTED', done: 2 });
   expect(await jobStates()).toEqual({ FAILED: 4, PENDING: 2 });
 });
@@ -278,7 +278,7 @@ test('takes nothing while it is paused, and never again once it is aborted', asy
 test('keeps to its rate: the first set is small, and the next is due in time', async () => {
   await seedFailed(30);
   const id = await run('retry', { code: 'DELIVERY_ERROR' }, { ratePerSecond: 10 });
-  await carryAll();
+  await advanceAll();
   const [action] = await sql`
     SELECT done, extract(epoch FROM next_action_at - started_at)::float8 AS due FROM actions WHERE id = ${id}`;
   expect(action).toEqual({ done: 5, due: expect.closeTo(0.5, 1) });
@@ -288,16 +288,16 @@ test('needs another person than the one who asked where that is said', async () 
   await seedFailed(4);
   const approval = { verbs: ['resend'] as const, over: 3 };
   const id = await run('retry', { code: 'DELIVERY_ERROR' }, { approval });
-  await carryAll();
+  await advanceAll();
   expect(await actionOf(id)).toMatchObject({ state: 'AWAITING_APPROVAL', done: 0 });
   expect(await approveAction(sql, { id, ...ANN })).toBe(false);
   expect(await approveAction(sql, { id, ...BOB })).toBe(true);
-  await carryAll();
+  await advanceAll();
   expect(await actionOf(id)).toMatchObject({ state: 'DONE', done: 4, approved_by: 'operator:bob' });
 
   const late = await run('cancel', { tenant: 'acme' }, { approval });
   await sql`UPDATE actions SET expires_at = now() WHERE id = ${late}`;
-  await carryAll();
+  await advanceAll();
   expect(await approveAction(sql, { id: late, ...BOB })).toBe(false);
   expect(await actionOf(late)).toMatchObject({ state: 'ABORTED', pause_reason: 'NOT_APPROVED' });
 });
@@ -311,7 +311,7 @@ test('cancel ends open jobs, release and reject take held ones', async () => {
     WHERE id = ANY(${held})`;
   const release = await run('release', { ids: [...held.slice(0, 2), jobs[5]!.id] });
   const reject = await run('reject', { wait_reason: 'HELD', ids: held.slice(2) });
-  await carryAll();
+  await advanceAll();
   expect(await actionOf(release)).toMatchObject({
     state: 'DONE',
     takes: 2,
@@ -321,7 +321,7 @@ test('cancel ends open jobs, release and reject take held ones', async () => {
   expect(await actionOf(reject)).toMatchObject({ state: 'DONE', done: 2 });
   expect(await jobStates()).toEqual({ FAILED: 3, PENDING: 4 });
   const cancel = await run('cancel', { tenant: 'acme' });
-  await carryAll();
+  await advanceAll();
   expect(await actionOf(cancel)).toMatchObject({
     state: 'DONE',
     done: 4,
@@ -340,7 +340,7 @@ test('skip lets lines go on, of failed jobs that hold them and of open ones', as
   await seedJobs(sql, { isOrdered: true });
   await seedFailed(1);
   const id = await run('skip', { tenant: 'acme' });
-  await carryAll();
+  await advanceAll();
   expect(await actionOf(id)).toMatchObject({ state: 'DONE', takes: 2, done: 2 });
   expect(await sql`SELECT holder FROM job_lines`).toEqual([{ holder: null }]);
 });
@@ -352,7 +352,7 @@ test('reroute sends quarantined files to the router again', async () => {
   await sql`UPDATE files SET status = 'QUARANTINED', job_count = 0, failed_jobs = 0, error_code = 'NO_ROUTE' WHERE id = ANY(${fileIds})`;
   await sql`UPDATE audit_events SET type = 'file.quarantined' WHERE file_id = ANY(${fileIds})`;
   const id = await run('reroute', { tenant: 'acme' });
-  await carryAll();
+  await advanceAll();
   expect(await actionOf(id)).toMatchObject({
     state: 'DONE',
     done: 2,
@@ -387,7 +387,7 @@ test('redrive sends letters before it marks them, and tries later what a queue d
         ? { ok: false, retryable: false, reason: 'too odd' }
         : { ok: true, messageId: 'm' };
   const id = await run('redrive', { queue: 'partner-steps' });
-  await carryAll();
+  await advanceAll();
   expect(await itemsOf(id)).toEqual({ DONE: 1, OPEN: 1, MESSAGE_INVALID: 1, LETTER_REFUSED: 1 });
   expect(await actionOf(id)).toMatchObject({ state: 'RUNNING', done: 1, refused: 2 });
   const states = await sql`SELECT id, state FROM dead_letters`;
@@ -395,7 +395,7 @@ test('redrive sends letters before it marks them, and tries later what a queue d
   expect(sent.letters).not.toContain(bad);
   answer = () => ({ ok: true, messageId: 'm' });
   await sql`UPDATE actions SET next_action_at = now()`;
-  await carryAll();
+  await advanceAll();
   expect(await actionOf(id)).toMatchObject({ state: 'DONE', done: 2, refused: 2 });
   expect(sent.letters.filter((letter) => letter === later)).toHaveLength(2);
 });
@@ -403,7 +403,7 @@ test('redrive sends letters before it marks them, and tries later what a queue d
 test('what was sent while a person aborted the action is marked as sent', async () => {
   const [letter] = await seedLetters([READABLE]);
   const id = await run('redrive', { queue: 'partner-steps' });
-  await carryActions(
+  await advanceActions(
     optionsOf({
       sendLetters: async (letters) => {
         await abortAction(sql, { id, ...BOB });
@@ -418,19 +418,19 @@ test('what was sent while a person aborted the action is marked as sent', async 
 test('actions go when they are past retention by the database’s clock, whatever this machine’s says', async () => {
   await seedLetters([READABLE]);
   const id = await run('discard', { queue: 'partner-steps' });
-  await carryAll();
+  await advanceAll();
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 400 * 86_400_000 });
-  await carryAll().finally(() => vi.useRealTimers());
+  await advanceAll().finally(() => vi.useRealTimers());
   expect(await actionOf(id)).toMatchObject({ state: 'DONE' });
   await sql`UPDATE actions SET finished_at = now() - interval '25 hours'`;
-  await carryAll();
+  await advanceAll();
   expect(await sql`SELECT id FROM actions`).toEqual([]);
 });
 
 test('discard gives letters up', async () => {
   await seedLetters([READABLE, 'x']);
   const id = await run('discard', { queue: 'partner-steps' });
-  await carryAll();
+  await advanceAll();
   expect(await actionOf(id)).toMatchObject({ state: 'DONE', done: 2 });
   expect(await sql`SELECT DISTINCT state, note FROM dead_letters`).toEqual([{ state: 'DISCARDED', note: 'INC-1' }]);
 });
@@ -448,7 +448,7 @@ test('retry takes a job that failed for its records up at those', async () => {
   await failJobs([job.id], { code: 'RECORDS_ERROR', cause: 'RECORDS_FAILED' });
   const [other] = await seedFailed(1);
   const id = await run('retry', { tenant: 'acme' });
-  await carryAll();
+  await advanceAll();
   expect(await actionOf(id)).toMatchObject({ state: 'DONE', done: 2 });
   expect(await sql`SELECT line::int, state FROM records ORDER BY line`).toEqual([
     { line: 1, state: 'SUCCESS' },
@@ -465,7 +465,7 @@ test('a row that the database refuses to change is refused, and the others are t
     CREATE TRIGGER refuse BEFORE UPDATE ON jobs FOR EACH ROW WHEN (OLD.id = '${jobs[2]!.id}') EXECUTE FUNCTION refuse()`);
   try {
     const id = await run('retry', { code: 'DELIVERY_ERROR' });
-    await carryAll();
+    await advanceAll();
     expect(await itemsOf(id)).toEqual({ DONE: 4, ROW_REFUSED: 1 });
     expect(await actionOf(id)).toMatchObject({ state: 'DONE', done: 4, refused: 1 });
   } finally {
@@ -488,7 +488,7 @@ test('resend makes a new job of the route as it is now, once, and its file count
   const [open] = await seedJobs(sql);
   const id = await run('resend', { tenant: 'acme' });
   const twice = await run('resend', { tenant: 'acme' });
-  await carryAll();
+  await advanceAll();
   expect(await actionOf(id)).toMatchObject({
     state: 'DONE',
     takes: 2,
@@ -532,7 +532,7 @@ test('a job of an ordered route that is sent again frees its line, and its succe
   await failJobs([head!.id]);
   expect(await giveDueTurns(sql, { limit: 10, window: 10, actor: 'test' })).toEqual([]);
   await run('resend', { ids: [head!.id] });
-  await carryAll();
+  await advanceAll();
   const [next] = await giveDueTurns(sql, { limit: 10, window: 10, actor: 'test' });
   expect(await sql`SELECT file_id, run FROM jobs WHERE id = ${next!.id}`).toEqual([{ file_id: head!.fileId, run: 2 }]);
   expect(await sql`SELECT holder FROM job_lines`).toEqual([{ holder: next!.id }]);
@@ -549,7 +549,7 @@ test('resend refuses what cannot be sent again as new, each with its code', asyn
     lease_until = now() + interval '1 hour' WHERE id = ${jobs[0]!.id}`;
   await sql`UPDATE files SET status = 'PROCESSING', open_jobs = 1, failed_jobs = 0, error_code = NULL WHERE id = ${jobs[0]!.fileId}`;
   await sql`UPDATE routes SET disabled_at = now() WHERE tenant_id = 'globex'`;
-  await carryAll();
+  await advanceAll();
   // The definition of a seeded route is none.
   expect(await itemsOf(action)).toEqual({ JOB_NOT_ENDED: 1, ROUTE_INVALID: 1, ROUTE_DISABLED: 1 });
 });

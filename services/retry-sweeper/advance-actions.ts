@@ -1,11 +1,11 @@
 /**
- * The clock of actions: carries each that is due by one set, and forgets those that are over.
+ * The clock of actions: applies one set of each that is due, and deletes those that have expired.
  *
  * 1. A set is one statement, which changes its rows and settles their items (`shared/actions/action-scope.ts`); wake-ups are sent after it.
  *    A sweeper that is killed loses and doubles nothing: what it did not wake, the clocks find.
  * 2. A letter is sent before it is settled, under a lease of its action. Killed in between, it is sent twice, which a wake-up bears; what
  *    its queue does not take stays open, for later.
- * 3. An action that cannot be carried is put off, and keeps no other waiting.
+ * 3. An action that cannot be advanced is put off, and delays no other.
  */
 import { actionScope } from '#shared/actions/action-scope.ts';
 import {
@@ -39,7 +39,7 @@ import { reopenRecords } from '#shared/records/reopen-records.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
 import type { RetrySweeperMetrics } from './metrics.ts';
 
-export interface CarryActionsOptions {
+export interface AdvanceActionsOptions {
   readonly sql: Sql;
   readonly routes: Pick<RouteCache, 'find'>;
   readonly senders: Pick<WakeUpSenders, 'sendJobs' | 'sendFiles'>;
@@ -64,29 +64,29 @@ const RESULTS_AGAIN_MS = 1_000;
 const SENDING_MS = 60_000;
 
 /** `again`: there may be more. */
-export async function carryActions(options: CarryActionsOptions): Promise<'again' | 'done'> {
+export async function advanceActions(options: AdvanceActionsOptions): Promise<'again' | 'done'> {
   const { sql, retentionMs, logger } = options;
-  const isMoreToForget = await expireActions(sql, { retentionMs, actor: ACTOR });
+  const isMoreToDelete = await expireActions(sql, { retentionMs, actor: ACTOR });
   const due = await findDueActions(sql, ACTIONS_AT_ONCE);
   for (const action of due) {
     try {
-      await carryAction(options, action);
+      await advanceAction(options, action);
     } catch (error) {
-      logger.error({ err: error, actionId: action.id, verb: action.verb }, 'action not carried, it is put off');
+      logger.error({ err: error, actionId: action.id, verb: action.verb }, 'action not advanced, it is put off');
       await putOffAction(sql, action.id, PUT_OFF_MS);
     }
   }
-  return due.length > 0 || isMoreToForget ? 'again' : 'done';
+  return due.length > 0 || isMoreToDelete ? 'again' : 'done';
 }
 
-async function carryAction(options: CarryActionsOptions, action: DueAction): Promise<void> {
+async function advanceAction(options: AdvanceActionsOptions, action: DueAction): Promise<void> {
   const { sql, metrics, logger } = options;
   if (!(await isGoingWell(options, action))) return;
   const subjects = await findOpenItems(sql, action.id, setSizeOf(action));
   if (subjects.length === 0) return await putOffAction(sql, action.id, PUT_OFF_MS);
-  const done = await CARRY[action.verb](options, action, subjects);
+  const done = await APPLY[action.verb](options, action, subjects);
   metrics.actionItems.inc({ verb: action.verb }, done);
-  logger.info({ actionId: action.id, verb: action.verb, items: subjects.length, done }, 'action carried');
+  logger.info({ actionId: action.id, verb: action.verb, items: subjects.length, done }, 'action advanced');
 }
 
 function setSizeOf({ ratePerSecond, canary, done }: DueAction): number {
@@ -96,7 +96,7 @@ function setSizeOf({ ratePerSecond, canary, done }: DueAction): number {
 }
 
 /** Without a rate, no more is set going than can be judged. */
-async function isGoingWell({ sql, logger }: CarryActionsOptions, action: DueAction): Promise<boolean> {
+async function isGoingWell({ sql, logger }: AdvanceActionsOptions, action: DueAction): Promise<boolean> {
   const { id, stopAtPercent, ratePerSecond } = action;
   if (stopAtPercent === null) return true;
   const results = await readResults(sql, action);
@@ -113,26 +113,26 @@ async function isGoingWell({ sql, logger }: CarryActionsOptions, action: DueActi
 }
 
 /** Each resolves to how many items were done. */
-type Carry = (options: CarryActionsOptions, action: DueAction, subjects: readonly string[]) => Promise<number>;
+type Apply = (options: AdvanceActionsOptions, action: DueAction, subjects: readonly string[]) => Promise<number>;
 
-const CARRY: Readonly<Record<ActionVerb, Carry>> = {
-  retry: carryRetry,
+const APPLY: Readonly<Record<ActionVerb, Apply>> = {
+  retry: applyRetry,
   cancel: (options, action, subjects) =>
-    carryEnding(options, action, { subjects, end: cancelJobs, code: 'JOB_NOT_OPEN' }),
+    applyEnding(options, action, { subjects, end: cancelJobs, code: 'JOB_NOT_OPEN' }),
   reject: (options, action, subjects) =>
-    carryEnding(options, action, { subjects, end: rejectHeldJobs, code: 'JOB_NOT_HELD' }),
+    applyEnding(options, action, { subjects, end: rejectHeldJobs, code: 'JOB_NOT_HELD' }),
   release: (options, action, subjects) =>
-    carryWaking(options, action, { subjects, wake: releaseJobs, code: 'JOB_NOT_HELD' }),
-  skip: carrySkip,
-  resend: carryResend,
-  reroute: carryReroute,
-  redrive: carryRedrive,
-  discard: carryDiscard,
+    applyWaking(options, action, { subjects, wake: releaseJobs, code: 'JOB_NOT_HELD' }),
+  skip: applySkip,
+  resend: applyResend,
+  reroute: applyReroute,
+  redrive: applyRedrive,
+  discard: applyDiscard,
 };
 
 /** Jobs that failed for their records are taken up at those, one after the other: each may have many. */
-async function carryRetry(
-  options: CarryActionsOptions,
+async function applyRetry(
+  options: AdvanceActionsOptions,
   action: DueAction,
   subjects: readonly string[],
 ): Promise<number> {
@@ -141,7 +141,7 @@ async function carryRetry(
     SELECT id FROM jobs WHERE id = ANY(${[...subjects]}::uuid[]) AND state = 'FAILED' AND error_cause = 'RECORDS_FAILED' ORDER BY id`;
   const ofRecords = new Set(rows.map(({ id }) => id));
   const whole = subjects.filter((id) => !ofRecords.has(id));
-  const done = await carryWaking(options, action, { subjects: whole, wake: reopenJobs, code: 'JOB_NOT_RETRYABLE' });
+  const done = await applyWaking(options, action, { subjects: whole, wake: reopenJobs, code: 'JOB_NOT_RETRYABLE' });
   if (action.ratePerSecond !== null && whole.length > 0) return done;
   // At a rate the first of them makes the others wait.
   const some = action.ratePerSecond === null ? [...ofRecords] : [...ofRecords].slice(0, 1);
@@ -150,7 +150,7 @@ async function carryRetry(
         WHERE j.id = t.id AND r.state = 'AMBIGUOUS') THEN 'RECORDS_AMBIGUOUS' ELSE 'RECORDS_NOT_RETRYABLE' END`;
   let taken = 0;
   for (const jobId of some) {
-    const [records = 0] = await carrySet(options, action, {
+    const [records = 0] = await applySet(options, action, {
       subjects: [jobId],
       refusal: ofRecordsRefusal,
       run: ({ actor, reason, scope }) => reopenRecords(sql, { jobId, actor, reason, scope }),
@@ -160,8 +160,8 @@ async function carryRetry(
   return done + taken;
 }
 
-async function carrySkip(
-  options: CarryActionsOptions,
+async function applySkip(
+  options: AdvanceActionsOptions,
   action: DueAction,
   subjects: readonly string[],
 ): Promise<number> {
@@ -169,13 +169,13 @@ async function carrySkip(
   const failed = await sql<{ id: string }[]>`
     SELECT id FROM jobs WHERE id = ANY(${[...subjects]}::uuid[]) AND state = 'FAILED' ORDER BY id`;
   const failedIds = failed.map(({ id }) => id);
-  const skipped = await carrySet(options, action, {
+  const skipped = await applySet(options, action, {
     subjects: failedIds,
     refusal: refusalOfJob(sql, 'JOB_NOT_IN_LINE'),
     run: (word) => skipJobs(sql, word),
   });
   const open = subjects.filter((id) => !failedIds.includes(id));
-  const ended = await carryEnding(options, action, { subjects: open, end: cancelOrderedJobs, code: 'JOB_NOT_IN_LINE' });
+  const ended = await applyEnding(options, action, { subjects: open, end: cancelOrderedJobs, code: 'JOB_NOT_IN_LINE' });
   return skipped.flat().length + ended;
 }
 
@@ -185,13 +185,13 @@ interface Waking {
   readonly code: string;
 }
 
-async function carryWaking(
-  options: CarryActionsOptions,
+async function applyWaking(
+  options: AdvanceActionsOptions,
   action: DueAction,
   { subjects, wake, code }: Waking,
 ): Promise<number> {
   const { sql, admissionWindow } = options;
-  const woken = await carrySet(options, action, {
+  const woken = await applySet(options, action, {
     subjects,
     refusal: refusalOfJob(sql, code),
     run: (word) => wake(sql, word, admissionWindow),
@@ -199,7 +199,7 @@ async function carryWaking(
   return await sendWoken(options, woken.flat());
 }
 
-async function sendWoken({ senders }: CarryActionsOptions, jobs: readonly ReopenedJob[]): Promise<number> {
+async function sendWoken({ senders }: AdvanceActionsOptions, jobs: readonly ReopenedJob[]): Promise<number> {
   await senders.sendJobs(jobs.filter(({ isWoken }) => isWoken));
   return jobs.length;
 }
@@ -210,13 +210,13 @@ interface EndingJobs {
   readonly code: string;
 }
 
-async function carryEnding(
-  options: CarryActionsOptions,
+async function applyEnding(
+  options: AdvanceActionsOptions,
   action: DueAction,
   { subjects, end, code }: EndingJobs,
 ): Promise<number> {
   const { sql } = options;
-  const ended = await carrySet(options, action, {
+  const ended = await applySet(options, action, {
     subjects,
     refusal: refusalOfJob(sql, code),
     run: (word) => end(sql, word),
@@ -224,15 +224,15 @@ async function carryEnding(
   return ended.flatMap(({ jobIds }) => jobIds).length;
 }
 
-async function carryResend(
-  options: CarryActionsOptions,
+async function applyResend(
+  options: AdvanceActionsOptions,
   action: DueAction,
   subjects: readonly string[],
 ): Promise<number> {
   const { sql, routes, admissionWindow } = options;
   const { runs, refused } = await planRuns(sql, routes, subjects);
   const refusal: Fragment = sql`coalesce(${toJsonb(refused)}::text::jsonb ->> t.id::text, ${refusalOfJob(sql, 'JOB_NOT_ENDED')})`;
-  const resent = await carrySet(options, action, {
+  const resent = await applySet(options, action, {
     subjects,
     refusal,
     run: ({ jobIds, ...word }) =>
@@ -245,14 +245,14 @@ async function carryResend(
   return await sendWoken(options, resent.flat());
 }
 
-async function carryReroute(
-  options: CarryActionsOptions,
+async function applyReroute(
+  options: AdvanceActionsOptions,
   action: DueAction,
   subjects: readonly string[],
 ): Promise<number> {
   const { sql, senders } = options;
   const refusal: Fragment = sql`CASE WHEN EXISTS (SELECT 1 FROM files f WHERE f.id = t.id) THEN 'FILE_NOT_QUARANTINED' ELSE 'NOT_FOUND' END`;
-  const requeued = await carrySet(options, action, {
+  const requeued = await applySet(options, action, {
     subjects,
     refusal,
     run: ({ jobIds, ...word }) => requeueFiles(sql, { ...word, fileIds: jobIds }),
@@ -261,16 +261,16 @@ async function carryReroute(
   return requeued.flat().length;
 }
 
-async function carryDiscard(
-  options: CarryActionsOptions,
+async function applyDiscard(
+  options: AdvanceActionsOptions,
   action: DueAction,
   subjects: readonly string[],
 ): Promise<number> {
   return await settleLetters(options, action, { subjects, state: 'DISCARDED', isSent: false });
 }
 
-async function carryRedrive(
-  options: CarryActionsOptions,
+async function applyRedrive(
+  options: AdvanceActionsOptions,
   action: DueAction,
   subjects: readonly string[],
 ): Promise<number> {
@@ -315,12 +315,12 @@ interface SettledSet {
 }
 
 async function settleLetters(
-  options: CarryActionsOptions,
+  options: AdvanceActionsOptions,
   action: DueAction,
   { subjects, state, isSent }: SettledSet,
 ): Promise<number> {
   const { sql } = options;
-  const settled = await carrySet(options, action, {
+  const settled = await applySet(options, action, {
     subjects,
     refusal: sql`'LETTER_NOT_PARKED'`,
     isSent,
@@ -337,7 +337,7 @@ async function findParkedLetters(sql: Sql, ids: readonly string[]): Promise<Retu
     WHERE d.id = ANY(${[...ids]}::uuid[]) AND d.state = 'PARKED' ORDER BY d.id`;
 }
 
-interface CarriedSet<Result> {
+interface AppliedSet<Result> {
   readonly subjects: readonly string[];
   readonly refusal: Fragment;
   readonly isSent?: boolean;
@@ -345,10 +345,10 @@ interface CarriedSet<Result> {
 }
 
 /** Rows that the database refuses to change are refused, the others are not held up. */
-async function carrySet<Result>(
-  { sql }: CarryActionsOptions,
+async function applySet<Result>(
+  { sql }: AdvanceActionsOptions,
   { id: actionId, actor, reason }: DueAction,
-  { subjects, refusal, isSent = false, run }: CarriedSet<Result>,
+  { subjects, refusal, isSent = false, run }: AppliedSet<Result>,
 ): Promise<Result[]> {
   const { results, refused } = await runSet({
     rows: subjects,

@@ -17,18 +17,18 @@ const ACTOR = 'retry-sweeper';
 const FIRST_LOOK_MS = 1_000;
 const LAST_LOOK_MS = 900_000;
 
-export interface CarryRestoresOptions {
+export interface AdvanceRestoresOptions {
   readonly sql: Sql;
   readonly store: ObjectStore;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
 
-export async function carryRestores(options: CarryRestoresOptions): Promise<'again' | 'done'> {
+export async function advanceRestores(options: AdvanceRestoresOptions): Promise<'again' | 'done'> {
   const { sql, logger } = options;
   const due = await claimRestores(sql, AT_ONCE);
   for (const restore of due) {
-    const news = await carry(options, restore).catch((error: unknown): RestoreNews => {
+    const news = await advanceRestore(options, restore).catch((error: unknown): RestoreNews => {
       if (!(error instanceof LongshoreError)) throw error;
       logger.warn({ err: error, fileId: restore.fileId }, 'original not restored yet');
       if (mayPass(error)) return { state: restore.state as 'ASKED', againInMs: nextLookMs(restore) };
@@ -39,7 +39,10 @@ export async function carryRestores(options: CarryRestoresOptions): Promise<'aga
   return due.length === AT_ONCE ? 'again' : 'done';
 }
 
-async function carry({ sql, store, signal }: CarryRestoresOptions, restore: DueRestore): Promise<RestoreNews> {
+async function advanceRestore(
+  { sql, store, signal }: AdvanceRestoresOptions,
+  restore: DueRestore,
+): Promise<RestoreNews> {
   const { bucket, key, versionId, days, tier } = restore;
   const address = { bucket, key, ...(versionId !== null && { versionId }) };
   const head = await store.head(address, { signal });
