@@ -41,18 +41,20 @@ const DATABASE_TIMEOUT_MS = 5_000;
 const DEADLINE_MS = 60_000;
 /** In a row: fewer are a dependency that hiccuped. */
 const FAILING_TICKS = 5;
-/** A tick of the fast clocks that takes longer hangs. */
+/** See `ServiceDependencies.hangingMs`. */
 const HANGING_MS = 180_000;
 
 export interface ServiceDependencies {
   readonly config: RetrySweeperConfig;
   readonly logger: Logger;
   readonly registry: Registry;
+  /** A tick of the fast clocks that takes longer hangs, and the process is not live. Default three minutes. */
+  readonly hangingMs?: number;
 }
 
 type AnyQueue = QueueId | `${QueueId}-dlq`;
 
-export function createRetrySweeper({ config, logger, registry }: ServiceDependencies): Service {
+export function createRetrySweeper({ config, logger, registry, hangingMs = HANGING_MS }: ServiceDependencies): Service {
   const metrics = createRetrySweeperMetrics(registry);
   const queueMetrics = createQueueMetrics(registry);
   const sql = connectDatabase(config, `longshore-${NAME}`, { keepsPlans: true });
@@ -150,7 +152,7 @@ export function createRetrySweeper({ config, logger, registry }: ServiceDependen
       for (const client of [sqs, sns, s3]) client.destroy();
     },
     liveness() {
-      if (clocks.fast.some((clock) => clock.idleMs() > HANGING_MS)) return { ok: false, detail: 'a clock hangs' };
+      if (clocks.fast.some((clock) => clock.idleMs() > hangingMs)) return { ok: false, detail: 'a clock hangs' };
       const ok = workers.every((worker) => worker.isLive().ok);
       return { ok, detail: ok ? 'alive' : 'a dead-letter queue is not received from' };
     },

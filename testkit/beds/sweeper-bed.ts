@@ -2,7 +2,7 @@
 import { GetQueueAttributesCommand, ReceiveMessageCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import { Registry } from 'prom-client';
 import { loadRetrySweeperConfig } from '#services/retry-sweeper/config.ts';
-import { createRetrySweeper } from '#services/retry-sweeper/service.ts';
+import { createRetrySweeper, type ServiceDependencies } from '#services/retry-sweeper/service.ts';
 import { connectDatabase } from '#shared/db/connect-database.ts';
 import { createQueues } from '#shared/queue/create-queues.ts';
 import { createTopics } from '#shared/queue/topics.ts';
@@ -49,7 +49,11 @@ export async function startSweeperTestBed() {
       const topics = await createTopics({ client: fauxqs.sns, prefix });
       return { prefix, bucket, queues, topics };
     },
-    createSweeper(prefix: string, variables: Record<string, string> = {}): { sweeper: Service; registry: Registry } {
+    createSweeper(
+      prefix: string,
+      variables: Record<string, string> = {},
+      more: Pick<ServiceDependencies, 'hangingMs'> = {},
+    ): { sweeper: Service; registry: Registry } {
       const registry = new Registry();
       const config = loadRetrySweeperConfig({
         AWS_REGION: 'us-east-1',
@@ -63,7 +67,7 @@ export async function startSweeperTestBed() {
         ...variables,
       });
       const logger = createLogger({ service: 'retry-sweeper', level: 'fatal' });
-      return { sweeper: createRetrySweeper({ config, registry, logger }), registry };
+      return { sweeper: createRetrySweeper({ config, registry, logger, ...more }), registry };
     },
     async send(queueUrl: string, body: string, queue: QueueId): Promise<void> {
       const group = isFifo(queue)
