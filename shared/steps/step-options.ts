@@ -1,4 +1,4 @@
-/** The pure side of a step kind: enough to check a route and to tell who runs it, without any I/O. */
+/** The pure side of a step kind: enough to check a route and to decide who runs it, without any I/O. */
 import { z } from 'zod';
 import type { StepClass } from './step-context.ts';
 
@@ -8,8 +8,8 @@ export interface StepOptionsKind<Options> {
   readonly schema: z.ZodType<Options>;
   classOf(options: Options, isLarge: boolean): StepClass;
   /** What the step would do with a file, for `longshore simulate`. */
-  tell?(options: Options, file: SimulatedStepFile): ToldStep;
-  /** Suffixes of files that the step looks for beside the job's file, e.g. `.sha256`. */
+  simulate?(options: Options, file: SimulatedStepFile): SimulatedStep;
+  /** Suffixes of files that the step looks for next to the job's file, e.g. `.sha256`. */
   companionSuffixes?(options: Options): readonly string[];
 }
 
@@ -19,8 +19,8 @@ export interface SimulatedStepFile {
   readonly sizeBytes: number;
 }
 
-export interface ToldStep {
-  /** Goes on from "would". */
+export interface SimulatedStep {
+  /** Completes "would …". */
   readonly would: string;
   readonly fails?: boolean;
   /** The name after it, where it changes. */

@@ -1,6 +1,6 @@
 /**
- * What would become of a file by a set of routes: which take it and why others do not, and what each step would do. Pure: nothing of the
- * file but its path, size and time is known, so steps that look into it are only named.
+ * What a set of routes would do with a file: which take it, why others do not, and what each step would do. Pure: nothing of the file but its
+ * path, size and time is known, so steps that look into it are only named.
  */
 import { z } from 'zod';
 import { classifyKey } from '#shared/arrival/classify-key.ts';
@@ -169,7 +169,7 @@ interface Walk {
   readonly key: string;
 }
 
-type Told = Pick<RouteAnswer['steps'][number], 'would'> & {
+type StepEffect = Pick<RouteAnswer['steps'][number], 'would'> & {
   readonly fails?: boolean;
   readonly output?: string;
   readonly renames?: boolean;
@@ -190,7 +190,7 @@ function walkSteps(
       fails = false,
       output = null,
       renames = false,
-    } = tell(step.kind, step.options, { file, route, rules, limits, key });
+    } = describeStep(step.kind, step.options, { file, route, rules, limits, key });
     const condition = step.when === undefined ? '' : ', if its condition holds then';
     steps.push({ kind: step.kind, class: step.classOf(isLarge), would: `${would}${condition}`, fails, output });
     if (fails) break;
@@ -199,46 +199,46 @@ function walkSteps(
   return steps;
 }
 
-function tell(kind: string, options: unknown, walk: Walk): Told {
+function describeStep(kind: string, options: unknown, walk: Walk): StepEffect {
   switch (kind) {
     case 'validate':
-      return tellValidate(options as ValidateOptions, walk);
+      return describeValidate(options as ValidateOptions, walk);
     case 'stage':
       return { would: 'continue with its own copy' };
     case 'transform':
-      return tellTransform(options as TransformOptions, walk);
+      return describeTransform(options as TransformOptions, walk);
     case 'parse':
       return { would: `make a record of each row, as ${walk.route.records?.format ?? 'its layout says'}` };
     case 'call':
-      return { would: tellCalls(options as CallStepOptions, walk.rules) };
+      return { would: describeCalls(options as CallStepOptions, walk.rules) };
     case 'deliver':
-      return tellDeliver(options as DeliverOptions, walk);
+      return describeDeliver(options as DeliverOptions, walk);
     case 'confirm':
       return { would: 'verify the delivered object' };
     case 'parallel':
-      return { would: tellBranches(options as ParallelOptions) };
+      return { would: describeBranches(options as ParallelOptions) };
     case 'run':
       return { would: `run the route ${(options as RunOptions).route} below this one, and wait for it` };
     default:
-      return tellOwn(kind, options, walk);
+      return describeOther(kind, options, walk);
   }
 }
 
-function tellOwn(kind: string, options: unknown, { file, key }: Walk): Told {
+function describeOther(kind: string, options: unknown, { file, key }: Walk): StepEffect {
   const known = STEP_OPTIONS.find((candidate) => candidate.kind === kind);
-  const told = known?.tell?.(options, { name: nameIn(key), sizeBytes: file.sizeBytes });
-  if (told === undefined) return { would: `run ${kind}` };
-  const { would, fails, name } = told;
+  const effect = known?.simulate?.(options, { name: nameIn(key), sizeBytes: file.sizeBytes });
+  if (effect === undefined) return { would: `run ${kind}` };
+  const { would, fails, name } = effect;
   return { would, ...(fails !== undefined && { fails }), ...(name !== undefined && { output: name, renames: true }) };
 }
 
-function tellBranches({ branches, join }: ParallelOptions): string {
+function describeBranches({ branches, join }: ParallelOptions): string {
   const each = Object.entries(branches).map(([name, steps]) => `${name} (${steps.map(stepKindOf).join(', ')})`);
   const until = join === 'all' ? 'all have ended' : 'one has succeeded';
   return `run side by side ${each.join(' and ')}, until ${until}`;
 }
 
-function tellValidate(options: ValidateOptions, { file, key }: Walk): Told {
+function describeValidate(options: ValidateOptions, { file, key }: Walk): StepEffect {
   const fault = checkNameAndSize({ options, file: { name: nameIn(key) }, object: file });
   if (fault !== undefined) return { would: `fail with ${fault.code} ${fault.cause}: ${fault.message}`, fails: true };
   const later = [
@@ -249,14 +249,14 @@ function tellValidate(options: ValidateOptions, { file, key }: Walk): Told {
   return { would: ['accept its name and size', ...later].join(', ') };
 }
 
-function tellTransform(options: TransformOptions, walk: Walk): Told {
+function describeTransform(options: TransformOptions, walk: Walk): StepEffect {
   const name = nameAfter({ options, ...contextOf(walk) });
   if (!name.ok) return { would: `fail with TRANSFORM_ERROR KEY_REJECTED: ${name.message}`, fails: true };
   const operations = options.ops.map((operation) => Object.keys(operation)[0]).join(', ');
   return { would: `${operations}: continue as ${name.key}`, output: name.key, renames: true };
 }
 
-function tellCalls({ calls }: CallStepOptions, { operations }: RuleSet): string {
+function describeCalls({ calls }: CallStepOptions, { operations }: RuleSet): string {
   const each = calls.map(({ partner, operation }) => {
     const request = operations.get(`${partner} ${operation}`);
     return `${partner} ${operation} (${request ?? 'which is not defined'})`;
@@ -264,7 +264,7 @@ function tellCalls({ calls }: CallStepOptions, { operations }: RuleSet): string 
   return `for each record call ${each.join(', then ')}`;
 }
 
-function tellDeliver(options: DeliverOptions, walk: Walk): Told {
+function describeDeliver(options: DeliverOptions, walk: Walk): StepEffect {
   const target = deliveryTarget({ options, ...contextOf(walk), bucketNames: walk.limits.bucketNames });
   if (!target.ok) return { would: `fail with DELIVERY_ERROR KEY_REJECTED: ${target.message}`, fails: true };
   const at = options.store === undefined ? '' : ` at the store ${options.store}`;

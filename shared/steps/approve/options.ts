@@ -20,5 +20,5 @@ export const approveOptions: StepOptionsKind<ApproveOptions> = {
   kind: 'approve',
   schema: approveOptionsSchema,
   classOf: () => 'short',
-  tell: ({ by }) => ({ would: by === undefined ? 'hold it for an operator' : `hold it for ${by}` }),
+  simulate: ({ by }) => ({ would: by === undefined ? 'hold it for an operator' : `hold it for ${by}` }),
 };

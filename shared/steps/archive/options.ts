@@ -23,5 +23,5 @@ export const archiveOptions: StepOptionsKind<ArchiveOptions> = {
   kind: 'archive',
   schema: archiveOptionsSchema,
   classOf: (_options, isLarge) => (isLarge ? 'long' : 'short'),
-  tell: ({ tier }) => ({ would: `keep a copy of it in the archive, ${tier}` }),
+  simulate: ({ tier }) => ({ would: `keep a copy of it in the archive, ${tier}` }),
 };

@@ -27,7 +27,7 @@ export const classifyOptions: StepOptionsKind<ClassifyOptions> = {
   kind: 'classify',
   schema: classifyOptionsSchema,
   classOf: () => 'short',
-  tell({ allow, onOther, sensitive, onSensitive }) {
+  simulate({ allow, onOther, sensitive, onSensitive }) {
     const types =
       allow === undefined ? 'look at its type' : `${onOther} it unless its content is ${allow.join(' or ')}`;
     const data =

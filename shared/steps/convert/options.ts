@@ -155,7 +155,7 @@ export const convertOptions: StepOptionsKind<ConvertOptions> = {
   kind: 'convert',
   schema: convertOptionsSchema,
   classOf: (_options, isLarge) => (isLarge ? 'long' : 'short'),
-  tell(options, { name }) {
+  simulate(options, { name }) {
     const { from, to, map = options.jsonata } = options;
     const what =
       from.format === 'text'

@@ -62,7 +62,7 @@ export const enrichOptions: StepOptionsKind<EnrichOptions> = {
   kind: 'enrich',
   schema: enrichOptionsSchema,
   classOf: () => 'short',
-  tell(options) {
+  simulate(options) {
     const facts = Object.keys(options.facts).join(', ');
     if ('partner' in options) return { would: `ask ${options.partner} ${options.operation} for ${facts}` };
     return { would: `look up ${facts} in ${options.table} of the database ${options.database}` };

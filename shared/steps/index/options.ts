@@ -20,7 +20,7 @@ export const indexOptions: StepOptionsKind<IndexOptions> = {
   kind: 'index',
   schema: indexOptionsSchema,
   classOf: () => 'short',
-  tell: ({ upTo }) => ({
+  simulate: ({ upTo }) => ({
     would:
       upTo === 0 ? 'make it found by its facts' : `make it found by its facts and the words of its first ${upTo} bytes`,
   }),

@@ -30,7 +30,7 @@ export const scanOptions: StepOptionsKind<ScanOptions> = {
   kind: 'scan',
   schema: scanOptionsSchema,
   classOf: (_options, isLarge) => (isLarge ? 'long' : 'short'),
-  tell({ engine, maxSize, onTooLarge }, { sizeBytes }) {
+  simulate({ engine, maxSize, onTooLarge }, { sizeBytes }) {
     if (engine === 'guardduty')
       return { would: 'wait until GuardDuty has scanned it, and quarantine it when it is infected' };
     if (sizeBytes <= maxSize) return { would: 'scan it for viruses, and quarantine it when one is found' };

@@ -32,7 +32,7 @@ export const unpackOptions: StepOptionsKind<UnpackOptions> = {
   kind: 'unpack',
   schema: unpackOptionsSchema,
   classOf: (_options, isLarge) => (isLarge ? 'long' : 'short'),
-  tell: ({ into, only }) => ({
+  simulate: ({ into, only }) => ({
     would: `unpack ${only === undefined ? 'all entries' : `entries that match ${only.join(', ')}`} into ${into}, each as a file`,
   }),
 };
