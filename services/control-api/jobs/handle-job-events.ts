@@ -44,16 +44,16 @@ export function handleJobEvents(app: ApiServer, options: JobEventsOptions, strea
       if (job === undefined) throw new LongshoreError('NOT_FOUND', 'Job not found');
       if (request.headers['last-event-id'] === 'end' && ENDED.includes(job.state)) return reply.code(204).send(null);
       const stream = streams.open(request, reply);
-      stream.onEnd(watch.watch(job.job_id, tellOf(stream)));
+      stream.onEnd(watch.watch(job.job_id, sendChangesTo(stream)));
       return reply;
     },
   );
 }
 
-/** Tells what changed since it was last told. */
-function tellOf(stream: EventStream): (job: WatchedJob | 'gone') => void {
-  let toldState = '';
-  let toldProgress = '';
+/** Sends what changed since the last look. */
+function sendChangesTo(stream: EventStream): (job: WatchedJob | 'gone') => void {
+  let sentState = '';
+  let sentProgress = '';
   return (job) => {
     if (job === 'gone') {
       stream.end();
@@ -63,12 +63,12 @@ function tellOf(stream: EventStream): (job: WatchedJob | 'gone') => void {
     if (stream.isFull) return;
     const { transfers, ...state } = job;
     const stateText = JSON.stringify(state);
-    if (stateText !== toldState) stream.send('state', state);
-    toldState = stateText;
+    if (stateText !== sentState) stream.send('state', state);
+    sentState = stateText;
     const progress = { job_id: job.job_id, transfers };
     const progressText = JSON.stringify(progress);
-    if (transfers.length > 0 && progressText !== toldProgress) stream.send('progress', progress);
-    toldProgress = progressText;
+    if (transfers.length > 0 && progressText !== sentProgress) stream.send('progress', progress);
+    sentProgress = progressText;
     if (!ENDED.includes(job.state)) return;
     stream.send('end', state, 'end');
     stream.end();

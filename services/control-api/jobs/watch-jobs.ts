@@ -44,7 +44,7 @@ export function createJobWatch({ sql, logger }: { readonly sql: Sql; readonly lo
     const ids = [...listeners.keys()];
     try {
       const jobs = await readJobs(sql, ids);
-      for (const id of ids) for (const tell of [...(listeners.get(id) ?? [])]) tell(jobs.get(id) ?? 'gone');
+      for (const id of ids) for (const notify of [...(listeners.get(id) ?? [])]) notify(jobs.get(id) ?? 'gone');
     } catch (err) {
       logger.warn({ err }, 'watched jobs cannot be looked at');
     } finally {

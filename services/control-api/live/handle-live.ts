@@ -87,36 +87,36 @@ export function handleLive(
       const { tenantId } = callerOf(request);
       const since = placeOf(request.headers['last-event-id']);
       const stream = streams.open(request, reply, { farewell: 'session-ends' });
-      const teller = new Teller(stream, topics, tenantId);
+      const sender = new ChangeSender(stream, topics, tenantId);
       const listener = {
         fileIds: [...topics.fileIds],
         actionIds: [...topics.actionIds],
-        tell: (changes: Changes | 'reset') => teller.tell(changes),
+        notify: (changes: Changes | 'reset') => sender.send(changes),
       };
       stream.onEnd(watch.listen(listener));
       if (since !== undefined)
-        await catchUp(sql, since, teller).catch((err: unknown) => {
+        await catchUp(sql, since, sender).catch((err: unknown) => {
           logger.warn({ err }, 'a stream cannot be resumed');
-          teller.tell('reset');
+          sender.send('reset');
         });
       return reply;
     },
   );
 }
 
-/** What the watch told others since that place; what it tells meanwhile may come twice. */
-async function catchUp(sql: Sql, since: Place | 'unknown', teller: Teller): Promise<void> {
+/** Sends what changed since that place; what the watch sends meanwhile may come twice. */
+async function catchUp(sql: Sql, since: Place | 'unknown', sender: ChangeSender): Promise<void> {
   if (since === 'unknown') {
-    teller.tell('reset');
+    sender.send('reset');
     return;
   }
   const { place } = await findChanges(sql, undefined);
   const age = place.at - since.at;
-  teller.tell(age < 0 || age > LONGEST_GAP_MS ? 'reset' : await findChanges(sql, since));
+  sender.send(age < 0 || age > LONGEST_GAP_MS ? 'reset' : await findChanges(sql, since));
 }
 
-/** One client: what it asked to hear, and what it heard last. */
-class Teller {
+/** One client: its topics, and what it was sent last. */
+class ChangeSender {
   readonly #stream: EventStream;
   readonly #topics: Topics;
   readonly #tenantId: string | null;
@@ -131,7 +131,7 @@ class Teller {
     this.#tenantId = tenantId;
   }
 
-  tell(changes: Changes | 'reset'): void {
+  send(changes: Changes | 'reset'): void {
     if (this.#stream.isFull) {
       this.#hasMissed = true;
       return;
@@ -142,31 +142,31 @@ class Teller {
     const id = idOf(changes.place);
     if (!this.#isReady) this.#stream.send('ready', { at: new Date(changes.place.at).toISOString() }, id);
     this.#isReady = true;
-    const isTold = [this.#tellFiles(changes, id), this.#tellActions(changes, id), this.#tellProgress(changes, id)];
+    const isSent = [this.#sendFiles(changes, id), this.#sendActions(changes, id), this.#sendProgress(changes, id)];
     const isDue = changes.place.at - this.#markedAt > MARKED_EVERY_MS;
-    if (!isTold.includes(true) && isDue) this.#stream.mark(id);
-    if (isTold.includes(true) || isDue) this.#markedAt = changes.place.at;
+    if (!isSent.includes(true) && isDue) this.#stream.mark(id);
+    if (isSent.includes(true) || isDue) this.#markedAt = changes.place.at;
   }
 
-  #tellFiles({ files, isCut }: Changes, id: string): boolean {
+  #sendFiles({ files, isCut }: Changes, id: string): boolean {
     const own = files.filter((file) => this.#sees(file));
     const isMany = isCut || own.length > MOST_CHANGES;
     const { fileIds } = this.#topics;
     if (this.#topics.files && isMany) this.#stream.send('many', { topic: 'files' }, id);
     if (isCut) for (const fileId of fileIds) this.#stream.send('many', { topic: `file:${fileId}` }, id);
-    const told = own.filter((file) => fileIds.has(file.file_id) || (this.#topics.files && !isMany));
-    for (const file of told) this.#stream.send('changed', withoutTenant(file), id);
-    return told.length > 0 || (this.#topics.files && isMany);
+    const shown = own.filter((file) => fileIds.has(file.file_id) || (this.#topics.files && !isMany));
+    for (const file of shown) this.#stream.send('changed', withoutTenant(file), id);
+    return shown.length > 0 || (this.#topics.files && isMany);
   }
 
-  #tellActions({ actions, actionTenants }: Changes, id: string): boolean {
+  #sendActions({ actions, actionTenants }: Changes, id: string): boolean {
     const isAny = this.#topics.actions && actionTenants.some((tenant) => this.#sees({ tenant }));
     if (isAny) this.#stream.send('many', { topic: 'actions' }, id);
     const own = actions.filter((action) => this.#topics.actionIds.has(action.action_id) && this.#sees(action));
     return own.filter((action) => this.#sendIfNew('action', action.action_id, action, id)).length > 0 || isAny;
   }
 
-  #tellProgress({ progress }: Changes, id: string): boolean {
+  #sendProgress({ progress }: Changes, id: string): boolean {
     const own = progress.filter((copy) => this.#topics.fileIds.has(copy.file_id) && this.#sees(copy));
     const isNew = (copy: (typeof own)[number]) =>
       this.#sendIfNew('progress', `${copy.job_id ?? copy.file_id} ${copy.purpose}`, copy, id);

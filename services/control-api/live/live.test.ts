@@ -198,12 +198,12 @@ test('however many watch, the database is asked one question for all', async () 
     },
   });
   const watch = createChangeWatch({ sql: counted, logger: pino({ level: 'silent' }) });
-  const told = Array.from({ length: 200 }, () => 0);
-  const endings = told.map((_, index) =>
-    watch.listen({ fileIds: [], actionIds: [], tell: () => void told.splice(index, 1, (told[index] ?? 0) + 1) }),
+  const calls = Array.from({ length: 200 }, () => 0);
+  const endings = calls.map((_, index) =>
+    watch.listen({ fileIds: [], actionIds: [], notify: () => void calls.splice(index, 1, (calls[index] ?? 0) + 1) }),
   );
-  await expect.poll(() => Math.min(...told)).toBeGreaterThan(1);
-  expect(questions).toBeLessThanOrEqual(Math.max(...told) + 1);
+  await expect.poll(() => Math.min(...calls)).toBeGreaterThan(1);
+  expect(questions).toBeLessThanOrEqual(Math.max(...calls) + 1);
   for (const end of endings) end();
   const asked = questions;
   await setTimeout(1_500);

@@ -1,5 +1,5 @@
 /**
- * Asks what changed, once a second for all who watch, and tells each what is in its sight.
+ * Asks what changed, once a second for all listeners, and notifies each.
  *
  * 1. It asks only while somebody watches, and never two questions at once.
  * 2. A database that does not answer costs looks, not the watching: the next one reaches back to the last. Beyond `LONGEST_GAP_MS` those
@@ -11,7 +11,7 @@ import { type Changes, findChanges, type Place, type Watched } from './find-chan
 
 export interface ChangeListener extends Watched {
   /** `reset`: what happened meanwhile is not known. */
-  tell(changes: Changes | 'reset'): void;
+  notify(changes: Changes | 'reset'): void;
 }
 
 export interface ChangeWatch {
@@ -40,7 +40,7 @@ export function createChangeWatch({ sql, logger }: { readonly sql: Sql; readonly
       });
       const isBlind = place !== undefined && changes.place.at - place.at > LONGEST_GAP_MS;
       place = changes.place;
-      for (const listener of asked) if (listeners.has(listener)) listener.tell(isBlind ? 'reset' : changes);
+      for (const listener of asked) if (listeners.has(listener)) listener.notify(isBlind ? 'reset' : changes);
     } catch (err) {
       logger.warn({ err }, 'changes cannot be looked at');
     } finally {
