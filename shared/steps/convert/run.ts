@@ -72,9 +72,9 @@ async function convert(
   } catch (error) {
     const refusal = refusalIn(error);
     if (refusal === undefined) throw error;
-    const told = { ...counts, ...(await rejects.finish()) };
-    if (refusal.verdict === 'hold') return holdJob(told);
-    return { ...refused(counts, told), output: told };
+    const output = { ...counts, ...(await rejects.finish()) };
+    if (refusal.verdict === 'hold') return holdJob(output);
+    return { ...refused(counts, output), output };
   }
 }
 
@@ -131,28 +131,28 @@ function refusalIn(error: unknown): RefusedRecords | undefined {
   return undefined;
 }
 
-const MOST_TOLD = 20;
+const MOST_SHOWN = 20;
 
-type ToldReject = Pick<RejectedRecord, 'line' | 'code' | 'message'>;
+type ShownReject = Pick<RejectedRecord, 'line' | 'code' | 'message'>;
 
-interface Told {
+interface RejectsSummary {
   readonly rejects?: WrittenRejects;
-  readonly firstRejected?: readonly ToldReject[];
+  readonly firstRejected?: readonly ShownReject[];
 }
 
 interface Rejects extends Pick<RejectsUpload, 'abandon'> {
   readonly take: Parameters<typeof convertRecords>[2]['reject'];
-  finish(): Promise<Told>;
+  finish(): Promise<RejectsSummary>;
 }
 
 function rejectsOf(context: Context): Rejects {
-  const firstRejected: ToldReject[] = [];
+  const firstRejected: ShownReject[] = [];
   let upload: RejectsUpload | undefined;
   return {
     async take(items, layout) {
       upload ??= uploadRejects(context, layout, rejectsKey(context));
       for (const item of items)
-        if (item.type === 'rejected' && firstRejected.length < MOST_TOLD) firstRejected.push(told(item));
+        if (item.type === 'rejected' && firstRejected.length < MOST_SHOWN) firstRejected.push(toShownReject(item));
       await upload.take(items);
     },
     async finish() {
@@ -163,7 +163,7 @@ function rejectsOf(context: Context): Rejects {
   };
 }
 
-function told({ line, code, message }: Extract<RecordItem, { type: 'rejected' }>): ToldReject {
+function toShownReject({ line, code, message }: Extract<RecordItem, { type: 'rejected' }>): ShownReject {
   return { line, code, message };
 }
 
@@ -176,7 +176,7 @@ function rejectsKey({ file, options }: Context): string {
   return isLineByLine ? `${rejects.key}.ndjson` : rejects.key;
 }
 
-function refused({ recordsIn, recordsRejected }: ConversionCounts, { rejects, firstRejected }: Told) {
+function refused({ recordsIn, recordsRejected }: ConversionCounts, { rejects, firstRejected }: RejectsSummary) {
   const [first] = firstRejected ?? [];
   if (first === undefined) throw new Error('a file was refused without a rejected record');
   const many = `${recordsRejected} of ${recordsIn} records were rejected, more than the route takes, and none is carried.`;

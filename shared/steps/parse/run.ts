@@ -62,7 +62,7 @@ interface Parse {
 
 interface Read {
   readonly summary: RecordsSummary;
-  readonly firstRejected: readonly ToldReject[];
+  readonly firstRejected: readonly ShownReject[];
   readonly rejects: WrittenRejects | undefined;
 }
 
@@ -108,7 +108,7 @@ async function storedWhole(parse: Parse, { summary }: Read, lastLine: number) {
 async function readFile({ context, layout, store, rejectsKey }: Parse, lastLine: number): Promise<Read> {
   const inserts = insertInOrder(store);
   const upload = uploadRejects(context, layout, rejectsKey);
-  const firstRejected: ToldReject[] = [];
+  const firstRejected: ShownReject[] = [];
   try {
     const summary = await takeItems({ context, layout, lastLine, inserts, upload, firstRejected });
     await inserts.finish();
@@ -127,7 +127,7 @@ interface Taking {
   readonly lastLine: number;
   readonly inserts: OrderedInserts;
   readonly upload: RejectsUpload;
-  readonly firstRejected: ToldReject[];
+  readonly firstRejected: ShownReject[];
 }
 
 async function takeItems(taking: Taking): Promise<RecordsSummary> {
@@ -144,7 +144,7 @@ async function takeItems(taking: Taking): Promise<RecordsSummary> {
           signal.throwIfAborted();
         }
       }
-      if (item.type === 'rejected' && firstRejected.length < MOST_TOLD) firstRejected.push(toldReject(item));
+      if (item.type === 'rejected' && firstRejected.length < MOST_SHOWN) firstRejected.push(toShownReject(item));
       if (item.type === 'summary') summary = item;
       else if (item.type !== 'row') others.push(item);
     }
@@ -167,11 +167,11 @@ function rejectedMessage({ message, value, moreFaults }: RejectedRecord): string
 }
 
 /** Rejected rows that the step's output tells itself; all of them are in the object it names. */
-const MOST_TOLD = 20;
+const MOST_SHOWN = 20;
 
-type ToldReject = Pick<RejectedRecord, 'line' | 'code' | 'message' | 'column' | 'value'>;
+type ShownReject = Pick<RejectedRecord, 'line' | 'code' | 'message' | 'column' | 'value'>;
 
-function toldReject({ line, code, message, column, value }: RejectedRecord): ToldReject {
+function toShownReject({ line, code, message, column, value }: RejectedRecord): ShownReject {
   return {
     line,
     code,
