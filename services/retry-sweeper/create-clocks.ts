@@ -20,7 +20,7 @@ import { createAddressGuard } from '#shared/http/address-guard.ts';
 import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import { mailServerOf } from '#shared/notices/mail-variables.ts';
 import { createNoticeSender, type ReviewLinks } from '#shared/notices/send-notice.ts';
-import { forgetPulls } from '#shared/pulls/source-transitions.ts';
+import { markPullsCleaned } from '#shared/pulls/source-transitions.ts';
 import { type createSnsClient, createTopicPublisher, createTopics } from '#shared/queue/topics.ts';
 import { type ClockLoop, createClockLoop } from '#shared/runtime/clock-loop.ts';
 import { BUCKET_IDS, bucketName, bucketNames } from '#shared/runtime/config/resource-names.ts';
@@ -90,7 +90,7 @@ const RETENTION_MS = 3_600_000;
 const EXPIRED_OBJECTS_MS = 60_000;
 const RESTORES_MS = 2_000;
 /** A kept file that no listing has shown for so long may come again. */
-const FORGET_PULLS_DAYS = 30;
+const CLEAN_PULLS_DAYS = 30;
 
 export function createClocks(parts: ClockParts): Clocks {
   const { config, sql, sns, s3, store, senders, sendLetters, takeArrivals, readDepth, metrics, logger } = parts;
@@ -244,7 +244,9 @@ export function createClocks(parts: ClockParts): Clocks {
       deleteExpiredObjects({ sql, store, metrics, logger, signal }),
     ),
     clock('restores', RESTORES_MS, (signal) => advanceRestores({ sql, store, logger, signal })),
-    clock('listings', RETENTION_MS, async () => ((await forgetPulls(sql, FORGET_PULLS_DAYS)) === 0 ? 'done' : 'again')),
+    clock('listings', RETENTION_MS, async () =>
+      (await markPullsCleaned(sql, CLEAN_PULLS_DAYS)) === 0 ? 'done' : 'again',
+    ),
     clock('observe', OBSERVE_MS, async () => {
       await observeFleet({ sql, watchCopies, metrics });
       return 'done';

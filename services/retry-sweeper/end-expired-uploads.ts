@@ -1,7 +1,7 @@
-/** Ends uploads over HTTP that nobody completed within a day, with their parts in landing, and forgets what ended long ago. */
+/** Ends uploads over HTTP that nobody completed within a day, with their parts in landing, and deletes the rows of those that ended long ago. */
 import type { Sql } from '#shared/db/connect-database.ts';
 import type { ObjectStore } from '#shared/files/object-store.ts';
-import { abortUploadRow, findExpiredUploads, forgetUploads } from '#shared/uploads/uploads.ts';
+import { abortUploadRow, deleteEndedUploads, findExpiredUploads } from '#shared/uploads/uploads.ts';
 
 export interface EndExpiredUploadsOptions {
   readonly sql: Sql;
@@ -12,7 +12,7 @@ export interface EndExpiredUploadsOptions {
 const ENDED_AT_ONCE = 100;
 /** For as long as an Idempotency-Key is remembered. */
 const KEPT_DAYS = 30;
-const FORGOTTEN_AT_ONCE = 1_000;
+const DELETED_AT_ONCE = 1_000;
 
 /** Resolves to the number of uploads ended. */
 export async function endExpiredUploads({ sql, store, signal }: EndExpiredUploadsOptions): Promise<number> {
@@ -23,6 +23,6 @@ export async function endExpiredUploads({ sql, store, signal }: EndExpiredUpload
     if (storeUploadId !== null) await store.abortMultipartUpload({ bucket, key, uploadId: storeUploadId }, { signal });
     await abortUploadRow(sql, { ...upload, code: 'UPLOAD_ENDED', actor: 'retry-sweeper' });
   }
-  await forgetUploads(sql, KEPT_DAYS, FORGOTTEN_AT_ONCE);
+  await deleteEndedUploads(sql, KEPT_DAYS, DELETED_AT_ONCE);
   return expired.length;
 }

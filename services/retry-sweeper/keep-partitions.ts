@@ -1,6 +1,6 @@
 /**
- * Makes the partitions that are needed next, and drops those past retention, with the business keys, the reports of mails and what belongs to no file any more of that time: by
- * the database's clock, since what is dropped is gone.
+ * Makes the partitions that are needed next, and drops those past retention, with the business keys, the reports of mails, and what belongs to
+ * no file any more. It reads the database's clock, since what is dropped is gone.
  */
 import { deleteExpiredMailEvents } from '#shared/campaigns/delete-expired-mail-events.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -26,8 +26,8 @@ export async function keepPartitions(
   const { dropped, kept, faults } = await dropExpiredPartitions(sql, before, signal);
   if (dropped.length > 0) logger.info({ dropped }, 'partitions dropped');
   if (kept.length > 0) logger.info({ kept }, 'partitions past retention are kept by legal holds');
-  const forgotten = await deleteExpiredKeys(sql, before, signal);
-  if (forgotten > 0) logger.info({ forgotten }, 'business keys past retention forgotten');
+  const keys = await deleteExpiredKeys(sql, before, signal);
+  if (keys > 0) logger.info({ keys }, 'business keys past retention deleted');
   const reports = await deleteExpiredMailEvents(sql, before, signal);
   if (reports > 0) logger.info({ reports }, 'reports of mails past retention deleted');
   await deleteExpiredOccurrences(sql, before);

@@ -217,7 +217,7 @@ function verdictOf(sql: Sql, verb: ActionVerb): Fragment {
 }
 
 /** Items in one statement: few enough to be soon done. */
-const FORGOTTEN_AT_ONCE = 10_000;
+const DELETED_AT_ONCE = 10_000;
 
 /**
  * Forgets previews that nobody ran (a minute late, as a run may be under way) and actions past retention, with their items, and ends what nobody approved. Resolves to whether
@@ -239,16 +239,16 @@ export async function expireActions(
         event: 'aborted',
       },
     );
-  const [forgotten] = await sql<{ id: string }[]>`
+  const [expired] = await sql<{ id: string }[]>`
     (SELECT id FROM actions WHERE state = 'PREVIEWED' AND expires_at < now() - interval '1 minute' LIMIT 1)
     UNION ALL (SELECT id FROM actions WHERE finished_at < now() - ${retentionMs}::float8 * interval '1 ms' LIMIT 1) LIMIT 1`;
-  if (forgotten === undefined) return false;
+  if (expired === undefined) return false;
   const { count } = await sql`
-    DELETE FROM action_items WHERE action_id = ${forgotten.id} AND subject IN (
-      SELECT subject FROM action_items WHERE action_id = ${forgotten.id} LIMIT ${FORGOTTEN_AT_ONCE})`;
-  if (count < FORGOTTEN_AT_ONCE)
+    DELETE FROM action_items WHERE action_id = ${expired.id} AND subject IN (
+      SELECT subject FROM action_items WHERE action_id = ${expired.id} LIMIT ${DELETED_AT_ONCE})`;
+  if (count < DELETED_AT_ONCE)
     await sql`
-      DELETE FROM actions WHERE id = ${forgotten.id} AND NOT EXISTS (SELECT 1 FROM action_items WHERE action_id = ${forgotten.id})`;
+      DELETE FROM actions WHERE id = ${expired.id} AND NOT EXISTS (SELECT 1 FROM action_items WHERE action_id = ${expired.id})`;
   return true;
 }
 

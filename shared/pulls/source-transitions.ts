@@ -208,7 +208,7 @@ export async function endListing(sql: Sql, end: ListingEnd): Promise<void> {
 }
 
 /** Rows of files that were fetched and kept, once no listing has shown them for `afterDays`. */
-export async function forgetPulls(sql: Sql, afterDays: number): Promise<number> {
+export async function markPullsCleaned(sql: Sql, afterDays: number): Promise<number> {
   const rows = await sql`
     UPDATE pulls SET cleaned_at = now() WHERE id IN (
       SELECT id FROM pulls WHERE last_listed_at < now() - ${afterDays}::int * interval '1 day' AND completed_at IS NOT NULL

@@ -16,7 +16,7 @@ export async function deleteExpiredKeys(
   signal: AbortSignal,
   batchRows: number = BATCH_ROWS,
 ): Promise<number> {
-  let forgotten = 0;
+  let deleted = 0;
   while (!signal.aborted) {
     const { count } = await sql`
       DELETE FROM record_keys WHERE (tenant_id, route_id, business_key) IN (
@@ -24,8 +24,8 @@ export async function deleteExpiredKeys(
         WHERE created_at < ${before.toISOString()}::timestamptz ORDER BY created_at LIMIT ${batchRows}::int
         FOR UPDATE SKIP LOCKED)
         AND created_at < ${before.toISOString()}::timestamptz`;
-    forgotten += count;
+    deleted += count;
     if (count < batchRows) break;
   }
-  return forgotten;
+  return deleted;
 }

@@ -203,8 +203,8 @@ export async function findExpiredUploads(sql: Sql, limit: number): Promise<Expir
     ORDER BY expires_at LIMIT ${limit}`;
 }
 
-/** Ended ones, and the links of none. */
-export async function forgetUploads(sql: Sql, days: number, limit: number): Promise<void> {
+/** Rows of uploads that ended, and links without uploads, after `days`. */
+export async function deleteEndedUploads(sql: Sql, days: number, limit: number): Promise<void> {
   await sql`
     DELETE FROM uploads WHERE id IN (
       SELECT id FROM uploads WHERE finished_at < now() - ${days}::int * interval '1 day' LIMIT ${limit})`;
