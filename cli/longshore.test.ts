@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { VERSION } from '#shared/runtime/version.ts';
+import { withCompileCache } from '#testkit/servers/start-process.ts';
 
 const COMMAND = fileURLToPath(new URL('longshore.cjs', import.meta.url));
 
@@ -25,7 +26,7 @@ afterAll(() => rm(directory, { recursive: true, force: true }));
 async function run(args: readonly string[], nodeOptions: readonly string[] = []) {
   const child = spawn(process.execPath, [...nodeOptions, join(directory, 'longshore'), ...args], {
     cwd: directory,
-    env: { PATH: process.env.PATH, INIT_CWD: '/' },
+    env: withCompileCache({ PATH: process.env.PATH, INIT_CWD: '/' }),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const [out, err, code] = await Promise.all([

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { applyDefinition } from '#shared/definitions/apply-definitions.ts';
 import { longshoreAt } from '#testkit/beds/longshore-at.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
@@ -23,9 +24,8 @@ beforeAll(async () => {
   for (const bucket of ['test-landing', 'test-staging']) s3.server.createBucket(bucket);
   api = await startTestApi({ s3: { endpoint: s3.server.url, region: 'us-east-1', credentials: TEST_CREDENTIAL } });
   longshore = longshoreAt(await api.app.listen({ host: '127.0.0.1', port: 0 }), api.keys.acme);
-  await api.sql`
-    INSERT INTO senders (tenant_id, name, definition, definition_hash, version, created_by)
-    VALUES ('acme', 'bills', ${JSON.stringify(SENDER)}::text::jsonb, 'x', 1, 'test')`;
+  const sender = { tenantId: 'acme', name: 'bills', definition: SENDER, definitionHash: 'x' };
+  await applyDefinition(api.sql, 'sender', sender, 'test');
 });
 afterAll(async () => {
   await api.stop();
@@ -59,6 +59,13 @@ test('a template is uploaded and checked, a campaign made of it, paused, resumed
   expect(await run('campaigns', 'resume', 'June', '--reason', 'seen')).toMatch(/^June: (?:AWAITING_FILE|PREPARING)/);
   expect(await run('campaigns', 'pause', 'June')).toMatch(/^June: PAUSED/);
   expect(await run('campaigns', 'cancel', 'June')).toMatch(/^June: CANCELLED/);
+});
+
+test('senders are listed, with the commands of their versions', async () => {
+  expect(await run('senders')).toMatch(
+    /^TENANT +SENDER +VERSION +FROM +TRANSPORT +APPLIED +BY\nacme +bills +1 +Acme <bills@acme\.example> +ses .* test\n$/,
+  );
+  expect(await run('senders', 'versions', 'bills')).toMatch(/^VERSION .*\n1 .*in force/);
 });
 
 test('what became of recipients is listed and added up, and the first mails are sent to a tester', async () => {

@@ -7,7 +7,7 @@ import { parseCount } from '#cli/parse-option.ts';
 import { type Cell, formatFields, formatTable } from '#cli/terminal.ts';
 import { LongshoreError } from '#shared/errors.ts';
 
-type Plural =
+export type Plural =
   | 'routes'
   | 'partners'
   | 'stores'

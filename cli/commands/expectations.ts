@@ -2,40 +2,25 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli } from '#cli/command-context.ts';
-import { ALL_ENTRIES, listEntries } from '#cli/list-entries.ts';
+import { listEntries } from '#cli/list-entries.ts';
 import { parseCount, parseList } from '#cli/parse-option.ts';
 import { formatFields } from '#cli/terminal.ts';
-import { addVersionCommands } from './definition-versions.ts';
+import { APPLIED_COLUMNS, addDefinitionList, appliedSchema, VERSION_COLUMN } from './definition-list.ts';
 
-const appliedSchema = z.looseObject({
-  customer_id: z.string(),
-  name: z.string(),
-  version: z.number(),
-  applied_by: z.string(),
-  applied_at: z.string(),
-});
 const dueSchema = z.looseObject({
   at: z.string().optional(),
   cron: z.string().optional(),
   calendar: z.string().optional(),
 });
-const expectationPageSchema = z.object({
-  expectations: z.array(
-    appliedSchema.extend({ definition: z.looseObject({ match: z.array(z.string()), due: dueSchema }) }),
-  ),
-  next_cursor: z.string().nullable(),
+const expectationSchema = appliedSchema.extend({
+  definition: z.looseObject({ match: z.array(z.string()), due: dueSchema }),
 });
-const calendarPageSchema = z.object({
-  calendars: z.array(
-    appliedSchema.extend({
-      definition: z.looseObject({
-        timeZone: z.string(),
-        weekdays: z.array(z.string()),
-        holidays: z.array(z.string()),
-      }),
-    }),
-  ),
-  next_cursor: z.string().nullable(),
+const calendarSchema = appliedSchema.extend({
+  definition: z.looseObject({
+    timeZone: z.string(),
+    weekdays: z.array(z.string()),
+    holidays: z.array(z.string()),
+  }),
 });
 const occurrenceSchema = z.looseObject({
   occurrence_id: z.string(),
@@ -67,67 +52,30 @@ interface OccurrenceOptions {
 }
 
 export function addExpectations(program: Command, cli: Cli): void {
-  const expectations = addCommand<{ tenant?: string }>(program, cli, {
-    usage: 'expectations',
+  addDefinitionList(program, cli, {
+    plural: 'expectations',
     description: 'list which files are expected, and when they are due',
-    define: (command) => command.option('--tenant <tenant>', 'only those of this tenant'),
-    run: async (context, { tenant }) => {
-      const times = await context.times(tenant);
-      await listEntries(context, {
-        most: ALL_ENTRIES,
-        readPage: async (page) => {
-          const query = { tenant, ...page };
-          const reply = await context.api.get('/api/v1/expectations', expectationPageSchema, { query });
-          return { entries: reply.expectations, next: reply.next_cursor };
-        },
-        headings: ['TENANT', 'EXPECTATION', 'VERSION', 'DUE', 'CALENDAR', 'MATCH', 'APPLIED', 'BY'],
-        rowOf: ({ definition: { due, match }, ...each }) => [
-          each.customer_id,
-          each.name,
-          each.version,
-          due.at ?? due.cron ?? null,
-          due.calendar ?? 'every day',
-          match.join(' '),
-          times.show(each.applied_at),
-          each.applied_by,
-        ],
-        what: 'expectations',
-        filters: { tenant },
-      });
+    entry: expectationSchema,
+    columns: {
+      ...VERSION_COLUMN,
+      DUE: ({ definition: { due } }) => due.at ?? due.cron ?? null,
+      CALENDAR: ({ definition: { due } }) => due.calendar ?? 'every day',
+      MATCH: ({ definition: { match } }) => match.join(' '),
+      ...APPLIED_COLUMNS,
     },
   });
-  addVersionCommands(expectations, cli, 'expectations');
-
-  const calendars = addCommand<{ tenant?: string }>(program, cli, {
-    usage: 'calendars',
+  addDefinitionList(program, cli, {
+    plural: 'calendars',
     description: 'list calendars of business days',
-    define: (command) => command.option('--tenant <tenant>', 'only those of this tenant'),
-    run: async (context, { tenant }) => {
-      const times = await context.times(tenant);
-      await listEntries(context, {
-        most: ALL_ENTRIES,
-        readPage: async (page) => {
-          const query = { tenant, ...page };
-          const reply = await context.api.get('/api/v1/calendars', calendarPageSchema, { query });
-          return { entries: reply.calendars, next: reply.next_cursor };
-        },
-        headings: ['TENANT', 'CALENDAR', 'VERSION', 'TIME ZONE', 'DAYS', 'HOLIDAYS UNTIL', 'APPLIED', 'BY'],
-        rowOf: ({ definition: { timeZone, weekdays, holidays }, ...each }) => [
-          each.customer_id,
-          each.name,
-          each.version,
-          timeZone,
-          weekdays.join(' '),
-          holidays.toSorted().at(-1) ?? 'none',
-          times.show(each.applied_at),
-          each.applied_by,
-        ],
-        what: 'calendars',
-        filters: { tenant },
-      });
+    entry: calendarSchema,
+    columns: {
+      ...VERSION_COLUMN,
+      'TIME ZONE': ({ definition: { timeZone } }) => timeZone,
+      DAYS: ({ definition: { weekdays } }) => weekdays.join(' '),
+      'HOLIDAYS UNTIL': ({ definition: { holidays } }) => holidays.toSorted().at(-1) ?? 'none',
+      ...APPLIED_COLUMNS,
     },
   });
-  addVersionCommands(calendars, cli, 'calendars');
 
   const occurrences = addCommand<OccurrenceOptions>(program, cli, {
     usage: 'occurrences',

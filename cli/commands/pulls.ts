@@ -3,9 +3,9 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli, type CommandContext } from '#cli/command-context.ts';
 import { EXIT } from '#cli/exit-codes.ts';
-import { ALL_ENTRIES, listEntries } from '#cli/list-entries.ts';
+import { listEntries } from '#cli/list-entries.ts';
 import { parseCount } from '#cli/parse-option.ts';
-import { addVersionCommands } from './definition-versions.ts';
+import { addDefinitionList } from './definition-list.ts';
 
 const pullSchema = z.looseObject({
   jobId: z.string(),
@@ -26,32 +26,23 @@ const pullSchema = z.looseObject({
 type Pull = z.infer<typeof pullSchema>;
 const pullPageSchema = z.object({ pulls: z.array(pullSchema), next_cursor: z.string().nullable() });
 
-const definition = { customer_id: z.string(), name: z.string(), version: z.number() };
-const remotePageSchema = z.object({
-  remotes: z.array(
-    z.looseObject({
-      ...definition,
-      definition: z.looseObject({ type: z.string().optional(), host: z.string().optional() }),
-      state: z.string(),
-      error_code: z.string().nullable(),
-      connections: z.number(),
-      certificate_ends_at: z.string().nullable(),
-    }),
-  ),
-  next_cursor: z.string().nullable(),
+const remoteSchema = z.looseObject({
+  customer_id: z.string(),
+  name: z.string(),
+  definition: z.looseObject({ type: z.string().optional(), host: z.string().optional() }),
+  state: z.string(),
+  error_code: z.string().nullable(),
+  connections: z.number(),
+  certificate_ends_at: z.string().nullable(),
 });
-const sourcePageSchema = z.object({
-  sources: z.array(
-    z.looseObject({
-      ...definition,
-      definition: z.looseObject({ remote: z.string().optional(), directory: z.string().optional() }),
-      listed_at: z.string().nullable(),
-      listed_files: z.number().nullable(),
-      next_listing_at: z.string().nullable(),
-      error_code: z.string().nullable(),
-    }),
-  ),
-  next_cursor: z.string().nullable(),
+const sourceSchema = z.looseObject({
+  customer_id: z.string(),
+  name: z.string(),
+  definition: z.looseObject({ remote: z.string().optional(), directory: z.string().optional() }),
+  listed_at: z.string().nullable(),
+  listed_files: z.number().nullable(),
+  next_listing_at: z.string().nullable(),
+  error_code: z.string().nullable(),
 });
 const testSchema = z.object({
   ok: z.boolean(),
@@ -166,68 +157,35 @@ function show({ isJson, terminal }: CommandContext, pull: Pull): void {
 }
 
 function addSources(program: Command, cli: Cli): void {
-  const sources = addCommand<{ tenant?: string }>(program, cli, {
-    usage: 'sources',
+  addDefinitionList(program, cli, {
+    plural: 'sources',
     description: 'list the sources that find files at remotes',
-    define: (command) => command.option(...TENANT),
-    run: async (context, { tenant }) => {
-      const times = await context.times(tenant);
-      const shown = (at: string | null) => times.show(at);
-      await listEntries(context, {
-        most: ALL_ENTRIES,
-        readPage: async (page) => {
-          const reply = await context.api.get('/api/v1/sources', sourcePageSchema, { query: { tenant, ...page } });
-          return { entries: reply.sources, next: reply.next_cursor };
-        },
-        headings: ['TENANT', 'SOURCE', 'REMOTE', 'DIRECTORY', 'LISTED', 'FILES', 'NEXT', 'ERROR'],
-        rowOf: (source) => [
-          source.customer_id,
-          source.name,
-          source.definition.remote ?? null,
-          source.definition.directory ?? null,
-          shown(source.listed_at),
-          source.listed_files ?? null,
-          shown(source.next_listing_at),
-          source.error_code ?? null,
-        ],
-        what: 'sources',
-        filters: { tenant },
-      });
+    entry: sourceSchema,
+    columns: {
+      REMOTE: ({ definition }) => definition.remote ?? null,
+      DIRECTORY: ({ definition }) => definition.directory ?? null,
+      LISTED: ({ listed_at }, show) => show(listed_at),
+      FILES: ({ listed_files }) => listed_files ?? null,
+      NEXT: ({ next_listing_at }, show) => show(next_listing_at),
+      ERROR: ({ error_code }) => error_code ?? null,
     },
   });
-  addVersionCommands(sources, cli, 'sources');
 }
 
 function addRemotes(program: Command, cli: Cli): void {
-  const remotes = addCommand<{ tenant?: string }>(program, cli, {
-    usage: 'remotes',
+  const remotes = addDefinitionList(program, cli, {
+    plural: 'remotes',
     description: 'list the servers that files are fetched from and brought to',
-    define: (command) => command.option(...TENANT),
-    run: async (context, { tenant }) => {
-      const times = await context.times(tenant);
-      await listEntries(context, {
-        most: ALL_ENTRIES,
-        readPage: async (page) => {
-          const reply = await context.api.get('/api/v1/remotes', remotePageSchema, { query: { tenant, ...page } });
-          return { entries: reply.remotes, next: reply.next_cursor };
-        },
-        headings: ['TENANT', 'REMOTE', 'TYPE', 'HOST', 'STATE', 'CONNECTIONS', 'CERTIFICATE ENDS', 'ERROR'],
-        rowOf: (remote) => [
-          remote.customer_id,
-          remote.name,
-          remote.definition.type ?? null,
-          remote.definition.host ?? null,
-          remote.state,
-          remote.connections,
-          remote.certificate_ends_at === null ? '' : times.show(remote.certificate_ends_at),
-          remote.error_code ?? null,
-        ],
-        what: 'remotes',
-        filters: { tenant },
-      });
+    entry: remoteSchema,
+    columns: {
+      TYPE: ({ definition }) => definition.type ?? null,
+      HOST: ({ definition }) => definition.host ?? null,
+      STATE: ({ state }) => state,
+      CONNECTIONS: ({ connections }) => connections,
+      'CERTIFICATE ENDS': ({ certificate_ends_at }, show) => show(certificate_ends_at),
+      ERROR: ({ error_code }) => error_code ?? null,
     },
   });
-  addVersionCommands(remotes, cli, 'remotes');
 
   addCommand<{ tenant: string }>(remotes, cli, {
     usage: 'test <name>',

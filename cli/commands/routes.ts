@@ -1,67 +1,25 @@
-/** `longshore routes`, `partners`, `stores`, `databases`, `tenants` and `queues`. */
+/** `longshore routes`, `partners`, `stores`, `databases`, `senders`, `tenants` and `queues`. */
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Cli } from '#cli/command-context.ts';
 import { ALL_ENTRIES, listEntries } from '#cli/list-entries.ts';
 import { formatFields, formatTable } from '#cli/terminal.ts';
-import { addVersionCommands, showDefinition } from './definition-versions.ts';
+import { APPLIED_COLUMNS, addDefinitionList, appliedSchema, VERSION_COLUMN } from './definition-list.ts';
 import { addPartnerHealth } from './partner-health.ts';
 
-const routeSchema = z.looseObject({
-  customer_id: z.string(),
-  name: z.string(),
-  version: z.number(),
-  applied_by: z.string(),
-  applied_at: z.string(),
-  disabled_at: z.string().nullable(),
-  removed_at: z.string().nullable(),
+const routeSchema = appliedSchema.extend({ disabled_at: z.string().nullable(), removed_at: z.string().nullable() });
+const partnerSchema = appliedSchema.extend({ definition: z.looseObject({ baseUrl: z.string().optional() }) });
+const storeSchema = appliedSchema.extend({
+  definition: z.looseObject({ endpoint: z.string().optional(), region: z.string().optional() }),
 });
-const routePageSchema = z.object({ routes: z.array(routeSchema), next_cursor: z.string().nullable() });
-
-const partnerPageSchema = z.object({
-  partners: z.array(
-    z.looseObject({
-      customer_id: z.string(),
-      name: z.string(),
-      version: z.number(),
-      applied_by: z.string(),
-      applied_at: z.string(),
-      definition: z.looseObject({ baseUrl: z.string().optional() }),
-    }),
-  ),
-  next_cursor: z.string().nullable(),
+const databaseSchema = appliedSchema.extend({
+  definition: z.looseObject({
+    ...{ host: z.string(), database: z.string(), tables: z.array(z.string()) },
+    reads: z.array(z.string()).default([]),
+  }),
 });
 
-const storePageSchema = z.object({
-  stores: z.array(
-    z.looseObject({
-      customer_id: z.string(),
-      name: z.string(),
-      version: z.number(),
-      applied_by: z.string(),
-      applied_at: z.string(),
-      definition: z.looseObject({ endpoint: z.string().optional(), region: z.string().optional() }),
-    }),
-  ),
-  next_cursor: z.string().nullable(),
-});
-
-const databasePageSchema = z.object({
-  databases: z.array(
-    z.looseObject({
-      customer_id: z.string(),
-      name: z.string(),
-      version: z.number(),
-      applied_by: z.string(),
-      applied_at: z.string(),
-      definition: z.looseObject({
-        ...{ host: z.string(), database: z.string(), tables: z.array(z.string()) },
-        reads: z.array(z.string()).default([]),
-      }),
-    }),
-  ),
-  next_cursor: z.string().nullable(),
-});
+const senderSchema = appliedSchema.extend({ definition: z.looseObject({ from: z.string(), transport: z.string() }) });
 
 const tenantSchema = z.looseObject({
   tenant: z.string(),
@@ -82,129 +40,54 @@ const queuesSchema = z.object({
 });
 
 export function addRouteCommands(program: Command, cli: Cli): void {
-  const routes = addCommand<{ tenant?: string }>(program, cli, {
-    usage: 'routes [route]',
+  addDefinitionList(program, cli, {
+    plural: 'routes',
+    argument: 'route',
     description:
       'list the routes that are applied, or show one (NAME or TENANT/NAME): what it takes, its steps and its versions',
-    define: (command) => command.option('--tenant <tenant>', 'only those of this tenant'),
-    run: async (context, { tenant }, [name]) => {
-      const times = await context.times(tenant);
-      if (name !== undefined) return await showDefinition(context, { plural: 'routes', reference: name, tenant });
-      await listEntries(context, {
-        most: ALL_ENTRIES,
-        readPage: async (page) => {
-          const query = { tenant, ...page };
-          const found = await context.api.get('/api/v1/routes', routePageSchema, { query });
-          return { entries: found.routes, next: found.next_cursor };
-        },
-        headings: ['TENANT', 'ROUTE', 'VERSION', 'APPLIED', 'BY', 'STATE'],
-        rowOf: (route) => [
-          route.customer_id,
-          route.name,
-          route.version,
-          times.show(route.applied_at),
-          route.applied_by,
-          stateOf(route),
-        ],
-        what: 'routes',
-        filters: { tenant },
-      });
-    },
+    entry: routeSchema,
+    columns: { ...VERSION_COLUMN, ...APPLIED_COLUMNS, STATE: stateOf },
   });
-
-  addVersionCommands(routes, cli, 'routes');
-
-  const partners = addCommand<{ tenant?: string }>(program, cli, {
-    usage: 'partners',
+  const partners = addDefinitionList(program, cli, {
+    plural: 'partners',
     description: 'list the partners that routes call',
-    define: (command) => command.option('--tenant <tenant>', 'only those of this tenant'),
-    run: async (context, { tenant }) => {
-      const times = await context.times(tenant);
-      await listEntries(context, {
-        most: ALL_ENTRIES,
-        readPage: async (page) => {
-          const query = { tenant, ...page };
-          const found = await context.api.get('/api/v1/partners', partnerPageSchema, { query });
-          return { entries: found.partners, next: found.next_cursor };
-        },
-        headings: ['TENANT', 'PARTNER', 'VERSION', 'URL', 'APPLIED', 'BY'],
-        rowOf: (partner) => [
-          partner.customer_id,
-          partner.name,
-          partner.version,
-          partner.definition.baseUrl ?? null,
-          times.show(partner.applied_at),
-          partner.applied_by,
-        ],
-        what: 'partners',
-        filters: { tenant },
-      });
-    },
+    entry: partnerSchema,
+    columns: { ...VERSION_COLUMN, URL: ({ definition }) => definition.baseUrl ?? null, ...APPLIED_COLUMNS },
   });
-
-  addVersionCommands(partners, cli, 'partners');
   addPartnerHealth(partners, cli);
-
-  const stores = addCommand<{ tenant?: string }>(program, cli, {
-    usage: 'stores',
+  addDefinitionList(program, cli, {
+    plural: 'stores',
     description: 'list the external stores that routes deliver to',
-    define: (command) => command.option('--tenant <tenant>', 'only those of this tenant'),
-    run: async (context, { tenant }) => {
-      const times = await context.times(tenant);
-      await listEntries(context, {
-        most: ALL_ENTRIES,
-        readPage: async (page) => {
-          const query = { tenant, ...page };
-          const found = await context.api.get('/api/v1/stores', storePageSchema, { query });
-          return { entries: found.stores, next: found.next_cursor };
-        },
-        headings: ['TENANT', 'STORE', 'VERSION', 'WHERE', 'APPLIED', 'BY'],
-        rowOf: (store) => [
-          store.customer_id,
-          store.name,
-          store.version,
-          store.definition.endpoint ?? `Amazon S3, ${store.definition.region}`,
-          times.show(store.applied_at),
-          store.applied_by,
-        ],
-        what: 'stores',
-        filters: { tenant },
-      });
+    entry: storeSchema,
+    columns: {
+      ...VERSION_COLUMN,
+      WHERE: ({ definition }) => definition.endpoint ?? `Amazon S3, ${definition.region}`,
+      ...APPLIED_COLUMNS,
     },
   });
-
-  addVersionCommands(stores, cli, 'stores');
-
-  const databases = addCommand<{ tenant?: string }>(program, cli, {
-    usage: 'databases',
+  addDefinitionList(program, cli, {
+    plural: 'databases',
     description: 'list the databases that routes load rows into or read',
-    define: (command) => command.option('--tenant <tenant>', 'only those of this tenant'),
-    run: async (context, { tenant }) => {
-      const times = await context.times(tenant);
-      await listEntries(context, {
-        most: ALL_ENTRIES,
-        readPage: async (page) => {
-          const query = { tenant, ...page };
-          const reply = await context.api.get('/api/v1/databases', databasePageSchema, { query });
-          return { entries: reply.databases, next: reply.next_cursor };
-        },
-        headings: ['TENANT', 'DATABASE', 'VERSION', 'WHERE', 'TABLES', 'APPLIED', 'BY'],
-        rowOf: (database) => [
-          database.customer_id,
-          database.name,
-          database.version,
-          `${database.definition.host}/${database.definition.database}`,
-          [...database.definition.tables, ...database.definition.reads].join(', '),
-          times.show(database.applied_at),
-          database.applied_by,
-        ],
-        what: 'databases',
-        filters: { tenant },
-      });
+    entry: databaseSchema,
+    columns: {
+      ...VERSION_COLUMN,
+      WHERE: ({ definition }) => `${definition.host}/${definition.database}`,
+      TABLES: ({ definition }) => [...definition.tables, ...definition.reads].join(', '),
+      ...APPLIED_COLUMNS,
     },
   });
 
-  addVersionCommands(databases, cli, 'databases');
+  addDefinitionList(program, cli, {
+    plural: 'senders',
+    description: 'list the senders of campaigns',
+    entry: senderSchema,
+    columns: {
+      ...VERSION_COLUMN,
+      FROM: ({ definition }) => definition.from,
+      TRANSPORT: ({ definition }) => definition.transport,
+      ...APPLIED_COLUMNS,
+    },
+  });
 
   addCommand(program, cli, {
     usage: 'tenants [tenant]',
