@@ -1,7 +1,11 @@
-/** Makes, once for a whole vitest run and at the first question, what many files share: the database server, and the pages of the console. */
+/**
+ * Makes, once for a whole vitest run, what many files share: at the first question the database server and the pages of the console, and while
+ * the first tests run the compiled code of the fleet's programs.
+ */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { existsSync, globSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,15 +13,20 @@ import { promisify } from 'node:util';
 import type { Sql } from 'postgres';
 import type { TestProject } from 'vitest/node';
 import type { RunningPostgres } from '#local/postgres/start-postgres.ts';
+import { memoryFlags } from '#shared/runtime/config/memory.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
     /** URL that answers a POST of `database` with the server's address, and one of `pages` when they are built. */
     testRunBroker: string;
+    /** For what the first file makes that asks, and others read; it is gone with the run. */
+    testRunDirectory: string;
   }
 }
 
 const TEMPLATE_NAME = 'longshore';
+const ROOT = join(import.meta.dirname, '../..');
+const COMPILE_PROGRAM = join(import.meta.dirname, 'compile-programs.ts');
 const PAGES_PROGRAM = join(import.meta.dirname, '../../console/build-pages.ts');
 
 interface TestServer {
@@ -28,6 +37,9 @@ interface TestServer {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   let starting: Promise<TestServer> | undefined;
   let building: Promise<unknown> | undefined;
+  const compiling = compilePrograms().catch((error: unknown) =>
+    console.warn('programs are not compiled ahead:', error),
+  );
   async function answer(path: string | undefined): Promise<object> {
     if (path === '/pages') {
       building ??= promisify(execFile)(process.execPath, [PAGES_PROGRAM]);
@@ -48,15 +60,34 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await once(broker, 'listening');
   const address = broker.address();
   if (address === null || typeof address === 'string') throw new Error('a listening socket has an address');
+  const directory = await mkdtemp(join(tmpdir(), 'longshore-test-run-'));
+  project.provide('testRunDirectory', directory);
   project.provide('testRunBroker', `http://127.0.0.1:${address.port}/`);
 
   return async () => {
     broker.closeAllConnections();
     broker.close();
+    await compiling;
+    await rm(directory, { recursive: true, force: true });
     const server = await starting?.catch(() => undefined);
     await server?.postgres.stop();
     if (server !== undefined) await rm(server.directory, { recursive: true, force: true });
   };
+}
+
+/** Once for a cache. V8 keeps code that was compiled under other flags apart. */
+async function compilePrograms(): Promise<void> {
+  const { NODE_COMPILE_CACHE: cache } = process.env;
+  if (cache === undefined || existsSync(join(cache, 'programs'))) return;
+  const run = (flags: readonly string[], mains: readonly string[]) =>
+    promisify(execFile)(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', ...flags, COMPILE_PROGRAM, ...mains],
+      { cwd: ROOT },
+    );
+  await run([], globSync(['{services,local}/*/main.ts', 'cli/main.ts'], { cwd: ROOT }));
+  await run(memoryFlags('control-api'), ['services/control-api/main.ts']);
+  await writeFile(join(cache, 'programs'), '');
 }
 
 async function startTestServer(): Promise<TestServer> {
