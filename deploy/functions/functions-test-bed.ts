@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { withCompileCache } from '#testkit/servers/start-process.ts';
 
 /** One call of AWS's JSON protocol, e.g. `AmazonEC2ContainerServiceV20141113.RunTask`. */
 export interface AwsCall {
@@ -77,13 +78,13 @@ export async function runFunction(
     await handler(${JSON.stringify({ ...event, ResponseURL: `${aws.url}/cloudformation?signature=s` })}, context);
     process.exit(0);`;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
-    env: {
+    env: withCompileCache({
       AWS_REGION: 'us-east-1',
       AWS_ACCESS_KEY_ID: 'test',
       AWS_SECRET_ACCESS_KEY: 'test',
       AWS_ENDPOINT_URL: aws.url,
       AWS_EC2_METADATA_DISABLED: 'true',
-    },
+    }),
   });
   const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
   return { error: child.exitCode === 0 ? null : errors, output };

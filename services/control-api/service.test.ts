@@ -8,6 +8,7 @@ import { Agent, request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { MEMORY_VARIABLES } from '#shared/runtime/config/memory.ts';
 import { startApiProcess } from '#testkit/beds/start-api-process.ts';
+import { withCompileCache } from '#testkit/servers/start-process.ts';
 import { startTcpProxy } from '#testkit/servers/start-tcp-proxy.ts';
 
 /** As README.md says: without them the TypeScript stripper (25 MB) and a lazy young generation (40 MB) stay resident. */
@@ -94,7 +95,7 @@ test('starts and serves what needs no queue while the queues take connections an
 
 test('with a faulty configuration ends before it starts, with every fault named', async () => {
   const child = spawn(process.execPath, [fileURLToPath(new URL('main.ts', import.meta.url))], {
-    env: { LONGSHORE_API_PORT: '99999', LONGSHORE_API_RATE_PER_SECOND: 'fast' },
+    env: withCompileCache({ LONGSHORE_API_PORT: '99999', LONGSHORE_API_RATE_PER_SECOND: 'fast' }),
   });
   let text = '';
   child.stderr.on('data', (chunk) => {

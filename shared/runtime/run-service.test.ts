@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, expect, test, vi } from 'vitest';
+import { withCompileCache } from '#testkit/servers/start-process.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
 const children: ChildProcess[] = [];
@@ -47,7 +48,7 @@ function runProgram(
     });`;
   const child = spawn(process.execPath, ['--input-type=module-typescript', '--eval', source], {
     cwd: root,
-    env: { DATABASE_URL: 'postgres://me:hunter2@db:5432/x', EXTRA: 'seen', ...env },
+    env: withCompileCache({ DATABASE_URL: 'postgres://me:hunter2@db:5432/x', EXTRA: 'seen', ...env }),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   children.push(child);
