@@ -35,21 +35,12 @@ const PRIVATE: DeploySettings = {
   homes: settings.homes.map(({ healthCheckers, ...home }) => home),
 };
 
-const made = new Map<DeploySettings, Templates>();
-
-/** Each takes seconds of a processor. */
-function templatesOf(variant: DeploySettings): Templates {
-  const known = made.get(variant) ?? synthesise(variant);
-  made.set(variant, known);
-  return known;
-}
-
 describe.each([
   ['as it is', settings],
   ['after the first home failed, with the longest prefix', FAILED],
   ['with private doors', PRIVATE],
 ] as const)('%s', (_name, variant) => {
-  const templates = () => templatesOf(variant);
+  const templates = () => synthesise(variant);
   const all = () =>
     [...templates()].flatMap(([stack, template]) =>
       Object.entries((template.toJSON().Resources ?? {}) as Record<string, Resource & { DeletionPolicy?: string }>).map(
@@ -306,8 +297,8 @@ test('a failover asks nothing of IAM, Certificate Manager, Route 53, SES or S3: 
   const RECOVERED_WITHOUT =
     /^AWS::(IAM|CertificateManager|Route53|S3|SES|KMS|SecretsManager|WAFv2|EC2::EIP$|ElasticLoadBalancingV2)/;
   const west = settings.homes[1]!;
-  const failed = templatesOf({ ...settings, failedOver: west.region });
-  const before = templatesOf(settings);
+  const failed = synthesise({ ...settings, failedOver: west.region });
+  const before = synthesise(settings);
   const standby = [...failed].filter(([stack]) => stack.startsWith(`${west.prefix}-standby-`));
   expect(standby.length).toBeGreaterThan(8);
   const idsOf = (template: Templates extends ReadonlyMap<string, infer One> ? One | undefined : never) =>
@@ -322,7 +313,7 @@ test('a failover asks nothing of IAM, Certificate Manager, Route 53, SES or S3: 
 });
 
 test('a home that failed is fenced: nothing runs there, and no name leads to it', () => {
-  const of = (name: string) => templatesOf(FAILED).get(`${LONGEST}-${name}`)!;
+  const of = (name: string) => synthesise(FAILED).get(`${LONGEST}-${name}`)!;
   for (const { Properties } of resourcesOf(of('services'), 'AWS::ECS::Service'))
     expect(Properties.DesiredCount).toBe(0);
   of('services').resourceCountIs('AWS::ApplicationAutoScaling::ScalingPolicy', 0);
@@ -341,12 +332,12 @@ test('a home that failed is fenced: nothing runs there, and no name leads to it'
 
 test('what arrives is scanned where files are taken, and nobody but the scanner writes its verdicts', () => {
   const plansOf = (prefix: string) =>
-    resourcesOf(templatesOf(FAILED).get(`${prefix}-storage`)!, 'AWS::GuardDuty::MalwareProtectionPlan');
+    resourcesOf(synthesise(FAILED).get(`${prefix}-storage`)!, 'AWS::GuardDuty::MalwareProtectionPlan');
   const west = settings.homes[1]!.prefix;
   expect([LONGEST, `${west}-standby`].flatMap(plansOf)).toEqual([]);
   for (const prefix of [west, `${LONGEST}-standby`]) {
     expect(plansOf(prefix)).toMatchObject([{ Properties: { Actions: { Tagging: { Status: 'ENABLED' } } } }]);
-    templatesOf(FAILED)
+    synthesise(FAILED)
       .get(`${prefix}-storage`)!
       .hasResourceProperties('AWS::S3::BucketPolicy', {
         PolicyDocument: {
@@ -362,13 +353,13 @@ test('what arrives is scanned where files are taken, and nobody but the scanner 
       });
   }
   // No service may, without the policy either.
-  const roles = [...templatesOf(FAILED)].filter(([stack]) => stack.endsWith('-services'));
+  const roles = [...synthesise(FAILED)].filter(([stack]) => stack.endsWith('-services'));
   for (const [stack, template] of roles)
     expect(JSON.stringify(template.toJSON()), stack).not.toMatch(/s3:(?:Put|Delete)Object(?:Version)?Tagging/);
 });
 
 test('with private doors nobody comes in from the Internet', () => {
-  const all = [...templatesOf(PRIVATE).values()];
+  const all = [...synthesise(PRIVATE).values()];
   const balancers = all.flatMap((template) => resourcesOf(template, 'AWS::ElasticLoadBalancingV2::LoadBalancer'));
   expect(balancers.length).toBeGreaterThan(3);
   for (const { Properties } of balancers) expect(Properties.Scheme).toBe('internal');
@@ -392,7 +383,7 @@ test('a backend without a public address is reached by a link', () => {
 test('what the guide says of quotas is what the templates need', () => {
   const guide = readFileSync(new URL('../docs/guides/aws-first-deployment.md', import.meta.url), 'utf8');
   const addresses = (prefix: string, of = settings) =>
-    [...templatesOf(of)]
+    [...synthesise(of)]
       .filter(([stack]) => stack.startsWith(`${prefix}-`))
       .flatMap(([, template]) => resourcesOf(template, 'AWS::EC2::EIP')).length;
   // The home's own, with the standby of the other one, in one region.
@@ -433,7 +424,7 @@ test('an organisation’s account, boundary and qualifier are in every stack, an
 });
 
 test('stacks are made in the order in which they need each other', () => {
-  const before = (stack: string) => stacksBefore(templatesOf(settings), stack);
+  const before = (stack: string) => stacksBefore(synthesise(settings), stack);
   expect(before('example-ls-east-storage')).toContain('example-ls-east-standby-storage');
   expect(before('example-ls-east-standby-data')).toContain('example-ls-east-data');
 });
