@@ -61,7 +61,7 @@ export async function startSweeperTestBed() {
         LONGSHORE_PREFIX: prefix,
         LONGSHORE_S3_PATH_STYLE: 'true',
         LONGSHORE_DRAIN_MS: '1000',
-        LONGSHORE_SWEEP_TICK_MS: '50',
+        LONGSHORE_SWEEP_TICK_MS: '100',
         LONGSHORE_SWEEP_COUNT_MS: '200',
         LONGSHORE_SWEEP_GRACE_MS: '500',
         ...variables,
