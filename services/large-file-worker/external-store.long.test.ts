@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { findTransfers } from '#shared/transfers/find-transfers.ts';
-import { until } from '#testkit/beds/job-runner.ts';
 import { startWorkBed, type WorkBed, type WorkerProcess } from '#testkit/beds/start-work-bed.ts';
 import {
   FAR_BUCKET,
@@ -11,7 +10,6 @@ import {
   type StoreTestBed,
   startStoreTestBed,
 } from '#testkit/beds/store-bed.ts';
-import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 import { TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
@@ -19,7 +17,6 @@ import { TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
 const MAIN = new URL('main.ts', import.meta.url);
 const PARTNER_WORKER = new URL('../partner-worker/main.ts', import.meta.url);
 const PARTS = 12;
-const PATIENCE_MS = 60_000;
 
 let bed: WorkBed;
 let far: StoreTestBed;
@@ -76,18 +73,8 @@ async function start(main: URL): Promise<WorkerProcess> {
   return worker;
 }
 
-async function untilCompleted(count: number): Promise<void> {
-  let round = 0;
-  await until(async () => {
-    if (round % 20 === 0) await bed.sweep();
-    round += 1;
-    return (await bed.sql`SELECT 1 FROM files WHERE status = 'COMPLETED'`).length === count;
-  }, PATIENCE_MS);
-}
-
 async function expectSound(): Promise<void> {
-  const violations = await findRowViolations(bed.sql, { isAtRest: true });
-  expect(violations.filter(({ rule }) => rule !== 'every event left the outbox')).toEqual([]);
+  expect(await bed.violations()).toEqual([]);
   expect(await far.farUploads()).toEqual([]);
   const said = JSON.stringify([
     workers.flatMap(({ lines }) => lines),
@@ -115,7 +102,7 @@ test('a worker killed in the middle costs the parts in flight, and the next one 
   far.proxy.onAnswered(undefined);
   expect(await far.farUploads()).toHaveLength(1);
   await start(PARTNER_WORKER);
-  await untilCompleted(1);
+  await bed.untilCompleted(1);
 
   expect((await far.readFar(await keyOfFile())).equals(body)).toBe(true);
   expect(await far.farVersions(await keyOfFile())).toHaveLength(1);
@@ -135,7 +122,7 @@ test('a large file goes by the large-file-worker and is confirmed by the other',
   const jobs = await bed.putFiles({ count: 1, bodyOf: () => body, isLarge: true });
   await Promise.all([start(MAIN), start(PARTNER_WORKER)]);
   await bed.wakeUps.sendJobs(jobs);
-  await untilCompleted(1);
+  await bed.untilCompleted(1);
   expect((await far.readFar(await keyOfFile())).equals(body)).toBe(true);
   const steps = await bed.sql`SELECT step_kind, split_part(worker, '/', 1) AS service FROM attempts ORDER BY 1`;
   expect(steps).toEqual([
@@ -151,7 +138,7 @@ test('small files go by the partner-worker, and wait for a store that is away', 
   const jobs = await bed.putFiles({ count: bodies.length, bodyOf: (index) => bodies[index] ?? Buffer.alloc(0) });
   await start(PARTNER_WORKER);
   await bed.wakeUps.sendJobs(jobs);
-  await untilCompleted(bodies.length);
+  await bed.untilCompleted(bodies.length);
   const files = await bed.sql<
     { key: string; sizeBytes: number }[]
   >`SELECT key, size_bytes::float8 AS "sizeBytes" FROM files`;

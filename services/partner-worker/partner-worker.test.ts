@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
 import { RouteCache } from '#shared/definitions/route-cache.ts';
@@ -7,7 +6,6 @@ import { archiveKey } from '#shared/files/archive-object.ts';
 import { planRuns } from '#shared/jobs/plan-runs.ts';
 import { resendJobs } from '#shared/jobs/resend-jobs.ts';
 import { startWorkBed, type WorkBed, type WorkerProcess } from '#testkit/beds/start-work-bed.ts';
-import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 import { startSpanReceiver } from '#testkit/servers/start-span-receiver.ts';
@@ -35,31 +33,7 @@ afterEach(async () => {
   worker = undefined;
 });
 
-/** Sweeps meanwhile, as the fleet does: a killed worker takes messages with it for as long as their visibility lasts. */
-async function sweepUntil(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + 100_000;
-  for (let round = 0; !(await condition()); round += 1) {
-    if (performance.now() > endMs) {
-      const rows = await bed.sql`SELECT state, step_kind, error_cause, count(*)::int FROM jobs GROUP BY 1, 2, 3`;
-      throw new Error(`not so in time; jobs: ${JSON.stringify(rows)}`);
-    }
-    if (round % 20 === 0) await bed.sweep();
-    await delay(10);
-  }
-}
-
-async function untilCompleted(count: number): Promise<void> {
-  await sweepUntil(async () => {
-    const [row] = await bed.sql<{ done: number }[]>`SELECT count(*)::int AS done FROM files WHERE status = 'COMPLETED'`;
-    return row?.done === count;
-  });
-}
-
-async function expectSound(): Promise<void> {
-  const violations = await findRowViolations(bed.sql, { isAtRest: true });
-  // Nothing publishes here.
-  expect(violations.filter(({ rule }) => rule !== 'every event left the outbox')).toEqual([]);
-}
+const expectSound = async () => expect(await bed.violations()).toEqual([]);
 
 function sumOf(metrics: string, name: string, labels = ''): number {
   const pattern = new RegExp(`^${name}\\{[^}]*${labels}[^}]*\\} (\\d+)$`, 'gm');
@@ -72,7 +46,7 @@ test('200 files are delivered byte by byte, archived and gone from landing, at f
   const jobs = await bed.putFiles({ count: 200, bodyOf });
   worker = await bed.startWorker(MAIN, { LONGSHORE_LEASE_MS: '30000' });
   await bed.wakeUps.sendJobs(jobs);
-  await untilCompleted(200);
+  await bed.untilCompleted(200);
   await expectSound();
 
   const files = await bed.sql<{ id: string; key: string; name: string; archiveKey: string }[]>`
@@ -105,37 +79,18 @@ test('200 files are delivered byte by byte, archived and gone from landing, at f
   });
 });
 
-test('killed again and again under load, it delivers every file exactly once', { timeout: 300_000 }, async () => {
-  // A job can be under way in each of the kills.
-  await seedRoutes(bed.sql, { retry: { maxAttempts: 10 } });
-  const before = await bed.countVersions('delivered');
-  const jobs = await bed.putFiles({ count: 120, bodyOf });
-  await bed.wakeUps.sendJobs(jobs);
-  for (let kill = 0; kill < 4; kill += 1) {
-    const running = await bed.startWorker(MAIN);
-    worker = running;
-    await sweepUntil(() => running.lines.filter(({ msg }) => msg === 'job handled').length > 3);
-    await running.end('SIGKILL');
-  }
-  worker = await bed.startWorker(MAIN);
-  await untilCompleted(120);
-  await expectSound();
-  expect((await bed.countVersions('delivered')) - before).toBe(120);
-  expect(await bed.countVersions('landing')).toBe(0);
-});
-
 test('on SIGTERM under load it exits in time, and what it left is done by the next one without an attempt counted', async () => {
   const jobs = await bed.putFiles({ count: 120, bodyOf });
   worker = await bed.startWorker(MAIN);
   await bed.wakeUps.sendJobs(jobs);
   const { lines } = worker;
-  await sweepUntil(() => lines.some(({ msg }) => msg === 'job handled'));
+  await bed.sweepUntil(() => lines.some(({ msg }) => msg === 'job handled'));
   expect(await worker.end('SIGTERM')).toBe(0);
   expect(lines.at(-1)).toMatchObject({ msg: 'service stopped' });
   const [running] = await bed.sql`SELECT count(*)::int AS jobs FROM jobs WHERE state = 'RUNNING'`;
   expect(running?.jobs).toBe(0);
   worker = await bed.startWorker(MAIN);
-  await untilCompleted(120);
+  await bed.untilCompleted(120);
   await expectSound();
   const [retried] = await bed.sql`SELECT count(*)::int AS tries FROM attempts WHERE attempt > 1`;
   expect(retried?.tries).toBe(0);
@@ -155,7 +110,7 @@ test('a worker killed between archive copy and delete is followed by one that on
   const archivedBefore = await bed.countVersions('archive');
 
   worker = await bed.startWorker(MAIN);
-  await untilCompleted(1);
+  await bed.untilCompleted(1);
   expect(await bed.countVersions('landing')).toBe(0);
   expect(await bed.countVersions('archive')).toBe(archivedBefore);
 });
@@ -166,7 +121,7 @@ test('garbage in its queue disturbs no job', async () => {
   await bed.sendRaw('partner-steps', ['not json', '{"type":"job.due","v":1,"jobId":"x"}', '{"type":"job.due","v":99}']);
   await bed.wakeUps.sendJobs([...jobs, ...jobs]);
   await bed.wakeUps.sendJobs([{ ...(jobs[0] as (typeof jobs)[number]), id: crypto.randomUUID() }]);
-  await untilCompleted(20);
+  await bed.untilCompleted(20);
   await expectSound();
 });
 
@@ -179,7 +134,7 @@ test.each(['hang', 'refuse'] as const)(
       const jobs = await bed.putFiles({ count: 20, bodyOf });
       worker = await bed.startWorker(MAIN, { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
       await bed.wakeUps.sendJobs(jobs);
-      await untilCompleted(20);
+      await bed.untilCompleted(20);
       await expectSound();
       expect(await worker.end('SIGTERM')).toBe(0);
       expect(receiver.requests.length).toBeGreaterThan(0);
@@ -200,7 +155,7 @@ test('a file that is sent again as new is delivered once more, from the archive,
   const [job] = await bed.putFiles({ count: 1, bodyOf });
   worker = await bed.startWorker(MAIN, { LONGSHORE_LEASE_MS: '30000' });
   await bed.wakeUps.sendJobs([job!]);
-  await untilCompleted(1);
+  await bed.untilCompleted(1);
   const routes = new RouteCache({
     load: async (id) => (await loadRouteDefinitions(bed.sql, [id])).get(id)?.definition,
   });
@@ -208,7 +163,7 @@ test('a file that is sent again as new is delivered once more, from the archive,
   const [again] = await resendJobs(bed.sql, { runs, actor: 'test', reason: 'lost at the partner' });
   expect(await resendJobs(bed.sql, { runs, actor: 'test', reason: 'twice' })).toEqual([]);
   await bed.wakeUps.sendJobs([again!]);
-  await untilCompleted(1);
+  await bed.untilCompleted(1);
   await expectSound();
   const delivered = await bed.sql<{ jobId: string; was: boolean }[]>`
     SELECT job_id AS "jobId", (output ->> 'wasThere')::boolean AS was FROM job_steps WHERE kind = 'deliver' ORDER BY finished_at`;
@@ -227,10 +182,10 @@ test('a worker takes the lanes that it is given, and bronze takes no slot of ano
   worker = await bed.startWorker(MAIN, { LONGSHORE_LANES: 'platinum' });
   await bed.wakeUps.sendJobs(others.map((job) => ({ ...job, queue: 'bronze-steps' as const })));
   await bed.wakeUps.sendJobs([{ ...urgent!, queue: 'platinum-steps' }]);
-  await untilCompleted(1);
+  await bed.untilCompleted(1);
   expect(await bed.sql`SELECT lane FROM jobs WHERE state <> 'PENDING'`).toEqual([{ lane: 'platinum' }]);
   await worker.end('SIGKILL');
   worker = await bed.startWorker(MAIN, { LONGSHORE_SLOTS: '1' });
-  await untilCompleted(6);
+  await bed.untilCompleted(6);
   await expectSound();
 });

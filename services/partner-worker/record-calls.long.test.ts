@@ -1,12 +1,10 @@
 /** Record files through the partner-worker as a process: parsed, each record through three APIs, results written, whatever is killed. */
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { findLedgerViolations } from '#local/partner-simulator/find-ledger-violations.ts';
 import { applyDefinition, applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { startTestPartner } from '#testkit/beds/partner-simulator-bed.ts';
 import { startWorkBed, type WorkBed, type WorkerProcess } from '#testkit/beds/start-work-bed.ts';
-import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 
 const MAIN = new URL('main.ts', import.meta.url);
@@ -82,25 +80,6 @@ async function applyDefinitions(baseUrl: string, maxSweeps: number): Promise<voi
   await applyRoute(bed.sql, { tenantId: 'acme', name: 'rfi', definition, definitionHash: randomUUID() }, 'test');
 }
 
-async function sweepUntil(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + 100_000;
-  for (let round = 0; !(await condition()); round += 1) {
-    if (performance.now() > endMs) {
-      const rows = await bed.sql`SELECT state, error_cause, count(*)::int FROM records GROUP BY 1, 2`;
-      throw new Error(`not so in time; records: ${JSON.stringify(rows)}`);
-    }
-    if (round % 20 === 0) await bed.sweep();
-    await delay(10);
-  }
-}
-
-async function untilCompleted(): Promise<void> {
-  await sweepUntil(async () => {
-    const [file] = await bed.sql<{ status: string }[]>`SELECT status FROM files`;
-    return file?.status === 'COMPLETED';
-  });
-}
-
 async function countStates(): Promise<Record<string, number>> {
   const rows = await bed.sql<{ state: string; count: number }[]>`
     SELECT state, count(*)::int AS count FROM records GROUP BY state`;
@@ -113,8 +92,7 @@ const rfi = (records: number, magic: Readonly<Record<number, string>> = {}) =>
   );
 
 async function expectSound(): Promise<void> {
-  const violations = await findRowViolations(bed.sql, { isAtRest: true });
-  expect(violations.filter(({ rule }) => rule !== 'every event left the outbox')).toEqual([]);
+  expect(await bed.violations()).toEqual([]);
   expect(findLedgerViolations(partner.simulator.ledger.calls)).toEqual([]);
 }
 
@@ -123,7 +101,7 @@ test('a file walks through, record by record, one recovers at its third API, and
   const jobs = await bed.putFiles({ count: 1, bodyOf: () => rfi(500, { 7: 'SIM:C:500:2', 8: 'SIM:A:404' }) });
   worker = await bed.startWorker(MAIN, { ...ENV, LONGSHORE_LEASE_MS: '30000' });
   await bed.wakeUps.sendJobs(jobs);
-  await untilCompleted();
+  await bed.untilCompleted(1);
   expect(await countStates()).toEqual({ SUCCESS: 499, FAILED: 1 });
   const callsOf = (record: string) => partner.simulator.ledger.find({ record, limit: 100 }).map(({ api }) => api);
   const [coupon, assignments] = ['coupon-verification', 'assignments'];
@@ -147,11 +125,11 @@ test('killed again and again in the middle, it carries every record to its end',
   for (let kill = 1; kill <= 2; kill += 1) {
     worker = await bed.startWorker(MAIN, ENV);
     const before = ledger.calls.length;
-    await sweepUntil(() => ledger.calls.length > before + 100);
+    await bed.sweepUntil(() => ledger.calls.length > before + 100);
     await worker.end('SIGKILL');
   }
   worker = await bed.startWorker(MAIN, ENV);
-  await untilCompleted();
+  await bed.untilCompleted(1);
   expect(await countStates()).toEqual({ SUCCESS: 200 });
   await expectSound();
 });
@@ -163,14 +141,14 @@ test('on SIGTERM it ends in time, and what was under way goes on in the next one
   const jobs = await bed.putFiles({ count: 1, bodyOf: () => rfi(150) });
   worker = await bed.startWorker(MAIN, env);
   await bed.wakeUps.sendJobs(jobs);
-  await sweepUntil(() => partner.simulator.ledger.calls.length > 100);
+  await bed.sweepUntil(() => partner.simulator.ledger.calls.length > 100);
   expect(await worker.end('SIGTERM')).toBe(0);
   const [left] = await bed.sql<{ running: number; leased: number }[]>`
     SELECT (SELECT count(*)::int FROM records WHERE state = 'RUNNING') AS running,
       (SELECT count(*)::int FROM record_chunks WHERE lease_until IS NOT NULL) AS leased`;
   expect(left).toEqual({ running: 0, leased: 0 });
   worker = await bed.startWorker(MAIN, env);
-  await untilCompleted();
+  await bed.untilCompleted(1);
   expect(await countStates()).toEqual({ SUCCESS: 150 });
   expect(partner.simulator.ledger.calls).toHaveLength(450);
   await expectSound();

@@ -27,6 +27,7 @@ import {
   type WorkQueue,
 } from '#shared/runtime/config/resource-names.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
+import { findRowViolations, type Violation } from '#testkit/checks/find-row-violations.ts';
 import { seedFiles } from '#testkit/seeds/seed-routed-files.ts';
 import { startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
 import { startFauxqs } from '#testkit/servers/start-fauxqs.ts';
@@ -37,6 +38,10 @@ const PREFIX = 'bed';
 /** Short, so that a killed worker's jobs are taken over within a test's patience. */
 const LEASE_MS = 2_000;
 const READY_TIMEOUT_MS = 120_000;
+const PATIENCE_MS = 100_000;
+/** Looks are statements: more of them would take the processor from what is waited for. */
+const LOOK_MS = 25;
+const SWEPT_EVERY = 8;
 
 export interface WorkerProcess {
   readonly child: ChildProcess;
@@ -72,6 +77,12 @@ export interface WorkBed {
   startWorker(main: URL, env?: Readonly<Record<string, string>>): Promise<WorkerProcess>;
   /** One round of what the retry-sweeper does for open rows. */
   sweep(): Promise<void>;
+  /** Sweeps meanwhile, as the fleet does: a killed worker takes messages with it for as long as their visibility lasts. */
+  sweepUntil(condition: () => boolean | Promise<boolean>): Promise<void>;
+  /** Until that many files are completed. */
+  untilCompleted(count: number): Promise<void>;
+  /** Guarantees that the rows break; nothing publishes here, so that events may wait. */
+  violations(): Promise<Violation[]>;
   stop(): Promise<void>;
 }
 
@@ -146,6 +157,28 @@ export async function startWorkBed({ createDatabase = createTestDatabase }: Work
     await wakeUps.sendChunks(await wakeChunks(sql, options));
   }
 
+  async function sweep(): Promise<void> {
+    await wakeUps.sendJobs(await giveDueTurns(sql, { window: 1_000, limit: 1_000, actor: 'test' }));
+    for (const queue of WORK_QUEUE_IDS) await sweepQueue(queue);
+    await sweepChunks();
+    const options = { limit: 1_000, missing: 0, graceMs: LEASE_MS, boundMs: LEASE_MS, actor: 'test' };
+    const files = await wakeFiles(sql, options);
+    await wakeUps.sendArchives(files.flatMap(({ queue, ...file }) => (queue === 'ingest' ? [] : [{ ...file, queue }])));
+  }
+
+  async function sweepUntil(condition: () => boolean | Promise<boolean>): Promise<void> {
+    const endMs = performance.now() + PATIENCE_MS;
+    for (let round = 0; !(await condition()); round += 1) {
+      if (performance.now() > endMs) {
+        const jobs = await sql`SELECT state, step_kind, error_cause, count(*)::int FROM jobs GROUP BY 1, 2, 3`;
+        const records = await sql`SELECT state, error_cause, count(*)::int FROM records GROUP BY 1, 2`;
+        throw new Error(`not so in time; jobs: ${JSON.stringify(jobs)}; records: ${JSON.stringify(records)}`);
+      }
+      if (round % SWEPT_EVERY === 0) await sweep();
+      await delay(LOOK_MS);
+    }
+  }
+
   return {
     sql,
     databaseUrl: database.url,
@@ -180,15 +213,17 @@ export async function startWorkBed({ createDatabase = createTestDatabase }: Work
       workers.push(worker);
       return worker;
     },
-    async sweep() {
-      await wakeUps.sendJobs(await giveDueTurns(sql, { window: 1_000, limit: 1_000, actor: 'test' }));
-      for (const queue of WORK_QUEUE_IDS) await sweepQueue(queue);
-      await sweepChunks();
-      const options = { limit: 1_000, missing: 0, graceMs: LEASE_MS, boundMs: LEASE_MS, actor: 'test' };
-      const files = await wakeFiles(sql, options);
-      await wakeUps.sendArchives(
-        files.flatMap(({ queue, ...file }) => (queue === 'ingest' ? [] : [{ ...file, queue }])),
-      );
+    sweep,
+    sweepUntil,
+    async untilCompleted(count) {
+      await sweepUntil(async () => {
+        const [row] = await sql<{ done: number }[]>`SELECT count(*)::int AS done FROM files WHERE status = 'COMPLETED'`;
+        return row?.done === count;
+      });
+    },
+    async violations() {
+      const found = await findRowViolations(sql, { isAtRest: true });
+      return found.filter(({ rule }) => rule !== 'every event left the outbox');
     },
     async stop() {
       await Promise.all(workers.map((worker) => worker.end('SIGKILL')));
