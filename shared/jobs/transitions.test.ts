@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { jobConditions } from '#shared/dead-letters/dead-letters.ts';
 import { loadRoutingInput } from '#shared/definitions/load-routing-input.ts';
-import { HELD } from '#shared/steps/step-outcome.ts';
+import { HELD, RECORDS } from '#shared/steps/step-outcome.ts';
 import { findRowViolations } from '#testkit/checks/find-row-violations.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { arrivedObject, seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
@@ -430,6 +430,37 @@ describe('claim and outcome', () => {
     const [third] = await claim([job.id]);
     expect([third?.stepAttempts, third?.stepTries]).toEqual([2, 3]);
     await expectSound();
+  });
+
+  test('only retries are counted as such: no wait, no success, no failure', async () => {
+    const job = await claimOne();
+    const retries = async () => (await sql`SELECT retry_count FROM jobs WHERE id = ${job.id}`)[0]?.retry_count;
+    const again = async (): Promise<ClaimedJob> => {
+      const [next] = await claim([job.id]);
+      return next as ClaimedJob;
+    };
+    await storeOne(job, 'retry', { type: 'later', delayMs: 0, countsAttempt: true, reason: 'retry' });
+    expect(await retries()).toBe(1);
+    await storeOne(await again(), 'wait', { type: 'later', delayMs: 0, countsAttempt: false, reason: 'breaker open' });
+    expect(await retries()).toBe(1);
+    await storeOne(await again(), 'succeeded', succeeded);
+    expect(await retries()).toBe(1);
+  });
+
+  test('a job that waits for its records is due at once where none is open, else when its time has come', async () => {
+    const jobs = [await claimOne(), await claimOne()];
+    const wait: NextMove = { type: 'later', delayMs: 60_000, countsAttempt: false, reason: RECORDS };
+    for (const [openRecords, job] of jobs.entries()) {
+      await sql`UPDATE jobs SET open_records = ${openRecords} WHERE id = ${job.id}`;
+      await storeOne(job, 'wait', wait);
+    }
+    const rows = await sql`SELECT id, next_action_at <= now() AS due FROM jobs`;
+    expect(new Map(rows.map(({ id, due }) => [id, due]))).toEqual(
+      new Map([
+        [jobs[0]!.id, true],
+        [jobs[1]!.id, false],
+      ]),
+    );
   });
 
   test('an orphaned job is woken and taken over', async () => {

@@ -76,6 +76,22 @@ function told({ requests }: ScriptedSqs): string[] {
   );
 }
 
+it('messages of a standard queue with one group run side by side: the group marks their tenant only', async () => {
+  const receive = receiveOnce([1, 2].map((n) => scriptedMessage(String(n), body(n), { groupId: 'g' })));
+  const server = await scripted((request) => (request.operation === 'ReceiveMessage' ? receive() : allDone(request)));
+  const { promise: bothRun, resolve: finish } = Promise.withResolvers<void>();
+  let running = 0;
+  startWorker(server.sqs, {
+    handle: async () => {
+      running += 1;
+      if (running === 2) finish();
+      await bothRun;
+      return acknowledge;
+    },
+  });
+  await vi.waitFor(() => expect(told(server).toSorted()).toEqual(['deleted 1', 'deleted 2']), { timeout: 60_000 });
+});
+
 describe('a FIFO receive with several messages of one group', () => {
   const group = [1, 2, 3].map((n) => scriptedMessage(String(n), body(n), { groupId: 'g' }));
   const other = scriptedMessage('9', body(9), { groupId: 'other' });
@@ -281,6 +297,26 @@ describe('a server in trouble', () => {
     await sleepUntil(() => server.requests.length >= 10, 60_000);
     // It is asked only for the length of a pause.
     expect(random).not.toHaveBeenCalled();
+  });
+
+  it('leaves a worker live whose handlers fill its slots, and no longer than they may', async () => {
+    let aheadMs = 0;
+    const receive = receiveOnce([scriptedMessage('1', body(1))]);
+    const server = await scripted((request) => (request.operation === 'ReceiveMessage' ? receive() : allDone(request)));
+    const { promise: done, resolve: finish } = Promise.withResolvers<void>();
+    const handle = vi.fn(async () => {
+      await done;
+      return acknowledge;
+    });
+    const worker = startWorker(server.sqs, { slots: 1, handle, now: () => performance.now() + aheadMs });
+    await vi.waitFor(() => expect(handle).toHaveBeenCalledTimes(1), { timeout: 60_000 });
+    // Longer than a poll may take, within the deadline of the handler.
+    aheadMs = 60_000;
+    expect(worker.isLive().ok).toBe(true);
+    aheadMs = 600_000;
+    expect(worker.isLive().ok).toBe(false);
+    finish();
+    await vi.waitFor(() => expect(told(server)).toContain('deleted 1'), { timeout: 60_000 });
   });
 
   it('does not survive as live when its polls never end', async () => {
