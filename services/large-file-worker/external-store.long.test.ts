@@ -10,7 +10,6 @@ import {
   type StoreTestBed,
   startStoreTestBed,
 } from '#testkit/beds/store-bed.ts';
-import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 import { TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
 
@@ -34,17 +33,7 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  await emptyTables(
-    bed.sql,
-    'tenants',
-    'job_steps',
-    'attempts',
-    'audit_events',
-    'outbox',
-    'transfers',
-    'transfer_parts',
-  );
-  await bed.sql`INSERT INTO tenants (id, name, ignore_globs) VALUES ('unassigned', 'unassigned', '{}')`;
+  await bed.clear();
   await seedRoutes(bed.sql, {
     routes: [['deliver', 'confirm']],
     retry: { maxAttempts: 20, firstDelay: 0, maxDelay: 0 },

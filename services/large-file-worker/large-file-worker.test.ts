@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { startWorkBed, type WorkBed, type WorkerProcess } from '#testkit/beds/start-work-bed.ts';
-import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 import { loadLargeFileWorkerConfig } from './config.ts';
 
@@ -21,17 +20,7 @@ beforeAll(async () => {
 afterAll(() => bed.stop());
 
 beforeEach(async () => {
-  await emptyTables(
-    bed.sql,
-    'tenants',
-    'job_steps',
-    'attempts',
-    'audit_events',
-    'outbox',
-    'transfers',
-    'transfer_parts',
-  );
-  await bed.sql`INSERT INTO tenants (id, name, ignore_globs) VALUES ('unassigned', 'unassigned', '{}')`;
+  await bed.clear();
   await seedRoutes(bed.sql);
 });
 

@@ -6,7 +6,6 @@ import { archiveKey } from '#shared/files/archive-object.ts';
 import { planRuns } from '#shared/jobs/plan-runs.ts';
 import { resendJobs } from '#shared/jobs/resend-jobs.ts';
 import { startWorkBed, type WorkBed, type WorkerProcess } from '#testkit/beds/start-work-bed.ts';
-import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedRoutes } from '#testkit/seeds/seed-routed-files.ts';
 import { startSpanReceiver } from '#testkit/servers/start-span-receiver.ts';
 import { loadPartnerWorkerConfig } from './config.ts';
@@ -23,8 +22,7 @@ beforeAll(async () => {
 afterAll(() => bed.stop());
 
 beforeEach(async () => {
-  await emptyTables(bed.sql, 'tenants', 'job_steps', 'attempts', 'audit_events', 'outbox');
-  await bed.sql`INSERT INTO tenants (id, name, ignore_globs) VALUES ('unassigned', 'unassigned', '{}')`;
+  await bed.clear();
   await seedRoutes(bed.sql);
 });
 

@@ -5,7 +5,6 @@ import { findLedgerViolations } from '#local/partner-simulator/find-ledger-viola
 import { applyDefinition, applyRoute, applyTenants } from '#shared/definitions/apply-definitions.ts';
 import { startTestPartner } from '#testkit/beds/partner-simulator-bed.ts';
 import { startWorkBed, type WorkBed, type WorkerProcess } from '#testkit/beds/start-work-bed.ts';
-import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 
 const MAIN = new URL('main.ts', import.meta.url);
 const ENV = { LONGSHORE_PARTNER_ADDRESSES: '127.0.0.0/8', LONGSHORE_SECRETS_DIRECTORY: '/nonexistent' };
@@ -20,18 +19,7 @@ beforeAll(async () => {
 afterAll(() => bed.stop());
 
 beforeEach(async () => {
-  await emptyTables(
-    bed.sql,
-    'tenants',
-    'job_steps',
-    'attempts',
-    'audit_events',
-    'outbox',
-    'records',
-    'record_chunks',
-    'record_attempts',
-    'record_keys',
-  );
+  await bed.clear();
   await applyTenants(
     bed.sql,
     [{ id: 'acme', name: 'Acme', timeZone: 'UTC', homeRegion: null, ignoreGlobs: [] }],

@@ -28,6 +28,7 @@ import {
 } from '#shared/runtime/config/resource-names.ts';
 import { createLogger } from '#shared/runtime/logger.ts';
 import { findRowViolations, type Violation } from '#testkit/checks/find-row-violations.ts';
+import { emptyTables } from '#testkit/seeds/empty-tables.ts';
 import { seedFiles } from '#testkit/seeds/seed-routed-files.ts';
 import { startTestServer, TEST_CREDENTIAL } from '#testkit/servers/s3-server.ts';
 import { startFauxqs } from '#testkit/servers/start-fauxqs.ts';
@@ -35,6 +36,10 @@ import { withCompileCache } from '#testkit/servers/start-process.ts';
 import { createTestDatabase, type TestDatabase } from '#testkit/servers/test-database.ts';
 
 const PREFIX = 'bed';
+const WORK_TABLES = [
+  ...['tenants', 'job_steps', 'attempts', 'audit_events', 'outbox', 'transfers', 'transfer_parts'],
+  ...['records', 'record_chunks', 'record_attempts', 'record_keys'],
+];
 /** Short, so that a killed worker's jobs are taken over within a test's patience. */
 const LEASE_MS = 2_000;
 const READY_TIMEOUT_MS = 120_000;
@@ -65,6 +70,8 @@ export interface WorkBed {
   bucket(id: BucketId): string;
   /** Puts objects into landing, and makes their files and jobs. Resolves to the jobs; nothing is woken yet. */
   putFiles(options: { count: number; bodyOf: (index: number) => Buffer; isLarge?: boolean }): Promise<WokenJob[]>;
+  /** Nothing is left of the test before, but objects. */
+  clear(): Promise<void>;
   readObject(id: BucketId, key: string): Promise<Buffer>;
   copyObject(
     source: { readonly bucket: string; readonly key: string; readonly versionId: string },
@@ -190,6 +197,10 @@ export async function startWorkBed({ createDatabase = createTestDatabase }: Work
       const seeds = [];
       for (let index = 0; index < count; index += 1) seeds.push(await putFile(bodyOf(index)));
       return await seedFiles(sql, { objects: seeds.flatMap((seed) => seed?.objects ?? []), isLarge });
+    },
+    async clear() {
+      await emptyTables(sql, ...WORK_TABLES);
+      await sql`INSERT INTO tenants (id, name, ignore_globs) VALUES ('unassigned', 'unassigned', '{}')`;
     },
     async readObject(id, key) {
       const { Body } = await s3.client.send(new GetObjectCommand({ Bucket: bucket(id), Key: key }));
