@@ -570,7 +570,7 @@ export const ERROR_CODES = {
   SOURCE_ENTRIES_PASSED_OVER: {
     meaning:
       'A source was listed, but entries that it showed cannot be read or have names that are refused. The others are fetched.',
-    remedy: 'Ask the partner about the entry in the message; what is refused in a name is in the guide to sources.',
+    remedy: 'Ask the partner about the entry in the message. The guide to sources lists what names may not contain.',
   },
   REMOTE_TLS_REUSE: {
     meaning: 'An FTPS server refused a data connection, usually because it did not resume the TLS session.',
@@ -1221,7 +1221,7 @@ export const ERROR_CODES = {
   },
   RECIPIENT_HELD: {
     meaning: 'A recipient was to be erased while its tenant has a legal hold. Nothing was erased.',
-    remedy: 'See `longshore legal-hold list`. Ask again when the hold was released.',
+    remedy: 'See `longshore legal-hold list`. Ask again when the hold has been released.',
   },
   FILE_EXPIRED: {
     meaning: 'The objects of the file were deleted when their retention ended; its row is kept for longer.',
