@@ -235,7 +235,7 @@ export const ERROR_CODES = {
     remedy: 'Enable the tenant with `longshore enable tenant`, then ask the sender to send the file again.',
   },
   ROUTE_DISABLED: {
-    meaning: 'A file cannot be carried on a route that is disabled.',
+    meaning: 'A file cannot be processed on a route that is disabled.',
     remedy: 'Enable the route with `longshore enable route`, or name another one.',
   },
   NO_ROUTE: {
@@ -1196,7 +1196,7 @@ export const ERROR_CODES = {
   },
   FILE_NOT_ROUTED: {
     meaning:
-      'A file cannot be carried on a route before the router has decided about it, nor when its upload was cut off.',
+      'A file cannot be processed on a route before the router has decided about it, nor when its upload was cut off.',
     remedy: 'Wait until it is routed; have a file whose upload was cut off sent again.',
   },
   JOB_NOT_ENDED: {
@@ -1208,7 +1208,7 @@ export const ERROR_CODES = {
     remedy: 'Act on the job above it, which `longshore job` names.',
   },
   JOB_SUPERSEDED: {
-    meaning: 'The job was sent again as new: its file is carried on the route by a later job.',
+    meaning: 'The job was sent again as new: its file is processed on the route by a later job.',
     remedy: 'Look at the newest job of the file on that route, which `longshore status` lists, and act on that one.',
   },
   EFFECT_NOT_IN_DOUBT: {

@@ -78,7 +78,7 @@ async function rejectSuperseded(sql: Sql, { jobId, epoch }: OpenRecords): Promis
       WHERE id = ${jobId} AND epoch = ${epoch} AND state = 'RUNNING' AND generation > 1 FOR UPDATE)
     UPDATE records r SET state = 'REJECTED', chunk_id = NULL, next_attempt_at = NULL, has_intent = false, updated_at = now(),
       error_code = 'PARSE_ERROR', error_cause = 'RECORD_DUPLICATE',
-      error_message = 'A newer row with this business key was sent while the job was ended; this one is not carried any more.'
+      error_message = 'A newer row with this business key was sent while the job was ended; this one will not be processed.'
     FROM job
     WHERE r.job_id = job.id AND r.created_at = job.created_at AND r.business_key IS NOT NULL
       AND (r.state IN ('PENDING', 'RUNNING') OR r.next_attempt_at IS NOT NULL)

@@ -12,7 +12,7 @@ const batchSchema = z.object({
   state: z
     .enum(BATCH_STATES)
     .describe(
-      'OPEN: files join it. RUNNING: it is closed, and its files are carried. SUCCEEDED, FAILED: all have ended.',
+      'OPEN: files join it. RUNNING: it is closed, and its files are processed. SUCCEEDED, FAILED: all have ended.',
     ),
   files: z.number(),
   full_at: z.number().nullable().describe('It closes with so many files.'),
