@@ -29,6 +29,9 @@ export interface ConsoleBenchOptions {
 
 interface LongList {
   readonly rows: number;
+  /** From the first row to the last. */
+  readonly seconds: number;
+  readonly requests: number;
   /** At once, while it was scrolled. */
   readonly mostInDocument: number;
   readonly heapMb: number;
@@ -188,7 +191,12 @@ async function scrollThrough(page: Page, { address, list, rows }: ListToScroll):
   await page.goto(address);
   await page.locator(`${list} [data-index="0"]`).waitFor();
   await page.evaluate(WATCH_TASKS);
-  const deadline = performance.now() + SCROLL_TIMEOUT_MS;
+  let requests = 0;
+  page.on('request', (request) => {
+    if (request.url().includes('/api/')) requests += 1;
+  });
+  const startedMs = performance.now();
+  const deadline = startedMs + SCROLL_TIMEOUT_MS;
   let [most, last] = [0, 0];
   while (last < rows - 1) {
     if (performance.now() > deadline)
@@ -203,6 +211,8 @@ async function scrollThrough(page: Page, { address, list, rows }: ListToScroll):
     last = Math.max(last, seen[1]);
     await page.waitForTimeout(20);
   }
+  const seconds = (performance.now() - startedMs) / 1_000;
+  page.removeAllListeners('request');
   const tasks = (await page.evaluate('globalThis.tasks')) as number[];
   const session = await page.context().newCDPSession(page);
   await session.send('HeapProfiler.collectGarbage');
@@ -211,7 +221,7 @@ async function scrollThrough(page: Page, { address, list, rows }: ListToScroll):
   await session.detach();
   const heap = metrics.find(({ name }) => name === 'JSHeapUsedSize')?.value ?? Number.NaN;
   return {
-    rows,
+    ...{ rows, seconds, requests },
     mostInDocument: most,
     heapMb: heap / 1_000_000,
     longestTask: Math.max(0, ...tasks),
@@ -223,8 +233,11 @@ function describe(result: ConsoleResult, { files }: ConsoleBenchOptions): string
   const { usableMs, nextPageMs, inputMs, records, timeline, load } = result;
   const time = (name: string, ms: number, wanted: number) =>
     `${name.padEnd(24)} ${ms.toFixed(0)} ms (wanted: ${wanted} or less)`;
-  const list = (name: string, { rows, mostInDocument, heapMb, longestTask, tasksOver50 }: LongList) =>
-    `${`${rows} ${name}`.padEnd(24)} ${mostInDocument} rows in the document (${WANTED.inDocument}), heap ${heapMb.toFixed(0)} MB (${WANTED.heapMb}), longest task ${longestTask.toFixed(0)} ms, ${tasksOver50} over ${WANTED.task} ms`;
+  const list = (
+    name: string,
+    { rows, seconds, requests, mostInDocument, heapMb, longestTask, tasksOver50 }: LongList,
+  ) =>
+    `${`${rows} ${name}`.padEnd(24)} ${mostInDocument} rows in the document (${WANTED.inDocument}), heap ${heapMb.toFixed(0)} MB (${WANTED.heapMb}), longest task ${longestTask.toFixed(0)} ms, ${tasksOver50} over ${WANTED.task} ms; ${seconds.toFixed(0)} s and ${requests} requests to its end`;
   return [
     `the list of ${files} files, slow processor and line; load of the machine ${load.toFixed(1)}`,
     time('list usable', usableMs, WANTED.usableMs),

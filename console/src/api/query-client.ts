@@ -25,3 +25,15 @@ export function whileThere(ms: number) {
   return ({ state: { error } }: { readonly state: { readonly error: Error | null } }): number | false =>
     error !== null && problemOf(error).status === 404 ? false : ms;
 }
+
+/**
+ * For a list of pages: all that are loaded are fetched again, one after the other, so the more there are the rarer it is. However far a
+ * reader has scrolled, an open page asks once in `ms` at most.
+ */
+export function perPage(ms: number) {
+  return ({
+    state: { data },
+  }: {
+    readonly state: { readonly data?: { readonly pages: readonly unknown[] } | undefined };
+  }) => ms * Math.max(1, data?.pages.length ?? 1);
+}

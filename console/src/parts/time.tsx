@@ -54,17 +54,37 @@ export function format(
   now: number,
   isLong: boolean,
 ): string {
-  const options = { ...(timeZone !== undefined && { timeZone }), hourCycle: 'h23' } as const;
-  const day = new Intl.DateTimeFormat('sv-SE', { ...options, dateStyle: 'short' });
-  const time = new Intl.DateTimeFormat('sv-SE', {
-    ...options,
-    hour: '2-digit',
-    minute: '2-digit',
-    second: '2-digit',
-    ...(isExact && { fractionalSecondDigits: 3 as const }),
-  }).format(date);
+  const { day, time: clock } = formatsOf(timeZone, isExact);
+  const time = clock.format(date);
   const isToday = day.format(date) === day.format(now);
   return isToday && !isLong ? time.replace(',', '.') : `${day.format(date)} ${time.replace(',', '.')}`;
+}
+
+interface Formats {
+  readonly day: Intl.DateTimeFormat;
+  readonly time: Intl.DateTimeFormat;
+}
+
+/** Made once each: to make one takes as long as a hundred uses, and a list has eight for every line. */
+const formats = new Map<string, Formats>();
+
+function formatsOf(timeZone: string | undefined, isExact: boolean): Formats {
+  const key = `${timeZone} ${isExact}`;
+  const known = formats.get(key);
+  if (known !== undefined) return known;
+  const options = { ...(timeZone !== undefined && { timeZone }), hourCycle: 'h23' } as const;
+  const made = {
+    day: new Intl.DateTimeFormat('sv-SE', { ...options, dateStyle: 'short' }),
+    time: new Intl.DateTimeFormat('sv-SE', {
+      ...options,
+      hour: '2-digit',
+      minute: '2-digit',
+      second: '2-digit',
+      ...(isExact && { fractionalSecondDigits: 3 as const }),
+    }),
+  };
+  formats.set(key, made);
+  return made;
 }
 
 function relative(agoMs: number): string {
@@ -101,6 +121,8 @@ function twoParts(many: number, unit: string, rest: number, ofRest: string): str
   return rest === 0 ? `${many} ${unit}` : `${many} ${unit} ${rest} ${ofRest}`;
 }
 
+const counts = new Intl.NumberFormat('en');
+
 export function countText(count: number): string {
-  return new Intl.NumberFormat('en').format(count);
+  return counts.format(count);
 }

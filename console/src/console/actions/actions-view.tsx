@@ -3,6 +3,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import type { ActionPage, ActionSummary } from '#services/control-api/actions/action-reply.ts';
 import { get } from '../../api/client.ts';
+import { perPage } from '../../api/query-client.ts';
 import { VERBS } from '../../parts/action-sheet/verbs.ts';
 import { Empty, Failed, Loading } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
@@ -57,7 +58,7 @@ export default function ActionsView() {
     queryFn: ({ pageParam, signal }) => readPage(pageParam, signal),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
-    refetchInterval: REFETCH_MS,
+    refetchInterval: perPage(REFETCH_MS),
   });
   const rows = pages.data?.pages.flatMap(({ actions }) => actions) ?? [];
   return (

@@ -5,6 +5,7 @@ import { useState } from 'react';
 import type { EffectPage } from '#services/control-api/effects/find-effects.ts';
 import { get, post } from '../../api/client.ts';
 import { useRefusal } from '../../api/me.ts';
+import { perPage } from '../../api/query-client.ts';
 import { Empty, Fetched } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
 import { Dialog } from '../../parts/dialog.tsx';
@@ -64,7 +65,7 @@ export default function EffectsView() {
       }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
-    refetchInterval: REFETCH_MS,
+    refetchInterval: perPage(REFETCH_MS),
   });
   const close = () => change({ effect: undefined });
   return (

@@ -3,6 +3,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { Fragment } from 'react';
 import type { Occurrence, OccurrencePage } from '#services/control-api/expectations/find-occurrences.ts';
 import { get } from '../../api/client.ts';
+import { perPage } from '../../api/query-client.ts';
 import { Empty, Fetched } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
@@ -33,7 +34,7 @@ export default function ExpectedView() {
       }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
-    refetchInterval: REFETCH_MS,
+    refetchInterval: perPage(REFETCH_MS),
   });
   const open = (id: string) => change({ occurrence: id });
   return (

@@ -42,7 +42,7 @@ export default function FileView() {
     refetchInterval: ({ state }) => (state.data !== undefined && isOpen(state.data) ? OPEN_REFETCH_MS : false),
   });
   useLive((event) => {
-    if (event.event === 'changed' && event.data.file_id !== id) return;
+    if ((event.event === 'changed' || event.event === 'progress') && event.data.file_id !== id) return;
     if (event.event === 'action' || event.event === 'ready') return;
     for (const queryKey of [['file', id], ['timeline', id], ['job']]) void client.invalidateQueries({ queryKey });
   });

@@ -13,6 +13,7 @@ import { countText, durationText, Time } from '../../parts/time.tsx';
 import { useUrlState } from '../../parts/url-state.ts';
 import styles from './file.module.css';
 import { foldLines } from './fold-lines.ts';
+import { settledPage } from './settled-page.ts';
 
 const KINDS = ['file', 'job', 'step', 'attempt', 'records', 'transfer', 'notice', 'person', 'letter', 'other'] as const;
 const LINE_PX = 34;
@@ -28,7 +29,8 @@ export function Timeline({ file }: { readonly file: FileDetail }) {
   const { kinds } = search;
   const pages = useInfiniteQuery({
     queryKey: ['timeline', fileId, kinds],
-    queryFn: ({ pageParam, signal }) =>
+    queryFn: ({ pageParam, signal, client, queryKey }) =>
+      settledPage(client.getQueryData(queryKey), pageParam) ??
       get<TimelinePage>(`/api/v1/files/${fileId}/timeline`, {
         query: { kinds, cursor: pageParam },
         headers: { 'x-longshore-background': '1' },

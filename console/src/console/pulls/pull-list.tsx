@@ -8,6 +8,7 @@ import type { Pull, PullPage } from '#services/control-api/pulls/pull-fields.ts'
 import { get, post } from '../../api/client.ts';
 import { useRefusal } from '../../api/me.ts';
 import { useErrorCodes } from '../../api/problems.ts';
+import { perPage } from '../../api/query-client.ts';
 import { Empty, Fetched } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
 import { Dialog } from '../../parts/dialog.tsx';
@@ -73,7 +74,7 @@ export function PullList() {
       }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
-    refetchInterval: REFETCH_MS,
+    refetchInterval: perPage(REFETCH_MS),
   });
   return (
     <div className="stack">

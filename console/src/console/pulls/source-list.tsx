@@ -5,6 +5,7 @@ import type { Source } from '#services/control-api/pulls/handle-remotes.ts';
 import type { SourceDocument } from '#shared/definitions/source-schema.ts';
 import { get, post } from '../../api/client.ts';
 import { useRefusal } from '../../api/me.ts';
+import { perPage } from '../../api/query-client.ts';
 import { Empty, Fetched } from '../../parts/conditions.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
 import { type Column, Grid } from '../../parts/grid/grid.tsx';
@@ -35,7 +36,7 @@ export function SourceList() {
       }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
-    refetchInterval: REFETCH_MS,
+    refetchInterval: perPage(REFETCH_MS),
   });
 
   async function list({ customer_id: owner, name }: Source): Promise<void> {

@@ -4,6 +4,7 @@ import { useState } from 'react';
 import type { DeadLetterPage } from '#services/control-api/operations/find-dead-letters.ts';
 import type { Health } from '#services/control-api/operations/find-health.ts';
 import { get } from '../../api/client.ts';
+import { perPage } from '../../api/query-client.ts';
 import { VerbButtons } from '../../parts/action-sheet/verb-buttons.tsx';
 import { Empty, Failed, Fetched, Loading } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
@@ -49,7 +50,7 @@ export default function QueuesView() {
       }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
-    refetchInterval: REFETCH_MS,
+    refetchInterval: perPage(REFETCH_MS),
   });
   const rows = pages.data?.pages.flatMap(({ dead_letters: letters }) => letters) ?? [];
   return (

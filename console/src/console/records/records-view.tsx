@@ -1,7 +1,7 @@
 /** The records of a job: what became of each line, by state and code; values only when they are asked for. */
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
-import { useState } from 'react';
+import { useMemo, useState } from 'react';
 import type { JobDetail } from '#services/control-api/jobs/find-job.ts';
 import type { RecordDetail, RecordPage } from '#services/control-api/records/find-records.ts';
 import { get, post } from '../../api/client.ts';
@@ -49,7 +49,7 @@ export default function RecordsView() {
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
   });
-  const rows = pages.data?.pages.flatMap(({ records }) => records) ?? [];
+  const rows = useMemo(() => pages.data?.pages.flatMap(({ records }) => records) ?? [], [pages.data]);
   return (
     <>
       <div className="row">

@@ -3,6 +3,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import type { Remote } from '#services/control-api/pulls/handle-remotes.ts';
 import type { RemoteDocument } from '#shared/definitions/remote-schema.ts';
 import { get } from '../../api/client.ts';
+import { perPage } from '../../api/query-client.ts';
 import { Empty, Fetched } from '../../parts/conditions.tsx';
 import { CopyCommand } from '../../parts/copy-command.tsx';
 import { FilterBar } from '../../parts/filter-bar/filter-bar.tsx';
@@ -67,7 +68,7 @@ export default function RemotesView() {
       }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
-    refetchInterval: REFETCH_MS,
+    refetchInterval: perPage(REFETCH_MS),
   });
   return (
     <>

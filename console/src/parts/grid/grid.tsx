@@ -115,8 +115,8 @@ export function Grid<Row>(props: GridProps<Row>) {
   // As wide as all columns at their least, whatever is in them.
   const leastWidth = widths.reduce((sum, width) => sum + Number(/\d+/.exec(width)?.[0] ?? 0), 12);
   const template = widths.join(' ');
-  const shownIds = rows.map(rowId);
-  const isAllSelected = selection !== undefined && rows.length > 0 && shownIds.every((id) => selection.ids.has(id));
+  const isAllSelected =
+    selection !== undefined && rows.length > 0 && rows.every((row) => selection.ids.has(rowId(row)));
 
   const rowAt = (index: number, style?: CSSProperties) => {
     const row = rows[index];
@@ -187,7 +187,7 @@ export function Grid<Row>(props: GridProps<Row>) {
                   type="checkbox"
                   aria-label="Select all that are loaded"
                   checked={isAllSelected}
-                  onChange={() => selection.onChange(isAllSelected ? new Set() : new Set(shownIds))}
+                  onChange={() => selection.onChange(new Set(isAllSelected ? [] : rows.map(rowId)))}
                 />
               </div>
             )}

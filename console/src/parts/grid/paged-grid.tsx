@@ -2,6 +2,7 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { get, type QueryValue } from '../../api/client.ts';
+import { perPage } from '../../api/query-client.ts';
 import { Fetched } from '../conditions.tsx';
 import { type Column, Grid } from './grid.tsx';
 
@@ -39,7 +40,7 @@ export function PagedGrid<Page extends { readonly next_cursor: string | null }, 
       }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor: next }) => next ?? undefined,
-    ...(againMs !== undefined && { refetchInterval: againMs }),
+    ...(againMs !== undefined && { refetchInterval: perPage(againMs) }),
   });
   return (
     <Fetched query={pages}>

@@ -2,6 +2,7 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { get } from '../../api/client.ts';
+import { perPage } from '../../api/query-client.ts';
 import type { Campaign } from '../../parts/campaigns/campaign-progress.tsx';
 import { Empty, Fetched } from '../../parts/conditions.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
@@ -21,7 +22,7 @@ export default function CampaignsView() {
         signal,
       }),
     getNextPageParam: (last) => last.next_cursor ?? undefined,
-    refetchInterval: REFETCH_MS,
+    refetchInterval: perPage(REFETCH_MS),
   });
   return (
     <>

@@ -4,6 +4,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import prettyBytes from 'pretty-bytes';
 import { Link } from 'wouter';
 import { get } from '../../api/client.ts';
+import { perPage } from '../../api/query-client.ts';
 import { Empty, Failed, Loading } from '../../parts/conditions.tsx';
 import { PlainText } from '../../parts/plain-text.tsx';
 import { Time } from '../../parts/time.tsx';
@@ -26,7 +27,7 @@ export default function FilesView() {
     initialPageParam: '',
     queryFn: ({ signal, pageParam }) => get<Page>('/api/v1/files', { query: { cursor: pageParam }, signal }),
     getNextPageParam: (last) => last.next_cursor ?? undefined,
-    refetchInterval: 5_000,
+    refetchInterval: perPage(5_000),
   });
   if (pages.data === undefined)
     return pages.error === null ? <Loading /> : <Failed error={pages.error} onRetry={() => void pages.refetch()} />;
