@@ -26,6 +26,7 @@ const endpointsSchema = z.object({
   api: z.string(),
   operatorKeyFile: z.string(),
   chatSecretFiles: z.object({ slack: z.string(), teams: z.string() }).optional(),
+  chatNoticesFile: z.string().optional(),
 });
 
 /** @throws LongshoreError `USAGE` */
@@ -50,6 +51,14 @@ export async function findChatSecret(chat: 'slack' | 'teams', file: string | und
   const path = (await readEndpoints(config)).chatSecretFiles?.[chat];
   if (path !== undefined) return await readKey(resolve(path));
   throw new LongshoreError('USAGE', 'The instance has no secret for chats.', { hint: 'Give --secret-file FILE.' });
+}
+
+/** What a channel of the simulated chat took, as JSON lines. @throws LongshoreError `USAGE` */
+export async function readChatNotices(config: CliConfig): Promise<string> {
+  const path = (await readEndpoints(config)).chatNoticesFile;
+  if (path === undefined)
+    throw new LongshoreError('USAGE', 'The instance has no simulated chat.', { hint: 'Start it again: `npm start`.' });
+  return await readFile(resolve(path), 'utf8').catch(() => '');
 }
 
 async function readKey(path: string): Promise<string> {

@@ -127,7 +127,10 @@ export async function startStack(options: StartStackOptions): Promise<Stack> {
     /** Everything that writes; resolves to what it can be reached by. */
     async function lead(doors: readonly NodeProcessName[]): Promise<Endpoints> {
       if (options.pair) synchronous = keepSynchronous(env.DATABASE_URL ?? '', parts.children.logger);
-      await Promise.all([ensurePartnerAccess(home), ensureChatAccess(home)]);
+      await Promise.all([
+        ensurePartnerAccess(home),
+        ensureChatAccess(home, `http://${HOST}:${ports['partner-simulator']}`),
+      ]);
       await startNodes([...doors, ...(options.partners ?? PARTNER_PROCESSES)], context);
       const tenants = await registerAccess(context);
       await startNodes(options.services ?? SERVICE_NAMES, context);

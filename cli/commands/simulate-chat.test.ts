@@ -5,6 +5,8 @@ import { PassThrough, Readable } from 'node:stream';
 import { text as readText } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runCli } from '#cli/run-cli.ts';
+import type { StoredNotice } from '#shared/notices/describe-notice.ts';
+import { writeSlackBody } from '#shared/notices/write-messages.ts';
 import { writeReviewUrl } from '#shared/reviews/review-links.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
@@ -30,7 +32,8 @@ beforeAll(async () => {
   await writeFile(inDirectory('chat.secret'), `${SECRET}\n`, { mode: 0o600 });
   await writeFile(inDirectory('wrong.secret'), 'wrong', { mode: 0o600 });
   const chatSecretFiles = { slack: inDirectory('chat.secret'), teams: inDirectory('chat.secret') };
-  const endpoints = { api: address, operatorKeyFile: inDirectory('operator.key'), chatSecretFiles };
+  const chatNoticesFile = inDirectory('chat.ndjson');
+  const endpoints = { api: address, operatorKeyFile: inDirectory('operator.key'), chatSecretFiles, chatNoticesFile };
   await writeFile(inDirectory('endpoints.json'), JSON.stringify(endpoints));
 });
 afterAll(async () => {
@@ -70,6 +73,41 @@ test('presses a button of a notice, with a reason, as slack would', async () => 
   expect((await simulate('slack', `${press}, again`)).out).toMatch(/^(?:Nothing was done|Not valid): /);
 });
 
+test('shows the notices of its channel with what presses each button, and presses one by its value', async () => {
+  const [job] = await seedJobs(api.sql);
+  const jobId = job?.id ?? '';
+  await api.sql`UPDATE jobs SET state = 'WAITING', wait_reason = 'HELD', next_action_at = now() WHERE id = ${jobId}`;
+  const options = { publicUrl: 'https://longshore.example', secret: SECRET, nowMs: Date.now() };
+  const reviewUrl = writeReviewUrl({ jobId, channel: 'acme/desk' }, options);
+  const noticed = (hasButtons: boolean) => {
+    const event = {
+      id: jobId,
+      type: 'job.held',
+      time: '2026-11-30T12:00:00Z',
+      actor: 'partner-worker',
+      jobId,
+      data: {},
+    };
+    const file = { id: jobId, name: 'a <b> & c.txt', key: 'acme/a <b> & c.txt', sizeBytes: 1 };
+    const notice: StoredNotice = { notice: 'held', event, file, jobs: [], reviewUrl };
+    const body = writeSlackBody(
+      { id: jobId, tenantId: 'acme', route: '', channel: 'desk', notices: [notice] },
+      { hasButtons },
+    );
+    return JSON.stringify({ at: '2026-11-30T12:00:01.000Z', channel: 'acme-desk', ...JSON.parse(body) });
+  };
+  expect((await simulate('notices')).out).toBe('No notice came yet.\n');
+  await writeFile(join(directory, 'chat.ndjson'), `${noticed(false)}\n${noticed(true)}\n{"at":"cut of`);
+  const { out } = await simulate('notices');
+  expect(out).toContain('2026-11-30T12:00:01.000Z acme-desk\n  acme: held\n');
+  expect(out).toContain(`  [Release or reject a <b> & c.txt] ${reviewUrl}\n`);
+  expect(out).toContain(`simulate-chat slack "reject ${reviewUrl} REASON"`);
+  const value = new URL(reviewUrl).searchParams.get('link') ?? '';
+  expect(out).toContain(`[Reject a <b> & c.txt]\n    longshore simulate-chat slack "reject ${value} REASON"`);
+  expect((await simulate('slack', `reject ${value} not ours`)).out).toMatch(/^Rejected: /);
+});
+
 test('says which chats there are', async () => {
-  expect((await simulate('irc', 'x')).err).toContain('Give slack or teams.');
+  expect((await simulate('irc', 'x')).err).toContain('Give slack or teams, or notices.');
+  expect((await simulate('slack')).err).toContain('There is no text.');
 });

@@ -2,13 +2,16 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Home } from '#local/home.ts';
-import { ensureSecret, makeSecret } from '#local/launcher/keys.ts';
+import { ensureSecret, makeSecret, writeSecret } from '#local/launcher/keys.ts';
 import { secretsDirectory } from '#local/launcher/partner-access.ts';
 import { makeReceiptKey } from '#shared/receipts/receipt-keys.ts';
 
 const LINK_SECRET = 'review-links';
 const RECEIPT_SECRET = 'receipts/key';
 const SLACK_SECRET = 'chat/slack-signing-secret';
+/** Where the notices of the example acme go: a channel of the chat that the partner simulator has. */
+const DESK_SECRET = 'acme/desk-chat';
+const DESK_PATH = '/chat/acme-desk';
 
 const VARIABLES = {
   LONGSHORE_SLACK_SIGNING_SECRET: SLACK_SECRET,
@@ -35,7 +38,12 @@ export function chatSecretFiles(home: Home): { readonly slack: string; readonly 
   return { slack: inStore(SLACK_SECRET), teams: inStore('chat/teams-local') };
 }
 
-export async function ensureChatAccess(home: Home): Promise<void> {
+/** Of what channels of the chat took. */
+export function chatNoticesFile(home: Home): string {
+  return home.data('partner-simulator/chat.ndjson');
+}
+
+export async function ensureChatAccess(home: Home, simulatorUrl: string): Promise<void> {
   for (const path of [...Object.values(chatSecretFiles(home)), join(secretsDirectory(home), LINK_SECRET)]) {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await ensureSecret(path, makeSecret);
@@ -43,4 +51,14 @@ export async function ensureChatAccess(home: Home): Promise<void> {
   const receiptKey = join(secretsDirectory(home), RECEIPT_SECRET);
   await mkdir(dirname(receiptKey), { recursive: true, mode: 0o700 });
   await ensureSecret(receiptKey, makeReceiptKey);
+  await ensureDeskChannel(home, simulatorUrl);
+}
+
+/** A webhook that a person put in its place stays; ours may have had other ports. */
+async function ensureDeskChannel(home: Home, simulatorUrl: string): Promise<void> {
+  const path = join(secretsDirectory(home), DESK_SECRET);
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const url = `${simulatorUrl}${DESK_PATH}`;
+  const kept = await ensureSecret(path, () => url);
+  if (kept !== url && kept.startsWith('http://127.0.0.1:') && kept.endsWith(DESK_PATH)) await writeSecret(path, url);
 }

@@ -6,7 +6,7 @@
 import { chmod, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Home } from '#local/home.ts';
-import { chatSecretFiles } from '#local/launcher/chat-access.ts';
+import { chatNoticesFile, chatSecretFiles } from '#local/launcher/chat-access.ts';
 import { awsCredentialsFile } from '#local/launcher/keys.ts';
 import { SERVICE_NAMES, type ServiceName } from '#local/launcher/processes.ts';
 import type { Ports } from '#local/ports.ts';
@@ -35,6 +35,8 @@ export interface Endpoints {
   readonly awsCredentialsFile: string;
   /** Secrets that `longshore simulate-chat` signs with. */
   readonly chatSecretFiles: Readonly<Record<'slack' | 'teams', string>>;
+  /** What a channel of a chat took, for `longshore simulate-chat notices`. */
+  readonly chatNoticesFile: string;
   readonly tenants: Readonly<Record<string, TenantAccess>>;
 }
 
@@ -67,6 +69,7 @@ export function describeEndpoints({ home, host, ports, databaseUrl, tenants }: D
     operatorKeyFile: join(home.keys, 'operator.key'),
     awsCredentialsFile: awsCredentialsFile(home),
     chatSecretFiles: chatSecretFiles(home),
+    chatNoticesFile: chatNoticesFile(home),
     tenants,
   };
 }

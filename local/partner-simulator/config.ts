@@ -17,7 +17,9 @@ const jsonText = z.string().transform((text, context): unknown => {
 export const variables = z.object({
   LONGSHORE_HTTP_HOST: z.string().default('127.0.0.1').describe('Address.'),
   LONGSHORE_HTTP_PORT: integerVariable({ min: 0, max: 65_535 }).describe('Port.'),
-  LONGSHORE_SIMULATOR_DIRECTORY: z.string().describe('Directory for the ledger, which survives a kill.'),
+  LONGSHORE_SIMULATOR_DIRECTORY: z
+    .string()
+    .describe('Directory for the ledger and for notices to its chat, which survive a kill.'),
   LONGSHORE_SIMULATOR_ISSUER: z.string().default('urn:longshore:simulated-partner').describe('Issuer of its tokens.'),
   LONGSHORE_SIMULATOR_AUDIENCE: z.string().default('rfi-apis').describe('Audience of its tokens.'),
   LONGSHORE_SIMULATOR_CLIENTS_FILE: z

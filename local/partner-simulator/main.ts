@@ -13,6 +13,7 @@ const simulator = await startPartnerSimulator({
   host: config.LONGSHORE_HTTP_HOST,
   port: config.LONGSHORE_HTTP_PORT,
   ledgerFile: join(config.LONGSHORE_SIMULATOR_DIRECTORY, 'ledger.ndjson'),
+  chatFile: join(config.LONGSHORE_SIMULATOR_DIRECTORY, 'chat.ndjson'),
   issuer: config.LONGSHORE_SIMULATOR_ISSUER,
   audience: config.LONGSHORE_SIMULATOR_AUDIENCE,
   clients: readIdentityClients(config.LONGSHORE_SIMULATOR_CLIENTS_FILE),

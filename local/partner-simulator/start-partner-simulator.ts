@@ -6,6 +6,7 @@
  * | `POST /coupon-redemptions` (knows `Idempotency-Key`), `POST /unkeyed-redemptions` | effects |
  * | `POST /oauth/token`, `GET /.well-known/jwks.json` | tokens |
  * | `GET /_ledger?api=&record=&key=&after=&limit=`, `GET /_ledger/summary` | the ledger |
+ * | `POST /chat/<channel>` | notices, as Slack's incoming webhooks take them |
  * | `PUT /_behaviour`, `PUT /_identity` | latencies and faults; lifetime of tokens and a new key |
  *
  * It authenticates nobody: that is the gateway's work. It serves tests and examples, on loopback.
@@ -17,6 +18,7 @@ import { type AddressInfo, isIPv6 } from 'node:net';
 import { z } from 'zod';
 import { parseJson } from '#shared/text/parse-json.ts';
 import { CallLedger } from './call-ledger.ts';
+import { createChatRoom } from './chat-room.ts';
 import { findLedgerViolations } from './find-ledger-violations.ts';
 import { handleCall } from './handle-call.ts';
 import { createIdentityProvider, type IdentityClient, type IdentityProvider } from './identity-provider.ts';
@@ -28,6 +30,8 @@ export interface PartnerSimulatorOptions {
   /** 0 takes a free one. */
   readonly port: number;
   readonly ledgerFile: string;
+  /** Of notices that channels of the chat took. */
+  readonly chatFile: string;
   readonly issuer: string;
   readonly audience: string;
   readonly clients: readonly IdentityClient[];
@@ -57,6 +61,7 @@ const identityChangeSchema = z.strictObject({
 
 export async function startPartnerSimulator(options: PartnerSimulatorOptions): Promise<PartnerSimulator> {
   const ledger = new CallLedger(options.ledgerFile);
+  const chat = createChatRoom(options.chatFile, () => new Date());
   const identity = await createIdentityProvider({ ...options, lifetimeS: options.tokenLifetimeS });
   const random = seededRandom(options.seed ?? DEFAULT_SEED);
   let behaviour: Behaviour = behaviourSchema.parse(options.behaviour ?? {});
@@ -96,6 +101,10 @@ export async function startPartnerSimulator(options: PartnerSimulatorOptions): P
         return sendJson(response, 200, { status: 'ok' });
       default:
         if (url.pathname === '/_redirected') followedRedirects += 1;
+        if (request.method === 'POST') {
+          const said = chat.take(url.pathname, body.toString());
+          if (said !== undefined) return void response.writeHead(said.status).end(said.text);
+        }
         return sendJson(response, 404, { message: 'There is nothing here.' });
     }
   }

@@ -232,7 +232,7 @@ test('the example campaign sends one mail to each of eight recipients, and the t
   await waitUntil('the terminal counts the mails', isPrinted, { timeoutMs: 60_000 });
 });
 
-test('the contract waits, customer service is notified, and it continues when it is released', async () => {
+test('the contract waits, customer service is notified, and it continues when it is released from the notice in its chat', async () => {
   const endpoints = JSON.parse(await readFile(join(home, 'endpoints.json'), 'utf8')) as Endpoints;
   const sent = async () => {
     const metrics = await (await fetch(endpoints.metrics['retry-sweeper']!)).text();
@@ -240,11 +240,15 @@ test('the contract waits, customer service is notified, and it continues when it
   };
   // Held, and a failed file.
   await waitUntil('customer service is notified', async () => (await sent()) >= 2, { timeoutMs: 60_000 });
-  const sql = connectLauncher(endpoints.postgres);
-  const [held] = await sql<{ id: string }[]>`SELECT id FROM jobs WHERE wait_reason = 'HELD'`;
-  await sql.end({ timeout: 1 });
-  const released = await runLongshore(home, ['release', held?.id ?? '', '--reason', 'read and signed']);
-  expect(released.code).toBe(0);
+  let command: string | undefined;
+  const isThere = async () => {
+    const { out } = await runLongshore(home, ['simulate-chat', 'notices']);
+    command = /^ +longshore simulate-chat slack "(release \S+) REASON"$/m.exec(out)?.[1];
+    return out.includes(HELD) && command !== undefined;
+  };
+  await waitUntil('the notice is in the chat', isThere, { timeoutMs: 60_000 });
+  const released = await runLongshore(home, ['simulate-chat', 'slack', `${command} read and signed`]);
+  expect(released).toMatchObject({ code: 0, out: expect.stringMatching(/^Released: /) });
   const isPrinted = () => printed.some((line) => line.includes(HELD) && line.includes('delivered'));
   await waitUntil('the terminal shows the delivery', isPrinted, { timeoutMs: 60_000 });
 }, 240_000);

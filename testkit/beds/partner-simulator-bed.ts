@@ -21,6 +21,7 @@ export async function startTestPartner(options: Partial<PartnerSimulatorOptions>
     host: '127.0.0.1',
     port: 0,
     ledgerFile: join(directory, 'ledger.ndjson'),
+    chatFile: join(directory, 'chat.ndjson'),
     issuer: ISSUER,
     audience: AUDIENCE,
     clients: [CLIENT],
