@@ -57,7 +57,7 @@ export function createScanner({ address, seconds, now, times }: ScannerOptions):
     const why =
       verdict.type === 'clean'
         ? 'it has no signatures, or does not look into archives of this size'
-        : 'its limits are below the size that the route lets through';
+        : 'its limits are below the size that the route lets through, or it took longer than its MaxScanTime';
     return {
       type: 'untrusted',
       message: `clamd did not find the test file in an archive of ${maxBytes} bytes: ${why}`,

@@ -17,6 +17,6 @@ export function infected(what: string, facts: Readonly<Record<string, unknown>>)
 export function tooLarge({ options, object }: Pick<StepContext<ScanOptions>, 'options' | 'object'>): StepOutcome {
   const { engine, onTooLarge, maxSize } = options;
   if (onTooLarge === 'hold') return holdJob({ verdict: 'too-large', engine, sizeBytes: object.sizeBytes });
-  const message = `The file, or something in it, is larger than the ${maxSize} bytes that are scanned.`;
+  const message = `The file, or something in it, is larger than the ${maxSize} bytes that are scanned, or takes the scanner too long.`;
   return failed('SCAN_ERROR', 'SCAN_TOO_LARGE', message);
 }
