@@ -147,6 +147,61 @@ describe('a message', () => {
   });
 });
 
+describe('content that is not signed', () => {
+  const TIME = [0, 0, 0, 0];
+  const literal = (name: string, content: string) => {
+    const body = Buffer.concat([
+      Buffer.from([0x62, name.length]),
+      Buffer.from(name),
+      Buffer.from(TIME),
+      Buffer.from(content),
+    ]);
+    return Buffer.concat([Buffer.from([0xcb, body.length]), body]);
+  };
+
+  test.each([
+    ['with a name', literal('orders.csv', 'content'), 'content'],
+    ['in an old packet', Buffer.from([0xae, 0, 0, 0, 8, 0x62, 0, ...TIME, 0x61, 0x62]), 'ab'],
+    ['of no bytes', literal('', ''), ''],
+    [
+      'in parts',
+      Buffer.concat([
+        Buffer.from([0xcb, 0xe9, 0x62, 0, ...TIME]),
+        Buffer.alloc(506, 'a'),
+        Buffer.from([2, 0x62, 0x63]),
+      ]),
+      `${'a'.repeat(506)}bc`,
+    ],
+  ])('%s is opened as the library opens it', async (_how, packets, content) => {
+    const sealed = await wrapped(packets);
+    expect((await open(sealed)).toString()).toBe(content);
+    expect((await open(sealed, 3)).toString()).toBe(content);
+    const { data } = await decrypt({
+      ...{ message: await readMessage({ binaryMessage: sealed }), decryptionKeys: ours, format: 'binary' },
+    });
+    expect(Buffer.from(data as Uint8Array).toString()).toBe(content);
+  });
+
+  test.each([
+    ['a name that is longer than its packet', Buffer.from([0xcb, 6, 0x62, 9, ...TIME]), 'PGP_SYNTAX'],
+    ['a packet that is longer than the message', Buffer.from([0xcb, 200, 0x62, 0, ...TIME, 0x61]), 'PGP_TRUNCATED'],
+    ['a packet that ends in its header', Buffer.from([0xcb]), 'PGP_'],
+    ['another packet after it', Buffer.concat([literal('', 'a'), literal('', 'b')]), 'PGP_SYNTAX'],
+    ['bytes after it', Buffer.concat([literal('', 'a'), Buffer.from('more')]), 'PGP_SYNTAX'],
+  ])('with %s is refused; where it was altered, as that', async (_what, packets, cause) => {
+    const sealed = await wrapped(packets);
+    expect(await causeOf(open(sealed))).toMatch(new RegExp(`^${cause}`));
+    sealed.writeUInt8(sealed.readUInt8(sealed.length - 1) ^ 1, sealed.length - 1);
+    expect(await causeOf(open(sealed))).toBe('PGP_ALTERED');
+  });
+
+  test('has the limit of bytes', async () => {
+    const sealed = await wrapped(literal('', 'x'.repeat(100)));
+    expect(await causeOf(open(sealed, 65_536, 99))).toBe('PGP_BOMB');
+    expect((await open(sealed, 65_536, 100)).length).toBe(100);
+  });
+});
+
 /** Encrypted packets straight inside of encrypted ones, which no sender makes. */
 async function wrapped(packets: Uint8Array): Promise<Buffer> {
   const { encryptBody, cipherOf } = await import('./encrypted-body.ts');

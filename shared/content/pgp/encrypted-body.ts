@@ -125,7 +125,8 @@ export async function* encryptBody(
   yield* packetOf(ENCRYPTED, encrypted());
 }
 
-async function* bodyPieces(reader: ByteReader, first: PacketLength): AsyncGenerator<Uint8Array> {
+/** Of the last packet of a message. @throws FormatFault `PGP_TRUNCATED`, `PGP_SYNTAX` */
+export async function* bodyPieces(reader: ByteReader, first: PacketLength): AsyncGenerator<Uint8Array> {
   let length: PacketLength | undefined = first;
   for (; length !== undefined; length = length.isPartial ? await nextLength(reader) : undefined) {
     for (let left = length.bytes; left > 0; ) {
@@ -144,6 +145,6 @@ async function nextLength(reader: ByteReader): Promise<PacketLength> {
   return length;
 }
 
-function truncated(): FormatFault {
+export function truncated(): FormatFault {
   return new FormatFault('PGP_TRUNCATED', 'The message is not whole.');
 }

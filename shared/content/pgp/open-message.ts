@@ -3,14 +3,16 @@
  *
  * 1. Bytes come out before they are known to be whole and signed: the stream ends well only when they are, and what takes it must not show
  *    them to anybody before its end.
- * 2. The body of the usual encrypted message is decrypted by `encrypted-body.ts`; what is in it, and every other message, is read by the library.
+ * 2. The body of the usual encrypted message is decrypted by `encrypted-body.ts`, and unsigned content in it read by `literal-body.ts`; what is
+ *    signed or compressed, and every other message, is read by the library.
  * 3. Memory is flat: the library's own way of waiting for the end takes several times the size of the file.
  */
 import { ReadableStream } from 'node:stream/web';
 import type { DecryptMessageResult, Message, PrivateKey, PublicKey } from 'openpgp';
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import { ByteReader } from './byte-reader.ts';
-import { cipherOf, decryptBody, readEncryptedMessage } from './encrypted-body.ts';
+import { bodyPieces, cipherOf, decryptBody, readEncryptedMessage } from './encrypted-body.ts';
+import { readLiteral } from './literal-body.ts';
 import { loadOpenpgp } from './pgp-keys.ts';
 
 export interface OpenMessage {
@@ -31,7 +33,7 @@ export async function* openPgpMessage(
   try {
     const reader = new ByteReader(input);
     const body = options.decryptionKeys.length === 0 ? undefined : await decryptedBody(reader, options);
-    const { data, signatures } = await open(body ?? reader.all(), body === undefined, options);
+    const { data, signatures } = await openAny(reader, body, options);
     let bytesOut = 0;
     for await (const piece of data) {
       bytesOut += piece.length;
@@ -47,6 +49,41 @@ export async function* openPgpMessage(
     throw error instanceof FormatFault ? error : faultOf(error);
   } finally {
     await input.close();
+  }
+}
+
+/** Content that nobody has to verify is read without the library. */
+async function openAny(
+  reader: ByteReader,
+  body: AsyncGenerator<Uint8Array> | undefined,
+  options: OpenMessage,
+): Promise<Opened> {
+  if (body === undefined) return await open(reader.all(), true, options);
+  if (options.isSignatureRequired) return await open(body, false, options);
+  const inner = new ByteReader(body);
+  const literal = await orAltered(readLiteral(inner), body);
+  if (literal === undefined) return await open(inner.all(), false, options);
+  return { data: orAlteredPieces(bodyPieces(inner, literal), body), signatures: [] };
+}
+
+/** What was altered says so, whatever its packets look like. */
+async function orAltered<Result>(work: Promise<Result>, body: AsyncGenerator<Uint8Array>): Promise<Result> {
+  try {
+    return await work;
+  } catch (error) {
+    for await (const _piece of body);
+    throw error;
+  }
+}
+
+async function* orAlteredPieces(
+  pieces: AsyncGenerator<Uint8Array>,
+  body: AsyncGenerator<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    const { done, value } = await orAltered(pieces.next(), body);
+    if (done === true) return;
+    yield value;
   }
 }
 
