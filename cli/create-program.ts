@@ -30,6 +30,7 @@ import { addRetry } from './commands/retry.ts';
 import { addReviews } from './commands/reviews.ts';
 import { addRouteCommands } from './commands/routes.ts';
 import { addSearch } from './commands/search.ts';
+import { addSettings } from './commands/settings.ts';
 import { addSftpSessions } from './commands/sftp-sessions.ts';
 import { addSimulate } from './commands/simulate.ts';
 import { addSimulateChat } from './commands/simulate-chat.ts';
@@ -79,6 +80,7 @@ const COMMANDS = [
   addAudit,
   addSftpSessions,
   addUsage,
+  addSettings,
   addReviews,
   addSimulateChat,
   addDrill,

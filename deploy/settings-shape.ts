@@ -207,6 +207,13 @@ export const settingsShape = z.strictObject({
       teams: z.record(z.string(), z.string()).default({}),
     })
     .optional(),
+  /** For operators: actions on more rows take a second person, and what must be in reasons (RE2), such as `INC-\\d+`. */
+  rules: z
+    .strictObject({
+      approvalOver: z.number().int().min(0).max(100_000).optional(),
+      reasonPattern: z.string().min(1).max(200).optional(),
+    })
+    .optional(),
   /** Lanes whose steps have tasks of their own, scaled on the queue of the lane; the other partner-workers take the rest. */
   ownLanes: z
     .array(z.enum(['platinum', 'bronze']))

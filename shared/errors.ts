@@ -1267,6 +1267,10 @@ export const ERROR_CODES = {
     meaning: 'More than 100,000 rows fit the filter of an action.',
     remedy: 'Narrow the filter, e.g. by tenant or by time, and make several actions of it.',
   },
+  REASON_WITHOUT_TICKET: {
+    meaning: 'The reason does not name a ticket in the form that this instance asks for.',
+    remedy: 'Put the number of the ticket into the reason; `longshore settings` shows the form.',
+  },
   ACTION_EXPIRED: {
     meaning: 'The preview of an action is too old to be run: what it counted may have changed since.',
     remedy: 'Make a new preview; one can be run for 10 minutes, and approved for a day.',

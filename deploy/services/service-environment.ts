@@ -5,6 +5,7 @@ import { DATABASE_NAME } from '../stacks/data-stack.ts';
 import type { Fleet } from '../stacks/fleet-stack.ts';
 import { chatVariables } from './chat-variables.ts';
 import { outwardVariables } from './outward.ts';
+import { ruleVariables } from './rule-variables.ts';
 import { SERVICE_ACCESS } from './service-access.ts';
 import type { CatalogueEntry } from './service-catalogue.ts';
 import { signInVariables } from './sign-in-variables.ts';
@@ -50,6 +51,7 @@ export function serviceEnvironment(
           LONGSHORE_API_TRUSTED_PROXIES: place.cidr,
           ...signInVariables(settings),
           ...chatVariables(settings),
+          ...ruleVariables(settings),
         }
       : {};
   const retention: Record<string, string> =

@@ -8,12 +8,14 @@
 import { randomUUID } from 'node:crypto';
 import Fastify, { type FastifyReply } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Setting } from '#shared/api/settings.ts';
 import type { MailTransports } from '#shared/campaigns/mail-transports.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { type AddressGuard, createAddressGuard } from '#shared/http/address-guard.ts';
 import type { MailServer } from '#shared/notices/send-mail.ts';
 import { summariseByErrors } from '#shared/records/summarise-records.ts';
 import { createRemoteDirectory, type RemoteDirectory } from '#shared/remotes/remote-directory.ts';
+import type { ReasonRule } from '#shared/reviews/reason-rule.ts';
 import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import { handleAccess } from './access/handle-access.ts';
 import { handleKeys } from './access/handle-keys.ts';
@@ -54,6 +56,7 @@ import { observeRequests } from './http/observe-requests.ts';
 import type { OwnCertificate } from './http/own-certificate.ts';
 import { refuseMalformed } from './http/refuse-malformed.ts';
 import { guardRequests } from './http/request-guard.ts';
+import { requireTickets } from './http/require-tickets.ts';
 import { handleJobEvents } from './jobs/handle-job-events.ts';
 import { handleJobs } from './jobs/handle-jobs.ts';
 import { handleLive } from './live/handle-live.ts';
@@ -73,6 +76,7 @@ import { handleRetention } from './retention/handle-retention.ts';
 import { handleOpenReviews } from './reviews/handle-open-reviews.ts';
 import { handleReviews } from './reviews/handle-reviews.ts';
 import { handleSearch } from './search/handle-search.ts';
+import { handleSettings } from './settings/handle-settings.ts';
 import { handleSftpSessions } from './sftp/handle-sftp-sessions.ts';
 import { handleLinks } from './sign-in/handle-links.ts';
 import { handleMail } from './sign-in/handle-mail.ts';
@@ -110,6 +114,10 @@ export interface AppOptions extends ApiParts, SimulationLimits, ServePagesOption
   readonly ratePerSecond: number;
   /** Actions on more rows than this wait for a second person. */
   readonly actionApprovalOver: number | undefined;
+  /** Of reasons that operators give; any will do when absent. */
+  readonly reasonRule?: ReasonRule | undefined;
+  /** What people may see of the configuration. */
+  readonly settings?: readonly Setting[];
   readonly strangerRatePerMinute: number;
   readonly trustedProxies: readonly string[];
   /** To speak TLS with; plain HTTP when absent. */
@@ -180,6 +188,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   observeRequests(app, options);
   keepToHosts(app, options.signIn);
   await guardRequests(app, { ...options, pageOrigins: pageOriginsOf(options.signIn) });
+  requireTickets(app, options.reasonRule);
   app.setNotFoundHandler(() => {
     throw new LongshoreError('NOT_FOUND', 'There is no such endpoint.', {
       hint: '`/docs` lists the endpoints and their methods.',
@@ -233,6 +242,7 @@ export async function buildApp(options: AppOptions): Promise<ApiServer> {
   handleAudit(app, options);
   handleSftpSessions(app, options);
   handleUsage(app, options);
+  handleSettings(app, options);
   await handleReviews(app, options);
   handlePulls(app, options);
   handleRemotes(app, options, openRemotes(app, options));

@@ -2,15 +2,18 @@
 import { z } from 'zod';
 import { ROLES } from '#shared/access/permissions.ts';
 import { algorithmsVariable, keySetUrlVariable } from '#shared/access/token-variables.ts';
+import type { Setting } from '#shared/api/settings.ts';
 import { publicUrlVariable } from '#shared/campaigns/public-url-variable.ts';
 import { checkMail, mailVariables } from '#shared/notices/mail-variables.ts';
 import { receiptVariables } from '#shared/receipts/receipt-variables.ts';
 import { linkVariables } from '#shared/reviews/link-variables.ts';
+import { reasonRuleVariable } from '#shared/reviews/reason-rule.ts';
 import { remoteVariables } from '#shared/runtime/config/copy-variables.ts';
 import { fleetVariables, homeRegionsVariable } from '#shared/runtime/config/fleet-variables.ts';
 import { integerVariable, jsonVariable, listVariable, loadConfig } from '#shared/runtime/config/load-config.ts';
 import { secretVariables } from '#shared/runtime/secrets/create-secret-store.ts';
 import { chatVariables } from './chat/chat-settings.ts';
+import { listSettings } from './settings/list-settings.ts';
 import { checkSignIn, signInVariables } from './sign-in/sign-in-settings.ts';
 
 export const variables = z.object({
@@ -58,6 +61,11 @@ export const variables = z.object({
   LONGSHORE_ACTION_APPROVAL_OVER: integerVariable({ min: 0, max: 100_000 })
     .optional()
     .describe('Actions on more rows than this wait for a second person. Without it, only `resend` does.'),
+  LONGSHORE_REASON_PATTERN: reasonRuleVariable
+    .optional()
+    .describe(
+      'Regular expression (RE2) that must be found in reasons of operators, such as `INC-\\d+`: a ticket. Without it, any reason is accepted.',
+    ),
   LONGSHORE_API_TRUSTED_PROXIES: z
     .string()
     .default('')
@@ -110,4 +118,9 @@ export type ControlApiConfig = z.output<typeof variables>;
 /** @throws LongshoreError `CONFIG_INVALID` */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): ControlApiConfig {
   return loadConfig(schema, env);
+}
+
+/** What people may see of it. */
+export function readSettings(env: NodeJS.ProcessEnv = process.env): Setting[] {
+  return listSettings(variables.shape, env);
 }

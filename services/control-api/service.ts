@@ -3,6 +3,7 @@
 import { LRUCache } from 'lru-cache';
 import { findApiKey, noteKeyUse } from '#shared/access/api-keys.ts';
 import { findSession, noteSessionUse } from '#shared/access/sessions.ts';
+import type { Setting } from '#shared/api/settings.ts';
 import { createMailTransports } from '#shared/campaigns/mail-transports.ts';
 import { assertDatabaseAnswers, connectDatabase, connectReads, type Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
@@ -41,7 +42,12 @@ export interface ControlApi extends Service {
   address(): string | undefined;
 }
 
-export function createService({ config, logger, registry }: ServiceContext<ControlApiConfig>): ControlApi {
+export interface ControlApiContext extends ServiceContext<ControlApiConfig> {
+  /** What people may see of the configuration. */
+  readonly settings?: readonly Setting[];
+}
+
+export function createService({ config, logger, registry, settings = [] }: ControlApiContext): ControlApi {
   const sql = connectDatabase(config, NAME);
   const reads = connectReads(config, `${NAME}-reads`);
   const client = createSqsClient({ region: config.AWS_REGION });
@@ -108,6 +114,8 @@ export function createService({ config, logger, registry }: ServiceContext<Contr
       logger,
       registry,
       actionApprovalOver: config.LONGSHORE_ACTION_APPROVAL_OVER,
+      reasonRule: config.LONGSHORE_REASON_PATTERN,
+      settings,
       ratePerSecond: config.LONGSHORE_API_RATE_PER_SECOND,
       strangerRatePerMinute: config.LONGSHORE_API_STRANGER_RATE_PER_MINUTE,
       streamsPerKey: config.LONGSHORE_API_STREAMS_PER_KEY,

@@ -34,6 +34,7 @@ export const PERMISSIONS = [
   'files:restore',
   'holds:change',
   'queues:read',
+  'settings:read',
   'audit:read',
 ] as const;
 
@@ -57,13 +58,14 @@ const OPERATOR: readonly Permission[] = [
   'recipients:erase',
   'files:restore',
   'queues:read',
+  'settings:read',
 ];
 
 export const PERMISSIONS_OF: Readonly<Record<Role, readonly Permission[]>> = {
-  viewer: ['read', 'queues:read'],
+  viewer: ['read', 'queues:read', 'settings:read'],
   operator: OPERATOR,
   admin: PERMISSIONS,
-  auditor: ['read', 'audit:read'],
+  auditor: ['read', 'settings:read', 'audit:read'],
   'tenant-viewer': ['read', 'results:download'],
   sender: ['read', 'jobs:cancel', 'files:upload', 'results:download', 'campaigns:change'],
   'tenant-admin': [

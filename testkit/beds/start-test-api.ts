@@ -54,6 +54,8 @@ export async function startTestApi(
     Pick<
       AppOptions,
       | 'actionApprovalOver'
+      | 'reasonRule'
+      | 'settings'
       | 'admissionWindow'
       | 'ratePerSecond'
       | 'strangerRatePerMinute'

@@ -39,5 +39,6 @@ export const VIEWS: readonly View[] = [
   { path: '/sessions', nav: 'SFTP', key: 's', load: () => import('./sessions/sessions-view.tsx') },
   { path: '/usage', nav: 'Usage', load: () => import('./usage/usage-view.tsx') },
   { path: '/retention', nav: 'Retention', key: 't', load: () => import('./retention/retention-view.tsx') },
+  { path: '/settings', nav: 'Settings', load: () => import('./settings/settings-view.tsx') },
   { path: '/audit', nav: 'Audit', key: 'a', load: () => import('./audit/audit-view.tsx') },
 ];

@@ -2,6 +2,7 @@
 import type { Sql } from '#shared/db/connect-database.ts';
 import { LongshoreError } from '#shared/errors.ts';
 import { plainText } from '#shared/notices/plain-text.ts';
+import { explainRule, type ReasonRule } from '#shared/reviews/reason-rule.ts';
 import { plainTextField, reasonField } from '../http/request-fields.ts';
 import { createUploadLink, linkUrl } from '../uploads/handle-upload-links.ts';
 import type { LandingAccess } from '../uploads/landing-access.ts';
@@ -28,12 +29,14 @@ export function createUploadLinks(parts: {
   readonly sql: Sql;
   readonly landing: LandingAccess;
   readonly publicUrl: string | undefined;
+  readonly reasonRule?: ReasonRule | undefined;
 }) {
-  const { sql, landing, publicUrl } = parts;
+  const { sql, landing, publicUrl, reasonRule } = parts;
   return async ({ chat, tenantId, text, actor }: UploadLinkRequest): Promise<string> => {
     const [, place = '', rest = ''] = /^(\S+)\s+(.+)$/s.exec(text) ?? [];
     const reason = reasonField.pipe(plainTextField(500)).safeParse(rest);
     if (place === '' || !reason.success) return usage(chat, tenantId);
+    if (reasonRule?.allows(reason.data) === false) return `⚠️ ${escapeFor(chat, explainRule(reasonRule))}`;
     if (publicUrl === undefined) return 'There are no upload links: LONGSHORE_PORTAL_ORIGIN is not set.';
     const [first = '', ...directories] = place.replace(/^\/+/, '').split('/');
     const tenant = tenantId ?? first;

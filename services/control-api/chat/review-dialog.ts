@@ -100,8 +100,8 @@ export function createReviewDialog({ slack, secrets, links }: ReviewDialogParts)
     const kept = keptSchema.safeParse(parse(view.private_metadata));
     const given = view.state.values[REASON.block]?.[REASON.action]?.value ?? '';
     const reason = reasonField.pipe(plainTextField(500)).safeParse(given);
-    if (!reason.success)
-      return { response_action: 'errors', errors: { [REASON.block]: 'Give a reason, of at most 500 characters.' } };
+    const fault = reason.success ? links.findFault(reason.data) : 'Give a reason, of at most 500 characters.';
+    if (!reason.success || fault !== undefined) return { response_action: 'errors', errors: { [REASON.block]: fault } };
     const review = kept.success ? await reviewOf(kept.data[1], team.id) : undefined;
     if (!kept.success || review === undefined) return update('Not valid', REVIEW_WORDS.invalid);
     const [verb, link] = kept.data;

@@ -151,6 +151,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   'GET /api/v1/sftp-sessions': ['read'],
   'GET /api/v1/sftp-sessions/{id}': ['read'],
   'GET /api/v1/usage': ['read'],
+  'GET /api/v1/settings': ['settings:read'],
   'GET /api/v1/retention': ['read'],
   'GET /api/v1/deletion-certificates': ['read'],
   'GET /api/v1/legal-holds': ['read'],

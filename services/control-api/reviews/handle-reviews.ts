@@ -69,9 +69,12 @@ export async function handleReviews(server: ApiServer, parts: ReviewParts): Prom
       const form = formSchema.safeParse(request.body);
       let page: Page;
       if (review === undefined) page = word(404, 'No such link', REVIEW_WORDS.invalid);
-      else if (form.success) page = await act(form.data, review);
+      else if (form.success && links.findFault(form.data.reason) === undefined) page = await act(form.data, review);
       else if (file === undefined) page = word(409, 'Not held', REVIEW_WORDS['not held']);
-      else page = { status: 400, html: writeReviewPage(file, given, 'Give your name and a reason.') };
+      else {
+        const fault = (form.success && links.findFault(form.data.reason)) || 'Give your name and a reason.';
+        page = { status: 400, html: writeReviewPage(file, given, fault) };
+      }
       return await reply.code(page.status).headers(PAGE_HEADERS).type('text/html; charset=utf-8').send(page.html);
     });
   });

@@ -1,6 +1,8 @@
 /** What a review link does, whoever uses it: the page behind it, or the dialog of a chat. */
 import { rejectHeldJobs } from '#shared/jobs/end-jobs.ts';
 import { releaseJobs } from '#shared/jobs/release-jobs.ts';
+import type { ReasonRule } from '#shared/reviews/reason-rule.ts';
+import { explainRule } from '#shared/reviews/reason-rule.ts';
 import { LINK_MS, type ReviewLink, readReviewLink } from '#shared/reviews/review-links.ts';
 import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import type { ApiParts } from '../http/api-server.ts';
@@ -11,6 +13,7 @@ export interface ReviewParts extends Pick<ApiParts, 'sql' | 'senders' | 'admissi
   /** Name in the secret store; undefined: there are no links. */
   readonly linkSecret: string | undefined;
   readonly now?: () => number;
+  readonly reasonRule?: ReasonRule | undefined;
 }
 
 export type ReviewVerb = 'release' | 'reject';
@@ -33,8 +36,19 @@ export const REVIEW_WORDS = {
   reject: 'The file is not carried.',
 } as const;
 
-export function createReviewLinks({ sql, senders, admissionWindow, secrets, linkSecret, now = Date.now }: ReviewParts) {
+export function createReviewLinks({
+  sql,
+  senders,
+  admissionWindow,
+  secrets,
+  linkSecret,
+  now = Date.now,
+  reasonRule,
+}: ReviewParts) {
   return {
+    /** What the reason lacks, for the person who wrote it. */
+    findFault: (reason: string): string | undefined =>
+      reasonRule === undefined || reasonRule.allows(reason) ? undefined : explainRule(reasonRule),
     /** Undefined: forged, altered, expired, or there are no links. */
     async read(link: string): Promise<ReviewLink | undefined> {
       if (linkSecret === undefined) return undefined;
