@@ -15,8 +15,13 @@ export interface Me {
   readonly session: { readonly ends_at: string } | null;
 }
 
+export const ME = {
+  queryKey: ['me'],
+  queryFn: ({ signal }: { readonly signal: AbortSignal }) => get<Me>('/api/v1/me', { signal }),
+};
+
 export function useMe() {
-  return useQuery({ queryKey: ['me'], queryFn: ({ signal }) => get<Me>('/api/v1/me', { signal }) });
+  return useQuery(ME);
 }
 
 /** Why a verb cannot be used, for its button; undefined when it can. */
