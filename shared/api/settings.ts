@@ -1,7 +1,7 @@
 /** What `GET /api/v1/settings` replies: the rules of this instance, as its control API was started with them. */
 import { z } from 'zod';
 
-export const SETTING_GROUPS = ['approvals and reasons', 'sign-in', 'programs', 'chat and links', 'limits'] as const;
+const SETTING_GROUPS = ['approvals and reasons', 'sign-in', 'programs', 'chat and links', 'limits'] as const;
 
 const settingSchema = z
   .object({

@@ -145,6 +145,6 @@ async function nextLength(reader: ByteReader): Promise<PacketLength> {
   return length;
 }
 
-export function truncated(): FormatFault {
+function truncated(): FormatFault {
   return new FormatFault('PGP_TRUNCATED', 'The message is not whole.');
 }
