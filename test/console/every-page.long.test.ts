@@ -26,7 +26,6 @@ const STATES = [
   '/retention?tab=certificates',
   '/retention?tenant=globex&tab=certificates',
   '/usage?tenant=globex',
-  '/settings',
   '/sessions?username=nobody',
   '/pulls?tab=sources',
   '/files?status=failed',

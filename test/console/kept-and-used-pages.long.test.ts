@@ -1,7 +1,9 @@
-/** Batches, SFTP sessions, usage, retention, and campaigns in the portal, in a real browser: what a person does with each of them. */
+/** Batches, SFTP sessions, settings, usage, retention, and campaigns in the portal, in a real browser: what a person does with each of them. */
 import { randomUUIDv7 } from 'node:crypto';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { variables } from '#services/control-api/config.ts';
+import { listSettings } from '#services/control-api/settings/list-settings.ts';
 import { noBrowser, type OpenConsole, openConsole } from '#testkit/beds/open-console.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
 import { seedJobs, seedTenant } from '#testkit/seeds/seed-jobs.ts';
@@ -18,7 +20,9 @@ describe.skipIf(noBrowser !== undefined)('what is kept and used (skipped without
 
   beforeAll(async () => {
     await askTestRun('pages');
-    api = await startTestApi();
+    api = await startTestApi({
+      settings: listSettings(variables.shape, { LONGSHORE_REASON_PATTERN: 'INC-\\d+' }),
+    });
     address = await api.app.listen({ host: '127.0.0.1', port: 0 });
     const { sql } = api;
     await seedTenant(sql);
@@ -89,6 +93,16 @@ describe.skipIf(noBrowser !== undefined)('what is kept and used (skipped without
     await row('acme-user').dblclick();
     await page.getByRole('dialog').getByText('There is no such file.').waitFor();
     await page.keyboard.press('Escape');
+  });
+
+  test('the settings say what is set, what is a default, and what is not set', async () => {
+    await page.goto(at('/'));
+    await page.getByRole('link', { name: 'Settings' }).click();
+    await row('LONGSHORE_REASON_PATTERN').getByRole('cell', { name: 'INC-\\d+' }).waitFor();
+    await row('LONGSHORE_REASON_PATTERN').getByRole('cell', { name: 'environment' }).waitFor();
+    await row('LONGSHORE_API_RATE_PER_SECOND').getByRole('cell', { name: 'default' }).waitFor();
+    await row('LONGSHORE_OIDC_ISSUER').getByRole('cell', { name: 'not set' }).waitFor();
+    await page.getByRole('listitem').filter({ hasText: 'acme' }).waitFor();
   });
 
   test('usage is added up by tenant, and taken as CSV', async () => {

@@ -3,6 +3,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { noBrowser, type OpenConsole, openConsole } from '#testkit/beds/open-console.ts';
 import { startTestApi, type TestApi } from '#testkit/beds/start-test-api.ts';
+import { waitUntil } from '#testkit/checks/wait-until.ts';
 import { seedTenant } from '#testkit/seeds/seed-jobs.ts';
 import { seedRecords } from '#testkit/seeds/seed-records.ts';
 import { askTestRun } from '#testkit/vitest/ask-test-run.ts';
@@ -92,5 +93,16 @@ describe.skipIf(noBrowser !== undefined)('long lists (skipped without Chromium)'
     expect(most).toBeLessThanOrEqual(MOST_ROWS);
     expect(await heapBytes()).toBeLessThan(MOST_HEAP_BYTES);
     expect(console.faults).toEqual([]);
+  }, 300_000);
+
+  test('of a long timeline only the end is asked for again while its file is open', async () => {
+    const asked: string[] = [];
+    page.on('request', (request) => {
+      if (request.url().includes('/timeline')) asked.push(request.url());
+    });
+    await waitUntil('the end is asked for again', () => asked.length > 12, { timeoutMs: 120_000 });
+    // Of the three last pages: all of them were fifteen, one after the other.
+    expect(new Set(asked).size).toBeLessThanOrEqual(3);
+    page.removeAllListeners('request');
   }, 300_000);
 });
