@@ -5,8 +5,10 @@
  * 2. The list of files is opened in a browser that has nothing of it yet, with a quarter of its processor, at 10 Mbit/s and 40 ms. Long lists
  *    are scrolled to their end without that; the browser's own account says what kept it busy and what it holds.
  */
+import { execFileSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { loadavg } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { type Browser, type CDPSession, chromium, type Page } from 'playwright-core';
 import type { Stack } from '#local/stack.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
@@ -55,7 +57,10 @@ const SLOW = { cpu: 4, latencyMs: 40, bytesPerSecond: 10_000_000 / 8 };
 const SCROLL_TIMEOUT_MS = 900_000;
 const WANTED = { usableMs: 1_500, nextPageMs: 200, inputMs: 200, inDocument: 60, heapMb: 60, task: 50 };
 
+const BUILD_PAGES = fileURLToPath(new URL('../console/build-pages.ts', import.meta.url));
+
 export async function runConsoleBench(options: ConsoleBenchOptions): Promise<void> {
+  execFileSync(process.execPath, [BUILD_PAGES], { stdio: 'inherit' });
   const result = await withHome((home) =>
     withStack({ home, services: ['control-api'] }, async (stack) => {
       const sql = connectForBench(stack.env.DATABASE_URL);
