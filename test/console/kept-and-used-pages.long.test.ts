@@ -98,10 +98,10 @@ describe.skipIf(noBrowser !== undefined)('what is kept and used (skipped without
   test('the settings say what is set, what is a default, and what is not set', async () => {
     await page.goto(at('/'));
     await page.getByRole('link', { name: 'Settings' }).click();
-    await row('LONGSHORE_REASON_PATTERN').getByRole('cell', { name: 'INC-\\d+' }).waitFor();
-    await row('LONGSHORE_REASON_PATTERN').getByRole('cell', { name: 'environment' }).waitFor();
-    await row('LONGSHORE_API_RATE_PER_SECOND').getByRole('cell', { name: 'default' }).waitFor();
-    await row('LONGSHORE_OIDC_ISSUER').getByRole('cell', { name: 'not set' }).waitFor();
+    await row('LONGSHORE_REASON_PATTERN').getByText('INC-\\d+', { exact: true }).waitFor();
+    await row('LONGSHORE_REASON_PATTERN').getByText('environment', { exact: true }).waitFor();
+    await row('LONGSHORE_API_RATE_PER_SECOND').getByText('default', { exact: true }).waitFor();
+    await row('LONGSHORE_OIDC_ISSUER').getByText('not set', { exact: true }).waitFor();
     await page.getByRole('listitem').filter({ hasText: 'acme' }).waitFor();
   });
 

@@ -52,12 +52,13 @@ function Group({ group, settings }: { readonly group: string; readonly settings:
   return (
     <section aria-label={title}>
       <h2>{title}</h2>
-      <table>
+      <table style={{ tableLayout: 'fixed', width: '100%', overflowWrap: 'anywhere' }}>
         <thead>
           <tr>
-            <th scope="col">Setting</th>
-            <th scope="col">Value</th>
-            <th scope="col">From</th>
+            <th scope="col" style={{ width: '60%' }}>
+              Setting
+            </th>
+            <th scope="col">Value, and where it is from</th>
           </tr>
         </thead>
         <tbody>
@@ -65,12 +66,14 @@ function Group({ group, settings }: { readonly group: string; readonly settings:
             <tr key={name}>
               <th scope="row">
                 <code>{name}</code>
-                <div className="muted">{plainMeaning(meaning)}</div>
+                <div className="muted" style={{ fontWeight: 'normal' }}>
+                  {plainMeaning(meaning)}
+                </div>
               </th>
-              <td style={{ overflowWrap: 'anywhere' }}>
+              <td>
                 {value === null ? <span className="muted">not set</span> : <PlainText>{value}</PlainText>}
+                {value !== null && <div className="muted">{source}</div>}
               </td>
-              <td>{SOURCES[source]}</td>
             </tr>
           ))}
         </tbody>
@@ -78,12 +81,6 @@ function Group({ group, settings }: { readonly group: string; readonly settings:
     </section>
   );
 }
-
-const SOURCES: Readonly<Record<Setting['source'], string>> = {
-  environment: 'environment',
-  default: 'default',
-  none: '–',
-};
 
 /** The reference has it with links to pages of the docs. */
 function plainMeaning(meaning: string): string {
