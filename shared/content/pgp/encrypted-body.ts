@@ -6,9 +6,10 @@
  * 2. What is decrypted comes out before it is known to be whole; the end is reached only when the code was right.
  * 3. Nothing is said of the first bytes, which a sender could ask about again and again.
  */
-import { createCipheriv, createDecipheriv, createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { FormatFault } from '#shared/formats/format-fault.ts';
 import { type ByteReader, gathered } from './byte-reader.ts';
+import { createCfbDecipher } from './cfb-decipher.ts';
 import { type PacketLength, packetOf, readHeader, readLength } from './packet-lengths.ts';
 
 const SESSION_KEY = 1;
@@ -78,12 +79,15 @@ export async function* decryptBody(
   length: PacketLength,
   { cipher, key }: { readonly cipher: string; readonly key: Uint8Array },
 ): AsyncGenerator<Uint8Array> {
-  const decipher = createDecipheriv(cipher, key, Buffer.alloc(16));
+  const decipher = createCfbDecipher(cipher, key);
   const hash = createHash('sha1');
   let prefixLeft = PREFIX_BYTES;
   let held: Buffer = Buffer.alloc(0);
-  for await (const piece of gathered(bodyPieces(reader, length), GATHERED_BYTES)) {
-    const plain = decipher.update(piece);
+  async function* decrypted() {
+    for await (const piece of gathered(bodyPieces(reader, length), GATHERED_BYTES)) yield decipher.update(piece);
+    yield decipher.final();
+  }
+  for await (const plain of decrypted()) {
     const known = held.length + plain.length - CODE_BYTES;
     if (known <= 0) {
       held = Buffer.concat([held, plain]);
