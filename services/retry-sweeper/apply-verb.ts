@@ -89,7 +89,7 @@ async function applySkip(options: ApplyVerbOptions, action: DueAction, subjects:
   const skipped = await applySet(options, action, {
     subjects: failedIds,
     refusal: refusalOfJob(sql, 'JOB_NOT_IN_LINE'),
-    run: (word) => skipJobs(sql, word),
+    run: (operation) => skipJobs(sql, operation),
   });
   const open = subjects.filter((id) => !failedIds.includes(id));
   const ended = await applyEnding(options, action, { subjects: open, end: cancelOrderedJobs, code: 'JOB_NOT_IN_LINE' });
@@ -98,7 +98,7 @@ async function applySkip(options: ApplyVerbOptions, action: DueAction, subjects:
 
 interface Waking {
   readonly subjects: readonly string[];
-  readonly wake: (sql: Sql, word: OperatorAction, window: number) => Promise<ReopenedJob[]>;
+  readonly wake: (sql: Sql, operation: OperatorAction, window: number) => Promise<ReopenedJob[]>;
   readonly code: string;
 }
 
@@ -111,7 +111,7 @@ async function applyWaking(
   const woken = await applySet(options, action, {
     subjects,
     refusal: refusalOfJob(sql, code),
-    run: (word) => wake(sql, word, admissionWindow),
+    run: (operation) => wake(sql, operation, admissionWindow),
   });
   return await sendWoken(options, woken.flat());
 }
@@ -123,7 +123,7 @@ async function sendWoken({ senders }: ApplyVerbOptions, jobs: readonly ReopenedJ
 
 interface EndingJobs {
   readonly subjects: readonly string[];
-  readonly end: (sql: Sql, word: OperatorAction) => Promise<{ readonly jobIds: readonly string[] }>;
+  readonly end: (sql: Sql, operation: OperatorAction) => Promise<{ readonly jobIds: readonly string[] }>;
   readonly code: string;
 }
 
@@ -136,7 +136,7 @@ async function applyEnding(
   const ended = await applySet(options, action, {
     subjects,
     refusal: refusalOfJob(sql, code),
-    run: (word) => end(sql, word),
+    run: (operation) => end(sql, operation),
   });
   return ended.flatMap(({ jobIds }) => jobIds).length;
 }
@@ -148,10 +148,10 @@ async function applyResend(options: ApplyVerbOptions, action: DueAction, subject
   const resent = await applySet(options, action, {
     subjects,
     refusal,
-    run: ({ jobIds, ...word }) =>
+    run: ({ jobIds, ...operation }) =>
       resendJobs(
         sql,
-        { ...word, runs: runs.filter(({ after }) => after !== null && jobIds.includes(after)) },
+        { ...operation, runs: runs.filter(({ after }) => after !== null && jobIds.includes(after)) },
         admissionWindow,
       ),
   });
@@ -168,7 +168,7 @@ async function applyReroute(
   const requeued = await applySet(options, action, {
     subjects,
     refusal,
-    run: ({ jobIds, ...word }) => requeueFiles(sql, { ...word, fileIds: jobIds }),
+    run: ({ jobIds, ...operation }) => requeueFiles(sql, { ...operation, fileIds: jobIds }),
   });
   await senders.sendFiles(requeued.flat());
   return requeued.flat().length;
@@ -237,7 +237,7 @@ async function settleLetters(
     subjects,
     refusal: sql`'LETTER_NOT_PARKED'`,
     isSent,
-    run: ({ jobIds, ...word }) => settleParkedLetters(sql, { ...word, ids: jobIds, state }),
+    run: ({ jobIds, ...operation }) => settleParkedLetters(sql, { ...operation, ids: jobIds, state }),
   });
   return settled.flat().length;
 }
@@ -254,7 +254,7 @@ interface AppliedSet<Result> {
   readonly subjects: readonly string[];
   readonly refusal: Fragment;
   readonly isSent?: boolean;
-  readonly run: (word: OperatorAction & { readonly scope: SetScope }) => Promise<Result>;
+  readonly run: (operation: OperatorAction & { readonly scope: SetScope }) => Promise<Result>;
 }
 
 /** Rows that the database refuses to change are refused, the others are not held up. */

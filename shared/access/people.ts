@@ -36,7 +36,7 @@ export async function invitePerson(
   return row?.id;
 }
 
-interface WordOnPerson {
+interface PersonTarget {
   readonly personId: string;
   /** Only a person of this tenant; any when null. */
   readonly tenantId: string | null;
@@ -48,9 +48,9 @@ export type PersonResult = 'changed' | 'unchanged' | 'unknown';
 /** Of a person who was invited; the role of others is not ours to give. Event: `person.role-changed`. */
 export async function changeRole(
   sql: Sql,
-  { role, ...word }: WordOnPerson & { readonly role: Role },
+  { role, ...target }: PersonTarget & { readonly role: Role },
 ): Promise<PersonResult> {
-  return await change(sql, word, {
+  return await change(sql, target, {
     type: 'person.role-changed',
     set: sql`role = ${role}`,
     where: sql`role <> ${role} AND issuer IS NULL`,
@@ -61,9 +61,9 @@ export async function changeRole(
 /** Event: `person.disabled`, `person.enabled`. */
 export async function setPersonDisabled(
   sql: Sql,
-  { isDisabled, reason, ...word }: WordOnPerson & { readonly isDisabled: boolean; readonly reason: string },
+  { isDisabled, reason, ...target }: PersonTarget & { readonly isDisabled: boolean; readonly reason: string },
 ): Promise<PersonResult> {
-  return await change(sql, word, {
+  return await change(sql, target, {
     type: isDisabled ? 'person.disabled' : 'person.enabled',
     set: sql`disabled_at = CASE WHEN ${isDisabled} THEN now() END`,
     where: sql`(disabled_at IS NULL) = ${isDisabled}`,
@@ -83,7 +83,7 @@ interface PersonChange {
 
 async function change(
   sql: Sql,
-  { personId, tenantId, actor }: WordOnPerson,
+  { personId, tenantId, actor }: PersonTarget,
   { type, set, where, detail }: PersonChange,
 ): Promise<PersonResult> {
   const meant = sql`id = ${personId} AND (${tenantId}::text IS NULL OR tenant_id = ${tenantId})`;

@@ -10,14 +10,14 @@ import { recordEvents } from '#shared/jobs/record-events.ts';
 import { actionEvent, progressAction, progressEvents } from './action-scope.ts';
 import { SUBJECTS } from './action-subjects.ts';
 
-export interface ActionWord {
+export interface ActionTarget {
   readonly id: string;
   /** Of the key that says it; null for an operator's, whose word counts for every action. */
   readonly tenantId: string | null;
   readonly actor: string;
 }
 
-export interface RunAction extends ActionWord {
+export interface RunAction extends ActionTarget {
   readonly reason: string;
   readonly ratePerSecond?: number | undefined;
   readonly canary?: number | undefined;
@@ -45,16 +45,16 @@ export function runAction(sql: Sql, run: RunAction): Promise<boolean> {
 }
 
 /** Nobody approves what he asked for himself. */
-export function approveAction(sql: Sql, word: ActionWord): Promise<boolean> {
-  return change(sql, word, {
-    when: sql`state = 'AWAITING_APPROVAL' AND expires_at > now() AND actor <> ${word.actor}`,
-    set: sql`state = 'RUNNING', approved_by = ${word.actor}, expires_at = NULL, next_action_at = now()`,
+export function approveAction(sql: Sql, target: ActionTarget): Promise<boolean> {
+  return change(sql, target, {
+    when: sql`state = 'AWAITING_APPROVAL' AND expires_at > now() AND actor <> ${target.actor}`,
+    set: sql`state = 'RUNNING', approved_by = ${target.actor}, expires_at = NULL, next_action_at = now()`,
     event: 'approved',
   });
 }
 
-export function pauseAction(sql: Sql, word: ActionWord): Promise<boolean> {
-  return change(sql, word, {
+export function pauseAction(sql: Sql, target: ActionTarget): Promise<boolean> {
+  return change(sql, target, {
     when: sql`state = 'RUNNING'`,
     set: sql`state = 'PAUSED', pause_reason = 'PERSON'`,
     event: 'paused',
@@ -62,8 +62,8 @@ export function pauseAction(sql: Sql, word: ActionWord): Promise<boolean> {
 }
 
 /** What failed before says nothing of what comes. */
-export function resumeAction(sql: Sql, word: ActionWord): Promise<boolean> {
-  return change(sql, word, {
+export function resumeAction(sql: Sql, target: ActionTarget): Promise<boolean> {
+  return change(sql, target, {
     when: sql`state = 'PAUSED'`,
     set: sql`state = 'RUNNING', pause_reason = NULL, next_action_at = now(), judged_from = (
       SELECT i.subject FROM action_items i WHERE i.action_id = actions.id AND i.state = 'OPEN' ORDER BY i.subject LIMIT 1)`,
@@ -72,8 +72,8 @@ export function resumeAction(sql: Sql, word: ActionWord): Promise<boolean> {
 }
 
 /** What was taken stays as it is; the rest is left alone. */
-export function abortAction(sql: Sql, word: ActionWord): Promise<boolean> {
-  return change(sql, word, {
+export function abortAction(sql: Sql, target: ActionTarget): Promise<boolean> {
+  return change(sql, target, {
     when: sql`state IN ('PREVIEWED', 'AWAITING_APPROVAL', 'RUNNING', 'PAUSED')`,
     set: sql`state = 'ABORTED', pause_reason = NULL, expires_at = NULL, finished_at = now()`,
     event: 'aborted',
@@ -101,7 +101,7 @@ interface Change {
   readonly event: string;
 }
 
-async function change(sql: Sql, { id, tenantId, actor }: ActionWord, { when, set, event }: Change): Promise<boolean> {
+async function change(sql: Sql, { id, tenantId, actor }: ActionTarget, { when, set, event }: Change): Promise<boolean> {
   const topics = event === 'run' || event === 'approved' || event === 'resumed' ? sql`'{}'` : sql`'{events}'`;
   const rows = await sql`
     WITH moved AS (

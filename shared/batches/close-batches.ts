@@ -38,7 +38,7 @@ export async function closeDueBatches(sql: Sql, options: CloseOptions): Promise<
   const due = await sql<DueBatch[]>`
     SELECT id, changes FROM batches WHERE state = 'OPEN' AND look_at <= now() ORDER BY look_at LIMIT ${options.limit}::int`;
   if (due.length === 0) return { jobs: [], looked: 0 };
-  return { jobs: await closeSet(sql, due, { ...options, word: null }), looked: due.length };
+  return { jobs: await closeSet(sql, due, { ...options, reason: null }), looked: due.length };
 }
 
 /** An operator's word: it closes with what is there. Undefined: it is not open any more. */
@@ -50,7 +50,7 @@ export async function closeBatch(
   for (let rounds = 0; rounds < 20; rounds += 1) {
     const [open] = await sql<DueBatch[]>`SELECT id, changes FROM batches WHERE id = ${id} AND state = 'OPEN'`;
     if (open === undefined) return rounds === 0 ? undefined : [];
-    const jobs = await closeSet(sql, [open], { ...options, word: reason });
+    const jobs = await closeSet(sql, [open], { ...options, reason });
     const [left] = await sql`SELECT FROM batches WHERE id = ${id} AND state = 'OPEN'`;
     if (left === undefined) return jobs;
   }
@@ -59,10 +59,10 @@ export async function closeBatch(
 
 interface Closing extends Omit<CloseOptions, 'limit'> {
   /** Null: by the rules alone. */
-  readonly word: string | null;
+  readonly reason: string | null;
 }
 
-function closeSet(sql: Sql, due: readonly DueBatch[], { actor, window, word }: Closing): Promise<WokenJob[]> {
+function closeSet(sql: Sql, due: readonly DueBatch[], { actor, window, reason }: Closing): Promise<WokenJob[]> {
   return sql<WokenJob[]>`
     WITH input AS (SELECT * FROM jsonb_to_recordset(${toJsonb(due)}::text::jsonb) AS r(id uuid, changes int)),
     locked AS MATERIALIZED (
@@ -79,7 +79,7 @@ function closeSet(sql: Sql, due: readonly DueBatch[], { actor, window, word }: C
       SELECT l.*, k.paths AS lacks, CASE
           WHEN l.files >= l.full_at THEN 'count'
           WHEN l.expected IS NOT NULL AND k.paths IS NULL THEN 'manifest'
-          WHEN ${word}::text IS NOT NULL THEN 'operator'
+          WHEN ${reason}::text IS NOT NULL THEN 'operator'
           WHEN l.close_at <= now() THEN 'time'
           WHEN l.last_joined_at + l.idle_ms * interval '1 ms' <= now() THEN 'idle' END AS why
       FROM locked l LEFT JOIN lacking k ON k.id = l.id),
@@ -125,7 +125,7 @@ function closeSet(sql: Sql, due: readonly DueBatch[], { actor, window, word }: C
     event AS (
       SELECT 'batch.closed' AS type, c.tenant_id, c.manifest_file_id AS file_id, NULL::uuid AS job_id,
         jsonb_strip_nulls(jsonb_build_object('batch', c.id, 'route', r.name, 'key', nullif(c.key, ''), 'files', c.files, 'by', c.closed_by,
-          'missing', c.missing, 'reason', ${word}::text)) AS detail, '{events}'::text[] AS topics
+          'missing', c.missing, 'reason', ${reason}::text)) AS detail, '{events}'::text[] AS topics
       FROM closed c JOIN routes r ON r.id = c.route_id
       UNION ALL ${batchEndedEvents(sql, sql`(SELECT * FROM closed WHERE finished_at IS NOT NULL) AS b`)}),
     ${recordEvents(sql, actor)}

@@ -1,5 +1,5 @@
 /**
- * What ends the doubt about an effect when the target cannot be asked: an operator's word, or, for one whose job ended in the middle of its
+ * What ends the doubt about an effect when the target cannot be asked: an operator's verdict, or, for one whose job ended in the middle of its
  * commit, the clock's.
  *
  * `resolveEffect`:   `done` or `not-done`, and the job goes on at its step, in one statement. Nothing changes for an effect that is not
@@ -13,26 +13,26 @@ import { recordEvents } from '#shared/jobs/record-events.ts';
 import { type ReopenedJob, reopenJobs } from '#shared/jobs/reopen-jobs.ts';
 import type { SetScope } from '#shared/jobs/set-scope.ts';
 
-export type EffectWord = 'done' | 'not-done';
+export type EffectVerdict = 'done' | 'not-done';
 
 export interface ResolveEffect {
   readonly effectId: string;
   readonly jobId: string;
-  readonly word: EffectWord;
+  readonly verdict: EffectVerdict;
   readonly actor: string;
   readonly reason: string;
   /** Wake-ups of one tenant that may be in one queue. */
   readonly window: number;
 }
 
-/** The job, when the word changed something. */
+/** The job, when the verdict changed something. */
 export async function resolveEffect(sql: Sql, resolve: ResolveEffect): Promise<ReopenedJob | undefined> {
-  const { effectId, jobId, word, actor, reason, window } = resolve;
-  const stage = word === 'done' ? 'DONE' : 'PREPARED';
+  const { effectId, jobId, verdict, actor, reason, window } = resolve;
+  const stage = verdict === 'done' ? 'DONE' : 'PREPARED';
   const scope: SetScope = {
     before: sql`
       resolved AS (
-        UPDATE effects e SET stage = ${stage}, at = now(), facts = e.facts || ${word === 'done' ? '{"settledBy":"operator"}' : '{}'}::text::jsonb
+        UPDATE effects e SET stage = ${stage}, at = now(), facts = e.facts || ${verdict === 'done' ? '{"settledBy":"operator"}' : '{}'}::text::jsonb
         WHERE e.id = ${effectId} AND e.job_id = ${jobId} AND e.stage = 'UNKNOWN' AND EXISTS (
           SELECT 1 FROM jobs j WHERE j.id = e.job_id AND j.state IN ('FAILED', 'CANCELLED') AND j.superseded_by IS NULL)
         RETURNING e.*),`,
@@ -40,7 +40,7 @@ export async function resolveEffect(sql: Sql, resolve: ResolveEffect): Promise<R
     after: () => sql``,
     events: sql`
       UNION ALL SELECT 'effect.resolved', r.tenant_id, j.file_id, r.job_id, jsonb_build_object('effect', r.id, 'step', r.kind,
-        'seq', r.step_seq, 'part', r.part, 'as', ${word}::text, 'reason', ${reason}::text), '{events}'::text[]
+        'seq', r.step_seq, 'part', r.part, 'as', ${verdict}::text, 'reason', ${reason}::text), '{events}'::text[]
       FROM resolved r JOIN jobs j ON j.id = r.job_id`,
   };
   const [job] = await reopenJobs(sql, { jobIds: [jobId], actor, reason, scope }, window);

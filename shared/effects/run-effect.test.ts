@@ -188,8 +188,8 @@ describe('an operator', () => {
     return { ...job, effectId: row?.id ?? '' };
   }
 
-  const say = ({ id, effectId }: { id: string; effectId: string }, word: 'done' | 'not-done') =>
-    resolveEffect(sql, { effectId, jobId: id, word, actor: 'operator:x', reason: 'asked', window: 100 });
+  const say = ({ id, effectId }: { id: string; effectId: string }, verdict: 'done' | 'not-done') =>
+    resolveEffect(sql, { effectId, jobId: id, verdict, actor: 'operator:x', reason: 'asked', window: 100 });
 
   test('says that it is done, and the step succeeds without doing anything', async () => {
     const job = await doubt();

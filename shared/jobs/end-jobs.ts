@@ -42,13 +42,13 @@ export interface EndResult {
 /** No claim carries this token, and the lease it is given with has ended already: the next sweep wakes the archive copy. */
 const NOBODY = { token: '00000000-0000-0000-0000-000000000000', leaseMs: 0, archivesLarge: true };
 
-export function cancelJobs(sql: Sql, word: OperatorAction): Promise<EndResult> {
-  return cancelWhere(sql, word, sql`state IN ('PENDING', 'RUNNING', 'WAITING')`);
+export function cancelJobs(sql: Sql, operation: OperatorAction): Promise<EndResult> {
+  return cancelWhere(sql, operation, sql`state IN ('PENDING', 'RUNNING', 'WAITING')`);
 }
 
 /** As `cancelJobs`, of ordered routes only: for `skip`. */
-export function cancelOrderedJobs(sql: Sql, word: OperatorAction): Promise<EndResult> {
-  return cancelWhere(sql, word, sql`is_ordered AND state IN ('PENDING', 'RUNNING', 'WAITING')`);
+export function cancelOrderedJobs(sql: Sql, operation: OperatorAction): Promise<EndResult> {
+  return cancelWhere(sql, operation, sql`is_ordered AND state IN ('PENDING', 'RUNNING', 'WAITING')`);
 }
 
 async function cancelWhere(

@@ -12,7 +12,7 @@ import { z } from 'zod';
 import { actorOf, type Permission } from '#shared/access/permissions.ts';
 import { FILTER_FIELDS, SUBJECTS } from '#shared/actions/action-subjects.ts';
 import {
-  type ActionWord,
+  type ActionTarget,
   abortAction,
   approveAction,
   canFail,
@@ -146,7 +146,7 @@ export function handleActions(
 
   /** @throws LongshoreError `NOT_FOUND`, `FORBIDDEN` */
   async function findPermitted(request: FastifyRequest) {
-    const { tenantId, id } = wordOf(request);
+    const { tenantId, id } = targetOf(request);
     const action = await findAction(parts, tenantId, id);
     callerWith(request, PERMISSIONS[action.verb]);
     return action;
@@ -246,15 +246,15 @@ export function handleActions(
     },
     async (request) => {
       const { reason, rate_per_second: ratePerSecond, canary, stop_at_percent: stopAtPercent } = request.body;
-      const word = wordOf(request);
+      const target = targetOf(request);
       const { verb } = await findPermitted(request);
       if (stopAtPercent !== undefined && !canFail(verb))
         throw new LongshoreError('REQUEST_INVALID', `Nothing that ${verb} does can fail again.`, {
           details: { in: 'body', faults: [{ field: 'stop_at_percent', message: 'is not for this verb' }] },
         });
       const approval = { verbs: APPROVED_VERBS, over: parts.actionApprovalOver };
-      const hasRun = await runAction(sql, { ...word, reason, ratePerSecond, canary, stopAtPercent, approval });
-      const action = await findAction(parts, word.tenantId, word.id);
+      const hasRun = await runAction(sql, { ...target, reason, ratePerSecond, canary, stopAtPercent, approval });
+      const action = await findAction(parts, target.tenantId, target.id);
       if (!hasRun && action.state === 'PREVIEWED')
         throw new LongshoreError('ACTION_EXPIRED', `The preview could be run until ${action.expires_at}.`);
       if (!hasRun && action.state === 'ABORTED') throw notInState(action.state, 'run');
@@ -262,22 +262,22 @@ export function handleActions(
     },
   );
 
-  handleWord('pause', {
+  handleStateChange('pause', {
     summary: 'Pause a running action; what was taken continues',
     done: 'paused',
-    say: pauseAction,
+    change: pauseAction,
     after: ['PAUSED'],
   });
-  handleWord('resume', {
+  handleStateChange('resume', {
     summary: 'Let a paused action continue',
     done: 'resumed',
-    say: resumeAction,
+    change: resumeAction,
     after: ['RUNNING', 'DONE'],
   });
-  handleWord('abort', {
+  handleStateChange('abort', {
     summary: 'End an action; what was taken continues, and nothing more is taken',
     done: 'aborted',
-    say: abortAction,
+    change: abortAction,
     after: ['ABORTED'],
   });
 
@@ -292,27 +292,28 @@ export function handleActions(
       },
     },
     async (request) => {
-      const word = wordOf(request);
+      const target = targetOf(request);
       await findPermitted(request);
-      const isApproved = await approveAction(sql, word);
-      const action = await findAction(parts, word.tenantId, word.id);
-      if (isApproved || action.approved_by === word.actor) return action;
+      const isApproved = await approveAction(sql, target);
+      const action = await findAction(parts, target.tenantId, target.id);
+      if (isApproved || action.approved_by === target.actor) return action;
       if (action.state !== 'AWAITING_APPROVAL') throw notInState(action.state, 'approved');
-      if (action.actor === word.actor) throw new LongshoreError('ACTION_SAME_PERSON', `${word.actor} ran the action.`);
+      if (action.actor === target.actor)
+        throw new LongshoreError('ACTION_SAME_PERSON', `${target.actor} ran the action.`);
       throw new LongshoreError('ACTION_EXPIRED', `The action could be approved until ${action.expires_at}.`);
     },
   );
 
-  interface Word {
+  interface StateChange {
     readonly summary: string;
     /** As in "cannot be paused". */
     readonly done: string;
-    readonly say: (database: typeof sql, word: ActionWord) => Promise<boolean>;
+    readonly change: (database: typeof sql, target: ActionTarget) => Promise<boolean>;
     /** States in which it was said already. */
     readonly after: readonly ActionState[];
   }
 
-  function handleWord(verb: 'pause' | 'resume' | 'abort', { summary, done, say, after }: Word): void {
+  function handleStateChange(verb: 'pause' | 'resume' | 'abort', { summary, done, change, after }: StateChange): void {
     app.post(
       `/api/v1/actions/:id/${verb}`,
       {
@@ -324,10 +325,10 @@ export function handleActions(
         },
       },
       async (request) => {
-        const word = wordOf(request);
+        const target = targetOf(request);
         await findPermitted(request);
-        const isDone = await say(sql, word);
-        const action = await findAction(parts, word.tenantId, word.id);
+        const isDone = await change(sql, target);
+        const action = await findAction(parts, target.tenantId, target.id);
         if (!isDone && !after.includes(action.state)) throw notInState(action.state, done);
         return action;
       },
@@ -335,7 +336,7 @@ export function handleActions(
   }
 }
 
-function wordOf(request: FastifyRequest): ActionWord {
+function targetOf(request: FastifyRequest): ActionTarget {
   const caller = callerOf(request);
   return { id: (request.params as { id: string }).id, tenantId: caller.tenantId, actor: actorOf(caller) };
 }

@@ -110,7 +110,7 @@ export function handleEffects(app: ApiServer, parts: ApiParts): void {
         await runAction(sql, { id, tenantId: null, actor, reason, approval });
         return { effect, action: await findAction(parts, null, id) };
       }
-      const job = await resolveEffect(sql, { effectId, jobId, word: as, actor, reason, window: admissionWindow });
+      const job = await resolveEffect(sql, { effectId, jobId, verdict: as, actor, reason, window: admissionWindow });
       const now = await findOrRefuse(null, effectId);
       if (job === undefined) throw notInDoubt(now);
       if (job.isWoken) await senders.wakeJobs([job]);

@@ -55,7 +55,7 @@ interface JobAction {
   readonly summary: string;
   readonly takes: Permission;
   /** @throws LongshoreError when the job is not in a state for it. */
-  readonly act: (job: JobSummary, word: OperatorAction) => Promise<void>;
+  readonly act: (job: JobSummary, operation: OperatorAction) => Promise<void>;
 }
 
 export function handleJobs(
@@ -118,12 +118,12 @@ export function handleJobs(
     summary:
       'Continue at the failed step with new attempts, or at the failed records if the job failed because of them',
     takes: 'jobs:retry',
-    async act(job, word) {
+    async act(job, operation) {
       if (job.parent_job_id !== null)
         throw new LongshoreError('JOB_IS_BRANCH', `Retry the job above it, ${job.parent_job_id}.`);
       await refuseExpired(sql, job.file_id);
       if (job.state === 'FAILED' && job.error?.cause === RECORDS_FAILED) {
-        await retryRecords(sql, { ...word, jobId: job.job_id });
+        await retryRecords(sql, { ...operation, jobId: job.job_id });
         return;
       }
       if (job.superseded_by !== null)
@@ -131,7 +131,7 @@ export function handleJobs(
           'JOB_SUPERSEDED',
           `The job was sent again as new: ${job.superseded_by} took its place.`,
         );
-      const reopened = await reopenJobs(sql, word, admissionWindow);
+      const reopened = await reopenJobs(sql, operation, admissionWindow);
       if (reopened.length === 0)
         throw new LongshoreError(
           'JOB_NOT_RETRYABLE',
@@ -145,8 +145,8 @@ export function handleJobs(
     verb: 'cancel',
     summary: 'Cancel an open job',
     takes: 'jobs:cancel',
-    async act(job, word) {
-      const { jobIds } = await cancelJobs(sql, word);
+    async act(job, operation) {
+      const { jobIds } = await cancelJobs(sql, operation);
       if (jobIds.length === 0)
         throw new LongshoreError('JOB_NOT_OPEN', `The job has ended already: it is ${job.state}.`);
     },
@@ -156,9 +156,9 @@ export function handleJobs(
     verb: 'skip',
     summary: 'Release the files behind a job on an ordered route; an open job is cancelled',
     takes: 'jobs:retry',
-    async act(job, word) {
-      const skipped = await skipJobs(sql, word);
-      if (skipped.length === 0 && (await cancelOrderedJobs(sql, word)).jobIds.length === 0)
+    async act(job, operation) {
+      const skipped = await skipJobs(sql, operation);
+      if (skipped.length === 0 && (await cancelOrderedJobs(sql, operation)).jobIds.length === 0)
         throw new LongshoreError('JOB_NOT_IN_LINE', `The job is ${job.state} and holds back no other file.`);
     },
   });
@@ -167,8 +167,8 @@ export function handleJobs(
     verb: 'release',
     summary: 'Release a held job',
     takes: 'jobs:review',
-    async act(job, word) {
-      const released = await releaseJobs(sql, word, admissionWindow);
+    async act(job, operation) {
+      const released = await releaseJobs(sql, operation, admissionWindow);
       if (released.length === 0) throw notHeld(job);
       await senders.wakeJobs(released.filter(({ isWoken }) => isWoken));
     },
@@ -178,8 +178,8 @@ export function handleJobs(
     verb: 'reject',
     summary: 'Reject a held job: it fails, and nothing of its file is processed',
     takes: 'jobs:review',
-    async act(job, word) {
-      const { jobIds } = await rejectHeldJobs(sql, word);
+    async act(job, operation) {
+      const { jobIds } = await rejectHeldJobs(sql, operation);
       if (jobIds.length === 0) throw notHeld(job);
     },
   });
