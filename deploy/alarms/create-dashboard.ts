@@ -2,7 +2,7 @@
 import { Duration } from 'aws-cdk-lib';
 import * as cw from 'aws-cdk-lib/aws-cloudwatch';
 import { QUEUE_IDS } from '#shared/runtime/config/resource-names.ts';
-import { oldestAge } from '../services/scaling.ts';
+import { oldestAge } from '../services/scaling-signals.ts';
 import { type AlarmScope, awsMetric, MINUTE } from './alarm-scope.ts';
 import { ADMITTED, depthOf, waitingRows } from './queue-metrics.ts';
 

@@ -8,7 +8,7 @@ import {
   STEP_QUEUES,
 } from '#shared/runtime/config/resource-names.ts';
 import type { ScaledService } from '#shared/scaling/service-capacities.ts';
-import { oldestAge } from '../services/scaling.ts';
+import { oldestAge } from '../services/scaling-signals.ts';
 import { SERVICES } from '../services/service-catalogue.ts';
 import { clearedPerSecond } from '../task-limits.ts';
 import { type AlarmScope, MINUTE } from './alarm-scope.ts';

@@ -16,26 +16,19 @@ import {
   ComparisonOperator,
   type IMetric,
   MathExpression,
-  Metric,
-  Stats,
+  type Metric,
   TreatMissingData,
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { ApplicationScalingAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { FargateService } from 'aws-cdk-lib/aws-ecs';
 import { Role } from 'aws-cdk-lib/aws-iam';
 import { LongshoreError } from '#shared/errors.ts';
-import {
-  LONG_QUEUES,
-  type QueueId,
-  queueName,
-  STEP_QUEUES,
-  WORK_QUEUE_IDS,
-} from '#shared/runtime/config/resource-names.ts';
+import type { QueueId } from '#shared/runtime/config/resource-names.ts';
 import { FARGATE_SCALING } from '#shared/scaling/fargate-scaling.ts';
 import { LATE_GROWTH, type ScalingPolicy } from '#shared/scaling/scaling-policy.ts';
 import { policyOf, type ScaledService } from '#shared/scaling/service-capacities.ts';
-import { fleetGauge } from '../alarms/fleet-gauges.ts';
 import { readClock, type ScheduledMinimum } from '../scheduled-minimums.ts';
+import { hasMore, oldestAge, READING, type Signal, type Signals, signalsOf } from './scaling-signals.ts';
 
 export interface ScalingOptions {
   readonly name: ScaledService;
@@ -50,15 +43,6 @@ export interface ScalingOptions {
   readonly maxTasks: number;
   readonly scheduledMinimums: readonly ScheduledMinimum[];
 }
-
-const PERIOD = Duration.seconds(FARGATE_SCALING.readingSeconds);
-const WAITING_GAUGE = 'longshore_open_rows';
-const VISIBLE = 'ApproximateNumberOfMessagesVisible';
-
-/** Only queues of work have an admission window, and so rows that wait before it. */
-const hasAdmission = (queue: QueueId): boolean => WORK_QUEUE_IDS.some((id) => id === queue);
-/** What waits elsewhere for the same tasks: rows, or the events of a flood. */
-const hasMore = (queue: QueueId): boolean => queue === 'landing' || hasAdmission(queue);
 
 /** @throws LongshoreError `CONFIG_INVALID` for a scheduled minimum beyond the bounds. */
 export function addScaling(stack: Stack, options: ScalingOptions): void {
@@ -102,47 +86,6 @@ function scalerArn(stack: Stack): string {
   const resourceName =
     'aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService';
   return stack.formatArn({ service: 'iam', region: '', resource: 'role', resourceName });
-}
-
-/** A metric under the name that expressions have for it. */
-interface Signal {
-  readonly id: string;
-  readonly metric: Metric;
-}
-
-type Signals = Readonly<Record<'visible' | 'sent' | 'tasks', Signal>> & { readonly waiting?: Signal };
-
-function signalsOf({ prefix, queue, clusterName, service }: ScalingOptions): Signals {
-  const ofQueue = (id: string, metricName: string, statistic: string, of: QueueId = queue): Signal => ({
-    id,
-    metric: new Metric({
-      namespace: 'AWS/SQS',
-      metricName,
-      dimensionsMap: { QueueName: queueName(prefix, of) },
-      statistic,
-      period: PERIOD,
-    }),
-  });
-  const tasks = new Metric({
-    namespace: 'ECS/ContainerInsights',
-    metricName: 'RunningTaskCount',
-    dimensionsMap: { ClusterName: clusterName, ServiceName: service.serviceName },
-    statistic: Stats.AVERAGE,
-    period: PERIOD,
-  });
-  // A task takes steps of all lanes, and an alarm has room for one gauge.
-  const takesLanes = queue === STEP_QUEUES.standard || queue === LONG_QUEUES.standard;
-  const state = takesLanes ? 'waiting in all lanes' : 'waiting for admission';
-  const waiting =
-    queue === 'landing'
-      ? ofQueue('waiting', VISIBLE, Stats.MAXIMUM, 'landing-overflow')
-      : { id: 'waiting', metric: fleetGauge(prefix, WAITING_GAUGE, { queue, state }) };
-  return {
-    visible: ofQueue('visible', VISIBLE, Stats.MAXIMUM),
-    sent: ofQueue('sent', 'NumberOfMessagesSent', Stats.SUM),
-    tasks: { id: 'tasks', metric: tasks },
-    ...(hasMore(queue) && { waiting }),
-  };
 }
 
 interface Tracked {
@@ -230,7 +173,7 @@ function letGoWhenQuiet(
 ): void {
   const { readingSeconds, largestShrink, quietReadings, shrinkCooldownSeconds } = FARGATE_SCALING;
   const math = (expression: string, usingMetrics: Record<string, IMetric>) =>
-    new MathExpression({ expression, usingMetrics, period: PERIOD });
+    new MathExpression({ expression, usingMetrics, period: READING });
   const { visible, waiting, sent, tasks } = signals;
   // A gauge that was never set is not reported; all others are, or nobody knows.
   const waits = math(`(${backlog.replace('FILL(visible, 0)', 'visible')}) / ${policy.backlogPerTask}`, {
@@ -286,19 +229,4 @@ function raiseLeast(
   const zone = TimeZone.of(timeZone);
   target.scaleOnSchedule(`${window}-from`, { schedule: at(from), timeZone: zone, minCapacity: least });
   target.scaleOnSchedule(`${window}-until`, { schedule: at(until), timeZone: zone, minCapacity: minTasks });
-}
-
-/**
- * CloudWatch's age of a message counts those in flight, so that one long copy would look like a stuck queue: for work and steps the age
- * is that of the oldest row that is due, from the database.
- */
-export function oldestAge(prefix: string, queue: QueueId): Metric {
-  if (hasAdmission(queue)) return fleetGauge(prefix, 'longshore_oldest_due_seconds', { queue });
-  return new Metric({
-    namespace: 'AWS/SQS',
-    metricName: 'ApproximateAgeOfOldestMessage',
-    dimensionsMap: { QueueName: queueName(prefix, queue) },
-    statistic: Stats.MAXIMUM,
-    period: PERIOD,
-  });
 }
