@@ -80,6 +80,7 @@ export const NOT_COUNTED = [
   'calls of keys, health checks, requests that WAF looks at, Macie by the bytes that it reads',
   'backups of the database beyond its size, archived objects that are read again',
   'tasks for bursts (npm run simulate), and large files',
+  'by choice: snapshots in AWS Backup, flow logs of all connections, GuardDuty in tasks, its endpoint',
   'questions to Athena, by the bytes that they read',
   'support, taxes; discounts, savings plans and free tiers the other way round',
 ];

@@ -8,7 +8,7 @@ import { FLEET_SIZES } from '../sizes.ts';
 import { REPLICA_DAYS } from '../stacks/storage-stack.ts';
 import { resourcesOf, synthesise } from '../synthesise-test-bed.ts';
 import { ASSUMPTIONS, NOT_COUNTED } from './assumptions.ts';
-import { averageTasks, fleetCost, serverlessCost, standbyCost, total } from './estimate.ts';
+import { averageTasks, fleetCost, laneCost, serverlessCost, standbyCost, total } from './estimate.ts';
 import { parseBytes } from './load.ts';
 import { PRICES_AS_OF } from './prices.ts';
 import type { CostLine } from './storage.ts';
@@ -72,6 +72,15 @@ test('what both need costs the same in both', () => {
   }
 });
 
+test('a lane of its own costs two tasks of a processor and 2 GiB each, what they poll, log and show', () => {
+  const hours = 720;
+  expect(of(laneCost(), 'Fargate')).toBeCloseTo(2 * hours * (0.03238 + 2 * 0.00356));
+  expect(of(laneCost(), 'SQS')).toBeCloseTo((2 * 4_320 * 30 * 0.4) / 1e6);
+  expect(of(laneCost(), 'Metrics')).toBeCloseTo((2 * 400 * 5_760 * 30 * 0.9) / 1e7);
+  expect(of(laneCost(), 'Task logs')).toBeCloseTo(((2 * 30e6 * 30) / 1024 ** 3) * (0.5 + 3 * 0.03));
+  expect(total(laneCost())).toBeCloseTo(70.4, 0);
+});
+
 test('tasks follow the load, and never fall below the least', () => {
   const few = averageTasks({ ...million, filesPerDay: 1_000 });
   expect(few['partner-worker']).toBe(2);
@@ -109,6 +118,9 @@ test('the command prints both bills with their totals, the date of the prices, e
     expect(table).toContain(row('total', total(first), total(later)));
     expect(table).toContain(row('for a million files', total(first) / 30, total(later) / 30));
   }
+  const lanes = stdout.slice(stdout.indexOf('Each lane with tasks of its own'));
+  for (const { service, dollars } of laneCost())
+    expect(lanes).toContain(`  ${service.padEnd(20)}${dollars.toFixed(2).padStart(12)}`);
   expect(stdout).toContain(PRICES_AS_OF);
   for (const name of Object.keys(ASSUMPTIONS)) expect(stdout).toMatch(new RegExp(`^  ${name} +[\\d.]+$`, 'm'));
   for (const each of NOT_COUNTED) expect(stdout).toContain(each);

@@ -63,11 +63,7 @@ export function fleetCost(load: Load): CostLine[] {
       A.publicAddresses * PRICES.publicAddress.hour * HOURS,
       `${A.publicAddresses}: NAT, SFTP, load balancer`,
     ),
-    line(
-      'Task logs',
-      logsOf((taskCount * A.logBytesPerTaskPerDay * A.daysPerMonth) / GIB),
-      'EMF and Container Insights',
-    ),
+    line('Task logs', taskLogs(taskCount), 'EMF and Container Insights'),
     line('Metrics', metrics(taskCount), `${A.seriesPerTask} series of each task; alarms and metrics of CloudWatch`),
     ...commonCost(load),
     line('Audit', audit(files), 'trail of changes and objects, Config, GuardDuty'),
@@ -110,6 +106,19 @@ export function standbyCost(load: Load): CostLine[] {
       A.keys * PRICES.kms.keyMonth + 2 * PRICES.secrets.secretMonth,
       'a key, replicas of secrets',
     ),
+  ];
+}
+
+/** Of one lane with partner-workers of its own (`ownLanes`), at their least. */
+export function laneCost(): CostLine[] {
+  const { minTasks } = prod.tasks['partner-worker'];
+  const tasks = { 'partner-worker': minTasks };
+  const polls = A.pollsPerTaskPerDay * A.daysPerMonth * minTasks;
+  return [
+    line('Fargate', fargate(tasks), `${minTasks} tasks of partner-worker`),
+    line('SQS', (polls / 1e6) * PRICES.sqs.millionStandard, 'polls'),
+    line('Task logs', taskLogs(minTasks), 'EMF and Container Insights'),
+    line('Metrics', samples(minTasks), `${A.seriesPerTask} series of each task`),
   ];
 }
 
@@ -238,8 +247,16 @@ function evidence(load: Load): CostLine {
   return line('Evidence', kept * PRICES.s3.gibMonth, `${A.evidenceBytesPerFile} bytes a file, kept for good`);
 }
 
+function taskLogs(taskCount: number): number {
+  return logsOf((taskCount * A.logBytesPerTaskPerDay * A.daysPerMonth) / GIB);
+}
+
+function samples(taskCount: number): number {
+  const count = taskCount * A.seriesPerTask * A.samplesPerSeriesPerDay * A.daysPerMonth;
+  return (count / 1e7) * PRICES.metrics.tenMillionSamples;
+}
+
 function metrics(taskCount: number): number {
-  const samples = taskCount * A.seriesPerTask * A.samplesPerSeriesPerDay * A.daysPerMonth;
-  const { tenMillionSamples, alarmMetricMonth, metricMonth } = PRICES.metrics;
-  return (samples / 1e7) * tenMillionSamples + A.alarmMetrics * alarmMetricMonth + A.customMetrics * metricMonth;
+  const { alarmMetricMonth, metricMonth } = PRICES.metrics;
+  return samples(taskCount) + A.alarmMetrics * alarmMetricMonth + A.customMetrics * metricMonth;
 }

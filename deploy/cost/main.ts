@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { DATABASE_CAPACITY } from '#shared/scaling/database-capacity.ts';
 import { FLEET_SIZES } from '../sizes.ts';
 import { ASSUMPTIONS, NOT_COUNTED } from './assumptions.ts';
-import { fleetCost, mailCost, serverlessCost, standbyCost, total } from './estimate.ts';
+import { fleetCost, laneCost, mailCost, serverlessCost, standbyCost, total } from './estimate.ts';
 import { type Load, parseBytes } from './load.ts';
 import { PRICES_AS_OF } from './prices.ts';
 import type { CostLine } from './storage.ts';
@@ -55,8 +55,9 @@ function describe(load: Load): string {
     '',
     ...table('Step Functions + Lambda + DynamoDB', serverlessCost),
     '',
-    `${mails.toLocaleString('en')} mails of campaigns`,
-    ...mailCost(mails).map(({ service, dollars, from }) => `  ${service.padEnd(20)}${money(dollars)}   ${from}`),
+    ...list('Each lane with tasks of its own (ownLanes), idle', laneCost()),
+    '',
+    ...list(`${mails.toLocaleString('en')} mails of campaigns`, mailCost(mails)),
     '',
     'Assumed',
     ...Object.entries(assumed).map(([name, value]) => `  ${name.padEnd(26)} ${value}`),
@@ -65,6 +66,10 @@ function describe(load: Load): string {
     ...NOT_COUNTED.map((each) => `  ${each}`),
     '',
   ].join('\n');
+}
+
+function list(title: string, lines: readonly CostLine[]): string[] {
+  return [title, ...lines.map(({ service, dollars, from }) => `  ${service.padEnd(20)}${money(dollars)}   ${from}`)];
 }
 
 function money(dollars: number): string {
