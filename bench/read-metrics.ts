@@ -73,6 +73,24 @@ export async function peakRssMb(pid: number): Promise<number> {
 /** Ticks per second in which Linux counts processor time (`getconf CLK_TCK`; 100 on every platform that Node runs on). */
 const TICKS_PER_SECOND = 100;
 
+export interface ProcessorTimes {
+  readonly usedMs: number;
+  /** That it could have worked, had a processor been free. */
+  readonly waitedMs: number;
+}
+
+/** Of all threads of a process, in which Linux counts both (`/proc/PID/schedstat`); undefined where it does not. */
+export async function processorTimes(pid: number): Promise<ProcessorTimes | undefined> {
+  try {
+    const threads = await readdir(`/proc/${pid}/task`);
+    const lines = await Promise.all(threads.map((id) => readFile(`/proc/${pid}/task/${id}/schedstat`, 'utf8')));
+    const sumOf = (field: number) => lines.reduce((sum, line) => sum + Number(line.trim().split(' ')[field]) / 1e6, 0);
+    return { usedMs: sumOf(0), waitedMs: sumOf(1) };
+  } catch {
+    return undefined;
+  }
+}
+
 interface ProcessStat {
   readonly parentPid: number;
   /** With that of children which ended. */
