@@ -34,7 +34,7 @@ export async function advanceRestores(options: AdvanceRestoresOptions): Promise<
       if (mayPass(error)) return { state: restore.state as 'ASKED', againInMs: nextLookMs(restore) };
       return { state: 'FAILED', code: error.code, message: error.message };
     });
-    await noteRestore(sql, restore.fileId, news, ACTOR);
+    await noteRestore(sql, restore, news, ACTOR);
   }
   return due.length === AT_ONCE ? 'again' : 'done';
 }

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { createObjectStore } from '#shared/files/create-object-store.ts';
 import { hasFault } from '#shared/files/store-error.ts';
 import { deleteExpiredFiles, findExpiryTurns } from '#shared/retention/delete-expired.ts';
-import { askRestore } from '#shared/retention/restores.ts';
+import { askRestore, claimRestores, noteRestore } from '#shared/retention/restores.ts';
 import { BUCKET_IDS, bucketName } from '#shared/runtime/config/resource-names.ts';
 import { type SweeperTestBed, startSweeperTestBed } from '#testkit/beds/sweeper-bed.ts';
 import { emptyTables } from '#testkit/seeds/empty-tables.ts';
@@ -241,6 +241,27 @@ test('an original in a cold tier cannot be read, is restored, and its jobs wait 
     { type: 'file.restore-asked', detail: { tier: 'bulk', days: 2 } },
     { type: 'file.restored', detail: { readableUntil: expect.any(String), resent: expect.any(String) } },
   ]);
+});
+
+test('a wish to send again is kept, also when it comes while the store says that the original can be read', async () => {
+  const [job] = await seedExpired(1);
+  const fileId = job?.fileId ?? '';
+  const wish = { fileId, days: 2, tier: 'bulk', reason: 'asked for', actor: 'operator:ann' } as const;
+  await askRestore(bed.sql, { ...wish, resends: false });
+  const [claimed] = await claimRestores(bed.sql, 1);
+  await askRestore(bed.sql, { ...wish, resends: true, actor: 'operator:bob' });
+  await noteRestore(bed.sql, claimed!, { state: 'READY', until: null, resent: null }, 'retry-sweeper');
+  expect(await bed.sql`SELECT state FROM restores`).toEqual([{ state: 'ASKED' }]);
+  await bed.sql`UPDATE restores SET next_action_at = now()`;
+  const store = createObjectStore({ client: bed.s3.client });
+  await carryRestores({ sql: bed.sql, store, logger, signal: new AbortController().signal });
+  expect(await bed.sql`SELECT state FROM restores`).toEqual([{ state: 'READY' }]);
+  expect(await bed.sql`SELECT verb, state, actor FROM actions`).toEqual([
+    { verb: 'resend', state: 'AWAITING_APPROVAL', actor: 'operator:bob' },
+  ]);
+  expect(
+    await bed.sql`SELECT detail ->> 'resend' AS resend FROM audit_events WHERE type = 'file.restore-asked' ORDER BY id`,
+  ).toEqual([{ resend: 'false' }, { resend: 'true' }]);
 });
 
 test('a file of more records than go at once is deleted in one turn, and not put off in between', async () => {

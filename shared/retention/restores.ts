@@ -1,7 +1,8 @@
 /**
  * Originals that are brought back from a cold tier of the archive.
  *
- * `askRestore`.   In: a file whose original is in the archive. Out: its restore; one that is under way is left as it is.
+ * `askRestore`.   In: a file whose original is in the archive. Out: its restore; one that is under way keeps its tier and days, and gains the wish to
+ *                 send again: from a deep archive it takes days, in which somebody else may ask.
  * `claimRestores`, `noteRestore`: the clock's, which asks the store and looks whether the original can be read.
  *
  * Events: `file.restore-asked`, `file.restored`, `file.restore-failed`.
@@ -39,10 +40,13 @@ export async function askRestore(
         reason = excluded.reason, actor = excluded.actor, next_action_at = now(), error_code = NULL, error_message = NULL,
         readable_until = NULL, created_at = now(), updated_at = now()
       WHERE r.next_action_at IS NULL RETURNING *),
+    joined AS (
+      UPDATE restores r SET resends = true, reason = ${reason}, actor = ${actor}, updated_at = now() FROM file f
+      WHERE r.file_id = f.id AND r.next_action_at IS NOT NULL AND ${resends} AND NOT r.resends RETURNING r.*),
     event AS (
       SELECT 'file.restore-asked' AS type, tenant_id, file_id, NULL::uuid AS job_id,
         jsonb_build_object('tier', tier, 'days', days, 'resend', resends, 'reason', reason) AS detail, '{events}'::text[] AS topics
-      FROM asked),
+      FROM (SELECT * FROM asked UNION ALL SELECT * FROM joined) AS of_wish),
     ${recordEvents(sql, actor)}
     SELECT EXISTS (SELECT FROM file) AS "isArchived"`;
   return row?.isArchived === true;
@@ -81,7 +85,13 @@ export type RestoreNews =
   | { readonly state: 'READY'; readonly until: Date | null; readonly resent: string | null }
   | { readonly state: 'FAILED'; readonly code: string; readonly message: string };
 
-export async function noteRestore(sql: Sql, fileId: string, news: RestoreNews, actor: string): Promise<void> {
+/** A restore that was to be sent again since it was claimed is not ready: it is looked at once more. */
+export async function noteRestore(
+  sql: Sql,
+  { fileId, resends }: Pick<DueRestore, 'fileId' | 'resends'>,
+  news: RestoreNews,
+  actor: string,
+): Promise<void> {
   const againInMs = 'againInMs' in news ? news.againInMs : null;
   const until = 'until' in news ? (news.until?.toISOString() ?? null) : null;
   const { code = null, message = null } = 'code' in news ? news : {};
@@ -89,7 +99,7 @@ export async function noteRestore(sql: Sql, fileId: string, news: RestoreNews, a
     WITH noted AS (
       UPDATE restores SET state = ${news.state}, updated_at = now(), next_action_at = now() + ${againInMs}::float8 * interval '1 ms',
         readable_until = ${until}::timestamptz, error_code = ${code}::text, error_message = ${message}::text
-      WHERE file_id = ${fileId} AND next_action_at IS NOT NULL RETURNING *),
+      WHERE file_id = ${fileId} AND next_action_at IS NOT NULL AND (${news.state}::text <> 'READY' OR resends = ${resends}) RETURNING *),
     event AS (
       SELECT CASE state WHEN 'READY' THEN 'file.restored' ELSE 'file.restore-failed' END AS type, tenant_id, file_id, NULL::uuid AS job_id,
         jsonb_strip_nulls(jsonb_build_object('readableUntil', readable_until, 'resent', ${'resent' in news ? news.resent : null}::text,

@@ -212,7 +212,13 @@ test('a restore is asked for once at a time, of what is in the archive', async (
     status: 200,
     body: { state: 'ASKED', days: 3, tier: 'standard' },
   });
-  expect(await restore({ days: 5 })).toMatchObject({ status: 200, body: { days: 3 } });
+  expect(await restore({ days: 5 })).toMatchObject({ status: 200, body: { days: 3, resend: false } });
+  // What a second one adds is not lost: the first may take days.
+  expect(await restore({ days: 5, resend: true, reason: 'sent again' })).toMatchObject({
+    status: 200,
+    body: { days: 3, resend: true, reason: 'sent again' },
+  });
+  expect(await restore({})).toMatchObject({ status: 200, body: { resend: true, reason: 'sent again' } });
   expect((await restore({ tier: 'warm' })).status).toBe(400);
   await api.sql`UPDATE files SET archived_at = NULL, archive_key = NULL WHERE id = ${fileId}`;
   expect(await restore({})).toMatchObject({ status: 409, body: { code: 'FILE_NOT_ARCHIVED' } });
