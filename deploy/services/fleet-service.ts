@@ -64,7 +64,7 @@ export class FleetService extends Construct {
     const { name } = entry;
     const { definition, logs } = this.task;
     const config = entry.loadConfig(environment);
-    const { databaseUser, readsSecrets } = SERVICE_ACCESS[name];
+    const { databaseUser, publishes, readsSecrets } = SERVICE_ACCESS[name];
     if (readsSecrets) tenantSecrets.admit(definition.taskRole);
     const { memoryMiB } = this.#stack.size.tasks[name];
     definition.addContainer(name, {
@@ -75,6 +75,7 @@ export class FleetService extends Construct {
         ...environment,
         DATABASE_URL: data.databaseUrl(databaseUser),
         ...(readsSecrets && { LONGSHORE_SECRETS_ROLE: tenantSecrets.role.roleArn }),
+        ...(publishes && { LONGSHORE_TOPICS_ARN: this.#stack.formatArn({ service: 'sns', resource: '' }) }),
       },
       ...(traceHeaders !== undefined && { secrets: { OTEL_EXPORTER_OTLP_HEADERS: traceHeaders } }),
       memoryReservationMiB: memoryMiB - COLLECTOR_MEMORY_MIB,

@@ -9,7 +9,7 @@ import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import { acknowledge } from '../stacks/acknowledge.ts';
+import { acknowledge, allowWithWildcards } from '../stacks/acknowledge.ts';
 import type { FleetStack } from '../stacks/fleet-stack.ts';
 import type { NetworkStack } from '../stacks/network-stack.ts';
 import type { OutwardRule } from './outward.ts';
@@ -46,6 +46,7 @@ export class FleetTask extends Construct {
       assumedBy: new iam.ServicePrincipal('ecs-tasks.amazonaws.com'),
     });
     acknowledge(this.executionRole, { 'IAM5[Resource::*]': 'ecr:GetAuthorizationToken does not support resources.' });
+    if (settings.audit.guardDutyRuntime) this.#admitAgent(stack);
     this.definition = new ecs.FargateTaskDefinition(this, 'Definition', {
       family: `${prefix}-${name}`,
       cpu,
@@ -57,6 +58,19 @@ export class FleetTask extends Construct {
       },
     });
     this.group = this.#createGroup(name, network.vpc, outward);
+  }
+
+  /** Amazon GuardDuty, "Prerequisites for Fargate": the agent's image comes from a registry of GuardDuty's own account in each region. */
+  #admitAgent(stack: FleetStack): void {
+    const repository = stack.formatArn({
+      service: 'ecr',
+      account: '*',
+      resource: 'repository',
+      resourceName: 'aws-guardduty-agent-fargate',
+    });
+    const actions = ['ecr:BatchCheckLayerAvailability', 'ecr:GetDownloadUrlForLayer', 'ecr:BatchGetImage'];
+    const statement = new iam.PolicyStatement({ sid: 'GuardDutyAgent', actions, resources: [repository] });
+    allowWithWildcards(this.executionRole, [statement], 'The account is GuardDuty’s, another one in each region.');
   }
 
   /** Out by HTTPS, and to what is named; in, only what a load balancer adds. The way to the database is another group's. */

@@ -26,6 +26,7 @@ beforeAll(() => {
 const KNOWN_AT_DEPLOYMENT: Readonly<Record<string, string>> = {
   DATABASE_URL: 'postgres://user@database.invalid:5432/longshore',
   LONGSHORE_SECRETS_ROLE: 'arn:aws:iam::111122223333:role/tenant-secrets',
+  LONGSHORE_TOPICS_ARN: 'arn:aws:sns:us-east-1:111122223333:',
 };
 
 /** Every source that a service loads, by its path from the root. */
@@ -180,6 +181,7 @@ describe.each(SERVICES)('$name', ({ name, loadConfig }) => {
     expect(names.sort()).toEqual([...given, ...teams.map((each) => `chat/teams-${each}`)].sort());
     expect(statements.some(({ sid }) => sid === 'TenantSecrets')).toBe(access.readsSecrets);
     expect('LONGSHORE_SECRETS_ROLE' in variablesOf(name)).toBe(access.readsSecrets);
+    expect('LONGSHORE_TOPICS_ARN' in variablesOf(name)).toBe(access.publishes);
   });
 
   test('reaches beyond AWS what its sources call, and only that', () => {

@@ -67,8 +67,7 @@ export function taskPolicy(access: ServiceAccess, arns: ResourceArns): PolicySta
     ),
     allow(
       'Publish',
-      // Idempotent, and how the code asks for a topic's ARN.
-      ['sns:Publish', 'sns:CreateTopic'],
+      ['sns:Publish'],
       access.publishes ? TOPIC_IDS.map((topic) => arns.topicArn(topicName(arns.prefix, topic))) : [],
     ),
     ...objectStatements(access, arns),

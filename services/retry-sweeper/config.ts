@@ -63,6 +63,13 @@ export const variables = z.object({
     .describe(
       'How long a sealed line of the audit waits at most before it is written to the bucket evidence; 0 writes none.',
     ),
+  LONGSHORE_TOPICS_ARN: z
+    .string()
+    .regex(/^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:$/, 'must be such as arn:aws:sns:us-east-1:111122223333:')
+    .optional()
+    .describe(
+      'Beginning of the ARNs of the topics, such as `arn:aws:sns:us-east-1:111122223333:`. Without it they are asked for by name, which takes `sns:CreateTopic`.',
+    ),
   ...secretVariables,
   LONGSHORE_STORE_ADDRESSES: networksVariable
     .optional()

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createQueues } from '#shared/queue/create-queues.ts';
 import { readQueueDepth } from '#shared/queue/queue-depth.ts';
 import { resolveQueueUrls } from '#shared/queue/queue-urls.ts';
-import { createTopicPublisher, createTopics } from '#shared/queue/topics.ts';
+import { createTopicPublisher, createTopics, topicArnsBelow } from '#shared/queue/topics.ts';
 import { type Fauxqs, startFauxqs } from '#testkit/servers/start-fauxqs.ts';
 
 let fauxqs: Fauxqs;
@@ -78,6 +78,12 @@ describe('topics', () => {
     expect((await readQueueDepth({ client: fauxqs.sqs, queueUrl })).visible).toBe(25);
     const stored = fauxqs.server.inspectQueue('t-subscriber')?.messages.ready[0];
     expect(stored?.messageAttributes.type).toMatchObject({ StringValue: 'job.succeeded' });
+  });
+
+  it('are known by the beginning of their ARNs, without being asked for', async () => {
+    const asked = await createTopics({ client: fauxqs.sns, prefix: 'known' });
+    const beginning = asked.events.replace(/known-events$/, '');
+    expect(topicArnsBelow(beginning, 'known')).toEqual(asked);
   });
 
   it('refuse a message that is too large without touching the others', async () => {

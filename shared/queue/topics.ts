@@ -68,6 +68,12 @@ export async function createTopics({
   return Object.fromEntries(pairs) as Record<TopicId, string>;
 }
 
+/** Those below `beginning`, such as `arn:aws:sns:us-east-1:111122223333:`: SNS is not asked. */
+export function topicArnsBelow(beginning: string, prefix: string): Record<TopicId, string> {
+  const pairs = TOPIC_IDS.map((topic) => [topic, beginning + topicName(prefix, topic)] as const);
+  return Object.fromEntries(pairs) as Record<TopicId, string>;
+}
+
 export interface TopicEntry {
   readonly topic: TopicId;
   readonly message: string;
