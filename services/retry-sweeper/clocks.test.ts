@@ -292,12 +292,12 @@ test('drops nothing and makes no month of another year where this machine’s cl
   const before = await partitions();
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 5 * 365 * 86_400_000 });
   try {
-    await keepPartitions(
-      bed.sql,
-      400,
-      createLogger({ service: 'test', level: 'silent' }),
-      new AbortController().signal,
-    );
+    await keepPartitions(bed.sql, {
+      retentionDays: 400,
+      cleared: new Map(),
+      logger: createLogger({ service: 'test', level: 'silent' }),
+      signal: new AbortController().signal,
+    });
   } finally {
     vi.useRealTimers();
   }

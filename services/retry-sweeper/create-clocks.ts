@@ -8,6 +8,7 @@ import { closeDueBatches } from '#shared/batches/close-batches.ts';
 import { tickCampaigns } from '#shared/campaigns/campaign-clock.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { databaseClock } from '#shared/db/database-clock.ts';
+import type { ClearedPartitions } from '#shared/db/partitions.ts';
 import type { SendLetters } from '#shared/dead-letters/return-letters.ts';
 import { loadRouteDefinitions } from '#shared/definitions/load-routing-input.ts';
 import { RouteCache } from '#shared/definitions/route-cache.ts';
@@ -21,7 +22,7 @@ import type { WakeUpSenders } from '#shared/jobs/wake-up-senders.ts';
 import { mailServerOf } from '#shared/notices/mail-variables.ts';
 import { createNoticeSender, type ReviewLinks } from '#shared/notices/send-notice.ts';
 import { markPullsCleaned } from '#shared/pulls/source-transitions.ts';
-import { type createSnsClient, createTopicPublisher, createTopics } from '#shared/queue/topics.ts';
+import { type createSnsClient, createTopicPublisher, createTopics, topicArnsBelow } from '#shared/queue/topics.ts';
 import { type ClockLoop, createClockLoop } from '#shared/runtime/clock-loop.ts';
 import { BUCKET_IDS, bucketName, bucketNames } from '#shared/runtime/config/resource-names.ts';
 import type { Logger } from '#shared/runtime/logger.ts';
@@ -113,7 +114,12 @@ export function createClocks(parts: ClockParts): Clocks {
     logger,
   };
   const dueRecords = { ...due, countMissing: countMissing() };
-  const publisher = createTopicPublisher({ client: sns, topicArns: () => createTopics({ client: sns, prefix }) });
+  const cleared: ClearedPartitions = new Map();
+  const topics = config.LONGSHORE_TOPICS_ARN;
+  const publisher = createTopicPublisher({
+    client: sns,
+    topicArns: topics === undefined ? () => createTopics({ client: sns, prefix }) : topicArnsBelow(topics, prefix),
+  });
   const secrets = createSecretStore(config);
   const external = createStoreDirectory({
     sql,
@@ -238,7 +244,9 @@ export function createClocks(parts: ClockParts): Clocks {
     clock('usage', USAGE_MS, async () =>
       (await rollUpUsage(sql, { limit: LINES_AT_ONCE })) === LINES_AT_ONCE ? 'again' : 'done',
     ),
-    clock('retention', RETENTION_MS, (signal) => keepPartitions(sql, config.LONGSHORE_RETENTION_DAYS, logger, signal)),
+    clock('retention', RETENTION_MS, (signal) =>
+      keepPartitions(sql, { retentionDays: config.LONGSHORE_RETENTION_DAYS, cleared, logger, signal }),
+    ),
     clock('expiry', config.LONGSHORE_EXPIRY_MS, deleteExpired),
     clock('expired-objects', Math.min(config.LONGSHORE_EXPIRY_MS, EXPIRED_OBJECTS_MS), (signal) =>
       deleteExpiredObjects({ sql, store, metrics, logger, signal }),

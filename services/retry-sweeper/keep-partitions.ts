@@ -5,7 +5,12 @@
 import { deleteExpiredMailEvents } from '#shared/campaigns/delete-expired-mail-events.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
 import { databaseClock } from '#shared/db/database-clock.ts';
-import { dropExpiredPartitions, ensurePartitions, isLockTimeout } from '#shared/db/partitions.ts';
+import {
+  type ClearedPartitions,
+  dropExpiredPartitions,
+  ensurePartitions,
+  isLockTimeout,
+} from '#shared/db/partitions.ts';
 import { deleteExpiredOccurrences } from '#shared/expectations/expectation-transitions.ts';
 import { deleteExpiredKeys } from '#shared/records/delete-expired-keys.ts';
 import { deleteLeftovers } from '#shared/retention/delete-leftovers.ts';
@@ -14,16 +19,21 @@ import { deleteExpiredSessions } from '#shared/sftp/delete-expired-sessions.ts';
 
 const DAY_MS = 86_400_000;
 
+export interface KeepPartitionsOptions {
+  readonly retentionDays: number;
+  readonly cleared: ClearedPartitions;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
 export async function keepPartitions(
   sql: Sql,
-  retentionDays: number,
-  logger: Logger,
-  signal: AbortSignal,
+  { retentionDays, cleared, logger, signal }: KeepPartitionsOptions,
 ): Promise<'done'> {
   const now = (await databaseClock(sql))();
   const missing = await ensurePartitions(sql, new Date(now));
   const before = new Date(now - retentionDays * DAY_MS);
-  const { dropped, kept, faults } = await dropExpiredPartitions(sql, before, signal);
+  const { dropped, kept, faults } = await dropExpiredPartitions(sql, before, { signal, cleared });
   if (dropped.length > 0) logger.info({ dropped }, 'partitions dropped');
   if (kept.length > 0) logger.info({ kept }, 'partitions past retention are kept by legal holds');
   const keys = await deleteExpiredKeys(sql, before, signal);

@@ -13,17 +13,21 @@ let sql: Sql;
 
 beforeAll(async () => {
   database = await createTestDatabase({ isEmpty: true });
-  sql = connectDatabase(
+  sql = connect(2);
+  await Promise.all([migrate(database.url), migrate(database.url), migrate(database.url)]);
+});
+
+function connect(connections: number): Sql {
+  return connectDatabase(
     {
       DATABASE_URL: database.url,
-      DATABASE_POOL_MAX: 2,
+      DATABASE_POOL_MAX: connections,
       DATABASE_PREPARE: true,
       DATABASE_STATEMENT_TIMEOUT_MS: 120_000,
     },
     'schema-test',
   );
-  await Promise.all([migrate(database.url), migrate(database.url), migrate(database.url)]);
-});
+}
 
 afterAll(async () => {
   await sql.end({ timeout: 5 });
@@ -100,6 +104,46 @@ test('a month with rows of a tenant under a legal hold is kept, without the rows
   const second = await dropExpiredPartitions(sql, before);
   expect(second).toMatchObject({ kept: [], faults: [] });
   expect(second.dropped).toEqual(['audit_events_2021_01', 'audit_events_2021_02', 'records_2021_01']);
+});
+
+test('of a kept month the rows of others are deleted in one pass, and it is not read again while the same holds are in force', async () => {
+  await seedTenant(sql, { tenantId: 'held' });
+  const holdId = await placeHold(sql, { tenantId: 'held', reason: 'a case', actor: 'test' });
+  await ensurePartitions(sql, new Date('2021-01-05T00:00:00Z'), 0);
+  // Several batches of pages, the rows of the held tenant all over them.
+  await sql`
+    INSERT INTO records (job_id, line, created_at, tenant_id, state, "values")
+    SELECT gen_random_uuid(), line, '2021-01-10Z', CASE WHEN line % 50 = 0 THEN 'held' ELSE 'other' END, 'SUCCESS',
+      jsonb_build_object('text', repeat('x', 300))
+    FROM generate_series(1, 25000) line`;
+  // One connection, so that its scans are counted when they are asked for.
+  const one = connect(1);
+  try {
+    const wholeScans = async () => {
+      await one`SELECT pg_stat_force_next_flush()`;
+      const [row] = await one<{ scans: number; pages: number }[]>`
+        SELECT seq_scan::int AS scans, (pg_relation_size(relid) / 8192)::int AS pages
+        FROM pg_stat_user_tables WHERE relname = 'records_2021_01'`;
+      return row!;
+    };
+    const cleared = new Map();
+    const before = new Date('2021-03-15T00:00:00Z');
+    const seeded = await wholeScans();
+    expect(seeded.pages).toBeGreaterThan(2_000);
+    await dropExpiredPartitions(one, before, { cleared });
+    const first = await wholeScans();
+    // The look for a row of the held tenant, which ends with the first.
+    expect(first.scans - seeded.scans).toBe(1);
+    expect(await dropExpiredPartitions(one, before, { cleared })).toMatchObject({ kept: ['records_2021_01'] });
+    expect((await wholeScans()).scans).toBe(first.scans);
+    const [left] = await one`
+      SELECT count(*)::int AS rows, count(*) FILTER (WHERE tenant_id = 'held')::int AS held FROM records_2021_01`;
+    expect(left).toEqual({ rows: 500, held: 500 });
+    await releaseHold(one, { holdId, reason: 'closed', actor: 'test' });
+    expect((await dropExpiredPartitions(one, before, { cleared })).dropped).toContain('records_2021_01');
+  } finally {
+    await one.end({ timeout: 5 });
+  }
 });
 
 test('records that are updated together stay in their pages, so that no index has to know', async () => {
