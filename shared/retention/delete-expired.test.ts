@@ -318,6 +318,26 @@ describe('a retention', () => {
       'files_objects_removed',
     );
   });
+
+  test.each([
+    ['the route’s own', { files: 400 }, { objects: 30 }, 'objects', 'route route-0'],
+    ['the tenant’s', { objects: 30 }, { files: 400 }, 'objects', 'tenant'],
+    ['that of the files, where the objects have none', {}, { files: 30 }, 'files', 'route route-0'],
+    ['the tenant’s, of files whose objects have the route’s', { files: 31 }, { objects: 15 }, 'files', 'tenant'],
+    ['the default', {}, {}, 'files', 'default'],
+  ] as const)('is named in the certificate as it is: %s', async (_name, ofTenant, ofRoute, what, rule) => {
+    const inMs = (periods: object) =>
+      Object.keys(periods).length === 0
+        ? null
+        : sql.json(Object.fromEntries(Object.entries(periods).map(([key, days]) => [key, Number(days) * DAY_MS])));
+    await sql`UPDATE tenants SET retention = ${inMs(ofTenant)}`;
+    await sql`UPDATE routes SET retention = ${inMs(ofRoute)}`;
+    await seedEnded({ daysAgo: rule === 'default' ? 401 : 32 });
+    await run(expireObjects);
+    await run(deleteExpiredFiles);
+    const named = await sql`SELECT rule FROM deletion_certificates WHERE what = ${what}`;
+    expect(named).toEqual([{ rule }]);
+  });
 });
 
 describe('a legal hold', () => {

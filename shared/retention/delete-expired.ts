@@ -99,12 +99,18 @@ export function expireObjects(sql: Sql, options: DeleteOptions): Promise<Deletio
   return runDeletion(
     () => sql<Deletion[]>`
     WITH ${lockDue(sql, { tenantId, holdChanges, limit, due: sql`objects_expire_at` })},
-    due_now AS (SELECT id, least(objects_expire_at, expire_at) AS at FROM judged),
+    -- By what they are due: their own time, or that of the row where it is sooner.
+    due_now AS (
+      SELECT id, least(objects_expire_at, expire_at) AS at, CASE WHEN objects_expire_at < expire_at THEN objects_rule ELSE rule END AS due_by
+      FROM judged),
     kept AS MATERIALIZED (
       SELECT id, CASE WHEN is_held THEN 'hold' WHEN is_used THEN 'in use' ELSE 'later' END AS reason, at AS expire_at
       FROM judged JOIN due_now USING (id) WHERE is_held OR is_used OR coalesce(at > now(), true)),
     ${postpone(sql, sql`objects_expire_at`, sql``)},
-    going AS MATERIALIZED (SELECT * FROM judged WHERE id NOT IN (SELECT id FROM kept)),
+    going AS MATERIALIZED (
+      SELECT id, bucket, key, version_id, size_bytes, finished_at, archived_at, archive_bucket, archive_key, archive_version_id,
+        objects_removed_at, due_by AS rule
+      FROM judged JOIN due_now USING (id) WHERE id NOT IN (SELECT id FROM kept)),
     going_job AS MATERIALIZED (SELECT id, file_id FROM job WHERE file_id IN (SELECT id FROM going)),
     step AS MATERIALIZED (SELECT job_id, kind, output FROM job_steps WHERE job_id IN (SELECT id FROM going_job)),
     marked AS (
@@ -183,7 +189,7 @@ function lockDue(
       FROM job j GROUP BY j.file_id),
     judged AS MATERIALIZED (
       SELECT d.id, d.bucket, d.key, d.version_id, d.size_bytes, d.finished_at, d.archived_at, d.archive_bucket, d.archive_key,
-        d.archive_version_id, d.objects_removed_at, r.rule, e.expire_at, e.objects_expire_at,
+        d.archive_version_id, d.objects_removed_at, r.rule, r.objects_rule, e.expire_at, e.objects_expire_at,
         coalesce(j.is_held, false)
           OR EXISTS (SELECT FROM legal_holds h WHERE h.file_id = d.id AND h.released_at IS NULL) AS is_held,
         coalesce(j.is_used, false)
@@ -196,7 +202,7 @@ function lockDue(
         coalesce(j.has_records, false) AS has_records
       FROM due d LEFT JOIN of_jobs j ON j.file_id = d.id
       CROSS JOIN LATERAL retention_of(d.tenant_id, d.id) AS r
-      CROSS JOIN LATERAL expiry_of(d.tenant_id, d.id, d.finished_at) AS e)`;
+      CROSS JOIN LATERAL expiry_dates(d.finished_at, r.files_ms, r.objects_ms) AS e)`;
 }
 
 /** A CTE. What is kept is met again: what a hold keeps when it is released, the rest after a while. */
