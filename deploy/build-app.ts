@@ -5,6 +5,7 @@ import type { DeploySettings } from './settings.ts';
 import { AlarmsStack } from './stacks/alarms-stack.ts';
 import { ApiStack } from './stacks/api-stack.ts';
 import { AuditStack, isAudited } from './stacks/audit-stack.ts';
+import { BackupStack } from './stacks/backup-stack.ts';
 import { DataStack } from './stacks/data-stack.ts';
 import { EvidenceStack } from './stacks/evidence-stack.ts';
 import { type Fleet, standbyPrefix } from './stacks/fleet-stack.ts';
@@ -89,6 +90,8 @@ function buildFleet(app: App, fleet: Fleet): FleetParts {
       : new PartnerApisStack(app, fleet, { network, api, settings: settings.partnerApis });
   if (settings.campaigns !== undefined)
     new MailStack(app, fleet, { messaging, telemetry, domains: settings.campaigns.domains });
+  if (settings.backup !== undefined)
+    new BackupStack(app, fleet, { network, data, storage, telemetry, settings: settings.backup });
   if (role === 'standby') {
     new StandbyAlarmsStack(app, fleet, { data, storage, telemetry });
     return { data, storage };

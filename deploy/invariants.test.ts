@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, test } from 'vitest';
+import { BUCKET_IDS, bucketName } from '#shared/runtime/config/resource-names.ts';
 import { buildApp } from './build-app.ts';
 import type { ServiceName } from './services/service-catalogue.ts';
 import { type DeploySettings, readSettings } from './settings.ts';
@@ -19,11 +20,18 @@ const settings = readSettings(PROD);
 const SYNTHESIS_MS = 300_000;
 const LONGEST = 'a'.repeat(LONGEST_PREFIX);
 
+const VAULTS = Object.fromEntries(
+  settings.homes.map(({ region }) => [region, `arn:aws:backup:${region}:999988887777:backup-vault:longshore`]),
+);
+
 const FAILED: DeploySettings = {
   ...settings,
   failedOver: 'us-east-1',
+  returning: true,
   archiveLockDays: 90,
   malwareProtection: true,
+  audit: { ...settings.audit, guardDutyRuntime: true, flowLogs: 'all' },
+  backup: { days: 35, isLocked: true, buckets: true, copyTo: VAULTS },
   campaigns: { domains: Array.from({ length: MOST_DOMAINS }, (_, index) => `mail-${index}.globex.example`) },
   homes: settings.homes.map((home, index) => (index === 0 ? { ...home, prefix: LONGEST } : home)),
 };
@@ -148,6 +156,35 @@ describe.each([
     const secrets = ofType('AWS::SecretsManager::Secret');
     expect(secrets.length).toBeGreaterThan(3);
     for (const { DeletionPolicy, stack } of secrets) expect(DeletionPolicy, stack).toBe('RetainExceptOnCreate');
+  });
+
+  test('no task makes topics: it is given the ARNs of those that there are', () => {
+    expect(JSON.stringify(ofType('AWS::IAM::Policy'))).not.toContain('sns:CreateTopic');
+    const publishing = ofType('AWS::ECS::TaskDefinition').flatMap(({ Properties }) =>
+      Properties.ContainerDefinitions.flatMap(({ Environment = [] }: { Environment?: readonly { Name: string }[] }) =>
+        Environment.filter(({ Name }) => Name === 'LONGSHORE_TOPICS_ARN'),
+      ),
+    );
+    // A sweeper of each home and of each standby.
+    expect(publishing).toHaveLength(4);
+  });
+
+  test('flow logs have what the settings say, of every network', () => {
+    const logs = ofType('AWS::EC2::FlowLog').map(({ Properties }) => Properties.TrafficType);
+    expect(logs).toHaveLength(ofType('AWS::EC2::VPC').length);
+    expect(new Set(logs)).toEqual(new Set([variant.audit.flowLogs === 'all' ? 'ALL' : 'REJECT']));
+  });
+
+  test('GuardDuty’s agent comes into tasks only where the settings have it, and every task may pull it then', () => {
+    const has = variant.audit.guardDutyRuntime;
+    const detectors = ofType('AWS::GuardDuty::Detector');
+    expect(detectors.length).toBeGreaterThan(1);
+    for (const { Properties } of detectors)
+      expect(JSON.stringify(Properties.Features).includes('ECS_FARGATE_AGENT_MANAGEMENT')).toBe(has);
+    const pulling = ofType('AWS::IAM::Policy').filter(({ Properties }) =>
+      Properties.PolicyDocument.Statement.some(({ Sid }: { Sid?: string }) => Sid === 'GuardDutyAgent'),
+    );
+    expect(pulling).toHaveLength(has ? ofType('AWS::ECS::TaskDefinition').length : 0);
   });
 
   test('a role is passed to the service that needs it alone', () => {
@@ -297,8 +334,9 @@ test('a failover asks nothing of IAM, Certificate Manager, Route 53, SES or S3: 
   const RECOVERED_WITHOUT =
     /^AWS::(IAM|CertificateManager|Route53|S3|SES|KMS|SecretsManager|WAFv2|EC2::EIP$|ElasticLoadBalancingV2)/;
   const west = settings.homes[1]!;
-  const failed = synthesise({ ...settings, failedOver: west.region });
-  const before = synthesise(settings);
+  const chosen: DeploySettings = { ...settings, backup: { days: 35, isLocked: true, buckets: true } };
+  const failed = synthesise({ ...chosen, failedOver: west.region });
+  const before = synthesise(chosen);
   const standby = [...failed].filter(([stack]) => stack.startsWith(`${west.prefix}-standby-`));
   expect(standby.length).toBeGreaterThan(8);
   const idsOf = (template: Templates extends ReadonlyMap<string, infer One> ? One | undefined : never) =>
@@ -310,6 +348,75 @@ test('a failover asks nothing of IAM, Certificate Manager, Route 53, SES or S3: 
     return idsOf(template).flatMap((id) => (known.has(id) ? [] : [`${stack}/${id}`]));
   });
   expect(made).toEqual([]);
+});
+
+test('snapshots are taken where the fleet works, of the database and the objects, are locked, and go to the other account', () => {
+  const templates = synthesise(FAILED);
+  const ofBackups = (type: string) =>
+    [...templates].flatMap(([stack, template]) =>
+      resourcesOf(template, type).map(({ Properties }) => ({ stack, ...Properties })),
+    );
+  const vaults = ofBackups('AWS::Backup::BackupVault');
+  expect(vaults).toHaveLength(4);
+  for (const { LockConfiguration } of vaults)
+    expect(LockConfiguration).toEqual({ MinRetentionDays: 35, ChangeableForDays: 3 });
+  for (const { BackupPlan } of ofBackups('AWS::Backup::BackupPlan'))
+    expect(BackupPlan.BackupPlanRule[0]).toMatchObject({
+      Lifecycle: { DeleteAfterDays: 35 },
+      CopyActions: [
+        { DestinationBackupVaultArn: expect.stringContaining(':999988887777:'), Lifecycle: { DeleteAfterDays: 35 } },
+      ],
+    });
+  const selections = ofBackups('AWS::Backup::BackupSelection');
+  // The home that failed has none, and its standby has one.
+  expect(selections.map(({ stack }) => stack).sort()).toEqual([
+    `${LONGEST}-standby-backup`,
+    `${settings.homes[1]!.prefix}-backup`,
+  ]);
+  for (const { BackupSelection } of selections) expect(BackupSelection.Resources).toHaveLength(5);
+  const lent = ofBackups('AWS::KMS::Key').filter(({ KeyPolicy }) =>
+    KeyPolicy.Statement.some(({ Sid }: { Sid?: string }) => Sid === 'CopiesOfBackups'),
+  );
+  expect(lent).toHaveLength(4);
+});
+
+test('without a choice nothing is backed up twice, and no key is lent', () => {
+  const all = JSON.stringify([...synthesise(settings).values()].map((template) => template.toJSON()));
+  expect(all).not.toContain('AWS::Backup::');
+  expect(all).not.toContain('CopiesOfBackups');
+});
+
+test('what a standby wrote is copied to its home, under the same version ids, when that is back and not before', () => {
+  const standby = (variant: DeploySettings, prefix: string) =>
+    resourcesOf(synthesise(variant).get(`${prefix}-standby-storage`)!, 'AWS::S3::Bucket').map(
+      ({ Properties }) => Properties,
+    );
+  const [east, west] = settings.homes.map(({ prefix }) => prefix);
+  for (const prefix of [east!, west!])
+    for (const { ReplicationConfiguration } of standby(settings, prefix))
+      expect(ReplicationConfiguration).toBeUndefined();
+  const copied = standby(FAILED, LONGEST).filter(
+    ({ ReplicationConfiguration }) => ReplicationConfiguration !== undefined,
+  );
+  expect(copied.map(({ BucketName }) => BucketName).sort()).toEqual(
+    BUCKET_IDS.map((id) => bucketName(`${LONGEST}-standby`, id)).sort(),
+  );
+  const homes = resourcesOf(synthesise(FAILED).get(`${LONGEST}-storage`)!, 'AWS::S3::Bucket').map(
+    ({ Properties }) => Properties.BucketName,
+  );
+  for (const { BucketName, ReplicationConfiguration } of copied) {
+    const { Bucket, EncryptionConfiguration } = ReplicationConfiguration.Rules[0].Destination;
+    const name = BucketName.replace('-standby', '');
+    expect(JSON.stringify(Bucket)).toContain(`s3:::${name}"`);
+    expect(homes).toContain(name);
+    // The key of the home, in its region.
+    expect(JSON.stringify(EncryptionConfiguration)).toMatch(new RegExp(`us-east-1.*alias/${LONGEST}"`));
+  }
+  // Of the other home's standby, which is at rest.
+  for (const { ReplicationConfiguration } of standby(FAILED, west!)) expect(ReplicationConfiguration).toBeUndefined();
+  const alarms = resourcesOf(synthesise(FAILED).get(`${LONGEST}-standby-alarms`)!, 'AWS::CloudWatch::Alarm');
+  const failed = alarms.filter(({ Properties }) => Properties.MetricName === 'OperationsFailedReplication');
+  expect(failed).toHaveLength(BUCKET_IDS.length);
 });
 
 test('a home that failed is fenced: nothing runs there, and no name leads to it', () => {
@@ -444,6 +551,18 @@ test.each([
     'partnerApis',
   ],
   ['an image by its tag', (text: string) => text.replace(/@sha256:0{63}1/, ''), 'images.node'],
+  [
+    'a vault for copies in one of two regions',
+    (text: string) =>
+      `${text}backup:\n  days: 35\n  copyTo: { us-east-1: arn:aws:backup:us-east-1:999988887777:backup-vault:copies }\n`,
+    'must name a vault for us-west-2',
+  ],
+  [
+    'an agent in tasks that have no memory for it',
+    (text: string) => text.replace('size: prod', 'size: dev').replace(/audit:\n/, 'audit:\n  guardDutyRuntime: true\n'),
+    'guardDutyRuntime',
+  ],
+  ['a return without a failover', (text: string) => `${text}returning: true\n`, 'returning'],
   ['no prefix list', (text: string) => text.replace(/ +healthCheckers: .*1\n/, ''), 'homes.0.healthCheckers'],
 ])('settings with %s are refused', (_name, spoil, place) => {
   const folder = mkdtempSync(join(tmpdir(), 'longshore-settings-'));

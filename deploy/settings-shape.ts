@@ -270,9 +270,38 @@ export const settingsShape = z.strictObject({
       cloudTrailDataEvents: z.boolean().default(false),
       config: z.boolean().default(false),
       guardDuty: z.boolean().default(false),
+      /** GuardDuty's agent in every task: it takes 128 MiB of the task's memory or more, and is billed by the processor. */
+      guardDutyRuntime: z.boolean().default(false),
       macie: z.boolean().default(false),
+      /** Connections that the flow logs of the network have: what was refused, or all, which is billed by the connection. */
+      flowLogs: z.enum(['rejected', 'all']).default('rejected'),
     })
     .prefault({}),
+  /** Snapshots in a vault of AWS Backup, next to those that Aurora makes itself; none when absent. */
+  backup: z
+    .strictObject({
+      /** How long each is kept. */
+      days: z.number().int().min(7).max(36_500),
+      /** Three days after the vault is made nobody deletes a snapshot before its time, the account's root user included. */
+      isLocked: z.boolean().default(false),
+      /** By region, the vault that gets a copy of each: of another account in the same region, or of this one in another region. */
+      copyTo: z
+        .record(
+          z.string(),
+          z
+            .string()
+            .regex(
+              /^arn:aws[a-z-]*:backup:[a-z0-9-]+:\d{12}:backup-vault:[a-zA-Z0-9_-]{2,50}$/,
+              'must be the ARN of a backup vault',
+            ),
+        )
+        .optional(),
+      /** Objects of landing, archive, delivered and evidence too. They are stored once more, and their retention does not reach them there. */
+      buckets: z.boolean().default(false),
+    })
+    .optional(),
   /** The region that failed: its standby in the other one is brought to work. */
   failedOver: z.string().optional(),
+  /** The region that failed is back: what its standby has written since is copied to it, with the same version ids. */
+  returning: z.boolean().default(false),
 });

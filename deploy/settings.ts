@@ -13,7 +13,7 @@ import { LongshoreError } from '#shared/errors.ts';
 import { settingsShape } from './settings-shape.ts';
 
 const settingsSchema = settingsShape.superRefine(
-  ({ size, homes, alarms, doors, images, partnerApis, failedOver }, context) => {
+  ({ size, homes, alarms, audit, backup, doors, images, partnerApis, failedOver, returning }, context) => {
     if (size === 'prod' && alarms.emails.length + alarms.urls.length === 0)
       context.addIssue({ code: 'custom', path: ['alarms'], message: 'must name somebody who is called' });
     for (const key of ['region', 'prefix'] as const) {
@@ -27,6 +27,10 @@ const settingsSchema = settingsShape.superRefine(
         const message = 'must end with the digest of the image in production, @sha256:...';
         context.addIssue({ code: 'custom', path: ['images', image], message });
       }
+    }
+    if (size === 'dev' && audit.guardDutyRuntime) {
+      const message = 'is for size prod: the smallest tasks have no memory for its agent';
+      context.addIssue({ code: 'custom', path: ['audit', 'guardDutyRuntime'], message });
     }
     const networks = homes.flatMap(({ cidr, standbyCidr }) => [
       cidr,
@@ -47,6 +51,10 @@ const settingsSchema = settingsShape.superRefine(
         const message = needed[key] ? `is needed: there are ${whose}` : `is for ${whose} only`;
         context.addIssue({ code: 'custom', path: ['homes', index, key], message });
       }
+      if (backup?.copyTo !== undefined && backup.copyTo[home.region] === undefined) {
+        const message = `must name a vault for ${home.region}`;
+        context.addIssue({ code: 'custom', path: ['backup', 'copyTo'], message });
+      }
       if (partnerApis?.loadBalancers !== undefined && partnerApis.loadBalancers[home.region] === undefined) {
         const message = `must name one in ${home.region}`;
         context.addIssue({ code: 'custom', path: ['partnerApis', 'loadBalancers'], message });
@@ -55,6 +63,10 @@ const settingsSchema = settingsShape.superRefine(
     if (doors === 'private' && partnerApis !== undefined) {
       const message = 'is for public doors: the gateway of partners is public';
       context.addIssue({ code: 'custom', path: ['partnerApis'], message });
+    }
+    if (returning && failedOver === undefined) {
+      const message = 'is for the time after a failover: failedOver must name the region';
+      context.addIssue({ code: 'custom', path: ['returning'], message });
     }
     if (failedOver !== undefined && !(isPair && homes.some(({ region }) => region === failedOver))) {
       context.addIssue({ code: 'custom', path: ['failedOver'], message: 'must be the region of one of two homes' });

@@ -14,6 +14,8 @@ export interface FleetSize {
   readonly databaseCapacity: { readonly min: number; readonly max: number };
   readonly databaseReaders: number;
   readonly backupDays: number;
+  /** How often the database's hosts report processes and memory (RDS enhanced monitoring); 0 is never. */
+  readonly databaseMonitoringSeconds: 0 | 60;
   /** Buckets, keys and the database outlive a deleted stack. */
   readonly isKept: boolean;
   readonly logRetentionDays: 14 | 90;
@@ -31,6 +33,7 @@ export const FLEET_SIZES: Readonly<Record<'dev' | 'prod', FleetSize>> = {
     databaseCapacity: { min: 0.5, max: 2 },
     databaseReaders: 0,
     backupDays: 1,
+    databaseMonitoringSeconds: 0,
     isKept: false,
     logRetentionDays: 14,
     archiveDays: 30,
@@ -49,6 +52,7 @@ export const FLEET_SIZES: Readonly<Record<'dev' | 'prod', FleetSize>> = {
     databaseCapacity: { min: 2, max: 32 },
     databaseReaders: 1,
     backupDays: 14,
+    databaseMonitoringSeconds: 60,
     isKept: true,
     logRetentionDays: 90,
     archiveDays: 365,

@@ -1,6 +1,6 @@
 /**
  * `npm run synth`: the templates of the sample settings, and then those that nobody looks at before the day they are needed: of a
- * failover of either region, of the longest prefix, of the most domains, and of private doors, of a pair and of one home. Every finding of cdk-nag and every fault of a template is an error.
+ * failover of either region and its way back, of the longest prefix, of the most domains, and of private doors, of a pair and of one home. Every finding of cdk-nag and every fault of a template is an error.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,11 +23,22 @@ for (const { region } of production.homes) {
   );
   reportOnly(`prod, ${region} failed, the longest prefix`, { ...production, homes, failedOver: region });
 }
+const [{ region: lost }] = production.homes as [(typeof production.homes)[number]];
+reportOnly(`prod, ${lost} returning`, { ...production, failedOver: lost, returning: true });
 
-reportOnly('prod, the most domains and every audit', {
+const vaults = production.homes.map(({ region }) => [
+  region,
+  `arn:aws:backup:${region}:999988887777:backup-vault:longshore`,
+]);
+reportOnly('prod, the most domains, every audit, and backups', {
   ...production,
   campaigns: { domains: Array.from({ length: MOST_DOMAINS }, (_, index) => `mail-${index}.globex.example`) },
-  audit: { cloudTrailManagementEvents: true, cloudTrailDataEvents: true, config: true, guardDuty: true, macie: true },
+  audit: {
+    ...{ cloudTrailManagementEvents: true, cloudTrailDataEvents: true, config: true, guardDuty: true, macie: true },
+    guardDutyRuntime: true,
+    flowLogs: 'all',
+  },
+  backup: { days: 35, isLocked: true, buckets: true, copyTo: Object.fromEntries(vaults) },
   malwareProtection: true,
   archiveLockDays: 90,
 });

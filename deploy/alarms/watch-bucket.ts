@@ -1,8 +1,7 @@
 /** One bucket, and its copy in the other region. */
 import * as cw from 'aws-cdk-lib/aws-cloudwatch';
 import { type BucketId, bucketName } from '#shared/runtime/config/resource-names.ts';
-import { standbyPrefix } from '../stacks/fleet-stack.ts';
-import { REPLICATION_MINUTES, REPLICATION_RULE } from '../storage/bucket-replication.ts';
+import { copiesTo, REPLICATION_MINUTES, REPLICATION_RULE } from '../storage/bucket-replication.ts';
 import { type AlarmScope, awsMetric } from './alarm-scope.ts';
 
 export function watchBucket(scope: AlarmScope, bucket: BucketId): void {
@@ -18,14 +17,15 @@ export function watchBucket(scope: AlarmScope, bucket: BucketId): void {
     },
     `-${bucket}`,
   );
-  if (scope.stack.isHome && scope.stack.fleet.settings.homes.length === 2) watchReplication(scope, bucket);
+  const to = copiesTo(scope.stack);
+  if (to !== undefined) watchReplication(scope, bucket, to);
 }
 
 /** Shown where the source is. */
-function watchReplication(scope: AlarmScope, bucket: BucketId): void {
+function watchReplication(scope: AlarmScope, bucket: BucketId, to: string): void {
   const dimensions = {
     SourceBucket: bucketName(scope.stack.fleet.prefix, bucket),
-    DestinationBucket: bucketName(standbyPrefix(scope.stack.fleet.prefix), bucket),
+    DestinationBucket: bucketName(to, bucket),
     RuleId: REPLICATION_RULE,
   };
   scope.raise(

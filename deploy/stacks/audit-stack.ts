@@ -11,6 +11,13 @@ import type { NetworkStack } from './network-stack.ts';
 import type { StorageStack } from './storage-stack.ts';
 import type { TelemetryStack } from './telemetry-stack.ts';
 
+/** GuardDuty makes the endpoint that its agent reports to, and puts the agent into tasks that start. */
+const RUNTIME_MONITORING = {
+  name: 'RUNTIME_MONITORING',
+  status: 'ENABLED',
+  additionalConfiguration: [{ name: 'ECS_FARGATE_AGENT_MANAGEMENT', status: 'ENABLED' }],
+};
+
 export interface AuditParts {
   readonly network: NetworkStack;
   readonly storage: StorageStack;
@@ -37,10 +44,10 @@ export class AuditStack extends FleetStack {
     if (audit.guardDuty) {
       new CfnDetector(this, 'GuardDuty', {
         enable: true,
-        features: ['S3_DATA_EVENTS', 'RDS_LOGIN_EVENTS', 'LAMBDA_NETWORK_LOGS'].map((name) => ({
-          name,
-          status: 'ENABLED',
-        })),
+        features: [
+          ...['S3_DATA_EVENTS', 'RDS_LOGIN_EVENTS', 'LAMBDA_NETWORK_LOGS'].map((name) => ({ name, status: 'ENABLED' })),
+          ...(audit.guardDutyRuntime ? [RUNTIME_MONITORING] : []),
+        ],
       });
       findings.add(GUARD_DUTY_FINDINGS);
     }

@@ -7,6 +7,7 @@
  */
 import { ArnFormat, Duration, SecretValue } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import { ManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import * as rds from 'aws-cdk-lib/aws-rds';
@@ -77,6 +78,7 @@ export class DataStack extends FleetStack {
       backup: { retention: Duration.days(this.size.backupDays) },
       copyTagsToSnapshot: true,
       deletionProtection: this.size.isKept,
+      ...this.#monitoring(),
       cloudwatchLogsExports: ['postgresql'],
       removalPolicy: this.removalPolicy,
     });
@@ -101,6 +103,25 @@ export class DataStack extends FleetStack {
   /** Versions are the template's, in both regions alike: one that AWS raised alone would be set back by the next deployment. */
   #instance(key: IKey): rds.ServerlessV2ClusterInstanceProps {
     return { autoMinorVersionUpgrade: false, enablePerformanceInsights: true, performanceInsightEncryptionKey: key };
+  }
+
+  /** What the hosts do, next to what the database says of itself. */
+  #monitoring(): Pick<rds.DatabaseClusterProps, 'monitoringInterval' | 'monitoringRole'> {
+    const seconds = this.size.databaseMonitoringSeconds;
+    if (seconds === 0) return {};
+    const policy = 'service-role/AmazonRDSEnhancedMonitoringRole';
+    const monitoringRole = new Role(this, 'Monitoring', {
+      description: 'Reports processes and memory of the database hosts to CloudWatch',
+      assumedBy: new ServicePrincipal('monitoring.rds.amazonaws.com', {
+        conditions: { StringEquals: { 'aws:SourceAccount': this.account } },
+      }),
+      managedPolicies: [ManagedPolicy.fromAwsManagedPolicyName(policy)],
+    });
+    acknowledge(monitoringRole, {
+      [`IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/${policy}]`]:
+        'The policy that AWS keeps for it: streams of the log group RDSOSMetrics.',
+    });
+    return { monitoringInterval: Duration.seconds(seconds), monitoringRole };
   }
 
   #rotationGroup(vpc: ec2.IVpc): ec2.SecurityGroup {

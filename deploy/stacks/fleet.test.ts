@@ -239,6 +239,10 @@ test('the database is encrypted, in several zones, backed up, protected, signed 
     GlobalClusterIdentifier: `${EAST}-global`,
   });
   stack('data').resourceCountIs('AWS::RDS::DBInstance', 2);
+  stack('data').allResourcesProperties('AWS::RDS::DBInstance', {
+    MonitoringInterval: 60,
+    MonitoringRoleArn: Match.anyValue(),
+  });
   stack('data').hasResourceProperties('AWS::SecretsManager::RotationSchedule', {
     RotationRules: { ScheduleExpression: 'rate(30 days)' },
   });

@@ -7,7 +7,7 @@
  */
 import { CfnOutput, Tags } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
-import { AnyPrincipal, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { AccountPrincipal, AnyPrincipal, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
@@ -76,7 +76,28 @@ export class NetworkStack extends FleetStack {
         },
       }),
     );
+    this.#lendToCopies(key);
     return key;
+  }
+
+  /** AWS Backup, "Encryption of copied backups": the account that keeps a copy reads the snapshot with the key of its source. */
+  #lendToCopies(key: Key): void {
+    const vault = this.fleet.settings.backup?.copyTo?.[this.region];
+    const account = vault?.split(':')[4];
+    if (account === undefined || account === this.fleet.settings.account) return;
+    const principals = [new AccountPrincipal(account)];
+    key.addToResourcePolicy(
+      new PolicyStatement({ sid: 'CopiesOfBackups', principals, actions: SENDER_USES, resources: ['*'] }),
+    );
+    key.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'GrantsForCopies',
+        principals,
+        actions: ['kms:CreateGrant'],
+        resources: ['*'],
+        conditions: { Bool: { 'kms:GrantIsForAWSResource': 'true' } },
+      }),
+    );
   }
 
   #createVpc(): ec2.Vpc {
@@ -108,9 +129,11 @@ export class NetworkStack extends FleetStack {
       encryptionKey: this.key,
       removalPolicy: this.removalPolicy,
     });
-    vpc.addFlowLog('Rejected', {
+    // A flow log cannot be changed: under its own name the other kind is made before this one goes.
+    const hasAll = this.fleet.settings.audit.flowLogs === 'all';
+    vpc.addFlowLog(hasAll ? 'All' : 'Rejected', {
       destination: ec2.FlowLogDestination.toCloudWatchLogs(flowLogs),
-      trafficType: ec2.FlowLogTrafficType.REJECT,
+      trafficType: hasAll ? ec2.FlowLogTrafficType.ALL : ec2.FlowLogTrafficType.REJECT,
     });
     return vpc;
   }

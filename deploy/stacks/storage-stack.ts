@@ -14,7 +14,7 @@ import * as sqs from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { LANDING_EVENTS } from '#shared/messages/landing-events.ts';
 import { BUCKET_IDS, type BucketId, bucketName } from '#shared/runtime/config/resource-names.ts';
-import { BucketReplication } from '../storage/bucket-replication.ts';
+import { BucketReplication, copiesTo } from '../storage/bucket-replication.ts';
 import { MalwareProtection } from '../storage/malware-protection.ts';
 import { acknowledge } from './acknowledge.ts';
 import { publicName } from './failover-name.ts';
@@ -60,8 +60,8 @@ export class StorageStack extends FleetStack {
       BucketId,
       s3.Bucket
     >;
-    if (this.isHome && fleet.settings.homes.length === 2)
-      new BucketReplication(this, { buckets: this.buckets, key: this.#network.key });
+    const to = copiesTo(this);
+    if (to !== undefined) new BucketReplication(this, { buckets: this.buckets, key: this.#network.key, to });
     if (fleet.settings.malwareProtection)
       new MalwareProtection(this, { bucket: this.buckets.landing, key: this.#network.key });
     this.undeliveredEvents = this.#createEventQueue('UndeliveredEvents', 'undelivered-events');

@@ -254,7 +254,7 @@ test('a wish to send again is kept, also when it comes while the store says that
   expect(await bed.sql`SELECT state FROM restores`).toEqual([{ state: 'ASKED' }]);
   await bed.sql`UPDATE restores SET next_action_at = now()`;
   const store = createObjectStore({ client: bed.s3.client });
-  await carryRestores({ sql: bed.sql, store, logger, signal: new AbortController().signal });
+  await advanceRestores({ sql: bed.sql, store, logger, signal: new AbortController().signal });
   expect(await bed.sql`SELECT state FROM restores`).toEqual([{ state: 'READY' }]);
   expect(await bed.sql`SELECT verb, state, actor FROM actions`).toEqual([
     { verb: 'resend', state: 'AWAITING_APPROVAL', actor: 'operator:bob' },
