@@ -118,7 +118,7 @@ test('the command prints both bills with their totals, the date of the prices, e
     expect(table).toContain(row('total', total(first), total(later)));
     expect(table).toContain(row('for a million files', total(first) / 30, total(later) / 30));
   }
-  const lanes = stdout.slice(stdout.indexOf('Each lane with tasks of its own'));
+  const lanes = stdout.slice(stdout.indexOf('Each lane with its own tasks'));
   for (const { service, dollars } of laneCost())
     expect(lanes).toContain(`  ${service.padEnd(20)}${dollars.toFixed(2).padStart(12)}`);
   expect(stdout).toContain(PRICES_AS_OF);

@@ -55,7 +55,7 @@ function describe(load: Load): string {
     '',
     ...table('Step Functions + Lambda + DynamoDB', serverlessCost),
     '',
-    ...list('Each lane with tasks of its own (ownLanes), idle', laneCost()),
+    ...list('Each lane with its own tasks (ownLanes), idle', laneCost()),
     '',
     ...list(`${mails.toLocaleString('en')} mails of campaigns`, mailCost(mails)),
     '',
