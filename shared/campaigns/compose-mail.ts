@@ -1,5 +1,6 @@
 /** The mail of one recipient: rendered, with the headers that mail clients and our own events need. */
 import type { SenderDocument } from '#shared/definitions/sender-schema.ts';
+import { readLinkKeys } from '#shared/reviews/link-keys.ts';
 import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import type { CampaignMail } from './campaign-mail.ts';
 import type { FindMailTemplate, LoadedCampaign } from './load-campaign.ts';
@@ -70,10 +71,10 @@ export async function composeMail(
 
   async function unsubscribeUrl(): Promise<string | undefined> {
     if (unsubscribe === undefined) return undefined;
-    const { text } = await secrets.read(unsubscribe.secretName);
+    const { current } = await readLinkKeys(secrets, unsubscribe.secretName);
     const { id: campaignId, tenantId, topic, isMarketing } = campaign;
     const from = { tenantId, topic, isMarketing };
-    const token = writeUnsubscribeToken({ campaignId, line, addressHash: hash, from }, text);
+    const token = writeUnsubscribeToken({ campaignId, line, addressHash: hash, from }, current);
     const base = sender.unsubscribe?.baseUrl ?? `${unsubscribe.publicUrl.replace(/\/+$/, '')}/u`;
     return `${base.replace(/\/+$/, '')}/${token}`;
   }

@@ -15,16 +15,22 @@ const OF_FIRST_VERSION =
 
 test('a token says which message of which campaign, and from what, and is short enough for every mail client', () => {
   const token = writeUnsubscribeToken(LINK, SECRET);
-  expect(readUnsubscribeToken(token, SECRET)).toEqual(LINK);
+  expect(readUnsubscribeToken(token, [SECRET])).toEqual(LINK);
   expect(token).toMatch(/^[\w-]{1,140}$/);
   const name = 'x'.repeat(63);
   const longest = { ...LINK, from: { tenantId: name, topic: name, isMarketing: false } };
-  expect(readUnsubscribeToken(writeUnsubscribeToken(longest, SECRET), SECRET)).toEqual(longest);
+  expect(readUnsubscribeToken(writeUnsubscribeToken(longest, SECRET), [SECRET])).toEqual(longest);
+});
+
+test('a token signed by any of the keys is read', () => {
+  const token = writeUnsubscribeToken(LINK, SECRET);
+  expect(readUnsubscribeToken(token, ['the new key', SECRET])).toEqual(LINK);
+  expect(readUnsubscribeToken(token, ['the new key'])).toBeUndefined();
 });
 
 test('a token of the first version names its campaign alone', () => {
   const { from: _from, ...link } = LINK;
-  expect(readUnsubscribeToken(OF_FIRST_VERSION, SECRET)).toEqual(link);
+  expect(readUnsubscribeToken(OF_FIRST_VERSION, [SECRET])).toEqual(link);
 });
 
 test('a token with any byte changed, cut, lengthened, or signed by another key is refused', () => {
@@ -36,5 +42,5 @@ test('a token with any byte changed, cut, lengthened, or signed by another key i
     return copy.toString('base64url');
   });
   const others = ['', 'x', '..', token.slice(1), token.slice(0, -2), `${token}AAAA`, writeUnsubscribeToken(LINK, 'x')];
-  expect([...altered, ...others].filter((each) => readUnsubscribeToken(each, SECRET) !== undefined)).toEqual([]);
+  expect([...altered, ...others].filter((each) => readUnsubscribeToken(each, [SECRET, 'another key of ours']) !== undefined)).toEqual([]);
 });

@@ -39,12 +39,13 @@ export function writeUnsubscribeToken(
   return Buffer.concat([content, sign(content, secret)]).toString('base64url');
 }
 
-/** Undefined: forged or altered. */
-export function readUnsubscribeToken(token: string, secret: string): Unsubscribe | undefined {
+/** Undefined: forged or altered; signed by none of the keys. */
+export function readUnsubscribeToken(token: string, keys: readonly string[]): Unsubscribe | undefined {
   const bytes = Buffer.from(token, 'base64url');
   const content = bytes.subarray(0, -SIGNATURE_BYTES);
   if (content.length < MESSAGE_BYTES) return undefined;
-  if (!timingSafeEqual(bytes.subarray(-SIGNATURE_BYTES), sign(content, secret))) return undefined;
+  const signature = bytes.subarray(-SIGNATURE_BYTES);
+  if (!keys.some((key) => timingSafeEqual(signature, sign(content, key)))) return undefined;
   const id = content.toString('hex', 1, 17);
   const message = {
     campaignId: [id.slice(0, 8), id.slice(8, 12), id.slice(12, 16), id.slice(16, 20), id.slice(20)].join('-'),

@@ -339,7 +339,7 @@ test('a held file has a link for each channel that may review, signed for its jo
   await told.send(held, WEBHOOK);
   const [first, second] = receiver.received.map(({ body }) => JSON.parse(body).notices[0].reviewUrl);
   const link = new URL(first).searchParams.get('link') ?? '';
-  expect(readReviewLink(link, 'link-key', now.getTime())).toEqual({
+  expect(readReviewLink(link, ['link-key'], now.getTime())).toEqual({
     jobId: '019aa4c2-7d1e-7b62-9a51-0f3f1f6f0a12',
     channel: 'acme/desk',
   });

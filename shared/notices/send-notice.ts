@@ -13,6 +13,7 @@ import { createGotClient } from '#shared/http/create-got-client.ts';
 import type { HttpOutcome } from '#shared/http/http-client.ts';
 import { parseRetryAfterMs } from '#shared/partners/retry-after.ts';
 import type { TopicPublisher } from '#shared/queue/topics.ts';
+import { readLinkKeys } from '#shared/reviews/link-keys.ts';
 import { writeReviewUrl } from '#shared/reviews/review-links.ts';
 import { type SecretStore, secretsOfTenant, unavailableSecret } from '#shared/runtime/secrets/secret-store.ts';
 import { type MailServer, sendMail } from './send-mail.ts';
@@ -93,7 +94,7 @@ export function createNoticeSender(options: NoticeSenderOptions): NoticeSender {
   async function withReviewUrls(delivery: NoticeDelivery, channel: ChannelDefinition): Promise<NoticeDelivery> {
     const { reviewLinks } = options;
     if (channel.review !== true || reviewLinks === undefined) return delivery;
-    const { text: secret } = await secrets.read(reviewLinks.secretName);
+    const { current: secret } = await readLinkKeys(secrets, reviewLinks.secretName);
     const through = [delivery.tenantId, delivery.route, delivery.channel].filter((part) => part !== '').join('/');
     const how = { publicUrl: reviewLinks.publicUrl, secret, nowMs: now().getTime() };
     const notices = delivery.notices.map((stored) => {

@@ -26,11 +26,15 @@ export function writeReviewUrl(
   return `${publicUrl.replace(/\/+$/, '')}/review?link=${content}.${sign(content, secret)}`;
 }
 
-/** Undefined: forged, altered or expired. */
-export function readReviewLink(link: string, secret: string, nowMs: number): ReviewLink | undefined {
+/** Undefined: forged, altered or expired; signed by none of the keys. */
+export function readReviewLink(link: string, keys: readonly string[], nowMs: number): ReviewLink | undefined {
   const [content = '', signature = '', ...rest] = link.split('.');
-  const [given, expected] = [Buffer.from(signature), Buffer.from(sign(content, secret))];
-  if (rest.length > 0 || given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined;
+  const given = Buffer.from(signature);
+  const isBy = (key: string): boolean => {
+    const expected = Buffer.from(sign(content, key));
+    return given.length === expected.length && timingSafeEqual(given, expected);
+  };
+  if (rest.length > 0 || !keys.some(isBy)) return undefined;
   const parsed = contentSchema.safeParse(parseJson(Buffer.from(content, 'base64url').toString()));
   if (!parsed.success || parsed.data[2] <= nowMs) return undefined;
   const [jobId, channel] = parsed.data;

@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { findUnsubscribe, undoUnsubscribe, unsubscribe } from '#shared/campaigns/suppression-store.ts';
 import { readUnsubscribeToken, type Unsubscribe } from '#shared/campaigns/unsubscribe-token.ts';
 import type { Sql } from '#shared/db/connect-database.ts';
+import { readLinkKeys } from '#shared/reviews/link-keys.ts';
 import type { SecretStore } from '#shared/runtime/secrets/secret-store.ts';
 import { type ApiServer, errorReplies } from '../http/api-server.ts';
 
@@ -32,7 +33,7 @@ export async function handleUnsubscribe(
 ): Promise<void> {
   async function read(token: string): Promise<Unsubscribe | undefined> {
     if (linkSecret === undefined) return undefined;
-    return readUnsubscribeToken(token, (await secrets.read(linkSecret)).text);
+    return readUnsubscribeToken(token, (await readLinkKeys(secrets, linkSecret)).all);
   }
 
   // Mail clients and forms send no JSON.

@@ -104,7 +104,7 @@ test('a forged, altered, expired or missing link does nothing', async () => {
   nowMs += LINK_MS;
   expect((await send({ link, verb: 'release' })).statusCode).toBe(404);
   nowMs -= LINK_MS;
-  expect(readReviewLink(link, SECRET, nowMs)).toEqual({ jobId, channel: 'acme/desk' });
+  expect(readReviewLink(link, [SECRET], nowMs)).toEqual({ jobId, channel: 'acme/desk' });
   expect(await stateOf()).toBe('WAITING');
 });
 

@@ -1,6 +1,7 @@
 /** What a review link does, whoever uses it: the page behind it, or the dialog of a chat. */
 import { rejectHeldJobs } from '#shared/jobs/end-jobs.ts';
 import { releaseJobs } from '#shared/jobs/release-jobs.ts';
+import { readLinkKeys } from '#shared/reviews/link-keys.ts';
 import type { ReasonRule } from '#shared/reviews/reason-rule.ts';
 import { explainRule } from '#shared/reviews/reason-rule.ts';
 import { LINK_MS, type ReviewLink, readReviewLink } from '#shared/reviews/review-links.ts';
@@ -52,7 +53,7 @@ export function createReviewLinks({
     /** Undefined: forged, altered, expired, or there are no links. */
     async read(link: string): Promise<ReviewLink | undefined> {
       if (linkSecret === undefined) return undefined;
-      return readReviewLink(link, (await secrets.read(linkSecret)).text, now());
+      return readReviewLink(link, (await readLinkKeys(secrets, linkSecret)).all, now());
     },
     /** Once for each link. */
     async use({ verb, link, review, actor, reason }: ReviewAct): Promise<ReviewResult> {
