@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { addCommand, type Cli } from '#cli/command-context.ts';
 import { ALL_ENTRIES, listEntries } from '#cli/list-entries.ts';
 import { ROLES } from '#shared/access/permissions.ts';
+import { SCOPES } from '#shared/access/scopes.ts';
 import { LongshoreError } from '#shared/errors.ts';
 
 const keysSchema = z.object({
@@ -13,6 +14,7 @@ const keysSchema = z.object({
       tenant: z.string().nullable(),
       label: z.string(),
       role: z.string(),
+      scopes: z.array(z.string()).nullish(),
       created_at: z.string(),
       expires_at: z.string().nullable(),
       last_used_at: z.string().nullable(),
@@ -27,35 +29,41 @@ const DAY_MS = 86_400_000;
 export function addKeyCommands(program: Command, cli: Cli): void {
   const keys = program.command('keys').description('make, list, rotate and revoke API keys');
 
-  addCommand<{ tenant?: string; operator?: boolean; label: string; role?: string; expires?: number }>(keys, cli, {
-    usage: 'create',
-    description: 'make a key and print it; it is shown only once',
-    define: (command) =>
-      command
-        .option('--tenant <tenant>', 'a key that sees this tenant only')
-        .option('--operator', 'a key that sees every tenant')
-        .requiredOption('--label <text>', 'what it is for')
-        .option('--role <role>', `what it may do: ${ROLES.join(', ')}`)
-        .option('--expires <days>', 'days after which it expires; never without it', parseUpTo(3_650, 'days')),
-    run: async ({ api, isJson, terminal, now }, { tenant, operator, label, role, expires }) => {
-      if ((tenant === undefined) === (operator !== true))
-        throw new LongshoreError('USAGE', 'Pass either --tenant or --operator.', {
-          hint: 'A key of a tenant sees that tenant only; a key of an operator sees every tenant.',
+  addCommand<{ tenant?: string; operator?: boolean; label: string; role?: string; scope?: string[]; expires?: number }>(
+    keys,
+    cli,
+    {
+      usage: 'create',
+      description: 'make a key and print it; it is shown only once',
+      define: (command) =>
+        command
+          .option('--tenant <tenant>', 'a key that sees this tenant only')
+          .option('--operator', 'a key that sees every tenant')
+          .requiredOption('--label <text>', 'what it is for')
+          .option('--role <role>', `what it may do: ${ROLES.join(', ')}`)
+          .option('--scope <scope...>', `narrow the key to a part of its role: ${SCOPES.join(', ')}`)
+          .option('--expires <days>', 'days after which it expires; never without it', parseUpTo(3_650, 'days')),
+      run: async ({ api, isJson, terminal, now }, { tenant, operator, label, role, scope, expires }) => {
+        if ((tenant === undefined) === (operator !== true))
+          throw new LongshoreError('USAGE', 'Pass either --tenant or --operator.', {
+            hint: 'A key of a tenant sees that tenant only; a key of an operator sees every tenant.',
+          });
+        const schema = z.object({ key_id: z.string(), key: z.string() });
+        const made = await api.post('/api/v1/keys', schema, {
+          body: {
+            tenant: tenant ?? null,
+            label,
+            role,
+            scopes: scope,
+            expires_at: expires === undefined ? undefined : new Date(now() + expires * DAY_MS).toISOString(),
+          },
         });
-      const schema = z.object({ key_id: z.string(), key: z.string() });
-      const made = await api.post('/api/v1/keys', schema, {
-        body: {
-          tenant: tenant ?? null,
-          label,
-          role,
-          expires_at: expires === undefined ? undefined : new Date(now() + expires * DAY_MS).toISOString(),
-        },
-      });
-      if (isJson) return terminal.json(made);
-      terminal.line(made.key);
-      terminal.note(`This is key ${made.key_id}. It is shown this once; store it now.`);
+        if (isJson) return terminal.json(made);
+        terminal.line(made.key);
+        terminal.note(`This is key ${made.key_id}. It is shown this once; store it now.`);
+      },
     },
-  });
+  );
 
   addCommand<{ overlap?: number }>(keys, cli, {
     usage: 'rotate <key-id>',
@@ -101,12 +109,13 @@ export function addKeyCommands(program: Command, cli: Cli): void {
           const { keys, next_cursor } = await context.api.get('/api/v1/keys', keysSchema, { query: { ...page } });
           return { entries: keys, next: next_cursor };
         },
-        headings: ['KEY', 'TENANT', 'LABEL', 'ROLE', 'SINCE', 'LAST USED', 'EXPIRES', 'REVOKED'],
+        headings: ['KEY', 'TENANT', 'LABEL', 'ROLE', 'SCOPES', 'SINCE', 'LAST USED', 'EXPIRES', 'REVOKED'],
         rowOf: (key) => [
           key.key_id,
           key.tenant ?? '(operator)',
           key.label,
           key.role,
+          key.scopes?.join(' ') ?? 'all',
           times.show(key.created_at),
           times.show(key.last_used_at),
           times.show(key.expires_at),
@@ -127,11 +136,13 @@ export function addWhoAmI(program: Command, cli: Cli): void {
         actor: z.string(),
         tenant: z.string().nullable(),
         role: z.string(),
+        scopes: z.array(z.string()).nullish(),
         permissions: z.array(z.string()),
       });
       const me = await api.get('/api/v1/me', schema);
       if (isJson) return terminal.json(me);
       terminal.line(`${me.actor}  ${me.role}  ${me.tenant ?? 'every tenant'}`);
+      if (me.scopes) terminal.line(`scopes: ${me.scopes.join(' ')}`);
       terminal.line(me.permissions.join(' '));
     },
   });

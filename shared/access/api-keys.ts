@@ -7,12 +7,15 @@ import type { Sql } from '#shared/db/connect-database.ts';
 import { recordEvents } from '#shared/jobs/record-events.ts';
 import { type Caller, defaultRole, type Role } from './permissions.ts';
 import { hashToken, newToken } from './random-token.ts';
+import type { Scope } from './scopes.ts';
 
 export interface NewApiKey {
   readonly tenantId: string | null;
   readonly label: string;
   /** `admin` for an operator's key, `tenant-admin` for a tenant's, when absent. */
   readonly role?: Role | undefined;
+  /** All that the role allows when absent. */
+  readonly scopes?: readonly Scope[] | undefined;
   /** Never when absent. */
   readonly expiresAt?: Date | undefined;
   readonly actor: string;
@@ -21,17 +24,18 @@ export interface NewApiKey {
 /** Resolves to the key itself, which nothing can show again. Event: `api-key.created`. */
 export async function createApiKey(
   sql: Sql,
-  { tenantId, label, role = defaultRole(tenantId), expiresAt, actor }: NewApiKey,
+  { tenantId, label, role = defaultRole(tenantId), scopes, expiresAt, actor }: NewApiKey,
 ): Promise<{ readonly keyId: string; readonly key: string }> {
   const key = newKey();
   const [row] = await sql<{ id: string }[]>`
     WITH created AS (
-      INSERT INTO api_keys (id, tenant_id, label, role, key_hash, expires_at)
-      VALUES (uuid_v7(), ${tenantId}, ${label}, ${role}, ${hashToken(key)}, ${expiresAt ?? null}) RETURNING *),
+      INSERT INTO api_keys (id, tenant_id, label, role, scopes, key_hash, expires_at)
+      VALUES (uuid_v7(), ${tenantId}, ${label}, ${role}, ${scopes === undefined ? null : [...scopes]}, ${hashToken(key)},
+        ${expiresAt ?? null}) RETURNING *),
     event AS (
       SELECT 'api-key.created' AS type, coalesce(tenant_id, 'unassigned') AS tenant_id, NULL::uuid AS file_id,
         NULL::uuid AS job_id, jsonb_strip_nulls(jsonb_build_object('keyId', id, 'label', label, 'role', role,
-          'expiresAt', expires_at)) AS detail, '{events}'::text[] AS topics
+          'scopes', scopes, 'expiresAt', expires_at)) AS detail, '{events}'::text[] AS topics
       FROM created),
     ${recordEvents(sql, actor)}
     SELECT id FROM created`;
@@ -41,12 +45,14 @@ export async function createApiKey(
 
 /** Whose key this is; undefined when unknown, revoked, expired, or of a disabled tenant. */
 export async function findApiKey(sql: Sql, key: string): Promise<Caller | undefined> {
-  const [row] = await sql<(Omit<Caller, 'role'> & { role: Role | null })[]>`
-    SELECT k.id AS "keyId", k.tenant_id AS "tenantId", k.label, k.role
+  const [row] = await sql<(Omit<Caller, 'role' | 'scopes'> & { role: Role | null; scopes: Scope[] | null })[]>`
+    SELECT k.id AS "keyId", k.tenant_id AS "tenantId", k.label, k.role, k.scopes
     FROM api_keys k LEFT JOIN tenants t ON t.id = k.tenant_id
     WHERE k.key_hash = ${hashToken(key)} AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
       AND t.disabled_at IS NULL`;
-  return row && { ...row, role: row.role ?? defaultRole(row.tenantId) };
+  if (row === undefined) return undefined;
+  const { scopes, role, ...owner } = row;
+  return { ...owner, role: role ?? defaultRole(owner.tenantId), ...(scopes !== null && { scopes }) };
 }
 
 /** Keeps when a key was last used, to the minute: enough to know which one nobody would miss. */
@@ -66,7 +72,7 @@ export interface RotateApiKey {
 }
 
 /**
- * A successor with the same owner, label, role and length of life; the old key ends after the overlap, or earlier when it would have.
+ * A successor with the same owner, label, role, scopes and length of life; the old key ends after the overlap, or earlier when it would have.
  * Undefined: there is no such key that still works. Event: `api-key.rotated`.
  */
 export async function rotateApiKey(
@@ -81,8 +87,8 @@ export async function rotateApiKey(
         AND (${tenantId}::text IS NULL OR tenant_id = ${tenantId})
       FOR UPDATE),
     created AS (
-      INSERT INTO api_keys (id, tenant_id, label, role, key_hash, expires_at)
-      SELECT uuid_v7(), tenant_id, label, role, ${hashToken(key)}, now() + (expires_at - created_at) FROM found RETURNING *),
+      INSERT INTO api_keys (id, tenant_id, label, role, scopes, key_hash, expires_at)
+      SELECT uuid_v7(), tenant_id, label, role, scopes, ${hashToken(key)}, now() + (expires_at - created_at) FROM found RETURNING *),
     ended AS (
       UPDATE api_keys k SET expires_at = least(k.expires_at, now() + ${overlapHours}::int * interval '1 hour')
       FROM found f WHERE k.id = f.id RETURNING k.*),

@@ -4,6 +4,8 @@
  * A tenant may end its jobs and have its files routed again. What sends something to a partner once more, and what lets go a file that is
  * held, takes an operator: otherwise a sender could release what was held back from it.
  */
+import { PERMISSIONS_OF_SCOPE, type Scope } from './scopes.ts';
+
 export const OPERATOR_ROLES = ['viewer', 'operator', 'admin', 'auditor'] as const;
 export const TENANT_ROLES = ['tenant-viewer', 'sender', 'tenant-admin'] as const;
 export const ROLES = [...OPERATOR_ROLES, ...TENANT_ROLES] as const;
@@ -26,6 +28,8 @@ export const PERMISSIONS = [
   'notices:retry',
   'pulls:change',
   'campaigns:change',
+  'templates:change',
+  'suppressions:change',
   'recipients:erase',
   'definitions:apply',
   'access:change',
@@ -55,6 +59,8 @@ const OPERATOR: readonly Permission[] = [
   'notices:retry',
   'pulls:change',
   'campaigns:change',
+  'templates:change',
+  'suppressions:change',
   'recipients:erase',
   'files:restore',
   'queues:read',
@@ -67,7 +73,15 @@ export const PERMISSIONS_OF: Readonly<Record<Role, readonly Permission[]>> = {
   admin: PERMISSIONS,
   auditor: ['read', 'settings:read', 'audit:read'],
   'tenant-viewer': ['read', 'results:download'],
-  sender: ['read', 'jobs:cancel', 'files:upload', 'results:download', 'campaigns:change'],
+  sender: [
+    'read',
+    'jobs:cancel',
+    'files:upload',
+    'results:download',
+    'campaigns:change',
+    'templates:change',
+    'suppressions:change',
+  ],
   'tenant-admin': [
     'read',
     'jobs:cancel',
@@ -79,6 +93,8 @@ export const PERMISSIONS_OF: Readonly<Record<Role, readonly Permission[]>> = {
     'notices:retry',
     'pulls:change',
     'campaigns:change',
+    'templates:change',
+    'suppressions:change',
     'recipients:erase',
     'keys:manage',
     'people:manage',
@@ -106,6 +122,8 @@ export interface Caller {
   /** As it is in the audit. */
   readonly label: string;
   readonly role: Role;
+  /** Of a key or a token that was narrowed to them. */
+  readonly scopes?: readonly Scope[];
   /** Of a person. */
   readonly session?: Session;
 }
@@ -132,6 +150,11 @@ export function personActor(tenantId: string | null, label: string): string {
   return tenantId === null ? `person:${label}` : `person:${tenantId}:${label}`;
 }
 
-export function may({ role }: Pick<Caller, 'role'>, permission: Permission): boolean {
-  return PERMISSIONS_OF[role].includes(permission);
+export function may(caller: Pick<Caller, 'role' | 'scopes'>, permission: Permission): boolean {
+  return permissionsOf(caller).includes(permission);
+}
+
+export function permissionsOf({ role, scopes }: Pick<Caller, 'role' | 'scopes'>): readonly Permission[] {
+  if (scopes === undefined) return PERMISSIONS_OF[role];
+  return PERMISSIONS_OF[role].filter((each) => scopes.some((scope) => PERMISSIONS_OF_SCOPE[scope].includes(each)));
 }

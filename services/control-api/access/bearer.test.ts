@@ -88,6 +88,20 @@ test('the claim gives the tenant, and only that tenant’s things', async () => 
   expect(apply.statusCode).toBe(403);
 });
 
+test('scopes of ours in a token narrow its role to them; those of others do not', async () => {
+  const tokenOf = (scope: string) => signToken(key, { claims: { sub: 'centre', scope, tenant: 'acme' } });
+  expect((await ask(await tokenOf('longshore.send campaigns:write mails:send'))).body).toMatchObject({
+    ...{ role: 'sender', scopes: ['campaigns:write'] },
+    permissions: ['campaigns:change'],
+  });
+  expect((await ask(await tokenOf('longshore.send mails:send'))).body).toMatchObject({ role: 'sender', scopes: null });
+  const authorization = `Bearer ${await tokenOf('longshore.send campaigns:write')}`;
+  const statusOf = async (method: 'GET' | 'POST', url: string) =>
+    (await api.app.inject({ method, url, headers: { authorization } })).statusCode;
+  expect(await statusOf('GET', '/api/v1/files')).toBe(403);
+  expect(await statusOf('POST', '/api/v1/campaigns')).toBe(400);
+});
+
 test.each([
   ['no role', { scope: 'something.else' }],
   ['a tenant’s role without a tenant', { scope: 'longshore.send' }],

@@ -11,9 +11,10 @@ import {
   defaultRole,
   isTenantRole,
   PERMISSIONS,
-  PERMISSIONS_OF,
+  permissionsOf,
   ROLES,
 } from '#shared/access/permissions.ts';
+import { SCOPES } from '#shared/access/scopes.ts';
 import { findSessionEnd } from '#shared/access/sessions.ts';
 import { and, asc, eq, gt } from '#shared/db/drizzle.ts';
 import { apiKeys, tenants } from '#shared/db/schema.ts';
@@ -26,11 +27,14 @@ import { instantOf, instantOrNullOf } from '../records/read-columns.ts';
 
 const roleSchema = z.enum(ROLES);
 
+const scopesSchema = z.array(z.enum(SCOPES));
+
 const keySchema = z.object({
   key_id: z.string(),
   tenant: z.string().nullable().describe('Null for an operator key, which sees every tenant.'),
   label: z.string(),
   role: roleSchema,
+  scopes: scopesSchema.nullable().describe('Null: all that the role allows.'),
   created_at: z.string(),
   expires_at: z.string().nullable(),
   last_used_at: z.string().nullable().describe('To the minute.'),
@@ -46,6 +50,11 @@ const bodySchema = z.strictObject({
   tenant: tenantField.nullable().describe('Null creates an operator key.'),
   label: plainTextField(100),
   role: roleSchema.optional().describe('admin for an operator’s key, tenant-admin for a tenant’s, when absent.'),
+  scopes: scopesSchema
+    .min(1)
+    .max(SCOPES.length)
+    .optional()
+    .describe('Narrow the key to a part of its role; all of it when absent.'),
   expires_at: instantField.optional().describe('In the future; never when absent.'),
 });
 
@@ -65,6 +74,7 @@ export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
             tenant: z.string().nullable(),
             time_zone: z.string().nullable().describe('The tenant’s.'),
             role: roleSchema,
+            scopes: scopesSchema.nullable().describe('Null: all that the role allows.'),
             permissions: z.array(z.enum(PERMISSIONS)),
             person: z
               .object({ id: z.string(), name: z.string(), email: z.string().nullable() })
@@ -85,7 +95,7 @@ export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
     },
     async (request) => {
       const caller = callerOf(request);
-      const { tenantId, role, session } = caller;
+      const { tenantId, role, scopes, session } = caller;
       const endsAt = session && (await findSessionEnd(sql, session.id));
       if (session !== undefined && endsAt === undefined)
         throw new LongshoreError('SESSION_ENDED', 'The session has ended.');
@@ -98,7 +108,8 @@ export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
         tenant: tenantId,
         time_zone: tenant?.timeZone ?? null,
         role,
-        permissions: [...PERMISSIONS_OF[role]],
+        scopes: scopes === undefined ? null : [...scopes],
+        permissions: [...permissionsOf(caller)],
         person: session === undefined ? null : { id: session.personId, name: session.name, email: session.email },
         session:
           session === undefined || endsAt === undefined
@@ -135,6 +146,7 @@ export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
           tenant: apiKeys.tenantId,
           label: apiKeys.label,
           role: apiKeys.role,
+          scopes: apiKeys.scopes,
           created_at: instantOf(apiKeys.createdAt),
           expires_at: instantOrNullOf(apiKeys.expiresAt),
           last_used_at: instantOrNullOf(apiKeys.lastUsedAt),
@@ -167,7 +179,7 @@ export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
     },
     async (request, reply) => {
       const caller = callerWith(request, 'keys:manage');
-      const { tenant, label, role = defaultRole(tenant), expires_at: expiresAt } = request.body;
+      const { tenant, label, role = defaultRole(tenant), scopes, expires_at: expiresAt } = request.body;
       assertMayMake(caller, { tenant, role });
       if (expiresAt !== undefined && Date.parse(expiresAt) <= Date.now())
         throw new LongshoreError('REQUEST_INVALID', 'expires_at: is in the past');
@@ -179,6 +191,7 @@ export function handleKeys(app: ApiServer, { sql, reads }: ApiParts): void {
         tenantId: tenant,
         label,
         role,
+        scopes,
         expiresAt: expiresAt === undefined ? undefined : new Date(expiresAt),
         actor: actorOf(caller),
       });

@@ -102,7 +102,7 @@ export function handleSuppressions(app: ApiServer, { sql }: { readonly sql: Sql 
       bodyLimit: IMPORT_BYTES,
     },
     async (request) => {
-      const caller = callerWith(request, 'campaigns:change');
+      const caller = callerWith(request, 'suppressions:change');
       const { tenant, topic, addresses: texts } = request.body;
       const tenantId = tenantOf(caller, tenant);
       await refuseUnknownTenant(tenantId);
@@ -127,7 +127,7 @@ export function handleSuppressions(app: ApiServer, { sql }: { readonly sql: Sql 
     path,
     { schema: { summary: 'Send an address no more mails', tags, params, querystring, response } },
     async (request) => {
-      const caller = callerWith(request, 'campaigns:change');
+      const caller = callerWith(request, 'suppressions:change');
       const tenantId = tenantOf(caller, request.query.tenant);
       const address = addressOf(request.params.address);
       await refuseUnknownTenant(tenantId);
@@ -140,7 +140,7 @@ export function handleSuppressions(app: ApiServer, { sql }: { readonly sql: Sql 
     path,
     { schema: { summary: 'Send an address mails again', tags, params, querystring, response } },
     async (request) => {
-      const tenantId = tenantOf(callerWith(request, 'campaigns:change'), request.query.tenant);
+      const tenantId = tenantOf(callerWith(request, 'suppressions:change'), request.query.tenant);
       const address = addressOf(request.params.address);
       await allowAgain(sql, { tenantId, address, topic: request.query.topic });
       return await list(tenantId, address);

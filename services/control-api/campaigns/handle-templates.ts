@@ -87,7 +87,7 @@ export function handleTemplates(app: ApiServer, { sql, landing }: TemplateParts)
       },
     },
     async (request, reply) => {
-      const caller = callerWith(request, 'campaigns:change');
+      const caller = callerWith(request, 'templates:change');
       const { tenant, name: id, format, topic, size } = request.body;
       const tenantId = tenantOf(caller, tenant);
       if (!(await landing.directory.find([tenantId])).has(tenantId))

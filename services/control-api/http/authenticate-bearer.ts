@@ -2,14 +2,16 @@
  * Whose OAuth 2 access token a request carries, e.g. of a client-credentials grant.
  *
  * 1. The token's scopes, roles and groups decide the role, by the operator's mapping; what maps to no role is let in nowhere.
- * 2. A role of a tenant needs the tenant's claim, a role of operators must not have one: nobody is both.
- * 3. A tenant that is unknown or disabled is looked up again after `cacheMs` at most.
- * 4. Verifying costs an address its allowance, as the look-up of a key does; a token that was verified is remembered for `cacheMs`, and no
+ * 2. Scopes of ours that the token has narrow the role to them.
+ * 3. A role of a tenant needs the tenant's claim, a role of operators must not have one: nobody is both.
+ * 4. A tenant that is unknown or disabled is looked up again after `cacheMs` at most.
+ * 5. Verifying costs an address its allowance, as the look-up of a key does; a token that was verified is remembered for `cacheMs`, and no
  *    longer than it is valid.
  */
 import { LRUCache } from 'lru-cache';
 import type { KeyCache } from '#shared/access/key-cache.ts';
 import { type Caller, isTenantRole, type Role } from '#shared/access/permissions.ts';
+import { scopesAmong } from '#shared/access/scopes.ts';
 import { isTokenHeader, type TokenIdentity, type TokenRules, verifyToken } from '#shared/access/verify-token.ts';
 import { type Authenticate, type Authentication, createAuthenticator } from './authenticate.ts';
 
@@ -53,7 +55,11 @@ export function createBearerAuthenticator(options: BearerOptions): AuthenticateB
     if (role === undefined || isTenantRole(role) !== (tenant !== undefined)) return undefined;
     if (tenant !== undefined && (typeof tenant !== 'string' || !(await tenants.fetch(tenant)))) return undefined;
     const keyId = `${rules.issuer}|${identity.subject}`;
-    const caller = { keyId, tenantId: tenant ?? null, label: identity.subject, role };
+    const scopes = scopesAmong(identity.scopes);
+    const caller = {
+      ...{ keyId, tenantId: tenant ?? null, label: identity.subject, role },
+      ...(scopes !== undefined && { scopes }),
+    };
     validUntil.set(caller, (identity.expiresAt + rules.clockToleranceS) * 1_000);
     return caller;
   }

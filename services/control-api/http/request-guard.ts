@@ -3,7 +3,8 @@
  *
  * 1. Every route needs a key, a token or a session unless it says `isPublic`; a route added without a thought is closed.
  * 2. A session counts only for pages of ours (`own-pages.ts`), and never together with another credential.
- * 3. A tenant's keys spend the tenant's allowance only, over all processes; what has no valid key spends that of its address, before the key is looked up.
+ * 3. Scopes of a key or a token are asked here, before the endpoint's own permission.
+ * 4. A tenant's keys spend the tenant's allowance only, over all processes; what has no valid key spends that of its address, before the key is looked up.
  */
 import cookies from '@fastify/cookie';
 import rateLimit from '@fastify/rate-limit';
@@ -15,6 +16,7 @@ import type { Logger } from '#shared/runtime/logger.ts';
 import type { Authenticate, Authentication } from './authenticate.ts';
 import type { AuthenticateBearer } from './authenticate-bearer.ts';
 import { assertFromOwnPage } from './own-pages.ts';
+import { assertInScope } from './scope-guard.ts';
 import { sessionTokenOf } from './session-cookies.ts';
 import { createSharedRate } from './shared-rate.ts';
 import { createSupportView, SUPPORT_HEADER } from './support-view.ts';
@@ -167,6 +169,8 @@ export async function guardRequests(app: FastifyInstance, options: RequestGuardO
       const { isAllowed, secondsLeft } = customers.spend(customerOf(callerOf(request)));
       if (!isAllowed) throw rateLimited(secondsLeft, reply);
       takePlace(request, reply);
+      const { scopes } = callerOf(request);
+      if (scopes !== undefined) assertInScope(scopes, { method: request.method, path: request.routeOptions.url ?? '' });
       const tenantId = headerText(request, SUPPORT_HEADER);
       if (tenantId !== undefined) request.caller = await viewAs(callerOf(request), tenantId, request.method);
     }

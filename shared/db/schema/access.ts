@@ -1,5 +1,6 @@
 /** Who may use the API and the console: keys, people, their sessions, and how much they ask. */
 import type { Role, SignInWay } from '#shared/access/permissions.ts';
+import type { Scope } from '#shared/access/scopes.ts';
 import { pg, sql } from '../drizzle.ts';
 import { createdAt, instant, oneOf } from './columns.ts';
 import { tenants } from './tenants.ts';
@@ -13,6 +14,8 @@ export const apiKeys = pgTable('api_keys', {
   label: text('label').notNull(),
   /** Null, from before there were roles: `defaultRole`. */
   role: text('role').$type<Role>(),
+  /** Null: all that the role allows. */
+  scopes: text('scopes').array().$type<Scope[]>(),
   /** SHA-256 of the key, hex; keys carry 256 random bits, so a plain hash is enough. */
   keyHash: text('key_hash').notNull().unique(),
   createdAt: createdAt(),

@@ -41,7 +41,7 @@ const COLUMNS: readonly Column<Suppression>[] = [
 export default function SuppressionsView() {
   const [search, change] = useUrlState();
   const [address, setAddress] = useState('');
-  const refusal = useRefusal('campaigns:change');
+  const refusal = useRefusal('suppressions:change');
   const { tenant, topic, reason } = search;
   const pages = useInfiniteQuery({
     queryKey: ['suppressions', tenant, topic, reason],
