@@ -13,7 +13,7 @@
 import { execFile, fork, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createReadStream, createWriteStream, readFileSync } from 'node:fs';
+import { createReadStream, createWriteStream, readFileSync, writeFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -270,7 +270,8 @@ const pullOurs =
     await each(place, { names, connections }, async (connection, name) => {
       const path = `${place.server.directory}${name}`;
       const before = await connection.stat(path);
-      await pipeline(connection.read(path), createWriteStream(join(place.here, name), { highWaterMark: 1_048_576 }));
+      const bytes = connection.read(path, 0, before?.sizeBytes);
+      await keep(join(place.here, name), bytes, before?.sizeBytes ?? 0);
       const after = await connection.stat(path);
       if (after?.sizeBytes !== before?.sizeBytes) throw new Error(`${name} changed`);
     });
@@ -288,6 +289,14 @@ const pushOurs =
       await connection.rename(temp, path);
     });
   };
+
+/** A small one at once, as the part of an upload is sent once it is full. */
+async function keep(path: string, bytes: AsyncIterable<Uint8Array>, sizeBytes: number): Promise<void> {
+  if (sizeBytes > SMALL_BYTES) return await pipeline(bytes, createWriteStream(path, { highWaterMark: 1_048_576 }));
+  const pieces: Uint8Array[] = [];
+  for await (const piece of bytes) pieces.push(piece);
+  writeFileSync(path, Buffer.concat(pieces));
+}
 
 /** As a store gives an object: no buffer is larger than what is in it. */
 async function* contentOf(path: string): AsyncGenerator<Uint8Array> {

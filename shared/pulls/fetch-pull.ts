@@ -72,7 +72,7 @@ export async function fetchPull(
     metadata: metadataOf(pull),
     log,
     signal,
-    read: (offset) => connection.read(plan.claimedPath, offset),
+    read: (offset) => connection.read(plan.claimedPath, offset, before.sizeBytes),
     findRegistered: () => findRegisteredPull(sql, target, mark),
     isVerdict: (error) =>
       !(error instanceof RemoteError) && !(error instanceof LongshoreError && error.code === 'LEASE_LOST'),

@@ -133,7 +133,7 @@ function within(connection: RemoteConnection, paths: readonly string[]): RemoteC
     },
     list: (path) => connection.list(directory(path)),
     stat: async (path) => await connection.stat(file(path)),
-    read: (path, offset) => connection.read(file(path), offset),
+    read: (path, offset, sizeBytes) => connection.read(file(path), offset, sizeBytes),
     write: async (path, body, options) => await connection.write(file(path), body, options),
     rename: async (from, to, options) => await connection.rename(file(from), file(to), options),
     remove: async (path) => await connection.remove(file(path)),

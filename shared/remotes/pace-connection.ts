@@ -44,7 +44,7 @@ export function paceConnection(
     unsureTailBytes: paceable.unsureTailBytes,
     list: (directory) => paceable.list(directory),
     stat: async (path) => await paceable.stat(path),
-    read: (path, offset) => paced(paceable.read(path, offset)),
+    read: (path, offset, sizeBytes) => paced(paceable.read(path, offset, sizeBytes)),
     write: async (path, body, options?: WriteOptions) => await paceable.write(path, paced(body), options),
     rename: async (from, to, options) => await paceable.rename(from, to, options),
     remove: async (path) => await paceable.remove(path),

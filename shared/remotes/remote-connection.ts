@@ -44,8 +44,8 @@ export interface RemoteConnection {
   list(directory: string): AsyncIterable<RemoteEntry>;
   /** Undefined: no file has that name. */
   stat(path: string): Promise<RemoteFile | undefined>;
-  /** From `offset` to the end that the file has while it is read. */
-  read(path: string, offset?: number): AsyncIterable<Uint8Array>;
+  /** From `offset` to the end that the file has while it is read. `sizeBytes`, as `stat` told it, spares a server needless requests. */
+  read(path: string, offset?: number, sizeBytes?: number): AsyncIterable<Uint8Array>;
   /**
    * At 0 the file is made or emptied; further on it goes on with a file that has exactly `offset` bytes. Resolves to the bytes written.
    * `sizeBytes`: of `body`, where it is known; some servers take nothing else.

@@ -3,15 +3,24 @@
 /** Asked for at once. Over a line of 100 ms they keep 20 MB/s going. */
 export const WINDOW_BYTES = 2_097_152;
 
-/** Of a small file this is all. */
+/** Of a small file whose size is not known this is all. */
 const FIRST_BYTES = 32_768;
+/** Asked for behind the size that is known: whether the file ends there is the server's to say. */
+const PROBE_BYTES = 1_024;
 
 /** Resolves to the bytes read; 0 at the end. */
 export type ReadPiece = (buffer: Buffer, position: number) => Promise<number>;
 
+export interface ReadAheadOptions {
+  readonly offset: number;
+  readonly pieceBytes: number;
+  /** Of the whole file, as the server told it; it may be wrong, and says only how much is asked for at a time. */
+  readonly sizeBytes?: number | undefined;
+}
+
 export async function* readAhead(
   read: ReadPiece,
-  { offset, pieceBytes }: { readonly offset: number; readonly pieceBytes: number },
+  { offset, pieceBytes, sizeBytes }: ReadAheadOptions,
 ): AsyncIterable<Uint8Array> {
   const inFlight = Math.floor(WINDOW_BYTES / pieceBytes);
   const flights: { readonly bytes: number; readonly piece: Promise<Uint8Array> }[] = [];
@@ -39,15 +48,33 @@ export async function* readAhead(
     position += bytes;
   }
 
+  /** Up to `width` requests; nothing behind the known end before the server said that the file goes on there. */
+  function launchMore(): void {
+    while (!isAtEnd && flights.length < width) {
+      const left = sizeBytes === undefined || isLonger ? pieceBytes : sizeBytes - position;
+      if (left > 0) {
+        launch(Math.min(pieceBytes, left));
+      } else {
+        if (isProbed) return;
+        isProbed = true;
+        launch(Math.min(pieceBytes, PROBE_BYTES));
+      }
+    }
+  }
+
   // A small file should cost neither a whole window of requests nor memory that it does not fill, which the collector is called for.
-  launch(Math.min(pieceBytes, FIRST_BYTES));
+  let isProbed = false;
+  let isLonger = false;
   let width = 2;
+  if (sizeBytes === undefined) launch(Math.min(pieceBytes, FIRST_BYTES));
+  else launchMore();
   for (let next = flights.shift(); next !== undefined; next = flights.shift()) {
     const piece = await next.piece;
     if (piece.length > 0) yield piece;
     if (piece.length < next.bytes) break;
+    if (isProbed && flights.length === 0) isLonger = true;
     width = Math.min(inFlight, width * 2);
-    while (!isAtEnd && flights.length < width) launch(pieceBytes);
+    launchMore();
   }
   await Promise.allSettled(flights.map(({ piece }) => piece));
 }

@@ -139,7 +139,7 @@ export class SftpConnection implements RemoteConnection {
     }
   }
 
-  async *read(path: string, offset = 0): AsyncIterable<Uint8Array> {
+  async *read(path: string, offset = 0, sizeBytes?: number): AsyncIterable<Uint8Array> {
     const handle = await this.#ask<Buffer>('open the file', (done) => this.#sftp.open(path, 'r', done));
     try {
       yield* readAhead(
@@ -147,7 +147,7 @@ export class SftpConnection implements RemoteConnection {
           this.#ask<number>('read the file', (done) =>
             this.#sftp.read(handle, buffer, 0, buffer.length, at, (error, count) => done(error, count)),
           ),
-        { offset, pieceBytes: this.#pieceBytes.read },
+        { offset, pieceBytes: this.#pieceBytes.read, sizeBytes },
       );
     } finally {
       await this.#closeHandle(handle);
