@@ -409,14 +409,17 @@ describe.skipIf(noBrowser !== undefined)('pages of operations (skipped without C
     await portal.getByRole('button', { name: 'Make a key…' }).click();
     const dialog = portal.getByRole('dialog');
     await dialog.getByLabel('What it is for').fill('nightly batch');
+    for (const scope of ['files:read', 'files:write', 'files:read']) await dialog.getByLabel(scope).click();
     expect(await violations(portal)).toEqual([]);
     await dialog.getByRole('button', { name: 'Make', exact: true }).click();
     await portal.getByText('It is shown this once.').waitFor();
     expect(await violations(portal)).toEqual([]);
     const [key] = await api.sql<
-      { tenant: string }[]
-    >`SELECT tenant_id AS tenant FROM api_keys WHERE label = 'nightly batch'`;
-    expect(key).toEqual({ tenant: 'acme' });
+      { tenant: string; scopes: string[] }[]
+    >`SELECT tenant_id AS tenant, scopes FROM api_keys WHERE label = 'nightly batch'`;
+    expect(key).toEqual({ tenant: 'acme', scopes: ['files:write'] });
+    await portal.getByRole('button', { name: 'I have stored it' }).click();
+    await portal.getByRole('gridcell', { name: 'files:write' }).waitFor();
     for (const [path, heading] of [
       ['/', 'Files'],
       ['/send', 'Send files'],

@@ -2,6 +2,7 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { KeysPage } from '#services/control-api/access/handle-keys.ts';
+import type { Scope } from '#shared/access/scopes.ts';
 import { get, post } from '../../api/client.ts';
 import { useMe, useRefusal } from '../../api/me.ts';
 import { Empty, Failed, Loading } from '../conditions.tsx';
@@ -21,6 +22,15 @@ type Open =
   | { readonly what: 'made'; readonly key: string };
 
 const OVERLAP_HOURS = 24;
+/** Each of the server's: the compiler says which one is missing. */
+const SCOPES = Object.keys({
+  'campaigns:read': true,
+  'campaigns:write': true,
+  'templates:write': true,
+  'suppressions:write': true,
+  'files:read': true,
+  'files:write': true,
+} satisfies Record<Scope, true>) as Scope[];
 
 export default function KeysView() {
   const [open, setOpen] = useState<Open>();
@@ -48,6 +58,12 @@ export default function KeysView() {
       cell: ({ tenant }) => <PlainText>{tenant ?? 'operator'}</PlainText>,
     },
     { id: 'role', title: 'Role', width: '120px', cell: ({ role }) => role },
+    {
+      id: 'scopes',
+      title: 'Scopes',
+      width: 'minmax(120px, 1fr)',
+      cell: ({ scopes }) => scopes?.join(', ') ?? 'all of its role',
+    },
     { id: 'made', title: 'Made', width: '160px', cell: ({ created_at: at }) => <Time at={at} /> },
     { id: 'used', title: 'Last used', width: '160px', cell: ({ last_used_at: at }) => timeOr(at, 'never') },
     { id: 'ends', title: 'Expires', width: '160px', cell: ({ expires_at: at }) => timeOr(at, 'never') },
@@ -126,7 +142,9 @@ export default function KeysView() {
             show((await post<{ key: string }>(path, { overlap_hours: OVERLAP_HOURS })).key);
           }}
         >
-          <p>It has the same label, role and length of life. The old key still works for {OVERLAP_HOURS} hours.</p>
+          <p>
+            It has the same label, role, scopes and length of life. The old key still works for {OVERLAP_HOURS} hours.
+          </p>
         </FormDialog>
       )}
       {open?.what === 'revoke' && (
@@ -175,6 +193,7 @@ function MakeDialog({ onClose, onMade }: { readonly onClose: () => void; readonl
   const tenant = own ?? typed;
   const [label, setLabel] = useState('');
   const [chosen, setRole] = useState('viewer');
+  const [scopes, setScopes] = useState<readonly Scope[]>([]);
   const roles = tenant.trim() === '' ? OF_OPERATORS : OF_TENANTS;
   const role = roles.includes(chosen) ? chosen : (roles[0] ?? '');
   const whose = tenant.trim() === '' ? ['--operator'] : ['--tenant', tenant.trim()];
@@ -182,11 +201,20 @@ function MakeDialog({ onClose, onMade }: { readonly onClose: () => void; readonl
     <FormDialog
       title="Make a key"
       verb="Make"
-      words={['keys', 'create', ...whose, '--label', label || 'LABEL', '--role', role]}
+      words={[
+        'keys',
+        'create',
+        ...whose,
+        '--label',
+        label || 'LABEL',
+        '--role',
+        role,
+        ...(scopes.length > 0 ? ['--scope', ...scopes] : []),
+      ]}
       isReady={label.trim() !== ''}
       onClose={onClose}
       act={async () => {
-        const body = { tenant: tenant.trim() || null, label: label.trim(), role };
+        const body = { tenant: tenant.trim() || null, label: label.trim(), role, ...(scopes.length > 0 && { scopes }) };
         onMade((await post<{ key: string }>('/api/v1/keys', body)).key);
       }}
     >
@@ -201,6 +229,21 @@ function MakeDialog({ onClose, onMade }: { readonly onClose: () => void; readonl
         </label>
       )}
       <RoleField role={role} roles={roles} onChange={setRole} />
+      <fieldset>
+        <legend>Only these scopes; with none, all that the role allows</legend>
+        {SCOPES.map((scope) => (
+          <label key={scope}>
+            <input
+              type="checkbox"
+              checked={scopes.includes(scope)}
+              onChange={({ target }) =>
+                setScopes(SCOPES.filter((each) => (each === scope ? target.checked : scopes.includes(each))))
+              }
+            />{' '}
+            {scope}
+          </label>
+        ))}
+      </fieldset>
     </FormDialog>
   );
 }
